@@ -1,0 +1,103 @@
+# Tram. The targets that people use: deps build run demo test bench fuzz sim install clean.
+#   make run     install what is missing, build, serve a home for trying out
+#   make test    install what is missing, run every test
+# B=DIR builds elsewhere; SAN=1 builds with AddressSanitizer and UBSan (in build/san).
+
+ifdef SAN
+B ?= build/san
+else
+B ?= build
+endif
+
+ifeq ($(origin CC),default)
+CC = gcc
+endif
+comma = ,
+OPT ?= $(if $(SAN),-O1,-O2)
+WARN = -Wall -Wextra -Wshadow -Wvla -Wformat=2 -Wno-format-nonliteral -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)
+HARD = -fstack-protector-strong -fstack-clash-protection -fPIE -fcf-protection $(if $(SAN),,-D_FORTIFY_SOURCE=2)
+SANFLAGS = $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined)
+CFLAGS ?= -g
+override CFLAGS += -std=gnu17 $(OPT) $(WARN) $(HARD) $(SANFLAGS) -fno-omit-frame-pointer -fno-strict-aliasing -Isrc -MMD -MP
+LDFLAGS += -pie -Wl,-z,relro,-z,now $(SANFLAGS)
+
+# Every folder and the folders below it that it may use (tools/floors checks the includes).
+FOLDERS = base rt crypto mail wire dns kv body mailauth store queue relay smtpd imapd popd app
+USES_base =
+USES_rt = base
+USES_crypto = base
+USES_mail = base
+USES_wire = base
+USES_dns = rt base
+USES_kv = rt base
+USES_body = rt base
+USES_mailauth = dns crypto mail rt base
+USES_store = mail body kv crypto rt base
+USES_queue = store mailauth dns wire mail body kv crypto rt base
+USES_relay = queue $(USES_queue)
+USES_smtpd = relay $(USES_relay)
+USES_imapd = $(USES_relay) relay
+USES_popd = $(USES_relay) relay
+USES_app = smtpd imapd popd $(USES_smtpd)
+
+LIBS_base =
+LIBS_rt = -lssl -lcrypto -lpthread
+LIBS_crypto = -lcrypto -lunistring
+LIBS_dns = -lunbound -lidn2 -lunistring
+LIBS_kv = -lrocksdb -lstdc++ -lm -lz -lzstd
+LIBS_app = -lconfuse -ljansson
+
+# A folder's library: its sources but tests, fuzz targets and the program's main.
+# rt exists twice: librt (real_*.c) and librtsim (sim_*.c), the rest in common.
+src_of = $(filter-out %_test.c %_sim.c %_fuzz.c %/test.c %/main.c,$(wildcard src/$(1)/*.c))
+objs = $(patsubst src/%.c,$(B)/obj/%.o,$(1))
+
+.PHONY: all build
+all: build
+build: deps-check $(B)/tram
+
+define folder_rules
+$(B)/lib/lib$(1).a: $(call objs,$(filter-out src/rt/sim_%.c,$(call src_of,$(1))))
+endef
+$(foreach f,$(FOLDERS),$(eval $(call folder_rules,$(f))))
+$(B)/lib/librtsim.a: $(call objs,$(filter-out src/rt/real_%.c,$(call src_of,rt)))
+
+$(B)/lib/%.a:
+	@mkdir -p $(@D)
+	@rm -f $@
+	@$(AR) rcs $@ $^
+
+$(B)/obj/%.o: src/%.c Makefile
+	@mkdir -p $(@D)
+	@echo "  CC $<"
+	@$(CC) $(CFLAGS) -c $< -o $@
+
+libs_for = $(foreach f,$(1),$(B)/lib/lib$(f).a)
+syslibs_for = $(foreach f,$(1),$(LIBS_$(f)))
+link = $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
+
+$(B)/tram: $(B)/obj/app/main.o $(call libs_for,app $(USES_app))
+	@echo "  LD $@"
+	@$(link) $(call syslibs_for,app $(USES_app))
+
+# ---- tests: all x_test.c of a folder are one program; x_sim.c run in the simulator ----
+
+tests_of = $(call objs,$(wildcard src/$(1)/*_test.c))
+sims_of = $(call objs,$(wildcard src/$(1)/*_sim.c))
+TEST_MAIN = $(B)/obj/base/test.o
+# rt's test_rt.c makes test bodies run as fibers of the real runtime.
+
+define test_rules
+$(B)/test/$(1)_test: $(call tests_of,$(1)) $(TEST_MAIN) $(call libs_for,$(1) $(USES_$(1)))
+	@mkdir -p $$(@D)
+	@$$(link) $$(call syslibs_for,$(1) $(USES_$(1)))
+$(B)/test/$(1)_sim: $(call sims_of,$(1)) $(TEST_MAIN) $(subst librt.a,librtsim.a,$(call libs_for,$(1) $(USES_$(1))))
+	@mkdir -p $$(@D)
+	@$$(link) $$(call syslibs_for,$(1) $(USES_$(1)))
+endef
+$(foreach f,$(FOLDERS),$(eval $(call test_rules,$(f))))
+UNIT = $(foreach f,$(FOLDERS),$(if $(wildcard src/$(f)/*_test.c),$(B)/test/$(f)_test))
+SIMS = $(foreach f,$(FOLDERS),$(if $(wildcard src/$(f)/*_sim.c),$(B)/test/$(f)_sim))
+
+include tools/targets.mk
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,173 @@
+#include "arena.h"
+#include "buf.h"
+#include "civil.h"
+#include "heap.h"
+#include "ip.h"
+#include "map.h"
+#include "test.h"
+#include "text.h"
+
+TEST(slices_compare_and_cut)
+{
+    CHECK(sl_eqi(SL("MAIL"), SL("mail")));
+    CHECK(!sl_eqi(SL("MAIL"), SL("mai")));
+    CHECK_SL(sl_trim(SL(" \t a b\r\n")), "a b");
+    CHECK_INT(sl_findi(SL("xxFROM:"), SL("from")), 2);
+    struct slice rest = SL("a,,b"), piece;
+    int n = 0;
+    while (sl_next(&rest, ',', &piece)) n++;
+    CHECK_INT(n, 3);
+    CHECK(sl_hashi(SL("Key")) == sl_hashi(SL("kEY")));
+    CHECK(sl_hash(SL("Key")) != sl_hash(SL("kEY")));
+}
+
+TEST(numbers_refuse_overflow)
+{
+    uint64_t v;
+    CHECK(num_u64(SL("18446744073709551615"), UINT64_MAX, &v) && v == UINT64_MAX);
+    CHECK(!num_u64(SL("18446744073709551616"), UINT64_MAX, &v));
+    CHECK(!num_u64(SL("256"), 255, &v));
+    CHECK(!num_u64(SL("7"), 5, &v));
+    CHECK(!num_u64(SL(""), 255, &v));
+    CHECK(!num_u64(SL("-1"), 255, &v));
+    CHECK(num_size(SL("25M"), &v) && v == 25u << 20);
+    CHECK(!num_size(SL("99999999999999999T"), &v));
+    int64_t s;
+    CHECK(num_duration(SL("5d"), &s) && s == 432000);
+}
+
+TEST(base64_both_ways)
+{
+    struct buf b = BUF_INIT;
+    b64_encode(&b, SL("fooba"));
+    CHECK_SL(buf_slice(&b), "Zm9vYmE=");
+    buf_clear(&b);
+    CHECK_OK(b64_decode(&b, SL("Zm9vYmE="), true));
+    CHECK_SL(buf_slice(&b), "fooba");
+    CHECK_ERR(b64_decode(&b, SL("Zm9vYmE"), true), ERR_SYNTAX);
+    CHECK_ERR(b64_decode(&b, SL("Zm9vYmF="), true), ERR_SYNTAX);
+    CHECK_ERR(b64_decode(&b, SL("Zm9v YmE="), true), ERR_SYNTAX);
+    CHECK_ERR(b64_decode(&b, SL("Z===="), false), ERR_SYNTAX);
+    buf_clear(&b);
+    CHECK_OK(b64_decode(&b, SL("Zm9v\r\n YmE"), false));
+    CHECK_SL(buf_slice(&b), "fooba");
+    buf_free(&b);
+}
+
+TEST(utf8_is_strict)
+{
+    CHECK(utf8_valid(SL("h\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80")));
+    CHECK(!utf8_valid(SL("\xc0\x80")));         /* overlong */
+    CHECK(!utf8_valid(SL("\xed\xa0\x80")));     /* surrogate */
+    CHECK(!utf8_valid(SL("\xf4\x90\x80\x80"))); /* above U+10FFFF */
+    CHECK(!utf8_valid(SL("\xe2\x82")));
+    struct buf b = BUF_INIT;
+    utf8_put(&b, 0x20ac);
+    utf8_put(&b, 0xd800);
+    CHECK_SL(buf_slice(&b), "\xe2\x82\xac\xef\xbf\xbd");
+    buf_free(&b);
+}
+
+TEST(crc32c_of_the_check_string) { CHECK(crc32c(0, "123456789", 9) == 0xe3069283u); }
+
+TEST(buffers_stick_at_their_cap)
+{
+    struct buf b;
+    buf_init(&b, 5);
+    buf_str(&b, "abc");
+    buf_str(&b, "def");
+    buf_str(&b, "x");
+    CHECK(b.over);
+    CHECK_SL(buf_slice(&b), "abc");
+    buf_free(&b);
+}
+
+TEST(arena_marks_overuse)
+{
+    struct arena a;
+    ar_init(&a, 1000);
+    CHECK_SL(ar_printf(&a, "%d-%s", 7, "x"), "7-x");
+    CHECK(!ar_over(&a));
+    ar_alloc(&a, 2000);
+    CHECK(ar_over(&a));
+    ar_reset(&a);
+    CHECK(!ar_over(&a));
+    ar_free(&a);
+}
+
+TEST(map_keeps_what_it_is_given)
+{
+    struct map m;
+    map_init(&m, true);
+    static int values[1000];
+    for (int i = 0; i < 1000; i++) {
+        char key[16];
+        map_put(&m, sl(key, (size_t)snprintf(key, sizeof key, "Key%d", i)), &values[i]);
+    }
+    CHECK_INT(m.count, 1000);
+    CHECK(map_get(&m, SL("kEY77")) == &values[77]);
+    CHECK(map_del(&m, SL("key77")) == &values[77]);
+    CHECK(!map_get(&m, SL("key77")));
+    struct map_iter it = {0};
+    int n = 0;
+    while (map_next(&m, &it)) map_del(&m, it.key), n++;
+    CHECK_INT(n, 999);
+    CHECK_INT(m.count, 0);
+    map_free(&m);
+}
+
+TEST(heap_is_ordered_and_fair)
+{
+    struct heap h = {0};
+    struct heap_node x[100] = {0};
+    for (int i = 0; i < 100; i++) heap_put(&h, &x[i], i * 7919 % 10);
+    heap_remove(&h, &x[50]);
+    int64_t last = -1;
+    uint64_t seq = 0;
+    for (int n = 0; n < 99; n++) {
+        struct heap_node *least = heap_least(&h);
+        CHECK(least->key > last || (least->key == last && least->seq > seq));
+        last = least->key, seq = least->seq;
+        heap_remove(&h, least);
+    }
+    CHECK(!heap_least(&h));
+    heap_free(&h);
+}
+
+TEST(ip_addresses)
+{
+    struct ip a, net;
+    char text[IP_TEXT_MAX];
+    REQUIRE(ip_parse(SL("2001:DB8:0::1"), &a));
+    CHECK(strcmp(ip_format(&a, text), "2001:db8::1") == 0);
+    REQUIRE(ip_parse(SL("2001:db8::"), &net));
+    CHECK(ip_in(&a, &net, 32) && ip_in(&a, &net, 127) && !ip_in(&a, &net, 128));
+    REQUIRE(ip_parse(SL("::ffff:192.0.2.1"), &a));
+    CHECK_INT(a.family, 4);
+    REQUIRE(ip_parse(SL("192.0.2.99"), &net));
+    CHECK(ip_in(&a, &net, 24) && !ip_in(&a, &net, 26));
+    CHECK(!ip_parse(SL("1.2.3"), &a) && !ip_parse(SL("1.2.3.4 "), &a) && !ip_parse(SL(""), &a));
+    struct arena ar;
+    ar_init(&ar, 0);
+    CHECK_SL(ip_reverse_name(&ar, &net), "99.2.0.192.in-addr.arpa");
+    CHECK(ip_parse_literal(SL("[IPv6:::1]"), &a) && !ip_parse_literal(SL("[::1]"), &a));
+    CHECK_SL(ip_literal(&ar, &net), "[192.0.2.99]");
+    REQUIRE(ip_parse(SL("::1"), &a));
+    CHECK_INT(ip_reverse_name(&ar, &a).n, 72);
+    ar_free(&ar);
+}
+
+TEST(calendar_round_trips)
+{
+    for (int64_t t = 0; t < INT64_C(250000000000); t += 86399 * 41) {
+        struct civil c = civil_from_unix(t);
+        int64_t back;
+        if (!civil_to_unix(&c, &back) || back != t) test_fail(__FILE__, __LINE__, "at %lld", (long long)t);
+    }
+    char text[CIVIL_TEXT_MAX];
+    CHECK(strcmp(civil_format(1795383266, text), "2026-11-22T21:34:26Z") == 0);
+    CHECK_INT(civil_from_unix(1795383266).weekday, 0);
+    struct civil bad = {.year = 2026, .month = 2, .day = 29};
+    int64_t t;
+    CHECK(!civil_to_unix(&bad, &t));
+}

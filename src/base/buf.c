@@ -1,0 +1,75 @@
+#include "buf.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "arena.h"
+
+void buf_free(struct buf *b)
+{
+    free(b->p);
+    *b = (struct buf){.cap = b->cap};
+}
+
+char *buf_space(struct buf *b, size_t n)
+{
+    if (b->over) return NULL;
+    if (n > SIZE_MAX / 4 - b->n || (b->cap && b->n + n > b->cap)) {
+        b->over = true;
+        return NULL;
+    }
+    if (b->n + n > b->size) {
+        size_t size = b->size ? b->size : 256;
+        while (size < b->n + n) size *= 2;
+        b->p = xrealloc(b->p, size);
+        b->size = size;
+    }
+    return b->p + b->n;
+}
+
+void buf_bytes(struct buf *b, const void *p, size_t n)
+{
+    char *to = n ? buf_space(b, n) : NULL;
+    if (!to) return;
+    memcpy(to, p, n);
+    b->n += n;
+}
+
+void buf_put(struct buf *b, struct slice s) { buf_bytes(b, s.p, s.n); }
+void buf_str(struct buf *b, const char *s) { buf_bytes(b, s, strlen(s)); }
+void buf_char(struct buf *b, char c) { buf_bytes(b, &c, 1); }
+
+void buf_printf(struct buf *b, const char *fmt, ...)
+{
+    va_list ap, again;
+    va_start(ap, fmt);
+    va_copy(again, ap);
+    int n = vsnprintf(NULL, 0, fmt, ap);
+    va_end(ap);
+    char *to = n > 0 ? buf_space(b, (size_t)n + 1) : NULL;
+    if (to) {
+        vsnprintf(to, (size_t)n + 1, fmt, again);
+        b->n += (size_t)n;
+    }
+    va_end(again);
+}
+
+void buf_u64(struct buf *b, uint64_t v)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+    do digits[--at] = (char)('0' + v % 10);
+    while (v /= 10);
+    buf_bytes(b, digits + at, sizeof digits - at);
+}
+
+void buf_drop(struct buf *b, size_t n)
+{
+    if (n >= b->n) {
+        b->n = 0;
+        return;
+    }
+    memmove(b->p, b->p + n, b->n - n);
+    b->n -= n;
+}

@@ -1,0 +1,31 @@
+/* buf.h - a growing run of bytes with an owner and a sticky error.
+ *
+ * Writers do not check each call: once the cap is passed nothing more is added,
+ * `over` stays set, and the caller asks once at the end. */
+#pragma once
+#include "slice.h"
+
+struct buf {
+    char *p;
+    size_t n, size;
+    size_t cap; /* most bytes it may hold; 0 = no limit */
+    bool over;  /* something did not fit */
+};
+
+#define BUF_INIT {0}
+static inline void buf_init(struct buf *b, size_t cap) { *b = (struct buf){.cap = cap}; }
+void buf_free(struct buf *b);                     /* also back to the empty state */
+static inline void buf_clear(struct buf *b) { b->n = 0, b->over = false; } /* keeps the memory */
+static inline struct slice buf_slice(const struct buf *b) { return sl(b->p, b->n); }
+
+void buf_put(struct buf *b, struct slice s);
+void buf_bytes(struct buf *b, const void *p, size_t n);
+void buf_str(struct buf *b, const char *s);
+void buf_char(struct buf *b, char c);
+void buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void buf_u64(struct buf *b, uint64_t v); /* decimal */
+/* Space for n more bytes to be filled in by the caller, who then adds to b->n;
+ * NULL (and over set) when the cap forbids it. */
+char *buf_space(struct buf *b, size_t n);
+/* Removes the first n bytes. */
+void buf_drop(struct buf *b, size_t n);

@@ -1,0 +1,115 @@
+#include "ip.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+
+#include "text.h"
+
+static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
+
+bool ip_parse(struct slice s, struct ip *out)
+{
+    char text[IP_TEXT_MAX];
+    if (s.n >= sizeof text || sl_chr(s, 0) != SL_NONE) return false;
+    memcpy(text, s.p, s.n);
+    text[s.n] = 0;
+    struct ip ip = {0};
+    if (inet_pton(AF_INET, text, ip.b) == 1) {
+        ip.family = 4;
+    } else if (inet_pton(AF_INET6, text, ip.b) == 1) {
+        ip.family = 6;
+        if (memcmp(ip.b, mapped_prefix, sizeof mapped_prefix) == 0) {
+            ip.family = 4;
+            memmove(ip.b, ip.b + 12, 4);
+            memset(ip.b + 4, 0, 12);
+        }
+    } else {
+        return false;
+    }
+    *out = ip;
+    return true;
+}
+
+char *ip_format(const struct ip *a, char buf[IP_TEXT_MAX])
+{
+    if (a->family == 0 || !inet_ntop(a->family == 4 ? AF_INET : AF_INET6, a->b, buf, IP_TEXT_MAX))
+        strcpy(buf, "-");
+    return buf;
+}
+
+static unsigned length_of(const struct ip *a) { return a->family == 4 ? 4 : a->family == 6 ? 16 : 0; }
+
+bool ip_eq(const struct ip *a, const struct ip *b)
+{
+    return a->family == b->family && memcmp(a->b, b->b, length_of(a)) == 0;
+}
+
+bool ip_in(const struct ip *a, const struct ip *net, unsigned bits)
+{
+    if (a->family != net->family || bits > 8 * length_of(a)) return false;
+    unsigned whole = bits / 8, rest = bits % 8;
+    if (memcmp(a->b, net->b, whole) != 0) return false;
+    return rest == 0 || ((a->b[whole] ^ net->b[whole]) >> (8 - rest)) == 0;
+}
+
+bool ip_is_loopback(const struct ip *a)
+{
+    static const struct ip v4 = {4, {127}}, v6 = {6, {[15] = 1}};
+    return ip_in(a, &v4, 8) || ip_eq(a, &v6);
+}
+
+bool ip_is_unspecified(const struct ip *a)
+{
+    static const uint8_t zero[16];
+    return a->family && memcmp(a->b, zero, length_of(a)) == 0;
+}
+
+struct slice ip_reverse_name(struct arena *a, const struct ip *ip)
+{
+    if (ip->family == 4)
+        return ar_printf(a, "%u.%u.%u.%u.in-addr.arpa", ip->b[3], ip->b[2], ip->b[1], ip->b[0]);
+    char *p = ar_alloc(a, 64 + 9), *at = p;
+    for (int i = 15; i >= 0; i--) {
+        *at++ = "0123456789abcdef"[ip->b[i] & 15], *at++ = '.';
+        *at++ = "0123456789abcdef"[ip->b[i] >> 4], *at++ = '.';
+    }
+    memcpy(at, "ip6.arpa", 9);
+    return sl(p, 64 + 8);
+}
+
+struct slice ip_literal(struct arena *a, const struct ip *ip)
+{
+    char text[IP_TEXT_MAX];
+    return ar_printf(a, ip->family == 6 ? "[IPv6:%s]" : "[%s]", ip_format(ip, text));
+}
+
+bool ip_parse_literal(struct slice s, struct ip *out)
+{
+    if (s.n < 2 || s.p[0] != '[' || s.p[s.n - 1] != ']') return false;
+    s = sl_sub(s, 1, s.n - 1);
+    bool six = sl_startsi(s, SL("IPv6:"));
+    if (six) s = sl_from(s, 5);
+    /* RFC 5321 section 4.1.3: IPv6 addresses only behind their tag. */
+    return ip_parse(s, out) && (sl_chr(s, ':') != SL_NONE) == six;
+}
+
+bool endpoint_parse(struct slice s, struct endpoint *out)
+{
+    size_t colon = sl_rchr(s, ':');
+    uint64_t port;
+    if (colon == SL_NONE || !num_u64(sl_from(s, colon + 1), 65535, &port)) return false;
+    struct slice host = sl_sub(s, 0, colon);
+    if (host.n >= 2 && host.p[0] == '[' && host.p[host.n - 1] == ']') host = sl_sub(host, 1, host.n - 1);
+    struct endpoint e = {.port = (uint16_t)port};
+    if (!ip_parse(host, &e.ip)) return false;
+    *out = e;
+    return true;
+}
+
+char *endpoint_format(const struct endpoint *e, char buf[ENDPOINT_TEXT_MAX])
+{
+    char ip[IP_TEXT_MAX];
+    if (e->path[0]) snprintf(buf, ENDPOINT_TEXT_MAX, "unix:%s", e->path);
+    else snprintf(buf, ENDPOINT_TEXT_MAX, e->ip.family == 6 ? "[%s]:%u" : "%s:%u", ip_format(&e->ip, ip), e->port);
+    return buf;
+}

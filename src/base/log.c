@@ -1,0 +1,52 @@
+#include "log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "civil.h"
+
+static enum log_level least_level = LOG_INFO;
+
+static void to_stderr(struct slice line)
+{
+    ssize_t n = write(STDERR_FILENO, line.p, line.n);
+    (void)n; /* nowhere left to report it */
+}
+
+static int64_t system_clock(void) { return (int64_t)time(NULL); }
+
+static void (*sink)(struct slice) = to_stderr;
+static int64_t (*clock_now)(void) = system_clock;
+
+void log_set_level(enum log_level least) { least_level = least; }
+bool log_wants(enum log_level level) { return level >= least_level; }
+void log_set_sink(void (*s)(struct slice)) { sink = s ? s : to_stderr; }
+void log_set_clock(int64_t (*c)(void)) { clock_now = c ? c : system_clock; }
+
+void log_write(enum log_level level, const char *who, const char *fmt, ...)
+{
+    if (!log_wants(level)) return;
+    static const char *const names[] = {"debug", "info", "warning", "error"};
+    char line[LOG_LINE_MAX], when[CIVIL_TEXT_MAX];
+    int n = snprintf(line, sizeof line, "%s %s %.64s: ", civil_format(clock_now(), when), names[level], who);
+    size_t used = (size_t)n;
+    va_list ap;
+    va_start(ap, fmt);
+    n = vsnprintf(line + used, sizeof line - used, fmt, ap);
+    va_end(ap);
+    used += n < 0 ? 0 : (size_t)n;
+    if (used > sizeof line - 2) used = sizeof line - 2;
+    for (size_t i = 0; i < used; i++)
+        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f) line[i] = '?';
+    line[used++] = '\n';
+    sink(sl(line, used));
+}
+
+void assert_failed(const char *what, const char *file, int line)
+{
+    fprintf(stderr, "tram: broken invariant: %s (%s:%d); stopping before harm is done\n", what, file, line);
+    abort();
+}

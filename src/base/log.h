@@ -1,0 +1,28 @@
+/* log.h - one line a fact, for people: what happened, to which letter, what to do.
+ *
+ * "<time> <level> <who>: <sentence>". Who is the module or the session. Lines
+ * are handed to a sink; the default writes to standard error, rt installs one
+ * that never blocks a loop. A line is cut at LOG_LINE_MAX and control characters
+ * are replaced, so that nothing a peer says can forge a line. */
+#pragma once
+#include "slice.h"
+
+enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
+#define LOG_LINE_MAX 1024
+
+void log_set_level(enum log_level least);
+bool log_wants(enum log_level level);
+void log_write(enum log_level level, const char *who, const char *fmt, ...) PRINTF_LIKE(3, 4);
+#define log_debug(who, ...) (log_wants(LOG_DEBUG) ? log_write(LOG_DEBUG, who, __VA_ARGS__) : (void)0)
+#define log_info(who, ...) log_write(LOG_INFO, who, __VA_ARGS__)
+#define log_warn(who, ...) log_write(LOG_WARN, who, __VA_ARGS__)
+#define log_error(who, ...) log_write(LOG_ERROR, who, __VA_ARGS__)
+
+/* Where lines go (line includes the newline) and where the time comes from
+ * (seconds since the Unix epoch). NULL restores the default. */
+void log_set_sink(void (*sink)(struct slice line));
+void log_set_clock(int64_t (*unix_seconds)(void));
+
+/* ASSERT stays on in every build: a broken invariant must not reach the disk. */
+_Noreturn void assert_failed(const char *what, const char *file, int line);
+#define ASSERT(x) ((x) ? (void)0 : assert_failed(#x, __FILE__, __LINE__))

@@ -1,0 +1,42 @@
+/* text.h - numbers, base64, hex, UTF-8: bytes to values and back, bounds checked. */
+#pragma once
+#include "arena.h"
+#include "buf.h"
+#include "slice.h"
+
+/* Whole slice is a decimal number without sign and it fits (and is <= max): true. */
+bool num_u64(struct slice s, uint64_t max, uint64_t *out);
+bool num_hex64(struct slice s, uint64_t *out); /* 1 to 16 hex digits */
+/* Bytes "10k" "50M" "2g" (binary multiples) or plain. */
+bool num_size(struct slice s, uint64_t *out);
+/* Seconds "90" "15m" "4h" "5d" "2w". */
+bool num_duration(struct slice s, int64_t *seconds);
+static inline bool is_digit(char c) { return c >= '0' && c <= '9'; }
+static inline bool is_alpha(char c) { return (c | 32) >= 'a' && (c | 32) <= 'z'; }
+static inline bool is_alnum(char c) { return is_digit(c) || is_alpha(c); }
+
+/* RFC 4648 section 4. Decoding: strict when `strict` (no blanks, padding right,
+ * unused bits zero); otherwise blanks, line ends and missing padding are passed
+ * over, as MIME wants (RFC 2045 section 6.8). ERR_SYNTAX. */
+void b64_encode(struct buf *out, struct slice in);
+MUST_CHECK int b64_decode(struct buf *out, struct slice in, bool strict);
+struct slice b64_encode_ar(struct arena *a, struct slice in);
+MUST_CHECK int b64_decode_ar(struct arena *a, struct slice in, bool strict, struct slice *out);
+
+void hex_encode(struct buf *out, struct slice in); /* lower case */
+MUST_CHECK int hex_decode(struct buf *out, struct slice in);
+
+/* RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF. */
+bool utf8_valid(struct slice s);
+/* Takes one code point from the front of *s; false (and *s untouched) when the
+ * front is not valid UTF-8 or *s is empty. */
+bool utf8_next(struct slice *s, uint32_t *cp);
+void utf8_put(struct buf *b, uint32_t cp); /* U+FFFD for what is no scalar value */
+bool is_ascii(struct slice s);
+
+/* CRC-32C (Castagnoli), for records on disk. Start with crc = 0. */
+uint32_t crc32c(uint32_t crc, const void *p, size_t n);
+
+/* For people and logs: s with control characters and bytes that are no UTF-8
+ * replaced by \xNN, and cut with "..." after max bytes. In the arena. */
+struct slice printable(struct arena *a, struct slice s, size_t max);

@@ -1,0 +1,80 @@
+/* crypto.h - hashes, signatures, password keys. OpenSSL stays inside this folder.
+ * Nothing here suspends; RSA signing costs about 0.6 ms, key generation 100 ms (offload it). */
+#pragma once
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+
+enum hash_kind { HASH_SHA1, HASH_SHA256, HASH_MD5 };
+enum { HASH_MAX = 32 };
+size_t hash_size(enum hash_kind k);
+
+struct hash { void *ctx; enum hash_kind kind; };
+void hash_init(struct hash *h, enum hash_kind k);
+void hash_add(struct hash *h, struct slice bytes);
+void hash_end(struct hash *h, uint8_t out[HASH_MAX]); /* frees; h may be initialised again */
+void hash_copy(struct hash *to, const struct hash *from);
+void hash_once(enum hash_kind k, struct slice bytes, uint8_t out[HASH_MAX]);
+
+void hmac_sha256(struct slice key, struct slice bytes, uint8_t out[32]);
+bool same_secret(struct slice a, struct slice b); /* in constant time */
+void wipe(void *p, size_t n);
+
+/* ---- signatures (DKIM, ARC) ---- */
+
+enum key_kind { KEY_RSA, KEY_ED25519 };
+struct sign_key;   /* private */
+struct verify_key; /* public */
+
+MUST_CHECK int sign_key_new(enum key_kind k, int bits, struct sign_key **out); /* bits: RSA only */
+MUST_CHECK int sign_key_from_pem(struct slice pem, struct sign_key **out);     /* PKCS#8 or PKCS#1 */
+void sign_key_pem(struct sign_key *k, struct buf *out);                        /* PKCS#8 */
+/* The p= bytes of a DKIM record: SubjectPublicKeyInfo for RSA (RFC 6376 3.6.1), the
+ * 32 bytes for Ed25519 (RFC 8463 section 4.2). */
+void sign_key_public(struct sign_key *k, struct buf *out);
+enum key_kind sign_key_kind(const struct sign_key *k);
+int sign_key_bits(const struct sign_key *k);
+/* RSA: RSASSA-PKCS1-v1_5 over the SHA-256 digest (RFC 6376 3.3.2); Ed25519: PureEdDSA
+ * over the digest bytes (RFC 8463 section 3). Usable from several threads. */
+MUST_CHECK int sign_digest(struct sign_key *k, const uint8_t sha256[32], struct buf *sig);
+void sign_key_free(struct sign_key **k);
+
+/* From the p= bytes; also accepts a bare RSAPublicKey (PKCS#1). ERR_SYNTAX. */
+MUST_CHECK int verify_key_from(enum key_kind k, struct slice p, struct verify_key **out);
+int verify_key_bits(const struct verify_key *k);
+/* 0 good, ERR_DENIED wrong, ERR_SYNTAX signature of impossible form. */
+MUST_CHECK int verify_digest(struct verify_key *k, enum hash_kind h, const uint8_t *digest, struct slice sig);
+void verify_key_free(struct verify_key **k);
+
+/* ---- passwords: SCRAM-SHA-256 keys (RFC 5802, 7677), no password is kept ---- */
+
+struct scram_keys {
+    uint32_t iterations;
+    uint8_t salt[16], stored_key[32], server_key[32];
+};
+/* Prepares the password (RFC 8265 OpaqueString, as far as NFC and no control
+ * characters: ERR_SYNTAX), then PBKDF2: about 5 ms at 10000 rounds; offload it. */
+MUST_CHECK int scram_derive(struct slice password, const uint8_t salt[16], uint32_t iterations,
+                            struct scram_keys *out);
+MUST_CHECK int scram_check_password(const struct scram_keys *k, struct slice password); /* 0 or ERR_DENIED */
+void scram_keys_text(const struct scram_keys *k, struct buf *out); /* "SCRAM-SHA-256$10000:salt$stored:server" */
+MUST_CHECK int scram_keys_parse(struct slice s, struct scram_keys *out);
+
+/* The server's half of the exchange. Bytes in and out are the SASL messages, not base64. */
+struct scram_server {
+    struct arena *a;
+    struct slice user;      /* after scram_first: as the client gave it, prepared */
+    struct slice nonce, gs2, client_first_bare, server_first;
+    struct scram_keys keys;
+    bool plus;
+    uint8_t cb_data[64];
+    size_t cb_size;
+    char cb_name[24];
+};
+/* client-first. Afterwards look the user up and call scram_challenge (with made-up keys for
+ * an unknown user, so that it is not told apart: scram_decoy). ERR_SYNTAX, ERR_DENIED. */
+MUST_CHECK int scram_first(struct scram_server *s, struct arena *a, struct slice client_first, bool plus);
+struct slice scram_challenge(struct scram_server *s, const struct scram_keys *k, struct slice server_nonce);
+/* client-final: 0 and the server's signature message, or ERR_DENIED / ERR_SYNTAX. */
+MUST_CHECK int scram_final(struct scram_server *s, struct slice client_final, struct slice *server_final);
+void scram_decoy(struct slice user, const uint8_t secret[32], struct scram_keys *out);

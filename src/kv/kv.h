@@ -1,0 +1,114 @@
+/* kv.h - the index: objects, each an ordered map that changes as one.
+ *
+ * The unit of atomicity is an object (an account, a shard of the queue, a
+ * domain's directory). Nothing spans two objects: what must cross goes in an
+ * order that is safe to repeat. Object names and keys are printable ASCII, 1 to
+ * 200 bytes; values 1 to 65536 bytes of anything; a transaction changes at most
+ * 4 MiB. One conformance suite (kv_test.c) runs on every engine. */
+#pragma once
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "rt/rt.h"
+
+struct kv;
+struct kv_tx;
+
+enum { KV_KEY_MAX = 200, KV_VALUE_MAX = 65536, KV_BATCH_MAX = 4 << 20, KV_PAGE_MAX = 1000 };
+
+/* Opens or creates. BLOCKS. ERR_VERSION, ERR_BUSY (another process has it), ERR_CORRUPT. */
+MUST_CHECK int kv_rocks_open(struct kv **out, const char *dir);
+/* In memory, for tests and simulation. With a path the log is kept in one file
+ * through rt's file.h, so that a simulated crash keeps what was synced (and
+ * maybe more) and loses the rest; NULL: nothing is kept. BLOCKS. */
+MUST_CHECK int kv_mem_open(struct kv **out, const char *path);
+void kv_close(struct kv **kv); /* SUSPENDS: waits for transactions under way */
+
+/* ---- changing ---- */
+
+/* Runs fn(tx, arg) on the object, serialised with every other transaction on it;
+ * when it returns 0 and kv_transact returns 0, the change is durable. fn runs on
+ * another thread and perhaps more than once: it touches only tx and arg, and does
+ * not suspend. A negative value of fn drops the change and is returned.
+ * SUSPENDS. ERR_FULL, ERR_IO: not done. ERR_UNKNOWN: perhaps done; read again. */
+typedef int kv_fn(struct kv_tx *tx, void *arg);
+MUST_CHECK int kv_transact(struct kv *kv, struct slice object, kv_fn *fn, void *arg);
+
+/* Within fn. get: the value is valid until fn returns; ERR_NOT_FOUND. Sees the
+ * transaction's own writes. put and del: sticky errors, reported by kv_transact. */
+MUST_CHECK int kv_tx_get(struct kv_tx *tx, struct slice key, struct slice *value);
+void kv_tx_put(struct kv_tx *tx, struct slice key, struct slice value);
+void kv_tx_del(struct kv_tx *tx, struct slice key);
+/* Keys in [from, to) ascending; to empty = to the end of the object. visit gets
+ * slices valid during the call; non-zero stops the scan and is returned. visit
+ * may put and del (whether the scan sees that is not defined). */
+typedef int kv_visit(void *arg, struct slice key, struct slice value);
+int kv_tx_scan(struct kv_tx *tx, struct slice from, struct slice to, kv_visit *visit, void *arg);
+/* The name of the object this transaction is on. */
+struct slice kv_tx_object(const struct kv_tx *tx);
+
+/* Puts that ride on the next group commit without waiting for it: ordered before
+ * any transaction submitted later by the same fiber, lost if the machine dies
+ * before the next sync. For traces and statistics. Does not suspend; dropped
+ * (and counted) when too much waits. */
+void kv_note(struct kv *kv, struct slice object, struct slice key, struct slice value);
+
+/* ---- reading ---- */
+
+/* Committed state. SUSPENDS when the block is not in memory. ERR_NOT_FOUND. */
+MUST_CHECK int kv_get(struct kv *kv, struct slice object, struct slice key, struct arena *a,
+                      struct slice *value);
+/* A page of at most `limit` (<= KV_PAGE_MAX) rows with keys in [from, to), copied
+ * into the arena; to empty = to the end. *more: there are further rows; go on
+ * from kv_after(last key). SUSPENDS. */
+struct kv_row {
+    struct slice key, value;
+};
+struct kv_page {
+    struct kv_row *row;
+    size_t n;
+    bool more;
+};
+MUST_CHECK int kv_scan(struct kv *kv, struct slice object, struct slice from, struct slice to,
+                       size_t limit, struct arena *a, struct kv_page *page);
+/* The least key after `key`: key + " " (0x20 is the least byte a key may hold). */
+struct slice kv_after(struct arena *a, struct slice key);
+/* The end of the range of keys that start with prefix. */
+struct slice kv_prefix_end(struct arena *a, struct slice prefix);
+/* Names of objects in [from, to), ascending, at most limit. SUSPENDS. */
+MUST_CHECK int kv_objects(struct kv *kv, struct slice from, struct slice to, size_t limit,
+                          struct arena *a, struct slice **names, size_t *n, bool *more);
+
+/* ---- hints ---- */
+
+/* kv_notify(object) makes every watcher of the object run its fn, on the loop
+ * that made the watch, in its own turn; calls are joined. Hints: lossy,
+ * repeatable; the receiver re-reads. fn must not suspend. */
+struct kv_watch;
+struct kv_watch *kv_watch(struct kv *kv, struct slice object, void (*fn)(void *), void *arg);
+void kv_unwatch(struct kv_watch **w); /* from the loop that made it; fn does not run afterwards */
+void kv_notify(struct kv *kv, struct slice object);
+
+/* ---- leases: one owner at a time, with a fencing number ---- */
+
+/* Takes or renews the lease `name` on the object for ttl_ms by the engine's clock.
+ * *fence grows with each new owner. ERR_BUSY: somebody else has it (*left_ms). */
+MUST_CHECK int kv_lease(struct kv *kv, struct slice object, struct slice name, struct slice owner,
+                        int64_t ttl_ms, uint64_t *fence, int64_t *left_ms);
+/* Inside a transaction: ERR_DENIED unless the lease still has this fence. */
+MUST_CHECK int kv_tx_fence(struct kv_tx *tx, struct slice name, uint64_t fence);
+
+/* ---- care ---- */
+
+/* A consistent copy into a new folder while running (checkpoint, hard links). SUSPENDS. */
+MUST_CHECK int kv_backup(struct kv *kv, const char *to);
+/* Reads and checks everything; calls bad() for what is damaged. SUSPENDS. */
+MUST_CHECK int kv_verify(struct kv *kv, void (*bad)(void *arg, const char *what), void *arg);
+struct kv_stats {
+    uint64_t transactions, groups, notes, notes_dropped, bytes;
+};
+void kv_stats(struct kv *kv, struct kv_stats *out);
+
+/* For tests on kv_mem: make the next transactions end this way. */
+enum kv_fault { KV_FAULT_NONE, KV_FAULT_IO, KV_FAULT_FULL, KV_FAULT_UNKNOWN_DONE, KV_FAULT_UNKNOWN_NOT_DONE, KV_FAULT_RERUN };
+void kv_mem_inject(struct kv *kv, enum kv_fault fault, unsigned times);

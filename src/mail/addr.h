@@ -1,0 +1,33 @@
+/* addr.h - addresses in header fields (RFC 5322 section 3.4, 4.4; RFC 6532 UTF-8). Pure.
+ * Addresses in SMTP commands are in wire/smtp.h. */
+#pragma once
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+
+enum { MAIL_ADDRS_MAX = 10000 };
+
+struct mail_addr {
+    struct slice name;   /* display name, unquoted, encoded words NOT decoded; may be empty */
+    struct slice local;  /* unquoted local part */
+    struct slice domain; /* without blanks and comments, as written (no case folding); literals with brackets */
+    struct slice group;  /* name of the group it stands in, or empty */
+    struct slice route;  /* obs-route, or empty */
+};
+struct mail_addrs {
+    struct mail_addr *v;
+    size_t n;
+    bool bad; /* some element was no address and was passed over */
+};
+/* address-list with groups, comments, quoted strings, obsolete forms. Parses what it can;
+ * ERR_SYNTAX only when nothing at all was an address (and the body is not blank),
+ * ERR_LIMIT for more than MAIL_ADDRS_MAX. */
+MUST_CHECK int mail_addrs_parse(struct arena *a, struct slice body, struct mail_addrs *out);
+/* local@domain with the local part quoted where it must be. */
+struct slice mail_addr_spec(struct arena *a, const struct mail_addr *m);
+/* "Name <local@domain>", name quoted or encoded (RFC 2047) where it must be. */
+struct slice mail_addr_text(struct arena *a, const struct mail_addr *m);
+/* Splits local@domain at the last @ outside quotes; unquotes the local part. Strict:
+ * dot-atom or quoted-string, domain or literal, UTF-8 allowed, local <= 64, domain <= 255
+ * (RFC 5321 section 4.5.3.1). ERR_SYNTAX, ERR_TOO_LONG. */
+MUST_CHECK int mail_addr_split(struct arena *a, struct slice spec, struct slice *local, struct slice *domain);

@@ -1,0 +1,97 @@
+/* conn.h - one buffered stream: plain TCP, TLS or a Unix socket; client or server.
+ *
+ * Errors are sticky: after the first one every call fails with it and writes
+ * are dropped, so that a session asks once. A read that must wait first sends
+ * what is pending, so pipelining needs no other code. A conn belongs to the loop
+ * that made it, and one fiber uses it at a time (conn_wake and conn_abort
+ * excepted). Buffers are given back while nothing is in them. */
+#pragma once
+#include "rt.h"
+#include "tls.h"
+
+struct conn;
+struct listener;
+
+/* ---- coming to be ---- */
+
+/* Binds and listens (SO_REUSEADDR; IPV6_V6ONLY). at->path: a Unix socket, mode
+ * 0600, a stale one is replaced. Every loop may accept from the same listener.
+ * ERR_BUSY port in use, ERR_DENIED. The sentence names the address. */
+MUST_CHECK int listener_open(struct listener **out, const struct endpoint *at);
+void listener_close(struct listener **l); /* waiting accepts end with ERR_CANCELED */
+const struct endpoint *listener_at(const struct listener *l); /* with the real port when 0 was asked */
+/* SUSPENDS. When descriptors run out it waits and tries again by itself. */
+MUST_CHECK int listener_accept(struct listener *l, struct conn **out);
+
+/* Connects; from: source address or NULL. SUSPENDS until the deadline.
+ * ERR_REFUSED, ERR_UNREACHABLE, ERR_TIMEOUT, ERR_CANCELED. */
+MUST_CHECK int conn_dial(struct conn **out, const struct endpoint *to, const struct ip *from);
+
+/* Sends what is pending (at most 5 s, less near the deadline), says goodbye in
+ * TLS, closes and frees; *c becomes NULL. SUSPENDS. NULL is allowed. */
+void conn_close(struct conn **c);
+/* Makes the present and every later call on c fail with ERR_CANCELED; from the
+ * same loop. The owner still closes it. Wakes it when it is parked. */
+void conn_abort(struct conn *c);
+
+const struct endpoint *conn_peer(const struct conn *c);
+const struct endpoint *conn_local(const struct conn *c);
+int conn_error(const struct conn *c); /* 0 or the sticky error */
+
+/* ---- reading ---- */
+
+/* Bytes received and not yet consumed. Valid until the next call that reads. */
+struct slice conn_peek(const struct conn *c);
+/* Receives more, at least one byte, flushing pending output first. SUSPENDS.
+ * Number of bytes added, or ERR_EOF, ERR_TIMEOUT, ... ERR_LIMIT when the buffer
+ * already holds the most it may (conn_set_buffer). */
+MUST_CHECK int conn_fill(struct conn *c);
+void conn_consume(struct conn *c, size_t n);
+/* A line without its CRLF, at most max bytes. Valid until the next call that
+ * reads. ERR_TOO_LONG: the line was longer and has been passed over to its end;
+ * not sticky. ERR_SYNTAX: a bare LF ended the line (line holds it without the
+ * LF); not sticky. A bare CR is left inside the line. SUSPENDS. */
+MUST_CHECK int conn_read_line(struct conn *c, size_t max, struct slice *line);
+/* Exactly n bytes into p. SUSPENDS. */
+MUST_CHECK int conn_read(struct conn *c, void *p, size_t n);
+/* The most unconsumed bytes the input buffer may hold (16 KiB at first). */
+void conn_set_buffer(struct conn *c, size_t max);
+/* From now on input must arrive at bytes_per_second on average after `grace`
+ * nanoseconds, else reads fail with ERR_TIMEOUT; 0 ends it. */
+void conn_set_min_rate(struct conn *c, uint64_t bytes_per_second, int64_t grace);
+
+/* ---- writing ---- */
+
+/* Adds to the output buffer; SUSPENDS when it is full (64 KiB) until it drains. */
+void conn_write(struct conn *c, struct slice s);
+void conn_puts(struct conn *c, const char *s);
+void conn_printf(struct conn *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+int conn_flush(struct conn *c); /* SUSPENDS. 0 or the sticky error */
+size_t conn_pending(const struct conn *c); /* bytes not yet handed to the kernel */
+
+/* ---- TLS ---- */
+
+/* Handshakes on the open connection. The caller has checked that conn_peek() is
+ * empty (RFC 3207 section 5: nothing sent in clear may count after STARTTLS;
+ * asserted). Pending output is flushed first. SUSPENDS. ERR_TLS with the reason. */
+MUST_CHECK int conn_tls_accept(struct conn *c, struct tls_ctx *tls);
+MUST_CHECK int conn_tls_connect(struct conn *c, struct tls_ctx *tls, const struct tls_peer *peer);
+bool conn_is_tls(const struct conn *c);
+void conn_tls_info(const struct conn *c, struct tls_info *out);
+/* tls-exporter channel binding (RFC 9266), 32 bytes. ERR_STATE without TLS 1.3. */
+MUST_CHECK int conn_tls_exporter(struct conn *c, uint8_t out[32]);
+
+/* ---- parking: a waiting connection holds no stack ---- */
+
+/* The calling fiber gives c up and returns from its function soon after. When
+ * bytes arrive, the peer closes, conn_wake() is called, `until` (rt_now() scale)
+ * passes or the group is canceled, a fresh fiber of group g runs resume(arg);
+ * what happened is to be seen with conn_peek(), conn_error() and rt_now().
+ * Pending output is sent first, in the background. */
+void conn_park(struct conn *c, struct group *g, int64_t until, fiber_fn *resume, void *arg);
+/* News for a parked connection. From the same loop. No effect when it is not parked. */
+void conn_wake(struct conn *c);
+
+/* ---- counts, for metrics and tests ---- */
+uint64_t conn_bytes_in(const struct conn *c);
+uint64_t conn_bytes_out(const struct conn *c);
