@@ -19,7 +19,7 @@ struct mail_head {
     struct mail_field *field;
     size_t n;
     size_t size;      /* bytes of the header section without the empty line */
-    size_t body_at;   /* where the body begins: size, or size + 2 when there is an empty line */
+    size_t body_at;   /* where the body begins: after the empty line, or size when there is none */
     bool complete;    /* the empty line was there */
     bool bad_fields;  /* some field is bad */
 };
@@ -33,7 +33,9 @@ MUST_CHECK int mail_head_parse(struct arena *a, struct slice message, struct mai
 const struct mail_field *mail_head_find(const struct mail_head *h, struct slice name, size_t from);
 size_t mail_head_count(const struct mail_head *h, struct slice name);
 /* Body of the first such field, unfolded and trimmed, or empty with *found false. */
+/* found may be NULL. */
 struct slice mail_head_get(struct arena *a, const struct mail_head *h, struct slice name, bool *found);
 
-/* Folding undone: CRLF before a blank removed (RFC 5322 section 2.2.3), trimmed. */
+/* Folding undone: CRLF before a blank removed (RFC 5322 section 2.2.3), trimmed. A stray
+ * CR or LF becomes a space, so the result holds neither. A copy in a only when needed. */
 struct slice mail_unfold(struct arena *a, struct slice body);
