@@ -1,0 +1,40 @@
+/* accept.h - the one way in: a letter's body is durable, its envelope becomes so here.
+ *
+ * SMTP (from the world and from our users), sendmail, bounces and reports all come
+ * through accept_letter(). When it returns 0 the letter is durable for every
+ * recipient and the caller may answer 250. */
+#pragma once
+#include "store/directory.h"
+#include "store/store.h"
+
+struct queue;
+
+enum { LETTER_RCPTS_MAX = 10000, NOTIFY_DEFAULT = 0, NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 };
+
+struct letter_rcpt {
+    struct slice address;  /* as in RCPT TO, unquoted form local@domain */
+    struct route route;    /* where it goes, from directory_resolve (an alias: one letter_rcpt a route) */
+    unsigned notify;       /* NOTIFY_ bits (RFC 3461) */
+    struct slice orcpt;
+};
+struct letter {
+    struct letter_id id;
+    struct slice sender;      /* return path local@domain; empty = null */
+    struct letter_rcpt *rcpt;
+    size_t nrcpt;
+    struct body_ref body;     /* pinned; accept_letter unpins it when it returns 0, else the caller abandons */
+    uint32_t skip;            /* bytes at the start that are for local eyes only (the Return-Path line) */
+    uint32_t head_size;       /* header section with its empty line, from the start of the body (skip included) */
+    int64_t received;         /* unix seconds */
+    bool eight_bit, smtputf8; /* BODY=8BITMIME was said or the body has 8-bit bytes; addresses or header need SMTPUTF8 */
+    bool junk;                /* goes to Junk (quarantine) */
+    struct slice submitter;   /* account id of the user who sent it, or empty */
+    struct slice message_id, subject; /* for trace and bounces; may be empty */
+    struct slice ret, envid;  /* RFC 3461 */
+};
+/* One local recipient and nothing else: straight into the account. Otherwise one
+ * transaction on a queue shard. Also writes the trace's QUEUED/DELIVERED and index, and
+ * wakes the queue. SUSPENDS. Temporary errors: answer 4xx, nothing was accepted. */
+MUST_CHECK int accept_letter(struct queue *q, struct letter *l);
+/* Which class the body should be written in, decided before it arrives. */
+static inline enum body_class accept_body_class(bool any_local) { return any_local ? BODY_MAIL : BODY_QUEUE; }

@@ -1,0 +1,73 @@
+/* queue.h - letters on their way: durable records, schedule, retry, bounces.
+ *
+ * A queue record is an envelope with a state for each recipient. The legal states
+ * and moves are a table in queue_state.c, asserted on every change. */
+#pragma once
+#include "accept.h"
+#include "dns/dns.h"
+
+struct signing;
+struct queue_conf {
+    struct slice hostname;       /* our name, for reports */
+    struct signing *signing;     /* for the signatures of our bounces; NULL = unsigned */
+    int64_t retry_first_s, retry_most_s; /* 0 = 300 s growing to 4 h, with jitter */
+    int64_t lifetime_s;          /* 0 = 5 days */
+    int64_t delay_warning_s;     /* 0 = 4 h; -1 = never */
+    int shards;                  /* 0 = 8; fixed when the store is made */
+};
+MUST_CHECK int queue_open(struct queue **out, struct store *s, const struct queue_conf *conf);
+void queue_close(struct queue **q); /* SUSPENDS: lets attempts under way end (bounded) */
+
+/* What a delivery attempt comes to, for one recipient. */
+enum attempt { ATTEMPT_DELIVERED, ATTEMPT_TEMPORARY, ATTEMPT_PERMANENT, ATTEMPT_UNCERTAIN /* final dot's answer lost */ };
+struct attempt_rcpt {
+    struct slice address;      /* in: where to */
+    unsigned notify;
+    struct slice orcpt;
+    enum attempt result;       /* out, and below */
+    int code;                  /* SMTP reply code or 0 */
+    char enhanced[12];         /* "5.1.1" or "" */
+    struct slice reply;        /* the reply verbatim, or a sentence of ours; in the arena */
+    struct slice host;         /* the MX asked, "mx.two.test [127.0.0.3]:25" */
+    struct slice tls;          /* "TLSv1.3 TLS_AES_256_GCM_SHA384, certificate not verified" or empty */
+};
+struct attempt_letter {
+    const struct letter *letter;
+    struct slice domain;       /* all recipients are of this domain (next hop) */
+    struct attempt_rcpt *rcpt;
+    size_t nrcpt;
+    struct arena *a;
+    int64_t until;             /* deadline (rt_now scale) of the attempt */
+};
+/* The relay, called on a fiber for each (letter, domain) that is due. Fills in the
+ * results; never fails as a whole. */
+typedef void queue_relay(void *ctx, struct attempt_letter *at);
+/* Starts the schedule on every loop; returns at once. */
+MUST_CHECK int queue_start(struct queue *q, queue_relay *relay, void *ctx);
+
+/* ---- seeing and steering (for the control socket). All SUSPEND. ---- */
+
+struct queue_rcpt_info {
+    struct slice address, state, reply, host; /* state: "waiting" "sending" "held" "delivered" "bounced" "dropped" */
+    int64_t next_try, last_try;               /* unix seconds, 0 = none */
+    uint32_t attempts;
+    struct slice why;                         /* a sentence: what it waits for */
+};
+struct queue_info {
+    struct letter_id id;
+    struct slice sender, message_id, subject;
+    int64_t received, expires;
+    uint64_t size;
+    struct queue_rcpt_info *rcpt;
+    size_t nrcpt;
+};
+struct queue_filter { struct slice address, domain, sender; size_t limit; };
+MUST_CHECK int queue_list(struct queue *q, const struct queue_filter *f, struct arena *a, struct queue_info **out, size_t *n);
+MUST_CHECK int queue_show(struct queue *q, const struct letter_id *id, struct arena *a, struct queue_info *out); /* ERR_NOT_FOUND */
+enum queue_action { QUEUE_RETRY, QUEUE_HOLD, QUEUE_RELEASE, QUEUE_DROP };
+MUST_CHECK int queue_act(struct queue *q, const struct letter_id *id, enum queue_action what);
+MUST_CHECK int queue_act_all(struct queue *q, const struct queue_filter *f, enum queue_action what, size_t *n);
+struct queue_stats { uint64_t letters, recipients, due, sending, delivered, bounced, deferred; int64_t oldest; };
+MUST_CHECK int queue_stats(struct queue *q, struct queue_stats *out);
+/* For store_sweep. */
+MUST_CHECK int queue_body_refs(void *queue, struct store *s, int (*each)(void *arg, struct slice ref), void *arg);

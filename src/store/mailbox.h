@@ -1,0 +1,145 @@
+/* mailbox.h - an account's mailboxes and messages (RFC 9051, 7162 semantics).
+ *
+ * Everything of one account lies in one object and changes in one transaction, so all
+ * clients see one order of changes, numbered by MODSEQ. Functions SUSPEND unless said
+ * otherwise. `acc` is the account's id. Mailbox names are UTF-8, NFC, hierarchy '/',
+ * "INBOX" in any case is the inbox; ERR_SYNTAX for what may not be a name. */
+#pragma once
+#include "store.h"
+
+/* ---- flags ---- */
+
+/* Bits 0-4 are the system flags, bits 5-63 the mailbox's keywords in order of their coming. */
+enum { FLAG_SEEN = 1, FLAG_ANSWERED = 2, FLAG_FLAGGED = 4, FLAG_DELETED = 8, FLAG_DRAFT = 16,
+       FLAG_KEYWORD_FIRST = 5, MAILBOX_KEYWORDS_MAX = 59 };
+
+enum special_use { /* RFC 6154; a set of bits */
+    USE_DRAFTS = 1, USE_SENT = 2, USE_JUNK = 4, USE_TRASH = 8, USE_ARCHIVE = 16, USE_ALL = 32, USE_FLAGGED = 64,
+};
+
+/* ---- mailboxes ---- */
+
+enum { MAILBOX_NAME_MAX = 1000, MAILBOX_DEPTH_MAX = 20, MAILBOXES_MAX = 10000 };
+
+struct mailbox {
+    uint32_t id;          /* within the account; never used again */
+    struct slice name;
+    uint32_t uidvalidity, uidnext;
+    uint64_t modseq;      /* highest */
+    uint32_t exists, unseen, deleted;
+    uint64_t size;        /* bytes of all messages */
+    unsigned use;         /* enum special_use bits */
+    bool subscribed;
+    struct slice *keyword; /* names of bits 5, 6, ... */
+    size_t nkeywords;
+};
+/* INBOX first, then by name. */
+MUST_CHECK int mailbox_list(struct store *s, const char *acc, struct arena *a, struct mailbox **out, size_t *n);
+MUST_CHECK int mailbox_find(struct store *s, const char *acc, struct slice name, struct arena *a, struct mailbox *out);
+MUST_CHECK int mailbox_get(struct store *s, const char *acc, uint32_t id, struct arena *a, struct mailbox *out);
+/* Creates missing parents as well (RFC 9051 section 6.3.4). ERR_EXISTS, ERR_SYNTAX, ERR_LIMIT. */
+MUST_CHECK int mailbox_create(struct store *s, const char *acc, struct slice name, unsigned use, struct arena *a,
+                              struct mailbox *out);
+/* Messages go with it; children stay. ERR_DENIED for INBOX. */
+MUST_CHECK int mailbox_delete(struct store *s, const char *acc, struct slice name);
+/* Children move along; renaming INBOX moves its messages into the new mailbox (RFC 9051 6.3.6). */
+MUST_CHECK int mailbox_rename(struct store *s, const char *acc, struct slice from, struct slice to);
+/* A subscription is a name and may outlive the mailbox (RFC 3501 section 6.3.9). */
+MUST_CHECK int mailbox_subscribe(struct store *s, const char *acc, struct slice name, bool yes);
+MUST_CHECK int mailbox_subscriptions(struct store *s, const char *acc, struct arena *a, struct slice **names, size_t *n);
+/* INBOX Drafts Sent Junk Trash Archive, subscribed; harmless when they exist. */
+MUST_CHECK int mailbox_make_defaults(struct store *s, const char *acc);
+/* Bit of a keyword, made when missing and `make`. ERR_LIMIT when 59 are in use, ERR_NOT_FOUND. */
+MUST_CHECK int mailbox_keyword(struct store *s, const char *acc, uint32_t box, struct slice name, bool make, unsigned *bit);
+
+/* ---- messages ---- */
+
+struct message {
+    uint32_t uid;
+    uint64_t modseq;
+    uint64_t flags;
+    int64_t internal_date; /* unix seconds */
+    int64_t save_date;
+    uint64_t size;         /* bytes as served, RFC822.SIZE */
+    uint32_t head_size;    /* bytes of the header section with its empty line; 0 = not known */
+    struct body_ref body;
+    char email_id[20];     /* RFC 8474 OBJECTID; the same for copies */
+};
+/* uid exactly. ERR_NOT_FOUND when expunged meanwhile. */
+MUST_CHECK int message_get(struct store *s, const char *acc, uint32_t box, uint32_t uid, struct message *out);
+/* Ascending from uid `from`, at most limit (<= 1000), into the arena. */
+MUST_CHECK int message_list(struct store *s, const char *acc, uint32_t box, uint32_t from, size_t limit,
+                            struct arena *a, struct message **out, size_t *n);
+
+struct message_new {
+    uint64_t flags;
+    const struct slice *keyword; /* further flags by name; made when missing, dropped when full */
+    size_t nkeywords;
+    int64_t internal_date;
+    uint64_t size;
+    uint32_t head_size;
+    struct body_ref body;        /* pinned by body_finish; unpin after this returns */
+};
+/* All or none get consecutive uids from *first_uid. ERR_NOT_FOUND no such mailbox, ERR_QUOTA. */
+MUST_CHECK int message_append(struct store *s, const char *acc, uint32_t box, const struct message_new *m, size_t n,
+                              uint32_t *uidvalidity, uint32_t *first_uid);
+/* Delivery exactly once: an account remembers delivery ids for 30 days; the second time nothing
+ * happens and *duplicate is set. box_name: "INBOX", "Junk", ... INBOX when there is none of it. */
+MUST_CHECK int message_deliver(struct store *s, const char *acc, struct slice delivery_id, struct slice box_name,
+                               const struct message_new *m, uint32_t *uid, bool *duplicate);
+
+enum flags_op { FLAGS_ADD, FLAGS_REMOVE, FLAGS_REPLACE };
+/* Changes flags of the uids (ascending; those gone are passed over). unchanged_since: 0 = always,
+ * else messages with a higher modseq are left and listed in *failed (RFC 7162 3.1.3). */
+MUST_CHECK int message_flags(struct store *s, const char *acc, uint32_t box, const uint32_t *uid, size_t n,
+                             enum flags_op op, uint64_t flags, uint64_t unchanged_since, struct arena *a,
+                             uint32_t **failed, size_t *nfailed);
+/* Removes the uids, or all with \Deleted when uid is NULL; only_deleted: of the uids just those
+ * that have \Deleted (UID EXPUNGE). *gone: what was removed, ascending; may be NULL. */
+MUST_CHECK int message_expunge(struct store *s, const char *acc, uint32_t box, const uint32_t *uid, size_t n,
+                               bool only_deleted, struct arena *a, uint32_t **gone, size_t *ngone);
+/* Copies (moves) in order of uid, within the account. from_uid[i] became to_uid[i]. Moving is one transaction. */
+MUST_CHECK int message_copy(struct store *s, const char *acc, uint32_t from, const uint32_t *uid, size_t n, uint32_t to,
+                            bool move, struct arena *a, uint32_t *uidvalidity, uint32_t **from_uid,
+                            uint32_t **to_uid, size_t *ncopied);
+
+/* ---- a selected mailbox ---- */
+
+/* Messages in order of uid; index + 1 is the IMAP sequence number. Expunged ones stay
+ * (gone set) until view_drop_gone(), because a client may only hear of them at certain times. */
+struct view_msg {
+    uint32_t uid;
+    bool gone, changed; /* changed: flags differ since view_sync's caller last cleared it */
+    uint64_t flags, modseq;
+};
+struct view {
+    struct store *store;
+    char acc[20];
+    uint32_t box, uidvalidity, uidnext;
+    uint64_t modseq; /* the state shown */
+    struct view_msg *msg;
+    size_t n, size, ngone, nchanged;
+    bool deleted; /* the mailbox itself is gone */
+};
+MUST_CHECK int view_open(struct view **out, struct store *s, const char *acc, uint32_t box);
+void view_close(struct view **v);
+/* Brings the view up to date: new messages are added at the end, flags changed in place
+ * (changed set), expunged ones marked gone. *added: how many are new. */
+MUST_CHECK int view_sync(struct view *v, size_t *added);
+/* Removes the gone ones; calls each(arg, sequence number at that moment) in the order in
+ * which untagged EXPUNGEs must be sent. Does not suspend. */
+void view_drop_gone(struct view *v, void (*each)(void *arg, uint32_t seq), void *arg);
+/* Index of uid, or SL_NONE. Does not suspend. */
+size_t view_find(const struct view *v, uint32_t uid);
+
+/* News about an account (any change): fn runs on this loop, calls are joined; hints only. */
+struct kv_watch *mailbox_watch(struct store *s, const char *acc, void (*fn)(void *), void *arg);
+
+/* ---- the account as a whole ---- */
+
+struct account_usage {
+    uint64_t bytes, messages, quota_bytes; /* quota 0 = none */
+};
+MUST_CHECK int account_usage(struct store *s, const char *acc, struct account_usage *out);
+/* Removes every record of the account, in steps that may be repeated. */
+MUST_CHECK int account_erase(struct store *s, const char *acc);

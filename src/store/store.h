@@ -1,0 +1,34 @@
+/* store.h - what a node keeps: index and bodies under one roof.
+ *
+ * Objects in the index (docs/format.md is the full list):
+ *   _store        format version, node-wide numbers
+ *   d:<domain>    one domain: settings, accounts, aliases, DKIM keys   directory.h
+ *   u:<account>   one account: mailboxes, messages, journal            mailbox.h
+ *   q:<shard>     one shard of the queue                               queue/queue.h
+ *   t:<day>       what happened to letters                             trace.h */
+#pragma once
+#include "body/body.h"
+#include "kv/kv.h"
+#include "rt/rt.h"
+
+struct store {
+    struct kv *kv;
+    struct body_store *body;
+    struct directory *directory; /* cache of d: objects, shared by the loops */
+    struct trace *trace;
+};
+
+/* kv and body are taken over: closed by store_close. SUSPENDS. ERR_VERSION when a
+ * program of another format wrote it. */
+MUST_CHECK int store_open(struct store **out, struct kv *kv, struct body_store *body);
+void store_close(struct store **s); /* SUSPENDS */
+
+/* A letter's name from acceptance to its end: 16 characters of base32hex, lower case
+ * (time in microseconds, then chance), so ids sort by age. */
+enum { LETTER_ID_LEN = 16 };
+struct letter_id {
+    char s[LETTER_ID_LEN + 1];
+};
+void letter_id_new(struct letter_id *out);
+bool letter_id_ok(struct slice s);
+int64_t letter_id_time(const struct letter_id *id); /* unix seconds */

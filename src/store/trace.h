@@ -1,0 +1,48 @@
+/* trace.h - what happened to each letter, with its cause. Written as notes that ride on
+ * commits (kv_note); read by `tram trace`. Kept for a set time (default 30 days). */
+#pragma once
+#include "store.h"
+
+#define TRACE_KINDS(X)                                                                             \
+    X(RECEIVED, "received")   /* a session handed it over: who, how, which TLS, size */            \
+    X(REFUSED, "refused")     /* it was refused, with the reply */                                 \
+    X(CHECKED, "checked")     /* SPF, DKIM, DMARC...: the verdict with its evidence */             \
+    X(SIGNED, "signed")                                                                            \
+    X(REWRITTEN, "rewritten") /* alias, catch-all, header repaired */                              \
+    X(QUEUED, "queued")                                                                            \
+    X(DELIVERED, "delivered") /* into a mailbox here */                                            \
+    X(RELAYED, "relayed")     /* accepted by the next server: host, TLS, its reply */              \
+    X(DEFERED, "deferred")    /* not yet: why, until when */                                       \
+    X(BOUNCED, "bounced")     /* failed for good; the sender is told (or why not) */               \
+    X(DELAY_TOLD, "delay-told")                                                                    \
+    X(HELD, "held") X(RELEASED, "released") X(DROPPED, "dropped") X(RETRIED, "retried")
+
+enum trace_kind {
+#define X(name, word) TRACE_##name,
+    TRACE_KINDS(X)
+#undef X
+};
+const char *trace_word(enum trace_kind k);
+
+struct trace_event {
+    struct letter_id id;
+    int64_t time; /* unix microseconds; 0 = now */
+    enum trace_kind kind;
+    struct slice who;      /* the recipient it concerns, or empty */
+    struct slice sentence; /* for people, complete: "SPF passed: 192.0.2.1 may send for one.test" */
+    struct slice data;     /* a JSON object for programs, or empty */
+};
+/* Does not suspend. */
+void trace_add(struct store *s, const struct trace_event *e);
+void trace_addf(struct store *s, const struct letter_id *id, enum trace_kind kind, struct slice who,
+                const char *fmt, ...) PRINTF_LIKE(5, 6);
+/* Makes the letter findable by these. Any may be empty. Addresses compare without case. */
+void trace_index(struct store *s, const struct letter_id *id, struct slice message_id, struct slice sender,
+                 const struct slice *recipient, size_t n);
+
+/* Events of one letter in order of time. SUSPENDS. ERR_NOT_FOUND. */
+MUST_CHECK int trace_read(struct store *s, const struct letter_id *id, struct arena *a, struct trace_event **out, size_t *n);
+/* Letters by id, Message-ID (with or without <>) or address; newest first, at most limit. SUSPENDS. */
+MUST_CHECK int trace_find(struct store *s, struct slice what, size_t limit, struct arena *a, struct letter_id **out, size_t *n);
+/* Forgets days older than keep_days. SUSPENDS. */
+MUST_CHECK int trace_expire(struct store *s, int keep_days);
