@@ -130,6 +130,7 @@ void lock_release(struct lock *l);
  * signaller must signal in bounded time. */
 struct completion {
     void *fiber;
+    struct completion *next; /* on its way to the loop */
     int loop, done;
 };
 void completion_init(struct completion *c); /* by the fiber that will wait */
