@@ -13,7 +13,8 @@ struct hash { void *ctx; enum hash_kind kind; };
 void hash_init(struct hash *h, enum hash_kind k);
 void hash_add(struct hash *h, struct slice bytes);
 void hash_end(struct hash *h, uint8_t out[HASH_MAX]); /* frees; h may be initialised again */
-void hash_copy(struct hash *to, const struct hash *from);
+void hash_copy(struct hash *to, const struct hash *from); /* `to` is ended or dropped on its own */
+void hash_drop(struct hash *h); /* frees without a result; harmless after hash_end() */
 void hash_once(enum hash_kind k, struct slice bytes, uint8_t out[HASH_MAX]);
 
 void hmac_sha256(struct slice key, struct slice bytes, uint8_t out[32]);
