@@ -1,0 +1,28 @@
+/* submit.h - what a server may and must repair in a header section (RFC 6409 section 8,
+ * RFC 8601 section 5). Pure: the parsed head goes in, the edited header section comes out. */
+#pragma once
+#include "addr.h"
+#include "base/buf.h"
+#include "head.h"
+
+/* Is this head fit to be sent by a user? Exactly one From with at least one address, no
+ * field that is none, no second Date, To, Subject, Message-ID ... (RFC 5322 section 3.6), Sender when
+ * From has several addresses (section 3.6.2).
+ * from: the addresses of From, in a. ERR_SYNTAX with the sentence to tell the sender. */
+MUST_CHECK int mail_submit_check(struct arena *a, const struct mail_head *h, struct mail_addrs *from);
+/* The same as a receiver from the world asks for before it trusts From (RFC 7489 section
+ * 6.6.1): exactly one From field with exactly one author domain. */
+MUST_CHECK int mail_from_check(struct arena *a, const struct mail_head *h, struct mail_addrs *from);
+
+struct mail_edit {
+    struct slice authserv_id; /* Authentication-Results with this id are removed; empty: none */
+    struct slice domain;      /* for a new Message-ID */
+    int64_t now;
+    uint64_t random;
+    bool submission;          /* Bcc and Return-Path removed, Date and Message-ID added when missing */
+};
+/* Writes the header section (without the empty line) as it shall be sent or kept. All other
+ * fields stay byte for byte. Returns the number of fields removed or added. */
+int mail_head_edit(struct arena *a, const struct mail_head *h, const struct mail_edit *e, struct buf *out);
+/* Does this Authentication-Results body carry that authserv-id (RFC 8601 section 2.2)? */
+bool mail_authserv_is(struct arena *a, struct slice body, struct slice authserv_id);
