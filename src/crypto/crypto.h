@@ -49,19 +49,28 @@ void verify_key_free(struct verify_key **k);
 
 /* ---- passwords: SCRAM-SHA-256 keys (RFC 5802, 7677), no password is kept ---- */
 
+/* OpaqueString (RFC 8265 section 4.2): other spaces become SPACE, NFC; adds the result
+ * to out. ERR_SYNTAX: empty, no UTF-8, or a character that FreeformClass keeps out
+ * (controls, unassigned, private use, invisible); ERR_TOO_LONG: over 1024 bytes. */
+MUST_CHECK int opaque_string(struct slice s, struct buf *out);
+
+enum { SCRAM_ROUNDS = 10000 }; /* for new keys */
 struct scram_keys {
     uint32_t iterations;
     uint8_t salt[16], stored_key[32], server_key[32];
 };
-/* Prepares the password (RFC 8265 OpaqueString, as far as NFC and no control
- * characters: ERR_SYNTAX), then PBKDF2: about 5 ms at 10000 rounds; offload it. */
+/* Prepares the password (opaque_string), then PBKDF2: about 5 ms at 10000 rounds;
+ * offload it. ERR_SYNTAX, ERR_TOO_LONG: the password; ERR_USAGE: iterations outside 1 to 1000000. */
 MUST_CHECK int scram_derive(struct slice password, const uint8_t salt[16], uint32_t iterations,
                             struct scram_keys *out);
 MUST_CHECK int scram_check_password(const struct scram_keys *k, struct slice password); /* 0 or ERR_DENIED */
 void scram_keys_text(const struct scram_keys *k, struct buf *out); /* "SCRAM-SHA-256$10000:salt$stored:server" */
-MUST_CHECK int scram_keys_parse(struct slice s, struct scram_keys *out);
+MUST_CHECK int scram_keys_parse(struct slice s, struct scram_keys *out); /* ERR_SYNTAX */
 
-/* The server's half of the exchange. Bytes in and out are the SASL messages, not base64. */
+/* The server's half of the exchange. Bytes in and out are the SASL messages, not
+ * base64. Start with a zeroed struct; when the connection has channel binding data
+ * (conn_tls_exporter, so that -PLUS was offered) put it into cb_data and cb_size first:
+ * a client that claims not to have been offered it is then refused (RFC 5802 section 6). */
 struct scram_server {
     struct arena *a;
     struct slice user;      /* after scram_first: as the client gave it, prepared */
@@ -70,12 +79,18 @@ struct scram_server {
     bool plus;
     uint8_t cb_data[64];
     size_t cb_size;
-    char cb_name[24];
+    char cb_name[24];       /* "tls-exporter" with -PLUS, the only one accepted (RFC 9266) */
 };
-/* client-first. Afterwards look the user up and call scram_challenge (with made-up keys for
- * an unknown user, so that it is not told apart: scram_decoy). ERR_SYNTAX, ERR_DENIED. */
+/* client-first; plus: the client chose SCRAM-SHA-256-PLUS. Everything kept is copied
+ * into the arena. Afterwards look the user up and call scram_challenge (with made-up
+ * keys for an unknown user, so that it is not told apart: scram_decoy).
+ * ERR_SYNTAX, ERR_TOO_LONG; ERR_DENIED: binding refused, or an authorisation identity
+ * other than the user. */
 MUST_CHECK int scram_first(struct scram_server *s, struct arena *a, struct slice client_first, bool plus);
+/* server_nonce: printable ASCII without comma, at least 18 random characters. */
 struct slice scram_challenge(struct scram_server *s, const struct scram_keys *k, struct slice server_nonce);
 /* client-final: 0 and the server's signature message, or ERR_DENIED / ERR_SYNTAX. */
 MUST_CHECK int scram_final(struct scram_server *s, struct slice client_final, struct slice *server_final);
+/* Keys that look real and are always the same for the same user and secret; no
+ * password fits them. */
 void scram_decoy(struct slice user, const uint8_t secret[32], struct scram_keys *out);
