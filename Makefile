@@ -32,7 +32,7 @@ USES_dns = rt base
 USES_kv = rt base
 USES_body = rt base
 USES_mailauth = dns crypto mail rt base
-USES_store = mail body kv crypto rt base
+USES_store = mail dns body kv crypto rt base
 USES_queue = store mailauth dns wire mail body kv crypto rt base
 USES_relay = queue $(USES_queue)
 USES_smtpd = relay $(USES_relay)
@@ -41,6 +41,8 @@ USES_popd = $(USES_relay) relay
 USES_app = smtpd imapd popd $(USES_smtpd)
 
 LIBS_base =
+LIBS_mail = -lunistring
+LIBS_mailauth = -lexpat -lz
 LIBS_rt = -lssl -lcrypto -lpthread
 LIBS_crypto = -lcrypto -lunistring
 LIBS_dns = -lunbound -lidn2 -lunistring

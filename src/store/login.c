@@ -1,0 +1,125 @@
+/* login.c - is this person who they say they are? */
+#include <stdlib.h>
+
+#include "store_i.h"
+
+/* Passwords that were right lately, as keyed hashes, so that a client that logs in every
+ * minute does not cost a key derivation each time. A changed password changes the
+ * stored key, which is part of the hash. */
+enum { REMEMBERED_MAX = 20000 };
+static const int64_t remembered_for = 600 * RT_S;
+
+struct login_memory {
+    struct lock lock;
+    struct map until; /* hash -> int64_t * */
+    uint8_t secret[32];
+};
+
+struct login_memory *login_memory_new(void)
+{
+    struct login_memory *m = xcalloc(1, sizeof *m);
+    map_init(&m->until, false);
+    rt_random(m->secret, sizeof m->secret);
+    return m;
+}
+
+static void forget_all(struct login_memory *m)
+{
+    struct map_iter it = {0};
+    while (map_next(&m->until, &it)) free(it.value);
+    map_free(&m->until);
+}
+
+void login_memory_free(struct login_memory **m)
+{
+    if (!*m) return;
+    forget_all(*m);
+    wipe((*m)->secret, sizeof(*m)->secret);
+    free(*m);
+    *m = NULL;
+}
+
+static void fingerprint(struct login_memory *m, const struct account *acc, struct slice password, uint8_t out[32])
+{
+    struct buf b = BUF_INIT;
+    buf_str(&b, acc->id);
+    buf_bytes(&b, acc->keys.stored_key, sizeof acc->keys.stored_key);
+    buf_put(&b, password);
+    hmac_sha256(sl(m->secret, sizeof m->secret), buf_slice(&b), out);
+    wipe(b.p, b.n);
+    buf_free(&b);
+}
+
+static bool remembered(struct login_memory *m, const uint8_t print[32])
+{
+    lock_take(&m->lock);
+    int64_t *until = map_get(&m->until, sl(print, 32));
+    bool yes = until && *until > rt_now();
+    lock_release(&m->lock);
+    return yes;
+}
+
+static void remember_login(struct login_memory *m, const uint8_t print[32])
+{
+    int64_t *until = xmalloc(sizeof *until);
+    *until = rt_now() + remembered_for;
+    lock_take(&m->lock);
+    if (m->until.count >= REMEMBERED_MAX) forget_all(m);
+    free(map_put(&m->until, sl(print, 32), until));
+    lock_release(&m->lock);
+}
+
+int login_find(struct store *s, struct arena *a, struct slice user, struct account *out)
+{
+    struct slice *domain;
+    size_t n;
+    if (sl_chr(user, '@') == SL_NONE) {
+        directory_domains(s, a, &domain, &n);
+        if (n != 1) return err_set(ERR_NOT_FOUND, "the login needs the whole address, name@domain");
+        user = ar_printf(a, "%.*s@%.*s", SLF(user), SLF(domain[0]));
+    }
+    int e = account_get(s, a, user, out);
+    if (e == ERR_SYNTAX) return ERR_NOT_FOUND;
+    if (!e && out->disabled) return err_set(ERR_DENIED, "the account %.*s is disabled", SLF(out->address));
+    return e;
+}
+
+void login_decoy(struct store *s, struct slice user, struct scram_keys *out)
+{
+    scram_decoy(user, s->directory->logins->secret, out);
+    out->iterations = 20000;
+}
+
+struct check {
+    const struct scram_keys *keys;
+    struct slice password;
+};
+
+static int check_password(void *arg)
+{
+    struct check *c = arg;
+    return scram_check_password(c->keys, c->password);
+}
+
+int login_password(struct store *s, struct arena *a, struct slice user, struct slice password, struct account *out)
+{
+    struct login_memory *m = s->directory->logins;
+    uint8_t print[32];
+    struct scram_keys decoy;
+    int found = login_find(s, a, user, out);
+    if (found && found != ERR_NOT_FOUND && found != ERR_DENIED) return found;
+    if (!found) {
+        fingerprint(m, out, password, print);
+        if (remembered(m, print)) return 0;
+    } else {
+        login_decoy(s, user, &decoy);
+    }
+    struct check c = {found ? &decoy : &out->keys, password};
+    int e = offload(check_password, &c);
+    if (!e && !found) {
+        remember_login(m, print);
+        return 0;
+    }
+    if (e == ERR_CANCELED || e == ERR_TIMEOUT) return e;
+    return err_set(ERR_DENIED, "user name or password is wrong");
+}
