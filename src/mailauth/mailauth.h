@@ -76,8 +76,7 @@ struct mailauth_verdict {
     struct helo_result helo;
     struct spf_result spf;      /* of MAIL FROM */
     struct spf_result spf_helo; /* of HELO */
-    const struct dkim_result *dkim; /* each signature looked at, top to bottom */
-    size_t ndkim;
+    struct dkim_results dkim;   /* each signature looked at, top to bottom */
     struct arc_result arc;
     struct dmarc_result dmarc;
     struct authres results;     /* what `field` says */
