@@ -1,0 +1,17 @@
+/* imapd.h - the IMAP server (143 with STARTTLS, 993). */
+#pragma once
+#include "rt/conn.h"
+#include "store/directory.h"
+#include "store/mailbox.h"
+
+struct imapd_conf { /* borrowed, outlives the server */
+    struct store *store;
+    struct tls_ctx *tls;
+    struct slice hostname;
+    uint64_t append_max; /* bytes of an APPEND; 0 = 50 MiB */
+};
+struct imapd;
+MUST_CHECK int imapd_open(struct imapd **out, const struct imapd_conf *conf);
+void imapd_close(struct imapd **s);
+/* One session; takes c over. tls_at_once: port 993. An idle one is parked in g. */
+void imapd_session(struct imapd *s, bool tls_at_once, struct conn *c, struct group *g);

@@ -1,0 +1,30 @@
+/* smtpd.h - the SMTP server: mail from the world (25) and from our users (587, 465). */
+#pragma once
+#include "mailauth/mailauth.h"
+#include "queue/accept.h"
+#include "queue/signing.h"
+#include "rt/conn.h"
+
+enum smtpd_kind {
+    SMTPD_MX,          /* 25: from the world; no login, no relaying */
+    SMTPD_SUBMISSION,  /* 587: STARTTLS, then login */
+    SMTPD_SUBMISSIONS, /* 465: TLS from the first byte, then login */
+};
+
+struct smtpd_conf { /* everything is borrowed and outlives the server */
+    struct store *store;
+    struct queue *queue;
+    struct signing *signing;
+    const struct mailauth_ctx *mailauth;
+    struct tls_ctx *tls;
+    struct slice hostname;
+    uint64_t size_max;      /* bytes of a letter; 0 = 50 MiB */
+    uint32_t rcpts_max;     /* of one transaction; 0 = 1000 */
+    int64_t idle_s;         /* between commands; 0 = 300 (RFC 5321 section 4.5.3.2.7) */
+};
+struct smtpd;
+MUST_CHECK int smtpd_open(struct smtpd **out, const struct smtpd_conf *conf);
+void smtpd_close(struct smtpd **s); /* when no session is left */
+/* One session, from the greeting to the end; runs on a fiber of its own and takes c
+ * over. g: the group that parked continuations run in. Several loops use one smtpd. */
+void smtpd_session(struct smtpd *s, enum smtpd_kind kind, struct conn *c, struct group *g);
