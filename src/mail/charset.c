@@ -1,0 +1,228 @@
+/* charset.c - conversion through iconv, folding through libunistring. */
+#include "charset.h"
+
+#include <errno.h>
+#include <iconv.h>
+#include <stdlib.h>
+#include <unicase.h>
+#include <unictype.h>
+#include <uninorm.h>
+#include <unistr.h>
+
+#include "base/text.h"
+
+enum { NAME_MAX_BYTES = 40, PIECE = 1024, FOLD_PIECE = 4096 };
+#define REPLACEMENT SL("\xef\xbf\xbd")
+
+struct alias {
+    struct slice name;
+    const char *iconv;
+};
+/* Names that iconv has not, and names under which mail programs send a superset. */
+static const struct alias aliases[] = {
+    {SL_INIT("gb2312"), "GB18030"},      {SL_INIT("gbk"), "GB18030"},      {SL_INIT("x-gbk"), "GB18030"},
+    {SL_INIT("ks_c_5601-1987"), "CP949"}, {SL_INIT("euc-kr"), "CP949"},     {SL_INIT("shift_jis"), "CP932"},
+    {SL_INIT("x-sjis"), "CP932"},        {SL_INIT("iso-8859-8-i"), "ISO-8859-8"},
+    {SL_INIT("iso-8859-8-e"), "ISO-8859-8"}, {SL_INIT("iso-8859-6-i"), "ISO-8859-6"},
+    {SL_INIT("x-mac-roman"), "MACINTOSH"}, {SL_INIT("utf-7"), "UTF-7"},
+};
+
+static bool is_utf8_name(struct slice name)
+{
+    return sl_empty(name) || sl_eqi(name, SL("utf-8")) || sl_eqi(name, SL("utf8")) ||
+           sl_eqi(name, SL("us-ascii")) || sl_eqi(name, SL("ascii")) || sl_eqi(name, SL("ansi_x3.4-1968"));
+}
+
+/* iconv names may hold "//" options and slashes that lead to files: only plain ones pass. */
+static bool plain_name(struct slice name)
+{
+    if (name.n > NAME_MAX_BYTES) return false;
+    for (size_t i = 0; i < name.n; i++)
+        if (!is_alnum(name.p[i]) && !memchr("-_.:+", name.p[i], 5)) return false;
+    return name.n > 0;
+}
+
+static iconv_t open_iconv(struct slice name)
+{
+    char text[NAME_MAX_BYTES + 1];
+    if (!plain_name(name)) return (iconv_t)-1;
+    for (size_t i = 0; i < COUNT_OF(aliases); i++)
+        if (sl_eqi(aliases[i].name, name)) return iconv_open("UTF-8", aliases[i].iconv);
+    memcpy(text, name.p, name.n);
+    text[name.n] = 0;
+    return iconv_open("UTF-8", text);
+}
+
+bool charset_known(struct slice name)
+{
+    if (is_utf8_name(name)) return true;
+    iconv_t cd = open_iconv(name);
+    if (cd == (iconv_t)-1) return false;
+    iconv_close(cd);
+    return true;
+}
+
+static size_t unit_of(struct slice name)
+{
+    if (sl_startsi(name, SL("utf-16")) || sl_startsi(name, SL("ucs-2")) || sl_startsi(name, SL("iso-10646-ucs-2"))) return 2;
+    return sl_startsi(name, SL("utf-32")) || sl_startsi(name, SL("ucs-4")) ? 4 : 1;
+}
+
+int charset_begin(struct charset *c, struct slice name)
+{
+    *c = (struct charset){.unit = unit_of(name)};
+    if (is_utf8_name(name)) return 0;
+    iconv_t cd = open_iconv(name);
+    if (cd != (iconv_t)-1) {
+        c->iconv = cd;
+        return 0;
+    }
+    c->unit = 1;
+    return err_set(ERR_UNSUPPORTED, "the charset %.*s is not known", (int)(name.n < 60 ? name.n : 60), name.p);
+}
+
+static void replace(struct charset *c, struct buf *out)
+{
+    c->bad = true;
+    buf_put(out, REPLACEMENT);
+}
+
+/* Is s (1 to 3 bytes) the start of a character that may go on? */
+static bool unfinished_utf8(struct slice s)
+{
+    const uint8_t *p = (const uint8_t *)s.p;
+    size_t want = p[0] >= 0xf0 && p[0] <= 0xf4 ? 4 : p[0] >= 0xe0 && p[0] < 0xf0 ? 3 : p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : 0;
+    if (s.n >= want) return false;
+    for (size_t i = 1; i < s.n; i++)
+        if ((p[i] & 0xc0) != 0x80) return false;
+    return true;
+}
+
+/* Both convert from the front of s and return what is left: an unfinished character. */
+static struct slice from_utf8(struct charset *c, struct slice s, struct buf *out)
+{
+    while (s.n) {
+        struct slice rest = s;
+        uint32_t cp;
+        while (rest.n && utf8_next(&rest, &cp)) {}
+        buf_bytes(out, s.p, s.n - rest.n);
+        s = rest;
+        if (!s.n || unfinished_utf8(s)) break;
+        replace(c, out);
+        s = sl_from(s, 1);
+    }
+    return s;
+}
+
+static struct slice from_iconv(struct charset *c, struct slice s, struct buf *out)
+{
+    while (s.n) {
+        char to[PIECE * 2], *in = (char *)s.p, *at = to;
+        size_t room = sizeof to, left = s.n;
+        size_t r = iconv((iconv_t)c->iconv, &in, &left, &at, &room);
+        int why = r == (size_t)-1 ? errno : 0;
+        buf_bytes(out, to, (size_t)(at - to));
+        s = sl(in, left);
+        if (!why || why == E2BIG) continue;
+        if (why == EINVAL && s.n < sizeof c->hold) break;
+        replace(c, out);
+        s = sl_from(s, c->unit);
+    }
+    return s;
+}
+
+static struct slice convert(struct charset *c, struct slice s, struct buf *out)
+{
+    return c->iconv ? from_iconv(c, s, out) : from_utf8(c, s, out);
+}
+
+void charset_feed(struct charset *c, struct slice in, struct buf *out)
+{
+    while (in.n && !out->over) {
+        char piece[PIECE];
+        memcpy(piece, c->hold, c->nhold);
+        size_t take = sizeof piece - c->nhold < in.n ? sizeof piece - c->nhold : in.n;
+        memcpy(piece + c->nhold, in.p, take);
+        in = sl_from(in, take);
+        struct slice left = convert(c, sl(piece, c->nhold + take), out);
+        c->nhold = left.n;
+        memcpy(c->hold, left.p, left.n);
+    }
+}
+
+void charset_end(struct charset *c, struct buf *out)
+{
+    if (c->nhold) replace(c, out);
+    c->nhold = 0;
+    if (c->iconv) iconv_close((iconv_t)c->iconv);
+    c->iconv = NULL;
+}
+
+struct slice charset_to_utf8(struct arena *a, struct slice name, struct slice in)
+{
+    struct charset c;
+    struct buf b = BUF_INIT;
+    if (charset_begin(&c, name) != 0) c.bad = true;
+    charset_feed(&c, in, &b);
+    charset_end(&c, &b);
+    struct slice out = ar_dup(a, buf_slice(&b));
+    buf_free(&b);
+    return out;
+}
+
+struct slice utf8_clean(struct arena *a, struct slice in)
+{
+    return utf8_valid(in) ? in : charset_to_utf8(a, SL("utf-8"), in);
+}
+
+/* ---- folding ---- */
+
+/* A run without ASCII. Neither folding nor decomposition reaches over an ASCII character. */
+static void fold_run(struct buf *out, struct slice run)
+{
+    size_t n = 0;
+    uint8_t *folded = u8_casefold((const uint8_t *)run.p, run.n, NULL, UNINORM_NFKD, NULL, &n);
+    if (folded) buf_bytes(out, folded, n);
+    else buf_put(out, run);
+    free(folded);
+}
+
+/* Where a long run may be cut: before a character that is no combining mark. */
+static size_t run_cut(struct slice run)
+{
+    if (run.n <= FOLD_PIECE) return run.n;
+    for (size_t i = FOLD_PIECE; i > FOLD_PIECE / 2; i--) {
+        struct slice rest = sl_from(run, i);
+        uint32_t cp;
+        if (((uint8_t)rest.p[0] & 0xc0) != 0x80 && utf8_next(&rest, &cp) && uc_combining_class(cp) == UC_CCC_NR) return i;
+    }
+    return FOLD_PIECE;
+}
+
+void fold_utf8(struct buf *out, struct slice in)
+{
+    while (in.n) {
+        size_t n = 0;
+        while (n < in.n && (in.p[n] & 0x80) == 0) n++;
+        char *to = n ? buf_space(out, n) : NULL;
+        for (size_t i = 0; to && i < n; i++) to[i] = sl_lower(in.p[i]);
+        if (to) out->n += n;
+        in = sl_from(in, n);
+        for (n = 0; n < in.n && in.p[n] & 0x80; n++) {}
+        while (n) {
+            size_t cut = run_cut(sl_sub(in, 0, n));
+            fold_run(out, sl_sub(in, 0, cut));
+            in = sl_from(in, cut);
+            n -= cut;
+        }
+    }
+}
+
+struct slice fold_utf8_ar(struct arena *a, struct slice in)
+{
+    struct buf b = BUF_INIT;
+    fold_utf8(&b, in);
+    struct slice out = ar_dup(a, buf_slice(&b));
+    buf_free(&b);
+    return out;
+}

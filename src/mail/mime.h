@@ -1,0 +1,97 @@
+/* mime.h - the parts of a message and where each lies in it (RFC 2045, 2046, 2231). Pure.
+ *
+ * A push parser: feed() takes the message in pieces of any size and keeps only
+ * the header of the part at hand and a description of each part; finish() gives
+ * the tree. The tree speaks of the message by offsets from its first byte.
+ *
+ * Whatever the bytes are, there is a tree and its ranges lie inside the message and
+ * inside their parents. Beyond a limit the rest of a part is one opaque leaf
+ * (mime_tree.limited). Lines may end in CRLF or a bare LF. */
+#pragma once
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+
+enum {
+    MIME_PARTS_MAX = 10000,
+    MIME_DEPTH_MAX = 50,            /* multiparts and messages inside one another */
+    MIME_PARAMS_MAX = 100,          /* parameters of one field */
+    MIME_TREE_MAX = 8 << 20,        /* bytes that the description of one message may take */
+    MIME_BOUNDARY_MAX = 250,        /* RFC 2046 section 5.1.1 allows 70 */
+};
+
+struct mime_param {
+    struct slice name;  /* lower case, without the marks of RFC 2231 */
+    struct slice value; /* unquoted; continuations joined; UTF-8 where a charset was given */
+};
+struct mime_value { /* "value; name=value; ..." of Content-Type and Content-Disposition */
+    struct slice value; /* as written, without comments and blanks; may be empty */
+    struct mime_param *param;
+    size_t n;
+};
+
+/* What a message's header says that ENVELOPE tells; field bodies, unfolded, not decoded.
+ * p == NULL: there is no such field. */
+struct mime_envelope {
+    struct slice date, subject, from, sender, reply_to, to, cc, bcc, in_reply_to, message_id;
+};
+
+enum mime_kind { MIME_LEAF, MIME_MULTIPART, MIME_MESSAGE };
+enum mime_encoding { MIME_7BIT, MIME_8BIT, MIME_BINARY, MIME_QP, MIME_BASE64, MIME_OTHER };
+
+struct mime_part {
+    enum mime_kind kind; /* how it is taken apart; a multipart without any boundary is a leaf */
+    struct slice type, subtype;    /* as written, never empty: "text" "plain" by default */
+    struct mime_param *param;      /* of Content-Type */
+    size_t nparam;
+    enum mime_encoding encoding;
+    struct slice encoding_name;    /* as written; empty = none given */
+    struct slice id, description, location, md5; /* p == NULL: no such field */
+    struct slice *language;
+    size_t nlanguage;
+    struct mime_value *disposition; /* NULL = none */
+    struct mime_envelope *envelope; /* of a message: the root, and the child of a MIME_MESSAGE */
+
+    uint64_t head_at, head_size;   /* the header with its empty line */
+    uint64_t body_at, body_size;
+    uint64_t lines;                /* line ends in the body */
+    unsigned depth;
+    struct mime_part *parent, *child, *last, *next; /* a MIME_MESSAGE has one child, the message */
+    size_t nchild;
+};
+
+struct mime_tree {
+    struct mime_part *root;
+    uint64_t size;  /* bytes of the message */
+    size_t parts;
+    bool limited;   /* a limit of this file was reached */
+};
+
+struct mime_parser;
+/* The parser and the tree live in the arena; the parser's buffers are freed by
+ * mime_finish() or mime_abandon(), one of which must be called. */
+struct mime_parser *mime_begin(struct arena *a);
+void mime_feed(struct mime_parser *p, struct slice bytes);
+struct mime_tree *mime_finish(struct mime_parser *p); /* never NULL */
+void mime_abandon(struct mime_parser *p);
+/* All three for a message in memory. */
+struct mime_tree *mime_parse(struct arena *a, struct slice message);
+
+/* The body of a Content-Type or Content-Disposition field. Broken syntax is passed over. */
+void mime_value_parse(struct arena *a, struct slice body, struct mime_value *out);
+/* First parameter of that name (lower case) or p == NULL. */
+struct slice mime_param_get(const struct mime_param *v, size_t n, struct slice name);
+
+/* ---- transfer encodings, as streams (RFC 2045 sections 6.7, 6.8) ---- */
+
+struct mime_decoder {
+    enum mime_encoding encoding;
+    uint32_t word;     /* base64: bits gathered */
+    unsigned have;     /* base64: digits in word; QP: bytes in hold */
+    char hold[128];    /* QP: "=", "=X", or blanks that may be trailing */
+};
+/* MIME_OTHER is passed through like 8bit. What is wrong is kept as it is (QP) or
+ * passed over (base64). decode() adds to `out`; end() adds what was held back. */
+void mime_decode_begin(struct mime_decoder *d, enum mime_encoding e);
+void mime_decode(struct mime_decoder *d, struct slice in, struct buf *out);
+void mime_decode_end(struct mime_decoder *d, struct buf *out);
