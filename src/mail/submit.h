@@ -19,6 +19,7 @@ struct mail_edit {
     struct slice domain;      /* for a new Message-ID */
     int64_t now;
     uint64_t random;
+    bool delivery;            /* Return-Path removed: ours comes in its place (RFC 5321 section 4.4) */
     bool submission;          /* Bcc and Return-Path removed, Date and Message-ID added when missing */
 };
 /* Writes the header section (without the empty line) as it shall be sent or kept. All other

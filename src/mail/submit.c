@@ -1,0 +1,133 @@
+/* submit.c - repairs and checks of a header section (RFC 6409 section 8, RFC 5322 3.6, RFC 8601 5). */
+#include "submit.h"
+
+#include "base/text.h"
+#include "build.h"
+
+/* The fields that may stand in a header section at most once (RFC 5322 section 3.6, RFC 2045). */
+static const struct slice once[] = {
+    SL_INIT("From"),       SL_INIT("Date"),        SL_INIT("Sender"),      SL_INIT("Reply-To"),
+    SL_INIT("To"),         SL_INIT("Cc"),          SL_INIT("Bcc"),         SL_INIT("Message-ID"),
+    SL_INIT("In-Reply-To"), SL_INIT("References"), SL_INIT("Subject"),     SL_INIT("MIME-Version"),
+    SL_INIT("Content-Type"), SL_INIT("Content-Transfer-Encoding"),
+};
+
+static int check_from(struct arena *a, const struct mail_head *h, struct mail_addrs *from)
+{
+    size_t n = mail_head_count(h, SL("From"));
+    if (n == 0) return err_set(ERR_SYNTAX, "the letter has no From field");
+    if (n > 1) return err_set(ERR_SYNTAX, "the letter has %zu From fields, it must have one", n);
+    const struct mail_field *f = mail_head_find(h, SL("From"), 0);
+    int r = mail_addrs_parse(a, f->body, from);
+    if (r || !from->n || from->bad) return err_set(ERR_SYNTAX, "the From field does not hold a valid address");
+    return 0;
+}
+
+static int check_fields(struct arena *a, const struct mail_head *h)
+{
+    for (size_t i = 0; i < h->n; i++)
+        if (h->field[i].bad) {
+            struct slice line = printable(a, sl_rtrim(h->field[i].raw), 60);
+            return err_set(ERR_SYNTAX, "this line of the header is no field: %.*s", SLF(line));
+        }
+    for (size_t i = 0; i < COUNT_OF(once); i++)
+        if (mail_head_count(h, once[i]) > 1)
+            return err_set(ERR_SYNTAX, "the letter has more than one %.*s field", SLF(once[i]));
+    return 0;
+}
+
+int mail_submit_check(struct arena *a, const struct mail_head *h, struct mail_addrs *from)
+{
+    int r = check_from(a, h, from);
+    if (!r) r = check_fields(a, h);
+    if (r) return r;
+    if (from->n > 1 && !mail_head_find(h, SL("Sender"), 0))
+        return err_set(ERR_SYNTAX, "From names several authors, then a Sender field must say who sends it");
+    return 0;
+}
+
+int mail_from_check(struct arena *a, const struct mail_head *h, struct mail_addrs *from)
+{
+    int r = check_from(a, h, from);
+    if (r) return r;
+    for (size_t i = 1; i < from->n; i++)
+        if (!sl_eqi(from->v[i].domain, from->v[0].domain))
+            return err_set(ERR_SYNTAX, "the From field names authors of different domains");
+    return 0;
+}
+
+/* ---- Authentication-Results ---- */
+
+static size_t skip_cfws(struct slice s)
+{
+    size_t depth = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+        if (c == '(') depth++;
+        else if (depth && c == ')') depth--;
+        else if (depth && c == '\\') i++;
+        else if (!depth && c != ' ' && c != '\t' && c != '\r' && c != '\n') return i;
+    }
+    return s.n;
+}
+
+bool mail_authserv_is(struct arena *a, struct slice body, struct slice authserv_id)
+{
+    struct slice s = sl_from(body, skip_cfws(body));
+    if (s.n && s.p[0] == '"') {
+        char *to = ar_alloc(a, s.n);
+        size_t n = 0;
+        for (size_t i = 1; i < s.n && s.p[i] != '"'; i++) {
+            if (s.p[i] == '\\' && i + 1 < s.n) i++;
+            to[n++] = s.p[i];
+        }
+        return sl_eqi(sl(to, n), authserv_id);
+    }
+    size_t n = 0; /* token of RFC 2045 section 5.1 */
+    while (n < s.n && s.p[n] > 32 && s.p[n] != 127 && !strchr("()<>@,;:\\\"/[]?=", s.p[n])) n++;
+    return sl_eqi(sl_sub(s, 0, n), authserv_id);
+}
+
+/* ---- editing ---- */
+
+static bool is_removed(struct arena *a, const struct mail_field *f, const struct mail_edit *e)
+{
+    if (f->bad) return false;
+    if (e->authserv_id.n && sl_eqi(f->name, SL("Authentication-Results")))
+        return mail_authserv_is(a, f->body, e->authserv_id);
+    if ((e->submission || e->delivery) && sl_eqi(f->name, SL("Return-Path"))) return true;
+    /* RFC 5322 section 3.6.3: nobody but the sender's own copy shows whom Bcc named. */
+    return e->submission && (sl_eqi(f->name, SL("Bcc")) || sl_eqi(f->name, SL("Resent-Bcc")));
+}
+
+static void put_raw(struct buf *out, struct slice raw)
+{
+    buf_put(out, raw);
+    if (!sl_ends(raw, SL("\n"))) buf_str(out, sl_ends(raw, SL("\r")) ? "\n" : "\r\n");
+}
+
+/* RFC 6409 sections 8.2, 8.3. */
+static int add_missing(struct arena *a, const struct mail_head *h, const struct mail_edit *e, struct buf *out)
+{
+    int n = 0;
+    if (!mail_head_find(h, SL("Date"), 0)) {
+        mail_date_field(out, SL("Date"), e->now);
+        n++;
+    }
+    if (!mail_head_find(h, SL("Message-ID"), 0)) {
+        mail_field(out, SL("Message-ID"), mail_message_id(a, e->now, e->random, e->domain));
+        n++;
+    }
+    return n;
+}
+
+int mail_head_edit(struct arena *a, const struct mail_head *h, const struct mail_edit *e, struct buf *out)
+{
+    int n = 0;
+    for (size_t i = 0; i < h->n; i++) {
+        if (is_removed(a, &h->field[i], e)) n++;
+        else put_raw(out, h->field[i].raw);
+    }
+    if (e->submission) n += add_missing(a, h, e, out);
+    return n;
+}
