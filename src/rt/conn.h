@@ -3,9 +3,10 @@
  * Errors are sticky: after the first one every call fails with it and writes
  * are dropped, so that a session asks once. Only a read that ended by time or
  * cancel leaves the writing side usable, so that a last word ("421 ...") can be
- * said: conn_close() sends it. A read that must wait first sends what is pending, so pipelining needs no other code. A conn belongs to the loop
- * that made it, and one fiber uses it at a time (conn_wake and conn_abort
- * excepted). Buffers are given back while nothing is in them. */
+ * said: conn_close() sends it. A read that must wait first sends what is pending,
+ * so pipelining needs no other code. A conn belongs to the loop that made it,
+ * and one fiber uses it at a time (conn_wake and conn_abort excepted). Buffers
+ * are given back while nothing is in them. */
 #pragma once
 #include "rt.h"
 #include "tls.h"

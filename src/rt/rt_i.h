@@ -73,8 +73,14 @@ void timer_clear(struct timer *t);                                       /* no e
 /* What a group holds: its fibers, and its parked connections. */
 struct member {
     struct link link;
+    struct link parked;   /* in loop->parked when it stands for a parked connection */
     struct group *group; /* or NULL */
+    void *node;
     void (*cancel)(struct member *);
+};
+struct waiter {
+    struct link link; /* in a waitq */
+    struct fiber *fiber;
 };
 
 enum fiber_state { FIBER_READY, FIBER_RUNNING, FIBER_WAITING, FIBER_WAITING_HARD, FIBER_ENDED };
@@ -86,7 +92,6 @@ struct fiber {
     struct member member;
     struct loop *loop;
     struct stack *stack;
-    void *node;
     const char *name;
     fiber_fn *fn;
     void *arg;
@@ -109,7 +114,9 @@ struct loop {
     struct link ready;      /* fibers that can run, in order */
     size_t nready;
     struct link fibers;     /* all that live */
-    size_t nfibers, parked;
+    size_t nfibers;
+    struct link parked;     /* members that are parked connections */
+    size_t nparked;
     struct heap timers;
     int64_t now;            /* what rt_now() says; the world refreshes it each turn */
     int64_t slice_from;     /* when the running fiber got the processor */
@@ -134,14 +141,17 @@ int64_t loop_next_timer(const struct loop *l); /* RT_NEVER when there is none */
 void loop_fire_timers(struct loop *l);         /* those due at loop->now */
 
 /* A fiber outside of any group (g == NULL: the first of a program) or in g. NULL: no stack. It
- * is on loop->ready, with node = loop->node. */
+ * is on loop->ready, with member.node = loop->node. */
 struct fiber *fiber_start(struct group *g, const char *name, fiber_fn *fn, void *arg);
 void fiber_cancel(struct fiber *f);
+/* Cancels every fiber (but `except`) and parked connection whose node is `node`; with node NULL, all. */
+void loop_cancel_all(struct loop *l, void *node, struct fiber *except);
 
 /* Suspends the current fiber until fiber_wake(), its deadline or cancel: 0 or
  * the code given to fiber_wake(), ERR_TIMEOUT, ERR_CANCELED. Fails at once when
  * canceled or late. The caller then takes itself out of whatever it waits in. */
 MUST_CHECK int fiber_block(void);
+MUST_CHECK int fiber_check(void); /* what fiber_block() would fail with at once, else 0 */
 void fiber_block_hard(void); /* not cut short by cancel or deadline */
 /* False when f does not wait any more (something else woke it first). */
 bool fiber_wake(struct fiber *f, int code);

@@ -1,0 +1,51 @@
+/* real_i.h - inside the real world: loops on threads with epoll. */
+#pragma once
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* the first include of each real_*.c is this file */
+#endif
+#include <pthread.h>
+
+#include "rt_i.h"
+
+struct message {
+    struct message *next;
+    void (*fn)(void *);
+    void *arg;
+};
+
+/* A loop and what other threads give it. The two inboxes are stacks, last first. */
+struct real_loop {
+    struct loop loop; /* first */
+    pthread_t thread;
+    int epoll, event;
+    int asleep;                  /* it waits in epoll: whoever sets this to 0 writes to event */
+    bool stop;
+    struct message *messages;
+    struct completion *completed;
+    struct link due;             /* sockets whose watch is to be called without a new event */
+};
+
+struct real_loop *real_loop_at(int id);
+static inline struct real_loop *real_self(void) { return (struct real_loop *)loop_self(); }
+
+/* Gives a chain (first to last by next) to its loop and wakes that. Any thread. */
+void real_complete(int loop, struct completion *first, struct completion *last);
+void real_post(struct real_loop *l, struct message *m);
+
+/* real_sock.c: for the loop's turn */
+void real_sock_event(void *sock, uint32_t events);
+void real_sock_due(struct real_loop *l);
+
+/* real_worker.c: the threads of offload() */
+void real_offload_start(int threads);
+void real_offload_stop(void);
+
+/* real_log.c: the thread that writes log lines */
+void real_log_start(void);
+void real_log_stop(void);
+
+/* Starts a thread with every signal blocked but those of faults; ends the process when it cannot. */
+pthread_t real_thread(const char *name, void *(*fn)(void *), void *arg);
+
+void futex_wait(int *word, int while_it_is);
+void futex_wake(int *word, int most);

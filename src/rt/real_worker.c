@@ -1,0 +1,243 @@
+/* real_worker.c - what crosses threads: completions, offload, workers. */
+#include "real_i.h"
+
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "base/log.h"
+
+/* ---- completions ---- */
+
+void completion_init(struct completion *c)
+{
+    *c = (struct completion){.fiber = fiber_self(), .loop = rt_loop_id()};
+}
+
+/* A waiter that is no fiber sleeps on `done` itself; c may be gone once it is set. */
+static void signal_thread(struct completion *c)
+{
+    __atomic_store_n(&c->done, 1, __ATOMIC_RELEASE);
+    futex_wake(&c->done, 1);
+}
+
+void completion_signal(struct completion *c)
+{
+    if (c->fiber) real_complete(c->loop, c, c);
+    else signal_thread(c);
+}
+
+void completion_wait(struct completion *c)
+{
+    if (c->fiber) {
+        ASSERT(c->fiber == fiber_self());
+        while (!c->done) fiber_block_hard();
+        return;
+    }
+    while (!__atomic_load_n(&c->done, __ATOMIC_ACQUIRE)) futex_wait(&c->done, 0);
+}
+
+/* ---- workers ---- */
+
+struct worker {
+    struct job *waiting; /* a stack, last first */
+    int asleep;          /* the thread waits on this word while it is 1 */
+    int stop;
+    size_t max_group;
+    void (*handle)(void *ctx, struct job *jobs);
+    void *ctx;
+    pthread_t thread;
+    struct completion **group; /* of the jobs in hand */
+};
+
+static void wake_worker(struct worker *w)
+{
+    if (__atomic_exchange_n(&w->asleep, 0, __ATOMIC_SEQ_CST)) futex_wake(&w->asleep, 1);
+}
+
+static void submit(struct worker *w, struct job *j)
+{
+    j->next = __atomic_load_n(&w->waiting, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(&w->waiting, &j->next, j, true, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) continue;
+    wake_worker(w);
+}
+
+/* Appends what has arrived to the list that ends at *tail. */
+static struct job **gather(struct worker *w, struct job **tail)
+{
+    struct job *in_order = NULL;
+    for (struct job *j = __atomic_exchange_n(&w->waiting, NULL, __ATOMIC_ACQUIRE), *next; j; j = next) {
+        next = j->next;
+        j->next = in_order;
+        in_order = j;
+    }
+    *tail = in_order;
+    while (*tail) tail = &(*tail)->next;
+    return tail;
+}
+
+/* Each loop is woken once for all of its jobs. Chains keep the order of arrival: an
+ * inbox is a stack, so the last job of a loop comes first in its chain. */
+static void signal_group(struct completion **group, size_t n)
+{
+    for (size_t i = n; i--;) {
+        struct completion *c = group[i], *last = c;
+        if (!c) continue;
+        if (!c->fiber) {
+            signal_thread(c);
+            continue;
+        }
+        int loop = c->loop;
+        for (size_t k = i; k--;) {
+            if (!group[k] || !group[k]->fiber || group[k]->loop != loop) continue;
+            last->next = group[k];
+            last = group[k];
+            group[k] = NULL;
+        }
+        real_complete(loop, c, last);
+    }
+}
+
+/* Cuts at most max_group jobs from the front of *list and handles them. */
+static void handle_group(struct worker *w, struct job **list)
+{
+    struct job *first = *list, **at = list;
+    size_t n = 0;
+    for (; *at && n < w->max_group; at = &(*at)->next) w->group[n++] = &(*at)->done;
+    struct job *rest = *at;
+    *at = NULL;
+    *list = rest;
+    w->handle(w->ctx, first);
+    signal_group(w->group, n);
+}
+
+static void *worker_thread(void *arg)
+{
+    struct worker *w = arg;
+    struct job *list = NULL, **tail;
+    for (;;) {
+        for (tail = &list; *tail; tail = &(*tail)->next) continue;
+        gather(w, tail);
+        if (list) {
+            handle_group(w, &list);
+            continue;
+        }
+        if (__atomic_load_n(&w->stop, __ATOMIC_ACQUIRE)) return NULL;
+        __atomic_store_n(&w->asleep, 1, __ATOMIC_SEQ_CST);
+        if (__atomic_load_n(&w->waiting, __ATOMIC_SEQ_CST) || __atomic_load_n(&w->stop, __ATOMIC_SEQ_CST)) continue;
+        futex_wait(&w->asleep, 1);
+    }
+}
+
+int worker_new(struct worker **out, const char *name, size_t max_group,
+               void (*handle)(void *ctx, struct job *jobs), void *ctx)
+{
+    struct worker *w = xcalloc(1, sizeof *w);
+    w->max_group = max_group ? max_group : 1;
+    w->group = xcalloc(w->max_group, sizeof(struct completion *));
+    w->handle = handle;
+    w->ctx = ctx;
+    w->thread = real_thread(name, worker_thread, w);
+    *out = w;
+    return 0;
+}
+
+void worker_do(struct worker *w, struct job *j)
+{
+    completion_init(&j->done);
+    submit(w, j);
+    completion_wait(&j->done);
+}
+
+static int join_worker(void *arg)
+{
+    pthread_join(((struct worker *)arg)->thread, NULL);
+    return 0;
+}
+
+void worker_free(struct worker **out)
+{
+    struct worker *w = *out;
+    if (!w) return;
+    *out = NULL;
+    __atomic_store_n(&w->stop, 1, __ATOMIC_SEQ_CST);
+    wake_worker(w);
+    (void)offload(join_worker, w);
+    free(w->group);
+    free(w);
+}
+
+/* ---- offload: a few threads take from one queue ---- */
+
+struct task {
+    struct task *next;
+    int (*fn)(void *);
+    void *arg;
+    int result;
+    struct completion done;
+};
+
+static struct {
+    pthread_mutex_t mutex;
+    pthread_cond_t more;
+    struct task *first, **last;
+    pthread_t *threads;
+    int n;
+    bool stop;
+} pool = {.mutex = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER};
+
+static void *pool_thread(void *arg)
+{
+    (void)arg;
+    pthread_mutex_lock(&pool.mutex);
+    for (;;) {
+        struct task *t = pool.first;
+        if (!t && pool.stop) break;
+        if (!t) {
+            pthread_cond_wait(&pool.more, &pool.mutex);
+            continue;
+        }
+        pool.first = t->next;
+        if (!pool.first) pool.last = &pool.first;
+        pthread_mutex_unlock(&pool.mutex);
+        t->result = t->fn(t->arg);
+        completion_signal(&t->done);
+        pthread_mutex_lock(&pool.mutex);
+    }
+    pthread_mutex_unlock(&pool.mutex);
+    return NULL;
+}
+
+void real_offload_start(int threads)
+{
+    pool.first = NULL;
+    pool.last = &pool.first;
+    pool.stop = false;
+    pool.n = threads;
+    pool.threads = xcalloc((size_t)threads, sizeof *pool.threads);
+    for (int i = 0; i < threads; i++) pool.threads[i] = real_thread("offload", pool_thread, NULL);
+}
+
+void real_offload_stop(void)
+{
+    pthread_mutex_lock(&pool.mutex);
+    pool.stop = true;
+    pthread_cond_broadcast(&pool.more);
+    pthread_mutex_unlock(&pool.mutex);
+    for (int i = 0; i < pool.n; i++) pthread_join(pool.threads[i], NULL);
+    free(pool.threads);
+    pool.threads = NULL;
+}
+
+int offload(int (*fn)(void *), void *arg)
+{
+    if (!fiber_current()) return fn(arg);
+    struct task t = {.fn = fn, .arg = arg};
+    completion_init(&t.done);
+    pthread_mutex_lock(&pool.mutex);
+    *pool.last = &t;
+    pool.last = &t.next;
+    pthread_cond_signal(&pool.more);
+    pthread_mutex_unlock(&pool.mutex);
+    completion_wait(&t.done);
+    return t.result;
+}

@@ -1,0 +1,728 @@
+/* rt_test.c - fibers, groups, deadlines, cancel, and what crosses threads. */
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "rt_i.h"
+#include "test_rt.h"
+
+/* ---- switching ---- */
+
+struct ping {
+    char text[64];
+    size_t n;
+};
+
+static void say(struct ping *p, char c)
+{
+    if (p->n < sizeof p->text - 1) p->text[p->n++] = c;
+}
+
+static void say_a(void *arg)
+{
+    for (int i = 0; i < 3; i++) {
+        say(arg, 'a');
+        fiber_yield();
+    }
+}
+
+static void say_b(void *arg)
+{
+    for (int i = 0; i < 3; i++) {
+        say(arg, 'b');
+        fiber_yield();
+    }
+}
+
+TEST(fibers_take_turns)
+{
+    struct ping p = {0};
+    struct group g;
+    group_init(&g);
+    CHECK_OK(group_go(&g, "a", say_a, &p));
+    CHECK_OK(group_go(&g, "b", say_b, &p));
+    CHECK_INT(p.n, 0); /* a child runs in a later turn */
+    CHECK_OK(group_wait(&g));
+    CHECK_SL(sl_cstr(p.text), "ababab");
+    CHECK(fiber_current());
+    CHECK_SL(sl_cstr(fiber_name()), "main");
+}
+
+static double keep_in_registers(int depth, double x)
+{
+    double y = x * 1.5 + depth;
+    if (depth == 0) {
+        fiber_yield();
+        return y;
+    }
+    double z = keep_in_registers(depth - 1, y);
+    return z + y;
+}
+
+static void compute(void *arg) { *(double *)arg = keep_in_registers(10, *(double *)arg); }
+
+TEST(registers_survive)
+{
+    double v[50], want[50];
+    struct group g;
+    group_init(&g);
+    for (int i = 0; i < 50; i++) {
+        v[i] = want[i] = i * 0.25;
+        CHECK_OK(group_go(&g, "compute", compute, &v[i]));
+    }
+    CHECK_OK(group_wait(&g));
+    for (int i = 0; i < 50; i++) {
+        compute(&want[i]);
+        CHECK(v[i] == want[i]);
+    }
+}
+
+/* volatile: the compiler must really use the stack */
+static int deep(int n)
+{
+    volatile char room[1000];
+    room[0] = (char)n;
+    room[999] = (char)n;
+    if (n == 0) {
+        fiber_yield();
+        return 0;
+    }
+    return deep(n - 1) + (room[0] == room[999]);
+}
+
+static void go_deep(void *arg) { *(int *)arg = deep(150); }
+
+TEST(deep_stacks)
+{
+    for (int round = 0; round < 3; round++) {
+        int got[8] = {0};
+        struct group g;
+        group_init(&g);
+        for (int i = 0; i < 8; i++) CHECK_OK(group_go(&g, "deep", go_deep, &got[i]));
+        CHECK_OK(group_wait(&g));
+        for (int i = 0; i < 8; i++) CHECK_INT(got[i], 150);
+    }
+    struct rt_stats st;
+    rt_stats(&st);
+    CHECK(st.stack_most >= 150 * 1000);
+    CHECK(st.stack_most <= 1 << 20);
+    CHECK(fiber_stack_left() > 100000);
+}
+
+static void count_up(void *arg)
+{
+    fiber_yield();
+    ++*(int *)arg;
+}
+
+TEST(ten_thousand_fibers)
+{
+    int n = 0;
+    struct group g;
+    struct rt_stats st;
+    group_init(&g);
+    for (int i = 0; i < 10000; i++) CHECK_OK(group_go(&g, "count", count_up, &n));
+    fiber_yield();
+    rt_stats(&st);
+    CHECK(st.fibers >= 10001);
+    CHECK_OK(group_wait(&g));
+    CHECK_INT(n, 10000);
+    for (int i = 0; i < 10000; i++) CHECK_OK(group_go(&g, "count", count_up, &n));
+    CHECK_OK(group_wait(&g));
+    rt_stats(&st);
+    CHECK_INT(n, 20000);
+    CHECK(st.stacks <= 10010); /* reused */
+}
+
+static void fail_with(void *arg)
+{
+    int *e = arg;
+    (void)err_set(*e, "this is %d", *e);
+    fiber_yield();
+    char want[32];
+    snprintf(want, sizeof want, "this is %d", *e);
+    CHECK_SL(sl_cstr(err_text(*e)), want);
+}
+
+TEST(each_fiber_has_its_sentence)
+{
+    int a = ERR_SYNTAX, b = ERR_IO;
+    struct group g;
+    group_init(&g);
+    CHECK_OK(group_go(&g, "a", fail_with, &a));
+    CHECK_OK(group_go(&g, "b", fail_with, &b));
+    CHECK_OK(group_wait(&g));
+}
+
+/* ---- time ---- */
+
+TEST(sleep_and_deadlines)
+{
+    int64_t from = rt_now();
+    CHECK_OK(fiber_sleep(3 * RT_MS));
+    CHECK(rt_now() - from >= 3 * RT_MS);
+    int64_t before = deadline_narrow(DEADLINE_IN(2 * RT_MS));
+    CHECK_INT(before, RT_NEVER);
+    int64_t inner = deadline_narrow(DEADLINE_IN(RT_S)); /* cannot widen */
+    CHECK(deadline_get() == inner);
+    deadline_restore(inner);
+    CHECK_ERR(fiber_sleep(RT_S), ERR_TIMEOUT);
+    CHECK_ERR(fiber_sleep(1), ERR_TIMEOUT);
+    CHECK_SL(sl_cstr(err_text(ERR_TIMEOUT)), "the time allowed for this ran out");
+    deadline_restore(before);
+    CHECK_OK(fiber_sleep(0));
+    CHECK(rt_wall_seconds() > 1500000000);
+}
+
+struct note {
+    struct buf *b;
+    int64_t ns;
+    char c;
+};
+
+static void note_after(void *arg)
+{
+    struct note *n = arg;
+    CHECK_OK(fiber_sleep(n->ns));
+    buf_char(n->b, n->c);
+}
+
+TEST(timers_fire_in_order)
+{
+    struct buf b = BUF_INIT;
+    struct note n[] = {{&b, 6 * RT_MS, 'c'}, {&b, 2 * RT_MS, 'a'}, {&b, 4 * RT_MS, 'b'}, {&b, 0, '0'}};
+    struct group g;
+    group_init(&g);
+    for (size_t i = 0; i < COUNT_OF(n); i++) CHECK_OK(group_go(&g, "note", note_after, &n[i]));
+    CHECK_OK(group_wait(&g));
+    CHECK_SL(buf_slice(&b), "0abc");
+    buf_free(&b);
+}
+
+/* ---- cancel in every blocking call ---- */
+
+struct waits {
+    struct waitq q;
+    struct fmutex m;
+    struct group inner;
+    int pipe[2];
+    int got[8];
+    int n;
+};
+
+/* The place is taken when the call is over, so that n counts ended waits. */
+static void got(struct waits *w, int e) { w->got[w->n++] = e; }
+
+static void sleep_long(void *arg)
+{
+    struct waits *w = arg;
+    got(w, fiber_sleep(1000 * RT_S));
+    got(w, fiber_sleep(RT_S)); /* and from then on */
+}
+
+static void wait_queue(void *arg)
+{
+    struct waits *w = arg;
+    got(w, waitq_wait(&w->q));
+}
+
+static void wait_mutex(void *arg)
+{
+    struct waits *w = arg;
+    got(w, fmutex_lock(&w->m));
+}
+
+static void wait_readable(void *arg)
+{
+    struct waits *w = arg;
+    got(w, rt_wait_readable(w->pipe[0]));
+}
+
+static void sleep_quietly(void *arg)
+{
+    (void)arg;
+    CHECK_ERR(fiber_sleep(1000 * RT_S), ERR_CANCELED);
+}
+
+static void wait_group(void *arg)
+{
+    struct waits *w = arg;
+    group_init(&w->inner);
+    CHECK_OK(group_go(&w->inner, "inner", sleep_quietly, NULL));
+    got(w, group_wait(&w->inner));
+    CHECK_INT(w->inner.count, 0);
+}
+
+static fiber_fn *const waiters[] = {sleep_long, wait_queue, wait_mutex, wait_readable, wait_group};
+
+TEST(cancel_ends_every_wait)
+{
+    for (size_t i = 0; i < COUNT_OF(waiters); i++) {
+        struct waits w = {0};
+        struct group g;
+        waitq_init(&w.q);
+        fmutex_init(&w.m);
+        CHECK_OK(fmutex_lock(&w.m));
+        REQUIRE(pipe(w.pipe) == 0);
+        group_init(&g);
+        CHECK_OK(group_go(&g, "waiter", waiters[i], &w));
+        CHECK_OK(fiber_sleep(RT_MS));
+        CHECK_INT(w.n, 0);
+        group_cancel(&g);
+        CHECK_OK(group_wait(&g));
+        CHECK(w.n > 0);
+        for (int k = 0; k < w.n; k++) CHECK_ERR(w.got[k], ERR_CANCELED);
+        CHECK(list_empty(&w.q.waiters));
+        close(w.pipe[0]);
+        close(w.pipe[1]);
+    }
+}
+
+static void with_deadline(void *arg)
+{
+    void **v = arg;
+    (void)deadline_narrow(DEADLINE_IN(2 * RT_MS));
+    ((fiber_fn *)v[0])(v[1]);
+}
+
+TEST(deadline_ends_every_wait)
+{
+    for (size_t i = 0; i < COUNT_OF(waiters); i++) {
+        struct waits w = {0};
+        struct group g;
+        waitq_init(&w.q);
+        fmutex_init(&w.m);
+        CHECK_OK(fmutex_lock(&w.m));
+        REQUIRE(pipe(w.pipe) == 0);
+        group_init(&g);
+        void *v[2] = {(void *)waiters[i], &w};
+        CHECK_OK(group_go(&g, "waiter", with_deadline, v));
+        CHECK_OK(group_wait(&g));
+        CHECK(w.n > 0);
+        for (int k = 0; k < w.n; k++) CHECK_ERR(w.got[k], ERR_TIMEOUT);
+        close(w.pipe[0]);
+        close(w.pipe[1]);
+    }
+}
+
+static void started_late(void *arg)
+{
+    CHECK(fiber_canceled());
+    *(int *)arg = fiber_sleep(RT_S);
+}
+
+TEST(cancel_reaches_later_children)
+{
+    int e = 0;
+    struct group g;
+    group_init(&g);
+    group_cancel(&g);
+    CHECK_OK(group_go(&g, "late", started_late, &e));
+    CHECK_OK(group_wait(&g));
+    CHECK_ERR(e, ERR_CANCELED);
+}
+
+static void two_levels(void *arg)
+{
+    struct group g;
+    group_init(&g);
+    for (int i = 0; i < 3; i++) CHECK_OK(group_go(&g, "leaf", started_late, arg));
+    CHECK_ERR(group_wait(&g), ERR_CANCELED);
+}
+
+static void leaf_sleep(void *arg)
+{
+    int *n = arg;
+    if (fiber_sleep(1000 * RT_S) == ERR_CANCELED) ++*n;
+}
+
+static void parent_of_leaves(void *arg)
+{
+    struct group g;
+    group_init(&g);
+    for (int i = 0; i < 3; i++) CHECK_OK(group_go(&g, "leaf", leaf_sleep, arg));
+    CHECK_ERR(group_wait(&g), ERR_CANCELED);
+}
+
+TEST(cancel_goes_down)
+{
+    int n = 0;
+    struct group g;
+    group_init(&g);
+    CHECK_OK(group_go(&g, "parent", parent_of_leaves, &n));
+    CHECK_OK(fiber_sleep(RT_MS));
+    group_cancel(&g);
+    CHECK_OK(group_wait(&g));
+    CHECK_INT(n, 3);
+    group_init(&g);
+    group_cancel(&g);
+    CHECK_OK(group_go(&g, "parent", two_levels, &n)); /* canceled before it ran */
+    CHECK_OK(group_wait(&g));
+}
+
+/* ---- queues and mutexes ---- */
+
+struct order {
+    struct waitq q;
+    struct fmutex m;
+    struct buf b;
+};
+
+static void in_order(void *arg)
+{
+    struct order *o = arg;
+    CHECK_OK(waitq_wait(&o->q));
+    buf_char(&o->b, 'w');
+}
+
+TEST(waitq_wakes_one_or_all)
+{
+    struct order o = {.b = BUF_INIT};
+    struct group g;
+    waitq_init(&o.q);
+    waitq_wake_one(&o.q); /* nobody: no effect */
+    group_init(&g);
+    for (int i = 0; i < 5; i++) CHECK_OK(group_go(&g, "w", in_order, &o));
+    CHECK_OK(fiber_sleep(0));
+    waitq_wake_one(&o.q);
+    CHECK_OK(fiber_sleep(0));
+    CHECK_INT(o.b.n, 1);
+    waitq_wake_all(&o.q);
+    CHECK_OK(group_wait(&g));
+    CHECK_INT(o.b.n, 5);
+    buf_free(&o.b);
+}
+
+TEST(a_wake_is_not_lost_on_a_canceled_waiter)
+{
+    struct order o = {.b = BUF_INIT};
+    struct group doomed, g;
+    struct waits w = {0};
+    waitq_init(&w.q);
+    group_init(&doomed);
+    group_init(&g);
+    CHECK_OK(group_go(&doomed, "doomed", wait_queue, &w));
+    CHECK_OK(fiber_sleep(0));
+    struct waits w2 = {0};
+    o.q = w.q; /* unused copy: keeps the two kinds of waiter apart */
+    waitq_init(&w2.q);
+    CHECK_OK(group_go(&g, "heir", wait_queue, &w));
+    CHECK_OK(fiber_sleep(0));
+    group_cancel(&doomed); /* woken, but has not run yet */
+    waitq_wake_one(&w.q);
+    CHECK_OK(group_wait(&doomed));
+    CHECK_OK(group_wait(&g));
+    CHECK_INT(w.n, 2);
+    CHECK_ERR(w.got[0], ERR_CANCELED);
+    CHECK_OK(w.got[1]);
+    buf_free(&o.b);
+}
+
+static void lock_and_write(void *arg)
+{
+    struct order *o = arg;
+    CHECK_OK(fmutex_lock(&o->m));
+    buf_char(&o->b, '(');
+    fiber_yield();
+    buf_char(&o->b, ')');
+    fmutex_unlock(&o->m);
+}
+
+TEST(fmutex_excludes)
+{
+    struct order o = {.b = BUF_INIT};
+    struct group g;
+    fmutex_init(&o.m);
+    group_init(&g);
+    for (int i = 0; i < 4; i++) CHECK_OK(group_go(&g, "m", lock_and_write, &o));
+    CHECK_OK(group_wait(&g));
+    CHECK_SL(buf_slice(&o.b), "()()()()");
+    CHECK(!o.m.held);
+    buf_free(&o.b);
+}
+
+/* ---- fairness ---- */
+
+static void breathe_long(void *arg)
+{
+    int64_t until = world_now() + 8 * RT_MS;
+    while (world_now() < until) fiber_breathe();
+    *(bool *)arg = true;
+}
+
+TEST(breathing_lets_others_run)
+{
+    bool done = false;
+    int turns = 0;
+    struct group g;
+    group_init(&g);
+    CHECK_OK(group_go(&g, "long", breathe_long, &done));
+    while (!done) {
+        fiber_yield();
+        turns++;
+    }
+    CHECK(turns >= 4);
+    CHECK_OK(group_wait(&g));
+}
+
+/* ---- loops ---- */
+
+static int where(void *arg)
+{
+    (void)arg;
+    fiber_yield();
+    return rt_loop_id();
+}
+
+TEST(calls_to_other_loops)
+{
+    CHECK_INT(rt_loops(), 2);
+    CHECK_INT(rt_loop_id(), 0);
+    CHECK_INT(rt_call(1, where, NULL), 1);
+    CHECK_INT(rt_call(0, where, NULL), 0);
+    CHECK_INT(rt_loop_id(), 0);
+}
+
+static int sleep_there(void *arg)
+{
+    (void)arg;
+    return fiber_sleep(1000 * RT_S);
+}
+
+TEST(a_call_inherits_the_deadline)
+{
+    int64_t before = deadline_narrow(DEADLINE_IN(2 * RT_MS));
+    CHECK_ERR(rt_call(1, sleep_there, NULL), ERR_TIMEOUT);
+    deadline_restore(before);
+}
+
+static int add_there(void *arg)
+{
+    ++*(int *)arg;
+    return 0;
+}
+
+static void call_often(void *arg)
+{
+    for (int i = 0; i < 100; i++) CHECK_OK(rt_call(1, add_there, arg));
+}
+
+TEST(many_calls_at_once)
+{
+    int n = 0;
+    struct group g;
+    group_init(&g);
+    for (int i = 0; i < 50; i++) CHECK_OK(group_go(&g, "caller", call_often, &n));
+    CHECK_OK(group_wait(&g));
+    CHECK_INT(n, 5000);
+}
+
+struct posted {
+    int seen[1000];
+    int n;
+    struct completion done;
+};
+struct post_one {
+    struct posted *p;
+    int i;
+};
+
+static void arrive(void *arg)
+{
+    struct post_one *o = arg;
+    o->p->seen[o->p->n++] = o->i;
+    if (o->p->n == 1000) completion_signal(&o->p->done);
+}
+
+TEST(posts_keep_their_order)
+{
+    static struct posted p;
+    static struct post_one one[1000];
+    memset(&p, 0, sizeof p);
+    completion_init(&p.done);
+    for (int i = 0; i < 1000; i++) {
+        one[i] = (struct post_one){&p, i};
+        rt_post(1, arrive, &one[i]);
+    }
+    completion_wait(&p.done);
+    for (int i = 0; i < 1000; i++) CHECK_INT(p.seen[i], i);
+}
+
+/* ---- offload and workers ---- */
+
+static int blocking_work(void *arg)
+{
+    CHECK(!fiber_current());
+    CHECK_INT(rt_loop_id(), -1);
+    usleep(1000);
+    return *(int *)arg + 1;
+}
+
+static void offload_some(void *arg)
+{
+    int *n = arg;
+    for (int i = 0; i < 5; i++) *n = offload(blocking_work, n);
+}
+
+TEST(offload_returns_values)
+{
+    int n[10] = {0};
+    struct group g;
+    group_init(&g);
+    for (int i = 0; i < 10; i++) CHECK_OK(group_go(&g, "offload", offload_some, &n[i]));
+    group_cancel(&g); /* does not cut it short */
+    CHECK_OK(group_wait(&g));
+    for (int i = 0; i < 10; i++) CHECK_INT(n[i], 5);
+}
+
+struct sum {
+    struct job job;
+    int value, group;
+};
+struct summer {
+    int total, groups, biggest, handled;
+    bool in_order;
+    int last;
+};
+
+static void add_up(void *ctx, struct job *jobs)
+{
+    struct summer *s = ctx;
+    int n = 0;
+    s->groups++;
+    for (struct job *j = jobs; j; j = j->next, n++) {
+        struct sum *x = CONTAINER_OF(j, struct sum, job);
+        if (x->value < s->last) s->in_order = false;
+        s->last = x->value;
+        s->total += x->value;
+        x->group = s->groups;
+    }
+    s->handled += n;
+    if (n > s->biggest) s->biggest = n;
+    usleep(500);
+}
+
+struct user {
+    struct worker *w;
+    int value;
+};
+
+static void use_worker(void *arg)
+{
+    struct user *u = arg;
+    struct sum x = {.value = u->value};
+    worker_do(u->w, &x.job);
+    CHECK(x.group > 0);
+}
+
+static int use_worker_there(void *arg)
+{
+    use_worker(arg);
+    return 0;
+}
+
+TEST(a_worker_gathers_groups)
+{
+    struct summer s = {.in_order = true, .last = -1};
+    struct worker *w;
+    static struct user u[200];
+    struct group g;
+    CHECK_OK(worker_new(&w, "adder", 64, add_up, &s));
+    group_init(&g);
+    for (int i = 0; i < 200; i++) {
+        u[i] = (struct user){w, i};
+        CHECK_OK(group_go(&g, "user", use_worker, &u[i]));
+    }
+    CHECK_OK(group_wait(&g));
+    CHECK_INT(s.handled, 200);
+    CHECK_INT(s.total, 199 * 200 / 2);
+    CHECK(s.in_order);
+    CHECK(s.groups < 20);
+    CHECK(s.biggest <= 64);
+    s.last = -1;
+    CHECK_OK(rt_call(1, use_worker_there, &u[7]));
+    CHECK_INT(s.handled, 201);
+    worker_free(&w);
+    CHECK(w == NULL);
+}
+
+struct plain_user {
+    struct worker *w;
+};
+
+static int from_a_thread(void *arg)
+{
+    struct user u = {((struct plain_user *)arg)->w, 5};
+    use_worker(&u);
+    return 0;
+}
+
+TEST(a_plain_thread_may_use_a_worker)
+{
+    struct summer s = {0};
+    struct plain_user p;
+    CHECK_OK(worker_new(&p.w, "adder", 8, add_up, &s));
+    for (int i = 0; i < 5; i++) CHECK_OK(offload(from_a_thread, &p));
+    worker_free(&p.w);
+    CHECK_INT(s.handled, 5);
+    CHECK_INT(s.total, 25);
+}
+
+static struct lock shared_lock = LOCK_INIT;
+
+static int count_locked(void *arg)
+{
+    for (int i = 0; i < 20000; i++) {
+        lock_take(&shared_lock);
+        ++*(int *)arg;
+        lock_release(&shared_lock);
+    }
+    return 0;
+}
+
+static void offload_count(void *arg) { CHECK_OK(offload(count_locked, arg)); }
+
+TEST(locks_exclude_threads)
+{
+    int n = 0;
+    struct group g;
+    group_init(&g);
+    for (int i = 0; i < 4; i++) CHECK_OK(group_go(&g, "count", offload_count, &n));
+    CHECK_OK(count_locked(&n));
+    CHECK_OK(group_wait(&g));
+    CHECK_INT(n, 100000);
+    CHECK_INT(locks_held(), 0);
+}
+
+TEST(signals_arrive)
+{
+    kill(getpid(), SIGHUP);
+    CHECK_INT(rt_wait_signal(), SIGHUP);
+    int64_t before = deadline_narrow(DEADLINE_IN(2 * RT_MS));
+    CHECK_ERR(rt_wait_signal(), ERR_TIMEOUT);
+    deadline_restore(before);
+}
+
+TEST(chance)
+{
+    int seen[6] = {0};
+    for (int i = 0; i < 600; i++) {
+        uint64_t x = rt_random_below(6);
+        REQUIRE(x < 6);
+        seen[x]++;
+    }
+    for (int i = 0; i < 6; i++) CHECK(seen[i] > 30);
+    CHECK_INT(rt_random_below(1), 0);
+    CHECK_INT(rt_random_below(0), 0);
+}
+
+/* Children that nobody waited for are canceled when the program ends. */
+static struct group abandoned;
+TEST(the_end_cancels_what_is_left)
+{
+    group_init(&abandoned);
+    CHECK_OK(group_go(&abandoned, "left", sleep_quietly, NULL));
+    CHECK_OK(fiber_sleep(0));
+}
