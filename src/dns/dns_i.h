@@ -1,0 +1,64 @@
+/* dns_i.h - what the files of this folder share: names and RDATA in wire form, the
+ * kinds of resolvers, and the zone that a master file is read into. */
+#pragma once
+#include "base/map.h"
+#include "dns.h"
+
+/* ---- names ---- */
+
+enum { NAME_WIRE_MAX = 255, NAME_CNAMES_MAX = 8, ANSWER_RR_MAX = 512 };
+#define NAME_TEXT_MAX 1024 /* every byte as \DDD */
+
+struct wire_name {
+    uint8_t b[NAME_WIRE_MAX]; /* labels with their lengths, lower case, root at the end */
+    size_t n;
+};
+/* Presentation form with escapes, final dot or not; "." or "" is the root. */
+bool name_to_wire(struct slice text, struct wire_name *out);
+/* The uncompressed name at the start of p; bytes used, or 0 when it is no name. text: at
+ * least NAME_TEXT_MAX bytes; the root is "". */
+size_t name_from_wire(struct slice p, char *text, struct slice *out);
+/* Without its first label; empty for a single label. */
+struct slice name_parent(struct slice name);
+
+/* ---- RDATA ---- */
+
+/* RDATA in wire form, names not compressed. ERR_SYNTAX when it does not fit the type. */
+MUST_CHECK int rdata_parse(struct arena *a, enum dns_type type, struct slice wire, struct dns_rr *out);
+/* "MX" or "TYPE15" to 15; 0 when unknown. */
+unsigned dns_type_from_name(struct slice s);
+/* How the RDATA of a type is written in a master file; NULL for types only known as
+ * TYPEnnn. b, s, l: numbers of 8, 16, 32 bits; T: seconds with units; n: name; 4, 6:
+ * addresses; t: one character-string; +: more of the same; x: hex, to the end; q: one
+ * string without a length byte, to the end. */
+const char *rdata_form(unsigned type);
+
+/* ---- kinds of resolvers ---- */
+
+struct dns {
+    /* name: lower case, without final dot. May return ERR_TIMEOUT for a time-out. */
+    int (*ask)(struct dns *d, struct arena *a, struct slice name, enum dns_type type, struct dns_answer *out);
+    void (*close)(struct dns *d); /* frees d */
+};
+/* The answer for failures; why: static. */
+static inline void answer_tempfail(struct dns_answer *out, struct slice why)
+{
+    *out = (struct dns_answer){.status = DNS_TEMPFAIL, .why = why};
+}
+
+/* ---- a zone in memory ---- */
+
+struct zone;
+enum zone_fail { ZONE_SERVFAIL = 1, ZONE_TIMEOUT, ZONE_BOGUS, ZONE_INSECURE };
+
+struct zone *zone_new(void);
+void zone_free(struct zone **z);
+/* owner: canonical text. ERR_SYNTAX: CNAME beside other data; ERR_LIMIT: too many records. */
+MUST_CHECK int zone_add(struct zone *z, struct slice owner, unsigned type, uint32_t ttl, struct slice rdata);
+void zone_set_fail(struct zone *z, struct slice name, enum zone_fail how);
+void zone_set_insecure(struct zone *z);
+/* 0, or ERR_TIMEOUT when the question was to end in a time-out. Does not suspend. */
+MUST_CHECK int zone_ask(const struct zone *z, struct arena *a, struct slice name, enum dns_type type,
+                        struct dns_answer *out);
+/* Reads a master file's text into z. what: for messages, the file's name. */
+MUST_CHECK int zone_parse(struct zone *z, struct slice text, const char *what);
