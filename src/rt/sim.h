@@ -52,10 +52,15 @@ struct sim_faults {
     uint32_t write_fails;    /* a file write or sync fails with ERR_IO */
     uint32_t disk_full;      /* a file write fails with ERR_FULL */
     uint32_t read_fails;
-    int64_t delay_min, delay_max; /* of a segment, ns */
+    int64_t delay_min, delay_max; /* of a segment, ns; both 0: 0.2 to 20 ms */
 };
 void sim_faults(struct sim *s, const struct sim_faults *f);
+/* While two nodes are cut off from each other, what is sent waits and is sent again as TCP does;
+ * a connection ends with ERR_TIMEOUT after about 15 minutes, a dial after two. A dial to a
+ * node without power waits in the same way. */
 void sim_partition(struct sim *s, struct sim_node *a, struct sim_node *b, bool cut);
+/* Moves the node's wall clock; rt_now() is not touched. */
+void sim_clock_skew(struct sim_node *n, int64_t microseconds);
 void sim_disk_limit(struct sim_node *n, uint64_t bytes); /* ERR_FULL above it */
 void sim_signal(struct sim_node *n, int signo);          /* what rt_wait_signal() returns there */
 /* A hash over everything that happened, to prove that two runs were the same. */
