@@ -20,7 +20,7 @@ enum dkim_canon { DKIM_SIMPLE, DKIM_RELAXED };
 const char *dkim_canon_name(enum dkim_canon c); /* "simple" */
 
 #define DKIM_WHOLE UINT64_MAX /* no l= */
-enum { DKIM_HASHES_MAX = 128 };
+enum { DKIM_HASHES_MAX = 64 };
 
 struct dkim_body;
 struct dkim_body *dkim_body_new(struct arena *a);

@@ -1,0 +1,149 @@
+/* dkim_judge.c - a signature against its key and the message (RFC 6376 section 6.1.2, 6.1.3;
+ * RFC 8301; RFC 8463). */
+#include "base/text.h"
+#include "dkim_i.h"
+
+enum { RSA_LEAST = 1024, RSA_GOOD = 2048 };
+
+/* ---- which header field was changed? ---- */
+
+static int hex_digit(char c) { return is_digit(c) ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; }
+
+/* One copy of z=: decoded, blanks squeezed as the relaxed form has them. */
+static void put_copy(struct buf *out, struct slice s)
+{
+    bool blank = false;
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+        if (c == ' ' || c == '\t' || c == '\r' || c == '\n') continue;
+        if (c == '=' && i + 2 < s.n && hex_digit(s.p[i + 1]) >= 0 && hex_digit(s.p[i + 2]) >= 0) {
+            c = (char)(hex_digit(s.p[i + 1]) << 4 | hex_digit(s.p[i + 2]));
+            i += 2;
+        }
+        if (c == ' ' || c == '\t' || c == '\r' || c == '\n') {
+            blank = true;
+            continue;
+        }
+        if (blank && out->n) buf_char(out, ' ');
+        blank = false;
+        buf_char(out, c);
+    }
+}
+
+static bool copy_matches(const struct mail_field *f, struct slice copy)
+{
+    struct buf then = BUF_INIT, now = BUF_INIT;
+    put_copy(&then, copy);
+    dkim_canon_field(&now, DKIM_RELAXED, f, SL(""), false);
+    bool same = sl_eq(buf_slice(&then), sl_from(buf_slice(&now), f->name.n + 1));
+    buf_free(&then);
+    buf_free(&now);
+    return same;
+}
+
+struct slice dkim_changed_field(struct arena *a, const struct mail_head *head, const struct dkim_sig *s)
+{
+    (void)a;
+    struct slice rest = s->copied, copy;
+    while (tag_item(&rest, '|', &copy)) {
+        size_t colon = sl_chr(copy, ':');
+        if (colon == SL_NONE) continue;
+        struct slice name = sl_trim(sl_sub(copy, 0, colon));
+        if (!name.n || mail_head_count(head, name) > 1) continue; /* which of them was copied? */
+        const struct mail_field *f = mail_head_find(head, name, 0);
+        if (!f || !copy_matches(f, sl_from(copy, colon + 1))) return name;
+    }
+    return SL("");
+}
+
+/* ---- judgement ---- */
+
+static bool no_key(struct arena *a, struct dkim_sig *s, const struct dkim_key *key)
+{
+    if (key->error) return dkim_refuse(a, s, DKIM_TEMPERROR, "no key: %s", err_text(key->error));
+    switch (key->answer.status) {
+    case DNS_TEMPFAIL:
+        return dkim_refuse(a, s, DKIM_TEMPERROR, "the DNS does not answer for %.*s%s%.*s", SLF(key->name),
+                           key->answer.why.n ? ": " : "", SLF(key->answer.why));
+    case DNS_NXDOMAIN: return dkim_refuse(a, s, DKIM_PERMERROR, "no key: %.*s does not exist", SLF(key->name));
+    case DNS_NODATA: return dkim_refuse(a, s, DKIM_PERMERROR, "no key: %.*s has no TXT record", SLF(key->name));
+    case DNS_FOUND: break;
+    }
+    if (!key->n) return dkim_refuse(a, s, DKIM_PERMERROR, "%.*s holds no key: %.*s", SLF(key->name), SLF(key->malformed));
+    return true;
+}
+
+/* Section 6.1.2, steps 5 to 8, and RFC 8301 section 3.2. */
+static bool key_fits(struct arena *a, struct dkim_sig *s, const struct dkim_key *key, size_t i)
+{
+    const struct dkim_record *r = &key->record[i];
+    if (!r->email_ok) return dkim_refuse(a, s, DKIM_PERMERROR, "the key is not meant for e-mail (s=)");
+    if (!r->sha256_ok) return dkim_refuse(a, s, DKIM_PERMERROR, "the key does not allow SHA-256 (h=)");
+    if (!r->public.n) return dkim_refuse(a, s, DKIM_PERMERROR, "the key is revoked");
+    if (!r->known_kind || r->kind != s->kind)
+        return dkim_refuse(a, s, DKIM_PERMERROR, "the key is of kind %.*s, the signature is %.*s",
+                           (int)(r->k.n > 40 ? 40 : r->k.n), r->k.p, SLF(s->algorithm));
+    if (!key->public[i]) return dkim_refuse(a, s, DKIM_PERMERROR, "the key cannot be used: %.*s", SLF(key->why[i]));
+    int bits = verify_key_bits(key->public[i]);
+    if (r->kind == KEY_RSA && bits < RSA_LEAST)
+        return dkim_refuse(a, s, DKIM_PERMERROR, "the RSA key has %d bits, fewer than %d (RFC 8301)", bits, RSA_LEAST);
+    if (r->strict && s->family == FAMILY_DKIM && !sl_eq(s->identity_domain, s->domain))
+        return dkim_refuse(a, s, DKIM_PERMERROR, "the key says t=s, but the domain of i= is not d=");
+    return true;
+}
+
+/* 0 the body matches, 1 it was changed, 2 it is shorter than l=. */
+static int body_state(const struct dkim_sig *s, const struct dkim_body *b, uint64_t *uncovered)
+{
+    uint8_t sha256[32];
+    if (s->family == FAMILY_SEAL) return 0;
+    if (!dkim_body_hash(b, s->want, sha256, uncovered)) return 2;
+    return same_secret(sl(sha256, 32), s->bh) ? 0 : 1;
+}
+
+static bool hashes_match(struct arena *a, struct dkim_sig *s, struct verify_key *key, const struct dkim_body *b,
+                         struct slice data, uint64_t *uncovered)
+{
+    uint8_t digest[HASH_MAX];
+    hash_once(HASH_SHA256, data, digest);
+    int e = verify_digest(key, HASH_SHA256, digest, s->b), body = body_state(s, b, uncovered);
+    if (body == 2)
+        return dkim_refuse(a, s, DKIM_FAIL, "the body is shorter than the signed %llu bytes (l=)",
+                           (unsigned long long)s->length);
+    if (body == 1 && !e) return dkim_refuse(a, s, DKIM_FAIL, "the body was changed after signing");
+    if (body == 1)
+        return dkim_refuse(a, s, DKIM_FAIL, "body hash and signature do not match: the message was changed after signing");
+    if (e == ERR_SYNTAX) return dkim_refuse(a, s, DKIM_FAIL, "%s", err_text(e));
+    if (e) return dkim_refuse(a, s, DKIM_FAIL, "the signed header fields were changed after signing, or the key is another");
+    return true;
+}
+
+static int rank(enum dkim_result r) { return r == DKIM_PASS ? 2 : r == DKIM_FAIL ? 1 : 0; }
+
+static void judge_record(struct arena *a, struct dkim_sig *s, const struct dkim_key *key, size_t i,
+                         const struct dkim_body *b, struct slice data, struct dkim_facts *facts)
+{
+    *facts = (struct dkim_facts){.testing = key->record[i].testing};
+    if (key->public[i]) {
+        facts->key_bits = verify_key_bits(key->public[i]);
+        facts->weak = key->record[i].kind == KEY_RSA && facts->key_bits < RSA_GOOD;
+    }
+    if (!key_fits(a, s, key, i)) return;
+    if (hashes_match(a, s, key->public[i], b, data, &facts->uncovered)) s->result = DKIM_PASS;
+}
+
+void dkim_judge(struct arena *a, struct dkim_sig *s, const struct dkim_key *key, const struct dkim_body *b,
+                struct slice data, struct dkim_facts *facts)
+{
+    if (!no_key(a, s, key)) return;
+    struct dkim_sig best = *s;
+    for (size_t i = 0; i < key->n && best.result != DKIM_PASS; i++) {
+        struct dkim_sig now = *s;
+        struct dkim_facts found;
+        judge_record(a, &now, key, i, b, data, &found);
+        if (i > 0 && rank(now.result) <= rank(best.result)) continue;
+        best = now;
+        *facts = found;
+    }
+    *s = best;
+}
