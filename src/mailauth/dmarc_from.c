@@ -1,0 +1,97 @@
+/* dmarc_from.c - the author domains of a message (RFC 9989 section 5.3.1, 11.5). Pure.
+ *
+ * A message may be shown by a reader that takes the From field differently than we do.
+ * So a field that is not cleanly one list of addresses is not interpreted but searched:
+ * everything that stands behind an @ counts as an author, and each has to pass. */
+#include "base/text.h"
+#include "dmarc.h"
+#include "mail/addr.h"
+#include "mail/head.h"
+
+/* Adds a domain once. False when there are too many. */
+static bool add(struct dmarc_authors *out, struct slice domain)
+{
+    for (size_t i = 0; i < out->n; i++)
+        if (sl_eqi(out->domain[i], domain)) return true;
+    if (out->n > DMARC_AUTHORS_MAX) return false;
+    out->domain[out->n++] = domain;
+    return out->n <= DMARC_AUTHORS_MAX;
+}
+
+/* A-labels of what was written; false when it can be no domain. */
+static bool to_domain(struct arena *a, struct slice written, struct slice *out)
+{
+    if (!written.n || written.n > 1000) return false;
+    for (size_t i = 0; i < written.n; i++)
+        if ((unsigned char)written.p[i] <= ' ' || strchr("\\\"()[]<>,;:@=?\x7f", written.p[i])) return false;
+    if (dns_to_ascii(a, written, out) != 0) return false;
+    if (out->n && out->p[out->n - 1] == '.') out->n--;
+    return dns_name_ok(*out) && sl_chr(*out, '.') != SL_NONE;
+}
+
+static bool ends_domain(char c) { return (unsigned char)c <= ' ' || strchr("\\\"()<>[],;:@\x7f", c); }
+
+/* Every domain-like run behind an @. */
+static void search(struct arena *a, struct slice body, struct dmarc_authors *out)
+{
+    for (size_t i = 0; i < body.n; i++) {
+        if (body.p[i] != '@') continue;
+        size_t end = i + 1;
+        while (end < body.n && !ends_domain(body.p[end])) end++;
+        struct slice domain;
+        if (to_domain(a, sl_sub(body, i + 1, end), &domain) && !add(out, domain)) return;
+    }
+}
+
+/* Is the list exactly what it seems? Control characters and routes hide things. */
+static bool is_clean(struct slice body, const struct mail_addrs *list)
+{
+    for (size_t i = 0; i < body.n; i++) {
+        unsigned char c = (unsigned char)body.p[i];
+        if (c == 0x7f || (c < ' ' && c != '\t' && c != '\r' && c != '\n')) return false;
+    }
+    for (size_t i = 0; i < list->n; i++)
+        if (list->v[i].route.n) return false;
+    return !list->bad;
+}
+
+static void set_bad(struct arena *a, struct dmarc_authors *out, struct slice domain)
+{
+    out->state = DMARC_FROM_BAD;
+    out->bad = printable(a, domain, 100);
+}
+
+static void from_list(struct arena *a, const struct mail_addrs *list, struct dmarc_authors *out)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        struct slice domain;
+        if (!list->v[i].domain.n) continue;
+        if (!to_domain(a, list->v[i].domain, &domain)) {
+            set_bad(a, out, list->v[i].domain);
+            return;
+        }
+        if (!add(out, domain)) return;
+    }
+}
+
+int dmarc_authors(struct arena *a, const struct mail_head *head, struct dmarc_authors *out)
+{
+    *out = (struct dmarc_authors){.state = DMARC_FROM_ONE};
+    size_t fields = 0;
+    struct slice body = {0};
+    for (size_t i = 0; i < head->n; i++)
+        if (sl_eqi(sl_trim(head->field[i].name), SL("From")) && fields++ == 0) body = head->field[i].body;
+    if (fields != 1) {
+        out->state = fields ? DMARC_FROM_REPEATED : DMARC_FROM_MISSING;
+        return 0;
+    }
+    struct mail_addrs list = {0};
+    int e = mail_addrs_parse(a, body, &list);
+    if (e == 0 && is_clean(body, &list)) from_list(a, &list, out);
+    else search(a, body, out);
+    if (out->state == DMARC_FROM_BAD) return 0;
+    if (out->n > DMARC_AUTHORS_MAX || e == ERR_LIMIT) out->state = DMARC_FROM_TOO_MANY;
+    else if (out->n > 1) out->state = DMARC_FROM_SEVERAL;
+    else if (out->n == 0) out->state = DMARC_FROM_NO_DOMAIN;
+    return 0;
+}
