@@ -1,0 +1,221 @@
+/* imap.h - the grammar of IMAP commands and the writing of responses (RFC 9051, 3501). Pure.
+ *
+ * The session gathers a whole command: its lines, each literal in its place after "{n}" CRLF,
+ * without the last CRLF. Everything taken from it is a slice of that text or lies in the
+ * arena. The cursor is sticky: after the first error every take gives an empty value and
+ * imap_done() tells what was wrong and where. */
+#pragma once
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+
+enum {
+    IMAP_TAG_MAX = 100,
+    IMAP_SET_MAX = 20000,    /* ranges in a sequence set */
+    IMAP_DEPTH_MAX = 50,     /* search keys inside one another */
+    IMAP_KEYS_MAX = 1000,    /* search keys of a command */
+    IMAP_ITEMS_MAX = 100,    /* fetch attributes of a command */
+    IMAP_FIELDS_MAX = 200,   /* names in HEADER.FIELDS */
+    IMAP_PATH_MAX = 60,      /* numbers in a section */
+    IMAP_FLAGS_MAX = 100,    /* flags in a list */
+    IMAP_KEYWORD_MAX = 100,  /* bytes of a keyword */
+    IMAP_PATTERNS_MAX = 50,  /* LIST patterns */
+    IMAP_NAME_MAX = 1000,    /* bytes of a mailbox name or pattern */
+};
+
+/* ---- literals at the end of a line ---- */
+
+struct imap_literal {
+    uint64_t size;
+    bool nonsync;  /* {n+}: the client does not wait (RFC 7888) */
+    bool binary;   /* ~{n}: literal8 (RFC 3516) */
+    size_t at;     /* where the '{' (or '~') is in the line */
+};
+/* Does the line end with the announcement of a literal? */
+bool imap_line_literal(struct slice line, struct imap_literal *out);
+
+/* ---- the cursor ---- */
+
+struct imap_in {
+    struct slice s;
+    size_t at;
+    struct arena *a;
+    bool utf8;     /* mailbox names are UTF-8 (RFC 6855, IMAP4rev2), not modified UTF-7 */
+    int code;      /* the first error, 0 = none */
+    size_t wrong;  /* byte where it happened */
+    char why[120];
+};
+void imap_in_init(struct imap_in *in, struct arena *a, struct slice command, bool utf8);
+/* Nothing may be left. 0, or the error with a sentence: "byte 17: a mailbox name was expected". */
+MUST_CHECK int imap_done(struct imap_in *in);
+/* Makes the cursor fail here. */
+void imap_fail(struct imap_in *in, int code, const char *why);
+
+bool imap_more(const struct imap_in *in);          /* no error, and something is left */
+bool imap_at(const struct imap_in *in, char c);    /* the next byte is c */
+bool imap_skip(struct imap_in *in, char c);        /* takes c when it is next */
+void imap_need(struct imap_in *in, char c);        /* c must be next */
+static inline void imap_sp(struct imap_in *in) { imap_need(in, ' '); }
+bool imap_skip_word(struct imap_in *in, struct slice word); /* takes the atom when it is next, case ignored */
+
+struct slice imap_tag(struct imap_in *in);
+struct slice imap_atom(struct imap_in *in);
+struct slice imap_string(struct imap_in *in);   /* quoted or literal */
+struct slice imap_astring(struct imap_in *in);
+struct slice imap_nstring(struct imap_in *in);  /* p == NULL for NIL */
+uint64_t imap_number(struct imap_in *in, uint64_t max);
+struct slice imap_mailbox(struct imap_in *in);  /* as UTF-8; "INBOX" for any case of it */
+struct slice imap_pattern(struct imap_in *in);  /* list-mailbox, as UTF-8 */
+int64_t imap_date_time(struct imap_in *in);     /* quoted date-time, unix seconds */
+int64_t imap_date(struct imap_in *in);          /* its first second, as if the zone were UTC */
+
+/* ---- sequence sets ---- */
+
+struct imap_range {
+    uint32_t lo, hi; /* 0 stands for '*' until imap_set_fix() */
+};
+struct imap_set {
+    struct imap_range *v;
+    size_t n;
+    bool saved; /* "$" (RFC 5182) */
+};
+struct imap_set imap_set(struct imap_in *in);
+/* '*' becomes `star`; ranges are turned the right way, sorted and merged, in place. */
+void imap_set_fix(struct imap_set *s, uint32_t star);
+/* For a fixed set. */
+bool imap_set_has(const struct imap_set *s, uint32_t v);
+uint64_t imap_set_count(const struct imap_set *s);
+
+/* ---- flags ---- */
+
+enum { IMAP_SEEN = 1, IMAP_ANSWERED = 2, IMAP_FLAGGED = 4, IMAP_DELETED = 8, IMAP_DRAFT = 16 };
+struct imap_flags {
+    unsigned system;
+    struct slice *keyword; /* unlike one another; flags "\Other" are dropped */
+    size_t n;
+};
+struct imap_flags imap_flag_list(struct imap_in *in); /* "(...)" */
+
+struct imap_store {
+    int op; /* '+', '-' or 0 */
+    bool silent;
+    uint64_t unchanged_since; /* 0: not given (RFC 7162) */
+    bool conditional;
+    struct imap_flags flags;
+};
+struct imap_store imap_store_args(struct imap_in *in);
+
+/* ---- fetch ---- */
+
+enum imap_item {
+    IMAP_UID, IMAP_FLAGS, IMAP_INTERNALDATE, IMAP_SIZE, IMAP_ENVELOPE, IMAP_BODY, IMAP_BODYSTRUCTURE,
+    IMAP_MODSEQ, IMAP_EMAILID, IMAP_SAVEDATE,
+    IMAP_SECTION,     /* BODY[...], BODY.PEEK[...] */
+    IMAP_RFC822, IMAP_RFC822_HEADER, IMAP_RFC822_TEXT,
+    IMAP_BINARY, IMAP_BINARY_SIZE,
+};
+enum imap_text { IMAP_WHOLE, IMAP_HEADER, IMAP_HEADER_FIELDS, IMAP_HEADER_FIELDS_NOT, IMAP_TEXT, IMAP_MIME };
+struct imap_fetch_item {
+    enum imap_item kind;
+    enum imap_text text;
+    bool peek;    /* does not set \Seen */
+    bool partial;
+    uint64_t from, count; /* of a partial: bytes */
+    uint32_t *path;
+    size_t npath;
+    struct slice *field;
+    size_t nfields;
+    struct slice label; /* what the response says: "BODY[1.HEADER.FIELDS (DATE)]<0>" */
+};
+struct imap_fetch {
+    struct imap_fetch_item *item;
+    size_t n;
+    unsigned kinds;   /* 1 << enum imap_item of all items */
+    bool sets_seen;
+    uint64_t changed_since; /* RFC 7162; 0 = not given */
+    bool conditional;
+};
+struct imap_fetch imap_fetch_args(struct imap_in *in);
+
+/* ---- search ---- */
+
+enum imap_key {
+    IMAP_KEY_ALL, IMAP_KEY_AND, IMAP_KEY_OR, IMAP_KEY_NOT,
+    IMAP_KEY_SEQ, IMAP_KEY_UID,
+    IMAP_KEY_FLAG,      /* flag: one of IMAP_SEEN ... is set */
+    IMAP_KEY_KEYWORD,   /* text: its name */
+    IMAP_KEY_NEW, IMAP_KEY_OLD, IMAP_KEY_RECENT,
+    IMAP_KEY_BEFORE, IMAP_KEY_ON, IMAP_KEY_SINCE,              /* day */
+    IMAP_KEY_SENTBEFORE, IMAP_KEY_SENTON, IMAP_KEY_SENTSINCE,
+    IMAP_KEY_SAVEDBEFORE, IMAP_KEY_SAVEDON, IMAP_KEY_SAVEDSINCE,
+    IMAP_KEY_LARGER, IMAP_KEY_SMALLER, IMAP_KEY_OLDER, IMAP_KEY_YOUNGER, IMAP_KEY_MODSEQ, /* number */
+    IMAP_KEY_HEADER,    /* field, text; also FROM TO CC BCC SUBJECT */
+    IMAP_KEY_BODY, IMAP_KEY_TEXT, IMAP_KEY_EMAILID,
+};
+struct imap_search {
+    enum imap_key key;
+    struct imap_search *child, *next; /* children of AND, OR, NOT in order */
+    struct imap_set set;
+    unsigned flag;
+    uint64_t number;
+    int64_t day;
+    struct slice field, text;
+    void *mark; /* for whoever walks the tree */
+};
+enum { IMAP_RETURN_MIN = 1, IMAP_RETURN_MAX = 2, IMAP_RETURN_ALL = 4, IMAP_RETURN_COUNT = 8, IMAP_RETURN_SAVE = 16 };
+struct imap_search_args {
+    bool extended;         /* RETURN was given: answer with ESEARCH */
+    unsigned wants;        /* IMAP_RETURN_*; "RETURN ()" means ALL */
+    struct slice charset;  /* empty: not given */
+    struct imap_search *key; /* an AND of all */
+    bool modseq;           /* some key is MODSEQ */
+};
+struct imap_search_args imap_search_args(struct imap_in *in);
+
+/* ---- list and status ---- */
+
+enum { IMAP_STATUS_MESSAGES = 1, IMAP_STATUS_RECENT = 2, IMAP_STATUS_UIDNEXT = 4, IMAP_STATUS_UIDVALIDITY = 8,
+       IMAP_STATUS_UNSEEN = 16, IMAP_STATUS_DELETED = 32, IMAP_STATUS_SIZE = 64, IMAP_STATUS_HIGHESTMODSEQ = 128,
+       IMAP_STATUS_MAILBOXID = 256 };
+unsigned imap_status_items(struct imap_in *in); /* "(...)", a set of IMAP_STATUS_ bits */
+
+enum { IMAP_LIST_SUBSCRIBED = 1, IMAP_LIST_REMOTE = 2, IMAP_LIST_RECURSIVE = 4, IMAP_LIST_SPECIAL_USE = 8,
+       IMAP_LIST_CHILDREN = 16, IMAP_LIST_STATUS = 32 };
+struct imap_list {
+    struct slice reference;
+    struct slice *pattern;
+    size_t n;
+    bool extended;     /* some syntax of RFC 5258 was used */
+    unsigned select;   /* IMAP_LIST_ bits asked for before the reference */
+    unsigned give;     /* after RETURN */
+    unsigned status;   /* IMAP_STATUS_ bits of RETURN (STATUS (...)) */
+};
+struct imap_list imap_list_args(struct imap_in *in, bool lsub);
+/* '*' matches anything, '%' anything but '/'; the name INBOX matches in any case. */
+bool imap_list_match(struct slice pattern, struct slice name);
+
+/* ---- append ---- */
+
+struct imap_append {
+    struct slice mailbox;
+    struct imap_flags flags;
+    bool has_date;
+    int64_t date;
+};
+/* What stands between "APPEND" SP and the message's literal; the cursor's text ends before
+ * the '{'. */
+struct imap_append imap_append_args(struct imap_in *in);
+
+/* ---- writing ---- */
+
+void imap_put_string(struct buf *out, struct slice s, bool utf8); /* quoted if possible, else a literal */
+void imap_put_nstring(struct buf *out, struct slice s, bool utf8); /* NIL when p == NULL */
+void imap_put_astring(struct buf *out, struct slice s, bool utf8);
+void imap_put_mailbox(struct buf *out, struct slice name, bool utf8);
+/* "(\Seen $Junk)"; keyword[i] has bit first + i of flags. extra: put first, or empty. */
+void imap_put_flags(struct buf *out, uint64_t flags, const struct slice *keyword, size_t n, unsigned first,
+                    struct slice extra);
+void imap_put_date_time(struct buf *out, int64_t unix_seconds); /* quoted, in UTC */
+void imap_put_set(struct buf *out, const uint32_t *v, size_t n); /* ascending numbers as "1:3,7" */
+/* Text of a response line: what is not printable ASCII becomes '?'. */
+void imap_put_text(struct buf *out, struct slice s);

@@ -1,0 +1,103 @@
+/* imap_write.c - pieces of responses (RFC 9051 section 9). */
+#include "base/civil.h"
+#include "base/text.h"
+#include "imap_i.h"
+
+enum { QUOTED_MAX = 1000 };
+
+static bool quotable(struct slice s, bool utf8)
+{
+    if (s.n > QUOTED_MAX) return false;
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        if (c < 32 || c == 127 || (c > 127 && !utf8)) return false;
+    }
+    return !utf8 || utf8_valid(s);
+}
+
+void imap_put_string(struct buf *out, struct slice s, bool utf8)
+{
+    if (!quotable(s, utf8)) {
+        buf_printf(out, "{%zu}\r\n", s.n);
+        for (size_t i = 0; i < s.n; i++) buf_char(out, s.p[i] ? s.p[i] : '?');
+        return;
+    }
+    buf_char(out, '"');
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] == '"' || s.p[i] == '\\') buf_char(out, '\\');
+        buf_char(out, s.p[i]);
+    }
+    buf_char(out, '"');
+}
+
+void imap_put_nstring(struct buf *out, struct slice s, bool utf8)
+{
+    if (s.p) imap_put_string(out, s, utf8);
+    else buf_str(out, "NIL");
+}
+
+void imap_put_astring(struct buf *out, struct slice s, bool utf8)
+{
+    bool atom = s.n > 0 && s.n <= 100 && !sl_eqi(s, SL("NIL"));
+    for (size_t i = 0; i < s.n && atom; i++) atom = imap_is_atom(s.p[i]);
+    if (atom) buf_put(out, s);
+    else imap_put_string(out, s, utf8);
+}
+
+void imap_put_mailbox(struct buf *out, struct slice name, bool utf8)
+{
+    if (utf8) {
+        imap_put_astring(out, name, true);
+        return;
+    }
+    struct buf b = BUF_INIT;
+    utf7_encode(&b, name);
+    imap_put_astring(out, buf_slice(&b), false);
+    buf_free(&b);
+}
+
+void imap_put_flags(struct buf *out, uint64_t flags, const struct slice *keyword, size_t n, unsigned first,
+                    struct slice extra)
+{
+    static const char *const names[] = {"\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft"};
+    bool space = extra.n > 0;
+    buf_char(out, '(');
+    buf_put(out, extra);
+    for (unsigned i = 0; i < COUNT_OF(names); i++)
+        if (flags >> i & 1) {
+            if (space) buf_char(out, ' ');
+            buf_str(out, names[i]);
+            space = true;
+        }
+    for (size_t i = 0; i < n && first + i < 64; i++)
+        if (flags >> (first + i) & 1) {
+            if (space) buf_char(out, ' ');
+            buf_put(out, keyword[i]);
+            space = true;
+        }
+    buf_char(out, ')');
+}
+
+void imap_put_date_time(struct buf *out, int64_t unix_seconds)
+{
+    struct civil c = civil_from_unix(unix_seconds);
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    buf_printf(out, "\"%02d-%.3s-%04d %02d:%02d:%02d +0000\"", c.day, months + (c.month - 1) * 3, c.year, c.hour,
+               c.minute, c.second);
+}
+
+void imap_put_set(struct buf *out, const uint32_t *v, size_t n)
+{
+    for (size_t i = 0, last; i < n; i = last + 1) {
+        last = i;
+        while (last + 1 < n && v[last + 1] == v[last] + 1) last++;
+        if (i) buf_char(out, ',');
+        buf_u64(out, v[i]);
+        if (last > i) buf_char(out, ':'), buf_u64(out, v[last]);
+    }
+}
+
+void imap_put_text(struct buf *out, struct slice s)
+{
+    for (size_t i = 0; i < s.n; i++) buf_char(out, s.p[i] >= 32 && s.p[i] < 127 ? s.p[i] : '?');
+}
