@@ -1,0 +1,188 @@
+/* args.c - helpers for commands: words and options in, JSON values, times in words. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "base/civil.h"
+#include "base/text.h"
+#include "command.h"
+
+const char *arg_text(json_t *args, const char *name)
+{
+    const char *v = json_string_value(json_object_get(args, name));
+    return v ? v : "";
+}
+
+struct slice arg_slice(json_t *args, const char *name) { return sl_cstr(arg_text(args, name)); }
+
+/* JSON holds UTF-8 only; other bytes become U+FFFD. */
+static json_t *text_value(struct slice s)
+{
+    json_t *v = json_stringn(s.p ? s.p : "", s.n);
+    if (v) return v;
+    struct buf b = BUF_INIT;
+    while (s.n) {
+        struct slice before = s;
+        uint32_t cp;
+        if (utf8_next(&s, &cp)) {
+            buf_put(&b, sl(before.p, before.n - s.n));
+        } else {
+            utf8_put(&b, 0xfffd);
+            s = sl_from(before, 1);
+        }
+    }
+    v = json_stringn(b.p, b.n);
+    buf_free(&b);
+    return v ? v : json_string("");
+}
+
+void reply_text(json_t *o, const char *name, struct slice s) { json_object_set_new(o, name, text_value(s)); }
+void reply_int(json_t *o, const char *name, int64_t v) { json_object_set_new(o, name, json_integer(v)); }
+
+/* In a spec "ip:helo:json": does a word stand there, and does a ':' follow it (it takes a value)? */
+static int option_in(const char *spec, const char *name, size_t n)
+{
+    for (const char *at = spec; *at;) {
+        size_t len = strcspn(at, ":, ");
+        if (len == n && memcmp(at, name, n) == 0) return at[len] == ':' ? 2 : 1;
+        at += len;
+        while (*at == ':' || *at == ',' || *at == ' ') at++;
+    }
+    return 0;
+}
+
+/* "--name" and "-n" are looked up as they are without the hyphens. */
+int parse_options(const char *spec, int *argc, char **argv, json_t *args)
+{
+    int kept = 0;
+    for (int i = 0; i < *argc; i++) {
+        char *word = argv[i];
+        if (strcmp(word, "--") == 0) {
+            for (i++; i < *argc; i++) argv[kept++] = argv[i];
+            break;
+        }
+        if (word[0] != '-' || !word[1]) {
+            argv[kept++] = word;
+            continue;
+        }
+        const char *name = word + (word[1] == '-' ? 2 : 1);
+        size_t n = strcspn(name, "=");
+        const char *value = name[n] == '=' ? name + n + 1 : NULL;
+        int kind = option_in(spec, name, n);
+        if (!kind) return err_set(ERR_USAGE, "%s is not an option here", word);
+        if (kind == 1 && value) return err_set(ERR_USAGE, "--%.*s takes no value", (int)n, name);
+        if (kind == 2 && !value && ++i == *argc) return err_set(ERR_USAGE, "%s needs a value", word);
+        char key[64];
+        snprintf(key, sizeof key, "%.*s", (int)n, name);
+        if (kind == 1) {
+            json_object_set_new(args, key, json_true());
+            continue;
+        }
+        json_t *list = json_object_get(args, key), *v = text_value(sl_cstr(value ? value : argv[i]));
+        if (!list) json_object_set_new(args, key, v);
+        else if (json_is_array(list)) json_array_append_new(list, v);
+        else {
+            json_t *both = json_array();
+            json_array_append(both, list);
+            json_array_append_new(both, v);
+            json_object_set_new(args, key, both);
+        }
+    }
+    *argc = kept;
+    return 0;
+}
+
+int parse_words(const char *names, int argc, char **argv, json_t *args)
+{
+    int i = 0;
+    for (const char *at = names; *at;) {
+        size_t len = strcspn(at, " ");
+        char key[64];
+        bool optional = at[len - 1] == '?', rest = at[len - 1] == '*';
+        snprintf(key, sizeof key, "%.*s", (int)(len - (optional || rest)), at);
+        if (rest) {
+            json_t *list = json_array();
+            for (; i < argc; i++) json_array_append_new(list, text_value(sl_cstr(argv[i])));
+            json_object_set_new(args, key, list);
+        } else if (i < argc) {
+            json_object_set_new(args, key, text_value(sl_cstr(argv[i++])));
+        } else if (!optional) {
+            return err_set(ERR_USAGE, "the %s is missing", key);
+        }
+        at += len;
+        while (*at == ' ') at++;
+    }
+    return i < argc ? err_set(ERR_USAGE, "%s is one word too many", argv[i]) : 0;
+}
+
+int read_input(size_t max, struct buf *out)
+{
+    for (;;) {
+        char *to = buf_space(out, 65536);
+        if (!to || out->n > max) return err_set(ERR_TOO_LONG, "standard input holds more than %zu bytes", max);
+        ssize_t n = read(STDIN_FILENO, to, 65536);
+        if (n < 0) return err_set(ERR_IO, "cannot read standard input: %s", strerror(errno));
+        if (n == 0) return 0;
+        out->n += (size_t)n;
+    }
+}
+
+static int read_line_silently(const char *prompt, struct buf *out)
+{
+    struct termios was, quiet;
+    if (tcgetattr(STDIN_FILENO, &was)) return err_set(ERR_IO, "cannot ask for the password");
+    quiet = was;
+    quiet.c_lflag &= ~(tcflag_t)ECHO;
+    fprintf(stderr, "%s: ", prompt);
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+    char line[1024];
+    bool got = fgets(line, sizeof line, stdin) != NULL;
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &was);
+    fprintf(stderr, "\n");
+    if (got) buf_str(out, line);
+    wipe(line, sizeof line);
+    return got ? 0 : err_set(ERR_USAGE, "no password was given");
+}
+
+int read_password(const char *prompt, json_t *args)
+{
+    struct buf in = BUF_INIT;
+    int e = isatty(STDIN_FILENO) ? read_line_silently(prompt, &in) : read_input(4096, &in);
+    size_t n = 0;
+    while (n < in.n && in.p[n] != '\n' && in.p[n] != '\r') n++;
+    if (!e && !n) e = err_set(ERR_USAGE, "the password is empty: give it on standard input");
+    if (!e && !utf8_valid(sl(in.p, n))) e = err_set(ERR_USAGE, "the password is not UTF-8");
+    if (!e) reply_text(args, "password", sl(in.p, n));
+    wipe(in.p, in.n);
+    buf_free(&in);
+    return e;
+}
+
+static struct slice say_span(struct arena *a, int64_t s)
+{
+    static const struct {
+        int64_t seconds;
+        const char *one;
+    } unit[] = {{86400, "day"}, {3600, "hour"}, {60, "minute"}, {1, "second"}};
+    for (size_t i = 0; i < COUNT_OF(unit); i++) {
+        int64_t n = s / unit[i].seconds;
+        if (n >= 2 || (n == 1 && s < 2 * unit[i].seconds) || i + 1 == COUNT_OF(unit))
+            return ar_printf(a, "%lld %s%s", (long long)n, unit[i].one, n == 1 ? "" : "s");
+    }
+    return (struct slice){0};
+}
+
+struct slice say_time(struct arena *a, int64_t when, int64_t now)
+{
+    char text[CIVIL_TEXT_MAX];
+    civil_format(when, text);
+    text[10] = ' ';
+    text[19] = 0;
+    int64_t d = when - now;
+    if (d >= 0 && d < 1) return ar_printf(a, "%s UTC (now)", text);
+    struct slice span = say_span(a, d < 0 ? -d : d);
+    return ar_printf(a, d < 0 ? "%s UTC (%.*s ago)" : "%s UTC (in %.*s)", text, SLF(span));
+}

@@ -1,0 +1,276 @@
+/* cmd_directory.c - domain, account and alias. */
+#include "base/civil.h"
+#include "cmd.h"
+
+/* ---- parsing ---- */
+
+int parse_domain(struct arena *a, int argc, char **argv, json_t *args)
+{
+    (void)a;
+    int e = parse_options("json", &argc, argv, args);
+    return e ? e : parse_words("domain", argc, argv, args);
+}
+
+int parse_nothing(struct arena *a, int argc, char **argv, json_t *args)
+{
+    (void)a;
+    int e = parse_options("json", &argc, argv, args);
+    return e ? e : parse_words("", argc, argv, args);
+}
+
+int parse_address(struct arena *a, int argc, char **argv, json_t *args)
+{
+    (void)a;
+    int e = parse_options("json", &argc, argv, args);
+    return e ? e : parse_words("address", argc, argv, args);
+}
+
+int parse_maybe_domain(struct arena *a, int argc, char **argv, json_t *args)
+{
+    (void)a;
+    int e = parse_options("json", &argc, argv, args);
+    return e ? e : parse_words("domain?", argc, argv, args);
+}
+
+int parse_domain_set(struct arena *a, int argc, char **argv, json_t *args)
+{
+    (void)a;
+    int e = parse_options("json catch-all:", &argc, argv, args);
+    if (!e) e = parse_words("domain", argc, argv, args);
+    if (!e && !json_object_get(args, "catch-all"))
+        e = err_set(ERR_USAGE, "say what to set: --catch-all ADDRESS, or --catch-all '' for none");
+    return e;
+}
+
+int parse_account_password(struct arena *a, int argc, char **argv, json_t *args)
+{
+    int e = parse_address(a, argc, argv, args);
+    return e ? e : read_password("Password", args);
+}
+
+int parse_alias_add(struct arena *a, int argc, char **argv, json_t *args)
+{
+    (void)a;
+    int e = parse_options("json", &argc, argv, args);
+    if (!e) e = parse_words("address targets*", argc, argv, args);
+    if (!e && !json_array_size(json_object_get(args, "targets")))
+        e = err_set(ERR_USAGE, "the address that the alias leads to is missing");
+    return e;
+}
+
+/* ---- domains ---- */
+
+int run_domain_add(struct request *r)
+{
+    int e = domain_add(r->node->store, arg_slice(r->args, "domain"));
+    if (!e) reply_text(r->reply, "domain", arg_slice(r->args, "domain"));
+    return e;
+}
+
+void print_domain_add(json_t *args, json_t *reply, struct buf *out)
+{
+    (void)reply;
+    const char *d = arg_text(args, "domain");
+    buf_printf(out, "The domain %s is here now, with its DKIM keys. Next:\n"
+                    "  tram account add NAME@%s        makes an account (password on standard input)\n"
+                    "  tram dns records %s             prints what to publish in the DNS\n", d, d, d);
+}
+
+int run_domain_remove(struct request *r) { return domain_remove(r->node->store, arg_slice(r->args, "domain")); }
+
+void print_domain_remove(json_t *args, json_t *reply, struct buf *out)
+{
+    (void)reply;
+    buf_printf(out, "The domain %s is gone from here.\n", arg_text(args, "domain"));
+}
+
+int run_domain_set(struct request *r)
+{
+    return domain_set_catch_all(r->node->store, arg_slice(r->args, "domain"), arg_slice(r->args, "catch-all"));
+}
+
+static json_t *domain_json(const struct domain *d)
+{
+    json_t *o = json_object();
+    reply_text(o, "domain", d->name);
+    reply_int(o, "created", d->created);
+    if (d->catch_all.n) reply_text(o, "catch_all", d->catch_all);
+    return o;
+}
+
+int run_domain_list(struct request *r)
+{
+    struct domain *d;
+    size_t n;
+    int e = domain_list(r->node->store, r->a, &d, &n);
+    json_t *list = json_array();
+    for (size_t i = 0; !e && i < n; i++) json_array_append_new(list, domain_json(&d[i]));
+    json_object_set_new(r->reply, "domains", list);
+    return e;
+}
+
+void print_domain_list(json_t *args, json_t *reply, struct buf *out)
+{
+    (void)args;
+    size_t i;
+    json_t *d;
+    json_array_foreach(json_object_get(reply, "domains"), i, d) buf_printf(out, "%s\n", arg_text(d, "domain"));
+}
+
+static const char *const key_states[] = {"publish", "active", "retired"};
+
+json_t *dkim_key_json(const struct dkim_key *k)
+{
+    json_t *o = json_object();
+    reply_text(o, "selector", k->selector);
+    reply_text(o, "kind", k->kind == KEY_RSA ? SL("rsa") : SL("ed25519"));
+    reply_text(o, "state", sl_cstr(key_states[k->state]));
+    reply_int(o, "created", k->created);
+    reply_int(o, "changed", k->changed);
+    return o;
+}
+
+int run_domain_show(struct request *r)
+{
+    struct domain d;
+    struct account *acc;
+    struct alias *alias;
+    struct dkim_key *key;
+    size_t naccounts = 0, naliases = 0, nkeys = 0;
+    int e = domain_get(r->node->store, r->a, arg_slice(r->args, "domain"), &d);
+    if (!e) e = account_list(r->node->store, r->a, d.name, &acc, &naccounts);
+    if (!e) e = alias_list(r->node->store, r->a, d.name, &alias, &naliases);
+    if (!e) e = dkim_keys(r->node->store, r->a, d.name, &key, &nkeys);
+    if (e) return e;
+    json_t *o = domain_json(&d);
+    json_object_update(r->reply, o);
+    json_decref(o);
+    reply_int(r->reply, "accounts", (int64_t)naccounts);
+    reply_int(r->reply, "aliases", (int64_t)naliases);
+    json_t *keys = json_array();
+    for (size_t i = 0; i < nkeys; i++) json_array_append_new(keys, dkim_key_json(&key[i]));
+    json_object_set_new(r->reply, "dkim_keys", keys);
+    return 0;
+}
+
+void print_domain_show(json_t *args, json_t *reply, struct buf *out)
+{
+    (void)args;
+    char when[CIVIL_TEXT_MAX];
+    buf_printf(out, "domain     %s\n", arg_text(reply, "domain"));
+    buf_printf(out, "since      %s\n", civil_format(json_integer_value(json_object_get(reply, "created")), when));
+    buf_printf(out, "accounts   %lld\n", (long long)json_integer_value(json_object_get(reply, "accounts")));
+    buf_printf(out, "aliases    %lld\n", (long long)json_integer_value(json_object_get(reply, "aliases")));
+    const char *all = arg_text(reply, "catch_all");
+    if (*all) buf_printf(out, "catch-all  %s\n", all);
+    size_t i;
+    json_t *k;
+    json_array_foreach(json_object_get(reply, "dkim_keys"), i, k)
+        buf_printf(out, "DKIM key   %s (%s, %s)\n", arg_text(k, "selector"), arg_text(k, "kind"), arg_text(k, "state"));
+}
+
+/* ---- accounts ---- */
+
+int run_account_add(struct request *r)
+{
+    return account_add(r->node->store, arg_slice(r->args, "address"), arg_slice(r->args, "password"));
+}
+
+int run_account_passwd(struct request *r)
+{
+    return account_password(r->node->store, arg_slice(r->args, "address"), arg_slice(r->args, "password"));
+}
+
+int run_account_disable(struct request *r) { return account_disable(r->node->store, arg_slice(r->args, "address"), true); }
+int run_account_enable(struct request *r) { return account_disable(r->node->store, arg_slice(r->args, "address"), false); }
+int run_account_remove(struct request *r) { return account_remove(r->node->store, arg_slice(r->args, "address")); }
+
+#define SAY(name, sentence)                                                                                            \
+    void name(json_t *args, json_t *reply, struct buf *out)                                                            \
+    {                                                                                                                  \
+        (void)reply;                                                                                                   \
+        buf_printf(out, sentence "\n", arg_text(args, "address"));                                                     \
+    }
+SAY(print_account_add, "The account %s exists now: it can log in, send and receive.")
+SAY(print_account_passwd, "The password of %s is changed.")
+SAY(print_account_disable, "The account %s is disabled: no login, new mail is refused with 5.2.1. What it holds stays.")
+SAY(print_account_enable, "The account %s is enabled.")
+SAY(print_account_remove, "The account %s and all its mail are removed.")
+SAY(print_alias_add, "The alias %s is set.")
+SAY(print_alias_remove, "The alias %s is removed.")
+
+int run_account_list(struct request *r)
+{
+    struct account *acc;
+    size_t n;
+    int e = account_list(r->node->store, r->a, arg_slice(r->args, "domain"), &acc, &n);
+    json_t *list = json_array();
+    for (size_t i = 0; !e && i < n; i++) {
+        json_t *o = json_object();
+        struct account_usage u;
+        reply_text(o, "address", acc[i].address);
+        reply_text(o, "id", sl_cstr(acc[i].id));
+        reply_int(o, "created", acc[i].created);
+        json_object_set_new(o, "disabled", json_boolean(acc[i].disabled));
+        e = account_usage(r->node->store, acc[i].id, &u);
+        reply_int(o, "messages", (int64_t)u.messages);
+        reply_int(o, "bytes", (int64_t)u.bytes);
+        json_array_append_new(list, o);
+    }
+    json_object_set_new(r->reply, "accounts", list);
+    return e;
+}
+
+void print_account_list(json_t *args, json_t *reply, struct buf *out)
+{
+    (void)args;
+    size_t i;
+    json_t *o;
+    json_array_foreach(json_object_get(reply, "accounts"), i, o)
+        buf_printf(out, "%-40s %8lld messages %12lld bytes%s\n", arg_text(o, "address"),
+                   (long long)json_integer_value(json_object_get(o, "messages")),
+                   (long long)json_integer_value(json_object_get(o, "bytes")),
+                   json_is_true(json_object_get(o, "disabled")) ? "  disabled" : "");
+}
+
+/* ---- aliases ---- */
+
+int run_alias_add(struct request *r)
+{
+    json_t *targets = json_object_get(r->args, "targets"), *t;
+    size_t i, n = json_array_size(targets);
+    struct slice *to = ar_array(r->a, struct slice, n);
+    json_array_foreach(targets, i, t) to[i] = sl_cstr(json_string_value(t));
+    return alias_add(r->node->store, arg_slice(r->args, "address"), to, n);
+}
+
+int run_alias_remove(struct request *r) { return alias_remove(r->node->store, arg_slice(r->args, "address")); }
+
+int run_alias_list(struct request *r)
+{
+    struct alias *x;
+    size_t n;
+    int e = alias_list(r->node->store, r->a, arg_slice(r->args, "domain"), &x, &n);
+    json_t *list = json_array();
+    for (size_t i = 0; !e && i < n; i++) {
+        json_t *o = json_object(), *to = json_array();
+        reply_text(o, "address", x[i].address);
+        for (size_t k = 0; k < x[i].n; k++) json_array_append_new(to, json_stringn(x[i].target[k].p, x[i].target[k].n));
+        json_object_set_new(o, "targets", to);
+        json_array_append_new(list, o);
+    }
+    json_object_set_new(r->reply, "aliases", list);
+    return e;
+}
+
+void print_alias_list(json_t *args, json_t *reply, struct buf *out)
+{
+    (void)args;
+    size_t i, k;
+    json_t *o, *t;
+    json_array_foreach(json_object_get(reply, "aliases"), i, o) {
+        buf_printf(out, "%-40s ->", arg_text(o, "address"));
+        json_array_foreach(json_object_get(o, "targets"), k, t) buf_printf(out, "%s %s", k ? "," : "", json_string_value(t));
+        buf_char(out, '\n');
+    }
+}

@@ -1,0 +1,50 @@
+/* cmd_dns.c - dns records. */
+#include "cmd.h"
+#include "dns_records.h"
+#include "rt/file.h"
+
+/* The node's certificate, or nothing when it cannot be read. */
+struct slice node_certificate(struct node *n, struct arena *a)
+{
+    struct buf pem = BUF_INIT;
+    struct slice out = {0};
+    if (path_read(ar_cstr(a, n->conf->tls_certificate), 1 << 20, &pem) == 0) out = ar_dup(a, buf_slice(&pem));
+    buf_free(&pem);
+    return out;
+}
+
+int run_dns_records(struct request *r)
+{
+    struct dns_line *v;
+    size_t n;
+    int e = dns_records_of(r->node, r->a, arg_slice(r->args, "domain"), node_certificate(r->node, r->a), &v, &n);
+    json_t *list = json_array();
+    for (size_t i = 0; !e && i < n; i++) {
+        json_t *o = json_object();
+        reply_text(o, "name", v[i].name);
+        reply_text(o, "type", sl_cstr(dns_type_name(v[i].type)));
+        reply_text(o, "data", v[i].data);
+        reply_text(o, "line", dns_line_text(r->a, &v[i]));
+        reply_text(o, "what", sl_cstr(v[i].what));
+        reply_text(o, "why", sl_cstr(v[i].why));
+        json_object_set_new(o, "optional", json_boolean(v[i].optional));
+        json_array_append_new(list, o);
+    }
+    json_object_set_new(r->reply, "records", list);
+    return e;
+}
+
+void print_dns_records(json_t *args, json_t *reply, struct buf *out)
+{
+    size_t i;
+    json_t *o;
+    const char *last = "";
+    buf_printf(out, "; what to publish for %s\n", arg_text(args, "domain"));
+    json_array_foreach(json_object_get(reply, "records"), i, o) {
+        const char *why = arg_text(o, "why");
+        if (strcmp(why, last) != 0)
+            buf_printf(out, "; %s: %s%s\n", arg_text(o, "what"), why, json_is_true(json_object_get(o, "optional")) ? " (optional)" : "");
+        last = why;
+        buf_printf(out, "%s\n", arg_text(o, "line"));
+    }
+}

@@ -1,0 +1,293 @@
+/* cmd_queue.c - queue list, show, retry, hold, release, drop, stats; and trace. */
+#include "base/civil.h"
+#include "base/text.h"
+#include "cmd.h"
+#include "store/trace.h"
+
+int parse_queue_list(struct arena *a, int argc, char **argv, json_t *args)
+{
+    (void)a;
+    int e = parse_options("json sender: domain: limit:", &argc, argv, args);
+    return e ? e : parse_words("address?", argc, argv, args);
+}
+
+int parse_queue_id(struct arena *a, int argc, char **argv, json_t *args)
+{
+    (void)a;
+    int e = parse_options("json", &argc, argv, args);
+    return e ? e : parse_words("id", argc, argv, args);
+}
+
+int parse_queue_act(struct arena *a, int argc, char **argv, json_t *args)
+{
+    (void)a;
+    int e = parse_options("json all sender: domain: address:", &argc, argv, args);
+    if (!e) e = parse_words("ids*", argc, argv, args);
+    bool all = json_is_true(json_object_get(args, "all")) || json_object_get(args, "sender") ||
+               json_object_get(args, "domain") || json_object_get(args, "address");
+    if (!e && !all && !json_array_size(json_object_get(args, "ids")))
+        e = err_set(ERR_USAGE, "name the letters by id, or say --all, --domain D, --sender A or --address A");
+    return e;
+}
+
+static struct queue_filter filter_of(json_t *args)
+{
+    struct queue_filter f = {
+        .address = arg_slice(args, "address"), .domain = arg_slice(args, "domain"), .sender = arg_slice(args, "sender"), .limit = 1000};
+    uint64_t n;
+    if (num_u64(arg_slice(args, "limit"), 1000000, &n)) f.limit = n;
+    return f;
+}
+
+static json_t *rcpt_json(const struct queue_rcpt_info *q)
+{
+    json_t *o = json_object();
+    reply_text(o, "address", q->address);
+    reply_text(o, "state", q->state);
+    reply_text(o, "why", q->why);
+    reply_int(o, "attempts", q->attempts);
+    if (q->next_try) reply_int(o, "next_try", q->next_try);
+    if (q->last_try) reply_int(o, "last_try", q->last_try);
+    if (q->reply.n) reply_text(o, "reply", q->reply);
+    if (q->host.n) reply_text(o, "host", q->host);
+    return o;
+}
+
+static json_t *letter_json(const struct queue_info *q)
+{
+    json_t *o = json_object(), *rcpts = json_array();
+    reply_text(o, "id", sl_cstr(q->id.s));
+    reply_text(o, "sender", q->sender);
+    reply_text(o, "message_id", q->message_id);
+    reply_text(o, "subject", q->subject);
+    reply_int(o, "received", q->received);
+    reply_int(o, "expires", q->expires);
+    reply_int(o, "size", (int64_t)q->size);
+    for (size_t i = 0; i < q->nrcpt; i++) json_array_append_new(rcpts, rcpt_json(&q->rcpt[i]));
+    json_object_set_new(o, "recipients", rcpts);
+    return o;
+}
+
+static int64_t integer(json_t *o, const char *name) { return json_integer_value(json_object_get(o, name)); }
+
+int run_queue_list(struct request *r)
+{
+    struct queue_filter f = filter_of(r->args);
+    struct queue_info *q;
+    size_t n;
+    int e = queue_list(r->node->queue, &f, r->a, &q, &n);
+    json_t *list = json_array();
+    for (size_t i = 0; !e && i < n; i++) json_array_append_new(list, letter_json(&q[i]));
+    json_object_set_new(r->reply, "letters", list);
+    reply_int(r->reply, "now", rt_wall_seconds());
+    return e;
+}
+
+static void print_rcpt(struct arena *a, json_t *rcpt, int64_t now, struct buf *out)
+{
+    buf_printf(out, "  to %s: %s", arg_text(rcpt, "address"), arg_text(rcpt, "state"));
+    if (*arg_text(rcpt, "why")) buf_printf(out, ": %s", arg_text(rcpt, "why"));
+    buf_char(out, '\n');
+    if (integer(rcpt, "last_try"))
+        buf_printf(out, "     %lld attempt%s, last %.*s\n", (long long)integer(rcpt, "attempts"),
+                   integer(rcpt, "attempts") == 1 ? "" : "s", SLF(say_time(a, integer(rcpt, "last_try"), now)));
+    if (*arg_text(rcpt, "host")) buf_printf(out, "     asked %s\n", arg_text(rcpt, "host"));
+    if (*arg_text(rcpt, "reply")) buf_printf(out, "     answer: %s\n", arg_text(rcpt, "reply"));
+    if (integer(rcpt, "next_try")) buf_printf(out, "     next attempt %.*s\n", SLF(say_time(a, integer(rcpt, "next_try"), now)));
+}
+
+static const char *or_null(const char *sender) { return *sender ? sender : "<>"; }
+
+void print_queue_list(json_t *args, json_t *reply, struct buf *out)
+{
+    (void)args;
+    size_t i, k;
+    json_t *o, *rcpt;
+    struct arena a;
+    ar_init(&a, 0);
+    json_t *letters = json_object_get(reply, "letters");
+    if (!json_array_size(letters)) buf_str(out, "The queue is empty.\n");
+    json_array_foreach(letters, i, o) {
+        buf_printf(out, "%s  %lld bytes  from %s, since %.*s\n", arg_text(o, "id"), (long long)integer(o, "size"),
+                   or_null(arg_text(o, "sender")), SLF(say_time(&a, integer(o, "received"), integer(reply, "now"))));
+        json_array_foreach(json_object_get(o, "recipients"), k, rcpt) print_rcpt(&a, rcpt, integer(reply, "now"), out);
+    }
+    ar_free(&a);
+}
+
+static int take_id(struct slice text, struct letter_id *id)
+{
+    if (!letter_id_ok(text)) return err_set(ERR_USAGE, "%.*s is not the id of a letter: it has %d characters, 0-9 and a-v", SLF(text), LETTER_ID_LEN);
+    memcpy(id->s, text.p, text.n);
+    id->s[text.n] = 0;
+    return 0;
+}
+
+int run_queue_show(struct request *r)
+{
+    struct letter_id id;
+    struct queue_info q;
+    int e = take_id(arg_slice(r->args, "id"), &id);
+    if (!e) e = queue_show(r->node->queue, &id, r->a, &q);
+    if (e == ERR_NOT_FOUND)
+        return err_set(e, "no letter %s is in the queue: it is done, or was never here; `tram trace %s` tells its road", id.s, id.s);
+    if (e) return e;
+    json_t *o = letter_json(&q);
+    json_object_update(r->reply, o);
+    json_decref(o);
+    reply_int(r->reply, "now", rt_wall_seconds());
+    return 0;
+}
+
+void print_queue_show(json_t *args, json_t *reply, struct buf *out)
+{
+    (void)args;
+    struct arena a;
+    ar_init(&a, 0);
+    int64_t now = integer(reply, "now");
+    buf_printf(out, "letter   %s, %lld bytes\nfrom     %s\n", arg_text(reply, "id"), (long long)integer(reply, "size"),
+               or_null(arg_text(reply, "sender")));
+    if (*arg_text(reply, "subject")) buf_printf(out, "subject  %s\n", arg_text(reply, "subject"));
+    if (*arg_text(reply, "message_id")) buf_printf(out, "id       %s\n", arg_text(reply, "message_id"));
+    buf_printf(out, "since    %.*s\n", SLF(say_time(&a, integer(reply, "received"), now)));
+    buf_printf(out, "until    %.*s; what is not delivered then goes back to the sender\n", SLF(say_time(&a, integer(reply, "expires"), now)));
+    size_t i;
+    json_t *rcpt;
+    json_array_foreach(json_object_get(reply, "recipients"), i, rcpt) print_rcpt(&a, rcpt, now, out);
+    ar_free(&a);
+}
+
+static int act(struct request *r, enum queue_action what)
+{
+    json_t *ids = json_object_get(r->args, "ids"), *text;
+    size_t i, n = 0;
+    int e = 0;
+    if (json_array_size(ids)) {
+        json_array_foreach(ids, i, text) {
+            struct letter_id id;
+            e = take_id(sl_cstr(json_string_value(text)), &id);
+            if (!e) e = queue_act(r->node->queue, &id, what);
+            if (e == ERR_NOT_FOUND) err_set(e, "no letter %s is in the queue", json_string_value(text));
+            if (e) break;
+            n++;
+        }
+    } else {
+        struct queue_filter f = filter_of(r->args);
+        f.limit = 0;
+        e = queue_act_all(r->node->queue, &f, what, &n);
+    }
+    reply_int(r->reply, "letters", (int64_t)n);
+    return e;
+}
+
+int run_queue_retry(struct request *r) { return act(r, QUEUE_RETRY); }
+int run_queue_hold(struct request *r) { return act(r, QUEUE_HOLD); }
+int run_queue_release(struct request *r) { return act(r, QUEUE_RELEASE); }
+int run_queue_drop(struct request *r) { return act(r, QUEUE_DROP); }
+
+#define SAY(name, what)                                                                                                \
+    void name(json_t *args, json_t *reply, struct buf *out)                                                            \
+    {                                                                                                                  \
+        (void)args;                                                                                                    \
+        int64_t n = integer(reply, "letters");                                                                         \
+        buf_printf(out, "%lld letter%s " what "\n", (long long)n, n == 1 ? "" : "s");                                  \
+    }
+SAY(print_queue_retry, "will be tried again at once.")
+SAY(print_queue_hold, "held: `tram queue release` lets go.")
+SAY(print_queue_release, "released.")
+SAY(print_queue_drop, "dropped; nobody is told, the trace keeps it.")
+
+int run_queue_stats(struct request *r)
+{
+    struct queue_stats s;
+    int e = queue_stats(r->node->queue, &s);
+    if (e) return e;
+    reply_int(r->reply, "letters", (int64_t)s.letters);
+    reply_int(r->reply, "recipients", (int64_t)s.recipients);
+    reply_int(r->reply, "due", (int64_t)s.due);
+    reply_int(r->reply, "sending", (int64_t)s.sending);
+    reply_int(r->reply, "delivered", (int64_t)s.delivered);
+    reply_int(r->reply, "bounced", (int64_t)s.bounced);
+    reply_int(r->reply, "deferred", (int64_t)s.deferred);
+    if (s.oldest) reply_int(r->reply, "oldest", s.oldest);
+    return 0;
+}
+
+void print_numbers(json_t *args, json_t *reply, struct buf *out)
+{
+    (void)args;
+    const char *key;
+    json_t *v;
+    json_object_foreach(reply, key, v) if (json_is_integer(v))
+        buf_printf(out, "%-24s %lld\n", key, (long long)json_integer_value(v));
+}
+
+/* ---- trace ---- */
+
+int parse_trace(struct arena *a, int argc, char **argv, json_t *args)
+{
+    (void)a;
+    int e = parse_options("json limit:", &argc, argv, args);
+    return e ? e : parse_words("what", argc, argv, args);
+}
+
+static json_t *event_json(const struct trace_event *ev)
+{
+    json_t *o = json_object();
+    reply_int(o, "time_us", ev->time);
+    reply_text(o, "event", sl_cstr(trace_word(ev->kind)));
+    if (ev->who.n) reply_text(o, "recipient", ev->who);
+    reply_text(o, "sentence", ev->sentence);
+    json_t *data = ev->data.n ? json_loadb(ev->data.p, ev->data.n, 0, NULL) : NULL;
+    if (data) json_object_set_new(o, "data", data);
+    return o;
+}
+
+int run_trace(struct request *r)
+{
+    struct letter_id *id;
+    size_t n, limit = 10;
+    uint64_t asked;
+    if (num_u64(arg_slice(r->args, "limit"), 1000, &asked)) limit = asked;
+    struct slice what = arg_slice(r->args, "what");
+    int e = trace_find(r->node->store, what, limit, r->a, &id, &n);
+    if (!e && !n) e = ERR_NOT_FOUND;
+    if (e == ERR_NOT_FOUND)
+        return err_set(e, "nothing is known of %.*s: give a letter's id, a Message-ID or an address (events are kept %d days)",
+                       SLF(what), r->node->conf->trace_days);
+    if (e) return e;
+    json_t *letters = json_array();
+    for (size_t i = n; i-- > 0;) {
+        struct trace_event *ev;
+        size_t count;
+        if (trace_read(r->node->store, &id[i], r->a, &ev, &count)) continue;
+        json_t *o = json_object(), *events = json_array();
+        reply_text(o, "id", sl_cstr(id[i].s));
+        for (size_t k = 0; k < count; k++) json_array_append_new(events, event_json(&ev[k]));
+        json_object_set_new(o, "events", events);
+        json_array_append_new(letters, o);
+    }
+    json_object_set_new(r->reply, "letters", letters);
+    return 0;
+}
+
+void print_trace(json_t *args, json_t *reply, struct buf *out)
+{
+    (void)args;
+    size_t i, k;
+    json_t *o, *ev;
+    struct arena a;
+    ar_init(&a, 0);
+    json_array_foreach(json_object_get(reply, "letters"), i, o) {
+        buf_printf(out, "%sletter %s\n", i ? "\n" : "", arg_text(o, "id"));
+        json_array_foreach(json_object_get(o, "events"), k, ev) {
+            char when[CIVIL_TEXT_MAX];
+            int64_t us = integer(ev, "time_us");
+            civil_format(us / 1000000, when);
+            buf_printf(out, "  %.10s %.8s.%03d  %-10s ", when, when + 11, (int)(us / 1000 % 1000), arg_text(ev, "event"));
+            if (*arg_text(ev, "recipient")) buf_printf(out, "%s: ", arg_text(ev, "recipient"));
+            buf_printf(out, "%s\n", arg_text(ev, "sentence"));
+        }
+    }
+    ar_free(&a);
+}

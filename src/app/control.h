@@ -1,0 +1,20 @@
+/* control.h - commands to a running server, over the Unix socket DIR/control.sock (mode 0600:
+ * who may open it may do everything).
+ *
+ * Request: one line of JSON {"command": name, "args": {...}, "payload": bool}, LF; with payload,
+ * pieces of "<decimal length> LF <bytes>", ended by "0 LF". Reply: one line
+ * {"status": exit status, "error": sentence, "reply": {...}}. */
+#pragma once
+#include "command.h"
+
+#define CONTROL_PATH "control.sock"
+
+/* Serves one control connection; takes it over. SUSPENDS. */
+void control_session(struct node *n, struct conn *c);
+
+/* From the user's process. ERR_NOT_FOUND or ERR_REFUSED: no server runs there.
+ * *status is the exit status; the reply is a new reference. SUSPENDS. */
+MUST_CHECK int control_call(const struct command *cmd, json_t *args, struct payload *payload, int *status, json_t **reply,
+                            struct buf *error);
+/* Runs a command's function and makes its exit status and sentence. SUSPENDS. */
+int command_run(const struct command *cmd, struct request *r, struct buf *error);

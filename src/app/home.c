@@ -1,0 +1,63 @@
+/* home.c - making a home. */
+#include "home.h"
+
+#include "node.h"
+#include "rt/file.h"
+#include "store/directory.h"
+
+enum { CERTIFICATE_DAYS = 3650, PEM_MAX = 1 << 20 };
+
+static int make_certificate(const struct config *c, struct slice domain)
+{
+    struct arena a;
+    ar_init(&a, 0);
+    struct slice names[] = {c->hostname, domain, ar_cat(&a, SL("mta-sts."), domain)};
+    struct buf chain = BUF_INIT, key = BUF_INIT;
+    int e = path_mkdir("tls");
+    if (e == ERR_EXISTS) e = 0;
+    if (!e) e = tls_self_signed(names, COUNT_OF(names), CERTIFICATE_DAYS, &chain, &key);
+    if (!e) e = path_write(ar_cstr(&a, c->tls_key), buf_slice(&key), 0600);
+    if (!e) e = path_write(ar_cstr(&a, c->tls_certificate), buf_slice(&chain), 0644);
+    wipe(key.p, key.n);
+    buf_free(&chain);
+    buf_free(&key);
+    ar_free(&a);
+    return e;
+}
+
+int home_init(const struct home_start *h)
+{
+    struct arena a;
+    struct config c;
+    struct node n;
+    ar_init(&a, 0);
+    int e = 0;
+    if (path_exists("tram.conf")) e = err_set(ERR_EXISTS, "there is a tram.conf here already: this home is made");
+    if (!e) e = path_write("tram.conf", config_text(&a, &h->conf), 0644);
+    if (!e) e = config_read(&a, "tram.conf", &c);
+    if (!e) e = make_certificate(&c, h->domain);
+    if (!e) e = node_open(&n, &c);
+    if (!e) {
+        e = domain_add(n.store, h->domain);
+        node_close(&n);
+    }
+    if (e && e != ERR_EXISTS) (void)!path_unlink("tram.conf"); /* a half-made home can be made again */
+    ar_free(&a);
+    return e;
+}
+
+static int read_pem(struct arena *a, struct slice path, struct slice *out)
+{
+    struct buf b = BUF_INIT;
+    int e = path_read(ar_cstr(a, path), PEM_MAX, &b);
+    if (!e) *out = ar_dup(a, buf_slice(&b));
+    wipe(b.p, b.n);
+    buf_free(&b);
+    return e;
+}
+
+int home_certificate(const struct config *c, struct arena *a, struct slice *certificate, struct slice *key)
+{
+    int e = read_pem(a, c->tls_certificate, certificate);
+    return e ? e : read_pem(a, c->tls_key, key);
+}

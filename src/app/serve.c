@@ -1,0 +1,303 @@
+/* serve.c - listeners on every loop, one fiber for each session, care in the background. */
+#include "serve.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/map.h"
+#include "control.h"
+#include "home.h"
+#include "rt/file.h"
+#include "store/care.h"
+#include "store/trace.h"
+
+enum service { SERVICE_MX, SERVICE_SUBMISSION, SERVICE_SUBMISSIONS, SERVICE_IMAP, SERVICE_IMAPS, SERVICE_POP3, SERVICE_POP3S, SERVICE_CONTROL };
+
+static const struct {
+    uint16_t port;
+    enum service service;
+    const char *name;
+} services[] = {
+    {25, SERVICE_MX, "smtp"},     {465, SERVICE_SUBMISSIONS, "submissions"}, {587, SERVICE_SUBMISSION, "submission"},
+    {143, SERVICE_IMAP, "imap"},  {993, SERVICE_IMAPS, "imaps"},             {110, SERVICE_POP3, "pop3"},
+    {995, SERVICE_POP3S, "pop3s"},
+};
+
+enum { DOORS_MAX = COUNT_OF(services) * LISTEN_MAX + 1 };
+static const int64_t stop_grace = 20 * RT_S, sweep_every = 300 * RT_S;
+
+struct door { /* one listener */
+    struct listener *listener;
+    enum service service;
+    struct serving *serving;
+};
+
+struct serving {
+    struct node *node;
+    struct door door[DOORS_MAX];
+    size_t ndoors;
+    struct lock lock;
+    struct map peers;     /* address -> (void *)count */
+    size_t connections;
+};
+
+/* What runs on one loop. */
+struct on_loop {
+    struct serving *s;
+    struct group accepting, sessions;
+    struct completion stopped;
+    struct waitq stop;
+    bool stopping;
+};
+
+struct visit { /* one accepted connection */
+    struct serving *s;
+    struct group *g;
+    struct conn *c;
+    enum service service;
+    char peer[IP_TEXT_MAX];
+};
+
+/* ---- how many connections, in all and from one address ---- */
+
+static bool admit(struct serving *s, const char *peer)
+{
+    struct slice key = sl_cstr(peer);
+    lock_take(&s->lock);
+    size_t have = (size_t)map_get(&s->peers, key);
+    bool yes = s->connections < s->node->conf->connections_max && have < s->node->conf->connections_per_address;
+    if (yes) {
+        s->connections++;
+        map_put(&s->peers, key, (void *)(have + 1));
+    }
+    lock_release(&s->lock);
+    return yes;
+}
+
+static void leave(struct serving *s, const char *peer)
+{
+    struct slice key = sl_cstr(peer);
+    lock_take(&s->lock);
+    size_t have = (size_t)map_get(&s->peers, key);
+    s->connections--;
+    if (have > 1) map_put(&s->peers, key, (void *)(have - 1));
+    else map_del(&s->peers, key);
+    lock_release(&s->lock);
+}
+
+static void turn_away(struct visit *v)
+{
+    static const char *const words[] = {
+        [SERVICE_MX] = "421 4.7.0 too many connections from your address at this moment: try again later\r\n",
+        [SERVICE_SUBMISSION] = "421 4.7.0 too many connections from your address at this moment: try again later\r\n",
+        [SERVICE_IMAP] = "* BYE too many connections from your address at this moment: try again later\r\n",
+        [SERVICE_POP3] = "-ERR [SYS/TEMP] too many connections from your address at this moment: try again later\r\n",
+        [SERVICE_CONTROL] = "",
+    };
+    if ((size_t)v->service < COUNT_OF(words) && words[v->service]) conn_puts(v->c, words[v->service]);
+    log_warn("serve", "turned %s away: it has reached connections_per_address or connections_max of tram.conf", v->peer);
+    conn_close(&v->c);
+}
+
+static void run_session(struct visit *v)
+{
+    struct node *n = v->s->node;
+    switch (v->service) {
+    case SERVICE_MX: smtpd_session(n->smtpd, SMTPD_MX, v->c, v->g); break;
+    case SERVICE_SUBMISSION: smtpd_session(n->smtpd, SMTPD_SUBMISSION, v->c, v->g); break;
+    case SERVICE_SUBMISSIONS: smtpd_session(n->smtpd, SMTPD_SUBMISSIONS, v->c, v->g); break;
+    case SERVICE_IMAP: imapd_session(n->imapd, false, v->c, v->g); break;
+    case SERVICE_IMAPS: imapd_session(n->imapd, true, v->c, v->g); break;
+    case SERVICE_POP3: popd_session(n->popd, false, v->c, v->g); break;
+    case SERVICE_POP3S: popd_session(n->popd, true, v->c, v->g); break;
+    case SERVICE_CONTROL: control_session(n, v->c); break;
+    }
+}
+
+static void visit_fiber(void *arg)
+{
+    struct visit *v = arg;
+    bool counted = v->service != SERVICE_CONTROL;
+    if (counted && !admit(v->s, v->peer)) {
+        turn_away(v);
+    } else {
+        run_session(v);
+        if (counted) leave(v->s, v->peer);
+    }
+    free(v);
+}
+
+struct accepting {
+    struct on_loop *l;
+    struct door *door;
+};
+
+static void accept_fiber(void *arg)
+{
+    struct accepting *a = arg;
+    struct conn *c;
+    while (listener_accept(a->door->listener, &c) == 0) {
+        struct visit *v = xcalloc(1, sizeof *v);
+        *v = (struct visit){.s = a->l->s, .g = &a->l->sessions, .c = c, .service = a->door->service};
+        ip_format(&conn_peer(c)->ip, v->peer);
+        if (group_go(&a->l->sessions, "session", visit_fiber, v)) {
+            log_warn("serve", "no room for another session: the connection is closed");
+            conn_close(&c);
+            free(v);
+        }
+    }
+    free(a);
+}
+
+/* ---- doors ---- */
+
+static int open_door(struct serving *s, const struct endpoint *at, enum service service)
+{
+    struct door *d = &s->door[s->ndoors];
+    int e = listener_open(&d->listener, at);
+    if (e) return e;
+    d->service = service;
+    d->serving = s;
+    s->ndoors++;
+    return 0;
+}
+
+static int open_doors(struct serving *s, bool control)
+{
+    const struct config *c = s->node->conf;
+    int e = 0;
+    if (control) e = open_door(s, &(struct endpoint){.path = CONTROL_PATH}, SERVICE_CONTROL);
+    for (size_t i = 0; i < c->nlisten; i++)
+        for (size_t k = 0; !e && k < COUNT_OF(services); k++) {
+            struct endpoint at = {.ip = c->listen[i], .port = (uint16_t)(services[k].port + c->port_offset)};
+            e = open_door(s, &at, services[k].service);
+            /* A machine without IPv6 is no reason not to serve the default addresses. */
+            if (e == ERR_UNREACHABLE && ip_is_unspecified(&at.ip) && at.ip.family == 6) e = 0;
+        }
+    return e;
+}
+
+static void close_doors(struct serving *s)
+{
+    for (size_t i = 0; i < s->ndoors; i++) listener_close(&s->door[i].listener);
+}
+
+/* ---- one loop ---- */
+
+static void loop_fiber(struct on_loop *l)
+{
+    for (size_t i = 0; i < l->s->ndoors; i++) {
+        struct accepting *a = xmalloc(sizeof *a);
+        *a = (struct accepting){l, &l->s->door[i]};
+        if (group_go(&l->accepting, "accept", accept_fiber, a)) free(a);
+    }
+    while (!l->stopping && waitq_wait(&l->stop) == 0) continue;
+    group_cancel(&l->accepting);
+    (void)group_wait(&l->accepting);
+    int64_t before = deadline_narrow(DEADLINE_IN(stop_grace));
+    group_cancel(&l->sessions);
+    (void)group_wait(&l->sessions);
+    deadline_restore(before);
+}
+
+static int loop_main(void *arg)
+{
+    loop_fiber(arg);
+    return 0;
+}
+
+static void stop_loop(void *arg)
+{
+    struct on_loop *l = arg;
+    l->stopping = true;
+    waitq_wake_all(&l->stop);
+}
+
+struct loop_child {
+    struct on_loop *l;
+    int loop;
+};
+
+static void loop_child_fiber(void *arg)
+{
+    struct loop_child *c = arg;
+    (void)rt_call(c->loop, loop_main, c->l);
+    free(c);
+}
+
+/* ---- care in the background ---- */
+
+static void sweep_once(struct node *n)
+{
+    struct sweep_report rep;
+    int e = store_sweep(n->store, queue_body_refs, n->queue, 600, 8 << 20, &rep);
+    if (e && e != ERR_CANCELED) log_warn("care", "the sweep of message bodies stopped: %s", err_text(e));
+    else if (!e && rep.dropped + rep.compacted)
+        log_info("care", "gave %llu bytes of deleted mail back to the disk", (unsigned long long)rep.bytes_freed);
+}
+
+static void care_fiber(void *arg)
+{
+    struct node *n = arg;
+    while (fiber_sleep(sweep_every) == 0) {
+        sweep_once(n);
+        int e = trace_expire(n->store, n->conf->trace_days);
+        if (e && e != ERR_CANCELED) log_warn("care", "old trace events could not be removed: %s", err_text(e));
+    }
+}
+
+static void reload(struct node *n)
+{
+    struct slice certificate, key;
+    struct arena a;
+    ar_init(&a, 0);
+    int e = home_certificate(n->conf, &a, &certificate, &key);
+    if (!e) e = tls_server_add_cert(n->tls_server, certificate, key);
+    if (e) log_error("serve", "the certificate is not changed: %s", err_text(e));
+    else log_info("serve", "certificate and key are read again; a changed tram.conf needs a restart");
+    ar_free(&a);
+}
+
+static void wait_for_end(struct node *n)
+{
+    int signo;
+    while ((signo = rt_wait_signal()) == SIGHUP) reload(n);
+    if (signo > 0) log_info("serve", "stopping: signal %d", signo);
+}
+
+int serve(struct node *n, bool control, void (*ready)(void *), void *arg)
+{
+    struct serving *s = xcalloc(1, sizeof *s);
+    s->node = n;
+    map_init(&s->peers, false);
+    int e = open_doors(s, control), loops = rt_loops();
+    struct on_loop *l = xcalloc((size_t)loops, sizeof *l);
+    struct group loops_group, care;
+    group_init(&loops_group);
+    group_init(&care);
+    for (int i = 0; !e && i < loops; i++) {
+        l[i].s = s;
+        group_init(&l[i].accepting);
+        group_init(&l[i].sessions);
+        waitq_init(&l[i].stop);
+        struct loop_child *c = xmalloc(sizeof *c);
+        *c = (struct loop_child){&l[i], i};
+        e = group_go(&loops_group, "loop", loop_child_fiber, c);
+    }
+    if (!e) e = group_go(&care, "care", care_fiber, n);
+    if (!e) {
+        ready(arg);
+        wait_for_end(n);
+    }
+    group_cancel(&care);
+    (void)group_wait(&care);
+    for (int i = 0; i < loops; i++)
+        if (l[i].s) rt_post(i, stop_loop, &l[i]);
+    while (group_wait(&loops_group)) continue;
+    close_doors(s);
+    map_free(&s->peers);
+    free(l);
+    free(s);
+    return e;
+}
