@@ -1,0 +1,452 @@
+/* kv.c - what all engines share: the committer, transactions over the batch of a
+ * group, notes.
+ *
+ * One thread runs the waiting transactions one after another. Each sees the
+ * engine's state with the changes of the group laid over it; one that fails has
+ * its own changes taken back. The engine then makes the group durable at once. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "kv_i.h"
+
+enum { KV_GROUP_MAX = 512 };
+
+enum { STOP = 1 };
+
+/* ---- names ---- */
+
+bool kv_name_ok(struct slice s)
+{
+    if (s.n == 0 || s.n > KV_KEY_MAX) return false;
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] < 0x20 || s.p[i] > 0x7e) return false;
+    return true;
+}
+
+struct slice kv_full(char *room, struct slice object, struct slice key)
+{
+    memcpy(room, object.p, object.n);
+    room[object.n] = 0;
+    memcpy(room + object.n + 1, key.p, key.n);
+    return sl(room, object.n + 1 + key.n);
+}
+
+/* ---- one transaction ---- */
+
+struct kv_tx {
+    struct kv *kv;
+    struct slice object;
+    size_t bytes; /* put so far, with what was replaced */
+    int error;
+    char room[KV_FULL_MAX]; /* object NUL, then the key at hand */
+};
+
+struct txn {
+    struct job job;
+    struct slice object;
+    kv_fn *fn;
+    void *arg;
+    int status;
+    char why[ERR_TEXT_MAX];
+};
+
+struct slice kv_tx_object(const struct kv_tx *tx) { return tx->object; }
+
+static struct slice tx_full(struct kv_tx *tx, struct slice key)
+{
+    memcpy(tx->room + tx->object.n + 1, key.p, key.n);
+    return sl(tx->room, tx->object.n + 1 + key.n);
+}
+
+int kv_tx_get(struct kv_tx *tx, struct slice key, struct slice *value)
+{
+    if (!kv_name_ok(key)) return err_set(ERR_USAGE, "a key is empty, too long or not printable");
+    struct slice full = tx_full(tx, key);
+    struct onode *n = omap_find(&tx->kv->batch, full);
+    if (n && n->kind == OMAP_PUT) {
+        *value = n->value;
+        return 0;
+    }
+    if (n && n->kind == OMAP_DEL) return ERR_NOT_FOUND;
+    int rc = tx->kv->engine->get(tx->kv, KV_READ_COMMITTER, full, &tx->kv->scratch, value);
+    if (rc && rc != ERR_NOT_FOUND) tx->error = rc;
+    return rc;
+}
+
+static void undo_note(struct kv *kv, struct onode *n)
+{
+    if (kv->nundo == kv->undo_cap) {
+        kv->undo_cap = kv->undo_cap ? 2 * kv->undo_cap : 64;
+        kv->undo = xrealloc(kv->undo, kv->undo_cap * sizeof *kv->undo);
+    }
+    kv->undo[kv->nundo++] = (struct kv_undo){.node = n, .value = n->value, .kind = n->kind};
+}
+
+static void tx_change(struct kv_tx *tx, struct slice key, enum omap_kind kind, struct slice value)
+{
+    if (tx->error) return;
+    tx->bytes += key.n + value.n;
+    if (!kv_name_ok(key)) {
+        tx->error = err_set(ERR_USAGE, "a key is empty, too long or not printable");
+    } else if (kind == OMAP_PUT && (value.n == 0 || value.n > KV_VALUE_MAX)) {
+        tx->error = err_set(ERR_USAGE, "a value of %zu bytes cannot be stored", value.n);
+    } else if (tx->bytes > KV_BATCH_MAX) {
+        tx->error = err_set(ERR_TOO_LONG, "one transaction changes more than %d bytes", KV_BATCH_MAX);
+    } else {
+        struct onode *n = omap_node(&tx->kv->batch, tx_full(tx, key));
+        undo_note(tx->kv, n);
+        n->kind = kind;
+        if (kind == OMAP_PUT) omap_set(&tx->kv->batch, n, value);
+    }
+}
+
+void kv_tx_put(struct kv_tx *tx, struct slice key, struct slice value)
+{
+    tx_change(tx, key, OMAP_PUT, value);
+}
+
+void kv_tx_del(struct kv_tx *tx, struct slice key) { tx_change(tx, key, OMAP_DEL, sl(NULL, 0)); }
+
+/* The engine's rows merged with the batch, which wins. */
+struct merge {
+    struct onode *next; /* of the batch, not yet passed */
+    struct slice to;
+    size_t skip; /* object NUL */
+    kv_visit *visit;
+    void *arg;
+};
+
+/* Visits the batch's puts up to `until` (exclusive; empty = to the end of the range). */
+static int merge_batch(struct merge *m, struct slice until)
+{
+    while (m->next && sl_cmp(m->next->key, until) < 0) {
+        struct onode *n = m->next;
+        int rc = n->kind == OMAP_PUT ? m->visit(m->arg, sl_from(n->key, m->skip), n->value) : 0;
+        m->next = omap_next(n); /* after the visit, which may have put more */
+        if (rc) return rc;
+    }
+    return 0;
+}
+
+static int merge_row(void *arg, struct slice full, struct slice value)
+{
+    struct merge *m = arg;
+    int rc = merge_batch(m, full);
+    if (rc) return rc;
+    if (m->next && sl_eq(m->next->key, full) && m->next->kind != OMAP_NONE) return 0; /* the batch knows better */
+    return m->visit(m->arg, sl_from(full, m->skip), value);
+}
+
+int kv_tx_scan(struct kv_tx *tx, struct slice from, struct slice to, kv_visit *visit, void *arg)
+{
+    struct kv_range r;
+    int rc = kv_range_make(&r, tx->object, from, to);
+    if (rc) return rc;
+    struct merge m = {.next = omap_from(&tx->kv->batch, r.from), .to = r.to, .skip = tx->object.n + 1,
+                      .visit = visit, .arg = arg};
+    rc = tx->kv->engine->scan(tx->kv, KV_READ_COMMITTER, r.from, r.to, merge_row, &m);
+    return rc ? rc : merge_batch(&m, r.to);
+}
+
+/* ---- the committer ---- */
+
+static void undo_all(struct kv *kv)
+{
+    while (kv->nundo) {
+        struct kv_undo *u = &kv->undo[--kv->nundo];
+        u->node->value = u->value;
+        u->node->kind = u->kind;
+    }
+}
+
+static int txn_fail(struct txn *t, int status)
+{
+    t->status = status;
+    snprintf(t->why, sizeof t->why, "%s", err_text(status));
+    return status;
+}
+
+static int txn_run(struct kv *kv, struct txn *t)
+{
+    struct kv_tx tx = {.kv = kv, .object = t->object};
+    memcpy(tx.room, t->object.p, t->object.n);
+    tx.room[t->object.n] = 0;
+    int rc = t->fn(&tx, t->arg);
+    if (rc >= 0 && tx.error) rc = tx.error;
+    if (rc < 0) {
+        txn_fail(t, rc);
+        undo_all(kv);
+    } else {
+        t->status = rc;
+    }
+    return rc;
+}
+
+static enum kv_fault fault_next(struct kv *kv)
+{
+    lock_take(&kv->lock);
+    enum kv_fault f = kv->fault_times ? kv->fault : KV_FAULT_NONE;
+    if (kv->fault_times) kv->fault_times--;
+    lock_release(&kv->lock);
+    return f;
+}
+
+/* Runs one transaction into the batch. True when its answer is settled whatever the commit says. */
+static bool txn_apply(struct kv *kv, struct txn *t)
+{
+    enum kv_fault f = fault_next(kv);
+    int rc = txn_run(kv, t);
+    if (f == KV_FAULT_RERUN) {
+        undo_all(kv);
+        rc = txn_run(kv, t);
+    }
+    bool settled = rc >= 0 && f != KV_FAULT_NONE && f != KV_FAULT_RERUN;
+    if (settled) {
+        if (f != KV_FAULT_UNKNOWN_DONE) undo_all(kv);
+        int e = f == KV_FAULT_IO ? ERR_IO : f == KV_FAULT_FULL ? ERR_FULL : ERR_UNKNOWN;
+        txn_fail(t, err_set(e, "a fault was injected"));
+    }
+    kv->nundo = 0;
+    ar_reset(&kv->scratch);
+    return settled;
+}
+
+static bool batch_changes(const struct omap *m)
+{
+    for (struct onode *n = omap_first(m); n; n = omap_next(n))
+        if (n->kind != OMAP_NONE) return true;
+    return false;
+}
+
+/* Makes the batch durable; on failure every transaction in it that is not
+ * settled gets the error, those that said no as well: they may have judged by changes that are now not there. */
+static void group_commit(struct kv *kv, struct txn **in, size_t n)
+{
+    int rc = batch_changes(&kv->batch) ? kv->engine->write(kv, &kv->batch) : 0;
+    for (size_t i = 0; rc && i < n; i++) txn_fail(in[i], rc);
+    lock_take(&kv->lock);
+    kv->stats.transactions += n;
+    kv->stats.groups++;
+    kv->stats.bytes += kv->batch.bytes;
+    lock_release(&kv->lock);
+    omap_clear(&kv->batch);
+    ar_reset(&kv->group);
+}
+
+static uint32_t take_u32(struct slice *s)
+{
+    uint32_t v;
+    memcpy(&v, s->p, sizeof v);
+    *s = sl_from(*s, sizeof v);
+    return v;
+}
+
+/* Puts the waiting notes into the batch. */
+static void notes_drain(struct kv *kv)
+{
+    lock_take(&kv->lock);
+    struct buf full = kv->notes;
+    kv->notes = kv->draining;
+    lock_release(&kv->lock);
+    for (struct slice s = buf_slice(&full); s.n;) {
+        uint32_t klen = take_u32(&s), vlen = take_u32(&s);
+        struct onode *node = omap_node(&kv->batch, sl_sub(s, 0, klen));
+        node->kind = OMAP_PUT;
+        omap_set(&kv->batch, node, sl_sub(s, klen, klen + vlen));
+        s = sl_from(s, klen + vlen);
+    }
+    buf_clear(&full);
+    kv->draining = full;
+}
+
+static void handle(void *ctx, struct job *jobs)
+{
+    struct kv *kv = ctx;
+    struct txn *in[KV_GROUP_MAX];
+    size_t n = 0;
+    notes_drain(kv);
+    for (struct job *j = jobs; j; j = j->next) {
+        struct txn *t = CONTAINER_OF(j, struct txn, job);
+        if (!txn_apply(kv, t)) in[n++] = t;
+        if (n == KV_GROUP_MAX || kv->batch.bytes > KV_GROUP_BYTES) {
+            group_commit(kv, in, n);
+            n = 0;
+        }
+    }
+    group_commit(kv, in, n);
+}
+
+int kv_transact(struct kv *kv, struct slice object, kv_fn *fn, void *arg)
+{
+    if (!kv_name_ok(object)) return err_set(ERR_USAGE, "the name of an object is not allowed");
+    struct txn t = {.object = object, .fn = fn, .arg = arg, .status = ERR_CANCELED};
+    worker_do(kv->committer, &t.job);
+    return t.status < 0 && t.why[0] ? err_set(t.status, "%s", t.why) : t.status;
+}
+
+void kv_note(struct kv *kv, struct slice object, struct slice key, struct slice value)
+{
+    ASSERT(kv_name_ok(object) && kv_name_ok(key) && value.n > 0 && value.n <= KV_VALUE_MAX);
+    uint32_t klen = (uint32_t)(object.n + 1 + key.n), vlen = (uint32_t)value.n;
+    lock_take(&kv->lock);
+    char *p = kv->notes.n + klen + vlen > KV_NOTES_MAX ? NULL : buf_space(&kv->notes, 8 + klen + vlen);
+    if (p) {
+        memcpy(p, &klen, 4);
+        memcpy(p + 4, &vlen, 4);
+        kv_full(p + 8, object, key);
+        memcpy(p + 8 + klen, value.p, vlen);
+        kv->notes.n += 8 + klen + vlen;
+        kv->stats.notes++;
+    } else {
+        kv->stats.notes_dropped++;
+    }
+    lock_release(&kv->lock);
+}
+
+void kv_stats(struct kv *kv, struct kv_stats *out)
+{
+    lock_take(&kv->lock);
+    *out = kv->stats;
+    lock_release(&kv->lock);
+}
+
+void kv_mem_inject(struct kv *kv, enum kv_fault fault, unsigned times)
+{
+    lock_take(&kv->lock);
+    kv->fault = fault;
+    kv->fault_times = times;
+    lock_release(&kv->lock);
+}
+
+/* ---- care ---- */
+
+struct care {
+    struct kv *kv;
+    const char *to;
+    void (*bad)(void *arg, const char *what);
+    void *arg;
+    char why[ERR_TEXT_MAX];
+};
+
+static int care_run(int (*fn)(void *), struct care *c)
+{
+    int rc = fiber_current() ? offload(fn, c) : fn(c);
+    return rc < 0 && c->why[0] ? err_set(rc, "%s", c->why) : rc;
+}
+
+static int backup_on_thread(void *arg)
+{
+    struct care *c = arg;
+    int rc = c->kv->engine->backup(c->kv, c->to);
+    if (rc < 0) snprintf(c->why, sizeof c->why, "%s", err_text(rc));
+    return rc;
+}
+
+int kv_backup(struct kv *kv, const char *to)
+{
+    struct care c = {.kv = kv, .to = to};
+    return care_run(backup_on_thread, &c);
+}
+
+static int verify_on_thread(void *arg)
+{
+    struct care *c = arg;
+    int rc = c->kv->engine->verify(c->kv, c->bad, c->arg);
+    if (rc < 0) snprintf(c->why, sizeof c->why, "%s", err_text(rc));
+    return rc;
+}
+
+int kv_verify(struct kv *kv, void (*bad)(void *arg, const char *what), void *arg)
+{
+    struct care c = {.kv = kv, .bad = bad, .arg = arg};
+    return care_run(verify_on_thread, &c);
+}
+
+/* ---- opening and closing ---- */
+
+static int any_row(void *arg, struct slice full, struct slice value)
+{
+    (void)arg, (void)full, (void)value;
+    return STOP;
+}
+
+static int format_write(struct kv *kv, struct slice full)
+{
+    char version[16];
+    int n = snprintf(version, sizeof version, "%d", KV_FORMAT);
+    struct onode *node = omap_node(&kv->batch, full);
+    node->kind = OMAP_PUT;
+    omap_set(&kv->batch, node, sl(version, (size_t)n));
+    int rc = kv->engine->write(kv, &kv->batch);
+    omap_clear(&kv->batch);
+    ar_reset(&kv->group);
+    return rc;
+}
+
+static int format_check(struct kv *kv)
+{
+    char room[KV_FULL_MAX];
+    struct slice full = kv_full(room, SL("_format"), SL("kv")), value;
+    int rc = kv->engine->get(kv, KV_READ_COMMITTER, full, &kv->scratch, &value);
+    if (rc == ERR_NOT_FOUND) {
+        rc = kv->engine->scan(kv, KV_READ_COMMITTER, SL(" "), SL("\x7f"), any_row, NULL);
+        if (rc == STOP) return err_set(ERR_CORRUPT, "the index holds data but no record of its format");
+        return rc ? rc : format_write(kv, full);
+    }
+    if (rc) return rc;
+    if (!sl_eq(value, SL("1")))
+        return err_set(ERR_VERSION, "the index has format %.*s; this program reads format %d only",
+                       SLF(sl_sub(value, 0, 16)), KV_FORMAT);
+    return 0;
+}
+
+static void committer_free(struct kv *kv)
+{
+    ar_free(&kv->group);
+    ar_free(&kv->scratch);
+    buf_free(&kv->notes);
+    buf_free(&kv->draining);
+    free(kv->undo);
+    kv_watches_free(kv);
+}
+
+int kv_start(struct kv *kv, const struct kv_engine *engine)
+{
+    kv->engine = engine;
+    kv->lock = (struct lock)LOCK_INIT;
+    ar_init(&kv->group, 0);
+    ar_init(&kv->scratch, 0);
+    omap_init(&kv->batch, &kv->group);
+    kv_watches_init(kv);
+    int rc = format_check(kv);
+    ar_reset(&kv->scratch);
+    if (rc == 0) rc = worker_new(&kv->committer, "commit", KV_GROUP_MAX, handle, kv);
+    if (rc == 0) return 0;
+    char why[ERR_TEXT_MAX];
+    snprintf(why, sizeof why, "%s", err_text(rc));
+    committer_free(kv);
+    engine->close(kv);
+    return err_set(rc, "%s", why);
+}
+
+static int close_on_thread(void *arg)
+{
+    struct kv *kv = arg;
+    handle(kv, NULL); /* the last notes */
+    committer_free(kv);
+    kv->engine->close(kv);
+    return 0;
+}
+
+void kv_close(struct kv **kvp)
+{
+    struct kv *kv = *kvp;
+    if (!kv) return;
+    *kvp = NULL;
+    worker_free(&kv->committer);
+    if (fiber_current())
+        offload(close_on_thread, kv);
+    else
+        close_on_thread(kv);
+}

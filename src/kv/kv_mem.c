@@ -1,0 +1,313 @@
+/* kv_mem.c - the index in memory, with a log file: for tests and the simulator.
+ *
+ * The log is a header (magic, version, salt) and records, one a group:
+ * length, checksum, then the changes. A record counts from the moment its sync
+ * succeeded. A torn tail is cut off at open. When a write or sync fails, the
+ * log is cut back to where it was, durably, so that "not done" is the truth;
+ * when even that fails, the answer is "unknown" and nothing is written any more. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "kv_i.h"
+#include "rt/file.h"
+
+enum { HEADER = 16, RECORD_HEAD = 8, RECORD_MAX = 64 << 20 };
+static const char log_magic[8] = "TRAMKV1\n";
+
+struct kv_mem {
+    struct kv kv;
+    struct lock lock; /* the committer changes rows under it, loops read under it */
+    struct omap rows;
+    struct file *file; /* NULL: nothing is kept */
+    uint64_t end;
+    uint32_t salt;
+    bool broken;
+    struct buf record; /* the committer's, reused */
+};
+
+static struct kv_mem *mem(struct kv *kv) { return CONTAINER_OF(kv, struct kv_mem, kv); }
+
+/* ---- reading ---- */
+
+static void hold(struct kv_mem *m, enum kv_read how)
+{
+    if (how != KV_READ_COMMITTER) lock_take(&m->lock);
+}
+
+static void unhold(struct kv_mem *m, enum kv_read how)
+{
+    if (how != KV_READ_COMMITTER) lock_release(&m->lock);
+}
+
+static int mem_get(struct kv *kv, enum kv_read how, struct slice full, struct arena *a, struct slice *value)
+{
+    struct kv_mem *m = mem(kv);
+    hold(m, how);
+    struct onode *n = omap_find(&m->rows, full);
+    if (n) *value = ar_dup(a, n->value);
+    unhold(m, how);
+    return n ? 0 : ERR_NOT_FOUND;
+}
+
+static int mem_scan(struct kv *kv, enum kv_read how, struct slice from, struct slice to, kv_visit *visit, void *arg)
+{
+    struct kv_mem *m = mem(kv);
+    int rc = 0;
+    hold(m, how);
+    struct onode *n = omap_from(&m->rows, from);
+    for (; rc == 0 && n && sl_cmp(n->key, to) < 0; n = omap_next(n)) rc = visit(arg, n->key, n->value);
+    unhold(m, how);
+    return rc;
+}
+
+/* ---- the log ---- */
+
+static void put_u32(struct buf *b, uint32_t v)
+{
+    uint8_t p[4] = {(uint8_t)v, (uint8_t)(v >> 8), (uint8_t)(v >> 16), (uint8_t)(v >> 24)};
+    buf_bytes(b, p, sizeof p);
+}
+
+static uint32_t get_u32(const void *at)
+{
+    const uint8_t *p = at;
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+/* length, checksum over salt, place and changes; each change: kind, key length, value length, key, value */
+static void record_make(struct kv_mem *m, const struct omap *changes)
+{
+    struct buf *b = &m->record;
+    buf_clear(b);
+    put_u32(b, 0);
+    put_u32(b, 0);
+    for (struct onode *n = omap_first(changes); n; n = omap_next(n)) {
+        if (n->kind == OMAP_NONE) continue;
+        buf_char(b, n->kind == OMAP_PUT ? 'P' : 'D');
+        put_u32(b, (uint32_t)n->key.n);
+        put_u32(b, n->kind == OMAP_PUT ? (uint32_t)n->value.n : 0);
+        buf_put(b, n->key);
+        if (n->kind == OMAP_PUT) buf_put(b, n->value);
+    }
+}
+
+static uint32_t record_sum(uint32_t salt, uint64_t at, struct slice changes)
+{
+    uint8_t seed[12];
+    for (int i = 0; i < 4; i++) seed[i] = (uint8_t)(salt >> 8 * i);
+    for (int i = 0; i < 8; i++) seed[4 + i] = (uint8_t)(at >> 8 * i);
+    return crc32c(crc32c(0, seed, sizeof seed), changes.p, changes.n);
+}
+
+static void record_seal(struct buf *b, uint32_t salt, uint64_t at)
+{
+    uint32_t n = (uint32_t)(b->n - RECORD_HEAD), sum = record_sum(salt, at, sl_from(buf_slice(b), RECORD_HEAD));
+    for (int i = 0; i < 4; i++) {
+        b->p[i] = (char)(n >> 8 * i);
+        b->p[4 + i] = (char)(sum >> 8 * i);
+    }
+}
+
+static int log_write_record(struct kv_mem *m)
+{
+    record_seal(&m->record, m->salt, m->end);
+    int rc = file_pwrite(m->file, m->record.p, m->record.n, m->end);
+    if (rc == 0) rc = file_sync(m->file);
+    if (rc == 0) {
+        m->end += m->record.n;
+        return 0;
+    }
+    char why[ERR_TEXT_MAX];
+    snprintf(why, sizeof why, "%s", err_text(rc));
+    if (file_truncate(m->file, m->end) == 0 && file_sync(m->file) == 0) return err_set(rc, "%s", why);
+    m->broken = true;
+    return err_set(ERR_UNKNOWN, "%s", why);
+}
+
+static void apply(struct kv_mem *m, enum omap_kind kind, struct slice key, struct slice value)
+{
+    if (kind == OMAP_DEL) {
+        omap_remove(&m->rows, key);
+        return;
+    }
+    struct onode *n = omap_node(&m->rows, key);
+    n->kind = OMAP_PUT;
+    omap_set(&m->rows, n, value);
+}
+
+static int mem_write(struct kv *kv, const struct omap *changes)
+{
+    struct kv_mem *m = mem(kv);
+    if (m->broken) return err_set(ERR_IO, "the log of the index could not be written earlier");
+    if (m->file) {
+        record_make(m, changes);
+        int rc = log_write_record(m);
+        if (rc) return rc;
+    }
+    lock_take(&m->lock);
+    for (struct onode *n = omap_first(changes); n; n = omap_next(n))
+        if (n->kind != OMAP_NONE) apply(m, n->kind, n->key, n->value);
+    lock_release(&m->lock);
+    return 0;
+}
+
+/* False when the changes are not well formed (the checksum was right, so: not written by this program). */
+static bool replay(struct kv_mem *m, struct slice s)
+{
+    while (s.n >= 9) {
+        enum omap_kind kind = s.p[0] == 'P' ? OMAP_PUT : OMAP_DEL;
+        uint32_t kn = get_u32(s.p + 1), vn = get_u32(s.p + 5);
+        s = sl_from(s, 9);
+        if (kn > KV_FULL_MAX || vn > KV_VALUE_MAX || s.n < (size_t)kn + vn) return false;
+        apply(m, kind, sl_sub(s, 0, kn), sl_sub(s, kn, kn + vn));
+        s = sl_from(s, kn + vn);
+    }
+    return s.n == 0;
+}
+
+/* One record at m->end into m->record; 1, 0 at the end or a torn tail, or an error. */
+static int log_read_record(struct kv_mem *m, uint64_t size)
+{
+    uint8_t head[RECORD_HEAD];
+    if (size - m->end < RECORD_HEAD) return 0;
+    int64_t got = file_pread(m->file, head, sizeof head, m->end);
+    if (got < 0) return (int)got;
+    uint32_t n = get_u32(head);
+    if (got < RECORD_HEAD || n == 0 || n > RECORD_MAX || n > size - m->end - RECORD_HEAD) return 0;
+    buf_clear(&m->record);
+    char *p = buf_space(&m->record, n);
+    got = file_pread(m->file, p, n, m->end + RECORD_HEAD);
+    if (got < 0) return (int)got;
+    m->record.n = n;
+    return got == n && record_sum(m->salt, m->end, buf_slice(&m->record)) == get_u32(head + 4);
+}
+
+static int log_replay(struct kv_mem *m, uint64_t size)
+{
+    int rc;
+    while ((rc = log_read_record(m, size)) > 0) {
+        if (!replay(m, buf_slice(&m->record))) return err_set(ERR_CORRUPT, "a record of the index log is not well formed");
+        m->end += RECORD_HEAD + m->record.n;
+    }
+    if (rc < 0 || m->end == size) return rc;
+    rc = file_truncate(m->file, m->end);
+    return rc ? rc : file_sync(m->file);
+}
+
+static int log_create(struct kv_mem *m, const char *path)
+{
+    char head[HEADER] = {0};
+    rt_random(&m->salt, sizeof m->salt);
+    memcpy(head, log_magic, sizeof log_magic);
+    for (int i = 0; i < 4; i++) head[8 + i] = (char)(m->salt >> 8 * i);
+    uint32_t sum = crc32c(0, head, 12);
+    for (int i = 0; i < 4; i++) head[12 + i] = (char)(sum >> 8 * i);
+    m->end = HEADER;
+    int rc = file_truncate(m->file, 0);
+    if (rc == 0) rc = file_pwrite(m->file, head, sizeof head, 0);
+    if (rc == 0) rc = file_sync(m->file);
+    const char *slash = strrchr(path, '/');
+    char *dir = slash ? xstrndup(path, slash == path ? 1 : (size_t)(slash - path)) : xstrndup(".", 1);
+    if (rc == 0) rc = path_sync_dir(dir);
+    free(dir);
+    return rc;
+}
+
+static int log_open(struct kv_mem *m, const char *path)
+{
+    uint8_t head[HEADER];
+    uint64_t size;
+    int rc = file_open(&m->file, path, FILE_WRITE | FILE_CREATE);
+    if (rc == 0) rc = file_size(m->file, &size);
+    if (rc) return rc;
+    int64_t got = file_pread(m->file, head, sizeof head, 0);
+    if (got < 0) return (int)got;
+    /* A log whose header never got durable held nothing that was acknowledged. */
+    if (got < HEADER || (size == HEADER && crc32c(0, head, 12) != get_u32(head + 12))) return log_create(m, path);
+    if (memcmp(head, log_magic, sizeof log_magic)) return err_set(ERR_VERSION, "%s is no log of an index of this version", path);
+    if (crc32c(0, head, 12) != get_u32(head + 12)) return err_set(ERR_CORRUPT, "the header of %s is damaged", path);
+    m->salt = get_u32(head + 8);
+    m->end = HEADER;
+    return log_replay(m, size);
+}
+
+/* ---- care ---- */
+
+static int copy_rows(struct kv_mem *m, struct kv_mem *to)
+{
+    struct arena a;
+    struct omap all;
+    ar_init(&a, 0);
+    omap_init(&all, &a);
+    lock_take(&m->lock);
+    for (struct onode *n = omap_first(&m->rows); n; n = omap_next(n)) {
+        struct onode *copy = omap_node(&all, n->key);
+        copy->kind = OMAP_PUT;
+        omap_set(&all, copy, n->value);
+    }
+    lock_release(&m->lock);
+    int rc = mem_write(&to->kv, &all);
+    ar_free(&a);
+    return rc;
+}
+
+static void mem_close(struct kv *kv)
+{
+    struct kv_mem *m = mem(kv);
+    if (m->file) file_close(&m->file);
+    omap_free(&m->rows);
+    buf_free(&m->record);
+    free(m);
+}
+
+static struct kv_mem *mem_new(void)
+{
+    struct kv_mem *m = xcalloc(1, sizeof *m);
+    m->lock = (struct lock)LOCK_INIT;
+    omap_init(&m->rows, NULL);
+    return m;
+}
+
+/* The folder holds one log, "kv.log", that kv_mem_open() reads. */
+static int mem_backup(struct kv *kv, const char *to)
+{
+    int rc = path_mkdir(to);
+    if (rc) return rc;
+    char path[4096];
+    snprintf(path, sizeof path, "%s/kv.log", to);
+    struct kv_mem *copy = mem_new();
+    rc = log_open(copy, path);
+    if (rc == 0) rc = copy_rows(mem(kv), copy);
+    mem_close(&copy->kv);
+    return rc;
+}
+
+static int mem_verify(struct kv *kv, void (*bad)(void *arg, const char *what), void *arg)
+{
+    struct kv_mem *m = mem(kv);
+    bool all = true;
+    lock_take(&m->lock);
+    for (struct onode *n = omap_first(&m->rows); n && all; n = omap_next(n)) {
+        size_t nul = sl_chr(n->key, 0);
+        all = nul != SL_NONE && kv_name_ok(sl_sub(n->key, 0, nul)) && kv_name_ok(sl_from(n->key, nul + 1));
+    }
+    lock_release(&m->lock);
+    if (!all) bad(arg, "the index holds a row whose key is not allowed");
+    return 0;
+}
+
+int kv_mem_open(struct kv **out, const char *path)
+{
+    static const struct kv_engine engine = {"mem", mem_get, mem_scan, mem_write, mem_backup, mem_verify, mem_close};
+    struct kv_mem *m = mem_new();
+    int rc = path ? log_open(m, path) : 0;
+    if (rc) {
+        mem_close(&m->kv);
+        return rc;
+    }
+    rc = kv_start(&m->kv, &engine);
+    if (rc == 0) *out = &m->kv;
+    return rc;
+}

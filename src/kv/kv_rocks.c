@@ -1,0 +1,254 @@
+/* kv_rocks.c - the index on RocksDB, through its C interface.
+ *
+ * A row's RocksDB key is the object's name, NUL, the key. One synced write a
+ * group; the log files are reused, so that a sync need not change the file's
+ * metadata. Values are small, hence small blocks, bloom filters, and little
+ * memory while nothing happens. */
+#include <stdlib.h>
+#include <rocksdb/c.h>
+
+#include "base/log.h"
+#include "kv_i.h"
+#include "rt/file.h"
+
+struct kv_rocks {
+    struct kv kv;
+    rocksdb_t *db;
+    rocksdb_options_t *opts;
+    rocksdb_cache_t *cache;
+    rocksdb_readoptions_t *read, *cached; /* cached: nothing that is not in memory */
+    rocksdb_writeoptions_t *sync;
+    rocksdb_writebatch_t *batch; /* the committer's, reused */
+    char *dir;
+};
+
+static struct kv_rocks *rocks(struct kv *kv) { return CONTAINER_OF(kv, struct kv_rocks, kv); }
+
+/* Turns RocksDB's message into a code and a sentence, and frees it. */
+static int rocks_err(const struct kv_rocks *r, const char *doing, char *message)
+{
+    struct slice m = sl_cstr(message);
+    int code = ERR_IO;
+    if (sl_find(m, SL("No space left")) != SL_NONE || sl_find(m, SL("NoSpace")) != SL_NONE)
+        code = ERR_FULL;
+    else if (sl_starts(m, SL("Corruption")))
+        code = ERR_CORRUPT;
+    else if (sl_find(m, SL("lock hold")) != SL_NONE || sl_find(m, SL("While lock file")) != SL_NONE)
+        code = ERR_BUSY;
+    if (code == ERR_BUSY)
+        err_set(code, "another process has the store %s open", r->dir);
+    else
+        err_set(code, "cannot %s the index in %s: %s", doing, r->dir, message);
+    rocksdb_free(message);
+    return code;
+}
+
+static bool incomplete(const char *message) { return !strncmp(message, "Result incomplete", 17); }
+
+/* ---- reading ---- */
+
+static const rocksdb_readoptions_t *options_for(const struct kv_rocks *r, enum kv_read how)
+{
+    return how == KV_READ_CACHED ? r->cached : r->read;
+}
+
+static int rocks_get(struct kv *kv, enum kv_read how, struct slice full, struct arena *a, struct slice *value)
+{
+    struct kv_rocks *r = rocks(kv);
+    char *e = NULL;
+    rocksdb_pinnableslice_t *pin = rocksdb_get_pinned(r->db, options_for(r, how), full.p, full.n, &e);
+    if (e && incomplete(e)) {
+        rocksdb_free(e);
+        return KV_WOULD_BLOCK;
+    }
+    if (e) return rocks_err(r, "read", e);
+    if (!pin) return ERR_NOT_FOUND;
+    size_t n;
+    const char *p = rocksdb_pinnableslice_value(pin, &n);
+    *value = ar_dup(a, sl(p, n));
+    rocksdb_pinnableslice_destroy(pin);
+    return 0;
+}
+
+static int rows(rocksdb_iterator_t *it, kv_visit *visit, void *arg)
+{
+    int rc = 0;
+    for (; rc == 0 && rocksdb_iter_valid(it); rocksdb_iter_next(it)) {
+        size_t kn, vn;
+        const char *k = rocksdb_iter_key(it, &kn), *v = rocksdb_iter_value(it, &vn);
+        rc = visit(arg, sl(k, kn), sl(v, vn));
+    }
+    return rc;
+}
+
+static int rocks_scan(struct kv *kv, enum kv_read how, struct slice from, struct slice to, kv_visit *visit, void *arg)
+{
+    struct kv_rocks *r = rocks(kv);
+    rocksdb_readoptions_t *o = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_iterate_upper_bound(o, to.p, to.n);
+    if (how == KV_READ_CACHED) rocksdb_readoptions_set_read_tier(o, 1);
+    rocksdb_iterator_t *it = rocksdb_create_iterator(r->db, o);
+    rocksdb_iter_seek(it, from.p, from.n);
+    int rc = rows(it, visit, arg);
+    char *e = NULL;
+    if (rc == 0) rocksdb_iter_get_error(it, &e);
+    if (e && incomplete(e)) {
+        rocksdb_free(e);
+        rc = KV_WOULD_BLOCK;
+    } else if (e) {
+        rc = rocks_err(r, "read", e);
+    }
+    rocksdb_iter_destroy(it);
+    rocksdb_readoptions_destroy(o);
+    return rc;
+}
+
+/* ---- writing ---- */
+
+static int rocks_write(struct kv *kv, const struct omap *changes)
+{
+    struct kv_rocks *r = rocks(kv);
+    rocksdb_writebatch_clear(r->batch);
+    for (struct onode *n = omap_first(changes); n; n = omap_next(n)) {
+        if (n->kind == OMAP_PUT)
+            rocksdb_writebatch_put(r->batch, n->key.p, n->key.n, n->value.p, n->value.n);
+        else if (n->kind == OMAP_DEL)
+            rocksdb_writebatch_delete(r->batch, n->key.p, n->key.n);
+    }
+    char *e = NULL;
+    rocksdb_write(r->db, r->sync, r->batch, &e);
+    if (!e) return 0;
+    int rc = rocks_err(r, "write", e);
+    /* A failed write or sync may have left the whole batch in the log; only a
+     * full disk is known to have cut it. */
+    return rc == ERR_FULL ? rc : err_set(ERR_UNKNOWN, "%s", err_text(rc));
+}
+
+/* ---- care ---- */
+
+static int rocks_backup(struct kv *kv, const char *to)
+{
+    struct kv_rocks *r = rocks(kv);
+    char *e = NULL;
+    rocksdb_checkpoint_t *c = rocksdb_checkpoint_object_create(r->db, &e);
+    if (e) return rocks_err(r, "copy", e);
+    rocksdb_checkpoint_create(c, to, 0, &e);
+    rocksdb_checkpoint_object_destroy(c);
+    return e ? rocks_err(r, "copy", e) : 0;
+}
+
+struct verify {
+    void (*bad)(void *arg, const char *what);
+    void *arg;
+};
+
+static int verify_row(void *arg, struct slice full, struct slice value)
+{
+    struct verify *v = arg;
+    size_t nul = sl_chr(full, 0);
+    if (nul == SL_NONE || !kv_name_ok(sl_sub(full, 0, nul)) || !kv_name_ok(sl_from(full, nul + 1)) ||
+        value.n == 0 || value.n > KV_VALUE_MAX)
+        v->bad(v->arg, "the index holds a row whose key or value is not allowed");
+    return 0;
+}
+
+static int rocks_verify(struct kv *kv, void (*bad)(void *arg, const char *what), void *arg)
+{
+    struct verify v = {bad, arg};
+    int rc = rocks_scan(kv, KV_READ_DISK, SL(" "), SL("\x7f"), verify_row, &v);
+    if (rc != ERR_CORRUPT) return rc;
+    bad(arg, err_text(rc));
+    return 0;
+}
+
+/* ---- opening and closing ---- */
+
+static void rocks_close(struct kv *kv)
+{
+    struct kv_rocks *r = rocks(kv);
+    if (r->db) rocksdb_close(r->db);
+    rocksdb_options_destroy(r->opts);
+    rocksdb_cache_destroy(r->cache);
+    rocksdb_readoptions_destroy(r->read);
+    rocksdb_readoptions_destroy(r->cached);
+    rocksdb_writeoptions_destroy(r->sync);
+    rocksdb_writebatch_destroy(r->batch);
+    free(r->dir);
+    free(r);
+}
+
+static void set_tables(struct kv_rocks *r)
+{
+    rocksdb_block_based_table_options_t *t = rocksdb_block_based_options_create();
+    rocksdb_block_based_options_set_block_size(t, 8 << 10);
+    rocksdb_block_based_options_set_block_cache(t, r->cache);
+    rocksdb_block_based_options_set_cache_index_and_filter_blocks(t, 1);
+    rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(t, 1);
+    rocksdb_block_based_options_set_filter_policy(t, rocksdb_filterpolicy_create_bloom_full(10));
+    rocksdb_block_based_options_set_format_version(t, 5);
+    rocksdb_options_set_block_based_table_factory(r->opts, t);
+    rocksdb_block_based_options_destroy(t);
+}
+
+static void set_log(rocksdb_options_t *o)
+{
+    rocksdb_options_set_info_log_level(o, 2); /* warnings */
+    rocksdb_options_set_max_log_file_size(o, 1 << 20);
+    rocksdb_options_set_keep_log_file_num(o, 2);
+    rocksdb_options_set_stats_dump_period_sec(o, 0);
+    rocksdb_options_set_stats_persist_period_sec(o, 0);
+}
+
+static void set_options(struct kv_rocks *r)
+{
+    static const int packing[7] = {rocksdb_no_compression,  rocksdb_no_compression,  rocksdb_lz4_compression,
+                                   rocksdb_lz4_compression, rocksdb_lz4_compression, rocksdb_lz4_compression,
+                                   rocksdb_lz4_compression};
+    rocksdb_options_t *o = r->opts;
+    rocksdb_options_set_create_if_missing(o, 1);
+    rocksdb_options_set_paranoid_checks(o, 1);
+    rocksdb_options_set_write_buffer_size(o, 8 << 20);
+    rocksdb_options_set_arena_block_size(o, 256 << 10);
+    rocksdb_options_set_max_write_buffer_number(o, 3);
+    rocksdb_options_set_target_file_size_base(o, 16 << 20);
+    rocksdb_options_set_max_bytes_for_level_base(o, 64 << 20);
+    rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 1);
+    rocksdb_options_set_compression_per_level(o, packing, COUNT_OF(packing));
+    rocksdb_options_set_max_background_jobs(o, 2);
+    rocksdb_options_set_max_open_files(o, 256);
+    rocksdb_options_set_allow_concurrent_memtable_write(o, 0); /* one writer */
+    rocksdb_options_set_recycle_log_file_num(o, 3);
+    rocksdb_options_set_max_total_wal_size(o, 32 << 20);
+    rocksdb_options_set_wal_recovery_mode(o, 2); /* to a point in time: a torn tail is cut */
+    set_log(o);
+    set_tables(r);
+}
+
+int kv_rocks_open(struct kv **out, const char *dir)
+{
+    int rc = path_mkdir(dir);
+    if (rc && rc != ERR_EXISTS) return rc;
+    struct kv_rocks *r = xcalloc(1, sizeof *r);
+    r->dir = xstrndup(dir, strlen(dir));
+    r->opts = rocksdb_options_create();
+    r->cache = rocksdb_cache_create_lru(32 << 20);
+    r->read = rocksdb_readoptions_create();
+    r->cached = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_read_tier(r->cached, 1);
+    r->sync = rocksdb_writeoptions_create();
+    rocksdb_writeoptions_set_sync(r->sync, 1);
+    r->batch = rocksdb_writebatch_create();
+    set_options(r);
+    char *e = NULL;
+    r->db = rocksdb_open(r->opts, dir, &e);
+    if (e) {
+        rc = rocks_err(r, "open", e);
+        rocks_close(&r->kv);
+        return rc;
+    }
+    static const struct kv_engine engine = {"rocks", rocks_get, rocks_scan, rocks_write,
+                                            rocks_backup, rocks_verify, rocks_close};
+    rc = kv_start(&r->kv, &engine);
+    if (rc == 0) *out = &r->kv;
+    return rc;
+}

@@ -1,0 +1,594 @@
+/* kv_test.c - the conformance suite: what kv.h promises, on every engine. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/text.h"
+#include "kv.h"
+#include "rt/file.h"
+#include "rt/test_rt.h"
+
+struct suite {
+    const char *engine;
+    char dir[64], path[96];
+    struct kv *kv;
+    struct arena a;
+};
+
+static int engine_open(const char *engine, const char *path, struct kv **out)
+{
+    return engine[0] == 'r' ? kv_rocks_open(out, path) : kv_mem_open(out, path);
+}
+
+static void remove_tree(const char *dir)
+{
+    char cmd[256];
+    snprintf(cmd, sizeof cmd, "rm -rf '%s'", dir);
+    CHECK(system(cmd) == 0);
+}
+
+/* Runs body on a fresh store of each engine. */
+static void each_engine(void (*body)(struct suite *s))
+{
+    static const char *const engines[] = {"mem", "rocks"};
+    for (size_t i = 0; i < COUNT_OF(engines); i++) {
+        struct suite s = {.engine = engines[i], .dir = "/tmp/tram-kv-test-XXXXXX"};
+        REQUIRE(mkdtemp(s.dir));
+        snprintf(s.path, sizeof s.path, "%s/index", s.dir);
+        ar_init(&s.a, 0);
+        REQUIRE(engine_open(s.engine, s.path, &s.kv) == 0);
+        body(&s);
+        kv_close(&s.kv);
+        ar_free(&s.a);
+        remove_tree(s.dir);
+    }
+}
+
+#define EACH_ENGINE(id)                                                                            \
+    static void id##_on(struct suite *s);                                                          \
+    TEST(id) { each_engine(id##_on); }                                                             \
+    static void id##_on(struct suite *s)
+
+static void reopen(struct suite *s)
+{
+    kv_close(&s->kv);
+    CHECK_OK(engine_open(s->engine, s->path, &s->kv));
+}
+
+/* ---- one-line transactions ---- */
+
+struct change {
+    struct slice key, value;
+};
+
+static int put_fn(struct kv_tx *tx, void *arg)
+{
+    struct change *c = arg;
+    if (c->value.n)
+        kv_tx_put(tx, c->key, c->value);
+    else
+        kv_tx_del(tx, c->key);
+    return 0;
+}
+
+static int put(struct kv *kv, const char *object, const char *key, const char *value)
+{
+    struct change c = {sl_cstr(key), sl_cstr(value)};
+    return kv_transact(kv, sl_cstr(object), put_fn, &c);
+}
+
+static struct slice get(struct suite *s, const char *object, const char *key)
+{
+    struct slice v;
+    int rc = kv_get(s->kv, sl_cstr(object), sl_cstr(key), &s->a, &v);
+    return rc ? sl_cstr(err_name(rc)) : v;
+}
+
+static struct slice rows_text(struct arena *a, const struct kv_page *page)
+{
+    struct slice text = SL("");
+    for (size_t i = 0; i < page->n; i++)
+        text = ar_printf(a, "%.*s%.*s=%.*s ", SLF(text), SLF(page->row[i].key), SLF(page->row[i].value));
+    return page->more ? ar_printf(a, "%.*s...", SLF(text)) : text;
+}
+
+static struct slice scan(struct suite *s, const char *object, const char *from, const char *to, size_t limit)
+{
+    struct kv_page page;
+    int rc = kv_scan(s->kv, sl_cstr(object), sl_cstr(from), sl_cstr(to), limit, &s->a, &page);
+    return rc ? sl_cstr(err_name(rc)) : rows_text(&s->a, &page);
+}
+
+/* ---- values ---- */
+
+EACH_ENGINE(values_come_back)
+{
+    CHECK_SL(get(s, "o", "k"), "ERR_NOT_FOUND");
+    CHECK_OK(put(s->kv, "o", "k", "v"));
+    CHECK_SL(get(s, "o", "k"), "v");
+    CHECK_OK(put(s->kv, "o", "k", "w"));
+    CHECK_SL(get(s, "o", "k"), "w");
+    CHECK_SL(get(s, "p", "k"), "ERR_NOT_FOUND");
+    CHECK_OK(put(s->kv, "o", "k", ""));
+    CHECK_SL(get(s, "o", "k"), "ERR_NOT_FOUND");
+    reopen(s);
+    CHECK_SL(get(s, "o", "k"), "ERR_NOT_FOUND");
+    CHECK_OK(put(s->kv, "o", "k", "x"));
+    reopen(s);
+    CHECK_SL(get(s, "o", "k"), "x");
+}
+
+static int put_pair(struct kv_tx *tx, void *arg)
+{
+    struct change *c = arg;
+    kv_tx_put(tx, c[0].key, c[0].value);
+    kv_tx_put(tx, c[1].key, c[1].value);
+    return 0;
+}
+
+EACH_ENGINE(values_hold_any_bytes_up_to_the_limit)
+{
+    char *big = xcalloc(1, KV_VALUE_MAX + 1);
+    for (int i = 0; i < KV_VALUE_MAX; i++) big[i] = (char)(i * 7);
+    struct change c = {SL("k"), sl(big, KV_VALUE_MAX)};
+    struct slice v;
+    CHECK_OK(kv_transact(s->kv, SL("o"), put_fn, &c));
+    CHECK_OK(kv_get(s->kv, SL("o"), SL("k"), &s->a, &v));
+    CHECK(sl_eq(v, c.value));
+    c.value.n++;
+    CHECK_ERR(kv_transact(s->kv, SL("o"), put_fn, &c), ERR_USAGE);
+    struct change empty[] = {{SL("a"), SL("1")}, {SL("b"), SL("")}};
+    CHECK_ERR(kv_transact(s->kv, SL("o"), put_pair, empty), ERR_USAGE);
+    CHECK_SL(get(s, "o", "a"), "ERR_NOT_FOUND"); /* nothing of a refused transaction stays */
+    free(big);
+}
+
+EACH_ENGINE(names_are_checked)
+{
+    char longest[KV_KEY_MAX + 2] = {0};
+    memset(longest, 'x', KV_KEY_MAX);
+    CHECK_OK(put(s->kv, longest, longest, "v"));
+    CHECK_SL(get(s, longest, longest), "v");
+    CHECK_INT(scan(s, longest, longest, "", 10).n, KV_KEY_MAX + 3);
+    longest[KV_KEY_MAX] = 'x';
+    static const char *const bad[] = {"", "a\nb", "caf\xc3\xa9", "\x7f"};
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        CHECK_ERR(put(s->kv, bad[i], "k", "v"), ERR_USAGE);
+        CHECK_ERR(put(s->kv, "o", bad[i], "v"), ERR_USAGE);
+        CHECK_SL(get(s, "o", bad[i]), "ERR_USAGE");
+    }
+    CHECK_ERR(put(s->kv, longest, "k", "v"), ERR_USAGE);
+    CHECK_ERR(put(s->kv, "o", longest, "v"), ERR_USAGE);
+    CHECK_SL(scan(s, "o", "", "", 10), "");
+}
+
+static int put_much(struct kv_tx *tx, void *arg)
+{
+    size_t n = *(size_t *)arg;
+    char *v = xcalloc(1, KV_VALUE_MAX), key[32];
+    for (size_t i = 0; i < n; i++) {
+        snprintf(key, sizeof key, "k%zu", i);
+        kv_tx_put(tx, sl_cstr(key), sl(v, KV_VALUE_MAX));
+    }
+    free(v);
+    return 0;
+}
+
+EACH_ENGINE(a_transaction_has_a_limit)
+{
+    size_t n = 63;
+    CHECK_OK(kv_transact(s->kv, SL("fits"), put_much, &n));
+    n = 65;
+    CHECK_ERR(kv_transact(s->kv, SL("much"), put_much, &n), ERR_TOO_LONG);
+    CHECK_SL(get(s, "much", "k0"), "ERR_NOT_FOUND");
+    CHECK_INT(get(s, "fits", "k62").n, KV_VALUE_MAX);
+}
+
+/* ---- scans ---- */
+
+EACH_ENGINE(scans_page_in_order)
+{
+    static const char *const keys[] = {"b", "a", "d", "c", "a/1", "a/2", "a0"};
+    for (size_t i = 0; i < COUNT_OF(keys); i++) CHECK_OK(put(s->kv, "o", keys[i], "."));
+    CHECK_OK(put(s->kv, "n", "a", "other"));
+    CHECK_OK(put(s->kv, "oo", "a", "other"));
+    CHECK_OK(put(s->kv, "o ", "a", "other"));
+    CHECK_SL(scan(s, "o", "", "", 100), "a=. a/1=. a/2=. a0=. b=. c=. d=. ");
+    CHECK_SL(scan(s, "o", "a/", "a0", 100), "a/1=. a/2=. ");
+    CHECK_SL(scan(s, "o", "b", "", 2), "b=. c=. ...");
+    CHECK_SL(scan(s, "o", "b", "d", 2), "b=. c=. ");
+    CHECK_SL(scan(s, "o", "x", "", 2), "");
+    CHECK_SL(scan(s, "o", "d", "b", 2), "");
+    CHECK_SL(scan(s, "none", "", "", 2), "");
+    CHECK_SL(kv_after(&s->a, SL("a")), "a ");
+    CHECK_SL(kv_prefix_end(&s->a, SL("a/")), "a0");
+    CHECK_SL(kv_prefix_end(&s->a, SL("a~")), "a\x7f");
+    CHECK_SL(kv_prefix_end(&s->a, SL("")), "");
+}
+
+EACH_ENGINE(objects_are_listed)
+{
+    struct slice *name;
+    size_t n;
+    bool more;
+    for (int i = 0; i < 12; i++) {
+        char object[16];
+        snprintf(object, sizeof object, "u:%c%d", 'a' + i, i);
+        CHECK_OK(put(s->kv, object, "k1", "v"));
+        CHECK_OK(put(s->kv, object, "k2", "v"));
+    }
+    CHECK_OK(kv_objects(s->kv, SL("u:"), SL("u;"), 100, &s->a, &name, &n, &more));
+    REQUIRE(n == 12);
+    CHECK(!more);
+    CHECK_SL(name[0], "u:a0");
+    CHECK_SL(name[11], "u:l11");
+    CHECK_OK(kv_objects(s->kv, kv_after(&s->a, name[2]), SL(""), 5, &s->a, &name, &n, &more));
+    REQUIRE(n == 5);
+    CHECK(more);
+    CHECK_SL(name[0], "u:d3");
+    CHECK_OK(kv_objects(s->kv, SL("z"), SL(""), 5, &s->a, &name, &n, &more));
+    CHECK(n == 0 && !more);
+}
+
+/* ---- inside a transaction ---- */
+
+static int text_row(void *arg, struct slice key, struct slice value)
+{
+    struct buf *b = arg;
+    buf_printf(b, "%.*s=%.*s ", SLF(key), SLF(value));
+    return sl_eq(value, SL("stop")) ? 7 : 0;
+}
+
+static int own_writes(struct kv_tx *tx, void *arg)
+{
+    struct buf *b = arg;
+    struct slice v;
+    CHECK_SL(kv_tx_object(tx), "o");
+    CHECK_OK(kv_tx_get(tx, SL("b"), &v));
+    CHECK_SL(v, "old");
+    kv_tx_put(tx, SL("b"), SL("new"));
+    kv_tx_put(tx, SL("a"), SL("first"));
+    kv_tx_put(tx, SL("z"), SL("last"));
+    kv_tx_del(tx, SL("c"));
+    kv_tx_del(tx, SL("missing"));
+    CHECK_OK(kv_tx_get(tx, SL("b"), &v));
+    CHECK_SL(v, "new");
+    CHECK_ERR(kv_tx_get(tx, SL("c"), &v), ERR_NOT_FOUND);
+    CHECK_INT(kv_tx_scan(tx, SL(""), SL(""), text_row, b), 0);
+    buf_str(b, "| ");
+    CHECK_INT(kv_tx_scan(tx, SL("b"), SL("d"), text_row, b), 0);
+    kv_tx_put(tx, SL("bb"), SL("stop"));
+    buf_str(b, "| ");
+    CHECK_INT(kv_tx_scan(tx, SL("b"), SL(""), text_row, b), 7);
+    return 0;
+}
+
+EACH_ENGINE(a_transaction_sees_its_own_writes)
+{
+    struct buf b = BUF_INIT;
+    CHECK_OK(put(s->kv, "o", "b", "old"));
+    CHECK_OK(put(s->kv, "o", "c", "old"));
+    CHECK_OK(put(s->kv, "o", "d", "old"));
+    CHECK_OK(put(s->kv, "p", "a", "other"));
+    CHECK_OK(kv_transact(s->kv, SL("o"), own_writes, &b));
+    CHECK_SL(buf_slice(&b), "a=first b=new d=old z=last | b=new | b=new bb=stop ");
+    CHECK_SL(scan(s, "o", "", "", 100), "a=first b=new bb=stop d=old z=last ");
+    buf_free(&b);
+}
+
+static int change_while_scanning(void *arg, struct slice key, struct slice value)
+{
+    struct kv_tx *tx = arg;
+    struct slice copy;
+    (void)value;
+    CHECK_OK(kv_tx_get(tx, SL("k0"), &copy));
+    kv_tx_put(tx, key, SL("seen"));
+    if (sl_eq(key, SL("k1"))) kv_tx_del(tx, SL("k2"));
+    return 0;
+}
+
+static int scan_and_change(struct kv_tx *tx, void *arg)
+{
+    (void)arg;
+    kv_tx_put(tx, SL("k4"), SL("own"));
+    return kv_tx_scan(tx, SL(""), SL(""), change_while_scanning, tx);
+}
+
+EACH_ENGINE(a_scan_may_change_what_it_visits)
+{
+    for (int i = 0; i < 4; i++) CHECK_OK(put(s->kv, "o", ((const char *[]){"k0", "k1", "k2", "k3"})[i], "old"));
+    CHECK_OK(kv_transact(s->kv, SL("o"), scan_and_change, NULL));
+    CHECK_SL(get(s, "o", "k0"), "seen");
+    CHECK_SL(get(s, "o", "k3"), "seen");
+    CHECK_SL(get(s, "o", "k4"), "seen");
+}
+
+static int refuse(struct kv_tx *tx, void *arg)
+{
+    (void)arg;
+    kv_tx_put(tx, SL("a"), SL("never"));
+    kv_tx_del(tx, SL("k"));
+    return err_set(ERR_QUOTA, "the sentence of the transaction");
+}
+
+EACH_ENGINE(a_refused_transaction_leaves_nothing)
+{
+    CHECK_OK(put(s->kv, "o", "k", "v"));
+    CHECK_ERR(kv_transact(s->kv, SL("o"), refuse, NULL), ERR_QUOTA);
+    CHECK_SL(sl_cstr(err_text(ERR_QUOTA)), "the sentence of the transaction");
+    CHECK_SL(scan(s, "o", "", "", 9), "k=v ");
+    reopen(s);
+    CHECK_SL(scan(s, "o", "", "", 9), "k=v ");
+}
+
+/* ---- many at once ---- */
+
+enum { FIBERS = 40, ROUNDS = 25 };
+
+struct counter {
+    struct kv *kv;
+    int done;
+};
+
+static int add_one(struct kv_tx *tx, void *arg)
+{
+    (void)arg;
+    struct slice v;
+    char text[32];
+    uint64_t n = 0;
+    if (kv_tx_get(tx, SL("n"), &v) == 0) CHECK(num_u64(v, UINT64_MAX, &n));
+    snprintf(text, sizeof text, "%llu", (unsigned long long)n + 1);
+    kv_tx_put(tx, SL("n"), sl_cstr(text));
+    return 0;
+}
+
+static void adder(void *arg)
+{
+    struct counter *c = arg;
+    for (int i = 0; i < ROUNDS; i++)
+        if (kv_transact(c->kv, SL("count"), add_one, c) == 0) c->done++;
+}
+
+static int add_here(void *arg)
+{
+    struct counter *c = arg, each[FIBERS];
+    struct group g;
+    group_init(&g);
+    for (int i = 0; i < FIBERS; i++) {
+        each[i] = (struct counter){.kv = c->kv};
+        CHECK_OK(group_go(&g, "adder", adder, &each[i]));
+    }
+    CHECK_OK(group_wait(&g));
+    for (int i = 0; i < FIBERS; i++) c->done += each[i].done;
+    return 0;
+}
+
+static void add_on_other_loop(void *arg) { CHECK_OK(rt_call(1, add_here, arg)); }
+
+EACH_ENGINE(transactions_are_serial_over_fibers_and_loops)
+{
+    struct counter here = {.kv = s->kv}, there = {.kv = s->kv};
+    struct group g;
+    group_init(&g);
+    CHECK_OK(group_go(&g, "other", add_on_other_loop, &there));
+    CHECK_OK(add_here(&here));
+    CHECK_OK(group_wait(&g));
+    CHECK_INT(here.done + there.done, 2 * FIBERS * ROUNDS);
+    CHECK_SL(get(s, "count", "n"), "2000");
+    struct kv_stats st;
+    kv_stats(s->kv, &st);
+    CHECK(st.transactions >= 2000 && st.groups < 2000);
+    reopen(s);
+    CHECK_SL(get(s, "count", "n"), "2000");
+}
+
+/* ---- notes ---- */
+
+static int see_note(struct kv_tx *tx, void *arg)
+{
+    struct slice v;
+    int rc = kv_tx_get(tx, SL("n"), &v);
+    if (rc == 0) *(bool *)arg = sl_eq(v, SL("note 2"));
+    return rc;
+}
+
+EACH_ENGINE(notes_come_before_later_transactions)
+{
+    bool seen = false;
+    kv_note(s->kv, SL("t"), SL("n"), SL("note 1"));
+    kv_note(s->kv, SL("t"), SL("n"), SL("note 2"));
+    CHECK_OK(kv_transact(s->kv, SL("t"), see_note, &seen));
+    CHECK(seen);
+    CHECK_SL(get(s, "t", "n"), "note 2");
+    kv_note(s->kv, SL("t"), SL("m"), SL("at close"));
+    reopen(s);
+    CHECK_SL(get(s, "t", "m"), "at close");
+    CHECK_SL(get(s, "t", "n"), "note 2");
+}
+
+EACH_ENGINE(notes_that_wait_are_bounded)
+{
+    static char big[60000];
+    memset(big, 'x', sizeof big);
+    for (int i = 0; i < 100; i++) kv_note(s->kv, SL("t"), SL("n"), sl(big, sizeof big));
+    struct kv_stats st;
+    kv_stats(s->kv, &st);
+    CHECK(st.notes_dropped > 20 && st.notes > 40);
+    CHECK_INT(st.notes + st.notes_dropped, 100);
+}
+
+/* ---- watches ---- */
+
+static void count_news(void *arg) { ++*(int *)arg; }
+
+EACH_ENGINE(watches_hear_of_their_object)
+{
+    int a = 0, b = 0;
+    struct kv_watch *wa = kv_watch(s->kv, SL("a"), count_news, &a), *wb = kv_watch(s->kv, SL("b"), count_news, &b);
+    struct kv_watch *wa2 = kv_watch(s->kv, SL("a"), count_news, &a);
+    kv_notify(s->kv, SL("a"));
+    kv_notify(s->kv, SL("a"));
+    kv_notify(s->kv, SL("nobody"));
+    CHECK_INT(a, 0); /* in a turn of its own */
+    while (a < 2) fiber_yield();
+    CHECK_INT(a, 2); /* joined */
+    CHECK_INT(b, 0);
+    kv_notify(s->kv, SL("a"));
+    kv_unwatch(&wa); /* while the call is on its way */
+    while (a < 3) fiber_yield();
+    fiber_yield();
+    CHECK_INT(a, 3);
+    kv_unwatch(&wa2);
+    kv_unwatch(&wb);
+    kv_notify(s->kv, SL("a"));
+    fiber_yield();
+    CHECK_INT(a, 3);
+    CHECK(!wa && !wb);
+}
+
+/* ---- leases ---- */
+
+static int fenced_put(struct kv_tx *tx, void *arg)
+{
+    int rc = kv_tx_fence(tx, SL("owner"), *(uint64_t *)arg);
+    if (rc) return rc;
+    kv_tx_put(tx, SL("k"), SL("v"));
+    return 0;
+}
+
+EACH_ENGINE(leases_have_one_owner)
+{
+    uint64_t one, two;
+    int64_t left;
+    CHECK_OK(kv_lease(s->kv, SL("q"), SL("owner"), SL("node 1"), 60000, &one, &left));
+    CHECK_INT(one, 1);
+    CHECK_ERR(kv_lease(s->kv, SL("q"), SL("owner"), SL("node 2"), 60000, &two, &left), ERR_BUSY);
+    CHECK(left > 50000 && left <= 60000);
+    CHECK_OK(kv_lease(s->kv, SL("q"), SL("owner"), SL("node 1"), 0, &one, &left)); /* renewed, and given back */
+    CHECK_INT(one, 1);
+    CHECK_OK(kv_transact(s->kv, SL("q"), fenced_put, &one));
+    CHECK_OK(kv_lease(s->kv, SL("q"), SL("owner"), SL("node 2"), 60000, &two, &left));
+    CHECK_INT(two, 2);
+    CHECK_ERR(kv_transact(s->kv, SL("q"), fenced_put, &one), ERR_DENIED); /* the late write of a former owner */
+    CHECK_OK(kv_transact(s->kv, SL("q"), fenced_put, &two));
+    CHECK_ERR(kv_transact(s->kv, SL("other"), fenced_put, &two), ERR_DENIED);
+    CHECK_OK(kv_lease(s->kv, SL("q"), SL("another"), SL("node 1"), 60000, &one, &left));
+}
+
+/* ---- care ---- */
+
+static void count_bad(void *arg, const char *what)
+{
+    (void)what;
+    ++*(int *)arg;
+}
+
+EACH_ENGINE(a_backup_is_the_state_of_its_moment)
+{
+    char to[96], path[112];
+    int bad = 0;
+    struct kv *now = s->kv;
+    CHECK_OK(put(s->kv, "o", "k", "before"));
+    snprintf(to, sizeof to, "%s/copy", s->dir);
+    CHECK_OK(kv_backup(s->kv, to));
+    CHECK_OK(put(s->kv, "o", "k", "after"));
+    snprintf(path, sizeof path, "%s%s", to, s->engine[0] == 'm' ? "/kv.log" : "");
+    REQUIRE(engine_open(s->engine, path, &s->kv) == 0);
+    CHECK_SL(get(s, "o", "k"), "before");
+    kv_close(&s->kv);
+    s->kv = now;
+    CHECK_SL(get(s, "o", "k"), "after");
+    CHECK_OK(kv_verify(s->kv, count_bad, &bad));
+    CHECK_INT(bad, 0);
+    CHECK(kv_backup(s->kv, to) < 0); /* exists */
+}
+
+static int write_format(struct kv_tx *tx, void *arg)
+{
+    kv_tx_put(tx, SL("kv"), sl_cstr(arg));
+    return 0;
+}
+
+EACH_ENGINE(another_format_is_refused_with_a_sentence)
+{
+    CHECK_OK(kv_transact(s->kv, SL("_format"), write_format, "2"));
+    kv_close(&s->kv);
+    CHECK_ERR(engine_open(s->engine, s->path, &s->kv), ERR_VERSION);
+    CHECK_SL(sl_cstr(err_text(ERR_VERSION)), "the index has format 2; this program reads format 1 only");
+}
+
+TEST(a_store_has_one_process)
+{
+    char dir[] = "/tmp/tram-kv-test-XXXXXX";
+    struct kv *one, *two = NULL;
+    REQUIRE(mkdtemp(dir));
+    REQUIRE(kv_rocks_open(&one, dir) == 0);
+    CHECK_ERR(kv_rocks_open(&two, dir), ERR_BUSY);
+    CHECK(strstr(err_text(ERR_BUSY), "another process has the store"));
+    kv_close(&one);
+    REQUIRE(kv_rocks_open(&one, dir) == 0);
+    kv_close(&one);
+    remove_tree(dir);
+}
+
+/* ---- faults ---- */
+
+TEST(faults_end_as_they_say)
+{
+    struct suite s = {.engine = "mem"};
+    ar_init(&s.a, 0);
+    REQUIRE(kv_mem_open(&s.kv, NULL) == 0);
+    CHECK_OK(put(s.kv, "o", "k", "0"));
+    kv_mem_inject(s.kv, KV_FAULT_IO, 1);
+    CHECK_ERR(put(s.kv, "o", "k", "1"), ERR_IO);
+    CHECK_SL(get(&s, "o", "k"), "0");
+    kv_mem_inject(s.kv, KV_FAULT_FULL, 2);
+    CHECK_ERR(put(s.kv, "o", "k", "1"), ERR_FULL);
+    CHECK_ERR(put(s.kv, "o", "k", "1"), ERR_FULL);
+    CHECK_OK(put(s.kv, "o", "k", "2"));
+    kv_mem_inject(s.kv, KV_FAULT_UNKNOWN_NOT_DONE, 1);
+    CHECK_ERR(put(s.kv, "o", "k", "3"), ERR_UNKNOWN);
+    CHECK_SL(get(&s, "o", "k"), "2");
+    kv_mem_inject(s.kv, KV_FAULT_UNKNOWN_DONE, 1);
+    CHECK_ERR(put(s.kv, "o", "k", "4"), ERR_UNKNOWN);
+    CHECK_SL(get(&s, "o", "k"), "4");
+    struct counter c = {.kv = s.kv};
+    kv_mem_inject(s.kv, KV_FAULT_RERUN, 1);
+    CHECK_OK(kv_transact(s.kv, SL("count"), add_one, &c));
+    CHECK_SL(get(&s, "count", "n"), "1"); /* run twice, done once */
+    kv_close(&s.kv);
+    ar_free(&s.a);
+}
+
+TEST(a_torn_log_is_cut)
+{
+    char dir[] = "/tmp/tram-kv-test-XXXXXX", path[64];
+    struct suite s = {.engine = "mem"};
+    struct file *f;
+    uint64_t size;
+    ar_init(&s.a, 0);
+    REQUIRE(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/log", dir);
+    REQUIRE(kv_mem_open(&s.kv, path) == 0);
+    CHECK_OK(put(s.kv, "o", "k", "one"));
+    CHECK_OK(put(s.kv, "o", "k", "two"));
+    kv_close(&s.kv);
+    REQUIRE(file_open(&f, path, FILE_WRITE) == 0);
+    CHECK_OK(file_size(f, &size));
+    CHECK_OK(file_pwrite(f, "garbage that is longer than a header", 36, size));
+    file_close(&f);
+    REQUIRE(kv_mem_open(&s.kv, path) == 0);
+    CHECK_SL(get(&s, "o", "k"), "two");
+    kv_close(&s.kv);
+    REQUIRE(file_open(&f, path, FILE_WRITE) == 0);
+    CHECK_OK(file_truncate(f, size - 1));
+    file_close(&f);
+    REQUIRE(kv_mem_open(&s.kv, path) == 0);
+    CHECK_SL(get(&s, "o", "k"), "one");
+    CHECK_OK(put(s.kv, "o", "k", "three"));
+    kv_close(&s.kv);
+    REQUIRE(kv_mem_open(&s.kv, path) == 0);
+    CHECK_SL(get(&s, "o", "k"), "three");
+    kv_close(&s.kv);
+    ar_free(&s.a);
+    remove_tree(dir);
+}

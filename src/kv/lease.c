@@ -1,0 +1,98 @@
+/* lease.c - one owner at a time: a row "_lease/NAME" of the object, and a fencing
+ * number that each new owner gets one higher, so that a late write of a former
+ * owner can be told and refused. Fields: f fence, x expiry
+ * in milliseconds since the Unix epoch by the engine's clock, o owner. */
+#include "kv.h"
+#include "record.h"
+
+enum { LEASE_VERSION = 1 };
+
+struct lease {
+    uint64_t fence, expires_ms;
+    struct slice owner;
+};
+
+static int lease_key(char room[KV_KEY_MAX], struct slice name, struct slice *key)
+{
+    if (name.n == 0 || name.n > KV_KEY_MAX - 7) return err_set(ERR_USAGE, "the name of a lease is not allowed");
+    memcpy(room, "_lease/", 7);
+    memcpy(room + 7, name.p, name.n);
+    *key = sl(room, 7 + name.n);
+    return 0;
+}
+
+static int lease_parse(struct slice value, struct lease *out)
+{
+    struct rec r;
+    int rc = rec_open(&r, value, LEASE_VERSION);
+    if (rc) return rc;
+    while (rec_next(&r)) switch (r.tag) {
+        case 'f': out->fence = rec_u64(&r); break;
+        case 'x': out->expires_ms = rec_u64(&r); break;
+        case 'o': out->owner = r.field; break;
+        }
+    return rec_error(&r);
+}
+
+static int lease_read(struct kv_tx *tx, struct slice name, char room[KV_KEY_MAX], struct slice *key, struct lease *out)
+{
+    struct slice value;
+    int rc = lease_key(room, name, key);
+    if (rc == 0) rc = kv_tx_get(tx, *key, &value);
+    return rc ? rc : lease_parse(value, out);
+}
+
+struct take {
+    struct slice name, owner;
+    int64_t ttl_ms, left_ms;
+    uint64_t fence;
+};
+
+static int take(struct kv_tx *tx, void *arg)
+{
+    struct take *t = arg;
+    struct lease l = {0};
+    char room[KV_KEY_MAX];
+    struct slice key;
+    struct buf b = BUF_INIT;
+    uint64_t now = (uint64_t)(rt_wall() / 1000);
+    int rc = lease_read(tx, t->name, room, &key, &l);
+    if (rc && rc != ERR_NOT_FOUND) return rc;
+    bool running = rc == 0 && l.expires_ms > now;
+    if (running && !sl_eq(l.owner, t->owner)) {
+        t->left_ms = (int64_t)(l.expires_ms - now);
+        return err_set(ERR_BUSY, "%.*s is held by %.*s", SLF(t->name), SLF(l.owner));
+    }
+    t->fence = running ? l.fence : l.fence + 1;
+    t->left_ms = t->ttl_ms;
+    rec_begin(&b, LEASE_VERSION);
+    rec_put_u64(&b, 'f', t->fence);
+    rec_put_u64(&b, 'x', now + (uint64_t)t->ttl_ms);
+    rec_put(&b, 'o', t->owner);
+    kv_tx_put(tx, key, buf_slice(&b));
+    buf_free(&b);
+    return 0;
+}
+
+int kv_lease(struct kv *kv, struct slice object, struct slice name, struct slice owner, int64_t ttl_ms,
+             uint64_t *fence, int64_t *left_ms)
+{
+    if (owner.n == 0 || owner.n > KV_KEY_MAX || ttl_ms < 0) return err_set(ERR_USAGE, "the owner or time of a lease is not allowed");
+    struct take t = {.name = name, .owner = owner, .ttl_ms = ttl_ms};
+    int rc = kv_transact(kv, object, take, &t);
+    *fence = t.fence;
+    *left_ms = t.left_ms;
+    return rc;
+}
+
+int kv_tx_fence(struct kv_tx *tx, struct slice name, uint64_t fence)
+{
+    struct lease l = {0};
+    char room[KV_KEY_MAX];
+    struct slice key;
+    int rc = lease_read(tx, name, room, &key, &l);
+    if (rc && rc != ERR_NOT_FOUND) return rc;
+    if (rc || l.fence != fence)
+        return err_set(ERR_DENIED, "the lease %.*s has passed to another owner", SLF(name));
+    return 0;
+}

@@ -1,0 +1,147 @@
+/* read.c - reading committed state: one value, pages of rows, names of objects.
+ * What is in memory is read on the loop; the rest on an offload thread. */
+#include <stdio.h>
+
+#include "kv_i.h"
+
+enum { STOP = 1 };
+
+int kv_range_make(struct kv_range *r, struct slice object, struct slice from, struct slice to)
+{
+    /* A bound may be one byte longer than a key (kv_after of the longest). */
+    if (!kv_name_ok(object) || from.n > KV_KEY_MAX + 1 || to.n > KV_KEY_MAX + 1)
+        return err_set(ERR_USAGE, "the name of an object or the bound of a range is not allowed");
+    r->from = kv_full(r->from_room, object, from);
+    r->to = kv_full(r->to_room, object, to);
+    if (!to.n) r->to_room[object.n] = 1; /* just past every key of the object */
+    return 0;
+}
+
+struct slice kv_after(struct arena *a, struct slice key) { return ar_cat(a, key, SL(" ")); }
+
+struct slice kv_prefix_end(struct arena *a, struct slice prefix)
+{
+    struct slice s = ar_dup(a, prefix);
+    if (s.n) ((char *)s.p)[s.n - 1]++; /* at most 0x7f, for a key holds nothing above 0x7e */
+    return s;
+}
+
+/* A read is tried from memory on the loop, then from disk on another thread. */
+struct read {
+    struct kv *kv;
+    int (*fn)(struct read *r, enum kv_read how);
+    struct arena *a;
+    struct kv_range range;
+    struct slice value;
+    struct kv_page page;
+    size_t limit, skip, cap;
+    struct slice *name;
+    char why[ERR_TEXT_MAX];
+};
+
+static int read_on_thread(void *arg)
+{
+    struct read *r = arg;
+    int rc = r->fn(r, KV_READ_DISK);
+    if (rc < 0) snprintf(r->why, sizeof r->why, "%s", err_text(rc));
+    return rc;
+}
+
+static int read_run(struct read *r)
+{
+    int rc = r->fn(r, fiber_current() ? KV_READ_CACHED : KV_READ_DISK);
+    if (rc != KV_WOULD_BLOCK) return rc;
+    rc = offload(read_on_thread, r);
+    return rc < 0 && r->why[0] ? err_set(rc, "%s", r->why) : rc;
+}
+
+static int read_get(struct read *r, enum kv_read how)
+{
+    return r->kv->engine->get(r->kv, how, r->range.from, r->a, &r->value);
+}
+
+int kv_get(struct kv *kv, struct slice object, struct slice key, struct arena *a, struct slice *value)
+{
+    struct read r = {.kv = kv, .fn = read_get, .a = a};
+    if (!kv_name_ok(object) || !kv_name_ok(key)) return err_set(ERR_USAGE, "an object or a key is not allowed");
+    r.range.from = kv_full(r.range.from_room, object, key);
+    int rc = read_run(&r);
+    *value = r.value;
+    return rc;
+}
+
+static int page_row(void *arg, struct slice full, struct slice value)
+{
+    struct read *r = arg;
+    if (r->page.n == r->limit) {
+        r->page.more = true;
+        return STOP;
+    }
+    if (r->page.n == r->cap) r->page.row = ar_grow(r->a, r->page.row, &r->cap, sizeof *r->page.row);
+    r->page.row[r->page.n++] = (struct kv_row){ar_dup(r->a, sl_from(full, r->skip)), ar_dup(r->a, value)};
+    return 0;
+}
+
+static int read_page(struct read *r, enum kv_read how)
+{
+    r->page = (struct kv_page){.row = r->page.row};
+    int rc = r->kv->engine->scan(r->kv, how, r->range.from, r->range.to, page_row, r);
+    return rc == STOP ? 0 : rc;
+}
+
+int kv_scan(struct kv *kv, struct slice object, struct slice from, struct slice to, size_t limit,
+            struct arena *a, struct kv_page *page)
+{
+    struct read r = {.kv = kv, .fn = read_page, .a = a, .limit = limit > KV_PAGE_MAX ? KV_PAGE_MAX : limit,
+                     .skip = object.n + 1};
+    *page = (struct kv_page){0};
+    int rc = kv_range_make(&r.range, object, from, to);
+    if (rc) return rc;
+    r.cap = r.limit < 16 ? r.limit : 16;
+    r.page.row = ar_array(a, struct kv_row, r.cap);
+    rc = read_run(&r);
+    if (rc == 0) *page = r.page;
+    return rc;
+}
+
+static int first_row(void *arg, struct slice full, struct slice value)
+{
+    (void)value;
+    struct read *r = arg;
+    if (r->page.n == r->limit) {
+        r->page.more = true;
+        return STOP;
+    }
+    struct slice object = sl_sub(full, 0, sl_chr(full, 0));
+    r->name[r->page.n++] = ar_dup(r->a, object);
+    char *next = r->range.from_room;
+    memcpy(next, object.p, object.n);
+    next[object.n] = 1;
+    r->range.from = sl(next, object.n + 1);
+    return STOP;
+}
+
+/* One seek for each object: from just past the last one's keys. */
+static int read_objects(struct read *r, enum kv_read how)
+{
+    int rc = STOP;
+    while (rc == STOP && !r->page.more) rc = r->kv->engine->scan(r->kv, how, r->range.from, r->range.to, first_row, r);
+    return rc == STOP ? 0 : rc;
+}
+
+int kv_objects(struct kv *kv, struct slice from, struct slice to, size_t limit, struct arena *a,
+               struct slice **names, size_t *n, bool *more)
+{
+    if (from.n > KV_KEY_MAX + 1 || to.n > KV_KEY_MAX + 1) return err_set(ERR_USAGE, "a bound is too long");
+    struct read r = {.kv = kv, .fn = read_objects, .a = a, .limit = limit > KV_PAGE_MAX ? KV_PAGE_MAX : limit};
+    memcpy(r.range.from_room, from.p, from.n);
+    memcpy(r.range.to_room, to.n ? to.p : "\x7f", to.n ? to.n : 1);
+    r.range.from = sl(r.range.from_room, from.n);
+    r.range.to = sl(r.range.to_room, to.n ? to.n : 1);
+    r.name = ar_array(a, struct slice, r.limit);
+    int rc = read_run(&r);
+    *names = r.name;
+    *n = rc ? 0 : r.page.n;
+    *more = r.page.more;
+    return rc;
+}
