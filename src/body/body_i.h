@@ -1,0 +1,84 @@
+/* body_i.h - shared by the files of this folder only. */
+#pragma once
+#include "base/buf.h"
+#include "base/map.h"
+#include "pack.h"
+#include "rt/file.h"
+
+enum {
+    BODY_GROUP_MAX = 192,   /* records in one write */
+    BODY_FILES_MAX = 192,   /* packs whose files are kept open */
+    PACK_BYTES_DEFAULT = 64 << 20,
+};
+
+/* A pack file. Everything but head is under the store's lock; bytes and open change
+ * only on the store's worker (shared packs) or by the one writer (large ones). */
+struct pack {
+    struct link link; /* in store->packs, oldest first */
+    struct pack_head head;
+    uint64_t bytes;   /* up to here it is written */
+    int64_t last;     /* unix seconds of the last append */
+    unsigned pins;    /* bodies that the index may not know yet */
+    unsigned users;   /* readers at work; the file stays open meanwhile */
+    bool open;        /* still written to */
+    bool damaged;     /* its header cannot be read: nothing in it can be found */
+    bool gone;        /* dropped: freed when the last user leaves */
+    struct file *file;
+};
+
+struct body_store {
+    char *dir;
+    uint64_t pack_bytes;
+    struct worker *worker;
+    struct pack *current[2]; /* the worker's: for each class the pack appended to, or NULL */
+
+    struct lock lock;
+    struct map by_number; /* 8 bytes of number -> struct pack */
+    struct link packs;
+    uint64_t newest;      /* number given last */
+    size_t files;         /* open ones */
+};
+
+/* store.c */
+enum { BODY_PATH_MAX = 4096 };
+void body_path(const struct body_store *b, enum body_class cls, uint64_t number, bool part, char out[BODY_PATH_MAX]);
+/* A file that holds nothing yet becomes a pack under its final name, durably. BLOCKS. */
+MUST_CHECK int pack_publish(struct body_store *b, const struct pack_head *h);
+struct pack *pack_find(struct body_store *b, uint64_t number);         /* under the lock; NULL: there is none */
+void pack_add(struct body_store *b, struct pack *p);                   /* takes the lock */
+void pack_remove(struct body_store *b, struct pack *p);                /* under the lock */
+uint64_t pack_number_new(struct body_store *b);                        /* takes the lock */
+/* The pack with its file open, not to go away until pack_release(). ERR_NOT_FOUND, ERR_CORRUPT. SUSPENDS. */
+MUST_CHECK int pack_hold(struct body_store *b, uint64_t number, struct pack **out);
+void pack_release(struct body_store *b, struct pack *p);
+void pack_pin(struct body_store *b, struct pack *p);
+/* Reads the header and, of a shared pack, the seal; cuts torn tails. BLOCKS. */
+MUST_CHECK int pack_load(struct body_store *b, enum body_class cls, uint64_t number);
+/* Runs fn on an offload thread, on a plain thread at once; carries the sentence of an error over. */
+MUST_CHECK int on_thread(int (*fn)(void *), void *arg);
+
+/* append.c: the worker's jobs */
+struct append {
+    struct job job;
+    enum append_kind { APPEND_BODY, APPEND_ROTATE } kind; /* rotate: seals the current packs */
+    enum body_class cls;
+    struct slice prefix, bytes;
+    uint32_t sum;
+    struct pack *pack; /* the answer: where it lies */
+    struct record record;
+    uint8_t header[RECORD_HEADER];
+    int status;
+    char why[ERR_TEXT_MAX];
+};
+void append_handle(void *ctx, struct job *jobs);
+MUST_CHECK int append_do(struct body_store *b, struct append *a); /* SUSPENDS */
+/* The seal that ends a shared pack; cuts the file after it. BLOCKS. */
+MUST_CHECK int pack_seal(struct pack *p, int64_t last);
+
+/* scan.c */
+/* Every record whose header is valid, in order, until a seal or the end; *end: just after the last.
+ * status: 0 or ERR_CORRUPT for the bytes. each may be NULL. BLOCKS. */
+typedef void scan_fn(void *arg, const struct record *r, int status);
+MUST_CHECK int pack_scan(struct file *f, const struct pack_head *h, uint64_t size, scan_fn *each, void *arg, uint64_t *end);
+/* Checks every chunk of a large pack. BLOCKS. */
+MUST_CHECK int large_check(struct file *f, const struct pack_head *h);

@@ -1,0 +1,225 @@
+/* care.c - looking after packs: listing, dropping, moving bodies, verifying, copying. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "body_i.h"
+
+int body_packs(struct body_store *b, struct arena *a, struct body_pack **out, size_t *n)
+{
+    size_t cap = 64;
+    int64_t now = rt_wall_seconds();
+    *out = ar_array(a, struct body_pack, cap);
+    *n = 0;
+    lock_take(&b->lock);
+    LIST_EACH(struct pack, p, &b->packs, link) {
+        if (*n == cap) *out = ar_grow(a, *out, &cap, sizeof **out);
+        (*out)[(*n)++] = (struct body_pack){.number = p->head.number, .bytes = p->bytes, .cls = p->head.cls,
+                                            .open = p->open || p->pins, .age_s = now > p->last ? now - p->last : 0};
+    }
+    lock_release(&b->lock);
+    return 0;
+}
+
+struct drop {
+    struct body_store *b;
+    struct pack *p;
+    bool unused;
+};
+
+static int drop_on_thread(void *arg)
+{
+    struct drop *d = arg;
+    char path[BODY_PATH_MAX];
+    body_path(d->b, d->p->head.cls, d->p->head.number, false, path);
+    int rc = path_unlink(path);
+    return rc ? rc : path_sync_dir(d->b->dir);
+}
+
+int body_drop_pack(struct body_store *b, uint64_t number)
+{
+    struct drop d = {.b = b};
+    lock_take(&b->lock);
+    d.p = pack_find(b, number);
+    bool busy = d.p && (d.p->open || d.p->pins);
+    if (d.p && !busy) {
+        d.p->users++; /* so that it stays until it is unlinked */
+        pack_remove(b, d.p);
+    }
+    lock_release(&b->lock);
+    if (!d.p) return err_set(ERR_NOT_FOUND, "the pack %016llx is not there", (unsigned long long)number);
+    if (busy) return err_set(ERR_BUSY, "the pack %016llx is in use", (unsigned long long)number);
+    int rc = on_thread(drop_on_thread, &d);
+    pack_release(b, d.p);
+    return rc;
+}
+
+/* Through memory when it is small, piece by piece when it is large. */
+int body_move(struct body_store *b, const struct body_ref *from, struct body_ref *to)
+{
+    struct place pl;
+    struct body_writer *w;
+    int rc = place_get(from, &pl);
+    if (rc == 0) rc = body_begin(b, pl.cls, &w);
+    if (rc) return rc;
+    char *piece = xmalloc(BODY_SMALL);
+    int64_t got = 0;
+    for (uint64_t at = 0; rc == 0 && at < pl.size; at += (uint64_t)got) {
+        got = body_read(b, from, at, piece, BODY_SMALL);
+        rc = got < 0 ? (int)got : body_write(w, sl(piece, (size_t)got));
+    }
+    free(piece);
+    if (rc == 0) return body_finish(&w, sl(NULL, 0), to);
+    body_abandon(&w);
+    return rc;
+}
+
+/* ---- verifying ---- */
+
+struct verify {
+    struct pack *pack;
+    uint64_t bytes;
+    void (*each)(void *arg, const struct body_ref *ref, int status);
+    void *arg;
+};
+
+static void verify_record(void *arg, const struct record *r, int status)
+{
+    struct verify *v = arg;
+    struct body_ref ref;
+    struct place pl = {v->pack->head.cls, PACK_SHARED, v->pack->head.number, r->offset, r->size, r->sum};
+    place_put(&pl, &ref);
+    v->each(v->arg, &ref, status);
+}
+
+static int verify_large(struct verify *v)
+{
+    const struct pack_head *h = &v->pack->head;
+    struct body_ref ref;
+    struct place pl = {h->cls, PACK_LARGE, h->number, h->prefix, h->prefix + h->content, h->table_sum};
+    int status = large_check(v->pack->file, h);
+    if (status && status != ERR_CORRUPT) return status;
+    place_put(&pl, &ref);
+    v->each(v->arg, &ref, status);
+    return 0;
+}
+
+static int verify_on_thread(void *arg)
+{
+    struct verify *v = arg;
+    uint64_t end;
+    if (v->pack->head.kind == PACK_LARGE) return verify_large(v);
+    return pack_scan(v->pack->file, &v->pack->head, v->bytes, verify_record, v, &end);
+}
+
+static int verify_pack(struct body_store *b, uint64_t number, struct verify *v)
+{
+    int rc = pack_hold(b, number, &v->pack);
+    if (rc) return rc;
+    lock_take(&b->lock);
+    v->bytes = v->pack->bytes;
+    lock_release(&b->lock);
+    rc = on_thread(verify_on_thread, v);
+    pack_release(b, v->pack);
+    return rc;
+}
+
+int body_verify(struct body_store *b, uint64_t number, void (*each)(void *arg, const struct body_ref *ref, int status),
+                void *arg)
+{
+    struct verify v = {.each = each, .arg = arg};
+    if (number) return verify_pack(b, number, &v);
+    struct arena a;
+    struct body_pack *pack;
+    size_t n;
+    ar_init(&a, 0);
+    int rc = body_packs(b, &a, &pack, &n), worst = 0;
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        rc = verify_pack(b, pack[i].number, &v);
+        if (rc == ERR_CORRUPT) worst = rc, rc = 0; /* a pack whose header is damaged: go on with the others */
+        if (rc == ERR_NOT_FOUND) rc = 0;           /* dropped meanwhile */
+    }
+    ar_free(&a);
+    return rc ? rc : worst;
+}
+
+/* ---- copying ---- */
+
+struct backup {
+    struct body_store *b;
+    const char *to;
+    struct body_pack *pack;
+    size_t n, cap;
+};
+
+/* Packs that are still written to hold nothing that the index copied before refers to. */
+static void backup_list(struct backup *k, struct arena *a)
+{
+    k->cap = 64;
+    k->pack = ar_array(a, struct body_pack, k->cap);
+    lock_take(&k->b->lock);
+    LIST_EACH(struct pack, p, &k->b->packs, link) {
+        if (p->open) continue;
+        if (k->n == k->cap) k->pack = ar_grow(a, k->pack, &k->cap, sizeof *k->pack);
+        k->pack[k->n++] = (struct body_pack){.number = p->head.number, .cls = p->head.cls};
+    }
+    lock_release(&k->b->lock);
+}
+
+static int copy_bytes(struct file *from, struct file *to)
+{
+    char *piece = xmalloc(1 << 20);
+    int64_t got = 0;
+    int rc = 0;
+    for (uint64_t at = 0; rc == 0 && (got = file_pread(from, piece, 1 << 20, at)) > 0; at += (uint64_t)got)
+        rc = file_pwrite(to, piece, (size_t)got, at);
+    free(piece);
+    if (rc == 0 && got < 0) rc = (int)got;
+    return rc ? rc : file_sync(to);
+}
+
+/* For a folder on another file system. */
+static int copy_file(const char *from, const char *to)
+{
+    struct file *in = NULL, *out = NULL;
+    int rc = file_open(&in, from, FILE_READ);
+    if (rc == 0) rc = file_open(&out, to, FILE_WRITE | FILE_CREATE | FILE_TRUNC);
+    if (rc == 0) rc = copy_bytes(in, out);
+    file_close(&in);
+    file_close(&out);
+    return rc;
+}
+
+static int backup_pack(const struct backup *k, const struct body_pack *p)
+{
+    char name[PACK_NAME_MAX], from[BODY_PATH_MAX], to[BODY_PATH_MAX];
+    pack_name(p->cls, p->number, false, name);
+    body_path(k->b, p->cls, p->number, false, from);
+    if ((size_t)snprintf(to, sizeof to, "%s/%s", k->to, name) >= sizeof to) return err_set(ERR_TOO_LONG, "the path is too long");
+    int rc = path_link(from, to);
+    if (rc == 0 || rc == ERR_EXISTS || rc == ERR_FULL) return rc;
+    if (rc == ERR_NOT_FOUND && !path_exists(from)) return 0; /* dropped meanwhile: nothing referred to it */
+    return copy_file(from, to);
+}
+
+static int backup_on_thread(void *arg)
+{
+    struct backup *k = arg;
+    int rc = path_mkdir(k->to);
+    for (size_t i = 0; rc == 0 && i < k->n; i++) rc = backup_pack(k, &k->pack[i]);
+    return rc ? rc : path_sync_dir(k->to);
+}
+
+int body_backup(struct body_store *b, const char *to)
+{
+    struct arena a;
+    struct backup k = {.b = b, .to = to};
+    struct append seal = {.kind = APPEND_ROTATE};
+    ar_init(&a, 0);
+    int rc = append_do(b, &seal); /* what is written from now on goes to packs that are not copied */
+    if (rc == 0) {
+        backup_list(&k, &a);
+        rc = on_thread(backup_on_thread, &k);
+    }
+    ar_free(&a);
+    return rc;
+}

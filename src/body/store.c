@@ -1,0 +1,315 @@
+/* store.c - the table of packs: opening, finding, holding, closing. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "body_i.h"
+
+/* ---- carrying errors over threads ---- */
+
+struct away {
+    int (*fn)(void *);
+    void *arg;
+    char why[ERR_TEXT_MAX];
+};
+
+static int away(void *arg)
+{
+    struct away *w = arg;
+    int rc = w->fn(w->arg);
+    if (rc < 0) snprintf(w->why, sizeof w->why, "%s", err_text(rc));
+    return rc;
+}
+
+int on_thread(int (*fn)(void *), void *arg)
+{
+    if (!fiber_current()) return fn(arg);
+    struct away w = {.fn = fn, .arg = arg};
+    int rc = offload(away, &w);
+    return rc < 0 && w.why[0] ? err_set(rc, "%s", w.why) : rc;
+}
+
+/* ---- the table ---- */
+
+void body_path(const struct body_store *b, enum body_class cls, uint64_t number, bool part, char out[BODY_PATH_MAX])
+{
+    char name[PACK_NAME_MAX];
+    pack_name(cls, number, part, name);
+    snprintf(out, BODY_PATH_MAX, "%s/%s", b->dir, name);
+}
+
+static struct slice number_key(const uint64_t *number) { return sl(number, sizeof *number); }
+
+struct pack *pack_find(struct body_store *b, uint64_t number) { return map_get(&b->by_number, number_key(&number)); }
+
+void pack_add(struct body_store *b, struct pack *p)
+{
+    lock_take(&b->lock);
+    ASSERT(!pack_find(b, p->head.number));
+    map_put(&b->by_number, number_key(&p->head.number), p);
+    list_push(&b->packs, &p->link);
+    if (p->file) b->files++;
+    if (p->head.number > b->newest) b->newest = p->head.number;
+    lock_release(&b->lock);
+}
+
+void pack_remove(struct body_store *b, struct pack *p)
+{
+    map_del(&b->by_number, number_key(&p->head.number));
+    list_remove(&p->link);
+    p->gone = true;
+}
+
+/* Numbers are never used again, not even those of packs that are gone: they are microseconds. */
+uint64_t pack_number_new(struct body_store *b)
+{
+    uint64_t now = (uint64_t)rt_wall();
+    lock_take(&b->lock);
+    b->newest = now > b->newest ? now : b->newest + 1;
+    uint64_t number = b->newest;
+    lock_release(&b->lock);
+    return number;
+}
+
+static void pack_free(struct body_store *b, struct pack *p)
+{
+    if (p->file) b->files--;
+    file_close(&p->file);
+    free(p);
+}
+
+void pack_pin(struct body_store *b, struct pack *p)
+{
+    lock_take(&b->lock);
+    p->pins++;
+    lock_release(&b->lock);
+}
+
+void body_unpin(struct body_store *b, const struct body_ref *ref)
+{
+    lock_take(&b->lock);
+    struct pack *p = pack_find(b, body_ref_pack(ref));
+    if (p && p->pins) p->pins--;
+    lock_release(&b->lock);
+}
+
+/* ---- holding a pack while it is read ---- */
+
+struct hold {
+    struct body_store *b;
+    struct pack *p;
+};
+
+/* Under the lock: takes the file of a pack that nobody uses now. */
+static struct file *files_spare(struct body_store *b)
+{
+    if (b->files <= BODY_FILES_MAX) return NULL;
+    LIST_EACH(struct pack, p, &b->packs, link) {
+        if (!p->file || p->users || p->open) continue;
+        struct file *f = p->file;
+        p->file = NULL;
+        b->files--;
+        return f;
+    }
+    return NULL;
+}
+
+static int hold_open(void *arg)
+{
+    struct hold *h = arg;
+    struct file *f = NULL, *spare = NULL;
+    char path[BODY_PATH_MAX];
+    body_path(h->b, h->p->head.cls, h->p->head.number, false, path);
+    int rc = file_open(&f, path, FILE_READ);
+    if (rc) return rc;
+    lock_take(&h->b->lock);
+    if (!h->p->file) {
+        h->p->file = f;
+        f = NULL;
+        h->b->files++;
+        spare = files_spare(h->b);
+    }
+    lock_release(&h->b->lock);
+    file_close(&f);
+    file_close(&spare);
+    return 0;
+}
+
+int pack_hold(struct body_store *b, uint64_t number, struct pack **out)
+{
+    lock_take(&b->lock);
+    struct pack *p = pack_find(b, number);
+    bool usable = p && !p->damaged, there = usable && p->file;
+    if (usable) p->users++;
+    lock_release(&b->lock);
+    if (!p) return err_set(ERR_NOT_FOUND, "the pack %016llx is not there", (unsigned long long)number);
+    if (!usable) return err_set(ERR_CORRUPT, "the header of the pack %016llx is damaged", (unsigned long long)number);
+    struct hold h = {b, p};
+    int rc = there ? 0 : on_thread(hold_open, &h);
+    if (rc)
+        pack_release(b, p);
+    else
+        *out = p;
+    return rc;
+}
+
+static int free_on_thread(void *arg)
+{
+    struct hold *h = arg;
+    pack_free(h->b, h->p);
+    return 0;
+}
+
+void pack_release(struct body_store *b, struct pack *p)
+{
+    lock_take(&b->lock);
+    bool last = --p->users == 0 && p->gone;
+    lock_release(&b->lock);
+    struct hold h = {b, p};
+    if (last) (void)!on_thread(free_on_thread, &h);
+}
+
+/* ---- opening ---- */
+
+int pack_publish(struct body_store *b, const struct pack_head *h)
+{
+    char part[BODY_PATH_MAX], path[BODY_PATH_MAX];
+    body_path(b, h->cls, h->number, true, part);
+    body_path(b, h->cls, h->number, false, path);
+    int rc = path_rename(part, path);
+    return rc ? rc : path_sync_dir(b->dir);
+}
+
+int pack_seal(struct pack *p, int64_t last)
+{
+    uint8_t header[RECORD_HEADER];
+    struct record seal = {.kind = RECORD_SEAL, .offset = p->bytes, .size = (uint64_t)last};
+    record_put(&p->head, &seal, header);
+    int rc = file_pwrite(p->file, header, sizeof header, p->bytes);
+    return rc ? rc : file_truncate(p->file, p->bytes + sizeof header);
+}
+
+/* True when the file ends with a seal: everything up to it was written. */
+static bool sealed(struct pack *p, uint64_t size)
+{
+    uint8_t tail[RECORD_HEADER];
+    struct record seal;
+    if (size < PACK_PAGE + RECORD_HEADER || size % 8) return false;
+    uint64_t at = size - RECORD_HEADER;
+    if (file_pread(p->file, tail, sizeof tail, at) != sizeof tail) return false;
+    if (!record_get(&p->head, at, tail, &seal) || seal.kind != RECORD_SEAL) return false;
+    p->bytes = at;
+    p->last = (int64_t)seal.size;
+    return true;
+}
+
+/* The program ended while this pack was written: what follows its last record was never acknowledged. */
+static int cut_tail(struct pack *p, uint64_t size)
+{
+    int rc = pack_scan(p->file, &p->head, size, NULL, NULL, &p->bytes);
+    if (rc) return rc;
+    p->last = rt_wall_seconds();
+    return pack_seal(p, p->last);
+}
+
+static int pack_read_head(struct pack *p, enum body_class cls, uint64_t number, uint64_t size)
+{
+    uint8_t page[PACK_PAGE];
+    int64_t got = file_pread(p->file, page, sizeof page, 0);
+    if (got < 0) return (int)got;
+    int rc = pack_head_get(&p->head, page, (size_t)got);
+    struct large l = {.content = p->head.content, .prefix = p->head.prefix};
+    if (rc == 0 && (p->head.number != number || p->head.cls != cls))
+        rc = err_set(ERR_CORRUPT, "the header is another pack's");
+    if (rc == 0 && p->head.kind == PACK_LARGE &&
+        (l.content > size || large_table(&l) + 4 * large_chunks(&l) > size))
+        rc = err_set(ERR_CORRUPT, "the pack of a large body is cut short");
+    return rc;
+}
+
+int pack_load(struct body_store *b, enum body_class cls, uint64_t number)
+{
+    char path[BODY_PATH_MAX];
+    uint64_t size = 0;
+    struct pack *p = xcalloc(1, sizeof *p);
+    body_path(b, cls, number, false, path);
+    int rc = file_open(&p->file, path, FILE_WRITE);
+    if (rc == 0) rc = file_size(p->file, &size);
+    if (rc == 0) rc = pack_read_head(p, cls, number, size);
+    p->bytes = size;
+    p->last = p->head.created;
+    if (rc == 0 && p->head.kind == PACK_SHARED && !sealed(p, size)) rc = cut_tail(p, size);
+    if (rc == ERR_CORRUPT) {
+        log_error("body", "%s: %s; its bodies cannot be read", path, err_text(rc));
+        p->damaged = true;
+        p->head = (struct pack_head){.number = number, .cls = cls};
+        rc = 0;
+    }
+    file_close(&p->file);
+    if (rc == 0)
+        pack_add(b, p);
+    else
+        free(p);
+    return rc < 0 ? err_prefix(rc, "%s", path) : 0;
+}
+
+static int load_name(void *arg, const char *name)
+{
+    struct body_store *b = arg;
+    enum body_class cls;
+    uint64_t number;
+    bool part;
+    if (!pack_name_parse(sl_cstr(name), &cls, &number, &part)) return 0;
+    if (!part) return pack_load(b, cls, number);
+    char path[BODY_PATH_MAX];
+    body_path(b, cls, number, true, path);
+    return path_unlink(path);
+}
+
+static void store_free(struct body_store *b)
+{
+    for (struct link *l; (l = list_shift(&b->packs));) pack_free(b, CONTAINER_OF(l, struct pack, link));
+    map_free(&b->by_number);
+    free(b->dir);
+    free(b);
+}
+
+int body_open(struct body_store **out, const char *dir, uint64_t pack_bytes)
+{
+    if (strlen(dir) + PACK_NAME_MAX + 2 > BODY_PATH_MAX) return err_set(ERR_TOO_LONG, "the path of the bodies is too long");
+    struct body_store *b = xcalloc(1, sizeof *b);
+    b->dir = xstrndup(dir, strlen(dir));
+    b->pack_bytes = pack_bytes ? pack_bytes : PACK_BYTES_DEFAULT;
+    b->lock = (struct lock)LOCK_INIT;
+    map_init(&b->by_number, false);
+    list_init(&b->packs);
+    int rc = path_mkdir(dir);
+    if (rc == ERR_EXISTS) rc = 0;
+    if (rc == 0) rc = path_list(dir, load_name, b);
+    if (rc == 0) rc = worker_new(&b->worker, "bodies", BODY_GROUP_MAX, append_handle, b);
+    if (rc == 0) {
+        *out = b;
+        return 0;
+    }
+    char why[ERR_TEXT_MAX];
+    snprintf(why, sizeof why, "%s", err_text(rc));
+    store_free(b);
+    return err_set(rc, "%s", why);
+}
+
+static int close_on_thread(void *arg)
+{
+    store_free(arg);
+    return 0;
+}
+
+void body_close(struct body_store **bp)
+{
+    struct body_store *b = *bp;
+    if (!b) return;
+    *bp = NULL;
+    struct append seal = {.kind = APPEND_ROTATE};
+    if (append_do(b, &seal)) log_warn("body", "a pack could not be sealed: %s", seal.why);
+    worker_free(&b->worker);
+    (void)!on_thread(close_on_thread, b);
+}

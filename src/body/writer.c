@@ -1,0 +1,216 @@
+/* writer.c - a body while it arrives: small in memory, large in a pack file of its own. */
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "body_i.h"
+
+enum { FLUSH = 4 * PACK_CHUNK };
+
+/* The file of a large body. Until it is whole it has the name of a part and is in no table. */
+struct large_out {
+    struct pack_head head;
+    struct file *file;
+    uint64_t flushed;
+    struct buf table; /* sums of the content's chunks, 4 bytes each */
+};
+
+struct body_writer {
+    struct body_store *store;
+    enum body_class cls;
+    struct buf buf; /* small: all; large: what is not flushed yet */
+    uint64_t written;
+    int error;
+    struct large_out *large;
+    struct slice prefix; /* during body_finish */
+    struct pack *pack;
+};
+
+int body_begin(struct body_store *b, enum body_class cls, struct body_writer **out)
+{
+    struct body_writer *w = xcalloc(1, sizeof *w);
+    w->store = b;
+    w->cls = cls;
+    *out = w;
+    return 0;
+}
+
+uint64_t body_written(const struct body_writer *w) { return w->written; }
+
+struct slice body_small(const struct body_writer *w) { return w->large ? sl(NULL, 0) : buf_slice(&w->buf); }
+
+static void put_sum(struct buf *table, const void *p, size_t n)
+{
+    uint32_t sum = crc32c(0, p, n);
+    uint8_t bytes[4] = {(uint8_t)sum, (uint8_t)(sum >> 8), (uint8_t)(sum >> 16), (uint8_t)(sum >> 24)};
+    buf_bytes(table, bytes, sizeof bytes);
+}
+
+/* Writes the buffer's first n bytes, whole chunks unless they are the last. On a thread. */
+static int flush(struct body_writer *w, size_t n)
+{
+    struct large_out *l = w->large;
+    for (size_t at = 0; at < n; at += PACK_CHUNK)
+        put_sum(&l->table, w->buf.p + at, n - at < PACK_CHUNK ? n - at : PACK_CHUNK);
+    int rc = n ? file_pwrite(l->file, w->buf.p, n, PACK_CONTENT + l->flushed) : 0;
+    l->flushed += n;
+    buf_drop(&w->buf, n);
+    return rc;
+}
+
+static int large_begin(struct body_writer *w)
+{
+    struct large_out *l = xcalloc(1, sizeof *l);
+    char path[BODY_PATH_MAX];
+    l->head = (struct pack_head){.number = pack_number_new(w->store), .created = rt_wall_seconds(), .kind = PACK_LARGE,
+                                 .cls = w->cls};
+    rt_random(&l->head.salt, sizeof l->head.salt);
+    body_path(w->store, w->cls, l->head.number, true, path);
+    w->large = l;
+    return file_open(&l->file, path, FILE_WRITE | FILE_CREATE | FILE_EXCL);
+}
+
+static int spill(void *arg)
+{
+    struct body_writer *w = arg;
+    int rc = w->large ? 0 : large_begin(w);
+    return rc ? rc : flush(w, w->buf.n / PACK_CHUNK * PACK_CHUNK);
+}
+
+int body_write(struct body_writer *w, struct slice bytes)
+{
+    while (!w->error && bytes.n) {
+        size_t room = FLUSH - w->buf.n % FLUSH, n = bytes.n < room ? bytes.n : room;
+        buf_put(&w->buf, sl_sub(bytes, 0, n));
+        w->written += n;
+        bytes = sl_from(bytes, n);
+        bool full = w->large ? w->buf.n >= FLUSH : w->written > BODY_SMALL;
+        if (full) w->error = on_thread(spill, w);
+    }
+    return w->error;
+}
+
+/* ---- the end of a large body ---- */
+
+/* Chunks of the prefix lie on the content's grid, counted backwards. */
+static void prefix_sums(struct slice prefix, struct buf *table)
+{
+    size_t first = prefix.n % PACK_CHUNK;
+    if (first) put_sum(table, prefix.p, first);
+    for (size_t at = first; at < prefix.n; at += PACK_CHUNK) put_sum(table, prefix.p + at, PACK_CHUNK);
+}
+
+static int write_ends(struct body_writer *w, struct buf *table)
+{
+    struct large_out *l = w->large;
+    struct large shape = {.content = l->head.content, .prefix = l->head.prefix};
+    uint8_t page[PACK_PAGE];
+    pack_head_put(&l->head, page);
+    int rc = file_pwrite(l->file, page, sizeof page, 0);
+    if (rc == 0 && w->prefix.n) rc = file_pwrite(l->file, w->prefix.p, w->prefix.n, large_start(&shape));
+    if (rc == 0) rc = file_pwrite(l->file, table->p, table->n, large_table(&shape));
+    return rc ? rc : file_sync(l->file);
+}
+
+static void large_to_table(struct body_writer *w)
+{
+    struct large_out *l = w->large;
+    struct pack *p = xcalloc(1, sizeof *p);
+    *p = (struct pack){.head = l->head, .last = l->head.created, .file = l->file, .pins = 1};
+    p->bytes = PACK_CONTENT + l->head.content;
+    l->file = NULL;
+    w->pack = p;
+    pack_add(w->store, p);
+}
+
+static int large_end(void *arg)
+{
+    struct body_writer *w = arg;
+    struct large_out *l = w->large;
+    struct buf table = BUF_INIT;
+    int rc = flush(w, w->buf.n);
+    prefix_sums(w->prefix, &table);
+    buf_put(&table, buf_slice(&l->table));
+    l->head.content = w->written;
+    l->head.prefix = (uint32_t)w->prefix.n;
+    l->head.table_sum = crc32c(0, table.p, table.n);
+    if (rc == 0) rc = write_ends(w, &table);
+    if (rc == 0) rc = pack_publish(w->store, &l->head);
+    if (rc == 0) large_to_table(w);
+    buf_free(&table);
+    return rc;
+}
+
+/* ---- ends ---- */
+
+static int large_abandon(void *arg)
+{
+    struct body_writer *w = arg;
+    char path[BODY_PATH_MAX];
+    body_path(w->store, w->cls, w->large->head.number, true, path);
+    file_close(&w->large->file);
+    return path_unlink(path);
+}
+
+static void writer_free(struct body_writer *w)
+{
+    /* A file that cannot be removed now is removed at the next open. */
+    if (w->large && w->large->file) (void)!on_thread(large_abandon, w);
+    if (w->large) buf_free(&w->large->table);
+    free(w->large);
+    buf_free(&w->buf);
+    free(w);
+}
+
+void body_abandon(struct body_writer **wp)
+{
+    if (*wp) writer_free(*wp);
+    *wp = NULL;
+}
+
+static int small_end(struct body_writer *w, struct body_ref *ref)
+{
+    struct append a = {.cls = w->cls, .prefix = w->prefix, .bytes = buf_slice(&w->buf)};
+    a.sum = crc32c(crc32c(0, a.prefix.p, a.prefix.n), a.bytes.p, a.bytes.n);
+    int rc = append_do(w->store, &a);
+    if (rc) return rc;
+    struct place place = {w->cls, PACK_SHARED, a.pack->head.number, a.record.offset, a.record.size, a.sum};
+    place_put(&place, ref);
+    return 0;
+}
+
+static int finish(struct body_writer *w, struct body_ref *ref)
+{
+    if (w->error) return w->error;
+    if (w->prefix.n > BODY_PREFIX_MAX) return err_set(ERR_TOO_LONG, "the header fields put in front of a letter are too long");
+    if (!w->large) return small_end(w, ref);
+    int rc = on_thread(large_end, w);
+    if (rc) return rc;
+    const struct pack_head *h = &w->pack->head;
+    struct place place = {w->cls, PACK_LARGE, h->number, h->prefix, h->prefix + h->content, h->table_sum};
+    place_put(&place, ref);
+    return 0;
+}
+
+int body_finish(struct body_writer **wp, struct slice prefix, struct body_ref *ref)
+{
+    struct body_writer *w = *wp;
+    *wp = NULL;
+    w->prefix = prefix;
+    int rc = finish(w, ref);
+    char why[ERR_TEXT_MAX] = "";
+    if (rc) memcpy(why, err_text(rc), strnlen(err_text(rc), sizeof why - 1));
+    writer_free(w);
+    return rc ? err_set(rc, "%s", why) : 0;
+}
+
+int body_put(struct body_store *b, enum body_class cls, struct slice bytes, struct body_ref *ref)
+{
+    struct body_writer *w;
+    int rc = body_begin(b, cls, &w);
+    if (rc) return rc;
+    rc = body_write(w, bytes);
+    if (rc == 0) return body_finish(&w, sl(NULL, 0), ref);
+    body_abandon(&w);
+    return rc;
+}
