@@ -40,5 +40,5 @@ void pop3_err(struct buf *out, const char *code, const char *fmt, ...) PRINTF_LI
 
 /* TOP: how many bytes of `letter` make the header section, the empty line and the first `lines`
  * lines of the body. May be called on growing prefixes: *done false means that more of the letter
- * is needed to know. */
+ * is needed to know (or, at its end, that all of it is meant). */
 size_t pop3_top(struct slice letter, uint32_t lines, bool *done);

@@ -1,0 +1,90 @@
+/* pop3_test.c - POP3 commands and responses, and the SASL messages that SMTP and POP3 share. */
+#include "pop3.h"
+
+#include "base/test.h"
+#include "sasl.h"
+
+TEST(pop3_commands)
+{
+    struct pop3_command c;
+    CHECK_OK(pop3_command_parse(SL("USER alice@one.test "), &c));
+    CHECK_INT(c.verb, POP3_USER);
+    CHECK_SL(c.arg, "alice@one.test");
+    CHECK_OK(pop3_command_parse(SL("pass  my secret "), &c));
+    CHECK_SL(c.arg, " my secret ");
+    CHECK_OK(pop3_command_parse(SL("LIST"), &c));
+    CHECK(!c.has_number);
+    CHECK_OK(pop3_command_parse(SL("LIST 3"), &c));
+    CHECK(c.has_number && c.number == 3);
+    CHECK_OK(pop3_command_parse(SL("TOP 1 0"), &c));
+    CHECK(c.number == 1 && c.lines == 0);
+    CHECK_OK(pop3_command_parse(SL("AUTH"), &c));
+    CHECK_OK(pop3_command_parse(SL("AUTH PLAIN dGVzdA=="), &c));
+    CHECK_SL(c.initial, "dGVzdA==");
+    CHECK_OK(pop3_command_parse(SL("XYZ"), &c));
+    CHECK_INT(c.verb, POP3_UNKNOWN);
+    CHECK_OK(pop3_command_parse(SL(""), &c));
+    static const char *const bad[] = {"USER", "PASS", "RETR", "RETR x", "RETR 0", "RETR -1", "RETR 1 2", "TOP 1", "TOP 1 x",
+                                      "TOP 1 2 3", "LIST x", "UIDL 0", "DELE 99999999999", "STAT 1", "QUIT x", "AUTH a b c",
+                                      "NOOP \x01", "AUTH P(", "CAPA x"};
+    for (size_t i = 0; i < COUNT_OF(bad); i++)
+        if (pop3_command_parse(sl_cstr(bad[i]), &c) != ERR_SYNTAX) test_fail(__FILE__, __LINE__, "\"%s\" is taken", bad[i]);
+}
+
+TEST(pop3_responses)
+{
+    struct buf b = BUF_INIT;
+    pop3_ok(&b, "%d messages\r\nx", 3);
+    pop3_err(&b, "IN-USE", "locked");
+    pop3_err(&b, NULL, "no %s", "such");
+    CHECK_SL(buf_slice(&b), "+OK 3 messages??x\r\n-ERR [IN-USE] locked\r\n-ERR no such\r\n");
+    buf_free(&b);
+}
+
+TEST(pop3_top_counts_lines)
+{
+    struct slice letter = SL("A: 1\r\nB: 2\r\n\r\none\r\ntwo\r\nthree\r\n");
+    bool done;
+    CHECK_INT(pop3_top(letter, 0, &done), 14);
+    CHECK(done);
+    CHECK_INT(pop3_top(letter, 2, &done), 24);
+    CHECK(done);
+    CHECK_INT(pop3_top(letter, 99, &done), letter.n);
+    CHECK(!done);
+    CHECK_INT(pop3_top(sl_sub(letter, 0, 16), 1, &done), 16);
+    CHECK(!done);
+    CHECK_INT(pop3_top(SL("A: 1\r\n"), 1, &done), 6);
+    CHECK(!done);
+    CHECK_INT(pop3_top(SL(""), 1, &done), 0);
+}
+
+TEST(sasl_plain)
+{
+    struct sasl_plain p;
+    CHECK_OK(sasl_plain_parse(sl("\0tim\0tanstaaftanstaaf", 21), &p)); /* RFC 4616 section 4 */
+    CHECK_SL(p.authcid, "tim");
+    CHECK_SL(p.password, "tanstaaftanstaaf");
+    CHECK_OK(sasl_plain_parse(sl("Ursel\0Kurt\0xipj3plmq", 20), &p));
+    CHECK_SL(p.authzid, "Ursel");
+    CHECK_ERR(sasl_plain_parse(SL(""), &p), ERR_SYNTAX);
+    CHECK_ERR(sasl_plain_parse(sl("\0a", 2), &p), ERR_SYNTAX);
+    CHECK_ERR(sasl_plain_parse(sl("\0a\0", 3), &p), ERR_SYNTAX);
+    CHECK_ERR(sasl_plain_parse(sl("\0\0b", 3), &p), ERR_SYNTAX);
+    CHECK_ERR(sasl_plain_parse(sl("\0a\0b\0c", 6), &p), ERR_SYNTAX);
+    CHECK_ERR(sasl_plain_parse(sl("\0a\0\xff", 4), &p), ERR_SYNTAX);
+}
+
+TEST(sasl_lines)
+{
+    struct arena a;
+    struct slice s;
+    ar_init(&a, 0);
+    CHECK_OK(sasl_line_decode(&a, SL("AHRpbQ=="), &s));
+    CHECK_INT(s.n, 4);
+    CHECK_OK(sasl_line_decode(&a, SL("="), &s));
+    CHECK_INT(s.n, 0);
+    CHECK_ERR(sasl_line_decode(&a, SL("*"), &s), ERR_CANCELED);
+    CHECK_ERR(sasl_line_decode(&a, SL("AHRpbQ"), &s), ERR_SYNTAX);
+    CHECK_ERR(sasl_line_decode(&a, SL("!!"), &s), ERR_SYNTAX);
+    ar_free(&a);
+}

@@ -1,0 +1,173 @@
+/* smtp_params.c - what the parameters of MAIL and RCPT mean (RFC 1870, 3461, 4954, 6152, 6531, 8689). */
+#include "base/text.h"
+#include "smtp.h"
+
+static int hex_value(char c)
+{
+    if (is_digit(c)) return c - '0';
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+int smtp_xtext_decode(struct arena *a, struct slice s, struct slice *out)
+{
+    char *to = ar_alloc(a, s.n);
+    size_t n = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+        if (c == '+') {
+            int hi = i + 2 < s.n ? hex_value(s.p[i + 1]) : -1, lo = i + 2 < s.n ? hex_value(s.p[i + 2]) : -1;
+            if (hi < 0 || lo < 0) return err_set(ERR_SYNTAX, "a + in xtext must be followed by two hexadecimal digits");
+            c = (char)(hi * 16 + lo);
+            i += 2;
+        }
+        /* Nothing that could break a line of a report later. */
+        if ((unsigned char)c < 32 || c == 127) return err_set(ERR_SYNTAX, "there is a control character in the value");
+        to[n++] = c;
+    }
+    *out = sl(to, n);
+    return 0;
+}
+
+void smtp_xtext_encode(struct buf *out, struct slice s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        if (c > 32 && c < 127 && c != '+' && c != '=') buf_char(out, (char)c);
+        else buf_printf(out, "+%02X", c);
+    }
+}
+
+/* ---- MAIL ---- */
+
+static int wrong(const struct smtp_param *p)
+{
+    return err_set(ERR_SYNTAX, "the value of %.*s is not valid", SLF(p->key));
+}
+
+static int opt_size(struct arena *a, const struct smtp_param *p, void *to)
+{
+    struct smtp_mail_opts *o = to;
+    (void)a;
+    return p->has_value && p->value.n <= 20 && num_u64(p->value, UINT64_MAX, &o->size) ? 0 : wrong(p);
+}
+
+static int opt_body(struct arena *a, const struct smtp_param *p, void *to)
+{
+    struct smtp_mail_opts *o = to;
+    (void)a;
+    if (sl_eqi(p->value, SL("7BIT"))) o->body = SMTP_BODY_7BIT;
+    else if (sl_eqi(p->value, SL("8BITMIME"))) o->body = SMTP_BODY_8BITMIME;
+    else if (sl_eqi(p->value, SL("BINARYMIME"))) o->body = SMTP_BODY_BINARYMIME;
+    else return wrong(p);
+    return 0;
+}
+
+static int opt_utf8(struct arena *a, const struct smtp_param *p, void *to)
+{
+    struct smtp_mail_opts *o = to;
+    (void)a;
+    o->smtputf8 = true;
+    return p->has_value ? wrong(p) : 0;
+}
+
+static int opt_requiretls(struct arena *a, const struct smtp_param *p, void *to)
+{
+    struct smtp_mail_opts *o = to;
+    (void)a;
+    o->requiretls = true;
+    return p->has_value ? wrong(p) : 0;
+}
+
+static int opt_ret(struct arena *a, const struct smtp_param *p, void *to)
+{
+    struct smtp_mail_opts *o = to;
+    (void)a;
+    if (sl_eqi(p->value, SL("FULL"))) o->ret = SMTP_RET_FULL;
+    else if (sl_eqi(p->value, SL("HDRS"))) o->ret = SMTP_RET_HDRS;
+    else return wrong(p);
+    return 0;
+}
+
+static int opt_envid(struct arena *a, const struct smtp_param *p, void *to)
+{
+    struct smtp_mail_opts *o = to;
+    if (!p->value.n || p->value.n > 100) return wrong(p); /* RFC 3461 section 4.4 */
+    return smtp_xtext_decode(a, p->value, &o->envid);
+}
+
+static int opt_auth(struct arena *a, const struct smtp_param *p, void *to)
+{
+    struct smtp_mail_opts *o = to;
+    if (!p->value.n || p->value.n > 500) return wrong(p);
+    o->has_auth = true;
+    return smtp_xtext_decode(a, p->value, &o->auth);
+}
+
+/* ---- RCPT ---- */
+
+static int opt_notify(struct arena *a, const struct smtp_param *p, void *to)
+{
+    struct smtp_rcpt_opts *o = to;
+    struct slice rest = p->value, word;
+    (void)a;
+    if (!p->value.n) return wrong(p);
+    while (sl_next(&rest, ',', &word)) {
+        if (sl_eqi(word, SL("NEVER"))) o->notify |= SMTP_NOTIFY_NEVER;
+        else if (sl_eqi(word, SL("SUCCESS"))) o->notify |= SMTP_NOTIFY_SUCCESS;
+        else if (sl_eqi(word, SL("FAILURE"))) o->notify |= SMTP_NOTIFY_FAILURE;
+        else if (sl_eqi(word, SL("DELAY"))) o->notify |= SMTP_NOTIFY_DELAY;
+        else return wrong(p);
+    }
+    /* NEVER stands alone (RFC 3461 section 4.1). */
+    return (o->notify & SMTP_NOTIFY_NEVER) && o->notify != SMTP_NOTIFY_NEVER ? wrong(p) : 0;
+}
+
+static int opt_orcpt(struct arena *a, const struct smtp_param *p, void *to)
+{
+    struct smtp_rcpt_opts *o = to;
+    size_t semi = sl_chr(p->value, ';');
+    if (semi == SL_NONE || !semi || semi + 1 == p->value.n || p->value.n > 500) return wrong(p);
+    for (size_t i = 0; i < semi; i++)
+        if (!is_alnum(p->value.p[i]) && p->value.p[i] != '-') return wrong(p);
+    return smtp_xtext_decode(a, p->value, &o->orcpt);
+}
+
+/* ---- both ---- */
+
+struct option {
+    const char *key;
+    int (*take)(struct arena *a, const struct smtp_param *p, void *to);
+};
+
+static int take_all(struct arena *a, const struct smtp_command *c, const struct option *option, size_t n, void *to)
+{
+    unsigned seen = 0;
+    for (size_t i = 0; i < c->nparams; i++) {
+        const struct smtp_param *p = &c->param[i];
+        size_t k = 0;
+        while (k < n && !sl_eqi(p->key, sl_cstr(option[k].key))) k++;
+        if (k == n) return err_set(ERR_UNSUPPORTED, "the parameter %.*s is not known here", SLF(p->key));
+        if (seen & 1u << k) return err_set(ERR_SYNTAX, "the parameter %s stands there twice", option[k].key);
+        seen |= 1u << k;
+        int r = option[k].take(a, p, to);
+        if (r) return r;
+    }
+    return 0;
+}
+
+int smtp_mail_opts(struct arena *a, const struct smtp_command *c, struct smtp_mail_opts *out)
+{
+    static const struct option options[] = {
+        {"SIZE", opt_size}, {"BODY", opt_body}, {"SMTPUTF8", opt_utf8}, {"REQUIRETLS", opt_requiretls},
+        {"RET", opt_ret},   {"ENVID", opt_envid}, {"AUTH", opt_auth},
+    };
+    *out = (struct smtp_mail_opts){0};
+    return take_all(a, c, options, COUNT_OF(options), out);
+}
+
+int smtp_rcpt_opts(struct arena *a, const struct smtp_command *c, struct smtp_rcpt_opts *out)
+{
+    static const struct option options[] = {{"NOTIFY", opt_notify}, {"ORCPT", opt_orcpt}};
+    *out = (struct smtp_rcpt_opts){0};
+    return take_all(a, c, options, COUNT_OF(options), out);
+}
