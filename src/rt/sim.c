@@ -121,12 +121,16 @@ struct sim_node *sim_node(struct sim *s, const char *name, const char *addresses
     return n;
 }
 
-static void node_free(struct sim_node *n)
+static void forget_boots(struct sim_node *n)
 {
     LIST_EACH(struct sim_prog, p, &n->boots, link) {
         list_remove(&p->link);
         free(p);
     }
+}
+
+static void node_free(struct sim_node *n)
+{
     disk_free(&n->disk);
     list_remove(&n->link);
     free(n->ip);
@@ -139,13 +143,7 @@ void sim_free(struct sim **s)
 {
     struct sim *w = *s;
     if (!w) return;
-    LIST_EACH(struct sim_node, n, &w->nodes, link) {
-        LIST_EACH(struct sim_prog, p, &n->boots, link) {
-            list_remove(&p->link);
-            free(p);
-        }
-        if (!list_empty(&n->progs)) sim_kill(n);
-    }
+    LIST_EACH(struct sim_node, n, &w->nodes, link) sim_kill(n);
     sim_run(w, RT_NEVER);
     LIST_EACH(struct fiber, f, &w->loop.fibers, all)
         fprintf(stderr, "sim: fiber %s waits for something that never comes\n", f->name);
@@ -248,6 +246,7 @@ void sim_kill(struct sim_node *n)
     sim_note(EV_KILL, n->id, n->steps);
     n->up = false;
     n->kill_at = 0;
+    forget_boots(n);
     LIST_EACH(struct sim_prog, p, &n->progs, link) {
         if (p->dead) continue;
         p->dead = true;

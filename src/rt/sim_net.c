@@ -153,8 +153,7 @@ void net_reset(struct sock *s, bool tell_it, bool tell_peer)
 
 size_t net_space(const struct sock *s)
 {
-    if (!s->peer) return WINDOW; /* into the void, until the reset arrives */
-    size_t used = s->peer->flying + s->peer->in.n;
+    size_t used = s->peer ? s->peer->flying + s->peer->in.n : s->lost; /* lost: until the reset arrives */
     return used < WINDOW ? WINDOW - used : 0;
 }
 
@@ -191,8 +190,8 @@ ssize_t sock_recv(struct sock *s, void *p, size_t n)
     return s->error ? failure(s) : SOCK_AGAIN;
 }
 
-/* Sends n bytes in segments; false when a fault has cut the connection. */
-static bool send_bytes(struct sock *s, const char *p, size_t n)
+/* Sends n bytes in segments, unless a fault breaks the connection. */
+static void send_bytes(struct sock *s, const char *p, size_t n)
 {
     struct sim *w = the_sim;
     while (n) {
@@ -201,13 +200,12 @@ static bool send_bytes(struct sock *s, const char *p, size_t n)
         if (s->far != s->prog->node && rng_chance(&w->net, w->faults.reset)) {
             sim_note(EV_FAULT, s->id, 1);
             net_reset(s, true, true);
-            return false;
+            return;
         }
         net_segment(s->peer, SEG_DATA, p, k);
         p += k;
         n -= k;
     }
-    return true;
 }
 
 ssize_t sock_send(struct sock *s, const struct iovec *v, int n)
@@ -219,8 +217,9 @@ ssize_t sock_send(struct sock *s, const struct iovec *v, int n)
     if (rng_below(&the_sim->net, 16) == 0) space = 1 + (size_t)rng_below(&the_sim->net, space);
     for (int i = 0; i < n && sent < space; i++) {
         size_t k = v[i].iov_len < space - sent ? v[i].iov_len : space - sent;
-        if (s->peer) (void)send_bytes(s, v[i].iov_base, k);
+        if (s->peer) send_bytes(s, v[i].iov_base, k);
         else net_reset(s, true, false);
+        if (!s->peer) s->lost += k;
         sent += k;
     }
     return (ssize_t)sent;

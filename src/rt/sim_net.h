@@ -34,6 +34,7 @@ struct sock {
     struct port *port;     /* while listening, or in its backlog */
     int error;             /* sticky */
     bool doomed;           /* a reset is on its way */
+    size_t lost;           /* bytes sent to a peer that is gone */
     struct buf in;
     bool eof;
     struct link segments;  /* under way to this socket */

@@ -15,7 +15,7 @@ int rt_run(const struct rt_opts *opts, int (*main_fn)(void *), void *arg)
 }
 
 int rt_loops(void) { return 1; }
-int rt_loop_id(void) { return sim_here()->thread ? -1 : 0; }
+int rt_loop_id(void) { return fiber_current() && sim_here()->thread ? -1 : 0; }
 
 int rt_wait_readable(int fd)
 {
