@@ -60,5 +60,28 @@ void zone_set_insecure(struct zone *z);
 /* 0, or ERR_TIMEOUT when the question was to end in a time-out. Does not suspend. */
 MUST_CHECK int zone_ask(const struct zone *z, struct arena *a, struct slice name, enum dns_type type,
                         struct dns_answer *out);
-/* Reads a master file's text into z. what: for messages, the file's name. */
+/* Reads a master file's text into z, which is only good for freeing after an error.
+ * what: for messages, the file's name. */
 MUST_CHECK int zone_parse(struct zone *z, struct slice text, const char *what);
+
+/* ---- a cache in front of a resolver that answers later ---- */
+
+struct cache;
+struct flight; /* a question under way, for all that ask it meanwhile */
+/* start(ctx, f): begins to ask, from any loop, without suspending; it leads to one
+ * flight_finish(f), from any thread, perhaps at once. */
+struct cache *cache_new(size_t max_bytes, void (*start)(void *ctx, struct flight *f), void *ctx);
+void cache_free(struct cache **c); /* nothing is under way any more */
+/* SUSPENDS until the answer, the deadline (ERR_TIMEOUT) or ERR_CANCELED. */
+MUST_CHECK int cache_ask(struct cache *c, struct arena *a, struct slice name, enum dns_type type,
+                         struct dns_answer *out);
+struct slice flight_name(const struct flight *f); /* NUL-terminated */
+enum dns_type flight_type(const struct flight *f);
+void flight_finish(struct flight *f, const struct dns_answer *r); /* copies r */
+struct cache_stats {
+    size_t entries, bytes;
+    uint64_t hits, joined, asked;
+};
+void cache_stats(struct cache *c, struct cache_stats *out);
+/* A copy that needs nothing of r's memory. */
+void answer_copy(struct arena *a, enum dns_type type, const struct dns_answer *r, struct dns_answer *out);

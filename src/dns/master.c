@@ -299,8 +299,12 @@ static int directive(struct master *m)
 {
     struct token word, value;
     if (!next(m, &word) || !next(m, &value) || m->at != m->n) return bad(m, ERR_SYNTAX, "a directive takes one value");
-    if (sl_eqi(word.s, SL("$ORIGIN")))
-        return full_name(m, value, &m->origin) ? 0 : bad(m, ERR_SYNTAX, "$ORIGIN needs a domain name");
+    if (sl_eqi(word.s, SL("$ORIGIN"))) {
+        struct wire_name origin; /* a relative one is completed by the present one */
+        if (!full_name(m, value, &origin)) return bad(m, ERR_SYNTAX, "$ORIGIN needs a domain name");
+        m->origin = origin;
+        return 0;
+    }
     if (sl_eqi(word.s, SL("$TTL"))) {
         m->ttl_known = seconds(value.s, &m->ttl);
         return m->ttl_known ? 0 : bad(m, ERR_SYNTAX, "$TTL needs a time");

@@ -48,6 +48,8 @@ static const char sample[] =
     "UPPER   TXT Case\n"
     "odd     TYPE65280 \\# 4 0a00 0001\n"
     "short   TYPE1 \\# 4 C0000263\n"
+    "$ORIGIN sub\n"
+    "rel     TXT nested\n"
     "bad1.other.test. TXT x\n"
     "1.2.0.192.in-addr.arpa. PTR mail.example.com.\n";
 
@@ -96,6 +98,8 @@ TEST(zone_types)
     REQUIRE(r.n == 1);
     CHECK_SL(r.rr[0].txt, "a\"bA;csp ace;(no comment)");
     CHECK_SL(r.canon, "esc\\.aped\\032x.example.com");
+    r = ask(d, &a, "rel.sub.example.com", DNS_TXT);
+    CHECK_INT(r.status, DNS_FOUND);
     r = ask(d, &a, "upper.EXAMPLE.com", DNS_TXT);
     REQUIRE(r.n == 1);
     CHECK_SL(r.rr[0].txt, "Case");
