@@ -17,10 +17,14 @@ static void fault(struct smtp_data *d, enum smtp_fault f)
     if (!d->fault) d->fault = f;
 }
 
-static void line_ends(struct smtp_data *d, size_t length)
+static void grow(struct smtp_data *d, size_t n)
 {
-    d->line += length;
+    d->line += n;
     if (d->line > d->longest) d->longest = d->line;
+}
+
+static void line_ends(struct smtp_data *d)
+{
     d->line = 0;
     d->lines++;
     d->state = AT_START;
@@ -32,18 +36,12 @@ static const char *pass_line(struct smtp_data *d, const char *p, const char *end
 {
     const char *lf = memchr(p, '\n', (size_t)(end - p)), *stop = lf ? lf : end;
     const char *cr = memchr(p, '\r', (size_t)(stop - p));
-    if (cr && cr + 1 == lf) {
-        line_ends(d, (size_t)(cr - p));
-        return lf + 1;
-    }
-    if (cr && cr + 1 == end) {
-        d->line += (size_t)(cr - p);
-        d->state = AFTER_CR;
-        return end;
-    }
     if (cr) {
-        fault(d, SMTP_FAULT_BARE_CR);
-        d->line += (size_t)(cr + 1 - p);
+        grow(d, (size_t)(cr - p));
+        if (cr + 1 == lf) {
+            line_ends(d);
+            return lf + 1;
+        }
         d->state = AFTER_CR;
         return cr + 1;
     }
@@ -51,18 +49,18 @@ static const char *pass_line(struct smtp_data *d, const char *p, const char *end
         fault(d, SMTP_FAULT_BARE_LF);
         stop = lf + 1;
     }
-    d->line += (size_t)(stop - p);
-    if (d->line > d->longest) d->longest = d->line;
+    grow(d, (size_t)(stop - p));
     return stop;
 }
 
 static const char *after_cr(struct smtp_data *d, const char *p)
 {
     if (*p == '\n') {
-        line_ends(d, 0);
+        line_ends(d);
         return p + 1;
     }
     fault(d, SMTP_FAULT_BARE_CR);
+    grow(d, 1);
     d->state = IN_LINE;
     return p;
 }
