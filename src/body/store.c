@@ -266,6 +266,17 @@ static int load_name(void *arg, const char *name)
     return path_unlink(path);
 }
 
+/* The folder's own name has to be durable too. */
+static int make_folder(const char *dir)
+{
+    int rc = path_mkdir(dir);
+    const char *slash = strrchr(dir, '/');
+    char *parent = slash ? xstrndup(dir, slash == dir ? 1 : (size_t)(slash - dir)) : xstrndup(".", 1);
+    if (rc == 0 || rc == ERR_EXISTS) rc = path_sync_dir(parent);
+    free(parent);
+    return rc;
+}
+
 static void store_free(struct body_store *b)
 {
     for (struct link *l; (l = list_shift(&b->packs));) pack_free(b, CONTAINER_OF(l, struct pack, link));
@@ -283,8 +294,7 @@ int body_open(struct body_store **out, const char *dir, uint64_t pack_bytes)
     b->lock = (struct lock)LOCK_INIT;
     map_init(&b->by_number, false);
     list_init(&b->packs);
-    int rc = path_mkdir(dir);
-    if (rc == ERR_EXISTS) rc = 0;
+    int rc = make_folder(dir);
     if (rc == 0) rc = path_list(dir, load_name, b);
     if (rc == 0) rc = worker_new(&b->worker, "bodies", BODY_GROUP_MAX, append_handle, b);
     if (rc == 0) {

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "kv_i.h"
+#include "rt/file.h"
 
 enum { KV_GROUP_MAX = 512 };
 
@@ -364,6 +365,15 @@ int kv_verify(struct kv *kv, void (*bad)(void *arg, const char *what), void *arg
 }
 
 /* ---- opening and closing ---- */
+
+int kv_sync_parent(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *dir = slash ? xstrndup(path, slash == path ? 1 : (size_t)(slash - path)) : xstrndup(".", 1);
+    int rc = path_sync_dir(dir);
+    free(dir);
+    return rc;
+}
 
 static int any_row(void *arg, struct slice full, struct slice value)
 {

@@ -67,6 +67,9 @@ struct kv {
  * committer. On failure the engine is closed. BLOCKS. */
 MUST_CHECK int kv_start(struct kv *kv, const struct kv_engine *engine);
 
+/* Makes the name of a new file or folder durable. BLOCKS. */
+MUST_CHECK int kv_sync_parent(const char *path);
+
 /* object NUL key into room of KV_FULL_MAX bytes. */
 struct slice kv_full(char *room, struct slice object, struct slice key);
 /* The range of full keys for [from, to) of an object. */

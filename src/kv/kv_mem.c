@@ -208,11 +208,7 @@ static int log_create(struct kv_mem *m, const char *path)
     int rc = file_truncate(m->file, 0);
     if (rc == 0) rc = file_pwrite(m->file, head, sizeof head, 0);
     if (rc == 0) rc = file_sync(m->file);
-    const char *slash = strrchr(path, '/');
-    char *dir = slash ? xstrndup(path, slash == path ? 1 : (size_t)(slash - path)) : xstrndup(".", 1);
-    if (rc == 0) rc = path_sync_dir(dir);
-    free(dir);
-    return rc;
+    return rc ? rc : kv_sync_parent(path);
 }
 
 static int log_open(struct kv_mem *m, const char *path)

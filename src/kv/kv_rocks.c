@@ -227,7 +227,8 @@ static void set_options(struct kv_rocks *r)
 int kv_rocks_open(struct kv **out, const char *dir)
 {
     int rc = path_mkdir(dir);
-    if (rc && rc != ERR_EXISTS) return rc;
+    if (rc == 0 || rc == ERR_EXISTS) rc = kv_sync_parent(dir);
+    if (rc) return rc;
     struct kv_rocks *r = xcalloc(1, sizeof *r);
     r->dir = xstrndup(dir, strlen(dir));
     r->opts = rocksdb_options_create();
