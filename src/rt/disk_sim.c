@@ -2,6 +2,7 @@
  * not may be, and a program that writes ahead survives at every step. */
 #include <stdlib.h>
 
+#include "base/arena.h"
 #include "base/test.h"
 #include "base/text.h"
 #include "file.h"
@@ -332,7 +333,8 @@ TEST(a_file_written_whole_is_old_or_new)
     CHECK(newer > 0);
 }
 
-/* Random changes against a plain copy; after the cut, what no change since the sync has touched is as it was. */
+/* Random changes against a plain copy. After the cut, what no change since the sync has touched is
+ * as it was. */
 enum { FIELD = 20000 };
 struct field {
     char live[FIELD], sure[FIELD];
@@ -411,7 +413,7 @@ static int inspects(void *arg)
 TEST(random_changes_and_a_power_cut)
 {
     for (uint64_t seed = 1; seed <= 300; seed++) {
-        struct field *f = calloc(1, sizeof *f);
+        struct field *f = xcalloc(1, sizeof *f);
         struct sim *s = sim_new(seed);
         struct sim_node *n = sim_node(s, "disk.test", "192.0.2.1");
         sim_node_start(n, churns, f);

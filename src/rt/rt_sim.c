@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/arena.h"
 #include "base/test.h"
 #include "file.h"
 #include "sim.h"
@@ -19,7 +20,7 @@ struct world {
 
 static struct world *world_new(uint64_t seed)
 {
-    struct world *w = calloc(1, sizeof *w);
+    struct world *w = xcalloc(1, sizeof *w);
     w->sim = sim_new(seed);
     w->node = sim_node(w->sim, "one.test", "192.0.2.1,2001:db8::1");
     return w;

@@ -204,8 +204,8 @@ static bool depends(const struct name_op *op, const struct link *later, const st
 {
     for (const struct link *l = later; l != end; l = l->next) {
         const struct name_op *x = CONTAINER_OF(l, struct name_op, link);
-        if (x->marked && x->n == 2 && (touches(x, op->set[0].dir) || (op->n == 2 && touches(x, op->set[1].dir))))
-            return true;
+        if (!x->marked || x->n < 2) continue;
+        if (touches(x, op->set[0].dir) || (op->n == 2 && touches(x, op->set[1].dir))) return true;
     }
     return false;
 }

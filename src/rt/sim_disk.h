@@ -65,7 +65,8 @@ struct inode *inode_new(struct disk *d, bool is_dir);
 struct inode *inode_hold(struct inode *i);
 void inode_drop(struct inode *i);
 size_t inode_read(const struct inode *i, void *p, size_t n, uint64_t at);
-MUST_CHECK int inode_write(struct inode *i, const void *p, size_t n, uint64_t at); /* ERR_FULL: nothing done */
+/* ERR_FULL: nothing done. */
+MUST_CHECK int inode_write(struct inode *i, const void *p, size_t n, uint64_t at);
 void inode_truncate(struct inode *i, uint64_t size);
 void inode_punch(struct inode *i, uint64_t at, uint64_t n);
 /* After links or opens changed: counts its pages, or no longer. */
@@ -78,8 +79,8 @@ void inode_crash(struct inode *i, enum crash how);
 
 /* ---- names (sim_disk.c) ---- */
 
-/* The inode at path, not held, or NULL. Paths start at the root with or without "/"; "." is
- * passed over, ".." leads nowhere. */
+/* The inode at path, not held, or NULL. Paths start at the root with or without "/"; "." is passed
+ * over, ".." leads nowhere. */
 struct inode *disk_find(struct disk *d, const char *path);
 /* Gives a new name to an inode (replacing another); takes it away when ino is NULL.
  * ERR_NOT_FOUND: the folder does not exist. */

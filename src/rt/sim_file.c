@@ -83,7 +83,7 @@ int file_open(struct file **out, const char *path, int flags)
     if (e) return e;
     size_t n = strlen(path) + 1;
     struct file *f = *out = xmalloc(sizeof *f + n);
-    *f = (struct file){.ino = inode_hold(i), .prog = sim_prog_now(), .may_write = flags & (FILE_WRITE | FILE_CREATE | FILE_TRUNC)};
+    *f = (struct file){.ino = inode_hold(i), .prog = sim_prog_now(), .may_write = flags & FILE_WRITE};
     memcpy(f->path, path, n);
     i->opens++;
     inode_weigh(i);

@@ -108,7 +108,10 @@ int offload(int (*fn)(void *), void *arg)
 
 enum { NOT_DONE, WAITED_FOR, DONE };
 
-void completion_init(struct completion *c) { *c = (struct completion){.fiber = fiber_self(), .done = NOT_DONE}; }
+void completion_init(struct completion *c)
+{
+    *c = (struct completion){.fiber = fiber_self(), .done = NOT_DONE};
+}
 
 void completion_signal(struct completion *c)
 {
@@ -140,8 +143,8 @@ struct worker {
     struct completion *idle; /* worker_free() waits */
 };
 
-int worker_new(struct worker **out, const char *name, size_t max_group, void (*handle)(void *, struct job *),
-               void *ctx)
+int worker_new(struct worker **out, const char *name, size_t max_group,
+               void (*handle)(void *ctx, struct job *jobs), void *ctx)
 {
     struct worker *w = *out = xcalloc(1, sizeof *w);
     w->name = name;
