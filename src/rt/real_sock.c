@@ -213,7 +213,9 @@ int sock_connected(struct sock *s)
     int en = 0;
     socklen_t n = sizeof en;
     if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &en, &n) != 0) en = errno;
-    return en ? err_errno(en, "cannot connect") : 0;
+    if (!en) return 0;
+    int e = err_errno(en, "connect");
+    return err_set(e, "%s", strerror(en));
 }
 
 /* ---- bytes ---- */

@@ -182,7 +182,8 @@ MUST_CHECK int sock_share(struct sock **out, struct sock *listening);
 /* ERR_BUSY: descriptors or memory ran out, try again later. Other errors of the
  * single connection are passed over inside. */
 MUST_CHECK int sock_accept(struct sock *l, struct sock **out, struct endpoint *peer, struct endpoint *local);
-/* Starts connecting: 0 = connected, SOCK_AGAIN = wait for SOCK_OUT, then ask sock_connected(). */
+/* Starts connecting: 0 = connected, SOCK_AGAIN = wait for SOCK_OUT, then ask sock_connected(),
+ * whose sentence is the reason alone. */
 MUST_CHECK int sock_connect(struct sock **out, const struct endpoint *to, const struct ip *from);
 MUST_CHECK int sock_connected(struct sock *s);
 void sock_local(struct sock *s, struct endpoint *out);

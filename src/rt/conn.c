@@ -1,0 +1,388 @@
+/* conn.c - one buffered stream: its life, reading and writing. */
+#include "conn_i.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "base/log.h"
+
+#define CLOSE_PATIENCE (5 * RT_S)
+#define CLOSE_PATIENCE_CANCELED RT_S
+
+/* ---- spans ---- */
+
+static void span_free(struct span *s)
+{
+    free(s->p);
+    *s = (struct span){0};
+}
+
+void span_release(struct span *s)
+{
+    if (s->p && s->from == s->to) span_free(s);
+}
+
+/* Makes room for at least one byte without passing `most` bytes in use; the room it has then. */
+static size_t span_room(struct span *s, size_t first, size_t most)
+{
+    size_t used = span_used(s);
+    if (used >= most) return 0;
+    if (s->from && (used == 0 || s->to == s->size)) {
+        memmove(s->p, s->p + s->from, used);
+        s->from = 0;
+        s->to = used;
+    }
+    if (s->to == s->size) {
+        size_t size = s->size ? s->size * 2 : first;
+        if (size > most) size = most;
+        s->p = xrealloc(s->p, size);
+        s->size = size;
+    }
+    size_t room = s->size - s->to;
+    return room < most - used ? room : most - used;
+}
+
+/* ---- coming to be, ending ---- */
+
+struct conn *conn_make(struct sock *s)
+{
+    struct conn *c = xcalloc(1, sizeof *c);
+    c->sock = s;
+    c->in_max = CONN_IN_FIRST;
+    return c;
+}
+
+static int wait_connected(struct sock *s, const struct endpoint *to)
+{
+    char text[ENDPOINT_TEXT_MAX];
+    int e = sock_wait(s, SOCK_OUT);
+    if (!e) e = sock_connected(s);
+    return e ? err_prefix(e, "cannot connect to %s", endpoint_format(to, text)) : 0;
+}
+
+int conn_dial(struct conn **out, const struct endpoint *to, const struct ip *from)
+{
+    struct sock *s = NULL;
+    int e = fiber_check();
+    if (e) return e;
+    e = sock_connect(&s, to, from);
+    if (e == SOCK_AGAIN) e = wait_connected(s, to);
+    if (e) {
+        sock_close(&s);
+        return e;
+    }
+    *out = conn_make(s);
+    (*out)->peer = *to;
+    sock_local(s, &(*out)->local);
+    return 0;
+}
+
+/* The last words go out even when the fiber is canceled, but within bounds. */
+static void send_last_words(struct conn *c)
+{
+    struct fiber *f = fiber_self();
+    bool was = f->shielded;
+    int64_t before = deadline_narrow(DEADLINE_IN(f->canceled ? CLOSE_PATIENCE_CANCELED : CLOSE_PATIENCE));
+    f->shielded = true;
+    int e;
+    while ((e = conn_try_send(c)) == SOCK_AGAIN)
+        if (conn_wait(c, c->tls ? tls_link_wants(c->tls) : SOCK_OUT)) break;
+    if (!e && c->tls) tls_link_goodbye(c->tls);
+    f->shielded = was;
+    deadline_restore(before);
+}
+
+void conn_close(struct conn **out)
+{
+    struct conn *c = *out;
+    if (!c) return;
+    ASSERT(!c->parked && !c->waiting);
+    *out = NULL;
+    if (!c->err) send_last_words(c);
+    tls_link_free(&c->tls);
+    sock_close(&c->sock);
+    span_free(&c->in);
+    span_free(&c->out);
+    free(c);
+}
+
+void conn_abort(struct conn *c)
+{
+    if (!c->err) conn_fail(c, ERR_CANCELED);
+    if (c->waiting) fiber_wake(c->waiting, ERR_CANCELED);
+    conn_wake(c);
+}
+
+int conn_fail(struct conn *c, int e)
+{
+    if (!c->err) c->err = e;
+    c->out.from = c->out.to = 0;
+    span_release(&c->out);
+    return c->err;
+}
+
+const struct endpoint *conn_peer(const struct conn *c) { return &c->peer; }
+const struct endpoint *conn_local(const struct conn *c) { return &c->local; }
+int conn_error(const struct conn *c) { return c->err ? c->err : c->read_err; }
+bool conn_is_tls(const struct conn *c) { return c->tls != NULL; }
+uint64_t conn_bytes_in(const struct conn *c) { return c->bytes_in; }
+uint64_t conn_bytes_out(const struct conn *c) { return c->bytes_out; }
+size_t conn_pending(const struct conn *c) { return span_used(&c->out); }
+
+int conn_wait(struct conn *c, int want)
+{
+    ASSERT(!c->waiting && !c->parked && "one fiber uses a connection");
+    c->waiting = fiber_self();
+    int e = sock_wait(c->sock, want);
+    c->waiting = NULL;
+    return c->err ? c->err : e;
+}
+
+/* ---- reading ---- */
+
+struct slice conn_peek(const struct conn *c) { return sl(c->in.p + c->in.from, span_used(&c->in)); }
+
+void conn_consume(struct conn *c, size_t n)
+{
+    ASSERT(n <= span_used(&c->in));
+    c->in.from += n;
+    c->scanned = c->scanned > n ? c->scanned - n : 0;
+}
+
+void conn_set_buffer(struct conn *c, size_t max) { c->in_max = max ? max : 1; }
+
+void conn_set_min_rate(struct conn *c, uint64_t bytes_per_second, int64_t grace)
+{
+    c->rate = bytes_per_second;
+    c->rate_grace = grace;
+    c->rate_waited = 0;
+    c->rate_bytes = 0;
+}
+
+/* Only waiting for the peer counts against it, not what the server does meanwhile. */
+static int64_t rate_deadline(const struct conn *c)
+{
+    if (!c->rate) return RT_NEVER;
+    uint64_t whole = c->rate_bytes / c->rate, part = c->rate_bytes % c->rate;
+    int64_t earned = (int64_t)whole * RT_S + (int64_t)((double)part * (double)RT_S / (double)c->rate);
+    return rt_now() + c->rate_grace + earned - c->rate_waited;
+}
+
+static ssize_t receive_into(struct conn *c, void *p, size_t n)
+{
+    ssize_t k = c->tls ? tls_link_read(c->tls, p, n) : sock_recv(c->sock, p, n);
+    if (k > 0) {
+        c->bytes_in += (uint64_t)k;
+        c->rate_bytes += (uint64_t)k;
+    } else if (k == ERR_EOF) {
+        c->read_err = ERR_EOF; /* a half-closed peer may still be told things */
+    } else if (k != SOCK_AGAIN) {
+        conn_fail(c, (int)k);
+    }
+    return k;
+}
+
+ssize_t conn_receive(struct conn *c, size_t limit)
+{
+    size_t room = span_room(&c->in, CONN_IN_FIRST < limit ? CONN_IN_FIRST : limit, limit);
+    if (!room) return err_set(ERR_LIMIT, "the peer sent more than %zu bytes at once", limit);
+    ssize_t k = receive_into(c, c->in.p + c->in.to, room);
+    if (k > 0) c->in.to += (size_t)k;
+    return k;
+}
+
+/* What a read waits for; pending output goes out meanwhile. */
+static int wait_for_input(struct conn *c)
+{
+    int sent = conn_try_send(c);
+    if (sent && sent != SOCK_AGAIN) return sent;
+    int want = c->tls ? tls_link_wants(c->tls) : SOCK_IN;
+    if (sent == SOCK_AGAIN) want |= SOCK_IN | SOCK_OUT;
+    span_release(&c->in);
+    int64_t from = rt_now(), slow = rate_deadline(c), before = deadline_narrow(slow);
+    int e = conn_wait(c, want);
+    deadline_restore(before);
+    c->rate_waited += rt_now() - from;
+    if (e == ERR_TIMEOUT && slow < before)
+        err_set(e, "the peer sent less than %llu bytes a second", (unsigned long long)c->rate);
+    if (e) c->read_err = e;
+    return e;
+}
+
+static int may_read(struct conn *c)
+{
+    if (conn_error(c)) return conn_error(c);
+    int e = fiber_check();
+    if (e) c->read_err = e;
+    return e;
+}
+
+static int fill(struct conn *c, size_t limit)
+{
+    int e = may_read(c);
+    if (e) return e;
+    for (;;) {
+        ssize_t k = conn_receive(c, limit);
+        if (k > 0) fiber_spend((size_t)k);
+        if (k != SOCK_AGAIN) return (int)k;
+        if ((e = wait_for_input(c))) return e;
+    }
+}
+
+int conn_fill(struct conn *c) { return fill(c, c->in_max); }
+
+int conn_read(struct conn *c, void *p, size_t n)
+{
+    for (;;) {
+        size_t have = span_used(&c->in), k = n < have ? n : have;
+        if (k) memcpy(p, c->in.p + c->in.from, k);
+        conn_consume(c, k);
+        p = (char *)p + k;
+        n -= k;
+        if (!n) return 0;
+        int e = may_read(c);
+        ssize_t got = e ? e : receive_into(c, p, n);
+        if (got == SOCK_AGAIN) got = wait_for_input(c);
+        if (got < 0) return (int)got;
+        p = (char *)p + got;
+        n -= (size_t)got;
+        fiber_spend((size_t)got);
+    }
+}
+
+/* A line whose LF is at byte `at` of the input. */
+static int take_line(struct conn *c, size_t at, size_t max, struct slice *line)
+{
+    struct slice s = sl_sub(conn_peek(c), 0, at);
+    bool crlf = s.n && s.p[s.n - 1] == '\r';
+    bool skipped = c->skipping;
+    if (crlf) s.n--;
+    conn_consume(c, at + 1);
+    c->scanned = 0;
+    c->skipping = false;
+    *line = s;
+    if (skipped || s.n > max) {
+        *line = sl(NULL, 0);
+        return err_set(ERR_TOO_LONG, "the line is longer than %zu bytes", max);
+    }
+    return crlf ? 0 : err_set(ERR_SYNTAX, "a line ended with a bare LF");
+}
+
+int conn_read_line(struct conn *c, size_t max, struct slice *line)
+{
+    size_t limit = max + 2 > c->in_max ? max + 2 : c->in_max;
+    *line = sl(NULL, 0);
+    for (;;) {
+        struct slice in = conn_peek(c);
+        size_t lf = sl_chr(sl_from(in, c->scanned), '\n');
+        if (lf != SL_NONE) return take_line(c, c->scanned + lf, max, line);
+        c->scanned = in.n;
+        if (in.n > max + 1) c->skipping = true; /* one more: it may be the CR */
+        if (c->skipping) conn_consume(c, in.n);
+        int e = fill(c, limit);
+        if (e < 0) return e;
+    }
+}
+
+/* ---- writing ---- */
+
+/* One attempt to send the pending output followed by s. Bytes of both that went. */
+static ssize_t send_some(struct conn *c, struct slice s)
+{
+    size_t have = span_used(&c->out);
+    struct iovec v[2] = {{c->out.p + c->out.from, have}, {(void *)s.p, s.n}};
+    if (c->tls) return have ? tls_link_write(c->tls, v[0].iov_base, have) : tls_link_write(c->tls, s.p, s.n);
+    return have ? sock_send(c->sock, v, s.n ? 2 : 1) : sock_send(c->sock, v + 1, 1);
+}
+
+/* The same; the pending output is shortened, *s too. 0, SOCK_AGAIN or the sticky error. */
+static int send_and_account(struct conn *c, struct slice *s)
+{
+    ssize_t k = send_some(c, *s);
+    if (k == SOCK_AGAIN) return SOCK_AGAIN;
+    if (k < 0) return conn_fail(c, (int)k);
+    size_t sent = (size_t)k, have = span_used(&c->out), mine = sent < have ? sent : have;
+    c->bytes_out += sent;
+    c->out.from += mine;
+    *s = sl_from(*s, sent - mine);
+    struct fiber *f = fiber_self();
+    if (f) f->io_spent += sent;
+    return 0;
+}
+
+int conn_try_send(struct conn *c)
+{
+    struct slice none = {0};
+    while (!c->err && span_used(&c->out)) {
+        int e = send_and_account(c, &none);
+        if (e) return e;
+    }
+    span_release(&c->out);
+    return c->err;
+}
+
+static int wait_for_output(struct conn *c)
+{
+    int e = conn_wait(c, c->tls ? tls_link_wants(c->tls) : SOCK_OUT);
+    return e ? conn_fail(c, e) : 0;
+}
+
+int conn_flush(struct conn *c)
+{
+    if (c->err) return c->err;
+    int e = fiber_check();
+    if (e) return e; /* what is pending stays: conn_close() sends it */
+    while ((e = conn_try_send(c)) == SOCK_AGAIN)
+        if ((e = wait_for_output(c))) return e;
+    fiber_spend(0);
+    return e;
+}
+
+/* Copies what fits of s into the output buffer. */
+static void keep(struct conn *c, struct slice *s)
+{
+    size_t room;
+    while (s->n && (room = span_room(&c->out, CONN_OUT_FIRST, CONN_OUT_MAX))) {
+        size_t k = s->n < room ? s->n : room;
+        memcpy(c->out.p + c->out.to, s->p, k);
+        c->out.to += k;
+        *s = sl_from(*s, k);
+    }
+}
+
+void conn_write(struct conn *c, struct slice s)
+{
+    while (s.n && !c->err) {
+        if (s.n <= CONN_OUT_MAX - span_used(&c->out)) {
+            keep(c, &s);
+            return;
+        }
+        int e = send_and_account(c, &s);
+        if (e == SOCK_AGAIN) {
+            keep(c, &s);
+            if (s.n) e = wait_for_output(c);
+        }
+        if (!c->err) fiber_spend(0);
+    }
+}
+
+void conn_puts(struct conn *c, const char *s) { conn_write(c, sl_cstr(s)); }
+
+void conn_printf(struct conn *c, const char *fmt, ...)
+{
+    char small[512], *text = small;
+    va_list ap, again;
+    va_start(ap, fmt);
+    va_copy(again, ap);
+    int n = vsnprintf(small, sizeof small, fmt, ap);
+    if (n >= (int)sizeof small) {
+        text = xmalloc((size_t)n + 1);
+        vsnprintf(text, (size_t)n + 1, fmt, again);
+    }
+    va_end(again);
+    va_end(ap);
+    if (n > 0) conn_write(c, sl(text, (size_t)n));
+    if (text != small) free(text);
+}

@@ -1,0 +1,153 @@
+/* listener.c - accepting connections on every loop from one listening socket.
+ *
+ * A loop's share of the listener lives from its first accept to the accept that
+ * ends with an error: so an accept loop always learns of the close, and the
+ * listener lives as long as somebody may still ask it. */
+#include "conn_i.h"
+
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "base/log.h"
+
+#define EXHAUSTED_PAUSE (50 * RT_MS)
+enum { ACCEPT_COST = 4096 }; /* counts as so many bytes moved: others get their turn after 16 */
+
+struct share {
+    struct share *next;
+    struct listener *listener;
+    struct sock *sock; /* NULL: closed */
+    struct fiber *waiting;
+    int loop;
+};
+
+struct listener {
+    struct sock *sock;
+    struct endpoint at;
+    struct lock lock;
+    struct share *shares; /* under lock */
+    bool closed;          /* under lock */
+};
+
+int listener_open(struct listener **out, const struct endpoint *at)
+{
+    struct endpoint real = *at;
+    struct sock *s;
+    int e = sock_listen(&s, &real);
+    if (e) return e;
+    struct listener *l = xcalloc(1, sizeof *l);
+    l->sock = s;
+    l->at = real;
+    *out = l;
+    return 0;
+}
+
+const struct endpoint *listener_at(const struct listener *l) { return &l->at; }
+
+/* On the share's own loop. A waiting accept wakes and closes the socket itself. */
+static void close_share(void *arg)
+{
+    struct share *s = arg;
+    if (s->waiting) fiber_wake(s->waiting, ERR_CANCELED);
+    else sock_close(&s->sock);
+}
+
+void listener_close(struct listener **out)
+{
+    struct listener *l = *out;
+    if (!l) return;
+    *out = NULL;
+    lock_take(&l->lock);
+    l->closed = true;
+    sock_close(&l->sock);
+    bool last = !l->shares;
+    for (struct share *s = l->shares; s; s = s->next) rt_post(s->loop, close_share, s);
+    lock_release(&l->lock);
+    if (last) free(l);
+}
+
+static struct share *my_share(struct listener *l)
+{
+    struct share *s;
+    lock_take(&l->lock);
+    for (s = l->shares; s && s->loop != rt_loop_id(); s = s->next) continue;
+    if (!s) {
+        s = xcalloc(1, sizeof *s);
+        *s = (struct share){.next = l->shares, .listener = l, .loop = rt_loop_id()};
+        l->shares = s;
+    }
+    lock_release(&l->lock);
+    return s;
+}
+
+/* The memory goes in a later turn: a close_share() may be on its way to it. */
+static void drop_share(struct share *s)
+{
+    struct listener *l = s->listener;
+    sock_close(&s->sock);
+    lock_take(&l->lock);
+    struct share **at = &l->shares;
+    while (*at != s) at = &(*at)->next;
+    *at = s->next;
+    bool last = l->closed && !l->shares;
+    lock_release(&l->lock);
+    rt_post(s->loop, free, s);
+    if (last) free(l);
+}
+
+/* The share's socket, made when missing; ERR_CANCELED once the listener is closed. */
+static int open_share(struct share *s)
+{
+    struct listener *l = s->listener;
+    int e = 0;
+    lock_take(&l->lock);
+    if (l->closed) e = ERR_CANCELED;
+    else if (!s->sock) e = sock_share(&s->sock, l->sock);
+    lock_release(&l->lock);
+    return e == ERR_CANCELED ? err_set(e, "the listener was closed") : e;
+}
+
+static int wait_for_caller(struct share *s)
+{
+    ASSERT(!s->waiting && "one fiber of a loop accepts");
+    s->waiting = fiber_self();
+    int e = sock_wait(s->sock, SOCK_IN);
+    s->waiting = NULL;
+    return e;
+}
+
+static int try_accept(struct share *s, struct conn **out)
+{
+    struct sock *sock;
+    struct endpoint peer, local;
+    int e = open_share(s);
+    if (!e) e = sock_accept(s->sock, &sock, &peer, &local);
+    if (e) return e;
+    *out = conn_make(sock);
+    (*out)->peer = peer;
+    (*out)->local = s->listener->at.path[0] ? s->listener->at : local;
+    return 0;
+}
+
+int listener_accept(struct listener *l, struct conn **out)
+{
+    struct share *s = my_share(l);
+    bool told = false;
+    int e = fiber_check();
+    while (!e) {
+        e = try_accept(s, out);
+        if (!e) {
+            fiber_spend(ACCEPT_COST);
+            return 0;
+        }
+        if (e == SOCK_AGAIN) {
+            e = wait_for_caller(s);
+        } else if (e == ERR_BUSY) {
+            if (!told) log_warn("rt", "%s; trying again", err_text(e));
+            told = true;
+            e = fiber_sleep(EXHAUSTED_PAUSE);
+        }
+    }
+    drop_share(s);
+    return e;
+}

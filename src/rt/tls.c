@@ -1,0 +1,230 @@
+/* tls.c - contexts for TLS: certificates by name, ALPN, sessions for resumption. */
+#include "tls_i.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "base/log.h"
+
+/* ---- errors ---- */
+
+const char *tls_reason(void)
+{
+    unsigned long code = ERR_get_error();
+    ERR_clear_error();
+    const char *reason = code ? ERR_reason_error_string(code) : NULL;
+    return reason ? reason : code ? "system error" : "no reason given";
+}
+
+int tls_fail(const char *what)
+{
+    const char *reason = tls_reason();
+    return err_set(ERR_TLS, "%s: %s", what, reason);
+}
+
+/* ---- life ---- */
+
+void tls_ctx_hold(struct tls_ctx *t) { __atomic_add_fetch(&t->refs, 1, __ATOMIC_RELAXED); }
+
+static void free_sessions(struct map *m)
+{
+    struct map_iter it = {0};
+    while (map_next(m, &it)) SSL_SESSION_free(it.value);
+    map_free(m);
+}
+
+void tls_ctx_drop(struct tls_ctx *t)
+{
+    if (__atomic_sub_fetch(&t->refs, 1, __ATOMIC_ACQ_REL)) return;
+    for (struct tls_cert *c = t->certs, *next; c; c = next) {
+        next = c->next;
+        tls_cert_free(c);
+    }
+    free_sessions(&t->sessions);
+    SSL_CTX_free(t->ssl);
+    free(t);
+}
+
+void tls_free(struct tls_ctx **out)
+{
+    struct tls_ctx *t = *out;
+    *out = NULL;
+    if (t) tls_ctx_drop(t);
+}
+
+static int make(struct tls_ctx **out, bool server)
+{
+    struct tls_ctx *t = xcalloc(1, sizeof *t);
+    t->refs = 1;
+    t->server = server;
+    map_init(&t->sessions, false);
+    ERR_clear_error();
+    t->ssl = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
+    if (!t->ssl || SSL_CTX_set_min_proto_version(t->ssl, TLS1_2_VERSION) != 1) {
+        tls_free(&t);
+        return tls_fail("cannot start TLS");
+    }
+    SSL_CTX_set_app_data(t->ssl, t);
+    SSL_CTX_set_mode(t->ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                 SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_options(t->ssl, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
+    *out = t;
+    return 0;
+}
+
+/* ---- ALPN (RFC 7301) ---- */
+
+unsigned tls_alpn_wire(const char *const *names, unsigned char *out, size_t size)
+{
+    size_t n = 0;
+    for (; names && *names; names++) {
+        size_t len = strlen(*names);
+        if (!len || len > 255 || n + 1 + len > size) return 0;
+        out[n++] = (unsigned char)len;
+        memcpy(out + n, *names, len);
+        n += len;
+    }
+    return (unsigned)n;
+}
+
+/* A client that offers only other protocols meant somebody else (section 3.2). */
+static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n, const unsigned char *in,
+                       unsigned in_n, void *arg)
+{
+    struct tls_ctx *t = arg;
+    unsigned char *chosen;
+    (void)ssl;
+    if (SSL_select_next_proto(&chosen, out_n, t->alpn, t->alpn_n, in, in_n) != OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    *out = chosen;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+/* ---- servers ---- */
+
+/* The certificate is set on the session itself, which takes references of its own: the context's
+ * may be replaced meanwhile. */
+static int use_cert(SSL *ssl, void *arg)
+{
+    struct tls_ctx *t = arg;
+    const char *sni = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    struct slice name = sl_cstr(sni);
+    if (sl_ends(name, SL("."))) name.n--;
+    lock_take(&t->lock);
+    struct tls_cert *best = t->certs;
+    int fit = 0;
+    for (struct tls_cert *c = t->certs; c && name.n && fit < 2; c = c->next) {
+        int f = tls_cert_fits(c, name);
+        if (f > fit) best = c, fit = f;
+    }
+    int ok = best ? SSL_use_cert_and_key(ssl, best->leaf, best->key, best->chain, 1) : 0;
+    lock_release(&t->lock);
+    return ok;
+}
+
+/* Without this an unknown name would not be echoed; a wrong one is no reason to refuse. */
+static int accept_name(SSL *ssl, int *alert, void *arg)
+{
+    (void)ssl, (void)alert, (void)arg;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+int tls_server_new(struct tls_ctx **out, const char *const *alpn)
+{
+    struct tls_ctx *t;
+    int e = make(&t, true);
+    if (e) return e;
+    SSL_CTX_set_options(t->ssl, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+    SSL_CTX_set_dh_auto(t->ssl, 1);
+    SSL_CTX_set_session_id_context(t->ssl, (const unsigned char *)"tram", 4);
+    SSL_CTX_set_session_cache_mode(t->ssl, SSL_SESS_CACHE_OFF); /* tickets hold all the state */
+    SSL_CTX_set_num_tickets(t->ssl, 1);
+    SSL_CTX_set_cert_cb(t->ssl, use_cert, t);
+    SSL_CTX_set_tlsext_servername_callback(t->ssl, accept_name);
+    t->alpn_n = tls_alpn_wire(alpn, t->alpn, sizeof t->alpn);
+    if (t->alpn_n) SSL_CTX_set_alpn_select_cb(t->ssl, choose_alpn, t);
+    *out = t;
+    return 0;
+}
+
+int tls_server_add_cert(struct tls_ctx *t, struct slice chain_pem, struct slice key_pem)
+{
+    struct tls_cert *c, *old = NULL;
+    ASSERT(t->server);
+    int e = tls_cert_read(&c, chain_pem, key_pem);
+    if (e) return e;
+    lock_take(&t->lock);
+    struct tls_cert **at = &t->certs;
+    while (*at && !tls_cert_same_names(*at, c)) at = &(*at)->next;
+    old = *at;
+    if (old) c->next = old->next;
+    *at = c;
+    lock_release(&t->lock);
+    tls_cert_free(old);
+    return 0;
+}
+
+/* ---- clients ---- */
+
+static int add_trusted(struct tls_ctx *t, struct slice pem)
+{
+    BIO *b = BIO_new_mem_buf(pem.p, (int)pem.n);
+    X509_STORE *store = SSL_CTX_get_cert_store(t->ssl);
+    int n = 0;
+    X509 *x;
+    while ((x = PEM_read_bio_X509(b, NULL, NULL, NULL))) {
+        n += X509_STORE_add_cert(store, x);
+        X509_free(x);
+    }
+    BIO_free(b);
+    ERR_clear_error();
+    return n ? 0 : err_set(ERR_SYNTAX, "there is no certificate in the PEM data to trust");
+}
+
+static int keep_session(SSL *ssl, SSL_SESSION *s)
+{
+    struct tls_ctx *t = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    struct slice key = tls_link_session_key(ssl);
+    if (!key.n || !SSL_SESSION_is_resumable(s)) return 0;
+    tls_session_put(t, key, s);
+    return 1; /* the reference is ours */
+}
+
+int tls_client_new(struct tls_ctx **out, struct slice extra_ca_pem)
+{
+    struct tls_ctx *t;
+    int e = make(&t, false);
+    if (e) return e;
+    SSL_CTX_set_default_verify_paths(t->ssl); /* a missing store shows when a peer is judged */
+    SSL_CTX_dane_enable(t->ssl);
+    SSL_CTX_set_session_cache_mode(t->ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(t->ssl, keep_session);
+    ERR_clear_error();
+    if (extra_ca_pem.n) e = add_trusted(t, extra_ca_pem);
+    if (e) tls_free(&t);
+    else *out = t;
+    return e;
+}
+
+/* ---- sessions ---- */
+
+void tls_session_put(struct tls_ctx *t, struct slice key, SSL_SESSION *s)
+{
+    lock_take(&t->lock);
+    if (t->sessions.count >= TLS_SESSIONS_MAX) {
+        struct map_iter it = {0};
+        if (map_next(&t->sessions, &it)) SSL_SESSION_free(map_del(&t->sessions, it.key));
+    }
+    SSL_SESSION *old = map_put(&t->sessions, key, s);
+    lock_release(&t->lock);
+    SSL_SESSION_free(old);
+}
+
+SSL_SESSION *tls_session_take(struct tls_ctx *t, struct slice key)
+{
+    lock_take(&t->lock);
+    SSL_SESSION *s = map_del(&t->sessions, key);
+    lock_release(&t->lock);
+    return s;
+}

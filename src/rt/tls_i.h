@@ -1,0 +1,60 @@
+/* tls_i.h - inside TLS: contexts and certificates. Only tls*.c include it: OpenSSL stays there. */
+#pragma once
+#define ERR_STATE OPENSSL_ERR_STATE /* both sides have one */
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#undef ERR_STATE
+
+#include "base/buf.h"
+#include "base/map.h"
+#include "conn_i.h"
+#include "tls.h"
+
+enum { TLS_NAME_MAX = 255, TLS_SESSIONS_MAX = 1024 };
+
+/* A certificate with its chain and key; several names may lead to it. */
+struct tls_cert {
+    struct tls_cert *next;
+    X509 *leaf;
+    STACK_OF(X509) *chain;
+    EVP_PKEY *key;
+    struct slice *names; /* lower case, sorted, without doubles */
+    size_t nnames;
+};
+
+struct tls_ctx {
+    SSL_CTX *ssl;
+    bool server;
+    int refs;              /* of links; atomic */
+    struct lock lock;      /* over what follows */
+    struct tls_cert *certs; /* in the order they were added */
+    struct map sessions;   /* client: peer and policy -> SSL_SESSION */
+    unsigned char alpn[256]; /* server: wire form, in order of preference */
+    unsigned alpn_n;
+};
+
+/* Clears OpenSSL's queue of this thread into a sentence: "<what>: <reason>". Returns ERR_TLS. */
+int tls_fail(const char *what);
+const char *tls_reason(void); /* the reason alone; static or OpenSSL's; clears the queue */
+
+/* Names in wire form (RFC 7301 section 3.1); the length, or 0 when they do not fit. */
+unsigned tls_alpn_wire(const char *const *names, unsigned char *out, size_t size);
+
+void tls_ctx_hold(struct tls_ctx *t);
+void tls_ctx_drop(struct tls_ctx *t);
+
+/* tls_cert.c */
+MUST_CHECK int tls_cert_read(struct tls_cert **out, struct slice chain_pem, struct slice key_pem);
+void tls_cert_free(struct tls_cert *c);
+bool tls_cert_same_names(const struct tls_cert *a, const struct tls_cert *b);
+/* How well the certificate fits the name: 2 exactly, 1 by a wildcard, 0 not. */
+int tls_cert_fits(const struct tls_cert *c, struct slice name);
+
+/* tls.c: sessions for resumption. Taking removes: a ticket is used once (RFC 8446 appendix C.4). */
+void tls_session_put(struct tls_ctx *t, struct slice key, SSL_SESSION *s);
+SSL_SESSION *tls_session_take(struct tls_ctx *t, struct slice key);
+
+/* tls_link.c: the key of the link that an SSL belongs to, for the new-session callback */
+struct slice tls_link_session_key(SSL *ssl);
