@@ -3,20 +3,24 @@
 #   make test    install what is missing, run every test
 # B=DIR builds elsewhere; SAN=1 builds with AddressSanitizer and UBSan (in build/san).
 
-ifdef SAN
+ifdef FUZZER
+B ?= build/libfuzzer
+CC = clang
+SAN = 1
+else ifdef SAN
 B ?= build/san
 else
 B ?= build
 endif
 
+comma = ,
 ifeq ($(origin CC),default)
 CC = gcc
 endif
-comma = ,
 OPT ?= $(if $(SAN),-O1,-O2)
 WARN = -Wall -Wextra -Wshadow -Wvla -Wformat=2 -Wno-format-nonliteral -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)
 HARD = -fstack-protector-strong -fstack-clash-protection -fPIE -fcf-protection $(if $(SAN),,-D_FORTIFY_SOURCE=2)
-SANFLAGS = $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined)
+SANFLAGS = $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined $(if $(FUZZER),-fsanitize=fuzzer-no-link))
 CFLAGS ?= -g
 override CFLAGS += -std=gnu17 $(OPT) $(WARN) $(HARD) $(SANFLAGS) -fno-omit-frame-pointer -fno-strict-aliasing -Isrc -MMD -MP
 LDFLAGS += -pie -Wl,-z,relro,-z,now $(SANFLAGS)
@@ -51,7 +55,7 @@ LIBS_app = -lconfuse -ljansson
 
 # A folder's library: its sources but tests, fuzz targets and the program's main.
 # rt exists twice: librt (real_*.c) and librtsim (sim_*.c), the rest in common.
-src_of = $(filter-out %_test.c %_sim.c %_fuzz.c %/test.c %/main.c,$(wildcard src/$(1)/*.c))
+src_of = $(filter-out %_test.c %_sim.c %_fuzz.c %/test.c %/fuzz_main.c %/main.c,$(wildcard src/$(1)/*.c))
 objs = $(patsubst src/%.c,$(B)/obj/%.o,$(1))
 
 .PHONY: all build
@@ -100,6 +104,19 @@ endef
 $(foreach f,$(FOLDERS),$(eval $(call test_rules,$(f))))
 UNIT = $(foreach f,$(FOLDERS),$(if $(wildcard src/$(f)/*_test.c),$(B)/test/$(f)_test))
 SIMS = $(foreach f,$(FOLDERS),$(if $(wildcard src/$(f)/*_sim.c),$(B)/test/$(f)_sim))
+
+# ---- fuzz targets: x_fuzz.c is a program of its own; its seeds lie in tests/corpus/x ----
+# With FUZZER=1 (make fuzz) clang's libFuzzer drives it, else fuzz_main.c runs the seeds.
+
+FUZZ_SRC = $(wildcard src/*/*_fuzz.c)
+FUZZ_NAMES = $(patsubst %_fuzz,%,$(basename $(notdir $(FUZZ_SRC))))
+fuzz_folder = $(word 2,$(subst /, ,$(filter %/$(1)_fuzz.c,$(FUZZ_SRC))))
+define fuzz_rules
+$(B)/fuzz/$(1): $(B)/obj/$(call fuzz_folder,$(1))/$(1)_fuzz.o $(if $(FUZZER),,$(B)/obj/base/fuzz_main.o) $(call libs_for,$(call fuzz_folder,$(1)) $(USES_$(call fuzz_folder,$(1))))
+	@mkdir -p $$(@D)
+	@$$(link) $(if $(FUZZER),-fsanitize=fuzzer) $$(call syslibs_for,$(call fuzz_folder,$(1)) $(USES_$(call fuzz_folder,$(1))))
+endef
+$(foreach x,$(FUZZ_NAMES),$(eval $(call fuzz_rules,$(x))))
 
 include tools/targets.mk
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

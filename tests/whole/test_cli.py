@@ -1,0 +1,171 @@
+"""The command line: its exit statuses, its sentences, and errors a user can act on."""
+import json
+import os
+import socket
+import subprocess
+
+from world import TRAM, letter
+
+
+def run(*words, **kw):
+    return subprocess.run([TRAM, *words], capture_output=True, text=True, timeout=60, **kw)
+
+
+def test_wrong_use_is_2_and_says_how():
+    for words in ([], ["no-such"], ["queue"], ["queue", "no-such"], ["-C", "/tmp", "domain", "add"],
+                  ["-C", "/tmp", "init"], ["-C", "/tmp", "check", "spf", "--ip", "1.2.3.4"], ["-C", "/tmp", "queue", "list", "--nope"]):
+        done = run(*words)
+        assert done.returncode == 2, (words, done)
+        assert "usage" in done.stderr or "help" in done.stderr
+    assert run("help").returncode == 0
+
+
+def test_without_a_home():
+    env = {k: v for k, v in os.environ.items() if k != "TRAM_HOME"}
+    done = run("domain", "list", env=env)
+    assert done.returncode == 2 and "-C" in done.stderr
+    done = run("-C", "/nonexistent/home", "domain", "list")
+    assert done.returncode == 3 and "/nonexistent/home" in done.stderr
+
+
+def test_init_twice_is_refused(world):
+    home = world.home("one.test")
+    done = home.tram("init", "--domain", "one.test", status=1)
+    assert "already" in done.stderr
+
+
+def test_a_configuration_error_names_file_line_and_remedy(world):
+    home = world.home("one.test")
+    conf = home.dir / "tram.conf"
+    good = conf.read_text()
+    lines = good.count("\n") + 1
+    for line, word in (('hostname = "nodots"', "full host name"), ('listen = {"1.2.3"}', "IP address"),
+                       ('size_max = "huge"', "50M"), ('queue_lifetime = "soon"', "5d"), ('colour = "red"', "colour"),
+                       ('port_offset = 70000', "port_offset"), ('hostname = "unfinished', "unterminated")):
+        conf.write_text(good + line + "\n")
+        done = home.tram("config", "check", status=1)
+        assert f"tram.conf:{lines}" in done.stderr or f"tram.conf:{lines + 1}" in done.stderr, (line, done.stderr)
+        assert word in done.stderr, (line, done.stderr)
+        done = home.tram("serve", status=3)
+        assert "tram.conf" in done.stderr
+    conf.write_text(good)
+    home.tram("config", "check")
+
+
+def test_a_port_in_use_is_one_sentence(world):
+    home = world.home("one.test")
+    with socket.socket() as s:
+        s.bind((home.address, home.port(25)))
+        s.listen()
+        done = home.tram("serve", status=3)
+    assert f"{home.address}:{home.port(25)}" in done.stderr
+    assert done.stderr.count("\n") <= 2
+
+
+def test_two_servers_on_one_home(one):
+    done = one.tram("serve", status=3)
+    assert "store" in done.stderr or "in use" in done.stderr or "uses" in done.stderr
+
+
+def test_domains_accounts_aliases(world):
+    home = world.home("one.test", accounts=["alice"])
+    for running in (False, True):
+        if running:
+            home.start()
+        n = "b" if running else "a"
+        home.tram("domain", "add", f"{n}.test")
+        assert f"{n}.test" in home.tram("domain", "list").stdout
+        home.tram("domain", "add", f"{n}.test", status=1)
+        home.tram("account", "add", f"x@{n}.test", input="pw")
+        home.tram("account", "add", f"x@{n}.test", input="pw", status=1)
+        home.tram("account", "add", "x@nowhere.test", input="pw", status=1)
+        home.tram("account", "add", "not an address", input="pw", ok=False)
+        home.tram("account", "add", f"y@{n}.test", input="", status=2)
+        home.tram("domain", "remove", f"{n}.test", status=1)
+        home.tram("alias", "add", f"info@{n}.test", f"x@{n}.test", "far@away.example")
+        assert home.json("alias", "list", f"{n}.test")["aliases"][0]["targets"] == [f"x@{n}.test", "far@away.example"]
+        home.tram("alias", "remove", f"info@{n}.test")
+        home.tram("alias", "remove", f"info@{n}.test", status=1)
+        home.tram("account", "remove", f"x@{n}.test")
+        home.tram("domain", "remove", f"{n}.test")
+        assert f"{n}.test" not in home.tram("domain", "list").stdout
+    assert home.json("domain", "show", "one.test")["accounts"] == 1
+
+
+def test_passwords_change_and_accounts_close(one):
+    import imaplib
+    import pytest
+    one.imap().logout()
+    one.tram("account", "passwd", "alice@one.test", input="other")
+    with pytest.raises(imaplib.IMAP4.error):
+        one.imap()
+    one.imap(password="other").logout()
+    one.tram("account", "disable", "alice@one.test")
+    with pytest.raises(imaplib.IMAP4.error):
+        one.imap(password="other")
+    with one.mx() as client:
+        client.ehlo()
+        client.mail("x@elsewhere.test")
+        code, text = client.rcpt("alice@one.test")
+        assert code == 550 and text.startswith(b"5.2.1")
+    one.tram("account", "enable", "alice@one.test")
+    one.imap(password="other").logout()
+
+
+def test_check_spf_dkim_message(one, world):
+    done = one.tram("check", "spf", "--ip", one.address, "--helo", "mail.one.test", "--mail-from", "alice@one.test")
+    assert done.stdout.splitlines()[0] == "pass"
+    done = one.tram("check", "spf", "--ip", "192.0.2.77", "--helo", "x.test", "--mail-from", "alice@one.test", status=1)
+    assert done.stdout.splitlines()[0] == "fail"
+    done = one.tram("check", "spf", "--ip", "192.0.2.77", "--helo", "x.test", "--mail-from", "a@nowhere.test", status=1)
+    assert done.stdout.splitlines()[0] == "none"
+    with one.submission() as client:
+        client.sendmail("alice@one.test", ["bob@one.test"], letter("alice@one.test", "bob@one.test"))
+    raw = one.wait_for("bob")[0]
+    done = one.tram("check", "dkim", input=raw)
+    lines = done.stdout.splitlines()
+    assert len(lines) == 2 and all(line.startswith("pass ") and "one.test" in line for line in lines)
+    done = one.tram("check", "dkim", input=raw.replace(b"Hello.", b"Hullo."), status=1)
+    assert all(line.startswith("fail ") for line in done.stdout.splitlines())
+    done = one.tram("check", "arc", input=raw, status=1)
+    assert done.stdout.splitlines()[0] == "none"
+    done = one.tram("check", "message", "--ip", "192.0.2.77", "--helo", "x", "--mail-from", "alice@one.test",
+                    input=letter("alice@one.test", "bob@one.test"), status=1)
+    assert done.stdout.startswith("Authentication-Results:") and "reject" in done.stdout
+
+
+def test_dns_records_can_be_read_back(one):
+    lines = one.tram("dns", "records", "one.test").stdout
+    for word in ("IN MX 10 mail.one.test.", "v=spf1", "_domainkey.one.test. IN TXT", "p=reject", "IN TLSA 3 1 1", "_mta-sts", "TLSRPT", "in-addr.arpa"):
+        assert word in lines
+    one.tram("dkim", "publish-check", "one.test")
+
+
+def test_dkim_rotation_waits_for_the_world(one, world):
+    one.tram("dkim", "rotate", "one.test")
+    states = [k["state"] for k in one.json("dkim", "list", "one.test")["keys"]]
+    assert sorted(states) == ["active", "active", "publish", "publish"]
+    one.tram("dkim", "publish-check", "one.test", status=1)
+    assert "waits" in one.tram("dkim", "rotate", "one.test").stdout
+    world.publish()
+    import time
+    time.sleep(0.3)  # the zone file's time stamp is looked at ten times a second
+    one.tram("dkim", "rotate", "one.test")
+    states = [k["state"] for k in one.json("dkim", "list", "one.test")["keys"]]
+    assert sorted(states) == ["active", "active", "retired", "retired"]
+
+
+def test_json_is_json(one):
+    for words in (("domain", "list"), ("account", "list"), ("alias", "list"), ("queue", "list"), ("queue", "stats"), ("stats",),
+                  ("dns", "records", "one.test"), ("domain", "show", "one.test"), ("dkim", "list", "one.test")):
+        json.loads(one.tram(*words, "--json").stdout)
+
+
+def test_verify_and_backup(one, tmp_path):
+    with one.submission() as client:
+        client.sendmail("alice@one.test", ["bob@one.test"], letter("alice@one.test", "bob@one.test"))
+    one.wait_for("bob")
+    assert "whole" in one.tram("verify").stdout
+    one.tram("backup", str(tmp_path / "copy"))
+    assert (tmp_path / "copy").is_dir()
+    one.tram("backup", str(tmp_path / "copy"), ok=False)

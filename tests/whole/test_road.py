@@ -1,0 +1,142 @@
+"""The whole road of a letter, between two servers, with Python's smtplib, imaplib and poplib."""
+import email
+import re
+import smtplib
+
+import pytest
+
+from world import letter, next_address, until
+
+
+def test_a_letter_crosses_and_passes_every_check(pair):
+    one, two = pair
+    with one.submission() as client:
+        client.sendmail("alice@one.test", ["bob@two.test"], letter("Alice <alice@one.test>", "bob@two.test", "to the other side"))
+    raw = two.wait_for("bob")[0]
+    message = email.message_from_bytes(raw)
+    results = re.sub(r"\s+", " ", message["Authentication-Results"])
+    for word in ("spf=pass", "dkim=pass", "dmarc=pass"):
+        assert word in results
+    assert raw.startswith(b"Return-Path: <alice@one.test>\r\n")
+    assert len(message.get_all("DKIM-Signature")) == 2
+    assert len(message.get_all("Received")) == 2
+    assert message["Message-ID"] and message["Date"]
+    pop = two.pop("bob")
+    count, _ = pop.stat()
+    assert count == 1
+    lines = pop.retr(1)[1]
+    assert b"\r\n".join(lines) + b"\r\n" == raw
+    pop.quit()
+    until(lambda: "empty" in one.tram("queue", "list").stdout, what="an empty queue")
+    told = one.tram("trace", "alice@one.test").stdout
+    assert "two.test" in told and "250" in told
+
+
+def test_a_forger_is_refused_with_a_sentence(pair):
+    one, two = pair
+    with two.mx(source=next_address()) as client:
+        with pytest.raises(smtplib.SMTPDataError) as refusal:
+            client.sendmail("alice@one.test", ["bob@two.test"], letter("alice@one.test", "bob@two.test"))
+    assert refusal.value.smtp_code == 550
+    text = refusal.value.smtp_error.decode()
+    assert text.startswith("5.7.") and "one.test" in text and len(text) > 40
+    assert two.messages("bob") == []
+
+
+def test_nobody_is_refused_at_rcpt_and_bounces_with_the_reply(pair):
+    one, two = pair
+    with two.mx() as client:
+        client.ehlo()
+        client.mail("someone@elsewhere.test")
+        code, text = client.rcpt("nobody@two.test")
+    assert code == 550 and text.startswith(b"5.1.1 ")
+    with one.submission() as client:
+        client.sendmail("alice@one.test", ["nobody@two.test"], letter("alice@one.test", "nobody@two.test", "are you there?"))
+    bounce = email.message_from_bytes(one.wait_for("alice")[0])
+    assert bounce.get_content_type() == "multipart/report"
+    assert bounce["Return-Path"] == "<>"
+    human, status, original = bounce.get_payload()
+    assert "5.1.1" in human.get_payload(decode=True).decode()
+    assert "nobody@two.test" in human.get_payload(decode=True).decode()
+    assert status.get_content_type() == "message/delivery-status"
+    per_recipient = status.get_payload()[1]
+    assert per_recipient["Action"] == "failed" and per_recipient["Status"] == "5.1.1"
+    assert per_recipient["Diagnostic-Code"].startswith("smtp; 550")
+    assert "are you there?" in original.as_string()
+
+
+def test_a_letter_waits_for_a_server_that_is_down_and_says_why(pair):
+    one, two = pair
+    two.stop()
+    with one.submission() as client:
+        client.sendmail("alice@one.test", ["bob@two.test"], letter("alice@one.test", "bob@two.test", "later"))
+    waiting = until(lambda: [q for q in one.json("queue", "list")["letters"] if q["recipients"][0].get("attempts")],
+                    what="a first attempt")[0]
+    shown = one.tram("queue", "show", waiting["id"]).stdout
+    assert "refused" in shown and "next attempt" in shown and "until" in shown
+    two.start()
+    message = email.message_from_bytes(two.wait_for("bob")[0])
+    assert message["Subject"] == "later"
+    until(lambda: one.json("queue", "list")["letters"] == [], what="an empty queue")
+    assert one.tram("queue", "show", waiting["id"], status=1).stderr
+
+
+def test_letters_stay_over_a_restart(pair):
+    one, two = pair
+    two.stop()
+    with one.submission() as client:
+        client.sendmail("alice@one.test", ["bob@two.test"], letter("alice@one.test", "bob@two.test"))
+    one.stop()
+    two.start()
+    one.start()
+    two.wait_for("bob")
+
+
+def test_no_relay_and_no_foreign_sender(pair):
+    one, two = pair
+    with two.mx() as client:
+        client.ehlo()
+        client.mail("someone@elsewhere.test")
+        code, text = client.rcpt("alice@one.test")
+        assert code == 550 and text.startswith(b"5.7.1 ")
+    with one.submission() as client:
+        code, text = client.mail("bob@two.test")
+        assert code // 100 == 5 and text.startswith(b"5.7.1 ")
+        client.rset()
+        with pytest.raises(smtplib.SMTPDataError) as refusal:
+            client.sendmail("alice@one.test", ["bob@two.test"], letter("bob@two.test", "bob@two.test"))
+        assert refusal.value.smtp_error.startswith(b"5.7.1 ")
+
+
+def test_several_recipients_here_and_there(pair):
+    one, two = pair
+    one.account("carol")
+    two.account("dave")
+    with one.submission() as client:
+        client.sendmail("alice@one.test", ["bob@two.test", "dave@two.test", "carol@one.test", "alice+tag@one.test"],
+                        letter("alice@one.test", "everybody@one.test", "to all"))
+    for home, user in ((two, "bob"), (two, "dave"), (one, "carol"), (one, "alice")):
+        assert len(home.wait_for(user)) == 1
+
+
+def test_aliases_catch_all_and_postmaster(pair):
+    one, two = pair
+    two.tram("alias", "add", "team@two.test", "bob@two.test", "alice@one.test")
+    two.tram("domain", "set", "two.test", "--catch-all", "bob@two.test")
+    with one.submission() as client:
+        for name in ("team", "postmaster", "no-such-name", "abuse"):
+            client.sendmail("alice@one.test", [f"{name}@two.test"], letter("alice@one.test", f"{name}@two.test", name))
+    two.wait_for("bob", 4)
+    one.wait_for("alice")
+
+
+def test_sendmail_habits(pair):
+    one, two = pair
+    one.tram("send", "-i", "-f", "alice@one.test", "bob@two.test", input="Subject: by hand\n\nHello.\n")
+    message = email.message_from_bytes(two.wait_for("bob")[0])
+    assert message["Subject"] == "by hand" and message["From"] == "alice@one.test"
+    assert "dkim=pass" in message["Authentication-Results"]
+    one.tram("send", "-t", "-f", "alice@one.test", input="From: alice@one.test\nTo: Bob <bob@two.test>\nBcc: alice@one.test\nSubject: t\n\nHi.\n")
+    second = email.message_from_bytes(two.wait_for("bob", 2)[1])
+    assert second["Bcc"] is None and second["To"] == "Bob <bob@two.test>"
+    one.wait_for("alice")

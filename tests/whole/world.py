@@ -1,0 +1,191 @@
+"""A trial network on loopback: homes of Tram, each on its own address, one zone file for all."""
+import itertools
+import json
+import os
+import signal
+import smtplib
+import ssl
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TRAM = os.environ.get("TRAM", str(ROOT / "build" / "tram"))
+OFFSET = 10000
+_address = itertools.count(2)
+
+
+def next_address():
+    """Each test host gets a loopback address of its own (127.1.x.y, apart from the demo's)."""
+    n = next(_address)
+    return f"127.{1 + os.getpid() % 200}.{n // 250}.{n % 250 + 2}"
+
+
+def insecure_tls():
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def until(condition, seconds=20, what="the condition"):
+    """Waits for an event by asking; fails with its name when it does not come."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"{what} did not come within {seconds} s")
+
+
+class World:
+    """A zone file and the homes that it names."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.zone = self.folder / "world.zone"
+        self.zone.write_text("; the world\n")
+        self.homes = []
+
+    def home(self, domain, **options):
+        home = Home(self, domain, **options)
+        self.homes.append(home)
+        return home
+
+    def publish(self, *homes, extra=""):
+        lines = ["; the world"]
+        for home in homes or self.homes:
+            for domain in home.domains:
+                lines.append(home.tram("dns", "records", domain).stdout)
+        fresh = self.zone.with_suffix(".new")
+        fresh.write_text("\n".join(lines) + "\n" + extra)
+        fresh.replace(self.zone)
+
+    def close(self):
+        for home in self.homes:
+            home.stop()
+
+
+class Home:
+    def __init__(self, world, domain, address=None, accounts=(), config=""):
+        self.world, self.domain, self.domains = world, domain, [domain]
+        self.address = address or next_address()
+        self.dir = world.folder / domain
+        self.process = None
+        self.log = world.folder / f"{domain}.log"
+        self.tram("init", "--domain", domain, "--listen", self.address, "--port-offset", str(OFFSET), "--zone", str(world.zone))
+        if config:
+            with open(self.dir / "tram.conf", "a") as f:
+                f.write(config + "\n")
+        for name in accounts:
+            self.account(name)
+
+    def tram(self, *words, input=None, ok=True, status=None):
+        """Runs a command; ok: it must end with 0; status: with this."""
+        if isinstance(input, str):
+            input = input.encode()
+        done = subprocess.run([TRAM, "-C", str(self.dir), *words], input=input, capture_output=True, timeout=120)
+        done.stdout, done.stderr = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+        if status is not None:
+            assert done.returncode == status, (words, done.returncode, done.stdout, done.stderr)
+        elif ok:
+            assert done.returncode == 0, (words, done.returncode, done.stdout, done.stderr)
+        return done
+
+    def json(self, *words):
+        return json.loads(self.tram(*words, "--json").stdout)
+
+    def account(self, name, password="secret"):
+        self.tram("account", "add", f"{name}@{self.domain}", input=password)
+
+    def start(self):
+        assert self.process is None
+        self.log_file = open(self.log, "ab")
+        self.process = subprocess.Popen([TRAM, "-C", str(self.dir), "serve"], stdout=subprocess.PIPE, stderr=self.log_file)
+        timer = threading.Timer(30, self.process.kill)
+        timer.start()
+        line = self.process.stdout.readline().decode()
+        timer.cancel()
+        assert line == "ready\n", (line, self.log.read_text()[-2000:])
+        return self
+
+    def stop(self):
+        if self.process:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                status = self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+                status = "killed after 30 s"
+            self._forget()
+            assert status == 0, (status, self.log.read_text()[-3000:])
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self._forget()
+
+    def _forget(self):
+        self.process.stdout.close()
+        self.log_file.close()
+        self.process = None
+
+    def port(self, n):
+        return n + OFFSET
+
+    def resident_kb(self):
+        for line in open(f"/proc/{self.process.pid}/status"):
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1])
+
+    # ---- clients nobody here wrote ----
+
+    def submission(self, user="alice", password="secret"):
+        client = smtplib.SMTP(self.address, self.port(587), timeout=30)
+        client.starttls(context=insecure_tls())
+        client.login(f"{user}@{self.domain}", password)
+        return client
+
+    def mx(self, source=None):
+        return smtplib.SMTP(self.address, self.port(25), local_hostname="client.test", timeout=30,
+                            source_address=(source, 0) if source else None)
+
+    def imap(self, user="alice", password="secret"):
+        import imaplib
+        client = imaplib.IMAP4_SSL(self.address, self.port(993), ssl_context=insecure_tls())
+        client.login(f"{user}@{self.domain}", password)
+        return client
+
+    def pop(self, user="alice", password="secret"):
+        import poplib
+        client = poplib.POP3_SSL(self.address, self.port(995), context=insecure_tls(), timeout=30)
+        client.user(f"{user}@{self.domain}")
+        client.pass_(password)
+        return client
+
+    def messages(self, user="alice", folder="INBOX", password="secret"):
+        """Every message of a folder, whole, in order of UID."""
+        client = self.imap(user, password)
+        try:
+            status, _ = client.select(f'"{folder}"', readonly=True)
+            assert status == "OK"
+            status, data = client.uid("search", None, "ALL")
+            found = []
+            for uid in data[0].split():
+                status, parts = client.uid("fetch", uid, "(BODY.PEEK[])")
+                found.append(parts[0][1])
+            return found
+        finally:
+            client.logout()
+
+    def wait_for(self, user, count=1, folder="INBOX", seconds=20):
+        return until(lambda: (lambda m: len(m) >= count and m)(self.messages(user, folder)), seconds,
+                     f"message number {count} for {user} in {folder}")
+
+
+def letter(sender, recipient, subject="hello", body="Hello.\r\n", **fields):
+    head = {"From": sender, "To": recipient, "Subject": subject, **fields}
+    return "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in head.items()) + "\r\n" + body
