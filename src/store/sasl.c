@@ -1,0 +1,142 @@
+/* sasl.c - the server's side of a login (RFC 4422, 4616, 5802, 7677; LOGIN as it is done). */
+#include "sasl.h"
+
+#include "base/text.h"
+
+enum { PLAIN, LOGIN, SCRAM, SCRAM_PLUS };
+static const char *const names[] = {"PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"};
+
+const char *sasl_mechanisms(bool binding)
+{
+    return binding ? "SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN" : "SCRAM-SHA-256 PLAIN LOGIN";
+}
+
+int sasl_begin(struct sasl *x, struct store *s, struct arena *a, struct slice mechanism, const uint8_t binding[32])
+{
+    int m = 0;
+    while (m < (int)COUNT_OF(names) && !sl_eqi(mechanism, sl_cstr(names[m]))) m++;
+    if (m == (int)COUNT_OF(names) || (m == SCRAM_PLUS && !binding))
+        return err_set(ERR_UNSUPPORTED, "this way to log in is not known here, known are %s", sasl_mechanisms(binding));
+    *x = (struct sasl){.store = s, .a = a, .mechanism = m};
+    if (binding) {
+        memcpy(x->scram.cb_data, binding, 32);
+        x->scram.cb_size = 32;
+    }
+    return 0;
+}
+
+/* ---- PLAIN and LOGIN ---- */
+
+static int finish_password(struct sasl *x, struct slice password)
+{
+    return login_password(x->store, x->a, x->user, password, &x->account);
+}
+
+static int step_plain(struct sasl *x, struct slice response)
+{
+    struct sasl_plain p;
+    int r = sasl_plain_parse(response, &p);
+    if (r) return r;
+    x->user = ar_dup(x->a, p.authcid);
+    if (p.authzid.n && !sl_eqi(p.authzid, p.authcid))
+        return err_set(ERR_DENIED, "nobody may act as somebody else");
+    return finish_password(x, p.password);
+}
+
+static int step_login(struct sasl *x, struct slice response, struct slice *out)
+{
+    if (!response.n || response.n > SASL_FIELD_MAX || !utf8_valid(response) || sl_chr(response, '\0') != SL_NONE)
+        return err_set(ERR_SYNTAX, "user name and password must be UTF-8 of at most %d bytes", SASL_FIELD_MAX);
+    if (x->step++) return finish_password(x, response);
+    x->user = ar_dup(x->a, response);
+    *out = SL("Password:");
+    return SASL_MORE;
+}
+
+/* ---- SCRAM ---- */
+
+/* An unknown or disabled user gets made-up keys and fails at the end like a wrong password. */
+static int scram_user(struct sasl *x, struct scram_keys *keys)
+{
+    int r = login_find(x->store, x->a, x->user, &x->account);
+    if (r == 0) {
+        *keys = x->account.keys;
+        return 0;
+    }
+    if (r != ERR_NOT_FOUND && r != ERR_DENIED && r != ERR_SYNTAX) return r;
+    x->denied = ERR_DENIED;
+    login_decoy(x->store, x->user, keys);
+    return 0;
+}
+
+static int scram_begin(struct sasl *x, struct slice response, struct slice *out)
+{
+    struct scram_keys keys;
+    uint8_t nonce[18];
+    int r = scram_first(&x->scram, x->a, response, x->mechanism == SCRAM_PLUS);
+    if (r) return r;
+    x->user = x->scram.user;
+    r = scram_user(x, &keys);
+    if (r) return r;
+    rt_random(nonce, sizeof nonce);
+    *out = scram_challenge(&x->scram, &keys, b64_encode_ar(x->a, sl(nonce, sizeof nonce)));
+    return SASL_MORE;
+}
+
+static int step_scram(struct sasl *x, struct slice response, struct slice *out)
+{
+    int r;
+    switch (x->step++) {
+    case 0: return scram_begin(x, response, out);
+    case 1:
+        r = scram_final(&x->scram, response, out);
+        if (r == 0 && x->denied) r = x->denied;
+        if (r == ERR_DENIED) err_set(r, "user name or password is wrong");
+        return r ? r : SASL_MORE;
+    default: /* the server's signature was sent; an empty answer ends it (RFC 5802 section 5) */
+        return response.n ? err_set(ERR_SYNTAX, "nothing was to be said any more") : SASL_DONE;
+    }
+}
+
+int sasl_step(struct sasl *x, struct slice response, struct slice *out)
+{
+    *out = SL("");
+    switch (x->mechanism) {
+    case PLAIN: return step_plain(x, response);
+    case LOGIN: return step_login(x, response, out);
+    default: return step_scram(x, response, out);
+    }
+}
+
+int sasl_start(struct sasl *x, const struct slice *initial, struct slice *out)
+{
+    *out = SL("");
+    if (initial) return sasl_step(x, *initial, out);
+    if (x->mechanism == LOGIN) *out = SL("Username:");
+    return SASL_MORE;
+}
+
+/* ---- the messages ---- */
+
+static bool field_ok(struct slice s) { return s.n <= SASL_FIELD_MAX && utf8_valid(s); }
+
+int sasl_plain_parse(struct slice message, struct sasl_plain *out)
+{
+    struct slice rest = message;
+    if (!message.p || !sl_next(&rest, '\0', &out->authzid) || !sl_next(&rest, '\0', &out->authcid) ||
+        !sl_next(&rest, '\0', &out->password) || rest.p)
+        return err_set(ERR_SYNTAX, "PLAIN wants three fields with NUL between them");
+    if (!out->authcid.n || !out->password.n)
+        return err_set(ERR_SYNTAX, "user name and password must not be empty");
+    if (!field_ok(out->authzid) || !field_ok(out->authcid) || !field_ok(out->password))
+        return err_set(ERR_SYNTAX, "user name and password must be UTF-8 of at most %d bytes", SASL_FIELD_MAX);
+    return 0;
+}
+
+int sasl_line_decode(struct arena *a, struct slice line, struct slice *out)
+{
+    *out = SL("");
+    if (sl_eq(line, SL("*"))) return err_set(ERR_CANCELED, "the client gave the login up");
+    if (sl_eq(line, SL("=")) || !line.n) return 0;
+    return b64_decode_ar(a, line, true, out);
+}
