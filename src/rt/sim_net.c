@@ -159,14 +159,12 @@ size_t net_space(const struct sock *s)
 
 static int failure(const struct sock *s)
 {
-    char at[ENDPOINT_TEXT_MAX];
-    endpoint_format(&s->remote, at);
     switch (s->error) {
-    case ERR_REFUSED: return err_set(s->error, "%s refused the connection", at);
-    case ERR_UNREACHABLE: return err_set(s->error, "there is no way to %s", at);
-    case ERR_TIMEOUT: return err_set(s->error, "%s does not answer", at);
+    case ERR_REFUSED: return err_set(s->error, "the connection was refused");
+    case ERR_UNREACHABLE: return err_set(s->error, "there is no way to this address");
+    case ERR_TIMEOUT: return err_set(s->error, "the host does not answer");
     case ERR_CANCELED: return err_set(s->error, "the node %s has lost its power", s->prog->node->name);
-    default: return err_set(s->error, "%s reset the connection", at);
+    default: return err_set(s->error, "the other side reset the connection");
     }
 }
 
