@@ -108,7 +108,7 @@ command_directory = /usr/sbin
 daemon_directory = /usr/lib/postfix/sbin
 myhostname = mail.bench.test
 mydestination =
-inet_interfaces = 127.0.0.41
+inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
 mynetworks = 127.0.0.0/8
 virtual_mailbox_domains = bench.test
@@ -129,15 +129,15 @@ local_recipient_maps =
         master = Path("/etc/postfix/master.cf")
         if not master.exists():
             master = Path("/usr/share/postfix/master.cf.dist")
-        text = re.sub(r"^smtp\s+inet.*$", "10025 inet n - n - 200 smtpd", master.read_text(), flags=re.M)
+        text = re.sub(r"^smtp\s+inet.*$", "11025 inet n - n - 200 smtpd", master.read_text(), flags=re.M)
         text = re.sub(r"^(\S+\s+\S+\s+\S+\s+\S+\s+)y(\s)", r"\1n\2", text, flags=re.M)
         text = re.sub(r"^#?postlog\s.*$", "", text, flags=re.M) + "\npostlog unix-dgram n - n - 1 postlogd\n"
         (etc / "master.cf").write_text(text)
         self.command = ["/usr/sbin/postfix", "-c", str(etc)]
         done = subprocess.run([*self.command, "start"], capture_output=True, text=True)
         if done.returncode:
-            raise SystemExit(f"postfix does not start: {done.stdout}{done.stderr}")
-        self.mail, self.to, self.port = mail, "bob@bench.test", 10025
+            raise SystemExit(f"postfix does not start (postfix check tells why on a terminal): {done.stdout}{done.stderr}")
+        self.mail, self.to, self.port = mail, "bob@bench.test", 11025
         self.root = int((queue / "pid" / "master.pid").read_text())
         self.version = subprocess.run(["/usr/sbin/postconf", "-d", "-h", "mail_version"], capture_output=True, text=True).stdout.strip()
 
@@ -178,7 +178,7 @@ def main():
     print(f"{LETTERS} letters of {SIZE} bytes over {SESSIONS} sessions, {ROUNDS} rounds each, "
           f"{os.cpu_count()} cores, kernel {os.uname().release}\n")
     try:
-        for make, address in ((Tram, "127.0.0.40"), (Postfix, "127.0.0.41")):
+        for make, address in ((Tram, "127.0.0.40"), (Postfix, "127.0.0.1")):
             server = make(folder)
             print(f"{server.name} {server.version}: {server.settings()}")
             rounds = []
