@@ -63,6 +63,7 @@ int parse_alias_add(struct arena *a, int argc, char **argv, json_t *args)
 int run_domain_add(struct request *r)
 {
     int e = domain_add(r->node->store, arg_slice(r->args, "domain"));
+    if (!e) e = dkim_keys_first(r->node->store, arg_slice(r->args, "domain"));
     if (!e) reply_text(r->reply, "domain", arg_slice(r->args, "domain"));
     return e;
 }

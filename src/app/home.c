@@ -39,6 +39,7 @@ int home_init(const struct home_start *h)
     if (!e) e = node_open(&n, &c);
     if (!e) {
         e = domain_add(n.store, h->domain);
+        if (!e) e = dkim_keys_first(n.store, h->domain);
         node_close(&n);
     }
     if (e && e != ERR_EXISTS) (void)!path_unlink("tram.conf"); /* a half-made home can be made again */

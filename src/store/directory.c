@@ -1,6 +1,5 @@
 /* directory.c - the domains that are here, and the rows of their objects. */
 #include "base/text.h"
-#include "base/civil.h"
 #include "dns/dns.h"
 #include "kv/record.h"
 #include "mail/addr.h"
@@ -199,11 +198,6 @@ int domain_add(struct store *s, struct slice name)
     int e = check_domain_name(&a, name, &d.name);
     if (!e) e = put_domain(s, &a, &d, ROW_NEW);
     if (e == ERR_EXISTS) err_set(e, "the domain %.*s is here already", SLF(d.name));
-    struct civil today = civil_from_unix(d.created);
-    if (!e)
-        e = dkim_key_add(s, d.name, ar_printf(&a, "r%04d%02d", today.year, today.month), KEY_RSA, DKIM_KEY_ACTIVE);
-    if (!e)
-        e = dkim_key_add(s, d.name, ar_printf(&a, "e%04d%02d", today.year, today.month), KEY_ED25519, DKIM_KEY_ACTIVE);
     if (!e) remember(s->directory, d.name, true);
     ar_free(&a);
     return e;

@@ -16,7 +16,7 @@ struct domain {
     int64_t created; /* unix seconds */
     struct slice catch_all; /* address that gets what no account or alias takes, or empty */
 };
-MUST_CHECK int domain_add(struct store *s, struct slice name);    /* makes DKIM keys too; ERR_EXISTS, ERR_SYNTAX */
+MUST_CHECK int domain_add(struct store *s, struct slice name);    /* without keys: dkim_keys_first(). ERR_EXISTS, ERR_SYNTAX */
 MUST_CHECK int domain_remove(struct store *s, struct slice name); /* ERR_STATE while accounts are left */
 MUST_CHECK int domain_get(struct store *s, struct arena *a, struct slice name, struct domain *out); /* ERR_NOT_FOUND */
 MUST_CHECK int domain_list(struct store *s, struct arena *a, struct domain **out, size_t *n); /* by name */
@@ -112,6 +112,8 @@ struct dkim_key {
     struct slice pem;         /* private */
 };
 MUST_CHECK int dkim_keys(struct store *s, struct arena *a, struct slice domain, struct dkim_key **out, size_t *n);
+/* For a new domain: an RSA and an Ed25519 key that sign at once, named after the month. */
+MUST_CHECK int dkim_keys_first(struct store *s, struct slice domain);
 MUST_CHECK int dkim_key_add(struct store *s, struct slice domain, struct slice selector, enum key_kind kind,
                             enum dkim_key_state state);
 MUST_CHECK int dkim_key_set_state(struct store *s, struct slice domain, struct slice selector, enum dkim_key_state state);

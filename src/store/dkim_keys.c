@@ -1,4 +1,5 @@
 /* dkim_keys.c - the private keys with which a domain signs, as rows of its object. */
+#include "base/civil.h"
 #include "base/text.h"
 #include "kv/record.h"
 #include "store_i.h"
@@ -95,6 +96,17 @@ int dkim_key_add(struct store *s, struct slice domain, struct slice selector, en
     if (e == ERR_EXISTS) err_set(e, "%.*s has a DKIM key with the selector %.*s already", SLF(domain), SLF(selector));
     wipe(pem.p, pem.n);
     buf_free(&pem);
+    return e;
+}
+
+int dkim_keys_first(struct store *s, struct slice domain)
+{
+    struct arena a;
+    ar_init(&a, 0);
+    struct civil today = civil_from_unix(rt_wall_seconds());
+    int e = dkim_key_add(s, domain, ar_printf(&a, "r%04d%02d", today.year, today.month), KEY_RSA, DKIM_KEY_ACTIVE);
+    if (!e) e = dkim_key_add(s, domain, ar_printf(&a, "e%04d%02d", today.year, today.month), KEY_ED25519, DKIM_KEY_ACTIVE);
+    ar_free(&a);
     return e;
 }
 
