@@ -394,6 +394,7 @@ static bool usable_domain(struct arena *a, struct slice d, struct slice *out)
         if (dns_to_ascii(a, d, &d) != 0) return false;
     }
     if (d.n && d.p[d.n - 1] == '.') d.n--;
+    if (sl_ends(d, SL("."))) return false;
     for (size_t i = 0; i < d.n; i++)
         if (d.p[i] <= ' ' || d.p[i] > '~' || strchr("\\\"()[]<>,;:@", d.p[i])) return false;
     *out = ar_dup(a, d);
