@@ -1,8 +1,9 @@
 /* listener.c - accepting connections on every loop from one listening socket.
  *
  * A loop's share of the listener lives from its first accept to the accept that
- * ends with an error: so an accept loop always learns of the close, and the
- * listener lives as long as somebody may still ask it. */
+ * ends with an error: so an accept loop on another thread always learns of the
+ * close, and the listener lives as long as such a loop may still ask it. On the
+ * closing loop only a share in use lives on. */
 #include "conn_i.h"
 
 #include <stdlib.h>
@@ -18,6 +19,7 @@ struct share {
     struct listener *listener;
     struct sock *sock; /* NULL: closed */
     struct fiber *waiting;
+    bool inside; /* a fiber is in listener_accept() */
     int loop;
 };
 
@@ -44,25 +46,41 @@ int listener_open(struct listener **out, const struct endpoint *at)
 
 const struct endpoint *listener_at(const struct listener *l) { return &l->at; }
 
-/* On the share's own loop. A waiting accept wakes and closes the socket itself. */
+/* On the share's own loop. A fiber inside of accept notices, and closes the socket itself. */
 static void close_share(void *arg)
 {
     struct share *s = arg;
     if (s->waiting) fiber_wake(s->waiting, ERR_CANCELED);
-    else sock_close(&s->sock);
+    else if (!s->inside) sock_close(&s->sock);
+}
+
+static void free_share(struct share *s)
+{
+    sock_close(&s->sock);
+    free(s);
 }
 
 void listener_close(struct listener **out)
 {
     struct listener *l = *out;
+    struct share *idle = NULL;
     if (!l) return;
     *out = NULL;
     lock_take(&l->lock);
     l->closed = true;
     sock_close(&l->sock);
+    for (struct share **at = &l->shares, *s; (s = *at);) {
+        if (s->loop == rt_loop_id() && !s->inside) {
+            *at = s->next;
+            idle = s;
+            continue;
+        }
+        rt_post(s->loop, close_share, s);
+        at = &s->next;
+    }
     bool last = !l->shares;
-    for (struct share *s = l->shares; s; s = s->next) rt_post(s->loop, close_share, s);
     lock_release(&l->lock);
+    if (idle) free_share(idle);
     if (last) free(l);
 }
 
@@ -109,7 +127,6 @@ static int open_share(struct share *s)
 
 static int wait_for_caller(struct share *s)
 {
-    ASSERT(!s->waiting && "one fiber of a loop accepts");
     s->waiting = fiber_self();
     int e = sock_wait(s->sock, SOCK_IN);
     s->waiting = NULL;
@@ -133,11 +150,14 @@ int listener_accept(struct listener *l, struct conn **out)
 {
     struct share *s = my_share(l);
     bool told = false;
+    ASSERT(!s->inside && "one fiber of a loop accepts");
+    s->inside = true;
     int e = fiber_check();
     while (!e) {
         e = try_accept(s, out);
         if (!e) {
             fiber_spend(ACCEPT_COST);
+            s->inside = false;
             return 0;
         }
         if (e == SOCK_AGAIN) {

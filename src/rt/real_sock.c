@@ -26,6 +26,7 @@ struct sock {
     bool registered;
     bool hup;        /* the peer has sent its end: a short read says nothing */
     bool shared;     /* a listening socket that several loops watch */
+    bool master;     /* the first of these: its close ends them all */
     void (*fn)(void *);
     void *arg;
     struct link due; /* in loop->due */
@@ -141,7 +142,7 @@ int sock_listen(struct sock **out, struct endpoint *at)
     int e = at->path[0] ? bind_unix(fd, at, &a, n) : bind_inet(fd, &a, n);
     if (e != 0 || listen(fd, 4096) != 0) return fail(fd, "cannot listen on", at);
     *out = sock_make(fd);
-    (*out)->shared = true;
+    (*out)->shared = (*out)->master = true;
     if (!at->path[0]) sock_local(*out, at);
     return 0;
 }
@@ -260,6 +261,7 @@ void sock_close(struct sock **out)
     *out = NULL;
     list_remove(&s->due);
     if (!s->shared) drain(s->fd);
+    if (s->master) shutdown(s->fd, SHUT_RDWR); /* the address is free at once */
     close(s->fd);
     free(s);
 }

@@ -176,8 +176,8 @@ enum { SOCK_IN = 1, SOCK_OUT = 2 };
 
 /* *at gets the real port when 0 was asked. */
 MUST_CHECK int sock_listen(struct sock **out, struct endpoint *at);
-/* The same listening socket for use (accept, watch) by the present loop; closing one
- * leaves the others. */
+/* The same listening socket for use (accept, watch) by the present loop. Closing a share leaves
+ * the others; closing the socket of sock_listen() ends listening at once and frees the address. */
 MUST_CHECK int sock_share(struct sock **out, struct sock *listening);
 /* ERR_BUSY: descriptors or memory ran out, try again later. Other errors of the
  * single connection are passed over inside. */
