@@ -424,3 +424,50 @@ TEST(random_changes_and_a_power_cut)
         free(f);
     }
 }
+
+/* ---- names that depend on each other ---- */
+
+static int moves(void *arg)
+{
+    (void)arg;
+    CHECK_OK(path_mkdir("/x"));
+    CHECK_OK(path_mkdir("/y"));
+    CHECK_OK(path_sync_dir("/"));
+    CHECK_OK(path_write("/y/b", SL("new"), 0600));
+    CHECK_OK(path_write("/y/goes", SL("?"), 0600));
+    struct file *f;
+    CHECK_OK(file_open(&f, "/x/a", FILE_WRITE | FILE_CREATE)); /* a name that nothing makes certain */
+    CHECK_OK(file_pwrite(f, "old", 3, 0));
+    file_close(&f);
+    CHECK_OK(path_rename("/y/b", "/x/a"));
+    CHECK_OK(path_unlink("/y/goes"));
+    CHECK_OK(path_sync_dir("/y")); /* the rename touches it, and what came before in x goes along */
+    CHECK_OK(path_link("/x/a", "/y/maybe"));
+    sim_kill(sim_self());
+    return 0;
+}
+static int moved(void *arg)
+{
+    unsigned *maybe = arg;
+    struct buf b = BUF_INIT;
+    CHECK_OK(path_read("/x/a", 100, &b));
+    CHECK_SL(buf_slice(&b), "new");
+    CHECK(!path_exists("/y/b") && !path_exists("/y/goes"));
+    *maybe += path_exists("/y/maybe");
+    buf_free(&b);
+    return 0;
+}
+TEST(a_move_between_folders_is_certain_as_a_whole)
+{
+    unsigned maybe = 0;
+    for (uint64_t seed = 1; seed <= 100; seed++) {
+        struct sim *s = sim_new(seed);
+        struct sim_node *n = sim_node(s, "disk.test", "192.0.2.1");
+        sim_node_start(n, moves, NULL);
+        sim_run(s, RT_NEVER);
+        sim_node_start(n, moved, &maybe);
+        sim_run(s, RT_NEVER);
+        sim_free(&s);
+    }
+    CHECK(maybe > 10 && maybe < 90);
+}

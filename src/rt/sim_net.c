@@ -123,8 +123,6 @@ void net_segment(struct sock *to, enum segment_kind kind, const char *p, size_t 
         g->due += rng_between(&w->net, 60 * RT_S, 600 * RT_S);
         sim_note(EV_FAULT, to->id, 0);
     }
-    if (g->due < to->last_due) g->due = to->last_due;
-    to->last_due = g->due;
     to->flying += n;
     bool first = list_empty(&to->segments);
     list_push(&to->segments, &g->link);

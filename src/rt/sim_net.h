@@ -2,7 +2,7 @@
  *
  * A stream is two sockets that know each other. What one sends lies in the other's
  * list of segments, in order, each with the time at which it is due; one timer a
- * socket waits for the first. At most WINDOW bytes are under way or unread in a direction. */
+ * socket waits for the first, and what is behind it waits with it. At most WINDOW bytes are under way or unread in a direction. */
 #pragma once
 #include "base/buf.h"
 #include "sim_i.h"
@@ -39,7 +39,6 @@ struct sock {
     bool eof;
     struct link segments;  /* under way to this socket */
     size_t flying;         /* bytes in them */
-    int64_t last_due;
     unsigned tries;        /* of the first segment, or of the SYN, while cut off */
     struct timer arrival, dial;
     int want;

@@ -259,8 +259,7 @@ static void syn_arrives(struct timer *t)
     }
     s->state = refused ? SOCK_SYN_REFUSED : SOCK_SYN_ANSWERED;
     if (!refused) connect_to(s, p);
-    s->last_due = w->now + net_delay(s->prog->node, s->far);
-    timer_set(t, s->last_due, answer_arrives);
+    timer_set(t, w->now + net_delay(s->prog->node, s->far), answer_arrives);
 }
 
 static void answer_arrives(struct timer *t)
