@@ -31,16 +31,37 @@ static bool to_domain(struct arena *a, struct slice written, struct slice *out)
 
 static bool ends_domain(char c) { return (unsigned char)c <= ' ' || strchr("\\\"()<>[],;:@\x7f", c); }
 
-/* Every domain-like run behind an @. */
-static void search(struct arena *a, struct slice body, struct dmarc_authors *out)
+/* Where a comment or quoted string that begins at i ends; SL_NONE when it does not. */
+static size_t skip_hidden(struct slice s, size_t i)
+{
+    int depth = 0;
+    bool quoted = s.p[i] == '"';
+    for (size_t k = i; k < s.n; k++) {
+        if (s.p[k] == '\\') k++;
+        else if (quoted && k > i && s.p[k] == '"') return k;
+        else if (!quoted && s.p[k] == '(') depth++;
+        else if (!quoted && s.p[k] == ')' && --depth == 0) return k;
+    }
+    return SL_NONE;
+}
+
+/* Every domain-like run behind an @; everywhere, or only outside of comments and quoted
+ * strings. False when one of those does not end: then nothing about the field is sure. */
+static bool search(struct arena *a, struct slice body, bool everywhere, struct dmarc_authors *out)
 {
     for (size_t i = 0; i < body.n; i++) {
-        if (body.p[i] != '@') continue;
+        char c = body.p[i];
+        if (!everywhere && (c == '(' || c == '"')) {
+            i = skip_hidden(body, i);
+            if (i == SL_NONE) return false;
+        }
+        if (c != '@') continue;
         size_t end = i + 1;
         while (end < body.n && !ends_domain(body.p[end])) end++;
         struct slice domain;
-        if (to_domain(a, sl_sub(body, i + 1, end), &domain) && !add(out, domain)) return;
+        if (to_domain(a, sl_sub(body, i + 1, end), &domain) && !add(out, domain)) return true;
     }
+    return true;
 }
 
 /* Is the list exactly what it seems? Control characters and routes hide things. */
@@ -87,8 +108,10 @@ int dmarc_authors(struct arena *a, const struct mail_head *head, struct dmarc_au
     }
     struct mail_addrs list = {0};
     int e = mail_addrs_parse(a, body, &list);
-    if (e == 0 && is_clean(body, &list)) from_list(a, &list, out);
-    else search(a, body, out);
+    bool clean = e == 0 && is_clean(body, &list);
+    if (clean) from_list(a, &list, out);
+    /* A display name may hold an unquoted address: some readers show that one. */
+    if (!clean || !search(a, body, false, out)) search(a, body, true, out);
     if (out->state == DMARC_FROM_BAD) return 0;
     if (out->n > DMARC_AUTHORS_MAX || e == ERR_LIMIT) out->state = DMARC_FROM_TOO_MANY;
     else if (out->n > 1) out->state = DMARC_FROM_SEVERAL;
