@@ -8,7 +8,7 @@
     X(account_add) X(account_passwd) X(account_disable) X(account_enable) X(account_remove) X(account_list)            \
     X(alias_add) X(alias_remove) X(alias_list)                                                                         \
     X(queue_list) X(queue_show) X(queue_retry) X(queue_hold) X(queue_release) X(queue_drop) X(queue_stats) X(trace)    \
-    X(dns_records) X(check_spf) X(check_dkim) X(check_arc) X(check_message) X(send)                                    \
+    X(dns_records) X(dns_check) X(check_spf) X(check_dkim) X(check_arc) X(check_message) X(send)                                    \
     X(dkim_list) X(dkim_rotate) X(dkim_publish_check) X(stats) X(verify) X(backup)
 #define X(name)                                                                                                        \
     int run_##name(struct request *r);                                                                                 \

@@ -1,5 +1,6 @@
-/* cmd_dns.c - dns records. */
+/* cmd_dns.c - dns records and dns check. */
 #include "cmd.h"
+#include "dns_check.h"
 #include "dns_records.h"
 #include "rt/file.h"
 
@@ -47,4 +48,42 @@ void print_dns_records(json_t *args, json_t *reply, struct buf *out)
         last = why;
         buf_printf(out, "%s\n", arg_text(o, "line"));
     }
+}
+
+/* ---- dns check ---- */
+
+int run_dns_check(struct request *r)
+{
+    struct dns_checked *v;
+    size_t n;
+    bool good = true;
+    int e = dns_check_domain(r->node, r->a, arg_slice(r->args, "domain"), node_certificate(r->node, r->a), &v, &n);
+    json_t *list = json_array();
+    for (size_t i = 0; !e && i < n; i++) {
+        json_t *o = json_object();
+        reply_text(o, "what", v[i].what);
+        reply_text(o, "name", v[i].name);
+        reply_text(o, "finding", sl_cstr(dns_finding_name(v[i].finding)));
+        reply_text(o, "sentence", v[i].sentence);
+        if (v[i].publish.n) reply_text(o, "publish", v[i].publish);
+        json_array_append_new(list, o);
+        good = good && (v[i].finding == FINDING_RIGHT || v[i].finding == FINDING_ABSENT_OPTIONAL);
+    }
+    json_object_set_new(r->reply, "checked", list);
+    return e ? e : good ? 0 : NO;
+}
+
+void print_dns_check(json_t *args, json_t *reply, struct buf *out)
+{
+    size_t i;
+    json_t *o;
+    size_t faults = 0;
+    json_array_foreach(json_object_get(reply, "checked"), i, o) {
+        const char *finding = arg_text(o, "finding"), *publish = arg_text(o, "publish");
+        buf_printf(out, "%-13s  %s%s%s: %s\n", finding, arg_text(o, "what"), *arg_text(o, "name") ? " " : "", arg_text(o, "name"), arg_text(o, "sentence"));
+        if (*publish) buf_printf(out, "               publish: %s\n", publish);
+        faults += strcmp(finding, "right") != 0 && strcmp(finding, "not published") != 0;
+    }
+    if (faults) buf_printf(out, "\n%zu of these want your attention.\n", faults);
+    else buf_printf(out, "\nAll that %s needs is right.\n", arg_text(args, "domain"));
 }

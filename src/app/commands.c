@@ -27,6 +27,7 @@ const struct command commands[] = {
     STORE("alias list", alias_list, maybe_domain, "[DOMAIN]", "lists the aliases"),
     STORE("alias remove", alias_remove, address, "ADDRESS", "removes an alias"),
     STORE("dns records", dns_records, domain, "DOMAIN", "prints the master-file lines to publish"),
+    STORE("dns check", dns_check, domain, "DOMAIN", "asks the DNS and says what is right, wrong, missing, dangerous"),
     STORE("dkim list", dkim_list, domain, "DOMAIN", "lists the signing keys and their states"),
     STORE("dkim rotate", dkim_rotate, domain, "DOMAIN", "makes new keys, or lets published new keys take over"),
     STORE("dkim publish-check", dkim_publish_check, domain, "DOMAIN", "asks the DNS whether it shows our keys"),

@@ -1,0 +1,16 @@
+/* dns_check.h - does the world's DNS say what this node needs it to say? */
+#pragma once
+#include "node.h"
+
+enum dns_finding { FINDING_RIGHT, FINDING_WRONG, FINDING_MISSING, FINDING_DANGEROUS, FINDING_UNKNOWN, FINDING_ABSENT_OPTIONAL };
+const char *dns_finding_name(enum dns_finding f); /* "right" "wrong" ... "not published" */
+
+struct dns_checked {
+    struct slice what, name; /* "SPF", the name that was asked */
+    enum dns_finding finding;
+    struct slice sentence;   /* what is so, and what follows */
+    struct slice publish;    /* the line that would be right; empty when there is nothing to publish */
+};
+/* Asks the DNS about everything that `dns records` prints, and about dangers. In the arena. SUSPENDS. */
+MUST_CHECK int dns_check_domain(struct node *n, struct arena *a, struct slice domain, struct slice certificate,
+                                struct dns_checked **out, size_t *count);
