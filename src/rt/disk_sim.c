@@ -148,6 +148,41 @@ TEST(disk_faults)
     sim_free(&s);
 }
 
+struct faulty {
+    struct sim *sim;
+    unsigned lost;
+};
+/* What a failed sync lost stays lost: the next sync succeeds and proves nothing. */
+static int sync_again(void *arg)
+{
+    struct faulty *x = arg;
+    struct file *f;
+    char got[3];
+    CHECK_OK(file_open(&f, "a", FILE_WRITE | FILE_CREATE));
+    CHECK_OK(file_pwrite(f, "old", 3, 0));
+    CHECK_OK(file_sync(f));
+    CHECK_OK(file_pwrite(f, "new", 3, 0));
+    sim_faults(x->sim, &(struct sim_faults){.write_fails = 1000000});
+    CHECK_ERR(file_sync(f), ERR_IO);
+    sim_faults(x->sim, &(struct sim_faults){0});
+    CHECK_OK(file_sync(f));
+    CHECK_INT(file_pread(f, got, 3, 0), 3);
+    x->lost += memcmp(got, "new", 3) != 0;
+    file_close(&f);
+    return 0;
+}
+TEST(a_failed_sync_may_lose_data)
+{
+    struct faulty x = {0};
+    for (uint64_t seed = 1; seed <= 100; seed++) {
+        x.sim = sim_new(seed);
+        sim_node_start(sim_node(x.sim, "a", "192.0.2.1"), sync_again, &x);
+        sim_run(x.sim, RT_NEVER);
+        sim_free(&x.sim);
+    }
+    CHECK(x.lost > 20 && x.lost < 80);
+}
+
 /* ---- power cuts ---- */
 
 /* A log of records of the form <number 4><checksum 4><data>: each is written, then synced, then

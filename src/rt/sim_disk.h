@@ -8,7 +8,9 @@
  * - Each create, link, unlink, rename and mkdir is a change of one or two folders. It
  *   is certain once the sync of one of these folders has ended well; with it go earlier
  *   changes that the same names depend on. A rename is there as a whole or not at all.
- * - A sync that fails made nothing certain.
+ * - When the sync of a file fails, what was not certain yet is hit as by a crash, at once: some of
+ *   it is gone though it could be read before, and no later sync brings it back (Linux
+ *   marks pages clean that it could not write). A failed sync of a folder changes nothing.
  * - A crash treats what is not certain in one of four ways, by the seed: all of it
  *   survived; none; a prefix in order, its last write torn at any byte; or each change on
  *   its own, a write also torn or in pieces of 512 bytes. So a file may come back

@@ -188,7 +188,10 @@ int file_sync(struct file *f)
     uint64_t upto = f->ino->disk->serial;
     sim_thread_pause(SYNC_LEAST, SYNC_MOST);
     if ((e = sim_alive())) return e;
-    if (fault(the_sim->faults.write_fails)) return bad(ERR_IO, "syncing", f->path);
+    if (fault(the_sim->faults.write_fails)) {
+        inode_crash(f->ino, CRASH_PIECES);
+        return bad(ERR_IO, "syncing", f->path);
+    }
     inode_settle(f->ino, upto);
     return 0;
 }
