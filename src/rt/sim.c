@@ -95,6 +95,7 @@ struct sim *sim_new(uint64_t seed)
     list_init(&s->posting);
     loop_init(&s->loop, 0, 0);
     loop_set_self(&s->loop);
+    stack_watch_thread();
     log_set_clock(rt_wall_seconds);
     return s;
 }
@@ -151,6 +152,7 @@ void sim_free(struct sim **s)
     LIST_EACH(struct cut, c, &w->cuts, link) free(c);
     log_set_clock(NULL);
     sim_openssl_random(NULL);
+    stack_unwatch_thread();
     loop_free(&w->loop);
     loop_set_self(NULL);
     free(w);
