@@ -83,6 +83,7 @@ int conn_dial(struct conn **out, const struct endpoint *to, const struct ip *fro
 static void send_last_words(struct conn *c)
 {
     struct fiber *f = fiber_self();
+    ASSERT(f && "only a fiber closes a connection");
     bool was = f->shielded;
     int64_t before = deadline_narrow(DEADLINE_IN(f->canceled ? CLOSE_PATIENCE_CANCELED : CLOSE_PATIENCE));
     f->shielded = true;
@@ -196,10 +197,9 @@ ssize_t conn_receive(struct conn *c, size_t limit)
 /* What a read waits for; pending output goes out meanwhile. */
 static int wait_for_input(struct conn *c)
 {
-    int sent = conn_try_send(c);
+    int want = c->tls ? tls_link_wants(c->tls) : SOCK_IN, sent = conn_try_send(c);
     if (sent && sent != SOCK_AGAIN) return sent;
-    int want = c->tls ? tls_link_wants(c->tls) : SOCK_IN;
-    if (sent == SOCK_AGAIN) want |= SOCK_IN | SOCK_OUT;
+    if (sent == SOCK_AGAIN) want |= c->tls ? tls_link_wants(c->tls) : SOCK_OUT;
     span_release(&c->in);
     int64_t from = rt_now(), slow = rate_deadline(c), before = deadline_narrow(slow);
     int e = conn_wait(c, want);

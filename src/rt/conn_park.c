@@ -53,7 +53,7 @@ static void on_ready(void *arg)
 
 static void watch(struct conn *c)
 {
-    int want = c->tls ? tls_link_wants(c->tls) | SOCK_IN : SOCK_IN;
+    int want = c->tls ? tls_link_wants(c->tls) : SOCK_IN;
     if (span_used(&c->out)) want |= SOCK_OUT;
     span_release(&c->in);
     sock_watch(c->sock, want, on_ready, c);

@@ -172,6 +172,7 @@ void loop_run_fiber(struct loop *l, struct fiber *f)
     l->current = NULL;
     int64_t now = world_now(), ran = now - l->slice_from;
     l->slice_from = now;
+    l->now = now;
     if (ran > SLICE_WARN) log_debug("rt", "fiber %s ran %lld ms without a pause", f->name, (long long)(ran / RT_MS));
     if (f->state == FIBER_ENDED) fiber_end(l, f);
     l->node = NULL;
@@ -280,7 +281,8 @@ void fiber_yield(void)
 
 void fiber_breathe(void)
 {
-    struct fiber *f = must_be_fiber();
+    struct fiber *f = fiber_self();
+    if (!f) return; /* code that also runs on workers */
     if (++f->breaths >= BREATHS || world_now() - f->loop->slice_from > SLICE) fiber_yield();
 }
 

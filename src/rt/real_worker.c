@@ -115,13 +115,14 @@ static void *worker_thread(void *arg)
     struct worker *w = arg;
     struct job *list = NULL, **tail;
     for (;;) {
+        int stop = __atomic_load_n(&w->stop, __ATOMIC_SEQ_CST); /* before looking: what came before it is seen */
         for (tail = &list; *tail; tail = &(*tail)->next) continue;
         gather(w, tail);
         if (list) {
             handle_group(w, &list);
             continue;
         }
-        if (__atomic_load_n(&w->stop, __ATOMIC_ACQUIRE)) return NULL;
+        if (stop) return NULL;
         __atomic_store_n(&w->asleep, 1, __ATOMIC_SEQ_CST);
         if (__atomic_load_n(&w->waiting, __ATOMIC_SEQ_CST) || __atomic_load_n(&w->stop, __ATOMIC_SEQ_CST)) continue;
         futex_wait(&w->asleep, 1);

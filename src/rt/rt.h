@@ -89,7 +89,8 @@ int64_t deadline_get(void);
 
 int fiber_sleep(int64_t ns); /* SUSPENDS. 0, ERR_CANCELED, ERR_TIMEOUT */
 void fiber_yield(void);      /* SUSPENDS: others first */
-void fiber_breathe(void);    /* SUSPENDS when this fiber has had its slice (1 ms): put into long loops */
+void fiber_breathe(void);    /* SUSPENDS when this fiber has had its slice (1 ms): put into long loops.
+                                  Does nothing on other threads */
 bool fiber_canceled(void);
 bool fiber_current(void);    /* is the caller a fiber at all? */
 const char *fiber_name(void);

@@ -21,6 +21,17 @@
 #include "conn.h"
 #include "rt.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#define WITH_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WITH_ASAN 1
+#endif
+#endif
+#ifndef WITH_ASAN
+#define WITH_ASAN 0
+#endif
+
 /* ---- switching stacks (switch.c) ---- */
 
 struct context {

@@ -16,11 +16,9 @@
 #include "base/arena.h"
 #include "base/log.h"
 
-#if defined(__SANITIZE_ADDRESS__)
+#if WITH_ASAN
 #include <sanitizer/asan_interface.h>
-#define WITH_ASAN 1
 #else
-#define WITH_ASAN 0
 #define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
 #endif
 

@@ -6,14 +6,7 @@
  * context_start marks the end of its stack. */
 #include "rt_i.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define HAVE_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define HAVE_ASAN 1
-#endif
-#endif
-#ifdef HAVE_ASAN
+#if WITH_ASAN
 #include <sanitizer/common_interface_defs.h>
 #endif
 
@@ -180,7 +173,7 @@ void context_make(struct context *c, void *bottom, size_t size, void (*entry)(vo
     *c = (struct context){.sp = first_frame(top, entry), .bottom = bottom, .size = size};
 }
 
-#ifdef HAVE_ASAN
+#if WITH_ASAN
 void context_switch(struct context *from, struct context *to)
 {
     __sanitizer_start_switch_fiber(&from->fake, to->bottom, to->size);
