@@ -1,6 +1,9 @@
 /* rt_test.c - fibers, groups, deadlines, cancel, and what crosses threads. */
+#include <execinfo.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -154,6 +157,82 @@ TEST(each_fiber_has_its_sentence)
     CHECK_OK(group_go(&g, "a", fail_with, &a));
     CHECK_OK(group_go(&g, "b", fail_with, &b));
     CHECK_OK(group_wait(&g));
+}
+
+/* An unwinder finds the end of a fiber's stack and does not run off it. */
+static void walk(void *arg)
+{
+    void *pc[64];
+    *(int *)arg = backtrace(pc, 64);
+}
+
+TEST(a_stack_has_an_end)
+{
+    int n = 0;
+    struct group g;
+    group_init(&g);
+    CHECK_OK(group_go(&g, "walk", walk, &n));
+    CHECK_OK(group_wait(&g));
+    CHECK(n >= 2 && n <= 10);
+}
+
+/* What a child process that runs fn says on standard error before it dies; *sig: of what. */
+static void last_words(void (*fn)(void), char *out, size_t size, int *sig)
+{
+    int p[2], status = 0;
+    size_t n = 0;
+    ssize_t k;
+    REQUIRE(pipe(p) == 0);
+    pid_t child = fork();
+    if (child == 0) {
+        struct rlimit none = {0, 0};
+        setrlimit(RLIMIT_CORE, &none);
+        dup2(p[1], STDERR_FILENO);
+        close(p[0]);
+        close(p[1]);
+        fn();
+        _exit(0);
+    }
+    close(p[1]);
+    while (n < size - 1 && (k = read(p[0], out + n, size - 1 - n)) > 0) n += (size_t)k;
+    out[n] = 0;
+    close(p[0]);
+    REQUIRE(waitpid(child, &status, 0) == child);
+    *sig = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static int run_over(int n)
+{
+    volatile char room[500];
+    room[0] = (char)n;
+    return n < 0 ? 0 : run_over(n + 1) + room[0];
+}
+
+static void overflow(void) { (void)run_over(0); }
+
+static void wait_with_lock(void)
+{
+    static struct lock l = LOCK_INIT;
+    lock_take(&l);
+    fiber_yield();
+}
+
+TEST(a_lock_is_not_held_over_a_wait)
+{
+    static char said[4096];
+    int sig = 0;
+    last_words(wait_with_lock, said, sizeof said, &sig);
+    CHECK(sl_find(sl_cstr(said), SL("a lock is held over a wait")) != SL_NONE);
+    CHECK_INT(sig, SIGABRT);
+}
+
+TEST(an_overflow_names_the_fiber)
+{
+    static char said[4096];
+    int sig = 0;
+    last_words(overflow, said, sizeof said, &sig);
+    CHECK(sl_find(sl_cstr(said), SL("the stack of a fiber ran over: main")) != SL_NONE);
+    CHECK(sig != 0);
 }
 
 /* ---- time ---- */

@@ -67,8 +67,9 @@ static int make(struct tls_ctx **out, bool server)
     }
     SSL_CTX_set_app_data(t->ssl, t);
     SSL_CTX_set_mode(t->ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-                                 SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+                                 SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_NO_AUTO_CHAIN);
     SSL_CTX_set_options(t->ssl, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
+    SSL_CTX_set_read_ahead(t->ssl, 1); /* a record in one system call, not two */
     *out = t;
     return 0;
 }
@@ -182,6 +183,18 @@ static int add_trusted(struct tls_ctx *t, struct slice pem)
     return n ? 0 : err_set(ERR_SYNTAX, "there is no certificate in the PEM data to trust");
 }
 
+/* The whole store is read once, here: OpenSSL's own default looks into a folder during each
+ * handshake. SSL_CERT_FILE is the variable other programs with OpenSSL heed. */
+static void trust_system(struct tls_ctx *t)
+{
+    const char *const bundles[] = {getenv(X509_get_default_cert_file_env()), X509_get_default_cert_file(),
+                                   "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
+                                   "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"};
+    for (size_t i = 0; i < COUNT_OF(bundles); i++)
+        if (bundles[i] && SSL_CTX_load_verify_file(t->ssl, bundles[i]) == 1) return;
+    log_warn("tls", "there is no file of trusted certificates on this machine; peers that must be verified will fail");
+}
+
 static int keep_session(SSL *ssl, SSL_SESSION *s)
 {
     struct tls_ctx *t = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
@@ -196,7 +209,7 @@ int tls_client_new(struct tls_ctx **out, struct slice extra_ca_pem)
     struct tls_ctx *t;
     int e = make(&t, false);
     if (e) return e;
-    SSL_CTX_set_default_verify_paths(t->ssl); /* a missing store shows when a peer is judged */
+    trust_system(t);
     SSL_CTX_dane_enable(t->ssl);
     SSL_CTX_set_session_cache_mode(t->ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(t->ssl, keep_session);
