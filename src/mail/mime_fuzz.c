@@ -1,4 +1,5 @@
 /* mime_fuzz.c - any bytes, in any pieces: ranges lie inside one another, output is balanced. */
+#include "base/fuzz.h"
 #include "charset.h"
 #include "mime_imap.h"
 

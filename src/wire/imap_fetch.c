@@ -18,6 +18,7 @@ static const struct word words[] = {
     {SL_INIT("BODYSTRUCTURE"), IMAP_BODYSTRUCTURE},
     {SL_INIT("MODSEQ"), IMAP_MODSEQ},
     {SL_INIT("EMAILID"), IMAP_EMAILID},
+    {SL_INIT("THREADID"), IMAP_THREADID},
     {SL_INIT("SAVEDATE"), IMAP_SAVEDATE},
 };
 

@@ -1,4 +1,5 @@
 /* imap_fuzz.c - any bytes as the arguments of any command. */
+#include "base/fuzz.h"
 #include "base/text.h"
 #include "imap.h"
 #include "utf7.h"

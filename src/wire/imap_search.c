@@ -45,6 +45,7 @@ static const struct key_word words[] = {
     {SL_INIT("YOUNGER"), IMAP_KEY_YOUNGER, NUMBER, 0, false, {0}},
     {SL_INIT("MODSEQ"), IMAP_KEY_MODSEQ, MODSEQ, 0, false, {0}},
     {SL_INIT("EMAILID"), IMAP_KEY_EMAILID, ASTRING, 0, false, {0}},
+    {SL_INIT("THREADID"), IMAP_KEY_THREADID, ASTRING, 0, false, {0}},
     {SL_INIT("FROM"), IMAP_KEY_HEADER, ASTRING, 0, false, SL_INIT("From")},
     {SL_INIT("TO"), IMAP_KEY_HEADER, ASTRING, 0, false, SL_INIT("To")},
     {SL_INIT("CC"), IMAP_KEY_HEADER, ASTRING, 0, false, SL_INIT("Cc")},

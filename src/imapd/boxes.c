@@ -1,0 +1,290 @@
+/* boxes.c - commands on mailboxes as such: CREATE to STATUS (RFC 9051 section 6.3). */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "imapd_i.h"
+
+static const struct {
+    struct slice name;
+    unsigned use;
+} uses[] = {{SL_INIT("\\Drafts"), USE_DRAFTS}, {SL_INIT("\\Sent"), USE_SENT},       {SL_INIT("\\Junk"), USE_JUNK},
+            {SL_INIT("\\Trash"), USE_TRASH},   {SL_INIT("\\Archive"), USE_ARCHIVE}, {SL_INIT("\\All"), USE_ALL},
+            {SL_INIT("\\Flagged"), USE_FLAGGED}};
+
+/* RFC 6154 section 3: "(USE (\Sent \Drafts))" */
+static unsigned take_use(struct imap_in *in)
+{
+    unsigned bits = 0;
+    imap_need(in, '(');
+    if (!imap_skip_word(in, SL("USE"))) imap_fail(in, ERR_SYNTAX, "USE was expected");
+    imap_sp(in);
+    imap_need(in, '(');
+    do {
+        size_t i = 0;
+        imap_need(in, '\\');
+        struct slice name = imap_atom(in);
+        while (i < COUNT_OF(uses) && !sl_eqi(sl_from(uses[i].name, 1), name)) i++;
+        if (i == COUNT_OF(uses)) imap_fail(in, ERR_SYNTAX, "this special use is not known");
+        else bits |= uses[i].use;
+    } while (imap_skip(in, ' '));
+    imap_need(in, ')');
+    imap_need(in, ')');
+    return bits;
+}
+
+void im_cmd_create(struct im *s, struct imap_in *in)
+{
+    struct mailbox m;
+    imap_sp(in);
+    struct slice name = imap_mailbox(in);
+    unsigned use = imap_skip(in, ' ') ? take_use(in) : 0;
+    if (im_args_bad(s, in)) return;
+    if (name.n > 1 && name.p[name.n - 1] == '/') name.n--; /* a wish to put mailboxes under it */
+    int r = mailbox_create(s->server->conf.store, s->account, name, use, &s->a, &m);
+    if (r) {
+        im_failed(s, r);
+        return;
+    }
+    char code[32];
+    snprintf(code, sizeof code, "MAILBOXID (M%u)", m.id);
+    im_ok(s, code, "created");
+}
+
+void im_cmd_delete(struct im *s, struct imap_in *in)
+{
+    struct mailbox m;
+    imap_sp(in);
+    struct slice name = imap_mailbox(in);
+    if (im_args_bad(s, in)) return;
+    int r = mailbox_find(s->server->conf.store, s->account, name, &s->a, &m);
+    if (!r) r = mailbox_delete(s->server->conf.store, s->account, name);
+    if (!r && s->view && s->view->box == m.id) im_unselect(s);
+    if (r) im_failed(s, r);
+    else im_ok(s, NULL, "deleted");
+}
+
+void im_cmd_rename(struct im *s, struct imap_in *in)
+{
+    imap_sp(in);
+    struct slice from = imap_mailbox(in);
+    imap_sp(in);
+    struct slice to = imap_mailbox(in);
+    if (im_args_bad(s, in)) return;
+    int r = mailbox_rename(s->server->conf.store, s->account, from, to);
+    if (r) im_failed(s, r);
+    else im_ok(s, NULL, "renamed");
+}
+
+static void subscribe(struct im *s, struct imap_in *in, bool yes)
+{
+    imap_sp(in);
+    struct slice name = imap_mailbox(in);
+    if (im_args_bad(s, in)) return;
+    int r = mailbox_subscribe(s->server->conf.store, s->account, name, yes);
+    if (r) im_failed(s, r);
+    else im_ok(s, NULL, yes ? "subscribed" : "no longer subscribed");
+}
+
+void im_cmd_subscribe(struct im *s, struct imap_in *in) { subscribe(s, in, true); }
+void im_cmd_unsubscribe(struct im *s, struct imap_in *in) { subscribe(s, in, false); }
+
+void im_cmd_namespace(struct im *s, struct imap_in *in)
+{
+    if (im_args_bad(s, in)) return;
+    im_untagged(s, "NAMESPACE ((\"\" \"/\")) NIL NIL");
+    im_ok(s, NULL, "these are the namespaces");
+}
+
+/* ---- status ---- */
+
+static void tell_status(struct im *s, const struct mailbox *m, unsigned items)
+{
+    const struct {
+        const char *name;
+        uint64_t value;
+    } v[] = {{"MESSAGES", m->exists}, {"RECENT", 0},          {"UIDNEXT", m->uidnext}, {"UIDVALIDITY", m->uidvalidity},
+             {"UNSEEN", m->unseen},   {"DELETED", m->deleted}, {"SIZE", m->size},       {"HIGHESTMODSEQ", m->modseq ? m->modseq : 1}};
+    bool space = false;
+    buf_str(&s->out, "* STATUS ");
+    imap_put_mailbox(&s->out, m->name, s->utf8);
+    buf_str(&s->out, " (");
+    for (size_t i = 0; i < COUNT_OF(v); i++)
+        if (items >> i & 1) {
+            buf_printf(&s->out, "%s%s %llu", space ? " " : "", v[i].name, (unsigned long long)v[i].value);
+            space = true;
+        }
+    if (items & IMAP_STATUS_MAILBOXID) buf_printf(&s->out, "%sMAILBOXID (M%u)", space ? " " : "", m->id);
+    buf_str(&s->out, ")\r\n");
+    im_flush(s);
+}
+
+void im_cmd_status(struct im *s, struct imap_in *in)
+{
+    struct mailbox m;
+    imap_sp(in);
+    struct slice name = imap_mailbox(in);
+    imap_sp(in);
+    unsigned items = imap_status_items(in);
+    if (im_args_bad(s, in)) return;
+    int r = mailbox_find(s->server->conf.store, s->account, name, &s->a, &m);
+    if (r) {
+        im_failed(s, r);
+        return;
+    }
+    if (items & IMAP_STATUS_HIGHESTMODSEQ) s->condstore = true; /* RFC 7162 section 3.1 */
+    tell_status(s, &m, items);
+    im_ok(s, NULL, "that is its status");
+}
+
+/* ---- list ---- */
+
+struct entry {
+    struct slice name;
+    const struct mailbox *box; /* NULL: only a name that others lie under, or a subscription */
+    bool subscribed, children, subscribed_below;
+};
+struct entries {
+    struct arena *a;
+    struct map by_name;
+    struct entry **v;
+    size_t n, cap;
+};
+
+static struct entry *entry(struct entries *es, struct slice name)
+{
+    struct entry *e = map_get(&es->by_name, name);
+    if (e) return e;
+    e = ar_new(es->a, struct entry);
+    e->name = name;
+    map_put(&es->by_name, name, e);
+    if (es->n == es->cap) es->v = ar_grow(es->a, es->v, &es->cap, sizeof *es->v);
+    return es->v[es->n++] = e;
+}
+
+static void add_box(struct entries *es, const struct mailbox *m)
+{
+    entry(es, m->name)->box = m;
+    for (size_t i = 1; i < m->name.n; i++)
+        if (m->name.p[i] == '/') entry(es, sl_sub(m->name, 0, i))->children = true;
+}
+
+static void add_subscription(struct entries *es, struct slice name)
+{
+    entry(es, name)->subscribed = true;
+    for (size_t i = 1; i < name.n; i++)
+        if (name.p[i] == '/') entry(es, sl_sub(name, 0, i))->subscribed_below = true;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    struct slice x = (*(struct entry *const *)a)->name, y = (*(struct entry *const *)b)->name;
+    bool first = sl_eq(x, SL("INBOX")), second = sl_eq(y, SL("INBOX"));
+    return first != second ? (first ? -1 : 1) : sl_cmp(x, y);
+}
+
+/* Everything that LIST or LSUB may tell. */
+static int gather(struct im *s, struct entries *es)
+{
+    struct mailbox *box;
+    struct slice *sub;
+    size_t n, nsub;
+    int r = mailbox_list(s->server->conf.store, s->account, es->a, &box, &n);
+    if (!r) r = mailbox_subscriptions(s->server->conf.store, s->account, es->a, &sub, &nsub);
+    if (r) return r;
+    for (size_t i = 0; i < n; i++) add_box(es, &box[i]);
+    for (size_t i = 0; i < nsub; i++) add_subscription(es, sub[i]);
+    if (es->n) qsort(es->v, es->n, sizeof *es->v, by_name);
+    return 0;
+}
+
+static bool matches(struct im *s, const struct imap_list *l, struct slice name)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (imap_list_match(l->reference.n ? ar_cat(&s->a, l->reference, l->pattern[i]) : l->pattern[i], name)) return true;
+    return false;
+}
+
+static void put_attribute(struct im *s, const char *name)
+{
+    if (s->out.p[s->out.n - 1] != '(') buf_char(&s->out, ' ');
+    buf_str(&s->out, name);
+}
+
+static void tell_entry(struct im *s, const struct entry *e, const struct imap_list *l, bool below)
+{
+    buf_str(&s->out, "* LIST (");
+    if (!e->box) put_attribute(s, l->extended ? "\\NonExistent" : "\\Noselect");
+    put_attribute(s, e->children ? "\\HasChildren" : "\\HasNoChildren");
+    if (e->subscribed && (l->give | l->select) & IMAP_LIST_SUBSCRIBED) put_attribute(s, "\\Subscribed");
+    for (size_t i = 0; e->box && i < COUNT_OF(uses); i++)
+        if (e->box->use & uses[i].use) put_attribute(s, uses[i].name.p);
+    buf_str(&s->out, ") \"/\" ");
+    imap_put_mailbox(&s->out, e->name, s->utf8);
+    if (below) buf_str(&s->out, " (\"CHILDINFO\" (\"SUBSCRIBED\"))");
+    buf_str(&s->out, "\r\n");
+    im_flush(s);
+    if (e->box && l->give & IMAP_LIST_STATUS) tell_status(s, e->box, l->status);
+}
+
+static void list_entry(struct im *s, const struct entry *e, const struct imap_list *l)
+{
+    bool below = false;
+    if (l->select & IMAP_LIST_SPECIAL_USE && !(e->box && e->box->use)) return;
+    if (l->select & IMAP_LIST_SUBSCRIBED) {
+        below = l->select & IMAP_LIST_RECURSIVE && e->subscribed_below;
+        if (!e->subscribed && !below) return;
+    } else if (!e->box && !e->children) {
+        return;
+    }
+    if (matches(s, l, e->name)) tell_entry(s, e, l, below);
+}
+
+void im_cmd_list(struct im *s, struct imap_in *in)
+{
+    imap_sp(in);
+    struct imap_list l = imap_list_args(in, false);
+    if (im_args_bad(s, in)) return;
+    if (!l.extended && !l.pattern[0].n) { /* asks for the delimiter (RFC 9051 section 6.3.9) */
+        im_untagged(s, "LIST (\\Noselect) \"/\" \"\"");
+        im_ok(s, NULL, "that is the delimiter");
+        return;
+    }
+    struct entries es = {.a = &s->a};
+    map_init(&es.by_name, false);
+    int r = gather(s, &es);
+    map_free(&es.by_name);
+    if (r) {
+        im_failed(s, r);
+        return;
+    }
+    for (size_t i = 0; i < es.n; i++) list_entry(s, es.v[i], &l);
+    im_ok(s, NULL, "these are the mailboxes");
+}
+
+/* RFC 3501 section 6.3.9: with '%' a name that has subscribed ones under it is told as well. */
+static void lsub_entry(struct im *s, const struct entry *e, const struct imap_list *l)
+{
+    bool parent = !e->subscribed && e->subscribed_below && sl_chr(l->pattern[0], '%') != SL_NONE;
+    if ((!e->subscribed && !parent) || !matches(s, l, e->name)) return;
+    buf_str(&s->out, parent ? "* LSUB (\\Noselect) \"/\" " : "* LSUB () \"/\" ");
+    imap_put_mailbox(&s->out, e->name, s->utf8);
+    buf_str(&s->out, "\r\n");
+    im_flush(s);
+}
+
+void im_cmd_lsub(struct im *s, struct imap_in *in)
+{
+    imap_sp(in);
+    struct imap_list l = imap_list_args(in, true);
+    if (im_args_bad(s, in)) return;
+    struct entries es = {.a = &s->a};
+    map_init(&es.by_name, false);
+    int r = gather(s, &es);
+    map_free(&es.by_name);
+    if (r) {
+        im_failed(s, r);
+        return;
+    }
+    for (size_t i = 0; i < es.n; i++) lsub_entry(s, es.v[i], &l);
+    im_ok(s, NULL, "these are the subscriptions");
+}

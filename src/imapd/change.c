@@ -1,0 +1,173 @@
+/* change.c - STORE, COPY, MOVE, EXPUNGE (RFC 9051 section 6.4; 4315, 6851, 7162). */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "imapd_i.h"
+
+static bool only_to_read(struct im *s)
+{
+    if (s->read_only) im_no(s, "READ-ONLY", "the mailbox was opened by EXAMINE");
+    return s->read_only;
+}
+
+/* ---- store ---- */
+
+static bool has_uid(const uint32_t *v, size_t n, uint32_t uid)
+{
+    size_t from = 0, to = n;
+    while (from < to) {
+        size_t mid = from + (to - from) / 2;
+        if (v[mid] < uid) from = mid + 1;
+        else to = mid;
+    }
+    return from < n && v[from] == uid;
+}
+
+/* The new flags, to the client that set them: all of them, or with .SILENT only what it needs
+ * to know the change by (RFC 7162 section 3.1.3). */
+static void tell_stored(struct im *s, const struct imap_store *args, const struct im_picked *p, const uint32_t *failed,
+                        size_t nfailed)
+{
+    for (size_t k = 0; k < p->n; k++) {
+        size_t i = p->at[k];
+        struct view_msg *m = &s->view->msg[i];
+        if (m->gone || has_uid(failed, nfailed, m->uid)) continue;
+        if (m->changed) s->view->nchanged--;
+        m->changed = false;
+        if (args->silent && !s->condstore) continue;
+        buf_printf(&s->out, "* %zu FETCH (", i + 1);
+        if (s->uid || s->condstore) buf_printf(&s->out, "UID %u ", m->uid);
+        if (!args->silent) {
+            buf_str(&s->out, "FLAGS ");
+            im_put_flags(s, i);
+        }
+        if (s->condstore) buf_printf(&s->out, "%sMODSEQ (%llu)", args->silent ? "" : " ", (unsigned long long)m->modseq);
+        buf_str(&s->out, ")\r\n");
+        if (s->out.n > IM_CHUNK) im_flush(s);
+        fiber_breathe();
+    }
+    if (s->out.n) im_flush(s);
+}
+
+/* "MODIFIED 7,9", in sequence numbers unless the command was UID STORE. */
+static char *modified_code(struct im *s, uint32_t *failed, size_t n)
+{
+    struct buf b = BUF_INIT;
+    for (size_t i = 0; i < n && !s->uid; i++) failed[i] = (uint32_t)view_find(s->view, failed[i]) + 1;
+    buf_str(&b, "MODIFIED ");
+    imap_put_set(&b, failed, n);
+    char *code = ar_cstr(&s->a, buf_slice(&b));
+    buf_free(&b);
+    return code;
+}
+
+static int store_flags(struct im *s, const struct imap_store *args, const struct im_picked *p, uint32_t **failed,
+                       size_t *nfailed)
+{
+    uint64_t bits;
+    enum flags_op op = args->op == '+' ? FLAGS_ADD : args->op == '-' ? FLAGS_REMOVE : FLAGS_REPLACE;
+    *nfailed = 0;
+    int r = im_flags(s, s->view->box, &args->flags, op != FLAGS_REMOVE, &bits);
+    if (r || !p->n) return r;
+    if (args->conditional && !args->unchanged_since) { /* 0 is older than every message */
+        *failed = p->uid;
+        *nfailed = p->n;
+        return 0;
+    }
+    return message_flags(s->server->conf.store, s->account, s->view->box, p->uid, p->n, op, bits, args->unchanged_since,
+                         &s->a, failed, nfailed);
+}
+
+void im_cmd_store(struct im *s, struct imap_in *in)
+{
+    struct im_picked p;
+    uint32_t *failed = NULL;
+    size_t nfailed;
+    imap_sp(in);
+    struct imap_set set = imap_set(in);
+    imap_sp(in);
+    struct imap_store args = imap_store_args(in);
+    if (im_args_bad(s, in) || only_to_read(s) || !im_pick(s, set, &p)) return;
+    s->condstore |= args.conditional;
+    int r = store_flags(s, &args, &p, &failed, &nfailed);
+    s->news = true;
+    im_sync(s);
+    if (s->over) return;
+    if (r) {
+        im_failed(s, r);
+        return;
+    }
+    tell_stored(s, &args, &p, failed, nfailed);
+    if (nfailed) im_ok(s, modified_code(s, failed, nfailed), "some were changed meanwhile");
+    else if (p.missing && !s->uid) im_no(s, "EXPUNGEISSUED", "some of these messages are gone");
+    else im_ok(s, NULL, "stored");
+}
+
+/* ---- copy and move ---- */
+
+static char *copyuid_code(struct im *s, uint32_t uidvalidity, const uint32_t *from, const uint32_t *to, size_t n)
+{
+    struct buf b = BUF_INIT;
+    buf_printf(&b, "COPYUID %u ", uidvalidity);
+    imap_put_set(&b, from, n);
+    buf_char(&b, ' ');
+    imap_put_set(&b, to, n);
+    char *code = ar_cstr(&s->a, buf_slice(&b));
+    buf_free(&b);
+    return code;
+}
+
+static void copy(struct im *s, struct imap_in *in, bool move)
+{
+    struct store *store = s->server->conf.store;
+    struct im_picked p;
+    struct mailbox to;
+    imap_sp(in);
+    struct imap_set set = imap_set(in);
+    imap_sp(in);
+    struct slice name = imap_mailbox(in);
+    if (im_args_bad(s, in) || (move && only_to_read(s)) || !im_pick(s, set, &p)) return;
+    int r = mailbox_find(store, s->account, name, &s->a, &to);
+    if (r == ERR_NOT_FOUND) im_no(s, "TRYCREATE", "there is no such mailbox");
+    else if (r) im_failed(s, r);
+    if (r) return;
+    uint32_t uidvalidity = 0, *from_uid = NULL, *to_uid = NULL;
+    size_t n = 0;
+    if (p.n) r = message_copy(store, s->account, s->view->box, p.uid, p.n, to.id, move, &s->a, &uidvalidity, &from_uid, &to_uid, &n);
+    s->news = true;
+    if (r) {
+        im_failed(s, r);
+        return;
+    }
+    char *code = n ? copyuid_code(s, uidvalidity, from_uid, to_uid, n) : NULL;
+    if (n && move) { /* RFC 6851 section 4.3: before the EXPUNGEs */
+        buf_printf(&s->out, "* OK [%s] moved\r\n", code);
+        im_flush(s);
+        code = NULL;
+    }
+    if (p.missing && !s->uid) im_no(s, "EXPUNGEISSUED", "some of these messages were gone");
+    else im_ok(s, code, move ? "moved" : "copied");
+}
+
+void im_cmd_copy(struct im *s, struct imap_in *in) { copy(s, in, false); }
+void im_cmd_move(struct im *s, struct imap_in *in) { copy(s, in, true); }
+
+/* ---- expunge ---- */
+
+void im_cmd_expunge(struct im *s, struct imap_in *in)
+{
+    struct im_picked p = {0};
+    struct imap_set set = {0};
+    if (s->uid) {
+        imap_sp(in);
+        set = imap_set(in);
+    }
+    if (im_args_bad(s, in) || only_to_read(s)) return;
+    if (s->uid && !im_pick(s, set, &p)) return;
+    int r = 0;
+    if (!s->uid || p.n)
+        r = message_expunge(s->server->conf.store, s->account, s->view->box, s->uid ? p.uid : NULL, p.n, true, &s->a, NULL, NULL);
+    s->news = true;
+    if (r) im_failed(s, r);
+    else im_ok(s, NULL, "expunged");
+}

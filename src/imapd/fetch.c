@@ -1,0 +1,318 @@
+/* fetch.c - FETCH (RFC 9051 section 6.4.5, 3501 6.4.5, 7162 for MODSEQ, 8474, 8514). */
+#include <stdlib.h>
+
+#include "imapd_i.h"
+#include "mail/mime_imap.h"
+
+enum { FLUSH_AT = 16 * 1024 };
+
+#define KIND(x) (1u << IMAP_##x)
+enum { OF_RECORD = 1u << IMAP_INTERNALDATE | 1u << IMAP_SIZE | 1u << IMAP_EMAILID | 1u << IMAP_SAVEDATE,
+       OF_BYTES = 1u << IMAP_ENVELOPE | 1u << IMAP_BODY | 1u << IMAP_BODYSTRUCTURE | 1u << IMAP_SECTION | 1u << IMAP_RFC822 |
+                  1u << IMAP_RFC822_HEADER | 1u << IMAP_RFC822_TEXT | 1u << IMAP_BINARY | 1u << IMAP_BINARY_SIZE };
+
+struct fetch {
+    struct im *s;
+    struct imap_fetch args;
+    struct im_picked picked;
+    struct im_records records;
+    struct arena a; /* of the message at hand */
+    size_t i;       /* its index in the view */
+    const struct message *record;
+    struct im_letter *letter;
+    bool first;     /* no item was written yet */
+    bool started;   /* part of the response is on its way: it cannot be taken back */
+    bool lost;      /* and the rest cannot be read */
+    bool missing;
+    int failed;
+};
+
+static void item(struct fetch *f, const char *name)
+{
+    if (!f->first) buf_char(&f->s->out, ' ');
+    f->first = false;
+    buf_str(&f->s->out, name);
+}
+
+/* ---- small items ---- */
+
+static void put_record_items(struct fetch *f, unsigned kinds)
+{
+    struct buf *out = &f->s->out;
+    if (kinds & KIND(INTERNALDATE)) {
+        item(f, "INTERNALDATE ");
+        imap_put_date_time(out, f->record->internal_date);
+    }
+    if (kinds & KIND(SIZE)) {
+        item(f, "RFC822.SIZE ");
+        buf_u64(out, f->record->size);
+    }
+    if (kinds & KIND(EMAILID)) {
+        item(f, "EMAILID (");
+        buf_str(out, f->record->email_id);
+        buf_char(out, ')');
+    }
+    if (kinds & KIND(SAVEDATE)) {
+        item(f, "SAVEDATE ");
+        imap_put_date_time(out, f->record->save_date);
+    }
+}
+
+static void put_view_items(struct fetch *f, unsigned kinds)
+{
+    struct im *s = f->s;
+    struct view_msg *m = &s->view->msg[f->i];
+    if (kinds & KIND(UID)) {
+        item(f, "UID ");
+        buf_u64(&s->out, m->uid);
+    }
+    /* \Seen that this very command sets is told as well. */
+    if (kinds & KIND(FLAGS) || m->changed) {
+        item(f, "FLAGS ");
+        im_put_flags(s, f->i);
+        if (m->changed) s->view->nchanged--;
+        if (m->changed && s->condstore) kinds |= KIND(MODSEQ);
+        m->changed = false;
+    }
+    if (kinds & KIND(MODSEQ)) {
+        item(f, "MODSEQ (");
+        buf_printf(&s->out, "%llu)", (unsigned long long)m->modseq);
+    }
+    if (kinds & KIND(THREADID)) item(f, "THREADID NIL");
+}
+
+static int put_envelope(struct fetch *f)
+{
+    struct slice head;
+    int r = im_letter_head(f->s, f->letter, &f->a, &head);
+    if (r) return r;
+    item(f, "ENVELOPE ");
+    mime_imap_envelope(&f->s->out, mime_parse(&f->a, head)->root->envelope);
+    return 0;
+}
+
+static int put_structure(struct fetch *f, bool extended)
+{
+    int r = im_letter_tree(f->s, f->letter);
+    if (r) return r;
+    item(f, extended ? "BODYSTRUCTURE " : "BODY ");
+    mime_imap_structure(&f->s->out, f->letter->tree->root, extended);
+    return 0;
+}
+
+/* ---- sections ---- */
+
+/* From here on the response is with the client. */
+static int stream(struct fetch *f, struct mime_range r)
+{
+    struct im *s = f->s;
+    char *chunk = ar_alloc(&f->a, r.size < IM_CHUNK ? r.size : IM_CHUNK);
+    int64_t got = r.size ? im_letter_read(s, f->letter, r.at, chunk, r.size < IM_CHUNK ? r.size : IM_CHUNK) : 0;
+    if (got < 0) return (int)got;
+    if (r.size && !got) return err_set(ERR_CORRUPT, "the message is shorter than it should be");
+    buf_printf(&s->out, "{%llu}\r\n", (unsigned long long)r.size);
+    buf_bytes(&s->out, chunk, (size_t)got);
+    if ((uint64_t)got == r.size) return 0;
+    f->started = true;
+    im_flush(s);
+    while (r.at += (uint64_t)got, r.size -= (uint64_t)got, r.size && !conn_error(s->c)) {
+        got = im_letter_read(s, f->letter, r.at, chunk, r.size < IM_CHUNK ? r.size : IM_CHUNK);
+        if (got <= 0) return got ? (int)got : err_set(ERR_CORRUPT, "the message is shorter than it should be");
+        im_write(s, sl(chunk, (size_t)got));
+        fiber_breathe();
+    }
+    return 0;
+}
+
+static enum mime_what what_of(enum imap_text t)
+{
+    static const enum mime_what whats[] = {MIME_WHOLE, MIME_HEADER, MIME_HEADER, MIME_HEADER, MIME_TEXT, MIME_MIME};
+    return whats[t];
+}
+
+/* Where a section lies. ERR_NOT_FOUND: there is none. The parts of a message are only looked
+ * for when they matter. */
+static int find_section(struct fetch *f, const struct imap_fetch_item *it, struct mime_range *out)
+{
+    uint64_t head = 0;
+    if (it->npath) {
+        int r = im_letter_tree(f->s, f->letter);
+        if (r) return r;
+        bool found = mime_imap_section(f->letter->tree, it->path, it->npath, what_of(it->text), out);
+        return found ? 0 : err_set(ERR_NOT_FOUND, "there is no such section");
+    }
+    uint64_t size = f->letter->m.size;
+    int r = it->text == IMAP_WHOLE ? 0 : im_letter_head_size(f->s, f->letter, &head);
+    if (head > size) head = size;
+    *out = it->text == IMAP_WHOLE  ? (struct mime_range){0, size}
+           : it->text == IMAP_TEXT ? (struct mime_range){head, size - head}
+                                   : (struct mime_range){0, head};
+    return r;
+}
+
+static struct mime_range cut(struct mime_range r, const struct imap_fetch_item *it)
+{
+    if (!it->partial) return r;
+    uint64_t from = it->from < r.size ? it->from : r.size;
+    uint64_t n = r.size - from < it->count ? r.size - from : it->count;
+    return (struct mime_range){r.at + from, n};
+}
+
+static int put_fields(struct fetch *f, struct mime_range where, const struct imap_fetch_item *it)
+{
+    struct slice head;
+    struct buf b = BUF_INIT;
+    int r = im_letter_range(f->s, f->letter, where.at, where.size, &f->a, &head);
+    if (r) return r;
+    mime_imap_fields(&b, &f->a, head, it->field, it->nfields, it->text == IMAP_HEADER_FIELDS_NOT);
+    struct mime_range part = cut((struct mime_range){0, b.n}, it);
+    buf_printf(&f->s->out, "{%llu}\r\n", (unsigned long long)part.size);
+    buf_put(&f->s->out, sl_sub(buf_slice(&b), part.at, part.at + part.size));
+    buf_free(&b);
+    return 0;
+}
+
+static int put_section(struct fetch *f, const struct imap_fetch_item *it)
+{
+    struct mime_range where;
+    int r = find_section(f, it, &where);
+    if (r && r != ERR_NOT_FOUND) return r;
+    item(f, "");
+    buf_put(&f->s->out, it->label);
+    buf_char(&f->s->out, ' ');
+    if (r) {
+        buf_str(&f->s->out, "NIL");
+        return 0;
+    }
+    if (it->nfields) return put_fields(f, where, it);
+    return stream(f, cut(where, it));
+}
+
+/* RFC822, RFC822.HEADER, RFC822.TEXT are sections under an older name. */
+static int put_rfc822(struct fetch *f, enum imap_item kind)
+{
+    struct imap_fetch_item it = {
+        .kind = kind,
+        .text = kind == IMAP_RFC822 ? IMAP_WHOLE : kind == IMAP_RFC822_HEADER ? IMAP_HEADER : IMAP_TEXT,
+        .label = kind == IMAP_RFC822 ? SL("RFC822") : kind == IMAP_RFC822_HEADER ? SL("RFC822.HEADER") : SL("RFC822.TEXT"),
+    };
+    return put_section(f, &it);
+}
+
+static int put_byte_item(struct fetch *f, const struct imap_fetch_item *it)
+{
+    switch (it->kind) {
+    case IMAP_ENVELOPE: return put_envelope(f);
+    case IMAP_BODY: return put_structure(f, false);
+    case IMAP_BODYSTRUCTURE: return put_structure(f, true);
+    case IMAP_SECTION: return put_section(f, it);
+    case IMAP_RFC822:
+    case IMAP_RFC822_HEADER:
+    case IMAP_RFC822_TEXT: return put_rfc822(f, it->kind);
+    default: return 0;
+    }
+}
+
+/* ---- a message ---- */
+
+static int put_items(struct fetch *f, unsigned kinds)
+{
+    struct im *s = f->s;
+    uint32_t uid = s->view->msg[f->i].uid;
+    int r = 0;
+    f->record = NULL;
+    if (kinds & OF_RECORD) r = im_record(s, &f->records, uid, &f->record);
+    if (!r && kinds & OF_BYTES) r = im_letter(s, uid, f->record, &f->letter);
+    if (r) return r;
+    buf_printf(&s->out, "* %zu FETCH (", f->i + 1);
+    f->first = true;
+    put_view_items(f, kinds);
+    if (f->record) put_record_items(f, kinds);
+    for (size_t k = 0; kinds & OF_BYTES && k < f->args.n && !r; k++) r = put_byte_item(f, &f->args.item[k]);
+    if (!r) buf_str(&s->out, ")\r\n");
+    return r;
+}
+
+static void fetch_one(struct fetch *f, unsigned kinds)
+{
+    struct im *s = f->s;
+    size_t before = s->out.n;
+    f->started = false;
+    int r = put_items(f, kinds);
+    if (r && f->started) {
+        /* The client waits for bytes that will not come: only the end of the connection is clear. */
+        f->lost = true;
+        conn_abort(s->c);
+        return;
+    }
+    if (r) {
+        s->out.n = before;
+        if (r == ERR_NOT_FOUND) f->missing = true;
+        else f->failed = r;
+    }
+    if (s->out.n >= FLUSH_AT) im_flush(s);
+    ar_reset(&f->a);
+}
+
+static bool wanted(const struct fetch *f, size_t i)
+{
+    return !f->args.conditional || f->s->view->msg[i].modseq > f->args.changed_since;
+}
+
+/* BODY[] without PEEK sets \Seen, in one change for all messages of the command. */
+static int set_seen(struct fetch *f)
+{
+    struct im *s = f->s;
+    uint32_t *uid = ar_array(&s->a, uint32_t, f->picked.n), *failed;
+    size_t n = 0, nfailed;
+    for (size_t k = 0; k < f->picked.n; k++)
+        if (wanted(f, f->picked.at[k]) && !(s->view->msg[f->picked.at[k]].flags & FLAG_SEEN)) uid[n++] = f->picked.uid[k];
+    if (!n) return 0;
+    int r = message_flags(s->server->conf.store, s->account, s->view->box, uid, n, FLAGS_ADD, FLAG_SEEN, 0, &s->a,
+                          &failed, &nfailed);
+    s->news = true;
+    im_sync(s);
+    return r;
+}
+
+static void fetch_all(struct fetch *f, unsigned kinds)
+{
+    struct im *s = f->s;
+    if (!f->picked.n) return;
+    im_records_begin(&f->records, f->picked.uid[f->picked.n - 1]);
+    ar_init(&f->a, 0);
+    for (size_t k = 0; k < f->picked.n && !f->lost && !conn_error(s->c); k++) {
+        f->i = f->picked.at[k];
+        if (s->view->msg[f->i].gone) f->missing = true;
+        else if (wanted(f, f->i)) fetch_one(f, kinds);
+        fiber_breathe();
+    }
+    im_flush(s);
+    ar_free(&f->a);
+    im_records_end(&f->records);
+}
+
+void im_cmd_fetch(struct im *s, struct imap_in *in)
+{
+    struct fetch f = {.s = s};
+    imap_sp(in);
+    struct imap_set set = imap_set(in);
+    imap_sp(in);
+    f.args = imap_fetch_args(in);
+    if (im_args_bad(s, in)) return;
+    unsigned kinds = f.args.kinds | (s->uid ? KIND(UID) : 0) | (f.args.conditional ? KIND(MODSEQ) : 0);
+    if (kinds & (KIND(BINARY) | KIND(BINARY_SIZE))) {
+        im_bad(s, "BINARY is not supported");
+        return;
+    }
+    s->condstore |= (kinds & KIND(MODSEQ)) != 0;
+    if (!im_pick(s, set, &f.picked)) return;
+    if (f.args.sets_seen && !s->read_only) f.failed = set_seen(&f);
+    if (s->over) return;
+    bool modest = f.failed != 0;
+    fetch_all(&f, kinds);
+    f.missing |= f.picked.missing;
+    if (f.failed && !modest) im_failed(s, f.failed);
+    else if (f.missing && !s->uid) im_no(s, "EXPUNGEISSUED", "some of these messages are gone");
+    else im_ok(s, NULL, "fetched");
+}

@@ -1,0 +1,253 @@
+/* imapd.c - a session from greeting to end: reading commands, parking, IDLE. */
+#include "imapd_i.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/text.h"
+
+enum { APPEND_DEFAULT = 50 << 20 };
+
+int imapd_open(struct imapd **out, const struct imapd_conf *conf)
+{
+    struct imapd *d = xcalloc(1, sizeof *d);
+    d->conf = *conf;
+    if (!d->conf.append_max) d->conf.append_max = APPEND_DEFAULT;
+    map_init(&d->recent, false);
+    *out = d;
+    return 0;
+}
+
+void imapd_close(struct imapd **s)
+{
+    struct imapd *d = *s;
+    *s = NULL;
+    if (!d) return;
+    map_free(&d->recent);
+    free(d);
+}
+
+/* ---- the end ---- */
+
+static void release_buffers(struct im *s)
+{
+    buf_free(&s->cmd);
+    buf_free(&s->out);
+    ar_free(&s->a);
+    /* A client that fetches a message piece by piece does not have it parsed for each. */
+    if (s->idling || s->over) im_letter_forget(s);
+    else im_letter_trim(s);
+}
+
+static void session_end(struct im *s)
+{
+    s->over = true;
+    im_unselect(s);
+    release_buffers(s);
+    conn_close(&s->c);
+    free(s->address);
+    free(s);
+}
+
+/* ---- reading a command ---- */
+
+int im_line(struct im *s, size_t max, struct slice *line)
+{
+    int64_t before = deadline_narrow(DEADLINE_IN(IM_READ));
+    int r = conn_read_line(s->c, max, line);
+    deadline_restore(before);
+    return r;
+}
+
+int im_swallow(struct im *s, uint64_t n)
+{
+    int r = 0;
+    while (n && r >= 0) {
+        struct slice have = conn_peek(s->c);
+        size_t k = have.n < n ? have.n : (size_t)n;
+        conn_consume(s->c, k);
+        n -= k;
+        int64_t before = deadline_narrow(DEADLINE_IN(IM_READ));
+        if (n) r = conn_fill(s->c);
+        deadline_restore(before);
+    }
+    return r < 0 ? r : 0;
+}
+
+/* The tag of a command of which only the start is there. */
+static void find_tag(struct im *s)
+{
+    struct imap_in in;
+    imap_in_init(&in, &s->a, buf_slice(&s->cmd), s->utf8);
+    s->tag = imap_tag(&in);
+    if (in.code || !imap_at(&in, ' ')) s->tag = SL("*");
+}
+
+/* A literal that is no message: into s->cmd. 1: go on reading, 0: refused, < 0: the end. */
+static int take_literal(struct im *s, const struct imap_literal *l)
+{
+    bool known = s->state != IM_LOGGED_OUT;
+    if (l->binary || l->size > (known ? IM_LITERAL_MAX : IM_LITERAL_STRANGER) || s->cmd.n + l->size > IM_COMMAND_MAX) {
+        find_tag(s);
+        im_bad(s, l->binary ? "a literal8 cannot stand here" : "the literal is too large");
+        if (!l->nonsync) return 0;
+        /* RFC 7888 section 4: what was announced with {n+} is on its way. */
+        if (l->size > IM_SWALLOW_MAX) {
+            im_bye(s, "TOOBIG", "the literal is too large");
+            return 0;
+        }
+        int r = im_swallow(s, l->size);
+        struct slice rest;
+        return r ? r : im_line(s, IM_LINE_MAX, &rest);
+    }
+    if (!l->nonsync) im_write(s, SL("+ go ahead\r\n"));
+    buf_str(&s->cmd, "\r\n");
+    char *to = buf_space(&s->cmd, l->size + 1);
+    int64_t before = deadline_narrow(DEADLINE_IN(IM_READ));
+    int r = conn_read(s->c, to, l->size);
+    deadline_restore(before);
+    if (r) return r;
+    s->cmd.n += l->size;
+    return 1;
+}
+
+static int refuse_line(struct im *s, int e)
+{
+    s->tag = SL("*");
+    if (e == ERR_TOO_LONG) im_bad(s, "the line is too long");
+    else if (e == ERR_SYNTAX) im_bad(s, "lines end in CRLF");
+    else return e;
+    return 0;
+}
+
+/* 1: s->cmd holds a command. 0: what came was answered already. */
+static int read_command(struct im *s)
+{
+    size_t max = s->state == IM_LOGGED_OUT ? IM_LINE_STRANGER : IM_LINE_MAX;
+    buf_clear(&s->cmd);
+    for (;;) {
+        struct slice line;
+        struct imap_literal l;
+        size_t start = s->cmd.n;
+        int r = im_line(s, max, &line);
+        if (r) return refuse_line(s, r);
+        buf_put(&s->cmd, line);
+        if (s->cmd.n > IM_COMMAND_MAX) {
+            find_tag(s);
+            im_bad(s, "the command is too long");
+            return 0;
+        }
+        if (!imap_line_literal(line, &l)) return 1;
+        if (im_is_append(s, &l, start + l.at)) return im_append(s, &l, start + l.at);
+        r = take_literal(s, &l);
+        if (r <= 0) return r;
+    }
+}
+
+/* ---- the loop ---- */
+
+static void session_run(struct im *s);
+
+static void resume(void *arg)
+{
+    struct im *s = arg;
+    if (!conn_peek(s->c).n && rt_now() >= s->until)
+        im_bye(s, NULL, s->state == IM_LOGGED_OUT ? "log in sooner next time" : "you were idle for too long");
+    else if (fiber_canceled())
+        im_bye(s, "UNAVAILABLE", "the server is shutting down");
+    session_run(s);
+}
+
+static void park(struct im *s)
+{
+    release_buffers(s);
+    s->until = s->state == IM_LOGGED_OUT ? s->born + IM_STRANGER : rt_now() + IM_IDLE;
+    conn_park(s->c, s->g, s->until, resume, s);
+}
+
+static void run_command(struct im *s)
+{
+    int r = read_command(s);
+    if (r < 0) {
+        if (r == ERR_TIMEOUT) im_bye(s, NULL, "the command took too long to arrive");
+        s->over = true;
+    } else if (r > 0) {
+        im_dispatch(s);
+    }
+    if (s->junk >= IM_JUNK_MAX && !s->over) im_bye(s, NULL, "too many bad commands");
+    ar_reset(&s->a);
+    if (s->cmd.size > 16384) buf_free(&s->cmd);
+}
+
+static void session_run(struct im *s)
+{
+    while (!s->over && !conn_error(s->c)) {
+        if (s->idling) {
+            if (im_idle_turn(s)) continue;
+            if (s->over || conn_error(s->c)) break;
+            if (s->news || conn_peek(s->c).n) continue;
+            park(s);
+            return;
+        }
+        if (!conn_peek(s->c).n) {
+            park(s);
+            return;
+        }
+        run_command(s);
+    }
+    session_end(s);
+}
+
+void imapd_session(struct imapd *d, bool tls_at_once, struct conn *c, struct group *g)
+{
+    struct im *s = xcalloc(1, sizeof *s);
+    char peer[ENDPOINT_TEXT_MAX];
+    *s = (struct im){.server = d, .c = c, .g = g, .state = IM_LOGGED_OUT, .born = rt_now()};
+    endpoint_format(conn_peer(c), peer);
+    snprintf(s->who, sizeof s->who, "imap %.50s", peer);
+    if (tls_at_once) {
+        int64_t before = deadline_narrow(s->born + IM_STRANGER);
+        int r = conn_tls_accept(c, d->conf.tls);
+        deadline_restore(before);
+        if (r) {
+            session_end(s);
+            return;
+        }
+    }
+    buf_str(&s->out, "* OK [CAPABILITY ");
+    im_capabilities(s, &s->out);
+    buf_printf(&s->out, "] %.*s Tram is ready\r\n", SLF(d->conf.hostname));
+    im_flush(s);
+    session_run(s);
+}
+
+/* ---- IDLE (RFC 2177) ---- */
+
+void im_cmd_idle(struct im *s, struct imap_in *in)
+{
+    if (im_args_bad(s, in)) return;
+    snprintf(s->idle_tag, sizeof s->idle_tag, "%.*s", SLF(s->tag));
+    s->idling = true;
+    im_write(s, SL("+ idling\r\n"));
+    s->news = true; /* what is known now is told at once */
+}
+
+/* News out, DONE in. true: something happened, look again; false: nothing left to do. */
+bool im_idle_turn(struct im *s)
+{
+    s->tag = sl_cstr(s->idle_tag);
+    s->may_expunge = true;
+    if (s->news) {
+        im_news(s);
+        return true;
+    }
+    if (!conn_peek(s->c).n) return false;
+    struct slice line;
+    int r = im_line(s, IM_LINE_STRANGER, &line);
+    s->idling = false;
+    if (r && refuse_line(s, r) != 0) s->over = true;
+    else if (!r && sl_eqi(line, SL("DONE"))) im_ok(s, NULL, "idle no more");
+    else if (!r) im_bad(s, "DONE was expected");
+    return true;
+}

@@ -1,0 +1,210 @@
+/* letter.c - which messages a set names, their records and their bytes. */
+#include <stdlib.h>
+
+#include "imapd_i.h"
+
+enum { PAGE = 256, TREE_KEPT = 64 * 1024 };
+
+/* ---- sets ---- */
+
+static void pick(struct im_picked *p, const struct view *v, size_t i)
+{
+    if (v->msg[i].gone) {
+        p->missing = true;
+        return;
+    }
+    p->at[p->n] = i;
+    p->uid[p->n++] = v->msg[i].uid;
+}
+
+/* First index whose uid is at least `uid`. */
+static size_t lower_bound(const struct view *v, size_t n, uint32_t uid)
+{
+    size_t from = 0, to = n;
+    while (from < to) {
+        size_t mid = from + (to - from) / 2;
+        if (v->msg[mid].uid < uid) from = mid + 1;
+        else to = mid;
+    }
+    return from;
+}
+
+static void pick_saved(struct im *s, struct im_picked *out)
+{
+    for (size_t i = 0; i < s->nsaved; i++) {
+        size_t at = lower_bound(s->view, s->told, s->saved[i]);
+        if (at < s->told && s->view->msg[at].uid == s->saved[i]) pick(out, s->view, at);
+    }
+}
+
+bool im_pick(struct im *s, struct imap_set set, struct im_picked *out)
+{
+    const struct view *v = s->view;
+    size_t n = s->told; /* beyond it the client knows of nothing */
+    *out = (struct im_picked){.at = ar_array(&s->a, size_t, n), .uid = ar_array(&s->a, uint32_t, n)};
+    if (set.saved) {
+        pick_saved(s, out);
+        return true;
+    }
+    if (!n) return true;
+    imap_set_fix(&set, s->uid ? v->msg[n - 1].uid : (uint32_t)n);
+    for (size_t k = 0; k < set.n; k++) {
+        struct imap_range r = set.v[k];
+        if (!s->uid && r.lo > n) {
+            im_bad(s, "there are only %zu messages", n);
+            return false;
+        }
+        size_t i = s->uid ? lower_bound(v, n, r.lo) : r.lo - 1;
+        for (; i < n && (s->uid ? v->msg[i].uid : i + 1) <= r.hi; i++) pick(out, v, i);
+    }
+    return true;
+}
+
+/* ---- records ---- */
+
+void im_records_begin(struct im_records *r, uint32_t last)
+{
+    *r = (struct im_records){.last = last};
+    ar_init(&r->a, 0);
+}
+
+void im_records_end(struct im_records *r) { ar_free(&r->a); }
+
+int im_record(struct im *s, struct im_records *r, uint32_t uid, const struct message **out)
+{
+    while (r->at < r->n && r->v[r->at].uid < uid) r->at++;
+    if (r->at == r->n) {
+        size_t limit = r->last - uid < PAGE ? r->last - uid + 1 : PAGE;
+        ar_reset(&r->a);
+        r->at = r->n = 0;
+        int e = message_list(s->server->conf.store, s->account, s->view->box, uid, limit, &r->a, &r->v, &r->n);
+        if (e) return e;
+    }
+    if (r->at == r->n || r->v[r->at].uid != uid) return err_set(ERR_NOT_FOUND, "the message is gone");
+    *out = &r->v[r->at];
+    return 0;
+}
+
+/* ---- bytes ---- */
+
+void im_letter_forget(struct im *s)
+{
+    if (!s->letter) return;
+    ar_free(&s->letter->tree_a);
+    ar_free(&s->letter->all_a);
+    free(s->letter);
+    s->letter = NULL;
+}
+
+void im_letter_trim(struct im *s)
+{
+    if (!s->letter) return;
+    if (s->letter->tree_a.used > TREE_KEPT || !s->letter->tree) {
+        im_letter_forget(s);
+        return;
+    }
+    ar_free(&s->letter->all_a);
+    s->letter->all = (struct slice){0};
+}
+
+int im_letter(struct im *s, uint32_t uid, const struct message *known, struct im_letter **out)
+{
+    struct message m;
+    if (s->letter && s->letter->m.uid == uid) {
+        *out = s->letter;
+        return 0;
+    }
+    if (!known) {
+        int r = message_get(s->server->conf.store, s->account, s->view->box, uid, &m);
+        if (r) return r;
+        known = &m;
+    }
+    im_letter_forget(s);
+    s->letter = xcalloc(1, sizeof *s->letter);
+    s->letter->store = s->server->conf.store;
+    s->letter->m = *known;
+    ar_init(&s->letter->tree_a, 0);
+    ar_init(&s->letter->all_a, 0);
+    *out = s->letter;
+    return 0;
+}
+
+/* Reads from the store; a body that was moved meanwhile is looked up again. */
+static int64_t read_store(struct im *s, struct im_letter *l, uint64_t at, void *p, size_t n)
+{
+    int64_t got = body_read(l->store->body, &l->m.body, at, p, n);
+    if (got != ERR_NOT_FOUND) return got;
+    int r = message_get(l->store, s->account, s->view->box, l->m.uid, &l->m);
+    return r ? r : body_read(l->store->body, &l->m.body, at, p, n);
+}
+
+static int load_small(struct im *s, struct im_letter *l)
+{
+    if (l->all.p || !l->m.size || l->m.size > BODY_SMALL) return 0;
+    char *p = ar_alloc(&l->all_a, l->m.size);
+    int64_t got = read_store(s, l, 0, p, l->m.size);
+    if (got < 0) return (int)got;
+    l->all = sl(p, (size_t)got);
+    return 0;
+}
+
+int64_t im_letter_read(struct im *s, struct im_letter *l, uint64_t at, void *p, size_t n)
+{
+    int r = load_small(s, l);
+    if (r) return r;
+    if (!l->all.p) return read_store(s, l, at, p, n);
+    if (at >= l->all.n) return 0;
+    if (n > l->all.n - at) n = l->all.n - (size_t)at;
+    memcpy(p, l->all.p + at, n);
+    return (int64_t)n;
+}
+
+int im_letter_range(struct im *s, struct im_letter *l, uint64_t at, uint64_t n, struct arena *a, struct slice *out)
+{
+    if (n > IM_HEAD_MAX) n = IM_HEAD_MAX;
+    char *p = ar_alloc(a, n + 1);
+    size_t have = 0;
+    while (have < n) {
+        int64_t got = im_letter_read(s, l, at + have, p + have, (size_t)n - have);
+        if (got < 0) return (int)got;
+        if (!got) break;
+        have += (size_t)got;
+    }
+    *out = sl(p, have);
+    return 0;
+}
+
+int im_letter_tree(struct im *s, struct im_letter *l)
+{
+    if (l->tree) return 0;
+    char *chunk = xmalloc(IM_CHUNK);
+    struct mime_parser *p = mime_begin(&l->tree_a);
+    int64_t got;
+    for (uint64_t at = 0; (got = im_letter_read(s, l, at, chunk, IM_CHUNK)) > 0; at += (uint64_t)got) {
+        mime_feed(p, sl(chunk, (size_t)got));
+        fiber_breathe();
+    }
+    free(chunk);
+    if (got < 0) {
+        mime_abandon(p);
+        ar_free(&l->tree_a);
+        return (int)got;
+    }
+    l->tree = mime_finish(p);
+    return 0;
+}
+
+int im_letter_head_size(struct im *s, struct im_letter *l, uint64_t *out)
+{
+    int r = 0;
+    if (!l->m.head_size) r = im_letter_tree(s, l);
+    if (!r) *out = l->m.head_size ? l->m.head_size : l->tree->root->head_size;
+    return r;
+}
+
+int im_letter_head(struct im *s, struct im_letter *l, struct arena *a, struct slice *out)
+{
+    uint64_t n;
+    int r = im_letter_head_size(s, l, &n);
+    return r ? r : im_letter_range(s, l, 0, n, a, out);
+}

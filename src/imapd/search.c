@@ -1,0 +1,319 @@
+/* search.c - SEARCH: the keys' tree over every message, cheapest knowledge first (RFC 9051
+ * section 6.4.4, 3501 6.4.4; 4731 ESEARCH, 5182 SEARCHRES, 5032 WITHIN, 7162, 8474, 8514).
+ *
+ * A key answers no, yes, or "not with what is known so far". What is known grows in steps:
+ * the view, the stored record, the header, the text. Most messages are decided early. */
+#include <stdlib.h>
+
+#include "imapd_i.h"
+#include "mail/charset.h"
+#include "mail/date.h"
+#include "mail/head.h"
+
+enum { DAY = 86400, NEEDLES_MAX = 200 };
+enum answer { NO, YES, MAYBE };
+enum { KNOW_VIEW, KNOW_RECORD, KNOW_HEADER, KNOW_TEXT };
+
+struct search {
+    struct im *s;
+    struct im_needle *needle;
+    size_t nneedles;
+    struct arena a; /* of the message at hand */
+    int64_t now;
+    int know;
+    size_t i;       /* its index in the view */
+    const struct view_msg *m;
+    const struct message *record;
+    struct slice head;
+    int64_t sent;   /* day of the Date field, as written; -1 = none */
+    bool sent_known;
+};
+
+/* ---- preparing ---- */
+
+/* The key's text in UTF-8, folded. */
+static int prepare_text(struct search *x, struct imap_search *k, struct slice charset)
+{
+    struct slice text = charset_to_utf8(&x->s->a, charset, k->text);
+    k->text = fold_utf8_ar(&x->s->a, text);
+    if (k->key == IMAP_KEY_HEADER) return 0;
+    if (x->nneedles == NEEDLES_MAX) return err_set(ERR_LIMIT, "more than %d texts to search for", NEEDLES_MAX);
+    struct im_needle *n = &x->needle[x->nneedles++];
+    n->folded = k->text;
+    k->mark = n;
+    return 0;
+}
+
+static int prepare(struct search *x, struct imap_search *k, struct slice charset)
+{
+    struct im *s = x->s;
+    int r = 0;
+    for (; k && !r; k = k->next) {
+        switch (k->key) {
+        case IMAP_KEY_SEQ: imap_set_fix(&k->set, (uint32_t)s->told); break;
+        case IMAP_KEY_UID: imap_set_fix(&k->set, s->told ? s->view->msg[s->told - 1].uid : s->view->uidnext); break;
+        case IMAP_KEY_HEADER:
+        case IMAP_KEY_BODY:
+        case IMAP_KEY_TEXT: r = prepare_text(x, k, charset); break;
+        case IMAP_KEY_KEYWORD: { /* becomes a test of its bit */
+            size_t at = 0;
+            while (at < s->nkeywords && !sl_eqi(s->keyword[at], k->text)) at++;
+            k->number = at < s->nkeywords ? (uint64_t)1 << (FLAG_KEYWORD_FIRST + at) : 0;
+            break;
+        }
+        default: break;
+        }
+        if (!r && k->child) r = prepare(x, k->child, charset);
+    }
+    return r;
+}
+
+/* ---- one key ---- */
+
+static enum answer is(bool b) { return b ? YES : NO; }
+
+static enum answer by_day(enum imap_key key, enum imap_key before, int64_t at, int64_t day)
+{
+    int64_t d = at - at % DAY;
+    return is(key == before ? d < day : key == before + 1 ? d == day : d >= day);
+}
+
+static bool in_saved(const struct im *s, uint32_t uid)
+{
+    for (size_t i = 0; i < s->nsaved; i++)
+        if (s->saved[i] == uid) return true;
+    return false;
+}
+
+static enum answer view_key(const struct search *x, const struct imap_search *k)
+{
+    const struct view_msg *m = x->m;
+    switch (k->key) {
+    case IMAP_KEY_ALL: return YES;
+    case IMAP_KEY_SEQ: return is(k->set.saved ? in_saved(x->s, m->uid) : imap_set_has(&k->set, (uint32_t)x->i + 1));
+    case IMAP_KEY_UID: return is(k->set.saved ? in_saved(x->s, m->uid) : imap_set_has(&k->set, m->uid));
+    case IMAP_KEY_FLAG: return is(m->flags & k->flag);
+    case IMAP_KEY_KEYWORD: return is(m->flags & k->number);
+    case IMAP_KEY_RECENT: return is(im_recent_has(x->s, m->uid));
+    case IMAP_KEY_OLD: return is(!im_recent_has(x->s, m->uid));
+    case IMAP_KEY_NEW: return is(im_recent_has(x->s, m->uid) && !(m->flags & FLAG_SEEN));
+    case IMAP_KEY_MODSEQ: return is(m->modseq >= k->number);
+    case IMAP_KEY_THREADID: return NO;
+    default: return MAYBE;
+    }
+}
+
+static enum answer record_key(const struct search *x, const struct imap_search *k)
+{
+    const struct message *m = x->record;
+    switch (k->key) {
+    case IMAP_KEY_BEFORE:
+    case IMAP_KEY_ON:
+    case IMAP_KEY_SINCE: return by_day(k->key, IMAP_KEY_BEFORE, m->internal_date, k->day);
+    case IMAP_KEY_SAVEDBEFORE:
+    case IMAP_KEY_SAVEDON:
+    case IMAP_KEY_SAVEDSINCE: return by_day(k->key, IMAP_KEY_SAVEDBEFORE, m->save_date, k->day);
+    case IMAP_KEY_LARGER: return is(m->size > k->number);
+    case IMAP_KEY_SMALLER: return is(m->size < k->number);
+    case IMAP_KEY_OLDER: return is(x->now - m->internal_date >= (int64_t)k->number);
+    case IMAP_KEY_YOUNGER: return is(x->now - m->internal_date <= (int64_t)k->number);
+    case IMAP_KEY_EMAILID: return is(sl_eq(k->text, sl_cstr(m->email_id)));
+    default: return MAYBE;
+    }
+}
+
+/* "Disregarding time and timezone": the day as the Date field writes it. */
+static void find_sent(struct search *x)
+{
+    struct mail_head h;
+    struct mail_date d;
+    bool found;
+    x->sent_known = true;
+    x->sent = -1;
+    if (mail_head_parse(&x->a, x->head, &h) != 0 && !h.n) return;
+    struct slice date = mail_head_get(&x->a, &h, SL("Date"), &found);
+    if (found && mail_date_parse(date, &d) == 0) x->sent = d.seconds + (int64_t)d.zone * 60;
+}
+
+static enum answer header_key(struct search *x, const struct imap_search *k)
+{
+    switch (k->key) {
+    case IMAP_KEY_HEADER: return is(im_head_holds(x->head, k->field, k->text));
+    case IMAP_KEY_SENTBEFORE:
+    case IMAP_KEY_SENTON:
+    case IMAP_KEY_SENTSINCE:
+        if (!x->sent_known) find_sent(x);
+        return x->sent < 0 ? NO : by_day(k->key, IMAP_KEY_SENTBEFORE, x->sent, k->day);
+    default: return MAYBE;
+    }
+}
+
+static enum answer text_key(const struct imap_search *k)
+{
+    const struct im_needle *n = k->mark;
+    return is(n->in_body || (k->key == IMAP_KEY_TEXT && n->in_head));
+}
+
+static enum answer simple_key(struct search *x, const struct imap_search *k)
+{
+    enum answer r = view_key(x, k);
+    if (r == MAYBE && x->know >= KNOW_RECORD) r = record_key(x, k);
+    if (r == MAYBE && x->know >= KNOW_HEADER) r = header_key(x, k);
+    if (r == MAYBE && x->know >= KNOW_TEXT) r = text_key(k);
+    return r;
+}
+
+static enum answer ask(struct search *x, const struct imap_search *k)
+{
+    if (k->key == IMAP_KEY_NOT) {
+        enum answer r = ask(x, k->child);
+        return r == MAYBE ? MAYBE : is(r == NO);
+    }
+    if (k->key != IMAP_KEY_AND && k->key != IMAP_KEY_OR) return simple_key(x, k);
+    enum answer decides = k->key == IMAP_KEY_AND ? NO : YES, all = is(decides == NO);
+    for (const struct imap_search *c = k->child; c; c = c->next) {
+        enum answer r = ask(x, c);
+        if (r == decides) return r;
+        if (r == MAYBE) all = MAYBE;
+    }
+    return all;
+}
+
+/* ---- one message ---- */
+
+/* Learns the next thing about the message. */
+static int learn(struct search *x, struct im_records *records)
+{
+    struct im_letter *l;
+    int r = 0;
+    x->know++;
+    if (x->know == KNOW_RECORD) return im_record(x->s, records, x->m->uid, &x->record);
+    r = im_letter(x->s, x->m->uid, x->record, &l);
+    if (!r && x->know == KNOW_HEADER) r = im_letter_head(x->s, l, &x->a, &x->head);
+    if (!r && x->know == KNOW_TEXT) r = im_text_search(x->s, l, x->needle, x->nneedles);
+    return r;
+}
+
+/* 1: it matches, 0: not (or it is gone). */
+static int judge(struct search *x, const struct imap_search *key, struct im_records *records, size_t i)
+{
+    enum answer r;
+    int e = 0;
+    x->i = i;
+    x->m = &x->s->view->msg[i];
+    x->know = KNOW_VIEW;
+    x->sent_known = false;
+    ar_reset(&x->a);
+    while ((r = ask(x, key)) == MAYBE && x->know < KNOW_TEXT && !(e = learn(x, records))) {}
+    if (e) return e == ERR_NOT_FOUND ? 0 : e;
+    return r == YES;
+}
+
+static int search_all(struct search *x, const struct imap_search *key, size_t *hits, size_t *n)
+{
+    struct im *s = x->s;
+    struct im_records records;
+    int r = 0;
+    *n = 0;
+    if (!s->told) return 0;
+    im_records_begin(&records, s->view->msg[s->told - 1].uid);
+    for (size_t i = 0; i < s->told && r >= 0 && !conn_error(s->c); i++) {
+        if (s->view->msg[i].gone) continue;
+        r = judge(x, key, &records, i);
+        if (r == 1) hits[(*n)++] = i;
+        fiber_breathe();
+    }
+    im_records_end(&records);
+    return r < 0 ? r : 0;
+}
+
+/* ---- the answer ---- */
+
+static uint32_t number_of(const struct im *s, size_t i) { return s->uid ? s->view->msg[i].uid : (uint32_t)i + 1; }
+
+static uint64_t highest_modseq(const struct im *s, const size_t *hits, size_t n)
+{
+    uint64_t most = 0;
+    for (size_t k = 0; k < n; k++)
+        if (s->view->msg[hits[k]].modseq > most) most = s->view->msg[hits[k]].modseq;
+    return most;
+}
+
+static void tell_search(struct im *s, const struct imap_search_args *args, const size_t *hits, size_t n)
+{
+    buf_str(&s->out, "* SEARCH");
+    for (size_t k = 0; k < n; k++) {
+        buf_char(&s->out, ' ');
+        buf_u64(&s->out, number_of(s, hits[k]));
+    }
+    if (args->modseq && n) buf_printf(&s->out, " (MODSEQ %llu)", (unsigned long long)highest_modseq(s, hits, n));
+    buf_str(&s->out, "\r\n");
+    im_flush(s);
+}
+
+/* RFC 4731 section 3.1; MIN, MAX and ALL are left out when nothing was found. */
+static void tell_esearch(struct im *s, const struct imap_search_args *args, const size_t *hits, size_t n)
+{
+    buf_str(&s->out, "* ESEARCH (TAG ");
+    imap_put_string(&s->out, s->tag, false);
+    buf_str(&s->out, s->uid ? ") UID" : ")");
+    if (n && args->wants & IMAP_RETURN_MIN) buf_printf(&s->out, " MIN %u", number_of(s, hits[0]));
+    if (n && args->wants & IMAP_RETURN_MAX) buf_printf(&s->out, " MAX %u", number_of(s, hits[n - 1]));
+    if (args->wants & IMAP_RETURN_COUNT) buf_printf(&s->out, " COUNT %zu", n);
+    if (n && args->wants & IMAP_RETURN_ALL) {
+        uint32_t *v = ar_array(&s->a, uint32_t, n);
+        for (size_t k = 0; k < n; k++) v[k] = number_of(s, hits[k]);
+        buf_str(&s->out, " ALL ");
+        imap_put_set(&s->out, v, n);
+    }
+    if (args->modseq && n) buf_printf(&s->out, " MODSEQ %llu", (unsigned long long)highest_modseq(s, hits, n));
+    buf_str(&s->out, "\r\n");
+    im_flush(s);
+}
+
+/* RFC 5182 section 2.1: with MIN or MAX alone only those are kept. */
+static void save(struct im *s, const struct imap_search_args *args, const size_t *hits, size_t n)
+{
+    unsigned ends = args->wants & (IMAP_RETURN_MIN | IMAP_RETURN_MAX);
+    bool only_ends = ends && !(args->wants & (IMAP_RETURN_ALL | IMAP_RETURN_COUNT));
+    free(s->saved);
+    s->saved = xcalloc(n, sizeof *s->saved);
+    s->nsaved = 0;
+    for (size_t k = 0; k < n; k++) {
+        bool kept = !only_ends || (k == 0 && ends & IMAP_RETURN_MIN) || (k == n - 1 && ends & IMAP_RETURN_MAX);
+        if (kept) s->saved[s->nsaved++] = s->view->msg[hits[k]].uid;
+    }
+}
+
+static void answer(struct im *s, const struct imap_search_args *args, const size_t *hits, size_t n)
+{
+    if (args->wants & IMAP_RETURN_SAVE) save(s, args, hits, n);
+    if (!args->extended) tell_search(s, args, hits, n);
+    else if (args->wants != IMAP_RETURN_SAVE) tell_esearch(s, args, hits, n);
+    im_ok(s, NULL, "searched");
+}
+
+void im_cmd_search(struct im *s, struct imap_in *in)
+{
+    imap_sp(in);
+    struct imap_search_args args = imap_search_args(in);
+    if (im_args_bad(s, in)) return;
+    if (args.charset.n && !charset_known(args.charset)) {
+        im_no(s, "BADCHARSET (UTF-8 US-ASCII)", "the charset is not known");
+        return;
+    }
+    s->condstore |= args.modseq;
+    struct search x = {.s = s, .now = rt_wall_seconds()};
+    x.needle = ar_array(&s->a, struct im_needle, NEEDLES_MAX);
+    size_t *hits = ar_array(&s->a, size_t, s->told), n = 0;
+    ar_init(&x.a, 0);
+    int r = prepare(&x, args.key, args.charset);
+    if (!r) r = search_all(&x, args.key, hits, &n);
+    ar_free(&x.a);
+    if (r) {
+        if (args.wants & IMAP_RETURN_SAVE) s->nsaved = 0; /* RFC 5182 section 2.1 */
+        im_failed(s, r);
+    } else {
+        answer(s, &args, hits, n);
+    }
+}

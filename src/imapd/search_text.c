@@ -1,0 +1,175 @@
+/* search_text.c - texts in messages: decoded, in UTF-8, folded; then plain substrings. Bodies
+ * stream by, so that a message of any size is searched in bounded memory. */
+#include <stdlib.h>
+
+#include "imapd_i.h"
+#include "mail/charset.h"
+#include "mail/encoded.h"
+#include "mail/head.h"
+
+enum { LOOK_AT = 32 * 1024, HELD_MAX = 4096, PART_HEAD_MAX = 64 * 1024 };
+
+struct scan {
+    struct im *s;
+    struct im_letter *l;
+    struct im_needle *v;
+    size_t n, longest;
+    bool body;         /* what is fed now belongs to the body */
+    struct buf folded; /* what was folded and not yet dropped */
+    struct buf held;   /* UTF-8 after the last ASCII character: folding may reach into it */
+};
+
+static bool done(const struct scan *x)
+{
+    for (size_t i = 0; i < x->n; i++)
+        if (!x->v[i].in_body) return false;
+    return true;
+}
+
+static void look(struct scan *x)
+{
+    for (size_t i = 0; i < x->n; i++) {
+        bool *found = x->body ? &x->v[i].in_body : &x->v[i].in_head;
+        if (!*found && sl_find(buf_slice(&x->folded), x->v[i].folded) != SL_NONE) *found = true;
+    }
+    /* A text may lie across the border to what comes next. */
+    size_t keep = x->longest ? x->longest - 1 : 0;
+    if (x->folded.n > keep) buf_drop(&x->folded, x->folded.n - keep);
+}
+
+static size_t after_last_ascii(struct slice s)
+{
+    size_t n = s.n;
+    while (n && s.p[n - 1] & 0x80) n--;
+    return n;
+}
+
+/* UTF-8 cut anywhere between characters. */
+static void feed(struct scan *x, struct slice utf8)
+{
+    size_t cut = after_last_ascii(utf8);
+    if (x->held.n && (cut || x->held.n + utf8.n > HELD_MAX)) {
+        buf_put(&x->held, sl_sub(utf8, 0, cut));
+        fold_utf8(&x->folded, buf_slice(&x->held));
+        buf_clear(&x->held);
+    } else {
+        fold_utf8(&x->folded, sl_sub(utf8, 0, cut));
+    }
+    buf_put(&x->held, sl_from(utf8, cut));
+    if (x->folded.n >= LOOK_AT) look(x);
+}
+
+/* The end of a text: nothing is found across it. */
+static void end_text(struct scan *x)
+{
+    fold_utf8(&x->folded, buf_slice(&x->held));
+    buf_clear(&x->held);
+    look(x);
+    buf_clear(&x->folded);
+}
+
+/* ---- headers ---- */
+
+static void feed_head(struct scan *x, struct slice head)
+{
+    struct arena a;
+    struct mail_head h;
+    ar_init(&a, 0);
+    if (mail_head_parse(&a, head, &h) != 0) {} /* its first fields, then */
+    for (size_t i = 0; i < h.n; i++) {
+        const struct mail_field *f = &h.field[i];
+        feed(x, utf8_clean(&a, f->name));
+        feed(x, SL(": "));
+        feed(x, mail_words_decode(&a, mail_unfold(&a, f->bad ? f->raw : f->body)));
+        end_text(x);
+    }
+    ar_free(&a);
+}
+
+static int feed_part_head(struct scan *x, const struct mime_part *p)
+{
+    struct arena a;
+    struct slice head;
+    ar_init(&a, 0);
+    int r = im_letter_range(x->s, x->l, p->head_at, p->head_size < PART_HEAD_MAX ? p->head_size : PART_HEAD_MAX, &a, &head);
+    if (!r) feed_head(x, head);
+    ar_free(&a);
+    return r;
+}
+
+bool im_head_holds(struct slice head, struct slice field, struct slice folded)
+{
+    struct arena a;
+    struct mail_head h;
+    bool found = false;
+    ar_init(&a, 0);
+    if (mail_head_parse(&a, head, &h) != 0) {} /* its first fields, then */
+    const struct mail_field *f = mail_head_find(&h, field, 0);
+    for (; f && !found; f = mail_head_find(&h, field, (size_t)(f - h.field) + 1)) {
+        struct slice text = fold_utf8_ar(&a, mail_words_decode(&a, mail_unfold(&a, f->body)));
+        found = sl_find(text, folded) != SL_NONE || !folded.n;
+    }
+    ar_free(&a);
+    return found;
+}
+
+/* ---- bodies ---- */
+
+static int feed_text_part(struct scan *x, const struct mime_part *p)
+{
+    struct mime_decoder d;
+    struct charset c;
+    struct buf bytes = BUF_INIT, utf8 = BUF_INIT;
+    char *chunk = xmalloc(IM_CHUNK);
+    uint64_t at = p->body_at, end = p->body_at + p->body_size;
+    int64_t got = 0;
+    mime_decode_begin(&d, p->encoding);
+    if (charset_begin(&c, mime_param_get(p->param, p->nparam, SL("charset"))) != 0) {} /* as UTF-8, then */
+    while (at < end && !done(x)) {
+        got = im_letter_read(x->s, x->l, at, chunk, end - at < IM_CHUNK ? (size_t)(end - at) : IM_CHUNK);
+        if (got <= 0) break;
+        at += (uint64_t)got;
+        mime_decode(&d, sl(chunk, (size_t)got), &bytes);
+        if (at == end) mime_decode_end(&d, &bytes);
+        charset_feed(&c, buf_slice(&bytes), &utf8);
+        feed(x, buf_slice(&utf8));
+        buf_clear(&bytes);
+        buf_clear(&utf8);
+        fiber_breathe();
+    }
+    charset_end(&c, &utf8);
+    feed(x, buf_slice(&utf8));
+    end_text(x);
+    free(chunk);
+    buf_free(&bytes);
+    buf_free(&utf8);
+    return got < 0 ? (int)got : 0;
+}
+
+static bool is_text(const struct mime_part *p) { return p->kind == MIME_LEAF && sl_eqi(p->type, SL("text")); }
+
+/* The header of a part is header, that of a message within the message is body text. */
+static int feed_part(struct scan *x, const struct mime_part *p)
+{
+    int r = 0;
+    x->body = p->envelope && p->parent;
+    r = feed_part_head(x, p);
+    x->body = true;
+    if (!r && is_text(p)) r = feed_text_part(x, p);
+    for (const struct mime_part *c = p->child; c && !r && !done(x); c = c->next) r = feed_part(x, c);
+    return r;
+}
+
+int im_text_search(struct im *s, struct im_letter *l, struct im_needle *v, size_t n)
+{
+    struct scan x = {.s = s, .l = l, .v = v, .n = n};
+    for (size_t i = 0; i < n; i++) {
+        v[i].in_head = v[i].in_body = !v[i].folded.n;
+        if (v[i].folded.n > x.longest) x.longest = v[i].folded.n;
+    }
+    int r = im_letter_tree(s, l);
+    if (!r) r = feed_part(&x, l->tree->root);
+    buf_free(&x.folded);
+    buf_free(&x.held);
+    return r;
+}

@@ -1,0 +1,300 @@
+/* select.c - SELECT and its end, and the news about the selected mailbox (RFC 9051 sections
+ * 6.3.2, 7.5; RFC 7162 for MODSEQ). */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/map.h"
+#include "imapd_i.h"
+
+/* ---- recent: told to one session only, forgotten when the program ends ---- */
+
+enum { RECENT_MAX = 100000, RECENT_KEY = 40 };
+
+/* Messages below uid `to` that no session was told of become recent here, and are told of when
+ * `take`. unknown: the first such uid if nothing is remembered of this mailbox. */
+static void claim_recent(struct im *s, uint32_t to, uint32_t unknown, bool take)
+{
+    struct imapd *d = s->server;
+    struct im_recent *r = &s->recent;
+    char key[RECENT_KEY];
+    int n = snprintf(key, sizeof key, "%s %u", s->account, s->view->box);
+    lock_take(&d->lock);
+    uintptr_t first = (uintptr_t)map_get(&d->recent, sl(key, (size_t)n));
+    if (!first) first = unknown;
+    if (take && d->recent.count >= RECENT_MAX) {
+        map_free(&d->recent);
+        map_init(&d->recent, false);
+    }
+    if (take) map_put(&d->recent, sl(key, (size_t)n), (void *)(to > first ? to : first));
+    lock_release(&d->lock);
+    uint32_t known = r->n ? r->range[r->n - 1].hi + 1 : 0;
+    if (first < known) first = known;
+    if (first >= to) return;
+    if (r->n && known == first) r->range[r->n - 1].hi = to - 1;
+    else if (r->n < COUNT_OF(r->range)) r->range[r->n++] = (struct imap_range){(uint32_t)first, to - 1};
+}
+
+bool im_recent_has(const struct im *s, uint32_t uid)
+{
+    for (size_t i = 0; i < s->recent.n; i++)
+        if (uid >= s->recent.range[i].lo && uid <= s->recent.range[i].hi) return true;
+    return false;
+}
+
+static size_t recent_count(const struct im *s)
+{
+    size_t n = 0;
+    for (size_t i = s->recent.n ? 0 : s->view->n; i < s->view->n; i++) n += im_recent_has(s, s->view->msg[i].uid);
+    return n;
+}
+
+/* ---- flags ---- */
+
+static bool keywords_reload(struct im *s)
+{
+    struct mailbox m;
+    struct arena a;
+    ar_init(&a, 0);
+    if (mailbox_get(s->server->conf.store, s->account, s->view->box, &a, &m) != 0) {
+        ar_free(&a);
+        return false;
+    }
+    bool grown = m.nkeywords > s->nkeywords;
+    ar_free(&s->box);
+    s->box = a;
+    s->keyword = m.keyword;
+    s->nkeywords = m.nkeywords;
+    return grown;
+}
+
+void im_put_flags(struct im *s, size_t i)
+{
+    const struct view_msg *m = &s->view->msg[i];
+    imap_put_flags(&s->out, m->flags, s->keyword, s->nkeywords, FLAG_KEYWORD_FIRST,
+                   im_recent_has(s, m->uid) ? SL("\\Recent") : SL(""));
+}
+
+static void tell_flags(struct im *s)
+{
+    uint64_t bits = s->nkeywords >= 59 ? ~(uint64_t)0 : ((uint64_t)1 << (FLAG_KEYWORD_FIRST + s->nkeywords)) - 1;
+    buf_str(&s->out, "* FLAGS ");
+    imap_put_flags(&s->out, bits, s->keyword, s->nkeywords, FLAG_KEYWORD_FIRST, SL(""));
+    buf_str(&s->out, "\r\n* OK [PERMANENTFLAGS ");
+    if (s->read_only) bits = 0;
+    struct slice more = s->read_only || s->nkeywords >= MAILBOX_KEYWORDS_MAX ? SL("") : SL("\\*");
+    imap_put_flags(&s->out, bits, s->keyword, s->nkeywords, FLAG_KEYWORD_FIRST, more);
+    buf_str(&s->out, "] these can be kept\r\n");
+    im_flush(s);
+}
+
+static size_t keyword_index(const struct im *s, struct slice name)
+{
+    size_t i = 0;
+    while (i < s->nkeywords && !sl_eqi(s->keyword[i], name)) i++;
+    return i;
+}
+
+int im_flags(struct im *s, uint32_t box, const struct imap_flags *f, bool make, uint64_t *out)
+{
+    *out = f->system;
+    for (size_t i = 0; i < f->n; i++) {
+        unsigned bit;
+        size_t at = s->view && s->view->box == box ? keyword_index(s, f->keyword[i]) : s->nkeywords;
+        int r = 0;
+        if (s->view && s->view->box == box && at < s->nkeywords) bit = FLAG_KEYWORD_FIRST + (unsigned)at;
+        else r = mailbox_keyword(s->server->conf.store, s->account, box, f->keyword[i], make, &bit);
+        if (r == ERR_NOT_FOUND && !make) continue;
+        if (r) return r;
+        *out |= (uint64_t)1 << bit;
+    }
+    return 0;
+}
+
+/* ---- news ---- */
+
+static void on_news(void *arg)
+{
+    struct im *s = arg;
+    s->news = true;
+    if (s->idling) conn_wake(s->c);
+}
+
+static void tell_expunge(void *arg, uint32_t seq)
+{
+    struct im *s = arg;
+    buf_printf(&s->out, "* %u EXPUNGE\r\n", seq);
+    s->told--;
+}
+
+static void tell_exists(struct im *s)
+{
+    const struct view *v = s->view;
+    uint32_t from = s->told < v->n ? v->msg[s->told].uid : 0;
+    if (from) claim_recent(s, v->msg[v->n - 1].uid + 1, from, !s->read_only);
+    s->told = v->n;
+    buf_printf(&s->out, "* %zu EXISTS\r\n* %zu RECENT\r\n", v->n, recent_count(s));
+}
+
+static void tell_changed(struct im *s)
+{
+    struct view *v = s->view;
+    for (size_t i = 0; i < v->n && v->nchanged; i++) {
+        struct view_msg *m = &v->msg[i];
+        if (!m->changed) continue;
+        m->changed = false;
+        if (i >= s->told || m->gone) continue;
+        buf_printf(&s->out, "* %zu FETCH (UID %u FLAGS ", i + 1, m->uid);
+        im_put_flags(s, i);
+        if (s->condstore) buf_printf(&s->out, " MODSEQ (%llu)", (unsigned long long)m->modseq);
+        buf_str(&s->out, ")\r\n");
+    }
+    v->nchanged = 0;
+}
+
+/* Is some flag set for which we have no name? */
+static bool unknown_keyword(const struct im *s)
+{
+    uint64_t known = s->nkeywords >= 59 ? ~(uint64_t)0 : ((uint64_t)1 << (FLAG_KEYWORD_FIRST + s->nkeywords)) - 1;
+    for (size_t i = 0; i < s->view->n; i++)
+        if (s->view->msg[i].flags & ~known) return true;
+    return false;
+}
+
+void im_sync(struct im *s)
+{
+    size_t added;
+    if (s->state != IM_SELECTED || s->over || !s->news) return;
+    s->news = false;
+    if (view_sync(s->view, &added) != 0) {
+        s->news = true; /* later, then */
+        return;
+    }
+    if (s->view->deleted) im_bye(s, NULL, "the mailbox was deleted");
+    else if (unknown_keyword(s) && keywords_reload(s)) tell_flags(s);
+}
+
+void im_news(struct im *s)
+{
+    im_sync(s);
+    if (s->state != IM_SELECTED || s->over) return;
+    if (s->may_expunge && s->view->ngone) view_drop_gone(s->view, tell_expunge, s);
+    if (s->view->n != s->told) tell_exists(s);
+    if (s->view->nchanged) tell_changed(s);
+    if (s->out.n) im_flush(s);
+}
+
+/* ---- select ---- */
+
+void im_unselect(struct im *s)
+{
+    im_letter_forget(s);
+    if (s->watch) kv_unwatch(&s->watch);
+    if (s->view) view_close(&s->view);
+    ar_free(&s->box);
+    free(s->saved);
+    s->saved = NULL;
+    s->nsaved = 0;
+    s->keyword = NULL;
+    s->nkeywords = 0;
+    s->news = false;
+    s->recent.n = 0;
+    if (s->state == IM_SELECTED) s->state = IM_AUTH;
+}
+
+static void tell_mailbox(struct im *s)
+{
+    const struct view *v = s->view;
+    size_t unseen = 0;
+    while (unseen < v->n && v->msg[unseen].flags & FLAG_SEEN) unseen++;
+    tell_flags(s);
+    buf_printf(&s->out, "* %zu EXISTS\r\n* %zu RECENT\r\n", v->n, recent_count(s));
+    if (unseen < v->n) buf_printf(&s->out, "* OK [UNSEEN %zu] the first unseen one\r\n", unseen + 1);
+    buf_printf(&s->out, "* OK [UIDVALIDITY %u] ids are valid\r\n", v->uidvalidity);
+    buf_printf(&s->out, "* OK [UIDNEXT %u] the next id\r\n", v->uidnext);
+    buf_printf(&s->out, "* OK [HIGHESTMODSEQ %llu] the last change\r\n", (unsigned long long)(v->modseq ? v->modseq : 1));
+    buf_printf(&s->out, "* OK [MAILBOXID (M%u)] its id\r\n", v->box);
+    im_flush(s);
+}
+
+static void tell_nobody(void *arg, uint32_t seq) { (void)arg, (void)seq; }
+
+static int open_mailbox(struct im *s, struct slice name, bool read_only)
+{
+    struct store *store = s->server->conf.store;
+    struct mailbox m;
+    size_t added;
+    int r = mailbox_find(store, s->account, name, &s->a, &m);
+    if (r) return r;
+    /* Watched before it is read, so that nothing falls between. */
+    s->watch = mailbox_watch(store, s->account, on_news, s);
+    r = view_open(&s->view, store, s->account, m.id);
+    if (!r) r = view_sync(s->view, &added);
+    if (!r && s->view->deleted) r = err_set(ERR_NOT_FOUND, "there is no such mailbox");
+    if (r) return r;
+    s->state = IM_SELECTED;
+    s->read_only = read_only;
+    keywords_reload(s);
+    for (size_t i = 0; i < s->view->n; i++) s->view->msg[i].changed = false;
+    s->view->nchanged = 0;
+    view_drop_gone(s->view, tell_nobody, NULL);
+    return 0;
+}
+
+/* "(CONDSTORE)" after the name (RFC 7162 section 3.1.8). */
+static bool take_parameters(struct imap_in *in)
+{
+    bool condstore = false;
+    if (!imap_skip(in, ' ')) return false;
+    imap_need(in, '(');
+    do {
+        if (imap_skip_word(in, SL("CONDSTORE"))) condstore = true;
+        else imap_fail(in, ERR_SYNTAX, "CONDSTORE was expected");
+    } while (imap_skip(in, ' '));
+    imap_need(in, ')');
+    return condstore;
+}
+
+static void select_mailbox(struct im *s, struct imap_in *in, bool read_only)
+{
+    imap_sp(in);
+    struct slice name = imap_mailbox(in);
+    bool condstore = take_parameters(in);
+    if (im_args_bad(s, in)) return;
+    im_unselect(s); /* whatever comes of the new one (RFC 9051 section 6.3.2) */
+    int r = open_mailbox(s, name, read_only);
+    if (r) {
+        im_unselect(s);
+        im_failed(s, r);
+        return;
+    }
+    s->condstore |= condstore;
+    claim_recent(s, s->view->uidnext, s->view->uidnext, !read_only);
+    s->told = s->view->n;
+    tell_mailbox(s);
+    im_ok(s, read_only ? "READ-ONLY" : "READ-WRITE", "selected");
+}
+
+void im_cmd_select(struct im *s, struct imap_in *in) { select_mailbox(s, in, false); }
+void im_cmd_examine(struct im *s, struct imap_in *in) { select_mailbox(s, in, true); }
+
+void im_cmd_unselect(struct im *s, struct imap_in *in)
+{
+    if (im_args_bad(s, in)) return;
+    im_unselect(s);
+    im_ok(s, NULL, "no mailbox is selected");
+}
+
+/* Expunges without telling (RFC 9051 section 6.4.1). */
+void im_cmd_close(struct im *s, struct imap_in *in)
+{
+    if (im_args_bad(s, in)) return;
+    if (!s->read_only) {
+        int r = message_expunge(s->server->conf.store, s->account, s->view->box, NULL, 0, true, &s->a, NULL, NULL);
+        if (r && r != ERR_NOT_FOUND) {
+            im_failed(s, r);
+            return;
+        }
+    }
+    im_unselect(s);
+    im_ok(s, NULL, "closed");
+}
