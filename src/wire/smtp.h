@@ -169,6 +169,8 @@ void smtp_data_begin(struct smtp_data *d);
 int smtp_data_feed(struct smtp_data *d, struct slice *in, struct slice *run);
 /* The same bookkeeping (faults, line lengths, size) for bytes of BDAT, which carry no dots. */
 void smtp_data_scan(struct smtp_data *d, struct slice bytes);
+/* Do the bytes scanned so far end with a line end (or are there none)? */
+bool smtp_data_whole(const struct smtp_data *d);
 
 /* ---- mail data, sending ---- */
 

@@ -125,6 +125,8 @@ void smtp_data_scan(struct smtp_data *d, struct slice bytes)
     d->size += bytes.n;
 }
 
+bool smtp_data_whole(const struct smtp_data *d) { return d->state == AT_START; }
+
 /* ---- sending ---- */
 
 enum { SEND_START, SEND_LINE, SEND_CR /* a CR, or what needs one, was seen and not sent */ };

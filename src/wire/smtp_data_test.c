@@ -105,8 +105,13 @@ TEST(bdat_bytes_are_watched_too)
     CHECK_INT(d.fault, SMTP_FAULT_NONE);
     CHECK_INT(d.longest, 5);
     CHECK_INT(d.size, 13);
+    CHECK(smtp_data_whole(&d));
     smtp_data_scan(&d, SL("a\nb"));
     CHECK_INT(d.fault, SMTP_FAULT_BARE_LF);
+    CHECK(!smtp_data_whole(&d));
+    smtp_data_begin(&d);
+    smtp_data_scan(&d, SL("a\r\n\r"));
+    CHECK(!smtp_data_whole(&d));
 }
 
 static void send_all(const char *in, size_t n, size_t piece, struct buf *out)

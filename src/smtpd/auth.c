@@ -1,0 +1,103 @@
+/* auth.c - AUTH (RFC 4954) over the login exchange that all servers share. */
+#include "base/text.h"
+#include "smtpd_i.h"
+
+static void put_challenge(struct sm *s, struct slice challenge)
+{
+    buf_clear(&s->out);
+    buf_str(&s->out, "334 ");
+    b64_encode(&s->out, challenge);
+    buf_str(&s->out, "\r\n");
+    conn_write(s->c, buf_slice(&s->out));
+}
+
+/* The next line of the exchange, decoded. */
+static int read_response(struct sm *s, struct slice *response)
+{
+    struct slice line;
+    int64_t before = deadline_narrow(DEADLINE_IN(SM_WORK));
+    int r = conn_read_line(s->c, SMTP_AUTH_LINE_MAX, &line);
+    deadline_restore(before);
+    return r ? r : sasl_line_decode(&s->a, line, response);
+}
+
+static int exchange(struct sm *s, struct sasl *x, const struct slice *initial)
+{
+    struct slice out, response;
+    int r = sasl_start(x, initial, &out);
+    while (r == SASL_MORE) {
+        put_challenge(s, out);
+        r = read_response(s, &response);
+        if (!r) r = sasl_step(x, response, &out);
+    }
+    return r;
+}
+
+static void failed(struct sm *s, const struct sasl *x, int e)
+{
+    struct slice user = printable(&s->cmd_a, x->user, 100);
+    s->failed_logins++;
+    log_info(s->who, "login as \"%.*s\" failed: %s", SLF(user), err_text(e));
+    if (s->failed_logins >= SM_LOGINS_MAX)
+        sm_reply(s, 421, "4.7.0", "Too many failed logins; try again later");
+    else
+        sm_reply(s, 535, "5.7.8", "User name or password is wrong");
+}
+
+static void answer(struct sm *s, struct sasl *x, int r)
+{
+    switch (r) {
+    case SASL_DONE:
+        s->logged_in = true;
+        s->account = x->account;
+        log_debug(s->who, "logged in as %.*s", SLF(s->account.address));
+        sm_reply(s, 235, "2.7.0", "Welcome");
+        return;
+    case ERR_DENIED: failed(s, x, r); return;
+    case ERR_SYNTAX: sm_reply(s, 501, "5.5.2", "%s", err_text(r)); return;
+    case ERR_TOO_LONG: sm_reply(s, 500, "5.5.6", "The line is longer than %d bytes", SMTP_AUTH_LINE_MAX); return;
+    case ERR_EOF:
+    case ERR_TIMEOUT:
+        if (conn_error(s->c)) return; /* the session's loop says what there is to say */
+        /* fall through */
+    default:
+        if (r == ERR_CANCELED && !conn_error(s->c)) sm_reply(s, 501, "5.7.0", "The login is given up");
+        else if (!conn_error(s->c)) {
+            log_warn(s->who, "logins cannot be checked: %s", err_text(r));
+            sm_reply(s, 454, "4.7.0", "Logins cannot be checked at this moment; try again later");
+        }
+    }
+}
+
+void sm_auth(struct sm *s, struct smtp_command *c)
+{
+    struct slice initial, *given = NULL;
+    struct sasl x = {0};
+    uint8_t binding[32];
+    if (s->kind == SMTPD_MX) {
+        sm_reply(s, 503, "5.5.1", "There is no login on this port; mail programs log in on port 587 or 465");
+        return;
+    }
+    if (s->logged_in) {
+        sm_reply(s, 503, "5.5.1", "You are logged in already");
+        return;
+    }
+    if (!s->tls) {
+        sm_reply(s, 538, "5.7.11", "Begin TLS with STARTTLS before you log in");
+        return;
+    }
+    int r = 0;
+    if (c->has_initial) {
+        given = &initial;
+        r = sl_eq(c->initial, SL("*")) ? err_set(ERR_SYNTAX, "the initial response is no base64")
+                                       : sasl_line_decode(&s->a, c->initial, &initial);
+    }
+    bool binds = conn_tls_exporter(s->c, binding) == 0;
+    if (!r) r = sasl_begin(&x, s->conf->store, &s->a, c->mechanism, binds ? binding : NULL);
+    if (r == ERR_UNSUPPORTED) {
+        sm_reply(s, 504, "5.5.4", "%s", err_text(r));
+        return;
+    }
+    if (!r) r = exchange(s, &x, given);
+    answer(s, &x, r);
+}

@@ -1,0 +1,209 @@
+/* envelope.c - MAIL and RCPT: who sends, and who may be written to by them (RFC 5321 section 3.3). */
+#include "base/text.h"
+#include "smtpd_i.h"
+
+void sm_tx_end(struct sm *s)
+{
+    struct sm_tx *t = &s->tx;
+    if (!t->open) return;
+    if (t->auth) mailauth_free(&t->auth);
+    if (t->signing) (void)!signing_end(t->pass, NULL);
+    if (t->body) body_abandon(&t->body);
+    map_free(&t->routes);
+    struct arena a = t->a;
+    struct buf head = t->head, edited = t->edited;
+    ar_reset(&a);
+    buf_clear(&head);
+    buf_clear(&edited);
+    if (head.size > SM_BUFFER) buf_free(&head);
+    if (edited.size > SM_BUFFER) buf_free(&edited);
+    *t = (struct sm_tx){.a = a, .head = head, .edited = edited};
+}
+
+uint64_t sm_size_max(const struct sm *s) { return s->conf->size_max ? s->conf->size_max : 50u << 20; }
+
+/* A syntax error in a command's argument or parameters, told by its kind. */
+static void reply_syntax(struct sm *s, int e)
+{
+    if (e == ERR_UNSUPPORTED) sm_reply(s, 555, "5.5.4", "%s", err_text(e));
+    else sm_reply(s, 501, "5.5.4", "%s", err_text(e));
+}
+
+/* ---- MAIL ---- */
+
+/* What was asked for and is not offered in EHLO. */
+static bool opts_offered(struct sm *s, const struct smtp_mail_opts *o)
+{
+    const char *what = o->smtputf8 ? "SMTPUTF8" : o->requiretls ? "REQUIRETLS" : o->body == SMTP_BODY_BINARYMIME ? "BINARYMIME" : NULL;
+    if (!what) return true;
+    sm_reply(s, 555, "5.5.4", "%s is not offered here", what);
+    return false;
+}
+
+static bool size_fits(struct sm *s, const struct smtp_mail_opts *o)
+{
+    if (o->size <= sm_size_max(s)) return true;
+    sm_reply(s, 552, "5.3.4", "Letters of more than %llu bytes are not taken here; send less, or send a link",
+             (unsigned long long)sm_size_max(s));
+    return false;
+}
+
+/* A user sends only under addresses of their own; reports have the null path. */
+static bool sender_allowed(struct sm *s, const struct smtp_path *p)
+{
+    if (!s->logged_in || p->null) return true;
+    int r = login_may_send_as(s->conf->store, &s->account, p->local, p->domain);
+    if (r == 0) return true;
+    if (r == ERR_DENIED) sm_reply(s, 550, "5.7.1", "%s", err_text(r));
+    else sm_reply_error(s, r, "The directory cannot be read");
+    return false;
+}
+
+/* "local@domain" without quotes. */
+static struct slice plain_address(struct arena *a, struct slice local, struct slice domain)
+{
+    return ar_printf(a, "%.*s@%.*s", SLF(local), SLF(domain));
+}
+
+void sm_mail(struct sm *s, struct smtp_command *c)
+{
+    struct sm_tx *t = &s->tx;
+    struct smtp_mail_opts opts;
+    int r = smtp_mail_opts(&s->cmd_a, c, &opts);
+    if (r) {
+        reply_syntax(s, r);
+        return;
+    }
+    if (!opts_offered(s, &opts) || !size_fits(s, &opts)) return;
+    if (c->path.utf8) {
+        sm_reply(s, 553, "5.6.7", "Addresses must be ASCII here");
+        return;
+    }
+    if (!sender_allowed(s, &c->path)) return;
+    t->open = true;
+    t->opts = opts;
+    t->opts.envid = ar_dup(&t->a, opts.envid);
+    t->sender = c->path.null ? SL("") : plain_address(&t->a, c->path.local, c->path.domain);
+    t->sender_path = c->path.null ? SL("") : ar_dup(&t->a, c->path.address);
+    map_init(&t->routes, true);
+    letter_id_new(&t->id);
+    sm_reply(s, 250, "2.1.0", "Sender is fine");
+}
+
+/* ---- RCPT ---- */
+
+/* RFC 8601 section 3, RFC 7208: the questions about the client and the sender begin now, and are answered
+ * while the letter arrives. */
+static void begin_checks(struct sm *s)
+{
+    struct sm_tx *t = &s->tx;
+    if (s->kind != SMTPD_MX || t->auth || !s->conf->mailauth) return;
+    struct mailauth_conn conn = {.ip = conn_peer(s->c)->ip, .helo = sl_cstr(s->helo), .tls = s->tls,
+                                 .iprev = s->has_iprev ? &s->iprev : NULL};
+    struct mailauth_envelope env = {.mail_from = t->sender};
+    int r = mailauth_new(&t->auth, s->conf->mailauth, &t->a, &conn, &env);
+    if (r) {
+        t->auth = NULL;
+        sm_decide_error(s, r, "The sender cannot be checked");
+    }
+}
+
+static void add_route(struct sm *s, struct slice address, const struct route *r, const struct smtp_rcpt_opts *o)
+{
+    struct sm_tx *t = &s->tx;
+    struct slice key = r->local ? sl_cstr(r->account) : r->address;
+    if (map_get(&t->routes, key)) return;
+    if (t->nrcpt == t->room) {
+        if (!t->room) t->rcpt = ar_array(&t->a, struct letter_rcpt, t->room = 4);
+        else t->rcpt = ar_grow(&t->a, t->rcpt, &t->room, sizeof *t->rcpt);
+    }
+    struct letter_rcpt *l = &t->rcpt[t->nrcpt++];
+    *l = (struct letter_rcpt){.address = address, .route = *r, .notify = o->notify, .orcpt = o->orcpt};
+    l->route.address = ar_dup(&t->a, r->address);
+    l->route.detail = ar_dup(&t->a, r->detail);
+    t->any_local |= r->local;
+    map_put(&t->routes, key, t);
+}
+
+static void accept_rcpt(struct sm *s, const struct smtp_path *p, struct slice address, const struct routes *routes,
+                        const struct smtp_rcpt_opts *o)
+{
+    struct sm_tx *t = &s->tx;
+    struct smtp_rcpt_opts kept = {.notify = o->notify, .orcpt = ar_dup(&t->a, o->orcpt)};
+    if (t->nrcpt + routes->n > LETTER_RCPTS_MAX) {
+        sm_reply(s, 452, "4.5.3", "Too many recipients behind the addresses; send another letter to the others");
+        return;
+    }
+    address = ar_dup(&t->a, address);
+    for (size_t i = 0; i < routes->n; i++) add_route(s, address, &routes->v[i], &kept);
+    if (t->nsaid == t->said_room) {
+        if (!t->said_room) t->said = ar_array(&t->a, struct slice, t->said_room = 4);
+        else t->said = ar_grow(&t->a, t->said, &t->said_room, sizeof *t->said);
+    }
+    if (!t->nsaid) t->first = ar_dup(&t->a, p->address);
+    t->said[t->nsaid++] = address;
+    begin_checks(s);
+    sm_reply(s, 250, "2.1.5", "Recipient is fine");
+}
+
+static void refuse_rcpt(struct sm *s, struct slice address, int code, const char *enhanced, struct slice text)
+{
+    sm_reply(s, code, enhanced, "%.*s", SLF(text));
+    sm_trace_refused(s, address, enhanced, code, text);
+}
+
+/* Mail for elsewhere: users only (never an open relay). */
+static void judge_remote(struct sm *s, const struct smtp_path *p, struct slice address, struct routes *routes,
+                         const struct smtp_rcpt_opts *o)
+{
+    if (!s->logged_in) {
+        refuse_rcpt(s, address, 550, "5.7.1",
+                    ar_printf(&s->cmd_a,
+                              "Mail for %.*s is not passed on from here. If you are a user of this server, log in on port 587 "
+                              "or 465; if not, look at the MX records of %.*s",
+                              SLF(p->domain), SLF(p->domain)));
+        return;
+    }
+    struct route one = {.address = address};
+    *routes = (struct routes){.result = RESOLVED, .v = &one, .n = 1};
+    accept_rcpt(s, p, address, routes, o);
+}
+
+static void judge_rcpt(struct sm *s, const struct smtp_path *p, const struct smtp_rcpt_opts *o)
+{
+    struct routes routes;
+    struct slice address = plain_address(&s->cmd_a, p->local, p->domain);
+    if (!p->domain.n) address = ar_printf(&s->cmd_a, "%.*s@%.*s", SLF(p->local), SLF(s->conf->hostname));
+    int r = directory_resolve(s->conf->store, &s->cmd_a, p->local, p->domain, &routes);
+    if (r) {
+        sm_reply_error(s, r, "The directory cannot be read");
+        return;
+    }
+    switch (routes.result) {
+    case RESOLVED: accept_rcpt(s, p, address, &routes, o); return;
+    case RESOLVED_NOT_LOCAL: judge_remote(s, p, address, &routes, o); return;
+    case RESOLVED_NO_USER:
+        refuse_rcpt(s, address, 550, "5.1.1",
+                    ar_printf(&s->cmd_a, "There is no mailbox %.*s here; look for a typing error before the @", SLF(p->address)));
+        return;
+    case RESOLVED_DISABLED:
+        refuse_rcpt(s, address, 550, "5.2.1", ar_printf(&s->cmd_a, "The mailbox %.*s is switched off", SLF(p->address)));
+        return;
+    case RESOLVED_LOOP:
+        refuse_rcpt(s, address, 550, "5.4.6",
+                    ar_printf(&s->cmd_a, "The address %.*s leads in a circle; tell postmaster", SLF(p->address)));
+        return;
+    }
+}
+
+void sm_rcpt(struct sm *s, struct smtp_command *c)
+{
+    struct smtp_rcpt_opts opts;
+    uint32_t max = s->conf->rcpts_max ? s->conf->rcpts_max : 1000;
+    int r = smtp_rcpt_opts(&s->cmd_a, c, &opts);
+    if (r) reply_syntax(s, r);
+    else if (c->path.utf8) sm_reply(s, 553, "5.6.7", "Addresses must be ASCII here");
+    else if (s->tx.nsaid >= max) /* RFC 5321 section 4.5.3.1.10 */
+        sm_reply(s, 452, "4.5.3", "Too many recipients; send another letter to the others");
+    else judge_rcpt(s, &c->path, &opts);
+}

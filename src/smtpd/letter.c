@@ -1,0 +1,268 @@
+/* letter.c - judging a letter, dressing it with trace fields, committing it, answering. */
+#include "base/text.h"
+#include "mail/build.h"
+#include "mail/encoded.h"
+#include "mail/submit.h"
+#include "smtpd_i.h"
+
+/* ---- the header section is there ---- */
+
+static void check_hops(struct sm *s)
+{
+    size_t n = mail_head_count(&s->tx.parsed, SL("Received"));
+    if (n > SM_HOPS_MAX)
+        sm_decide(s, 554, "5.4.6", "The letter has passed %zu servers, it goes in a circle", n);
+}
+
+/* Every author, and Sender, must be an address of the account (RFC 6409 section 6.1). */
+static void check_authors(struct sm *s, const struct mail_addrs *l, const char *field)
+{
+    for (size_t i = 0; i < l->n && !s->tx.answer.code; i++) {
+        int r = login_may_send_as(s->conf->store, &s->account, l->v[i].local, l->v[i].domain);
+        if (r == ERR_DENIED) sm_decide(s, 550, "5.7.1", "In %s: %s", field, err_text(r));
+        else if (r) sm_decide_error(s, r, "The directory cannot be read");
+    }
+}
+
+static void check_submitted(struct sm *s)
+{
+    struct sm_tx *t = &s->tx;
+    struct mail_addrs from, sender;
+    int r = mail_submit_check(&t->a, &t->parsed, &from);
+    if (r) {
+        sm_decide(s, 554, "5.6.0", "The letter is not well-formed: %s", err_text(r));
+        return;
+    }
+    t->from_domain = from.v[0].domain;
+    check_authors(s, &from, "From");
+    const struct mail_field *f = mail_head_find(&t->parsed, SL("Sender"), 0);
+    if (!f) return;
+    if (mail_addrs_parse(&t->a, f->body, &sender) == 0) check_authors(s, &sender, "Sender");
+    else sm_decide(s, 554, "5.6.0", "The letter is not well-formed: the Sender field does not hold a valid address");
+}
+
+static struct slice authserv_id(const struct sm *s)
+{
+    const struct mailauth_ctx *m = s->conf->mailauth;
+    return m && m->authserv_id.n ? m->authserv_id : s->conf->hostname;
+}
+
+static void edit_head(struct sm *s)
+{
+    struct sm_tx *t = &s->tx;
+    struct mail_edit e = {.authserv_id = authserv_id(s), .domain = t->from_domain, .now = rt_wall_seconds(),
+                          .delivery = true, .submission = s->kind != SMTPD_MX};
+    if (!e.domain.n) e.domain = s->conf->hostname;
+    rt_random(&e.random, sizeof e.random);
+    t->edits = mail_head_edit(&t->a, &t->parsed, &e, &t->edited);
+}
+
+static void begin_signing(struct sm *s)
+{
+    struct sm_tx *t = &s->tx;
+    if (s->kind == SMTPD_MX || !s->conf->signing || t->answer.code) return;
+    int r = signing_begin(s->conf->signing, &t->a, t->from_domain, buf_slice(&t->edited), &t->pass);
+    if (r) sm_decide_error(s, r, "The letter cannot be signed");
+    else t->signing = true;
+}
+
+void sm_head_complete(struct sm *s)
+{
+    struct sm_tx *t = &s->tx;
+    t->head_done = true;
+    int r = mail_head_parse(&t->a, buf_slice(&t->head), &t->parsed);
+    if (r) {
+        sm_decide(s, 552, "5.3.4", "%s", err_text(r));
+        return;
+    }
+    t->eight_bit = t->opts.body == SMTP_BODY_8BITMIME || !is_ascii(buf_slice(&t->head));
+    check_hops(s);
+    if (s->kind != SMTPD_MX && !t->answer.code) check_submitted(s);
+    if (t->answer.code) return;
+    edit_head(s);
+    begin_signing(s);
+    if (!t->answer.code && t->auth) {
+        r = mailauth_head(t->auth, &t->parsed, sl_sub(buf_slice(&t->head), 0, t->parsed.size));
+        if (r) sm_decide_error(s, r, "The letter cannot be checked");
+    }
+    if (t->answer.code) return;
+    r = body_begin(s->conf->store->body, accept_body_class(t->any_local), &t->body);
+    if (r) sm_decide_error(s, r, "The letter cannot be stored");
+}
+
+/* ---- trace ---- */
+
+static void index_letter(struct sm *s)
+{
+    struct sm_tx *t = &s->tx;
+    struct slice mid = t->head_done ? mail_head_get(&t->a, &t->parsed, SL("Message-ID"), NULL) : SL("");
+    trace_index(s->conf->store, &t->id, mid, t->sender, t->said, t->nsaid);
+}
+
+void sm_trace_refused(struct sm *s, struct slice who, const char *enhanced, int code, struct slice text)
+{
+    char ip[IP_TEXT_MAX];
+    if (who.n) trace_index(s->conf->store, &s->tx.id, SL(""), s->tx.sender, &who, 1);
+    trace_addf(s->conf->store, &s->tx.id, TRACE_REFUSED, who, "refused to %s [%s], sender <%.*s>: %d %s %.*s", s->helo,
+               ip_format(&conn_peer(s->c)->ip, ip), SLF(s->tx.sender), code, enhanced, SLF(text));
+}
+
+static void trace_received(struct sm *s)
+{
+    char ip[IP_TEXT_MAX];
+    struct sm_tx *t = &s->tx;
+    struct slice user = s->logged_in ? s->account.address : SL("");
+    trace_addf(s->conf->store, &t->id, TRACE_RECEIVED, SL(""), "received from %s [%s] by %.*s%s%s%s%.*s, sender <%.*s>, %llu bytes",
+               s->helo, ip_format(&conn_peer(s->c)->ip, ip),
+               SLF(mail_with(s->extended, s->tls, s->logged_in, false)), s->tls ? " with " : "",
+               s->tls ? s->tls_info.version : "", user.n ? ", logged in as " : "", SLF(user), SLF(t->sender),
+               (unsigned long long)t->data.size);
+    if (t->edits)
+        trace_addf(s->conf->store, &t->id, TRACE_REWRITTEN, SL(""), "%d header fields were added or removed", t->edits);
+}
+
+static void trace_checked(struct sm *s, const struct mailauth_verdict *v)
+{
+    trace_addf(s->conf->store, &s->tx.id, TRACE_CHECKED, SL(""), "%s: %.*s", mailauth_disposition_name(v->disposition),
+               SLF(v->sentence));
+}
+
+/* ---- the letter is there ---- */
+
+/* What DATA itself shows to be wrong. */
+static void check_lines(struct sm *s)
+{
+    const struct sm_tx *t = &s->tx;
+    const struct smtp_data *d = &t->data;
+    size_t max = s->kind == SMTPD_MX ? SM_LINE_MX : SMTP_TEXT_LINE_MAX;
+    if (d->fault)
+        sm_decide(s, 554, "5.5.2", "A line of the letter ends in %s; lines must end in CR LF (RFC 5321 section 2.3.8)",
+                  d->fault == SMTP_FAULT_BARE_LF ? "LF without CR" : "CR without LF");
+    else if (t->chunking && !smtp_data_whole(d))
+        sm_decide(s, 554, "5.5.2", "The last line of the letter has no end");
+    else if (d->longest > max)
+        sm_decide(s, 554, "5.6.0", "A line of the letter is longer than %zu bytes (RFC 5322 section 2.1.1)", max);
+}
+
+/* For the next letters of the session; what failed for the moment is asked again. */
+static void keep_iprev(struct sm *s, const struct iprev_result *r)
+{
+    if (s->has_iprev || r->code == IPREV_TEMPERROR) return;
+    s->iprev = *r;
+    s->iprev.name = ar_dup(&s->a, r->name);
+    s->iprev.problem = ar_dup(&s->a, r->problem);
+    s->has_iprev = true;
+}
+
+static void judge(struct sm *s, struct mailauth_verdict *v)
+{
+    struct sm_tx *t = &s->tx;
+    if (!t->auth || t->answer.code) return;
+    int r = mailauth_end(t->auth, v);
+    if (r) {
+        sm_decide_error(s, r, "The letter cannot be checked");
+        return;
+    }
+    keep_iprev(s, &v->iprev);
+    trace_checked(s, v);
+    if (v->disposition == MAILAUTH_REJECT || v->disposition == MAILAUTH_DEFER)
+        sm_decide(s, v->reply, v->enhanced, "%.*s", SLF(v->sentence));
+}
+
+static void put_received(struct sm *s, const struct mailauth_verdict *v, int64_t now, struct buf *out)
+{
+    struct sm_tx *t = &s->tx;
+    struct mail_received r = {
+        .helo = sl_cstr(s->helo), .peer = conn_peer(s->c)->ip, .by = s->conf->hostname,
+        .with = mail_with(s->extended, s->tls, s->logged_in, false), .id = sl_cstr(t->id.s), .when = now,
+    };
+    if (t->auth && v->iprev.code == IPREV_PASS) r.name = v->iprev.name;
+    if (s->tls) r.tls_version = sl_cstr(s->tls_info.version), r.tls_cipher = sl_cstr(s->tls_info.cipher);
+    if (t->nsaid == 1) r.for_one = t->first; /* several would tell them of each other: RFC 5321 section 7.2 */
+    mail_received(out, &r);
+}
+
+/* Everything that stands before the body; *skip: how much of it is for local eyes only. */
+static int put_prefix(struct sm *s, const struct mailauth_verdict *v, int64_t now, struct buf *out, uint32_t *skip)
+{
+    struct sm_tx *t = &s->tx;
+    struct slice signatures = SL("");
+    if (t->signing) {
+        int r = signing_end(t->pass, &signatures);
+        t->signing = false;
+        if (r) return r;
+        if (signatures.n)
+            trace_addf(s->conf->store, &t->id, TRACE_SIGNED, SL(""), "signed with DKIM for %.*s", SLF(t->from_domain));
+    }
+    mail_return_path(out, t->sender_path);
+    *skip = (uint32_t)out->n;
+    if (t->auth) buf_put(out, v->field);
+    else if (s->logged_in) buf_put(out, mailauth_submission_field(&t->a, authserv_id(s), s->account.address));
+    put_received(s, v, now, out);
+    buf_put(out, signatures);
+    buf_put(out, buf_slice(&t->edited));
+    if (t->parsed.complete) buf_str(out, "\r\n");
+    return 0;
+}
+
+static struct slice subject_of(struct sm_tx *t)
+{
+    struct slice raw = mail_head_get(&t->a, &t->parsed, SL("Subject"), NULL);
+    return sl_sub(mail_words_decode(&t->a, sl_sub(raw, 0, 2000)), 0, 500);
+}
+
+static int hand_over(struct sm *s, const struct mailauth_verdict *v, struct body_ref ref, uint32_t skip, size_t head_size,
+                     int64_t now)
+{
+    struct sm_tx *t = &s->tx;
+    struct letter l = {
+        .id = t->id, .sender = t->sender, .rcpt = t->rcpt, .nrcpt = t->nrcpt, .body = ref, .skip = skip,
+        .head_size = (uint32_t)head_size, .received = now, .eight_bit = t->eight_bit,
+        .junk = t->auth && v->disposition == MAILAUTH_QUARANTINE,
+        .submitter = s->logged_in ? sl_cstr(s->account.id) : SL(""),
+        .message_id = mail_head_get(&t->a, &t->parsed, SL("Message-ID"), NULL), .subject = subject_of(t),
+        .ret = t->opts.ret == SMTP_RET_FULL ? SL("FULL") : t->opts.ret == SMTP_RET_HDRS ? SL("HDRS") : SL(""),
+        .envid = t->opts.envid,
+    };
+    int r = accept_letter(s->conf->queue, &l);
+    if (r) body_unpin(s->conf->store->body, &ref);
+    return r;
+}
+
+/* The body first, then the index; only then the letter is ours. */
+static void commit(struct sm *s, const struct mailauth_verdict *v)
+{
+    struct sm_tx *t = &s->tx;
+    struct buf prefix = BUF_INIT;
+    struct body_ref ref;
+    uint32_t skip;
+    int64_t now = rt_wall_seconds();
+    int r = put_prefix(s, v, now, &prefix, &skip);
+    if (!r) r = body_finish(&t->body, buf_slice(&prefix), &ref);
+    if (!r) {
+        trace_received(s);
+        r = hand_over(s, v, ref, skip, prefix.n, now);
+    }
+    buf_free(&prefix);
+    if (r) sm_decide_error(s, r, "The letter cannot be stored");
+}
+
+void sm_letter_complete(struct sm *s)
+{
+    struct sm_tx *t = &s->tx;
+    struct mailauth_verdict v = {0};
+    check_lines(s);
+    judge(s, &v);
+    if (!t->answer.code) commit(s, &v);
+    if (!t->answer.code) {
+        s->letters++;
+        s->junk = 0;
+        log_debug(s->who, "letter %s accepted for %zu recipients", t->id.s, t->nsaid);
+        sm_reply(s, 250, "2.0.0", "Accepted as %s", t->id.s);
+        return;
+    }
+    index_letter(s);
+    sm_trace_refused(s, SL(""), t->answer.enhanced, t->answer.code, t->answer.text);
+    log_info(s->who, "letter %s refused: %d %s %.*s", t->id.s, t->answer.code, t->answer.enhanced, SLF(t->answer.text));
+    sm_reply(s, t->answer.code, t->answer.enhanced, "%.*s", SLF(t->answer.text));
+}

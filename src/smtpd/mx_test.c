@@ -1,0 +1,436 @@
+/* mx_test.c - mail from the world: dialogues with port 25, answer by answer. */
+#include "base/test.h"
+#include "rt/test_rt.h"
+#include "world_test.h"
+
+static bool has(struct slice s, const char *what) { return sl_find(s, sl_cstr(what)) != SL_NONE; }
+
+static const char letter[] = "From: Carol <carol@one.test>\r\nTo: alice@home.test\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"
+                             "Message-ID: <1@one.test>\r\n\r\nHello\r\n..dot\r\n.\r\n";
+
+/* EHLO, and MAIL and RCPT that are accepted. */
+static void envelope(struct client *cl, const char *sender)
+{
+    struct arena *a = &cl->a;
+    CHECK(sl_starts(talk(cl, "EHLO mail.one.test"), SL("250-mx.home.test at your service\n250-PIPELINING\n")));
+    CHECK_SL(talk(cl, ar_cstr(a, ar_printf(a, "MAIL FROM:<%s>", sender))), "250 2.1.0 Sender is fine");
+    CHECK_SL(talk(cl, "RCPT TO:<alice@home.test>"), "250 2.1.5 Recipient is fine");
+}
+
+static struct slice send_letter(struct client *cl, struct slice text)
+{
+    CHECK(sl_starts(talk(cl, "DATA"), SL("354 ")));
+    client_send(cl, text);
+    return client_reply(cl);
+}
+
+TEST(mx_takes_a_letter)
+{
+    struct world w;
+    struct client cl;
+    world_begin(&w, NULL);
+    client_open(&cl, &w, SMTPD_MX);
+    envelope(&cl, "carol@one.test");
+    struct slice reply = send_letter(&cl, sl_cstr(letter));
+    CHECK(sl_starts(reply, SL("250 2.0.0 Accepted as ")));
+    CHECK_INT(handed.count, 1);
+    CHECK(sl_ends(reply, sl_cstr(handed.id)));
+    CHECK_SL(sl_cstr(handed.sender), "carol@one.test");
+    CHECK_SL(sl_cstr(handed.rcpts), "here:alice@home.test");
+    CHECK_SL(sl_cstr(handed.message_id), "<1@one.test>");
+    CHECK_SL(sl_cstr(handed.subject), "Gr\xc3\xbc\xc3\x9f" "e");
+    CHECK(!handed.junk && !handed.eight_bit && !handed.submitter[0]);
+    CHECK(sl_starts(handed.bytes, SL("Return-Path: <carol@one.test>\r\nAuthentication-Results: mx.home.test;")));
+    CHECK_INT(handed.skip, strlen("Return-Path: <carol@one.test>\r\n"));
+    CHECK(has(handed.bytes, "spf=pass"));
+    CHECK(has(handed.bytes, "dmarc=pass"));
+    CHECK(has(handed.bytes, "\r\nReceived: from mail.one.test (mail.one.test [127.0.0.1]) by mx.home.test with\r\n ESMTP id"));
+    CHECK(has(handed.bytes, "for <alice@home.test>;"));
+    CHECK(sl_ends(handed.bytes, SL("Message-ID: <1@one.test>\r\n\r\nHello\r\n.dot\r\n")));
+    CHECK_SL(sl_from(handed.bytes, handed.head_size), "Hello\r\n.dot\r\n");
+    CHECK_SL(talk(&cl, "QUIT"), "221 2.0.0 Goodbye");
+    CHECK_SL(client_reply(&cl), "");
+    client_close(&cl);
+    world_end(&w);
+}
+
+TEST(mx_takes_a_pipeline_and_many_letters)
+{
+    struct world w;
+    struct client cl;
+    world_begin(&w, NULL);
+    client_open(&cl, &w, SMTPD_MX);
+    talk(&cl, "EHLO mail.one.test");
+    for (unsigned i = 1; i <= 3; i++) {
+        client_send(&cl, SL("MAIL FROM:<carol@one.test>\r\nRCPT TO:<alice@home.test>\r\nRCPT TO:<nobody@home.test>\r\n"
+                            "RCPT TO:<bob@home.test>\r\nDATA\r\n"));
+        CHECK(sl_starts(client_reply(&cl), SL("250 2.1.0")));
+        CHECK(sl_starts(client_reply(&cl), SL("250 2.1.5")));
+        CHECK(sl_starts(client_reply(&cl), SL("550 5.1.1 There is no mailbox nobody@home.test here")));
+        CHECK(sl_starts(client_reply(&cl), SL("250 2.1.5")));
+        CHECK(sl_starts(client_reply(&cl), SL("354 ")));
+        client_send(&cl, sl_cstr(letter));
+        CHECK(sl_starts(client_reply(&cl), SL("250 2.0.0 Accepted as ")));
+        CHECK_INT(handed.count, i);
+        CHECK_SL(sl_cstr(handed.rcpts), "here:alice@home.test here:bob@home.test");
+        CHECK(!has(handed.bytes, " for <"));
+    }
+    client_close(&cl);
+    world_end(&w);
+}
+
+TEST(mx_says_what_it_can)
+{
+    struct world w;
+    struct client cl;
+    world_begin(&w, NULL);
+    client_open(&cl, &w, SMTPD_MX);
+    CHECK_SL(talk(&cl, "EHLO mail.one.test"),
+             "250-mx.home.test at your service\n250-PIPELINING\n250-SIZE 52428800\n250-8BITMIME\n250-CHUNKING\n250-DSN\n"
+             "250-STARTTLS\n250 ENHANCEDSTATUSCODES");
+    CHECK_SL(talk(&cl, "HELO mail.one.test"), "250 mx.home.test at your service");
+    client_starttls(&cl, &w);
+    CHECK(sl_starts(talk(&cl, "MAIL FROM:<carol@one.test>"), SL("503 5.5.1 Say EHLO first"))); /* all is forgotten */
+    struct slice ehlo = talk(&cl, "EHLO mail.one.test");
+    CHECK(!has(ehlo, "STARTTLS") && !has(ehlo, "AUTH"));
+    CHECK_SL(talk(&cl, "STARTTLS"), "503 5.5.1 TLS is already in use");
+    CHECK(sl_starts(talk(&cl, "AUTH PLAIN AGEAYg=="), SL("503 5.5.1 There is no login on this port")));
+    envelope(&cl, "carol@one.test");
+    CHECK(sl_starts(send_letter(&cl, sl_cstr(letter)), SL("250 ")));
+    CHECK(has(handed.bytes, "ESMTPS (TLSv1.3 TLS_"));
+    client_close(&cl);
+    world_end(&w);
+}
+
+TEST(mx_wants_commands_in_order)
+{
+    struct world w;
+    struct client cl;
+    world_begin(&w, NULL);
+    client_open(&cl, &w, SMTPD_MX);
+    CHECK_SL(talk(&cl, "MAIL FROM:<carol@one.test>"), "503 5.5.1 Say EHLO first");
+    CHECK_SL(talk(&cl, "EHLO"), "501 5.5.4 EHLO must name your host: EHLO host.example.com");
+    CHECK(sl_starts(talk(&cl, "EHLO not/a/name"), SL("501 5.5.2 EHLO must give a host name")));
+    CHECK(sl_starts(talk(&cl, "EHLO [127.0.0.1]"), SL("250-")));
+    CHECK_SL(talk(&cl, "RCPT TO:<alice@home.test>"), "503 5.5.1 MAIL comes first");
+    CHECK_SL(talk(&cl, "DATA"), "503 5.5.1 MAIL comes first");
+    CHECK_SL(talk(&cl, "MAIL FROM:carol@one.test"), "501 5.1.7 the address must stand in < and >");
+    CHECK_SL(talk(&cl, "MAIL FROM:<carol@one.test>"), "250 2.1.0 Sender is fine");
+    CHECK(sl_starts(talk(&cl, "MAIL FROM:<carol@one.test>"), SL("503 5.5.1 A letter is under way")));
+    CHECK(sl_starts(talk(&cl, "STARTTLS"), SL("503 5.5.1 A letter is under way")));
+    CHECK_SL(talk(&cl, "DATA"), "554 5.5.1 No recipient was accepted");
+    CHECK_SL(talk(&cl, "RCPT TO:<>"), "501 5.1.3 a recipient cannot be empty");
+    CHECK_SL(talk(&cl, "RSET"), "250 2.0.0 Forgotten");
+    CHECK_SL(talk(&cl, "RCPT TO:<alice@home.test>"), "503 5.5.1 MAIL comes first");
+    CHECK(sl_starts(talk(&cl, "FROBNICATE"), SL("500 5.5.1 There is no such command")));
+    CHECK_SL(talk(&cl, "NOOP x"), "250 2.0.0 Done, nothing");
+    CHECK(sl_starts(talk(&cl, "VRFY alice"), SL("252 2.5.2 ")));
+    CHECK(sl_starts(talk(&cl, "EXPN team"), SL("502 5.5.1 ")));
+    CHECK(sl_starts(talk(&cl, "HELP"), SL("214-2.0.0 EHLO host\n")));
+    CHECK_SL(talk(&cl, "DATA now"), "503 5.5.1 MAIL comes first");
+    client_close(&cl);
+    world_end(&w);
+}
+
+TEST(mx_is_no_open_relay)
+{
+    struct world w;
+    struct client cl;
+    world_begin(&w, NULL);
+    client_open(&cl, &w, SMTPD_MX);
+    talk(&cl, "EHLO mail.one.test");
+    talk(&cl, "MAIL FROM:<alice@home.test>");
+    static const char *const elsewhere[] = {"x@away.test", "x%away.test@other.test", "@home.test:x@away.test", "\"x@away.test\"@b.test",
+                                            "x@[192.0.2.1]", "x@home.test.away.test"};
+    for (size_t i = 0; i < COUNT_OF(elsewhere); i++) {
+        struct slice r = talk(&cl, ar_cstr(&cl.a, ar_printf(&cl.a, "RCPT TO:<%s>", elsewhere[i])));
+        if (!sl_starts(r, SL("550 5.7.1 Mail for ")))
+            test_fail(__FILE__, __LINE__, "%s: %.*s", elsewhere[i], SLF(r));
+    }
+    CHECK(sl_starts(talk(&cl, "RCPT TO:<x%away.test@home.test>"), SL("550 5.1.1")));
+    client_close(&cl);
+    world_end(&w);
+}
+
+TEST(mx_resolves_recipients)
+{
+    struct world w;
+    struct client cl;
+    world_begin(&w, NULL);
+    CHECK_OK(account_disable(w.store, SL("bob@home.test"), true));
+    client_open(&cl, &w, SMTPD_MX);
+    envelope(&cl, "carol@one.test");
+    CHECK(sl_starts(talk(&cl, "RCPT TO:<bob@home.test>"), SL("550 5.2.1 The mailbox bob@home.test is switched off")));
+    CHECK(sl_starts(talk(&cl, "RCPT TO:<ALICE+list@home.test>"), SL("250 ")));
+    CHECK(sl_starts(talk(&cl, "RCPT TO:<team@HOME.test>"), SL("250 ")));
+    CHECK(sl_starts(talk(&cl, "RCPT TO:<postmaster>"), SL("250 ")));
+    CHECK(sl_starts(talk(&cl, "RCPT TO:<j\xc3\xb6rg@home.test>"), SL("553 5.6.7 ")));
+    CHECK(sl_starts(send_letter(&cl, sl_cstr(letter)), SL("250 ")));
+    CHECK_SL(sl_cstr(handed.rcpts), "here:alice@home.test far@away.test"); /* alice once */
+    client_close(&cl);
+    world_end(&w);
+}
+
+TEST(mx_judges_senders)
+{
+    struct world w;
+    struct client cl;
+    world_begin(&w, NULL);
+    client_open(&cl, &w, SMTPD_MX);
+    envelope(&cl, "eve@strict.test");
+    struct slice r = send_letter(&cl, SL("From: eve@strict.test\r\n\r\nforged\r\n.\r\n"));
+    CHECK(sl_starts(r, SL("550 5.7.")));
+    CHECK_INT(handed.count, 0);
+    envelope(&cl, "carol@one.test");
+    r = send_letter(&cl, SL("From: alice@home.test\r\n\r\nforged in the header\r\n.\r\n"));
+    CHECK(sl_starts(r, SL("550 5.7.")));
+    envelope(&cl, "carol@one.test");
+    r = send_letter(&cl, SL("From: x@suspect.test\r\n\r\ndoubtful\r\n.\r\n"));
+    CHECK(sl_starts(r, SL("250 ")));
+    CHECK(handed.junk);
+    envelope(&cl, "carol@one.test");
+    r = send_letter(&cl, SL("Subject: nobody\r\n\r\n.\r\n"));
+    CHECK(sl_starts(r, SL("550 5.")));
+    CHECK_INT(handed.count, 1);
+    client_close(&cl);
+    world_end(&w);
+}
+
+TEST(mx_removes_forged_results)
+{
+    struct world w;
+    struct client cl;
+    world_begin(&w, NULL);
+    client_open(&cl, &w, SMTPD_MX);
+    envelope(&cl, "carol@one.test");
+    CHECK(sl_starts(send_letter(&cl, SL("Authentication-Results: MX.home.test; dkim=pass header.d=forged\r\n"
+                                        "Return-Path: <forged@x.test>\r\nAuthentication-Results: other.test; spf=pass\r\n"
+                                        "From: carol@one.test\r\n\r\nx\r\n.\r\n")),
+                    SL("250 ")));
+    CHECK(!has(handed.bytes, "forged"));
+    CHECK(has(handed.bytes, "Authentication-Results: other.test; spf=pass\r\n"));
+    client_close(&cl);
+    world_end(&w);
+}
+
+TEST(mx_refuses_smuggled_line_ends)
+{
+    static const char *const bad[] = {"From: carol@one.test\r\n\r\na\n.\n\r\n.\r\n", "From: carol@one.test\r\n\r\na\r\n.\n\r\n.\r\n",
+                                      "From: carol@one.test\r\n\r\na\rb\r\n.\r\n", "From: carol@one.test\nX: y\r\n\r\n.\r\n",
+                                      "From: carol@one.test\r\n\r\na\n.\r\nMAIL FROM:<x@one.test>\r\n.\r\n"};
+    struct world w;
+    struct client cl;
+    world_begin(&w, NULL);
+    client_open(&cl, &w, SMTPD_MX);
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        envelope(&cl, "carol@one.test");
+        CHECK(sl_starts(send_letter(&cl, sl_cstr(bad[i])), SL("554 5.5.2 A line of the letter ends in ")));
+    }
+    CHECK_INT(handed.count, 0);
+    CHECK_SL(talk(&cl, "NOOP"), "250 2.0.0 Done, nothing"); /* one answer for one letter, in step */
+    conn_puts(cl.c, "NOOP\n");
+    CHECK_SL(client_reply(&cl), "500 5.5.2 Lines must end in CR LF");
+    client_close(&cl);
+    world_end(&w);
+}
+
+static void small_limits(struct smtpd_conf *c)
+{
+    c->size_max = 1000;
+    c->rcpts_max = 2;
+}
+
+TEST(mx_limits)
+{
+    struct world w;
+    struct client cl;
+    struct buf b = BUF_INIT;
+    world_begin(&w, small_limits);
+    client_open(&cl, &w, SMTPD_MX);
+    talk(&cl, "EHLO mail.one.test");
+    CHECK(sl_starts(talk(&cl, "MAIL FROM:<carol@one.test> SIZE=1001"), SL("552 5.3.4 ")));
+    CHECK(sl_starts(talk(&cl, "MAIL FROM:<carol@one.test> SIZE=x"), SL("501 5.5.4 ")));
+    CHECK(sl_starts(talk(&cl, "MAIL FROM:<carol@one.test> FOO=x"), SL("555 5.5.4 ")));
+    CHECK(sl_starts(talk(&cl, "MAIL FROM:<carol@one.test> BODY=BINARYMIME"), SL("555 5.5.4 ")));
+    CHECK(sl_starts(talk(&cl, "MAIL FROM:<carol@one.test> SMTPUTF8"), SL("555 5.5.4 ")));
+    CHECK(sl_starts(talk(&cl, "MAIL FROM:<carol@one.test> SIZE=1000 BODY=8BITMIME"), SL("250 ")));
+    talk(&cl, "RCPT TO:<alice@home.test>");
+    talk(&cl, "RCPT TO:<bob@home.test>");
+    CHECK(sl_starts(talk(&cl, "RCPT TO:<team@home.test>"), SL("452 4.5.3 ")));
+    buf_str(&b, "From: carol@one.test\r\n\r\n");
+    while (b.n < 5000) buf_str(&b, "0123456789 0123456789 0123456789\r\n");
+    buf_str(&b, ".\r\n");
+    CHECK(sl_starts(send_letter(&cl, buf_slice(&b)), SL("552 5.3.4 The letter is larger than 1000 bytes")));
+    envelope(&cl, "carol@one.test");
+    buf_clear(&b);
+    while (b.n < 300) buf_str(&b, "Received: x\r\n");
+    buf_str(&b, "From: carol@one.test\r\n\r\n.\r\n");
+    CHECK(sl_starts(send_letter(&cl, buf_slice(&b)), SL("250 ")));
+    envelope(&cl, "carol@one.test");
+    buf_clear(&b);
+    for (int i = 0; i < 51; i++) buf_str(&b, "Received: x\r\n");
+    buf_str(&b, "From: carol@one.test\r\n\r\n.\r\n");
+    CHECK(sl_starts(send_letter(&cl, buf_slice(&b)), SL("554 5.4.6 ")));
+    client_close(&cl);
+    buf_free(&b);
+    world_end(&w);
+}
+
+TEST(mx_long_lines)
+{
+    struct world w;
+    struct client cl;
+    struct buf b = BUF_INIT;
+    world_begin(&w, NULL);
+    client_open(&cl, &w, SMTPD_MX);
+    for (int i = 0; i < 5000; i++) buf_char(&b, 'x');
+    CHECK_SL(talk(&cl, ar_cstr(&cl.a, buf_slice(&b))), "500 5.5.6 The line is longer than 4096 bytes");
+    CHECK_SL(talk(&cl, "NOOP"), "250 2.0.0 Done, nothing");
+    buf_clear(&b);
+    buf_str(&b, "From: carol@one.test\r\n\r\n");
+    for (int i = 0; i < 17000; i++) buf_char(&b, 'x');
+    buf_str(&b, "\r\n.\r\n");
+    envelope(&cl, "carol@one.test");
+    CHECK(sl_starts(send_letter(&cl, buf_slice(&b)), SL("554 5.6.0 A line of the letter is longer")));
+    buf_clear(&b);
+    while (b.n < 300000) buf_str(&b, "X-Header: 0123456789 0123456789 0123456789 0123456789 0123456789\r\n");
+    buf_str(&b, "\r\n.\r\n");
+    envelope(&cl, "carol@one.test");
+    CHECK(sl_starts(send_letter(&cl, buf_slice(&b)), SL("552 5.3.4 The header section is longer")));
+    client_close(&cl);
+    buf_free(&b);
+    world_end(&w);
+}
+
+TEST(mx_large_letters_stream)
+{
+    struct world w;
+    struct client cl;
+    struct buf b = BUF_INIT;
+    world_begin(&w, NULL);
+    client_open(&cl, &w, SMTPD_MX);
+    buf_str(&b, "From: carol@one.test\r\n\r\n");
+    for (int i = 0; b.n < 3000000; i++) buf_printf(&b, "%s%08d caf\xc3\xa9\r\n", i % 3 ? "" : ".", i);
+    struct slice clean = ar_dup(&w.a, buf_slice(&b));
+    envelope(&cl, "carol@one.test");
+    CHECK(sl_starts(talk(&cl, "DATA"), SL("354 ")));
+    struct slice rest = clean, line; /* stuffed by hand */
+    while (sl_next(&rest, '\n', &line)) {
+        if (!rest.p) break;
+        if (line.p[0] == '.') client_send(&cl, SL("."));
+        client_send(&cl, sl(line.p, line.n + 1));
+    }
+    client_send(&cl, SL(".\r\n"));
+    CHECK(sl_starts(client_reply(&cl), SL("250 ")));
+    CHECK(handed.eight_bit);
+    CHECK(sl_ends(handed.bytes, sl_from(clean, strlen("From: carol@one.test\r\n\r\n"))));
+    client_close(&cl);
+    buf_free(&b);
+    world_end(&w);
+}
+
+TEST(mx_chunking)
+{
+    struct world w;
+    struct client cl;
+    world_begin(&w, NULL);
+    client_open(&cl, &w, SMTPD_MX);
+    envelope(&cl, "carol@one.test");
+    client_send(&cl, SL("BDAT 24\r\nFrom: carol@one.test\r\n\r\nBDAT 7 LAST\r\n.\r\n.x\r\n"));
+    CHECK_SL(client_reply(&cl), "250 2.0.0 24 bytes are here");
+    CHECK(sl_starts(client_reply(&cl), SL("250 2.0.0 Accepted as ")));
+    CHECK(sl_ends(handed.bytes, SL("\r\n\r\n.\r\n.x\r\n")));
+    client_send(&cl, SL("BDAT 5 LAST\r\nQUIT\r"));
+    CHECK(sl_starts(client_reply(&cl), SL("503 5.5.1 ")));
+    envelope(&cl, "carol@one.test");
+    client_send(&cl, SL("BDAT 24\r\nFrom: carol@one.test\r\n\r\n"));
+    CHECK(sl_starts(client_reply(&cl), SL("250 ")));
+    CHECK(sl_starts(talk(&cl, "DATA"), SL("503 5.5.1 ")));
+    client_send(&cl, SL("BDAT 3 LAST\r\nx\ny"));
+    CHECK(sl_starts(client_reply(&cl), SL("554 5.5.2 ")));
+    client_close(&cl);
+    world_end(&w);
+}
+
+TEST(mx_keeps_delivery_options)
+{
+    struct world w;
+    struct client cl;
+    world_begin(&w, NULL);
+    client_open(&cl, &w, SMTPD_MX);
+    talk(&cl, "EHLO mail.one.test");
+    CHECK(sl_starts(talk(&cl, "MAIL FROM:<carol@one.test> RET=HDRS ENVID=a+2Bb"), SL("250 ")));
+    CHECK(sl_starts(talk(&cl, "RCPT TO:<alice@home.test> NOTIFY=SUCCESS ORCPT=rfc822;alice@home.test"), SL("250 ")));
+    CHECK(sl_starts(talk(&cl, "RCPT TO:<bob@home.test> NOTIFY=SOON"), SL("501 5.5.4 ")));
+    CHECK(sl_starts(send_letter(&cl, sl_cstr(letter)), SL("250 ")));
+    CHECK_SL(sl_cstr(handed.ret), "HDRS");
+    CHECK_SL(sl_cstr(handed.envid), "a+b");
+    client_close(&cl);
+    world_end(&w);
+}
+
+TEST(mx_answers_only_what_is_durable)
+{
+    struct world w;
+    struct client cl;
+    world_begin(&w, NULL);
+    client_open(&cl, &w, SMTPD_MX);
+    handed.fail_with = ERR_IO;
+    envelope(&cl, "carol@one.test");
+    CHECK(sl_starts(send_letter(&cl, sl_cstr(letter)), SL("451 4.3.0 The letter cannot be stored")));
+    handed.fail_with = ERR_FULL;
+    envelope(&cl, "carol@one.test");
+    CHECK(sl_starts(send_letter(&cl, sl_cstr(letter)), SL("452 4.3.1 ")));
+    handed.fail_with = 0;
+    envelope(&cl, "carol@one.test");
+    CHECK(sl_starts(send_letter(&cl, sl_cstr(letter)), SL("250 ")));
+    client_close(&cl);
+    world_end(&w);
+}
+
+TEST(mx_budgets)
+{
+    struct world w;
+    struct client cl;
+    world_begin(&w, NULL);
+    client_open(&cl, &w, SMTPD_MX);
+    for (int i = 0; i < 19; i++) CHECK(sl_starts(talk(&cl, "BAD"), SL("500 ")));
+    CHECK(sl_starts(talk(&cl, "BAD"), SL("500 ")));
+    CHECK(sl_starts(client_reply(&cl), SL("421 4.7.0 Too many errors")));
+    CHECK_SL(client_reply(&cl), "");
+    client_close(&cl);
+    client_open(&cl, &w, SMTPD_MX);
+    for (int i = 0; i < 100; i++) CHECK(sl_starts(talk(&cl, "NOOP"), SL("250 ")));
+    CHECK(sl_starts(client_reply(&cl), SL("421 4.7.0 Too many commands without a letter")));
+    client_close(&cl);
+    client_open(&cl, &w, SMTPD_MX);
+    CHECK(sl_starts(talk(&cl, "GET / HTTP/1.1"), SL("421 4.7.0 This is a mail server")));
+    CHECK_SL(client_reply(&cl), "");
+    client_close(&cl);
+    world_end(&w);
+}
+
+static void short_idle(struct smtpd_conf *c) { c->idle_s = 1; }
+
+TEST(mx_idle_and_broken_connections)
+{
+    struct world w;
+    struct client cl;
+    world_begin(&w, short_idle);
+    client_open(&cl, &w, SMTPD_MX);
+    CHECK_SL(client_reply(&cl), "421 4.4.2 Nothing was said for too long");
+    client_close(&cl);
+    client_open(&cl, &w, SMTPD_MX);
+    envelope(&cl, "carol@one.test");
+    talk(&cl, "DATA");
+    client_send(&cl, SL("From: carol@one.test\r\n\r\nhalf a letter\r\n"));
+    client_close(&cl); /* no dot: nothing may come of it */
+    client_open(&cl, &w, SMTPD_MX);
+    client_send(&cl, SL("EHLO mail.one.test\r\nSTARTTLS\r\nMAIL FROM:<injected@one.test>\r\n"));
+    client_reply(&cl);
+    CHECK(sl_starts(client_reply(&cl), SL("421 4.7.0 Commands were sent after STARTTLS")));
+    CHECK_SL(client_reply(&cl), "");
+    client_close(&cl);
+    world_end(&w);
+    CHECK_INT(handed.count, 0);
+}

@@ -1,0 +1,62 @@
+/* reply.c - what a session says, and how the error budget sees it. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "smtpd_i.h"
+
+static void put_reply(struct sm *s, int code, const char *enhanced, struct slice text)
+{
+    buf_clear(&s->out);
+    smtp_reply_put(&s->out, code, enhanced, text);
+    conn_write(s->c, buf_slice(&s->out));
+    if (code >= 400) s->errors++;
+    if (code == 421) s->over = true; /* RFC 5321 section 3.8 */
+}
+
+void sm_reply(struct sm *s, int code, const char *enhanced, const char *fmt, ...)
+{
+    char text[2048];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    put_reply(s, code, enhanced, sl_cstr(text));
+}
+
+static void answer_for(int e, int *code, const char **enhanced)
+{
+    *code = 451;
+    *enhanced = "4.3.0";
+    if (e == ERR_FULL) *code = 452, *enhanced = "4.3.1";
+    if (e == ERR_QUOTA) *code = 452, *enhanced = "4.2.2";
+    if (e == ERR_CANCELED) *code = 421, *enhanced = "4.3.2";
+}
+
+void sm_reply_error(struct sm *s, int e, const char *what)
+{
+    int code;
+    const char *enhanced;
+    answer_for(e, &code, &enhanced);
+    log_warn(s->who, "%s: %s", what, err_text(e));
+    sm_reply(s, code, enhanced, "%s; try again later", what);
+}
+
+void sm_decide(struct sm *s, int code, const char *enhanced, const char *fmt, ...)
+{
+    if (s->tx.answer.code) return;
+    char text[2048];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    s->tx.answer = (struct sm_answer){code, enhanced, ar_dup(&s->tx.a, sl_cstr(text))};
+}
+
+void sm_decide_error(struct sm *s, int e, const char *what)
+{
+    int code;
+    const char *enhanced;
+    answer_for(e, &code, &enhanced);
+    log_warn(s->who, "%s: %s", what, err_text(e));
+    sm_decide(s, code, enhanced, "%s; try again later", what);
+}

@@ -1,0 +1,222 @@
+/* submission_test.c - mail from our users: logins, who may send as whom, repairs, signatures. */
+#include "base/test.h"
+#include "base/text.h"
+#include "rt/test_rt.h"
+#include "world_test.h"
+
+static bool has(struct slice s, const char *what) { return sl_find(s, sl_cstr(what)) != SL_NONE; }
+
+static struct slice send_letter(struct client *cl, struct slice text)
+{
+    CHECK(sl_starts(talk(cl, "DATA"), SL("354 ")));
+    client_send(cl, text);
+    return client_reply(cl);
+}
+
+/* On port 465, logged in as alice. */
+static void alice(struct client *cl, struct world *w)
+{
+    client_open(cl, w, SMTPD_SUBMISSIONS);
+    talk(cl, "EHLO laptop");
+    CHECK_SL(talk_plain(cl, "alice@home.test", "wonderland"), "235 2.7.0 Welcome");
+}
+
+TEST(submission_of_a_letter)
+{
+    struct world w;
+    struct client cl;
+    world_begin(&w, NULL);
+    client_open(&cl, &w, SMTPD_SUBMISSION);
+    struct slice ehlo = talk(&cl, "EHLO my_laptop");
+    CHECK(has(ehlo, "STARTTLS") && !has(ehlo, "AUTH"));
+    CHECK_SL(talk(&cl, "MAIL FROM:<alice@home.test>"), "530 5.7.0 Begin TLS with STARTTLS, then log in");
+    CHECK_SL(talk_plain(&cl, "alice@home.test", "wonderland"), "538 5.7.11 Begin TLS with STARTTLS before you log in");
+    client_starttls(&cl, &w);
+    ehlo = talk(&cl, "EHLO my_laptop");
+    CHECK(has(ehlo, "250-AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN\n") && !has(ehlo, "STARTTLS"));
+    CHECK_SL(talk(&cl, "MAIL FROM:<alice@home.test>"), "530 5.7.0 Log in first");
+    CHECK_SL(talk_plain(&cl, "alice@home.test", "wonderland"), "235 2.7.0 Welcome");
+    CHECK_SL(talk(&cl, "MAIL FROM:<alice@home.test>"), "250 2.1.0 Sender is fine");
+    CHECK_SL(talk(&cl, "RCPT TO:<carol@one.test>"), "250 2.1.5 Recipient is fine");
+    CHECK_SL(talk(&cl, "RCPT TO:<bob@home.test>"), "250 2.1.5 Recipient is fine");
+    CHECK(sl_starts(send_letter(&cl, SL("From: Alice <alice@home.test>\r\nTo: carol@one.test\r\nBcc: bob@home.test\r\n\r\nHello\r\n.\r\n")),
+                    SL("250 2.0.0 Accepted as ")));
+    CHECK_SL(sl_cstr(handed.rcpts), "carol@one.test here:bob@home.test");
+    CHECK(handed.submitter[0]);
+    CHECK(!has(handed.bytes, "Bcc"));
+    CHECK(has(handed.bytes, "\r\nDate: ") && has(handed.bytes, "\r\nMessage-ID: <"));
+    CHECK(has(handed.bytes, "with ESMTPSA (TLSv1.3") || has(handed.bytes, "with\r\n ESMTPSA (TLSv1.3"));
+    CHECK(has(handed.bytes, "Authentication-Results: mx.home.test;\r\n\tauth=pass"));
+    CHECK(has(handed.bytes, "DKIM-Signature: "));
+    CHECK(has(handed.bytes, "d=home.test"));
+    CHECK_SL(sl_from(handed.bytes, handed.head_size), "Hello\r\n");
+    client_close(&cl);
+    world_end(&w);
+}
+
+TEST(submission_under_own_addresses_only)
+{
+    struct world w;
+    struct client cl;
+    world_begin(&w, NULL);
+    alice(&cl, &w);
+    CHECK(sl_starts(talk(&cl, "MAIL FROM:<bob@home.test>"), SL("550 5.7.1 ")));
+    CHECK(sl_starts(talk(&cl, "MAIL FROM:<alice@one.test>"), SL("550 5.7.1 ")));
+    CHECK(sl_starts(talk(&cl, "MAIL FROM:<Alice+tag@HOME.test>"), SL("250 ")));
+    talk(&cl, "RCPT TO:<carol@one.test>");
+    CHECK(sl_starts(send_letter(&cl, SL("From: Boss <bob@home.test>\r\n\r\nx\r\n.\r\n")), SL("550 5.7.1 In From: ")));
+    talk(&cl, "MAIL FROM:<alice@home.test>");
+    talk(&cl, "RCPT TO:<carol@one.test>");
+    CHECK(sl_starts(send_letter(&cl, SL("From: alice@home.test\r\nSender: bob@home.test\r\n\r\nx\r\n.\r\n")),
+                    SL("550 5.7.1 In Sender: ")));
+    talk(&cl, "MAIL FROM:<alice@home.test>");
+    talk(&cl, "RCPT TO:<carol@one.test>");
+    CHECK(sl_starts(send_letter(&cl, SL("From: alice@home.test\r\nFrom: bob@home.test\r\n\r\nx\r\n.\r\n")), SL("554 5.6.0 ")));
+    talk(&cl, "MAIL FROM:<>"); /* a receipt */
+    talk(&cl, "RCPT TO:<carol@one.test>");
+    CHECK(sl_starts(send_letter(&cl, SL("From: alice@home.test\r\n\r\nread\r\n.\r\n")), SL("250 ")));
+    CHECK_SL(sl_cstr(handed.sender), "");
+    CHECK_INT(handed.count, 1);
+    client_close(&cl);
+    world_end(&w);
+}
+
+TEST(submission_wants_well_formed_letters)
+{
+    struct world w;
+    struct client cl;
+    struct buf b = BUF_INIT;
+    world_begin(&w, NULL);
+    alice(&cl, &w);
+    static const char *const bad[] = {"Subject: no author\r\n\r\n.\r\n", "From: alice@home.test\r\nnot a field\r\n\r\n.\r\n",
+                                      "From: alice@home.test\r\nSubject: a\r\nSubject: b\r\n\r\n.\r\n", ".\r\n"};
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        talk(&cl, "MAIL FROM:<alice@home.test>");
+        talk(&cl, "RCPT TO:<carol@one.test>");
+        CHECK(sl_starts(send_letter(&cl, sl_cstr(bad[i])), SL("554 5.6.0 The letter is not well-formed: ")));
+    }
+    buf_str(&b, "From: alice@home.test\r\n\r\n");
+    for (int i = 0; i < 999; i++) buf_char(&b, 'x');
+    buf_str(&b, "\r\n.\r\n");
+    talk(&cl, "MAIL FROM:<alice@home.test>");
+    talk(&cl, "RCPT TO:<carol@one.test>");
+    CHECK(sl_starts(send_letter(&cl, buf_slice(&b)), SL("554 5.6.0 A line of the letter is longer than 998 bytes")));
+    client_close(&cl);
+    buf_free(&b);
+    world_end(&w);
+}
+
+/* ---- logins ---- */
+
+static struct slice b64(struct client *cl, const char *s) { return b64_encode_ar(&cl->a, sl_cstr(s)); }
+
+TEST(login_in_every_way)
+{
+    struct world w;
+    struct client cl;
+    world_begin(&w, NULL);
+    client_open(&cl, &w, SMTPD_SUBMISSIONS);
+    talk(&cl, "EHLO x");
+    CHECK_SL(talk(&cl, "AUTH LOGIN"), "334 VXNlcm5hbWU6");
+    CHECK_SL(talk(&cl, ar_cstr(&cl.a, b64(&cl, "alice@home.test"))), "334 UGFzc3dvcmQ6");
+    CHECK_SL(talk(&cl, ar_cstr(&cl.a, b64(&cl, "wonderland"))), "235 2.7.0 Welcome");
+    CHECK_SL(talk(&cl, "AUTH PLAIN"), "503 5.5.1 You are logged in already");
+    client_close(&cl);
+    client_open(&cl, &w, SMTPD_SUBMISSIONS);
+    talk(&cl, "EHLO x");
+    CHECK_SL(talk(&cl, "AUTH PLAIN"), "334 ");
+    struct slice plain = b64_encode_ar(&cl.a, ar_printf(&cl.a, "%calice%cwonderland", 0, 0)); /* one domain: no @ needed */
+    CHECK_SL(talk(&cl, ar_cstr(&cl.a, plain)), "235 2.7.0 Welcome");
+    client_close(&cl);
+    client_open(&cl, &w, SMTPD_SUBMISSIONS);
+    talk(&cl, "EHLO x");
+    CHECK_SL(talk(&cl, "AUTH PLAIN"), "334 ");
+    CHECK_SL(talk(&cl, "*"), "501 5.7.0 The login is given up");
+    CHECK_SL(talk(&cl, "AUTH CRAM-MD5"),
+             "504 5.5.4 this way to log in is not known here, known are SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN");
+    CHECK(sl_starts(talk(&cl, "AUTH PLAIN !!!"), SL("501 5.5.2 ")));
+    CHECK(sl_starts(talk(&cl, "AUTH PLAIN AAAA"), SL("501 5.5.2 ")));
+    CHECK_SL(talk(&cl, "NOOP"), "250 2.0.0 Done, nothing");
+    client_close(&cl);
+    world_end(&w);
+}
+
+TEST(login_refused)
+{
+    struct world w;
+    struct client cl;
+    world_begin(&w, NULL);
+    CHECK_OK(account_disable(w.store, SL("bob@home.test"), true));
+    client_open(&cl, &w, SMTPD_SUBMISSIONS);
+    talk(&cl, "EHLO x");
+    CHECK_SL(talk_plain(&cl, "nobody@home.test", "x"), "535 5.7.8 User name or password is wrong");
+    CHECK_SL(talk_plain(&cl, "bob@home.test", "builder"), "535 5.7.8 User name or password is wrong");
+    CHECK_SL(talk_plain(&cl, "alice@home.test", "wrong"), "421 4.7.0 Too many failed logins; try again later");
+    CHECK_SL(client_reply(&cl), "");
+    client_close(&cl);
+    client_open(&cl, &w, SMTPD_SUBMISSIONS);
+    talk(&cl, "EHLO x");
+    struct slice as_bob = b64_encode_ar(&cl.a, ar_printf(&cl.a, "bob@home.test%calice@home.test%cwonderland", 0, 0));
+    CHECK(sl_starts(talk(&cl, ar_cstr(&cl.a, ar_printf(&cl.a, "AUTH PLAIN %.*s", SLF(as_bob)))), SL("535 5.7.8 ")));
+    client_close(&cl);
+    world_end(&w);
+}
+
+/* The client's half of SCRAM-SHA-256 (RFC 5802 section 3), by hand. */
+static struct slice scram_proof(struct client *cl, const char *password, struct slice bare, struct slice server_first,
+                                struct slice final_bare)
+{
+    struct slice rest = server_first, part, salt;
+    uint8_t raw[16], client_key[32], stored[32], sig[32];
+    struct scram_keys k;
+    uint64_t rounds;
+    CHECK(sl_next(&rest, ',', &part) && sl_next(&rest, ',', &part));
+    CHECK_OK(b64_decode_ar(&cl->a, sl_from(part, 2), true, &salt));
+    CHECK(sl_next(&rest, ',', &part) && num_u64(sl_from(part, 2), UINT32_MAX, &rounds) && salt.n == sizeof raw);
+    memcpy(raw, salt.p, sizeof raw);
+    (void)k;
+    /* Hi() is PBKDF2; U1 = HMAC(password, salt + INT(1)) */
+    uint8_t u[32], hi[32];
+    hmac_sha256(sl_cstr(password), ar_cat(&cl->a, sl(raw, 16), sl("\0\0\0\1", 4)), u);
+    memcpy(hi, u, 32);
+    for (uint64_t i = 1; i < rounds; i++) {
+        hmac_sha256(sl_cstr(password), sl(u, 32), u);
+        for (int j = 0; j < 32; j++) hi[j] ^= u[j];
+    }
+    hmac_sha256(sl(hi, 32), SL("Client Key"), client_key);
+    hash_once(HASH_SHA256, sl(client_key, 32), stored);
+    hmac_sha256(sl(stored, 32), ar_printf(&cl->a, "%.*s,%.*s,%.*s", SLF(bare), SLF(server_first), SLF(final_bare)), sig);
+    for (int i = 0; i < 32; i++) client_key[i] ^= sig[i];
+    return b64_encode_ar(&cl->a, sl(client_key, 32));
+}
+
+static struct slice scram(struct client *cl, const char *user, const char *password)
+{
+    struct arena *a = &cl->a;
+    struct slice bare = ar_printf(a, "n=%s,r=fyko+d2lbbFgONRv9qkxdawL", user), first, server_first, nonce;
+    first = b64_encode_ar(a, ar_printf(a, "n,,%.*s", SLF(bare)));
+    struct slice reply = talk(cl, ar_cstr(a, ar_printf(a, "AUTH SCRAM-SHA-256 %.*s", SLF(first))));
+    if (!sl_starts(reply, SL("334 "))) return reply;
+    CHECK_OK(b64_decode_ar(a, sl_from(reply, 4), true, &server_first));
+    struct slice rest = server_first;
+    CHECK(sl_next(&rest, ',', &nonce));
+    struct slice final_bare = ar_printf(a, "c=biws,%.*s", SLF(nonce));
+    struct slice proof = scram_proof(cl, password, bare, server_first, final_bare);
+    reply = talk(cl, ar_cstr(a, b64_encode_ar(a, ar_printf(a, "%.*s,p=%.*s", SLF(final_bare), SLF(proof)))));
+    return sl_starts(reply, SL("334 ")) ? talk(cl, "") : reply;
+}
+
+TEST(login_with_scram)
+{
+    struct world w;
+    struct client cl;
+    world_begin(&w, NULL);
+    client_open(&cl, &w, SMTPD_SUBMISSIONS);
+    talk(&cl, "EHLO x");
+    CHECK_SL(scram(&cl, "alice@home.test", "wrong"), "535 5.7.8 User name or password is wrong");
+    CHECK_SL(scram(&cl, "nobody@home.test", "x"), "535 5.7.8 User name or password is wrong");
+    CHECK_SL(scram(&cl, "alice@home.test", "wonderland"), "235 2.7.0 Welcome");
+    CHECK(sl_starts(talk(&cl, "MAIL FROM:<alice@home.test>"), SL("250 ")));
+    client_close(&cl);
+    world_end(&w);
+}

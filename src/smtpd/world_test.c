@@ -1,0 +1,225 @@
+/* world_test.c - what the tests of this folder stand on. */
+#include "world_test.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "rt/test_rt.h"
+
+static const char zone[] =
+    "$ORIGIN test.\n$TTL 300\n"
+    "@ SOA ns.test. root.test. 1 2 3 4 5\n"
+    "one TXT \"v=spf1 ip4:127.0.0.1 -all\"\n"
+    "one MX 10 mail.one\nmail.one A 127.0.0.1\n"
+    "strict TXT \"v=spf1 -all\"\n_dmarc.strict TXT \"v=DMARC1; p=reject\"\n"
+    "suspect TXT \"v=spf1 ?all\"\n_dmarc.suspect TXT \"v=DMARC1; p=quarantine\"\n"
+    "_dmarc.one TXT \"v=DMARC1; p=reject\"\n"
+    "home TXT \"v=spf1 -all\"\n_dmarc.home TXT \"v=DMARC1; p=reject\"\n"
+    "$ORIGIN in-addr.arpa.\n@ SOA ns.test. root.test. 1 2 3 4 5\n"
+    "1.0.0.127 PTR mail.one.test.\n";
+
+struct handed handed;
+
+static void keep(char *to, size_t size, struct slice s) { snprintf(to, size, "%.*s", SLF(s)); }
+
+int accept_letter(struct queue *q, struct letter *l)
+{
+    struct store *s = (struct store *)q; /* the tests' queue is the store */
+    struct arena a;
+    struct slice bytes;
+    if (handed.fail_with) return err_set(handed.fail_with, "the test says no");
+    ar_init(&a, 0);
+    CHECK_OK(body_get(s->body, &l->body, 64 << 20, &a, &bytes));
+    free((void *)handed.bytes.p);
+    handed.count++;
+    handed.bytes = sl(xstrndup(bytes.p, bytes.n), bytes.n);
+    keep(handed.sender, sizeof handed.sender, l->sender);
+    keep(handed.submitter, sizeof handed.submitter, l->submitter);
+    keep(handed.message_id, sizeof handed.message_id, l->message_id);
+    keep(handed.subject, sizeof handed.subject, l->subject);
+    keep(handed.ret, sizeof handed.ret, l->ret);
+    keep(handed.envid, sizeof handed.envid, l->envid);
+    keep(handed.id, sizeof handed.id, sl_cstr(l->id.s));
+    handed.nrcpt = l->nrcpt;
+    handed.junk = l->junk;
+    handed.eight_bit = l->eight_bit;
+    handed.skip = l->skip;
+    handed.head_size = l->head_size;
+    struct buf b = BUF_INIT;
+    for (size_t i = 0; i < l->nrcpt; i++)
+        buf_printf(&b, "%s%s%.*s", i ? " " : "", l->rcpt[i].route.local ? "here:" : "", SLF(l->rcpt[i].route.address));
+    keep(handed.rcpts, sizeof handed.rcpts, buf_slice(&b));
+    buf_free(&b);
+    body_unpin(s->body, &l->body);
+    ar_free(&a);
+    return 0;
+}
+
+static void open_store(struct world *w)
+{
+    struct kv *kv;
+    struct body_store *body;
+    snprintf(w->dir, sizeof w->dir, "/tmp/tram-smtpd-test-XXXXXX");
+    ASSERT(mkdtemp(w->dir));
+    ASSERT(kv_mem_open(&kv, NULL) == 0);
+    ASSERT(body_open(&body, w->dir, 0) == 0);
+    CHECK_OK(store_open(&w->store, kv, body));
+    CHECK_OK(domain_add(w->store, SL("home.test")));
+    CHECK_OK(dkim_key_add(w->store, SL("home.test"), SL("test"), KEY_ED25519, DKIM_KEY_ACTIVE));
+    CHECK_OK(account_add(w->store, SL("alice@home.test"), SL("wonderland")));
+    CHECK_OK(account_add(w->store, SL("bob@home.test"), SL("builder")));
+    struct slice both[2] = {SL("alice@home.test"), SL("far@away.test")};
+    CHECK_OK(alias_add(w->store, SL("team@home.test"), both, 2));
+}
+
+static void open_tls(struct world *w)
+{
+    struct buf chain = BUF_INIT, key = BUF_INIT;
+    struct slice name = SL("mx.home.test");
+    CHECK_OK(tls_self_signed(&name, 1, 30, &chain, &key));
+    CHECK_OK(tls_server_new(&w->tls, NULL));
+    CHECK_OK(tls_server_add_cert(w->tls, buf_slice(&chain), buf_slice(&key)));
+    CHECK_OK(tls_client_new(&w->client_tls, SL("")));
+    buf_free(&chain);
+    buf_free(&key);
+}
+
+struct visit {
+    struct world *w;
+    enum smtpd_kind kind;
+    struct conn *c;
+};
+
+static void session_fiber(void *arg)
+{
+    struct visit *v = arg;
+    smtpd_session(v->w->smtpd, v->kind, v->c, &v->w->group);
+    free(v);
+}
+
+static void accept_fiber(void *arg)
+{
+    struct visit *door = arg;
+    struct conn *c;
+    while (listener_accept(door->w->listener[door->kind], &c) == 0) {
+        struct visit *v = xmalloc(sizeof *v);
+        *v = (struct visit){door->w, door->kind, c};
+        CHECK_OK(group_go(&door->w->group, "session", session_fiber, v));
+    }
+    free(door);
+}
+
+void world_begin(struct world *w, void (*change)(struct smtpd_conf *))
+{
+    *w = (struct world){0};
+    free((void *)handed.bytes.p);
+    handed = (struct handed){0};
+    log_set_level(LOG_ERROR);
+    open_store(w);
+    open_tls(w);
+    CHECK_OK(dns_open_zone_text(&w->dns, sl_cstr(zone)));
+    CHECK_OK(signing_open(&w->signing, w->store));
+    w->mailauth = (struct mailauth_ctx){.dns = w->dns, .hostname = SL("mx.home.test")};
+    w->conf = (struct smtpd_conf){.store = w->store, .queue = (struct queue *)w->store, .signing = w->signing,
+                                  .mailauth = &w->mailauth, .tls = w->tls, .hostname = SL("mx.home.test")};
+    if (change) change(&w->conf);
+    CHECK_OK(smtpd_open(&w->smtpd, &w->conf));
+    group_init(&w->group);
+    for (int k = 0; k < 3; k++) {
+        struct endpoint at = {0};
+        ASSERT(ip_parse(SL("127.0.0.1"), &at.ip));
+        ASSERT(listener_open(&w->listener[k], &at) == 0);
+        struct visit *door = xmalloc(sizeof *door);
+        *door = (struct visit){.w = w, .kind = (enum smtpd_kind)k};
+        CHECK_OK(group_go(&w->group, "accept", accept_fiber, door));
+    }
+}
+
+static void remove_dir(const char *dir)
+{
+    DIR *d = opendir(dir);
+    struct dirent *e;
+    char path[400];
+    while (d && (e = readdir(d))) {
+        snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
+        if (e->d_name[0] != '.') unlink(path);
+    }
+    if (d) closedir(d);
+    rmdir(dir);
+}
+
+void world_end(struct world *w)
+{
+    group_cancel(&w->group);
+    (void)group_wait(&w->group);
+    for (int k = 0; k < 3; k++) listener_close(&w->listener[k]);
+    smtpd_close(&w->smtpd);
+    signing_close(&w->signing);
+    dns_close(&w->dns);
+    store_close(&w->store);
+    tls_free(&w->tls);
+    tls_free(&w->client_tls);
+    ar_free(&w->a);
+    remove_dir(w->dir);
+    free((void *)handed.bytes.p);
+    handed.bytes = SL("");
+    handed.bytes.p = NULL;
+}
+
+/* ---- the client ---- */
+
+struct slice client_reply(struct client *cl)
+{
+    struct slice all = SL(""), line;
+    int64_t before = deadline_narrow(DEADLINE_IN(20 * RT_S));
+    for (;;) {
+        int r = conn_read_line(cl->c, 4096, &line);
+        if (r) {
+            all = SL("");
+            break;
+        }
+        all = all.n ? ar_printf(&cl->a, "%.*s\n%.*s", SLF(all), SLF(line)) : ar_dup(&cl->a, line);
+        if (line.n < 4 || line.p[3] != '-') break;
+    }
+    deadline_restore(before);
+    return all;
+}
+
+void client_send(struct client *cl, struct slice bytes) { conn_write(cl->c, bytes); }
+
+struct slice talk(struct client *cl, const char *line)
+{
+    conn_printf(cl->c, "%s\r\n", line);
+    return client_reply(cl);
+}
+
+void client_open(struct client *cl, struct world *w, enum smtpd_kind kind)
+{
+    *cl = (struct client){0};
+    ASSERT(conn_dial(&cl->c, listener_at(w->listener[kind]), NULL) == 0);
+    struct tls_peer peer = {.name = SL("mx.home.test")};
+    if (kind == SMTPD_SUBMISSIONS) CHECK_OK(conn_tls_connect(cl->c, w->client_tls, &peer));
+    CHECK_SL(client_reply(cl), "220 mx.home.test ESMTP Tram");
+}
+
+void client_starttls(struct client *cl, struct world *w)
+{
+    struct tls_peer peer = {.name = SL("mx.home.test")};
+    CHECK_SL(talk(cl, "STARTTLS"), "220 2.0.0 Begin TLS");
+    CHECK_OK(conn_tls_connect(cl->c, w->client_tls, &peer));
+}
+
+void client_close(struct client *cl)
+{
+    conn_close(&cl->c);
+    ar_free(&cl->a);
+}
+
+struct slice talk_plain(struct client *cl, const char *user, const char *password)
+{
+    struct slice b64 = b64_encode_ar(&cl->a, ar_printf(&cl->a, "%c%s%c%s", 0, user, 0, password));
+    return talk(cl, ar_cstr(&cl->a, ar_printf(&cl->a, "AUTH PLAIN %.*s", SLF(b64))));
+}

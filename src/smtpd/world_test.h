@@ -1,0 +1,48 @@
+/* world_test.h - for the tests of this folder: a store with two users, a DNS, a server on loopback
+ * for each kind, and a client that speaks line by line. accept_letter() is the tests' own: it
+ * keeps what was handed over. */
+#pragma once
+#include "base/log.h"
+#include "smtpd.h"
+
+struct world {
+    char dir[64];
+    struct store *store;
+    struct dns *dns;
+    struct signing *signing;
+    struct tls_ctx *tls, *client_tls;
+    struct mailauth_ctx mailauth;
+    struct smtpd_conf conf;
+    struct smtpd *smtpd;
+    struct listener *listener[3]; /* by enum smtpd_kind */
+    struct group group;
+    struct arena a;
+};
+void world_begin(struct world *w, void (*change)(struct smtpd_conf *));
+void world_end(struct world *w);
+
+/* The last letter that was handed over, and what to answer to the next ones. */
+struct handed {
+    unsigned count;
+    int fail_with;
+    char sender[256], rcpts[2000], submitter[20], message_id[256], subject[256], ret[8], envid[100], id[20];
+    size_t nrcpt;
+    bool junk, eight_bit;
+    uint32_t skip, head_size;
+    struct slice bytes; /* the whole body; malloced */
+};
+extern struct handed handed;
+
+/* One client connection. */
+struct client {
+    struct conn *c;
+    struct arena a;
+};
+void client_open(struct client *cl, struct world *w, enum smtpd_kind kind); /* reads the greeting */
+void client_close(struct client *cl);
+/* Sends the line with CRLF and gives the whole reply, lines joined with LF; "" when the server closed. */
+struct slice talk(struct client *cl, const char *line);
+void client_send(struct client *cl, struct slice bytes);
+struct slice client_reply(struct client *cl);
+void client_starttls(struct client *cl, struct world *w);
+struct slice talk_plain(struct client *cl, const char *user, const char *password); /* AUTH PLAIN */
