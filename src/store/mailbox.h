@@ -141,5 +141,6 @@ struct account_usage {
     uint64_t bytes, messages, quota_bytes; /* quota 0 = none */
 };
 MUST_CHECK int account_usage(struct store *s, const char *acc, struct account_usage *out);
+MUST_CHECK int account_set_quota(struct store *s, const char *acc, uint64_t bytes); /* 0 = none */
 /* Removes every record of the account, in steps that may be repeated. */
 MUST_CHECK int account_erase(struct store *s, const char *acc);

@@ -1,37 +1,34 @@
-/* trace.c - events of letters: written as notes, found by id, Message-ID or address.
+/* trace.c - events of letters, and finding letters by what people know of them.
  *
- * All rows of a letter lie in the object of the day in which its id was made, t:<yyyymmdd>:
- *   e/<id>/<microseconds, 16 hex digits><serial, 4>   one event
- *   a/<16 hex digits of SHA-256(address, lower case)>/<id>
- *   m/<16 hex digits of SHA-256(Message-ID without <>)>/<id> */
+ * Object t:<day>, day = the letter's first day as 5 hex digits of days since 1970, so
+ * all events of a letter lie together and a day is forgotten as a whole. Keys:
+ *   e/<letter>/<time>/<n>      event; time in microseconds, 14 hex digits
+ *   a/<hash>/<later letter>    letters by address: hash of it in lower case
+ *   m/<hash>/<later letter>    letters by Message-ID without <>
+ * The letter's id is complemented in the last two, so that the newest comes first. The
+ * value of an index row holds what was hashed. Everything is written as kv_note. */
 #include "trace.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/civil.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "kv/record.h"
 #include "store_i.h"
 
-enum { EVENT_VERSION = 1, SENTENCE_MAX = 4000, DATA_MAX = 16000, WHO_MAX = 400, DAY_MAX = 16 };
+enum { TRACE_ROW = 1, KEY_ROOM = KV_KEY_MAX + 1, DAY_SECONDS = 86400, TEXT_MAX = 8000 };
 
 struct trace {
-    uint32_t serial;
+    struct lock lock;
+    uint32_t serial; /* tells events of the same microsecond apart */
 };
-
-static const char *const words[] = {
-#define X(name, word) word,
-    TRACE_KINDS(X)
-#undef X
-};
-
-const char *trace_word(enum trace_kind k) { return (size_t)k < COUNT_OF(words) ? words[k] : "event"; }
 
 int trace_open(struct store *s)
 {
     s->trace = xcalloc(1, sizeof *s->trace);
+    s->trace->lock = (struct lock)LOCK_INIT;
     return 0;
 }
 
@@ -41,224 +38,294 @@ void trace_close(struct store *s)
     s->trace = NULL;
 }
 
-/* ---- names ---- */
-
-static struct slice day_object(int64_t unix_seconds, char out[DAY_MAX])
+const char *trace_word(enum trace_kind k)
 {
-    struct civil c = civil_from_unix(unix_seconds);
-    int n = snprintf(out, DAY_MAX, "t:%04u%02u%02u", (unsigned)c.year % 10000, (unsigned)c.month % 100, (unsigned)c.day % 100);
-    return sl(out, (size_t)n);
+    static const char *const words[] = {
+#define X(name, word) [TRACE_##name] = word,
+        TRACE_KINDS(X)
+#undef X
+    };
+    return (size_t)k < COUNT_OF(words) ? words[k] : "unknown";
 }
 
-static struct slice bare_message_id(struct slice s)
+static int kind_of(struct slice word, enum trace_kind *out)
 {
-    s = sl_trim(s);
-    return s.n >= 2 && s.p[0] == '<' && s.p[s.n - 1] == '>' ? sl_sub(s, 1, s.n - 1) : s;
+#define X(name, w)                                                                                 \
+    if (sl_eq(word, SL(w))) return *out = TRACE_##name, 0;
+    TRACE_KINDS(X)
+#undef X
+    return err_set(ERR_VERSION, "an event of an unknown kind");
 }
 
-/* "a/<hash>/" */
-static struct slice index_prefix(struct arena *a, char kind, struct slice what)
+/* ---- keys ---- */
+
+static struct slice day_object(int64_t seconds, char room[KEY_ROOM])
 {
-    uint8_t digest[32];
-    struct buf b = BUF_INIT;
-    hash_once(HASH_SHA256, kind == 'a' ? ar_lower(a, what) : what, digest);
-    buf_printf(&b, "%c/", kind);
-    hex_encode(&b, sl(digest, 8));
-    buf_char(&b, '/');
-    struct slice out = ar_dup(a, buf_slice(&b));
-    buf_free(&b);
-    return out;
+    return sl(room, (size_t)snprintf(room, KEY_ROOM, "t:%05x", (unsigned)(seconds / DAY_SECONDS) & 0xfffff));
+}
+
+static struct slice letter_object(const struct letter_id *id, char room[KEY_ROOM])
+{
+    return day_object(letter_id_time(id), room);
+}
+
+/* FNV-1a: the same in every program that reads the store; what it points to is compared in full. */
+static uint64_t stable_hash(struct slice s)
+{
+    uint64_t h = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < s.n; i++) h = (h ^ (uint8_t)sl_lower(s.p[i])) * 0x100000001b3u;
+    return h;
+}
+
+/* Swaps 0 and v, 1 and u... in base32hex: the order of ids turns round. */
+static void complement(const char *id, char out[LETTER_ID_LEN + 1])
+{
+    static const char digit[] = "0123456789abcdefghijklmnopqrstuv";
+    for (int i = 0; i < LETTER_ID_LEN; i++) {
+        const char *d = strchr(digit, id[i]);
+        out[i] = d && *d ? digit[31 - (d - digit)] : '0';
+    }
+    out[LETTER_ID_LEN] = 0;
 }
 
 /* ---- writing ---- */
 
 void trace_add(struct store *s, const struct trace_event *e)
 {
-    char day[DAY_MAX], key[64];
+    char object[KEY_ROOM], key[KEY_ROOM];
     struct buf b = BUF_INIT;
+    if (!letter_id_ok(sl_cstr(e->id.s))) return;
     int64_t time = e->time ? e->time : rt_wall();
-    uint32_t serial = __atomic_add_fetch(&s->trace->serial, 1, __ATOMIC_RELAXED) & 0xffff;
-    rec_begin(&b, EVENT_VERSION);
-    rec_put_u64(&b, 'k', e->kind);
-    rec_opt(&b, 'w', sl_sub(e->who, 0, WHO_MAX));
-    rec_opt(&b, 's', sl_sub(e->sentence, 0, SENTENCE_MAX));
-    if (e->data.n <= DATA_MAX) rec_opt(&b, 'd', e->data);
-    int n = snprintf(key, sizeof key, "e/%s/%016llx%04x", e->id.s, (unsigned long long)time, serial);
-    kv_note(s->kv, day_object(letter_id_time(&e->id), day), sl(key, (size_t)n), buf_slice(&b));
+    lock_take(&s->trace->lock);
+    uint32_t serial = s->trace->serial++;
+    lock_release(&s->trace->lock);
+    int n = snprintf(key, sizeof key, "e/%s/%014llx/%08x", e->id.s, (unsigned long long)time, serial);
+    rec_begin(&b, TRACE_ROW);
+    rec_put(&b, 'k', sl_cstr(trace_word(e->kind)));
+    rec_opt(&b, 'w', sl_sub(e->who, 0, TEXT_MAX));
+    rec_opt(&b, 's', sl_sub(e->sentence, 0, TEXT_MAX));
+    if (e->data.n <= KV_VALUE_MAX - 3 * TEXT_MAX) rec_opt(&b, 'd', e->data);
+    kv_note(s->kv, letter_object(&e->id, object), sl(key, (size_t)n), buf_slice(&b));
     buf_free(&b);
 }
 
 void trace_addf(struct store *s, const struct letter_id *id, enum trace_kind kind, struct slice who, const char *fmt, ...)
 {
-    char sentence[SENTENCE_MAX];
+    char text[TEXT_MAX];
     va_list ap;
     va_start(ap, fmt);
-    int n = vsnprintf(sentence, sizeof sentence, fmt, ap);
+    int n = vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    if (n < 0) n = 0;
-    if ((size_t)n >= sizeof sentence) n = (int)sizeof sentence - 1;
-    struct trace_event e = {.id = *id, .kind = kind, .who = who, .sentence = sl(sentence, (size_t)n)};
-    trace_add(s, &e);
+    size_t len = n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
+    trace_add(s, &(struct trace_event){.id = *id, .kind = kind, .who = who, .sentence = sl(text, len)});
 }
 
-static void index_one(struct store *s, struct arena *a, const struct letter_id *id, char kind, struct slice what)
+static void index_one(struct store *s, const struct letter_id *id, char kind, struct slice what)
 {
-    char day[DAY_MAX];
-    if (!what.n) return;
-    kv_note(s->kv, day_object(letter_id_time(id), day), ar_cat(a, index_prefix(a, kind, what), sl_cstr(id->s)), SL("\1"));
+    char object[KEY_ROOM], key[KEY_ROOM], later[LETTER_ID_LEN + 1];
+    struct buf b = BUF_INIT;
+    if (!what.n || what.n > TEXT_MAX) return;
+    complement(id->s, later);
+    int n = snprintf(key, sizeof key, "%c/%016llx/%s", kind, (unsigned long long)stable_hash(what), later);
+    rec_begin(&b, TRACE_ROW);
+    rec_put(&b, 'w', what);
+    kv_note(s->kv, letter_object(id, object), sl(key, (size_t)n), buf_slice(&b));
+    buf_free(&b);
+}
+
+static struct slice bare_message_id(struct slice s)
+{
+    s = sl_trim(s);
+    if (sl_starts(s, SL("<")) && sl_ends(s, SL(">"))) s = sl_sub(s, 1, s.n - 1);
+    return s;
 }
 
 void trace_index(struct store *s, const struct letter_id *id, struct slice message_id, struct slice sender,
                  const struct slice *recipient, size_t n)
 {
-    struct arena a;
-    ar_init(&a, 0);
-    index_one(s, &a, id, 'm', bare_message_id(message_id));
-    index_one(s, &a, id, 'a', sender);
-    for (size_t i = 0; i < n; i++) index_one(s, &a, id, 'a', recipient[i]);
-    ar_free(&a);
+    if (!letter_id_ok(sl_cstr(id->s))) return;
+    index_one(s, id, 'm', bare_message_id(message_id));
+    index_one(s, id, 'a', sender);
+    for (size_t i = 0; i < n; i++) index_one(s, id, 'a', recipient[i]);
 }
 
 /* ---- reading ---- */
 
-static int event_parse(struct slice key, struct slice value, struct trace_event *out)
+static int nothing(struct kv_tx *tx, void *arg)
+{
+    (void)tx, (void)arg;
+    return 0;
+}
+
+/* Notes that wait are written with the next transaction: this is one. */
+static int flush(struct store *s) { return kv_transact(s->kv, SL("_store"), nothing, NULL); }
+
+static int event_row(struct slice key, struct slice value, struct trace_event *out)
 {
     struct rec r;
     uint64_t time;
-    int e = rec_open(&r, value, EVENT_VERSION);
-    if (e) return e;
-    size_t slash = sl_rchr(key, '/');
-    if (slash == SL_NONE || !num_hex64(sl_sub(key, slash + 1, slash + 17), &time)) return ERR_CORRUPT;
+    struct slice rest = key, piece;
+    int rc = rec_open(&r, value, TRACE_ROW);
+    if (rc) return rc;
+    for (int i = 0; i < 3; i++)
+        if (!sl_next(&rest, '/', &piece)) return err_set(ERR_CORRUPT, "the key of an event is damaged");
+    if (!num_hex64(piece, &time)) return err_set(ERR_CORRUPT, "the key of an event is damaged");
     out->time = (int64_t)time;
-    while (rec_next(&r)) switch (r.tag) {
-        case 'k': out->kind = (enum trace_kind)rec_u64(&r); break;
+    while (rc == 0 && rec_next(&r)) switch (r.tag) {
+        case 'k': rc = kind_of(r.field, &out->kind); break;
         case 'w': out->who = r.field; break;
         case 's': out->sentence = r.field; break;
         case 'd': out->data = r.field; break;
         }
-    return rec_error(&r);
+    return rc ? rc : rec_error(&r);
 }
 
 int trace_read(struct store *s, const struct letter_id *id, struct arena *a, struct trace_event **out, size_t *n)
 {
-    char day[DAY_MAX];
-    struct slice object = day_object(letter_id_time(id), day), prefix = ar_printf(a, "e/%s/", id->s);
-    struct slice from = prefix, to = kv_prefix_end(a, prefix);
+    char object[KEY_ROOM];
+    size_t cap = 16;
     struct kv_page page = {.more = true};
-    size_t cap = 0;
-    *out = NULL;
     *n = 0;
-    while (page.more) {
-        int e = kv_scan(s->kv, object, from, to, KV_PAGE_MAX, a, &page);
-        if (e) return e;
-        for (size_t i = 0; i < page.n; i++) {
+    *out = ar_array(a, struct trace_event, cap);
+    if (!letter_id_ok(sl_cstr(id->s))) return err_set(ERR_SYNTAX, "this is no letter's id");
+    struct slice from = ar_printf(a, "e/%s/", id->s), to = kv_prefix_end(a, from);
+    int rc = flush(s);
+    while (rc == 0 && page.more) {
+        rc = kv_scan(s->kv, letter_object(id, object), from, to, KV_PAGE_MAX, a, &page);
+        for (size_t i = 0; rc == 0 && i < page.n; i++) {
             if (*n == cap) *out = ar_grow(a, *out, &cap, sizeof **out);
-            struct trace_event *ev = &(*out)[*n];
-            *ev = (struct trace_event){.id = *id};
-            if (event_parse(page.row[i].key, page.row[i].value, ev) == 0) ++*n; /* one damaged event hides no other */
+            struct trace_event *e = &(*out)[*n];
+            *e = (struct trace_event){.id = *id};
+            if (event_row(page.row[i].key, page.row[i].value, e) == 0) ++*n; /* one of a later program is passed over */
         }
-        if (page.n) from = kv_after(a, page.row[page.n - 1].key);
+        if (rc == 0 && page.n) from = kv_after(a, page.row[page.n - 1].key);
     }
-    return *n ? 0 : ERR_NOT_FOUND;
+    if (rc == 0 && !*n) return err_set(ERR_NOT_FOUND, "there are no events of letter %s", id->s);
+    return rc;
 }
 
-static void id_of_key(struct slice key, struct letter_id *id)
+struct find {
+    struct store *s;
+    struct arena *a;
+    struct slice what;
+    char kind;
+    size_t limit, n;
+    struct letter_id *v;
+};
+
+static bool row_is_of(struct slice value, struct slice what)
 {
-    struct slice text = sl_from(key, key.n - LETTER_ID_LEN);
-    memcpy(id->s, text.p, LETTER_ID_LEN);
-    id->s[LETTER_ID_LEN] = 0;
+    struct rec r;
+    if (rec_open(&r, value, TRACE_ROW)) return false;
+    while (rec_next(&r))
+        if (r.tag == 'w') return sl_eqi(r.field, what);
+    return false;
 }
 
-/* The newest `limit` ids of one day under a prefix, newest first. */
-static int find_in_day(struct store *s, struct slice object, struct slice prefix, size_t limit, struct arena *a,
-                       struct letter_id *out, size_t *n)
+static bool found_already(const struct find *f, const char *id)
 {
-    struct slice from = prefix, to = kv_prefix_end(a, prefix);
+    for (size_t i = 0; i < f->n; i++)
+        if (!strcmp(f->v[i].s, id)) return true;
+    return false;
+}
+
+static void find_row(struct find *f, const struct kv_row *row)
+{
+    char later[LETTER_ID_LEN + 1], id[LETTER_ID_LEN + 1];
+    size_t slash = sl_rchr(row->key, '/');
+    if (slash == SL_NONE || !letter_id_ok(sl_from(row->key, slash + 1)) || !row_is_of(row->value, f->what)) return;
+    memcpy(later, row->key.p + slash + 1, LETTER_ID_LEN);
+    later[LETTER_ID_LEN] = 0;
+    complement(later, id);
+    if (!found_already(f, id)) memcpy(f->v[f->n++].s, id, sizeof id);
+}
+
+static int find_in_day(struct find *f, struct slice object)
+{
+    struct slice from = ar_printf(f->a, "%c/%016llx/", f->kind, (unsigned long long)stable_hash(f->what));
+    struct slice to = kv_prefix_end(f->a, from);
     struct kv_page page = {.more = true};
-    struct letter_id *ring = ar_array(a, struct letter_id, limit);
-    size_t seen = 0;
-    while (page.more) {
-        int e = kv_scan(s->kv, object, from, to, KV_PAGE_MAX, a, &page);
-        if (e) return e;
-        for (size_t i = 0; i < page.n; i++)
-            if (page.row[i].key.n >= LETTER_ID_LEN) id_of_key(page.row[i].key, &ring[seen++ % limit]);
-        if (page.n) from = kv_after(a, page.row[page.n - 1].key);
+    int rc = 0;
+    while (rc == 0 && page.more && f->n < f->limit) {
+        rc = kv_scan(f->s->kv, object, from, to, f->limit, f->a, &page);
+        for (size_t i = 0; rc == 0 && i < page.n && f->n < f->limit; i++) find_row(f, &page.row[i]);
+        if (rc == 0 && page.n) from = kv_after(f->a, page.row[page.n - 1].key);
     }
-    for (size_t i = 0; i < seen && i < limit; i++) out[(*n)++] = ring[(seen - 1 - i) % limit];
-    return 0;
+    return rc;
 }
 
-static int days(struct store *s, struct slice to, struct arena *a, struct slice **names, size_t *n)
+/* The days there are, oldest first. */
+static int days(struct store *s, struct arena *a, struct slice **day, size_t *n)
 {
     bool more;
-    return kv_objects(s->kv, SL("t:"), to, 1000, a, names, n, &more);
+    return kv_objects(s->kv, SL("t:"), SL("t;"), KV_PAGE_MAX, a, day, n, &more);
 }
 
 int trace_find(struct store *s, struct slice what, size_t limit, struct arena *a, struct letter_id **out, size_t *n)
 {
     struct slice *day;
-    size_t ndays, most = limit;
+    size_t ndays;
     what = sl_trim(what);
+    struct find f = {.s = s, .a = a, .limit = limit, .v = ar_array(a, struct letter_id, limit + 1)};
+    *out = f.v;
     *n = 0;
-    *out = ar_array(a, struct letter_id, limit);
+    int rc = flush(s);
+    if (rc || !limit) return rc;
     if (letter_id_ok(what)) {
-        struct trace_event *ev;
-        size_t count;
-        struct letter_id id;
-        memcpy(id.s, what.p, what.n);
-        id.s[what.n] = 0;
-        int e = trace_read(s, &id, a, &ev, &count);
-        if (!e) (*out)[(*n)++] = id;
-        return e == ERR_NOT_FOUND ? 0 : e;
+        struct trace_event *e;
+        size_t events;
+        memcpy(f.v[0].s, what.p, LETTER_ID_LEN);
+        rc = trace_read(s, &f.v[0], a, &e, &events);
+        *n = rc == 0;
+        if (rc != ERR_NOT_FOUND) return rc;
     }
-    int e = days(s, SL("t;"), a, &day, &ndays);
-    for (size_t i = ndays; !e && i-- > 0 && *n < most;) {
-        /* An address and a Message-ID look alike: both are asked for. */
-        size_t before = *n;
-        e = find_in_day(s, day[i], index_prefix(a, 'a', what), most - before, a, *out, n);
-        if (!e && *n == before && *n < most) e = find_in_day(s, day[i], index_prefix(a, 'm', bare_message_id(what)), most - *n, a, *out, n);
+    rc = days(s, a, &day, &ndays);
+    for (const char *kind = "am"; rc == 0 && *kind && !f.n; kind++) {
+        f.kind = *kind;
+        f.what = *kind == 'm' ? bare_message_id(what) : what;
+        for (size_t i = ndays; rc == 0 && i-- > 0 && f.n < limit;) rc = find_in_day(&f, day[i]);
     }
-    return e;
+    *n = f.n;
+    return rc;
 }
 
 /* ---- forgetting ---- */
 
-enum { FORGET_AT_ONCE = 1000 };
+enum { ERASE_ROWS = 2000 };
 
-struct forgetting {
+struct erase {
     struct kv_tx *tx;
     size_t n;
 };
 
-static int forget_row(void *arg, struct slice key, struct slice value)
+static int erase_row(void *arg, struct slice key, struct slice value)
 {
-    struct forgetting *f = arg;
+    struct erase *e = arg;
     (void)value;
-    kv_tx_del(f->tx, key);
-    return ++f->n >= FORGET_AT_ONCE;
+    kv_tx_del(e->tx, key);
+    return ++e->n == ERASE_ROWS;
 }
 
-static int forget_some(struct kv_tx *tx, void *arg)
+static int erase_some(struct kv_tx *tx, void *arg)
 {
-    struct forgetting *f = arg;
-    *f = (struct forgetting){.tx = tx};
-    int r = kv_tx_scan(tx, SL(" "), (struct slice){0}, forget_row, f);
-    return r < 0 ? r : 0;
+    (void)arg;
+    return kv_tx_scan(tx, SL(""), SL(""), erase_row, &(struct erase){.tx = tx});
 }
 
 int trace_expire(struct store *s, int keep_days)
 {
+    char room[KEY_ROOM];
     struct arena a;
     struct slice *day;
     size_t n;
-    char oldest[DAY_MAX];
     ar_init(&a, 0);
-    int e = days(s, day_object(rt_wall_seconds() - (int64_t)keep_days * 86400, oldest), &a, &day, &n);
-    for (size_t i = 0; !e && i < n; i++) {
-        struct forgetting f;
-        do e = kv_transact(s->kv, day[i], forget_some, &f);
-        while (!e && f.n >= FORGET_AT_ONCE);
+    struct slice first = day_object(rt_wall_seconds() - (int64_t)keep_days * DAY_SECONDS, room);
+    int rc = days(s, &a, &day, &n);
+    for (size_t i = 0; rc == 0 && i < n && sl_cmp(day[i], first) < 0;) {
+        rc = kv_transact(s->kv, day[i], erase_some, NULL);
+        if (rc == 0) i++;
+        if (rc > 0) rc = 0; /* there is more */
     }
     ar_free(&a);
-    return e;
+    return rc;
 }

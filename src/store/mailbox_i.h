@@ -1,0 +1,118 @@
+/* mailbox_i.h - the rows of an account's object, and what the mailbox files share.
+ *
+ * Keys in u:<account> (docs/format.md):
+ *   a                      the account: counters
+ *   b/<box>                a mailbox
+ *   d/<delivery id>        a delivery that was made
+ *   i/<box>/<part>         image of a mailbox: uid, flags and modseq of each message
+ *   j/<box>/<modseq>       journal: flags changed, messages expunged
+ *   m/<box>/<uid>          a message
+ *   n/<sum>/<box>          mailboxes by the checksum of their names
+ *   s/<sum>                subscribed names with this checksum
+ *   x/<box>                a mailbox that is deleted, whose rows are still being removed
+ * box, uid: 8 hex digits; modseq: 16; part: 4; sum: 8. */
+#pragma once
+#include "base/map.h"
+#include "base/text.h"
+#include "kv/record.h"
+#include "mailbox.h"
+
+enum {
+    INBOX_ID = 1,
+    CHANGE_MAX = 1000,           /* messages changed in one transaction */
+    COPY_MAX = 10000,            /* messages copied in one transaction */
+    JOURNAL_MAX = 20000,         /* rows a mailbox keeps; older ones are pruned */
+    JOURNAL_PRUNE = 1000,        /* at a time */
+    DELIVERY_DAYS = 30,          /* delivery ids are remembered so long */
+    KEY_ROOM = KV_KEY_MAX + 1,
+};
+
+struct account_row {
+    uint64_t modseq;
+    uint32_t next_box, uidvalidity; /* the id of the next mailbox; the last uidvalidity given */
+    uint32_t boxes, subscriptions;
+    uint64_t bytes, messages, quota;
+};
+struct box_row {
+    struct mailbox m; /* name and keywords point into the stored value; subscribed is not known */
+    struct slice keyword[MAILBOX_KEYWORDS_MAX];
+    uint64_t journal_floor; /* changes up to this modseq are not in the journal any more */
+    uint32_t journal_rows;
+};
+
+/* ---- mailbox_name.c ---- */
+
+/* Checked, in NFC, "INBOX" in capitals; in the arena. ERR_SYNTAX with the sentence. */
+MUST_CHECK int mailbox_name(struct arena *a, struct slice name, struct slice *out);
+/* The name without its last component; false at the top. */
+bool mailbox_parent(struct slice name, struct slice *parent);
+bool mailbox_below(struct slice name, struct slice above); /* is it below, in the tree? */
+
+/* ---- mailbox_row.c ---- */
+
+/* "u:<account>" into room. */
+struct slice account_object(const char *acc, char room[KEY_ROOM]);
+struct slice key_box(char kind, uint32_t box, char room[KEY_ROOM]);                    /* "b/0000000a" */
+struct slice key_two(char kind, uint32_t box, uint64_t n, int digits, char room[KEY_ROOM]); /* "m/0000000a/00000001" */
+struct slice key_prefix(char kind, uint32_t box, char room[KEY_ROOM]);                 /* "m/0000000a/" */
+struct slice key_prefix_end(char kind, uint32_t box, char room[KEY_ROOM]);             /* "m/0000000a0" */
+/* The number in the last component of a key. */
+MUST_CHECK int key_number(struct slice key, uint64_t *out);
+
+MUST_CHECK int account_row_get(struct slice value, struct account_row *out);
+void account_row_put(struct kv_tx *tx, const struct account_row *r);
+MUST_CHECK int box_row_get(struct slice value, uint32_t id, struct box_row *out);
+void box_row_put(struct kv_tx *tx, const struct box_row *r);
+MUST_CHECK int message_row_get(struct slice value, uint32_t uid, struct message *out);
+void message_row_put(struct kv_tx *tx, uint32_t box, const struct message *m);
+
+/* Within a transaction. ERR_NOT_FOUND with a sentence. */
+MUST_CHECK int tx_account(struct kv_tx *tx, struct account_row *out);
+MUST_CHECK int tx_box(struct kv_tx *tx, uint32_t id, struct box_row *out);
+MUST_CHECK int tx_box_named(struct kv_tx *tx, struct slice name, struct box_row *out); /* the name is clean */
+MUST_CHECK int tx_message(struct kv_tx *tx, uint32_t box, uint32_t uid, struct message *out);
+/* Runs fn on the account's object; when it changed something watchers hear of it. */
+MUST_CHECK int account_transact(struct store *s, const char *acc, kv_fn *fn, void *arg);
+
+/* Bit of a keyword name in a row; -1 when it is missing and cannot be made. */
+int box_keyword(struct box_row *b, struct slice name, bool make);
+/* Counts a message in or out. */
+void count_message(struct account_row *a, struct box_row *b, const struct message *m, int sign);
+
+/* ---- journal.c ---- */
+
+/* One row: what a transaction changed in a mailbox, ascending by uid. Packed as LEB128. */
+struct journal {
+    struct buf changes; /* uid step, flags */
+    struct buf gone;    /* step to the first uid, how many more follow it at once */
+    uint32_t last_changed, gone_first, gone_last, gone_before;
+};
+void journal_flags(struct journal *j, uint32_t uid, uint64_t flags);
+void journal_gone(struct journal *j, uint32_t uid);
+/* Writes the row with the mailbox's modseq, prunes old ones; nothing when nothing was noted. */
+void journal_put(struct kv_tx *tx, struct journal *j, struct box_row *b);
+void journal_free(struct journal *j);
+struct journal_reader {
+    struct slice changes, gone;
+    uint32_t changed_uid, gone_uid, gone_more;
+};
+MUST_CHECK int journal_open(struct slice value, struct journal_reader *r);
+bool journal_next_flags(struct journal_reader *r, uint32_t *uid, uint64_t *flags);
+bool journal_next_gone(struct journal_reader *r, uint32_t *uid);
+void leb_put(struct buf *b, uint64_t v);
+bool leb_take(struct slice *s, uint64_t *v); /* false at the end, or when it is damaged */
+
+/* ---- rows of what is gone ---- */
+
+/* Removes every row with the prefix, some at a time. SUSPENDS. */
+MUST_CHECK int rows_erase(struct store *s, const char *acc, struct slice prefix);
+/* Finishes deletions that a crash interrupted. SUSPENDS. */
+MUST_CHECK int mailbox_finish_deletes(struct store *s, const char *acc);
+
+/* ---- image.c ---- */
+
+/* Fills the view from the stored image when there is one that fits the row; *found. SUSPENDS. */
+MUST_CHECK int image_load(struct view *v, const struct box_row *b, bool *found);
+MUST_CHECK int image_save(const struct view *v);
+/* Room for one more; returns it. */
+struct view_msg *view_add(struct view *v);

@@ -1,0 +1,264 @@
+/* mailbox_row.c - the rows of an account: keys, values, and reading them in a transaction. */
+#include <stdio.h>
+
+#include "base/log.h"
+#include "mailbox_i.h"
+
+enum { ACCOUNT_ROW = 1, BOX_ROW = 1, MESSAGE_ROW = 1 };
+
+/* ---- keys ---- */
+
+static struct slice printed(char *room, int n)
+{
+    ASSERT(n > 0 && n < KEY_ROOM);
+    return sl(room, (size_t)n);
+}
+
+struct slice account_object(const char *acc, char room[KEY_ROOM]) { return printed(room, snprintf(room, KEY_ROOM, "u:%s", acc)); }
+
+struct slice key_box(char kind, uint32_t box, char room[KEY_ROOM])
+{
+    return printed(room, snprintf(room, KEY_ROOM, "%c/%08x", kind, box));
+}
+
+struct slice key_two(char kind, uint32_t box, uint64_t n, int digits, char room[KEY_ROOM])
+{
+    return printed(room, snprintf(room, KEY_ROOM, "%c/%08x/%0*llx", kind, box, digits, (unsigned long long)n));
+}
+
+struct slice key_prefix(char kind, uint32_t box, char room[KEY_ROOM])
+{
+    return printed(room, snprintf(room, KEY_ROOM, "%c/%08x/", kind, box));
+}
+
+struct slice key_prefix_end(char kind, uint32_t box, char room[KEY_ROOM])
+{
+    return printed(room, snprintf(room, KEY_ROOM, "%c/%08x0", kind, box)); /* '0' follows '/' */
+}
+
+int key_number(struct slice key, uint64_t *out)
+{
+    size_t slash = sl_rchr(key, '/');
+    if (slash != SL_NONE && num_hex64(sl_from(key, slash + 1), out)) return 0;
+    return err_set(ERR_CORRUPT, "the key %.*s of an account is damaged", SLF(key));
+}
+
+/* ---- the account ---- */
+
+int account_row_get(struct slice value, struct account_row *out)
+{
+    struct rec r;
+    int rc = rec_open(&r, value, ACCOUNT_ROW);
+    if (rc) return rc;
+    *out = (struct account_row){0};
+    while (rec_next(&r)) switch (r.tag) {
+        case 'm': out->modseq = rec_u64(&r); break;
+        case 'i': out->next_box = (uint32_t)rec_u64(&r); break;
+        case 'v': out->uidvalidity = (uint32_t)rec_u64(&r); break;
+        case 'c': out->boxes = (uint32_t)rec_u64(&r); break;
+        case 'k': out->subscriptions = (uint32_t)rec_u64(&r); break;
+        case 's': out->bytes = rec_u64(&r); break;
+        case 'n': out->messages = rec_u64(&r); break;
+        case 'q': out->quota = rec_u64(&r); break;
+        }
+    return rec_error(&r);
+}
+
+void account_row_put(struct kv_tx *tx, const struct account_row *a)
+{
+    struct buf b = BUF_INIT;
+    rec_begin(&b, ACCOUNT_ROW);
+    rec_put_u64(&b, 'm', a->modseq);
+    rec_put_u64(&b, 'i', a->next_box);
+    rec_put_u64(&b, 'v', a->uidvalidity);
+    rec_opt_u64(&b, 'c', a->boxes);
+    rec_opt_u64(&b, 'k', a->subscriptions);
+    rec_opt_u64(&b, 's', a->bytes);
+    rec_opt_u64(&b, 'n', a->messages);
+    rec_opt_u64(&b, 'q', a->quota);
+    kv_tx_put(tx, SL("a"), buf_slice(&b));
+    buf_free(&b);
+}
+
+/* ---- a mailbox ---- */
+
+static void box_field(struct rec *r, struct box_row *b)
+{
+    struct mailbox *m = &b->m;
+    switch (r->tag) {
+    case 'N': m->name = r->field; break;
+    case 'v': m->uidvalidity = (uint32_t)rec_u64(r); break;
+    case 'u': m->uidnext = (uint32_t)rec_u64(r); break;
+    case 'm': m->modseq = rec_u64(r); break;
+    case 'e': m->exists = (uint32_t)rec_u64(r); break;
+    case 'n': m->unseen = (uint32_t)rec_u64(r); break;
+    case 'd': m->deleted = (uint32_t)rec_u64(r); break;
+    case 's': m->size = rec_u64(r); break;
+    case 'U': m->use = (unsigned)rec_u64(r); break;
+    case 'f': b->journal_floor = rec_u64(r); break;
+    case 'j': b->journal_rows = (uint32_t)rec_u64(r); break;
+    case 'k':
+        if (m->nkeywords < MAILBOX_KEYWORDS_MAX) b->keyword[m->nkeywords++] = r->field;
+        break;
+    }
+}
+
+int box_row_get(struct slice value, uint32_t id, struct box_row *out)
+{
+    struct rec r;
+    int rc = rec_open(&r, value, BOX_ROW);
+    if (rc) return rc;
+    *out = (struct box_row){.m.id = id};
+    out->m.keyword = out->keyword;
+    while (rec_next(&r)) box_field(&r, out);
+    return rec_error(&r);
+}
+
+void box_row_put(struct kv_tx *tx, const struct box_row *row)
+{
+    const struct mailbox *m = &row->m;
+    char room[KEY_ROOM];
+    struct buf b = BUF_INIT;
+    rec_begin(&b, BOX_ROW);
+    rec_put(&b, 'N', m->name);
+    rec_put_u64(&b, 'v', m->uidvalidity);
+    rec_put_u64(&b, 'u', m->uidnext);
+    rec_put_u64(&b, 'm', m->modseq);
+    rec_opt_u64(&b, 'e', m->exists);
+    rec_opt_u64(&b, 'n', m->unseen);
+    rec_opt_u64(&b, 'd', m->deleted);
+    rec_opt_u64(&b, 's', m->size);
+    rec_opt_u64(&b, 'U', m->use);
+    rec_opt_u64(&b, 'f', row->journal_floor);
+    rec_opt_u64(&b, 'j', row->journal_rows);
+    for (size_t i = 0; i < m->nkeywords; i++) rec_put(&b, 'k', row->keyword[i]);
+    kv_tx_put(tx, key_box('b', m->id, room), buf_slice(&b));
+    buf_free(&b);
+}
+
+/* ---- a message ---- */
+
+int message_row_get(struct slice value, uint32_t uid, struct message *out)
+{
+    struct rec r;
+    int rc = rec_open(&r, value, MESSAGE_ROW), ref = ERR_CORRUPT;
+    if (rc) return rc;
+    memset(out, 0, sizeof *out);
+    out->uid = uid;
+    while (rec_next(&r)) switch (r.tag) {
+        case 'm': out->modseq = rec_u64(&r); break;
+        case 'f': out->flags = rec_u64(&r); break;
+        case 'd': out->internal_date = (int64_t)rec_u64(&r); break;
+        case 't': out->save_date = (int64_t)rec_u64(&r); break;
+        case 's': out->size = rec_u64(&r); break;
+        case 'h': out->head_size = (uint32_t)rec_u64(&r); break;
+        case 'r': ref = body_ref_parse(r.field, &out->body); break;
+        case 'e': snprintf(out->email_id, sizeof out->email_id, "%.*s", SLF(r.field)); break;
+        }
+    rc = rec_error(&r);
+    return rc ? rc : ref ? err_set(ERR_CORRUPT, "the record of message %u is damaged", uid) : 0;
+}
+
+void message_row_put(struct kv_tx *tx, uint32_t box, const struct message *m)
+{
+    char room[KEY_ROOM];
+    struct buf b = BUF_INIT;
+    rec_begin(&b, MESSAGE_ROW);
+    rec_put_u64(&b, 'm', m->modseq);
+    rec_opt_u64(&b, 'f', m->flags);
+    rec_put_u64(&b, 'd', (uint64_t)m->internal_date);
+    rec_put_u64(&b, 't', (uint64_t)m->save_date);
+    rec_put_u64(&b, 's', m->size);
+    rec_opt_u64(&b, 'h', m->head_size);
+    rec_put(&b, 'r', body_ref_slice(&m->body));
+    rec_put(&b, 'e', sl_cstr(m->email_id));
+    kv_tx_put(tx, key_two('m', box, m->uid, 8, room), buf_slice(&b));
+    buf_free(&b);
+}
+
+/* ---- in a transaction ---- */
+
+int tx_account(struct kv_tx *tx, struct account_row *out)
+{
+    struct slice value;
+    int rc = kv_tx_get(tx, SL("a"), &value);
+    if (rc == ERR_NOT_FOUND) return err_set(rc, "there is no account %.*s", SLF(sl_from(kv_tx_object(tx), 2)));
+    return rc ? rc : account_row_get(value, out);
+}
+
+int tx_box(struct kv_tx *tx, uint32_t id, struct box_row *out)
+{
+    char room[KEY_ROOM];
+    struct slice value;
+    int rc = kv_tx_get(tx, key_box('b', id, room), &value);
+    if (rc == ERR_NOT_FOUND) return err_set(rc, "there is no such mailbox");
+    return rc ? rc : box_row_get(value, id, out);
+}
+
+struct by_name {
+    struct kv_tx *tx;
+    struct slice name;
+    struct box_row *out;
+};
+
+static int try_box(void *arg, struct slice key, struct slice value)
+{
+    struct by_name *f = arg;
+    uint64_t id;
+    (void)value;
+    int rc = key_number(key, &id);
+    if (rc == 0) rc = tx_box(f->tx, (uint32_t)id, f->out);
+    if (rc == ERR_NOT_FOUND) return 0;
+    return rc ? rc : sl_eq(f->out->m.name, f->name);
+}
+
+int tx_box_named(struct kv_tx *tx, struct slice name, struct box_row *out)
+{
+    char from[KEY_ROOM], to[KEY_ROOM];
+    uint32_t sum = crc32c(0, name.p, name.n);
+    if (sl_eq(name, SL("INBOX"))) return tx_box(tx, INBOX_ID, out);
+    struct by_name f = {tx, name, out};
+    int rc = kv_tx_scan(tx, key_prefix('n', sum, from), key_prefix_end('n', sum, to), try_box, &f);
+    return rc == 1 ? 0 : rc < 0 ? rc : err_set(ERR_NOT_FOUND, "there is no mailbox of this name");
+}
+
+int tx_message(struct kv_tx *tx, uint32_t box, uint32_t uid, struct message *out)
+{
+    char room[KEY_ROOM];
+    struct slice value;
+    int rc = kv_tx_get(tx, key_two('m', box, uid, 8, room), &value);
+    return rc ? rc : message_row_get(value, uid, out);
+}
+
+int account_transact(struct store *s, const char *acc, kv_fn *fn, void *arg)
+{
+    char room[KEY_ROOM];
+    struct slice object = account_object(acc, room);
+    int rc = kv_transact(s->kv, object, fn, arg);
+    if (rc >= 0) kv_notify(s->kv, object);
+    return rc;
+}
+
+/* ---- counting ---- */
+
+int box_keyword(struct box_row *b, struct slice name, bool make)
+{
+    size_t *n = &b->m.nkeywords;
+    for (size_t i = 0; i < *n; i++)
+        if (sl_eqi(b->keyword[i], name)) return FLAG_KEYWORD_FIRST + (int)i;
+    if (!make || *n == MAILBOX_KEYWORDS_MAX) return -1;
+    b->keyword[*n] = name;
+    return FLAG_KEYWORD_FIRST + (int)(*n)++;
+}
+
+void count_message(struct account_row *a, struct box_row *b, const struct message *m, int sign)
+{
+    uint32_t one = sign > 0 ? 1 : UINT32_MAX;
+    b->m.exists += one;
+    if (!(m->flags & FLAG_SEEN)) b->m.unseen += one;
+    if (m->flags & FLAG_DELETED) b->m.deleted += one;
+    uint64_t size = sign > 0 ? m->size : 0 - m->size;
+    b->m.size += size;
+    a->bytes += size;
+    a->messages += sign > 0 ? 1 : UINT64_MAX;
+}

@@ -1,0 +1,184 @@
+/* mailbox_test.c - mailboxes of an account: names, making, renaming, deleting, subscriptions. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "mailbox_i.h"
+#include "store_test.h"
+
+static struct slice names(struct fixture *f)
+{
+    struct mailbox *m;
+    size_t n;
+    struct slice text = SL("");
+    CHECK_OK(mailbox_list(f->s, ACC, &f->a, &m, &n));
+    for (size_t i = 0; i < n; i++)
+        text = ar_printf(&f->a, "%.*s%s%.*s%s", SLF(text), i ? " " : "", SLF(m[i].name), m[i].subscribed ? "+" : "");
+    return text;
+}
+
+static int create(struct fixture *f, const char *name, struct mailbox *out)
+{
+    struct mailbox m;
+    return mailbox_create(f->s, ACC, sl_cstr(name), 0, &f->a, out ? out : &m);
+}
+
+TEST(names_are_checked_and_normalised)
+{
+    static const struct { const char *in, *out; } good[] = {
+        {"inbox", "INBOX"}, {"InBox/Sub", "INBOX/Sub"}, {"inboxes", "inboxes"}, {"foo/", "foo"}, {"a/b/c", "a/b/c"},
+        {"Entw\xc3\xbcrfe", "Entw\xc3\xbcrfe"}, {"u\xcc\x88", "\xc3\xbc"}, {"with space", "with space"},
+    };
+    static const char *const bad[] = {"", "/", "/a", "a//b", "a\nb", "a*", "50%", "#news", ".", "a/..", "\xff", "a\xc2\x80z",
+                                      "x/x/x/x/x/x/x/x/x/x/x/x/x/x/x/x/x/x/x/x/x", "\xe2\x80\xa8"};
+    struct arena a;
+    struct slice out;
+    ar_init(&a, 0);
+    for (size_t i = 0; i < COUNT_OF(good); i++) {
+        CHECK_OK(mailbox_name(&a, sl_cstr(good[i].in), &out));
+        CHECK_SL(out, good[i].out);
+    }
+    for (size_t i = 0; i < COUNT_OF(bad); i++) CHECK_ERR(mailbox_name(&a, sl_cstr(bad[i]), &out), ERR_SYNTAX);
+    char longest[MAILBOX_NAME_MAX + 2];
+    memset(longest, 'x', sizeof longest);
+    CHECK_OK(mailbox_name(&a, sl(longest, MAILBOX_NAME_MAX), &out));
+    CHECK_ERR(mailbox_name(&a, sl(longest, MAILBOX_NAME_MAX + 1), &out), ERR_SYNTAX);
+    ar_free(&a);
+}
+
+TEST(a_new_account_has_its_mailboxes)
+{
+    struct fixture f;
+    struct mailbox m;
+    REQUIRE(fixture_begin(&f));
+    CHECK_SL(names(&f), "INBOX+ Archive+ Drafts+ Junk+ Sent+ Trash+");
+    CHECK_OK(mailbox_make_defaults(f.s, ACC));
+    CHECK_SL(names(&f), "INBOX+ Archive+ Drafts+ Junk+ Sent+ Trash+");
+    CHECK_OK(mailbox_find(f.s, ACC, SL("inbox"), &f.a, &m));
+    CHECK(m.id == INBOX_ID && m.uidnext == 1 && m.uidvalidity > 0 && m.modseq > 0 && m.exists == 0 && m.subscribed);
+    CHECK_OK(mailbox_find(f.s, ACC, SL("Junk"), &f.a, &m));
+    CHECK_INT(m.use, USE_JUNK);
+    CHECK_ERR(mailbox_find(f.s, ACC, SL("junk"), &f.a, &m), ERR_NOT_FOUND);
+    CHECK_ERR(mailbox_find(f.s, "nobody", SL("INBOX"), &f.a, &m), ERR_NOT_FOUND);
+    CHECK_ERR(mailbox_find(f.s, ACC, SL("a//b"), &f.a, &m), ERR_SYNTAX);
+    fixture_end(&f);
+}
+
+TEST(create_makes_parents_and_new_uidvalidity)
+{
+    struct fixture f;
+    struct mailbox first, again, other;
+    REQUIRE(fixture_begin(&f));
+    CHECK_OK(create(&f, "foo/bar/zap", &first));
+    CHECK_SL(names(&f), "INBOX+ Archive+ Drafts+ Junk+ Sent+ Trash+ foo foo/bar foo/bar/zap");
+    CHECK_ERR(create(&f, "foo/bar", NULL), ERR_EXISTS);
+    CHECK_ERR(create(&f, "INBOX", NULL), ERR_EXISTS);
+    CHECK_ERR(create(&f, "a*", NULL), ERR_SYNTAX);
+    CHECK_OK(create(&f, "other", &other));
+    CHECK_OK(mailbox_delete(f.s, ACC, SL("foo/bar/zap")));
+    CHECK_ERR(mailbox_delete(f.s, ACC, SL("foo/bar/zap")), ERR_NOT_FOUND);
+    CHECK_OK(create(&f, "foo/bar/zap", &again));
+    CHECK(again.uidvalidity > first.uidvalidity && again.uidvalidity > other.uidvalidity && again.id > other.id);
+    CHECK_ERR(mailbox_delete(f.s, ACC, SL("InBox")), ERR_DENIED);
+    CHECK_OK(mailbox_delete(f.s, ACC, SL("foo"))); /* children stay */
+    CHECK_SL(names(&f), "INBOX+ Archive+ Drafts+ Junk+ Sent+ Trash+ foo/bar foo/bar/zap other");
+    fixture_end(&f);
+}
+
+TEST(rename_takes_children_along)
+{
+    struct fixture f;
+    struct mailbox before, after;
+    REQUIRE(fixture_begin(&f));
+    CHECK_OK(create(&f, "foo/bar", &before));
+    CHECK_OK(create(&f, "foobar", NULL));
+    CHECK_OK(mailbox_rename(f.s, ACC, SL("foo"), SL("deep/zap")));
+    CHECK_SL(names(&f), "INBOX+ Archive+ Drafts+ Junk+ Sent+ Trash+ deep deep/zap deep/zap/bar foobar");
+    CHECK_OK(mailbox_find(f.s, ACC, SL("deep/zap/bar"), &f.a, &after));
+    CHECK(after.id == before.id && after.uidvalidity == before.uidvalidity);
+    CHECK_ERR(mailbox_find(f.s, ACC, SL("foo/bar"), &f.a, &after), ERR_NOT_FOUND);
+    CHECK_ERR(mailbox_rename(f.s, ACC, SL("deep"), SL("foobar")), ERR_EXISTS);
+    CHECK_ERR(mailbox_rename(f.s, ACC, SL("none"), SL("x")), ERR_NOT_FOUND);
+    CHECK_ERR(mailbox_rename(f.s, ACC, SL("deep"), SL("deep/er")), ERR_SYNTAX);
+    CHECK_OK(mailbox_rename(f.s, ACC, SL("deep/zap/bar"), SL("bar")));
+    CHECK_SL(names(&f), "INBOX+ Archive+ Drafts+ Junk+ Sent+ Trash+ bar deep deep/zap foobar");
+    fixture_end(&f);
+}
+
+TEST(renaming_inbox_moves_its_messages)
+{
+    struct fixture f;
+    struct mailbox inbox, old;
+    REQUIRE(fixture_begin(&f));
+    for (int i = 0; i < 3; i++) add(&f, INBOX_ID, "letter", 0);
+    CHECK_OK(create(&f, "INBOX/child", NULL));
+    CHECK_OK(mailbox_rename(f.s, ACC, SL("INBOX"), SL("old/mail")));
+    CHECK_OK(mailbox_find(f.s, ACC, SL("INBOX"), &f.a, &inbox));
+    CHECK_OK(mailbox_find(f.s, ACC, SL("old/mail"), &f.a, &old));
+    CHECK(inbox.exists == 0 && inbox.size == 0 && old.exists == 3 && old.size == 18 && old.uidnext == 4);
+    CHECK_SL(names(&f), "INBOX+ Archive+ Drafts+ INBOX/child Junk+ Sent+ Trash+ old old/mail");
+    fixture_end(&f);
+}
+
+TEST(subscriptions_are_names_of_their_own)
+{
+    struct fixture f;
+    struct slice *name;
+    size_t n;
+    REQUIRE(fixture_begin(&f));
+    CHECK_OK(mailbox_subscribe(f.s, ACC, SL("not/there"), true));
+    CHECK_OK(mailbox_subscribe(f.s, ACC, SL("not/there"), true));
+    CHECK_OK(mailbox_subscribe(f.s, ACC, SL("Junk"), false));
+    CHECK_OK(mailbox_subscribe(f.s, ACC, SL("Junk"), false));
+    CHECK_OK(mailbox_subscriptions(f.s, ACC, &f.a, &name, &n));
+    REQUIRE(n == 6);
+    CHECK_SL(name[5], "not/there");
+    CHECK_SL(names(&f), "INBOX+ Archive+ Drafts+ Junk Sent+ Trash+");
+    CHECK_OK(create(&f, "not/there", NULL));
+    CHECK_OK(mailbox_delete(f.s, ACC, SL("not/there")));
+    CHECK_OK(mailbox_subscriptions(f.s, ACC, &f.a, &name, &n));
+    CHECK_INT(n, 6); /* outlives the mailbox */
+    CHECK_ERR(mailbox_subscribe(f.s, ACC, SL("*"), true), ERR_SYNTAX);
+    fixture_end(&f);
+}
+
+TEST(keywords_have_bits)
+{
+    struct fixture f;
+    struct mailbox m;
+    unsigned bit;
+    char name[16];
+    REQUIRE(fixture_begin(&f));
+    CHECK_ERR(mailbox_keyword(f.s, ACC, INBOX_ID, SL("$Junk"), false, &bit), ERR_NOT_FOUND);
+    CHECK_OK(mailbox_keyword(f.s, ACC, INBOX_ID, SL("$Junk"), true, &bit));
+    CHECK_INT(bit, 5);
+    CHECK_OK(mailbox_keyword(f.s, ACC, INBOX_ID, SL("$junk"), true, &bit));
+    CHECK_INT(bit, 5);
+    for (int i = 1; i < MAILBOX_KEYWORDS_MAX; i++) {
+        snprintf(name, sizeof name, "kw%d", i);
+        CHECK_OK(mailbox_keyword(f.s, ACC, INBOX_ID, sl_cstr(name), true, &bit));
+    }
+    CHECK_INT(bit, 63);
+    CHECK_ERR(mailbox_keyword(f.s, ACC, INBOX_ID, SL("more"), true, &bit), ERR_LIMIT);
+    CHECK_OK(mailbox_get(f.s, ACC, INBOX_ID, &f.a, &m));
+    REQUIRE(m.nkeywords == 59);
+    CHECK_SL(m.keyword[0], "$Junk");
+    CHECK_SL(m.keyword[58], "kw58");
+    fixture_end(&f);
+}
+
+TEST(an_account_is_erased_whole)
+{
+    struct fixture f;
+    struct kv_page page;
+    struct account_usage u;
+    REQUIRE(fixture_begin(&f));
+    add(&f, INBOX_ID, "letter", 0);
+    CHECK_OK(account_usage(f.s, ACC, &u));
+    CHECK(u.messages == 1 && u.bytes == 6 && u.quota_bytes == 0);
+    CHECK_OK(account_erase(f.s, ACC));
+    CHECK_OK(kv_scan(f.s->kv, SL("u:" ACC), SL(""), SL(""), 10, &f.a, &page));
+    CHECK_INT(page.n, 0);
+    CHECK_ERR(account_usage(f.s, ACC, &u), ERR_NOT_FOUND);
+    CHECK_OK(account_erase(f.s, ACC));
+    fixture_end(&f);
+}

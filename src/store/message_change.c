@@ -1,0 +1,315 @@
+/* message_change.c - flags, expunging, copying and moving.
+ *
+ * A set of messages is changed some at a time, each part in a transaction of its
+ * own with a modseq of its own (RFC 7162 section 3.1 asks for no more), so that a
+ * change of a whole large mailbox does not hold up everybody else. */
+#include <stdlib.h>
+
+#include "mailbox_i.h"
+
+/* What a transaction found out. It may run twice, so each run starts anew. */
+struct uids {
+    uint32_t *v;
+    size_t n, cap;
+};
+
+static void uids_add(struct uids *u, uint32_t uid)
+{
+    if (u->n == u->cap) {
+        u->cap = u->cap ? 2 * u->cap : 64;
+        u->v = xrealloc(u->v, u->cap * sizeof *u->v);
+    }
+    u->v[u->n++] = uid;
+}
+
+/* Into the arena, and frees it. */
+static void uids_hand_out(struct uids *u, struct arena *a, uint32_t **v, size_t *n)
+{
+    if (v) {
+        *v = ar_array(a, uint32_t, u->n);
+        if (u->n) memcpy(*v, u->v, u->n * sizeof **v);
+        *n = u->n;
+    }
+    free(u->v);
+    *u = (struct uids){0};
+}
+
+/* ---- flags ---- */
+
+struct flags_change {
+    uint32_t box;
+    const uint32_t *uid;
+    size_t n;
+    enum flags_op op;
+    uint64_t flags, unchanged_since;
+    struct uids failed;
+    size_t failed_before; /* by the parts before this one */
+    struct journal journal;
+};
+
+static uint64_t apply(enum flags_op op, uint64_t old, uint64_t flags)
+{
+    return op == FLAGS_ADD ? old | flags : op == FLAGS_REMOVE ? old & ~flags : flags;
+}
+
+static void recount(struct box_row *b, uint64_t old, uint64_t now)
+{
+    if ((old ^ now) & FLAG_SEEN) b->m.unseen += now & FLAG_SEEN ? UINT32_MAX : 1;
+    if ((old ^ now) & FLAG_DELETED) b->m.deleted += now & FLAG_DELETED ? 1 : UINT32_MAX;
+}
+
+static int flags_one(struct kv_tx *tx, struct flags_change *c, struct box_row *b, uint64_t modseq, uint32_t uid)
+{
+    struct message m;
+    int rc = tx_message(tx, c->box, uid, &m);
+    if (rc) return rc == ERR_NOT_FOUND ? 0 : rc;
+    if (c->unchanged_since && m.modseq > c->unchanged_since) {
+        uids_add(&c->failed, uid);
+        return 0;
+    }
+    uint64_t flags = apply(c->op, m.flags, c->flags);
+    if (flags == m.flags) return 0;
+    recount(b, m.flags, flags);
+    m.flags = flags;
+    m.modseq = modseq;
+    message_row_put(tx, c->box, &m);
+    journal_flags(&c->journal, uid, flags);
+    return 0;
+}
+
+static int change_flags(struct kv_tx *tx, void *arg)
+{
+    struct flags_change *c = arg;
+    struct account_row a;
+    struct box_row b;
+    c->failed.n = c->failed_before;
+    journal_free(&c->journal);
+    int rc = tx_account(tx, &a);
+    if (rc == 0) rc = tx_box(tx, c->box, &b);
+    for (size_t i = 0; rc == 0 && i < c->n; i++) rc = flags_one(tx, c, &b, a.modseq + 1, c->uid[i]);
+    if (rc || !c->journal.changes.n) return rc;
+    b.m.modseq = ++a.modseq;
+    journal_put(tx, &c->journal, &b);
+    box_row_put(tx, &b);
+    account_row_put(tx, &a);
+    return 0;
+}
+
+int message_flags(struct store *s, const char *acc, uint32_t box, const uint32_t *uid, size_t n, enum flags_op op,
+                  uint64_t flags, uint64_t unchanged_since, struct arena *a, uint32_t **failed, size_t *nfailed)
+{
+    struct flags_change c = {.box = box, .op = op, .flags = flags, .unchanged_since = unchanged_since};
+    int rc = 0;
+    for (size_t at = 0; rc == 0 && at < n; at += c.n) {
+        c.uid = uid + at;
+        c.n = n - at < CHANGE_MAX ? n - at : CHANGE_MAX;
+        c.failed_before = c.failed.n;
+        rc = account_transact(s, acc, change_flags, &c);
+    }
+    journal_free(&c.journal);
+    uids_hand_out(&c.failed, a, failed, nfailed);
+    return rc;
+}
+
+/* ---- expunging ---- */
+
+struct expunge {
+    uint32_t box;
+    const uint32_t *uid;
+    size_t n;
+    bool only_deleted;
+    struct uids gone;
+    size_t gone_before;
+    struct journal journal;
+};
+
+static int expunge(struct kv_tx *tx, void *arg)
+{
+    struct expunge *c = arg;
+    struct account_row a;
+    struct box_row b;
+    struct message m;
+    char room[KEY_ROOM];
+    c->gone.n = c->gone_before;
+    journal_free(&c->journal);
+    int rc = tx_account(tx, &a);
+    if (rc == 0) rc = tx_box(tx, c->box, &b);
+    for (size_t i = 0; rc == 0 && i < c->n; i++) {
+        rc = tx_message(tx, c->box, c->uid[i], &m);
+        if (rc == 0 && (!c->only_deleted || m.flags & FLAG_DELETED)) {
+            count_message(&a, &b, &m, -1);
+            kv_tx_del(tx, key_two('m', c->box, m.uid, 8, room));
+            journal_gone(&c->journal, m.uid);
+            uids_add(&c->gone, m.uid);
+        }
+        if (rc == ERR_NOT_FOUND) rc = 0;
+    }
+    if (rc || c->gone.n == c->gone_before) return rc;
+    b.m.modseq = ++a.modseq; /* RFC 7162 section 3.2.7 */
+    journal_put(tx, &c->journal, &b);
+    box_row_put(tx, &b);
+    account_row_put(tx, &a);
+    return 0;
+}
+
+static int expunge_parts(struct store *s, const char *acc, struct expunge *c, const uint32_t *uid, size_t n)
+{
+    int rc = 0;
+    for (size_t at = 0; rc == 0 && at < n; at += c->n) {
+        c->uid = uid + at;
+        c->n = n - at < CHANGE_MAX ? n - at : CHANGE_MAX;
+        c->gone_before = c->gone.n;
+        rc = account_transact(s, acc, expunge, c);
+    }
+    return rc;
+}
+
+/* The uids that have \Deleted now. */
+static int find_deleted(struct store *s, const char *acc, uint32_t box, struct uids *out)
+{
+    struct arena a;
+    struct mailbox b;
+    struct message *m;
+    size_t n = 1;
+    ar_init(&a, 0);
+    int rc = mailbox_get(s, acc, box, &a, &b);
+    uint32_t left = rc ? 0 : b.deleted;
+    for (uint32_t from = 1; rc == 0 && left && n;) {
+        rc = message_list(s, acc, box, from, KV_PAGE_MAX, &a, &m, &n);
+        for (size_t i = 0; rc == 0 && i < n; i++)
+            if (m[i].flags & FLAG_DELETED) uids_add(out, m[i].uid);
+        if (rc == 0 && n) from = m[n - 1].uid + 1;
+        ar_reset(&a);
+        fiber_breathe();
+    }
+    ar_free(&a);
+    return rc;
+}
+
+int message_expunge(struct store *s, const char *acc, uint32_t box, const uint32_t *uid, size_t n, bool only_deleted,
+                    struct arena *a, uint32_t **gone, size_t *ngone)
+{
+    struct expunge c = {.box = box, .only_deleted = only_deleted || !uid};
+    struct uids found = {0};
+    int rc = 0;
+    if (!uid) {
+        rc = find_deleted(s, acc, box, &found);
+        uid = found.v;
+        n = found.n;
+    }
+    if (rc == 0) rc = expunge_parts(s, acc, &c, uid, n);
+    journal_free(&c.journal);
+    free(found.v);
+    uids_hand_out(&c.gone, a, gone, ngone);
+    return rc;
+}
+
+/* ---- copying and moving ---- */
+
+struct copy {
+    uint32_t from, to;
+    const uint32_t *uid;
+    size_t n;
+    bool move;
+    struct uids old, new;
+    size_t before;
+    uint32_t uidvalidity;
+    struct journal journal;
+};
+
+/* A keyword has another bit in the other mailbox; one that does not fit there is dropped. */
+static uint64_t translate(const struct box_row *from, struct box_row *to, uint64_t flags)
+{
+    uint64_t out = flags & 31;
+    for (size_t i = 0; i < from->m.nkeywords; i++) {
+        if (!(flags >> (FLAG_KEYWORD_FIRST + i) & 1)) continue;
+        int bit = box_keyword(to, from->keyword[i], true);
+        if (bit >= 0) out |= (uint64_t)1 << bit;
+    }
+    return out;
+}
+
+/* from and to may be the same row. */
+static int copy_one(struct kv_tx *tx, struct copy *c, struct account_row *a, struct box_row *from, struct box_row *to,
+                    uint32_t uid)
+{
+    struct message m;
+    char room[KEY_ROOM];
+    int rc = tx_message(tx, c->from, uid, &m);
+    if (rc) return rc == ERR_NOT_FOUND ? 0 : rc;
+    if (to->m.uidnext == UINT32_MAX) return err_set(ERR_LIMIT, "the mailbox has used up its UIDs");
+    uids_add(&c->old, uid);
+    uids_add(&c->new, to->m.uidnext);
+    if (c->move) {
+        count_message(a, from, &m, -1);
+        kv_tx_del(tx, key_two('m', c->from, uid, 8, room));
+        journal_gone(&c->journal, uid);
+    }
+    m.uid = to->m.uidnext++;
+    m.modseq = a->modseq;
+    m.save_date = rt_wall_seconds();
+    m.flags = from == to ? m.flags : translate(from, to, m.flags);
+    count_message(a, to, &m, 1);
+    message_row_put(tx, c->to, &m);
+    return 0;
+}
+
+static int copy_end(struct kv_tx *tx, struct copy *c, struct account_row *a, struct box_row *from, struct box_row *to)
+{
+    if (!c->move && a->quota && a->bytes > a->quota) return err_set(ERR_QUOTA, "the copies do not fit into the account");
+    to->m.modseq = a->modseq;
+    if (c->move) {
+        from->m.modseq = a->modseq;
+        journal_put(tx, &c->journal, from);
+        if (from != to) box_row_put(tx, from);
+    }
+    box_row_put(tx, to);
+    account_row_put(tx, a);
+    return 0;
+}
+
+static int copy(struct kv_tx *tx, void *arg)
+{
+    struct copy *c = arg;
+    struct account_row a;
+    struct box_row boxes[2], *from = &boxes[0], *to = c->from == c->to ? from : &boxes[1];
+    c->old.n = c->new.n = c->before;
+    journal_free(&c->journal);
+    int rc = tx_account(tx, &a);
+    if (rc == 0) rc = tx_box(tx, c->from, from);
+    if (rc == 0 && to != from) rc = tx_box(tx, c->to, to);
+    if (rc) return rc;
+    c->uidvalidity = to->m.uidvalidity;
+    a.modseq++;
+    for (size_t i = 0; rc == 0 && i < c->n; i++) rc = copy_one(tx, c, &a, from, to, c->uid[i]);
+    return rc || c->new.n == c->before ? rc : copy_end(tx, c, &a, from, to);
+}
+
+/* RFC 9051 section 6.4.7: a COPY that fails leaves the destination as it was. */
+static void undo_copies(struct store *s, const char *acc, struct copy *c)
+{
+    struct expunge e = {.box = c->to};
+    (void)!expunge_parts(s, acc, &e, c->new.v, c->before);
+    journal_free(&e.journal);
+    free(e.gone.v);
+}
+
+int message_copy(struct store *s, const char *acc, uint32_t from, const uint32_t *uid, size_t n, uint32_t to, bool move,
+                 struct arena *a, uint32_t *uidvalidity, uint32_t **from_uid, uint32_t **to_uid, size_t *ncopied)
+{
+    struct copy c = {.from = from, .to = to, .move = move};
+    int rc = 0;
+    for (size_t at = 0; rc == 0 && at < n; at += c.n) {
+        c.uid = uid + at;
+        c.n = n - at < COPY_MAX ? n - at : COPY_MAX;
+        c.before = c.new.n;
+        rc = account_transact(s, acc, copy, &c);
+    }
+    if (rc && !move) undo_copies(s, acc, &c);
+    if (rc) c.old.n = c.new.n = move ? c.before : 0;
+    journal_free(&c.journal);
+    *uidvalidity = c.uidvalidity;
+    uids_hand_out(&c.old, a, from_uid, ncopied);
+    uids_hand_out(&c.new, a, to_uid, ncopied);
+    return rc;
+}

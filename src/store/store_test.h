@@ -1,0 +1,55 @@
+/* store_test.h - for tests: a store on kv_mem and a folder of bodies, with one account. */
+#pragma once
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "mailbox.h"
+#include "rt/test_rt.h"
+
+#define ACC "acc1"
+
+struct fixture {
+    struct store *s;
+    char dir[64];
+    struct arena a;
+};
+
+static inline bool fixture_begin(struct fixture *f)
+{
+    struct kv *kv = NULL;
+    struct body_store *b = NULL;
+    *f = (struct fixture){.dir = "/tmp/tram-store-test-XXXXXX"};
+    ar_init(&f->a, 0);
+    int rc = mkdtemp(f->dir) ? kv_mem_open(&kv, NULL) : ERR_IO;
+    if (rc == 0) rc = body_open(&b, f->dir, 0);
+    if (rc == 0) rc = store_open(&f->s, kv, b);
+    if (rc == 0) rc = mailbox_make_defaults(f->s, ACC);
+    CHECK_OK(rc);
+    return rc == 0;
+}
+
+static inline void fixture_end(struct fixture *f)
+{
+    char cmd[128];
+    store_close(&f->s);
+    ar_free(&f->a);
+    snprintf(cmd, sizeof cmd, "rm -rf '%s'", f->dir);
+    CHECK(system(cmd) == 0);
+}
+
+static inline struct message_new letter(struct fixture *f, const char *text, uint64_t flags)
+{
+    struct message_new m = {.flags = flags, .internal_date = 1700000000, .size = strlen(text), .head_size = 1};
+    CHECK_OK(body_put(f->s->body, BODY_MAIL, sl_cstr(text), &m.body));
+    return m;
+}
+
+/* Adds a message; its uid. */
+static inline uint32_t add(struct fixture *f, uint32_t box, const char *text, uint64_t flags)
+{
+    struct message_new m = letter(f, text, flags);
+    uint32_t validity, uid = 0;
+    CHECK_OK(message_append(f->s, ACC, box, &m, 1, &validity, &uid));
+    body_unpin(f->s->body, &m.body);
+    return uid;
+}
