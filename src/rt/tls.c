@@ -43,6 +43,7 @@ void tls_ctx_drop(struct tls_ctx *t)
     }
     free_sessions(&t->sessions);
     SSL_CTX_free(t->ssl);
+    OPENSSL_cleanse(t->ticket_keys, sizeof t->ticket_keys);
     free(t);
 }
 
@@ -141,6 +142,7 @@ int tls_server_new(struct tls_ctx **out, const char *const *alpn)
     SSL_CTX_set_session_id_context(t->ssl, (const unsigned char *)"tram", 4);
     SSL_CTX_set_session_cache_mode(t->ssl, SSL_SESS_CACHE_OFF); /* tickets hold all the state */
     SSL_CTX_set_num_tickets(t->ssl, 1);
+    tls_ticket_start(t);
     SSL_CTX_set_cert_cb(t->ssl, use_cert, t);
     SSL_CTX_set_tlsext_servername_callback(t->ssl, accept_name);
     t->alpn_n = tls_alpn_wire(alpn, t->alpn, sizeof t->alpn);

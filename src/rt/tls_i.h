@@ -12,7 +12,12 @@
 #include "conn_i.h"
 #include "tls.h"
 
-enum { TLS_NAME_MAX = 255, TLS_SESSIONS_MAX = 1024 };
+enum { TLS_NAME_MAX = 255, TLS_SESSIONS_MAX = 1024, TLS_TICKET_NAME = 16 };
+
+struct tls_ticket_key {
+    unsigned char name[TLS_TICKET_NAME], aes[32], mac[32];
+    int64_t born; /* Unix seconds; 0 = no key */
+};
 
 /* A certificate with its chain and key; several names may lead to it. */
 struct tls_cert {
@@ -30,6 +35,7 @@ struct tls_ctx {
     int refs;              /* of links; atomic */
     struct lock lock;      /* over what follows */
     struct tls_cert *certs; /* in the order they were added */
+    struct tls_ticket_key ticket_keys[2]; /* server: the present one, the one before */
     struct map sessions;   /* client: peer and policy -> SSL_SESSION */
     unsigned char alpn[256]; /* server: wire form, in order of preference */
     unsigned alpn_n;
@@ -55,6 +61,8 @@ int tls_cert_fits(const struct tls_cert *c, struct slice name);
 /* tls.c: sessions for resumption. Taking removes: a ticket is used once (RFC 8446 appendix C.4). */
 void tls_session_put(struct tls_ctx *t, struct slice key, SSL_SESSION *s);
 SSL_SESSION *tls_session_take(struct tls_ctx *t, struct slice key);
+
+void tls_ticket_start(struct tls_ctx *t); /* tls_ticket.c */
 
 /* tls_link.c: the key of the link that an SSL belongs to, for the new-session callback */
 struct slice tls_link_session_key(SSL *ssl);

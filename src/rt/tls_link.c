@@ -236,11 +236,20 @@ static int result(struct tls_link *l, int r, const char *what)
 
 /* ---- working ---- */
 
+/* TLS 1.2 gives no new ticket with a resumption: the old one serves again. */
+static void keep_used_session(struct tls_link *l)
+{
+    if (SSL_is_server(l->ssl) || !SSL_session_reused(l->ssl) || SSL_version(l->ssl) >= TLS1_3_VERSION) return;
+    SSL_SESSION *s = SSL_get1_session(l->ssl);
+    if (s) tls_session_put(l->ctx, sl_cstr(l->session_key), s);
+}
+
 int tls_link_handshake(struct tls_link *l)
 {
     ERR_clear_error();
     int r = SSL_do_handshake(l->ssl);
     if (r != 1) return result(l, r, "the TLS handshake failed");
+    keep_used_session(l);
     l->done = true;
     l->wants = SOCK_IN;
     return 0;

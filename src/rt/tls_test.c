@@ -477,6 +477,29 @@ TEST(sessions_resume_for_the_same_name_and_rules_only)
     two_free(&t);
 }
 
+TEST(ticket_keys_change)
+{
+    struct two t;
+    two_init(&t, NULL);
+    for (int tls13 = 1; tls13 >= 0; tls13--) {
+        if (!tls13) SSL_CTX_set_max_proto_version(t.client->ssl, TLS1_2_VERSION);
+        struct tls_ticket_key *k = t.server->ticket_keys;
+        CHECK(!resumed(&t) || !tls13);
+        CHECK(resumed(&t));
+        struct tls_ticket_key first = k[0];
+        k[0].born -= 13 * 3600;
+        CHECK(resumed(&t)); /* the key before still opens, and the ticket is renewed */
+        CHECK(memcmp(first.name, k[0].name, sizeof first.name) != 0);
+        CHECK(memcmp(first.aes, k[1].aes, sizeof first.aes) == 0);
+        CHECK(resumed(&t));
+        k[0].born -= 30 * 3600; /* nobody came for more than a day */
+        CHECK(!resumed(&t));
+        CHECK_INT(k[1].born, 0);
+        CHECK(resumed(&t));
+    }
+    two_free(&t);
+}
+
 TEST(the_session_cache_is_bounded)
 {
     struct two t;
