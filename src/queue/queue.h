@@ -15,6 +15,7 @@ struct queue_conf {
     int64_t delay_warning_s;     /* 0 = 4 h; -1 = never */
     int shards;                  /* 0 = 8; fixed when the store is made */
 };
+/* s and conf->signing are borrowed, the rest is copied. SUSPENDS. */
 MUST_CHECK int queue_open(struct queue **out, struct store *s, const struct queue_conf *conf);
 void queue_close(struct queue **q); /* SUSPENDS: lets attempts under way end (bounded) */
 
@@ -30,13 +31,15 @@ struct attempt_rcpt {
     struct slice reply;        /* the reply verbatim, or a sentence of ours; in the arena */
     struct slice host;         /* the MX asked, "mx.two.test [127.0.0.3]:25" */
     struct slice tls;          /* "TLSv1.3 TLS_AES_256_GCM_SHA384, certificate not verified" or empty */
+    bool dsn_taken;            /* the next server speaks DSN and got notify and orcpt (RFC 3461 section 4) */
 };
 struct attempt_letter {
-    const struct letter *letter;
+    const struct letter *letter; /* its rcpt is NULL */
     struct slice domain;       /* all recipients are of this domain (next hop) */
     struct attempt_rcpt *rcpt;
-    size_t nrcpt;
-    struct arena *a;
+    size_t nrcpt;              /* at most 100 */
+    struct slice first_host;   /* try this host first: its answer to the final dot was lost; or empty */
+    struct arena *a;           /* results lie in it */
     int64_t until;             /* deadline (rt_now scale) of the attempt */
 };
 /* The relay, called on a fiber for each (letter, domain) that is due. Fills in the

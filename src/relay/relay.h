@@ -15,6 +15,7 @@ struct relay_conf { /* borrowed, outlives the relay */
     uint32_t site_connections; /* at most so many at once to one site; 0 = 20 */
 };
 struct relay;
+/* SUSPENDS. */
 MUST_CHECK int relay_open(struct relay **out, const struct relay_conf *conf);
 void relay_close(struct relay **r); /* SUSPENDS: closes kept connections */
 void relay_deliver(void *relay, struct attempt_letter *at); /* a queue_relay */

@@ -1,0 +1,153 @@
+/* accept.c - the one way in: what arrives becomes durable for every recipient, or for none. */
+#include "accept.h"
+
+#include "base/log.h"
+#include "queue_i.h"
+#include "store/trace.h"
+
+struct accepting {
+    struct queue *q;
+    const struct letter *l;
+    bool once, before; /* before: it was accepted earlier */
+    uint32_t *group_of; /* of each recipient */
+    struct q_group *group;
+    uint32_t groups;
+    int64_t now;
+};
+
+static struct slice domain_of(struct slice address)
+{
+    size_t at = sl_rchr(address, '@');
+    return at == SL_NONE ? (struct slice){0} : sl_from(address, at + 1);
+}
+
+/* Recipients of one next hop, or of one account here, are tried together. */
+static void make_groups(struct arena *a, struct accepting *x)
+{
+    struct map seen;
+    map_init(&seen, true);
+    x->group_of = ar_array(a, uint32_t, x->l->nrcpt);
+    x->group = ar_array(a, struct q_group, x->l->nrcpt);
+    for (size_t i = 0; i < x->l->nrcpt; i++) {
+        const struct route *r = &x->l->rcpt[i].route;
+        struct slice hop = r->local ? sl_cstr(r->account) : ar_lower(a, domain_of(r->address));
+        struct slice key = ar_cat(a, r->local ? SL("@") : SL(""), hop);
+        struct q_group *g = map_get(&seen, key);
+        if (!g) {
+            g = &x->group[x->groups];
+            *g = (struct q_group){.n = x->groups++, .local = r->local, .hop = hop, .due = x->now};
+            map_put(&seen, key, g);
+        }
+        x->group_of[i] = g->n;
+    }
+    map_free(&seen);
+}
+
+static void put_row(struct kv_tx *tx, struct slice key, struct buf *b)
+{
+    kv_tx_put(tx, key, buf_slice(b));
+}
+
+static void put_letter(struct kv_tx *tx, struct arena *a, const struct accepting *x)
+{
+    const struct letter *l = x->l;
+    struct buf b = BUF_INIT;
+    struct q_envelope e = {.l = *l, .expires = x->now + x->q->lifetime_s, .groups = x->groups, .open = x->groups};
+    q_envelope_put(&b, &e);
+    put_row(tx, key_envelope(a, &l->id), &b);
+    for (uint32_t i = 0; i < x->groups; i++) {
+        q_group_put(&b, &x->group[i]);
+        put_row(tx, key_group(a, &l->id, i), &b);
+        kv_tx_put(tx, key_due(a, x->now, &l->id, i), x->group[i].hop);
+    }
+    for (size_t i = 0; i < l->nrcpt; i++) {
+        const struct letter_rcpt *in = &l->rcpt[i];
+        struct q_rcpt r = {.g = x->group_of[i], .n = (uint32_t)i, .address = in->route.address, .detail = in->route.detail,
+                           .notify = in->notify, .orcpt = in->orcpt, .next_try = x->now};
+        q_rcpt_put(&b, &r);
+        put_row(tx, key_rcpt(a, &l->id, r.g, r.n), &b);
+    }
+    buf_free(&b);
+}
+
+static int accept_tx(struct kv_tx *tx, void *arg)
+{
+    struct accepting *x = arg;
+    struct arena a = {0};
+    struct slice row;
+    struct slice once = key_once(&a, &x->l->id), key = key_envelope(&a, &x->l->id);
+    x->before = (x->once && kv_tx_get(tx, once, &row) == 0) || kv_tx_get(tx, key, &row) == 0;
+    if (!x->before) {
+        put_letter(tx, &a, x);
+        tx_count(tx, 1, (int64_t)x->l->nrcpt);
+        if (x->once) kv_tx_put(tx, once, ar_printf(&a, "%lld", (long long)x->now));
+    }
+    ar_free(&a);
+    return 0;
+}
+
+/* What the rows will take, so that a letter that cannot fit is refused before the work. */
+static size_t rows_size(const struct letter *l)
+{
+    size_t n = 1000 + l->sender.n + l->message_id.n + l->subject.n + l->envid.n;
+    for (size_t i = 0; i < l->nrcpt; i++)
+        n += 320 + 2 * l->rcpt[i].route.address.n + l->rcpt[i].orcpt.n + l->rcpt[i].route.detail.n;
+    return n;
+}
+
+static void index_letter(struct store *s, struct arena *a, const struct letter *l)
+{
+    struct slice *to = ar_array(a, struct slice, l->nrcpt);
+    for (size_t i = 0; i < l->nrcpt; i++) to[i] = l->rcpt[i].address;
+    trace_index(s, &l->id, l->message_id, l->sender, to, l->nrcpt);
+}
+
+static int into_queue(struct queue *q, struct letter *l, bool once, struct arena *a)
+{
+    struct accepting x = {.q = q, .l = l, .once = once, .now = rt_wall_seconds()};
+    if (rows_size(l) > KV_BATCH_MAX) return err_set(ERR_LIMIT, "the recipients are too many for one letter");
+    make_groups(a, &x);
+    struct shard *s = queue_shard(q, &l->id);
+    int e = kv_transact(q->store->kv, shard_object(s), accept_tx, &x);
+    if (e == ERR_UNKNOWN) { /* a name is given once: what is there is this letter */
+        struct slice row;
+        if (kv_get(q->store->kv, shard_object(s), key_envelope(a, &l->id), a, &row) == 0) e = 0;
+    }
+    if (e) return e;
+    if (!x.before) {
+        trace_addf(q->store, &l->id, TRACE_QUEUED, SL(""), "queued for %zu recipient%s in %u group%s", l->nrcpt,
+                   l->nrcpt == 1 ? "" : "s", x.groups, x.groups == 1 ? "" : "s");
+        index_letter(q->store, a, l);
+    }
+    for (uint32_t i = 0; i < x.groups; i++) schedule_offer(s, x.now, &l->id, i, x.group[i].hop);
+    return 0;
+}
+
+static int into_account(struct queue *q, struct letter *l, struct arena *a)
+{
+    const struct letter_rcpt *r = &l->rcpt[0];
+    bool duplicate;
+    int e = local_deliver(q->store, l, r->route.account, 0, &duplicate);
+    if (e) return e;
+    queue_tally(&q->delivered, 1);
+    trace_addf(q->store, &l->id, TRACE_DELIVERED, r->route.address, "delivered to %.*s, %s", SLF(r->route.address),
+               duplicate ? "where it was already" : l->junk ? "as junk" : "into the inbox");
+    index_letter(q->store, a, l);
+    return 0;
+}
+
+static int accept_any(struct queue *q, struct letter *l, bool once)
+{
+    struct arena a = {0};
+    ASSERT(l->nrcpt >= 1);
+    if (l->nrcpt > LETTER_RCPTS_MAX) return err_set(ERR_LIMIT, "more than %d recipients", LETTER_RCPTS_MAX);
+    /* a report of success is made by the queue */
+    bool direct = l->nrcpt == 1 && l->rcpt[0].route.local && !(l->rcpt[0].notify & NOTIFY_SUCCESS);
+    int e = direct ? into_account(q, l, &a) : into_queue(q, l, once, &a);
+    if (!e) body_unpin(q->store->body, &l->body);
+    ar_free(&a);
+    return e;
+}
+
+int accept_letter(struct queue *q, struct letter *l) { return accept_any(q, l, false); }
+int accept_once(struct queue *q, struct letter *l) { return accept_any(q, l, true); }

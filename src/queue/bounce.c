@@ -1,0 +1,176 @@
+/* bounce.c - telling the sender: a report (RFC 3464) as a letter of our own with a null
+ * sender, under an id that is always the same for the same cause, so that repeating a step
+ * after a crash makes no second one. */
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "mail/addr.h"
+#include "mail/build.h"
+#include "mail/dsn.h"
+#include "queue_i.h"
+#include "signing.h"
+#include "store/trace.h"
+
+enum { RETURN_FULL_MAX = 256 * 1024 };
+
+/* RFC 3461 section 4.1, 5.2: who wants to hear of this? */
+static bool wants(const struct q_rcpt *r, enum bounce_kind kind)
+{
+    if (r->notify & NOTIFY_NEVER) return false;
+    switch (kind) {
+    case BOUNCE_FAILED: return !r->notify || r->notify & NOTIFY_FAILURE;
+    case BOUNCE_DELAYED: return !r->notify || r->notify & NOTIFY_DELAY;
+    case BOUNCE_SUCCESS: return r->notify & NOTIFY_SUCCESS;
+    }
+    return false;
+}
+
+/* Where the report goes. False: nowhere. */
+static int route_back(struct queue *q, struct arena *a, struct slice sender, struct routes *out)
+{
+    struct slice local, domain;
+    int e = mail_addr_split(a, sender, &local, &domain);
+    if (e) return e;
+    e = directory_resolve(q->store, a, local, domain, out);
+    if (e || out->result == RESOLVED) return e;
+    if (out->result != RESOLVED_NOT_LOCAL) return ERR_NOT_FOUND;
+    out->v = ar_new(a, struct route);
+    out->v->address = sender;
+    out->n = 1;
+    return 0;
+}
+
+/* A domain of ours to write from: the sender's, else the one that the host belongs to. */
+static int own_domain(struct queue *q, struct slice sender, struct slice *out)
+{
+    size_t at = sl_rchr(sender, '@');
+    struct slice d = at == SL_NONE ? (struct slice){0} : sl_from(sender, at + 1);
+    bool ours = false;
+    int e = d.n ? domain_is_local(q->store, d, &ours) : 0;
+    for (struct slice h = q->hostname; !e && !ours && h.n;) {
+        d = h;
+        e = domain_is_local(q->store, h, &ours);
+        size_t dot = sl_chr(h, '.');
+        h = dot == SL_NONE ? (struct slice){0} : sl_from(h, dot + 1);
+    }
+    *out = ours ? d : q->hostname;
+    return e;
+}
+
+/* The time of the letter, and chance made of the cause. */
+static void report_id(const struct q_envelope *e, const struct q_rcpt *first, enum bounce_kind kind, struct letter_id *out)
+{
+    char cause[80];
+    int n = snprintf(cause, sizeof cause, "%s %d %u %u %u", e->l.id.s, (int)kind, first->g, first->n, first->attempts);
+    uint32_t h = crc32c(0, cause, (size_t)n);
+    *out = e->l.id;
+    for (int i = LETTER_ID_LEN - 1; i >= 10; i--, h >>= 5) out->s[i] = "0123456789abcdefghijklmnopqrstuv"[h & 31];
+}
+
+static struct dsn_recipient describe(struct arena *a, const struct q_envelope *e, const struct q_rcpt *r,
+                                     enum bounce_kind kind)
+{
+    struct dsn_recipient d = {.address = r->address, .original = r->orcpt, .status = r->enhanced,
+                              .last_attempt = r->last_try};
+    d.action = kind == BOUNCE_FAILED ? DSN_FAILED : kind == BOUNCE_DELAYED ? DSN_DELAYED
+             : r->host.n             ? DSN_RELAYED
+                                     : DSN_DELIVERED;
+    if (kind == BOUNCE_DELAYED) d.retry_until = e->expires;
+    if (kind == BOUNCE_SUCCESS) d.status = SL("2.0.0");
+    size_t blank = sl_chr(r->host, ' ');
+    d.remote_mta = blank == SL_NONE ? r->host : sl_sub(r->host, 0, blank);
+    if (r->host.n && r->code) d.diagnostic = r->reply;
+    else if (kind != BOUNCE_SUCCESS) d.reason = r->reply;
+    if (r->expired) {
+        d.status = SL("4.4.7"); /* RFC 3463: delivery time expired */
+        d.reason = ar_printf(a, "it could not be delivered within %lld hours; the last attempt: %.*s",
+                             (long long)((e->expires - e->l.received) / 3600), SLF(r->reply));
+    }
+    return d;
+}
+
+/* The letter told about, as far as it is given back. A body that cannot be read must not
+ * keep the sender from being told. */
+static struct slice original(struct queue *q, struct arena *a, const struct letter *l, bool full)
+{
+    struct slice body = {0};
+    size_t most = full ? RETURN_FULL_MAX + l->skip : l->head_size;
+    if (most > DSN_RETURN_HEAD_MAX + l->skip && !full) most = DSN_RETURN_HEAD_MAX + l->skip;
+    if (body_get(q->store->body, &l->body, most, a, &body) != 0) return (struct slice){0};
+    return sl_from(body, l->skip);
+}
+
+static int build(struct queue *q, struct arena *a, const struct q_envelope *e, const struct dsn_recipient *rcpt, size_t n,
+                 struct slice *out)
+{
+    struct slice domain;
+    struct buf text = BUF_INIT;
+    bool full = sl_eqi(e->l.ret, SL("FULL")) && body_ref_size(&e->l.body) <= RETURN_FULL_MAX;
+    int bad = own_domain(q, e->l.sender, &domain);
+    if (bad) return bad;
+    struct dsn d = {.hostname = q->hostname, .from = ar_cat(a, SL("mailer-daemon@"), domain), .to = e->l.sender,
+                    .envelope_id = e->l.envid, .queue_id = sl_cstr(e->l.id.s), .arrival = e->l.received,
+                    .now = rt_wall_seconds(), .recipient = rcpt, .n = n, .full = full, .utf8 = e->l.smtputf8};
+    rt_random(&d.random, sizeof d.random);
+    d.original = original(q, a, &e->l, full);
+    bad = mail_dsn_build(a, &text, &d);
+    *out = ar_dup(a, buf_slice(&text));
+    buf_free(&text);
+    if (bad || !q->signing) return bad;
+    struct slice with = *out;
+    bad = signing_letter(q->signing, a, domain, *out, &with);
+    if (bad) log_warn("queue", "%s: the report is not signed: %s", e->l.id.s, err_text(bad));
+    else *out = with;
+    return 0;
+}
+
+/* text: the report; made durable and given to accept. */
+static int submit(struct queue *q, struct arena *a, struct letter *l, struct slice text, bool local)
+{
+    struct buf path = BUF_INIT;
+    if (local) {
+        mail_return_path(&path, SL(""));
+        l->skip = (uint32_t)path.n;
+        text = ar_cat(a, buf_slice(&path), text);
+    }
+    buf_free(&path);
+    size_t end = sl_find(text, SL("\r\n\r\n"));
+    l->head_size = (uint32_t)(end == SL_NONE ? text.n : end + 4);
+    l->eight_bit = !is_ascii(text);
+    int e = body_put(q->store->body, accept_body_class(local), text, &l->body);
+    if (e) return e;
+    e = accept_once(q, l);
+    if (e) body_unpin(q->store->body, &l->body);
+    return e;
+}
+
+int bounce_tell(struct queue *q, const struct q_envelope *e, struct q_rcpt *const *rcpt, size_t n, enum bounce_kind kind,
+                struct arena *a, bool *told)
+{
+    struct dsn_recipient *d = ar_array(a, struct dsn_recipient, n);
+    size_t nd = 0;
+    struct routes routes;
+    struct slice text;
+    *told = false;
+    if (!e->l.sender.n) return 0; /* RFC 5321 section 4.5.5: never to a null return path */
+    for (size_t i = 0; i < n; i++)
+        if (wants(rcpt[i], kind)) d[nd++] = describe(a, e, rcpt[i], kind);
+    if (!nd) return 0;
+    int bad = route_back(q, a, e->l.sender, &routes);
+    if (bad == ERR_NOT_FOUND || bad == ERR_SYNTAX || bad == ERR_TOO_LONG) return 0; /* nobody of that name */
+    if (!bad) bad = build(q, a, e, d, nd, &text);
+    if (bad) return bad;
+    struct letter l = {.received = rt_wall_seconds(), .subject = SL("(a report about another letter)"),
+                       .nrcpt = routes.n, .smtputf8 = e->l.smtputf8};
+    bool local = false;
+    l.rcpt = ar_array(a, struct letter_rcpt, routes.n);
+    for (size_t i = 0; i < routes.n; i++) {
+        l.rcpt[i] = (struct letter_rcpt){.address = routes.v[i].address, .route = routes.v[i], .notify = NOTIFY_NEVER};
+        local |= routes.v[i].local;
+    }
+    report_id(e, rcpt[0], kind, &l.id);
+    bad = submit(q, a, &l, text, local);
+    *told = !bad;
+    return bad;
+}

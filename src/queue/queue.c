@@ -1,0 +1,190 @@
+/* queue.c - opening, starting, closing; which shard a letter lies in. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "queue_i.h"
+#include "store/trace.h"
+
+enum { SHARDS_DEFAULT = 8, DAY_S = 86400, ONCE_KEEP_S = 7 * DAY_S, CLOSE_S = 8 };
+
+struct shard *queue_shard(struct queue *q, const struct letter_id *id)
+{
+    /* the same in every run and program: not the keyed hash */
+    return &q->shard[crc32c(0, id->s, LETTER_ID_LEN) % (uint32_t)q->nshards];
+}
+
+/* ---- the number of shards, fixed when the store is made ---- */
+
+struct shards_row {
+    int want, got;
+};
+
+static int shards_tx(struct kv_tx *tx, void *arg)
+{
+    struct shards_row *x = arg;
+    struct slice row;
+    char text[16];
+    uint64_t n;
+    int e = kv_tx_get(tx, SL("queue-shards"), &row);
+    if (e == ERR_NOT_FOUND) {
+        x->got = x->want;
+        kv_tx_put(tx, SL("queue-shards"), sl(text, (size_t)snprintf(text, sizeof text, "%d", x->want)));
+        return 0;
+    }
+    if (e) return e;
+    if (!num_u64(row, QUEUE_SHARDS_MAX, &n) || !n) return ERR_CORRUPT;
+    x->got = (int)n;
+    return 0;
+}
+
+static int64_t or_default(int64_t v, int64_t otherwise) { return v ? v : otherwise; }
+
+int queue_open(struct queue **out, struct store *s, const struct queue_conf *conf)
+{
+    struct shards_row x = {.want = conf->shards ? conf->shards : SHARDS_DEFAULT};
+    if (x.want < 1 || x.want > QUEUE_SHARDS_MAX) return err_set(ERR_USAGE, "1 to %d shards", QUEUE_SHARDS_MAX);
+    int e = kv_transact(s->kv, SL("_store"), shards_tx, &x);
+    if (e) return err_prefix(e, "cannot open the queue");
+    struct queue *q = xcalloc(1, sizeof *q);
+    q->store = s;
+    q->signing = conf->signing;
+    q->hostname = sl(xstrndup(conf->hostname.p, conf->hostname.n), conf->hostname.n);
+    q->retry_first_s = or_default(conf->retry_first_s, 300);
+    q->retry_most_s = or_default(conf->retry_most_s, 4 * 3600);
+    q->lifetime_s = or_default(conf->lifetime_s, 5 * DAY_S);
+    q->delay_warning_s = or_default(conf->delay_warning_s, 4 * 3600);
+    q->nshards = x.got;
+    for (int i = 0; i < q->nshards; i++) {
+        struct shard *sh = &q->shard[i];
+        sh->q = q;
+        sh->n = i;
+        sh->loop = i % rt_loops();
+        snprintf(sh->object, sizeof sh->object, "q:%02d", i);
+    }
+    *out = q;
+    return 0;
+}
+
+/* ---- what an end in the middle of things left behind ---- */
+
+struct interrupted {
+    const struct letter_id *id;
+    uint32_t g;
+};
+
+static int mark_row(void *arg, struct slice key, struct slice value)
+{
+    struct kv_tx *tx = arg;
+    struct q_rcpt r;
+    int e = q_rcpt_get(key, value, &r);
+    if (e || r.state != Q_WAITING) return e;
+    struct buf b = BUF_INIT;
+    r.uncertain = true;
+    q_rcpt_put(&b, &r);
+    kv_tx_put(tx, key, buf_slice(&b));
+    buf_free(&b);
+    return 0;
+}
+
+static int interrupted_tx(struct kv_tx *tx, void *arg)
+{
+    struct interrupted *x = arg;
+    struct arena a = {0};
+    struct slice from = ar_printf(&a, "r%s/%05u/", x->id->s, x->g);
+    kv_tx_del(tx, key_sending(&a, x->id, x->g));
+    int e = kv_tx_scan(tx, from, kv_prefix_end(&a, from), mark_row, tx);
+    ar_free(&a);
+    return e;
+}
+
+/* Attempts that had begun when the server ended: the letter may have been handed over. */
+static int find_interrupted(struct shard *s, struct arena *a)
+{
+    struct kv_page page;
+    int e = kv_scan(s->q->store->kv, shard_object(s), SL("s"), SL("t"), KV_PAGE_MAX, a, &page);
+    for (size_t i = 0; !e && i < page.n; i++) {
+        struct slice key = page.row[i].key;
+        struct letter_id id = {{0}};
+        uint64_t g;
+        if (key.n != 23 || !letter_id_ok(sl_sub(key, 1, 17)) || !num_u64(sl_from(key, 18), 99999, &g)) continue;
+        memcpy(id.s, key.p + 1, LETTER_ID_LEN);
+        struct interrupted x = {&id, (uint32_t)g};
+        e = kv_transact(s->q->store->kv, shard_object(s), interrupted_tx, &x);
+        if (!e)
+            trace_addf(s->q->store, &id, TRACE_DEFERED, SL(""),
+                       "the server ended during an attempt; the letter may have been handed over already");
+    }
+    return e ? e : page.more;
+}
+
+static int forget_tx(struct kv_tx *tx, void *arg)
+{
+    const struct kv_page *page = arg;
+    for (size_t i = 0; i < page->n; i++) kv_tx_del(tx, page->row[i].key);
+    return 0;
+}
+
+/* Names of our own reports, once no step can be repeated any more. */
+static int forget_old_names(struct shard *s, struct arena *a)
+{
+    struct kv_page page;
+    int64_t now = rt_wall_seconds();
+    uint64_t when;
+    int e = kv_scan(s->q->store->kv, shard_object(s), SL("z"), SL("z~"), KV_PAGE_MAX, a, &page);
+    if (e) return e;
+    size_t n = 0;
+    for (size_t i = 0; i < page.n; i++)
+        if (num_u64(page.row[i].value, INT64_MAX, &when) && (int64_t)when < now - ONCE_KEEP_S) page.row[n++] = page.row[i];
+    page.n = n;
+    return n ? kv_transact(s->q->store->kv, shard_object(s), forget_tx, &page) : 0;
+}
+
+static int start_shard(void *arg)
+{
+    struct shard *s = arg;
+    struct arena a = {0};
+    int e;
+    while ((e = find_interrupted(s, &a)) == 1) ar_reset(&a);
+    if (!e) e = forget_old_names(s, &a);
+    ar_free(&a);
+    return e ? err_prefix(e, "cannot read the queue") : schedule_start(s);
+}
+
+int queue_start(struct queue *q, queue_relay *relay, void *ctx)
+{
+    q->relay = relay;
+    q->relay_ctx = ctx;
+    int e = 0;
+    q->started = true;
+    for (int i = 0; !e && i < q->nshards; i++) e = rt_call(q->shard[i].loop, start_shard, &q->shard[i]);
+    return e;
+}
+
+static int stop_shard(void *arg)
+{
+    struct shard *s = arg;
+    schedule_stop(s, DEADLINE_IN(CLOSE_S * RT_S));
+    return 0;
+}
+
+static void stop_fiber(void *arg)
+{
+    struct shard *s = arg;
+    rt_call(s->loop, stop_shard, s);
+}
+
+void queue_close(struct queue **qp)
+{
+    struct queue *q = *qp;
+    if (!q) return;
+    struct group g;
+    group_init(&g);
+    for (int i = 0; q->started && i < q->nshards; i++) /* all at once: one bound for all */
+        if (group_go(&g, "stop", stop_fiber, &q->shard[i]) != 0) stop_fiber(&q->shard[i]);
+    group_wait(&g);
+    free((char *)q->hostname.p);
+    free(q);
+    *qp = NULL;
+}

@@ -1,0 +1,149 @@
+/* queue_i.h - what the files of the queue share: rows, moves, shards, work.
+ *
+ * Rows of a shard's object (values: kv/record.h, version 1; fields in queue_rows.c):
+ *   e<id>                 the envelope of a letter
+ *   g<id>/<group>         a group: the recipients of one next hop (domain) or one account here
+ *   r<id>/<group>/<rcpt>  a recipient with its state
+ *   d<time>/<id>/<group>  the schedule: when a group has something to do (value: next hop)
+ *   s<id>/<group>         a note that an attempt began; gone with its result
+ *   z<id>                 a letter of our own making was accepted (so that it is made once)
+ *   c                     counts
+ * Group and recipient are five digits, time is unix seconds in twelve. Everything about a
+ * letter lies in one shard, chosen by its id, and changes in one transaction. */
+#pragma once
+#include "base/heap.h"
+#include "base/map.h"
+#include "queue.h"
+
+enum { QUEUE_REPLY_MAX = 1000, QUEUE_ATTEMPT_RCPTS = 100, QUEUE_SHARDS_MAX = 64 };
+
+/* ---- states and moves (queue_state.c) ---- */
+
+enum q_state { Q_WAITING, Q_HELD, Q_FAILED, Q_DELIVERED, Q_BOUNCED, Q_DROPPED, Q_STATES };
+bool q_may_move(enum q_state from, enum q_state to);
+bool q_is_end(enum q_state s);
+const char *q_state_word(enum q_state s);
+
+/* ---- rows (queue_rows.c) ---- */
+
+struct q_envelope {
+    struct letter l; /* without recipients */
+    int64_t expires, delay_told;
+    uint32_t groups, open; /* open: groups with recipients that are not at an end */
+};
+struct q_group {
+    uint32_t n;
+    bool local, closed;
+    char account[20];
+    struct slice hop; /* the domain; for accounts here the account's id */
+    int64_t due;      /* the time in its schedule row, 0 = none */
+};
+struct q_rcpt {
+    uint32_t g, n;
+    enum q_state state;
+    struct slice address, detail, orcpt;
+    unsigned notify;
+    uint32_t attempts;
+    int64_t next_try, last_try; /* unix seconds */
+    int code;
+    struct slice enhanced, reply, host, tls;
+    bool uncertain; /* an attempt may have delivered it */
+    bool expired;   /* failed because its time was over */
+};
+void q_move(struct q_rcpt *r, enum q_state to); /* asserts that the move is legal */
+
+struct slice key_envelope(struct arena *a, const struct letter_id *id);
+struct slice key_group(struct arena *a, const struct letter_id *id, uint32_t g);
+struct slice key_rcpt(struct arena *a, const struct letter_id *id, uint32_t g, uint32_t n);
+struct slice key_due(struct arena *a, int64_t due, const struct letter_id *id, uint32_t g);
+struct slice key_sending(struct arena *a, const struct letter_id *id, uint32_t g);
+struct slice key_once(struct arena *a, const struct letter_id *id);
+bool key_due_parse(struct slice key, int64_t *due, struct letter_id *id, uint32_t *g);
+
+void q_envelope_put(struct buf *b, const struct q_envelope *e);
+MUST_CHECK int q_envelope_get(struct slice row, const struct letter_id *id, struct q_envelope *e);
+void q_group_put(struct buf *b, const struct q_group *g);
+MUST_CHECK int q_group_get(struct slice row, uint32_t n, struct q_group *g);
+void q_rcpt_put(struct buf *b, const struct q_rcpt *r);
+/* key: "r<id>/<group>/<rcpt>" */
+MUST_CHECK int q_rcpt_get(struct slice key, struct slice row, struct q_rcpt *r);
+
+/* ---- changes, inside a transaction (queue_tx.c) ---- */
+
+MUST_CHECK int tx_rcpt(struct kv_tx *tx, struct arena *a, const struct letter_id *id, uint32_t g, uint32_t n,
+                       struct q_rcpt *out);
+void tx_put_rcpt(struct kv_tx *tx, struct arena *a, const struct letter_id *id, const struct q_rcpt *r);
+/* After recipients of group g changed: its schedule row, and the end of the group or the letter. */
+MUST_CHECK int tx_settle(struct kv_tx *tx, struct arena *a, const struct letter_id *id, uint32_t g);
+void tx_count(struct kv_tx *tx, int64_t letters, int64_t rcpts);
+
+/* ---- the queue in memory ---- */
+
+struct hop; /* schedule.c */
+struct shard {
+    struct queue *q;
+    int n, loop;
+    char object[8]; /* "q:07" */
+    /* all below belongs to the shard's loop */
+    struct map items;  /* "<id>/<group>" -> struct item: in memory, ready or under way */
+    struct map hops;   /* next hop -> struct hop */
+    struct link ready; /* struct hop with something to start */
+    size_t under_way;
+    bool again;        /* look at the schedule again at once */
+    bool running, stopping;
+    int64_t look_at;   /* unix seconds: when the schedule is to be read next */
+    char cursor[48];   /* from which row on; "" = from the first */
+    struct waitq news;
+    struct group fibers, scheduler;
+};
+struct queue {
+    struct store *store;
+    struct signing *signing;
+    struct slice hostname;
+    int64_t retry_first_s, retry_most_s, lifetime_s, delay_warning_s;
+    int nshards;
+    struct shard shard[QUEUE_SHARDS_MAX];
+    queue_relay *relay;
+    void *relay_ctx;
+    bool started;
+    uint64_t delivered, bounced, deferred; /* since the start; atomic */
+};
+struct shard *queue_shard(struct queue *q, const struct letter_id *id);
+static inline struct slice shard_object(const struct shard *s) { return sl_cstr(s->object); }
+static inline void queue_tally(uint64_t *n, uint64_t by) { __atomic_add_fetch(n, by, __ATOMIC_RELAXED); }
+
+/* schedule.c. From any loop: there may be something to do for the shard at `due`. */
+void schedule_offer(struct shard *s, int64_t due, const struct letter_id *id, uint32_t g, struct slice hop);
+MUST_CHECK int schedule_start(struct shard *s); /* on its loop */
+void schedule_stop(struct shard *s, int64_t until); /* on its loop. SUSPENDS */
+bool schedule_sending(struct shard *s, const struct letter_id *id, uint32_t g); /* on its loop */
+
+/* work.c: does what is due for a group. Returns 0 when all that is recorded, else the
+ * group is looked at again later. *reached: false when no server of the next hop was. */
+MUST_CHECK int work_group(struct shard *s, const struct letter_id *id, uint32_t g, bool *reached);
+/* A letter with its group's rows, in the arena. ERR_NOT_FOUND. */
+struct q_loaded {
+    struct q_envelope e;
+    struct q_group g;
+    struct q_rcpt *rcpt;
+    size_t n;
+};
+MUST_CHECK int load_envelope(struct shard *s, const struct letter_id *id, struct arena *a, struct q_envelope *e);
+MUST_CHECK int load_group(struct shard *s, const struct letter_id *id, uint32_t g, struct arena *a, struct q_loaded *out);
+/* Recipients of one group, or of all when g < 0. */
+MUST_CHECK int load_rcpts(struct shard *s, const struct letter_id *id, int64_t g, struct arena *a, struct q_rcpt **out,
+                          size_t *n);
+int64_t retry_interval(const struct queue *q, uint32_t attempts);
+
+/* local.c */
+void local_attempt(struct queue *q, const struct q_loaded *l, struct q_rcpt *const *rcpt, struct attempt_rcpt *out, size_t n);
+MUST_CHECK int local_deliver(struct store *s, const struct letter *l, const char *account, uint32_t rcpt_n, bool *duplicate);
+
+/* bounce.c: tells the sender about rcpt (all FAILED, or all delayed). Returns 0 when that is
+ * durable or nobody is to be told; *told: a report was made. */
+enum bounce_kind { BOUNCE_FAILED, BOUNCE_DELAYED, BOUNCE_SUCCESS };
+MUST_CHECK int bounce_tell(struct queue *q, const struct q_envelope *e, struct q_rcpt *const *rcpt, size_t n,
+                           enum bounce_kind kind, struct arena *a, bool *told);
+/* accept.c: a letter under a name that is always the same for the same cause; the second time
+ * nothing happens. */
+MUST_CHECK int accept_once(struct queue *q, struct letter *l);

@@ -1,0 +1,191 @@
+/* queue_rows.c - keys and values of the queue's rows. */
+#include "base/text.h"
+#include "kv/record.h"
+#include "queue_i.h"
+
+enum { ROW_VERSION = 1 };
+
+/* ---- keys ---- */
+
+struct slice key_envelope(struct arena *a, const struct letter_id *id) { return ar_printf(a, "e%s", id->s); }
+struct slice key_once(struct arena *a, const struct letter_id *id) { return ar_printf(a, "z%s", id->s); }
+
+struct slice key_group(struct arena *a, const struct letter_id *id, uint32_t g)
+{
+    return ar_printf(a, "g%s/%05u", id->s, g);
+}
+
+struct slice key_rcpt(struct arena *a, const struct letter_id *id, uint32_t g, uint32_t n)
+{
+    return ar_printf(a, "r%s/%05u/%05u", id->s, g, n);
+}
+
+struct slice key_due(struct arena *a, int64_t due, const struct letter_id *id, uint32_t g)
+{
+    return ar_printf(a, "d%012lld/%s/%05u", (long long)due, id->s, g);
+}
+
+struct slice key_sending(struct arena *a, const struct letter_id *id, uint32_t g)
+{
+    return ar_printf(a, "s%s/%05u", id->s, g);
+}
+
+static bool digits(struct slice s, size_t from, size_t n, uint64_t *out)
+{
+    return s.n >= from + n && num_u64(sl_sub(s, from, from + n), UINT64_MAX, out);
+}
+
+bool key_due_parse(struct slice key, int64_t *due, struct letter_id *id, uint32_t *g)
+{
+    uint64_t t, n;
+    if (key.n != 36 || key.p[0] != 'd' || key.p[13] != '/' || key.p[30] != '/') return false;
+    if (!digits(key, 1, 12, &t) || !digits(key, 31, 5, &n) || !letter_id_ok(sl_sub(key, 14, 30))) return false;
+    memcpy(id->s, key.p + 14, LETTER_ID_LEN);
+    id->s[LETTER_ID_LEN] = 0;
+    *due = (int64_t)t;
+    *g = (uint32_t)n;
+    return true;
+}
+
+/* ---- envelopes ---- */
+
+void q_envelope_put(struct buf *b, const struct q_envelope *e)
+{
+    const struct letter *l = &e->l;
+    rec_begin(b, ROW_VERSION);
+    rec_put(b, 'f', l->sender);
+    rec_put(b, 'b', body_ref_slice(&l->body));
+    rec_opt_u64(b, 'k', l->skip);
+    rec_put_u64(b, 'h', l->head_size);
+    rec_put_u64(b, 't', (uint64_t)l->received);
+    rec_put_u64(b, 'x', (uint64_t)e->expires);
+    rec_opt_u64(b, '8', l->eight_bit);
+    rec_opt_u64(b, 'u', l->smtputf8);
+    rec_opt_u64(b, 'j', l->junk);
+    rec_opt(b, 's', l->submitter);
+    rec_opt(b, 'm', l->message_id);
+    rec_opt(b, 'S', l->subject);
+    rec_opt(b, 'r', l->ret);
+    rec_opt(b, 'v', l->envid);
+    rec_opt_u64(b, 'd', (uint64_t)e->delay_told);
+    rec_put_u64(b, 'g', e->groups);
+    rec_put_u64(b, 'o', e->open);
+}
+
+int q_envelope_get(struct slice row, const struct letter_id *id, struct q_envelope *e)
+{
+    struct rec r;
+    int bad = rec_open(&r, row, ROW_VERSION);
+    if (bad) return bad;
+    *e = (struct q_envelope){.l.id = *id};
+    struct letter *l = &e->l;
+    while (rec_next(&r)) {
+        switch (r.tag) {
+        case 'f': l->sender = r.field; break;
+        case 'b': if ((bad = body_ref_parse(r.field, &l->body)) != 0) return bad; break;
+        case 'k': l->skip = (uint32_t)rec_u64(&r); break;
+        case 'h': l->head_size = (uint32_t)rec_u64(&r); break;
+        case 't': l->received = (int64_t)rec_u64(&r); break;
+        case 'x': e->expires = (int64_t)rec_u64(&r); break;
+        case '8': l->eight_bit = rec_u64(&r) != 0; break;
+        case 'u': l->smtputf8 = rec_u64(&r) != 0; break;
+        case 'j': l->junk = rec_u64(&r) != 0; break;
+        case 's': l->submitter = r.field; break;
+        case 'm': l->message_id = r.field; break;
+        case 'S': l->subject = r.field; break;
+        case 'r': l->ret = r.field; break;
+        case 'v': l->envid = r.field; break;
+        case 'd': e->delay_told = (int64_t)rec_u64(&r); break;
+        case 'g': e->groups = (uint32_t)rec_u64(&r); break;
+        case 'o': e->open = (uint32_t)rec_u64(&r); break;
+        }
+    }
+    return rec_error(&r);
+}
+
+/* ---- groups ---- */
+
+void q_group_put(struct buf *b, const struct q_group *g)
+{
+    rec_begin(b, ROW_VERSION);
+    rec_put(b, 'h', g->hop);
+    rec_opt_u64(b, 'l', g->local);
+    rec_opt_u64(b, 'c', g->closed);
+    rec_opt_u64(b, 'd', (uint64_t)g->due);
+}
+
+int q_group_get(struct slice row, uint32_t n, struct q_group *g)
+{
+    struct rec r;
+    int bad = rec_open(&r, row, ROW_VERSION);
+    if (bad) return bad;
+    *g = (struct q_group){.n = n};
+    while (rec_next(&r)) {
+        switch (r.tag) {
+        case 'h': g->hop = r.field; break;
+        case 'l': g->local = rec_u64(&r) != 0; break;
+        case 'c': g->closed = rec_u64(&r) != 0; break;
+        case 'd': g->due = (int64_t)rec_u64(&r); break;
+        }
+    }
+    if (g->local && g->hop.n >= sizeof g->account) return ERR_CORRUPT;
+    if (g->local) memcpy(g->account, g->hop.p, g->hop.n);
+    return rec_error(&r);
+}
+
+/* ---- recipients ---- */
+
+void q_rcpt_put(struct buf *b, const struct q_rcpt *r)
+{
+    rec_begin(b, ROW_VERSION);
+    rec_put(b, 'a', r->address);
+    rec_put_u64(b, 's', r->state);
+    rec_opt(b, 'D', r->detail);
+    rec_opt(b, 'o', r->orcpt);
+    rec_opt_u64(b, 'n', r->notify);
+    rec_opt_u64(b, 't', r->attempts);
+    rec_opt_u64(b, 'N', (uint64_t)r->next_try);
+    rec_opt_u64(b, 'L', (uint64_t)r->last_try);
+    rec_opt_u64(b, 'c', (uint64_t)r->code);
+    rec_opt(b, 'e', r->enhanced);
+    rec_opt(b, 'r', sl_sub(r->reply, 0, QUEUE_REPLY_MAX));
+    rec_opt(b, 'h', sl_sub(r->host, 0, QUEUE_REPLY_MAX));
+    rec_opt(b, 'T', sl_sub(r->tls, 0, QUEUE_REPLY_MAX));
+    rec_opt_u64(b, 'u', r->uncertain);
+    rec_opt_u64(b, 'x', r->expired);
+}
+
+static int rcpt_fields(struct rec *r, struct q_rcpt *out)
+{
+    while (rec_next(r)) {
+        switch (r->tag) {
+        case 'a': out->address = r->field; break;
+        case 's': out->state = (enum q_state)rec_u64(r); break;
+        case 'D': out->detail = r->field; break;
+        case 'o': out->orcpt = r->field; break;
+        case 'n': out->notify = (unsigned)rec_u64(r); break;
+        case 't': out->attempts = (uint32_t)rec_u64(r); break;
+        case 'N': out->next_try = (int64_t)rec_u64(r); break;
+        case 'L': out->last_try = (int64_t)rec_u64(r); break;
+        case 'c': out->code = (int)rec_u64(r); break;
+        case 'e': out->enhanced = r->field; break;
+        case 'r': out->reply = r->field; break;
+        case 'h': out->host = r->field; break;
+        case 'T': out->tls = r->field; break;
+        case 'u': out->uncertain = rec_u64(r) != 0; break;
+        case 'x': out->expired = rec_u64(r) != 0; break;
+        }
+    }
+    return (unsigned)out->state >= Q_STATES ? ERR_CORRUPT : rec_error(r);
+}
+
+int q_rcpt_get(struct slice key, struct slice row, struct q_rcpt *out)
+{
+    struct rec r;
+    uint64_t g, n;
+    int bad = rec_open(&r, row, ROW_VERSION);
+    if (bad) return bad;
+    if (key.n != 29 || !digits(key, 18, 5, &g) || !digits(key, 24, 5, &n)) return ERR_CORRUPT;
+    *out = (struct q_rcpt){.g = (uint32_t)g, .n = (uint32_t)n};
+    return rcpt_fields(&r, out);
+}

@@ -1,0 +1,351 @@
+/* queue_view.c - seeing and steering: what waits and why; retry, hold, release, drop. */
+#include <stdio.h>
+
+#include "base/civil.h"
+#include "base/log.h"
+#include "kv/record.h"
+#include "queue_i.h"
+#include "store/trace.h"
+
+enum { ACT_CHUNK = 500, DUE_COUNT_MAX = 100000 };
+
+/* ---- seeing ---- */
+
+struct sending_ask {
+    struct shard *s;
+    const struct letter_id *id;
+    const struct q_rcpt *rcpt;
+    size_t n;
+    bool *yes;
+};
+
+static int ask_sending(void *arg)
+{
+    struct sending_ask *x = arg;
+    for (size_t i = 0; i < x->n; i++)
+        x->yes[i] = x->rcpt[i].state == Q_WAITING && schedule_sending(x->s, x->id, x->rcpt[i].g);
+    return 0;
+}
+
+static struct slice why(struct arena *a, const struct q_rcpt *r, bool sending)
+{
+    char when[CIVIL_TEXT_MAX];
+    if (sending) return SL("an attempt is under way");
+    switch (r->state) {
+    case Q_HELD: return SL("an operator holds it until it is released");
+    case Q_FAILED: return SL("it failed for good; the sender is being told");
+    case Q_DELIVERED: return SL("it was delivered");
+    case Q_BOUNCED: return SL("it failed for good");
+    case Q_DROPPED: return SL("an operator threw it away");
+    default: break;
+    }
+    if (!r->attempts) return SL("it has not been tried yet");
+    return ar_printf(a, "%s, it is tried again at %s", r->uncertain ? "the answer to the end of the data was lost" : "it was not taken",
+                     civil_format(r->next_try, when));
+}
+
+static int info_of(struct shard *s, const struct q_envelope *e, struct arena *a, struct queue_info *out)
+{
+    struct q_rcpt *r;
+    size_t n;
+    int bad = load_rcpts(s, &e->l.id, -1, a, &r, &n);
+    if (bad) return bad;
+    struct sending_ask x = {s, &e->l.id, r, n, ar_array(a, bool, n)};
+    rt_call(s->loop, ask_sending, &x);
+    *out = (struct queue_info){.id = e->l.id, .sender = e->l.sender, .message_id = e->l.message_id, .subject = e->l.subject,
+                               .received = e->l.received, .expires = e->expires, .size = body_ref_size(&e->l.body) - e->l.skip,
+                               .rcpt = ar_array(a, struct queue_rcpt_info, n), .nrcpt = n};
+    for (size_t i = 0; i < n; i++)
+        out->rcpt[i] = (struct queue_rcpt_info){
+            .address = r[i].address, .state = x.yes[i] ? SL("sending") : sl_cstr(q_state_word(r[i].state)),
+            .reply = r[i].reply, .host = r[i].host,
+            .next_try = r[i].state == Q_WAITING || r[i].state == Q_FAILED ? r[i].next_try : 0,
+            .last_try = r[i].last_try, .attempts = r[i].attempts, .why = why(a, &r[i], x.yes[i])};
+    return 0;
+}
+
+int queue_show(struct queue *q, const struct letter_id *id, struct arena *a, struct queue_info *out)
+{
+    struct shard *s = queue_shard(q, id);
+    struct q_envelope e;
+    int bad = load_envelope(s, id, a, &e);
+    if (!bad) bad = info_of(s, &e, a, out);
+    return bad == ERR_NOT_FOUND ? err_set(bad, "no letter %s is in the queue", id->s) : bad;
+}
+
+static bool matches(const struct queue_filter *f, const struct queue_info *i)
+{
+    if (f->sender.n && !sl_eqi(f->sender, i->sender)) return false;
+    if (!f->address.n && !f->domain.n) return true;
+    if (f->address.n && sl_eqi(f->address, i->sender)) return true;
+    for (size_t k = 0; k < i->nrcpt; k++) {
+        struct slice to = i->rcpt[k].address;
+        size_t at = sl_rchr(to, '@');
+        bool a = !f->address.n || sl_eqi(f->address, to);
+        bool d = !f->domain.n || (at != SL_NONE && sl_eqi(f->domain, sl_from(to, at + 1)));
+        if (a && d) return true;
+    }
+    return false;
+}
+
+/* Does the letter of an envelope row match? scratch is reset. */
+static bool row_matches(struct shard *s, const struct queue_filter *f, struct arena *scratch, struct slice value,
+                        const struct letter_id *id)
+{
+    struct q_envelope env;
+    struct queue_info info;
+    ar_reset(scratch);
+    return q_envelope_get(value, id, &env) == 0 && info_of(s, &env, scratch, &info) == 0 && info.nrcpt && matches(f, &info);
+}
+
+/* Calls each() for the letters that match, in order of age within a shard, until it returns non-zero. */
+static int walk(struct queue *q, const struct queue_filter *f, int (*each)(void *arg, const struct letter_id *id), void *arg)
+{
+    struct arena scratch = {0};
+    for (int k = 0; k < q->nshards; k++) {
+        struct shard *s = &q->shard[k];
+        struct arena rows = {0};
+        struct slice from = SL("e");
+        struct kv_page page = {.more = true};
+        char last[24];
+        int e = 0;
+        while (!e && page.more) {
+            ar_reset(&rows);
+            e = kv_scan(q->store->kv, shard_object(s), from, SL("f"), 100, &rows, &page);
+            for (size_t i = 0; !e && i < page.n; i++) {
+                struct letter_id id = {{0}};
+                struct slice key = page.row[i].key;
+                if (key.n != LETTER_ID_LEN + 1) continue;
+                memcpy(id.s, key.p + 1, LETTER_ID_LEN);
+                if (row_matches(s, f, &scratch, page.row[i].value, &id)) e = each(arg, &id);
+            }
+            if (page.n) {
+                snprintf(last, sizeof last, "%.*s ", SLF(page.row[page.n - 1].key));
+                from = sl_cstr(last);
+            }
+            fiber_breathe();
+        }
+        ar_free(&rows);
+        if (!e) continue;
+        ar_free(&scratch);
+        return e < 0 ? e : 0;
+    }
+    ar_free(&scratch);
+    return 0;
+}
+
+struct listing {
+    struct queue *q;
+    struct arena *a;
+    struct queue_info *v;
+    size_t n, cap, limit;
+};
+
+static int list_one(void *arg, const struct letter_id *id)
+{
+    struct listing *x = arg;
+    if (x->n == x->cap) x->v = ar_grow(x->a, x->v, &x->cap, sizeof *x->v);
+    if (queue_show(x->q, id, x->a, &x->v[x->n]) == 0) x->n++; /* else it has just gone */
+    return x->n == x->limit;
+}
+
+int queue_list(struct queue *q, const struct queue_filter *f, struct arena *a, struct queue_info **out, size_t *n)
+{
+    struct listing x = {.q = q, .a = a, .cap = 16, .limit = f->limit ? f->limit : 1000};
+    x.v = ar_array(a, struct queue_info, x.cap);
+    int e = walk(q, f, list_one, &x);
+    *out = x.v;
+    *n = x.n;
+    return e;
+}
+
+/* ---- steering ---- */
+
+static const struct {
+    unsigned from; /* states that it changes, as bits */
+    enum q_state to;
+    enum trace_kind kind;
+    const char *sentence;
+} actions[] = {
+    [QUEUE_RETRY] = {1u << Q_WAITING | 1u << Q_FAILED, Q_STATES, TRACE_RETRIED, "an operator wants it tried now"},
+    [QUEUE_HOLD] = {1u << Q_WAITING, Q_HELD, TRACE_HELD, "an operator holds it until it is released"},
+    [QUEUE_RELEASE] = {1u << Q_HELD, Q_WAITING, TRACE_RELEASED, "an operator released it; it is tried now"},
+    [QUEUE_DROP] = {1u << Q_WAITING | 1u << Q_HELD | 1u << Q_FAILED, Q_DROPPED, TRACE_DROPPED,
+                    "an operator threw it away; nobody is told"},
+};
+
+struct acting {
+    const struct letter_id *id;
+    enum queue_action what;
+    const struct q_rcpt *r;
+    size_t n, changed;
+    int64_t now;
+};
+
+static int act_tx(struct kv_tx *tx, void *arg)
+{
+    struct acting *x = arg;
+    struct arena a = {0};
+    int e = 0;
+    x->changed = 0;
+    for (size_t i = 0; !e && i < x->n; i++) {
+        struct q_rcpt r;
+        e = tx_rcpt(tx, &a, x->id, x->r[i].g, x->r[i].n, &r);
+        if (!e && actions[x->what].from & 1u << r.state) {
+            if (actions[x->what].to != Q_STATES) q_move(&r, actions[x->what].to);
+            r.next_try = x->now;
+            tx_put_rcpt(tx, &a, x->id, &r);
+            x->changed++;
+        }
+        /* rows come in order of group: settle each once, after its last row here */
+        if (!e && (i + 1 == x->n || x->r[i + 1].g != x->r[i].g)) e = tx_settle(tx, &a, x->id, x->r[i].g);
+    }
+    ar_free(&a);
+    return e;
+}
+
+static void offer_groups(struct shard *s, struct arena *a, const struct acting *x)
+{
+    for (size_t i = 0; i < x->n; i++) {
+        struct slice row;
+        struct q_group g;
+        if (i && x->r[i].g == x->r[i - 1].g) continue;
+        if (kv_get(s->q->store->kv, shard_object(s), key_group(a, x->id, x->r[i].g), a, &row) == 0 &&
+            q_group_get(row, x->r[i].g, &g) == 0 && g.due)
+            schedule_offer(s, g.due, x->id, g.n, g.hop);
+    }
+}
+
+int queue_act(struct queue *q, const struct letter_id *id, enum queue_action what)
+{
+    struct shard *s = queue_shard(q, id);
+    struct arena a = {0};
+    struct q_rcpt *r;
+    size_t n, changed = 0;
+    int e = load_rcpts(s, id, -1, &a, &r, &n);
+    if (!e && !n) e = err_set(ERR_NOT_FOUND, "no letter %s is in the queue", id->s);
+    for (size_t at = 0; !e && at < n; at += ACT_CHUNK) {
+        struct acting x = {.id = id, .what = what, .r = r + at, .n = n - at < ACT_CHUNK ? n - at : ACT_CHUNK,
+                           .now = rt_wall_seconds()};
+        e = kv_transact(q->store->kv, shard_object(s), act_tx, &x);
+        changed += x.changed;
+        if (!e) offer_groups(s, &a, &x);
+    }
+    ar_free(&a);
+    if (e) return e;
+    if (!changed) return err_set(ERR_STATE, "nothing of %s is in a state for this", id->s);
+    trace_addf(q->store, id, actions[what].kind, SL(""), "%s", actions[what].sentence);
+    return 0;
+}
+
+struct collecting {
+    struct arena *a;
+    struct letter_id *v;
+    size_t n, cap;
+};
+
+static int collect_one(void *arg, const struct letter_id *id)
+{
+    struct collecting *x = arg;
+    if (x->n == x->cap) x->v = ar_grow(x->a, x->v, &x->cap, sizeof *x->v);
+    x->v[x->n++] = *id;
+    return 0;
+}
+
+int queue_act_all(struct queue *q, const struct queue_filter *f, enum queue_action what, size_t *n)
+{
+    struct arena a = {0};
+    struct collecting x = {.a = &a, .cap = 64};
+    x.v = ar_array(&a, struct letter_id, x.cap);
+    *n = 0;
+    int e = walk(q, f, collect_one, &x);
+    for (size_t i = 0; !e && i < x.n; i++) {
+        e = queue_act(q, &x.v[i], what);
+        if (!e) (*n)++;
+        if (e == ERR_NOT_FOUND || e == ERR_STATE) e = 0; /* it moved on meanwhile */
+    }
+    ar_free(&a);
+    return e;
+}
+
+/* ---- counts ---- */
+
+static void read_counts(struct slice row, struct queue_stats *out)
+{
+    struct rec r;
+    if (rec_open(&r, row, 1) != 0) return;
+    while (rec_next(&r)) {
+        if (r.tag == 'l') out->letters += rec_u64(&r);
+        if (r.tag == 'r') out->recipients += rec_u64(&r);
+    }
+}
+
+static int count_due(struct shard *s, struct queue_stats *out)
+{
+    struct arena a = {0};
+    struct slice from = SL("d"), to = ar_printf(&a, "d%012lld", (long long)rt_wall_seconds() + 1);
+    struct kv_page page = {.more = true};
+    int e = 0;
+    while (!e && page.more && out->due < DUE_COUNT_MAX) {
+        e = kv_scan(s->q->store->kv, shard_object(s), from, to, KV_PAGE_MAX, &a, &page);
+        if (e) break;
+        out->due += page.n;
+        if (page.n) from = kv_after(&a, page.row[page.n - 1].key);
+    }
+    ar_free(&a);
+    return e;
+}
+
+int queue_stats(struct queue *q, struct queue_stats *out)
+{
+    struct arena a = {0};
+    *out = (struct queue_stats){.delivered = __atomic_load_n(&q->delivered, __ATOMIC_RELAXED),
+                                .bounced = __atomic_load_n(&q->bounced, __ATOMIC_RELAXED),
+                                .deferred = __atomic_load_n(&q->deferred, __ATOMIC_RELAXED)};
+    int e = 0;
+    for (int i = 0; !e && i < q->nshards; i++) {
+        struct shard *s = &q->shard[i];
+        struct slice row;
+        struct kv_page page;
+        if (kv_get(q->store->kv, shard_object(s), SL("c"), &a, &row) == 0) read_counts(row, out);
+        out->sending += __atomic_load_n(&s->under_way, __ATOMIC_RELAXED);
+        e = count_due(s, out);
+        if (!e) e = kv_scan(q->store->kv, shard_object(s), SL("e"), SL("f"), 1, &a, &page);
+        if (e || !page.n || page.row[0].key.n != LETTER_ID_LEN + 1) continue;
+        struct letter_id id = {{0}};
+        memcpy(id.s, page.row[0].key.p + 1, LETTER_ID_LEN);
+        int64_t t = letter_id_time(&id);
+        if (!out->oldest || t < out->oldest) out->oldest = t;
+    }
+    ar_free(&a);
+    return e;
+}
+
+/* ---- for the sweep ---- */
+
+int queue_body_refs(void *queue, struct store *st, int (*each)(void *arg, struct slice ref), void *arg)
+{
+    struct queue *q = queue;
+    int e = 0;
+    for (int k = 0; !e && k < q->nshards; k++) {
+        struct arena a = {0};
+        struct slice from = SL("e");
+        struct kv_page page = {.more = true};
+        char last[24];
+        while (!e && page.more) {
+            ar_reset(&a);
+            e = kv_scan(st->kv, shard_object(&q->shard[k]), from, SL("f"), KV_PAGE_MAX, &a, &page);
+            for (size_t i = 0; !e && i < page.n; i++) {
+                struct q_envelope env;
+                struct letter_id id = {{0}};
+                e = q_envelope_get(page.row[i].value, &id, &env);
+                if (!e) e = each(arg, body_ref_slice(&env.l.body));
+            }
+            if (e || !page.n) break;
+            snprintf(last, sizeof last, "%.*s ", SLF(page.row[page.n - 1].key));
+            from = sl_cstr(last);
+        }
+        ar_free(&a);
+    }
+    return e;
+}

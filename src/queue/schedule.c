@@ -1,0 +1,389 @@
+/* schedule.c - what to try next, in one shard: the schedule rows, read in order of time,
+ * in bounded portions, and started fairly by next hop.
+ *
+ * In memory are only groups that are due: at most HOP_READY of one next hop and ITEMS_MAX in
+ * all. What does not fit stays in its row; `cursor` remembers from where on to read. A
+ * next hop has few attempts under way at once, and one only while its last attempt reached
+ * no server, so that neither a slow nor a dead one takes the places of the others. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "queue_i.h"
+
+enum {
+    UNDER_WAY_MAX = 250,   /* attempts at once in a shard */
+    HOP_UNDER_WAY = 8,
+    HOP_READY = 200,
+    ITEMS_MAX = 5000,
+    PAGE = 500,
+    LOOK_AT_LEAST_S = 300, /* the schedule is read again after so long without a reason */
+    AGAIN_AFTER_ERROR_S = 10,
+    HOP_REMEMBER_S = 900,
+};
+#define FIRST_KEY "d"
+
+struct item {
+    struct link link; /* in its hop's ready list */
+    struct hop *hop;
+    struct shard *shard;
+    struct letter_id id;
+    uint32_t g;
+    bool under_way, again; /* again: offered anew while it was under way */
+};
+struct hop {
+    struct link link;  /* in shard->ready, when something can be started */
+    struct link items; /* ready ones */
+    size_t nready, under_way;
+    bool failing;      /* the last attempt reached no server */
+    int64_t last;      /* unix seconds of the last end of an attempt */
+    int64_t not_before;
+    char cursor[48];   /* from here on its rows were left on the disk; "" = none were */
+    char *name;
+};
+
+static struct slice item_key(const struct letter_id *id, uint32_t g, char text[32])
+{
+    return sl(text, (size_t)snprintf(text, 32, "%s/%05u", id->s, g));
+}
+
+/* ---- next hops ---- */
+
+static struct hop *hop_get(struct shard *s, struct slice name)
+{
+    struct hop *h = map_get(&s->hops, name);
+    if (h) return h;
+    h = xcalloc(1, sizeof *h);
+    h->name = xstrndup(name.p, name.n);
+    list_init(&h->link);
+    list_init(&h->items);
+    map_put(&s->hops, name, h);
+    return h;
+}
+
+static void hop_free(struct shard *s, struct hop *h)
+{
+    list_remove(&h->link);
+    map_del(&s->hops, sl_cstr(h->name));
+    free(h->name);
+    free(h);
+}
+
+/* Puts it into, or takes it from, the round of those with something to start. */
+static void hop_place(struct shard *s, struct hop *h)
+{
+    bool can = h->nready && h->under_way < (h->failing ? 1 : HOP_UNDER_WAY);
+    if (!can) list_remove(&h->link);
+    else if (list_empty(&h->link)) list_push(&s->ready, &h->link);
+    if (!h->nready && !h->under_way && !h->cursor[0] && !h->failing) hop_free(s, h);
+}
+
+/* Leaves a row on the disk, to be read again from there. */
+static void leave(char cursor[48], struct slice key)
+{
+    if (cursor[0] && sl_cmp(sl_cstr(cursor), key) <= 0) return;
+    snprintf(cursor, 48, "%.*s", SLF(key));
+}
+
+/* ---- items ---- */
+
+/* A group that is due. key: of its schedule row. False: there is no room for anything. */
+static bool item_add(struct shard *s, struct slice key, const struct letter_id *id, uint32_t g, struct slice hop)
+{
+    char text[32];
+    struct slice k = item_key(id, g, text);
+    struct item *it = map_get(&s->items, k);
+    if (it) {
+        it->again = it->under_way;
+        return true;
+    }
+    if (s->items.count >= ITEMS_MAX) return false;
+    struct hop *h = hop_get(s, hop);
+    if (h->nready >= HOP_READY || h->cursor[0]) {
+        leave(h->cursor, key);
+        return true;
+    }
+    it = xcalloc(1, sizeof *it);
+    *it = (struct item){.hop = h, .shard = s, .id = *id, .g = g};
+    list_push(&h->items, &it->link);
+    h->nready++;
+    map_put(&s->items, k, it);
+    hop_place(s, h);
+    return true;
+}
+
+static void item_free(struct shard *s, struct item *it)
+{
+    char text[32];
+    map_del(&s->items, item_key(&it->id, it->g, text));
+    free(it);
+}
+
+/* ---- reading the schedule ---- */
+
+/* Rows from cursor on that are due, of one next hop or (only == NULL) of all; cursor becomes
+ * where to go on. 1: there was no room for all of them. */
+static int read_rows(struct shard *s, char cursor[48], struct hop *only, int64_t now)
+{
+    struct arena a = {0};
+    struct kv_page page = {.more = true};
+    int e = 0;
+    while (!e && page.more) {
+        char last[48];
+        ar_reset(&a);
+        struct slice from = ar_dup(&a, sl_cstr(cursor[0] ? cursor : FIRST_KEY));
+        e = kv_scan(s->q->store->kv, shard_object(s), from, ar_printf(&a, "d%012lld", (long long)now + 1), PAGE, &a, &page);
+        if (e) break;
+        last[0] = 0;
+        for (size_t i = 0; i < page.n; i++) {
+            int64_t due;
+            struct letter_id id;
+            uint32_t g;
+            if (!key_due_parse(page.row[i].key, &due, &id, &g)) continue;
+            bool wanted = !only || sl_eq(page.row[i].value, sl_cstr(only->name));
+            if (wanted && only && only->nready >= HOP_READY) goto full;
+            if (wanted && !item_add(s, page.row[i].key, &id, g, page.row[i].value)) goto full;
+            snprintf(last, sizeof last, "%.*s ", SLF(page.row[i].key)); /* the least key after it */
+            continue;
+        full:
+            snprintf(cursor, 48, "%.*s", SLF(page.row[i].key));
+            ar_free(&a);
+            return 1;
+        }
+        if (last[0]) memcpy(cursor, last, sizeof last);
+        fiber_breathe();
+    }
+    ar_free(&a);
+    return e;
+}
+
+static int next_due(struct shard *s, int64_t now, int64_t *out)
+{
+    struct arena a = {0};
+    struct kv_page page;
+    struct letter_id id;
+    uint32_t g;
+    *out = now + LOOK_AT_LEAST_S;
+    int e = kv_scan(s->q->store->kv, shard_object(s), ar_printf(&a, "d%012lld", (long long)now + 1), SL("e"), 1, &a, &page);
+    int64_t due;
+    if (!e && page.n && key_due_parse(page.row[0].key, &due, &id, &g) && due < *out) *out = due;
+    ar_free(&a);
+    return e;
+}
+
+/* Reads on in the rows of all; afterwards s->look_at says when to look again. */
+static void read_schedule(struct shard *s)
+{
+    int64_t now = rt_wall_seconds();
+    s->again = false;
+    s->look_at = INT64_MAX; /* offers that come while this reads move it back */
+    if (s->items.count == 0) s->cursor[0] = 0; /* nothing is in memory: what was passed over is found now */
+    int64_t next = now + AGAIN_AFTER_ERROR_S;
+    int e = read_rows(s, s->cursor, NULL, now);
+    if (e == 1) s->again = true;
+    if (e >= 0) e = next_due(s, now, &next);
+    if (e && e != ERR_CANCELED) log_warn("queue", "cannot read the schedule of %s: %s", s->object, err_text(e));
+    if (next < s->look_at) s->look_at = next;
+}
+
+static void refill_hop(struct shard *s, struct hop *h, int64_t now)
+{
+    char cursor[48];
+    memcpy(cursor, h->cursor, sizeof cursor);
+    h->cursor[0] = 0;
+    h->not_before = now + 1;
+    h->under_way++; /* it must not go while this suspends */
+    int e = read_rows(s, cursor, h, now);
+    if (e) leave(h->cursor, sl_cstr(cursor));
+    if (e < 0) h->not_before = now + AGAIN_AFTER_ERROR_S;
+    else if (h->nready >= HOP_READY) h->not_before = now;
+    h->under_way--;
+}
+
+/* Next hops of which rows were left on the disk, and failing ones that nobody asks for. */
+static void tend_hops(struct shard *s)
+{
+    int64_t now = rt_wall_seconds();
+    struct map_iter it = {0};
+    while (map_next(&s->hops, &it)) {
+        struct hop *h = it.value;
+        if (h->failing && !h->nready && !h->under_way && now - h->last > HOP_REMEMBER_S) h->failing = false;
+        if (h->cursor[0] && h->nready < HOP_READY / 4 && now >= h->not_before) {
+            refill_hop(s, h, now);
+            it = (struct map_iter){0}; /* the map may have changed meanwhile */
+        }
+        hop_place(s, h);
+    }
+}
+
+/* ---- attempts ---- */
+
+static void attempt(void *arg)
+{
+    struct item *it = arg;
+    struct shard *s = it->shard;
+    struct hop *h = it->hop;
+    bool reached = true;
+    int e = work_group(s, &it->id, it->g, &reached);
+    struct letter_id id = it->id;
+    uint32_t g = it->g;
+    bool again = it->again;
+    item_free(s, it);
+    s->under_way--;
+    h->under_way--;
+    h->failing = !reached;
+    h->last = rt_wall_seconds();
+    if (e && !s->stopping) {
+        log_warn("queue", "%s: the state of the attempt could not be recorded: %s", id.s, err_text(e));
+        leave(h->cursor, sl_cstr(FIRST_KEY));
+        h->not_before = h->last + AGAIN_AFTER_ERROR_S;
+        if (h->not_before < s->look_at) s->look_at = h->not_before;
+    } else if (again) {
+        struct arena a = {0};
+        struct slice key = key_due(&a, h->last, &id, g);
+        if (!item_add(s, key, &id, g, sl_cstr(h->name))) {
+            leave(s->cursor, key);
+            s->again = true;
+        }
+        ar_free(&a);
+    }
+    hop_place(s, h);
+    waitq_wake_all(&s->news);
+}
+
+static void start_ready(struct shard *s)
+{
+    while (s->under_way < UNDER_WAY_MAX && !list_empty(&s->ready)) {
+        struct hop *h = CONTAINER_OF(list_shift(&s->ready), struct hop, link);
+        struct item *it = CONTAINER_OF(list_shift(&h->items), struct item, link);
+        h->nready--;
+        it->under_way = true;
+        if (group_go(&s->fibers, "delivery", attempt, it) != 0) { /* no stack left: later */
+            it->under_way = false;
+            list_unshift(&h->items, &it->link);
+            h->nready++;
+            hop_place(s, h);
+            return;
+        }
+        h->under_way++;
+        s->under_way++;
+        hop_place(s, h);
+    }
+}
+
+static bool hops_waiting(struct shard *s)
+{
+    struct map_iter it = {0};
+    while (map_next(&s->hops, &it)) {
+        struct hop *h = it.value;
+        if (h->cursor[0] && h->nready < HOP_READY / 4 && rt_wall_seconds() >= h->not_before) return true;
+    }
+    return false;
+}
+
+static void scheduler(void *arg)
+{
+    struct shard *s = arg;
+    while (!s->stopping && !fiber_canceled()) {
+        bool room = s->items.count < ITEMS_MAX / 2;
+        if ((s->again && room) || rt_wall_seconds() >= s->look_at) read_schedule(s);
+        if (hops_waiting(s)) tend_hops(s);
+        start_ready(s);
+        int64_t left = s->look_at - rt_wall_seconds();
+        if (left < 1) left = 1;
+        if (left > LOOK_AT_LEAST_S) left = LOOK_AT_LEAST_S;
+        int64_t before = deadline_narrow(DEADLINE_IN(left * RT_S));
+        int e = waitq_wait(&s->news);
+        deadline_restore(before);
+        if (e == ERR_CANCELED) break;
+    }
+}
+
+/* ---- from outside ---- */
+
+static void offer_here(struct shard *s, int64_t due, const struct letter_id *id, uint32_t g, struct slice hop)
+{
+    if (!s->running || s->stopping) return; /* found in the schedule at the start */
+    if (due > rt_wall_seconds()) {
+        if (due < s->look_at) s->look_at = due;
+    } else {
+        struct arena a = {0};
+        struct slice key = key_due(&a, due, id, g);
+        if (!item_add(s, key, id, g, hop)) {
+            leave(s->cursor, key);
+            s->again = true;
+        }
+        ar_free(&a);
+    }
+    waitq_wake_all(&s->news);
+}
+
+struct offer {
+    struct shard *s;
+    int64_t due;
+    struct letter_id id;
+    uint32_t g;
+    size_t n;
+    char hop[];
+};
+
+static void offer_arrives(void *arg)
+{
+    struct offer *o = arg;
+    offer_here(o->s, o->due, &o->id, o->g, sl(o->hop, o->n));
+    free(o);
+}
+
+void schedule_offer(struct shard *s, int64_t due, const struct letter_id *id, uint32_t g, struct slice hop)
+{
+    if (rt_loop_id() == s->loop) {
+        offer_here(s, due, id, g, hop);
+        return;
+    }
+    struct offer *o = xmalloc(sizeof *o + hop.n);
+    *o = (struct offer){s, due, *id, g, hop.n};
+    memcpy(o->hop, hop.p, hop.n);
+    rt_post(s->loop, offer_arrives, o);
+}
+
+bool schedule_sending(struct shard *s, const struct letter_id *id, uint32_t g)
+{
+    char text[32];
+    struct item *it = s->running ? map_get(&s->items, item_key(id, g, text)) : NULL;
+    return it && it->under_way;
+}
+
+int schedule_start(struct shard *s)
+{
+    map_init(&s->items, false);
+    map_init(&s->hops, true);
+    list_init(&s->ready);
+    waitq_init(&s->news);
+    group_init(&s->fibers);
+    group_init(&s->scheduler);
+    s->look_at = 0;
+    s->running = true;
+    return group_go(&s->scheduler, "schedule", scheduler, s);
+}
+
+void schedule_stop(struct shard *s, int64_t until)
+{
+    if (!s->running) return;
+    s->stopping = true;
+    waitq_wake_all(&s->news);
+    group_wait(&s->scheduler);
+    int64_t before = deadline_narrow(until);
+    group_wait(&s->fibers); /* past the deadline the attempts are cut short */
+    deadline_restore(before);
+    s->running = false;
+    struct map_iter it = {0};
+    while (map_next(&s->items, &it)) free(it.value);
+    map_free(&s->items);
+    it = (struct map_iter){0};
+    while (map_next(&s->hops, &it)) {
+        struct hop *h = it.value;
+        free(h->name);
+        free(h);
+    }
+    map_free(&s->hops);
+}

@@ -1,0 +1,350 @@
+/* work.c - what is done for a group that is due: an attempt, its result recorded, the
+ * sender told of what failed. Each step is durable before the next, and safe to repeat. */
+#include <stdio.h>
+
+#include "base/civil.h"
+#include "base/log.h"
+#include "queue_i.h"
+#include "store/trace.h"
+
+enum { ROUNDS_MAX = 2 * LETTER_RCPTS_MAX / QUEUE_ATTEMPT_RCPTS + 10, RECORD_TRIES = 6 };
+#define ATTEMPT_MAX (2 * 3600 * RT_S)
+
+/* ---- reading ---- */
+
+int load_envelope(struct shard *s, const struct letter_id *id, struct arena *a, struct q_envelope *e)
+{
+    struct slice row;
+    int bad = kv_get(s->q->store->kv, shard_object(s), key_envelope(a, id), a, &row);
+    return bad ? bad : q_envelope_get(row, id, e);
+}
+
+int load_rcpts(struct shard *s, const struct letter_id *id, int64_t g, struct arena *a, struct q_rcpt **out, size_t *n)
+{
+    struct slice prefix = g < 0 ? ar_printf(a, "r%s/", id->s) : ar_printf(a, "r%s/%05u/", id->s, (uint32_t)g);
+    struct slice from = prefix, to = kv_prefix_end(a, prefix);
+    struct kv_page page = {.more = true};
+    size_t cap = 16;
+    *out = ar_array(a, struct q_rcpt, cap);
+    *n = 0;
+    while (page.more) {
+        int e = kv_scan(s->q->store->kv, shard_object(s), from, to, KV_PAGE_MAX, a, &page);
+        if (e) return e;
+        for (size_t i = 0; i < page.n; i++) {
+            if (*n == cap) *out = ar_grow(a, *out, &cap, sizeof **out);
+            e = q_rcpt_get(page.row[i].key, page.row[i].value, &(*out)[*n]);
+            if (e) return err_set(e, "the recipient row %.*s is damaged", SLF(page.row[i].key));
+            (*n)++;
+        }
+        if (page.n) from = kv_after(a, page.row[page.n - 1].key);
+    }
+    return 0;
+}
+
+int load_group(struct shard *s, const struct letter_id *id, uint32_t g, struct arena *a, struct q_loaded *out)
+{
+    struct slice row;
+    int e = load_envelope(s, id, a, &out->e);
+    if (!e) e = kv_get(s->q->store->kv, shard_object(s), key_group(a, id, g), a, &row);
+    if (!e) e = q_group_get(row, g, &out->g);
+    if (!e) e = load_rcpts(s, id, g, a, &out->rcpt, &out->n);
+    return e;
+}
+
+/* Recipients in a state whose time has come; at most QUEUE_ATTEMPT_RCPTS. */
+static size_t pick(const struct q_loaded *l, enum q_state state, int64_t now, struct q_rcpt **out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < l->n && n < QUEUE_ATTEMPT_RCPTS; i++)
+        if (l->rcpt[i].state == state && l->rcpt[i].next_try <= now) out[n++] = &l->rcpt[i];
+    return n;
+}
+
+/* ---- recording ---- */
+
+/* Growing by half each time from the first interval to the longest, give or take a fifth,
+ * so that letters that failed together do not come back together. */
+int64_t retry_interval(const struct queue *q, uint32_t attempts)
+{
+    int64_t s = q->retry_first_s;
+    for (uint32_t i = 1; i < attempts && s < q->retry_most_s; i++) s = s * 3 / 2 + 1;
+    if (s > q->retry_most_s) s = q->retry_most_s;
+    int64_t spread = s / 5;
+    return s - spread + (int64_t)rt_random_below((uint64_t)(2 * spread + 1));
+}
+
+struct recording {
+    const struct letter_id *id;
+    uint32_t g;
+    int64_t now, expires, next_try;
+    struct q_rcpt *const *rcpt;
+    const struct attempt_rcpt *result;
+    size_t n;
+};
+
+static void take_result(struct recording *x, struct q_rcpt *r, const struct attempt_rcpt *got)
+{
+    r->attempts++;
+    r->last_try = x->now;
+    r->code = got->code;
+    r->enhanced = sl_cstr(got->enhanced);
+    r->reply = got->reply;
+    r->host = got->host;
+    r->tls = got->tls;
+    r->uncertain = got->result == ATTEMPT_UNCERTAIN;
+    bool over = x->now >= x->expires;
+    switch (got->result) {
+    case ATTEMPT_DELIVERED: q_move(r, Q_DELIVERED); break;
+    case ATTEMPT_PERMANENT:
+        q_move(r, Q_FAILED);
+        r->next_try = x->now;
+        break;
+    case ATTEMPT_TEMPORARY:
+    case ATTEMPT_UNCERTAIN:
+        if (r->state == Q_HELD) break; /* an operator held it meanwhile */
+        q_move(r, over ? Q_FAILED : Q_WAITING);
+        r->expired = over;
+        r->next_try = over ? x->now : x->next_try;
+        break;
+    }
+}
+
+static int record_tx(struct kv_tx *tx, void *arg)
+{
+    struct recording *x = arg;
+    struct arena a = {0};
+    int e = 0;
+    for (size_t i = 0; !e && i < x->n; i++) {
+        struct q_rcpt r;
+        e = tx_rcpt(tx, &a, x->id, x->g, x->rcpt[i]->n, &r);
+        if (e || (r.state != Q_WAITING && r.state != Q_HELD)) continue; /* dropped meanwhile */
+        take_result(x, &r, &x->result[i]);
+        tx_put_rcpt(tx, &a, x->id, &r);
+    }
+    if (!e) e = tx_settle(tx, &a, x->id, x->g);
+    ar_free(&a);
+    return e;
+}
+
+/* The letter was dropped meanwhile: nothing is left to record. */
+static int gone_is_fine(int e) { return e == ERR_NOT_FOUND ? 0 : e; }
+
+static void trace_result(struct shard *s, const struct recording *x, size_t i)
+{
+    const struct attempt_rcpt *r = &x->result[i];
+    struct slice who = x->rcpt[i]->address;
+    struct store *st = s->q->store;
+    char until[CIVIL_TEXT_MAX];
+    const char *by = r->host.n ? " by " : "";
+    switch (r->result) {
+    case ATTEMPT_DELIVERED:
+        trace_addf(st, x->id, r->host.n ? TRACE_RELAYED : TRACE_DELIVERED, who, "accepted%s%.*s%s%.*s: %.*s", by,
+                   SLF(r->host), r->tls.n ? " over " : "", SLF(r->tls), SLF(r->reply));
+        break;
+    case ATTEMPT_PERMANENT:
+        trace_addf(st, x->id, TRACE_DEFERED, who, "refused for good%s%.*s: %.*s", by, SLF(r->host), SLF(r->reply));
+        break;
+    case ATTEMPT_UNCERTAIN:
+    case ATTEMPT_TEMPORARY:
+        trace_addf(st, x->id, TRACE_DEFERED, who, "%s%s%.*s: %.*s; %s %s",
+                   r->result == ATTEMPT_UNCERTAIN ? "perhaps delivered, the answer to the end of the data was lost"
+                                                  : "not taken now",
+                   by, SLF(r->host), SLF(r->reply), x->now >= x->expires ? "its time ended" : "the next attempt is at",
+                   civil_format(x->now >= x->expires ? x->expires : x->next_try, until));
+        break;
+    }
+}
+
+/* A result that is lost means that the letter goes out twice, so it is worth patience. That
+ * it may be recorded twice does no harm: what has moved on is passed over. */
+static int record(struct shard *s, struct recording *x)
+{
+    int e = kv_transact(s->q->store->kv, shard_object(s), record_tx, x);
+    for (int i = 0; i < RECORD_TRIES && e && e != ERR_NOT_FOUND && err_is_temporary(e); i++) {
+        if (fiber_sleep(RT_S << i) != 0) break;
+        e = kv_transact(s->q->store->kv, shard_object(s), record_tx, x);
+    }
+    if ((e = gone_is_fine(e)) != 0) return e;
+    for (size_t i = 0; i < x->n; i++) {
+        trace_result(s, x, i);
+        if (x->result[i].result == ATTEMPT_DELIVERED) queue_tally(&s->q->delivered, 1);
+        else if (x->result[i].result != ATTEMPT_PERMANENT) queue_tally(&s->q->deferred, 1);
+    }
+    return 0;
+}
+
+/* ---- an attempt ---- */
+
+static void attempt_remote(struct shard *s, const struct q_loaded *l, struct q_rcpt *const *rcpt, size_t n,
+                           struct attempt_rcpt *result, struct arena *a)
+{
+    struct attempt_letter at = {.letter = &l->e.l, .domain = l->g.hop, .rcpt = result, .nrcpt = n, .a = a,
+                                .until = DEADLINE_IN(ATTEMPT_MAX)};
+    for (size_t i = 0; i < n; i++)
+        if (rcpt[i]->uncertain) at.first_host = rcpt[i]->host;
+    /* should the machine die meanwhile, the letter may have been handed over */
+    kv_note(s->q->store->kv, shard_object(s), key_sending(a, &l->e.l.id, l->g.n), SL("1"));
+    s->q->relay(s->q->relay_ctx, &at);
+}
+
+/* Reports of success that the next server will not make (RFC 3461 section 4.1). */
+static int tell_success(struct shard *s, const struct q_loaded *l, struct q_rcpt *const *rcpt, size_t n,
+                        const struct attempt_rcpt *result, struct arena *a)
+{
+    struct q_rcpt *good[QUEUE_ATTEMPT_RCPTS];
+    size_t ngood = 0;
+    bool told;
+    for (size_t i = 0; i < n; i++)
+        if (result[i].result == ATTEMPT_DELIVERED && rcpt[i]->notify & NOTIFY_SUCCESS && !result[i].dsn_taken) {
+            good[ngood] = rcpt[i];
+            rcpt[i]->host = result[i].host;
+            rcpt[i]->reply = result[i].reply;
+            rcpt[i]->last_try = rt_wall_seconds();
+            ngood++;
+        }
+    return ngood ? bounce_tell(s->q, &l->e, good, ngood, BOUNCE_SUCCESS, a, &told) : 0;
+}
+
+static bool any_answer(const struct attempt_rcpt *r, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (r[i].code || r[i].result == ATTEMPT_DELIVERED || r[i].result == ATTEMPT_PERMANENT) return true;
+    return false;
+}
+
+static int try_now(struct shard *s, const struct q_loaded *l, struct q_rcpt *const *rcpt, size_t n, struct arena *a,
+                   bool *reached)
+{
+    struct attempt_rcpt *result = ar_array(a, struct attempt_rcpt, n);
+    uint32_t attempts = 0;
+    for (size_t i = 0; i < n; i++) {
+        result[i] = (struct attempt_rcpt){.address = rcpt[i]->address, .notify = rcpt[i]->notify, .orcpt = rcpt[i]->orcpt,
+                                          .result = ATTEMPT_TEMPORARY};
+        if (rcpt[i]->attempts > attempts) attempts = rcpt[i]->attempts;
+    }
+    if (l->g.local) local_attempt(s->q, l, rcpt, result, n);
+    else attempt_remote(s, l, rcpt, n, result, a);
+    *reached = any_answer(result, n);
+    int e = tell_success(s, l, rcpt, n, result, a);
+    if (e) log_warn("queue", "%s: no report of success could be made: %s", l->e.l.id.s, err_text(e));
+    int64_t now = rt_wall_seconds();
+    struct recording x = {.id = &l->e.l.id, .g = l->g.n, .now = now, .expires = l->e.expires, .rcpt = rcpt,
+                          .result = result, .n = n};
+    x.next_try = now + retry_interval(s->q, attempts + 1);
+    if (x.next_try > x.expires) x.next_try = x.expires > now ? x.expires : now + 1;
+    e = record(s, &x);
+    if (!e) schedule_offer(s, x.next_try, x.id, x.g, l->g.hop);
+    return e;
+}
+
+/* ---- what failed, what is late ---- */
+
+struct marking {
+    const struct letter_id *id;
+    uint32_t g;
+    struct q_rcpt *const *rcpt;
+    size_t n;
+};
+
+static int bounced_tx(struct kv_tx *tx, void *arg)
+{
+    struct marking *x = arg;
+    struct arena a = {0};
+    int e = 0;
+    for (size_t i = 0; !e && i < x->n; i++) {
+        struct q_rcpt r;
+        e = tx_rcpt(tx, &a, x->id, x->g, x->rcpt[i]->n, &r);
+        if (e || r.state != Q_FAILED) continue;
+        q_move(&r, Q_BOUNCED);
+        tx_put_rcpt(tx, &a, x->id, &r);
+    }
+    if (!e) e = tx_settle(tx, &a, x->id, x->g);
+    ar_free(&a);
+    return e;
+}
+
+static int bounce(struct shard *s, const struct q_loaded *l, struct q_rcpt *const *rcpt, size_t n, struct arena *a)
+{
+    bool told = false;
+    int e = bounce_tell(s->q, &l->e, rcpt, n, BOUNCE_FAILED, a, &told);
+    if (e) return e;
+    struct marking x = {&l->e.l.id, l->g.n, rcpt, n};
+    e = gone_is_fine(kv_transact(s->q->store->kv, shard_object(s), bounced_tx, &x));
+    if (e) return e;
+    queue_tally(&s->q->bounced, n);
+    for (size_t i = 0; i < n; i++)
+        trace_addf(s->q->store, x.id, TRACE_BOUNCED, rcpt[i]->address, "%s: %.*s; %s",
+                   rcpt[i]->expired ? "given up, its time is over" : "failed for good", SLF(rcpt[i]->reply),
+                   told ? "the sender is told" : l->e.l.sender.n ? "the sender does not want to be told or cannot be"
+                                                                 : "there is no sender to be told");
+    return 0;
+}
+
+static int delay_told_tx(struct kv_tx *tx, void *arg)
+{
+    struct q_envelope *told = arg, e;
+    struct arena a = {0};
+    struct slice row, key = key_envelope(&a, &told->l.id);
+    struct buf b = BUF_INIT;
+    int bad = kv_tx_get(tx, key, &row);
+    if (!bad) bad = q_envelope_get(row, &told->l.id, &e);
+    if (!bad) {
+        e.delay_told = told->delay_told;
+        q_envelope_put(&b, &e);
+        kv_tx_put(tx, key, buf_slice(&b));
+    }
+    buf_free(&b);
+    ar_free(&a);
+    return bad;
+}
+
+/* Once for a letter, when some recipient has waited for long. */
+static int warn_of_delay(struct shard *s, struct q_envelope *e, struct arena *a)
+{
+    struct q_rcpt *all, *late[QUEUE_ATTEMPT_RCPTS];
+    size_t n, nlate = 0;
+    bool told = false;
+    int64_t now = rt_wall_seconds();
+    if (s->q->delay_warning_s < 0 || e->delay_told || now - e->l.received < s->q->delay_warning_s) return 0;
+    int bad = load_rcpts(s, &e->l.id, -1, a, &all, &n);
+    for (size_t i = 0; !bad && i < n && nlate < QUEUE_ATTEMPT_RCPTS; i++)
+        if (all[i].state == Q_WAITING && all[i].attempts) late[nlate++] = &all[i];
+    if (bad || !nlate) return bad;
+    bad = bounce_tell(s->q, e, late, nlate, BOUNCE_DELAYED, a, &told);
+    e->delay_told = now;
+    if (!bad) bad = gone_is_fine(kv_transact(s->q->store->kv, shard_object(s), delay_told_tx, e));
+    if (!bad && told)
+        trace_addf(s->q->store, &e->l.id, TRACE_DELAY_TOLD, SL(""), "the sender is told that %zu recipient%s wait%s",
+                   nlate, nlate == 1 ? "" : "s", nlate == 1 ? "s" : "");
+    return bad;
+}
+
+int work_group(struct shard *s, const struct letter_id *id, uint32_t g, bool *reached)
+{
+    struct arena a = {0};
+    struct q_loaded l;
+    struct q_rcpt *some[QUEUE_ATTEMPT_RCPTS];
+    int e = 0;
+    *reached = true;
+    for (int round = 0; !e && round < ROUNDS_MAX && !s->stopping; round++) {
+        ar_reset(&a);
+        e = load_group(s, id, g, &a, &l);
+        if (e == ERR_NOT_FOUND) { /* it came to its end meanwhile */
+            ar_free(&a);
+            return 0;
+        }
+        if (e) break;
+        int64_t now = rt_wall_seconds();
+        size_t n = pick(&l, Q_WAITING, now, some);
+        if (n) {
+            e = try_now(s, &l, some, n, &a, reached);
+        } else if ((n = pick(&l, Q_FAILED, now, some)) > 0) {
+            e = bounce(s, &l, some, n, &a);
+        } else {
+            e = warn_of_delay(s, &l.e, &a);
+            break;
+        }
+    }
+    ar_free(&a);
+    return e;
+}

@@ -1,0 +1,167 @@
+/* mx.c - the hosts that take mail for a domain (RFC 5321 section 5.1, RFC 7505). */
+#include <stdlib.h>
+
+#include "relay_i.h"
+
+static int dns_failed(struct verdict *why, struct arena *a, struct slice name, const struct dns_answer *r)
+{
+    verdict_set(why, ATTEMPT_TEMPORARY, "4.4.3",
+                ar_printf(a, "DNS gave no answer about %.*s: %.*s", SLF(name), SLF(r->why)));
+    return -1;
+}
+
+static bool is_own(const struct relay_conf *c, const struct mx_host *h)
+{
+    if (sl_eqi(h->name, c->hostname)) return true;
+    for (size_t i = 0; i < h->n; i++)
+        for (size_t k = 0; k < c->nown; k++)
+            if (c->own[k].port == c->port && ip_eq(&h->ip[i], &c->own[k].ip)) return true;
+    return false;
+}
+
+static int add_addresses(const struct relay_conf *c, struct arena *a, struct mx_host *h, enum dns_type type, bool *failed,
+                         struct dns_answer *r)
+{
+    /* from one of our addresses only hosts of its family can be reached */
+    if (c->source.family && c->source.family != (type == DNS_A ? 4 : 6)) return 0;
+    int e = dns_ask(c->dns, a, h->name, type, r);
+    if (e) return e;
+    if (r->status == DNS_TEMPFAIL) *failed = true;
+    for (size_t i = 0; r->status == DNS_FOUND && i < r->n && h->n < MX_ADDRESSES_MAX; i++) h->ip[h->n++] = r->rr[i].ip;
+    return 0;
+}
+
+static int by_preference(const void *x, const void *y)
+{
+    const struct mx_host *a = x, *b = y;
+    return a->preference - b->preference;
+}
+
+/* Equal ones in random order, which the RFC wants. */
+static void sort_hosts(struct mx_list *l)
+{
+    for (size_t i = l->n; i > 1; i--) {
+        size_t k = rt_random_below(i);
+        struct mx_host t = l->v[i - 1];
+        l->v[i - 1] = l->v[k];
+        l->v[k] = t;
+    }
+    for (size_t i = 1; i < l->n; i++) /* insertion keeps the order of equal ones; qsort may not */
+        for (size_t k = i; k && by_preference(&l->v[k - 1], &l->v[k]) > 0; k--) {
+            struct mx_host t = l->v[k];
+            l->v[k] = l->v[k - 1];
+            l->v[k - 1] = t;
+        }
+}
+
+/* The names in the MX records, or the domain itself when there are none. */
+static int names(const struct relay_conf *c, struct arena *a, struct slice domain, struct mx_list *out, struct verdict *why)
+{
+    struct dns_answer r;
+    if (dns_ask(c->dns, a, domain, DNS_MX, &r) != 0) {
+        verdict_set(why, ATTEMPT_TEMPORARY, "4.3.0", SL("the server is shutting down"));
+        return -1;
+    }
+    if (r.status == DNS_TEMPFAIL) return dns_failed(why, a, domain, &r);
+    if (r.status == DNS_NXDOMAIN) {
+        verdict_set(why, ATTEMPT_PERMANENT, "5.1.2", ar_printf(a, "the domain %.*s does not exist", SLF(domain)));
+        return -1;
+    }
+    if (r.status == DNS_NODATA) {
+        out->v = ar_new(a, struct mx_host);
+        out->v->name = domain;
+        out->n = 1;
+        return 0;
+    }
+    if (r.n == 1 && !r.rr[0].mx.host.n) {
+        verdict_set(why, ATTEMPT_PERMANENT, "5.1.10", ar_printf(a, "the domain %.*s takes no mail (null MX)", SLF(domain)));
+        return -1;
+    }
+    out->v = ar_array(a, struct mx_host, r.n);
+    for (size_t i = 0; i < r.n; i++)
+        if (r.rr[i].mx.host.n)
+            out->v[out->n++] = (struct mx_host){.name = r.rr[i].mx.host, .preference = r.rr[i].mx.preference};
+    sort_hosts(out);
+    if (out->n > MX_HOSTS_MAX) out->n = MX_HOSTS_MAX;
+    return 0;
+}
+
+/* Hosts of the most preferred level, by name, as one word. */
+static struct slice site_key(struct arena *a, const struct mx_list *l)
+{
+    struct slice key = {0};
+    for (size_t done = 0; done < l->n && l->v[done].preference == l->v[0].preference; done++) {
+        const struct slice *least = NULL;
+        for (size_t i = 0; i < l->n && l->v[i].preference == l->v[0].preference; i++) {
+            const struct slice *s = &l->v[i].name;
+            size_t before = 0; /* how many sort in front of it: it is the done-th then */
+            for (size_t k = 0; k < l->n && l->v[k].preference == l->v[0].preference; k++)
+                before += sl_cmp(l->v[k].name, *s) < 0 || (k < i && sl_eq(l->v[k].name, *s));
+            if (before == done) least = s;
+        }
+        if (least) key = ar_printf(a, "%.*s %.*s", SLF(key), SLF(*least));
+    }
+    return key;
+}
+
+/* Addresses of all; from the level at which we ourselves are named on, hosts are dropped, so
+ * that mail cannot go round in circles. */
+static int addresses(const struct relay_conf *c, struct arena *a, struct mx_list *l, struct verdict *why, bool *loops)
+{
+    bool failed = false;
+    struct dns_answer r, bad = {0};
+    size_t kept = 0;
+    for (size_t i = 0; i < l->n; i++) {
+        struct mx_host *h = &l->v[i];
+        bool one = false;
+        if (add_addresses(c, a, h, DNS_A, &one, &r) != 0) r.status = DNS_TEMPFAIL, one = true;
+        if (one) bad = r;
+        failed |= one;
+        one = false;
+        if (add_addresses(c, a, h, DNS_AAAA, &one, &r) != 0) r.status = DNS_TEMPFAIL, one = true;
+        if (one) bad = r;
+        failed |= one;
+        if (!is_own(c, h)) continue;
+        *loops = true;
+        for (l->n = i; l->n && l->v[l->n - 1].preference == h->preference;) l->n--;
+    }
+    struct slice first = l->n ? l->v[0].name : SL("");
+    for (size_t i = 0; i < l->n; i++)
+        if (l->v[i].n) l->v[kept++] = l->v[i];
+    l->n = kept;
+    if (!kept && failed) return dns_failed(why, a, first, &bad);
+    return 0;
+}
+
+static int literal(struct arena *a, struct slice domain, struct mx_list *out, struct verdict *why)
+{
+    out->v = ar_new(a, struct mx_host);
+    out->v->name = domain;
+    out->site = domain;
+    out->n = out->v->n = 1;
+    if (ip_parse_literal(domain, &out->v->ip[0])) return 0;
+    verdict_set(why, ATTEMPT_PERMANENT, "5.1.3", ar_printf(a, "%.*s is no address", SLF(domain)));
+    return -1;
+}
+
+int mx_find(const struct relay_conf *c, struct arena *a, struct slice domain, struct mx_list *out, struct verdict *why)
+{
+    struct slice ascii;
+    bool loops = false;
+    *out = (struct mx_list){0};
+    if (sl_starts(domain, SL("["))) return literal(a, domain, out, why);
+    if (dns_to_ascii(a, domain, &ascii) != 0) {
+        verdict_set(why, ATTEMPT_PERMANENT, "5.1.2", ar_printf(a, "%.*s is no domain", SLF(domain)));
+        return -1;
+    }
+    if (names(c, a, ascii, out, why) != 0) return -1;
+    out->site = site_key(a, out);
+    if (addresses(c, a, out, why, &loops) != 0) return -1;
+    if (out->n) return 0;
+    if (loops)
+        verdict_set(why, ATTEMPT_PERMANENT, "5.4.6",
+                    ar_printf(a, "mail for %.*s comes back to this server, which does not take it", SLF(ascii)));
+    else
+        verdict_set(why, ATTEMPT_PERMANENT, "5.4.4", ar_printf(a, "no mail server of %.*s has an address", SLF(ascii)));
+    return -1;
+}

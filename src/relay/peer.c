@@ -1,0 +1,171 @@
+/* peer.c - a session with another server: connection, greeting, EHLO, STARTTLS
+ * (RFC 5321 section 3.1, 3.2, RFC 3207; opportunistic as RFC 7435 has it). */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "relay_i.h"
+
+/* RFC 5321 section 4.5.3.2 */
+#define CONNECT_TIME (30 * RT_S)
+#define GREETING_TIME (300 * RT_S)
+#define HELLO_TIME (300 * RT_S)
+#define STARTTLS_TIME (120 * RT_S)
+#define QUIT_TIME (2 * RT_S)
+
+/* ---- verdicts ---- */
+
+void verdict_set(struct verdict *v, enum attempt result, const char *enhanced, struct slice text)
+{
+    *v = (struct verdict){.result = result, .text = text};
+    snprintf(v->enhanced, sizeof v->enhanced, "%s", enhanced);
+}
+
+void verdict_reply(struct verdict *v, const struct smtp_reply *r)
+{
+    *v = (struct verdict){.code = r->code, .text = r->text};
+    int kind = r->code / 100;
+    v->result = kind == 2 ? ATTEMPT_DELIVERED : kind == 5 ? ATTEMPT_PERMANENT : ATTEMPT_TEMPORARY;
+    /* an enhanced code of another class contradicts the reply (RFC 2034 section 4): the reply counts */
+    if (r->enhanced[0] == kind)
+        snprintf(v->enhanced, sizeof v->enhanced, "%u.%u.%u", kind % 10u, r->enhanced[1] % 1000u, r->enhanced[2] % 1000u);
+}
+
+void verdict_error(struct verdict *v, struct arena *a, int e, const char *during)
+{
+    const char *status = e == ERR_TIMEOUT ? "4.4.2" : e == ERR_SYNTAX || e == ERR_LIMIT || e == ERR_TOO_LONG ? "4.5.0" : "4.4.2";
+    if (e == ERR_REFUSED || e == ERR_UNREACHABLE) status = "4.4.1";
+    const char *what = e == ERR_SYNTAX || e == ERR_LIMIT || e == ERR_TOO_LONG ? "the other server speaks no SMTP" : err_text(e);
+    verdict_set(v, ATTEMPT_TEMPORARY, status, ar_printf(a, "%s: %s", during, what));
+}
+
+/* ---- hearing ---- */
+
+int peer_hear(struct peer *p, struct arena *a, int64_t limit, struct smtp_reply *r)
+{
+    int64_t before = deadline_narrow(DEADLINE_IN(limit));
+    int e = 0;
+    smtp_reply_begin(r, a);
+    while (e == 0) {
+        struct slice line;
+        e = conn_read_line(p->c, SMTP_REPLY_LINE_MAX, &line);
+        if (e && e != ERR_SYNTAX) break; /* ERR_SYNTAX: an LF alone ended it; forgiven */
+        e = smtp_reply_line(r, line);
+    }
+    deadline_restore(before);
+    return e < 0 ? e : 0;
+}
+
+/* ---- the steps of opening ---- */
+
+/* 0 when the code is `want`, else -1 with the reason. */
+static int expect(struct peer *p, struct arena *a, int64_t limit, int want, const char *during, struct smtp_reply *r,
+                  struct verdict *why)
+{
+    int e = peer_hear(p, a, limit, r);
+    if (e) {
+        verdict_error(why, a, e, during);
+        return -1;
+    }
+    if (r->code == want) return 0;
+    verdict_reply(why, r);
+    if (why->result == ATTEMPT_DELIVERED) why->result = ATTEMPT_TEMPORARY; /* a success out of place */
+    return -1;
+}
+
+static int hello(struct peer *p, struct arena *a, struct slice hostname, struct verdict *why)
+{
+    struct smtp_reply r;
+    struct smtp_ehlo caps = {0};
+    conn_printf(p->c, "EHLO %.*s\r\n", SLF(hostname));
+    if (expect(p, a, HELLO_TIME, 250, "while waiting for the answer to EHLO", &r, why) == 0) {
+        smtp_ehlo_parse(&r, &caps);
+    } else if (why->code / 100 == 5) { /* RFC 5321 section 3.2: an old server */
+        conn_printf(p->c, "HELO %.*s\r\n", SLF(hostname));
+        if (expect(p, a, HELLO_TIME, 250, "while waiting for the answer to HELO", &r, why) != 0) return -1;
+    } else {
+        return -1;
+    }
+    p->ext = caps.ext;
+    p->size_max = caps.size;
+    p->rcpt_max = caps.rcpt_max;
+    return 0;
+}
+
+static void describe_tls(struct peer *p)
+{
+    struct tls_info t;
+    conn_tls_info(p->c, &t);
+    bool sure = strcmp(t.verify, "ok") == 0;
+    snprintf(p->tls, sizeof p->tls, "%s %s, %s%.100s", t.version, t.cipher,
+             sure ? "certificate verified" : "certificate not verified: ", sure ? "" : t.verify);
+}
+
+/* 0, -1, or 1: TLS failed. */
+static int start_tls(const struct relay_conf *conf, struct peer *p, struct arena *a, struct slice name, struct verdict *why)
+{
+    struct smtp_reply r;
+    conn_puts(p->c, "STARTTLS\r\n");
+    if (expect(p, a, STARTTLS_TIME, 220, "while waiting for the answer to STARTTLS", &r, why) != 0) {
+        if (!why->code || why->code == 421) return -1;
+        snprintf(p->tls, sizeof p->tls, "not encrypted: STARTTLS was answered %d", why->code);
+        return 0;
+    }
+    /* what came in clear behind the answer must not count as said under TLS (RFC 3207 section 6) */
+    int e = conn_peek(p->c).n ? err_set(ERR_TLS, "there were words behind the answer to STARTTLS") : 0;
+    struct tls_peer to = {.name = sl_starts(name, SL("[")) ? (struct slice){0} : name, .verify = TLS_VERIFY_NONE};
+    int64_t before = deadline_narrow(DEADLINE_IN(STARTTLS_TIME));
+    if (!e) e = conn_tls_connect(p->c, conf->tls, &to);
+    deadline_restore(before);
+    if (e) {
+        verdict_error(why, a, e, "while TLS was begun");
+        return e == ERR_CANCELED ? -1 : 1;
+    }
+    describe_tls(p);
+    return hello(p, a, conf->hostname, why);
+}
+
+static int dial(const struct relay_conf *conf, struct peer *p, struct arena *a, const struct endpoint *to, struct verdict *why)
+{
+    struct smtp_reply r;
+    int64_t before = deadline_narrow(DEADLINE_IN(CONNECT_TIME));
+    int e = conn_dial(&p->c, to, conf->source.family ? &conf->source : NULL);
+    deadline_restore(before);
+    if (e) {
+        verdict_error(why, a, e, "it could not be connected to");
+        return -1;
+    }
+    return expect(p, a, GREETING_TIME, 220, "while waiting for the greeting", &r, why);
+}
+
+int peer_open(const struct relay_conf *conf, struct arena *a, const struct mx_host *host, const struct ip *ip, bool use_tls,
+              struct peer **out, struct verdict *why)
+{
+    char text[IP_TEXT_MAX];
+    struct endpoint to = {.ip = *ip, .port = conf->port};
+    struct peer *p = xcalloc(1, sizeof *p);
+    *out = p;
+    list_init(&p->link);
+    snprintf(p->host, sizeof p->host, "%.*s [%s]:%u", SLF(host->name), ip_format(ip, text), conf->port);
+    snprintf(p->tls, sizeof p->tls, "%s", use_tls ? "not encrypted: not offered" : "not encrypted: TLS failed");
+    int e = dial(conf, p, a, &to, why);
+    if (!e) e = hello(p, a, conf->hostname, why);
+    if (!e && use_tls && conf->tls && p->ext & SMTP_EXT_STARTTLS) e = start_tls(conf, p, a, host->name, why);
+    return e;
+}
+
+void peer_close(struct peer **pp)
+{
+    struct peer *p = *pp;
+    if (!p) return;
+    if (p->c && !conn_error(p->c)) {
+        struct arena a = {0};
+        struct smtp_reply r;
+        conn_puts(p->c, "QUIT\r\n");
+        if (peer_hear(p, &a, QUIT_TIME, &r) != 0) log_debug("relay", "%s: no answer to QUIT", p->host);
+        ar_free(&a);
+    }
+    conn_close(&p->c);
+    free(p);
+    *pp = NULL;
+}

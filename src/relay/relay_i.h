@@ -1,0 +1,100 @@
+/* relay_i.h - what the files of the relay share: hosts, sites, sessions with peers. */
+#pragma once
+#include "base/map.h"
+#include "relay.h"
+#include "wire/smtp.h"
+
+enum { RELAY_LOOPS_MAX = 256, MX_HOSTS_MAX = 10, MX_ADDRESSES_MAX = 4 };
+
+/* What became of a step: the words and codes that go into an attempt's result. */
+struct verdict {
+    enum attempt result;
+    int code;
+    char enhanced[12];
+    struct slice text; /* in the attempt's arena */
+};
+void verdict_set(struct verdict *v, enum attempt result, const char *enhanced, struct slice text);
+/* By the reply's code: 2yz delivered, 5yz permanent, all else temporary. */
+void verdict_reply(struct verdict *v, const struct smtp_reply *r);
+/* A connection that failed while `during`: temporary. */
+void verdict_error(struct verdict *v, struct arena *a, int e, const char *during);
+
+/* ---- mx.c: where does a domain's mail go? ---- */
+
+struct mx_host {
+    struct slice name;
+    uint16_t preference;
+    struct ip ip[MX_ADDRESSES_MAX];
+    size_t n;
+};
+struct mx_list {
+    struct mx_host *v;
+    size_t n;
+    struct slice site; /* names of the most preferred hosts: domains with the same are one site */
+};
+/* RFC 5321 section 5.1. 0, or -1 with the reason. SUSPENDS. */
+MUST_CHECK int mx_find(const struct relay_conf *conf, struct arena *a, struct slice domain, struct mx_list *out,
+                       struct verdict *why);
+
+/* ---- site.c: connections to one receiving system, on one loop ---- */
+
+struct peer;
+struct site {
+    char *key;
+    struct relay_loop *home;
+    unsigned users;       /* fibers that hold a pointer */
+    unsigned connections; /* open or being opened, idle ones too */
+    struct waitq room;
+    struct link idle; /* struct peer, the latest used last */
+    unsigned failures;    /* in a row, without a session */
+    int64_t down_until;   /* rt_now scale */
+    char down_why[300];
+    int64_t no_tls_until;
+};
+struct relay_loop {
+    struct relay *relay;
+    struct map sites;
+    struct group fibers;
+    bool tending, closing;
+};
+struct relay {
+    struct relay_conf conf;
+    uint32_t per_loop; /* connections to one site from one loop */
+    struct relay_loop loop[RELAY_LOOPS_MAX];
+};
+struct site *site_get(struct relay_loop *l, struct slice key);
+void site_put(struct site *s);
+/* A place for one connection; *kept: an idle one that is open already, or NULL. SUSPENDS. */
+MUST_CHECK int site_enter(struct site *s, struct peer **kept);
+void site_leave(struct site *s); /* the connection of that place is closed */
+void site_keep(struct site *s, struct peer *p); /* idle for a while, for the next letter */
+void site_failed(struct site *s, const struct verdict *v);
+int site_close_all(void *loop); /* on its loop. SUSPENDS */
+
+/* ---- peer.c: a session with a server ---- */
+
+struct peer {
+    struct link link;
+    struct conn *c;
+    unsigned ext;
+    uint64_t size_max;
+    uint32_t rcpt_max;
+    unsigned letters;
+    int64_t idle_since;
+    char host[320]; /* "mx.two.test [127.0.0.3]:25" */
+    char tls[300];  /* how it is encrypted, or why not */
+};
+/* Connects, greets, and encrypts when the peer offers it and use_tls. 0; -1 with the reason;
+ * 1: TLS failed, to be tried again without. SUSPENDS. */
+MUST_CHECK int peer_open(const struct relay_conf *conf, struct arena *a, const struct mx_host *host, const struct ip *ip,
+                         bool use_tls, struct peer **out, struct verdict *why);
+void peer_close(struct peer **p); /* says QUIT when the session is in order. SUSPENDS */
+/* One reply within `limit` nanoseconds. SUSPENDS. ERR_SYNTAX, ERR_LIMIT: it speaks nonsense. */
+MUST_CHECK int peer_hear(struct peer *p, struct arena *a, int64_t limit, struct smtp_reply *r);
+
+/* ---- transaction.c ---- */
+
+/* Hands the letter over for the n recipients of `rcpt`; fills in their results. *usable: the session
+ * can take another one. *fresh: it broke before it answered anything: worth a new session. SUSPENDS. */
+void transaction(const struct relay_conf *conf, struct peer *p, struct attempt_letter *at,
+                 struct attempt_rcpt *const *rcpt, size_t n, bool *usable, bool *fresh);

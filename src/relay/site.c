@@ -1,0 +1,138 @@
+/* site.c - places for connections to one receiving system, connections kept for the next
+ * letter, and the memory of systems that cannot be reached. All on one loop. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "relay_i.h"
+
+enum { DOWN_AFTER = 3 };
+#define DOWN_FOR (10 * RT_S)
+#define KEEP_IDLE (5 * RT_S)
+#define FORGET_AFTER (600 * RT_S)
+
+struct site *site_get(struct relay_loop *l, struct slice key)
+{
+    struct site *s = map_get(&l->sites, key);
+    if (!s) {
+        s = xcalloc(1, sizeof *s);
+        s->key = xstrndup(key.p, key.n);
+        s->home = l;
+        waitq_init(&s->room);
+        list_init(&s->idle);
+        map_put(&l->sites, key, s);
+    }
+    s->users++;
+    return s;
+}
+
+static void free_if_unused(struct site *s)
+{
+    if (s->users || s->connections) return;
+    if (s->failures && s->down_until + FORGET_AFTER > rt_now() && !s->home->closing) return;
+    if (s->no_tls_until > rt_now() && !s->home->closing) return;
+    map_del(&s->home->sites, sl_cstr(s->key));
+    free(s->key);
+    free(s);
+}
+
+void site_put(struct site *s)
+{
+    s->users--;
+    free_if_unused(s);
+}
+
+int site_enter(struct site *s, struct peer **kept)
+{
+    *kept = NULL;
+    for (;;) {
+        if (!list_empty(&s->idle)) {
+            *kept = CONTAINER_OF(s->idle.prev, struct peer, link); /* the latest: most surely alive */
+            list_remove(&(*kept)->link);
+            return 0;
+        }
+        if (s->connections < s->home->relay->per_loop) {
+            s->connections++;
+            return 0;
+        }
+        int e = waitq_wait(&s->room);
+        if (e) return e;
+    }
+}
+
+void site_leave(struct site *s)
+{
+    s->connections--;
+    waitq_wake_one(&s->room);
+}
+
+void site_failed(struct site *s, const struct verdict *v)
+{
+    snprintf(s->down_why, sizeof s->down_why, "%.*s", (int)(v->text.n > 250 ? 250 : v->text.n), v->text.p);
+    s->down_until = rt_now();
+    if (++s->failures >= DOWN_AFTER) s->down_until += DOWN_FOR;
+}
+
+/* Closes what has been idle for long. SUSPENDS. */
+static void close_idle(struct site *s, int64_t before)
+{
+    while (!list_empty(&s->idle)) {
+        struct peer *p = CONTAINER_OF(s->idle.next, struct peer, link);
+        if (p->idle_since > before) return;
+        list_remove(&p->link);
+        peer_close(&p);
+        site_leave(s);
+    }
+}
+
+/* Goes over the sites of a loop once a second as long as there are any. */
+static void tend(void *arg)
+{
+    struct relay_loop *l = arg;
+    while (l->sites.count && !l->closing && fiber_sleep(RT_S) == 0) {
+        struct map_iter it = {0};
+        while (map_next(&l->sites, &it)) {
+            struct site *s = it.value;
+            bool idle = !list_empty(&s->idle);
+            s->users++;
+            close_idle(s, rt_now() - KEEP_IDLE);
+            site_put(s);
+            if (idle) it = (struct map_iter){0}; /* others may have come and gone meanwhile */
+            if (l->closing) break;
+        }
+    }
+    l->tending = false;
+}
+
+void site_keep(struct site *s, struct peer *p)
+{
+    struct relay_loop *l = s->home;
+    if (l->closing) {
+        peer_close(&p);
+        site_leave(s);
+        return;
+    }
+    p->idle_since = rt_now();
+    list_push(&s->idle, &p->link);
+    waitq_wake_one(&s->room);
+    if (!l->tending) l->tending = group_go(&l->fibers, "relay", tend, l) == 0;
+}
+
+int site_close_all(void *arg)
+{
+    struct relay_loop *l = arg;
+    l->closing = true;
+    group_cancel(&l->fibers);
+    group_wait(&l->fibers);
+    while (l->sites.count) {
+        struct map_iter it = {0};
+        if (!map_next(&l->sites, &it)) break;
+        struct site *s = it.value;
+        s->users++;
+        close_idle(s, INT64_MAX);
+        ASSERT(s->users == 1 && s->connections == 0); /* attempts have ended before */
+        site_put(s);
+    }
+    map_free(&l->sites);
+    return 0;
+}

@@ -1,0 +1,366 @@
+/* transaction.c - one letter to one server: MAIL, RCPT, DATA, in one go where the server
+ * pipelines (RFC 5321 section 3.3, RFC 2920). */
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "mail/addr.h"
+#include "relay_i.h"
+
+/* RFC 5321 section 4.5.3.2 */
+#define MAIL_TIME (300 * RT_S)
+#define RCPT_TIME (300 * RT_S)
+#define DATA_TIME (120 * RT_S)
+#define BLOCK_TIME (180 * RT_S)
+#define END_TIME (600 * RT_S)
+#define RSET_TIME (30 * RT_S)
+enum { BLOCK = 32 * 1024 };
+
+struct talk {
+    const struct relay_conf *conf;
+    struct peer *p;
+    struct attempt_letter *at;
+    struct attempt_rcpt *const *rcpt;
+    size_t n, accepted;
+    bool *taken;   /* RCPT was answered 2yz */
+    bool broken;   /* the connection is good for nothing more */
+    bool answered; /* something was */
+};
+
+static void give(struct talk *t, struct attempt_rcpt *r, const struct verdict *v)
+{
+    r->result = v->result;
+    r->code = v->code;
+    memcpy(r->enhanced, v->enhanced, sizeof r->enhanced);
+    r->reply = v->text;
+    r->host = ar_dup(t->at->a, sl_cstr(t->p->host));
+    r->tls = ar_dup(t->at->a, sl_cstr(t->p->tls));
+}
+
+static void give_all(struct talk *t, const struct verdict *v)
+{
+    for (size_t i = 0; i < t->n; i++) give(t, t->rcpt[i], v);
+}
+
+static void give_taken(struct talk *t, const struct verdict *v)
+{
+    for (size_t i = 0; i < t->n; i++)
+        if (t->taken[i]) give(t, t->rcpt[i], v);
+}
+
+/* ---- addresses and parameters ---- */
+
+/* As it goes into a command; false when it cannot. Without SMTPUTF8 the domain goes as A-labels. */
+static bool wire_address(struct talk *t, struct slice address, struct slice *out)
+{
+    struct arena *a = t->at->a;
+    struct slice local, domain, ascii;
+    if (mail_addr_split(a, address, &local, &domain) != 0) {
+        size_t at = sl_rchr(address, '@'); /* a local part that was unquoted */
+        if (at == SL_NONE) return false;
+        local = sl_sub(address, 0, at);
+        domain = sl_from(address, at + 1);
+    }
+    for (size_t i = 0; i < address.n; i++)
+        if ((uint8_t)address.p[i] < 32 || address.p[i] == 127) return false;
+    if (!(t->p->ext & SMTP_EXT_SMTPUTF8) && !is_ascii(local)) return false;
+    if (!sl_starts(domain, SL("["))) {
+        if (dns_to_ascii(a, domain, &ascii) != 0) return false;
+        domain = ascii;
+    }
+    *out = smtp_address(a, local, domain);
+    return true;
+}
+
+static uint64_t letter_size(const struct letter *l) { return body_ref_size(&l->body) - l->skip; }
+
+static void put_mail(struct talk *t, struct buf *b, struct slice sender)
+{
+    const struct letter *l = t->at->letter;
+    unsigned ext = t->p->ext;
+    buf_printf(b, "MAIL FROM:<%.*s>", SLF(sender));
+    if (ext & SMTP_EXT_SIZE) buf_printf(b, " SIZE=%llu", (unsigned long long)letter_size(l));
+    if (l->eight_bit && ext & SMTP_EXT_8BITMIME) buf_str(b, " BODY=8BITMIME");
+    if (l->smtputf8 && ext & SMTP_EXT_SMTPUTF8) buf_str(b, " SMTPUTF8");
+    if (ext & SMTP_EXT_DSN && l->ret.n) buf_printf(b, " RET=%.*s", SLF(l->ret));
+    if (ext & SMTP_EXT_DSN && l->envid.n) {
+        buf_str(b, " ENVID=");
+        smtp_xtext_encode(b, l->envid);
+    }
+    buf_str(b, "\r\n");
+}
+
+/* "rfc822;text" with the text as xtext, the type as it is (RFC 3461 section 4.2). */
+static void put_orcpt(struct buf *b, struct slice orcpt)
+{
+    size_t semi = sl_chr(orcpt, ';');
+    if (semi == SL_NONE) return;
+    buf_printf(b, " ORCPT=%.*s;", SLF(sl_sub(orcpt, 0, semi)));
+    smtp_xtext_encode(b, sl_from(orcpt, semi + 1));
+}
+
+static void put_notify(struct buf *b, unsigned notify)
+{
+    static const struct {
+        unsigned bit;
+        const char *word;
+    } words[] = {{NOTIFY_SUCCESS, "SUCCESS"}, {NOTIFY_FAILURE, "FAILURE"}, {NOTIFY_DELAY, "DELAY"}};
+    if (!notify) return;
+    buf_str(b, " NOTIFY=");
+    if (notify & NOTIFY_NEVER) {
+        buf_str(b, "NEVER");
+        return;
+    }
+    bool more = false;
+    for (size_t i = 0; i < COUNT_OF(words); i++) {
+        if (!(notify & words[i].bit)) continue;
+        if (more) buf_char(b, ',');
+        buf_str(b, words[i].word);
+        more = true;
+    }
+}
+
+static void put_rcpt(struct talk *t, struct buf *b, const struct attempt_rcpt *r, struct slice address)
+{
+    buf_printf(b, "RCPT TO:<%.*s>", SLF(address));
+    if (t->p->ext & SMTP_EXT_DSN) {
+        put_notify(b, r->notify);
+        put_orcpt(b, r->orcpt);
+    }
+    buf_str(b, "\r\n");
+}
+
+/* ---- before anything is said: can this server take this letter at all? ---- */
+
+static bool fits(struct talk *t)
+{
+    const struct letter *l = t->at->letter;
+    struct verdict v;
+    struct arena *a = t->at->a;
+    const char *host = t->p->host;
+    if (l->smtputf8 && !(t->p->ext & SMTP_EXT_SMTPUTF8))
+        verdict_set(&v, ATTEMPT_PERMANENT, "5.6.7",
+                    ar_printf(a, "%s takes no internationalised letters (SMTPUTF8), and this is one", host));
+    else if (l->eight_bit && !(t->p->ext & SMTP_EXT_8BITMIME))
+        verdict_set(&v, ATTEMPT_PERMANENT, "5.6.3", ar_printf(a, "%s takes no letters with 8-bit text, and this is one", host));
+    else if (t->p->ext & SMTP_EXT_SIZE && t->p->size_max && letter_size(l) > t->p->size_max)
+        verdict_set(&v, ATTEMPT_PERMANENT, "5.3.4",
+                    ar_printf(a, "the letter has %llu bytes, %s takes at most %llu", (unsigned long long)letter_size(l), host,
+                              (unsigned long long)t->p->size_max));
+    else
+        return true;
+    give_all(t, &v);
+    return false;
+}
+
+/* ---- the steps ---- */
+
+static int hear(struct talk *t, int64_t limit, const char *during, struct smtp_reply *r, struct verdict *v)
+{
+    int e = peer_hear(t->p, t->at->a, limit, r);
+    if (e) {
+        verdict_error(v, t->at->a, e, during);
+        t->broken = true;
+        return e;
+    }
+    t->answered = true;
+    verdict_reply(v, r);
+    if (r->code == 421) t->broken = true; /* RFC 5321 section 3.8: it closes */
+    return 0;
+}
+
+static int hear_mail(struct talk *t)
+{
+    struct smtp_reply r;
+    struct verdict v;
+    if (hear(t, MAIL_TIME, "while waiting for the answer to MAIL", &r, &v) == 0 && v.result == ATTEMPT_DELIVERED) return 0;
+    if (v.code / 100 == 3) t->broken = true;
+    give_all(t, &v);
+    return -1;
+}
+
+static int hear_rcpt(struct talk *t, size_t i)
+{
+    struct smtp_reply r;
+    struct verdict v;
+    int e = hear(t, RCPT_TIME, "while waiting for the answer to RCPT", &r, &v);
+    if (e) { /* those before may have been taken, but no data followed */
+        give_all(t, &v);
+        return -1;
+    }
+    if (r.code == 552) v.result = ATTEMPT_TEMPORARY; /* RFC 5321 section 4.5.3.1.10: too many recipients */
+    t->taken[i] = v.result == ATTEMPT_DELIVERED;
+    t->accepted += t->taken[i];
+    if (!t->taken[i]) give(t, t->rcpt[i], &v);
+    return t->broken ? -1 : 0;
+}
+
+/* 0: the server waits for the letter. */
+static int hear_data(struct talk *t)
+{
+    struct smtp_reply r;
+    struct verdict v;
+    int e = hear(t, DATA_TIME, "while waiting for the answer to DATA", &r, &v);
+    if (!e && r.code == 354) return 0;
+    if (!e && v.result == ATTEMPT_DELIVERED) { /* a success where none can be */
+        v.result = ATTEMPT_TEMPORARY;
+        t->broken = true;
+    }
+    give_taken(t, &v);
+    return -1;
+}
+
+/* Streams the letter; memory does not depend on its size. */
+static int send_body(struct talk *t, struct smtp_stuff *stuff)
+{
+    const struct letter *l = t->at->letter;
+    char *block = ar_alloc(t->at->a, BLOCK);
+    uint64_t size = body_ref_size(&l->body);
+    for (uint64_t at = l->skip; at < size;) {
+        int64_t n = body_read(t->conf->store->body, &l->body, at, block, BLOCK);
+        if (n <= 0) return n < 0 ? (int)n : ERR_CORRUPT;
+        struct slice in = sl(block, (size_t)n), run;
+        int64_t before = deadline_narrow(DEADLINE_IN(BLOCK_TIME));
+        while (smtp_stuff_next(stuff, &in, &run)) conn_write(t->p->c, run);
+        deadline_restore(before);
+        if (conn_error(t->p->c)) return conn_error(t->p->c);
+        at += (uint64_t)n;
+    }
+    return 0;
+}
+
+/* The answer to the final dot: from its sending on nobody knows until it is heard. */
+static void hand_over(struct talk *t)
+{
+    struct smtp_reply r;
+    struct verdict v;
+    struct smtp_stuff stuff;
+    smtp_stuff_begin(&stuff);
+    int e = send_body(t, &stuff);
+    if (e) { /* the final dot was not said: it was not taken */
+        verdict_error(&v, t->at->a, e, "while the letter was sent");
+        t->broken = true;
+        give_taken(t, &v);
+        return;
+    }
+    int64_t before = deadline_narrow(DEADLINE_IN(BLOCK_TIME));
+    conn_write(t->p->c, smtp_stuff_end(&stuff));
+    e = conn_flush(t->p->c);
+    deadline_restore(before);
+    bool said = conn_pending(t->p->c) == 0;
+    if (!e) e = hear(t, END_TIME, "while waiting for the answer to the end of the letter", &r, &v);
+    else verdict_error(&v, t->at->a, e, "while the end of the letter was sent");
+    if (e) {
+        t->broken = true;
+        if (said) v.result = ATTEMPT_UNCERTAIN;
+    } else if (v.code / 100 == 3) {
+        t->broken = true;
+    }
+    give_taken(t, &v);
+    for (size_t i = 0; i < t->n; i++)
+        if (t->taken[i]) t->rcpt[i]->dsn_taken = v.result == ATTEMPT_DELIVERED && t->p->ext & SMTP_EXT_DSN;
+}
+
+/* DATA was answered 354 although no recipient was taken: an empty letter to nobody ends it
+ * (RFC 2920 section 3.1). */
+static void end_empty(struct talk *t)
+{
+    struct smtp_reply r;
+    conn_puts(t->p->c, ".\r\n");
+    if (peer_hear(t->p, t->at->a, RSET_TIME, &r) != 0) log_debug("relay", "%s: no answer to an empty letter", t->p->host);
+    t->broken = true;
+}
+
+static void reset(struct talk *t)
+{
+    struct smtp_reply r;
+    conn_puts(t->p->c, "RSET\r\n");
+    if (peer_hear(t->p, t->at->a, RSET_TIME, &r) != 0 || r.code != 250) t->broken = true;
+}
+
+static void pipelined(struct talk *t, const struct slice *address, struct buf *commands)
+{
+    for (size_t i = 0; i < t->n; i++) put_rcpt(t, commands, t->rcpt[i], address[i]);
+    buf_str(commands, "DATA\r\n");
+    conn_write(t->p->c, buf_slice(commands));
+    int bad = hear_mail(t);
+    if (t->broken) return;
+    for (size_t i = 0; i < t->n && !t->broken; i++) {
+        struct smtp_reply r;
+        struct verdict v;
+        if (!bad && hear_rcpt(t, i) != 0) return;
+        if (bad && hear(t, RCPT_TIME, "", &r, &v) != 0) return; /* refused with MAIL: its words stay */
+    }
+    if (t->broken) return;
+    if (hear_data(t) == 0) {
+        if (t->accepted) hand_over(t);
+        else end_empty(t);
+    } else if (!t->broken) {
+        reset(t);
+    }
+}
+
+static void step_by_step(struct talk *t, const struct slice *address, struct buf *commands)
+{
+    conn_write(t->p->c, buf_slice(commands));
+    if (hear_mail(t) != 0) return;
+    for (size_t i = 0; i < t->n; i++) {
+        buf_clear(commands);
+        put_rcpt(t, commands, t->rcpt[i], address[i]);
+        conn_write(t->p->c, buf_slice(commands));
+        if (hear_rcpt(t, i) != 0) return;
+    }
+    if (!t->accepted) {
+        reset(t);
+        return;
+    }
+    conn_puts(t->p->c, "DATA\r\n");
+    if (hear_data(t) == 0) hand_over(t);
+    else if (!t->broken) reset(t);
+}
+
+/* Recipients whose address cannot be put into a command are done with; the rest stays in keep. */
+static size_t addresses(struct talk *t, struct attempt_rcpt **keep, struct slice *address)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < t->n; i++) {
+        if (wire_address(t, t->rcpt[i]->address, &address[n])) {
+            keep[n++] = t->rcpt[i];
+            continue;
+        }
+        struct verdict v;
+        verdict_set(&v, ATTEMPT_PERMANENT, is_ascii(t->rcpt[i]->address) ? "5.1.3" : "5.6.7",
+                    ar_printf(t->at->a, "the address %.*s cannot be given to %s", SLF(t->rcpt[i]->address), t->p->host));
+        give(t, t->rcpt[i], &v);
+    }
+    return n;
+}
+
+void transaction(const struct relay_conf *conf, struct peer *p, struct attempt_letter *at, struct attempt_rcpt *const *rcpt,
+                 size_t n, bool *usable, bool *fresh)
+{
+    struct talk t = {.conf = conf, .p = p, .at = at, .rcpt = rcpt, .n = n};
+    struct slice *address = ar_array(at->a, struct slice, n), sender = at->letter->sender;
+    struct attempt_rcpt **keep = ar_array(at->a, struct attempt_rcpt *, n);
+    struct buf commands = BUF_INIT;
+    *usable = true;
+    *fresh = false;
+    if (!fits(&t)) return;
+    t.n = addresses(&t, keep, address);
+    t.rcpt = keep;
+    t.taken = ar_array(at->a, bool, t.n);
+    if (sender.n && !wire_address(&t, sender, &sender)) {
+        struct verdict v;
+        verdict_set(&v, ATTEMPT_PERMANENT, "5.1.7", ar_printf(at->a, "the sender %.*s cannot be given to %s", SLF(sender), p->host));
+        give_all(&t, &v);
+        return;
+    }
+    if (!t.n) return;
+    p->letters++;
+    put_mail(&t, &commands, sender);
+    if (p->ext & SMTP_EXT_PIPELINING) pipelined(&t, address, &commands);
+    else step_by_step(&t, address, &commands);
+    buf_free(&commands);
+    *usable = !t.broken && !conn_error(p->c);
+    *fresh = !t.answered && t.broken;
+}
