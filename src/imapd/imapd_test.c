@@ -1,0 +1,550 @@
+/* imapd_test.c - dialogues with the server over loopback, with exact answers. */
+#include "imapd.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "rt/file.h"
+#include "rt/test_rt.h"
+
+static struct world {
+    struct kv *kv;
+    struct body_store *body;
+    struct store *store;
+    struct tls_ctx *server_tls, *client_tls;
+    struct imapd *imapd;
+    struct listener *plain, *tls;
+    struct group sessions, accepting;
+    char dir[64];
+} w;
+
+/* ---- a server ---- */
+
+static void plain_session(void *arg) { imapd_session(w.imapd, false, arg, &w.sessions); }
+static void tls_session(void *arg) { imapd_session(w.imapd, true, arg, &w.sessions); }
+
+static void accept_from(struct listener *l, fiber_fn *session)
+{
+    struct conn *c;
+    while (listener_accept(l, &c) == 0)
+        if (group_go(&w.sessions, "imap", session, c) != 0) conn_close(&c);
+}
+static void accept_plain(void *arg) { (void)arg, accept_from(w.plain, plain_session); }
+static void accept_tls(void *arg) { (void)arg, accept_from(w.tls, tls_session); }
+
+static int remove_file(void *dir, const char *name)
+{
+    char path[400];
+    snprintf(path, sizeof path, "%s/%s", (char *)dir, name);
+    return path_unlink(path);
+}
+
+static int open_store(void *arg)
+{
+    (void)arg;
+    struct buf chain = BUF_INIT, key = BUF_INIT;
+    struct slice name = SL("mail.x.test");
+    snprintf(w.dir, sizeof w.dir, "/tmp/imapd_test.%d", (int)getpid());
+    if (path_mkdir(w.dir) != 0) {}
+    int r = kv_mem_open(&w.kv, NULL);
+    if (!r) r = body_open(&w.body, w.dir, 0);
+    if (!r) r = tls_self_signed(&name, 1, 10, &chain, &key);
+    if (!r) r = tls_server_new(&w.server_tls, NULL);
+    if (!r) r = tls_server_add_cert(w.server_tls, buf_slice(&chain), buf_slice(&key));
+    if (!r) r = tls_client_new(&w.client_tls, SL(""));
+    buf_free(&chain);
+    buf_free(&key);
+    return r;
+}
+
+static void start(void)
+{
+    struct endpoint at = {.ip = {.family = 4, .b = {127, 0, 0, 1}}};
+    CHECK_OK(offload(open_store, NULL));
+    CHECK_OK(store_open(&w.store, w.kv, w.body));
+    CHECK_OK(domain_add(w.store, SL("x.test")));
+    CHECK_OK(account_add(w.store, SL("alice@x.test"), SL("secret")));
+    struct imapd_conf conf = {.store = w.store, .tls = w.server_tls, .hostname = SL("mail.x.test"), .append_max = 1 << 20};
+    CHECK_OK(imapd_open(&w.imapd, &conf));
+    CHECK_OK(listener_open(&w.plain, &at));
+    CHECK_OK(listener_open(&w.tls, &at));
+    group_init(&w.sessions);
+    group_init(&w.accepting);
+    CHECK_OK(group_go(&w.accepting, "accept", accept_plain, NULL));
+    CHECK_OK(group_go(&w.accepting, "accept", accept_tls, NULL));
+}
+
+static int clean_up(void *arg)
+{
+    (void)arg;
+    if (path_list(w.dir, remove_file, w.dir) != 0) {}
+    rmdir(w.dir);
+    return 0;
+}
+
+static void stop(void)
+{
+    group_cancel(&w.accepting);
+    group_wait(&w.accepting);
+    group_cancel(&w.sessions);
+    group_wait(&w.sessions);
+    listener_close(&w.plain);
+    listener_close(&w.tls);
+    imapd_close(&w.imapd);
+    store_close(&w.store);
+    tls_free(&w.server_tls);
+    tls_free(&w.client_tls);
+    offload(clean_up, NULL);
+}
+
+/* ---- a client ---- */
+
+static struct buf got;
+
+static struct conn *dial(bool tls)
+{
+    struct conn *c = NULL;
+    struct tls_peer peer = {.name = SL("mail.x.test"), .verify = TLS_VERIFY_NONE};
+    CHECK_OK(conn_dial(&c, listener_at(tls ? w.tls : w.plain), NULL));
+    if (tls) CHECK_OK(conn_tls_connect(c, w.client_tls, &peer));
+    return c;
+}
+
+/* Lines up to one that begins with `last`, into got. */
+static void read_until(struct conn *c, struct slice last)
+{
+    struct slice line;
+    int64_t before = deadline_narrow(DEADLINE_IN(20 * RT_S));
+    buf_clear(&got);
+    do {
+        int r = conn_read_line(c, 60000, &line);
+        if (r) {
+            test_fail(__FILE__, __LINE__, "waiting for \"%.*s\": %s; got \"%.*s\"", SLF(last), err_text(r), SLF(buf_slice(&got)));
+            break;
+        }
+        buf_put(&got, line);
+        buf_char(&got, '\n');
+    } while (!sl_starts(line, last));
+    deadline_restore(before);
+}
+
+/* '~' in the pattern stands for any run of bytes within a line. */
+static bool like(struct slice pattern, struct slice s)
+{
+    if (!pattern.n) return !s.n;
+    if (pattern.p[0] == '~') {
+        for (size_t i = 0;; i++) {
+            if (like(sl_from(pattern, 1), sl_from(s, i))) return true;
+            if (i >= s.n || s.p[i] == '\n') return false;
+        }
+    }
+    return s.n && s.p[0] == pattern.p[0] && like(sl_from(pattern, 1), sl_from(s, 1));
+}
+
+static void expect_at(int line, struct conn *c, const char *want)
+{
+    struct slice last = sl_cstr(want), w2 = last, tag;
+    size_t lf = sl_rchr(sl_sub(last, 0, last.n - 1), '\n');
+    last = lf == SL_NONE ? last : sl_from(last, lf + 1);
+    sl_next(&last, ' ', &tag);
+    if (sl_eq(tag, SL("*"))) { /* an untagged line: compare as many lines as are wanted */
+        size_t lines = 0;
+        for (size_t i = 0; i < w2.n; i++) lines += w2.p[i] == '\n';
+        struct buf all = BUF_INIT;
+        for (size_t i = 0; i < lines; i++) {
+            read_until(c, SL(""));
+            buf_put(&all, buf_slice(&got));
+        }
+        buf_clear(&got);
+        buf_put(&got, buf_slice(&all));
+        buf_free(&all);
+    } else {
+        struct buf t = BUF_INIT;
+        buf_put(&t, tag);
+        buf_char(&t, ' ');
+        read_until(c, buf_slice(&t));
+        buf_free(&t);
+    }
+    if (!like(w2, buf_slice(&got))) test_fail(__FILE__, line, "got\n%.*sinstead of\n%s", SLF(buf_slice(&got)), want);
+}
+#define EXPECT(c, want) expect_at(__LINE__, c, want)
+#define TALK(c, line, want) (conn_puts(c, line "\r\n"), conn_flush(c), expect_at(__LINE__, c, want))
+
+static struct conn *login(void)
+{
+    struct conn *c = dial(true);
+    EXPECT(c, "* OK [CAPABILITY IMAP4rev1 ~] mail.x.test Tram is ready\n");
+    TALK(c, "l LOGIN alice@x.test secret", "l OK [CAPABILITY IMAP4rev1 ~] logged in\n");
+    return c;
+}
+
+static void append(struct conn *c, const char *box, const char *flags, const char *text)
+{
+    conn_printf(c, "p APPEND %s %s{%zu+}\r\n%s\r\n", box, flags, strlen(text), text);
+    CHECK_OK(conn_flush(c));
+    read_until(c, SL("p "));
+    CHECK(like(SL("~p OK [APPENDUID ~] appended\n"), buf_slice(&got)) || sl_find(buf_slice(&got), SL("p OK [APPENDUID")) != SL_NONE);
+}
+
+static void bye(struct conn **c)
+{
+    conn_puts(*c, "z LOGOUT\r\n");
+    CHECK_OK(conn_flush(*c));
+    read_until(*c, SL("z OK"));
+    conn_close(c);
+}
+
+/* ---- before login ---- */
+
+TEST(imapd_no_login_in_clear)
+{
+    start();
+    struct conn *c = dial(false);
+    EXPECT(c, "* OK [CAPABILITY IMAP4rev1 SASL-IR LITERAL+ ID ENABLE IDLE STARTTLS LOGINDISABLED] ~\n");
+    TALK(c, "1 LOGIN alice@x.test secret", "1 NO [PRIVACYREQUIRED] turn on TLS first\n");
+    TALK(c, "2 AUTHENTICATE PLAIN AGFsaWNlQHgudGVzdABzZWNyZXQ=", "2 NO [PRIVACYREQUIRED] turn on TLS first\n");
+    TALK(c, "3 SELECT INBOX", "3 BAD log in first\n");
+    TALK(c, "4 FOO", "4 BAD there is no such command\n");
+    TALK(c, "5 NOOP x", "5 BAD byte 7: the end of the command was expected\n");
+    TALK(c, "6 STARTTLS", "6 OK begin TLS now\n");
+    struct tls_peer peer = {.name = SL("mail.x.test"), .verify = TLS_VERIFY_NONE};
+    CHECK_OK(conn_tls_connect(c, w.client_tls, &peer));
+    TALK(c, "7 CAPABILITY", "* CAPABILITY IMAP4rev1 ~ AUTH=PLAIN AUTH=SCRAM-SHA-256~\n7 OK ~\n");
+    TALK(c, "8 LOGIN alice@x.test wrong", "8 NO [AUTHENTICATIONFAILED] the name or the password is wrong\n");
+    TALK(c, "9 LOGIN {12+}\r\nalice@x.test {6+}\r\nsecret", "9 OK [CAPABILITY ~] logged in\n");
+    TALK(c, "10 LOGIN alice@x.test secret", "10 BAD you have logged in already\n");
+    bye(&c);
+    stop();
+}
+
+TEST(imapd_authenticate)
+{
+    start();
+    struct conn *c = dial(true);
+    EXPECT(c, "* OK ~\n");
+    TALK(c, "1 AUTHENTICATE PLAIN *", "1 BAD that was no base64\n");
+    TALK(c, "2 AUTHENTICATE GSSAPI", "2 NO [CANNOT] ~\n");
+    TALK(c, "3 AUTHENTICATE PLAIN", "+ \n");
+    TALK(c, "*", "3 BAD given up\n");
+    TALK(c, "4 AUTHENTICATE PLAIN AGFsaWNlQHgudGVzdAB3cm9uZw==", "4 NO [AUTHENTICATIONFAILED] ~\n");
+    TALK(c, "5 AUTHENTICATE PLAIN", "+ \n");
+    TALK(c, "AGFsaWNlQHgudGVzdABzZWNyZXQ=", "5 OK [CAPABILITY ~] logged in\n");
+    bye(&c);
+    stop();
+}
+
+TEST(imapd_bad_input)
+{
+    start();
+    struct conn *c = dial(false);
+    EXPECT(c, "* OK ~\n");
+    TALK(c, "", "* BAD byte 1: a tag was expected\n");
+    TALK(c, "a", "* BAD byte 2: a space was expected\n");
+    TALK(c, "a ", "a BAD byte 3: an atom was expected\n");
+    TALK(c, "a LOGIN {999999}", "a BAD the literal is too large\n");
+    TALK(c, "a UID NOOP", "a BAD there is no such command\n");
+    for (int i = 0; i < 9000; i++) conn_puts(c, "x");
+    TALK(c, "", "* BAD the line is too long\n");
+    conn_puts(c, "a NOOP\n");
+    EXPECT(c, "* BAD lines end in CRLF\n");
+    TALK(c, "a NOOP", "a OK done\n");
+    for (int i = 0; i < 13; i++) TALK(c, "b FOO", "b BAD there is no such command\n");
+    EXPECT(c, "* BYE too many bad commands\n");
+    conn_close(&c);
+    c = dial(false);
+    EXPECT(c, "* OK ~\n");
+    TALK(c, "a LOGIN {99999999+}", "a BAD the literal is too large\n");
+    EXPECT(c, "* BYE [TOOBIG] the literal is too large\n");
+    conn_close(&c);
+    stop();
+}
+
+/* ---- mailboxes ---- */
+
+TEST(imapd_mailboxes)
+{
+    start();
+    struct conn *c = login();
+    TALK(c, "1 LIST \"\" \"\"", "* LIST (\\Noselect) \"/\" \"\"\n1 OK ~\n");
+    TALK(c, "2 LIST \"\" *",
+         "* LIST (\\HasNoChildren) \"/\" INBOX\n* LIST (\\HasNoChildren \\Archive) \"/\" Archive\n"
+         "* LIST (\\HasNoChildren \\Drafts) \"/\" Drafts\n* LIST (\\HasNoChildren \\Junk) \"/\" Junk\n"
+         "* LIST (\\HasNoChildren \\Sent) \"/\" Sent\n* LIST (\\HasNoChildren \\Trash) \"/\" Trash\n2 OK these are the mailboxes\n");
+    TALK(c, "3 CREATE a/b/c", "3 OK [MAILBOXID (M~)] created\n");
+    TALK(c, "4 CREATE a/b/c", "4 NO [ALREADYEXISTS] ~\n");
+    TALK(c, "5 CREATE &AOk-/", "5 OK [MAILBOXID (M~)] created\n");
+    TALK(c, "6 LIST \"\" a%", "* LIST (\\HasChildren) \"/\" a\n6 OK ~\n");
+    TALK(c, "7 LIST a/ %", "* LIST (\\HasChildren) \"/\" a/b\n7 OK ~\n");
+    TALK(c, "8 LIST \"\" \"&*\"", "8 BAD ~\n");
+    TALK(c, "9 DELETE a/b", "9 OK deleted\n");
+    TALK(c, "10 LIST \"\" a*", "* LIST (\\HasChildren) \"/\" a\n* LIST (\\Noselect \\HasChildren) \"/\" a/b\n* LIST (\\HasNoChildren) \"/\" a/b/c\n10 OK ~\n");
+    TALK(c, "11 RENAME a x", "11 OK renamed\n");
+    TALK(c, "12 LIST \"\" x/*", "* LIST (\\Noselect \\HasChildren) \"/\" x/b\n* LIST (\\HasNoChildren) \"/\" x/b/c\n12 OK ~\n");
+    TALK(c, "13 DELETE INBOX", "13 NO [NOPERM] ~\n");
+    TALK(c, "14 DELETE nothing", "14 NO [NONEXISTENT] ~\n");
+    TALK(c, "15 SUBSCRIBE x/b/c", "15 OK subscribed\n");
+    TALK(c, "16 LSUB \"\" x/%", "* LSUB (\\Noselect) \"/\" x/b\n16 OK ~\n");
+    TALK(c, "17 LSUB \"\" x*", "* LSUB () \"/\" x/b/c\n17 OK ~\n");
+    TALK(c, "18 LIST (SUBSCRIBED) \"\" x* RETURN (CHILDREN)", "* LIST (\\HasNoChildren \\Subscribed) \"/\" x/b/c\n18 OK ~\n");
+    TALK(c, "19 LIST (SUBSCRIBED RECURSIVEMATCH) \"\" x",
+         "* LIST (\\HasChildren) \"/\" x (\"CHILDINFO\" (\"SUBSCRIBED\"))\n19 OK ~\n");
+    TALK(c, "20 UNSUBSCRIBE x/b/c", "20 OK no longer subscribed\n");
+    TALK(c, "21 NAMESPACE", "* NAMESPACE ((\"\" \"/\")) NIL NIL\n21 OK ~\n");
+    TALK(c, "22 STATUS inbox (MESSAGES UIDNEXT UNSEEN SIZE)", "* STATUS INBOX (MESSAGES 0 UIDNEXT 1 UNSEEN 0 SIZE 0)\n22 OK ~\n");
+    TALK(c, "23 STATUS nothing (MESSAGES)", "23 NO [NONEXISTENT] ~\n");
+    TALK(c, "24 LIST (SPECIAL-USE) \"\" * RETURN (STATUS (MESSAGES))",
+         "* LIST (\\HasNoChildren \\Archive) \"/\" Archive\n* STATUS Archive (MESSAGES 0)\n"
+         "* LIST (\\HasNoChildren \\Drafts) \"/\" Drafts\n* STATUS Drafts (MESSAGES 0)\n"
+         "* LIST (\\HasNoChildren \\Junk) \"/\" Junk\n* STATUS Junk (MESSAGES 0)\n"
+         "* LIST (\\HasNoChildren \\Sent) \"/\" Sent\n* STATUS Sent (MESSAGES 0)\n"
+         "* LIST (\\HasNoChildren \\Trash) \"/\" Trash\n* STATUS Trash (MESSAGES 0)\n24 OK ~\n");
+    TALK(c, "25 ID (\"name\" \"test\")", "* ID (\"name\" \"Tram\")\n25 OK ~\n");
+    TALK(c, "26 ENABLE CONDSTORE FOO", "* ENABLED CONDSTORE\n26 OK enabled\n");
+    bye(&c);
+    stop();
+}
+
+/* ---- messages ---- */
+
+static const char letter[] = "From: Bob <bob@y.test>\r\nTo: alice@x.test\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"
+                             "Date: Mon, 7 Feb 1994 21:52:25 -0800\r\n\r\nHello, Alice\r\n";
+static const char mixed[] = "Subject: two parts\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+                            "--b\r\nContent-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+                            "caf=E9 au =\r\nlait\r\n--b\r\nContent-Type: text/html\r\n\r\n<p>x</p>\r\n--b--\r\n";
+
+TEST(imapd_select_and_fetch)
+{
+    start();
+    struct conn *c = login();
+    append(c, "INBOX", "", letter);
+    append(c, "INBOX", "(\\Seen $Work) \"17-Jul-1996 02:44:25 -0700\" ", mixed);
+    TALK(c, "1 SELECT INBOX",
+         "* FLAGS (\\Seen \\Answered \\Flagged \\Deleted \\Draft $Work)\n"
+         "* OK [PERMANENTFLAGS (\\* \\Seen \\Answered \\Flagged \\Deleted \\Draft $Work)] these can be kept\n"
+         "* 2 EXISTS\n* 0 RECENT\n* OK [UNSEEN 1] the first unseen one\n* OK [UIDVALIDITY ~] ids are valid\n"
+         "* OK [UIDNEXT 3] the next id\n* OK [HIGHESTMODSEQ ~] the last change\n* OK [MAILBOXID (M~)] its id\n"
+         "1 OK [READ-WRITE] selected\n");
+    TALK(c, "2 FETCH 1:* (UID FLAGS RFC822.SIZE)",
+         "* 1 FETCH (UID 1 FLAGS () RFC822.SIZE 134)\n* 2 FETCH (UID 2 FLAGS (\\Seen $Work) RFC822.SIZE 231)\n2 OK fetched\n");
+    TALK(c, "3 FETCH 2 INTERNALDATE", "* 2 FETCH (INTERNALDATE \"17-Jul-1996 09:44:25 +0000\")\n3 OK fetched\n");
+    TALK(c, "4 FETCH 1 ENVELOPE",
+         "* 1 FETCH (ENVELOPE (\"Mon, 7 Feb 1994 21:52:25 -0800\" \"=?utf-8?q?Gr=C3=BC=C3=9Fe?=\" "
+         "((\"Bob\" NIL \"bob\" \"y.test\")) ((\"Bob\" NIL \"bob\" \"y.test\")) ((\"Bob\" NIL \"bob\" \"y.test\")) "
+         "((NIL NIL \"alice\" \"x.test\")) NIL NIL NIL NIL))\n4 OK fetched\n");
+    TALK(c, "5 UID FETCH 2 BODYSTRUCTURE",
+         "* 2 FETCH (UID 2 BODYSTRUCTURE ((\"text\" \"plain\" (\"charset\" \"iso-8859-1\") NIL NIL \"quoted-printable\" 17 1 NIL NIL NIL NIL)"
+         "(\"text\" \"html\" NIL NIL NIL \"7bit\" 8 0 NIL NIL NIL NIL) \"mixed\" (\"boundary\" \"b\") NIL NIL NIL))\n5 OK fetched\n");
+    TALK(c, "6 FETCH 1 (BODY.PEEK[HEADER.FIELDS (To Cc)] BODY.PEEK[TEXT]<7.3>)",
+         "* 1 FETCH (BODY[HEADER.FIELDS (To Cc)] {20}\nTo: alice@x.test\n\n BODY[TEXT]<7> {3}\nAli)\n6 OK fetched\n");
+    TALK(c, "7 FETCH 2 (BODY.PEEK[2] BODY.PEEK[1.MIME] BODY.PEEK[3])",
+         "* 2 FETCH (BODY[2] {8}\n<p>x</p> BODY[1.MIME] {93}\nContent-Type: text/plain; charset=iso-8859-1\n"
+         "Content-Transfer-Encoding: quoted-printable\n\n BODY[3] NIL)\n7 OK fetched\n");
+    TALK(c, "8 FETCH 1 BODY[TEXT]", "* 1 FETCH (FLAGS (\\Seen) BODY[TEXT] {14}\nHello, Alice\n)\n8 OK fetched\n");
+    TALK(c, "9 FETCH 1 BODY[TEXT]<100.5>", "* 1 FETCH (BODY[TEXT]<100> {0}\n)\n9 OK fetched\n");
+    TALK(c, "10 FETCH 3 FLAGS", "10 BAD there are only 2 messages\n");
+    TALK(c, "11 UID FETCH 99 FLAGS", "11 OK fetched\n");
+    TALK(c, "12 FETCH 1 FOO", "12 BAD byte 12: a fetch item was expected\n");
+    TALK(c, "13 FETCH 1 RFC822.HEADER", "* 1 FETCH (RFC822.HEADER {120}\nFrom: Bob <bob@y.test>\nTo: alice@x.test\n"
+                                        "Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\nDate: Mon, 7 Feb 1994 21:52:25 -0800\n\n)\n13 OK fetched\n");
+    TALK(c, "14 FETCH 1 (EMAILID THREADID MODSEQ)", "* 1 FETCH (MODSEQ (~) THREADID NIL EMAILID (~))\n14 OK fetched\n");
+    bye(&c);
+    stop();
+}
+
+TEST(imapd_append)
+{
+    start();
+    struct conn *c = login();
+    TALK(c, "1 APPEND nothing {5}", "1 NO [TRYCREATE] there is no such mailbox\n");
+    TALK(c, "2 APPEND INBOX {2000000}", "2 NO [TOOBIG] ~\n");
+    TALK(c, "3 APPEND INBOX", "3 BAD ~\n");
+    TALK(c, "4 APPEND INBOX (\\Recent) {5}", "+ go ahead\n");
+    TALK(c, "hello", "4 BAD ~\n");
+    TALK(c, "5 APPEND {5}", "+ go ahead\n");
+    TALK(c, "INBOX (\\Draft) {6}", "+ go ahead\n");
+    TALK(c, "a: b\r\n", "5 OK [APPENDUID ~ 1] appended\n");
+    TALK(c, "6 APPEND nothing {5+}\r\nhello", "6 NO [TRYCREATE] there is no such mailbox\n");
+    TALK(c, "7 APPEND INBOX {5+}\r\nhello more", "7 BAD nothing may follow the message\n");
+    TALK(c, "8 APPEND INBOX {0+}\r\n", "8 NO [CANNOT] ~\n");
+    TALK(c, "9 STATUS INBOX (MESSAGES)", "* STATUS INBOX (MESSAGES 1)\n9 OK ~\n");
+    char *big = xmalloc(900001);
+    for (int i = 0; i < 900000; i++) big[i] = i % 70 ? 'x' : '\n';
+    for (int i = 1; i < 900000; i++)
+        if (big[i] == '\n') big[i - 1] = '\r';
+    memcpy(big, "A: b\r\n\r\n", 8);
+    big[900000] = 0;
+    append(c, "INBOX", "", big);
+    TALK(c, "10 SELECT INBOX", "~\n~\n* 2 EXISTS\n~\n~\n~\n~\n~\n~\n10 OK [READ-WRITE] selected\n");
+    conn_puts(c, "11 FETCH 2 BODY[]\r\n");
+    CHECK_OK(conn_flush(c));
+    read_until(c, SL("11 OK"));
+    struct buf lf = BUF_INIT; /* as read_until() gives it */
+    for (int i = 0; i < 900000; i++)
+        if (big[i] != '\r') buf_char(&lf, big[i]);
+    CHECK(sl_find(buf_slice(&got), buf_slice(&lf)) != SL_NONE);
+    CHECK(sl_startsi(buf_slice(&got), SL("* 2 FETCH (FLAGS (\\Seen) BODY[] {900000}\n")));
+    buf_free(&lf);
+    free(big);
+    bye(&c);
+    stop();
+}
+
+TEST(imapd_store_copy_move_expunge)
+{
+    start();
+    struct conn *c = login();
+    for (int i = 0; i < 4; i++) append(c, "INBOX", "", letter);
+    conn_puts(c, "0 SELECT INBOX\r\n");
+    read_until(c, SL("0 OK"));
+    TALK(c, "1 STORE 1:2 +FLAGS (\\Flagged)", "* 1 FETCH (FLAGS (\\Flagged))\n* 2 FETCH (FLAGS (\\Flagged))\n1 OK stored\n");
+    TALK(c, "2 UID STORE 1 FLAGS.SILENT (\\Deleted)", "2 OK stored\n");
+    TALK(c, "3 UID STORE 1 -FLAGS (\\Seen)", "* 1 FETCH (UID 1 FLAGS (\\Deleted))\n3 OK stored\n");
+    TALK(c, "4 STORE 3 +FLAGS ($New)",
+         "* FLAGS (\\Seen \\Answered \\Flagged \\Deleted \\Draft $New)\n"
+         "* OK [PERMANENTFLAGS (\\* \\Seen \\Answered \\Flagged \\Deleted \\Draft $New)] these can be kept\n"
+         "* 3 FETCH (FLAGS ($New))\n4 OK stored\n");
+    TALK(c, "5 COPY 2:3 Trash", "5 OK [COPYUID ~ 2:3 1:2] copied\n");
+    TALK(c, "6 COPY 2 nothing", "6 NO [TRYCREATE] ~\n");
+    TALK(c, "7 EXPUNGE", "* 1 EXPUNGE\n7 OK expunged\n");
+    TALK(c, "8 MOVE 1 Junk", "* OK [COPYUID ~ 2 1] moved\n* 1 EXPUNGE\n8 OK moved\n");
+    TALK(c, "9 STORE 1:2 +FLAGS.SILENT (\\Deleted)", "9 OK stored\n");
+    TALK(c, "10 UID EXPUNGE 4", "* 2 EXPUNGE\n10 OK expunged\n");
+    TALK(c, "11 UID FETCH 1:* FLAGS", "* 1 FETCH (UID 3 FLAGS (\\Deleted $New))\n11 OK fetched\n");
+    TALK(c, "12 CLOSE", "12 OK closed\n");
+    TALK(c, "13 STATUS INBOX (MESSAGES)", "* STATUS INBOX (MESSAGES 0)\n13 OK ~\n");
+    TALK(c, "14 FETCH 1 FLAGS", "14 BAD select a mailbox first\n");
+    TALK(c, "15 EXAMINE Trash", "~\n* OK [PERMANENTFLAGS ()] these can be kept\n* 2 EXISTS\n~\n~\n~\n~\n~\n~\n15 OK [READ-ONLY] selected\n");
+    TALK(c, "16 STORE 1 FLAGS (\\Seen)", "16 NO [READ-ONLY] ~\n");
+    TALK(c, "17 FETCH 1:2 FLAGS", "* 1 FETCH (FLAGS (\\Flagged))\n* 2 FETCH (FLAGS ($New))\n17 OK fetched\n");
+    TALK(c, "18 UNSELECT", "18 OK ~\n");
+    bye(&c);
+    stop();
+}
+
+TEST(imapd_condstore)
+{
+    start();
+    struct conn *c = login();
+    for (int i = 0; i < 2; i++) append(c, "INBOX", "", letter);
+    conn_puts(c, "0 SELECT INBOX (CONDSTORE)\r\n");
+    read_until(c, SL("0 OK"));
+    TALK(c, "1 UID STORE 1:2 (UNCHANGEDSINCE 0) +FLAGS (\\Seen)", "1 OK [MODIFIED 1:2] some were changed meanwhile\n");
+    TALK(c, "2 STORE 1 +FLAGS (\\Seen)", "* 1 FETCH (UID 1 FLAGS (\\Seen) MODSEQ (~))\n2 OK stored\n");
+    TALK(c, "3 FETCH 1:* (FLAGS) (CHANGEDSINCE 999999)", "3 OK fetched\n");
+    TALK(c, "4 SEARCH MODSEQ 1", "* SEARCH 1 2 (MODSEQ ~)\n4 OK searched\n");
+    bye(&c);
+    stop();
+}
+
+TEST(imapd_search)
+{
+    start();
+    struct conn *c = login();
+    append(c, "INBOX", "", letter);
+    append(c, "INBOX", "(\\Seen) \"17-Jul-1996 02:44:25 -0700\" ", mixed);
+    append(c, "INBOX", "(\\Flagged k1) ", "Subject: third\r\nX-Test: a\r\n\r\nnothing here\r\n");
+    conn_puts(c, "0 SELECT INBOX\r\n");
+    read_until(c, SL("0 OK"));
+    TALK(c, "1 SEARCH ALL", "* SEARCH 1 2 3\n1 OK searched\n");
+    TALK(c, "2 SEARCH UNSEEN NOT FLAGGED", "* SEARCH 1\n2 OK searched\n");
+    TALK(c, "3 UID SEARCH OR SUBJECT THIRD SUBJECT parts", "* SEARCH 2 3\n3 OK searched\n");
+    TALK(c, "4 SEARCH CHARSET UTF-8 SUBJECT {7+}\r\nGR\xc3\x9cSSE", "* SEARCH 1\n4 OK searched\n");
+    TALK(c, "5 SEARCH BODY \"caf\xc3\xa9 au lait\"", "* SEARCH 2\n5 OK searched\n");
+    TALK(c, "6 SEARCH TEXT bob@", "* SEARCH 1\n6 OK searched\n");
+    TALK(c, "7 SEARCH BODY bob@", "* SEARCH\n7 OK searched\n");
+    TALK(c, "8 SEARCH HEADER X-Test \"\"", "* SEARCH 3\n8 OK searched\n");
+    TALK(c, "9 SEARCH ON 17-Jul-1996", "* SEARCH 2\n9 OK searched\n");
+    TALK(c, "10 SEARCH SENTON 7-Feb-1994", "* SEARCH 1\n10 OK searched\n");
+    TALK(c, "11 SEARCH LARGER 200", "* SEARCH 2\n11 OK searched\n");
+    TALK(c, "12 SEARCH KEYWORD k1 UNKEYWORD k2", "* SEARCH 3\n12 OK searched\n");
+    TALK(c, "13 SEARCH CHARSET x-none ALL", "13 NO [BADCHARSET (UTF-8 US-ASCII)] ~\n");
+    TALK(c, "14 SEARCH RETURN (MIN MAX COUNT ALL) ALL", "* ESEARCH (TAG \"14\") MIN 1 MAX 3 COUNT 3 ALL 1:3\n14 OK searched\n");
+    TALK(c, "15 UID SEARCH RETURN () FLAGGED SEEN", "* ESEARCH (TAG \"15\") UID\n15 OK searched\n");
+    TALK(c, "16 SEARCH RETURN (SAVE) SEEN", "16 OK searched\n");
+    TALK(c, "17 FETCH $ UID", "* 2 FETCH (UID 2)\n17 OK fetched\n");
+    TALK(c, "18 SEARCH 2:* UID 1:2", "* SEARCH 2\n18 OK searched\n");
+    TALK(c, "19 SEARCH YOUNGER 1000", "* SEARCH 1 3\n19 OK searched\n");
+    TALK(c, "20 SEARCH OLD", "* SEARCH 1 2 3\n20 OK searched\n");
+    TALK(c, "21 SEARCH TEXT quoted-printable", "* SEARCH 2\n21 OK searched\n");
+    TALK(c, "22 SEARCH FOO", "22 BAD ~\n");
+    bye(&c);
+    stop();
+}
+
+/* ---- two sessions ---- */
+
+TEST(imapd_two_sessions)
+{
+    start();
+    struct conn *a = login(), *b = login();
+    for (int i = 0; i < 3; i++) append(a, "INBOX", "", letter);
+    conn_puts(a, "0 SELECT INBOX\r\n");
+    read_until(a, SL("0 OK"));
+    conn_puts(b, "0 SELECT INBOX\r\n");
+    read_until(b, SL("0 OK"));
+    TALK(b, "1 STORE 2 +FLAGS.SILENT (\\Deleted)", "1 OK stored\n");
+    TALK(b, "2 EXPUNGE", "* 2 EXPUNGE\n2 OK expunged\n");
+    append(b, "INBOX", "", mixed);
+    /* FETCH may not tell of the EXPUNGE: the numbers still are those that a knows. */
+    TALK(a, "1 FETCH 3 UID", "* 3 FETCH (UID 3)\n* 4 EXISTS\n* ~ RECENT\n1 OK fetched\n");
+    TALK(a, "2 FETCH 2 UID", "2 NO [EXPUNGEISSUED] ~\n");
+    TALK(a, "3 NOOP", "* 2 EXPUNGE\n3 OK done\n");
+    TALK(a, "4 FETCH 1:* UID", "* 1 FETCH (UID 1)\n* 2 FETCH (UID 3)\n* 3 FETCH (UID 4)\n4 OK fetched\n");
+    TALK(b, "3 STORE 1 +FLAGS (\\Answered)", "* 1 FETCH (FLAGS (\\Answered))\n3 OK stored\n");
+    TALK(a, "5 NOOP", "* 1 FETCH (UID 1 FLAGS (\\Answered))\n5 OK done\n");
+    bye(&a);
+    bye(&b);
+    stop();
+}
+
+TEST(imapd_idle)
+{
+    start();
+    struct conn *a = login(), *b = login();
+    append(a, "INBOX", "", letter);
+    conn_puts(a, "0 SELECT INBOX\r\n");
+    read_until(a, SL("0 OK"));
+    TALK(a, "1 IDLE", "+ idling\n");
+    append(b, "INBOX", "", mixed);
+    EXPECT(a, "* 2 EXISTS\n* 1 RECENT\n");
+    conn_puts(b, "0 SELECT INBOX\r\n");
+    read_until(b, SL("0 OK"));
+    TALK(b, "1 STORE 1 +FLAGS (\\Deleted)", "* 1 FETCH (FLAGS (\\Deleted))\n1 OK stored\n");
+    EXPECT(a, "* 1 FETCH (UID 1 FLAGS (\\Deleted))\n");
+    TALK(b, "2 EXPUNGE", "* 1 EXPUNGE\n2 OK expunged\n");
+    EXPECT(a, "* 1 EXPUNGE\n");
+    TALK(a, "DONE", "1 OK idle no more\n");
+    TALK(a, "2 IDLE", "+ idling\n");
+    TALK(a, "x NOOP", "2 BAD DONE was expected\n");
+    TALK(a, "3 NOOP", "3 OK done\n");
+    TALK(b, "3 CREATE box", "3 OK ~\n");
+    conn_puts(a, "4 SELECT box\r\n");
+    read_until(a, SL("4 OK"));
+    TALK(a, "5 IDLE", "+ idling\n");
+    TALK(b, "4 DELETE box", "4 OK deleted\n");
+    EXPECT(a, "* BYE the mailbox was deleted\n");
+    conn_close(&a);
+    bye(&b);
+    stop();
+}
+
+/* Commands that come all at once are answered in order. */
+TEST(imapd_pipelined)
+{
+    start();
+    struct conn *c = login();
+    append(c, "INBOX", "", letter);
+    conn_puts(c, "1 SELECT INBOX\r\n2 FETCH 1 UID\r\n3 NOOP\r\n4 IDLE\r\nDONE\r\n5 CLOSE\r\n");
+    read_until(c, SL("1 OK"));
+    EXPECT(c, "* 1 FETCH (UID 1)\n2 OK fetched\n");
+    EXPECT(c, "3 OK done\n");
+    EXPECT(c, "+ idling\n");
+    EXPECT(c, "4 OK idle no more\n");
+    EXPECT(c, "5 OK closed\n");
+    bye(&c);
+    stop();
+    buf_free(&got);
+}
