@@ -81,7 +81,7 @@ static int read_blocking(void *arg)
 {
     struct read_job *j = arg;
     j->got = file_pread(j->f, j->p, j->n, j->at);
-    return 0;
+    return j->got < 0 ? (int)j->got : 0;
 }
 
 int64_t file_read(struct file *f, void *p, size_t n, uint64_t at)
@@ -96,9 +96,8 @@ int64_t file_read(struct file *f, void *p, size_t n, uint64_t at)
     }
     if (now == n) return (int64_t)n;
     struct read_job j = {f, (char *)p + now, n - now, at + now, 0};
-    (void)offload(read_blocking, &j);
-    if (j.got < 0) return err_set((int)j.got, "cannot read %s", f->path);
-    return (int64_t)now + j.got;
+    int e = offload(read_blocking, &j);
+    return e ? e : (int64_t)now + j.got;
 }
 
 /* Leaves in v[] what is still to write after `done` bytes; gives the number of parts left. */

@@ -6,6 +6,7 @@
 #include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -172,9 +173,7 @@ void rt_post(int loop, void (*fn)(void *), void *arg)
 }
 
 struct call {
-    int (*fn)(void *);
-    void *arg;
-    int result;
+    struct errand errand;
     int64_t deadline;
     struct completion done;
 };
@@ -183,7 +182,7 @@ static void call_fiber(void *arg)
 {
     struct call *c = arg;
     (void)deadline_narrow(c->deadline);
-    c->result = c->fn(c->arg);
+    errand_run(&c->errand);
     completion_signal(&c->done);
 }
 
@@ -191,17 +190,18 @@ static void call_start(void *arg)
 {
     struct call *c = arg;
     if (fiber_start(NULL, "call", call_fiber, c)) return;
-    c->result = ERR_LIMIT;
+    c->errand.result = ERR_LIMIT;
+    snprintf(c->errand.text, sizeof c->errand.text, "there is no memory for one more fiber (call)");
     completion_signal(&c->done);
 }
 
 int rt_call(int loop, int (*fn)(void *), void *arg)
 {
-    struct call c = {.fn = fn, .arg = arg, .deadline = deadline_get()};
+    struct call c = {.errand = {.fn = fn, .arg = arg}, .deadline = deadline_get()};
     completion_init(&c.done);
     rt_post(loop, call_start, &c);
     completion_wait(&c.done);
-    return c.result;
+    return errand_result(&c.errand);
 }
 
 /* ---- a turn ---- */

@@ -171,9 +171,7 @@ void worker_free(struct worker **out)
 
 struct task {
     struct task *next;
-    int (*fn)(void *);
-    void *arg;
-    int result;
+    struct errand errand;
     struct completion done;
 };
 
@@ -200,7 +198,7 @@ static void *pool_thread(void *arg)
         pool.first = t->next;
         if (!pool.first) pool.last = &pool.first;
         pthread_mutex_unlock(&pool.mutex);
-        t->result = t->fn(t->arg);
+        errand_run(&t->errand);
         completion_signal(&t->done);
         pthread_mutex_lock(&pool.mutex);
     }
@@ -232,7 +230,7 @@ void real_offload_stop(void)
 int offload(int (*fn)(void *), void *arg)
 {
     if (!fiber_current()) return fn(arg);
-    struct task t = {.fn = fn, .arg = arg};
+    struct task t = {.errand = {.fn = fn, .arg = arg}};
     completion_init(&t.done);
     pthread_mutex_lock(&pool.mutex);
     *pool.last = &t;
@@ -240,5 +238,5 @@ int offload(int (*fn)(void *), void *arg)
     pthread_cond_signal(&pool.more);
     pthread_mutex_unlock(&pool.mutex);
     completion_wait(&t.done);
-    return t.result;
+    return errand_result(&t.errand);
 }

@@ -38,8 +38,9 @@ int rt_loop_id(void);   /* the current one, from 0; -1 on a worker or offload th
 /* Runs fn(arg) on loop `loop` in its own turn, in order of posting. From any
  * thread. fn must not suspend; it may start fibers with group_go(). */
 void rt_post(int loop, void (*fn)(void *), void *arg);
-/* Runs fn(arg) as a fiber on that loop and waits for its end; returns its value.
- * SUSPENDS. Not cut short by cancel: fn runs under the caller's deadline. */
+/* Runs fn(arg) as a fiber on that loop and waits for its end; returns its value
+ * (and the sentence of an error). SUSPENDS. Not cut short by cancel: fn runs
+ * under the caller's deadline. */
 int rt_call(int loop, int (*fn)(void *), void *arg);
 
 /* Waits until one of the process's signals SIGTERM, SIGINT, SIGHUP arrives and
@@ -138,8 +139,9 @@ void completion_init(struct completion *c); /* by the fiber that will wait */
 void completion_signal(struct completion *c);
 void completion_wait(struct completion *c); /* SUSPENDS */
 
-/* Runs fn(arg) on a thread of the pool and returns its value. SUSPENDS. Not cut
- * short by cancel. fn may BLOCK; it must not use fiber functions. */
+/* Runs fn(arg) on a thread of the pool and returns its value (and the sentence of
+ * an error). SUSPENDS. Not cut short by cancel. fn may BLOCK; it must not use
+ * fiber functions. On a thread that is no loop it just runs fn. */
 int offload(int (*fn)(void *), void *arg);
 
 /* A thread of its own that handles jobs in groups: while it works on one group
@@ -151,7 +153,8 @@ struct job {
 };
 struct worker;
 /* handle(ctx, jobs) gets the waiting jobs as a list in order of arrival, at most
- * max_group of them. It may BLOCK. When it returns, all of them are done. */
+ * max_group of them. It may BLOCK. When it returns, all of them are done. The
+ * sentence of an error does not cross: what the waiter needs goes into the job. */
 MUST_CHECK int worker_new(struct worker **out, const char *name, size_t max_group,
                           void (*handle)(void *ctx, struct job *jobs), void *ctx);
 void worker_do(struct worker *w, struct job *j); /* SUSPENDS until j is handled; on a plain thread: BLOCKS */

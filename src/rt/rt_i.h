@@ -175,6 +175,17 @@ void group_leave(struct member *m); /* wakes the waiter after the last one */
 /* Number of struct locks this thread holds (asserted 0 on suspension). */
 int locks_held(void);
 
+/* A function run elsewhere (another fiber or thread) while its caller waits: its value comes
+ * back, and the sentence that goes with an error. */
+struct errand {
+    int (*fn)(void *);
+    void *arg;
+    int result;
+    char text[ERR_TEXT_MAX];
+};
+void errand_run(struct errand *e);   /* there */
+int errand_result(struct errand *e); /* here, afterwards */
+
 /* ---- the world gives ---- */
 
 int64_t world_now(void); /* the clock behind rt_now(), not cached; any thread */

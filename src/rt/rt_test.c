@@ -656,6 +656,20 @@ TEST(offload_returns_values)
     for (int i = 0; i < 10; i++) CHECK_INT(n[i], 5);
 }
 
+static int fail_there(void *arg)
+{
+    (void)arg;
+    return err_set(ERR_QUOTA, "on loop %d there was no room", rt_loop_id());
+}
+
+TEST(a_sentence_comes_back_from_elsewhere)
+{
+    CHECK_ERR(offload(fail_there, NULL), ERR_QUOTA);
+    CHECK_SL(sl_cstr(err_text(ERR_QUOTA)), "on loop -1 there was no room");
+    CHECK_ERR(rt_call(1, fail_there, NULL), ERR_QUOTA);
+    CHECK_SL(sl_cstr(err_text(ERR_QUOTA)), "on loop 1 there was no room");
+}
+
 struct sum {
     struct job job;
     int value, group;

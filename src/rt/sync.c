@@ -1,4 +1,5 @@
-/* sync.c - wait queues and mutexes between fibers of one loop, short locks between threads. */
+/* sync.c - wait queues and mutexes between fibers of one loop, short locks between threads,
+ * and what an errand on another fiber or thread brings back. */
 #include "rt_i.h"
 
 #include <linux/futex.h>
@@ -53,6 +54,17 @@ void fmutex_unlock(struct fmutex *m)
     ASSERT(m->held);
     if (!wake_first(&m->q)) m->held = false;
 }
+
+void errand_run(struct errand *e)
+{
+    e->result = e->fn(e->arg);
+    const char *text = e->result < 0 ? err_text(e->result) : "";
+    size_t n = strnlen(text, sizeof e->text - 1);
+    memcpy(e->text, text, n);
+    e->text[n] = 0;
+}
+
+int errand_result(struct errand *e) { return e->result < 0 ? err_set(e->result, "%s", e->text) : e->result; }
 
 /* ---- locks: 0 free, 1 taken, 2 taken and somebody sleeps ---- */
 
