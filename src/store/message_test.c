@@ -1,0 +1,304 @@
+/* message_test.c - messages: adding, delivering once, flags, expunging, copying; the laws of
+ * UID (RFC 9051 section 2.3.1.1) and MODSEQ (RFC 7162). */
+#include "mailbox_i.h"
+#include "store_test.h"
+
+static struct mailbox box_now(struct fixture *f, uint32_t id)
+{
+    struct mailbox m = {0};
+    CHECK_OK(mailbox_get(f->s, ACC, id, &f->a, &m));
+    return m;
+}
+
+/* "uid:flags uid:flags" */
+static struct slice listing(struct fixture *f, uint32_t box)
+{
+    struct message *m;
+    size_t n;
+    struct slice text = SL("");
+    CHECK_OK(message_list(f->s, ACC, box, 1, 1000, &f->a, &m, &n));
+    for (size_t i = 0; i < n; i++)
+        text = ar_printf(&f->a, "%.*s%s%u:%llx", SLF(text), i ? " " : "", m[i].uid, (unsigned long long)m[i].flags);
+    return text;
+}
+
+/* Counters of a mailbox agree with its messages. */
+static void check_counters(struct fixture *f, uint32_t box)
+{
+    struct mailbox b = box_now(f, box);
+    struct message *m;
+    size_t n;
+    uint32_t unseen = 0, deleted = 0;
+    uint64_t size = 0;
+    CHECK_OK(message_list(f->s, ACC, box, 1, 1000, &f->a, &m, &n));
+    for (size_t i = 0; i < n; i++) {
+        unseen += !(m[i].flags & FLAG_SEEN);
+        deleted += (m[i].flags & FLAG_DELETED) != 0;
+        size += m[i].size;
+        CHECK(m[i].modseq <= b.modseq && m[i].uid < b.uidnext);
+    }
+    CHECK(b.exists == n && b.unseen == unseen && b.deleted == deleted && b.size == size);
+}
+
+TEST(messages_are_added_with_ascending_uids)
+{
+    struct fixture f;
+    struct message m;
+    struct slice text;
+    uint32_t validity, first;
+    REQUIRE(fixture_begin(&f));
+    uint64_t before = box_now(&f, INBOX_ID).modseq;
+    struct message_new new[3] = {letter(&f, "one", 0), letter(&f, "two!", FLAG_SEEN), letter(&f, "three", FLAG_DELETED)};
+    struct slice keyword[] = {SL("$Junk"), SL("")};
+    new[1].keyword = keyword;
+    new[1].nkeywords = 2;
+    CHECK_OK(message_append(f.s, ACC, INBOX_ID, new, 3, &validity, &first));
+    CHECK(first == 1 && validity == box_now(&f, INBOX_ID).uidvalidity);
+    CHECK_SL(listing(&f, INBOX_ID), "1:0 2:21 3:8");
+    CHECK(box_now(&f, INBOX_ID).modseq > before);
+    check_counters(&f, INBOX_ID);
+    CHECK_OK(message_get(f.s, ACC, INBOX_ID, 2, &m));
+    CHECK(m.uid == 2 && m.size == 4 && m.internal_date == 1700000000 && m.head_size == 1 && m.save_date > 1700000000);
+    CHECK_OK(body_get(f.s->body, &m.body, 100, &f.a, &text));
+    CHECK_SL(text, "two!");
+    CHECK_ERR(message_get(f.s, ACC, INBOX_ID, 4, &m), ERR_NOT_FOUND);
+    CHECK_ERR(message_append(f.s, ACC, 99, new, 1, &validity, &first), ERR_NOT_FOUND);
+    CHECK_ERR(message_append(f.s, "nobody", INBOX_ID, new, 1, &validity, &first), ERR_NOT_FOUND);
+    fixture_end(&f);
+}
+
+TEST(a_uid_is_never_used_again)
+{
+    struct fixture f;
+    uint32_t *gone;
+    size_t n;
+    REQUIRE(fixture_begin(&f));
+    CHECK_INT(add(&f, INBOX_ID, "one", FLAG_DELETED), 1);
+    CHECK_INT(add(&f, INBOX_ID, "two", FLAG_DELETED), 2);
+    CHECK_OK(message_expunge(f.s, ACC, INBOX_ID, NULL, 0, false, &f.a, &gone, &n));
+    CHECK_INT(n, 2);
+    CHECK_INT(add(&f, INBOX_ID, "three", 0), 3);
+    check_counters(&f, INBOX_ID);
+    fixture_end(&f);
+}
+
+TEST(delivery_happens_once)
+{
+    struct fixture f;
+    uint32_t uid;
+    bool twice;
+    struct account_usage u;
+    REQUIRE(fixture_begin(&f));
+    struct message_new m = letter(&f, "a letter", 0);
+    CHECK_OK(message_deliver(f.s, ACC, SL("0123456789abcdef/1"), SL("Junk"), &m, &uid, &twice));
+    CHECK(uid == 1 && !twice);
+    CHECK_OK(message_deliver(f.s, ACC, SL("0123456789abcdef/1"), SL("INBOX"), &m, &uid, &twice));
+    CHECK(uid == 1 && twice);
+    CHECK_OK(message_deliver(f.s, ACC, SL("0123456789abcdef/2"), SL("No Such Box"), &m, &uid, &twice));
+    CHECK(uid == 1 && !twice);
+    CHECK_OK(message_deliver(f.s, ACC, SL("0123456789abcdef/3"), SL("*"), &m, &uid, &twice));
+    CHECK(uid == 2 && !twice);
+    CHECK_SL(listing(&f, INBOX_ID), "1:0 2:0");
+    CHECK_OK(account_usage(f.s, ACC, &u));
+    CHECK(u.messages == 3 && u.bytes == 24);
+    CHECK_ERR(message_deliver(f.s, "nobody", SL("x"), SL("INBOX"), &m, &uid, &twice), ERR_NOT_FOUND);
+    CHECK_ERR(message_deliver(f.s, ACC, SL(""), SL("INBOX"), &m, &uid, &twice), ERR_USAGE);
+    fixture_end(&f);
+}
+
+static int old_delivery(struct kv_tx *tx, void *arg)
+{
+    struct buf b = BUF_INIT;
+    char key[32];
+    (void)arg;
+    rec_begin(&b, 1);
+    rec_put_u64(&b, 't', 1000000000);
+    rec_put_u64(&b, 'u', 1);
+    for (int i = 0; i < 700; i++) {
+        snprintf(key, sizeof key, "d/old%04d", i);
+        kv_tx_put(tx, sl_cstr(key), buf_slice(&b));
+    }
+    buf_free(&b);
+    return 0;
+}
+
+TEST(old_delivery_ids_are_forgotten)
+{
+    struct fixture f;
+    uint32_t uid;
+    bool twice;
+    char id[32];
+    struct kv_page page;
+    REQUIRE(fixture_begin(&f));
+    CHECK_OK(kv_transact(f.s->kv, SL("u:" ACC), old_delivery, NULL));
+    struct message_new m = letter(&f, "a letter", 0);
+    for (int i = 0; i < 800; i++) {
+        snprintf(id, sizeof id, "new%04d", i);
+        CHECK_OK(message_deliver(f.s, ACC, sl_cstr(id), SL("INBOX"), &m, &uid, &twice));
+    }
+    CHECK_OK(kv_scan(f.s->kv, SL("u:" ACC), SL("d/old"), SL("d/p"), 1000, &f.a, &page));
+    CHECK_INT(page.n, 0);
+    CHECK_OK(kv_scan(f.s->kv, SL("u:" ACC), SL("d/new"), SL("d/o"), 1000, &f.a, &page));
+    CHECK_INT(page.n, 800);
+    fixture_end(&f);
+}
+
+TEST(a_quota_is_kept)
+{
+    struct fixture f;
+    uint32_t uid, v, *from, *to;
+    size_t n;
+    bool twice;
+    REQUIRE(fixture_begin(&f));
+    CHECK_OK(account_set_quota(f.s, ACC, 10));
+    struct message_new m = letter(&f, "123456", 0);
+    CHECK_OK(message_deliver(f.s, ACC, SL("1"), SL("INBOX"), &m, &uid, &twice));
+    CHECK_ERR(message_deliver(f.s, ACC, SL("2"), SL("INBOX"), &m, &uid, &twice), ERR_QUOTA);
+    CHECK_ERR(message_append(f.s, ACC, INBOX_ID, &m, 1, &v, &uid), ERR_QUOTA);
+    uint32_t one = 1;
+    CHECK_ERR(message_copy(f.s, ACC, INBOX_ID, &one, 1, 2, false, &f.a, &v, &from, &to, &n), ERR_QUOTA);
+    CHECK_INT(n, 0);
+    CHECK_OK(message_copy(f.s, ACC, INBOX_ID, &one, 1, 2, true, &f.a, &v, &from, &to, &n));
+    CHECK_OK(account_set_quota(f.s, ACC, 12));
+    CHECK_OK(message_deliver(f.s, ACC, SL("2"), SL("INBOX"), &m, &uid, &twice)); /* what failed was not remembered */
+    CHECK(!twice);
+    fixture_end(&f);
+}
+
+TEST(flags_change_with_a_new_modseq)
+{
+    struct fixture f;
+    struct message m;
+    uint32_t uids[] = {1, 2, 3, 9}, *failed;
+    size_t n;
+    REQUIRE(fixture_begin(&f));
+    for (int i = 0; i < 3; i++) add(&f, INBOX_ID, "x", 0);
+    uint64_t seq = box_now(&f, INBOX_ID).modseq;
+    CHECK_OK(message_flags(f.s, ACC, INBOX_ID, uids, 4, FLAGS_ADD, FLAG_SEEN | FLAG_DELETED, 0, &f.a, &failed, &n));
+    CHECK_SL(listing(&f, INBOX_ID), "1:9 2:9 3:9");
+    CHECK(box_now(&f, INBOX_ID).modseq > seq && n == 0);
+    check_counters(&f, INBOX_ID);
+    seq = box_now(&f, INBOX_ID).modseq;
+    CHECK_OK(message_flags(f.s, ACC, INBOX_ID, uids, 4, FLAGS_ADD, FLAG_SEEN, 0, &f.a, &failed, &n));
+    CHECK_INT(box_now(&f, INBOX_ID).modseq, seq); /* nothing changed */
+    CHECK_OK(message_flags(f.s, ACC, INBOX_ID, uids + 1, 1, FLAGS_REMOVE, FLAG_DELETED, 0, &f.a, &failed, &n));
+    CHECK_SL(listing(&f, INBOX_ID), "1:9 2:1 3:9");
+    /* RFC 7162 section 3.1.3: the one that changed since is left alone and named. */
+    CHECK_OK(message_flags(f.s, ACC, INBOX_ID, uids, 3, FLAGS_REPLACE, FLAG_FLAGGED, seq, &f.a, &failed, &n));
+    CHECK_SL(listing(&f, INBOX_ID), "1:4 2:1 3:4");
+    REQUIRE(n == 1);
+    CHECK_INT(failed[0], 2);
+    CHECK_OK(message_get(f.s, ACC, INBOX_ID, 3, &m));
+    CHECK_INT(m.modseq, box_now(&f, INBOX_ID).modseq);
+    check_counters(&f, INBOX_ID);
+    CHECK_ERR(message_flags(f.s, ACC, 99, uids, 3, FLAGS_ADD, 1, 0, &f.a, &failed, &n), ERR_NOT_FOUND);
+    fixture_end(&f);
+}
+
+TEST(expunge_removes_what_it_should)
+{
+    struct fixture f;
+    uint32_t uids[] = {1, 2, 4, 7}, *gone;
+    size_t n;
+    REQUIRE(fixture_begin(&f));
+    for (uint64_t i = 1; i <= 5; i++) add(&f, INBOX_ID, "x", i % 2 ? FLAG_DELETED : 0);
+    uint64_t seq = box_now(&f, INBOX_ID).modseq;
+    CHECK_OK(message_expunge(f.s, ACC, INBOX_ID, uids, 4, true, &f.a, &gone, &n));
+    REQUIRE(n == 1);
+    CHECK_INT(gone[0], 1);
+    CHECK_SL(listing(&f, INBOX_ID), "2:0 3:8 4:0 5:8");
+    CHECK(box_now(&f, INBOX_ID).modseq > seq);
+    CHECK_OK(message_expunge(f.s, ACC, INBOX_ID, uids, 4, false, &f.a, &gone, &n));
+    CHECK_INT(n, 2);
+    CHECK_OK(message_expunge(f.s, ACC, INBOX_ID, NULL, 0, false, &f.a, NULL, NULL));
+    CHECK_SL(listing(&f, INBOX_ID), "");
+    CHECK_OK(message_expunge(f.s, ACC, INBOX_ID, NULL, 0, false, &f.a, &gone, &n));
+    CHECK_INT(n, 0);
+    check_counters(&f, INBOX_ID);
+    fixture_end(&f);
+}
+
+TEST(copies_keep_what_belongs_to_the_message)
+{
+    struct fixture f;
+    struct mailbox junk;
+    struct message a, b;
+    uint32_t uids[] = {1, 3, 8}, *from, *to, v;
+    size_t n;
+    unsigned bit;
+    REQUIRE(fixture_begin(&f));
+    CHECK_OK(mailbox_find(f.s, ACC, SL("Junk"), &f.a, &junk));
+    CHECK_OK(mailbox_keyword(f.s, ACC, junk.id, SL("Other"), true, &bit));
+    CHECK_OK(mailbox_keyword(f.s, ACC, INBOX_ID, SL("Work"), true, &bit));
+    for (int i = 0; i < 3; i++) add(&f, INBOX_ID, "x", FLAG_SEEN | (uint64_t)1 << bit);
+    CHECK_OK(message_copy(f.s, ACC, INBOX_ID, uids, 3, junk.id, false, &f.a, &v, &from, &to, &n));
+    REQUIRE(n == 2);
+    CHECK(from[0] == 1 && from[1] == 3 && to[0] == 1 && to[1] == 2 && v == junk.uidvalidity);
+    CHECK_OK(message_get(f.s, ACC, INBOX_ID, 3, &a));
+    CHECK_OK(message_get(f.s, ACC, junk.id, 2, &b));
+    CHECK_SL(sl_cstr(a.email_id), b.email_id);
+    CHECK_SL(body_ref_slice(&a.body), b.body.s);
+    CHECK_INT(a.internal_date, b.internal_date);
+    CHECK_INT(b.flags, FLAG_SEEN | 1 << 6); /* Work has another bit there */
+    junk = box_now(&f, junk.id);
+    CHECK(junk.nkeywords == 2 && sl_eq(junk.keyword[1], SL("Work")));
+    check_counters(&f, junk.id);
+    check_counters(&f, INBOX_ID);
+    CHECK_OK(message_get(f.s, ACC, INBOX_ID, 1, &b));
+    CHECK(strcmp(a.email_id, b.email_id));
+    fixture_end(&f);
+}
+
+TEST(moving_is_both_or_none)
+{
+    struct fixture f;
+    uint32_t uids[] = {1, 2}, *from, *to, v;
+    size_t n;
+    struct account_usage u;
+    REQUIRE(fixture_begin(&f));
+    for (int i = 0; i < 3; i++) add(&f, INBOX_ID, "x", FLAG_DELETED);
+    CHECK_OK(message_copy(f.s, ACC, INBOX_ID, uids, 2, 4, true, &f.a, &v, &from, &to, &n));
+    CHECK_INT(n, 2);
+    CHECK_SL(listing(&f, INBOX_ID), "3:8");
+    CHECK_SL(listing(&f, 4), "1:8 2:8");
+    check_counters(&f, INBOX_ID);
+    check_counters(&f, 4);
+    CHECK_OK(message_copy(f.s, ACC, 4, uids, 2, 4, true, &f.a, &v, &from, &to, &n)); /* onto itself: new uids */
+    CHECK_SL(listing(&f, 4), "3:8 4:8");
+    check_counters(&f, 4);
+    CHECK_ERR(message_copy(f.s, ACC, INBOX_ID, &(uint32_t){3}, 1, 99, true, &f.a, &v, &from, &to, &n), ERR_NOT_FOUND);
+    CHECK_SL(listing(&f, INBOX_ID), "3:8");
+    CHECK_OK(account_usage(f.s, ACC, &u));
+    CHECK(u.messages == 3 && u.bytes == 3);
+    fixture_end(&f);
+}
+
+/* More than one transaction's worth. */
+TEST(large_sets_are_changed_in_parts)
+{
+    enum { N = 2 * CHANGE_MAX + 50 };
+    struct fixture f;
+    uint32_t v, first, *uids = xcalloc(N, sizeof *uids), *out, *to;
+    size_t n;
+    REQUIRE(fixture_begin(&f));
+    struct message_new one = letter(&f, "x", 0), *all = xcalloc(N, sizeof *all);
+    for (uint32_t i = 0; i < N; i++) all[i] = one, uids[i] = i + 1;
+    CHECK_OK(message_append(f.s, ACC, INBOX_ID, all, N, &v, &first));
+    uint64_t seq = box_now(&f, INBOX_ID).modseq;
+    CHECK_OK(message_flags(f.s, ACC, INBOX_ID, &(uint32_t){2000}, 1, FLAGS_ADD, FLAG_SEEN, 0, &f.a, &out, &n));
+    CHECK_OK(message_flags(f.s, ACC, INBOX_ID, uids, N, FLAGS_ADD, FLAG_DELETED, seq, &f.a, &out, &n));
+    REQUIRE(n == 1);
+    CHECK_INT(out[0], 2000);
+    struct mailbox b = box_now(&f, INBOX_ID);
+    CHECK(b.deleted == N - 1 && b.unseen == N - 1);
+    CHECK_OK(message_copy(f.s, ACC, INBOX_ID, uids, N, 3, false, &f.a, &v, &out, &to, &n));
+    CHECK_INT(n, N);
+    CHECK_INT(to[N - 1], N);
+    CHECK_OK(message_expunge(f.s, ACC, INBOX_ID, NULL, 0, true, &f.a, &out, &n));
+    CHECK_INT(n, N - 1);
+    CHECK_INT(box_now(&f, INBOX_ID).exists, 1);
+    CHECK_INT(box_now(&f, 3).exists, N);
+    free(all);
+    free(uids);
+    fixture_end(&f);
+}

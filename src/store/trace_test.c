@@ -1,0 +1,87 @@
+/* trace_test.c - events and finding letters. */
+#include "store_test.h"
+#include "trace.h"
+
+TEST(a_letters_events_come_in_order)
+{
+    struct fixture f;
+    struct letter_id id, other;
+    struct trace_event *e;
+    size_t n;
+    REQUIRE(fixture_begin(&f));
+    letter_id_new(&id);
+    letter_id_new(&other);
+    trace_addf(f.s, &id, TRACE_RECEIVED, SL(""), "from %s", "192.0.2.1");
+    trace_add(f.s, &(struct trace_event){.id = id, .kind = TRACE_DELIVERED, .who = SL("bob@one.test"),
+                                         .sentence = SL("into INBOX"), .data = SL("{\"uid\":1}")});
+    trace_addf(f.s, &other, TRACE_REFUSED, SL(""), "550");
+    trace_add(f.s, &(struct trace_event){.id = id, .time = 1, .kind = TRACE_CHECKED, .sentence = SL("earlier")});
+    CHECK_OK(trace_read(f.s, &id, &f.a, &e, &n));
+    REQUIRE(n == 3);
+    CHECK_SL(e[0].sentence, "earlier");
+    CHECK(e[0].time == 1 && e[0].kind == TRACE_CHECKED);
+    CHECK_SL(e[1].sentence, "from 192.0.2.1");
+    CHECK(e[1].kind == TRACE_RECEIVED && e[1].time <= e[2].time && e[1].time > 1700000000000000);
+    CHECK_SL(e[2].who, "bob@one.test");
+    CHECK_SL(e[2].data, "{\"uid\":1}");
+    CHECK_SL(sl_cstr(trace_word(e[2].kind)), "delivered");
+    letter_id_new(&id);
+    CHECK_ERR(trace_read(f.s, &id, &f.a, &e, &n), ERR_NOT_FOUND);
+    CHECK_ERR(trace_read(f.s, &(struct letter_id){"nonsense"}, &f.a, &e, &n), ERR_SYNTAX);
+    fixture_end(&f);
+}
+
+TEST(letters_are_found_newest_first)
+{
+    struct fixture f;
+    struct letter_id id[30], *found;
+    struct slice rcpt[] = {SL("Bob@One.test"), SL("carol@one.test")};
+    size_t n;
+    REQUIRE(fixture_begin(&f));
+    for (int i = 0; i < 30; i++) {
+        char message_id[32];
+        letter_id_new(&id[i]);
+        snprintf(message_id, sizeof message_id, "<%d@one.test>", i);
+        trace_addf(f.s, &id[i], TRACE_RECEIVED, SL(""), "letter %d", i);
+        trace_index(f.s, &id[i], sl_cstr(message_id), SL("alice@one.test"), rcpt, i % 2 ? 2 : 1);
+    }
+    CHECK_OK(trace_find(f.s, SL("bob@one.TEST"), 5, &f.a, &found, &n));
+    REQUIRE(n == 5);
+    for (int i = 0; i < 5; i++) CHECK(!strcmp(found[i].s, id[29 - i].s) || letter_id_time(&found[i]) == letter_id_time(&id[29]));
+    CHECK_OK(trace_find(f.s, SL("carol@one.test"), 100, &f.a, &found, &n));
+    CHECK_INT(n, 15);
+    CHECK_OK(trace_find(f.s, SL("alice@one.test"), 100, &f.a, &found, &n));
+    CHECK_INT(n, 30);
+    CHECK_OK(trace_find(f.s, SL("<7@one.test>"), 100, &f.a, &found, &n));
+    REQUIRE(n == 1);
+    CHECK_SL(sl_cstr(found[0].s), id[7].s);
+    CHECK_OK(trace_find(f.s, SL("7@one.test"), 100, &f.a, &found, &n));
+    CHECK_INT(n, 1);
+    CHECK_OK(trace_find(f.s, sl_cstr(id[3].s), 100, &f.a, &found, &n));
+    REQUIRE(n == 1);
+    CHECK_SL(sl_cstr(found[0].s), id[3].s);
+    CHECK_OK(trace_find(f.s, SL("nobody@one.test"), 100, &f.a, &found, &n));
+    CHECK_INT(n, 0);
+    CHECK_OK(trace_find(f.s, SL(""), 100, &f.a, &found, &n));
+    CHECK_INT(n, 0);
+    fixture_end(&f);
+}
+
+TEST(old_days_are_forgotten)
+{
+    struct fixture f;
+    struct letter_id old = {"0000000000abcdef"}, new;
+    struct trace_event *e;
+    size_t n;
+    REQUIRE(fixture_begin(&f));
+    letter_id_new(&new);
+    trace_addf(f.s, &old, TRACE_RECEIVED, SL(""), "in 2020");
+    trace_addf(f.s, &new, TRACE_RECEIVED, SL(""), "today");
+    CHECK_OK(trace_read(f.s, &old, &f.a, &e, &n));
+    CHECK_OK(trace_expire(f.s, 30));
+    CHECK_ERR(trace_read(f.s, &old, &f.a, &e, &n), ERR_NOT_FOUND);
+    CHECK_OK(trace_read(f.s, &new, &f.a, &e, &n));
+    CHECK_OK(trace_expire(f.s, 0)); /* today is kept */
+    CHECK_OK(trace_read(f.s, &new, &f.a, &e, &n));
+    fixture_end(&f);
+}

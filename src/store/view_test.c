@@ -1,0 +1,255 @@
+/* view_test.c - views follow every change, through journal, image and comparison alike. */
+#include "mailbox_i.h"
+#include "store_test.h"
+
+static struct view *opened(struct fixture *f, uint32_t box)
+{
+    struct view *v = NULL;
+    CHECK_OK(view_open(&v, f->s, ACC, box));
+    return v;
+}
+
+/* "1 2* 3-" for changed and gone. */
+static struct slice shown(struct fixture *f, const struct view *v)
+{
+    struct slice text = SL("");
+    for (size_t i = 0; i < v->n; i++)
+        text = ar_printf(&f->a, "%.*s%s%u%s%s", SLF(text), i ? " " : "", v->msg[i].uid, v->msg[i].changed ? "*" : "",
+                         v->msg[i].gone ? "-" : "");
+    return text;
+}
+
+static void set_flags(struct fixture *f, uint32_t box, uint32_t uid, uint64_t flags)
+{
+    CHECK_OK(message_flags(f->s, ACC, box, &uid, 1, FLAGS_REPLACE, flags, 0, &f->a, NULL, NULL));
+}
+
+static void expunge(struct fixture *f, uint32_t box, uint32_t uid)
+{
+    CHECK_OK(message_expunge(f->s, ACC, box, &uid, 1, false, &f->a, NULL, NULL));
+}
+
+/* The view says the same as the messages do. */
+static void check_same(struct fixture *f, const struct view *v)
+{
+    struct message *m;
+    size_t n = 0, i = 0;
+    uint32_t from = 1;
+    do {
+        CHECK_OK(message_list(f->s, ACC, v->box, from, 1000, &f->a, &m, &n));
+        for (size_t k = 0; k < n; k++, i++)
+            if (!(i < v->n && v->msg[i].uid == m[k].uid && v->msg[i].flags == m[k].flags && v->msg[i].modseq == m[k].modseq))
+                test_fail(__FILE__, __LINE__, "message %u is not as shown", m[k].uid);
+        if (n) from = m[n - 1].uid + 1;
+    } while (n);
+    CHECK_INT(v->n, i);
+}
+
+static void add_seq(void *arg, uint32_t seq)
+{
+    struct buf *b = arg;
+    buf_printf(b, "%u ", seq);
+}
+
+TEST(a_view_hears_of_all_changes)
+{
+    struct fixture f;
+    size_t added;
+    struct buf seqs = BUF_INIT;
+    REQUIRE(fixture_begin(&f));
+    for (int i = 0; i < 4; i++) add(&f, INBOX_ID, "x", 0);
+    struct view *v = opened(&f, INBOX_ID);
+    CHECK_SL(shown(&f, v), "1 2 3 4");
+    CHECK_OK(view_sync(v, &added));
+    CHECK_INT(added, 0);
+    add(&f, INBOX_ID, "x", 0);
+    set_flags(&f, INBOX_ID, 2, FLAG_SEEN);
+    expunge(&f, INBOX_ID, 1);
+    expunge(&f, INBOX_ID, 4);
+    add(&f, INBOX_ID, "x", 0);
+    expunge(&f, INBOX_ID, 6); /* came and went meanwhile */
+    CHECK_OK(view_sync(v, &added));
+    CHECK_INT(added, 1);
+    CHECK_SL(shown(&f, v), "1- 2* 3 4- 5");
+    CHECK(v->ngone == 2 && v->nchanged == 1 && v->msg[1].flags == FLAG_SEEN && v->uidnext == 7);
+    CHECK_INT(view_find(v, 3), 2);
+    CHECK(view_find(v, 6) == SL_NONE);
+    view_drop_gone(v, add_seq, &seqs);
+    CHECK_SL(buf_slice(&seqs), "1 3 "); /* the second was the fourth before the first went */
+    CHECK_SL(shown(&f, v), "2* 3 5");
+    check_same(&f, v);
+    CHECK_OK(mailbox_create(f.s, ACC, SL("gone"), 0, &f.a, &(struct mailbox){0}));
+    view_close(&v);
+    buf_free(&seqs);
+    fixture_end(&f);
+}
+
+TEST(a_view_of_a_deleted_mailbox_says_so)
+{
+    struct fixture f;
+    struct mailbox m;
+    struct view *none;
+    size_t added;
+    REQUIRE(fixture_begin(&f));
+    CHECK_OK(mailbox_create(f.s, ACC, SL("box"), 0, &f.a, &m));
+    add(&f, m.id, "x", 0);
+    struct view *v = opened(&f, m.id);
+    CHECK_OK(mailbox_delete(f.s, ACC, SL("box")));
+    CHECK_OK(view_sync(v, &added));
+    CHECK(v->deleted && v->n == 1);
+    view_close(&v);
+    CHECK_ERR(view_open(&none, f.s, ACC, m.id), ERR_NOT_FOUND);
+    fixture_end(&f);
+}
+
+static struct slice image_key(char room[KEY_ROOM]) { return key_two('i', INBOX_ID, 0, 4, room); }
+
+TEST(an_image_is_kept_and_brought_up_to_date)
+{
+    struct fixture f;
+    char room[KEY_ROOM];
+    struct slice value;
+    size_t added;
+    REQUIRE(fixture_begin(&f));
+    for (int i = 0; i < 300; i++) add(&f, INBOX_ID, "x", i % 3 ? 0 : (uint64_t)1 << 63 | FLAG_SEEN);
+    struct view *v = opened(&f, INBOX_ID);
+    CHECK_ERR(kv_get(f.s->kv, SL("u:" ACC), image_key(room), &f.a, &value), ERR_NOT_FOUND);
+    expunge(&f, INBOX_ID, 7);
+    CHECK_OK(view_sync(v, &added));
+    view_close(&v); /* is saved now, without the one that is gone */
+    CHECK_OK(kv_get(f.s->kv, SL("u:" ACC), image_key(room), &f.a, &value));
+    CHECK(value.n < 300 * 13);
+    v = opened(&f, INBOX_ID);
+    check_same(&f, v);
+    view_close(&v);
+    set_flags(&f, INBOX_ID, 5, FLAG_FLAGGED);
+    expunge(&f, INBOX_ID, 9);
+    add(&f, INBOX_ID, "x", 0);
+    v = opened(&f, INBOX_ID);
+    CHECK(v->n == 299 && v->ngone == 0 && v->nchanged == 0);
+    check_same(&f, v);
+    view_close(&v);
+    fixture_end(&f);
+}
+
+static int spoil_image(struct kv_tx *tx, void *arg)
+{
+    char room[KEY_ROOM];
+    struct slice value;
+    (void)arg;
+    CHECK_OK(kv_tx_get(tx, image_key(room), &value));
+    kv_tx_put(tx, image_key(room), sl_sub(value, 0, value.n / 2));
+    return 0;
+}
+
+TEST(a_damaged_image_is_made_anew)
+{
+    struct fixture f;
+    REQUIRE(fixture_begin(&f));
+    for (int i = 0; i < 250; i++) add(&f, INBOX_ID, "x", 0);
+    struct view *v = opened(&f, INBOX_ID);
+    view_close(&v);
+    CHECK_OK(kv_transact(f.s->kv, SL("u:" ACC), spoil_image, NULL));
+    v = opened(&f, INBOX_ID);
+    check_same(&f, v);
+    view_close(&v);
+    v = opened(&f, INBOX_ID);
+    check_same(&f, v);
+    view_close(&v);
+    fixture_end(&f);
+}
+
+static int forget_journal(struct kv_tx *tx, void *arg)
+{
+    struct box_row b;
+    int rc = tx_box(tx, INBOX_ID, &b);
+    (void)arg;
+    b.journal_floor = b.m.modseq;
+    box_row_put(tx, &b);
+    return rc;
+}
+
+TEST(a_view_older_than_the_journal_compares)
+{
+    struct fixture f;
+    size_t added;
+    REQUIRE(fixture_begin(&f));
+    for (int i = 0; i < 10; i++) add(&f, INBOX_ID, "x", 0);
+    struct view *v = opened(&f, INBOX_ID);
+    expunge(&f, INBOX_ID, 3);
+    set_flags(&f, INBOX_ID, 4, FLAG_SEEN);
+    add(&f, INBOX_ID, "x", 0);
+    CHECK_OK(kv_transact(f.s->kv, SL("u:" ACC), forget_journal, NULL));
+    CHECK_OK(view_sync(v, &added));
+    CHECK_INT(added, 1);
+    CHECK_SL(shown(&f, v), "1 2 3- 4* 5 6 7 8 9 10 11");
+    view_drop_gone(v, NULL, NULL);
+    check_same(&f, v);
+    CHECK_INT(v->uidnext, 12);
+    view_close(&v);
+    fixture_end(&f);
+}
+
+TEST(the_journal_is_pruned)
+{
+    struct fixture f;
+    struct slice value;
+    struct box_row b;
+    REQUIRE(fixture_begin(&f));
+    add(&f, INBOX_ID, "x", 0);
+    struct view *v = opened(&f, INBOX_ID);
+    for (int i = 0; i < JOURNAL_MAX + 10; i++) set_flags(&f, INBOX_ID, 1, i % 2 ? 0 : FLAG_SEEN);
+    CHECK_OK(kv_get(f.s->kv, SL("u:" ACC), SL("b/00000001"), &f.a, &value));
+    CHECK_OK(box_row_get(value, INBOX_ID, &b));
+    CHECK_INT(b.journal_rows, JOURNAL_MAX + 10 - JOURNAL_PRUNE);
+    CHECK(b.journal_floor > v->modseq);
+    size_t added;
+    CHECK_OK(view_sync(v, &added));
+    check_same(&f, v);
+    view_close(&v);
+    fixture_end(&f);
+}
+
+/* Chance changes, many rounds: two views, one that is always current and one that is opened anew. */
+TEST(views_and_messages_never_disagree)
+{
+    struct fixture f;
+    uint64_t dice = 12345;
+    size_t added;
+    REQUIRE(fixture_begin(&f));
+    struct view *v = opened(&f, INBOX_ID), *fresh;
+    for (int round = 0; round < 400; round++) {
+        dice = dice * 6364136223846793005u + 1442695040888963407u;
+        uint32_t r = (uint32_t)(dice >> 33), uid = 1 + r / 16 % (v->uidnext + 1);
+        if (r % 16 < 7) add(&f, INBOX_ID, "x", r & 31);
+        else if (r % 16 < 12) set_flags(&f, INBOX_ID, uid, r >> 8 & 31);
+        else expunge(&f, INBOX_ID, uid);
+        if (r % 5 == 0) {
+            CHECK_OK(view_sync(v, &added));
+            view_drop_gone(v, NULL, NULL);
+            check_same(&f, v);
+        }
+        if (r % 37 == 0) {
+            fresh = opened(&f, INBOX_ID);
+            check_same(&f, fresh);
+            view_close(&fresh);
+        }
+        ar_reset(&f.a);
+    }
+    view_close(&v);
+    fixture_end(&f);
+}
+
+static void heard(void *arg) { ++*(int *)arg; }
+
+TEST(watchers_hear_of_a_delivery)
+{
+    struct fixture f;
+    int news = 0;
+    REQUIRE(fixture_begin(&f));
+    struct kv_watch *w = mailbox_watch(f.s, ACC, heard, &news);
+    add(&f, INBOX_ID, "x", 0);
+    while (!news) fiber_yield();
+    kv_unwatch(&w);
+    fixture_end(&f);
+}
