@@ -90,6 +90,14 @@ int run_domain_set(struct request *r)
     return domain_set_catch_all(r->node->store, arg_slice(r->args, "domain"), arg_slice(r->args, "catch-all"));
 }
 
+void print_domain_set(json_t *args, json_t *reply, struct buf *out)
+{
+    (void)reply;
+    const char *to = arg_text(args, "catch-all");
+    buf_printf(out, *to ? "Mail for names that nobody has at %s goes to %s.\n" : "Mail for names that nobody has at %s is refused.%s\n",
+               arg_text(args, "domain"), to);
+}
+
 static json_t *domain_json(const struct domain *d)
 {
     json_t *o = json_object();

@@ -24,6 +24,28 @@ static int complain(int status, const char *sentence)
 
 static int could_not(int e) { return complain(exit_of(e), err_text(e)); }
 
+/* Runs fn(arg) as the first fiber; the sentence of its error survives the fiber. */
+struct first {
+    int (*fn)(void *);
+    void *arg;
+    char why[ERR_TEXT_MAX];
+};
+
+static int first_main(void *arg)
+{
+    struct first *f = arg;
+    int e = f->fn(f->arg);
+    if (e < 0) snprintf(f->why, sizeof f->why, "%s", err_text(e));
+    return e;
+}
+
+static int run_first(int loops, int (*fn)(void *), void *arg)
+{
+    struct first f = {.fn = fn, .arg = arg};
+    int e = rt_run(&(struct rt_opts){.loops = loops}, first_main, &f);
+    return e < 0 && f.why[0] ? err_set(e, "%s", f.why) : e;
+}
+
 /* ---- help ---- */
 
 int parse_help(struct arena *a, int argc, char **argv, json_t *args)
@@ -121,7 +143,7 @@ int parse_init(struct arena *a, int argc, char **argv, json_t *args)
     if (e) return e;
     if (!home_dir) return err_set(ERR_USAGE, "say where: tram -C DIR init ... (or set TRAM_HOME)");
     e = make_folder(home_dir);
-    if (!e) e = rt_run(&(struct rt_opts){.loops = 1}, init_main, &h);
+    if (!e) e = run_first(1, init_main, &h);
     if (e == ERR_EXISTS) return complain(EXIT_NO, err_text(e));
     if (e) return could_not(e);
     printf("%s is the home of %.*s now, with the domain %.*s.\nNext:\n"
@@ -191,7 +213,7 @@ int parse_serve(struct arena *a, int argc, char **argv, json_t *args)
     if (!e) e = go_home();
     if (e == ERR_USAGE) return e;
     if (!e) e = config_read(a, "tram.conf", &c);
-    if (!e) e = rt_run(NULL, serve_main, &c);
+    if (!e) e = run_first(0, serve_main, &c);
     return e < 0 ? could_not(e) : e;
 }
 
@@ -268,7 +290,7 @@ static int run_command(const struct command *cmd, struct arena *a, json_t *args)
     int e = go_home();
     if (e == ERR_USAGE) return wrong_use(cmd);
     if (!e) e = config_read(a, "tram.conf", &conf);
-    if (!e) e = rt_run(&(struct rt_opts){.loops = 1}, task_main, &t);
+    if (!e) e = run_first(1, task_main, &t);
     if (e) return could_not(e);
     print_reply(&t);
     if (t.error.n) fprintf(stderr, "tram: %.*s\n", SLF(buf_slice(&t.error)));

@@ -164,9 +164,11 @@ TEST(zone_file_is_read_again)
     struct dns_answer r;
     char path[64];
     snprintf(path, sizeof path, "/tmp/tram-zone-test-%llx", (unsigned long long)rt_random_below(UINT64_MAX));
-    CHECK_ERR(dns_open_zone(&d, path), ERR_NOT_FOUND);
+    REQUIRE(dns_open_zone(&d, path) == 0); /* a file that is not there yet says nothing about any name */
+    CHECK_OK(dns_ask(d, &a, SL("a.test"), DNS_A, &r));
+    CHECK_INT(r.status, DNS_TEMPFAIL);
     CHECK_OK(path_write(path, SL("a.test. A 192.0.2.1\n"), 0600));
-    REQUIRE(dns_open_zone(&d, path) == 0);
+    CHECK_OK(fiber_sleep(110 * RT_MS));
     CHECK_OK(dns_ask(d, &a, SL("a.test"), DNS_A, &r));
     CHECK_INT(r.status, DNS_FOUND);
     CHECK_OK(path_write(path, SL("b.test. A 192.0.2.1\nb.test. A 192.0.2.2\n"), 0600));

@@ -92,6 +92,7 @@ struct dns_by_zone {
     uint64_t stamp;
     int64_t looked;
     bool looking;
+    bool missing; /* there was no file yet: nothing can be said about any name */
 };
 
 static struct zone_use *use_new(struct zone *z)
@@ -149,6 +150,7 @@ static int read_again(void *arg)
     lock_take(&d->lock);
     old = d->use;
     d->use = fresh;
+    d->missing = false;
     lock_release(&d->lock);
     use_drop(d, old);
     return 0;
@@ -173,6 +175,13 @@ static int zone_dns_ask(struct dns *dns, struct arena *a, struct slice name, enu
 {
     struct dns_by_zone *d = CONTAINER_OF(dns, struct dns_by_zone, dns);
     if (d->path) look_again(d);
+    lock_take(&d->lock);
+    bool missing = d->missing;
+    lock_release(&d->lock);
+    if (missing) {
+        *out = (struct dns_answer){.status = DNS_TEMPFAIL, .why = ar_printf(a, "the zone file %s is missing", d->path)};
+        return 0;
+    }
     struct zone_use *u = use_take(d);
     int e = zone_ask(u->zone, a, name, type, out);
     use_drop(d, u);
@@ -202,8 +211,15 @@ int dns_open_zone(struct dns **out, const char *path)
     struct zone *z;
     uint64_t stamp = path_stamp(path); /* before reading: a change in between is seen later */
     int e = zone_read(path, &z);
-    if (e) return e;
+    bool missing = e == ERR_NOT_FOUND;
+    if (missing) {
+        log_warn("dns", "the zone file %s is missing: no question is answered until it is there", path);
+        z = zone_new();
+    } else if (e) {
+        return e;
+    }
     struct dns_by_zone *d = by_zone(z, path);
+    d->missing = missing;
     d->stamp = stamp;
     d->looked = rt_now();
     *out = &d->dns;
