@@ -1,0 +1,473 @@
+/* queue_test.c - letters through the queue with a relay made up by the test: results by the
+ * recipient's local part. Time is real here; retries over days are in queue_sim.c. */
+#include "queue_i.h"
+#include "store/store_test.h"
+#include "store/trace.h"
+
+struct tester {
+    struct fixture f;
+    struct queue *q;
+    int attempts, rcpts, under_way, most_under_way;
+    bool slow;
+    struct waitq slow_end;
+    char first_host[64];
+};
+
+static void fill(struct attempt_letter *at, struct attempt_rcpt *r)
+{
+    static const struct {
+        struct slice local;
+        enum attempt result;
+        int code;
+        const char *enhanced, *reply;
+    } table[] = {
+        {SL_INIT("temp"), ATTEMPT_TEMPORARY, 451, "4.7.1", "451 4.7.1 come back later"},
+        {SL_INIT("perm"), ATTEMPT_PERMANENT, 550, "5.1.1", "550 5.1.1 no such user"},
+        {SL_INIT("unsure"), ATTEMPT_UNCERTAIN, 0, "4.4.2", "the connection broke"},
+        {SL_INIT(""), ATTEMPT_DELIVERED, 250, "2.0.0", "250 2.0.0 taken"},
+    };
+    size_t i = 0;
+    while (!sl_starts(r->address, table[i].local)) i++;
+    r->result = table[i].result;
+    r->code = table[i].code;
+    snprintf(r->enhanced, sizeof r->enhanced, "%s", table[i].enhanced);
+    r->reply = sl_cstr(table[i].reply);
+    r->host = ar_printf(at->a, "mx.%.*s [192.0.2.1]:25", SLF(at->domain));
+}
+
+static void fake_relay(void *ctx, struct attempt_letter *at)
+{
+    struct tester *t = ctx;
+    t->attempts++;
+    CHECK(at->nrcpt >= 1 && at->nrcpt <= 100 && at->letter->rcpt == NULL);
+    if (++t->under_way > t->most_under_way) t->most_under_way = t->under_way;
+    if (t->slow && waitq_wait(&t->slow_end) != 0) t->slow = true;
+    t->under_way--;
+    snprintf(t->first_host, sizeof t->first_host, "%.*s", SLF(at->first_host));
+    for (size_t i = 0; i < at->nrcpt; i++, t->rcpts++) fill(at, &at->rcpt[i]);
+}
+
+static bool begin(struct tester *t, const struct queue_conf *conf)
+{
+    *t = (struct tester){0};
+    waitq_init(&t->slow_end);
+    struct queue_conf c = conf ? *conf : (struct queue_conf){0};
+    c.hostname = SL("mail.one.test");
+    c.shards = 1; /* its loop is the test's: no locks in the tester */
+    if (!fixture_begin(&t->f)) return false;
+    CHECK_OK(domain_add(t->f.s, SL("one.test")));
+    CHECK_OK(account_add(t->f.s, SL("alice@one.test"), SL("secret")));
+    CHECK_OK(account_add(t->f.s, SL("bob@one.test"), SL("secret")));
+    CHECK_OK(queue_open(&t->q, t->f.s, &c));
+    return t->q != NULL;
+}
+
+static void go(struct tester *t) { CHECK_OK(queue_start(t->q, fake_relay, t)); }
+
+static void end(struct tester *t)
+{
+    queue_close(&t->q);
+    fixture_end(&t->f);
+}
+
+#define TEXT "Return-Path: <x@one.test>\r\nSubject: test\r\n\r\nHello\r\n"
+
+/* to: addresses separated by blanks; those of one.test are local. */
+static struct letter letter_to(struct tester *t, const char *sender, const char *to)
+{
+    struct arena *a = &t->f.a;
+    struct letter l = {.sender = sl_cstr(sender), .received = rt_wall_seconds(), .skip = 27, .head_size = 45,
+                       .message_id = SL("<m@one.test>"), .subject = SL("test")};
+    struct slice rest = sl_cstr(to), one;
+    letter_id_new(&l.id);
+    l.rcpt = ar_array(a, struct letter_rcpt, 300);
+    while (sl_next(&rest, ' ', &one)) {
+        struct slice local, domain;
+        struct routes r = {0};
+        size_t at = sl_rchr(one, '@');
+        local = sl_sub(one, 0, at), domain = sl_from(one, at + 1);
+        CHECK_OK(directory_resolve(t->f.s, a, local, domain, &r));
+        struct letter_rcpt *x = &l.rcpt[l.nrcpt++];
+        x->address = one;
+        x->route = r.result == RESOLVED ? r.v[0] : (struct route){.address = one};
+    }
+    CHECK_OK(body_put(t->f.s->body, BODY_MAIL, SL(TEXT), &l.body));
+    return l;
+}
+
+/* Gives the queue time until pred holds; false after 5 s. */
+static bool until(struct tester *t, bool (*pred)(struct tester *t))
+{
+    for (int i = 0; i < 2500; i++) {
+        if (pred(t)) return true;
+        if (fiber_sleep(2 * RT_MS) != 0) return false;
+    }
+    return false;
+}
+
+static struct queue_stats stats(struct tester *t)
+{
+    struct queue_stats st;
+    CHECK_OK(queue_stats(t->q, &st));
+    return st;
+}
+static bool is_empty(struct tester *t) { return stats(t).letters == 0; }
+static bool one_deferred(struct tester *t) { return stats(t).deferred >= 1 && stats(t).sending == 0; }
+static bool five_slow(struct tester *t) { return t->under_way >= 5; }
+static bool none_under_way(struct tester *t) { return stats(t).sending == 0; }
+
+static size_t inbox(struct tester *t, const char *address, struct message **out)
+{
+    struct account acc;
+    struct mailbox box;
+    size_t n = 0;
+    CHECK_OK(account_get(t->f.s, &t->f.a, sl_cstr(address), &acc));
+    CHECK_OK(mailbox_find(t->f.s, acc.id, SL("INBOX"), &t->f.a, &box));
+    CHECK_OK(message_list(t->f.s, acc.id, box.id, 1, 1000, &t->f.a, out, &n));
+    return n;
+}
+
+static struct slice text_of(struct tester *t, const struct message *m)
+{
+    struct slice text = {0};
+    CHECK_OK(body_get(t->f.s->body, &m->body, 100000, &t->f.a, &text));
+    return text;
+}
+
+TEST(queue_one_local_goes_straight)
+{
+    struct tester t;
+    struct message *m;
+    REQUIRE(begin(&t, NULL));
+    struct letter l = letter_to(&t, "x@two.test", "bob@one.test");
+    CHECK_OK(accept_letter(t.q, &l)); /* the schedule does not even run */
+    REQUIRE(inbox(&t, "bob@one.test", &m) == 1);
+    CHECK_SL(text_of(&t, &m[0]), TEXT);
+    CHECK_INT(m[0].head_size, 45);
+    CHECK(is_empty(&t));
+    l.junk = true;
+    letter_id_new(&l.id);
+    CHECK_OK(body_put(t.f.s->body, BODY_MAIL, SL(TEXT), &l.body));
+    CHECK_OK(accept_letter(t.q, &l));
+    CHECK_INT(inbox(&t, "bob@one.test", &m), 1); /* in Junk */
+    end(&t);
+}
+
+TEST(queue_local_and_remote)
+{
+    struct tester t;
+    struct message *m;
+    struct trace_event *ev;
+    size_t nev;
+    REQUIRE(begin(&t, NULL));
+    go(&t);
+    struct letter l = letter_to(&t, "alice@one.test", "bob@one.test alice@one.test ok@two.test fine@two.test ok@three.test");
+    CHECK_OK(accept_letter(t.q, &l));
+    CHECK(until(&t, is_empty));
+    CHECK_INT(t.attempts, 2); /* two domains, one attempt each */
+    CHECK_INT(t.rcpts, 3);
+    CHECK_INT(inbox(&t, "bob@one.test", &m), 1);
+    CHECK_INT(inbox(&t, "alice@one.test", &m), 1);
+    CHECK_INT(stats(&t).delivered, 5);
+    CHECK_INT(stats(&t).recipients, 0);
+    CHECK_OK(trace_read(t.f.s, &l.id, &t.f.a, &ev, &nev));
+    size_t relayed = 0, delivered = 0;
+    for (size_t i = 0; i < nev; i++) relayed += ev[i].kind == TRACE_RELAYED, delivered += ev[i].kind == TRACE_DELIVERED;
+    CHECK(relayed == 3 && delivered == 2);
+    end(&t);
+}
+
+TEST(queue_permanent_failure_bounces)
+{
+    struct tester t;
+    struct message *m;
+    REQUIRE(begin(&t, NULL));
+    go(&t);
+    struct letter l = letter_to(&t, "alice@one.test", "perm@two.test ok@two.test perm2@three.test");
+    l.ret = SL("FULL");
+    CHECK_OK(accept_letter(t.q, &l));
+    CHECK(until(&t, is_empty));
+    REQUIRE(inbox(&t, "alice@one.test", &m) == 2); /* one a domain */
+    struct slice text = text_of(&t, &m[0]);
+    CHECK(sl_starts(text, SL("Return-Path: <>\r\n")));
+    CHECK(sl_find(text, SL("550 5.1.1 no such user")) != SL_NONE);
+    CHECK(sl_find(text, SL("mailer-daemon@one.test")) != SL_NONE);
+    CHECK(sl_find(text, SL("Hello\r\n")) != SL_NONE && sl_find(text, SL("Return-Path: <x@")) == SL_NONE);
+    CHECK_INT(stats(&t).bounced, 2);
+
+    l = letter_to(&t, "", "perm@two.test"); /* nobody to tell */
+    CHECK_OK(accept_letter(t.q, &l));
+    CHECK(until(&t, is_empty));
+    l = letter_to(&t, "alice@one.test", "perm@two.test");
+    l.rcpt[0].notify = NOTIFY_NEVER;
+    CHECK_OK(accept_letter(t.q, &l));
+    CHECK(until(&t, is_empty));
+    l = letter_to(&t, "ghost@one.test", "perm@two.test"); /* nobody of that name */
+    CHECK_OK(accept_letter(t.q, &l));
+    CHECK(until(&t, is_empty));
+    CHECK_INT(inbox(&t, "alice@one.test", &m), 2);
+    CHECK_INT(t.attempts, 5);
+
+    l = letter_to(&t, "someone@four.test", "perm@two.test"); /* the report goes out again */
+    CHECK_OK(accept_letter(t.q, &l));
+    CHECK(until(&t, is_empty));
+    CHECK_INT(t.attempts, 7);
+    end(&t);
+}
+
+TEST(queue_success_report)
+{
+    struct tester t;
+    struct message *m;
+    REQUIRE(begin(&t, NULL));
+    go(&t);
+    struct letter l = letter_to(&t, "alice@one.test", "bob@one.test");
+    l.rcpt[0].notify = NOTIFY_SUCCESS;
+    l.rcpt[0].orcpt = SL("rfc822;Bob@one.test");
+    CHECK_OK(accept_letter(t.q, &l));
+    CHECK(until(&t, is_empty));
+    CHECK_INT(inbox(&t, "bob@one.test", &m), 1);
+    REQUIRE(inbox(&t, "alice@one.test", &m) == 1);
+    CHECK(sl_find(text_of(&t, &m[0]), SL("Action: delivered")) != SL_NONE);
+    end(&t);
+}
+
+TEST(queue_waits_and_is_steered)
+{
+    struct tester t;
+    struct queue_info info, *list;
+    size_t n;
+    struct queue_filter all = {0}, domain = {.domain = SL("TWO.test")}, other = {.domain = SL("nine.test")};
+    REQUIRE(begin(&t, NULL));
+    go(&t);
+    struct letter l = letter_to(&t, "alice@one.test", "temp@two.test ok@two.test");
+    CHECK_OK(accept_letter(t.q, &l));
+    CHECK(until(&t, one_deferred));
+    CHECK_OK(queue_show(t.q, &l.id, &t.f.a, &info));
+    REQUIRE(info.nrcpt == 2);
+    CHECK_SL(info.rcpt[0].state, "waiting");
+    CHECK_SL(info.rcpt[0].reply, "451 4.7.1 come back later");
+    CHECK_SL(info.rcpt[0].host, "mx.two.test [192.0.2.1]:25");
+    CHECK_INT(info.rcpt[0].attempts, 1);
+    int64_t in = info.rcpt[0].next_try - rt_wall_seconds();
+    CHECK(in >= 235 && in <= 361);
+    CHECK_SL(info.rcpt[1].state, "delivered");
+    CHECK_SL(info.subject, "test");
+    CHECK_INT(info.size, sizeof TEXT - 1 - 27);
+    CHECK_INT(info.expires - info.received, 5 * 86400);
+    CHECK_OK(queue_list(t.q, &all, &t.f.a, &list, &n));
+    CHECK_INT(n, 1);
+    CHECK_OK(queue_list(t.q, &other, &t.f.a, &list, &n));
+    CHECK_INT(n, 0);
+
+    CHECK_INT(t.attempts, 1);
+    CHECK_OK(queue_act(t.q, &l.id, QUEUE_RETRY));
+    for (int i = 0; i < 1000 && t.attempts < 2; i++) fiber_sleep(RT_MS);
+    CHECK_INT(t.attempts, 2);
+    CHECK(until(&t, none_under_way));
+
+    CHECK_OK(queue_act(t.q, &l.id, QUEUE_HOLD));
+    CHECK_ERR(queue_act(t.q, &l.id, QUEUE_RETRY), ERR_STATE);
+    CHECK_OK(queue_show(t.q, &l.id, &t.f.a, &info));
+    CHECK_SL(info.rcpt[0].state, "held");
+    CHECK(info.rcpt[0].why.n > 0 && info.rcpt[0].next_try == 0);
+    CHECK_INT(stats(&t).due, 0);
+    CHECK_OK(queue_act(t.q, &l.id, QUEUE_RELEASE));
+    for (int i = 0; i < 1000 && t.attempts < 3; i++) fiber_sleep(RT_MS);
+    CHECK_INT(t.attempts, 3);
+    CHECK(until(&t, none_under_way));
+    CHECK_OK(queue_act_all(t.q, &domain, QUEUE_DROP, &n));
+    CHECK_INT(n, 1);
+    CHECK(is_empty(&t));
+    CHECK_ERR(queue_show(t.q, &l.id, &t.f.a, &info), ERR_NOT_FOUND);
+    CHECK_ERR(queue_act(t.q, &l.id, QUEUE_RETRY), ERR_NOT_FOUND);
+    struct message *m;
+    CHECK_INT(inbox(&t, "alice@one.test", &m), 0); /* dropping tells nobody */
+    end(&t);
+}
+
+TEST(queue_dropped_while_sending)
+{
+    struct tester t;
+    struct queue_info info;
+    REQUIRE(begin(&t, NULL));
+    t.slow = true;
+    go(&t);
+    struct letter l = letter_to(&t, "alice@one.test", "ok@two.test");
+    CHECK_OK(accept_letter(t.q, &l));
+    for (int i = 0; i < 1000 && !t.under_way; i++) fiber_sleep(RT_MS);
+    CHECK_OK(queue_show(t.q, &l.id, &t.f.a, &info));
+    CHECK_SL(info.rcpt[0].state, "sending");
+    CHECK_OK(queue_act(t.q, &l.id, QUEUE_DROP));
+    waitq_wake_all(&t.slow_end);
+    CHECK(until(&t, none_under_way));
+    CHECK(is_empty(&t));
+    end(&t);
+}
+
+TEST(queue_many_recipients_in_portions)
+{
+    struct tester t;
+    struct buf to = BUF_INIT;
+    REQUIRE(begin(&t, NULL));
+    go(&t);
+    for (int i = 0; i < 250; i++) buf_printf(&to, "%sr%d@two.test", i ? " " : "", i);
+    buf_char(&to, 0);
+    struct letter l = letter_to(&t, "alice@one.test", to.p);
+    CHECK_OK(accept_letter(t.q, &l));
+    CHECK(until(&t, is_empty));
+    CHECK_INT(t.attempts, 3);
+    CHECK_INT(t.rcpts, 250);
+    buf_free(&to);
+    end(&t);
+}
+
+TEST(queue_slow_site_does_not_delay_others)
+{
+    struct tester t;
+    REQUIRE(begin(&t, NULL));
+    t.slow = true;
+    go(&t);
+    for (int i = 0; i < 40; i++) {
+        struct letter l = letter_to(&t, "alice@one.test", "ok@slow.test");
+        CHECK_OK(accept_letter(t.q, &l));
+    }
+    CHECK(until(&t, five_slow));
+    t.slow = false;
+    struct letter l = letter_to(&t, "alice@one.test", "ok@fast.test");
+    int before = t.rcpts;
+    CHECK_OK(accept_letter(t.q, &l));
+    for (int i = 0; i < 1000 && t.rcpts == before; i++) fiber_sleep(RT_MS);
+    CHECK_INT(t.rcpts, before + 1);
+    CHECK(t.most_under_way <= 9);
+    while (!is_empty(&t) && t.under_way) {
+        waitq_wake_all(&t.slow_end);
+        if (fiber_sleep(RT_MS) != 0) break;
+    }
+    CHECK(until(&t, is_empty));
+    end(&t);
+}
+
+TEST(queue_survives_being_reopened)
+{
+    struct tester t;
+    struct queue_info info;
+    struct queue_conf c = {.hostname = SL("mail.one.test"), .shards = 5};
+    REQUIRE(begin(&t, NULL));
+    struct letter l = letter_to(&t, "alice@one.test", "unsure@two.test ok@three.test");
+    CHECK_OK(accept_letter(t.q, &l)); /* never started */
+    queue_close(&t.q);
+    CHECK_OK(queue_open(&t.q, t.f.s, &c));
+    CHECK_INT(t.q->nshards, 1); /* fixed when the store was made */
+    go(&t);
+    CHECK(until(&t, one_deferred));
+    CHECK_OK(queue_show(t.q, &l.id, &t.f.a, &info));
+    REQUIRE(info.nrcpt == 2);
+    CHECK_OK(queue_act(t.q, &l.id, QUEUE_RETRY));
+    for (int i = 0; i < 1000 && t.attempts < 3; i++) fiber_sleep(RT_MS);
+    CHECK_SL(sl_cstr(t.first_host), "mx.two.test [192.0.2.1]:25"); /* the same host first */
+    end(&t);
+}
+
+static int count_ref(void *arg, struct slice ref)
+{
+    struct body_ref r;
+    CHECK_OK(body_ref_parse(ref, &r));
+    ++*(int *)arg;
+    return 0;
+}
+
+TEST(queue_names_its_bodies)
+{
+    struct tester t;
+    int n = 0;
+    REQUIRE(begin(&t, NULL));
+    for (int i = 0; i < 3; i++) {
+        struct letter l = letter_to(&t, "alice@one.test", "ok@two.test");
+        CHECK_OK(accept_letter(t.q, &l));
+        CHECK_OK(accept_letter(t.q, &l)); /* the same id: the same letter */
+    }
+    CHECK_OK(queue_body_refs(t.q, t.f.s, count_ref, &n));
+    CHECK_INT(n, 3);
+    CHECK_INT(stats(&t).letters, 3);
+    CHECK_INT(stats(&t).due, 3);
+    end(&t);
+}
+
+TEST(queue_store_that_fails)
+{
+    struct tester t;
+    REQUIRE(begin(&t, NULL));
+    struct letter l = letter_to(&t, "alice@one.test", "ok@two.test");
+    kv_mem_inject(t.f.s->kv, KV_FAULT_FULL, 1);
+    CHECK_ERR(accept_letter(t.q, &l), ERR_FULL);
+    CHECK(is_empty(&t));
+    kv_mem_inject(t.f.s->kv, KV_FAULT_UNKNOWN_DONE, 1);
+    CHECK_OK(accept_letter(t.q, &l));
+    CHECK_INT(stats(&t).letters, 1);
+    letter_id_new(&l.id);
+    CHECK_OK(body_put(t.f.s->body, BODY_MAIL, SL(TEXT), &l.body));
+    kv_mem_inject(t.f.s->kv, KV_FAULT_UNKNOWN_NOT_DONE, 1);
+    CHECK_ERR(accept_letter(t.q, &l), ERR_UNKNOWN);
+    kv_mem_inject(t.f.s->kv, KV_FAULT_RERUN, 1);
+    CHECK_OK(accept_letter(t.q, &l));
+    CHECK_INT(stats(&t).letters, 2);
+    CHECK_INT(stats(&t).recipients, 2);
+    end(&t);
+}
+
+TEST(queue_moves_table)
+{
+    static const struct {
+        enum q_state from, to;
+        bool legal;
+    } t[] = {
+        {Q_WAITING, Q_WAITING, true},   {Q_WAITING, Q_DELIVERED, true}, {Q_WAITING, Q_FAILED, true},
+        {Q_WAITING, Q_HELD, true},      {Q_WAITING, Q_DROPPED, true},   {Q_WAITING, Q_BOUNCED, false},
+        {Q_HELD, Q_WAITING, true},      {Q_HELD, Q_BOUNCED, false},     {Q_FAILED, Q_BOUNCED, true},
+        {Q_FAILED, Q_WAITING, false},   {Q_FAILED, Q_DELIVERED, false}, {Q_FAILED, Q_HELD, false},
+    };
+    for (size_t i = 0; i < COUNT_OF(t); i++) CHECK(q_may_move(t[i].from, t[i].to) == t[i].legal);
+    for (int to = 0; to < Q_STATES; to++) /* an end is an end */
+        CHECK(!q_may_move(Q_DELIVERED, to) && !q_may_move(Q_BOUNCED, to) && !q_may_move(Q_DROPPED, to));
+    CHECK(!q_is_end(Q_WAITING) && !q_is_end(Q_HELD) && !q_is_end(Q_FAILED) && q_is_end(Q_DROPPED));
+}
+
+TEST(queue_retry_grows)
+{
+    struct queue q = {.retry_first_s = 300, .retry_most_s = 14400};
+    int64_t last = 0;
+    for (uint32_t n = 1; n < 40; n++) {
+        int64_t s = retry_interval(&q, n);
+        CHECK(s >= 240 && s <= 14400 * 6 / 5);
+        if (n % 4 == 0 && n < 10) {
+            CHECK(s > last);
+            last = s;
+        }
+    }
+    CHECK(retry_interval(&q, 30) >= 14400 * 4 / 5);
+}
+
+TEST(queue_rows_round_trip)
+{
+    struct arena a = {0};
+    struct buf b = BUF_INIT;
+    struct letter_id id;
+    letter_id_new(&id);
+    struct q_rcpt r2 = {.g = 3, .n = 77, .state = Q_HELD, .address = SL("x@y"), .attempts = 4, .code = 451, .uncertain = true,
+                        .reply = SL("451 no")}, r;
+    q_rcpt_put(&b, &r2);
+    CHECK_OK(q_rcpt_get(key_rcpt(&a, &id, 3, 77), buf_slice(&b), &r));
+    CHECK(r.g == 3 && r.n == 77 && r.state == Q_HELD && r.attempts == 4 && r.code == 451 && r.uncertain && !r.expired);
+    CHECK_SL(r.reply, "451 no");
+    for (size_t n = 0; n < b.n; n++) /* damage is seen or harmless, never a crash */
+        if (q_rcpt_get(key_rcpt(&a, &id, 3, 77), sl_sub(buf_slice(&b), 0, n), &r) == 0) CHECK(r.state < Q_STATES);
+    CHECK_ERR(q_rcpt_get(SL("r"), buf_slice(&b), &r), ERR_CORRUPT);
+    int64_t due;
+    uint32_t g;
+    struct letter_id id2;
+    CHECK(key_due_parse(key_due(&a, 1234, &id, 5), &due, &id2, &g) && due == 1234 && g == 5 && !strcmp(id.s, id2.s));
+    CHECK(!key_due_parse(SL("d"), &due, &id2, &g) && !key_due_parse(SL("d00000000x234/0123456789abcdef/00005"), &due, &id2, &g));
+    buf_free(&b);
+    ar_free(&a);
+}
