@@ -77,8 +77,8 @@ struct body_pack {
 };
 MUST_CHECK int body_packs(struct body_store *b, struct arena *a, struct body_pack **out, size_t *n);
 MUST_CHECK int body_drop_pack(struct body_store *b, uint64_t number); /* ERR_BUSY while open. SUSPENDS */
-/* Copies a body out of its pack into the current one of the class. SUSPENDS. */
-MUST_CHECK int body_move(struct body_store *b, const struct body_ref *from, struct body_ref *to);
+/* Copies a body out of its pack into the current one of the class; pinned like a new one. SUSPENDS. */
+MUST_CHECK int body_move(struct body_store *b, const struct body_ref *from, enum body_class cls, struct body_ref *to);
 /* Every record of a pack (or of all when number is 0), damaged ones too. SUSPENDS. */
 MUST_CHECK int body_verify(struct body_store *b, uint64_t number,
                            void (*each)(void *arg, const struct body_ref *ref, int status), void *arg);

@@ -318,12 +318,12 @@ TEST(packs_are_pinned_dropped_and_moved_out_of)
     body_unpin(t.b, &a);
     if (body_ref_pack(&b) == body_ref_pack(&a)) body_unpin(t.b, &b);
     CHECK(!pack_of(&t, &a).open);
-    CHECK_OK(body_move(t.b, &a, &moved));
+    CHECK_OK(body_move(t.b, &a, BODY_MAIL, &moved));
     check_body(&t, &moved, bytes_of(&t.a, 900, 1));
     CHECK_OK(body_drop_pack(t.b, body_ref_pack(&a)));
     CHECK_ERR(body_get(t.b, &a, 10, &t.a, &got), ERR_NOT_FOUND);
     CHECK_ERR(body_drop_pack(t.b, body_ref_pack(&a)), ERR_NOT_FOUND);
-    CHECK_OK(body_move(t.b, &large, &large2));
+    CHECK_OK(body_move(t.b, &large, BODY_MAIL, &large2));
     check_body(&t, &large2, bytes_of(&t.a, 900000, 3));
     body_unpin(t.b, &large);
     CHECK_OK(body_drop_pack(t.b, body_ref_pack(&large)));

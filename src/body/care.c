@@ -54,12 +54,12 @@ int body_drop_pack(struct body_store *b, uint64_t number)
 }
 
 /* Through memory when it is small, piece by piece when it is large. */
-int body_move(struct body_store *b, const struct body_ref *from, struct body_ref *to)
+int body_move(struct body_store *b, const struct body_ref *from, enum body_class cls, struct body_ref *to)
 {
     struct place pl;
     struct body_writer *w;
     int rc = place_get(from, &pl);
-    if (rc == 0) rc = body_begin(b, pl.cls, &w);
+    if (rc == 0) rc = body_begin(b, cls, &w);
     if (rc) return rc;
     char *piece = xmalloc(BODY_SMALL);
     int64_t got = 0;

@@ -1,0 +1,16 @@
+/* care_i.h - going through everything a store holds; shared by sweep, verify and backup. */
+#pragma once
+#include "care.h"
+#include "mailbox_i.h"
+
+/* Only one of sweep and backup runs at a time: a backup must find every body its index names. */
+MUST_CHECK int care_begin(struct store *s, struct slice who, uint64_t *fence); /* ERR_BUSY */
+void care_end(struct store *s, struct slice who);
+MUST_CHECK int care_renew(struct store *s, struct slice who);
+
+/* Calls each() with the id of every account that has rows; its non-zero value ends the walk. */
+MUST_CHECK int accounts_each(struct store *s, int (*each)(void *arg, const char *acc), void *arg);
+/* Every message row of the account, of all mailboxes, those being deleted too. A row that cannot
+ * be read is given with m == NULL. */
+MUST_CHECK int messages_each(struct store *s, const char *acc,
+                             int (*each)(void *arg, uint32_t box, uint32_t uid, const struct message *m), void *arg);

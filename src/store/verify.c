@@ -1,0 +1,196 @@
+/* verify.c - is everything there that should be? Rows that can be read, counters that agree
+ * with what they count, bodies that are whole. Reports, changes nothing. */
+#include "care_i.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct verify {
+    struct store *s;
+    void (*bad)(void *arg, const char *sentence);
+    void *arg;
+    const char *acc;
+    struct map good; /* references whose bodies have been read */
+    struct box_row box;
+    uint32_t exists, unseen, deleted, current; /* of the mailbox at hand */
+    uint64_t size, bytes, messages;
+    size_t faults;
+    struct buf said; /* sentences not told yet, each with a NUL; what does not fit is only counted */
+};
+
+/* Some checks run on the committer's thread: what they find is told later, by the fiber. */
+static void say(struct verify *v, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void say(struct verify *v, const char *fmt, ...)
+{
+    char text[ERR_TEXT_MAX];
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    v->faults++;
+    buf_bytes(&v->said, text, n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1);
+    buf_char(&v->said, 0);
+}
+
+static void tell(struct verify *v)
+{
+    for (size_t at = 0; at < v->said.n; at += strlen(v->said.p + at) + 1) v->bad(v->arg, v->said.p + at);
+    buf_clear(&v->said);
+}
+
+/* ---- bodies ---- */
+
+static int read_all(struct verify *v, const struct body_ref *ref)
+{
+    enum { PIECE = 1 << 20 };
+    char *piece = xmalloc(PIECE);
+    int64_t got = 1;
+    for (uint64_t at = 0; got > 0 && at < body_ref_size(ref); at += (uint64_t)got)
+        got = body_read(v->s->body, ref, at, piece, PIECE);
+    free(piece);
+    fiber_breathe();
+    return got < 0 ? (int)got : 0;
+}
+
+static int check_body(struct verify *v, uint32_t box, uint32_t uid, const struct message *m)
+{
+    if (map_get(&v->good, body_ref_slice(&m->body))) return 0;
+    struct message again;
+    int rc = read_all(v, &m->body);
+    /* Moved by a sweep or expunged since the row was read: then there is nothing to complain of. */
+    if (rc == ERR_NOT_FOUND && message_get(v->s, v->acc, box, uid, &again) == ERR_NOT_FOUND) return 0;
+    if (rc == ERR_NOT_FOUND && strcmp(again.body.s, m->body.s)) rc = read_all(v, &again.body);
+    if (rc == ERR_CORRUPT || rc == ERR_NOT_FOUND)
+        say(v, "account %s, mailbox %u, message %u: its body %s cannot be read: %s", v->acc, box, uid, m->body.s, err_text(rc));
+    else if (rc)
+        return rc;
+    else if (body_ref_size(&m->body) != m->size)
+        say(v, "account %s, mailbox %u, message %u: has %llu bytes but is recorded with %llu", v->acc, box, uid,
+            (unsigned long long)body_ref_size(&m->body), (unsigned long long)m->size);
+    else
+        map_put(&v->good, body_ref_slice(&m->body), (void *)1);
+    return 0;
+}
+
+/* ---- accounts ---- */
+
+static int check_message(void *arg, uint32_t box, uint32_t uid, const struct message *m)
+{
+    struct verify *v = arg;
+    if (!m) {
+        say(v, "account %s, mailbox %u, message %u: its record is damaged", v->acc, box, uid);
+        return 0;
+    }
+    return check_body(v, box, uid, m);
+}
+
+static int count_row(void *arg, struct slice key, struct slice value)
+{
+    struct verify *v = arg;
+    struct message m;
+    uint64_t uid;
+    if (key_number(key, &uid) || message_row_get(value, (uint32_t)uid, &m)) return 0; /* told of already */
+    v->exists++;
+    v->unseen += !(m.flags & FLAG_SEEN);
+    v->deleted += (m.flags & FLAG_DELETED) != 0;
+    v->size += m.size;
+    if (uid >= v->box.m.uidnext || m.modseq > v->box.m.modseq)
+        say(v, "account %s, mailbox %u, message %u: its UID or MODSEQ is above the mailbox's", v->acc, v->box.m.id, m.uid);
+    return 0;
+}
+
+/* In one transaction, so that the counters and what they count are of one moment. */
+static int count_box(struct kv_tx *tx, void *arg)
+{
+    struct verify *v = arg;
+    char from[KEY_ROOM], to[KEY_ROOM];
+    v->exists = v->unseen = v->deleted = 0;
+    v->size = 0;
+    int rc = tx_box(tx, v->current, &v->box);
+    if (rc) return rc == ERR_NOT_FOUND ? 0 : rc;
+    rc = kv_tx_scan(tx, key_prefix('m', v->current, from), key_prefix_end('m', v->current, to), count_row, v);
+    const struct mailbox *b = &v->box.m;
+    if (rc == 0 && (b->exists != v->exists || b->unseen != v->unseen || b->deleted != v->deleted || b->size != v->size))
+        say(v, "account %s, mailbox %u: counts %u messages (%u unseen, %u deleted, %llu bytes), has %u (%u, %u, %llu)", v->acc,
+            b->id, b->exists, b->unseen, b->deleted, (unsigned long long)b->size, v->exists, v->unseen, v->deleted,
+            (unsigned long long)v->size);
+    return rc;
+}
+
+struct sum {
+    struct verify *v;
+    uint64_t bytes, messages;
+};
+
+static int sum_box(void *arg, struct slice key, struct slice value)
+{
+    struct sum *t = arg;
+    struct box_row b;
+    uint64_t id;
+    if (key_number(key, &id) || box_row_get(value, (uint32_t)id, &b)) {
+        say(t->v, "account %s: the record of a mailbox is damaged", t->v->acc);
+        return 0;
+    }
+    t->bytes += b.m.size;
+    t->messages += b.m.exists;
+    return 0;
+}
+
+static int count_account(struct kv_tx *tx, void *arg)
+{
+    struct verify *v = arg;
+    struct account_row a;
+    struct sum t = {.v = v};
+    int rc = tx_account(tx, &a);
+    if (rc == ERR_NOT_FOUND) return 0; /* being erased */
+    if (rc) {
+        say(v, "account %s: its record is damaged: %s", v->acc, err_text(rc));
+        return 0;
+    }
+    rc = kv_tx_scan(tx, SL("b/"), SL("b0"), sum_box, &t);
+    if (rc == 0 && (t.bytes != a.bytes || t.messages != a.messages))
+        say(v, "account %s: counts %llu messages with %llu bytes, has %llu with %llu", v->acc, (unsigned long long)a.messages,
+            (unsigned long long)a.bytes, (unsigned long long)t.messages, (unsigned long long)t.bytes);
+    return rc;
+}
+
+static int check_account(void *arg, const char *acc)
+{
+    struct verify *v = arg;
+    char room[KEY_ROOM];
+    struct arena a;
+    struct mailbox *box;
+    size_t n = 0;
+    v->acc = acc;
+    ar_init(&a, 0);
+    struct slice object = account_object(acc, room);
+    int rc = kv_transact(v->s->kv, object, count_account, v);
+    if (rc == 0) rc = mailbox_list(v->s, acc, &a, &box, &n);
+    if (rc == ERR_CORRUPT) rc = 0; /* told of already */
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        v->current = box[i].id;
+        rc = kv_transact(v->s->kv, object, count_box, v);
+    }
+    tell(v);
+    if (rc == 0) rc = messages_each(v->s, acc, check_message, v);
+    tell(v);
+    ar_free(&a);
+    return rc;
+}
+
+static void bad_index(void *arg, const char *what) { say(arg, "%s", what); }
+
+int store_verify(struct store *s, void (*bad)(void *arg, const char *sentence), void *arg)
+{
+    struct verify v = {.s = s, .bad = bad, .arg = arg};
+    map_init(&v.good, false);
+    buf_init(&v.said, 1 << 20);
+    int rc = kv_verify(s->kv, bad_index, &v);
+    tell(&v);
+    if (rc == 0) rc = accounts_each(s, check_account, &v);
+    map_free(&v.good);
+    buf_free(&v.said);
+    if (rc) return rc;
+    return v.faults ? err_set(ERR_CORRUPT, "%zu faults were found", v.faults) : 0;
+}
