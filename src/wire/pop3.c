@@ -140,22 +140,19 @@ void pop3_err(struct buf *out, const char *code, const char *fmt, ...)
 
 /* ---- TOP ---- */
 
-size_t pop3_top(struct slice letter, uint32_t lines, bool *done)
+size_t pop3_top_feed(struct pop3_top *t, struct slice chunk, bool *done)
 {
     size_t at = 0;
-    bool body = false;
-    *done = true;
-    while (!body || lines) {
-        const char *lf = at < letter.n ? memchr(letter.p + at, '\n', letter.n - at) : NULL;
-        if (!lf) {
-            *done = false;
-            return letter.n;
-        }
-        size_t end = (size_t)(lf - letter.p) + 1;
-        bool empty = end - at == 1 || (end - at == 2 && letter.p[at] == '\r');
-        if (body) lines--;
-        else if (empty) body = true;
-        at = end;
+    while (at < chunk.n && (!t->body || t->lines)) {
+        const char *lf = memchr(chunk.p + at, '\n', chunk.n - at);
+        size_t end = lf ? (size_t)(lf - chunk.p) : chunk.n;
+        for (size_t i = at; i < end && !t->filled; i++) t->filled = chunk.p[i] != '\r';
+        at = lf ? end + 1 : end;
+        if (!lf) break;
+        if (t->body) t->lines--;
+        else t->body = !t->filled; /* the empty line */
+        t->filled = false;
     }
+    *done = t->body && !t->lines;
     return at;
 }

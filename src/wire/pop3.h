@@ -38,7 +38,12 @@ void pop3_err(struct buf *out, const char *code, const char *fmt, ...) PRINTF_LI
 
 /* Byte-stuffing of multi-line responses (RFC 1939 section 3) is that of SMTP: smtp_stuff_next(). */
 
-/* TOP: how many bytes of `letter` make the header section, the empty line and the first `lines`
- * lines of the body. May be called on growing prefixes: *done false means that more of the letter
- * is needed to know (or, at its end, that all of it is meant). */
-size_t pop3_top(struct slice letter, uint32_t lines, bool *done);
+/* TOP (RFC 1939 section 7): the header section, the empty line and the first `lines` lines of the
+ * body. Chunks of the letter go in; how many bytes of each belong to the answer comes out, and
+ * *done once no more of the letter does. */
+struct pop3_top {
+    uint32_t lines; /* still to come */
+    bool body, filled;
+};
+static inline void pop3_top_begin(struct pop3_top *t, uint32_t lines) { *t = (struct pop3_top){.lines = lines}; }
+size_t pop3_top_feed(struct pop3_top *t, struct slice chunk, bool *done);

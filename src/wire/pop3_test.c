@@ -40,19 +40,33 @@ TEST(pop3_responses)
     buf_free(&b);
 }
 
+/* Bytes of the answer to TOP when the letter comes in pieces. */
+static size_t top(struct slice letter, uint32_t lines, size_t piece, bool *done)
+{
+    struct pop3_top t;
+    size_t total = 0;
+    pop3_top_begin(&t, lines);
+    *done = false;
+    for (size_t at = 0; at < letter.n && !*done; at += piece)
+        total += pop3_top_feed(&t, sl_sub(letter, at, at + piece), done);
+    return total;
+}
+
 TEST(pop3_top_counts_lines)
 {
     struct slice letter = SL("A: 1\r\nB: 2\r\n\r\none\r\ntwo\r\nthree\r\n");
     bool done;
-    CHECK_INT(pop3_top(letter, 0, &done), 14);
-    CHECK(done);
-    CHECK_INT(pop3_top(letter, 2, &done), 24);
-    CHECK(done);
-    CHECK_INT(pop3_top(letter, 99, &done), letter.n);
-    CHECK(!done);
-    CHECK_INT(pop3_top(sl_sub(letter, 0, 16), 1, &done), 16);
-    CHECK(!done);
-    CHECK_INT(pop3_top(SL("A: 1\r\n"), 1, &done), 6);
-    CHECK(!done);
-    CHECK_INT(pop3_top(SL(""), 1, &done), 0);
+    for (size_t piece = 1; piece <= letter.n; piece++) {
+        CHECK_INT(top(letter, 0, piece, &done), 14);
+        CHECK(done);
+        CHECK_INT(top(letter, 2, piece, &done), 24);
+        CHECK(done);
+        CHECK_INT(top(letter, 99, piece, &done), letter.n);
+        CHECK(!done);
+        CHECK_INT(top(SL("A: 1\n\none\ntwo\n"), 1, piece, &done), 10);
+        CHECK_INT(top(SL("A: 1\r\n"), 1, piece, &done), 6);
+        CHECK(!done);
+        CHECK_INT(top(SL("\r\nbody"), 0, piece, &done), 2);
+    }
+    CHECK_INT(top(SL(""), 1, 1, &done), 0);
 }

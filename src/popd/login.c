@@ -1,0 +1,169 @@
+/* login.c - the AUTHORIZATION state: TLS, USER and PASS, AUTH (RFC 1939, 2449, 2595, 5034). */
+#include <stdlib.h>
+
+#include "base/text.h"
+#include "popd_i.h"
+
+static const char *mechanisms(struct pm *s)
+{
+    uint8_t binding[32];
+    return sasl_mechanisms(conn_tls_exporter(s->c, binding) == 0);
+}
+
+/* RFC 2449 section 5. Passwords are offered over TLS only. */
+void pm_capa(struct pm *s, struct pop3_command *c)
+{
+    (void)c;
+    buf_clear(&s->out);
+    buf_str(&s->out, "+OK what there is\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\n");
+    if (s->tls) buf_printf(&s->out, "USER\r\nSASL %s\r\n", mechanisms(s));
+    if (!s->tls && s->conf->tls && !s->in) buf_str(&s->out, "STLS\r\n");
+    buf_str(&s->out, "IMPLEMENTATION Tram\r\n.\r\n");
+    conn_write(s->c, buf_slice(&s->out));
+}
+
+/* ---- STLS (RFC 2595 section 4) ---- */
+
+int pm_tls_begin(struct pm *s)
+{
+    int64_t before = deadline_narrow(DEADLINE_IN(PM_WORK));
+    int r = conn_tls_accept(s->c, s->conf->tls);
+    deadline_restore(before);
+    if (r) {
+        log_info(s->who, "TLS did not come about: %s", err_text(r));
+        s->over = true;
+        return r;
+    }
+    s->tls = true;
+    return 0;
+}
+
+void pm_stls(struct pm *s, struct pop3_command *c)
+{
+    (void)c;
+    if (s->tls || !s->conf->tls) {
+        pm_err(s, NULL, s->tls ? "TLS is already in use" : "TLS is not offered here");
+        return;
+    }
+    if (conn_peek(s->c).n) { /* what came in clear must never count as said in TLS */
+        pm_err(s, NULL, "commands were sent after STLS before its answer; the connection is closed");
+        s->over = true;
+        return;
+    }
+    pm_ok(s, "begin TLS");
+    free(s->user);
+    s->user = NULL;
+    (void)!pm_tls_begin(s);
+}
+
+/* ---- logging in ---- */
+
+static void failed(struct pm *s, struct slice user)
+{
+    struct slice shown = printable(&s->cmd_a, user, 100);
+    log_info(s->who, "login as \"%.*s\" failed", SLF(shown));
+    pm_err(s, "AUTH", "user name or password is wrong");
+    if (++s->failed_logins >= PM_LOGINS_MAX) s->over = true;
+}
+
+static void trouble(struct pm *s, int e)
+{
+    log_warn(s->who, "logins cannot be checked: %s", err_text(e));
+    pm_err(s, "SYS/TEMP", "logins cannot be checked at this moment; try again later");
+}
+
+static void enter(struct pm *s)
+{
+    if (!pm_lock(s)) {
+        pm_err(s, "IN-USE", "another session has this mailbox open; try again later");
+        return;
+    }
+    int r = pm_open_box(s);
+    if (r) {
+        pm_close_box(s);
+        log_warn(s->who, "the mailbox of %.*s cannot be read: %s", SLF(s->account.address), err_text(r));
+        pm_err(s, "SYS/TEMP", "the mailbox cannot be read at this moment; try again later");
+        return;
+    }
+    s->in = true;
+    log_debug(s->who, "logged in as %.*s", SLF(s->account.address));
+    pm_ok(s, "%zu messages", s->n);
+}
+
+void pm_user(struct pm *s, struct pop3_command *c)
+{
+    free(s->user); /* whether there is such a user is told at PASS only (RFC 1939 section 13) */
+    s->user = xstrndup(c->arg.p, c->arg.n);
+    pm_ok(s, "now the password");
+}
+
+void pm_pass(struct pm *s, struct pop3_command *c)
+{
+    if (!s->user) {
+        pm_err(s, NULL, "USER comes first");
+        return;
+    }
+    struct slice user = ar_dup(&s->cmd_a, sl_cstr(s->user));
+    free(s->user);
+    s->user = NULL;
+    ar_reset(&s->a);
+    int r = login_password(s->conf->store, &s->a, user, c->arg, &s->account);
+    if (r == 0) enter(s);
+    else if (r == ERR_DENIED || r == ERR_SYNTAX) failed(s, user);
+    else trouble(s, r);
+}
+
+/* ---- AUTH (RFC 5034) ---- */
+
+static int exchange(struct pm *s, struct sasl *x, const struct slice *initial)
+{
+    struct slice out, line, response;
+    int r = sasl_start(x, initial, &out);
+    while (r == SASL_MORE) {
+        buf_clear(&s->out);
+        buf_str(&s->out, "+ ");
+        b64_encode(&s->out, out);
+        buf_str(&s->out, "\r\n");
+        conn_write(s->c, buf_slice(&s->out));
+        r = conn_read_line(s->c, POP3_AUTH_LINE_MAX, &line);
+        if (!r) r = sasl_line_decode(&s->a, line, &response);
+        if (!r) r = sasl_step(x, response, &out);
+    }
+    return r;
+}
+
+static void list_mechanisms(struct pm *s)
+{
+    struct slice rest = sl_cstr(mechanisms(s)), word;
+    pm_ok(s, "ways to log in follow");
+    while (sl_next(&rest, ' ', &word)) conn_printf(s->c, "%.*s\r\n", SLF(word));
+    conn_puts(s->c, ".\r\n");
+}
+
+void pm_auth(struct pm *s, struct pop3_command *c)
+{
+    uint8_t binding[32];
+    struct slice initial;
+    struct sasl x = {0};
+    if (!c->mechanism.n) {
+        list_mechanisms(s);
+        return;
+    }
+    ar_reset(&s->a);
+    bool binds = conn_tls_exporter(s->c, binding) == 0;
+    int r = c->has_initial ? sasl_line_decode(&s->a, c->initial, &initial) : 0;
+    if (!r) r = sasl_begin(&x, s->conf->store, &s->a, c->mechanism, binds ? binding : NULL);
+    if (!r) r = exchange(s, &x, c->has_initial ? &initial : NULL);
+    if (r == SASL_DONE) {
+        s->account = x.account;
+        enter(s);
+    } else if (r == ERR_DENIED) {
+        failed(s, x.user);
+    } else if (conn_error(s->c)) {
+        return; /* the session's loop says what there is to say */
+    } else if (r == ERR_SYNTAX || r == ERR_UNSUPPORTED || r == ERR_TOO_LONG || r == ERR_CANCELED) {
+        pm_err(s, NULL, "%s", err_text(r));
+    } else {
+        trouble(s, r);
+    }
+}

@@ -1,0 +1,393 @@
+/* popd_test.c - dialogues with the POP3 server over loopback, answer by answer. */
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "kv/kv.h"
+#include "popd.h"
+#include "rt/test_rt.h"
+
+struct world {
+    char dir[64];
+    struct store *store;
+    struct tls_ctx *tls, *client_tls;
+    struct popd_conf conf;
+    struct popd *popd;
+    struct listener *listener[2]; /* 110, 995 */
+    struct group group;
+    struct arena a;
+    char account[20];
+};
+
+static void open_store(struct world *w)
+{
+    struct kv *kv;
+    struct body_store *body;
+    struct account acc;
+    snprintf(w->dir, sizeof w->dir, "/tmp/tram-popd-test-XXXXXX");
+    ASSERT(mkdtemp(w->dir));
+    ASSERT(kv_mem_open(&kv, NULL) == 0);
+    ASSERT(body_open(&body, w->dir, 0) == 0);
+    CHECK_OK(store_open(&w->store, kv, body));
+    CHECK_OK(domain_add(w->store, SL("home.test")));
+    CHECK_OK(account_add(w->store, SL("alice@home.test"), SL("wonder land")));
+    CHECK_OK(account_get(w->store, &w->a, SL("alice@home.test"), &acc));
+    memcpy(w->account, acc.id, sizeof w->account);
+}
+
+static void open_tls(struct world *w)
+{
+    struct buf chain = BUF_INIT, key = BUF_INIT;
+    struct slice name = SL("pop.home.test");
+    CHECK_OK(tls_self_signed(&name, 1, 30, &chain, &key));
+    CHECK_OK(tls_server_new(&w->tls, NULL));
+    CHECK_OK(tls_server_add_cert(w->tls, buf_slice(&chain), buf_slice(&key)));
+    CHECK_OK(tls_client_new(&w->client_tls, SL("")));
+    buf_free(&chain);
+    buf_free(&key);
+}
+
+struct visit {
+    struct world *w;
+    int door;
+    struct conn *c;
+};
+
+static void session_fiber(void *arg)
+{
+    struct visit *v = arg;
+    popd_session(v->w->popd, v->door == 1, v->c, &v->w->group);
+    free(v);
+}
+
+static void accept_fiber(void *arg)
+{
+    struct visit *door = arg;
+    struct conn *c;
+    while (listener_accept(door->w->listener[door->door], &c) == 0) {
+        struct visit *v = xmalloc(sizeof *v);
+        *v = (struct visit){door->w, door->door, c};
+        CHECK_OK(group_go(&door->w->group, "session", session_fiber, v));
+    }
+    free(door);
+}
+
+static void world_begin(struct world *w)
+{
+    *w = (struct world){0};
+    log_set_level(LOG_ERROR);
+    open_store(w);
+    open_tls(w);
+    w->conf = (struct popd_conf){.store = w->store, .tls = w->tls, .hostname = SL("pop.home.test")};
+    CHECK_OK(popd_open(&w->popd, &w->conf));
+    group_init(&w->group);
+    for (int k = 0; k < 2; k++) {
+        struct endpoint at = {0};
+        ASSERT(ip_parse(SL("127.0.0.1"), &at.ip));
+        ASSERT(listener_open(&w->listener[k], &at) == 0);
+        struct visit *door = xmalloc(sizeof *door);
+        *door = (struct visit){.w = w, .door = k};
+        CHECK_OK(group_go(&w->group, "accept", accept_fiber, door));
+    }
+}
+
+static void remove_dir(const char *dir)
+{
+    DIR *d = opendir(dir);
+    struct dirent *e;
+    char path[400];
+    while (d && (e = readdir(d))) {
+        snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
+        if (e->d_name[0] != '.') unlink(path);
+    }
+    if (d) closedir(d);
+    rmdir(dir);
+}
+
+static void world_end(struct world *w)
+{
+    group_cancel(&w->group);
+    (void)group_wait(&w->group);
+    for (int k = 0; k < 2; k++) listener_close(&w->listener[k]);
+    popd_close(&w->popd);
+    store_close(&w->store);
+    tls_free(&w->tls);
+    tls_free(&w->client_tls);
+    ar_free(&w->a);
+    remove_dir(w->dir);
+}
+
+/* A letter into alice's inbox; its uid. */
+static uint32_t deliver(struct world *w, struct slice text)
+{
+    struct mailbox box;
+    struct body_ref ref;
+    uint32_t validity, uid = 0;
+    CHECK_OK(body_put(w->store->body, BODY_MAIL, text, &ref));
+    CHECK_OK(mailbox_find(w->store, w->account, SL("INBOX"), &w->a, &box));
+    struct message_new m = {.internal_date = 1795383266, .size = text.n, .body = ref};
+    CHECK_OK(message_append(w->store, w->account, box.id, &m, 1, &validity, &uid));
+    body_unpin(w->store->body, &ref);
+    return uid;
+}
+
+/* ---- the client ---- */
+
+struct client {
+    struct conn *c;
+    struct arena a;
+};
+
+static struct slice reply(struct client *cl)
+{
+    struct slice line;
+    int64_t before = deadline_narrow(DEADLINE_IN(20 * RT_S));
+    int r = conn_read_line(cl->c, 100000, &line);
+    deadline_restore(before);
+    return r ? SL("") : ar_dup(&cl->a, line);
+}
+
+static struct slice talk(struct client *cl, const char *line)
+{
+    conn_printf(cl->c, "%s\r\n", line);
+    return reply(cl);
+}
+
+/* A multi-line response: the lines after the first, each with LF, up to the dot. */
+static struct slice lines(struct client *cl)
+{
+    struct buf b = BUF_INIT;
+    struct slice line;
+    while (line = reply(cl), line.n != 1 || line.p[0] != '.') {
+        if (conn_error(cl->c)) break;
+        buf_put(&b, line);
+        buf_char(&b, '\n');
+    }
+    struct slice s = ar_dup(&cl->a, buf_slice(&b));
+    buf_free(&b);
+    return s;
+}
+
+static void client_open(struct client *cl, struct world *w, int door)
+{
+    struct tls_peer peer = {.name = SL("pop.home.test")};
+    *cl = (struct client){0};
+    ASSERT(conn_dial(&cl->c, listener_at(w->listener[door]), NULL) == 0);
+    if (door == 1) CHECK_OK(conn_tls_connect(cl->c, w->client_tls, &peer));
+    CHECK_SL(reply(cl), "+OK pop.home.test POP3 Tram");
+}
+
+static void client_close(struct client *cl)
+{
+    conn_close(&cl->c);
+    ar_free(&cl->a);
+}
+
+static void alice(struct client *cl, struct world *w)
+{
+    client_open(cl, w, 1);
+    CHECK_SL(talk(cl, "USER alice@home.test"), "+OK now the password");
+    CHECK(sl_starts(talk(cl, "PASS wonder land"), SL("+OK ")));
+}
+
+static const char first[] = "Subject: one\r\n\r\nHello\r\n.dot\r\n..\r\n";
+static const char second[] = "Subject: two\r\nX: y\r\n\r\nline 1\r\nline 2\r\nno end";
+
+TEST(pop3_session)
+{
+    struct world w;
+    struct client cl;
+    world_begin(&w);
+    deliver(&w, sl_cstr(first));
+    deliver(&w, sl_cstr(second));
+    client_open(&cl, &w, 1);
+    CHECK_SL(talk(&cl, "USER alice@home.test"), "+OK now the password");
+    CHECK_SL(talk(&cl, "PASS wonder land"), "+OK 2 messages");
+    CHECK_SL(talk(&cl, "STAT"), "+OK 2 77");
+    CHECK_SL(talk(&cl, "LIST"), "+OK 2 messages, 77 bytes");
+    CHECK_SL(lines(&cl), "1 33\n2 44\n");
+    CHECK_SL(talk(&cl, "LIST 2"), "+OK 2 44");
+    CHECK_SL(talk(&cl, "LIST 3"), "-ERR there is no message 3");
+    CHECK_SL(talk(&cl, "RETR 1"), "+OK 33 bytes");
+    CHECK_SL(lines(&cl), "Subject: one\n\nHello\n..dot\n...\n");
+    CHECK_SL(talk(&cl, "RETR 2"), "+OK 44 bytes");
+    CHECK_SL(lines(&cl), "Subject: two\nX: y\n\nline 1\nline 2\nno end\n");
+    CHECK_SL(talk(&cl, "TOP 2 1"), "+OK the top follows");
+    CHECK_SL(lines(&cl), "Subject: two\nX: y\n\nline 1\n");
+    CHECK_SL(talk(&cl, "TOP 1 0"), "+OK the top follows");
+    CHECK_SL(lines(&cl), "Subject: one\n\n");
+    CHECK_SL(talk(&cl, "TOP 1 99"), "+OK the top follows");
+    CHECK_SL(lines(&cl), "Subject: one\n\nHello\n..dot\n...\n");
+    CHECK_SL(talk(&cl, "NOOP"), "+OK done, nothing");
+    CHECK_SL(talk(&cl, "QUIT"), "+OK goodbye");
+    CHECK_SL(reply(&cl), "");
+    client_close(&cl);
+    world_end(&w);
+}
+
+TEST(pop3_removes_at_quit_only)
+{
+    struct world w;
+    struct client cl;
+    world_begin(&w);
+    deliver(&w, sl_cstr(first));
+    deliver(&w, sl_cstr(second));
+    deliver(&w, sl_cstr(first));
+    alice(&cl, &w);
+    CHECK_SL(talk(&cl, "DELE 1"), "+OK message 1 is gone after QUIT");
+    CHECK_SL(talk(&cl, "DELE 1"), "-ERR message 1 is marked as deleted");
+    CHECK_SL(talk(&cl, "RETR 1"), "-ERR message 1 is marked as deleted");
+    CHECK_SL(talk(&cl, "STAT"), "+OK 2 77");
+    CHECK_SL(talk(&cl, "LIST"), "+OK 2 messages, 77 bytes");
+    CHECK_SL(lines(&cl), "2 44\n3 33\n");
+    CHECK_SL(talk(&cl, "RSET"), "+OK nothing is marked as deleted");
+    CHECK_SL(talk(&cl, "STAT"), "+OK 3 110");
+    talk(&cl, "DELE 1");
+    client_close(&cl); /* without QUIT */
+    alice(&cl, &w);
+    CHECK_SL(talk(&cl, "UIDL"), "+OK 3 messages, 110 bytes");
+    struct slice before = lines(&cl), rest = before, uidl2;
+    CHECK(sl_next(&rest, '\n', &uidl2) && sl_next(&rest, '\n', &uidl2));
+    talk(&cl, "DELE 1");
+    talk(&cl, "DELE 3");
+    CHECK_SL(talk(&cl, "QUIT"), "+OK goodbye");
+    uidl2 = ar_dup(&w.a, uidl2);
+    client_close(&cl);
+    alice(&cl, &w);
+    struct slice now = talk(&cl, "UIDL 1");
+    CHECK(sl_eq(sl_from(now, 6), sl_from(uidl2, 2))); /* "+OK 1 id", "2 id": the same letter, the same id */
+    CHECK_SL(talk(&cl, "STAT"), "+OK 1 44");
+    CHECK_SL(talk(&cl, "UIDL 2"), "-ERR there is no message 2");
+    client_close(&cl);
+    world_end(&w);
+}
+
+TEST(pop3_keeps_its_snapshot)
+{
+    struct world w;
+    struct client cl, other;
+    world_begin(&w);
+    uint32_t uid = deliver(&w, sl_cstr(first));
+    alice(&cl, &w);
+    deliver(&w, sl_cstr(second)); /* seen by the next session */
+    CHECK_SL(talk(&cl, "STAT"), "+OK 1 33");
+    struct mailbox box;
+    CHECK_OK(mailbox_find(w.store, w.account, SL("INBOX"), &w.a, &box));
+    CHECK_OK(message_expunge(w.store, w.account, box.id, &uid, 1, false, &w.a, NULL, NULL));
+    CHECK_SL(talk(&cl, "RETR 1"), "-ERR the message was removed meanwhile by another program");
+    client_open(&other, &w, 1);
+    talk(&other, "USER alice@home.test");
+    CHECK_SL(talk(&other, "PASS wonder land"), "-ERR [IN-USE] another session has this mailbox open; try again later");
+    CHECK_SL(talk(&cl, "QUIT"), "+OK goodbye");
+    CHECK_SL(reply(&cl), "");
+    talk(&other, "USER alice@home.test");
+    CHECK_SL(talk(&other, "PASS wonder land"), "+OK 1 messages");
+    client_close(&cl);
+    client_close(&other);
+    world_end(&w);
+}
+
+TEST(pop3_logs_in_over_tls_only)
+{
+    struct world w;
+    struct client cl;
+    struct tls_peer peer = {.name = SL("pop.home.test")};
+    world_begin(&w);
+    client_open(&cl, &w, 0);
+    CHECK_SL(talk(&cl, "CAPA"), "+OK what there is");
+    CHECK_SL(lines(&cl), "TOP\nUIDL\nRESP-CODES\nAUTH-RESP-CODE\nPIPELINING\nEXPIRE NEVER\nSTLS\nIMPLEMENTATION Tram\n");
+    CHECK_SL(talk(&cl, "USER alice@home.test"), "-ERR begin TLS with STLS before you log in");
+    CHECK_SL(talk(&cl, "AUTH PLAIN"), "-ERR begin TLS with STLS before you log in");
+    CHECK_SL(talk(&cl, "STAT"), "-ERR log in first");
+    CHECK_SL(talk(&cl, "STLS"), "+OK begin TLS");
+    CHECK_OK(conn_tls_connect(cl.c, w.client_tls, &peer));
+    CHECK_SL(talk(&cl, "CAPA"), "+OK what there is");
+    CHECK_SL(lines(&cl), "TOP\nUIDL\nRESP-CODES\nAUTH-RESP-CODE\nPIPELINING\nEXPIRE NEVER\nUSER\n"
+                         "SASL SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN\nIMPLEMENTATION Tram\n");
+    CHECK_SL(talk(&cl, "STLS"), "-ERR TLS is already in use");
+    CHECK_SL(talk(&cl, "PASS x"), "-ERR USER comes first");
+    CHECK_SL(talk(&cl, "AUTH PLAIN"), "+ ");
+    struct slice b64 = b64_encode_ar(&cl.a, sl("\0alice@home.test\0wonder land", 28));
+    CHECK_SL(talk(&cl, ar_cstr(&cl.a, b64)), "+OK 0 messages");
+    CHECK_SL(talk(&cl, "AUTH PLAIN"), "-ERR you are logged in already");
+    CHECK_SL(talk(&cl, "STAT"), "+OK 0 0");
+    CHECK_SL(talk(&cl, "LIST"), "+OK 0 messages, 0 bytes");
+    CHECK_SL(lines(&cl), "");
+    client_close(&cl);
+    client_open(&cl, &w, 0);
+    conn_puts(cl.c, "STLS\r\nUSER injected\r\n");
+    CHECK(sl_starts(reply(&cl), SL("-ERR commands were sent after STLS")));
+    CHECK_SL(reply(&cl), "");
+    client_close(&cl);
+    world_end(&w);
+}
+
+TEST(pop3_refuses)
+{
+    struct world w;
+    struct client cl;
+    world_begin(&w);
+    client_open(&cl, &w, 1);
+    CHECK_SL(talk(&cl, "AUTH"), "+OK ways to log in follow");
+    CHECK_SL(lines(&cl), "SCRAM-SHA-256-PLUS\nSCRAM-SHA-256\nPLAIN\nLOGIN\n");
+    CHECK(sl_starts(talk(&cl, "AUTH CRAM-MD5"), SL("-ERR this way to log in is not known here")));
+    CHECK_SL(talk(&cl, "AUTH PLAIN"), "+ ");
+    CHECK_SL(talk(&cl, "*"), "-ERR the client gave the login up");
+    for (int i = 0; i < 3; i++) {
+        CHECK_SL(talk(&cl, i ? "USER nobody@home.test" : "USER alice@home.test"), "+OK now the password");
+        CHECK_SL(talk(&cl, "PASS wrong"), "-ERR [AUTH] user name or password is wrong");
+    }
+    CHECK_SL(reply(&cl), "");
+    client_close(&cl);
+    alice(&cl, &w);
+    CHECK(sl_starts(talk(&cl, "RETR x"), SL("-ERR RETR wants a message number")));
+    CHECK(sl_starts(talk(&cl, "TOP 1"), SL("-ERR TOP wants a message number and a number of lines")));
+    CHECK_SL(talk(&cl, "XYZZY"), "-ERR there is no such command here");
+    CHECK_SL(talk(&cl, "APOP a b"), "-ERR there is no such command here");
+    conn_puts(cl.c, "NOOP\n");
+    CHECK_SL(reply(&cl), "-ERR lines must end in CR LF");
+    for (int i = 0; i < 15; i++) CHECK_SL(talk(&cl, "XYZZY"), "-ERR there is no such command here");
+    CHECK_SL(reply(&cl), "-ERR too many errors; the connection is closed");
+    CHECK_SL(reply(&cl), "");
+    client_close(&cl);
+    world_end(&w);
+}
+
+TEST(pop3_streams_large_letters_and_long_lists)
+{
+    struct world w;
+    struct client cl;
+    struct buf b = BUF_INIT, want = BUF_INIT;
+    world_begin(&w);
+    buf_str(&b, "Subject: large\r\n\r\n");
+    for (int i = 0; b.n < 1000000; i++) buf_printf(&b, "%s%d\r\n", i % 5 ? "" : ".", i);
+    deliver(&w, buf_slice(&b));
+    struct slice rest = buf_slice(&b), line;
+    while (sl_next(&rest, '\n', &line) && rest.p)
+        buf_printf(&want, "%s%.*s\n", line.p[0] == '.' ? "." : "", (int)line.n - 1, line.p);
+    for (int i = 0; i < 1200; i++) deliver(&w, SL("Subject: small\r\n\r\nx\r\n"));
+    alice(&cl, &w);
+    CHECK(sl_starts(talk(&cl, "RETR 1"), SL("+OK 10000")));
+    CHECK(sl_eq(lines(&cl), buf_slice(&want)));
+    CHECK(sl_starts(talk(&cl, "LIST"), SL("+OK 1201 messages")));
+    CHECK(sl_ends(lines(&cl), SL("\n1201 21\n")));
+    conn_puts(cl.c, "RETR 2\r\nRETR 3\r\nDELE 2\r\nQUIT\r\n"); /* pipelined */
+    for (int i = 0; i < 2; i++) {
+        CHECK_SL(reply(&cl), "+OK 21 bytes");
+        CHECK_SL(lines(&cl), "Subject: small\n\nx\n");
+    }
+    CHECK_SL(reply(&cl), "+OK message 2 is gone after QUIT");
+    CHECK_SL(reply(&cl), "+OK goodbye");
+    client_close(&cl);
+    /* what was fetched is marked as seen for other programs */
+    struct mailbox box;
+    CHECK_OK(mailbox_find(w.store, w.account, SL("INBOX"), &w.a, &box));
+    CHECK_INT(box.exists, 1200);
+    CHECK_INT(box.unseen, 1198);
+    buf_free(&b);
+    buf_free(&want);
+    world_end(&w);
+}

@@ -1,0 +1,83 @@
+/* retrieve.c - RETR and TOP: letters stream from their bodies in ranges, dots stuffed. */
+#include "popd_i.h"
+#include "wire/smtp.h"
+
+struct sending {
+    struct smtp_stuff stuff;
+    struct pop3_top top;
+    bool has_top, done;
+};
+
+static void send_chunk(struct pm *s, struct sending *x, struct slice chunk)
+{
+    struct slice run;
+    if (x->has_top) chunk.n = pop3_top_feed(&x->top, chunk, &x->done);
+    while (smtp_stuff_next(&x->stuff, &chunk, &run)) conn_write(s->c, run);
+}
+
+/* One range. A body may move to another pack meanwhile; then its reference is read anew. */
+static int64_t read_range(struct pm *s, uint32_t uid, struct message *m, uint64_t at, void *p)
+{
+    int64_t n = body_read(s->conf->store->body, &m->body, at, p, PM_CHUNK);
+    if (n != ERR_NOT_FOUND) return n;
+    int r = message_get(s->conf->store, s->account.id, s->box, uid, m);
+    return r ? r : body_read(s->conf->store->body, &m->body, at, p, PM_CHUNK);
+}
+
+static int send_letter(struct pm *s, struct sending *x, struct message *m, int64_t n, char *chunk)
+{
+    uint64_t at = 0;
+    while (n > 0) {
+        int64_t before = deadline_narrow(DEADLINE_IN(PM_CHUNK_WAIT));
+        send_chunk(s, x, sl(chunk, (size_t)n));
+        deadline_restore(before);
+        at += (uint64_t)n;
+        if (x->done || at >= m->size || conn_error(s->c)) break;
+        n = read_range(s, m->uid, m, at, chunk);
+    }
+    if (n < 0) return (int)n;
+    conn_write(s->c, smtp_stuff_end(&x->stuff));
+    return 0;
+}
+
+static void retrieve(struct pm *s, struct pm_message *p, struct sending *x)
+{
+    struct message m;
+    char *chunk = ar_alloc(&s->cmd_a, PM_CHUNK);
+    int64_t first = 0;
+    int r = message_get(s->conf->store, s->account.id, s->box, p->uid, &m);
+    if (!r && (first = read_range(s, p->uid, &m, 0, chunk)) < 0) r = (int)first;
+    if (r) { /* nothing was said yet, so it can be said */
+        log_warn(s->who, "message %u of %.*s: %s", p->uid, SLF(s->account.address), err_text(r));
+        if (r == ERR_NOT_FOUND) pm_err(s, NULL, "the message was removed meanwhile by another program");
+        else pm_err(s, r == ERR_CORRUPT ? "SYS/PERM" : "SYS/TEMP", "the message cannot be read");
+        return;
+    }
+    if (x->has_top) pm_ok(s, "the top follows");
+    else pm_ok(s, "%llu bytes", (unsigned long long)m.size);
+    smtp_stuff_begin(&x->stuff);
+    r = send_letter(s, x, &m, first, chunk);
+    if (r) { /* half a letter must not look like a whole one */
+        log_warn(s->who, "message %u of %.*s: %s", p->uid, SLF(s->account.address), err_text(r));
+        conn_abort(s->c);
+        s->over = true;
+    }
+}
+
+void pm_retr(struct pm *s, struct pop3_command *c)
+{
+    struct sending x = {0};
+    struct pm_message *m = pm_message(s, c);
+    if (!m) return;
+    retrieve(s, m, &x);
+    m->retrieved = true;
+}
+
+void pm_top(struct pm *s, struct pop3_command *c)
+{
+    struct sending x = {.has_top = true};
+    struct pm_message *m = pm_message(s, c);
+    if (!m) return;
+    pop3_top_begin(&x.top, c->lines);
+    retrieve(s, m, &x);
+}
