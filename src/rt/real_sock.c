@@ -129,7 +129,8 @@ static int bind_inet(int fd, const union address *a, socklen_t n)
 {
     int one = 1;
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0) return -1;
-    if (a->any.sa_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one) != 0) return -1;
+    if (a->any.sa_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one) != 0)
+        return -1;
     return bind(fd, &a->any, n);
 }
 
@@ -178,7 +179,8 @@ int sock_accept(struct sock *l, struct sock **out, struct endpoint *peer, struct
         if (errno == EAGAIN) break;
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
             return err_set(ERR_BUSY, "cannot accept a connection: %s", strerror(errno));
-        if (errno == EBADF || errno == EINVAL || errno == ENOTSOCK) return err_errno(errno, "cannot accept a connection");
+        if (errno == EBADF || errno == EINVAL || errno == ENOTSOCK)
+            return err_errno(errno, "cannot accept a connection");
     }
     l->ready &= (uint8_t)~SOCK_IN;
     return SOCK_AGAIN;
@@ -262,6 +264,8 @@ void sock_close(struct sock **out)
     list_remove(&s->due);
     if (!s->shared) drain(s->fd);
     if (s->master) shutdown(s->fd, SHUT_RDWR); /* the address is free at once */
+    /* A shared listener lives on in its other descriptors, and so would its place in the epoll set. */
+    if (s->shared && s->registered) epoll_ctl(s->loop->epoll, EPOLL_CTL_DEL, s->fd, NULL);
     close(s->fd);
     free(s);
 }
@@ -320,7 +324,8 @@ int rt_wait_readable(int fd)
     struct sock s = {.loop = real_self(), .fd = fd, .shared = true};
     struct epoll_event e = {.events = EPOLLIN | EPOLLONESHOT, .data.ptr = &s};
     list_init(&s.due);
-    if (epoll_ctl(s.loop->epoll, EPOLL_CTL_ADD, fd, &e) != 0) return err_errno(errno, "cannot watch a descriptor");
+    if (epoll_ctl(s.loop->epoll, EPOLL_CTL_ADD, fd, &e) != 0)
+        return err_errno(errno, "cannot watch a descriptor");
     s.registered = true;
     int code = sock_wait(&s, SOCK_IN);
     epoll_ctl(s.loop->epoll, EPOLL_CTL_DEL, fd, NULL);
