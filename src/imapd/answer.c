@@ -88,6 +88,7 @@ void im_failed(struct im *s, int e)
         {ERR_NOT_FOUND, "NONEXISTENT"}, {ERR_EXISTS, "ALREADYEXISTS"}, {ERR_DENIED, "NOPERM"}, {ERR_SYNTAX, "CANNOT"},
         {ERR_LIMIT, "LIMIT"},           {ERR_TOO_LONG, "LIMIT"},       {ERR_QUOTA, "OVERQUOTA"}, {ERR_BUSY, "INUSE"},
         {ERR_CORRUPT, "CORRUPTION"},    {ERR_STATE, "CANNOT"},         {ERR_USAGE, "CANNOT"},
+        {ERR_UNSUPPORTED, "UNKNOWN-CTE"},
     };
     char text[ERR_TEXT_MAX];
     snprintf(text, sizeof text, "%s", err_text(e)); /* telling the news may replace it */

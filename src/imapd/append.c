@@ -1,26 +1,40 @@
-/* append.c - APPEND: a message streams from the connection into the store (RFC 9051 6.3.12). */
+/* append.c - APPEND: messages stream from the connection into the store (RFC 9051 section
+ * 6.3.12; several in one command by RFC 3502; literal8 by RFC 3516, UTF8 by RFC 6855). */
 #include <stdio.h>
 
 #include "imapd_i.h"
+
+enum { MESSAGES_MAX = 100 };
+
+/* The start of the command up to and with the space after the mailbox's name. */
+static struct slice take_mailbox(struct im *s, struct imap_in *in, size_t at)
+{
+    imap_in_init(in, &s->a, sl_sub(buf_slice(&s->cmd), 0, at), s->utf8);
+    s->tag = imap_tag(in);
+    imap_sp(in);
+    if (!imap_skip_word(in, SL("APPEND"))) imap_fail(in, ERR_SYNTAX, "APPEND was expected");
+    imap_sp(in);
+    struct slice name = imap_mailbox(in);
+    imap_sp(in);
+    return name;
+}
 
 bool im_is_append(struct im *s, const struct imap_literal *l, size_t at)
 {
     struct imap_in in;
     (void)l;
     if (s->state == IM_LOGGED_OUT) return false;
-    imap_in_init(&in, &s->a, sl_sub(buf_slice(&s->cmd), 0, at), s->utf8);
-    imap_tag(&in);
-    imap_sp(&in);
-    if (!imap_skip_word(&in, SL("APPEND"))) return false;
-    imap_sp(&in);
-    imap_append_args(&in);
+    take_mailbox(s, &in, at);
+    imap_append_options(&in);
     return imap_done(&in) == 0;
 }
 
 void im_cmd_append(struct im *s, struct imap_in *in)
 {
     imap_sp(in);
-    imap_append_args(in);
+    imap_mailbox(in);
+    imap_sp(in);
+    imap_append_options(in);
     if (!in->code) imap_fail(in, ERR_SYNTAX, "a message was expected");
     im_args_bad(s, in);
 }
@@ -68,111 +82,143 @@ static int receive(struct im *s, uint64_t n, struct body_writer *w, struct head_
     return 0;
 }
 
-static int put_message(struct im *s, const struct imap_append *p, const struct mailbox *m, const struct body_ref *ref,
-                       const struct head_end *head)
+struct appending {
+    struct mailbox box;
+    struct message_new *v;
+    size_t n;
+    struct imap_append options; /* of the message at hand */
+    struct imap_literal literal;
+    int failed; /* why nothing will be kept */
+};
+
+/* Why the message at hand will not be taken, before its bytes are asked for. */
+static int refusal(struct im *s, const struct appending *p)
 {
-    struct store *store = s->server->conf.store;
-    struct message_new n = {
-        .flags = p->flags.system,
-        .keyword = p->flags.keyword,
-        .nkeywords = p->flags.n,
-        .internal_date = p->has_date ? p->date : rt_wall_seconds(),
-        .size = body_ref_size(ref),
-        .head_size = head->size > UINT32_MAX ? 0 : (uint32_t)head->size,
-        .body = *ref,
-    };
-    uint32_t uidvalidity, uid;
-    int r = message_append(store, s->account, m->id, &n, 1, &uidvalidity, &uid);
-    body_unpin(store->body, ref);
-    if (r) {
-        im_failed(s, r);
+    uint64_t max = s->server->conf.append_max;
+    if (p->literal.size > max) return err_set(ERR_TOO_LONG, "a message may have at most %llu bytes", (unsigned long long)max);
+    if (p->literal.size == 0) return err_set(ERR_USAGE, "an empty message cannot be kept");
+    if (p->n == MESSAGES_MAX) return err_set(ERR_LIMIT, "at most %d messages fit into one command", MESSAGES_MAX);
+    return 0;
+}
+
+static void answer_failure(struct im *s, int e)
+{
+    if (e == ERR_TOO_LONG) im_no(s, "TOOBIG", "%s", err_text(e));
+    else if (e == ERR_NOT_FOUND) im_no(s, "TRYCREATE", "there is no such mailbox");
+    else if (e == ERR_SYNTAX) im_bad(s, "%s", err_text(e));
+    else im_failed(s, e);
+}
+
+/* One message into the store's bodies. < 0: the connection broke; p->failed: it was not kept. */
+static int take_message(struct im *s, struct appending *p)
+{
+    struct body_writer *w = NULL;
+    struct head_end head = {0};
+    struct message_new *m = &p->v[p->n];
+    p->failed = body_begin(s->server->conf.store->body, BODY_MAIL, &w);
+    if (!p->literal.nonsync) im_write(s, SL("+ go ahead\r\n"));
+    conn_set_min_rate(s->c, 100, IM_READ);
+    int r = receive(s, p->literal.size, w, &head, &p->failed);
+    conn_set_min_rate(s->c, 0, 0);
+    if (r || p->failed) {
+        if (w) body_abandon(&w);
         return r;
     }
-    char code[64];
-    snprintf(code, sizeof code, "APPENDUID %u %u", uidvalidity, uid);
-    if (s->view && s->view->box == m->id) s->news = true;
+    p->failed = body_finish(&w, SL(""), &m->body);
+    if (p->failed) return 0;
+    m->flags = p->options.flags.system;
+    m->keyword = p->options.flags.keyword;
+    m->nkeywords = p->options.flags.n;
+    m->internal_date = p->options.has_date ? p->options.date : rt_wall_seconds();
+    m->size = body_ref_size(&m->body);
+    m->head_size = head.size > UINT32_MAX ? 0 : (uint32_t)head.size;
+    p->n++;
+    return 0;
+}
+
+/* What follows a message: the end of the command (*more false), or the next one. */
+static int after_message(struct im *s, struct appending *p, bool *more)
+{
+    struct imap_in in;
+    struct slice line;
+    int r = im_line(s, IM_LINE_MAX, &line);
+    *more = false;
+    if (r == ERR_TOO_LONG || r == ERR_SYNTAX) p->failed = r;
+    if (r) return p->failed ? 0 : r;
+    line = ar_dup(&s->a, line);
+    *more = imap_line_literal(line, &p->literal);
+    imap_in_init(&in, &s->a, *more ? sl_sub(line, 0, p->literal.at) : line, s->utf8);
+    if (p->options.utf8) imap_need(&in, ')');
+    if (*more) {
+        imap_sp(&in);
+        p->options = imap_append_options(&in);
+    }
+    if (!p->failed) p->failed = imap_done(&in);
+    if (*more && !p->failed) p->failed = refusal(s, p);
+    return 0;
+}
+
+/* A refused message that is on its way all the same, and all that follows it. */
+static int drop_messages(struct im *s, struct appending *p)
+{
+    for (bool more = true; more && p->literal.nonsync;) {
+        if (p->literal.size > s->server->conf.append_max) {
+            im_bye(s, "TOOBIG", "the message is too large");
+            return 0;
+        }
+        int r = im_swallow(s, p->literal.size);
+        if (!r) r = after_message(s, p, &more);
+        if (r) return r;
+    }
+    return 0;
+}
+
+static int keep_messages(struct im *s, struct appending *p)
+{
+    uint32_t uidvalidity, uid;
+    int r = message_append(s->server->conf.store, s->account, p->box.id, p->v, p->n, &uidvalidity, &uid);
+    if (r) return r;
+    char code[80];
+    int n = snprintf(code, sizeof code, "APPENDUID %u %u", uidvalidity, uid);
+    if (p->n > 1) snprintf(code + n, sizeof code - (size_t)n, ":%u", uid + (uint32_t)p->n - 1);
+    if (s->view && s->view->box == p->box.id) s->news = true;
     im_ok(s, code, "appended");
     return 0;
 }
 
-/* Why the message will not be taken, before its bytes are asked for; 0 = it will. */
-static int refuse(struct im *s, const struct imap_append *p, const struct imap_literal *l, struct mailbox *m)
+/* Takes messages until the command ends or one is refused. */
+static int take_messages(struct im *s, struct appending *p)
 {
-    if (l->size > s->server->conf.append_max)
-        return err_set(ERR_TOO_LONG, "a message may have at most %llu bytes", (unsigned long long)s->server->conf.append_max);
-    if (l->size == 0) return err_set(ERR_USAGE, "an empty message cannot be kept");
-    return mailbox_find(s->server->conf.store, s->account, p->mailbox, &s->a, m);
-}
-
-static void answer_refusal(struct im *s, int e)
-{
-    if (e == ERR_TOO_LONG) im_no(s, "TOOBIG", "%s", err_text(e));
-    else if (e == ERR_NOT_FOUND) im_no(s, "TRYCREATE", "there is no such mailbox");
-    else im_failed(s, e);
-}
-
-/* The line after the literal must be empty. */
-static int end_of_command(struct im *s, bool *bad)
-{
-    struct slice rest;
-    int r = im_line(s, IM_LINE_MAX, &rest);
-    *bad = r || rest.n;
-    return r == ERR_TOO_LONG || r == ERR_SYNTAX ? 0 : r;
-}
-
-/* A refused message that is on its way all the same. */
-static int drop_message(struct im *s, const struct imap_literal *l)
-{
-    bool bad;
-    if (!l->nonsync) return 0;
-    if (l->size > s->server->conf.append_max) {
-        im_bye(s, "TOOBIG", "the message is too large");
-        return 0;
+    for (bool more = true; more && !p->failed;) {
+        int r = take_message(s, p);
+        if (!r) r = after_message(s, p, &more);
+        if (r) return r;
+        if (p->failed && more) { /* answered before the client sends what it announced */
+            answer_failure(s, p->failed);
+            return drop_messages(s, p);
+        }
     }
-    int r = im_swallow(s, l->size);
-    return r ? r : end_of_command(s, &bad);
-}
-
-static int take_message(struct im *s, const struct imap_append *p, const struct imap_literal *l, const struct mailbox *m)
-{
-    struct body_writer *w = NULL;
-    struct body_ref ref;
-    struct head_end head = {0};
-    bool bad;
-    int failed = body_begin(s->server->conf.store->body, BODY_MAIL, &w);
-    if (!l->nonsync) im_write(s, SL("+ go ahead\r\n"));
-    conn_set_min_rate(s->c, 100, 60 * RT_S);
-    int r = receive(s, l->size, w, &head, &failed);
-    if (!r) r = end_of_command(s, &bad);
-    conn_set_min_rate(s->c, 0, 0);
-    if (r || bad || failed) {
-        if (w) body_abandon(&w);
-        if (!r && failed) im_failed(s, failed);
-        else if (!r) im_bad(s, "nothing may follow the message");
-        return r;
-    }
-    failed = body_finish(&w, SL(""), &ref);
-    if (failed) im_failed(s, failed);
-    else put_message(s, p, m, &ref, &head);
+    int e = p->failed ? p->failed : keep_messages(s, p);
+    if (e) answer_failure(s, e);
     return 0;
 }
 
 int im_append(struct im *s, const struct imap_literal *l, size_t at)
 {
     struct imap_in in;
-    struct mailbox m;
-    imap_in_init(&in, &s->a, sl_sub(buf_slice(&s->cmd), 0, at), s->utf8);
-    s->tag = imap_tag(&in);
+    struct appending p = {.literal = *l};
     s->uid = false;
     s->may_expunge = true;
-    imap_sp(&in);
-    (void)imap_atom(&in);
-    imap_sp(&in);
-    struct imap_append p = imap_append_args(&in);
-    int r = l->binary ? err_set(ERR_UNSUPPORTED, "literal8 is not supported") : refuse(s, &p, l, &m);
-    if (r) {
-        answer_refusal(s, r);
-        return drop_message(s, l);
+    struct slice name = take_mailbox(s, &in, at);
+    p.options = imap_append_options(&in);
+    p.v = ar_array(&s->a, struct message_new, MESSAGES_MAX);
+    p.failed = refusal(s, &p);
+    if (!p.failed) p.failed = mailbox_find(s->server->conf.store, s->account, name, &s->a, &p.box);
+    if (p.failed) {
+        answer_failure(s, p.failed);
+        return drop_messages(s, &p);
     }
-    return take_message(s, &p, l, &m);
+    int r = take_messages(s, &p);
+    for (size_t i = 0; i < p.n; i++) body_unpin(s->server->conf.store->body, &p.v[i].body);
+    return r;
 }

@@ -213,7 +213,7 @@ static void put_attribute(struct im *s, const char *name)
 static void tell_entry(struct im *s, const struct entry *e, const struct imap_list *l, bool below)
 {
     buf_str(&s->out, "* LIST (");
-    if (!e->box) put_attribute(s, l->extended ? "\\NonExistent" : "\\Noselect");
+    if (!e->box) put_attribute(s, l->extended || s->rev2 ? "\\NonExistent" : "\\Noselect");
     put_attribute(s, e->children ? "\\HasChildren" : "\\HasNoChildren");
     if (e->subscribed && (l->give | l->select) & IMAP_LIST_SUBSCRIBED) put_attribute(s, "\\Subscribed");
     for (size_t i = 0; e->box && i < COUNT_OF(uses); i++)

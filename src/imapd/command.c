@@ -89,7 +89,7 @@ void im_dispatch(struct im *s)
 
 void im_capabilities(struct im *s, struct buf *out)
 {
-    buf_str(out, "IMAP4rev1 SASL-IR LITERAL+ ID ENABLE IDLE");
+    buf_str(out, "IMAP4rev1 IMAP4rev2 SASL-IR LITERAL+ ID ENABLE IDLE");
     if (s->state == IM_LOGGED_OUT) {
         uint8_t binding[32];
         if (conn_is_tls(s->c)) buf_str(out, " AUTH=PLAIN AUTH=SCRAM-SHA-256");
@@ -99,7 +99,7 @@ void im_capabilities(struct im *s, struct buf *out)
         return;
     }
     buf_str(out, " NAMESPACE UNSELECT UIDPLUS MOVE CHILDREN SPECIAL-USE LIST-EXTENDED LIST-STATUS STATUS=SIZE"
-                 " ESEARCH SEARCHRES WITHIN CONDSTORE OBJECTID SAVEDATE CREATE-SPECIAL-USE");
+                 " ESEARCH SEARCHRES WITHIN CONDSTORE UTF8=ACCEPT BINARY MULTIAPPEND OBJECTID SAVEDATE CREATE-SPECIAL-USE");
 }
 
 void im_cmd_capability(struct im *s, struct imap_in *in)
@@ -151,16 +151,22 @@ void im_cmd_id(struct im *s, struct imap_in *in)
 /* RFC 5161: what is not known is passed over. */
 void im_cmd_enable(struct im *s, struct imap_in *in)
 {
-    bool condstore = false;
+    bool utf8 = false, rev2 = false, condstore = false;
     do {
         imap_sp(in);
         struct slice name = imap_atom(in);
+        utf8 |= sl_eqi(name, SL("UTF8=ACCEPT"));
+        rev2 |= sl_eqi(name, SL("IMAP4rev2"));
         condstore |= sl_eqi(name, SL("CONDSTORE"));
     } while (imap_more(in));
     if (im_args_bad(s, in)) return;
     buf_str(&s->out, "* ENABLED");
+    if (utf8 && !s->utf8) buf_str(&s->out, " UTF8=ACCEPT");
+    if (rev2 && !s->rev2) buf_str(&s->out, " IMAP4rev2");
     if (condstore && !s->condstore) buf_str(&s->out, " CONDSTORE");
     buf_str(&s->out, "\r\n");
+    s->utf8 |= utf8 || rev2; /* mailbox names are UTF-8 from now on */
+    s->rev2 |= rev2;
     s->condstore |= condstore;
     im_flush(s);
     im_ok(s, NULL, "enabled");

@@ -199,6 +199,33 @@ static int put_rfc822(struct fetch *f, enum imap_item kind)
     return put_section(f, &it);
 }
 
+/* RFC 3516: a part as it was before its transfer encoding. */
+static int put_binary(struct fetch *f, const struct imap_fetch_item *it)
+{
+    struct im *s = f->s;
+    struct im_decoded d;
+    if (!it->npath && it->kind == IMAP_BINARY) return put_section(f, it);
+    int r = im_letter_tree(s, f->letter);
+    if (r) return r;
+    const struct mime_part *p = mime_imap_part(f->letter->tree, it->path, it->npath);
+    if (p && it->npath && p->encoding == MIME_OTHER) return err_set(ERR_UNSUPPORTED, "the transfer encoding is not known");
+    if (p && it->npath) r = im_decoded_size(s, f->letter, p, &d);
+    if (r) return r;
+    if (!it->npath) d = (struct im_decoded){.size = f->letter->m.size};
+    item(f, "");
+    buf_put(&s->out, it->label);
+    if (!p) {
+        buf_str(&s->out, it->kind == IMAP_BINARY ? " NIL" : " 0");
+        return 0;
+    }
+    struct mime_range part = cut((struct mime_range){0, d.size}, it);
+    buf_printf(&s->out, it->kind != IMAP_BINARY ? " %llu" : d.nul ? " ~{%llu}\r\n" : " {%llu}\r\n", (unsigned long long)part.size);
+    if (it->kind != IMAP_BINARY) return 0;
+    f->started = true;
+    im_flush(s);
+    return im_decoded_write(s, f->letter, p, part.at, part.size);
+}
+
 static int put_byte_item(struct fetch *f, const struct imap_fetch_item *it)
 {
     switch (it->kind) {
@@ -209,6 +236,8 @@ static int put_byte_item(struct fetch *f, const struct imap_fetch_item *it)
     case IMAP_RFC822:
     case IMAP_RFC822_HEADER:
     case IMAP_RFC822_TEXT: return put_rfc822(f, it->kind);
+    case IMAP_BINARY:
+    case IMAP_BINARY_SIZE: return put_binary(f, it);
     default: return 0;
     }
 }
@@ -301,10 +330,6 @@ void im_cmd_fetch(struct im *s, struct imap_in *in)
     f.args = imap_fetch_args(in);
     if (im_args_bad(s, in)) return;
     unsigned kinds = f.args.kinds | (s->uid ? KIND(UID) : 0) | (f.args.conditional ? KIND(MODSEQ) : 0);
-    if (kinds & (KIND(BINARY) | KIND(BINARY_SIZE))) {
-        im_bad(s, "BINARY is not supported");
-        return;
-    }
     s->condstore |= (kinds & KIND(MODSEQ)) != 0;
     if (!im_pick(s, set, &f.picked)) return;
     if (f.args.sets_seen && !s->read_only) f.failed = set_seen(&f);

@@ -53,7 +53,7 @@ struct im {
 
     char account[20];
     char *address;
-    bool utf8, condstore; /* ENABLEd */
+    bool utf8, rev2, condstore; /* ENABLEd */
 
     struct view *view; /* selected */
     bool read_only;
@@ -168,6 +168,15 @@ MUST_CHECK int64_t im_letter_read(struct im *s, struct im_letter *l, uint64_t at
 /* The same into the arena, at most IM_HEAD_MAX bytes. SUSPENDS. */
 MUST_CHECK int im_letter_range(struct im *s, struct im_letter *l, uint64_t at, uint64_t n, struct arena *a,
                                struct slice *out);
+
+struct im_decoded {
+    uint64_t size;
+    bool nul; /* it holds a NUL */
+};
+/* The body of a part with its transfer encoding undone: what it is, and bytes [from, from + n)
+ * of it to the client. SUSPENDS. */
+MUST_CHECK int im_decoded_size(struct im *s, struct im_letter *l, const struct mime_part *p, struct im_decoded *out);
+MUST_CHECK int im_decoded_write(struct im *s, struct im_letter *l, const struct mime_part *p, uint64_t from, uint64_t n);
 
 /* ---- searching texts ---- */
 

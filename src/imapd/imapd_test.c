@@ -203,7 +203,7 @@ TEST(imapd_no_login_in_clear)
 {
     start();
     struct conn *c = dial(false);
-    EXPECT(c, "* OK [CAPABILITY IMAP4rev1 SASL-IR LITERAL+ ID ENABLE IDLE STARTTLS LOGINDISABLED] ~\n");
+    EXPECT(c, "* OK [CAPABILITY IMAP4rev1 IMAP4rev2 SASL-IR LITERAL+ ID ENABLE IDLE STARTTLS LOGINDISABLED] ~\n");
     TALK(c, "1 LOGIN alice@x.test secret", "1 NO [PRIVACYREQUIRED] turn on TLS first\n");
     TALK(c, "2 AUTHENTICATE PLAIN AGFsaWNlQHgudGVzdABzZWNyZXQ=", "2 NO [PRIVACYREQUIRED] turn on TLS first\n");
     TALK(c, "3 SELECT INBOX", "3 BAD log in first\n");
@@ -354,6 +354,42 @@ TEST(imapd_select_and_fetch)
     stop();
 }
 
+TEST(imapd_binary)
+{
+    start();
+    struct conn *c = login();
+    append(c, "INBOX", "", mixed);
+    append(c, "INBOX", "", "Content-Type: image/x\r\nContent-Transfer-Encoding: base64\r\n\r\nYWIA\r\nY2Q=\r\n");
+    append(c, "INBOX", "", "Content-Transfer-Encoding: x-odd\r\n\r\nabc");
+    conn_puts(c, "0 SELECT INBOX\r\n");
+    read_until(c, SL("0 OK"));
+    TALK(c, "1 FETCH 1 (BINARY.PEEK[1] BINARY.SIZE[1] BINARY.PEEK[2]<1.3> BINARY.PEEK[3])",
+         "* 1 FETCH (BINARY[1] {12}\ncaf\xe9 au lait BINARY.SIZE[1] 12 BINARY[2]<1> {3}\np>x BINARY[3] NIL)\n1 OK fetched\n");
+    conn_puts(c, "2 FETCH 2 BINARY[1]\r\n");
+    read_until(c, SL("2 OK"));
+    CHECK(sl_eq(buf_slice(&got), SL("* 2 FETCH (FLAGS (\\Seen) BINARY[1] ~{5}\nab\0cd)\n2 OK fetched\n")));
+    TALK(c, "3 FETCH 3 BINARY.PEEK[1]", "3 NO [UNKNOWN-CTE] ~\n");
+    TALK(c, "4 FETCH 3 BINARY.SIZE[]", "* 3 FETCH (BINARY.SIZE[] 39)\n4 OK fetched\n");
+    bye(&c);
+    stop();
+}
+
+TEST(imapd_rev2)
+{
+    start();
+    struct conn *c = login();
+    append(c, "INBOX", "", letter);
+    TALK(c, "1 ENABLE IMAP4rev2", "* ENABLED IMAP4rev2\n1 OK enabled\n");
+    TALK(c, "2 CREATE \"&-\xc3\xa9\"", "2 OK ~\n");
+    TALK(c, "3 LIST \"\" &*", "* LIST (\\HasNoChildren) \"/\" \"&-\xc3\xa9\"\n3 OK ~\n");
+    TALK(c, "4 SELECT inbox", "* FLAGS ~\n* OK [PERMANENTFLAGS ~\n* 1 EXISTS\n* OK [UIDVALIDITY ~\n* OK [UIDNEXT 2] ~\n"
+                              "* OK [HIGHESTMODSEQ ~\n* OK [MAILBOXID ~\n* LIST () \"/\" INBOX\n4 OK [READ-WRITE] selected\n");
+    TALK(c, "5 SEARCH ALL", "* ESEARCH (TAG \"5\") ALL 1\n5 OK searched\n");
+    TALK(c, "6 EXAMINE Trash", "* OK [CLOSED] ~\n~\n~\n* 0 EXISTS\n~\n~\n~\n~\n~\n6 OK ~\n");
+    bye(&c);
+    stop();
+}
+
 TEST(imapd_append)
 {
     start();
@@ -367,9 +403,15 @@ TEST(imapd_append)
     TALK(c, "INBOX (\\Draft) {6}", "+ go ahead\n");
     TALK(c, "a: b\r\n", "5 OK [APPENDUID ~ 1] appended\n");
     TALK(c, "6 APPEND nothing {5+}\r\nhello", "6 NO [TRYCREATE] there is no such mailbox\n");
-    TALK(c, "7 APPEND INBOX {5+}\r\nhello more", "7 BAD nothing may follow the message\n");
+    TALK(c, "7 APPEND INBOX {5+}\r\nhello more", "7 BAD byte 1: the end of the command was expected\n");
     TALK(c, "8 APPEND INBOX {0+}\r\n", "8 NO [CANNOT] ~\n");
     TALK(c, "9 STATUS INBOX (MESSAGES)", "* STATUS INBOX (MESSAGES 1)\n9 OK ~\n");
+    TALK(c, "A APPEND INBOX (\\Seen) {6+}\r\na: 1\r\n (\\Draft) ~{6+}\r\na: 2\r\n", "A OK [APPENDUID ~ 2:3] appended\n");
+    TALK(c, "B APPEND INBOX {6+}\r\na: 1\r\n {2000000}", "B NO [TOOBIG] ~\n");
+    TALK(c, "C APPEND INBOX {6+}\r\na: 1\r\n () x{6+}\r\na: 2\r\n", "C BAD byte 5: the end of the command was expected\n");
+    TALK(c, "D APPEND INBOX UTF8 (~{6+}\r\na: 3\r\n)", "D OK [APPENDUID ~ 4] appended\n");
+    TALK(c, "E APPEND INBOX UTF8 (~{6+}\r\na: 3\r\n", "E BAD byte 1: ')' was expected\n");
+    TALK(c, "F STATUS INBOX (MESSAGES)", "* STATUS INBOX (MESSAGES 4)\nF OK ~\n");
     char *big = xmalloc(900001);
     for (int i = 0; i < 900000; i++) big[i] = i % 70 ? 'x' : '\n';
     for (int i = 1; i < 900000; i++)
@@ -377,15 +419,15 @@ TEST(imapd_append)
     memcpy(big, "A: b\r\n\r\n", 8);
     big[900000] = 0;
     append(c, "INBOX", "", big);
-    TALK(c, "10 SELECT INBOX", "~\n~\n* 2 EXISTS\n~\n~\n~\n~\n~\n~\n10 OK [READ-WRITE] selected\n");
-    conn_puts(c, "11 FETCH 2 BODY[]\r\n");
+    TALK(c, "10 SELECT INBOX", "~\n~\n* 5 EXISTS\n~\n~\n~\n~\n~\n~\n10 OK [READ-WRITE] selected\n");
+    conn_puts(c, "11 FETCH 5 BODY[]\r\n");
     CHECK_OK(conn_flush(c));
     read_until(c, SL("11 OK"));
     struct buf lf = BUF_INIT; /* as read_until() gives it */
     for (int i = 0; i < 900000; i++)
         if (big[i] != '\r') buf_char(&lf, big[i]);
     CHECK(sl_find(buf_slice(&got), buf_slice(&lf)) != SL_NONE);
-    CHECK(sl_startsi(buf_slice(&got), SL("* 2 FETCH (FLAGS (\\Seen) BODY[] {900000}\n")));
+    CHECK(sl_startsi(buf_slice(&got), SL("* 5 FETCH (FLAGS (\\Seen) BODY[] {900000}\n")));
     buf_free(&lf);
     free(big);
     bye(&c);

@@ -288,7 +288,7 @@ static void save(struct im *s, const struct imap_search_args *args, const size_t
 static void answer(struct im *s, const struct imap_search_args *args, const size_t *hits, size_t n)
 {
     if (args->wants & IMAP_RETURN_SAVE) save(s, args, hits, n);
-    if (!args->extended) tell_search(s, args, hits, n);
+    if (!args->extended && !s->rev2) tell_search(s, args, hits, n);
     else if (args->wants != IMAP_RETURN_SAVE) tell_esearch(s, args, hits, n);
     im_ok(s, NULL, "searched");
 }
@@ -303,6 +303,7 @@ void im_cmd_search(struct im *s, struct imap_in *in)
         return;
     }
     s->condstore |= args.modseq;
+    if (!args.wants) args.wants = IMAP_RETURN_ALL; /* IMAP4rev2 always answers with ESEARCH */
     struct search x = {.s = s, .now = rt_wall_seconds()};
     x.needle = ar_array(&s->a, struct im_needle, NEEDLES_MAX);
     size_t *hits = ar_array(&s->a, size_t, s->told), n = 0;

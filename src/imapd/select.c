@@ -71,7 +71,7 @@ void im_put_flags(struct im *s, size_t i)
 {
     const struct view_msg *m = &s->view->msg[i];
     imap_put_flags(&s->out, m->flags, s->keyword, s->nkeywords, FLAG_KEYWORD_FIRST,
-                   im_recent_has(s, m->uid) ? SL("\\Recent") : SL(""));
+                   !s->rev2 && im_recent_has(s, m->uid) ? SL("\\Recent") : SL(""));
 }
 
 static void tell_flags(struct im *s)
@@ -126,13 +126,20 @@ static void tell_expunge(void *arg, uint32_t seq)
     s->told--;
 }
 
+/* IMAP4rev2 knows no RECENT (RFC 9051 appendix E). */
+static void tell_counts(struct im *s)
+{
+    buf_printf(&s->out, "* %zu EXISTS\r\n", s->view->n);
+    if (!s->rev2) buf_printf(&s->out, "* %zu RECENT\r\n", recent_count(s));
+}
+
 static void tell_exists(struct im *s)
 {
     const struct view *v = s->view;
     uint32_t from = s->told < v->n ? v->msg[s->told].uid : 0;
     if (from) claim_recent(s, v->msg[v->n - 1].uid + 1, from, !s->read_only);
     s->told = v->n;
-    buf_printf(&s->out, "* %zu EXISTS\r\n* %zu RECENT\r\n", v->n, recent_count(s));
+    tell_counts(s);
 }
 
 static void tell_changed(struct im *s)
@@ -201,18 +208,23 @@ void im_unselect(struct im *s)
     if (s->state == IM_SELECTED) s->state = IM_AUTH;
 }
 
-static void tell_mailbox(struct im *s)
+static void tell_mailbox(struct im *s, struct slice name)
 {
     const struct view *v = s->view;
     size_t unseen = 0;
     while (unseen < v->n && v->msg[unseen].flags & FLAG_SEEN) unseen++;
     tell_flags(s);
-    buf_printf(&s->out, "* %zu EXISTS\r\n* %zu RECENT\r\n", v->n, recent_count(s));
-    if (unseen < v->n) buf_printf(&s->out, "* OK [UNSEEN %zu] the first unseen one\r\n", unseen + 1);
+    tell_counts(s);
+    if (unseen < v->n && !s->rev2) buf_printf(&s->out, "* OK [UNSEEN %zu] the first unseen one\r\n", unseen + 1);
     buf_printf(&s->out, "* OK [UIDVALIDITY %u] ids are valid\r\n", v->uidvalidity);
     buf_printf(&s->out, "* OK [UIDNEXT %u] the next id\r\n", v->uidnext);
     buf_printf(&s->out, "* OK [HIGHESTMODSEQ %llu] the last change\r\n", (unsigned long long)(v->modseq ? v->modseq : 1));
     buf_printf(&s->out, "* OK [MAILBOXID (M%u)] its id\r\n", v->box);
+    if (s->rev2) { /* RFC 9051 section 6.3.2: its name as we write it */
+        buf_str(&s->out, "* LIST () \"/\" ");
+        imap_put_mailbox(&s->out, name, s->utf8);
+        buf_str(&s->out, "\r\n");
+    }
     im_flush(s);
 }
 
@@ -260,6 +272,7 @@ static void select_mailbox(struct im *s, struct imap_in *in, bool read_only)
     struct slice name = imap_mailbox(in);
     bool condstore = take_parameters(in);
     if (im_args_bad(s, in)) return;
+    if (s->rev2 && s->view) im_untagged(s, "OK [CLOSED] the mailbox before is closed");
     im_unselect(s); /* whatever comes of the new one (RFC 9051 section 6.3.2) */
     int r = open_mailbox(s, name, read_only);
     if (r) {
@@ -270,7 +283,7 @@ static void select_mailbox(struct im *s, struct imap_in *in, bool read_only)
     s->condstore |= condstore;
     claim_recent(s, s->view->uidnext, s->view->uidnext, !read_only);
     s->told = s->view->n;
-    tell_mailbox(s);
+    tell_mailbox(s, name);
     im_ok(s, read_only ? "READ-ONLY" : "READ-WRITE", "selected");
 }
 

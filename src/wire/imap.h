@@ -197,14 +197,14 @@ bool imap_list_match(struct slice pattern, struct slice name);
 /* ---- append ---- */
 
 struct imap_append {
-    struct slice mailbox;
     struct imap_flags flags;
     bool has_date;
     int64_t date;
+    bool utf8; /* "UTF8 (": a bracket closes after the literal (RFC 6855 section 4) */
 };
-/* What stands between "APPEND" SP and the message's literal; the cursor's text ends before
- * the '{'. */
-struct imap_append imap_append_args(struct imap_in *in);
+/* What stands between the mailbox and SP and a message's literal; the cursor's text ends
+ * before the '{' (or "~{"). */
+struct imap_append imap_append_options(struct imap_in *in);
 
 /* ---- writing ---- */
 

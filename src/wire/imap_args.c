@@ -226,10 +226,9 @@ struct imap_store imap_store_args(struct imap_in *in)
 
 /* ---- append ---- */
 
-struct imap_append imap_append_args(struct imap_in *in)
+struct imap_append imap_append_options(struct imap_in *in)
 {
-    struct imap_append p = {.mailbox = imap_mailbox(in)};
-    imap_sp(in);
+    struct imap_append p = {0};
     if (imap_at(in, '(')) {
         p.flags = imap_flag_list(in);
         imap_sp(in);
@@ -238,6 +237,11 @@ struct imap_append imap_append_args(struct imap_in *in)
         p.date = imap_date_time(in);
         p.has_date = true;
         imap_sp(in);
+    }
+    if (imap_skip_word(in, SL("UTF8"))) {
+        p.utf8 = true;
+        imap_sp(in);
+        imap_need(in, '(');
     }
     return p;
 }

@@ -46,7 +46,7 @@ FUZZ
         for (size_t i = 0; i < s.n; i++) imap_list_match(s.pattern[i], SL("INBOX/Drafts/x"));
         break;
     }
-    case 5: (void)imap_append_args(&in); break;
+    case 5: (void)imap_append_options(&in); break;
     case 6: {
         struct slice out;
         struct buf b = BUF_INIT;

@@ -387,23 +387,25 @@ TEST(imap_list_matching)
     CHECK(!imap_list_match(sl(pattern, 1000), sl(name, 1000)));
 }
 
-TEST(imap_append_arguments)
+TEST(imap_append_options)
 {
-    struct imap_in in = cursor(SL("saved-messages (\\Seen) \"17-Jul-1996 02:44:25 -0700\" "));
-    struct imap_append a = imap_append_args(&in);
+    struct imap_in in = cursor(SL("(\\Seen) \"17-Jul-1996 02:44:25 -0700\" "));
+    struct imap_append a = imap_append_options(&in);
     CHECK_OK(imap_done(&in));
-    CHECK_SL(a.mailbox, "saved-messages");
-    CHECK(a.flags.system == IMAP_SEEN && a.has_date && a.date == 837596665);
-    in = cursor(SL("{5}\r\nINBOX "));
-    a = imap_append_args(&in);
-    CHECK_OK(imap_done(&in));
-    CHECK(!a.has_date);
-    in = cursor(SL("INBOX () "));
-    imap_append_args(&in);
-    CHECK_OK(imap_done(&in));
+    CHECK(a.flags.system == IMAP_SEEN && a.has_date && a.date == 837596665 && !a.utf8);
     in = cursor(SL(""));
-    imap_append_args(&in);
-    CHECK_ERR(imap_done(&in), ERR_SYNTAX);
+    a = imap_append_options(&in);
+    CHECK_OK(imap_done(&in));
+    CHECK(!a.has_date && !a.flags.n);
+    in = cursor(SL("() UTF8 ("));
+    CHECK(imap_append_options(&in).utf8);
+    CHECK_OK(imap_done(&in));
+    static const char *const bad[] = {"(\\Seen)", "(\\Seen) x", "\"1-Jul-1996\" ", "UTF8", "UTF8 ", "() ()"};
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        in = cursor(sl_cstr(bad[i]));
+        imap_append_options(&in);
+        CHECK_ERR(imap_done(&in), ERR_SYNTAX);
+    }
     ar_free(&ar);
 }
 
