@@ -2,8 +2,10 @@
 #pragma once
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "mailbox.h"
+#include "rt/file.h"
 #include "rt/test_rt.h"
 
 #define ACC "acc1"
@@ -28,13 +30,21 @@ static inline bool fixture_begin(struct fixture *f)
     return rc == 0;
 }
 
+static inline int remove_entry(void *dir, const char *name)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s", (char *)dir, name);
+    if (path_unlink(path) == 0) return 0;
+    CHECK_OK(path_list(path, remove_entry, path));
+    return rmdir(path);
+}
+
 static inline void fixture_end(struct fixture *f)
 {
-    char cmd[128];
     store_close(&f->s);
     ar_free(&f->a);
-    snprintf(cmd, sizeof cmd, "rm -rf '%s'", f->dir);
-    CHECK(system(cmd) == 0);
+    CHECK_OK(path_list(f->dir, remove_entry, f->dir));
+    CHECK(rmdir(f->dir) == 0);
 }
 
 static inline struct message_new letter(struct fixture *f, const char *text, uint64_t flags)

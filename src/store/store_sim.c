@@ -1,0 +1,219 @@
+/* store_sim.c - deliveries with power cuts at every durable step: a delivery that was
+ * acknowledged is there with its body, one that is tried again is there once, and the
+ * counters, UIDs and modseqs obey their laws whatever happened. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/test.h"
+#include "care.h"
+#include "mailbox.h"
+#include "rt/sim.h"
+
+enum { FIBERS = 3, ROUNDS = 3, LETTERS = FIBERS * ROUNDS };
+
+struct world {
+    struct sim *sim;
+    struct sim_node *node;
+    struct store *s;
+    bool acked[LETTERS], flagged[LETTERS];
+    uint32_t uid[LETTERS];
+    uint32_t uidnext; /* seen */
+    uint64_t modseq;
+    size_t present;
+};
+
+struct courier {
+    struct world *w;
+    int i;
+};
+
+static const char acc[] = "acc1";
+
+static int open_store(struct world *w)
+{
+    struct kv *kv = NULL;
+    struct body_store *b = NULL;
+    int rc = kv_mem_open(&kv, "index.log");
+    if (rc == 0) rc = body_open(&b, "bodies", 3000);
+    if (rc == 0) return store_open(&w->s, kv, b); /* takes both over */
+    kv_close(&kv);
+    return rc;
+}
+
+/* Body first, then the account; a second time with the same id does nothing. */
+static int deliver(struct world *w, int i)
+{
+    char text[2000], id[32];
+    struct message_new m = {.internal_date = 1700000000 + i};
+    bool twice;
+    size_t n = (size_t)snprintf(text, sizeof text, "letter %d %0*d", i, i * 150 + 1, i);
+    snprintf(id, sizeof id, "delivery-%d", i);
+    m.size = n;
+    int rc = body_put(w->s->body, BODY_MAIL, sl(text, n), &m.body);
+    if (rc) return rc;
+    rc = message_deliver(w->s, acc, sl_cstr(id), SL("INBOX"), &m, &w->uid[i], &twice);
+    body_unpin(w->s->body, &m.body);
+    return rc;
+}
+
+static void courier(void *arg)
+{
+    struct courier *c = arg;
+    struct world *w = c->w;
+    for (int r = 0; r < ROUNDS; r++) {
+        int i = r * FIBERS + c->i;
+        if (!w->acked[i]) w->acked[i] = deliver(w, i) == 0;
+        if (w->acked[i] && !w->flagged[i] && i % 2)
+            w->flagged[i] = message_flags(w->s, acc, 1, &w->uid[i], 1, FLAGS_ADD, FLAG_SEEN, 0, NULL, NULL, NULL) == 0;
+        fiber_yield();
+    }
+}
+
+static int work(void *arg)
+{
+    struct world *w = arg;
+    struct courier c[FIBERS];
+    struct sweep_report report;
+    struct group g;
+    int rc = open_store(w);
+    if (rc) return rc;
+    rc = mailbox_make_defaults(w->s, acc);
+    group_init(&g);
+    for (int i = 0; rc == 0 && i < FIBERS; i++) {
+        c[i] = (struct courier){w, i};
+        if (group_go(&g, "courier", courier, &c[i])) break;
+    }
+    if (rc == 0) rc = store_sweep(w->s, NULL, NULL, 0, 0, &report); /* at the same time */
+    int ended = group_wait(&g);
+    store_close(&w->s);
+    return rc ? rc : ended;
+}
+
+/* ---- looking ---- */
+
+static void complain(void *arg, const char *sentence)
+{
+    (void)arg;
+    test_fail(__FILE__, __LINE__, "%s", sentence);
+}
+
+static int letter_number(struct world *w, struct arena *a, const struct message *m)
+{
+    struct slice text = {0};
+    CHECK_OK(body_get(w->s->body, &m->body, SIZE_MAX, a, &text));
+    CHECK_INT(text.n, m->size);
+    int i = text.n > 7 ? text.p[7] - '0' : -1;
+    CHECK(i >= 0 && i < LETTERS);
+    return i;
+}
+
+static void look_at_messages(struct world *w, struct arena *a, const struct mailbox *box)
+{
+    struct message *m;
+    size_t n;
+    bool there[LETTERS] = {false};
+    CHECK_OK(message_list(w->s, acc, 1, 1, 1000, a, &m, &n));
+    for (size_t k = 0; k < n; k++) {
+        int i = letter_number(w, a, &m[k]);
+        if (i < 0 || i >= LETTERS) continue;
+        CHECK(!there[i]); /* nothing twice */
+        there[i] = true;
+        CHECK(!w->acked[i] || m[k].uid == w->uid[i]);
+        CHECK(!w->flagged[i] || m[k].flags & FLAG_SEEN);
+        CHECK(m[k].uid < box->uidnext && m[k].modseq <= box->modseq && m[k].internal_date == 1700000000 + i);
+    }
+    for (int i = 0; i < LETTERS; i++) CHECK(there[i] || !w->acked[i]); /* nothing missing */
+    w->present = n;
+}
+
+static int look(void *arg)
+{
+    struct world *w = arg;
+    struct arena a;
+    struct mailbox box;
+    int rc = open_store(w);
+    CHECK_OK(rc);
+    if (rc) return rc;
+    ar_init(&a, 0);
+    rc = mailbox_find(w->s, acc, SL("INBOX"), &a, &box);
+    if (rc == 0) {
+        look_at_messages(w, &a, &box);
+        CHECK(box.uidnext >= w->uidnext && box.modseq >= w->modseq);
+        w->uidnext = box.uidnext;
+        w->modseq = box.modseq;
+        CHECK_OK(store_verify(w->s, complain, NULL));
+    } else {
+        CHECK_ERR(rc, ERR_NOT_FOUND); /* the account was never made */
+        for (int i = 0; i < LETTERS; i++) CHECK(!w->acked[i]);
+    }
+    ar_free(&a);
+    store_close(&w->s);
+    return 0;
+}
+
+static void run(struct world *w, int (*fn)(void *))
+{
+    sim_node_start(w->node, fn, w);
+    sim_run(w->sim, RT_NEVER);
+    CHECK(!sim_node_running(w->node));
+}
+
+static struct world *world_new(uint64_t seed)
+{
+    struct world *w = xcalloc(1, sizeof *w);
+    w->sim = sim_new(seed);
+    w->node = sim_node(w->sim, "one.test", "192.0.2.1");
+    return w;
+}
+
+static void world_free(struct world *w)
+{
+    sim_free(&w->sim);
+    free(w);
+}
+
+/* The power goes at step k, and again at step k of the second try. */
+static void cut_twice(uint64_t k, uint64_t seed)
+{
+    struct world *w = world_new(seed);
+    for (int i = 0; i < 2; i++) {
+        sim_kill_at_step(w->node, k);
+        run(w, work);
+        sim_kill_at_step(w->node, 0);
+        run(w, look);
+    }
+    run(w, work);
+    sim_kill(w->node);
+    run(w, look);
+    CHECK_INT(w->present, LETTERS);
+    world_free(w);
+}
+
+TEST(deliveries_survive_power_cuts_at_every_step)
+{
+    struct world *whole = world_new(0);
+    run(whole, work);
+    uint64_t steps = sim_steps(whole->node) + 10; /* other seeds make other groups */
+    world_free(whole);
+    for (uint64_t k = 1; k <= steps; k++)
+        for (uint64_t seed = 1; seed <= 4; seed++) cut_twice(k, seed * 1000 + k);
+    CHECK(steps > 30);
+}
+
+TEST(a_failing_disk_is_never_answered_with_success)
+{
+    for (uint64_t seed = 1; seed <= 80; seed++) {
+        struct world *w = world_new(seed);
+        struct sim_faults f = {.write_fails = 60000, .disk_full = 40000};
+        sim_faults(w->sim, &f);
+        run(w, work);
+        sim_kill(w->node);
+        f = (struct sim_faults){0};
+        sim_faults(w->sim, &f);
+        run(w, look);
+        run(w, work);
+        run(w, look);
+        CHECK_INT(w->present, LETTERS);
+        world_free(w);
+    }
+}
