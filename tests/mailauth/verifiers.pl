@@ -1,9 +1,11 @@
-# verifiers.pl - Mail::DKIM behind a pipe: "zone N", "verify N", "sign KEYFILE DOMAIN SELECTOR METHOD N" and as
-# many bytes; each answer is a line with its length, then the bytes. Keys come from the zone given, not the DNS.
+# verifiers.pl - Mail::DKIM behind a pipe: "zone N", "verify N", "sign KEYFILE DOMAIN SELECTOR METHOD N", "arc N",
+# "seal KEYFILE DOMAIN SELECTOR CV N" and as many bytes; each answer is a line with its length, then the bytes. Keys come from the zone given, not the DNS.
 use strict;
 use warnings;
 use Mail::DKIM::Verifier;
 use Mail::DKIM::Signer;
+use Mail::DKIM::ARC::Signer;
+use Mail::DKIM::ARC::Verifier;
 use Net::DNS;
 
 my %txt;
@@ -42,6 +44,13 @@ while (my $line = <STDIN>) {
         $s->PRINT($bytes);
         $s->CLOSE;
         $out = $s->signature->as_string . "\r\n";
+    } elsif ($w[0] eq 'arc') {
+        my $v = Mail::DKIM::ARC::Verifier->new();
+        eval { $v->PRINT($bytes); $v->CLOSE; $out = $v->result . "\t" . $v->result_detail; 1 } or $out = "died\t$@";
+    } elsif ($w[0] eq 'seal') {
+        my $s = Mail::DKIM::ARC::Signer->new(Algorithm => 'rsa-sha256', Chain => $w[4], Domain => $w[2], SrvId => $w[2],
+                                             Selector => $w[3], KeyFile => $w[1]);
+        eval { $s->PRINT($bytes); $s->CLOSE; $out = $s->as_string . "\r\n" if $s->result eq 'sealed'; 1 } or $out = '';
     }
     print length($out), "\n", $out;
 }
