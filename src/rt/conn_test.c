@@ -1,30 +1,17 @@
 /* conn_test.c - connections over loopback TCP and Unix sockets. */
-#include "conn.h"
+#include "conn_test.h"
 
-#include <fcntl.h>
-#include <malloc.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/arena.h"
 #include "base/buf.h"
 #include "conn_i.h"
-#include "test_rt.h"
 
-/* ---- a pair of connected ends ---- */
-
-struct pair {
-    struct listener *l;
-    struct conn *a, *b; /* dialed, accepted */
-    int dial_error;
-    struct endpoint to;
-    struct group g;
-};
+/* ---- a pair of connected ends (conn_test.h) ---- */
 
 static void dial(void *arg)
 {
@@ -32,7 +19,7 @@ static void dial(void *arg)
     p->dial_error = conn_dial(&p->a, &p->to, NULL);
 }
 
-static bool pair_at(struct pair *p, const struct endpoint *at)
+bool pair_at(struct pair *p, const struct endpoint *at)
 {
     *p = (struct pair){0};
     int e = listener_open(&p->l, at);
@@ -49,20 +36,20 @@ static bool pair_at(struct pair *p, const struct endpoint *at)
     return !e && !p->dial_error;
 }
 
-static struct endpoint loopback(void)
+struct endpoint loopback(void)
 {
     struct endpoint at = {0};
     if (!endpoint_parse(SL("127.0.0.1:0"), &at)) test_fail(__FILE__, __LINE__, "endpoint");
     return at;
 }
 
-static bool pair_open(struct pair *p)
+bool pair_open(struct pair *p)
 {
     struct endpoint at = loopback();
     return pair_at(p, &at);
 }
 
-static void pair_close(struct pair *p)
+void pair_close(struct pair *p)
 {
     conn_close(&p->a);
     conn_close(&p->b);
@@ -179,8 +166,8 @@ TEST(lines_arrive_in_any_pieces)
     static const struct {
         int e;
         const char *text;
-    } want[] = {{0, "first"}, {0, ""}, {0, "0123456789"}, {ERR_TOO_LONG, ""}, {ERR_SYNTAX, "bare"}, {0, "c\rr"},
-                {ERR_SYNTAX, ""}, {ERR_TOO_LONG, ""}, {ERR_TOO_LONG, ""}, {0, "last"}};
+    } want[] = {{0, "first"}, {0, ""}, {0, "0123456789"}, {ERR_TOO_LONG, ""}, {ERR_SYNTAX, "bare"},
+                {0, "c\rr"}, {ERR_SYNTAX, ""}, {ERR_TOO_LONG, ""}, {ERR_TOO_LONG, ""}, {0, "last"}};
     for (size_t step = 1; step < 40; step += step < 8 ? 1 : 5) {
         struct pair p;
         struct slice line;
@@ -599,306 +586,4 @@ TEST(unix_sockets)
         pair_close(&p);
     }
     unlink(at.path);
-}
-
-/* ---- accepting ---- */
-
-static void accept_once(void *arg)
-{
-    struct pair *p = arg;
-    struct conn *c = NULL;
-    p->dial_error = listener_accept(p->l, &c);
-    conn_close(&c);
-}
-
-TEST(closing_a_listener_ends_accept)
-{
-    struct pair p = {0};
-    struct endpoint at = loopback();
-    CHECK_OK(listener_open(&p.l, &at));
-    group_init(&p.g);
-    CHECK_OK(group_go(&p.g, "accept", accept_once, &p));
-    CHECK_OK(fiber_sleep(RT_MS));
-    listener_close(&p.l);
-    CHECK_OK(group_wait(&p.g));
-    CHECK_ERR(p.dial_error, ERR_CANCELED);
-}
-
-TEST(accept_is_canceled_and_late)
-{
-    struct pair p = {0};
-    struct endpoint at = loopback();
-    struct conn *c;
-    CHECK_OK(listener_open(&p.l, &at));
-    group_init(&p.g);
-    CHECK_OK(group_go(&p.g, "accept", accept_once, &p));
-    CHECK_OK(fiber_sleep(RT_MS));
-    group_cancel(&p.g);
-    CHECK_OK(group_wait(&p.g));
-    CHECK_ERR(p.dial_error, ERR_CANCELED);
-    int64_t before = deadline_narrow(DEADLINE_IN(RT_MS));
-    CHECK_ERR(listener_accept(p.l, &c), ERR_TIMEOUT);
-    deadline_restore(before);
-    listener_close(&p.l);
-}
-
-struct two_loops {
-    struct listener *l;
-    int accepted[2];
-    struct completion ready;
-};
-
-static int accept_all(void *arg)
-{
-    struct two_loops *t = arg;
-    struct conn *c;
-    while (listener_accept(t->l, &c) == 0) {
-        __atomic_add_fetch(&t->accepted[rt_loop_id()], 1, __ATOMIC_RELAXED);
-        conn_puts(c, "hello\r\n");
-        conn_close(&c);
-    }
-    return 0;
-}
-
-static void accept_on(void *arg) { CHECK_OK(accept_all(arg)); }
-static void accept_on_1(void *arg) { CHECK_OK(rt_call(1, accept_all, arg)); }
-
-TEST(two_loops_accept)
-{
-    struct two_loops t = {0};
-    struct endpoint at = loopback(), to;
-    struct group g;
-    CHECK_OK(listener_open(&t.l, &at));
-    to = *listener_at(t.l);
-    group_init(&g);
-    CHECK_OK(group_go(&g, "accept 0", accept_on, &t));
-    CHECK_OK(group_go(&g, "accept 1", accept_on_1, &t));
-    for (int i = 0; i < 200; i++) {
-        struct conn *c = NULL;
-        struct slice line;
-        REQUIRE(conn_dial(&c, &to, NULL) == 0);
-        CHECK_OK(conn_read_line(c, 10, &line));
-        conn_close(&c);
-    }
-    struct listener *l = t.l;
-    listener_close(&l);
-    CHECK_OK(group_wait(&g));
-    CHECK_INT(t.accepted[0] + t.accepted[1], 200);
-}
-
-static void take_descriptors(int *fd, int max)
-{
-    int n = 0;
-    while (n < max && (fd[n] = open("/dev/null", O_RDONLY)) >= 0) n++;
-    fd[n < max ? n : max - 1] = -1;
-}
-
-static void give_back_soon(void *arg)
-{
-    CHECK_OK(fiber_sleep(5 * RT_MS));
-    for (int *fd = arg; *fd >= 0; fd++) close(*fd);
-}
-
-TEST(accept_survives_without_descriptors)
-{
-    struct endpoint at = loopback(), to;
-    struct listener *l;
-    struct rlimit before, few = {0};
-    static int fd[1000];
-    struct conn *c = NULL, *warm = NULL, *d = NULL;
-    struct group g;
-    CHECK_OK(listener_open(&l, &at));
-    to = *listener_at(l);
-    CHECK_OK(conn_dial(&warm, &to, NULL));
-    CHECK_OK(listener_accept(l, &d)); /* the share of this loop exists now */
-    conn_close(&d);
-    getrlimit(RLIMIT_NOFILE, &before);
-    few = before;
-    few.rlim_cur = 200;
-    setrlimit(RLIMIT_NOFILE, &few);
-    CHECK_OK(conn_dial(&c, &to, NULL));
-    take_descriptors(fd, 1000);
-    group_init(&g);
-    CHECK_OK(group_go(&g, "relief", give_back_soon, fd));
-    CHECK_OK(listener_accept(l, &d));
-    CHECK_OK(group_wait(&g));
-    setrlimit(RLIMIT_NOFILE, &before);
-    conn_close(&warm);
-    conn_close(&c);
-    conn_close(&d);
-    listener_close(&l);
-}
-
-/* ---- parking ---- */
-
-struct parked {
-    struct conn *c;
-    struct group *g;
-    int64_t until;
-    struct buf *log;
-    bool close_now;
-};
-
-static void resumed(void *arg)
-{
-    struct parked *p = arg;
-    struct slice in = conn_peek(p->c);
-    if (conn_error(p->c)) buf_printf(p->log, "%s;", err_name(conn_error(p->c)));
-    else if (in.n) buf_printf(p->log, "%.*s;", SLF(in));
-    else if (fiber_canceled()) buf_str(p->log, "canceled;");
-    else if (rt_now() >= p->until) buf_str(p->log, "late;");
-    else buf_str(p->log, "woken;");
-    conn_consume(p->c, in.n);
-    if (conn_error(p->c) || fiber_canceled() || p->close_now) {
-        conn_close(&p->c);
-        return;
-    }
-    if (rt_now() >= p->until) p->until = RT_NEVER;
-    conn_park(p->c, p->g, p->until, resumed, p);
-}
-
-static void start_parked(void *arg)
-{
-    struct parked *p = arg;
-    conn_park(p->c, p->g, p->until, resumed, p);
-}
-
-static void settle(struct buf *log, size_t n)
-{
-    for (int i = 0; i < 1000 && log->n < n; i++) CHECK_OK(fiber_sleep(RT_MS));
-}
-
-TEST(parked_connections_wake)
-{
-    struct pair p;
-    struct buf log = BUF_INIT;
-    struct rt_stats st;
-    REQUIRE(pair_open(&p));
-    struct parked k = {p.b, &p.g, RT_NEVER, &log, false};
-    p.b = NULL;
-    conn_puts(k.c, "* OK ready\r\n"); /* goes out in the background */
-    CHECK_OK(group_go(&p.g, "session", start_parked, &k));
-    struct slice line;
-    CHECK_OK(conn_read_line(p.a, 100, &line));
-    CHECK_SL(line, "* OK ready");
-    rt_stats(&st);
-    CHECK_INT(st.parked, 1);
-    conn_puts(p.a, "hello");
-    CHECK_OK(conn_flush(p.a));
-    settle(&log, 6);
-    CHECK_SL(buf_slice(&log), "hello;");
-    CHECK_INT(p.g.count, 1);
-    conn_wake(k.c);
-    CHECK_INT(p.g.count, 1);
-    conn_wake(k.c); /* no effect: it is awake */
-    settle(&log, 12);
-    CHECK_SL(buf_slice(&log), "hello;woken;");
-    conn_close(&p.a);
-    CHECK_OK(group_wait(&p.g)); /* waits for the parked one, too */
-    CHECK_SL(buf_slice(&log), "hello;woken;ERR_EOF;");
-    CHECK(k.c == NULL);
-    buf_free(&log);
-    pair_close(&p);
-}
-
-TEST(parked_until_or_canceled)
-{
-    struct pair p;
-    struct buf log = BUF_INIT;
-    REQUIRE(pair_open(&p));
-    struct parked k = {p.b, &p.g, DEADLINE_IN(2 * RT_MS), &log, false};
-    p.b = NULL;
-    CHECK_OK(group_go(&p.g, "session", start_parked, &k));
-    settle(&log, 5);
-    CHECK_SL(buf_slice(&log), "late;");
-    group_cancel(&p.g);
-    CHECK_OK(group_wait(&p.g));
-    CHECK_SL(buf_slice(&log), "late;canceled;");
-    CHECK(k.c == NULL);
-    buf_free(&log);
-    pair_close(&p);
-}
-
-TEST(parking_with_input_or_in_a_canceled_group_resumes_at_once)
-{
-    struct pair p;
-    struct slice line;
-    struct buf log = BUF_INIT;
-    REQUIRE(pair_open(&p));
-    conn_puts(p.a, "one\r\ntwo");
-    CHECK_OK(conn_flush(p.a));
-    CHECK_OK(conn_read_line(p.b, 100, &line));
-    struct parked k = {p.b, &p.g, RT_NEVER, &log, true};
-    p.b = NULL;
-    conn_park(k.c, &p.g, RT_NEVER, resumed, &k);
-    CHECK_OK(group_wait(&p.g));
-    CHECK_SL(buf_slice(&log), "two;");
-    pair_close(&p);
-    buf_clear(&log);
-    REQUIRE(pair_open(&p));
-    k = (struct parked){p.b, &p.g, RT_NEVER, &log, true};
-    p.b = NULL;
-    group_cancel(&p.g);
-    conn_park(k.c, &p.g, RT_NEVER, resumed, &k);
-    CHECK_OK(group_wait(&p.g));
-    CHECK_SL(buf_slice(&log), "canceled;");
-    pair_close(&p);
-    buf_free(&log);
-}
-
-TEST(abort_wakes_a_parked_connection)
-{
-    struct pair p;
-    struct buf log = BUF_INIT;
-    REQUIRE(pair_open(&p));
-    struct parked k = {p.b, &p.g, RT_NEVER, &log, false};
-    p.b = NULL;
-    conn_park(k.c, &p.g, RT_NEVER, resumed, &k);
-    conn_abort(k.c);
-    CHECK_OK(group_wait(&p.g));
-    CHECK_SL(buf_slice(&log), "ERR_CANCELED;");
-    buf_free(&log);
-    pair_close(&p);
-}
-
-enum { MANY = 4000 };
-
-static size_t heap_now(void) { return mallinfo2().uordblks; }
-
-TEST(thousands_of_parked_connections)
-{
-    static struct conn *client[MANY];
-    static struct parked k[MANY];
-    struct endpoint at = loopback(), to;
-    struct listener *l;
-    struct group g;
-    struct rt_stats st;
-    struct buf log = BUF_INIT;
-    group_init(&g);
-    CHECK_OK(listener_open(&l, &at));
-    to = *listener_at(l);
-    size_t heap = heap_now();
-    for (int i = 0; i < MANY; i++) {
-        k[i] = (struct parked){NULL, &g, RT_NEVER, &log, true};
-        REQUIRE(conn_dial(&client[i], &to, NULL) == 0);
-        REQUIRE(listener_accept(l, &k[i].c) == 0);
-        CHECK_OK(group_go(&g, "session", start_parked, &k[i]));
-        fiber_yield();
-    }
-    CHECK_OK(fiber_sleep(RT_MS));
-    rt_stats(&st);
-    CHECK_INT(st.parked, MANY);
-    CHECK(st.fibers < 20);
-    CHECK(st.stacks < 100);
-    size_t each = (heap_now() - heap) / (2 * MANY);
-    if (heap) CHECK(each < 1200);
-    for (int i = 0; i < MANY; i++) {
-        conn_puts(client[i], "x");
-        CHECK_OK(conn_flush(client[i]));
-    }
-    CHECK_OK(group_wait(&g));
-    CHECK_INT(log.n, 2 * MANY);
-    for (int i = 0; i < MANY; i++) conn_close(&client[i]);
-    listener_close(&l);
-    buf_free(&log);
 }

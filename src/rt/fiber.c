@@ -43,6 +43,15 @@ int64_t rt_now(void)
     return l ? l->now : world_now();
 }
 
+uint64_t rt_random_below(uint64_t n)
+{
+    uint64_t x, least = n ? -n % n : 0; /* numbers below this would favour small results */
+    if (!n) return 0;
+    do rt_random(&x, sizeof x);
+    while (x < least);
+    return x % n;
+}
+
 /* ---- timers ---- */
 
 void timer_set(struct timer *t, int64_t at, void (*fn)(struct timer *))
@@ -173,7 +182,8 @@ void loop_run_fiber(struct loop *l, struct fiber *f)
     int64_t now = world_now(), ran = now - l->slice_from;
     l->slice_from = now;
     l->now = now;
-    if (ran > SLICE_WARN) log_debug("rt", "fiber %s ran %lld ms without a pause", f->name, (long long)(ran / RT_MS));
+    if (ran > SLICE_WARN)
+        log_debug("rt", "fiber %s ran %lld ms without a pause", f->name, (long long)(ran / RT_MS));
     if (f->state == FIBER_ENDED) fiber_end(l, f);
     l->node = NULL;
 }
@@ -312,7 +322,8 @@ const char *fiber_name(void)
 __attribute__((no_sanitize("address"))) size_t fiber_stack_left(void)
 {
     struct fiber *f = fiber_self();
-    return f ? (size_t)((const char *)__builtin_frame_address(0) - (const char *)f->stack->bottom) : (size_t)1 << 20;
+    if (!f) return (size_t)1 << 20; /* a thread has more, but nobody needs more */
+    return (size_t)((const char *)__builtin_frame_address(0) - (const char *)f->stack->bottom);
 }
 
 int64_t deadline_get(void)

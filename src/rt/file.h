@@ -25,7 +25,8 @@ MUST_CHECK int64_t file_pread(struct file *f, void *p, size_t n, uint64_t at);
 /* The same for a fiber: from the page cache at once, else through offload(). SUSPENDS. */
 MUST_CHECK int64_t file_read(struct file *f, void *p, size_t n, uint64_t at);
 struct file_part { const void *p; size_t n; };
-MUST_CHECK int file_pwritev(struct file *f, const struct file_part *parts, size_t n, uint64_t at); /* BLOCKS; all or an error */
+MUST_CHECK int file_pwritev(struct file *f, const struct file_part *parts, size_t n,
+                            uint64_t at); /* BLOCKS; all or an error */
 MUST_CHECK int file_pwrite(struct file *f, const void *p, size_t n, uint64_t at);
 MUST_CHECK int file_sync(struct file *f); /* fdatasync. BLOCKS */
 MUST_CHECK int file_truncate(struct file *f, uint64_t size);

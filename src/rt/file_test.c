@@ -79,7 +79,7 @@ TEST(many_parts_in_one_write)
     struct file *f = NULL;
     struct file_part parts[1000];
     char digits[10] = "0123456789", *b = malloc(5000);
-    for (int i = 0; i < 1000; i++) parts[i] = (struct file_part){digits + i % 10, (size_t)(i % 10 == 0 ? 10 : 1)};
+    for (int i = 0; i < 1000; i++) parts[i] = (struct file_part){digits + i % 10, i % 10 == 0 ? 10 : 1};
     REQUIRE(file_open(&f, in_dir("x"), FILE_WRITE | FILE_CREATE) == 0);
     CHECK_OK(file_pwritev(f, parts, 1000, 7));
     CHECK_INT(file_pread(f, b, 5000, 7), 1900);

@@ -158,7 +158,11 @@ void file_punch(struct file *f, uint64_t at, uint64_t n)
 
 /* ---- names ---- */
 
-int path_rename(const char *from, const char *to) { return rename(from, to) == 0 ? 0 : failed("rename", from); }
+int path_rename(const char *from, const char *to)
+{
+    return rename(from, to) == 0 ? 0 : failed("rename", from);
+}
+
 int path_unlink(const char *path) { return unlink(path) == 0 ? 0 : failed("remove", path); }
 int path_link(const char *from, const char *to) { return link(from, to) == 0 ? 0 : failed("link", to); }
 int path_mkdir(const char *path) { return mkdir(path, 0700) == 0 ? 0 : failed("make the folder", path); }

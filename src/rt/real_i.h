@@ -13,6 +13,23 @@ struct message {
     void *arg;
 };
 
+/* Puts a chain (first to last by next) on an inbox, which is a stack: last in first. Any thread. */
+#define PUSH_CHAIN(stack, first, last)                                                             \
+    do {                                                                                           \
+        (last)->next = __atomic_load_n(stack, __ATOMIC_RELAXED);                                   \
+    } while (!__atomic_compare_exchange_n(stack, &(last)->next, first, true, __ATOMIC_SEQ_CST,     \
+                                          __ATOMIC_RELAXED))
+/* Empties an inbox into *out, in order of arrival. By its owner alone. */
+#define TAKE_IN_ORDER(type, stack, out)                                                            \
+    do {                                                                                           \
+        *(out) = NULL;                                                                             \
+        for (type *x = __atomic_exchange_n(stack, NULL, __ATOMIC_ACQUIRE), *next; x; x = next) {   \
+            next = x->next;                                                                        \
+            x->next = *(out);                                                                      \
+            *(out) = x;                                                                            \
+        }                                                                                          \
+    } while (0)
+
 /* A loop and what other threads give it. The two inboxes are stacks, last first. */
 struct real_loop {
     struct loop loop; /* first */

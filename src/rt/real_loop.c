@@ -115,42 +115,31 @@ static void kick(struct real_loop *l)
     (void)n; /* the counter cannot be full: it is read each time */
 }
 
-#define PUSH(stack, first, last)                                                                   \
-    do {                                                                                           \
-        (last)->next = __atomic_load_n(stack, __ATOMIC_RELAXED);                                   \
-    } while (!__atomic_compare_exchange_n(stack, &(last)->next, first, true, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
-
 void real_post(struct real_loop *l, struct message *m)
 {
-    PUSH(&l->messages, m, m);
+    PUSH_CHAIN(&l->messages, m, m);
     if (loop_self() != &l->loop) kick(l);
 }
 
 void real_complete(int loop, struct completion *first, struct completion *last)
 {
     struct real_loop *l = real_loop_at(loop);
-    PUSH(&l->completed, first, last);
+    PUSH_CHAIN(&l->completed, first, last);
     if (loop_self() != &l->loop) kick(l);
 }
 
-#define TAKE_IN_ORDER(type, stack, var)                                                            \
-    type *var = NULL;                                                                              \
-    for (type *x = __atomic_exchange_n(stack, NULL, __ATOMIC_ACQUIRE), *next; x; x = next) {       \
-        next = x->next;                                                                            \
-        x->next = var;                                                                             \
-        var = x;                                                                                   \
-    }
-
 static void read_inbox(struct real_loop *l)
 {
-    TAKE_IN_ORDER(struct message, &l->messages, m)
+    struct message *m;
+    struct completion *c;
+    TAKE_IN_ORDER(struct message, &l->messages, &m);
     while (m) {
         struct message *next = m->next;
         m->fn(m->arg);
         free(m);
         m = next;
     }
-    TAKE_IN_ORDER(struct completion, &l->completed, c)
+    TAKE_IN_ORDER(struct completion, &l->completed, &c);
     while (c) {
         struct completion *next = c->next; /* the waiter owns c and may be gone once it runs */
         struct fiber *f = c->fiber;
@@ -162,7 +151,8 @@ static void read_inbox(struct real_loop *l)
 
 static bool inbox_empty(struct real_loop *l)
 {
-    return !__atomic_load_n(&l->messages, __ATOMIC_SEQ_CST) && !__atomic_load_n(&l->completed, __ATOMIC_SEQ_CST);
+    return !__atomic_load_n(&l->messages, __ATOMIC_SEQ_CST) &&
+           !__atomic_load_n(&l->completed, __ATOMIC_SEQ_CST);
 }
 
 void rt_post(int loop, void (*fn)(void *), void *arg)
@@ -275,7 +265,8 @@ static void open_loop(struct real_loop *l, int id, size_t stack_bytes)
 
 static void close_loop(struct real_loop *l)
 {
-    TAKE_IN_ORDER(struct message, &l->messages, m)
+    struct message *m;
+    TAKE_IN_ORDER(struct message, &l->messages, &m);
     for (struct message *next; m; m = next) { /* posted too late to run */
         next = m->next;
         free(m);

@@ -56,23 +56,15 @@ static void wake_worker(struct worker *w)
 
 static void submit(struct worker *w, struct job *j)
 {
-    j->next = __atomic_load_n(&w->waiting, __ATOMIC_RELAXED);
-    while (!__atomic_compare_exchange_n(&w->waiting, &j->next, j, true, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) continue;
+    PUSH_CHAIN(&w->waiting, j, j);
     wake_worker(w);
 }
 
-/* Appends what has arrived to the list that ends at *tail. */
-static struct job **gather(struct worker *w, struct job **tail)
+/* Appends what has arrived to the list. */
+static void gather(struct worker *w, struct job **tail)
 {
-    struct job *in_order = NULL;
-    for (struct job *j = __atomic_exchange_n(&w->waiting, NULL, __ATOMIC_ACQUIRE), *next; j; j = next) {
-        next = j->next;
-        j->next = in_order;
-        in_order = j;
-    }
-    *tail = in_order;
     while (*tail) tail = &(*tail)->next;
-    return tail;
+    TAKE_IN_ORDER(struct job, &w->waiting, tail);
 }
 
 /* Each loop is woken once for all of its jobs. Chains keep the order of arrival: an
@@ -110,21 +102,22 @@ static void handle_group(struct worker *w, struct job **list)
     signal_group(w->group, n);
 }
 
+static bool stopping(struct worker *w) { return __atomic_load_n(&w->stop, __ATOMIC_SEQ_CST); }
+
 static void *worker_thread(void *arg)
 {
     struct worker *w = arg;
-    struct job *list = NULL, **tail;
+    struct job *list = NULL;
     for (;;) {
-        int stop = __atomic_load_n(&w->stop, __ATOMIC_SEQ_CST); /* before looking: what came before it is seen */
-        for (tail = &list; *tail; tail = &(*tail)->next) continue;
-        gather(w, tail);
+        bool stop = stopping(w); /* asked first: what was submitted before it is seen */
+        gather(w, &list);
         if (list) {
             handle_group(w, &list);
             continue;
         }
         if (stop) return NULL;
         __atomic_store_n(&w->asleep, 1, __ATOMIC_SEQ_CST);
-        if (__atomic_load_n(&w->waiting, __ATOMIC_SEQ_CST) || __atomic_load_n(&w->stop, __ATOMIC_SEQ_CST)) continue;
+        if (__atomic_load_n(&w->waiting, __ATOMIC_SEQ_CST) || stopping(w)) continue;
         futex_wait(&w->asleep, 1);
     }
 }

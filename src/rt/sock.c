@@ -10,12 +10,3 @@ int sock_wait(struct sock *s, int want)
     if (e) sock_watch(s, 0, NULL, NULL);
     return e;
 }
-
-uint64_t rt_random_below(uint64_t n)
-{
-    uint64_t x, least = n ? -n % n : 0; /* numbers below this would favour small results */
-    if (!n) return 0;
-    do rt_random(&x, sizeof x);
-    while (x < least);
-    return x % n;
-}

@@ -82,20 +82,23 @@ __attribute__((noinline)) static void count_held(int by)
     held += by;
 }
 
+static bool try_lock(struct lock *l)
+{
+    int free = 0;
+    return __atomic_compare_exchange_n(&l->word, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
 static void lock_slowly(struct lock *l)
 {
-    for (int i = 0; i < 64; i++) {
-        int free = 0;
-        if (__atomic_compare_exchange_n(&l->word, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) return;
-    }
+    for (int i = 0; i < 64; i++)
+        if (try_lock(l)) return;
     while (__atomic_exchange_n(&l->word, 2, __ATOMIC_ACQUIRE) != 0)
         syscall(SYS_futex, &l->word, FUTEX_WAIT_PRIVATE, 2, NULL, NULL, 0);
 }
 
 void lock_take(struct lock *l)
 {
-    int free = 0;
-    if (!__atomic_compare_exchange_n(&l->word, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) lock_slowly(l);
+    if (!try_lock(l)) lock_slowly(l);
     count_held(1);
 }
 

@@ -194,7 +194,7 @@ static void trust_system(struct tls_ctx *t)
                                    "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"};
     for (size_t i = 0; i < COUNT_OF(bundles); i++)
         if (bundles[i] && SSL_CTX_load_verify_file(t->ssl, bundles[i]) == 1) return;
-    log_warn("tls", "there is no file of trusted certificates on this machine; peers that must be verified will fail");
+    log_warn("tls", "there is no file of trusted certificates on this machine: no peer can be verified");
 }
 
 static int keep_session(SSL *ssl, SSL_SESSION *s)

@@ -9,7 +9,10 @@ enum { CHAIN_MAX = 16, NAMES_MAX = 1000, SERIAL_BYTES = 16 };
 
 /* ---- reading ---- */
 
-static BIO *bio_of(struct slice s) { return BIO_new_mem_buf(s.n ? s.p : "", s.n > INT32_MAX ? INT32_MAX : (int)s.n); }
+static BIO *bio_of(struct slice s)
+{
+    return BIO_new_mem_buf(s.n ? s.p : "", s.n > INT32_MAX ? INT32_MAX : (int)s.n);
+}
 
 /* A program that serves cannot be asked for a passphrase. */
 static int no_passphrase(char *buf, int size, int rw, void *arg)
@@ -46,7 +49,10 @@ static int read_key(struct tls_cert *c, struct slice pem)
     return 0;
 }
 
-static int by_bytes(const void *a, const void *b) { return sl_cmp(*(const struct slice *)a, *(const struct slice *)b); }
+static int by_bytes(const void *a, const void *b)
+{
+    return sl_cmp(*(const struct slice *)a, *(const struct slice *)b);
+}
 
 static void add_name(struct tls_cert *c, const char *p, size_t n)
 {
@@ -76,7 +82,8 @@ static void read_names(struct tls_cert *c)
     for (int i = 0; i < sk_GENERAL_NAME_num(all) && i < NAMES_MAX; i++) {
         GENERAL_NAME *g = sk_GENERAL_NAME_value(all, i);
         if (g->type != GEN_DNS) continue;
-        add_name(c, (const char *)ASN1_STRING_get0_data(g->d.dNSName), (size_t)ASN1_STRING_length(g->d.dNSName));
+        ASN1_STRING *s = g->d.dNSName;
+        add_name(c, (const char *)ASN1_STRING_get0_data(s), (size_t)ASN1_STRING_length(s));
     }
     GENERAL_NAMES_free(all);
     if (!c->nnames) {
@@ -125,7 +132,8 @@ bool tls_cert_same_names(const struct tls_cert *a, const struct tls_cert *b)
 static bool wildcard_fits(struct slice pattern, struct slice name)
 {
     size_t dot = sl_chr(name, '.');
-    return sl_starts(pattern, SL("*.")) && dot != SL_NONE && dot > 0 && sl_eqi(sl_from(pattern, 1), sl_from(name, dot));
+    if (!sl_starts(pattern, SL("*.")) || dot == SL_NONE || dot == 0) return false;
+    return sl_eqi(sl_from(pattern, 1), sl_from(name, dot));
 }
 
 int tls_cert_fits(const struct tls_cert *c, struct slice name)
@@ -171,7 +179,8 @@ static bool set_subject(X509 *x, struct slice name)
     X509_NAME *n = X509_get_subject_name(x);
     /* A common name has at most 64 characters (RFC 5280 appendix A.1). */
     int len = name.n > 64 ? 64 : (int)name.n;
-    return X509_NAME_add_entry_by_NID(n, NID_commonName, MBSTRING_UTF8, (const unsigned char *)name.p, len, -1, 0) &&
+    const unsigned char *p = (const unsigned char *)name.p;
+    return X509_NAME_add_entry_by_NID(n, NID_commonName, MBSTRING_UTF8, p, len, -1, 0) &&
            X509_set_issuer_name(x, n);
 }
 
@@ -208,12 +217,14 @@ int tls_self_signed(const struct slice *names, size_t n, int days, struct buf *c
 {
     if (n == 0 || n > NAMES_MAX) return err_set(ERR_USAGE, "a certificate needs 1 to %d names", NAMES_MAX);
     for (size_t i = 0; i < n; i++)
-        if (!names[i].n || names[i].n > TLS_NAME_MAX) return err_set(ERR_USAGE, "a name for a certificate has no fit length");
+        if (!names[i].n || names[i].n > TLS_NAME_MAX)
+            return err_set(ERR_USAGE, "a name for a certificate is empty or too long");
     ERR_clear_error();
     EVP_PKEY *key = EVP_EC_gen("P-256");
     X509 *x = X509_new();
     BIO *cert_out = BIO_new(BIO_s_mem()), *key_out = BIO_new(BIO_s_mem());
-    bool ok = key && x && cert_out && key_out && fill_in(x, key, names, n, days) && PEM_write_bio_X509(cert_out, x) &&
+    bool ok = key && x && cert_out && key_out && fill_in(x, key, names, n, days) &&
+              PEM_write_bio_X509(cert_out, x) &&
               PEM_write_bio_PKCS8PrivateKey(key_out, key, NULL, NULL, 0, NULL, NULL);
     if (ok) {
         take_bytes(cert_out, chain_pem);

@@ -93,7 +93,7 @@ static void make_session_key(struct tls_link *l, const struct tls_peer *peer)
         h = h * 31 + sl_hash(r->data) + r->usage * 7u + r->selector * 5u + r->matching * 3u;
     }
     snprintf(l->session_key, sizeof l->session_key, "%d %016llx %.*s", peer->verify, (unsigned long long)h,
-             (int)(peer->name.n > TLS_NAME_MAX ? TLS_NAME_MAX : peer->name.n), peer->name.p ? peer->name.p : "");
+             SLF(sl_sub(peer->name, 0, TLS_NAME_MAX)));
 }
 
 /* RFC 7672 section 3.1: usages 0 and 1 are unusable for SMTP; 3.1.1: with usage 3 the name does not count. */
@@ -105,8 +105,8 @@ static int use_tlsa(SSL *ssl, const struct tls_peer *peer, const char *name)
     for (size_t i = 0; i < peer->ntlsa; i++) {
         const struct tls_tlsa *r = &peer->tlsa[i];
         if (r->usage != 2 && r->usage != 3) continue;
-        if (SSL_dane_tlsa_add(ssl, r->usage, r->selector, r->matching, (const unsigned char *)r->data.p, r->data.n) > 0)
-            usable++;
+        const unsigned char *data = (const unsigned char *)r->data.p;
+        if (SSL_dane_tlsa_add(ssl, r->usage, r->selector, r->matching, data, r->data.n) > 0) usable++;
     }
     ERR_clear_error();
     return usable ? 0 : err_set(ERR_TLS, "none of the %zu TLSA records can be used", peer->ntlsa);
@@ -118,7 +118,8 @@ static int judge_by_name(SSL *ssl, const char *name)
     X509_VERIFY_PARAM *p = SSL_get0_param(ssl);
     X509_VERIFY_PARAM_set_hostflags(p, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     if (!name[0]) return 0;
-    bool ok = ip_parse(sl_cstr(name), &ip) ? X509_VERIFY_PARAM_set1_ip_asc(p, name) : SSL_set1_host(ssl, name);
+    bool is_ip = ip_parse(sl_cstr(name), &ip);
+    bool ok = is_ip ? X509_VERIFY_PARAM_set1_ip_asc(p, name) : SSL_set1_host(ssl, name);
     return ok ? 0 : tls_fail("the peer's name is of no use");
 }
 
@@ -127,7 +128,8 @@ static int set_alpn(SSL *ssl, const char *const *names)
     unsigned char wire[256];
     if (!names || !*names) return 0;
     unsigned n = tls_alpn_wire(names, wire, sizeof wire);
-    if (!n || SSL_set_alpn_protos(ssl, wire, n) != 0) return err_set(ERR_USAGE, "the list of protocol names is too long");
+    if (!n || SSL_set_alpn_protos(ssl, wire, n) != 0)
+        return err_set(ERR_USAGE, "the list of protocol names is too long");
     return 0;
 }
 
@@ -153,7 +155,8 @@ static int prepare_client(struct tls_link *l, const struct tls_peer *peer)
     return 0;
 }
 
-int tls_link_new(struct tls_link **out, struct tls_ctx *t, struct sock *s, bool server, const struct tls_peer *peer)
+int tls_link_new(struct tls_link **out, struct tls_ctx *t, struct sock *s, bool server,
+                 const struct tls_peer *peer)
 {
     struct tls_link *l = xcalloc(1, sizeof *l);
     ASSERT(t->server == server);
@@ -195,8 +198,8 @@ struct slice tls_link_session_key(SSL *ssl)
 
 static bool not_tls(int reason)
 {
-    return reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_HTTP_REQUEST || reason == SSL_R_PACKET_LENGTH_TOO_LONG ||
-           reason == SSL_R_RECORD_LENGTH_MISMATCH;
+    return reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_HTTP_REQUEST ||
+           reason == SSL_R_PACKET_LENGTH_TOO_LONG || reason == SSL_R_RECORD_LENGTH_MISMATCH;
 }
 
 static int explain(struct tls_link *l, const char *what)
@@ -211,7 +214,8 @@ static int explain(struct tls_link *l, const char *what)
         return err_set(ERR_TLS, "%s: the certificate of the other side is not believed: %s", what,
                        X509_verify_cert_error_string(verify));
     if (reason > SSL_AD_REASON_OFFSET) return err_set(ERR_TLS, "%s: the other side gave up: %s", what, text);
-    if (not_tls(reason)) return err_set(ERR_TLS, "%s: the other side does not speak TLS here (%s)", what, text);
+    if (not_tls(reason))
+        return err_set(ERR_TLS, "%s: the other side does not speak TLS here (%s)", what, text);
     return err_set(ERR_TLS, "%s: %s", what, text);
 }
 

@@ -1,27 +1,13 @@
 /* tls_test.c - TLS between two ends in one process. */
-#include "tls.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/buf.h"
-#include "conn.h"
-#include "test_rt.h"
 #include "tls_i.h"
+#include "tls_test.h"
 
-/* ---- a server's and a client's end ---- */
+/* ---- a server's and a client's end (tls_test.h) ---- */
 
-struct two {
-    struct tls_ctx *server, *client;
-    struct listener *l;
-    struct conn *a, *b; /* client, server */
-    struct tls_peer peer;
-    int server_error, client_error;
-    char client_text[ERR_TEXT_MAX], server_text[ERR_TEXT_MAX];
-    struct group g;
-};
-
-static void make_cert(struct tls_ctx *t, const char *name, const char *second, struct buf *chain_out)
+void make_cert(struct tls_ctx *t, const char *name, const char *second, struct buf *chain_out)
 {
     struct buf chain = BUF_INIT, key = BUF_INIT;
     struct slice names[2] = {sl_cstr(name), sl_cstr(second)};
@@ -32,8 +18,7 @@ static void make_cert(struct tls_ctx *t, const char *name, const char *second, s
     buf_free(&key);
 }
 
-/* A server for mail.one.test (and www.two.test), and a client that trusts it. */
-static void two_init(struct two *t, const char *const *alpn)
+void two_init(struct two *t, const char *const *alpn)
 {
     struct buf trusted = BUF_INIT;
     struct endpoint at;
@@ -60,7 +45,7 @@ static void client_side(void *arg)
     if (t->client_error) snprintf(t->client_text, sizeof t->client_text, "%s", err_text(t->client_error));
 }
 
-static void two_open(struct two *t)
+void two_open(struct two *t)
 {
     group_init(&t->g);
     CHECK_OK(group_go(&t->g, "dial", connect_plain, t));
@@ -68,7 +53,7 @@ static void two_open(struct two *t)
     CHECK_OK(group_wait(&t->g));
 }
 
-static void two_handshake(struct two *t)
+void two_handshake(struct two *t)
 {
     group_init(&t->g);
     CHECK_OK(group_go(&t->g, "client", client_side, t));
@@ -77,22 +62,25 @@ static void two_handshake(struct two *t)
     CHECK_OK(group_wait(&t->g));
 }
 
-static bool says(const char *text, const char *part) { return sl_find(sl_cstr(text), sl_cstr(part)) != SL_NONE; }
+bool says(const char *text, const char *part)
+{
+    return sl_find(sl_cstr(text), sl_cstr(part)) != SL_NONE;
+}
 
-static bool two_start(struct two *t)
+bool two_start(struct two *t)
 {
     two_open(t);
     two_handshake(t);
     return t->server_error == 0 && t->client_error == 0;
 }
 
-static void two_end(struct two *t)
+void two_end(struct two *t)
 {
     conn_close(&t->a);
     conn_close(&t->b);
 }
 
-static void two_free(struct two *t)
+void two_free(struct two *t)
 {
     two_end(t);
     listener_close(&t->l);
@@ -100,8 +88,7 @@ static void two_free(struct two *t)
     tls_free(&t->client);
 }
 
-/* One line each way, which also lets the client see the server's ticket. */
-static void exchange(struct two *t)
+void exchange(struct two *t)
 {
     struct slice line;
     conn_puts(t->b, "220 hello\r\n");
@@ -208,7 +195,7 @@ TEST(starttls)
 
 /* ---- names and trust ---- */
 
-static void try_peer(struct two *t, const char *name, enum tls_verify verify, const char *reason)
+void try_peer(struct two *t, const char *name, enum tls_verify verify, const char *reason)
 {
     t->peer.name = sl_cstr(name);
     t->peer.verify = verify;
@@ -320,129 +307,6 @@ TEST(dane)
     two_free(&t);
 }
 
-/* ---- a small authority ---- */
-
-static void extend(X509 *x, X509 *issuer, int nid, const char *value)
-{
-    X509V3_CTX ctx;
-    X509V3_set_ctx_nodb(&ctx);
-    X509V3_set_ctx(&ctx, issuer, x, NULL, NULL, 0);
-    X509_EXTENSION *e = X509V3_EXT_conf_nid(NULL, &ctx, nid, value);
-    CHECK(e && X509_add_ext(x, e, -1));
-    X509_EXTENSION_free(e);
-}
-
-/* issuer == NULL: signs itself. */
-static X509 *issue(const char *name, EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key, int64_t from, int64_t to)
-{
-    X509 *x = X509_new();
-    X509_NAME *n = X509_get_subject_name(x);
-    X509_set_version(x, X509_VERSION_3);
-    ASN1_INTEGER_set(X509_get_serialNumber(x), issuer ? 2 : 1);
-    X509_NAME_add_entry_by_NID(n, NID_commonName, MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0);
-    X509_set_issuer_name(x, issuer ? X509_get_subject_name(issuer) : n);
-    ASN1_TIME_set(X509_getm_notBefore(x), (time_t)from);
-    ASN1_TIME_set(X509_getm_notAfter(x), (time_t)to);
-    X509_set_pubkey(x, key);
-    char alt[128];
-    snprintf(alt, sizeof alt, "DNS:%s", name);
-    extend(x, issuer ? issuer : x, NID_basic_constraints, issuer ? "CA:FALSE" : "critical,CA:TRUE");
-    if (issuer) extend(x, issuer, NID_subject_alt_name, alt);
-    CHECK(X509_sign(x, issuer_key, EVP_sha256()) > 0);
-    return x;
-}
-
-static void put_cert(struct buf *out, X509 *x)
-{
-    BIO *b = BIO_new(BIO_s_mem());
-    char *p;
-    PEM_write_bio_X509(b, x);
-    long n = BIO_get_mem_data(b, &p);
-    buf_bytes(out, p, (size_t)n);
-    BIO_free(b);
-}
-
-struct authority {
-    struct buf ca_pem, ca_der, chain, key;
-};
-
-static void authority_free(struct authority *a)
-{
-    buf_free(&a->ca_pem);
-    buf_free(&a->ca_der);
-    buf_free(&a->chain);
-    buf_free(&a->key);
-}
-
-/* A chain of two for the name, valid in [from, to). */
-static void authority_make(struct authority *a, const char *name, int64_t from, int64_t to)
-{
-    EVP_PKEY *ca_key = EVP_EC_gen("P-256"), *key = EVP_EC_gen("P-256");
-    X509 *ca = issue("An authority", ca_key, NULL, ca_key, from - 86400, to + 86400);
-    X509 *leaf = issue(name, key, ca, ca_key, from, to);
-    unsigned char *der = NULL;
-    int n = i2d_X509(ca, &der);
-    BIO *b = BIO_new(BIO_s_mem());
-    char *p;
-    *a = (struct authority){0};
-    buf_bytes(&a->ca_der, der, (size_t)n);
-    put_cert(&a->ca_pem, ca);
-    put_cert(&a->chain, leaf);
-    put_cert(&a->chain, ca);
-    PEM_write_bio_PKCS8PrivateKey(b, key, NULL, NULL, 0, NULL, NULL);
-    long len = BIO_get_mem_data(b, &p);
-    buf_bytes(&a->key, p, (size_t)len);
-    BIO_free(b);
-    OPENSSL_free(der);
-    X509_free(ca);
-    X509_free(leaf);
-    EVP_PKEY_free(ca_key);
-    EVP_PKEY_free(key);
-}
-
-static void serve_from(struct two *t, struct authority *a)
-{
-    tls_free(&t->server);
-    CHECK_OK(tls_server_new(&t->server, NULL));
-    CHECK_OK(tls_server_add_cert(t->server, buf_slice(&a->chain), buf_slice(&a->key)));
-}
-
-TEST(chains_and_dane_with_a_trust_anchor)
-{
-    struct two t;
-    struct authority a;
-    int64_t now = rt_wall_seconds();
-    two_init(&t, NULL);
-    authority_make(&a, "mail.ca.test", now - 3600, now + 3600);
-    serve_from(&t, &a);
-    try_peer(&t, "mail.ca.test", TLS_VERIFY_PKIX, "not believed");
-    struct tls_tlsa ta = {2, 0, 0, buf_slice(&a.ca_der)};
-    t.peer.tlsa = &ta;
-    t.peer.ntlsa = 1;
-    try_peer(&t, "mail.ca.test", TLS_VERIFY_DANE, NULL);
-    try_peer(&t, "unknown.test", TLS_VERIFY_DANE, "hostname mismatch"); /* with usage 2 the name counts */
-    tls_free(&t.client);
-    CHECK_OK(tls_client_new(&t.client, buf_slice(&a.ca_pem)));
-    try_peer(&t, "mail.ca.test", TLS_VERIFY_PKIX, NULL);
-    authority_free(&a);
-    two_free(&t);
-}
-
-TEST(expired_certificates)
-{
-    struct two t;
-    struct authority a;
-    int64_t now = rt_wall_seconds();
-    two_init(&t, NULL);
-    authority_make(&a, "mail.ca.test", now - 7200, now - 3600);
-    serve_from(&t, &a);
-    tls_free(&t.client);
-    CHECK_OK(tls_client_new(&t.client, buf_slice(&a.ca_pem)));
-    try_peer(&t, "mail.ca.test", TLS_VERIFY_PKIX, "certificate has expired");
-    authority_free(&a);
-    two_free(&t);
-}
-
 /* ---- resumption ---- */
 
 static bool resumed(struct two *t)
@@ -541,71 +405,6 @@ TEST(alpn)
     t.peer.alpn = NULL;
     CHECK(two_start(&t));
     two_free(&t);
-}
-
-/* ---- certificates ---- */
-
-TEST(certificates_are_replaced_while_serving)
-{
-    struct two t;
-    struct buf fresh = BUF_INIT;
-    two_init(&t, NULL);
-    REQUIRE(two_start(&t)); /* an open session goes on with the old one */
-    make_cert(t.server, "mail.one.test", NULL, &fresh);
-    exchange(&t);
-    two_end(&t);
-    tls_free(&t.client);
-    CHECK_OK(tls_client_new(&t.client, buf_slice(&fresh)));
-    try_peer(&t, "mail.one.test", TLS_VERIFY_PKIX, NULL);
-    int n = 0;
-    for (struct tls_cert *c = t.server->certs; c; c = c->next) n++;
-    CHECK_INT(n, 2);
-    try_peer(&t, "nobody.test", TLS_VERIFY_NONE, NULL); /* the default is still the first */
-    buf_free(&fresh);
-    two_free(&t);
-}
-
-TEST(a_context_outlives_its_handle_while_used)
-{
-    struct two t;
-    two_init(&t, NULL);
-    REQUIRE(two_start(&t));
-    tls_free(&t.server);
-    tls_free(&t.client);
-    exchange(&t);
-    two_free(&t);
-}
-
-TEST(bad_pem_is_explained)
-{
-    struct tls_ctx *t;
-    struct buf a = BUF_INIT, ak = BUF_INIT, b = BUF_INIT, bk = BUF_INIT;
-    struct slice name = SL("x.test");
-    CHECK_OK(tls_server_new(&t, NULL));
-    CHECK_OK(tls_self_signed(&name, 1, 30, &a, &ak));
-    CHECK_OK(tls_self_signed(&name, 1, 30, &b, &bk));
-    CHECK_ERR(tls_server_add_cert(t, SL(""), buf_slice(&ak)), ERR_SYNTAX);
-    CHECK(says(err_text(ERR_SYNTAX), "no certificate"));
-    CHECK_ERR(tls_server_add_cert(t, buf_slice(&ak), buf_slice(&ak)), ERR_SYNTAX);
-    CHECK_ERR(tls_server_add_cert(t, buf_slice(&a), SL("")), ERR_SYNTAX);
-    CHECK(says(err_text(ERR_SYNTAX), "private key cannot be read"));
-    CHECK_ERR(tls_server_add_cert(t, buf_slice(&a), buf_slice(&bk)), ERR_SYNTAX);
-    CHECK(says(err_text(ERR_SYNTAX), "does not belong"));
-    struct slice half = sl_sub(buf_slice(&a), 0, a.n / 2);
-    CHECK_ERR(tls_server_add_cert(t, half, buf_slice(&ak)), ERR_SYNTAX);
-    buf_put(&b, half); /* a good one, then half of another */
-    CHECK_ERR(tls_server_add_cert(t, buf_slice(&b), buf_slice(&bk)), ERR_SYNTAX);
-    CHECK_OK(tls_server_add_cert(t, buf_slice(&a), buf_slice(&ak)));
-    struct tls_ctx *c = NULL;
-    CHECK_ERR(tls_client_new(&c, SL("nothing")), ERR_SYNTAX);
-    CHECK_ERR(tls_self_signed(&name, 0, 30, &a, &ak), ERR_USAGE);
-    buf_free(&a);
-    buf_free(&ak);
-    buf_free(&b);
-    buf_free(&bk);
-    tls_free(&t);
-    CHECK(t == NULL);
-    tls_free(&t);
 }
 
 /* ---- peers that do not play along ---- */

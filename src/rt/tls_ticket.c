@@ -38,13 +38,15 @@ static bool set_mac(EVP_MAC_CTX *mac, struct tls_ticket_key *k)
 {
     char digest[] = "sha256";
     OSSL_PARAM p[] = {OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, k->mac, sizeof k->mac),
-                      OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0), OSSL_PARAM_construct_end()};
+                      OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+                      OSSL_PARAM_construct_end()};
     return EVP_MAC_CTX_set_params(mac, p) == 1;
 }
 
 /* Returns as SSL_CTX_set_tlsext_ticket_key_evp_cb(3) says: 0 = a full handshake, 1 = fine,
  * 2 = fine, and a new ticket is due. */
-static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int seal)
+static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
+                     EVP_MAC_CTX *mac, int seal)
 {
     struct tls_ctx *t = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
     struct tls_ticket_key k;

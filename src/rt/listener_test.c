@@ -1,0 +1,133 @@
+/* listener_test.c - accepting: on two loops, without descriptors, until closed. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "conn_test.h"
+
+static void accept_once(void *arg)
+{
+    struct pair *p = arg;
+    struct conn *c = NULL;
+    p->dial_error = listener_accept(p->l, &c);
+    conn_close(&c);
+}
+
+TEST(closing_a_listener_ends_accept)
+{
+    struct pair p = {0};
+    struct endpoint at = loopback();
+    CHECK_OK(listener_open(&p.l, &at));
+    group_init(&p.g);
+    CHECK_OK(group_go(&p.g, "accept", accept_once, &p));
+    CHECK_OK(fiber_sleep(RT_MS));
+    listener_close(&p.l);
+    CHECK_OK(group_wait(&p.g));
+    CHECK_ERR(p.dial_error, ERR_CANCELED);
+}
+
+TEST(accept_is_canceled_and_late)
+{
+    struct pair p = {0};
+    struct endpoint at = loopback();
+    struct conn *c;
+    CHECK_OK(listener_open(&p.l, &at));
+    group_init(&p.g);
+    CHECK_OK(group_go(&p.g, "accept", accept_once, &p));
+    CHECK_OK(fiber_sleep(RT_MS));
+    group_cancel(&p.g);
+    CHECK_OK(group_wait(&p.g));
+    CHECK_ERR(p.dial_error, ERR_CANCELED);
+    int64_t before = deadline_narrow(DEADLINE_IN(RT_MS));
+    CHECK_ERR(listener_accept(p.l, &c), ERR_TIMEOUT);
+    deadline_restore(before);
+    listener_close(&p.l);
+}
+
+struct two_loops {
+    struct listener *l;
+    int accepted[2];
+    struct completion ready;
+};
+
+static int accept_all(void *arg)
+{
+    struct two_loops *t = arg;
+    struct conn *c;
+    while (listener_accept(t->l, &c) == 0) {
+        __atomic_add_fetch(&t->accepted[rt_loop_id()], 1, __ATOMIC_RELAXED);
+        conn_puts(c, "hello\r\n");
+        conn_close(&c);
+    }
+    return 0;
+}
+
+static void accept_on(void *arg) { CHECK_OK(accept_all(arg)); }
+static void accept_on_1(void *arg) { CHECK_OK(rt_call(1, accept_all, arg)); }
+
+TEST(two_loops_accept)
+{
+    struct two_loops t = {0};
+    struct endpoint at = loopback(), to;
+    struct group g;
+    CHECK_OK(listener_open(&t.l, &at));
+    to = *listener_at(t.l);
+    group_init(&g);
+    CHECK_OK(group_go(&g, "accept 0", accept_on, &t));
+    CHECK_OK(group_go(&g, "accept 1", accept_on_1, &t));
+    for (int i = 0; i < 200; i++) {
+        struct conn *c = NULL;
+        struct slice line;
+        REQUIRE(conn_dial(&c, &to, NULL) == 0);
+        CHECK_OK(conn_read_line(c, 10, &line));
+        conn_close(&c);
+    }
+    struct listener *l = t.l;
+    listener_close(&l);
+    CHECK_OK(group_wait(&g));
+    CHECK_INT(t.accepted[0] + t.accepted[1], 200);
+}
+
+static void take_descriptors(int *fd, int max)
+{
+    int n = 0;
+    while (n < max && (fd[n] = open("/dev/null", O_RDONLY)) >= 0) n++;
+    fd[n < max ? n : max - 1] = -1;
+}
+
+static void give_back_soon(void *arg)
+{
+    CHECK_OK(fiber_sleep(5 * RT_MS));
+    for (int *fd = arg; *fd >= 0; fd++) close(*fd);
+}
+
+TEST(accept_survives_without_descriptors)
+{
+    struct endpoint at = loopback(), to;
+    struct listener *l;
+    struct rlimit before, few = {0};
+    static int fd[1000];
+    struct conn *c = NULL, *warm = NULL, *d = NULL;
+    struct group g;
+    CHECK_OK(listener_open(&l, &at));
+    to = *listener_at(l);
+    CHECK_OK(conn_dial(&warm, &to, NULL));
+    CHECK_OK(listener_accept(l, &d)); /* the share of this loop exists now */
+    conn_close(&d);
+    getrlimit(RLIMIT_NOFILE, &before);
+    few = before;
+    few.rlim_cur = 200;
+    setrlimit(RLIMIT_NOFILE, &few);
+    CHECK_OK(conn_dial(&c, &to, NULL));
+    take_descriptors(fd, 1000);
+    group_init(&g);
+    CHECK_OK(group_go(&g, "relief", give_back_soon, fd));
+    CHECK_OK(listener_accept(l, &d));
+    CHECK_OK(group_wait(&g));
+    setrlimit(RLIMIT_NOFILE, &before);
+    conn_close(&warm);
+    conn_close(&c);
+    conn_close(&d);
+    listener_close(&l);
+}
