@@ -8,6 +8,9 @@
 
 #include "base/text.h"
 #include "dns/dns.h"
+#include "rt/file.h"
+
+enum { CONFIG_MAX = 1 << 20 };
 
 void config_defaults(struct config *c)
 {
@@ -38,8 +41,7 @@ static _Thread_local char first_fault[ERR_TEXT_MAX];
 static void keep_fault(cfg_t *cfg, const char *fmt, va_list ap)
 {
     if (first_fault[0]) return;
-    int n = snprintf(first_fault, sizeof first_fault, "%s:%d: ", cfg && cfg->filename ? cfg->filename : "tram.conf",
-                     cfg ? cfg->line : 0);
+    int n = snprintf(first_fault, sizeof first_fault, "tram.conf:%d: ", cfg ? cfg->line : 0);
     if (n > 0 && (size_t)n < sizeof first_fault) vsnprintf(first_fault + n, sizeof first_fault - (size_t)n, fmt, ap);
 }
 
@@ -172,6 +174,38 @@ static void take_values(struct arena *a, cfg_t *cfg, struct config *c)
     c->arc_seal = cfg_getbool(cfg, "arc_seal");
 }
 
+/* libconfuse counts a line that ends in a comment three times, so comments are blanked first. */
+static void blank_comments(char *p)
+{
+    char quote = 0;
+    for (; *p; p++) {
+        if (quote) {
+            if (*p == '\\' && p[1]) p++;
+            else if (*p == quote || *p == '\n') quote = 0;
+        } else if (*p == '"' || *p == '\'') {
+            quote = *p;
+        } else if (*p == '#' || (p[0] == '/' && p[1] == '/')) {
+            for (; *p && *p != '\n'; p++) *p = ' ';
+            if (!*p) return;
+        }
+    }
+}
+
+static int read_text(struct arena *a, const char *path, char **text)
+{
+    struct buf b = BUF_INIT;
+    int e = path_read(path, CONFIG_MAX, &b);
+    if (e == ERR_NOT_FOUND)
+        e = err_set(e, "cannot read %s: make a home with `tram -C DIR init --domain D`, or name it with -C", path);
+    if (!e && sl_chr(buf_slice(&b), 0) != SL_NONE) e = err_set(ERR_SYNTAX, "%s holds a NUL byte: it is no text", path);
+    if (!e) {
+        *text = ar_cstr(a, buf_slice(&b));
+        blank_comments(*text);
+    }
+    buf_free(&b);
+    return e;
+}
+
 int config_read(struct arena *a, const char *path, struct config *out)
 {
     cfg_opt_t opts[] = {
@@ -208,16 +242,16 @@ int config_read(struct arena *a, const char *path, struct config *out)
         {"recipients_max", check_positive}, {"connections_max", check_positive},
         {"connections_per_address", check_positive}, {"preflight", check_preflight},
     };
+    char *text;
+    int e = read_text(a, path, &text);
+    if (e) return e;
     config_defaults(out);
     first_fault[0] = 0;
     cfg_t *cfg = cfg_init(opts, CFGF_NONE);
     if (!cfg) return err_set(ERR_IO, "cannot prepare to read %s", path);
     cfg_set_error_function(cfg, keep_fault);
     for (size_t i = 0; i < COUNT_OF(checks); i++) cfg_set_validate_func(cfg, checks[i].name, checks[i].check);
-    int r = cfg_parse(cfg, path), e = 0;
-    if (r == CFG_FILE_ERROR)
-        e = err_set(ERR_NOT_FOUND, "cannot read %s: make a home with `tram -C DIR init --domain D`, or name it with -C", path);
-    else if (r != CFG_SUCCESS) e = err_set(ERR_SYNTAX, "%s", first_fault[0] ? first_fault : "tram.conf cannot be parsed");
+    if (cfg_parse_buf(cfg, text) != CFG_SUCCESS) e = err_set(ERR_SYNTAX, "%s", first_fault[0] ? first_fault : "tram.conf cannot be parsed");
     else take_values(a, cfg, out);
     cfg_free(cfg);
     if (!e && !out->hostname.n) e = err_set(ERR_SYNTAX, "%s: there is no line hostname = \"mail.example.org\": add one", path);

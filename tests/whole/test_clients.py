@@ -33,14 +33,16 @@ def test_swaks_by_every_mechanism_and_port(one):
     assert done.returncode != 0, "no login in clear"
 
 
-def test_curl_uploads_appends_and_deletes(one):
+def test_curl_uploads_appends_and_deletes(one, tmp_path):
     url = f"smtps://{one.address}:{one.port(465)}"
     done = run("curl", "-sk", url, "--mail-from", "alice@one.test", "--mail-rcpt", "bob@one.test", "-u", "alice@one.test:secret", "-T", "-",
                input=letter("alice@one.test", "bob@one.test", "by curl"))
     assert done.returncode == 0, done
     one.wait_for("bob")
     imap = f"imaps://{one.address}:{one.port(993)}"
-    done = run("curl", "-sk", f"{imap}/Drafts", "-u", "bob@one.test:secret", "-T", "-", input=letter("bob@one.test", "x@y.test", "a draft"))
+    draft = tmp_path / "draft.eml"
+    draft.write_bytes(letter("bob@one.test", "x@y.test", "a draft").encode())
+    done = run("curl", "-sk", f"{imap}/Drafts", "-u", "bob@one.test:secret", "-T", str(draft))
     assert done.returncode == 0, done
     assert len(one.messages("bob", "Drafts")) == 1
     done = run("curl", "-sk", f"{imap}/INBOX", "-u", "bob@one.test:secret", "-X", "SEARCH SUBJECT curl")
