@@ -42,6 +42,13 @@ TEST(accept_is_canceled_and_late)
     int64_t before = deadline_narrow(DEADLINE_IN(RT_MS));
     CHECK_ERR(listener_accept(p.l, &c), ERR_TIMEOUT);
     deadline_restore(before);
+    /* Nobody accepts now, but the listener lives: a caller must not wake what is gone. */
+    struct conn *d = NULL;
+    CHECK_OK(conn_dial(&d, listener_at(p.l), NULL));
+    CHECK_OK(fiber_sleep(RT_MS));
+    CHECK_OK(listener_accept(p.l, &c));
+    conn_close(&c);
+    conn_close(&d);
     listener_close(&p.l);
 }
 

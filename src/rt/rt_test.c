@@ -200,6 +200,31 @@ static void last_words(void (*fn)(void), char *out, size_t size, int *sig)
     *sig = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+static void use_up_memory(void)
+{
+    struct rlimit little = {256 << 20, 256 << 20};
+    struct group g;
+    group_init(&g);
+    setrlimit(RLIMIT_AS, &little);
+    for (int i = 0; i < 100000; i++) {
+        int e = group_go(&g, "one more", count_up, &i);
+        if (!e) continue;
+        fprintf(stderr, "%s after %d: %s", err_name(e), i, err_text(e));
+        _exit(7);
+    }
+}
+
+TEST(no_memory_for_a_stack_is_an_error)
+{
+    static char said[4096];
+    int sig = 0;
+    if (WITH_ASAN) return; /* its shadow needs more than any limit */
+    last_words(use_up_memory, said, sizeof said, &sig);
+    CHECK(sl_starts(sl_cstr(said), SL("ERR_LIMIT after ")));
+    CHECK(sl_find(sl_cstr(said), SL("no memory for one more fiber (one more)")) != SL_NONE);
+    CHECK_INT(sig, 7);
+}
+
 static int run_over(int n)
 {
     volatile char room[500];
