@@ -83,7 +83,7 @@ struct hop; /* schedule.c */
 struct shard {
     struct queue *q;
     int n, loop;
-    char object[8]; /* "q:07" */
+    char object[16]; /* "q:07" */
     /* all below belongs to the shard's loop */
     struct map items;  /* "<id>/<group>" -> struct item: in memory, ready or under way */
     struct map hops;   /* next hop -> struct hop */

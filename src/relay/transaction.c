@@ -183,16 +183,17 @@ static int hear_rcpt(struct talk *t, size_t i)
 {
     struct smtp_reply r;
     struct verdict v;
-    int e = hear(t, RCPT_TIME, "while waiting for the answer to RCPT", &r, &v);
-    if (e) { /* those before may have been taken, but no data followed */
-        give_all(t, &v);
+    hear(t, RCPT_TIME, "while waiting for the answer to RCPT", &r, &v);
+    if (t->broken) { /* those before may have been taken, but no data will follow */
+        for (size_t k = 0; k < t->n; k++)
+            if (k >= i || t->taken[k]) give(t, t->rcpt[k], &v);
         return -1;
     }
     if (r.code == 552) v.result = ATTEMPT_TEMPORARY; /* RFC 5321 section 4.5.3.1.10: too many recipients */
     t->taken[i] = v.result == ATTEMPT_DELIVERED;
     t->accepted += t->taken[i];
     if (!t->taken[i]) give(t, t->rcpt[i], &v);
-    return t->broken ? -1 : 0;
+    return 0;
 }
 
 /* 0: the server waits for the letter. */

@@ -1,0 +1,609 @@
+/* relay_test.c - the relay against made-up servers on loopback that answer in every way,
+ * good and bad, and a DNS zone that names them. */
+#include "relay_i.h"
+#include "store/store_test.h"
+
+enum step { GREET, EHLO, HELO, TLS, MAIL, RCPT, DATA, DOT, RSET, QUIT, STEPS };
+static const char DROP[] = "(closes)", SILENT[] = "(says nothing)", ENDLESS[] = "(a line without end)",
+                  LINES[] = "(lines without end)", RESET[] = "(drops after half of the data)";
+
+/* How a server behaves, and what it saw. */
+struct server {
+    struct listener *l;
+    struct group g;
+    const char *say[STEPS]; /* instead of the usual; NULL = usual */
+    const char *caps;       /* lines of the EHLO answer, LF between */
+    struct tls_ctx *tls;
+    bool broken_tls;
+    int times[STEPS], sessions, tls_sessions, at_once, most_at_once;
+    char log[4000];  /* commands as heard */
+    struct buf letter;
+};
+struct tester {
+    struct fixture f;
+    struct server a, b; /* 127.0.0.2, 127.0.0.3 */
+    struct dns *dns;
+    struct relay *relay;
+    struct relay_conf conf;
+    struct tls_ctx *client;
+    struct attempt_rcpt rcpt[150];
+    struct letter letter;
+    struct attempt_letter at;
+};
+
+/* ---- the made-up server ---- */
+
+static void note(struct server *s, struct slice line)
+{
+    size_t n = strlen(s->log);
+    snprintf(s->log + n, sizeof s->log - n, "%.*s|", SLF(line));
+}
+
+/* False: the session ends. */
+static bool answer(struct server *s, struct conn *c, enum step step, const char *usual)
+{
+    const char *say = s->say[step] ? s->say[step] : usual;
+    s->times[step]++;
+    if (say == DROP) return false;
+    if (say == SILENT) {
+        fiber_sleep(3600 * RT_S);
+        return false;
+    }
+    if (say == ENDLESS)
+        for (int i = 0; i < 2000 && !conn_error(c); i++) conn_puts(c, "220-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+    else if (say == LINES)
+        for (int i = 0; i < 5000 && !conn_error(c); i++) conn_puts(c, "250-and another one\r\n");
+    else
+        conn_printf(c, "%s\r\n", say);
+    return say != ENDLESS && say != LINES && strncmp(say, "421", 3) != 0;
+}
+
+static bool take_letter(struct server *s, struct conn *c)
+{
+    struct smtp_data d;
+    smtp_data_begin(&d);
+    buf_clear(&s->letter);
+    for (;;) {
+        if (conn_peek(c).n == 0 && conn_fill(c) < 0) return false;
+        struct slice in = conn_peek(c), run;
+        size_t had = in.n;
+        int what;
+        do {
+            what = smtp_data_feed(&d, &in, &run);
+            buf_put(&s->letter, run);
+        } while (what == SMTP_DATA_RUN);
+        conn_consume(c, had - in.n);
+        if (s->say[DOT] == RESET && d.size > 1000) return false;
+        CHECK_INT(d.fault, SMTP_FAULT_NONE);
+        if (what == SMTP_DATA_END) return answer(s, c, DOT, "250 2.0.0 taken as 17");
+    }
+}
+
+static bool hello(struct server *s, struct conn *c)
+{
+    if (s->say[EHLO]) return answer(s, c, EHLO, "");
+    s->times[EHLO]++;
+    conn_puts(c, "250-mx.test\r\n");
+    struct slice caps = sl_cstr(s->caps ? s->caps : ""), one;
+    while (sl_next(&caps, '\n', &one))
+        if (!sl_eqi(one, SL("STARTTLS")) || !conn_is_tls(c)) conn_printf(c, "250-%.*s\r\n", SLF(one));
+    conn_puts(c, "250 HELP\r\n");
+    return true;
+}
+
+static bool start_tls(struct server *s, struct conn *c)
+{
+    if (!answer(s, c, TLS, "220 go ahead")) return false;
+    if (s->say[TLS]) return true;
+    if (s->broken_tls) conn_puts(c, "this is no TLS at all, whatever you make of it\r\n");
+    if (conn_flush(c) != 0 || s->broken_tls || conn_tls_accept(c, s->tls) != 0) return false;
+    s->tls_sessions++;
+    return true;
+}
+
+static bool rcpt(struct server *s, struct conn *c, struct slice line)
+{
+    if (sl_find(line, SL("<no")) != SL_NONE) return answer(s, c, RCPT, "550 5.1.1 no such user");
+    if (sl_find(line, SL("<later")) != SL_NONE) return answer(s, c, RCPT, "450-4.2.0 mailbox\r\n450 4.2.0 busy");
+    if (sl_find(line, SL("<full")) != SL_NONE) return answer(s, c, RCPT, "552 too many");
+    return answer(s, c, RCPT, "250 2.1.5 fine");
+}
+
+static bool command(struct server *s, struct conn *c, struct slice line)
+{
+    note(s, line);
+    if (sl_startsi(line, SL("EHLO"))) return hello(s, c);
+    if (sl_startsi(line, SL("HELO"))) return answer(s, c, HELO, "250 mx.test");
+    if (sl_startsi(line, SL("STARTTLS"))) return start_tls(s, c);
+    if (sl_startsi(line, SL("MAIL"))) return answer(s, c, MAIL, "250 2.1.0 ok");
+    if (sl_startsi(line, SL("RCPT"))) return rcpt(s, c, line);
+    if (sl_startsi(line, SL("RSET"))) return answer(s, c, RSET, "250 2.0.0 ok");
+    if (sl_startsi(line, SL("DATA")))
+        return answer(s, c, DATA, "354 go on") && ((s->say[DATA] && strncmp(s->say[DATA], "354", 3)) || take_letter(s, c));
+    if (sl_startsi(line, SL("QUIT"))) answer(s, c, QUIT, "221 bye");
+    return false;
+}
+
+struct session {
+    struct server *s;
+    struct conn *c;
+};
+
+static void session(void *arg)
+{
+    struct session x = *(struct session *)arg;
+    struct slice line;
+    free(arg);
+    x.s->sessions++;
+    if (++x.s->at_once > x.s->most_at_once) x.s->most_at_once = x.s->at_once;
+    if (answer(x.s, x.c, GREET, "220 mx.test ESMTP"))
+        while (conn_read_line(x.c, 4096, &line) == 0 && command(x.s, x.c, line)) {}
+    conn_close(&x.c);
+    x.s->at_once--;
+}
+
+static void serve(void *arg)
+{
+    struct server *s = arg;
+    struct conn *c;
+    while (listener_accept(s->l, &c) == 0) {
+        struct session *x = xcalloc(1, sizeof *x);
+        *x = (struct session){s, c};
+        if (group_go(&s->g, "session", session, x) != 0) conn_close(&c);
+    }
+}
+
+static bool server_start(struct server *s, const char *at)
+{
+    struct endpoint e;
+    *s = (struct server){0};
+    group_init(&s->g);
+    return endpoint_parse(sl_cstr(at), &e) && listener_open(&s->l, &e) == 0 && group_go(&s->g, "serve", serve, s) == 0;
+}
+
+static void server_stop(struct server *s)
+{
+    group_cancel(&s->g);
+    group_wait(&s->g);
+    if (s->l) listener_close(&s->l);
+    buf_free(&s->letter);
+    tls_free(&s->tls);
+}
+
+/* ---- the tester ---- */
+
+static const char zone[] =
+    "two.test. MX 10 a.two.test.\n"
+    "a.two.test. A 127.0.0.2\n"
+    "pair.test. MX 10 a.two.test.\npair.test. MX 20 b.two.test.\n"
+    "b.two.test. A 127.0.0.3\n"
+    "bare.test. A 127.0.0.2\n"
+    "alias.test. CNAME two.test.\n"
+    "nullmx.test. MX 0 .\n"
+    "noaddr.test. MX 10 nowhere.test.\n"
+    "dead.test. MX 10 dead.dead.test.\ndead.dead.test. A 127.0.0.9\n"
+    "half.test. MX 10 dead.dead.test.\nhalf.test. MX 20 b.two.test.\n"
+    "own.test. MX 10 mail.one.test.\nmail.one.test. A 127.0.0.1\n"
+    "own2.test. MX 10 other.one.test.\nother.one.test. A 127.0.0.1\n"
+    "backup.test. MX 10 a.two.test.\nbackup.test. MX 20 mail.one.test.\nbackup.test. MX 30 b.two.test.\n"
+    ";! servfail fail.test\n;! servfail mxfail.two.test\n"
+    "mxfail.test. MX 10 mxfail.two.test.\n"
+    "xn--bcher-kva.test. MX 10 a.two.test.\n";
+
+static bool begin(struct tester *t)
+{
+    static struct endpoint own; /* outlives the relay */
+    char at[32];
+    memset(t, 0, sizeof *t);
+    if (!fixture_begin(&t->f) || !server_start(&t->a, "127.0.0.2:0")) return false;
+    uint16_t port = listener_at(t->a.l)->port;
+    snprintf(at, sizeof at, "127.0.0.3:%u", port);
+    if (!server_start(&t->b, at)) return false;
+    CHECK_OK(dns_open_zone_text(&t->dns, sl_cstr(zone)));
+    CHECK_OK(tls_client_new(&t->client, SL("")));
+    own = (struct endpoint){.ip = {4, {127, 0, 0, 1}}, .port = port};
+    t->conf = (struct relay_conf){.store = t->f.s, .dns = t->dns, .tls = t->client, .hostname = SL("mail.one.test"),
+                                  .port = port, .source = {4, {127, 0, 0, 1}}, .own = &own, .nown = 1};
+    CHECK_OK(relay_open(&t->relay, &t->conf));
+    return true;
+}
+
+static void end(struct tester *t)
+{
+    relay_close(&t->relay);
+    server_stop(&t->a);
+    server_stop(&t->b);
+    tls_free(&t->client);
+    dns_close(&t->dns);
+    fixture_end(&t->f);
+}
+
+#define TEXT "Return-Path: <x@one.test>\r\nSubject: dots\r\n\r\n.one\r\n..two\r\n.\r\nend\r\n"
+
+static void prepare(struct tester *t, const char *domain, const char *to)
+{
+    struct slice rest = sl_cstr(to), one;
+    t->letter = (struct letter){.sender = SL("alice@one.test"), .skip = 27, .head_size = 46};
+    letter_id_new(&t->letter.id);
+    CHECK_OK(body_put(t->f.s->body, BODY_QUEUE, SL(TEXT), &t->letter.body));
+    t->at = (struct attempt_letter){.letter = &t->letter, .domain = sl_cstr(domain), .rcpt = t->rcpt, .a = &t->f.a,
+                                    .until = DEADLINE_IN(20 * RT_S)};
+    memset(t->rcpt, 0, sizeof t->rcpt);
+    while (sl_next(&rest, ' ', &one)) t->rcpt[t->at.nrcpt++].address = one;
+}
+
+static void send(struct tester *t, const char *domain, const char *to)
+{
+    prepare(t, domain, to);
+    relay_deliver(t->relay, &t->at);
+}
+
+static void forget(struct server *s)
+{
+    memset(s->say, 0, sizeof s->say);
+    memset(s->times, 0, sizeof s->times);
+    s->log[0] = 0;
+    s->sessions = s->tls_sessions = s->most_at_once = 0;
+}
+
+#define HAS(text, word) CHECK(sl_find(text, SL(word)) != SL_NONE)
+
+TEST(relay_delivers_and_keeps_the_connection)
+{
+    struct tester t;
+    REQUIRE(begin(&t));
+    t.a.caps = "PIPELINING\nSIZE 1000\n8BITMIME\nENHANCEDSTATUSCODES";
+    send(&t, "two.test", "ok@two.test no@two.test later@two.test full@two.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    CHECK_SL(t.rcpt[0].reply, "250 2.0.0 taken as 17");
+    CHECK_SL(sl_cstr(t.rcpt[0].enhanced), "2.0.0");
+    HAS(t.rcpt[0].host, "a.two.test [127.0.0.2]:");
+    HAS(t.rcpt[0].tls, "not encrypted: not offered");
+    CHECK_INT(t.rcpt[1].result, ATTEMPT_PERMANENT);
+    CHECK_INT(t.rcpt[1].code, 550);
+    CHECK_SL(t.rcpt[1].reply, "550 5.1.1 no such user");
+    CHECK_INT(t.rcpt[2].result, ATTEMPT_TEMPORARY);
+    CHECK_SL(t.rcpt[2].reply, "450-4.2.0 mailbox\n450 4.2.0 busy");
+    CHECK_INT(t.rcpt[3].result, ATTEMPT_TEMPORARY); /* 552 to RCPT */
+    CHECK_SL(buf_slice(&t.a.letter), "Subject: dots\r\n\r\n.one\r\n..two\r\n.\r\nend\r\n");
+    HAS(sl_cstr(t.a.log), "EHLO mail.one.test|MAIL FROM:<alice@one.test> SIZE=38|RCPT TO:<ok@two.test>|");
+    send(&t, "two.test", "ok@two.test");
+    send(&t, "two.test", "ok@two.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    CHECK_INT(t.a.sessions, 1);
+    send(&t, "alias.test", "ok@alias.test"); /* the same servers: the same site */
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    CHECK_INT(t.a.sessions, 1);
+    send(&t, "two.test", "no@two.test no2@two.test"); /* nobody taken, then the connection still good */
+    CHECK_INT(t.rcpt[1].result, ATTEMPT_PERMANENT);
+    end(&t);
+}
+
+TEST(relay_without_pipelining)
+{
+    struct tester t;
+    REQUIRE(begin(&t));
+    send(&t, "bare.test", "ok@bare.test no@bare.test");
+    CHECK(t.rcpt[0].result == ATTEMPT_DELIVERED && t.rcpt[1].result == ATTEMPT_PERMANENT);
+    send(&t, "bare.test", "no@bare.test");
+    CHECK_INT(t.a.times[RSET], 1);
+    CHECK_INT(t.a.times[DATA], 1);
+    t.a.say[EHLO] = "500 what?"; /* an old server */
+    t.a.say[MAIL] = NULL;
+    relay_close(&t.relay);
+    CHECK_OK(relay_open(&t.relay, &t.conf));
+    send(&t, "bare.test", "ok@bare.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    CHECK_INT(t.a.times[HELO], 1);
+    end(&t);
+}
+
+TEST(relay_mx_choice)
+{
+    struct tester t;
+    REQUIRE(begin(&t));
+    static const struct {
+        const char *domain;
+        enum attempt result;
+        const char *enhanced;
+    } x[] = {
+        {"nullmx.test", ATTEMPT_PERMANENT, "5.1.10"}, {"nothere.test", ATTEMPT_PERMANENT, "5.1.2"},
+        {"noaddr.test", ATTEMPT_PERMANENT, "5.4.4"},  {"fail.test", ATTEMPT_TEMPORARY, "4.4.3"},
+        {"mxfail.test", ATTEMPT_TEMPORARY, "4.4.3"},  {"own.test", ATTEMPT_PERMANENT, "5.4.6"},
+        {"own2.test", ATTEMPT_PERMANENT, "5.4.6"},    {"dead.test", ATTEMPT_TEMPORARY, "4.4.1"},
+        {"a..b", ATTEMPT_PERMANENT, "5.1.2"},         {"[127.0.0.2", ATTEMPT_PERMANENT, "5.1.3"},
+    };
+    for (size_t i = 0; i < COUNT_OF(x); i++) {
+        send(&t, x[i].domain, "u@x.test");
+        CHECK_INT(t.rcpt[0].result, x[i].result);
+        CHECK_SL(sl_cstr(t.rcpt[0].enhanced), x[i].enhanced);
+        CHECK(t.rcpt[0].reply.n > 10);
+    }
+    CHECK_INT(t.a.sessions, 0);
+    send(&t, "pair.test", "u@pair.test");
+    CHECK(t.a.times[DOT] == 1 && t.b.times[DOT] == 0); /* the preferred one */
+    send(&t, "half.test", "u@half.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED); /* the first is dead */
+    CHECK_INT(t.b.times[DOT], 1);
+    send(&t, "b\xC3\xBC" "cher.test", "u@b\xC3\xBC" "cher.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    HAS(sl_cstr(t.a.log), "RCPT TO:<u@xn--bcher-kva.test>");
+    send(&t, "[127.0.0.3]", "u@[127.0.0.3]");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    HAS(sl_cstr(t.b.log), "RCPT TO:<u@[127.0.0.3]>");
+    t.a.say[GREET] = "554 go away";
+    relay_close(&t.relay);
+    CHECK_OK(relay_open(&t.relay, &t.conf));
+    send(&t, "backup.test", "u@backup.test"); /* we are its second: only the first may be used */
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_PERMANENT);
+    CHECK_INT(t.rcpt[0].code, 554);
+    send(&t, "pair.test", "u@pair.test"); /* the second says yes */
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    end(&t);
+}
+
+TEST(relay_servers_that_misbehave)
+{
+    struct tester t;
+    REQUIRE(begin(&t));
+    static const struct {
+        enum step step;
+        const char *say;
+        enum attempt result;
+        int code;
+    } x[] = {
+        {GREET, "421 busy", ATTEMPT_TEMPORARY, 421},       {GREET, "554 no", ATTEMPT_PERMANENT, 554},
+        {GREET, DROP, ATTEMPT_TEMPORARY, 0},               {GREET, "hello there", ATTEMPT_TEMPORARY, 0},
+        {GREET, ENDLESS, ATTEMPT_TEMPORARY, 0},            {GREET, LINES, ATTEMPT_TEMPORARY, 0},
+        {GREET, "250 not a greeting", ATTEMPT_TEMPORARY, 250},
+        {EHLO, "421 busy", ATTEMPT_TEMPORARY, 421},        {EHLO, DROP, ATTEMPT_TEMPORARY, 0},
+        {EHLO, LINES, ATTEMPT_TEMPORARY, 0},               {EHLO, "450 no", ATTEMPT_TEMPORARY, 450},
+        {MAIL, "450 4.7.1 later", ATTEMPT_TEMPORARY, 450}, {MAIL, "550 no", ATTEMPT_PERMANENT, 550},
+        {MAIL, DROP, ATTEMPT_TEMPORARY, 0},                {MAIL, "99 bananas", ATTEMPT_TEMPORARY, 0},
+        {MAIL, "354 what", ATTEMPT_TEMPORARY, 354},        {MAIL, "421 bye", ATTEMPT_TEMPORARY, 421},
+        {RCPT, "450 later", ATTEMPT_TEMPORARY, 450},       {RCPT, "550 no", ATTEMPT_PERMANENT, 550},
+        {RCPT, DROP, ATTEMPT_TEMPORARY, 0},                {RCPT, "250-\r\n251 other code", ATTEMPT_TEMPORARY, 0},
+        {RCPT, "421 bye", ATTEMPT_TEMPORARY, 421},
+        {DATA, "450 later", ATTEMPT_TEMPORARY, 450},       {DATA, "554 no", ATTEMPT_PERMANENT, 554},
+        {DATA, "250 ok", ATTEMPT_TEMPORARY, 250},          {DATA, DROP, ATTEMPT_TEMPORARY, 0},
+        {DATA, "421 bye", ATTEMPT_TEMPORARY, 421},
+        {DOT, "450 later", ATTEMPT_TEMPORARY, 450},        {DOT, "554 5.7.1 spam", ATTEMPT_PERMANENT, 554},
+        {DOT, DROP, ATTEMPT_UNCERTAIN, 0},                 {DOT, "gibberish", ATTEMPT_UNCERTAIN, 0},
+        {DOT, ENDLESS, ATTEMPT_UNCERTAIN, 0},              {DOT, "421 bye", ATTEMPT_TEMPORARY, 421},
+    };
+    for (int pipelining = 0; pipelining < 2; pipelining++)
+        for (size_t i = 0; i < COUNT_OF(x); i++) {
+            forget(&t.a);
+            t.a.caps = pipelining ? "PIPELINING" : "";
+            t.a.say[x[i].step] = x[i].say;
+            relay_close(&t.relay); /* no kept connection, no memory of failures */
+            CHECK_OK(relay_open(&t.relay, &t.conf));
+            send(&t, "two.test", "one@two.test two@two.test");
+            for (int k = 0; k < 2; k++)
+                if (t.rcpt[k].result != x[i].result || t.rcpt[k].code != x[i].code)
+                    test_fail(__FILE__, __LINE__, "step %d \"%s\": result %d code %d: %.*s", x[i].step, x[i].say,
+                              t.rcpt[k].result, t.rcpt[k].code, SLF(t.rcpt[k].reply));
+            CHECK(t.rcpt[0].reply.n && t.rcpt[0].host.n);
+        }
+    CHECK_INT(t.a.at_once, 0);
+    end(&t);
+}
+
+TEST(relay_silent_servers_end_in_time)
+{
+    struct tester t;
+    REQUIRE(begin(&t));
+    static const enum step steps[] = {GREET, EHLO, MAIL, RCPT, DATA, DOT};
+    for (size_t i = 0; i < COUNT_OF(steps); i++) {
+        forget(&t.a);
+        t.a.say[steps[i]] = SILENT;
+        relay_close(&t.relay);
+        CHECK_OK(relay_open(&t.relay, &t.conf));
+        prepare(&t, "two.test", "one@two.test");
+        t.at.until = DEADLINE_IN(60 * RT_MS);
+        relay_deliver(t.relay, &t.at);
+        CHECK_INT(t.rcpt[0].result, steps[i] == DOT ? ATTEMPT_UNCERTAIN : ATTEMPT_TEMPORARY);
+        CHECK(t.rcpt[0].reply.n > 0);
+    }
+    end(&t);
+}
+
+TEST(relay_tls)
+{
+    struct tester t;
+    struct buf chain = BUF_INIT, key = BUF_INIT;
+    struct slice name = SL("a.two.test");
+    REQUIRE(begin(&t));
+    CHECK_OK(tls_self_signed(&name, 1, 30, &chain, &key));
+    CHECK_OK(tls_server_new(&t.a.tls, NULL));
+    CHECK_OK(tls_server_add_cert(t.a.tls, buf_slice(&chain), buf_slice(&key)));
+    t.a.caps = "PIPELINING\nSTARTTLS";
+    send(&t, "two.test", "ok@two.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    CHECK_INT(t.a.tls_sessions, 1);
+    HAS(t.rcpt[0].tls, "TLSv1.3 ");
+    HAS(t.rcpt[0].tls, "certificate not verified");
+    CHECK_INT(t.a.times[EHLO], 2); /* again under TLS */
+    send(&t, "two.test", "ok@two.test");
+    CHECK_INT(t.a.sessions, 1);
+
+    forget(&t.a);
+    t.a.say[TLS] = "454 4.7.0 not now";
+    relay_close(&t.relay);
+    CHECK_OK(relay_open(&t.relay, &t.conf));
+    send(&t, "two.test", "ok@two.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    HAS(t.rcpt[0].tls, "not encrypted: STARTTLS was answered 454");
+
+    forget(&t.a);
+    t.a.broken_tls = true;
+    relay_close(&t.relay);
+    CHECK_OK(relay_open(&t.relay, &t.conf));
+    send(&t, "two.test", "ok@two.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    HAS(t.rcpt[0].tls, "not encrypted: TLS failed");
+    CHECK_INT(t.a.sessions, 2);
+    buf_free(&chain);
+    buf_free(&key);
+    end(&t);
+}
+
+TEST(relay_what_a_server_cannot_take)
+{
+    struct tester t;
+    REQUIRE(begin(&t));
+    t.a.caps = "SIZE 20\nPIPELINING";
+    send(&t, "two.test", "ok@two.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_PERMANENT);
+    CHECK_SL(sl_cstr(t.rcpt[0].enhanced), "5.3.4");
+    t.a.caps = "PIPELINING";
+    relay_close(&t.relay);
+    CHECK_OK(relay_open(&t.relay, &t.conf));
+    prepare(&t, "two.test", "ok@two.test");
+    t.letter.eight_bit = true;
+    relay_deliver(t.relay, &t.at);
+    CHECK_SL(sl_cstr(t.rcpt[0].enhanced), "5.6.3");
+    prepare(&t, "two.test", "ok@two.test");
+    t.letter.smtputf8 = true;
+    relay_deliver(t.relay, &t.at);
+    CHECK_SL(sl_cstr(t.rcpt[0].enhanced), "5.6.7");
+    send(&t, "two.test", "\xC3\xA4@two.test ok@two.test");
+    CHECK_SL(sl_cstr(t.rcpt[0].enhanced), "5.6.7");
+    CHECK_INT(t.rcpt[1].result, ATTEMPT_DELIVERED);
+    send(&t, "two.test", "a\rb@two.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_PERMANENT);
+    CHECK(sl_find(sl_cstr(t.a.log), SL("\r")) == SL_NONE);
+    CHECK_INT(t.a.sessions, 2);
+    end(&t);
+}
+
+TEST(relay_passes_dsn_and_8bit_on)
+{
+    struct tester t;
+    REQUIRE(begin(&t));
+    t.a.caps = "DSN\n8BITMIME\nSMTPUTF8";
+    prepare(&t, "two.test", "ok@two.test never@two.test");
+    t.letter.ret = SL("HDRS");
+    t.letter.envid = SL("a+b=c");
+    t.letter.eight_bit = t.letter.smtputf8 = true;
+    t.rcpt[0].notify = NOTIFY_SUCCESS | NOTIFY_DELAY;
+    t.rcpt[0].orcpt = SL("rfc822;Ok+1@two.test");
+    t.rcpt[1].notify = NOTIFY_NEVER;
+    relay_deliver(t.relay, &t.at);
+    CHECK(t.rcpt[0].result == ATTEMPT_DELIVERED && t.rcpt[0].dsn_taken);
+    HAS(sl_cstr(t.a.log), "MAIL FROM:<alice@one.test> BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=a+2Bb+3Dc|");
+    HAS(sl_cstr(t.a.log), "RCPT TO:<ok@two.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;Ok+2B1@two.test|");
+    HAS(sl_cstr(t.a.log), "RCPT TO:<never@two.test> NOTIFY=NEVER|");
+    prepare(&t, "two.test", "ok@two.test");
+    t.letter.sender = SL("");
+    relay_deliver(t.relay, &t.at);
+    HAS(sl_cstr(t.a.log), "MAIL FROM:<>|");
+    end(&t);
+}
+
+TEST(relay_stale_connection_is_replaced)
+{
+    struct tester t;
+    REQUIRE(begin(&t));
+    send(&t, "two.test", "ok@two.test");
+    group_cancel(&t.a.g); /* the server restarts */
+    group_wait(&t.a.g);
+    t.a.g.canceled = false;
+    CHECK_OK(group_go(&t.a.g, "serve", serve, &t.a));
+    send(&t, "two.test", "ok@two.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    CHECK_INT(t.a.sessions, 2);
+    end(&t);
+}
+
+TEST(relay_same_host_first_after_uncertainty)
+{
+    struct tester t;
+    REQUIRE(begin(&t));
+    prepare(&t, "pair.test", "ok@pair.test");
+    t.at.first_host = SL("b.two.test [127.0.0.3]:25");
+    relay_deliver(t.relay, &t.at);
+    CHECK(t.a.sessions == 0 && t.b.times[DOT] == 1);
+    forget(&t.b);
+    t.a.say[DOT] = DROP;
+    send(&t, "pair.test", "ok@pair.test");
+    CHECK_INT(t.rcpt[0].result, t.b.times[DOT] ? ATTEMPT_DELIVERED : ATTEMPT_UNCERTAIN);
+    relay_close(&t.relay);
+    CHECK_OK(relay_open(&t.relay, &t.conf));
+    forget(&t.b);
+    send(&t, "pair.test", "ok@pair.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_UNCERTAIN);
+    CHECK_INT(t.b.sessions, 0); /* another host might make it two */
+    end(&t);
+}
+
+TEST(relay_large_letter_streams)
+{
+    struct tester t;
+    REQUIRE(begin(&t));
+    prepare(&t, "two.test", "ok@two.test");
+    struct body_writer *w;
+    CHECK_OK(body_begin(t.f.s->body, BODY_QUEUE, &w));
+    CHECK_OK(body_write(w, SL("Return-Path: <x@one.test>\r\n")));
+    for (int i = 0; i < 20000; i++) CHECK_OK(body_write(w, SL(".a line that begins with a dot, and is of some length\r\n")));
+    CHECK_OK(body_finish(&w, SL(""), &t.letter.body));
+    relay_deliver(t.relay, &t.at);
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    CHECK_INT(t.a.letter.n, 20000 * 55);
+    CHECK(sl_starts(buf_slice(&t.a.letter), SL(".a line")));
+    t.a.say[DOT] = RESET;
+    prepare(&t, "two.test", "ok@two.test");
+    CHECK_OK(body_begin(t.f.s->body, BODY_QUEUE, &w));
+    for (int i = 0; i < 60000; i++) CHECK_OK(body_write(w, SL(".a line that begins with a dot, and is of some length\r\n")));
+    CHECK_OK(body_finish(&w, SL(""), &t.letter.body));
+    relay_deliver(t.relay, &t.at);
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_TEMPORARY); /* the final dot was never said */
+    end(&t);
+}
+
+struct one_more {
+    struct tester *t;
+    struct attempt_rcpt rcpt;
+};
+static void deliver_one(void *arg)
+{
+    struct one_more *x = arg;
+    struct arena a = {0};
+    x->rcpt = (struct attempt_rcpt){.address = SL("ok@two.test")};
+    struct attempt_letter at = {.letter = &x->t->letter, .domain = SL("two.test"), .rcpt = &x->rcpt, .nrcpt = 1, .a = &a,
+                                .until = DEADLINE_IN(20 * RT_S)};
+    relay_deliver(x->t->relay, &at);
+    ar_free(&a);
+}
+
+TEST(relay_connections_of_a_site_are_limited)
+{
+    struct tester t;
+    struct one_more x[30];
+    struct group g;
+    REQUIRE(begin(&t));
+    relay_close(&t.relay);
+    t.conf.site_connections = (uint32_t)(3 * rt_loops());
+    CHECK_OK(relay_open(&t.relay, &t.conf));
+    prepare(&t, "two.test", "ok@two.test");
+    group_init(&g);
+    for (size_t i = 0; i < COUNT_OF(x); i++) {
+        x[i].t = &t;
+        CHECK_OK(group_go(&g, "deliver", deliver_one, &x[i]));
+    }
+    CHECK_OK(group_wait(&g));
+    for (size_t i = 0; i < COUNT_OF(x); i++) CHECK_INT(x[i].rcpt.result, ATTEMPT_DELIVERED);
+    CHECK_INT(t.a.times[DOT], COUNT_OF(x));
+    CHECK(t.a.most_at_once <= 3 && t.a.sessions <= 3);
+    end(&t);
+}
+
+TEST(relay_dead_site_is_left_alone_for_a_while)
+{
+    struct tester t;
+    REQUIRE(begin(&t));
+    for (int i = 0; i < 4; i++) send(&t, "dead.test", "u@dead.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_TEMPORARY);
+    HAS(t.rcpt[0].reply, "a moment ago");
+    end(&t);
+}
