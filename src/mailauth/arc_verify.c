@@ -9,7 +9,7 @@ struct arc_verify {
     struct dkim_body *body;
     struct arc_chain *chain;
     struct slice wrong; /* with the structure */
-    struct dkim_keys keys;
+    struct dkim_pubkeys keys;
     struct dkim_names names;
     struct buf data;
 };
@@ -37,14 +37,16 @@ struct arc_verify *arc_verify_new(struct arena *a, const struct mail_head *head,
 
 /* ---- one signature ---- */
 
-static struct dkim_key *key_of(struct arc_verify *v, const struct dkim_sig *s)
+static struct dkim_pubkey *key_of(struct arc_verify *v, const struct dkim_sig *s)
 {
-    return s->result == DKIM_NONE ? dkim_keys_add(&v->keys, s->selector, s->domain, ARC_KEYS_MAX) : NULL;
+    return s->result == DKIM_NONE ? dkim_pubkeys_add(&v->keys, s->selector, s->domain, ARC_KEYS_MAX) : NULL;
 }
 
+/* Fifty sets take their time: others may run in between. */
 static bool judge(struct arc_verify *v, struct dkim_sig *s, struct dkim_facts *facts)
 {
-    struct dkim_key *key = key_of(v, s);
+    fiber_breathe();
+    struct dkim_pubkey *key = key_of(v, s);
     if (s->result == DKIM_NONE && !key)
         return dkim_refuse(v->a, s, DKIM_POLICY, "the chain needs more than %d keys", ARC_KEYS_MAX);
     if (key) dkim_judge(v->a, s, key, v->body, buf_slice(&v->data), facts);
@@ -100,7 +102,7 @@ static int find_oldest_pass(struct arc_verify *v, struct arc_result *out)
 {
     int n = v->chain->highest;
     for (int i = n - 1; i >= 1; i--) key_of(v, &v->chain->set[i].ams);
-    int e = dkim_keys_ask(&v->keys);
+    int e = dkim_pubkeys_ask(&v->keys);
     if (e) return e;
     out->oldest_pass = 0;
     for (int i = n - 1; i >= 1 && !out->oldest_pass; i--)
@@ -115,11 +117,11 @@ static int validate(struct arc_verify *v, struct arc_result *out)
      * us ask for others' keys (section 9.2). */
     key_of(v, &v->chain->set[n].ams);
     key_of(v, &v->chain->set[n].seal);
-    int e = dkim_keys_ask(&v->keys);
+    int e = dkim_pubkeys_ask(&v->keys);
     if (e) return e;
     if (!judge_ams(v, &v->chain->set[n].ams)) return fail(v, out, &v->chain->set[n].ams, "ARC-Message-Signature", n);
     for (int i = n - 1; i >= 1; i--) key_of(v, &v->chain->set[i].seal);
-    if ((e = dkim_keys_ask(&v->keys))) return e;
+    if ((e = dkim_pubkeys_ask(&v->keys))) return e;
     int broken = judge_seals(v);
     if (broken) return fail(v, out, &v->chain->set[broken].seal, "ARC-Seal", broken);
     out->status = ARC_PASS;
@@ -172,10 +174,10 @@ int arc_verify_end(struct arc_verify *v, struct dns *dns, struct arc_result *out
         out->status = ARC_FAIL;
         out->reason = v->wrong;
     } else {
-        dkim_keys_init(&v->keys, v->a, dns);
+        dkim_pubkeys_init(&v->keys, v->a, dns);
         dkim_names_init(v->a, v->head, &v->names);
         e = validate(v, out);
-        dkim_keys_free(&v->keys);
+        dkim_pubkeys_free(&v->keys);
         buf_free(&v->data);
     }
     if (!e) list_sets(v, out);

@@ -158,28 +158,39 @@ static void add_simple(struct stream *s, struct slice in)
 
 static bool is_plain(char c) { return c != ' ' && c != '\t' && c != '\r'; }
 
-/* Relaxed: each run of blanks is one space, none at the end of a line. */
-static void add_relaxed(struct stream *s, struct slice in)
+/* Relaxed: each run of blanks is one space, none at the end of a line. A piece writes at
+ * most its own bytes besides what is held, so words go straight to s->out. */
+static void add_relaxed_piece(struct stream *s, const char *p, const char *end)
 {
-    const char *p = in.p, *end = in.p + in.n;
     while (p < end) {
         if (s->cr && *p == '\n') {
             line_end(s);
             p++;
             continue;
         }
-        if (s->cr) put_held(s);
-        const char *from = p;
-        while (p < end && is_plain(*p)) p++;
-        if (p > from) {
-            put_held(s);
-            put(s, sl(from, (size_t)(p - from)));
-        }
+        if (is_plain(*p)) {
+            if (s->line_ends || s->cr) put_held(s);
+            if (sizeof s->out - s->nout <= (size_t)(end - p)) flush(s);
+            char *to = s->out + s->nout;
+            if (s->wsp) *to++ = ' ', s->wsp = false;
+            while (p < end && is_plain(*p)) *to++ = *p++;
+            s->nout = (size_t)(to - s->out);
+            s->in_line = true;
+        } else if (s->cr) put_held(s);
         for (; p < end && (*p == ' ' || *p == '\t'); p++) s->wsp = true;
-        if (p < end && *p == '\r') {
+        if (p < end && *p == '\r' && !s->cr) {
             s->cr = true;
             p++;
         }
+    }
+}
+
+static void add_relaxed(struct stream *s, struct slice in)
+{
+    while (in.n) {
+        struct slice piece = sl_sub(in, 0, sizeof s->out / 2);
+        add_relaxed_piece(s, piece.p, piece.p + piece.n);
+        in = sl_from(in, piece.n);
     }
 }
 

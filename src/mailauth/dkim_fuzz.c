@@ -12,7 +12,7 @@ static const struct slice records[] = {
             "aNBcWToIMmPSPDdQPNUYckcQ2QIDAQAB"),
 };
 
-static void make_key(struct arena *a, struct dkim_key *k)
+static void make_key(struct arena *a, struct dkim_pubkey *k)
 {
     k->answer.status = DNS_FOUND;
     for (k->n = 0; k->n < COUNT_OF(records); k->n++) {
@@ -23,7 +23,7 @@ static void make_key(struct arena *a, struct dkim_key *k)
 
 static void judge(struct arena *a, const struct mail_head *head, struct slice body, struct dkim_sig *s)
 {
-    struct dkim_key key = {0};
+    struct dkim_pubkey key = {0};
     struct dkim_names names;
     struct dkim_facts facts = {0};
     struct buf data = BUF_INIT;

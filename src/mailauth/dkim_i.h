@@ -39,6 +39,9 @@ bool dkim_refuse(struct arena *a, struct dkim_sig *s, enum dkim_result r, const 
 /* A domain or selector as A-labels in lower case: labels of letters, digits, "-" (and "_"). */
 bool dkim_name_ascii(struct arena *a, struct slice name, size_t labels, struct slice *out);
 
+/* dkim-quoted-printable (section 2.11): blanks dropped, only upper-case digits. */
+bool dkim_qp_decode(struct arena *a, struct slice v, struct slice *out);
+
 /* ---- header hashes: dkim_head.c ---- */
 
 /* Appends the field in canonical form; the bytes of `without` (inside of f->raw, or empty)
@@ -63,14 +66,11 @@ void dkim_head_data(struct buf *out, struct dkim_names *n, const struct dkim_sig
 /* Is there a field of which RFC 5322 allows one only, signed at least once, with another
  * that h= does not cover? Its name, or empty. Call after dkim_head_data for the same s. */
 struct slice dkim_unsigned_extra(const struct dkim_names *n, const struct dkim_sig *s);
-/* Which field, according to the copies in z=, was changed? Empty: none can be told. */
-struct slice dkim_changed_field(struct arena *a, const struct mail_head *head, const struct dkim_sig *s);
-
-/* ---- keys: dkim_key.c ---- */
+/* ---- keys: dkim_pubkey.c ---- */
 
 enum { DKIM_RECORDS_MAX = 4 }; /* key records tried when a name has several */
 
-struct dkim_key {
+struct dkim_pubkey {
     struct slice name;         /* selector._domainkey.domain */
     bool asked;
     struct dns_answer answer;  /* when asked */
@@ -81,18 +81,18 @@ struct dkim_key {
     size_t n;                  /* well-formed records */
     struct slice malformed;    /* what was wrong with the first record that is none */
 };
-struct dkim_keys {
+struct dkim_pubkeys {
     struct arena *a;
     struct dns *dns;
-    struct dkim_key *key[DKIM_SIGS_MAX + 64];
+    struct dkim_pubkey *key[DKIM_SIGS_MAX + 64];
     size_t n;
 };
-void dkim_keys_init(struct dkim_keys *k, struct arena *a, struct dns *dns);
+void dkim_pubkeys_init(struct dkim_pubkeys *k, struct arena *a, struct dns *dns);
 /* The entry for that key; NULL when there are `max` others. Not asked yet. */
-struct dkim_key *dkim_keys_add(struct dkim_keys *k, struct slice selector, struct slice domain, size_t max);
+struct dkim_pubkey *dkim_pubkeys_add(struct dkim_pubkeys *k, struct slice selector, struct slice domain, size_t max);
 /* Asks for all that were not asked yet, side by side. SUSPENDS. 0 or ERR_CANCELED. */
-MUST_CHECK int dkim_keys_ask(struct dkim_keys *k);
-void dkim_keys_free(struct dkim_keys *k); /* the public keys */
+MUST_CHECK int dkim_pubkeys_ask(struct dkim_pubkeys *k);
+void dkim_pubkeys_free(struct dkim_pubkeys *k); /* the public keys */
 
 /* ---- judgement: dkim_judge.c ---- */
 
@@ -103,8 +103,15 @@ struct dkim_facts {
 };
 /* Tries the key's records on a signature over `data` (canonical header bytes); for families with
  * a body hash, that as well. Sets s->result and s->reason. */
-void dkim_judge(struct arena *a, struct dkim_sig *s, const struct dkim_key *key, const struct dkim_body *b,
+void dkim_judge(struct arena *a, struct dkim_sig *s, const struct dkim_pubkey *key, const struct dkim_body *b,
                 struct slice data, struct dkim_facts *facts);
+
+/* ---- diagnosis: dkim_copies.c ---- */
+
+/* Which field, according to the copies in z=, was changed? Empty: none can be told. */
+struct slice dkim_changed_field(struct arena *a, const struct mail_head *head, const struct dkim_sig *s);
+
+/* ---- policy: dkim_verify.c ---- */
 
 /* Sets a refusal for a signature that x= says is over. */
 void dkim_check_expiry(struct arena *a, struct dkim_sig *s, const struct dkim_policy *p);

@@ -1,64 +1,10 @@
 /* dkim_judge.c - a signature against its key and the message (RFC 6376 section 6.1.2, 6.1.3;
  * RFC 8301; RFC 8463). */
-#include "base/text.h"
 #include "dkim_i.h"
 
 enum { RSA_LEAST = 1024, RSA_GOOD = 2048 };
 
-/* ---- which header field was changed? ---- */
-
-static int hex_digit(char c) { return is_digit(c) ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; }
-
-/* One copy of z=: decoded, blanks squeezed as the relaxed form has them. */
-static void put_copy(struct buf *out, struct slice s)
-{
-    bool blank = false;
-    for (size_t i = 0; i < s.n; i++) {
-        char c = s.p[i];
-        if (c == ' ' || c == '\t' || c == '\r' || c == '\n') continue;
-        if (c == '=' && i + 2 < s.n && hex_digit(s.p[i + 1]) >= 0 && hex_digit(s.p[i + 2]) >= 0) {
-            c = (char)(hex_digit(s.p[i + 1]) << 4 | hex_digit(s.p[i + 2]));
-            i += 2;
-        }
-        if (c == ' ' || c == '\t' || c == '\r' || c == '\n') {
-            blank = true;
-            continue;
-        }
-        if (blank && out->n) buf_char(out, ' ');
-        blank = false;
-        buf_char(out, c);
-    }
-}
-
-static bool copy_matches(const struct mail_field *f, struct slice copy)
-{
-    struct buf then = BUF_INIT, now = BUF_INIT;
-    put_copy(&then, copy);
-    dkim_canon_field(&now, DKIM_RELAXED, f, SL(""), false);
-    bool same = sl_eq(buf_slice(&then), sl_from(buf_slice(&now), f->name.n + 1));
-    buf_free(&then);
-    buf_free(&now);
-    return same;
-}
-
-struct slice dkim_changed_field(struct arena *a, const struct mail_head *head, const struct dkim_sig *s)
-{
-    (void)a;
-    struct slice rest = s->copied, copy;
-    while (tag_item(&rest, '|', &copy)) {
-        size_t colon = sl_chr(copy, ':');
-        if (colon == SL_NONE) continue;
-        struct slice name = sl_trim(sl_sub(copy, 0, colon));
-        if (!name.n || mail_head_count(head, name) > 1) continue; /* which of them was copied? */
-        const struct mail_field *f = mail_head_find(head, name, 0);
-        if (!f || !copy_matches(f, sl_from(copy, colon + 1))) return name;
-    }
-    return SL("");
-}
-
-/* ---- judgement ---- */
-
-static bool no_key(struct arena *a, struct dkim_sig *s, const struct dkim_key *key)
+static bool no_key(struct arena *a, struct dkim_sig *s, const struct dkim_pubkey *key)
 {
     if (key->error) return dkim_refuse(a, s, DKIM_TEMPERROR, "no key: %s", err_text(key->error));
     switch (key->answer.status) {
@@ -74,7 +20,7 @@ static bool no_key(struct arena *a, struct dkim_sig *s, const struct dkim_key *k
 }
 
 /* Section 6.1.2, steps 5 to 8, and RFC 8301 section 3.2. */
-static bool key_fits(struct arena *a, struct dkim_sig *s, const struct dkim_key *key, size_t i)
+static bool key_fits(struct arena *a, struct dkim_sig *s, const struct dkim_pubkey *key, size_t i)
 {
     const struct dkim_record *r = &key->record[i];
     if (!r->email_ok) return dkim_refuse(a, s, DKIM_PERMERROR, "the key is not meant for e-mail (s=)");
@@ -120,7 +66,7 @@ static bool hashes_match(struct arena *a, struct dkim_sig *s, struct verify_key 
 
 static int rank(enum dkim_result r) { return r == DKIM_PASS ? 2 : r == DKIM_FAIL ? 1 : 0; }
 
-static void judge_record(struct arena *a, struct dkim_sig *s, const struct dkim_key *key, size_t i,
+static void judge_record(struct arena *a, struct dkim_sig *s, const struct dkim_pubkey *key, size_t i,
                          const struct dkim_body *b, struct slice data, struct dkim_facts *facts)
 {
     *facts = (struct dkim_facts){.testing = key->record[i].testing};
@@ -132,7 +78,7 @@ static void judge_record(struct arena *a, struct dkim_sig *s, const struct dkim_
     if (hashes_match(a, s, key->public[i], b, data, &facts->uncovered)) s->result = DKIM_PASS;
 }
 
-void dkim_judge(struct arena *a, struct dkim_sig *s, const struct dkim_key *key, const struct dkim_body *b,
+void dkim_judge(struct arena *a, struct dkim_sig *s, const struct dkim_pubkey *key, const struct dkim_body *b,
                 struct slice data, struct dkim_facts *facts)
 {
     if (!no_key(a, s, key)) return;

@@ -57,8 +57,7 @@ static struct slice without_blanks(struct arena *a, struct slice v)
 
 static int hex_digit(char c) { return is_digit(c) ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; }
 
-/* dkim-quoted-printable (section 2.11): only upper-case digits. */
-static bool qp_decode(struct arena *a, struct slice v, struct slice *out)
+bool dkim_qp_decode(struct arena *a, struct slice v, struct slice *out)
 {
     v = without_blanks(a, v);
     char *to = ar_alloc(a, v.n + 1);
@@ -167,7 +166,7 @@ static bool read_i(struct arena *a, struct dkim_sig *s, struct slice v)
 {
     size_t at;
     s->has_identity = true;
-    if (!qp_decode(a, v, &s->identity) || !no_controls(s->identity) ||
+    if (!dkim_qp_decode(a, v, &s->identity) || !no_controls(s->identity) ||
         (at = sl_rchr(s->identity, '@')) == SL_NONE ||
         !dkim_name_ascii(a, sl_from(s->identity, at + 1), 2, &s->identity_domain))
         return dkim_refuse(a, s, DKIM_NEUTRAL, "i= is no address");

@@ -97,7 +97,7 @@ static void say_which_field(struct dkim_verify *v, struct dkim_sig *s)
     if (name.n) s->reason = ar_printf(v->a, "%.*s (z= says: %.*s)", SLF(s->reason), SLF(name));
 }
 
-static void evaluate(struct dkim_verify *v, struct dkim_sig *s, const struct dkim_key *key, struct dkim_names *names,
+static void evaluate(struct dkim_verify *v, struct dkim_sig *s, const struct dkim_pubkey *key, struct dkim_names *names,
                      struct buf *data, struct dkim_facts *facts)
 {
     buf_clear(data);
@@ -144,7 +144,7 @@ static enum dkim_result overall(const struct dkim_results *r)
     return DKIM_NONE;
 }
 
-static void judge_all(struct dkim_verify *v, struct dkim_key **key, struct dkim_results *out)
+static void judge_all(struct dkim_verify *v, struct dkim_pubkey **key, struct dkim_results *out)
 {
     struct dkim_names names;
     struct buf data = BUF_INIT;
@@ -154,6 +154,7 @@ static void judge_all(struct dkim_verify *v, struct dkim_key **key, struct dkim_
         struct dkim_facts facts = {0};
         if (key[i]) evaluate(v, &v->sig[i], key[i], &names, &data, &facts);
         report(v, i, &facts, &out->v[i]);
+        fiber_breathe();
     }
     buf_free(&data);
     out->n = v->n;
@@ -162,19 +163,19 @@ static void judge_all(struct dkim_verify *v, struct dkim_key **key, struct dkim_
 
 int dkim_verify_end(struct dkim_verify *v, struct dns *dns, struct dkim_results *out)
 {
-    struct dkim_keys keys;
-    struct dkim_key *key[DKIM_LISTED_MAX] = {0};
+    struct dkim_pubkeys keys;
+    struct dkim_pubkey *key[DKIM_LISTED_MAX] = {0};
     *out = (struct dkim_results){.unlisted = v->unlisted};
     if (!v->policy.now) v->policy.now = rt_wall_seconds();
-    dkim_keys_init(&keys, v->a, dns);
+    dkim_pubkeys_init(&keys, v->a, dns);
     for (size_t i = 0; i < v->n; i++) {
         struct dkim_sig *s = &v->sig[i];
         dkim_check_expiry(v->a, s, &v->policy);
-        if (s->result == DKIM_NONE) key[i] = dkim_keys_add(&keys, s->selector, s->domain, DKIM_SIGS_MAX);
+        if (s->result == DKIM_NONE) key[i] = dkim_pubkeys_add(&keys, s->selector, s->domain, DKIM_SIGS_MAX);
     }
-    int e = dkim_keys_ask(&keys);
+    int e = dkim_pubkeys_ask(&keys);
     if (!e) judge_all(v, key, out);
-    dkim_keys_free(&keys);
+    dkim_pubkeys_free(&keys);
     return e;
 }
 

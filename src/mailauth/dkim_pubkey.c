@@ -1,26 +1,26 @@
-/* dkim_key.c - public keys from the DNS, each name asked once, all names side by side
+/* dkim_pubkey.c - public keys from the DNS, each name asked once, all names side by side
  * (RFC 6376 section 3.6.2, 6.1.2). */
 #include "dkim_i.h"
 
-void dkim_keys_init(struct dkim_keys *k, struct arena *a, struct dns *dns)
+void dkim_pubkeys_init(struct dkim_pubkeys *k, struct arena *a, struct dns *dns)
 {
-    *k = (struct dkim_keys){.a = a, .dns = dns};
+    *k = (struct dkim_pubkeys){.a = a, .dns = dns};
 }
 
-struct dkim_key *dkim_keys_add(struct dkim_keys *k, struct slice selector, struct slice domain, size_t max)
+struct dkim_pubkey *dkim_pubkeys_add(struct dkim_pubkeys *k, struct slice selector, struct slice domain, size_t max)
 {
     struct slice name = dkim_key_name(k->a, selector, domain);
     for (size_t i = 0; i < k->n; i++)
         if (sl_eq(k->key[i]->name, name)) return k->key[i];
     if (k->n >= max || k->n == COUNT_OF(k->key)) return NULL;
-    struct dkim_key *key = ar_new(k->a, struct dkim_key);
+    struct dkim_pubkey *key = ar_new(k->a, struct dkim_pubkey);
     key->name = name;
     return k->key[k->n++] = key;
 }
 
 /* A name may hold several records, some of them no keys at all (wildcards): what is no
  * key record is passed over; of the others the first few are tried. */
-static void read_records(struct arena *a, struct dkim_key *key)
+static void read_records(struct arena *a, struct dkim_pubkey *key)
 {
     for (size_t i = 0; i < key->answer.n && key->n < DKIM_RECORDS_MAX; i++) {
         struct dkim_record *r = &key->record[key->n];
@@ -35,14 +35,14 @@ static void read_records(struct arena *a, struct dkim_key *key)
 }
 
 struct asking {
-    struct dkim_keys *keys;
-    struct dkim_key *key;
+    struct dkim_pubkeys *keys;
+    struct dkim_pubkey *key;
 };
 
 static void ask_one(void *arg)
 {
     struct asking *x = arg;
-    struct dkim_key *key = x->key;
+    struct dkim_pubkey *key = x->key;
     key->error = dns_ask(x->keys->dns, x->keys->a, key->name, DNS_TXT, &key->answer);
     if (!key->error && key->answer.status == DNS_FOUND) read_records(x->keys->a, key);
 }
@@ -60,7 +60,7 @@ static void ask_child(void *arg)
     ask_one(&c->asking);
 }
 
-static int ask_all(struct dkim_keys *k, struct dkim_key **todo, size_t n)
+static int ask_all(struct dkim_pubkeys *k, struct dkim_pubkey **todo, size_t n)
 {
     struct group g;
     struct child child[COUNT_OF(k->key)];
@@ -77,9 +77,9 @@ static int ask_all(struct dkim_keys *k, struct dkim_key **todo, size_t n)
 
 /* A time-out is an answer (temperror); only the caller's own end is passed on. */
 
-int dkim_keys_ask(struct dkim_keys *k)
+int dkim_pubkeys_ask(struct dkim_pubkeys *k)
 {
-    struct dkim_key *todo[COUNT_OF(k->key)];
+    struct dkim_pubkey *todo[COUNT_OF(k->key)];
     size_t n = 0;
     for (size_t i = 0; i < k->n; i++)
         if (!k->key[i]->asked) todo[n++] = k->key[i];
@@ -92,7 +92,7 @@ int dkim_keys_ask(struct dkim_keys *k)
     return e && fiber_canceled() ? ERR_CANCELED : 0;
 }
 
-void dkim_keys_free(struct dkim_keys *k)
+void dkim_pubkeys_free(struct dkim_pubkeys *k)
 {
     for (size_t i = 0; i < k->n; i++)
         for (size_t r = 0; r < DKIM_RECORDS_MAX; r++) verify_key_free(&k->key[i]->public[r]);
