@@ -63,6 +63,7 @@ static void report_id(const struct q_envelope *e, const struct q_rcpt *first, en
 {
     char cause[80];
     int n = snprintf(cause, sizeof cause, "%s %d %u %u %u", e->l.id.s, (int)kind, first->g, first->n, first->attempts);
+    if (kind == BOUNCE_DELAYED) n = snprintf(cause, sizeof cause, "%s %d", e->l.id.s, (int)kind); /* once for all */
     uint32_t h = crc32c(0, cause, (size_t)n);
     *out = e->l.id;
     for (int i = LETTER_ID_LEN - 1; i >= 10; i--, h >>= 5) out->s[i] = "0123456789abcdefghijklmnopqrstuv"[h & 31];

@@ -1,0 +1,298 @@
+/* queue_sim.c - five days of retries in the simulator, with a power cut at every durable step.
+ *
+ * Whatever is cut: a letter that accept_letter() took ends, for each recipient, in exactly one
+ * of delivered and bounced; a delivery here happens once; the report about a failure is made
+ * once; a delivery elsewhere may happen twice only where the cut fell between the other
+ * server's yes and its being recorded, or where the other server's answer was lost. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/test.h"
+#include "queue_i.h"
+#include "rt/sim.h"
+#include "store/mailbox.h"
+
+enum { LETTERS = 3, REPORTS_MAX = 64 };
+#define DAY (86400 * RT_S)
+#define ACC "acc1"
+#define TEXT "Subject: s\r\n\r\nbody\r\n"
+
+/* What the world outside saw; it has no power cuts. */
+struct outside {
+    int ok, later, unsure, lost; /* deliveries of one letter */
+    int asked_later;
+};
+struct world {
+    struct sim *sim;
+    struct sim_node *node;
+    struct store *store;
+    struct queue *queue;
+    struct outside seen[LETTERS];
+    struct letter_id reports[REPORTS_MAX]; /* names of letters with a null sender */
+    size_t nreports;
+    bool tried[LETTERS], taken[LETTERS];
+    bool chaos;         /* the other servers fail at random */
+    size_t in_queue, in_inbox, twice;
+};
+
+static int letter_number(const struct letter *l) { return (int)(l->received - 1000); }
+
+static void report_seen(struct world *w, const struct letter_id *id)
+{
+    for (size_t i = 0; i < w->nreports; i++)
+        if (!strcmp(w->reports[i].s, id->s)) return;
+    if (w->nreports < REPORTS_MAX) w->reports[w->nreports++] = *id;
+}
+
+static void says(struct attempt_rcpt *r, enum attempt what, int code)
+{
+    r->result = what;
+    r->code = code;
+    r->reply = what == ATTEMPT_DELIVERED ? SL("250 ok") : what == ATTEMPT_PERMANENT ? SL("550 no") : SL("450 later");
+    r->host = SL("mx.two.test [192.0.2.9]:25");
+}
+
+/* One recipient's server. */
+static void other_server(struct world *w, const struct letter *l, struct attempt_rcpt *r)
+{
+    struct outside *o = &w->seen[letter_number(l) >= 0 && letter_number(l) < LETTERS ? letter_number(l) : 0];
+    if (w->chaos && rt_random_below(3) == 0) {
+        says(r, ATTEMPT_TEMPORARY, 421);
+    } else if (!l->sender.n) {
+        report_seen(w, &l->id);
+        says(r, ATTEMPT_DELIVERED, 250);
+    } else if (sl_starts(r->address, SL("ok"))) {
+        o->ok++;
+        says(r, ATTEMPT_DELIVERED, 250);
+    } else if (sl_starts(r->address, SL("later"))) {
+        if (o->asked_later++ < 3) says(r, ATTEMPT_TEMPORARY, 450);
+        else o->later++, says(r, ATTEMPT_DELIVERED, 250);
+    } else if (sl_starts(r->address, SL("unsure"))) {
+        says(r, o->unsure++ ? ATTEMPT_DELIVERED : ATTEMPT_UNCERTAIN, 0);
+    } else if (sl_starts(r->address, SL("perm"))) {
+        says(r, ATTEMPT_PERMANENT, 550);
+    } else {
+        says(r, ATTEMPT_TEMPORARY, 450);
+    }
+}
+
+static void relay(void *ctx, struct attempt_letter *at)
+{
+    struct world *w = ctx;
+    for (size_t i = 0; i < at->nrcpt; i++) at->rcpt[i].result = ATTEMPT_TEMPORARY, at->rcpt[i].reply = SL("canceled");
+    if (fiber_sleep((int64_t)rt_random_below(3 * RT_S)) != 0) return; /* the power went */
+    for (size_t i = 0; i < at->nrcpt; i++) other_server(w, at->letter, &at->rcpt[i]);
+}
+
+static int open_all(struct world *w)
+{
+    struct kv *kv = NULL;
+    struct body_store *b = NULL;
+    struct queue_conf c = {.hostname = SL("mail.one.test"), .shards = 2};
+    w->store = NULL;
+    w->queue = NULL;
+    int e = kv_mem_open(&kv, "kv.log");
+    if (e) return e;
+    if ((e = body_open(&b, "body", 0)) != 0) {
+        kv_close(&kv);
+        return e;
+    }
+    e = store_open(&w->store, kv, b);
+    if (!e) e = mailbox_make_defaults(w->store, ACC);
+    if (!e) e = queue_open(&w->queue, w->store, &c);
+    if (!e) e = queue_start(w->queue, relay, w);
+    return e;
+}
+
+static void close_all(struct world *w)
+{
+    queue_close(&w->queue);
+    store_close(&w->store);
+}
+
+static int submit(struct world *w, int n)
+{
+    static const char *const to[] = {"ok@two.test", "later@two.test", "perm@three.test", "unsure@four.test", "never@five.test"};
+    struct letter_rcpt rcpt[6];
+    memset(rcpt, 0, sizeof rcpt);
+    struct letter l = {.sender = SL("sender@six.test"), .rcpt = rcpt, .nrcpt = 6, .head_size = 14, .received = 1000 + n};
+    letter_id_new(&l.id);
+    for (int i = 0; i < 5; i++) rcpt[i] = (struct letter_rcpt){.address = sl_cstr(to[i]), .route = {.address = sl_cstr(to[i])}};
+    rcpt[5] = (struct letter_rcpt){.address = SL("me@one.test"), .route = {.local = true, .account = ACC, .address = SL("me@one.test")}};
+    int e = body_put(w->store->body, BODY_MAIL, SL(TEXT), &l.body);
+    if (e) return e;
+    w->tried[n] = true;
+    e = accept_letter(w->queue, &l);
+    if (!e) w->taken[n] = true;
+    return e;
+}
+
+static int first_days(void *arg)
+{
+    struct world *w = arg;
+    int e = open_all(w);
+    for (int i = 0; !e && i < LETTERS; i++) {
+        e = submit(w, i);
+        if (!e) e = fiber_sleep((int64_t)rt_random_below(2 * RT_S));
+    }
+    if (!e) e = fiber_sleep(7 * DAY);
+    close_all(w);
+    return e;
+}
+
+static int more_days(void *arg)
+{
+    struct world *w = arg;
+    int e = open_all(w);
+    if (!e) e = fiber_sleep(7 * DAY);
+    close_all(w);
+    return e;
+}
+
+static int take_stock(void *arg)
+{
+    struct world *w = arg;
+    struct arena a = {0};
+    struct queue_stats st = {0};
+    struct mailbox box;
+    struct message *m;
+    size_t n = 0;
+    int seen[LETTERS] = {0};
+    int e = open_all(w);
+    if (!e) e = queue_stats(w->queue, &st);
+    if (!e) e = mailbox_find(w->store, ACC, SL("INBOX"), &a, &box);
+    if (!e) e = message_list(w->store, ACC, box.id, 1, 1000, &a, &m, &n);
+    CHECK_OK(e);
+    w->in_queue = st.letters + st.recipients;
+    w->in_inbox = n;
+    w->twice = 0;
+    for (size_t i = 0; i < n; i++) {
+        int k = (int)(m[i].internal_date - 1000);
+        CHECK(k >= 0 && k < LETTERS);
+        if (k >= 0 && k < LETTERS && seen[k]++) w->twice++;
+    }
+    for (int i = 0; i < LETTERS; i++)
+        if (w->taken[i]) CHECK_INT(seen[i], 1);
+    ar_free(&a);
+    close_all(w);
+    return 0;
+}
+
+static void run(struct world *w, int (*fn)(void *))
+{
+    sim_node_start(w->node, fn, w);
+    sim_run(w->sim, RT_NEVER);
+    CHECK(!sim_node_running(w->node));
+}
+
+static void check_ends(struct world *w, int cuts)
+{
+    size_t taken = 0, tried = 0;
+    for (int i = 0; i < LETTERS; i++) {
+        const struct outside *o = &w->seen[i];
+        taken += w->taken[i];
+        tried += w->tried[i];
+        if (!w->taken[i]) continue;
+        CHECK(o->ok >= 1 && o->ok <= 1 + cuts);
+        CHECK(o->later >= 1 && o->later <= 1 + cuts);
+        CHECK(o->unsure >= 2 && o->unsure <= 2 + cuts);
+    }
+    CHECK_INT(w->in_queue, 0);
+    CHECK_INT(w->twice, 0);
+    /* each letter: one report of perm, one of never when its time was over, one warning of delay */
+    if (w->nreports < 3 * taken || w->nreports > 3 * tried)
+        test_fail(__FILE__, __LINE__, "%zu reports of %zu taken and %zu tried letters", w->nreports, taken, tried);
+}
+
+static void world_free(struct world *w) { sim_free(&w->sim); }
+
+static struct world world_new(uint64_t seed)
+{
+    struct world w = {.sim = sim_new(seed)};
+    w.node = sim_node(w.sim, "one.test", "192.0.2.1");
+    return w;
+}
+
+TEST(every_letter_ends_within_its_lifetime)
+{
+    struct world w = world_new(1);
+    run(&w, first_days);
+    CHECK_INT(sim_node_result(w.node), 0);
+    run(&w, take_stock);
+    check_ends(&w, 0);
+    CHECK_INT(w.nreports, 3 * LETTERS);
+    world_free(&w);
+}
+
+static void cut_at(uint64_t seed, uint64_t step)
+{
+    struct world w = world_new(seed);
+    sim_kill_at_step(w.node, step);
+    run(&w, first_days);
+    sim_kill_at_step(w.node, 0);
+    run(&w, more_days);
+    run(&w, take_stock);
+    check_ends(&w, 1);
+    world_free(&w);
+}
+
+TEST(a_power_cut_at_any_step_loses_nothing)
+{
+    struct world whole = world_new(0);
+    run(&whole, first_days);
+    uint64_t steps = sim_steps(whole.node);
+    world_free(&whole);
+    CHECK(steps > 100);
+    printf("%llu durable steps\n", (unsigned long long)steps);
+    for (uint64_t k = 1; k <= steps; k += k < 100 ? 2 : 1 + steps / 30) cut_at(1000 + k, k);
+}
+
+TEST(many_power_cuts)
+{
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct world w = world_new(seed);
+        w.chaos = true;
+        sim_kill_at_step(w.node, 20 + seed * 3);
+        run(&w, first_days);
+        int cuts = 1;
+        for (; cuts < 8; cuts++) {
+            sim_kill_at_step(w.node, 5 + seed + (uint64_t)cuts * 7);
+            run(&w, more_days);
+        }
+        sim_kill_at_step(w.node, 0);
+        run(&w, more_days);
+        run(&w, take_stock);
+        check_ends(&w, cuts);
+        world_free(&w);
+    }
+}
+
+TEST(a_disk_that_fails_now_and_then)
+{
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct world w = world_new(seed);
+        run(&w, take_stock); /* made in good times */
+        struct sim_faults f = {.write_fails = 20000, .disk_full = 10000};
+        sim_faults(w.sim, &f);
+        run(&w, first_days);
+        f = (struct sim_faults){0};
+        sim_faults(w.sim, &f);
+        run(&w, more_days);
+        run(&w, take_stock);
+        check_ends(&w, 3);
+        world_free(&w);
+    }
+}
+
+TEST(the_same_seed_gives_the_same_days)
+{
+    uint64_t digest[2];
+    for (int i = 0; i < 2; i++) {
+        struct world w = world_new(77);
+        w.chaos = true;
+        run(&w, first_days);
+        digest[i] = sim_digest(w.sim);
+        world_free(&w);
+    }
+    CHECK(digest[0] == digest[1]);
+}
