@@ -36,8 +36,13 @@ void im_cmd_starttls(struct im *s, struct imap_in *in)
 static void welcome(struct im *s, const struct account *acc, const char *how)
 {
     struct buf b = BUF_INIT;
-    s->state = IM_AUTH;
     snprintf(s->account, sizeof s->account, "%s", acc->id);
+    if (!im_count_session(s)) {
+        im_no(s, "LIMIT", "this account has too many sessions");
+        im_bye(s, NULL, "close some of them first");
+        return;
+    }
+    s->state = IM_AUTH;
     free(s->address);
     s->address = xstrndup(acc->address.p, acc->address.n);
     s->failed_logins = 0;

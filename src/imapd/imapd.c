@@ -15,6 +15,7 @@ int imapd_open(struct imapd **out, const struct imapd_conf *conf)
     d->conf = *conf;
     if (!d->conf.append_max) d->conf.append_max = APPEND_DEFAULT;
     map_init(&d->recent, false);
+    map_init(&d->sessions, false);
     *out = d;
     return 0;
 }
@@ -25,7 +26,29 @@ void imapd_close(struct imapd **s)
     *s = NULL;
     if (!d) return;
     map_free(&d->recent);
+    map_free(&d->sessions);
     free(d);
+}
+
+/* ---- how many sessions an account has ---- */
+
+static bool change_count(struct im *s, int by)
+{
+    struct imapd *d = s->server;
+    struct slice key = sl_cstr(s->account);
+    lock_take(&d->lock);
+    intptr_t n = (intptr_t)map_get(&d->sessions, key) + by;
+    bool fits = by < 0 || n <= IM_SESSIONS_MAX;
+    if (fits && n > 0) map_put(&d->sessions, key, (void *)n);
+    else if (fits) map_del(&d->sessions, key);
+    lock_release(&d->lock);
+    return fits;
+}
+
+bool im_count_session(struct im *s)
+{
+    s->counted = change_count(s, 1);
+    return s->counted;
 }
 
 /* ---- the end ---- */
@@ -44,6 +67,7 @@ static void session_end(struct im *s)
 {
     s->over = true;
     im_unselect(s);
+    if (s->counted) change_count(s, -1);
     release_buffers(s);
     conn_close(&s->c);
     free(s->address);
@@ -84,11 +108,16 @@ static void find_tag(struct im *s)
     if (in.code || !imap_at(&in, ' ')) s->tag = SL("*");
 }
 
+static size_t command_max(const struct im *s)
+{
+    return s->state == IM_LOGGED_OUT ? IM_COMMAND_STRANGER : IM_COMMAND_MAX;
+}
+
 /* A literal that is no message: into s->cmd. 1: go on reading, 0: refused, < 0: the end. */
 static int take_literal(struct im *s, const struct imap_literal *l)
 {
     bool known = s->state != IM_LOGGED_OUT;
-    if (l->binary || l->size > (known ? IM_LITERAL_MAX : IM_LITERAL_STRANGER) || s->cmd.n + l->size > IM_COMMAND_MAX) {
+    if (l->binary || l->size > (known ? IM_LITERAL_MAX : IM_LITERAL_STRANGER) || s->cmd.n + l->size > command_max(s)) {
         find_tag(s);
         im_bad(s, l->binary ? "a literal8 cannot stand here" : "the literal is too large");
         if (!l->nonsync) return 0;
@@ -133,7 +162,7 @@ static int read_command(struct im *s)
         int r = im_line(s, max, &line);
         if (r) return refuse_line(s, r);
         buf_put(&s->cmd, line);
-        if (s->cmd.n > IM_COMMAND_MAX) {
+        if (s->cmd.n > command_max(s)) {
             find_tag(s);
             im_bad(s, "the command is too long");
             return 0;
@@ -230,7 +259,7 @@ void im_cmd_idle(struct im *s, struct imap_in *in)
     snprintf(s->idle_tag, sizeof s->idle_tag, "%.*s", SLF(s->tag));
     s->idling = true;
     im_write(s, SL("+ idling\r\n"));
-    s->news = true; /* what is known now is told at once */
+    s->news = s->view; /* what is known now is told at once */
 }
 
 /* News out, DONE in. true: something happened, look again; false: nothing left to do. */

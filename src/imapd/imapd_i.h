@@ -13,6 +13,8 @@ enum {
     IM_LINE_MAX = 64 * 1024,        /* a line of a client that has logged in */
     IM_LINE_STRANGER = 8 * 1024,    /* and of one that has not */
     IM_COMMAND_MAX = 512 * 1024,    /* a command with its literals */
+    IM_COMMAND_STRANGER = 16 * 1024,
+    IM_SESSIONS_MAX = 200,          /* of one account */
     IM_LITERAL_MAX = 64 * 1024,     /* one literal (but APPEND's) */
     IM_LITERAL_STRANGER = 4 * 1024,
     IM_SWALLOW_MAX = 1024 * 1024,   /* a refused {n+} that is read and dropped; beyond it: BYE */
@@ -45,6 +47,7 @@ struct im {
     struct slice tag; /* in cmd */
     enum im_state state;
     bool over;        /* the session ends after this command */
+    bool counted;     /* among its account's sessions */
     bool uid;         /* the command at hand began with UID */
     bool may_expunge; /* and allows untagged EXPUNGE before it ends */
     unsigned junk, failed_logins;
@@ -64,6 +67,7 @@ struct im {
     size_t told;       /* EXISTS as the client knows it */
     struct kv_watch *watch;
     bool news;         /* the view may be behind */
+    bool retry;        /* it is, but could not be read last time */
     bool idling;
     char idle_tag[IMAP_TAG_MAX + 1];
     uint32_t *saved;   /* "$": uids, ascending (RFC 5182) */
@@ -74,7 +78,8 @@ struct im {
 struct imapd {
     struct imapd_conf conf;
     struct lock lock;
-    struct map recent; /* account and mailbox to the first uid nobody was told of */
+    struct map recent;   /* account and mailbox to the first uid nobody was told of */
+    struct map sessions; /* account to the number of its sessions */
 };
 
 /* ---- the table ---- */
@@ -108,6 +113,8 @@ bool im_args_bad(struct im *s, struct imap_in *in); /* true: syntax error, answe
 
 /* ---- the session ---- */
 
+/* Counts the session among its account's; false: it has too many. Undone when it ends. */
+bool im_count_session(struct im *s);
 /* A line of the client in the middle of a command (AUTHENTICATE, DONE). SUSPENDS. */
 MUST_CHECK int im_line(struct im *s, size_t max, struct slice *line);
 /* News about the selected mailbox: EXPUNGE when the command allows, EXISTS, FETCH. SUSPENDS. */

@@ -194,6 +194,8 @@ static void bye(struct conn **c)
     conn_puts(*c, "z LOGOUT\r\n");
     CHECK_OK(conn_flush(*c));
     read_until(*c, SL("z OK"));
+    struct slice line;
+    CHECK_ERR(conn_read_line(*c, 100, &line), ERR_EOF);
     conn_close(c);
 }
 
@@ -220,6 +222,37 @@ TEST(imapd_no_login_in_clear)
     stop();
 }
 
+/* A command that was sent in clear must not count after STARTTLS. */
+TEST(imapd_nothing_follows_starttls)
+{
+    start();
+    struct conn *c = dial(false);
+    EXPECT(c, "* OK ~\n");
+    TALK(c, "1 STARTTLS\r\n2 NOOP", "1 BAD nothing may follow STARTTLS before TLS is on\n");
+    struct slice line;
+    CHECK_ERR(conn_read_line(c, 100, &line), ERR_EOF);
+    conn_close(&c);
+    stop();
+}
+
+TEST(imapd_sessions_of_an_account_are_limited)
+{
+    enum { MOST = 200 };
+    static struct conn *v[MOST];
+    start();
+    for (int i = 0; i < MOST; i++) v[i] = login();
+    struct conn *c = dial(true);
+    EXPECT(c, "* OK ~\n");
+    TALK(c, "1 LOGIN alice@x.test secret", "1 NO [LIMIT] ~\n");
+    EXPECT(c, "* BYE ~\n");
+    conn_close(&c);
+    bye(&v[0]);
+    c = login();
+    bye(&c);
+    for (int i = 1; i < MOST; i++) conn_close(&v[i]);
+    stop();
+}
+
 TEST(imapd_authenticate)
 {
     start();
@@ -230,6 +263,10 @@ TEST(imapd_authenticate)
     TALK(c, "3 AUTHENTICATE PLAIN", "+ \n");
     TALK(c, "*", "3 BAD given up\n");
     TALK(c, "4 AUTHENTICATE PLAIN AGFsaWNlQHgudGVzdAB3cm9uZw==", "4 NO [AUTHENTICATIONFAILED] ~\n");
+    TALK(c, "5 AUTHENTICATE PLAIN", "+ \n");
+    TALK(c, "AAAA", "5 BAD ~\n");
+    TALK(c, "6 AUTHENTICATE SCRAM-SHA-256 biwsbj1hbGljZUB4LnRlc3Qscj1hYmM=", "+ cj1hYm~\n");
+    TALK(c, "Yz1iaXdzLHI9YWJjLHA9", "6 ~\n");
     TALK(c, "5 AUTHENTICATE PLAIN", "+ \n");
     TALK(c, "AGFsaWNlQHgudGVzdABzZWNyZXQ=", "5 OK [CAPABILITY ~] logged in\n");
     bye(&c);
@@ -546,6 +583,8 @@ TEST(imapd_idle)
 {
     start();
     struct conn *a = login(), *b = login();
+    TALK(a, "0 IDLE", "+ idling\n"); /* with nothing selected */
+    TALK(a, "done", "0 OK idle no more\n");
     append(a, "INBOX", "", letter);
     conn_puts(a, "0 SELECT INBOX\r\n");
     read_until(a, SL("0 OK"));

@@ -170,12 +170,10 @@ static bool unknown_keyword(const struct im *s)
 void im_sync(struct im *s)
 {
     size_t added;
-    if (s->state != IM_SELECTED || s->over || !s->news) return;
+    if (s->state != IM_SELECTED || s->over || (!s->news && !s->retry)) return;
     s->news = false;
-    if (view_sync(s->view, &added) != 0) {
-        s->news = true; /* later, then */
-        return;
-    }
+    s->retry = view_sync(s->view, &added) != 0; /* with the next command, then */
+    if (s->retry) return;
     if (s->view->deleted) im_bye(s, NULL, "the mailbox was deleted");
     else if (unknown_keyword(s) && keywords_reload(s)) tell_flags(s);
 }
@@ -203,7 +201,7 @@ void im_unselect(struct im *s)
     s->nsaved = 0;
     s->keyword = NULL;
     s->nkeywords = 0;
-    s->news = false;
+    s->news = s->retry = false;
     s->recent.n = 0;
     if (s->state == IM_SELECTED) s->state = IM_AUTH;
 }

@@ -1,0 +1,315 @@
+/* imapd_sim.c - several clients on one mailbox, doing everything at random, each believing only
+ * what it is told. At no time may a sequence number mean another message than the client
+ * believes, and when all is quiet every belief must be the truth. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/test.h"
+#include "base/text.h"
+#include "imapd.h"
+#include "rt/sim.h"
+
+enum { CLIENTS = 4, STEPS = 50, BELIEFS = 600, SEEDS = 12 };
+
+struct belief {
+    uint32_t uid;    /* 0 = not known */
+    char flags[120]; /* "?" = not known */
+};
+struct client {
+    struct world *w;
+    int number;
+    struct conn *c;
+    struct belief v[BELIEFS];
+    size_t n;
+    bool no_expunge; /* the command under way forbids it */
+    bool failed;
+};
+struct world {
+    struct store *store;
+    struct imapd *imapd;
+    struct tls_ctx *server, *tls;
+    struct listener *l;
+    struct group sessions, clients;
+    struct waitq quiet;
+    int busy;
+    struct client client[CLIENTS];
+};
+
+static void wrong(struct client *k, const char *what, struct slice line)
+{
+    if (!k->failed) test_fail(__FILE__, __LINE__, "client %d: %s: %.*s", k->number, what, SLF(line));
+    k->failed = true;
+}
+
+/* ---- what a client believes ---- */
+
+static void believe_fetch(struct client *k, uint64_t seq, struct slice line)
+{
+    size_t uid = sl_find(line, SL("UID ")), flags = sl_find(line, SL("FLAGS ("));
+    if (!seq || seq > k->n) {
+        wrong(k, "FETCH of a message it knows nothing of", line);
+        return;
+    }
+    struct belief *b = &k->v[seq - 1];
+    if (uid != SL_NONE) {
+        uint32_t v = (uint32_t)strtoul(line.p + uid + 4, NULL, 10);
+        if (b->uid && b->uid != v) wrong(k, "another message under this number", line);
+        b->uid = v;
+    }
+    if (flags == SL_NONE) return;
+    struct slice rest = sl_from(line, flags + 7), word;
+    rest = sl_sub(rest, 0, sl_chr(rest, ')'));
+    b->flags[0] = 0;
+    while (sl_next(&rest, ' ', &word))
+        if (word.n && !sl_eq(word, SL("\\Recent")))
+            snprintf(b->flags + strlen(b->flags), sizeof b->flags - strlen(b->flags), "%.*s ", SLF(word));
+}
+
+static void believe_expunge(struct client *k, uint64_t seq, struct slice line)
+{
+    if (k->no_expunge) wrong(k, "EXPUNGE where it may not be", line);
+    if (!seq || seq > k->n) {
+        wrong(k, "EXPUNGE of nothing", line);
+        return;
+    }
+    memmove(&k->v[seq - 1], &k->v[seq], (k->n - seq) * sizeof *k->v);
+    k->n--;
+}
+
+static void believe_exists(struct client *k, uint64_t n, struct slice line)
+{
+    if (n < k->n) wrong(k, "EXISTS became less", line);
+    if (n > BELIEFS) n = BELIEFS;
+    for (; k->n < n; k->n++) k->v[k->n] = (struct belief){.flags = "?"};
+}
+
+static void believe(struct client *k, struct slice line)
+{
+    struct slice rest = line, star, number, word;
+    uint64_t n;
+    if (!sl_next(&rest, ' ', &star) || !sl_next(&rest, ' ', &number) || !sl_next(&rest, ' ', &word)) return;
+    if (!sl_eq(star, SL("*")) || !num_u64(number, UINT32_MAX, &n)) return;
+    if (sl_eq(word, SL("EXISTS"))) believe_exists(k, n, line);
+    else if (sl_eq(word, SL("EXPUNGE"))) believe_expunge(k, n, line);
+    else if (sl_eq(word, SL("FETCH"))) believe_fetch(k, n, line);
+}
+
+/* ---- talking ---- */
+
+static bool read_to(struct client *k, const char *start)
+{
+    struct slice line;
+    for (;;) {
+        int r = conn_read_line(k->c, 60000, &line);
+        if (r) {
+            wrong(k, err_text(r), SL("while reading"));
+            return false;
+        }
+        if (sl_starts(line, sl_cstr(start))) {
+            if (sl_starts(line, SL("t BAD"))) wrong(k, "BAD", line);
+            return true;
+        }
+        believe(k, line);
+    }
+}
+
+static bool tell(struct client *k, const char *fmt, unsigned a, unsigned b)
+{
+    conn_puts(k->c, "t ");
+    conn_printf(k->c, fmt, a, b);
+    conn_puts(k->c, "\r\n");
+    return read_to(k, "t ");
+}
+
+static bool open_box(struct client *k)
+{
+    k->n = 0;
+    return tell(k, "SELECT INBOX", 0, 0) && tell(k, "FETCH 1:* (UID FLAGS)", 0, 0);
+}
+
+static bool log_in(struct client *k)
+{
+    struct tls_peer peer = {.name = SL("x"), .verify = TLS_VERIFY_NONE};
+    if (conn_dial(&k->c, listener_at(k->w->l), NULL) != 0 || conn_tls_connect(k->c, k->w->tls, &peer) != 0) return false;
+    return read_to(k, "* OK") && tell(k, "LOGIN alice@x.test secret", 0, 0);
+}
+
+/* ---- at random ---- */
+
+static const char *const flag_names[] = {"\\Seen", "\\Flagged", "\\Deleted", "$a", "$b"};
+
+static void forget_flags(struct client *k, unsigned from, unsigned to)
+{
+    for (unsigned i = from; i <= to && i <= k->n; i++) strcpy(k->v[i - 1].flags, "?");
+}
+
+static bool store(struct client *k, unsigned a, unsigned b)
+{
+    char cmd[100];
+    const char *op = (const char *const[]){"+", "-", ""}[rt_random_below(3)];
+    bool silent = rt_random_below(3) == 0;
+    snprintf(cmd, sizeof cmd, "STORE %%u:%%u %sFLAGS%s (%s)", op, silent ? ".SILENT" : "", flag_names[rt_random_below(5)]);
+    if (silent) forget_flags(k, a, b);
+    k->no_expunge = true;
+    bool r = tell(k, cmd, a, b);
+    k->no_expunge = false;
+    return r;
+}
+
+static bool without_expunge(struct client *k, const char *cmd, unsigned a, unsigned b)
+{
+    k->no_expunge = true;
+    bool r = tell(k, cmd, a, b);
+    k->no_expunge = false;
+    return r;
+}
+
+static bool idle(struct client *k)
+{
+    conn_puts(k->c, "t IDLE\r\n");
+    if (!read_to(k, "+ ")) return false;
+    fiber_sleep((int64_t)rt_random_below(3000) * RT_MS);
+    conn_puts(k->c, "DONE\r\n");
+    return read_to(k, "t ");
+}
+
+static bool step(struct client *k)
+{
+    unsigned a = k->n ? (unsigned)rt_random_below(k->n) + 1 : 0, b = k->n ? a + (unsigned)rt_random_below(k->n - a + 1) : 0;
+    uint64_t what = rt_random_below(14);
+    if (!k->n && what > 3) what = 0;
+    switch (what) {
+    case 0:
+    case 1: return tell(k, "APPEND INBOX (\\Flagged) {14+}\r\nSubject: x\r\n\r\n", 0, 0);
+    case 2: return tell(k, "NOOP", 0, 0);
+    case 3: return idle(k);
+    case 4:
+    case 5:
+    case 6: return store(k, a, b);
+    case 7: return tell(k, "EXPUNGE", 0, 0);
+    case 8: return without_expunge(k, "FETCH %u:%u (UID FLAGS BODY[HEADER])", a, b);
+    case 9: return without_expunge(k, "SEARCH %u:%u UNSEEN SUBJECT x", a, b);
+    case 10: return tell(k, "COPY %u:%u INBOX", a, a);
+    case 11: return tell(k, "MOVE %u:%u Trash", a, a);
+    case 12: return tell(k, "UID FETCH 1:* (FLAGS)", 0, 0);
+    default: return rt_random_below(3) ? tell(k, "UID STORE 1:* +FLAGS ($c)", 0, 0) : tell(k, "CLOSE", 0, 0) && open_box(k);
+    }
+}
+
+/* When nobody changes anything any more. */
+static void compare(struct client *k)
+{
+    static struct belief before[BELIEFS];
+    if (!tell(k, "NOOP", 0, 0)) return;
+    size_t n = k->n;
+    memcpy(before, k->v, sizeof before);
+    if (!tell(k, "FETCH 1:* (UID FLAGS)", 0, 0)) return;
+    if (k->n != n) wrong(k, "the number of messages changed in silence", SL(""));
+    for (size_t i = 0; i < n && !k->failed; i++)
+        if (strcmp(before[i].flags, "?") != 0 && strcmp(before[i].flags, k->v[i].flags) != 0)
+            wrong(k, "flags it was never told of", sl_cstr(k->v[i].flags));
+}
+
+static void client_fiber(void *arg)
+{
+    struct client *k = arg;
+    bool going = log_in(k) && open_box(k);
+    for (int i = 0; i < STEPS && going && !k->failed; i++) going = step(k);
+    if (!going) wrong(k, "the session ended early", SL(""));
+    if (--k->w->busy) waitq_wait(&k->w->quiet);
+    else waitq_wake_all(&k->w->quiet);
+    if (going) compare(k);
+    conn_close(&k->c);
+}
+
+static bool agree(const struct client *x, const struct client *y)
+{
+    if (x->n != y->n) return false;
+    for (size_t i = 0; i < x->n; i++)
+        if (x->v[i].uid != y->v[i].uid || strcmp(x->v[i].flags, y->v[i].flags) != 0) return false;
+    return true;
+}
+
+/* ---- the server ---- */
+
+static struct world *world; /* of the run under way */
+
+static void session(void *arg) { imapd_session(world->imapd, true, arg, &world->sessions); }
+
+static void accept_all(void *arg)
+{
+    struct conn *c;
+    while (listener_accept(((struct world *)arg)->l, &c) == 0)
+        if (group_go(&world->sessions, "imap", session, c) != 0) conn_close(&c);
+}
+
+static int open_all(struct world *w)
+{
+    struct kv *kv;
+    struct body_store *body;
+    struct buf chain = BUF_INIT, key = BUF_INIT;
+    struct slice name = SL("x");
+    struct endpoint at = {.ip = {.family = 4, .b = {127, 0, 0, 1}}, .port = 993};
+    int r = kv_mem_open(&kv, NULL);
+    if (!r) r = body_open(&body, "bodies", 0);
+    if (!r) r = store_open(&w->store, kv, body);
+    if (!r) r = domain_add(w->store, SL("x.test"));
+    if (!r) r = account_add(w->store, SL("alice@x.test"), SL("secret"));
+    if (!r) r = tls_self_signed(&name, 1, 10, &chain, &key);
+    if (!r) r = tls_server_new(&w->server, NULL);
+    if (!r) r = tls_server_add_cert(w->server, buf_slice(&chain), buf_slice(&key));
+    if (!r) r = tls_client_new(&w->tls, SL(""));
+    struct imapd_conf conf = {.store = w->store, .tls = w->server, .hostname = SL("x")};
+    if (!r) r = imapd_open(&w->imapd, &conf);
+    if (!r) r = listener_open(&w->l, &at);
+    buf_free(&chain);
+    buf_free(&key);
+    return r;
+}
+
+static int node_main(void *arg)
+{
+    struct world *w = world = arg;
+    struct group accepting;
+    CHECK_OK(open_all(w));
+    group_init(&w->sessions);
+    group_init(&w->clients);
+    group_init(&accepting);
+    waitq_init(&w->quiet);
+    CHECK_OK(group_go(&accepting, "accept", accept_all, w));
+    w->busy = CLIENTS;
+    for (int i = 0; i < CLIENTS; i++) {
+        w->client[i] = (struct client){.w = w, .number = i};
+        CHECK_OK(group_go(&w->clients, "client", client_fiber, &w->client[i]));
+    }
+    group_wait(&w->clients);
+    for (int i = 1; i < CLIENTS; i++) CHECK(agree(&w->client[0], &w->client[i]));
+    group_cancel(&accepting);
+    group_wait(&accepting);
+    group_cancel(&w->sessions);
+    group_wait(&w->sessions);
+    listener_close(&w->l);
+    imapd_close(&w->imapd);
+    store_close(&w->store);
+    tls_free(&w->server);
+    tls_free(&w->tls);
+    return 0;
+}
+
+TEST(imapd_clients_agree_whatever_they_do)
+{
+    int seeds = getenv("SEEDS") ? atoi(getenv("SEEDS")) : SEEDS, first = getenv("SEED") ? atoi(getenv("SEED")) : 1;
+    for (int seed = first; seed < first + seeds; seed++) {
+        struct world *w = xcalloc(1, sizeof *w);
+        struct sim *s = sim_new((uint64_t)seed);
+        struct sim_node *n = sim_node(s, "x.test", "127.0.0.2");
+        sim_node_start(n, node_main, w);
+        sim_run(s, 3600 * RT_S);
+        bool failed = sim_node_running(n);
+        if (failed) test_fail(__FILE__, __LINE__, "still running after an hour");
+        for (int i = 0; i < CLIENTS; i++) failed |= w->client[i].failed;
+        if (failed) printf("    seed %d\n", seed);
+        sim_free(&s);
+        free(w);
+    }
+}
