@@ -20,8 +20,7 @@ struct listener;
  * 0600, a stale one is replaced. Every loop may accept from the same listener.
  * ERR_BUSY port in use, ERR_DENIED. The sentence names the address. */
 MUST_CHECK int listener_open(struct listener **out, const struct endpoint *at);
-/* Waiting accepts end with ERR_CANCELED. An accept loop on another loop may call once more and
- * gets the same; on this loop l is gone. */
+/* Waiting accepts end with ERR_CANCELED, and later ones (with a copy of the pointer) too. */
 void listener_close(struct listener **l);
 const struct endpoint *listener_at(const struct listener *l); /* with the real port when 0 was asked */
 /* SUSPENDS. When descriptors run out it waits and tries again by itself. One fiber a loop. */

@@ -99,6 +99,7 @@ void loop_init(struct loop *l, int id, size_t stack_bytes)
     list_init(&l->ready);
     list_init(&l->fibers);
     list_init(&l->parked);
+    list_init(&l->closed_listeners);
     list_init(&l->stacks.free);
     l->stacks.size = stack_bytes;
     err_slot_hook(current_slot);
@@ -107,6 +108,7 @@ void loop_init(struct loop *l, int id, size_t stack_bytes)
 void loop_free(struct loop *l)
 {
     ASSERT(l->nfibers == 0);
+    listeners_bury(l);
     stack_pool_free(&l->stacks);
     heap_free(&l->timers);
 }

@@ -1,9 +1,9 @@
 /* listener.c - accepting connections on every loop from one listening socket.
  *
- * A loop's share of the listener lives from its first accept to the accept that
- * ends with an error: so an accept loop on another thread always learns of the
- * close, and the listener lives as long as such a loop may still ask it. On the
- * closing loop only a share in use lives on. */
+ * Each loop has a share of the listener, from its first accept to the accept that
+ * ends with an error. Accept loops on several threads cannot all be told in time
+ * that the listener closes, so what is left of it, a few hundred bytes, stays
+ * with the closing loop until that ends: whoever still asks hears ERR_CANCELED. */
 #include "conn_i.h"
 
 #include <stdlib.h>
@@ -24,6 +24,7 @@ struct share {
 };
 
 struct listener {
+    struct link closed_link; /* in loop->closed_listeners */
     struct sock *sock;
     struct endpoint at;
     struct lock lock;
@@ -54,34 +55,39 @@ static void close_share(void *arg)
     else if (!s->inside) sock_close(&s->sock);
 }
 
-static void free_share(struct share *s)
+static void free_listener(struct listener *l)
 {
-    sock_close(&s->sock);
-    free(s);
+    for (struct share *s = l->shares, *next; s; s = next) {
+        next = s->next;
+        sock_close(&s->sock);
+        free(s);
+    }
+    free(l);
 }
 
 void listener_close(struct listener **out)
 {
     struct listener *l = *out;
-    struct share *idle = NULL;
+    struct loop *loop = loop_self();
     if (!l) return;
     *out = NULL;
     lock_take(&l->lock);
     l->closed = true;
     sock_close(&l->sock);
-    for (struct share **at = &l->shares, *s; (s = *at);) {
-        if (s->loop == rt_loop_id() && !s->inside) {
-            *at = s->next;
-            idle = s;
-            continue;
-        }
-        rt_post(s->loop, close_share, s);
-        at = &s->next;
+    for (struct share *s = l->shares; s; s = s->next) {
+        if (loop && s->loop == rt_loop_id()) close_share(s);
+        else rt_post(s->loop, close_share, s);
     }
-    bool last = !l->shares;
     lock_release(&l->lock);
-    if (idle) free_share(idle);
-    if (last) free(l);
+    if (loop) list_push(&loop->closed_listeners, &l->closed_link);
+    else free_listener(l);
+}
+
+void listeners_bury(struct loop *loop)
+{
+    struct link *x;
+    while ((x = list_shift(&loop->closed_listeners)))
+        free_listener(CONTAINER_OF(x, struct listener, closed_link));
 }
 
 static struct share *my_share(struct listener *l)
@@ -107,10 +113,8 @@ static void drop_share(struct share *s)
     struct share **at = &l->shares;
     while (*at != s) at = &(*at)->next;
     *at = s->next;
-    bool last = l->closed && !l->shares;
     lock_release(&l->lock);
     rt_post(s->loop, free, s);
-    if (last) free(l);
 }
 
 /* The share's socket, made when missing; ERR_CANCELED once the listener is closed. */

@@ -127,6 +127,7 @@ struct loop {
     struct link fibers;     /* all that live */
     size_t nfibers;
     struct link parked;     /* members that are parked connections */
+    struct link closed_listeners; /* see listener.c */
     size_t nparked;
     struct heap timers;
     int64_t now;            /* what rt_now() says; the world refreshes it each turn */
@@ -185,6 +186,8 @@ struct errand {
 };
 void errand_run(struct errand *e);   /* there */
 int errand_result(struct errand *e); /* here, afterwards */
+
+void listeners_bury(struct loop *l); /* listener.c; by loop_free() */
 
 /* ---- the world gives ---- */
 

@@ -151,6 +151,49 @@ TEST(certificates_are_replaced_while_serving)
     two_free(&t);
 }
 
+/* Greets everybody, on the loop that calls it, until the listener closes. */
+static int greet_all(void *arg)
+{
+    struct two *t = arg;
+    struct listener *l = t->l; /* its own copy: the closer clears the other */
+    struct conn *c;
+    struct slice line;
+    while (listener_accept(l, &c) == 0) {
+        CHECK_OK(conn_tls_accept(c, t->server));
+        conn_puts(c, "220 hello\r\n");
+        CHECK_ERR(conn_read_line(c, 100, &line), ERR_EOF);
+        conn_close(&c);
+    }
+    return 0;
+}
+
+static void greet_here(void *arg) { CHECK_OK(greet_all(arg)); }
+static void greet_there(void *arg) { CHECK_OK(rt_call(1, greet_all, arg)); }
+
+TEST(one_context_serves_two_loops_while_certificates_change)
+{
+    struct two t;
+    struct slice line;
+    struct group g;
+    two_init(&t, NULL);
+    t.peer.verify = TLS_VERIFY_NONE;
+    group_init(&g);
+    CHECK_OK(group_go(&g, "here", greet_here, &t));
+    CHECK_OK(group_go(&g, "there", greet_there, &t));
+    for (int i = 0; i < 60; i++) {
+        struct conn *c = NULL;
+        CHECK_OK(conn_dial(&c, listener_at(t.l), NULL));
+        REQUIRE(conn_tls_connect(c, t.client, &t.peer) == 0);
+        CHECK_OK(conn_read_line(c, 100, &line));
+        CHECK_SL(line, "220 hello");
+        conn_close(&c);
+        if (i % 10 == 0) make_cert(t.server, "mail.one.test", NULL, NULL);
+    }
+    listener_close(&t.l);
+    CHECK_OK(group_wait(&g));
+    two_free(&t);
+}
+
 TEST(a_context_outlives_its_handle_while_used)
 {
     struct two t;
