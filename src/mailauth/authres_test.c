@@ -76,6 +76,10 @@ TEST(authres_long_values_are_cut)
     i->comment = sl(big, sizeof big);
     authres_prop(&a, i, "smtp", "helo", sl(big, sizeof big));
     check_lines(authres_field(&a, &r));
+    memset(big, '"', sizeof big);
+    check_lines(authres_field(&a, &r));
+    memset(big, '(', sizeof big);
+    check_lines(authres_field(&a, &r));
     while (authres_add(&a, &r, SL("dkim"), SL("pass"))) continue;
     CHECK_INT(r.n, AUTHRES_INFO_MAX);
     CHECK_SL(r.info[0].method, "spf");

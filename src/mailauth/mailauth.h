@@ -55,6 +55,8 @@ struct mailauth_envelope {
     struct slice mail_from; /* without <>; empty: the null reverse path */
 };
 
+enum { MAILAUTH_SECONDS = 60 };
+
 enum mailauth_disposition {
     MAILAUTH_ACCEPT,
     MAILAUTH_QUARANTINE, /* accept, deliver to Junk */
@@ -100,8 +102,8 @@ MUST_CHECK int mailauth_new(struct mailauth **out, const struct mailauth_ctx *ct
 MUST_CHECK int mailauth_head(struct mailauth *m, const struct mail_head *head, struct slice raw);
 /* Body bytes as received, CRLF line ends, dot-stuffing undone. Costs hashing; does not suspend. */
 void mailauth_body(struct mailauth *m, struct slice bytes);
-/* The verdict; its slices live in the arena. SUSPENDS at most about 60 s of DNS time-outs, and
- * never longer than the fiber's deadline. Returns 0, or ERR_CANCELED: what DNS did not
+/* The verdict; its slices live in the arena. SUSPENDS at most MAILAUTH_SECONDS, and never
+ * longer than the fiber's deadline. Returns 0, or ERR_CANCELED: what DNS did not
  * answer is part of the verdict. */
 MUST_CHECK int mailauth_end(struct mailauth *m, struct mailauth_verdict *out);
 void mailauth_free(struct mailauth **m); /* SUSPENDS: cancels and waits for the questions under way */

@@ -230,7 +230,6 @@ static enum outcome match_mx(struct check *c, const struct spf_term *t, struct s
 
 static enum outcome match_ptr(struct check *c, struct slice target)
 {
-    bool first = !c->names_known;
     if (find_names(c))
         for (size_t i = 0; i < c->nptr && !c->canceled; i++) {
             struct slice name = c->ptr.rr[i].name;
@@ -239,7 +238,7 @@ static enum outcome match_ptr(struct check *c, struct slice target)
         }
     if (c->canceled || time_is_up(c)) return STOP;
     bool is_void = c->ptr.status == DNS_NODATA || c->ptr.status == DNS_NXDOMAIN;
-    if (first && is_void && !void_allowed(c, SL("the client's address"), DNS_PTR, &c->ptr)) return STOP;
+    if (is_void && !void_allowed(c, SL("the client's address"), DNS_PTR, &c->ptr)) return STOP;
     return NO_MATCH;
 }
 

@@ -594,6 +594,7 @@ TEST(spf_two_void_lookups)
         "vmx.example. TXT \"v=spf1 mx -all\"\nvmx.example. MX 1 n1.example.\nvmx.example. MX 2 n2.example.\n"
         "vmx.example. MX 3 n3.example.\nvmx.example. MX 4 good.example.\ngood.example. A 192.0.2.1\n"
         "vptr.example. TXT \"v=spf1 ptr a:n1.example a:n2.example ip4:192.0.2.1 -all\"\n"
+        "vptrs.example. TXT \"v=spf1 ptr ptr ptr ip4:192.0.2.1 -all\"\n"
         "5.2.0.192.in-addr.arpa. PTR n1.vp.example.\n5.2.0.192.in-addr.arpa. PTR n2.vp.example.\n"
         "5.2.0.192.in-addr.arpa. PTR n3.vp.example.\n"
         "vp.example. TXT \"v=spf1 ptr ip4:192.0.2.5 -all\"\n");
@@ -603,6 +604,7 @@ TEST(spf_two_void_lookups)
     WANT("192.0.2.1", "x@vbad.example", SPF_PASS); /* nothing was asked, so nothing was void */
     WANT("192.0.2.1", "x@vmx.example", SPF_PERMERROR);
     WANT("192.0.2.1", "x@vptr.example", SPF_PERMERROR);
+    WANT("192.0.2.1", "x@vptrs.example", SPF_PERMERROR); /* terms count, not questions */
     /* The names of the client's address are its owner's: they cannot spoil the check. */
     WANT("192.0.2.5", "x@vp.example", SPF_PASS);
     counted_close(z);
