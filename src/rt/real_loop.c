@@ -11,6 +11,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -360,6 +361,16 @@ static void open_signals(sigset_t *before)
     ASSERT(signals >= 0);
 }
 
+/* A connection is a descriptor: take as many as the administrator allows. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_cur >= r.rlim_max) return;
+    r.rlim_cur = r.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &r) != 0)
+        log_warn("rt", "cannot raise the number of open files: %s", strerror(errno));
+}
+
 static int64_t wall_seconds(void) { return rt_wall_seconds(); }
 
 int rt_run(const struct rt_opts *opts, int (*main_fn)(void *), void *arg)
@@ -370,6 +381,7 @@ int rt_run(const struct rt_opts *opts, int (*main_fn)(void *), void *arg)
     struct start s = {.fn = main_fn, .arg = arg};
     sigset_t before;
     open_signals(&before);
+    raise_descriptor_limit();
     log_set_clock(wall_seconds);
     real_log_start();
     nloops = opts->loops > 0 ? opts->loops : count_processors();
