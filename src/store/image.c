@@ -42,24 +42,39 @@ static int image_row(struct slice value, struct image *out)
     return rec_error(&r);
 }
 
-/* False when the data is damaged. */
-static bool unpack(struct view *v, struct slice data, uint64_t modseq, uint32_t uidnext)
+/* Most numbers have one byte. */
+static inline bool take(struct slice *s, uint64_t *v)
+{
+    if (!s->n || s->p[0] & 128) return leb_take(s, v);
+    *v = (uint8_t)s->p[0];
+    s->p++, s->n--;
+    return true;
+}
+
+/* False when the data is damaged. The view has room for all of them. */
+static bool unpack(struct view *v, struct slice data, const struct image *image)
 {
     uint64_t step, flags, below;
     uint64_t uid = v->n ? v->msg[v->n - 1].uid : 0;
     while (data.n) {
-        if (!leb_take(&data, &step) || !leb_take(&data, &flags) || !leb_take(&data, &below)) return false;
+        if (v->n == image->count || !take(&data, &step) || !take(&data, &flags) || !take(&data, &below)) return false;
         uid += step;
-        if (!step || uid >= uidnext || below > modseq) return false;
-        *view_add(v) = (struct view_msg){.uid = (uint32_t)uid, .flags = flags, .modseq = modseq - below};
+        if (!step || uid >= image->uidnext || below > image->modseq) return false;
+        v->msg[v->n++] = (struct view_msg){.uid = (uint32_t)uid, .flags = flags, .modseq = image->modseq - below};
     }
     return true;
+}
+
+static void make_room(struct view *v, size_t count)
+{
+    v->size = count + 64;
+    v->msg = xrealloc(v->msg, v->size * sizeof *v->msg);
 }
 
 static bool fits(const struct image *i, const struct box_row *b)
 {
     return i->uidvalidity == b->m.uidvalidity && i->modseq <= b->m.modseq && i->modseq >= b->journal_floor &&
-           i->uidnext <= b->m.uidnext;
+           i->uidnext <= b->m.uidnext && i->count < i->uidnext;
 }
 
 int image_load(struct view *v, const struct box_row *b, bool *found)
@@ -73,9 +88,10 @@ int image_load(struct view *v, const struct box_row *b, bool *found)
     int rc = kv_scan(v->store->kv, account_object(v->acc, room), key_prefix('i', b->m.id, from), key_prefix_end('i', b->m.id, to),
                      KV_PAGE_MAX, &a, &page);
     bool good = rc == 0 && page.n && image_row(page.row[0].value, &first) == 0 && first.parts == page.n && fits(&first, b);
+    if (good) make_room(v, (size_t)first.count);
     for (size_t i = 0; good && i < page.n; i++)
         good = image_row(page.row[i].value, &part) == 0 && part.modseq == first.modseq &&
-               unpack(v, part.data, first.modseq, first.uidnext);
+               unpack(v, part.data, &first);
     ar_free(&a);
     *found = good && v->n == first.count;
     if (!*found) v->n = 0; /* it can be made anew from the messages */

@@ -448,9 +448,9 @@ static int rename_inbox(struct store *s, const char *acc, struct slice to, struc
     int rc = mailbox_create(s, acc, to, 0, a, &box);
     while (rc == 0) {
         struct message *m;
-        uint32_t uids[CHANGE_MAX], validity, *from_uid, *to_uid;
+        uint32_t uids[KV_PAGE_MAX], validity, *from_uid, *to_uid;
         size_t n, moved;
-        rc = message_list(s, acc, INBOX_ID, 1, CHANGE_MAX, a, &m, &n);
+        rc = message_list(s, acc, INBOX_ID, 1, KV_PAGE_MAX, a, &m, &n);
         if (rc || !n) break;
         for (size_t i = 0; i < n; i++) uids[i] = m[i].uid;
         rc = message_copy(s, acc, INBOX_ID, uids, n, box.id, true, a, &validity, &from_uid, &to_uid, &moved);
@@ -513,7 +513,7 @@ static int erase_row(void *arg, struct slice key, struct slice value)
     struct erase *e = arg;
     (void)value;
     kv_tx_del(e->tx, key);
-    return ++e->n == 2 * CHANGE_MAX;
+    return ++e->n == CHANGE_MAX;
 }
 
 static int erase_some(struct kv_tx *tx, void *arg)

@@ -112,8 +112,8 @@ static int apply_row(struct view *v, const struct kv_row *row)
     int rc = key_number(row->key, &modseq);
     if (rc == 0) rc = journal_open(row->value, &r);
     if (rc) return rc;
-    while (journal_next_flags(&r, &uid, &flags)) mark_changed(v, uid, flags, modseq);
-    while (journal_next_gone(&r, &uid)) mark_gone(v, view_find(v, uid));
+    for (; journal_next_flags(&r, &uid, &flags); whole(v)->behind++) mark_changed(v, uid, flags, modseq);
+    for (; journal_next_gone(&r, &uid); whole(v)->behind++) mark_gone(v, view_find(v, uid));
     return 0;
 }
 
@@ -130,7 +130,6 @@ static int read_journal(struct view *v, uint64_t until)
         rc = kv_scan(v->store->kv, account_object(v->acc, room), from, to, KV_PAGE_MAX, &a, &page);
         for (size_t i = 0; rc == 0 && i < page.n; i++) rc = apply_row(v, &page.row[i]);
         if (rc == 0 && page.n) from = kv_after(&a, page.row[page.n - 1].key);
-        whole(v)->behind += page.n;
         fiber_breathe();
     }
     ar_free(&a);
