@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "dmarc_i.h"
+#include "domain_i.h"
 
 const char *dmarc_code_name(enum dmarc_code c)
 {
@@ -72,17 +73,11 @@ struct eval {
     bool unknown; /* some identifier could not be compared now */
 };
 
-static bool is_under_or_same(struct slice name, struct slice domain)
-{
-    if (sl_eqi(name, domain)) return true;
-    return name.n > domain.n && sl_endsi(name, domain) && name.p[name.n - domain.n - 1] == '.';
-}
-
 /* An organisational domain that two names share would have to stand above both. */
 static bool share_a_parent(struct slice x, struct slice y)
 {
     for (; x.n; x = dmarc_parent(x))
-        if (is_under_or_same(y, x)) return true;
+        if (domain_within(y, x)) return true;
     return false;
 }
 

@@ -4,6 +4,7 @@
  * refuses it as well: the owner of the return path has said so. What cannot be known
  * now is asked for again (451), for a forger must gain nothing from a silent DNS. */
 #include "base/text.h"
+#include "domain_i.h"
 #include "mailauth_i.h"
 
 enum { SENTENCE_MAX = 400 };
@@ -131,9 +132,7 @@ static bool signed_for(const struct mailauth_verdict *v, struct slice domain)
 {
     for (size_t i = 0; i < v->dkim.n; i++) {
         struct slice d = v->dkim.v[i].domain;
-        if (v->dkim.v[i].result != DKIM_PASS || !d.n || sl_chr(d, '.') == SL_NONE) continue;
-        if (sl_eqi(d, domain)) return true;
-        if (domain.n > d.n && sl_endsi(domain, d) && domain.p[domain.n - d.n - 1] == '.') return true;
+        if (v->dkim.v[i].result == DKIM_PASS && sl_chr(d, '.') != SL_NONE && domain_within(domain, d)) return true;
     }
     return false;
 }

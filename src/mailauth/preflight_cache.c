@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/map.h"
+#include "domain_i.h"
 #include "preflight.h"
 
 struct entry {
@@ -127,12 +128,6 @@ int preflight_cached(struct preflight_cache *c, struct dns *d, struct arena *a, 
     return e;
 }
 
-static bool under(struct slice name, struct slice domain)
-{
-    if (sl_eqi(name, domain)) return true;
-    return name.n > domain.n && sl_endsi(name, domain) && name.p[name.n - domain.n - 1] == '.';
-}
-
 void preflight_cache_forget(struct preflight_cache *c, struct slice domain)
 {
     lock_take(&c->lock);
@@ -141,7 +136,7 @@ void preflight_cache_forget(struct preflight_cache *c, struct slice domain)
     else
         while (map_next(&c->map, &it)) {
             struct entry *e = it.value;
-            if (under(e->author, domain) || under(e->return_domain, domain)) free(map_del(&c->map, it.key));
+            if (domain_within(e->author, domain) || domain_within(e->return_domain, domain)) free(map_del(&c->map, it.key));
         }
     lock_release(&c->lock);
 }

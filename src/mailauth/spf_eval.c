@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/text.h"
+#include "domain_i.h"
 #include "spf_i.h"
 
 enum { EXPLANATION_MAX = 400, MAX_TTL = 86400 };
@@ -141,11 +142,6 @@ static bool name_is_valid(struct check *c, size_t i)
     return c->valid[i] > 0;
 }
 
-static bool is_under(struct slice name, struct slice domain)
-{
-    return name.n > domain.n && sl_endsi(name, domain) && name.p[name.n - domain.n - 1] == '.';
-}
-
 /* The name for %{p}: <domain> itself, else one below it, else any that is validated. */
 static struct slice validated_name(struct check *c, struct slice domain)
 {
@@ -155,7 +151,7 @@ static struct slice validated_name(struct check *c, struct slice domain)
         struct slice name = c->ptr.rr[i].name;
         if (!name_is_valid(c, i)) continue;
         if (sl_eqi(name, domain)) return name;
-        if (is_under(name, domain)) below = below.n ? below : name;
+        if (domain_below(name, domain)) below = below.n ? below : name;
         else other = other.n ? other : name;
     }
     return below.n ? below : other.n ? other : SL("unknown");
@@ -233,8 +229,7 @@ static enum outcome match_ptr(struct check *c, struct slice target)
     if (find_names(c))
         for (size_t i = 0; i < c->nptr && !c->canceled; i++) {
             struct slice name = c->ptr.rr[i].name;
-            bool within = sl_eqi(name, target) || is_under(name, target);
-            if (within && name_is_valid(c, i)) return MATCH;
+            if (domain_within(name, target) && name_is_valid(c, i)) return MATCH;
         }
     if (c->canceled || time_is_up(c)) return STOP;
     bool is_void = c->ptr.status == DNS_NODATA || c->ptr.status == DNS_NXDOMAIN;
