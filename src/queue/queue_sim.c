@@ -244,12 +244,12 @@ TEST(a_power_cut_at_any_step_loses_nothing)
     world_free(&whole);
     CHECK(steps > 100);
     printf("%llu durable steps\n", (unsigned long long)steps);
-    for (uint64_t k = 1; k <= steps; k += k < 100 ? 2 : 1 + steps / 30) cut_at(1000 + k, k);
+    for (uint64_t k = 1; k <= steps; k += k < 100 ? 3 : 1 + steps / 20) cut_at(1000 + k, k);
 }
 
 TEST(many_power_cuts)
 {
-    for (uint64_t seed = 1; seed <= 20; seed++) {
+    for (uint64_t seed = 1; seed <= 10; seed++) {
         struct world w = world_new(seed);
         w.chaos = true;
         sim_kill_at_step(w.node, 20 + seed * 3);
@@ -269,7 +269,7 @@ TEST(many_power_cuts)
 
 TEST(a_disk_that_fails_now_and_then)
 {
-    for (uint64_t seed = 1; seed <= 20; seed++) {
+    for (uint64_t seed = 1; seed <= 10; seed++) {
         struct world w = world_new(seed);
         run(&w, take_stock); /* made in good times */
         struct sim_faults f = {.write_fails = 20000, .disk_full = 10000};

@@ -73,16 +73,19 @@ void site_failed(struct site *s, const struct verdict *v)
     if (++s->failures >= DOWN_AFTER) s->down_until += DOWN_FOR;
 }
 
-/* Closes what has been idle for long. SUSPENDS. */
-static void close_idle(struct site *s, int64_t before)
+/* Closes what has been idle for long; true when there was something. SUSPENDS then. */
+static bool close_idle(struct site *s, int64_t before)
 {
+    bool any = false;
     while (!list_empty(&s->idle)) {
         struct peer *p = CONTAINER_OF(s->idle.next, struct peer, link);
-        if (p->idle_since > before) return;
+        if (p->idle_since > before) break;
         list_remove(&p->link);
         peer_close(&p);
         site_leave(s);
+        any = true;
     }
+    return any;
 }
 
 /* Goes over the sites of a loop once a second as long as there are any. */
@@ -93,11 +96,10 @@ static void tend(void *arg)
         struct map_iter it = {0};
         while (map_next(&l->sites, &it)) {
             struct site *s = it.value;
-            bool idle = !list_empty(&s->idle);
             s->users++;
-            close_idle(s, rt_now() - KEEP_IDLE);
+            bool closed = close_idle(s, rt_now() - KEEP_IDLE);
             site_put(s);
-            if (idle) it = (struct map_iter){0}; /* others may have come and gone meanwhile */
+            if (closed) it = (struct map_iter){0}; /* others may have come and gone meanwhile */
             if (l->closing) break;
         }
     }
