@@ -31,14 +31,17 @@ static int pack_create(struct body_store *b, enum body_class cls, struct pack **
     if (rc == 0) rc = write_head(p);
     if (rc == 0) rc = pack_publish(b, &p->head);
     if (rc == 0) rc = file_truncate(p->file, b->pack_bytes + PACK_PAGE);
-    if (rc) {
-        file_close(&p->file);
-        free(p);
-        return rc;
+    if (rc == 0) {
+        pack_add(b, p);
+        *out = p;
+        return 0;
     }
-    pack_add(b, p);
-    *out = p;
-    return 0;
+    char why[ERR_TEXT_MAX];
+    snprintf(why, sizeof why, "%s", err_text(rc));
+    if (p->file) (void)!path_unlink(path);
+    file_close(&p->file);
+    free(p);
+    return err_set(rc, "%s", why);
 }
 
 /* Ends the current pack of the class. One that could not be written any more gets its seal when it is opened next. */
@@ -110,8 +113,10 @@ static void append_group(struct body_store *b, enum body_class cls, struct appen
     struct pack *p = b->current[cls];
     if (rc == 0) rc = group_write(b, p, in, n);
     for (size_t i = 0; i < n; i++) answer(in[i], p, rc);
-    /* After a failed write or sync nothing is known about the rest of this file. */
-    if (rc) (void)!rotate(b, cls, false);
+    if (rc == 0 || !b->current[cls]) return;
+    /* Nothing is known about the rest of this file: it gives its space back and is not written any more. */
+    (void)!file_truncate(p->file, p->bytes);
+    (void)!rotate(b, cls, false);
 }
 
 void append_handle(void *ctx, struct job *jobs)
