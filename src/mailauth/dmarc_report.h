@@ -95,6 +95,17 @@ struct slice dmarc_report_filename(struct arena *a, struct slice submitter, stru
 /* "Report Domain: example.com Submitter: mx.us.example Report-ID: <id>" */
 struct slice dmarc_report_subject(struct arena *a, struct slice policy_domain, struct slice submitter, struct slice id);
 
+/* The letter that carries a report: multipart/mixed, a line for people and the gzip as an
+ * attachment. Without trace fields and signatures; it must leave with an aligned DKIM signature. */
+struct dmarc_mail {
+    struct slice from, to;      /* mailboxes */
+    struct slice policy_domain, submitter, report_id;
+    int64_t begin, end, date;   /* seconds since the epoch */
+    uint64_t random;            /* for the Message-ID, the boundary and the unique part of the file name */
+    struct slice gzip;
+};
+void dmarc_report_message(struct buf *out, const struct dmarc_mail *m);
+
 /* ---- where to (section 4 of the text: verifying external destinations) ---- */
 
 struct dmarc_destination {
@@ -117,6 +128,11 @@ MUST_CHECK int dmarc_report_destinations(struct dns *d, struct arena *a, struct 
  * by its first bytes, unpacked into out with at most DMARC_XML_MAX bytes. ERR_LIMIT: bombs,
  * and zip files with more than one document; ERR_SYNTAX: damaged; ERR_UNSUPPORTED. CPU-bound. */
 MUST_CHECK int dmarc_unpack(struct buf *out, struct slice in);
+
+/* The report in a letter: the first part of it that is one, decoded and unpacked into out. Whether
+ * the letter is authentic (an aligned DMARC pass of its sender) is for the caller to ask first.
+ * ERR_NOT_FOUND: no part looks like a report. Otherwise as dmarc_unpack(). */
+MUST_CHECK int dmarc_report_in_message(struct arena *a, struct slice message, struct buf *out);
 
 struct dmarc_report {
     struct slice org_name, email, extra, report_id, error, generator;

@@ -461,3 +461,46 @@ TEST(dmarc_report_destinations)
     counted_close(z);
     ar_free(&a);
 }
+
+/* ---- letters ---- */
+
+TEST(dmarc_report_letter)
+{
+    struct arena a = {0};
+    struct buf xml = BUF_INIT, gz = BUF_INIT, mail = BUF_INIT, back = BUF_INIT;
+    struct dmarc_row r = sample_row();
+    write_report(&xml, &r, 1);
+    CHECK_OK(dmarc_gzip(&gz, buf_slice(&xml)));
+    struct dmarc_mail m = {
+        .from = SL("dmarc@us.example"), .to = SL("d@example.com"), .policy_domain = SL("example.com"), .submitter = SL("mx.us.example"),
+        .report_id = SL("1-2.example.com@mx.us.example"), .begin = 1700000000, .end = 1700086399, .date = 1700090000,
+        .random = 0x1234, .gzip = buf_slice(&gz),
+    };
+    dmarc_report_message(&mail, &m);
+    struct slice s = buf_slice(&mail);
+    CHECK(sl_find(s, SL("\r\nFrom: dmarc@us.example\r\n")) != SL_NONE);
+    CHECK(sl_find(s, SL("Subject: Report Domain: example.com Submitter: mx.us.example")) != SL_NONE);
+    CHECK(sl_find(s, SL("filename=\"mx.us.example!example.com!1700000000!1700086399!0000000000001234.xml.gz\"")) != SL_NONE);
+    for (size_t i = 0; i < s.n; i++) CHECK((s.p[i] == '\n') == (i > 0 && s.p[i - 1] == '\r'));
+    CHECK_OK(dmarc_report_in_message(&a, s, &back));
+    CHECK(sl_eq(buf_slice(&back), buf_slice(&xml)));
+    buf_free(&xml), buf_free(&gz), buf_free(&mail), buf_free(&back);
+    ar_free(&a);
+}
+
+TEST(dmarc_report_in_other_letters)
+{
+    struct arena a = {0};
+    struct buf out = BUF_INIT;
+    CHECK_ERR(dmarc_report_in_message(&a, SL("Subject: hello\r\n\r\nno report\r\n"), &out), ERR_NOT_FOUND);
+    CHECK_ERR(dmarc_report_in_message(&a, SL(""), &out), ERR_NOT_FOUND);
+    CHECK_OK(dmarc_report_in_message(&a, SL("Content-Type: text/xml\r\n\r\n<feedback/>\r\n"), &out));
+    CHECK_SL(sl_trim(buf_slice(&out)), "<feedback/>");
+    CHECK_OK(dmarc_report_in_message(&a, SL("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nhello\r\n--b\r\n"
+        "Content-Type: application/octet-stream; name=\"x!y!1!2.xml\"\r\nContent-Transfer-Encoding: base64\r\n\r\nPGZlZWRiYWNrLz4=\r\n--b--\r\n"), &out));
+    CHECK_SL(buf_slice(&out), "<feedback/>");
+    CHECK_ERR(dmarc_report_in_message(&a, SL("Content-Type: application/gzip\r\nContent-Transfer-Encoding: base64\r\n\r\n!!!!\r\n"), &out),
+              ERR_UNSUPPORTED);
+    buf_free(&out);
+    ar_free(&a);
+}
