@@ -44,6 +44,8 @@ struct arc_verify;
 /* Reads the chain and tells b which hashes are needed. Lifetimes as dkim_verify_new. */
 struct arc_verify *arc_verify_new(struct arena *a, const struct mail_head *head,
                                   const struct dkim_policy *policy, struct dkim_body *b);
+/* May be called before, as dkim_verify_ask: asks for the keys of the newest set. */
+int arc_verify_ask(struct arc_verify *v, struct dns *dns);
 /* After dkim_body_end. SUSPENDS: at most ARC_KEYS_MAX questions. 0 or ERR_CANCELED. */
 MUST_CHECK int arc_verify_end(struct arc_verify *v, struct dns *dns, struct arc_result *out);
 

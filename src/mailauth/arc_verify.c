@@ -97,12 +97,19 @@ static int fail(struct arc_verify *v, struct arc_result *out, const struct dkim_
     return 0;
 }
 
+static int ask(struct arc_verify *v)
+{
+    int e = dkim_pubkeys_ask(&v->keys);
+    if (!e) dkim_pubkeys_read(&v->keys);
+    return e;
+}
+
 /* Step 5, after the chain is known to pass: only then is it worth the questions. */
 static int find_oldest_pass(struct arc_verify *v, struct arc_result *out)
 {
     int n = v->chain->highest;
     for (int i = n - 1; i >= 1; i--) key_of(v, &v->chain->set[i].ams);
-    int e = dkim_pubkeys_ask(&v->keys);
+    int e = ask(v);
     if (e) return e;
     out->oldest_pass = 0;
     for (int i = n - 1; i >= 1 && !out->oldest_pass; i--)
@@ -113,15 +120,11 @@ static int find_oldest_pass(struct arc_verify *v, struct arc_result *out)
 static int validate(struct arc_verify *v, struct arc_result *out)
 {
     int n = v->chain->highest;
-    /* The newest set's keys first: who cannot sign the message as it is now does not make
-     * us ask for others' keys (section 9.2). */
-    key_of(v, &v->chain->set[n].ams);
-    key_of(v, &v->chain->set[n].seal);
-    int e = dkim_pubkeys_ask(&v->keys);
+    int e = ask(v);
     if (e) return e;
     if (!judge_ams(v, &v->chain->set[n].ams)) return fail(v, out, &v->chain->set[n].ams, "ARC-Message-Signature", n);
     for (int i = n - 1; i >= 1; i--) key_of(v, &v->chain->set[i].seal);
-    if ((e = dkim_pubkeys_ask(&v->keys))) return e;
+    if ((e = ask(v))) return e;
     int broken = judge_seals(v);
     if (broken) return fail(v, out, &v->chain->set[broken].seal, "ARC-Seal", broken);
     out->status = ARC_PASS;
@@ -164,6 +167,24 @@ static void list_sets(const struct arc_verify *v, struct arc_result *out)
     out->ended = out->highest && newest->nseal && sl_eq(newest->seal.cv, SL("fail"));
 }
 
+/* The newest set's keys first: who cannot sign the message as it is now does not make us
+ * ask for others' keys (section 9.2). */
+static void list_newest(struct arc_verify *v, struct dns *dns)
+{
+    const struct arc_found *newest = &v->chain->set[v->chain->highest];
+    if (v->keys.a) return;
+    dkim_pubkeys_init(&v->keys, v->a, dns);
+    key_of(v, &newest->ams);
+    key_of(v, &newest->seal);
+}
+
+int arc_verify_ask(struct arc_verify *v, struct dns *dns)
+{
+    if (!v->chain || v->wrong.n) return 0;
+    list_newest(v, dns);
+    return dkim_pubkeys_ask(&v->keys);
+}
+
 int arc_verify_end(struct arc_verify *v, struct dns *dns, struct arc_result *out)
 {
     int e = 0;
@@ -174,7 +195,7 @@ int arc_verify_end(struct arc_verify *v, struct dns *dns, struct arc_result *out
         out->status = ARC_FAIL;
         out->reason = v->wrong;
     } else {
-        dkim_pubkeys_init(&v->keys, v->a, dns);
+        list_newest(v, dns);
         dkim_names_init(v->a, v->head, &v->names);
         e = validate(v, out);
         dkim_pubkeys_free(&v->keys);

@@ -78,6 +78,9 @@ struct dkim_verify;
  * the bytes it points to) and b must live until dkim_verify_end. policy is copied. */
 struct dkim_verify *dkim_verify_new(struct arena *a, const struct mail_head *head,
                                     const struct dkim_policy *policy, struct dkim_body *b);
+/* May be called before: asks for the keys while the body still streams by, from another fiber
+ * of the same loop that has ended before dkim_verify_end. SUSPENDS. 0 or ERR_CANCELED. */
+int dkim_verify_ask(struct dkim_verify *v, struct dns *dns);
 /* After dkim_body_end: asks for the keys (all at once, each name once, at most
  * DKIM_SIGS_MAX questions) and judges. SUSPENDS; within the fiber's deadline: a time-out is
  * temperror. Returns 0 with the results in the arena, or ERR_CANCELED. */

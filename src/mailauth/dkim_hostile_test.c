@@ -408,6 +408,48 @@ TEST(dkim_questions_shared)
     ar_free(&a);
 }
 
+/* Keys asked for while the body still streams by, in a fiber of its own. */
+struct early {
+    struct dkim_verify *v;
+    struct arc_verify *c;
+    struct dns *dns;
+};
+
+static void ask_early(void *arg)
+{
+    struct early *x = arg;
+    CHECK_OK(dkim_verify_ask(x->v, x->dns));
+    CHECK_OK(arc_verify_ask(x->c, x->dns));
+}
+
+TEST(dkim_asked_early)
+{
+    struct arena a = {0};
+    struct counting c = {0};
+    struct dns *d = zone(keys), *none = dns_open_func(count_questions, &c);
+    struct slice msg = sign_tags(&a, BASE "s=e", test_key(KEY_ED25519), MSG);
+    struct mail_head head;
+    struct group g;
+    struct dkim_results r;
+    struct arc_result chain;
+    CHECK_OK(mail_head_parse(&a, msg, &head));
+    struct dkim_body *b = dkim_body_new(&a);
+    struct early x = {dkim_verify_new(&a, &head, NULL, b), arc_verify_new(&a, &head, NULL, b), d};
+    group_init(&g);
+    CHECK_OK(group_go(&g, "early", ask_early, &x));
+    dkim_body_add(b, sl_from(msg, head.body_at));
+    fiber_yield();
+    dkim_body_end(b);
+    CHECK_OK(group_wait(&g));
+    CHECK_OK(dkim_verify_end(x.v, none, &r));
+    CHECK_OK(arc_verify_end(x.c, none, &chain));
+    ONLY(r, DKIM_PASS);
+    CHECK_INT(c.questions, 0);
+    dns_close(&d);
+    dns_close(&none);
+    ar_free(&a);
+}
+
 /* A DNS that hangs costs the fiber's deadline, not eight times 15 seconds. */
 static int hang(void *arg, struct arena *a, struct slice name, enum dns_type type, struct dns_answer *out)
 {

@@ -72,7 +72,7 @@ enum { DKIM_RECORDS_MAX = 4 }; /* key records tried when a name has several */
 
 struct dkim_pubkey {
     struct slice name;         /* selector._domainkey.domain */
-    bool asked;
+    bool asked, read;
     struct dns_answer answer;  /* when asked */
     int error;                 /* of dns_ask */
     struct dkim_record record[DKIM_RECORDS_MAX];
@@ -92,7 +92,9 @@ void dkim_pubkeys_init(struct dkim_pubkeys *k, struct arena *a, struct dns *dns)
 struct dkim_pubkey *dkim_pubkeys_add(struct dkim_pubkeys *k, struct slice selector, struct slice domain, size_t max);
 /* Asks for all that were not asked yet, side by side. SUSPENDS. 0 or ERR_CANCELED. */
 MUST_CHECK int dkim_pubkeys_ask(struct dkim_pubkeys *k);
-void dkim_pubkeys_free(struct dkim_pubkeys *k); /* the public keys */
+/* Parses the answers that have come. Until then nothing needs dkim_pubkeys_free. */
+void dkim_pubkeys_read(struct dkim_pubkeys *k);
+void dkim_pubkeys_free(struct dkim_pubkeys *k);
 
 /* ---- judgement: dkim_judge.c ---- */
 

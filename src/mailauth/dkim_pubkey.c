@@ -44,7 +44,6 @@ static void ask_one(void *arg)
     struct asking *x = arg;
     struct dkim_pubkey *key = x->key;
     key->error = dns_ask(x->keys->dns, x->keys->a, key->name, DNS_TXT, &key->answer);
-    if (!key->error && key->answer.status == DNS_FOUND) read_records(x->keys->a, key);
 }
 
 /* A child has no deadline of its own: it asks under its parent's. */
@@ -90,6 +89,16 @@ int dkim_pubkeys_ask(struct dkim_pubkeys *k)
     for (size_t i = 0; i < n; i++)
         if (todo[i]->error) e = todo[i]->error;
     return e && fiber_canceled() ? ERR_CANCELED : 0;
+}
+
+void dkim_pubkeys_read(struct dkim_pubkeys *k)
+{
+    for (size_t i = 0; i < k->n; i++) {
+        struct dkim_pubkey *key = k->key[i];
+        if (key->read || !key->asked) continue;
+        key->read = true;
+        if (!key->error && key->answer.status == DNS_FOUND) read_records(k->a, key);
+    }
 }
 
 void dkim_pubkeys_free(struct dkim_pubkeys *k)

@@ -18,6 +18,8 @@ struct dkim_verify {
     struct dkim_body *body;
     struct dkim_sig *sig;
     size_t n, unlisted;
+    struct dkim_pubkeys keys;
+    struct dkim_pubkey **key; /* of each signature; NULL: none is needed */
 };
 
 /* ---- before the body ---- */
@@ -35,7 +37,8 @@ struct dkim_verify *dkim_verify_new(struct arena *a, const struct mail_head *hea
     size_t evaluated = 0;
     *v = (struct dkim_verify){.a = a, .head = head, .body = b};
     if (policy) v->policy = *policy;
-    v->sig = ar_array(a, struct dkim_sig, DKIM_LISTED_MAX);
+    size_t count = mail_head_count(head, SL("dkim-signature"));
+    v->sig = ar_array(a, struct dkim_sig, count < DKIM_LISTED_MAX ? count : DKIM_LISTED_MAX);
     for (size_t i = 0; i < head->n; i++) {
         const struct mail_field *f = &head->field[i];
         if (f->bad || !sl_eqi(f->name, SL("dkim-signature"))) continue;
@@ -144,7 +147,7 @@ static enum dkim_result overall(const struct dkim_results *r)
     return DKIM_NONE;
 }
 
-static void judge_all(struct dkim_verify *v, struct dkim_pubkey **key, struct dkim_results *out)
+static void judge_all(struct dkim_verify *v, struct dkim_results *out)
 {
     struct dkim_names names;
     struct buf data = BUF_INIT;
@@ -152,7 +155,7 @@ static void judge_all(struct dkim_verify *v, struct dkim_pubkey **key, struct dk
     out->v = ar_array(v->a, struct dkim_sig_result, v->n);
     for (size_t i = 0; i < v->n; i++) {
         struct dkim_facts facts = {0};
-        if (key[i]) evaluate(v, &v->sig[i], key[i], &names, &data, &facts);
+        if (v->key[i]) evaluate(v, &v->sig[i], v->key[i], &names, &data, &facts);
         report(v, i, &facts, &out->v[i]);
         fiber_breathe();
     }
@@ -161,22 +164,35 @@ static void judge_all(struct dkim_verify *v, struct dkim_pubkey **key, struct dk
     out->overall = overall(out);
 }
 
-int dkim_verify_end(struct dkim_verify *v, struct dns *dns, struct dkim_results *out)
+/* Which keys are needed; once. */
+static void list_keys(struct dkim_verify *v, struct dns *dns)
 {
-    struct dkim_pubkeys keys;
-    struct dkim_pubkey *key[DKIM_LISTED_MAX] = {0};
-    *out = (struct dkim_results){.unlisted = v->unlisted};
+    if (v->key) return;
     if (!v->policy.now) v->policy.now = rt_wall_seconds();
-    dkim_pubkeys_init(&keys, v->a, dns);
+    dkim_pubkeys_init(&v->keys, v->a, dns);
+    v->key = ar_array(v->a, struct dkim_pubkey *, v->n);
     for (size_t i = 0; i < v->n; i++) {
         struct dkim_sig *s = &v->sig[i];
         dkim_check_expiry(v->a, s, &v->policy);
-        if (s->result == DKIM_NONE) key[i] = dkim_pubkeys_add(&keys, s->selector, s->domain, DKIM_SIGS_MAX);
+        if (s->result == DKIM_NONE) v->key[i] = dkim_pubkeys_add(&v->keys, s->selector, s->domain, DKIM_SIGS_MAX);
     }
-    int e = dkim_pubkeys_ask(&keys);
-    if (!e) judge_all(v, key, out);
-    dkim_pubkeys_free(&keys);
-    return e;
+}
+
+int dkim_verify_ask(struct dkim_verify *v, struct dns *dns)
+{
+    list_keys(v, dns);
+    return dkim_pubkeys_ask(&v->keys);
+}
+
+int dkim_verify_end(struct dkim_verify *v, struct dns *dns, struct dkim_results *out)
+{
+    *out = (struct dkim_results){.unlisted = v->unlisted};
+    int e = dkim_verify_ask(v, dns);
+    if (e) return e;
+    dkim_pubkeys_read(&v->keys);
+    judge_all(v, out);
+    dkim_pubkeys_free(&v->keys);
+    return 0;
 }
 
 struct slice dkim_sig_line(struct arena *a, const struct dkim_sig_result *r)
