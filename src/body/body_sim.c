@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/test.h"
+#include "base/text.h"
 #include "body.h"
 #include "rt/sim.h"
 
@@ -98,6 +99,14 @@ static int look(void *arg)
     return 0;
 }
 
+/* How many seeds for each step: a few, or more for a long campaign (SEEDS=1000). */
+static uint64_t seeds(void)
+{
+    uint64_t n;
+    const char *asked = getenv("SEEDS");
+    return asked && num_u64(sl_cstr(asked), 1000000, &n) ? 4 + n / 20 : 4;
+}
+
 static void run(struct world *w, int (*fn)(void *))
 {
     sim_node_start(w->node, fn, w);
@@ -126,8 +135,8 @@ TEST(acknowledged_bodies_survive_a_power_cut_at_every_step)
     uint64_t steps = sim_steps(whole->node) + 10; /* other seeds make other groups */
     world_free(whole);
     for (uint64_t k = 1; k <= steps; k++) {
-        for (uint64_t seed = 1; seed <= 4; seed++) {
-            struct world *w = world_new(seed * 1000 + k);
+        for (uint64_t seed = 1; seed <= seeds(); seed++) {
+            struct world *w = world_new(seed * 100000 + k);
             sim_kill_at_step(w->node, k);
             run(w, work);
             sim_kill_at_step(w->node, 0);

@@ -93,6 +93,14 @@ static int look(void *arg)
     return 0;
 }
 
+/* How many seeds for each step: a few, or more for a long campaign (SEEDS=1000). */
+static uint64_t seeds(void)
+{
+    uint64_t n;
+    const char *asked = getenv("SEEDS");
+    return asked && num_u64(sl_cstr(asked), 1000000, &n) ? 5 + n / 20 : 5;
+}
+
 static void run(struct world *w, int (*fn)(void *))
 {
     sim_node_start(w->node, fn, w);
@@ -114,8 +122,8 @@ TEST(what_was_acknowledged_survives_a_power_cut_at_every_step)
     uint64_t steps = sim_steps(whole.node) + 10; /* other seeds make other groups */
     sim_free(&whole.sim);
     for (uint64_t k = 1; k <= steps; k++) {
-        for (uint64_t seed = 1; seed <= 5; seed++) {
-            struct world w = world_new(seed * 1000 + k);
+        for (uint64_t seed = 1; seed <= seeds(); seed++) {
+            struct world w = world_new(seed * 100000 + k);
             sim_kill_at_step(w.node, k);
             run(&w, work);
             sim_kill_at_step(w.node, 0);

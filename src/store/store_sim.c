@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/test.h"
+#include "base/text.h"
 #include "care.h"
 #include "mailbox.h"
 #include "rt/sim.h"
@@ -151,6 +152,14 @@ static int look(void *arg)
     return 0;
 }
 
+/* How many seeds for each step: a few, or more for a long campaign (SEEDS=1000). */
+static uint64_t seeds(void)
+{
+    uint64_t n;
+    const char *asked = getenv("SEEDS");
+    return asked && num_u64(sl_cstr(asked), 1000000, &n) ? 4 + n / 20 : 4;
+}
+
 static void run(struct world *w, int (*fn)(void *))
 {
     sim_node_start(w->node, fn, w);
@@ -196,7 +205,7 @@ TEST(deliveries_survive_power_cuts_at_every_step)
     uint64_t steps = sim_steps(whole->node) + 10; /* other seeds make other groups */
     world_free(whole);
     for (uint64_t k = 1; k <= steps; k++)
-        for (uint64_t seed = 1; seed <= 4; seed++) cut_twice(k, seed * 1000 + k);
+        for (uint64_t seed = 1; seed <= seeds(); seed++) cut_twice(k, seed * 100000 + k);
     CHECK(steps > 30);
 }
 
