@@ -7,13 +7,14 @@
 #include "base/log.h"
 #include "base/text.h"
 
-enum { APPEND_DEFAULT = 50 << 20 };
+enum { APPEND_DEFAULT = 50 << 20, SESSIONS_DEFAULT = 1000 };
 
 int imapd_open(struct imapd **out, const struct imapd_conf *conf)
 {
     struct imapd *d = xcalloc(1, sizeof *d);
     d->conf = *conf;
     if (!d->conf.append_max) d->conf.append_max = APPEND_DEFAULT;
+    if (!d->conf.sessions_max) d->conf.sessions_max = SESSIONS_DEFAULT;
     map_init(&d->recent, false);
     map_init(&d->sessions, false);
     *out = d;
@@ -38,7 +39,7 @@ static bool change_count(struct im *s, int by)
     struct slice key = sl_cstr(s->account);
     lock_take(&d->lock);
     intptr_t n = (intptr_t)map_get(&d->sessions, key) + by;
-    bool fits = by < 0 || n <= IM_SESSIONS_MAX;
+    bool fits = by < 0 || n <= (intptr_t)d->conf.sessions_max;
     if (fits && n > 0) map_put(&d->sessions, key, (void *)n);
     else if (fits) map_del(&d->sessions, key);
     lock_release(&d->lock);

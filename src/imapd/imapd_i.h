@@ -14,7 +14,6 @@ enum {
     IM_LINE_STRANGER = 8 * 1024,    /* and of one that has not */
     IM_COMMAND_MAX = 512 * 1024,    /* a command with its literals */
     IM_COMMAND_STRANGER = 16 * 1024,
-    IM_SESSIONS_MAX = 200,          /* of one account */
     IM_LITERAL_MAX = 64 * 1024,     /* one literal (but APPEND's) */
     IM_LITERAL_STRANGER = 4 * 1024,
     IM_SWALLOW_MAX = 1024 * 1024,   /* a refused {n+} that is read and dropped; beyond it: BYE */
