@@ -253,7 +253,9 @@ static int put_items(struct fetch *f, unsigned kinds)
     if (kinds & OF_RECORD) r = im_record(s, &f->records, uid, &f->record);
     if (!r && kinds & OF_BYTES) r = im_letter(s, uid, f->record, &f->letter);
     if (r) return r;
-    buf_printf(&s->out, "* %zu FETCH (", f->i + 1);
+    buf_str(&s->out, "* ");
+    buf_u64(&s->out, f->i + 1);
+    buf_str(&s->out, " FETCH (");
     f->first = true;
     put_view_items(f, kinds);
     if (f->record) put_record_items(f, kinds);

@@ -129,9 +129,13 @@ static int feed_text_part(struct scan *x, const struct mime_part *p)
         got = im_letter_read(x->s, x->l, at, chunk, end - at < IM_CHUNK ? (size_t)(end - at) : IM_CHUNK);
         if (got <= 0) break;
         at += (uint64_t)got;
-        mime_decode(&d, sl(chunk, (size_t)got), &bytes);
-        if (at == end) mime_decode_end(&d, &bytes);
-        charset_feed(&c, buf_slice(&bytes), &utf8);
+        struct slice plain = sl(chunk, (size_t)got);
+        if (p->encoding == MIME_QP || p->encoding == MIME_BASE64) {
+            mime_decode(&d, plain, &bytes);
+            if (at == end) mime_decode_end(&d, &bytes);
+            plain = buf_slice(&bytes);
+        }
+        charset_feed(&c, plain, &utf8);
         feed(x, buf_slice(&utf8));
         buf_clear(&bytes);
         buf_clear(&utf8);

@@ -27,6 +27,18 @@ static const struct alias aliases[] = {
     {SL_INIT("x-mac-roman"), "MACINTOSH"}, {SL_INIT("utf-7"), "UTF-7"},
 };
 
+/* How many bytes at the front are ASCII; eight at a time. */
+static size_t ascii_run(struct slice s)
+{
+    size_t n = 0;
+    for (uint64_t eight; n + sizeof eight <= s.n; n += sizeof eight) {
+        memcpy(&eight, s.p + n, sizeof eight);
+        if (eight & UINT64_C(0x8080808080808080)) break;
+    }
+    while (n < s.n && !(s.p[n] & 0x80)) n++;
+    return n;
+}
+
 static bool is_utf8_name(struct slice name)
 {
     return sl_empty(name) || sl_eqi(name, SL("utf-8")) || sl_eqi(name, SL("utf8")) ||
@@ -104,7 +116,8 @@ static struct slice from_utf8(struct charset *c, struct slice s, struct buf *out
     while (s.n) {
         struct slice rest = s;
         uint32_t cp;
-        while (rest.n && utf8_next(&rest, &cp)) {}
+        do rest = sl_from(rest, ascii_run(rest));
+        while (rest.n && utf8_next(&rest, &cp));
         buf_bytes(out, s.p, s.n - rest.n);
         s = rest;
         if (!s.n || unfinished_utf8(s)) break;
@@ -138,6 +151,12 @@ static struct slice convert(struct charset *c, struct slice s, struct buf *out)
 
 void charset_feed(struct charset *c, struct slice in, struct buf *out)
 {
+    if (!c->nhold && !c->iconv) { /* the common case: straight through */
+        struct slice left = from_utf8(c, in, out);
+        c->nhold = left.n;
+        memcpy(c->hold, left.p, left.n);
+        return;
+    }
     while (in.n && !out->over) {
         char piece[PIECE];
         memcpy(piece, c->hold, c->nhold);
@@ -199,14 +218,34 @@ static size_t run_cut(struct slice run)
     return FOLD_PIECE;
 }
 
+/* Capitals among eight ASCII bytes made small: bit 7 of each byte of `upper` tells which. */
+static uint64_t lower_eight(uint64_t x)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t upper = ((x + (0x80 - 'A') * ones) ^ (x + (0x7f - 'Z') * ones)) & 0x80 * ones;
+    return x | upper >> 2;
+}
+
+static void fold_ascii(char *to, struct slice in)
+{
+    size_t i = 0;
+    for (uint64_t eight; i + sizeof eight <= in.n; i += sizeof eight) {
+        memcpy(&eight, in.p + i, sizeof eight);
+        eight = lower_eight(eight);
+        memcpy(to + i, &eight, sizeof eight);
+    }
+    for (; i < in.n; i++) to[i] = sl_lower(in.p[i]);
+}
+
 void fold_utf8(struct buf *out, struct slice in)
 {
     while (in.n) {
-        size_t n = 0;
-        while (n < in.n && (in.p[n] & 0x80) == 0) n++;
+        size_t n = ascii_run(in);
         char *to = n ? buf_space(out, n) : NULL;
-        for (size_t i = 0; to && i < n; i++) to[i] = sl_lower(in.p[i]);
-        if (to) out->n += n;
+        if (to) {
+            fold_ascii(to, sl_sub(in, 0, n));
+            out->n += n;
+        }
         in = sl_from(in, n);
         for (n = 0; n < in.n && in.p[n] & 0x80; n++) {}
         while (n) {

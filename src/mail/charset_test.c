@@ -66,6 +66,10 @@ TEST(charset_garbage_stays_bounded_and_valid)
 TEST(fold_makes_equal_text_equal)
 {
     CHECK_SL(fold_utf8_ar(&ar, SL("Hello WORLD")), "hello world");
+    char all[128], want[128];
+    for (int i = 0; i < 128; i++) all[i] = (char)i, want[i] = sl_lower((char)i);
+    CHECK(sl_eq(fold_utf8_ar(&ar, sl(all, 128)), sl(want, 128)));
+    CHECK(sl_eq(fold_utf8_ar(&ar, sl(all + 3, 101)), sl(want + 3, 101)));
     CHECK(sl_eq(fold_utf8_ar(&ar, SL("STRASSE")), fold_utf8_ar(&ar, SL("stra\xc3\x9f" "e"))));
     CHECK(sl_eq(fold_utf8_ar(&ar, SL("\xc3\x89t\xc3\xa9")), fold_utf8_ar(&ar, SL("e\xcc\x81TE\xcc\x81"))));
     CHECK(sl_eq(fold_utf8_ar(&ar, SL("\xef\xac\x81n")), fold_utf8_ar(&ar, SL("FIN"))));

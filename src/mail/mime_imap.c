@@ -22,11 +22,12 @@ static void put_string(struct buf *out, struct slice s)
         return;
     }
     buf_char(out, '"');
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] == '"' || s.p[i] == '\\') buf_char(out, '\\');
-        buf_char(out, s.p[i]);
-    }
-    buf_char(out, '"');
+    for (size_t i = 0, from = 0; i <= s.n; i++)
+        if (i == s.n || s.p[i] == '"' || s.p[i] == '\\') {
+            buf_put(out, sl_sub(s, from, i));
+            buf_str(out, i < s.n ? "\\" : "\"");
+            from = i;
+        }
 }
 
 static void put_nstring(struct buf *out, struct slice s)
@@ -92,41 +93,62 @@ static bool put_list(struct buf *out, const struct mail_addrs *l)
     return l->n > 0;
 }
 
-static void put_addresses(struct buf *out, struct slice body)
+static void put_addresses(struct buf *out, struct arena *a, struct slice body)
 {
-    struct arena a;
     struct mail_addrs l = {0};
-    ar_init(&a, 0);
-    if (body.n && mail_addrs_parse(&a, body, &l) != 0) {} /* what could be made out counts */
+    if (body.n && mail_addrs_parse(a, body, &l) != 0) {} /* what could be made out counts */
     struct slice group = l.n ? none : empty_group(body);
     if (!l.n && !group.p) {
         buf_str(out, "NIL");
-    } else {
-        buf_char(out, '(');
-        if (l.n) {
-            put_list(out, &l);
-        } else {
-            put_group(out, group);
-            put_group(out, none);
-        }
-        buf_char(out, ')');
+        return;
     }
-    ar_free(&a);
+    buf_char(out, '(');
+    if (l.n) {
+        put_list(out, &l);
+    } else {
+        put_group(out, group);
+        put_group(out, none);
+    }
+    buf_char(out, ')');
+}
+
+/* Absent or empty, Sender and Reply-To are taken from From (RFC 9051 section 7.5.2), whose
+ * text lies at [at, end) of the output. */
+static void put_or_copy(struct buf *out, struct arena *a, struct slice body, size_t at, size_t end)
+{
+    if (body.n) {
+        put_addresses(out, a, body);
+        return;
+    }
+    char *to = buf_space(out, end - at);
+    if (!to) return;
+    memcpy(to, out->p + at, end - at);
+    out->n += end - at;
 }
 
 void mime_imap_envelope(struct buf *out, const struct mime_envelope *e)
 {
-    /* Absent or empty, Sender and Reply-To are taken from From (RFC 9051 section 7.5.2). */
-    const struct slice lists[] = {e->from, e->sender.n ? e->sender : e->from, e->reply_to.n ? e->reply_to : e->from,
-                                  e->to, e->cc, e->bcc};
+    const struct slice to[] = {e->to, e->cc, e->bcc};
+    struct arena a;
+    ar_init(&a, 0);
     buf_char(out, '(');
     put_nstring(out, e->date);
     buf_char(out, ' ');
     put_nstring(out, e->subject);
-    for (size_t i = 0; i < COUNT_OF(lists); i++) {
+    buf_char(out, ' ');
+    size_t from = out->n;
+    put_addresses(out, &a, e->from);
+    size_t from_end = out->n;
+    buf_char(out, ' ');
+    put_or_copy(out, &a, e->sender, from, from_end);
+    buf_char(out, ' ');
+    put_or_copy(out, &a, e->reply_to, from, from_end);
+    for (size_t i = 0; i < COUNT_OF(to); i++) {
         buf_char(out, ' ');
-        put_addresses(out, lists[i]);
+        put_addresses(out, &a, to[i]);
+        if (a.used > 64 * 1024) ar_reset(&a);
     }
+    ar_free(&a);
     buf_char(out, ' ');
     put_nstring(out, e->in_reply_to);
     buf_char(out, ' ');

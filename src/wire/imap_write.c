@@ -78,12 +78,25 @@ void imap_put_flags(struct buf *out, uint64_t flags, const struct slice *keyword
     buf_char(out, ')');
 }
 
+static void put_two(struct buf *out, int v, char after)
+{
+    char text[3] = {(char)('0' + v / 10 % 10), (char)('0' + v % 10), after};
+    buf_bytes(out, text, sizeof text);
+}
+
 void imap_put_date_time(struct buf *out, int64_t unix_seconds)
 {
     struct civil c = civil_from_unix(unix_seconds);
-    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    buf_printf(out, "\"%02d-%.3s-%04d %02d:%02d:%02d +0000\"", c.day, months + (c.month - 1) * 3, c.year, c.hour,
-               c.minute, c.second);
+    buf_char(out, '"');
+    put_two(out, c.day, '-');
+    buf_bytes(out, "JanFebMarAprMayJunJulAugSepOctNovDec" + (c.month - 1) * 3, 3);
+    buf_char(out, '-');
+    buf_u64(out, (uint64_t)c.year);
+    buf_char(out, ' ');
+    put_two(out, c.hour, ':');
+    put_two(out, c.minute, ':');
+    put_two(out, c.second, ' ');
+    buf_str(out, "+0000\"");
 }
 
 void imap_put_set(struct buf *out, const uint32_t *v, size_t n)
