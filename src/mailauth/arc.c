@@ -47,7 +47,8 @@ static void take_aar(struct arena *a, struct arc_chain *c, const struct mail_fie
     s->payload = payload;
 }
 
-static void take_signature(struct arena *a, struct arc_chain *c, const struct mail_field *f, enum sig_family family)
+static void take_signature(struct arena *a, struct arc_chain *c, const struct mail_field *f,
+                           enum sig_family family)
 {
     struct dkim_sig sig;
     dkim_sig_read(a, f, family, &sig);
@@ -89,13 +90,16 @@ static bool signs_arc_fields(const struct dkim_sig *ams)
 static struct slice set_structure(struct arena *a, const struct arc_found *s, int i)
 {
     if (s->naar != 1 || s->nams != 1 || s->nseal != 1) /* step 3 A, B */
-        return ar_printf(a, "set %d has %u ARC-Authentication-Results, %u ARC-Message-Signature and %u ARC-Seal "
-                         "fields, not one of each", i, s->naar, s->nams, s->nseal);
+        return ar_printf(a,
+                         "set %d has %u ARC-Authentication-Results, %u ARC-Message-Signature and %u ARC-Seal "
+                         "fields, not one of each",
+                         i, s->naar, s->nams, s->nseal);
     if (s->seal.result != DKIM_NONE)
         return ar_printf(a, "the ARC-Seal of set %d is malformed: %.*s", i, SLF(s->seal.reason));
     struct slice want = i == 1 ? SL("none") : SL("pass"); /* step 3 C */
     if (!sl_eq(s->seal.cv, want))
-        return ar_printf(a, "the ARC-Seal of set %d says cv=%.*s, not cv=%.*s", i, SLF(s->seal.cv), SLF(want));
+        return ar_printf(a, "the ARC-Seal of set %d says cv=%.*s, not cv=%.*s", i, SLF(s->seal.cv),
+                         SLF(want));
     if (s->ams.result == DKIM_NONE && signs_arc_fields(&s->ams)) /* section 4.1.2 */
         return ar_printf(a, "the ARC-Message-Signature of set %d signs ARC fields", i);
     return SL("");

@@ -1,4 +1,5 @@
-/* arc_fuzz.c - any letter: its ARC fields read, its chain's structure judged, what seals cover put together. */
+/* arc_fuzz.c - any letter: its ARC fields read, its chain's structure judged, what seals cover put together.
+ */
 #include "arc_i.h"
 #include "base/fuzz.h"
 

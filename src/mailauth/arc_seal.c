@@ -18,7 +18,8 @@ static bool authres_ok(struct slice s)
 {
     for (size_t i = 0; i < s.n; i++) {
         if (s.p[i] == '\r' && !(i + 2 < s.n && s.p[i + 1] == '\n')) return false;
-        if (s.p[i] == '\n' && !(i > 0 && s.p[i - 1] == '\r' && i + 1 < s.n && (s.p[i + 1] == ' ' || s.p[i + 1] == '\t')))
+        if (s.p[i] == '\n' &&
+            !(i > 0 && s.p[i - 1] == '\r' && i + 1 < s.n && (s.p[i + 1] == ' ' || s.p[i + 1] == '\t')))
             return false;
         if (!s.p[i]) return false;
     }
@@ -31,7 +32,8 @@ static int read_chain(struct arc_seal *s, const struct arc_result *arrived)
     s->instance = arrived ? arrived->highest + 1 : 1;
     s->cv = arrived ? arrived->status : ARC_NONE;
     if (arrived && arrived->ended) return err_set(ERR_STATE, "the ARC chain ended with cv=fail");
-    if (s->instance > ARC_SETS_MAX) return err_set(ERR_STATE, "the ARC chain has %d sets already", ARC_SETS_MAX);
+    if (s->instance > ARC_SETS_MAX)
+        return err_set(ERR_STATE, "the ARC chain has %d sets already", ARC_SETS_MAX);
     if (s->cv == ARC_FAIL && s->instance == 1)
         return err_set(ERR_STATE, "the ARC fields of the message cannot be told apart");
     if (s->cv == ARC_FAIL) return 0; /* section 5.1.2: as if this set was the only one */
@@ -49,8 +51,10 @@ int arc_seal_new(struct arena *a, const struct mail_head *head, const struct arc
     *s = (struct arc_seal){.a = a, .head = head, .sealer = sealer, .now = now, .body = b};
     int e = dkim_signer_ok(a, sealer->domain, sealer->selector, sealer->key);
     if (e) return e;
-    if (!mail_head_find(head, SL("from"), 0)) return err_set(ERR_SYNTAX, "a message without From cannot be sealed");
-    if (!authres_ok(sl_trim(sealer->authres))) return err_set(ERR_USAGE, "the authentication results cannot be a field");
+    if (!mail_head_find(head, SL("from"), 0))
+        return err_set(ERR_SYNTAX, "a message without From cannot be sealed");
+    if (!authres_ok(sl_trim(sealer->authres)))
+        return err_set(ERR_USAGE, "the authentication results cannot be a field");
     if ((e = read_chain(s, arrived))) return e;
     s->want = dkim_body_want(b, DKIM_RELAXED, DKIM_WHOLE);
     if (s->want < 0) return s->want;

@@ -24,9 +24,11 @@ static struct slice seal(struct arena *a, struct slice msg, const char *domain, 
                          const struct arc_result *arrived)
 {
     struct mail_head *head = ar_new(a, struct mail_head);
-    struct arc_sealer s = {.domain = sl_cstr(domain), .selector = sl_cstr(selector),
-                           .key = test_key(*selector == 'r' ? KEY_RSA : KEY_ED25519),
-                           .authres = ar_printf(a, "%s;\r\n\tspf=pass smtp.mailfrom=joe@example.com; dkim=fail", domain)};
+    struct arc_sealer s = {
+        .domain = sl_cstr(domain),
+        .selector = sl_cstr(selector),
+        .key = test_key(*selector == 'r' ? KEY_RSA : KEY_ED25519),
+        .authres = ar_printf(a, "%s;\r\n\tspf=pass smtp.mailfrom=joe@example.com; dkim=fail", domain)};
     struct buf out = BUF_INIT;
     struct arc_seal *x = NULL;
     CHECK_OK(mail_head_parse(a, msg, head));
@@ -42,7 +44,8 @@ static struct slice seal(struct arena *a, struct slice msg, const char *domain, 
 }
 
 /* Verifies and seals again. */
-static struct slice hop(struct arena *a, struct dns *d, struct slice msg, const char *domain, const char *selector)
+static struct slice hop(struct arena *a, struct dns *d, struct slice msg, const char *domain,
+                        const char *selector)
 {
     struct arc_result arrived = verify_arc(a, d, msg);
     return seal(a, msg, domain, selector, &arrived);
@@ -154,7 +157,8 @@ static void must_fail(struct arena *a, struct dns *d, struct slice msg, const ch
 {
     struct arc_result r = verify_arc(a, d, msg);
     if (r.status != ARC_FAIL || sl_find(r.reason, sl_cstr(why)) == SL_NONE)
-        test_fail(__FILE__, __LINE__, "\"%s\" wanted, got %s: %.*s", why, arc_status_name(r.status), SLF(r.reason));
+        test_fail(__FILE__, __LINE__, "\"%s\" wanted, got %s: %.*s", why, arc_status_name(r.status),
+                  SLF(r.reason));
 }
 
 /* Section 5.2 step 3 A and B: missing, doubled, forged, out of range. */
@@ -163,19 +167,26 @@ TEST(arc_structure)
     struct arena a = {0};
     struct dns *d = zone(keys);
     struct slice msg = three_hops(&a, d);
-    static const char *const parts[] = {"ARC-Seal: i=", "ARC-Message-Signature: i=", "ARC-Authentication-Results: i="};
+    static const char *const parts[] = {
+        "ARC-Seal: i=", "ARC-Message-Signature: i=", "ARC-Authentication-Results: i="};
     for (int p = 0; p < 3; p++)
         for (int i = 1; i <= 3; i++) {
             const char *start = ar_cstr(&a, ar_printf(&a, "%s%d;", parts[p], i));
             must_fail(&a, d, without(&a, msg, start), "not one of each");
             must_fail(&a, d, ar_cat(&a, field(msg, start), msg), "not one of each"); /* doubled on top */
-            must_fail(&a, d, replace(&a, msg, start, ar_cstr(&a, ar_printf(&a, "%s%d;", parts[p], i + 3))), "");
-            must_fail(&a, d, replace(&a, msg, start, ar_cstr(&a, ar_printf(&a, "%s0;", parts[p]))), "malformed");
-            must_fail(&a, d, replace(&a, msg, start, ar_cstr(&a, ar_printf(&a, "%s51;", parts[p]))), "malformed");
-            must_fail(&a, d, replace(&a, msg, start, ar_cstr(&a, ar_printf(&a, "%s001;", parts[p]))), "malformed");
-            must_fail(&a, d, replace(&a, msg, start, ar_cstr(&a, ar_printf(&a, "%s-1;", parts[p]))), "malformed");
+            must_fail(&a, d, replace(&a, msg, start, ar_cstr(&a, ar_printf(&a, "%s%d;", parts[p], i + 3))),
+                      "");
+            must_fail(&a, d, replace(&a, msg, start, ar_cstr(&a, ar_printf(&a, "%s0;", parts[p]))),
+                      "malformed");
+            must_fail(&a, d, replace(&a, msg, start, ar_cstr(&a, ar_printf(&a, "%s51;", parts[p]))),
+                      "malformed");
+            must_fail(&a, d, replace(&a, msg, start, ar_cstr(&a, ar_printf(&a, "%s001;", parts[p]))),
+                      "malformed");
+            must_fail(&a, d, replace(&a, msg, start, ar_cstr(&a, ar_printf(&a, "%s-1;", parts[p]))),
+                      "malformed");
         }
-    for (int i = 1; i <= 3; i++) { /* a gap, or the newest set taken away whole (the chain before it is good) */
+    for (int i = 1; i <= 3;
+         i++) { /* a gap, or the newest set taken away whole (the chain before it is good) */
         struct slice cut = msg;
         for (int p = 0; p < 3; p++) cut = without(&a, cut, ar_cstr(&a, ar_printf(&a, "%s%d;", parts[p], i)));
         if (i == 3) EXPECT(verify_arc(&a, d, cut), ARC_PASS);
@@ -183,7 +194,9 @@ TEST(arc_structure)
     }
     must_fail(&a, d, ar_cat(&a, SL("ARC-Seal: hello\r\n"), msg), "malformed");
     must_fail(&a, d, ar_cat(&a, SL("ARC-Authentication-Results: one.test; spf=pass\r\n"), msg), "malformed");
-    must_fail(&a, d, ar_cat(&a, SL("ARC-Authentication-Results: i=1; one.test; spf=pass\r\n"), letter(&a, text)), "not one of each");
+    must_fail(&a, d,
+              ar_cat(&a, SL("ARC-Authentication-Results: i=1; one.test; spf=pass\r\n"), letter(&a, text)),
+              "not one of each");
     dns_close(&d);
     ar_free(&a);
 }
@@ -201,8 +214,10 @@ TEST(arc_contents)
     must_fail(&a, d, replace(&a, msg, "cv=pass; ", ""), "malformed");
     must_fail(&a, d, replace(&a, msg, "ARC-Seal: i=1;", "ARC-Seal: i=1; h=from;"), "no h=");
     must_fail(&a, d, replace(&a, msg, "dkim=fail", "dkim=pass"), "ARC-Seal of set 3");
-    must_fail(&a, d, replace(&a, msg, "ARC-Message-Signature: i=3; a=ed25519-sha256; c=relaxed/relaxed;",
-                             "ARC-Message-Signature: i=3; a=ed25519-sha256; c=relaxed/relaxed; h=arc-seal:from;"), "twice");
+    must_fail(&a, d,
+              replace(&a, msg, "ARC-Message-Signature: i=3; a=ed25519-sha256; c=relaxed/relaxed;",
+                      "ARC-Message-Signature: i=3; a=ed25519-sha256; c=relaxed/relaxed; h=arc-seal:from;"),
+              "twice");
     must_fail(&a, d, replace(&a, msg, "h=from:", "h=arc-seal:from:"), "signs ARC fields");
     must_fail(&a, d, replace(&a, msg, "Subject: hello", "Subject: Hello"), "ARC-Message-Signature of set 3");
     must_fail(&a, d, replace(&a, msg, "Text", "text"), "body was changed");
@@ -213,7 +228,8 @@ TEST(arc_contents)
     must_fail(&a, d, ar_cat(&a, sl_sub(msg, 0, last), old), "ARC-Seal of set");
     /* what relaxed canonicalisation forgives */
     EXPECT(verify_arc(&a, d, replace(&a, msg, "ARC-Seal: i=2;", "arc-seal:   i=2;")), ARC_PASS);
-    EXPECT(verify_arc(&a, d, ar_cat(&a, SL("Received: x\r\nAuthentication-Results: y; none\r\n"), msg)), ARC_PASS);
+    EXPECT(verify_arc(&a, d, ar_cat(&a, SL("Received: x\r\nAuthentication-Results: y; none\r\n"), msg)),
+           ARC_PASS);
     dns_close(&d);
     ar_free(&a);
 }
@@ -269,7 +285,10 @@ TEST(arc_sealing_rules)
     struct mail_head h;
     struct arc_seal *x;
     struct dkim_body *b = dkim_body_new(&a);
-    struct arc_sealer s = {.domain = SL("two.test"), .selector = SL("s"), .key = test_key(KEY_ED25519), .authres = SL("x; none")};
+    struct arc_sealer s = {.domain = SL("two.test"),
+                           .selector = SL("s"),
+                           .key = test_key(KEY_ED25519),
+                           .authres = SL("x; none")};
     CHECK_OK(mail_head_parse(&a, out, &h));
     CHECK_ERR(arc_seal_new(&a, &h, &s, &r, 0, b, &x), ERR_STATE);
     /* 50 sets are the end */
@@ -325,10 +344,12 @@ TEST(arc_questions)
     struct dns *none = dns_open_func(counted, &n);
     struct buf b = BUF_INIT;
     for (int i = 50; i >= 1; i--)
-        buf_printf(&b, "ARC-Seal: i=%d; a=ed25519-sha256; cv=%s; d=d%d.test; s=s; b=AAAA\r\n"
+        buf_printf(&b,
+                   "ARC-Seal: i=%d; a=ed25519-sha256; cv=%s; d=d%d.test; s=s; b=AAAA\r\n"
                    "ARC-Message-Signature: i=%d; a=ed25519-sha256; d=m%d.test; s=s; h=from; l=%d;\r\n"
                    " bh=frcCV1k9oG9oKj3dpUqdJg1PxRT2RSN/XKdLCPjaYaY=; b=AAAA\r\n"
-                   "ARC-Authentication-Results: i=%d; x; none\r\n", i, i > 1 ? "pass" : "none", i, i, i, i, i);
+                   "ARC-Authentication-Results: i=%d; x; none\r\n",
+                   i, i > 1 ? "pass" : "none", i, i, i, i, i);
     buf_put(&b, letter(&a, text));
     struct arc_result r = verify_arc(&a, none, buf_slice(&b));
     EXPECT(r, ARC_FAIL);
@@ -369,10 +390,12 @@ TEST(arc_rfc8617_appendix_b)
     CHECK_SL(r.set[0].aar_id, "lists.example.org");
     CHECK_INT(r.set[0].timestamp, 12345);
     /* comments are allowed around the instance (section 3.9) */
-    r = verify_arc(&a, d, letter(&a, "ARC-Seal: (a \\) (b)) i = 1 (c); cv=none; a=ed25519-sha256; d=one.test; s=s; b=AAAA\n"
-                                     "ARC-Message-Signature: (x) i=1 (y); a=ed25519-sha256; d=one.test; s=s; h=from; b=AAAA;\n"
-                                     " bh=frcCV1k9oG9oKj3dpUqdJg1PxRT2RSN/XKdLCPjaYaY=\n"
-                                     "ARC-Authentication-Results: (p) i (q) = (r) 1 (s); host; none\nFrom: x\n\n"));
+    r = verify_arc(
+        &a, d,
+        letter(&a, "ARC-Seal: (a \\) (b)) i = 1 (c); cv=none; a=ed25519-sha256; d=one.test; s=s; b=AAAA\n"
+                   "ARC-Message-Signature: (x) i=1 (y); a=ed25519-sha256; d=one.test; s=s; h=from; b=AAAA;\n"
+                   " bh=frcCV1k9oG9oKj3dpUqdJg1PxRT2RSN/XKdLCPjaYaY=\n"
+                   "ARC-Authentication-Results: (p) i (q) = (r) 1 (s); host; none\nFrom: x\n\n"));
     EXPECT(r, ARC_FAIL);
     CHECK_SL(sl_sub(r.reason, 0, 48), "the ARC-Message-Signature of set 1 did not verif");
     CHECK_SL(r.set[0].aar_id, "host");

@@ -14,8 +14,8 @@ struct arc_verify {
     struct buf data;
 };
 
-struct arc_verify *arc_verify_new(struct arena *a, const struct mail_head *head, const struct dkim_policy *policy,
-                                  struct dkim_body *b)
+struct arc_verify *arc_verify_new(struct arena *a, const struct mail_head *head,
+                                  const struct dkim_policy *policy, struct dkim_body *b)
 {
     struct arc_verify *v = ar_new(a, struct arc_verify);
     *v = (struct arc_verify){.a = a, .head = head, .body = b};
@@ -89,7 +89,8 @@ static int judge_seals(struct arc_verify *v)
 
 /* ---- the chain ---- */
 
-static int fail(struct arc_verify *v, struct arc_result *out, const struct dkim_sig *s, const char *what, int i)
+static int fail(struct arc_verify *v, struct arc_result *out, const struct dkim_sig *s, const char *what,
+                int i)
 {
     out->status = ARC_FAIL;
     out->temporary = s->result == DKIM_TEMPERROR;
@@ -122,7 +123,8 @@ static int validate(struct arc_verify *v, struct arc_result *out)
     int n = v->chain->highest;
     int e = ask(v);
     if (e) return e;
-    if (!judge_ams(v, &v->chain->set[n].ams)) return fail(v, out, &v->chain->set[n].ams, "ARC-Message-Signature", n);
+    if (!judge_ams(v, &v->chain->set[n].ams))
+        return fail(v, out, &v->chain->set[n].ams, "ARC-Message-Signature", n);
     for (int i = n - 1; i >= 1; i--) key_of(v, &v->chain->set[i].seal);
     if ((e = ask(v))) return e;
     int broken = judge_seals(v);

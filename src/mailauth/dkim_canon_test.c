@@ -201,7 +201,8 @@ TEST(header_picking)
     struct arena a = {0};
     struct mail_head h;
     struct dkim_names n;
-    CHECK_OK(mail_head_parse(&a, SL("Received: <A>\r\nX: 1\r\nRECEIVED: <B>\r\nbad line\r\nReceived : <C>\r\n\r\n"), &h));
+    CHECK_OK(mail_head_parse(
+        &a, SL("Received: <A>\r\nX: 1\r\nRECEIVED: <B>\r\nbad line\r\nReceived : <C>\r\n\r\n"), &h));
     dkim_names_init(&a, &h, &n);
     CHECK(dkim_names_pick(&n, SL("received")) == &h.field[4]);
     CHECK(dkim_names_pick(&n, SL("Received")) == &h.field[2]);
@@ -223,16 +224,20 @@ TEST(header_own_field)
     struct dkim_names n;
     struct dkim_sig s;
     struct buf b = BUF_INIT;
-    CHECK_OK(mail_head_parse(&a, SL("DKIM-Signature: v=1; b= QUJD\r\n\tREVG \r\n ;a=rsa-sha256;c=simple; d=e.test;s=s;h=from;\r\n"
-                                    "\tbh=frcCV1k9oG9oKj3dpUqdJg1PxRT2RSN/XKdLCPjaYaY=\r\nFrom: x\r\n\r\n"), &h));
+    CHECK_OK(mail_head_parse(
+        &a,
+        SL("DKIM-Signature: v=1; b= QUJD\r\n\tREVG \r\n ;a=rsa-sha256;c=simple; d=e.test;s=s;h=from;\r\n"
+           "\tbh=frcCV1k9oG9oKj3dpUqdJg1PxRT2RSN/XKdLCPjaYaY=\r\nFrom: x\r\n\r\n"),
+        &h));
     dkim_sig_read(&a, &h.field[0], FAMILY_DKIM, &s);
     CHECK_SL(s.reason, "");
     CHECK_SL(s.b_text, "QUJDREVG");
     CHECK_SL(s.b, "ABCDEF");
     dkim_names_init(&a, &h, &n);
     dkim_head_data(&b, &n, &s);
-    CHECK_SL(buf_slice(&b), "From: x\r\nDKIM-Signature: v=1; b=;a=rsa-sha256;c=simple; d=e.test;s=s;h=from;\r\n"
-                            "\tbh=frcCV1k9oG9oKj3dpUqdJg1PxRT2RSN/XKdLCPjaYaY=");
+    CHECK_SL(buf_slice(&b),
+             "From: x\r\nDKIM-Signature: v=1; b=;a=rsa-sha256;c=simple; d=e.test;s=s;h=from;\r\n"
+             "\tbh=frcCV1k9oG9oKj3dpUqdJg1PxRT2RSN/XKdLCPjaYaY=");
     buf_clear(&b);
     s.head_canon = DKIM_RELAXED;
     dkim_head_data(&b, &n, &s);

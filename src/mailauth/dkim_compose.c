@@ -90,19 +90,37 @@ void dkim_fold_base64(struct dkim_fold *f, struct slice bytes)
 /* RFC 6376 section 5.4.1: the core of the message. Oversigned is what a reader or a reply acts on
  * (section 8.15); not what mailing lists add to letters that they leave whole. */
 const struct dkim_field_rule dkim_default_rules[] = {
-    FIELD("from", true), FIELD("to", true), FIELD("subject", true), FIELD("date", true),
-    FIELD("cc", true), FIELD("reply-to", true), FIELD("message-id", true), FIELD("mime-version", true),
-    FIELD("content-type", true), FIELD("content-transfer-encoding", true), FIELD("sender", false),
-    FIELD("in-reply-to", false), FIELD("references", false), FIELD("resent-date", false),
-    FIELD("resent-from", false), FIELD("resent-to", false), FIELD("resent-cc", false), FIELD("list-id", false),
-    FIELD("list-help", false), FIELD("list-unsubscribe", false), FIELD("list-unsubscribe-post", false),
-    FIELD("list-subscribe", false), FIELD("list-post", false), FIELD("list-owner", false),
-    FIELD("list-archive", false), FIELD("autocrypt", false),
+    FIELD("from", true),
+    FIELD("to", true),
+    FIELD("subject", true),
+    FIELD("date", true),
+    FIELD("cc", true),
+    FIELD("reply-to", true),
+    FIELD("message-id", true),
+    FIELD("mime-version", true),
+    FIELD("content-type", true),
+    FIELD("content-transfer-encoding", true),
+    FIELD("sender", false),
+    FIELD("in-reply-to", false),
+    FIELD("references", false),
+    FIELD("resent-date", false),
+    FIELD("resent-from", false),
+    FIELD("resent-to", false),
+    FIELD("resent-cc", false),
+    FIELD("list-id", false),
+    FIELD("list-help", false),
+    FIELD("list-unsubscribe", false),
+    FIELD("list-unsubscribe-post", false),
+    FIELD("list-subscribe", false),
+    FIELD("list-post", false),
+    FIELD("list-owner", false),
+    FIELD("list-archive", false),
+    FIELD("autocrypt", false),
 };
 const size_t dkim_default_nrules = COUNT_OF(dkim_default_rules);
 
-struct slice dkim_rule_names(struct arena *a, const struct mail_head *head, const struct dkim_field_rule *rules,
-                             size_t n)
+struct slice dkim_rule_names(struct arena *a, const struct mail_head *head,
+                             const struct dkim_field_rule *rules, size_t n)
 {
     struct buf b = BUF_INIT;
     for (size_t i = 0; i < n; i++) {

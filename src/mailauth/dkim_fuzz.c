@@ -7,9 +7,11 @@
 /* RFC 8032 section 7.1, test 2; the RSA key of RFC 6376 appendix C. */
 static const struct slice records[] = {
     SL_INIT("v=DKIM1; k=ed25519; p=PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw="),
-    SL_INIT("v=DKIM1; t=s:y; p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDwIRP/UC3SBsEmGqZ9ZJW3/DkMoGeLnQg1fWn7/zYt"
-            "IxN2SnFCjxOCKG9v3b4jYfcTNh5ijSsq631uBItLa7od+v/RtdC2UzJ1lWT947qR+Rcac2gbto/NMqJ0fzfVjH4OuKhitdY9tf6mcwGj"
-            "aNBcWToIMmPSPDdQPNUYckcQ2QIDAQAB"),
+    SL_INIT(
+        "v=DKIM1; t=s:y; p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDwIRP/UC3SBsEmGqZ9ZJW3/DkMoGeLnQg1fWn7/zYt"
+        "IxN2SnFCjxOCKG9v3b4jYfcTNh5ijSsq631uBItLa7od+v/RtdC2UzJ1lWT947qR+Rcac2gbto/"
+        "NMqJ0fzfVjH4OuKhitdY9tf6mcwGj"
+        "aNBcWToIMmPSPDdQPNUYckcQ2QIDAQAB"),
 };
 
 static void make_key(struct arena *a, struct dkim_pubkey *k)

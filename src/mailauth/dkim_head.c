@@ -62,7 +62,8 @@ static void split(struct slice s, struct slice hole, struct slice *before, struc
     *after = sl_from(s, at + hole.n);
 }
 
-void dkim_canon_field(struct buf *out, enum dkim_canon c, const struct mail_field *f, struct slice without, bool crlf)
+void dkim_canon_field(struct buf *out, enum dkim_canon c, const struct mail_field *f, struct slice without,
+                      bool crlf)
 {
     struct slice before, after;
     if (c == DKIM_SIMPLE) {

@@ -35,7 +35,8 @@ struct dkim_sig {
 /* Reads and checks one field; what is wrong with it is in result and reason. */
 void dkim_sig_read(struct arena *a, const struct mail_field *f, enum sig_family family, struct dkim_sig *out);
 /* Sets result and reason unless an earlier refusal stands; returns false. */
-bool dkim_refuse(struct arena *a, struct dkim_sig *s, enum dkim_result r, const char *fmt, ...) PRINTF_LIKE(4, 5);
+bool dkim_refuse(struct arena *a, struct dkim_sig *s, enum dkim_result r, const char *fmt, ...)
+    PRINTF_LIKE(4, 5);
 /* A domain or selector as A-labels in lower case: labels of letters, digits, "-" (and "_"). */
 bool dkim_name_ascii(struct arena *a, struct slice name, size_t labels, struct slice *out);
 
@@ -46,7 +47,8 @@ bool dkim_qp_decode(struct arena *a, struct slice v, struct slice *out);
 
 /* Appends the field in canonical form; the bytes of `without` (inside of f->raw, or empty)
  * are left out. crlf: with its final CRLF. */
-void dkim_canon_field(struct buf *out, enum dkim_canon c, const struct mail_field *f, struct slice without, bool crlf);
+void dkim_canon_field(struct buf *out, enum dkim_canon c, const struct mail_field *f, struct slice without,
+                      bool crlf);
 
 /* Hashes of the names of a header's fields, so that picking by name is cheap. */
 struct dkim_names {
@@ -89,7 +91,8 @@ struct dkim_pubkeys {
 };
 void dkim_pubkeys_init(struct dkim_pubkeys *k, struct arena *a, struct dns *dns);
 /* The entry for that key; NULL when there are `max` others. Not asked yet. */
-struct dkim_pubkey *dkim_pubkeys_add(struct dkim_pubkeys *k, struct slice selector, struct slice domain, size_t max);
+struct dkim_pubkey *dkim_pubkeys_add(struct dkim_pubkeys *k, struct slice selector, struct slice domain,
+                                     size_t max);
 /* Asks for all that were not asked yet, side by side. SUSPENDS. 0 or ERR_CANCELED. */
 MUST_CHECK int dkim_pubkeys_ask(struct dkim_pubkeys *k);
 /* Parses the answers that have come. Until then nothing needs dkim_pubkeys_free. */
@@ -135,16 +138,18 @@ struct dkim_fold {
 };
 void dkim_fold_start(struct dkim_fold *f, struct buf *out, const char *name);   /* "Name:" */
 void dkim_fold_tag(struct dkim_fold *f, const char *fmt, ...) PRINTF_LIKE(2, 3); /* " v=1;" in one piece */
-void dkim_fold_list(struct dkim_fold *f, const char *tag, struct slice list, char sep); /* " h=from:to;", broken behind sep */
+/* " h=from:to;", broken behind sep */
+void dkim_fold_list(struct dkim_fold *f, const char *tag, struct slice list, char sep);
 void dkim_fold_base64(struct dkim_fold *f, struct slice bytes);                 /* broken anywhere */
 
 /* The names of h= for a message by these rules, "from:from:to": each as often as it occurs,
  * and once more when oversigned. */
 enum { DKIM_SIGN_EACH_MAX = 32 };
-struct slice dkim_rule_names(struct arena *a, const struct mail_head *head, const struct dkim_field_rule *rules,
-                             size_t n);
+struct slice dkim_rule_names(struct arena *a, const struct mail_head *head,
+                             const struct dkim_field_rule *rules, size_t n);
 /* Can this key, domain and selector sign? ERR_USAGE, ERR_DENIED. */
-MUST_CHECK int dkim_signer_ok(struct arena *a, struct slice domain, struct slice selector, struct sign_key *key);
+MUST_CHECK int dkim_signer_ok(struct arena *a, struct slice domain, struct slice selector,
+                              struct sign_key *key);
 const char *dkim_algorithm(const struct sign_key *k); /* a= */
 /* Signs what `data` holds and then the field that begins at out->p[from] and ends in "b=" (or
  * only the field, for data empty), appends the signature and CRLF. data grows and is cut back. */

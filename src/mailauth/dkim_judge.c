@@ -11,11 +11,15 @@ static bool no_key(struct arena *a, struct dkim_sig *s, const struct dkim_pubkey
     case DNS_TEMPFAIL:
         return dkim_refuse(a, s, DKIM_TEMPERROR, "the DNS does not answer for %.*s%s%.*s", SLF(key->name),
                            key->answer.why.n ? ": " : "", SLF(key->answer.why));
-    case DNS_NXDOMAIN: return dkim_refuse(a, s, DKIM_PERMERROR, "no key: %.*s does not exist", SLF(key->name));
-    case DNS_NODATA: return dkim_refuse(a, s, DKIM_PERMERROR, "no key: %.*s has no TXT record", SLF(key->name));
+    case DNS_NXDOMAIN:
+        return dkim_refuse(a, s, DKIM_PERMERROR, "no key: %.*s does not exist", SLF(key->name));
+    case DNS_NODATA:
+        return dkim_refuse(a, s, DKIM_PERMERROR, "no key: %.*s has no TXT record", SLF(key->name));
     case DNS_FOUND: break;
     }
-    if (!key->n) return dkim_refuse(a, s, DKIM_PERMERROR, "%.*s holds no key: %.*s", SLF(key->name), SLF(key->malformed));
+    if (!key->n)
+        return dkim_refuse(a, s, DKIM_PERMERROR, "%.*s holds no key: %.*s", SLF(key->name),
+                           SLF(key->malformed));
     return true;
 }
 
@@ -29,10 +33,12 @@ static bool key_fits(struct arena *a, struct dkim_sig *s, const struct dkim_pubk
     if (!r->known_kind || r->kind != s->kind)
         return dkim_refuse(a, s, DKIM_PERMERROR, "the key is of kind %.*s, the signature is %.*s",
                            (int)(r->k.n > 40 ? 40 : r->k.n), r->k.p, SLF(s->algorithm));
-    if (!key->public[i]) return dkim_refuse(a, s, DKIM_PERMERROR, "the key cannot be used: %.*s", SLF(key->why[i]));
+    if (!key->public[i])
+        return dkim_refuse(a, s, DKIM_PERMERROR, "the key cannot be used: %.*s", SLF(key->why[i]));
     int bits = verify_key_bits(key->public[i]);
     if (r->kind == KEY_RSA && bits < RSA_LEAST)
-        return dkim_refuse(a, s, DKIM_PERMERROR, "the RSA key has %d bits, fewer than %d (RFC 8301)", bits, RSA_LEAST);
+        return dkim_refuse(a, s, DKIM_PERMERROR, "the RSA key has %d bits, fewer than %d (RFC 8301)", bits,
+                           RSA_LEAST);
     if (r->strict && s->family == FAMILY_DKIM && !sl_eq(s->identity_domain, s->domain))
         return dkim_refuse(a, s, DKIM_PERMERROR, "the key says t=s, but the domain of i= is not d=");
     return true;
@@ -47,8 +53,8 @@ static int body_state(const struct dkim_sig *s, const struct dkim_body *b, uint6
     return same_secret(sl(sha256, 32), s->bh) ? 0 : 1;
 }
 
-static bool hashes_match(struct arena *a, struct dkim_sig *s, struct verify_key *key, const struct dkim_body *b,
-                         struct slice data, uint64_t *uncovered)
+static bool hashes_match(struct arena *a, struct dkim_sig *s, struct verify_key *key,
+                         const struct dkim_body *b, struct slice data, uint64_t *uncovered)
 {
     uint8_t digest[HASH_MAX];
     hash_once(HASH_SHA256, data, digest);
@@ -58,9 +64,12 @@ static bool hashes_match(struct arena *a, struct dkim_sig *s, struct verify_key 
                            (unsigned long long)s->length);
     if (body == 1 && !e) return dkim_refuse(a, s, DKIM_FAIL, "the body was changed after signing");
     if (body == 1)
-        return dkim_refuse(a, s, DKIM_FAIL, "body hash and signature do not match: the message was changed after signing");
+        return dkim_refuse(a, s, DKIM_FAIL,
+                           "body hash and signature do not match: the message was changed after signing");
     if (e == ERR_SYNTAX) return dkim_refuse(a, s, DKIM_FAIL, "%s", err_text(e));
-    if (e) return dkim_refuse(a, s, DKIM_FAIL, "the signed header fields were changed after signing, or the key is another");
+    if (e)
+        return dkim_refuse(a, s, DKIM_FAIL,
+                           "the signed header fields were changed after signing, or the key is another");
     return true;
 }
 

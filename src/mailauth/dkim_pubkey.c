@@ -7,7 +7,8 @@ void dkim_pubkeys_init(struct dkim_pubkeys *k, struct arena *a, struct dns *dns)
     *k = (struct dkim_pubkeys){.a = a, .dns = dns};
 }
 
-struct dkim_pubkey *dkim_pubkeys_add(struct dkim_pubkeys *k, struct slice selector, struct slice domain, size_t max)
+struct dkim_pubkey *dkim_pubkeys_add(struct dkim_pubkeys *k, struct slice selector, struct slice domain,
+                                     size_t max)
 {
     struct slice name = dkim_key_name(k->a, selector, domain);
     for (size_t i = 0; i < k->n; i++)

@@ -39,7 +39,8 @@ static void compare(struct arena *a, struct sign_key *key, struct slice txt, str
     else if (!r.sha256_ok) say(p, DKIM_PUB_WRONG, SL("the published record does not allow SHA-256 (h=)"));
     else if (!r.email_ok) say(p, DKIM_PUB_WRONG, SL("the published record is not meant for e-mail (s=)"));
     else if (r.testing)
-        say(p, DKIM_PUB_RIGHT, SL("our key is published, marked as a test (t=y): receivers may take letters as unsigned"));
+        say(p, DKIM_PUB_RIGHT,
+            SL("our key is published, marked as a test (t=y): receivers may take letters as unsigned"));
     else say(p, DKIM_PUB_RIGHT, SL("our key is published"));
 }
 
@@ -54,12 +55,14 @@ int dkim_publish_check(struct arena *a, struct dns *dns, struct slice domain, st
     if (e || answer.status == DNS_TEMPFAIL)
         say(out, DKIM_PUB_UNKNOWN, ar_printf(a, "the DNS does not answer for %.*s", SLF(out->name)));
     else if (answer.status != DNS_FOUND)
-        say(out, DKIM_PUB_MISSING, ar_printf(a, "%.*s %s", SLF(out->name),
-                                             answer.status == DNS_NXDOMAIN ? "does not exist" : "has no TXT record"));
+        say(out, DKIM_PUB_MISSING,
+            ar_printf(a, "%.*s %s", SLF(out->name),
+                      answer.status == DNS_NXDOMAIN ? "does not exist" : "has no TXT record"));
     else {
         out->found = answer.rr[0].txt;
-        if (answer.n > 1) say(out, DKIM_PUB_SEVERAL, ar_printf(a, "%.*s has %zu TXT records, and must have one",
-                                                               SLF(out->name), answer.n));
+        if (answer.n > 1)
+            say(out, DKIM_PUB_SEVERAL,
+                ar_printf(a, "%.*s has %zu TXT records, and must have one", SLF(out->name), answer.n));
         else compare(a, key, answer.rr[0].txt, out);
     }
     return 0;

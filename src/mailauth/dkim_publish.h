@@ -20,5 +20,5 @@ struct dkim_publish {
     struct slice reason; /* a sentence for people */
 };
 /* SUSPENDS. One question. 0 or ERR_CANCELED; everything in the arena. domain: A-labels. */
-MUST_CHECK int dkim_publish_check(struct arena *a, struct dns *dns, struct slice domain, struct slice selector,
-                                  struct sign_key *key, struct dkim_publish *out);
+MUST_CHECK int dkim_publish_check(struct arena *a, struct dns *dns, struct slice domain,
+                                  struct slice selector, struct sign_key *key, struct dkim_publish *out);

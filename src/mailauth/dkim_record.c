@@ -127,13 +127,15 @@ static void read_kind(struct slice k, struct dkim_record *r)
 int dkim_record_parse(struct arena *a, struct slice txt, struct dkim_record *out)
 {
     *out = (struct dkim_record){0};
-    if (txt.n > DKIM_RECORD_MAX) return err_set(ERR_SYNTAX, "the key record is longer than %d bytes", DKIM_RECORD_MAX);
+    if (txt.n > DKIM_RECORD_MAX)
+        return err_set(ERR_SYNTAX, "the key record is longer than %d bytes", DKIM_RECORD_MAX);
     struct tag_list l;
     int e = tag_list_parse(a, txt, &l);
     if (e) return e == ERR_LIMIT ? err_set(ERR_SYNTAX, "the key record has too many tags") : e;
     const struct tag *v = tag_find(&l, "v");
     if (v && v != l.v) return err_set(ERR_SYNTAX, "v= is not the first tag of the key record");
-    if (v && !sl_eq(v->value, SL("DKIM1"))) return err_set(ERR_SYNTAX, "the key record is not of version DKIM1");
+    if (v && !sl_eq(v->value, SL("DKIM1")))
+        return err_set(ERR_SYNTAX, "the key record is not of version DKIM1");
     const struct tag *p = tag_find(&l, "p");
     if (!p) return err_set(ERR_SYNTAX, "the key record has no p=");
     if (b64_decode_ar(a, p->value, false, &out->public))

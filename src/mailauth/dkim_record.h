@@ -58,4 +58,5 @@ struct slice dkim_txt_quote(struct arena *a, struct slice text);
 /* selector._domainkey.domain */
 struct slice dkim_key_name(struct arena *a, struct slice selector, struct slice domain);
 /* The whole line: name. IN TXT "..." */
-struct slice dkim_record_line(struct arena *a, struct slice selector, struct slice domain, struct sign_key *k);
+struct slice dkim_record_line(struct arena *a, struct slice selector, struct slice domain,
+                              struct sign_key *k);

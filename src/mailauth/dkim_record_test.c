@@ -30,8 +30,10 @@ TEST(tag_list_good)
 TEST(tag_list_bad)
 {
     static const char *const bad[] = {
-        "", " ", ";", "a", "a;", "=1", "1a=1", "_a=1", "a-b=1", "a=1;;b=2", ";a=1", "a=1;b", "a=1;a=2", "a=1; b=2; a=1",
-        "a=1\x01", "a=\x7f", "a=1\r\nb", "a=1\r", "a=1\n", "a=b\rc", "a=\xff", "a b=1", "\xc3\xa4=1", "a=1;b=2;;",
+        "",        " ",          ";",         "a",     "a;",    "=1",      "1a=1",
+        "_a=1",    "a-b=1",      "a=1;;b=2",  ";a=1",  "a=1;b", "a=1;a=2", "a=1; b=2; a=1",
+        "a=1\x01", "a=\x7f",     "a=1\r\nb",  "a=1\r", "a=1\n", "a=b\rc",  "a=\xff",
+        "a b=1",   "\xc3\xa4=1", "a=1;b=2;;",
     };
     struct arena a = {0};
     struct tag_list l;
@@ -57,7 +59,8 @@ TEST(key_record)
     CHECK(r.public.n == 3 && !memcmp(r.public.p, "\0\1\2", 3));
     CHECK_OK(dkim_record_parse(&a, SL("p=AA EC\r\n "), &r)); /* v= is only recommended; FWS in base64 */
     CHECK_INT(r.public.n, 3);
-    CHECK_OK(dkim_record_parse(&a, SL("v=DKIM1;k=ed25519;h=sha1 : sha256;s=email:x;t=y : s;n=a note;p=AAEC;z=9"), &r));
+    CHECK_OK(dkim_record_parse(
+        &a, SL("v=DKIM1;k=ed25519;h=sha1 : sha256;s=email:x;t=y : s;n=a note;p=AAEC;z=9"), &r));
     CHECK(r.kind == KEY_ED25519 && r.sha256_ok && r.email_ok && r.testing && r.strict);
     CHECK_SL(r.notes, "a note");
     CHECK_OK(dkim_record_parse(&a, SL("v=DKIM1; p="), &r)); /* revoked */
@@ -68,8 +71,13 @@ TEST(key_record)
     CHECK_OK(dkim_record_parse(&a, SL("v=DKIM1; s=*; h=; p=AAEC"), &r));
     CHECK(r.email_ok && !r.sha256_ok); /* an empty list allows nothing */
     static const char *const bad[] = {
-        "v=DKIM1", "v=DKIM1; k=rsa", "v=DKIM2; p=AAEC", "v=DKIM1.0; p=AAEC", "v=dkim1; p=AAEC", "p=AAEC; v=DKIM1",
-        "v=DKIM1; p=*", "v=DKIM1; p=AAEC; p=AAEC", "v=spf1 -all", "", "hello", "v=DKIM1 p=AAEC", "v=; p=AAEC",
+        "v=DKIM1",         "v=DKIM1; k=rsa",
+        "v=DKIM2; p=AAEC", "v=DKIM1.0; p=AAEC",
+        "v=dkim1; p=AAEC", "p=AAEC; v=DKIM1",
+        "v=DKIM1; p=*",    "v=DKIM1; p=AAEC; p=AAEC",
+        "v=spf1 -all",     "",
+        "hello",           "v=DKIM1 p=AAEC",
+        "v=; p=AAEC",
     };
     for (size_t i = 0; i < COUNT_OF(bad); i++)
         if (dkim_record_parse(&a, sl_cstr(bad[i]), &r) != ERR_SYNTAX)
@@ -85,7 +93,8 @@ TEST(key_record_text)
 {
     struct arena a = {0};
     CHECK_SL(dkim_record_text(&a, test_key(KEY_ED25519), ""), "v=DKIM1; k=ed25519; p=" TEST_ED_P);
-    CHECK_SL(dkim_record_text(&a, test_key(KEY_RSA), "y:s"), "v=DKIM1; h=sha256; k=rsa; t=y:s; p=" TEST_RSA_P);
+    CHECK_SL(dkim_record_text(&a, test_key(KEY_RSA), "y:s"),
+             "v=DKIM1; h=sha256; k=rsa; t=y:s; p=" TEST_RSA_P);
     CHECK_SL(dkim_txt_quote(&a, SL("a\"b\\c\001")), "\"a\\\"b\\\\c\\001\"");
     CHECK_SL(dkim_txt_quote(&a, SL("")), "\"\"");
     char *x = ar_alloc(&a, 600);
@@ -118,13 +127,16 @@ TEST(publish_check)
         enum dkim_published want;
     } cases[] = {
         {NAME "\"v=DKIM1; k=ed25519; p=" TEST_ED_P "\"\n", KEY_ED25519, DKIM_PUB_RIGHT},
-        {NAME "\"v=DKIM1; k=ed25519; p=11qYAYKx\" \"CrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\"\n", KEY_ED25519, DKIM_PUB_RIGHT},
+        {NAME "\"v=DKIM1; k=ed25519; p=11qYAYKx\" \"CrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\"\n", KEY_ED25519,
+         DKIM_PUB_RIGHT},
         {NAME "\"v=DKIM1; t=y; k=ed25519; p=" TEST_ED_P "\"\n", KEY_ED25519, DKIM_PUB_RIGHT},
         {NAME "\"v=DKIM1; k=ed25519; p=" TEST_ED_P "\"\n", KEY_RSA, DKIM_PUB_WRONG},
         {NAME "\"v=DKIM1; k=ed25519; p=\"\n", KEY_ED25519, DKIM_PUB_WRONG},
         {NAME "\"v=DKIM1; k=ed25519; h=sha1; p=" TEST_ED_P "\"\n", KEY_ED25519, DKIM_PUB_WRONG},
         {NAME "\"v=DKIM1; k=ed25519; s=other; p=" TEST_ED_P "\"\n", KEY_ED25519, DKIM_PUB_WRONG},
-        {NAME "\"v=DKIM1; k=ed25519; p=AAAA" "\"\n", KEY_ED25519, DKIM_PUB_WRONG},
+        {NAME "\"v=DKIM1; k=ed25519; p=AAAA"
+              "\"\n",
+         KEY_ED25519, DKIM_PUB_WRONG},
         {NAME "\"v=spf1 -all\"\n", KEY_RSA, DKIM_PUB_MISSING},
         {"x.example.com. IN TXT \"v=spf1 -all\"\n", KEY_RSA, DKIM_PUB_MISSING},
         {"s1._domainkey.example.com. IN A 192.0.2.1\n", KEY_RSA, DKIM_PUB_MISSING},
@@ -134,7 +146,8 @@ TEST(publish_check)
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct dkim_publish p = check(&a, cases[i].zone, cases[i].key);
         if (p.state != cases[i].want)
-            test_fail(__FILE__, __LINE__, "case %zu: %s (%.*s)", i, dkim_published_name(p.state), SLF(p.reason));
+            test_fail(__FILE__, __LINE__, "case %zu: %s (%.*s)", i, dkim_published_name(p.state),
+                      SLF(p.reason));
         CHECK_SL(p.name, "s1._domainkey.example.com");
     }
     /* What we tell people to publish is what we accept. */

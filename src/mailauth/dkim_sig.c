@@ -79,7 +79,8 @@ bool dkim_qp_decode(struct arena *a, struct slice v, struct slice *out)
 static bool read_v(struct arena *a, struct dkim_sig *s, struct slice v)
 {
     if (sl_eq(v, SL("1"))) return true;
-    return dkim_refuse(a, s, DKIM_NEUTRAL, "v=%.*s is a version we do not know", (int)(v.n > 20 ? 20 : v.n), v.p);
+    return dkim_refuse(a, s, DKIM_NEUTRAL, "v=%.*s is a version we do not know", (int)(v.n > 20 ? 20 : v.n),
+                       v.p);
 }
 
 static bool read_a(struct arena *a, struct dkim_sig *s, struct slice v)
@@ -89,7 +90,9 @@ static bool read_a(struct arena *a, struct dkim_sig *s, struct slice v)
     else if (sl_eq(v, SL("ed25519-sha256"))) s->kind = KEY_ED25519;
     else if (sl_eq(v, SL("rsa-sha1")))
         return dkim_refuse(a, s, DKIM_PERMERROR, "rsa-sha1 is no longer accepted (RFC 8301)");
-    else return dkim_refuse(a, s, DKIM_NEUTRAL, "the algorithm a=%.*s is not known", (int)(v.n > 40 ? 40 : v.n), v.p);
+    else
+        return dkim_refuse(a, s, DKIM_NEUTRAL, "the algorithm a=%.*s is not known",
+                           (int)(v.n > 40 ? 40 : v.n), v.p);
     return true;
 }
 
@@ -117,7 +120,8 @@ static bool read_c(struct arena *a, struct dkim_sig *s, struct slice v)
     size_t slash = sl_chr(v, '/');
     struct slice body = slash == SL_NONE ? SL("simple") : sl_from(v, slash + 1);
     if (canon_from(sl_sub(v, 0, slash), &s->head_canon) && canon_from(body, &s->body_canon)) return true;
-    return dkim_refuse(a, s, DKIM_NEUTRAL, "the canonicalisation c=%.*s is not known", (int)(v.n > 40 ? 40 : v.n), v.p);
+    return dkim_refuse(a, s, DKIM_NEUTRAL, "the canonicalisation c=%.*s is not known",
+                       (int)(v.n > 40 ? 40 : v.n), v.p);
 }
 
 static bool read_d(struct arena *a, struct dkim_sig *s, struct slice v)

@@ -48,7 +48,8 @@ int dkim_sign_new(struct arena *a, const struct mail_head *head, const struct dk
         int e = dkim_signer_ok(a, signers[i].domain, signers[i].selector, signers[i].key);
         if (e) return e;
         if (!identity_ok(signers[i].identity, signers[i].domain))
-            return err_set(ERR_USAGE, "i=%.*s is not below d=%.*s", SLF(signers[i].identity), SLF(signers[i].domain));
+            return err_set(ERR_USAGE, "i=%.*s is not below d=%.*s", SLF(signers[i].identity),
+                           SLF(signers[i].domain));
         s->want[i] = dkim_body_want(b, signers[i].body_canon, DKIM_WHOLE);
         if (s->want[i] < 0) return s->want[i];
     }
@@ -68,7 +69,8 @@ static void put_fields(struct dkim_sign *s, struct slice list, enum dkim_canon c
     }
 }
 
-static void write_tags(struct dkim_sign *s, const struct dkim_signer *k, struct slice names, int want, struct dkim_fold *f)
+static void write_tags(struct dkim_sign *s, const struct dkim_signer *k, struct slice names, int want,
+                       struct dkim_fold *f)
 {
     uint8_t sha256[32];
     uint64_t rest;
@@ -97,7 +99,8 @@ int dkim_sign_end(struct dkim_sign *s, struct buf *out)
     for (size_t i = 0; i < s->n && !e; i++) {
         const struct dkim_signer *k = &s->signer[i];
         const struct dkim_field_rule *rules = k->rules ? k->rules : dkim_default_rules;
-        struct slice names = dkim_rule_names(s->a, s->head, rules, k->rules ? k->nrules : dkim_default_nrules);
+        struct slice names =
+            dkim_rule_names(s->a, s->head, rules, k->rules ? k->nrules : dkim_default_nrules);
         struct dkim_fold f;
         size_t from = out->n;
         buf_clear(&data);

@@ -41,7 +41,8 @@ TEST(sign_and_verify)
     struct dns *d = zone(keys);
     struct slice msg = letter(&a, text);
     for (int c = 0; c < 8; c++) {
-        struct dkim_signer k = signer((enum key_kind)(c & 1), (enum dkim_canon)(c >> 1 & 1), (enum dkim_canon)(c >> 2));
+        struct dkim_signer k =
+            signer((enum key_kind)(c & 1), (enum dkim_canon)(c >> 1 & 1), (enum dkim_canon)(c >> 2));
         k.identity = c & 1 ? SL("joe smith;=\xc3\xa4|@news.example.com") : SL("");
         struct slice out = sign_letter(&a, msg, &k, 1);
         struct dkim_results r = verify(&a, d, out);
@@ -71,8 +72,9 @@ TEST(sign_rsa_and_ed25519)
     CHECK(r.v[0].result == DKIM_PASS && r.v[1].result == DKIM_PASS);
     CHECK_SL(r.v[0].algorithm, "ed25519-sha256");
     CHECK_SL(r.v[1].algorithm, "rsa-sha256");
-    CHECK_SL(r.v[0].names, "from:from:to:to:subject:subject:date:date:cc:reply-to:message-id:message-id:mime-version:"
-                           "content-type:content-transfer-encoding:references");
+    CHECK_SL(r.v[0].names,
+             "from:from:to:to:subject:subject:date:date:cc:reply-to:message-id:message-id:mime-version:"
+             "content-type:content-transfer-encoding:references");
     dns_close(&d);
     ar_free(&a);
 }
@@ -85,16 +87,25 @@ TEST(sign_oversigned)
     struct dkim_signer k = signer(KEY_ED25519, DKIM_RELAXED, DKIM_RELAXED);
     struct slice out = sign_letter(&a, letter(&a, text), &k, 1);
     static const char *const fatal[] = {
-        "From: a@evil.test\r\n", "To: b@evil.test\r\n", "Subject: Win\r\n", "Date: now\r\n", "Reply-To: a@evil.test\r\n",
-        "Content-Type: text/html\r\n", "content-transfer-encoding: base64\r\n", "CC: x@evil.test\r\n", "MIME-Version: 1.0\r\n",
+        "From: a@evil.test\r\n",
+        "To: b@evil.test\r\n",
+        "Subject: Win\r\n",
+        "Date: now\r\n",
+        "Reply-To: a@evil.test\r\n",
+        "Content-Type: text/html\r\n",
+        "content-transfer-encoding: base64\r\n",
+        "CC: x@evil.test\r\n",
+        "MIME-Version: 1.0\r\n",
         "Message-ID: <2@x>\r\n",
     };
     for (size_t i = 0; i < COUNT_OF(fatal); i++) {
-        ONLY(verify(&a, d, ar_cat(&a, sl_cstr(fatal[i]), out)), DKIM_FAIL);                      /* at the top */
-        ONLY(verify(&a, d, replace(&a, out, "\r\n\r\nHi", ar_cstr(&a, ar_printf(&a, "\r\n%s\r\nHi", fatal[i])))),
+        ONLY(verify(&a, d, ar_cat(&a, sl_cstr(fatal[i]), out)), DKIM_FAIL); /* at the top */
+        ONLY(verify(&a, d,
+                    replace(&a, out, "\r\n\r\nHi", ar_cstr(&a, ar_printf(&a, "\r\n%s\r\nHi", fatal[i])))),
              DKIM_FAIL); /* and at the bottom */
     }
-    ONLY(verify(&a, d, ar_cat(&a, SL("X-Spam: no\r\nReceived: x\r\nList-Id: <l>\r\nSender: s@x\r\n"), out)), DKIM_PASS);
+    ONLY(verify(&a, d, ar_cat(&a, SL("X-Spam: no\r\nReceived: x\r\nList-Id: <l>\r\nSender: s@x\r\n"), out)),
+         DKIM_PASS);
     dns_close(&d);
     ar_free(&a);
 }
@@ -151,8 +162,14 @@ TEST(sign_refuses)
 TEST(sign_odd_letters)
 {
     static const char *const odd[] = {
-        "From: x\r\n\r\n", "From: x\r\n", "From: x", "From:\r\n\r\n\r\n\r\n", "From: x\r\n\r\na\rb\nc", "fRoM : x\r\n\ty\r\n\r\n.",
-        "bad line\r\nFrom: x\r\n\r\n \r\n", "From: \xff\xfe\r\nTo: \xc3\xa4@x\r\n\r\n\0",
+        "From: x\r\n\r\n",
+        "From: x\r\n",
+        "From: x",
+        "From:\r\n\r\n\r\n\r\n",
+        "From: x\r\n\r\na\rb\nc",
+        "fRoM : x\r\n\ty\r\n\r\n.",
+        "bad line\r\nFrom: x\r\n\r\n \r\n",
+        "From: \xff\xfe\r\nTo: \xc3\xa4@x\r\n\r\n\0",
     };
     struct arena a = {0};
     struct dns *d = zone(keys);

@@ -27,7 +27,10 @@ static inline struct dns *zone(const char *text)
 }
 
 /* A deterministic stream for cutting and mutating. */
-static inline uint32_t next_random(uint32_t *state) { return (*state = *state * 1664525u + 1013904223u) >> 8; }
+static inline uint32_t next_random(uint32_t *state)
+{
+    return (*state = *state * 1664525u + 1013904223u) >> 8;
+}
 
 /* Verifies a letter, its body cut into pieces of at most `chunk` bytes. */
 static inline struct dkim_results verify_with(struct arena *a, struct dns *dns, struct slice msg,
@@ -105,7 +108,8 @@ static inline struct sign_key *test_key(enum key_kind k)
 }
 
 /* Signs with our own signer and puts the fields on top. */
-static inline struct slice sign_letter(struct arena *a, struct slice msg, const struct dkim_signer *k, size_t n)
+static inline struct slice sign_letter(struct arena *a, struct slice msg, const struct dkim_signer *k,
+                                       size_t n)
 {
     struct mail_head *head = ar_new(a, struct mail_head);
     struct buf out = BUF_INIT;

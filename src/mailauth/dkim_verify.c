@@ -7,7 +7,8 @@ enum { CLOCK_SKEW = 300, B_PREFIX = 8 };
 
 const char *dkim_result_name(enum dkim_result r)
 {
-    static const char *const names[] = {"none", "pass", "fail", "policy", "neutral", "temperror", "permerror"};
+    static const char *const names[] = {"none",    "pass",      "fail",     "policy",
+                                        "neutral", "temperror", "permerror"};
     return names[r];
 }
 
@@ -50,7 +51,8 @@ struct dkim_verify *dkim_verify_new(struct arena *a, const struct mail_head *hea
         dkim_sig_read(a, f, FAMILY_DKIM, s);
         if (s->result != DKIM_NONE) continue;
         if (evaluated == DKIM_SIGS_MAX)
-            dkim_refuse(a, s, DKIM_POLICY, "not looked at: the message has more than %d signatures", DKIM_SIGS_MAX);
+            dkim_refuse(a, s, DKIM_POLICY, "not looked at: the message has more than %d signatures",
+                        DKIM_SIGS_MAX);
         else want_body(v, s), evaluated++;
     }
     return v;
@@ -82,7 +84,8 @@ void dkim_check_policy(struct arena *a, struct dkim_sig *s, const struct dkim_po
     if (extra.n && !p->extra_fields_ok)
         dkim_refuse(a, s, DKIM_POLICY, "verified, but another %.*s field is not covered", SLF(extra));
     if (!p->ignore_time && s->timestamp > p->now + CLOCK_SKEW)
-        dkim_refuse(a, s, DKIM_POLICY, "verified, but signed in the future (t=%lld)", (long long)s->timestamp);
+        dkim_refuse(a, s, DKIM_POLICY, "verified, but signed in the future (t=%lld)",
+                    (long long)s->timestamp);
     if (s->result == DKIM_NONE) s->result = DKIM_PASS;
 }
 
@@ -90,7 +93,8 @@ static struct slice pass_reason(struct arena *a, const struct dkim_sig *s, const
 {
     struct slice kind = s->kind == KEY_RSA ? ar_printf(a, "%d-bit RSA key", f->key_bits) : SL("Ed25519 key");
     return ar_printf(a, "%.*s%s%s%s", SLF(kind), f->weak ? ", 2048 bits are recommended" : "",
-                     f->testing ? ", the domain is testing (t=y)" : "", f->uncovered ? ", body covered in part" : "");
+                     f->testing ? ", the domain is testing (t=y)" : "",
+                     f->uncovered ? ", body covered in part" : "");
 }
 
 static void say_which_field(struct dkim_verify *v, struct dkim_sig *s)
@@ -100,8 +104,8 @@ static void say_which_field(struct dkim_verify *v, struct dkim_sig *s)
     if (name.n) s->reason = ar_printf(v->a, "%.*s (z= says: %.*s)", SLF(s->reason), SLF(name));
 }
 
-static void evaluate(struct dkim_verify *v, struct dkim_sig *s, const struct dkim_pubkey *key, struct dkim_names *names,
-                     struct buf *data, struct dkim_facts *facts)
+static void evaluate(struct dkim_verify *v, struct dkim_sig *s, const struct dkim_pubkey *key,
+                     struct dkim_names *names, struct buf *data, struct dkim_facts *facts)
 {
     buf_clear(data);
     dkim_head_data(data, names, s);
@@ -127,20 +131,34 @@ static struct slice b_prefix(const struct dkim_verify *v, size_t at)
 static void report(struct dkim_verify *v, size_t i, const struct dkim_facts *f, struct dkim_sig_result *r)
 {
     const struct dkim_sig *s = &v->sig[i];
-    *r = (struct dkim_sig_result){
-        .result = s->result, .reason = s->reason, .domain = s->domain, .domain_written = s->domain_written,
-        .selector = s->selector, .selector_written = s->selector_written, .algorithm = s->algorithm,
-        .head_canon = s->head_canon, .body_canon = s->body_canon, .identity = s->identity, .names = s->names,
-        .b_prefix = b_prefix(v, i), .key_bits = f->key_bits, .testing = f->testing, .weak = f->weak,
-        .has_length = s->has_length, .length = s->length, .uncovered = f->uncovered, .timestamp = s->timestamp,
-        .expires = s->expires, .field = (size_t)(s->field - v->head->field)};
+    *r = (struct dkim_sig_result){.result = s->result,
+                                  .reason = s->reason,
+                                  .domain = s->domain,
+                                  .domain_written = s->domain_written,
+                                  .selector = s->selector,
+                                  .selector_written = s->selector_written,
+                                  .algorithm = s->algorithm,
+                                  .head_canon = s->head_canon,
+                                  .body_canon = s->body_canon,
+                                  .identity = s->identity,
+                                  .names = s->names,
+                                  .b_prefix = b_prefix(v, i),
+                                  .key_bits = f->key_bits,
+                                  .testing = f->testing,
+                                  .weak = f->weak,
+                                  .has_length = s->has_length,
+                                  .length = s->length,
+                                  .uncovered = f->uncovered,
+                                  .timestamp = s->timestamp,
+                                  .expires = s->expires,
+                                  .field = (size_t)(s->field - v->head->field)};
 }
 
 /* The word that tells most when several signatures disagree. */
 static enum dkim_result overall(const struct dkim_results *r)
 {
-    static const enum dkim_result order[] = {DKIM_PASS, DKIM_TEMPERROR, DKIM_POLICY, DKIM_FAIL, DKIM_PERMERROR,
-                                             DKIM_NEUTRAL};
+    static const enum dkim_result order[] = {DKIM_PASS, DKIM_TEMPERROR, DKIM_POLICY,
+                                             DKIM_FAIL, DKIM_PERMERROR, DKIM_NEUTRAL};
     for (size_t k = 0; k < COUNT_OF(order); k++)
         for (size_t i = 0; i < r->n; i++)
             if (r->v[i].result == order[k]) return order[k];
@@ -174,7 +192,8 @@ static void list_keys(struct dkim_verify *v, struct dns *dns)
     for (size_t i = 0; i < v->n; i++) {
         struct dkim_sig *s = &v->sig[i];
         dkim_check_expiry(v->a, s, &v->policy);
-        if (s->result == DKIM_NONE) v->key[i] = dkim_pubkeys_add(&v->keys, s->selector, s->domain, DKIM_SIGS_MAX);
+        if (s->result == DKIM_NONE)
+            v->key[i] = dkim_pubkeys_add(&v->keys, s->selector, s->domain, DKIM_SIGS_MAX);
     }
 }
 

@@ -173,6 +173,8 @@ class Signers:
                 ["v=1", "zz", "=x", "i=joe@example.org", "i=joe@xexample.com", "t=abc", "x=1", "l=x", "q=http/1", "t=1900000000"]))
         if m.chance(0.05):
             tags.pop(m.r.randrange(len(tags)))
+        if m.chance(0.4):
+            tags.append(m.r.choice(["b=@", "b=@", "b=@\r\n ", " b=@"]))
         if m.chance(0.5):
             m.r.shuffle(tags)
         glue = m.r.choice(["; ", ";", ";\r\n\t", " ; ", ";\r\n  "])
@@ -310,6 +312,11 @@ def _(c):
 @reason("Mail::DKIM", "l=0 is taken as no l= (3.5: default is the entire body)")
 def _(c):
     return c.ours and c.tags.get("l") == "0"
+
+
+@reason("python3-dkim", "blanks between b= and its \";\" are hashed (3.7: deleted with the value)")
+def _(c):
+    return c.ours and re.search(rb"[;:\s]b=[^;]*\s;", c.field)
 
 
 @reason("Mail::DKIM", "an empty body under l= is not cut (3.4.3: it is a CRLF; 3.7: then cut)")

@@ -7,7 +7,7 @@
  *     arc N
  *     sign KEY DOMAIN SELECTOR HC BC IDENTITY N   HC, BC: simple or relaxed; IDENTITY - for none
  *     tags KEY LEN N             LEN bytes of a tag list, then a letter: signs with exactly those
- *                                tags; "bh=@" gets the body hash, "; b=..." is added
+ *                                tags; "bh=@" gets the body hash, "b=@" the signature (added when missing)
  *     seal KEY DOMAIN SELECTOR N verifies the chain, then seals
  *     bench N                    signs and verifies the letter for a second each: times for people
  * Each answer is a line with the number of bytes that follow, and these. */
@@ -129,11 +129,20 @@ static void sign(struct arena *a, const struct dkim_signer *k, struct slice msg)
     buf_free(&out);
 }
 
+/* The list with `value` in place of the @ of b=@, or behind it. */
+static struct slice with_b(struct arena *a, struct slice list, struct slice value)
+{
+    size_t at = sl_find(list, SL("b=@"));
+    if (at == SL_NONE) return ar_printf(a, "%.*s; b=%.*s", SLF(list), SLF(value));
+    return ar_printf(a, "%.*s%.*s%.*s", SLF(sl_sub(list, 0, at + 2)), SLF(value), SLF(sl_from(list, at + 3)));
+}
+
 /* The letter with a DKIM-Signature of this list on top, read back as a verifier would. */
 static struct slice with_tags(struct arena *a, struct slice list, struct slice msg, struct mail_head *head,
                               struct dkim_sig *s)
 {
-    struct slice whole = ar_printf(a, "DKIM-Signature: %.*s; b=AAAA\r\n%.*s", SLF(list), SLF(msg));
+    struct slice tags = with_b(a, list, SL("AAAA"));
+    struct slice whole = ar_printf(a, "DKIM-Signature: %.*s\r\n%.*s", SLF(tags), SLF(msg));
     if (mail_head_parse(a, whole, head)) exit(3);
     dkim_sig_read(a, &head->field[0], FAMILY_DKIM, s);
     return whole;
@@ -171,8 +180,8 @@ static void sign_tags(struct arena *a, int k, struct slice list, struct slice ms
     dkim_head_data(&data, &names, &s);
     hash_once(HASH_SHA256, buf_slice(&data), digest);
     if (sign_digest(key[k], digest, &sig)) exit(3);
-    struct slice b = b64_encode_ar(a, buf_slice(&sig));
-    answer(ar_printf(a, "DKIM-Signature: %.*s; b=%.*s\r\n", SLF(list), SLF(b)));
+    list = with_b(a, list, b64_encode_ar(a, buf_slice(&sig)));
+    answer(ar_printf(a, "DKIM-Signature: %.*s\r\n", SLF(list)));
     buf_free(&data);
     buf_free(&sig);
 }
