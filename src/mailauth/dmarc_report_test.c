@@ -140,6 +140,27 @@ TEST(dmarc_rows_from_verdicts)
     ar_free(&a);
 }
 
+TEST(dmarc_rows_tell_why)
+{
+    struct arena a = {0};
+    struct dmarc_record rec = {.p = DMARC_P_QUARANTINE, .nrua = 1};
+    struct mailauth_verdict v = {.disposition = MAILAUTH_REJECT, .sentence = SL("Reverse DNS validation failed"),
+                                 .dmarc = {.code = DMARC_FAIL, .record = &rec, .published = DMARC_P_QUARANTINE,
+                                           .applied = DMARC_P_QUARANTINE, .author = SL("x.example"), .policy_domain = SL("x.example")}};
+    struct ip ip = {4, {192, 0, 2, 1}};
+    struct dmarc_row r;
+    struct dmarc_published p;
+    REQUIRE(dmarc_row_of(&a, &ip, &v, &r, &p));
+    CHECK_INT(r.disposition, DMARC_D_REJECT);
+    CHECK_SL(r.reason_type, "local_policy"); /* "the reason element MUST be included" */
+    v.disposition = MAILAUTH_DEFER;
+    CHECK(!dmarc_row_of(&a, &ip, &v, &r, &p));
+    v.disposition = MAILAUTH_QUARANTINE;
+    REQUIRE(dmarc_row_of(&a, &ip, &v, &r, &p));
+    CHECK(!r.reason_type.n);
+    ar_free(&a);
+}
+
 /* ---- writing and reading back ---- */
 
 static void write_report(struct buf *b, const struct dmarc_row *rows, size_t n)

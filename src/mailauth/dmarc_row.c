@@ -26,6 +26,11 @@ static enum dmarc_disposition done_with(const struct mailauth_verdict *v)
          : v->disposition == MAILAUTH_QUARANTINE ? DMARC_D_QUARANTINE : DMARC_D_NONE;
 }
 
+static bool as_published(enum dmarc_disposition done, enum dmarc_policy p)
+{
+    return done == (p == DMARC_P_REJECT ? DMARC_D_REJECT : p == DMARC_P_QUARANTINE ? DMARC_D_QUARANTINE : DMARC_D_NONE);
+}
+
 /* Aligned signatures that pass first, then others that pass, then the rest. */
 static int rank(const struct dkim_sig_result *s, const struct dmarc_result *d)
 {
@@ -60,6 +65,7 @@ bool dmarc_row_of(struct arena *a, const struct ip *source, const struct mailaut
 {
     const struct dmarc_result *d = &v->dmarc;
     if (!d->record || !d->record->nrua || (d->code != DMARC_PASS && d->code != DMARC_FAIL)) return false;
+    if (v->disposition == MAILAUTH_DEFER) return false; /* it comes again, and counts then */
     *row = (struct dmarc_row){
         .source = *source, .count = 1, .disposition = done_with(v), .dkim_aligned = d->dkim_aligned,
         .spf_aligned = d->spf_aligned, .header_from = d->author, .envelope_from = v->spf.domain,
@@ -68,6 +74,9 @@ bool dmarc_row_of(struct arena *a, const struct ip *source, const struct mailaut
     if (v->overridden) {
         row->reason_type = sl_cstr(v->override_type);
         row->reason = v->override_why;
+    } else if (d->code == DMARC_FAIL && !as_published(row->disposition, d->published)) {
+        row->reason_type = SL("local_policy");
+        row->reason = v->sentence;
     }
     take_signatures(v, row);
     *published = dmarc_published_of(a, d->policy_domain, d->record);
