@@ -126,19 +126,28 @@ static int forget_tx(struct kv_tx *tx, void *arg)
     return 0;
 }
 
-/* Names of our own reports, once no step can be repeated any more. */
-static int forget_old_names(struct shard *s, struct arena *a)
+int queue_forget_names(struct shard *s)
 {
-    struct kv_page page;
+    struct kv *kv = s->q->store->kv;
+    struct kv_page page = {.more = true};
+    struct arena a = {0};
     int64_t now = rt_wall_seconds();
+    char from[KV_KEY_MAX + 2] = "z";
     uint64_t when;
-    int e = kv_scan(s->q->store->kv, shard_object(s), SL("z"), SL("z~"), KV_PAGE_MAX, a, &page);
-    if (e) return e;
-    size_t n = 0;
-    for (size_t i = 0; i < page.n; i++)
-        if (num_u64(page.row[i].value, INT64_MAX, &when) && (int64_t)when < now - ONCE_KEEP_S) page.row[n++] = page.row[i];
-    page.n = n;
-    return n ? kv_transact(s->q->store->kv, shard_object(s), forget_tx, &page) : 0;
+    int e = 0;
+    while (!e && page.more) {
+        ar_reset(&a);
+        e = kv_scan(kv, shard_object(s), ar_dup(&a, sl_cstr(from)), SL("z~"), KV_PAGE_MAX, &a, &page);
+        if (e || !page.n) break;
+        snprintf(from, sizeof from, "%.*s ", SLF(page.row[page.n - 1].key));
+        size_t n = 0;
+        for (size_t i = 0; i < page.n; i++)
+            if (num_u64(page.row[i].value, INT64_MAX, &when) && (int64_t)when < now - ONCE_KEEP_S) page.row[n++] = page.row[i];
+        page.n = n;
+        if (n) e = kv_transact(kv, shard_object(s), forget_tx, &page);
+    }
+    ar_free(&a);
+    return e;
 }
 
 static int start_shard(void *arg)
@@ -147,7 +156,6 @@ static int start_shard(void *arg)
     struct arena a = {0};
     int e;
     while ((e = find_interrupted(s, &a)) == 1) ar_reset(&a);
-    if (!e) e = forget_old_names(s, &a);
     ar_free(&a);
     return e ? err_prefix(e, "cannot read the queue") : schedule_start(s);
 }

@@ -89,6 +89,8 @@ struct shard {
     struct map hops;   /* next hop -> struct hop */
     struct link ready; /* struct hop with something to start */
     size_t under_way;
+    size_t hops_left;  /* next hops of which rows were left on the disk */
+    int64_t forget_at; /* unix seconds */
     bool again;        /* look at the schedule again at once */
     bool running, stopping;
     int64_t look_at;   /* unix seconds: when the schedule is to be read next */
@@ -108,6 +110,8 @@ struct queue {
     bool started;
     uint64_t delivered, bounced, deferred; /* since the start; atomic */
 };
+/* queue.c: forgets the names of own reports that no step can make again. SUSPENDS. */
+MUST_CHECK int queue_forget_names(struct shard *s);
 struct shard *queue_shard(struct queue *q, const struct letter_id *id);
 static inline struct slice shard_object(const struct shard *s) { return sl_cstr(s->object); }
 static inline void queue_tally(uint64_t *n, uint64_t by) { __atomic_add_fetch(n, by, __ATOMIC_RELAXED); }

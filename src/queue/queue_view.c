@@ -73,13 +73,10 @@ int queue_show(struct queue *q, const struct letter_id *id, struct arena *a, str
     return bad == ERR_NOT_FOUND ? err_set(bad, "no letter %s is in the queue", id->s) : bad;
 }
 
-static bool matches(const struct queue_filter *f, const struct queue_info *i)
+static bool any_rcpt_matches(const struct queue_filter *f, const struct q_rcpt *r, size_t n)
 {
-    if (f->sender.n && !sl_eqi(f->sender, i->sender)) return false;
-    if (!f->address.n && !f->domain.n) return true;
-    if (f->address.n && sl_eqi(f->address, i->sender)) return true;
-    for (size_t k = 0; k < i->nrcpt; k++) {
-        struct slice to = i->rcpt[k].address;
+    for (size_t k = 0; k < n; k++) {
+        struct slice to = r[k].address;
         size_t at = sl_rchr(to, '@');
         bool a = !f->address.n || sl_eqi(f->address, to);
         bool d = !f->domain.n || (at != SL_NONE && sl_eqi(f->domain, sl_from(to, at + 1)));
@@ -92,10 +89,15 @@ static bool matches(const struct queue_filter *f, const struct queue_info *i)
 static bool row_matches(struct shard *s, const struct queue_filter *f, struct arena *scratch, struct slice value,
                         const struct letter_id *id)
 {
-    struct q_envelope env;
-    struct queue_info info;
+    struct q_envelope e;
+    struct q_rcpt *r;
+    size_t n;
     ar_reset(scratch);
-    return q_envelope_get(value, id, &env) == 0 && info_of(s, &env, scratch, &info) == 0 && info.nrcpt && matches(f, &info);
+    if (q_envelope_get(value, id, &e) != 0) return false;
+    if (f->sender.n && !sl_eqi(f->sender, e.l.sender)) return false;
+    if (!f->address.n && !f->domain.n) return true;
+    if (f->address.n && !f->domain.n && sl_eqi(f->address, e.l.sender)) return true;
+    return load_rcpts(s, id, -1, scratch, &r, &n) == 0 && any_rcpt_matches(f, r, n);
 }
 
 /* Calls each() for the letters that match, in order of age within a shard, until it returns non-zero. */

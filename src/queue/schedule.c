@@ -47,6 +47,13 @@ static struct slice item_key(const struct letter_id *id, uint32_t g, char text[3
     return sl(text, (size_t)snprintf(text, 32, "%s/%05u", id->s, g));
 }
 
+/* Leaves a row on the disk, to be read again from there. */
+static void leave(char cursor[48], struct slice key)
+{
+    if (cursor[0] && sl_cmp(sl_cstr(cursor), key) <= 0) return;
+    snprintf(cursor, 48, "%.*s", SLF(key));
+}
+
 /* ---- next hops ---- */
 
 static struct hop *hop_get(struct shard *s, struct slice name)
@@ -59,6 +66,13 @@ static struct hop *hop_get(struct shard *s, struct slice name)
     list_init(&h->items);
     map_put(&s->hops, name, h);
     return h;
+}
+
+/* Its rows from key on are left on the disk, to be read when there is room again. */
+static void hop_leave(struct shard *s, struct hop *h, struct slice key)
+{
+    if (!h->cursor[0]) s->hops_left++;
+    leave(h->cursor, key);
 }
 
 static void hop_free(struct shard *s, struct hop *h)
@@ -78,13 +92,6 @@ static void hop_place(struct shard *s, struct hop *h)
     if (!h->nready && !h->under_way && !h->cursor[0] && !h->failing) hop_free(s, h);
 }
 
-/* Leaves a row on the disk, to be read again from there. */
-static void leave(char cursor[48], struct slice key)
-{
-    if (cursor[0] && sl_cmp(sl_cstr(cursor), key) <= 0) return;
-    snprintf(cursor, 48, "%.*s", SLF(key));
-}
-
 /* ---- items ---- */
 
 /* A group that is due. key: of its schedule row. False: there is no room for anything. */
@@ -100,7 +107,7 @@ static bool item_add(struct shard *s, struct slice key, const struct letter_id *
     if (s->items.count >= ITEMS_MAX) return false;
     struct hop *h = hop_get(s, hop);
     if (h->nready >= HOP_READY || h->cursor[0]) {
-        leave(h->cursor, key);
+        hop_leave(s, h, key);
         return true;
     }
     it = xcalloc(1, sizeof *it);
@@ -171,6 +178,17 @@ static int next_due(struct shard *s, int64_t now, int64_t *out)
     return e;
 }
 
+/* Next hops that failed and that nobody has asked for since. */
+static void forget_failures(struct shard *s, int64_t now)
+{
+    struct map_iter it = {0};
+    while (map_next(&s->hops, &it)) {
+        struct hop *h = it.value;
+        if (h->failing && !h->nready && !h->under_way && now - h->last > HOP_REMEMBER_S) h->failing = false;
+        hop_place(s, h);
+    }
+}
+
 /* Reads on in the rows of all; afterwards s->look_at says when to look again. */
 static void read_schedule(struct shard *s)
 {
@@ -184,6 +202,7 @@ static void read_schedule(struct shard *s)
     if (e >= 0) e = next_due(s, now, &next);
     if (e && e != ERR_CANCELED) log_warn("queue", "cannot read the schedule of %s: %s", s->object, err_text(e));
     if (next < s->look_at) s->look_at = next;
+    forget_failures(s, now);
 }
 
 static void refill_hop(struct shard *s, struct hop *h, int64_t now)
@@ -191,23 +210,23 @@ static void refill_hop(struct shard *s, struct hop *h, int64_t now)
     char cursor[48];
     memcpy(cursor, h->cursor, sizeof cursor);
     h->cursor[0] = 0;
+    s->hops_left--;
     h->not_before = now + 1;
     h->under_way++; /* it must not go while this suspends */
     int e = read_rows(s, cursor, h, now);
-    if (e) leave(h->cursor, sl_cstr(cursor));
+    if (e) hop_leave(s, h, sl_cstr(cursor));
     if (e < 0) h->not_before = now + AGAIN_AFTER_ERROR_S;
     else if (h->nready >= HOP_READY) h->not_before = now;
     h->under_way--;
 }
 
-/* Next hops of which rows were left on the disk, and failing ones that nobody asks for. */
+/* Next hops of which rows were left on the disk. */
 static void tend_hops(struct shard *s)
 {
     int64_t now = rt_wall_seconds();
     struct map_iter it = {0};
     while (map_next(&s->hops, &it)) {
         struct hop *h = it.value;
-        if (h->failing && !h->nready && !h->under_way && now - h->last > HOP_REMEMBER_S) h->failing = false;
         if (h->cursor[0] && h->nready < HOP_READY / 4 && now >= h->not_before) {
             refill_hop(s, h, now);
             it = (struct map_iter){0}; /* the map may have changed meanwhile */
@@ -233,9 +252,11 @@ static void attempt(void *arg)
     h->under_way--;
     h->failing = !reached;
     h->last = rt_wall_seconds();
-    if (e && !s->stopping) {
+    if (e == ERR_CORRUPT || e == ERR_VERSION) { /* it stays in the schedule; others must not wait for it */
+        log_error("queue", "%s: a row of this letter cannot be read: %s; see `tram verify`", id.s, err_text(e));
+    } else if (e && !s->stopping) {
         log_warn("queue", "%s: the state of the attempt could not be recorded: %s", id.s, err_text(e));
-        leave(h->cursor, sl_cstr(FIRST_KEY));
+        hop_leave(s, h, sl_cstr(FIRST_KEY));
         h->not_before = h->last + AGAIN_AFTER_ERROR_S;
         if (h->not_before < s->look_at) s->look_at = h->not_before;
     } else if (again) {
@@ -274,11 +295,18 @@ static void start_ready(struct shard *s)
 static bool hops_waiting(struct shard *s)
 {
     struct map_iter it = {0};
-    while (map_next(&s->hops, &it)) {
+    while (s->hops_left && map_next(&s->hops, &it)) {
         struct hop *h = it.value;
         if (h->cursor[0] && h->nready < HOP_READY / 4 && rt_wall_seconds() >= h->not_before) return true;
     }
     return false;
+}
+
+static void forget_old(struct shard *s)
+{
+    s->forget_at = rt_wall_seconds() + 3600;
+    int e = queue_forget_names(s);
+    if (e && e != ERR_CANCELED) log_warn("queue", "cannot tidy %s: %s", s->object, err_text(e));
 }
 
 static void scheduler(void *arg)
@@ -286,6 +314,7 @@ static void scheduler(void *arg)
     struct shard *s = arg;
     while (!s->stopping && !fiber_canceled()) {
         bool room = s->items.count < ITEMS_MAX / 2;
+        if (rt_wall_seconds() >= s->forget_at) forget_old(s);
         if ((s->again && room) || rt_wall_seconds() >= s->look_at) read_schedule(s);
         if (hops_waiting(s)) tend_hops(s);
         start_ready(s);

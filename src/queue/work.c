@@ -7,7 +7,7 @@
 #include "queue_i.h"
 #include "store/trace.h"
 
-enum { ROUNDS_MAX = 2 * LETTER_RCPTS_MAX / QUEUE_ATTEMPT_RCPTS + 10, RECORD_TRIES = 6 };
+enum { ROUNDS_MAX = 2 * LETTER_RCPTS_MAX / QUEUE_ATTEMPT_RCPTS + 10, RECORD_PAUSE_MAX_S = 60 };
 #define ATTEMPT_MAX (2 * 3600 * RT_S)
 
 /* ---- reading ---- */
@@ -32,9 +32,9 @@ int load_rcpts(struct shard *s, const struct letter_id *id, int64_t g, struct ar
         if (e) return e;
         for (size_t i = 0; i < page.n; i++) {
             if (*n == cap) *out = ar_grow(a, *out, &cap, sizeof **out);
-            e = q_rcpt_get(page.row[i].key, page.row[i].value, &(*out)[*n]);
-            if (e) return err_set(e, "the recipient row %.*s is damaged", SLF(page.row[i].key));
-            (*n)++;
+            /* a damaged row never hides the others */
+            if (q_rcpt_get(page.row[i].key, page.row[i].value, &(*out)[*n]) == 0) (*n)++;
+            else log_error("queue", "the row %.*s is damaged; see `tram verify`", SLF(page.row[i].key));
         }
         if (page.n) from = kv_after(a, page.row[page.n - 1].key);
     }
@@ -141,9 +141,7 @@ static void trace_result(struct shard *s, const struct recording *x, size_t i)
         trace_addf(st, x->id, r->host.n ? TRACE_RELAYED : TRACE_DELIVERED, who, "accepted%s%.*s%s%.*s: %.*s", by,
                    SLF(r->host), r->tls.n ? " over " : "", SLF(r->tls), SLF(r->reply));
         break;
-    case ATTEMPT_PERMANENT:
-        trace_addf(st, x->id, TRACE_DEFERED, who, "refused for good%s%.*s: %.*s", by, SLF(r->host), SLF(r->reply));
-        break;
+    case ATTEMPT_PERMANENT: break; /* told with the bounce, which follows */
     case ATTEMPT_UNCERTAIN:
     case ATTEMPT_TEMPORARY:
         trace_addf(st, x->id, TRACE_DEFERED, who, "%s%s%.*s: %.*s; %s %s",
@@ -155,13 +153,16 @@ static void trace_result(struct shard *s, const struct recording *x, size_t i)
     }
 }
 
-/* A result that is lost means that the letter goes out twice, so it is worth patience. That
- * it may be recorded twice does no harm: what has moved on is passed over. */
+/* A result that is lost means that the letter goes out once more, and on a dead disk again and
+ * again. So this goes on until it is recorded; meanwhile the group counts as under way, and what is
+ * under way is bounded. Recording twice does no harm: what has moved on is passed over. */
 static int record(struct shard *s, struct recording *x)
 {
     int e = kv_transact(s->q->store->kv, shard_object(s), record_tx, x);
-    for (int i = 0; i < RECORD_TRIES && e && e != ERR_NOT_FOUND && err_is_temporary(e); i++) {
-        if (fiber_sleep(RT_S << i) != 0) break;
+    for (int64_t pause = 1; e && e != ERR_NOT_FOUND && e != ERR_CORRUPT && err_is_temporary(e); pause *= 2) {
+        if (pause > RECORD_PAUSE_MAX_S) pause = RECORD_PAUSE_MAX_S;
+        log_error("queue", "%s: the result of an attempt cannot be written down yet: %s", x->id->s, err_text(e));
+        if (s->stopping || fiber_sleep(pause * RT_S) != 0) break;
         e = kv_transact(s->q->store->kv, shard_object(s), record_tx, x);
     }
     if ((e = gone_is_fine(e)) != 0) return e;
@@ -273,8 +274,9 @@ static int bounce(struct shard *s, const struct q_loaded *l, struct q_rcpt *cons
     if (e) return e;
     queue_tally(&s->q->bounced, n);
     for (size_t i = 0; i < n; i++)
-        trace_addf(s->q->store, x.id, TRACE_BOUNCED, rcpt[i]->address, "%s: %.*s; %s",
-                   rcpt[i]->expired ? "given up, its time is over" : "failed for good", SLF(rcpt[i]->reply),
+        trace_addf(s->q->store, x.id, TRACE_BOUNCED, rcpt[i]->address, "%s%s%.*s: %.*s; %s",
+                   rcpt[i]->expired ? "given up, its time is over; the last word" : "refused for good",
+                   rcpt[i]->host.n ? " by " : "", SLF(rcpt[i]->host), SLF(rcpt[i]->reply),
                    told ? "the sender is told" : l->e.l.sender.n ? "the sender does not want to be told or cannot be"
                                                                  : "there is no sender to be told");
     return 0;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/test.h"
+#include "base/text.h"
 #include "queue/queue.h"
 #include "relay_i.h"
 #include "rt/sim.h"
@@ -193,7 +194,7 @@ static int tram_main(void *arg)
     struct queue_conf qc = {.hostname = SL("mail.one.test"), .shards = 4};
     struct dns *d = zone(&a);
     int e = kv_mem_open(&kv, "kv.log");
-    if (!e) e = body_open(&b, "body", 0);
+    if (!e) e = body_open(&b, "body", 1 << 20);
     if (!e) e = store_open(&s, kv, b);
     struct relay_conf rc = {.store = s, .dns = d, .hostname = SL("mail.one.test"), .port = PORT};
     if (!e) e = relay_open(&r, &rc);
@@ -220,7 +221,7 @@ static void world(uint64_t seed, bool faults)
     struct host h[KINDS];
     w.tram = sim_node(w.sim, "one", "192.0.2.1");
     for (int i = 0; i < KINDS; i++) {
-        char name[16], at[16];
+        char name[32], at[32];
         snprintf(name, sizeof name, "mx%d", i);
         snprintf(at, sizeof at, "192.0.2.%d", 10 + i);
         w.mx[i] = sim_node(w.sim, name, at);
@@ -247,12 +248,20 @@ static void world(uint64_t seed, bool faults)
     sim_free(&w.sim);
 }
 
+/* How many times as many runs as usual: SEEDS=10 for a long campaign. */
+static uint64_t campaign(void)
+{
+    const char *asked = getenv("SEEDS");
+    uint64_t n = 1;
+    return asked && num_u64(sl_cstr(asked), 100000, &n) && n ? n : 1;
+}
+
 TEST(every_letter_finds_its_end)
 {
-    for (uint64_t seed = 1; seed <= 4; seed++) world(seed, false);
+    for (uint64_t seed = 1; seed <= 4 * campaign(); seed++) world(seed, false);
 }
 
 TEST(every_letter_finds_its_end_over_a_bad_network)
 {
-    for (uint64_t seed = 11; seed <= 16; seed++) world(seed, true);
+    for (uint64_t seed = 1; seed <= 6 * campaign(); seed++) world(100000 + seed, true);
 }

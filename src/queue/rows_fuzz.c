@@ -1,0 +1,30 @@
+/* rows_fuzz.c - the rows of the queue as a damaged disk may give them back: the first byte
+ * chooses the kind; for recipients and the schedule a key comes first, up to a NUL. */
+#include "base/fuzz.h"
+#include "queue_i.h"
+
+FUZZ
+{
+    struct letter_id id = {"0123456789abcdef"};
+    struct q_envelope e;
+    struct q_group g;
+    struct q_rcpt r;
+    struct buf b = BUF_INIT;
+    int64_t due;
+    uint32_t n;
+    if (!input.n) return;
+    struct slice row = sl_from(input, 1), key = row;
+    if (input.p[0] == 'e' && q_envelope_get(row, &id, &e) == 0) {
+        q_envelope_put(&b, &e);
+        ASSERT(b.over || q_envelope_get(buf_slice(&b), &id, &e) == 0);
+    } else if (input.p[0] == 'g' && q_group_get(row, 1, &g) == 0) {
+        ASSERT(!g.local || strlen(g.account) < sizeof g.account);
+    } else if (input.p[0] == 'r' && sl_next(&row, 0, &key) && q_rcpt_get(key, row, &r) == 0) {
+        ASSERT(r.state < Q_STATES && r.g <= 99999 && r.n <= 99999);
+        q_rcpt_put(&b, &r);
+        ASSERT(q_rcpt_get(key, buf_slice(&b), &r) == 0);
+    } else if (key_due_parse(key, &due, &id, &n)) {
+        ASSERT(due >= 0 && n <= 99999 && letter_id_ok(sl_cstr(id.s)));
+    }
+    buf_free(&b);
+}
