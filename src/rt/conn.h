@@ -60,7 +60,8 @@ MUST_CHECK int conn_read(struct conn *c, void *p, size_t n);
 /* The most unconsumed bytes the input buffer may hold (16 KiB at first). */
 void conn_set_buffer(struct conn *c, size_t max);
 /* From now on input must arrive at bytes_per_second on average after `grace`
- * nanoseconds, else reads fail with ERR_TIMEOUT; 0 ends it. */
+ * nanoseconds, else reads fail with ERR_TIMEOUT; 0 ends it. Only the time spent
+ * waiting for input counts. */
 void conn_set_min_rate(struct conn *c, uint64_t bytes_per_second, int64_t grace);
 
 /* ---- writing ---- */

@@ -5,6 +5,7 @@
 
 enum {
     IO_SHARE = 64 << 10, /* bytes a fiber may move before others get their turn */
+    REFUSALS = 32,       /* waits refused at once before others get their turn */
     BREATHS = 256,       /* calls of fiber_breathe() that count as a slice where no time passes */
 };
 #define SLICE RT_MS
@@ -218,10 +219,17 @@ static int explain(int e)
     return e;
 }
 
+/* A fiber that tries again and again although it is canceled or late must not starve the loop. */
+static int refuse(struct fiber *f, int e)
+{
+    if (++f->refusals % REFUSALS == 0) fiber_yield();
+    return e;
+}
+
 static int block_until(struct fiber *f, int64_t at)
 {
-    if (f->canceled && !f->shielded) return ERR_CANCELED;
-    if (at <= f->loop->now) return ERR_TIMEOUT;
+    if (f->canceled && !f->shielded) return refuse(f, ERR_CANCELED);
+    if (at <= f->loop->now) return refuse(f, ERR_TIMEOUT);
     if (at != RT_NEVER) timer_set(&f->timer, at, on_timer);
     f->state = FIBER_WAITING;
     suspend(f);
@@ -232,8 +240,8 @@ static int block_until(struct fiber *f, int64_t at)
 int fiber_check(void)
 {
     struct fiber *f = must_be_fiber();
-    if (f->canceled && !f->shielded) return explain(ERR_CANCELED);
-    return f->deadline <= f->loop->now ? explain(ERR_TIMEOUT) : 0;
+    if (f->canceled && !f->shielded) return explain(refuse(f, ERR_CANCELED));
+    return f->deadline <= f->loop->now ? explain(refuse(f, ERR_TIMEOUT)) : 0;
 }
 
 int fiber_block(void)

@@ -113,7 +113,7 @@ struct fiber {
     int64_t deadline;
     struct timer timer;
     size_t io_spent;      /* bytes moved since the last suspension */
-    unsigned breaths;
+    unsigned breaths, refusals;
     struct err_slot err;
 };
 
@@ -163,7 +163,7 @@ void loop_cancel_all(struct loop *l, void *node, struct fiber *except);
  * the code given to fiber_wake(), ERR_TIMEOUT, ERR_CANCELED. Fails at once when
  * canceled or late. The caller then takes itself out of whatever it waits in. */
 MUST_CHECK int fiber_block(void);
-MUST_CHECK int fiber_check(void); /* what fiber_block() would fail with at once, else 0 */
+MUST_CHECK int fiber_check(void); /* what fiber_block() would fail with at once, else 0; may yield */
 void fiber_block_hard(void); /* not cut short by cancel or deadline */
 /* False when f does not wait any more (something else woke it first). */
 bool fiber_wake(struct fiber *f, int code);

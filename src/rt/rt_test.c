@@ -427,6 +427,25 @@ TEST(cancel_reaches_later_children)
     CHECK_ERR(e, ERR_CANCELED);
 }
 
+static void never_gives_up(void *arg)
+{
+    bool *stop = arg;
+    while (!*stop) CHECK_ERR(fiber_sleep(RT_S), ERR_CANCELED);
+}
+
+/* A mistake, but it must cost only time. */
+TEST(a_canceled_fiber_that_goes_on_does_not_starve_others)
+{
+    bool stop = false;
+    struct group g;
+    group_init(&g);
+    CHECK_OK(group_go(&g, "stubborn", never_gives_up, &stop));
+    group_cancel(&g);
+    CHECK_OK(fiber_sleep(RT_MS));
+    stop = true;
+    CHECK_OK(group_wait(&g));
+}
+
 static void two_levels(void *arg)
 {
     struct group g;
