@@ -65,8 +65,10 @@ def test_2000_idle_imap_sessions_over_tls(one):
         f.readline()
         for line in (b"a login bob@one.test secret", b"b select INBOX"):
             s.sendall(line + b"\r\n")
-            while not f.readline().startswith(line[:2]):
-                pass
+            answer = b"*"
+            while answer and not answer.startswith(line[:2]):
+                answer = f.readline()
+            assert answer.startswith(line[:2] + b"OK"), (len(sessions), answer)
         s.sendall(b"c idle\r\n")
         assert f.readline().startswith(b"+")
         return s, f
