@@ -44,7 +44,8 @@ static int pack_create(struct body_store *b, enum body_class cls, struct pack **
     return err_set(rc, "%s", why);
 }
 
-/* Ends the current pack of the class. One that could not be written any more gets its seal when it is opened next. */
+/* Ends the current pack of the class. One that could not be written any more gets its seal when it is opened
+ * next. */
 static int rotate(struct body_store *b, enum body_class cls, bool seal)
 {
     struct pack *p = b->current[cls];

@@ -62,7 +62,8 @@ MUST_CHECK int body_put(struct body_store *b, enum body_class cls, struct slice 
  * small records are checked against their checksum; a range of a large one against
  * that of its chunks. SUSPENDS. ERR_CORRUPT, ERR_NOT_FOUND (swept or moved: look the
  * reference up again), ERR_IO. */
-MUST_CHECK int64_t body_read(struct body_store *b, const struct body_ref *ref, uint64_t at, void *p, size_t n);
+MUST_CHECK int64_t body_read(struct body_store *b, const struct body_ref *ref, uint64_t at, void *p,
+                             size_t n);
 /* The whole, or its first `max` bytes, into the arena. SUSPENDS. */
 MUST_CHECK int body_get(struct body_store *b, const struct body_ref *ref, size_t max, struct arena *a,
                         struct slice *out);
@@ -78,7 +79,8 @@ struct body_pack {
 MUST_CHECK int body_packs(struct body_store *b, struct arena *a, struct body_pack **out, size_t *n);
 MUST_CHECK int body_drop_pack(struct body_store *b, uint64_t number); /* ERR_BUSY while open. SUSPENDS */
 /* Copies a body out of its pack into the current one of the class; pinned like a new one. SUSPENDS. */
-MUST_CHECK int body_move(struct body_store *b, const struct body_ref *from, enum body_class cls, struct body_ref *to);
+MUST_CHECK int body_move(struct body_store *b, const struct body_ref *from, enum body_class cls,
+                         struct body_ref *to);
 /* Every record of a pack (or of all when number is 0), damaged ones too. SUSPENDS. */
 MUST_CHECK int body_verify(struct body_store *b, uint64_t number,
                            void (*each)(void *arg, const struct body_ref *ref, int status), void *arg);

@@ -41,10 +41,11 @@ struct body_store {
 
 /* store.c */
 enum { BODY_PATH_MAX = 4096 };
-void body_path(const struct body_store *b, enum body_class cls, uint64_t number, bool part, char out[BODY_PATH_MAX]);
+void body_path(const struct body_store *b, enum body_class cls, uint64_t number, bool part,
+               char out[BODY_PATH_MAX]);
 /* A file that holds nothing yet becomes a pack under its final name, durably. BLOCKS. */
 MUST_CHECK int pack_publish(struct body_store *b, const struct pack_head *h);
-struct pack *pack_find(struct body_store *b, uint64_t number);         /* under the lock; NULL: there is none */
+struct pack *pack_find(struct body_store *b, uint64_t number); /* under the lock; NULL: there is none */
 void pack_add(struct body_store *b, struct pack *p);                   /* takes the lock */
 void pack_remove(struct body_store *b, struct pack *p);                /* under the lock */
 uint64_t pack_number_new(struct body_store *b);                        /* takes the lock */
@@ -79,6 +80,7 @@ MUST_CHECK int pack_seal(struct pack *p, int64_t last);
 /* Every record whose header is valid, in order, until a seal or the end; *end: just after the last.
  * status: 0 or ERR_CORRUPT for the bytes. each may be NULL. BLOCKS. */
 typedef void scan_fn(void *arg, const struct record *r, int status);
-MUST_CHECK int pack_scan(struct file *f, const struct pack_head *h, uint64_t size, scan_fn *each, void *arg, uint64_t *end);
+MUST_CHECK int pack_scan(struct file *f, const struct pack_head *h, uint64_t size, scan_fn *each, void *arg,
+                         uint64_t *end);
 /* Checks every chunk of a large pack. BLOCKS. */
 MUST_CHECK int large_check(struct file *f, const struct pack_head *h);

@@ -115,18 +115,20 @@ TEST(small_bodies_come_back)
 /* Sizes around every border, with and without a prefix, written in pieces. */
 TEST(bodies_of_all_sizes_with_a_prefix)
 {
-    static const size_t sizes[] = {0, 1, 65536, BODY_SMALL - 1, BODY_SMALL, BODY_SMALL + 1, BODY_SMALL + 65536,
-                                   2 * BODY_SMALL, 2 * BODY_SMALL + 7, 1500000};
+    static const size_t sizes[] = {0, 1, 65536, BODY_SMALL - 1, BODY_SMALL, BODY_SMALL + 1,
+                                   BODY_SMALL + 65536, 2 * BODY_SMALL, 2 * BODY_SMALL + 7, 1500000};
     static const size_t prefixes[] = {0, 1, 300, 65535, 65536, 65537, BODY_PREFIX_MAX};
     struct place_for_tests t;
     REQUIRE(begin(&t, 0));
     for (size_t i = 0; i < COUNT_OF(sizes); i++) {
         for (size_t j = 0; j < COUNT_OF(prefixes); j++) {
-            struct slice body = bytes_of(&t.a, sizes[i], 1), prefix = bytes_of(&t.a, prefixes[j], 2), rest = body;
+            struct slice body = bytes_of(&t.a, sizes[i], 1), prefix = bytes_of(&t.a, prefixes[j], 2),
+                         rest = body;
             struct body_writer *w;
             struct body_ref ref;
             CHECK_OK(body_begin(t.b, BODY_MAIL, &w));
-            for (size_t n = 100000; rest.n; rest = sl_from(rest, n)) CHECK_OK(body_write(w, sl_sub(rest, 0, n)));
+            for (size_t n = 100000; rest.n; rest = sl_from(rest, n))
+                CHECK_OK(body_write(w, sl_sub(rest, 0, n)));
             CHECK_INT(body_written(w), sizes[i]);
             CHECK_INT(body_small(w).n, sizes[i] > BODY_SMALL ? 0 : sizes[i]);
             CHECK_OK(body_finish(&w, prefix, &ref));
@@ -195,7 +197,8 @@ TEST(fibers_share_groups_and_packs_follow_each_other)
     group_init(&g);
     for (unsigned i = 0; i < FIBERS; i++) {
         f[i].t = &t;
-        for (unsigned k = 0; k < 20; k++) f[i].bytes[k] = bytes_of(&t.a, (i * 20 + k) * 37 % 9000, i * 20 + k);
+        for (unsigned k = 0; k < 20; k++)
+            f[i].bytes[k] = bytes_of(&t.a, (i * 20 + k) * 37 % 9000, i * 20 + k);
         CHECK_OK(group_go(&g, "writer", write_twenty, &f[i]));
     }
     CHECK_OK(group_wait(&g));
@@ -228,7 +231,8 @@ TEST(damage_is_seen_and_hides_nothing_else)
     char c;
     size_t seen[2] = {0, 0};
     REQUIRE(begin(&t, 0));
-    struct body_ref r[3] = {put(&t, BODY_MAIL, SL("one")), put(&t, BODY_MAIL, SL("two")), put(&t, BODY_MAIL, SL("three"))};
+    struct body_ref r[3] = {put(&t, BODY_MAIL, SL("one")), put(&t, BODY_MAIL, SL("two")),
+                            put(&t, BODY_MAIL, SL("three"))};
     struct body_ref large = put(&t, BODY_MAIL, bytes_of(&t.a, 10 * PACK_CHUNK, 1));
     struct place pl;
     CHECK_OK(place_get(&r[1], &pl));

@@ -13,8 +13,11 @@ int body_packs(struct body_store *b, struct arena *a, struct body_pack **out, si
     lock_take(&b->lock);
     LIST_EACH(struct pack, p, &b->packs, link) {
         if (*n == cap) *out = ar_grow(a, *out, &cap, sizeof **out);
-        (*out)[(*n)++] = (struct body_pack){.number = p->head.number, .bytes = p->bytes, .cls = p->head.cls,
-                                            .open = p->open || p->pins, .age_s = now > p->last ? now - p->last : 0};
+        (*out)[(*n)++] = (struct body_pack){.number = p->head.number,
+                                            .bytes = p->bytes,
+                                            .cls = p->head.cls,
+                                            .open = p->open || p->pins,
+                                            .age_s = now > p->last ? now - p->last : 0};
     }
     lock_release(&b->lock);
     return 0;
@@ -123,8 +126,8 @@ static int verify_pack(struct body_store *b, uint64_t number, struct verify *v)
     return rc;
 }
 
-int body_verify(struct body_store *b, uint64_t number, void (*each)(void *arg, const struct body_ref *ref, int status),
-                void *arg)
+int body_verify(struct body_store *b, uint64_t number,
+                void (*each)(void *arg, const struct body_ref *ref, int status), void *arg)
 {
     struct verify v = {.each = each, .arg = arg};
     if (number) return verify_pack(b, number, &v);
@@ -194,7 +197,8 @@ static int backup_pack(const struct backup *k, const struct body_pack *p)
     char name[PACK_NAME_MAX], from[BODY_PATH_MAX], to[BODY_PATH_MAX];
     pack_name(p->cls, p->number, false, name);
     body_path(k->b, p->cls, p->number, false, from);
-    if ((size_t)snprintf(to, sizeof to, "%s/%s", k->to, name) >= sizeof to) return err_set(ERR_TOO_LONG, "the path is too long");
+    if ((size_t)snprintf(to, sizeof to, "%s/%s", k->to, name) >= sizeof to)
+        return err_set(ERR_TOO_LONG, "the path is too long");
     int rc = path_link(from, to);
     if (rc == 0 || rc == ERR_EXISTS || rc == ERR_FULL) return rc;
     if (rc == ERR_NOT_FOUND && !path_exists(from)) return 0; /* dropped meanwhile: nothing referred to it */

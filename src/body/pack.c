@@ -49,7 +49,8 @@ void pack_head_put(const struct pack_head *h, uint8_t page[PACK_PAGE])
 static int head_copy_get(struct pack_head *h, const uint8_t *p)
 {
     if (memcmp(p, pack_magic, sizeof pack_magic) || get32(p + 60) != crc32c(0, p, 60)) return ERR_CORRUPT;
-    if (p[8] != PACK_VERSION) return err_set(ERR_VERSION, "the pack has version %u, this program knows %d", p[8], PACK_VERSION);
+    if (p[8] != PACK_VERSION)
+        return err_set(ERR_VERSION, "the pack has version %u, this program knows %d", p[8], PACK_VERSION);
     if (p[9] > PACK_LARGE || p[10] > BODY_MAIL) return ERR_CORRUPT;
     *h = (struct pack_head){.kind = p[9], .cls = p[10], .table_sum = get32(p + 12), .number = get64(p + 16),
                             .salt = get64(p + 24), .created = (int64_t)get64(p + 32),
@@ -98,7 +99,8 @@ bool record_get(const struct pack_head *h, uint64_t offset, const uint8_t in[REC
     return seal || r->size <= BODY_SMALL + BODY_PREFIX_MAX;
 }
 
-bool record_search(const struct pack_head *h, uint64_t offset, const uint8_t *p, size_t n, size_t *at, struct record *r)
+bool record_search(const struct pack_head *h, uint64_t offset, const uint8_t *p, size_t n, size_t *at,
+                   struct record *r)
 {
     for (size_t i = (*at + 7) & ~(size_t)7; i + RECORD_HEADER <= n; i += 8) {
         if (p[i] != 'T' || !record_get(h, offset + i, p + i, r)) continue;
@@ -130,8 +132,8 @@ uint64_t large_chunk_of(const struct large *l, uint64_t at)
 void place_put(const struct place *p, struct body_ref *out)
 {
     int n = snprintf(out->s, sizeof out->s, "%c%c.%llx.%llx.%llx.%x", p->cls == BODY_QUEUE ? 'q' : 'm',
-                     p->kind == PACK_LARGE ? 'l' : 's', (unsigned long long)p->pack, (unsigned long long)p->at,
-                     (unsigned long long)p->size, p->sum);
+                     p->kind == PACK_LARGE ? 'l' : 's', (unsigned long long)p->pack,
+                     (unsigned long long)p->at, (unsigned long long)p->size, p->sum);
     ASSERT(n > 0 && (size_t)n < sizeof out->s);
 }
 
@@ -148,11 +150,13 @@ static bool take_hex(struct slice *s, uint64_t *v)
 static bool place_parse(struct slice s, struct place *p)
 {
     uint64_t sum;
-    if (s.n < 3 || (s.p[0] != 'q' && s.p[0] != 'm') || (s.p[1] != 's' && s.p[1] != 'l') || s.p[2] != '.') return false;
+    if (s.n < 3 || (s.p[0] != 'q' && s.p[0] != 'm') || (s.p[1] != 's' && s.p[1] != 'l') || s.p[2] != '.')
+        return false;
     p->cls = s.p[0] == 'q' ? BODY_QUEUE : BODY_MAIL;
     p->kind = s.p[1] == 'l' ? PACK_LARGE : PACK_SHARED;
     s = sl_from(s, 3);
-    if (!take_hex(&s, &p->pack) || !take_hex(&s, &p->at) || !take_hex(&s, &p->size) || !take_hex(&s, &sum)) return false;
+    if (!take_hex(&s, &p->pack) || !take_hex(&s, &p->at) || !take_hex(&s, &p->size) || !take_hex(&s, &sum))
+        return false;
     p->sum = (uint32_t)sum;
     if (s.p || sum > UINT32_MAX) return false; /* s.p: something follows the last piece */
     if (p->size > (uint64_t)1 << 48 || p->at > (uint64_t)1 << 48) return false;
@@ -174,7 +178,8 @@ struct large place_large(const struct place *p)
 int body_ref_parse(struct slice s, struct body_ref *out)
 {
     struct place p;
-    if (s.n >= sizeof out->s || !place_parse(s, &p)) return err_set(ERR_SYNTAX, "this is no reference to a body");
+    if (s.n >= sizeof out->s || !place_parse(s, &p))
+        return err_set(ERR_SYNTAX, "this is no reference to a body");
     memcpy(out->s, s.p, s.n);
     memset(out->s + s.n, 0, sizeof out->s - s.n);
     return 0;
@@ -196,8 +201,8 @@ uint64_t body_ref_pack(const struct body_ref *r)
 
 void pack_name(enum body_class cls, uint64_t number, bool part, char out[PACK_NAME_MAX])
 {
-    snprintf(out, PACK_NAME_MAX, "%s-%016llx.%s", cls == BODY_QUEUE ? "queue" : "mail", (unsigned long long)number,
-             part ? "part" : "pack");
+    snprintf(out, PACK_NAME_MAX, "%s-%016llx.%s", cls == BODY_QUEUE ? "queue" : "mail",
+             (unsigned long long)number, part ? "part" : "pack");
 }
 
 bool pack_name_parse(struct slice name, enum body_class *cls, uint64_t *number, bool *part)

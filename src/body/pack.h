@@ -45,13 +45,15 @@ struct record {
 };
 void record_put(const struct pack_head *h, const struct record *r, uint8_t out[RECORD_HEADER]);
 /* What must lie at `offset`. False: no valid header there. */
-bool record_get(const struct pack_head *h, uint64_t offset, const uint8_t in[RECORD_HEADER], struct record *r);
+bool record_get(const struct pack_head *h, uint64_t offset, const uint8_t in[RECORD_HEADER],
+                struct record *r);
 static inline uint64_t record_padded(uint64_t n) { return (n + 7) & ~(uint64_t)7; }
 /* From one record's offset to the next one's. */
 static inline uint64_t record_span(uint64_t size) { return record_padded(RECORD_HEADER + size); }
 /* First place in p (n bytes from `offset` on, offset a multiple of 8) at or after *at where a valid
  * header lies; false when there is none. */
-bool record_search(const struct pack_head *h, uint64_t offset, const uint8_t *p, size_t n, size_t *at, struct record *r);
+bool record_search(const struct pack_head *h, uint64_t offset, const uint8_t *p, size_t n, size_t *at,
+                   struct record *r);
 
 /* ---- large bodies ---- */
 
@@ -63,7 +65,10 @@ static inline uint64_t large_size(const struct large *l) { return l->content + l
 static inline uint64_t large_start(const struct large *l) { return PACK_CONTENT - l->prefix; }
 static inline uint64_t large_table(const struct large *l) { return record_padded(PACK_CONTENT + l->content); }
 /* How many chunks lie before the content, and in all. */
-static inline uint64_t large_prefix_chunks(const struct large *l) { return ((uint64_t)l->prefix + PACK_CHUNK - 1) / PACK_CHUNK; }
+static inline uint64_t large_prefix_chunks(const struct large *l)
+{
+    return ((uint64_t)l->prefix + PACK_CHUNK - 1) / PACK_CHUNK;
+}
 static inline uint64_t large_chunks(const struct large *l)
 {
     return large_prefix_chunks(l) + (l->content + PACK_CHUNK - 1) / PACK_CHUNK;

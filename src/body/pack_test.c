@@ -51,7 +51,8 @@ TEST(record_headers_belong_to_one_pack_and_place)
 
 TEST(chunks_of_large_bodies_cover_them)
 {
-    static const struct large shapes[] = {{1, 0}, {65536, 0}, {65537, 1}, {200000, 65536}, {300000, 70000}, {0, 5}};
+    static const struct large shapes[] = {{1, 0},          {65536, 0},      {65537, 1},
+                                          {200000, 65536}, {300000, 70000}, {0, 5}};
     for (size_t s = 0; s < COUNT_OF(shapes); s++) {
         const struct large *l = &shapes[s];
         uint64_t next = large_start(l), from, to;
@@ -78,12 +79,26 @@ TEST(references_are_read_as_written_and_nothing_else)
     CHECK(q.pack == p.pack && q.at == 4096 && q.size == 10240 && q.sum == p.sum && q.cls == BODY_MAIL);
     CHECK_INT(body_ref_size(&r), 10240);
     CHECK_INT(body_ref_pack(&r), p.pack);
-    static const char *const bad[] = {"", "ms", "ms.1.1000.1", "ms.1.1000.1.1.1", "ms.1.1000.1.", "xs.1.1000.1.1", "mx.1.1000.1.1",
-                                      "ms.1.10.1.1", "ms.01.1000.1.1", "ms.1.1000.1.123456789", "ms.1.1000.A.1",
-                                      "ms.1.1000.fffffff.1", "ml.1.80001.90000.1", "ml.1.20.10.1", "ms..1000.1.1",
-                                      "ql.1.0.fffffffffffff.1", "ms.11111111111111111.1000.1.1"};
+    static const char *const bad[] = {"",
+                                      "ms",
+                                      "ms.1.1000.1",
+                                      "ms.1.1000.1.1.1",
+                                      "ms.1.1000.1.",
+                                      "xs.1.1000.1.1",
+                                      "mx.1.1000.1.1",
+                                      "ms.1.10.1.1",
+                                      "ms.01.1000.1.1",
+                                      "ms.1.1000.1.123456789",
+                                      "ms.1.1000.A.1",
+                                      "ms.1.1000.fffffff.1",
+                                      "ml.1.80001.90000.1",
+                                      "ml.1.20.10.1",
+                                      "ms..1000.1.1",
+                                      "ql.1.0.fffffffffffff.1",
+                                      "ms.11111111111111111.1000.1.1"};
     for (size_t i = 0; i < COUNT_OF(bad); i++) CHECK_ERR(body_ref_parse(sl_cstr(bad[i]), &r), ERR_SYNTAX);
-    struct place widest = {BODY_QUEUE, PACK_LARGE, UINT64_MAX, BODY_PREFIX_MAX, (uint64_t)1 << 48, UINT32_MAX};
+    struct place widest = {BODY_QUEUE,      PACK_LARGE,        UINT64_MAX,
+                           BODY_PREFIX_MAX, (uint64_t)1 << 48, UINT32_MAX};
     place_put(&widest, &r);
     CHECK_OK(body_ref_parse(body_ref_slice(&r), &again));
 }
@@ -96,9 +111,11 @@ TEST(pack_names)
     bool part;
     pack_name(BODY_QUEUE, 0x1f, false, name);
     CHECK_SL(sl_cstr(name), "queue-000000000000001f.pack");
-    CHECK(pack_name_parse(sl_cstr(name), &cls, &number, &part) && cls == BODY_QUEUE && number == 0x1f && !part);
+    CHECK(pack_name_parse(sl_cstr(name), &cls, &number, &part) && cls == BODY_QUEUE && number == 0x1f &&
+          !part);
     pack_name(BODY_MAIL, UINT64_MAX, true, name);
-    CHECK(pack_name_parse(sl_cstr(name), &cls, &number, &part) && cls == BODY_MAIL && number == UINT64_MAX && part);
+    CHECK(pack_name_parse(sl_cstr(name), &cls, &number, &part) && cls == BODY_MAIL && number == UINT64_MAX &&
+          part);
     CHECK(!pack_name_parse(SL("mail-1.pack"), &cls, &number, &part));
     CHECK(!pack_name_parse(SL("mail-000000000000001f.pac"), &cls, &number, &part));
     CHECK(!pack_name_parse(SL("lost+found"), &cls, &number, &part));

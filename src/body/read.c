@@ -38,7 +38,8 @@ static int shared_range(struct file *f, const struct place *pl, uint64_t at, cha
 }
 
 /* Chunks [first, last] into room, checked; *from: the file offset of the first byte. */
-static int chunks_read(struct file *f, const struct place *pl, uint64_t first, uint64_t last, uint8_t *room, uint64_t *start)
+static int chunks_read(struct file *f, const struct place *pl, uint64_t first, uint64_t last, uint8_t *room,
+                       uint64_t *start)
 {
     struct large l = place_large(pl);
     uint8_t sums[4 * (PIECE / PACK_CHUNK + 2)];
@@ -46,7 +47,8 @@ static int chunks_read(struct file *f, const struct place *pl, uint64_t first, u
     large_chunk(&l, first, start, &to);
     large_chunk(&l, last, &from, &end);
     int rc = read_exactly(f, pl, room, (size_t)(end - *start), *start);
-    if (rc == 0) rc = read_exactly(f, pl, sums, (size_t)(4 * (last - first + 1)), large_table(&l) + 4 * first);
+    if (rc == 0)
+        rc = read_exactly(f, pl, sums, (size_t)(4 * (last - first + 1)), large_table(&l) + 4 * first);
     for (uint64_t i = first; rc == 0 && i <= last; i++) {
         const uint8_t *s = sums + 4 * (i - first);
         uint32_t want = (uint32_t)s[0] | (uint32_t)s[1] << 8 | (uint32_t)s[2] << 16 | (uint32_t)s[3] << 24;
@@ -84,7 +86,8 @@ int64_t body_read(struct body_store *b, const struct body_ref *ref, uint64_t at,
     if (n == 0) return 0;
     rc = pack_hold(b, pl.pack, &pack);
     if (rc) return rc;
-    rc = pl.kind == PACK_LARGE ? large_range(pack->file, &pl, at, p, n) : shared_range(pack->file, &pl, at, p, n);
+    rc = pl.kind == PACK_LARGE ? large_range(pack->file, &pl, at, p, n)
+                               : shared_range(pack->file, &pl, at, p, n);
     pack_release(b, pack);
     return rc ? rc : (int64_t)n;
 }

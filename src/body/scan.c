@@ -33,7 +33,8 @@ static const uint8_t *window_at(struct window *w, uint64_t at, size_t need, size
 }
 
 /* The next valid header at or after *at; false at the end or on an error. */
-static bool next_record(struct window *w, const struct pack_head *h, uint64_t *at, struct record *r, int *error)
+static bool next_record(struct window *w, const struct pack_head *h, uint64_t *at, struct record *r,
+                        int *error)
 {
     while (*at + RECORD_HEADER <= w->size) {
         size_t n, found = 0;
@@ -43,7 +44,8 @@ static bool next_record(struct window *w, const struct pack_head *h, uint64_t *a
             *at += found;
             return true;
         }
-        *at += (n - RECORD_HEADER + 8) & ~(size_t)7; /* every place in the window but the last few bytes was tried */
+        *at += (n - RECORD_HEADER + 8) &
+               ~(size_t)7; /* every place in the window but the last few bytes was tried */
     }
     return false;
 }
@@ -67,10 +69,12 @@ static int walk(struct window *w, const struct pack_head *h, scan_fn *each, void
     return error;
 }
 
-int pack_scan(struct file *f, const struct pack_head *h, uint64_t size, scan_fn *each, void *arg, uint64_t *end)
+int pack_scan(struct file *f, const struct pack_head *h, uint64_t size, scan_fn *each, void *arg,
+              uint64_t *end)
 {
     struct window w = {.file = f, .size = size, .p = xmalloc(WINDOW)};
-    int rc = size < PACK_PAGE ? err_set(ERR_CORRUPT, "a pack is shorter than its header") : walk(&w, h, each, arg, end);
+    int rc = size < PACK_PAGE ? err_set(ERR_CORRUPT, "a pack is shorter than its header")
+                              : walk(&w, h, each, arg, end);
     free(w.p);
     return rc;
 }
@@ -81,7 +85,8 @@ static int chunk_check(struct file *f, const struct large *l, uint64_t i, const 
     large_chunk(l, i, &from, &to);
     int64_t got = file_pread(f, room, (size_t)(to - from), from);
     if (got < 0) return (int)got;
-    uint32_t want = (uint32_t)sum[0] | (uint32_t)sum[1] << 8 | (uint32_t)sum[2] << 16 | (uint32_t)sum[3] << 24;
+    uint32_t want =
+        (uint32_t)sum[0] | (uint32_t)sum[1] << 8 | (uint32_t)sum[2] << 16 | (uint32_t)sum[3] << 24;
     if ((uint64_t)got != to - from || crc32c(0, room, (size_t)got) != want)
         return err_set(ERR_CORRUPT, "a large body is damaged");
     return 0;

@@ -31,7 +31,8 @@ int on_thread(int (*fn)(void *), void *arg)
 
 /* ---- the table ---- */
 
-void body_path(const struct body_store *b, enum body_class cls, uint64_t number, bool part, char out[BODY_PATH_MAX])
+void body_path(const struct body_store *b, enum body_class cls, uint64_t number, bool part,
+               char out[BODY_PATH_MAX])
 {
     char name[PACK_NAME_MAX];
     pack_name(cls, number, part, name);
@@ -40,7 +41,10 @@ void body_path(const struct body_store *b, enum body_class cls, uint64_t number,
 
 static struct slice number_key(const uint64_t *number) { return sl(number, sizeof *number); }
 
-struct pack *pack_find(struct body_store *b, uint64_t number) { return map_get(&b->by_number, number_key(&number)); }
+struct pack *pack_find(struct body_store *b, uint64_t number)
+{
+    return map_get(&b->by_number, number_key(&number));
+}
 
 void pack_add(struct body_store *b, struct pack *p)
 {
@@ -143,7 +147,8 @@ int pack_hold(struct body_store *b, uint64_t number, struct pack **out)
     if (usable) p->users++;
     lock_release(&b->lock);
     if (!p) return err_set(ERR_NOT_FOUND, "the pack %016llx is not there", (unsigned long long)number);
-    if (!usable) return err_set(ERR_CORRUPT, "the header of the pack %016llx is damaged", (unsigned long long)number);
+    if (!usable)
+        return err_set(ERR_CORRUPT, "the header of the pack %016llx is damaged", (unsigned long long)number);
     struct hold h = {b, p};
     int rc = there ? 0 : on_thread(hold_open, &h);
     if (rc)
@@ -287,7 +292,8 @@ static void store_free(struct body_store *b)
 
 int body_open(struct body_store **out, const char *dir, uint64_t pack_bytes)
 {
-    if (strlen(dir) + PACK_NAME_MAX + 2 > BODY_PATH_MAX) return err_set(ERR_TOO_LONG, "the path of the bodies is too long");
+    if (strlen(dir) + PACK_NAME_MAX + 2 > BODY_PATH_MAX)
+        return err_set(ERR_TOO_LONG, "the path of the bodies is too long");
     struct body_store *b = xcalloc(1, sizeof *b);
     b->dir = xstrndup(dir, strlen(dir));
     b->pack_bytes = pack_bytes ? pack_bytes : PACK_BYTES_DEFAULT;

@@ -62,8 +62,8 @@ static int large_begin(struct body_writer *w)
 {
     struct large_out *l = xcalloc(1, sizeof *l);
     char path[BODY_PATH_MAX];
-    l->head = (struct pack_head){.number = pack_number_new(w->store), .created = rt_wall_seconds(), .kind = PACK_LARGE,
-                                 .cls = w->cls};
+    l->head = (struct pack_head){
+        .number = pack_number_new(w->store), .created = rt_wall_seconds(), .kind = PACK_LARGE, .cls = w->cls};
     rt_random(&l->head.salt, sizeof l->head.salt);
     body_path(w->store, w->cls, l->head.number, true, path);
     w->large = l;
@@ -182,7 +182,8 @@ static int small_end(struct body_writer *w, struct body_ref *ref)
 static int finish(struct body_writer *w, struct body_ref *ref)
 {
     if (w->error) return w->error;
-    if (w->prefix.n > BODY_PREFIX_MAX) return err_set(ERR_TOO_LONG, "the header fields put in front of a letter are too long");
+    if (w->prefix.n > BODY_PREFIX_MAX)
+        return err_set(ERR_TOO_LONG, "the header fields put in front of a letter are too long");
     if (!w->large) return small_end(w, ref);
     int rc = on_thread(large_end, w);
     if (rc) return rc;

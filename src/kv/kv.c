@@ -135,7 +135,8 @@ static int merge_row(void *arg, struct slice full, struct slice value)
     struct merge *m = arg;
     int rc = merge_batch(m, full);
     if (rc) return rc;
-    if (m->next && sl_eq(m->next->key, full) && m->next->kind != OMAP_NONE) return 0; /* the batch knows better */
+    if (m->next && sl_eq(m->next->key, full) && m->next->kind != OMAP_NONE)
+        return 0; /* the batch knows better */
     return m->visit(m->arg, sl_from(full, m->skip), value);
 }
 
@@ -221,7 +222,8 @@ static bool batch_changes(const struct omap *m)
 }
 
 /* Makes the batch durable; on failure every transaction in it that is not
- * settled gets the error, those that said no as well: they may have judged by changes that are now not there. */
+ * settled gets the error, those that said no as well: they may have judged by changes that are now not there.
+ */
 static void group_commit(struct kv *kv, struct txn **in, size_t n)
 {
     int rc = batch_changes(&kv->batch) ? kv->engine->write(kv, &kv->batch) : 0;

@@ -110,5 +110,12 @@ struct kv_stats {
 void kv_stats(struct kv *kv, struct kv_stats *out);
 
 /* For tests on kv_mem: make the next transactions end this way. */
-enum kv_fault { KV_FAULT_NONE, KV_FAULT_IO, KV_FAULT_FULL, KV_FAULT_UNKNOWN_DONE, KV_FAULT_UNKNOWN_NOT_DONE, KV_FAULT_RERUN };
+enum kv_fault {
+    KV_FAULT_NONE,
+    KV_FAULT_IO,
+    KV_FAULT_FULL,
+    KV_FAULT_UNKNOWN_DONE,
+    KV_FAULT_UNKNOWN_NOT_DONE,
+    KV_FAULT_RERUN
+};
 void kv_mem_inject(struct kv *kv, enum kv_fault fault, unsigned times);

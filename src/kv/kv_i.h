@@ -27,7 +27,8 @@ struct kv_engine {
     const char *name;
     int (*get)(struct kv *kv, enum kv_read how, struct slice full, struct arena *a, struct slice *value);
     /* Rows in [from, to) ascending, to not empty; visit's non-zero value ends it and is returned. */
-    int (*scan)(struct kv *kv, enum kv_read how, struct slice from, struct slice to, kv_visit *visit, void *arg);
+    int (*scan)(struct kv *kv, enum kv_read how, struct slice from, struct slice to, kv_visit *visit,
+                void *arg);
     /* Makes the changes durable, all or none. Not called with an empty map. */
     int (*write)(struct kv *kv, const struct omap *changes);
     int (*backup)(struct kv *kv, const char *to);

@@ -51,7 +51,8 @@ static int mem_get(struct kv *kv, enum kv_read how, struct slice full, struct ar
     return n ? 0 : ERR_NOT_FOUND;
 }
 
-static int mem_scan(struct kv *kv, enum kv_read how, struct slice from, struct slice to, kv_visit *visit, void *arg)
+static int mem_scan(struct kv *kv, enum kv_read how, struct slice from, struct slice to, kv_visit *visit,
+                    void *arg)
 {
     struct kv_mem *m = mem(kv);
     int rc = 0;
@@ -103,7 +104,8 @@ static uint32_t record_sum(uint32_t salt, uint64_t at, struct slice changes)
 
 static void record_seal(struct buf *b, uint32_t salt, uint64_t at)
 {
-    uint32_t n = (uint32_t)(b->n - RECORD_HEAD), sum = record_sum(salt, at, sl_from(buf_slice(b), RECORD_HEAD));
+    uint32_t n = (uint32_t)(b->n - RECORD_HEAD),
+             sum = record_sum(salt, at, sl_from(buf_slice(b), RECORD_HEAD));
     for (int i = 0; i < 4; i++) {
         b->p[i] = (char)(n >> 8 * i);
         b->p[4 + i] = (char)(sum >> 8 * i);
@@ -188,7 +190,8 @@ static int log_replay(struct kv_mem *m, uint64_t size)
 {
     int rc;
     while ((rc = log_read_record(m, size)) > 0) {
-        if (!replay(m, buf_slice(&m->record))) return err_set(ERR_CORRUPT, "a record of the index log is not well formed");
+        if (!replay(m, buf_slice(&m->record)))
+            return err_set(ERR_CORRUPT, "a record of the index log is not well formed");
         m->end += RECORD_HEAD + m->record.n;
     }
     if (rc < 0 || m->end == size) return rc;
@@ -221,9 +224,12 @@ static int log_open(struct kv_mem *m, const char *path)
     int64_t got = file_pread(m->file, head, sizeof head, 0);
     if (got < 0) return (int)got;
     /* A log whose header never got durable held nothing that was acknowledged. */
-    if (got < HEADER || (size == HEADER && crc32c(0, head, 12) != get_u32(head + 12))) return log_create(m, path);
-    if (memcmp(head, log_magic, sizeof log_magic)) return err_set(ERR_VERSION, "%s is no log of an index of this version", path);
-    if (crc32c(0, head, 12) != get_u32(head + 12)) return err_set(ERR_CORRUPT, "the header of %s is damaged", path);
+    if (got < HEADER || (size == HEADER && crc32c(0, head, 12) != get_u32(head + 12)))
+        return log_create(m, path);
+    if (memcmp(head, log_magic, sizeof log_magic))
+        return err_set(ERR_VERSION, "%s is no log of an index of this version", path);
+    if (crc32c(0, head, 12) != get_u32(head + 12))
+        return err_set(ERR_CORRUPT, "the header of %s is damaged", path);
     m->salt = get_u32(head + 8);
     m->end = HEADER;
     return log_replay(m, size);
@@ -296,7 +302,8 @@ static int mem_verify(struct kv *kv, void (*bad)(void *arg, const char *what), v
 
 int kv_mem_open(struct kv **out, const char *path)
 {
-    static const struct kv_engine engine = {"mem", mem_get, mem_scan, mem_write, mem_backup, mem_verify, mem_close};
+    static const struct kv_engine engine = {"mem",      mem_get,    mem_scan, mem_write,
+                                            mem_backup, mem_verify, mem_close};
     struct kv_mem *m = mem_new();
     int rc = path ? log_open(m, path) : 0;
     if (rc) {

@@ -81,7 +81,8 @@ static int rows(rocksdb_iterator_t *it, kv_visit *visit, void *arg)
     return rc;
 }
 
-static int rocks_scan(struct kv *kv, enum kv_read how, struct slice from, struct slice to, kv_visit *visit, void *arg)
+static int rocks_scan(struct kv *kv, enum kv_read how, struct slice from, struct slice to, kv_visit *visit,
+                      void *arg)
 {
     struct kv_rocks *r = rocks(kv);
     rocksdb_readoptions_t *o = rocksdb_readoptions_create();
@@ -210,7 +211,8 @@ static void set_options(struct kv_rocks *r)
     rocksdb_options_set_write_buffer_size(o, 8 << 20);
     rocksdb_options_set_arena_block_size(o, 256 << 10);
     rocksdb_options_set_max_write_buffer_number(o, 3);
-    rocksdb_options_set_level0_file_num_compaction_trigger(o, 8); /* fewer, larger merges: 20 % less CPU a letter */
+    rocksdb_options_set_level0_file_num_compaction_trigger(
+        o, 8); /* fewer, larger merges: 20 % less CPU a letter */
     rocksdb_options_set_target_file_size_base(o, 16 << 20);
     rocksdb_options_set_max_bytes_for_level_base(o, 64 << 20);
     rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 1);

@@ -23,7 +23,10 @@ struct writer {
     uint64_t value;
 };
 
-static struct slice key_of(int i, char c, char room[8]) { return sl(room, (size_t)snprintf(room, 8, "%c%d", c, i)); }
+static struct slice key_of(int i, char c, char room[8])
+{
+    return sl(room, (size_t)snprintf(room, 8, "%c%d", c, i));
+}
 
 static int write_pair(struct kv_tx *tx, void *arg)
 {
@@ -83,7 +86,8 @@ static int look(void *arg)
     ar_init(&a, 0);
     for (int i = 0; i < WRITERS; i++) {
         char key[8];
-        uint64_t one = value_of(w->kv, &a, key_of(i, 'a', key)), two = value_of(w->kv, &a, key_of(i, 'b', key));
+        uint64_t one = value_of(w->kv, &a, key_of(i, 'a', key)),
+                 two = value_of(w->kv, &a, key_of(i, 'b', key));
         CHECK_INT(one, two); /* whole transactions only */
         CHECK(one >= w->acked[i] && one <= w->tried[i]);
         w->acked[i] = one;

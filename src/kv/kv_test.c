@@ -295,7 +295,8 @@ static int scan_and_change(struct kv_tx *tx, void *arg)
 
 EACH_ENGINE(a_scan_may_change_what_it_visits)
 {
-    for (int i = 0; i < 4; i++) CHECK_OK(put(s->kv, "o", ((const char *[]){"k0", "k1", "k2", "k3"})[i], "old"));
+    for (int i = 0; i < 4; i++)
+        CHECK_OK(put(s->kv, "o", ((const char *[]){"k0", "k1", "k2", "k3"})[i], "old"));
     CHECK_OK(kv_transact(s->kv, SL("o"), scan_and_change, NULL));
     CHECK_SL(get(s, "o", "k0"), "seen");
     CHECK_SL(get(s, "o", "k3"), "seen");
@@ -423,7 +424,8 @@ static void count_news(void *arg) { ++*(int *)arg; }
 EACH_ENGINE(watches_hear_of_their_object)
 {
     int a = 0, b = 0;
-    struct kv_watch *wa = kv_watch(s->kv, SL("a"), count_news, &a), *wb = kv_watch(s->kv, SL("b"), count_news, &b);
+    struct kv_watch *wa = kv_watch(s->kv, SL("a"), count_news, &a),
+                    *wb = kv_watch(s->kv, SL("b"), count_news, &b);
     struct kv_watch *wa2 = kv_watch(s->kv, SL("a"), count_news, &a);
     kv_notify(s->kv, SL("a"));
     kv_notify(s->kv, SL("a"));
@@ -463,12 +465,14 @@ EACH_ENGINE(leases_have_one_owner)
     CHECK_INT(one, 1);
     CHECK_ERR(kv_lease(s->kv, SL("q"), SL("owner"), SL("node 2"), 60000, &two, &left), ERR_BUSY);
     CHECK(left > 50000 && left <= 60000);
-    CHECK_OK(kv_lease(s->kv, SL("q"), SL("owner"), SL("node 1"), 0, &one, &left)); /* renewed, and given back */
+    CHECK_OK(
+        kv_lease(s->kv, SL("q"), SL("owner"), SL("node 1"), 0, &one, &left)); /* renewed, and given back */
     CHECK_INT(one, 1);
     CHECK_OK(kv_transact(s->kv, SL("q"), fenced_put, &one));
     CHECK_OK(kv_lease(s->kv, SL("q"), SL("owner"), SL("node 2"), 60000, &two, &left));
     CHECK_INT(two, 2);
-    CHECK_ERR(kv_transact(s->kv, SL("q"), fenced_put, &one), ERR_DENIED); /* the late write of a former owner */
+    CHECK_ERR(kv_transact(s->kv, SL("q"), fenced_put, &one),
+              ERR_DENIED); /* the late write of a former owner */
     CHECK_OK(kv_transact(s->kv, SL("q"), fenced_put, &two));
     CHECK_ERR(kv_transact(s->kv, SL("other"), fenced_put, &two), ERR_DENIED);
     CHECK_OK(kv_lease(s->kv, SL("q"), SL("another"), SL("node 1"), 60000, &one, &left));

@@ -14,7 +14,8 @@ struct lease {
 
 static int lease_key(char room[KV_KEY_MAX], struct slice name, struct slice *key)
 {
-    if (name.n == 0 || name.n > KV_KEY_MAX - 7) return err_set(ERR_USAGE, "the name of a lease is not allowed");
+    if (name.n == 0 || name.n > KV_KEY_MAX - 7)
+        return err_set(ERR_USAGE, "the name of a lease is not allowed");
     memcpy(room, "_lease/", 7);
     memcpy(room + 7, name.p, name.n);
     *key = sl(room, 7 + name.n);
@@ -34,7 +35,8 @@ static int lease_parse(struct slice value, struct lease *out)
     return rec_error(&r);
 }
 
-static int lease_read(struct kv_tx *tx, struct slice name, char room[KV_KEY_MAX], struct slice *key, struct lease *out)
+static int lease_read(struct kv_tx *tx, struct slice name, char room[KV_KEY_MAX], struct slice *key,
+                      struct lease *out)
 {
     struct slice value;
     int rc = lease_key(room, name, key);
@@ -77,7 +79,8 @@ static int take(struct kv_tx *tx, void *arg)
 int kv_lease(struct kv *kv, struct slice object, struct slice name, struct slice owner, int64_t ttl_ms,
              uint64_t *fence, int64_t *left_ms)
 {
-    if (owner.n == 0 || owner.n > KV_KEY_MAX || ttl_ms < 0) return err_set(ERR_USAGE, "the owner or time of a lease is not allowed");
+    if (owner.n == 0 || owner.n > KV_KEY_MAX || ttl_ms < 0)
+        return err_set(ERR_USAGE, "the owner or time of a lease is not allowed");
     struct take t = {.name = name, .owner = owner, .ttl_ms = ttl_ms};
     int rc = kv_transact(kv, object, take, &t);
     *fence = t.fence;

@@ -5,7 +5,10 @@
 #include "base/test.h"
 #include "omap.h"
 
-static struct slice key_of(unsigned i, char room[16]) { return sl(room, (size_t)snprintf(room, 16, "k%04u", i)); }
+static struct slice key_of(unsigned i, char room[16])
+{
+    return sl(room, (size_t)snprintf(room, 16, "k%04u", i));
+}
 
 static void fill(struct omap *m)
 {

@@ -63,7 +63,8 @@ static int read_get(struct read *r, enum kv_read how)
 int kv_get(struct kv *kv, struct slice object, struct slice key, struct arena *a, struct slice *value)
 {
     struct read r = {.kv = kv, .fn = read_get, .a = a};
-    if (!kv_name_ok(object) || !kv_name_ok(key)) return err_set(ERR_USAGE, "an object or a key is not allowed");
+    if (!kv_name_ok(object) || !kv_name_ok(key))
+        return err_set(ERR_USAGE, "an object or a key is not allowed");
     r.range.from = kv_full(r.range.from_room, object, key);
     int rc = read_run(&r);
     *value = r.value;
@@ -125,7 +126,8 @@ static int first_row(void *arg, struct slice full, struct slice value)
 static int read_objects(struct read *r, enum kv_read how)
 {
     int rc = STOP;
-    while (rc == STOP && !r->page.more) rc = r->kv->engine->scan(r->kv, how, r->range.from, r->range.to, first_row, r);
+    while (rc == STOP && !r->page.more)
+        rc = r->kv->engine->scan(r->kv, how, r->range.from, r->range.to, first_row, r);
     return rc == STOP ? 0 : rc;
 }
 
@@ -133,7 +135,8 @@ int kv_objects(struct kv *kv, struct slice from, struct slice to, size_t limit, 
                struct slice **names, size_t *n, bool *more)
 {
     if (from.n > KV_KEY_MAX + 1 || to.n > KV_KEY_MAX + 1) return err_set(ERR_USAGE, "a bound is too long");
-    struct read r = {.kv = kv, .fn = read_objects, .a = a, .limit = limit > KV_PAGE_MAX ? KV_PAGE_MAX : limit};
+    struct read r = {
+        .kv = kv, .fn = read_objects, .a = a, .limit = limit > KV_PAGE_MAX ? KV_PAGE_MAX : limit};
     memcpy(r.range.from_room, from.p, from.n);
     memcpy(r.range.to_room, to.n ? to.p : "\x7f", to.n ? to.n : 1);
     r.range.from = sl(r.range.from_room, from.n);

@@ -57,7 +57,8 @@ int rec_open(struct rec *r, struct slice value, uint8_t newest)
     if (!value.n) return err_set(ERR_CORRUPT, "a stored record is empty");
     *r = (struct rec){.rest = sl_from(value, 1), .version = (uint8_t)value.p[0]};
     if (r->version == 0 || r->version > newest)
-        return err_set(ERR_VERSION, "a stored record has version %u, this program knows up to %u: use a newer Tram",
+        return err_set(ERR_VERSION,
+                       "a stored record has version %u, this program knows up to %u: use a newer Tram",
                        r->version, newest);
     return 0;
 }

@@ -47,7 +47,8 @@ int accounts_each(struct store *s, int (*each)(void *arg, const char *acc), void
     return rc;
 }
 
-static int give_row(const struct kv_row *row, int (*each)(void *arg, uint32_t box, uint32_t uid, const struct message *m), void *arg)
+static int give_row(const struct kv_row *row,
+                    int (*each)(void *arg, uint32_t box, uint32_t uid, const struct message *m), void *arg)
 {
     struct message m;
     uint64_t box = 0, uid = 0;

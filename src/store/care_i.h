@@ -13,4 +13,5 @@ MUST_CHECK int accounts_each(struct store *s, int (*each)(void *arg, const char 
 /* Every message row of the account, of all mailboxes, those being deleted too. A row that cannot
  * be read is given with m == NULL. */
 MUST_CHECK int messages_each(struct store *s, const char *acc,
-                             int (*each)(void *arg, uint32_t box, uint32_t uid, const struct message *m), void *arg);
+                             int (*each)(void *arg, uint32_t box, uint32_t uid, const struct message *m),
+                             void *arg);

@@ -136,13 +136,17 @@ TEST(verify_says_what_is_wrong_and_whom_it_concerns)
     CHECK_INT(said.n, 0);
     CHECK_OK(kv_transact(f.s->kv, SL("u:" ACC), damage_rows, &(int){1}));
     CHECK_ERR(store_verify(f.s, note_fault, &said), ERR_CORRUPT);
-    CHECK_SL(buf_slice(&said), "account acc1, mailbox 1: counts 3 messages (7 unseen, 0 deleted, 18 bytes), has 3 (3, 0, 18)\n");
+    CHECK_SL(
+        buf_slice(&said),
+        "account acc1, mailbox 1: counts 3 messages (7 unseen, 0 deleted, 18 bytes), has 3 (3, 0, 18)\n");
     buf_clear(&said);
     CHECK_OK(kv_transact(f.s->kv, SL("u:" ACC), damage_rows, &(int){2}));
     CHECK_ERR(store_verify(f.s, note_fault, &said), ERR_CORRUPT);
-    CHECK(sl_find(buf_slice(&said), SL("account acc1, mailbox 1, message 2: its record is damaged\n")) != SL_NONE);
+    CHECK(sl_find(buf_slice(&said), SL("account acc1, mailbox 1, message 2: its record is damaged\n")) !=
+          SL_NONE);
     struct sweep_report r;
-    CHECK_ERR(store_sweep(f.s, NULL, NULL, 0, 0, &r), ERR_CORRUPT); /* not sure what is alive: nothing is dropped */
+    CHECK_ERR(store_sweep(f.s, NULL, NULL, 0, 0, &r),
+              ERR_CORRUPT); /* not sure what is alive: nothing is dropped */
     buf_free(&said);
     fixture_end(&f);
 }

@@ -16,12 +16,34 @@ static void check_row(struct fixture *f, const char *object, const char *key, co
 static int put_rows(struct kv_tx *tx, void *arg)
 {
     (void)arg;
-    struct account_row a = {.modseq = 300, .next_box = 7, .uidvalidity = 1700000000, .boxes = 6, .subscriptions = 6,
-                            .bytes = 1000, .messages = 2, .quota = 0};
-    struct box_row b = {.m = {.id = 9, .name = SL("Work"), .uidvalidity = 1700000000, .uidnext = 3, .modseq = 300, .exists = 2,
-                              .unseen = 1, .size = 1000, .use = USE_ARCHIVE, .nkeywords = 1}, .keyword = {SL("$Junk")}};
-    struct message m = {.uid = 2, .modseq = 299, .flags = FLAG_SEEN | 32, .internal_date = 1700000000, .save_date = -1,
-                        .size = 500, .head_size = 40, .body = {"ms.1.1000.1f4.5"}, .email_id = "m12b-0"};
+    struct account_row a = {.modseq = 300,
+                            .next_box = 7,
+                            .uidvalidity = 1700000000,
+                            .boxes = 6,
+                            .subscriptions = 6,
+                            .bytes = 1000,
+                            .messages = 2,
+                            .quota = 0};
+    struct box_row b = {.m = {.id = 9,
+                              .name = SL("Work"),
+                              .uidvalidity = 1700000000,
+                              .uidnext = 3,
+                              .modseq = 300,
+                              .exists = 2,
+                              .unseen = 1,
+                              .size = 1000,
+                              .use = USE_ARCHIVE,
+                              .nkeywords = 1},
+                        .keyword = {SL("$Junk")}};
+    struct message m = {.uid = 2,
+                        .modseq = 299,
+                        .flags = FLAG_SEEN | 32,
+                        .internal_date = 1700000000,
+                        .save_date = -1,
+                        .size = 500,
+                        .head_size = 40,
+                        .body = {"ms.1.1000.1f4.5"},
+                        .email_id = "m12b-0"};
     struct journal j = {0};
     account_row_put(tx, &a);
     message_row_put(tx, 9, &m);
@@ -40,11 +62,37 @@ TEST(rows_have_the_documented_bytes)
     struct fixture f;
     REQUIRE(fixture_begin(&f));
     CHECK_OK(kv_transact(f.s->kv, SL("u:x"), put_rows, NULL));
-    check_row(&f, "u:x", "a", "01" "6d02ac02" "690107" "760580e2cfaa06" "630106" "6b0106" "7302e807" "6e0102");
-    check_row(&f, "u:x", "b/00000009", "01" "4e04576f726b" "760580e2cfaa06" "750103" "6d02ac02" "650102" "6e0101" "7302e807"
-                                       "550110" "6a0101" "6b05244a756e6b");
-    check_row(&f, "u:x", "m/00000009/00000002", "01" "6d02ab02" "660121" "640580e2cfaa06" "740affffffffffffffffff01" "7302f403"
-                                                "680128" "720f6d732e312e313030302e3166342e35" "65066d3132622d30");
+    check_row(&f, "u:x", "a",
+              "01"
+              "6d02ac02"
+              "690107"
+              "760580e2cfaa06"
+              "630106"
+              "6b0106"
+              "7302e807"
+              "6e0102");
+    check_row(&f, "u:x", "b/00000009",
+              "01"
+              "4e04576f726b"
+              "760580e2cfaa06"
+              "750103"
+              "6d02ac02"
+              "650102"
+              "6e0101"
+              "7302e807"
+              "550110"
+              "6a0101"
+              "6b05244a756e6b");
+    check_row(&f, "u:x", "m/00000009/00000002",
+              "01"
+              "6d02ab02"
+              "660121"
+              "640580e2cfaa06"
+              "740affffffffffffffffff01"
+              "7302f403"
+              "680128"
+              "720f6d732e312e313030302e3166342e35"
+              "65066d3132622d30");
     check_row(&f, "u:x", "j/00000009/000000000000012c", "01" "6305" "0201" "c60120" "7804" "0402" "0300");
     check_row(&f, "_store", "format", "01" "660101");
     fixture_end(&f);

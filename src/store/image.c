@@ -57,10 +57,12 @@ static bool unpack(struct view *v, struct slice data, const struct image *image)
     uint64_t step, flags, below;
     uint64_t uid = v->n ? v->msg[v->n - 1].uid : 0;
     while (data.n) {
-        if (v->n == image->count || !take(&data, &step) || !take(&data, &flags) || !take(&data, &below)) return false;
+        if (v->n == image->count || !take(&data, &step) || !take(&data, &flags) || !take(&data, &below))
+            return false;
         uid += step;
         if (!step || uid >= image->uidnext || below > image->modseq) return false;
-        v->msg[v->n++] = (struct view_msg){.uid = (uint32_t)uid, .flags = flags, .modseq = image->modseq - below};
+        v->msg[v->n++] =
+            (struct view_msg){.uid = (uint32_t)uid, .flags = flags, .modseq = image->modseq - below};
     }
     return true;
 }
@@ -85,9 +87,10 @@ int image_load(struct view *v, const struct box_row *b, bool *found)
     struct image first = {0}, part;
     ar_init(&a, 0);
     *found = false;
-    int rc = kv_scan(v->store->kv, account_object(v->acc, room), key_prefix('i', b->m.id, from), key_prefix_end('i', b->m.id, to),
-                     KV_PAGE_MAX, &a, &page);
-    bool good = rc == 0 && page.n && image_row(page.row[0].value, &first) == 0 && first.parts == page.n && fits(&first, b);
+    int rc = kv_scan(v->store->kv, account_object(v->acc, room), key_prefix('i', b->m.id, from),
+                     key_prefix_end('i', b->m.id, to), KV_PAGE_MAX, &a, &page);
+    bool good = rc == 0 && page.n && image_row(page.row[0].value, &first) == 0 && first.parts == page.n &&
+                fits(&first, b);
     if (good) make_room(v, (size_t)first.count);
     for (size_t i = 0; good && i < page.n; i++)
         good = image_row(page.row[i].value, &part) == 0 && part.modseq == first.modseq &&
@@ -161,8 +164,9 @@ static int save(struct kv_tx *tx, void *arg)
     char from[KEY_ROOM], to[KEY_ROOM];
     int rc = tx_box(tx, s->v->box, &b);
     if (rc) return rc;
-    bool newer = kv_tx_get(tx, key_two('i', s->v->box, 0, 4, from), &value) == 0 && image_row(value, &old) == 0 &&
-                 old.uidvalidity == s->v->uidvalidity && old.modseq >= s->v->modseq;
+    bool newer = kv_tx_get(tx, key_two('i', s->v->box, 0, 4, from), &value) == 0 &&
+                 image_row(value, &old) == 0 && old.uidvalidity == s->v->uidvalidity &&
+                 old.modseq >= s->v->modseq;
     if (newer || b.m.uidvalidity != s->v->uidvalidity) return 0;
     rc = kv_tx_scan(tx, key_prefix('i', s->v->box, from), key_prefix_end('i', s->v->box, to), delete_row, tx);
     for (size_t i = 0; rc == 0 && i < s->parts; i++) put_part(tx, s, i);

@@ -1,4 +1,4 @@
-/* mailbox.c - the mailboxes of an account: found, made, renamed, subscribed, deleted. */
+/* mailbox.c - the mailboxes of an account: found, made, subscribed; the account as a whole. */
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -14,8 +14,8 @@ static void copy_out(struct arena *a, const struct box_row *b, struct mailbox *o
     for (size_t i = 0; i < b->m.nkeywords; i++) out->keyword[i] = ar_dup(a, b->keyword[i]);
 }
 
-static int subscriptions_each(struct store *s, const char *acc, struct arena *a, int (*each)(void *arg, struct slice name),
-                              void *arg)
+static int subscriptions_each(struct store *s, const char *acc, struct arena *a,
+                              int (*each)(void *arg, struct slice name), void *arg)
 {
     char room[KEY_ROOM];
     struct kv_page page = {.more = true};
@@ -102,7 +102,8 @@ static int is_subscribed(struct store *s, const char *acc, struct slice name, st
     struct slice value;
     struct rec r;
     *yes = false;
-    int rc = kv_get(s->kv, account_object(acc, room), key_box('s', crc32c(0, name.p, name.n), key), a, &value);
+    int rc =
+        kv_get(s->kv, account_object(acc, room), key_box('s', crc32c(0, name.p, name.n), key), a, &value);
     if (rc) return rc == ERR_NOT_FOUND ? 0 : rc;
     rc = rec_open(&r, value, 1);
     while (rc == 0 && rec_next(&r)) *yes = *yes || sl_eq(r.field, name);
@@ -130,8 +131,8 @@ int mailbox_find(struct store *s, const char *acc, struct slice name, struct are
     if (rc) return rc;
     if (sl_eq(name, SL("INBOX"))) return mailbox_get(s, acc, INBOX_ID, a, out);
     uint32_t sum = crc32c(0, name.p, name.n);
-    rc = kv_scan(s->kv, account_object(acc, room), key_prefix('n', sum, from), key_prefix_end('n', sum, to), KV_PAGE_MAX, a,
-                 &page);
+    rc = kv_scan(s->kv, account_object(acc, room), key_prefix('n', sum, from), key_prefix_end('n', sum, to),
+                 KV_PAGE_MAX, a, &page);
     for (size_t i = 0; rc == 0 && i < page.n; i++) {
         uint64_t id;
         rc = key_number(page.row[i].key, &id);
@@ -144,13 +145,13 @@ int mailbox_find(struct store *s, const char *acc, struct slice name, struct are
 
 /* ---- making ---- */
 
-static void put_name(struct kv_tx *tx, struct slice name, uint32_t id)
+void mailbox_name_put(struct kv_tx *tx, struct slice name, uint32_t id)
 {
     char room[KEY_ROOM];
     kv_tx_put(tx, key_two('n', crc32c(0, name.p, name.n), id, 8, room), SL("\1"));
 }
 
-static void del_name(struct kv_tx *tx, struct slice name, uint32_t id)
+void mailbox_name_del(struct kv_tx *tx, struct slice name, uint32_t id)
 {
     char room[KEY_ROOM];
     kv_tx_del(tx, key_two('n', crc32c(0, name.p, name.n), id, 8, room));
@@ -165,20 +166,23 @@ static uint32_t next_uidvalidity(struct account_row *a)
     return a->uidvalidity;
 }
 
-static int make_box(struct kv_tx *tx, struct account_row *a, struct slice name, unsigned use, struct box_row *out)
+static int make_box(struct kv_tx *tx, struct account_row *a, struct slice name, unsigned use,
+                    struct box_row *out)
 {
-    if (a->boxes >= MAILBOXES_MAX) return err_set(ERR_LIMIT, "an account may have %d mailboxes", MAILBOXES_MAX);
+    if (a->boxes >= MAILBOXES_MAX)
+        return err_set(ERR_LIMIT, "an account may have %d mailboxes", MAILBOXES_MAX);
     *out = (struct box_row){.m = {.id = a->next_box++, .name = name, .uidnext = 1, .use = use}};
     out->m.uidvalidity = next_uidvalidity(a);
     out->m.modseq = ++a->modseq;
     a->boxes++;
-    put_name(tx, name, out->m.id);
+    mailbox_name_put(tx, name, out->m.id);
     box_row_put(tx, out);
     return 0;
 }
 
 /* Makes the mailbox and what is missing above it. */
-static int make_with_parents(struct kv_tx *tx, struct account_row *a, struct slice name, unsigned use, struct box_row *out)
+int mailbox_make(struct kv_tx *tx, struct account_row *a, struct slice name, unsigned use,
+                 struct box_row *out)
 {
     struct box_row above;
     for (size_t i = 0; i < name.n; i++) {
@@ -205,14 +209,15 @@ static int create(struct kv_tx *tx, void *arg)
     if (rc) return rc;
     rc = tx_box_named(tx, c->name, &b);
     if (rc == 0) return err_set(ERR_EXISTS, "the mailbox exists already");
-    if (rc == ERR_NOT_FOUND) rc = make_with_parents(tx, &a, c->name, c->use, &b);
+    if (rc == ERR_NOT_FOUND) rc = mailbox_make(tx, &a, c->name, c->use, &b);
     if (rc) return rc;
     account_row_put(tx, &a);
     c->id = b.m.id;
     return 0;
 }
 
-int mailbox_create(struct store *s, const char *acc, struct slice name, unsigned use, struct arena *a, struct mailbox *out)
+int mailbox_create(struct store *s, const char *acc, struct slice name, unsigned use, struct arena *a,
+                   struct mailbox *out)
 {
     struct create c = {.use = use};
     int rc = mailbox_name(a, name, &c.name);
@@ -290,7 +295,10 @@ static int add_name(void *arg, struct slice name)
     return 0;
 }
 
-static int slice_order(const void *x, const void *y) { return sl_cmp(*(const struct slice *)x, *(const struct slice *)y); }
+static int slice_order(const void *x, const void *y)
+{
+    return sl_cmp(*(const struct slice *)x, *(const struct slice *)y);
+}
 
 int mailbox_subscriptions(struct store *s, const char *acc, struct arena *a, struct slice **names, size_t *n)
 {
@@ -330,7 +338,10 @@ static int make_defaults(struct kv_tx *tx, void *arg)
     return rc;
 }
 
-int mailbox_make_defaults(struct store *s, const char *acc) { return account_transact(s, acc, make_defaults, NULL); }
+int mailbox_make_defaults(struct store *s, const char *acc)
+{
+    return account_transact(s, acc, make_defaults, NULL);
+}
 
 /* ---- keywords ---- */
 
@@ -349,227 +360,21 @@ static int keyword(struct kv_tx *tx, void *arg)
     if (rc) return rc;
     size_t had = b.m.nkeywords;
     k->bit = box_keyword(&b, k->name, k->make);
-    if (k->bit < 0 && k->make) return err_set(ERR_LIMIT, "a mailbox may have %d keywords", MAILBOX_KEYWORDS_MAX);
+    if (k->bit < 0 && k->make)
+        return err_set(ERR_LIMIT, "a mailbox may have %d keywords", MAILBOX_KEYWORDS_MAX);
     if (k->bit < 0) return err_set(ERR_NOT_FOUND, "the mailbox does not have this keyword");
     if (b.m.nkeywords != had) box_row_put(tx, &b);
     return 0;
 }
 
-int mailbox_keyword(struct store *s, const char *acc, uint32_t box, struct slice name, bool make, unsigned *bit)
+int mailbox_keyword(struct store *s, const char *acc, uint32_t box, struct slice name, bool make,
+                    unsigned *bit)
 {
     struct keyword k = {.box = box, .name = name, .make = make};
     if (!name.n || name.n > 250) return err_set(ERR_SYNTAX, "a keyword is empty or too long");
     int rc = account_transact(s, acc, keyword, &k);
     if (rc == 0) *bit = (unsigned)k.bit;
     return rc;
-}
-
-/* ---- renaming ---- */
-
-struct rename {
-    struct arena *a;
-    struct slice from, to;
-};
-
-static int move_box(struct kv_tx *tx, struct account_row *a, uint32_t id, struct slice to)
-{
-    struct box_row b;
-    int rc = tx_box(tx, id, &b);
-    if (rc) return rc;
-    del_name(tx, b.m.name, id);
-    put_name(tx, to, id);
-    b.m.name = to;
-    b.m.modseq = ++a->modseq;
-    box_row_put(tx, &b);
-    return 0;
-}
-
-struct below {
-    struct rename *r;
-    uint32_t *id;
-    struct slice *to; /* the new name of each */
-    size_t n, cap, ncap;
-};
-
-/* The mailbox and those below it, with their new names. */
-static int find_below(void *arg, struct slice key, struct slice value)
-{
-    struct below *l = arg;
-    struct box_row b;
-    uint64_t id;
-    int rc = key_number(key, &id);
-    if (rc == 0) rc = box_row_get(value, (uint32_t)id, &b);
-    if (rc) return rc;
-    if (!sl_eq(b.m.name, l->r->from) && !mailbox_below(b.m.name, l->r->from)) return 0;
-    if (l->n == l->cap) {
-        l->id = ar_grow(l->r->a, l->id, &l->cap, sizeof *l->id);
-        l->to = ar_grow(l->r->a, l->to, &l->ncap, sizeof *l->to);
-    }
-    l->id[l->n] = (uint32_t)id;
-    l->to[l->n] = ar_cat(l->r->a, l->r->to, sl_from(b.m.name, l->r->from.n));
-    if (l->to[l->n].n > MAILBOX_NAME_MAX) return err_set(ERR_SYNTAX, "a mailbox below it would get too long a name");
-    l->n++;
-    return 0;
-}
-
-static int make_parents(struct kv_tx *tx, struct account_row *a, struct slice name)
-{
-    struct slice above;
-    struct box_row b;
-    if (!mailbox_parent(name, &above)) return 0;
-    int rc = tx_box_named(tx, above, &b);
-    return rc == ERR_NOT_FOUND ? make_with_parents(tx, a, above, 0, &b) : rc;
-}
-
-static int rename_tree(struct kv_tx *tx, void *arg)
-{
-    struct rename *r = arg;
-    struct account_row a;
-    struct box_row b;
-    struct below l = {.r = r, .cap = 16, .ncap = 16};
-    l.id = ar_array(r->a, uint32_t, l.cap);
-    l.to = ar_array(r->a, struct slice, l.ncap);
-    int rc = tx_account(tx, &a);
-    if (rc) return rc;
-    rc = tx_box_named(tx, r->to, &b);
-    if (rc == 0) return err_set(ERR_EXISTS, "a mailbox with the new name exists already");
-    if (rc == ERR_NOT_FOUND) rc = tx_box_named(tx, r->from, &b);
-    if (rc == 0) rc = kv_tx_scan(tx, SL("b/"), SL("b0"), find_below, &l);
-    if (rc == 0) rc = make_parents(tx, &a, r->to);
-    for (size_t i = 0; rc == 0 && i < l.n; i++) rc = move_box(tx, &a, l.id[i], l.to[i]);
-    if (rc == 0) account_row_put(tx, &a);
-    return rc;
-}
-
-/* RFC 9051 section 6.3.6: the messages move to a new mailbox, INBOX and what is below it stay. */
-static int rename_inbox(struct store *s, const char *acc, struct slice to, struct arena *a)
-{
-    struct mailbox box;
-    int rc = mailbox_create(s, acc, to, 0, a, &box);
-    while (rc == 0) {
-        struct message *m;
-        uint32_t uids[KV_PAGE_MAX], validity, *from_uid, *to_uid;
-        size_t n, moved;
-        rc = message_list(s, acc, INBOX_ID, 1, KV_PAGE_MAX, a, &m, &n);
-        if (rc || !n) break;
-        for (size_t i = 0; i < n; i++) uids[i] = m[i].uid;
-        rc = message_copy(s, acc, INBOX_ID, uids, n, box.id, true, a, &validity, &from_uid, &to_uid, &moved);
-    }
-    return rc;
-}
-
-int mailbox_rename(struct store *s, const char *acc, struct slice from, struct slice to)
-{
-    struct arena a;
-    struct rename r = {.a = &a};
-    ar_init(&a, 0);
-    int rc = mailbox_name(&a, from, &r.from);
-    if (rc == 0) rc = mailbox_name(&a, to, &r.to);
-    if (rc == 0 && mailbox_below(r.to, r.from) && !sl_eq(r.from, SL("INBOX")))
-        rc = err_set(ERR_SYNTAX, "a mailbox cannot be moved below itself");
-    if (rc == 0)
-        rc = sl_eq(r.from, SL("INBOX")) ? rename_inbox(s, acc, r.to, &a) : account_transact(s, acc, rename_tree, &r);
-    ar_free(&a);
-    return rc;
-}
-
-/* ---- deleting ---- */
-
-struct delete {
-    struct slice name;
-    uint32_t id;
-};
-
-/* From here on it is gone for everybody; its rows follow. */
-static int delete(struct kv_tx *tx, void *arg)
-{
-    struct delete *d = arg;
-    struct account_row a;
-    struct box_row b;
-    char room[KEY_ROOM];
-    int rc = tx_account(tx, &a);
-    if (rc == 0) rc = tx_box_named(tx, d->name, &b);
-    if (rc) return rc;
-    d->id = b.m.id;
-    a.modseq++;
-    a.boxes--;
-    a.bytes -= b.m.size;
-    a.messages -= b.m.exists;
-    account_row_put(tx, &a);
-    del_name(tx, b.m.name, d->id);
-    kv_tx_del(tx, key_box('b', d->id, room));
-    kv_tx_put(tx, key_box('x', d->id, room), SL("\1"));
-    return 0;
-}
-
-struct erase {
-    struct kv_tx *tx;
-    struct slice from, to;
-    size_t n;
-};
-
-static int erase_row(void *arg, struct slice key, struct slice value)
-{
-    struct erase *e = arg;
-    (void)value;
-    kv_tx_del(e->tx, key);
-    return ++e->n == CHANGE_MAX;
-}
-
-static int erase_some(struct kv_tx *tx, void *arg)
-{
-    struct erase *e = arg;
-    e->tx = tx;
-    e->n = 0;
-    return kv_tx_scan(tx, e->from, e->to, erase_row, e);
-}
-
-int rows_erase(struct store *s, const char *acc, struct slice prefix)
-{
-    struct arena a;
-    char room[KEY_ROOM];
-    ar_init(&a, 0);
-    struct erase e = {.from = prefix, .to = kv_prefix_end(&a, prefix)};
-    int rc = 1;
-    while (rc > 0) rc = kv_transact(s->kv, account_object(acc, room), erase_some, &e);
-    ar_free(&a);
-    return rc;
-}
-
-static int erase_box(struct store *s, const char *acc, uint32_t id)
-{
-    char room[KEY_ROOM];
-    int rc = 0;
-    for (const char *kind = "mji"; rc == 0 && *kind; kind++) rc = rows_erase(s, acc, key_prefix(*kind, id, room));
-    return rc ? rc : rows_erase(s, acc, key_box('x', id, room));
-}
-
-int mailbox_finish_deletes(struct store *s, const char *acc)
-{
-    char room[KEY_ROOM];
-    struct arena a;
-    struct kv_page page;
-    ar_init(&a, 0);
-    int rc = kv_scan(s->kv, account_object(acc, room), SL("x/"), SL("x0"), KV_PAGE_MAX, &a, &page);
-    for (size_t i = 0; rc == 0 && i < page.n; i++) {
-        uint64_t id;
-        rc = key_number(page.row[i].key, &id);
-        if (rc == 0) rc = erase_box(s, acc, (uint32_t)id);
-    }
-    ar_free(&a);
-    return rc;
-}
-
-int mailbox_delete(struct store *s, const char *acc, struct slice name)
-{
-    struct arena a;
-    struct delete d = {0};
-    ar_init(&a, 0);
-    int rc = mailbox_name(&a, name, &d.name);
-    if (rc == 0 && sl_eq(d.name, SL("INBOX"))) rc = err_set(ERR_DENIED, "INBOX cannot be deleted");
-    if (rc == 0) rc = account_transact(s, acc, delete, &d);
-    ar_free(&a);
-    return rc ? rc : erase_box(s, acc, d.id);
 }
 
 /* ---- the account as a whole ---- */

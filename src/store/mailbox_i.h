@@ -53,7 +53,8 @@ bool mailbox_below(struct slice name, struct slice above); /* is it below, in th
 /* "u:<account>" into room. */
 struct slice account_object(const char *acc, char room[KEY_ROOM]);
 struct slice key_box(char kind, uint32_t box, char room[KEY_ROOM]);                    /* "b/0000000a" */
-struct slice key_two(char kind, uint32_t box, uint64_t n, int digits, char room[KEY_ROOM]); /* "m/0000000a/00000001" */
+struct slice key_two(char kind, uint32_t box, uint64_t n, int digits,
+                     char room[KEY_ROOM]); /* "m/0000000a/00000001" */
 struct slice key_prefix(char kind, uint32_t box, char room[KEY_ROOM]);                 /* "m/0000000a/" */
 struct slice key_prefix_end(char kind, uint32_t box, char room[KEY_ROOM]);             /* "m/0000000a0" */
 /* The number in the last component of a key. */
@@ -79,6 +80,15 @@ int box_keyword(struct box_row *b, struct slice name, bool make);
 /* Counts a message in or out. */
 void count_message(struct account_row *a, struct box_row *b, const struct message *m, int sign);
 
+/* ---- mailbox.c ---- */
+
+/* The row by which a mailbox is found by its name. */
+void mailbox_name_put(struct kv_tx *tx, struct slice name, uint32_t id);
+void mailbox_name_del(struct kv_tx *tx, struct slice name, uint32_t id);
+/* Makes the mailbox, which must not exist, and what is missing above it. */
+MUST_CHECK int mailbox_make(struct kv_tx *tx, struct account_row *a, struct slice name, unsigned use,
+                            struct box_row *out);
+
 /* ---- journal.c ---- */
 
 /* One row: what a transaction changed in a mailbox, ascending by uid. Packed as LEB128. */
@@ -102,7 +112,7 @@ bool journal_next_gone(struct journal_reader *r, uint32_t *uid);
 void leb_put(struct buf *b, uint64_t v);
 bool leb_take(struct slice *s, uint64_t *v); /* false at the end, or when it is damaged */
 
-/* ---- rows of what is gone ---- */
+/* ---- mailbox_tree.c: rows of what is gone ---- */
 
 /* Removes every row with the prefix, some at a time. SUSPENDS. */
 MUST_CHECK int rows_erase(struct store *s, const char *acc, struct slice prefix);

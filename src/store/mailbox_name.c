@@ -47,7 +47,8 @@ static int check_components(struct slice name)
     int depth = 0;
     while (sl_next(&rest, '/', &piece)) {
         if (!piece.n) return refuse(name, "a level of it is empty");
-        if (sl_eq(piece, SL(".")) || sl_eq(piece, SL(".."))) return refuse(name, "a level of it is only dots");
+        if (sl_eq(piece, SL(".")) || sl_eq(piece, SL("..")))
+            return refuse(name, "a level of it is only dots");
         if (++depth > MAILBOX_DEPTH_MAX) return refuse(name, "it has too many levels");
     }
     return 0;

@@ -38,7 +38,10 @@ static struct slice key_box_and(char kind, uint32_t box, char end, char room[KEY
     return sl(room, n);
 }
 
-struct slice key_prefix(char kind, uint32_t box, char room[KEY_ROOM]) { return key_box_and(kind, box, '/', room); }
+struct slice key_prefix(char kind, uint32_t box, char room[KEY_ROOM])
+{
+    return key_box_and(kind, box, '/', room);
+}
 
 struct slice key_prefix_end(char kind, uint32_t box, char room[KEY_ROOM])
 {
@@ -197,7 +200,8 @@ int tx_account(struct kv_tx *tx, struct account_row *out)
 {
     struct slice value;
     int rc = kv_tx_get(tx, SL("a"), &value);
-    if (rc == ERR_NOT_FOUND) return err_set(rc, "there is no account %.*s", SLF(sl_from(kv_tx_object(tx), 2)));
+    if (rc == ERR_NOT_FOUND)
+        return err_set(rc, "there is no account %.*s", SLF(sl_from(kv_tx_object(tx), 2)));
     return rc ? rc : account_row_get(value, out);
 }
 

@@ -12,7 +12,8 @@ static struct slice names(struct fixture *f)
     struct slice text = SL("");
     CHECK_OK(mailbox_list(f->s, ACC, &f->a, &m, &n));
     for (size_t i = 0; i < n; i++)
-        text = ar_printf(&f->a, "%.*s%s%.*s%s", SLF(text), i ? " " : "", SLF(m[i].name), m[i].subscribed ? "+" : "");
+        text = ar_printf(&f->a, "%.*s%s%.*s%s", SLF(text), i ? " " : "", SLF(m[i].name),
+                         m[i].subscribed ? "+" : "");
     return text;
 }
 
@@ -24,12 +25,26 @@ static int create(struct fixture *f, const char *name, struct mailbox *out)
 
 TEST(names_are_checked_and_normalised)
 {
-    static const struct { const char *in, *out; } good[] = {
-        {"inbox", "INBOX"}, {"InBox/Sub", "INBOX/Sub"}, {"inboxes", "inboxes"}, {"foo/", "foo"}, {"a/b/c", "a/b/c"},
-        {"Entw\xc3\xbcrfe", "Entw\xc3\xbcrfe"}, {"u\xcc\x88", "\xc3\xbc"}, {"with space", "with space"},
+    static const struct { const char *in, *out;
+    } good[] = {
+        {"inbox", "INBOX"},        {"InBox/Sub", "INBOX/Sub"},   {"inboxes", "inboxes"},
+        {"foo/", "foo"},           {"a/b/c", "a/b/c"},           {"Entw\xc3\xbcrfe", "Entw\xc3\xbcrfe"},
+        {"u\xcc\x88", "\xc3\xbc"}, {"with space", "with space"},
     };
-    static const char *const bad[] = {"", "/", "/a", "a//b", "a\nb", "a*", "50%", "#news", ".", "a/..", "\xff", "a\xc2\x80z",
-                                      "x/x/x/x/x/x/x/x/x/x/x/x/x/x/x/x/x/x/x/x/x", "\xe2\x80\xa8"};
+    static const char *const bad[] = {"",
+                                      "/",
+                                      "/a",
+                                      "a//b",
+                                      "a\nb",
+                                      "a*",
+                                      "50%",
+                                      "#news",
+                                      ".",
+                                      "a/..",
+                                      "\xff",
+                                      "a\xc2\x80z",
+                                      "x/x/x/x/x/x/x/x/x/x/x/x/x/x/x/x/x/x/x/x/x",
+                                      "\xe2\x80\xa8"};
     struct arena a;
     struct slice out;
     ar_init(&a, 0);
@@ -54,7 +69,8 @@ TEST(a_new_account_has_its_mailboxes)
     CHECK_OK(mailbox_make_defaults(f.s, ACC));
     CHECK_SL(names(&f), "INBOX+ Archive+ Drafts+ Junk+ Sent+ Trash+");
     CHECK_OK(mailbox_find(f.s, ACC, SL("inbox"), &f.a, &m));
-    CHECK(m.id == INBOX_ID && m.uidnext == 1 && m.uidvalidity > 0 && m.modseq > 0 && m.exists == 0 && m.subscribed);
+    CHECK(m.id == INBOX_ID && m.uidnext == 1 && m.uidvalidity > 0 && m.modseq > 0 && m.exists == 0 &&
+          m.subscribed);
     CHECK_OK(mailbox_find(f.s, ACC, SL("Junk"), &f.a, &m));
     CHECK_INT(m.use, USE_JUNK);
     CHECK_ERR(mailbox_find(f.s, ACC, SL("junk"), &f.a, &m), ERR_NOT_FOUND);
@@ -77,7 +93,8 @@ TEST(create_makes_parents_and_new_uidvalidity)
     CHECK_OK(mailbox_delete(f.s, ACC, SL("foo/bar/zap")));
     CHECK_ERR(mailbox_delete(f.s, ACC, SL("foo/bar/zap")), ERR_NOT_FOUND);
     CHECK_OK(create(&f, "foo/bar/zap", &again));
-    CHECK(again.uidvalidity > first.uidvalidity && again.uidvalidity > other.uidvalidity && again.id > other.id);
+    CHECK(again.uidvalidity > first.uidvalidity && again.uidvalidity > other.uidvalidity &&
+          again.id > other.id);
     CHECK_ERR(mailbox_delete(f.s, ACC, SL("InBox")), ERR_DENIED);
     CHECK_OK(mailbox_delete(f.s, ACC, SL("foo"))); /* children stay */
     CHECK_SL(names(&f), "INBOX+ Archive+ Drafts+ Junk+ Sent+ Trash+ foo/bar foo/bar/zap other");

@@ -30,8 +30,8 @@ int message_list(struct store *s, const char *acc, uint32_t box, uint32_t from, 
     struct kv_page page;
     ar_init(&rows, 0);
     *n = 0;
-    int rc = kv_scan(s->kv, account_object(acc, room), key_two('m', box, from, 8, first), key_prefix_end('m', box, end), limit,
-                     &rows, &page);
+    int rc = kv_scan(s->kv, account_object(acc, room), key_two('m', box, from, 8, first),
+                     key_prefix_end('m', box, end), limit, &rows, &page);
     if (rc == 0) *out = ar_array(a, struct message, page.n);
     for (size_t i = 0; rc == 0 && i < page.n; i++) {
         uint64_t uid;
@@ -62,7 +62,8 @@ static int quota_check(const struct account_row *a, uint64_t more)
                    (unsigned long long)a->quota);
 }
 
-static int add_messages(struct kv_tx *tx, struct account_row *a, struct box_row *b, const struct message_new *m, size_t n)
+static int add_messages(struct kv_tx *tx, struct account_row *a, struct box_row *b,
+                        const struct message_new *m, size_t n)
 {
     uint64_t more = 0;
     for (size_t i = 0; i < n; i++) more += m[i].size;
@@ -71,12 +72,17 @@ static int add_messages(struct kv_tx *tx, struct account_row *a, struct box_row 
     if (UINT32_MAX - b->m.uidnext <= n) return err_set(ERR_LIMIT, "the mailbox has used up its UIDs");
     b->m.modseq = ++a->modseq;
     for (size_t i = 0; i < n; i++) {
-        struct message row = {.uid = b->m.uidnext++, .modseq = a->modseq, .flags = new_flags(b, &m[i]),
-                              .internal_date = m[i].internal_date, .save_date = rt_wall_seconds(), .size = m[i].size,
-                              .head_size = m[i].head_size, .body = m[i].body};
+        struct message row = {.uid = b->m.uidnext++,
+                              .modseq = a->modseq,
+                              .flags = new_flags(b, &m[i]),
+                              .internal_date = m[i].internal_date,
+                              .save_date = rt_wall_seconds(),
+                              .size = m[i].size,
+                              .head_size = m[i].head_size,
+                              .body = m[i].body};
         /* RFC 8474: never the same for two messages; the modseq is new, the uid counts within it. */
-        snprintf(row.email_id, sizeof row.email_id, "m%llx-%hx", (unsigned long long)(a->modseq & 0xffffffffff),
-                 (unsigned short)i);
+        snprintf(row.email_id, sizeof row.email_id, "m%llx-%hx",
+                 (unsigned long long)(a->modseq & 0xffffffffff), (unsigned short)i);
         message_row_put(tx, b->m.id, &row);
         count_message(a, b, &row, 1);
     }
@@ -109,7 +115,8 @@ int message_append(struct store *s, const char *acc, uint32_t box, const struct 
                    uint32_t *uidvalidity, uint32_t *first_uid)
 {
     struct append p = {.box = box, .m = m, .n = n};
-    if (n == 0 || n > COPY_MAX) return err_set(ERR_LIMIT, "at most %d messages can be added at once", COPY_MAX);
+    if (n == 0 || n > COPY_MAX)
+        return err_set(ERR_LIMIT, "at most %d messages can be added at once", COPY_MAX);
     int rc = account_transact(s, acc, append, &p);
     *uidvalidity = p.uidvalidity;
     *first_uid = p.first_uid;
@@ -214,7 +221,8 @@ int message_deliver(struct store *s, const char *acc, struct slice delivery_id, 
 {
     struct arena a;
     struct delivery d = {.id = delivery_id, .m = m};
-    if (!delivery_id.n || delivery_id.n > KV_KEY_MAX - 2) return err_set(ERR_USAGE, "a delivery id of %zu bytes", delivery_id.n);
+    if (!delivery_id.n || delivery_id.n > KV_KEY_MAX - 2)
+        return err_set(ERR_USAGE, "a delivery id of %zu bytes", delivery_id.n);
     ar_init(&a, 0);
     if (mailbox_name(&a, box_name, &d.box_name)) d.box_name = SL("INBOX");
     int rc = account_transact(s, acc, deliver, &d);

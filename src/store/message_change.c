@@ -58,7 +58,8 @@ static void recount(struct box_row *b, uint64_t old, uint64_t now)
     if ((old ^ now) & FLAG_DELETED) b->m.deleted += now & FLAG_DELETED ? 1 : UINT32_MAX;
 }
 
-static int flags_one(struct kv_tx *tx, struct flags_change *c, struct box_row *b, uint64_t modseq, uint32_t uid)
+static int flags_one(struct kv_tx *tx, struct flags_change *c, struct box_row *b, uint64_t modseq,
+                     uint32_t uid)
 {
     struct message m;
     int rc = tx_message(tx, c->box, uid, &m);
@@ -95,8 +96,9 @@ static int change_flags(struct kv_tx *tx, void *arg)
     return 0;
 }
 
-int message_flags(struct store *s, const char *acc, uint32_t box, const uint32_t *uid, size_t n, enum flags_op op,
-                  uint64_t flags, uint64_t unchanged_since, struct arena *a, uint32_t **failed, size_t *nfailed)
+int message_flags(struct store *s, const char *acc, uint32_t box, const uint32_t *uid, size_t n,
+                  enum flags_op op, uint64_t flags, uint64_t unchanged_since, struct arena *a,
+                  uint32_t **failed, size_t *nfailed)
 {
     struct flags_change c = {.box = box, .op = op, .flags = flags, .unchanged_since = unchanged_since};
     int rc = 0;
@@ -186,8 +188,8 @@ static int find_deleted(struct store *s, const char *acc, uint32_t box, struct u
     return rc;
 }
 
-int message_expunge(struct store *s, const char *acc, uint32_t box, const uint32_t *uid, size_t n, bool only_deleted,
-                    struct arena *a, uint32_t **gone, size_t *ngone)
+int message_expunge(struct store *s, const char *acc, uint32_t box, const uint32_t *uid, size_t n,
+                    bool only_deleted, struct arena *a, uint32_t **gone, size_t *ngone)
 {
     struct expunge c = {.box = box, .only_deleted = only_deleted || !uid};
     struct uids found = {0};
@@ -230,8 +232,8 @@ static uint64_t translate(const struct box_row *from, struct box_row *to, uint64
 }
 
 /* from and to may be the same row. */
-static int copy_one(struct kv_tx *tx, struct copy *c, struct account_row *a, struct box_row *from, struct box_row *to,
-                    uint32_t uid)
+static int copy_one(struct kv_tx *tx, struct copy *c, struct account_row *a, struct box_row *from,
+                    struct box_row *to, uint32_t uid)
 {
     struct message m;
     char room[KEY_ROOM];
@@ -254,9 +256,11 @@ static int copy_one(struct kv_tx *tx, struct copy *c, struct account_row *a, str
     return 0;
 }
 
-static int copy_end(struct kv_tx *tx, struct copy *c, struct account_row *a, struct box_row *from, struct box_row *to)
+static int copy_end(struct kv_tx *tx, struct copy *c, struct account_row *a, struct box_row *from,
+                    struct box_row *to)
 {
-    if (!c->move && a->quota && a->bytes > a->quota) return err_set(ERR_QUOTA, "the copies do not fit into the account");
+    if (!c->move && a->quota && a->bytes > a->quota)
+        return err_set(ERR_QUOTA, "the copies do not fit into the account");
     to->m.modseq = a->modseq;
     if (c->move) {
         from->m.modseq = a->modseq;
@@ -294,8 +298,9 @@ static void undo_copies(struct store *s, const char *acc, struct copy *c)
     free(e.gone.v);
 }
 
-int message_copy(struct store *s, const char *acc, uint32_t from, const uint32_t *uid, size_t n, uint32_t to, bool move,
-                 struct arena *a, uint32_t *uidvalidity, uint32_t **from_uid, uint32_t **to_uid, size_t *ncopied)
+int message_copy(struct store *s, const char *acc, uint32_t from, const uint32_t *uid, size_t n, uint32_t to,
+                 bool move, struct arena *a, uint32_t *uidvalidity, uint32_t **from_uid, uint32_t **to_uid,
+                 size_t *ncopied)
 {
     struct copy c = {.from = from, .to = to, .move = move};
     int rc = 0;

@@ -18,7 +18,8 @@ static struct slice listing(struct fixture *f, uint32_t box)
     struct slice text = SL("");
     CHECK_OK(message_list(f->s, ACC, box, 1, 1000, &f->a, &m, &n));
     for (size_t i = 0; i < n; i++)
-        text = ar_printf(&f->a, "%.*s%s%u:%llx", SLF(text), i ? " " : "", m[i].uid, (unsigned long long)m[i].flags);
+        text = ar_printf(&f->a, "%.*s%s%u:%llx", SLF(text), i ? " " : "", m[i].uid,
+                         (unsigned long long)m[i].flags);
     return text;
 }
 
@@ -48,7 +49,8 @@ TEST(messages_are_added_with_ascending_uids)
     uint32_t validity, first;
     REQUIRE(fixture_begin(&f));
     uint64_t before = box_now(&f, INBOX_ID).modseq;
-    struct message_new new[3] = {letter(&f, "one", 0), letter(&f, "two!", FLAG_SEEN), letter(&f, "three", FLAG_DELETED)};
+    struct message_new new[3] = {letter(&f, "one", 0), letter(&f, "two!", FLAG_SEEN),
+                                 letter(&f, "three", FLAG_DELETED)};
     struct slice keyword[] = {SL("$Junk"), SL("")};
     new[1].keyword = keyword;
     new[1].nkeywords = 2;
@@ -58,7 +60,8 @@ TEST(messages_are_added_with_ascending_uids)
     CHECK(box_now(&f, INBOX_ID).modseq > before);
     check_counters(&f, INBOX_ID);
     CHECK_OK(message_get(f.s, ACC, INBOX_ID, 2, &m));
-    CHECK(m.uid == 2 && m.size == 4 && m.internal_date == 1700000000 && m.head_size == 1 && m.save_date > 1700000000);
+    CHECK(m.uid == 2 && m.size == 4 && m.internal_date == 1700000000 && m.head_size == 1 &&
+          m.save_date > 1700000000);
     CHECK_OK(body_get(f.s->body, &m.body, 100, &f.a, &text));
     CHECK_SL(text, "two!");
     CHECK_ERR(message_get(f.s, ACC, INBOX_ID, 4, &m), ERR_NOT_FOUND);
@@ -160,7 +163,8 @@ TEST(a_quota_is_kept)
     CHECK_INT(n, 0);
     CHECK_OK(message_copy(f.s, ACC, INBOX_ID, &one, 1, 2, true, &f.a, &v, &from, &to, &n));
     CHECK_OK(account_set_quota(f.s, ACC, 12));
-    CHECK_OK(message_deliver(f.s, ACC, SL("2"), SL("INBOX"), &m, &uid, &twice)); /* what failed was not remembered */
+    CHECK_OK(message_deliver(f.s, ACC, SL("2"), SL("INBOX"), &m, &uid,
+                             &twice)); /* what failed was not remembered */
     CHECK(!twice);
     fixture_end(&f);
 }
@@ -174,14 +178,16 @@ TEST(flags_change_with_a_new_modseq)
     REQUIRE(fixture_begin(&f));
     for (int i = 0; i < 3; i++) add(&f, INBOX_ID, "x", 0);
     uint64_t seq = box_now(&f, INBOX_ID).modseq;
-    CHECK_OK(message_flags(f.s, ACC, INBOX_ID, uids, 4, FLAGS_ADD, FLAG_SEEN | FLAG_DELETED, 0, &f.a, &failed, &n));
+    CHECK_OK(message_flags(f.s, ACC, INBOX_ID, uids, 4, FLAGS_ADD, FLAG_SEEN | FLAG_DELETED, 0, &f.a, &failed,
+                           &n));
     CHECK_SL(listing(&f, INBOX_ID), "1:9 2:9 3:9");
     CHECK(box_now(&f, INBOX_ID).modseq > seq && n == 0);
     check_counters(&f, INBOX_ID);
     seq = box_now(&f, INBOX_ID).modseq;
     CHECK_OK(message_flags(f.s, ACC, INBOX_ID, uids, 4, FLAGS_ADD, FLAG_SEEN, 0, &f.a, &failed, &n));
     CHECK_INT(box_now(&f, INBOX_ID).modseq, seq); /* nothing changed */
-    CHECK_OK(message_flags(f.s, ACC, INBOX_ID, uids + 1, 1, FLAGS_REMOVE, FLAG_DELETED, 0, &f.a, &failed, &n));
+    CHECK_OK(
+        message_flags(f.s, ACC, INBOX_ID, uids + 1, 1, FLAGS_REMOVE, FLAG_DELETED, 0, &f.a, &failed, &n));
     CHECK_SL(listing(&f, INBOX_ID), "1:9 2:1 3:9");
     /* RFC 7162 section 3.1.3: the one that changed since is left alone and named. */
     CHECK_OK(message_flags(f.s, ACC, INBOX_ID, uids, 3, FLAGS_REPLACE, FLAG_FLAGGED, seq, &f.a, &failed, &n));
@@ -263,10 +269,12 @@ TEST(moving_is_both_or_none)
     CHECK_SL(listing(&f, 4), "1:8 2:8");
     check_counters(&f, INBOX_ID);
     check_counters(&f, 4);
-    CHECK_OK(message_copy(f.s, ACC, 4, uids, 2, 4, true, &f.a, &v, &from, &to, &n)); /* onto itself: new uids */
+    CHECK_OK(
+        message_copy(f.s, ACC, 4, uids, 2, 4, true, &f.a, &v, &from, &to, &n)); /* onto itself: new uids */
     CHECK_SL(listing(&f, 4), "3:8 4:8");
     check_counters(&f, 4);
-    CHECK_ERR(message_copy(f.s, ACC, INBOX_ID, &(uint32_t){3}, 1, 99, true, &f.a, &v, &from, &to, &n), ERR_NOT_FOUND);
+    CHECK_ERR(message_copy(f.s, ACC, INBOX_ID, &(uint32_t){3}, 1, 99, true, &f.a, &v, &from, &to, &n),
+              ERR_NOT_FOUND);
     CHECK_SL(listing(&f, INBOX_ID), "3:8");
     CHECK_OK(account_usage(f.s, ACC, &u));
     CHECK(u.messages == 3 && u.bytes == 3);
@@ -285,7 +293,8 @@ TEST(large_sets_are_changed_in_parts)
     for (uint32_t i = 0; i < N; i++) all[i] = one, uids[i] = i + 1;
     CHECK_OK(message_append(f.s, ACC, INBOX_ID, all, N, &v, &first));
     uint64_t seq = box_now(&f, INBOX_ID).modseq;
-    CHECK_OK(message_flags(f.s, ACC, INBOX_ID, &(uint32_t){2000}, 1, FLAGS_ADD, FLAG_SEEN, 0, &f.a, &out, &n));
+    CHECK_OK(
+        message_flags(f.s, ACC, INBOX_ID, &(uint32_t){2000}, 1, FLAGS_ADD, FLAG_SEEN, 0, &f.a, &out, &n));
     CHECK_OK(message_flags(f.s, ACC, INBOX_ID, uids, N, FLAGS_ADD, FLAG_DELETED, seq, &f.a, &out, &n));
     REQUIRE(n == 1);
     CHECK_INT(out[0], 2000);

@@ -49,7 +49,8 @@ static inline void fixture_end(struct fixture *f)
 
 static inline struct message_new letter(struct fixture *f, const char *text, uint64_t flags)
 {
-    struct message_new m = {.flags = flags, .internal_date = 1700000000, .size = strlen(text), .head_size = 1};
+    struct message_new m = {
+        .flags = flags, .internal_date = 1700000000, .size = strlen(text), .head_size = 1};
     CHECK_OK(body_put(f->s->body, BODY_MAIL, sl_cstr(text), &m.body));
     return m;
 }

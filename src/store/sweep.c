@@ -66,8 +66,9 @@ static int mark_message(void *arg, uint32_t box, uint32_t uid, const struct mess
 {
     struct sweep *w = arg;
     if (!m)
-        return err_set(ERR_CORRUPT, "the record of message %u in mailbox %u of account %s is damaged; nothing is swept", uid, box,
-                       w->acc);
+        return err_set(ERR_CORRUPT,
+                       "the record of message %u in mailbox %u of account %s is damaged; nothing is swept",
+                       uid, box, w->acc);
     w->report->bodies_alive++;
     mark_body(w, &m->body);
     return 0;
@@ -167,7 +168,8 @@ static int move_message(void *arg, uint32_t box, uint32_t uid, const struct mess
     if (!l || !l->move) return 0;
     struct relink r = {.box = box, .uid = uid, .from = m->body};
     int rc = new_place(w, &r.from, &r.to);
-    if (rc == ERR_CORRUPT || rc == ERR_NOT_FOUND) return 0; /* a damaged body stays where it is, and its pack with it */
+    if (rc == ERR_CORRUPT || rc == ERR_NOT_FOUND)
+        return 0; /* a damaged body stays where it is, and its pack with it */
     return rc ? rc : kv_transact(w->s->kv, account_object(w->acc, room), relink, &r);
 }
 
@@ -223,8 +225,8 @@ static int sweep(struct sweep *w, sweep_refs *queue_refs, void *ctx, int64_t min
     return rc;
 }
 
-int store_sweep(struct store *s, sweep_refs *queue_refs, void *ctx, int64_t min_age_s, uint64_t bytes_per_second,
-                struct sweep_report *out)
+int store_sweep(struct store *s, sweep_refs *queue_refs, void *ctx, int64_t min_age_s,
+                uint64_t bytes_per_second, struct sweep_report *out)
 {
     struct sweep w = {.s = s, .report = out, .bytes_per_second = bytes_per_second, .started = rt_now()};
     uint64_t fence;

@@ -109,7 +109,8 @@ void trace_add(struct store *s, const struct trace_event *e)
     buf_free(&b);
 }
 
-void trace_addf(struct store *s, const struct letter_id *id, enum trace_kind kind, struct slice who, const char *fmt, ...)
+void trace_addf(struct store *s, const struct letter_id *id, enum trace_kind kind, struct slice who,
+                const char *fmt, ...)
 {
     char text[TEXT_MAX];
     va_list ap;
@@ -180,7 +181,8 @@ static int event_row(struct slice key, struct slice value, struct trace_event *o
     return rc ? rc : rec_error(&r);
 }
 
-int trace_read(struct store *s, const struct letter_id *id, struct arena *a, struct trace_event **out, size_t *n)
+int trace_read(struct store *s, const struct letter_id *id, struct arena *a, struct trace_event **out,
+               size_t *n)
 {
     char object[KEY_ROOM];
     size_t cap = 16;
@@ -196,7 +198,8 @@ int trace_read(struct store *s, const struct letter_id *id, struct arena *a, str
             if (*n == cap) *out = ar_grow(a, *out, &cap, sizeof **out);
             struct trace_event *e = &(*out)[*n];
             *e = (struct trace_event){.id = *id};
-            if (event_row(page.row[i].key, page.row[i].value, e) == 0) ++*n; /* one of a later program is passed over */
+            if (event_row(page.row[i].key, page.row[i].value, e) == 0)
+                ++*n; /* one of a later program is passed over */
         }
         if (rc == 0 && page.n) from = kv_after(a, page.row[page.n - 1].key);
     }
@@ -233,7 +236,8 @@ static void find_row(struct find *f, const struct kv_row *row)
 {
     char later[LETTER_ID_LEN + 1], id[LETTER_ID_LEN + 1];
     size_t slash = sl_rchr(row->key, '/');
-    if (slash == SL_NONE || !letter_id_ok(sl_from(row->key, slash + 1)) || !row_is_of(row->value, f->what)) return;
+    if (slash == SL_NONE || !letter_id_ok(sl_from(row->key, slash + 1)) || !row_is_of(row->value, f->what))
+        return;
     memcpy(later, row->key.p + slash + 1, LETTER_ID_LEN);
     later[LETTER_ID_LEN] = 0;
     complement(later, id);
@@ -261,7 +265,8 @@ static int days(struct store *s, struct arena *a, struct slice **day, size_t *n)
     return kv_objects(s->kv, SL("t:"), SL("t;"), KV_PAGE_MAX, a, day, n, &more);
 }
 
-int trace_find(struct store *s, struct slice what, size_t limit, struct arena *a, struct letter_id **out, size_t *n)
+int trace_find(struct store *s, struct slice what, size_t limit, struct arena *a, struct letter_id **out,
+               size_t *n)
 {
     struct slice *day;
     size_t ndays;

@@ -15,7 +15,8 @@ TEST(a_letters_events_come_in_order)
     trace_add(f.s, &(struct trace_event){.id = id, .kind = TRACE_DELIVERED, .who = SL("bob@one.test"),
                                          .sentence = SL("into INBOX"), .data = SL("{\"uid\":1}")});
     trace_addf(f.s, &other, TRACE_REFUSED, SL(""), "550");
-    trace_add(f.s, &(struct trace_event){.id = id, .time = 1, .kind = TRACE_CHECKED, .sentence = SL("earlier")});
+    trace_add(f.s,
+              &(struct trace_event){.id = id, .time = 1, .kind = TRACE_CHECKED, .sentence = SL("earlier")});
     CHECK_OK(trace_read(f.s, &id, &f.a, &e, &n));
     REQUIRE(n == 3);
     CHECK_SL(e[0].sentence, "earlier");
@@ -47,7 +48,8 @@ TEST(letters_are_found_newest_first)
     }
     CHECK_OK(trace_find(f.s, SL("bob@one.TEST"), 5, &f.a, &found, &n));
     REQUIRE(n == 5);
-    for (int i = 0; i < 5; i++) CHECK(!strcmp(found[i].s, id[29 - i].s) || letter_id_time(&found[i]) == letter_id_time(&id[29]));
+    for (int i = 0; i < 5; i++)
+        CHECK(!strcmp(found[i].s, id[29 - i].s) || letter_id_time(&found[i]) == letter_id_time(&id[29]));
     CHECK_OK(trace_find(f.s, SL("carol@one.test"), 100, &f.a, &found, &n));
     CHECK_INT(n, 15);
     CHECK_OK(trace_find(f.s, SL("alice@one.test"), 100, &f.a, &found, &n));

@@ -62,12 +62,13 @@ static int check_body(struct verify *v, uint32_t box, uint32_t uid, const struct
     if (rc == ERR_NOT_FOUND && message_get(v->s, v->acc, box, uid, &again) == ERR_NOT_FOUND) return 0;
     if (rc == ERR_NOT_FOUND && strcmp(again.body.s, m->body.s)) rc = read_all(v, &again.body);
     if (rc == ERR_CORRUPT || rc == ERR_NOT_FOUND)
-        say(v, "account %s, mailbox %u, message %u: its body %s cannot be read: %s", v->acc, box, uid, m->body.s, err_text(rc));
+        say(v, "account %s, mailbox %u, message %u: its body %s cannot be read: %s", v->acc, box, uid,
+            m->body.s, err_text(rc));
     else if (rc)
         return rc;
     else if (body_ref_size(&m->body) != m->size)
-        say(v, "account %s, mailbox %u, message %u: has %llu bytes but is recorded with %llu", v->acc, box, uid,
-            (unsigned long long)body_ref_size(&m->body), (unsigned long long)m->size);
+        say(v, "account %s, mailbox %u, message %u: has %llu bytes but is recorded with %llu", v->acc, box,
+            uid, (unsigned long long)body_ref_size(&m->body), (unsigned long long)m->size);
     else
         map_put(&v->good, body_ref_slice(&m->body), (void *)1);
     return 0;
@@ -96,7 +97,8 @@ static int count_row(void *arg, struct slice key, struct slice value)
     v->deleted += (m.flags & FLAG_DELETED) != 0;
     v->size += m.size;
     if (uid >= v->box.m.uidnext || m.modseq > v->box.m.modseq)
-        say(v, "account %s, mailbox %u, message %u: its UID or MODSEQ is above the mailbox's", v->acc, v->box.m.id, m.uid);
+        say(v, "account %s, mailbox %u, message %u: its UID or MODSEQ is above the mailbox's", v->acc,
+            v->box.m.id, m.uid);
     return 0;
 }
 
@@ -111,10 +113,13 @@ static int count_box(struct kv_tx *tx, void *arg)
     if (rc) return rc == ERR_NOT_FOUND ? 0 : rc;
     rc = kv_tx_scan(tx, key_prefix('m', v->current, from), key_prefix_end('m', v->current, to), count_row, v);
     const struct mailbox *b = &v->box.m;
-    if (rc == 0 && (b->exists != v->exists || b->unseen != v->unseen || b->deleted != v->deleted || b->size != v->size))
-        say(v, "account %s, mailbox %u: counts %u messages (%u unseen, %u deleted, %llu bytes), has %u (%u, %u, %llu)", v->acc,
-            b->id, b->exists, b->unseen, b->deleted, (unsigned long long)b->size, v->exists, v->unseen, v->deleted,
-            (unsigned long long)v->size);
+    if (rc == 0 &&
+        (b->exists != v->exists || b->unseen != v->unseen || b->deleted != v->deleted || b->size != v->size))
+        say(v,
+            "account %s, mailbox %u: counts %u messages (%u unseen, %u deleted, %llu bytes), has %u (%u, %u, "
+            "%llu)",
+            v->acc, b->id, b->exists, b->unseen, b->deleted, (unsigned long long)b->size, v->exists,
+            v->unseen, v->deleted, (unsigned long long)v->size);
     return rc;
 }
 
@@ -150,8 +155,9 @@ static int count_account(struct kv_tx *tx, void *arg)
     }
     rc = kv_tx_scan(tx, SL("b/"), SL("b0"), sum_box, &t);
     if (rc == 0 && (t.bytes != a.bytes || t.messages != a.messages))
-        say(v, "account %s: counts %llu messages with %llu bytes, has %llu with %llu", v->acc, (unsigned long long)a.messages,
-            (unsigned long long)a.bytes, (unsigned long long)t.messages, (unsigned long long)t.bytes);
+        say(v, "account %s: counts %llu messages with %llu bytes, has %llu with %llu", v->acc,
+            (unsigned long long)a.messages, (unsigned long long)a.bytes, (unsigned long long)t.messages,
+            (unsigned long long)t.bytes);
     return rc;
 }
 

@@ -125,7 +125,8 @@ static int read_journal(struct view *v, uint64_t until)
     struct kv_page page = {.more = v->modseq < until};
     int rc = 0;
     ar_init(&a, 0);
-    struct slice from = key_two('j', v->box, v->modseq + 1, 16, first), to = key_two('j', v->box, until + 1, 16, end);
+    struct slice from = key_two('j', v->box, v->modseq + 1, 16, first),
+                 to = key_two('j', v->box, until + 1, 16, end);
     while (rc == 0 && page.more) {
         rc = kv_scan(v->store->kv, account_object(v->acc, room), from, to, KV_PAGE_MAX, &a, &page);
         for (size_t i = 0; rc == 0 && i < page.n; i++) rc = apply_row(v, &page.row[i]);

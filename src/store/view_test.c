@@ -14,8 +14,8 @@ static struct slice shown(struct fixture *f, const struct view *v)
 {
     struct slice text = SL("");
     for (size_t i = 0; i < v->n; i++)
-        text = ar_printf(&f->a, "%.*s%s%u%s%s", SLF(text), i ? " " : "", v->msg[i].uid, v->msg[i].changed ? "*" : "",
-                         v->msg[i].gone ? "-" : "");
+        text = ar_printf(&f->a, "%.*s%s%u%s%s", SLF(text), i ? " " : "", v->msg[i].uid,
+                         v->msg[i].changed ? "*" : "", v->msg[i].gone ? "-" : "");
     return text;
 }
 
@@ -38,7 +38,8 @@ static void check_same(struct fixture *f, const struct view *v)
     do {
         CHECK_OK(message_list(f->s, ACC, v->box, from, 1000, &f->a, &m, &n));
         for (size_t k = 0; k < n; k++, i++)
-            if (!(i < v->n && v->msg[i].uid == m[k].uid && v->msg[i].flags == m[k].flags && v->msg[i].modseq == m[k].modseq))
+            if (!(i < v->n && v->msg[i].uid == m[k].uid && v->msg[i].flags == m[k].flags &&
+                  v->msg[i].modseq == m[k].modseq))
                 test_fail(__FILE__, __LINE__, "message %u is not as shown", m[k].uid);
         if (n) from = m[n - 1].uid + 1;
     } while (n);

@@ -1,0 +1,213 @@
+/* mailbox_tree.c - renaming and deleting mailboxes (RFC 9051 sections 6.3.5 and 6.3.6). */
+#include "mailbox_i.h"
+
+/* ---- renaming ---- */
+
+struct rename {
+    struct arena *a;
+    struct slice from, to;
+};
+
+static int move_box(struct kv_tx *tx, struct account_row *a, uint32_t id, struct slice to)
+{
+    struct box_row b;
+    int rc = tx_box(tx, id, &b);
+    if (rc) return rc;
+    mailbox_name_del(tx, b.m.name, id);
+    mailbox_name_put(tx, to, id);
+    b.m.name = to;
+    b.m.modseq = ++a->modseq;
+    box_row_put(tx, &b);
+    return 0;
+}
+
+struct below {
+    struct rename *r;
+    uint32_t *id;
+    struct slice *to; /* the new name of each */
+    size_t n, cap, ncap;
+};
+
+/* The mailbox and those below it, with their new names. */
+static int find_below(void *arg, struct slice key, struct slice value)
+{
+    struct below *l = arg;
+    struct box_row b;
+    uint64_t id;
+    int rc = key_number(key, &id);
+    if (rc == 0) rc = box_row_get(value, (uint32_t)id, &b);
+    if (rc) return rc;
+    if (!sl_eq(b.m.name, l->r->from) && !mailbox_below(b.m.name, l->r->from)) return 0;
+    if (l->n == l->cap) {
+        l->id = ar_grow(l->r->a, l->id, &l->cap, sizeof *l->id);
+        l->to = ar_grow(l->r->a, l->to, &l->ncap, sizeof *l->to);
+    }
+    l->id[l->n] = (uint32_t)id;
+    l->to[l->n] = ar_cat(l->r->a, l->r->to, sl_from(b.m.name, l->r->from.n));
+    if (l->to[l->n].n > MAILBOX_NAME_MAX)
+        return err_set(ERR_SYNTAX, "a mailbox below it would get too long a name");
+    l->n++;
+    return 0;
+}
+
+static int make_parents(struct kv_tx *tx, struct account_row *a, struct slice name)
+{
+    struct slice above;
+    struct box_row b;
+    if (!mailbox_parent(name, &above)) return 0;
+    int rc = tx_box_named(tx, above, &b);
+    return rc == ERR_NOT_FOUND ? mailbox_make(tx, a, above, 0, &b) : rc;
+}
+
+static int rename_tree(struct kv_tx *tx, void *arg)
+{
+    struct rename *r = arg;
+    struct account_row a;
+    struct box_row b;
+    struct below l = {.r = r, .cap = 16, .ncap = 16};
+    l.id = ar_array(r->a, uint32_t, l.cap);
+    l.to = ar_array(r->a, struct slice, l.ncap);
+    int rc = tx_account(tx, &a);
+    if (rc) return rc;
+    rc = tx_box_named(tx, r->to, &b);
+    if (rc == 0) return err_set(ERR_EXISTS, "a mailbox with the new name exists already");
+    if (rc == ERR_NOT_FOUND) rc = tx_box_named(tx, r->from, &b);
+    if (rc == 0) rc = kv_tx_scan(tx, SL("b/"), SL("b0"), find_below, &l);
+    if (rc == 0) rc = make_parents(tx, &a, r->to);
+    for (size_t i = 0; rc == 0 && i < l.n; i++) rc = move_box(tx, &a, l.id[i], l.to[i]);
+    if (rc == 0) account_row_put(tx, &a);
+    return rc;
+}
+
+/* RFC 9051 section 6.3.6: the messages move to a new mailbox, INBOX and what is below it stay. */
+static int rename_inbox(struct store *s, const char *acc, struct slice to, struct arena *a)
+{
+    struct mailbox box;
+    int rc = mailbox_create(s, acc, to, 0, a, &box);
+    while (rc == 0) {
+        struct message *m;
+        uint32_t uids[KV_PAGE_MAX], validity, *from_uid, *to_uid;
+        size_t n, moved;
+        rc = message_list(s, acc, INBOX_ID, 1, KV_PAGE_MAX, a, &m, &n);
+        if (rc || !n) break;
+        for (size_t i = 0; i < n; i++) uids[i] = m[i].uid;
+        rc = message_copy(s, acc, INBOX_ID, uids, n, box.id, true, a, &validity, &from_uid, &to_uid, &moved);
+    }
+    return rc;
+}
+
+int mailbox_rename(struct store *s, const char *acc, struct slice from, struct slice to)
+{
+    struct arena a;
+    struct rename r = {.a = &a};
+    ar_init(&a, 0);
+    int rc = mailbox_name(&a, from, &r.from);
+    if (rc == 0) rc = mailbox_name(&a, to, &r.to);
+    if (rc == 0 && mailbox_below(r.to, r.from) && !sl_eq(r.from, SL("INBOX")))
+        rc = err_set(ERR_SYNTAX, "a mailbox cannot be moved below itself");
+    if (rc == 0)
+        rc = sl_eq(r.from, SL("INBOX")) ? rename_inbox(s, acc, r.to, &a)
+                                        : account_transact(s, acc, rename_tree, &r);
+    ar_free(&a);
+    return rc;
+}
+
+/* ---- deleting ---- */
+
+struct delete {
+    struct slice name;
+    uint32_t id;
+};
+
+/* From here on it is gone for everybody; its rows follow. */
+static int delete(struct kv_tx *tx, void *arg)
+{
+    struct delete *d = arg;
+    struct account_row a;
+    struct box_row b;
+    char room[KEY_ROOM];
+    int rc = tx_account(tx, &a);
+    if (rc == 0) rc = tx_box_named(tx, d->name, &b);
+    if (rc) return rc;
+    d->id = b.m.id;
+    a.modseq++;
+    a.boxes--;
+    a.bytes -= b.m.size;
+    a.messages -= b.m.exists;
+    account_row_put(tx, &a);
+    mailbox_name_del(tx, b.m.name, d->id);
+    kv_tx_del(tx, key_box('b', d->id, room));
+    kv_tx_put(tx, key_box('x', d->id, room), SL("\1"));
+    return 0;
+}
+
+struct erase {
+    struct kv_tx *tx;
+    struct slice from, to;
+    size_t n;
+};
+
+static int erase_row(void *arg, struct slice key, struct slice value)
+{
+    struct erase *e = arg;
+    (void)value;
+    kv_tx_del(e->tx, key);
+    return ++e->n == CHANGE_MAX;
+}
+
+static int erase_some(struct kv_tx *tx, void *arg)
+{
+    struct erase *e = arg;
+    e->tx = tx;
+    e->n = 0;
+    return kv_tx_scan(tx, e->from, e->to, erase_row, e);
+}
+
+int rows_erase(struct store *s, const char *acc, struct slice prefix)
+{
+    struct arena a;
+    char room[KEY_ROOM];
+    ar_init(&a, 0);
+    struct erase e = {.from = prefix, .to = kv_prefix_end(&a, prefix)};
+    int rc = 1;
+    while (rc > 0) rc = kv_transact(s->kv, account_object(acc, room), erase_some, &e);
+    ar_free(&a);
+    return rc;
+}
+
+static int erase_box(struct store *s, const char *acc, uint32_t id)
+{
+    char room[KEY_ROOM];
+    int rc = 0;
+    for (const char *kind = "mji"; rc == 0 && *kind; kind++)
+        rc = rows_erase(s, acc, key_prefix(*kind, id, room));
+    return rc ? rc : rows_erase(s, acc, key_box('x', id, room));
+}
+
+int mailbox_finish_deletes(struct store *s, const char *acc)
+{
+    char room[KEY_ROOM];
+    struct arena a;
+    struct kv_page page;
+    ar_init(&a, 0);
+    int rc = kv_scan(s->kv, account_object(acc, room), SL("x/"), SL("x0"), KV_PAGE_MAX, &a, &page);
+    for (size_t i = 0; rc == 0 && i < page.n; i++) {
+        uint64_t id;
+        rc = key_number(page.row[i].key, &id);
+        if (rc == 0) rc = erase_box(s, acc, (uint32_t)id);
+    }
+    ar_free(&a);
+    return rc;
+}
+
+int mailbox_delete(struct store *s, const char *acc, struct slice name)
+{
+    struct arena a;
+    struct delete d = {0};
+    ar_init(&a, 0);
+    int rc = mailbox_name(&a, name, &d.name);
+    if (rc == 0 && sl_eq(d.name, SL("INBOX"))) rc = err_set(ERR_DENIED, "INBOX cannot be deleted");
+    if (rc == 0) rc = account_transact(s, acc, delete, &d);
+    ar_free(&a);
+    return rc ? rc : erase_box(s, acc, d.id);
+}
