@@ -82,6 +82,7 @@ int messages_each(struct store *s, const char *acc,
 /* ---- backup ---- */
 
 static int make_folder(void *to) { return path_mkdir(to); }
+static int sync_folder(void *to) { return path_sync_dir(to); }
 
 static int copy_all(struct store *s, const char *to)
 {
@@ -103,6 +104,7 @@ int store_backup(struct store *s, const char *to_dir)
     rc = offload(make_folder, (void *)to_dir);
     if (rc) err_set(rc, rc == ERR_EXISTS ? "%s exists already" : "%s cannot be made", to_dir);
     if (rc == 0) rc = copy_all(s, to_dir);
+    if (rc == 0) rc = offload(sync_folder, (void *)to_dir);
     care_end(s, SL("backup"));
     return rc;
 }

@@ -18,7 +18,7 @@
 #include "kv/record.h"
 #include "store_i.h"
 
-enum { TRACE_ROW = 1, KEY_ROOM = KV_KEY_MAX + 1, DAY_SECONDS = 86400, TEXT_MAX = 8000 };
+enum { TRACE_ROW = 1, KEY_ROOM = KV_KEY_MAX + 1, DAY_SECONDS = 86400, TEXT_MAX = 8000, SENTENCE_MAX = 2000 };
 
 struct trace {
     struct lock lock;
@@ -112,7 +112,7 @@ void trace_add(struct store *s, const struct trace_event *e)
 void trace_addf(struct store *s, const struct letter_id *id, enum trace_kind kind, struct slice who,
                 const char *fmt, ...)
 {
-    char text[TEXT_MAX];
+    char text[SENTENCE_MAX];
     va_list ap;
     va_start(ap, fmt);
     int n = vsnprintf(text, sizeof text, fmt, ap);
