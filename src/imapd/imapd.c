@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/text.h"
 
-enum { APPEND_DEFAULT = 50 << 20, SESSIONS_DEFAULT = 1000 };
+enum { APPEND_DEFAULT = 50 << 20, SESSIONS_DEFAULT = 5000 };
 
 int imapd_open(struct imapd **out, const struct imapd_conf *conf)
 {
