@@ -173,7 +173,8 @@ int scram_first(struct scram_server *s, struct arena *a, struct slice msg, bool 
     struct slice authzid = {0};
     s->a = a;
     s->user = s->nonce = s->gs2 = s->client_first_bare = s->server_first = (struct slice){0};
-    if (msg.n > MESSAGE_MAX || !utf8_valid(msg)) return err_set(ERR_SYNTAX, "the message is too long or no UTF-8");
+    if (msg.n > MESSAGE_MAX || !utf8_valid(msg))
+        return err_set(ERR_SYNTAX, "the message is too long or no UTF-8");
     msg = ar_dup(a, msg);
     struct slice rest = msg;
     int e = gs2_header(s, &rest, &authzid);

@@ -31,8 +31,10 @@ TEST(scram_exchange_of_rfc7677)
     REQUIRE(scram_final(&s, SL("c=biws,r=" C_NONCE S_NONCE ",p=" PROOF), &out) == 0);
     CHECK_SL(out, "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
 
-    CHECK_ERR(scram_final(&s, SL("c=biws,r=" C_NONCE S_NONCE ",p=eHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="),
-                          &out), ERR_DENIED);
+    CHECK_ERR(scram_final(&s,
+                          SL("c=biws,r=" C_NONCE S_NONCE ",p=eHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="),
+                          &out),
+              ERR_DENIED);
     CHECK_ERR(scram_final(&s, SL("c=biws,r=" C_NONCE "X" S_NONCE ",p=" PROOF), &out), ERR_DENIED);
     CHECK_ERR(scram_final(&s, SL("c=eSws,r=" C_NONCE S_NONCE ",p=" PROOF), &out), ERR_DENIED); /* "y,," */
     static const char *const bad[] = {
@@ -89,7 +91,8 @@ TEST(scram_first_messages)
 
 /* What a client with the stored keys' ClientKey would send: RFC 5802 section 3. */
 static struct slice client_final(struct arena *a, struct slice password, const struct scram_keys *k,
-                                 struct slice first_bare, struct slice server_first, struct slice c, struct slice nonce)
+                                 struct slice first_bare, struct slice server_first, struct slice c,
+                                 struct slice nonce)
 {
     uint8_t salted[32], block[32], key[32], stored[32], sig[32];
     struct slice p = password;
@@ -126,8 +129,10 @@ TEST(scram_channel_binding)
     struct slice bare = SL("n=user,r=abc"), gs2 = SL("p=tls-exporter,,");
     struct slice right = ar_cat(&a, gs2, sl(s.cb_data, s.cb_size));
     CHECK_OK(scram_final(&s, client_final(&a, SL("secret"), &k, bare, first, right, SL("abcdef")), &out));
-    CHECK_ERR(scram_final(&s, client_final(&a, SL("secret"), &k, bare, first, gs2, SL("abcdef")), &out), ERR_DENIED);
-    CHECK_ERR(scram_final(&s, client_final(&a, SL("secrex"), &k, bare, first, right, SL("abcdef")), &out), ERR_DENIED);
+    CHECK_ERR(scram_final(&s, client_final(&a, SL("secret"), &k, bare, first, gs2, SL("abcdef")), &out),
+              ERR_DENIED);
+    CHECK_ERR(scram_final(&s, client_final(&a, SL("secrex"), &k, bare, first, right, SL("abcdef")), &out),
+              ERR_DENIED);
     ar_free(&a);
 }
 
@@ -142,7 +147,8 @@ TEST(scram_keys_and_passwords)
     CHECK(sl_starts(buf_slice(&t), SL("SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$")));
     CHECK_OK(scram_keys_parse(buf_slice(&t), &again));
     CHECK(again.iterations == 4096 && !memcmp(&again, &k, sizeof k));
-    for (size_t n = 0; n < t.n; n++) CHECK_ERR(scram_keys_parse(sl_sub(buf_slice(&t), 0, n), &again), ERR_SYNTAX);
+    for (size_t n = 0; n < t.n; n++)
+        CHECK_ERR(scram_keys_parse(sl_sub(buf_slice(&t), 0, n), &again), ERR_SYNTAX);
     CHECK_ERR(scram_keys_parse(SL("SCRAM-SHA-256$0:W22ZaJ0SNY7soEsUEjb6gQ==$a:b"), &again), ERR_SYNTAX);
     CHECK_ERR(scram_derive(SL("x"), k.salt, 0, &again), ERR_USAGE);
     CHECK_ERR(scram_derive(SL("x"), k.salt, 2000000, &again), ERR_USAGE);
@@ -171,18 +177,21 @@ TEST(opaque_string_examples)
         {"Correct Horse Battery Staple", "Correct Horse Battery Staple"},
         {"\xCF\x80\xC3\x9F\xC3\xA5", "\xCF\x80\xC3\x9F\xC3\xA5"},
         {"Jack of \xE2\x99\xA6s", "Jack of \xE2\x99\xA6s"},
-        {"foo\xE1\x9A\x80""bar", "foo bar"},
+        {"foo\xE1\x9A\x80"
+         "bar",
+         "foo bar"},
         {"a\xC2\xA0z", "a z"},
         {"e\xCC\x81", "\xC3\xA9"},
-        {"\xE0\xA4\x95\xE0\xA5\x8D\xE2\x80\x8D", "\xE0\xA4\x95\xE0\xA5\x8D\xE2\x80\x8D"}, /* ZWJ after virama */
+        {"\xE0\xA4\x95\xE0\xA5\x8D\xE2\x80\x8D",
+         "\xE0\xA4\x95\xE0\xA5\x8D\xE2\x80\x8D"}, /* ZWJ after virama */
         {"", 0},
         {"my cat is a \tby", 0},
         {"nul\x01", 0},
-        {"a\xE2\x80\x8D", 0},     /* ZWJ alone */
-        {"a\xC2\xAD", 0},         /* SOFT HYPHEN */
-        {"\xEE\x80\x80", 0},      /* private use */
-        {"\xEF\xBF\xBF", 0},      /* noncharacter */
-        {"\xE1\x84\x80", 0},      /* Hangul Jamo */
+        {"a\xE2\x80\x8D", 0}, /* ZWJ alone */
+        {"a\xC2\xAD", 0},     /* SOFT HYPHEN */
+        {"\xEE\x80\x80", 0},  /* private use */
+        {"\xEF\xBF\xBF", 0},  /* noncharacter */
+        {"\xE1\x84\x80", 0},  /* Hangul Jamo */
         {"\xC3", 0},
         {"\xED\xA0\x80", 0},
     };

@@ -215,7 +215,8 @@ int verify_digest(struct verify_key *k, enum hash_kind h, const uint8_t *digest,
     size_t want = k->kind == KEY_RSA ? (size_t)EVP_PKEY_get_size(k->pkey) : ED25519_SIG;
     if (sig.n != want) return err_set(ERR_SYNTAX, "the signature has %zu bytes, not %zu", sig.n, want);
     ERR_clear_error();
-    bool good = k->kind == KEY_RSA ? rsa_good(k->pkey, h, digest, sig) : ed25519_good(k->pkey, h, digest, sig);
+    bool good =
+        k->kind == KEY_RSA ? rsa_good(k->pkey, h, digest, sig) : ed25519_good(k->pkey, h, digest, sig);
     ERR_clear_error(); /* a wrong signature leaves entries that would mislead the next caller */
     return good ? 0 : err_set(ERR_DENIED, "the signature does not match");
 }

@@ -162,7 +162,8 @@ TEST(sign_public_key_forms)
     CHECK_ERR(verify_digest(v, HASH_SHA1, digest, unb64(&a, rsa_b)), ERR_DENIED);
     verify_key_free(&v);
 
-    for (size_t n = 0; n < spki.n; n++) CHECK_ERR(verify_key_from(KEY_RSA, sl_sub(spki, 0, n), &v), ERR_SYNTAX);
+    for (size_t n = 0; n < spki.n; n++)
+        CHECK_ERR(verify_key_from(KEY_RSA, sl_sub(spki, 0, n), &v), ERR_SYNTAX);
     CHECK_ERR(verify_key_from(KEY_RSA, ar_cat(&a, spki, SL("x")), &v), ERR_SYNTAX);
     CHECK_ERR(verify_key_from(KEY_ED25519, spki, &v), ERR_SYNTAX);
     CHECK_ERR(verify_key_from(KEY_RSA, unb64(&a, ed_p), &v), ERR_SYNTAX);
@@ -223,7 +224,8 @@ TEST(hash_known_answers)
     buf_clear(&hex);
     hex_encode(&hex, sl(h, 32));
     CHECK_SL(buf_slice(&hex), "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
-    CHECK(same_secret(SL("abc"), SL("abc")) && !same_secret(SL("abc"), SL("abd")) && !same_secret(SL("a"), SL("")));
+    CHECK(same_secret(SL("abc"), SL("abc")) && !same_secret(SL("abc"), SL("abd")) &&
+          !same_secret(SL("a"), SL("")));
     buf_free(&hex);
     ar_free(&a);
 }

@@ -150,7 +150,9 @@ static void trim(struct cache *c)
 
 static int64_t lifetime(const struct dns_answer *r)
 {
-    int64_t most = r->status == DNS_FOUND ? TTL_MAX : r->status == DNS_TEMPFAIL ? TEMPFAIL_TTL : NEGATIVE_TTL_MAX;
+    int64_t most = r->status == DNS_FOUND      ? TTL_MAX
+                   : r->status == DNS_TEMPFAIL ? TEMPFAIL_TTL
+                                               : NEGATIVE_TTL_MAX;
     if (r->status == DNS_TEMPFAIL) return most * RT_S;
     return (r->ttl < most ? (int64_t)r->ttl : most) * RT_S;
 }

@@ -25,7 +25,8 @@ static struct dns_answer mx_answer(uint32_t ttl)
     static struct dns_rr rr[2];
     rr[0] = (struct dns_rr){.ttl = ttl, .mx = {10, SL("a.test")}};
     rr[1] = (struct dns_rr){.ttl = ttl, .mx = {20, SL("b.test")}};
-    return (struct dns_answer){.status = DNS_FOUND, .ttl = ttl, .canon = SL("x.test"), .rr = rr, .n = 2, .secure = true};
+    return (struct dns_answer){
+        .status = DNS_FOUND, .ttl = ttl, .canon = SL("x.test"), .rr = rr, .n = 2, .secure = true};
 }
 
 TEST(cache_keeps_answers)
@@ -204,7 +205,8 @@ TEST(dns_time_out_is_temporary)
     ar_free(&a);
 }
 
-static int odd_resolver(void *arg, struct arena *a, struct slice name, enum dns_type type, struct dns_answer *out)
+static int odd_resolver(void *arg, struct arena *a, struct slice name, enum dns_type type,
+                        struct dns_answer *out)
 {
     (void)arg, (void)type;
     if (sl_eq(name, SL("error.test"))) return err_set(ERR_IO, "a broken cable");

@@ -39,7 +39,8 @@ int dns_ask(struct dns *d, struct arena *a, struct slice name, enum dns_type typ
         if (!e && !out->canon.p) out->canon = asked;
         return e;
     }
-    answer_tempfail(out, e == ERR_TIMEOUT ? SL("there was no answer in time") : ar_dup(a, sl_cstr(err_text(e))));
+    answer_tempfail(out,
+                    e == ERR_TIMEOUT ? SL("there was no answer in time") : ar_dup(a, sl_cstr(err_text(e))));
     out->canon = asked;
     return 0;
 }
@@ -58,7 +59,8 @@ struct dns_by_func {
     void *arg;
 };
 
-static int func_ask(struct dns *d, struct arena *a, struct slice name, enum dns_type type, struct dns_answer *out)
+static int func_ask(struct dns *d, struct arena *a, struct slice name, enum dns_type type,
+                    struct dns_answer *out)
 {
     struct dns_by_func *f = CONTAINER_OF(d, struct dns_by_func, dns);
     *out = (struct dns_answer){0};

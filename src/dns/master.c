@@ -35,7 +35,10 @@ static int bad(struct master *m, int e, const char *what)
 
 /* ---- tokens of one entry ---- */
 
-static bool ends_token(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == ';' || c == '(' || c == ')'; }
+static bool ends_token(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == ';' || c == '(' || c == ')';
+}
 
 static struct slice take(struct master *m, size_t n)
 {
@@ -57,7 +60,8 @@ static int quoted_token(struct master *m)
 static void plain_token(struct master *m)
 {
     size_t i = 0;
-    while (i < m->rest.n && !ends_token(m->rest.p[i]) && m->rest.p[i] != '"') i += m->rest.p[i] == '\\' ? 2 : 1;
+    while (i < m->rest.n && !ends_token(m->rest.p[i]) && m->rest.p[i] != '"')
+        i += m->rest.p[i] == '\\' ? 2 : 1;
     if (i > m->rest.n) i = m->rest.n;
     m->tok[m->n++] = (struct token){take(m, i), false};
 }
@@ -298,7 +302,8 @@ static bool read_rdata(struct master *m, unsigned type)
 static int directive(struct master *m)
 {
     struct token word, value;
-    if (!next(m, &word) || !next(m, &value) || m->at != m->n) return bad(m, ERR_SYNTAX, "a directive takes one value");
+    if (!next(m, &word) || !next(m, &value) || m->at != m->n)
+        return bad(m, ERR_SYNTAX, "a directive takes one value");
     if (sl_eqi(word.s, SL("$ORIGIN"))) {
         struct wire_name origin; /* a relative one is completed by the present one */
         if (!full_name(m, value, &origin)) return bad(m, ERR_SYNTAX, "$ORIGIN needs a domain name");
@@ -340,7 +345,8 @@ static int record(struct master *m)
     struct slice owner;
     struct dns_rr check;
     if (!m->indented) {
-        if (!next(m, &t) || !full_name(m, t, &m->owner)) return bad(m, ERR_SYNTAX, "the record begins with no name");
+        if (!next(m, &t) || !full_name(m, t, &m->owner))
+            return bad(m, ERR_SYNTAX, "the record begins with no name");
         m->owner_known = true;
     }
     if (!m->owner_known) return bad(m, ERR_SYNTAX, "the first record has no name");
@@ -365,7 +371,8 @@ int zone_parse(struct zone *z, struct slice text, const char *what)
     m->rdata.cap = RDATA_MAX;
     int e;
     while ((e = read_entry(m)) == 0 && m->n)
-        if ((e = m->tok[0].s.n && m->tok[0].s.p[0] == '$' && !m->indented ? directive(m) : record(m)) != 0) break;
+        if ((e = m->tok[0].s.n && m->tok[0].s.p[0] == '$' && !m->indented ? directive(m) : record(m)) != 0)
+            break;
     buf_free(&m->rdata);
     ar_free(&m->a);
     free(m);

@@ -69,7 +69,8 @@ static size_t put_text_byte(char *to, uint8_t c)
         to[0] = sl_lower((char)c);
         return 1;
     }
-    to[0] = '\\', to[1] = (char)('0' + c / 100), to[2] = (char)('0' + c / 10 % 10), to[3] = (char)('0' + c % 10);
+    to[0] = '\\', to[1] = (char)('0' + c / 100), to[2] = (char)('0' + c / 10 % 10),
+    to[3] = (char)('0' + c % 10);
     return 4;
 }
 
@@ -134,11 +135,13 @@ int dns_to_ascii(struct arena *a, struct slice domain, struct slice *out)
     if (domain.n && domain.p[domain.n - 1] == '.') domain.n--;
     if (!domain.n || domain.n > 1000) return err_set(ERR_SYNTAX, "a domain has 1 to 253 bytes");
     if (plain_ascii(domain) && sl_findi(domain, SL("xn--")) == SL_NONE) { /* needs no tables */
-        if (!dns_name_ok(domain)) return err_set(ERR_SYNTAX, "%.*s has an empty or too long label", SLF(domain));
+        if (!dns_name_ok(domain))
+            return err_set(ERR_SYNTAX, "%.*s has an empty or too long label", SLF(domain));
         *out = ar_lower(a, domain);
         return 0;
     }
-    if (!utf8_valid(domain) || sl_chr(domain, 0) != SL_NONE) return err_set(ERR_SYNTAX, "the domain is no UTF-8");
+    if (!utf8_valid(domain) || sl_chr(domain, 0) != SL_NONE)
+        return err_set(ERR_SYNTAX, "the domain is no UTF-8");
     uint8_t *ascii = NULL;
     int rc = idn2_lookup_u8((const uint8_t *)ar_cstr(a, domain), &ascii,
                             IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
@@ -154,7 +157,8 @@ struct slice dns_to_unicode(struct arena *a, struct slice domain)
 {
     char *text = NULL;
     struct slice same = ar_dup(a, domain);
-    if (domain.n > 253 || sl_findi(domain, SL("xn--")) == SL_NONE || sl_chr(domain, 0) != SL_NONE) return same;
+    if (domain.n > 253 || sl_findi(domain, SL("xn--")) == SL_NONE || sl_chr(domain, 0) != SL_NONE)
+        return same;
     if (idn2_to_unicode_8z8z(same.p, &text, IDN2_NONTRANSITIONAL) != IDN2_OK) return same;
     struct slice out = ar_dup(a, sl_cstr(text));
     idn2_free(text);

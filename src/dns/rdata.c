@@ -96,7 +96,8 @@ static bool mx(struct arena *a, struct slice w, struct dns_rr *out)
 static bool tlsa(struct arena *a, struct slice w, struct dns_rr *out)
 {
     if (w.n < 4) return false;
-    out->tlsa.usage = (uint8_t)w.p[0], out->tlsa.selector = (uint8_t)w.p[1], out->tlsa.matching = (uint8_t)w.p[2];
+    out->tlsa.usage = (uint8_t)w.p[0], out->tlsa.selector = (uint8_t)w.p[1],
+    out->tlsa.matching = (uint8_t)w.p[2];
     out->tlsa.data = ar_dup(a, sl_from(w, 3));
     return true;
 }

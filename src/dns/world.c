@@ -114,7 +114,8 @@ static void probe_done(struct world *w, bool proved)
     for (struct link *l; (l = list_shift(&w->held)) != NULL;) list_push(&held, l);
     lock_release(&w->lock);
     if (news && proved) log_info("dns", "the resolver passes DNSSEC on; answers are validated");
-    else if (news) log_warn("dns", "the resolver does not pass DNSSEC on: no answer counts as proved (no DANE)");
+    else if (news)
+        log_warn("dns", "the resolver does not pass DNSSEC on: no answer counts as proved (no DANE)");
     for (struct link *l; (l = list_shift(&held)) != NULL;)
         hand_over(w, proved ? w->validating : w->plain, CONTAINER_OF(l, struct question, link));
 }
@@ -157,7 +158,8 @@ static void from_result(struct arena *a, const struct ub_result *r, struct dns_a
         out->canon = ar_dup(a, out->canon);
     }
     if (r->bogus) {
-        answer_tempfail(out, ar_printf(a, "DNSSEC validation failed: %.200s", r->why_bogus ? r->why_bogus : "bogus"));
+        answer_tempfail(
+            out, ar_printf(a, "DNSSEC validation failed: %.200s", r->why_bogus ? r->why_bogus : "bogus"));
         out->bogus = true;
     } else if (r->havedata && r->data && r->data[0]) {
         take_records(a, r, out);
@@ -265,7 +267,8 @@ static int delete_contexts(void *arg)
     return 0;
 }
 
-static int world_ask(struct dns *d, struct arena *a, struct slice name, enum dns_type type, struct dns_answer *out)
+static int world_ask(struct dns *d, struct arena *a, struct slice name, enum dns_type type,
+                     struct dns_answer *out)
 {
     return cache_ask(CONTAINER_OF(d, struct world, dns)->cache, a, name, type, out);
 }

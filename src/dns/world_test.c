@@ -97,7 +97,8 @@ static bool server_start(struct server *s)
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof a;
     *s = (struct server){.fd = socket(AF_INET, SOCK_DGRAM, 0)};
-    if (s->fd < 0 || bind(s->fd, (struct sockaddr *)&a, sizeof a) || getsockname(s->fd, (struct sockaddr *)&a, &len))
+    if (s->fd < 0 || bind(s->fd, (struct sockaddr *)&a, sizeof a) ||
+        getsockname(s->fd, (struct sockaddr *)&a, &len))
         return false;
     s->at = (struct endpoint){.ip = {4, {127, 0, 0, 1}}, .port = ntohs(a.sin_port)};
     return pthread_create(&s->thread, NULL, serve, s) == 0;
@@ -105,7 +106,8 @@ static bool server_start(struct server *s)
 
 static void server_stop(struct server *s)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(s->at.port)};
+    struct sockaddr_in a = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(s->at.port)};
     sendto(s->fd, "", 0, 0, (struct sockaddr *)&a, sizeof a);
     pthread_join(s->thread, NULL);
     close(s->fd);

@@ -95,7 +95,8 @@ int zone_add(struct zone *z, struct slice owner, unsigned type, uint32_t ttl, st
     for (struct zone_rdata *r = s->first; r; r = r->next, n++)
         if (sl_eq(r->wire, rdata)) return 0;
     if (n && type == DNS_CNAME) return err_set(ERR_SYNTAX, "%.*s has two CNAMEs", SLF(owner));
-    if (n == ANSWER_RR_MAX) return err_set(ERR_LIMIT, "more than %d records of one type and name", ANSWER_RR_MAX);
+    if (n == ANSWER_RR_MAX)
+        return err_set(ERR_LIMIT, "more than %d records of one type and name", ANSWER_RR_MAX);
     struct zone_rdata *r = ar_new(&z->a, struct zone_rdata);
     r->wire = ar_dup(&z->a, rdata);
     *s->last = r;
@@ -184,7 +185,8 @@ static bool fails_on_purpose(const struct zone *z, struct slice name, struct dns
     return true;
 }
 
-int zone_ask(const struct zone *z, struct arena *a, struct slice name, enum dns_type type, struct dns_answer *out)
+int zone_ask(const struct zone *z, struct arena *a, struct slice name, enum dns_type type,
+             struct dns_answer *out)
 {
     *out = (struct dns_answer){.secure = !z->insecure, .ttl = UINT32_MAX};
     for (int hops = 0; hops <= NAME_CNAMES_MAX; hops++) {

@@ -7,7 +7,8 @@ FUZZ
     struct arena a = {0};
     struct zone *z = zone_new();
     struct dns_answer r;
-    static const char *const names[] = {"a", "x.a", "mail.example.com", "q.wild.example.com", "loop.example.com"};
+    static const char *const names[] = {"a", "x.a", "mail.example.com", "q.wild.example.com",
+                                        "loop.example.com"};
     static const enum dns_type kinds[] = {DNS_A, DNS_MX, DNS_TXT, DNS_CNAME, DNS_SOA};
     int e = zone_parse(z, input, "fuzz");
     if (e) ASSERT(e == ERR_SYNTAX || e == ERR_LIMIT);

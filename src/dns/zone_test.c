@@ -178,8 +178,9 @@ TEST(zone_wildcards)
 TEST(zone_trial_lines)
 {
     struct arena a = {0};
-    struct dns *d = zone(";! servfail Fail.test\n;! bogus liar.test.\nfail.test. A 192.0.2.1\nok.test. A 192.0.2.1\n"
-                         "alias.test. CNAME fail.test.\n;! insecure plain.test\nmx.plain.test. A 192.0.2.2\n");
+    struct dns *d =
+        zone(";! servfail Fail.test\n;! bogus liar.test.\nfail.test. A 192.0.2.1\nok.test. A 192.0.2.1\n"
+             "alias.test. CNAME fail.test.\n;! insecure plain.test\nmx.plain.test. A 192.0.2.2\n");
     REQUIRE(d);
     struct dns_answer r = ask(d, &a, "fail.test", DNS_A);
     CHECK_INT(r.status, DNS_TEMPFAIL);
@@ -272,8 +273,10 @@ TEST(dns_names)
     char l63[64] = "", big[300] = "";
     memset(l63, 'a', 63);
     CHECK(dns_name_ok(sl_cstr(l63)) && dns_name_ok(SL("a.b.")) && dns_name_ok(SL("_dmarc.x")));
-    CHECK(!dns_name_ok(SL("")) && !dns_name_ok(SL(".")) && !dns_name_ok(SL("a..b")) && !dns_name_ok(SL(".a")));
-    CHECK(!dns_name_ok(SL("a\\")) && !dns_name_ok(SL("a\\25")) && !dns_name_ok(SL("a\\256")) && dns_name_ok(SL("a\\255")));
+    CHECK(!dns_name_ok(SL("")) && !dns_name_ok(SL(".")) && !dns_name_ok(SL("a..b")) &&
+          !dns_name_ok(SL(".a")));
+    CHECK(!dns_name_ok(SL("a\\")) && !dns_name_ok(SL("a\\25")) && !dns_name_ok(SL("a\\256")) &&
+          dns_name_ok(SL("a\\255")));
     snprintf(big, sizeof big, "%s.%s.%s.%.61s", l63, l63, l63, l63);
     CHECK(strlen(big) == 253 && dns_name_ok(sl_cstr(big)) && dns_name_ok(sl_cstr(strcat(big, "."))));
     snprintf(big, sizeof big, "%s.%s.%s.%.62s", l63, l63, l63, l63);
@@ -281,8 +284,10 @@ TEST(dns_names)
     snprintf(big, sizeof big, "%sa.com", l63);
     CHECK(!dns_name_ok(sl_cstr(big)));
 
-    CHECK(dns_is_fqdn(SL("mail.example.com")) && dns_is_fqdn(SL("3com.com")) && dns_is_fqdn(SL("xn--p1ai.xn--p1ai")));
-    static const char *const no[] = {"com", "", "a_b.com", "-a.com", "a-.com", "a..com", "a.com.", "1.2.3.4", "a b.com"};
+    CHECK(dns_is_fqdn(SL("mail.example.com")) && dns_is_fqdn(SL("3com.com")) &&
+          dns_is_fqdn(SL("xn--p1ai.xn--p1ai")));
+    static const char *const no[] = {"com",    "",       "a_b.com", "-a.com", "a-.com",
+                                     "a..com", "a.com.", "1.2.3.4", "a b.com"};
     for (size_t i = 0; i < COUNT_OF(no); i++) CHECK(!dns_is_fqdn(sl_cstr(no[i])));
 
     CHECK_OK(dns_to_ascii(&a, SL("Example.COM"), &out));
@@ -296,8 +301,17 @@ TEST(dns_names)
     CHECK_SL(out, "xn--fsq.jp");
     CHECK_SL(dns_to_unicode(&a, SL("mail.test")), "mail.test");
     CHECK_SL(dns_to_unicode(&a, SL("xn--\xff.test")), "xn--\xff.test");
-    static const char *const bad[] = {"", ".", "a b.com", "\xff.com", "a..b", "xn--a-.test", "\xE2\x80\x8D.com", "a@b",
-                                      "a\xEF\xBC\xA0" "b.de", "b\xC3\xBC cher.de"};
+    static const char *const bad[] = {"",
+                                      ".",
+                                      "a b.com",
+                                      "\xff.com",
+                                      "a..b",
+                                      "xn--a-.test",
+                                      "\xE2\x80\x8D.com",
+                                      "a@b",
+                                      "a\xEF\xBC\xA0"
+                                      "b.de",
+                                      "b\xC3\xBC cher.de"};
     for (size_t i = 0; i < COUNT_OF(bad); i++) CHECK_ERR(dns_to_ascii(&a, sl_cstr(bad[i]), &out), ERR_SYNTAX);
     ar_free(&a);
 }
@@ -310,11 +324,21 @@ TEST(rdata_hostile)
         enum dns_type type;
         struct slice wire;
     } bad[] = {
-        {DNS_A, SL_INIT("\1\2\3")}, {DNS_A, SL_INIT("\1\2\3\4\5")}, {DNS_AAAA, SL_INIT("")},
-        {DNS_NS, SL_INIT("")}, {DNS_NS, SL_INIT("\3ab")}, {DNS_NS, SL_INIT("\1a")}, {DNS_NS, SL_INIT("\1a\0x")},
-        {DNS_NS, SL_INIT("\300\0")}, {DNS_MX, SL_INIT("\0\1")}, {DNS_MX, SL_INIT("\0\1\1a")},
-        {DNS_TXT, SL_INIT("")}, {DNS_TXT, SL_INIT("\5abc")}, {DNS_SRV, SL_INIT("\0\1\0\1\0\1")},
-        {DNS_TLSA, SL_INIT("\3\1\1")}, {DNS_SOA, SL_INIT("\0\0\1\2\3\4")},
+        {DNS_A, SL_INIT("\1\2\3")},
+        {DNS_A, SL_INIT("\1\2\3\4\5")},
+        {DNS_AAAA, SL_INIT("")},
+        {DNS_NS, SL_INIT("")},
+        {DNS_NS, SL_INIT("\3ab")},
+        {DNS_NS, SL_INIT("\1a")},
+        {DNS_NS, SL_INIT("\1a\0x")},
+        {DNS_NS, SL_INIT("\300\0")},
+        {DNS_MX, SL_INIT("\0\1")},
+        {DNS_MX, SL_INIT("\0\1\1a")},
+        {DNS_TXT, SL_INIT("")},
+        {DNS_TXT, SL_INIT("\5abc")},
+        {DNS_SRV, SL_INIT("\0\1\0\1\0\1")},
+        {DNS_TLSA, SL_INIT("\3\1\1")},
+        {DNS_SOA, SL_INIT("\0\0\1\2\3\4")},
     };
     for (size_t i = 0; i < COUNT_OF(bad); i++)
         CHECK_ERR(rdata_parse(&a, bad[i].type, bad[i].wire, &rr), ERR_SYNTAX);

@@ -52,7 +52,8 @@ static void put_letter(struct kv_tx *tx, struct arena *a, const struct accepting
 {
     const struct letter *l = x->l;
     struct buf b = BUF_INIT;
-    struct q_envelope e = {.l = *l, .expires = x->now + x->q->lifetime_s, .groups = x->groups, .open = x->groups};
+    struct q_envelope e = {
+        .l = *l, .expires = x->now + x->q->lifetime_s, .groups = x->groups, .open = x->groups};
     q_envelope_put(&b, &e);
     put_row(tx, key_envelope(a, &l->id), &b);
     for (uint32_t i = 0; i < x->groups; i++) {
@@ -62,8 +63,13 @@ static void put_letter(struct kv_tx *tx, struct arena *a, const struct accepting
     }
     for (size_t i = 0; i < l->nrcpt; i++) {
         const struct letter_rcpt *in = &l->rcpt[i];
-        struct q_rcpt r = {.g = x->group_of[i], .n = (uint32_t)i, .address = in->route.address, .detail = in->route.detail,
-                           .notify = in->notify, .orcpt = in->orcpt, .next_try = x->now};
+        struct q_rcpt r = {.g = x->group_of[i],
+                           .n = (uint32_t)i,
+                           .address = in->route.address,
+                           .detail = in->route.detail,
+                           .notify = in->notify,
+                           .orcpt = in->orcpt,
+                           .next_try = x->now};
         q_rcpt_put(&b, &r);
         put_row(tx, key_rcpt(a, &l->id, r.g, r.n), &b);
     }
@@ -115,8 +121,8 @@ static int into_queue(struct queue *q, struct letter *l, bool once, struct arena
     }
     if (e) return e;
     if (!x.before) {
-        trace_addf(q->store, &l->id, TRACE_QUEUED, SL(""), "queued for %zu recipient%s in %u group%s", l->nrcpt,
-                   l->nrcpt == 1 ? "" : "s", x.groups, x.groups == 1 ? "" : "s");
+        trace_addf(q->store, &l->id, TRACE_QUEUED, SL(""), "queued for %zu recipient%s in %u group%s",
+                   l->nrcpt, l->nrcpt == 1 ? "" : "s", x.groups, x.groups == 1 ? "" : "s");
         index_letter(q->store, a, l);
     }
     for (uint32_t i = 0; i < x.groups; i++) schedule_offer(s, x.now, &l->id, i, x.group[i].hop);
@@ -130,8 +136,11 @@ static int into_account(struct queue *q, struct letter *l, struct arena *a)
     int e = local_deliver(q->store, l, r->route.account, 0, &duplicate);
     if (e) return e;
     queue_tally(&q->delivered, 1);
-    trace_addf(q->store, &l->id, TRACE_DELIVERED, r->route.address, "delivered to %.*s, %s", SLF(r->route.address),
-               duplicate ? "where it was already" : l->junk ? "as junk" : "into the inbox");
+    trace_addf(q->store, &l->id, TRACE_DELIVERED, r->route.address, "delivered to %.*s, %s",
+               SLF(r->route.address),
+               duplicate ? "where it was already"
+               : l->junk ? "as junk"
+                         : "into the inbox");
     index_letter(q->store, a, l);
     return 0;
 }

@@ -59,14 +59,18 @@ static int own_domain(struct queue *q, struct slice sender, struct slice *out)
 }
 
 /* The time of the letter, and chance made of the cause. */
-static void report_id(const struct q_envelope *e, const struct q_rcpt *first, enum bounce_kind kind, struct letter_id *out)
+static void report_id(const struct q_envelope *e, const struct q_rcpt *first, enum bounce_kind kind,
+                      struct letter_id *out)
 {
     char cause[80];
-    int n = snprintf(cause, sizeof cause, "%s %d %u %u %u", e->l.id.s, (int)kind, first->g, first->n, first->attempts);
-    if (kind == BOUNCE_DELAYED) n = snprintf(cause, sizeof cause, "%s %d", e->l.id.s, (int)kind); /* once for all */
+    int n = snprintf(cause, sizeof cause, "%s %d %u %u %u", e->l.id.s, (int)kind, first->g, first->n,
+                     first->attempts);
+    if (kind == BOUNCE_DELAYED)
+        n = snprintf(cause, sizeof cause, "%s %d", e->l.id.s, (int)kind); /* once for all */
     uint32_t h = crc32c(0, cause, (size_t)n);
     *out = e->l.id;
-    for (int i = LETTER_ID_LEN - 1; i >= 10; i--, h >>= 5) out->s[i] = "0123456789abcdefghijklmnopqrstuv"[h & 31];
+    for (int i = LETTER_ID_LEN - 1; i >= 10; i--, h >>= 5)
+        out->s[i] = "0123456789abcdefghijklmnopqrstuv"[h & 31];
 }
 
 static struct dsn_recipient describe(struct arena *a, const struct q_envelope *e, const struct q_rcpt *r,
@@ -102,17 +106,25 @@ static struct slice original(struct queue *q, struct arena *a, const struct lett
     return sl_from(body, l->skip);
 }
 
-static int build(struct queue *q, struct arena *a, const struct q_envelope *e, const struct dsn_recipient *rcpt, size_t n,
-                 struct slice *out)
+static int build(struct queue *q, struct arena *a, const struct q_envelope *e,
+                 const struct dsn_recipient *rcpt, size_t n, struct slice *out)
 {
     struct slice domain;
     struct buf text = BUF_INIT;
     bool full = sl_eqi(e->l.ret, SL("FULL")) && body_ref_size(&e->l.body) <= RETURN_FULL_MAX;
     int bad = own_domain(q, e->l.sender, &domain);
     if (bad) return bad;
-    struct dsn d = {.hostname = q->hostname, .from = ar_cat(a, SL("mailer-daemon@"), domain), .to = e->l.sender,
-                    .envelope_id = e->l.envid, .queue_id = sl_cstr(e->l.id.s), .arrival = e->l.received,
-                    .now = rt_wall_seconds(), .recipient = rcpt, .n = n, .full = full, .utf8 = e->l.smtputf8};
+    struct dsn d = {.hostname = q->hostname,
+                    .from = ar_cat(a, SL("mailer-daemon@"), domain),
+                    .to = e->l.sender,
+                    .envelope_id = e->l.envid,
+                    .queue_id = sl_cstr(e->l.id.s),
+                    .arrival = e->l.received,
+                    .now = rt_wall_seconds(),
+                    .recipient = rcpt,
+                    .n = n,
+                    .full = full,
+                    .utf8 = e->l.smtputf8};
     rt_random(&d.random, sizeof d.random);
     d.original = original(q, a, &e->l, full);
     bad = mail_dsn_build(a, &text, &d);
@@ -146,8 +158,8 @@ static int submit(struct queue *q, struct arena *a, struct letter *l, struct sli
     return e;
 }
 
-int bounce_tell(struct queue *q, const struct q_envelope *e, struct q_rcpt *const *rcpt, size_t n, enum bounce_kind kind,
-                struct arena *a, bool *told)
+int bounce_tell(struct queue *q, const struct q_envelope *e, struct q_rcpt *const *rcpt, size_t n,
+                enum bounce_kind kind, struct arena *a, bool *told)
 {
     struct dsn_recipient *d = ar_array(a, struct dsn_recipient, n);
     size_t nd = 0;
@@ -167,7 +179,8 @@ int bounce_tell(struct queue *q, const struct q_envelope *e, struct q_rcpt *cons
     bool local = false;
     l.rcpt = ar_array(a, struct letter_rcpt, routes.n);
     for (size_t i = 0; i < routes.n; i++) {
-        l.rcpt[i] = (struct letter_rcpt){.address = routes.v[i].address, .route = routes.v[i], .notify = NOTIFY_NEVER};
+        l.rcpt[i] = (struct letter_rcpt){
+            .address = routes.v[i].address, .route = routes.v[i], .notify = NOTIFY_NEVER};
         local |= routes.v[i].local;
     }
     report_id(e, rcpt[0], kind, &l.id);

@@ -5,15 +5,19 @@
 #include "queue_i.h"
 #include "store/mailbox.h"
 
-int local_deliver(struct store *s, const struct letter *l, const char *account, uint32_t rcpt_n, bool *duplicate)
+int local_deliver(struct store *s, const struct letter *l, const char *account, uint32_t rcpt_n,
+                  bool *duplicate)
 {
     char name[LETTER_ID_LEN + 16];
     uint32_t uid;
     snprintf(name, sizeof name, "%s.%u", l->id.s, rcpt_n);
-    struct message_new m = {.internal_date = l->received, .size = body_ref_size(&l->body), .head_size = l->head_size,
+    struct message_new m = {.internal_date = l->received,
+                            .size = body_ref_size(&l->body),
+                            .head_size = l->head_size,
                             .body = l->body};
     *duplicate = false;
-    return message_deliver(s, account, sl_cstr(name), l->junk ? SL("Junk") : SL("INBOX"), &m, &uid, duplicate);
+    return message_deliver(s, account, sl_cstr(name), l->junk ? SL("Junk") : SL("INBOX"), &m, &uid,
+                           duplicate);
 }
 
 static void result_of(int e, struct attempt_rcpt *out)
@@ -33,18 +37,22 @@ static void result_of(int e, struct attempt_rcpt *out)
     snprintf(out->enhanced, sizeof out->enhanced, "%s", status);
 }
 
-void local_attempt(struct queue *q, const struct q_loaded *l, struct q_rcpt *const *rcpt, struct attempt_rcpt *out, size_t n)
+void local_attempt(struct queue *q, const struct q_loaded *l, struct q_rcpt *const *rcpt,
+                   struct attempt_rcpt *out, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         bool duplicate;
         int e = local_deliver(q->store, &l->e.l, l->g.account, rcpt[i]->n, &duplicate);
         if (!e) {
             out[i].result = ATTEMPT_DELIVERED;
-            out[i].reply = duplicate ? SL("it was there already") : l->e.l.junk ? SL("delivered as junk") : SL("delivered into the inbox");
+            out[i].reply = duplicate     ? SL("it was there already")
+                           : l->e.l.junk ? SL("delivered as junk")
+                                         : SL("delivered into the inbox");
             continue;
         }
         result_of(e, &out[i]);
-        out[i].reply = e == ERR_NOT_FOUND ? SL("the account is gone") : e == ERR_QUOTA ? SL("the mailbox is full")
-                                                                                         : sl_cstr(err_name(e));
+        out[i].reply = e == ERR_NOT_FOUND ? SL("the account is gone")
+                       : e == ERR_QUOTA   ? SL("the mailbox is full")
+                                          : sl_cstr(err_name(e));
     }
 }

@@ -44,7 +44,8 @@ static int64_t or_default(int64_t v, int64_t otherwise) { return v ? v : otherwi
 int queue_open(struct queue **out, struct store *s, const struct queue_conf *conf)
 {
     struct shards_row x = {.want = conf->shards ? conf->shards : SHARDS_DEFAULT};
-    if (x.want < 1 || x.want > QUEUE_SHARDS_MAX) return err_set(ERR_USAGE, "1 to %d shards", QUEUE_SHARDS_MAX);
+    if (x.want < 1 || x.want > QUEUE_SHARDS_MAX)
+        return err_set(ERR_USAGE, "1 to %d shards", QUEUE_SHARDS_MAX);
     int e = kv_transact(s->kv, SL("_store"), shards_tx, &x);
     if (e) return err_prefix(e, "cannot open the queue");
     struct queue *q = xcalloc(1, sizeof *q);
@@ -108,7 +109,8 @@ static int find_interrupted(struct shard *s, struct arena *a)
         struct slice key = page.row[i].key;
         struct letter_id id = {{0}};
         uint64_t g;
-        if (key.n != 23 || !letter_id_ok(sl_sub(key, 1, 17)) || !num_u64(sl_from(key, 18), 99999, &g)) continue;
+        if (key.n != 23 || !letter_id_ok(sl_sub(key, 1, 17)) || !num_u64(sl_from(key, 18), 99999, &g))
+            continue;
         memcpy(id.s, key.p + 1, LETTER_ID_LEN);
         struct interrupted x = {&id, (uint32_t)g};
         e = kv_transact(s->q->store->kv, shard_object(s), interrupted_tx, &x);
@@ -142,7 +144,8 @@ int queue_forget_names(struct shard *s)
         snprintf(from, sizeof from, "%.*s ", SLF(page.row[page.n - 1].key));
         size_t n = 0;
         for (size_t i = 0; i < page.n; i++)
-            if (num_u64(page.row[i].value, INT64_MAX, &when) && (int64_t)when < now - ONCE_KEEP_S) page.row[n++] = page.row[i];
+            if (num_u64(page.row[i].value, INT64_MAX, &when) && (int64_t)when < now - ONCE_KEEP_S)
+                page.row[n++] = page.row[i];
         page.n = n;
         if (n) e = kv_transact(kv, shard_object(s), forget_tx, &page);
     }

@@ -132,16 +132,20 @@ struct q_loaded {
     struct q_rcpt *rcpt;
     size_t n;
 };
-MUST_CHECK int load_envelope(struct shard *s, const struct letter_id *id, struct arena *a, struct q_envelope *e);
-MUST_CHECK int load_group(struct shard *s, const struct letter_id *id, uint32_t g, struct arena *a, struct q_loaded *out);
+MUST_CHECK int load_envelope(struct shard *s, const struct letter_id *id, struct arena *a,
+                             struct q_envelope *e);
+MUST_CHECK int load_group(struct shard *s, const struct letter_id *id, uint32_t g, struct arena *a,
+                          struct q_loaded *out);
 /* Recipients of one group, or of all when g < 0. */
-MUST_CHECK int load_rcpts(struct shard *s, const struct letter_id *id, int64_t g, struct arena *a, struct q_rcpt **out,
-                          size_t *n);
+MUST_CHECK int load_rcpts(struct shard *s, const struct letter_id *id, int64_t g, struct arena *a,
+                          struct q_rcpt **out, size_t *n);
 int64_t retry_interval(const struct queue *q, uint32_t attempts);
 
 /* local.c */
-void local_attempt(struct queue *q, const struct q_loaded *l, struct q_rcpt *const *rcpt, struct attempt_rcpt *out, size_t n);
-MUST_CHECK int local_deliver(struct store *s, const struct letter *l, const char *account, uint32_t rcpt_n, bool *duplicate);
+void local_attempt(struct queue *q, const struct q_loaded *l, struct q_rcpt *const *rcpt,
+                   struct attempt_rcpt *out, size_t n);
+MUST_CHECK int local_deliver(struct store *s, const struct letter *l, const char *account, uint32_t rcpt_n,
+                             bool *duplicate);
 
 /* bounce.c: tells the sender about rcpt (all FAILED, or all delayed). Returns 0 when that is
  * durable or nobody is to be told; *told: a report was made. */

@@ -39,7 +39,8 @@ bool key_due_parse(struct slice key, int64_t *due, struct letter_id *id, uint32_
 {
     uint64_t t, n;
     if (key.n != 36 || key.p[0] != 'd' || key.p[13] != '/' || key.p[30] != '/') return false;
-    if (!digits(key, 1, 12, &t) || !digits(key, 31, 5, &n) || !letter_id_ok(sl_sub(key, 14, 30))) return false;
+    if (!digits(key, 1, 12, &t) || !digits(key, 31, 5, &n) || !letter_id_ok(sl_sub(key, 14, 30)))
+        return false;
     memcpy(id->s, key.p + 14, LETTER_ID_LEN);
     id->s[LETTER_ID_LEN] = 0;
     *due = (int64_t)t;
@@ -82,7 +83,7 @@ int q_envelope_get(struct slice row, const struct letter_id *id, struct q_envelo
     while (rec_next(&r)) {
         switch (r.tag) {
         case 'f': l->sender = r.field; break;
-        case 'b': if ((bad = body_ref_parse(r.field, &l->body)) != 0) return bad; break;
+        case 'b': if (body_ref_parse(r.field, &l->body) != 0) return ERR_CORRUPT; break;
         case 'k': l->skip = (uint32_t)rec_u64(&r); break;
         case 'h': l->head_size = (uint32_t)rec_u64(&r); break;
         case 't': l->received = (int64_t)rec_u64(&r); break;
@@ -100,7 +101,7 @@ int q_envelope_get(struct slice row, const struct letter_id *id, struct q_envelo
         case 'o': e->open = (uint32_t)rec_u64(&r); break;
         }
     }
-    return rec_error(&r);
+    return l->body.s[0] ? rec_error(&r) : ERR_CORRUPT;
 }
 
 /* ---- groups ---- */

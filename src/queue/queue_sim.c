@@ -58,7 +58,9 @@ static void says(struct attempt_rcpt *r, enum attempt what, int code)
 {
     r->result = what;
     r->code = code;
-    r->reply = what == ATTEMPT_DELIVERED ? SL("250 ok") : what == ATTEMPT_PERMANENT ? SL("550 no") : SL("450 later");
+    r->reply = what == ATTEMPT_DELIVERED   ? SL("250 ok")
+               : what == ATTEMPT_PERMANENT ? SL("550 no")
+                                           : SL("450 later");
     r->host = SL("mx.two.test [192.0.2.9]:25");
 }
 
@@ -89,7 +91,8 @@ static void other_server(struct world *w, const struct letter *l, struct attempt
 static void relay(void *ctx, struct attempt_letter *at)
 {
     struct world *w = ctx;
-    for (size_t i = 0; i < at->nrcpt; i++) at->rcpt[i].result = ATTEMPT_TEMPORARY, at->rcpt[i].reply = SL("canceled");
+    for (size_t i = 0; i < at->nrcpt; i++)
+        at->rcpt[i].result = ATTEMPT_TEMPORARY, at->rcpt[i].reply = SL("canceled");
     if (fiber_sleep((int64_t)rt_random_below(3 * RT_S)) != 0) return; /* the power went */
     for (size_t i = 0; i < at->nrcpt; i++) other_server(w, at->letter, &at->rcpt[i]);
 }
@@ -122,13 +125,17 @@ static void close_all(struct world *w)
 
 static int submit(struct world *w, int n)
 {
-    static const char *const to[] = {"ok@two.test", "later@two.test", "perm@three.test", "unsure@four.test", "never@five.test"};
+    static const char *const to[] = {"ok@two.test", "later@two.test", "perm@three.test", "unsure@four.test",
+                                     "never@five.test"};
     struct letter_rcpt rcpt[6];
     memset(rcpt, 0, sizeof rcpt);
-    struct letter l = {.sender = SL("sender@six.test"), .rcpt = rcpt, .nrcpt = 6, .head_size = 14, .received = 1000 + n};
+    struct letter l = {
+        .sender = SL("sender@six.test"), .rcpt = rcpt, .nrcpt = 6, .head_size = 14, .received = 1000 + n};
     letter_id_new(&l.id);
-    for (int i = 0; i < 5; i++) rcpt[i] = (struct letter_rcpt){.address = sl_cstr(to[i]), .route = {.address = sl_cstr(to[i])}};
-    rcpt[5] = (struct letter_rcpt){.address = SL("me@one.test"), .route = {.local = true, .account = ACC, .address = SL("me@one.test")}};
+    for (int i = 0; i < 5; i++)
+        rcpt[i] = (struct letter_rcpt){.address = sl_cstr(to[i]), .route = {.address = sl_cstr(to[i])}};
+    rcpt[5] = (struct letter_rcpt){.address = SL("me@one.test"),
+                                   .route = {.local = true, .account = ACC, .address = SL("me@one.test")}};
     int e = body_put(w->store->body, BODY_MAIL, SL(TEXT), &l.body);
     if (e) return e;
     w->tried[n] = true;
@@ -211,7 +218,8 @@ static void check_ends(struct world *w, int cuts)
     CHECK_INT(w->twice, 0);
     /* each letter: one report of perm, one of never when its time was over, one warning of delay */
     if (w->nreports < 3 * taken || w->nreports > 3 * tried)
-        test_fail(__FILE__, __LINE__, "%zu reports of %zu taken and %zu tried letters", w->nreports, taken, tried);
+        test_fail(__FILE__, __LINE__, "%zu reports of %zu taken and %zu tried letters", w->nreports, taken,
+                  tried);
 }
 
 static void world_free(struct world *w) { sim_free(&w->sim); }

@@ -161,7 +161,8 @@ TEST(queue_local_and_remote)
     size_t nev;
     REQUIRE(begin(&t, NULL));
     go(&t);
-    struct letter l = letter_to(&t, "alice@one.test", "bob@one.test alice@one.test ok@two.test fine@two.test ok@three.test");
+    struct letter l = letter_to(&t, "alice@one.test",
+                                "bob@one.test alice@one.test ok@two.test fine@two.test ok@three.test");
     CHECK_OK(accept_letter(t.q, &l));
     CHECK(until(&t, is_empty));
     CHECK_INT(t.attempts, 2); /* two domains, one attempt each */
@@ -172,7 +173,8 @@ TEST(queue_local_and_remote)
     CHECK_INT(stats(&t).recipients, 0);
     CHECK_OK(trace_read(t.f.s, &l.id, &t.f.a, &ev, &nev));
     size_t relayed = 0, delivered = 0;
-    for (size_t i = 0; i < nev; i++) relayed += ev[i].kind == TRACE_RELAYED, delivered += ev[i].kind == TRACE_DELIVERED;
+    for (size_t i = 0; i < nev; i++)
+        relayed += ev[i].kind == TRACE_RELAYED, delivered += ev[i].kind == TRACE_DELIVERED;
     CHECK(relayed == 3 && delivered == 2);
     end(&t);
 }
@@ -454,20 +456,31 @@ TEST(queue_rows_round_trip)
     struct buf b = BUF_INIT;
     struct letter_id id;
     letter_id_new(&id);
-    struct q_rcpt r2 = {.g = 3, .n = 77, .state = Q_HELD, .address = SL("x@y"), .attempts = 4, .code = 451, .uncertain = true,
-                        .reply = SL("451 no")}, r;
+    struct q_rcpt r2 = {.g = 3,
+                        .n = 77,
+                        .state = Q_HELD,
+                        .address = SL("x@y"),
+                        .attempts = 4,
+                        .code = 451,
+                        .uncertain = true,
+                        .reply = SL("451 no")},
+                  r;
     q_rcpt_put(&b, &r2);
     CHECK_OK(q_rcpt_get(key_rcpt(&a, &id, 3, 77), buf_slice(&b), &r));
-    CHECK(r.g == 3 && r.n == 77 && r.state == Q_HELD && r.attempts == 4 && r.code == 451 && r.uncertain && !r.expired);
+    CHECK(r.g == 3 && r.n == 77 && r.state == Q_HELD && r.attempts == 4 && r.code == 451 && r.uncertain &&
+          !r.expired);
     CHECK_SL(r.reply, "451 no");
     for (size_t n = 0; n < b.n; n++) /* damage is seen or harmless, never a crash */
-        if (q_rcpt_get(key_rcpt(&a, &id, 3, 77), sl_sub(buf_slice(&b), 0, n), &r) == 0) CHECK(r.state < Q_STATES);
+        if (q_rcpt_get(key_rcpt(&a, &id, 3, 77), sl_sub(buf_slice(&b), 0, n), &r) == 0)
+            CHECK(r.state < Q_STATES);
     CHECK_ERR(q_rcpt_get(SL("r"), buf_slice(&b), &r), ERR_CORRUPT);
     int64_t due;
     uint32_t g;
     struct letter_id id2;
-    CHECK(key_due_parse(key_due(&a, 1234, &id, 5), &due, &id2, &g) && due == 1234 && g == 5 && !strcmp(id.s, id2.s));
-    CHECK(!key_due_parse(SL("d"), &due, &id2, &g) && !key_due_parse(SL("d00000000x234/0123456789abcdef/00005"), &due, &id2, &g));
+    CHECK(key_due_parse(key_due(&a, 1234, &id, 5), &due, &id2, &g) && due == 1234 && g == 5 &&
+          !strcmp(id.s, id2.s));
+    CHECK(!key_due_parse(SL("d"), &due, &id2, &g) &&
+          !key_due_parse(SL("d00000000x234/0123456789abcdef/00005"), &due, &id2, &g));
     buf_free(&b);
     ar_free(&a);
 }

@@ -3,7 +3,8 @@
 #include "kv/record.h"
 #include "queue_i.h"
 
-int tx_rcpt(struct kv_tx *tx, struct arena *a, const struct letter_id *id, uint32_t g, uint32_t n, struct q_rcpt *out)
+int tx_rcpt(struct kv_tx *tx, struct arena *a, const struct letter_id *id, uint32_t g, uint32_t n,
+            struct q_rcpt *out)
 {
     struct slice row, key = key_rcpt(a, id, g, n);
     int e = kv_tx_get(tx, key, &row);

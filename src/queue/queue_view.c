@@ -40,7 +40,8 @@ static struct slice why(struct arena *a, const struct q_rcpt *r, bool sending)
     default: break;
     }
     if (!r->attempts) return SL("it has not been tried yet");
-    return ar_printf(a, "%s, it is tried again at %s", r->uncertain ? "the answer to the end of the data was lost" : "it was not taken",
+    return ar_printf(a, "%s, it is tried again at %s",
+                     r->uncertain ? "the answer to the end of the data was lost" : "it was not taken",
                      civil_format(r->next_try, when));
 }
 
@@ -52,9 +53,15 @@ static int info_of(struct shard *s, const struct q_envelope *e, struct arena *a,
     if (bad) return bad;
     struct sending_ask x = {s, &e->l.id, r, n, ar_array(a, bool, n)};
     rt_call(s->loop, ask_sending, &x);
-    *out = (struct queue_info){.id = e->l.id, .sender = e->l.sender, .message_id = e->l.message_id, .subject = e->l.subject,
-                               .received = e->l.received, .expires = e->expires, .size = body_ref_size(&e->l.body) - e->l.skip,
-                               .rcpt = ar_array(a, struct queue_rcpt_info, n), .nrcpt = n};
+    *out = (struct queue_info){.id = e->l.id,
+                               .sender = e->l.sender,
+                               .message_id = e->l.message_id,
+                               .subject = e->l.subject,
+                               .received = e->l.received,
+                               .expires = e->expires,
+                               .size = body_ref_size(&e->l.body) - e->l.skip,
+                               .rcpt = ar_array(a, struct queue_rcpt_info, n),
+                               .nrcpt = n};
     for (size_t i = 0; i < n; i++)
         out->rcpt[i] = (struct queue_rcpt_info){
             .address = r[i].address, .state = x.yes[i] ? SL("sending") : sl_cstr(q_state_word(r[i].state)),
@@ -86,8 +93,8 @@ static bool any_rcpt_matches(const struct queue_filter *f, const struct q_rcpt *
 }
 
 /* Does the letter of an envelope row match? scratch is reset. */
-static bool row_matches(struct shard *s, const struct queue_filter *f, struct arena *scratch, struct slice value,
-                        const struct letter_id *id)
+static bool row_matches(struct shard *s, const struct queue_filter *f, struct arena *scratch,
+                        struct slice value, const struct letter_id *id)
 {
     struct q_envelope e;
     struct q_rcpt *r;
@@ -101,7 +108,8 @@ static bool row_matches(struct shard *s, const struct queue_filter *f, struct ar
 }
 
 /* Calls each() for the letters that match, in order of age within a shard, until it returns non-zero. */
-static int walk(struct queue *q, const struct queue_filter *f, int (*each)(void *arg, const struct letter_id *id), void *arg)
+static int walk(struct queue *q, const struct queue_filter *f,
+                int (*each)(void *arg, const struct letter_id *id), void *arg)
 {
     struct arena scratch = {0};
     for (int k = 0; k < q->nshards; k++) {
@@ -151,7 +159,8 @@ static int list_one(void *arg, const struct letter_id *id)
     return x->n == x->limit;
 }
 
-int queue_list(struct queue *q, const struct queue_filter *f, struct arena *a, struct queue_info **out, size_t *n)
+int queue_list(struct queue *q, const struct queue_filter *f, struct arena *a, struct queue_info **out,
+               size_t *n)
 {
     struct listing x = {.q = q, .a = a, .cap = 16, .limit = f->limit ? f->limit : 1000};
     x.v = ar_array(a, struct queue_info, x.cap);
@@ -169,7 +178,8 @@ static const struct {
     enum trace_kind kind;
     const char *sentence;
 } actions[] = {
-    [QUEUE_RETRY] = {1u << Q_WAITING | 1u << Q_FAILED, Q_STATES, TRACE_RETRIED, "an operator wants it tried now"},
+    [QUEUE_RETRY] = {1u << Q_WAITING | 1u << Q_FAILED, Q_STATES, TRACE_RETRIED,
+                     "an operator wants it tried now"},
     [QUEUE_HOLD] = {1u << Q_WAITING, Q_HELD, TRACE_HELD, "an operator holds it until it is released"},
     [QUEUE_RELEASE] = {1u << Q_HELD, Q_WAITING, TRACE_RELEASED, "an operator released it; it is tried now"},
     [QUEUE_DROP] = {1u << Q_WAITING | 1u << Q_HELD | 1u << Q_FAILED, Q_DROPPED, TRACE_DROPPED,

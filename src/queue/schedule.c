@@ -95,7 +95,8 @@ static void hop_place(struct shard *s, struct hop *h)
 /* ---- items ---- */
 
 /* A group that is due. key: of its schedule row. False: there is no room for anything. */
-static bool item_add(struct shard *s, struct slice key, const struct letter_id *id, uint32_t g, struct slice hop)
+static bool item_add(struct shard *s, struct slice key, const struct letter_id *id, uint32_t g,
+                     struct slice hop)
 {
     char text[32];
     struct slice k = item_key(id, g, text);
@@ -128,40 +129,40 @@ static void item_free(struct shard *s, struct item *it)
 
 /* ---- reading the schedule ---- */
 
+/* The rows of one page. False: there was no room for the row that cursor now names. */
+static bool take_page(struct shard *s, const struct kv_page *page, char cursor[48], struct hop *only)
+{
+    for (size_t i = 0; i < page->n; i++) {
+        int64_t due;
+        struct letter_id id;
+        uint32_t g;
+        struct slice key = page->row[i].key, hop = page->row[i].value;
+        bool wanted = key_due_parse(key, &due, &id, &g) && (!only || sl_eq(hop, sl_cstr(only->name)));
+        bool full = wanted && ((only && only->nready >= HOP_READY) || !item_add(s, key, &id, g, hop));
+        snprintf(cursor, 48, "%.*s%s", SLF(key), full ? "" : " "); /* with a blank: the least key after it */
+        if (full) return false;
+    }
+    return true;
+}
+
 /* Rows from cursor on that are due, of one next hop or (only == NULL) of all; cursor becomes
  * where to go on. 1: there was no room for all of them. */
 static int read_rows(struct shard *s, char cursor[48], struct hop *only, int64_t now)
 {
     struct arena a = {0};
     struct kv_page page = {.more = true};
+    bool room = true;
     int e = 0;
-    while (!e && page.more) {
-        char last[48];
+    while (!e && room && page.more) {
         ar_reset(&a);
         struct slice from = ar_dup(&a, sl_cstr(cursor[0] ? cursor : FIRST_KEY));
-        e = kv_scan(s->q->store->kv, shard_object(s), from, ar_printf(&a, "d%012lld", (long long)now + 1), PAGE, &a, &page);
-        if (e) break;
-        last[0] = 0;
-        for (size_t i = 0; i < page.n; i++) {
-            int64_t due;
-            struct letter_id id;
-            uint32_t g;
-            if (!key_due_parse(page.row[i].key, &due, &id, &g)) continue;
-            bool wanted = !only || sl_eq(page.row[i].value, sl_cstr(only->name));
-            if (wanted && only && only->nready >= HOP_READY) goto full;
-            if (wanted && !item_add(s, page.row[i].key, &id, g, page.row[i].value)) goto full;
-            snprintf(last, sizeof last, "%.*s ", SLF(page.row[i].key)); /* the least key after it */
-            continue;
-        full:
-            snprintf(cursor, 48, "%.*s", SLF(page.row[i].key));
-            ar_free(&a);
-            return 1;
-        }
-        if (last[0]) memcpy(cursor, last, sizeof last);
+        struct slice to = ar_printf(&a, "d%012lld", (long long)now + 1);
+        e = kv_scan(s->q->store->kv, shard_object(s), from, to, PAGE, &a, &page);
+        if (!e) room = take_page(s, &page, cursor, only);
         fiber_breathe();
     }
     ar_free(&a);
-    return e;
+    return e ? e : !room;
 }
 
 static int next_due(struct shard *s, int64_t now, int64_t *out)
@@ -171,7 +172,8 @@ static int next_due(struct shard *s, int64_t now, int64_t *out)
     struct letter_id id;
     uint32_t g;
     *out = now + LOOK_AT_LEAST_S;
-    int e = kv_scan(s->q->store->kv, shard_object(s), ar_printf(&a, "d%012lld", (long long)now + 1), SL("e"), 1, &a, &page);
+    int e = kv_scan(s->q->store->kv, shard_object(s), ar_printf(&a, "d%012lld", (long long)now + 1), SL("e"),
+                    1, &a, &page);
     int64_t due;
     if (!e && page.n && key_due_parse(page.row[0].key, &due, &id, &g) && due < *out) *out = due;
     ar_free(&a);
@@ -200,7 +202,8 @@ static void read_schedule(struct shard *s)
     int e = read_rows(s, s->cursor, NULL, now);
     if (e == 1) s->again = true;
     if (e >= 0) e = next_due(s, now, &next);
-    if (e && e != ERR_CANCELED) log_warn("queue", "cannot read the schedule of %s: %s", s->object, err_text(e));
+    if (e && e != ERR_CANCELED)
+        log_warn("queue", "cannot read the schedule of %s: %s", s->object, err_text(e));
     if (next < s->look_at) s->look_at = next;
     forget_failures(s, now);
 }
@@ -253,7 +256,8 @@ static void attempt(void *arg)
     h->failing = !reached;
     h->last = rt_wall_seconds();
     if (e == ERR_CORRUPT || e == ERR_VERSION) { /* it stays in the schedule; others must not wait for it */
-        log_error("queue", "%s: a row of this letter cannot be read: %s; see `tram verify`", id.s, err_text(e));
+        log_error("queue", "%s: a row of this letter cannot be read: %s; see `tram verify`", id.s,
+                  err_text(e));
     } else if (e && !s->stopping) {
         log_warn("queue", "%s: the state of the attempt could not be recorded: %s", id.s, err_text(e));
         hop_leave(s, h, sl_cstr(FIRST_KEY));

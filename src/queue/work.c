@@ -19,7 +19,8 @@ int load_envelope(struct shard *s, const struct letter_id *id, struct arena *a, 
     return bad ? bad : q_envelope_get(row, id, e);
 }
 
-int load_rcpts(struct shard *s, const struct letter_id *id, int64_t g, struct arena *a, struct q_rcpt **out, size_t *n)
+int load_rcpts(struct shard *s, const struct letter_id *id, int64_t g, struct arena *a, struct q_rcpt **out,
+               size_t *n)
 {
     struct slice prefix = g < 0 ? ar_printf(a, "r%s/", id->s) : ar_printf(a, "r%s/%05u/", id->s, (uint32_t)g);
     struct slice from = prefix, to = kv_prefix_end(a, prefix);
@@ -138,16 +139,18 @@ static void trace_result(struct shard *s, const struct recording *x, size_t i)
     const char *by = r->host.n ? " by " : "";
     switch (r->result) {
     case ATTEMPT_DELIVERED:
-        trace_addf(st, x->id, r->host.n ? TRACE_RELAYED : TRACE_DELIVERED, who, "accepted%s%.*s%s%.*s: %.*s", by,
-                   SLF(r->host), r->tls.n ? " over " : "", SLF(r->tls), SLF(r->reply));
+        trace_addf(st, x->id, r->host.n ? TRACE_RELAYED : TRACE_DELIVERED, who, "accepted%s%.*s%s%.*s: %.*s",
+                   by, SLF(r->host), r->tls.n ? " over " : "", SLF(r->tls), SLF(r->reply));
         break;
     case ATTEMPT_PERMANENT: break; /* told with the bounce, which follows */
     case ATTEMPT_UNCERTAIN:
     case ATTEMPT_TEMPORARY:
         trace_addf(st, x->id, TRACE_DEFERED, who, "%s%s%.*s: %.*s; %s %s",
-                   r->result == ATTEMPT_UNCERTAIN ? "perhaps delivered, the answer to the end of the data was lost"
-                                                  : "not taken now",
-                   by, SLF(r->host), SLF(r->reply), x->now >= x->expires ? "its time ended" : "the next attempt is at",
+                   r->result == ATTEMPT_UNCERTAIN
+                       ? "perhaps delivered, the answer to the end of the data was lost"
+                       : "not taken now",
+                   by, SLF(r->host), SLF(r->reply),
+                   x->now >= x->expires ? "its time ended" : "the next attempt is at",
                    civil_format(x->now >= x->expires ? x->expires : x->next_try, until));
         break;
     }
@@ -161,7 +164,8 @@ static int record(struct shard *s, struct recording *x)
     int e = kv_transact(s->q->store->kv, shard_object(s), record_tx, x);
     for (int64_t pause = 1; e && e != ERR_NOT_FOUND && e != ERR_CORRUPT && err_is_temporary(e); pause *= 2) {
         if (pause > RECORD_PAUSE_MAX_S) pause = RECORD_PAUSE_MAX_S;
-        log_error("queue", "%s: the result of an attempt cannot be written down yet: %s", x->id->s, err_text(e));
+        log_error("queue", "%s: the result of an attempt cannot be written down yet: %s", x->id->s,
+                  err_text(e));
         if (s->stopping || fiber_sleep(pause * RT_S) != 0) break;
         e = kv_transact(s->q->store->kv, shard_object(s), record_tx, x);
     }
@@ -196,7 +200,8 @@ static int tell_success(struct shard *s, const struct q_loaded *l, struct q_rcpt
     size_t ngood = 0;
     bool told;
     for (size_t i = 0; i < n; i++)
-        if (result[i].result == ATTEMPT_DELIVERED && rcpt[i]->notify & NOTIFY_SUCCESS && !result[i].dsn_taken) {
+        if (result[i].result == ATTEMPT_DELIVERED && rcpt[i]->notify & NOTIFY_SUCCESS &&
+            !result[i].dsn_taken) {
             good[ngood] = rcpt[i];
             rcpt[i]->host = result[i].host;
             rcpt[i]->reply = result[i].reply;
@@ -213,19 +218,23 @@ static bool any_answer(const struct attempt_rcpt *r, size_t n)
     return false;
 }
 
-static int try_now(struct shard *s, const struct q_loaded *l, struct q_rcpt *const *rcpt, size_t n, struct arena *a,
-                   bool *reached)
+static int try_now(struct shard *s, const struct q_loaded *l, struct q_rcpt *const *rcpt, size_t n,
+                   struct arena *a, bool *reached, bool *rest)
 {
     struct attempt_rcpt *result = ar_array(a, struct attempt_rcpt, n);
     uint32_t attempts = 0;
     for (size_t i = 0; i < n; i++) {
-        result[i] = (struct attempt_rcpt){.address = rcpt[i]->address, .notify = rcpt[i]->notify, .orcpt = rcpt[i]->orcpt,
+        result[i] = (struct attempt_rcpt){.address = rcpt[i]->address,
+                                          .notify = rcpt[i]->notify,
+                                          .orcpt = rcpt[i]->orcpt,
                                           .result = ATTEMPT_TEMPORARY};
         if (rcpt[i]->attempts > attempts) attempts = rcpt[i]->attempts;
     }
     if (l->g.local) local_attempt(s->q, l, rcpt, result, n);
     else attempt_remote(s, l, rcpt, n, result, a);
     *reached = any_answer(result, n);
+    for (size_t i = 0; i < n; i++)
+        *rest |= result[i].result != ATTEMPT_DELIVERED; /* else all is done with this */
     int e = tell_success(s, l, rcpt, n, result, a);
     if (e) log_warn("queue", "%s: no report of success could be made: %s", l->e.l.id.s, err_text(e));
     int64_t now = rt_wall_seconds();
@@ -234,7 +243,7 @@ static int try_now(struct shard *s, const struct q_loaded *l, struct q_rcpt *con
     x.next_try = now + retry_interval(s->q, attempts + 1);
     if (x.next_try > x.expires) x.next_try = x.expires > now ? x.expires : now + 1;
     e = record(s, &x);
-    if (!e) schedule_offer(s, x.next_try, x.id, x.g, l->g.hop);
+    if (!e && *rest) schedule_offer(s, x.next_try, x.id, x.g, l->g.hop);
     return e;
 }
 
@@ -264,7 +273,8 @@ static int bounced_tx(struct kv_tx *tx, void *arg)
     return e;
 }
 
-static int bounce(struct shard *s, const struct q_loaded *l, struct q_rcpt *const *rcpt, size_t n, struct arena *a)
+static int bounce(struct shard *s, const struct q_loaded *l, struct q_rcpt *const *rcpt, size_t n,
+                  struct arena *a)
 {
     bool told = false;
     int e = bounce_tell(s->q, &l->e, rcpt, n, BOUNCE_FAILED, a, &told);
@@ -277,8 +287,9 @@ static int bounce(struct shard *s, const struct q_loaded *l, struct q_rcpt *cons
         trace_addf(s->q->store, x.id, TRACE_BOUNCED, rcpt[i]->address, "%s%s%.*s: %.*s; %s",
                    rcpt[i]->expired ? "given up, its time is over; the last word" : "refused for good",
                    rcpt[i]->host.n ? " by " : "", SLF(rcpt[i]->host), SLF(rcpt[i]->reply),
-                   told ? "the sender is told" : l->e.l.sender.n ? "the sender does not want to be told or cannot be"
-                                                                 : "there is no sender to be told");
+                   told              ? "the sender is told"
+                   : l->e.l.sender.n ? "the sender does not want to be told or cannot be"
+                                     : "there is no sender to be told");
     return 0;
 }
 
@@ -316,8 +327,9 @@ static int warn_of_delay(struct shard *s, struct q_envelope *e, struct arena *a)
     e->delay_told = now;
     if (!bad) bad = gone_is_fine(kv_transact(s->q->store->kv, shard_object(s), delay_told_tx, e));
     if (!bad && told)
-        trace_addf(s->q->store, &e->l.id, TRACE_DELAY_TOLD, SL(""), "the sender is told that %zu recipient%s wait%s",
-                   nlate, nlate == 1 ? "" : "s", nlate == 1 ? "s" : "");
+        trace_addf(s->q->store, &e->l.id, TRACE_DELAY_TOLD, SL(""),
+                   "the sender is told that %zu recipient%s wait%s", nlate, nlate == 1 ? "" : "s",
+                   nlate == 1 ? "s" : "");
     return bad;
 }
 
@@ -339,7 +351,9 @@ int work_group(struct shard *s, const struct letter_id *id, uint32_t g, bool *re
         int64_t now = rt_wall_seconds();
         size_t n = pick(&l, Q_WAITING, now, some);
         if (n) {
-            e = try_now(s, &l, some, n, &a, reached);
+            bool rest = n < l.n;
+            e = try_now(s, &l, some, n, &a, reached, &rest);
+            if (!rest) break;
         } else if ((n = pick(&l, Q_FAILED, now, some)) > 0) {
             e = bounce(s, &l, some, n, &a);
         } else {

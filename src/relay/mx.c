@@ -19,15 +19,16 @@ static bool is_own(const struct relay_conf *c, const struct mx_host *h)
     return false;
 }
 
-static int add_addresses(const struct relay_conf *c, struct arena *a, struct mx_host *h, enum dns_type type, bool *failed,
-                         struct dns_answer *r)
+static int add_addresses(const struct relay_conf *c, struct arena *a, struct mx_host *h, enum dns_type type,
+                         bool *failed, struct dns_answer *r)
 {
     /* from one of our addresses only hosts of its family can be reached */
     if (c->source.family && c->source.family != (type == DNS_A ? 4 : 6)) return 0;
     int e = dns_ask(c->dns, a, h->name, type, r);
     if (e) return e;
     if (r->status == DNS_TEMPFAIL) *failed = true;
-    for (size_t i = 0; r->status == DNS_FOUND && i < r->n && h->n < MX_ADDRESSES_MAX; i++) h->ip[h->n++] = r->rr[i].ip;
+    for (size_t i = 0; r->status == DNS_FOUND && i < r->n && h->n < MX_ADDRESSES_MAX; i++)
+        h->ip[h->n++] = r->rr[i].ip;
     return 0;
 }
 
@@ -55,7 +56,8 @@ static void sort_hosts(struct mx_list *l)
 }
 
 /* The names in the MX records, or the domain itself when there are none. */
-static int names(const struct relay_conf *c, struct arena *a, struct slice domain, struct mx_list *out, struct verdict *why)
+static int names(const struct relay_conf *c, struct arena *a, struct slice domain, struct mx_list *out,
+                 struct verdict *why)
 {
     struct dns_answer r;
     if (dns_ask(c->dns, a, domain, DNS_MX, &r) != 0) {
@@ -64,7 +66,8 @@ static int names(const struct relay_conf *c, struct arena *a, struct slice domai
     }
     if (r.status == DNS_TEMPFAIL) return dns_failed(why, a, domain, &r);
     if (r.status == DNS_NXDOMAIN) {
-        verdict_set(why, ATTEMPT_PERMANENT, "5.1.2", ar_printf(a, "the domain %.*s does not exist", SLF(domain)));
+        verdict_set(why, ATTEMPT_PERMANENT, "5.1.2",
+                    ar_printf(a, "the domain %.*s does not exist", SLF(domain)));
         return -1;
     }
     if (r.status == DNS_NODATA) {
@@ -74,7 +77,8 @@ static int names(const struct relay_conf *c, struct arena *a, struct slice domai
         return 0;
     }
     if (r.n == 1 && !r.rr[0].mx.host.n) {
-        verdict_set(why, ATTEMPT_PERMANENT, "5.1.10", ar_printf(a, "the domain %.*s takes no mail (null MX)", SLF(domain)));
+        verdict_set(why, ATTEMPT_PERMANENT, "5.1.10",
+                    ar_printf(a, "the domain %.*s takes no mail (null MX)", SLF(domain)));
         return -1;
     }
     out->v = ar_array(a, struct mx_host, r.n);
@@ -106,7 +110,8 @@ static struct slice site_key(struct arena *a, const struct mx_list *l)
 
 /* Addresses of all; from the level at which we ourselves are named on, hosts are dropped, so
  * that mail cannot go round in circles. */
-static int addresses(const struct relay_conf *c, struct arena *a, struct mx_list *l, struct verdict *why, bool *loops)
+static int addresses(const struct relay_conf *c, struct arena *a, struct mx_list *l, struct verdict *why,
+                     bool *loops)
 {
     bool failed = false;
     struct dns_answer r, bad = {0};
@@ -144,7 +149,8 @@ static int literal(struct arena *a, struct slice domain, struct mx_list *out, st
     return -1;
 }
 
-int mx_find(const struct relay_conf *c, struct arena *a, struct slice domain, struct mx_list *out, struct verdict *why)
+int mx_find(const struct relay_conf *c, struct arena *a, struct slice domain, struct mx_list *out,
+            struct verdict *why)
 {
     struct slice ascii;
     bool loops = false;
@@ -159,9 +165,11 @@ int mx_find(const struct relay_conf *c, struct arena *a, struct slice domain, st
     if (addresses(c, a, out, why, &loops) != 0) return -1;
     if (out->n) return 0;
     if (loops)
-        verdict_set(why, ATTEMPT_PERMANENT, "5.4.6",
-                    ar_printf(a, "mail for %.*s comes back to this server, which does not take it", SLF(ascii)));
+        verdict_set(
+            why, ATTEMPT_PERMANENT, "5.4.6",
+            ar_printf(a, "mail for %.*s comes back to this server, which does not take it", SLF(ascii)));
     else
-        verdict_set(why, ATTEMPT_PERMANENT, "5.4.4", ar_printf(a, "no mail server of %.*s has an address", SLF(ascii)));
+        verdict_set(why, ATTEMPT_PERMANENT, "5.4.4",
+                    ar_printf(a, "no mail server of %.*s has an address", SLF(ascii)));
     return -1;
 }

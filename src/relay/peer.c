@@ -28,14 +28,19 @@ void verdict_reply(struct verdict *v, const struct smtp_reply *r)
     v->result = kind == 2 ? ATTEMPT_DELIVERED : kind == 5 ? ATTEMPT_PERMANENT : ATTEMPT_TEMPORARY;
     /* an enhanced code of another class contradicts the reply (RFC 2034 section 4): the reply counts */
     if (r->enhanced[0] == kind)
-        snprintf(v->enhanced, sizeof v->enhanced, "%u.%u.%u", kind % 10u, r->enhanced[1] % 1000u, r->enhanced[2] % 1000u);
+        snprintf(v->enhanced, sizeof v->enhanced, "%u.%u.%u", kind % 10u, r->enhanced[1] % 1000u,
+                 r->enhanced[2] % 1000u);
 }
 
 void verdict_error(struct verdict *v, struct arena *a, int e, const char *during)
 {
-    const char *status = e == ERR_TIMEOUT ? "4.4.2" : e == ERR_SYNTAX || e == ERR_LIMIT || e == ERR_TOO_LONG ? "4.5.0" : "4.4.2";
+    const char *status = e == ERR_TIMEOUT                                         ? "4.4.2"
+                         : e == ERR_SYNTAX || e == ERR_LIMIT || e == ERR_TOO_LONG ? "4.5.0"
+                                                                                  : "4.4.2";
     if (e == ERR_REFUSED || e == ERR_UNREACHABLE) status = "4.4.1";
-    const char *what = e == ERR_SYNTAX || e == ERR_LIMIT || e == ERR_TOO_LONG ? "the other server speaks no SMTP" : err_text(e);
+    const char *what = e == ERR_SYNTAX || e == ERR_LIMIT || e == ERR_TOO_LONG
+                           ? "the other server speaks no SMTP"
+                           : err_text(e);
     verdict_set(v, ATTEMPT_TEMPORARY, status, ar_printf(a, "%s: %s", during, what));
 }
 
@@ -59,8 +64,8 @@ int peer_hear(struct peer *p, struct arena *a, int64_t limit, struct smtp_reply 
 /* ---- the steps of opening ---- */
 
 /* 0 when the code is `want`, else -1 with the reason. */
-static int expect(struct peer *p, struct arena *a, int64_t limit, int want, const char *during, struct smtp_reply *r,
-                  struct verdict *why)
+static int expect(struct peer *p, struct arena *a, int64_t limit, int want, const char *during,
+                  struct smtp_reply *r, struct verdict *why)
 {
     int e = peer_hear(p, a, limit, r);
     if (e) {
@@ -102,7 +107,8 @@ static void describe_tls(struct peer *p)
 }
 
 /* 0, -1, or 1: TLS failed. */
-static int start_tls(const struct relay_conf *conf, struct peer *p, struct arena *a, struct slice name, struct verdict *why)
+static int start_tls(const struct relay_conf *conf, struct peer *p, struct arena *a, struct slice name,
+                     struct verdict *why)
 {
     struct smtp_reply r;
     conn_puts(p->c, "STARTTLS\r\n");
@@ -113,7 +119,8 @@ static int start_tls(const struct relay_conf *conf, struct peer *p, struct arena
     }
     /* what came in clear behind the answer must not count as said under TLS (RFC 3207 section 6) */
     int e = conn_peek(p->c).n ? err_set(ERR_TLS, "there were words behind the answer to STARTTLS") : 0;
-    struct tls_peer to = {.name = sl_starts(name, SL("[")) ? (struct slice){0} : name, .verify = TLS_VERIFY_NONE};
+    struct tls_peer to = {.name = sl_starts(name, SL("[")) ? (struct slice){0} : name,
+                          .verify = TLS_VERIFY_NONE};
     int64_t before = deadline_narrow(DEADLINE_IN(STARTTLS_TIME));
     if (!e) e = conn_tls_connect(p->c, conf->tls, &to);
     deadline_restore(before);
@@ -125,7 +132,8 @@ static int start_tls(const struct relay_conf *conf, struct peer *p, struct arena
     return hello(p, a, conf->hostname, why);
 }
 
-static int dial(const struct relay_conf *conf, struct peer *p, struct arena *a, const struct endpoint *to, struct verdict *why)
+static int dial(const struct relay_conf *conf, struct peer *p, struct arena *a, const struct endpoint *to,
+                struct verdict *why)
 {
     struct smtp_reply r;
     int64_t before = deadline_narrow(DEADLINE_IN(CONNECT_TIME));
@@ -138,8 +146,8 @@ static int dial(const struct relay_conf *conf, struct peer *p, struct arena *a, 
     return expect(p, a, GREETING_TIME, 220, "while waiting for the greeting", &r, why);
 }
 
-int peer_open(const struct relay_conf *conf, struct arena *a, const struct mx_host *host, const struct ip *ip, bool use_tls,
-              struct peer **out, struct verdict *why)
+int peer_open(const struct relay_conf *conf, struct arena *a, const struct mx_host *host, const struct ip *ip,
+              bool use_tls, struct peer **out, struct verdict *why)
 {
     char text[IP_TEXT_MAX];
     struct endpoint to = {.ip = *ip, .port = conf->port};
@@ -147,7 +155,8 @@ int peer_open(const struct relay_conf *conf, struct arena *a, const struct mx_ho
     *out = p;
     list_init(&p->link);
     snprintf(p->host, sizeof p->host, "%.*s [%s]:%u", SLF(host->name), ip_format(ip, text), conf->port);
-    snprintf(p->tls, sizeof p->tls, "%s", use_tls ? "not encrypted: not offered" : "not encrypted: TLS failed");
+    snprintf(p->tls, sizeof p->tls, "%s",
+             use_tls ? "not encrypted: not offered" : "not encrypted: TLS failed");
     int e = dial(conf, p, a, &to, why);
     if (!e) e = hello(p, a, conf->hostname, why);
     if (!e && use_tls && conf->tls && p->ext & SMTP_EXT_STARTTLS) e = start_tls(conf, p, a, host->name, why);

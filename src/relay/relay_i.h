@@ -33,8 +33,8 @@ struct mx_list {
     struct slice site; /* names of the most preferred hosts: domains with the same are one site */
 };
 /* RFC 5321 section 5.1. 0, or -1 with the reason. SUSPENDS. */
-MUST_CHECK int mx_find(const struct relay_conf *conf, struct arena *a, struct slice domain, struct mx_list *out,
-                       struct verdict *why);
+MUST_CHECK int mx_find(const struct relay_conf *conf, struct arena *a, struct slice domain,
+                       struct mx_list *out, struct verdict *why);
 
 /* ---- site.c: connections to one receiving system, on one loop ---- */
 
@@ -86,8 +86,8 @@ struct peer {
 };
 /* Connects, greets, and encrypts when the peer offers it and use_tls. 0; -1 with the reason;
  * 1: TLS failed, to be tried again without. SUSPENDS. */
-MUST_CHECK int peer_open(const struct relay_conf *conf, struct arena *a, const struct mx_host *host, const struct ip *ip,
-                         bool use_tls, struct peer **out, struct verdict *why);
+MUST_CHECK int peer_open(const struct relay_conf *conf, struct arena *a, const struct mx_host *host,
+                         const struct ip *ip, bool use_tls, struct peer **out, struct verdict *why);
 void peer_close(struct peer **p); /* says QUIT when the session is in order. SUSPENDS */
 /* One reply within `limit` nanoseconds. SUSPENDS. ERR_SYNTAX, ERR_LIMIT: it speaks nonsense. */
 MUST_CHECK int peer_hear(struct peer *p, struct arena *a, int64_t limit, struct smtp_reply *r);

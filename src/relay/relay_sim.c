@@ -58,7 +58,8 @@ static void took(struct host *h, struct slice text, bool lost)
         return;
     }
     struct slice rest = sl_from(text, at + 16);
-    for (size_t i = 0; i < rest.n && rest.p[i] >= '0' && rest.p[i] <= '9'; i++) n = n * 10 + (uint64_t)(rest.p[i] - '0');
+    for (size_t i = 0; i < rest.n && rest.p[i] >= '0' && rest.p[i] <= '9'; i++)
+        n = n * 10 + (uint64_t)(rest.p[i] - '0');
     if (n >= LETTERS) return;
     struct letter_seen *l = &h->w->letter[n];
     l->taken++;

@@ -50,7 +50,8 @@ static bool answer(struct server *s, struct conn *c, enum step step, const char 
         return false;
     }
     if (say == ENDLESS)
-        for (int i = 0; i < 2000 && !conn_error(c); i++) conn_puts(c, "220-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+        for (int i = 0; i < 2000 && !conn_error(c); i++)
+            conn_puts(c, "220-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
     else if (say == LINES)
         for (int i = 0; i < 5000 && !conn_error(c); i++) conn_puts(c, "250-and another one\r\n");
     else
@@ -104,7 +105,8 @@ static bool start_tls(struct server *s, struct conn *c)
 static bool rcpt(struct server *s, struct conn *c, struct slice line)
 {
     if (sl_find(line, SL("<no")) != SL_NONE) return answer(s, c, RCPT, "550 5.1.1 no such user");
-    if (sl_find(line, SL("<later")) != SL_NONE) return answer(s, c, RCPT, "450-4.2.0 mailbox\r\n450 4.2.0 busy");
+    if (sl_find(line, SL("<later")) != SL_NONE)
+        return answer(s, c, RCPT, "450-4.2.0 mailbox\r\n450 4.2.0 busy");
     if (sl_find(line, SL("<full")) != SL_NONE) return answer(s, c, RCPT, "552 too many");
     return answer(s, c, RCPT, "250 2.1.5 fine");
 }
@@ -119,7 +121,8 @@ static bool command(struct server *s, struct conn *c, struct slice line)
     if (sl_startsi(line, SL("RCPT"))) return rcpt(s, c, line);
     if (sl_startsi(line, SL("RSET"))) return answer(s, c, RSET, "250 2.0.0 ok");
     if (sl_startsi(line, SL("DATA")))
-        return answer(s, c, DATA, "354 go on") && ((s->say[DATA] && strncmp(s->say[DATA], "354", 3)) || take_letter(s, c));
+        return answer(s, c, DATA, "354 go on") &&
+               ((s->say[DATA] && strncmp(s->say[DATA], "354", 3)) || take_letter(s, c));
     if (sl_startsi(line, SL("QUIT"))) answer(s, c, QUIT, "221 bye");
     return false;
 }
@@ -158,7 +161,8 @@ static bool server_start(struct server *s, const char *at)
     struct endpoint e;
     *s = (struct server){0};
     group_init(&s->g);
-    return endpoint_parse(sl_cstr(at), &e) && listener_open(&s->l, &e) == 0 && group_go(&s->g, "serve", serve, s) == 0;
+    return endpoint_parse(sl_cstr(at), &e) && listener_open(&s->l, &e) == 0 &&
+           group_go(&s->g, "serve", serve, s) == 0;
 }
 
 static void server_stop(struct server *s)
@@ -202,8 +206,14 @@ static bool begin(struct tester *t)
     CHECK_OK(dns_open_zone_text(&t->dns, sl_cstr(zone)));
     CHECK_OK(tls_client_new(&t->client, SL("")));
     own = (struct endpoint){.ip = {4, {127, 0, 0, 1}}, .port = port};
-    t->conf = (struct relay_conf){.store = t->f.s, .dns = t->dns, .tls = t->client, .hostname = SL("mail.one.test"),
-                                  .port = port, .source = {4, {127, 0, 0, 1}}, .own = &own, .nown = 1};
+    t->conf = (struct relay_conf){.store = t->f.s,
+                                  .dns = t->dns,
+                                  .tls = t->client,
+                                  .hostname = SL("mail.one.test"),
+                                  .port = port,
+                                  .source = {4, {127, 0, 0, 1}},
+                                  .own = &own,
+                                  .nown = 1};
     CHECK_OK(relay_open(&t->relay, &t->conf));
     return true;
 }
@@ -226,7 +236,10 @@ static void prepare(struct tester *t, const char *domain, const char *to)
     t->letter = (struct letter){.sender = SL("alice@one.test"), .skip = 27, .head_size = 46};
     letter_id_new(&t->letter.id);
     CHECK_OK(body_put(t->f.s->body, BODY_QUEUE, SL(TEXT), &t->letter.body));
-    t->at = (struct attempt_letter){.letter = &t->letter, .domain = sl_cstr(domain), .rcpt = t->rcpt, .a = &t->f.a,
+    t->at = (struct attempt_letter){.letter = &t->letter,
+                                    .domain = sl_cstr(domain),
+                                    .rcpt = t->rcpt,
+                                    .a = &t->f.a,
                                     .until = DEADLINE_IN(20 * RT_S)};
     memset(t->rcpt, 0, sizeof t->rcpt);
     while (sl_next(&rest, ' ', &one)) t->rcpt[t->at.nrcpt++].address = one;
@@ -352,24 +365,39 @@ TEST(relay_servers_that_misbehave)
         enum attempt result;
         int code;
     } x[] = {
-        {GREET, "421 busy", ATTEMPT_TEMPORARY, 421},       {GREET, "554 no", ATTEMPT_PERMANENT, 554},
-        {GREET, DROP, ATTEMPT_TEMPORARY, 0},               {GREET, "hello there", ATTEMPT_TEMPORARY, 0},
-        {GREET, ENDLESS, ATTEMPT_TEMPORARY, 0},            {GREET, LINES, ATTEMPT_TEMPORARY, 0},
+        {GREET, "421 busy", ATTEMPT_TEMPORARY, 421},
+        {GREET, "554 no", ATTEMPT_PERMANENT, 554},
+        {GREET, DROP, ATTEMPT_TEMPORARY, 0},
+        {GREET, "hello there", ATTEMPT_TEMPORARY, 0},
+        {GREET, ENDLESS, ATTEMPT_TEMPORARY, 0},
+        {GREET, LINES, ATTEMPT_TEMPORARY, 0},
         {GREET, "250 not a greeting", ATTEMPT_TEMPORARY, 250},
-        {EHLO, "421 busy", ATTEMPT_TEMPORARY, 421},        {EHLO, DROP, ATTEMPT_TEMPORARY, 0},
-        {EHLO, LINES, ATTEMPT_TEMPORARY, 0},               {EHLO, "450 no", ATTEMPT_TEMPORARY, 450},
-        {MAIL, "450 4.7.1 later", ATTEMPT_TEMPORARY, 450}, {MAIL, "550 no", ATTEMPT_PERMANENT, 550},
-        {MAIL, DROP, ATTEMPT_TEMPORARY, 0},                {MAIL, "99 bananas", ATTEMPT_TEMPORARY, 0},
-        {MAIL, "354 what", ATTEMPT_TEMPORARY, 354},        {MAIL, "421 bye", ATTEMPT_TEMPORARY, 421},
-        {RCPT, "450 later", ATTEMPT_TEMPORARY, 450},       {RCPT, "550 no", ATTEMPT_PERMANENT, 550},
-        {RCPT, DROP, ATTEMPT_TEMPORARY, 0},                {RCPT, "250-\r\n251 other code", ATTEMPT_TEMPORARY, 0},
+        {EHLO, "421 busy", ATTEMPT_TEMPORARY, 421},
+        {EHLO, DROP, ATTEMPT_TEMPORARY, 0},
+        {EHLO, LINES, ATTEMPT_TEMPORARY, 0},
+        {EHLO, "450 no", ATTEMPT_TEMPORARY, 450},
+        {MAIL, "450 4.7.1 later", ATTEMPT_TEMPORARY, 450},
+        {MAIL, "550 no", ATTEMPT_PERMANENT, 550},
+        {MAIL, DROP, ATTEMPT_TEMPORARY, 0},
+        {MAIL, "99 bananas", ATTEMPT_TEMPORARY, 0},
+        {MAIL, "354 what", ATTEMPT_TEMPORARY, 354},
+        {MAIL, "421 bye", ATTEMPT_TEMPORARY, 421},
+        {RCPT, "450 later", ATTEMPT_TEMPORARY, 450},
+        {RCPT, "550 no", ATTEMPT_PERMANENT, 550},
+        {RCPT, DROP, ATTEMPT_TEMPORARY, 0},
+        {RCPT, "250-\r\n251 other code", ATTEMPT_TEMPORARY, 0},
         {RCPT, "421 bye", ATTEMPT_TEMPORARY, 421},
-        {DATA, "450 later", ATTEMPT_TEMPORARY, 450},       {DATA, "554 no", ATTEMPT_PERMANENT, 554},
-        {DATA, "250 ok", ATTEMPT_TEMPORARY, 250},          {DATA, DROP, ATTEMPT_TEMPORARY, 0},
+        {DATA, "450 later", ATTEMPT_TEMPORARY, 450},
+        {DATA, "554 no", ATTEMPT_PERMANENT, 554},
+        {DATA, "250 ok", ATTEMPT_TEMPORARY, 250},
+        {DATA, DROP, ATTEMPT_TEMPORARY, 0},
         {DATA, "421 bye", ATTEMPT_TEMPORARY, 421},
-        {DOT, "450 later", ATTEMPT_TEMPORARY, 450},        {DOT, "554 5.7.1 spam", ATTEMPT_PERMANENT, 554},
-        {DOT, DROP, ATTEMPT_UNCERTAIN, 0},                 {DOT, "gibberish", ATTEMPT_UNCERTAIN, 0},
-        {DOT, ENDLESS, ATTEMPT_UNCERTAIN, 0},              {DOT, "421 bye", ATTEMPT_TEMPORARY, 421},
+        {DOT, "450 later", ATTEMPT_TEMPORARY, 450},
+        {DOT, "554 5.7.1 spam", ATTEMPT_PERMANENT, 554},
+        {DOT, DROP, ATTEMPT_UNCERTAIN, 0},
+        {DOT, "gibberish", ATTEMPT_UNCERTAIN, 0},
+        {DOT, ENDLESS, ATTEMPT_UNCERTAIN, 0},
+        {DOT, "421 bye", ATTEMPT_TEMPORARY, 421},
     };
     for (int pipelining = 0; pipelining < 2; pipelining++)
         for (size_t i = 0; i < COUNT_OF(x); i++) {
@@ -381,8 +409,8 @@ TEST(relay_servers_that_misbehave)
             send(&t, "two.test", "one@two.test two@two.test");
             for (int k = 0; k < 2; k++)
                 if (t.rcpt[k].result != x[i].result || t.rcpt[k].code != x[i].code)
-                    test_fail(__FILE__, __LINE__, "step %d \"%s\": result %d code %d: %.*s", x[i].step, x[i].say,
-                              t.rcpt[k].result, t.rcpt[k].code, SLF(t.rcpt[k].reply));
+                    test_fail(__FILE__, __LINE__, "step %d \"%s\": result %d code %d: %.*s", x[i].step,
+                              x[i].say, t.rcpt[k].result, t.rcpt[k].code, SLF(t.rcpt[k].reply));
             CHECK(t.rcpt[0].reply.n && t.rcpt[0].host.n);
         }
     CHECK_INT(t.a.at_once, 0);
@@ -545,7 +573,8 @@ TEST(relay_large_letter_streams)
     struct body_writer *w;
     CHECK_OK(body_begin(t.f.s->body, BODY_QUEUE, &w));
     CHECK_OK(body_write(w, SL("Return-Path: <x@one.test>\r\n")));
-    for (int i = 0; i < 20000; i++) CHECK_OK(body_write(w, SL(".a line that begins with a dot, and is of some length\r\n")));
+    for (int i = 0; i < 20000; i++)
+        CHECK_OK(body_write(w, SL(".a line that begins with a dot, and is of some length\r\n")));
     CHECK_OK(body_finish(&w, SL(""), &t.letter.body));
     relay_deliver(t.relay, &t.at);
     CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
@@ -554,7 +583,8 @@ TEST(relay_large_letter_streams)
     t.a.say[DOT] = RESET;
     prepare(&t, "two.test", "ok@two.test");
     CHECK_OK(body_begin(t.f.s->body, BODY_QUEUE, &w));
-    for (int i = 0; i < 60000; i++) CHECK_OK(body_write(w, SL(".a line that begins with a dot, and is of some length\r\n")));
+    for (int i = 0; i < 60000; i++)
+        CHECK_OK(body_write(w, SL(".a line that begins with a dot, and is of some length\r\n")));
     CHECK_OK(body_finish(&w, SL(""), &t.letter.body));
     relay_deliver(t.relay, &t.at);
     CHECK_INT(t.rcpt[0].result, ATTEMPT_TEMPORARY); /* the final dot was never said */
@@ -570,7 +600,11 @@ static void deliver_one(void *arg)
     struct one_more *x = arg;
     struct arena a = {0};
     x->rcpt = (struct attempt_rcpt){.address = SL("ok@two.test")};
-    struct attempt_letter at = {.letter = &x->t->letter, .domain = SL("two.test"), .rcpt = &x->rcpt, .nrcpt = 1, .a = &a,
+    struct attempt_letter at = {.letter = &x->t->letter,
+                                .domain = SL("two.test"),
+                                .rcpt = &x->rcpt,
+                                .nrcpt = 1,
+                                .a = &a,
                                 .until = DEADLINE_IN(20 * RT_S)};
     relay_deliver(x->t->relay, &at);
     ar_free(&a);

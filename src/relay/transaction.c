@@ -142,11 +142,12 @@ static bool fits(struct talk *t)
         verdict_set(&v, ATTEMPT_PERMANENT, "5.6.7",
                     ar_printf(a, "%s takes no internationalised letters (SMTPUTF8), and this is one", host));
     else if (l->eight_bit && !(t->p->ext & SMTP_EXT_8BITMIME))
-        verdict_set(&v, ATTEMPT_PERMANENT, "5.6.3", ar_printf(a, "%s takes no letters with 8-bit text, and this is one", host));
+        verdict_set(&v, ATTEMPT_PERMANENT, "5.6.3",
+                    ar_printf(a, "%s takes no letters with 8-bit text, and this is one", host));
     else if (t->p->ext & SMTP_EXT_SIZE && t->p->size_max && letter_size(l) > t->p->size_max)
         verdict_set(&v, ATTEMPT_PERMANENT, "5.3.4",
-                    ar_printf(a, "the letter has %llu bytes, %s takes at most %llu", (unsigned long long)letter_size(l), host,
-                              (unsigned long long)t->p->size_max));
+                    ar_printf(a, "the letter has %llu bytes, %s takes at most %llu",
+                              (unsigned long long)letter_size(l), host, (unsigned long long)t->p->size_max));
     else
         return true;
     give_all(t, &v);
@@ -173,7 +174,9 @@ static int hear_mail(struct talk *t)
 {
     struct smtp_reply r;
     struct verdict v;
-    if (hear(t, MAIL_TIME, "while waiting for the answer to MAIL", &r, &v) == 0 && v.result == ATTEMPT_DELIVERED) return 0;
+    if (hear(t, MAIL_TIME, "while waiting for the answer to MAIL", &r, &v) == 0 &&
+        v.result == ATTEMPT_DELIVERED)
+        return 0;
     if (v.code / 100 == 3) t->broken = true;
     give_all(t, &v);
     return -1;
@@ -268,7 +271,8 @@ static void end_empty(struct talk *t)
 {
     struct smtp_reply r;
     conn_puts(t->p->c, ".\r\n");
-    if (peer_hear(t->p, t->at->a, RSET_TIME, &r) != 0) log_debug("relay", "%s: no answer to an empty letter", t->p->host);
+    if (peer_hear(t->p, t->at->a, RSET_TIME, &r) != 0)
+        log_debug("relay", "%s: no answer to an empty letter", t->p->host);
     t->broken = true;
 }
 
@@ -331,14 +335,15 @@ static size_t addresses(struct talk *t, struct attempt_rcpt **keep, struct slice
         }
         struct verdict v;
         verdict_set(&v, ATTEMPT_PERMANENT, is_ascii(t->rcpt[i]->address) ? "5.1.3" : "5.6.7",
-                    ar_printf(t->at->a, "the address %.*s cannot be given to %s", SLF(t->rcpt[i]->address), t->p->host));
+                    ar_printf(t->at->a, "the address %.*s cannot be given to %s", SLF(t->rcpt[i]->address),
+                              t->p->host));
         give(t, t->rcpt[i], &v);
     }
     return n;
 }
 
-void transaction(const struct relay_conf *conf, struct peer *p, struct attempt_letter *at, struct attempt_rcpt *const *rcpt,
-                 size_t n, bool *usable, bool *fresh)
+void transaction(const struct relay_conf *conf, struct peer *p, struct attempt_letter *at,
+                 struct attempt_rcpt *const *rcpt, size_t n, bool *usable, bool *fresh)
 {
     struct talk t = {.conf = conf, .p = p, .at = at, .rcpt = rcpt, .n = n};
     struct slice *address = ar_array(at->a, struct slice, n), sender = at->letter->sender;
@@ -352,7 +357,8 @@ void transaction(const struct relay_conf *conf, struct peer *p, struct attempt_l
     t.taken = ar_array(at->a, bool, t.n);
     if (sender.n && !wire_address(&t, sender, &sender)) {
         struct verdict v;
-        verdict_set(&v, ATTEMPT_PERMANENT, "5.1.7", ar_printf(at->a, "the sender %.*s cannot be given to %s", SLF(sender), p->host));
+        verdict_set(&v, ATTEMPT_PERMANENT, "5.1.7",
+                    ar_printf(at->a, "the sender %.*s cannot be given to %s", SLF(sender), p->host));
         give_all(&t, &v);
         return;
     }
