@@ -267,7 +267,9 @@ static int put_items(struct fetch *f, unsigned kinds)
 static void fetch_one(struct fetch *f, unsigned kinds)
 {
     struct im *s = f->s;
+    struct view_msg *m = &s->view->msg[f->i];
     size_t before = s->out.n;
+    bool changed = m->changed;
     f->started = false;
     int r = put_items(f, kinds);
     if (r && f->started) {
@@ -278,6 +280,10 @@ static void fetch_one(struct fetch *f, unsigned kinds)
     }
     if (r) {
         s->out.n = before;
+        if (changed && !m->changed) { /* its flags were not told after all */
+            m->changed = true;
+            s->view->nchanged++;
+        }
         if (r == ERR_NOT_FOUND) f->missing = true;
         else f->failed = r;
     }
@@ -334,12 +340,11 @@ void im_cmd_fetch(struct im *s, struct imap_in *in)
     unsigned kinds = f.args.kinds | (s->uid ? KIND(UID) : 0) | (f.args.conditional ? KIND(MODSEQ) : 0);
     s->condstore |= (kinds & KIND(MODSEQ)) != 0;
     if (!im_pick(s, set, &f.picked)) return;
-    if (f.args.sets_seen && !s->read_only) f.failed = set_seen(&f);
+    if (f.args.sets_seen && !s->read_only && set_seen(&f) != 0) {} /* the bytes matter more than the flag */
     if (s->over) return;
-    bool modest = f.failed != 0;
     fetch_all(&f, kinds);
     f.missing |= f.picked.missing;
-    if (f.failed && !modest) im_failed(s, f.failed);
+    if (f.failed) im_failed(s, f.failed);
     else if (f.missing && !s->uid) im_no(s, "EXPUNGEISSUED", "some of these messages are gone");
     else im_ok(s, NULL, "fetched");
 }

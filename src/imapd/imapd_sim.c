@@ -1,6 +1,7 @@
 /* imapd_sim.c - several clients on one mailbox, doing everything at random, each believing only
  * what it is told. At no time may a sequence number mean another message than the client
- * believes, and when all is quiet every belief must be the truth. */
+ * believes, and when all is quiet every belief must be the truth; also when connections break
+ * and the disk fails now and then. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -19,10 +20,11 @@ struct client {
     struct world *w;
     int number;
     struct conn *c;
-    struct belief v[BELIEFS];
+    struct belief v[BELIEFS], before[BELIEFS];
     size_t n;
     bool no_expunge; /* the command under way forbids it */
-    bool failed;
+    bool selected;
+    bool failed, broken; /* broken: the connection is of no use any more */
 };
 struct world {
     struct store *store;
@@ -32,6 +34,9 @@ struct world {
     struct group sessions, clients;
     struct waitq quiet;
     int busy;
+    struct sim *sim;
+    bool faulty; /* connections and the disk fail now and then */
+    bool ready, done;
     struct client client[CLIENTS];
 };
 
@@ -102,11 +107,13 @@ static bool read_to(struct client *k, const char *start)
     for (;;) {
         int r = conn_read_line(k->c, 60000, &line);
         if (r) {
-            wrong(k, err_text(r), SL("while reading"));
+            k->broken = true;
+            if (!k->w->faulty) wrong(k, err_text(r), SL("while reading"));
             return false;
         }
         if (sl_starts(line, sl_cstr(start))) {
             if (sl_starts(line, SL("t BAD"))) wrong(k, "BAD", line);
+            if (sl_starts(line, SL("t OK [READ-WRITE]"))) k->selected = true;
             return true;
         }
         believe(k, line);
@@ -124,14 +131,30 @@ static bool tell(struct client *k, const char *fmt, unsigned a, unsigned b)
 static bool open_box(struct client *k)
 {
     k->n = 0;
-    return tell(k, "SELECT INBOX", 0, 0) && tell(k, "FETCH 1:* (UID FLAGS)", 0, 0);
+    k->selected = false;
+    return tell(k, "SELECT INBOX", 0, 0) && k->selected && tell(k, "FETCH 1:* (UID FLAGS)", 0, 0);
 }
 
 static bool log_in(struct client *k)
 {
     struct tls_peer peer = {.name = SL("x"), .verify = TLS_VERIFY_NONE};
+    k->broken = true;
     if (conn_dial(&k->c, listener_at(k->w->l), NULL) != 0 || conn_tls_connect(k->c, k->w->tls, &peer) != 0) return false;
+    k->broken = false;
     return read_to(k, "* OK") && tell(k, "LOGIN alice@x.test secret", 0, 0);
+}
+
+/* Begins, and begins again after a fault, until there is a session. */
+static bool connect_client(struct client *k)
+{
+    for (int i = 0; i < 50; i++) {
+        conn_close(&k->c);
+        k->n = 0;
+        if (log_in(k) && open_box(k) && k->selected) return true;
+        if (!k->w->faulty) return false;
+        fiber_sleep(RT_S);
+    }
+    return false;
 }
 
 /* ---- at random ---- */
@@ -199,10 +222,10 @@ static bool step(struct client *k)
 /* When nobody changes anything any more. */
 static void compare(struct client *k)
 {
-    static struct belief before[BELIEFS];
+    struct belief *before = k->before;
     if (!tell(k, "NOOP", 0, 0)) return;
     size_t n = k->n;
-    memcpy(before, k->v, sizeof before);
+    memcpy(before, k->v, sizeof k->before);
     if (!tell(k, "FETCH 1:* (UID FLAGS)", 0, 0)) return;
     if (k->n != n) wrong(k, "the number of messages changed in silence", SL(""));
     for (size_t i = 0; i < n && !k->failed; i++)
@@ -213,11 +236,18 @@ static void compare(struct client *k)
 static void client_fiber(void *arg)
 {
     struct client *k = arg;
-    bool going = log_in(k) && open_box(k);
-    for (int i = 0; i < STEPS && going && !k->failed; i++) going = step(k);
+    bool going = connect_client(k);
+    for (int i = 0; i < STEPS && going && !k->failed; i++)
+        going = (step(k) && k->selected) || (k->w->faulty && connect_client(k));
     if (!going) wrong(k, "the session ended early", SL(""));
-    if (--k->w->busy) waitq_wait(&k->w->quiet);
-    else waitq_wake_all(&k->w->quiet);
+    if (--k->w->busy) {
+        waitq_wait(&k->w->quiet);
+    } else {
+        sim_faults(k->w->sim, &(struct sim_faults){0});
+        waitq_wake_all(&k->w->quiet);
+    }
+    /* What failed on the way may have cost the connection. */
+    if (going && k->w->faulty && !tell(k, "NOOP", 0, 0)) going = connect_client(k);
     if (going) compare(k);
     conn_close(&k->c);
 }
@@ -249,8 +279,8 @@ static int open_all(struct world *w)
     struct body_store *body;
     struct buf chain = BUF_INIT, key = BUF_INIT;
     struct slice name = SL("x");
-    struct endpoint at = {.ip = {.family = 4, .b = {127, 0, 0, 1}}, .port = 993};
-    int r = kv_mem_open(&kv, NULL);
+    struct endpoint at = {.ip = {.family = 4, .b = {127, 0, 0, 2}}, .port = 993};
+    int r = kv_mem_open(&kv, w->faulty ? "index.log" : NULL);
     if (!r) r = body_open(&body, "bodies", 0);
     if (!r) r = store_open(&w->store, kv, body);
     if (!r) r = domain_add(w->store, SL("x.test"));
@@ -258,7 +288,6 @@ static int open_all(struct world *w)
     if (!r) r = tls_self_signed(&name, 1, 10, &chain, &key);
     if (!r) r = tls_server_new(&w->server, NULL);
     if (!r) r = tls_server_add_cert(w->server, buf_slice(&chain), buf_slice(&key));
-    if (!r) r = tls_client_new(&w->tls, SL(""));
     struct imapd_conf conf = {.store = w->store, .tls = w->server, .hostname = SL("x")};
     if (!r) r = imapd_open(&w->imapd, &conf);
     if (!r) r = listener_open(&w->l, &at);
@@ -267,23 +296,16 @@ static int open_all(struct world *w)
     return r;
 }
 
-static int node_main(void *arg)
+static int server_main(void *arg)
 {
     struct world *w = world = arg;
     struct group accepting;
     CHECK_OK(open_all(w));
     group_init(&w->sessions);
-    group_init(&w->clients);
     group_init(&accepting);
-    waitq_init(&w->quiet);
     CHECK_OK(group_go(&accepting, "accept", accept_all, w));
-    w->busy = CLIENTS;
-    for (int i = 0; i < CLIENTS; i++) {
-        w->client[i] = (struct client){.w = w, .number = i};
-        CHECK_OK(group_go(&w->clients, "client", client_fiber, &w->client[i]));
-    }
-    group_wait(&w->clients);
-    for (int i = 1; i < CLIENTS; i++) CHECK(agree(&w->client[0], &w->client[i]));
+    w->ready = true;
+    while (!w->done) fiber_sleep(RT_S);
     group_cancel(&accepting);
     group_wait(&accepting);
     group_cancel(&w->sessions);
@@ -292,24 +314,54 @@ static int node_main(void *arg)
     imapd_close(&w->imapd);
     store_close(&w->store);
     tls_free(&w->server);
-    tls_free(&w->tls);
     return 0;
 }
 
-TEST(imapd_clients_agree_whatever_they_do)
+/* On another host, so that the network lies between. */
+static int clients_main(void *arg)
+{
+    struct world *w = arg;
+    struct sim_faults faults = {.reset = 1000, .read_fails = 20000, .write_fails = 20000};
+    group_init(&w->clients);
+    waitq_init(&w->quiet);
+    CHECK_OK(tls_client_new(&w->tls, SL("")));
+    while (!w->ready) fiber_sleep(RT_MS);
+    if (w->faulty) sim_faults(w->sim, &faults);
+    w->busy = CLIENTS;
+    for (int i = 0; i < CLIENTS; i++) {
+        w->client[i] = (struct client){.w = w, .number = i};
+        CHECK_OK(group_go(&w->clients, "client", client_fiber, &w->client[i]));
+    }
+    group_wait(&w->clients);
+    for (int i = 1; i < CLIENTS; i++) CHECK(agree(&w->client[0], &w->client[i]));
+    tls_free(&w->tls);
+    w->done = true;
+    return 0;
+}
+
+static void run_seed(int seed, bool faulty)
+{
+    struct world *w = xcalloc(1, sizeof *w);
+    struct sim *s = sim_new((uint64_t)seed);
+    struct sim_node *n = sim_node(s, "x.test", "127.0.0.2"), *clients = sim_node(s, "clients.test", "127.0.0.3");
+    w->sim = s;
+    w->faulty = faulty;
+    sim_node_start(n, server_main, w);
+    sim_node_start(clients, clients_main, w);
+    sim_run(s, 4 * 3600 * RT_S);
+    bool failed = sim_node_running(n);
+    if (failed) test_fail(__FILE__, __LINE__, "still running after hours");
+    for (int i = 0; i < CLIENTS; i++) failed |= w->client[i].failed;
+    if (failed) printf("    seed %d\n", seed);
+    sim_free(&s);
+    free(w);
+}
+
+static void run_seeds(bool faulty)
 {
     int seeds = getenv("SEEDS") ? atoi(getenv("SEEDS")) : SEEDS, first = getenv("SEED") ? atoi(getenv("SEED")) : 1;
-    for (int seed = first; seed < first + seeds; seed++) {
-        struct world *w = xcalloc(1, sizeof *w);
-        struct sim *s = sim_new((uint64_t)seed);
-        struct sim_node *n = sim_node(s, "x.test", "127.0.0.2");
-        sim_node_start(n, node_main, w);
-        sim_run(s, 3600 * RT_S);
-        bool failed = sim_node_running(n);
-        if (failed) test_fail(__FILE__, __LINE__, "still running after an hour");
-        for (int i = 0; i < CLIENTS; i++) failed |= w->client[i].failed;
-        if (failed) printf("    seed %d\n", seed);
-        sim_free(&s);
-        free(w);
-    }
+    for (int seed = first; seed < first + seeds; seed++) run_seed(seed, faulty);
 }
+
+TEST(imapd_clients_agree_whatever_they_do) { run_seeds(false); }
+TEST(imapd_clients_agree_when_things_fail) { run_seeds(true); }
