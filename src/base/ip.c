@@ -10,7 +10,7 @@ static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
 bool ip_parse(struct slice s, struct ip *out)
 {
     char text[IP_TEXT_MAX];
-    if (s.n >= sizeof text || sl_chr(s, 0) != SL_NONE) return false;
+    if (!s.n || s.n >= sizeof text || sl_chr(s, 0) != SL_NONE) return false;
     memcpy(text, s.p, s.n);
     text[s.n] = 0;
     struct ip ip = {0};

@@ -34,6 +34,7 @@ static inline struct slice sl_sub(struct slice s, size_t from, size_t to)
 {
     if (to > s.n) to = s.n;
     if (from > to) from = to;
+    if (!s.p) return s; /* arithmetic on a null pointer is undefined */
     return (struct slice){s.p + from, to - from};
 }
 /* All from byte `from` on. */

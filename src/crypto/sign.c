@@ -1,9 +1,14 @@
 /* sign.c - RSA and Ed25519 keys: made, read, written, used for DKIM and ARC signatures. */
+#include <openssl/core_names.h>
+
 #include "crypto_i.h"
+#include "der.h"
 
 /* A key of 16 Ki bits costs a verifier 100 times one of 2 Ki: nobody needs it, and
  * the owner of the DNS record chooses it. */
 enum { RSA_BITS_MIN = 512, RSA_BITS_MAX = 8192, PEM_MAX = 64 * 1024, PUBLIC_MAX = 2048, ED25519_SIG = 64 };
+/* With a long exponent a verification costs 30 times as much; OpenSSL's own limit for large keys. */
+enum { RSA_EXPONENT_MAX = 8 };
 
 struct sign_key {
     EVP_PKEY *pkey;
@@ -153,37 +158,55 @@ void sign_key_free(struct sign_key **k)
     *k = NULL;
 }
 
-/* RFC 6376 section 3.6.1 says RSAPublicKey while its example and everybody
- * publish a SubjectPublicKeyInfo (erratum 3017): both are understood. */
-static EVP_PKEY *rsa_public(struct slice der)
+/* Into the form of OSSL_PARAM: least octet first on this machine. */
+static OSSL_PARAM number(const char *name, struct slice big_endian, uint8_t *room)
 {
-    const uint8_t *at = (const uint8_t *)der.p, *end = at + der.n;
-    EVP_PKEY *pkey = d2i_PUBKEY(NULL, &at, (long)der.n);
-    if (!pkey) {
-        ERR_clear_error();
-        at = (const uint8_t *)der.p;
-        pkey = d2i_PublicKey(EVP_PKEY_RSA, NULL, &at, (long)der.n);
-    }
-    if (pkey && at == end && EVP_PKEY_is_a(pkey, "RSA")) return pkey;
-    EVP_PKEY_free(pkey);
-    return NULL;
+    for (size_t i = 0; i < big_endian.n; i++) room[i] = (uint8_t)big_endian.p[big_endian.n - 1 - i];
+    return OSSL_PARAM_construct_BN(name, room, big_endian.n);
+}
+
+static int rsa_bits(struct slice modulus)
+{
+    return (int)modulus.n * 8 - (__builtin_clz((uint8_t)modulus.p[0]) - 24);
+}
+
+/* RFC 6376 section 3.6.1 says RSAPublicKey while its example and everybody publish a
+ * SubjectPublicKeyInfo (erratum 3017): both are understood. */
+static int rsa_public(struct slice der, EVP_PKEY **out)
+{
+    uint8_t n[RSA_BITS_MAX / 8], e[RSA_EXPONENT_MAX];
+    struct der_rsa k;
+    if (!der_rsa_read(der, &k)) return err_set(ERR_SYNTAX, "this is no public key");
+    int bits = k.modulus.n <= sizeof n ? rsa_bits(k.modulus) : (int)k.modulus.n * 8;
+    if (bits < RSA_BITS_MIN || bits > RSA_BITS_MAX)
+        return err_set(ERR_SYNTAX, "an RSA key of %d bits is not usable", bits);
+    if (k.exponent.n > sizeof e || !(k.modulus.p[k.modulus.n - 1] & k.exponent.p[k.exponent.n - 1] & 1) ||
+        (k.exponent.n == 1 && k.exponent.p[0] == 1))
+        return err_set(ERR_SYNTAX, "the numbers of this public key are not those of an RSA key");
+    OSSL_PARAM params[] = {number(OSSL_PKEY_PARAM_RSA_N, k.modulus, n), number(OSSL_PKEY_PARAM_RSA_E, k.exponent, e), OSSL_PARAM_construct_end()};
+    EVP_PKEY_CTX *c = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+    ASSERT(c);
+    *out = NULL;
+    bool ok = EVP_PKEY_fromdata_init(c) == 1 && EVP_PKEY_fromdata(c, out, EVP_PKEY_PUBLIC_KEY, params) == 1;
+    EVP_PKEY_CTX_free(c);
+    return ok ? 0 : openssl_err(ERR_SYNTAX, "this is no public key");
+}
+
+static int ed25519_public(struct slice p, EVP_PKEY **out)
+{
+    if (p.n != 32) /* RFC 8463 section 4.2 */
+        return err_set(ERR_SYNTAX, "an Ed25519 key has 32 bytes, not %zu", p.n);
+    *out = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, (const uint8_t *)p.p, p.n);
+    return *out ? 0 : openssl_err(ERR_SYNTAX, "this is no public key");
 }
 
 int verify_key_from(enum key_kind kind, struct slice p, struct verify_key **out)
 {
     if (!p.n || p.n > PUBLIC_MAX) return err_set(ERR_SYNTAX, "a public key has 1 to %d bytes", PUBLIC_MAX);
-    if (kind == KEY_ED25519 && p.n != 32) /* RFC 8463 section 4.2 */
-        return err_set(ERR_SYNTAX, "an Ed25519 key has 32 bytes, not %zu", p.n);
     ERR_clear_error();
-    EVP_PKEY *pkey = kind == KEY_RSA ? rsa_public(p)
-                                     : EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL,
-                                                                   (const uint8_t *)p.p, p.n);
-    if (!pkey) return openssl_err(ERR_SYNTAX, "this is no public key");
-    int bits = EVP_PKEY_get_bits(pkey);
-    if (kind == KEY_RSA && (bits < RSA_BITS_MIN || bits > RSA_BITS_MAX)) {
-        EVP_PKEY_free(pkey);
-        return err_set(ERR_SYNTAX, "an RSA key of %d bits is not usable", bits);
-    }
+    EVP_PKEY *pkey;
+    int e = kind == KEY_RSA ? rsa_public(p, &pkey) : ed25519_public(p, &pkey);
+    if (e) return e;
     struct verify_key *k = xcalloc(1, sizeof *k);
     *k = (struct verify_key){.pkey = pkey, .kind = kind};
     *out = k;

@@ -172,6 +172,77 @@ TEST(sign_public_key_forms)
     ar_free(&a);
 }
 
+/* Changes one thing of the SubjectPublicKeyInfo of RFC 8463 and expects that it is refused. */
+static void refused(struct slice spki, size_t at, const char *from, const char *to, size_t n)
+{
+    struct arena a = {0};
+    struct verify_key *v = NULL;
+    struct slice changed = ar_dup(&a, spki);
+    CHECK(memcmp(changed.p + at, from, n) == 0);
+    memcpy((char *)changed.p + at, to, n);
+    CHECK_ERR(verify_key_from(KEY_RSA, changed, &v), ERR_SYNTAX);
+    CHECK(!v);
+    ar_free(&a);
+}
+
+TEST(sign_public_key_is_read_strictly)
+{
+    struct arena a = {0};
+    struct slice spki = unb64(&a, rsa_p);
+    REQUIRE(spki.n == 162);
+    refused(spki, 0, "\x30", "\x31", 1);                  /* no SEQUENCE */
+    refused(spki, 1, "\x81\x9f", "\x80\x9f", 2);          /* indefinite length */
+    refused(spki, 1, "\x81\x9f", "\x81\xa0", 2);          /* longer than the bytes */
+    refused(spki, 1, "\x81\x9f", "\x81\x9e", 2);          /* shorter */
+    refused(spki, 1, "\x81\x9f", "\x89\x9f", 2);          /* a length of nine octets */
+    refused(spki, 15, "\x01", "\x0a", 1);                 /* id-RSASSA-PSS */
+    refused(spki, 16, "\x05\x00", "\x04\x00", 2);         /* parameters that are not NULL */
+    refused(spki, 21, "\x00", "\x01", 1);                 /* unused bits */
+    refused(spki, 28, "\x00\xe4", "\x00\x64", 2);         /* modulus with an octet too many */
+    refused(spki, 28, "\x00\xe4", "\x80\xe4", 2);         /* modulus negative */
+    refused(spki, 156, "\xdd", "\xdc", 1);                /* modulus even */
+    refused(spki, 157, "\x02\x03\x01\x00\x01", "\x02\x03\x00\x00\x01", 5); /* exponent with octets too many */
+    refused(spki, 157, "\x02\x03\x01\x00\x01", "\x02\x03\x81\x00\x01", 5); /* exponent negative */
+    refused(spki, 157, "\x02\x03\x01\x00\x01", "\x02\x03\x01\x00\x02", 5); /* exponent even */
+    refused(spki, 157, "\x02\x03\x01\x00\x01", "\x02\x01\x03\x00\x01", 5); /* something behind it */
+    ar_free(&a);
+}
+
+/* RSAPublicKey with a modulus of n octets, all of them 0xff, and an exponent. */
+static struct slice made_key(struct arena *a, unsigned n, struct slice exponent)
+{
+    char len[] = {(char)0x82, (char)((n + 1) >> 8), (char)(n + 1)};
+    char *ones = ar_alloc(a, n);
+    memset(ones, 0xff, n);
+    struct slice modulus = ar_cat(a, ar_cat(a, sl("\x02", 1), sl(len, 3)), ar_cat(a, sl("", 1), sl(ones, n)));
+    char elen = (char)exponent.n;
+    struct slice in = ar_cat(a, modulus, ar_cat(a, sl("\x02", 1), ar_cat(a, sl(&elen, 1), exponent)));
+    char all[] = {0x30, (char)0x82, (char)(in.n >> 8), (char)in.n};
+    return ar_cat(a, sl(all, 4), in);
+}
+
+TEST(sign_public_key_numbers)
+{
+    struct arena a = {0};
+    struct verify_key *v = NULL;
+    CHECK_OK(verify_key_from(KEY_RSA, made_key(&a, 512, SL("\x01\x00\x01")), &v));
+    CHECK_INT(verify_key_bits(v), 4096);
+    verify_key_free(&v);
+    CHECK_OK(verify_key_from(KEY_RSA, made_key(&a, 1024, SL("\x03")), &v));
+    CHECK_INT(verify_key_bits(v), 8192);
+    verify_key_free(&v);
+    CHECK_ERR(verify_key_from(KEY_RSA, made_key(&a, 1025, SL("\x03")), &v), ERR_SYNTAX);
+    CHECK_ERR(verify_key_from(KEY_RSA, made_key(&a, 1500, SL("\x03")), &v), ERR_SYNTAX);
+    CHECK_ERR(verify_key_from(KEY_RSA, made_key(&a, 256, SL("\x01")), &v), ERR_SYNTAX);
+    CHECK_ERR(verify_key_from(KEY_RSA, made_key(&a, 256, SL("\x00")), &v), ERR_SYNTAX);
+    CHECK_ERR(verify_key_from(KEY_RSA, made_key(&a, 256, SL("")), &v), ERR_SYNTAX);
+    CHECK_OK(verify_key_from(KEY_RSA, made_key(&a, 256, SL("\x01\x00\x00\x00\x00\x00\x00\x01")), &v));
+    verify_key_free(&v);
+    CHECK_ERR(verify_key_from(KEY_RSA, made_key(&a, 256, SL("\x01\x00\x00\x00\x00\x00\x00\x00\x01")), &v), ERR_SYNTAX);
+    CHECK_ERR(verify_key_from(KEY_RSA, made_key(&a, 300, SL("\x01\x00\x02")), &v), ERR_SYNTAX);
+    ar_free(&a);
+}
+
 TEST(sign_bad_pem)
 {
     struct arena a = {0};
