@@ -34,6 +34,9 @@ struct first {
 static int first_main(void *arg)
 {
     struct first *f = arg;
+    uint64_t seed[2];
+    rt_random(seed, sizeof seed); /* so that no peer can choose keys that collide */
+    hash_seed(seed[0], seed[1]);
     int e = f->fn(f->arg);
     if (e < 0) snprintf(f->why, sizeof f->why, "%s", err_text(e));
     return e;

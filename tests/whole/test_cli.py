@@ -41,7 +41,7 @@ def test_a_configuration_error_names_file_line_and_remedy(world):
     lines = good.count("\n") + 1
     for line, word in (('hostname = "nodots"', "full host name"), ('listen = {"1.2.3"}', "IP address"),
                        ('size_max = "huge"', "50M"), ('queue_lifetime = "soon"', "5d"), ('colour = "red"', "colour"),
-                       ('port_offset = 70000', "port_offset"), ('hostname = "unfinished', "unterminated")):
+                       ('port_offset = 70000', "port_offset"), ('hostname = "unfinished', "premature end")):
         conf.write_text(good + line + "\n")
         done = home.tram("config", "check", status=1)
         assert f"tram.conf:{lines}" in done.stderr or f"tram.conf:{lines + 1}" in done.stderr, (line, done.stderr)
