@@ -30,7 +30,8 @@ void im_untagged(struct im *s, const char *fmt, ...)
     im_flush(s);
 }
 
-static void put_answer(struct im *s, struct slice tag, const char *word, const char *code, const char *fmt, va_list ap)
+static void put_answer(struct im *s, struct slice tag, const char *word, const char *code, const char *fmt,
+                       va_list ap)
 {
     char text[600];
     vsnprintf(text, sizeof text, fmt, ap);
@@ -85,10 +86,10 @@ void im_failed(struct im *s, int e)
         int e;
         const char *code;
     } codes[] = {
-        {ERR_NOT_FOUND, "NONEXISTENT"}, {ERR_EXISTS, "ALREADYEXISTS"}, {ERR_DENIED, "NOPERM"}, {ERR_SYNTAX, "CANNOT"},
-        {ERR_LIMIT, "LIMIT"},           {ERR_TOO_LONG, "LIMIT"},       {ERR_QUOTA, "OVERQUOTA"}, {ERR_BUSY, "INUSE"},
-        {ERR_CORRUPT, "CORRUPTION"},    {ERR_STATE, "CANNOT"},         {ERR_USAGE, "CANNOT"},
-        {ERR_UNSUPPORTED, "UNKNOWN-CTE"},
+        {ERR_NOT_FOUND, "NONEXISTENT"}, {ERR_EXISTS, "ALREADYEXISTS"}, {ERR_DENIED, "NOPERM"},
+        {ERR_SYNTAX, "CANNOT"},         {ERR_LIMIT, "LIMIT"},          {ERR_TOO_LONG, "LIMIT"},
+        {ERR_QUOTA, "OVERQUOTA"},       {ERR_BUSY, "INUSE"},           {ERR_CORRUPT, "CORRUPTION"},
+        {ERR_STATE, "CANNOT"},          {ERR_USAGE, "CANNOT"},         {ERR_UNSUPPORTED, "UNKNOWN-CTE"},
     };
     char text[ERR_TEXT_MAX];
     snprintf(text, sizeof text, "%s", err_text(e)); /* telling the news may replace it */

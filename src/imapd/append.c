@@ -95,9 +95,11 @@ struct appending {
 static int refusal(struct im *s, const struct appending *p)
 {
     uint64_t max = s->server->conf.append_max;
-    if (p->literal.size > max) return err_set(ERR_TOO_LONG, "a message may have at most %llu bytes", (unsigned long long)max);
+    if (p->literal.size > max)
+        return err_set(ERR_TOO_LONG, "a message may have at most %llu bytes", (unsigned long long)max);
     if (p->literal.size == 0) return err_set(ERR_USAGE, "an empty message cannot be kept");
-    if (p->n == MESSAGES_MAX) return err_set(ERR_LIMIT, "at most %d messages fit into one command", MESSAGES_MAX);
+    if (p->n == MESSAGES_MAX)
+        return err_set(ERR_LIMIT, "at most %d messages fit into one command", MESSAGES_MAX);
     return 0;
 }
 

@@ -141,7 +141,9 @@ void im_cmd_authenticate(struct im *s, struct imap_in *in)
     if (initial) in->at = in->s.n;
     if (im_args_bad(s, in) || in_clear(s)) return;
     bool bound = conn_tls_exporter(s->c, binding) == 0;
-    int r = offered(mechanism) ? sasl_begin(&x, s->server->conf.store, &s->a, mechanism, bound ? binding : NULL) : ERR_UNSUPPORTED;
+    int r = offered(mechanism)
+                ? sasl_begin(&x, s->server->conf.store, &s->a, mechanism, bound ? binding : NULL)
+                : ERR_UNSUPPORTED;
     if (r) {
         im_no(s, "CANNOT", "this mechanism is not known here");
         return;

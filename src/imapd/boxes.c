@@ -7,8 +7,9 @@
 static const struct {
     struct slice name;
     unsigned use;
-} uses[] = {{SL_INIT("\\Drafts"), USE_DRAFTS}, {SL_INIT("\\Sent"), USE_SENT},       {SL_INIT("\\Junk"), USE_JUNK},
-            {SL_INIT("\\Trash"), USE_TRASH},   {SL_INIT("\\Archive"), USE_ARCHIVE}, {SL_INIT("\\All"), USE_ALL},
+} uses[] = {{SL_INIT("\\Drafts"), USE_DRAFTS},   {SL_INIT("\\Sent"), USE_SENT},
+            {SL_INIT("\\Junk"), USE_JUNK},       {SL_INIT("\\Trash"), USE_TRASH},
+            {SL_INIT("\\Archive"), USE_ARCHIVE}, {SL_INIT("\\All"), USE_ALL},
             {SL_INIT("\\Flagged"), USE_FLAGGED}};
 
 /* RFC 6154 section 3: "(USE (\Sent \Drafts))" */
@@ -102,8 +103,10 @@ static void tell_status(struct im *s, const struct mailbox *m, unsigned items)
     const struct {
         const char *name;
         uint64_t value;
-    } v[] = {{"MESSAGES", m->exists}, {"RECENT", 0},          {"UIDNEXT", m->uidnext}, {"UIDVALIDITY", m->uidvalidity},
-             {"UNSEEN", m->unseen},   {"DELETED", m->deleted}, {"SIZE", m->size},       {"HIGHESTMODSEQ", m->modseq ? m->modseq : 1}};
+    } v[] = {{"MESSAGES", m->exists}, {"RECENT", 0},
+             {"UIDNEXT", m->uidnext}, {"UIDVALIDITY", m->uidvalidity},
+             {"UNSEEN", m->unseen},   {"DELETED", m->deleted},
+             {"SIZE", m->size},       {"HIGHESTMODSEQ", m->modseq ? m->modseq : 1}};
     bool space = false;
     buf_str(&s->out, "* STATUS ");
     imap_put_mailbox(&s->out, m->name, s->utf8);
@@ -199,8 +202,11 @@ static int gather(struct im *s, struct entries *es)
 
 static bool matches(struct im *s, const struct imap_list *l, struct slice name)
 {
+    fiber_breathe();
     for (size_t i = 0; i < l->n; i++)
-        if (imap_list_match(l->reference.n ? ar_cat(&s->a, l->reference, l->pattern[i]) : l->pattern[i], name)) return true;
+        if (imap_list_match(l->reference.n ? ar_cat(&s->a, l->reference, l->pattern[i]) : l->pattern[i],
+                            name))
+            return true;
     return false;
 }
 

@@ -25,8 +25,8 @@ static bool has_uid(const uint32_t *v, size_t n, uint32_t uid)
 
 /* The new flags, to the client that set them: all of them, or with .SILENT only what it needs
  * to know the change by (RFC 7162 section 3.1.3). */
-static void tell_stored(struct im *s, const struct imap_store *args, const struct im_picked *p, const uint32_t *failed,
-                        size_t nfailed)
+static void tell_stored(struct im *s, const struct imap_store *args, const struct im_picked *p,
+                        const uint32_t *failed, size_t nfailed)
 {
     for (size_t k = 0; k < p->n; k++) {
         size_t i = p->at[k];
@@ -41,7 +41,8 @@ static void tell_stored(struct im *s, const struct imap_store *args, const struc
             buf_str(&s->out, "FLAGS ");
             im_put_flags(s, i);
         }
-        if (s->condstore) buf_printf(&s->out, "%sMODSEQ (%llu)", args->silent ? "" : " ", (unsigned long long)m->modseq);
+        if (s->condstore)
+            buf_printf(&s->out, "%sMODSEQ (%llu)", args->silent ? "" : " ", (unsigned long long)m->modseq);
         buf_str(&s->out, ")\r\n");
         if (s->out.n > IM_CHUNK) im_flush(s);
         fiber_breathe();
@@ -61,8 +62,8 @@ static char *modified_code(struct im *s, uint32_t *failed, size_t n)
     return code;
 }
 
-static int store_flags(struct im *s, const struct imap_store *args, const struct im_picked *p, uint32_t **failed,
-                       size_t *nfailed)
+static int store_flags(struct im *s, const struct imap_store *args, const struct im_picked *p,
+                       uint32_t **failed, size_t *nfailed)
 {
     uint64_t bits;
     enum flags_op op = args->op == '+' ? FLAGS_ADD : args->op == '-' ? FLAGS_REMOVE : FLAGS_REPLACE;
@@ -74,8 +75,8 @@ static int store_flags(struct im *s, const struct imap_store *args, const struct
         *nfailed = p->n;
         return 0;
     }
-    return message_flags(s->server->conf.store, s->account, s->view->box, p->uid, p->n, op, bits, args->unchanged_since,
-                         &s->a, failed, nfailed);
+    return message_flags(s->server->conf.store, s->account, s->view->box, p->uid, p->n, op, bits,
+                         args->unchanged_since, &s->a, failed, nfailed);
 }
 
 void im_cmd_store(struct im *s, struct imap_in *in)
@@ -105,7 +106,8 @@ void im_cmd_store(struct im *s, struct imap_in *in)
 
 /* ---- copy and move ---- */
 
-static char *copyuid_code(struct im *s, uint32_t uidvalidity, const uint32_t *from, const uint32_t *to, size_t n)
+static char *copyuid_code(struct im *s, uint32_t uidvalidity, const uint32_t *from, const uint32_t *to,
+                          size_t n)
 {
     struct buf b = BUF_INIT;
     buf_printf(&b, "COPYUID %u ", uidvalidity);
@@ -133,7 +135,9 @@ static void copy(struct im *s, struct imap_in *in, bool move)
     if (r) return;
     uint32_t uidvalidity = 0, *from_uid = NULL, *to_uid = NULL;
     size_t n = 0;
-    if (p.n) r = message_copy(store, s->account, s->view->box, p.uid, p.n, to.id, move, &s->a, &uidvalidity, &from_uid, &to_uid, &n);
+    if (p.n)
+        r = message_copy(store, s->account, s->view->box, p.uid, p.n, to.id, move, &s->a, &uidvalidity,
+                         &from_uid, &to_uid, &n);
     s->news = true;
     if (r) {
         im_failed(s, r);
@@ -166,7 +170,8 @@ void im_cmd_expunge(struct im *s, struct imap_in *in)
     if (s->uid && !im_pick(s, set, &p)) return;
     int r = 0;
     if (!s->uid || p.n)
-        r = message_expunge(s->server->conf.store, s->account, s->view->box, s->uid ? p.uid : NULL, p.n, true, &s->a, NULL, NULL);
+        r = message_expunge(s->server->conf.store, s->account, s->view->box, s->uid ? p.uid : NULL, p.n, true,
+                            &s->a, NULL, NULL);
     s->news = true;
     if (r) im_failed(s, r);
     else im_ok(s, NULL, "expunged");

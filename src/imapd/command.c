@@ -93,13 +93,15 @@ void im_capabilities(struct im *s, struct buf *out)
     if (s->state == IM_LOGGED_OUT) {
         uint8_t binding[32];
         if (conn_is_tls(s->c)) buf_str(out, " AUTH=PLAIN AUTH=SCRAM-SHA-256");
-        if (conn_is_tls(s->c) && conn_tls_exporter(s->c, binding) == 0) buf_str(out, " AUTH=SCRAM-SHA-256-PLUS");
+        if (conn_is_tls(s->c) && conn_tls_exporter(s->c, binding) == 0)
+            buf_str(out, " AUTH=SCRAM-SHA-256-PLUS");
         if (conn_is_tls(s->c)) return;
         buf_str(out, s->server->conf.tls ? " STARTTLS LOGINDISABLED" : " LOGINDISABLED");
         return;
     }
     buf_str(out, " NAMESPACE UNSELECT UIDPLUS MOVE CHILDREN SPECIAL-USE LIST-EXTENDED LIST-STATUS STATUS=SIZE"
-                 " ESEARCH SEARCHRES WITHIN CONDSTORE UTF8=ACCEPT BINARY MULTIAPPEND OBJECTID SAVEDATE CREATE-SPECIAL-USE");
+                 " ESEARCH SEARCHRES WITHIN CONDSTORE UTF8=ACCEPT BINARY MULTIAPPEND OBJECTID SAVEDATE "
+                 "CREATE-SPECIAL-USE");
 }
 
 void im_cmd_capability(struct im *s, struct imap_in *in)

@@ -4,8 +4,8 @@
 #include "imapd_i.h"
 
 /* Walks through the decoded bytes; stops when each() returns non-zero. */
-static int walk(struct im *s, struct im_letter *l, const struct mime_part *p, int (*each)(void *arg, struct slice piece),
-                void *arg)
+static int walk(struct im *s, struct im_letter *l, const struct mime_part *p,
+                int (*each)(void *arg, struct slice piece), void *arg)
 {
     struct mime_decoder d;
     struct buf out = BUF_INIT;

@@ -7,9 +7,12 @@
 enum { FLUSH_AT = 16 * 1024 };
 
 #define KIND(x) (1u << IMAP_##x)
-enum { OF_RECORD = 1u << IMAP_INTERNALDATE | 1u << IMAP_SIZE | 1u << IMAP_EMAILID | 1u << IMAP_SAVEDATE,
-       OF_BYTES = 1u << IMAP_ENVELOPE | 1u << IMAP_BODY | 1u << IMAP_BODYSTRUCTURE | 1u << IMAP_SECTION | 1u << IMAP_RFC822 |
-                  1u << IMAP_RFC822_HEADER | 1u << IMAP_RFC822_TEXT | 1u << IMAP_BINARY | 1u << IMAP_BINARY_SIZE };
+enum {
+    OF_RECORD = 1u << IMAP_INTERNALDATE | 1u << IMAP_SIZE | 1u << IMAP_EMAILID | 1u << IMAP_SAVEDATE,
+    OF_BYTES = 1u << IMAP_ENVELOPE | 1u << IMAP_BODY | 1u << IMAP_BODYSTRUCTURE | 1u << IMAP_SECTION |
+               1u << IMAP_RFC822 | 1u << IMAP_RFC822_HEADER | 1u << IMAP_RFC822_TEXT | 1u << IMAP_BINARY |
+               1u << IMAP_BINARY_SIZE
+};
 
 struct fetch {
     struct im *s;
@@ -107,7 +110,8 @@ static int stream(struct fetch *f, struct mime_range r)
 {
     struct im *s = f->s;
     char *chunk = ar_alloc(&f->a, r.size < IM_CHUNK ? r.size : IM_CHUNK);
-    int64_t got = r.size ? im_letter_read(s, f->letter, r.at, chunk, r.size < IM_CHUNK ? r.size : IM_CHUNK) : 0;
+    int64_t got =
+        r.size ? im_letter_read(s, f->letter, r.at, chunk, r.size < IM_CHUNK ? r.size : IM_CHUNK) : 0;
     if (got < 0) return (int)got;
     if (r.size && !got) return err_set(ERR_CORRUPT, "the message is shorter than it should be");
     buf_printf(&s->out, "{%llu}\r\n", (unsigned long long)r.size);
@@ -117,7 +121,8 @@ static int stream(struct fetch *f, struct mime_range r)
     im_flush(s);
     while (r.at += (uint64_t)got, r.size -= (uint64_t)got, r.size && !conn_error(s->c)) {
         got = im_letter_read(s, f->letter, r.at, chunk, r.size < IM_CHUNK ? r.size : IM_CHUNK);
-        if (got <= 0) return got ? (int)got : err_set(ERR_CORRUPT, "the message is shorter than it should be");
+        if (got <= 0)
+            return got ? (int)got : err_set(ERR_CORRUPT, "the message is shorter than it should be");
         im_write(s, sl(chunk, (size_t)got));
         fiber_breathe();
     }
@@ -126,7 +131,8 @@ static int stream(struct fetch *f, struct mime_range r)
 
 static enum mime_what what_of(enum imap_text t)
 {
-    static const enum mime_what whats[] = {MIME_WHOLE, MIME_HEADER, MIME_HEADER, MIME_HEADER, MIME_TEXT, MIME_MIME};
+    static const enum mime_what whats[] = {MIME_WHOLE,  MIME_HEADER, MIME_HEADER,
+                                           MIME_HEADER, MIME_TEXT,   MIME_MIME};
     return whats[t];
 }
 
@@ -193,8 +199,12 @@ static int put_rfc822(struct fetch *f, enum imap_item kind)
 {
     struct imap_fetch_item it = {
         .kind = kind,
-        .text = kind == IMAP_RFC822 ? IMAP_WHOLE : kind == IMAP_RFC822_HEADER ? IMAP_HEADER : IMAP_TEXT,
-        .label = kind == IMAP_RFC822 ? SL("RFC822") : kind == IMAP_RFC822_HEADER ? SL("RFC822.HEADER") : SL("RFC822.TEXT"),
+        .text = kind == IMAP_RFC822          ? IMAP_WHOLE
+                : kind == IMAP_RFC822_HEADER ? IMAP_HEADER
+                                             : IMAP_TEXT,
+        .label = kind == IMAP_RFC822          ? SL("RFC822")
+                 : kind == IMAP_RFC822_HEADER ? SL("RFC822.HEADER")
+                                              : SL("RFC822.TEXT"),
     };
     return put_section(f, &it);
 }
@@ -208,7 +218,8 @@ static int put_binary(struct fetch *f, const struct imap_fetch_item *it)
     int r = im_letter_tree(s, f->letter);
     if (r) return r;
     const struct mime_part *p = mime_imap_part(f->letter->tree, it->path, it->npath);
-    if (p && it->npath && p->encoding == MIME_OTHER) return err_set(ERR_UNSUPPORTED, "the transfer encoding is not known");
+    if (p && it->npath && p->encoding == MIME_OTHER)
+        return err_set(ERR_UNSUPPORTED, "the transfer encoding is not known");
     if (p && it->npath) r = im_decoded_size(s, f->letter, p, &d);
     if (r) return r;
     if (!it->npath) d = (struct im_decoded){.size = f->letter->m.size};
@@ -219,7 +230,11 @@ static int put_binary(struct fetch *f, const struct imap_fetch_item *it)
         return 0;
     }
     struct mime_range part = cut((struct mime_range){0, d.size}, it);
-    buf_printf(&s->out, it->kind != IMAP_BINARY ? " %llu" : d.nul ? " ~{%llu}\r\n" : " {%llu}\r\n", (unsigned long long)part.size);
+    buf_printf(&s->out,
+               it->kind != IMAP_BINARY ? " %llu"
+               : d.nul                 ? " ~{%llu}\r\n"
+                                       : " {%llu}\r\n",
+               (unsigned long long)part.size);
     if (it->kind != IMAP_BINARY) return 0;
     f->started = true;
     im_flush(s);
@@ -303,10 +318,11 @@ static int set_seen(struct fetch *f)
     uint32_t *uid = ar_array(&s->a, uint32_t, f->picked.n), *failed;
     size_t n = 0, nfailed;
     for (size_t k = 0; k < f->picked.n; k++)
-        if (wanted(f, f->picked.at[k]) && !(s->view->msg[f->picked.at[k]].flags & FLAG_SEEN)) uid[n++] = f->picked.uid[k];
+        if (wanted(f, f->picked.at[k]) && !(s->view->msg[f->picked.at[k]].flags & FLAG_SEEN))
+            uid[n++] = f->picked.uid[k];
     if (!n) return 0;
-    int r = message_flags(s->server->conf.store, s->account, s->view->box, uid, n, FLAGS_ADD, FLAG_SEEN, 0, &s->a,
-                          &failed, &nfailed);
+    int r = message_flags(s->server->conf.store, s->account, s->view->box, uid, n, FLAGS_ADD, FLAG_SEEN, 0,
+                          &s->a, &failed, &nfailed);
     s->news = true;
     im_sync(s);
     return r;

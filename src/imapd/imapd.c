@@ -118,7 +118,8 @@ static size_t command_max(const struct im *s)
 static int take_literal(struct im *s, const struct imap_literal *l)
 {
     bool known = s->state != IM_LOGGED_OUT;
-    if (l->binary || l->size > (known ? IM_LITERAL_MAX : IM_LITERAL_STRANGER) || s->cmd.n + l->size > command_max(s)) {
+    if (l->binary || l->size > (known ? IM_LITERAL_MAX : IM_LITERAL_STRANGER) ||
+        s->cmd.n + l->size > command_max(s)) {
         find_tag(s);
         im_bad(s, l->binary ? "a literal8 cannot stand here" : "the literal is too large");
         if (!l->nonsync) return 0;

@@ -181,8 +181,10 @@ struct im_decoded {
 };
 /* The body of a part with its transfer encoding undone: what it is, and bytes [from, from + n)
  * of it to the client. SUSPENDS. */
-MUST_CHECK int im_decoded_size(struct im *s, struct im_letter *l, const struct mime_part *p, struct im_decoded *out);
-MUST_CHECK int im_decoded_write(struct im *s, struct im_letter *l, const struct mime_part *p, uint64_t from, uint64_t n);
+MUST_CHECK int im_decoded_size(struct im *s, struct im_letter *l, const struct mime_part *p,
+                               struct im_decoded *out);
+MUST_CHECK int im_decoded_write(struct im *s, struct im_letter *l, const struct mime_part *p, uint64_t from,
+                                uint64_t n);
 
 /* ---- searching texts ---- */
 

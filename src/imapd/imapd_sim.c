@@ -139,7 +139,8 @@ static bool log_in(struct client *k)
 {
     struct tls_peer peer = {.name = SL("x"), .verify = TLS_VERIFY_NONE};
     k->broken = true;
-    if (conn_dial(&k->c, listener_at(k->w->l), NULL) != 0 || conn_tls_connect(k->c, k->w->tls, &peer) != 0) return false;
+    if (conn_dial(&k->c, listener_at(k->w->l), NULL) != 0 || conn_tls_connect(k->c, k->w->tls, &peer) != 0)
+        return false;
     k->broken = false;
     return read_to(k, "* OK") && tell(k, "LOGIN alice@x.test secret", 0, 0);
 }
@@ -171,7 +172,8 @@ static bool store(struct client *k, unsigned a, unsigned b)
     char cmd[100];
     const char *op = (const char *const[]){"+", "-", ""}[rt_random_below(3)];
     bool silent = rt_random_below(3) == 0;
-    snprintf(cmd, sizeof cmd, "STORE %%u:%%u %sFLAGS%s (%s)", op, silent ? ".SILENT" : "", flag_names[rt_random_below(5)]);
+    snprintf(cmd, sizeof cmd, "STORE %%u:%%u %sFLAGS%s (%s)", op, silent ? ".SILENT" : "",
+             flag_names[rt_random_below(5)]);
     if (silent) forget_flags(k, a, b);
     k->no_expunge = true;
     bool r = tell(k, cmd, a, b);
@@ -198,7 +200,8 @@ static bool idle(struct client *k)
 
 static bool step(struct client *k)
 {
-    unsigned a = k->n ? (unsigned)rt_random_below(k->n) + 1 : 0, b = k->n ? a + (unsigned)rt_random_below(k->n - a + 1) : 0;
+    unsigned a = k->n ? (unsigned)rt_random_below(k->n) + 1 : 0,
+             b = k->n ? a + (unsigned)rt_random_below(k->n - a + 1) : 0;
     uint64_t what = rt_random_below(14);
     if (!k->n && what > 3) what = 0;
     switch (what) {
@@ -215,7 +218,9 @@ static bool step(struct client *k)
     case 10: return tell(k, "COPY %u:%u INBOX", a, a);
     case 11: return tell(k, "MOVE %u:%u Trash", a, a);
     case 12: return tell(k, "UID FETCH 1:* (FLAGS)", 0, 0);
-    default: return rt_random_below(3) ? tell(k, "UID STORE 1:* +FLAGS ($c)", 0, 0) : tell(k, "CLOSE", 0, 0) && open_box(k);
+    default:
+        return rt_random_below(3) ? tell(k, "UID STORE 1:* +FLAGS ($c)", 0, 0)
+                                  : tell(k, "CLOSE", 0, 0) && open_box(k);
     }
 }
 
@@ -343,7 +348,8 @@ static void run_seed(int seed, bool faulty)
 {
     struct world *w = xcalloc(1, sizeof *w);
     struct sim *s = sim_new((uint64_t)seed);
-    struct sim_node *n = sim_node(s, "x.test", "127.0.0.2"), *clients = sim_node(s, "clients.test", "127.0.0.3");
+    struct sim_node *n = sim_node(s, "x.test", "127.0.0.2"),
+                    *clients = sim_node(s, "clients.test", "127.0.0.3");
     w->sim = s;
     w->faulty = faulty;
     sim_node_start(n, server_main, w);
@@ -359,7 +365,8 @@ static void run_seed(int seed, bool faulty)
 
 static void run_seeds(bool faulty)
 {
-    int seeds = getenv("SEEDS") ? atoi(getenv("SEEDS")) : SEEDS, first = getenv("SEED") ? atoi(getenv("SEED")) : 1;
+    int seeds = getenv("SEEDS") ? atoi(getenv("SEEDS")) : SEEDS,
+        first = getenv("SEED") ? atoi(getenv("SEED")) : 1;
     for (int seed = first; seed < first + seeds; seed++) run_seed(seed, faulty);
 }
 

@@ -77,7 +77,8 @@ int im_record(struct im *s, struct im_records *r, uint32_t uid, const struct mes
         size_t limit = r->last - uid < PAGE ? r->last - uid + 1 : PAGE;
         ar_reset(&r->a);
         r->at = r->n = 0;
-        int e = message_list(s->server->conf.store, s->account, s->view->box, uid, limit, &r->a, &r->v, &r->n);
+        int e =
+            message_list(s->server->conf.store, s->account, s->view->box, uid, limit, &r->a, &r->v, &r->n);
         if (e) return e;
     }
     if (r->at == r->n || r->v[r->at].uid != uid) return err_set(ERR_NOT_FOUND, "the message is gone");
@@ -159,7 +160,8 @@ int64_t im_letter_read(struct im *s, struct im_letter *l, uint64_t at, void *p, 
     return (int64_t)n;
 }
 
-int im_letter_range(struct im *s, struct im_letter *l, uint64_t at, uint64_t n, struct arena *a, struct slice *out)
+int im_letter_range(struct im *s, struct im_letter *l, uint64_t at, uint64_t n, struct arena *a,
+                    struct slice *out)
 {
     if (n > IM_HEAD_MAX) n = IM_HEAD_MAX;
     char *p = ar_alloc(a, n + 1);

@@ -37,7 +37,8 @@ static int prepare_text(struct search *x, struct imap_search *k, struct slice ch
     struct slice text = charset_to_utf8(&x->s->a, charset, k->text);
     k->text = fold_utf8_ar(&x->s->a, text);
     if (k->key == IMAP_KEY_HEADER) return 0;
-    if (x->nneedles == NEEDLES_MAX) return err_set(ERR_LIMIT, "more than %d texts to search for", NEEDLES_MAX);
+    if (x->nneedles == NEEDLES_MAX)
+        return err_set(ERR_LIMIT, "more than %d texts to search for", NEEDLES_MAX);
     struct im_needle *n = &x->needle[x->nneedles++];
     n->folded = k->text;
     k->mark = n;
@@ -51,7 +52,9 @@ static int prepare(struct search *x, struct imap_search *k, struct slice charset
     for (; k && !r; k = k->next) {
         switch (k->key) {
         case IMAP_KEY_SEQ: imap_set_fix(&k->set, (uint32_t)s->told); break;
-        case IMAP_KEY_UID: imap_set_fix(&k->set, s->told ? s->view->msg[s->told - 1].uid : s->view->uidnext); break;
+        case IMAP_KEY_UID:
+            imap_set_fix(&k->set, s->told ? s->view->msg[s->told - 1].uid : s->view->uidnext);
+            break;
         case IMAP_KEY_HEADER:
         case IMAP_KEY_BODY:
         case IMAP_KEY_TEXT: r = prepare_text(x, k, charset); break;
@@ -80,9 +83,13 @@ static enum answer by_day(enum imap_key key, enum imap_key before, int64_t at, i
 
 static bool in_saved(const struct im *s, uint32_t uid)
 {
-    for (size_t i = 0; i < s->nsaved; i++)
-        if (s->saved[i] == uid) return true;
-    return false;
+    size_t from = 0, to = s->nsaved;
+    while (from < to) {
+        size_t mid = from + (to - from) / 2;
+        if (s->saved[mid] < uid) from = mid + 1;
+        else to = mid;
+    }
+    return from < s->nsaved && s->saved[from] == uid;
 }
 
 static enum answer view_key(const struct search *x, const struct imap_search *k)
@@ -90,7 +97,8 @@ static enum answer view_key(const struct search *x, const struct imap_search *k)
     const struct view_msg *m = x->m;
     switch (k->key) {
     case IMAP_KEY_ALL: return YES;
-    case IMAP_KEY_SEQ: return is(k->set.saved ? in_saved(x->s, m->uid) : imap_set_has(&k->set, (uint32_t)x->i + 1));
+    case IMAP_KEY_SEQ:
+        return is(k->set.saved ? in_saved(x->s, m->uid) : imap_set_has(&k->set, (uint32_t)x->i + 1));
     case IMAP_KEY_UID: return is(k->set.saved ? in_saved(x->s, m->uid) : imap_set_has(&k->set, m->uid));
     case IMAP_KEY_FLAG: return is(m->flags & k->flag);
     case IMAP_KEY_KEYWORD: return is(m->flags & k->number);
@@ -138,7 +146,9 @@ static void find_sent(struct search *x)
 static enum answer header_key(struct search *x, const struct imap_search *k)
 {
     switch (k->key) {
-    case IMAP_KEY_HEADER: return is(im_head_holds(x->head, k->field, k->text));
+    case IMAP_KEY_HEADER:
+        fiber_breathe(); /* there may be a thousand of them */
+        return is(im_head_holds(x->head, k->field, k->text));
     case IMAP_KEY_SENTBEFORE:
     case IMAP_KEY_SENTON:
     case IMAP_KEY_SENTSINCE:
@@ -229,7 +239,10 @@ static int search_all(struct search *x, const struct imap_search *key, size_t *h
 
 /* ---- the answer ---- */
 
-static uint32_t number_of(const struct im *s, size_t i) { return s->uid ? s->view->msg[i].uid : (uint32_t)i + 1; }
+static uint32_t number_of(const struct im *s, size_t i)
+{
+    return s->uid ? s->view->msg[i].uid : (uint32_t)i + 1;
+}
 
 static uint64_t highest_modseq(const struct im *s, const size_t *hits, size_t n)
 {
@@ -246,7 +259,8 @@ static void tell_search(struct im *s, const struct imap_search_args *args, const
         buf_char(&s->out, ' ');
         buf_u64(&s->out, number_of(s, hits[k]));
     }
-    if (args->modseq && n) buf_printf(&s->out, " (MODSEQ %llu)", (unsigned long long)highest_modseq(s, hits, n));
+    if (args->modseq && n)
+        buf_printf(&s->out, " (MODSEQ %llu)", (unsigned long long)highest_modseq(s, hits, n));
     buf_str(&s->out, "\r\n");
     im_flush(s);
 }
@@ -266,7 +280,8 @@ static void tell_esearch(struct im *s, const struct imap_search_args *args, cons
         buf_str(&s->out, " ALL ");
         imap_put_set(&s->out, v, n);
     }
-    if (args->modseq && n) buf_printf(&s->out, " MODSEQ %llu", (unsigned long long)highest_modseq(s, hits, n));
+    if (args->modseq && n)
+        buf_printf(&s->out, " MODSEQ %llu", (unsigned long long)highest_modseq(s, hits, n));
     buf_str(&s->out, "\r\n");
     im_flush(s);
 }
@@ -280,7 +295,8 @@ static void save(struct im *s, const struct imap_search_args *args, const size_t
     s->saved = xcalloc(n, sizeof *s->saved);
     s->nsaved = 0;
     for (size_t k = 0; k < n; k++) {
-        bool kept = !only_ends || (k == 0 && ends & IMAP_RETURN_MIN) || (k == n - 1 && ends & IMAP_RETURN_MAX);
+        bool kept =
+            !only_ends || (k == 0 && ends & IMAP_RETURN_MIN) || (k == n - 1 && ends & IMAP_RETURN_MAX);
         if (kept) s->saved[s->nsaved++] = s->view->msg[hits[k]].uid;
     }
 }

@@ -91,7 +91,8 @@ static int feed_part_head(struct scan *x, const struct mime_part *p)
     struct arena a;
     struct slice head;
     ar_init(&a, 0);
-    int r = im_letter_range(x->s, x->l, p->head_at, p->head_size < PART_HEAD_MAX ? p->head_size : PART_HEAD_MAX, &a, &head);
+    int r = im_letter_range(x->s, x->l, p->head_at,
+                            p->head_size < PART_HEAD_MAX ? p->head_size : PART_HEAD_MAX, &a, &head);
     if (!r) feed_head(x, head);
     ar_free(&a);
     return r;
@@ -156,6 +157,7 @@ static bool is_text(const struct mime_part *p) { return p->kind == MIME_LEAF && 
 static int feed_part(struct scan *x, const struct mime_part *p)
 {
     int r = 0;
+    fiber_breathe();
     x->body = p->envelope && p->parent;
     r = feed_part_head(x, p);
     x->body = true;

@@ -44,7 +44,8 @@ bool im_recent_has(const struct im *s, uint32_t uid)
 static size_t recent_count(const struct im *s)
 {
     size_t n = 0;
-    for (size_t i = s->recent.n ? 0 : s->view->n; i < s->view->n; i++) n += im_recent_has(s, s->view->msg[i].uid);
+    for (size_t i = s->recent.n ? 0 : s->view->n; i < s->view->n; i++)
+        n += im_recent_has(s, s->view->msg[i].uid);
     return n;
 }
 
@@ -76,7 +77,8 @@ void im_put_flags(struct im *s, size_t i)
 
 static void tell_flags(struct im *s)
 {
-    uint64_t bits = s->nkeywords >= 59 ? ~(uint64_t)0 : ((uint64_t)1 << (FLAG_KEYWORD_FIRST + s->nkeywords)) - 1;
+    uint64_t bits =
+        s->nkeywords >= 59 ? ~(uint64_t)0 : ((uint64_t)1 << (FLAG_KEYWORD_FIRST + s->nkeywords)) - 1;
     buf_str(&s->out, "* FLAGS ");
     imap_put_flags(&s->out, bits, s->keyword, s->nkeywords, FLAG_KEYWORD_FIRST, SL(""));
     buf_str(&s->out, "\r\n* OK [PERMANENTFLAGS ");
@@ -161,7 +163,8 @@ static void tell_changed(struct im *s)
 /* Is some flag set for which we have no name? */
 static bool unknown_keyword(const struct im *s)
 {
-    uint64_t known = s->nkeywords >= 59 ? ~(uint64_t)0 : ((uint64_t)1 << (FLAG_KEYWORD_FIRST + s->nkeywords)) - 1;
+    uint64_t known =
+        s->nkeywords >= 59 ? ~(uint64_t)0 : ((uint64_t)1 << (FLAG_KEYWORD_FIRST + s->nkeywords)) - 1;
     for (size_t i = 0; i < s->view->n; i++)
         if (s->view->msg[i].flags & ~known) return true;
     return false;
@@ -213,10 +216,12 @@ static void tell_mailbox(struct im *s, struct slice name)
     while (unseen < v->n && v->msg[unseen].flags & FLAG_SEEN) unseen++;
     tell_flags(s);
     tell_counts(s);
-    if (unseen < v->n && !s->rev2) buf_printf(&s->out, "* OK [UNSEEN %zu] the first unseen one\r\n", unseen + 1);
+    if (unseen < v->n && !s->rev2)
+        buf_printf(&s->out, "* OK [UNSEEN %zu] the first unseen one\r\n", unseen + 1);
     buf_printf(&s->out, "* OK [UIDVALIDITY %u] ids are valid\r\n", v->uidvalidity);
     buf_printf(&s->out, "* OK [UIDNEXT %u] the next id\r\n", v->uidnext);
-    buf_printf(&s->out, "* OK [HIGHESTMODSEQ %llu] the last change\r\n", (unsigned long long)(v->modseq ? v->modseq : 1));
+    buf_printf(&s->out, "* OK [HIGHESTMODSEQ %llu] the last change\r\n",
+               (unsigned long long)(v->modseq ? v->modseq : 1));
     buf_printf(&s->out, "* OK [MAILBOXID (M%u)] its id\r\n", v->box);
     if (s->rev2) { /* RFC 9051 section 6.3.2: its name as we write it */
         buf_str(&s->out, "* LIST () \"/\" ");
@@ -300,7 +305,8 @@ void im_cmd_close(struct im *s, struct imap_in *in)
 {
     if (im_args_bad(s, in)) return;
     if (!s->read_only) {
-        int r = message_expunge(s->server->conf.store, s->account, s->view->box, NULL, 0, true, &s->a, NULL, NULL);
+        int r = message_expunge(s->server->conf.store, s->account, s->view->box, NULL, 0, true, &s->a, NULL,
+                                NULL);
         if (r && r != ERR_NOT_FOUND) {
             im_failed(s, r);
             return;

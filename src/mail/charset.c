@@ -76,7 +76,9 @@ bool charset_known(struct slice name)
 
 static size_t unit_of(struct slice name)
 {
-    if (sl_startsi(name, SL("utf-16")) || sl_startsi(name, SL("ucs-2")) || sl_startsi(name, SL("iso-10646-ucs-2"))) return 2;
+    if (sl_startsi(name, SL("utf-16")) || sl_startsi(name, SL("ucs-2")) ||
+        sl_startsi(name, SL("iso-10646-ucs-2")))
+        return 2;
     return sl_startsi(name, SL("utf-32")) || sl_startsi(name, SL("ucs-4")) ? 4 : 1;
 }
 
@@ -90,7 +92,8 @@ int charset_begin(struct charset *c, struct slice name)
         return 0;
     }
     c->unit = 1;
-    return err_set(ERR_UNSUPPORTED, "the charset %.*s is not known", (int)(name.n < 60 ? name.n : 60), name.p);
+    return err_set(ERR_UNSUPPORTED, "the charset %.*s is not known", (int)(name.n < 60 ? name.n : 60),
+                   name.p);
 }
 
 static void replace(struct charset *c, struct buf *out)
@@ -103,7 +106,10 @@ static void replace(struct charset *c, struct buf *out)
 static bool unfinished_utf8(struct slice s)
 {
     const uint8_t *p = (const uint8_t *)s.p;
-    size_t want = p[0] >= 0xf0 && p[0] <= 0xf4 ? 4 : p[0] >= 0xe0 && p[0] < 0xf0 ? 3 : p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : 0;
+    size_t want = p[0] >= 0xf0 && p[0] <= 0xf4  ? 4
+                  : p[0] >= 0xe0 && p[0] < 0xf0 ? 3
+                  : p[0] >= 0xc2 && p[0] < 0xe0 ? 2
+                                                : 0;
     if (s.n >= want) return false;
     for (size_t i = 1; i < s.n; i++)
         if ((p[i] & 0xc0) != 0x80) return false;
@@ -151,6 +157,7 @@ static struct slice convert(struct charset *c, struct slice s, struct buf *out)
 
 void charset_feed(struct charset *c, struct slice in, struct buf *out)
 {
+    if (!in.n) return;
     if (!c->nhold && !c->iconv) { /* the common case: straight through */
         struct slice left = from_utf8(c, in, out);
         c->nhold = left.n;
@@ -213,7 +220,9 @@ static size_t run_cut(struct slice run)
     for (size_t i = FOLD_PIECE; i > FOLD_PIECE / 2; i--) {
         struct slice rest = sl_from(run, i);
         uint32_t cp;
-        if (((uint8_t)rest.p[0] & 0xc0) != 0x80 && utf8_next(&rest, &cp) && uc_combining_class(cp) == UC_CCC_NR) return i;
+        if (((uint8_t)rest.p[0] & 0xc0) != 0x80 && utf8_next(&rest, &cp) &&
+            uc_combining_class(cp) == UC_CCC_NR)
+            return i;
     }
     return FOLD_PIECE;
 }

@@ -99,7 +99,8 @@ static void head_done(struct mime_parser *p, uint64_t body_at, uint64_t lines)
     ar_reset(&p->scratch);
     if (part->kind == MIME_LEAF || p->opaque) return;
     if (!may_nest(p, part)) part->kind = MIME_LEAF;
-    else if (part->kind == MIME_MULTIPART) o->boundary = mime_param_get(part->param, part->nparam, SL("boundary"));
+    else if (part->kind == MIME_MULTIPART)
+        o->boundary = mime_param_get(part->param, part->nparam, SL("boundary"));
 }
 
 /* Ends the open parts above `keep` at the line that starts at p->line_at. */

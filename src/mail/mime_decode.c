@@ -2,7 +2,10 @@
 #include "base/text.h"
 #include "mime.h"
 
-void mime_decode_begin(struct mime_decoder *d, enum mime_encoding e) { *d = (struct mime_decoder){.encoding = e}; }
+void mime_decode_begin(struct mime_decoder *d, enum mime_encoding e)
+{
+    *d = (struct mime_decoder){.encoding = e};
+}
 
 static int digit64(unsigned char c)
 {
@@ -54,7 +57,8 @@ static void release(struct mime_decoder *d, struct buf *out)
 static bool after_equals(struct mime_decoder *d, char c, struct buf *out)
 {
     uint64_t v;
-    if (c == '\n' && (d->have == 1 || d->hold[d->have - 1] == '\r' || d->hold[1] == ' ' || d->hold[1] == '\t')) {
+    if (c == '\n' &&
+        (d->have == 1 || d->hold[d->have - 1] == '\r' || d->hold[1] == ' ' || d->hold[1] == '\t')) {
         d->have = 0; /* soft line break */
         return true;
     }
@@ -65,7 +69,8 @@ static bool after_equals(struct mime_decoder *d, char c, struct buf *out)
         d->have = 0;
         return true;
     }
-    if (!is_alnum(d->hold[1]) && (c == ' ' || c == '\t' || c == '\r') && d->have < sizeof d->hold) return true;
+    if (!is_alnum(d->hold[1]) && (c == ' ' || c == '\t' || c == '\r') && d->have < sizeof d->hold)
+        return true;
     d->have--; /* no escape at all: what was held stands for itself */
     release(d, out);
     return false;

@@ -237,7 +237,8 @@ static void content_type(struct arena *a, struct arena *scratch, struct slice bo
     part->nparam = v.n;
 }
 
-static void content_encoding(struct arena *a, struct arena *scratch, struct slice body, struct mime_part *part)
+static void content_encoding(struct arena *a, struct arena *scratch, struct slice body,
+                             struct mime_part *part)
 {
     static const struct slice names[] = {SL_INIT("7bit"), SL_INIT("8bit"), SL_INIT("binary"),
                                          SL_INIT("quoted-printable"), SL_INIT("base64")};
@@ -250,7 +251,8 @@ static void content_encoding(struct arena *a, struct arena *scratch, struct slic
         if (sl_eqi(names[i], v.value)) part->encoding = (enum mime_encoding)i;
 }
 
-static void content_disposition(struct arena *a, struct arena *scratch, struct slice body, struct mime_part *part)
+static void content_disposition(struct arena *a, struct arena *scratch, struct slice body,
+                                struct mime_part *part)
 {
     struct mime_value v;
     mime_value_parse(scratch, body, &v);
@@ -259,7 +261,8 @@ static void content_disposition(struct arena *a, struct arena *scratch, struct s
     *part->disposition = (struct mime_value){ar_dup(a, v.value), keep_params(a, &v), v.n};
 }
 
-static void content_language(struct arena *a, struct arena *scratch, struct slice body, struct mime_part *part)
+static void content_language(struct arena *a, struct arena *scratch, struct slice body,
+                             struct mime_part *part)
 {
     struct slice rest = take_value(scratch, &body), tag;
     size_t cap = 0;
@@ -275,26 +278,36 @@ static void text_field(struct arena *a, struct arena *scratch, struct slice body
     if (!to->p) *to = ar_dup(a, mail_unfold(scratch, body));
 }
 
-static void envelope_field(struct arena *a, struct arena *scratch, const struct mail_field *f, struct mime_envelope *e)
+static void envelope_field(struct arena *a, struct arena *scratch, const struct mail_field *f,
+                           struct mime_envelope *e)
 {
     const struct {
         struct slice name;
         struct slice *to;
-    } fields[] = {{SL("Date"), &e->date},         {SL("Subject"), &e->subject}, {SL("From"), &e->from},
-                  {SL("Sender"), &e->sender},     {SL("Reply-To"), &e->reply_to}, {SL("To"), &e->to},
-                  {SL("Cc"), &e->cc},             {SL("Bcc"), &e->bcc},         {SL("In-Reply-To"), &e->in_reply_to},
+    } fields[] = {{SL("Date"), &e->date},
+                  {SL("Subject"), &e->subject},
+                  {SL("From"), &e->from},
+                  {SL("Sender"), &e->sender},
+                  {SL("Reply-To"), &e->reply_to},
+                  {SL("To"), &e->to},
+                  {SL("Cc"), &e->cc},
+                  {SL("Bcc"), &e->bcc},
+                  {SL("In-Reply-To"), &e->in_reply_to},
                   {SL("Message-ID"), &e->message_id}};
     for (size_t i = 0; i < COUNT_OF(fields); i++)
         if (sl_eqi(f->name, fields[i].name)) text_field(a, scratch, f->body, fields[i].to);
 }
 
 /* The first field of a name counts. */
-static void content_field(struct arena *a, struct arena *scratch, const struct mail_field *f, struct mime_part *part)
+static void content_field(struct arena *a, struct arena *scratch, const struct mail_field *f,
+                          struct mime_part *part)
 {
     struct slice name = sl_from(f->name, 8), body = f->body;
     if (sl_eqi(name, SL("Type")) && !part->type.n) content_type(a, scratch, body, part);
-    else if (sl_eqi(name, SL("Transfer-Encoding")) && !part->encoding_name.n) content_encoding(a, scratch, body, part);
-    else if (sl_eqi(name, SL("Disposition")) && !part->disposition) content_disposition(a, scratch, body, part);
+    else if (sl_eqi(name, SL("Transfer-Encoding")) && !part->encoding_name.n)
+        content_encoding(a, scratch, body, part);
+    else if (sl_eqi(name, SL("Disposition")) && !part->disposition)
+        content_disposition(a, scratch, body, part);
     else if (sl_eqi(name, SL("Language")) && !part->language) content_language(a, scratch, body, part);
     else if (sl_eqi(name, SL("ID"))) text_field(a, scratch, body, &part->id);
     else if (sl_eqi(name, SL("Description"))) text_field(a, scratch, body, &part->description);

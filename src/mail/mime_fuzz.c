@@ -7,7 +7,8 @@ static void check_part(const struct mime_part *p, uint64_t from, uint64_t to)
 {
     ASSERT(p->depth <= MIME_DEPTH_MAX);
     ASSERT(p->head_at >= from && p->head_at + p->head_size <= p->body_at && p->body_at + p->body_size <= to);
-    for (const struct mime_part *c = p->child; c; c = c->next) check_part(c, p->body_at, p->body_at + p->body_size);
+    for (const struct mime_part *c = p->child; c; c = c->next)
+        check_part(c, p->body_at, p->body_at + p->body_size);
 }
 
 /* Brackets outside of strings close what they open. */

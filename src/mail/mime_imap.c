@@ -45,7 +45,8 @@ static void put_filled(struct buf *out, struct slice s)
 
 /* ---- envelope ---- */
 
-static void put_address(struct buf *out, struct slice name, struct slice route, struct slice local, struct slice domain)
+static void put_address(struct buf *out, struct slice name, struct slice route, struct slice local,
+                        struct slice domain)
 {
     buf_char(out, '(');
     put_filled(out, name);
@@ -224,7 +225,8 @@ static void put_multipart(struct buf *out, const struct mime_part *p, bool exten
 static void put_single(struct buf *out, const struct mime_part *p, bool extended)
 {
     static const struct mime_envelope no_envelope;
-    bool message = sl_eqi(p->type, SL("message")) && (sl_eqi(p->subtype, SL("rfc822")) || sl_eqi(p->subtype, SL("global")));
+    bool message = sl_eqi(p->type, SL("message")) &&
+                   (sl_eqi(p->subtype, SL("rfc822")) || sl_eqi(p->subtype, SL("global")));
     buf_char(out, '(');
     put_string(out, p->type);
     buf_char(out, ' ');
@@ -260,7 +262,10 @@ static void put_part(struct buf *out, const struct mime_part *p, bool extended)
     else put_single(out, p, extended);
 }
 
-void mime_imap_structure(struct buf *out, const struct mime_part *root, bool extended) { put_part(out, root, extended); }
+void mime_imap_structure(struct buf *out, const struct mime_part *root, bool extended)
+{
+    put_part(out, root, extended);
+}
 
 /* ---- sections ---- */
 
@@ -313,7 +318,8 @@ static bool is_among(struct slice name, const struct slice *v, size_t n)
     return false;
 }
 
-void mime_imap_fields(struct buf *out, struct arena *a, struct slice head, const struct slice *name, size_t n, bool but)
+void mime_imap_fields(struct buf *out, struct arena *a, struct slice head, const struct slice *name, size_t n,
+                      bool but)
 {
     struct mail_head h;
     /* Beyond the limits of a header section the fields that came first are told. */

@@ -23,4 +23,5 @@ bool mime_imap_section(const struct mime_tree *t, const uint32_t *path, size_t n
 const struct mime_part *mime_imap_part(const struct mime_tree *t, const uint32_t *path, size_t n);
 /* Of a header section those fields whose names are among `name` (or are not, when `but`), as
  * they are written, and the empty line if there is one. Scratch memory from `a`. */
-void mime_imap_fields(struct buf *out, struct arena *a, struct slice head, const struct slice *name, size_t n, bool but);
+void mime_imap_fields(struct buf *out, struct arena *a, struct slice head, const struct slice *name, size_t n,
+                      bool but);

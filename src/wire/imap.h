@@ -162,7 +162,13 @@ struct imap_search {
     struct slice field, text;
     void *mark; /* for whoever walks the tree */
 };
-enum { IMAP_RETURN_MIN = 1, IMAP_RETURN_MAX = 2, IMAP_RETURN_ALL = 4, IMAP_RETURN_COUNT = 8, IMAP_RETURN_SAVE = 16 };
+enum {
+    IMAP_RETURN_MIN = 1,
+    IMAP_RETURN_MAX = 2,
+    IMAP_RETURN_ALL = 4,
+    IMAP_RETURN_COUNT = 8,
+    IMAP_RETURN_SAVE = 16
+};
 struct imap_search_args {
     bool extended;         /* RETURN was given: answer with ESEARCH */
     unsigned wants;        /* IMAP_RETURN_*; "RETURN ()" means ALL */
@@ -174,9 +180,17 @@ struct imap_search_args imap_search_args(struct imap_in *in);
 
 /* ---- list and status ---- */
 
-enum { IMAP_STATUS_MESSAGES = 1, IMAP_STATUS_RECENT = 2, IMAP_STATUS_UIDNEXT = 4, IMAP_STATUS_UIDVALIDITY = 8,
-       IMAP_STATUS_UNSEEN = 16, IMAP_STATUS_DELETED = 32, IMAP_STATUS_SIZE = 64, IMAP_STATUS_HIGHESTMODSEQ = 128,
-       IMAP_STATUS_MAILBOXID = 256 };
+enum {
+    IMAP_STATUS_MESSAGES = 1,
+    IMAP_STATUS_RECENT = 2,
+    IMAP_STATUS_UIDNEXT = 4,
+    IMAP_STATUS_UIDVALIDITY = 8,
+    IMAP_STATUS_UNSEEN = 16,
+    IMAP_STATUS_DELETED = 32,
+    IMAP_STATUS_SIZE = 64,
+    IMAP_STATUS_HIGHESTMODSEQ = 128,
+    IMAP_STATUS_MAILBOXID = 256
+};
 unsigned imap_status_items(struct imap_in *in); /* "(...)", a set of IMAP_STATUS_ bits */
 
 enum { IMAP_LIST_SUBSCRIBED = 1, IMAP_LIST_REMOTE = 2, IMAP_LIST_RECURSIVE = 4, IMAP_LIST_SPECIAL_USE = 8,

@@ -7,7 +7,8 @@
 
 /* ---- dates ---- */
 
-static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                   "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
 /* Exactly n digits. */
 static int take_digits(struct imap_in *in, size_t n)
@@ -174,8 +175,8 @@ static void add_keyword(struct imap_in *in, struct imap_flags *f, struct slice n
 
 static void take_flag(struct imap_in *in, struct imap_flags *f)
 {
-    static const struct slice names[] = {SL_INIT("Seen"), SL_INIT("Answered"), SL_INIT("Flagged"), SL_INIT("Deleted"),
-                                         SL_INIT("Draft")};
+    static const struct slice names[] = {SL_INIT("Seen"), SL_INIT("Answered"), SL_INIT("Flagged"),
+                                         SL_INIT("Deleted"), SL_INIT("Draft")};
     if (!imap_skip(in, '\\')) {
         add_keyword(in, f, imap_run(in, imap_is_atom, "a flag was expected"));
         return;
@@ -209,7 +210,8 @@ struct imap_store imap_store_args(struct imap_in *in)
 {
     struct imap_store s = {0};
     if (imap_skip(in, '(')) { /* RFC 7162 section 3.1.3 */
-        if (!imap_skip_word(in, SL("UNCHANGEDSINCE"))) imap_fail(in, ERR_SYNTAX, "UNCHANGEDSINCE was expected");
+        if (!imap_skip_word(in, SL("UNCHANGEDSINCE")))
+            imap_fail(in, ERR_SYNTAX, "UNCHANGEDSINCE was expected");
         imap_sp(in);
         s.unchanged_since = imap_number(in, INT64_MAX);
         s.conditional = true;

@@ -168,7 +168,10 @@ static void take_item(struct imap_in *in, struct imap_fetch *f)
 static bool take_macro(struct imap_in *in, struct imap_fetch *f)
 {
     static const enum imap_item all[] = {IMAP_FLAGS, IMAP_INTERNALDATE, IMAP_SIZE, IMAP_ENVELOPE, IMAP_BODY};
-    size_t n = imap_skip_word(in, SL("ALL")) ? 4 : imap_skip_word(in, SL("FAST")) ? 3 : imap_skip_word(in, SL("FULL")) ? 5 : 0;
+    size_t n = imap_skip_word(in, SL("ALL"))    ? 4
+               : imap_skip_word(in, SL("FAST")) ? 3
+               : imap_skip_word(in, SL("FULL")) ? 5
+                                                : 0;
     for (size_t i = 0; i < n; i++) add(in, f, all[i]);
     return n > 0;
 }

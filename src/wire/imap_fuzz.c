@@ -7,7 +7,8 @@
 static void check_set(struct imap_set s)
 {
     imap_set_fix(&s, 1000);
-    for (size_t i = 0; i < s.n; i++) ASSERT(s.v[i].lo && s.v[i].lo <= s.v[i].hi && (!i || s.v[i].lo > s.v[i - 1].hi + 1));
+    for (size_t i = 0; i < s.n; i++)
+        ASSERT(s.v[i].lo && s.v[i].lo <= s.v[i].hi && (!i || s.v[i].lo > s.v[i - 1].hi + 1));
 }
 
 static size_t count_keys(const struct imap_search *k, size_t depth)

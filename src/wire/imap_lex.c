@@ -68,8 +68,8 @@ void imap_need(struct imap_in *in, char c)
 /* ATOM-CHAR: no CTL, no 8-bit, none of the specials. */
 bool imap_is_atom(char c)
 {
-    return c > 32 && c < 127 && c != '(' && c != ')' && c != '{' && c != '%' && c != '*' && c != '"' && c != '\\' &&
-           c != ']';
+    return c > 32 && c < 127 && c != '(' && c != ')' && c != '{' && c != '%' && c != '*' && c != '"' &&
+           c != '\\' && c != ']';
 }
 
 static bool is_astring(char c) { return imap_is_atom(c) || c == ']'; }
@@ -213,6 +213,8 @@ struct slice imap_mailbox(struct imap_in *in)
 
 struct slice imap_pattern(struct imap_in *in)
 {
-    if (at_string(in)) return name_to_utf8(in, imap_string(in));
-    return name_to_utf8(in, imap_run(in, is_pattern, "a mailbox pattern was expected"));
+    struct slice s = at_string(in) ? imap_string(in) : imap_run(in, is_pattern, "a mailbox pattern was expected");
+    s = name_to_utf8(in, s);
+    if (s.n > IMAP_NAME_MAX) imap_fail(in, ERR_SYNTAX, "the pattern is too long");
+    return in->code ? SL("") : s;
 }

@@ -1,8 +1,8 @@
 /* imap_list.c - LIST and LSUB: their arguments (RFC 5258, 6154, 5819) and the matching of names. */
 #include "imap_i.h"
 
-static const struct slice select_names[] = {SL_INIT("SUBSCRIBED"), SL_INIT("REMOTE"), SL_INIT("RECURSIVEMATCH"),
-                                            SL_INIT("SPECIAL-USE")};
+static const struct slice select_names[] = {SL_INIT("SUBSCRIBED"), SL_INIT("REMOTE"),
+                                            SL_INIT("RECURSIVEMATCH"), SL_INIT("SPECIAL-USE")};
 
 static unsigned take_select(struct imap_in *in)
 {
@@ -85,6 +85,7 @@ bool imap_list_match(struct slice pattern, struct slice name)
     for (size_t i = 0; i < pattern.n; i++) {
         char c = pattern.p[i];
         if (c == '*' || c == '%') {
+            if (i && pattern.p[i - 1] == '*') continue;
             for (size_t k = first + 1; k <= name.n; k++)
                 may[k] |= may[k - 1] && (c == '*' || name.p[k - 1] != '/');
             continue;

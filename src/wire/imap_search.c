@@ -92,14 +92,16 @@ static uint64_t take_modseq(struct imap_in *in)
     if (imap_at(in, '"')) {
         (void)imap_string(in);
         imap_sp(in);
-        if (!imap_skip_word(in, SL("priv")) && !imap_skip_word(in, SL("shared")) && !imap_skip_word(in, SL("all")))
+        if (!imap_skip_word(in, SL("priv")) && !imap_skip_word(in, SL("shared")) &&
+            !imap_skip_word(in, SL("all")))
             imap_fail(in, ERR_SYNTAX, "priv, shared or all was expected");
         imap_sp(in);
     }
     return imap_number(in, INT64_MAX);
 }
 
-static void take_arguments(struct search_parser *p, const struct key_word *w, struct imap_search *k, size_t depth)
+static void take_arguments(struct search_parser *p, const struct key_word *w, struct imap_search *k,
+                           size_t depth)
 {
     struct imap_in *in = p->in;
     if (w->takes != NOTHING) imap_sp(in);
@@ -170,7 +172,8 @@ static struct imap_search *take_key(struct search_parser *p, size_t depth)
 
 static void take_return(struct imap_in *in, struct imap_search_args *s)
 {
-    static const struct slice names[] = {SL_INIT("MIN"), SL_INIT("MAX"), SL_INIT("ALL"), SL_INIT("COUNT"), SL_INIT("SAVE")};
+    static const struct slice names[] = {SL_INIT("MIN"), SL_INIT("MAX"), SL_INIT("ALL"), SL_INIT("COUNT"),
+                                         SL_INIT("SAVE")};
     s->extended = true;
     imap_sp(in);
     imap_need(in, '(');
