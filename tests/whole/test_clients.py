@@ -47,7 +47,7 @@ def test_curl_uploads_appends_and_deletes(one, tmp_path):
     assert len(one.messages("bob", "Drafts")) == 1
     done = run("curl", "-sk", f"{imap}/INBOX", "-u", "bob@one.test:secret", "-X", "SEARCH SUBJECT curl")
     assert "* SEARCH 1" in done.stdout
-    done = run("curl", "-sk", f"pop3s://{one.address}:{one.port(995)}/1", "-u", "bob@one.test:secret", "-X", "DELE")
+    done = run("curl", "-sk", f"pop3s://{one.address}:{one.port(995)}/1", "-u", "bob@one.test:secret", "-I", "-X", "DELE")
     assert one.messages("bob") == []
 
 
