@@ -29,7 +29,7 @@ static bool same_key(struct sign_key *key, const struct dkim_record *r)
 
 static void compare(struct arena *a, struct sign_key *key, struct slice txt, struct dkim_publish *p)
 {
-    struct dkim_record r;
+    struct dkim_record r = {0};
     if (dkim_record_parse(a, txt, &r))
         say(p, DKIM_PUB_MISSING, ar_printf(a, "the TXT record is no key record: %s", err_text(ERR_SYNTAX)));
     else if (!r.public.n) say(p, DKIM_PUB_WRONG, SL("the published key is revoked (empty p=)"));
@@ -42,6 +42,7 @@ static void compare(struct arena *a, struct sign_key *key, struct slice txt, str
         say(p, DKIM_PUB_RIGHT,
             SL("our key is published, marked as a test (t=y): receivers may take letters as unsigned"));
     else say(p, DKIM_PUB_RIGHT, SL("our key is published"));
+    p->testing = p->state == DKIM_PUB_RIGHT && r.testing;
 }
 
 int dkim_publish_check(struct arena *a, struct dns *dns, struct slice domain, struct slice selector,

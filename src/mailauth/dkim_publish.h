@@ -18,6 +18,7 @@ struct dkim_publish {
     struct slice line;   /* the master-file line to publish */
     struct slice found;  /* first TXT record found, or empty */
     struct slice reason; /* a sentence for people */
+    bool testing;        /* right, but with t=y: what it signs is treated as unsigned */
 };
 /* SUSPENDS. One question. 0 or ERR_CANCELED; everything in the arena. domain: A-labels. */
 MUST_CHECK int dkim_publish_check(struct arena *a, struct dns *dns, struct slice domain,

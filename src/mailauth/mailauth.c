@@ -53,6 +53,25 @@ static void check_envelope(void *arg)
     m->envelope_code = e;
 }
 
+static void ask_dkim_keys(void *arg)
+{
+    struct mailauth *m = arg;
+    (void)dkim_verify_ask(m->dkim, m->ctx->dns); /* canceled: the end finds keys without an answer */
+}
+
+static void ask_arc_keys(void *arg)
+{
+    struct mailauth *m = arg;
+    (void)arc_verify_ask(m->arc, m->ctx->dns);
+}
+
+/* When no fiber is to be had the end asks by itself. */
+static void start_keys(struct mailauth *m)
+{
+    if (mail_head_count(m->head, SL("dkim-signature"))) (void)!group_go(&m->children, "dkim", ask_dkim_keys, m);
+    if (mail_head_count(m->head, SL("arc-seal"))) (void)!group_go(&m->children, "arc", ask_arc_keys, m);
+}
+
 static int start(struct mailauth *m)
 {
     int e = group_go(&m->children, "iprev", check_address, m);
@@ -94,6 +113,7 @@ int mailauth_head(struct mailauth *m, const struct mail_head *head, struct slice
     m->head = head;
     m->dkim = dkim_verify_new(m->a, head, NULL, m->body);
     m->arc = arc_verify_new(m->a, head, NULL, m->body);
+    start_keys(m);
     return 0;
 }
 
@@ -126,15 +146,18 @@ static int verify_signatures(struct mailauth *m)
     return e ? e : arc_verify_end(m->arc, m->ctx->dns, &m->v.arc);
 }
 
+/* RFC 6376 section 3.6.1: what a key in test (t=y) signed is treated as unsigned, whether it verifies
+ * or not. The field still tells that it passed, and that the key is in test. */
+bool mailauth_vouches(const struct dkim_sig_result *s) { return s->result == DKIM_PASS && !s->testing; }
+
 static size_t domains_with(const struct dkim_results *r, enum dkim_result result, struct slice *out)
 {
     size_t n = 0;
     for (size_t i = 0; i < r->n; i++)
-        if (r->v[i].result == result) out[n++] = r->v[i].domain;
+        if (r->v[i].result == result && (result != DKIM_PASS || mailauth_vouches(&r->v[i]))) out[n++] = r->v[i].domain;
     return n;
 }
 
-/* A key in test (t=y) may do its owner no harm (RFC 6376 section 3.6.1); its pass is a proof like any other. */
 static int check_dmarc(struct mailauth *m)
 {
     static const struct mail_head empty;

@@ -10,7 +10,7 @@
  *     mailauth_end(m, &verdict);                         after the final dot: SUSPENDS
  *     mailauth_free(&m);                                 always; also to give up in between
  *
- * The DNS time of SPF and iprev overlaps the transfer of the body. All calls are made by one
+ * The DNS time of SPF, iprev and of the keys of signatures overlaps the transfer of the body. All calls are made by one
  * fiber. Bodies stream: memory does not depend on the size of the letter. */
 #pragma once
 #include "arc.h"

@@ -132,7 +132,7 @@ static bool signed_for(const struct mailauth_verdict *v, struct slice domain)
 {
     for (size_t i = 0; i < v->dkim.n; i++) {
         struct slice d = v->dkim.v[i].domain;
-        if (v->dkim.v[i].result == DKIM_PASS && sl_chr(d, '.') != SL_NONE && domain_within(domain, d)) return true;
+        if (mailauth_vouches(&v->dkim.v[i]) && sl_chr(d, '.') != SL_NONE && domain_within(domain, d)) return true;
     }
     return false;
 }

@@ -428,6 +428,83 @@ TEST(mailauth_streams)
     ar_free(&a);
 }
 
+/* RFC 6376 section 3.6.1: a signature by a key in test is as good as none, whether it verifies or not. */
+TEST(mailauth_key_in_test_is_no_proof)
+{
+    struct arena a = {0};
+    char *text = ar_cstr(&a, replace(&a, sl_cstr(world), "s._domainkey.bank.example. TXT \"v=DKIM1;",
+                                     "s._domainkey.bank.example. TXT \"v=DKIM1; t=y;"));
+    struct dns *d = zone(text);
+    struct slice msg = signed_by(&a, "bank.example", plain);
+    struct mailauth_verdict v = judge(d, &a, at_evil, msg);
+    CHECK_INT(v.dkim.overall, DKIM_PASS);
+    CHECK(v.dkim.n == 1 && v.dkim.v[0].testing && says(&v, "dkim=pass") && says(&v, "the key is in test"));
+    CHECK(!v.dmarc.dkim_aligned);
+    REFUSED(v, "5.7.1");
+    v = judge(d, &a, at_evil, replace(&a, msg, "Text", "Test")); /* nor does it do harm */
+    REFUSED(v, "5.7.1");
+    v = judge(d, &a, at_bank, msg);
+    CHECK_INT(v.disposition, MAILAUTH_ACCEPT);
+    CHECK(v.dmarc.spf_aligned && !v.dmarc.dkim_aligned);
+    /* Nor does it excuse an SPF fail where DMARC says nothing. */
+    struct letter_case elsewhere = {"203.0.113.66", "mail.evil.example", "bounce@bank.example"};
+    struct slice other = replace(&a, sl_cstr(plain), "info@bank.example", "info@quiet.example");
+    REFUSED(judge(d, &a, elsewhere, signed_by(&a, "bank.example", ar_cstr(&a, other))), "5.7.23");
+    dns_close(&d);
+    d = zone(world);
+    v = judge(d, &a, elsewhere, signed_by(&a, "bank.example", ar_cstr(&a, other)));
+    CHECK_INT(v.disposition, MAILAUTH_ACCEPT); /* a proper key does */
+    dns_close(&d);
+    ar_free(&a);
+}
+
+struct slow_dns {
+    struct dns *zone;
+    unsigned asked;
+    bool key_asked;
+};
+
+static int slowly(void *arg, struct arena *a, struct slice name, enum dns_type type, struct dns_answer *out)
+{
+    struct slow_dns *s = arg;
+    s->asked++;
+    if (sl_find(name, SL("_domainkey")) != SL_NONE) s->key_asked = true;
+    return dns_ask(s->zone, a, name, type, out);
+}
+
+TEST(mailauth_keys_are_asked_for_while_the_body_arrives)
+{
+    struct arena a = {0};
+    struct slow_dns slow = {.zone = zone(world)};
+    struct dns *d = dns_open_func(slowly, &slow);
+    struct mailauth_ctx ctx = context(d);
+    struct slice msg = signed_by(&a, "bank.example", plain);
+    struct mailauth *m;
+    struct mail_head head;
+    struct mailauth_verdict v;
+    struct mailauth_conn conn = {.ip = {4, {192, 0, 2, 1}}, .helo = SL("mail.bank.example")};
+    struct mailauth_envelope env = {.mail_from = SL("bounce@bank.example")};
+    REQUIRE(mailauth_new(&m, &ctx, &a, &conn, &env) == 0);
+    CHECK_OK(mail_head_parse(&a, msg, &head));
+    CHECK_OK(mailauth_head(m, &head, sl_sub(msg, 0, head.size)));
+    for (int i = 0; i < 100 && !slow.key_asked; i++) fiber_yield();
+    CHECK(slow.key_asked);
+    unsigned before = 0;
+    while (before != slow.asked) {
+        before = slow.asked;
+        for (int i = 0; i < 20; i++) fiber_yield();
+    }
+    mailauth_body(m, sl_from(msg, head.body_at));
+    slow.key_asked = false;
+    CHECK_OK(mailauth_end(m, &v));
+    CHECK(!slow.key_asked); /* not again */
+    CHECK_INT(v.dkim.overall, DKIM_PASS);
+    mailauth_free(&m);
+    dns_close(&d);
+    dns_close(&slow.zone);
+    ar_free(&a);
+}
+
 static int silent(void *arg, struct arena *a, struct slice name, enum dns_type type, struct dns_answer *out)
 {
     (void)arg, (void)a, (void)name, (void)type, (void)out;

@@ -145,7 +145,9 @@ static int check_keys(struct flight *f)
         struct dkim_publish p;
         int e = dkim_publish_check(f->a, f->dns, k->domain, k->selector, k->key, &p);
         if (e) return e;
-        if (p.state == DKIM_PUB_RIGHT) {
+        if (p.state == DKIM_PUB_RIGHT && p.testing) {
+            add(f, "dkim", PREFLIGHT_WEAK, ar_printf(f->a, "%.*s: %.*s", SLF(p.name), SLF(p.reason)), p.line);
+        } else if (p.state == DKIM_PUB_RIGHT) {
             f->good[f->ngood++] = k->domain;
             add(f, "dkim", PREFLIGHT_RIGHT, ar_printf(f->a, "the key %.*s is published", SLF(p.name)), no_line);
         } else if (p.state == DKIM_PUB_UNKNOWN) {
