@@ -613,6 +613,19 @@ TEST(imapd_idle)
     stop();
 }
 
+TEST(imapd_says_good_bye_when_the_server_stops)
+{
+    start();
+    struct conn *a = login(), *b = login();
+    TALK(b, "1 IDLE", "+ idling\n");
+    group_cancel(&w.sessions);
+    EXPECT(a, "* BYE [UNAVAILABLE] the server is shutting down\n");
+    EXPECT(b, "* BYE [UNAVAILABLE] the server is shutting down\n");
+    conn_close(&a);
+    conn_close(&b);
+    stop();
+}
+
 /* Commands that come all at once are answered in order. */
 TEST(imapd_pipelined)
 {
