@@ -15,9 +15,12 @@ int local_deliver(struct store *s, const struct letter *l, const char *account, 
                             .size = body_ref_size(&l->body),
                             .head_size = l->head_size,
                             .body = l->body};
-    *duplicate = false;
-    return message_deliver(s, account, sl_cstr(name), l->junk ? SL("Junk") : SL("INBOX"), &m, &uid,
-                           duplicate);
+    int e = ERR_UNKNOWN;
+    for (int i = 0; i < 3 && e == ERR_UNKNOWN; i++) { /* perhaps done: the name makes trying again safe */
+        *duplicate = false;
+        e = message_deliver(s, account, sl_cstr(name), l->junk ? SL("Junk") : SL("INBOX"), &m, &uid, duplicate);
+    }
+    return e;
 }
 
 static void result_of(int e, struct attempt_rcpt *out)

@@ -20,6 +20,7 @@ enum {
     LOOK_AT_LEAST_S = 300, /* the schedule is read again after so long without a reason */
     AGAIN_AFTER_ERROR_S = 10,
     HOP_REMEMBER_S = 900,
+    HOPS_REMEMBERED = 20000,
 };
 #define FIRST_KEY "d"
 
@@ -89,7 +90,8 @@ static void hop_place(struct shard *s, struct hop *h)
     bool can = h->nready && h->under_way < (h->failing ? 1 : HOP_UNDER_WAY);
     if (!can) list_remove(&h->link);
     else if (list_empty(&h->link)) list_push(&s->ready, &h->link);
-    if (!h->nready && !h->under_way && !h->cursor[0] && !h->failing) hop_free(s, h);
+    bool remember = h->failing && s->hops.count < HOPS_REMEMBERED;
+    if (!h->nready && !h->under_way && !h->cursor[0] && !remember) hop_free(s, h);
 }
 
 /* ---- items ---- */

@@ -242,6 +242,7 @@ static int try_now(struct shard *s, const struct q_loaded *l, struct q_rcpt *con
                           .result = result, .n = n};
     x.next_try = now + retry_interval(s->q, attempts + 1);
     if (x.next_try > x.expires) x.next_try = x.expires > now ? x.expires : now + 1;
+    if (fiber_canceled()) x.next_try = now; /* the server stops: the next one tries at once */
     e = record(s, &x);
     if (!e && *rest) schedule_offer(s, x.next_try, x.id, x.g, l->g.hop);
     return e;

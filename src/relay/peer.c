@@ -129,7 +129,8 @@ static int start_tls(const struct relay_conf *conf, struct peer *p, struct arena
         return e == ERR_CANCELED ? -1 : 1;
     }
     describe_tls(p);
-    return hello(p, a, conf->hostname, why);
+    e = hello(p, a, conf->hostname, why);
+    return e && !why->code && !fiber_canceled() ? 1 : e; /* TLS 1.3 may fail only after the handshake */
 }
 
 static int dial(const struct relay_conf *conf, struct peer *p, struct arena *a, const struct endpoint *to,

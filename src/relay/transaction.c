@@ -95,7 +95,8 @@ static void put_orcpt(struct buf *b, struct slice orcpt)
 {
     size_t semi = sl_chr(orcpt, ';');
     if (semi == SL_NONE) return;
-    buf_printf(b, " ORCPT=%.*s;", SLF(sl_sub(orcpt, 0, semi)));
+    buf_str(b, " ORCPT=");
+    buf_put(b, sl_sub(orcpt, 0, semi + 1));
     smtp_xtext_encode(b, sl_from(orcpt, semi + 1));
 }
 
