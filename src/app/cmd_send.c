@@ -146,8 +146,8 @@ static int head_complete(struct sending *s)
     if (!e) e = take_recipients(s);
     if (e) return e;
     struct buf edited = BUF_INIT;
-    struct mail_edit edit = {.authserv_id = s->r->node->conf->hostname, .domain = s->from.v[0].domain,
-                             .now = rt_wall_seconds(), .submission = true};
+    struct mail_edit edit = {.forged = mailauth_forged, .forged_arg = &s->r->node->mailauth,
+                             .domain = s->from.v[0].domain, .now = rt_wall_seconds(), .submission = true};
     rt_random(&edit.random, sizeof edit.random);
     mail_head_edit(a, &s->parsed, &edit, &edited);
     s->edited = ar_dup(a, buf_slice(&edited));

@@ -26,12 +26,11 @@ static void bodies(struct arena *a, struct slice body)
     struct slice again = mail_words_decode(a, mail_text_encode(a, utf8));
     ASSERT(sl_eq(again, utf8));
     ASSERT(is_ascii(mail_phrase_encode(a, utf8)));
-    (void)mail_authserv_is(a, body, SL("mx.two.test"));
 }
 
 static void rebuilt(struct arena *a, const struct mail_head *h, struct slice input)
 {
-    struct mail_edit e = {.authserv_id = SL("mx"), .domain = SL("x.test"), .submission = true};
+    struct mail_edit e = {.domain = SL("x.test"), .submission = true};
     struct dsn_recipient r = {.address = input, .original = input, .diagnostic = input, .remote_mta = input, .status = input};
     struct dsn d = {.hostname = SL("mx"), .from = SL("m@mx"), .to = SL("a@b"), .recipient = &r, .n = 1, .original = input};
     struct mail_received rec = {.helo = input, .by = SL("mx"), .name = input, .id = input, .for_one = input};

@@ -56,45 +56,12 @@ int mail_from_check(struct arena *a, const struct mail_head *h, struct mail_addr
     return 0;
 }
 
-/* ---- Authentication-Results ---- */
-
-static size_t skip_cfws(struct slice s)
-{
-    size_t depth = 0;
-    for (size_t i = 0; i < s.n; i++) {
-        char c = s.p[i];
-        if (c == '(') depth++;
-        else if (depth && c == ')') depth--;
-        else if (depth && c == '\\') i++;
-        else if (!depth && c != ' ' && c != '\t' && c != '\r' && c != '\n') return i;
-    }
-    return s.n;
-}
-
-bool mail_authserv_is(struct arena *a, struct slice body, struct slice authserv_id)
-{
-    struct slice s = sl_from(body, skip_cfws(body));
-    if (s.n && s.p[0] == '"') {
-        char *to = ar_alloc(a, s.n);
-        size_t n = 0;
-        for (size_t i = 1; i < s.n && s.p[i] != '"'; i++) {
-            if (s.p[i] == '\\' && i + 1 < s.n) i++;
-            to[n++] = s.p[i];
-        }
-        return sl_eqi(sl(to, n), authserv_id);
-    }
-    size_t n = 0; /* token of RFC 2045 section 5.1 */
-    while (n < s.n && s.p[n] > 32 && s.p[n] != 127 && !strchr("()<>@,;:\\\"/[]?=", s.p[n])) n++;
-    return sl_eqi(sl_sub(s, 0, n), authserv_id);
-}
-
 /* ---- editing ---- */
 
 static bool is_removed(struct arena *a, const struct mail_field *f, const struct mail_edit *e)
 {
     if (f->bad) return false;
-    if (e->authserv_id.n && sl_eqi(f->name, SL("Authentication-Results")))
-        return mail_authserv_is(a, f->body, e->authserv_id);
+    if (e->forged && e->forged(e->forged_arg, a, f)) return true;
     if ((e->submission || e->delivery) && sl_eqi(f->name, SL("Return-Path"))) return true;
     /* RFC 5322 section 3.6.3: nobody but the sender's own copy shows whom Bcc named. */
     return e->submission && (sl_eqi(f->name, SL("Bcc")) || sl_eqi(f->name, SL("Resent-Bcc")));

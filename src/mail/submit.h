@@ -15,7 +15,9 @@ MUST_CHECK int mail_submit_check(struct arena *a, const struct mail_head *h, str
 MUST_CHECK int mail_from_check(struct arena *a, const struct mail_head *h, struct mail_addrs *from);
 
 struct mail_edit {
-    struct slice authserv_id; /* Authentication-Results with this id are removed; empty: none */
+    /* Fields that only we may write and that claim to be ours are removed (RFC 8601 section 5); NULL: none. */
+    bool (*forged)(const void *forged_arg, struct arena *a, const struct mail_field *f);
+    const void *forged_arg;
     struct slice domain;      /* for a new Message-ID */
     int64_t now;
     uint64_t random;
@@ -25,5 +27,3 @@ struct mail_edit {
 /* Writes the header section (without the empty line) as it shall be sent or kept. All other
  * fields stay byte for byte. Returns the number of fields removed or added. */
 int mail_head_edit(struct arena *a, const struct mail_head *h, const struct mail_edit *e, struct buf *out);
-/* Does this Authentication-Results body carry that authserv-id (RFC 8601 section 2.2)? */
-bool mail_authserv_is(struct arena *a, struct slice body, struct slice authserv_id);

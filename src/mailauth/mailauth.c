@@ -256,6 +256,11 @@ bool mailauth_must_remove(const struct mailauth_ctx *ctx, struct arena *a, const
     return authres_is_forged(a, f->name, f->body, ours, COUNT_OF(ours));
 }
 
+bool mailauth_forged(const void *ctx, struct arena *a, const struct mail_field *f)
+{
+    return mailauth_must_remove(ctx, a, f);
+}
+
 struct slice mailauth_submission_field(struct arena *a, struct slice authserv_id, struct slice user)
 {
     struct authres r = {.authserv_id = authserv_id};

@@ -116,6 +116,8 @@ MUST_CHECK int mailauth_check(const struct mailauth_ctx *ctx, struct arena *a, c
 /* Must this field be removed from a letter that comes from outside: an Authentication-Results
  * that claims to be ours? (RFC 8601 section 5) Pure. */
 bool mailauth_must_remove(const struct mailauth_ctx *ctx, struct arena *a, const struct mail_field *f);
+/* The same for struct mail_edit (mail/submit.h); ctx: a struct mailauth_ctx. */
+bool mailauth_forged(const void *ctx, struct arena *a, const struct mail_field *f);
 
 /* The field for a letter that a user of ours submitted after AUTH (RFC 8601 section 2.7.4):
  * "Authentication-Results: host; auth=pass smtp.auth=alice@example.com\r\n". Pure. */

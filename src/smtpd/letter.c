@@ -50,8 +50,9 @@ static struct slice authserv_id(const struct sm *s)
 static void edit_head(struct sm *s)
 {
     struct sm_tx *t = &s->tx;
-    struct mail_edit e = {.authserv_id = authserv_id(s), .domain = t->from_domain, .now = rt_wall_seconds(),
-                          .delivery = true, .submission = s->kind != SMTPD_MX};
+    struct mailauth_ctx ours = {.hostname = s->conf->hostname, .authserv_id = authserv_id(s)};
+    struct mail_edit e = {.forged = mailauth_forged, .forged_arg = &ours, .domain = t->from_domain,
+                          .now = rt_wall_seconds(), .delivery = true, .submission = s->kind != SMTPD_MX};
     if (!e.domain.n) e.domain = s->conf->hostname;
     rt_random(&e.random, sizeof e.random);
     t->edits = mail_head_edit(&t->a, &t->parsed, &e, &t->edited);

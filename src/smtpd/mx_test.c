@@ -205,6 +205,9 @@ TEST(mx_removes_forged_results)
     envelope(&cl, "carol@one.test");
     CHECK(sl_starts(send_letter(&cl, SL("Authentication-Results: MX.home.test; dkim=pass header.d=forged\r\n"
                                         "Return-Path: <forged@x.test>\r\nAuthentication-Results: other.test; spf=pass\r\n"
+                                        "authentication-results : (c) \"mx.home\\.test\" 1; dkim=pass header.d=forged\r\n"
+                                        "Authentication-Results:\r\n\tmx.home.test; dkim=pass header.d=forged ((\r\n"
+                                        "Authentication-Results: other.test 9; dkim=pass header.d=forged\r\n"
                                         "From: carol@one.test\r\n\r\nx\r\n.\r\n")),
                     SL("250 ")));
     CHECK(!has(handed.bytes, "forged"));
