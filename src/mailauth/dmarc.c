@@ -203,8 +203,8 @@ static int judge(struct eval *v, const struct dmarc_evidence *e)
     return 0;
 }
 
-/* The same domain needs no tree walk (section 4.10.2), which spares most letters all
- * questions but one. */
+/* The same domain needs no tree walk (section 4.10.2). By both it spares most letters all questions
+ * but one; by one of them the letter passes, whatever the walk cannot find out. */
 static bool vouched_exactly(const struct dmarc_evidence *e, struct dmarc_result *r)
 {
     if (e->spf_pass && sl_eqi(e->spf_domain, r->author)) r->spf_aligned = true;
@@ -213,7 +213,7 @@ static bool vouched_exactly(const struct dmarc_evidence *e, struct dmarc_result 
             r->dkim_aligned = true;
             r->dkim_domain = e->dkim_pass[i];
         }
-    return r->spf_aligned && r->dkim_aligned;
+    return r->spf_aligned || r->dkim_aligned;
 }
 
 static void take_policy(struct arena *a, const struct dmarc_step *s, struct dmarc_result *r)
@@ -244,6 +244,16 @@ static int discover(struct dns *d, struct arena *a, struct dmarc_walk *w, struct
     return 0;
 }
 
+static int pass_exactly(struct arena *a, const struct dmarc_step *s, struct dmarc_result *r)
+{
+    r->code = DMARC_PASS;
+    take_policy(a, s, r);
+    r->tag = "p";
+    r->published = r->record->p;
+    r->why = pass_sentence(a, r);
+    return 0;
+}
+
 static int check_author(struct dns *d, struct arena *a, struct slice author, const struct dmarc_evidence *e,
                         struct dmarc_result *r)
 {
@@ -251,16 +261,15 @@ static int check_author(struct dns *d, struct arena *a, struct slice author, con
     *r = (struct dmarc_result){.author = author};
     int code = dmarc_walk_step(d, a, author, &w);
     if (code) return code;
-    if (w.step[0].record && w.step[0].record->usable && vouched_exactly(e, r)) {
-        r->code = DMARC_PASS;
-        take_policy(a, &w.step[0], r);
-        r->tag = "p";
-        r->published = r->record->p;
-        r->why = pass_sentence(a, r);
-        return 0;
-    }
+    bool vouched = w.step[0].record && w.step[0].record->usable && vouched_exactly(e, r);
+    struct dmarc_result exact = *r;
+    if (r->spf_aligned && r->dkim_aligned) return pass_exactly(a, &w.step[0], r);
     r->spf_aligned = r->dkim_aligned = false;
     code = discover(d, a, &w, r);
+    if (code == 0 && w.temperror && vouched) {
+        *r = exact;
+        return pass_exactly(a, &w.step[0], r);
+    }
     if (code || !r->record || r->code == DMARC_PERMERROR) return code;
     if (r->code == DMARC_TEMPERROR && !r->tag) return 0;
     struct eval v = {.dns = d, .a = a, .r = r};

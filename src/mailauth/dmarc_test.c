@@ -272,7 +272,7 @@ static const char policies[] =
     "_dmarc.old.example. TXT \"v=DMARC1; p=reject; pct=0; rf=afrf; ri=60\"\n"
     "_dmarc.bank. TXT \"v=DMARC1; p=reject; sp=quarantine; np=reject; psd=y\"\nnew.bank. A 192.0.2.1\n"
     "_dmarc.giant.bank. TXT \"v=DMARC1; p=quarantine\"\n"
-    ";! servfail _dmarc.temp.example\n_dmarc.np.example. TXT \"v=DMARC1; p=none; sp=none; np=reject\"\n;! servfail odd.np.example\n"
+    ";! servfail _dmarc.temp.example\n_dmarc.a.temp.example. TXT \"v=DMARC1; p=reject\"\n_dmarc.np.example. TXT \"v=DMARC1; p=none; sp=none; np=reject\"\n;! servfail odd.np.example\n"
     "_dmarc.xn--bcher-kva.example. TXT \"v=DMARC1; p=reject\"\n_dmarc.example.net. TXT \"v=DMARC1; p=none\"\n"
     "_dmarc.sub.example.com. TXT \"v=DMARC1; p=none\"\nsub.example.com. A 192.0.2.1\n";
 
@@ -338,6 +338,23 @@ TEST(dmarc_alignment_examples)
         CHECK_INT(r_.published, published_);                                                       \
         CHECK_INT(r_.applied, applied_);                                                           \
     } while (0)
+
+/* Section 4.10.2: no tree walk is needed to tell that the same domain is the same. */
+TEST(dmarc_the_same_domain_needs_no_walk)
+{
+    struct arena a = {0};
+    struct counted_dns *z = counted_open(policies);
+    struct dmarc_result r = judge(z->dns, &a, "a.temp.example", (struct facts){.spf = "a.temp.example"});
+    CHECK_INT(r.code, DMARC_PASS);
+    CHECK(r.spf_aligned && !r.dkim_aligned && r.record);
+    r = judge(z->dns, &a, "a.temp.example", (struct facts){.spf = "b.temp.example", .dkim = "A.temp.example"});
+    CHECK_INT(r.code, DMARC_PASS);
+    CHECK(!r.spf_aligned && r.dkim_aligned);
+    r = judge(z->dns, &a, "a.temp.example", (struct facts){.spf = "b.temp.example"});
+    CHECK_INT(r.code, DMARC_TEMPERROR);
+    counted_close(z);
+    ar_free(&a);
+}
 
 TEST(dmarc_policy_is_discovered)
 {
