@@ -41,7 +41,7 @@ void verdict_error(struct verdict *v, struct arena *a, int e, const char *during
     const char *what = e == ERR_SYNTAX || e == ERR_LIMIT || e == ERR_TOO_LONG
                            ? "the other server speaks no SMTP"
                            : err_text(e);
-    verdict_set(v, ATTEMPT_TEMPORARY, status, ar_printf(a, "%s: %s", during, what));
+    verdict_set(v, ATTEMPT_TEMPORARY, status, ar_printf(a, "%s%s%s", during, *during ? ": " : "", what));
 }
 
 /* ---- hearing ---- */
@@ -141,7 +141,7 @@ static int dial(const struct relay_conf *conf, struct peer *p, struct arena *a, 
     int e = conn_dial(&p->c, to, conf->source.family ? &conf->source : NULL);
     deadline_restore(before);
     if (e) {
-        verdict_error(why, a, e, "it could not be connected to");
+        verdict_error(why, a, e, "");
         return -1;
     }
     return expect(p, a, GREETING_TIME, 220, "while waiting for the greeting", &r, why);

@@ -16,7 +16,7 @@ struct verdict {
 void verdict_set(struct verdict *v, enum attempt result, const char *enhanced, struct slice text);
 /* By the reply's code: 2yz delivered, 5yz permanent, all else temporary. */
 void verdict_reply(struct verdict *v, const struct smtp_reply *r);
-/* A connection that failed while `during`: temporary. */
+/* A connection that failed while `during` (may be ""): temporary. */
 void verdict_error(struct verdict *v, struct arena *a, int e, const char *during);
 
 /* ---- mx.c: where does a domain's mail go? ---- */
