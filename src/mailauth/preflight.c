@@ -224,14 +224,29 @@ static int64_t believe(const struct preflight_result *r, uint32_t ttl)
     return seconds < BELIEVE_LEAST ? BELIEVE_LEAST : seconds;
 }
 
+static struct slice return_domain(const struct preflight_query *q)
+{
+    size_t at = sl_rchr(q->mail_from, '@');
+    return at == SL_NONE ? q->helo : sl_from(q->mail_from, at + 1);
+}
+
 int preflight_check(struct dns *d, struct arena *a, const struct preflight_query *q, struct preflight_result *out)
 {
-    static int (*const steps[])(struct flight *) = {check_spf, check_keys, check_author, check_ptr, check_helo};
+    static const struct {
+        int (*check)(struct flight *);
+        bool of_address;
+    } steps[] = {{check_spf, true}, {check_keys, false}, {check_author, false}, {check_ptr, true}, {check_helo, true}};
     *out = (struct preflight_result){.cacheable = true};
     struct flight f = {.dns = d, .a = a, .q = q, .out = out};
     int64_t before = deadline_narrow(DEADLINE_IN(PREFLIGHT_SECONDS * RT_S));
     int e = 0;
-    for (size_t i = 0; i < COUNT_OF(steps) && e == 0; i++) e = steps[i](&f);
+    if (!q->ip.family) {
+        f.spf.domain = return_domain(q); /* whether it passes is not known */
+        f.spf.code = SPF_TEMPERROR;
+        f.spf.ttl = BELIEVE_GOOD;
+    }
+    for (size_t i = 0; i < COUNT_OF(steps) && e == 0; i++)
+        if (q->ip.family || !steps[i].of_address) e = steps[i].check(&f);
     deadline_restore(before);
     out->seconds = believe(out, f.spf.ttl);
     return e;

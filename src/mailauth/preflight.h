@@ -21,7 +21,8 @@ struct preflight_key {
     struct sign_key *key;          /* the world must see its public half */
 };
 struct preflight_query {
-    struct ip ip;             /* the address it will leave from */
+    struct ip ip;             /* the address it will leave from; family 0: not known, then nothing that
+                                 depends on it (SPF, reverse DNS, HELO) is looked at */
     struct slice helo;        /* our EHLO name */
     struct slice mail_from;   /* the return path; empty: null */
     struct slice author;      /* domain of the From address, A- or U-labels; empty: there is not exactly one */
@@ -51,6 +52,7 @@ struct preflight_result {
     size_t n;
     int64_t seconds;  /* how long this may be believed */
     bool cacheable;   /* false when it depends on the local part of the return path */
+    bool remembered;  /* nothing was asked for it: the same was said before */
 };
 /* SUSPENDS at most PREFLIGHT_SECONDS. 0 or ERR_CANCELED. Slices in the arena. */
 MUST_CHECK int preflight_check(struct dns *d, struct arena *a, const struct preflight_query *q,

@@ -113,6 +113,7 @@ static bool find(struct preflight_cache *c, struct arena *a, struct slice key, s
         *out = e->r;
         move_texts(out, ar_alloc(a, text_size(out)));
         out->seconds = (e->until - rt_now()) / RT_S;
+        out->remembered = true;
     }
     lock_release(&c->lock);
     return fresh;

@@ -108,6 +108,44 @@ TEST(preflight_authors)
     ar_free(&a);
 }
 
+TEST(preflight_address_not_known)
+{
+    static const struct {
+        const char *zone;
+        enum preflight_state verdict;
+        size_t items;
+    } cases[] = {
+        {KEY_LINE DMARC_LINE, PREFLIGHT_RIGHT, 2},
+        {DMARC_LINE, PREFLIGHT_WRONG, 2},
+        {"t._domainkey.us.example. TXT \"v=DKIM1; t=y; k=ed25519; p=" TEST_ED_P "\"\n" DMARC_LINE, PREFLIGHT_UNKNOWN, 2},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct arena a = {0};
+        struct preflight_result r = {0};
+        struct counted_dns *z = counted_open(cases[i].zone);
+        struct preflight_key k = {SL("us.example"), SL("t"), test_key(KEY_ED25519)};
+        struct preflight_query q = {.helo = SL("mx.us.example"), .mail_from = SL("a@us.example"),
+                                    .author = SL("us.example"), .key = &k, .nkey = 1};
+        CHECK_OK(preflight_check(z->dns, &a, &q, &r));
+        CHECK_INT(r.verdict, cases[i].verdict);
+        CHECK_INT(r.n, cases[i].items);
+        CHECK(r.seconds > 0);
+        counted_close(z);
+        ar_free(&a);
+    }
+}
+
+TEST(preflight_key_in_test)
+{
+    struct arena a = {0};
+    struct preflight_result r = fly(&a, "t._domainkey.us.example. TXT \"v=DKIM1; t=y; k=ed25519; p=" TEST_ED_P "\"\n"
+                                    HOST_LINES SPF_LINE DMARC_LINE, "a@us.example", "us.example", 1);
+    CHECK_INT(r.verdict, PREFLIGHT_WEAK);
+    CHECK_INT(item(&r, "dkim")->state, PREFLIGHT_WEAK);
+    CHECK_INT(item(&r, "dmarc")->state, PREFLIGHT_WEAK); /* it vouches for nothing */
+    ar_free(&a);
+}
+
 TEST(preflight_cache)
 {
     struct arena a = {0};
@@ -123,6 +161,7 @@ TEST(preflight_cache)
     for (int i = 0; i < 1000; i++) CHECK_OK(preflight_cached(c, z->dns, &a, &q, &again));
     CHECK_INT(z->questions, asked);
     CHECK_INT(again.n, first.n);
+    CHECK(again.remembered && !first.remembered);
     for (size_t i = 0; i < again.n; i++) CHECK(sl_eq(again.item[i].sentence, first.item[i].sentence));
     preflight_cache_forget(c, SL("elsewhere.example"));
     CHECK_OK(preflight_cached(c, z->dns, &a, &q, &again));

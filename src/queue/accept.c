@@ -21,6 +21,8 @@ static struct slice domain_of(struct slice address)
     return at == SL_NONE ? (struct slice){0} : sl_from(address, at + 1);
 }
 
+static bool is_held(const struct letter *l, const struct route *r) { return l->hold.n && !r->local; }
+
 /* Recipients of one next hop, or of one account here, are tried together. */
 static void make_groups(struct arena *a, struct accepting *x)
 {
@@ -35,7 +37,8 @@ static void make_groups(struct arena *a, struct accepting *x)
         struct q_group *g = map_get(&seen, key);
         if (!g) {
             g = &x->group[x->groups];
-            *g = (struct q_group){.n = x->groups++, .local = r->local, .hop = hop, .due = x->now};
+            *g = (struct q_group){.n = x->groups++, .local = r->local, .hop = hop};
+            if (!is_held(x->l, r)) g->due = x->now;
             map_put(&seen, key, g);
         }
         x->group_of[i] = g->n;
@@ -59,7 +62,7 @@ static void put_letter(struct kv_tx *tx, struct arena *a, const struct accepting
     for (uint32_t i = 0; i < x->groups; i++) {
         q_group_put(&b, &x->group[i]);
         put_row(tx, key_group(a, &l->id, i), &b);
-        kv_tx_put(tx, key_due(a, x->now, &l->id, i), x->group[i].hop);
+        if (x->group[i].due) kv_tx_put(tx, key_due(a, x->now, &l->id, i), x->group[i].hop);
     }
     for (size_t i = 0; i < l->nrcpt; i++) {
         const struct letter_rcpt *in = &l->rcpt[i];
@@ -70,6 +73,7 @@ static void put_letter(struct kv_tx *tx, struct arena *a, const struct accepting
                            .notify = in->notify,
                            .orcpt = in->orcpt,
                            .next_try = x->now};
+        if (is_held(l, &in->route)) r.state = Q_HELD, r.barred = true;
         q_rcpt_put(&b, &r);
         put_row(tx, key_rcpt(a, &l->id, r.g, r.n), &b);
     }
@@ -95,7 +99,7 @@ static int accept_tx(struct kv_tx *tx, void *arg)
 /* What the rows will take, so that a letter that cannot fit is refused before the work. */
 static size_t rows_size(const struct letter *l)
 {
-    size_t n = 1000 + l->sender.n + l->message_id.n + l->subject.n + l->envid.n;
+    size_t n = 1000 + l->sender.n + l->message_id.n + l->subject.n + l->envid.n + l->hold.n;
     for (size_t i = 0; i < l->nrcpt; i++)
         n += 320 + 2 * l->rcpt[i].route.address.n + l->rcpt[i].orcpt.n + l->rcpt[i].route.detail.n;
     return n;
@@ -123,9 +127,11 @@ static int into_queue(struct queue *q, struct letter *l, bool once, struct arena
     if (!x.before) {
         trace_addf(q->store, &l->id, TRACE_QUEUED, SL(""), "queued for %zu recipient%s in %u group%s",
                    l->nrcpt, l->nrcpt == 1 ? "" : "s", x.groups, x.groups == 1 ? "" : "s");
+        if (l->hold.n) trace_addf(q->store, &l->id, TRACE_HELD, SL(""), "held: %.*s", SLF(l->hold));
         index_letter(q->store, a, l);
     }
-    for (uint32_t i = 0; i < x.groups; i++) schedule_offer(s, x.now, &l->id, i, x.group[i].hop);
+    for (uint32_t i = 0; i < x.groups; i++)
+        if (x.group[i].due) schedule_offer(s, x.now, &l->id, i, x.group[i].hop);
     return 0;
 }
 

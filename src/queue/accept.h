@@ -31,6 +31,7 @@ struct letter {
     struct slice submitter;   /* account id of the user who sent it, or empty */
     struct slice message_id, subject; /* for trace and bounces; may be empty */
     struct slice ret, envid;  /* RFC 3461 */
+    struct slice hold;        /* not empty: its remote recipients wait for an operator; a sentence that says why */
 };
 /* One local recipient and nothing else: straight into the account. Otherwise one
  * transaction on a queue shard. Also writes the trace's QUEUED/DELIVERED and index, and

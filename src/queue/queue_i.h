@@ -49,6 +49,7 @@ struct q_rcpt {
     struct slice enhanced, reply, host, tls;
     bool uncertain; /* an attempt may have delivered it */
     bool expired;   /* failed because its time was over */
+    bool barred;    /* held since it came, for the reason in the envelope (hold) */
 };
 void q_move(struct q_rcpt *r, enum q_state to); /* asserts that the move is legal */
 

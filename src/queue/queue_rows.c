@@ -68,6 +68,7 @@ void q_envelope_put(struct buf *b, const struct q_envelope *e)
     rec_opt(b, 'S', l->subject);
     rec_opt(b, 'r', l->ret);
     rec_opt(b, 'v', l->envid);
+    rec_opt(b, 'H', sl_sub(l->hold, 0, QUEUE_REPLY_MAX));
     rec_opt_u64(b, 'd', (uint64_t)e->delay_told);
     rec_put_u64(b, 'g', e->groups);
     rec_put_u64(b, 'o', e->open);
@@ -96,6 +97,7 @@ int q_envelope_get(struct slice row, const struct letter_id *id, struct q_envelo
         case 'S': l->subject = r.field; break;
         case 'r': l->ret = r.field; break;
         case 'v': l->envid = r.field; break;
+        case 'H': l->hold = r.field; break;
         case 'd': e->delay_told = (int64_t)rec_u64(&r); break;
         case 'g': e->groups = (uint32_t)rec_u64(&r); break;
         case 'o': e->open = (uint32_t)rec_u64(&r); break;
@@ -154,6 +156,7 @@ void q_rcpt_put(struct buf *b, const struct q_rcpt *r)
     rec_opt(b, 'T', sl_sub(r->tls, 0, QUEUE_REPLY_MAX));
     rec_opt_u64(b, 'u', r->uncertain);
     rec_opt_u64(b, 'x', r->expired);
+    rec_opt_u64(b, 'H', r->barred);
 }
 
 static int rcpt_fields(struct rec *r, struct q_rcpt *out)
@@ -175,6 +178,7 @@ static int rcpt_fields(struct rec *r, struct q_rcpt *out)
         case 'T': out->tls = r->field; break;
         case 'u': out->uncertain = rec_u64(r) != 0; break;
         case 'x': out->expired = rec_u64(r) != 0; break;
+        case 'H': out->barred = rec_u64(r) != 0; break;
         }
     }
     return (unsigned)out->state >= Q_STATES ? ERR_CORRUPT : rec_error(r);

@@ -40,4 +40,5 @@ void q_move(struct q_rcpt *r, enum q_state to)
 {
     ASSERT(q_may_move(r->state, to));
     r->state = to;
+    r->barred = false; /* from now on it is an operator who holds it */
 }

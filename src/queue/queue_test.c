@@ -288,6 +288,42 @@ TEST(queue_waits_and_is_steered)
     end(&t);
 }
 
+TEST(queue_held_when_it_comes)
+{
+    struct tester t;
+    struct queue_info info;
+    struct message *m;
+    REQUIRE(begin(&t, NULL));
+    go(&t);
+    struct letter l = letter_to(&t, "alice@one.test", "ok@two.test alice@one.test ok@three.test");
+    l.hold = SL("the moon is full");
+    CHECK_OK(accept_letter(t.q, &l));
+    for (int i = 0; i < 1000 && inbox(&t, "alice@one.test", &m) == 0; i++) fiber_sleep(RT_MS);
+    CHECK_INT(inbox(&t, "alice@one.test", &m), 1); /* what stays here is not held */
+    CHECK(until(&t, none_under_way));
+    CHECK_INT(t.attempts, 0);
+    CHECK_INT(stats(&t).due, 0);
+    CHECK_OK(queue_show(t.q, &l.id, &t.f.a, &info));
+    REQUIRE(info.nrcpt == 3);
+    CHECK_SL(info.rcpt[0].state, "held");
+    CHECK_SL(info.rcpt[0].why, "the moon is full");
+    CHECK_SL(info.rcpt[1].state, "delivered");
+    CHECK_SL(info.rcpt[2].state, "held");
+    CHECK_OK(queue_act(t.q, &l.id, QUEUE_RELEASE));
+    CHECK(until(&t, is_empty));
+    CHECK_INT(t.attempts, 2);
+
+    l = letter_to(&t, "alice@one.test", "temp@two.test");
+    l.hold = SL("the moon is full");
+    CHECK_OK(accept_letter(t.q, &l));
+    CHECK_OK(queue_act(t.q, &l.id, QUEUE_RELEASE));
+    CHECK(until(&t, one_deferred));
+    CHECK_OK(queue_act(t.q, &l.id, QUEUE_HOLD));
+    CHECK_OK(queue_show(t.q, &l.id, &t.f.a, &info));
+    CHECK_SL(info.rcpt[0].why, "an operator holds it until it is released");
+    end(&t);
+}
+
 TEST(queue_dropped_while_sending)
 {
     struct tester t;
@@ -463,12 +499,13 @@ TEST(queue_rows_round_trip)
                         .attempts = 4,
                         .code = 451,
                         .uncertain = true,
+                        .barred = true,
                         .reply = SL("451 no")},
                   r;
     q_rcpt_put(&b, &r2);
     CHECK_OK(q_rcpt_get(key_rcpt(&a, &id, 3, 77), buf_slice(&b), &r));
     CHECK(r.g == 3 && r.n == 77 && r.state == Q_HELD && r.attempts == 4 && r.code == 451 && r.uncertain &&
-          !r.expired);
+          r.barred && !r.expired);
     CHECK_SL(r.reply, "451 no");
     for (size_t n = 0; n < b.n; n++) /* damage is seen or harmless, never a crash */
         if (q_rcpt_get(key_rcpt(&a, &id, 3, 77), sl_sub(buf_slice(&b), 0, n), &r) == 0)

@@ -27,12 +27,13 @@ static int ask_sending(void *arg)
     return 0;
 }
 
-static struct slice why(struct arena *a, const struct q_rcpt *r, bool sending)
+/* hold: why the letter was held when it came. */
+static struct slice why(struct arena *a, const struct q_rcpt *r, struct slice hold, bool sending)
 {
     char when[CIVIL_TEXT_MAX];
     if (sending) return SL("an attempt is under way");
     switch (r->state) {
-    case Q_HELD: return SL("an operator holds it until it is released");
+    case Q_HELD: return r->barred ? hold : SL("an operator holds it until it is released");
     case Q_FAILED: return SL("it failed for good; the sender is being told");
     case Q_DELIVERED: return SL("it was delivered");
     case Q_BOUNCED: return SL("it failed for good");
@@ -67,7 +68,7 @@ static int info_of(struct shard *s, const struct q_envelope *e, struct arena *a,
             .address = r[i].address, .state = x.yes[i] ? SL("sending") : sl_cstr(q_state_word(r[i].state)),
             .reply = r[i].reply, .host = r[i].host,
             .next_try = r[i].state == Q_WAITING || r[i].state == Q_FAILED ? r[i].next_try : 0,
-            .last_try = r[i].last_try, .attempts = r[i].attempts, .why = why(a, &r[i], x.yes[i])};
+            .last_try = r[i].last_try, .attempts = r[i].attempts, .why = why(a, &r[i], e->l.hold, x.yes[i])};
     return 0;
 }
 

@@ -7,15 +7,13 @@
 #include "base/map.h"
 #include "mailauth/dkim.h"
 
-enum { SIGNERS_MAX = 4 };
-
 /* The keys of one domain at one generation of the directory. Shared by passes under way. */
 struct keyring {
     int refs;
     uint64_t generation;
     size_t n;
-    struct sign_key *key[SIGNERS_MAX];
-    char selector[SIGNERS_MAX][64];
+    struct sign_key *key[SIGNING_KEYS_MAX];
+    char selector[SIGNING_KEYS_MAX][64];
 };
 
 struct signing {
@@ -30,7 +28,7 @@ struct signing_pass {
     struct mail_head head;
     struct dkim_body *body;
     struct dkim_sign *sign;
-    struct dkim_signer signer[SIGNERS_MAX];
+    struct dkim_signer signer[SIGNING_KEYS_MAX];
 };
 
 static void ring_release(struct keyring *k)
@@ -66,7 +64,7 @@ static int ring_load(struct signing *g, struct slice domain, struct keyring *rin
     struct dkim_key *k;
     size_t n;
     int e = dkim_keys(g->store, &a, domain, &k, &n);
-    for (size_t i = 0; !e && i < n && ring->n < SIGNERS_MAX; i++) {
+    for (size_t i = 0; !e && i < n && ring->n < SIGNING_KEYS_MAX; i++) {
         if (k[i].state != DKIM_KEY_ACTIVE) continue;
         e = sign_key_from_pem(k[i].pem, &ring->key[ring->n]);
         if (!e) snprintf(ring->selector[ring->n++], sizeof ring->selector[0], "%.*s", SLF(k[i].selector));
@@ -108,30 +106,53 @@ static int ring_get(struct signing *g, struct slice domain, struct keyring **out
     return 0;
 }
 
-int signing_begin(struct signing *g, struct arena *a, struct slice from_domain, struct slice head, struct signing_pass **out)
+int signing_keys(struct signing *g, struct arena *a, struct slice from_domain, struct signing_keys *out)
 {
-    struct keyring *ring;
     bool here;
-    *out = NULL;
+    *out = (struct signing_keys){0};
     int e = domain_is_local(g->store, from_domain, &here);
     if (e || !here) return e;
-    struct slice domain = ar_lower(a, from_domain);
-    e = ring_get(g, domain, &ring);
+    out->domain = ar_lower(a, from_domain);
+    e = ring_get(g, out->domain, &out->ring);
     if (e) return e;
-    if (!ring->n) {
-        ring_release(ring);
-        return 0;
+    out->n = out->ring->n;
+    for (size_t i = 0; i < out->n; i++) {
+        out->selector[i] = sl_cstr(out->ring->selector[i]);
+        out->key[i] = out->ring->key[i];
+    }
+    return 0;
+}
+
+void signing_keys_end(struct signing_keys *k)
+{
+    ring_release(k->ring);
+    *k = (struct signing_keys){0};
+}
+
+int signing_begin(struct signing *g, struct arena *a, struct slice from_domain, struct slice head,
+                  struct signing_pass **out)
+{
+    struct signing_keys k;
+    *out = NULL;
+    int e = signing_keys(g, a, from_domain, &k);
+    if (e || !k.n) {
+        signing_keys_end(&k);
+        return e;
     }
     struct signing_pass *p = ar_new(a, struct signing_pass);
-    *p = (struct signing_pass){.a = a, .ring = ring, .body = dkim_body_new(a)};
-    for (size_t i = 0; i < ring->n; i++)
-        p->signer[i] = (struct dkim_signer){.domain = domain, .selector = sl_cstr(ring->selector[i]), .key = ring->key[i],
-                                            .head_canon = DKIM_RELAXED, .body_canon = DKIM_RELAXED, .timestamp = true};
+    *p = (struct signing_pass){.a = a, .ring = k.ring, .body = dkim_body_new(a)};
+    for (size_t i = 0; i < k.n; i++)
+        p->signer[i] = (struct dkim_signer){.domain = k.domain,
+                                            .selector = k.selector[i],
+                                            .key = k.key[i],
+                                            .head_canon = DKIM_RELAXED,
+                                            .body_canon = DKIM_RELAXED,
+                                            .timestamp = true};
     e = mail_head_parse(a, head, &p->head);
-    if (!e) e = dkim_sign_new(a, &p->head, p->signer, ring->n, rt_wall_seconds(), p->body, &p->sign);
+    if (!e) e = dkim_sign_new(a, &p->head, p->signer, k.n, rt_wall_seconds(), p->body, &p->sign);
     if (e) {
         dkim_body_end(p->body);
-        ring_release(ring);
+        ring_release(p->ring);
         return e;
     }
     *out = p;

@@ -23,3 +23,17 @@ MUST_CHECK int signing_end(struct signing_pass *p, struct slice *fields);
 /* All at once, for letters in memory (bounces, reports): the letter with its signatures in front. */
 MUST_CHECK int signing_letter(struct signing *g, struct arena *a, struct slice from_domain, struct slice letter,
                               struct slice *signed_letter);
+
+/* The keys that letters from a domain are signed with. Slices and keys live until signing_keys_end. */
+enum { SIGNING_KEYS_MAX = 4 };
+struct keyring;
+struct signing_keys {
+    struct slice domain; /* A-labels in lower case */
+    size_t n;            /* 0: the domain is not ours or has no active key */
+    struct slice selector[SIGNING_KEYS_MAX];
+    struct sign_key *key[SIGNING_KEYS_MAX];
+    struct keyring *ring;
+};
+/* SUSPENDS (directory). signing_keys_end is harmless after an error. */
+MUST_CHECK int signing_keys(struct signing *g, struct arena *a, struct slice from_domain, struct signing_keys *out);
+void signing_keys_end(struct signing_keys *k);
