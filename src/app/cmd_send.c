@@ -232,10 +232,12 @@ static int commit(struct sending *s)
     struct slice signature, user = arg_slice(r->args, "user");
     struct buf prefix = BUF_INIT;
     letter_id_new(&l->id);
-    int e = signing_end(s->signing, &signature);
+    l->sender = s->sender;
+    int e = preflight_gate(r->node->preflight, r->a, l, &s->parsed, &l->hold);
+    if (e) return e;
+    e = signing_end(s->signing, &signature);
     s->signing = NULL;
     if (e) return e;
-    l->sender = s->sender;
     l->received = rt_wall_seconds();
     mail_return_path(&prefix, l->sender);
     l->skip = (uint32_t)prefix.n;

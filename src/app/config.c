@@ -169,7 +169,7 @@ static void take_values(struct arena *a, cfg_t *cfg, struct config *c)
     c->trusted_sealers = ar_array(a, struct slice, c->ntrusted_sealers);
     for (unsigned i = 0; i < c->ntrusted_sealers; i++)
         c->trusted_sealers[i] = ar_lower(a, sl_cstr(cfg_getnstr(cfg, "trusted_sealers", i)));
-    c->preflight = preflight_of(cfg_getstr(cfg, "preflight"));
+    c->preflight = (enum preflight_policy)preflight_of(cfg_getstr(cfg, "preflight"));
     c->dmarc_reports = cfg_getbool(cfg, "dmarc_reports");
     c->arc_seal = cfg_getbool(cfg, "arc_seal");
 }

@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/ip.h"
+#include "queue/preflight_gate.h"
 
 enum { LISTEN_MAX = 64 };
 
@@ -22,11 +23,10 @@ struct config {
     int trace_days;
     struct slice *trusted_sealers; /* domains whose ARC chains may override DMARC */
     size_t ntrusted_sealers;
-    int preflight;             /* enum preflight_policy */
+    enum preflight_policy preflight;
     bool dmarc_reports;        /* send aggregate reports */
     bool arc_seal;
 };
-enum preflight_policy { PREFLIGHT_WARN, PREFLIGHT_HOLD, PREFLIGHT_REFUSE, PREFLIGHT_OFF };
 
 /* Reads a file; everything in the arena. BLOCKS. ERR_SYNTAX: the sentence names file, line
  * and remedy. ERR_NOT_FOUND. */

@@ -70,12 +70,27 @@ int node_open(struct node *n, const struct config *conf)
     return node_open_on(n, conf, dns, kv, body);
 }
 
+/* Without one address of our own the system chooses where letters leave from. */
+static void open_preflight(struct node *n)
+{
+    struct preflight_gate_conf pc = {
+        .dns = n->dns,
+        .store = n->store,
+        .signing = n->signing,
+        .helo = n->conf->hostname,
+        .policy = n->conf->preflight,
+    };
+    if (n->conf->nlisten && !ip_is_unspecified(&n->conf->listen[0])) pc.source = n->conf->listen[0];
+    n->preflight = preflight_gate_new(&pc);
+}
+
 int node_open_on(struct node *n, const struct config *conf, struct dns *dns, struct kv *kv, struct body_store *body)
 {
     prepare(n, conf);
     set_dns(n, dns);
     int e = store_open(&n->store, kv, body);
     if (!e) e = signing_open(&n->signing, n->store);
+    if (!e) open_preflight(n);
     struct queue_conf qc = {
         .hostname = conf->hostname,
         .signing = n->signing,
@@ -105,6 +120,7 @@ void node_close(struct node *n)
 }
 
 static int start_tls(struct node *n, struct slice certificate, struct slice key)
+    preflight_gate_free(&n->preflight);
 {
     int e = tls_server_new(&n->tls_server, NULL);
     if (!e) e = tls_server_add_cert(n->tls_server, certificate, key);
@@ -149,6 +165,7 @@ static int start_servers(struct node *n)
     int e = smtpd_open(&n->smtpd, &sc);
     if (!e) e = imapd_open(&n->imapd, &ic);
     if (!e) e = popd_open(&n->popd, &pc);
+        .preflight = n->preflight,
     return e;
 }
 

@@ -19,6 +19,7 @@ struct node {
     struct store *store;
     struct signing *signing;
     struct queue *queue;
+    struct preflight_gate *preflight;
     struct relay *relay;         /* these only while serving */
     struct tls_ctx *tls_server, *tls_client;
     struct mailauth_ctx mailauth;

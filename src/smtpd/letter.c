@@ -176,6 +176,17 @@ static void put_received(struct sm *s, const struct mailauth_verdict *v, int64_t
     struct mail_received r = {
         .helo = sl_cstr(s->helo), .peer = conn_peer(s->c)->ip, .by = s->conf->hostname,
         .with = mail_with(s->extended, s->tls, s->logged_in, false), .id = sl_cstr(t->id.s), .when = now,
+/* What our users send must stand before the strictest receiver. */
+static void preflight(struct sm *s)
+{
+    struct sm_tx *t = &s->tx;
+    if (s->kind == SMTPD_MX || !s->conf->preflight || t->answer.code) return;
+    struct letter l = {.id = t->id, .sender = t->sender, .rcpt = t->rcpt, .nrcpt = t->nrcpt};
+    int r = preflight_gate(s->conf->preflight, &t->a, &l, &t->parsed, &t->hold);
+    if (r == ERR_DENIED) sm_decide(s, 550, "5.7.1", "%s", err_text(r));
+    else if (r) sm_decide_error(s, r, "The letter cannot be checked");
+}
+
     };
     if (t->auth && v->iprev.code == IPREV_PASS) r.name = v->iprev.name;
     if (s->tls) r.tls_version = sl_cstr(s->tls_info.version), r.tls_cipher = sl_cstr(s->tls_info.cipher);
@@ -223,7 +234,7 @@ static int hand_over(struct sm *s, const struct mailauth_verdict *v, struct body
         .submitter = s->logged_in ? sl_cstr(s->account.id) : SL(""),
         .message_id = mail_head_get(&t->a, &t->parsed, SL("Message-ID"), NULL), .subject = subject_of(t),
         .ret = t->opts.ret == SMTP_RET_FULL ? SL("FULL") : t->opts.ret == SMTP_RET_HDRS ? SL("HDRS") : SL(""),
-        .envid = t->opts.envid,
+        .envid = t->opts.envid, .hold = t->hold,
     };
     int r = accept_letter(s->conf->queue, &l);
     if (r) body_unpin(s->conf->store->body, &ref);
@@ -262,6 +273,7 @@ void sm_letter_complete(struct sm *s)
         sm_reply(s, 250, "2.0.0", "Accepted as %s", t->id.s);
         return;
     }
+    preflight(s);
     index_letter(s);
     sm_trace_refused(s, SL(""), t->answer.enhanced, t->answer.code, t->answer.text);
     log_info(s->who, "letter %s refused: %d %s %.*s", t->id.s, t->answer.code, t->answer.enhanced, SLF(t->answer.text));

@@ -2,6 +2,7 @@
 #pragma once
 #include "mailauth/mailauth.h"
 #include "queue/accept.h"
+#include "queue/preflight_gate.h"
 #include "queue/signing.h"
 #include "rt/conn.h"
 
@@ -17,6 +18,7 @@ struct smtpd_conf { /* everything is borrowed and outlives the server */
     struct signing *signing;
     const struct mailauth_ctx *mailauth;
     struct tls_ctx *tls;
+    struct preflight_gate *preflight; /* for letters of our users; NULL: they are not looked at */
     struct slice hostname;
     uint64_t size_max;      /* bytes of a letter; 0 = 50 MiB */
     uint32_t rcpts_max;     /* of one transaction; 0 = 1000 */

@@ -62,6 +62,7 @@ struct sm_tx { /* RFC 5321 section 3.3 */
     struct signing_pass *pass;
     bool signing;
     struct sm_answer answer;
+    struct slice hold;      /* why it may not leave for now, or empty */
 };
 
 struct sm {
