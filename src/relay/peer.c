@@ -164,11 +164,12 @@ int peer_open(const struct relay_conf *conf, struct arena *a, const struct mx_ho
     return e;
 }
 
-void peer_close(struct peer **pp)
+void peer_close(struct peer **pp, bool wait)
 {
     struct peer *p = *pp;
     if (!p) return;
-    if (p->c && !conn_error(p->c)) {
+    if (p->c && !conn_error(p->c) && !wait) conn_puts(p->c, "QUIT\r\n");
+    if (p->c && !conn_error(p->c) && wait) {
         struct arena a = {0};
         struct smtp_reply r;
         conn_puts(p->c, "QUIT\r\n");

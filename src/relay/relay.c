@@ -65,7 +65,7 @@ static bool use_peer(struct delivery *d, struct peer *p)
     if (usable && p->letters < LETTERS_A_SESSION) {
         site_keep(d->site, p);
     } else {
-        peer_close(&p);
+        peer_close(&p, true);
         site_leave(d->site);
     }
     if (!stale) d->sessions++;
@@ -90,7 +90,7 @@ static bool try_address(struct delivery *d, const struct mx_host *host, const st
     }
     if (e) {
         give_open(d, &why, p->host);
-        peer_close(&p);
+        peer_close(&p, true);
         site_leave(d->site);
         site_failed(d->site, &why);
         return false;
@@ -149,7 +149,7 @@ static void try_hosts(struct delivery *d, const struct mx_list *l)
         if (use_peer(d, kept) && !d->nopen) return;
         if (d->sessions) { /* it said "later": another server may not */
             if (addresses == 1 || enter(d, &kept) != 0) return;
-            if (kept) peer_close(&kept);
+            if (kept) peer_close(&kept, true);
             break;
         }
     }
@@ -157,7 +157,7 @@ static void try_hosts(struct delivery *d, const struct mx_list *l)
     for (size_t i = 0; i < l->n; i++)
         for (size_t k = 0; k < l->v[i].n && goes_on(d); k++) {
             if (!place && enter(d, &kept) != 0) return;
-            if (!place && kept) peer_close(&kept);
+            if (!place && kept) peer_close(&kept, true);
             d->tries++;
             place = false;
             try_address(d, &l->v[i], &l->v[i].ip[k]);

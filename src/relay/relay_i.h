@@ -88,7 +88,8 @@ struct peer {
  * 1: TLS failed, to be tried again without. SUSPENDS. */
 MUST_CHECK int peer_open(const struct relay_conf *conf, struct arena *a, const struct mx_host *host,
                          const struct ip *ip, bool use_tls, struct peer **out, struct verdict *why);
-void peer_close(struct peer **p); /* says QUIT when the session is in order. SUSPENDS */
+/* Says QUIT when the session is in order, and waits for the answer a moment. SUSPENDS. */
+void peer_close(struct peer **p, bool wait);
 /* One reply within `limit` nanoseconds. SUSPENDS. ERR_SYNTAX, ERR_LIMIT: it speaks nonsense. */
 MUST_CHECK int peer_hear(struct peer *p, struct arena *a, int64_t limit, struct smtp_reply *r);
 

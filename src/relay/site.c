@@ -81,7 +81,7 @@ static bool close_idle(struct site *s, int64_t before)
         struct peer *p = CONTAINER_OF(s->idle.next, struct peer, link);
         if (p->idle_since > before) break;
         list_remove(&p->link);
-        peer_close(&p);
+        peer_close(&p, !s->home->closing);
         site_leave(s);
         any = true;
     }
@@ -110,7 +110,7 @@ void site_keep(struct site *s, struct peer *p)
 {
     struct relay_loop *l = s->home;
     if (l->closing) {
-        peer_close(&p);
+        peer_close(&p, false);
         site_leave(s);
         return;
     }
