@@ -31,10 +31,34 @@ static void reply_syntax(struct sm *s, int e)
 
 /* ---- MAIL ---- */
 
+int sm_ascii_domain(struct arena *a, struct slice domain, struct slice *out)
+{
+    *out = domain;
+    return is_ascii(domain) ? 0 : dns_to_ascii(a, domain, out);
+}
+
+/* Puts the domain into A-labels and the address with it. Answers when that cannot be: UTF-8 is
+ * for letters that said so (RFC 6531 section 3.4). */
+static bool fold_path(struct sm *s, struct smtp_path *p, bool smtputf8)
+{
+    if (!p->utf8) return true;
+    if (!smtputf8) {
+        sm_reply(s, 553, "5.6.7", "Addresses must be ASCII, or MAIL must say SMTPUTF8");
+        return false;
+    }
+    int r = sm_ascii_domain(&s->cmd_a, p->domain, &p->domain);
+    if (r) {
+        sm_reply(s, 501, "5.1.3", "%s", err_text(r));
+        return false;
+    }
+    p->address = smtp_address(&s->cmd_a, p->local, p->domain);
+    return true;
+}
+
 /* What was asked for and is not offered in EHLO. */
 static bool opts_offered(struct sm *s, const struct smtp_mail_opts *o)
 {
-    const char *what = o->smtputf8 ? "SMTPUTF8" : o->requiretls ? "REQUIRETLS" : o->body == SMTP_BODY_BINARYMIME ? "BINARYMIME" : NULL;
+    const char *what = o->requiretls ? "REQUIRETLS" : o->body == SMTP_BODY_BINARYMIME ? "BINARYMIME" : NULL;
     if (!what) return true;
     sm_reply(s, 555, "5.5.4", "%s is not offered here", what);
     return false;
@@ -74,14 +98,11 @@ void sm_mail(struct sm *s, struct smtp_command *c)
         reply_syntax(s, r);
         return;
     }
-    if (!opts_offered(s, &opts) || !size_fits(s, &opts)) return;
-    if (c->path.utf8) {
-        sm_reply(s, 553, "5.6.7", "Addresses must be ASCII here");
-        return;
-    }
+    if (!opts_offered(s, &opts) || !size_fits(s, &opts) || !fold_path(s, &c->path, opts.smtputf8)) return;
     if (!sender_allowed(s, &c->path)) return;
     t->open = true;
     t->opts = opts;
+    t->international = !is_ascii(c->path.local);
     t->opts.envid = ar_dup(&t->a, opts.envid);
     t->sender = c->path.null ? SL("") : plain_address(&t->a, c->path.local, c->path.domain);
     t->sender_path = c->path.null ? SL("") : ar_dup(&t->a, c->path.address);
@@ -142,6 +163,7 @@ static void accept_rcpt(struct sm *s, const struct smtp_path *p, struct slice ad
     }
     if (!t->nsaid) t->first = ar_dup(&t->a, p->address);
     t->said[t->nsaid++] = address;
+    t->international |= !is_ascii(p->local);
     begin_checks(s);
     sm_reply(s, 250, "2.1.5", "Recipient is fine");
 }
@@ -202,8 +224,7 @@ void sm_rcpt(struct sm *s, struct smtp_command *c)
     uint32_t max = s->conf->rcpts_max ? s->conf->rcpts_max : 1000;
     int r = smtp_rcpt_opts(&s->cmd_a, c, &opts);
     if (r) reply_syntax(s, r);
-    else if (c->path.utf8) sm_reply(s, 553, "5.6.7", "Addresses must be ASCII here");
     else if (s->tx.nsaid >= max) /* RFC 5321 section 4.5.3.1.10 */
         sm_reply(s, 452, "4.5.3", "Too many recipients; send another letter to the others");
-    else judge_rcpt(s, &c->path, &opts);
+    else if (fold_path(s, &c->path, s->tx.opts.smtputf8)) judge_rcpt(s, &c->path, &opts);
 }

@@ -22,6 +22,7 @@ static void put_ehlo(struct sm *s)
     put_keyword(s, "8BITMIME");
     put_keyword(s, "CHUNKING");
     put_keyword(s, "DSN");
+    put_keyword(s, "SMTPUTF8");
     if (s->conf->tls && !s->tls) put_keyword(s, "STARTTLS");
     if (may_log_in(s)) /* never in clear: RFC 4954 section 9 */
         buf_printf(&s->out, "250-AUTH %s\r\n", sasl_mechanisms(conn_tls_exporter(s->c, binding) == 0));

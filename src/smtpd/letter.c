@@ -18,8 +18,10 @@ static void check_hops(struct sm *s)
 static void check_authors(struct sm *s, const struct mail_addrs *l, const char *field)
 {
     for (size_t i = 0; i < l->n && !s->tx.answer.code; i++) {
-        int r = login_may_send_as(s->conf->store, &s->account, l->v[i].local, l->v[i].domain);
-        if (r == ERR_DENIED) sm_decide(s, 550, "5.7.1", "In %s: %s", field, err_text(r));
+        struct slice domain;
+        int r = sm_ascii_domain(&s->tx.a, l->v[i].domain, &domain);
+        if (!r) r = login_may_send_as(s->conf->store, &s->account, l->v[i].local, domain);
+        if (r == ERR_DENIED || r == ERR_SYNTAX) sm_decide(s, 550, "5.7.1", "In %s: %s", field, err_text(r));
         else if (r) sm_decide_error(s, r, "The directory cannot be read");
     }
 }
@@ -33,8 +35,8 @@ static void check_submitted(struct sm *s)
         sm_decide(s, 554, "5.6.0", "The letter is not well-formed: %s", err_text(r));
         return;
     }
-    t->from_domain = from.v[0].domain;
     check_authors(s, &from, "From");
+    if (!t->answer.code) (void)!sm_ascii_domain(&t->a, from.v[0].domain, &t->from_domain);
     const struct mail_field *f = mail_head_find(&t->parsed, SL("Sender"), 0);
     if (!f) return;
     if (mail_addrs_parse(&t->a, f->body, &sender) == 0) check_authors(s, &sender, "Sender");
@@ -76,7 +78,10 @@ void sm_head_complete(struct sm *s)
         sm_decide(s, 552, "5.3.4", "%s", err_text(r));
         return;
     }
-    t->eight_bit = t->opts.body == SMTP_BODY_8BITMIME || !is_ascii(buf_slice(&t->head));
+    bool ascii = is_ascii(buf_slice(&t->head));
+    t->eight_bit = t->opts.body == SMTP_BODY_8BITMIME || !ascii;
+    /* Said to be possible; only what needs it is held to it on the way on (RFC 6531 section 3.3). */
+    t->international |= t->opts.smtputf8 && !ascii;
     check_hops(s);
     if (s->kind != SMTPD_MX && !t->answer.code) check_submitted(s);
     if (t->answer.code) return;
@@ -115,7 +120,7 @@ static void trace_received(struct sm *s)
     struct slice user = s->logged_in ? s->account.address : SL("");
     trace_addf(s->conf->store, &t->id, TRACE_RECEIVED, SL(""), "received from %s [%s] by %.*s%s%s%s%.*s, sender <%.*s>, %llu bytes",
                s->helo, ip_format(&conn_peer(s->c)->ip, ip),
-               SLF(mail_with(s->extended, s->tls, s->logged_in, false)), s->tls ? " with " : "",
+               SLF(mail_with(s->extended, s->tls, s->logged_in, t->opts.smtputf8)), s->tls ? " with " : "",
                s->tls ? s->tls_info.version : "", user.n ? ", logged in as " : "", SLF(user), SLF(t->sender),
                (unsigned long long)t->data.size);
     if (t->edits)
@@ -170,12 +175,6 @@ static void judge(struct sm *s, struct mailauth_verdict *v)
         sm_decide(s, v->reply, v->enhanced, "%.*s", SLF(v->sentence));
 }
 
-static void put_received(struct sm *s, const struct mailauth_verdict *v, int64_t now, struct buf *out)
-{
-    struct sm_tx *t = &s->tx;
-    struct mail_received r = {
-        .helo = sl_cstr(s->helo), .peer = conn_peer(s->c)->ip, .by = s->conf->hostname,
-        .with = mail_with(s->extended, s->tls, s->logged_in, false), .id = sl_cstr(t->id.s), .when = now,
 /* What our users send must stand before the strictest receiver. */
 static void preflight(struct sm *s)
 {
@@ -187,6 +186,12 @@ static void preflight(struct sm *s)
     else if (r) sm_decide_error(s, r, "The letter cannot be checked");
 }
 
+static void put_received(struct sm *s, const struct mailauth_verdict *v, int64_t now, struct buf *out)
+{
+    struct sm_tx *t = &s->tx;
+    struct mail_received r = {
+        .helo = sl_cstr(s->helo), .peer = conn_peer(s->c)->ip, .by = s->conf->hostname,
+        .with = mail_with(s->extended, s->tls, s->logged_in, t->opts.smtputf8), .id = sl_cstr(t->id.s), .when = now,
     };
     if (t->auth && v->iprev.code == IPREV_PASS) r.name = v->iprev.name;
     if (s->tls) r.tls_version = sl_cstr(s->tls_info.version), r.tls_cipher = sl_cstr(s->tls_info.cipher);
@@ -230,6 +235,7 @@ static int hand_over(struct sm *s, const struct mailauth_verdict *v, struct body
     struct letter l = {
         .id = t->id, .sender = t->sender, .rcpt = t->rcpt, .nrcpt = t->nrcpt, .body = ref, .skip = skip,
         .head_size = (uint32_t)head_size, .received = now, .eight_bit = t->eight_bit,
+        .smtputf8 = t->international,
         .junk = t->auth && v->disposition == MAILAUTH_QUARANTINE,
         .submitter = s->logged_in ? sl_cstr(s->account.id) : SL(""),
         .message_id = mail_head_get(&t->a, &t->parsed, SL("Message-ID"), NULL), .subject = subject_of(t),
@@ -265,6 +271,7 @@ void sm_letter_complete(struct sm *s)
     struct mailauth_verdict v = {0};
     check_lines(s);
     judge(s, &v);
+    preflight(s);
     if (!t->answer.code) commit(s, &v);
     if (!t->answer.code) {
         s->letters++;
@@ -273,7 +280,6 @@ void sm_letter_complete(struct sm *s)
         sm_reply(s, 250, "2.0.0", "Accepted as %s", t->id.s);
         return;
     }
-    preflight(s);
     index_letter(s);
     sm_trace_refused(s, SL(""), t->answer.enhanced, t->answer.code, t->answer.text);
     log_info(s->who, "letter %s refused: %d %s %.*s", t->id.s, t->answer.code, t->answer.enhanced, SLF(t->answer.text));

@@ -87,7 +87,7 @@ TEST(mx_says_what_it_can)
     client_open(&cl, &w, SMTPD_MX);
     CHECK_SL(talk(&cl, "EHLO mail.one.test"),
              "250-mx.home.test at your service\n250-PIPELINING\n250-SIZE 52428800\n250-8BITMIME\n250-CHUNKING\n250-DSN\n"
-             "250-STARTTLS\n250 ENHANCEDSTATUSCODES");
+             "250-SMTPUTF8\n250-STARTTLS\n250 ENHANCEDSTATUSCODES");
     CHECK_SL(talk(&cl, "HELO mail.one.test"), "250 mx.home.test at your service");
     client_starttls(&cl, &w);
     CHECK(sl_starts(talk(&cl, "MAIL FROM:<carol@one.test>"), SL("503 5.5.1 Say EHLO first"))); /* all is forgotten */
@@ -255,7 +255,7 @@ TEST(mx_limits)
     CHECK(sl_starts(talk(&cl, "MAIL FROM:<carol@one.test> SIZE=x"), SL("501 5.5.4 ")));
     CHECK(sl_starts(talk(&cl, "MAIL FROM:<carol@one.test> FOO=x"), SL("555 5.5.4 ")));
     CHECK(sl_starts(talk(&cl, "MAIL FROM:<carol@one.test> BODY=BINARYMIME"), SL("555 5.5.4 ")));
-    CHECK(sl_starts(talk(&cl, "MAIL FROM:<carol@one.test> SMTPUTF8"), SL("555 5.5.4 ")));
+    CHECK(sl_starts(talk(&cl, "MAIL FROM:<carol@one.test> REQUIRETLS"), SL("555 5.5.4 ")));
     CHECK(sl_starts(talk(&cl, "MAIL FROM:<carol@one.test> SIZE=1000 BODY=8BITMIME"), SL("250 ")));
     talk(&cl, "RCPT TO:<alice@home.test>");
     talk(&cl, "RCPT TO:<bob@home.test>");
@@ -436,4 +436,31 @@ TEST(mx_idle_and_broken_connections)
     client_close(&cl);
     world_end(&w);
     CHECK_INT(handed.count, 0);
+}
+
+TEST(mx_international_letters)
+{
+    struct world w;
+    struct client cl;
+    world_begin(&w, NULL);
+    CHECK_OK(domain_add(w.store, SL("xn--bcher-kva.test"))); /* buecher, with an umlaut */
+    CHECK_OK(account_add(w.store, SL("j\xc3\xb6rg@xn--bcher-kva.test"), SL("secret")));
+    client_open(&cl, &w, SMTPD_MX);
+    talk(&cl, "EHLO mail.one.test");
+    CHECK(sl_starts(talk(&cl, "MAIL FROM:<j\xc3\xbc@one.test>"), SL("553 5.6.7 ")));
+    CHECK(sl_starts(talk(&cl, "MAIL FROM:<carol@one.test> SMTPUTF8"), SL("250 ")));
+    CHECK(sl_starts(talk(&cl, "RCPT TO:<j\xc3\xb6rg@b\xc3\xbc" "cher.test>"), SL("250 ")));
+    CHECK(sl_starts(talk(&cl, "RCPT TO:<nobody@b\xc3\xbc" "cher.test>"), SL("550 5.1.1 ")));
+    CHECK(sl_starts(send_letter(&cl, SL("From: carol@one.test\r\nSubject: Gr\xc3\xbc\xc3\x9f" "e\r\n\r\nx\r\n.\r\n")),
+                    SL("250 ")));
+    CHECK(handed.smtputf8);
+    CHECK(has(handed.bytes, "UTF8SMTP id"));
+    CHECK_SL(sl_cstr(handed.rcpts), "here:j\xc3\xb6rg@xn--bcher-kva.test");
+    /* said, but not needed: any server may take it on */
+    talk(&cl, "MAIL FROM:<carol@one.test> SMTPUTF8");
+    talk(&cl, "RCPT TO:<alice@home.test>");
+    CHECK(sl_starts(send_letter(&cl, SL("From: carol@one.test\r\n\r\nx\r\n.\r\n")), SL("250 ")));
+    CHECK(!handed.smtputf8);
+    client_close(&cl);
+    world_end(&w);
 }

@@ -8,7 +8,7 @@
 static const struct sm_command table[] = {
     {SMTP_EHLO, SM_LAST, sm_helo, "EHLO host"},
     {SMTP_HELO, SM_LAST, sm_helo, "HELO host"},
-    {SMTP_MAIL, SM_HELO | SM_NO_TX | SM_USER, sm_mail, "MAIL FROM:<address> [SIZE=n] [BODY=7BIT|8BITMIME] [RET=..] [ENVID=..]"},
+    {SMTP_MAIL, SM_HELO | SM_NO_TX | SM_USER, sm_mail, "MAIL FROM:<address> [SIZE=n] [BODY=7BIT|8BITMIME] [SMTPUTF8] [RET=..] [ENVID=..]"},
     {SMTP_RCPT, SM_HELO | SM_TX | SM_USER, sm_rcpt, "RCPT TO:<address> [NOTIFY=..] [ORCPT=..]"},
     {SMTP_DATA, SM_HELO | SM_TX | SM_USER | SM_LAST, sm_data, "DATA"},
     {SMTP_BDAT, 0, sm_bdat, "BDAT size [LAST]"},

@@ -55,14 +55,15 @@ struct sm_tx { /* RFC 5321 section 3.3 */
     struct mail_head parsed;
     size_t head_seen;       /* how far the search for the empty line has come */
     bool head_done, eight_bit;
+    bool international;     /* an address or the header section needs SMTPUTF8 */
     int edits;
     struct slice from_domain;
     struct body_writer *body;
     struct mailauth *auth;
     struct signing_pass *pass;
     bool signing;
-    struct sm_answer answer;
     struct slice hold;      /* why it may not leave for now, or empty */
+    struct sm_answer answer;
 };
 
 struct sm {
