@@ -142,3 +142,5 @@ void sm_head_complete(struct sm *s);           /* letter.c: the header section i
 void sm_letter_complete(struct sm *s);         /* letter.c: after the final dot: judges, commits, answers */
 void sm_trace_refused(struct sm *s, struct slice who, const char *enhanced, int code, struct slice text);
 uint64_t sm_size_max(const struct sm *s);
+/* A domain as the directory and the DNS know it: A-labels; literals stay. ERR_SYNTAX. */
+MUST_CHECK int sm_ascii_domain(struct arena *a, struct slice domain, struct slice *out);
