@@ -124,16 +124,20 @@ struct slice ar_lower(struct arena *a, struct slice s)
     return sl(p, s.n);
 }
 
+/* Written into what is left of the block; only what does not fit there is written again. */
 struct slice ar_printf(struct arena *a, const char *fmt, ...)
 {
     va_list ap, again;
     va_start(ap, fmt);
     va_copy(again, ap);
-    int n = vsnprintf(NULL, 0, fmt, ap);
+    struct arena_block *b = a->block;
+    size_t room = b ? b->size - b->used : 0;
+    char *at = room ? b->data + b->used : NULL;
+    int n = vsnprintf(at, room, fmt, ap);
     va_end(ap);
     if (n < 0) n = 0;
     char *p = ar_alloc(a, (size_t)n + 1);
-    vsnprintf(p, (size_t)n + 1, fmt, again);
+    if (p != at) vsnprintf(p, (size_t)n + 1, fmt, again); /* a new block */
     va_end(again);
     return sl(p, (size_t)n);
 }

@@ -95,6 +95,49 @@ TEST(arena_marks_overuse)
     ar_free(&a);
 }
 
+/* Texts of every length meet the end of a buffer's room and of an arena's block. */
+TEST(printed_text_of_every_length_is_whole)
+{
+    static char line[9000];
+    struct arena a;
+    struct buf b = BUF_INIT;
+    ar_init(&a, 0);
+    memset(line, 'x', sizeof line);
+    for (int n = 0; n < 9000; n += n < 300 ? 1 : 37) {
+        struct slice s = ar_printf(&a, "<%.*s>", n, line);
+        REQUIRE(s.n == (size_t)n + 2 && s.p[0] == '<' && s.p[s.n - 1] == '>' && s.p[s.n] == 0);
+        REQUIRE(memcmp(s.p + 1, line, (size_t)n) == 0);
+        size_t before = b.n;
+        buf_printf(&b, "%s%d", "y", n);
+        buf_printf(&b, "%.*s", n % 60, line);
+        int digits = snprintf(NULL, 0, "%d", n);
+        REQUIRE(b.n == before + 1 + (size_t)digits + (size_t)(n % 60) && b.p[before] == 'y');
+    }
+    buf_free(&b);
+    buf_init(&b, 8);
+    buf_printf(&b, "%s", "1234567");
+    CHECK_SL(buf_slice(&b), "1234567");
+    buf_printf(&b, "%d", 8);
+    CHECK(b.over);
+    CHECK_SL(buf_slice(&b), "1234567");
+    buf_free(&b);
+    ar_free(&a);
+}
+
+TEST(one_byte_that_is_not_ascii_is_found_anywhere)
+{
+    char s[100];
+    memset(s, 0x7f, sizeof s);
+    for (size_t n = 0; n <= sizeof s; n++) {
+        CHECK(is_ascii(sl(s, n)));
+        for (size_t at = 0; at < n; at++) {
+            s[at] = (char)(at % 2 ? 0x80 : 0xff);
+            CHECK(!is_ascii(sl(s, n)));
+            s[at] = 0x7f;
+        }
+    }
+}
+
 TEST(map_keeps_what_it_is_given)
 {
     struct map m;

@@ -40,18 +40,18 @@ void buf_put(struct buf *b, struct slice s) { buf_bytes(b, s.p, s.n); }
 void buf_str(struct buf *b, const char *s) { buf_bytes(b, s, strlen(s)); }
 void buf_char(struct buf *b, char c) { buf_bytes(b, &c, 1); }
 
+/* Written where there is room and counted in the same pass; only what did not fit is written again. */
 void buf_printf(struct buf *b, const char *fmt, ...)
 {
     va_list ap, again;
     va_start(ap, fmt);
     va_copy(again, ap);
-    int n = vsnprintf(NULL, 0, fmt, ap);
+    size_t room = b->size - b->n;
+    int n = vsnprintf(room ? b->p + b->n : NULL, room, fmt, ap);
     va_end(ap);
     char *to = n > 0 ? buf_space(b, (size_t)n + 1) : NULL;
-    if (to) {
-        vsnprintf(to, (size_t)n + 1, fmt, again);
-        b->n += (size_t)n;
-    }
+    if (to && (size_t)n >= room) vsnprintf(to, (size_t)n + 1, fmt, again);
+    if (to) b->n += (size_t)n;
     va_end(again);
 }
 

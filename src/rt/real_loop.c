@@ -62,9 +62,8 @@ int64_t rt_wall(void)
     return t.tv_sec * INT64_C(1000000) + t.tv_nsec / 1000;
 }
 
-void rt_random(void *p, size_t n)
+static void from_kernel(char *at, size_t n)
 {
-    char *at = p;
     while (n) {
         ssize_t got = getrandom(at, n, 0);
         if (got < 0 && errno == EINTR) continue;
@@ -72,6 +71,26 @@ void rt_random(void *p, size_t n)
         at += got;
         n -= (size_t)got;
     }
+}
+
+/* Small requests share system calls: each thread keeps some random bytes, and wipes them as it gives
+ * them away. The process never forks, so no two ever give the same. */
+void rt_random(void *p, size_t n)
+{
+    enum { POOL = 256, SMALL = 32 }; /* up to 256 bytes the kernel gives all at once */
+    static __thread char pool[POOL];
+    static __thread size_t left;
+    if (n > SMALL) {
+        from_kernel(p, n);
+        return;
+    }
+    if (left < n) {
+        from_kernel(pool, POOL);
+        left = POOL;
+    }
+    left -= n;
+    memcpy(p, pool + left, n);
+    explicit_bzero(pool + left, n);
 }
 
 /* ---- threads ---- */

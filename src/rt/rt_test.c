@@ -597,6 +597,19 @@ TEST(chance)
     CHECK_INT(rt_random_below(0), 0);
 }
 
+TEST(no_random_bytes_are_given_twice)
+{
+    uint64_t seen[400];
+    char odd[7], many[1000] = {0};
+    for (int i = 0; i < 400; i++) {
+        rt_random(&seen[i], sizeof seen[i]);
+        rt_random(odd, 1 + (size_t)i % sizeof odd);
+        for (int k = 0; k < i; k++) REQUIRE(seen[k] != seen[i]);
+    }
+    rt_random(many, sizeof many);
+    for (size_t i = 0; i + 8 <= sizeof many; i += 8) CHECK(memcmp(many + i, "\0\0\0\0\0\0\0", 8) != 0);
+}
+
 /* Children that nobody waited for are canceled when the program ends. */
 static struct group abandoned;
 TEST(the_end_cancels_what_is_left)
