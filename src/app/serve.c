@@ -207,11 +207,12 @@ static int loop_main(void *arg)
     return 0;
 }
 
-static void stop_loop(void *arg)
+static int stop_loop(void *arg)
 {
     struct on_loop *l = arg;
     l->stopping = true;
     waitq_wake_all(&l->stop);
+    return 0;
 }
 
 struct loop_child {
@@ -293,7 +294,7 @@ int serve(struct node *n, bool control, void (*ready)(void *), void *arg)
     group_cancel(&care);
     (void)group_wait(&care);
     for (int i = 0; i < loops; i++)
-        if (l[i].s) rt_post(i, stop_loop, &l[i]);
+        if (l[i].s) (void)rt_call(i, stop_loop, &l[i]); /* not rt_post: l must outlive it */
     while (group_wait(&loops_group)) continue;
     close_doors(s);
     map_free(&s->peers);
