@@ -39,13 +39,14 @@ static bool leaves(const struct letter *l)
     return false;
 }
 
-/* The domain that signs, and the one author domain, which is empty when there are several. */
+/* The domain that signs, and the one author domain, which is empty when there are several; A-labels. */
 static void authors(struct arena *a, const struct mail_head *head, struct slice *signs, struct slice *author)
 {
     struct mail_addrs from = {0};
     bool one = mail_from_check(a, head, &from) == 0;
-    *signs = from.n ? from.v[0].domain : (struct slice){0};
-    *author = one ? *signs : (struct slice){0};
+    *signs = *author = (struct slice){0};
+    if (!from.n || dns_to_ascii(a, from.v[0].domain, signs)) return;
+    if (one) *author = *signs;
 }
 
 static int look(struct preflight_gate *g, struct arena *a, const struct letter *l, const struct mail_head *head,
