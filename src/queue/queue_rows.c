@@ -132,7 +132,7 @@ int q_group_get(struct slice row, uint32_t n, struct q_group *g)
         }
     }
     if (g->local && g->hop.n >= sizeof g->account) return ERR_CORRUPT;
-    if (g->local) memcpy(g->account, g->hop.p, g->hop.n);
+    if (g->local && g->hop.n) memcpy(g->account, g->hop.p, g->hop.n);
     return rec_error(&r);
 }
 
