@@ -9,7 +9,7 @@
     X(alias_add) X(alias_remove) X(alias_list)                                                                         \
     X(queue_list) X(queue_show) X(queue_retry) X(queue_hold) X(queue_release) X(queue_drop) X(queue_stats) X(trace)    \
     X(dns_records) X(dns_check) X(check_spf) X(check_dkim) X(check_arc) X(check_message) X(send)                                    \
-    X(dkim_list) X(dkim_rotate) X(dkim_publish_check) X(stats) X(verify) X(backup)
+    X(dkim_list) X(dkim_rotate) X(dkim_publish_check) X(dmarc_report) X(dmarc_send_reports) X(stats) X(verify) X(backup)
 #define X(name)                                                                                                        \
     int run_##name(struct request *r);                                                                                 \
     void print_##name(json_t *args, json_t *reply, struct buf *out);
@@ -20,7 +20,7 @@ void print_done(json_t *args, json_t *reply, struct buf *out);    /* nothing */
 
 #define PARSE_FUNCTIONS(X)                                                                                             \
     X(domain) X(nothing) X(address) X(maybe_domain) X(domain_set) X(account_password) X(alias_add)                     \
-    X(queue_list) X(queue_id) X(queue_act) X(trace) X(check_spf) X(check_message) X(send) X(backup)                    \
+    X(queue_list) X(queue_id) X(queue_act) X(trace) X(check_spf) X(check_message) X(dmarc_report) X(send) X(backup)    \
     X(init) X(serve) X(config_check) X(help)
 #define X(name) int parse_##name(struct arena *a, int argc, char **argv, json_t *args);
 PARSE_FUNCTIONS(X)

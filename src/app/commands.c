@@ -31,6 +31,8 @@ const struct command commands[] = {
     STORE("dkim list", dkim_list, domain, "DOMAIN", "lists the signing keys and their states"),
     STORE("dkim rotate", dkim_rotate, domain, "DOMAIN", "makes new keys, or lets published new keys take over"),
     STORE("dkim publish-check", dkim_publish_check, domain, "DOMAIN", "asks the DNS whether it shows our keys"),
+    STORE("dmarc report", dmarc_report, dmarc_report, "DOMAIN [--days N]", "who sends as the domain, as others report it"),
+    STORE("dmarc send-reports", dmarc_send_reports, nothing, "", "sends the DMARC reports that others asked for, today's so far too"),
     DNS("check spf", check_spf, check_spf, "--ip IP --helo H --mail-from A", "may this address send for that domain?"),
     DNS("check dkim", check_dkim, nothing, "< message", "judges each DKIM signature"),
     DNS("check arc", check_arc, nothing, "< message", "judges the ARC chain"),

@@ -95,7 +95,7 @@ int dns_records_of(struct node *n, struct arena *a, struct slice domain, struct 
         add_txt(&l, c->hostname, SL("v=spf1 a -all"), "SPF", "the host's own name, for HELO and bounces");
     e = add_dkim(&l, n, d.name);
     if (e) return e;
-    add_txt(&l, ar_cat(a, SL("_dmarc."), d.name), ar_printf(a, "v=DMARC1; p=reject; rua=mailto:postmaster@%.*s", SLF(d.name)), "DMARC",
+    add_txt(&l, ar_cat(a, SL("_dmarc."), d.name), ar_printf(a, "v=DMARC1; p=reject; rua=mailto:" DMARC_REPORTS_LOCAL "@%.*s", SLF(d.name)), "DMARC",
             "receivers refuse what is not proved to come from the domain, and report");
     struct dns_line *line = add_txt(&l, ar_cat(a, SL("_smtp._tls."), d.name),
                                     ar_printf(a, "v=TLSRPTv1; rua=mailto:postmaster@%.*s", SLF(d.name)), "TLSRPT",

@@ -100,6 +100,15 @@ int node_open_on(struct node *n, const struct config *conf, struct dns *dns, str
         .delay_warning_s = conf->queue_delay_warning_s,
     };
     if (!e) e = queue_open(&n->queue, n->store, &qc);
+    struct dmarc_store_conf rc = {
+        .store = n->store,
+        .queue = n->queue,
+        .signing = n->signing,
+        .dns = n->dns,
+        .hostname = conf->hostname,
+        .gather = conf->dmarc_reports,
+    };
+    if (!e) e = dmarc_store_open(&n->reports, &rc);
     if (e) node_close(n);
     return e;
 }
@@ -111,6 +120,8 @@ void node_close(struct node *n)
     if (n->smtpd) smtpd_close(&n->smtpd);
     if (n->imapd) imapd_close(&n->imapd);
     if (n->popd) popd_close(&n->popd);
+    dmarc_store_close(&n->reports);
+    preflight_gate_free(&n->preflight);
     signing_close(&n->signing);
     if (n->store) store_close(&n->store);
     if (n->dns) dns_close(&n->dns);
@@ -120,7 +131,6 @@ void node_close(struct node *n)
 }
 
 static int start_tls(struct node *n, struct slice certificate, struct slice key)
-    preflight_gate_free(&n->preflight);
 {
     int e = tls_server_new(&n->tls_server, NULL);
     if (!e) e = tls_server_add_cert(n->tls_server, certificate, key);
@@ -155,6 +165,8 @@ static int start_servers(struct node *n)
         .queue = n->queue,
         .signing = n->signing,
         .mailauth = &n->mailauth,
+        .preflight = n->preflight,
+        .reports = n->reports,
         .tls = n->tls_server,
         .hostname = c->hostname,
         .size_max = c->size_max,
@@ -165,7 +177,6 @@ static int start_servers(struct node *n)
     int e = smtpd_open(&n->smtpd, &sc);
     if (!e) e = imapd_open(&n->imapd, &ic);
     if (!e) e = popd_open(&n->popd, &pc);
-        .preflight = n->preflight,
     return e;
 }
 

@@ -6,6 +6,7 @@
 #include "imapd/imapd.h"
 #include "mailauth/mailauth.h"
 #include "popd/popd.h"
+#include "queue/dmarc_store.h"
 #include "queue/queue.h"
 #include "queue/signing.h"
 #include "relay/relay.h"
@@ -18,8 +19,9 @@ struct node {
     struct dns *dns;
     struct store *store;
     struct signing *signing;
-    struct queue *queue;
     struct preflight_gate *preflight;
+    struct queue *queue;
+    struct dmarc_store *reports;
     struct relay *relay;         /* these only while serving */
     struct tls_ctx *tls_server, *tls_client;
     struct mailauth_ctx mailauth;

@@ -25,7 +25,7 @@ static const struct {
 };
 
 enum { DOORS_MAX = COUNT_OF(services) * LISTEN_MAX + 1 };
-static const int64_t stop_grace = 20 * RT_S, sweep_every = 300 * RT_S;
+static const int64_t stop_grace = 20 * RT_S, sweep_every = 300 * RT_S, reports_every = 600 * RT_S;
 
 struct door { /* one listener */
     struct listener *listener;
@@ -56,6 +56,7 @@ struct visit { /* one accepted connection */
     struct group *g;
     struct conn *c;
     enum service service;
+    bool counted; /* by admit() */
     char peer[IP_TEXT_MAX];
 };
 
@@ -66,7 +67,9 @@ static bool admit(struct serving *s, const char *peer)
     struct slice key = sl_cstr(peer);
     lock_take(&s->lock);
     size_t have = (size_t)map_get(&s->peers, key);
-    bool yes = s->connections < s->node->conf->connections_max && have < s->node->conf->connections_per_address;
+    struct ip ip;
+    bool near = ip_parse(key, &ip) && ip_is_loopback(&ip); /* a proxy or a test on this host speaks for many */
+    bool yes = s->connections < s->node->conf->connections_max && (near || have < s->node->conf->connections_per_address);
     if (yes) {
         s->connections++;
         map_put(&s->peers, key, (void *)(have + 1));
@@ -115,17 +118,22 @@ static void run_session(struct visit *v)
     }
 }
 
+/* A session that parks ends its fiber while the connection lives: the visit ends with the connection. */
+static void visit_ends(void *arg)
+{
+    struct visit *v = arg;
+    if (v->counted) leave(v->s, v->peer);
+    free(v);
+}
+
 static void visit_fiber(void *arg)
 {
     struct visit *v = arg;
-    bool counted = v->service != SERVICE_CONTROL;
-    if (counted && !admit(v->s, v->peer)) {
-        turn_away(v);
-    } else {
-        run_session(v);
-        if (counted) leave(v->s, v->peer);
-    }
-    free(v);
+    bool wanted = v->service == SERVICE_CONTROL || admit(v->s, v->peer);
+    v->counted = wanted && v->service != SERVICE_CONTROL;
+    conn_on_close(v->c, visit_ends, v);
+    if (wanted) run_session(v);
+    else turn_away(v);
 }
 
 struct accepting {
@@ -238,6 +246,22 @@ static void sweep_once(struct node *n)
         log_info("care", "gave %llu bytes of deleted mail back to the disk", (unsigned long long)rep.bytes_freed);
 }
 
+/* At start for the days missed, then when a day is over. */
+static void reports_fiber(void *arg)
+{
+    struct node *n = arg;
+    do {
+        struct arena a;
+        struct dmarc_sent sent;
+        ar_init(&a, 0);
+        struct slice domain = node_domain(n, &a);
+        int e = n->conf->dmarc_reports ? dmarc_store_send(n->reports, domain.n ? domain : n->conf->hostname, false, &sent) : 0;
+        if (!e) e = dmarc_store_expire(n->reports);
+        if (e && e != ERR_CANCELED && e != ERR_BUSY) log_warn("care", "DMARC reports could not be sent: %s", err_text(e));
+        ar_free(&a);
+    } while (fiber_sleep(reports_every) == 0);
+}
+
 static void care_fiber(void *arg)
 {
     struct node *n = arg;
@@ -287,6 +311,7 @@ int serve(struct node *n, bool control, void (*ready)(void *), void *arg)
         e = group_go(&loops_group, "loop", loop_child_fiber, c);
     }
     if (!e) e = group_go(&care, "care", care_fiber, n);
+    if (!e) e = group_go(&care, "reports", reports_fiber, n);
     if (!e) {
         ready(arg);
         wait_for_end(n);

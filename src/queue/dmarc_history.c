@@ -49,6 +49,27 @@ int dmarc_kept_get(struct slice value, struct dmarc_kept *k)
     return e ? e : rec_error(&r);
 }
 
+int64_t dmarc_tx_number(struct kv_tx *tx, struct slice key)
+{
+    struct slice v;
+    struct rec r;
+    uint64_t n = 0;
+    if (kv_tx_get(tx, key, &v) != 0 || rec_open(&r, v, DMARC_ROW_VERSION) != 0) return 0;
+    while (rec_next(&r))
+        if (r.tag == 'n') n = rec_u64(&r);
+    return (int64_t)n;
+}
+
+void dmarc_tx_add(struct kv_tx *tx, struct slice key, int64_t by)
+{
+    int64_t n = dmarc_tx_number(tx, key) + by;
+    struct buf b = BUF_INIT;
+    rec_begin(&b, DMARC_ROW_VERSION);
+    rec_put_u64(&b, 'n', n > 0 ? (uint64_t)n : 0);
+    kv_tx_put(tx, key, buf_slice(&b));
+    buf_free(&b);
+}
+
 /* ---- reading ---- */
 
 struct reading {
@@ -141,7 +162,7 @@ static int by_count(const void *x, const void *y)
 {
     const struct dmarc_line *a = x, *b = y;
     if (a->count != b->count) return a->count < b->count ? 1 : -1;
-    int c = memcmp(&a->source, &b->source, sizeof a->source);
+    int c = memcmp(&a->source, &b->source, sizeof a->source); /* bytes only: no padding */
     return c ? c : sl_cmp(a->header_from, b->header_from);
 }
 
@@ -179,34 +200,12 @@ struct forgetting {
     size_t n;
 };
 
-static uint64_t tx_count_row(struct kv_tx *tx, struct slice key)
-{
-    struct slice v;
-    struct rec r;
-    uint64_t n = 0;
-    if (kv_tx_get(tx, key, &v) != 0 || rec_open(&r, v, DMARC_ROW_VERSION) != 0) return 0;
-    while (rec_next(&r))
-        if (r.tag == 'n') n = rec_u64(&r);
-    return n;
-}
-
-static void tx_lower(struct kv_tx *tx, struct slice key, uint64_t by)
-{
-    uint64_t n = tx_count_row(tx, key);
-    struct buf b = BUF_INIT;
-    if (!by) return;
-    rec_begin(&b, DMARC_ROW_VERSION);
-    rec_put_u64(&b, 'n', n > by ? n - by : 0);
-    kv_tx_put(tx, key, buf_slice(&b));
-    buf_free(&b);
-}
-
 /* Heads with their chunks, and the counts. */
 static int forget_tx(struct kv_tx *tx, void *arg)
 {
     const struct forgetting *f = arg;
     struct arena a = {0};
-    uint64_t proved = 0, unproved = 0;
+    int64_t proved = 0, unproved = 0;
     for (size_t i = 0; i < f->n; i++) {
         struct dmarc_kept k;
         struct slice now;
@@ -219,8 +218,8 @@ static int forget_tx(struct kv_tx *tx, void *arg)
         }
         kv_tx_del(tx, f->row[i].key);
     }
-    tx_lower(tx, SL("np"), proved);
-    tx_lower(tx, SL("nu"), unproved);
+    if (proved) dmarc_tx_add(tx, SL("np"), -proved);
+    if (unproved) dmarc_tx_add(tx, SL("nu"), -unproved);
     ar_free(&a);
     return 0;
 }

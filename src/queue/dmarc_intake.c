@@ -122,29 +122,8 @@ struct slice dmarc_in_object(struct arena *a, struct slice domain)
 struct keeping {
     const struct intake *in;
     struct slice head, head_key, chunk_prefix, reporter_key;
-    struct arena *a;
     bool before;
 };
-
-static int64_t tx_number(struct kv_tx *tx, struct slice key)
-{
-    struct slice v;
-    struct rec r;
-    uint64_t n = 0;
-    if (kv_tx_get(tx, key, &v) != 0 || rec_open(&r, v, DMARC_ROW_VERSION) != 0) return 0;
-    while (rec_next(&r))
-        if (r.tag == 'n') n = rec_u64(&r);
-    return (int64_t)n;
-}
-
-static void tx_set_number(struct kv_tx *tx, struct slice key, int64_t n)
-{
-    struct buf b = BUF_INIT;
-    rec_begin(&b, DMARC_ROW_VERSION);
-    rec_put_u64(&b, 'n', n > 0 ? (uint64_t)n : 0);
-    kv_tx_put(tx, key, buf_slice(&b));
-    buf_free(&b);
-}
 
 static int keep_tx(struct kv_tx *tx, void *arg)
 {
@@ -154,14 +133,14 @@ static int keep_tx(struct kv_tx *tx, void *arg)
     struct arena a = {0};
     k->before = kv_tx_get(tx, k->head_key, &old) == 0;
     if (k->before) return 0;
-    int64_t all = tx_number(tx, counts), of_one = k->reporter_key.n ? tx_number(tx, k->reporter_key) : 0;
+    int64_t all = dmarc_tx_number(tx, counts), of_one = k->reporter_key.n ? dmarc_tx_number(tx, k->reporter_key) : 0;
     if (all >= limit) return err_set(ERR_LIMIT, "%lld reports are kept for the domain already", (long long)all);
     if (of_one >= DMARC_IN_OF_ONE) return err_set(ERR_LIMIT, "the reporter has sent %lld reports for this day already", (long long)of_one);
     kv_tx_put(tx, k->head_key, k->head);
     for (size_t i = 0; i < k->in->chunks; i++)
         kv_tx_put(tx, ar_printf(&a, "%.*s/%03zu", SLF(k->chunk_prefix), i), k->in->chunk[i]);
-    tx_set_number(tx, counts, all + 1);
-    if (k->reporter_key.n) tx_set_number(tx, k->reporter_key, of_one + 1);
+    dmarc_tx_add(tx, counts, 1);
+    if (k->reporter_key.n) dmarc_tx_add(tx, k->reporter_key, 1);
     ar_free(&a);
     return 0;
 }

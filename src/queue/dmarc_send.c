@@ -34,11 +34,18 @@ struct promise {
     struct slice before; /* generations below this one are covered */
 };
 
+struct round { /* one call of dmarc_store_send() */
+    struct dmarc_store *ds;
+    struct slice from_domain, cut; /* rows below this generation are reported: all of them are on the disk */
+    bool now;
+    int64_t today; /* its first second */
+    struct dmarc_sent *sent;
+};
+
 struct sending { /* one domain of one day */
     struct dmarc_store *ds;
     struct arena *a;
-    struct dmarc_sent *sent;
-    struct slice from_domain;
+    const struct round *round;
     struct slice object, domain, key; /* domain as it stands in keys */
     int64_t day;                      /* its first second */
     bool over;
@@ -117,9 +124,7 @@ static int promise_make(struct sending *s)
     *p = (struct promise){.begin = begin, .end = end > begin ? end : begin, .made = now};
     rt_random(&p->random, sizeof p->random);
     letter_id_new(&p->id);
-    lock_take(&s->ds->lock);
-    p->before = ar_dup(s->a, sl_cstr(s->ds->gen));
-    lock_release(&s->ds->lock);
+    p->before = s->round->cut;
     return promise_put(s, PROMISE_MADE);
 }
 
@@ -219,7 +224,7 @@ static int build(struct sending *s)
     struct merging m = {0};
     s->report_id = dmarc_report_id(s->a, s->published.domain, s->ds->conf.hostname, p->begin, p->end);
     struct dmarc_report_meta meta = {
-        .org_name = s->from_domain, .email = ar_cat(s->a, SL("postmaster@"), s->from_domain), .report_id = s->report_id,
+        .org_name = s->round->from_domain, .email = ar_cat(s->a, SL("postmaster@"), s->round->from_domain), .report_id = s->report_id,
         .begin = p->begin, .end = p->end, .generator = SL("Tram"),
     };
     buf_init(&s->gzip, DMARC_PACKED_MAX);
@@ -262,7 +267,7 @@ static int write_letter(struct sending *s, struct slice mailbox, struct slice fr
     struct slice plain = buf_slice(&text);
     int e = 0;
     *out = plain;
-    if (s->ds->conf.signing) e = signing_letter(s->ds->conf.signing, s->a, s->from_domain, plain, out);
+    if (s->ds->conf.signing) e = signing_letter(s->ds->conf.signing, s->a, s->round->from_domain, plain, out);
     if (!e && out->p == plain.p) *out = ar_dup(s->a, plain);
     buf_free(&text);
     return e;
@@ -273,7 +278,7 @@ static int hand_over(struct sending *s, struct slice mailbox, const struct route
     struct store *store = s->ds->conf.store;
     /* A return path that exists, so that SPF passes too (RFC 5321 section 4.5.5 keeps the null path
      * for reports about delivery); nobody wants to hear that a report was not taken. */
-    struct slice sender = ar_cat(s->a, SL("postmaster@"), s->from_domain), text;
+    struct slice sender = ar_cat(s->a, SL("postmaster@"), s->round->from_domain), text;
     struct buf path = BUF_INIT;
     bool local = false;
     struct letter l = {.id = letter_name(&s->promise, mailbox), .sender = sender, .received = rt_wall_seconds(), .nrcpt = routes->n};
@@ -306,13 +311,13 @@ static int hand_over(struct sending *s, struct slice mailbox, const struct route
  * letters that would be reported again. */
 static int keep_here(struct sending *s)
 {
-    int e = dmarc_intake(s->ds, buf_slice(&s->xml), true, SL(""), s->from_domain);
+    int e = dmarc_intake(s->ds, buf_slice(&s->xml), true, SL(""), s->round->from_domain);
     if (e == ERR_EXISTS) e = 0;
     if (e && !err_is_temporary(e)) {
         log_warn("dmarc", "the report %.*s about our own domain is not kept: %s", SLF(s->report_id), err_text(e));
         return 0;
     }
-    if (!e) s->sent->kept++;
+    if (!e) s->round->sent->kept++;
     return e;
 }
 
@@ -340,7 +345,7 @@ static int deliver(struct sending *s, const struct dmarc_destination *d)
         return 0;
     }
     e = hand_over(s, d->mailbox, &routes);
-    if (!e) s->sent->letters++;
+    if (!e) s->round->sent->letters++;
     return e;
 }
 
@@ -381,12 +386,8 @@ static int any_row(struct sending *s, const struct kv_row *row, size_t n, void *
 /* Is there something that no report has covered? */
 static int has_rows(struct sending *s)
 {
-    char now[DMARC_GEN_LEN + 1];
-    lock_take(&s->ds->lock);
-    memcpy(now, s->ds->gen, sizeof now);
-    lock_release(&s->ds->lock);
     struct slice before = s->promise.before;
-    s->promise.before = sl_cstr(now);
+    s->promise.before = s->round->cut;
     int e = each_page(s, any_row, NULL);
     s->promise.before = before;
     return e;
@@ -424,20 +425,19 @@ static int send_domain(struct sending *s, struct slice policy)
     e = s->promise.state == PROMISE_SENT ? 0 : tell(s);
     if (!e) e = each_page(s, delete_page, NULL);
     if (!e) e = promise_put(s, PROMISE_DONE);
-    if (!e) s->sent->domains++;
+    if (!e) s->round->sent->domains++;
     return e;
 }
 
-static int domain_step(struct dmarc_store *ds, struct slice from_domain, struct slice object, int64_t day, bool over,
-                       const struct kv_row *row, struct dmarc_sent *sent)
+static int domain_step(const struct round *r, struct slice object, int64_t day, const struct kv_row *row)
 {
     struct arena a;
     ar_init(&a, 0);
-    struct sending s = {.ds = ds, .a = &a, .sent = sent, .from_domain = from_domain, .object = object, .domain = sl_from(row->key, 2),
-                        .day = day, .over = over};
+    struct sending s = {.ds = r->ds, .a = &a, .round = r, .object = object, .domain = sl_from(row->key, 2), .day = day,
+                        .over = day < r->today};
     int e = send_domain(&s, row->value);
     if (e && e != ERR_CANCELED) {
-        sent->later++;
+        r->sent->later++;
         log_warn("dmarc", "the report about %.*s has to wait: %s", SLF(s.published.domain.n ? s.published.domain : s.domain), err_text(e));
     }
     buf_free(&s.xml);
@@ -465,8 +465,7 @@ static int erase(struct store *st, struct slice object)
     return e;
 }
 
-static int send_day(struct dmarc_store *ds, struct slice from_domain, struct slice object, int64_t day, bool over,
-                    struct dmarc_sent *sent)
+static int send_day(const struct round *r, struct slice object, int64_t day)
 {
     struct arena a;
     struct kv_page page = {.more = true};
@@ -474,8 +473,8 @@ static int send_day(struct dmarc_store *ds, struct slice from_domain, struct sli
     int e = 0;
     ar_init(&a, 0);
     while (!e && page.more) {
-        e = kv_scan(ds->conf.store->kv, object, from, SL("p0"), 50, &a, &page);
-        for (size_t i = 0; !e && i < page.n; i++) e = domain_step(ds, from_domain, object, day, over, &page.row[i], sent);
+        e = kv_scan(r->ds->conf.store->kv, object, from, SL("p0"), 50, &a, &page);
+        for (size_t i = 0; !e && i < page.n; i++) e = domain_step(r, object, day, &page.row[i]);
         if (page.n) from = kv_after(&a, page.row[page.n - 1].key);
     }
     ar_free(&a);
@@ -490,19 +489,20 @@ static bool day_of(struct slice object, int64_t *day)
     return civil_to_unix(&c, day);
 }
 
-static int send_all(struct dmarc_store *ds, struct slice from_domain, bool now, struct arena *a, struct dmarc_sent *out)
+static int send_all(const struct round *r, struct arena *a)
 {
+    struct store *store = r->ds->conf.store;
     struct slice *name, from = SL("r:0");
     size_t n;
     bool more = true;
-    int64_t today = rt_wall_seconds() / DMARC_DAY_S * DMARC_DAY_S, day;
-    int e = dmarc_flush(ds->conf.store);
+    int64_t day;
+    int e = dmarc_flush(store);
     while (!e && more) {
-        e = kv_objects(ds->conf.store->kv, from, SL("r::"), 100, a, &name, &n, &more);
+        e = kv_objects(store->kv, from, SL("r::"), 100, a, &name, &n, &more);
         for (size_t i = 0; !e && i < n; i++) {
-            if (!day_of(name[i], &day) || (day >= today && !now)) continue;
-            if (day + ERASE_DAYS * (int64_t)DMARC_DAY_S < today) e = erase(ds->conf.store, name[i]);
-            else e = send_day(ds, from_domain, name[i], day, day < today, out);
+            if (!day_of(name[i], &day) || (day >= r->today && !r->now)) continue;
+            if (day + ERASE_DAYS * (int64_t)DMARC_DAY_S < r->today) e = erase(store, name[i]);
+            else e = send_day(r, name[i], day);
         }
         if (n) from = kv_after(a, name[n - 1]);
         else more = false;
@@ -513,15 +513,22 @@ static int send_all(struct dmarc_store *ds, struct slice from_domain, bool now, 
 int dmarc_store_send(struct dmarc_store *ds, struct slice from_domain, bool now, struct dmarc_sent *out)
 {
     struct arena a;
+    char gen[DMARC_GEN_LEN + 1];
+    int64_t day = rt_wall_seconds() / DMARC_DAY_S;
     *out = (struct dmarc_sent){0};
     lock_take(&ds->lock);
-    bool busy = ds->sending, old_day = ds->day != rt_wall_seconds() / DMARC_DAY_S;
+    bool busy = ds->sending, old_day = ds->day != day;
     ds->sending = true;
     lock_release(&ds->lock);
     if (busy) return err_set(ERR_BUSY, "DMARC reports are being sent at this moment");
     if (now || old_day) dmarc_store_rotate(ds);
+    lock_take(&ds->lock);
+    memcpy(gen, ds->gen, sizeof gen);
+    lock_release(&ds->lock);
     ar_init(&a, 0);
-    int e = send_all(ds, ar_lower(&a, from_domain), now, &a, out);
+    struct round r = {.ds = ds, .from_domain = ar_lower(&a, from_domain), .cut = sl_cstr(gen), .now = now,
+                      .today = day * DMARC_DAY_S, .sent = out};
+    int e = send_all(&r, &a);
     ar_free(&a);
     lock_take(&ds->lock);
     ds->sending = false;

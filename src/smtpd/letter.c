@@ -171,6 +171,7 @@ static void judge(struct sm *s, struct mailauth_verdict *v)
     }
     keep_iprev(s, &v->iprev);
     trace_checked(s, v);
+    sm_report_note(s, v);
     if (v->disposition == MAILAUTH_REJECT || v->disposition == MAILAUTH_DEFER)
         sm_decide(s, v->reply, v->enhanced, "%.*s", SLF(v->sentence));
 }
@@ -260,6 +261,7 @@ static void commit(struct sm *s, const struct mailauth_verdict *v)
     if (!r) {
         trace_received(s);
         r = hand_over(s, v, ref, skip, prefix.n, now);
+        if (!r) sm_report_take(s, v, &ref);
     }
     buf_free(&prefix);
     if (r) sm_decide_error(s, r, "The letter cannot be stored");

@@ -3,6 +3,7 @@
 #include "mailauth/mailauth.h"
 #include "queue/accept.h"
 #include "queue/preflight_gate.h"
+#include "queue/dmarc_store.h"
 #include "queue/signing.h"
 #include "rt/conn.h"
 
@@ -17,8 +18,9 @@ struct smtpd_conf { /* everything is borrowed and outlives the server */
     struct queue *queue;
     struct signing *signing;
     const struct mailauth_ctx *mailauth;
-    struct tls_ctx *tls;
     struct preflight_gate *preflight; /* for letters of our users; NULL: they are not looked at */
+    struct dmarc_store *reports; /* DMARC aggregate reports; NULL = none */
+    struct tls_ctx *tls;
     struct slice hostname;
     uint64_t size_max;      /* bytes of a letter; 0 = 50 MiB */
     uint32_t rcpts_max;     /* of one transaction; 0 = 1000 */

@@ -140,6 +140,9 @@ void sm_bdat(struct sm *s, struct smtp_command *c);
 void sm_tx_end(struct sm *s);                  /* envelope.c: forgets it and all it holds. SUSPENDS */
 void sm_head_complete(struct sm *s);           /* letter.c: the header section is there */
 void sm_letter_complete(struct sm *s);         /* letter.c: after the final dot: judges, commits, answers */
+void sm_report_note(struct sm *s, const struct mailauth_verdict *v); /* reports.c: counts it for DMARC's aggregate reports */
+/* Reads the report in a letter for our report address, once it is kept. SUSPENDS. */
+void sm_report_take(struct sm *s, const struct mailauth_verdict *v, const struct body_ref *body);
 void sm_trace_refused(struct sm *s, struct slice who, const char *enhanced, int code, struct slice text);
 uint64_t sm_size_max(const struct sm *s);
 /* A domain as the directory and the DNS know it: A-labels; literals stay. ERR_SYNTAX. */

@@ -187,10 +187,11 @@ static const struct account *oldest(const struct account *v, size_t n)
     return best;
 }
 
-/* RFC 5321 section 4.5.1 and RFC 2142: these must reach somebody. */
+/* RFC 5321 section 4.5.1 and RFC 2142: these must reach somebody; so must the address that our
+ * DMARC records name. */
 static int resolve_duty(struct resolving *r, struct slice local, struct slice domain)
 {
-    if (!sl_eq(local, SL("postmaster")) && !sl_eq(local, SL("abuse"))) return ERR_NOT_FOUND;
+    if (!sl_eq(local, SL("postmaster")) && !sl_eq(local, SL("abuse")) && !sl_eq(local, SL("dmarc-reports"))) return ERR_NOT_FOUND;
     struct account *v;
     size_t n;
     int e = account_list(r->s, r->a, domain, &v, &n);
