@@ -106,7 +106,14 @@ void conn_close(struct conn **out)
     sock_close(&c->sock);
     span_free(&c->in);
     span_free(&c->out);
+    if (c->closed) c->closed(c->closed_arg);
     free(c);
+}
+
+void conn_on_close(struct conn *c, void (*fn)(void *arg), void *arg)
+{
+    c->closed = fn;
+    c->closed_arg = arg;
 }
 
 void conn_abort(struct conn *c)

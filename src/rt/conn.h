@@ -33,6 +33,9 @@ MUST_CHECK int conn_dial(struct conn **out, const struct endpoint *to, const str
 /* Sends what is pending (at most 5 s, less near the deadline), says goodbye in
  * TLS, closes and frees; *c becomes NULL. SUSPENDS. NULL is allowed. */
 void conn_close(struct conn **c);
+/* fn(arg) runs once, at the end of conn_close(): for counts that outlive the fiber of a session
+ * which parks. It must not suspend. */
+void conn_on_close(struct conn *c, void (*fn)(void *arg), void *arg);
 /* Makes the present and every later call on c fail with ERR_CANCELED; from the
  * same loop. The owner still closes it. Wakes it when it is parked. */
 void conn_abort(struct conn *c);

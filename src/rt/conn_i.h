@@ -34,6 +34,8 @@ struct conn {
     struct timer timer;
     fiber_fn *resume;
     void *resume_arg;
+    void (*closed)(void *arg); /* conn_on_close */
+    void *closed_arg;
     struct endpoint peer, local;
 };
 

@@ -587,3 +587,17 @@ TEST(unix_sockets)
     }
     unlink(at.path);
 }
+
+static void count_close(void *arg) { ++*(int *)arg; }
+
+TEST(closing_tells_who_asked)
+{
+    struct pair p;
+    int closed = 0;
+    REQUIRE(pair_open(&p));
+    conn_on_close(p.b, count_close, &closed);
+    conn_abort(p.b);
+    CHECK_INT(closed, 0);
+    pair_close(&p);
+    CHECK_INT(closed, 1);
+}
