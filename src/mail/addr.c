@@ -214,7 +214,8 @@ struct addr_parser {
 
 static int add_addr(struct addr_parser *p, struct mail_addr *m)
 {
-    if (p->out->n == MAIL_ADDRS_MAX) return err_set(ERR_LIMIT, "more than %d addresses in one field", MAIL_ADDRS_MAX);
+    if (p->out->n == MAIL_ADDRS_MAX)
+        return err_set(ERR_LIMIT, "more than %d addresses in one field", MAIL_ADDRS_MAX);
     if (p->out->n == p->cap) p->out->v = ar_grow(p->a, p->out->v, &p->cap, sizeof *p->out->v);
     m->group = p->group;
     p->out->v[p->out->n++] = *m;

@@ -55,7 +55,9 @@ TEST(addr_examples_of_rfc5322)
 
 TEST(addr_unusual_but_good)
 {
-    struct mail_addrs l = parse("\"john doe\"@x.test, a@[192.0.2.1], b@[IPv6:2001:db8::1], j\xc3\xb6rg@b\xc3\xbc" "cher.test");
+    struct mail_addrs l =
+        parse("\"john doe\"@x.test, a@[192.0.2.1], b@[IPv6:2001:db8::1], j\xc3\xb6rg@b\xc3\xbc"
+              "cher.test");
     CHECK_INT(l.n, 4);
     CHECK(!l.bad);
     CHECK_SL(l.v[0].local, "john doe");
@@ -96,7 +98,8 @@ TEST(addr_bad_elements_are_passed_over)
 /* Costs must grow with the length, not with its square. */
 TEST(addr_hostile_lengths)
 {
-    static const char *const units[] = {"<,", "(", "\"", "[", "[a", ",", "a@b.test,", ":", "a:;", "\\", "((", "<@a,", ")", "a<"};
+    static const char *const units[] = {"<,", "(",   "\"", "[",  "[a",   ",", "a@b.test,",
+                                        ":",  "a:;", "\\", "((", "<@a,", ")", "a<"};
     for (size_t u = 0; u < COUNT_OF(units); u++) {
         struct buf b = BUF_INIT;
         struct mail_addrs l;
@@ -135,8 +138,9 @@ TEST(addr_split_is_strict)
     CHECK_SL(l, "a@b \"c");
     CHECK_OK(mail_addr_split(&ar, SL("a@[192.0.2.1]"), &l, &d));
     CHECK_OK(mail_addr_split(&ar, SL("\xc3\xb6@\xc3\xb6.test"), &l, &d));
-    static const char *const bad[] = {"alice", "@x.test", "a@", "a..b@x", ".a@x", "a.@x", "a b@x", "a@x.", "a@x y", "\"a@x",
-                                      "\"a\"b@x", "a@[1.2.3.4", "a@[]", "a\x01@x", "\xff@x", "", "a@b@c", "\"a\x01\"@x"};
+    static const char *const bad[] = {"alice", "@x.test", "a@",     "a..b@x", ".a@x",     "a.@x",
+                                      "a b@x", "a@x.",    "a@x y",  "\"a@x",  "\"a\"b@x", "a@[1.2.3.4",
+                                      "a@[]",  "a\x01@x", "\xff@x", "",       "a@b@c",    "\"a\x01\"@x"};
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         int r = mail_addr_split(&ar, sl_cstr(bad[i]), &l, &d);
         if (r != ERR_SYNTAX) test_fail(__FILE__, __LINE__, "\"%s\" is taken", bad[i]);

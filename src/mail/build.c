@@ -31,7 +31,8 @@ static void put_word(struct buf *out, struct slice s, size_t max)
 static void put_address(struct buf *out, struct slice s)
 {
     for (size_t i = 0; i < s.n; i++)
-        if ((unsigned char)s.p[i] >= 32 && s.p[i] != 127 && s.p[i] != '<' && s.p[i] != '>') buf_char(out, s.p[i]);
+        if ((unsigned char)s.p[i] >= 32 && s.p[i] != 127 && s.p[i] != '<' && s.p[i] != '>')
+            buf_char(out, s.p[i]);
 }
 
 /* Domain or address literal of RFC 5321 section 4.1.2, underscores tolerated. */
@@ -111,7 +112,8 @@ void mail_received(struct buf *out, const struct mail_received *r)
 
 struct slice mail_with(bool extended, bool tls, bool auth, bool smtputf8)
 {
-    static const struct slice plain[] = {SL_INIT("ESMTP"), SL_INIT("ESMTPS"), SL_INIT("ESMTPA"), SL_INIT("ESMTPSA")};
+    static const struct slice plain[] = {SL_INIT("ESMTP"), SL_INIT("ESMTPS"), SL_INIT("ESMTPA"),
+                                         SL_INIT("ESMTPSA")};
     static const struct slice utf8[] = {SL_INIT("UTF8SMTP"), SL_INIT("UTF8SMTPS"), SL_INIT("UTF8SMTPA"),
                                         SL_INIT("UTF8SMTPSA")};
     if (!extended) return SL("SMTP");

@@ -17,20 +17,29 @@ static struct ip ip(const char *s)
 TEST(build_received)
 {
     struct buf b = BUF_INIT;
-    struct mail_received r = {.helo = SL("mail.one.test"), .peer = ip("192.0.2.1"), .name = SL("mail.one.test"),
-                              .by = SL("mx.two.test"), .with = mail_with(true, true, false, false),
-                              .tls_version = SL("TLSv1.3"), .tls_cipher = SL("TLS_AES_256_GCM_SHA384"),
-                              .id = SL("0abc"), .for_one = SL("bob@two.test"), .when = 1795383266};
+    struct mail_received r = {.helo = SL("mail.one.test"),
+                              .peer = ip("192.0.2.1"),
+                              .name = SL("mail.one.test"),
+                              .by = SL("mx.two.test"),
+                              .with = mail_with(true, true, false, false),
+                              .tls_version = SL("TLSv1.3"),
+                              .tls_cipher = SL("TLS_AES_256_GCM_SHA384"),
+                              .id = SL("0abc"),
+                              .for_one = SL("bob@two.test"),
+                              .when = 1795383266};
     mail_received(&b, &r);
     CHECK_SL(buf_slice(&b), "Received: from mail.one.test (mail.one.test [192.0.2.1]) by mx.two.test with\r\n"
                             " ESMTPS (TLSv1.3 TLS_AES_256_GCM_SHA384) id 0abc for <bob@two.test>; Sun, 22\r\n"
                             " Nov 2026 21:34:26 +0000\r\n");
     buf_clear(&b);
-    r = (struct mail_received){.helo = SL("x\r\nEvil: yes)"), .peer = ip("2001:db8::1"), .by = SL("mx.two.test"),
+    r = (struct mail_received){.helo = SL("x\r\nEvil: yes)"),
+                               .peer = ip("2001:db8::1"),
+                               .by = SL("mx.two.test"),
                                .with = mail_with(false, false, false, false)};
     mail_received(&b, &r);
-    CHECK_SL(buf_slice(&b), "Received: from [IPv6:2001:db8::1] ([IPv6:2001:db8::1]) (HELO x??Evil: yes?) by\r\n"
-                            " mx.two.test with SMTP; Thu, 1 Jan 1970 00:00:00 +0000\r\n");
+    CHECK_SL(buf_slice(&b),
+             "Received: from [IPv6:2001:db8::1] ([IPv6:2001:db8::1]) (HELO x??Evil: yes?) by\r\n"
+             " mx.two.test with SMTP; Thu, 1 Jan 1970 00:00:00 +0000\r\n");
     buf_clear(&b);
     r = (struct mail_received){.by = SL("mx.two.test"), .id = SL("7")};
     mail_received(&b, &r);
@@ -82,7 +91,8 @@ TEST(build_folding)
 TEST(build_ids_and_paths)
 {
     struct buf b = BUF_INIT;
-    CHECK_SL(mail_message_id(&ar, 1795383266, 0xabc, SL("one.test")), "<20261122213426.0000000000000abc@one.test>");
+    CHECK_SL(mail_message_id(&ar, 1795383266, 0xabc, SL("one.test")),
+             "<20261122213426.0000000000000abc@one.test>");
     mail_return_path(&b, SL("a@b.test"));
     mail_return_path(&b, SL(""));
     mail_return_path(&b, SL("a>\r\nX: y@b.test"));
@@ -135,7 +145,8 @@ TEST(from_check_wants_one_author_domain)
 static bool claims_mx(const void *id, struct arena *a, const struct mail_field *f)
 {
     (void)a;
-    return sl_eq(f->name, SL("Authentication-Results")) && sl_startsi(sl_trim(f->body), *(const struct slice *)id);
+    return sl_eq(f->name, SL("Authentication-Results")) &&
+           sl_startsi(sl_trim(f->body), *(const struct slice *)id);
 }
 
 TEST(edit_of_a_submission)

@@ -150,7 +150,7 @@ char *mail_date_format(int64_t seconds, int zone_minutes, char buf[MAIL_DATE_MAX
     struct civil c = civil_from_unix(seconds + (int64_t)zone_minutes * 60);
     int z = zone_minutes < 0 ? -zone_minutes : zone_minutes;
     snprintf(buf, MAIL_DATE_MAX, "%s, %d %s %04d %02d:%02d:%02d %c%02d%02d", days[c.weekday % 7], c.day,
-             months[(c.month - 1) % 12], c.year % 10000, c.hour, c.minute, c.second, zone_minutes < 0 ? '-' : '+',
-             z / 60, z % 60);
+             months[(c.month - 1) % 12], c.year % 10000, c.hour, c.minute, c.second,
+             zone_minutes < 0 ? '-' : '+', z / 60, z % 60);
     return buf;
 }

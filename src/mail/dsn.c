@@ -39,7 +39,8 @@ static void put_thread(struct arena *a, struct buf *out, const struct mail_head 
     if (!is_message_id(id)) return;
     struct slice refs = last_ids(mail_head_get(a, h, SL("References"), NULL), 2000);
     mail_field(out, SL("In-Reply-To"), id);
-    if (refs.n && is_ascii(refs)) mail_field(out, SL("References"), ar_printf(a, "%.*s %.*s", SLF(refs), SLF(id)));
+    if (refs.n && is_ascii(refs))
+        mail_field(out, SL("References"), ar_printf(a, "%.*s %.*s", SLF(refs), SLF(id)));
     else mail_field(out, SL("References"), id);
 }
 
@@ -158,7 +159,8 @@ static void put_recipient(struct arena *a, struct buf *out, const struct dsn_rec
     else if (r->reason.n)
         mail_field(out, SL("Diagnostic-Code"), ar_printf(a, "x-tram; %.*s", SLF(ascii_only(a, r->reason))));
     if (r->last_attempt) mail_date_field(out, SL("Last-Attempt-Date"), r->last_attempt);
-    if (r->action == DSN_DELAYED && r->retry_until) mail_date_field(out, SL("Will-Retry-Until"), r->retry_until);
+    if (r->action == DSN_DELAYED && r->retry_until)
+        mail_date_field(out, SL("Will-Retry-Until"), r->retry_until);
 }
 
 static void put_status_part(struct arena *a, struct buf *out, const struct dsn *d)
@@ -167,7 +169,8 @@ static void put_status_part(struct arena *a, struct buf *out, const struct dsn *
     if (d->envelope_id.n) mail_field(out, SL("Original-Envelope-Id"), ascii_only(a, d->envelope_id));
     mail_field(out, SL("Reporting-MTA"), ar_printf(a, "dns; %.*s", SLF(d->hostname)));
     if (d->received_from.n)
-        mail_field(out, SL("Received-From-MTA"), ar_printf(a, "dns; %.*s", SLF(ascii_only(a, d->received_from))));
+        mail_field(out, SL("Received-From-MTA"),
+                   ar_printf(a, "dns; %.*s", SLF(ascii_only(a, d->received_from))));
     if (d->arrival) mail_date_field(out, SL("Arrival-Date"), d->arrival);
     if (d->queue_id.n) mail_field(out, SL("X-Tram-Letter-ID"), d->queue_id);
     for (size_t i = 0; i < d->n; i++) put_recipient(a, out, &d->recipient[i]);
@@ -189,7 +192,8 @@ static struct slice returned_head(struct arena *a, const struct mail_head *h)
     return s;
 }
 
-static void put_original_part(struct arena *a, struct buf *out, const struct dsn *d, const struct mail_head *h)
+static void put_original_part(struct arena *a, struct buf *out, const struct dsn *d,
+                              const struct mail_head *h)
 {
     if (d->full) {
         buf_str(out, "Content-Type: message/rfc822\r\n");
@@ -216,7 +220,8 @@ int mail_dsn_build(struct arena *a, struct buf *out, const struct dsn *d)
     struct mail_head h;
     if (mail_head_parse(a, d->original, &h)) h = (struct mail_head){0};
     char boundary[40];
-    snprintf(boundary, sizeof boundary, "=_tram_%016llx", (unsigned long long)(d->random ^ 0x9e3779b97f4a7c15ull));
+    snprintf(boundary, sizeof boundary, "=_tram_%016llx",
+             (unsigned long long)(d->random ^ 0x9e3779b97f4a7c15ull));
     put_head(a, out, d, &h, boundary);
     buf_printf(out, "\r\n--%s\r\n", boundary);
     dsn_put_words(a, out, d);

@@ -7,8 +7,9 @@
 
 static struct arena ar;
 
-static const char original[] = "From: a@one.test\r\nTo: b@two.test\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"
-                               "Message-ID: <1@one.test>\r\nReferences: <0@one.test>\r\n\r\nsecret body\r\n";
+static const char original[] =
+    "From: a@one.test\r\nTo: b@two.test\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"
+    "Message-ID: <1@one.test>\r\nReferences: <0@one.test>\r\n\r\nsecret body\r\n";
 
 static struct dsn_recipient failed = {
     .address = SL_INIT("b@two.test"), .original = SL_INIT("rfc822;B@two.test"), .action = DSN_FAILED,
@@ -17,9 +18,16 @@ static struct dsn_recipient failed = {
 
 static struct dsn base(const struct dsn_recipient *r, size_t n)
 {
-    return (struct dsn){.hostname = SL("mx.one.test"), .from = SL("mailer-daemon@mx.one.test"), .to = SL("a@one.test"),
-                        .queue_id = SL("0123456789abcdef"), .arrival = 1795383200, .now = 1795383266, .random = 5,
-                        .recipient = r, .n = n, .original = sl_cstr(original)};
+    return (struct dsn){.hostname = SL("mx.one.test"),
+                        .from = SL("mailer-daemon@mx.one.test"),
+                        .to = SL("a@one.test"),
+                        .queue_id = SL("0123456789abcdef"),
+                        .arrival = 1795383200,
+                        .now = 1795383266,
+                        .random = 5,
+                        .recipient = r,
+                        .n = n,
+                        .original = sl_cstr(original)};
 }
 
 static struct slice build(struct buf *b, const struct dsn *d)
@@ -57,7 +65,8 @@ TEST(dsn_of_a_failure)
     CHECK_SL(mail_head_get(&ar, &h, SL("Auto-Submitted"), NULL), "auto-replied");
     CHECK_SL(mail_head_get(&ar, &h, SL("In-Reply-To"), NULL), "<1@one.test>");
     CHECK_SL(mail_head_get(&ar, &h, SL("References"), NULL), "<0@one.test> <1@one.test>");
-    CHECK(sl_starts(mail_head_get(&ar, &h, SL("Content-Type"), NULL), SL("multipart/report; report-type=delivery-status;")));
+    CHECK(sl_starts(mail_head_get(&ar, &h, SL("Content-Type"), NULL),
+                    SL("multipart/report; report-type=delivery-status;")));
 
     struct slice words = part(s, 0);
     CHECK(has(words, "To b@two.test: the letter could not be delivered."));
@@ -88,14 +97,19 @@ TEST(dsn_of_a_failure)
 TEST(dsn_of_a_delay)
 {
     struct buf b = BUF_INIT;
-    struct dsn_recipient r[2] = {{.address = SL_INIT("b@two.test"), .action = DSN_DELAYED, .status = SL_INIT("bad"),
-                                  .reason = SL_INIT("mx.two.test cannot be reached"), .retry_until = 1795400000},
+    struct dsn_recipient r[2] = {{.address = SL_INIT("b@two.test"),
+                                  .action = DSN_DELAYED,
+                                  .status = SL_INIT("bad"),
+                                  .reason = SL_INIT("mx.two.test cannot be reached"),
+                                  .retry_until = 1795400000},
                                  {.address = SL_INIT("c@two.test"), .action = DSN_DELAYED}};
     struct dsn d = base(r, 2);
     struct slice s = build(&b, &d), status = part(s, 1);
     CHECK(has(s, "Subject: =?utf-8?q?Not_yet_delivered_to_2_recipients"));
-    CHECK(has(status, "Action: delayed\r\nStatus: 4.0.0\r\nDiagnostic-Code: x-tram; mx.two.test cannot be reached\r\n"
-                      "Will-Retry-Until: Mon, 23 Nov 2026 02:13:20 +0000\r\n\r\nFinal-Recipient: rfc822; c@two.test\r\n"));
+    CHECK(has(
+        status,
+        "Action: delayed\r\nStatus: 4.0.0\r\nDiagnostic-Code: x-tram; mx.two.test cannot be reached\r\n"
+        "Will-Retry-Until: Mon, 23 Nov 2026 02:13:20 +0000\r\n\r\nFinal-Recipient: rfc822; c@two.test\r\n"));
     CHECK(has(part(s, 0), "You need not do anything."));
     buf_free(&b);
     ar_free(&ar);

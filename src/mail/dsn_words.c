@@ -19,7 +19,8 @@ enum dsn_action dsn_worst(const struct dsn *d)
 static bool status_ok(struct slice s)
 {
     size_t dots = 0, digits = 0;
-    if (s.n < 5 || s.n > 9 || (s.p[0] != '2' && s.p[0] != '4' && s.p[0] != '5') || s.p[1] != '.') return false;
+    if (s.n < 5 || s.n > 9 || (s.p[0] != '2' && s.p[0] != '4' && s.p[0] != '5') || s.p[1] != '.')
+        return false;
     for (size_t i = 2; i < s.n; i++) {
         if (is_digit(s.p[i])) digits++;
         else if (s.p[i] == '.' && digits && !dots++) digits = 0;
@@ -38,27 +39,35 @@ struct slice dsn_status(const struct dsn_recipient *r)
 
 /* ---- what the sender can do, by status (RFC 3463 section 3, without the class) ---- */
 
-static const struct { const char *prefix, *advice; } advices[] = {
-    {"1.1", "Look for a typing error in the part before the @. If it is right, the mailbox does not exist (any "
-            "more): ask the recipient by another way for the present address."},
+static const struct {
+    const char *prefix, *advice;
+} advices[] = {
+    {"1.1",
+     "Look for a typing error in the part before the @. If it is right, the mailbox does not exist (any "
+     "more): ask the recipient by another way for the present address."},
     {"1.2", "Look for a typing error in the part after the @: no mail server is known for it."},
     {"1.3", "The address is not written correctly: correct it and send the letter again."},
     {"1.10", "The domain says that it receives no mail: use another address."},
     {"1.", "Check the address, correct it and send the letter again."},
     {"2.1", "The mailbox is switched off at present: reach the recipient by another way."},
-    {"2.2", "The mailbox is full: ask the recipient by another way to make room, then send the letter again."},
-    {"2.3", "The letter is too large for this recipient: send less, or put large files where they can be fetched "
-            "from and send a link."},
+    {"2.2",
+     "The mailbox is full: ask the recipient by another way to make room, then send the letter again."},
+    {"2.3",
+     "The letter is too large for this recipient: send less, or put large files where they can be fetched "
+     "from and send a link."},
     {"2.", "Reach the recipient by another way and tell what the other server said."},
-    {"3.4", "The letter is too large for the other server: send less, or put large files where they can be fetched "
-            "from and send a link."},
+    {"3.4",
+     "The letter is too large for the other server: send less, or put large files where they can be fetched "
+     "from and send a link."},
     {"3.", "The other server has a problem of its own: try again later."},
-    {"4.6", "The letter went in a circle between servers: tell the recipient's or your own mail administrator."},
+    {"4.6",
+     "The letter went in a circle between servers: tell the recipient's or your own mail administrator."},
     {"4.", "The other server could not be reached: check the part after the @, or try again later."},
     {"6.", "The other server could not take the letter in this form: send it as plain text or with simple "
            "attachments."},
-    {"7.", "The other server refuses the letter by its rules; its words above say why. Show this report to your "
-           "mail administrator or to the recipient."},
+    {"7.",
+     "The other server refuses the letter by its rules; its words above say why. Show this report to your "
+     "mail administrator or to the recipient."},
 };
 
 static const char *advice_for(const struct dsn_recipient *r)
@@ -133,9 +142,11 @@ static void put_one(struct arena *a, struct buf *out, const struct dsn_recipient
         put_wrapped(out, "", ar_printf(a, "What you can do: %s", advice_for(r)));
     } else if (r->action == DSN_DELAYED) {
         if (r->retry_until)
-            put_wrapped(out, "", ar_printf(a, "You need not do anything. The server tries until %s and tells you if "
-                                              "it does not succeed.",
-                                           mail_date_format(r->retry_until, 0, date)));
+            put_wrapped(out, "",
+                        ar_printf(a,
+                                  "You need not do anything. The server tries until %s and tells you if "
+                                  "it does not succeed.",
+                                  mail_date_format(r->retry_until, 0, date)));
         else
             put_wrapped(out, "", SL("You need not do anything. You will be told if it does not succeed."));
     }
@@ -144,9 +155,10 @@ static void put_one(struct arena *a, struct buf *out, const struct dsn_recipient
 static void put_text(struct arena *a, struct buf *t, const struct dsn *d)
 {
     char date[MAIL_DATE_MAX];
-    put_wrapped(t, "", ar_printf(a, "This is the mail server %.*s, about a letter that you sent%s%s.", SLF(d->hostname),
-                                 d->arrival ? " and that arrived here on " : "",
-                                 d->arrival ? mail_date_format(d->arrival, 0, date) : ""));
+    put_wrapped(t, "",
+                ar_printf(a, "This is the mail server %.*s, about a letter that you sent%s%s.",
+                          SLF(d->hostname), d->arrival ? " and that arrived here on " : "",
+                          d->arrival ? mail_date_format(d->arrival, 0, date) : ""));
     for (size_t i = 0; i < d->n; i++) put_one(a, t, &d->recipient[i]);
     buf_str(t, "\n");
     put_wrapped(t, "", ar_printf(a, "%s", d->full ? "The letter itself is attached."

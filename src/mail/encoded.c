@@ -114,7 +114,8 @@ static bool add_word(struct arena *a, struct run *r, const struct word *w, struc
 struct slice mail_words_decode(struct arena *a, struct slice text)
 {
     bool harmless = true;
-    for (size_t i = 0; i < text.n && harmless; i++) harmless = (unsigned char)text.p[i] >= 32 && text.p[i] != 127;
+    for (size_t i = 0; i < text.n && harmless; i++)
+        harmless = (unsigned char)text.p[i] >= 32 && text.p[i] != 127;
     if (harmless && sl_find(text, SL("=?")) == SL_NONE && utf8_valid(text)) return text;
 
     struct buf out = BUF_INIT;

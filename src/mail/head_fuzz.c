@@ -31,8 +31,14 @@ static void bodies(struct arena *a, struct slice body)
 static void rebuilt(struct arena *a, const struct mail_head *h, struct slice input)
 {
     struct mail_edit e = {.domain = SL("x.test"), .submission = true};
-    struct dsn_recipient r = {.address = input, .original = input, .diagnostic = input, .remote_mta = input, .status = input};
-    struct dsn d = {.hostname = SL("mx"), .from = SL("m@mx"), .to = SL("a@b"), .recipient = &r, .n = 1, .original = input};
+    struct dsn_recipient r = {
+        .address = input, .original = input, .diagnostic = input, .remote_mta = input, .status = input};
+    struct dsn d = {.hostname = SL("mx"),
+                    .from = SL("m@mx"),
+                    .to = SL("a@b"),
+                    .recipient = &r,
+                    .n = 1,
+                    .original = input};
     struct mail_received rec = {.helo = input, .by = SL("mx"), .name = input, .id = input, .for_one = input};
     struct mail_head again;
     struct mail_addrs from;

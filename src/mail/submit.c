@@ -19,7 +19,8 @@ static int check_from(struct arena *a, const struct mail_head *h, struct mail_ad
     if (n > 1) return err_set(ERR_SYNTAX, "the letter has %zu From fields, it must have one", n);
     const struct mail_field *f = mail_head_find(h, SL("From"), 0);
     int r = mail_addrs_parse(a, f->body, from);
-    if (r || !from->n || from->bad) return err_set(ERR_SYNTAX, "the From field does not hold a valid address");
+    if (r || !from->n || from->bad)
+        return err_set(ERR_SYNTAX, "the From field does not hold a valid address");
     return 0;
 }
 

@@ -20,7 +20,8 @@ TEST(date_forms)
     CHECK_INT(d.seconds, 880127706);
     CHECK_INT(d.zone, -360);
     CHECK(d.zone_known);
-    CHECK_INT(date("Fri,\r\n  21\r\n  Nov\r\n 1997\r\n 09:55\r\n -0600 (Newfoundland Time)").seconds, 880127700);
+    CHECK_INT(date("Fri,\r\n  21\r\n  Nov\r\n 1997\r\n 09:55\r\n -0600 (Newfoundland Time)").seconds,
+              880127700);
 }
 
 TEST(date_obsolete_forms)
@@ -39,13 +40,23 @@ TEST(date_obsolete_forms)
 
 TEST(date_refused)
 {
-    static const char *const bad[] = {"", "yesterday", "31 Feb 2026 00:00:00 +0000", "1 Foo 2026 00:00:00 +0000",
-                                      "1 Jan 2026 25:00:00 +0000", "1 Jan 2026 00:61:00 +0000", "1 Jan 1969 00:00:00 +0000",
-                                      "1 Jan 2026", "1 Jan 2026 00:00:00 +00", "1 Jan 2026 00:00:00 +0075",
-                                      "1 Jan 1970 00:00:00 +0100", "1 Jan 20261 00:00:00 +0000", "(((((("};
+    static const char *const bad[] = {"",
+                                      "yesterday",
+                                      "31 Feb 2026 00:00:00 +0000",
+                                      "1 Foo 2026 00:00:00 +0000",
+                                      "1 Jan 2026 25:00:00 +0000",
+                                      "1 Jan 2026 00:61:00 +0000",
+                                      "1 Jan 1969 00:00:00 +0000",
+                                      "1 Jan 2026",
+                                      "1 Jan 2026 00:00:00 +00",
+                                      "1 Jan 2026 00:00:00 +0075",
+                                      "1 Jan 1970 00:00:00 +0100",
+                                      "1 Jan 20261 00:00:00 +0000",
+                                      "(((((("};
     struct mail_date d;
     for (size_t i = 0; i < COUNT_OF(bad); i++)
-        if (mail_date_parse(sl_cstr(bad[i]), &d) != ERR_SYNTAX) test_fail(__FILE__, __LINE__, "\"%s\" is taken", bad[i]);
+        if (mail_date_parse(sl_cstr(bad[i]), &d) != ERR_SYNTAX)
+            test_fail(__FILE__, __LINE__, "\"%s\" is taken", bad[i]);
 }
 
 TEST(date_both_ways)
@@ -85,9 +96,10 @@ TEST(words_cut_apart_are_joined)
 
 TEST(words_malformed_stay)
 {
-    static const char *const same[] = {"=?utf-8?q?a=?=", "=?utf-8?q?a=4?=", "=?utf-8?x?a?=", "=??q?a?=", "=?utf-8?q?a",
-                                       "=?utf-8?q?a b?=", "=?utf-8?q", "=?", "plain text", "=?no-such-charset?q?a?=",
-                                       "=?utf-8?b?!!!?="};
+    static const char *const same[] = {
+        "=?utf-8?q?a=?=", "=?utf-8?q?a=4?=",         "=?utf-8?x?a?=",  "=??q?a?=",
+        "=?utf-8?q?a",    "=?utf-8?q?a b?=",         "=?utf-8?q",      "=?",
+        "plain text",     "=?no-such-charset?q?a?=", "=?utf-8?b?!!!?="};
     for (size_t i = 0; i < COUNT_OF(same); i++) CHECK_SL(mail_words_decode(&ar, sl_cstr(same[i])), same[i]);
     CHECK_SL(mail_words_decode(&ar, SL("a\x01\x7f" "b\xff")), "a  b\xef\xbf\xbd");
     CHECK_SL(mail_words_decode(&ar, SL("=?utf-8?q?a=0D=0Ab?=")), "a  b");

@@ -14,7 +14,8 @@ static void add_page(struct pm *s, const struct message *m, size_t n)
         s->m = xrealloc(s->m, s->room * sizeof *s->m);
     }
     for (size_t i = 0; i < n; i++)
-        s->m[s->n++] = (struct pm_message){.uid = m[i].uid, .size = m[i].size, .retrieved = m[i].flags & FLAG_SEEN};
+        s->m[s->n++] =
+            (struct pm_message){.uid = m[i].uid, .size = m[i].size, .retrieved = m[i].flags & FLAG_SEEN};
 }
 
 int pm_open_box(struct pm *s)
@@ -86,7 +87,8 @@ static void put_uidl(struct pm *s, struct buf *b, size_t i)
     buf_printf(b, "%zu %08x%08x", i + 1, s->uidvalidity, s->m[i].uid);
 }
 
-static void listing(struct pm *s, const struct pop3_command *c, void (*put)(struct pm *, struct buf *, size_t))
+static void listing(struct pm *s, const struct pop3_command *c,
+                    void (*put)(struct pm *, struct buf *, size_t))
 {
     size_t n;
     uint64_t bytes;
@@ -164,7 +166,8 @@ static int expunge(struct pm *s, const uint32_t *uid, size_t n)
 static int mark_seen(struct pm *s, const uint32_t *uid, size_t n)
 {
     ar_reset(&s->cmd_a);
-    return message_flags(s->conf->store, s->account.id, s->box, uid, n, FLAGS_ADD, FLAG_SEEN, 0, &s->cmd_a, NULL, NULL);
+    return message_flags(s->conf->store, s->account.id, s->box, uid, n, FLAGS_ADD, FLAG_SEEN, 0, &s->cmd_a,
+                         NULL, NULL);
 }
 
 /* The UPDATE state (RFC 1939 section 6): only now is anything removed. */
@@ -174,7 +177,8 @@ void pm_quit(struct pm *s, struct pop3_command *c)
     int r = 0;
     if (s->in) {
         r = each_step(s, true, expunge);
-        if (!r && each_step(s, false, mark_seen)) log_info(s->who, "messages fetched could not be marked as seen");
+        if (!r && each_step(s, false, mark_seen))
+            log_info(s->who, "messages fetched could not be marked as seen");
         pm_close_box(s);
     }
     if (r) {

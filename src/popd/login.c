@@ -15,7 +15,9 @@ void pm_capa(struct pm *s, struct pop3_command *c)
 {
     (void)c;
     buf_clear(&s->out);
-    buf_str(&s->out, "+OK what there is\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\n");
+    buf_str(
+        &s->out,
+        "+OK what there is\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\n");
     if (s->tls) buf_printf(&s->out, "USER\r\nSASL %s\r\n", mechanisms(s));
     if (!s->tls && s->conf->tls && !s->in) buf_str(&s->out, "STLS\r\n");
     buf_str(&s->out, "IMPLEMENTATION Tram\r\n.\r\n");

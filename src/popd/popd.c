@@ -93,7 +93,8 @@ static void run_command(struct pm *s, struct slice line)
     int r = pop3_command_parse(ar_dup(&s->cmd_a, line), &c); /* commands may read on */
     const struct pm_command *t = find(c.verb);
     if (!t) pm_err(s, NULL, "there is no such command here");
-    else if (!(t->flags & (s->in ? PM_IN : PM_STRANGER))) pm_err(s, NULL, s->in ? "you are logged in already" : "log in first");
+    else if (!(t->flags & (s->in ? PM_IN : PM_STRANGER)))
+        pm_err(s, NULL, s->in ? "you are logged in already" : "log in first");
     else if ((t->flags & PM_TLS) && !s->tls) pm_err(s, NULL, "begin TLS with STLS before you log in");
     else if (r) pm_err(s, NULL, "%s", err_text(r));
     else t->run(s, &c);
@@ -114,7 +115,8 @@ static void one_command(struct pm *s)
     } else {
         deadline_restore(before);
         /* Letters take the time they need, with deadlines of their own. */
-        if (!sl_startsi(line, SL("RETR")) && !sl_startsi(line, SL("TOP"))) deadline_narrow(DEADLINE_IN(PM_IDLE));
+        if (!sl_startsi(line, SL("RETR")) && !sl_startsi(line, SL("TOP")))
+            deadline_narrow(DEADLINE_IN(PM_IDLE));
         run_command(s, line);
     }
     deadline_restore(before);

@@ -280,7 +280,8 @@ TEST(pop3_keeps_its_snapshot)
     CHECK_SL(talk(&cl, "RETR 1"), "-ERR the message was removed meanwhile by another program");
     client_open(&other, &w, 1);
     talk(&other, "USER alice@home.test");
-    CHECK_SL(talk(&other, "PASS wonder land"), "-ERR [IN-USE] another session has this mailbox open; try again later");
+    CHECK_SL(talk(&other, "PASS wonder land"),
+             "-ERR [IN-USE] another session has this mailbox open; try again later");
     CHECK_SL(talk(&cl, "QUIT"), "+OK goodbye");
     CHECK_SL(reply(&cl), "");
     talk(&other, "USER alice@home.test");
@@ -298,7 +299,8 @@ TEST(pop3_logs_in_over_tls_only)
     world_begin(&w);
     client_open(&cl, &w, 0);
     CHECK_SL(talk(&cl, "CAPA"), "+OK what there is");
-    CHECK_SL(lines(&cl), "TOP\nUIDL\nRESP-CODES\nAUTH-RESP-CODE\nPIPELINING\nEXPIRE NEVER\nSTLS\nIMPLEMENTATION Tram\n");
+    CHECK_SL(lines(&cl),
+             "TOP\nUIDL\nRESP-CODES\nAUTH-RESP-CODE\nPIPELINING\nEXPIRE NEVER\nSTLS\nIMPLEMENTATION Tram\n");
     CHECK_SL(talk(&cl, "USER alice@home.test"), "-ERR begin TLS with STLS before you log in");
     CHECK_SL(talk(&cl, "AUTH PLAIN"), "-ERR begin TLS with STLS before you log in");
     CHECK_SL(talk(&cl, "STAT"), "-ERR log in first");

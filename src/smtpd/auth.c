@@ -55,7 +55,9 @@ static void answer(struct sm *s, struct sasl *x, int r)
         return;
     case ERR_DENIED: failed(s, x, r); return;
     case ERR_SYNTAX: sm_reply(s, 501, "5.5.2", "%s", err_text(r)); return;
-    case ERR_TOO_LONG: sm_reply(s, 500, "5.5.6", "The line is longer than %d bytes", SMTP_AUTH_LINE_MAX); return;
+    case ERR_TOO_LONG:
+        sm_reply(s, 500, "5.5.6", "The line is longer than %d bytes", SMTP_AUTH_LINE_MAX);
+        return;
     case ERR_EOF:
     case ERR_TIMEOUT:
         if (conn_error(s->c)) return; /* the session's loop says what there is to say */

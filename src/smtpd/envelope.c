@@ -129,7 +129,8 @@ static void begin_checks(struct sm *s)
     }
 }
 
-static void add_route(struct sm *s, struct slice address, const struct route *r, const struct smtp_rcpt_opts *o)
+static void add_route(struct sm *s, struct slice address, const struct route *r,
+                      const struct smtp_rcpt_opts *o)
 {
     struct sm_tx *t = &s->tx;
     struct slice key = r->local ? sl_cstr(r->account) : r->address;
@@ -146,13 +147,14 @@ static void add_route(struct sm *s, struct slice address, const struct route *r,
     map_put(&t->routes, key, t);
 }
 
-static void accept_rcpt(struct sm *s, const struct smtp_path *p, struct slice address, const struct routes *routes,
-                        const struct smtp_rcpt_opts *o)
+static void accept_rcpt(struct sm *s, const struct smtp_path *p, struct slice address,
+                        const struct routes *routes, const struct smtp_rcpt_opts *o)
 {
     struct sm_tx *t = &s->tx;
     struct smtp_rcpt_opts kept = {.notify = o->notify, .orcpt = ar_dup(&t->a, o->orcpt)};
     if (t->nrcpt + routes->n > LETTER_RCPTS_MAX) {
-        sm_reply(s, 452, "4.5.3", "Too many recipients behind the addresses; send another letter to the others");
+        sm_reply(s, 452, "4.5.3",
+                 "Too many recipients behind the addresses; send another letter to the others");
         return;
     }
     address = ar_dup(&t->a, address);
@@ -181,7 +183,8 @@ static void judge_remote(struct sm *s, const struct smtp_path *p, struct slice a
     if (!s->logged_in) {
         refuse_rcpt(s, address, 550, "5.7.1",
                     ar_printf(&s->cmd_a,
-                              "Mail for %.*s is not passed on from here. If you are a user of this server, log in on port 587 "
+                              "Mail for %.*s is not passed on from here. If you are a user of this server, "
+                              "log in on port 587 "
                               "or 465; if not, look at the MX records of %.*s",
                               SLF(p->domain), SLF(p->domain)));
         return;
@@ -206,14 +209,18 @@ static void judge_rcpt(struct sm *s, const struct smtp_path *p, const struct smt
     case RESOLVED_NOT_LOCAL: judge_remote(s, p, address, &routes, o); return;
     case RESOLVED_NO_USER:
         refuse_rcpt(s, address, 550, "5.1.1",
-                    ar_printf(&s->cmd_a, "There is no mailbox %.*s here; look for a typing error before the @", SLF(p->address)));
+                    ar_printf(&s->cmd_a,
+                              "There is no mailbox %.*s here; look for a typing error before the @",
+                              SLF(p->address)));
         return;
     case RESOLVED_DISABLED:
-        refuse_rcpt(s, address, 550, "5.2.1", ar_printf(&s->cmd_a, "The mailbox %.*s is switched off", SLF(p->address)));
+        refuse_rcpt(s, address, 550, "5.2.1",
+                    ar_printf(&s->cmd_a, "The mailbox %.*s is switched off", SLF(p->address)));
         return;
     case RESOLVED_LOOP:
-        refuse_rcpt(s, address, 550, "5.4.6",
-                    ar_printf(&s->cmd_a, "The address %.*s leads in a circle; tell postmaster", SLF(p->address)));
+        refuse_rcpt(
+            s, address, 550, "5.4.6",
+            ar_printf(&s->cmd_a, "The address %.*s leads in a circle; tell postmaster", SLF(p->address)));
         return;
     }
 }

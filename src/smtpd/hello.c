@@ -75,7 +75,8 @@ void sm_starttls(struct sm *s, struct smtp_command *c)
         return;
     }
     if (conn_peek(s->c).n) { /* section 6: what came in clear must never count as said in TLS */
-        sm_reply(s, 421, "4.7.0", "Commands were sent after STARTTLS before its answer; the connection is closed");
+        sm_reply(s, 421, "4.7.0",
+                 "Commands were sent after STARTTLS before its answer; the connection is closed");
         return;
     }
     sm_reply(s, 220, "2.0.0", "Begin TLS");

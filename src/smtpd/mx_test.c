@@ -5,14 +5,16 @@
 
 static bool has(struct slice s, const char *what) { return sl_find(s, sl_cstr(what)) != SL_NONE; }
 
-static const char letter[] = "From: Carol <carol@one.test>\r\nTo: alice@home.test\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"
-                             "Message-ID: <1@one.test>\r\n\r\nHello\r\n..dot\r\n.\r\n";
+static const char letter[] =
+    "From: Carol <carol@one.test>\r\nTo: alice@home.test\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"
+    "Message-ID: <1@one.test>\r\n\r\nHello\r\n..dot\r\n.\r\n";
 
 /* EHLO, and MAIL and RCPT that are accepted. */
 static void envelope(struct client *cl, const char *sender)
 {
     struct arena *a = &cl->a;
-    CHECK(sl_starts(talk(cl, "EHLO mail.one.test"), SL("250-mx.home.test at your service\n250-PIPELINING\n")));
+    CHECK(
+        sl_starts(talk(cl, "EHLO mail.one.test"), SL("250-mx.home.test at your service\n250-PIPELINING\n")));
     CHECK_SL(talk(cl, ar_cstr(a, ar_printf(a, "MAIL FROM:<%s>", sender))), "250 2.1.0 Sender is fine");
     CHECK_SL(talk(cl, "RCPT TO:<alice@home.test>"), "250 2.1.5 Recipient is fine");
 }
@@ -40,11 +42,14 @@ TEST(mx_takes_a_letter)
     CHECK_SL(sl_cstr(handed.message_id), "<1@one.test>");
     CHECK_SL(sl_cstr(handed.subject), "Gr\xc3\xbc\xc3\x9f" "e");
     CHECK(!handed.junk && !handed.eight_bit && !handed.submitter[0]);
-    CHECK(sl_starts(handed.bytes, SL("Return-Path: <carol@one.test>\r\nAuthentication-Results: mx.home.test;")));
+    CHECK(sl_starts(handed.bytes,
+                    SL("Return-Path: <carol@one.test>\r\nAuthentication-Results: mx.home.test;")));
     CHECK_INT(handed.skip, strlen("Return-Path: <carol@one.test>\r\n"));
     CHECK(has(handed.bytes, "spf=pass"));
     CHECK(has(handed.bytes, "dmarc=pass"));
-    CHECK(has(handed.bytes, "\r\nReceived: from mail.one.test (mail.one.test [127.0.0.1]) by mx.home.test with\r\n ESMTP id"));
+    CHECK(has(
+        handed.bytes,
+        "\r\nReceived: from mail.one.test (mail.one.test [127.0.0.1]) by mx.home.test with\r\n ESMTP id"));
     CHECK(has(handed.bytes, "for <alice@home.test>;"));
     CHECK(sl_ends(handed.bytes, SL("Message-ID: <1@one.test>\r\n\r\nHello\r\n.dot\r\n")));
     CHECK_SL(sl_from(handed.bytes, handed.head_size), "Hello\r\n.dot\r\n");
@@ -62,8 +67,10 @@ TEST(mx_takes_a_pipeline_and_many_letters)
     client_open(&cl, &w, SMTPD_MX);
     talk(&cl, "EHLO mail.one.test");
     for (unsigned i = 1; i <= 3; i++) {
-        client_send(&cl, SL("MAIL FROM:<carol@one.test>\r\nRCPT TO:<alice@home.test>\r\nRCPT TO:<nobody@home.test>\r\n"
-                            "RCPT TO:<bob@home.test>\r\nDATA\r\n"));
+        client_send(
+            &cl,
+            SL("MAIL FROM:<carol@one.test>\r\nRCPT TO:<alice@home.test>\r\nRCPT TO:<nobody@home.test>\r\n"
+               "RCPT TO:<bob@home.test>\r\nDATA\r\n"));
         CHECK(sl_starts(client_reply(&cl), SL("250 2.1.0")));
         CHECK(sl_starts(client_reply(&cl), SL("250 2.1.5")));
         CHECK(sl_starts(client_reply(&cl), SL("550 5.1.1 There is no mailbox nobody@home.test here")));
@@ -85,12 +92,13 @@ TEST(mx_says_what_it_can)
     struct client cl;
     world_begin(&w, NULL);
     client_open(&cl, &w, SMTPD_MX);
-    CHECK_SL(talk(&cl, "EHLO mail.one.test"),
-             "250-mx.home.test at your service\n250-PIPELINING\n250-SIZE 52428800\n250-8BITMIME\n250-CHUNKING\n250-DSN\n"
-             "250-SMTPUTF8\n250-STARTTLS\n250 ENHANCEDSTATUSCODES");
+    CHECK_SL(talk(&cl, "EHLO mail.one.test"), "250-mx.home.test at your service\n250-PIPELINING\n250-SIZE "
+                                              "52428800\n250-8BITMIME\n250-CHUNKING\n250-DSN\n"
+                                              "250-SMTPUTF8\n250-STARTTLS\n250 ENHANCEDSTATUSCODES");
     CHECK_SL(talk(&cl, "HELO mail.one.test"), "250 mx.home.test at your service");
     client_starttls(&cl, &w);
-    CHECK(sl_starts(talk(&cl, "MAIL FROM:<carol@one.test>"), SL("503 5.5.1 Say EHLO first"))); /* all is forgotten */
+    CHECK(sl_starts(talk(&cl, "MAIL FROM:<carol@one.test>"),
+                    SL("503 5.5.1 Say EHLO first"))); /* all is forgotten */
     struct slice ehlo = talk(&cl, "EHLO mail.one.test");
     CHECK(!has(ehlo, "STARTTLS") && !has(ehlo, "AUTH"));
     CHECK_SL(talk(&cl, "STARTTLS"), "503 5.5.1 TLS is already in use");
@@ -140,8 +148,9 @@ TEST(mx_is_no_open_relay)
     client_open(&cl, &w, SMTPD_MX);
     talk(&cl, "EHLO mail.one.test");
     talk(&cl, "MAIL FROM:<alice@home.test>");
-    static const char *const elsewhere[] = {"x@away.test", "x%away.test@other.test", "@home.test:x@away.test", "\"x@away.test\"@b.test",
-                                            "x@[192.0.2.1]", "x@home.test.away.test"};
+    static const char *const elsewhere[] = {
+        "x@away.test",   "x%away.test@other.test", "@home.test:x@away.test", "\"x@away.test\"@b.test",
+        "x@[192.0.2.1]", "x@home.test.away.test"};
     for (size_t i = 0; i < COUNT_OF(elsewhere); i++) {
         struct slice r = talk(&cl, ar_cstr(&cl.a, ar_printf(&cl.a, "RCPT TO:<%s>", elsewhere[i])));
         if (!sl_starts(r, SL("550 5.7.1 Mail for ")))
@@ -160,7 +169,8 @@ TEST(mx_resolves_recipients)
     CHECK_OK(account_disable(w.store, SL("bob@home.test"), true));
     client_open(&cl, &w, SMTPD_MX);
     envelope(&cl, "carol@one.test");
-    CHECK(sl_starts(talk(&cl, "RCPT TO:<bob@home.test>"), SL("550 5.2.1 The mailbox bob@home.test is switched off")));
+    CHECK(sl_starts(talk(&cl, "RCPT TO:<bob@home.test>"),
+                    SL("550 5.2.1 The mailbox bob@home.test is switched off")));
     CHECK(sl_starts(talk(&cl, "RCPT TO:<ALICE+list@home.test>"), SL("250 ")));
     CHECK(sl_starts(talk(&cl, "RCPT TO:<team@HOME.test>"), SL("250 ")));
     CHECK(sl_starts(talk(&cl, "RCPT TO:<postmaster>"), SL("250 ")));
@@ -203,13 +213,14 @@ TEST(mx_removes_forged_results)
     world_begin(&w, NULL);
     client_open(&cl, &w, SMTPD_MX);
     envelope(&cl, "carol@one.test");
-    CHECK(sl_starts(send_letter(&cl, SL("Authentication-Results: MX.home.test; dkim=pass header.d=forged\r\n"
-                                        "Return-Path: <forged@x.test>\r\nAuthentication-Results: other.test; spf=pass\r\n"
-                                        "authentication-results : (c) \"mx.home\\.test\" 1; dkim=pass header.d=forged\r\n"
-                                        "Authentication-Results:\r\n\tmx.home.test; dkim=pass header.d=forged ((\r\n"
-                                        "Authentication-Results: other.test 9; dkim=pass header.d=forged\r\n"
-                                        "From: carol@one.test\r\n\r\nx\r\n.\r\n")),
-                    SL("250 ")));
+    CHECK(sl_starts(
+        send_letter(&cl, SL("Authentication-Results: MX.home.test; dkim=pass header.d=forged\r\n"
+                            "Return-Path: <forged@x.test>\r\nAuthentication-Results: other.test; spf=pass\r\n"
+                            "authentication-results : (c) \"mx.home\\.test\" 1; dkim=pass header.d=forged\r\n"
+                            "Authentication-Results:\r\n\tmx.home.test; dkim=pass header.d=forged ((\r\n"
+                            "Authentication-Results: other.test 9; dkim=pass header.d=forged\r\n"
+                            "From: carol@one.test\r\n\r\nx\r\n.\r\n")),
+        SL("250 ")));
     CHECK(!has(handed.bytes, "forged"));
     CHECK(has(handed.bytes, "Authentication-Results: other.test; spf=pass\r\n"));
     client_close(&cl);
@@ -218,9 +229,10 @@ TEST(mx_removes_forged_results)
 
 TEST(mx_refuses_smuggled_line_ends)
 {
-    static const char *const bad[] = {"From: carol@one.test\r\n\r\na\n.\n\r\n.\r\n", "From: carol@one.test\r\n\r\na\r\n.\n\r\n.\r\n",
-                                      "From: carol@one.test\r\n\r\na\rb\r\n.\r\n", "From: carol@one.test\nX: y\r\n\r\n.\r\n",
-                                      "From: carol@one.test\r\n\r\na\n.\r\nMAIL FROM:<x@one.test>\r\n.\r\n"};
+    static const char *const bad[] = {
+        "From: carol@one.test\r\n\r\na\n.\n\r\n.\r\n", "From: carol@one.test\r\n\r\na\r\n.\n\r\n.\r\n",
+        "From: carol@one.test\r\n\r\na\rb\r\n.\r\n", "From: carol@one.test\nX: y\r\n\r\n.\r\n",
+        "From: carol@one.test\r\n\r\na\n.\r\nMAIL FROM:<x@one.test>\r\n.\r\n"};
     struct world w;
     struct client cl;
     world_begin(&w, NULL);
@@ -363,7 +375,8 @@ TEST(mx_keeps_delivery_options)
     client_open(&cl, &w, SMTPD_MX);
     talk(&cl, "EHLO mail.one.test");
     CHECK(sl_starts(talk(&cl, "MAIL FROM:<carol@one.test> RET=HDRS ENVID=a+2Bb"), SL("250 ")));
-    CHECK(sl_starts(talk(&cl, "RCPT TO:<alice@home.test> NOTIFY=SUCCESS ORCPT=rfc822;alice@home.test"), SL("250 ")));
+    CHECK(sl_starts(talk(&cl, "RCPT TO:<alice@home.test> NOTIFY=SUCCESS ORCPT=rfc822;alice@home.test"),
+                    SL("250 ")));
     CHECK(sl_starts(talk(&cl, "RCPT TO:<bob@home.test> NOTIFY=SOON"), SL("501 5.5.4 ")));
     CHECK(sl_starts(send_letter(&cl, sl_cstr(letter)), SL("250 ")));
     CHECK_SL(sl_cstr(handed.ret), "HDRS");
@@ -451,7 +464,8 @@ TEST(mx_international_letters)
     CHECK(sl_starts(talk(&cl, "MAIL FROM:<carol@one.test> SMTPUTF8"), SL("250 ")));
     CHECK(sl_starts(talk(&cl, "RCPT TO:<j\xc3\xb6rg@b\xc3\xbc" "cher.test>"), SL("250 ")));
     CHECK(sl_starts(talk(&cl, "RCPT TO:<nobody@b\xc3\xbc" "cher.test>"), SL("550 5.1.1 ")));
-    CHECK(sl_starts(send_letter(&cl, SL("From: carol@one.test\r\nSubject: Gr\xc3\xbc\xc3\x9f" "e\r\n\r\nx\r\n.\r\n")),
+    CHECK(sl_starts(send_letter(&cl, SL("From: carol@one.test\r\nSubject: Gr\xc3\xbc\xc3\x9f"
+                                        "e\r\n\r\nx\r\n.\r\n")),
                     SL("250 ")));
     CHECK(handed.smtputf8);
     CHECK(has(handed.bytes, "UTF8SMTP id"));

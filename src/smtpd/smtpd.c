@@ -8,7 +8,8 @@
 static const struct sm_command table[] = {
     {SMTP_EHLO, SM_LAST, sm_helo, "EHLO host"},
     {SMTP_HELO, SM_LAST, sm_helo, "HELO host"},
-    {SMTP_MAIL, SM_HELO | SM_NO_TX | SM_USER, sm_mail, "MAIL FROM:<address> [SIZE=n] [BODY=7BIT|8BITMIME] [SMTPUTF8] [RET=..] [ENVID=..]"},
+    {SMTP_MAIL, SM_HELO | SM_NO_TX | SM_USER, sm_mail,
+     "MAIL FROM:<address> [SIZE=n] [BODY=7BIT|8BITMIME] [SMTPUTF8] [RET=..] [ENVID=..]"},
     {SMTP_RCPT, SM_HELO | SM_TX | SM_USER, sm_rcpt, "RCPT TO:<address> [NOTIFY=..] [ORCPT=..]"},
     {SMTP_DATA, SM_HELO | SM_TX | SM_USER | SM_LAST, sm_data, "DATA"},
     {SMTP_BDAT, 0, sm_bdat, "BDAT size [LAST]"},
@@ -58,8 +59,9 @@ static bool allowed(struct sm *s, const struct sm_command *t)
 /* Browsers and worms speak other protocols at this port; nothing good follows. */
 static bool is_other_protocol(struct slice word)
 {
-    static const struct slice words[] = {SL_INIT("GET"), SL_INIT("POST"), SL_INIT("PUT"), SL_INIT("HEAD"),
-                                         SL_INIT("OPTIONS"), SL_INIT("CONNECT"), SL_INIT("PROPFIND"), SL_INIT("DELETE")};
+    static const struct slice words[] = {SL_INIT("GET"),      SL_INIT("POST"),    SL_INIT("PUT"),
+                                         SL_INIT("HEAD"),     SL_INIT("OPTIONS"), SL_INIT("CONNECT"),
+                                         SL_INIT("PROPFIND"), SL_INIT("DELETE")};
     for (size_t i = 0; i < COUNT_OF(words); i++)
         if (sl_eq(word, words[i])) return true;
     return sl_startsi(word, SL("HTTP/"));
@@ -67,7 +69,8 @@ static bool is_other_protocol(struct slice word)
 
 static void unknown(struct sm *s, const struct smtp_command *c)
 {
-    if (is_other_protocol(c->word)) sm_reply(s, 421, "4.7.0", "This is a mail server; HTTP is not spoken here");
+    if (is_other_protocol(c->word))
+        sm_reply(s, 421, "4.7.0", "This is a mail server; HTTP is not spoken here");
     else sm_reply(s, 500, "5.5.1", "There is no such command; HELP lists those that there are");
 }
 

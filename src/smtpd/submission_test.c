@@ -30,7 +30,8 @@ TEST(submission_of_a_letter)
     struct slice ehlo = talk(&cl, "EHLO my_laptop");
     CHECK(has(ehlo, "STARTTLS") && !has(ehlo, "AUTH"));
     CHECK_SL(talk(&cl, "MAIL FROM:<alice@home.test>"), "530 5.7.0 Begin TLS with STARTTLS, then log in");
-    CHECK_SL(talk_plain(&cl, "alice@home.test", "wonderland"), "538 5.7.11 Begin TLS with STARTTLS before you log in");
+    CHECK_SL(talk_plain(&cl, "alice@home.test", "wonderland"),
+             "538 5.7.11 Begin TLS with STARTTLS before you log in");
     client_starttls(&cl, &w);
     ehlo = talk(&cl, "EHLO my_laptop");
     CHECK(has(ehlo, "250-AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN\n") && !has(ehlo, "STARTTLS"));
@@ -39,7 +40,8 @@ TEST(submission_of_a_letter)
     CHECK_SL(talk(&cl, "MAIL FROM:<alice@home.test>"), "250 2.1.0 Sender is fine");
     CHECK_SL(talk(&cl, "RCPT TO:<carol@one.test>"), "250 2.1.5 Recipient is fine");
     CHECK_SL(talk(&cl, "RCPT TO:<bob@home.test>"), "250 2.1.5 Recipient is fine");
-    CHECK(sl_starts(send_letter(&cl, SL("From: Alice <alice@home.test>\r\nTo: carol@one.test\r\nBcc: bob@home.test\r\n\r\nHello\r\n.\r\n")),
+    CHECK(sl_starts(send_letter(&cl, SL("From: Alice <alice@home.test>\r\nTo: carol@one.test\r\nBcc: "
+                                        "bob@home.test\r\n\r\nHello\r\n.\r\n")),
                     SL("250 2.0.0 Accepted as ")));
     CHECK_SL(sl_cstr(handed.rcpts), "carol@one.test here:bob@home.test");
     CHECK(handed.submitter[0]);
@@ -64,14 +66,16 @@ TEST(submission_under_own_addresses_only)
     CHECK(sl_starts(talk(&cl, "MAIL FROM:<alice@one.test>"), SL("550 5.7.1 ")));
     CHECK(sl_starts(talk(&cl, "MAIL FROM:<Alice+tag@HOME.test>"), SL("250 ")));
     talk(&cl, "RCPT TO:<carol@one.test>");
-    CHECK(sl_starts(send_letter(&cl, SL("From: Boss <bob@home.test>\r\n\r\nx\r\n.\r\n")), SL("550 5.7.1 In From: ")));
+    CHECK(sl_starts(send_letter(&cl, SL("From: Boss <bob@home.test>\r\n\r\nx\r\n.\r\n")),
+                    SL("550 5.7.1 In From: ")));
     talk(&cl, "MAIL FROM:<alice@home.test>");
     talk(&cl, "RCPT TO:<carol@one.test>");
     CHECK(sl_starts(send_letter(&cl, SL("From: alice@home.test\r\nSender: bob@home.test\r\n\r\nx\r\n.\r\n")),
                     SL("550 5.7.1 In Sender: ")));
     talk(&cl, "MAIL FROM:<alice@home.test>");
     talk(&cl, "RCPT TO:<carol@one.test>");
-    CHECK(sl_starts(send_letter(&cl, SL("From: alice@home.test\r\nFrom: bob@home.test\r\n\r\nx\r\n.\r\n")), SL("554 5.6.0 ")));
+    CHECK(sl_starts(send_letter(&cl, SL("From: alice@home.test\r\nFrom: bob@home.test\r\n\r\nx\r\n.\r\n")),
+                    SL("554 5.6.0 ")));
     talk(&cl, "MAIL FROM:<>"); /* a receipt */
     talk(&cl, "RCPT TO:<carol@one.test>");
     CHECK(sl_starts(send_letter(&cl, SL("From: alice@home.test\r\n\r\nread\r\n.\r\n")), SL("250 ")));
@@ -88,8 +92,9 @@ TEST(submission_wants_well_formed_letters)
     struct buf b = BUF_INIT;
     world_begin(&w, NULL);
     alice(&cl, &w);
-    static const char *const bad[] = {"Subject: no author\r\n\r\n.\r\n", "From: alice@home.test\r\nnot a field\r\n\r\n.\r\n",
-                                      "From: alice@home.test\r\nSubject: a\r\nSubject: b\r\n\r\n.\r\n", ".\r\n"};
+    static const char *const bad[] = {
+        "Subject: no author\r\n\r\n.\r\n", "From: alice@home.test\r\nnot a field\r\n\r\n.\r\n",
+        "From: alice@home.test\r\nSubject: a\r\nSubject: b\r\n\r\n.\r\n", ".\r\n"};
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         talk(&cl, "MAIL FROM:<alice@home.test>");
         talk(&cl, "RCPT TO:<carol@one.test>");
@@ -100,7 +105,8 @@ TEST(submission_wants_well_formed_letters)
     buf_str(&b, "\r\n.\r\n");
     talk(&cl, "MAIL FROM:<alice@home.test>");
     talk(&cl, "RCPT TO:<carol@one.test>");
-    CHECK(sl_starts(send_letter(&cl, buf_slice(&b)), SL("554 5.6.0 A line of the letter is longer than 998 bytes")));
+    CHECK(sl_starts(send_letter(&cl, buf_slice(&b)),
+                    SL("554 5.6.0 A line of the letter is longer than 998 bytes")));
     client_close(&cl);
     buf_free(&b);
     world_end(&w);
@@ -125,15 +131,16 @@ TEST(login_in_every_way)
     client_open(&cl, &w, SMTPD_SUBMISSIONS);
     talk(&cl, "EHLO x");
     CHECK_SL(talk(&cl, "AUTH PLAIN"), "334 ");
-    struct slice plain = b64_encode_ar(&cl.a, ar_printf(&cl.a, "%calice%cwonderland", 0, 0)); /* one domain: no @ needed */
+    struct slice plain =
+        b64_encode_ar(&cl.a, ar_printf(&cl.a, "%calice%cwonderland", 0, 0)); /* one domain: no @ needed */
     CHECK_SL(talk(&cl, ar_cstr(&cl.a, plain)), "235 2.7.0 Welcome");
     client_close(&cl);
     client_open(&cl, &w, SMTPD_SUBMISSIONS);
     talk(&cl, "EHLO x");
     CHECK_SL(talk(&cl, "AUTH PLAIN"), "334 ");
     CHECK_SL(talk(&cl, "*"), "501 5.7.0 The login is given up");
-    CHECK_SL(talk(&cl, "AUTH CRAM-MD5"),
-             "504 5.5.4 this way to log in is not known here, known are SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN");
+    CHECK_SL(talk(&cl, "AUTH CRAM-MD5"), "504 5.5.4 this way to log in is not known here, known are "
+                                         "SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN");
     CHECK(sl_starts(talk(&cl, "AUTH PLAIN !!!"), SL("501 5.5.2 ")));
     CHECK(sl_starts(talk(&cl, "AUTH PLAIN AAAA"), SL("501 5.5.2 ")));
     CHECK_SL(talk(&cl, "NOOP"), "250 2.0.0 Done, nothing");
@@ -151,20 +158,23 @@ TEST(login_refused)
     talk(&cl, "EHLO x");
     CHECK_SL(talk_plain(&cl, "nobody@home.test", "x"), "535 5.7.8 User name or password is wrong");
     CHECK_SL(talk_plain(&cl, "bob@home.test", "builder"), "535 5.7.8 User name or password is wrong");
-    CHECK_SL(talk_plain(&cl, "alice@home.test", "wrong"), "421 4.7.0 Too many failed logins; try again later");
+    CHECK_SL(talk_plain(&cl, "alice@home.test", "wrong"),
+             "421 4.7.0 Too many failed logins; try again later");
     CHECK_SL(client_reply(&cl), "");
     client_close(&cl);
     client_open(&cl, &w, SMTPD_SUBMISSIONS);
     talk(&cl, "EHLO x");
-    struct slice as_bob = b64_encode_ar(&cl.a, ar_printf(&cl.a, "bob@home.test%calice@home.test%cwonderland", 0, 0));
-    CHECK(sl_starts(talk(&cl, ar_cstr(&cl.a, ar_printf(&cl.a, "AUTH PLAIN %.*s", SLF(as_bob)))), SL("535 5.7.8 ")));
+    struct slice as_bob =
+        b64_encode_ar(&cl.a, ar_printf(&cl.a, "bob@home.test%calice@home.test%cwonderland", 0, 0));
+    CHECK(sl_starts(talk(&cl, ar_cstr(&cl.a, ar_printf(&cl.a, "AUTH PLAIN %.*s", SLF(as_bob)))),
+                    SL("535 5.7.8 ")));
     client_close(&cl);
     world_end(&w);
 }
 
 /* The client's half of SCRAM-SHA-256 (RFC 5802 section 3), by hand. */
-static struct slice scram_proof(struct client *cl, const char *password, struct slice bare, struct slice server_first,
-                                struct slice final_bare)
+static struct slice scram_proof(struct client *cl, const char *password, struct slice bare,
+                                struct slice server_first, struct slice final_bare)
 {
     struct slice rest = server_first, part, salt;
     uint8_t raw[16], client_key[32], stored[32], sig[32];
@@ -172,7 +182,8 @@ static struct slice scram_proof(struct client *cl, const char *password, struct 
     uint64_t rounds;
     CHECK(sl_next(&rest, ',', &part) && sl_next(&rest, ',', &part));
     CHECK_OK(b64_decode_ar(&cl->a, sl_from(part, 2), true, &salt));
-    CHECK(sl_next(&rest, ',', &part) && num_u64(sl_from(part, 2), UINT32_MAX, &rounds) && salt.n == sizeof raw);
+    CHECK(sl_next(&rest, ',', &part) && num_u64(sl_from(part, 2), UINT32_MAX, &rounds) &&
+          salt.n == sizeof raw);
     memcpy(raw, salt.p, sizeof raw);
     (void)k;
     /* Hi() is PBKDF2; U1 = HMAC(password, salt + INT(1)) */
@@ -185,7 +196,8 @@ static struct slice scram_proof(struct client *cl, const char *password, struct 
     }
     hmac_sha256(sl(hi, 32), SL("Client Key"), client_key);
     hash_once(HASH_SHA256, sl(client_key, 32), stored);
-    hmac_sha256(sl(stored, 32), ar_printf(&cl->a, "%.*s,%.*s,%.*s", SLF(bare), SLF(server_first), SLF(final_bare)), sig);
+    hmac_sha256(sl(stored, 32),
+                ar_printf(&cl->a, "%.*s,%.*s,%.*s", SLF(bare), SLF(server_first), SLF(final_bare)), sig);
     for (int i = 0; i < 32; i++) client_key[i] ^= sig[i];
     return b64_encode_ar(&cl->a, sl(client_key, 32));
 }

@@ -51,7 +51,8 @@ int accept_letter(struct queue *q, struct letter *l)
     handed.head_size = l->head_size;
     struct buf b = BUF_INIT;
     for (size_t i = 0; i < l->nrcpt; i++)
-        buf_printf(&b, "%s%s%.*s", i ? " " : "", l->rcpt[i].route.local ? "here:" : "", SLF(l->rcpt[i].route.address));
+        buf_printf(&b, "%s%s%.*s", i ? " " : "", l->rcpt[i].route.local ? "here:" : "",
+                   SLF(l->rcpt[i].route.address));
     keep(handed.rcpts, sizeof handed.rcpts, buf_slice(&b));
     buf_free(&b);
     body_unpin(s->body, &l->body);

@@ -11,12 +11,14 @@ const char *sasl_mechanisms(bool binding)
     return binding ? "SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN" : "SCRAM-SHA-256 PLAIN LOGIN";
 }
 
-int sasl_begin(struct sasl *x, struct store *s, struct arena *a, struct slice mechanism, const uint8_t binding[32])
+int sasl_begin(struct sasl *x, struct store *s, struct arena *a, struct slice mechanism,
+               const uint8_t binding[32])
 {
     int m = 0;
     while (m < (int)COUNT_OF(names) && !sl_eqi(mechanism, sl_cstr(names[m]))) m++;
     if (m == (int)COUNT_OF(names) || (m == SCRAM_PLUS && !binding))
-        return err_set(ERR_UNSUPPORTED, "this way to log in is not known here, known are %s", sasl_mechanisms(binding));
+        return err_set(ERR_UNSUPPORTED, "this way to log in is not known here, known are %s",
+                       sasl_mechanisms(binding));
     *x = (struct sasl){.store = s, .a = a, .mechanism = m};
     if (binding) {
         memcpy(x->scram.cb_data, binding, 32);
@@ -45,8 +47,10 @@ static int step_plain(struct sasl *x, struct slice response)
 
 static int step_login(struct sasl *x, struct slice response, struct slice *out)
 {
-    if (!response.n || response.n > SASL_FIELD_MAX || !utf8_valid(response) || sl_chr(response, '\0') != SL_NONE)
-        return err_set(ERR_SYNTAX, "user name and password must be UTF-8 of at most %d bytes", SASL_FIELD_MAX);
+    if (!response.n || response.n > SASL_FIELD_MAX || !utf8_valid(response) ||
+        sl_chr(response, '\0') != SL_NONE)
+        return err_set(ERR_SYNTAX, "user name and password must be UTF-8 of at most %d bytes",
+                       SASL_FIELD_MAX);
     if (x->step++) return finish_password(x, response);
     x->user = ar_dup(x->a, response);
     *out = SL("Password:");
@@ -129,7 +133,8 @@ int sasl_plain_parse(struct slice message, struct sasl_plain *out)
     if (!out->authcid.n || !out->password.n)
         return err_set(ERR_SYNTAX, "user name and password must not be empty");
     if (!field_ok(out->authzid) || !field_ok(out->authcid) || !field_ok(out->password))
-        return err_set(ERR_SYNTAX, "user name and password must be UTF-8 of at most %d bytes", SASL_FIELD_MAX);
+        return err_set(ERR_SYNTAX, "user name and password must be UTF-8 of at most %d bytes",
+                       SASL_FIELD_MAX);
     return 0;
 }
 

@@ -9,7 +9,8 @@ FUZZ
     struct slice s;
     struct arena a;
     ar_init(&a, 0);
-    if (sasl_plain_parse(input, &p) == 0) ASSERT(p.authcid.n && p.password.n && p.password.n <= SASL_FIELD_MAX);
+    if (sasl_plain_parse(input, &p) == 0)
+        ASSERT(p.authcid.n && p.password.n && p.password.n <= SASL_FIELD_MAX);
     (void)!sasl_line_decode(&a, input, &s);
     ar_free(&a);
 }

@@ -65,7 +65,8 @@ static int parse_auth(struct pop3_command *out)
     out->has_initial = out->initial.n > 0;
     bool ok = out->mechanism.n <= 20 && sl_chr(out->initial, ' ') == SL_NONE;
     for (size_t i = 0; i < out->mechanism.n; i++)
-        ok = ok && (is_alnum(out->mechanism.p[i]) || out->mechanism.p[i] == '-' || out->mechanism.p[i] == '_');
+        ok =
+            ok && (is_alnum(out->mechanism.p[i]) || out->mechanism.p[i] == '-' || out->mechanism.p[i] == '_');
     return ok ? 0 : err_set(ERR_SYNTAX, "AUTH is written AUTH mechanism or AUTH mechanism initial-response");
 }
 
@@ -89,7 +90,8 @@ static int parse_argument(struct pop3_command *out)
     case POP3_CAPA:
     case POP3_STLS:
     case POP3_UTF8:
-        return sl_trim(out->arg).n ? err_set(ERR_SYNTAX, "%s takes no argument", pop3_verb_name(out->verb)) : 0;
+        return sl_trim(out->arg).n ? err_set(ERR_SYNTAX, "%s takes no argument", pop3_verb_name(out->verb))
+                                   : 0;
     default: return 0;
     }
 }

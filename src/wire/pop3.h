@@ -45,5 +45,8 @@ struct pop3_top {
     uint32_t lines; /* still to come */
     bool body, filled;
 };
-static inline void pop3_top_begin(struct pop3_top *t, uint32_t lines) { *t = (struct pop3_top){.lines = lines}; }
+static inline void pop3_top_begin(struct pop3_top *t, uint32_t lines)
+{
+    *t = (struct pop3_top){.lines = lines};
+}
 size_t pop3_top_feed(struct pop3_top *t, struct slice chunk, bool *done);

@@ -23,11 +23,13 @@ TEST(pop3_commands)
     CHECK_OK(pop3_command_parse(SL("XYZ"), &c));
     CHECK_INT(c.verb, POP3_UNKNOWN);
     CHECK_OK(pop3_command_parse(SL(""), &c));
-    static const char *const bad[] = {"USER", "PASS", "RETR", "RETR x", "RETR 0", "RETR -1", "RETR 1 2", "TOP 1", "TOP 1 x",
-                                      "TOP 1 2 3", "LIST x", "UIDL 0", "DELE 99999999999", "STAT 1", "QUIT x", "AUTH a b c",
-                                      "NOOP \x01", "AUTH P(", "CAPA x"};
+    static const char *const bad[] = {
+        "USER",   "PASS",       "RETR",      "RETR x",  "RETR 0", "RETR -1",          "RETR 1 2",
+        "TOP 1",  "TOP 1 x",    "TOP 1 2 3", "LIST x",  "UIDL 0", "DELE 99999999999", "STAT 1",
+        "QUIT x", "AUTH a b c", "NOOP \x01", "AUTH P(", "CAPA x"};
     for (size_t i = 0; i < COUNT_OF(bad); i++)
-        if (pop3_command_parse(sl_cstr(bad[i]), &c) != ERR_SYNTAX) test_fail(__FILE__, __LINE__, "\"%s\" is taken", bad[i]);
+        if (pop3_command_parse(sl_cstr(bad[i]), &c) != ERR_SYNTAX)
+            test_fail(__FILE__, __LINE__, "\"%s\" is taken", bad[i]);
 }
 
 TEST(pop3_responses)

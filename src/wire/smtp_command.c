@@ -53,7 +53,8 @@ static int parse_params(struct slice s, struct smtp_command *out)
         struct smtp_param p = {.key = sl_sub(word, 0, eq), .has_value = eq != SL_NONE};
         if (p.has_value) p.value = sl_from(word, eq + 1);
         if (!keyword_ok(p.key) || (p.has_value && !value_ok(p.value)))
-            return err_set(ERR_SYNTAX, "after the address there may only be parameters written KEYWORD or KEYWORD=value");
+            return err_set(ERR_SYNTAX,
+                           "after the address there may only be parameters written KEYWORD or KEYWORD=value");
         if (out->nparams == SMTP_PARAMS_MAX)
             return err_set(ERR_LIMIT, "more than %d parameters", SMTP_PARAMS_MAX);
         out->param[out->nparams++] = p;
@@ -81,8 +82,8 @@ static int parse_path(struct arena *a, const char *before, bool reverse, struct 
 {
     struct slice word = sl_cstr(before);
     if (!sl_startsi(out->arg, word))
-        return err_set(ERR_SYNTAX, "%s is written %s %s<address>", smtp_verb_name(out->verb), smtp_verb_name(out->verb),
-                       before);
+        return err_set(ERR_SYNTAX, "%s is written %s %s<address>", smtp_verb_name(out->verb),
+                       smtp_verb_name(out->verb), before);
     struct slice s = sl_trim(sl_from(out->arg, word.n));
     size_t n = path_size(s);
     int r = smtp_path_parse(a, sl_sub(s, 0, n), reverse, &out->path);
@@ -108,7 +109,8 @@ static int parse_auth(struct smtp_command *out)
     out->mechanism = take_word(&s);
     bool ok = out->mechanism.n > 0 && out->mechanism.n <= 20;
     for (size_t i = 0; i < out->mechanism.n; i++)
-        ok = ok && (is_alnum(out->mechanism.p[i]) || out->mechanism.p[i] == '-' || out->mechanism.p[i] == '_');
+        ok =
+            ok && (is_alnum(out->mechanism.p[i]) || out->mechanism.p[i] == '-' || out->mechanism.p[i] == '_');
     if (!ok || sl_chr(s, ' ') != SL_NONE)
         return err_set(ERR_SYNTAX, "AUTH is written AUTH mechanism or AUTH mechanism initial-response");
     out->initial = s;

@@ -4,7 +4,8 @@
 
 /* Feeds `in` in pieces of at most `piece` bytes; the clean bytes go to out. True when the end
  * was seen; *left: what followed it. */
-static bool receive(struct smtp_data *d, const char *in, size_t n, size_t piece, struct buf *out, size_t *left)
+static bool receive(struct smtp_data *d, const char *in, size_t n, size_t piece, struct buf *out,
+                    size_t *left)
 {
     smtp_data_begin(d);
     buf_clear(out);
@@ -63,7 +64,9 @@ TEST(data_received_in_pieces_of_every_size)
             bool end = receive(&d, cases[c].in, n, piece, &out, &left);
             bool ok = end == cases[c].end && left == cases[c].left && d.fault == cases[c].fault &&
                       sl_eq(buf_slice(&out), sl_cstr(cases[c].out)) && d.size == out.n;
-            if (!ok) test_fail(__FILE__, __LINE__, "case %zu in pieces of %zu: \"%.*s\"", c, piece, (int)out.n, out.p);
+            if (!ok)
+                test_fail(__FILE__, __LINE__, "case %zu in pieces of %zu: \"%.*s\"", c, piece, (int)out.n,
+                          out.p);
         }
     }
     buf_free(&out);

@@ -69,7 +69,8 @@ static void data(struct slice in)
         buf_put(&z, run);
     } while (end1 == SMTP_DATA_RUN);
     ASSERT(end1 == SMTP_DATA_END && rest.n == 0 && back.fault == SMTP_FAULT_NONE);
-    if (!whole.fault && (x.n == 0 || sl_ends(buf_slice(&x), SL("\r\n")))) ASSERT(sl_eq(buf_slice(&x), buf_slice(&z)));
+    if (!whole.fault && (x.n == 0 || sl_ends(buf_slice(&x), SL("\r\n"))))
+        ASSERT(sl_eq(buf_slice(&x), buf_slice(&z)));
     buf_free(&x), buf_free(&y), buf_free(&w), buf_free(&z);
 }
 

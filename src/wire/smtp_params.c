@@ -16,12 +16,14 @@ int smtp_xtext_decode(struct arena *a, struct slice s, struct slice *out)
         char c = s.p[i];
         if (c == '+') {
             int hi = i + 2 < s.n ? hex_value(s.p[i + 1]) : -1, lo = i + 2 < s.n ? hex_value(s.p[i + 2]) : -1;
-            if (hi < 0 || lo < 0) return err_set(ERR_SYNTAX, "a + in xtext must be followed by two hexadecimal digits");
+            if (hi < 0 || lo < 0)
+                return err_set(ERR_SYNTAX, "a + in xtext must be followed by two hexadecimal digits");
             c = (char)(hi * 16 + lo);
             i += 2;
         }
         /* Nothing that could break a line of a report later. */
-        if ((unsigned char)c < 32 || c == 127) return err_set(ERR_SYNTAX, "there is a control character in the value");
+        if ((unsigned char)c < 32 || c == 127)
+            return err_set(ERR_SYNTAX, "there is a control character in the value");
         to[n++] = c;
     }
     *out = sl(to, n);
@@ -139,7 +141,8 @@ struct option {
     int (*take)(struct arena *a, const struct smtp_param *p, void *to);
 };
 
-static int take_all(struct arena *a, const struct smtp_command *c, const struct option *option, size_t n, void *to)
+static int take_all(struct arena *a, const struct smtp_command *c, const struct option *option, size_t n,
+                    void *to)
 {
     unsigned seen = 0;
     for (size_t i = 0; i < c->nparams; i++) {

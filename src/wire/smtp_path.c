@@ -5,7 +5,10 @@
 
 static bool is_control(char c) { return (unsigned char)c < 32 || c == 127; }
 static bool is_utf8_byte(char c) { return (c & 0x80) != 0; }
-static bool is_atext(char c) { return is_alnum(c) || is_utf8_byte(c) || (c && strchr("!#$%&'*+-/=?^_`{|}~", c)); }
+static bool is_atext(char c)
+{
+    return is_alnum(c) || is_utf8_byte(c) || (c && strchr("!#$%&'*+-/=?^_`{|}~", c));
+}
 
 static bool is_dot_string(struct slice s)
 {
@@ -22,7 +25,8 @@ static bool label_ok(struct slice l, bool underscore)
 {
     if (!l.n || l.n > 63 || l.p[0] == '-' || l.p[l.n - 1] == '-') return false;
     for (size_t i = 0; i < l.n; i++)
-        if (!is_alnum(l.p[i]) && l.p[i] != '-' && !is_utf8_byte(l.p[i]) && !(underscore && l.p[i] == '_')) return false;
+        if (!is_alnum(l.p[i]) && l.p[i] != '-' && !is_utf8_byte(l.p[i]) && !(underscore && l.p[i] == '_'))
+            return false;
     return true;
 }
 
@@ -84,10 +88,12 @@ static int take_domain(struct slice d, struct smtp_path *out)
     out->domain = d;
     if (d.n && d.p[0] == '[') {
         out->literal = true;
-        if (!ip_parse_literal(d, &ip)) return err_set(ERR_SYNTAX, "the address literal is not [1.2.3.4] or [IPv6:...]");
+        if (!ip_parse_literal(d, &ip))
+            return err_set(ERR_SYNTAX, "the address literal is not [1.2.3.4] or [IPv6:...]");
         return 0;
     }
-    if (d.n > SMTP_DOMAIN_MAX) return err_set(ERR_TOO_LONG, "the domain is longer than %d bytes", SMTP_DOMAIN_MAX);
+    if (d.n > SMTP_DOMAIN_MAX)
+        return err_set(ERR_TOO_LONG, "the domain is longer than %d bytes", SMTP_DOMAIN_MAX);
     if (!smtp_domain_ok(d)) return err_set(ERR_SYNTAX, "the part after the @ is not a domain name");
     return 0;
 }
@@ -102,7 +108,8 @@ static int take_mailbox(struct arena *a, struct slice s, struct smtp_path *out)
         used = sl_rchr(s, '@');
         if (used == SL_NONE) used = s.n;
         out->local = sl_sub(s, 0, used);
-        if (!is_dot_string(out->local)) return err_set(ERR_SYNTAX, "the part before the @ is not valid without quotes");
+        if (!is_dot_string(out->local))
+            return err_set(ERR_SYNTAX, "the part before the @ is not valid without quotes");
     }
     if (out->local.n > SMTP_LOCAL_MAX)
         return err_set(ERR_TOO_LONG, "the part before the @ is longer than %d bytes", SMTP_LOCAL_MAX);

@@ -75,7 +75,8 @@ int smtp_reply_line(struct smtp_reply *r, struct slice line)
         return err_set(ERR_SYNTAX, "the other server sent a line that is no SMTP reply");
     int code = (line.p[0] - '0') * 100 + (line.p[1] - '0') * 10 + line.p[2] - '0';
     if (r->code && r->code != code)
-        return err_set(ERR_SYNTAX, "the other server changed the code within one reply from %d to %d", r->code, code);
+        return err_set(ERR_SYNTAX, "the other server changed the code within one reply from %d to %d",
+                       r->code, code);
     if (r->lines == SMTP_REPLY_LINES_MAX)
         return err_set(ERR_LIMIT, "the other server's reply has more than %d lines", SMTP_REPLY_LINES_MAX);
     r->code = code;
@@ -146,11 +147,21 @@ static void take_limits(struct slice s, struct smtp_ehlo *out)
 
 static void take_keyword(struct slice line, struct smtp_ehlo *out)
 {
-    static const struct { const char *name; unsigned bit; } keywords[] = {
-        {"PIPELINING", SMTP_EXT_PIPELINING}, {"8BITMIME", SMTP_EXT_8BITMIME},     {"SIZE", SMTP_EXT_SIZE},
-        {"STARTTLS", SMTP_EXT_STARTTLS},     {"DSN", SMTP_EXT_DSN},               {"ENHANCEDSTATUSCODES", SMTP_EXT_ENHANCED},
-        {"CHUNKING", SMTP_EXT_CHUNKING},     {"BINARYMIME", SMTP_EXT_BINARYMIME}, {"SMTPUTF8", SMTP_EXT_SMTPUTF8},
-        {"AUTH", SMTP_EXT_AUTH},             {"REQUIRETLS", SMTP_EXT_REQUIRETLS}, {"LIMITS", SMTP_EXT_LIMITS},
+    static const struct {
+        const char *name; unsigned bit;
+    } keywords[] = {
+        {"PIPELINING", SMTP_EXT_PIPELINING},
+        {"8BITMIME", SMTP_EXT_8BITMIME},
+        {"SIZE", SMTP_EXT_SIZE},
+        {"STARTTLS", SMTP_EXT_STARTTLS},
+        {"DSN", SMTP_EXT_DSN},
+        {"ENHANCEDSTATUSCODES", SMTP_EXT_ENHANCED},
+        {"CHUNKING", SMTP_EXT_CHUNKING},
+        {"BINARYMIME", SMTP_EXT_BINARYMIME},
+        {"SMTPUTF8", SMTP_EXT_SMTPUTF8},
+        {"AUTH", SMTP_EXT_AUTH},
+        {"REQUIRETLS", SMTP_EXT_REQUIRETLS},
+        {"LIMITS", SMTP_EXT_LIMITS},
     };
     struct slice rest = line;
     /* "AUTH=LOGIN" was written before RFC 2554; some still write it. */

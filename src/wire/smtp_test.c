@@ -72,16 +72,43 @@ TEST(smtp_mail_and_rcpt)
 
 TEST(smtp_bad_paths)
 {
-    static const char *const bad[] = {
-        "MAIL", "MAIL FROM", "MAIL FROM:", "MAIL FROM:a@b.test", "MAIL FROM:<a@b.test", "MAIL FROM:a@b.test>",
-        "MAIL FROM:<alice>", "MAIL FROM:<@b.test>", "MAIL FROM:<a@>", "MAIL FROM:<a..b@c.test>", "MAIL FROM:<.a@c.test>",
-        "MAIL FROM:<a b@c.test>", "MAIL FROM:<a@b c.test>", "MAIL FROM:<a@-b.test>", "MAIL FROM:<a@b-.test>",
-        "MAIL FROM:<a@b_c.test>", "MAIL FROM:<a@b..test>", "MAIL FROM:<a@b.test.>", "MAIL FROM:<a@[1.2.3]>",
-        "MAIL FROM:<a@[x:y]>", "MAIL FROM:<\"a@b.test>", "MAIL FROM:<\"a\"b@c.test>", "MAIL FROM:<a@b.test>SIZE=1",
-        "MAIL FROM:<a@b.test> SIZE=", "MAIL FROM:<a@b.test> =1", "MAIL FROM:<a@b.test> A=b=c", "MAIL FROM:<a@b@c.test>",
-        "MAIL FROM:<@x:a@b.test", "MAIL FROM:<@x,a@b.test>", "MAIL FROM:<x:a@b.test>", "MAIL FROM:<\xff@b.test>",
-        "MAIL FROM:<postmaster>", "RCPT TO:<>", "RCPT FROM:<a@b.test>", "RCPT TO:<bob>", "MAIL TO:<a@b.test>",
-        "MAIL FROM :<a@b.test>"};
+    static const char *const bad[] = {"MAIL",
+                                      "MAIL FROM",
+                                      "MAIL FROM:",
+                                      "MAIL FROM:a@b.test",
+                                      "MAIL FROM:<a@b.test",
+                                      "MAIL FROM:a@b.test>",
+                                      "MAIL FROM:<alice>",
+                                      "MAIL FROM:<@b.test>",
+                                      "MAIL FROM:<a@>",
+                                      "MAIL FROM:<a..b@c.test>",
+                                      "MAIL FROM:<.a@c.test>",
+                                      "MAIL FROM:<a b@c.test>",
+                                      "MAIL FROM:<a@b c.test>",
+                                      "MAIL FROM:<a@-b.test>",
+                                      "MAIL FROM:<a@b-.test>",
+                                      "MAIL FROM:<a@b_c.test>",
+                                      "MAIL FROM:<a@b..test>",
+                                      "MAIL FROM:<a@b.test.>",
+                                      "MAIL FROM:<a@[1.2.3]>",
+                                      "MAIL FROM:<a@[x:y]>",
+                                      "MAIL FROM:<\"a@b.test>",
+                                      "MAIL FROM:<\"a\"b@c.test>",
+                                      "MAIL FROM:<a@b.test>SIZE=1",
+                                      "MAIL FROM:<a@b.test> SIZE=",
+                                      "MAIL FROM:<a@b.test> =1",
+                                      "MAIL FROM:<a@b.test> A=b=c",
+                                      "MAIL FROM:<a@b@c.test>",
+                                      "MAIL FROM:<@x:a@b.test",
+                                      "MAIL FROM:<@x,a@b.test>",
+                                      "MAIL FROM:<x:a@b.test>",
+                                      "MAIL FROM:<\xff@b.test>",
+                                      "MAIL FROM:<postmaster>",
+                                      "RCPT TO:<>",
+                                      "RCPT FROM:<a@b.test>",
+                                      "RCPT TO:<bob>",
+                                      "MAIL TO:<a@b.test>",
+                                      "MAIL FROM :<a@b.test>"};
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         struct smtp_command c;
         if (parse(bad[i], &c) != ERR_SYNTAX) test_fail(__FILE__, __LINE__, "\"%s\" is taken", bad[i]);
@@ -158,7 +185,8 @@ static int rcpt_opts(const char *params, struct smtp_rcpt_opts *o)
 TEST(smtp_parameters)
 {
     struct smtp_mail_opts m;
-    CHECK_OK(mail_opts("SIZE=500000 body=8bitmime SMTPUTF8 REQUIRETLS RET=HDRS ENVID=QQ314159+2B AUTH=<>", &m));
+    CHECK_OK(
+        mail_opts("SIZE=500000 body=8bitmime SMTPUTF8 REQUIRETLS RET=HDRS ENVID=QQ314159+2B AUTH=<>", &m));
     CHECK_INT(m.size, 500000);
     CHECK_INT(m.body, SMTP_BODY_8BITMIME);
     CHECK(m.smtputf8 && m.requiretls && m.has_auth);
@@ -167,8 +195,11 @@ TEST(smtp_parameters)
     CHECK_SL(m.auth, "<>");
     CHECK_OK(mail_opts("AUTH=e+3Dmc2@example.com", &m)); /* RFC 4954 section 5 */
     CHECK_SL(m.auth, "e=mc2@example.com");
-    static const char *const bad[] = {"SIZE", "SIZE=x", "SIZE=99999999999999999999", "BODY=9BIT", "BODY", "SMTPUTF8=1", "RET=ALL",
-                                      "ENVID=+0D+0A", "ENVID=+4", "ENVID=+zz", "SIZE=1 SIZE=1", "AUTH", "ENVID", "REQUIRETLS=1"};
+    static const char *const bad[] = {"SIZE",      "SIZE=x",        "SIZE=99999999999999999999",
+                                      "BODY=9BIT", "BODY",          "SMTPUTF8=1",
+                                      "RET=ALL",   "ENVID=+0D+0A",  "ENVID=+4",
+                                      "ENVID=+zz", "SIZE=1 SIZE=1", "AUTH",
+                                      "ENVID",     "REQUIRETLS=1"};
     for (size_t i = 0; i < COUNT_OF(bad); i++)
         if (mail_opts(bad[i], &m) != ERR_SYNTAX) test_fail(__FILE__, __LINE__, "\"%s\" is taken", bad[i]);
     CHECK_ERR(mail_opts("XYZZY=1", &m), ERR_UNSUPPORTED);
@@ -191,9 +222,11 @@ TEST(smtp_parameters)
 
 TEST(smtp_names_of_hosts)
 {
-    CHECK(smtp_domain_ok(SL("mail.one.test")) && smtp_domain_ok(SL("localhost")) && smtp_domain_ok(SL("1.2")));
+    CHECK(smtp_domain_ok(SL("mail.one.test")) && smtp_domain_ok(SL("localhost")) &&
+          smtp_domain_ok(SL("1.2")));
     CHECK(!smtp_domain_ok(SL("")) && !smtp_domain_ok(SL("a_b.test")) && !smtp_domain_ok(SL("a..b")));
-    CHECK(smtp_helo_ok(SL("WIN_PC.local")) && smtp_helo_ok(SL("[127.0.0.1]")) && smtp_helo_ok(SL("[IPv6:::1]")));
+    CHECK(smtp_helo_ok(SL("WIN_PC.local")) && smtp_helo_ok(SL("[127.0.0.1]")) &&
+          smtp_helo_ok(SL("[IPv6:::1]")));
     CHECK(!smtp_helo_ok(SL("[300.0.0.1]")) && !smtp_helo_ok(SL("a b")) && !smtp_helo_ok(SL("(x)")));
 }
 
@@ -205,7 +238,8 @@ TEST(smtp_replies_made)
     smtp_reply_put(&b, 250, "2.1.0", SL("Go on"));
     smtp_reply_put(&b, 550, "5.7.1", SL("One\nTwo\r\x01\nThree"));
     smtp_reply_put(&b, 220, NULL, SL(""));
-    CHECK_SL(buf_slice(&b), "250 2.1.0 Go on\r\n550-5.7.1 One\r\n550-5.7.1 Two??\r\n550 5.7.1 Three\r\n220 \r\n");
+    CHECK_SL(buf_slice(&b),
+             "250 2.1.0 Go on\r\n550-5.7.1 One\r\n550-5.7.1 Two??\r\n550 5.7.1 Three\r\n220 \r\n");
     buf_clear(&b);
     struct buf t = BUF_INIT;
     for (int i = 0; i < 2000; i++) buf_char(&t, 'x');
@@ -280,12 +314,15 @@ TEST(smtp_ehlo_keywords)
 {
     struct smtp_reply r;
     struct smtp_ehlo e;
-    CHECK_INT(read_reply(&r, "250-mx.two.test greets you\n250-PIPELINING\n250-size 1000\n250-AUTH PLAIN SCRAM-SHA-256\n"
-                             "250-AUTH=LOGIN\n250-LIMITS RCPTMAX=20 X MAILMAX=5\n250-XUNKNOWN a\n250-\n250 starttls"),
-              1);
+    CHECK_INT(
+        read_reply(&r,
+                   "250-mx.two.test greets you\n250-PIPELINING\n250-size 1000\n250-AUTH PLAIN SCRAM-SHA-256\n"
+                   "250-AUTH=LOGIN\n250-LIMITS RCPTMAX=20 X MAILMAX=5\n250-XUNKNOWN a\n250-\n250 starttls"),
+        1);
     smtp_ehlo_parse(&r, &e);
     CHECK_SL(e.name, "mx.two.test");
-    CHECK_INT(e.ext, SMTP_EXT_PIPELINING | SMTP_EXT_SIZE | SMTP_EXT_AUTH | SMTP_EXT_LIMITS | SMTP_EXT_STARTTLS);
+    CHECK_INT(e.ext,
+              SMTP_EXT_PIPELINING | SMTP_EXT_SIZE | SMTP_EXT_AUTH | SMTP_EXT_LIMITS | SMTP_EXT_STARTTLS);
     CHECK_INT(e.auth, SMTP_AUTH_PLAIN | SMTP_AUTH_LOGIN | SMTP_AUTH_SCRAM_SHA_256);
     CHECK_INT(e.size, 1000);
     CHECK(e.rcpt_max == 20 && e.mail_max == 5);
