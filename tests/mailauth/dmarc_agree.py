@@ -312,12 +312,12 @@ MENDS = {
               "(RFC 9989 4.7, 4.8, 4.10.1); it ends with an error, takes the last, or takes the start of a word for it",
     "np": "np= is for domains that do not exist (RFC 9989 4.7); RFC 7489 has no such tag",
     "psd": "psd=y marks a public suffix, whose record applies to what has none (RFC 9989 4.7, 4.10.2); RFC 7489 has no such tag",
-    "list": "the tree walk finds another organisational domain than the list: where records stand decides (RFC 9989 4.10)",
     "case": "domain names are compared without regard to case (RFC 4343); it misses its list's suffixes in upper case",
     "strict": "under adkim=s or aspf=s the two names must be the same (RFC 9989 4.4, RFC 7489 3.1); version 1.4.2 applies relaxed "
               "alignment there too",
     "above": "a public suffix is in no organisation below it (RFC 9989 4.10.2, RFC 7489 3.2); it takes every name above the author's "
              "as aligned",
+    "list": "the tree walk finds another organisational domain than the list: where records stand decides (RFC 9989 4.10)",
     "signatures": "one aligned signature is enough (RFC 9989 4.4.1, RFC 7489 3.1.1); it keeps one signature of several, not always "
                   "the aligned one",
     "later": "what would align but could not be checked now is no failure yet (RFC 9989 4.10.1, 5.4, RFC 7489 6.6.2); it is one there",
