@@ -65,4 +65,5 @@ void real_log_stop(void);
 pthread_t real_thread(const char *name, void *(*fn)(void *), void *arg);
 
 void futex_wait(int *word, int while_it_is);
+void futex_wait_for(int *word, int while_it_is, int64_t ns);
 void futex_wake(int *word, int most);

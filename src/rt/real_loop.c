@@ -100,6 +100,12 @@ void futex_wait(int *word, int while_it_is)
     syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, while_it_is, NULL, NULL, 0);
 }
 
+void futex_wait_for(int *word, int while_it_is, int64_t ns)
+{
+    struct timespec t = {ns / RT_S, ns % RT_S};
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, while_it_is, &t, NULL, 0);
+}
+
 void futex_wake(int *word, int most) { syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, most, NULL, NULL, 0); }
 
 static void all_but_faults(sigset_t *set)

@@ -201,6 +201,37 @@ TEST(a_worker_gathers_groups)
     CHECK(w == NULL);
 }
 
+static void use_worker_often(void *arg)
+{
+    for (int i = 0; i < 40; i++) use_worker(arg);
+}
+
+static int use_worker_often_there(void *arg)
+{
+    use_worker_often(arg);
+    return 0;
+}
+
+/* Sessions that come back again and again, from two loops: groups keep their size while a few of them
+ * end, and the end comes for all. */
+TEST(a_worker_waits_for_company_under_load)
+{
+    struct summer s = {0};
+    struct worker *w;
+    struct user u = {.value = 1};
+    struct group g;
+    CHECK_OK(worker_new(&w, "adder", 64, add_up, &s));
+    u.w = w;
+    group_init(&g);
+    for (int i = 0; i < 24; i++) CHECK_OK(group_go(&g, "user", use_worker_often, &u));
+    CHECK_OK(rt_call(1, use_worker_often_there, &u));
+    CHECK_OK(group_wait(&g));
+    CHECK_INT(s.handled, 25 * 40);
+    CHECK(s.biggest >= 12);
+    CHECK(s.groups < 25 * 40 / 4);
+    worker_free(&w);
+}
+
 struct plain_user {
     struct worker *w;
 };
