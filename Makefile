@@ -14,6 +14,7 @@ B ?= build
 endif
 
 comma = ,
+MAKEFLAGS += -j$(shell nproc)
 ifeq ($(origin CC),default)
 CC = gcc
 endif
@@ -50,7 +51,7 @@ LIBS_mailauth = -lexpat -lz
 LIBS_rt = -lssl -lcrypto -lpthread
 LIBS_crypto = -lcrypto -lunistring
 LIBS_dns = -lunbound -lidn2 -lunistring
-LIBS_kv = -lrocksdb -lstdc++ -lm -lz -lzstd
+LIBS_kv = -lrocksdb
 LIBS_app = -lconfuse -ljansson
 
 # A folder's library: its sources but tests, fuzz targets and the program's main.
@@ -73,7 +74,8 @@ $(B)/lib/%.a:
 	@rm -f $@
 	@$(AR) rcs $@ $^
 
-$(B)/obj/%.o: src/%.c Makefile
+# Nothing is compiled before the packages are there, also with many jobs.
+$(B)/obj/%.o: src/%.c Makefile | deps-check
 	@mkdir -p $(@D)
 	@echo "  CC $<"
 	@$(CC) $(CFLAGS) -c $< -o $@
