@@ -19,7 +19,7 @@ void config_defaults(struct config *c)
         .tls_key = SL("tls/key.pem"),
         .size_max = 50 << 20,
         .queue_lifetime_s = 5 * 86400,
-        .queue_retry_first_s = 300,
+        .queue_retry_first_s = 60,
         .queue_retry_most_s = 4 * 3600,
         .queue_delay_warning_s = 4 * 3600,
         .rcpts_max = 1000,
@@ -218,7 +218,7 @@ int config_read(struct arena *a, const char *path, struct config *out)
         CFG_STR("tls_key", "tls/key.pem", CFGF_NONE),
         CFG_STR("size_max", "50M", CFGF_NONE),
         CFG_STR("queue_lifetime", "5d", CFGF_NONE),
-        CFG_STR("queue_retry_first", "5m", CFGF_NONE),
+        CFG_STR("queue_retry_first", "1m", CFGF_NONE),
         CFG_STR("queue_retry_most", "4h", CFGF_NONE),
         CFG_STR("queue_delay_warning", "4h", CFGF_NONE),
         CFG_INT("recipients_max", 1000, CFGF_NONE),
@@ -277,7 +277,7 @@ struct slice config_text(struct arena *a, const struct config_start *s)
     buf_printf(&b, "port_offset = %u\n", s->port_offset);
     if (s->resolver.n) buf_printf(&b, "resolver = \"%.*s\"\n", SLF(s->resolver));
     if (s->zone.n) buf_printf(&b, "zone = \"%.*s\"\n", SLF(s->zone));
-    buf_str(&b, "\n# size_max = \"50M\"\n# queue_lifetime = \"5d\"\n# queue_retry_first = \"5m\"\n# queue_retry_most = \"4h\"\n"
+    buf_str(&b, "\n# size_max = \"50M\"\n# queue_lifetime = \"5d\"\n# queue_retry_first = \"1m\"\n# queue_retry_most = \"4h\"\n"
                 "# queue_delay_warning = \"4h\"\n# trace_keep = \"30d\"\n# preflight = \"warn\"          # warn, hold, refuse, off\n");
     struct slice out = ar_dup(a, buf_slice(&b));
     buf_free(&b);
