@@ -103,12 +103,17 @@ static void run_command(struct sm *s, struct slice line)
 
 /* ---- the loop ---- */
 
+/* AUTH's initial response is the longest of all arguments. */
+static size_t line_max(const struct sm *s)
+{
+    return s->kind != SMTPD_MX && !s->logged_in ? SMTP_AUTH_LINE_MAX : SMTP_LINE_MAX;
+}
+
 static int read_command(struct sm *s, struct slice *line)
 {
     int64_t idle = (s->conf->idle_s ? s->conf->idle_s : 300) * RT_S;
     int64_t before = deadline_narrow(DEADLINE_IN(idle));
-    bool login = s->kind != SMTPD_MX && !s->logged_in;
-    int r = conn_read_line(s->c, login ? SMTP_AUTH_LINE_MAX : SMTP_LINE_MAX, line);
+    int r = conn_read_line(s->c, line_max(s), line);
     deadline_restore(before);
     return r;
 }
@@ -118,7 +123,7 @@ static void one_command(struct sm *s)
     struct slice line;
     int r = read_command(s, &line);
     if (r == ERR_TOO_LONG) {
-        sm_reply(s, 500, "5.5.6", "The line is longer than %d bytes", SMTP_LINE_MAX);
+        sm_reply(s, 500, "5.5.6", "The line is longer than %zu bytes", line_max(s));
     } else if (r == ERR_SYNTAX) {
         sm_reply(s, 500, "5.5.2", "Lines must end in CR LF");
     } else if (r) {
