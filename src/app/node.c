@@ -165,6 +165,7 @@ static int start_servers(struct node *n)
         .queue = n->queue,
         .signing = n->signing,
         .mailauth = &n->mailauth,
+        .arc_seal = c->arc_seal,
         .preflight = n->preflight,
         .reports = n->reports,
         .tls = n->tls_server,

@@ -57,9 +57,9 @@ static void insert_prefix(struct stream *s, uint64_t length)
 
 int dkim_body_want(struct dkim_body *b, enum dkim_canon c, uint64_t length)
 {
-    ASSERT(!b->started);
     for (int i = 0; i < b->nwant; i++)
         if (b->want[i].canon == c && b->want[i].length == length) return i;
+    ASSERT(!b->started);
     if (b->nwant == DKIM_HASHES_MAX)
         return err_set(ERR_LIMIT, "too many different body hashes are asked for");
     struct stream *s = &b->stream[c];

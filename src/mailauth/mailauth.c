@@ -217,6 +217,32 @@ void mailauth_free(struct mailauth **m)
     *m = NULL;
 }
 
+/* ---- passing it on ---- */
+
+void mailauth_will_seal(struct mailauth *m) { (void)dkim_body_want(m->body, DKIM_RELAXED, DKIM_WHOLE); }
+
+struct sealing {
+    struct arc_seal *seal;
+    struct buf *out;
+};
+
+static int make_seal(void *arg)
+{
+    struct sealing *x = arg;
+    return arc_seal_end(x->seal, x->out);
+}
+
+int mailauth_seal(struct mailauth *m, const struct mailauth_verdict *v, const struct mail_head *leaving,
+                  struct slice domain, struct slice selector, struct sign_key *key, struct buf *out)
+{
+    size_t colon = sl_chr(v->field, ':');
+    struct arc_sealer sealer = {.domain = domain, .selector = selector, .key = key,
+                                .authres = sl_trim(sl_from(v->field, colon + 1))};
+    struct sealing x = {.out = out};
+    int e = arc_seal_new(m->a, leaving, &sealer, &v->arc, rt_wall_seconds(), m->body, &x.seal);
+    return e ? e : offload(make_seal, &x);
+}
+
 /* ---- a letter in memory ---- */
 
 static int give_message(struct mailauth *m, struct arena *a, struct slice message)

@@ -108,6 +108,15 @@ void mailauth_body(struct mailauth *m, struct slice bytes);
 MUST_CHECK int mailauth_end(struct mailauth *m, struct mailauth_verdict *out);
 void mailauth_free(struct mailauth **m); /* SUSPENDS: cancels and waits for the questions under way */
 
+/* For a letter that is passed on: an ARC Set that tells the next receiver what we saw (RFC 8617 section 5.1).
+ * Says before mailauth_head that mailauth_seal will be called. */
+void mailauth_will_seal(struct mailauth *m);
+/* Between mailauth_end, which gave v, and mailauth_free: appends the three fields, each with its CRLF,
+ * to go on top of `leaving`, the header section as it leaves. domain, selector (A-labels) and key: the
+ * sealer. ERR_STATE: nothing may be added to the chain that is there. SUSPENDS (offload). */
+MUST_CHECK int mailauth_seal(struct mailauth *m, const struct mailauth_verdict *v, const struct mail_head *leaving,
+                             struct slice domain, struct slice selector, struct sign_key *key, struct buf *out);
+
 /* All of it for a letter in memory. SUSPENDS. */
 MUST_CHECK int mailauth_check(const struct mailauth_ctx *ctx, struct arena *a, const struct mailauth_conn *conn,
                               const struct mailauth_envelope *env, struct slice message,

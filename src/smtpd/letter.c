@@ -88,6 +88,7 @@ void sm_head_complete(struct sm *s)
     edit_head(s);
     begin_signing(s);
     if (!t->answer.code && t->auth) {
+        sm_seal_begin(s);
         r = mailauth_head(t->auth, &t->parsed, sl_sub(buf_slice(&t->head), 0, t->parsed.size));
         if (r) sm_decide_error(s, r, "The letter cannot be checked");
     }
@@ -219,6 +220,7 @@ static int put_prefix(struct sm *s, const struct mailauth_verdict *v, int64_t no
     put_received(s, v, now, out);
     buf_put(out, signatures);
     buf_put(out, buf_slice(&t->edited));
+    sm_seal(s, v, out, *skip);
     if (t->parsed.complete) buf_str(out, "\r\n");
     return 0;
 }

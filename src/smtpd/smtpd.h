@@ -18,6 +18,7 @@ struct smtpd_conf { /* everything is borrowed and outlives the server */
     struct queue *queue;
     struct signing *signing;
     const struct mailauth_ctx *mailauth;
+    bool arc_seal;          /* letters that aliases send on are sealed */
     struct preflight_gate *preflight; /* for letters of our users; NULL: they are not looked at */
     struct dmarc_store *reports; /* DMARC aggregate reports; NULL = none */
     struct tls_ctx *tls;

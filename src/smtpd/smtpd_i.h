@@ -62,6 +62,7 @@ struct sm_tx { /* RFC 5321 section 3.3 */
     struct mailauth *auth;
     struct signing_pass *pass;
     bool signing;
+    bool sealing;           /* it is sent on with an ARC Set */
     struct slice hold;      /* why it may not leave for now, or empty */
     struct sm_answer answer;
 };
@@ -139,6 +140,9 @@ void sm_bdat(struct sm *s, struct smtp_command *c);
 
 void sm_tx_end(struct sm *s);                  /* envelope.c: forgets it and all it holds. SUSPENDS */
 void sm_head_complete(struct sm *s);           /* letter.c: the header section is there */
+void sm_seal_begin(struct sm *s);              /* seal.c: before the header section is judged */
+/* Puts the ARC Set into prefix at `at`, above the fields behind it, when the letter is sent on. SUSPENDS. */
+void sm_seal(struct sm *s, const struct mailauth_verdict *v, struct buf *prefix, size_t at);
 void sm_letter_complete(struct sm *s);         /* letter.c: after the final dot: judges, commits, answers */
 void sm_report_note(struct sm *s, const struct mailauth_verdict *v); /* reports.c: counts it for DMARC's aggregate reports */
 /* Reads the report in a letter for our report address, once it is kept. SUSPENDS. */
