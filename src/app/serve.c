@@ -247,19 +247,23 @@ static void sweep_once(struct node *n)
 }
 
 /* At start for the days missed, then when a day is over. */
+static bool send_reports(struct node *n)
+{
+    struct arena a;
+    struct dmarc_sent sent = {0};
+    ar_init(&a, 0);
+    struct slice domain = node_domain(n, &a);
+    int e = n->conf->dmarc_reports ? dmarc_store_send(n->reports, domain.n ? domain : n->conf->hostname, false, &sent) : 0;
+    if (!e) e = dmarc_store_expire(n->reports);
+    if (e && e != ERR_CANCELED && e != ERR_BUSY) log_warn("care", "DMARC reports could not be sent: %s", err_text(e));
+    ar_free(&a);
+    return !sent.later;
+}
+
 static void reports_fiber(void *arg)
 {
-    struct node *n = arg;
-    do {
-        struct arena a;
-        struct dmarc_sent sent;
-        ar_init(&a, 0);
-        struct slice domain = node_domain(n, &a);
-        int e = n->conf->dmarc_reports ? dmarc_store_send(n->reports, domain.n ? domain : n->conf->hostname, false, &sent) : 0;
-        if (!e) e = dmarc_store_expire(n->reports);
-        if (e && e != ERR_CANCELED && e != ERR_BUSY) log_warn("care", "DMARC reports could not be sent: %s", err_text(e));
-        ar_free(&a);
-    } while (fiber_sleep(reports_every) == 0);
+    int e = 0;
+    while (!e) e = fiber_sleep(send_reports(arg) ? reports_every : 6 * reports_every);
 }
 
 static void care_fiber(void *arg)

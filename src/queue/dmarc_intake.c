@@ -196,16 +196,47 @@ int dmarc_intake(struct dmarc_store *ds, struct slice message, bool xml, struct 
     return e;
 }
 
-void dmarc_store_take(struct dmarc_store *ds, const struct letter_id *id, const struct body_ref *body, struct slice author)
+/* Few letters are in memory at a time; who waits long leaves. */
+static int enter(struct dmarc_store *ds)
+{
+    int64_t until = DEADLINE_IN(30 * RT_S);
+    for (;;) {
+        lock_take(&ds->lock);
+        bool room = ds->reading < DMARC_READ_AT_ONCE;
+        if (room) ds->reading++;
+        lock_release(&ds->lock);
+        if (room) return 0;
+        if (rt_now() > until) return err_set(ERR_BUSY, "too many reports came at once");
+        int e = fiber_sleep(20 * RT_MS);
+        if (e) return e;
+    }
+}
+
+static void leave(struct dmarc_store *ds)
+{
+    lock_take(&ds->lock);
+    ds->reading--;
+    lock_release(&ds->lock);
+}
+
+static int take(struct dmarc_store *ds, const struct letter_id *id, const struct body_ref *body, struct slice author)
 {
     struct arena a;
     struct slice message;
+    if (body_ref_size(body) > 2 * (uint64_t)DMARC_PACKED_MAX) return err_set(ERR_LIMIT, "the letter is too large for a report");
+    int e = enter(ds);
+    if (e) return e;
     ar_init(&a, 0);
-    int e = body_ref_size(body) > 2 * (uint64_t)DMARC_PACKED_MAX
-                ? err_set(ERR_LIMIT, "the letter is too large for a report")
-                : body_get(ds->conf.store->body, body, 2 * (size_t)DMARC_PACKED_MAX, &a, &message);
+    e = body_get(ds->conf.store->body, body, 2 * (size_t)DMARC_PACKED_MAX, &a, &message);
     if (!e) e = dmarc_intake(ds, message, false, sl_cstr(id->s), author);
+    ar_free(&a);
+    leave(ds);
+    return e;
+}
+
+void dmarc_store_take(struct dmarc_store *ds, const struct letter_id *id, const struct body_ref *body, struct slice author)
+{
+    int e = take(ds, id, body, author);
     if (e == ERR_EXISTS) log_debug("dmarc", "letter %s: %s", id->s, err_text(e));
     else if (e) log_warn("dmarc", "letter %s: its DMARC report is not kept: %s", id->s, err_text(e));
-    ar_free(&a);
 }

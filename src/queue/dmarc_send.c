@@ -23,7 +23,7 @@
 #include "signing.h"
 #include "store/trace.h"
 
-enum { GIVE_UP_DAYS = 3, ERASE_DAYS = 8, ROWS_PAGE = 500, XML_ROOM = 64 * 1024 };
+enum { GIVE_UP_DAYS = 3, ERASE_DAYS = 8, ROWS_PAGE = 500, XML_ROOM = 64 * 1024, AT_ONCE = 16 };
 enum promise_state { PROMISE_NONE, PROMISE_MADE, PROMISE_SENT, PROMISE_DONE };
 
 struct promise {
@@ -40,6 +40,7 @@ struct round { /* one call of dmarc_store_send() */
     bool now;
     int64_t today; /* its first second */
     struct dmarc_sent *sent;
+    struct fmutex *building; /* many wait for the DNS at once, one report is in memory */
 };
 
 struct sending { /* one domain of one day */
@@ -371,9 +372,14 @@ static int destinations(struct sending *s)
 static int tell(struct sending *s)
 {
     int e = destinations(s);
-    if (!e && s->promise.state != PROMISE_MADE) e = promise_make(s);
+    if (!e) e = fmutex_lock(s->round->building);
+    if (e) return e;
+    if (s->promise.state != PROMISE_MADE) e = promise_make(s);
     if (!e && s->nto) e = build(s);
     for (int i = 0; !e && i < s->nto && s->rows; i++) e = deliver(s, &s->to[i]);
+    buf_free(&s->xml);
+    buf_free(&s->gzip);
+    fmutex_unlock(s->round->building);
     return e ? e : promise_put(s, PROMISE_SENT);
 }
 
@@ -438,10 +444,8 @@ static int domain_step(const struct round *r, struct slice object, int64_t day, 
     int e = send_domain(&s, row->value);
     if (e && e != ERR_CANCELED) {
         r->sent->later++;
-        log_warn("dmarc", "the report about %.*s has to wait: %s", SLF(s.published.domain.n ? s.published.domain : s.domain), err_text(e));
+        log_info("dmarc", "the report about %.*s has to wait: %s", SLF(s.published.domain.n ? s.published.domain : s.domain), err_text(e));
     }
-    buf_free(&s.xml);
-    buf_free(&s.gzip);
     ar_free(&a);
     return e == ERR_CANCELED ? e : 0;
 }
@@ -465,17 +469,48 @@ static int erase(struct store *st, struct slice object)
     return e;
 }
 
+/* Domains of one page, each fiber taking the next. */
+struct page_work {
+    const struct round *round;
+    struct slice object;
+    int64_t day;
+    struct kv_page page;
+    size_t next;
+    int failed;
+};
+
+static void page_fiber(void *arg)
+{
+    struct page_work *w = arg;
+    while (!w->failed && w->next < w->page.n) {
+        int e = domain_step(w->round, w->object, w->day, &w->page.row[w->next++]);
+        if (e) w->failed = e;
+    }
+}
+
+static int send_page(struct page_work *w)
+{
+    struct group g;
+    size_t fibers = 0;
+    group_init(&g);
+    w->next = 0;
+    while (fibers < AT_ONCE && fibers < w->page.n && group_go(&g, "dmarc", page_fiber, w) == 0) fibers++;
+    if (!fibers) return w->page.n ? err_set(ERR_BUSY, "there is no room for another fiber") : 0;
+    int e = group_wait(&g);
+    return e ? e : w->failed;
+}
+
 static int send_day(const struct round *r, struct slice object, int64_t day)
 {
     struct arena a;
-    struct kv_page page = {.more = true};
+    struct page_work w = {.round = r, .object = object, .day = day, .page = {.more = true}};
     struct slice from = SL("p/");
     int e = 0;
     ar_init(&a, 0);
-    while (!e && page.more) {
-        e = kv_scan(r->ds->conf.store->kv, object, from, SL("p0"), 50, &a, &page);
-        for (size_t i = 0; !e && i < page.n; i++) e = domain_step(r, object, day, &page.row[i]);
-        if (page.n) from = kv_after(&a, page.row[page.n - 1].key);
+    while (!e && w.page.more) {
+        e = kv_scan(r->ds->conf.store->kv, object, from, SL("p0"), 200, &a, &w.page);
+        if (!e) e = send_page(&w);
+        if (w.page.n) from = kv_after(&a, w.page.row[w.page.n - 1].key);
     }
     ar_free(&a);
     return e;
@@ -526,7 +561,9 @@ int dmarc_store_send(struct dmarc_store *ds, struct slice from_domain, bool now,
     memcpy(gen, ds->gen, sizeof gen);
     lock_release(&ds->lock);
     ar_init(&a, 0);
-    struct round r = {.ds = ds, .from_domain = ar_lower(&a, from_domain), .cut = sl_cstr(gen), .now = now,
+    struct fmutex building;
+    fmutex_init(&building);
+    struct round r = {.building = &building, .ds = ds, .from_domain = ar_lower(&a, from_domain), .cut = sl_cstr(gen), .now = now,
                       .today = day * DMARC_DAY_S, .sent = out};
     int e = send_all(&r, &a);
     ar_free(&a);

@@ -72,8 +72,8 @@ static void end_generation(struct map *old, uint64_t dropped)
 {
     forget(old);
     if (dropped)
-        log_warn("dmarc", "%llu letters are missing in the reports: more than %d different rows of one domain or %d in all",
-                 (unsigned long long)dropped, DMARC_GATHER_ROWS, DMARC_GATHER_ALL);
+        log_warn("dmarc", "%llu letters are missing in the reports: more than %d different rows of one domain, %d in all or %d domains",
+                 (unsigned long long)dropped, DMARC_GATHER_ROWS, DMARC_GATHER_ALL, DMARC_GATHER_DOMAINS);
 }
 
 void dmarc_store_rotate(struct dmarc_store *ds)
@@ -92,7 +92,8 @@ static uint64_t count(struct dmarc_store *ds, struct slice domain, struct slice 
 {
     struct dmarc_gathering *g = map_get(&ds->domains, domain);
     uint64_t n = g ? (uintptr_t)map_get(&g->rows, row) : 0;
-    if (!n && (ds->rows >= DMARC_GATHER_ALL || (g && g->rows.count >= DMARC_GATHER_ROWS))) {
+    bool full = g ? g->rows.count >= DMARC_GATHER_ROWS : ds->domains.count >= DMARC_GATHER_DOMAINS;
+    if (!n && (full || ds->rows >= DMARC_GATHER_ALL)) {
         ds->dropped++;
         return 0;
     }

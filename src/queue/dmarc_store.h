@@ -20,7 +20,9 @@ struct signing;
 enum {
     DMARC_GATHER_ROWS = DMARC_REPORT_ROWS_MAX, /* different rows of one domain between two reports */
     DMARC_GATHER_ALL = 200000,                 /* of all domains together */
-    DMARC_TEXT_MAX = 16384,                    /* a longer record is not reported to */
+    DMARC_GATHER_DOMAINS = 20000,              /* domains */
+    DMARC_TEXT_MAX = 4096,                     /* a longer record is not reported to */
+    DMARC_READ_AT_ONCE = 4,                    /* letters with reports in memory */
     DMARC_KEEP_DAYS = 100,                     /* what was reported about us */
     DMARC_IN_REPORTS = 5000,                   /* kept for one domain of ours */
     DMARC_IN_UNPROVED = 500,                   /* of these, from senders that did not pass DMARC */

@@ -18,6 +18,7 @@ struct dmarc_store {
     size_t rows;
     uint64_t dropped;              /* letters that were not counted: too many different rows */
     bool sending;
+    unsigned reading;              /* letters with reports in memory now */
 };
 
 /* A new generation, greater than all before it. */

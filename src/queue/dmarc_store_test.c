@@ -303,6 +303,46 @@ TEST(dmarc_store_only_where_it_is_wanted)
     end(&t);
 }
 
+TEST(dmarc_store_many_domains)
+{
+    struct tester t;
+    enum { DOMAINS = 450 };
+    REQUIRE(begin(&t));
+    for (unsigned i = 0; i < DOMAINS; i++) {
+        char *domain = ar_cstr(&t.f.a, ar_printf(&t.f.a, "d%u.test", i));
+        bool away = i % 10 == 0; /* one in ten has a consumer whose DNS is down */
+        char *text = ar_cstr(&t.f.a, ar_printf(&t.f.a, "v=DMARC1; p=none; rua=mailto:in@%s", away ? "broken.test" : domain));
+        came(&t, "192.0.2.5", domain, text, true);
+    }
+    struct dmarc_sent sent = send_now(&t);
+    CHECK_INT(sent.letters, DOMAINS - DOMAINS / 10);
+    CHECK_INT(sent.later, DOMAINS / 10);
+    CHECK_INT(rows(&t, today(&t), "o/"), DOMAINS / 10);
+    drain(&t);
+    CHECK_INT(t.letters, DOMAINS - DOMAINS / 10);
+    end(&t);
+}
+
+static void send_again(void *arg)
+{
+    struct dmarc_sent sent;
+    CHECK_ERR(dmarc_store_send(arg, SL("one.test"), true, &sent), ERR_BUSY);
+}
+
+TEST(dmarc_store_sends_one_at_a_time)
+{
+    struct tester t;
+    struct group g;
+    REQUIRE(begin(&t));
+    came_from_two(&t, 1, 0);
+    group_init(&g);
+    CHECK_OK(group_go(&g, "again", send_again, t.ds)); /* runs when the first waits */
+    CHECK_INT(send_now(&t).letters, 1);
+    group_wait(&g);
+    CHECK_INT(send_now(&t).letters, 0);
+    end(&t);
+}
+
 TEST(dmarc_store_rows_are_bounded)
 {
     struct tester t;
