@@ -40,12 +40,26 @@ static bool is_dot_atom(struct slice s)
     return true;
 }
 
+/* Bytes that never need care; nearly all are. */
+static size_t plain_run(struct slice s)
+{
+    size_t n = 0;
+    while (n < s.n && (is_alnum(s.p[n]) || s.p[n] == ' ' || (s.p[n] >= '*' && s.p[n] <= '/') || s.p[n] == '=')) n++;
+    return n;
+}
+
 /* Each code point as it may stand in a quoted string or comment; `escape` names those that
  * need a backslash. Control characters and what is no UTF-8 become "?". */
 static void put_safe(struct buf *b, struct slice s, const char *escape)
 {
     s = sl_sub(s, 0, FOLD_VALUE_MAX);
     while (s.n) {
+        size_t plain = plain_run(s);
+        if (plain) {
+            buf_put(b, sl_sub(s, 0, plain));
+            s = sl_from(s, plain);
+            continue;
+        }
         struct slice before = s;
         uint32_t cp;
         if (!utf8_next(&s, &cp)) {

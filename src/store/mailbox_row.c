@@ -3,17 +3,11 @@
 
 #include "base/log.h"
 #include "mailbox_i.h"
+#include "store_i.h"
 
 enum { ACCOUNT_ROW = 1, BOX_ROW = 1, MESSAGE_ROW = 1 };
 
 /* ---- keys ---- */
-
-/* Keys are made several times for each delivery: by hand, for printf is ten times slower. */
-static size_t put_hex(char *p, uint64_t n, int digits)
-{
-    for (int i = digits; i-- > 0; n >>= 4) p[i] = "0123456789abcdef"[n & 15];
-    return (size_t)digits;
-}
 
 struct slice account_object(const char *acc, char room[KEY_ROOM])
 {

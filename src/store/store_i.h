@@ -4,6 +4,14 @@
 #include "directory.h"
 #include "store.h"
 
+/* Keys are made several times for each delivery: by hand, for printf is ten times slower. The last
+ * `digits` hex digits of n; returns how many bytes that are. */
+static inline size_t put_hex(char *p, uint64_t n, int digits)
+{
+    for (int i = digits; i-- > 0; n >>= 4) p[i] = "0123456789abcdef"[n & 15];
+    return (size_t)digits;
+}
+
 /* directory.c */
 MUST_CHECK int directory_open(struct store *s);
 void directory_close(struct store *s);

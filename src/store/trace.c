@@ -61,7 +61,8 @@ static int kind_of(struct slice word, enum trace_kind *out)
 
 static struct slice day_object(int64_t seconds, char room[KEY_ROOM])
 {
-    return sl(room, (size_t)snprintf(room, KEY_ROOM, "t:%05x", (unsigned)(seconds / DAY_SECONDS) & 0xfffff));
+    memcpy(room, "t:", 2);
+    return sl(room, 2 + put_hex(room + 2, (uint64_t)(seconds / DAY_SECONDS), 5));
 }
 
 static struct slice letter_object(const struct letter_id *id, char room[KEY_ROOM])
@@ -90,6 +91,17 @@ static void complement(const char *id, char out[LETTER_ID_LEN + 1])
 
 /* ---- writing ---- */
 
+static struct slice event_key(const struct letter_id *id, int64_t time, uint32_t serial, char room[KEY_ROOM])
+{
+    size_t n = 2;
+    memcpy(room, "e/", 2);
+    memcpy(room + n, id->s, LETTER_ID_LEN);
+    room[n += LETTER_ID_LEN] = '/';
+    n += 1 + put_hex(room + n + 1, (uint64_t)time, 14);
+    room[n] = '/';
+    return sl(room, n + 1 + put_hex(room + n + 1, serial, 8));
+}
+
 void trace_add(struct store *s, const struct trace_event *e)
 {
     char object[KEY_ROOM], key[KEY_ROOM];
@@ -99,13 +111,12 @@ void trace_add(struct store *s, const struct trace_event *e)
     lock_take(&s->trace->lock);
     uint32_t serial = s->trace->serial++;
     lock_release(&s->trace->lock);
-    int n = snprintf(key, sizeof key, "e/%s/%014llx/%08x", e->id.s, (unsigned long long)time, serial);
     rec_begin(&b, TRACE_ROW);
     rec_put(&b, 'k', sl_cstr(trace_word(e->kind)));
     rec_opt(&b, 'w', sl_sub(e->who, 0, TEXT_MAX));
     rec_opt(&b, 's', sl_sub(e->sentence, 0, TEXT_MAX));
     if (e->data.n <= KV_VALUE_MAX - 3 * TEXT_MAX) rec_opt(&b, 'd', e->data);
-    kv_note(s->kv, letter_object(&e->id, object), sl(key, (size_t)n), buf_slice(&b));
+    kv_note(s->kv, letter_object(&e->id, object), event_key(&e->id, time, serial, key), buf_slice(&b));
     buf_free(&b);
 }
 
@@ -121,16 +132,24 @@ void trace_addf(struct store *s, const struct letter_id *id, enum trace_kind kin
     trace_add(s, &(struct trace_event){.id = *id, .kind = kind, .who = who, .sentence = sl(text, len)});
 }
 
+static struct slice index_key(char kind, struct slice what, const struct letter_id *id, char room[KEY_ROOM])
+{
+    room[0] = kind;
+    room[1] = '/';
+    size_t n = 2 + put_hex(room + 2, stable_hash(what), 16);
+    room[n++] = '/';
+    complement(id->s, room + n);
+    return sl(room, n + LETTER_ID_LEN);
+}
+
 static void index_one(struct store *s, const struct letter_id *id, char kind, struct slice what)
 {
-    char object[KEY_ROOM], key[KEY_ROOM], later[LETTER_ID_LEN + 1];
+    char object[KEY_ROOM], key[KEY_ROOM];
     struct buf b = BUF_INIT;
     if (!what.n || what.n > TEXT_MAX) return;
-    complement(id->s, later);
-    int n = snprintf(key, sizeof key, "%c/%016llx/%s", kind, (unsigned long long)stable_hash(what), later);
     rec_begin(&b, TRACE_ROW);
     rec_put(&b, 'w', what);
-    kv_note(s->kv, letter_object(id, object), sl(key, (size_t)n), buf_slice(&b));
+    kv_note(s->kv, letter_object(id, object), index_key(kind, what, id, key), buf_slice(&b));
     buf_free(&b);
 }
 
