@@ -325,18 +325,21 @@ static int keep_here(struct sending *s)
 /* Temporary errors only. */
 static int deliver(struct sending *s, const struct dmarc_destination *d)
 {
-    struct slice local, domain;
+    struct slice local, domain, own;
     struct routes routes = {0};
     if (d->max_bytes && s->gzip.n > d->max_bytes) { /* RFC 7489 section 6.2 */
         log_info("dmarc", "the report to %.*s has %zu bytes, it takes %llu: not sent", SLF(d->mailbox), s->gzip.n,
                  (unsigned long long)d->max_bytes);
         return 0;
     }
+    bool here = false;
     int e = mail_addr_split(s->a, d->mailbox, &local, &domain);
+    if (!e) e = domain_is_local(s->ds->conf.store, domain, &here);
+    bool keeps = !e && here && sl_eqi(local, SL(DMARC_REPORTS_LOCAL));
+    if (keeps && dmarc_own_domain(s->ds, s->a, s->published.domain, &own) == 0) return keep_here(s);
     if (!e) e = directory_resolve(s->ds->conf.store, s->a, local, domain, &routes);
     if (e == ERR_SYNTAX || e == ERR_TOO_LONG) return 0;
     if (e) return e;
-    if (routes.result != RESOLVED_NOT_LOCAL && sl_eqi(local, SL(DMARC_REPORTS_LOCAL))) return keep_here(s);
     if (routes.result == RESOLVED_NOT_LOCAL) {
         routes.v = ar_new(s->a, struct route);
         routes.v->address = d->mailbox;
