@@ -10,55 +10,13 @@
  * again must have the same one), and 2 takes no letter twice; after 3 only rows are deleted. Were
  * the sending recorded before the letters, a crash would lose the report; were it not promised
  * before, a crash would send it twice under two names. */
-#include <stdio.h>
-
 #include "base/civil.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "dmarc_store_i.h"
+#include "dmarc_send_i.h"
 #include "kv/record.h"
-#include "mail/addr.h"
-#include "mail/build.h"
-#include "queue_i.h"
-#include "signing.h"
-#include "store/trace.h"
 
-enum { GIVE_UP_DAYS = 3, ERASE_DAYS = 8, ROWS_PAGE = 500, XML_ROOM = 64 * 1024, AT_ONCE = 16 };
-enum promise_state { PROMISE_NONE, PROMISE_MADE, PROMISE_SENT, PROMISE_DONE };
-
-struct promise {
-    enum promise_state state;
-    int64_t begin, end, made;
-    uint64_t random;
-    struct letter_id id;
-    struct slice before; /* generations below this one are covered */
-};
-
-struct round { /* one call of dmarc_store_send() */
-    struct dmarc_store *ds;
-    struct slice from_domain, cut; /* rows below this generation are reported: all of them are on the disk */
-    bool now;
-    int64_t today; /* its first second */
-    struct dmarc_sent *sent;
-    struct fmutex *building; /* many wait for the DNS at once, one report is in memory */
-};
-
-struct sending { /* one domain of one day */
-    struct dmarc_store *ds;
-    struct arena *a;
-    const struct round *round;
-    struct slice object, domain, key; /* domain as it stands in keys */
-    int64_t day;                      /* its first second */
-    bool over;
-    struct dmarc_published published;
-    struct dmarc_record record;
-    struct promise promise;
-    struct dmarc_destination to[DMARC_DESTINATIONS_MAX];
-    int nto;
-    struct slice report_id;
-    struct buf xml, gzip;
-    size_t rows, left_out;
-};
+enum { GIVE_UP_DAYS = 3, ERASE_DAYS = 8, ERASE_PAGE = 500, AT_ONCE = 16 };
 
 /* ---- the promise ---- */
 
@@ -129,230 +87,6 @@ static int promise_make(struct sending *s)
     return promise_put(s, PROMISE_MADE);
 }
 
-/* ---- the rows ---- */
-
-/* "o/<domain>/<row>.<generation>": is it one of ours? */
-static bool covered(const struct sending *s, struct slice key, struct slice *row)
-{
-    struct slice rest = sl_from(key, 3 + s->domain.n);
-    if (rest.n != DMARC_ROWKEY_LEN + 1 + DMARC_GEN_LEN) return false;
-    *row = sl_sub(rest, 0, DMARC_ROWKEY_LEN);
-    return sl_cmp(sl_from(rest, DMARC_ROWKEY_LEN + 1), s->promise.before) < 0;
-}
-
-typedef int row_fn(struct sending *s, const struct kv_row *row, size_t n, void *arg);
-
-/* Covered rows, page by page, in the order of their keys: the same row's generations are neighbours. */
-static int each_page(struct sending *s, row_fn *fn, void *arg)
-{
-    struct kv *kv = s->ds->conf.store->kv;
-    struct arena a, b;
-    struct kv_page page = {.more = true};
-    ar_init(&a, 0);
-    ar_init(&b, 0);
-    struct slice from = ar_printf(s->a, "o/%.*s/", SLF(s->domain)), to = kv_prefix_end(s->a, from), id;
-    int e = 0;
-    while (!e && page.more) {
-        ar_reset(&a);
-        e = kv_scan(kv, s->object, from, to, ROWS_PAGE, &a, &page);
-        if (e || !page.n) break;
-        size_t n = 0;
-        ar_reset(&b);
-        from = kv_after(&b, page.row[page.n - 1].key);
-        for (size_t i = 0; i < page.n; i++)
-            if (covered(s, page.row[i].key, &id)) page.row[n++] = page.row[i];
-        e = n ? fn(s, page.row, n, arg) : 0;
-        fiber_breathe();
-    }
-    ar_free(&a);
-    ar_free(&b);
-    return e;
-}
-
-struct merging {
-    char id[DMARC_ROWKEY_LEN + 1];
-    struct buf bytes; /* the encoded row at hand */
-    uint64_t count;
-};
-
-static void write_row(struct sending *s, struct merging *m)
-{
-    struct dmarc_row row;
-    if (!m->count) return;
-    if (s->rows >= DMARC_REPORT_ROWS_MAX || s->xml.n + XML_ROOM > DMARC_XML_MAX || dmarc_row_decode(buf_slice(&m->bytes), &row) != 0) {
-        s->left_out++;
-    } else {
-        row.count = m->count;
-        dmarc_xml_row(&s->xml, &row);
-        s->rows++;
-    }
-    m->count = 0;
-}
-
-static int merge_page(struct sending *s, const struct kv_row *row, size_t n, void *arg)
-{
-    struct merging *m = arg;
-    for (size_t i = 0; i < n; i++) {
-        struct slice id = {0}, bytes = {0};
-        uint64_t count = 0;
-        struct rec r;
-        if (!covered(s, row[i].key, &id) || rec_open(&r, row[i].value, DMARC_ROW_VERSION) != 0) continue;
-        while (rec_next(&r)) {
-            if (r.tag == 'r') bytes = r.field;
-            if (r.tag == 'n') count = rec_u64(&r);
-        }
-        if (rec_error(&r) != 0) continue;
-        if (!sl_eq(id, sl_cstr(m->id))) {
-            write_row(s, m);
-            memcpy(m->id, id.p, DMARC_ROWKEY_LEN);
-            buf_clear(&m->bytes);
-            buf_put(&m->bytes, bytes);
-        }
-        m->count += count;
-    }
-    return 0;
-}
-
-static int zip(void *arg)
-{
-    struct sending *s = arg;
-    return dmarc_gzip(&s->gzip, buf_slice(&s->xml));
-}
-
-static int build(struct sending *s)
-{
-    const struct promise *p = &s->promise;
-    struct merging m = {0};
-    s->report_id = dmarc_report_id(s->a, s->published.domain, s->ds->conf.hostname, p->begin, p->end);
-    struct dmarc_report_meta meta = {
-        .org_name = s->round->from_domain, .email = ar_cat(s->a, SL("postmaster@"), s->round->from_domain), .report_id = s->report_id,
-        .begin = p->begin, .end = p->end, .generator = SL("Tram"),
-    };
-    buf_init(&s->gzip, DMARC_PACKED_MAX);
-    dmarc_xml_begin(&s->xml, &meta, &s->published);
-    int e = each_page(s, merge_page, &m);
-    write_row(s, &m);
-    dmarc_xml_end(&s->xml);
-    buf_free(&m.bytes);
-    if (s->left_out) log_warn("dmarc", "%zu rows are missing in the report to %.*s: it is full", s->left_out, SLF(s->published.domain));
-    return e || !s->rows ? e : offload(zip, s);
-}
-
-static int delete_page(struct sending *s, const struct kv_row *row, size_t n, void *arg)
-{
-    struct slice key[ROWS_PAGE];
-    (void)arg;
-    for (size_t i = 0; i < n; i++) key[i] = row[i].key;
-    return dmarc_delete(s->ds->conf.store, s->object, key, n);
-}
-
-/* ---- the letters ---- */
-
-/* The promise's letter id, with chance made of the address: a repetition has the same one. */
-static struct letter_id letter_name(const struct promise *p, struct slice mailbox)
-{
-    struct letter_id id = p->id;
-    uint32_t h = crc32c(crc32c(0, p->id.s, LETTER_ID_LEN), mailbox.p, mailbox.n);
-    for (int i = LETTER_ID_LEN - 1; i >= 10; i--, h >>= 5) id.s[i] = "0123456789abcdefghijklmnopqrstuv"[h & 31];
-    return id;
-}
-
-static int write_letter(struct sending *s, struct slice mailbox, struct slice from, struct slice *out)
-{
-    const struct promise *p = &s->promise;
-    struct buf text = BUF_INIT;
-    struct dmarc_mail m = {.from = from, .to = mailbox, .policy_domain = s->published.domain, .submitter = s->ds->conf.hostname,
-                           .report_id = s->report_id, .begin = p->begin, .end = p->end, .date = p->made, .random = p->random,
-                           .gzip = buf_slice(&s->gzip)};
-    dmarc_report_message(&text, &m);
-    struct slice plain = buf_slice(&text);
-    int e = 0;
-    *out = plain;
-    if (s->ds->conf.signing) e = signing_letter(s->ds->conf.signing, s->a, s->round->from_domain, plain, out);
-    if (!e && out->p == plain.p) *out = ar_dup(s->a, plain);
-    buf_free(&text);
-    return e;
-}
-
-static int hand_over(struct sending *s, struct slice mailbox, const struct routes *routes)
-{
-    struct store *store = s->ds->conf.store;
-    /* A return path that exists, so that SPF passes too (RFC 5321 section 4.5.5 keeps the null path
-     * for reports about delivery); nobody wants to hear that a report was not taken. */
-    struct slice sender = ar_cat(s->a, SL("postmaster@"), s->round->from_domain), text;
-    struct buf path = BUF_INIT;
-    bool local = false;
-    struct letter l = {.id = letter_name(&s->promise, mailbox), .sender = sender, .received = rt_wall_seconds(), .nrcpt = routes->n};
-    l.rcpt = ar_array(s->a, struct letter_rcpt, routes->n);
-    for (size_t i = 0; i < routes->n; i++) {
-        l.rcpt[i] = (struct letter_rcpt){.address = mailbox, .route = routes->v[i], .notify = NOTIFY_NEVER};
-        local |= routes->v[i].local;
-    }
-    int e = write_letter(s, mailbox, sender, &text);
-    if (e) return e;
-    if (local) {
-        mail_return_path(&path, sender);
-        l.skip = (uint32_t)path.n;
-        text = ar_cat(s->a, buf_slice(&path), text);
-        buf_free(&path);
-    }
-    size_t end = sl_find(text, SL("\r\n\r\n"));
-    l.head_size = (uint32_t)(end == SL_NONE ? text.n : end + 4);
-    l.subject = dmarc_report_subject(s->a, s->published.domain, s->ds->conf.hostname, s->report_id);
-    e = body_put(store->body, accept_body_class(local), text, &l.body);
-    if (e) return e;
-    trace_addf(store, &l.id, TRACE_RECEIVED, SL(""), "made here: the DMARC report %.*s with %zu rows, for %.*s", SLF(s->report_id),
-               s->rows, SLF(mailbox));
-    e = accept_once(s->ds->conf.queue, &l);
-    if (e) body_unpin(store->body, &l.body);
-    return e;
-}
-
-/* Our own DMARC_REPORTS_LOCAL: the report goes where it would be kept, without a letter about
- * letters that would be reported again. */
-static int keep_here(struct sending *s)
-{
-    int e = dmarc_intake(s->ds, buf_slice(&s->xml), true, SL(""), s->round->from_domain);
-    if (e == ERR_EXISTS) e = 0;
-    if (e && !err_is_temporary(e)) {
-        log_warn("dmarc", "the report %.*s about our own domain is not kept: %s", SLF(s->report_id), err_text(e));
-        return 0;
-    }
-    if (!e) s->round->sent->kept++;
-    return e;
-}
-
-/* Temporary errors only. */
-static int deliver(struct sending *s, const struct dmarc_destination *d)
-{
-    struct slice local, domain, own;
-    struct routes routes = {0};
-    if (d->max_bytes && s->gzip.n > d->max_bytes) { /* RFC 7489 section 6.2 */
-        log_info("dmarc", "the report to %.*s has %zu bytes, it takes %llu: not sent", SLF(d->mailbox), s->gzip.n,
-                 (unsigned long long)d->max_bytes);
-        return 0;
-    }
-    bool here = false;
-    int e = mail_addr_split(s->a, d->mailbox, &local, &domain);
-    if (!e) e = domain_is_local(s->ds->conf.store, domain, &here);
-    bool keeps = !e && here && sl_eqi(local, SL(DMARC_REPORTS_LOCAL));
-    if (keeps && dmarc_own_domain(s->ds, s->a, s->published.domain, &own) == 0) return keep_here(s);
-    if (!e) e = directory_resolve(s->ds->conf.store, s->a, local, domain, &routes);
-    if (e == ERR_SYNTAX || e == ERR_TOO_LONG) return 0;
-    if (e) return e;
-    if (routes.result == RESOLVED_NOT_LOCAL) {
-        routes.v = ar_new(s->a, struct route);
-        routes.v->address = d->mailbox;
-        routes.n = 1;
-    } else if (routes.result != RESOLVED) {
-        log_info("dmarc", "nobody here takes reports at %.*s", SLF(d->mailbox));
-        return 0;
-    }
-    e = hand_over(s, d->mailbox, &routes);
-    if (!e) s->round->sent->letters++;
-    return e;
-}
-
 /* ---- one domain ---- */
 
 /* 0 and nto destinations; ERR_DNS: not known now. */
@@ -378,28 +112,12 @@ static int tell(struct sending *s)
     if (!e) e = fmutex_lock(s->round->building);
     if (e) return e;
     if (s->promise.state != PROMISE_MADE) e = promise_make(s);
-    if (!e && s->nto) e = build(s);
-    for (int i = 0; !e && i < s->nto && s->rows; i++) e = deliver(s, &s->to[i]);
+    if (!e && s->nto) e = dmarc_rows_report(s);
+    for (int i = 0; !e && i < s->nto && s->rows; i++) e = dmarc_letter(s, &s->to[i]);
     buf_free(&s->xml);
     buf_free(&s->gzip);
     fmutex_unlock(s->round->building);
     return e ? e : promise_put(s, PROMISE_SENT);
-}
-
-static int any_row(struct sending *s, const struct kv_row *row, size_t n, void *arg)
-{
-    (void)s, (void)row, (void)n, (void)arg;
-    return 1;
-}
-
-/* Is there something that no report has covered? */
-static int has_rows(struct sending *s)
-{
-    struct slice before = s->promise.before;
-    s->promise.before = s->round->cut;
-    int e = each_page(s, any_row, NULL);
-    s->promise.before = before;
-    return e;
 }
 
 static int read_policy(struct sending *s, struct slice value)
@@ -424,7 +142,7 @@ static int send_domain(struct sending *s, struct slice policy)
     if (e) return e;
     bool fresh = s->promise.state == PROMISE_NONE || s->promise.state == PROMISE_DONE;
     if (fresh) {
-        e = has_rows(s);
+        e = dmarc_rows_any(s);
         if (e < 0) return e;
         if (!e) { /* all is told */
             struct slice gone = ar_cat(s->a, SL("p/"), s->domain);
@@ -432,7 +150,7 @@ static int send_domain(struct sending *s, struct slice policy)
         }
     }
     e = s->promise.state == PROMISE_SENT ? 0 : tell(s);
-    if (!e) e = each_page(s, delete_page, NULL);
+    if (!e) e = dmarc_rows_delete(s);
     if (!e) e = promise_put(s, PROMISE_DONE);
     if (!e) s->round->sent->domains++;
     return e;
@@ -463,8 +181,8 @@ static int erase(struct store *st, struct slice object)
     ar_init(&a, 0);
     while (!e && page.more) {
         ar_reset(&a);
-        e = kv_scan(st->kv, object, SL(""), SL(""), ROWS_PAGE, &a, &page);
-        struct slice key[ROWS_PAGE];
+        e = kv_scan(st->kv, object, SL(""), SL(""), ERASE_PAGE, &a, &page);
+        struct slice key[ERASE_PAGE];
         for (size_t i = 0; !e && i < page.n; i++) key[i] = page.row[i].key;
         if (!e) e = dmarc_delete(st, object, key, page.n);
     }
