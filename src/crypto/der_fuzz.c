@@ -18,7 +18,8 @@ FUZZ
     }
     if (verify_key_from(KEY_RSA, input, &v) == 0) {
         ASSERT(read && (size_t)(verify_key_bits(v) + 7) / 8 == k.modulus.n);
-        ASSERT(verify_digest(v, HASH_SHA256, digest, k.modulus) != 0); /* no signature is as large as the modulus */
+        ASSERT(verify_digest(v, HASH_SHA256, digest, k.modulus) !=
+               0); /* no signature is as large as the modulus */
         verify_key_free(&v);
     }
 }

@@ -12,7 +12,8 @@ const EVP_MD *hash_md(enum hash_kind k)
     if (md) return md;
     md = EVP_MD_fetch(NULL, names[k], NULL);
     ASSERT(md);
-    if (__atomic_compare_exchange_n(&fetched[k], &other, md, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) return md;
+    if (__atomic_compare_exchange_n(&fetched[k], &other, md, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        return md;
     EVP_MD_free(md); /* another thread was first */
     return other;
 }
@@ -71,7 +72,8 @@ void hmac_sha256(struct slice key, struct slice bytes, uint8_t out[32])
     unsigned n = 0;
     ASSERT(key.n <= INT32_MAX);
     /* an empty key must still be a pointer: NULL means "the key of the last call" */
-    ASSERT(HMAC(hash_md(HASH_SHA256), key.n ? key.p : "", (int)key.n, (const uint8_t *)bytes.p, bytes.n, out, &n) &&
+    ASSERT(HMAC(hash_md(HASH_SHA256), key.n ? key.p : "", (int)key.n, (const uint8_t *)bytes.p, bytes.n, out,
+                &n) &&
            n == 32);
 }
 

@@ -183,7 +183,8 @@ static int rsa_public(struct slice der, EVP_PKEY **out)
     if (k.exponent.n > sizeof e || !(k.modulus.p[k.modulus.n - 1] & k.exponent.p[k.exponent.n - 1] & 1) ||
         (k.exponent.n == 1 && k.exponent.p[0] == 1))
         return err_set(ERR_SYNTAX, "the numbers of this public key are not those of an RSA key");
-    OSSL_PARAM params[] = {number(OSSL_PKEY_PARAM_RSA_N, k.modulus, n), number(OSSL_PKEY_PARAM_RSA_E, k.exponent, e), OSSL_PARAM_construct_end()};
+    OSSL_PARAM params[] = {number(OSSL_PKEY_PARAM_RSA_N, k.modulus, n),
+                           number(OSSL_PKEY_PARAM_RSA_E, k.exponent, e), OSSL_PARAM_construct_end()};
     EVP_PKEY_CTX *c = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
     ASSERT(c);
     *out = NULL;

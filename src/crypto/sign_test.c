@@ -238,7 +238,8 @@ TEST(sign_public_key_numbers)
     CHECK_ERR(verify_key_from(KEY_RSA, made_key(&a, 256, SL("")), &v), ERR_SYNTAX);
     CHECK_OK(verify_key_from(KEY_RSA, made_key(&a, 256, SL("\x01\x00\x00\x00\x00\x00\x00\x01")), &v));
     verify_key_free(&v);
-    CHECK_ERR(verify_key_from(KEY_RSA, made_key(&a, 256, SL("\x01\x00\x00\x00\x00\x00\x00\x00\x01")), &v), ERR_SYNTAX);
+    struct slice nine = SL("\x01\x00\x00\x00\x00\x00\x00\x00\x01");
+    CHECK_ERR(verify_key_from(KEY_RSA, made_key(&a, 256, nine), &v), ERR_SYNTAX);
     CHECK_ERR(verify_key_from(KEY_RSA, made_key(&a, 300, SL("\x01\x00\x02")), &v), ERR_SYNTAX);
     ar_free(&a);
 }

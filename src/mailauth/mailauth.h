@@ -10,8 +10,8 @@
  *     mailauth_end(m, &verdict);                         after the final dot: SUSPENDS
  *     mailauth_free(&m);                                 always; also to give up in between
  *
- * The DNS time of SPF, iprev and of the keys of signatures overlaps the transfer of the body. All calls are made by one
- * fiber. Bodies stream: memory does not depend on the size of the letter. */
+ * The DNS time of SPF, iprev and of the keys of signatures overlaps the transfer of the body. All
+ * calls are made by one fiber. Bodies stream: memory does not depend on the size of the letter. */
 #pragma once
 #include "arc.h"
 #include "authres.h"
@@ -114,8 +114,9 @@ void mailauth_will_seal(struct mailauth *m);
 /* Between mailauth_end, which gave v, and mailauth_free: appends the three fields, each with its CRLF,
  * to go on top of `leaving`, the header section as it leaves. domain, selector (A-labels) and key: the
  * sealer. ERR_STATE: nothing may be added to the chain that is there. SUSPENDS (offload). */
-MUST_CHECK int mailauth_seal(struct mailauth *m, const struct mailauth_verdict *v, const struct mail_head *leaving,
-                             struct slice domain, struct slice selector, struct sign_key *key, struct buf *out);
+MUST_CHECK int mailauth_seal(struct mailauth *m, const struct mailauth_verdict *v,
+                             const struct mail_head *leaving, struct slice domain, struct slice selector,
+                             struct sign_key *key, struct buf *out);
 
 /* All of it for a letter in memory. SUSPENDS. */
 MUST_CHECK int mailauth_check(const struct mailauth_ctx *ctx, struct arena *a, const struct mailauth_conn *conn,

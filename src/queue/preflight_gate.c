@@ -49,8 +49,8 @@ static void authors(struct arena *a, const struct mail_head *head, struct slice 
     if (one) *author = *signs;
 }
 
-static int look(struct preflight_gate *g, struct arena *a, const struct letter *l, const struct mail_head *head,
-                struct preflight_result *out)
+static int look(struct preflight_gate *g, struct arena *a, const struct letter *l,
+                const struct mail_head *head, struct preflight_result *out)
 {
     struct slice signs, author;
     struct signing_keys keys;
@@ -59,8 +59,12 @@ static int look(struct preflight_gate *g, struct arena *a, const struct letter *
     int e = signing_keys(g->conf.signing, a, signs, &keys);
     for (size_t i = 0; !e && i < keys.n; i++)
         key[i] = (struct preflight_key){keys.domain, keys.selector[i], keys.key[i]};
-    struct preflight_query q = {.ip = g->conf.source, .helo = g->conf.helo, .mail_from = l->sender,
-                                .author = author, .key = key, .nkey = keys.n};
+    struct preflight_query q = {.ip = g->conf.source,
+                                .helo = g->conf.helo,
+                                .mail_from = l->sender,
+                                .author = author,
+                                .key = key,
+                                .nkey = keys.n};
     int64_t before = deadline_narrow(DEADLINE_IN(PREFLIGHT_GATE_SECONDS * RT_S));
     if (!e) e = preflight_cached(g->cache, g->conf.dns, a, &q, out);
     deadline_restore(before);
@@ -73,15 +77,16 @@ static void tell(struct preflight_gate *g, const struct letter *l, const struct 
                  struct slice sentence)
 {
     const char *publish = r->line.n ? "; publish: " : "";
-    trace_addf(g->conf.store, &l->id, TRACE_CHECKED, SL(""), "preflight: strict receivers would refuse it: %.*s%s%.*s",
-               SLF(sentence), publish, SLF(r->line));
+    trace_addf(g->conf.store, &l->id, TRACE_CHECKED, SL(""),
+               "preflight: strict receivers would refuse it: %.*s%s%.*s", SLF(sentence), publish,
+               SLF(r->line));
     if (!r->remembered)
-        log_warn("preflight", "letters like %s will be refused by strict receivers: %.*s%s%.*s", l->id.s, SLF(sentence),
-                 publish, SLF(r->line));
+        log_warn("preflight", "letters like %s will be refused by strict receivers: %.*s%s%.*s", l->id.s,
+                 SLF(sentence), publish, SLF(r->line));
 }
 
-int preflight_gate(struct preflight_gate *g, struct arena *a, const struct letter *l, const struct mail_head *head,
-                   struct slice *hold)
+int preflight_gate(struct preflight_gate *g, struct arena *a, const struct letter *l,
+                   const struct mail_head *head, struct slice *hold)
 {
     struct preflight_result r;
     *hold = (struct slice){0};
@@ -93,6 +98,7 @@ int preflight_gate(struct preflight_gate *g, struct arena *a, const struct lette
     if (g->conf.policy == PREFLIGHT_HOLD)
         *hold = ar_printf(a, "strict receivers would refuse it: %.*s", SLF(sentence));
     if (g->conf.policy != PREFLIGHT_REFUSE) return 0;
-    return err_set(ERR_DENIED, "The world must refuse this letter as things stand: %.*s. Tell your administrator",
+    return err_set(ERR_DENIED,
+                   "The world must refuse this letter as things stand: %.*s. Tell your administrator",
                    SLF(sentence));
 }

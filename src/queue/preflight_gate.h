@@ -15,10 +15,10 @@ enum { PREFLIGHT_GATE_SECONDS = 10 }; /* a submitter waits for it: what is not k
 
 struct preflight_gate_conf { /* all borrowed */
     struct dns *dns;
-    struct store *store;     /* for the trace */
+    struct store *store; /* for the trace */
     struct signing *signing;
-    struct slice helo;       /* the name that we greet with */
-    struct ip source;        /* the address that letters leave from; family 0: not known */
+    struct slice helo; /* the name that we greet with */
+    struct ip source;  /* the address that letters leave from; family 0: not known */
     enum preflight_policy policy;
 };
 struct preflight_gate; /* usable from every loop */

@@ -59,8 +59,12 @@ static bool begin(struct gate_world *w, const char *text, bool key, enum preflig
     CHECK_OK(signing_open(&w->signing, w->f.s));
     open_zone(w, text, key);
     w->dns = dns_open_func(ask, w);
-    struct preflight_gate_conf c = {.dns = w->dns, .store = w->f.s, .signing = w->signing,
-                                    .helo = SL("mail.one.test"), .source = {4, {192, 0, 2, 1}}, .policy = policy};
+    struct preflight_gate_conf c = {.dns = w->dns,
+                                    .store = w->f.s,
+                                    .signing = w->signing,
+                                    .helo = SL("mail.one.test"),
+                                    .source = {4, {192, 0, 2, 1}},
+                                    .policy = policy};
     w->gate = preflight_gate_new(&c);
     w->rcpt[0] = (struct letter_rcpt){.route = {.local = true}};
     w->rcpt[1] = (struct letter_rcpt){.route = {.address = SL("bob@two.test")}};
@@ -97,8 +101,9 @@ TEST(preflight_gate_in_order)
     for (int i = 0; i < 100; i++) CHECK_OK(pass(&w, FROM_ALICE));
     CHECK_INT(w.asked, asked);
     CHECK_OK(pass(&w, "From: Alice <alice@ONE.test>\r\n"));
-    CHECK_ERR(pass(&w, "From: a@one.test, b@bank.test\r\n"), ERR_DENIED); /* what signs is not the one author */
-    CHECK_ERR(pass(&w, "From: b@bank.test\r\n"), 0);                     /* no policy there forbids it */
+    CHECK_ERR(pass(&w, "From: a@one.test, b@bank.test\r\n"),
+              ERR_DENIED);                           /* what signs is not the one author */
+    CHECK_ERR(pass(&w, "From: b@bank.test\r\n"), 0); /* no policy there forbids it */
     end(&w);
 }
 
@@ -125,7 +130,8 @@ TEST(preflight_gate_policies)
     } cases[] = {
         {HOST NO_SPF DMARC, true, "forbids 192.0.2.1 to send", "v=spf1 ip4:192.0.2.1 ip4:198.51.100.9 -all"},
         {HOST SPF DMARC, false, "the key t._domainkey.one.test is not published", "t._domainkey.one.test. "},
-        {"mail.one.test. A 192.0.2.1\n" SPF DMARC, true, "192.0.2.1", "1.2.0.192.in-addr.arpa. IN PTR mail.one.test."},
+        {"mail.one.test. A 192.0.2.1\n" SPF DMARC, true, "192.0.2.1",
+         "1.2.0.192.in-addr.arpa. IN PTR mail.one.test."},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++)
         for (int policy = PREFLIGHT_WARN; policy <= PREFLIGHT_OFF; policy++) {
@@ -157,7 +163,8 @@ TEST(preflight_gate_silent_dns)
     deadline_restore(before);
     CHECK(!w.hold.n);
     end(&w);
-    REQUIRE(begin(&w, HOST ";! servfail one.test\n;! servfail t._domainkey.one.test\n" DMARC, false, PREFLIGHT_REFUSE));
+    REQUIRE(begin(&w, HOST ";! servfail one.test\n;! servfail t._domainkey.one.test\n" DMARC, false,
+                  PREFLIGHT_REFUSE));
     CHECK_OK(pass(&w, FROM_ALICE));
     end(&w);
 }

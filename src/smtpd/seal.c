@@ -37,11 +37,13 @@ static int make_set(struct sm *s, const struct mailauth_verdict *v, struct slice
     if (!r) r = signing_keys(s->conf->signing, &t->a, domain, &keys);
     if (r) return r;
     int i = rsa_key(&keys);
-    if (i < 0) r = err_set(ERR_NOT_FOUND, "%.*s has no active RSA key", SLF(domain));
-    else r = mailauth_seal(t->auth, v, &head, keys.domain, keys.selector[i], keys.key[i], set);
+    if (i < 0)
+        r = err_set(ERR_NOT_FOUND, "%.*s has no active RSA key", SLF(domain));
+    else
+        r = mailauth_seal(t->auth, v, &head, keys.domain, keys.selector[i], keys.key[i], set);
     if (!r)
-        trace_addf(s->conf->store, &t->id, TRACE_SIGNED, SL(""), "sealed with ARC for %.*s, because it is sent on",
-                   SLF(domain));
+        trace_addf(s->conf->store, &t->id, TRACE_SIGNED, SL(""),
+                   "sealed with ARC for %.*s, because it is sent on", SLF(domain));
     signing_keys_end(&keys);
     return r;
 }

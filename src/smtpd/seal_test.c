@@ -4,7 +4,10 @@
 #include "rt/test_rt.h"
 #include "world_test.h"
 
-static void switch_on(struct smtpd_conf *c) { c->arc_seal = true; }
+static void switch_on(struct smtpd_conf *c)
+{
+    c->arc_seal = true;
+}
 
 static struct slice send_to(struct client *cl, const char *rcpt, const char *text)
 {
@@ -19,7 +22,10 @@ static struct slice send_to(struct client *cl, const char *rcpt, const char *tex
 
 static const char plain[] = "From: Carol <carol@one.test>\r\nSubject: x\r\n\r\nHello\r\n.\r\n";
 
-static bool has(struct slice s, const char *what) { return sl_find(s, sl_cstr(what)) != SL_NONE; }
+static bool has(struct slice s, const char *what)
+{
+    return sl_find(s, sl_cstr(what)) != SL_NONE;
+}
 
 /* How many seals of ours the letter to rcpt has when it is handed over. */
 static size_t seals(const char *rcpt, const char *text, bool rsa, void (*change)(struct smtpd_conf *))
@@ -59,7 +65,10 @@ TEST(seal_only_what_is_sent_on)
 /* A chain that has ended or cannot be told apart stays as it is, and the letter goes on. */
 TEST(seal_leaves_broken_chains)
 {
-    CHECK_INT(seals("team@home.test", "ARC-Seal: i=1; a=rsa-sha256; cv=fail; d=x.test; s=s; b=AAAA\r\n"
-                                      "From: carol@one.test\r\n\r\nx\r\n.\r\n", true, switch_on), 0);
+    CHECK_INT(seals("team@home.test",
+                    "ARC-Seal: i=1; a=rsa-sha256; cv=fail; d=x.test; s=s; b=AAAA\r\n"
+                    "From: carol@one.test\r\n\r\nx\r\n.\r\n",
+                    true, switch_on),
+              0);
     CHECK_INT(seals("team@home.test", "From: carol@one.test\r\n\r\n.\r\n", true, switch_on), 1);
 }
