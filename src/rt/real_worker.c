@@ -44,7 +44,8 @@ struct worker {
     int stop;
     int wanted;          /* while it lingers: how many jobs more it waits for */
     size_t max_group;
-    size_t last; /* how many were in the last group; 0 after a rest */
+    size_t target;     /* jobs that the next group waits for */
+    unsigned patience; /* groups until it may be more than the last one was */
     void (*handle)(void *ctx, struct job *jobs);
     void *ctx;
     pthread_t thread;
@@ -103,7 +104,6 @@ static void handle_group(struct worker *w, struct job **list)
     struct job *rest = *at;
     *at = NULL;
     *list = rest;
-    w->last = n;
     w->handle(w->ctx, first);
     signal_group(w->group, n);
 }
@@ -115,23 +115,38 @@ static size_t count_jobs(const struct job *j, size_t most)
     return n;
 }
 
-/* A sync costs the same whatever the size of its group, some 60 us of processor time. Under load a group
- * therefore waits until it is as large as the last one was, half a millisecond at most: those of the last
- * one are on their way back. A lone job and a few sessions in turns never wait. */
-static void linger(struct worker *w, struct job **list)
+/* False when the time was over before. Whoever came just before `wanted` was set is not counted. */
+static bool wait_for_jobs(struct worker *w, size_t n, int64_t ns)
 {
-    enum { COMPANY = 4, WAIT = 500 * 1000 };
-    size_t here = count_jobs(*list, w->last);
-    if (w->last < COMPANY || here >= w->last) return;
-    __atomic_store_n(&w->wanted, (int)(w->last - here), __ATOMIC_SEQ_CST);
-    gather(w, list); /* who came before could not know */
-    if (count_jobs(*list, w->last) < w->last) {
-        int64_t end = world_now() + WAIT, left = WAIT;
-        for (int v; left > 0 && (v = __atomic_load_n(&w->wanted, __ATOMIC_SEQ_CST)) > 0; left = end - world_now())
-            futex_wait_for(&w->wanted, v, left);
-        gather(w, list);
+    int64_t end = world_now() + ns;
+    int v;
+    __atomic_store_n(&w->wanted, (int)n, __ATOMIC_SEQ_CST);
+    while ((v = __atomic_load_n(&w->wanted, __ATOMIC_SEQ_CST)) > 0 && ns > 0) {
+        futex_wait_for(&w->wanted, v, ns);
+        ns = end - world_now();
     }
     __atomic_store_n(&w->wanted, 0, __ATOMIC_SEQ_CST);
+    return v <= 0;
+}
+
+/* A sync costs the same whatever the size of its group, some 60 us of processor time. Under load a group
+ * therefore waits until it is as large as the last one was, half a millisecond at most: those of the last
+ * one are on their way back. Now and then one more is waited for; when it does not come, all who would
+ * come are here. A lone job and a few sessions in turns never wait. */
+static void linger(struct worker *w, struct job **list)
+{
+    enum { COMPANY = 4, ENOUGH = 24, PATIENCE = 32, WAIT = 500 * 1000 };
+    size_t here = count_jobs(*list, w->max_group);
+    bool late = false;
+    if (w->target > COMPANY && here < w->target) {
+        late = !wait_for_jobs(w, w->target - here, WAIT);
+        gather(w, list);
+        here = count_jobs(*list, w->max_group);
+        late = late && here < w->target;
+    }
+    if (late) w->patience = PATIENCE;
+    else if (w->patience) w->patience--;
+    w->target = here + (!w->patience && here >= COMPANY && here < ENOUGH);
 }
 
 /* After a longer sleep the sessions of the last group are gone. */
@@ -140,7 +155,7 @@ static void sleep_until_woken(struct worker *w)
     enum { GONE = 5 * 1000 * 1000 };
     int64_t since = world_now();
     futex_wait(&w->asleep, 1);
-    if (world_now() - since > GONE) w->last = 0;
+    if (world_now() - since > GONE) w->target = 0;
 }
 
 static bool stopping(struct worker *w) { return __atomic_load_n(&w->stop, __ATOMIC_SEQ_CST); }
