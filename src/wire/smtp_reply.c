@@ -6,13 +6,18 @@ enum { REPLY_LINE_OUT = 500 }; /* RFC 5321 section 4.5.3.1.5: 512 with CRLF */
 
 static void put_line(struct buf *out, int code, char mark, const char *enhanced, struct slice text)
 {
+    const char head[4] = {(char)('0' + code / 100 % 10), (char)('0' + code / 10 % 10), (char)('0' + code % 10), mark};
     size_t from = out->n;
-    buf_printf(out, "%03d%c", code, mark);
-    if (enhanced && *enhanced) buf_printf(out, "%s ", enhanced);
-    for (size_t i = 0; i < text.n && out->n - from < REPLY_LINE_OUT; i++) {
-        char c = text.p[i];
-        buf_char(out, c < 32 || c > 126 ? '?' : c);
+    buf_bytes(out, head, sizeof head);
+    if (enhanced && *enhanced) {
+        buf_str(out, enhanced);
+        buf_char(out, ' ');
     }
+    size_t used = out->n - from, n = used < REPLY_LINE_OUT ? REPLY_LINE_OUT - used : 0;
+    if (n > text.n) n = text.n;
+    char *to = n ? buf_space(out, n) : NULL;
+    for (size_t i = 0; to && i < n; i++) to[i] = text.p[i] < 32 || text.p[i] > 126 ? '?' : text.p[i];
+    if (to) out->n += n;
     buf_str(out, "\r\n");
 }
 
