@@ -4,7 +4,7 @@ PYTEST = /usr/bin/python3 -m pytest -q -p no:cacheprovider
 PREFIX ?= /usr/local
 TIME ?= 60
 
-.PHONY: deps deps-check test unit sims seeds whole floors sanitized run demo bench kill fuzz sim install clean
+.PHONY: deps deps-check test unit sims seeds whole floors sanitized run demo bench bench-auth agree peers kill fuzz sim install clean
 deps:
 	@tools/deps all
 deps-check:
@@ -43,6 +43,23 @@ fuzz-run: $(addprefix $(B)/fuzz/,$(FUZZ_NAMES))
 bench: build
 	@tools/deps bench
 	@/usr/bin/python3 bench/bench.py
+# Checks and signatures per second on one core.
+bench-auth: deps-check $(B)/bench_auth
+	@taskset -c 0 $(B)/bench_auth
+$(B)/bench_auth: bench/auth.c $(call libs_for,mailauth $(USES_mailauth))
+	@$(CC) $(CFLAGS) $(LDFLAGS) -MF $@.d -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
+		$(call syslibs_for,mailauth $(USES_mailauth))
+
+# ---- beside the implementations of others ----
+
+# Generated cases judged by Tram and by Debian's SPF, DKIM, ARC and DMARC; docs/agreement.md keeps the result.
+agree: deps-check
+	@tools/deps peers
+	+@tests/mailauth/agree
+# Letters both ways between Tram and a real Postfix with opendkim.
+peers: build
+	@tools/deps peers
+	@$(PYTEST) tests/peers
 
 # ---- trying it out ----
 

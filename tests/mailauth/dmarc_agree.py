@@ -59,7 +59,8 @@ class Dns:
             if name in self.fails:
                 reply.set_rcode(dns.rcode.SERVFAIL)
             elif name in self.txt:
-                reply.answer.append(dns.rrset.from_text(name + ".", 60, "IN", "TXT", *map(quoted, self.txt[name])))
+                for text in self.txt[name]:  # one by one: records of a set are sent in random order
+                    reply.answer.append(dns.rrset.from_text(name + ".", 60, "IN", "TXT", quoted(text)))
             else:
                 reply.set_rcode(dns.rcode.NXDOMAIN)
             self.socket.sendto(reply.to_wire(), client)
