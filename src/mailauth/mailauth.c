@@ -200,7 +200,6 @@ int mailauth_end(struct mailauth *m, struct mailauth_verdict *out)
     deadline_restore(before);
     if (e) return e;
     m->v.questions = m->v.iprev.questions + m->v.spf.questions + m->v.spf_helo.questions;
-    m->v.received_spf = spf_received_field(m->a, &m->query, &m->v.spf);
     mailauth_decide(m->ctx, m->a, &m->v);
     mailauth_write_field(m->a, id_of(m->ctx), &m->conn.ip, &m->v);
     m->v.took_us = (rt_now() - m->started) / RT_US;

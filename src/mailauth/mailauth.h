@@ -72,7 +72,6 @@ struct mailauth_verdict {
     struct slice sentence;   /* for the reply, the trace and people: one line of printable ASCII, at most
                                 400 bytes, without codes and final full stop */
     struct slice field;      /* "Authentication-Results: ...\r\n", to be put on top */
-    struct slice received_spf; /* "Received-SPF: ...\r\n" of the MAIL FROM identity, for who wants it */
 
     struct iprev_result iprev;
     struct helo_result helo;

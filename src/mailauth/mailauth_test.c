@@ -91,7 +91,6 @@ TEST(mailauth_authentic)
     CHECK(says(&v, "spf=pass smtp.mailfrom=bank.example;") && says(&v, "spf=pass smtp.helo=mail.bank.example;"));
     CHECK(says(&v, "dkim=pass") && says(&v, "header.d=bank.example") && says(&v, "header.s=s"));
     CHECK(says(&v, "dmarc=pass") && says(&v, "header.from=bank.example") && says(&v, "policy.dmarc=none"));
-    CHECK(sl_starts(v.received_spf, SL("Received-SPF: pass (mx.us.example: domain of")));
     CHECK(v.took_us >= 0 && v.questions > 0);
     dns_close(&d);
     ar_free(&a);
@@ -381,8 +380,6 @@ TEST(mailauth_what_peers_say_stays_inside)
     struct mailauth_verdict v = judge(d, &a, c, letter(&a, "From: a@hello.example\n\nText.\n"));
     for (size_t i = 0; i + 1 < v.field.n - 1; i++)
         if (v.field.p[i] == '\n') CHECK(v.field.p[i + 1] == '\t');
-    for (size_t i = 0; i + 1 < v.received_spf.n - 1; i++)
-        if (v.received_spf.p[i] == '\n') CHECK(v.received_spf.p[i + 1] == '\t');
     for (size_t i = 0; i < v.sentence.n; i++) CHECK(v.sentence.p[i] >= ' ' && v.sentence.p[i] <= '~');
     for (size_t i = 0; i < v.results.n; i++)
         if (sl_eq(v.results.info[i].method, SL("dmarc"))) CHECK_SL(v.results.info[i].result, "none");
