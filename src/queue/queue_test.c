@@ -111,7 +111,12 @@ static struct queue_stats stats(struct tester *t)
     CHECK_OK(queue_stats(t->q, &st));
     return st;
 }
-static bool is_empty(struct tester *t) { return stats(t).letters == 0; }
+/* Nothing is there, and those who took it away have also told of it. */
+static bool is_empty(struct tester *t)
+{
+    struct queue_stats st = stats(t);
+    return st.letters == 0 && st.sending == 0;
+}
 static bool one_deferred(struct tester *t) { return stats(t).deferred >= 1 && stats(t).sending == 0; }
 static bool five_slow(struct tester *t) { return t->under_way >= 5; }
 static bool none_under_way(struct tester *t) { return stats(t).sending == 0; }
