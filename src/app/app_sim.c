@@ -191,7 +191,8 @@ static int count_letters(struct node *n, int user, int *count)
         if (!e) e = mail_head_parse(&a, bytes, &head);
         if (e) break;
         struct slice subject = mail_head_get(&a, &head, SL("Subject"), &found);
-        if (sl_starts(subject, SL("letter-")) && num_u64(sl_from(subject, 7), LETTERS - 1, &number)) count[number]++;
+        if (sl_starts(subject, SL("letter-")) && num_u64(sl_from(subject, 7), LETTERS - 1, &number))
+            count[number]++;
         else e = ERR_CORRUPT;
         if (bytes.n != m[i].size) e = ERR_CORRUPT;
     }
@@ -216,14 +217,19 @@ static int checker_main(void *arg)
 
 static void check_books(const struct client *k, const struct found *f, uint64_t step)
 {
-    if (f->result) test_fail(__FILE__, __LINE__, "step %llu: reading the store: %s", (unsigned long long)step, err_name(f->result));
-    if (f->waiting) test_fail(__FILE__, __LINE__, "step %llu: %zu letters still wait", (unsigned long long)step, f->waiting);
+    if (f->result)
+        test_fail(__FILE__, __LINE__, "step %llu: reading the store: %s", (unsigned long long)step,
+                  err_name(f->result));
+    if (f->waiting)
+        test_fail(__FILE__, __LINE__, "step %llu: %zu letters still wait", (unsigned long long)step,
+                  f->waiting);
     for (int i = 0; i < LETTERS; i++)
         for (int u = 0; u < USERS; u++) {
             int want_most = to_users(i) >> u & 1, want_least = k->said[i] ? want_most : 0;
             if (f->count[u][i] < want_least || f->count[u][i] > want_most)
-                test_fail(__FILE__, __LINE__, "step %llu: letter %d is %d times with %s (250 %s)", (unsigned long long)step, i,
-                          f->count[u][i], users[u], k->said[i] ? "was said" : "was not said");
+                test_fail(__FILE__, __LINE__, "step %llu: letter %d is %d times with %s (250 %s)",
+                          (unsigned long long)step, i, f->count[u][i], users[u],
+                          k->said[i] ? "was said" : "was not said");
         }
 }
 
@@ -232,7 +238,8 @@ static void check_books(const struct client *k, const struct found *f, uint64_t 
 static uint64_t run_world(uint64_t seed, uint64_t step)
 {
     struct sim *s = sim_new(seed);
-    struct sim_node *host = sim_node(s, "mail.one.test", "127.0.0.2"), *peer = sim_node(s, "client.test", "127.0.0.9");
+    struct sim_node *host = sim_node(s, "mail.one.test", "127.0.0.2"),
+                    *peer = sim_node(s, "client.test", "127.0.0.9");
     struct server server = {0};
     struct client client = {.server = &server};
     struct found found = {.server = &server};

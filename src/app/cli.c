@@ -55,13 +55,15 @@ static int run_first(int loops, int (*fn)(void *), void *arg)
 int parse_help(struct arena *a, int argc, char **argv, json_t *args)
 {
     (void)a, (void)args;
-    printf("Tram, a mail server. usage: tram [-C DIR] COMMAND ...   (DIR: the home of a node; default $TRAM_HOME)\n\n");
+    printf("Tram, a mail server. usage: tram [-C DIR] COMMAND ...   (DIR: the home of a node; default "
+           "$TRAM_HOME)\n\n");
     for (size_t i = 0; i < ncommands; i++) {
         const struct command *c = &commands[i];
         if (argc && strncmp(c->name, argv[0], strlen(argv[0])) != 0) continue;
         printf("  tram %s %s\n        %s\n", c->name, c->usage, c->help);
     }
-    printf("\n--json prints data for programs. Exit status: 0 done, 1 the answer is no, 2 wrong use, 3 could not.\n");
+    printf("\n--json prints data for programs. Exit status: 0 done, 1 the answer is no, 2 wrong use, 3 could "
+           "not.\n");
     return 0;
 }
 
@@ -76,7 +78,8 @@ static int unknown_command(int argc, char **argv)
     if (!argc) fprintf(stderr, "tram: a command is missing; `tram help` lists them\n");
     else fprintf(stderr, "tram: there is no command \"%s\"; `tram help` lists them\n", argv[0]);
     for (size_t i = 0; argc && i < ncommands; i++)
-        if (strncmp(commands[i].name, argv[0], strlen(argv[0])) == 0 && commands[i].name[strlen(argv[0])] == ' ')
+        if (strncmp(commands[i].name, argv[0], strlen(argv[0])) == 0 &&
+            commands[i].name[strlen(argv[0])] == ' ')
             fprintf(stderr, "  tram %s %s\n", commands[i].name, commands[i].usage);
     return EXIT_WRONG_USE;
 }
@@ -116,12 +119,15 @@ static int take_init(struct arena *a, json_t *args, struct home_start *h)
     h->conf.hostname = ar_lower(a, arg_slice(args, "hostname"));
     if (!h->conf.hostname.n) h->conf.hostname = ar_cat(a, SL("mail."), h->domain);
     struct slice n = arg_slice(args, "port-offset");
-    if (n.n && !num_u64(n, 65535 - 995, &offset)) return err_set(ERR_USAGE, "--port-offset must lie between 0 and %d", 65535 - 995);
+    if (n.n && !num_u64(n, 65535 - 995, &offset))
+        return err_set(ERR_USAGE, "--port-offset must lie between 0 and %d", 65535 - 995);
     h->conf.port_offset = (uint16_t)offset;
     h->conf.resolver = arg_slice(args, "resolver");
     struct endpoint e;
-    if (h->conf.resolver.n && !endpoint_parse(h->conf.resolver, &e)) return err_set(ERR_USAGE, "--resolver must have the form 127.0.0.1:53");
-    if (h->conf.resolver.n && *arg_text(args, "zone")) return err_set(ERR_USAGE, "--resolver and --zone exclude each other");
+    if (h->conf.resolver.n && !endpoint_parse(h->conf.resolver, &e))
+        return err_set(ERR_USAGE, "--resolver must have the form 127.0.0.1:53");
+    if (h->conf.resolver.n && *arg_text(args, "zone"))
+        return err_set(ERR_USAGE, "--resolver and --zone exclude each other");
     int r = absolute_path(a, arg_slice(args, "zone"), &h->conf.zone);
     return r ? r : take_listen(json_object_get(args, "listen"), &h->conf);
 }
@@ -154,7 +160,8 @@ int parse_init(struct arena *a, int argc, char **argv, json_t *args)
            "  tram -C %s account add NAME@%.*s     (password on standard input)\n"
            "  tram -C %s dns records %.*s          what to publish in the DNS\n"
            "  tram -C %s serve\n",
-           home_dir, SLF(h.conf.hostname), SLF(h.domain), home_dir, SLF(h.domain), home_dir, SLF(h.domain), home_dir);
+           home_dir, SLF(h.conf.hostname), SLF(h.domain), home_dir, SLF(h.domain), home_dir, SLF(h.domain),
+           home_dir);
     return EXIT_DONE;
 }
 
@@ -267,7 +274,8 @@ static int task_main(void *arg)
 {
     struct task *t = arg;
     int e = ERR_NOT_FOUND;
-    if (t->cmd->kind == COMMAND_STORE) e = control_call(t->cmd, t->args, t->payload, &t->status, &t->reply, &t->error);
+    if (t->cmd->kind == COMMAND_STORE)
+        e = control_call(t->cmd, t->args, t->payload, &t->status, &t->reply, &t->error);
     return e == ERR_NOT_FOUND || e == ERR_REFUSED ? run_here(t) : e;
 }
 
@@ -316,7 +324,8 @@ static const struct command *take_command(int *argc, char ***argv, int *used)
         home_dir = (*argv)[1];
         *argc -= 2, *argv += 2;
     }
-    if (*argc && (strcmp((*argv)[0], "--help") == 0 || strcmp((*argv)[0], "-h") == 0)) (*argv)[0] = (char *)"help";
+    if (*argc && (strcmp((*argv)[0], "--help") == 0 || strcmp((*argv)[0], "-h") == 0))
+        (*argv)[0] = (char *)"help";
     return command_find(*argc, *argv, used);
 }
 

@@ -53,7 +53,9 @@ static int take_ip(json_t *args, struct ip *ip)
 
 int run_check_spf(struct request *r)
 {
-    struct spf_query q = {.helo = arg_slice(r->args, "helo"), .mail_from = path_of(arg_slice(r->args, "mail-from")), .receiver = r->node->conf->hostname};
+    struct spf_query q = {.helo = arg_slice(r->args, "helo"),
+                          .mail_from = path_of(arg_slice(r->args, "mail-from")),
+                          .receiver = r->node->conf->hostname};
     struct spf_result res;
     int e = take_ip(r->args, &q.ip);
     if (!e) e = spf_check(r->node->dns, r->a, &q, &res);
@@ -193,9 +195,10 @@ void print_check_arc(json_t *args, json_t *reply, struct buf *out)
     if (*arg_text(reply, "reason")) buf_printf(out, "%s\n", arg_text(reply, "reason"));
     json_array_foreach(json_object_get(reply, "chain"), i, o) {
         buf_printf(out, "i=%lld  cv=%s  seal %s by %s (%s)  message signature %s by %s (%s)",
-                   (long long)json_integer_value(json_object_get(o, "instance")), arg_text(o, "cv"), arg_text(o, "seal"),
-                   arg_text(o, "seal_domain"), arg_text(o, "seal_selector"), arg_text(o, "message_signature"),
-                   arg_text(o, "message_domain"), arg_text(o, "message_selector"));
+                   (long long)json_integer_value(json_object_get(o, "instance")), arg_text(o, "cv"),
+                   arg_text(o, "seal"), arg_text(o, "seal_domain"), arg_text(o, "seal_selector"),
+                   arg_text(o, "message_signature"), arg_text(o, "message_domain"),
+                   arg_text(o, "message_selector"));
         if (*arg_text(o, "reason")) buf_printf(out, "  %s", arg_text(o, "reason"));
         buf_printf(out, "\n      it saw: %s\n", arg_text(o, "authentication_results"));
     }
@@ -227,7 +230,8 @@ void print_check_message(json_t *args, json_t *reply, struct buf *out)
 {
     (void)args;
     buf_str(out, arg_text(reply, "field"));
-    buf_printf(out, "%s: %lld %s %s\n", arg_text(reply, "disposition"), (long long)json_integer_value(json_object_get(reply, "reply")),
-               arg_text(reply, "enhanced"), arg_text(reply, "sentence"));
+    buf_printf(out, "%s: %lld %s %s\n", arg_text(reply, "disposition"),
+               (long long)json_integer_value(json_object_get(reply, "reply")), arg_text(reply, "enhanced"),
+               arg_text(reply, "sentence"));
     if (*arg_text(reply, "override")) buf_printf(out, "override: %s\n", arg_text(reply, "override"));
 }

@@ -94,7 +94,9 @@ void print_domain_set(json_t *args, json_t *reply, struct buf *out)
 {
     (void)reply;
     const char *to = arg_text(args, "catch-all");
-    buf_printf(out, *to ? "Mail for names that nobody has at %s goes to %s.\n" : "Mail for names that nobody has at %s is refused.%s\n",
+    buf_printf(out,
+               *to ? "Mail for names that nobody has at %s goes to %s.\n"
+                   : "Mail for names that nobody has at %s is refused.%s\n",
                arg_text(args, "domain"), to);
 }
 
@@ -167,15 +169,16 @@ void print_domain_show(json_t *args, json_t *reply, struct buf *out)
     (void)args;
     char when[CIVIL_TEXT_MAX];
     buf_printf(out, "domain     %s\n", arg_text(reply, "domain"));
-    buf_printf(out, "since      %s\n", civil_format(json_integer_value(json_object_get(reply, "created")), when));
+    buf_printf(out, "since      %s\n",
+               civil_format(json_integer_value(json_object_get(reply, "created")), when));
     buf_printf(out, "accounts   %lld\n", (long long)json_integer_value(json_object_get(reply, "accounts")));
     buf_printf(out, "aliases    %lld\n", (long long)json_integer_value(json_object_get(reply, "aliases")));
     const char *all = arg_text(reply, "catch_all");
     if (*all) buf_printf(out, "catch-all  %s\n", all);
     size_t i;
     json_t *k;
-    json_array_foreach(json_object_get(reply, "dkim_keys"), i, k)
-        buf_printf(out, "DKIM key   %s (%s, %s)\n", arg_text(k, "selector"), arg_text(k, "kind"), arg_text(k, "state"));
+    json_array_foreach(json_object_get(reply, "dkim_keys"), i, k) buf_printf(
+        out, "DKIM key   %s (%s, %s)\n", arg_text(k, "selector"), arg_text(k, "kind"), arg_text(k, "state"));
 }
 
 /* ---- accounts ---- */
@@ -190,19 +193,29 @@ int run_account_passwd(struct request *r)
     return account_password(r->node->store, arg_slice(r->args, "address"), arg_slice(r->args, "password"));
 }
 
-int run_account_disable(struct request *r) { return account_disable(r->node->store, arg_slice(r->args, "address"), true); }
-int run_account_enable(struct request *r) { return account_disable(r->node->store, arg_slice(r->args, "address"), false); }
-int run_account_remove(struct request *r) { return account_remove(r->node->store, arg_slice(r->args, "address")); }
+int run_account_disable(struct request *r)
+{
+    return account_disable(r->node->store, arg_slice(r->args, "address"), true);
+}
+int run_account_enable(struct request *r)
+{
+    return account_disable(r->node->store, arg_slice(r->args, "address"), false);
+}
+int run_account_remove(struct request *r)
+{
+    return account_remove(r->node->store, arg_slice(r->args, "address"));
+}
 
-#define SAY(name, sentence)                                                                                            \
-    void name(json_t *args, json_t *reply, struct buf *out)                                                            \
-    {                                                                                                                  \
-        (void)reply;                                                                                                   \
-        buf_printf(out, sentence "\n", arg_text(args, "address"));                                                     \
+#define SAY(name, sentence)                                                                                  \
+    void name(json_t *args, json_t *reply, struct buf *out)                                                  \
+    {                                                                                                        \
+        (void)reply;                                                                                         \
+        buf_printf(out, sentence "\n", arg_text(args, "address"));                                           \
     }
 SAY(print_account_add, "The account %s exists now: it can log in, send and receive.")
 SAY(print_account_passwd, "The password of %s is changed.")
-SAY(print_account_disable, "The account %s is disabled: no login, new mail is refused with 5.2.1. What it holds stays.")
+SAY(print_account_disable,
+    "The account %s is disabled: no login, new mail is refused with 5.2.1. What it holds stays.")
 SAY(print_account_enable, "The account %s is enabled.")
 SAY(print_account_remove, "The account %s and all its mail are removed.")
 SAY(print_alias_add, "The alias %s is set.")
@@ -264,7 +277,8 @@ int run_alias_list(struct request *r)
     for (size_t i = 0; !e && i < n; i++) {
         json_t *o = json_object(), *to = json_array();
         reply_text(o, "address", x[i].address);
-        for (size_t k = 0; k < x[i].n; k++) json_array_append_new(to, json_stringn(x[i].target[k].p, x[i].target[k].n));
+        for (size_t k = 0; k < x[i].n; k++)
+            json_array_append_new(to, json_stringn(x[i].target[k].p, x[i].target[k].n));
         json_object_set_new(o, "targets", to);
         json_array_append_new(list, o);
     }
@@ -279,7 +293,8 @@ void print_alias_list(json_t *args, json_t *reply, struct buf *out)
     json_t *o, *t;
     json_array_foreach(json_object_get(reply, "aliases"), i, o) {
         buf_printf(out, "%-40s ->", arg_text(o, "address"));
-        json_array_foreach(json_object_get(o, "targets"), k, t) buf_printf(out, "%s %s", k ? "," : "", json_string_value(t));
+        json_array_foreach(json_object_get(o, "targets"), k, t)
+            buf_printf(out, "%s %s", k ? "," : "", json_string_value(t));
         buf_char(out, '\n');
     }
 }

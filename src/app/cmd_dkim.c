@@ -36,9 +36,9 @@ void print_dkim_list(json_t *args, json_t *reply, struct buf *out)
     size_t i;
     json_t *k;
     char when[CIVIL_TEXT_MAX];
-    json_array_foreach(json_object_get(reply, "keys"), i, k)
-        buf_printf(out, "%-16s %-8s %-8s since %s\n", arg_text(k, "selector"), arg_text(k, "kind"), arg_text(k, "state"),
-                   civil_format(json_integer_value(json_object_get(k, "changed")), when));
+    json_array_foreach(json_object_get(reply, "keys"), i, k) buf_printf(
+        out, "%-16s %-8s %-8s since %s\n", arg_text(k, "selector"), arg_text(k, "kind"), arg_text(k, "state"),
+        civil_format(json_integer_value(json_object_get(k, "changed")), when));
 }
 
 static int publication(struct request *r, struct slice domain, const struct dkim_key *k, struct dkim_publish *p)
@@ -86,9 +86,10 @@ void print_dkim_publish_check(json_t *args, json_t *reply, struct buf *out)
     size_t i;
     json_t *k;
     json_array_foreach(json_object_get(reply, "keys"), i, k) {
-        buf_printf(out, "%s (%s, %s): %s: %s\n", arg_text(k, "selector"), arg_text(k, "kind"), arg_text(k, "state"),
-                   arg_text(k, "published"), arg_text(k, "reason"));
-        if (strcmp(arg_text(k, "published"), "right") != 0) buf_printf(out, "  publish: %s\n", arg_text(k, "line"));
+        buf_printf(out, "%s (%s, %s): %s: %s\n", arg_text(k, "selector"), arg_text(k, "kind"),
+                   arg_text(k, "state"), arg_text(k, "published"), arg_text(k, "reason"));
+        if (strcmp(arg_text(k, "published"), "right") != 0)
+            buf_printf(out, "  publish: %s\n", arg_text(k, "line"));
     }
 }
 
@@ -99,37 +100,46 @@ static bool is_kind_with_state(const struct dkim_key *k, enum key_kind kind, enu
     return k->kind == kind && k->state == state;
 }
 
-static int make_next(struct request *r, struct slice domain, const struct dkim_key *k, size_t n, enum key_kind kind, json_t *done)
+static int make_next(struct request *r, struct slice domain, const struct dkim_key *k, size_t n,
+                     enum key_kind kind, json_t *done)
 {
     struct civil c = civil_from_unix(rt_wall_seconds());
     for (int serial = 0; serial < 26; serial++) {
-        struct slice selector = ar_printf(r->a, "%c%04d%02d%02d%s%c", kind == KEY_RSA ? 'r' : 'e', c.year, c.month, c.day,
-                                          serial ? "-" : "", serial ? 'a' + serial : 0);
+        struct slice selector = ar_printf(r->a, "%c%04d%02d%02d%s%c", kind == KEY_RSA ? 'r' : 'e', c.year,
+                                          c.month, c.day, serial ? "-" : "", serial ? 'a' + serial : 0);
         if (!serial) selector.n = 9;
         bool taken = false;
         for (size_t i = 0; i < n; i++) taken |= sl_eqi(k[i].selector, selector);
         if (taken) continue;
         int e = dkim_key_add(r->node->store, domain, selector, kind, DKIM_KEY_PUBLISH);
-        if (!e) json_array_append_new(done, json_pack("{s:s, s:s#}", "did", "made", "selector", selector.p, (int)selector.n));
+        if (!e)
+            json_array_append_new(
+                done, json_pack("{s:s, s:s#}", "did", "made", "selector", selector.p, (int)selector.n));
         return e;
     }
     return err_set(ERR_LIMIT, "there were 26 keys of this kind today already: go on tomorrow");
 }
 
-static int activate(struct request *r, struct slice domain, const struct dkim_key *k, size_t n, const struct dkim_key *next, json_t *done)
+static int activate(struct request *r, struct slice domain, const struct dkim_key *k, size_t n,
+                    const struct dkim_key *next, json_t *done)
 {
     int e = dkim_key_set_state(r->node->store, domain, next->selector, DKIM_KEY_ACTIVE);
-    if (!e) json_array_append_new(done, json_pack("{s:s, s:s#}", "did", "activated", "selector", next->selector.p, (int)next->selector.n));
+    if (!e)
+        json_array_append_new(done, json_pack("{s:s, s:s#}", "did", "activated", "selector", next->selector.p,
+                                              (int)next->selector.n));
     for (size_t i = 0; !e && i < n; i++) {
         if (!is_kind_with_state(&k[i], next->kind, DKIM_KEY_ACTIVE)) continue;
         e = dkim_key_set_state(r->node->store, domain, k[i].selector, DKIM_KEY_RETIRED);
-        if (!e) json_array_append_new(done, json_pack("{s:s, s:s#}", "did", "retired", "selector", k[i].selector.p, (int)k[i].selector.n));
+        if (!e)
+            json_array_append_new(done, json_pack("{s:s, s:s#}", "did", "retired", "selector",
+                                                  k[i].selector.p, (int)k[i].selector.n));
     }
     return e;
 }
 
 /* One kind's step: a published new key takes over; without a new key one is made. */
-static int rotate_kind(struct request *r, struct slice domain, const struct dkim_key *k, size_t n, enum key_kind kind, json_t *done, json_t *waits)
+static int rotate_kind(struct request *r, struct slice domain, const struct dkim_key *k, size_t n,
+                       enum key_kind kind, json_t *done, json_t *waits)
 {
     for (size_t i = 0; i < n; i++) {
         if (!is_kind_with_state(&k[i], kind, DKIM_KEY_PUBLISH)) continue;
@@ -143,13 +153,16 @@ static int rotate_kind(struct request *r, struct slice domain, const struct dkim
     return make_next(r, domain, k, n, kind, done);
 }
 
-static int remove_landed(struct request *r, struct slice domain, const struct dkim_key *k, size_t n, json_t *done)
+static int remove_landed(struct request *r, struct slice domain, const struct dkim_key *k, size_t n,
+                         json_t *done)
 {
     int e = 0;
     for (size_t i = 0; !e && i < n; i++) {
         if (k[i].state != DKIM_KEY_RETIRED || k[i].changed + RETIRED_FOR_S > rt_wall_seconds()) continue;
         e = dkim_key_remove(r->node->store, domain, k[i].selector);
-        if (!e) json_array_append_new(done, json_pack("{s:s, s:s#}", "did", "removed", "selector", k[i].selector.p, (int)k[i].selector.n));
+        if (!e)
+            json_array_append_new(done, json_pack("{s:s, s:s#}", "did", "removed", "selector",
+                                                  k[i].selector.p, (int)k[i].selector.n));
     }
     return e;
 }
@@ -184,12 +197,14 @@ void print_dkim_rotate(json_t *args, json_t *reply, struct buf *out)
 {
     size_t i;
     json_t *o;
-    json_array_foreach(json_object_get(reply, "done"), i, o) buf_printf(out, "%s %s\n", arg_text(o, "did"), arg_text(o, "selector"));
-    json_array_foreach(json_object_get(reply, "waits"), i, o)
-        buf_printf(out, "%s waits: %s: %s\n", arg_text(o, "selector"), arg_text(o, "published"), arg_text(o, "reason"));
+    json_array_foreach(json_object_get(reply, "done"), i, o)
+        buf_printf(out, "%s %s\n", arg_text(o, "did"), arg_text(o, "selector"));
+    json_array_foreach(json_object_get(reply, "waits"), i, o) buf_printf(
+        out, "%s waits: %s: %s\n", arg_text(o, "selector"), arg_text(o, "published"), arg_text(o, "reason"));
     json_t *lines = json_object_get(reply, "publish");
     if (json_array_size(lines)) buf_str(out, "Publish these, keep the present ones:\n");
     json_array_foreach(lines, i, o) buf_printf(out, "%s\n", json_string_value(o));
     if (json_array_size(lines))
-        buf_printf(out, "Then `tram dkim rotate %s` again: a new key signs only when the DNS shows it.\n", arg_text(args, "domain"));
+        buf_printf(out, "Then `tram dkim rotate %s` again: a new key signs only when the DNS shows it.\n",
+                   arg_text(args, "domain"));
 }

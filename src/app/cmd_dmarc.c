@@ -14,8 +14,10 @@ int parse_dmarc_report(struct arena *a, int argc, char **argv, json_t *args)
     uint64_t days;
     int e = parse_options("json days:", &argc, argv, args);
     if (!e) e = parse_words("domain", argc, argv, args);
-    if (!e && json_object_get(args, "days") && (!num_u64(arg_slice(args, "days"), DMARC_KEEP_DAYS, &days) || !days))
-        e = err_set(ERR_USAGE, "--days takes a number from 1 to %d: reports are kept that long", DMARC_KEEP_DAYS);
+    if (!e && json_object_get(args, "days") &&
+        (!num_u64(arg_slice(args, "days"), DMARC_KEEP_DAYS, &days) || !days))
+        e = err_set(ERR_USAGE, "--days takes a number from 1 to %d: reports are kept that long",
+                    DMARC_KEEP_DAYS);
     return e;
 }
 
@@ -29,7 +31,8 @@ static json_t *line_json(struct arena *a, const struct dmarc_line *l)
     reply_text(o, "dkim", sl_cstr(pass_or_fail(l->dkim)));
     reply_text(o, "spf", sl_cstr(pass_or_fail(l->spf)));
     reply_text(o, "header_from", printable(a, l->header_from, 253));
-    for (size_t i = 0; i < l->nreporter; i++) json_array_append_new(reporters, json_stringn(l->reporter[i].p, l->reporter[i].n));
+    for (size_t i = 0; i < l->nreporter; i++)
+        json_array_append_new(reporters, json_stringn(l->reporter[i].p, l->reporter[i].n));
     json_object_set_new(o, "reporters", reporters);
     return o;
 }
@@ -39,7 +42,8 @@ int run_dmarc_report(struct request *r)
     struct dmarc_history h;
     uint64_t days = DAYS_DEFAULT;
     num_u64(arg_slice(r->args, "days"), DMARC_KEEP_DAYS, &days);
-    int e = dmarc_store_read(r->node->reports, r->a, arg_slice(r->args, "domain"), rt_wall_seconds() - (int64_t)days * 86400, &h);
+    int e = dmarc_store_read(r->node->reports, r->a, arg_slice(r->args, "domain"),
+                             rt_wall_seconds() - (int64_t)days * 86400, &h);
     if (e) return e;
     json_t *lines = json_array();
     for (size_t i = 0; i < h.n; i++) json_array_append_new(lines, line_json(r->a, &h.line[i]));
@@ -59,9 +63,11 @@ static void print_line(json_t *l, struct buf *out)
 {
     size_t i;
     json_t *name;
-    buf_printf(out, "%-39s %8lld  %-10s dkim %s  spf %s  %s  (", arg_text(l, "source"), (long long)integer(l, "count"),
-               arg_text(l, "disposition"), arg_text(l, "dkim"), arg_text(l, "spf"), arg_text(l, "header_from"));
-    json_array_foreach(json_object_get(l, "reporters"), i, name) buf_printf(out, "%s%s", i ? ", " : "", json_string_value(name));
+    buf_printf(out, "%-39s %8lld  %-10s dkim %s  spf %s  %s  (", arg_text(l, "source"),
+               (long long)integer(l, "count"), arg_text(l, "disposition"), arg_text(l, "dkim"),
+               arg_text(l, "spf"), arg_text(l, "header_from"));
+    json_array_foreach(json_object_get(l, "reporters"), i, name)
+        buf_printf(out, "%s%s", i ? ", " : "", json_string_value(name));
     buf_str(out, ")\n");
 }
 
@@ -71,15 +77,21 @@ void print_dmarc_report(json_t *args, json_t *reply, struct buf *out)
     json_t *l;
     char from[CIVIL_TEXT_MAX], to[CIVIL_TEXT_MAX];
     if (!integer(reply, "reports"))
-        buf_printf(out, "No report about %s came in the last %lld days.\n", arg_text(args, "domain"), (long long)integer(reply, "days"));
+        buf_printf(out, "No report about %s came in the last %lld days.\n", arg_text(args, "domain"),
+                   (long long)integer(reply, "days"));
     else
-        buf_printf(out, "%lld report%s about %s, %s to %s: %lld letters pass, %lld fail.\n", (long long)integer(reply, "reports"),
-                   integer(reply, "reports") == 1 ? "" : "s", arg_text(args, "domain"), civil_format(integer(reply, "first"), from),
-                   civil_format(integer(reply, "last"), to), (long long)integer(reply, "passing"), (long long)integer(reply, "failing"));
+        buf_printf(out, "%lld report%s about %s, %s to %s: %lld letters pass, %lld fail.\n",
+                   (long long)integer(reply, "reports"), integer(reply, "reports") == 1 ? "" : "s",
+                   arg_text(args, "domain"), civil_format(integer(reply, "first"), from),
+                   civil_format(integer(reply, "last"), to), (long long)integer(reply, "passing"),
+                   (long long)integer(reply, "failing"));
     json_array_foreach(json_object_get(reply, "sources"), i, l) print_line(l, out);
-    if (integer(reply, "not_listed")) buf_printf(out, "%lld letters more are counted, but not listed.\n", (long long)integer(reply, "not_listed"));
+    if (integer(reply, "not_listed"))
+        buf_printf(out, "%lld letters more are counted, but not listed.\n",
+                   (long long)integer(reply, "not_listed"));
     if (integer(reply, "unproved_reports"))
-        buf_printf(out, "%lld reports are left out: their sender did not pass DMARC.\n", (long long)integer(reply, "unproved_reports"));
+        buf_printf(out, "%lld reports are left out: their sender did not pass DMARC.\n",
+                   (long long)integer(reply, "unproved_reports"));
 }
 
 int run_dmarc_send_reports(struct request *r)
@@ -98,7 +110,11 @@ int run_dmarc_send_reports(struct request *r)
 void print_dmarc_send_reports(json_t *args, json_t *reply, struct buf *out)
 {
     (void)args;
-    buf_printf(out, "%lld domains are done: %lld letters with reports are in the queue, %lld reports are about domains of ours and kept here.\n",
-               (long long)integer(reply, "domains"), (long long)integer(reply, "letters"), (long long)integer(reply, "kept_here"));
-    if (integer(reply, "later")) buf_printf(out, "%lld domains have to wait; the log says why.\n", (long long)integer(reply, "later"));
+    buf_printf(out,
+               "%lld domains are done: %lld letters with reports are in the queue, %lld reports are about "
+               "domains of ours and kept here.\n",
+               (long long)integer(reply, "domains"), (long long)integer(reply, "letters"),
+               (long long)integer(reply, "kept_here"));
+    if (integer(reply, "later"))
+        buf_printf(out, "%lld domains have to wait; the log says why.\n", (long long)integer(reply, "later"));
 }

@@ -18,7 +18,8 @@ int run_dns_records(struct request *r)
 {
     struct dns_line *v;
     size_t n;
-    int e = dns_records_of(r->node, r->a, arg_slice(r->args, "domain"), node_certificate(r->node, r->a), &v, &n);
+    int e =
+        dns_records_of(r->node, r->a, arg_slice(r->args, "domain"), node_certificate(r->node, r->a), &v, &n);
     json_t *list = json_array();
     for (size_t i = 0; !e && i < n; i++) {
         json_t *o = json_object();
@@ -44,7 +45,8 @@ void print_dns_records(json_t *args, json_t *reply, struct buf *out)
     json_array_foreach(json_object_get(reply, "records"), i, o) {
         const char *why = arg_text(o, "why");
         if (strcmp(why, last) != 0)
-            buf_printf(out, "; %s: %s%s\n", arg_text(o, "what"), why, json_is_true(json_object_get(o, "optional")) ? " (optional)" : "");
+            buf_printf(out, "; %s: %s%s\n", arg_text(o, "what"), why,
+                       json_is_true(json_object_get(o, "optional")) ? " (optional)" : "");
         last = why;
         buf_printf(out, "%s\n", arg_text(o, "line"));
     }
@@ -57,7 +59,8 @@ int run_dns_check(struct request *r)
     struct dns_checked *v;
     size_t n;
     bool good = true;
-    int e = dns_check_domain(r->node, r->a, arg_slice(r->args, "domain"), node_certificate(r->node, r->a), &v, &n);
+    int e = dns_check_domain(r->node, r->a, arg_slice(r->args, "domain"), node_certificate(r->node, r->a), &v,
+                             &n);
     json_t *list = json_array();
     for (size_t i = 0; !e && i < n; i++) {
         json_t *o = json_object();
@@ -80,7 +83,8 @@ void print_dns_check(json_t *args, json_t *reply, struct buf *out)
     size_t faults = 0;
     json_array_foreach(json_object_get(reply, "checked"), i, o) {
         const char *finding = arg_text(o, "finding"), *publish = arg_text(o, "publish");
-        buf_printf(out, "%-13s  %s%s%s: %s\n", finding, arg_text(o, "what"), *arg_text(o, "name") ? " " : "", arg_text(o, "name"), arg_text(o, "sentence"));
+        buf_printf(out, "%-13s  %s%s%s: %s\n", finding, arg_text(o, "what"), *arg_text(o, "name") ? " " : "",
+                   arg_text(o, "name"), arg_text(o, "sentence"));
         if (*publish) buf_printf(out, "               publish: %s\n", publish);
         faults += strcmp(finding, "right") != 0 && strcmp(finding, "not published") != 0;
     }

@@ -32,8 +32,10 @@ int parse_queue_act(struct arena *a, int argc, char **argv, json_t *args)
 
 static struct queue_filter filter_of(json_t *args)
 {
-    struct queue_filter f = {
-        .address = arg_slice(args, "address"), .domain = arg_slice(args, "domain"), .sender = arg_slice(args, "sender"), .limit = 1000};
+    struct queue_filter f = {.address = arg_slice(args, "address"),
+                             .domain = arg_slice(args, "domain"),
+                             .sender = arg_slice(args, "sender"),
+                             .limit = 1000};
     uint64_t n;
     if (num_u64(arg_slice(args, "limit"), 1000000, &n)) f.limit = n;
     return f;
@@ -93,7 +95,8 @@ static void print_rcpt(struct arena *a, json_t *rcpt, int64_t now, struct buf *o
                    integer(rcpt, "attempts") == 1 ? "" : "s", SLF(say_time(a, integer(rcpt, "last_try"), now)));
     if (*arg_text(rcpt, "host")) buf_printf(out, "     asked %s\n", arg_text(rcpt, "host"));
     if (*arg_text(rcpt, "reply")) buf_printf(out, "     answer: %s\n", arg_text(rcpt, "reply"));
-    if (integer(rcpt, "next_try")) buf_printf(out, "     next attempt %.*s\n", SLF(say_time(a, integer(rcpt, "next_try"), now)));
+    if (integer(rcpt, "next_try"))
+        buf_printf(out, "     next attempt %.*s\n", SLF(say_time(a, integer(rcpt, "next_try"), now)));
 }
 
 static const char *or_null(const char *sender) { return *sender ? sender : "<>"; }
@@ -108,16 +111,20 @@ void print_queue_list(json_t *args, json_t *reply, struct buf *out)
     json_t *letters = json_object_get(reply, "letters");
     if (!json_array_size(letters)) buf_str(out, "The queue is empty.\n");
     json_array_foreach(letters, i, o) {
-        buf_printf(out, "%s  %lld bytes  from %s, since %.*s\n", arg_text(o, "id"), (long long)integer(o, "size"),
-                   or_null(arg_text(o, "sender")), SLF(say_time(&a, integer(o, "received"), integer(reply, "now"))));
-        json_array_foreach(json_object_get(o, "recipients"), k, rcpt) print_rcpt(&a, rcpt, integer(reply, "now"), out);
+        buf_printf(out, "%s  %lld bytes  from %s, since %.*s\n", arg_text(o, "id"),
+                   (long long)integer(o, "size"), or_null(arg_text(o, "sender")),
+                   SLF(say_time(&a, integer(o, "received"), integer(reply, "now"))));
+        json_array_foreach(json_object_get(o, "recipients"), k, rcpt)
+            print_rcpt(&a, rcpt, integer(reply, "now"), out);
     }
     ar_free(&a);
 }
 
 static int take_id(struct slice text, struct letter_id *id)
 {
-    if (!letter_id_ok(text)) return err_set(ERR_USAGE, "%.*s is not the id of a letter: it has %d characters, 0-9 and a-v", SLF(text), LETTER_ID_LEN);
+    if (!letter_id_ok(text))
+        return err_set(ERR_USAGE, "%.*s is not the id of a letter: it has %d characters, 0-9 and a-v",
+                       SLF(text), LETTER_ID_LEN);
     memcpy(id->s, text.p, text.n);
     id->s[text.n] = 0;
     return 0;
@@ -130,7 +137,9 @@ int run_queue_show(struct request *r)
     int e = take_id(arg_slice(r->args, "id"), &id);
     if (!e) e = queue_show(r->node->queue, &id, r->a, &q);
     if (e == ERR_NOT_FOUND)
-        return err_set(e, "no letter %s is in the queue: it is done, or was never here; `tram trace %s` tells its road", id.s, id.s);
+        return err_set(
+            e, "no letter %s is in the queue: it is done, or was never here; `tram trace %s` tells its road",
+            id.s, id.s);
     if (e) return e;
     json_t *o = letter_json(&q);
     json_object_update(r->reply, o);
@@ -145,12 +154,13 @@ void print_queue_show(json_t *args, json_t *reply, struct buf *out)
     struct arena a;
     ar_init(&a, 0);
     int64_t now = integer(reply, "now");
-    buf_printf(out, "letter   %s, %lld bytes\nfrom     %s\n", arg_text(reply, "id"), (long long)integer(reply, "size"),
-               or_null(arg_text(reply, "sender")));
+    buf_printf(out, "letter   %s, %lld bytes\nfrom     %s\n", arg_text(reply, "id"),
+               (long long)integer(reply, "size"), or_null(arg_text(reply, "sender")));
     if (*arg_text(reply, "subject")) buf_printf(out, "subject  %s\n", arg_text(reply, "subject"));
     if (*arg_text(reply, "message_id")) buf_printf(out, "id       %s\n", arg_text(reply, "message_id"));
     buf_printf(out, "since    %.*s\n", SLF(say_time(&a, integer(reply, "received"), now)));
-    buf_printf(out, "until    %.*s; what is not delivered then goes back to the sender\n", SLF(say_time(&a, integer(reply, "expires"), now)));
+    buf_printf(out, "until    %.*s; what is not delivered then goes back to the sender\n",
+               SLF(say_time(&a, integer(reply, "expires"), now)));
     size_t i;
     json_t *rcpt;
     json_array_foreach(json_object_get(reply, "recipients"), i, rcpt) print_rcpt(&a, rcpt, now, out);
@@ -185,12 +195,12 @@ int run_queue_hold(struct request *r) { return act(r, QUEUE_HOLD); }
 int run_queue_release(struct request *r) { return act(r, QUEUE_RELEASE); }
 int run_queue_drop(struct request *r) { return act(r, QUEUE_DROP); }
 
-#define SAY(name, what)                                                                                                \
-    void name(json_t *args, json_t *reply, struct buf *out)                                                            \
-    {                                                                                                                  \
-        (void)args;                                                                                                    \
-        int64_t n = integer(reply, "letters");                                                                         \
-        buf_printf(out, "%lld letter%s " what "\n", (long long)n, n == 1 ? "" : "s");                                  \
+#define SAY(name, what)                                                                                      \
+    void name(json_t *args, json_t *reply, struct buf *out)                                                  \
+    {                                                                                                        \
+        (void)args;                                                                                          \
+        int64_t n = integer(reply, "letters");                                                               \
+        buf_printf(out, "%lld letter%s " what "\n", (long long)n, n == 1 ? "" : "s");                        \
     }
 SAY(print_queue_retry, "will be tried again at once.")
 SAY(print_queue_hold, "held: `tram queue release` lets go.")
@@ -253,7 +263,9 @@ int run_trace(struct request *r)
     int e = trace_find(r->node->store, what, limit, r->a, &id, &n);
     if (!e && !n) e = ERR_NOT_FOUND;
     if (e == ERR_NOT_FOUND)
-        return err_set(e, "nothing is known of %.*s: give a letter's id, a Message-ID or an address (events are kept %d days)",
+        return err_set(e,
+                       "nothing is known of %.*s: give a letter's id, a Message-ID or an address (events are "
+                       "kept %d days)",
                        SLF(what), r->node->conf->trace_days);
     if (e) return e;
     json_t *letters = json_array();
@@ -284,7 +296,8 @@ void print_trace(json_t *args, json_t *reply, struct buf *out)
             char when[CIVIL_TEXT_MAX];
             int64_t us = integer(ev, "time_us");
             civil_format(us / 1000000, when);
-            buf_printf(out, "  %.10s %.8s.%03d  %-10s ", when, when + 11, (int)(us / 1000 % 1000), arg_text(ev, "event"));
+            buf_printf(out, "  %.10s %.8s.%03d  %-10s ", when, when + 11, (int)(us / 1000 % 1000),
+                       arg_text(ev, "event"));
             if (*arg_text(ev, "recipient")) buf_printf(out, "%s: ", arg_text(ev, "recipient"));
             buf_printf(out, "%s\n", arg_text(ev, "sentence"));
         }

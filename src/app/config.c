@@ -42,7 +42,8 @@ static void keep_fault(cfg_t *cfg, const char *fmt, va_list ap)
 {
     if (first_fault[0]) return;
     int n = snprintf(first_fault, sizeof first_fault, "tram.conf:%d: ", cfg ? cfg->line : 0);
-    if (n > 0 && (size_t)n < sizeof first_fault) vsnprintf(first_fault + n, sizeof first_fault - (size_t)n, fmt, ap);
+    if (n > 0 && (size_t)n < sizeof first_fault)
+        vsnprintf(first_fault + n, sizeof first_fault - (size_t)n, fmt, ap);
 }
 
 /* ---- checks of single values; each names the remedy ---- */
@@ -63,7 +64,10 @@ static int check_listen(cfg_t *cfg, cfg_opt_t *opt)
     for (unsigned i = 0; i < cfg_opt_size(opt); i++) {
         const char *v = cfg_opt_getnstr(opt, i);
         if (i >= LISTEN_MAX || !ip_parse(sl_cstr(v), &ip)) {
-            cfg_error(cfg, "listen \"%s\" must be an IP address such as 192.0.2.1 or 2001:db8::1 (at most %d of them)", v, LISTEN_MAX);
+            cfg_error(
+                cfg,
+                "listen \"%s\" must be an IP address such as 192.0.2.1 or 2001:db8::1 (at most %d of them)",
+                v, LISTEN_MAX);
             return -1;
         }
     }
@@ -196,8 +200,10 @@ static int read_text(struct arena *a, const char *path, char **text)
     struct buf b = BUF_INIT;
     int e = path_read(path, CONFIG_MAX, &b);
     if (e == ERR_NOT_FOUND)
-        e = err_set(e, "cannot read %s: make a home with `tram -C DIR init --domain D`, or name it with -C", path);
-    if (!e && sl_chr(buf_slice(&b), 0) != SL_NONE) e = err_set(ERR_SYNTAX, "%s holds a NUL byte: it is no text", path);
+        e = err_set(e, "cannot read %s: make a home with `tram -C DIR init --domain D`, or name it with -C",
+                    path);
+    if (!e && sl_chr(buf_slice(&b), 0) != SL_NONE)
+        e = err_set(ERR_SYNTAX, "%s holds a NUL byte: it is no text", path);
     if (!e) {
         *text = ar_cstr(a, buf_slice(&b));
         blank_comments(*text);
@@ -251,10 +257,12 @@ int config_read(struct arena *a, const char *path, struct config *out)
     if (!cfg) return err_set(ERR_IO, "cannot prepare to read %s", path);
     cfg_set_error_function(cfg, keep_fault);
     for (size_t i = 0; i < COUNT_OF(checks); i++) cfg_set_validate_func(cfg, checks[i].name, checks[i].check);
-    if (cfg_parse_buf(cfg, text) != CFG_SUCCESS) e = err_set(ERR_SYNTAX, "%s", first_fault[0] ? first_fault : "tram.conf cannot be parsed");
+    if (cfg_parse_buf(cfg, text) != CFG_SUCCESS)
+        e = err_set(ERR_SYNTAX, "%s", first_fault[0] ? first_fault : "tram.conf cannot be parsed");
     else take_values(a, cfg, out);
     cfg_free(cfg);
-    if (!e && !out->hostname.n) e = err_set(ERR_SYNTAX, "%s: there is no line hostname = \"mail.example.org\": add one", path);
+    if (!e && !out->hostname.n)
+        e = err_set(ERR_SYNTAX, "%s: there is no line hostname = \"mail.example.org\": add one", path);
     if (!e && out->has_resolver && out->zone.n)
         e = err_set(ERR_SYNTAX, "%s: resolver and zone exclude each other: keep one of the two lines", path);
     return e;
@@ -269,16 +277,20 @@ struct slice config_text(struct arena *a, const struct config_start *s)
     buf_printf(&b, "hostname = \"%.*s\"\n", SLF(s->hostname));
     if (s->nlisten) {
         buf_str(&b, "listen = {");
-        for (size_t i = 0; i < s->nlisten; i++) buf_printf(&b, "%s\"%s\"", i ? ", " : "", ip_format(&s->listen[i], ip));
+        for (size_t i = 0; i < s->nlisten; i++)
+            buf_printf(&b, "%s\"%s\"", i ? ", " : "", ip_format(&s->listen[i], ip));
         buf_str(&b, "}\n");
     } else {
-        buf_str(&b, "# listen = {\"192.0.2.1\", \"2001:db8::1\"}     # default: every address of the machine\n");
+        buf_str(&b,
+                "# listen = {\"192.0.2.1\", \"2001:db8::1\"}     # default: every address of the machine\n");
     }
     buf_printf(&b, "port_offset = %u\n", s->port_offset);
     if (s->resolver.n) buf_printf(&b, "resolver = \"%.*s\"\n", SLF(s->resolver));
     if (s->zone.n) buf_printf(&b, "zone = \"%.*s\"\n", SLF(s->zone));
-    buf_str(&b, "\n# size_max = \"50M\"\n# queue_lifetime = \"5d\"\n# queue_retry_first = \"1m\"\n# queue_retry_most = \"4h\"\n"
-                "# queue_delay_warning = \"4h\"\n# trace_keep = \"30d\"\n# preflight = \"warn\"          # warn, hold, refuse, off\n");
+    buf_str(&b, "\n# size_max = \"50M\"\n# queue_lifetime = \"5d\"\n# queue_retry_first = \"1m\"\n# "
+                "queue_retry_most = \"4h\"\n"
+                "# queue_delay_warning = \"4h\"\n# trace_keep = \"30d\"\n# preflight = \"warn\"          # "
+                "warn, hold, refuse, off\n");
     struct slice out = ar_dup(a, buf_slice(&b));
     buf_free(&b);
     return out;

@@ -52,7 +52,8 @@ static int wire_length(struct wire_payload *w)
     uint64_t n;
     int e = read_lf_line(w->c, &line);
     if (e) return e;
-    if (!num_u64(line, CONTROL_PIECE_MAX, &n)) return err_set(ERR_SYNTAX, "a piece of the payload has no proper length");
+    if (!num_u64(line, CONTROL_PIECE_MAX, &n))
+        return err_set(ERR_SYNTAX, "a piece of the payload has no proper length");
     conn_consume(w->c, line.n + 1);
     w->left = n;
     w->ended = n == 0;
@@ -102,7 +103,8 @@ static void answer(struct conn *c, int status, struct slice error, json_t *reply
 static void answer_request(struct node *n, struct conn *c, json_t *q)
 {
     const struct command *cmd = command_named(json_string_value(json_object_get(q, "command")));
-    struct wire_payload w = {.p.next = wire_next, .c = c, .ended = !json_is_true(json_object_get(q, "payload"))};
+    struct wire_payload w = {
+        .p.next = wire_next, .c = c, .ended = !json_is_true(json_object_get(q, "payload"))};
     if (!cmd || cmd->kind != COMMAND_STORE) {
         answer(c, 2, SL("the server does not know this command: it may be another version of Tram"), NULL);
         return;
@@ -110,7 +112,8 @@ static void answer_request(struct node *n, struct conn *c, json_t *q)
     struct arena a;
     struct buf error = BUF_INIT;
     ar_init(&a, 0);
-    struct request r = {.node = n, .a = &a, .args = json_object_get(q, "args"), .reply = json_object(), .payload = &w.p};
+    struct request r = {
+        .node = n, .a = &a, .args = json_object_get(q, "args"), .reply = json_object(), .payload = &w.p};
     int status = command_run(cmd, &r, &error);
     if (wire_drain(&w) == 0) answer(c, status, buf_slice(&error), r.reply);
     else json_decref(r.reply);
@@ -175,7 +178,8 @@ static int receive_reply(struct conn *c, int *status, json_t **reply, struct buf
     return 0;
 }
 
-int control_call(const struct command *cmd, json_t *args, struct payload *payload, int *status, json_t **reply, struct buf *error)
+int control_call(const struct command *cmd, json_t *args, struct payload *payload, int *status,
+                 json_t **reply, struct buf *error)
 {
     struct conn *c;
     struct endpoint at = {.path = CONTROL_PATH};

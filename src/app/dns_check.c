@@ -21,17 +21,20 @@ struct checking {
     size_t count, cap;
 };
 
-static void found(struct checking *c, const char *what, struct slice name, enum dns_finding finding, struct slice sentence, struct slice publish)
+static void found(struct checking *c, const char *what, struct slice name, enum dns_finding finding,
+                  struct slice sentence, struct slice publish)
 {
     if (c->count == c->cap) c->v = ar_grow(c->a, c->v, &c->cap, sizeof *c->v);
     bool nothing_to_do = finding == FINDING_RIGHT || finding == FINDING_UNKNOWN;
-    c->v[c->count++] = (struct dns_checked){sl_cstr(what), name, finding, sentence, nothing_to_do ? (struct slice){0} : publish};
+    c->v[c->count++] = (struct dns_checked){sl_cstr(what), name, finding, sentence,
+                                            nothing_to_do ? (struct slice){0} : publish};
 }
 
 static bool unanswered(struct checking *c, const char *what, struct slice name, const struct dns_answer *d)
 {
     if (d->status != DNS_TEMPFAIL) return false;
-    found(c, what, name, FINDING_UNKNOWN, ar_printf(c->a, "the DNS gave no answer (%.*s): ask again later", SLF(d->why)), (struct slice){0});
+    found(c, what, name, FINDING_UNKNOWN,
+          ar_printf(c->a, "the DNS gave no answer (%.*s): ask again later", SLF(d->why)), (struct slice){0});
     return true;
 }
 
@@ -44,7 +47,9 @@ static struct slice data_text(struct arena *a, enum dns_type type, const struct 
     case DNS_A: case DNS_AAAA: buf_str(&b, ip_format(&r->ip, ip)); break;
     case DNS_MX: buf_printf(&b, "%u %.*s.", r->mx.preference, SLF(r->mx.host)); break;
     case DNS_PTR: case DNS_CNAME: buf_printf(&b, "%.*s.", SLF(r->name)); break;
-    case DNS_SRV: buf_printf(&b, "%u %u %u %.*s.", r->srv.priority, r->srv.weight, r->srv.port, SLF(r->srv.target)); break;
+    case DNS_SRV:
+        buf_printf(&b, "%u %u %u %.*s.", r->srv.priority, r->srv.weight, r->srv.port, SLF(r->srv.target));
+        break;
     case DNS_TXT: buf_put(&b, r->txt); break;
     case DNS_TLSA:
         buf_printf(&b, "%u %u %u ", r->tlsa.usage, r->tlsa.selector, r->tlsa.matching);
@@ -60,7 +65,8 @@ static struct slice data_text(struct arena *a, enum dns_type type, const struct 
 static struct slice list_of(struct arena *a, enum dns_type type, const struct dns_answer *d)
 {
     struct buf b = BUF_INIT;
-    for (size_t i = 0; i < d->n && i < 5; i++) buf_printf(&b, "%s%.*s", i ? ", " : "", SLF(data_text(a, type, &d->rr[i])));
+    for (size_t i = 0; i < d->n && i < 5; i++)
+        buf_printf(&b, "%s%.*s", i ? ", " : "", SLF(data_text(a, type, &d->rr[i])));
     if (d->n > 5) buf_printf(&b, " and %zu more", d->n - 5);
     struct slice out = printable(a, buf_slice(&b), 300);
     buf_free(&b);
@@ -76,7 +82,8 @@ static int check_plain(struct checking *c, const struct dns_line *l)
     struct slice line = dns_line_text(c->a, l);
     if (unanswered(c, l->what, l->name, &d)) return 0;
     if (d.status != DNS_FOUND) {
-        found(c, l->what, l->name, l->optional ? FINDING_ABSENT_OPTIONAL : FINDING_MISSING, ar_printf(c->a, "nothing is published; %s", l->why), line);
+        found(c, l->what, l->name, l->optional ? FINDING_ABSENT_OPTIONAL : FINDING_MISSING,
+              ar_printf(c->a, "nothing is published; %s", l->why), line);
         return 0;
     }
     for (size_t i = 0; i < d.n; i++)
@@ -84,7 +91,8 @@ static int check_plain(struct checking *c, const struct dns_line *l)
             found(c, l->what, l->name, FINDING_RIGHT, ar_printf(c->a, "%.*s", SLF(l->data)), line);
             return 0;
         }
-    found(c, l->what, l->name, FINDING_WRONG, ar_printf(c->a, "the DNS says %.*s", SLF(list_of(c->a, l->type, &d))), line);
+    found(c, l->what, l->name, FINDING_WRONG,
+          ar_printf(c->a, "the DNS says %.*s", SLF(list_of(c->a, l->type, &d))), line);
     return 0;
 }
 
@@ -95,16 +103,27 @@ static int check_spf_line(struct checking *c, const struct dns_line *l)
     int e = spf_audit(c->n->dns, c->a, l->name, &s);
     if (e) return e;
     if (s.code == SPF_TEMPERROR) found(c, "SPF", l->name, FINDING_UNKNOWN, s.problem, line);
-    else if (s.code == SPF_NONE) found(c, "SPF", l->name, FINDING_MISSING, SL("no SPF record: anybody may send for this name"), line);
+    else if (s.code == SPF_NONE)
+        found(c, "SPF", l->name, FINDING_MISSING, SL("no SPF record: anybody may send for this name"), line);
     else if (s.code == SPF_PERMERROR) found(c, "SPF", l->name, FINDING_DANGEROUS, s.problem, line);
-    else if (s.plus_all) found(c, "SPF", l->name, FINDING_DANGEROUS, ar_printf(c->a, "\"%.*s\" lets every host in the world send for this name", SLF(s.record)), line);
+    else if (s.plus_all)
+        found(c, "SPF", l->name, FINDING_DANGEROUS,
+              ar_printf(c->a, "\"%.*s\" lets every host in the world send for this name", SLF(s.record)),
+              line);
     else if (s.cost > SPF_TERMS_MAX)
-        found(c, "SPF", l->name, FINDING_DANGEROUS, ar_printf(c->a, "\"%.*s\" needs %u DNS look-ups; receivers stop at %d and call it an error", SLF(s.record), s.cost, SPF_TERMS_MAX), line);
+        found(c, "SPF", l->name, FINDING_DANGEROUS,
+              ar_printf(c->a, "\"%.*s\" needs %u DNS look-ups; receivers stop at %d and call it an error",
+                        SLF(s.record), s.cost, SPF_TERMS_MAX),
+              line);
     else if (s.voids > SPF_VOIDS_MAX)
-        found(c, "SPF", l->name, FINDING_DANGEROUS, ar_printf(c->a, "\"%.*s\" asks for %u names that do not exist; receivers stop at %d", SLF(s.record), s.voids, SPF_VOIDS_MAX), line);
+        found(c, "SPF", l->name, FINDING_DANGEROUS,
+              ar_printf(c->a, "\"%.*s\" asks for %u names that do not exist; receivers stop at %d",
+                        SLF(s.record), s.voids, SPF_VOIDS_MAX),
+              line);
     else {
         struct slice note = s.uses_ptr ? SL(" (ptr is slow and discouraged: RFC 7208 section 5.5)") : SL("");
-        found(c, "SPF", l->name, FINDING_RIGHT, ar_printf(c->a, "\"%.*s\", %u DNS look-ups%.*s", SLF(s.record), s.cost, SLF(note)), line);
+        found(c, "SPF", l->name, FINDING_RIGHT,
+              ar_printf(c->a, "\"%.*s\", %u DNS look-ups%.*s", SLF(s.record), s.cost, SLF(note)), line);
     }
     return 0;
 }
@@ -116,13 +135,21 @@ static int check_spf_passes(struct checking *c)
     char ip[IP_TEXT_MAX];
     for (size_t i = 0; i < conf->nlisten; i++) {
         if (ip_is_unspecified(&conf->listen[i])) continue;
-        struct spf_query q = {.ip = conf->listen[i], .helo = conf->hostname, .mail_from = ar_cat(c->a, SL("postmaster@"), c->domain), .receiver = SL("check")};
+        struct spf_query q = {.ip = conf->listen[i],
+                              .helo = conf->hostname,
+                              .mail_from = ar_cat(c->a, SL("postmaster@"), c->domain),
+                              .receiver = SL("check")};
         struct spf_result r;
         int e = spf_check(c->n->dns, c->a, &q, &r);
         if (e) return e;
-        enum dns_finding f = r.code == SPF_PASS ? FINDING_RIGHT : r.code == SPF_TEMPERROR ? FINDING_UNKNOWN : FINDING_WRONG;
+        enum dns_finding f = r.code == SPF_PASS        ? FINDING_RIGHT
+                             : r.code == SPF_TEMPERROR ? FINDING_UNKNOWN
+                                                       : FINDING_WRONG;
         struct slice why = r.problem.n ? r.problem : r.mechanism;
-        found(c, "SPF of us", c->domain, f, ar_printf(c->a, "a letter from %s gets %s (%.*s)", ip_format(&conf->listen[i], ip), spf_result_name(r.code), SLF(why)), (struct slice){0});
+        found(c, "SPF of us", c->domain, f,
+              ar_printf(c->a, "a letter from %s gets %s (%.*s)", ip_format(&conf->listen[i], ip),
+                        spf_result_name(r.code), SLF(why)),
+              (struct slice){0});
     }
     return 0;
 }
@@ -142,13 +169,17 @@ static int check_dkim_keys(struct checking *c)
         int bits = sign_key_kind(key) == KEY_RSA ? sign_key_bits(key) : 0;
         sign_key_free(&key);
         if (e) break;
-        static const enum dns_finding finding[] = {FINDING_RIGHT, FINDING_WRONG, FINDING_MISSING, FINDING_DANGEROUS, FINDING_UNKNOWN};
+        static const enum dns_finding finding[] = {FINDING_RIGHT, FINDING_WRONG, FINDING_MISSING,
+                                                   FINDING_DANGEROUS, FINDING_UNKNOWN};
         found(c, "DKIM", p.name, finding[p.state], p.reason, p.line);
         if (bits && bits < 2048)
-            found(c, "DKIM", p.name, FINDING_DANGEROUS, ar_printf(c->a, "the RSA key has %d bits; make a new one with `tram dkim rotate`", bits), (struct slice){0});
+            found(c, "DKIM", p.name, FINDING_DANGEROUS,
+                  ar_printf(c->a, "the RSA key has %d bits; make a new one with `tram dkim rotate`", bits),
+                  (struct slice){0});
     }
     if (!e && !active)
-        found(c, "DKIM", c->domain, FINDING_MISSING, SL("no key signs for this domain: `tram dkim rotate` makes one"), (struct slice){0});
+        found(c, "DKIM", c->domain, FINDING_MISSING,
+              SL("no key signs for this domain: `tram dkim rotate` makes one"), (struct slice){0});
     return e;
 }
 
@@ -163,13 +194,19 @@ static int check_dmarc_line(struct checking *c, const struct dns_line *l)
         if (sl_startsi(sl_trim(d.rr[i].txt), SL("v=DMARC1"))) text = d.rr[i].txt, records++;
     struct dmarc_record r;
     if (!records) {
-        found(c, "DMARC", l->name, FINDING_MISSING, SL("no DMARC record: forged letters in your name are not refused by policy"), line);
+        found(c, "DMARC", l->name, FINDING_MISSING,
+              SL("no DMARC record: forged letters in your name are not refused by policy"), line);
     } else if (records > 1) {
-        found(c, "DMARC", l->name, FINDING_DANGEROUS, ar_printf(c->a, "%zu DMARC records: receivers ignore all of them", records), line);
+        found(c, "DMARC", l->name, FINDING_DANGEROUS,
+              ar_printf(c->a, "%zu DMARC records: receivers ignore all of them", records), line);
     } else if (dmarc_record_parse(c->a, text, &r) || !r.usable) {
-        found(c, "DMARC", l->name, FINDING_WRONG, ar_printf(c->a, "\"%.*s\" is not a valid record: %s", SLF(text), err_text(ERR_SYNTAX)), line);
+        found(c, "DMARC", l->name, FINDING_WRONG,
+              ar_printf(c->a, "\"%.*s\" is not a valid record: %s", SLF(text), err_text(ERR_SYNTAX)), line);
     } else if (r.p == DMARC_P_NONE || r.test) {
-        found(c, "DMARC", l->name, FINDING_WRONG, ar_printf(c->a, "\"%.*s\" only asks for reports: forged letters are still delivered", SLF(text)), line);
+        found(
+            c, "DMARC", l->name, FINDING_WRONG,
+            ar_printf(c->a, "\"%.*s\" only asks for reports: forged letters are still delivered", SLF(text)),
+            line);
     } else {
         found(c, "DMARC", l->name, FINDING_RIGHT, ar_printf(c->a, "\"%.*s\"", SLF(text)), line);
     }
@@ -184,8 +221,11 @@ static int check_txt(struct checking *c, const struct dns_line *l, struct slice 
     struct slice line = dns_line_text(c->a, l);
     size_t n = 0;
     for (size_t i = 0; i < d.n; i++) n += sl_startsi(d.rr[i].txt, prefix);
-    if (!n) found(c, l->what, l->name, FINDING_ABSENT_OPTIONAL, ar_printf(c->a, "nothing is published; %s", l->why), line);
-    else if (n > 1) found(c, l->what, l->name, FINDING_WRONG, SL("several records: senders ignore all of them"), line);
+    if (!n)
+        found(c, l->what, l->name, FINDING_ABSENT_OPTIONAL,
+              ar_printf(c->a, "nothing is published; %s", l->why), line);
+    else if (n > 1)
+        found(c, l->what, l->name, FINDING_WRONG, SL("several records: senders ignore all of them"), line);
     else found(c, l->what, l->name, FINDING_RIGHT, list_of(c->a, DNS_TXT, &d), line);
     return 0;
 }
@@ -199,12 +239,17 @@ static int check_reverse(struct checking *c)
         struct iprev_result r;
         int e = iprev_check(c->n->dns, c->a, &conf->listen[i], &r);
         if (e) return e;
-        struct slice publish = ar_printf(c->a, "%.*s. IN PTR %.*s.", SLF(ip_reverse_name(c->a, &conf->listen[i])), SLF(conf->hostname));
+        struct slice publish = ar_printf(c->a, "%.*s. IN PTR %.*s.",
+                                         SLF(ip_reverse_name(c->a, &conf->listen[i])), SLF(conf->hostname));
         const char *text = ip_format(&conf->listen[i], ip);
         if (r.code == IPREV_PASS && sl_eqi(r.name, conf->hostname))
-            found(c, "reverse name", sl_cstr(""), FINDING_RIGHT, ar_printf(c->a, "%s is %.*s, both ways", text, SLF(r.name)), publish);
+            found(c, "reverse name", sl_cstr(""), FINDING_RIGHT,
+                  ar_printf(c->a, "%s is %.*s, both ways", text, SLF(r.name)), publish);
         else if (r.code == IPREV_PASS)
-            found(c, "reverse name", sl_cstr(""), FINDING_WRONG, ar_printf(c->a, "%s is called %.*s, but we say %.*s", text, SLF(r.name), SLF(conf->hostname)), publish);
+            found(
+                c, "reverse name", sl_cstr(""), FINDING_WRONG,
+                ar_printf(c->a, "%s is called %.*s, but we say %.*s", text, SLF(r.name), SLF(conf->hostname)),
+                publish);
         else
             found(c, "reverse name", sl_cstr(""), r.code == IPREV_TEMPERROR ? FINDING_UNKNOWN : FINDING_MISSING,
                   ar_printf(c->a, "%s: %.*s; many receivers refuse such hosts", text, SLF(r.problem)), publish);
@@ -222,7 +267,8 @@ static int check_line(struct checking *c, const struct dns_line *l)
     return check_plain(c, l);
 }
 
-int dns_check_domain(struct node *n, struct arena *a, struct slice domain, struct slice certificate, struct dns_checked **out, size_t *count)
+int dns_check_domain(struct node *n, struct arena *a, struct slice domain, struct slice certificate,
+                     struct dns_checked **out, size_t *count)
 {
     struct checking c = {.n = n, .a = a};
     struct dns_line *l;

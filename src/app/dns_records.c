@@ -11,14 +11,16 @@ struct lines {
     size_t n, cap;
 };
 
-static struct dns_line *add(struct lines *l, struct slice name, enum dns_type type, struct slice data, const char *what, const char *why)
+static struct dns_line *add(struct lines *l, struct slice name, enum dns_type type, struct slice data,
+                            const char *what, const char *why)
 {
     if (l->n == l->cap) l->v = ar_grow(l->a, l->v, &l->cap, sizeof *l->v);
     l->v[l->n] = (struct dns_line){.name = name, .type = type, .data = data, .what = what, .why = why};
     return &l->v[l->n++];
 }
 
-static struct dns_line *add_txt(struct lines *l, struct slice name, struct slice text, const char *what, const char *why)
+static struct dns_line *add_txt(struct lines *l, struct slice name, struct slice text, const char *what,
+                                const char *why)
 {
     struct dns_line *line = add(l, name, DNS_TXT, dkim_txt_quote(l->a, text), what, why);
     line->text = text;
@@ -39,8 +41,8 @@ static void add_reverse(struct lines *l, const struct config *c)
 {
     for (size_t i = 0; i < c->nlisten; i++)
         if (!ip_is_unspecified(&c->listen[i]))
-            add(l, ip_reverse_name(l->a, &c->listen[i]), DNS_PTR, ar_printf(l->a, "%.*s.", SLF(c->hostname)), "reverse name",
-                "receivers want the address to name the host (ask who gave you the address)");
+            add(l, ip_reverse_name(l->a, &c->listen[i]), DNS_PTR, ar_printf(l->a, "%.*s.", SLF(c->hostname)),
+                "reverse name", "receivers want the address to name the host (ask who gave you the address)");
 }
 
 static int add_dkim(struct lines *l, struct node *n, struct slice domain)
@@ -66,21 +68,24 @@ static void add_tlsa(struct lines *l, const struct config *c, struct slice certi
     struct buf b = BUF_INIT;
     buf_str(&b, "3 1 1 ");
     hex_encode(&b, sl(digest, sizeof digest));
-    struct dns_line *line = add(l, ar_printf(l->a, "_%u._tcp.%.*s", 25u + c->port_offset, SLF(c->hostname)), DNS_TLSA,
-                                ar_dup(l->a, buf_slice(&b)), "TLSA", "DANE: proves our TLS certificate where the zone is signed");
+    struct dns_line *line =
+        add(l, ar_printf(l->a, "_%u._tcp.%.*s", 25u + c->port_offset, SLF(c->hostname)), DNS_TLSA,
+            ar_dup(l->a, buf_slice(&b)), "TLSA", "DANE: proves our TLS certificate where the zone is signed");
     line->optional = true;
     buf_free(&b);
 }
 
-static void add_srv(struct lines *l, const struct config *c, struct slice domain, const char *service, unsigned port)
+static void add_srv(struct lines *l, const struct config *c, struct slice domain, const char *service,
+                    unsigned port)
 {
     struct dns_line *line = add(l, ar_printf(l->a, "_%s._tcp.%.*s", service, SLF(domain)), DNS_SRV,
-                                ar_printf(l->a, "0 1 %u %.*s.", port + c->port_offset, SLF(c->hostname)), "autoconfig",
-                                "mail clients find their servers (RFC 6186, 8314)");
+                                ar_printf(l->a, "0 1 %u %.*s.", port + c->port_offset, SLF(c->hostname)),
+                                "autoconfig", "mail clients find their servers (RFC 6186, 8314)");
     line->optional = true;
 }
 
-int dns_records_of(struct node *n, struct arena *a, struct slice domain, struct slice certificate, struct dns_line **out, size_t *count)
+int dns_records_of(struct node *n, struct arena *a, struct slice domain, struct slice certificate,
+                   struct dns_line **out, size_t *count)
 {
     const struct config *c = n->conf;
     struct lines l = {.a = a};
@@ -89,24 +94,28 @@ int dns_records_of(struct node *n, struct arena *a, struct slice domain, struct 
     if (e) return e;
     add_addresses(&l, c, c->hostname, "where the host is");
     add_reverse(&l, c);
-    add(&l, d.name, DNS_MX, ar_printf(a, "10 %.*s.", SLF(c->hostname)), "MX", "mail for the domain comes to this host");
+    add(&l, d.name, DNS_MX, ar_printf(a, "10 %.*s.", SLF(c->hostname)), "MX",
+        "mail for the domain comes to this host");
     add_txt(&l, d.name, SL("v=spf1 mx -all"), "SPF", "only the domain's mail hosts may send for it");
     if (!sl_eqi(c->hostname, d.name))
         add_txt(&l, c->hostname, SL("v=spf1 a -all"), "SPF", "the host's own name, for HELO and bounces");
     e = add_dkim(&l, n, d.name);
     if (e) return e;
-    add_txt(&l, ar_cat(a, SL("_dmarc."), d.name), ar_printf(a, "v=DMARC1; p=reject; rua=mailto:" DMARC_REPORTS_LOCAL "@%.*s", SLF(d.name)), "DMARC",
+    add_txt(&l, ar_cat(a, SL("_dmarc."), d.name),
+            ar_printf(a, "v=DMARC1; p=reject; rua=mailto:" DMARC_REPORTS_LOCAL "@%.*s", SLF(d.name)), "DMARC",
             "receivers refuse what is not proved to come from the domain, and report");
     struct dns_line *line = add_txt(&l, ar_cat(a, SL("_smtp._tls."), d.name),
-                                    ar_printf(a, "v=TLSRPTv1; rua=mailto:postmaster@%.*s", SLF(d.name)), "TLSRPT",
-                                    "senders report TLS trouble");
+                                    ar_printf(a, "v=TLSRPTv1; rua=mailto:postmaster@%.*s", SLF(d.name)),
+                                    "TLSRPT", "senders report TLS trouble");
     line->optional = true;
     /* RFC 8461 section 3.1: the id must change with the policy, which is made of the hostname. */
-    line = add_txt(&l, ar_cat(a, SL("_mta-sts."), d.name),
-                   ar_printf(a, "v=STSv1; id=%016llx", (unsigned long long)crc32c(0, c->hostname.p, c->hostname.n)), "MTA-STS",
-                   "senders insist on TLS with this host");
+    line = add_txt(
+        &l, ar_cat(a, SL("_mta-sts."), d.name),
+        ar_printf(a, "v=STSv1; id=%016llx", (unsigned long long)crc32c(0, c->hostname.p, c->hostname.n)),
+        "MTA-STS", "senders insist on TLS with this host");
     line->optional = true;
-    line = add(&l, ar_cat(a, SL("mta-sts."), d.name), DNS_CNAME, ar_printf(a, "%.*s.", SLF(c->hostname)), "MTA-STS", "where the policy is fetched");
+    line = add(&l, ar_cat(a, SL("mta-sts."), d.name), DNS_CNAME, ar_printf(a, "%.*s.", SLF(c->hostname)),
+               "MTA-STS", "where the policy is fetched");
     line->optional = true;
     add_tlsa(&l, c, certificate);
     add_srv(&l, c, d.name, "submission", 587);

@@ -84,7 +84,8 @@ static void open_preflight(struct node *n)
     n->preflight = preflight_gate_new(&pc);
 }
 
-int node_open_on(struct node *n, const struct config *conf, struct dns *dns, struct kv *kv, struct body_store *body)
+int node_open_on(struct node *n, const struct config *conf, struct dns *dns, struct kv *kv,
+                 struct body_store *body)
 {
     prepare(n, conf);
     set_dns(n, dns);
@@ -173,7 +174,8 @@ static int start_servers(struct node *n)
         .size_max = c->size_max,
         .rcpts_max = c->rcpts_max,
     };
-    struct imapd_conf ic = {.store = n->store, .tls = n->tls_server, .hostname = c->hostname, .append_max = c->size_max};
+    struct imapd_conf ic = {
+        .store = n->store, .tls = n->tls_server, .hostname = c->hostname, .append_max = c->size_max};
     struct popd_conf pc = {.store = n->store, .tls = n->tls_server, .hostname = c->hostname};
     int e = smtpd_open(&n->smtpd, &sc);
     if (!e) e = imapd_open(&n->imapd, &ic);

@@ -12,15 +12,28 @@
 #include "store/care.h"
 #include "store/trace.h"
 
-enum service { SERVICE_MX, SERVICE_SUBMISSION, SERVICE_SUBMISSIONS, SERVICE_IMAP, SERVICE_IMAPS, SERVICE_POP3, SERVICE_POP3S, SERVICE_CONTROL };
+enum service {
+    SERVICE_MX,
+    SERVICE_SUBMISSION,
+    SERVICE_SUBMISSIONS,
+    SERVICE_IMAP,
+    SERVICE_IMAPS,
+    SERVICE_POP3,
+    SERVICE_POP3S,
+    SERVICE_CONTROL
+};
 
 static const struct {
     uint16_t port;
     enum service service;
     const char *name;
 } services[] = {
-    {25, SERVICE_MX, "smtp"},     {465, SERVICE_SUBMISSIONS, "submissions"}, {587, SERVICE_SUBMISSION, "submission"},
-    {143, SERVICE_IMAP, "imap"},  {993, SERVICE_IMAPS, "imaps"},             {110, SERVICE_POP3, "pop3"},
+    {25, SERVICE_MX, "smtp"},
+    {465, SERVICE_SUBMISSIONS, "submissions"},
+    {587, SERVICE_SUBMISSION, "submission"},
+    {143, SERVICE_IMAP, "imap"},
+    {993, SERVICE_IMAPS, "imaps"},
+    {110, SERVICE_POP3, "pop3"},
     {995, SERVICE_POP3S, "pop3s"},
 };
 
@@ -69,7 +82,8 @@ static bool admit(struct serving *s, const char *peer)
     size_t have = (size_t)map_get(&s->peers, key);
     struct ip ip;
     bool near = ip_parse(key, &ip) && ip_is_loopback(&ip); /* a proxy or a test on this host speaks for many */
-    bool yes = s->connections < s->node->conf->connections_max && (near || have < s->node->conf->connections_per_address);
+    bool yes = s->connections < s->node->conf->connections_max &&
+               (near || have < s->node->conf->connections_per_address);
     if (yes) {
         s->connections++;
         map_put(&s->peers, key, (void *)(have + 1));
@@ -93,13 +107,17 @@ static void turn_away(struct visit *v)
 {
     static const char *const words[] = {
         [SERVICE_MX] = "421 4.7.0 too many connections from your address at this moment: try again later\r\n",
-        [SERVICE_SUBMISSION] = "421 4.7.0 too many connections from your address at this moment: try again later\r\n",
+        [SERVICE_SUBMISSION] =
+            "421 4.7.0 too many connections from your address at this moment: try again later\r\n",
         [SERVICE_IMAP] = "* BYE too many connections from your address at this moment: try again later\r\n",
-        [SERVICE_POP3] = "-ERR [SYS/TEMP] too many connections from your address at this moment: try again later\r\n",
+        [SERVICE_POP3] =
+            "-ERR [SYS/TEMP] too many connections from your address at this moment: try again later\r\n",
         [SERVICE_CONTROL] = "",
     };
     if ((size_t)v->service < COUNT_OF(words) && words[v->service]) conn_puts(v->c, words[v->service]);
-    log_warn("serve", "turned %s away: it has reached connections_per_address or connections_max of tram.conf", v->peer);
+    log_warn("serve",
+             "turned %s away: it has reached connections_per_address or connections_max of tram.conf",
+             v->peer);
     conn_close(&v->c);
 }
 
@@ -243,7 +261,8 @@ static void sweep_once(struct node *n)
     int e = store_sweep(n->store, queue_body_refs, n->queue, 600, 8 << 20, &rep);
     if (e && e != ERR_CANCELED) log_warn("care", "the sweep of message bodies stopped: %s", err_text(e));
     else if (!e && rep.dropped + rep.compacted)
-        log_info("care", "gave %llu bytes of deleted mail back to the disk", (unsigned long long)rep.bytes_freed);
+        log_info("care", "gave %llu bytes of deleted mail back to the disk",
+                 (unsigned long long)rep.bytes_freed);
 }
 
 /* At start for the days missed, then when a day is over. */
@@ -253,9 +272,12 @@ static bool send_reports(struct node *n)
     struct dmarc_sent sent = {0};
     ar_init(&a, 0);
     struct slice domain = node_domain(n, &a);
-    int e = n->conf->dmarc_reports ? dmarc_store_send(n->reports, domain.n ? domain : n->conf->hostname, false, &sent) : 0;
+    int e = n->conf->dmarc_reports
+                ? dmarc_store_send(n->reports, domain.n ? domain : n->conf->hostname, false, &sent)
+                : 0;
     if (!e) e = dmarc_store_expire(n->reports);
-    if (e && e != ERR_CANCELED && e != ERR_BUSY) log_warn("care", "DMARC reports could not be sent: %s", err_text(e));
+    if (e && e != ERR_CANCELED && e != ERR_BUSY)
+        log_warn("care", "DMARC reports could not be sent: %s", err_text(e));
     ar_free(&a);
     return !sent.later;
 }

@@ -26,7 +26,8 @@ static void account_record(struct buf *b, const struct account *acc)
     buf_free(&keys);
 }
 
-int account_parse(struct arena *a, struct slice local, struct slice domain, struct slice value, struct account *out)
+int account_parse(struct arena *a, struct slice local, struct slice domain, struct slice value,
+                  struct account *out)
 {
     struct rec r;
     int e = rec_open(&r, value, ACCOUNT_VERSION);
@@ -217,7 +218,8 @@ int account_list(struct store *s, struct arena *a, struct slice domain, struct a
             if (e) return e;
             for (size_t k = 0; k < page.n; k++) {
                 if (*n == cap) *out = ar_grow(a, *out, &cap, sizeof **out);
-                e = account_parse(a, local_from_key(a, page.row[k].key), names[i], page.row[k].value, &(*out)[*n]);
+                e = account_parse(a, local_from_key(a, page.row[k].key), names[i], page.row[k].value,
+                                  &(*out)[*n]);
                 if (e) return e;
                 ++*n;
             }

@@ -24,7 +24,8 @@ static int alias_parse(struct arena *a, struct slice value, struct alias *out)
     return rec_error(&r);
 }
 
-static int alias_get(struct store *s, struct arena *a, struct slice local, struct slice domain, struct alias *out)
+static int alias_get(struct store *s, struct arena *a, struct slice local, struct slice domain,
+                     struct alias *out)
 {
     struct slice row;
     int e = kv_get(s->kv, domain_object(a, domain), local_key(a, 'l', local), a, &row);
@@ -78,7 +79,9 @@ int alias_remove(struct store *s, struct slice address)
     ar_init(&a, 0);
     struct slice local, domain;
     int e = address_split_here(s, &a, address, &local, &domain);
-    if (!e) e = directory_put(s, domain_object(&a, domain), local_key(&a, 'l', local), (struct slice){0}, ROW_OLD);
+    if (!e)
+        e = directory_put(s, domain_object(&a, domain), local_key(&a, 'l', local), (struct slice){0},
+                          ROW_OLD);
     if (e == ERR_NOT_FOUND) err_set(e, "there is no alias %.*s", SLF(address));
     ar_free(&a);
     return e;
@@ -123,7 +126,8 @@ static void add_route(struct resolving *r, struct route to)
 {
     for (size_t i = 0; i < r->out->n; i++) {
         struct route *have = &r->out->v[i];
-        if (have->local == to.local && (to.local ? strcmp(have->account, to.account) == 0 : sl_eqi(have->address, to.address)))
+        if (have->local == to.local &&
+            (to.local ? strcmp(have->account, to.account) == 0 : sl_eqi(have->address, to.address)))
             return;
     }
     if (r->out->n == r->cap) r->out->v = ar_grow(r->a, r->out->v, &r->cap, sizeof *r->out->v);
@@ -155,7 +159,8 @@ static int expand(struct resolving *r, const struct alias *x, int depth)
 
 /* Exactly this local part: 0 when there was an account or alias (it may have added
  * nothing, when disabled), ERR_NOT_FOUND when neither. */
-static int resolve_exact(struct resolving *r, struct slice local, struct slice detail, struct slice domain, int depth)
+static int resolve_exact(struct resolving *r, struct slice local, struct slice detail, struct slice domain,
+                         int depth)
 {
     struct slice row, object = domain_object(r->a, domain);
     struct account acc;
@@ -191,7 +196,8 @@ static const struct account *oldest(const struct account *v, size_t n)
  * DMARC records name. */
 static int resolve_duty(struct resolving *r, struct slice local, struct slice domain)
 {
-    if (!sl_eq(local, SL("postmaster")) && !sl_eq(local, SL("abuse")) && !sl_eq(local, SL("dmarc-reports"))) return ERR_NOT_FOUND;
+    if (!sl_eq(local, SL("postmaster")) && !sl_eq(local, SL("abuse")) && !sl_eq(local, SL("dmarc-reports")))
+        return ERR_NOT_FOUND;
     struct account *v;
     size_t n;
     int e = account_list(r->s, r->a, domain, &v, &n);
@@ -242,7 +248,8 @@ static int resolve_from(struct resolving *r, struct slice local, struct slice do
     int e = resolve_local(r, local, domain, 0);
     if (e == ERR_NOT_FOUND) out->result = RESOLVED_NO_USER;
     else if (e) return e;
-    else if (!out->n) out->result = r->loop_seen ? RESOLVED_LOOP : r->disabled_seen ? RESOLVED_DISABLED : RESOLVED_NO_USER;
+    else if (!out->n)
+        out->result = r->loop_seen ? RESOLVED_LOOP : r->disabled_seen ? RESOLVED_DISABLED : RESOLVED_NO_USER;
     return 0;
 }
 
@@ -257,7 +264,8 @@ static struct slice home_domain(struct store *s, struct arena *a)
     return least;
 }
 
-int directory_resolve(struct store *s, struct arena *a, struct slice local, struct slice domain, struct routes *out)
+int directory_resolve(struct store *s, struct arena *a, struct slice local, struct slice domain,
+                      struct routes *out)
 {
     struct resolving r = {.s = s, .a = a, .out = out};
     bool here = false;
@@ -266,7 +274,8 @@ int directory_resolve(struct store *s, struct arena *a, struct slice local, stru
     domain = ar_lower(a, domain);
     if (!domain.n && sl_eq(local, SL("postmaster"))) domain = home_domain(s, a);
     int e = domain.n ? domain_is_local(s, domain, &here) : 0;
-    if (!e && !here && !is_ascii(domain) && dns_to_ascii(a, domain, &domain) == 0) e = domain_is_local(s, domain, &here);
+    if (!e && !here && !is_ascii(domain) && dns_to_ascii(a, domain, &domain) == 0)
+        e = domain_is_local(s, domain, &here);
     if (e || !here) return e;
     return resolve_from(&r, local, domain);
 }
@@ -286,8 +295,10 @@ int login_may_send_as(struct store *s, const struct account *acc, struct slice l
         if (own) goto out;
     }
     if (!e)
-        e = err_set(ERR_DENIED, "%.*s may not send as %.*s@%.*s: it is neither its address nor an alias that leads to it alone",
-                    SLF(acc->address), SLF(local), SLF(domain));
+        e = err_set(
+            ERR_DENIED,
+            "%.*s may not send as %.*s@%.*s: it is neither its address nor an alias that leads to it alone",
+            SLF(acc->address), SLF(local), SLF(domain));
 out:
     ar_free(&a);
     return e;

@@ -55,20 +55,26 @@ int address_split(struct arena *a, struct slice address, struct slice *local, st
 {
     struct slice d;
     int e = mail_addr_split(a, address, local, &d);
-    if (e) return err_set(ERR_SYNTAX, "%.*s is not an address of the form name@domain", SLF(printable(a, address, 100)));
+    if (e)
+        return err_set(ERR_SYNTAX, "%.*s is not an address of the form name@domain",
+                       SLF(printable(a, address, 100)));
     *local = ar_lower(a, *local);
-    if (local->n > LOCAL_PART_MAX) return err_set(ERR_SYNTAX, "the part before the @ is longer than %d bytes", LOCAL_PART_MAX);
-    if (d.n && d.p[0] == '[') return err_set(ERR_SYNTAX, "%.*s has an address literal where a domain is needed", SLF(address));
+    if (local->n > LOCAL_PART_MAX)
+        return err_set(ERR_SYNTAX, "the part before the @ is longer than %d bytes", LOCAL_PART_MAX);
+    if (d.n && d.p[0] == '[')
+        return err_set(ERR_SYNTAX, "%.*s has an address literal where a domain is needed", SLF(address));
     return dns_to_ascii(a, d, domain);
 }
 
-int address_split_here(struct store *s, struct arena *a, struct slice address, struct slice *local, struct slice *domain)
+int address_split_here(struct store *s, struct arena *a, struct slice address, struct slice *local,
+                       struct slice *domain)
 {
     bool here;
     int e = address_split(a, address, local, domain);
     if (!e) e = domain_is_local(s, *domain, &here);
     if (!e && !here)
-        e = err_set(ERR_NOT_FOUND, "the domain %.*s is not here: add it with `tram domain add %.*s`", SLF(*domain), SLF(*domain));
+        e = err_set(ERR_NOT_FOUND, "the domain %.*s is not here: add it with `tram domain add %.*s`",
+                    SLF(*domain), SLF(*domain));
     return e;
 }
 
@@ -90,7 +96,8 @@ static int put_row(struct kv_tx *tx, void *arg)
     return 0;
 }
 
-int directory_put(struct store *s, struct slice object, struct slice key, struct slice value, enum row_must must)
+int directory_put(struct store *s, struct slice object, struct slice key, struct slice value,
+                  enum row_must must)
 {
     struct put p = {key, value, must};
     int e = kv_transact(s->kv, object, put_row, &p);
@@ -99,7 +106,10 @@ int directory_put(struct store *s, struct slice object, struct slice key, struct
 }
 
 void directory_changed(struct store *s) { __atomic_add_fetch(&s->directory->generation, 1, __ATOMIC_ACQ_REL); }
-uint64_t directory_generation(struct store *s) { return __atomic_load_n(&s->directory->generation, __ATOMIC_ACQUIRE); }
+uint64_t directory_generation(struct store *s)
+{
+    return __atomic_load_n(&s->directory->generation, __ATOMIC_ACQUIRE);
+}
 
 static void remember(struct directory *d, struct slice domain, bool here)
 {
@@ -241,7 +251,8 @@ int domain_remove(struct store *s, struct slice name)
     if (!e) e = kv_transact(s->kv, domain_object(&a, r.domain), remove_domain, &r);
     if (e == ERR_NOT_FOUND) err_set(e, "the domain %.*s is not here", SLF(r.domain));
     if (e == ERR_STATE)
-        err_set(e, "the domain %.*s still has accounts: remove them first (`tram account list`)", SLF(r.domain));
+        err_set(e, "the domain %.*s still has accounts: remove them first (`tram account list`)",
+                SLF(r.domain));
     if (!e) remember(s->directory, r.domain, false);
     directory_changed(s);
     ar_free(&a);

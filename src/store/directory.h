@@ -16,9 +16,11 @@ struct domain {
     int64_t created; /* unix seconds */
     struct slice catch_all; /* address that gets what no account or alias takes, or empty */
 };
-MUST_CHECK int domain_add(struct store *s, struct slice name);    /* without keys: dkim_keys_first(). ERR_EXISTS, ERR_SYNTAX */
+MUST_CHECK int domain_add(struct store *s,
+                          struct slice name); /* without keys: dkim_keys_first(). ERR_EXISTS, ERR_SYNTAX */
 MUST_CHECK int domain_remove(struct store *s, struct slice name); /* ERR_STATE while accounts are left */
-MUST_CHECK int domain_get(struct store *s, struct arena *a, struct slice name, struct domain *out); /* ERR_NOT_FOUND */
+MUST_CHECK int domain_get(struct store *s, struct arena *a, struct slice name,
+                          struct domain *out); /* ERR_NOT_FOUND */
 MUST_CHECK int domain_list(struct store *s, struct arena *a, struct domain **out, size_t *n); /* by name */
 MUST_CHECK int domain_set_catch_all(struct store *s, struct slice name, struct slice address);
 MUST_CHECK int domain_is_local(struct store *s, struct slice name, bool *yes);
@@ -40,7 +42,8 @@ MUST_CHECK int account_disable(struct store *s, struct slice address, bool disab
 MUST_CHECK int account_remove(struct store *s, struct slice address);
 MUST_CHECK int account_get(struct store *s, struct arena *a, struct slice address, struct account *out);
 /* domain empty: of all domains. By address. */
-MUST_CHECK int account_list(struct store *s, struct arena *a, struct slice domain, struct account **out, size_t *n);
+MUST_CHECK int account_list(struct store *s, struct arena *a, struct slice domain, struct account **out,
+                            size_t *n);
 
 /* ---- aliases: an address that stands for others, here or elsewhere ---- */
 
@@ -49,7 +52,8 @@ struct alias {
     struct slice *target;
     size_t n;
 };
-MUST_CHECK int alias_add(struct store *s, struct slice address, const struct slice *target, size_t n); /* adds to those there */
+MUST_CHECK int alias_add(struct store *s, struct slice address, const struct slice *target,
+                         size_t n); /* adds to those there */
 MUST_CHECK int alias_remove(struct store *s, struct slice address);
 MUST_CHECK int alias_list(struct store *s, struct arena *a, struct slice domain, struct alias **out, size_t *n);
 
@@ -95,7 +99,8 @@ MUST_CHECK int login_password(struct store *s, struct arena *a, struct slice use
 void login_decoy(struct store *s, struct slice user, struct scram_keys *out);
 /* May the account send as this address? Its own, with any +tag, and aliases that lead
  * to it alone. 0 or ERR_DENIED with the sentence. */
-MUST_CHECK int login_may_send_as(struct store *s, const struct account *acc, struct slice local, struct slice domain);
+MUST_CHECK int login_may_send_as(struct store *s, const struct account *acc, struct slice local,
+                                 struct slice domain);
 
 /* ---- DKIM keys of a domain ---- */
 
@@ -111,12 +116,14 @@ struct dkim_key {
     int64_t created, changed; /* unix seconds; changed: since when in this state */
     struct slice pem;         /* private */
 };
-MUST_CHECK int dkim_keys(struct store *s, struct arena *a, struct slice domain, struct dkim_key **out, size_t *n);
+MUST_CHECK int dkim_keys(struct store *s, struct arena *a, struct slice domain, struct dkim_key **out,
+                         size_t *n);
 /* For a new domain: an RSA and an Ed25519 key that sign at once, named after the month. */
 MUST_CHECK int dkim_keys_first(struct store *s, struct slice domain);
 MUST_CHECK int dkim_key_add(struct store *s, struct slice domain, struct slice selector, enum key_kind kind,
                             enum dkim_key_state state);
-MUST_CHECK int dkim_key_set_state(struct store *s, struct slice domain, struct slice selector, enum dkim_key_state state);
+MUST_CHECK int dkim_key_set_state(struct store *s, struct slice domain, struct slice selector,
+                                  enum dkim_key_state state);
 MUST_CHECK int dkim_key_remove(struct store *s, struct slice domain, struct slice selector);
 /* Changes whenever a domain's keys change: for caches of parsed keys. Does not suspend. */
 uint64_t directory_generation(struct store *s);

@@ -6,7 +6,10 @@
 
 enum { DKIM_KEY_VERSION = 1, DKIM_RSA_BITS = 2048, SELECTOR_MAX = 63 };
 
-static struct slice key_row(struct arena *a, struct slice selector) { return ar_cat(a, SL("k:"), ar_lower(a, selector)); }
+static struct slice key_row(struct arena *a, struct slice selector)
+{
+    return ar_cat(a, SL("k:"), ar_lower(a, selector));
+}
 
 static void key_record(struct buf *b, const struct dkim_key *k)
 {
@@ -65,7 +68,8 @@ static int put_key(struct store *s, struct slice domain, const struct dkim_key *
     struct buf b = BUF_INIT;
     ar_init(&a, 0);
     key_record(&b, k);
-    int e = directory_put(s, domain_object(&a, ar_lower(&a, domain)), key_row(&a, k->selector), buf_slice(&b), must);
+    int e = directory_put(s, domain_object(&a, ar_lower(&a, domain)), key_row(&a, k->selector), buf_slice(&b),
+                          must);
     wipe(b.p, b.n);
     buf_free(&b);
     ar_free(&a);
@@ -80,7 +84,8 @@ static bool selector_ok(struct slice s)
     return is_alnum(s.p[0]) && is_alnum(s.p[s.n - 1]);
 }
 
-int dkim_key_add(struct store *s, struct slice domain, struct slice selector, enum key_kind kind, enum dkim_key_state state)
+int dkim_key_add(struct store *s, struct slice domain, struct slice selector, enum key_kind kind,
+                 enum dkim_key_state state)
 {
     if (!selector_ok(selector))
         return err_set(ERR_SYNTAX, "a selector has 1 to %d letters, digits and hyphens", SELECTOR_MAX);
@@ -93,7 +98,8 @@ int dkim_key_add(struct store *s, struct slice domain, struct slice selector, en
     int64_t now = rt_wall_seconds();
     struct dkim_key k = {selector, kind, state, now, now, buf_slice(&pem)};
     e = put_key(s, domain, &k, ROW_NEW);
-    if (e == ERR_EXISTS) err_set(e, "%.*s has a DKIM key with the selector %.*s already", SLF(domain), SLF(selector));
+    if (e == ERR_EXISTS)
+        err_set(e, "%.*s has a DKIM key with the selector %.*s already", SLF(domain), SLF(selector));
     wipe(pem.p, pem.n);
     buf_free(&pem);
     return e;
@@ -104,8 +110,11 @@ int dkim_keys_first(struct store *s, struct slice domain)
     struct arena a;
     ar_init(&a, 0);
     struct civil today = civil_from_unix(rt_wall_seconds());
-    int e = dkim_key_add(s, domain, ar_printf(&a, "r%04d%02d", today.year, today.month), KEY_RSA, DKIM_KEY_ACTIVE);
-    if (!e) e = dkim_key_add(s, domain, ar_printf(&a, "e%04d%02d", today.year, today.month), KEY_ED25519, DKIM_KEY_ACTIVE);
+    int e = dkim_key_add(s, domain, ar_printf(&a, "r%04d%02d", today.year, today.month), KEY_RSA,
+                         DKIM_KEY_ACTIVE);
+    if (!e)
+        e = dkim_key_add(s, domain, ar_printf(&a, "e%04d%02d", today.year, today.month), KEY_ED25519,
+                         DKIM_KEY_ACTIVE);
     ar_free(&a);
     return e;
 }
@@ -117,7 +126,8 @@ int dkim_key_set_state(struct store *s, struct slice domain, struct slice select
     struct slice row;
     struct dkim_key k = {.selector = selector};
     int e = kv_get(s->kv, domain_object(&a, ar_lower(&a, domain)), key_row(&a, selector), &a, &row);
-    if (e == ERR_NOT_FOUND) err_set(e, "%.*s has no DKIM key with the selector %.*s", SLF(domain), SLF(selector));
+    if (e == ERR_NOT_FOUND)
+        err_set(e, "%.*s has no DKIM key with the selector %.*s", SLF(domain), SLF(selector));
     if (!e) e = key_parse(row, &k);
     if (!e && k.state != state) {
         k.state = state;
@@ -132,8 +142,10 @@ int dkim_key_remove(struct store *s, struct slice domain, struct slice selector)
 {
     struct arena a;
     ar_init(&a, 0);
-    int e = directory_put(s, domain_object(&a, ar_lower(&a, domain)), key_row(&a, selector), (struct slice){0}, ROW_OLD);
-    if (e == ERR_NOT_FOUND) err_set(e, "%.*s has no DKIM key with the selector %.*s", SLF(domain), SLF(selector));
+    int e = directory_put(s, domain_object(&a, ar_lower(&a, domain)), key_row(&a, selector),
+                          (struct slice){0}, ROW_OLD);
+    if (e == ERR_NOT_FOUND)
+        err_set(e, "%.*s has no DKIM key with the selector %.*s", SLF(domain), SLF(selector));
     ar_free(&a);
     return e;
 }

@@ -39,7 +39,8 @@ void login_memory_free(struct login_memory **m)
     *m = NULL;
 }
 
-static void fingerprint(struct login_memory *m, const struct account *acc, struct slice password, uint8_t out[32])
+static void fingerprint(struct login_memory *m, const struct account *acc, struct slice password,
+                        uint8_t out[32])
 {
     struct buf b = BUF_INIT;
     buf_str(&b, acc->id);
@@ -101,7 +102,8 @@ static int check_password(void *arg)
     return scram_check_password(c->keys, c->password);
 }
 
-int login_password(struct store *s, struct arena *a, struct slice user, struct slice password, struct account *out)
+int login_password(struct store *s, struct arena *a, struct slice user, struct slice password,
+                   struct account *out)
 {
     struct login_memory *m = s->directory->logins;
     uint8_t print[32];

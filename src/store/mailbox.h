@@ -35,22 +35,25 @@ struct mailbox {
 };
 /* INBOX first, then by name. */
 MUST_CHECK int mailbox_list(struct store *s, const char *acc, struct arena *a, struct mailbox **out, size_t *n);
-MUST_CHECK int mailbox_find(struct store *s, const char *acc, struct slice name, struct arena *a, struct mailbox *out);
+MUST_CHECK int mailbox_find(struct store *s, const char *acc, struct slice name, struct arena *a,
+                            struct mailbox *out);
 MUST_CHECK int mailbox_get(struct store *s, const char *acc, uint32_t id, struct arena *a, struct mailbox *out);
 /* Creates missing parents as well (RFC 9051 section 6.3.4). ERR_EXISTS, ERR_SYNTAX, ERR_LIMIT. */
-MUST_CHECK int mailbox_create(struct store *s, const char *acc, struct slice name, unsigned use, struct arena *a,
-                              struct mailbox *out);
+MUST_CHECK int mailbox_create(struct store *s, const char *acc, struct slice name, unsigned use,
+                              struct arena *a, struct mailbox *out);
 /* Messages go with it; children stay. ERR_DENIED for INBOX. */
 MUST_CHECK int mailbox_delete(struct store *s, const char *acc, struct slice name);
 /* Children move along; renaming INBOX moves its messages into the new mailbox (RFC 9051 6.3.6). */
 MUST_CHECK int mailbox_rename(struct store *s, const char *acc, struct slice from, struct slice to);
 /* A subscription is a name and may outlive the mailbox (RFC 3501 section 6.3.9). */
 MUST_CHECK int mailbox_subscribe(struct store *s, const char *acc, struct slice name, bool yes);
-MUST_CHECK int mailbox_subscriptions(struct store *s, const char *acc, struct arena *a, struct slice **names, size_t *n);
+MUST_CHECK int mailbox_subscriptions(struct store *s, const char *acc, struct arena *a, struct slice **names,
+                                     size_t *n);
 /* INBOX Drafts Sent Junk Trash Archive, subscribed; harmless when they exist. */
 MUST_CHECK int mailbox_make_defaults(struct store *s, const char *acc);
 /* Bit of a keyword, made when missing and `make`. ERR_LIMIT when 59 are in use, ERR_NOT_FOUND. */
-MUST_CHECK int mailbox_keyword(struct store *s, const char *acc, uint32_t box, struct slice name, bool make, unsigned *bit);
+MUST_CHECK int mailbox_keyword(struct store *s, const char *acc, uint32_t box, struct slice name, bool make,
+                               unsigned *bit);
 
 /* ---- messages ---- */
 
@@ -81,12 +84,13 @@ struct message_new {
     struct body_ref body;        /* pinned by body_finish; unpin after this returns */
 };
 /* All or none get consecutive uids from *first_uid. ERR_NOT_FOUND no such mailbox, ERR_QUOTA. */
-MUST_CHECK int message_append(struct store *s, const char *acc, uint32_t box, const struct message_new *m, size_t n,
-                              uint32_t *uidvalidity, uint32_t *first_uid);
+MUST_CHECK int message_append(struct store *s, const char *acc, uint32_t box, const struct message_new *m,
+                              size_t n, uint32_t *uidvalidity, uint32_t *first_uid);
 /* Delivery exactly once: an account remembers delivery ids for 30 days; the second time nothing
  * happens and *duplicate is set. box_name: "INBOX", "Junk", ... INBOX when there is none of it. */
-MUST_CHECK int message_deliver(struct store *s, const char *acc, struct slice delivery_id, struct slice box_name,
-                               const struct message_new *m, uint32_t *uid, bool *duplicate);
+MUST_CHECK int message_deliver(struct store *s, const char *acc, struct slice delivery_id,
+                               struct slice box_name, const struct message_new *m, uint32_t *uid,
+                               bool *duplicate);
 
 enum flags_op { FLAGS_ADD, FLAGS_REMOVE, FLAGS_REPLACE };
 /* Changes flags of the uids (ascending; those gone are passed over). unchanged_since: 0 = always,
@@ -98,10 +102,11 @@ MUST_CHECK int message_flags(struct store *s, const char *acc, uint32_t box, con
  * that have \Deleted (UID EXPUNGE). *gone: what was removed, ascending; may be NULL. */
 MUST_CHECK int message_expunge(struct store *s, const char *acc, uint32_t box, const uint32_t *uid, size_t n,
                                bool only_deleted, struct arena *a, uint32_t **gone, size_t *ngone);
-/* Copies (moves) in order of uid, within the account. from_uid[i] became to_uid[i]. Moving is one transaction. */
-MUST_CHECK int message_copy(struct store *s, const char *acc, uint32_t from, const uint32_t *uid, size_t n, uint32_t to,
-                            bool move, struct arena *a, uint32_t *uidvalidity, uint32_t **from_uid,
-                            uint32_t **to_uid, size_t *ncopied);
+/* Copies (moves) in order of uid, within the account. from_uid[i] became to_uid[i]. Moving is one
+ * transaction. */
+MUST_CHECK int message_copy(struct store *s, const char *acc, uint32_t from, const uint32_t *uid, size_t n,
+                            uint32_t to, bool move, struct arena *a, uint32_t *uidvalidity,
+                            uint32_t **from_uid, uint32_t **to_uid, size_t *ncopied);
 
 /* ---- a selected mailbox ---- */
 
