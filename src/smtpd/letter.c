@@ -114,24 +114,40 @@ void sm_trace_refused(struct sm *s, struct slice who, const char *enhanced, int 
                ip_format(&conn_peer(s->c)->ip, ip), SLF(s->tx.sender), code, enhanced, SLF(text));
 }
 
-static void trace_received(struct sm *s)
+static struct slice checked_sentence(struct sm *s, const struct mailauth_verdict *v)
 {
-    char ip[IP_TEXT_MAX];
-    struct sm_tx *t = &s->tx;
-    struct slice user = s->logged_in ? s->account.address : SL("");
-    trace_addf(s->conf->store, &t->id, TRACE_RECEIVED, SL(""), "received from %s [%s] by %.*s%s%s%s%.*s, sender <%.*s>, %llu bytes",
-               s->helo, ip_format(&conn_peer(s->c)->ip, ip),
-               SLF(mail_with(s->extended, s->tls, s->logged_in, t->opts.smtputf8)), s->tls ? " with " : "",
-               s->tls ? s->tls_info.version : "", user.n ? ", logged in as " : "", SLF(user), SLF(t->sender),
-               (unsigned long long)t->data.size);
-    if (t->edits)
-        trace_addf(s->conf->store, &t->id, TRACE_REWRITTEN, SL(""), "%d header fields were added or removed", t->edits);
+    return ar_printf(&s->tx.a, "%s: %.*s", mailauth_disposition_name(v->disposition), SLF(v->sentence));
 }
 
 static void trace_checked(struct sm *s, const struct mailauth_verdict *v)
 {
-    trace_addf(s->conf->store, &s->tx.id, TRACE_CHECKED, SL(""), "%s: %.*s", mailauth_disposition_name(v->disposition),
-               SLF(v->sentence));
+    trace_add(s->conf->store, &(struct trace_event){.id = s->tx.id, .kind = TRACE_CHECKED, .sentence = checked_sentence(s, v)});
+}
+
+static struct slice received_sentence(struct sm *s)
+{
+    char ip[IP_TEXT_MAX];
+    struct sm_tx *t = &s->tx;
+    struct slice user = s->logged_in ? s->account.address : SL("");
+    return ar_printf(&t->a, "received from %s [%s] by %.*s%s%s%s%.*s, sender <%.*s>, %llu bytes",
+               s->helo, ip_format(&conn_peer(s->c)->ip, ip),
+               SLF(mail_with(s->extended, s->tls, s->logged_in, t->opts.smtputf8)), s->tls ? " with " : "",
+               s->tls ? s->tls_info.version : "", user.n ? ", logged in as " : "", SLF(user), SLF(t->sender),
+               (unsigned long long)t->data.size);
+}
+
+/* A letter that is about to be committed. */
+static void trace_received(struct sm *s, const struct mailauth_verdict *v)
+{
+    struct sm_tx *t = &s->tx;
+    struct trace_event e[TRACE_TOGETHER_MAX];
+    size_t n = 0;
+    e[n++] = (struct trace_event){.id = t->id, .kind = TRACE_RECEIVED, .sentence = received_sentence(s)};
+    if (t->auth) e[n++] = (struct trace_event){.id = t->id, .kind = TRACE_CHECKED, .sentence = checked_sentence(s, v)};
+    if (t->edits)
+        e[n++] = (struct trace_event){.id = t->id, .kind = TRACE_REWRITTEN,
+                                      .sentence = ar_printf(&t->a, "%d header fields were added or removed", t->edits)};
+    trace_add_together(s->conf->store, e, n);
 }
 
 /* ---- the letter is there ---- */
@@ -171,10 +187,10 @@ static void judge(struct sm *s, struct mailauth_verdict *v)
         return;
     }
     keep_iprev(s, &v->iprev);
-    trace_checked(s, v);
     sm_report_note(s, v);
-    if (v->disposition == MAILAUTH_REJECT || v->disposition == MAILAUTH_DEFER)
-        sm_decide(s, v->reply, v->enhanced, "%.*s", SLF(v->sentence));
+    if (v->disposition != MAILAUTH_REJECT && v->disposition != MAILAUTH_DEFER) return;
+    trace_checked(s, v);
+    sm_decide(s, v->reply, v->enhanced, "%.*s", SLF(v->sentence));
 }
 
 /* What our users send must stand before the strictest receiver. */
@@ -261,9 +277,11 @@ static void commit(struct sm *s, const struct mailauth_verdict *v)
     int r = put_prefix(s, v, now, &prefix, &skip);
     if (!r) r = body_finish(&t->body, buf_slice(&prefix), &ref);
     if (!r) {
-        trace_received(s);
+        trace_received(s, v);
         r = hand_over(s, v, ref, skip, prefix.n, now);
         if (!r) sm_report_take(s, v, &ref);
+    } else if (t->auth) {
+        trace_checked(s, v);
     }
     buf_free(&prefix);
     if (r) sm_decide_error(s, r, "The letter cannot be stored");

@@ -18,7 +18,7 @@
 #include "kv/record.h"
 #include "store_i.h"
 
-enum { TRACE_ROW = 1, KEY_ROOM = KV_KEY_MAX + 1, DAY_SECONDS = 86400, TEXT_MAX = 8000, SENTENCE_MAX = 2000 };
+enum { TRACE_ROW = 1, TRACE_ROWS = 2 /* several events in one row */, KEY_ROOM = KV_KEY_MAX + 1, DAY_SECONDS = 86400, TEXT_MAX = 8000, SENTENCE_MAX = 2000 };
 
 struct trace {
     struct lock lock;
@@ -102,7 +102,15 @@ static struct slice event_key(const struct letter_id *id, int64_t time, uint32_t
     return sl(room, n + 1 + put_hex(room + n + 1, serial, 8));
 }
 
-void trace_add(struct store *s, const struct trace_event *e)
+static void put_event(struct buf *b, const struct trace_event *e)
+{
+    rec_put(b, 'k', sl_cstr(trace_word(e->kind)));
+    rec_opt(b, 'w', sl_sub(e->who, 0, TEXT_MAX));
+    rec_opt(b, 's', sl_sub(e->sentence, 0, TEXT_MAX));
+}
+
+/* A row may hold KV_VALUE_MAX bytes: data goes alone, and is left out when it is too long. */
+void trace_add_together(struct store *s, const struct trace_event *e, size_t n)
 {
     char object[KEY_ROOM], key[KEY_ROOM];
     struct buf b = BUF_INIT;
@@ -111,14 +119,15 @@ void trace_add(struct store *s, const struct trace_event *e)
     lock_take(&s->trace->lock);
     uint32_t serial = s->trace->serial++;
     lock_release(&s->trace->lock);
-    rec_begin(&b, TRACE_ROW);
-    rec_put(&b, 'k', sl_cstr(trace_word(e->kind)));
-    rec_opt(&b, 'w', sl_sub(e->who, 0, TEXT_MAX));
-    rec_opt(&b, 's', sl_sub(e->sentence, 0, TEXT_MAX));
-    if (e->data.n <= KV_VALUE_MAX - 3 * TEXT_MAX) rec_opt(&b, 'd', e->data);
+    rec_begin(&b, n == 1 ? TRACE_ROW : TRACE_ROWS);
+    for (size_t i = 0; i < n; i++) put_event(&b, &e[i]);
+    if (n == 1 && e->data.n <= KV_VALUE_MAX - 3 * TEXT_MAX) rec_opt(&b, 'd', e->data);
+    ASSERT(n >= 1 && n <= TRACE_TOGETHER_MAX && !b.over);
     kv_note(s->kv, letter_object(&e->id, object), event_key(&e->id, time, serial, key), buf_slice(&b));
     buf_free(&b);
 }
+
+void trace_add(struct store *s, const struct trace_event *e) { trace_add_together(s, e, 1); }
 
 void trace_addf(struct store *s, const struct letter_id *id, enum trace_kind kind, struct slice who,
                 const char *fmt, ...)
@@ -180,48 +189,71 @@ static int nothing(struct kv_tx *tx, void *arg)
 /* Notes that wait are written with the next transaction: this is one. */
 static int flush(struct store *s) { return kv_transact(s->kv, SL("_store"), nothing, NULL); }
 
-static int event_row(struct slice key, struct slice value, struct trace_event *out)
+/* What trace_read has found so far. */
+struct reading {
+    const struct letter_id *id;
+    struct arena *a;
+    struct trace_event *v;
+    size_t n, cap;
+};
+
+/* The fields of a row: each event begins with its kind. */
+static int row_events(struct reading *x, struct rec *r, int64_t time)
+{
+    struct trace_event *e = NULL;
+    int rc = 0;
+    while (rc == 0 && rec_next(r)) {
+        if (r->tag == 'k') {
+            if (x->n == x->cap) x->v = ar_grow(x->a, x->v, &x->cap, sizeof *x->v);
+            e = &x->v[x->n++];
+            *e = (struct trace_event){.id = *x->id, .time = time};
+            rc = kind_of(r->field, &e->kind);
+        } else if (e && r->tag == 'w') {
+            e->who = r->field;
+        } else if (e && r->tag == 's') {
+            e->sentence = r->field;
+        } else if (e && r->tag == 'd') {
+            e->data = r->field;
+        }
+    }
+    return rc ? rc : rec_error(r);
+}
+
+static int event_row(struct reading *x, struct slice key, struct slice value)
 {
     struct rec r;
     uint64_t time;
     struct slice rest = key, piece;
-    int rc = rec_open(&r, value, TRACE_ROW);
+    size_t before = x->n;
+    int rc = rec_open(&r, value, TRACE_ROWS);
     if (rc) return rc;
     for (int i = 0; i < 3; i++)
         if (!sl_next(&rest, '/', &piece)) return err_set(ERR_CORRUPT, "the key of an event is damaged");
     if (!num_hex64(piece, &time)) return err_set(ERR_CORRUPT, "the key of an event is damaged");
-    out->time = (int64_t)time;
-    while (rc == 0 && rec_next(&r)) switch (r.tag) {
-        case 'k': rc = kind_of(r.field, &out->kind); break;
-        case 'w': out->who = r.field; break;
-        case 's': out->sentence = r.field; break;
-        case 'd': out->data = r.field; break;
-        }
-    return rc ? rc : rec_error(&r);
+    rc = row_events(x, &r, (int64_t)time);
+    if (rc) x->n = before;
+    return rc;
 }
 
 int trace_read(struct store *s, const struct letter_id *id, struct arena *a, struct trace_event **out,
                size_t *n)
 {
     char object[KEY_ROOM];
-    size_t cap = 16;
+    struct reading x = {.id = id, .a = a, .cap = 16};
     struct kv_page page = {.more = true};
     *n = 0;
-    *out = ar_array(a, struct trace_event, cap);
+    *out = x.v = ar_array(a, struct trace_event, x.cap);
     if (!letter_id_ok(sl_cstr(id->s))) return err_set(ERR_SYNTAX, "this is no letter's id");
     struct slice from = ar_printf(a, "e/%s/", id->s), to = kv_prefix_end(a, from);
     int rc = flush(s);
     while (rc == 0 && page.more) {
         rc = kv_scan(s->kv, letter_object(id, object), from, to, KV_PAGE_MAX, a, &page);
-        for (size_t i = 0; rc == 0 && i < page.n; i++) {
-            if (*n == cap) *out = ar_grow(a, *out, &cap, sizeof **out);
-            struct trace_event *e = &(*out)[*n];
-            *e = (struct trace_event){.id = *id};
-            if (event_row(page.row[i].key, page.row[i].value, e) == 0)
-                ++*n; /* one of a later program is passed over */
-        }
+        for (size_t i = 0; rc == 0 && i < page.n; i++) /* a row of a later program is passed over */
+            (void)!event_row(&x, page.row[i].key, page.row[i].value);
         if (rc == 0 && page.n) from = kv_after(a, page.row[page.n - 1].key);
     }
+    *out = x.v;
+    *n = x.n;
     if (rc == 0 && !*n) return err_set(ERR_NOT_FOUND, "there are no events of letter %s", id->s);
     return rc;
 }

@@ -34,6 +34,10 @@ struct trace_event {
 };
 /* Does not suspend. */
 void trace_add(struct store *s, const struct trace_event *e);
+/* n events of one letter that come together, TRACE_TOGETHER_MAX at most: one row instead of one each, with
+ * the id and time of the first. */
+enum { TRACE_TOGETHER_MAX = 4 };
+void trace_add_together(struct store *s, const struct trace_event *e, size_t n);
 void trace_addf(struct store *s, const struct letter_id *id, enum trace_kind kind, struct slice who,
                 const char *fmt, ...) PRINTF_LIKE(5, 6);
 /* Makes the letter findable by these. Any may be empty. Addresses compare without case. */

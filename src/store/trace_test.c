@@ -32,6 +32,37 @@ TEST(a_letters_events_come_in_order)
     fixture_end(&f);
 }
 
+TEST(events_that_come_together_share_a_row)
+{
+    struct fixture f;
+    struct letter_id id;
+    struct trace_event *e;
+    size_t n;
+    static char text[9000];
+    memset(text, 'x', sizeof text);
+    REQUIRE(fixture_begin(&f));
+    letter_id_new(&id);
+    struct trace_event four[TRACE_TOGETHER_MAX] = {
+        {.id = id, .kind = TRACE_RECEIVED, .sentence = SL("from a")},
+        {.id = id, .kind = TRACE_CHECKED, .who = SL("bob@one.test"), .sentence = SL("accept")},
+        {.id = id, .kind = TRACE_REWRITTEN},
+        {.id = id, .kind = TRACE_SIGNED, .who = sl(text, sizeof text), .sentence = sl(text, sizeof text)},
+    };
+    trace_add_together(f.s, four, 4);
+    for (int i = 0; i < 20; i++) trace_add_together(f.s, four, 2);
+    trace_addf(f.s, &id, TRACE_DELIVERED, SL(""), "last");
+    CHECK_OK(trace_read(f.s, &id, &f.a, &e, &n));
+    REQUIRE(n == 4 + 40 + 1);
+    CHECK_SL(e[0].sentence, "from a");
+    CHECK(e[0].who.n == 0 && e[1].kind == TRACE_CHECKED && e[1].time == e[0].time && e[0].time > 1700000000000000);
+    CHECK_SL(e[1].who, "bob@one.test");
+    CHECK(e[2].kind == TRACE_REWRITTEN && !e[2].sentence.n && !e[2].who.n);
+    CHECK(e[3].who.n == 8000 && e[3].sentence.n == 8000);
+    CHECK(e[43].kind == TRACE_CHECKED && e[44].kind == TRACE_DELIVERED);
+    CHECK(!strcmp(e[44].id.s, id.s));
+    fixture_end(&f);
+}
+
 TEST(letters_are_found_newest_first)
 {
     struct fixture f;
