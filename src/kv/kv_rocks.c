@@ -212,7 +212,8 @@ static void set_options(struct kv_rocks *r)
     rocksdb_options_set_write_buffer_size(o, 8 << 20);
     rocksdb_options_set_arena_block_size(o, 256 << 10);
     rocksdb_options_set_max_write_buffer_number(o, 3);
-    rocksdb_options_set_memtable_prefix_bloom_size_ratio(o, 0.02); /* each delivery asks for a row that is new */
+    /* each delivery asks for a row that is not there yet */
+    rocksdb_options_set_memtable_prefix_bloom_size_ratio(o, 0.02);
     rocksdb_options_set_memtable_whole_key_filtering(o, 1);
     rocksdb_options_set_level0_file_num_compaction_trigger(
         o, 8); /* fewer, larger merges: 20 % less CPU a letter */

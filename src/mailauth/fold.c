@@ -44,7 +44,10 @@ static bool is_dot_atom(struct slice s)
 static size_t plain_run(struct slice s)
 {
     size_t n = 0;
-    while (n < s.n && (is_alnum(s.p[n]) || s.p[n] == ' ' || (s.p[n] >= '*' && s.p[n] <= '/') || s.p[n] == '=')) n++;
+    for (; n < s.n; n++) {
+        char c = s.p[n];
+        if (!is_alnum(c) && c != ' ' && c != '=' && (c < '*' || c > '/')) break;
+    }
     return n;
 }
 

@@ -18,7 +18,8 @@
 #include "kv/record.h"
 #include "store_i.h"
 
-enum { TRACE_ROW = 1, TRACE_ROWS = 2 /* several events in one row */, KEY_ROOM = KV_KEY_MAX + 1, DAY_SECONDS = 86400, TEXT_MAX = 8000, SENTENCE_MAX = 2000 };
+enum { TRACE_ROW = 1, TRACE_ROWS = 2 }; /* one event in a row; several */
+enum { KEY_ROOM = KV_KEY_MAX + 1, DAY_SECONDS = 86400, TEXT_MAX = 8000, SENTENCE_MAX = 2000 };
 
 struct trace {
     struct lock lock;

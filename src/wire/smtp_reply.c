@@ -6,7 +6,8 @@ enum { REPLY_LINE_OUT = 500 }; /* RFC 5321 section 4.5.3.1.5: 512 with CRLF */
 
 static void put_line(struct buf *out, int code, char mark, const char *enhanced, struct slice text)
 {
-    const char head[4] = {(char)('0' + code / 100 % 10), (char)('0' + code / 10 % 10), (char)('0' + code % 10), mark};
+    const char head[4] = {(char)('0' + code / 100 % 10), (char)('0' + code / 10 % 10),
+                          (char)('0' + code % 10), mark};
     size_t from = out->n;
     buf_bytes(out, head, sizeof head);
     if (enhanced && *enhanced) {
