@@ -109,7 +109,7 @@ def test_only_where_it_is_wanted(world):
         world.publish(extra=extra)
         text = world.zone.read_text().replace("rua=mailto:dmarc-reports@one.test", "rua=mailto:carol@three.test")
         assert "carol@three.test" in text
-        world.zone.write_text(text)
+        world.write_zone(text)
     publish()
     for home in (one, two, three):
         home.start()

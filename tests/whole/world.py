@@ -59,9 +59,13 @@ class World:
         for home in homes or self.homes:
             for domain in home.domains:
                 lines.append(home.tram("dns", "records", domain).stdout)
+        self.write_zone("\n".join(lines) + "\n" + extra)
+
+    def write_zone(self, text):
         fresh = self.zone.with_suffix(".new")
-        fresh.write_text("\n".join(lines) + "\n" + extra)
+        fresh.write_text(text)
         fresh.replace(self.zone)
+        time.sleep(0.15)  # a server looks at the file at most ten times a second
 
     def close(self):
         for home in self.homes:
