@@ -13,7 +13,7 @@ def pair_with(world, policy, mend=""):
     two = world.home("two.test", accounts=["bob"])
     world.publish()
     if mend:
-        world.zone.write_text(mend(world.zone.read_text()))
+        world.write_zone(mend(world.zone.read_text()))
     one.start()
     two.start()
     return one, two
