@@ -19,7 +19,8 @@ int parse_send(struct arena *a, int argc, char **argv, json_t *args)
     int kept = 0;
     for (int i = 0; i < argc; i++) {
         char *w = argv[i];
-        bool idle = strcmp(w, "-i") == 0 || strncmp(w, "-o", 2) == 0 || strcmp(w, "-bm") == 0 || strcmp(w, "-m") == 0;
+        bool idle =
+            strcmp(w, "-i") == 0 || strncmp(w, "-o", 2) == 0 || strcmp(w, "-bm") == 0 || strcmp(w, "-m") == 0;
         if (idle) continue;
         if (strncmp(w, "-f", 2) == 0 && w[2]) {
             reply_text(args, "f", sl_cstr(w + 2));
@@ -64,7 +65,8 @@ static int bad_letter(const char *what) { return err_set(ERR_SYNTAX, "%s", what)
 static int add_route(struct sending *s, struct slice address, const struct route *route)
 {
     struct letter *l = &s->letter;
-    if (l->nrcpt >= LETTER_RCPTS_MAX) return err_set(ERR_LIMIT, "a letter can have at most %d recipients", LETTER_RCPTS_MAX);
+    if (l->nrcpt >= LETTER_RCPTS_MAX)
+        return err_set(ERR_LIMIT, "a letter can have at most %d recipients", LETTER_RCPTS_MAX);
     if (l->nrcpt == s->cap) l->rcpt = ar_grow(s->r->a, l->rcpt, &s->cap, sizeof *l->rcpt);
     l->rcpt[l->nrcpt++] = (struct letter_rcpt){.address = address, .route = *route};
     s->any_local |= route->local;
@@ -76,7 +78,8 @@ static int add_recipient(struct sending *s, struct slice text)
     struct arena *a = s->r->a;
     struct slice local, domain;
     struct routes routes;
-    if (sl_chr(text, '@') == SL_NONE) text = ar_printf(a, "%.*s@%.*s", SLF(text), SLF(node_domain(s->r->node, a)));
+    if (sl_chr(text, '@') == SL_NONE)
+        text = ar_printf(a, "%.*s@%.*s", SLF(text), SLF(node_domain(s->r->node, a)));
     int e = mail_addr_split(a, text, &local, &domain);
     if (e) return err_set(ERR_SYNTAX, "%.*s is not an address", SLF(printable(a, text, 100)));
     e = directory_resolve(s->r->node->store, a, local, domain, &routes);
@@ -127,7 +130,8 @@ static void take_sender(struct sending *s)
     struct slice given = arg_slice(s->r->args, "f");
     if (sl_eq(given, SL("<>"))) return;
     if (!given.n) given = arg_slice(s->r->args, "user");
-    if (sl_chr(given, '@') == SL_NONE) given = ar_printf(a, "%.*s@%.*s", SLF(given), SLF(node_domain(s->r->node, a)));
+    if (sl_chr(given, '@') == SL_NONE)
+        given = ar_printf(a, "%.*s@%.*s", SLF(given), SLF(node_domain(s->r->node, a)));
     s->sender = given;
 }
 
@@ -160,7 +164,8 @@ static int head_complete(struct sending *s)
 static int body_bytes(struct sending *s, struct slice bytes)
 {
     if (body_written(s->body) + bytes.n > s->r->node->conf->size_max)
-        return err_set(ERR_TOO_LONG, "the letter is larger than size_max (%llu bytes)", (unsigned long long)s->r->node->conf->size_max);
+        return err_set(ERR_TOO_LONG, "the letter is larger than size_max (%llu bytes)",
+                       (unsigned long long)s->r->node->conf->size_max);
     signing_body(s->signing, bytes);
     return body_write(s->body, bytes);
 }
@@ -257,8 +262,8 @@ static int commit(struct sending *s)
         l->message_id = mail_head_get(r->a, &final, SL("Message-ID"), &found);
         l->subject = mail_head_get(r->a, &final, SL("Subject"), &found);
     }
-    trace_addf(r->node->store, &l->id, TRACE_RECEIVED, (struct slice){0}, "handed over by %.*s with `tram send`, from %.*s",
-               SLF(user), SLF(l->sender));
+    trace_addf(r->node->store, &l->id, TRACE_RECEIVED, (struct slice){0},
+               "handed over by %.*s with `tram send`, from %.*s", SLF(user), SLF(l->sender));
     e = accept_letter(r->node->queue, l);
     if (e) body_unpin(r->node->store->body, &l->body);
     return e;
@@ -279,5 +284,6 @@ int run_send(struct request *r)
 void print_send(json_t *args, json_t *reply, struct buf *out)
 {
     (void)args;
-    buf_printf(out, "The letter has the id %s; `tram trace %s` tells its road.\n", arg_text(reply, "id"), arg_text(reply, "id"));
+    buf_printf(out, "The letter has the id %s; `tram trace %s` tells its road.\n", arg_text(reply, "id"),
+               arg_text(reply, "id"));
 }

@@ -14,7 +14,8 @@
 
 /* Bytes that come with a request (a letter to send), piece by piece. */
 struct payload {
-    int (*next)(struct payload *p, struct slice *piece); /* 1 and a piece; 0 at the end; or an error. SUSPENDS */
+    int (*next)(struct payload *p,
+                struct slice *piece); /* 1 and a piece; 0 at the end; or an error. SUSPENDS */
 };
 
 struct request {

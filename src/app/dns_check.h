@@ -2,7 +2,14 @@
 #pragma once
 #include "node.h"
 
-enum dns_finding { FINDING_RIGHT, FINDING_WRONG, FINDING_MISSING, FINDING_DANGEROUS, FINDING_UNKNOWN, FINDING_ABSENT_OPTIONAL };
+enum dns_finding {
+    FINDING_RIGHT,
+    FINDING_WRONG,
+    FINDING_MISSING,
+    FINDING_DANGEROUS,
+    FINDING_UNKNOWN,
+    FINDING_ABSENT_OPTIONAL
+};
 const char *dns_finding_name(enum dns_finding f); /* "right" "wrong" ... "not published" */
 
 struct dns_checked {

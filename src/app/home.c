@@ -32,7 +32,8 @@ int home_init(const struct home_start *h)
     struct node n;
     ar_init(&a, 0);
     int e = 0;
-    if (path_exists("tram.conf")) e = err_set(ERR_EXISTS, "there is a tram.conf here already: this home is made");
+    if (path_exists("tram.conf"))
+        e = err_set(ERR_EXISTS, "there is a tram.conf here already: this home is made");
     if (!e) e = path_write("tram.conf", config_text(&a, &h->conf), 0644);
     if (!e) e = config_read(&a, "tram.conf", &c);
     if (!e) e = make_certificate(&c, h->domain);

@@ -10,4 +10,5 @@ struct home_start {
  * with its DKIM keys. On a fiber. ERR_EXISTS when there is one already. */
 MUST_CHECK int home_init(const struct home_start *h);
 /* Reads certificate and key. BLOCKS. */
-MUST_CHECK int home_certificate(const struct config *c, struct arena *a, struct slice *certificate, struct slice *key);
+MUST_CHECK int home_certificate(const struct config *c, struct arena *a, struct slice *certificate,
+                                struct slice *key);

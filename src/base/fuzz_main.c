@@ -1,5 +1,6 @@
 /* fuzz_main.c - runs a fuzz target over its seed corpus, in the ordinary tests:
- *     build/fuzz/<x> tests/corpus/<x>      every file, each cut short and with each of some bytes changed too */
+ *     build/fuzz/<x> tests/corpus/<x>      every file, each cut short and with each of some bytes changed too
+ */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -110,6 +110,8 @@ char *endpoint_format(const struct endpoint *e, char buf[ENDPOINT_TEXT_MAX])
 {
     char ip[IP_TEXT_MAX];
     if (e->path[0]) snprintf(buf, ENDPOINT_TEXT_MAX, "unix:%s", e->path);
-    else snprintf(buf, ENDPOINT_TEXT_MAX, e->ip.family == 6 ? "[%s]:%u" : "%s:%u", ip_format(&e->ip, ip), e->port);
+    else
+        snprintf(buf, ENDPOINT_TEXT_MAX, e->ip.family == 6 ? "[%s]:%u" : "%s:%u", ip_format(&e->ip, ip),
+                 e->port);
     return buf;
 }

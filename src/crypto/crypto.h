@@ -64,7 +64,8 @@ struct scram_keys {
 MUST_CHECK int scram_derive(struct slice password, const uint8_t salt[16], uint32_t iterations,
                             struct scram_keys *out);
 MUST_CHECK int scram_check_password(const struct scram_keys *k, struct slice password); /* 0 or ERR_DENIED */
-void scram_keys_text(const struct scram_keys *k, struct buf *out); /* "SCRAM-SHA-256$10000:salt$stored:server" */
+void scram_keys_text(const struct scram_keys *k,
+                     struct buf *out); /* "SCRAM-SHA-256$10000:salt$stored:server" */
 MUST_CHECK int scram_keys_parse(struct slice s, struct scram_keys *out); /* ERR_SYNTAX */
 
 /* The server's half of the exchange. Bytes in and out are the SASL messages, not

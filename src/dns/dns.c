@@ -181,7 +181,8 @@ static int zone_dns_ask(struct dns *dns, struct arena *a, struct slice name, enu
     bool missing = d->missing;
     lock_release(&d->lock);
     if (missing) {
-        *out = (struct dns_answer){.status = DNS_TEMPFAIL, .why = ar_printf(a, "the zone file %s is missing", d->path)};
+        *out = (struct dns_answer){.status = DNS_TEMPFAIL,
+                                   .why = ar_printf(a, "the zone file %s is missing", d->path)};
         return 0;
     }
     struct zone_use *u = use_take(d);

@@ -73,8 +73,9 @@ MUST_CHECK int dns_open_unbound(struct dns **out, const struct endpoint *forward
 /* A master file (RFC 1035 section 5: $ORIGIN $TTL @ parentheses quotes \DDD, relative
  * names, wildcards RFC 4592; types above plus any as TYPEnnn \# , RFC 3597), read again
  * when it changes. Names outside of every SOA or record in it are NXDOMAIN. Syntax
- * errors name file and line. While there is no such file yet every answer is DNS_TEMPFAIL. Two additions for trials, as comments at the start of
- * a line:  ";! servfail NAME"  ";! timeout NAME"  ";! insecure" (else answers count as secure). */
+ * errors name file and line. While there is no such file yet every answer is DNS_TEMPFAIL. Two additions for
+ * trials, as comments at the start of a line:  ";! servfail NAME"  ";! timeout NAME"  ";! insecure" (else
+ * answers count as secure). */
 MUST_CHECK int dns_open_zone(struct dns **out, const char *path);
 MUST_CHECK int dns_open_zone_text(struct dns **out, struct slice text);
 /* A function; it may suspend. */

@@ -69,9 +69,15 @@ static struct slice quoted_string(struct reader *r)
     return out;
 }
 
-static bool token_char(char c) { return (unsigned char)c > ' ' && c != 0x7f && !strchr("()<>@,;:\\\"/[]?=", c); }
+static bool token_char(char c)
+{
+    return (unsigned char)c > ' ' && c != 0x7f && !strchr("()<>@,;:\\\"/[]?=", c);
+}
 static bool keyword_char(char c) { return is_alnum(c) || c == '-' || c == '_'; }
-static bool pvalue_char(char c) { return (unsigned char)c > ' ' && c != 0x7f && c != ';' && c != '(' && c != '"'; }
+static bool pvalue_char(char c)
+{
+    return (unsigned char)c > ' ' && c != 0x7f && c != ';' && c != '(' && c != '"';
+}
 
 static struct slice run(struct reader *r, bool (*ok)(char c))
 {
@@ -196,7 +202,8 @@ struct slice authres_id(struct arena *a, struct slice payload)
     return id;
 }
 
-bool authres_is_forged(struct arena *a, struct slice name, struct slice body, const struct slice *ours, size_t n)
+bool authres_is_forged(struct arena *a, struct slice name, struct slice body, const struct slice *ours,
+                       size_t n)
 {
     if (!sl_eqi(sl_trim(name), SL("Authentication-Results"))) return false;
     struct authres parsed;

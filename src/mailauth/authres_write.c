@@ -26,7 +26,10 @@ void authres_prop(struct arena *a, struct authres_info *i, const char *ptype, co
     i->prop[i->nprop++] = (struct authres_prop){sl_cstr(ptype), sl_cstr(property), value};
 }
 
-static bool domain_char(char c) { return is_alnum(c) || c == '-' || c == '.' || c == '_' || (unsigned char)c >= 0x80; }
+static bool domain_char(char c)
+{
+    return is_alnum(c) || c == '-' || c == '.' || c == '_' || (unsigned char)c >= 0x80;
+}
 
 static bool is_domain(struct slice s)
 {

@@ -24,8 +24,8 @@ enum { DKIM_HASHES_MAX = 64 };
 
 struct dkim_body;
 struct dkim_body *dkim_body_new(struct arena *a);
-/* Says before the first dkim_body_add (later only what was said before) that the SHA-256 of the first `length` canonical
- * bytes will be asked for. Returns the number to ask with; ERR_LIMIT for more than
+/* Says before the first dkim_body_add (later only what was said before) that the SHA-256 of the first
+ * `length` canonical bytes will be asked for. Returns the number to ask with; ERR_LIMIT for more than
  * DKIM_HASHES_MAX different ones. */
 int dkim_body_want(struct dkim_body *b, enum dkim_canon c, uint64_t length);
 void dkim_body_add(struct dkim_body *b, struct slice chunk);

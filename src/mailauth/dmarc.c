@@ -305,8 +305,8 @@ static int severity(const struct dmarc_result *r)
     }
 }
 
-int dmarc_check(struct dns *d, struct arena *a, const struct dmarc_authors *from, const struct dmarc_evidence *e,
-                struct dmarc_result *out)
+int dmarc_check(struct dns *d, struct arena *a, const struct dmarc_authors *from,
+                const struct dmarc_evidence *e, struct dmarc_result *out)
 {
     int code = 0;
     *out = (struct dmarc_result){.from_state = from->state};

@@ -33,8 +33,9 @@ static void put_text(struct buf *out, const struct dmarc_mail *m)
 {
     char from[CIVIL_TEXT_MAX], to[CIVIL_TEXT_MAX];
     buf_str(out, "Content-Type: text/plain; charset=us-ascii\r\n\r\n");
-    buf_printf(out, "This is a DMARC aggregate report for %.*s\r\nfrom %.*s,\r\n%s to %s.\r\n", SLF(m->policy_domain),
-               SLF(m->submitter), civil_format(m->begin, from), civil_format(m->end, to));
+    buf_printf(out, "This is a DMARC aggregate report for %.*s\r\nfrom %.*s,\r\n%s to %s.\r\n",
+               SLF(m->policy_domain), SLF(m->submitter), civil_format(m->begin, from),
+               civil_format(m->end, to));
 }
 
 void dmarc_report_message(struct buf *out, const struct dmarc_mail *m)
@@ -102,7 +103,8 @@ int dmarc_report_in_message(struct arena *a, struct slice message, struct buf *o
 {
     enum { TRIES = 4 }; /* parts unpacked at the most */
     int e = err_set(ERR_NOT_FOUND, "the letter holds no report"), tries = 0;
-    if (message.n > 2 * (size_t)DMARC_PACKED_MAX) return err_set(ERR_LIMIT, "the letter is too large for a report");
+    if (message.n > 2 * (size_t)DMARC_PACKED_MAX)
+        return err_set(ERR_LIMIT, "the letter is too large for a report");
     const struct mime_tree *t = mime_parse(a, message);
     for (const struct mime_part *p = t->root; p && tries < TRIES; p = next_part(p)) {
         if (!looks_like_report(p)) continue;

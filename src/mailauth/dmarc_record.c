@@ -128,8 +128,22 @@ static void read_fo(struct slice v, struct dmarc_record *r)
 
 /* ---- tags ---- */
 
-enum tag_name { TAG_P, TAG_SP, TAG_NP, TAG_ADKIM, TAG_ASPF, TAG_PSD, TAG_T, TAG_RUA, TAG_RUF, TAG_FO, TAG_PCT, TAG_RI };
-static const char *const tag_names[] = {"p", "sp", "np", "adkim", "aspf", "psd", "t", "rua", "ruf", "fo", "pct", "ri"};
+enum tag_name {
+    TAG_P,
+    TAG_SP,
+    TAG_NP,
+    TAG_ADKIM,
+    TAG_ASPF,
+    TAG_PSD,
+    TAG_T,
+    TAG_RUA,
+    TAG_RUF,
+    TAG_FO,
+    TAG_PCT,
+    TAG_RI
+};
+static const char *const tag_names[] = {"p", "sp",  "np",  "adkim", "aspf", "psd",
+                                        "t", "rua", "ruf", "fo",    "pct",  "ri"};
 
 static void read_number(struct slice v, uint64_t max, uint64_t *n)
 {

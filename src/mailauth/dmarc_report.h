@@ -58,8 +58,8 @@ struct dmarc_published {
 
 /* The row of one letter, count 1. Slices point into the verdict or are static. disposition:
  * what was really done. False: nothing to report (no record, or no rua=). */
-bool dmarc_row_of(struct arena *a, const struct ip *source, const struct mailauth_verdict *v, struct dmarc_row *row,
-                  struct dmarc_published *published);
+bool dmarc_row_of(struct arena *a, const struct ip *source, const struct mailauth_verdict *v,
+                  struct dmarc_row *row, struct dmarc_published *published);
 /* The same for rows that differ in nothing but the count: 32 hex digits. */
 struct slice dmarc_row_key(struct arena *a, const struct dmarc_row *r);
 /* Bytes to keep: printable where the fields are, with a format version in front; texts are cut
@@ -69,7 +69,8 @@ void dmarc_row_encode(struct buf *out, const struct dmarc_row *r);
 MUST_CHECK int dmarc_row_decode(struct slice bytes, struct dmarc_row *out);
 void dmarc_published_encode(struct buf *out, const struct dmarc_published *p);
 MUST_CHECK int dmarc_published_decode(struct slice bytes, struct dmarc_published *out);
-struct dmarc_published dmarc_published_of(struct arena *a, struct slice policy_domain, const struct dmarc_record *r);
+struct dmarc_published dmarc_published_of(struct arena *a, struct slice policy_domain,
+                                          const struct dmarc_record *r);
 
 /* ---- writing ---- */
 
@@ -88,12 +89,14 @@ void dmarc_xml_end(struct buf *out);
 MUST_CHECK int dmarc_gzip(struct buf *out, struct slice in);
 
 /* "1700000000-1700086399.example.com@mx.us.example" */
-struct slice dmarc_report_id(struct arena *a, struct slice policy_domain, struct slice submitter, int64_t begin, int64_t end);
+struct slice dmarc_report_id(struct arena *a, struct slice policy_domain, struct slice submitter,
+                             int64_t begin, int64_t end);
 /* "mx.us.example!example.com!1700000000!1700086399!unique.xml.gz" */
-struct slice dmarc_report_filename(struct arena *a, struct slice submitter, struct slice policy_domain, int64_t begin,
-                                   int64_t end, struct slice unique);
+struct slice dmarc_report_filename(struct arena *a, struct slice submitter, struct slice policy_domain,
+                                   int64_t begin, int64_t end, struct slice unique);
 /* "Report Domain: example.com Submitter: mx.us.example Report-ID: <id>" */
-struct slice dmarc_report_subject(struct arena *a, struct slice policy_domain, struct slice submitter, struct slice id);
+struct slice dmarc_report_subject(struct arena *a, struct slice policy_domain, struct slice submitter,
+                                  struct slice id);
 
 /* The letter that carries a report: multipart/mixed, a line for people and the gzip as an
  * attachment. Without trace fields and signatures; it must leave with an aligned DKIM signature. */

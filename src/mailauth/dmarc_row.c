@@ -7,7 +7,13 @@
 #include "dmarc_report.h"
 #include "mailauth.h"
 
-enum { DOMAIN_TEXT_MAX = 253, COMMENT_TEXT_MAX = 200, WORD_TEXT_MAX = 32, ROW_FORMAT = 1, PUBLISHED_FORMAT = 1 };
+enum {
+    DOMAIN_TEXT_MAX = 253,
+    COMMENT_TEXT_MAX = 200,
+    WORD_TEXT_MAX = 32,
+    ROW_FORMAT = 1,
+    PUBLISHED_FORMAT = 1
+};
 
 const char *dmarc_disposition_name(enum dmarc_disposition d)
 {
@@ -28,7 +34,9 @@ static enum dmarc_disposition done_with(const struct mailauth_verdict *v)
 
 static bool as_published(enum dmarc_disposition done, enum dmarc_policy p)
 {
-    return done == (p == DMARC_P_REJECT ? DMARC_D_REJECT : p == DMARC_P_QUARANTINE ? DMARC_D_QUARANTINE : DMARC_D_NONE);
+    return done == (p == DMARC_P_REJECT       ? DMARC_D_REJECT
+                    : p == DMARC_P_QUARANTINE ? DMARC_D_QUARANTINE
+                                              : DMARC_D_NONE);
 }
 
 /* Aligned signatures that pass first, then others that pass, then the rest. */
@@ -50,9 +58,14 @@ static void take_signatures(const struct mailauth_verdict *v, struct dmarc_row *
         }
 }
 
-struct dmarc_published dmarc_published_of(struct arena *a, struct slice policy_domain, const struct dmarc_record *r)
+struct dmarc_published dmarc_published_of(struct arena *a, struct slice policy_domain,
+                                          const struct dmarc_record *r)
 {
-    struct slice fo = ar_printf(a, "%s%s%s", r->fo_1 ? "1" : r->fo_0 ? "0" : "", r->fo_d ? ":d" : "", r->fo_s ? ":s" : "");
+    struct slice fo = ar_printf(a, "%s%s%s",
+                                r->fo_1   ? "1"
+                                : r->fo_0 ? "0"
+                                          : "",
+                                r->fo_d ? ":d" : "", r->fo_s ? ":s" : "");
     return (struct dmarc_published){
         .domain = policy_domain, .p = r->p, .sp = r->sp, .np = r->np, .has_sp = r->has_sp, .has_np = r->has_np,
         .adkim_strict = r->adkim_strict, .aspf_strict = r->aspf_strict, .testing = r->test,
@@ -60,8 +73,8 @@ struct dmarc_published dmarc_published_of(struct arena *a, struct slice policy_d
     };
 }
 
-bool dmarc_row_of(struct arena *a, const struct ip *source, const struct mailauth_verdict *v, struct dmarc_row *row,
-                  struct dmarc_published *published)
+bool dmarc_row_of(struct arena *a, const struct ip *source, const struct mailauth_verdict *v,
+                  struct dmarc_row *row, struct dmarc_published *published)
 {
     const struct dmarc_result *d = &v->dmarc;
     if (!d->record || !d->record->nrua || (d->code != DMARC_PASS && d->code != DMARC_FAIL)) return false;
@@ -184,8 +197,8 @@ int dmarc_row_decode(struct slice bytes, struct dmarc_row *out)
     out->disposition = (enum dmarc_disposition)(flags >> 2);
     out->dkim_aligned = flags >> 1 & 1;
     out->spf_aligned = flags & 1;
-    struct slice *texts[] = {&out->reason_type, &out->reason, &out->header_from, &out->envelope_from, &out->envelope_to,
-                             &out->spf_domain, &out->spf_result};
+    struct slice *texts[] = {&out->reason_type, &out->reason,     &out->header_from, &out->envelope_from,
+                             &out->envelope_to, &out->spf_domain, &out->spf_result};
     for (size_t i = 0; i < COUNT_OF(texts); i++) *texts[i] = get(&r);
     out->ndkim = get_number(&r, DMARC_ROW_DKIM_MAX);
     for (size_t i = 0; i < out->ndkim && !r.bad; i++) {

@@ -23,7 +23,8 @@ static void refuse(struct dmarc_destination *out, bool temporary, struct slice w
 }
 
 /* Step 9: the consumer may name another mailbox, at the same host only. */
-static void take_override(struct arena *a, const struct dmarc_record *r, struct slice host, struct dmarc_destination *out)
+static void take_override(struct arena *a, const struct dmarc_record *r, struct slice host,
+                          struct dmarc_destination *out)
 {
     if (!r->nrua) return;
     for (size_t i = 0; i < r->nrua; i++)
@@ -54,9 +55,10 @@ static int ask_consumer(struct dns *d, struct arena *a, struct slice policy_doma
         return 0;
     }
     bool later = ans.status == DNS_TEMPFAIL;
-    refuse(out, later, later ? ar_printf(a, "the DNS gave no answer whether %.*s takes reports", SLF(host))
-                             : ar_printf(a, "%.*s has not agreed to take reports for %.*s (no TXT at %.*s)", SLF(host),
-                                         SLF(policy_domain), SLF(name)));
+    refuse(out, later,
+           later ? ar_printf(a, "the DNS gave no answer whether %.*s takes reports", SLF(host))
+                 : ar_printf(a, "%.*s has not agreed to take reports for %.*s (no TXT at %.*s)", SLF(host),
+                             SLF(policy_domain), SLF(name)));
     return 0;
 }
 
@@ -78,7 +80,8 @@ static int check_one(struct dns *d, struct arena *a, struct slice policy_domain,
     return out->allowed ? 0 : ask_consumer(d, a, policy_domain, host, out);
 }
 
-int dmarc_report_destinations(struct dns *d, struct arena *a, struct slice policy_domain, const struct dmarc_record *r,
+int dmarc_report_destinations(struct dns *d, struct arena *a, struct slice policy_domain,
+                              const struct dmarc_record *r,
                               struct dmarc_destination out[DMARC_DESTINATIONS_MAX])
 {
     struct slice org = policy_domain;

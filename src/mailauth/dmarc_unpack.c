@@ -77,7 +77,8 @@ static int find_document(struct slice in, struct zip_entry *out)
         if (text.n != name) return damaged();
         if (!sl_ends(text, SL("/"))) {
             if (++files > 1) return err_set(ERR_LIMIT, "the zip file holds more than one document");
-            *out = (struct zip_entry){le16(in, at + 10), le16(in, at + 8), le32(in, at + 20), le32(in, at + 42)};
+            *out =
+                (struct zip_entry){le16(in, at + 10), le16(in, at + 8), le32(in, at + 20), le32(in, at + 42)};
         }
         at += HEADER + name + rest;
     }
@@ -104,11 +105,13 @@ static int unzip(struct buf *out, struct slice in)
 int dmarc_unpack(struct buf *out, struct slice in)
 {
     buf_clear(out);
-    if (in.n > DMARC_PACKED_MAX) return err_set(ERR_LIMIT, "the report is larger than %d MB", DMARC_PACKED_MAX >> 20);
+    if (in.n > DMARC_PACKED_MAX)
+        return err_set(ERR_LIMIT, "the report is larger than %d MB", DMARC_PACKED_MAX >> 20);
     if (sl_starts(in, SL("\x1f\x8b"))) return inflate_all(out, in, GZIP);
     if (sl_starts(in, SL("PK\3\4")) || sl_starts(in, SL("PK\5\6"))) return unzip(out, in);
     struct slice text = sl_starts(in, SL("\xef\xbb\xbf")) ? sl_from(in, 3) : in;
-    if (!sl_starts(sl_trim(text), SL("<"))) return err_set(ERR_UNSUPPORTED, "this is neither gzip, zip nor XML");
+    if (!sl_starts(sl_trim(text), SL("<")))
+        return err_set(ERR_UNSUPPORTED, "this is neither gzip, zip nor XML");
     buf_put(out, in);
     return 0;
 }

@@ -37,7 +37,10 @@ static void optional(struct buf *b, int depth, const char *name, struct slice te
     if (text.n) element(b, depth, name, text);
 }
 
-static void word(struct buf *b, int depth, const char *name, const char *text) { element(b, depth, name, sl_cstr(text)); }
+static void word(struct buf *b, int depth, const char *name, const char *text)
+{
+    element(b, depth, name, sl_cstr(text));
+}
 
 static void number(struct buf *b, int depth, const char *name, uint64_t v)
 {
@@ -170,21 +173,24 @@ static struct slice safe_domain(struct arena *a, struct slice d)
     return n ? sl(p, n) : SL("unknown");
 }
 
-struct slice dmarc_report_id(struct arena *a, struct slice policy_domain, struct slice submitter, int64_t begin, int64_t end)
+struct slice dmarc_report_id(struct arena *a, struct slice policy_domain, struct slice submitter,
+                             int64_t begin, int64_t end)
 {
-    return ar_printf(a, "%lld-%lld.%.*s@%.*s", (long long)begin, (long long)end, SLF(safe_domain(a, policy_domain)),
-                     SLF(safe_domain(a, submitter)));
+    return ar_printf(a, "%lld-%lld.%.*s@%.*s", (long long)begin, (long long)end,
+                     SLF(safe_domain(a, policy_domain)), SLF(safe_domain(a, submitter)));
 }
 
-struct slice dmarc_report_filename(struct arena *a, struct slice submitter, struct slice policy_domain, int64_t begin,
-                                   int64_t end, struct slice unique)
+struct slice dmarc_report_filename(struct arena *a, struct slice submitter, struct slice policy_domain,
+                                   int64_t begin, int64_t end, struct slice unique)
 {
     return ar_printf(a, "%.*s!%.*s!%lld!%lld%s%.*s.xml.gz", SLF(safe_domain(a, submitter)),
-                     SLF(safe_domain(a, policy_domain)), (long long)begin, (long long)end, unique.n ? "!" : "", SLF(unique));
+                     SLF(safe_domain(a, policy_domain)), (long long)begin, (long long)end,
+                     unique.n ? "!" : "", SLF(unique));
 }
 
-struct slice dmarc_report_subject(struct arena *a, struct slice policy_domain, struct slice submitter, struct slice id)
+struct slice dmarc_report_subject(struct arena *a, struct slice policy_domain, struct slice submitter,
+                                  struct slice id)
 {
-    return ar_printf(a, "Report Domain: %.*s Submitter: %.*s Report-ID: <%.*s>", SLF(safe_domain(a, policy_domain)),
-                     SLF(safe_domain(a, submitter)), SLF(id));
+    return ar_printf(a, "Report Domain: %.*s Submitter: %.*s Report-ID: <%.*s>",
+                     SLF(safe_domain(a, policy_domain)), SLF(safe_domain(a, submitter)), SLF(id));
 }

@@ -50,9 +50,9 @@ static int confirm(struct dns *d, struct arena *a, const struct ip *ip, const st
     out->code = unanswered ? IPREV_TEMPERROR : IPREV_FAIL;
     struct slice shown = printable(a, out->name, 200);
     char text[IP_TEXT_MAX];
-    out->problem = unanswered
-        ? ar_printf(a, "the DNS gave no answer for the addresses of %.*s", SLF(shown))
-        : ar_printf(a, "%s says it is %.*s, but that name does not have the address", ip_format(ip, text), SLF(shown));
+    out->problem = unanswered ? ar_printf(a, "the DNS gave no answer for the addresses of %.*s", SLF(shown))
+                              : ar_printf(a, "%s says it is %.*s, but that name does not have the address",
+                                          ip_format(ip, text), SLF(shown));
     return 0;
 }
 

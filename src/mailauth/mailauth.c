@@ -154,7 +154,8 @@ static size_t domains_with(const struct dkim_results *r, enum dkim_result result
 {
     size_t n = 0;
     for (size_t i = 0; i < r->n; i++)
-        if (r->v[i].result == result && (result != DKIM_PASS || mailauth_vouches(&r->v[i]))) out[n++] = r->v[i].domain;
+        if (r->v[i].result == result && (result != DKIM_PASS || mailauth_vouches(&r->v[i])))
+            out[n++] = r->v[i].domain;
     return n;
 }
 

@@ -71,7 +71,8 @@ static void say_dmarc(struct arena *a, struct authres *r, const struct mailauth_
     i->comment = shortened(a, why);
 }
 
-void mailauth_write_field(struct arena *a, struct slice authserv_id, const struct ip *ip, struct mailauth_verdict *v)
+void mailauth_write_field(struct arena *a, struct slice authserv_id, const struct ip *ip,
+                          struct mailauth_verdict *v)
 {
     struct authres *r = &v->results;
     *r = (struct authres){.authserv_id = authserv_id};

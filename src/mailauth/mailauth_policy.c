@@ -19,8 +19,8 @@ static struct slice one_line(struct arena *a, struct slice s)
     return sl(p, n);
 }
 
-static void decide(struct arena *a, struct mailauth_verdict *v, enum mailauth_disposition d, const char *enhanced,
-                   struct slice sentence)
+static void decide(struct arena *a, struct mailauth_verdict *v, enum mailauth_disposition d,
+                   const char *enhanced, struct slice sentence)
 {
     v->disposition = d;
     v->reply = d == MAILAUTH_REJECT ? 550 : d == MAILAUTH_DEFER ? 451 : 250;
@@ -71,7 +71,8 @@ static bool by_iprev(const struct mailauth_ctx *ctx, struct arena *a, struct mai
 {
     if (!ctx->policy.iprev_require || v->iprev.code == IPREV_PASS) return false;
     if (v->iprev.code != IPREV_TEMPERROR) {
-        decide(a, v, MAILAUTH_REJECT, "5.7.25", ar_printf(a, "Reverse DNS validation failed: %.*s", SLF(v->iprev.problem)));
+        decide(a, v, MAILAUTH_REJECT, "5.7.25",
+               ar_printf(a, "Reverse DNS validation failed: %.*s", SLF(v->iprev.problem)));
         return true;
     }
     if (ctx->policy.temperror_accept) return false;
@@ -123,7 +124,8 @@ static bool by_dmarc(const struct mailauth_ctx *ctx, struct arena *a, struct mai
     }
     if (d->code == DMARC_FAIL) return fail_by_dmarc(ctx, a, v);
     if (d->code != DMARC_TEMPERROR || ctx->policy.temperror_accept || ctx->policy.dmarc_monitor) return false;
-    decide(a, v, MAILAUTH_DEFER, "4.4.3", ar_printf(a, "The author domain cannot be checked now: %.*s", SLF(d->why)));
+    decide(a, v, MAILAUTH_DEFER, "4.4.3",
+           ar_printf(a, "The author domain cannot be checked now: %.*s", SLF(d->why)));
     return true;
 }
 
@@ -132,12 +134,14 @@ static bool signed_for(const struct mailauth_verdict *v, struct slice domain)
 {
     for (size_t i = 0; i < v->dkim.n; i++) {
         struct slice d = v->dkim.v[i].domain;
-        if (mailauth_vouches(&v->dkim.v[i]) && sl_chr(d, '.') != SL_NONE && domain_within(domain, d)) return true;
+        if (mailauth_vouches(&v->dkim.v[i]) && sl_chr(d, '.') != SL_NONE && domain_within(domain, d))
+            return true;
     }
     return false;
 }
 
-static void refuse_spf(struct arena *a, struct mailauth_verdict *v, const struct spf_result *s, const char *what)
+static void refuse_spf(struct arena *a, struct mailauth_verdict *v, const struct spf_result *s,
+                       const char *what)
 {
     const char *fmt = s->explained ? "SPF %s check failed: the domain %.*s explains: %.*s"
                                    : "SPF %s check failed for %.*s: %.*s";

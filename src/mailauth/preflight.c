@@ -24,7 +24,8 @@ const char *preflight_state_name(enum preflight_state s)
     return names[s];
 }
 
-static void add(struct flight *f, const char *what, enum preflight_state s, struct slice sentence, struct slice line)
+static void add(struct flight *f, const char *what, enum preflight_state s, struct slice sentence,
+                struct slice line)
 {
     struct preflight_result *r = f->out;
     if (r->n >= PREFLIGHT_ITEMS_MAX) return;
@@ -46,14 +47,17 @@ static int check_ptr(struct flight *f)
     ip_format(&f->q->ip, ip);
     int e = iprev_check(f->dns, f->a, &f->q->ip, &r);
     if (e) return e;
-    struct slice line = ar_printf(f->a, "%.*s. IN PTR %.*s.", SLF(ip_reverse_name(f->a, &f->q->ip)), SLF(f->q->helo));
+    struct slice line =
+        ar_printf(f->a, "%.*s. IN PTR %.*s.", SLF(ip_reverse_name(f->a, &f->q->ip)), SLF(f->q->helo));
     switch (r.code) {
     case IPREV_PASS:
         if (sl_eqi(r.name, f->q->helo))
             add(f, "ptr", PREFLIGHT_RIGHT, ar_printf(f->a, "%s is %.*s", ip, SLF(r.name)), no_line);
         else
-            add(f, "ptr", PREFLIGHT_WEAK, ar_printf(f->a, "%s is called %.*s in the DNS, and we greet as %.*s", ip,
-                                                    SLF(r.name), SLF(f->q->helo)), line);
+            add(f, "ptr", PREFLIGHT_WEAK,
+                ar_printf(f->a, "%s is called %.*s in the DNS, and we greet as %.*s", ip, SLF(r.name),
+                          SLF(f->q->helo)),
+                line);
         break;
     case IPREV_TEMPERROR: add(f, "ptr", PREFLIGHT_UNKNOWN, r.problem, no_line); break;
     default: add(f, "ptr", PREFLIGHT_WRONG, r.problem, line);
@@ -71,11 +75,18 @@ static int check_helo(struct flight *f)
     const char *type = f->q->ip.family == 6 ? "AAAA" : "A";
     struct slice line = ar_printf(f->a, "%.*s. IN %s %s", SLF(f->q->helo), type, ip);
     switch (r.code) {
-    case HELO_MATCHES: add(f, "helo", PREFLIGHT_RIGHT, ar_printf(f->a, "%.*s is %s", SLF(f->q->helo), ip), no_line); break;
+    case HELO_MATCHES:
+        add(f, "helo", PREFLIGHT_RIGHT, ar_printf(f->a, "%.*s is %s", SLF(f->q->helo), ip), no_line);
+        break;
     case HELO_TEMPERROR: add(f, "helo", PREFLIGHT_UNKNOWN, r.problem, no_line); break;
-    case HELO_BAD: add(f, "helo", PREFLIGHT_WRONG, ar_printf(f->a, "we greet wrongly: %.*s", SLF(r.problem)), no_line); break;
-    default: add(f, "helo", PREFLIGHT_WRONG, ar_printf(f->a, "we greet as %.*s, but that name does not have the address %s",
-                                                       SLF(f->q->helo), ip), line);
+    case HELO_BAD:
+        add(f, "helo", PREFLIGHT_WRONG, ar_printf(f->a, "we greet wrongly: %.*s", SLF(r.problem)), no_line);
+        break;
+    default:
+        add(f, "helo", PREFLIGHT_WRONG,
+            ar_printf(f->a, "we greet as %.*s, but that name does not have the address %s", SLF(f->q->helo),
+                      ip),
+            line);
     }
     return 0;
 }
@@ -105,15 +116,19 @@ static void say_spf(struct flight *f, const struct spf_result *r, const char *of
         break;
     case SPF_TEMPERROR: add(f, "spf", PREFLIGHT_UNKNOWN, r->problem, no_line); break;
     case SPF_NEUTRAL: case SPF_SOFTFAIL:
-        add(f, "spf", PREFLIGHT_WEAK, ar_printf(f->a, "the SPF record of %.*s (%s) does not name %s: %s", SLF(r->domain), of,
-                                                ip, spf_result_name(r->code)), spf_line(f, r));
+        add(f, "spf", PREFLIGHT_WEAK,
+            ar_printf(f->a, "the SPF record of %.*s (%s) does not name %s: %s", SLF(r->domain), of, ip,
+                      spf_result_name(r->code)),
+            spf_line(f, r));
         break;
     case SPF_FAIL:
-        add(f, "spf", PREFLIGHT_WRONG, ar_printf(f->a, "the SPF record of %.*s (%s) forbids %s to send", SLF(r->domain), of,
-                                                 ip), spf_line(f, r));
+        add(f, "spf", PREFLIGHT_WRONG,
+            ar_printf(f->a, "the SPF record of %.*s (%s) forbids %s to send", SLF(r->domain), of, ip),
+            spf_line(f, r));
         break;
     case SPF_NONE:
-        add(f, "spf", PREFLIGHT_WEAK, ar_printf(f->a, "%.*s (%s)", SLF(r->problem), of), r->domain.n ? spf_line(f, r) : no_line);
+        add(f, "spf", PREFLIGHT_WEAK, ar_printf(f->a, "%.*s (%s)", SLF(r->problem), of),
+            r->domain.n ? spf_line(f, r) : no_line);
         break;
     case SPF_PERMERROR:
         add(f, "spf", PREFLIGHT_WRONG, ar_printf(f->a, "%.*s (%s)", SLF(r->problem), of), spf_line(f, r));
@@ -126,7 +141,8 @@ static int check_spf(struct flight *f)
     struct spf_query q = {.ip = f->q->ip, .helo = f->q->helo, .mail_from = f->q->mail_from};
     int e = spf_check(f->dns, f->a, &q, &f->spf);
     if (e) return e;
-    say_spf(f, &f->spf, f->q->mail_from.n ? "the domain of the return path" : "our host name, for the null return path");
+    say_spf(f, &f->spf,
+            f->q->mail_from.n ? "the domain of the return path" : "our host name, for the null return path");
     if (f->spf.per_user) f->out->cacheable = false;
     if (!f->q->mail_from.n) return 0;
     struct spf_result helo;
@@ -154,8 +170,10 @@ static int check_keys(struct flight *f)
             f->key_unknown = true;
             add(f, "dkim", PREFLIGHT_UNKNOWN, p.reason, no_line);
         } else {
-            add(f, "dkim", PREFLIGHT_WRONG, ar_printf(f->a, "the key %.*s is not published rightly (%s): %.*s", SLF(p.name),
-                                                      dkim_published_name(p.state), SLF(p.reason)), p.line);
+            add(f, "dkim", PREFLIGHT_WRONG,
+                ar_printf(f->a, "the key %.*s is not published rightly (%s): %.*s", SLF(p.name),
+                          dkim_published_name(p.state), SLF(p.reason)),
+                p.line);
         }
     }
     if (!f->q->nkey) add(f, "dkim", PREFLIGHT_WEAK, SL("the letter will carry no signature"), no_line);
@@ -167,13 +185,17 @@ static int check_keys(struct flight *f)
 static void say_one_leg(struct flight *f, const struct dmarc_result *r)
 {
     if (r->spf_aligned && r->dkim_aligned)
-        add(f, "dmarc", PREFLIGHT_RIGHT, ar_printf(f->a, "SPF and a signature vouch for %.*s", SLF(f->author)), no_line);
+        add(f, "dmarc", PREFLIGHT_RIGHT,
+            ar_printf(f->a, "SPF and a signature vouch for %.*s", SLF(f->author)), no_line);
     else if (r->dkim_aligned)
-        add(f, "dmarc", PREFLIGHT_RIGHT, ar_printf(f->a, "a signature of %.*s vouches for %.*s", SLF(r->dkim_domain),
-                                                   SLF(f->author)), no_line);
+        add(f, "dmarc", PREFLIGHT_RIGHT,
+            ar_printf(f->a, "a signature of %.*s vouches for %.*s", SLF(r->dkim_domain), SLF(f->author)),
+            no_line);
     else
-        add(f, "dmarc", PREFLIGHT_WEAK, ar_printf(f->a, "only SPF vouches for %.*s: the letter fails when it is forwarded",
-                                                  SLF(f->author)), no_line);
+        add(f, "dmarc", PREFLIGHT_WEAK,
+            ar_printf(f->a, "only SPF vouches for %.*s: the letter fails when it is forwarded",
+                      SLF(f->author)),
+            no_line);
 }
 
 static void say_dmarc(struct flight *f, const struct dmarc_result *r)
@@ -184,12 +206,16 @@ static void say_dmarc(struct flight *f, const struct dmarc_result *r)
         bool acted = r->applied != DMARC_P_NONE;
         add(f, "dmarc", acted ? PREFLIGHT_WRONG : PREFLIGHT_WEAK,
             ar_printf(f->a, "receivers will %s it: %.*s",
-                      r->applied == DMARC_P_REJECT ? "refuse" : acted ? "take it for junk and quarantine" : "count as forged",
-                      SLF(r->why)), no_line);
+                      r->applied == DMARC_P_REJECT ? "refuse"
+                      : acted                      ? "take it for junk and quarantine"
+                                                   : "count as forged",
+                      SLF(r->why)),
+            no_line);
     } break;
     case DMARC_TEMPERROR: add(f, "dmarc", PREFLIGHT_UNKNOWN, r->why, no_line); break;
     case DMARC_PERMERROR: case DMARC_NONE:
-        add(f, "dmarc", PREFLIGHT_WEAK, ar_printf(f->a, "%.*s: receivers cannot tell the letter from a forged one", SLF(r->why)),
+        add(f, "dmarc", PREFLIGHT_WEAK,
+            ar_printf(f->a, "%.*s: receivers cannot tell the letter from a forged one", SLF(r->why)),
             ar_printf(f->a, "_dmarc.%.*s. IN TXT \"v=DMARC1; p=reject; rua=mailto:postmaster@%.*s\"",
                       SLF(r->policy_domain.n ? r->policy_domain : f->author), SLF(f->author)));
         break;
@@ -199,15 +225,20 @@ static void say_dmarc(struct flight *f, const struct dmarc_result *r)
 static int check_author(struct flight *f)
 {
     if (!f->q->author.n || dns_to_ascii(f->a, f->q->author, &f->author) != 0 || !dns_is_fqdn(f->author)) {
-        add(f, "from", PREFLIGHT_WRONG, SL("the From field does not name exactly one domain: receivers refuse such letters"),
-            no_line);
+        add(f, "from", PREFLIGHT_WRONG,
+            SL("the From field does not name exactly one domain: receivers refuse such letters"), no_line);
         return 0;
     }
     struct dmarc_authors from = {.state = DMARC_FROM_ONE, .domain = {f->author}, .n = 1};
     struct slice unknown = f->author;
     struct dmarc_evidence e = {
-        .spf_domain = f->spf.domain, .spf_pass = f->spf.code == SPF_PASS, .spf_temperror = f->spf.code == SPF_TEMPERROR,
-        .dkim_pass = f->good, .ndkim_pass = f->ngood, .dkim_temperror = &unknown, .ndkim_temperror = f->key_unknown,
+        .spf_domain = f->spf.domain,
+        .spf_pass = f->spf.code == SPF_PASS,
+        .spf_temperror = f->spf.code == SPF_TEMPERROR,
+        .dkim_pass = f->good,
+        .ndkim_pass = f->ngood,
+        .dkim_temperror = &unknown,
+        .ndkim_temperror = f->key_unknown,
     };
     struct dmarc_result r;
     int code = dmarc_check(f->dns, f->a, &from, &e, &r);
@@ -230,12 +261,14 @@ static struct slice return_domain(const struct preflight_query *q)
     return at == SL_NONE ? q->helo : sl_from(q->mail_from, at + 1);
 }
 
-int preflight_check(struct dns *d, struct arena *a, const struct preflight_query *q, struct preflight_result *out)
+int preflight_check(struct dns *d, struct arena *a, const struct preflight_query *q,
+                    struct preflight_result *out)
 {
     static const struct {
         int (*check)(struct flight *);
         bool of_address;
-    } steps[] = {{check_spf, true}, {check_keys, false}, {check_author, false}, {check_ptr, true}, {check_helo, true}};
+    } steps[] = {
+        {check_spf, true}, {check_keys, false}, {check_author, false}, {check_ptr, true}, {check_helo, true}};
     *out = (struct preflight_result){.cacheable = true};
     struct flight f = {.dns = d, .a = a, .q = q, .out = out};
     int64_t before = deadline_narrow(DEADLINE_IN(PREFLIGHT_SECONDS * RT_S));

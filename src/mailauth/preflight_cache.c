@@ -52,8 +52,8 @@ static struct slice domain_of(struct slice address)
 static struct slice key_of(struct arena *a, const struct preflight_query *q)
 {
     char ip[IP_TEXT_MAX];
-    struct slice k = ar_printf(a, "%s %.*s %.*s %.*s", ip_format(&q->ip, ip), SLF(q->helo), SLF(domain_of(q->mail_from)),
-                               SLF(q->author));
+    struct slice k = ar_printf(a, "%s %.*s %.*s %.*s", ip_format(&q->ip, ip), SLF(q->helo),
+                               SLF(domain_of(q->mail_from)), SLF(q->author));
     for (size_t i = 0; i < q->nkey; i++)
         k = ar_printf(a, "%.*s %.*s/%.*s", SLF(k), SLF(q->key[i].selector), SLF(q->key[i].domain));
     return k;
@@ -137,7 +137,8 @@ void preflight_cache_forget(struct preflight_cache *c, struct slice domain)
     else
         while (map_next(&c->map, &it)) {
             struct entry *e = it.value;
-            if (domain_within(e->author, domain) || domain_within(e->return_domain, domain)) free(map_del(&c->map, it.key));
+            if (domain_within(e->author, domain) || domain_within(e->return_domain, domain))
+                free(map_del(&c->map, it.key));
         }
     lock_release(&c->lock);
 }

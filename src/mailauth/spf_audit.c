@@ -101,7 +101,8 @@ static void walk(struct audit *u, struct slice domain, int depth)
     } else if (found > 1) {
         note(u, SPF_PERMERROR, ar_printf(u->a, "%.*s has %zu SPF records", SLF(domain), found));
     } else if (spf_record_parse(u->a, text, &rec) != 0) {
-        note(u, SPF_PERMERROR, ar_printf(u->a, "the SPF record of %.*s: %s", SLF(domain), err_text(ERR_SYNTAX)));
+        note(u, SPF_PERMERROR,
+             ar_printf(u->a, "the SPF record of %.*s: %s", SLF(domain), err_text(ERR_SYNTAX)));
     } else {
         count(u, &rec, domain, depth);
     }

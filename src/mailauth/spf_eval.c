@@ -33,7 +33,8 @@ enum outcome { NO_MATCH, MATCH, STOP /* r->code says why */ };
 
 const char *spf_result_name(enum spf_code c)
 {
-    static const char *const names[] = {"none", "neutral", "pass", "fail", "softfail", "temperror", "permerror"};
+    static const char *const names[] = {"none",     "neutral",   "pass",     "fail",
+                                        "softfail", "temperror", "permerror"};
     return names[c];
 }
 
@@ -75,7 +76,8 @@ static bool ask(struct check *c, struct arena *a, struct slice name, enum dns_ty
     return true;
 }
 
-static enum outcome no_answer(struct check *c, struct slice name, enum dns_type type, const struct dns_answer *ans)
+static enum outcome no_answer(struct check *c, struct slice name, enum dns_type type,
+                              const struct dns_answer *ans)
 {
     if (time_is_up(c)) return STOP;
     return STOP_WITH(c, SPF_TEMPERROR, "the DNS gave no answer for %s of %.*s: %.*s", dns_type_name(type),
@@ -183,7 +185,8 @@ static enum outcome target_name(struct check *c, struct slice spec, struct slice
         spf_has_letter(letters, 'h'))
         c->r->per_user = true;
     /* RFC 8616 section 4: a local part that is not ASCII matches nothing. */
-    if ((spf_has_letter(letters, 's') || spf_has_letter(letters, 'l')) && !is_ascii(c->vars.local)) return NO_MATCH;
+    if ((spf_has_letter(letters, 's') || spf_has_letter(letters, 'l')) && !is_ascii(c->vars.local))
+        return NO_MATCH;
     enum outcome ready = prepare_p(c, letters, domain);
     if (ready != MATCH) return ready;
     c->vars.domain = domain;
@@ -202,7 +205,8 @@ static enum outcome match_include(struct check *c, const struct spf_term *t, str
     switch (code) {
     case SPF_PASS: return MATCH;
     case SPF_FAIL: case SPF_SOFTFAIL: case SPF_NEUTRAL: return NO_MATCH;
-    case SPF_NONE: return STOP_WITH(c, SPF_PERMERROR, "\"%.*s\": %.*s has no SPF record", SLF(t->text), SLF(target));
+    case SPF_NONE:
+        return STOP_WITH(c, SPF_PERMERROR, "\"%.*s\": %.*s has no SPF record", SLF(t->text), SLF(target));
     default: return STOP; /* temperror and permerror are the result of the whole check */
     }
 }
@@ -214,7 +218,8 @@ static enum outcome match_mx(struct check *c, const struct spf_term *t, struct s
     if (!void_allowed(c, target, DNS_MX, &mx)) return STOP;
     /* Refused whatever the order in which the hosts came, so that the result is always the same. */
     if (mx.n > SPF_MX_MAX)
-        return STOP_WITH(c, SPF_PERMERROR, "%.*s has %zu MX records, more than %d", SLF(target), mx.n, SPF_MX_MAX);
+        return STOP_WITH(c, SPF_PERMERROR, "%.*s has %zu MX records, more than %d", SLF(target), mx.n,
+                         SPF_MX_MAX);
     for (size_t i = 0; i < mx.n; i++) {
         struct slice host = mx.rr[i].mx.host;
         if (!host.n || sl_eq(host, SL("."))) continue; /* a null MX (RFC 7505) names no host */
@@ -282,7 +287,8 @@ static struct slice explanation(struct check *c, struct slice spec, struct slice
     struct dns_answer ans;
     if (spf_has_letter(spf_macro_letters(spec), 'p')) c->vars.validated = validated_name(c, domain);
     c->vars.domain = domain;
-    if (!is_ascii(c->vars.local) || !spf_target(&c->keep, spf_expand(&c->keep, spec, &c->vars), &name)) return none;
+    if (!is_ascii(c->vars.local) || !spf_target(&c->keep, spf_expand(&c->keep, spec, &c->vars), &name))
+        return none;
     if (!ask(c, &c->keep, name, DNS_TXT, &ans) || ans.status != DNS_FOUND || ans.n != 1) return none;
     struct slice text = ans.rr[0].txt;
     if (!spf_explanation_ok(text)) return none;

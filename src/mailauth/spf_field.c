@@ -11,8 +11,8 @@ static struct slice comment_text(struct arena *a, const struct spf_query *q, con
     case SPF_PASS:
         return ar_printf(a, "%.*s: domain of %.*s designates %s as permitted sender", SLF(host), SLF(who), ip);
     case SPF_FAIL:
-        return ar_printf(a, "%.*s: domain of %.*s does not designate %s as permitted sender", SLF(host), SLF(who),
-                         ip);
+        return ar_printf(a, "%.*s: domain of %.*s does not designate %s as permitted sender", SLF(host),
+                         SLF(who), ip);
     case SPF_SOFTFAIL:
         return ar_printf(a, "%.*s: domain of %.*s discourages use of %s as sender", SLF(host), SLF(who), ip);
     case SPF_NEUTRAL:

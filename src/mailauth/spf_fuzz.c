@@ -9,7 +9,8 @@ FUZZ
     struct slice rest = input, line, name;
     struct spf_vars v = {.local = SL("a-b+c"), .sender_domain = SL("example.com"), .helo = SL("h.example")};
     if (!sl_next(&rest, '\n', &line)) return;
-    v.domain = rest.p ? sl_sub(rest, 0, 300) : SL("d.example"); /* a second line is the domain that macros see */
+    v.domain =
+        rest.p ? sl_sub(rest, 0, 300) : SL("d.example"); /* a second line is the domain that macros see */
     if (!ip_parse(SL("2001:db8::1"), &v.ip)) return;
     if (spf_record_parse(&a, line, &r) == 0) {
         for (size_t i = 0; i < r.n; i++) {

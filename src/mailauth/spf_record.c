@@ -153,7 +153,8 @@ static const char *parse_network(struct slice s, struct spf_term *t)
         s = cut;
     }
     bool colon = sl_chr(s, ':') != SL_NONE;
-    if (colon != six || !ip_parse(s, &t->net)) return six ? "this is no IPv6 network" : "this is no IPv4 network";
+    if (colon != six || !ip_parse(s, &t->net))
+        return six ? "this is no IPv6 network" : "this is no IPv4 network";
     if (six && t->net.family == 4) { /* ::ffff:192.0.2.1 stays what it was written as */
         struct ip mapped = {.family = 6, .b = {[10] = 0xff, [11] = 0xff}};
         memcpy(mapped.b + 12, t->net.b, 4);

@@ -9,7 +9,14 @@
 
 struct queue;
 
-enum { LETTER_RCPTS_MAX = 10000, NOTIFY_DEFAULT = 0, NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 };
+enum {
+    LETTER_RCPTS_MAX = 10000,
+    NOTIFY_DEFAULT = 0,
+    NOTIFY_NEVER = 1,
+    NOTIFY_SUCCESS = 2,
+    NOTIFY_FAILURE = 4,
+    NOTIFY_DELAY = 8
+};
 
 struct letter_rcpt {
     struct slice address;  /* as in RCPT TO, unquoted form local@domain */
@@ -24,14 +31,15 @@ struct letter {
     size_t nrcpt;
     struct body_ref body;     /* pinned; accept_letter unpins it when it returns 0, else the caller abandons */
     uint32_t skip;            /* bytes at the start that are for local eyes only (the Return-Path line) */
-    uint32_t head_size;       /* header section with its empty line, from the start of the body (skip included) */
+    uint32_t head_size; /* header section with its empty line, from the start of the body (skip included) */
     int64_t received;         /* unix seconds */
-    bool eight_bit, smtputf8; /* BODY=8BITMIME was said or the body has 8-bit bytes; addresses or header need SMTPUTF8 */
+    bool eight_bit,
+        smtputf8; /* BODY=8BITMIME was said or the body has 8-bit bytes; addresses or header need SMTPUTF8 */
     bool junk;                /* goes to Junk (quarantine) */
     struct slice submitter;   /* account id of the user who sent it, or empty */
     struct slice message_id, subject; /* for trace and bounces; may be empty */
     struct slice ret, envid;  /* RFC 3461 */
-    struct slice hold;        /* not empty: its remote recipients wait for an operator; a sentence that says why */
+    struct slice hold; /* not empty: its remote recipients wait for an operator; a sentence that says why */
 };
 /* One local recipient and nothing else: straight into the account. Otherwise one
  * transaction on a queue shard. Also writes the trace's QUEUED/DELIVERED and index, and

@@ -86,13 +86,16 @@ struct reading {
 static struct dmarc_line *line_of(struct reading *r, struct arena *tmp, const struct dmarc_row *row)
 {
     char ip[IP_TEXT_MAX];
-    struct slice key = ar_printf(tmp, "%s %d %d %d %.*s", ip_format(&row->source, ip), (int)row->disposition, row->dkim_aligned,
-                                 row->spf_aligned, SLF(row->header_from));
+    struct slice key = ar_printf(tmp, "%s %d %d %d %.*s", ip_format(&row->source, ip), (int)row->disposition,
+                                 row->dkim_aligned, row->spf_aligned, SLF(row->header_from));
     struct dmarc_line *l = map_get(&r->lines, key);
     if (l || r->n >= LINES_MAX) return l;
     l = ar_new(r->a, struct dmarc_line);
-    *l = (struct dmarc_line){.source = row->source, .header_from = ar_lower(r->a, row->header_from), .disposition = row->disposition,
-                             .dkim = row->dkim_aligned, .spf = row->spf_aligned};
+    *l = (struct dmarc_line){.source = row->source,
+                             .header_from = ar_lower(r->a, row->header_from),
+                             .disposition = row->disposition,
+                             .dkim = row->dkim_aligned,
+                             .spf = row->spf_aligned};
     l->reporter = ar_array(r->a, struct slice, REPORTERS_MAX);
     map_put(&r->lines, key, l);
     if (r->n == r->cap) r->line = ar_grow(r->a, r->line, &r->cap, sizeof *r->line);
@@ -166,7 +169,8 @@ static int by_count(const void *x, const void *y)
     return c ? c : sl_cmp(a->header_from, b->header_from);
 }
 
-int dmarc_store_read(struct dmarc_store *ds, struct arena *a, struct slice domain, int64_t since, struct dmarc_history *out)
+int dmarc_store_read(struct dmarc_store *ds, struct arena *a, struct slice domain, int64_t since,
+                     struct dmarc_history *out)
 {
     struct domain d;
     struct arena pages;
@@ -174,7 +178,8 @@ int dmarc_store_read(struct dmarc_store *ds, struct arena *a, struct slice domai
     *out = (struct dmarc_history){0};
     int e = domain_get(ds->conf.store, a, domain, &d);
     if (e) return e;
-    struct reading r = {.kv = ds->conf.store->kv, .a = a, .object = dmarc_in_object(a, d.name), .since = since, .out = out};
+    struct reading r = {
+        .kv = ds->conf.store->kv, .a = a, .object = dmarc_in_object(a, d.name), .since = since, .out = out};
     map_init(&r.lines, true);
     ar_init(&pages, 0);
     struct slice from = ar_cat(a, SL("h/"), dmarc_day_text(a, since > 0 ? since : 0));
@@ -224,7 +229,8 @@ static int forget_tx(struct kv_tx *tx, void *arg)
     return 0;
 }
 
-static int forget_range(struct dmarc_store *ds, struct slice object, struct slice from, struct slice to, bool heads)
+static int forget_range(struct dmarc_store *ds, struct slice object, struct slice from, struct slice to,
+                        bool heads)
 {
     struct arena a;
     struct kv_page page = {.more = true};
@@ -237,7 +243,8 @@ static int forget_range(struct dmarc_store *ds, struct slice object, struct slic
         struct forgetting f = {page.row, page.n};
         struct slice key[PAGE];
         for (size_t i = 0; i < page.n; i++) key[i] = page.row[i].key;
-        e = heads ? kv_transact(ds->conf.store->kv, object, forget_tx, &f) : dmarc_delete(ds->conf.store, object, key, page.n);
+        e = heads ? kv_transact(ds->conf.store->kv, object, forget_tx, &f)
+                  : dmarc_delete(ds->conf.store, object, key, page.n);
     }
     ar_free(&a);
     return e;

@@ -10,7 +10,12 @@
 #include "dmarc_store_i.h"
 #include "kv/record.h"
 
-enum { CHUNK_BYTES = 60000, CHUNKS_MAX = DMARC_IN_BYTES / CHUNK_BYTES + 2, FUTURE_S = 2 * DMARC_DAY_S, NAME_MAX_BYTES = 255 };
+enum {
+    CHUNK_BYTES = 60000,
+    CHUNKS_MAX = DMARC_IN_BYTES / CHUNK_BYTES + 2,
+    FUTURE_S = 2 * DMARC_DAY_S,
+    NAME_MAX_BYTES = 255
+};
 
 struct intake {
     struct job job;
@@ -133,9 +138,12 @@ static int keep_tx(struct kv_tx *tx, void *arg)
     struct arena a = {0};
     k->before = kv_tx_get(tx, k->head_key, &old) == 0;
     if (k->before) return 0;
-    int64_t all = dmarc_tx_number(tx, counts), of_one = k->reporter_key.n ? dmarc_tx_number(tx, k->reporter_key) : 0;
+    int64_t all = dmarc_tx_number(tx, counts),
+            of_one = k->reporter_key.n ? dmarc_tx_number(tx, k->reporter_key) : 0;
     if (all >= limit) return err_set(ERR_LIMIT, "%lld reports are kept for the domain already", (long long)all);
-    if (of_one >= DMARC_IN_OF_ONE) return err_set(ERR_LIMIT, "the reporter has sent %lld reports for this day already", (long long)of_one);
+    if (of_one >= DMARC_IN_OF_ONE)
+        return err_set(ERR_LIMIT, "the reporter has sent %lld reports for this day already",
+                       (long long)of_one);
     kv_tx_put(tx, k->head_key, k->head);
     for (size_t i = 0; i < k->in->chunks; i++)
         kv_tx_put(tx, ar_printf(&a, "%.*s/%03zu", SLF(k->chunk_prefix), i), k->in->chunk[i]);
@@ -164,19 +172,24 @@ static int keep(struct dmarc_store *ds, struct intake *in)
     int64_t now = rt_wall_seconds();
     int e = dmarc_own_domain(ds, a, in->report.published.domain, &domain);
     if (e) return e;
-    if (k->end < k->begin || k->end > now + FUTURE_S || k->end < now - DMARC_IN_OLDEST_DAYS * (int64_t)DMARC_DAY_S)
+    if (k->end < k->begin || k->end > now + FUTURE_S ||
+        k->end < now - DMARC_IN_OLDEST_DAYS * (int64_t)DMARC_DAY_S)
         return err_set(ERR_SYNTAX, "its period is impossible, or too long ago");
     k->taken = now;
     struct buf head = BUF_INIT;
     dmarc_kept_put(&head, k);
     struct slice day = dmarc_day_text(a, k->end);
     struct slice id = digest_of(a, k->author.n ? k->author : ar_cat(a, SL("?"), k->org), k->report_id);
-    struct keeping arg = {.in = in, .head = buf_slice(&head), .head_key = ar_printf(a, "h/%.*s/%.*s", SLF(day), SLF(id)),
+    struct keeping arg = {.in = in,
+                          .head = buf_slice(&head),
+                          .head_key = ar_printf(a, "h/%.*s/%.*s", SLF(day), SLF(id)),
                           .chunk_prefix = ar_printf(a, "c/%.*s/%.*s", SLF(day), SLF(id))};
-    if (k->author.n) arg.reporter_key = ar_printf(a, "w/%.*s/%.*s", SLF(day), SLF(dmarc_key_domain(a, k->author)));
+    if (k->author.n)
+        arg.reporter_key = ar_printf(a, "w/%.*s/%.*s", SLF(day), SLF(dmarc_key_domain(a, k->author)));
     e = kv_transact(ds->conf.store->kv, dmarc_in_object(a, domain), keep_tx, &arg);
     buf_free(&head);
-    if (!e && arg.before) return err_set(ERR_EXISTS, "the report %.*s was kept before", SLF(printable(a, k->report_id, 100)));
+    if (!e && arg.before)
+        return err_set(ERR_EXISTS, "the report %.*s was kept before", SLF(printable(a, k->report_id, 100)));
     return e;
 }
 
@@ -190,7 +203,8 @@ int dmarc_intake(struct dmarc_store *ds, struct slice message, bool xml, struct 
     worker_do(ds->reader, &in->job);
     in->kept.author = ar_lower(&in->a, author);
     int e = in->result ? err_set(in->result, "%s", in->why) : keep(ds, in);
-    if (!e && in->report.skipped) log_info("dmarc", "%zu records of a report could not be understood", in->report.skipped);
+    if (!e && in->report.skipped)
+        log_info("dmarc", "%zu records of a report could not be understood", in->report.skipped);
     ar_free(&in->a);
     free(in);
     return e;
@@ -219,11 +233,13 @@ static void leave(struct dmarc_store *ds)
     lock_release(&ds->lock);
 }
 
-static int take(struct dmarc_store *ds, const struct letter_id *id, const struct body_ref *body, struct slice author)
+static int take(struct dmarc_store *ds, const struct letter_id *id, const struct body_ref *body,
+                struct slice author)
 {
     struct arena a;
     struct slice message;
-    if (body_ref_size(body) > 2 * (uint64_t)DMARC_PACKED_MAX) return err_set(ERR_LIMIT, "the letter is too large for a report");
+    if (body_ref_size(body) > 2 * (uint64_t)DMARC_PACKED_MAX)
+        return err_set(ERR_LIMIT, "the letter is too large for a report");
     int e = enter(ds);
     if (e) return e;
     ar_init(&a, 0);
@@ -234,7 +250,8 @@ static int take(struct dmarc_store *ds, const struct letter_id *id, const struct
     return e;
 }
 
-void dmarc_store_take(struct dmarc_store *ds, const struct letter_id *id, const struct body_ref *body, struct slice author)
+void dmarc_store_take(struct dmarc_store *ds, const struct letter_id *id, const struct body_ref *body,
+                      struct slice author)
 {
     int e = take(ds, id, body, author);
     if (e == ERR_EXISTS) log_debug("dmarc", "letter %s: %s", id->s, err_text(e));

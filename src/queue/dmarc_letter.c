@@ -22,8 +22,15 @@ static int write_letter(struct sending *s, struct slice mailbox, struct slice fr
 {
     const struct promise *p = &s->promise;
     struct buf text = BUF_INIT;
-    struct dmarc_mail m = {.from = from, .to = mailbox, .policy_domain = s->published.domain, .submitter = s->ds->conf.hostname,
-                           .report_id = s->report_id, .begin = p->begin, .end = p->end, .date = p->made, .random = p->random,
+    struct dmarc_mail m = {.from = from,
+                           .to = mailbox,
+                           .policy_domain = s->published.domain,
+                           .submitter = s->ds->conf.hostname,
+                           .report_id = s->report_id,
+                           .begin = p->begin,
+                           .end = p->end,
+                           .date = p->made,
+                           .random = p->random,
                            .gzip = buf_slice(&s->gzip)};
     dmarc_report_message(&text, &m);
     struct slice plain = buf_slice(&text);
@@ -43,7 +50,10 @@ static int hand_over(struct sending *s, struct slice mailbox, const struct route
     struct slice sender = ar_cat(s->a, SL("postmaster@"), s->round->from_domain), text;
     struct buf path = BUF_INIT;
     bool local = false;
-    struct letter l = {.id = letter_name(&s->promise, mailbox), .sender = sender, .received = rt_wall_seconds(), .nrcpt = routes->n};
+    struct letter l = {.id = letter_name(&s->promise, mailbox),
+                       .sender = sender,
+                       .received = rt_wall_seconds(),
+                       .nrcpt = routes->n};
     l.rcpt = ar_array(s->a, struct letter_rcpt, routes->n);
     for (size_t i = 0; i < routes->n; i++) {
         l.rcpt[i] = (struct letter_rcpt){.address = mailbox, .route = routes->v[i], .notify = NOTIFY_NEVER};
@@ -62,8 +72,9 @@ static int hand_over(struct sending *s, struct slice mailbox, const struct route
     l.subject = dmarc_report_subject(s->a, s->published.domain, s->ds->conf.hostname, s->report_id);
     e = body_put(store->body, accept_body_class(local), text, &l.body);
     if (e) return e;
-    trace_addf(store, &l.id, TRACE_RECEIVED, SL(""), "made here: the DMARC report %.*s with %zu rows, for %.*s", SLF(s->report_id),
-               s->rows, SLF(mailbox));
+    trace_addf(store, &l.id, TRACE_RECEIVED, SL(""),
+               "made here: the DMARC report %.*s with %zu rows, for %.*s", SLF(s->report_id), s->rows,
+               SLF(mailbox));
     e = accept_once(s->ds->conf.queue, &l);
     if (e) body_unpin(store->body, &l.body);
     return e;
@@ -76,7 +87,8 @@ static int keep_here(struct sending *s)
     int e = dmarc_intake(s->ds, buf_slice(&s->xml), true, SL(""), s->round->from_domain);
     if (e == ERR_EXISTS) e = 0;
     if (e && !err_is_temporary(e)) {
-        log_warn("dmarc", "the report %.*s about our own domain is not kept: %s", SLF(s->report_id), err_text(e));
+        log_warn("dmarc", "the report %.*s about our own domain is not kept: %s", SLF(s->report_id),
+                 err_text(e));
         return 0;
     }
     if (!e) s->round->sent->kept++;
@@ -88,8 +100,8 @@ int dmarc_letter(struct sending *s, const struct dmarc_destination *d)
     struct slice local, domain, own;
     struct routes routes = {0};
     if (d->max_bytes && s->gzip.n > d->max_bytes) { /* RFC 7489 section 6.2 */
-        log_info("dmarc", "the report to %.*s has %zu bytes, it takes %llu: not sent", SLF(d->mailbox), s->gzip.n,
-                 (unsigned long long)d->max_bytes);
+        log_info("dmarc", "the report to %.*s has %zu bytes, it takes %llu: not sent", SLF(d->mailbox),
+                 s->gzip.n, (unsigned long long)d->max_bytes);
         return 0;
     }
     bool here = false;

@@ -53,7 +53,8 @@ static void write_row(struct sending *s, struct merging *m)
 {
     struct dmarc_row row;
     if (!m->count) return;
-    if (s->rows >= DMARC_REPORT_ROWS_MAX || s->xml.n + XML_ROOM > DMARC_XML_MAX || dmarc_row_decode(buf_slice(&m->bytes), &row) != 0) {
+    if (s->rows >= DMARC_REPORT_ROWS_MAX || s->xml.n + XML_ROOM > DMARC_XML_MAX ||
+        dmarc_row_decode(buf_slice(&m->bytes), &row) != 0) {
         s->left_out++;
     } else {
         row.count = m->count;
@@ -99,8 +100,12 @@ int dmarc_rows_report(struct sending *s)
     struct merging m = {0};
     s->report_id = dmarc_report_id(s->a, s->published.domain, s->ds->conf.hostname, p->begin, p->end);
     struct dmarc_report_meta meta = {
-        .org_name = s->round->from_domain, .email = ar_cat(s->a, SL("postmaster@"), s->round->from_domain), .report_id = s->report_id,
-        .begin = p->begin, .end = p->end, .generator = SL("Tram"),
+        .org_name = s->round->from_domain,
+        .email = ar_cat(s->a, SL("postmaster@"), s->round->from_domain),
+        .report_id = s->report_id,
+        .begin = p->begin,
+        .end = p->end,
+        .generator = SL("Tram"),
     };
     buf_init(&s->gzip, DMARC_PACKED_MAX);
     dmarc_xml_begin(&s->xml, &meta, &s->published);
@@ -108,7 +113,9 @@ int dmarc_rows_report(struct sending *s)
     write_row(s, &m);
     dmarc_xml_end(&s->xml);
     buf_free(&m.bytes);
-    if (s->left_out) log_warn("dmarc", "%zu rows are missing in the report to %.*s: it is full", s->left_out, SLF(s->published.domain));
+    if (s->left_out)
+        log_warn("dmarc", "%zu rows are missing in the report to %.*s: it is full", s->left_out,
+                 SLF(s->published.domain));
     return e || !s->rows ? e : offload(zip, s);
 }
 

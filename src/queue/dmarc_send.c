@@ -101,7 +101,8 @@ static int destinations(struct sending *s)
             continue;
         }
         if (s->to[i].temporary && !last) return err_set(ERR_DNS, "%.*s", SLF(s->to[i].why));
-        log_info("dmarc", "no report about %.*s to %.*s: %.*s", SLF(s->published.domain), SLF(s->to[i].mailbox), SLF(s->to[i].why));
+        log_info("dmarc", "no report about %.*s to %.*s: %.*s", SLF(s->published.domain),
+                 SLF(s->to[i].mailbox), SLF(s->to[i].why));
     }
     return 0;
 }
@@ -160,12 +161,18 @@ static int domain_step(const struct round *r, struct slice object, int64_t day, 
 {
     struct arena a;
     ar_init(&a, 0);
-    struct sending s = {.ds = r->ds, .a = &a, .round = r, .object = object, .domain = sl_from(row->key, 2), .day = day,
+    struct sending s = {.ds = r->ds,
+                        .a = &a,
+                        .round = r,
+                        .object = object,
+                        .domain = sl_from(row->key, 2),
+                        .day = day,
                         .over = day < r->today};
     int e = send_domain(&s, row->value);
     if (e && e != ERR_CANCELED) {
         r->sent->later++;
-        log_info("dmarc", "the report about %.*s has to wait: %s", SLF(s.published.domain.n ? s.published.domain : s.domain), err_text(e));
+        log_info("dmarc", "the report about %.*s has to wait: %s",
+                 SLF(s.published.domain.n ? s.published.domain : s.domain), err_text(e));
     }
     ar_free(&a);
     return e == ERR_CANCELED ? e : 0;
@@ -284,8 +291,13 @@ int dmarc_store_send(struct dmarc_store *ds, struct slice from_domain, bool now,
     ar_init(&a, 0);
     struct fmutex building;
     fmutex_init(&building);
-    struct round r = {.building = &building, .ds = ds, .from_domain = ar_lower(&a, from_domain), .cut = sl_cstr(gen), .now = now,
-                      .today = day * DMARC_DAY_S, .sent = out};
+    struct round r = {.building = &building,
+                      .ds = ds,
+                      .from_domain = ar_lower(&a, from_domain),
+                      .cut = sl_cstr(gen),
+                      .now = now,
+                      .today = day * DMARC_DAY_S,
+                      .sent = out};
     int e = send_all(&r, &a);
     ar_free(&a);
     lock_take(&ds->lock);

@@ -72,7 +72,9 @@ static void end_generation(struct map *old, uint64_t dropped)
 {
     forget(old);
     if (dropped)
-        log_warn("dmarc", "%llu letters are missing in the reports: more than %d different rows of one domain, %d in all or %d domains",
+        log_warn("dmarc",
+                 "%llu letters are missing in the reports: more than %d different rows of one domain, %d in "
+                 "all or %d domains",
                  (unsigned long long)dropped, DMARC_GATHER_ROWS, DMARC_GATHER_ALL, DMARC_GATHER_DOMAINS);
 }
 
@@ -121,8 +123,8 @@ static void put_policy(struct dmarc_store *ds, struct arena *a, struct slice obj
     buf_free(&b);
 }
 
-static void note_row(struct dmarc_store *ds, struct arena *a, const struct dmarc_row *row, const struct dmarc_published *p,
-                     struct slice text)
+static void note_row(struct dmarc_store *ds, struct arena *a, const struct dmarc_row *row,
+                     const struct dmarc_published *p, struct slice text)
 {
     struct slice domain = dmarc_key_domain(a, p->domain), id = dmarc_row_key(a, row);
     struct buf b = BUF_INIT, bytes = BUF_INIT;
@@ -165,7 +167,8 @@ int dmarc_store_open(struct dmarc_store **out, const struct dmarc_store_conf *co
 {
     struct dmarc_store *ds = xcalloc(1, sizeof *ds);
     ds->conf = *conf;
-    ds->conf.hostname = sl(ds->hostname, (size_t)snprintf(ds->hostname, sizeof ds->hostname, "%.*s", SLF(sl_sub(conf->hostname, 0, 255))));
+    ds->conf.hostname = sl(ds->hostname, (size_t)snprintf(ds->hostname, sizeof ds->hostname, "%.*s",
+                                                          SLF(sl_sub(conf->hostname, 0, 255))));
     struct map none;
     map_init(&ds->domains, false);
     begin_generation(ds, &none);

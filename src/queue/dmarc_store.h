@@ -61,7 +61,8 @@ struct dmarc_sent {
 /* Reports every day that is over; now: also what today has so far. from_domain: the domain that
  * the reports come from (ours, so that they are signed). SUSPENDS. ERR_BUSY: another fiber does
  * this. What fails for the moment is counted in `later` and tried again by the next call. */
-MUST_CHECK int dmarc_store_send(struct dmarc_store *ds, struct slice from_domain, bool now, struct dmarc_sent *out);
+MUST_CHECK int dmarc_store_send(struct dmarc_store *ds, struct slice from_domain, bool now,
+                                struct dmarc_sent *out);
 /* Forgets what is older than DMARC_KEEP_DAYS. SUSPENDS. */
 MUST_CHECK int dmarc_store_expire(struct dmarc_store *ds);
 
@@ -70,7 +71,8 @@ MUST_CHECK int dmarc_store_expire(struct dmarc_store *ds);
 /* The letter `id` came for DMARC_REPORTS_LOCAL at a domain of ours: its report is read (on a
  * thread of its own, one at a time) and kept. author: the domain that DMARC proved to be the
  * sender's, or empty. SUSPENDS. Why a report is not kept is told in the log. */
-void dmarc_store_take(struct dmarc_store *ds, const struct letter_id *id, const struct body_ref *body, struct slice author);
+void dmarc_store_take(struct dmarc_store *ds, const struct letter_id *id, const struct body_ref *body,
+                      struct slice author);
 
 /* Who sends as `domain`, from the reports whose period ended at `since` or later. */
 struct dmarc_line { /* letters with the same source, From domain, results and disposition */

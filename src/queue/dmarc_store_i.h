@@ -34,9 +34,11 @@ MUST_CHECK int dmarc_delete(struct store *s, struct slice object, const struct s
 
 /* Keeps a report; id: of its letter, or empty; author: see dmarc_store_take(). `in` is a letter or,
  * when xml, the report itself. SUSPENDS. ERR_EXISTS: it was kept before. */
-MUST_CHECK int dmarc_intake(struct dmarc_store *ds, struct slice in, bool xml, struct slice id, struct slice author);
+MUST_CHECK int dmarc_intake(struct dmarc_store *ds, struct slice in, bool xml, struct slice id,
+                            struct slice author);
 /* The domain of ours that a report about `domain` concerns: itself or one above it. ERR_NOT_FOUND. SUSPENDS. */
-MUST_CHECK int dmarc_own_domain(struct dmarc_store *ds, struct arena *a, struct slice domain, struct slice *out);
+MUST_CHECK int dmarc_own_domain(struct dmarc_store *ds, struct arena *a, struct slice domain,
+                                struct slice *out);
 struct slice dmarc_in_object(struct arena *a, struct slice domain);
 /* dmarc_intake.c: the thread's function */
 void dmarc_read_jobs(void *ctx, struct job *jobs);

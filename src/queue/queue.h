@@ -20,7 +20,12 @@ MUST_CHECK int queue_open(struct queue **out, struct store *s, const struct queu
 void queue_close(struct queue **q); /* SUSPENDS: lets attempts under way end (bounded) */
 
 /* What a delivery attempt comes to, for one recipient. */
-enum attempt { ATTEMPT_DELIVERED, ATTEMPT_TEMPORARY, ATTEMPT_PERMANENT, ATTEMPT_UNCERTAIN /* final dot's answer lost */ };
+enum attempt {
+    ATTEMPT_DELIVERED,
+    ATTEMPT_TEMPORARY,
+    ATTEMPT_PERMANENT,
+    ATTEMPT_UNCERTAIN /* final dot's answer lost */
+};
 struct attempt_rcpt {
     struct slice address;      /* in: where to */
     unsigned notify;
@@ -51,7 +56,8 @@ MUST_CHECK int queue_start(struct queue *q, queue_relay *relay, void *ctx);
 /* ---- seeing and steering (for the control socket). All SUSPEND. ---- */
 
 struct queue_rcpt_info {
-    struct slice address, state, reply, host; /* state: "waiting" "sending" "held" "delivered" "bounced" "dropped" */
+    struct slice address, reply, host;
+    struct slice state; /* "waiting" "sending" "held" "delivered" "bounced" "dropped" */
     int64_t next_try, last_try;               /* unix seconds, 0 = none */
     uint32_t attempts;
     struct slice why;                         /* a sentence: what it waits for */
@@ -65,12 +71,18 @@ struct queue_info {
     size_t nrcpt;
 };
 struct queue_filter { struct slice address, domain, sender; size_t limit; };
-MUST_CHECK int queue_list(struct queue *q, const struct queue_filter *f, struct arena *a, struct queue_info **out, size_t *n);
-MUST_CHECK int queue_show(struct queue *q, const struct letter_id *id, struct arena *a, struct queue_info *out); /* ERR_NOT_FOUND */
+MUST_CHECK int queue_list(struct queue *q, const struct queue_filter *f, struct arena *a,
+                          struct queue_info **out, size_t *n);
+MUST_CHECK int queue_show(struct queue *q, const struct letter_id *id, struct arena *a,
+                          struct queue_info *out); /* ERR_NOT_FOUND */
 enum queue_action { QUEUE_RETRY, QUEUE_HOLD, QUEUE_RELEASE, QUEUE_DROP };
 MUST_CHECK int queue_act(struct queue *q, const struct letter_id *id, enum queue_action what);
 MUST_CHECK int queue_act_all(struct queue *q, const struct queue_filter *f, enum queue_action what, size_t *n);
-struct queue_stats { uint64_t letters, recipients, due, sending, delivered, bounced, deferred; int64_t oldest; };
+struct queue_stats {
+    uint64_t letters, recipients, due, sending, delivered, bounced, deferred;
+    int64_t oldest;
+};
 MUST_CHECK int queue_stats(struct queue *q, struct queue_stats *out);
 /* For store_sweep. */
-MUST_CHECK int queue_body_refs(void *queue, struct store *s, int (*each)(void *arg, struct slice ref), void *arg);
+MUST_CHECK int queue_body_refs(void *queue, struct store *s, int (*each)(void *arg, struct slice ref),
+                               void *arg);

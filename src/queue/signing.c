@@ -188,7 +188,8 @@ int signing_end(struct signing_pass *p, struct slice *fields)
     return e;
 }
 
-int signing_letter(struct signing *g, struct arena *a, struct slice from_domain, struct slice letter, struct slice *out)
+int signing_letter(struct signing *g, struct arena *a, struct slice from_domain, struct slice letter,
+                   struct slice *out)
 {
     struct mail_head head;
     struct signing_pass *p;

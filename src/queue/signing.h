@@ -35,5 +35,6 @@ struct signing_keys {
     struct keyring *ring;
 };
 /* SUSPENDS (directory). signing_keys_end is harmless after an error. */
-MUST_CHECK int signing_keys(struct signing *g, struct arena *a, struct slice from_domain, struct signing_keys *out);
+MUST_CHECK int signing_keys(struct signing *g, struct arena *a, struct slice from_domain,
+                            struct signing_keys *out);
 void signing_keys_end(struct signing_keys *k);

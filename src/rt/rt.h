@@ -29,7 +29,8 @@ struct rt_opts {
 };
 /* Starts the loops, runs main_fn(arg) as the first fiber on loop 0, and when it
  * returns cancels what is left, stops the loops and returns its value. Raises the
- * number of open files to the most allowed. opts may be NULL. In the simulator a node's program is started by sim_node_start(). */
+ * number of open files to the most allowed. opts may be NULL. In the simulator a node's program is started by
+ * sim_node_start(). */
 int rt_run(const struct rt_opts *opts, int (*main_fn)(void *), void *arg);
 
 int rt_loops(void);     /* how many loops this program has */

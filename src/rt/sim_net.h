@@ -2,7 +2,8 @@
  *
  * A stream is two sockets that know each other. What one sends lies in the other's
  * list of segments, in order, each with the time at which it is due; one timer a
- * socket waits for the first, and what is behind it waits with it. At most WINDOW bytes are under way or unread in a direction. */
+ * socket waits for the first, and what is behind it waits with it. At most WINDOW bytes are under way or
+ * unread in a direction. */
 #pragma once
 #include "base/buf.h"
 #include "sim_i.h"

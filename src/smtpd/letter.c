@@ -40,7 +40,9 @@ static void check_submitted(struct sm *s)
     const struct mail_field *f = mail_head_find(&t->parsed, SL("Sender"), 0);
     if (!f) return;
     if (mail_addrs_parse(&t->a, f->body, &sender) == 0) check_authors(s, &sender, "Sender");
-    else sm_decide(s, 554, "5.6.0", "The letter is not well-formed: the Sender field does not hold a valid address");
+    else
+        sm_decide(s, 554, "5.6.0",
+                  "The letter is not well-formed: the Sender field does not hold a valid address");
 }
 
 static struct slice authserv_id(const struct sm *s)
@@ -110,8 +112,8 @@ void sm_trace_refused(struct sm *s, struct slice who, const char *enhanced, int 
 {
     char ip[IP_TEXT_MAX];
     if (who.n) trace_index(s->conf->store, &s->tx.id, SL(""), s->tx.sender, &who, 1);
-    trace_addf(s->conf->store, &s->tx.id, TRACE_REFUSED, who, "refused to %s [%s], sender <%.*s>: %d %s %.*s", s->helo,
-               ip_format(&conn_peer(s->c)->ip, ip), SLF(s->tx.sender), code, enhanced, SLF(text));
+    trace_addf(s->conf->store, &s->tx.id, TRACE_REFUSED, who, "refused to %s [%s], sender <%.*s>: %d %s %.*s",
+               s->helo, ip_format(&conn_peer(s->c)->ip, ip), SLF(s->tx.sender), code, enhanced, SLF(text));
 }
 
 static struct slice checked_sentence(struct sm *s, const struct mailauth_verdict *v)
@@ -121,7 +123,8 @@ static struct slice checked_sentence(struct sm *s, const struct mailauth_verdict
 
 static void trace_checked(struct sm *s, const struct mailauth_verdict *v)
 {
-    trace_add(s->conf->store, &(struct trace_event){.id = s->tx.id, .kind = TRACE_CHECKED, .sentence = checked_sentence(s, v)});
+    trace_add(s->conf->store, &(struct trace_event){
+                                  .id = s->tx.id, .kind = TRACE_CHECKED, .sentence = checked_sentence(s, v)});
 }
 
 static struct slice received_sentence(struct sm *s)
@@ -143,10 +146,13 @@ static void trace_received(struct sm *s, const struct mailauth_verdict *v)
     struct trace_event e[TRACE_TOGETHER_MAX];
     size_t n = 0;
     e[n++] = (struct trace_event){.id = t->id, .kind = TRACE_RECEIVED, .sentence = received_sentence(s)};
-    if (t->auth) e[n++] = (struct trace_event){.id = t->id, .kind = TRACE_CHECKED, .sentence = checked_sentence(s, v)};
+    if (t->auth)
+        e[n++] = (struct trace_event){.id = t->id, .kind = TRACE_CHECKED, .sentence = checked_sentence(s, v)};
     if (t->edits)
-        e[n++] = (struct trace_event){.id = t->id, .kind = TRACE_REWRITTEN,
-                                      .sentence = ar_printf(&t->a, "%d header fields were added or removed", t->edits)};
+        e[n++] = (struct trace_event){
+            .id = t->id,
+            .kind = TRACE_REWRITTEN,
+            .sentence = ar_printf(&t->a, "%d header fields were added or removed", t->edits)};
     trace_add_together(s->conf->store, e, n);
 }
 
@@ -159,12 +165,14 @@ static void check_lines(struct sm *s)
     const struct smtp_data *d = &t->data;
     size_t max = s->kind == SMTPD_MX ? SM_LINE_MX : SMTP_TEXT_LINE_MAX;
     if (d->fault)
-        sm_decide(s, 554, "5.5.2", "A line of the letter ends in %s; lines must end in CR LF (RFC 5321 section 2.3.8)",
+        sm_decide(s, 554, "5.5.2",
+                  "A line of the letter ends in %s; lines must end in CR LF (RFC 5321 section 2.3.8)",
                   d->fault == SMTP_FAULT_BARE_LF ? "LF without CR" : "CR without LF");
     else if (t->chunking && !smtp_data_whole(d))
         sm_decide(s, 554, "5.5.2", "The last line of the letter has no end");
     else if (d->longest > max)
-        sm_decide(s, 554, "5.6.0", "A line of the letter is longer than %zu bytes (RFC 5322 section 2.1.1)", max);
+        sm_decide(s, 554, "5.6.0", "A line of the letter is longer than %zu bytes (RFC 5322 section 2.1.1)",
+                  max);
 }
 
 /* For the next letters of the session; what failed for the moment is asked again. */
@@ -208,8 +216,12 @@ static void put_received(struct sm *s, const struct mailauth_verdict *v, int64_t
 {
     struct sm_tx *t = &s->tx;
     struct mail_received r = {
-        .helo = sl_cstr(s->helo), .peer = conn_peer(s->c)->ip, .by = s->conf->hostname,
-        .with = mail_with(s->extended, s->tls, s->logged_in, t->opts.smtputf8), .id = sl_cstr(t->id.s), .when = now,
+        .helo = sl_cstr(s->helo),
+        .peer = conn_peer(s->c)->ip,
+        .by = s->conf->hostname,
+        .with = mail_with(s->extended, s->tls, s->logged_in, t->opts.smtputf8),
+        .id = sl_cstr(t->id.s),
+        .when = now,
     };
     if (t->auth && v->iprev.code == IPREV_PASS) r.name = v->iprev.name;
     if (s->tls) r.tls_version = sl_cstr(s->tls_info.version), r.tls_cipher = sl_cstr(s->tls_info.cipher);
@@ -218,7 +230,8 @@ static void put_received(struct sm *s, const struct mailauth_verdict *v, int64_t
 }
 
 /* Everything that stands before the body; *skip: how much of it is for local eyes only. */
-static int put_prefix(struct sm *s, const struct mailauth_verdict *v, int64_t now, struct buf *out, uint32_t *skip)
+static int put_prefix(struct sm *s, const struct mailauth_verdict *v, int64_t now, struct buf *out,
+                      uint32_t *skip)
 {
     struct sm_tx *t = &s->tx;
     struct slice signatures = SL("");
@@ -227,7 +240,8 @@ static int put_prefix(struct sm *s, const struct mailauth_verdict *v, int64_t no
         t->signing = false;
         if (r) return r;
         if (signatures.n)
-            trace_addf(s->conf->store, &t->id, TRACE_SIGNED, SL(""), "signed with DKIM for %.*s", SLF(t->from_domain));
+            trace_addf(s->conf->store, &t->id, TRACE_SIGNED, SL(""), "signed with DKIM for %.*s",
+                       SLF(t->from_domain));
     }
     mail_return_path(out, t->sender_path);
     *skip = (uint32_t)out->n;
@@ -247,8 +261,8 @@ static struct slice subject_of(struct sm_tx *t)
     return sl_sub(mail_words_decode(&t->a, sl_sub(raw, 0, 2000)), 0, 500);
 }
 
-static int hand_over(struct sm *s, const struct mailauth_verdict *v, struct body_ref ref, uint32_t skip, size_t head_size,
-                     int64_t now)
+static int hand_over(struct sm *s, const struct mailauth_verdict *v, struct body_ref ref, uint32_t skip,
+                     size_t head_size, int64_t now)
 {
     struct sm_tx *t = &s->tx;
     struct letter l = {
@@ -304,6 +318,7 @@ void sm_letter_complete(struct sm *s)
     }
     index_letter(s);
     sm_trace_refused(s, SL(""), t->answer.enhanced, t->answer.code, t->answer.text);
-    log_info(s->who, "letter %s refused: %d %s %.*s", t->id.s, t->answer.code, t->answer.enhanced, SLF(t->answer.text));
+    log_info(s->who, "letter %s refused: %d %s %.*s", t->id.s, t->answer.code, t->answer.enhanced,
+             SLF(t->answer.text));
     sm_reply(s, t->answer.code, t->answer.enhanced, "%.*s", SLF(t->answer.text));
 }

@@ -8,7 +8,9 @@ static bool is_report_address(struct sm *s, struct slice address)
 {
     struct slice local, domain;
     bool here = false;
-    if (!sl_startsi(address, SL(DMARC_REPORTS_LOCAL "@")) || mail_addr_split(&s->tx.a, address, &local, &domain) != 0) return false;
+    if (!sl_startsi(address, SL(DMARC_REPORTS_LOCAL "@")) ||
+        mail_addr_split(&s->tx.a, address, &local, &domain) != 0)
+        return false;
     return domain_is_local(s->conf->store, domain, &here) == 0 && here;
 }
 

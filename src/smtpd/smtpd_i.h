@@ -144,7 +144,8 @@ void sm_seal_begin(struct sm *s);              /* seal.c: before the header sect
 /* Puts the ARC Set into prefix at `at`, above the fields behind it, when the letter is sent on. SUSPENDS. */
 void sm_seal(struct sm *s, const struct mailauth_verdict *v, struct buf *prefix, size_t at);
 void sm_letter_complete(struct sm *s);         /* letter.c: after the final dot: judges, commits, answers */
-void sm_report_note(struct sm *s, const struct mailauth_verdict *v); /* reports.c: counts it for DMARC's aggregate reports */
+void sm_report_note(
+    struct sm *s, const struct mailauth_verdict *v); /* reports.c: counts it for DMARC's aggregate reports */
 /* Reads the report in a letter for our report address, once it is kept. SUSPENDS. */
 void sm_report_take(struct sm *s, const struct mailauth_verdict *v, const struct body_ref *body);
 void sm_trace_refused(struct sm *s, struct slice who, const char *enhanced, int code, struct slice text);

@@ -77,7 +77,10 @@ void letter_id_new(struct letter_id *out)
     out->s[LETTER_ID_LEN] = 0;
 }
 
-static int digit_of(char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'v' ? c - 'a' + 10 : -1; }
+static int digit_of(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'v' ? c - 'a' + 10 : -1;
+}
 
 bool letter_id_ok(struct slice s)
 {

@@ -26,13 +26,15 @@ MUST_CHECK int address_split_here(struct store *s, struct arena *a, struct slice
                                   struct slice *domain); /* ERR_NOT_FOUND: the domain is not here */
 /* Puts (value not empty) or deletes one row of a domain's object, on condition. */
 enum row_must { ROW_ANY, ROW_NEW, ROW_OLD };
-MUST_CHECK int directory_put(struct store *s, struct slice object, struct slice key, struct slice value, enum row_must must);
+MUST_CHECK int directory_put(struct store *s, struct slice object, struct slice key, struct slice value,
+                             enum row_must must);
 void directory_changed(struct store *s);
 /* Domains here right now: names copied into the arena. Does not suspend. */
 void directory_domains(struct store *s, struct arena *a, struct slice **names, size_t *n);
 
 /* account.c */
-MUST_CHECK int account_parse(struct arena *a, struct slice local, struct slice domain, struct slice value, struct account *out);
+MUST_CHECK int account_parse(struct arena *a, struct slice local, struct slice domain, struct slice value,
+                             struct account *out);
 MUST_CHECK int accounts_finish_removals(struct store *s);
 /* login.c */
 struct login_memory;

@@ -213,7 +213,8 @@ struct slice imap_mailbox(struct imap_in *in)
 
 struct slice imap_pattern(struct imap_in *in)
 {
-    struct slice s = at_string(in) ? imap_string(in) : imap_run(in, is_pattern, "a mailbox pattern was expected");
+    struct slice s =
+        at_string(in) ? imap_string(in) : imap_run(in, is_pattern, "a mailbox pattern was expected");
     s = name_to_utf8(in, s);
     if (s.n > IMAP_NAME_MAX) imap_fail(in, ERR_SYNTAX, "the pattern is too long");
     return in->code ? SL("") : s;
