@@ -14,7 +14,9 @@ B ?= build
 endif
 
 comma = ,
+ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(shell nproc)
+endif
 ifeq ($(origin CC),default)
 CC = gcc
 endif

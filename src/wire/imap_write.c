@@ -89,7 +89,7 @@ void imap_put_date_time(struct buf *out, int64_t unix_seconds)
     struct civil c = civil_from_unix(unix_seconds);
     buf_char(out, '"');
     put_two(out, c.day, '-');
-    buf_bytes(out, "JanFebMarAprMayJunJulAugSepOctNovDec" + (c.month - 1) * 3, 3);
+    buf_bytes(out, &"JanFebMarAprMayJunJulAugSepOctNovDec"[(c.month - 1) * 3], 3);
     buf_char(out, '-');
     buf_u64(out, (uint64_t)c.year);
     buf_char(out, ' ');
