@@ -1,0 +1,183 @@
+/* directory_test.c - who is here, where a letter for an address goes, who may log in and send as whom. */
+#include "directory.h"
+
+#include "store_test.h"
+
+static bool begin(struct fixture *f)
+{
+    if (!fixture_begin(f)) return false;
+    CHECK_OK(domain_add(f->s, SL("One.Test")));
+    CHECK_OK(domain_add(f->s, SL("two.test")));
+    CHECK_OK(account_add(f->s, SL("alice@one.test"), SL("secret-a")));
+    CHECK_OK(account_add(f->s, SL("bob@one.test"), SL("secret-b")));
+    return true;
+}
+
+static struct routes resolve(struct fixture *f, const char *local, const char *domain)
+{
+    struct routes r = {0};
+    CHECK_OK(directory_resolve(f->s, &f->a, sl_cstr(local), sl_cstr(domain), &r));
+    return r;
+}
+
+static bool reaches(struct fixture *f, const char *local, const char *domain, const char *address)
+{
+    struct routes r = resolve(f, local, domain);
+    return r.result == RESOLVED && r.n == 1 && sl_eq(r.v[0].address, sl_cstr(address));
+}
+
+TEST(directory_domains_and_accounts)
+{
+    struct fixture f;
+    struct account acc, *list;
+    struct domain *d;
+    size_t n;
+    REQUIRE(begin(&f));
+    CHECK_ERR(domain_add(f.s, SL("one.TEST")), ERR_EXISTS);
+    CHECK_ERR(domain_add(f.s, SL("nodot")), ERR_SYNTAX);
+    CHECK_ERR(domain_add(f.s, SL("bad_name..test")), ERR_SYNTAX);
+    CHECK_OK(domain_list(f.s, &f.a, &d, &n));
+    CHECK(n == 2 && sl_eq(d[0].name, SL("one.test")));
+    CHECK_ERR(account_add(f.s, SL("ALICE@one.test"), SL("x")), ERR_EXISTS);
+    CHECK_ERR(account_add(f.s, SL("a+b@one.test"), SL("x")), ERR_SYNTAX);
+    CHECK_ERR(account_add(f.s, SL("a@elsewhere.test"), SL("x")), ERR_NOT_FOUND);
+    CHECK_ERR(account_add(f.s, SL("no address"), SL("x")), ERR_SYNTAX);
+    CHECK_ERR(account_add(f.s, SL("carol@one.test"), SL("")), ERR_SYNTAX);
+    CHECK_OK(account_get(f.s, &f.a, SL("Alice@ONE.test"), &acc));
+    CHECK_SL(acc.address, "alice@one.test");
+    CHECK_OK(account_list(f.s, &f.a, (struct slice){0}, &list, &n));
+    CHECK_INT(n, 2);
+    CHECK_ERR(domain_remove(f.s, SL("one.test")), ERR_STATE);
+    CHECK_OK(account_remove(f.s, SL("alice@one.test")));
+    CHECK_ERR(account_get(f.s, &f.a, SL("alice@one.test"), &acc), ERR_NOT_FOUND);
+    CHECK_OK(account_remove(f.s, SL("bob@one.test")));
+    CHECK_OK(domain_remove(f.s, SL("one.test")));
+    CHECK_INT(resolve(&f, "alice", "one.test").result, RESOLVED_NOT_LOCAL);
+    fixture_end(&f);
+}
+
+TEST(directory_local_parts_of_every_kind)
+{
+    struct fixture f;
+    REQUIRE(begin(&f));
+    CHECK_OK(account_add(f.s, SL("\"odd name\"@one.test"), SL("x")));
+    CHECK(resolve(&f, "odd name", "one.test").n == 1);
+    CHECK_OK(account_add(f.s, SL("j\xc3\xbcrgen@one.test"), SL("x")));
+    CHECK(resolve(&f, "j\xc3\xbcrgen", "one.test").n == 1);
+    CHECK_OK(account_add(f.s, SL("o'neil%x@one.test"), SL("x"))); /* % is what keys escape with */
+    CHECK(resolve(&f, "o'neil%x", "one.test").n == 1);
+    CHECK_INT(resolve(&f, "o'neil", "one.test").result, RESOLVED_NO_USER);
+    fixture_end(&f);
+}
+
+TEST(directory_resolves_in_order)
+{
+    struct fixture f;
+    REQUIRE(begin(&f));
+    struct slice to_both[] = {SL("alice@one.test"), SL("bob@one.test"), SL("far@away.example")};
+    CHECK_OK(alias_add(f.s, SL("team@one.test"), to_both, 3));
+    CHECK(reaches(&f, "ALICE", "One.Test", "alice@one.test"));
+    CHECK(reaches(&f, "alice+lists", "one.test", "alice@one.test"));
+    CHECK_SL(resolve(&f, "alice+lists", "one.test").v[0].detail, "lists");
+    CHECK_INT(resolve(&f, "nobody", "one.test").result, RESOLVED_NO_USER);
+    CHECK_INT(resolve(&f, "x", "elsewhere.test").result, RESOLVED_NOT_LOCAL);
+    struct routes r = resolve(&f, "team", "one.test");
+    REQUIRE(r.result == RESOLVED && r.n == 3 && r.rewritten);
+    CHECK(r.v[0].local && r.v[1].local && !r.v[2].local);
+    CHECK(reaches(&f, "postmaster", "two.test", "alice@one.test")); /* nobody there: the oldest of the node */
+    CHECK(reaches(&f, "postmaster", "", "alice@one.test"));
+    CHECK(reaches(&f, "abuse", "one.test", "alice@one.test"));
+    CHECK_OK(domain_set_catch_all(f.s, SL("two.test"), SL("bob@one.test")));
+    CHECK(reaches(&f, "anything", "two.test", "bob@one.test"));
+    CHECK_OK(account_disable(f.s, SL("bob@one.test"), true));
+    CHECK_INT(resolve(&f, "bob", "one.test").result, RESOLVED_DISABLED);
+    CHECK_INT(resolve(&f, "team", "one.test").n, 2);
+    fixture_end(&f);
+}
+
+TEST(directory_aliases_in_a_circle_end)
+{
+    struct fixture f;
+    REQUIRE(begin(&f));
+    CHECK_OK(alias_add(f.s, SL("x@one.test"), &SL("y@one.test"), 1));
+    CHECK_OK(alias_add(f.s, SL("y@one.test"), &SL("x@one.test"), 1));
+    CHECK_INT(resolve(&f, "x", "one.test").result, RESOLVED_LOOP);
+    /* each of many leads to all of them: bounded, not 10 levels of 60 */
+    struct slice all[60];
+    for (int i = 0; i < 60; i++) all[i] = ar_printf(&f.a, "m%d@one.test", i);
+    for (int i = 0; i < 60; i++) CHECK_OK(alias_add(f.s, all[i], all, 60));
+    CHECK_INT(resolve(&f, "m7", "one.test").result, RESOLVED_LOOP);
+    CHECK_ERR(alias_remove(f.s, SL("never@one.test")), ERR_NOT_FOUND);
+    CHECK_OK(alias_remove(f.s, SL("x@one.test")));
+    CHECK_INT(resolve(&f, "x", "one.test").result, RESOLVED_NO_USER);
+    fixture_end(&f);
+}
+
+TEST(directory_logins)
+{
+    struct fixture f;
+    struct account acc;
+    REQUIRE(begin(&f));
+    for (int i = 0; i < 2; i++) CHECK_OK(login_password(f.s, &f.a, SL("alice@one.test"), SL("secret-a"), &acc));
+    CHECK_ERR(login_password(f.s, &f.a, SL("alice@one.test"), SL("secret-b"), &acc), ERR_DENIED);
+    CHECK_ERR(login_password(f.s, &f.a, SL("nobody@one.test"), SL("secret-a"), &acc), ERR_DENIED);
+    CHECK_ERR(login_password(f.s, &f.a, SL("alice"), SL("secret-a"), &acc),
+              ERR_DENIED); /* two domains are here */
+    CHECK_OK(account_password(f.s, SL("alice@one.test"), SL("new")));
+    CHECK_ERR(login_password(f.s, &f.a, SL("alice@one.test"), SL("secret-a"), &acc), ERR_DENIED);
+    CHECK_OK(login_password(f.s, &f.a, SL("alice@one.test"), SL("new"), &acc));
+    CHECK_OK(account_disable(f.s, SL("alice@one.test"), true));
+    CHECK_ERR(login_password(f.s, &f.a, SL("alice@one.test"), SL("new"), &acc), ERR_DENIED);
+    CHECK_OK(account_disable(f.s, SL("alice@one.test"), false));
+    CHECK_OK(domain_remove(f.s, SL("two.test")));
+    CHECK_OK(login_password(f.s, &f.a, SL("alice"), SL("new"), &acc)); /* now there is one */
+    struct scram_keys x, y;
+    login_decoy(f.s, SL("ghost@one.test"), &x);
+    login_decoy(f.s, SL("ghost@one.test"), &y);
+    CHECK(memcmp(x.salt, y.salt, sizeof x.salt) == 0 && x.iterations == acc.keys.iterations);
+    fixture_end(&f);
+}
+
+TEST(directory_who_may_send_as_whom)
+{
+    struct fixture f;
+    struct account alice;
+    struct slice both[] = {SL("alice@one.test"), SL("bob@one.test")};
+    REQUIRE(begin(&f));
+    CHECK_OK(alias_add(f.s, SL("sales@one.test"), both, 1));
+    CHECK_OK(alias_add(f.s, SL("team@one.test"), both, 2));
+    CHECK_OK(domain_set_catch_all(f.s, SL("two.test"), SL("alice@one.test")));
+    CHECK_OK(account_get(f.s, &f.a, SL("alice@one.test"), &alice));
+    CHECK_OK(login_may_send_as(f.s, &alice, SL("Alice"), SL("one.test")));
+    CHECK_OK(login_may_send_as(f.s, &alice, SL("alice+shop"), SL("one.test")));
+    CHECK_OK(login_may_send_as(f.s, &alice, SL("sales"), SL("one.test")));
+    CHECK_ERR(login_may_send_as(f.s, &alice, SL("team"), SL("one.test")), ERR_DENIED);
+    CHECK_ERR(login_may_send_as(f.s, &alice, SL("bob"), SL("one.test")), ERR_DENIED);
+    CHECK_ERR(login_may_send_as(f.s, &alice, SL("anything"), SL("two.test")), ERR_DENIED);
+    CHECK_ERR(login_may_send_as(f.s, &alice, SL("postmaster"), SL("one.test")), ERR_DENIED);
+    CHECK_ERR(login_may_send_as(f.s, &alice, SL("a"), SL("elsewhere.test")), ERR_DENIED);
+    fixture_end(&f);
+}
+
+TEST(directory_dkim_keys)
+{
+    struct fixture f;
+    struct dkim_key *k;
+    size_t n;
+    REQUIRE(begin(&f));
+    uint64_t before = directory_generation(f.s);
+    CHECK_OK(dkim_key_add(f.s, SL("one.test"), SL("e1"), KEY_ED25519, DKIM_KEY_PUBLISH));
+    CHECK(directory_generation(f.s) != before);
+    CHECK_ERR(dkim_key_add(f.s, SL("one.test"), SL("E1"), KEY_ED25519, DKIM_KEY_PUBLISH), ERR_EXISTS);
+    CHECK_ERR(dkim_key_add(f.s, SL("one.test"), SL("a.b"), KEY_ED25519, DKIM_KEY_PUBLISH), ERR_SYNTAX);
+    CHECK_OK(dkim_key_set_state(f.s, SL("one.test"), SL("e1"), DKIM_KEY_ACTIVE));
+    CHECK_ERR(dkim_key_set_state(f.s, SL("one.test"), SL("e2"), DKIM_KEY_ACTIVE), ERR_NOT_FOUND);
+    CHECK_OK(dkim_keys(f.s, &f.a, SL("ONE.test"), &k, &n));
+    REQUIRE(n == 1 && k[0].state == DKIM_KEY_ACTIVE && k[0].kind == KEY_ED25519);
+    struct sign_key *key;
+    CHECK_OK(sign_key_from_pem(k[0].pem, &key));
+    sign_key_free(&key);
+    CHECK_OK(dkim_key_remove(f.s, SL("one.test"), SL("e1")));
+    CHECK_ERR(dkim_key_remove(f.s, SL("one.test"), SL("e1")), ERR_NOT_FOUND);
+    fixture_end(&f);
+}
