@@ -29,7 +29,7 @@ struct slice kv_full(char *room, struct slice object, struct slice key)
 {
     memcpy(room, object.p, object.n);
     room[object.n] = 0;
-    memcpy(room + object.n + 1, key.p, key.n);
+    if (key.n) memcpy(room + object.n + 1, key.p, key.n);
     return sl(room, object.n + 1 + key.n);
 }
 
