@@ -7,7 +7,11 @@
 int parse_queue_list(struct arena *a, int argc, char **argv, json_t *args)
 {
     (void)a;
+    uint64_t n;
     int e = parse_options("json sender: domain: limit:", &argc, argv, args);
+    struct slice limit = arg_slice(args, "limit");
+    if (!e && limit.n && !(num_u64(limit, 1000000, &n) && n))
+        e = err_set(ERR_USAGE, "--limit must be a number from 1 to 1000000");
     return e ? e : parse_words("address?", argc, argv, args);
 }
 
@@ -258,7 +262,9 @@ int run_trace(struct request *r)
     struct letter_id *id;
     size_t n, limit = 10;
     uint64_t asked;
-    if (num_u64(arg_slice(r->args, "limit"), 1000, &asked)) limit = asked;
+    struct slice given = arg_slice(r->args, "limit");
+    if (num_u64(given, 1000, &asked) && asked) limit = asked;
+    else if (given.n) return err_set(ERR_USAGE, "--limit must be a number from 1 to 1000");
     struct slice what = arg_slice(r->args, "what");
     int e = trace_find(r->node->store, what, limit, r->a, &id, &n);
     if (!e && !n) e = ERR_NOT_FOUND;

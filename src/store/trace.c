@@ -322,6 +322,7 @@ int trace_find(struct store *s, struct slice what, size_t limit, struct arena *a
 {
     struct slice *day;
     size_t ndays;
+    ASSERT(limit > 0);
     what = sl_trim(what);
     struct find f = {.s = s, .a = a, .limit = limit, .v = ar_array(a, struct letter_id, limit + 1)};
     *out = f.v;

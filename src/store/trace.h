@@ -47,7 +47,7 @@ void trace_index(struct store *s, const struct letter_id *id, struct slice messa
 /* Events of one letter in order of time. SUSPENDS. ERR_NOT_FOUND. */
 MUST_CHECK int trace_read(struct store *s, const struct letter_id *id, struct arena *a,
                           struct trace_event **out, size_t *n);
-/* Letters by id, Message-ID (with or without <>) or address; newest first, at most limit. SUSPENDS. */
+/* Letters by id, Message-ID (with or without <>) or address; newest first, at most limit (> 0). SUSPENDS. */
 MUST_CHECK int trace_find(struct store *s, struct slice what, size_t limit, struct arena *a,
                           struct letter_id **out, size_t *n);
 /* Forgets days older than keep_days. SUSPENDS. */

@@ -153,6 +153,12 @@ def test_dkim_rotation_waits_for_the_world(one, world):
     assert sorted(states) == ["active", "active", "retired", "retired"]
 
 
+def test_numbers_out_of_range_are_refused(one):
+    for limit in ("0", "-1", "x", "1001"):
+        assert "--limit" in one.tram("trace", "alice@one.test", "--limit", limit, status=2).stderr
+    assert "--limit" in one.tram("queue", "list", "--limit", "x", status=2).stderr
+
+
 def test_json_is_json(one):
     for words in (("domain", "list"), ("account", "list"), ("alias", "list"), ("queue", "list"), ("queue", "stats"), ("stats",),
                   ("dns", "records", "one.test"), ("domain", "show", "one.test"), ("dkim", "list", "one.test")):
