@@ -29,7 +29,7 @@ override CFLAGS += -std=gnu17 $(OPT) $(WARN) $(HARD) $(SANFLAGS) -fno-omit-frame
 LDFLAGS += -pie -Wl,-z,relro,-z,now $(SANFLAGS)
 
 # Every folder and the folders below it that it may use (tools/floors checks the includes).
-FOLDERS = base rt crypto mail wire dns kv body mailauth store queue relay smtpd imapd popd app
+FOLDERS = base rt crypto mail wire dns kv body mailauth store queue relay core command smtpd imapd popd app
 USES_base =
 USES_rt = base
 USES_crypto = base
@@ -42,10 +42,12 @@ USES_mailauth = dns crypto mail rt base
 USES_store = mail dns body kv crypto rt base
 USES_queue = store mailauth dns wire mail body kv crypto rt base
 USES_relay = queue $(USES_queue)
-USES_smtpd = relay $(USES_relay)
-USES_imapd = $(USES_relay) relay
-USES_popd = $(USES_relay) relay
-USES_app = smtpd imapd popd $(USES_smtpd)
+USES_core = queue $(USES_queue)
+USES_command = core $(USES_core)
+USES_smtpd = command $(USES_command)
+USES_imapd = command $(USES_command)
+USES_popd = command $(USES_command)
+USES_app = smtpd imapd popd relay command $(USES_command)
 
 LIBS_base =
 LIBS_mail = -lunistring
@@ -54,7 +56,8 @@ LIBS_rt = -lssl -lcrypto -lpthread
 LIBS_crypto = -lcrypto -lunistring
 LIBS_dns = -lunbound -lidn2 -lunistring
 LIBS_kv = -lrocksdb
-LIBS_app = -lconfuse -ljansson
+LIBS_core = -lconfuse
+LIBS_command = -ljansson
 
 # A folder's library: its sources but tests, fuzz targets and the program's main.
 # rt exists twice: librt (real_*.c) and librtsim (sim_*.c), the rest in common.

@@ -44,18 +44,18 @@ static void configure(struct server *s)
     s->conf.queue_retry_first_s = 5;
 }
 
-static int first_boot(struct node *n)
+static int first_boot(struct core *core)
 {
-    int e = domain_add(n->store, SL("one.test"));
+    int e = domain_add(core->store, SL("one.test"));
     for (int i = 0; i < USERS && (!e || e == ERR_EXISTS); i++) {
         char address[64];
         snprintf(address, sizeof address, "%s@one.test", users[i]);
-        e = account_add(n->store, sl_cstr(address), SL("secret"));
+        e = account_add(core->store, sl_cstr(address), SL("secret"));
     }
     return e == ERR_EXISTS ? 0 : e;
 }
 
-static int open_node(struct node *n, struct server *s)
+static int open_core(struct core *core, struct server *s)
 {
     struct dns *dns;
     struct kv *kv;
@@ -63,7 +63,7 @@ static int open_node(struct node *n, struct server *s)
     int e = dns_open_zone_text(&dns, sl_cstr(zone));
     if (!e) e = kv_mem_open(&kv, "index.log");
     if (!e) e = body_open(&body, "bodies", 0);
-    return e ? e : node_open_on(n, &s->conf, dns, kv, body);
+    return e ? e : core_open_on(core, &s->conf, dns, kv, body);
 }
 
 static void is_ready(void *arg)
@@ -78,13 +78,13 @@ static int server_main(void *arg)
     struct node *n = xcalloc(1, sizeof *n);
     struct buf chain = BUF_INIT, key = BUF_INIT;
     struct slice name = SL("mail.one.test");
-    int e = open_node(n, s);
+    int e = open_core(&n->core, s);
     if (!e) {
-        e = first_boot(n);
+        e = first_boot(&n->core);
         if (!e) e = tls_self_signed(&name, 1, 30, &chain, &key);
         if (!e) e = node_start(n, buf_slice(&chain), buf_slice(&key));
         if (!e) e = serve(n, false, is_ready, s);
-        node_close(n);
+        node_stop(n);
     }
     if (e && e != ERR_CANCELED) {
         s->failed = true;
@@ -169,7 +169,7 @@ struct found {
     size_t waiting;
 };
 
-static int count_letters(struct node *n, int user, int *count)
+static int count_letters(struct core *core, int user, int *count)
 {
     struct arena a;
     ar_init(&a, 0);
@@ -179,15 +179,15 @@ static int count_letters(struct node *n, int user, int *count)
     size_t nm = 0;
     char address[64];
     snprintf(address, sizeof address, "%s@one.test", users[user]);
-    int e = account_get(n->store, &a, sl_cstr(address), &acc);
-    if (!e) e = mailbox_find(n->store, acc.id, SL("INBOX"), &a, &box);
-    if (!e) e = message_list(n->store, acc.id, box.id, 1, 1000, &a, &m, &nm);
+    int e = account_get(core->store, &a, sl_cstr(address), &acc);
+    if (!e) e = mailbox_find(core->store, acc.id, SL("INBOX"), &a, &box);
+    if (!e) e = message_list(core->store, acc.id, box.id, 1, 1000, &a, &m, &nm);
     for (size_t i = 0; !e && i < nm; i++) {
         struct slice bytes;
         struct mail_head head;
         bool found;
         uint64_t number;
-        e = body_get(n->store->body, &m[i].body, SIZE_MAX, &a, &bytes);
+        e = body_get(core->store->body, &m[i].body, SIZE_MAX, &a, &bytes);
         if (!e) e = mail_head_parse(&a, bytes, &head);
         if (e) break;
         struct slice subject = mail_head_get(&a, &head, SL("Subject"), &found);
@@ -203,15 +203,15 @@ static int count_letters(struct node *n, int user, int *count)
 static int checker_main(void *arg)
 {
     struct found *f = arg;
-    struct node *n = xcalloc(1, sizeof *n);
-    int e = open_node(n, f->server);
-    for (int u = 0; !e && u < USERS; u++) e = count_letters(n, u, f->count[u]);
+    struct core *core = xcalloc(1, sizeof *core);
+    int e = open_core(core, f->server);
+    for (int u = 0; !e && u < USERS; u++) e = count_letters(core, u, f->count[u]);
     struct queue_stats qs = {0};
-    if (!e) e = queue_stats(n->queue, &qs);
+    if (!e) e = queue_stats(core->queue, &qs);
     f->waiting = qs.letters;
     f->result = e;
-    if (n->store) node_close(n);
-    free(n);
+    if (core->store) core_close(core);
+    free(core);
     return e;
 }
 

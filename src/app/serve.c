@@ -6,8 +6,8 @@
 
 #include "base/log.h"
 #include "base/map.h"
-#include "control.h"
-#include "home.h"
+#include "command/control.h"
+#include "core/home.h"
 #include "rt/file.h"
 #include "store/care.h"
 #include "store/trace.h"
@@ -82,8 +82,8 @@ static bool admit(struct serving *s, const char *peer)
     size_t have = (size_t)map_get(&s->peers, key);
     struct ip ip;
     bool near = ip_parse(key, &ip) && ip_is_loopback(&ip); /* a proxy or a test on this host speaks for many */
-    bool yes = s->connections < s->node->conf->connections_max &&
-               (near || have < s->node->conf->connections_per_address);
+    bool yes = s->connections < s->node->core.conf->connections_max &&
+               (near || have < s->node->core.conf->connections_per_address);
     if (yes) {
         s->connections++;
         map_put(&s->peers, key, (void *)(have + 1));
@@ -132,7 +132,7 @@ static void run_session(struct visit *v)
     case SERVICE_IMAPS: imapd_session(n->imapd, true, v->c, v->g); break;
     case SERVICE_POP3: popd_session(n->popd, false, v->c, v->g); break;
     case SERVICE_POP3S: popd_session(n->popd, true, v->c, v->g); break;
-    case SERVICE_CONTROL: control_session(n, v->c); break;
+    case SERVICE_CONTROL: control_session(&n->core, v->c); break;
     }
 }
 
@@ -191,7 +191,7 @@ static int open_door(struct serving *s, const struct endpoint *at, enum service 
 
 static int open_doors(struct serving *s, bool control)
 {
-    const struct config *c = s->node->conf;
+    const struct config *c = s->node->core.conf;
     int e = 0;
     if (control) e = open_door(s, &(struct endpoint){.path = CONTROL_PATH}, SERVICE_CONTROL);
     for (size_t i = 0; i < c->nlisten; i++)
@@ -255,10 +255,10 @@ static void loop_child_fiber(void *arg)
 
 /* ---- care in the background ---- */
 
-static void sweep_once(struct node *n)
+static void sweep_once(struct core *core)
 {
     struct sweep_report rep;
-    int e = store_sweep(n->store, queue_body_refs, n->queue, 600, 8 << 20, &rep);
+    int e = store_sweep(core->store, queue_body_refs, core->queue, 600, 8 << 20, &rep);
     if (e && e != ERR_CANCELED) log_warn("care", "the sweep of message bodies stopped: %s", err_text(e));
     else if (!e && rep.dropped + rep.compacted)
         log_info("care", "gave %llu bytes of deleted mail back to the disk",
@@ -266,16 +266,16 @@ static void sweep_once(struct node *n)
 }
 
 /* At start for the days missed, then when a day is over. */
-static bool send_reports(struct node *n)
+static bool send_reports(struct core *core)
 {
     struct arena a;
     struct dmarc_sent sent = {0};
     ar_init(&a, 0);
-    struct slice domain = node_domain(n, &a);
-    int e = n->conf->dmarc_reports
-                ? dmarc_store_send(n->reports, domain.n ? domain : n->conf->hostname, false, &sent)
+    struct slice domain = core_domain(core, &a);
+    int e = core->conf->dmarc_reports
+                ? dmarc_store_send(core->reports, domain.n ? domain : core->conf->hostname, false, &sent)
                 : 0;
-    if (!e) e = dmarc_store_expire(n->reports);
+    if (!e) e = dmarc_store_expire(core->reports);
     if (e && e != ERR_CANCELED && e != ERR_BUSY)
         log_warn("care", "DMARC reports could not be sent: %s", err_text(e));
     ar_free(&a);
@@ -290,10 +290,10 @@ static void reports_fiber(void *arg)
 
 static void care_fiber(void *arg)
 {
-    struct node *n = arg;
+    struct core *core = arg;
     while (fiber_sleep(sweep_every) == 0) {
-        sweep_once(n);
-        int e = trace_expire(n->store, n->conf->trace_days);
+        sweep_once(core);
+        int e = trace_expire(core->store, core->conf->trace_days);
         if (e && e != ERR_CANCELED) log_warn("care", "old trace events could not be removed: %s", err_text(e));
     }
 }
@@ -303,7 +303,7 @@ static void reload(struct node *n)
     struct slice certificate, key;
     struct arena a;
     ar_init(&a, 0);
-    int e = home_certificate(n->conf, &a, &certificate, &key);
+    int e = home_certificate(n->core.conf, &a, &certificate, &key);
     if (!e) e = tls_server_add_cert(n->tls_server, certificate, key);
     if (e) log_error("serve", "the certificate is not changed: %s", err_text(e));
     else log_info("serve", "certificate and key are read again; a changed tram.conf needs a restart");
@@ -336,8 +336,8 @@ int serve(struct node *n, bool control, void (*ready)(void *), void *arg)
         *c = (struct loop_child){&l[i], i};
         e = group_go(&loops_group, "loop", loop_child_fiber, c);
     }
-    if (!e) e = group_go(&care, "care", care_fiber, n);
-    if (!e) e = group_go(&care, "reports", reports_fiber, n);
+    if (!e) e = group_go(&care, "care", care_fiber, &n->core);
+    if (!e) e = group_go(&care, "reports", reports_fiber, &n->core);
     if (!e) {
         ready(arg);
         wait_for_end(n);

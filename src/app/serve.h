@@ -4,6 +4,6 @@
 
 /* Opens every listener, calls ready(arg) when all are open, serves until a signal ends it or the
  * fiber is canceled: SIGTERM and SIGINT stop in order, SIGHUP reads certificate and key again.
- * node: opened and started. control: also the control socket. SUSPENDS.
+ * n: opened and started. control: also the control socket. SUSPENDS.
  * Returns 0 after an orderly stop. */
 MUST_CHECK int serve(struct node *n, bool control, void (*ready)(void *), void *arg);

@@ -1,6 +1,7 @@
 /* cmd_directory.c - domain, account and alias. */
 #include "base/civil.h"
 #include "cmd.h"
+#include "store/mailbox.h"
 
 /* ---- parsing ---- */
 
@@ -62,8 +63,8 @@ int parse_alias_add(struct arena *a, int argc, char **argv, json_t *args)
 
 int run_domain_add(struct request *r)
 {
-    int e = domain_add(r->node->store, arg_slice(r->args, "domain"));
-    if (!e) e = dkim_keys_first(r->node->store, arg_slice(r->args, "domain"));
+    int e = domain_add(r->core->store, arg_slice(r->args, "domain"));
+    if (!e) e = dkim_keys_first(r->core->store, arg_slice(r->args, "domain"));
     if (!e) reply_text(r->reply, "domain", arg_slice(r->args, "domain"));
     return e;
 }
@@ -77,7 +78,7 @@ void print_domain_add(json_t *args, json_t *reply, struct buf *out)
                     "  tram dns records %s             prints what to publish in the DNS\n", d, d, d);
 }
 
-int run_domain_remove(struct request *r) { return domain_remove(r->node->store, arg_slice(r->args, "domain")); }
+int run_domain_remove(struct request *r) { return domain_remove(r->core->store, arg_slice(r->args, "domain")); }
 
 void print_domain_remove(json_t *args, json_t *reply, struct buf *out)
 {
@@ -87,7 +88,7 @@ void print_domain_remove(json_t *args, json_t *reply, struct buf *out)
 
 int run_domain_set(struct request *r)
 {
-    return domain_set_catch_all(r->node->store, arg_slice(r->args, "domain"), arg_slice(r->args, "catch-all"));
+    return domain_set_catch_all(r->core->store, arg_slice(r->args, "domain"), arg_slice(r->args, "catch-all"));
 }
 
 void print_domain_set(json_t *args, json_t *reply, struct buf *out)
@@ -113,7 +114,7 @@ int run_domain_list(struct request *r)
 {
     struct domain *d;
     size_t n;
-    int e = domain_list(r->node->store, r->a, &d, &n);
+    int e = domain_list(r->core->store, r->a, &d, &n);
     json_t *list = json_array();
     for (size_t i = 0; !e && i < n; i++) json_array_append_new(list, domain_json(&d[i]));
     json_object_set_new(r->reply, "domains", list);
@@ -148,10 +149,10 @@ int run_domain_show(struct request *r)
     struct alias *alias;
     struct dkim_key *key;
     size_t naccounts = 0, naliases = 0, nkeys = 0;
-    int e = domain_get(r->node->store, r->a, arg_slice(r->args, "domain"), &d);
-    if (!e) e = account_list(r->node->store, r->a, d.name, &acc, &naccounts);
-    if (!e) e = alias_list(r->node->store, r->a, d.name, &alias, &naliases);
-    if (!e) e = dkim_keys(r->node->store, r->a, d.name, &key, &nkeys);
+    int e = domain_get(r->core->store, r->a, arg_slice(r->args, "domain"), &d);
+    if (!e) e = account_list(r->core->store, r->a, d.name, &acc, &naccounts);
+    if (!e) e = alias_list(r->core->store, r->a, d.name, &alias, &naliases);
+    if (!e) e = dkim_keys(r->core->store, r->a, d.name, &key, &nkeys);
     if (e) return e;
     json_t *o = domain_json(&d);
     json_object_update(r->reply, o);
@@ -185,25 +186,25 @@ void print_domain_show(json_t *args, json_t *reply, struct buf *out)
 
 int run_account_add(struct request *r)
 {
-    return account_add(r->node->store, arg_slice(r->args, "address"), arg_slice(r->args, "password"));
+    return account_add(r->core->store, arg_slice(r->args, "address"), arg_slice(r->args, "password"));
 }
 
 int run_account_passwd(struct request *r)
 {
-    return account_password(r->node->store, arg_slice(r->args, "address"), arg_slice(r->args, "password"));
+    return account_password(r->core->store, arg_slice(r->args, "address"), arg_slice(r->args, "password"));
 }
 
 int run_account_disable(struct request *r)
 {
-    return account_disable(r->node->store, arg_slice(r->args, "address"), true);
+    return account_disable(r->core->store, arg_slice(r->args, "address"), true);
 }
 int run_account_enable(struct request *r)
 {
-    return account_disable(r->node->store, arg_slice(r->args, "address"), false);
+    return account_disable(r->core->store, arg_slice(r->args, "address"), false);
 }
 int run_account_remove(struct request *r)
 {
-    return account_remove(r->node->store, arg_slice(r->args, "address"));
+    return account_remove(r->core->store, arg_slice(r->args, "address"));
 }
 
 #define SAY(name, sentence)                                                                                  \
@@ -225,7 +226,7 @@ int run_account_list(struct request *r)
 {
     struct account *acc;
     size_t n;
-    int e = account_list(r->node->store, r->a, arg_slice(r->args, "domain"), &acc, &n);
+    int e = account_list(r->core->store, r->a, arg_slice(r->args, "domain"), &acc, &n);
     json_t *list = json_array();
     for (size_t i = 0; !e && i < n; i++) {
         json_t *o = json_object();
@@ -234,7 +235,7 @@ int run_account_list(struct request *r)
         reply_text(o, "id", sl_cstr(acc[i].id));
         reply_int(o, "created", acc[i].created);
         json_object_set_new(o, "disabled", json_boolean(acc[i].disabled));
-        e = account_usage(r->node->store, acc[i].id, &u);
+        e = account_usage(r->core->store, acc[i].id, &u);
         reply_int(o, "messages", (int64_t)u.messages);
         reply_int(o, "bytes", (int64_t)u.bytes);
         json_array_append_new(list, o);
@@ -263,16 +264,16 @@ int run_alias_add(struct request *r)
     size_t i, n = json_array_size(targets);
     struct slice *to = ar_array(r->a, struct slice, n);
     json_array_foreach(targets, i, t) to[i] = sl_cstr(json_string_value(t));
-    return alias_add(r->node->store, arg_slice(r->args, "address"), to, n);
+    return alias_add(r->core->store, arg_slice(r->args, "address"), to, n);
 }
 
-int run_alias_remove(struct request *r) { return alias_remove(r->node->store, arg_slice(r->args, "address")); }
+int run_alias_remove(struct request *r) { return alias_remove(r->core->store, arg_slice(r->args, "address")); }
 
 int run_alias_list(struct request *r)
 {
     struct alias *x;
     size_t n;
-    int e = alias_list(r->node->store, r->a, arg_slice(r->args, "domain"), &x, &n);
+    int e = alias_list(r->core->store, r->a, arg_slice(r->args, "domain"), &x, &n);
     json_t *list = json_array();
     for (size_t i = 0; !e && i < n; i++) {
         json_t *o = json_object(), *to = json_array();

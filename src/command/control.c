@@ -100,7 +100,7 @@ static void answer(struct conn *c, int status, struct slice error, json_t *reply
     json_decref(o);
 }
 
-static void answer_request(struct node *n, struct conn *c, json_t *q)
+static void answer_request(struct core *core, struct conn *c, json_t *q)
 {
     const struct command *cmd = command_named(json_string_value(json_object_get(q, "command")));
     struct wire_payload w = {
@@ -113,7 +113,7 @@ static void answer_request(struct node *n, struct conn *c, json_t *q)
     struct buf error = BUF_INIT;
     ar_init(&a, 0);
     struct request r = {
-        .node = n, .a = &a, .args = json_object_get(q, "args"), .reply = json_object(), .payload = &w.p};
+        .core = core, .a = &a, .args = json_object_get(q, "args"), .reply = json_object(), .payload = &w.p};
     int status = command_run(cmd, &r, &error);
     if (wire_drain(&w) == 0) answer(c, status, buf_slice(&error), r.reply);
     else json_decref(r.reply);
@@ -121,7 +121,7 @@ static void answer_request(struct node *n, struct conn *c, json_t *q)
     ar_free(&a);
 }
 
-void control_session(struct node *n, struct conn *c)
+void control_session(struct core *core, struct conn *c)
 {
     struct slice line;
     for (;;) {
@@ -136,7 +136,7 @@ void control_session(struct node *n, struct conn *c)
             json_decref(q);
             break;
         }
-        answer_request(n, c, q);
+        answer_request(core, c, q);
         json_decref(q);
         if (conn_flush(c)) break;
     }

@@ -1,7 +1,7 @@
 /* dns_records.h - what to publish for a domain: one list, printed by `dns records`, compared
  * with the world by `dns check`. */
 #pragma once
-#include "node.h"
+#include "core/core.h"
 
 struct dns_line {
     struct slice name;  /* absolute, without the final dot */
@@ -13,6 +13,6 @@ struct dns_line {
     bool optional;
 };
 /* In the arena. certificate: PEM for TLSA, or empty. SUSPENDS (directory). ERR_NOT_FOUND. */
-MUST_CHECK int dns_records_of(struct node *n, struct arena *a, struct slice domain, struct slice certificate,
+MUST_CHECK int dns_records_of(struct core *core, struct arena *a, struct slice domain, struct slice certificate,
                               struct dns_line **out, size_t *count);
 struct slice dns_line_text(struct arena *a, const struct dns_line *l); /* a master-file line without newline */

@@ -45,11 +45,11 @@ static void add_reverse(struct lines *l, const struct config *c)
                 "reverse name", "receivers want the address to name the host (ask who gave you the address)");
 }
 
-static int add_dkim(struct lines *l, struct node *n, struct slice domain)
+static int add_dkim(struct lines *l, struct core *core, struct slice domain)
 {
     struct dkim_key *k;
     size_t count;
-    int e = dkim_keys(n->store, l->a, domain, &k, &count);
+    int e = dkim_keys(core->store, l->a, domain, &k, &count);
     for (size_t i = 0; !e && i < count; i++) {
         struct sign_key *key;
         e = sign_key_from_pem(k[i].pem, &key);
@@ -84,13 +84,13 @@ static void add_srv(struct lines *l, const struct config *c, struct slice domain
     line->optional = true;
 }
 
-int dns_records_of(struct node *n, struct arena *a, struct slice domain, struct slice certificate,
+int dns_records_of(struct core *core, struct arena *a, struct slice domain, struct slice certificate,
                    struct dns_line **out, size_t *count)
 {
-    const struct config *c = n->conf;
+    const struct config *c = core->conf;
     struct lines l = {.a = a};
     struct domain d;
-    int e = domain_get(n->store, a, domain, &d);
+    int e = domain_get(core->store, a, domain, &d);
     if (e) return e;
     add_addresses(&l, c, c->hostname, "where the host is");
     add_reverse(&l, c);
@@ -99,7 +99,7 @@ int dns_records_of(struct node *n, struct arena *a, struct slice domain, struct 
     add_txt(&l, d.name, SL("v=spf1 mx -all"), "SPF", "only the domain's mail hosts may send for it");
     if (!sl_eqi(c->hostname, d.name))
         add_txt(&l, c->hostname, SL("v=spf1 a -all"), "SPF", "the host's own name, for HELO and bounces");
-    e = add_dkim(&l, n, d.name);
+    e = add_dkim(&l, core, d.name);
     if (e) return e;
     add_txt(&l, ar_cat(a, SL("_dmarc."), d.name),
             ar_printf(a, "v=DMARC1; p=reject; rua=mailto:" DMARC_REPORTS_LOCAL "@%.*s", SLF(d.name)), "DMARC",

@@ -31,4 +31,4 @@ PARSE_FUNCTIONS(X)
 #undef X
 
 json_t *dkim_key_json(const struct dkim_key *k);
-struct slice node_certificate(struct node *n, struct arena *a);
+struct slice core_certificate(struct core *core, struct arena *a);

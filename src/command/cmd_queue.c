@@ -81,7 +81,7 @@ int run_queue_list(struct request *r)
     struct queue_filter f = filter_of(r->args);
     struct queue_info *q;
     size_t n;
-    int e = queue_list(r->node->queue, &f, r->a, &q, &n);
+    int e = queue_list(r->core->queue, &f, r->a, &q, &n);
     json_t *list = json_array();
     for (size_t i = 0; !e && i < n; i++) json_array_append_new(list, letter_json(&q[i]));
     json_object_set_new(r->reply, "letters", list);
@@ -139,7 +139,7 @@ int run_queue_show(struct request *r)
     struct letter_id id;
     struct queue_info q;
     int e = take_id(arg_slice(r->args, "id"), &id);
-    if (!e) e = queue_show(r->node->queue, &id, r->a, &q);
+    if (!e) e = queue_show(r->core->queue, &id, r->a, &q);
     if (e == ERR_NOT_FOUND)
         return err_set(
             e, "no letter %s is in the queue: it is done, or was never here; `tram trace %s` tells its road",
@@ -180,7 +180,7 @@ static int act(struct request *r, enum queue_action what)
         json_array_foreach(ids, i, text) {
             struct letter_id id;
             e = take_id(sl_cstr(json_string_value(text)), &id);
-            if (!e) e = queue_act(r->node->queue, &id, what);
+            if (!e) e = queue_act(r->core->queue, &id, what);
             if (e == ERR_NOT_FOUND) err_set(e, "no letter %s is in the queue", json_string_value(text));
             if (e) break;
             n++;
@@ -188,7 +188,7 @@ static int act(struct request *r, enum queue_action what)
     } else {
         struct queue_filter f = filter_of(r->args);
         f.limit = 0;
-        e = queue_act_all(r->node->queue, &f, what, &n);
+        e = queue_act_all(r->core->queue, &f, what, &n);
     }
     reply_int(r->reply, "letters", (int64_t)n);
     return e;
@@ -214,7 +214,7 @@ SAY(print_queue_drop, "dropped; nobody is told, the trace keeps it.")
 int run_queue_stats(struct request *r)
 {
     struct queue_stats s;
-    int e = queue_stats(r->node->queue, &s);
+    int e = queue_stats(r->core->queue, &s);
     if (e) return e;
     reply_int(r->reply, "letters", (int64_t)s.letters);
     reply_int(r->reply, "recipients", (int64_t)s.recipients);
@@ -266,19 +266,19 @@ int run_trace(struct request *r)
     if (num_u64(given, 1000, &asked) && asked) limit = asked;
     else if (given.n) return err_set(ERR_USAGE, "--limit must be a number from 1 to 1000");
     struct slice what = arg_slice(r->args, "what");
-    int e = trace_find(r->node->store, what, limit, r->a, &id, &n);
+    int e = trace_find(r->core->store, what, limit, r->a, &id, &n);
     if (!e && !n) e = ERR_NOT_FOUND;
     if (e == ERR_NOT_FOUND)
         return err_set(e,
                        "nothing is known of %.*s: give a letter's id, a Message-ID or an address (events are "
                        "kept %d days)",
-                       SLF(what), r->node->conf->trace_days);
+                       SLF(what), r->core->conf->trace_days);
     if (e) return e;
     json_t *letters = json_array();
     for (size_t i = n; i-- > 0;) {
         struct trace_event *ev;
         size_t count;
-        if (trace_read(r->node->store, &id[i], r->a, &ev, &count)) continue;
+        if (trace_read(r->core->store, &id[i], r->a, &ev, &count)) continue;
         json_t *o = json_object(), *events = json_array();
         reply_text(o, "id", sl_cstr(id[i].s));
         for (size_t k = 0; k < count; k++) json_array_append_new(events, event_json(&ev[k]));

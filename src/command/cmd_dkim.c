@@ -11,10 +11,10 @@ enum { RETIRED_FOR_S = 7 * 86400 };
 static int keys_of(struct request *r, struct slice *domain, struct dkim_key **k, size_t *n)
 {
     struct domain d;
-    int e = domain_get(r->node->store, r->a, arg_slice(r->args, "domain"), &d);
+    int e = domain_get(r->core->store, r->a, arg_slice(r->args, "domain"), &d);
     if (e) return e;
     *domain = d.name;
-    return dkim_keys(r->node->store, r->a, d.name, k, n);
+    return dkim_keys(r->core->store, r->a, d.name, k, n);
 }
 
 int run_dkim_list(struct request *r)
@@ -46,7 +46,7 @@ static int publication(struct request *r, struct slice domain, const struct dkim
     struct sign_key *key;
     int e = sign_key_from_pem(k->pem, &key);
     if (e) return e;
-    e = dkim_publish_check(r->a, r->node->dns, domain, k->selector, key, p);
+    e = dkim_publish_check(r->a, r->core->dns, domain, k->selector, key, p);
     sign_key_free(&key);
     return e;
 }
@@ -111,7 +111,7 @@ static int make_next(struct request *r, struct slice domain, const struct dkim_k
         bool taken = false;
         for (size_t i = 0; i < n; i++) taken |= sl_eqi(k[i].selector, selector);
         if (taken) continue;
-        int e = dkim_key_add(r->node->store, domain, selector, kind, DKIM_KEY_PUBLISH);
+        int e = dkim_key_add(r->core->store, domain, selector, kind, DKIM_KEY_PUBLISH);
         if (!e)
             json_array_append_new(
                 done, json_pack("{s:s, s:s#}", "did", "made", "selector", selector.p, (int)selector.n));
@@ -123,13 +123,13 @@ static int make_next(struct request *r, struct slice domain, const struct dkim_k
 static int activate(struct request *r, struct slice domain, const struct dkim_key *k, size_t n,
                     const struct dkim_key *next, json_t *done)
 {
-    int e = dkim_key_set_state(r->node->store, domain, next->selector, DKIM_KEY_ACTIVE);
+    int e = dkim_key_set_state(r->core->store, domain, next->selector, DKIM_KEY_ACTIVE);
     if (!e)
         json_array_append_new(done, json_pack("{s:s, s:s#}", "did", "activated", "selector", next->selector.p,
                                               (int)next->selector.n));
     for (size_t i = 0; !e && i < n; i++) {
         if (!is_kind_with_state(&k[i], next->kind, DKIM_KEY_ACTIVE)) continue;
-        e = dkim_key_set_state(r->node->store, domain, k[i].selector, DKIM_KEY_RETIRED);
+        e = dkim_key_set_state(r->core->store, domain, k[i].selector, DKIM_KEY_RETIRED);
         if (!e)
             json_array_append_new(done, json_pack("{s:s, s:s#}", "did", "retired", "selector",
                                                   k[i].selector.p, (int)k[i].selector.n));
@@ -159,7 +159,7 @@ static int remove_landed(struct request *r, struct slice domain, const struct dk
     int e = 0;
     for (size_t i = 0; !e && i < n; i++) {
         if (k[i].state != DKIM_KEY_RETIRED || k[i].changed + RETIRED_FOR_S > rt_wall_seconds()) continue;
-        e = dkim_key_remove(r->node->store, domain, k[i].selector);
+        e = dkim_key_remove(r->core->store, domain, k[i].selector);
         if (!e)
             json_array_append_new(done, json_pack("{s:s, s:s#}", "did", "removed", "selector",
                                                   k[i].selector.p, (int)k[i].selector.n));
@@ -180,7 +180,7 @@ int run_dkim_rotate(struct request *r)
     if (!e) e = rotate_kind(r, domain, k, n, KEY_ED25519, done, waits);
     if (!e) e = remove_landed(r, domain, k, n, done);
     if (e) return e;
-    e = dkim_keys(r->node->store, r->a, domain, &k, &n);
+    e = dkim_keys(r->core->store, r->a, domain, &k, &n);
     json_t *lines = json_array();
     for (size_t i = 0; !e && i < n; i++) {
         struct sign_key *key;

@@ -79,10 +79,10 @@ static int add_recipient(struct sending *s, struct slice text)
     struct slice local, domain;
     struct routes routes;
     if (sl_chr(text, '@') == SL_NONE)
-        text = ar_printf(a, "%.*s@%.*s", SLF(text), SLF(node_domain(s->r->node, a)));
+        text = ar_printf(a, "%.*s@%.*s", SLF(text), SLF(core_domain(s->r->core, a)));
     int e = mail_addr_split(a, text, &local, &domain);
     if (e) return err_set(ERR_SYNTAX, "%.*s is not an address", SLF(printable(a, text, 100)));
-    e = directory_resolve(s->r->node->store, a, local, domain, &routes);
+    e = directory_resolve(s->r->core->store, a, local, domain, &routes);
     if (e) return e;
     struct route remote = {.address = text};
     switch (routes.result) {
@@ -131,7 +131,7 @@ static void take_sender(struct sending *s)
     if (sl_eq(given, SL("<>"))) return;
     if (!given.n) given = arg_slice(s->r->args, "user");
     if (sl_chr(given, '@') == SL_NONE)
-        given = ar_printf(a, "%.*s@%.*s", SLF(given), SLF(node_domain(s->r->node, a)));
+        given = ar_printf(a, "%.*s@%.*s", SLF(given), SLF(core_domain(s->r->core, a)));
     s->sender = given;
 }
 
@@ -150,22 +150,22 @@ static int head_complete(struct sending *s)
     if (!e) e = take_recipients(s);
     if (e) return e;
     struct buf edited = BUF_INIT;
-    struct mail_edit edit = {.forged = mailauth_forged, .forged_arg = &s->r->node->mailauth,
+    struct mail_edit edit = {.forged = mailauth_forged, .forged_arg = &s->r->core->mailauth,
                              .domain = s->from.v[0].domain, .now = rt_wall_seconds(), .submission = true};
     rt_random(&edit.random, sizeof edit.random);
     mail_head_edit(a, &s->parsed, &edit, &edited);
     s->edited = ar_dup(a, buf_slice(&edited));
     buf_free(&edited);
-    e = signing_begin(s->r->node->signing, a, s->from.v[0].domain, s->edited, &s->signing);
-    if (!e) e = body_begin(s->r->node->store->body, accept_body_class(s->any_local), &s->body);
+    e = signing_begin(s->r->core->signing, a, s->from.v[0].domain, s->edited, &s->signing);
+    if (!e) e = body_begin(s->r->core->store->body, accept_body_class(s->any_local), &s->body);
     return e;
 }
 
 static int body_bytes(struct sending *s, struct slice bytes)
 {
-    if (body_written(s->body) + bytes.n > s->r->node->conf->size_max)
+    if (body_written(s->body) + bytes.n > s->r->core->conf->size_max)
         return err_set(ERR_TOO_LONG, "the letter is larger than size_max (%llu bytes)",
-                       (unsigned long long)s->r->node->conf->size_max);
+                       (unsigned long long)s->r->core->conf->size_max);
     signing_body(s->signing, bytes);
     return body_write(s->body, bytes);
 }
@@ -238,7 +238,7 @@ static int commit(struct sending *s)
     struct buf prefix = BUF_INIT;
     letter_id_new(&l->id);
     l->sender = s->sender;
-    int e = preflight_gate(r->node->preflight, r->a, l, &s->parsed, &l->hold);
+    int e = preflight_gate(r->core->preflight, r->a, l, &s->parsed, &l->hold);
     if (e) return e;
     e = signing_end(s->signing, &signature);
     s->signing = NULL;
@@ -246,7 +246,7 @@ static int commit(struct sending *s)
     l->received = rt_wall_seconds();
     mail_return_path(&prefix, l->sender);
     l->skip = (uint32_t)prefix.n;
-    struct mail_received rec = {.by = r->node->conf->hostname, .id = sl_cstr(l->id.s), .when = l->received,
+    struct mail_received rec = {.by = r->core->conf->hostname, .id = sl_cstr(l->id.s), .when = l->received,
                                 .for_one = l->nrcpt == 1 ? l->rcpt[0].address : (struct slice){0}};
     mail_received(&prefix, &rec);
     buf_put(&prefix, signature);
@@ -262,10 +262,10 @@ static int commit(struct sending *s)
         l->message_id = mail_head_get(r->a, &final, SL("Message-ID"), &found);
         l->subject = mail_head_get(r->a, &final, SL("Subject"), &found);
     }
-    trace_addf(r->node->store, &l->id, TRACE_RECEIVED, (struct slice){0},
+    trace_addf(r->core->store, &l->id, TRACE_RECEIVED, (struct slice){0},
                "handed over by %.*s with `tram send`, from %.*s", SLF(user), SLF(l->sender));
-    e = accept_letter(r->node->queue, l);
-    if (e) body_unpin(r->node->store->body, &l->body);
+    e = accept_letter(r->core->queue, l);
+    if (e) body_unpin(r->core->store->body, &l->body);
     return e;
 }
 

@@ -42,7 +42,7 @@ int run_dmarc_report(struct request *r)
     struct dmarc_history h;
     uint64_t days = DAYS_DEFAULT;
     num_u64(arg_slice(r->args, "days"), DMARC_KEEP_DAYS, &days);
-    int e = dmarc_store_read(r->node->reports, r->a, arg_slice(r->args, "domain"),
+    int e = dmarc_store_read(r->core->reports, r->a, arg_slice(r->args, "domain"),
                              rt_wall_seconds() - (int64_t)days * 86400, &h);
     if (e) return e;
     json_t *lines = json_array();
@@ -97,8 +97,8 @@ void print_dmarc_report(json_t *args, json_t *reply, struct buf *out)
 int run_dmarc_send_reports(struct request *r)
 {
     struct dmarc_sent sent;
-    struct slice domain = node_domain(r->node, r->a);
-    int e = dmarc_store_send(r->node->reports, domain.n ? domain : r->node->conf->hostname, true, &sent);
+    struct slice domain = core_domain(r->core, r->a);
+    int e = dmarc_store_send(r->core->reports, domain.n ? domain : r->core->conf->hostname, true, &sent);
     if (e) return e;
     reply_int(r->reply, "domains", (int64_t)sent.domains);
     reply_int(r->reply, "letters", (int64_t)sent.letters);

@@ -9,9 +9,8 @@
 #include "cli.h"
 #include "cmd.h"
 #include "control.h"
-#include "home.h"
+#include "core/home.h"
 #include "rt/file.h"
-#include "serve.h"
 
 enum { EXIT_DONE = 0, EXIT_NO = 1, EXIT_WRONG_USE = 2, EXIT_COULD_NOT = 3 };
 
@@ -191,31 +190,7 @@ int parse_config_check(struct arena *a, int argc, char **argv, json_t *args)
 
 /* ---- serve ---- */
 
-static void say_ready(void *arg)
-{
-    (void)arg;
-    printf("ready\n");
-    fflush(stdout);
-}
-
-static int serve_main(void *arg)
-{
-    struct config *c = arg;
-    struct arena a;
-    struct slice certificate, key;
-    struct node *n = xcalloc(1, sizeof *n);
-    ar_init(&a, 0);
-    int e = home_certificate(c, &a, &certificate, &key);
-    if (!e) e = node_open(n, c);
-    if (!e) {
-        e = node_start(n, certificate, key);
-        if (!e) e = serve(n, true, say_ready, NULL);
-        node_close(n);
-    }
-    ar_free(&a);
-    free(n);
-    return e;
-}
+static int (*serve_node)(void *conf); /* as home_dir */
 
 int parse_serve(struct arena *a, int argc, char **argv, json_t *args)
 {
@@ -224,7 +199,7 @@ int parse_serve(struct arena *a, int argc, char **argv, json_t *args)
     if (!e) e = go_home();
     if (e == ERR_USAGE) return e;
     if (!e) e = config_read(a, "tram.conf", &c);
-    if (!e) e = run_first(0, serve_main, &c);
+    if (!e) e = run_first(0, serve_node, &c);
     return e < 0 ? could_not(e) : e;
 }
 
@@ -256,17 +231,17 @@ static int next_of_stdin(struct payload *p, struct slice *piece)
 static int run_here(struct task *t)
 {
     struct arena a;
-    struct node *n = xcalloc(1, sizeof *n);
+    struct core *core = xcalloc(1, sizeof *core);
     ar_init(&a, 0);
     t->reply = json_object();
-    struct request r = {.node = n, .a = &a, .args = t->args, .reply = t->reply, .payload = t->payload};
-    int e = t->cmd->kind == COMMAND_DNS ? node_open_dns(n, t->conf) : node_open(n, t->conf);
+    struct request r = {.core = core, .a = &a, .args = t->args, .reply = t->reply, .payload = t->payload};
+    int e = t->cmd->kind == COMMAND_DNS ? core_open_dns(core, t->conf) : core_open(core, t->conf);
     if (!e) {
         t->status = command_run(t->cmd, &r, &t->error);
-        node_close(n);
+        core_close(core);
     }
     ar_free(&a);
-    free(n);
+    free(core);
     return e;
 }
 
@@ -329,9 +304,10 @@ static const struct command *take_command(int *argc, char ***argv, int *used)
     return command_find(*argc, *argv, used);
 }
 
-int cli_main(int argc, char **argv)
+int cli_main(int argc, char **argv, int (*serve)(void *conf))
 {
     int used;
+    serve_node = serve;
     const struct command *cmd = take_command(&argc, &argv, &used);
     if (!cmd) return unknown_command(argc, argv);
     if (cmd->kind != COMMAND_PLAIN || strcmp(cmd->name, "serve") != 0) log_set_level(LOG_ERROR);

@@ -10,7 +10,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
-#include "node.h"
+#include "core/core.h"
 
 /* Bytes that come with a request (a letter to send), piece by piece. */
 struct payload {
@@ -19,7 +19,7 @@ struct payload {
 };
 
 struct request {
-    struct node *node;
+    struct core *core;
     struct arena *a;
     json_t *args, *reply;    /* objects */
     struct payload *payload; /* or NULL */

@@ -1,6 +1,6 @@
 /* dns_check.h - does the world's DNS say what this node needs it to say? */
 #pragma once
-#include "node.h"
+#include "core/core.h"
 
 enum dns_finding {
     FINDING_RIGHT,
@@ -19,5 +19,5 @@ struct dns_checked {
     struct slice publish;    /* the line that would be right; empty when there is nothing to publish */
 };
 /* Asks the DNS about everything that `dns records` prints, and about dangers. In the arena. SUSPENDS. */
-MUST_CHECK int dns_check_domain(struct node *n, struct arena *a, struct slice domain, struct slice certificate,
+MUST_CHECK int dns_check_domain(struct core *core, struct arena *a, struct slice domain, struct slice certificate,
                                 struct dns_checked **out, size_t *count);

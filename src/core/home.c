@@ -1,8 +1,9 @@
 /* home.c - making a home. */
 #include "home.h"
 
-#include "node.h"
+#include "core.h"
 #include "rt/file.h"
+#include "rt/tls.h"
 #include "store/directory.h"
 
 enum { CERTIFICATE_DAYS = 3650, PEM_MAX = 1 << 20 };
@@ -29,7 +30,7 @@ int home_init(const struct home_start *h)
 {
     struct arena a;
     struct config c;
-    struct node n;
+    struct core core;
     ar_init(&a, 0);
     int e = 0;
     if (path_exists("tram.conf"))
@@ -37,11 +38,11 @@ int home_init(const struct home_start *h)
     if (!e) e = path_write("tram.conf", config_text(&a, &h->conf), 0644);
     if (!e) e = config_read(&a, "tram.conf", &c);
     if (!e) e = make_certificate(&c, h->domain);
-    if (!e) e = node_open(&n, &c);
+    if (!e) e = core_open(&core, &c);
     if (!e) {
-        e = domain_add(n.store, h->domain);
-        if (!e) e = dkim_keys_first(n.store, h->domain);
-        node_close(&n);
+        e = domain_add(core.store, h->domain);
+        if (!e) e = dkim_keys_first(core.store, h->domain);
+        core_close(&core);
     }
     if (e && e != ERR_EXISTS) (void)!path_unlink("tram.conf"); /* a half-made home can be made again */
     ar_free(&a);

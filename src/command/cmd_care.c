@@ -12,14 +12,14 @@ int run_stats(struct request *r)
     struct domain *d;
     size_t naccounts, ndomains;
     int e = run_queue_stats(r);
-    if (!e) e = domain_list(r->node->store, r->a, &d, &ndomains);
-    if (!e) e = account_list(r->node->store, r->a, (struct slice){0}, &acc, &naccounts);
+    if (!e) e = domain_list(r->core->store, r->a, &d, &ndomains);
+    if (!e) e = account_list(r->core->store, r->a, (struct slice){0}, &acc, &naccounts);
     if (e) return e;
-    kv_stats(r->node->store->kv, &k);
+    kv_stats(r->core->store->kv, &k);
     rt_stats(&t);
     reply_int(r->reply, "domains", (int64_t)ndomains);
     reply_int(r->reply, "accounts", (int64_t)naccounts);
-    if (r->node->started) reply_int(r->reply, "uptime_s", rt_wall_seconds() - r->node->started);
+    if (r->core->started) reply_int(r->reply, "uptime_s", rt_wall_seconds() - r->core->started);
     reply_int(r->reply, "fibers", (int64_t)t.fibers);
     reply_int(r->reply, "parked_connections", (int64_t)t.parked);
     reply_int(r->reply, "transactions", (int64_t)k.transactions);
@@ -35,7 +35,7 @@ int run_verify(struct request *r)
 {
     json_t *faults = json_array();
     json_object_set_new(r->reply, "faults", faults);
-    int e = store_verify(r->node->store, one_fault, faults);
+    int e = store_verify(r->core->store, one_fault, faults);
     return e == ERR_CORRUPT && json_array_size(faults) ? NO : e;
 }
 
@@ -58,7 +58,7 @@ int parse_backup(struct arena *a, int argc, char **argv, json_t *args)
     return e;
 }
 
-int run_backup(struct request *r) { return store_backup(r->node->store, arg_text(r->args, "to")); }
+int run_backup(struct request *r) { return store_backup(r->core->store, arg_text(r->args, "to")); }
 
 void print_backup(json_t *args, json_t *reply, struct buf *out)
 {

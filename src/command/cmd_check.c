@@ -55,10 +55,10 @@ int run_check_spf(struct request *r)
 {
     struct spf_query q = {.helo = arg_slice(r->args, "helo"),
                           .mail_from = path_of(arg_slice(r->args, "mail-from")),
-                          .receiver = r->node->conf->hostname};
+                          .receiver = r->core->conf->hostname};
     struct spf_result res;
     int e = take_ip(r->args, &q.ip);
-    if (!e) e = spf_check(r->node->dns, r->a, &q, &res);
+    if (!e) e = spf_check(r->core->dns, r->a, &q, &res);
     if (e) return e;
     reply_text(r->reply, "result", sl_cstr(spf_result_name(res.code)));
     reply_text(r->reply, "domain", res.domain);
@@ -119,7 +119,7 @@ int run_check_dkim(struct request *r)
     struct dkim_verify *v = dkim_verify_new(r->a, &head, NULL, b);
     dkim_body_add(b, sl_from(message, head.body_at));
     dkim_body_end(b);
-    e = dkim_verify_end(v, r->node->dns, &res);
+    e = dkim_verify_end(v, r->core->dns, &res);
     if (e) return e;
     json_t *list = json_array();
     for (size_t i = 0; i < res.n; i++) {
@@ -176,7 +176,7 @@ int run_check_arc(struct request *r)
     struct arc_verify *v = arc_verify_new(r->a, &head, NULL, b);
     dkim_body_add(b, sl_from(message, head.body_at));
     dkim_body_end(b);
-    e = arc_verify_end(v, r->node->dns, &res);
+    e = arc_verify_end(v, r->core->dns, &res);
     if (e) return e;
     json_t *chain = json_array();
     for (size_t i = 0; i < res.n; i++) json_array_append_new(chain, arc_set_json(&res.set[i]));
@@ -213,7 +213,7 @@ int run_check_message(struct request *r)
     struct mailauth_verdict v;
     int e = take_ip(r->args, &conn.ip);
     if (!e) e = read_message(r->a, &head, &message);
-    if (!e) e = mailauth_check(&r->node->mailauth, r->a, &conn, &env, message, &v);
+    if (!e) e = mailauth_check(&r->core->mailauth, r->a, &conn, &env, message, &v);
     if (e) return e;
     reply_text(r->reply, "field", v.field);
     reply_text(r->reply, "disposition", sl_cstr(mailauth_disposition_name(v.disposition)));

@@ -6,11 +6,12 @@
  * {"status": exit status, "error": sentence, "reply": {...}}. */
 #pragma once
 #include "command.h"
+#include "rt/conn.h"
 
 #define CONTROL_PATH "control.sock"
 
 /* Serves one control connection; takes it over. SUSPENDS. */
-void control_session(struct node *n, struct conn *c);
+void control_session(struct core *core, struct conn *c);
 
 /* From the user's process. ERR_NOT_FOUND or ERR_REFUSED: no server runs there.
  * *status is the exit status; the reply is a new reference. SUSPENDS. */

@@ -14,7 +14,7 @@ const char *dns_finding_name(enum dns_finding f)
 }
 
 struct checking {
-    struct node *n;
+    struct core *core;
     struct arena *a;
     struct slice domain;
     struct dns_checked *v;
@@ -77,7 +77,7 @@ static struct slice list_of(struct arena *a, enum dns_type type, const struct dn
 static int check_plain(struct checking *c, const struct dns_line *l)
 {
     struct dns_answer d;
-    int e = dns_ask(c->n->dns, c->a, l->name, l->type, &d);
+    int e = dns_ask(c->core->dns, c->a, l->name, l->type, &d);
     if (e) return e;
     struct slice line = dns_line_text(c->a, l);
     if (unanswered(c, l->what, l->name, &d)) return 0;
@@ -100,7 +100,7 @@ static int check_spf_line(struct checking *c, const struct dns_line *l)
 {
     struct spf_audit s;
     struct slice line = dns_line_text(c->a, l);
-    int e = spf_audit(c->n->dns, c->a, l->name, &s);
+    int e = spf_audit(c->core->dns, c->a, l->name, &s);
     if (e) return e;
     if (s.code == SPF_TEMPERROR) found(c, "SPF", l->name, FINDING_UNKNOWN, s.problem, line);
     else if (s.code == SPF_NONE)
@@ -131,7 +131,7 @@ static int check_spf_line(struct checking *c, const struct dns_line *l)
 /* Would a letter from each of our addresses pass the SPF of the domain? */
 static int check_spf_passes(struct checking *c)
 {
-    const struct config *conf = c->n->conf;
+    const struct config *conf = c->core->conf;
     char ip[IP_TEXT_MAX];
     for (size_t i = 0; i < conf->nlisten; i++) {
         if (ip_is_unspecified(&conf->listen[i])) continue;
@@ -140,7 +140,7 @@ static int check_spf_passes(struct checking *c)
                               .mail_from = ar_cat(c->a, SL("postmaster@"), c->domain),
                               .receiver = SL("check")};
         struct spf_result r;
-        int e = spf_check(c->n->dns, c->a, &q, &r);
+        int e = spf_check(c->core->dns, c->a, &q, &r);
         if (e) return e;
         enum dns_finding f = r.code == SPF_PASS        ? FINDING_RIGHT
                              : r.code == SPF_TEMPERROR ? FINDING_UNKNOWN
@@ -158,14 +158,14 @@ static int check_dkim_keys(struct checking *c)
 {
     struct dkim_key *k;
     size_t n, active = 0;
-    int e = dkim_keys(c->n->store, c->a, c->domain, &k, &n);
+    int e = dkim_keys(c->core->store, c->a, c->domain, &k, &n);
     for (size_t i = 0; !e && i < n; i++) {
         struct sign_key *key;
         struct dkim_publish p;
         e = sign_key_from_pem(k[i].pem, &key);
         if (e) break;
         active += k[i].state == DKIM_KEY_ACTIVE;
-        e = dkim_publish_check(c->a, c->n->dns, c->domain, k[i].selector, key, &p);
+        e = dkim_publish_check(c->a, c->core->dns, c->domain, k[i].selector, key, &p);
         int bits = sign_key_kind(key) == KEY_RSA ? sign_key_bits(key) : 0;
         sign_key_free(&key);
         if (e) break;
@@ -187,7 +187,7 @@ static int check_dmarc_line(struct checking *c, const struct dns_line *l)
 {
     struct dns_answer d;
     struct slice line = dns_line_text(c->a, l), text = {0};
-    int e = dns_ask(c->n->dns, c->a, l->name, DNS_TXT, &d);
+    int e = dns_ask(c->core->dns, c->a, l->name, DNS_TXT, &d);
     if (e || unanswered(c, "DMARC", l->name, &d)) return e;
     size_t records = 0;
     for (size_t i = 0; i < d.n; i++)
@@ -216,7 +216,7 @@ static int check_dmarc_line(struct checking *c, const struct dns_line *l)
 static int check_txt(struct checking *c, const struct dns_line *l, struct slice prefix)
 {
     struct dns_answer d;
-    int e = dns_ask(c->n->dns, c->a, l->name, DNS_TXT, &d);
+    int e = dns_ask(c->core->dns, c->a, l->name, DNS_TXT, &d);
     if (e || unanswered(c, l->what, l->name, &d)) return e;
     struct slice line = dns_line_text(c->a, l);
     size_t n = 0;
@@ -232,12 +232,12 @@ static int check_txt(struct checking *c, const struct dns_line *l, struct slice 
 
 static int check_reverse(struct checking *c)
 {
-    const struct config *conf = c->n->conf;
+    const struct config *conf = c->core->conf;
     char ip[IP_TEXT_MAX];
     for (size_t i = 0; i < conf->nlisten; i++) {
         if (ip_is_unspecified(&conf->listen[i])) continue;
         struct iprev_result r;
-        int e = iprev_check(c->n->dns, c->a, &conf->listen[i], &r);
+        int e = iprev_check(c->core->dns, c->a, &conf->listen[i], &r);
         if (e) return e;
         struct slice publish = ar_printf(c->a, "%.*s. IN PTR %.*s.",
                                          SLF(ip_reverse_name(c->a, &conf->listen[i])), SLF(conf->hostname));
@@ -267,17 +267,17 @@ static int check_line(struct checking *c, const struct dns_line *l)
     return check_plain(c, l);
 }
 
-int dns_check_domain(struct node *n, struct arena *a, struct slice domain, struct slice certificate,
+int dns_check_domain(struct core *core, struct arena *a, struct slice domain, struct slice certificate,
                      struct dns_checked **out, size_t *count)
 {
-    struct checking c = {.n = n, .a = a};
+    struct checking c = {.core = core, .a = a};
     struct dns_line *l;
     size_t lines;
     struct domain d;
-    int e = domain_get(n->store, a, domain, &d);
+    int e = domain_get(core->store, a, domain, &d);
     if (e) return e;
     c.domain = d.name;
-    e = dns_records_of(n, a, d.name, certificate, &l, &lines);
+    e = dns_records_of(core, a, d.name, certificate, &l, &lines);
     for (size_t i = 0; !e && i < lines; i++) e = check_line(&c, &l[i]);
     if (!e) e = check_dkim_keys(&c);
     if (!e) e = check_spf_passes(&c);

@@ -1,0 +1,138 @@
+/* node.c - opening and closing a node. */
+#include "core.h"
+
+#include "kv/kv.h"
+#include "rt/file.h"
+
+static bool trusts_sealer(void *arg, struct slice sealer)
+{
+    const struct config *c = arg;
+    for (size_t i = 0; i < c->ntrusted_sealers; i++)
+        if (sl_eqi(c->trusted_sealers[i], sealer)) return true;
+    return false;
+}
+
+static void prepare(struct core *core, const struct config *conf)
+{
+    *core = (struct core){.conf = conf};
+    ar_init(&core->arena, 0);
+}
+
+static void set_dns(struct core *core, struct dns *dns)
+{
+    core->dns = dns;
+    core->mailauth = (struct mailauth_ctx){
+        .dns = dns,
+        .hostname = core->conf->hostname,
+        .trusts_sealer = trusts_sealer,
+        .trusts_arg = (void *)core->conf,
+    };
+}
+
+static int open_dns(const struct config *conf, struct arena *a, struct dns **out)
+{
+    if (conf->zone.n) return dns_open_zone(out, ar_cstr(a, conf->zone));
+    return dns_open_unbound(out, conf->has_resolver ? &conf->resolver : NULL);
+}
+
+int core_open_dns(struct core *core, const struct config *conf)
+{
+    struct dns *dns;
+    prepare(core, conf);
+    int e = open_dns(conf, &core->arena, &dns);
+    if (!e) set_dns(core, dns);
+    return e;
+}
+
+static int open_store_files(struct kv **kv, struct body_store **body)
+{
+    int e = path_mkdir("store");
+    if (e == ERR_EXISTS) e = 0;
+    if (!e) e = kv_rocks_open(kv, "store/index");
+    if (e) return e;
+    e = body_open(body, "store/bodies", 0);
+    if (e) kv_close(kv);
+    return e;
+}
+
+int core_open(struct core *core, const struct config *conf)
+{
+    struct dns *dns = NULL;
+    struct kv *kv;
+    struct body_store *body;
+    prepare(core, conf);
+    int e = open_dns(conf, &core->arena, &dns);
+    if (!e) e = open_store_files(&kv, &body);
+    if (e) {
+        if (dns) dns_close(&dns);
+        return e;
+    }
+    return core_open_on(core, conf, dns, kv, body);
+}
+
+/* Without one address of our own the system chooses where letters leave from. */
+static void open_preflight(struct core *core)
+{
+    struct preflight_gate_conf pc = {
+        .dns = core->dns,
+        .store = core->store,
+        .signing = core->signing,
+        .helo = core->conf->hostname,
+        .policy = core->conf->preflight,
+    };
+    if (core->conf->nlisten && !ip_is_unspecified(&core->conf->listen[0])) pc.source = core->conf->listen[0];
+    core->preflight = preflight_gate_new(&pc);
+}
+
+int core_open_on(struct core *core, const struct config *conf, struct dns *dns, struct kv *kv,
+                 struct body_store *body)
+{
+    prepare(core, conf);
+    set_dns(core, dns);
+    int e = store_open(&core->store, kv, body);
+    if (!e) e = signing_open(&core->signing, core->store);
+    if (!e) open_preflight(core);
+    struct queue_conf qc = {
+        .hostname = conf->hostname,
+        .signing = core->signing,
+        .retry_first_s = conf->queue_retry_first_s,
+        .retry_most_s = conf->queue_retry_most_s,
+        .lifetime_s = conf->queue_lifetime_s,
+        .delay_warning_s = conf->queue_delay_warning_s,
+    };
+    if (!e) e = queue_open(&core->queue, core->store, &qc);
+    struct dmarc_store_conf rc = {
+        .store = core->store,
+        .queue = core->queue,
+        .signing = core->signing,
+        .dns = core->dns,
+        .hostname = conf->hostname,
+        .gather = conf->dmarc_reports,
+    };
+    if (!e) e = dmarc_store_open(&core->reports, &rc);
+    if (e) core_close(core);
+    return e;
+}
+
+void core_close(struct core *core)
+{
+    if (core->queue) queue_close(&core->queue);
+    dmarc_store_close(&core->reports);
+    preflight_gate_free(&core->preflight);
+    signing_close(&core->signing);
+    if (core->store) store_close(&core->store);
+    if (core->dns) dns_close(&core->dns);
+    ar_free(&core->arena);
+}
+
+struct slice core_domain(struct core *core, struct arena *a)
+{
+    struct domain *d;
+    size_t count;
+    if (domain_list(core->store, a, &d, &count) || !count) return (struct slice){0};
+    for (size_t i = 0; i < count; i++)
+        if (sl_endsi(core->conf->hostname, d[i].name) && core->conf->hostname.n > d[i].name.n &&
+            core->conf->hostname.p[core->conf->hostname.n - d[i].name.n - 1] == '.')
+            return d[i].name;
+    return d[0].name;
+}

@@ -1,0 +1,37 @@
+/* core.h - everything that a node is made of but its servers, opened in order and closed in reverse.
+ * No global state: in the simulator several nodes run in one process. */
+#pragma once
+#include "config.h"
+#include "dns/dns.h"
+#include "mailauth/mailauth.h"
+#include "queue/dmarc_store.h"
+#include "queue/queue.h"
+#include "queue/signing.h"
+#include "store/directory.h"
+
+struct core {
+    const struct config *conf;
+    struct arena arena;          /* what lives as long as the node */
+    struct dns *dns;
+    struct store *store;
+    struct signing *signing;
+    struct preflight_gate *preflight;
+    struct queue *queue;
+    struct dmarc_store *reports;
+    struct mailauth_ctx mailauth;
+    int64_t started;             /* unix seconds; 0 = not serving */
+};
+
+/* Opens DNS. Enough for `check` and `dns check`. On a fiber. */
+MUST_CHECK int core_open_dns(struct core *core, const struct config *conf);
+/* Opens DNS, store, signing and queue in the working directory (the home): store/index and
+ * store/bodies. ERR_BUSY when a server has the store. On a fiber; SUSPENDS. */
+MUST_CHECK int core_open(struct core *core, const struct config *conf);
+/* The same on a store that the caller opened (the simulator's); it is taken over. */
+MUST_CHECK int core_open_on(struct core *core, const struct config *conf, struct dns *dns, struct kv *kv,
+                            struct body_store *body);
+void core_close(struct core *core); /* SUSPENDS */
+
+/* The domain that stands for the node where one is needed: the one whose mail.D is the hostname,
+ * else the first. Empty when there is none. */
+struct slice core_domain(struct core *core, struct arena *a);
