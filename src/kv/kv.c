@@ -107,6 +107,13 @@ void kv_tx_put(struct kv_tx *tx, struct slice key, struct slice value)
     tx_change(tx, key, OMAP_PUT, value);
 }
 
+void kv_tx_put_record(struct kv_tx *tx, struct slice key, const struct buf *record)
+{
+    if (!record->over) tx_change(tx, key, OMAP_PUT, buf_slice(record));
+    else if (!tx->error)
+        tx->error = err_set(ERR_TOO_LONG, "a record is longer than %d bytes and cannot be stored", KV_VALUE_MAX);
+}
+
 void kv_tx_del(struct kv_tx *tx, struct slice key) { tx_change(tx, key, OMAP_DEL, sl(NULL, 0)); }
 
 /* The engine's rows merged with the batch, which wins. */
@@ -290,10 +297,14 @@ int kv_transact(struct kv *kv, struct slice object, kv_fn *fn, void *arg)
 
 void kv_note(struct kv *kv, struct slice object, struct slice key, struct slice value)
 {
-    ASSERT(kv_name_ok(object) && kv_name_ok(key) && value.n > 0 && value.n <= KV_VALUE_MAX);
+    bool fits = kv_name_ok(object) && kv_name_ok(key) && value.n > 0 && value.n <= KV_VALUE_MAX;
+    if (!fits)
+        log_error("kv", "a note for %.*s is lost: it has %zu bytes or a key that cannot be stored",
+                  SLF(kv_name_ok(object) ? object : SL("an object")), value.n);
     uint32_t klen = (uint32_t)(object.n + 1 + key.n), vlen = (uint32_t)value.n;
     lock_take(&kv->lock);
-    char *p = kv->notes.n + klen + vlen > KV_NOTES_MAX ? NULL : buf_space(&kv->notes, 8 + klen + vlen);
+    fits = fits && kv->notes.n + klen + vlen <= KV_NOTES_MAX;
+    char *p = fits ? buf_space(&kv->notes, 8 + klen + vlen) : NULL;
     if (p) {
         memcpy(p, &klen, 4);
         memcpy(p + 4, &vlen, 4);
@@ -305,6 +316,12 @@ void kv_note(struct kv *kv, struct slice object, struct slice key, struct slice 
         kv->stats.notes_dropped++;
     }
     lock_release(&kv->lock);
+}
+
+void kv_note_record(struct kv *kv, struct slice object, struct slice key, const struct buf *record)
+{
+    struct slice value = buf_slice(record);
+    kv_note(kv, object, key, value); /* one that did not fit is empty */
 }
 
 void kv_stats(struct kv *kv, struct kv_stats *out)

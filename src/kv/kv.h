@@ -38,6 +38,8 @@ MUST_CHECK int kv_transact(struct kv *kv, struct slice object, kv_fn *fn, void *
  * transaction's own writes. put and del: sticky errors, reported by kv_transact. */
 MUST_CHECK int kv_tx_get(struct kv_tx *tx, struct slice key, struct slice *value);
 void kv_tx_put(struct kv_tx *tx, struct slice key, struct slice value);
+/* A record (kv/record.h): ERR_TOO_LONG, sticky like put's errors, when it did not fit. */
+void kv_tx_put_record(struct kv_tx *tx, struct slice key, const struct buf *record);
 void kv_tx_del(struct kv_tx *tx, struct slice key);
 /* Keys in [from, to) ascending; to empty = to the end of the object. visit gets
  * slices valid during the call; non-zero stops the scan and is returned. visit
@@ -50,8 +52,10 @@ struct slice kv_tx_object(const struct kv_tx *tx);
 /* Puts that ride on the next group commit without waiting for it: ordered before
  * any transaction submitted later by the same fiber, lost if the machine dies
  * before the next sync. For traces and statistics. Does not suspend; dropped
- * (and counted) when too much waits. */
+ * (and counted) when too much waits. What can be no row is dropped with a line in the
+ * log: whoever makes a note keeps it short. */
 void kv_note(struct kv *kv, struct slice object, struct slice key, struct slice value);
+void kv_note_record(struct kv *kv, struct slice object, struct slice key, const struct buf *record);
 
 /* ---- reading ---- */
 

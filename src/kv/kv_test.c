@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "kv.h"
+#include "record.h"
 #include "rt/file.h"
 #include "rt/test_rt.h"
 
@@ -184,6 +185,72 @@ EACH_ENGINE(a_transaction_has_a_limit)
 }
 
 /* ---- scans ---- */
+
+/* ---- records ---- */
+
+/* A record with one field of n bytes. */
+static struct buf record_of(size_t n)
+{
+    struct buf b = BUF_INIT;
+    char *bytes = xcalloc(1, n + 1);
+    rec_begin(&b, 1);
+    rec_put(&b, 'x', sl(bytes, n));
+    rec_put_u64(&b, 'y', 7);
+    free(bytes);
+    return b;
+}
+
+static int put_record(struct kv_tx *tx, void *arg)
+{
+    kv_tx_put(tx, SL("before"), SL("v"));
+    kv_tx_put_record(tx, SL("record"), arg);
+    kv_tx_put(tx, SL("after"), SL("v"));
+    return 0;
+}
+
+/* The old way round: a slice of what was left of it. */
+static int put_slice(struct kv_tx *tx, void *arg)
+{
+    kv_tx_put(tx, SL("record"), buf_slice(arg));
+    return 0;
+}
+
+EACH_ENGINE(a_cut_record_cannot_be_stored)
+{
+    enum { FITS = KV_VALUE_MAX - 1 - 4 - 3 }; /* version; tag and length of x; y */
+    struct rec r;
+    struct buf good = record_of(FITS), cut = record_of(FITS + 1), far = record_of(10 * KV_VALUE_MAX);
+    CHECK(!good.over && cut.over && far.over);
+    CHECK(kv_transact(s->kv, SL("o"), put_record, &cut) == ERR_TOO_LONG);
+    CHECK(kv_transact(s->kv, SL("o"), put_record, &far) == ERR_TOO_LONG);
+    CHECK(kv_transact(s->kv, SL("o"), put_slice, &cut) < 0);
+    CHECK_SL(scan(s, "o", "", "", 10), "");
+    CHECK_OK(kv_transact(s->kv, SL("o"), put_record, &good));
+    struct slice whole = get(s, "o", "record");
+    CHECK_INT(whole.n, KV_VALUE_MAX);
+    CHECK_OK(rec_open(&r, whole, 1));
+    CHECK(rec_next(&r) && r.field.n == FITS);
+    CHECK(rec_next(&r) && rec_u64(&r) == 7 && !rec_next(&r));
+    CHECK_OK(rec_error(&r));
+    buf_free(&good);
+    buf_free(&cut);
+    buf_free(&far);
+}
+
+EACH_ENGINE(a_note_that_cannot_be_a_row_is_refused)
+{
+    struct kv_stats before, after;
+    struct buf cut = record_of(KV_VALUE_MAX);
+    kv_stats(s->kv, &before);
+    kv_note_record(s->kv, SL("o"), SL("cut"), &cut);
+    kv_note(s->kv, SL("o"), SL("\x80"), SL("v"));
+    kv_note(s->kv, SL("o"), SL("good"), SL("v"));
+    CHECK_OK(put(s->kv, "o", "z", "v"));
+    kv_stats(s->kv, &after);
+    CHECK_INT(after.notes_dropped - before.notes_dropped, 2);
+    CHECK_SL(scan(s, "o", "", "", 10), "good=v z=v ");
+    buf_free(&cut);
+}
 
 EACH_ENGINE(scans_page_in_order)
 {

@@ -71,7 +71,7 @@ static int take(struct kv_tx *tx, void *arg)
     rec_put_u64(&b, 'f', t->fence);
     rec_put_u64(&b, 'x', now + (uint64_t)t->ttl_ms);
     rec_put(&b, 'o', t->owner);
-    kv_tx_put(tx, key, buf_slice(&b));
+    kv_tx_put_record(tx, key, &b);
     buf_free(&b);
     return 0;
 }

@@ -28,6 +28,7 @@ void rec_put(struct buf *b, uint8_t tag, struct slice bytes)
     size_t n = 1 + leb128(bytes.n, head + 1);
     buf_bytes(b, head, n);
     buf_put(b, bytes);
+    if (b->over) buf_clear(b), b->over = true;
 }
 
 void rec_put_u64(struct buf *b, uint8_t tag, uint64_t v)

@@ -9,7 +9,9 @@
 #include "base/err.h"
 
 void rec_begin(struct buf *b, uint8_t version); /* clears b */
-void rec_put(struct buf *b, uint8_t tag, struct slice bytes); /* over is set above KV_VALUE_MAX */
+/* What would go past KV_VALUE_MAX empties the record and sets over: nobody can store half of one. It
+ * is stored with kv_tx_put_record() or kv_note_record(), which refuse it in words. */
+void rec_put(struct buf *b, uint8_t tag, struct slice bytes);
 void rec_put_u64(struct buf *b, uint8_t tag, uint64_t v);
 /* Only when it is not the default a reader assumes: */
 static inline void rec_opt_u64(struct buf *b, uint8_t tag, uint64_t v) { if (v) rec_put_u64(b, tag, v); }

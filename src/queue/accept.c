@@ -46,11 +46,6 @@ static void make_groups(struct arena *a, struct accepting *x)
     map_free(&seen);
 }
 
-static void put_row(struct kv_tx *tx, struct slice key, struct buf *b)
-{
-    kv_tx_put(tx, key, buf_slice(b));
-}
-
 static void put_letter(struct kv_tx *tx, struct arena *a, const struct accepting *x)
 {
     const struct letter *l = x->l;
@@ -58,10 +53,10 @@ static void put_letter(struct kv_tx *tx, struct arena *a, const struct accepting
     struct q_envelope e = {
         .l = *l, .expires = x->now + x->q->lifetime_s, .groups = x->groups, .open = x->groups};
     q_envelope_put(&b, &e);
-    put_row(tx, key_envelope(a, &l->id), &b);
+    kv_tx_put_record(tx, key_envelope(a, &l->id), &b);
     for (uint32_t i = 0; i < x->groups; i++) {
         q_group_put(&b, &x->group[i]);
-        put_row(tx, key_group(a, &l->id, i), &b);
+        kv_tx_put_record(tx, key_group(a, &l->id, i), &b);
         if (x->group[i].due) kv_tx_put(tx, key_due(a, x->now, &l->id, i), x->group[i].hop);
     }
     for (size_t i = 0; i < l->nrcpt; i++) {
@@ -75,7 +70,7 @@ static void put_letter(struct kv_tx *tx, struct arena *a, const struct accepting
                            .next_try = x->now};
         if (is_held(l, &in->route)) r.state = Q_HELD, r.barred = true;
         q_rcpt_put(&b, &r);
-        put_row(tx, key_rcpt(a, &l->id, r.g, r.n), &b);
+        kv_tx_put_record(tx, key_rcpt(a, &l->id, r.g, r.n), &b);
     }
     buf_free(&b);
 }

@@ -66,7 +66,7 @@ void dmarc_tx_add(struct kv_tx *tx, struct slice key, int64_t by)
     struct buf b = BUF_INIT;
     rec_begin(&b, DMARC_ROW_VERSION);
     rec_put_u64(&b, 'n', n > 0 ? (uint64_t)n : 0);
-    kv_tx_put(tx, key, buf_slice(&b));
+    kv_tx_put_record(tx, key, &b);
     buf_free(&b);
 }
 

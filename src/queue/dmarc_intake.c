@@ -126,7 +126,8 @@ struct slice dmarc_in_object(struct arena *a, struct slice domain)
 
 struct keeping {
     const struct intake *in;
-    struct slice head, head_key, chunk_prefix, reporter_key;
+    struct buf *head;
+    struct slice head_key, chunk_prefix, reporter_key;
     bool before;
 };
 
@@ -144,7 +145,7 @@ static int keep_tx(struct kv_tx *tx, void *arg)
     if (of_one >= DMARC_IN_OF_ONE)
         return err_set(ERR_LIMIT, "the reporter has sent %lld reports for this day already",
                        (long long)of_one);
-    kv_tx_put(tx, k->head_key, k->head);
+    kv_tx_put_record(tx, k->head_key, k->head);
     for (size_t i = 0; i < k->in->chunks; i++)
         kv_tx_put(tx, ar_printf(&a, "%.*s/%03zu", SLF(k->chunk_prefix), i), k->in->chunk[i]);
     dmarc_tx_add(tx, counts, 1);
@@ -181,7 +182,7 @@ static int keep(struct dmarc_store *ds, struct intake *in)
     struct slice day = dmarc_day_text(a, k->end);
     struct slice id = digest_of(a, k->author.n ? k->author : ar_cat(a, SL("?"), k->org), k->report_id);
     struct keeping arg = {.in = in,
-                          .head = buf_slice(&head),
+                          .head = &head,
                           .head_key = ar_printf(a, "h/%.*s/%.*s", SLF(day), SLF(id)),
                           .chunk_prefix = ar_printf(a, "c/%.*s/%.*s", SLF(day), SLF(id))};
     if (k->author.n)

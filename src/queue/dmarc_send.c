@@ -43,13 +43,14 @@ static int promise_get(struct sending *s)
 }
 
 struct promising {
-    struct slice key, value, gone; /* gone: a key to delete, or empty */
+    struct slice key, gone; /* gone: a key to delete, or empty */
+    struct buf *record;
 };
 
 static int promise_tx(struct kv_tx *tx, void *arg)
 {
     const struct promising *p = arg;
-    kv_tx_put(tx, p->key, p->value);
+    kv_tx_put_record(tx, p->key, p->record);
     if (p->gone.n) kv_tx_del(tx, p->gone);
     return 0;
 }
@@ -67,7 +68,7 @@ static int promise_put(struct sending *s, enum promise_state state)
     rec_put_u64(&b, 'c', p->random);
     rec_put(&b, 'g', p->before);
     rec_put(&b, 'l', sl_cstr(p->id.s));
-    struct promising arg = {.key = s->key, .value = buf_slice(&b)};
+    struct promising arg = {.key = s->key, .record = &b};
     if (state == PROMISE_DONE && s->over) arg.gone = ar_cat(s->a, SL("p/"), s->domain);
     int e = kv_transact(s->ds->conf.store->kv, s->object, promise_tx, &arg);
     buf_free(&b);

@@ -118,7 +118,7 @@ static void put_policy(struct dmarc_store *ds, struct arena *a, struct slice obj
     rec_put(&b, 'd', p->domain);
     rec_put(&b, 'p', buf_slice(&published));
     rec_put(&b, 't', text);
-    kv_note(ds->conf.store->kv, object, ar_cat(a, SL("p/"), domain), buf_slice(&b));
+    kv_note_record(ds->conf.store->kv, object, ar_cat(a, SL("p/"), domain), &b);
     buf_free(&published);
     buf_free(&b);
 }
@@ -140,7 +140,7 @@ static void note_row(struct dmarc_store *ds, struct arena *a, const struct dmarc
         struct slice object = ar_cat(a, SL("r:"), dmarc_day_text(a, ds->day * DMARC_DAY_S));
         struct slice key = ar_printf(a, "o/%.*s/%.*s.%s", SLF(domain), SLF(id), ds->gen);
         rec_put_u64(&b, 'n', n);
-        kv_note(ds->conf.store->kv, object, key, buf_slice(&b));
+        kv_note_record(ds->conf.store->kv, object, key, &b);
         if (n == 1) put_policy(ds, a, object, domain, p, text);
     }
     lock_release(&ds->lock);

@@ -84,7 +84,7 @@ static int mark_row(void *arg, struct slice key, struct slice value)
     struct buf b = BUF_INIT;
     r.uncertain = true;
     q_rcpt_put(&b, &r);
-    kv_tx_put(tx, key, buf_slice(&b));
+    kv_tx_put_record(tx, key, &b);
     buf_free(&b);
     return 0;
 }

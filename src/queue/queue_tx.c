@@ -15,7 +15,7 @@ void tx_put_rcpt(struct kv_tx *tx, struct arena *a, const struct letter_id *id, 
 {
     struct buf b = BUF_INIT;
     q_rcpt_put(&b, r);
-    kv_tx_put(tx, key_rcpt(a, id, r->g, r->n), buf_slice(&b));
+    kv_tx_put_record(tx, key_rcpt(a, id, r->g, r->n), &b);
     buf_free(&b);
 }
 
@@ -23,7 +23,7 @@ static void put_group(struct kv_tx *tx, struct arena *a, const struct letter_id 
 {
     struct buf b = BUF_INIT;
     q_group_put(&b, g);
-    kv_tx_put(tx, key_group(a, id, g->n), buf_slice(&b));
+    kv_tx_put_record(tx, key_group(a, id, g->n), &b);
     buf_free(&b);
 }
 
@@ -46,7 +46,7 @@ void tx_count(struct kv_tx *tx, int64_t letters, int64_t rcpts)
     rec_begin(&b, 1);
     rec_put_u64(&b, 'l', (uint64_t)added(l, letters));
     rec_put_u64(&b, 'r', (uint64_t)added(n, rcpts));
-    kv_tx_put(tx, SL("c"), buf_slice(&b));
+    kv_tx_put_record(tx, SL("c"), &b);
     buf_free(&b);
 }
 
@@ -91,7 +91,7 @@ static int close_group(struct kv_tx *tx, struct arena *a, const struct letter_id
     if (--e.open == 0) return erase_letter(tx, a, id);
     struct buf b = BUF_INIT;
     q_envelope_put(&b, &e);
-    kv_tx_put(tx, key, buf_slice(&b));
+    kv_tx_put_record(tx, key, &b);
     buf_free(&b);
     return 0;
 }

@@ -305,7 +305,7 @@ static int delay_told_tx(struct kv_tx *tx, void *arg)
     if (!bad) {
         e.delay_told = told->delay_told;
         q_envelope_put(&b, &e);
-        kv_tx_put(tx, key, buf_slice(&b));
+        kv_tx_put_record(tx, key, &b);
     }
     buf_free(&b);
     ar_free(&a);

@@ -63,7 +63,7 @@ static int put_account(struct store *s, struct arena *a, const struct account *a
 {
     struct buf b = BUF_INIT;
     account_record(&b, acc);
-    int e = directory_put(s, domain_object(a, acc->domain), local_key(a, 'a', acc->local), buf_slice(&b), must);
+    int e = directory_put(s, domain_object(a, acc->domain), local_key(a, 'a', acc->local), &b, must);
     wipe(b.p, b.n);
     buf_free(&b);
     return e;
@@ -157,7 +157,7 @@ static int erase_buried(struct store *s, struct slice object, struct slice tombs
     struct arena a;
     ar_init(&a, 0);
     int e = account_erase(s, ar_cstr(&a, sl_from(tombstone, 2)));
-    if (!e) e = directory_put(s, object, tombstone, (struct slice){0}, ROW_ANY);
+    if (!e) e = directory_put(s, object, tombstone, NULL, ROW_ANY);
     ar_free(&a);
     return e;
 }

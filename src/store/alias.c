@@ -67,7 +67,7 @@ int alias_add(struct store *s, struct slice address, const struct slice *target,
         e = normal_target(&a, target[i], &to);
         if (!e && !has_target(&x, to)) rec_put(&b, 't', to);
     }
-    if (!e) e = directory_put(s, domain_object(&a, domain), local_key(&a, 'l', local), buf_slice(&b), ROW_ANY);
+    if (!e) e = directory_put(s, domain_object(&a, domain), local_key(&a, 'l', local), &b, ROW_ANY);
     buf_free(&b);
     ar_free(&a);
     return e;
@@ -80,8 +80,7 @@ int alias_remove(struct store *s, struct slice address)
     struct slice local, domain;
     int e = address_split_here(s, &a, address, &local, &domain);
     if (!e)
-        e = directory_put(s, domain_object(&a, domain), local_key(&a, 'l', local), (struct slice){0},
-                          ROW_OLD);
+        e = directory_put(s, domain_object(&a, domain), local_key(&a, 'l', local), NULL, ROW_OLD);
     if (e == ERR_NOT_FOUND) err_set(e, "there is no alias %.*s", SLF(address));
     ar_free(&a);
     return e;

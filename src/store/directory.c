@@ -79,7 +79,8 @@ int address_split_here(struct store *s, struct arena *a, struct slice address, s
 }
 
 struct put {
-    struct slice key, value;
+    struct slice key;
+    const struct buf *record;
     enum row_must must;
 };
 
@@ -91,15 +92,15 @@ static int put_row(struct kv_tx *tx, void *arg)
     if (e && e != ERR_NOT_FOUND) return e;
     if (p->must == ROW_NEW && !e) return ERR_EXISTS;
     if (p->must == ROW_OLD && e) return ERR_NOT_FOUND;
-    if (p->value.n) kv_tx_put(tx, p->key, p->value);
+    if (p->record) kv_tx_put_record(tx, p->key, p->record);
     else kv_tx_del(tx, p->key);
     return 0;
 }
 
-int directory_put(struct store *s, struct slice object, struct slice key, struct slice value,
+int directory_put(struct store *s, struct slice object, struct slice key, const struct buf *record,
                   enum row_must must)
 {
-    struct put p = {key, value, must};
+    struct put p = {key, record, must};
     int e = kv_transact(s->kv, object, put_row, &p);
     directory_changed(s);
     return e;
@@ -187,7 +188,7 @@ static int put_domain(struct store *s, struct arena *a, const struct domain *d, 
 {
     struct buf b = BUF_INIT;
     domain_record(&b, d);
-    int e = directory_put(s, domain_object(a, d->name), SL("."), buf_slice(&b), must);
+    int e = directory_put(s, domain_object(a, d->name), SL("."), &b, must);
     buf_free(&b);
     return e;
 }

@@ -68,7 +68,7 @@ static int put_key(struct store *s, struct slice domain, const struct dkim_key *
     struct buf b = BUF_INIT;
     ar_init(&a, 0);
     key_record(&b, k);
-    int e = directory_put(s, domain_object(&a, ar_lower(&a, domain)), key_row(&a, k->selector), buf_slice(&b),
+    int e = directory_put(s, domain_object(&a, ar_lower(&a, domain)), key_row(&a, k->selector), &b,
                           must);
     wipe(b.p, b.n);
     buf_free(&b);
@@ -143,7 +143,7 @@ int dkim_key_remove(struct store *s, struct slice domain, struct slice selector)
     struct arena a;
     ar_init(&a, 0);
     int e = directory_put(s, domain_object(&a, ar_lower(&a, domain)), key_row(&a, selector),
-                          (struct slice){0}, ROW_OLD);
+                          NULL, ROW_OLD);
     if (e == ERR_NOT_FOUND)
         err_set(e, "%.*s has no DKIM key with the selector %.*s", SLF(domain), SLF(selector));
     ar_free(&a);

@@ -151,7 +151,7 @@ static void put_part(struct kv_tx *tx, const struct save *s, size_t i)
     if (i == 0) rec_put_u64(&b, 'n', s->count);
     if (i == 0) rec_put_u64(&b, 'p', s->parts);
     rec_put(&b, 'd', buf_slice(&s->data[i]));
-    kv_tx_put(tx, key_two('i', s->v->box, i, 4, room), buf_slice(&b));
+    kv_tx_put_record(tx, key_two('i', s->v->box, i, 4, room), &b);
     buf_free(&b);
 }
 

@@ -75,7 +75,7 @@ void journal_put(struct kv_tx *tx, struct journal *j, struct box_row *box)
     rec_begin(&b, JOURNAL_ROW);
     rec_opt(&b, 'c', buf_slice(&j->changes));
     rec_opt(&b, 'x', buf_slice(&j->gone));
-    kv_tx_put(tx, key_two('j', box->m.id, box->m.modseq, 16, room), buf_slice(&b));
+    kv_tx_put_record(tx, key_two('j', box->m.id, box->m.modseq, 16, room), &b);
     buf_free(&b);
     if (++box->journal_rows <= JOURNAL_MAX) return;
     struct prune p = {tx, box, JOURNAL_PRUNE};

@@ -262,7 +262,7 @@ static int subscribe(struct kv_tx *tx, void *arg)
         a.subscriptions += c->yes ? 1 : UINT32_MAX;
         account_row_put(tx, &a);
         if (c->yes || others)
-            kv_tx_put(tx, key, buf_slice(&b));
+            kv_tx_put_record(tx, key, &b);
         else
             kv_tx_del(tx, key);
     }

@@ -88,7 +88,7 @@ void account_row_put(struct kv_tx *tx, const struct account_row *a)
     rec_opt_u64(&b, 's', a->bytes);
     rec_opt_u64(&b, 'n', a->messages);
     rec_opt_u64(&b, 'q', a->quota);
-    kv_tx_put(tx, SL("a"), buf_slice(&b));
+    kv_tx_put_record(tx, SL("a"), &b);
     buf_free(&b);
 }
 
@@ -144,7 +144,7 @@ void box_row_put(struct kv_tx *tx, const struct box_row *row)
     rec_opt_u64(&b, 'f', row->journal_floor);
     rec_opt_u64(&b, 'j', row->journal_rows);
     for (size_t i = 0; i < m->nkeywords; i++) rec_put(&b, 'k', row->keyword[i]);
-    kv_tx_put(tx, key_box('b', m->id, room), buf_slice(&b));
+    kv_tx_put_record(tx, key_box('b', m->id, room), &b);
     buf_free(&b);
 }
 
@@ -184,7 +184,7 @@ void message_row_put(struct kv_tx *tx, uint32_t box, const struct message *m)
     rec_opt_u64(&b, 'h', m->head_size);
     rec_put(&b, 'r', body_ref_slice(&m->body));
     rec_put(&b, 'e', sl_cstr(m->email_id));
-    kv_tx_put(tx, key_two('m', box, m->uid, 8, room), buf_slice(&b));
+    kv_tx_put_record(tx, key_two('m', box, m->uid, 8, room), &b);
     buf_free(&b);
 }
 

@@ -152,7 +152,7 @@ static void delivery_row_put(struct kv_tx *tx, struct slice key, uint32_t uid)
     rec_begin(&b, DELIVERY_ROW);
     rec_put_u64(&b, 't', (uint64_t)rt_wall_seconds());
     rec_put_u64(&b, 'u', uid);
-    kv_tx_put(tx, key, buf_slice(&b));
+    kv_tx_put_record(tx, key, &b);
     buf_free(&b);
 }
 

@@ -21,7 +21,7 @@ static int check_format(struct kv_tx *tx, void *arg)
     uint64_t format = 0;
     int e = kv_tx_get(tx, SL("format"), &row);
     if (e == ERR_NOT_FOUND) {
-        kv_tx_put(tx, SL("format"), buf_slice(&c->fresh));
+        kv_tx_put_record(tx, SL("format"), &c->fresh);
         return 0;
     }
     if (!e) e = rec_open(&r, row, 1);

@@ -24,9 +24,9 @@ struct slice domain_object(struct arena *a, struct slice domain);
 MUST_CHECK int address_split(struct arena *a, struct slice address, struct slice *local, struct slice *domain);
 MUST_CHECK int address_split_here(struct store *s, struct arena *a, struct slice address, struct slice *local,
                                   struct slice *domain); /* ERR_NOT_FOUND: the domain is not here */
-/* Puts (value not empty) or deletes one row of a domain's object, on condition. */
+/* Puts or (record NULL) deletes one row of a domain's object, on condition. */
 enum row_must { ROW_ANY, ROW_NEW, ROW_OLD };
-MUST_CHECK int directory_put(struct store *s, struct slice object, struct slice key, struct slice value,
+MUST_CHECK int directory_put(struct store *s, struct slice object, struct slice key, const struct buf *record,
                              enum row_must must);
 void directory_changed(struct store *s);
 /* Domains here right now: names copied into the arena. Does not suspend. */

@@ -123,8 +123,8 @@ void trace_add_together(struct store *s, const struct trace_event *e, size_t n)
     rec_begin(&b, n == 1 ? TRACE_ROW : TRACE_ROWS);
     for (size_t i = 0; i < n; i++) put_event(&b, &e[i]);
     if (n == 1 && e->data.n <= KV_VALUE_MAX - 3 * TEXT_MAX) rec_opt(&b, 'd', e->data);
-    ASSERT(n >= 1 && n <= TRACE_TOGETHER_MAX && !b.over);
-    kv_note(s->kv, letter_object(&e->id, object), event_key(&e->id, time, serial, key), buf_slice(&b));
+    ASSERT(n >= 1 && n <= TRACE_TOGETHER_MAX); /* these fit, however long their texts */
+    kv_note_record(s->kv, letter_object(&e->id, object), event_key(&e->id, time, serial, key), &b);
     buf_free(&b);
 }
 
@@ -159,7 +159,7 @@ static void index_one(struct store *s, const struct letter_id *id, char kind, st
     if (!what.n || what.n > TEXT_MAX) return;
     rec_begin(&b, TRACE_ROW);
     rec_put(&b, 'w', what);
-    kv_note(s->kv, letter_object(id, object), index_key(kind, what, id, key), buf_slice(&b));
+    kv_note_record(s->kv, letter_object(id, object), index_key(kind, what, id, key), &b);
     buf_free(&b);
 }
 
