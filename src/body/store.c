@@ -236,8 +236,12 @@ int pack_load(struct body_store *b, enum body_class cls, uint64_t number)
 {
     char path[BODY_PATH_MAX];
     uint64_t size = 0;
-    struct pack *p = xcalloc(1, sizeof *p);
     body_path(b, cls, number, false, path);
+    if (pack_find(b, number)) {
+        log_error("body", "%s: another pack has this number; this one is left alone and not read", path);
+        return 0;
+    }
+    struct pack *p = xcalloc(1, sizeof *p);
     int rc = file_open(&p->file, path, FILE_WRITE);
     if (rc == 0) rc = file_size(p->file, &size);
     if (rc == 0) rc = pack_read_head(p, cls, number, size);

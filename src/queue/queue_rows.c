@@ -84,7 +84,7 @@ int q_envelope_get(struct slice row, const struct letter_id *id, struct q_envelo
     while (rec_next(&r)) {
         switch (r.tag) {
         case 'f': l->sender = r.field; break;
-        case 'b': if (body_ref_parse(r.field, &l->body) != 0) return ERR_CORRUPT; break;
+        case 'b': if (body_ref_parse(r.field, &l->body) != 0) l->body.s[0] = 0; break;
         case 'k': l->skip = (uint32_t)rec_u64(&r); break;
         case 'h': l->head_size = (uint32_t)rec_u64(&r); break;
         case 't': l->received = (int64_t)rec_u64(&r); break;
@@ -103,7 +103,8 @@ int q_envelope_get(struct slice row, const struct letter_id *id, struct q_envelo
         case 'o': e->open = (uint32_t)rec_u64(&r); break;
         }
     }
-    return l->body.s[0] ? rec_error(&r) : ERR_CORRUPT;
+    bool whole = l->body.s[0] && l->skip <= l->head_size && l->head_size <= body_ref_size(&l->body);
+    return whole ? rec_error(&r) : err_set(ERR_CORRUPT, "the envelope of %s is damaged", id->s);
 }
 
 /* ---- groups ---- */
@@ -131,8 +132,9 @@ int q_group_get(struct slice row, uint32_t n, struct q_group *g)
         case 'd': g->due = (int64_t)rec_u64(&r); break;
         }
     }
-    if (g->local && g->hop.n >= sizeof g->account) return ERR_CORRUPT;
-    if (g->local && g->hop.n) memcpy(g->account, g->hop.p, g->hop.n);
+    if (!g->hop.n || (g->local && g->hop.n >= sizeof g->account))
+        return err_set(ERR_CORRUPT, "the record of a group is damaged");
+    if (g->local) memcpy(g->account, g->hop.p, g->hop.n);
     return rec_error(&r);
 }
 

@@ -87,7 +87,7 @@ static int close_group(struct kv_tx *tx, struct arena *a, const struct letter_id
     int bad = kv_tx_get(tx, key, &row);
     if (!bad) bad = q_envelope_get(row, id, &e);
     if (bad) return bad;
-    ASSERT(e.open > 0);
+    if (!e.open) return err_set(ERR_CORRUPT, "the envelope of %s counts fewer groups than there are", id->s);
     if (--e.open == 0) return erase_letter(tx, a, id);
     struct buf b = BUF_INIT;
     q_envelope_put(&b, &e);

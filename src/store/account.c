@@ -35,13 +35,14 @@ int account_parse(struct arena *a, struct slice local, struct slice domain, stru
     *out = (struct account){.local = local, .domain = domain};
     out->address = ar_printf(a, "%.*s@%.*s", SLF(local), SLF(domain));
     while (rec_next(&r)) switch (r.tag) {
-        case 'i': snprintf(out->id, sizeof out->id, "%.*s", SLF(r.field)); break;
+        case 'i': if (r.field.n < sizeof out->id) snprintf(out->id, sizeof out->id, "%.*s", SLF(r.field)); break;
         case 'c': out->created = (int64_t)rec_u64(&r); break;
         case 'd': out->disabled = rec_u64(&r) != 0; break;
         case 'k':
             e = scram_keys_parse(r.field, &out->keys);
             if (e) return err_set(ERR_CORRUPT, "the keys of %.*s are damaged", SLF(out->address));
         }
+    if (!out->id[0]) return err_set(ERR_CORRUPT, "the record of %.*s does not name its object", SLF(out->address));
     return rec_error(&r);
 }
 

@@ -33,7 +33,8 @@ static int key_parse(struct slice value, struct dkim_key *out)
         case 'h': out->changed = (int64_t)rec_u64(&r); break;
         case 'p': out->pem = r.field; break;
         }
-    return rec_error(&r);
+    bool known = (unsigned)out->kind <= KEY_ED25519 && (unsigned)out->state <= DKIM_KEY_RETIRED;
+    return known ? rec_error(&r) : err_set(ERR_CORRUPT, "the record of a key names a kind or state that there is not");
 }
 
 int dkim_keys(struct store *s, struct arena *a, struct slice domain, struct dkim_key **out, size_t *n)

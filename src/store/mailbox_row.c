@@ -1,7 +1,6 @@
 /* mailbox_row.c - the rows of an account: keys, values, and reading them in a transaction. */
 #include <stdio.h>
 
-#include "base/log.h"
 #include "mailbox_i.h"
 #include "store_i.h"
 
@@ -11,8 +10,7 @@ enum { ACCOUNT_ROW = 1, BOX_ROW = 1, MESSAGE_ROW = 1 };
 
 struct slice account_object(const char *acc, char room[KEY_ROOM])
 {
-    size_t n = strlen(acc);
-    ASSERT(n > 0 && n <= KV_KEY_MAX - 2);
+    size_t n = strnlen(acc, KV_KEY_MAX - 2); /* an id from a damaged row names an object without rows */
     memcpy(room, "u:", 2);
     memcpy(room + 2, acc, n);
     return sl(room, n + 2);
