@@ -73,7 +73,7 @@ const struct command commands[] = {
     STORE("queue stats", queue_stats, nothing, "", "counts"),
     STORE("trace", trace, trace, "ID | ADDRESS | MESSAGE-ID [--limit N]", "tells the road of a letter"),
     {.name = "send",
-     .usage = "[-f FROM] [-t] [RECIPIENT...] < message",
+     .usage = "[-f FROM] [-F NAME] [-t] [-v] [RECIPIENT...] < message",
      .help = "sends a letter from standard input, as sendmail(8)",
      .kind = COMMAND_STORE,
      .takes_payload = true,

@@ -12,6 +12,13 @@ static const struct slice once[] = {
     SL_INIT("Content-Type"), SL_INIT("Content-Transfer-Encoding"),
 };
 
+bool mail_submit_once(struct slice name)
+{
+    for (size_t i = 0; i < COUNT_OF(once); i++)
+        if (sl_eqi(name, once[i])) return true;
+    return false;
+}
+
 static int check_from(struct arena *a, const struct mail_head *h, struct mail_addrs *from)
 {
     size_t n = mail_head_count(h, SL("From"));

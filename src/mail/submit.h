@@ -10,6 +10,8 @@
  * From has several addresses (section 3.6.2).
  * from: the addresses of From, in a. ERR_SYNTAX with the sentence to tell the sender. */
 MUST_CHECK int mail_submit_check(struct arena *a, const struct mail_head *h, struct mail_addrs *from);
+/* May a field of this name stand only once (RFC 5322 section 3.6, RFC 2045)? */
+bool mail_submit_once(struct slice name);
 /* The same as a receiver from the world asks for before it trusts From (RFC 7489 section
  * 6.6.1): exactly one From field with exactly one author domain. */
 MUST_CHECK int mail_from_check(struct arena *a, const struct mail_head *h, struct mail_addrs *from);

@@ -132,7 +132,8 @@ def test_aliases_catch_all_and_postmaster(pair):
 
 def test_sendmail_habits(pair):
     one, two = pair
-    one.tram("send", "-i", "-f", "alice@one.test", "bob@two.test", input="Subject: by hand\n\nHello.\n")
+    quiet = one.tram("send", "-i", "-f", "alice@one.test", "bob@two.test", input="Subject: by hand\n\nHello.\n")
+    assert quiet.stdout == quiet.stderr == ""
     message = email.message_from_bytes(two.wait_for("bob")[0])
     assert message["Subject"] == "by hand" and message["From"] == "alice@one.test"
     assert "dkim=pass" in message["Authentication-Results"]
@@ -140,6 +141,35 @@ def test_sendmail_habits(pair):
     second = email.message_from_bytes(two.wait_for("bob", 2)[1])
     assert second["Bcc"] is None and second["To"] == "Bob <bob@two.test>"
     one.wait_for("alice")
+
+
+def test_what_cron_and_mail_programs_hand_over(pair):
+    one, _ = pair
+    one.tram("alias", "add", "root@one.test", "alice@one.test")
+
+    def sent(text, *args, status=0):
+        before = len(one.messages("alice"))
+        told = one.tram("send", *args, input=text, status=status)
+        return email.message_from_bytes(one.wait_for("alice", before + 1)[before]), told
+
+    # cron of Debian: /usr/sbin/sendmail -i -FCronDaemon -B8BITMIME -oem root
+    message, _ = sent("From: root (Cron Daemon)\nTo: root\nSubject: Cron <root@host> true\n\nout\n",
+                      "-i", "-FCronDaemon", "-B8BITMIME", "-oem", "root")
+    assert message["From"] == "root@one.test (Cron Daemon)" and message["To"] == "root@one.test"
+    # text without a header section, and a name for From
+    message, _ = sent("Disk nearly full!\nhost: db\n", "-F", "Disk Watch", "-f", "root", "-N", "never", "-R", "hdrs", "root")
+    assert message.get_payload() == "Disk nearly full!\r\nhost: db\r\n" and message["From"] == "Disk Watch <root@one.test>"
+    # an mbox line in front, options joined and apart, two fields where one may stand, a From that is none
+    message, _ = sent("From root@host Sun Nov 29 12:00:00 2026\nFrom: no body at all\nSubject: a\nSubject: b\nTo: root\n\nx\n",
+                      "-ti", "-bm", "-m", "-oi", "-h", "3", "-L", "tag")
+    assert message["From"].endswith("@one.test")  # the user's who runs this
+    assert message.get_all("Subject") == ["a"] and message["X-Duplicate-Subject"] == "b"
+    assert message["X-Original-From"] == "no body at all"
+    # one bad address holds nobody back, and is named
+    message, told = sent("Subject: c\n\nx\n", "nobody-here", "alice", status=1)
+    assert message["Subject"] == "c" and "nobody-here@one.test" in told.stdout
+    assert one.tram("send", "nobody-here", input="x\n", ok=False).returncode == 1
+    assert one.tram("send", "-bs", input="x\n", ok=False).returncode == 2
 
 
 def test_quarantined_mail_goes_to_junk(pair):
