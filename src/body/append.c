@@ -25,7 +25,7 @@ static int pack_create(struct body_store *b, enum body_class cls, struct pack **
     rt_random(&p->head.salt, sizeof p->head.salt);
     p->bytes = PACK_PAGE;
     p->last = p->head.created;
-    p->open = true;
+    p->open = p->known = true;
     body_path(b, cls, p->head.number, true, path);
     int rc = file_open(&p->file, path, FILE_WRITE | FILE_CREATE | FILE_EXCL);
     if (rc == 0) rc = write_head(p);
@@ -38,7 +38,11 @@ static int pack_create(struct body_store *b, enum body_class cls, struct pack **
     }
     char why[ERR_TEXT_MAX];
     snprintf(why, sizeof why, "%s", err_text(rc));
-    if (p->file) (void)!path_unlink(path);
+    /* Whichever name it has: what cannot be removed now is found, and swept, after the next start. */
+    if (p->file && path_unlink(path)) {
+        body_path(b, cls, p->head.number, false, path);
+        (void)!path_unlink(path);
+    }
     file_close(&p->file);
     free(p);
     return err_set(rc, "%s", why);
@@ -51,9 +55,7 @@ static int rotate(struct body_store *b, enum body_class cls, bool seal)
     struct pack *p = b->current[cls];
     if (!p) return 0;
     int rc = seal ? pack_seal(p, p->last) : 0;
-    lock_take(&b->lock);
-    p->open = false;
-    lock_release(&b->lock);
+    pack_closes(b, p);
     b->current[cls] = NULL;
     return rc;
 }
@@ -96,6 +98,7 @@ static int group_write(struct body_store *b, struct pack *p, struct append **in,
     lock_take(&b->lock);
     p->bytes = at;
     p->last = rt_wall_seconds();
+    p->touched = rt_now();
     p->pins += (unsigned)n;
     lock_release(&b->lock);
     return 0;

@@ -6,7 +6,7 @@
  * file of its own while it arrives, so memory does not grow with it.
  *
  * Each record has a magic, a version, its id, its length and checksums; a torn
- * tail is cut off at open, a damaged record never hides others. Packs hold no
+ * tail is cut off when the pack is looked at, a damaged record never hides others. Packs hold no
  * counts of references: what is alive is known by the index, and the caller
  * (store/sweep) tells which packs to drop or to move out of.
  *
@@ -33,8 +33,9 @@ MUST_CHECK int body_ref_parse(struct slice s, struct body_ref *out);
 uint64_t body_ref_size(const struct body_ref *r);  /* bytes of the body */
 uint64_t body_ref_pack(const struct body_ref *r);  /* number of the pack it lies in */
 
-/* Opens or creates the folder; cuts torn tails. BLOCKS. pack_bytes: a pack is
- * closed when it grows past this (0 = 64 MiB). */
+/* Opens or creates the folder. Looks at the names only: how long it takes depends on their number,
+ * not on what lies in the packs, and a pack that cannot be read stops no start. BLOCKS.
+ * pack_bytes: a pack is closed when it grows past this (0 = 64 MiB). */
 MUST_CHECK int body_open(struct body_store **out, const char *dir, uint64_t pack_bytes);
 void body_close(struct body_store **b); /* SUSPENDS */
 
@@ -74,8 +75,10 @@ struct body_pack {
     uint64_t number, bytes;
     enum body_class cls;
     bool open;     /* still appended to, or holding pinned bodies: leave it alone */
-    int64_t age_s; /* since its last append */
+    int64_t age_s; /* since its last append, or since the store was opened when that is later */
 };
+/* Every pack. Reads the headers that were not read yet; a pack whose header cannot be read for now
+ * is given as open. SUSPENDS. */
 MUST_CHECK int body_packs(struct body_store *b, struct arena *a, struct body_pack **out, size_t *n);
 MUST_CHECK int body_drop_pack(struct body_store *b, uint64_t number); /* ERR_BUSY while open. SUSPENDS */
 /* Copies a body out of its pack into the current one of the class; pinned like a new one. SUSPENDS. */

@@ -11,17 +11,23 @@ enum {
     PACK_BYTES_DEFAULT = 64 << 20,
 };
 
-/* A pack file. Everything but head is under the store's lock; bytes and open change
- * only on the store's worker (shared packs) or by the one writer (large ones). */
+/* A pack file. Everything is under the store's lock, but the head of a pack that is known, which
+ * does not change; bytes and open change only on the store's worker (shared packs) or by the one
+ * writer (large ones). Of a pack found at the start number and class are known from its name, which
+ * is all that reading takes; its header is read when somebody asks for the rest. */
 struct pack {
-    struct link link; /* in store->packs, oldest first */
+    struct link link;   /* in store->packs, oldest first */
+    struct link unread; /* in store->unread: its header was not read yet */
+    struct link idle;   /* in store->idle: its file is open and nobody uses it */
     struct pack_head head;
     uint64_t bytes;   /* up to here it is written */
     int64_t last;     /* unix seconds of the last append */
+    int64_t touched;  /* rt_now() of the last append, or when it was found */
     unsigned pins;    /* bodies that the index may not know yet */
     unsigned users;   /* readers at work; the file stays open meanwhile */
+    bool known;       /* the header, bytes and last were read */
     bool open;        /* still written to */
-    bool damaged;     /* its header cannot be read: nothing in it can be found */
+    bool damaged;     /* its header is damaged: what lies in it is found by references only */
     bool gone;        /* dropped: freed when the last user leaves */
     struct file *file;
 };
@@ -34,7 +40,8 @@ struct body_store {
 
     struct lock lock;
     struct map by_number; /* 8 bytes of number -> struct pack */
-    struct link packs;
+    struct link packs, unread;
+    struct link idle;     /* least recently used first */
     uint64_t newest;      /* number given last */
     size_t files;         /* open ones */
 };
@@ -48,13 +55,18 @@ MUST_CHECK int pack_publish(struct body_store *b, const struct pack_head *h);
 struct pack *pack_find(struct body_store *b, uint64_t number); /* under the lock; NULL: there is none */
 void pack_add(struct body_store *b, struct pack *p);                   /* takes the lock */
 void pack_remove(struct body_store *b, struct pack *p);                /* under the lock */
+void pack_closes(struct body_store *b, struct pack *p); /* nothing is appended any more. Takes the lock */
 uint64_t pack_number_new(struct body_store *b);                        /* takes the lock */
-/* The pack with its file open, not to go away until pack_release(). ERR_NOT_FOUND, ERR_CORRUPT. SUSPENDS. */
+/* The pack with its file open, not to go away until pack_release(). ERR_NOT_FOUND, ERR_IO. SUSPENDS. */
 MUST_CHECK int pack_hold(struct body_store *b, uint64_t number, struct pack **out);
 void pack_release(struct body_store *b, struct pack *p);
+void files_trim(struct body_store *b); /* closes an idle file when too many are open. BLOCKS */
 void pack_pin(struct body_store *b, struct pack *p);
-/* Reads the header and, of a shared pack, the seal; cuts torn tails. BLOCKS. */
-MUST_CHECK int pack_load(struct body_store *b, enum body_class cls, uint64_t number);
+/* Reads the header and, of a shared pack, the seal, unless they are known; cuts torn tails. The
+ * pack is held. A damaged header is no error (p->damaged). ERR_IO, ERR_VERSION. BLOCKS. */
+MUST_CHECK int pack_learn(struct body_store *b, struct pack *p);
+/* The same for every pack of which it was not done yet; what cannot be read stays unknown. BLOCKS. */
+void packs_learn(struct body_store *b);
 /* Runs fn on an offload thread, on a plain thread at once; carries the sentence of an error over. */
 MUST_CHECK int on_thread(int (*fn)(void *), void *arg);
 

@@ -152,6 +152,75 @@ TEST(acknowledged_bodies_survive_a_power_cut_at_every_step)
     CHECK(steps > 30);
 }
 
+/* ---- a disk that cannot be read ---- */
+
+static int open_and_close(void *arg)
+{
+    struct world *w = arg;
+    int rc = body_open(&w->b, "bodies", 12000);
+    CHECK_OK(rc);
+    if (rc == 0) body_close(&w->b);
+    return rc;
+}
+
+TEST(packs_that_cannot_be_read_stop_no_start)
+{
+    struct world *w = world_new(1);
+    struct sim_faults f = {.read_fails = 1000000};
+    run(w, work);
+    sim_kill(w->node);
+    sim_faults(w->sim, &f);
+    run(w, open_and_close);
+    f = (struct sim_faults){0};
+    sim_faults(w->sim, &f);
+    run(w, look);
+    CHECK_INT(w->readable, BODIES);
+    world_free(w);
+}
+
+/* ---- clocks ---- */
+
+static const int64_t years = INT64_C(86400) * 365 * 1000000;
+
+/* Writes with the clock far ahead, then with one far behind; names stay new and ages small. */
+static int work_with_jumps(void *arg)
+{
+    struct world *w = arg;
+    struct body_pack *pack;
+    struct arena a;
+    size_t n;
+    uint64_t last = 0;
+    int rc = body_open(&w->b, "bodies", 2000); /* each body ends its pack */
+    if (rc) return rc;
+    ar_init(&a, 0);
+    for (unsigned i = 0; i < BODIES; i++) {
+        sim_clock_skew(w->node, i % 3 == 0 ? 30 * years : i % 3 == 1 ? -years : 0);
+        w->kept[i].acked = write_body(w, &a, i) == 0;
+        CHECK(w->kept[i].acked);
+        if (body_ref_pack(&w->kept[i].ref) < last) CHECK(i % 5 != 4); /* a large one is newer than any */
+        if (body_ref_pack(&w->kept[i].ref) > last) last = body_ref_pack(&w->kept[i].ref);
+    }
+    CHECK_OK(body_packs(w->b, &a, &pack, &n));
+    for (size_t i = 0; i < n; i++) CHECK(pack[i].age_s < 60);
+    CHECK_OK(fiber_sleep(1000 * RT_S));
+    CHECK_OK(body_packs(w->b, &a, &pack, &n));
+    for (size_t i = 0; i < n; i++) CHECK(pack[i].age_s >= 1000 && pack[i].age_s < 1060);
+    ar_free(&a);
+    body_close(&w->b);
+    return 0;
+}
+
+TEST(a_clock_that_jumps_makes_no_pack_old_or_young)
+{
+    struct world *w = world_new(1);
+    run(w, work_with_jumps);
+    sim_kill(w->node);
+    sim_clock_skew(w->node, 0);
+    run(w, look);
+    CHECK_INT(w->readable, BODIES);
+    world_free(w);
+}
+
 TEST(a_body_whose_write_failed_is_not_acknowledged)
 {
     for (uint64_t seed = 1; seed <= 60; seed++) {

@@ -215,6 +215,29 @@ TEST(fibers_share_groups_and_packs_follow_each_other)
     end(&t);
 }
 
+/* A pack of its own for each: far more than descriptors. */
+TEST(few_files_are_open_whatever_is_written_and_read)
+{
+    enum { LARGE = BODY_FILES_MAX + 40 };
+    struct place_for_tests t;
+    REQUIRE(begin(&t, 0));
+    struct body_ref *ref = ar_array(&t.a, struct body_ref, LARGE);
+    struct slice s = bytes_of(&t.a, BODY_SMALL + 1, 7);
+    for (size_t i = 0; i < LARGE; i++) ref[i] = put(&t, BODY_MAIL, s);
+    CHECK(t.b->files <= BODY_FILES_MAX);
+    for (int round = 0; round < 2; round++) {
+        char c;
+        for (size_t i = 0; i < LARGE; i++) {
+            CHECK_INT(body_read(t.b, &ref[i], i, &c, 1), 1);
+            CHECK(c == s.p[i]);
+        }
+        CHECK(t.b->files <= BODY_FILES_MAX);
+        reopen(&t, 0);
+        CHECK_INT(t.b->files, 0);
+    }
+    end(&t);
+}
+
 /* ---- damage ---- */
 
 static void count_bad(void *arg, const struct body_ref *ref, int status)
@@ -265,7 +288,8 @@ TEST(the_header_of_a_pack_lies_there_twice)
     check_body(&t, &r, SL("one"));
     spoil(&t, &r, PACK_COPY + 20);
     reopen(&t, 0);
-    CHECK_ERR(body_get(t.b, &r, 10, &t.a, &got), ERR_CORRUPT);
+    CHECK_OK(body_get(t.b, &r, 10, &t.a, &got)); /* the reference says all that reading takes */
+    CHECK_SL(got, "one");
     other = put(&t, BODY_MAIL, SL("goes on"));
     check_body(&t, &other, SL("goes on"));
     size_t seen[2] = {0, 0};

@@ -4,10 +4,20 @@
 
 #include "body_i.h"
 
+static int learn_on_thread(void *b)
+{
+    packs_learn(b);
+    return 0;
+}
+
+/* The age is by the clock that never jumps, since the last append or the start of the program: a
+ * clock that was wrong once makes no pack old, nor young for years. */
 int body_packs(struct body_store *b, struct arena *a, struct body_pack **out, size_t *n)
 {
     size_t cap = 64;
-    int64_t now = rt_wall_seconds();
+    int64_t now = rt_now();
+    int rc = on_thread(learn_on_thread, b);
+    if (rc) return rc;
     *out = ar_array(a, struct body_pack, cap);
     *n = 0;
     lock_take(&b->lock);
@@ -16,8 +26,8 @@ int body_packs(struct body_store *b, struct arena *a, struct body_pack **out, si
         (*out)[(*n)++] = (struct body_pack){.number = p->head.number,
                                             .bytes = p->bytes,
                                             .cls = p->head.cls,
-                                            .open = p->open || p->pins,
-                                            .age_s = now > p->last ? now - p->last : 0};
+                                            .open = p->open || p->pins || !p->known,
+                                            .age_s = now > p->touched ? (now - p->touched) / RT_S : 0};
     }
     lock_release(&b->lock);
     return 0;
@@ -79,6 +89,7 @@ int body_move(struct body_store *b, const struct body_ref *from, enum body_class
 /* ---- verifying ---- */
 
 struct verify {
+    struct body_store *store;
     struct pack *pack;
     uint64_t bytes;
     void (*each)(void *arg, const struct body_ref *ref, int status);
@@ -110,7 +121,15 @@ static int verify_on_thread(void *arg)
 {
     struct verify *v = arg;
     uint64_t end;
+    int rc = pack_learn(v->store, v->pack);
+    if (rc) return rc;
+    if (v->pack->damaged)
+        return err_set(ERR_CORRUPT, "the header of the pack %016llx is damaged",
+                       (unsigned long long)v->pack->head.number);
     if (v->pack->head.kind == PACK_LARGE) return verify_large(v);
+    lock_take(&v->store->lock);
+    v->bytes = v->pack->bytes;
+    lock_release(&v->store->lock);
     return pack_scan(v->pack->file, &v->pack->head, v->bytes, verify_record, v, &end);
 }
 
@@ -118,9 +137,6 @@ static int verify_pack(struct body_store *b, uint64_t number, struct verify *v)
 {
     int rc = pack_hold(b, number, &v->pack);
     if (rc) return rc;
-    lock_take(&b->lock);
-    v->bytes = v->pack->bytes;
-    lock_release(&b->lock);
     rc = on_thread(verify_on_thread, v);
     pack_release(b, v->pack);
     return rc;
@@ -129,7 +145,7 @@ static int verify_pack(struct body_store *b, uint64_t number, struct verify *v)
 int body_verify(struct body_store *b, uint64_t number,
                 void (*each)(void *arg, const struct body_ref *ref, int status), void *arg)
 {
-    struct verify v = {.each = each, .arg = arg};
+    struct verify v = {.store = b, .each = each, .arg = arg};
     if (number) return verify_pack(b, number, &v);
     struct arena a;
     struct body_pack *pack;

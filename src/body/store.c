@@ -52,7 +52,12 @@ void pack_add(struct body_store *b, struct pack *p)
     ASSERT(!pack_find(b, p->head.number));
     map_put(&b->by_number, number_key(&p->head.number), p);
     list_push(&b->packs, &p->link);
+    list_init(&p->unread);
+    list_init(&p->idle);
+    if (!p->known) list_push(&b->unread, &p->unread);
     if (p->file) b->files++;
+    if (p->file && !p->open) list_push(&b->idle, &p->idle);
+    p->touched = rt_now();
     if (p->head.number > b->newest) b->newest = p->head.number;
     lock_release(&b->lock);
 }
@@ -61,7 +66,17 @@ void pack_remove(struct body_store *b, struct pack *p)
 {
     map_del(&b->by_number, number_key(&p->head.number));
     list_remove(&p->link);
+    list_remove(&p->unread);
+    list_remove(&p->idle);
     p->gone = true;
+}
+
+void pack_closes(struct body_store *b, struct pack *p)
+{
+    lock_take(&b->lock);
+    p->open = false;
+    if (!p->users && p->file) list_push(&b->idle, &p->idle);
+    lock_release(&b->lock);
 }
 
 /* Numbers are never used again, not even those of packs that are gone: they are microseconds. */
@@ -77,7 +92,9 @@ uint64_t pack_number_new(struct body_store *b)
 
 static void pack_free(struct body_store *b, struct pack *p)
 {
+    lock_take(&b->lock);
     if (p->file) b->files--;
+    lock_release(&b->lock);
     file_close(&p->file);
     free(p);
 }
@@ -104,24 +121,31 @@ struct hold {
     struct pack *p;
 };
 
-/* Under the lock: takes the file of a pack that nobody uses now. */
+/* Under the lock: takes the file that nobody has used for longest, when too many are open. */
 static struct file *files_spare(struct body_store *b)
 {
     if (b->files <= BODY_FILES_MAX) return NULL;
-    LIST_EACH(struct pack, p, &b->packs, link) {
-        if (!p->file || p->users || p->open) continue;
-        struct file *f = p->file;
-        p->file = NULL;
-        b->files--;
-        return f;
-    }
-    return NULL;
+    struct link *l = list_shift(&b->idle);
+    if (!l) return NULL;
+    struct pack *p = CONTAINER_OF(l, struct pack, idle);
+    struct file *f = p->file;
+    p->file = NULL;
+    b->files--;
+    return f;
+}
+
+void files_trim(struct body_store *b)
+{
+    lock_take(&b->lock);
+    struct file *spare = files_spare(b);
+    lock_release(&b->lock);
+    file_close(&spare);
 }
 
 static int hold_open(void *arg)
 {
     struct hold *h = arg;
-    struct file *f = NULL, *spare = NULL;
+    struct file *f = NULL;
     char path[BODY_PATH_MAX];
     body_path(h->b, h->p->head.cls, h->p->head.number, false, path);
     int rc = file_open(&f, path, FILE_READ);
@@ -131,11 +155,10 @@ static int hold_open(void *arg)
         h->p->file = f;
         f = NULL;
         h->b->files++;
-        spare = files_spare(h->b);
     }
     lock_release(&h->b->lock);
     file_close(&f);
-    file_close(&spare);
+    files_trim(h->b);
     return 0;
 }
 
@@ -143,12 +166,13 @@ int pack_hold(struct body_store *b, uint64_t number, struct pack **out)
 {
     lock_take(&b->lock);
     struct pack *p = pack_find(b, number);
-    bool usable = p && !p->damaged, there = usable && p->file;
-    if (usable) p->users++;
+    bool there = p && p->file;
+    if (p) {
+        p->users++;
+        list_remove(&p->idle);
+    }
     lock_release(&b->lock);
     if (!p) return err_set(ERR_NOT_FOUND, "the pack %016llx is not there", (unsigned long long)number);
-    if (!usable)
-        return err_set(ERR_CORRUPT, "the header of the pack %016llx is damaged", (unsigned long long)number);
     struct hold h = {b, p};
     int rc = there ? 0 : on_thread(hold_open, &h);
     if (rc)
@@ -165,13 +189,26 @@ static int free_on_thread(void *arg)
     return 0;
 }
 
+static int close_spare(void *arg)
+{
+    struct file *f = arg;
+    file_close(&f);
+    return 0;
+}
+
 void pack_release(struct body_store *b, struct pack *p)
 {
+    struct file *spare = NULL;
     lock_take(&b->lock);
-    bool last = --p->users == 0 && p->gone;
+    bool idle = --p->users == 0, last = idle && p->gone;
+    if (idle && !last && !p->open && p->file) {
+        list_push(&b->idle, &p->idle);
+        spare = files_spare(b);
+    }
     lock_release(&b->lock);
     struct hold h = {b, p};
     if (last) (void)!on_thread(free_on_thread, &h);
+    if (spare) (void)!on_thread(close_spare, spare);
 }
 
 /* ---- opening ---- */
@@ -232,16 +269,13 @@ static int pack_read_head(struct pack *p, enum body_class cls, uint64_t number, 
     return rc;
 }
 
-int pack_load(struct body_store *b, enum body_class cls, uint64_t number)
+/* Into a pack of the caller's own, which nobody else sees. */
+static int read_pack(struct body_store *b, struct pack *p)
 {
+    enum body_class cls = p->head.cls;
+    uint64_t number = p->head.number, size = 0;
     char path[BODY_PATH_MAX];
-    uint64_t size = 0;
     body_path(b, cls, number, false, path);
-    if (pack_find(b, number)) {
-        log_error("body", "%s: another pack has this number; this one is left alone and not read", path);
-        return 0;
-    }
-    struct pack *p = xcalloc(1, sizeof *p);
     int rc = file_open(&p->file, path, FILE_WRITE);
     if (rc == 0) rc = file_size(p->file, &size);
     if (rc == 0) rc = pack_read_head(p, cls, number, size);
@@ -249,17 +283,57 @@ int pack_load(struct body_store *b, enum body_class cls, uint64_t number)
     p->last = p->head.created;
     if (rc == 0 && p->head.kind == PACK_SHARED && !sealed(p, size)) rc = cut_tail(p, size);
     if (rc == ERR_CORRUPT) {
-        log_error("body", "%s: %s; its bodies cannot be read", path, err_text(rc));
+        log_error("body", "%s: %s; only what the index refers to can be found in it", path, err_text(rc));
         p->damaged = true;
         p->head = (struct pack_head){.number = number, .cls = cls};
         rc = 0;
     }
     file_close(&p->file);
-    if (rc == 0)
-        pack_add(b, p);
-    else
-        free(p);
     return rc < 0 ? err_prefix(rc, "%s", path) : 0;
+}
+
+int pack_learn(struct body_store *b, struct pack *p)
+{
+    lock_take(&b->lock);
+    struct pack got = {.head = p->head, .known = p->known};
+    lock_release(&b->lock);
+    if (got.known) return 0;
+    int rc = read_pack(b, &got);
+    if (rc) return rc;
+    lock_take(&b->lock);
+    if (!p->known) { /* else another thread was quicker, and found the same */
+        p->head = got.head;
+        p->bytes = got.bytes;
+        p->last = got.last;
+        p->damaged = got.damaged;
+        p->known = true;
+        list_remove(&p->unread);
+    }
+    lock_release(&b->lock);
+    return 0;
+}
+
+void packs_learn(struct body_store *b)
+{
+    struct link failed;
+    list_init(&failed);
+    for (;;) {
+        lock_take(&b->lock);
+        struct link *l = list_shift(&b->unread);
+        struct pack *p = l ? CONTAINER_OF(l, struct pack, unread) : NULL;
+        if (p) p->users++;
+        if (p) list_remove(&p->idle);
+        if (!p)
+            for (struct link *again; (again = list_shift(&failed));) list_push(&b->unread, again);
+        lock_release(&b->lock);
+        if (!p) return;
+        int rc = pack_learn(b, p);
+        if (rc) log_warn("body", "%s", err_text(rc));
+        lock_take(&b->lock);
+        if (rc && !p->gone) list_push(&failed, &p->unread);
+        lock_release(&b->lock);
+        pack_release(b, p);
+    }
 }
 
 static int load_name(void *arg, const char *name)
@@ -269,21 +343,20 @@ static int load_name(void *arg, const char *name)
     uint64_t number;
     bool part;
     if (!pack_name_parse(sl_cstr(name), &cls, &number, &part)) return 0;
-    if (!part) return pack_load(b, cls, number);
-    char path[BODY_PATH_MAX];
-    body_path(b, cls, number, true, path);
-    return path_unlink(path);
-}
-
-/* The folder's own name has to be durable too. */
-static int make_folder(const char *dir)
-{
-    int rc = path_mkdir(dir);
-    const char *slash = strrchr(dir, '/');
-    char *parent = slash ? xstrndup(dir, slash == dir ? 1 : (size_t)(slash - dir)) : xstrndup(".", 1);
-    if (rc == 0 || rc == ERR_EXISTS) rc = path_sync_dir(parent);
-    free(parent);
-    return rc;
+    if (part) {
+        char path[BODY_PATH_MAX];
+        body_path(b, cls, number, true, path);
+        return path_unlink(path);
+    }
+    if (pack_find(b, number)) { /* no program makes that; somebody copied files */
+        log_error("body", "%s/%s: another pack has this number; this one is left alone and not read", b->dir,
+                  name);
+        return 0;
+    }
+    struct pack *p = xcalloc(1, sizeof *p);
+    p->head = (struct pack_head){.number = number, .cls = cls};
+    pack_add(b, p);
+    return 0;
 }
 
 static void store_free(struct body_store *b)
@@ -304,7 +377,9 @@ int body_open(struct body_store **out, const char *dir, uint64_t pack_bytes)
     b->lock = (struct lock)LOCK_INIT;
     map_init(&b->by_number, false);
     list_init(&b->packs);
-    int rc = make_folder(dir);
+    list_init(&b->unread);
+    list_init(&b->idle);
+    int rc = path_make(dir);
     if (rc == 0) rc = path_list(dir, load_name, b);
     if (rc == 0) rc = worker_new(&b->worker, "bodies", BODY_GROUP_MAX, append_handle, b);
     if (rc == 0) {

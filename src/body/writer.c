@@ -116,11 +116,12 @@ static void large_to_table(struct body_writer *w)
 {
     struct large_out *l = w->large;
     struct pack *p = xcalloc(1, sizeof *p);
-    *p = (struct pack){.head = l->head, .last = l->head.created, .file = l->file, .pins = 1};
+    *p = (struct pack){.head = l->head, .last = l->head.created, .file = l->file, .pins = 1, .known = true};
     p->bytes = PACK_CONTENT + l->head.content;
     l->file = NULL;
     w->pack = p;
     pack_add(w->store, p);
+    files_trim(w->store);
 }
 
 static int large_end(void *arg)
