@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -135,8 +136,7 @@ static int init_main(void *arg) { return home_init(arg); }
 
 static int make_folder(const char *dir)
 {
-    int e = path_mkdir(dir);
-    if (e == ERR_EXISTS) e = 0;
+    int e = path_make(dir);
     if (!e && chdir(dir)) e = err_errno(errno, "cannot enter %s", dir);
     return e;
 }
@@ -307,6 +307,7 @@ static const struct command *take_command(int *argc, char ***argv, int *used)
 int cli_main(int argc, char **argv, int (*serve)(void *conf))
 {
     int used;
+    umask(077); /* what a home holds, libraries' files too, is nobody else's */
     serve_node = serve;
     const struct command *cmd = take_command(&argc, &argv, &used);
     if (!cmd) return unknown_command(argc, argv);

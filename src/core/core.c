@@ -46,8 +46,7 @@ int core_open_dns(struct core *core, const struct config *conf)
 
 static int open_store_files(struct kv **kv, struct body_store **body)
 {
-    int e = path_mkdir("store");
-    if (e == ERR_EXISTS) e = 0;
+    int e = path_make("store");
     if (!e) e = kv_rocks_open(kv, "store/index");
     if (e) return e;
     e = body_open(body, "store/bodies", 0);

@@ -14,11 +14,10 @@ static int make_certificate(const struct config *c, struct slice domain)
     ar_init(&a, 0);
     struct slice names[] = {c->hostname, domain, ar_cat(&a, SL("mta-sts."), domain)};
     struct buf chain = BUF_INIT, key = BUF_INIT;
-    int e = path_mkdir("tls");
-    if (e == ERR_EXISTS) e = 0;
+    int e = path_make("tls");
     if (!e) e = tls_self_signed(names, COUNT_OF(names), CERTIFICATE_DAYS, &chain, &key);
     if (!e) e = path_write(ar_cstr(&a, c->tls_key), buf_slice(&key), 0600);
-    if (!e) e = path_write(ar_cstr(&a, c->tls_certificate), buf_slice(&chain), 0644);
+    if (!e) e = path_write(ar_cstr(&a, c->tls_certificate), buf_slice(&chain), 0600);
     wipe(key.p, key.n);
     buf_free(&chain);
     buf_free(&key);
@@ -35,7 +34,7 @@ int home_init(const struct home_start *h)
     int e = 0;
     if (path_exists("tram.conf"))
         e = err_set(ERR_EXISTS, "there is a tram.conf here already: this home is made");
-    if (!e) e = path_write("tram.conf", config_text(&a, &h->conf), 0644);
+    if (!e) e = path_write("tram.conf", config_text(&a, &h->conf), 0600);
     if (!e) e = config_read(&a, "tram.conf", &c);
     if (!e) e = make_certificate(&c, h->domain);
     if (!e) e = core_open(&core, &c);

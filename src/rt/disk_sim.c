@@ -38,6 +38,8 @@ static int files(void *arg)
     CHECK_OK(path_mkdir("/home"));
     CHECK_ERR(path_mkdir("/home"), ERR_EXISTS);
     CHECK_ERR(path_mkdir("/no/where"), ERR_NOT_FOUND);
+    CHECK_OK(path_make("/home"));
+    CHECK_ERR(path_make("/no/where"), ERR_NOT_FOUND);
     CHECK_ERR(file_open(&f, "/home/a", FILE_READ), ERR_NOT_FOUND);
     CHECK_OK(file_open(&f, "/home/a", FILE_WRITE | FILE_CREATE | FILE_EXCL));
     CHECK_OK(file_pwritev(f, (struct file_part[]){{"hello ", 6}, {"world", 5}}, 2, 0));
@@ -320,9 +322,7 @@ static int publisher(void *arg)
 {
     struct edition *d = arg;
     struct buf b = BUF_INIT;
-    int e = 0;
-    if (!path_exists("/home")) e = path_mkdir("/home");
-    if (!e) e = path_sync_dir("/");
+    int e = path_make("/home");
     for (int i = d->promised + 1; !e && i <= 6; i++) {
         buf_clear(&b);
         for (int k = 0; k < 2000; k++) buf_printf(&b, "%d ", i);

@@ -38,7 +38,7 @@ MUST_CHECK int path_unlink(const char *path);
 MUST_CHECK int path_link(const char *from, const char *to); /* hard link */
 MUST_CHECK int path_mkdir(const char *path); /* mode 0700; ERR_EXISTS */
 MUST_CHECK int path_sync_dir(const char *path); /* makes names durable */
-/* Makes the folder unless it is there, and its name in the folder above durable. */
+/* Makes the folder unless it is there, and its name in the folder above durable. BLOCKS. */
 MUST_CHECK int path_make(const char *path);
 bool path_exists(const char *path);
 /* Calls fn for each name but "." and ".."; stops when fn returns non-zero and returns that. */

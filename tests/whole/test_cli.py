@@ -165,6 +165,16 @@ def test_json_is_json(one):
         json.loads(one.tram(*words, "--json").stdout)
 
 
+def test_nobody_else_reads_what_a_home_holds(one):
+    old = os.umask(0)
+    try:
+        one.tram("account", "list")
+    finally:
+        os.umask(old)
+    for path in [one.dir / "tram.conf", *one.dir.glob("store/**/*"), *one.dir.glob("tls/*")]:
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
 def test_verify_and_backup(one, tmp_path):
     with one.submission() as client:
         client.sendmail("alice@one.test", ["bob@one.test"], letter("alice@one.test", "bob@one.test"))
