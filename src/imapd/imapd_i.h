@@ -159,6 +159,7 @@ struct im_letter {
     struct arena tree_a, all_a;
     struct mime_tree *tree;  /* when parsed */
     struct slice all;        /* the bytes, when they were read as a whole */
+    uint64_t head_size;      /* of its header section, + 1; 0 = not known yet */
 };
 /* The message with this uid of the selected mailbox; kept until another one is asked for.
  * known: its record, or NULL. ERR_NOT_FOUND: expunged. SUSPENDS. */

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "imapd_i.h"
+#include "mail/head.h"
 
 enum { PAGE = 256, TREE_KEPT = 64 * 1024 };
 
@@ -198,9 +199,19 @@ int im_letter_tree(struct im *s, struct im_letter *l)
 
 int im_letter_head_size(struct im *s, struct im_letter *l, uint64_t *out)
 {
+    struct arena a;
+    struct slice head;
     int r = 0;
-    if (!l->m.head_size) r = im_letter_tree(s, l);
-    if (!r) *out = l->m.head_size ? l->m.head_size : l->tree->root->head_size;
+    if (!l->head_size && (!l->m.head_size || l->m.head_size > IM_HEAD_MAX)) {
+        r = im_letter_tree(s, l);
+        if (!r) *out = l->tree->root->head_size;
+        return r;
+    }
+    ar_init(&a, 0);
+    if (!l->head_size) r = im_letter_range(s, l, 0, l->m.head_size, &a, &head);
+    if (!r && !l->head_size) l->head_size = mail_head_end(head) + 1;
+    ar_free(&a);
+    if (!r) *out = l->head_size - 1;
     return r;
 }
 

@@ -121,11 +121,14 @@ static int feed_text_part(struct scan *x, const struct mime_part *p)
     struct mime_decoder d;
     struct charset c;
     struct buf bytes = BUF_INIT, utf8 = BUF_INIT;
+    struct arena a;
     char *chunk = xmalloc(IM_CHUNK);
     uint64_t at = p->body_at, end = p->body_at + p->body_size;
     int64_t got = 0;
     mime_decode_begin(&d, p->encoding);
-    if (charset_begin(&c, mime_param_get(p->param, p->nparam, SL("charset"))) != 0) {} /* as UTF-8, then */
+    ar_init(&a, 0);
+    if (charset_begin(&c, mime_param_get(&a, p->param, p->nparam, SL("charset"))) != 0) {} /* as UTF-8, then */
+    ar_free(&a);
     while (at < end && !done(x)) {
         got = im_letter_read(x->s, x->l, at, chunk, end - at < IM_CHUNK ? (size_t)(end - at) : IM_CHUNK);
         if (got <= 0) break;
@@ -151,7 +154,11 @@ static int feed_text_part(struct scan *x, const struct mime_part *p)
     return got < 0 ? (int)got : 0;
 }
 
-static bool is_text(const struct mime_part *p) { return p->kind == MIME_LEAF && sl_eqi(p->type, SL("text")); }
+/* What is written to be read; of message/... that are delivery-status, partial and the like. */
+static bool is_text(const struct mime_part *p)
+{
+    return p->kind == MIME_LEAF && (sl_eqi(p->type, SL("text")) || sl_eqi(p->type, SL("message")));
+}
 
 /* The header of a part is header, that of a message within the message is body text. */
 static int feed_part(struct scan *x, const struct mime_part *p)

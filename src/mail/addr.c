@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "encoded.h"
+#include "head.h"
 
 static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 static bool is_control(char c) { return (unsigned char)c < 32 || c == 127; }
@@ -207,8 +208,9 @@ static struct slice last_comment(struct arena *a, struct slice s)
 struct addr_parser {
     struct arena *a;
     struct slice s, group;
-    size_t i, cap;
+    size_t i, cap, members; /* members: how many addresses there were before the group */
     bool no_angle; /* no > follows any more */
+    bool tell;     /* what is no address is told as well */
     struct mail_addrs *out;
 };
 
@@ -222,37 +224,50 @@ static int add_addr(struct addr_parser *p, struct mail_addr *m)
     return 0;
 }
 
+/* An element that is no address. */
+static int add_bad(struct addr_parser *p, struct slice text, struct slice name)
+{
+    p->out->bad = true;
+    if (!p->tell) return 0;
+    text = sl_trim(text);
+    while (text.n && text.p[text.n - 1] == '>') text.n--;
+    text = take_phrase(p->a, text);
+    size_t at = sl_rchr(text, '@');
+    struct mail_addr m = {.name = name, .local = sl_sub(text, 0, at)};
+    m.domain = at == SL_NONE ? SL("") : sl_from(text, at + 1);
+    return add_addr(p, &m);
+}
+
+/* name <spec without an end: the rest up to the next separator. */
+static int parse_open_angle(struct addr_parser *p, struct slice before)
+{
+    size_t open = p->i + 1;
+    p->no_angle = true;
+    p->i = find_stop(p->s, open, ",;");
+    return add_bad(p, sl_sub(p->s, open, p->i), take_phrase(p->a, before));
+}
+
 /* name <spec>: the cursor is at the <; name is what stands before it. */
 static int parse_angle(struct addr_parser *p, struct slice before)
 {
     size_t open = p->i + 1, close = p->no_angle ? p->s.n : find_stop(p->s, open, ">");
-    if (close == p->s.n) {
-        p->no_angle = true;
-        p->out->bad = true;
-        p->i = find_stop(p->s, open, ",;");
-        return 0;
-    }
+    if (close == p->s.n) return parse_open_angle(p, before);
     struct mail_addr m = {0};
     size_t next = find_stop(p->s, close + 1, ",;");
     struct slice after = sl_sub(p->s, close + 1, next);
     p->i = next;
     if (skip_cfws(after, 0) < after.n) p->out->bad = true;
-    if (!take_angle(p->a, sl_sub(p->s, open, close), &m)) {
-        p->out->bad = true;
-        return 0;
-    }
     m.name = take_phrase(p->a, before);
     if (!m.name.n) m.name = last_comment(p->a, after);
+    struct slice spec = sl_sub(p->s, open, close);
+    if (!take_angle(p->a, spec, &m)) return add_bad(p, spec, m.name);
     return add_addr(p, &m);
 }
 
 static int parse_plain(struct addr_parser *p, struct slice text)
 {
     struct mail_addr m = {0};
-    if (!take_spec(p->a, text, &m)) {
-        p->out->bad = true;
-        return 0;
-    }
+    if (!take_spec(p->a, text, &m)) return add_bad(p, text, last_comment(p->a, text));
     m.name = last_comment(p->a, text);
     return add_addr(p, &m);
 }
@@ -266,27 +281,51 @@ static int parse_element(struct addr_parser *p)
     if (stop == '<') return parse_angle(p, text);
     if (stop == ':') {
         p->group = take_phrase(p->a, text);
+        p->members = p->out->n;
         p->i++;
         return 0;
     }
     return parse_plain(p, text);
 }
 
-int mail_addrs_parse(struct arena *a, struct slice body, struct mail_addrs *out)
+static int end_group(struct addr_parser *p)
 {
-    *out = (struct mail_addrs){0};
-    struct addr_parser p = {.a = a, .s = body, .cap = 4, .out = out};
-    out->v = ar_array(a, struct mail_addr, p.cap);
-    while ((p.i = skip_cfws(p.s, p.i)) < p.s.n) {
-        char c = p.s.p[p.i];
-        if (c == ',' || c == ';') { /* null members are obsolete syntax (section 4.4) */
-            p.i++;
-            if (c == ';') p.group = (struct slice){0};
+    struct mail_addr m = {.nobody = true};
+    int r = p->tell && p->group.p && p->members == p->out->n ? add_addr(p, &m) : 0;
+    p->group = (struct slice){0};
+    return r;
+}
+
+static int parse_list(struct addr_parser *p)
+{
+    int r = 0;
+    *p->out = (struct mail_addrs){.v = ar_array(p->a, struct mail_addr, p->cap = 4)};
+    p->s = mail_unfold(p->a, p->s);
+    while (!r && (p->i = skip_cfws(p->s, p->i)) < p->s.n) {
+        char c = p->s.p[p->i];
+        if (c != ',' && c != ';') {
+            r = parse_element(p);
             continue;
         }
-        int r = parse_element(&p);
-        if (r) return r;
+        p->i++; /* null members are obsolete syntax (section 4.4) */
+        if (c == ';') r = end_group(p);
     }
+    return r ? r : end_group(p);
+}
+
+void mail_addrs_tell(struct arena *a, struct slice body, struct mail_addrs *out)
+{
+    struct addr_parser p = {.a = a, .s = body, .out = out, .tell = true};
+    if (parse_list(&p) != 0) return; /* the first MAIL_ADDRS_MAX */
+    struct mail_addr all = {.local = sl_trim(p.s), .domain = SL("")};
+    if (!out->n && all.local.n && add_addr(&p, &all) != 0) {} /* a comment only, or separators */
+}
+
+int mail_addrs_parse(struct arena *a, struct slice body, struct mail_addrs *out)
+{
+    struct addr_parser p = {.a = a, .s = body, .out = out};
+    int r = parse_list(&p);
+    if (r) return r;
     if (!out->n && out->bad) return err_set(ERR_SYNTAX, "no address can be made out");
     return 0;
 }

@@ -14,6 +14,7 @@ struct mail_addr {
         domain; /* without blanks and comments, as written (no case folding); literals with brackets */
     struct slice group;  /* name of the group it stands in, or empty */
     struct slice route;  /* obs-route, or empty */
+    bool nobody;         /* no address: the group has no member (mail_addrs_tell only) */
 };
 struct mail_addrs {
     struct mail_addr *v;
@@ -24,6 +25,11 @@ struct mail_addrs {
  * ERR_SYNTAX only when nothing at all was an address (and the body is not blank),
  * ERR_LIMIT for more than MAIL_ADDRS_MAX. */
 MUST_CHECK int mail_addrs_parse(struct arena *a, struct slice body, struct mail_addrs *out);
+/* Tells of every element what there is, for those who only show it (RFC 3501 section 7.4.2): of
+ * one that is no address the text as local part, what follows its last @ as domain ("" when
+ * there is none); groups without members as well. Empty only when the body is blank. Never an
+ * address to send to or to judge by: that is mail_addrs_parse. */
+void mail_addrs_tell(struct arena *a, struct slice body, struct mail_addrs *out);
 /* local@domain with the local part quoted where it must be. */
 struct slice mail_addr_spec(struct arena *a, const struct mail_addr *m);
 /* "Name <local@domain>", name quoted or encoded (RFC 2047) where it must be. */

@@ -176,12 +176,21 @@ void charset_feed(struct charset *c, struct slice in, struct buf *out)
     }
 }
 
+/* Some converters keep a letter back because an accent may follow (windows-1255, -1258, TCVN). */
+static void end_iconv(struct charset *c, struct buf *out)
+{
+    char to[64], *at = to;
+    size_t room = sizeof to;
+    if (iconv((iconv_t)c->iconv, NULL, NULL, &at, &room) != (size_t)-1) buf_bytes(out, to, (size_t)(at - to));
+    iconv_close((iconv_t)c->iconv);
+    c->iconv = NULL;
+}
+
 void charset_end(struct charset *c, struct buf *out)
 {
+    if (c->iconv) end_iconv(c, out);
     if (c->nhold) replace(c, out);
     c->nhold = 0;
-    if (c->iconv) iconv_close((iconv_t)c->iconv);
-    c->iconv = NULL;
 }
 
 struct slice charset_to_utf8(struct arena *a, struct slice name, struct slice in)

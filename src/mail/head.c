@@ -43,6 +43,28 @@ static struct mail_field cut_field(struct slice raw)
     return f;
 }
 
+enum { NAME_MAX_SEEN = 200 };
+
+bool mail_line_in_head(struct slice line, bool first)
+{
+    line = without_line_end(line);
+    if (!line.n) return false;
+    if (is_blank(line.p[0])) return !first;
+    if (first && (sl_starts(line, SL("From ")) || sl_starts(line, SL(">From ")))) return true;
+    struct slice name = sl_sub(line, 0, sl_chr(sl_sub(line, 0, NAME_MAX_SEEN), ':'));
+    return name.n < line.n && is_field_name(sl_rtrim(name));
+}
+
+size_t mail_head_end(struct slice message)
+{
+    for (size_t at = 0; at < message.n;) {
+        struct slice line = line_at(message, at);
+        if (!mail_line_in_head(line, at == 0)) return without_line_end(line).n ? at : at + line.n;
+        at += line.n;
+    }
+    return message.n;
+}
+
 /* Where the field that starts at `at` ends: after its continuation lines. */
 static size_t field_end(struct slice m, size_t at)
 {

@@ -28,6 +28,14 @@ struct mail_head {
  * refuses it earlier. ERR_LIMIT: more than MAIL_FIELDS_MAX fields or MAIL_HEAD_MAX bytes. */
 MUST_CHECK int mail_head_parse(struct arena *a, struct slice message, struct mail_head *out);
 
+/* Does a header section go on with this line (its line end may be missing, so may what follows
+ * byte 200 of it)? A line that can be no field ends it, as an empty one does: it belongs to the
+ * body. A first line "From " of an mbox file is let pass. */
+bool mail_line_in_head(struct slice line, bool first);
+/* Bytes of the header section at the start of `message`: up to and with its empty line, or up to
+ * the line that can be no field; message.n when it does not end. */
+size_t mail_head_end(struct slice message);
+
 /* First field of that name (ASCII case ignored) from index `from` on; NULL when none.
  * The index of a field f is f - head->field. */
 const struct mail_field *mail_head_find(const struct mail_head *h, struct slice name, size_t from);

@@ -33,10 +33,10 @@ struct mime_parser {
     char last;            /* the byte before `at` */
 };
 
-static void open_head(struct mime_parser *p, struct mime_part *parent)
+static struct mime_part *add_part(struct mime_parser *p, struct mime_part *parent, uint64_t at)
 {
     struct mime_part *c = ar_new(p->a, struct mime_part);
-    c->head_at = p->at;
+    c->head_at = at;
     c->parent = parent;
     p->tree->parts++;
     if (parent) {
@@ -46,6 +46,13 @@ static void open_head(struct mime_parser *p, struct mime_part *parent)
         parent->last = c;
         parent->nchild++;
     }
+    return c;
+}
+
+/* A new innermost part whose header begins at `at`. */
+static void open_head(struct mime_parser *p, struct mime_part *parent, uint64_t at)
+{
+    struct mime_part *c = add_part(p, parent, at);
     p->open[++p->top] = (struct open_part){.part = c};
     p->in_head = true;
     p->fields = 0;
@@ -62,7 +69,7 @@ struct mime_parser *mime_begin(struct arena *a)
     ar_init(&p->scratch, 0);
     buf_init(&p->head, MAIL_HEAD_MAX);
     p->tree = ar_new(a, struct mime_tree);
-    open_head(p, NULL);
+    open_head(p, NULL, 0);
     p->tree->root = p->open[0].part;
     p->tree->root->envelope = ar_new(a, struct mime_envelope);
     return p;
@@ -86,7 +93,7 @@ static bool may_nest(struct mime_parser *p, const struct mime_part *part)
     return false;
 }
 
-/* The header of the innermost part ended; its body begins at p->at. */
+/* The header of the innermost part ended; its body begins at body_at. */
 static void head_done(struct mime_parser *p, uint64_t body_at, uint64_t lines)
 {
     struct open_part *o = &p->open[p->top];
@@ -100,7 +107,21 @@ static void head_done(struct mime_parser *p, uint64_t body_at, uint64_t lines)
     if (part->kind == MIME_LEAF || p->opaque) return;
     if (!may_nest(p, part)) part->kind = MIME_LEAF;
     else if (part->kind == MIME_MULTIPART)
-        o->boundary = mime_param_get(part->param, part->nparam, SL("boundary"));
+        o->boundary = mime_param_get(p->a, part->param, part->nparam, SL("boundary"));
+}
+
+/* A multipart in which nobody finds parts has one all the same: its whole body as text. So what
+ * is told of it can be fetched, and is searched. */
+static void add_only_part(struct mime_parser *p, struct mime_part *of)
+{
+    struct mime_part *c = add_part(p, of, of->body_at);
+    mime_describe(p->a, &p->scratch, SL(""), c);
+    ar_reset(&p->scratch);
+    c->kind = MIME_LEAF;
+    c->body_at = of->body_at;
+    c->body_size = of->body_size;
+    c->lines = of->lines;
+    of->kind = MIME_MULTIPART;
 }
 
 /* Ends the open parts above `keep` at the line that starts at p->line_at. */
@@ -117,7 +138,9 @@ static void close_above(struct mime_parser *p, int keep, unsigned eol)
         part->body_size = end - part->body_at;
         part->lines = p->lines - o->lines_before;
         if (end < p->line_at && part->lines) part->lines--;
-        if (part->kind != MIME_LEAF && !part->nchild) part->kind = MIME_LEAF;
+        if (part->nchild) continue;
+        part->kind = MIME_LEAF;
+        if (sl_eqi(part->type, SL("multipart"))) add_only_part(p, part);
     }
 }
 
@@ -142,19 +165,22 @@ static void at_boundary(struct mime_parser *p, int of, bool last)
     close_above(p, of, p->eol_before);
     struct open_part *o = &p->open[of];
     if (last) o->boundary = SL("");
-    else open_head(p, o->part);
+    else open_head(p, o->part, p->at);
 }
 
-/* A line of the header section of the innermost part. */
+/* A line of the header section of the innermost part, or the one after it. */
 static void head_line(struct mime_parser *p, struct slice line, unsigned eol)
 {
-    if (line.n == eol && eol) {
+    bool empty = line.n == eol && eol;
+    if (empty || !mail_line_in_head(line, p->open[p->top].part->head_at == p->line_at)) {
+        uint64_t body_at = empty ? p->at : p->line_at;
         p->head.n = p->head_line;
-        head_done(p, p->at, p->lines + 1);
+        head_done(p, body_at, p->lines + empty);
         struct mime_part *part = p->open[p->top].part;
         if (part->kind != MIME_MESSAGE || p->opaque) return;
-        open_head(p, part);
+        open_head(p, part, body_at);
         p->open[p->top].part->envelope = ar_new(p->a, struct mime_envelope);
+        if (!empty) head_line(p, line, eol);
         return;
     }
     if (line.n && line.p[0] != ' ' && line.p[0] != '\t') p->fields++;

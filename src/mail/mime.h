@@ -6,7 +6,8 @@
  *
  * Whatever the bytes are, there is a tree and its ranges lie inside the message and
  * inside their parents. Beyond a limit the rest of a part is one opaque leaf
- * (mime_tree.limited). Lines may end in CRLF or a bare LF. */
+ * (mime_tree.limited). Lines may end in CRLF or a bare LF. A header section ends at an empty
+ * line or before a line that can be no field (mail_line_in_head). */
 #pragma once
 #include "base/arena.h"
 #include "base/buf.h"
@@ -21,11 +22,11 @@ enum {
 };
 
 struct mime_param {
-    struct slice name;  /* lower case, without the marks of RFC 2231 */
-    struct slice value; /* unquoted; continuations joined; UTF-8 where a charset was given */
+    struct slice name;  /* as written, with the marks of RFC 2231: "filename*0*" */
+    struct slice value; /* unquoted, unfolded, not decoded */
 };
 struct mime_value { /* "value; name=value; ..." of Content-Type and Content-Disposition */
-    struct slice value; /* as written, without comments and blanks; may be empty */
+    struct slice value; /* as written, without comments and blanks around '/'; may be empty */
     struct mime_param *param;
     size_t n;
 };
@@ -36,11 +37,12 @@ struct mime_envelope {
     struct slice date, subject, from, sender, reply_to, to, cc, bcc, in_reply_to, message_id;
 };
 
+/* A multipart has at least one part: where none is found, its body is one. */
 enum mime_kind { MIME_LEAF, MIME_MULTIPART, MIME_MESSAGE };
 enum mime_encoding { MIME_7BIT, MIME_8BIT, MIME_BINARY, MIME_QP, MIME_BASE64, MIME_OTHER };
 
 struct mime_part {
-    enum mime_kind kind; /* how it is taken apart; a multipart without any boundary is a leaf */
+    enum mime_kind kind; /* how it is taken apart */
     struct slice type, subtype;    /* as written, never empty: "text" "plain" by default */
     struct mime_param *param;      /* of Content-Type */
     size_t nparam;
@@ -79,8 +81,9 @@ struct mime_tree *mime_parse(struct arena *a, struct slice message);
 
 /* The body of a Content-Type or Content-Disposition field. Broken syntax is passed over. */
 void mime_value_parse(struct arena *a, struct slice body, struct mime_value *out);
-/* First parameter of that name (lower case) or p == NULL. */
-struct slice mime_param_get(const struct mime_param *v, size_t n, struct slice name);
+/* What the parameters of that name (case ignored) say or p == NULL: the first of them, or what
+ * is written in pieces and in a charset by RFC 2231, joined, in UTF-8. */
+struct slice mime_param_get(struct arena *a, const struct mime_param *v, size_t n, struct slice name);
 
 /* ---- transfer encodings, as streams (RFC 2045 sections 6.7, 6.8) ---- */
 

@@ -28,14 +28,19 @@ static void skip_cfws(struct slice *s)
     }
 }
 
-/* What stands before the next ';', without comments and blanks. */
+/* The first word; blanks and comments around a '/' are left out (RFC 2045 section 5.1). */
 static struct slice take_value(struct arena *a, struct slice *s)
 {
     char *to = ar_alloc(a, s->n);
     size_t n = 0;
-    for (skip_cfws(s); s->n && s->p[0] != ';'; skip_cfws(s)) {
+    bool blank = false;
+    for (skip_cfws(s); s->n && s->p[0] != ';'; *s = sl_from(*s, 1)) {
+        if (blank && n && s->p[0] != '/' && to[n - 1] != '/') break;
         to[n++] = s->p[0];
-        *s = sl_from(*s, 1);
+        struct slice after = sl_from(*s, 1);
+        skip_cfws(&after);
+        blank = after.p != s->p + 1;
+        if (blank) *s = sl(after.p - 1, after.n + 1);
     }
     return sl(to, n);
 }
@@ -70,28 +75,7 @@ static void to_semicolon(struct slice *s)
     *s = sl_from(*s, at == SL_NONE ? s->n : at);
 }
 
-/* One parameter as it is written, with the marks of RFC 2231 section 7 taken apart. */
-struct raw_param {
-    struct slice name, value;
-    uint64_t section;  /* "*3"; 0 when there is none */
-    bool continued;    /* a section was given */
-    bool extended;     /* a final '*': percent-encoded, the first piece names the charset */
-    bool used;
-};
-
-static void cut_marks(struct raw_param *r)
-{
-    if (r->name.n && r->name.p[r->name.n - 1] == '*') {
-        r->extended = true;
-        r->name.n--;
-    }
-    size_t star = sl_rchr(r->name, '*');
-    if (star == SL_NONE || !num_u64(sl_from(r->name, star + 1), 99999, &r->section)) return;
-    r->continued = true;
-    r->name.n = star;
-}
-
-static size_t take_params(struct arena *a, struct slice s, struct raw_param *raw)
+static size_t take_params(struct arena *a, struct slice s, struct mime_param *to)
 {
     size_t n = 0;
     while (s.n && n < MIME_PARAMS_MAX) {
@@ -101,22 +85,55 @@ static size_t take_params(struct arena *a, struct slice s, struct raw_param *raw
         }
         size_t i = 0;
         while (i < s.n && s.p[i] != '=' && s.p[i] != ';' && !is_blank(s.p[i])) i++;
-        struct raw_param r = {.name = sl_sub(s, 0, i)};
+        struct slice name = sl_sub(s, 0, i);
         s = sl_from(s, i);
         skip_cfws(&s);
-        if (!s.n || s.p[0] != '=' || !r.name.n) {
+        if (!s.n || s.p[0] != '=' || !name.n) {
             to_semicolon(&s);
             continue;
         }
         s = sl_from(s, 1);
         skip_cfws(&s);
-        r.value = s.n && s.p[0] == '"' ? take_quoted(a, &s) : take_token(&s);
+        to[n++] = (struct mime_param){name, s.n && s.p[0] == '"' ? take_quoted(a, &s) : take_token(&s)};
         to_semicolon(&s);
-        r.name = ar_lower(a, r.name);
-        cut_marks(&r);
-        if (r.name.n) raw[n++] = r;
     }
     return n;
+}
+
+void mime_value_parse(struct arena *a, struct slice body, struct mime_value *out)
+{
+    struct mime_param room[MIME_PARAMS_MAX];
+    *out = (struct mime_value){0};
+    body = mail_unfold(a, body);
+    out->value = take_value(a, &body);
+    out->n = take_params(a, body, room);
+    if (!out->n) return;
+    out->param = ar_array(a, struct mime_param, out->n);
+    memcpy(out->param, room, out->n * sizeof *room);
+}
+
+/* ---- parameters in pieces and in a charset (RFC 2231) ---- */
+
+/* A parameter with the marks of its name taken off (section 7). */
+struct piece {
+    struct slice value;
+    uint64_t section;  /* "*3"; 0 when there is none */
+    bool extended;     /* a final '*': percent-encoded, the first piece names the charset */
+};
+
+/* Is this a piece of the parameter `name`? */
+static bool is_piece(const struct mime_param *p, struct slice name, struct piece *out)
+{
+    struct slice marked = p->name;
+    *out = (struct piece){.value = p->value};
+    if (!sl_startsi(marked, name) || marked.n == name.n) return false;
+    if (marked.p[marked.n - 1] == '*') {
+        out->extended = true;
+        marked.n--;
+    }
+    struct slice number = sl_from(marked, name.n);
+    if (!number.n) return out->extended;
+    return number.p[0] == '*' && num_u64(sl_from(number, 1), 99999, &out->section);
 }
 
 static void percent_decode(struct buf *out, struct slice s)
@@ -132,72 +149,51 @@ static void percent_decode(struct buf *out, struct slice s)
     }
 }
 
-/* The raw parameter of this name with the least section above `after` (-1 at first). */
-static struct raw_param *next_section(struct raw_param *raw, size_t n, struct slice name, int64_t after)
+/* The piece with the least section above `after` (-1 at first). */
+static bool next_piece(const struct mime_param *v, size_t n, struct slice name, int64_t after,
+                       struct piece *out)
 {
-    struct raw_param *best = NULL;
+    bool found = false;
+    struct piece p;
     for (size_t i = 0; i < n; i++) {
-        struct raw_param *r = &raw[i];
-        if (!sl_eq(r->name, name) || !(r->continued || r->extended) || (int64_t)r->section <= after) continue;
-        if (!best || r->section < best->section) best = r;
+        if (!is_piece(&v[i], name, &p) || (int64_t)p.section <= after) continue;
+        if (found && p.section >= out->section) continue;
+        *out = p;
+        found = true;
     }
-    return best;
+    return found;
 }
 
-/* Joins the continuations of a name and converts them to UTF-8 (RFC 2231 sections 3, 4). */
-static struct slice join(struct arena *a, struct raw_param *raw, size_t n, struct slice name)
+/* Joins the pieces and converts them to UTF-8 (sections 3, 4). */
+static struct slice join(struct arena *a, const struct mime_param *v, size_t n, struct slice name)
 {
     struct buf b = BUF_INIT;
     struct slice charset = SL("");
-    bool first = true, extended = false;
-    int64_t after = -1;
-    for (struct raw_param *r; (r = next_section(raw, n, name, after)); first = false) {
-        struct slice v = r->value;
-        after = (int64_t)r->section;
-        if (first && r->extended) {
-            struct slice rest = v, lang;
-            size_t quote = sl_chr(v, '\'');
-            if (quote != SL_NONE && sl_next(&rest, '\'', &charset) && sl_next(&rest, '\'', &lang)) v = rest;
-        }
-        extended |= r->extended;
-        if (r->extended) percent_decode(&b, v);
-        else buf_put(&b, v);
+    bool extended = false;
+    struct piece p = {0};
+    for (int64_t after = -1; next_piece(v, n, name, after, &p); after = (int64_t)p.section) {
+        struct slice rest = p.value, lang;
+        bool names_charset = after < 0 && p.extended && sl_chr(rest, '\'') != SL_NONE;
+        if (names_charset && sl_next(&rest, '\'', &charset) && sl_next(&rest, '\'', &lang)) p.value = rest;
+        extended |= p.extended;
+        if (p.extended) percent_decode(&b, p.value);
+        else buf_put(&b, p.value);
     }
-    struct slice joined = buf_slice(&b);
-    struct slice out = extended ? charset_to_utf8(a, charset, joined) : ar_dup(a, joined);
-    if (out.p == b.p) out = ar_dup(a, out);
+    struct slice joined = ar_dup(a, buf_slice(&b));
     buf_free(&b);
-    return out;
+    return extended ? charset_to_utf8(a, charset, joined) : joined;
 }
 
-void mime_value_parse(struct arena *a, struct slice body, struct mime_value *out)
+struct slice mime_param_get(struct arena *a, const struct mime_param *v, size_t n, struct slice name)
 {
-    *out = (struct mime_value){0};
-    out->value = take_value(a, &body);
-    if (!body.n) return;
-    struct raw_param *raw = ar_array(a, struct raw_param, MIME_PARAMS_MAX);
-    size_t n = take_params(a, body, raw);
-    if (!n) return;
-    out->param = ar_array(a, struct mime_param, n);
-    for (size_t i = 0; i < n; i++) {
-        if (raw[i].used) continue;
-        struct mime_param *to = &out->param[out->n++];
-        bool marked = false;
-        for (size_t k = i; k < n; k++)
-            if (sl_eq(raw[k].name, raw[i].name)) {
-                raw[k].used = true;
-                marked |= raw[k].continued || raw[k].extended;
-            }
+    struct piece p;
+    struct slice plain = {0};
+    for (size_t i = n; i-- > 0;) {
         /* An extended value says more than the plain one beside it (RFC 2231 section 5). */
-        *to = (struct mime_param){raw[i].name, marked ? join(a, raw, n, raw[i].name) : raw[i].value};
+        if (is_piece(&v[i], name, &p)) return join(a, v, n, name);
+        if (sl_eqi(v[i].name, name)) plain = v[i].value;
     }
-}
-
-struct slice mime_param_get(const struct mime_param *v, size_t n, struct slice name)
-{
-    for (size_t i = 0; i < n; i++)
-        if (sl_eqi(v[i].name, name)) return v[i].value;
-    return (struct slice){0};
+    return plain;
 }
 
 /* ---- a part's header ---- */
@@ -242,13 +238,14 @@ static void content_encoding(struct arena *a, struct arena *scratch, struct slic
 {
     static const struct slice names[] = {SL_INIT("7bit"), SL_INIT("8bit"), SL_INIT("binary"),
                                          SL_INIT("quoted-printable"), SL_INIT("base64")};
-    struct mime_value v;
-    mime_value_parse(scratch, body, &v);
-    if (!v.value.n) return;
-    part->encoding_name = ar_dup(a, v.value);
+    body = mail_unfold(scratch, body);
+    skip_cfws(&body);
+    struct slice word = take_token(&body);
+    if (!word.n) return;
+    part->encoding_name = ar_dup(a, word);
     part->encoding = MIME_OTHER;
     for (size_t i = 0; i < COUNT_OF(names); i++)
-        if (sl_eqi(names[i], v.value)) part->encoding = (enum mime_encoding)i;
+        if (sl_eqi(names[i], word)) part->encoding = (enum mime_encoding)i;
 }
 
 static void content_disposition(struct arena *a, struct arena *scratch, struct slice body,
@@ -264,9 +261,10 @@ static void content_disposition(struct arena *a, struct arena *scratch, struct s
 static void content_language(struct arena *a, struct arena *scratch, struct slice body,
                              struct mime_part *part)
 {
-    struct slice rest = take_value(scratch, &body), tag;
+    struct slice rest = mail_unfold(scratch, body), one;
     size_t cap = 0;
-    while (sl_next(&rest, ',', &tag)) {
+    while (sl_next(&rest, ',', &one)) {
+        struct slice tag = take_value(scratch, &one);
         if (!tag.n || part->nlanguage >= MIME_PARAMS_MAX) continue;
         if (part->nlanguage == cap) part->language = ar_grow(a, part->language, &cap, sizeof *part->language);
         part->language[part->nlanguage++] = ar_dup(a, tag);
@@ -315,10 +313,10 @@ static void content_field(struct arena *a, struct arena *scratch, const struct m
     else if (sl_eqi(name, SL("MD5"))) text_field(a, scratch, body, &part->md5);
 }
 
-static enum mime_kind kind_of(const struct mime_part *part)
+static enum mime_kind kind_of(struct arena *scratch, const struct mime_part *part)
 {
     if (sl_eqi(part->type, SL("multipart"))) {
-        struct slice b = mime_param_get(part->param, part->nparam, SL("boundary"));
+        struct slice b = mime_param_get(scratch, part->param, part->nparam, SL("boundary"));
         return b.n && b.n <= MIME_BOUNDARY_MAX ? MIME_MULTIPART : MIME_LEAF;
     }
     /* An encoded message (RFC 2046 section 5.2.1 forbids it) cannot be cut by offsets. */
@@ -339,5 +337,5 @@ void mime_describe(struct arena *a, struct arena *scratch, struct slice head, st
         else if (part->envelope) envelope_field(a, scratch, f, part->envelope);
     }
     if (!part->type.n) default_type(a, part);
-    part->kind = kind_of(part);
+    part->kind = kind_of(scratch, part);
 }

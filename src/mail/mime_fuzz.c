@@ -5,7 +5,7 @@
 
 static void check_part(const struct mime_part *p, uint64_t from, uint64_t to)
 {
-    ASSERT(p->depth <= MIME_DEPTH_MAX);
+    ASSERT(p->depth <= MIME_DEPTH_MAX + (p->kind == MIME_LEAF));
     ASSERT(p->head_at >= from && p->head_at + p->head_size <= p->body_at && p->body_at + p->body_size <= to);
     for (const struct mime_part *c = p->child; c; c = c->next)
         check_part(c, p->body_at, p->body_at + p->body_size);
@@ -58,7 +58,7 @@ FUZZ
     mime_decode(&d, m, &out);
     mime_decode_end(&d, &out);
     struct buf text = BUF_INIT, folded = BUF_INIT;
-    if (charset_begin(&c, mime_param_get(t->root->param, t->root->nparam, SL("charset"))) != 0) {}
+    if (charset_begin(&c, mime_param_get(&a, t->root->param, t->root->nparam, SL("charset"))) != 0) {}
     charset_feed(&c, buf_slice(&out), &text);
     charset_end(&c, &text);
     fold_utf8(&folded, buf_slice(&text));

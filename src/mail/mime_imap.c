@@ -67,49 +67,32 @@ static void put_group(struct buf *out, struct slice name)
     else put_address(out, none, none, none, none);
 }
 
-/* The name of a group without members, "undisclosed-recipients:;", or p == NULL. */
-static struct slice empty_group(struct slice body)
-{
-    size_t colon = sl_chr(body, ':');
-    if (colon == SL_NONE || sl_chr(body, '@') != SL_NONE) return none;
-    struct slice name = sl_trim(sl_sub(body, 0, colon));
-    if (name.n >= 2 && name.p[0] == '"' && name.p[name.n - 1] == '"') name = sl_sub(name, 1, name.n - 1);
-    return name.n ? name : none;
-}
-
-static bool put_list(struct buf *out, const struct mail_addrs *l)
+static void put_list(struct buf *out, const struct mail_addrs *l)
 {
     struct slice group = none;
     for (size_t i = 0; i < l->n; i++) {
         const struct mail_addr *m = &l->v[i];
         if (m->group.p != group.p) {
             if (group.p) put_group(out, none);
-            if (m->group.p) put_group(out, m->group.n ? m->group : SL(""));
+            if (m->group.p) put_group(out, m->group);
             group = m->group;
         }
         /* A local part or host that is NIL would be read as a group's start or end. */
-        put_address(out, m->name, m->route, m->local.p ? m->local : SL(""), m->domain.p ? m->domain : SL(""));
+        if (!m->nobody) put_address(out, m->name, m->route, m->local, m->domain);
     }
     if (group.p) put_group(out, none);
-    return l->n > 0;
 }
 
 static void put_addresses(struct buf *out, struct arena *a, struct slice body)
 {
-    struct mail_addrs l = {0};
-    if (body.n && mail_addrs_parse(a, body, &l) != 0) {} /* what could be made out counts */
-    struct slice group = l.n ? none : empty_group(body);
-    if (!l.n && !group.p) {
+    struct mail_addrs l;
+    mail_addrs_tell(a, body, &l);
+    if (!l.n) {
         buf_str(out, "NIL");
         return;
     }
     buf_char(out, '(');
-    if (l.n) {
-        put_list(out, &l);
-    } else {
-        put_group(out, group);
-        put_group(out, none);
-    }
+    put_list(out, &l);
     buf_char(out, ')');
 }
 
@@ -211,7 +194,6 @@ static void put_multipart(struct buf *out, const struct mime_part *p, bool exten
 {
     buf_char(out, '(');
     for (const struct mime_part *c = p->child; c; c = c->next) put_part(out, c, extended);
-    if (!p->child) put_empty_part(out, extended);
     buf_char(out, ' ');
     put_string(out, p->subtype);
     if (extended) {
@@ -258,7 +240,7 @@ static void put_single(struct buf *out, const struct mime_part *p, bool extended
 
 static void put_part(struct buf *out, const struct mime_part *p, bool extended)
 {
-    if (sl_eqi(p->type, SL("multipart"))) put_multipart(out, p, extended);
+    if (p->kind == MIME_MULTIPART) put_multipart(out, p, extended);
     else put_single(out, p, extended);
 }
 

@@ -2,7 +2,7 @@
  * BODYSTRUCTURE, and where a section lies (RFC 9051 sections 6.4.5, 7.5.2, 9). Pure.
  *
  * Output is well formed whatever the message is: strings with bytes that a quoted string may
- * not hold become literals, a NUL becomes '?', a multipart without parts gets an empty one. */
+ * not hold become literals, a NUL becomes '?'. */
 #pragma once
 #include "mime.h"
 

@@ -55,10 +55,40 @@ TEST(imap_envelope_odd)
              "(NIL \"a \\\"b\\\" \\\\\" ((NIL NIL \"x\" \"y.test\")) ((NIL NIL \"x\" \"y.test\")) "
              "((NIL NIL \"x\" \"y.test\")) ((NIL NIL \"undisclosed-recipients\" NIL)(NIL NIL NIL NIL)) "
              "((NIL NIL \"friends\" NIL)(NIL NIL \"a\" \"b.test\")(NIL NIL \"c\" \"d.test\")(NIL NIL NIL NIL)"
-             "(NIL NIL \"e\" \"f.test\")) NIL NIL NIL)");
+             "(NIL NIL \"e\" \"f.test\")) ((NIL NIL \"(((\" \"\")) NIL NIL)");
     CHECK_SL(envelope(SL("Subject: caf\xc3\xa9\0!\r\n\r\n")),
              "(NIL {7}\r\ncaf\xc3\xa9?! NIL NIL NIL NIL NIL NIL NIL NIL)");
     CHECK_SL(envelope(SL("Subject:\r\n\r\n")), "(NIL \"\" NIL NIL NIL NIL NIL NIL NIL NIL)");
+    done();
+}
+
+static struct slice from_of(const char *from)
+{
+    struct slice s = envelope(ar_printf(&ar, "From: %s\r\n\r\n", from)), head = SL("(NIL NIL "), all = s;
+    size_t end = sl_find(s, SL(")) ((")); /* Sender and Reply-To are the same */
+    s = sl_sub(s, head.n, end == SL_NONE ? s.n : end + 2);
+    CHECK(sl_starts(all, head) && sl_ends(all, ar_printf(&ar, " %.*s %.*s NIL NIL NIL NIL NIL)", SLF(s), SLF(s))));
+    return s;
+}
+
+/* RFC 3501 section 7.4.2: From is NIL only when it is absent or empty. */
+TEST(what_is_no_address_is_told_as_far_as_it_goes)
+{
+    CHECK_SL(from_of("root"), "((NIL NIL \"root\" \"\"))");
+    CHECK_SL(from_of("root (Cron Daemon)"), "((\"Cron Daemon\" NIL \"root\" \"\"))");
+    CHECK_SL(from_of("<MAILER-DAEMON>"), "((NIL NIL \"MAILER-DAEMON\" \"\"))");
+    CHECK_SL(from_of("Mail System <MAILER-DAEMON>"), "((\"Mail System\" NIL \"MAILER-DAEMON\" \"\"))");
+    CHECK_SL(from_of("a@x.test>"), "((NIL NIL \"a\" \"x.test\"))");
+    CHECK_SL(from_of("Joe <joe@x"), "((\"Joe\" NIL \"joe\" \"x\"))");
+    CHECK_SL(from_of("Joe <joe@x, b@y.test"), "((\"Joe\" NIL \"joe\" \"x\")(NIL NIL \"b\" \"y.test\"))");
+    CHECK_SL(from_of("a@b.test, root"), "((NIL NIL \"a\" \"b.test\")(NIL NIL \"root\" \"\"))");
+    CHECK_SL(from_of("\"a\x01\"@b"), "((NIL NIL {2}\r\na\x01 \"b\"))");
+    CHECK_SL(from_of("a@b@c"), "((NIL NIL \"a@b\" \"c\"))");
+    CHECK_SL(from_of("<>"), "((NIL NIL \"\" \"\"))");
+    CHECK_SL(from_of("x:;, a@b.test, y: ;, z: c@d.test"),
+             "((NIL NIL \"x\" NIL)(NIL NIL NIL NIL)(NIL NIL \"a\" \"b.test\")(NIL NIL \"y\" NIL)"
+             "(NIL NIL NIL NIL)(NIL NIL \"z\" NIL)(NIL NIL \"c\" \"d.test\")(NIL NIL NIL NIL))");
+    CHECK_SL(from_of("\"a\r\n b\" <a\r\n @b.test> (c\r\n d)"), "((\"a b\" NIL \"a\" \"b.test\"))");
     done();
 }
 
@@ -95,6 +125,12 @@ TEST(imap_bodystructure_of_hostile_mail_is_well_formed)
 {
     CHECK_SL(structure(SL("Content-Type: multipart/mixed\r\n\r\n"), true),
              "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0 NIL NIL NIL NIL) \"mixed\" NIL NIL NIL NIL)");
+    CHECK_SL(structure(SL("Content-Type: multipart/mixed\r\n\r\nall of it\r\n"), false),
+             "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 11 1) \"mixed\")");
+    CHECK_SL(structure(SL("Content-Type: a/b; name*0*=utf-8''a%20; name*1=\"b c\"\r\nContent-Transfer-Encoding: x-y z\r\n"
+                          "Content-Disposition: inline; filename*=utf-8''%c3%a9\r\n\r\n"), true),
+             "(\"a\" \"b\" (\"name*0*\" \"utf-8''a%20\" \"name*1\" \"b c\") NIL NIL \"x-y z\" 0 NIL "
+             "(\"inline\" (\"filename*\" \"utf-8''%c3%a9\")) NIL NIL)");
     CHECK_SL(structure(SL("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\nAA\r\n"), false),
              "(\"message\" \"rfc822\" NIL NIL NIL \"base64\" 4 (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL) "
              "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0) 1)");
@@ -139,6 +175,11 @@ TEST(imap_sections)
     CHECK_SL(section(plain, "", MIME_HEADER), "A: b\r\n\r\n");
     CHECK_SL(section(plain, "1", MIME_MIME), "A: b\r\n\r\n");
     CHECK_SL(section(plain, "1.1", MIME_WHOLE), "none");
+    struct slice hollow = SL("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
+                             "Content-Type: multipart/alternative\r\n\r\ninner\r\n--b--\r\n");
+    CHECK_SL(section(hollow, "1.1", MIME_WHOLE), "inner");
+    CHECK_SL(section(hollow, "1.1", MIME_MIME), "");
+    CHECK_SL(section(SL("Content-Type: multipart/mixed\r\n\r\nall"), "1", MIME_WHOLE), "all");
     struct slice forward = SL("Content-Type: message/rfc822\r\n\r\nS: x\r\n\r\nin");
     CHECK_SL(section(forward, "1", MIME_WHOLE), "S: x\r\n\r\nin");
     CHECK_SL(section(forward, "1.1", MIME_WHOLE), "in");

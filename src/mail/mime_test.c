@@ -2,6 +2,7 @@
 #include "mime.h"
 
 #include "base/test.h"
+#include "head.h"
 
 static struct arena ar;
 
@@ -123,16 +124,19 @@ TEST(mime_boundary_rules)
     REQUIRE(t->root->nchild == 2);
     CHECK_SL(body_of(m, t->root->child), "one\n-- b");
     CHECK_SL(body_of(m, t->root->last), "two\n");
-    /* None at all: one leaf. */
-    t = parse(SL("Content-Type: multipart/mixed; boundary=b\r\n\r\nhello\r\n"));
-    CHECK_INT(t->root->kind, MIME_LEAF);
-    CHECK_INT(t->parts, 1);
+    /* None at all: the whole body is one. */
+    m = SL("Content-Type: multipart/mixed; boundary=b\r\n\r\nhello\r\n");
+    t = parse(m);
+    REQUIRE(t->root->kind == MIME_MULTIPART && t->root->nchild == 1);
+    CHECK_SL(body_of(m, t->root->child), "hello\r\n");
+    CHECK_SL(t->root->child->type, "text");
+    CHECK_INT(t->root->child->lines, 1);
     t = parse(SL("Content-Type: multipart/mixed\r\n\r\n--\r\n----\r\n"));
-    CHECK_INT(t->parts, 1);
+    CHECK_INT(t->root->nchild, 1);
     t = parse(SL(""));
     CHECK_INT(t->root->body_size, 0);
     t = parse(SL("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b--"));
-    CHECK_INT(t->parts, 1);
+    CHECK_INT(t->root->nchild, 1);
     ar_free(&ar);
 }
 
@@ -154,7 +158,7 @@ TEST(mime_depth_and_count_limits)
     CHECK(t->limited);
     unsigned depth = 0;
     for (struct mime_part *p = t->root; p; p = p->child) depth = p->depth;
-    CHECK_INT(depth, MIME_DEPTH_MAX);
+    CHECK_INT(depth, MIME_DEPTH_MAX + 1); /* the body of the innermost */
     buf_clear(&b);
     for (int i = 0; i < 200; i++) buf_str(&b, "Content-Type: message/rfc822\r\n\r\n");
     CHECK(parse(buf_slice(&b))->limited);
@@ -200,7 +204,7 @@ static struct slice param(const char *field, const char *name)
 {
     struct mime_value v;
     mime_value_parse(&ar, sl_cstr(field), &v);
-    return mime_param_get(v.param, v.n, sl_cstr(name));
+    return mime_param_get(&ar, v.param, v.n, sl_cstr(name));
 }
 
 TEST(mime_parameters)
@@ -211,7 +215,7 @@ TEST(mime_parameters)
     REQUIRE(v.n == 3);
     CHECK_SL(v.param[0].value, "us-ascii");
     CHECK_SL(v.param[1].value, "a \"q\" b");
-    CHECK_SL(v.param[2].name, "y");
+    CHECK_SL(v.param[2].name, "Y");
     CHECK_SL(v.param[2].value, "z");
     CHECK_SL(param("a/b; name=my file.pdf; x=1", "name"), "my file.pdf");
     CHECK_SL(param("a/b; name=\"open; x=1", "name"), "open; x=1");
@@ -221,6 +225,71 @@ TEST(mime_parameters)
     CHECK_SL(param("a/b; x=1; x=2", "x"), "1");
     mime_value_parse(&ar, SL("((((("), &v);
     CHECK_INT(v.value.n, 0);
+    ar_free(&ar);
+}
+
+TEST(mime_values_are_unfolded)
+{
+    struct slice m = SL("Content-Type: multipart/mixed; boundary=\"a\r\n b\"\r\n\r\n--a b\r\n\r\nx\r\n--a b--\r\n");
+    struct mime_tree *t = parse(m);
+    REQUIRE(t->root->nchild == 1);
+    CHECK_SL(body_of(m, t->root->child), "x");
+    CHECK_SL(param("a/b; name=\"my\r\n\tlong\r\n name.pdf\"; x=1", "name"), "my\tlong name.pdf");
+    CHECK_SL(param("a/b; name=my\r\n file.pdf", "name"), "my file.pdf");
+    t = parse(SL("Content-Disposition: attachment;\r\n filename=\"a\r\n b\"\r\nContent-Language: en\r\n ,\r\n de\r\n\r\n"));
+    CHECK_SL(t->root->disposition->param[0].value, "a b");
+    CHECK_SL(t->root->language[1], "de");
+    ar_free(&ar);
+}
+
+TEST(mime_words_are_told_as_they_stand)
+{
+    struct mime_tree *t = parse(SL("Content-Type: text / (c) plain charset=utf-8\r\nContent-Transfer-Encoding: quoted printable (!)\r\n"
+                                   "Content-Disposition: inline really; filename=x\r\n\r\n"));
+    CHECK_SL(t->root->type, "text");
+    CHECK_SL(t->root->subtype, "plain");
+    CHECK_SL(mime_param_get(&ar, t->root->param, t->root->nparam, SL("charset")), "utf-8");
+    CHECK_INT(t->root->encoding, MIME_OTHER);
+    CHECK_SL(t->root->encoding_name, "quoted printable");
+    CHECK_SL(t->root->disposition->value, "inline");
+    CHECK_SL(t->root->disposition->param[0].value, "x");
+    ar_free(&ar);
+}
+
+static void check_head(const char *message, size_t head)
+{
+    struct slice m = sl_cstr(message);
+    for (size_t step = 1; step < 40; step++) {
+        struct mime_parser *p = mime_begin(&ar);
+        for (size_t i = 0; i < m.n; i += step) mime_feed(p, sl_sub(m, i, i + step));
+        struct mime_part *root = mime_finish(p)->root;
+        CHECK_INT(root->head_size, head);
+        CHECK(root->body_at == head && root->body_size == m.n - head);
+    }
+    CHECK_INT(mail_head_end(m), head);
+}
+
+/* What stands right under a header is text, not lost. */
+TEST(a_line_that_can_be_no_field_ends_a_header)
+{
+    check_head("A: b\r\n c\r\nHello there\r\nX: y\r\n\r\nmore\r\n", 10);
+    check_head("A: b\nHello\n", 5);
+    check_head("A: b\r\nB : c\r\n\r\nHello\r\n", 15);
+    check_head("hello\r\n", 0);
+    check_head("hello", 0);
+    check_head(" hello: x\r\n\r\n", 0);
+    check_head("two words: x\r\n\r\n", 0);
+    check_head("From a@b.test Mon\r\nA: b\r\nFrom c\r\n\r\n", 25);
+    check_head("A: b", 4);
+    check_head("\r\nA: b\r\n", 2);
+    struct slice m = SL("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nhello\r\n\r\nyou\r\n"
+                        "--b\r\nContent-Type: message/rfc822\r\nno field\r\n--b--\r\n");
+    struct mime_tree *t = parse(m);
+    REQUIRE(t->root->nchild == 2);
+    CHECK_SL(body_of(m, t->root->child), "hello\r\n\r\nyou");
+    CHECK_INT(t->root->child->lines, 2);
+    CHECK_INT(t->root->last->kind, MIME_MESSAGE);
+    CHECK_SL(body_of(m, t->root->last->child), "no field");
     ar_free(&ar);
 }
 

@@ -60,21 +60,21 @@ void dmarc_report_message(struct buf *out, const struct dmarc_mail *m)
 
 /* ---- taking apart ---- */
 
-static bool has_report_name(const struct mime_part *p)
+static bool has_report_name(struct arena *a, const struct mime_part *p)
 {
-    struct slice name = mime_param_get(p->disposition ? p->disposition->param : NULL,
+    struct slice name = mime_param_get(a, p->disposition ? p->disposition->param : NULL,
                                        p->disposition ? p->disposition->n : 0, SL("filename"));
-    if (!name.p) name = mime_param_get(p->param, p->nparam, SL("name"));
+    if (!name.p) name = mime_param_get(a, p->param, p->nparam, SL("name"));
     return sl_endsi(name, SL(".xml.gz")) || sl_endsi(name, SL(".xml")) || sl_endsi(name, SL(".zip"));
 }
 
-static bool looks_like_report(const struct mime_part *p)
+static bool looks_like_report(struct arena *a, const struct mime_part *p)
 {
     static const char *const subtypes[] = {"gzip", "x-gzip", "zip", "x-zip", "x-zip-compressed", "xml"};
     if (p->kind != MIME_LEAF) return false;
     for (size_t i = 0; i < COUNT_OF(subtypes); i++)
         if (sl_eqi(p->subtype, sl_cstr(subtypes[i]))) return true;
-    return has_report_name(p);
+    return has_report_name(a, p);
 }
 
 static int unpack_part(struct slice message, const struct mime_part *p, struct buf *out)
@@ -107,7 +107,7 @@ int dmarc_report_in_message(struct arena *a, struct slice message, struct buf *o
         return err_set(ERR_LIMIT, "the letter is too large for a report");
     const struct mime_tree *t = mime_parse(a, message);
     for (const struct mime_part *p = t->root; p && tries < TRIES; p = next_part(p)) {
-        if (!looks_like_report(p)) continue;
+        if (!looks_like_report(a, p)) continue;
         tries++;
         e = unpack_part(message, p, out);
         if (e == 0) return 0;

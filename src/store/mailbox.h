@@ -64,7 +64,7 @@ struct message {
     int64_t internal_date; /* unix seconds */
     int64_t save_date;
     uint64_t size;         /* bytes as served, RFC822.SIZE */
-    uint32_t head_size;    /* bytes of the header section with its empty line; 0 = not known */
+    uint32_t head_size;    /* bytes up to and with the first empty line; 0 = not known */
     struct body_ref body;
     char email_id[20];     /* RFC 8474 OBJECTID; the same for copies */
 };
