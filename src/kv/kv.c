@@ -192,19 +192,10 @@ static int txn_run(struct kv *kv, struct txn *t)
     return rc;
 }
 
-static enum kv_fault fault_next(struct kv *kv)
-{
-    lock_take(&kv->lock);
-    enum kv_fault f = kv->fault_times ? kv->fault : KV_FAULT_NONE;
-    if (kv->fault_times) kv->fault_times--;
-    lock_release(&kv->lock);
-    return f;
-}
-
 /* Runs one transaction into the batch. True when its answer is settled whatever the commit says. */
 static bool txn_apply(struct kv *kv, struct txn *t)
 {
-    enum kv_fault f = fault_next(kv);
+    enum kv_fault f = kv_fault_next(kv, KV_FAULT_IO, KV_FAULT_RERUN);
     int rc = txn_run(kv, t);
     if (f == KV_FAULT_RERUN) {
         undo_all(kv);
@@ -221,19 +212,12 @@ static bool txn_apply(struct kv *kv, struct txn *t)
     return settled;
 }
 
-static bool batch_changes(const struct omap *m)
-{
-    for (struct onode *n = omap_first(m); n; n = omap_next(n))
-        if (n->kind != OMAP_NONE) return true;
-    return false;
-}
-
 /* Makes the batch durable; on failure every transaction in it that is not
  * settled gets the error, those that said no as well: they may have judged by changes that are now not there.
  */
 static void group_commit(struct kv *kv, struct txn **in, size_t n)
 {
-    int rc = batch_changes(&kv->batch) ? kv->engine->write(kv, &kv->batch) : 0;
+    int rc = kv_commit(kv);
     for (size_t i = 0; rc && i < n; i++) txn_fail(in[i], rc);
     lock_take(&kv->lock);
     kv->stats.transactions += n;
@@ -275,6 +259,9 @@ static void handle(void *ctx, struct job *jobs)
     struct kv *kv = ctx;
     struct txn *in[KV_GROUP_MAX];
     size_t n = 0;
+    int rc = kv_mend(kv);
+    for (struct job *j = rc ? jobs : NULL; j; j = j->next) txn_fail(CONTAINER_OF(j, struct txn, job), rc);
+    if (rc) return; /* the notes wait on */
     notes_drain(kv);
     for (struct job *j = jobs; j; j = j->next) {
         struct txn *t = CONTAINER_OF(j, struct txn, job);
@@ -329,58 +316,6 @@ void kv_stats(struct kv *kv, struct kv_stats *out)
     lock_take(&kv->lock);
     *out = kv->stats;
     lock_release(&kv->lock);
-}
-
-void kv_mem_inject(struct kv *kv, enum kv_fault fault, unsigned times)
-{
-    lock_take(&kv->lock);
-    kv->fault = fault;
-    kv->fault_times = times;
-    lock_release(&kv->lock);
-}
-
-/* ---- care ---- */
-
-struct care {
-    struct kv *kv;
-    const char *to;
-    void (*bad)(void *arg, const char *what);
-    void *arg;
-    char why[ERR_TEXT_MAX];
-};
-
-static int care_run(int (*fn)(void *), struct care *c)
-{
-    int rc = fiber_current() ? offload(fn, c) : fn(c);
-    return rc < 0 && c->why[0] ? err_set(rc, "%s", c->why) : rc;
-}
-
-static int backup_on_thread(void *arg)
-{
-    struct care *c = arg;
-    int rc = c->kv->engine->backup(c->kv, c->to);
-    if (rc < 0) snprintf(c->why, sizeof c->why, "%s", err_text(rc));
-    return rc;
-}
-
-int kv_backup(struct kv *kv, const char *to)
-{
-    struct care c = {.kv = kv, .to = to};
-    return care_run(backup_on_thread, &c);
-}
-
-static int verify_on_thread(void *arg)
-{
-    struct care *c = arg;
-    int rc = c->kv->engine->verify(c->kv, c->bad, c->arg);
-    if (rc < 0) snprintf(c->why, sizeof c->why, "%s", err_text(rc));
-    return rc;
-}
-
-int kv_verify(struct kv *kv, void (*bad)(void *arg, const char *what), void *arg)
-{
-    struct care c = {.kv = kv, .bad = bad, .arg = arg};
-    return care_run(verify_on_thread, &c);
 }
 
 /* ---- opening and closing ---- */
@@ -449,6 +384,7 @@ int kv_start(struct kv *kv, const struct kv_engine *engine)
     omap_init(&kv->batch, &kv->group);
     kv_watches_init(kv);
     int rc = format_check(kv);
+    if (rc == 0) rc = kv_number_read(kv, &kv->number);
     ar_reset(&kv->scratch);
     if (rc == 0) rc = worker_new(&kv->committer, "commit", KV_GROUP_MAX, handle, kv);
     if (rc == 0) return 0;

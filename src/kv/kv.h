@@ -30,7 +30,10 @@ void kv_close(struct kv **kv); /* SUSPENDS: waits for transactions under way */
  * when it returns 0 and kv_transact returns 0, the change is durable. fn runs on
  * another thread and perhaps more than once: it touches only tx and arg, and does
  * not suspend. A negative value of fn drops the change and is returned.
- * SUSPENDS. ERR_FULL, ERR_IO: not done. ERR_UNKNOWN: perhaps done; read again. */
+ * SUSPENDS. ERR_FULL, ERR_IO: not done. ERR_UNKNOWN: perhaps done, and nobody can say before there
+ * is space on the disk: read again later, tell nobody "done" or "not done".
+ * After a write error the engine is opened again in place and the log says which groups are done;
+ * when that fails for good the program ends. */
 typedef int kv_fn(struct kv_tx *tx, void *arg);
 MUST_CHECK int kv_transact(struct kv *kv, struct slice object, kv_fn *fn, void *arg);
 
@@ -110,16 +113,26 @@ MUST_CHECK int kv_backup(struct kv *kv, const char *to);
 MUST_CHECK int kv_verify(struct kv *kv, void (*bad)(void *arg, const char *what), void *arg);
 struct kv_stats {
     uint64_t transactions, groups, notes, notes_dropped, bytes;
+    uint64_t reopened; /* times the engine was opened again after a write error */
 };
 void kv_stats(struct kv *kv, struct kv_stats *out);
 
-/* For tests on kv_mem: make the next transactions end this way. */
+/* For tests on kv_mem. */
 enum kv_fault {
     KV_FAULT_NONE,
+    /* the next transactions end this way */
     KV_FAULT_IO,
     KV_FAULT_FULL,
     KV_FAULT_UNKNOWN_DONE,
     KV_FAULT_UNKNOWN_NOT_DONE,
-    KV_FAULT_RERUN
+    KV_FAULT_RERUN,
+    /* the next groups cannot be written, nor any after them until the engine is opened again; then
+     * the group is there or it is not */
+    KV_FAULT_WRITE_DONE,
+    KV_FAULT_WRITE_LOST,
+    KV_FAULT_WRITE_FULL, /* not done, and known */
 };
 void kv_mem_inject(struct kv *kv, enum kv_fault fault, unsigned times);
+/* The next openings again end with this error: ERR_IO, ERR_BUSY (no descriptor is left); ERR_FULL:
+ * there is no room to try. */
+void kv_mem_refuse(struct kv *kv, int error, unsigned times);

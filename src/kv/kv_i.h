@@ -29,11 +29,30 @@ struct kv_engine {
     /* Rows in [from, to) ascending, to not empty; visit's non-zero value ends it and is returned. */
     int (*scan)(struct kv *kv, enum kv_read how, struct slice from, struct slice to, kv_visit *visit,
                 void *arg);
-    /* Makes the changes durable, all or none. Not called with an empty map. */
+    /* Makes the changes durable, all or none. Not called with an empty map. ERR_FULL: certainly
+     * nothing was done; any other error: perhaps done, the log knows once it is open again. */
     int (*write)(struct kv *kv, const struct omap *changes);
     int (*backup)(struct kv *kv, const char *to);
-    int (*verify)(struct kv *kv, void (*bad)(void *arg, const char *what), void *arg);
+    /* After a write that failed nothing is written before this has succeeded: closes the engine and
+     * opens it again, with nobody inside of the gate. What it finds is durable, in files that were
+     * written and synced anew, before it returns 0. After an error the engine is down: only reopen()
+     * and close() may be called. */
+    int (*reopen)(struct kv *kv);
+    /* Is there space on the disk to write what the log holds anew? */
+    bool (*room)(struct kv *kv);
     void (*close)(struct kv *kv); /* frees the engine's struct too */
+};
+
+enum kv_gate_state { KV_GATE_OPEN, KV_GATE_SHUT, KV_GATE_DOWN };
+
+struct gate_waiter;
+struct kv_gate {
+    struct lock lock;
+    enum kv_gate_state state;
+    int why; /* when down */
+    size_t inside;
+    struct gate_waiter *waiting;
+    struct completion *drained; /* the committer waits for the last one inside */
 };
 
 struct kv_undo {
@@ -53,12 +72,17 @@ struct kv {
     struct kv_undo *undo;
     size_t nundo, undo_cap;
     struct buf draining;
+    uint64_t number; /* of the last group that is durable; see commit.c */
+    bool broken;     /* a write failed: nothing is written before the engine is open again */
+    bool doubt;      /* and the log may hold group number + 1 */
 
+    struct kv_gate gate;
     struct lock lock; /* what follows, up to watches */
     struct buf notes;
     struct kv_stats stats;
     enum kv_fault fault;
-    unsigned fault_times;
+    unsigned fault_times, refusals;
+    int refusal; /* what the next `refusals` reopenings end with */
 
     struct lock watch_lock;
     struct map watches; /* object -> struct watch_list */
@@ -80,6 +104,27 @@ struct kv_range {
 };
 MUST_CHECK int kv_range_make(struct kv_range *r, struct slice object, struct slice from, struct slice to);
 bool kv_name_ok(struct slice s); /* printable ASCII, 1 to KV_KEY_MAX bytes */
+
+/* Around each use of the engine from elsewhere than the committer. enter SUSPENDS or BLOCKS while the
+ * engine is being opened again; an error when that did not succeed. */
+MUST_CHECK int kv_gate_enter(struct kv *kv);
+void kv_gate_leave(struct kv *kv);
+bool kv_gate_wanted(struct kv *kv); /* the committer waits: whoever is inside for long leaves */
+/* By the committer. shut BLOCKS until nobody is inside. */
+void kv_gate_shut(struct kv *kv);
+void kv_gate_open(struct kv *kv);
+void kv_gate_down(struct kv *kv, int why);
+
+/* commit.c. Takes up the number of the last group; after the engine was opened. BLOCKS. */
+MUST_CHECK int kv_number_read(struct kv *kv, uint64_t *number);
+/* Makes the batch durable. 0, or what each transaction in it is to hear: ERR_UNKNOWN, or not done. BLOCKS. */
+MUST_CHECK int kv_commit(struct kv *kv);
+/* Opens the engine again when a write failed before; while that fails nothing is read or written. BLOCKS. */
+MUST_CHECK int kv_mend(struct kv *kv);
+/* The fault to inject when it is one of those in [from, to], else KV_FAULT_NONE. */
+enum kv_fault kv_fault_next(struct kv *kv, enum kv_fault from, enum kv_fault to);
+/* The error that a reopening is to end with, or 0. */
+int kv_refusal_next(struct kv *kv);
 
 void kv_watches_init(struct kv *kv);
 void kv_watches_free(struct kv *kv);

@@ -2,9 +2,8 @@
  *
  * The log is a header (magic, version, salt) and records, one a group:
  * length, checksum, then the changes. A record counts from the moment its sync
- * succeeded. A torn tail is cut off at open. When a write or sync fails, the
- * log is cut back to where it was, durably, so that "not done" is the truth;
- * when even that fails, the answer is "unknown" and nothing is written any more. */
+ * succeeded. A torn tail is cut off at open. After a write or sync that failed
+ * nothing is written until the log is read again and written anew. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -21,9 +20,9 @@ struct kv_mem {
     struct lock lock; /* the committer changes rows under it, loops read under it */
     struct omap rows;
     struct file *file; /* NULL: nothing is kept */
+    char *path;
     uint64_t end;
     uint32_t salt;
-    bool broken;
     struct buf record; /* the committer's, reused */
 };
 
@@ -112,20 +111,16 @@ static void record_seal(struct buf *b, uint32_t salt, uint64_t at)
     }
 }
 
+/* ERR_FULL only from the write, which then was cut short: the record is not whole. */
 static int log_write_record(struct kv_mem *m)
 {
     record_seal(&m->record, m->salt, m->end);
     int rc = file_pwrite(m->file, m->record.p, m->record.n, m->end);
-    if (rc == 0) rc = file_sync(m->file);
-    if (rc == 0) {
-        m->end += m->record.n;
-        return 0;
-    }
-    char why[ERR_TEXT_MAX];
-    snprintf(why, sizeof why, "%s", err_text(rc));
-    if (file_truncate(m->file, m->end) == 0 && file_sync(m->file) == 0) return err_set(rc, "%s", why);
-    m->broken = true;
-    return err_set(ERR_UNKNOWN, "%s", why);
+    if (rc) return rc;
+    rc = file_sync(m->file);
+    if (rc == ERR_FULL) return err_set(ERR_IO, "%s", err_text(rc));
+    if (rc == 0) m->end += m->record.n;
+    return rc;
 }
 
 static void apply(struct kv_mem *m, enum omap_kind kind, struct slice key, struct slice value)
@@ -139,20 +134,29 @@ static void apply(struct kv_mem *m, enum omap_kind kind, struct slice key, struc
     omap_set(&m->rows, n, value);
 }
 
-static int mem_write(struct kv *kv, const struct omap *changes)
+static int write_log(struct kv_mem *m, const struct omap *changes)
 {
-    struct kv_mem *m = mem(kv);
-    if (m->broken) return err_set(ERR_IO, "the log of the index could not be written earlier");
-    if (m->file) {
-        record_make(m, changes);
-        int rc = log_write_record(m);
-        if (rc) return rc;
-    }
+    if (!m->file) return 0;
+    record_make(m, changes);
+    return log_write_record(m);
+}
+
+static void apply_all(struct kv_mem *m, const struct omap *changes)
+{
     lock_take(&m->lock);
     for (struct onode *n = omap_first(changes); n; n = omap_next(n))
         if (n->kind != OMAP_NONE) apply(m, n->kind, n->key, n->value);
     lock_release(&m->lock);
-    return 0;
+}
+
+static int mem_write(struct kv *kv, const struct omap *changes)
+{
+    struct kv_mem *m = mem(kv);
+    enum kv_fault f = kv_fault_next(kv, KV_FAULT_WRITE_DONE, KV_FAULT_WRITE_FULL);
+    if (f == KV_FAULT_WRITE_FULL) return err_set(ERR_FULL, "a fault was injected");
+    int rc = f == KV_FAULT_WRITE_LOST ? 0 : write_log(m, changes);
+    if (rc == 0 && (f == KV_FAULT_NONE || (f == KV_FAULT_WRITE_DONE && !m->file))) apply_all(m, changes);
+    return rc || f == KV_FAULT_NONE ? rc : err_set(ERR_IO, "a fault was injected");
 }
 
 /* False when the changes are not well formed (the checksum was right, so: not written by this program). */
@@ -250,7 +254,8 @@ static int copy_rows(struct kv_mem *m, struct kv_mem *to)
         omap_set(&all, copy, n->value);
     }
     lock_release(&m->lock);
-    int rc = mem_write(&to->kv, &all);
+    int rc = write_log(to, &all);
+    if (rc == 0) apply_all(to, &all);
     ar_free(&a);
     return rc;
 }
@@ -261,6 +266,7 @@ static void mem_close(struct kv *kv)
     if (m->file) file_close(&m->file);
     omap_free(&m->rows);
     buf_free(&m->record);
+    free(m->path);
     free(m);
 }
 
@@ -286,25 +292,63 @@ static int mem_backup(struct kv *kv, const char *to)
     return rc;
 }
 
-static int mem_verify(struct kv *kv, void (*bad)(void *arg, const char *what), void *arg)
+/* The rows of the log at path, in a log written anew under the same name. */
+static int log_renew(const char *path, struct kv_mem *fresh)
+{
+    char temp[4096];
+    struct kv_mem *old = mem_new();
+    snprintf(temp, sizeof temp, "%s.new", path);
+    int rc = log_open(old, path);
+    if (rc == 0) rc = file_open(&fresh->file, temp, FILE_WRITE | FILE_CREATE);
+    if (rc == 0) rc = log_create(fresh, temp);
+    if (rc == 0) rc = copy_rows(old, fresh);
+    if (rc == 0) rc = path_rename(temp, path);
+    if (rc == 0) rc = kv_sync_parent(path);
+    mem_close(&old->kv);
+    return rc;
+}
+
+static void swap_logs(struct kv_mem *m, struct kv_mem *fresh)
+{
+    struct omap rows = m->rows;
+    struct file *file = m->file;
+    lock_take(&m->lock);
+    m->rows = fresh->rows;
+    lock_release(&m->lock);
+    m->file = fresh->file;
+    m->end = fresh->end;
+    m->salt = fresh->salt;
+    fresh->rows = rows;
+    fresh->file = file;
+}
+
+static int mem_reopen(struct kv *kv)
 {
     struct kv_mem *m = mem(kv);
-    bool all = true;
-    lock_take(&m->lock);
-    for (struct onode *n = omap_first(&m->rows); n && all; n = omap_next(n)) {
-        size_t nul = sl_chr(n->key, 0);
-        all = nul != SL_NONE && kv_name_ok(sl_sub(n->key, 0, nul)) && kv_name_ok(sl_from(n->key, nul + 1));
-    }
-    lock_release(&m->lock);
-    if (!all) bad(arg, "the index holds a row whose key is not allowed");
-    return 0;
+    int rc = kv_refusal_next(kv);
+    if (rc) return err_set(rc, "a fault was injected");
+    if (!m->path) return 0;
+    struct kv_mem *fresh = mem_new();
+    rc = log_renew(m->path, fresh);
+    if (rc == 0) swap_logs(m, fresh);
+    mem_close(&fresh->kv);
+    return rc;
+}
+
+static bool mem_room(struct kv *kv)
+{
+    struct kv_mem *m = mem(kv);
+    uint64_t space;
+    if (kv->refusals && kv->refusal == ERR_FULL) return kv_refusal_next(kv) == 0;
+    return !m->path || path_free_space(m->path, &space) || space >= m->end + m->record.n + (16 << 10);
 }
 
 int kv_mem_open(struct kv **out, const char *path)
 {
     static const struct kv_engine engine = {"mem",      mem_get,    mem_scan, mem_write,
-                                            mem_backup, mem_verify, mem_close};
+                                            mem_backup, mem_reopen, mem_room, mem_close};
     struct kv_mem *m = mem_new();
+    if (path) m->path = xstrndup(path, strlen(path));
     int rc = path ? log_open(m, path) : 0;
     if (rc) {
         mem_close(&m->kv);

@@ -3,7 +3,12 @@
  * A row's RocksDB key is the object's name, NUL, the key. One synced write a
  * group; the log files are reused, so that a sync need not change the file's
  * metadata. Values are small, hence small blocks, bloom filters, and little
- * memory while nothing happens. */
+ * memory while nothing happens.
+ *
+ * After a failed write RocksDB refuses every other until it is opened again; its own way back
+ * from a full disk asks for more space than there may ever be. So kv_rocks is closed and opened
+ * again (commit.c), which flushes what the log holds into new tables and syncs them. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <rocksdb/c.h>
 
@@ -120,10 +125,11 @@ static int rocks_write(struct kv *kv, const struct omap *changes)
     char *e = NULL;
     rocksdb_write(r->db, r->sync, r->batch, &e);
     if (!e) return 0;
+    /* An append that found no space has cut the batch short; a failed sync, and any other error, may
+     * have left the whole batch in the log. */
+    bool cut_short = sl_find(sl_cstr(e), SL("While appending")) != SL_NONE;
     int rc = rocks_err(r, "write", e);
-    /* A failed write or sync may have left the whole batch in the log; only a
-     * full disk is known to have cut it. */
-    return rc == ERR_FULL ? rc : err_set(ERR_UNKNOWN, "%s", err_text(rc));
+    return rc == ERR_FULL && !cut_short ? err_set(ERR_IO, "%s", err_text(rc)) : rc;
 }
 
 /* ---- care ---- */
@@ -137,30 +143,6 @@ static int rocks_backup(struct kv *kv, const char *to)
     rocksdb_checkpoint_create(c, to, 0, &e);
     rocksdb_checkpoint_object_destroy(c);
     return e ? rocks_err(r, "copy", e) : 0;
-}
-
-struct verify {
-    void (*bad)(void *arg, const char *what);
-    void *arg;
-};
-
-static int verify_row(void *arg, struct slice full, struct slice value)
-{
-    struct verify *v = arg;
-    size_t nul = sl_chr(full, 0);
-    if (nul == SL_NONE || !kv_name_ok(sl_sub(full, 0, nul)) || !kv_name_ok(sl_from(full, nul + 1)) ||
-        value.n == 0 || value.n > KV_VALUE_MAX)
-        v->bad(v->arg, "the index holds a row whose key or value is not allowed");
-    return 0;
-}
-
-static int rocks_verify(struct kv *kv, void (*bad)(void *arg, const char *what), void *arg)
-{
-    struct verify v = {bad, arg};
-    int rc = rocks_scan(kv, KV_READ_DISK, SL(" "), SL("\x7f"), verify_row, &v);
-    if (rc != ERR_CORRUPT) return rc;
-    bad(arg, err_text(rc));
-    return 0;
 }
 
 /* ---- opening and closing ---- */
@@ -231,6 +213,52 @@ static void set_options(struct kv_rocks *r)
     set_tables(r);
 }
 
+static int open_db(struct kv_rocks *r)
+{
+    char *e = NULL;
+    r->db = rocksdb_open(r->opts, r->dir, &e);
+    if (!e) return 0;
+    r->db = NULL;
+    return rocks_err(r, "open", e);
+}
+
+static int rocks_reopen(struct kv *kv)
+{
+    struct kv_rocks *r = rocks(kv);
+    if (r->db) rocksdb_close(r->db);
+    r->db = NULL;
+    return open_db(r);
+}
+
+struct log_files {
+    const struct kv_rocks *r;
+    uint64_t bytes;
+};
+
+static int weigh_log(void *arg, const char *name)
+{
+    struct log_files *l = arg;
+    char path[4096];
+    struct file *f;
+    uint64_t size = 0;
+    if (!sl_ends(sl_cstr(name), SL(".log"))) return 0;
+    snprintf(path, sizeof path, "%s/%s", l->r->dir, name);
+    if (file_open(&f, path, FILE_READ)) return 0;
+    if (file_size(f, &size) == 0) l->bytes += size;
+    file_close(&f);
+    return 0;
+}
+
+/* Opening flushes what the logs hold, and writes a manifest. */
+static bool rocks_room(struct kv *kv)
+{
+    enum { BESIDES = 1 << 20 };
+    struct log_files l = {.r = rocks(kv)};
+    uint64_t space;
+    if (path_list(l.r->dir, weigh_log, &l) || path_free_space(l.r->dir, &space)) return true;
+    return space >= l.bytes + BESIDES;
+}
+
 int kv_rocks_open(struct kv **out, const char *dir)
 {
     int rc = path_mkdir(dir);
@@ -247,15 +275,13 @@ int kv_rocks_open(struct kv **out, const char *dir)
     rocksdb_writeoptions_set_sync(r->sync, 1);
     r->batch = rocksdb_writebatch_create();
     set_options(r);
-    char *e = NULL;
-    r->db = rocksdb_open(r->opts, dir, &e);
-    if (e) {
-        rc = rocks_err(r, "open", e);
+    rc = open_db(r);
+    if (rc) {
         rocks_close(&r->kv);
         return rc;
     }
-    static const struct kv_engine engine = {"rocks", rocks_get, rocks_scan, rocks_write,
-                                            rocks_backup, rocks_verify, rocks_close};
+    static const struct kv_engine engine = {"rocks",      rocks_get,    rocks_scan, rocks_write,
+                                            rocks_backup, rocks_reopen, rocks_room, rocks_close};
     rc = kv_start(&r->kv, &engine);
     if (rc == 0) *out = &r->kv;
     return rc;

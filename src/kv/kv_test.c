@@ -1,6 +1,8 @@
 /* kv_test.c - the conformance suite: what kv.h promises, on every engine. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "base/text.h"
 #include "kv.h"
@@ -628,6 +630,157 @@ TEST(faults_end_as_they_say)
     CHECK_SL(get(&s, "count", "n"), "1"); /* run twice, done once */
     kv_close(&s.kv);
     ar_free(&s.a);
+}
+
+/* On kv_mem with a log and without: the store is there again after each of these. */
+static void each_memory(void (*body)(struct suite *s))
+{
+    for (int log = 0; log < 2; log++) {
+        struct suite s = {.engine = "mem", .dir = "/tmp/tram-kv-test-XXXXXX"};
+        REQUIRE(mkdtemp(s.dir));
+        snprintf(s.path, sizeof s.path, "%s/log", s.dir);
+        ar_init(&s.a, 0);
+        REQUIRE(kv_mem_open(&s.kv, log ? s.path : NULL) == 0);
+        body(&s);
+        kv_close(&s.kv);
+        ar_free(&s.a);
+        remove_tree(s.dir);
+    }
+}
+
+static uint64_t reopened(struct suite *s)
+{
+    struct kv_stats st;
+    kv_stats(s->kv, &st);
+    return st.reopened;
+}
+
+static void write_errors(struct suite *s)
+{
+    CHECK_OK(put(s->kv, "o", "a", "1"));
+    kv_mem_inject(s->kv, KV_FAULT_WRITE_DONE, 1);
+    CHECK_OK(put(s->kv, "o", "b", "2"));
+    CHECK_SL(scan(s, "o", "", "", 9), "a=1 b=2 ");
+    CHECK_INT(reopened(s), 1);
+    kv_mem_inject(s->kv, KV_FAULT_WRITE_LOST, 2); /* the second time it is written fails as well */
+    kv_note(s->kv, SL("o"), SL("n"), SL("rides along"));
+    CHECK_OK(put(s->kv, "o", "c", "3"));
+    CHECK_SL(scan(s, "o", "", "", 9), "a=1 b=2 c=3 n=rides along ");
+    CHECK_INT(reopened(s), 3);
+    kv_mem_inject(s->kv, KV_FAULT_WRITE_LOST, 1);
+    kv_mem_refuse(s->kv, ERR_BUSY, 2); /* no descriptor to open it with */
+    CHECK_OK(put(s->kv, "o", "d", "4"));
+    CHECK_SL(scan(s, "o", "d", "n", 9), "d=4 ");
+    CHECK_INT(reopened(s), 4);
+}
+
+TEST(after_a_write_error_the_log_says_what_is_done) { each_memory(write_errors); }
+
+static void full_disk(struct suite *s)
+{
+    CHECK_OK(put(s->kv, "o", "a", "1"));
+    kv_mem_inject(s->kv, KV_FAULT_WRITE_FULL, 1);
+    CHECK_ERR(put(s->kv, "o", "b", "2"), ERR_FULL);
+    CHECK_SL(scan(s, "o", "", "", 9), "a=1 ");
+    kv_mem_refuse(s->kv, ERR_FULL, 2); /* there is no room yet */
+    CHECK_ERR(put(s->kv, "o", "b", "2"), ERR_FULL);
+    CHECK_SL(scan(s, "o", "", "", 9), "a=1 "); /* reading goes on */
+    CHECK_ERR(put(s->kv, "o", "b", "2"), ERR_FULL);
+    CHECK_OK(put(s->kv, "o", "b", "2"));
+    CHECK_SL(scan(s, "o", "", "", 9), "a=1 b=2 ");
+    CHECK_INT(reopened(s), 1);
+}
+
+TEST(a_full_disk_is_left_behind_when_there_is_room) { each_memory(full_disk); }
+
+/* A sync that found no space: the change may be whole in the log. */
+static void full_and_unknown(struct suite *s)
+{
+    CHECK_OK(put(s->kv, "o", "a", "1"));
+    kv_mem_inject(s->kv, KV_FAULT_WRITE_DONE, 1);
+    kv_mem_refuse(s->kv, ERR_FULL, 2);
+    CHECK_ERR(put(s->kv, "o", "b", "2"), ERR_UNKNOWN);
+    CHECK_ERR(put(s->kv, "o", "c", "3"), ERR_FULL);
+    CHECK_OK(put(s->kv, "o", "d", "4"));
+    CHECK_SL(scan(s, "o", "", "", 9), "a=1 b=2 d=4 ");
+    kv_mem_inject(s->kv, KV_FAULT_WRITE_LOST, 1);
+    kv_mem_refuse(s->kv, ERR_FULL, 1);
+    CHECK_ERR(put(s->kv, "o", "e", "5"), ERR_UNKNOWN);
+    CHECK_OK(put(s->kv, "o", "f", "6"));
+    CHECK_SL(scan(s, "o", "d", "", 9), "d=4 f=6 ");
+}
+
+TEST(what_a_full_disk_left_open_is_told_as_unknown) { each_memory(full_and_unknown); }
+
+struct reader {
+    struct suite *s;
+    bool stop;
+    int reads;
+};
+
+static void read_on(void *arg)
+{
+    struct reader *r = arg;
+    while (!r->stop) {
+        struct arena a;
+        struct slice v;
+        ar_init(&a, 0);
+        CHECK_OK(kv_get(r->s->kv, SL("o"), SL("a"), &a, &v));
+        ar_free(&a);
+        r->reads++;
+        fiber_yield();
+    }
+}
+
+static int read_here(void *arg)
+{
+    read_on(arg);
+    return 0;
+}
+
+static void read_there(void *arg) { CHECK_OK(rt_call(1, read_here, arg)); }
+
+/* RocksDB's files may not grow past this: appending to its log fails with EFBIG now and then. */
+static void limit_files(rlim_t bytes)
+{
+    struct rlimit r;
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &r);
+    r.rlim_cur = bytes < r.rlim_max ? bytes : r.rlim_max;
+    setrlimit(RLIMIT_FSIZE, &r);
+}
+
+TEST(rocksdb_is_opened_again_under_its_readers)
+{
+    struct suite s = {.engine = "rocks", .dir = "/tmp/tram-kv-test-XXXXXX"};
+    static char big[40000];
+    struct group g;
+    REQUIRE(mkdtemp(s.dir));
+    snprintf(s.path, sizeof s.path, "%s/index", s.dir);
+    ar_init(&s.a, 0);
+    REQUIRE(kv_rocks_open(&s.kv, s.path) == 0);
+    CHECK_OK(put(s.kv, "o", "a", "1"));
+    struct reader here = {.s = &s}, there = {.s = &s};
+    group_init(&g);
+    CHECK_OK(group_go(&g, "here", read_on, &here));
+    CHECK_OK(group_go(&g, "there", read_there, &there));
+    memset(big, 'x', sizeof big - 1);
+    limit_files(100000);
+    for (int i = 0; i < 8; i++) {
+        char key[8];
+        snprintf(key, sizeof key, "k%d", i);
+        CHECK_OK(put(s.kv, "o", key, big));
+    }
+    limit_files(RLIM_INFINITY);
+    CHECK(reopened(&s) >= 2);
+    here.stop = there.stop = true;
+    CHECK_OK(group_wait(&g));
+    CHECK(here.reads && there.reads);
+    for (int again = 0; again < 2; again++, reopen(&s))
+        CHECK_INT(scan(&s, "o", "", "", 20).n, 4 + 8 * (3 + sizeof big));
+    kv_close(&s.kv);
+    ar_free(&s.a);
+    remove_tree(s.dir);
 }
 
 TEST(a_torn_log_is_cut)

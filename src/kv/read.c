@@ -49,10 +49,15 @@ static int read_on_thread(void *arg)
 
 static int read_run(struct read *r)
 {
-    int rc = r->fn(r, fiber_current() ? KV_READ_CACHED : KV_READ_DISK);
-    if (rc != KV_WOULD_BLOCK) return rc;
-    rc = offload(read_on_thread, r);
-    return rc < 0 && r->why[0] ? err_set(rc, "%s", r->why) : rc;
+    int rc = kv_gate_enter(r->kv);
+    if (rc) return rc;
+    rc = r->fn(r, fiber_current() ? KV_READ_CACHED : KV_READ_DISK);
+    if (rc == KV_WOULD_BLOCK) {
+        rc = offload(read_on_thread, r);
+        if (rc < 0 && r->why[0]) err_set(rc, "%s", r->why);
+    }
+    kv_gate_leave(r->kv);
+    return rc;
 }
 
 static int read_get(struct read *r, enum kv_read how)

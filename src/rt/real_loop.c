@@ -93,6 +93,19 @@ void rt_random(void *p, size_t n)
     explicit_bzero(pool + left, n);
 }
 
+void rt_pause(int64_t ns)
+{
+    struct timespec t = {ns / RT_S, ns % RT_S};
+    while (nanosleep(&t, &t) != 0) continue;
+}
+
+void rt_die(const char *who, const char *why)
+{
+    log_set_sink(NULL); /* straight to standard error: the thread that writes may not get to it */
+    log_error(who, "the program ends: %s", why);
+    _exit(1);
+}
+
 /* ---- threads ---- */
 
 void futex_wait(int *word, int while_it_is)

@@ -48,6 +48,11 @@ int rt_call(int loop, int (*fn)(void *), void *arg);
  * returns its number, or ERR_CANCELED, ERR_TIMEOUT. SUSPENDS. One waiter, on loop 0. */
 int rt_wait_signal(void);
 
+/* Ends the program at once and loudly: one line in the log, exit status 1, nothing is closed in
+ * order. For what cannot go on without lying. Any thread. In the simulator the node loses its
+ * power, and this returns. */
+void rt_die(const char *who, const char *why);
+
 /* ---- time and chance ---- */
 
 #define RT_US INT64_C(1000)
@@ -59,6 +64,7 @@ int64_t rt_wall(void); /* microseconds since the Unix epoch */
 static inline int64_t rt_wall_seconds(void) { return rt_wall() / 1000000; }
 void rt_random(void *p, size_t n); /* unpredictable (getrandom); from the seed in the simulator */
 uint64_t rt_random_below(uint64_t n);
+void rt_pause(int64_t ns); /* BLOCKS; on a worker or an offload thread */
 
 /* ---- fibers ---- */
 

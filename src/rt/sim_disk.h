@@ -8,8 +8,9 @@
  * - Each create, link, unlink, rename and mkdir is a change of one or two folders. It
  *   is certain once the sync of one of these folders has ended well; with it go earlier
  *   changes that the same names depend on. A rename is there as a whole or not at all.
- * - When the sync of a file fails, what was not certain yet is hit as by a crash, at once: some of
- *   it is gone though it could be read before, and no later sync brings it back (Linux
+ * - When the sync of a file fails, what was not certain yet is hit in one of two ways, by the seed:
+ *   as by a crash, at once, so that some of it is gone though it could be read before; or some of it
+ *   can still be read, but no later sync brings it to the disk and a crash takes it (Linux
  *   marks pages clean that it could not write). A failed sync of a folder changes nothing.
  * - A crash treats what is not certain in one of four ways, by the seed: all of it
  *   survived; none; a prefix in order, its last write torn at any byte; or each change on
@@ -75,6 +76,8 @@ void inode_punch(struct inode *i, uint64_t at, uint64_t n);
 void inode_weigh(struct inode *i);
 /* Changes up to this serial become certain. */
 void inode_settle(struct inode *i, uint64_t upto);
+/* Some changes up to this serial can never become certain: they can be read until a crash. */
+void inode_lose(struct inode *i, uint64_t upto);
 /* How much of what is not certain lives on. */
 enum crash { CRASH_ALL, CRASH_NONE, CRASH_PREFIX, CRASH_PIECES };
 void inode_crash(struct inode *i, enum crash how);

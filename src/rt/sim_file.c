@@ -29,7 +29,8 @@ static int bad(int e, const char *what, const char *path)
 {
     static const char *const why[] = {[-ERR_IO] = "the disk failed", [-ERR_FULL] = "no space left",
                                       [-ERR_NOT_FOUND] = "there is no such file", [-ERR_EXISTS] = "it exists",
-                                      [-ERR_DENIED] = "this is not permitted"};
+                                      [-ERR_DENIED] = "this is not permitted",
+                                      [-ERR_BUSY] = "too many open files"};
     return err_set(e, "%s %s: %s", what, path, why[-e]);
 }
 
@@ -78,6 +79,7 @@ int file_open(struct file **out, const char *path, int flags)
 {
     int e = sim_alive();
     if (e) return e;
+    if (fault(the_sim->faults.no_descriptor)) return bad(ERR_BUSY, "opening", path);
     struct inode *i = disk_find(disk_now(), path);
     e = i ? open_old(i, path, flags) : open_new(path, flags, &i);
     if (e) return e;
@@ -154,7 +156,7 @@ static int write_at(struct file *f, const char *p, size_t n, uint64_t at)
     else if (fault(x->disk_full)) e = ERR_FULL;
     else e = inode_write(f->ino, p, n, at);
     if (!e) return 0;
-    size_t part = (size_t)rng_below(&the_sim->disk, n + 1);
+    size_t part = (size_t)rng_below(&the_sim->disk, n + (e == ERR_IO)); /* a full disk had no room for all */
     (void)!inode_write(f->ino, p, part, at);
     return bad(e, "writing", f->path);
 }
@@ -188,12 +190,15 @@ int file_sync(struct file *f)
     uint64_t upto = f->ino->disk->serial;
     sim_thread_pause(SYNC_LEAST, SYNC_MOST);
     if ((e = sim_alive())) return e;
-    if (fault(the_sim->faults.write_fails)) {
-        inode_crash(f->ino, CRASH_PIECES);
-        return bad(ERR_IO, "syncing", f->path);
+    if (fault(the_sim->faults.write_fails)) e = ERR_IO;
+    else if (fault(the_sim->faults.sync_full)) e = ERR_FULL;
+    if (!e) {
+        inode_settle(f->ino, upto);
+        return 0;
     }
-    inode_settle(f->ino, upto);
-    return 0;
+    if (rng_below(&the_sim->disk, 2)) inode_crash(f->ino, CRASH_PIECES);
+    else inode_lose(f->ino, upto);
+    return bad(e, "syncing", f->path);
 }
 
 int file_truncate(struct file *f, uint64_t size)

@@ -14,6 +14,8 @@ struct change {
     char *data;
     char *old; /* old_n bytes from `at` on */
     uint64_t old_n, old_size;
+    bool lost; /* can be read, but no sync will ever bring it to the disk */
+    bool sure; /* certain, and kept to be done again over what was lost before it */
 };
 
 struct inode *inode_new(struct disk *d, bool is_dir)
@@ -204,8 +206,19 @@ void inode_punch(struct inode *i, uint64_t at, uint64_t n)
 
 void inode_settle(struct inode *i, uint64_t upto)
 {
+    bool after_lost = false;
+    LIST_EACH(struct change, c, &i->changes, link) {
+        after_lost = after_lost || c->lost;
+        if (c->lost || c->serial > upto) continue;
+        if (after_lost) c->sure = true;
+        else change_free(c);
+    }
+}
+
+void inode_lose(struct inode *i, uint64_t upto)
+{
     LIST_EACH(struct change, c, &i->changes, link)
-        if (c->serial <= upto) change_free(c);
+        if (c->serial <= upto && !c->sure && rng_below(i->disk->rng, 4)) c->lost = true;
 }
 
 /* ---- crash ---- */
@@ -248,6 +261,14 @@ static void redo_piece(struct inode *i, const struct change *c)
     else if (luck < 6) redo_torn(i, c, luck == 5);
 }
 
+/* The k-th change, when `keep` of them survive. */
+static void redo_by(struct inode *i, const struct change *c, enum crash how, size_t k, size_t keep)
+{
+    if (how == CRASH_ALL || (how == CRASH_PREFIX && k < keep)) redo(i, c);
+    else if (how == CRASH_PREFIX && k == keep) redo_torn(i, c, false);
+    else if (how == CRASH_PIECES) redo_piece(i, c);
+}
+
 void inode_crash(struct inode *i, enum crash how)
 {
     size_t n = 0, keep;
@@ -256,9 +277,8 @@ void inode_crash(struct inode *i, enum crash how)
     keep = how == CRASH_PREFIX ? (size_t)rng_below(i->disk->rng, n + 1) : 0;
     size_t k = 0;
     LIST_EACH(struct change, c, &i->changes, link) {
-        if (how == CRASH_ALL || (how == CRASH_PREFIX && k < keep)) redo(i, c);
-        else if (how == CRASH_PREFIX && k == keep) redo_torn(i, c, false);
-        else if (how == CRASH_PIECES) redo_piece(i, c);
+        if (c->sure) redo(i, c);
+        else if (!c->lost) redo_by(i, c, how, k, keep);
         change_free(c);
         k++;
     }

@@ -17,6 +17,14 @@ int rt_run(const struct rt_opts *opts, int (*main_fn)(void *), void *arg)
 int rt_loops(void) { return 1; }
 int rt_loop_id(void) { return fiber_current() && sim_here()->thread ? -1 : 0; }
 
+void rt_pause(int64_t ns) { sim_thread_pause(ns, ns); }
+
+void rt_die(const char *who, const char *why)
+{
+    log_info(who, "the program on %s ends: %s", sim_self()->name, why);
+    sim_kill(sim_self());
+}
+
 int rt_wait_readable(int fd)
 {
     (void)fd;

@@ -1,0 +1,168 @@
+/* commit.c - a group becomes durable, whatever the disk says about it.
+ *
+ * Each group carries its number (object "_format", key "group"). After a failed write or sync
+ * nobody knows what the disk holds: on Linux the pages of a failed sync count as clean, may be read
+ * back, and are gone after a crash. So the engine is closed and opened again, which writes and syncs
+ * anew what the log holds, and the number found says whether the group is done. When it is not, the
+ * state is the one the group was made on, and the group is written once more. */
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "kv_i.h"
+
+enum { FAILURES_MOST = 5 };
+static const int64_t pause_first = 100 * RT_MS;
+
+static struct slice number_key(char room[KV_FULL_MAX]) { return kv_full(room, SL("_format"), SL("group")); }
+
+int kv_number_read(struct kv *kv, uint64_t *number)
+{
+    char room[KV_FULL_MAX];
+    struct slice value;
+    *number = 0;
+    int rc = kv->engine->get(kv, KV_READ_COMMITTER, number_key(room), &kv->scratch, &value);
+    if (rc == 0 && !num_u64(value, UINT64_MAX, number))
+        return err_set(ERR_CORRUPT, "the row with the number of the last group is damaged");
+    return rc == ERR_NOT_FOUND ? 0 : rc;
+}
+
+static void number_put(struct kv *kv, uint64_t number)
+{
+    char room[KV_FULL_MAX], text[24];
+    struct onode *n = omap_node(&kv->batch, number_key(room));
+    n->kind = OMAP_PUT;
+    omap_set(&kv->batch, n, sl(text, (size_t)snprintf(text, sizeof text, "%llu", (unsigned long long)number)));
+}
+
+/* ---- opening again ---- */
+
+static int reopen_once(struct kv *kv)
+{
+    uint64_t found;
+    int rc = kv->engine->reopen(kv);
+    if (rc == 0) rc = kv_number_read(kv, &found);
+    if (rc) return rc;
+    if (found != kv->number && !(kv->doubt && found == kv->number + 1))
+        return err_set(ERR_CORRUPT,
+                       "it ends with group %llu, but group %llu was acknowledged: the disk has lost changes",
+                       (unsigned long long)found, (unsigned long long)kv->number);
+    kv->number = found;
+    kv->broken = kv->doubt = false;
+    lock_take(&kv->lock);
+    kv->stats.reopened++;
+    lock_release(&kv->lock);
+    log_warn("kv", "the index is open again, whole up to group %llu", (unsigned long long)found);
+    return 0;
+}
+
+/* Tries until it is open, the disk is full, or too much has failed. */
+static int reopen(struct kv *kv)
+{
+    int64_t pause = pause_first;
+    for (int failures = 0;; pause *= 2) {
+        int rc = reopen_once(kv);
+        if (rc == 0 || rc == ERR_FULL || rc == ERR_CANCELED) return rc;
+        log_error("kv", "the index cannot be opened again: %s", err_text(rc));
+        if (++failures == FAILURES_MOST || rc == ERR_CORRUPT || rc == ERR_VERSION) {
+            rt_die("kv", "the index is lost to this program after a write error; nothing acknowledged is "
+                         "missing on the disk as far as it can be known: look at the disk, start again");
+            return ERR_CANCELED;
+        }
+        rt_pause(pause);
+    }
+}
+
+int kv_mend(struct kv *kv)
+{
+    if (!kv->broken) return 0;
+    if (!kv->engine->room(kv))
+        return err_set(ERR_FULL, "the disk has no space for the index to go on");
+    kv_gate_shut(kv);
+    int rc = reopen(kv);
+    if (rc) kv_gate_down(kv, rc);
+    else kv_gate_open(kv);
+    ar_reset(&kv->scratch);
+    return rc;
+}
+
+/* ---- writing ---- */
+
+static bool batch_changes(const struct omap *m)
+{
+    for (struct onode *n = omap_first(m); n; n = omap_next(n))
+        if (n->kind != OMAP_NONE) return true;
+    return false;
+}
+
+static int write_once(struct kv *kv, uint64_t mine)
+{
+    int rc = kv->engine->write(kv, &kv->batch);
+    if (rc == 0) {
+        kv->number = mine;
+        return 0;
+    }
+    kv->broken = true;
+    if (rc == ERR_FULL || rc == ERR_CANCELED) return rc;
+    kv->doubt = true;
+    log_error("kv", "%s; the index is opened again", err_text(rc));
+    return rc;
+}
+
+int kv_commit(struct kv *kv)
+{
+    uint64_t mine = kv->number + 1;
+    if (!batch_changes(&kv->batch)) return 0;
+    number_put(kv, mine);
+    for (int failures = 0; kv->number != mine;) {
+        int rc = kv_mend(kv);
+        if (rc) return failures ? err_set(ERR_UNKNOWN, "%s", err_text(rc)) : rc;
+        if (kv->number == mine) break;
+        rc = write_once(kv, mine);
+        if (rc == ERR_FULL || rc == ERR_CANCELED) return rc;
+        if (rc && ++failures == FAILURES_MOST) {
+            rt_die("kv", "the index cannot be written: look at the disk, start again");
+            return ERR_CANCELED;
+        }
+    }
+    return 0;
+}
+
+/* ---- faults for tests ---- */
+
+void kv_mem_inject(struct kv *kv, enum kv_fault fault, unsigned times)
+{
+    lock_take(&kv->lock);
+    kv->fault = fault;
+    kv->fault_times = times;
+    lock_release(&kv->lock);
+}
+
+void kv_mem_refuse(struct kv *kv, int error, unsigned times)
+{
+    lock_take(&kv->lock);
+    kv->refusal = error;
+    kv->refusals = times;
+    lock_release(&kv->lock);
+}
+
+enum kv_fault kv_fault_next(struct kv *kv, enum kv_fault from, enum kv_fault to)
+{
+    enum kv_fault f = KV_FAULT_NONE;
+    lock_take(&kv->lock);
+    if (kv->fault_times && kv->fault >= from && kv->fault <= to) {
+        f = kv->fault;
+        kv->fault_times--;
+    }
+    lock_release(&kv->lock);
+    return f;
+}
+
+int kv_refusal_next(struct kv *kv)
+{
+    lock_take(&kv->lock);
+    int rc = kv->refusals ? kv->refusal : 0;
+    if (kv->refusals) kv->refusals--;
+    lock_release(&kv->lock);
+    return rc;
+}
