@@ -63,8 +63,7 @@ int parse_alias_add(struct arena *a, int argc, char **argv, json_t *args)
 
 int run_domain_add(struct request *r)
 {
-    int e = domain_add(r->core->store, arg_slice(r->args, "domain"));
-    if (!e) e = dkim_keys_first(r->core->store, arg_slice(r->args, "domain"));
+    int e = domain_add_with_keys(r->core->store, arg_slice(r->args, "domain"));
     if (!e) reply_text(r->reply, "domain", arg_slice(r->args, "domain"));
     return e;
 }
@@ -267,7 +266,7 @@ int run_alias_add(struct request *r)
     return alias_add(r->core->store, arg_slice(r->args, "address"), to, n);
 }
 
-int run_alias_remove(struct request *r) { return alias_remove(r->core->store, arg_slice(r->args, "address")); }
+int run_alias_remove(struct request *r) { return alias_remove(r->core->store, arg_slice(r->args, "address"), NULL); }
 
 int run_alias_list(struct request *r)
 {

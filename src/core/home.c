@@ -39,8 +39,7 @@ int home_init(const struct home_start *h)
     if (!e) e = make_certificate(&c, h->domain);
     if (!e) e = core_open(&core, &c);
     if (!e) {
-        e = domain_add(core.store, h->domain);
-        if (!e) e = dkim_keys_first(core.store, h->domain);
+        e = domain_add_with_keys(core.store, h->domain);
         core_close(&core);
     }
     if (e && e != ERR_EXISTS) (void)!path_unlink("tram.conf"); /* a half-made home can be made again */

@@ -1,17 +1,21 @@
 /* account.c - accounts as rows of their domain's object.
  *
- * Made: mailboxes first, then the row, so that an account that can be found is whole.
- * Removed: the row gives way to a tombstone in the same transaction, then the
- * account's object is erased, then the tombstone goes; store_open takes this up
- * where a crash left it. */
+ * Made: a tombstone first, then the mailboxes, then the row takes the tombstone's place in one
+ * transaction: an account that can be found is whole, and one that was not finished is erased.
+ * Removed: the row gives way to a tombstone in the same transaction, then the account's object
+ * is erased, then the tombstone goes. store_open takes both up where a crash left them.
+ *
+ * A tombstone of an account in the making holds a mark that the account's object bears too, so
+ * that nothing is erased but what was made with it. */
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "kv/record.h"
 #include "mailbox.h"
 #include "store_i.h"
 
-enum { ACCOUNT_VERSION = 1, SCRAM_ITERATIONS = 20000 };
+enum { ACCOUNT_VERSION = 1, ID_TRIES = 3, MARK = 16 };
 
 static void account_record(struct buf *b, const struct account *acc)
 {
@@ -22,6 +26,7 @@ static void account_record(struct buf *b, const struct account *acc)
     rec_put_u64(b, 'c', (uint64_t)acc->created);
     rec_put(b, 'k', buf_slice(&keys));
     rec_opt_u64(b, 'd', acc->disabled);
+    rec_opt_u64(b, 'v', acc->authority);
     wipe(keys.p, keys.n);
     buf_free(&keys);
 }
@@ -35,9 +40,12 @@ int account_parse(struct arena *a, struct slice local, struct slice domain, stru
     *out = (struct account){.local = local, .domain = domain};
     out->address = ar_printf(a, "%.*s@%.*s", SLF(local), SLF(domain));
     while (rec_next(&r)) switch (r.tag) {
-        case 'i': if (r.field.n < sizeof out->id) snprintf(out->id, sizeof out->id, "%.*s", SLF(r.field)); break;
+        case 'i':
+            if (r.field.n < sizeof out->id) snprintf(out->id, sizeof out->id, "%.*s", SLF(r.field));
+            break;
         case 'c': out->created = (int64_t)rec_u64(&r); break;
         case 'd': out->disabled = rec_u64(&r) != 0; break;
+        case 'v': out->authority = rec_u64(&r); break;
         case 'k':
             e = scram_keys_parse(r.field, &out->keys);
             if (e) return err_set(ERR_CORRUPT, "the keys of %.*s are damaged", SLF(out->address));
@@ -51,24 +59,74 @@ static int no_such_account(struct slice address)
     return err_set(ERR_NOT_FOUND, "there is no account %.*s", SLF(address));
 }
 
-int account_get(struct store *s, struct arena *a, struct slice address, struct account *out)
+int account_read(struct store *s, struct arena *a, struct slice local, struct slice domain, struct account *out)
 {
-    struct slice local, domain, row;
-    int e = address_split_here(s, a, address, &local, &domain);
-    if (!e) e = kv_get(s->kv, domain_object(a, domain), local_key(a, 'a', local), a, &row);
-    if (e == ERR_NOT_FOUND) return no_such_account(address);
-    return e ? e : account_parse(a, local, domain, row, out);
+    struct slice row;
+    uint64_t generation = directory_generation(s); /* before the row: a later change must be seen */
+    int e = kv_get(s->kv, domain_object(a, domain), local_key(a, 'a', local), a, &row);
+    if (!e) e = account_parse(a, local, domain, row, out);
+    if (!e) out->generation = generation;
+    return e;
 }
 
-static int put_account(struct store *s, struct arena *a, const struct account *acc, enum row_must must)
+int account_get(struct store *s, struct arena *a, struct slice address, struct account *out)
+{
+    struct slice local, domain;
+    int e = address_split_here(s, a, address, &local, &domain);
+    if (!e) e = account_read(s, a, local, domain, out);
+    return e == ERR_NOT_FOUND ? no_such_account(address) : e;
+}
+
+static void put_account(struct kv_tx *tx, struct slice key, const struct account *acc)
 {
     struct buf b = BUF_INIT;
     account_record(&b, acc);
-    int e = directory_put(s, domain_object(a, acc->domain), local_key(a, 'a', acc->local), &b, must);
+    kv_tx_put_record(tx, key, &b);
     wipe(b.p, b.n);
     buf_free(&b);
-    return e;
 }
+
+/* ---- whom a domain's duties fall to (RFC 5321 section 4.5.1): its first account that is enabled ---- */
+
+struct first {
+    struct arena *a;
+    struct slice but; /* the key of one that does not count */
+    int64_t created;
+    struct slice local;
+};
+
+static int look_at_first(void *arg, struct slice key, struct slice value)
+{
+    struct first *f = arg;
+    struct account acc;
+    if (sl_eq(key, f->but)) return 0;
+    struct slice local = local_from_key(f->a, key);
+    if (account_parse(f->a, local, (struct slice){0}, value, &acc) || acc.disabled) return 0;
+    if (f->local.n && acc.created >= f->created) return 0;
+    f->local = local;
+    f->created = acc.created;
+    return 0;
+}
+
+/* The account with this key is here and enabled, or it is not. */
+static int duties_follow(struct kv_tx *tx, struct arena *a, struct slice key, const struct account *acc,
+                         bool enabled)
+{
+    struct domain d;
+    int e = tx_domain(tx, &d);
+    if (e) return e;
+    bool his = sl_eq(d.first, acc->local);
+    if (enabled ? d.first.n > 0 : !his) return 0;
+    struct first f = {.a = a, .but = key};
+    if (enabled) f.local = acc->local;
+    else e = kv_tx_scan(tx, SL("a:"), SL("a;"), look_at_first, &f);
+    if (e) return e;
+    d.first = f.local;
+    tx_domain_put(tx, &d);
+    return 0;
+}
+
+/* ---- making ---- */
 
 struct derivation {
     struct slice password;
@@ -79,7 +137,7 @@ struct derivation {
 static int derive(void *arg)
 {
     struct derivation *d = arg;
-    return scram_derive(d->password, d->salt, SCRAM_ITERATIONS, d->out);
+    return scram_derive(d->password, d->salt, LOGIN_ITERATIONS, d->out);
 }
 
 static int derive_keys(struct slice password, struct scram_keys *out)
@@ -90,56 +148,168 @@ static int derive_keys(struct slice password, struct scram_keys *out)
     return offload(derive, &d);
 }
 
+struct making {
+    struct arena *a;
+    struct account acc;
+    struct slice key, tombstone, mark;
+    char random[MARK];
+};
+
+static int announce(struct kv_tx *tx, void *arg)
+{
+    struct making *m = arg;
+    struct slice row;
+    struct buf b = BUF_INIT;
+    int e = kv_tx_get(tx, m->key, &row);
+    if (e != ERR_NOT_FOUND) return e ? e : ERR_EXISTS;
+    rec_begin(&b, ACCOUNT_VERSION);
+    rec_put(&b, 'w', m->mark);
+    kv_tx_put_record(tx, m->tombstone, &b);
+    buf_free(&b);
+    return 0;
+}
+
+static int appear(struct kv_tx *tx, void *arg)
+{
+    struct making *m = arg;
+    struct slice row;
+    int e = kv_tx_get(tx, m->key, &row);
+    if (e != ERR_NOT_FOUND) return e ? e : ERR_EXISTS;
+    e = kv_tx_get(tx, m->tombstone, &row);
+    if (e) return e == ERR_NOT_FOUND ? ERR_STATE : e;
+    kv_tx_del(tx, m->tombstone);
+    put_account(tx, m->key, &m->acc);
+    return duties_follow(tx, m->a, m->key, &m->acc, true);
+}
+
+static int erase_buried(struct store *s, struct slice domain, struct slice tombstone, struct slice value);
+
+static void begin_making(struct making *m)
+{
+    struct letter_id id;
+    letter_id_new(&id);
+    snprintf(m->acc.id, sizeof m->acc.id, "%s", id.s);
+    rt_random(m->random, sizeof m->random);
+    m->mark = sl(m->random, sizeof m->random);
+    m->tombstone = ar_printf(m->a, "x:%s", m->acc.id);
+}
+
+/* Whatever became of the attempt: nothing is left of an account that cannot be found. */
+static void unmake(struct store *s, struct making *m)
+{
+    struct slice row;
+    int e = kv_get(s->kv, domain_object(m->a, m->acc.domain), m->tombstone, m->a, &row);
+    if (!e) e = erase_buried(s, m->acc.domain, m->tombstone, row);
+    if (e && e != ERR_NOT_FOUND)
+        log_warn("directory", "what was made of %.*s is not erased yet: %s", SLF(m->acc.address), err_text(e));
+}
+
+/* *taken: the id names another account, which is left alone. */
+static int make(struct store *s, struct making *m, bool *taken)
+{
+    begin_making(m);
+    int e = directory_transact(s, m->acc.domain, announce, m);
+    if (e) return e;
+    e = account_make(s, m->acc.id, m->mark);
+    *taken = e == ERR_EXISTS;
+    if (!e) e = directory_transact(s, m->acc.domain, appear, m);
+    if (e) {
+        struct account now;
+        if (e == ERR_UNKNOWN && account_get(s, m->a, m->acc.address, &now) == 0 && !strcmp(now.id, m->acc.id))
+            return 0;
+        unmake(s, m);
+    }
+    return e;
+}
+
 int account_add(struct store *s, struct slice address, struct slice password)
 {
     struct arena a;
     ar_init(&a, 0);
-    struct account acc = {.created = rt_wall_seconds()};
+    struct making m = {.a = &a, .acc.created = rt_wall_seconds()};
     struct slice row;
-    int e = address_split_here(s, &a, address, &acc.local, &acc.domain);
-    if (!e && sl_chr(acc.local, '+') != SL_NONE)
+    bool taken = true;
+    int e = address_split_here(s, &a, address, &m.acc.local, &m.acc.domain);
+    m.acc.address = address;
+    if (!e && sl_chr(m.acc.local, '+') != SL_NONE)
         e = err_set(ERR_SYNTAX, "an account's name cannot hold a +: name+anything reaches the account name");
     if (!e) {
-        e = kv_get(s->kv, domain_object(&a, acc.domain), local_key(&a, 'a', acc.local), &a, &row);
+        m.key = local_key(&a, 'a', m.acc.local);
+        e = kv_get(s->kv, domain_object(&a, m.acc.domain), m.key, &a, &row);
         e = e == ERR_NOT_FOUND ? 0 : e ? e : ERR_EXISTS;
     }
-    struct letter_id id;
-    letter_id_new(&id);
-    snprintf(acc.id, sizeof acc.id, "%s", id.s);
-    if (!e) e = derive_keys(password, &acc.keys);
-    if (!e) e = mailbox_make_defaults(s, acc.id);
-    if (!e) e = put_account(s, &a, &acc, ROW_NEW);
+    if (!e) e = derive_keys(password, &m.acc.keys);
+    for (int i = 0; !e && taken && i < ID_TRIES; i++) {
+        taken = false;
+        e = make(s, &m, &taken);
+        if (taken && i + 1 < ID_TRIES) e = 0;
+    }
     if (e == ERR_EXISTS) err_set(e, "the account %.*s exists already", SLF(address));
+    ar_free(&a);
+    return e;
+}
+
+/* ---- changing ---- */
+
+struct account_change {
+    struct arena *a;
+    struct slice local, key;
+    const struct scram_keys *keys; /* new ones, or NULL */
+    int disabled;                  /* -1: as it is */
+    struct account acc;            /* as it became */
+};
+
+static int change_account(struct kv_tx *tx, void *arg)
+{
+    struct account_change *c = arg;
+    struct slice row;
+    int e = kv_tx_get(tx, c->key, &row);
+    if (!e) e = account_parse(c->a, c->local, sl_from(kv_tx_object(tx), 2), row, &c->acc);
+    if (e) return e;
+    if (c->keys) c->acc.keys = *c->keys;
+    if (c->disabled >= 0) c->acc.disabled = c->disabled;
+    c->acc.authority++;
+    put_account(tx, c->key, &c->acc);
+    return c->disabled < 0 ? 0 : duties_follow(tx, c->a, c->key, &c->acc, !c->disabled);
+}
+
+static int account_change(struct store *s, struct slice address, const struct scram_keys *keys, int disabled)
+{
+    struct arena a;
+    ar_init(&a, 0);
+    struct account_change c = {.a = &a, .keys = keys, .disabled = disabled};
+    struct slice domain;
+    int e = address_split_here(s, &a, address, &c.local, &domain);
+    c.key = local_key(&a, 'a', c.local);
+    if (!e) {
+        e = directory_transact(s, domain, change_account, &c);
+        if (e == ERR_NOT_FOUND && c.key.n) e = no_such_account(address);
+    }
+    if (!e) authority_notify(s, c.acc.id);
     ar_free(&a);
     return e;
 }
 
 int account_password(struct store *s, struct slice address, struct slice password)
 {
-    struct arena a;
-    ar_init(&a, 0);
-    struct account acc;
-    int e = account_get(s, &a, address, &acc);
-    if (!e) e = derive_keys(password, &acc.keys);
-    if (!e) e = put_account(s, &a, &acc, ROW_OLD);
-    ar_free(&a);
+    struct scram_keys keys;
+    int e = derive_keys(password, &keys);
+    if (!e) e = account_change(s, address, &keys, -1);
+    wipe(&keys, sizeof keys);
     return e;
 }
 
 int account_disable(struct store *s, struct slice address, bool disabled)
 {
-    struct arena a;
-    ar_init(&a, 0);
-    struct account acc;
-    int e = account_get(s, &a, address, &acc);
-    acc.disabled = disabled;
-    if (!e) e = put_account(s, &a, &acc, ROW_OLD);
-    ar_free(&a);
-    return e;
+    return account_change(s, address, NULL, disabled);
 }
 
+/* ---- removing ---- */
+
 struct burial {
-    struct slice key, tombstone;
+    struct arena *a;
+    struct slice local, key, tombstone, row;
+    struct account acc;
 };
 
 static int bury(struct kv_tx *tx, void *arg)
@@ -147,18 +317,44 @@ static int bury(struct kv_tx *tx, void *arg)
     struct burial *b = arg;
     struct slice row;
     int e = kv_tx_get(tx, b->key, &row);
+    if (!e) e = account_parse(b->a, b->local, (struct slice){0}, row, &b->acc);
     if (e) return e;
+    b->row = ar_dup(b->a, row);
+    b->tombstone = ar_printf(b->a, "x:%s", b->acc.id);
     kv_tx_put(tx, b->tombstone, row);
     kv_tx_del(tx, b->key);
+    return duties_follow(tx, b->a, b->key, &b->acc, false);
+}
+
+static int tombstone_mark(struct slice value, struct slice *mark)
+{
+    struct rec r;
+    *mark = (struct slice){0};
+    int e = rec_open(&r, value, ACCOUNT_VERSION);
+    if (e) return e;
+    while (rec_next(&r))
+        if (r.tag == 'w') *mark = r.field;
+    return rec_error(&r);
+}
+
+static int delete_tombstone(struct kv_tx *tx, void *arg)
+{
+    kv_tx_del(tx, *(struct slice *)arg);
     return 0;
 }
 
-static int erase_buried(struct store *s, struct slice object, struct slice tombstone)
+/* The domain itself may be gone already. */
+static int erase_buried(struct store *s, struct slice domain, struct slice tombstone, struct slice value)
 {
     struct arena a;
     ar_init(&a, 0);
-    int e = account_erase(s, ar_cstr(&a, sl_from(tombstone, 2)));
-    if (!e) e = directory_put(s, object, tombstone, NULL, ROW_ANY);
+    struct slice mark;
+    bool ours = true;
+    const char *id = ar_cstr(&a, sl_from(tombstone, 2));
+    int e = tombstone_mark(value, &mark);
+    if (!e && mark.n) e = account_made_as(s, id, mark, &ours);
+    if (!e && ours) e = account_erase(s, id);
+    if (!e) e = kv_transact(s->kv, domain_object(&a, domain), delete_tombstone, &tombstone);
     ar_free(&a);
     return e;
 }
@@ -167,36 +363,40 @@ int account_remove(struct store *s, struct slice address)
 {
     struct arena a;
     ar_init(&a, 0);
-    struct account acc;
-    int e = account_get(s, &a, address, &acc);
+    struct burial b = {.a = &a};
+    struct slice domain;
+    int e = address_split_here(s, &a, address, &b.local, &domain);
+    b.key = local_key(&a, 'a', b.local);
     if (!e) {
-        struct slice object = domain_object(&a, acc.domain);
-        struct burial b = {local_key(&a, 'a', acc.local), ar_printf(&a, "x:%s", acc.id)};
-        e = kv_transact(s->kv, object, bury, &b);
-        directory_changed(s);
-        if (!e) e = erase_buried(s, object, b.tombstone);
+        e = directory_transact(s, domain, bury, &b);
+        if (e == ERR_NOT_FOUND) e = no_such_account(address);
+    }
+    if (!e) {
+        authority_notify(s, b.acc.id);
+        e = erase_buried(s, domain, b.tombstone, b.row);
     }
     ar_free(&a);
     return e;
 }
 
-int accounts_finish_removals(struct store *s)
+int accounts_finish(struct store *s, struct slice domain)
 {
     struct arena a;
     ar_init(&a, 0);
-    struct slice *domain;
-    size_t n;
+    struct slice from = SL("x:");
+    struct kv_page page = {.more = true};
     int e = 0;
-    directory_domains(s, &a, &domain, &n);
-    for (size_t i = 0; i < n && !e; i++) {
-        struct slice object = domain_object(&a, domain[i]);
-        struct kv_page page;
-        e = kv_scan(s->kv, object, SL("x:"), SL("x;"), KV_PAGE_MAX, &a, &page);
-        for (size_t k = 0; !e && k < page.n; k++) e = erase_buried(s, object, page.row[k].key);
+    while (!e && page.more) {
+        e = kv_scan(s->kv, domain_object(&a, domain), from, SL("x;"), KV_PAGE_MAX, &a, &page);
+        for (size_t k = 0; !e && k < page.n; k++)
+            e = erase_buried(s, domain, page.row[k].key, page.row[k].value);
+        if (!e && page.n) from = kv_after(&a, page.row[page.n - 1].key);
     }
     ar_free(&a);
     return e;
 }
+
+/* ---- listing ---- */
 
 static int by_address(const void *x, const void *y)
 {
@@ -206,13 +406,15 @@ static int by_address(const void *x, const void *y)
 
 int account_list(struct store *s, struct arena *a, struct slice domain, struct account **out, size_t *n)
 {
+    int rc;
     struct slice *names = &domain;
     size_t all = 1, cap = 0;
-    if (!domain.n) directory_domains(s, a, &names, &all);
     *out = NULL;
     *n = 0;
+    if (!domain.n) directory_domains(s, a, &names, &all);
+    else if ((rc = domain_name(a, domain, &domain))) return rc;
     for (size_t i = 0; i < all; i++) {
-        struct slice object = domain_object(a, ar_lower(a, names[i])), from = SL("a:");
+        struct slice object = domain_object(a, names[i]), from = SL("a:");
         struct kv_page page = {.more = true};
         while (page.more) {
             int e = kv_scan(s->kv, object, from, SL("a;"), KV_PAGE_MAX, a, &page);

@@ -1,11 +1,14 @@
 /* directory.c - the domains that are here, and the rows of their objects. */
+#include <stdlib.h>
+#include <unicase.h>
+#include <uninorm.h>
+
+#include "base/log.h"
 #include "base/text.h"
 #include "dns/dns.h"
 #include "kv/record.h"
 #include "mail/addr.h"
 #include "store_i.h"
-
-#include <stdlib.h>
 
 enum { DOMAIN_VERSION = 1 };
 
@@ -51,6 +54,24 @@ struct slice local_from_key(struct arena *a, struct slice key)
     return sl(p, n);
 }
 
+struct slice local_name(struct arena *a, struct slice local)
+{
+    size_t n = 0;
+    if (is_ascii(local)) return ar_lower(a, local);
+    uint8_t *p = u8_tolower((const uint8_t *)local.p, local.n, NULL, UNINORM_NFC, NULL, &n);
+    if (!p) return ar_lower(a, local); /* no UTF-8: address_split() refuses it */
+    struct slice out = ar_dup(a, sl((char *)p, n));
+    free(p);
+    return out;
+}
+
+int domain_name(struct arena *a, struct slice name, struct slice *out)
+{
+    int e = dns_to_ascii(a, name, out);
+    if (e) err_set(e, "%.*s is no domain", SLF(printable(a, name, 100)));
+    return e;
+}
+
 int address_split(struct arena *a, struct slice address, struct slice *local, struct slice *domain)
 {
     struct slice d;
@@ -58,12 +79,9 @@ int address_split(struct arena *a, struct slice address, struct slice *local, st
     if (e)
         return err_set(ERR_SYNTAX, "%.*s is not an address of the form name@domain",
                        SLF(printable(a, address, 100)));
-    *local = ar_lower(a, *local);
-    if (local->n > LOCAL_PART_MAX)
-        return err_set(ERR_SYNTAX, "the part before the @ is longer than %d bytes", LOCAL_PART_MAX);
     if (d.n && d.p[0] == '[')
         return err_set(ERR_SYNTAX, "%.*s has an address literal where a domain is needed", SLF(address));
-    return dns_to_ascii(a, d, domain);
+    return domain_name(a, d, domain);
 }
 
 int address_split_here(struct store *s, struct arena *a, struct slice address, struct slice *local,
@@ -72,38 +90,60 @@ int address_split_here(struct store *s, struct arena *a, struct slice address, s
     bool here;
     int e = address_split(a, address, local, domain);
     if (!e) e = domain_is_local(s, *domain, &here);
-    if (!e && !here)
-        e = err_set(ERR_NOT_FOUND, "the domain %.*s is not here: add it with `tram domain add %.*s`",
-                    SLF(*domain), SLF(*domain));
-    return e;
-}
-
-struct put {
-    struct slice key;
-    const struct buf *record;
-    enum row_must must;
-};
-
-static int put_row(struct kv_tx *tx, void *arg)
-{
-    struct put *p = arg;
-    struct slice old;
-    int e = kv_tx_get(tx, p->key, &old);
-    if (e && e != ERR_NOT_FOUND) return e;
-    if (p->must == ROW_NEW && !e) return ERR_EXISTS;
-    if (p->must == ROW_OLD && e) return ERR_NOT_FOUND;
-    if (p->record) kv_tx_put_record(tx, p->key, p->record);
-    else kv_tx_del(tx, p->key);
+    if (e) return e;
+    if (!here) return domain_not_here(*domain);
+    *local = local_name(a, *local);
+    if (local->n > LOCAL_PART_MAX)
+        return err_set(ERR_SYNTAX, "the part before the @ is longer than %d bytes", LOCAL_PART_MAX);
     return 0;
 }
 
-int directory_put(struct store *s, struct slice object, struct slice key, const struct buf *record,
-                  enum row_must must)
+int domain_not_here(struct slice domain)
 {
-    struct put p = {key, record, must};
-    int e = kv_transact(s->kv, object, put_row, &p);
+    return err_set(ERR_NOT_FOUND, "the domain %.*s is not here: add it with `tram domain add %.*s`",
+                   SLF(domain), SLF(domain));
+}
+
+/* ---- changing ---- */
+
+struct change {
+    kv_fn *fn;
+    void *arg;
+    bool gone;
+};
+
+/* The domain may have been removed since somebody looked. */
+static int change(struct kv_tx *tx, void *arg)
+{
+    struct change *c = arg;
+    struct slice row;
+    int e = kv_tx_get(tx, SL("."), &row);
+    c->gone = e == ERR_NOT_FOUND;
+    return e ? e : c->fn(tx, c->arg);
+}
+
+int directory_transact(struct store *s, struct slice domain, kv_fn *fn, void *arg)
+{
+    struct arena a;
+    ar_init(&a, 0);
+    struct change c = {.fn = fn, .arg = arg};
+    int e = kv_transact(s->kv, domain_object(&a, domain), change, &c);
     directory_changed(s);
+    ar_free(&a);
+    return e == ERR_NOT_FOUND && c.gone ? domain_not_here(domain) : e;
+}
+
+static int delete_one(struct kv_tx *tx, void *arg)
+{
+    struct slice *key = arg, row;
+    int e = kv_tx_get(tx, *key, &row);
+    if (!e) kv_tx_del(tx, *key);
     return e;
+}
+
+int directory_delete(struct store *s, struct slice domain, struct slice key)
+{
+    return directory_transact(s, domain, delete_one, &key);
 }
 
 void directory_changed(struct store *s) { __atomic_add_fetch(&s->directory->generation, 1, __ATOMIC_ACQ_REL); }
@@ -112,13 +152,20 @@ uint64_t directory_generation(struct store *s)
     return __atomic_load_n(&s->directory->generation, __ATOMIC_ACQUIRE);
 }
 
-static void remember(struct directory *d, struct slice domain, bool here)
+/* ---- which domains are here ---- */
+
+/* Whoever waited for an earlier transaction may come later: the one with the higher number is right. */
+static uint64_t next_turn(struct directory *d) { return __atomic_add_fetch(&d->turn, 1, __ATOMIC_ACQ_REL); }
+
+static void remember(struct directory *d, struct slice domain, bool here, uint64_t turn)
 {
     lock_take(&d->lock);
-    if (here) map_put(&d->domains, domain, d);
-    else map_del(&d->domains, domain);
+    if ((uintptr_t)map_get(&d->domains, domain) >> 1 < turn)
+        map_put(&d->domains, domain, (void *)((uintptr_t)turn << 1 | here));
     lock_release(&d->lock);
 }
+
+static bool is_here(void *value) { return (uintptr_t)value & 1; }
 
 void directory_domains(struct store *s, struct arena *a, struct slice **names, size_t *n)
 {
@@ -127,8 +174,21 @@ void directory_domains(struct store *s, struct arena *a, struct slice **names, s
     *names = ar_array(a, struct slice, d->domains.count);
     *n = 0;
     struct map_iter it = {0};
-    while (map_next(&d->domains, &it)) (*names)[(*n)++] = ar_dup(a, it.key);
+    while (map_next(&d->domains, &it))
+        if (is_here(it.value)) (*names)[(*n)++] = ar_dup(a, it.key);
     lock_release(&d->lock);
+}
+
+/* A removed domain may have left accounts whose erasure is not over. */
+static int open_domain(struct store *s, struct arena *a, struct slice object)
+{
+    struct slice row, name = sl_from(object, 2);
+    int e = kv_get(s->kv, object, SL("."), a, &row);
+    if (e && e != ERR_NOT_FOUND) return e;
+    if (!e) remember(s->directory, name, true, next_turn(s->directory));
+    e = accounts_finish(s, name);
+    if (e) log_warn("directory", "accounts of %.*s are not erased yet: %s", SLF(name), err_text(e));
+    return 0;
 }
 
 int directory_open(struct store *s)
@@ -142,20 +202,13 @@ int directory_open(struct store *s)
     size_t n;
     bool more = true;
     int e = 0;
-    while (more && !(e = kv_objects(s->kv, from, SL("d;"), 1000, &a, &name, &n, &more))) {
-        for (size_t i = 0; i < n; i++) {
-            struct slice row;
-            e = kv_get(s->kv, name[i], SL("."), &a, &row);
-            if (e == ERR_NOT_FOUND) continue; /* what a removed domain left behind */
-            if (e) break;
-            remember(d, sl_from(name[i], 2), true);
-        }
-        if (n) from = kv_after(&a, name[n - 1]);
-        if (e && e != ERR_NOT_FOUND) break;
+    while (!e && more) {
+        e = kv_objects(s->kv, from, SL("d;"), 1000, &a, &name, &n, &more);
+        for (size_t i = 0; !e && i < n; i++) e = open_domain(s, &a, name[i]);
+        if (!e && n) from = kv_after(&a, name[n - 1]);
     }
     ar_free(&a);
-    if (e && e != ERR_NOT_FOUND) return e;
-    return accounts_finish_removals(s);
+    return e;
 }
 
 void directory_close(struct store *s)
@@ -163,6 +216,7 @@ void directory_close(struct store *s)
     if (!s->directory) return;
     map_free(&s->directory->domains);
     login_memory_free(&s->directory->logins);
+    free(s->directory->first);
     free(s->directory);
     s->directory = NULL;
 }
@@ -170,27 +224,55 @@ void directory_close(struct store *s)
 int domain_is_local(struct store *s, struct slice name, bool *yes)
 {
     struct directory *d = s->directory;
-    if (name.n && name.p[name.n - 1] == '.') name.n--;
-    lock_take(&d->lock);
-    *yes = map_get(&d->domains, name) != NULL;
-    lock_release(&d->lock);
+    struct arena a;
+    ar_init(&a, 0);
+    *yes = false;
+    if (dns_to_ascii(&a, name, &name) == 0) { /* what can be no domain is none of ours */
+        lock_take(&d->lock);
+        *yes = is_here(map_get(&d->domains, name));
+        lock_release(&d->lock);
+    }
+    ar_free(&a);
     return 0;
 }
+
+/* ---- a domain ---- */
 
 static void domain_record(struct buf *b, const struct domain *d)
 {
     rec_begin(b, DOMAIN_VERSION);
     rec_put_u64(b, 'c', (uint64_t)d->created);
     rec_opt(b, 'a', d->catch_all);
+    rec_opt(b, 'o', d->first);
 }
 
-static int put_domain(struct store *s, struct arena *a, const struct domain *d, enum row_must must)
+static int domain_parse(struct slice row, struct domain *out)
+{
+    struct rec r;
+    int e = rec_open(&r, row, DOMAIN_VERSION);
+    if (e) return e;
+    while (rec_next(&r)) switch (r.tag) {
+        case 'c': out->created = (int64_t)rec_u64(&r); break;
+        case 'a': out->catch_all = r.field; break;
+        case 'o': out->first = r.field; break;
+        }
+    return rec_error(&r);
+}
+
+int tx_domain(struct kv_tx *tx, struct domain *out)
+{
+    struct slice row;
+    *out = (struct domain){.name = sl_from(kv_tx_object(tx), 2)};
+    int e = kv_tx_get(tx, SL("."), &row);
+    return e ? e : domain_parse(row, out);
+}
+
+void tx_domain_put(struct kv_tx *tx, const struct domain *d)
 {
     struct buf b = BUF_INIT;
     domain_record(&b, d);
-    int e = directory_put(s, domain_object(a, d->name), SL("."), &b, must);
+    kv_tx_put_record(tx, SL("."), &b);
     buf_free(&b);
-    return e;
 }
 
 static int check_domain_name(struct arena *a, struct slice name, struct slice *ascii)
@@ -201,22 +283,66 @@ static int check_domain_name(struct arena *a, struct slice name, struct slice *a
     return e;
 }
 
-int domain_add(struct store *s, struct slice name)
+struct addition {
+    struct store *s;
+    struct domain d;
+    const struct dkim_key *key;
+    size_t nkeys;
+    uint64_t turn;
+};
+
+static int add_domain(struct kv_tx *tx, void *arg)
+{
+    struct addition *x = arg;
+    struct slice row;
+    int e = kv_tx_get(tx, SL("."), &row);
+    x->turn = next_turn(x->s->directory);
+    if (e != ERR_NOT_FOUND) return e ? e : ERR_EXISTS;
+    tx_domain_put(tx, &x->d);
+    for (size_t i = 0; i < x->nkeys; i++) dkim_key_put(tx, &x->key[i]);
+    return 0;
+}
+
+/* After a transaction of which nobody knows whether it was done (ERR_UNKNOWN), what is there counts. */
+static void look_again(struct store *s, struct slice name, uint64_t turn)
 {
     struct arena a;
+    struct slice row;
     ar_init(&a, 0);
-    struct domain d = {.created = rt_wall_seconds()};
-    int e = check_domain_name(&a, name, &d.name);
-    if (!e) e = put_domain(s, &a, &d, ROW_NEW);
-    if (e == ERR_EXISTS) err_set(e, "the domain %.*s is here already", SLF(d.name));
-    if (!e) remember(s->directory, d.name, true);
+    int e = kv_get(s->kv, domain_object(&a, name), SL("."), &a, &row);
+    if (!e || e == ERR_NOT_FOUND) remember(s->directory, name, !e, turn);
+    ar_free(&a);
+}
+
+static int add(struct store *s, struct slice name, bool keys)
+{
+    struct arena a;
+    struct dkim_key pair[2];
+    ar_init(&a, 0);
+    struct addition x = {.s = s, .d.created = rt_wall_seconds()};
+    int e = check_domain_name(&a, name, &x.d.name);
+    if (!e && keys) {
+        e = dkim_keys_make(&a, pair);
+        x.key = pair;
+        x.nkeys = 2;
+    }
+    if (!e) e = kv_transact(s->kv, domain_object(&a, x.d.name), add_domain, &x);
+    if (e == ERR_EXISTS) err_set(e, "the domain %.*s is here already", SLF(x.d.name));
+    if (!e) remember(s->directory, x.d.name, true, x.turn);
+    if (e == ERR_UNKNOWN) look_again(s, x.d.name, x.turn);
+    directory_changed(s);
+    for (size_t i = 0; i < x.nkeys; i++) wipe((char *)pair[i].pem.p, pair[i].pem.n);
     ar_free(&a);
     return e;
 }
 
+int domain_add(struct store *s, struct slice name) { return add(s, name, false); }
+int domain_add_with_keys(struct store *s, struct slice name) { return add(s, name, true); }
+
 struct removal {
+    struct store *s;
     struct slice domain;
-    bool has_account;
+    uint64_t turn;
 };
 
 static int delete_row(void *arg, struct slice key, struct slice value)
@@ -232,29 +358,33 @@ static int found_one(void *arg, struct slice key, struct slice value)
     return 1;
 }
 
+/* The tombstones of accounts stay: they are needed until the erasures are over. */
 static int remove_domain(struct kv_tx *tx, void *arg)
 {
     struct removal *r = arg;
     struct slice row;
     int e = kv_tx_get(tx, SL("."), &row);
+    r->turn = next_turn(r->s->directory);
     if (e) return e;
-    r->has_account = kv_tx_scan(tx, SL("a:"), SL("a;"), found_one, NULL) == 1;
-    if (r->has_account) return ERR_STATE;
-    return kv_tx_scan(tx, SL(" "), (struct slice){0}, delete_row, tx);
+    e = kv_tx_scan(tx, SL("a:"), SL("a;"), found_one, NULL);
+    if (e) return e == 1 ? ERR_STATE : e;
+    e = kv_tx_scan(tx, SL(" "), SL("x:"), delete_row, tx);
+    return e ? e : kv_tx_scan(tx, SL("x;"), (struct slice){0}, delete_row, tx);
 }
 
 int domain_remove(struct store *s, struct slice name)
 {
     struct arena a;
     ar_init(&a, 0);
-    struct removal r = {0};
+    struct removal r = {.s = s};
     int e = check_domain_name(&a, name, &r.domain);
     if (!e) e = kv_transact(s->kv, domain_object(&a, r.domain), remove_domain, &r);
     if (e == ERR_NOT_FOUND) err_set(e, "the domain %.*s is not here", SLF(r.domain));
     if (e == ERR_STATE)
         err_set(e, "the domain %.*s still has accounts: remove them first (`tram account list`)",
                 SLF(r.domain));
-    if (!e) remember(s->directory, r.domain, false);
+    if (!e) remember(s->directory, r.domain, false, r.turn);
+    if (e == ERR_UNKNOWN) look_again(s, r.domain, r.turn);
     directory_changed(s);
     ar_free(&a);
     return e;
@@ -263,17 +393,11 @@ int domain_remove(struct store *s, struct slice name)
 int domain_get(struct store *s, struct arena *a, struct slice name, struct domain *out)
 {
     struct slice row;
-    *out = (struct domain){.name = ar_lower(a, name)};
-    int e = kv_get(s->kv, domain_object(a, out->name), SL("."), a, &row);
-    if (e == ERR_NOT_FOUND) return err_set(e, "the domain %.*s is not here", SLF(name));
-    struct rec r;
-    if (!e) e = rec_open(&r, row, DOMAIN_VERSION);
-    if (e) return e;
-    while (rec_next(&r)) {
-        if (r.tag == 'c') out->created = (int64_t)rec_u64(&r);
-        if (r.tag == 'a') out->catch_all = r.field;
-    }
-    return rec_error(&r);
+    *out = (struct domain){0};
+    int e = domain_name(a, name, &out->name);
+    if (!e) e = kv_get(s->kv, domain_object(a, out->name), SL("."), a, &row);
+    if (e == ERR_NOT_FOUND) return err_set(e, "the domain %.*s is not here", SLF(out->name));
+    return e ? e : domain_parse(row, out);
 }
 
 static int by_name(const void *x, const void *y)
@@ -299,16 +423,24 @@ int domain_list(struct store *s, struct arena *a, struct domain **out, size_t *n
     return 0;
 }
 
+static int set_catch_all(struct kv_tx *tx, void *arg)
+{
+    struct domain d;
+    int e = tx_domain(tx, &d);
+    if (e) return e;
+    d.catch_all = *(struct slice *)arg;
+    tx_domain_put(tx, &d);
+    return 0;
+}
+
 int domain_set_catch_all(struct store *s, struct slice name, struct slice address)
 {
     struct arena a;
     ar_init(&a, 0);
-    struct domain d;
-    struct slice local, domain;
-    int e = domain_get(s, &a, name, &d);
-    if (!e && address.n) e = address_split(&a, address, &local, &domain);
-    d.catch_all = address;
-    if (!e) e = put_domain(s, &a, &d, ROW_OLD);
+    struct slice domain;
+    int e = domain_name(&a, name, &domain);
+    if (!e && address.n) e = alias_target(s, &a, address, &address);
+    if (!e) e = directory_transact(s, domain, set_catch_all, &address);
     ar_free(&a);
     return e;
 }

@@ -1,8 +1,9 @@
 /* directory.h - domains, accounts, aliases, DKIM keys: who is here, who may use what.
  *
  * Reads come from a cache that is current after every change made by this process.
- * Addresses compare without case (local part and domain); domains are A-labels.
- * Local parts may be UTF-8. All functions SUSPEND unless said otherwise. */
+ * Every function takes domains in U-labels, A-labels, any case and with a final dot, and gives
+ * A-labels. Local parts may be UTF-8; here they compare in lower case and NFC, elsewhere as they
+ * are (RFC 5321 section 2.4). All functions SUSPEND unless said otherwise. */
 #pragma once
 #include "crypto/crypto.h"
 #include "store.h"
@@ -15,9 +16,12 @@ struct domain {
     struct slice name;
     int64_t created; /* unix seconds */
     struct slice catch_all; /* address that gets what no account or alias takes, or empty */
+    struct slice first;     /* local part of the account that the duties fall to, or empty */
 };
-MUST_CHECK int domain_add(struct store *s,
-                          struct slice name); /* without keys: dkim_keys_first(). ERR_EXISTS, ERR_SYNTAX */
+/* With an RSA and an Ed25519 key that sign at once, named after the month: both or nothing.
+ * ERR_EXISTS, ERR_SYNTAX. SUSPENDS (offload). */
+MUST_CHECK int domain_add_with_keys(struct store *s, struct slice name);
+MUST_CHECK int domain_add(struct store *s, struct slice name); /* one whose mail leaves unsigned */
 MUST_CHECK int domain_remove(struct store *s, struct slice name); /* ERR_STATE while accounts are left */
 MUST_CHECK int domain_get(struct store *s, struct arena *a, struct slice name,
                           struct domain *out); /* ERR_NOT_FOUND */
@@ -34,6 +38,8 @@ struct account {
     bool disabled;
     int64_t created;
     struct scram_keys keys;
+    uint64_t authority;  /* a new one with each change of password and of disabled */
+    uint64_t generation; /* of the directory, before this was read */
 };
 /* Also makes the special-use mailboxes. ERR_EXISTS, ERR_NOT_FOUND (domain), ERR_SYNTAX. */
 MUST_CHECK int account_add(struct store *s, struct slice address, struct slice password);
@@ -54,8 +60,26 @@ struct alias {
 };
 MUST_CHECK int alias_add(struct store *s, struct slice address, const struct slice *target,
                          size_t n); /* adds to those there */
-MUST_CHECK int alias_remove(struct store *s, struct slice address);
+/* One target, or the whole alias when target is NULL. The last target takes the alias with it. */
+MUST_CHECK int alias_remove(struct store *s, struct slice address, const struct slice *target);
 MUST_CHECK int alias_list(struct store *s, struct arena *a, struct slice domain, struct alias **out, size_t *n);
+
+/* What becomes of a letter for the alias, as things stand. An account hides an alias of its address,
+ * unless a target is that address itself: then letters are kept and sent on. */
+enum alias_end {
+    ALIAS_ARRIVES,  /* at an account here */
+    ALIAS_LEAVES,   /* for another server */
+    ALIAS_NOBODY,   /* has that name here */
+    ALIAS_DISABLED, /* the account does not take mail */
+    ALIAS_CIRCLE,   /* the way comes back */
+};
+struct alias_effect {
+    bool hidden, kept;
+    struct slice *target;
+    enum alias_end *end; /* of each target */
+    size_t n;
+};
+MUST_CHECK int alias_effect(struct store *s, struct arena *a, struct slice address, struct alias_effect *out);
 
 /* ---- where does a letter for this address go? ---- */
 
@@ -79,8 +103,8 @@ struct routes {
     bool rewritten; /* an alias or catch-all was used: v differs from what was asked */
 };
 /* Account, user+tag, alias (to accounts here, and elsewhere), catch-all, in this
- * order; postmaster, abuse and dmarc-reports fall back to the oldest account of the domain, then of the
- * node. local "postmaster" with an empty domain is ours (RFC 5321 section 4.5.1). Each
+ * order; postmaster, abuse and dmarc-reports fall back to the domain's first account, then to the
+ * node's. local "postmaster" with an empty domain is ours (RFC 5321 section 4.5.1). Each
  * account at most once. Returns 0, or an error when the directory cannot be read (4xx). */
 MUST_CHECK int directory_resolve(struct store *s, struct arena *a, struct slice local, struct slice domain,
                                  struct routes *out);
@@ -97,6 +121,19 @@ MUST_CHECK int login_password(struct store *s, struct arena *a, struct slice use
                               struct account *out);
 /* Keys to go on with for an unknown user, always the same for the same name. */
 void login_decoy(struct store *s, struct slice user, struct scram_keys *out);
+/* What a session may go on doing with: the account as it was when it logged in. It ends with
+ * `account passwd`, `disable` and `remove`. */
+struct authority {
+    char id[20], local[LOCAL_PART_MAX + 1], domain[256];
+    uint64_t version, generation;
+};
+void authority_begin(struct authority *x, const struct account *acc); /* does not suspend */
+/* Before each command. 0, ERR_DENIED with the sentence when the login counts no more, or why that
+ * cannot be told. SUSPENDS only after a change of the directory. */
+MUST_CHECK int authority_check(struct authority *x, struct store *s);
+/* News about an account's authority: fn runs on this loop; a hint to check. */
+struct kv_watch *authority_watch(struct store *s, const char *acc, void (*fn)(void *), void *arg);
+
 /* May the account send as this address? Its own, with any +tag, and aliases that lead
  * to it alone. 0 or ERR_DENIED with the sentence. */
 MUST_CHECK int login_may_send_as(struct store *s, const struct account *acc, struct slice local,
@@ -118,8 +155,6 @@ struct dkim_key {
 };
 MUST_CHECK int dkim_keys(struct store *s, struct arena *a, struct slice domain, struct dkim_key **out,
                          size_t *n);
-/* For a new domain: an RSA and an Ed25519 key that sign at once, named after the month. */
-MUST_CHECK int dkim_keys_first(struct store *s, struct slice domain);
 MUST_CHECK int dkim_key_add(struct store *s, struct slice domain, struct slice selector, enum key_kind kind,
                             enum dkim_key_state state);
 MUST_CHECK int dkim_key_set_state(struct store *s, struct slice domain, struct slice selector,

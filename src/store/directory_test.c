@@ -1,6 +1,7 @@
 /* directory_test.c - who is here, where a letter for an address goes, who may log in and send as whom. */
 #include "directory.h"
 
+#include "store_i.h"
 #include "store_test.h"
 
 static bool begin(struct fixture *f)
@@ -107,8 +108,8 @@ TEST(directory_aliases_in_a_circle_end)
     for (int i = 0; i < 60; i++) all[i] = ar_printf(&f.a, "m%d@one.test", i);
     for (int i = 0; i < 60; i++) CHECK_OK(alias_add(f.s, all[i], all, 60));
     CHECK_INT(resolve(&f, "m7", "one.test").result, RESOLVED_LOOP);
-    CHECK_ERR(alias_remove(f.s, SL("never@one.test")), ERR_NOT_FOUND);
-    CHECK_OK(alias_remove(f.s, SL("x@one.test")));
+    CHECK_ERR(alias_remove(f.s, SL("never@one.test"), NULL), ERR_NOT_FOUND);
+    CHECK_OK(alias_remove(f.s, SL("x@one.test"), NULL));
     CHECK_INT(resolve(&f, "x", "one.test").result, RESOLVED_NO_USER);
     fixture_end(&f);
 }
@@ -179,5 +180,133 @@ TEST(directory_dkim_keys)
     sign_key_free(&key);
     CHECK_OK(dkim_key_remove(f.s, SL("one.test"), SL("e1")));
     CHECK_ERR(dkim_key_remove(f.s, SL("one.test"), SL("e1")), ERR_NOT_FOUND);
+    fixture_end(&f);
+}
+
+/* ---- read, changed and written as one ---- */
+
+static void change_password(void *arg)
+{
+    struct fixture *f = arg;
+    CHECK_OK(account_password(f->s, SL("alice@one.test"), SL("new")));
+}
+
+TEST(directory_a_new_password_does_not_undo_a_disable)
+{
+    struct fixture f;
+    struct account acc;
+    struct group g;
+    REQUIRE(begin(&f));
+    group_init(&g);
+    CHECK_OK(group_go(&g, "passwd", change_password, &f));
+    CHECK_OK(account_disable(f.s, SL("alice@one.test"), true));
+    CHECK_OK(group_wait(&g));
+    CHECK_OK(account_get(f.s, &f.a, SL("alice@one.test"), &acc));
+    CHECK(acc.disabled);
+    fixture_end(&f);
+}
+
+struct adding {
+    struct fixture *f;
+    int i;
+};
+
+static void add_target(void *arg)
+{
+    struct adding *x = arg;
+    struct arena a;
+    ar_init(&a, 0);
+    struct slice to = ar_printf(&a, "t%d@away.example", x->i);
+    CHECK_OK(alias_add(x->f->s, SL("team@one.test"), &to, 1));
+    CHECK_OK(domain_set_catch_all(x->f->s, SL("one.test"), to));
+    ar_free(&a);
+}
+
+TEST(directory_targets_added_at_the_same_time_are_all_there)
+{
+    enum { N = 20 };
+    struct fixture f;
+    struct adding x[N];
+    struct alias *list;
+    struct group g;
+    size_t n;
+    REQUIRE(begin(&f));
+    group_init(&g);
+    for (int i = 0; i < N; i++) {
+        x[i] = (struct adding){&f, i};
+        CHECK_OK(group_go(&g, "adder", add_target, &x[i]));
+    }
+    CHECK_OK(account_disable(f.s, SL("alice@one.test"), true)); /* the duties move in the same row */
+    CHECK_OK(group_wait(&g));
+    CHECK_OK(alias_list(f.s, &f.a, SL("one.test"), &list, &n));
+    REQUIRE(n == 1);
+    CHECK_INT(list[0].n, N);
+    CHECK(reaches(&f, "postmaster", "two.test", "bob@one.test"));
+    fixture_end(&f);
+}
+
+TEST(directory_nothing_comes_into_a_domain_that_is_gone)
+{
+    struct fixture f;
+    struct slice row;
+    REQUIRE(begin(&f));
+    CHECK_OK(domain_remove(f.s, SL("two.test")));
+    CHECK_ERR(dkim_key_add(f.s, SL("two.test"), SL("s1"), KEY_ED25519, DKIM_KEY_ACTIVE), ERR_NOT_FOUND);
+    CHECK_ERR(domain_set_catch_all(f.s, SL("two.test"), SL("bob@one.test")), ERR_NOT_FOUND);
+    CHECK_ERR(kv_get(f.s->kv, SL("d:two.test"), SL("k:s1"), &f.a, &row), ERR_NOT_FOUND);
+    CHECK_ERR(kv_get(f.s->kv, SL("d:two.test"), SL("."), &f.a, &row), ERR_NOT_FOUND);
+    fixture_end(&f);
+}
+
+/* ---- removing ---- */
+
+static int put_tombstone(struct kv_tx *tx, void *arg)
+{
+    (void)arg;
+    kv_tx_put(tx, SL("x:acc1"), SL("\1")); /* the fixture's account, as if its erasure were under way */
+    return 0;
+}
+
+TEST(directory_a_removed_domain_keeps_what_is_still_to_be_erased)
+{
+    struct fixture f;
+    struct slice row;
+    REQUIRE(begin(&f));
+    CHECK_OK(kv_transact(f.s->kv, SL("d:two.test"), put_tombstone, NULL));
+    CHECK_OK(domain_remove(f.s, SL("two.test")));
+    CHECK_OK(kv_get(f.s->kv, SL("d:two.test"), SL("x:acc1"), &f.a, &row));
+    CHECK_OK(kv_get(f.s->kv, SL("u:acc1"), SL("a"), &f.a, &row));
+    directory_close(f.s); /* the next start */
+    CHECK_OK(directory_open(f.s));
+    CHECK_ERR(kv_get(f.s->kv, SL("u:acc1"), SL("a"), &f.a, &row), ERR_NOT_FOUND);
+    CHECK_ERR(kv_get(f.s->kv, SL("d:two.test"), SL("x:acc1"), &f.a, &row), ERR_NOT_FOUND);
+    CHECK_INT(resolve(&f, "x", "two.test").result, RESOLVED_NOT_LOCAL);
+    fixture_end(&f);
+}
+
+/* ---- one row for the duties ---- */
+
+static int damage(struct kv_tx *tx, void *arg)
+{
+    (void)arg;
+    kv_tx_put(tx, SL("a:bob"), SL("\xff"));
+    return 0;
+}
+
+TEST(directory_postmaster_is_found_without_reading_every_account)
+{
+    struct fixture f;
+    REQUIRE(begin(&f));
+    CHECK_OK(kv_transact(f.s->kv, SL("d:one.test"), damage, NULL));
+    CHECK(reaches(&f, "postmaster", "one.test", "alice@one.test"));
+    CHECK(reaches(&f, "abuse", "two.test", "alice@one.test"));
+    CHECK_OK(account_add(f.s, SL("carol@two.test"), SL("x")));
+    CHECK(reaches(&f, "abuse", "two.test", "carol@two.test"));
+    CHECK_OK(account_disable(f.s, SL("alice@one.test"), true)); /* bob's row cannot be read */
+    CHECK(reaches(&f, "postmaster", "one.test", "carol@two.test"));
+    CHECK_OK(account_disable(f.s, SL("alice@one.test"), false));
+    CHECK(reaches(&f, "postmaster", "one.test", "alice@one.test"));
+    CHECK_OK(account_remove(f.s, SL("carol@two.test")));
+    CHECK(reaches(&f, "abuse", "two.test", "alice@one.test"));
     fixture_end(&f);
 }

@@ -40,7 +40,8 @@ static int key_parse(struct slice value, struct dkim_key *out)
 int dkim_keys(struct store *s, struct arena *a, struct slice domain, struct dkim_key **out, size_t *n)
 {
     struct kv_page page;
-    int e = kv_scan(s->kv, domain_object(a, ar_lower(a, domain)), SL("k:"), SL("k;"), KV_PAGE_MAX, a, &page);
+    int e = domain_name(a, domain, &domain);
+    if (!e) e = kv_scan(s->kv, domain_object(a, domain), SL("k:"), SL("k;"), KV_PAGE_MAX, a, &page);
     if (e) return e;
     *out = ar_array(a, struct dkim_key, page.n);
     for (*n = 0; *n < page.n; ++*n) {
@@ -63,18 +64,33 @@ static int make_key(void *arg)
     return sign_key_new(m->kind, DKIM_RSA_BITS, &m->key);
 }
 
-static int put_key(struct store *s, struct slice domain, const struct dkim_key *k, enum row_must must)
+void dkim_key_put(struct kv_tx *tx, const struct dkim_key *k)
 {
     struct arena a;
     struct buf b = BUF_INIT;
     ar_init(&a, 0);
     key_record(&b, k);
-    int e = directory_put(s, domain_object(&a, ar_lower(&a, domain)), key_row(&a, k->selector), &b,
-                          must);
+    kv_tx_put_record(tx, key_row(&a, k->selector), &b);
     wipe(b.p, b.n);
     buf_free(&b);
     ar_free(&a);
-    return e;
+}
+
+/* A key that does not exist yet. The caller wipes its pem. */
+static int new_key(struct arena *a, struct slice selector, enum key_kind kind, enum dkim_key_state state,
+                   struct dkim_key *out)
+{
+    struct making m = {.kind = kind};
+    int e = offload(make_key, &m);
+    if (e) return e;
+    struct buf pem = BUF_INIT;
+    sign_key_pem(m.key, &pem);
+    sign_key_free(&m.key);
+    int64_t now = rt_wall_seconds();
+    *out = (struct dkim_key){selector, kind, state, now, now, ar_dup(a, buf_slice(&pem))};
+    wipe(pem.p, pem.n);
+    buf_free(&pem);
+    return 0;
 }
 
 static bool selector_ok(struct slice s)
@@ -85,56 +101,80 @@ static bool selector_ok(struct slice s)
     return is_alnum(s.p[0]) && is_alnum(s.p[s.n - 1]);
 }
 
+static int not_there(int e, struct slice domain, struct slice selector)
+{
+    if (e != ERR_NOT_FOUND) return e;
+    return err_set(e, "%.*s has no DKIM key with the selector %.*s", SLF(domain), SLF(selector));
+}
+
+static int add_key(struct kv_tx *tx, void *arg)
+{
+    struct dkim_key *k = arg;
+    struct arena a;
+    struct slice row;
+    ar_init(&a, 0);
+    int e = kv_tx_get(tx, key_row(&a, k->selector), &row);
+    ar_free(&a);
+    if (e != ERR_NOT_FOUND) return e ? e : ERR_EXISTS;
+    dkim_key_put(tx, k);
+    return 0;
+}
+
 int dkim_key_add(struct store *s, struct slice domain, struct slice selector, enum key_kind kind,
                  enum dkim_key_state state)
 {
+    struct arena a;
+    struct dkim_key k;
     if (!selector_ok(selector))
         return err_set(ERR_SYNTAX, "a selector has 1 to %d letters, digits and hyphens", SELECTOR_MAX);
-    struct making m = {.kind = kind};
-    int e = offload(make_key, &m);
-    if (e) return e;
-    struct buf pem = BUF_INIT;
-    sign_key_pem(m.key, &pem);
-    sign_key_free(&m.key);
-    int64_t now = rt_wall_seconds();
-    struct dkim_key k = {selector, kind, state, now, now, buf_slice(&pem)};
-    e = put_key(s, domain, &k, ROW_NEW);
+    ar_init(&a, 0);
+    int e = domain_name(&a, domain, &domain);
+    if (!e) e = new_key(&a, selector, kind, state, &k);
+    if (!e) {
+        e = directory_transact(s, domain, add_key, &k);
+        wipe((char *)k.pem.p, k.pem.n);
+    }
     if (e == ERR_EXISTS)
         err_set(e, "%.*s has a DKIM key with the selector %.*s already", SLF(domain), SLF(selector));
-    wipe(pem.p, pem.n);
-    buf_free(&pem);
+    ar_free(&a);
     return e;
 }
 
-int dkim_keys_first(struct store *s, struct slice domain)
+int dkim_keys_make(struct arena *a, struct dkim_key pair[2])
 {
-    struct arena a;
-    ar_init(&a, 0);
     struct civil today = civil_from_unix(rt_wall_seconds());
-    int e = dkim_key_add(s, domain, ar_printf(&a, "r%04d%02d", today.year, today.month), KEY_RSA,
-                         DKIM_KEY_ACTIVE);
-    if (!e)
-        e = dkim_key_add(s, domain, ar_printf(&a, "e%04d%02d", today.year, today.month), KEY_ED25519,
-                         DKIM_KEY_ACTIVE);
-    ar_free(&a);
-    return e;
+    int e = new_key(a, ar_printf(a, "r%04d%02d", today.year, today.month), KEY_RSA, DKIM_KEY_ACTIVE, &pair[0]);
+    if (e) return e;
+    return new_key(a, ar_printf(a, "e%04d%02d", today.year, today.month), KEY_ED25519, DKIM_KEY_ACTIVE, &pair[1]);
+}
+
+struct key_change {
+    struct arena *a;
+    struct slice selector;
+    enum dkim_key_state state;
+};
+
+static int change_key(struct kv_tx *tx, void *arg)
+{
+    struct key_change *c = arg;
+    struct slice row;
+    struct dkim_key k = {.selector = c->selector};
+    int e = kv_tx_get(tx, key_row(c->a, c->selector), &row);
+    if (!e) e = key_parse(row, &k);
+    if (e || k.state == c->state) return e;
+    k.state = c->state;
+    k.changed = rt_wall_seconds();
+    dkim_key_put(tx, &k);
+    return 0;
 }
 
 int dkim_key_set_state(struct store *s, struct slice domain, struct slice selector, enum dkim_key_state state)
 {
     struct arena a;
     ar_init(&a, 0);
-    struct slice row;
-    struct dkim_key k = {.selector = selector};
-    int e = kv_get(s->kv, domain_object(&a, ar_lower(&a, domain)), key_row(&a, selector), &a, &row);
-    if (e == ERR_NOT_FOUND)
-        err_set(e, "%.*s has no DKIM key with the selector %.*s", SLF(domain), SLF(selector));
-    if (!e) e = key_parse(row, &k);
-    if (!e && k.state != state) {
-        k.state = state;
-        k.changed = rt_wall_seconds();
-        e = put_key(s, domain, &k, ROW_OLD);
-    }
+    struct key_change c = {&a, selector, state};
+    int e = domain_name(&a, domain, &domain);
+    if (!e) e = not_there(directory_transact(s, domain, change_key, &c), domain, selector);
     ar_free(&a);
     return e;
 }
@@ -143,10 +183,8 @@ int dkim_key_remove(struct store *s, struct slice domain, struct slice selector)
 {
     struct arena a;
     ar_init(&a, 0);
-    int e = directory_put(s, domain_object(&a, ar_lower(&a, domain)), key_row(&a, selector),
-                          NULL, ROW_OLD);
-    if (e == ERR_NOT_FOUND)
-        err_set(e, "%.*s has no DKIM key with the selector %.*s", SLF(domain), SLF(selector));
+    int e = domain_name(&a, domain, &domain);
+    if (!e) e = not_there(directory_delete(s, domain, key_row(&a, selector)), domain, selector);
     ar_free(&a);
     return e;
 }

@@ -1,5 +1,7 @@
 /* login.c - is this person who they say they are? */
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "store_i.h"
 
@@ -88,7 +90,7 @@ int login_find(struct store *s, struct arena *a, struct slice user, struct accou
 void login_decoy(struct store *s, struct slice user, struct scram_keys *out)
 {
     scram_decoy(user, s->directory->logins->secret, out);
-    out->iterations = 20000;
+    out->iterations = LOGIN_ITERATIONS;
 }
 
 struct check {
@@ -124,4 +126,48 @@ int login_password(struct store *s, struct arena *a, struct slice user, struct s
     }
     if (e == ERR_CANCELED || e == ERR_TIMEOUT) return e;
     return err_set(ERR_DENIED, "user name or password is wrong");
+}
+
+/* ---- authority ---- */
+
+/* Hints about an account's authority go to the watchers of an object that has no rows. */
+static struct slice authority_object(const char *acc, char room[KV_KEY_MAX])
+{
+    return sl(room, (size_t)snprintf(room, KV_KEY_MAX, "a:%s", acc));
+}
+
+void authority_notify(struct store *s, const char *acc)
+{
+    char room[KV_KEY_MAX];
+    kv_notify(s->kv, authority_object(acc, room));
+}
+
+struct kv_watch *authority_watch(struct store *s, const char *acc, void (*fn)(void *), void *arg)
+{
+    char room[KV_KEY_MAX];
+    return kv_watch(s->kv, authority_object(acc, room), fn, arg);
+}
+
+void authority_begin(struct authority *x, const struct account *acc)
+{
+    snprintf(x->id, sizeof x->id, "%s", acc->id);
+    snprintf(x->local, sizeof x->local, "%.*s", SLF(acc->local));
+    snprintf(x->domain, sizeof x->domain, "%.*s", SLF(acc->domain));
+    x->version = acc->authority;
+    x->generation = acc->generation;
+}
+
+int authority_check(struct authority *x, struct store *s)
+{
+    struct arena a;
+    struct account now;
+    uint64_t generation = directory_generation(s);
+    if (x->generation == generation) return 0;
+    ar_init(&a, 0);
+    int e = account_read(s, &a, sl_cstr(x->local), sl_cstr(x->domain), &now);
+    bool same = !e && strcmp(now.id, x->id) == 0 && now.authority == x->version && !now.disabled;
+    if (!e && same) x->generation = now.generation;
+    ar_free(&a);
+    if (e && e != ERR_NOT_FOUND) return e;
+    return same ? 0 : err_set(ERR_DENIED, "the account was changed: log in again");
 }

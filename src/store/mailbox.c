@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "mailbox_i.h"
+#include "store_i.h"
 
 /* ---- reading ---- */
 
@@ -341,6 +342,33 @@ static int make_defaults(struct kv_tx *tx, void *arg)
 int mailbox_make_defaults(struct store *s, const char *acc)
 {
     return account_transact(s, acc, make_defaults, NULL);
+}
+
+/* The mark lies beside the account's rows until they go. */
+static int make_account(struct kv_tx *tx, void *arg)
+{
+    struct account_row a;
+    int rc = tx_account(tx, &a);
+    if (rc != ERR_NOT_FOUND) return rc ? rc : ERR_EXISTS;
+    kv_tx_put(tx, SL("w"), *(struct slice *)arg);
+    return make_defaults(tx, NULL);
+}
+
+int account_make(struct store *s, const char *acc, struct slice mark)
+{
+    return account_transact(s, acc, make_account, &mark);
+}
+
+int account_made_as(struct store *s, const char *acc, struct slice mark, bool *yes)
+{
+    char room[KEY_ROOM];
+    struct arena a;
+    struct slice row;
+    ar_init(&a, 0);
+    int rc = kv_get(s->kv, account_object(acc, room), SL("w"), &a, &row);
+    *yes = rc == 0 && sl_eq(row, mark);
+    ar_free(&a);
+    return rc == ERR_NOT_FOUND ? 0 : rc;
 }
 
 /* ---- keywords ---- */

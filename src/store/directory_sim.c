@@ -1,0 +1,101 @@
+/* directory_sim.c - accounts are made and removed with power cuts at every durable step: after the
+ * next start an account can be found and is whole, or nothing is left of it. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/test.h"
+#include "directory.h"
+#include "mailbox.h"
+#include "rt/sim.h"
+
+struct world {
+    struct sim *sim;
+    struct sim_node *node;
+    struct store *s;
+    bool removed; /* acknowledged */
+};
+
+static int open_store(struct world *w)
+{
+    struct kv *kv = NULL;
+    struct body_store *b = NULL;
+    int rc = kv_mem_open(&kv, "index.log");
+    if (rc == 0) rc = body_open(&b, "bodies", 3000);
+    if (rc == 0) return store_open(&w->s, kv, b); /* takes both over */
+    kv_close(&kv);
+    return rc;
+}
+
+static int work(void *arg)
+{
+    struct world *w = arg;
+    int rc = open_store(w);
+    if (rc) return rc;
+    rc = domain_add(w->s, SL("one.test"));
+    if (rc == 0 || rc == ERR_EXISTS) rc = account_add(w->s, SL("alice@one.test"), SL("secret"));
+    if (rc == 0) rc = account_remove(w->s, SL("alice@one.test"));
+    w->removed = rc == 0;
+    if (w->removed) rc = domain_remove(w->s, SL("one.test"));
+    store_close(&w->s);
+    return rc;
+}
+
+static int look(void *arg)
+{
+    struct world *w = arg;
+    struct arena a;
+    struct account acc;
+    char id[20] = "";
+    struct mailbox *box;
+    struct slice *object;
+    size_t n, boxes = 0;
+    bool more;
+    int rc = open_store(w);
+    CHECK_OK(rc);
+    if (rc) return rc;
+    ar_init(&a, 0);
+    rc = account_get(w->s, &a, SL("alice@one.test"), &acc);
+    CHECK(rc == 0 || rc == ERR_NOT_FOUND);
+    if (rc == 0) snprintf(id, sizeof id, "%s", acc.id);
+    if (rc == 0) CHECK_OK(mailbox_list(w->s, id, &a, &box, &boxes));
+    CHECK(rc || boxes == 6);
+    CHECK(!w->removed || rc);
+    CHECK_OK(kv_objects(w->s->kv, SL("u:"), SL("u;"), 10, &a, &object, &n, &more));
+    CHECK_INT(n, rc == 0);
+    if (rc == 0 && n) CHECK_SL(sl_from(object[0], 2), id);
+    if (rc == 0) CHECK_OK(account_remove(w->s, SL("alice@one.test")));
+    ar_free(&a);
+    store_close(&w->s);
+    return 0;
+}
+
+static void run(struct world *w, int (*fn)(void *))
+{
+    sim_node_start(w->node, fn, w);
+    sim_run(w->sim, RT_NEVER);
+    CHECK(!sim_node_running(w->node));
+}
+
+/* The number of steps of the whole work; cut at step k when k > 0. */
+static uint64_t trial(uint64_t k, uint64_t seed)
+{
+    struct world w = {.sim = sim_new(seed)};
+    w.node = sim_node(w.sim, "one.test", "192.0.2.1");
+    for (int i = 0; i < 2; i++) {
+        sim_kill_at_step(w.node, k);
+        run(&w, work);
+        sim_kill_at_step(w.node, 0);
+        if (k) run(&w, look);
+    }
+    uint64_t steps = sim_steps(w.node);
+    sim_free(&w.sim);
+    return steps;
+}
+
+TEST(accounts_are_whole_or_gone_after_power_cuts_at_every_step)
+{
+    uint64_t steps = trial(0, 1);
+    CHECK(steps > 20);
+    for (uint64_t k = 1; k <= steps; k++)
+        for (uint64_t seed = 1; seed <= 4; seed++) trial(k, seed * 1000 + k);
+}

@@ -1,0 +1,326 @@
+/* resolve.c - where a letter for an address goes, and who may send under it. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "dns/dns.h"
+#include "store_i.h"
+
+enum { RESOLVE_STEPS_MAX = 2000 };
+
+/* The aliases on the way to the address at hand: one that is met again leads in a circle. */
+struct step {
+    struct slice who;
+    const struct step *up;
+    int depth;
+};
+
+struct resolving {
+    struct store *s;
+    struct arena *a;
+    struct routes *out;
+    struct map expanded; /* aliases whose targets are in out already */
+    size_t cap, steps;
+    char home[20]; /* id of the account whose own address, perhaps with a +tag, was asked for */
+    bool disabled_seen, loop_seen, fallback_used;
+};
+
+static bool same_place(const struct route *x, const struct route *y)
+{
+    if (x->local != y->local) return false;
+    return x->local ? strcmp(x->account, y->account) == 0 : sl_eq(x->address, y->address);
+}
+
+static void add_route(struct resolving *r, struct route to)
+{
+    for (size_t i = 0; i < r->out->n; i++)
+        if (same_place(&r->out->v[i], &to)) return;
+    if (r->out->n == r->cap) r->out->v = ar_grow(r->a, r->out->v, &r->cap, sizeof *r->out->v);
+    r->out->v[r->out->n++] = to;
+}
+
+static void add_account(struct resolving *r, const struct account *acc, struct slice detail)
+{
+    if (acc->disabled) {
+        r->disabled_seen = true;
+        return;
+    }
+    struct route to = {.local = true, .address = acc->address, .detail = detail};
+    memcpy(to.account, acc->id, sizeof to.account);
+    add_route(r, to);
+}
+
+/* ---- aliases ---- */
+
+static int resolve_address(struct resolving *r, struct slice address, const struct step *up);
+
+static bool on_the_way(const struct step *up, struct slice who)
+{
+    while (up && !sl_eq(up->who, who)) up = up->up;
+    return up != NULL;
+}
+
+static int expand(struct resolving *r, struct slice who, const struct alias *x, const struct step *up)
+{
+    struct step here = {who, up, up ? up->depth + 1 : 1};
+    r->out->rewritten = true;
+    if (map_put(&r->expanded, who, r)) return 0;
+    for (size_t i = 0; i < x->n; i++) {
+        int e = resolve_address(r, x->target[i], &here);
+        if (e && e != ERR_NOT_FOUND) return e;
+    }
+    return 0;
+}
+
+/* Exactly this local part: 0 when there was an account or alias (it may have added nothing, when
+ * disabled), ERR_NOT_FOUND when neither. An account hides an alias of its name, unless that names
+ * the account itself: then letters are kept and sent on. */
+static int resolve_exact(struct resolving *r, struct slice local, struct slice detail, struct slice domain,
+                         const struct step *up)
+{
+    struct account acc;
+    struct alias x;
+    struct slice who = ar_printf(r->a, "%.*s@%.*s", SLF(local), SLF(domain));
+    int e = account_read(r->s, r->a, local, domain, &acc);
+    bool account = e == 0;
+    if (account) {
+        add_account(r, &acc, detail);
+        if (!up) memcpy(r->home, acc.id, sizeof r->home);
+        if (acc.disabled) return 0;
+    }
+    if (e && e != ERR_NOT_FOUND) return e;
+    e = alias_get(r->s, r->a, local, domain, &x);
+    if (e) return e == ERR_NOT_FOUND && account ? 0 : e;
+    if (account && !alias_has(&x, who)) return 0;
+    if (!on_the_way(up, who)) return expand(r, who, &x, up);
+    if (!account) r->loop_seen = true;
+    return 0;
+}
+
+static int resolve_catch_all(struct resolving *r, struct slice domain, const struct step *up)
+{
+    struct domain d;
+    struct slice who = ar_cat(r->a, SL("@"), domain);
+    int e = domain_get(r->s, r->a, domain, &d);
+    if (e) return e;
+    if (!d.catch_all.n) return ERR_NOT_FOUND;
+    if (on_the_way(up, who)) { /* it leads to a name that nobody has */
+        r->loop_seen = true;
+        return 0;
+    }
+    r->fallback_used = true;
+    struct alias x = {.target = &d.catch_all, .n = 1};
+    return expand(r, who, &x, up);
+}
+
+/* ---- duties ---- */
+
+static struct slice first_known(struct directory *d, struct arena *a, uint64_t generation)
+{
+    struct slice address = {0};
+    lock_take(&d->lock);
+    if (d->first && d->first_at == generation) address = ar_dup(a, sl_cstr(d->first));
+    lock_release(&d->lock);
+    return address;
+}
+
+static void first_remember(struct directory *d, struct slice address, uint64_t generation)
+{
+    char *copy = xstrndup(address.p, address.n);
+    lock_take(&d->lock);
+    char *old = d->first;
+    d->first = copy;
+    d->first_at = generation;
+    lock_release(&d->lock);
+    free(old);
+}
+
+/* The node's oldest account of those that the domains' duties fall to; empty when there is none.
+ * Looked for once after each change of the directory. */
+static int first_of_node(struct resolving *r, struct slice *address)
+{
+    uint64_t generation = directory_generation(r->s);
+    struct domain *d;
+    size_t n;
+    int64_t oldest = 0;
+    *address = first_known(r->s->directory, r->a, generation);
+    if (address->n) return 0;
+    int e = domain_list(r->s, r->a, &d, &n);
+    for (size_t i = 0; !e && i < n; i++) {
+        struct account acc;
+        if (!d[i].first.n) continue;
+        e = account_read(r->s, r->a, d[i].first, d[i].name, &acc);
+        if (e == ERR_NOT_FOUND) e = 0;
+        else if (!e && (!address->n || acc.created < oldest)) *address = acc.address, oldest = acc.created;
+    }
+    if (!e && address->n) first_remember(r->s->directory, *address, generation);
+    return e;
+}
+
+static int duty_account(struct resolving *r, struct slice domain, struct account *acc)
+{
+    struct domain d;
+    struct slice address;
+    int e = domain_get(r->s, r->a, domain, &d);
+    if (!e) e = d.first.n ? account_read(r->s, r->a, d.first, domain, acc) : ERR_NOT_FOUND;
+    if (e != ERR_NOT_FOUND) return e;
+    e = first_of_node(r, &address);
+    if (e) return e;
+    size_t at = sl_rchr(address, '@');
+    if (at == SL_NONE) return ERR_NOT_FOUND;
+    return account_read(r->s, r->a, sl_sub(address, 0, at), sl_from(address, at + 1), acc);
+}
+
+/* RFC 5321 section 4.5.1 and RFC 2142: these must reach somebody; so must the address that our
+ * DMARC records name. */
+static int resolve_duty(struct resolving *r, struct slice local, struct slice domain)
+{
+    struct account acc;
+    if (!sl_eq(local, SL("postmaster")) && !sl_eq(local, SL("abuse")) && !sl_eq(local, SL("dmarc-reports")))
+        return ERR_NOT_FOUND;
+    int e = duty_account(r, domain, &acc);
+    if (e == ERR_NOT_FOUND)
+        return err_set(ERR_BUSY, "there is no account yet that could take mail for %.*s", SLF(local));
+    if (e) return e;
+    r->out->rewritten = r->fallback_used = true;
+    add_account(r, &acc, (struct slice){0});
+    return 0;
+}
+
+/* ---- an address ---- */
+
+static int resolve_local(struct resolving *r, struct slice local, struct slice domain, const struct step *up)
+{
+    int e = resolve_exact(r, local, (struct slice){0}, domain, up);
+    size_t plus = sl_chr(local, '+');
+    if (e == ERR_NOT_FOUND && plus != SL_NONE && plus > 0)
+        e = resolve_exact(r, sl_sub(local, 0, plus), sl_from(local, plus + 1), domain, up);
+    if (e == ERR_NOT_FOUND) e = resolve_catch_all(r, domain, up);
+    if (e == ERR_NOT_FOUND) e = resolve_duty(r, local, domain);
+    return e;
+}
+
+static int resolve_address(struct resolving *r, struct slice address, const struct step *up)
+{
+    struct slice local, domain;
+    bool here;
+    if (up->depth > ALIAS_DEPTH_MAX || r->out->n > ALIAS_TARGETS_MAX || r->steps++ > RESOLVE_STEPS_MAX) {
+        r->loop_seen = true;
+        return 0;
+    }
+    int e = address_split(r->a, address, &local, &domain);
+    if (e) return e;
+    e = domain_is_local(r->s, domain, &here);
+    if (e) return e;
+    if (here) return resolve_local(r, local_name(r->a, local), domain, up);
+    add_route(r, (struct route){.address = address});
+    return 0;
+}
+
+/* local and domain as local_name() and domain_name() have them. */
+static int resolve_from(struct resolving *r, struct slice local, struct slice domain)
+{
+    struct routes *out = r->out;
+    *out = (struct routes){.result = RESOLVED};
+    map_init(&r->expanded, false);
+    int e = resolve_local(r, local, domain, NULL);
+    map_free(&r->expanded);
+    if (e == ERR_NOT_FOUND) out->result = RESOLVED_NO_USER;
+    else if (e) return e;
+    else if (!out->n)
+        out->result = r->loop_seen ? RESOLVED_LOOP : r->disabled_seen ? RESOLVED_DISABLED : RESOLVED_NO_USER;
+    return 0;
+}
+
+/* The domain of a bare "postmaster": the first one here. */
+static struct slice home_domain(struct store *s, struct arena *a)
+{
+    struct slice *names, least = {0};
+    size_t n;
+    directory_domains(s, a, &names, &n);
+    for (size_t i = 0; i < n; i++)
+        if (!least.n || sl_cmp(names[i], least) < 0) least = names[i];
+    return least;
+}
+
+static int resolve(struct resolving *r, struct slice local, struct slice domain)
+{
+    bool here = false;
+    *r->out = (struct routes){.result = RESOLVED_NOT_LOCAL};
+    local = local_name(r->a, local);
+    if (!domain.n && sl_eq(local, SL("postmaster"))) domain = home_domain(r->s, r->a);
+    int e = domain_is_local(r->s, domain, &here);
+    if (!e && here) e = domain_name(r->a, domain, &domain);
+    return e || !here ? e : resolve_from(r, local, domain);
+}
+
+int directory_resolve(struct store *s, struct arena *a, struct slice local, struct slice domain,
+                      struct routes *out)
+{
+    struct resolving r = {.s = s, .a = a, .out = out};
+    return resolve(&r, local, domain);
+}
+
+int login_may_send_as(struct store *s, const struct account *acc, struct slice local, struct slice domain)
+{
+    struct arena a;
+    ar_init(&a, 0);
+    struct routes routes;
+    struct resolving r = {.s = s, .a = &a, .out = &routes};
+    int e = resolve(&r, local, domain);
+    bool own = !e && strcmp(r.home, acc->id) == 0;
+    bool leads = !e && routes.result == RESOLVED && routes.n == 1 && routes.v[0].local && !r.fallback_used &&
+                 strcmp(routes.v[0].account, acc->id) == 0;
+    if (!e && !own && !leads)
+        e = err_set(
+            ERR_DENIED,
+            "%.*s may not send as %.*s@%.*s: it is neither its address nor an alias that leads to it alone",
+            SLF(acc->address), SLF(local), SLF(domain));
+    ar_free(&a);
+    return e;
+}
+
+/* ---- what an alias really does ---- */
+
+static int judge_target(struct store *s, struct arena *a, struct slice who, struct slice target,
+                        enum alias_end *out)
+{
+    struct slice local, domain;
+    struct routes routes;
+    struct resolving r = {.s = s, .a = a, .out = &routes};
+    *out = ALIAS_ARRIVES;
+    if (sl_eq(target, who)) return 0;
+    int e = address_split(a, target, &local, &domain);
+    if (!e) e = resolve(&r, local, domain);
+    if (e == ERR_BUSY) return 0; /* a duty, and nobody yet */
+    if (e) return e;
+    if (r.loop_seen) *out = ALIAS_CIRCLE;
+    else if (routes.result == RESOLVED_NOT_LOCAL) *out = ALIAS_LEAVES;
+    else if (routes.result == RESOLVED_DISABLED) *out = ALIAS_DISABLED;
+    else if (routes.result == RESOLVED_NO_USER) *out = ALIAS_NOBODY;
+    return 0;
+}
+
+int alias_effect(struct store *s, struct arena *a, struct slice address, struct alias_effect *out)
+{
+    struct slice local, domain, who;
+    struct account acc;
+    struct alias x;
+    *out = (struct alias_effect){0};
+    int e = address_split_here(s, a, address, &local, &domain);
+    if (!e) e = alias_get(s, a, local, domain, &x);
+    if (e) return e;
+    who = ar_printf(a, "%.*s@%.*s", SLF(local), SLF(domain));
+    e = account_read(s, a, local, domain, &acc);
+    if (e && e != ERR_NOT_FOUND) return e;
+    out->kept = !e && alias_has(&x, who);
+    out->hidden = !e && !out->kept;
+    out->target = x.target;
+    out->n = x.n;
+    out->end = ar_array(a, enum alias_end, x.n);
+    e = 0;
+    for (size_t i = 0; !e && i < x.n; i++) {
+        e = judge_target(s, a, who, x.target[i], &out->end[i]);
+        if (!out->kept && sl_eq(x.target[i], who)) out->end[i] = ALIAS_CIRCLE;
+    }
+    return e;
+}
