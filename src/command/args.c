@@ -1,4 +1,4 @@
-/* args.c - helpers for commands: words and options in, JSON values, times in words. */
+/* args.c - helpers for commands: JSON values, standard input, times in words. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,9 +17,11 @@ const char *arg_text(json_t *args, const char *name)
 }
 
 struct slice arg_slice(json_t *args, const char *name) { return sl_cstr(arg_text(args, name)); }
+int64_t arg_number(json_t *args, const char *name) { return json_integer_value(json_object_get(args, name)); }
+bool arg_flag(json_t *args, const char *name) { return json_is_true(json_object_get(args, name)); }
 
 /* JSON holds UTF-8 only; other bytes become U+FFFD. */
-static json_t *text_value(struct slice s)
+json_t *text_value(struct slice s)
 {
     json_t *v = json_stringn(s.p ? s.p : "", s.n);
     if (v) return v;
@@ -41,82 +43,6 @@ static json_t *text_value(struct slice s)
 
 void reply_text(json_t *o, const char *name, struct slice s) { json_object_set_new(o, name, text_value(s)); }
 void reply_int(json_t *o, const char *name, int64_t v) { json_object_set_new(o, name, json_integer(v)); }
-
-/* In a spec "ip:helo:json": does a word stand there, and does a ':' follow it (it takes a value)? */
-static int option_in(const char *spec, const char *name, size_t n)
-{
-    for (const char *at = spec; *at;) {
-        size_t len = strcspn(at, ":, ");
-        if (len == n && memcmp(at, name, n) == 0) return at[len] == ':' ? 2 : 1;
-        at += len;
-        while (*at == ':' || *at == ',' || *at == ' ') at++;
-    }
-    return 0;
-}
-
-/* "--name" and "-n" are looked up as they are without the hyphens. */
-int parse_options(const char *spec, int *argc, char **argv, json_t *args)
-{
-    int kept = 0;
-    for (int i = 0; i < *argc; i++) {
-        char *word = argv[i];
-        if (strcmp(word, "--") == 0) {
-            for (i++; i < *argc; i++) argv[kept++] = argv[i];
-            break;
-        }
-        if (word[0] != '-' || !word[1]) {
-            argv[kept++] = word;
-            continue;
-        }
-        const char *name = word + (word[1] == '-' ? 2 : 1);
-        size_t n = strcspn(name, "=");
-        const char *value = name[n] == '=' ? name + n + 1 : NULL;
-        int kind = option_in(spec, name, n);
-        if (!kind) return err_set(ERR_USAGE, "%s is not an option here", word);
-        if (kind == 1 && value) return err_set(ERR_USAGE, "--%.*s takes no value", (int)n, name);
-        if (kind == 2 && !value && ++i == *argc) return err_set(ERR_USAGE, "%s needs a value", word);
-        char key[64];
-        snprintf(key, sizeof key, "%.*s", (int)n, name);
-        if (kind == 1) {
-            json_object_set_new(args, key, json_true());
-            continue;
-        }
-        json_t *list = json_object_get(args, key), *v = text_value(sl_cstr(value ? value : argv[i]));
-        if (!list) json_object_set_new(args, key, v);
-        else if (json_is_array(list)) json_array_append_new(list, v);
-        else {
-            json_t *both = json_array();
-            json_array_append(both, list);
-            json_array_append_new(both, v);
-            json_object_set_new(args, key, both);
-        }
-    }
-    *argc = kept;
-    return 0;
-}
-
-int parse_words(const char *names, int argc, char **argv, json_t *args)
-{
-    int i = 0;
-    for (const char *at = names; *at;) {
-        size_t len = strcspn(at, " ");
-        char key[64];
-        bool optional = at[len - 1] == '?', rest = at[len - 1] == '*';
-        snprintf(key, sizeof key, "%.*s", (int)(len - (optional || rest)), at);
-        if (rest) {
-            json_t *list = json_array();
-            for (; i < argc; i++) json_array_append_new(list, text_value(sl_cstr(argv[i])));
-            json_object_set_new(args, key, list);
-        } else if (i < argc) {
-            json_object_set_new(args, key, text_value(sl_cstr(argv[i++])));
-        } else if (!optional) {
-            return err_set(ERR_USAGE, "the %s is missing", key);
-        }
-        at += len;
-        while (*at == ' ') at++;
-    }
-    return i < argc ? err_set(ERR_USAGE, "%s is one word too many", argv[i]) : 0;
-}
 
 int read_input(size_t max, struct buf *out)
 {

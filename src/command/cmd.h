@@ -2,7 +2,7 @@
 #pragma once
 #include "command.h"
 
-/* each command `name` has run_name and print_name; parse functions are shared */
+/* each command `name` has run_name and print_name */
 /* clang-format off */
 #define COMMAND_FUNCTIONS(X)                                                                                \
     X(domain_add) X(domain_remove) X(domain_set) X(domain_list) X(domain_show)                              \
@@ -11,7 +11,7 @@
     X(queue_list) X(queue_show) X(queue_retry) X(queue_hold) X(queue_release) X(queue_drop) X(queue_stats)  \
     X(trace) X(dns_records) X(dns_check) X(check_spf) X(check_dkim) X(check_arc) X(check_message) X(send)   \
     X(dkim_list) X(dkim_rotate) X(dkim_publish_check) X(dmarc_report) X(dmarc_send_reports)                 \
-    X(stats) X(verify) X(backup)
+    X(stats) X(verify) X(backup) X(init) X(config_check) X(help)
 /* clang-format on */
 #define X(name)                                                                                              \
     int run_##name(struct request *r);                                                                       \
@@ -19,16 +19,6 @@
 COMMAND_FUNCTIONS(X)
 #undef X
 void print_numbers(json_t *args, json_t *reply, struct buf *out); /* every number of the reply on a line */
-
-/* clang-format off */
-#define PARSE_FUNCTIONS(X)                                                                                  \
-    X(domain) X(nothing) X(address) X(maybe_domain) X(domain_set) X(account_password) X(alias_add)          \
-    X(queue_list) X(queue_id) X(queue_act) X(trace) X(check_spf) X(check_message) X(dmarc_report)           \
-    X(send) X(backup) X(init) X(serve) X(config_check) X(help)
-/* clang-format on */
-#define X(name) int parse_##name(struct arena *a, int argc, char **argv, json_t *args);
-PARSE_FUNCTIONS(X)
-#undef X
 
 json_t *dkim_key_json(const struct dkim_key *k);
 struct slice core_certificate(struct core *core, struct arena *a);

@@ -48,16 +48,6 @@ void print_verify(json_t *args, json_t *reply, struct buf *out)
     if (!json_array_size(faults)) buf_str(out, "Every record and every body is whole.\n");
 }
 
-int parse_backup(struct arena *a, int argc, char **argv, json_t *args)
-{
-    (void)a;
-    int e = parse_options("json", &argc, argv, args);
-    if (!e) e = parse_words("to", argc, argv, args);
-    if (!e && arg_text(args, "to")[0] != '/')
-        e = err_set(ERR_USAGE, "name the folder for the copy by its absolute path; it must not exist yet");
-    return e;
-}
-
 int run_backup(struct request *r) { return store_backup(r->core->store, arg_text(r->args, "to")); }
 
 void print_backup(json_t *args, json_t *reply, struct buf *out)

@@ -9,33 +9,6 @@
 
 enum { CHECK_INPUT_MAX = 200 << 20 };
 
-static const char *first_missing(json_t *args, const char *const *names)
-{
-    for (; *names; names++)
-        if (!json_object_get(args, *names)) return *names;
-    return NULL;
-}
-
-static int need(json_t *args, const char *const *names)
-{
-    const char *missing = first_missing(args, names);
-    return missing ? err_set(ERR_USAGE, "--%s is missing", missing) : 0;
-}
-
-int parse_check_spf(struct arena *a, int argc, char **argv, json_t *args)
-{
-    (void)a;
-    static const char *const names[] = {"ip", "helo", "mail-from", NULL};
-    int e = parse_options("json ip: helo: mail-from:", &argc, argv, args);
-    if (!e) e = parse_words("", argc, argv, args);
-    return e ? e : need(args, names);
-}
-
-int parse_check_message(struct arena *a, int argc, char **argv, json_t *args)
-{
-    return parse_check_spf(a, argc, argv, args);
-}
-
 /* An address as people give it: <> and the brackets are allowed. */
 static struct slice path_of(struct slice s)
 {

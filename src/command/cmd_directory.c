@@ -3,62 +3,6 @@
 #include "cmd.h"
 #include "store/mailbox.h"
 
-/* ---- parsing ---- */
-
-int parse_domain(struct arena *a, int argc, char **argv, json_t *args)
-{
-    (void)a;
-    int e = parse_options("json", &argc, argv, args);
-    return e ? e : parse_words("domain", argc, argv, args);
-}
-
-int parse_nothing(struct arena *a, int argc, char **argv, json_t *args)
-{
-    (void)a;
-    int e = parse_options("json", &argc, argv, args);
-    return e ? e : parse_words("", argc, argv, args);
-}
-
-int parse_address(struct arena *a, int argc, char **argv, json_t *args)
-{
-    (void)a;
-    int e = parse_options("json", &argc, argv, args);
-    return e ? e : parse_words("address", argc, argv, args);
-}
-
-int parse_maybe_domain(struct arena *a, int argc, char **argv, json_t *args)
-{
-    (void)a;
-    int e = parse_options("json", &argc, argv, args);
-    return e ? e : parse_words("domain?", argc, argv, args);
-}
-
-int parse_domain_set(struct arena *a, int argc, char **argv, json_t *args)
-{
-    (void)a;
-    int e = parse_options("json catch-all:", &argc, argv, args);
-    if (!e) e = parse_words("domain", argc, argv, args);
-    if (!e && !json_object_get(args, "catch-all"))
-        e = err_set(ERR_USAGE, "say what to set: --catch-all ADDRESS, or --catch-all '' for none");
-    return e;
-}
-
-int parse_account_password(struct arena *a, int argc, char **argv, json_t *args)
-{
-    int e = parse_address(a, argc, argv, args);
-    return e ? e : read_password("Password", args);
-}
-
-int parse_alias_add(struct arena *a, int argc, char **argv, json_t *args)
-{
-    (void)a;
-    int e = parse_options("json", &argc, argv, args);
-    if (!e) e = parse_words("address targets*", argc, argv, args);
-    if (!e && !json_array_size(json_object_get(args, "targets")))
-        e = err_set(ERR_USAGE, "the address that the alias leads to is missing");
-    return e;
-}
-
 /* ---- domains ---- */
 
 int run_domain_add(struct request *r)

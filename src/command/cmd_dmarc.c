@@ -3,23 +3,7 @@
 #include "base/text.h"
 #include "cmd.h"
 
-enum { DAYS_DEFAULT = 30 };
-
-static int64_t integer(json_t *o, const char *name) { return json_integer_value(json_object_get(o, name)); }
 static const char *pass_or_fail(bool pass) { return pass ? "pass" : "fail"; }
-
-int parse_dmarc_report(struct arena *a, int argc, char **argv, json_t *args)
-{
-    (void)a;
-    uint64_t days;
-    int e = parse_options("json days:", &argc, argv, args);
-    if (!e) e = parse_words("domain", argc, argv, args);
-    if (!e && json_object_get(args, "days") &&
-        (!num_u64(arg_slice(args, "days"), DMARC_KEEP_DAYS, &days) || !days))
-        e = err_set(ERR_USAGE, "--days takes a number from 1 to %d: reports are kept that long",
-                    DMARC_KEEP_DAYS);
-    return e;
-}
 
 static json_t *line_json(struct arena *a, const struct dmarc_line *l)
 {
@@ -40,14 +24,13 @@ static json_t *line_json(struct arena *a, const struct dmarc_line *l)
 int run_dmarc_report(struct request *r)
 {
     struct dmarc_history h;
-    uint64_t days = DAYS_DEFAULT;
-    num_u64(arg_slice(r->args, "days"), DMARC_KEEP_DAYS, &days);
+    int64_t days = arg_number(r->args, "days");
     int e = dmarc_store_read(r->core->reports, r->a, arg_slice(r->args, "domain"),
-                             rt_wall_seconds() - (int64_t)days * 86400, &h);
+                             rt_wall_seconds() - days * 86400, &h);
     if (e) return e;
     json_t *lines = json_array();
     for (size_t i = 0; i < h.n; i++) json_array_append_new(lines, line_json(r->a, &h.line[i]));
-    reply_int(r->reply, "days", (int64_t)days);
+    reply_int(r->reply, "days", days);
     reply_int(r->reply, "reports", (int64_t)h.reports);
     reply_int(r->reply, "unproved_reports", (int64_t)h.unproved);
     reply_int(r->reply, "passing", (int64_t)h.passing);
@@ -64,7 +47,7 @@ static void print_line(json_t *l, struct buf *out)
     size_t i;
     json_t *name;
     buf_printf(out, "%-39s %8lld  %-10s dkim %s  spf %s  %s  (", arg_text(l, "source"),
-               (long long)integer(l, "count"), arg_text(l, "disposition"), arg_text(l, "dkim"),
+               (long long)arg_number(l, "count"), arg_text(l, "disposition"), arg_text(l, "dkim"),
                arg_text(l, "spf"), arg_text(l, "header_from"));
     json_array_foreach(json_object_get(l, "reporters"), i, name)
         buf_printf(out, "%s%s", i ? ", " : "", json_string_value(name));
@@ -76,22 +59,22 @@ void print_dmarc_report(json_t *args, json_t *reply, struct buf *out)
     size_t i;
     json_t *l;
     char from[CIVIL_TEXT_MAX], to[CIVIL_TEXT_MAX];
-    if (!integer(reply, "reports"))
+    if (!arg_number(reply, "reports"))
         buf_printf(out, "No report about %s came in the last %lld days.\n", arg_text(args, "domain"),
-                   (long long)integer(reply, "days"));
+                   (long long)arg_number(reply, "days"));
     else
         buf_printf(out, "%lld report%s about %s, %s to %s: %lld letters pass, %lld fail.\n",
-                   (long long)integer(reply, "reports"), integer(reply, "reports") == 1 ? "" : "s",
-                   arg_text(args, "domain"), civil_format(integer(reply, "first"), from),
-                   civil_format(integer(reply, "last"), to), (long long)integer(reply, "passing"),
-                   (long long)integer(reply, "failing"));
+                   (long long)arg_number(reply, "reports"), arg_number(reply, "reports") == 1 ? "" : "s",
+                   arg_text(args, "domain"), civil_format(arg_number(reply, "first"), from),
+                   civil_format(arg_number(reply, "last"), to), (long long)arg_number(reply, "passing"),
+                   (long long)arg_number(reply, "failing"));
     json_array_foreach(json_object_get(reply, "sources"), i, l) print_line(l, out);
-    if (integer(reply, "not_listed"))
+    if (arg_number(reply, "not_listed"))
         buf_printf(out, "%lld letters more are counted, but not listed.\n",
-                   (long long)integer(reply, "not_listed"));
-    if (integer(reply, "unproved_reports"))
+                   (long long)arg_number(reply, "not_listed"));
+    if (arg_number(reply, "unproved_reports"))
         buf_printf(out, "%lld reports are left out: their sender did not pass DMARC.\n",
-                   (long long)integer(reply, "unproved_reports"));
+                   (long long)arg_number(reply, "unproved_reports"));
 }
 
 int run_dmarc_send_reports(struct request *r)
@@ -113,8 +96,8 @@ void print_dmarc_send_reports(json_t *args, json_t *reply, struct buf *out)
     buf_printf(out,
                "%lld domains are done: %lld letters with reports are in the queue, %lld reports are about "
                "domains of ours and kept here.\n",
-               (long long)integer(reply, "domains"), (long long)integer(reply, "letters"),
-               (long long)integer(reply, "kept_here"));
-    if (integer(reply, "later"))
-        buf_printf(out, "%lld domains have to wait; the log says why.\n", (long long)integer(reply, "later"));
+               (long long)arg_number(reply, "domains"), (long long)arg_number(reply, "letters"),
+               (long long)arg_number(reply, "kept_here"));
+    if (arg_number(reply, "later"))
+        buf_printf(out, "%lld domains have to wait; the log says why.\n", (long long)arg_number(reply, "later"));
 }

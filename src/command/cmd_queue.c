@@ -4,44 +4,12 @@
 #include "cmd.h"
 #include "store/trace.h"
 
-int parse_queue_list(struct arena *a, int argc, char **argv, json_t *args)
-{
-    (void)a;
-    uint64_t n;
-    int e = parse_options("json sender: domain: limit:", &argc, argv, args);
-    struct slice limit = arg_slice(args, "limit");
-    if (!e && limit.n && !(num_u64(limit, 1000000, &n) && n))
-        e = err_set(ERR_USAGE, "--limit must be a number from 1 to 1000000");
-    return e ? e : parse_words("address?", argc, argv, args);
-}
-
-int parse_queue_id(struct arena *a, int argc, char **argv, json_t *args)
-{
-    (void)a;
-    int e = parse_options("json", &argc, argv, args);
-    return e ? e : parse_words("id", argc, argv, args);
-}
-
-int parse_queue_act(struct arena *a, int argc, char **argv, json_t *args)
-{
-    (void)a;
-    int e = parse_options("json all sender: domain: address:", &argc, argv, args);
-    if (!e) e = parse_words("ids*", argc, argv, args);
-    bool all = json_is_true(json_object_get(args, "all")) || json_object_get(args, "sender") ||
-               json_object_get(args, "domain") || json_object_get(args, "address");
-    if (!e && !all && !json_array_size(json_object_get(args, "ids")))
-        e = err_set(ERR_USAGE, "name the letters by id, or say --all, --domain D, --sender A or --address A");
-    return e;
-}
-
 static struct queue_filter filter_of(json_t *args)
 {
     struct queue_filter f = {.address = arg_slice(args, "address"),
                              .domain = arg_slice(args, "domain"),
                              .sender = arg_slice(args, "sender"),
-                             .limit = 1000};
-    uint64_t n;
-    if (num_u64(arg_slice(args, "limit"), 1000000, &n)) f.limit = n;
+                             .limit = (size_t)arg_number(args, "limit")};
     return f;
 }
 
@@ -74,8 +42,6 @@ static json_t *letter_json(const struct queue_info *q)
     return o;
 }
 
-static int64_t integer(json_t *o, const char *name) { return json_integer_value(json_object_get(o, name)); }
-
 int run_queue_list(struct request *r)
 {
     struct queue_filter f = filter_of(r->args);
@@ -94,13 +60,13 @@ static void print_rcpt(struct arena *a, json_t *rcpt, int64_t now, struct buf *o
     buf_printf(out, "  to %s: %s", arg_text(rcpt, "address"), arg_text(rcpt, "state"));
     if (*arg_text(rcpt, "why")) buf_printf(out, ": %s", arg_text(rcpt, "why"));
     buf_char(out, '\n');
-    if (integer(rcpt, "last_try"))
-        buf_printf(out, "     %lld attempt%s, last %.*s\n", (long long)integer(rcpt, "attempts"),
-                   integer(rcpt, "attempts") == 1 ? "" : "s", SLF(say_time(a, integer(rcpt, "last_try"), now)));
+    if (arg_number(rcpt, "last_try"))
+        buf_printf(out, "     %lld attempt%s, last %.*s\n", (long long)arg_number(rcpt, "attempts"),
+                   arg_number(rcpt, "attempts") == 1 ? "" : "s", SLF(say_time(a, arg_number(rcpt, "last_try"), now)));
     if (*arg_text(rcpt, "host")) buf_printf(out, "     asked %s\n", arg_text(rcpt, "host"));
     if (*arg_text(rcpt, "reply")) buf_printf(out, "     answer: %s\n", arg_text(rcpt, "reply"));
-    if (integer(rcpt, "next_try"))
-        buf_printf(out, "     next attempt %.*s\n", SLF(say_time(a, integer(rcpt, "next_try"), now)));
+    if (arg_number(rcpt, "next_try"))
+        buf_printf(out, "     next attempt %.*s\n", SLF(say_time(a, arg_number(rcpt, "next_try"), now)));
 }
 
 static const char *or_null(const char *sender) { return *sender ? sender : "<>"; }
@@ -116,10 +82,10 @@ void print_queue_list(json_t *args, json_t *reply, struct buf *out)
     if (!json_array_size(letters)) buf_str(out, "The queue is empty.\n");
     json_array_foreach(letters, i, o) {
         buf_printf(out, "%s  %lld bytes  from %s, since %.*s\n", arg_text(o, "id"),
-                   (long long)integer(o, "size"), or_null(arg_text(o, "sender")),
-                   SLF(say_time(&a, integer(o, "received"), integer(reply, "now"))));
+                   (long long)arg_number(o, "size"), or_null(arg_text(o, "sender")),
+                   SLF(say_time(&a, arg_number(o, "received"), arg_number(reply, "now"))));
         json_array_foreach(json_object_get(o, "recipients"), k, rcpt)
-            print_rcpt(&a, rcpt, integer(reply, "now"), out);
+            print_rcpt(&a, rcpt, arg_number(reply, "now"), out);
     }
     ar_free(&a);
 }
@@ -157,14 +123,14 @@ void print_queue_show(json_t *args, json_t *reply, struct buf *out)
     (void)args;
     struct arena a;
     ar_init(&a, 0);
-    int64_t now = integer(reply, "now");
+    int64_t now = arg_number(reply, "now");
     buf_printf(out, "letter   %s, %lld bytes\nfrom     %s\n", arg_text(reply, "id"),
-               (long long)integer(reply, "size"), or_null(arg_text(reply, "sender")));
+               (long long)arg_number(reply, "size"), or_null(arg_text(reply, "sender")));
     if (*arg_text(reply, "subject")) buf_printf(out, "subject  %s\n", arg_text(reply, "subject"));
     if (*arg_text(reply, "message_id")) buf_printf(out, "id       %s\n", arg_text(reply, "message_id"));
-    buf_printf(out, "since    %.*s\n", SLF(say_time(&a, integer(reply, "received"), now)));
+    buf_printf(out, "since    %.*s\n", SLF(say_time(&a, arg_number(reply, "received"), now)));
     buf_printf(out, "until    %.*s; what is not delivered then goes back to the sender\n",
-               SLF(say_time(&a, integer(reply, "expires"), now)));
+               SLF(say_time(&a, arg_number(reply, "expires"), now)));
     size_t i;
     json_t *rcpt;
     json_array_foreach(json_object_get(reply, "recipients"), i, rcpt) print_rcpt(&a, rcpt, now, out);
@@ -187,7 +153,6 @@ static int act(struct request *r, enum queue_action what)
         }
     } else {
         struct queue_filter f = filter_of(r->args);
-        f.limit = 0;
         e = queue_act_all(r->core->queue, &f, what, &n);
     }
     reply_int(r->reply, "letters", (int64_t)n);
@@ -203,7 +168,7 @@ int run_queue_drop(struct request *r) { return act(r, QUEUE_DROP); }
     void name(json_t *args, json_t *reply, struct buf *out)                                                  \
     {                                                                                                        \
         (void)args;                                                                                          \
-        int64_t n = integer(reply, "letters");                                                               \
+        int64_t n = arg_number(reply, "letters");                                                               \
         buf_printf(out, "%lld letter%s " what "\n", (long long)n, n == 1 ? "" : "s");                        \
     }
 SAY(print_queue_retry, "will be tried again at once.")
@@ -238,13 +203,6 @@ void print_numbers(json_t *args, json_t *reply, struct buf *out)
 
 /* ---- trace ---- */
 
-int parse_trace(struct arena *a, int argc, char **argv, json_t *args)
-{
-    (void)a;
-    int e = parse_options("json limit:", &argc, argv, args);
-    return e ? e : parse_words("what", argc, argv, args);
-}
-
 static json_t *event_json(const struct trace_event *ev)
 {
     json_t *o = json_object();
@@ -260,13 +218,9 @@ static json_t *event_json(const struct trace_event *ev)
 int run_trace(struct request *r)
 {
     struct letter_id *id;
-    size_t n, limit = 10;
-    uint64_t asked;
-    struct slice given = arg_slice(r->args, "limit");
-    if (num_u64(given, 1000, &asked) && asked) limit = asked;
-    else if (given.n) return err_set(ERR_USAGE, "--limit must be a number from 1 to 1000");
+    size_t n;
     struct slice what = arg_slice(r->args, "what");
-    int e = trace_find(r->core->store, what, limit, r->a, &id, &n);
+    int e = trace_find(r->core->store, what, (size_t)arg_number(r->args, "limit"), r->a, &id, &n);
     if (!e && !n) e = ERR_NOT_FOUND;
     if (e == ERR_NOT_FOUND)
         return err_set(e,
@@ -300,7 +254,7 @@ void print_trace(json_t *args, json_t *reply, struct buf *out)
         buf_printf(out, "%sletter %s\n", i ? "\n" : "", arg_text(o, "id"));
         json_array_foreach(json_object_get(o, "events"), k, ev) {
             char when[CIVIL_TEXT_MAX];
-            int64_t us = integer(ev, "time_us");
+            int64_t us = arg_number(ev, "time_us");
             civil_format(us / 1000000, when);
             buf_printf(out, "  %.10s %.8s.%03d  %-10s ", when, when + 11, (int)(us / 1000 % 1000),
                        arg_text(ev, "event"));

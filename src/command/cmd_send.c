@@ -1,8 +1,5 @@
 /* cmd_send.c - send: a letter from standard input goes the same way as one that was submitted
  * (sendmail(8) habits; also when the program is called `sendmail`). */
-#include <stdlib.h>
-#include <unistd.h>
-
 #include "base/text.h"
 #include "cmd.h"
 #include "mail/addr.h"
@@ -10,66 +7,6 @@
 #include "mail/handed.h"
 #include "mail/submit.h"
 #include "store/trace.h"
-
-/* ---- command line ---- */
-
-/* The options that sendmail(8) and its successors take: those in `with` have a value, in the same word
- * or the next; those in `alone` have none and may stand together. */
-static const char with[] = "ABCFLNORVXbdefhopqr", alone[] = "GImnitUvx";
-
-/* Another of sendmail's trades: the program that calls means something that is not done here. */
-static int other_mode(const char *mode)
-{
-    const char *instead = *mode == 'p' ? ": see `tram queue list`" : "";
-    return *mode == 'm' ? 0 : err_set(ERR_USAGE, "-b%s is not done by this program%s", mode, instead);
-}
-
-static int take_value(json_t *args, char option, const char *value)
-{
-    static const struct { char option; const char *name; } kept[] = {
-        {'f', "f"}, {'r', "f"}, {'F', "F"}, {'N', "N"}, {'R', "R"}, {'V', "V"}};
-    for (size_t i = 0; i < COUNT_OF(kept); i++)
-        if (kept[i].option == option) reply_text(args, kept[i].name, sl_cstr(value));
-    return option == 'b' ? other_mode(value) : 0;
-}
-
-/* One word of options. *i is moved on when a value stands in the next word. */
-static int take_options(json_t *args, int argc, char **argv, int *i)
-{
-    for (const char *at = argv[*i] + 1; *at; at++) {
-        const char *value = at + 1;
-        if (strchr(with, *at)) {
-            /* -q, -d, -o and -e stand without a value as well */
-            if (!*value && *i + 1 < argc && !strchr("qdoe", *at)) value = argv[++*i];
-            return take_value(args, *at, value);
-        }
-        if (!strchr(alone, *at)) return err_set(ERR_USAGE, "-%c is not an option of sendmail", *at);
-        if (*at == 't') json_object_set_new(args, "t", json_true());
-        if (*at == 'v') json_object_set_new(args, "v", json_true());
-    }
-    return 0;
-}
-
-int parse_send(struct arena *a, int argc, char **argv, json_t *args)
-{
-    (void)a;
-    int e = 0, i = 0, kept = 0;
-    for (; !e && i < argc && strcmp(argv[i], "--") != 0; i++) {
-        if (strcmp(argv[i], "--json") == 0) json_object_set_new(args, "json", json_true());
-        else if (argv[i][0] == '-' && argv[i][1]) e = take_options(args, argc, argv, &i);
-        else argv[kept++] = argv[i];
-    }
-    for (i++; i < argc; i++) argv[kept++] = argv[i]; /* behind -- */
-    if (!e) e = parse_words("recipients*", kept, argv, args);
-    bool from_head = json_is_true(json_object_get(args, "t"));
-    if (!e && !from_head && !json_array_size(json_object_get(args, "recipients")))
-        e = err_set(ERR_USAGE, "name the recipients, or say -t to take them from the header");
-    const char *user = getenv("LOGNAME");
-    reply_text(args, "user", sl_cstr(user && *user ? user : getuid() == 0 ? "root" : "nobody"));
-    return e;
-}
-
-/* ---- the letter ---- */
 
 struct sending {
     struct request *r;
@@ -185,7 +122,7 @@ static int take_recipients(struct sending *s, const struct mail_head *h)
     bool resent = false; /* then it goes to those named there (RFC 5322 section 3.6.6) */
     for (i = 0; i < COUNT_OF(again); i++) resent |= mail_head_find(h, again[i], 0) != NULL;
     json_array_foreach(list, i, v) if (!e) e = add_recipients(s, sl_cstr(json_string_value(v)));
-    for (i = 0; !e && i < COUNT_OF(names) && json_is_true(json_object_get(s->r->args, "t")); i++)
+    for (i = 0; !e && i < COUNT_OF(names) && arg_flag(s->r->args, "t"); i++)
         e = add_recipients_of(s, h, resent ? again[i] : names[i]);
     if (e || s->letter.nrcpt) return e;
     v = json_array_get(s->refused, 0);
@@ -198,8 +135,9 @@ static int take_sender(struct sending *s, struct slice *from)
 {
     struct arena *a = s->r->a;
     struct mail_addrs list;
-    struct slice user = arg_slice(s->r->args, "user"), given = arg_slice(s->r->args, "f");
-    bool null = json_object_get(s->r->args, "f") && (!given.n || sl_eq(given, SL("<>")));
+    const char *option = json_object_get(s->r->args, "f") ? "f" : "r";
+    struct slice user = arg_slice(s->r->args, "user"), given = arg_slice(s->r->args, option);
+    bool null = json_object_get(s->r->args, option) && (!given.n || sl_eq(given, SL("<>")));
     if (null || !given.n) given = user;
     int e = mail_addrs_parse(a, mail_handed_list(a, given, core_domain(s->r->core, a)), &list);
     if (e || list.n != 1 || list.bad)
@@ -399,7 +337,7 @@ void print_send(json_t *args, json_t *reply, struct buf *out)
     size_t i;
     json_array_foreach(json_object_get(reply, "refused"), i, v)
         buf_printf(out, "not sent to %s: %s\n", arg_text(v, "address"), arg_text(v, "why"));
-    if (json_is_true(json_object_get(args, "v")))
+    if (arg_flag(args, "v"))
         buf_printf(out, "The letter has the id %s; `tram trace %s` tells its road.\n", arg_text(reply, "id"),
                    arg_text(reply, "id"));
 }

@@ -1,9 +1,10 @@
-/* command.h - the shape of every subcommand. One table (commands.c) is the command line, its
- * help and the control socket's vocabulary.
+/* command.h - the shape of every subcommand. One table (commands.c) is the command line, its help,
+ * the control socket's vocabulary and, through `tram help --json`, what the man page is checked against.
  *
- * A command is parsed in the user's process into JSON arguments, run where the store is (in
- * the server through the control socket, or in the user's process when no server runs), and
- * its JSON reply is printed in the user's process: as it is with --json, else in words. */
+ * A command is parsed in the user's process into JSON arguments, checked against its declaration
+ * there and again where it runs (in the server through the control socket, or in the user's process
+ * when no server runs), and its JSON reply is printed in the user's process: as it is with --json,
+ * else in words. */
 #pragma once
 #include <jansson.h>
 #include <stdio.h>
@@ -19,7 +20,8 @@ struct payload {
 };
 
 struct request {
-    struct core *core;
+    struct core *core;       /* NULL for commands that need none */
+    const char *home;        /* the folder of the node, as the user named it; NULL in the server */
     struct arena *a;
     json_t *args, *reply;    /* objects */
     struct payload *payload; /* or NULL */
@@ -27,17 +29,55 @@ struct request {
 
 enum { NO = 1 }; /* what run returns for "the answer is no" (exit status 1) */
 
-enum command_kind {
-    COMMAND_STORE, /* run needs the store: in the server, or here when none runs */
-    COMMAND_DNS,   /* run needs configuration and DNS only: always here */
-    COMMAND_PLAIN, /* parse does everything and returns the exit status's code: init, serve, help */
+/* ---- what a command takes ---- */
+
+enum arg_type {
+    ARG_TEXT,
+    ARG_FLAG,     /* true when it stands there */
+    ARG_NUMBER,   /* from least to most; an integer in the JSON, fallback (unless 0) when it is absent */
+    ARG_IP,       /* an address; brackets as in SMTP are allowed */
+    ARG_ENDPOINT, /* 127.0.0.1:53 */
+    ARG_PATH,     /* made absolute by the command line */
+    ARG_CHOICE,   /* one of the words of `words`, which a space separates */
+};
+enum arg_from {
+    FROM_OPTION,   /* --name VALUE, --name=VALUE; a name of one character: -n VALUE, -nVALUE */
+    FROM_WORD,     /* in the order of the table */
+    FROM_PASSWORD, /* from standard input, asked for without echo on a terminal */
+    FROM_LOGIN,    /* the name of the user who calls */
+};
+enum arg_flags {
+    ARG_NEEDED = 1,
+    ARG_MANY = 2,     /* an array in the JSON; as a word it takes the rest */
+    ARG_SELECTS = 4,  /* one at least of these of the command */
+    ARG_EXCLUDES = 8, /* one at most of these of the command */
+};
+struct arg {
+    const char *name, *value, *meaning; /* key in the JSON; what the help calls the value; a phrase */
+    enum arg_type type;
+    enum arg_from from;
+    unsigned flags;
+    int64_t least, most, fallback;
+    const char *words;
+};
+
+enum command_needs {
+    NEEDS_STORE,    /* runs in the server, or here when none runs */
+    NEEDS_DNS,      /* configuration and DNS only: always here */
+    NEEDS_HOME,     /* the home as working directory: always here */
+    NEEDS_NEW_HOME, /* the same, made when it is missing */
+    NEEDS_NOTHING,
+    IS_SERVER,      /* runs the servers; has no functions */
 };
 struct command {
-    const char *name, *usage, *help; /* "account add", "ADDRESS", "makes an account; ..." */
-    enum command_kind kind;
-    bool takes_payload;
-    /* argv: what follows the name. ERR_USAGE with a sentence. */
-    int (*parse)(struct arena *a, int argc, char **argv, json_t *args);
+    const char *name, *help; /* "account add"; "makes an account with its mailboxes" */
+    enum command_needs needs;
+    const struct arg *args; /* until one without a name; NULL: none */
+    const char *input;      /* what it reads from standard input by itself: "message", or NULL */
+    bool takes_payload;     /* standard input comes as the payload of the request */
+    struct { /* short options that are passed over */
+        const char *alone, *glued, *with; /* without value; with one in the same word; in the same or the next */
+    } idle;
     int (*run)(struct request *r);
     void (*print)(json_t *args, json_t *reply, struct buf *out);
 };
@@ -46,20 +86,36 @@ extern const size_t ncommands;
 /* Finds "queue list" at the front of argv; *used words were taken. NULL when there is none. */
 const struct command *command_find(int argc, char **argv, int *used);
 const struct command *command_named(const char *name);
+/* "[ADDRESS] [--limit N]", from the declaration. In the arena. */
+struct slice command_usage(struct arena *a, const struct command *c);
+/* What every command takes besides. */
+extern const struct arg common_args[];
+
+/* Words of a command line into args. ERR_USAGE with a sentence. */
+MUST_CHECK int command_parse(const struct command *c, struct arena *a, int argc, char **argv, json_t *args);
+/* Do the arguments fit the declaration? Sets fallbacks. complete: also what does not stand on the
+ * command line (password, login). ERR_USAGE with a sentence. */
+MUST_CHECK int command_check(const struct command *c, struct arena *a, json_t *args, bool complete);
+/* What does not stand on the command line. BLOCKS. */
+MUST_CHECK int command_ask(const struct command *c, json_t *args);
+
+/* DESIGN section 13: the one map from what happened to an exit status. */
+enum { EXIT_DONE = 0, EXIT_NO = 1, EXIT_WRONG_USE = 2, EXIT_COULD_NOT = 3 };
+int command_exit(int e);
+/* Checks the arguments, runs the function, gives the exit status and the sentence. SUSPENDS. */
+int command_run(const struct command *c, struct request *r, struct buf *error);
 
 /* ---- helpers for commands ---- */
 const char *arg_text(json_t *args, const char *name); /* "" when absent */
 struct slice arg_slice(json_t *args, const char *name);
+int64_t arg_number(json_t *args, const char *name); /* 0 when absent */
+bool arg_flag(json_t *args, const char *name);
 void reply_text(json_t *o, const char *name, struct slice s); /* bytes that are no UTF-8 are replaced */
 void reply_int(json_t *o, const char *name, int64_t v);
-/* Takes -o VALUE style options out of argv: spec "ip:helo:mail-from:" lists long options that take
- * a value, "json" flags. Positional words stay. ERR_USAGE for others. */
-MUST_CHECK int parse_options(const char *spec, int *argc, char **argv, json_t *args);
-/* Exactly these positional words, by name. ERR_USAGE. "name?" is optional, "name*" takes the rest. */
-MUST_CHECK int parse_words(const char *names, int argc, char **argv, json_t *args);
-/* A password from standard input: prompted for without echo on a terminal, else the first line. BLOCKS. */
-MUST_CHECK int read_password(const char *prompt, json_t *args);
+json_t *text_value(struct slice s); /* a new reference; as reply_text */
 /* All of standard input, at most max bytes. BLOCKS. */
 MUST_CHECK int read_input(size_t max, struct buf *out);
+/* A password from standard input: prompted for without echo on a terminal, else the first line. BLOCKS. */
+MUST_CHECK int read_password(const char *prompt, json_t *args);
 /* "3 minutes ago", "in 2 hours"; "2026-11-22 21:34:26 UTC". In the arena. */
 struct slice say_time(struct arena *a, int64_t when, int64_t now);

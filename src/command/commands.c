@@ -1,90 +1,134 @@
-/* commands.c - the table of subcommands: command line, help and control socket print from it. */
+/* commands.c - the table of subcommands: command line, help, control socket and manual go by it. */
 #include "cmd.h"
+#include "queue/dmarc_store.h"
 
-#define STORE(name_, fn, p_, usage_, help_)                                                                  \
-    {                                                                                                        \
-        .name = name_, .usage = usage_, .help = help_, .kind = COMMAND_STORE, .parse = parse_##p_,           \
-        .run = run_##fn, .print = print_##fn                                                                 \
-    }
-#define DNS(name_, fn, p_, usage_, help_)                                                                    \
-    {                                                                                                        \
-        .name = name_, .usage = usage_, .help = help_, .kind = COMMAND_DNS, .parse = parse_##p_,             \
-        .run = run_##fn, .print = print_##fn                                                                 \
-    }
-#define PLAIN(name_, p_, usage_, help_)                                                                      \
-    {                                                                                                        \
-        .name = name_, .usage = usage_, .help = help_, .kind = COMMAND_PLAIN, .parse = parse_##p_            \
-    }
+/* ---- what commands take ---- */
+
+#define ARGS(...) .args = (const struct arg[]){__VA_ARGS__, {0}}
+#define WORD(name_, value_, meaning_)                                                                        \
+    {.name = name_, .value = value_, .meaning = meaning_, .from = FROM_WORD, .flags = ARG_NEEDED}
+#define MAYBE(name_, value_, meaning_) {.name = name_, .value = value_, .meaning = meaning_, .from = FROM_WORD}
+#define FLAG(name_, meaning_) {.name = name_, .type = ARG_FLAG, .meaning = meaning_}
+#define OPTION(name_, value_, meaning_, ...) {.name = name_, .value = value_, .meaning = meaning_, __VA_ARGS__}
+#define NUMBER(name_, value_, least_, most_, fallback_, meaning_)                                            \
+    {.name = name_, .value = value_, .meaning = meaning_, .type = ARG_NUMBER, .least = least_, .most = most_,  \
+     .fallback = fallback_}
+
+#define DOMAIN WORD("domain", "DOMAIN", "a domain of this node")
+#define MAYBE_DOMAIN MAYBE("domain", "DOMAIN", "only of this domain")
+#define ADDRESS WORD("address", "ADDRESS", "an address of a domain of this node")
+#define PASSWORD {.name = "password", .meaning = "the password", .from = FROM_PASSWORD}
+#define LETTERS                                                                                              \
+    {.name = "ids", .value = "ID", .meaning = "these letters", .from = FROM_WORD, .flags = ARG_MANY | ARG_SELECTS}, \
+        {.name = "all", .type = ARG_FLAG, .meaning = "every letter", .flags = ARG_SELECTS},                  \
+        OPTION("address", "A", "letters to this address", .flags = ARG_SELECTS),                             \
+        OPTION("domain", "D", "letters to this domain", .flags = ARG_SELECTS),                               \
+        OPTION("sender", "A", "letters from this sender", .flags = ARG_SELECTS)
+#define ENVELOPE                                                                                             \
+    OPTION("ip", "IP", "the address that sends", .type = ARG_IP, .flags = ARG_NEEDED),                       \
+        OPTION("helo", "H", "its name in HELO", .flags = ARG_NEEDED),                                        \
+        OPTION("mail-from", "A", "the return path", .flags = ARG_NEEDED)
+
+#define STORE(name_, fn, help_, ...)                                                                         \
+    {.name = name_, .needs = NEEDS_STORE, .run = run_##fn, .print = print_##fn, .help = help_, __VA_ARGS__}
+#define DNS(name_, fn, help_, ...)                                                                           \
+    {.name = name_, .needs = NEEDS_DNS, .run = run_##fn, .print = print_##fn, .help = help_, __VA_ARGS__}
 
 const struct command commands[] = {
-    PLAIN("init", init,
-          "--domain D [--hostname H] [--listen IP]... [--port-offset N] [--resolver IP:PORT | --zone FILE]",
-          "makes a home: configuration, keys, a self-signed certificate, the domain"),
-    PLAIN("serve", serve, "",
-          "runs the server in the foreground; prints `ready` when every listener is open"),
-    STORE("domain add", domain_add, domain, "DOMAIN", "takes a domain in and makes its DKIM keys"),
-    STORE("domain list", domain_list, nothing, "", "lists the domains"),
-    STORE("domain show", domain_show, domain, "DOMAIN", "shows a domain's settings and keys"),
-    STORE("domain set", domain_set, domain_set, "DOMAIN --catch-all ADDRESS",
-          "sets who gets mail for names that nobody has"),
-    STORE("domain remove", domain_remove, domain, "DOMAIN", "removes a domain without accounts"),
-    STORE("account add", account_add, account_password, "ADDRESS  (password on standard input)",
-          "makes an account with its mailboxes"),
-    STORE("account list", account_list, maybe_domain, "[DOMAIN]", "lists accounts and what they hold"),
-    STORE("account passwd", account_passwd, account_password, "ADDRESS  (password on standard input)",
-          "changes the password"),
-    STORE("account disable", account_disable, address, "ADDRESS",
-          "no login, no new mail; what it holds stays"),
-    STORE("account enable", account_enable, address, "ADDRESS", "undoes disable"),
-    STORE("account remove", account_remove, address, "ADDRESS", "removes the account and all its mail"),
-    STORE("alias add", alias_add, alias_add, "ADDRESS TARGET...",
-          "mail for ADDRESS goes to the targets, here or elsewhere"),
-    STORE("alias list", alias_list, maybe_domain, "[DOMAIN]", "lists the aliases"),
-    STORE("alias remove", alias_remove, address, "ADDRESS", "removes an alias"),
-    STORE("dns records", dns_records, domain, "DOMAIN", "prints the master-file lines to publish"),
-    STORE("dns check", dns_check, domain, "DOMAIN",
-          "asks the DNS and says what is right, wrong, missing, dangerous"),
-    STORE("dkim list", dkim_list, domain, "DOMAIN", "lists the signing keys and their states"),
-    STORE("dkim rotate", dkim_rotate, domain, "DOMAIN",
-          "makes new keys, or lets published new keys take over"),
-    STORE("dkim publish-check", dkim_publish_check, domain, "DOMAIN",
-          "asks the DNS whether it shows our keys"),
-    STORE("dmarc report", dmarc_report, dmarc_report, "DOMAIN [--days N]",
-          "who sends as the domain, as others report it"),
-    STORE("dmarc send-reports", dmarc_send_reports, nothing, "",
+    {.name = "init", .needs = NEEDS_NEW_HOME, .run = run_init, .print = print_init,
+     .help = "makes a home: configuration, keys, a self-signed certificate, the domain",
+     ARGS(OPTION("domain", "D", "the first mail domain", .flags = ARG_NEEDED),
+          OPTION("hostname", "H", "the full name of the host; default mail.D"),
+          OPTION("listen", "IP", "an address to listen on; can stand several times; default every address",
+                 .type = ARG_IP, .flags = ARG_MANY),
+          NUMBER("port-offset", "N", 0, PORT_OFFSET_MAX, 0, "is added to every port"),
+          OPTION("resolver", "IP:PORT", "the DNS resolver to ask", .type = ARG_ENDPOINT, .flags = ARG_EXCLUDES),
+          OPTION("zone", "FILE", "a master file that answers all DNS questions", .type = ARG_PATH,
+                 .flags = ARG_EXCLUDES))},
+    {.name = "serve", .needs = IS_SERVER,
+     .help = "runs the server in the foreground; prints `ready` when every listener is open"},
+
+    STORE("domain add", domain_add, "takes a domain in and makes its DKIM keys", ARGS(DOMAIN)),
+    STORE("domain list", domain_list, "lists the domains"),
+    STORE("domain show", domain_show, "shows a domain's settings and keys", ARGS(DOMAIN)),
+    STORE("domain set", domain_set, "sets who gets mail for names that nobody has",
+          ARGS(DOMAIN, OPTION("catch-all", "ADDRESS", "who gets it; '' for nobody", .flags = ARG_NEEDED))),
+    STORE("domain remove", domain_remove, "removes a domain without accounts", ARGS(DOMAIN)),
+
+    STORE("account add", account_add, "makes an account with its mailboxes", ARGS(ADDRESS, PASSWORD)),
+    STORE("account list", account_list, "lists accounts and what they hold", ARGS(MAYBE_DOMAIN)),
+    STORE("account passwd", account_passwd, "changes the password", ARGS(ADDRESS, PASSWORD)),
+    STORE("account disable", account_disable, "no login, no new mail; what it holds stays", ARGS(ADDRESS)),
+    STORE("account enable", account_enable, "undoes disable", ARGS(ADDRESS)),
+    STORE("account remove", account_remove, "removes the account and all its mail", ARGS(ADDRESS)),
+
+    STORE("alias add", alias_add, "mail for ADDRESS goes to the targets, here or elsewhere",
+          ARGS(ADDRESS, {.name = "targets", .value = "TARGET", .meaning = "an address, here or elsewhere",
+                         .from = FROM_WORD, .flags = ARG_NEEDED | ARG_MANY})),
+    STORE("alias list", alias_list, "lists the aliases", ARGS(MAYBE_DOMAIN)),
+    STORE("alias remove", alias_remove, "removes an alias", ARGS(ADDRESS)),
+
+    STORE("dns records", dns_records, "prints the master-file lines to publish", ARGS(DOMAIN)),
+    STORE("dns check", dns_check, "asks the DNS and says what is right, wrong, missing, dangerous", ARGS(DOMAIN)),
+
+    STORE("dkim list", dkim_list, "lists the signing keys and their states", ARGS(DOMAIN)),
+    STORE("dkim rotate", dkim_rotate, "makes new keys, or lets published new keys take over", ARGS(DOMAIN)),
+    STORE("dkim publish-check", dkim_publish_check, "asks the DNS whether it shows our keys", ARGS(DOMAIN)),
+
+    STORE("dmarc report", dmarc_report, "who sends as the domain, as others report it",
+          ARGS(DOMAIN, NUMBER("days", "N", 1, DMARC_KEEP_DAYS, 30, "the last N days"))),
+    STORE("dmarc send-reports", dmarc_send_reports,
           "sends the DMARC reports that others asked for, today's so far too"),
-    DNS("check spf", check_spf, check_spf, "--ip IP --helo H --mail-from A",
-        "may this address send for that domain?"),
-    DNS("check dkim", check_dkim, nothing, "< message", "judges each DKIM signature"),
-    DNS("check arc", check_arc, nothing, "< message", "judges the ARC chain"),
-    DNS("check message", check_message, check_message, "--ip IP --helo H --mail-from A < message",
-        "what Tram would write and do if this letter came from there"),
-    STORE("queue list", queue_list, queue_list, "[ADDRESS] [--sender A] [--domain D] [--limit N]",
-          "lists what waits, and why"),
-    STORE("queue show", queue_show, queue_id, "ID", "shows one letter in the queue"),
-    STORE("queue retry", queue_retry, queue_act, "ID... | --all | --domain D | --sender A",
-          "tries again at once"),
-    STORE("queue hold", queue_hold, queue_act, "ID... | --all | --domain D | --sender A",
-          "stops trying until released"),
-    STORE("queue release", queue_release, queue_act, "ID... | --all | --domain D | --sender A",
-          "lets held letters go"),
-    STORE("queue drop", queue_drop, queue_act, "ID... | --all | --domain D | --sender A",
-          "throws letters away without telling the sender"),
-    STORE("queue stats", queue_stats, nothing, "", "counts"),
-    STORE("trace", trace, trace, "ID | ADDRESS | MESSAGE-ID [--limit N]", "tells the road of a letter"),
-    {.name = "send",
-     .usage = "[-f FROM] [-F NAME] [-t] [-v] [RECIPIENT...] < message",
-     .help = "sends a letter from standard input, as sendmail(8)",
-     .kind = COMMAND_STORE,
-     .takes_payload = true,
-     .parse = parse_send,
-     .run = run_send,
-     .print = print_send},
-    STORE("stats", stats, nothing, "", "numbers about the server"),
-    STORE("verify", verify, nothing, "", "checks every record and every body"),
-    STORE("backup", backup, backup, "FOLDER", "makes a consistent copy of the store, while running"),
-    PLAIN("config check", config_check, "", "checks tram.conf and names what is wrong, with its line"),
-    PLAIN("help", help, "[COMMAND]", "explains the commands"),
+
+    DNS("check spf", check_spf, "may this address send for that domain?", ARGS(ENVELOPE)),
+    DNS("check dkim", check_dkim, "judges each DKIM signature", .input = "message"),
+    DNS("check arc", check_arc, "judges the ARC chain", .input = "message"),
+    DNS("check message", check_message, "what Tram would write and do if this letter came from there",
+        ARGS(ENVELOPE), .input = "message"),
+
+    STORE("queue list", queue_list, "lists what waits, and why",
+          ARGS(MAYBE("address", "ADDRESS", "only letters to this address"),
+               OPTION("sender", "A", "only letters from this sender"),
+               OPTION("domain", "D", "only letters to this domain"),
+               NUMBER("limit", "N", 1, 1000000, 1000, "at most so many letters"))),
+    STORE("queue show", queue_show, "shows one letter in the queue",
+          ARGS(WORD("id", "ID", "the id of the letter"))),
+    STORE("queue retry", queue_retry, "tries again at once", ARGS(LETTERS)),
+    STORE("queue hold", queue_hold, "stops trying until released", ARGS(LETTERS)),
+    STORE("queue release", queue_release, "lets held letters go", ARGS(LETTERS)),
+    STORE("queue drop", queue_drop, "throws letters away without telling the sender", ARGS(LETTERS)),
+    STORE("queue stats", queue_stats, "counts"),
+
+    STORE("trace", trace, "tells the road of a letter",
+          ARGS(WORD("what", "ID|ADDRESS|MESSAGE-ID", "which letter, or whose"),
+               NUMBER("limit", "N", 1, 1000, 10, "at most so many letters, the newest"))),
+    STORE("send", send, "sends a letter from standard input, as sendmail(8)", .takes_payload = true,
+          .idle = {.alone = "GImnixU", .glued = "deoq", .with = "ABCLOXhp"}, .input = "message",
+          ARGS(OPTION("f", "FROM", "the return path"), OPTION("r", "FROM", "the same"),
+               OPTION("F", "NAME", "the sender's name, when the letter has no From"),
+               OPTION("N", "NOTIFY", "when to report: never, or success,failure,delay"),
+               OPTION("R", "RET", "what a report returns: full or hdrs"),
+               OPTION("V", "ENVID", "is told in reports"),
+               OPTION("b", "MODE", "what to do; the queue is shown by `tram queue list`", .type = ARG_CHOICE,
+                      .words = "m"),
+               FLAG("v", "says the letter's id"),
+               {.name = "t", .type = ARG_FLAG, .meaning = "takes the recipients from To, Cc and Bcc",
+                .flags = ARG_SELECTS},
+               {.name = "recipients", .value = "RECIPIENT", .meaning = "who gets it", .from = FROM_WORD,
+                .flags = ARG_MANY | ARG_SELECTS},
+               {.name = "user", .meaning = "who sends", .from = FROM_LOGIN})),
+
+    STORE("stats", stats, "numbers about the server"),
+    STORE("verify", verify, "checks every record and every body"),
+    STORE("backup", backup, "makes a consistent copy of the store, while running",
+          ARGS({.name = "to", .value = "FOLDER", .meaning = "where the copy is made; must not exist yet",
+                .type = ARG_PATH, .from = FROM_WORD, .flags = ARG_NEEDED})),
+    {.name = "config check", .needs = NEEDS_HOME, .run = run_config_check, .print = print_config_check,
+     .help = "checks tram.conf and names what is wrong, with its line"},
+    {.name = "help", .needs = NEEDS_NOTHING, .run = run_help, .print = print_help,
+     .help = "explains the commands",
+     ARGS({.name = "command", .value = "COMMAND", .meaning = "only commands that begin so", .from = FROM_WORD,
+           .flags = ARG_MANY})},
 };
 const size_t ncommands = COUNT_OF(commands);
 
@@ -106,4 +150,27 @@ const struct command *command_find(int argc, char **argv, int *used)
     }
     *used = 1;
     return argc >= 1 ? command_named(argv[0]) : NULL;
+}
+
+int command_exit(int e)
+{
+    switch (e) {
+    case 0: return EXIT_DONE;
+    case NO:
+    case ERR_NOT_FOUND:
+    case ERR_EXISTS:
+    case ERR_DENIED:
+    case ERR_STATE: return EXIT_NO;
+    case ERR_USAGE:
+    case ERR_SYNTAX: return EXIT_WRONG_USE;
+    default: return EXIT_COULD_NOT;
+    }
+}
+
+int command_run(const struct command *c, struct request *r, struct buf *error)
+{
+    int e = command_check(c, r->a, r->args, true);
+    if (!e) e = c->run(r);
+    if (e < 0) buf_str(error, err_text(e));
+    return command_exit(e);
 }

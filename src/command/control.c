@@ -9,20 +9,6 @@
 enum { CONTROL_LINE_MAX = 4 << 20, CONTROL_PIECE_MAX = 64 << 10 };
 static const int64_t control_idle = 60 * RT_S;
 
-static int exit_status(int e)
-{
-    if (e >= 0) return e; /* 0, or NO */
-    if (e == ERR_USAGE || e == ERR_SYNTAX) return 2;
-    return e == ERR_NOT_FOUND || e == ERR_EXISTS || e == ERR_DENIED || e == ERR_STATE ? 1 : 3;
-}
-
-int command_run(const struct command *cmd, struct request *r, struct buf *error)
-{
-    int e = cmd->run(r);
-    if (e < 0) buf_str(error, err_text(e));
-    return exit_status(e);
-}
-
 /* Up to a LF, which is consumed with the next call; ERR_TOO_LONG. */
 static int read_lf_line(struct conn *c, struct slice *line)
 {
@@ -105,8 +91,8 @@ static void answer_request(struct core *core, struct conn *c, json_t *q)
     const struct command *cmd = command_named(json_string_value(json_object_get(q, "command")));
     struct wire_payload w = {
         .p.next = wire_next, .c = c, .ended = !json_is_true(json_object_get(q, "payload"))};
-    if (!cmd || cmd->kind != COMMAND_STORE) {
-        answer(c, 2, SL("the server does not know this command: it may be another version of Tram"), NULL);
+    if (!cmd || cmd->needs != NEEDS_STORE) {
+        answer(c, EXIT_WRONG_USE, SL("the server does not know this command: it may be another version of Tram"), NULL);
         return;
     }
     struct arena a;
@@ -132,7 +118,7 @@ void control_session(struct core *core, struct conn *c)
         json_t *q = json_loadb(line.p, line.n, 0, NULL);
         conn_consume(c, line.n + 1);
         if (!json_is_object(q) || !json_is_object(json_object_get(q, "args"))) {
-            answer(c, 2, SL("a request is one line of JSON with a command and args"), NULL);
+            answer(c, EXIT_WRONG_USE, SL("a request is one line of JSON with a command and args"), NULL);
             json_decref(q);
             break;
         }

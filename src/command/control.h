@@ -17,5 +17,3 @@ void control_session(struct core *core, struct conn *c);
  * *status is the exit status; the reply is a new reference. SUSPENDS. */
 MUST_CHECK int control_call(const struct command *cmd, json_t *args, struct payload *payload, int *status,
                             json_t **reply, struct buf *error);
-/* Runs a command's function and makes its exit status and sentence. SUSPENDS. */
-int command_run(const struct command *cmd, struct request *r, struct buf *error);

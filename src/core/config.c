@@ -104,8 +104,8 @@ static int check_duration(cfg_t *cfg, cfg_opt_t *opt)
 static int check_offset(cfg_t *cfg, cfg_opt_t *opt)
 {
     long v = cfg_opt_getnint(opt, 0);
-    if (v >= 0 && v <= 65535 - 995) return 0;
-    cfg_error(cfg, "port_offset %ld must lie between 0 and %d", v, 65535 - 995);
+    if (v >= 0 && v <= PORT_OFFSET_MAX) return 0;
+    cfg_error(cfg, "port_offset %ld must lie between 0 and %d", v, PORT_OFFSET_MAX);
     return -1;
 }
 

@@ -6,7 +6,7 @@
 #include "base/ip.h"
 #include "queue/preflight_gate.h"
 
-enum { LISTEN_MAX = 64 };
+enum { LISTEN_MAX = 64, PORT_OFFSET_MAX = 65535 - 995 };
 
 struct config {
     struct slice hostname;

@@ -20,6 +20,17 @@ def test_wrong_use_is_2_and_says_how():
     assert run("help").returncode == 0
 
 
+def test_help_version_and_errors_as_data():
+    assert run("--version").stdout.startswith("tram ")
+    done = run("queue", "list", "--help")
+    assert done.returncode == 0 and "--limit N" in done.stdout and "default 1000" in done.stdout
+    assert run("help", "no-such").returncode == 1
+    done = run("-C", "/tmp", "queue", "list", "--limit", "x", "--json")
+    assert done.returncode == 2 and "--limit" in json.loads(done.stdout)["error"] and not done.stderr
+    done = run("-C", "/nonexistent/home", "domain", "list", "--json")
+    assert done.returncode == 3 and json.loads(done.stdout)["status"] == 3
+
+
 def test_without_a_home():
     env = {k: v for k, v in os.environ.items() if k != "TRAM_HOME"}
     done = run("domain", "list", env=env)

@@ -1,0 +1,133 @@
+/* command_test.c - the arguments of commands, as the table declares them. */
+#include "base/test.h"
+#include "cmd.h"
+
+enum { WORDS_MAX = 16 };
+
+/* Parses and checks "queue list --limit 3"; the JSON, or the sentence of the error. */
+static const char *args_of(struct arena *a, const char *line)
+{
+    char *argv[WORDS_MAX];
+    int argc = 0, used = 0;
+    for (char *at = ar_cstr(a, sl_cstr(line)); at && argc < WORDS_MAX; argc++) {
+        argv[argc] = at;
+        at = strchr(at, ' ');
+        if (at) *at++ = 0;
+    }
+    const struct command *c = command_find(argc, argv, &used);
+    if (!c) return "no such command";
+    json_t *args = json_object();
+    int e = command_parse(c, a, argc - used, argv + used, args);
+    if (!e) e = command_check(c, a, args, false);
+    char *text = json_dumps(args, JSON_COMPACT | JSON_SORT_KEYS);
+    const char *out = e ? ar_cstr(a, sl_cstr(err_text(e))) : ar_cstr(a, sl_cstr(text));
+    CHECK(!e || e == ERR_USAGE);
+    free(text);
+    json_decref(args);
+    return out;
+}
+
+static void expect(const char *line, const char *want)
+{
+    struct arena a;
+    ar_init(&a, 0);
+    const char *got = args_of(&a, line);
+    if (strcmp(got, want) != 0) test_fail(__FILE__, __LINE__, "%s: %s, not %s", line, got, want);
+    ar_free(&a);
+}
+
+TEST(words_and_options)
+{
+    expect("domain add one.test", "{\"domain\":\"one.test\"}");
+    expect("domain add", "the DOMAIN is missing");
+    expect("domain add a.test b.test", "b.test is one word too many");
+    expect("account list", "{}");
+    expect("alias add a@x.test b@x.test c@x.test",
+           "{\"address\":\"a@x.test\",\"targets\":[\"b@x.test\",\"c@x.test\"]}");
+    expect("alias add a@x.test", "the TARGET is missing");
+    expect("account list -- --json", "{\"domain\":\"--json\"}");
+    expect("account list --json", "{\"json\":true}");
+    expect("account list --json=1", "--json takes no value");
+    expect("queue list --nope", "--nope is not an option here");
+    expect("queue list -x", "-x is not an option here");
+    expect("queue list --sender", "--sender needs a value");
+    expect("queue list --sender=a --sender b", "--sender stands there twice");
+}
+
+TEST(numbers_have_a_range_and_a_default)
+{
+    expect("trace x", "{\"limit\":10,\"what\":\"x\"}");
+    expect("trace x --limit 7", "{\"limit\":7,\"what\":\"x\"}");
+    expect("trace x --limit=1000", "{\"limit\":1000,\"what\":\"x\"}");
+    const char *wrong[] = {"0", "-1", "1001", "x", "7x", "99999999999999999999", ""};
+    for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+        char line[64];
+        snprintf(line, sizeof line, "trace x --limit=%s", wrong[i]);
+        expect(line, "--limit takes a number from 1 to 1000");
+    }
+}
+
+TEST(what_belongs_together)
+{
+    expect("queue retry", "give one of these at least: the ID, --all, --address, --domain, --sender");
+    expect("queue retry --all", "{\"all\":true}");
+    expect("queue retry x y", "{\"ids\":[\"x\",\"y\"]}");
+    expect("init --domain a.test --resolver 127.0.0.1:53 --zone /z", "these exclude each other: --resolver, --zone");
+    expect("init --domain a.test --resolver x", "--resolver must have the form 127.0.0.1:53");
+    expect("init --domain a.test --listen 1.2.3", "--listen 1.2.3 is not an IP address");
+    expect("init --domain a.test --port-offset 70000", "--port-offset takes a number from 0 to 64540");
+}
+
+TEST(short_options_as_of_sendmail)
+{
+    expect("send -oi -oem -i -f a@x.test b@x.test", "{\"f\":\"a@x.test\",\"recipients\":[\"b@x.test\"]}");
+    expect("send -fa@x.test -ti", "{\"f\":\"a@x.test\",\"t\":true}");
+    expect("send -t -h 5 -fa", "{\"f\":\"a\",\"t\":true}");
+}
+
+/* What comes through the control socket is judged by the same declaration. */
+static int check_json(const char *name, const char *text)
+{
+    struct arena a;
+    ar_init(&a, 0);
+    json_t *args = json_loads(text, 0, NULL);
+    int e = command_check(command_named(name), &a, args, true);
+    json_decref(args);
+    ar_free(&a);
+    return e;
+}
+
+TEST(json_from_elsewhere)
+{
+    CHECK_OK(check_json("trace", "{\"what\":\"x\",\"limit\":5}"));
+    CHECK_ERR(check_json("trace", "{\"what\":\"x\",\"limit\":\"5\"}"), ERR_USAGE);
+    CHECK_ERR(check_json("trace", "{\"what\":[\"x\"]}"), ERR_USAGE);
+    CHECK_ERR(check_json("trace", "{\"what\":\"x\",\"colour\":\"red\"}"), ERR_USAGE);
+    CHECK_ERR(check_json("account add", "{\"address\":\"a@x.test\"}"), ERR_USAGE);
+    CHECK_OK(check_json("account add", "{\"address\":\"a@x.test\",\"password\":\"secret\"}"));
+    CHECK_ERR(check_json("queue drop", "{\"ids\":\"x\"}"), ERR_USAGE);
+    CHECK_ERR(check_json("queue drop", "{\"ids\":[1]}"), ERR_USAGE);
+    CHECK_ERR(check_json("backup", "{\"to\":\"relative\"}"), ERR_USAGE);
+}
+
+TEST(every_row_is_whole)
+{
+    struct arena a;
+    ar_init(&a, 0);
+    for (size_t i = 0; i < ncommands; i++) {
+        const struct command *c = &commands[i];
+        CHECK(c->help && *c->help);
+        CHECK((c->needs == IS_SERVER) == !c->run && !c->run == !c->print);
+        CHECK(command_named(c->name) == c);
+        for (const struct arg *g = c->args; g && g->name; g++) {
+            CHECK(g->meaning && *g->meaning);
+            CHECK(g->type != ARG_NUMBER || (g->least < g->most && g->fallback <= g->most));
+            CHECK(g->type != ARG_CHOICE || g->words);
+        }
+    }
+    struct slice usage = command_usage(&a, command_named("queue hold"));
+    CHECK_SL(usage, "ID... | --all | --address A | --domain D | --sender A");
+    usage = command_usage(&a, command_named("init"));
+    CHECK_SL(usage, "--domain D [--hostname H] [--listen IP...] [--port-offset N] [--resolver IP:PORT | --zone FILE]");
+    ar_free(&a);
+}
