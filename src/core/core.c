@@ -47,6 +47,8 @@ int core_open_dns(struct core *core, const struct config *conf)
 static int open_store_files(struct kv **kv, struct body_store **body)
 {
     int e = path_make("store");
+    if (!e && path_exists("store/bodies") && !path_exists("store/index"))
+        e = err_set(ERR_CORRUPT, "store/bodies holds letters, but store/index is missing; put a backup of it there");
     if (!e) e = kv_rocks_open(kv, "store/index");
     if (e) return e;
     e = body_open(body, "store/bodies", 0);

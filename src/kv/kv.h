@@ -22,6 +22,11 @@ MUST_CHECK int kv_rocks_open(struct kv **out, const char *dir);
  * through rt's file.h, so that a simulated crash keeps what was synced (and
  * maybe more) and loses the rest; NULL: nothing is kept. BLOCKS. */
 MUST_CHECK int kv_mem_open(struct kv **out, const char *path);
+/* Damage in the middle of the log, where something that was synced is not there any more, is told from a
+ * torn tail: opening is refused with ERR_CORRUPT until the loss is accepted here; then it opens with what stands
+ * before the damage, and kv_loss() gives notice. ERR_STATE: there is no such damage. BLOCKS. */
+MUST_CHECK int kv_rocks_accept_loss(const char *dir);
+MUST_CHECK int kv_mem_accept_loss(const char *path);
 void kv_close(struct kv **kv); /* SUSPENDS: waits for transactions under way */
 
 /* ---- changing ---- */
@@ -111,6 +116,10 @@ MUST_CHECK int kv_tx_fence(struct kv_tx *tx, struct slice name, uint64_t fence);
 MUST_CHECK int kv_backup(struct kv *kv, const char *to);
 /* Reads and checks everything; calls bad() for what is damaged. SUSPENDS. */
 MUST_CHECK int kv_verify(struct kv *kv, void (*bad)(void *arg, const char *what), void *arg);
+/* The loss that was accepted before opening, in words, until kv_loss_done(): ERR_NOT_FOUND when there
+ * is none. Who hears of it makes its own note durable, then calls kv_loss_done(). SUSPEND. */
+MUST_CHECK int kv_loss(struct kv *kv, struct buf *what);
+MUST_CHECK int kv_loss_done(struct kv *kv);
 struct kv_stats {
     uint64_t transactions, groups, notes, notes_dropped, bytes;
     uint64_t reopened; /* times the engine was opened again after a write error */

@@ -65,6 +65,7 @@ struct kv_undo {
 struct kv {
     const struct kv_engine *engine;
     struct worker *committer;
+    const char *path; /* of the engine's folder or file, set before kv_start(); NULL: in memory only */
 
     /* the committer's own */
     struct arena group, scratch; /* the batch; what one transaction read */

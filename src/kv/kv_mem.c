@@ -2,7 +2,8 @@
  *
  * The log is a header (magic, version, salt) and records, one a group:
  * length, checksum, then the changes. A record counts from the moment its sync
- * succeeded. A torn tail is cut off at open. After a write or sync that failed
+ * succeeded. A torn tail is cut off at open; a whole record behind a place that holds none proves
+ * that something synced was damaged (loss.h). After a write or sync that failed
  * nothing is written until the log is read again and written anew. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "kv_i.h"
+#include "loss.h"
 #include "rt/file.h"
 
 enum { HEADER = 16, RECORD_HEAD = 8, RECORD_MAX = 64 << 20 };
@@ -24,6 +26,7 @@ struct kv_mem {
     uint64_t end;
     uint32_t salt;
     struct buf record; /* the committer's, reused */
+    char damage[128];  /* found at open, in words */
 };
 
 static struct kv_mem *mem(struct kv *kv) { return CONTAINER_OF(kv, struct kv_mem, kv); }
@@ -173,33 +176,48 @@ static bool replay(struct kv_mem *m, struct slice s)
     return s.n == 0;
 }
 
-/* One record at m->end into m->record; 1, 0 at the end or a torn tail, or an error. */
-static int log_read_record(struct kv_mem *m, uint64_t size)
+/* One record at `at` into m->record; 1, 0 when there is none, or an error. */
+static int log_read_record(struct kv_mem *m, uint64_t at, uint64_t size)
 {
     uint8_t head[RECORD_HEAD];
-    if (size - m->end < RECORD_HEAD) return 0;
-    int64_t got = file_pread(m->file, head, sizeof head, m->end);
+    if (size - at < RECORD_HEAD) return 0;
+    int64_t got = file_pread(m->file, head, sizeof head, at);
     if (got < 0) return (int)got;
     uint32_t n = get_u32(head);
-    if (got < RECORD_HEAD || n == 0 || n > RECORD_MAX || n > size - m->end - RECORD_HEAD) return 0;
+    if (got < RECORD_HEAD || n == 0 || n > RECORD_MAX || n > size - at - RECORD_HEAD) return 0;
     buf_clear(&m->record);
     char *p = buf_space(&m->record, n);
-    got = file_pread(m->file, p, n, m->end + RECORD_HEAD);
+    got = file_pread(m->file, p, n, at + RECORD_HEAD);
     if (got < 0) return (int)got;
     m->record.n = n;
-    return got == n && record_sum(m->salt, m->end, buf_slice(&m->record)) == get_u32(head + 4);
+    return got == n && record_sum(m->salt, at, buf_slice(&m->record)) == get_u32(head + 4);
 }
 
-static int log_replay(struct kv_mem *m, uint64_t size)
+/* What stands at m->end is no record. 0: a torn tail; 1: damage, for a record stands behind it. */
+static int log_look_behind(struct kv_mem *m, uint64_t size)
+{
+    int rc = 0;
+    for (uint64_t at = m->end + 1; rc == 0 && at < size; at++) {
+        rc = log_read_record(m, at, size);
+        if (rc == 1)
+            snprintf(m->damage, sizeof m->damage, "at byte %llu (a whole group stands behind it at byte %llu)",
+                     (unsigned long long)m->end, (unsigned long long)at);
+    }
+    return rc;
+}
+
+static int log_replay(struct kv_mem *m, const char *path, uint64_t size)
 {
     int rc;
-    while ((rc = log_read_record(m, size)) > 0) {
+    while ((rc = log_read_record(m, m->end, size)) > 0) {
         if (!replay(m, buf_slice(&m->record)))
             return err_set(ERR_CORRUPT, "a record of the index log is not well formed");
         m->end += RECORD_HEAD + m->record.n;
     }
     if (rc < 0 || m->end == size) return rc;
-    rc = file_truncate(m->file, m->end);
+    rc = log_look_behind(m, size);
+    if (rc == 1) rc = loss_accepted(path, m->damage) ? 0 : loss_refuse(path, m->damage);
+    if (rc == 0) rc = file_truncate(m->file, m->end);
     return rc ? rc : file_sync(m->file);
 }
 
@@ -236,7 +254,7 @@ static int log_open(struct kv_mem *m, const char *path)
         return err_set(ERR_CORRUPT, "the header of %s is damaged", path);
     m->salt = get_u32(head + 8);
     m->end = HEADER;
-    return log_replay(m, size);
+    return log_replay(m, path, size);
 }
 
 /* ---- care ---- */
@@ -348,7 +366,7 @@ int kv_mem_open(struct kv **out, const char *path)
     static const struct kv_engine engine = {"mem",      mem_get,    mem_scan, mem_write,
                                             mem_backup, mem_reopen, mem_room, mem_close};
     struct kv_mem *m = mem_new();
-    if (path) m->path = xstrndup(path, strlen(path));
+    if (path) m->kv.path = m->path = xstrndup(path, strlen(path));
     int rc = path ? log_open(m, path) : 0;
     if (rc) {
         mem_close(&m->kv);
@@ -356,5 +374,15 @@ int kv_mem_open(struct kv **out, const char *path)
     }
     rc = kv_start(&m->kv, &engine);
     if (rc == 0) *out = &m->kv;
+    return rc;
+}
+
+int kv_mem_accept_loss(const char *path)
+{
+    struct kv_mem *m = mem_new();
+    int rc = log_open(m, path);
+    if (rc == ERR_CORRUPT && m->damage[0]) rc = loss_accept(path, m->damage);
+    else if (rc == 0) rc = err_set(ERR_STATE, "the log %s is not damaged: there is no loss to accept", path);
+    mem_close(&m->kv);
     return rc;
 }

@@ -14,6 +14,8 @@
 
 #include "base/log.h"
 #include "kv_i.h"
+#include "loss.h"
+#include "rocks_files.h"
 #include "rt/file.h"
 
 struct kv_rocks {
@@ -213,9 +215,40 @@ static void set_options(struct kv_rocks *r)
     set_tables(r);
 }
 
+/* The number of the oldest log with rows that are in no table file. */
+static int first_log_needed(const struct kv_rocks *r, uint64_t *number)
+{
+    char *e = NULL;
+    rocksdb_t *db = rocksdb_open_for_read_only(r->opts, r->dir, 0, &e);
+    if (e) return rocks_err(r, "look at", e);
+    int unknown = rocksdb_property_int(db, "rocksdb.min-log-number-to-keep", number);
+    rocksdb_close(db);
+    return unknown ? err_set(ERR_IO, "the index in %s does not say which logs it needs", r->dir) : 0;
+}
+
+/* 1: a log that is needed is damaged in its middle. */
+static int look_at_files(const struct kv_rocks *r, struct rocks_damage *d)
+{
+    uint64_t needed;
+    int rc = rocks_files_look(r->dir, 0, d);
+    if (rc != 1) return rc;
+    rc = first_log_needed(r, &needed);
+    return rc ? rc : rocks_files_look(r->dir, needed, d);
+}
+
+static int check_files(const struct kv_rocks *r)
+{
+    struct rocks_damage d;
+    int rc = look_at_files(r, &d);
+    if (rc != 1) return rc;
+    return loss_accepted(r->dir, d.what) ? 0 : loss_refuse(r->dir, d.what);
+}
+
 static int open_db(struct kv_rocks *r)
 {
     char *e = NULL;
+    int rc = check_files(r);
+    if (rc) return rc;
     r->db = rocksdb_open(r->opts, r->dir, &e);
     if (!e) return 0;
     r->db = NULL;
@@ -259,11 +292,8 @@ static bool rocks_room(struct kv *kv)
     return space >= l.bytes + BESIDES;
 }
 
-int kv_rocks_open(struct kv **out, const char *dir)
+static struct kv_rocks *rocks_new(const char *dir)
 {
-    int rc = path_mkdir(dir);
-    if (rc == 0 || rc == ERR_EXISTS) rc = kv_sync_parent(dir);
-    if (rc) return rc;
     struct kv_rocks *r = xcalloc(1, sizeof *r);
     r->dir = xstrndup(dir, strlen(dir));
     r->opts = rocksdb_options_create();
@@ -275,6 +305,28 @@ int kv_rocks_open(struct kv **out, const char *dir)
     rocksdb_writeoptions_set_sync(r->sync, 1);
     r->batch = rocksdb_writebatch_create();
     set_options(r);
+    r->kv.path = r->dir;
+    return r;
+}
+
+int kv_rocks_accept_loss(const char *dir)
+{
+    struct kv_rocks *r = rocks_new(dir);
+    struct rocks_damage d;
+    int rc = look_at_files(r, &d);
+    if (rc == 1) rc = loss_accept(dir, d.what);
+    else if (rc == 0)
+        rc = err_set(ERR_STATE, "the log of the index in %s is not damaged: there is no loss to accept", dir);
+    rocks_close(&r->kv);
+    return rc;
+}
+
+int kv_rocks_open(struct kv **out, const char *dir)
+{
+    int rc = path_mkdir(dir);
+    if (rc == 0 || rc == ERR_EXISTS) rc = kv_sync_parent(dir);
+    if (rc) return rc;
+    struct kv_rocks *r = rocks_new(dir);
     rc = open_db(r);
     if (rc) {
         rocks_close(&r->kv);
