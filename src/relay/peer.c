@@ -12,6 +12,7 @@
 #define HELLO_TIME (300 * RT_S)
 #define STARTTLS_TIME (120 * RT_S)
 #define QUIT_TIME (2 * RT_S)
+enum { REPLY_MOST = 1024 * 1024 }; /* bytes of a reply that are put up with */
 
 /* ---- verdicts ---- */
 
@@ -21,9 +22,18 @@ void verdict_set(struct verdict *v, enum attempt result, const char *enhanced, s
     snprintf(v->enhanced, sizeof v->enhanced, "%s", enhanced);
 }
 
+/* 552 but for a full mailbox, 555, and what RFC 3463 calls size (x.3.4) and media errors (x.6.y). */
+static bool own_limit(const struct smtp_reply *r)
+{
+    const uint16_t *s = r->enhanced;
+    if (r->code / 100 != 5) return false;
+    if (s[0] == 5 && ((s[1] == 3 && s[2] == 4) || s[1] == 6)) return true;
+    return (r->code == 552 && s[1] != 2) || r->code == 555;
+}
+
 void verdict_reply(struct verdict *v, const struct smtp_reply *r)
 {
-    *v = (struct verdict){.code = r->code, .text = r->text};
+    *v = (struct verdict){.code = r->code, .text = r->text, .elsewhere = own_limit(r)};
     int kind = r->code / 100;
     v->result = kind == 2 ? ATTEMPT_DELIVERED : kind == 5 ? ATTEMPT_PERMANENT : ATTEMPT_TEMPORARY;
     /* an enhanced code of another class contradicts the reply (RFC 2034 section 4): the reply counts */
@@ -46,17 +56,40 @@ void verdict_error(struct verdict *v, struct arena *a, int e, const char *during
 
 /* ---- hearing ---- */
 
+/* The next line, at most SMTP_REPLY_LINE_MAX bytes of it: what a peer adds to a line changes
+ * nothing about its code. A line that came before the connection broke is there all the same. */
+static int hear_line(struct peer *p, struct smtp_reply *r, size_t *heard)
+{
+    struct conn *c = p->c;
+    struct slice line = SL("");
+    bool first = true, last = false;
+    int done = 0;
+    while (!last) {
+        struct slice in = conn_peek(c);
+        size_t lf = sl_chr(in, '\n'), n = lf == SL_NONE ? in.n : lf;
+        last = lf != SL_NONE;
+        bool enough = last || n >= SMTP_REPLY_LINE_MAX;
+        if (first && enough) {
+            line = sl_sub(in, 0, n < SMTP_REPLY_LINE_MAX ? n : SMTP_REPLY_LINE_MAX);
+            done = smtp_reply_line(r, sl_ends(line, SL("\r")) ? sl_sub(line, 0, line.n - 1) : line);
+            if (done < 0) return done;
+            first = false;
+        }
+        if (!first) conn_consume(c, last ? n + 1 : n), *heard += n;
+        if (*heard > REPLY_MOST) return err_set(ERR_LIMIT, "the other server's reply has no end");
+        int e = last ? 0 : conn_fill(c);
+        if (e < 0 && conn_overhear(c) <= (first ? in.n : 0)) return e;
+    }
+    return done;
+}
+
 int peer_hear(struct peer *p, struct arena *a, int64_t limit, struct smtp_reply *r)
 {
     int64_t before = deadline_narrow(DEADLINE_IN(limit));
+    size_t heard = 0;
     int e = 0;
     smtp_reply_begin(r, a);
-    while (e == 0) {
-        struct slice line;
-        e = conn_read_line(p->c, SMTP_REPLY_LINE_MAX, &line);
-        if (e && e != ERR_SYNTAX) break; /* ERR_SYNTAX: an LF alone ended it; forgiven */
-        e = smtp_reply_line(r, line);
-    }
+    while (e == 0) e = hear_line(p, r, &heard);
     deadline_restore(before);
     return e < 0 ? e : 0;
 }
@@ -155,12 +188,14 @@ int peer_open(const struct relay_conf *conf, struct arena *a, const struct mx_ho
     struct peer *p = xcalloc(1, sizeof *p);
     *out = p;
     list_init(&p->link);
+    p->ip = *ip;
     snprintf(p->host, sizeof p->host, "%.*s [%s]:%u", SLF(host->name), ip_format(ip, text), conf->port);
     snprintf(p->tls, sizeof p->tls, "%s",
              use_tls ? "not encrypted: not offered" : "not encrypted: TLS failed");
     int e = dial(conf, p, a, &to, why);
     if (!e) e = hello(p, a, conf->hostname, why);
     if (!e && use_tls && conf->tls && p->ext & SMTP_EXT_STARTTLS) e = start_tls(conf, p, a, host->name, why);
+    p->degraded = !e && conf->tls && p->ext & SMTP_EXT_STARTTLS && !conn_is_tls(p->c);
     return e;
 }
 

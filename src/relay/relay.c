@@ -14,7 +14,6 @@ enum {
     SESSIONS_TRIED = 2,    /* with servers that answered: one that says "later" has a second */
     LETTERS_A_SESSION = 100,
 };
-#define NO_TLS_FOR (600 * RT_S)
 
 struct delivery {
     struct relay *relay;
@@ -23,6 +22,8 @@ struct delivery {
     struct attempt_rcpt **open; /* still without a final answer */
     size_t nopen;
     int sessions, tries;
+    bool asked;    /* some server was */
+    bool left_out; /* some address was not tried, because it did not answer a moment ago */
 };
 
 static void give_open(struct delivery *d, const struct verdict *v, const char *host)
@@ -30,6 +31,7 @@ static void give_open(struct delivery *d, const struct verdict *v, const char *h
     for (size_t i = 0; i < d->nopen; i++) {
         struct attempt_rcpt *r = d->open[i];
         r->result = v->result;
+        r->elsewhere = v->elsewhere;
         r->code = v->code;
         memcpy(r->enhanced, v->enhanced, sizeof r->enhanced);
         r->reply = v->text;
@@ -38,12 +40,31 @@ static void give_open(struct delivery *d, const struct verdict *v, const char *h
     }
 }
 
-static void drop_answered(struct delivery *d)
+/* What one server refuses for its own limits stays open: the next one may take it. True: some
+ * server said "later". */
+static bool drop_answered(struct delivery *d)
 {
     size_t n = 0;
-    for (size_t i = 0; i < d->nopen; i++)
-        if (d->open[i]->result == ATTEMPT_TEMPORARY) d->open[n++] = d->open[i];
+    bool later = false;
+    for (size_t i = 0; i < d->nopen; i++) {
+        struct attempt_rcpt *r = d->open[i];
+        bool now = r->result == ATTEMPT_TEMPORARY;
+        r->later |= now;
+        later |= now;
+        if (now || (r->result == ATTEMPT_PERMANENT && r->elsewhere)) d->open[n++] = r;
+    }
     d->nopen = n;
+    return later;
+}
+
+/* A refusal for one server's own limits is the last word when every server was asked and none
+ * said "later". */
+static void close_open(struct delivery *d)
+{
+    for (size_t i = 0; i < d->nopen; i++) {
+        struct attempt_rcpt *r = d->open[i];
+        if (r->later || d->left_out || fiber_canceled()) r->result = ATTEMPT_TEMPORARY;
+    }
 }
 
 /* ---- one session ---- */
@@ -62,42 +83,47 @@ static bool use_peer(struct delivery *d, struct peer *p)
         if (p->letters >= LETTERS_A_SESSION) break;
     }
     bool stale = kept && fresh;
+    if (p->degraded) /* refused for being in clear, perhaps: TLS has its chance next time */
+        for (size_t i = 0; i < d->nopen; i++)
+            if (d->open[i]->code / 100 == 5) reach_set_tls(d->site->home, &p->ip, true);
     if (usable && p->letters < LETTERS_A_SESSION) {
         site_keep(d->site, p);
     } else {
         peer_close(&p, true);
         site_leave(d->site);
     }
-    if (!stale) d->sessions++;
-    drop_answered(d);
+    bool later = drop_answered(d);
+    d->asked |= !stale;
+    d->sessions += !stale && later;
     return !stale;
 }
 
-/* A new session. True when the peer could be talked to. */
-static bool try_address(struct delivery *d, const struct mx_host *host, const struct ip *ip)
+/* A new session. */
+static void try_address(struct delivery *d, const struct mx_host *host, const struct ip *ip)
 {
+    struct relay_loop *l = d->site->home;
     struct peer *p = NULL;
     struct verdict why = {0};
-    bool tls = d->site->no_tls_until <= rt_now();
-    int e = peer_open(&d->relay->conf, d->at->a, host, ip, tls, &p, &why);
+    int e = peer_open(&d->relay->conf, d->at->a, host, ip, reach_tls(l, ip), &p, &why);
     if (e == 1) { /* opportunistic: rather in clear than not at all (RFC 7435) */
         log_info("relay", "%s: TLS failed, trying without: %.*s", p->host, SLF(why.text));
-        d->site->no_tls_until = rt_now() + NO_TLS_FOR;
+        reach_set_tls(l, ip, false);
         conn_close(&p->c);
         free(p);
         p = NULL;
         e = peer_open(&d->relay->conf, d->at->a, host, ip, false, &p, &why);
     }
     if (e) {
+        why.elsewhere = true;
         give_open(d, &why, p->host);
+        drop_answered(d);
         peer_close(&p, true);
         site_leave(d->site);
-        site_failed(d->site, &why);
-        return false;
+        reach_failed(l, ip, &why);
+        return;
     }
-    d->site->failures = 0;
+    reach_good(l, ip);
     use_peer(d, p);
-    return true;
 }
 
 /* ---- the whole ---- */
@@ -138,24 +164,36 @@ static int enter(struct delivery *d, struct peer **kept)
     return e;
 }
 
+/* Kept sessions first; one that has gone stale costs nothing but the next. True: a place for a
+ * session of our own is there, and reason to open it. */
+static bool try_kept(struct delivery *d, size_t addresses)
+{
+    struct peer *kept;
+    for (;;) {
+        if (enter(d, &kept) != 0) return false;
+        if (!kept) return true;
+        if (use_peer(d, kept) && !d->nopen) return false;
+        if (!d->asked) continue;
+        /* it said "later", or "not here": another server may not */
+        if (addresses == 1 || enter(d, &kept) != 0) return false;
+        if (kept) peer_close(&kept, true);
+        return true;
+    }
+}
+
 static void try_hosts(struct delivery *d, const struct mx_list *l)
 {
     struct peer *kept;
     size_t addresses = 0;
     for (size_t i = 0; i < l->n; i++) addresses += l->v[i].n;
-    for (;;) { /* kept sessions first; one that has gone stale costs nothing but the next */
-        if (enter(d, &kept) != 0) return;
-        if (!kept) break;
-        if (use_peer(d, kept) && !d->nopen) return;
-        if (d->sessions) { /* it said "later": another server may not */
-            if (addresses == 1 || enter(d, &kept) != 0) return;
-            if (kept) peer_close(&kept, true);
-            break;
-        }
-    }
+    if (!try_kept(d, addresses)) return;
     bool place = true; /* try_address gives it up */
     for (size_t i = 0; i < l->n; i++)
         for (size_t k = 0; k < l->v[i].n && goes_on(d); k++) {
+            if (reach_down(d->site->home, &l->v[i].ip[k])) {
+                d->left_out = true;
+                continue;
+            }
             if (!place && enter(d, &kept) != 0) return;
             if (!place && kept) peer_close(&kept, true);
             d->tries++;
@@ -165,22 +203,36 @@ static void try_hosts(struct delivery *d, const struct mx_list *l)
     if (place) site_leave(d->site);
 }
 
+/* Why none of the site's addresses is to be tried for now, or NULL. */
+static const char *site_down(struct delivery *d, const struct mx_list *l)
+{
+    const char *why = NULL;
+    for (size_t i = 0; i < l->n; i++)
+        for (size_t k = 0; k < l->v[i].n; k++) {
+            const char *one = reach_down(d->site->home, &l->v[i].ip[k]);
+            if (!one) return NULL;
+            if (!why) why = one;
+        }
+    return why;
+}
+
 static void deliver(struct delivery *d)
 {
     struct mx_list hosts;
     struct verdict why;
-    int64_t now = rt_now();
     if (mx_find(&d->relay->conf, d->at->a, d->at->domain, &hosts, &why) != 0) {
         give_open(d, &why, "");
         return;
     }
     put_first(&hosts, d->at->first_host);
     d->site = site_get(&d->relay->loop[rt_loop_id()], hosts.site);
-    if (d->site->down_until > now)
+    const char *down = site_down(d, &hosts);
+    if (down)
         fail_all(d, ATTEMPT_TEMPORARY, "4.4.1",
-                 ar_printf(d->at->a, "the site could not be reached a moment ago: %s", d->site->down_why));
+                 ar_printf(d->at->a, "the site could not be reached a moment ago: %s", down));
     else
         try_hosts(d, &hosts);
+    close_open(d);
     site_put(d->site);
 }
 
@@ -201,6 +253,7 @@ static int init_loop(void *arg)
 {
     struct relay_loop *l = arg;
     map_init(&l->sites, true);
+    map_init(&l->reach, false);
     group_init(&l->fibers);
     return 0;
 }

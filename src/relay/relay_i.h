@@ -12,9 +12,11 @@ struct verdict {
     int code;
     char enhanced[12];
     struct slice text; /* in the attempt's arena */
+    bool elsewhere;    /* permanent for this server only: another of the domain may take it */
 };
 void verdict_set(struct verdict *v, enum attempt result, const char *enhanced, struct slice text);
-/* By the reply's code: 2yz delivered, 5yz permanent, all else temporary. */
+/* By the reply's code: 2yz delivered, 5yz permanent, all else temporary. What the server refuses for
+ * its own limits (size, 8-bit, SMTPUTF8, parameters) is permanent for this server only. */
 void verdict_reply(struct verdict *v, const struct smtp_reply *r);
 /* A connection that failed while `during` (may be ""): temporary. */
 void verdict_error(struct verdict *v, struct arena *a, int e, const char *during);
@@ -46,14 +48,12 @@ struct site {
     unsigned connections; /* open or being opened, idle ones too */
     struct waitq room;
     struct link idle; /* struct peer, the latest used last */
-    unsigned failures;    /* in a row, without a session */
-    int64_t down_until;   /* rt_now scale */
-    char down_why[300];
-    int64_t no_tls_until;
 };
 struct relay_loop {
     struct relay *relay;
     struct map sites;
+    struct map reach;       /* struct ip -> struct reach, of addresses with which something is wrong */
+    size_t reach_forget_at; /* at so many those that no longer matter are looked for */
     struct group fibers;
     bool tending, closing;
 };
@@ -68,8 +68,17 @@ void site_put(struct site *s);
 MUST_CHECK int site_enter(struct site *s, struct peer **kept);
 void site_leave(struct site *s); /* the connection of that place is closed */
 void site_keep(struct site *s, struct peer *p); /* idle for a while, for the next letter */
-void site_failed(struct site *s, const struct verdict *v);
 int site_close_all(void *loop); /* on its loop. SUSPENDS */
+
+/* ---- reach.c: which addresses answer, and how; on one loop, none suspends ---- */
+
+/* Why the address is left alone for now (valid until the loop turns), or NULL. */
+const char *reach_down(struct relay_loop *l, const struct ip *ip);
+void reach_failed(struct relay_loop *l, const struct ip *ip, const struct verdict *v);
+void reach_good(struct relay_loop *l, const struct ip *ip); /* a session came about: all is forgiven */
+bool reach_tls(struct relay_loop *l, const struct ip *ip);  /* is TLS to be tried? */
+void reach_set_tls(struct relay_loop *l, const struct ip *ip, bool works);
+void reach_free(struct relay_loop *l);
 
 /* ---- peer.c: a session with a server ---- */
 
@@ -80,6 +89,8 @@ struct peer {
     uint64_t size_max;
     uint32_t rcpt_max;
     unsigned letters;
+    bool degraded; /* in clear though it offers TLS: what it refuses may be for that */
+    struct ip ip;
     int64_t idle_since;
     char host[320]; /* "mx.two.test [127.0.0.3]:25" */
     char tls[300];  /* how it is encrypted, or why not */
@@ -90,7 +101,9 @@ MUST_CHECK int peer_open(const struct relay_conf *conf, struct arena *a, const s
                          const struct ip *ip, bool use_tls, struct peer **out, struct verdict *why);
 /* Says QUIT when the session is in order, and waits for the answer a moment. SUSPENDS. */
 void peer_close(struct peer **p, bool wait);
-/* One reply within `limit` nanoseconds. SUSPENDS. ERR_SYNTAX, ERR_LIMIT: it speaks nonsense. */
+/* One reply within `limit` nanoseconds; one that came before the connection broke counts. Lines and
+ * replies of any length keep their code, the text is cut. SUSPENDS. ERR_SYNTAX, ERR_LIMIT: it
+ * speaks nonsense. */
 MUST_CHECK int peer_hear(struct peer *p, struct arena *a, int64_t limit, struct smtp_reply *r);
 
 /* ---- transaction.c ---- */

@@ -5,7 +5,8 @@
 
 enum step { GREET, EHLO, HELO, TLS, MAIL, RCPT, DATA, DOT, RSET, QUIT, STEPS };
 static const char DROP[] = "(closes)", SILENT[] = "(says nothing)", ENDLESS[] = "(a line without end)",
-                  LINES[] = "(lines without end)", RESET[] = "(drops after half of the data)";
+                  LINES[] = "(lines without end)", RESET[] = "(drops after half of the data)",
+                  EARLY[] = "(refuses after half of the data, and drops)";
 
 /* How a server behaves, and what it saw. */
 struct server {
@@ -75,6 +76,10 @@ static bool take_letter(struct server *s, struct conn *c)
         } while (what == SMTP_DATA_RUN);
         conn_consume(c, had - in.n);
         if (s->say[DOT] == RESET && d.size > 1000) return false;
+        if (s->say[DOT] == EARLY && d.size > 1000) {
+            conn_puts(c, "552-5.3.4 this is\r\n552 5.3.4 too much\r\n");
+            return conn_flush(c) != 0; /* what was sent and is not read resets the connection */
+        }
         CHECK_INT(d.fault, SMTP_FAULT_NONE);
         if (what == SMTP_DATA_END) return answer(s, c, DOT, "250 2.0.0 taken as 17");
     }
@@ -385,7 +390,8 @@ TEST(relay_servers_that_misbehave)
         {RCPT, "450 later", ATTEMPT_TEMPORARY, 450},
         {RCPT, "550 no", ATTEMPT_PERMANENT, 550},
         {RCPT, DROP, ATTEMPT_TEMPORARY, 0},
-        {RCPT, "250-\r\n251 other code", ATTEMPT_TEMPORARY, 0},
+        {RCPT, "250-\r\n551 other code", ATTEMPT_TEMPORARY, 0},
+        {RCPT, "550-\r\n551 other code", ATTEMPT_PERMANENT, 551},
         {RCPT, "421 bye", ATTEMPT_TEMPORARY, 421},
         {DATA, "450 later", ATTEMPT_TEMPORARY, 450},
         {DATA, "554 no", ATTEMPT_PERMANENT, 554},
@@ -412,6 +418,8 @@ TEST(relay_servers_that_misbehave)
                     test_fail(__FILE__, __LINE__, "step %d \"%s\": result %d code %d: %.*s", x[i].step,
                               x[i].say, t.rcpt[k].result, t.rcpt[k].code, SLF(t.rcpt[k].reply));
             CHECK(t.rcpt[0].reply.n && t.rcpt[0].host.n);
+            if (x[i].code && !sl_chr(sl_cstr(x[i].say), '\r')) /* its words are kept */
+                CHECK_SL(t.rcpt[0].reply, x[i].say);
         }
     CHECK_INT(t.a.at_once, 0);
     end(&t);
@@ -471,8 +479,102 @@ TEST(relay_tls)
     CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
     HAS(t.rcpt[0].tls, "not encrypted: TLS failed");
     CHECK_INT(t.a.sessions, 2);
+
+    /* a server that demands TLS, and whose handshake broke: what it says in clear is not its last word */
+    static const char *const demands[] = {"530 5.7.0 Must issue a STARTTLS command first", "550 5.7.1 no", "554 no"};
+    for (size_t i = 0; i < COUNT_OF(demands); i++)
+        for (int step = MAIL; step <= RCPT; step++) {
+            forget(&t.a);
+            t.a.broken_tls = true;
+            t.a.say[step] = demands[i];
+            relay_close(&t.relay);
+            CHECK_OK(relay_open(&t.relay, &t.conf));
+            send(&t, "two.test", "ok@two.test");
+            CHECK_INT(t.rcpt[0].result, ATTEMPT_TEMPORARY);
+            CHECK_SL(t.rcpt[0].reply, demands[i]);
+            forget(&t.a);
+            t.a.broken_tls = false; /* and it is asked for TLS at once the next time */
+            send(&t, "two.test", "ok@two.test");
+            CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+            HAS(t.rcpt[0].tls, "TLSv1.3 ");
+        }
+    t.a.broken_tls = true;
+    relay_close(&t.relay);
+    CHECK_OK(relay_open(&t.relay, &t.conf));
+    send(&t, "two.test", "no@two.test"); /* a wrong address is wrong in clear as well */
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_PERMANENT);
     buf_free(&chain);
     buf_free(&key);
+    end(&t);
+}
+
+TEST(relay_what_one_server_refuses_another_may_take)
+{
+    struct tester t;
+    REQUIRE(begin(&t));
+    static const struct {
+        const char *caps, *mail, *other; /* of the first; the second's answer to MAIL */
+        enum attempt result;
+    } x[] = {
+        {"SIZE 20", NULL, NULL, ATTEMPT_DELIVERED},
+        {"", "552 5.3.4 too big", NULL, ATTEMPT_DELIVERED},
+        {"", "555 5.5.4 what?", NULL, ATTEMPT_DELIVERED},
+        {"SIZE 20", NULL, "450 later", ATTEMPT_TEMPORARY},
+        {"SIZE 20", NULL, "552 too big", ATTEMPT_PERMANENT},
+        {"", "552 5.2.2 mailbox full", NULL, ATTEMPT_PERMANENT},
+        {"", "550 no", NULL, ATTEMPT_PERMANENT},
+        {"", "450 later", "552 too big", ATTEMPT_TEMPORARY},
+    };
+    for (size_t i = 0; i < COUNT_OF(x); i++)
+        for (int round = 0; round < 2; round++) { /* the second over kept connections */
+            if (!round) {
+                relay_close(&t.relay);
+                CHECK_OK(relay_open(&t.relay, &t.conf));
+            }
+            forget(&t.a);
+            forget(&t.b);
+            t.a.caps = x[i].caps;
+            t.a.say[MAIL] = x[i].mail;
+            t.b.say[MAIL] = x[i].other;
+            send(&t, "pair.test", "ok@pair.test");
+            if (t.rcpt[0].result != x[i].result)
+                test_fail(__FILE__, __LINE__, "case %zu: %d, %.*s", i, t.rcpt[0].result, SLF(t.rcpt[0].reply));
+        }
+    forget(&t.a);
+    forget(&t.b);
+    prepare(&t, "pair.test", "ok@pair.test");
+    t.b.caps = "8BITMIME";
+    t.letter.eight_bit = true;
+    relay_deliver(t.relay, &t.at);
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    end(&t);
+}
+
+TEST(relay_replies_of_any_length_keep_their_code)
+{
+    struct tester t;
+    struct buf b = BUF_INIT;
+    REQUIRE(begin(&t));
+    for (int lines = 0; lines < 2; lines++) {
+        buf_clear(&b);
+        buf_str(&b, "550 5.7.1 ");
+        if (lines) buf_clear(&b);
+        for (int i = 0; i < 500; i++) buf_str(&b, lines ? "550-5.7.1 and so on\r\n" : "and so on ");
+        if (lines) buf_str(&b, "550 5.7.1 end");
+        buf_char(&b, 0);
+        for (int step = GREET; step <= DOT; step++) {
+            if (step == EHLO || step == HELO || step == TLS) continue;
+            forget(&t.a);
+            t.a.say[step] = b.p;
+            relay_close(&t.relay);
+            CHECK_OK(relay_open(&t.relay, &t.conf));
+            send(&t, "two.test", "ok@two.test");
+            CHECK_INT(t.rcpt[0].result, ATTEMPT_PERMANENT);
+            CHECK_INT(t.rcpt[0].code, 550);
+            CHECK(t.rcpt[0].reply.n > 3000 && t.rcpt[0].reply.n < 5000);
+        }
+    }
+    buf_free(&b);
     end(&t);
 }
 
@@ -588,11 +690,19 @@ TEST(relay_large_letter_streams)
     CHECK_OK(body_finish(&w, SL(""), &t.letter.body));
     relay_deliver(t.relay, &t.at);
     CHECK_INT(t.rcpt[0].result, ATTEMPT_TEMPORARY); /* the final dot was never said */
+    t.a.say[DOT] = EARLY;
+    struct body_ref large = t.letter.body;
+    prepare(&t, "two.test", "ok@two.test");
+    t.letter.body = large;
+    relay_deliver(t.relay, &t.at);
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_PERMANENT);
+    CHECK_SL(t.rcpt[0].reply, "552-5.3.4 this is\n552 5.3.4 too much");
     end(&t);
 }
 
 struct one_more {
     struct tester *t;
+    const char *domain;
     struct attempt_rcpt rcpt;
 };
 static void deliver_one(void *arg)
@@ -601,7 +711,7 @@ static void deliver_one(void *arg)
     struct arena a = {0};
     x->rcpt = (struct attempt_rcpt){.address = SL("ok@two.test")};
     struct attempt_letter at = {.letter = &x->t->letter,
-                                .domain = SL("two.test"),
+                                .domain = sl_cstr(x->domain ? x->domain : "two.test"),
                                 .rcpt = &x->rcpt,
                                 .nrcpt = 1,
                                 .a = &a,
@@ -638,6 +748,28 @@ TEST(relay_dead_site_is_left_alone_for_a_while)
     REQUIRE(begin(&t));
     for (int i = 0; i < 4; i++) send(&t, "dead.test", "u@dead.test");
     CHECK_INT(t.rcpt[0].result, ATTEMPT_TEMPORARY);
+    HAS(t.rcpt[0].reply, "a moment ago");
+    end(&t);
+}
+
+TEST(relay_one_dead_server_of_two_takes_no_site_down)
+{
+    struct tester t;
+    struct one_more x[6];
+    struct group g;
+    REQUIRE(begin(&t));
+    prepare(&t, "half.test", "ok@half.test");
+    group_init(&g);
+    for (size_t i = 0; i < COUNT_OF(x); i++) {
+        x[i].t = &t;
+        x[i].domain = "half.test";
+        CHECK_OK(group_go(&g, "deliver", deliver_one, &x[i]));
+    }
+    CHECK_OK(group_wait(&g));
+    for (size_t i = 0; i < COUNT_OF(x); i++) CHECK_INT(x[i].rcpt.result, ATTEMPT_DELIVERED);
+    send(&t, "half.test", "ok@half.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    send(&t, "dead.test", "u@dead.test"); /* the same address: it is known to be dead */
     HAS(t.rcpt[0].reply, "a moment ago");
     end(&t);
 }

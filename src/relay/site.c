@@ -1,15 +1,11 @@
-/* site.c - places for connections to one receiving system, connections kept for the next
- * letter, and the memory of systems that cannot be reached. All on one loop. */
-#include <stdio.h>
+/* site.c - places for connections to one receiving system, and connections kept for the next
+ * letter. All on one loop. */
 #include <stdlib.h>
 
 #include "base/log.h"
 #include "relay_i.h"
 
-enum { DOWN_AFTER = 3 };
-#define DOWN_FOR (10 * RT_S)
 #define KEEP_IDLE (5 * RT_S)
-#define FORGET_AFTER (600 * RT_S)
 
 struct site *site_get(struct relay_loop *l, struct slice key)
 {
@@ -29,8 +25,6 @@ struct site *site_get(struct relay_loop *l, struct slice key)
 static void free_if_unused(struct site *s)
 {
     if (s->users || s->connections) return;
-    if (s->failures && s->down_until + FORGET_AFTER > rt_now() && !s->home->closing) return;
-    if (s->no_tls_until > rt_now() && !s->home->closing) return;
     map_del(&s->home->sites, sl_cstr(s->key));
     free(s->key);
     free(s);
@@ -64,13 +58,6 @@ void site_leave(struct site *s)
 {
     s->connections--;
     waitq_wake_one(&s->room);
-}
-
-void site_failed(struct site *s, const struct verdict *v)
-{
-    snprintf(s->down_why, sizeof s->down_why, "%.*s", (int)(v->text.n > 250 ? 250 : v->text.n), v->text.p);
-    s->down_until = rt_now();
-    if (++s->failures >= DOWN_AFTER) s->down_until += DOWN_FOR;
 }
 
 /* Closes what has been idle for long; true when there was something. SUSPENDS then. */
@@ -136,5 +123,6 @@ int site_close_all(void *arg)
         site_put(s);
     }
     map_free(&l->sites);
+    reach_free(l);
     return 0;
 }

@@ -30,6 +30,7 @@ struct talk {
 static void give(struct talk *t, struct attempt_rcpt *r, const struct verdict *v)
 {
     r->result = v->result;
+    r->elsewhere = v->elsewhere;
     r->code = v->code;
     memcpy(r->enhanced, v->enhanced, sizeof r->enhanced);
     r->reply = v->text;
@@ -151,6 +152,7 @@ static bool fits(struct talk *t)
                               (unsigned long long)letter_size(l), host, (unsigned long long)t->p->size_max));
     else
         return true;
+    v.elsewhere = true;
     give_all(t, &v);
     return false;
 }
@@ -167,6 +169,8 @@ static int hear(struct talk *t, int64_t limit, const char *during, struct smtp_r
     }
     t->answered = true;
     verdict_reply(v, r);
+    /* What is refused in clear may be for that alone; a wrong address (5.1.y) is wrong in any case. */
+    if (t->p->degraded && v->result == ATTEMPT_PERMANENT && r->enhanced[1] != 1) v->result = ATTEMPT_TEMPORARY;
     if (r->code == 421) t->broken = true; /* RFC 5321 section 3.8: it closes */
     return 0;
 }
@@ -215,7 +219,8 @@ static int hear_data(struct talk *t)
     return -1;
 }
 
-/* Streams the letter; memory does not depend on its size. */
+/* Streams the letter; memory does not depend on its size. ERR_STATE: the server answered before
+ * the end, what it says waits to be heard. */
 static int send_body(struct talk *t, struct smtp_stuff *stuff)
 {
     const struct letter *l = t->at->letter;
@@ -228,10 +233,23 @@ static int send_body(struct talk *t, struct smtp_stuff *stuff)
         int64_t before = deadline_narrow(DEADLINE_IN(BLOCK_TIME));
         while (smtp_stuff_next(stuff, &in, &run)) conn_write(t->p->c, run);
         deadline_restore(before);
+        if (conn_overhear(t->p->c)) return ERR_STATE;
         if (conn_error(t->p->c)) return conn_error(t->p->c);
         at += (uint64_t)n;
     }
     return 0;
+}
+
+/* The final dot was not said: it was not taken. Why not, the server may have said before it broke
+ * off (RFC 5321 section 4.2.1 knows no such answer, but large letters are refused like this). */
+static void refused_within(struct talk *t, int e)
+{
+    struct smtp_reply r;
+    struct verdict v;
+    bool said = conn_overhear(t->p->c) && hear(t, RSET_TIME, "", &r, &v) == 0 && r.code >= 400;
+    if (!said) verdict_error(&v, t->at->a, e == ERR_STATE ? ERR_SYNTAX : e, "while the letter was sent");
+    t->broken = true;
+    give_taken(t, &v);
 }
 
 /* The answer to the final dot: from its sending on nobody knows until it is heard. */
@@ -242,10 +260,8 @@ static void hand_over(struct talk *t)
     struct smtp_stuff stuff;
     smtp_stuff_begin(&stuff);
     int e = send_body(t, &stuff);
-    if (e) { /* the final dot was not said: it was not taken */
-        verdict_error(&v, t->at->a, e, "while the letter was sent");
-        t->broken = true;
-        give_taken(t, &v);
+    if (e) {
+        refused_within(t, e);
         return;
     }
     int64_t before = deadline_narrow(DEADLINE_IN(BLOCK_TIME));
@@ -253,6 +269,10 @@ static void hand_over(struct talk *t)
     e = conn_flush(t->p->c);
     deadline_restore(before);
     bool said = conn_pending(t->p->c) == 0;
+    if (e && conn_overhear(t->p->c)) {
+        refused_within(t, e);
+        return;
+    }
     if (!e) e = hear(t, END_TIME, "while waiting for the answer to the end of the letter", &r, &v);
     else verdict_error(&v, t->at->a, e, "while the end of the letter was sent");
     if (e) {
@@ -338,6 +358,7 @@ static size_t addresses(struct talk *t, struct attempt_rcpt **keep, struct slice
         verdict_set(&v, ATTEMPT_PERMANENT, is_ascii(t->rcpt[i]->address) ? "5.1.3" : "5.6.7",
                     ar_printf(t->at->a, "the address %.*s cannot be given to %s", SLF(t->rcpt[i]->address),
                               t->p->host));
+        v.elsewhere = !is_ascii(t->rcpt[i]->address);
         give(t, t->rcpt[i], &v);
     }
     return n;
@@ -360,6 +381,7 @@ void transaction(const struct relay_conf *conf, struct peer *p, struct attempt_l
         struct verdict v;
         verdict_set(&v, ATTEMPT_PERMANENT, "5.1.7",
                     ar_printf(at->a, "the sender %.*s cannot be given to %s", SLF(sender), p->host));
+        v.elsewhere = !is_ascii(sender);
         give_all(&t, &v);
         return;
     }

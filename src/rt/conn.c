@@ -240,6 +240,13 @@ static int fill(struct conn *c, size_t limit)
 
 int conn_fill(struct conn *c) { return fill(c, c->in_max); }
 
+size_t conn_overhear(struct conn *c)
+{
+    fiber_yield(); /* the loop hears what came */
+    while (c->read_err != ERR_EOF && span_used(&c->in) < c->in_max && conn_receive(c, c->in_max) > 0) {}
+    return span_used(&c->in);
+}
+
 int conn_read(struct conn *c, void *p, size_t n)
 {
     for (;;) {

@@ -53,6 +53,10 @@ struct slice conn_peek(const struct conn *c);
  * already holds the most it may (conn_set_buffer). */
 MUST_CHECK int conn_fill(struct conn *c);
 void conn_consume(struct conn *c, size_t n);
+/* Takes what has come in until now, without waiting for more and even when writing has failed: what
+ * a peer said before it reset the connection is still there to be read. Unconsumed bytes.
+ * SUSPENDS for one turn of the loop. */
+size_t conn_overhear(struct conn *c);
 /* A line without its CRLF, at most max bytes. Valid until the next call that
  * reads. ERR_TOO_LONG: the line was longer and has been passed over to its end;
  * not sticky. ERR_SYNTAX: a bare LF ended the line (line holds it without the

@@ -109,7 +109,8 @@ struct smtp_reply {
     int code;                 /* 220; 0 before the first line */
     uint16_t enhanced[3];     /* 5, 1, 1; zero when there was none */
     struct slice text;        /* the lines as received, LF between them, code and enhanced code
-                                 included: verbatim for logs and bounces. Cut at SMTP_REPLY_BYTES_MAX */
+                                 included: verbatim for logs and bounces. Cut at SMTP_REPLY_BYTES_MAX
+                                 and SMTP_REPLY_LINES_MAX; the code is known all the same */
     size_t lines;
     bool cut;                 /* text is not all of it */
     struct arena *a;
@@ -118,7 +119,7 @@ struct smtp_reply {
 /* Begins a reply whose text will lie in a. */
 void smtp_reply_begin(struct smtp_reply *r, struct arena *a);
 /* Takes the next line without CRLF: 1 the reply is complete, 0 more lines follow,
- * ERR_SYNTAX no reply, or its code changes between lines, ERR_LIMIT too many lines. */
+ * ERR_SYNTAX no reply, or the class of its code changes between lines. */
 MUST_CHECK int smtp_reply_line(struct smtp_reply *r, struct slice line);
 /* Only the words of the reply, without codes, lines joined with spaces. In r's arena. */
 struct slice smtp_reply_words(const struct smtp_reply *r);

@@ -80,18 +80,21 @@ int smtp_reply_line(struct smtp_reply *r, struct slice line)
         (line.n > 3 && line.p[3] != ' ' && line.p[3] != '-'))
         return err_set(ERR_SYNTAX, "the other server sent a line that is no SMTP reply");
     int code = (line.p[0] - '0') * 100 + (line.p[1] - '0') * 10 + line.p[2] - '0';
-    if (r->code && r->code != code)
+    /* Within a class the last line's code counts, as for others who read replies. */
+    if (r->code && r->code / 100 != code / 100)
         return err_set(ERR_SYNTAX, "the other server changed the code within one reply from %d to %d",
                        r->code, code);
-    if (r->lines == SMTP_REPLY_LINES_MAX)
-        return err_set(ERR_LIMIT, "the other server's reply has more than %d lines", SMTP_REPLY_LINES_MAX);
     r->code = code;
     uint16_t v[3];
     /* The class of the enhanced code must agree with the reply (RFC 2034 section 4). */
     if (!r->enhanced[0] && smtp_enhanced_parse(sl_from(line, 4), v, NULL) && v[0] == code / 100)
         memcpy(r->enhanced, v, sizeof v);
-    keep(r, sl_sub(line, 0, SMTP_REPLY_LINE_MAX));
-    r->lines++;
+    if (r->lines == SMTP_REPLY_LINES_MAX) {
+        r->cut = true;
+    } else {
+        keep(r, sl_sub(line, 0, SMTP_REPLY_LINE_MAX));
+        r->lines++;
+    }
     return line.n > 3 && line.p[3] == '-' ? 0 : 1;
 }
 
