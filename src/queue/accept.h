@@ -33,8 +33,7 @@ struct letter {
     uint32_t skip;            /* bytes at the start that are for local eyes only (the Return-Path line) */
     uint32_t head_size; /* header section with its empty line, from the start of the body (skip included) */
     int64_t received;         /* unix seconds */
-    bool eight_bit,
-        smtputf8; /* BODY=8BITMIME was said or the body has 8-bit bytes; addresses or header need SMTPUTF8 */
+    bool eight_bit, smtputf8; /* there are 8-bit bytes in it; addresses or header need SMTPUTF8 */
     bool junk;                /* goes to Junk (quarantine) */
     struct slice submitter;   /* account id of the user who sent it, or empty */
     struct slice message_id, subject; /* for trace and bounces; may be empty */

@@ -81,7 +81,7 @@ void sm_head_complete(struct sm *s)
         return;
     }
     bool ascii = is_ascii(buf_slice(&t->head));
-    t->eight_bit = t->opts.body == SMTP_BODY_8BITMIME || !ascii;
+    t->eight_bit = !ascii; /* the fact counts, whatever MAIL declared: ASCII can go anywhere */
     /* Said to be possible; only what needs it is held to it on the way on (RFC 6531 section 3.3). */
     t->international |= t->opts.smtputf8 && !ascii;
     check_hops(s);

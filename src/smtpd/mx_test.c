@@ -26,6 +26,29 @@ static struct slice send_letter(struct client *cl, struct slice text)
     return client_reply(cl);
 }
 
+TEST(mx_eight_bit_is_a_fact_not_a_declaration)
+{
+    struct world w;
+    struct client cl;
+    static const struct { const char *mail, *body; bool eight; } x[] = {
+        {"MAIL FROM:<carol@one.test> BODY=8BITMIME", "ascii\r\n", false},
+        {"MAIL FROM:<carol@one.test>", "\xc3\xa4\r\n", true},
+        {"MAIL FROM:<carol@one.test> BODY=7BIT", "\xc3\xa4\r\n", true},
+    };
+    world_begin(&w, NULL);
+    client_open(&cl, &w, SMTPD_MX);
+    talk(&cl, "EHLO mail.one.test");
+    for (size_t i = 0; i < COUNT_OF(x); i++) {
+        talk(&cl, x[i].mail);
+        talk(&cl, "RCPT TO:<alice@home.test>");
+        struct slice text = ar_printf(&cl.a, "From: carol@one.test\r\n\r\n%s.\r\n", x[i].body);
+        CHECK(sl_starts(send_letter(&cl, text), SL("250 ")));
+        CHECK(handed.eight_bit == x[i].eight);
+    }
+    client_close(&cl);
+    world_end(&w);
+}
+
 TEST(mx_takes_a_letter)
 {
     struct world w;
