@@ -29,21 +29,29 @@ override CFLAGS += -std=gnu17 $(OPT) $(WARN) $(HARD) $(SANFLAGS) -fno-omit-frame
 LDFLAGS += -pie -Wl,-z,relro,-z,now $(SANFLAGS)
 
 # Every folder and the folders below it that it may use (tools/floors checks the includes).
-FOLDERS = base rt crypto mail wire dns kv body mailauth store queue relay core command smtpd imapd popd app
+FOLDERS = base rt crypto mail wire dns kv body spf dkim dmarc mailauth store outgoing queue relay report \
+ core command smtpd imapd popd app
 USES_base =
 USES_rt = base
+# the simulator, the other half of the linker's choice: only tests x_sim.c may include it
+USES_sim = rt base
 USES_crypto = base
 USES_mail = base
 USES_wire = base
 USES_dns = rt base
 USES_kv = rt base
 USES_body = rt base
-USES_mailauth = dns crypto mail rt base
+USES_spf = dns mail rt base
+USES_dkim = dns crypto mail rt base
+USES_dmarc = dns mail rt base
+USES_mailauth = spf dkim dmarc dns crypto mail rt base
 USES_store = mail dns body kv crypto rt base
-USES_queue = store mailauth dns wire mail body kv crypto rt base
-USES_relay = queue $(USES_queue)
-USES_core = queue $(USES_queue)
-USES_command = core $(USES_core)
+USES_outgoing = store mailauth $(USES_mailauth) body kv
+USES_queue = outgoing $(USES_outgoing)
+USES_relay = queue wire $(USES_queue)
+USES_report = queue $(USES_queue)
+USES_core = report $(USES_report)
+USES_command = core wire $(USES_core)
 USES_smtpd = command $(USES_command)
 USES_imapd = command $(USES_command)
 USES_popd = command $(USES_command)
@@ -51,7 +59,7 @@ USES_app = smtpd imapd popd relay command $(USES_command)
 
 LIBS_base =
 LIBS_mail = -lunistring
-LIBS_mailauth = -lexpat -lz
+LIBS_report = -lexpat -lz
 LIBS_rt = -lssl -lcrypto -lpthread
 LIBS_crypto = -lcrypto -lunistring
 LIBS_dns = -lunbound -lidn2 -lunistring
@@ -60,7 +68,7 @@ LIBS_core = -lconfuse
 LIBS_command = -ljansson
 
 # A folder's library: its sources but tests, fuzz targets and the program's main.
-# rt exists twice: librt (real_*.c) and librtsim (sim_*.c), the rest in common.
+# rt exists twice: librt (real_*.c) and librtsim (src/sim in its place), the rest in common.
 src_of = $(filter-out %_test.c %_sim.c %_fuzz.c %/test.c %/fuzz_main.c %/main.c,$(wildcard src/$(1)/*.c))
 objs = $(patsubst src/%.c,$(B)/obj/%.o,$(1))
 
@@ -69,10 +77,10 @@ all: build
 build: deps-check $(B)/tram
 
 define folder_rules
-$(B)/lib/lib$(1).a: $(call objs,$(filter-out src/rt/sim_%.c,$(call src_of,$(1))))
+$(B)/lib/lib$(1).a: $(call objs,$(call src_of,$(1)))
 endef
 $(foreach f,$(FOLDERS),$(eval $(call folder_rules,$(f))))
-$(B)/lib/librtsim.a: $(call objs,$(filter-out src/rt/real_%.c,$(call src_of,rt)))
+$(B)/lib/librtsim.a: $(call objs,$(filter-out src/rt/real_%.c,$(call src_of,rt)) $(call src_of,sim))
 
 $(B)/lib/%.a:
 	@mkdir -p $(@D)
@@ -104,13 +112,13 @@ define test_rules
 $(B)/test/$(1)_test: $(call tests_of,$(1)) $(TEST_MAIN) $(call libs_for,$(1) $(USES_$(1)))
 	@mkdir -p $$(@D)
 	@$$(link) $$(call syslibs_for,$(1) $(USES_$(1)))
-$(B)/test/$(1)_sim: $(call sims_of,$(1)) $(TEST_MAIN) $(subst librt.a,librtsim.a,$(call libs_for,$(1) $(USES_$(1))))
+$(B)/test/$(1)_sim: $(call sims_of,$(1)) $(TEST_MAIN) $(subst librt.a,librtsim.a,$(call libs_for,$(filter-out sim,$(1)) $(USES_$(1))))
 	@mkdir -p $$(@D)
 	@$$(link) $$(call syslibs_for,$(1) $(USES_$(1)))
 endef
-$(foreach f,$(FOLDERS),$(eval $(call test_rules,$(f))))
+$(foreach f,$(FOLDERS) sim,$(eval $(call test_rules,$(f))))
 UNIT = $(foreach f,$(FOLDERS),$(if $(wildcard src/$(f)/*_test.c),$(B)/test/$(f)_test))
-SIMS = $(foreach f,$(FOLDERS),$(if $(wildcard src/$(f)/*_sim.c),$(B)/test/$(f)_sim))
+SIMS = $(foreach f,$(FOLDERS) sim,$(if $(wildcard src/$(f)/*_sim.c),$(B)/test/$(f)_sim))
 
 # ---- fuzz targets: x_fuzz.c is a program of its own; its seeds lie in tests/corpus/x ----
 # With FUZZER=1 (make fuzz) clang's libFuzzer drives it, else fuzz_main.c runs the seeds.

@@ -8,7 +8,7 @@
 #include <time.h>
 
 #include "base/text.h"
-#include "mailauth/dkim_publish.h"
+#include "dkim/dkim_publish.h"
 #include "mailauth/mailauth.h"
 
 enum { LETTER_BYTES = 10240 };

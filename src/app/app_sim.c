@@ -9,7 +9,7 @@
 #include "mail/head.h"
 #include "node.h"
 #include "rt/file.h"
-#include "rt/sim.h"
+#include "sim/sim.h"
 #include "serve.h"
 
 enum { LETTERS = 8, USERS = 3, BIG = 300 * 1024 };

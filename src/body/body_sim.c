@@ -5,7 +5,7 @@
 #include "base/test.h"
 #include "base/text.h"
 #include "body.h"
-#include "rt/sim.h"
+#include "sim/sim.h"
 
 enum { WRITERS = 3, ROUNDS = 4, BODIES = WRITERS * ROUNDS };
 

@@ -3,7 +3,7 @@
 #include "base/civil.h"
 #include "base/text.h"
 #include "cmd.h"
-#include "mailauth/dkim_publish.h"
+#include "dkim/dkim_publish.h"
 
 /* Letters wait at most five days in a queue; a week later nobody needs the old key. */
 enum { RETIRED_FOR_S = 7 * 86400 };

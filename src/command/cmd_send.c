@@ -279,7 +279,9 @@ static int commit(struct sending *s)
     struct buf prefix = BUF_INIT;
     letter_id_new(&l->id);
     l->sender = s->sender;
-    int e = preflight_gate(r->core->preflight, r->a, l, &s->parsed, &l->hold);
+    int e = 0;
+    if (letter_leaves(l))
+        e = preflight_gate(r->core->preflight, r->a, &l->id, l->sender, &s->parsed, &l->hold);
     if (e) return e;
     e = signing_end(s->signing, &signature);
     s->signing = NULL;

@@ -3,8 +3,8 @@
 
 #include "base/text.h"
 #include "dns_records.h"
-#include "mailauth/dkim_publish.h"
-#include "mailauth/dmarc.h"
+#include "dkim/dkim_publish.h"
+#include "dmarc/dmarc.h"
 #include "mailauth/iprev.h"
 
 const char *dns_finding_name(enum dns_finding f)

@@ -3,7 +3,7 @@
 
 #include "base/text.h"
 #include "crypto/cert.h"
-#include "mailauth/dkim_record.h"
+#include "dkim/dkim_record.h"
 
 struct lines {
     struct arena *a;

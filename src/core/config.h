@@ -4,7 +4,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/ip.h"
-#include "queue/preflight_gate.h"
+#include "outgoing/preflight_gate.h"
 
 enum { LISTEN_MAX = 64, PORT_OFFSET_MAX = 65535 - 995 };
 

@@ -4,9 +4,9 @@
 #include "config.h"
 #include "dns/dns.h"
 #include "mailauth/mailauth.h"
-#include "queue/dmarc_store.h"
+#include "report/dmarc_store.h"
 #include "queue/queue.h"
-#include "queue/signing.h"
+#include "outgoing/signing.h"
 #include "store/directory.h"
 
 struct core {

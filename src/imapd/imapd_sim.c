@@ -8,7 +8,7 @@
 #include "base/test.h"
 #include "base/text.h"
 #include "imapd.h"
-#include "rt/sim.h"
+#include "sim/sim.h"
 
 enum { CLIENTS = 4, STEPS = 50, BELIEFS = 600, SEEDS = 12 };
 

@@ -5,7 +5,7 @@
 #include "base/test.h"
 #include "base/text.h"
 #include "kv.h"
-#include "rt/sim.h"
+#include "sim/sim.h"
 
 enum { WRITERS = 4, ROUNDS = 6 };
 

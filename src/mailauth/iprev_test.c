@@ -5,7 +5,7 @@
 
 #include "base/test.h"
 #include "rt/test_rt.h"
-#include "dns_test_i.h"
+#include "dns/dns_test.h"
 
 static const char zone_text[] =
     "1.2.0.192.in-addr.arpa. PTR mail.example.com.\nmail.example.com. A 192.0.2.1\nmail.example.com. AAAA 2001:db8::1\n"

@@ -13,17 +13,17 @@
  * The DNS time of SPF, iprev and of the keys of signatures overlaps the transfer of the body. All
  * calls are made by one fiber. Bodies stream: memory does not depend on the size of the letter. */
 #pragma once
-#include "arc.h"
-#include "authres.h"
+#include "dkim/arc.h"
+#include "mail/authres.h"
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/ip.h"
-#include "dkim.h"
-#include "dmarc.h"
+#include "dkim/dkim.h"
+#include "dmarc/dmarc.h"
 #include "dns/dns.h"
 #include "iprev.h"
 #include "mail/head.h"
-#include "spf.h"
+#include "spf/spf.h"
 
 /* What every check of a server shares. Lives as long as the checks; not copied. */
 struct mailauth_ctx {

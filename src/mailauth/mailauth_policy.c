@@ -4,7 +4,7 @@
  * refuses it as well: the owner of the return path has said so. What cannot be known
  * now is asked for again (451), for a forger must gain nothing from a silent DNS. */
 #include "base/text.h"
-#include "domain_i.h"
+#include "mail/domain.h"
 #include "mailauth_i.h"
 
 enum { SENTENCE_MAX = 400 };

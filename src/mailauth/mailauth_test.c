@@ -3,7 +3,7 @@
 #include "mailauth.h"
 
 #include "base/test.h"
-#include "dkim_test.h"
+#include "dkim/dkim_test.h"
 
 #define ED "TXT \"v=DKIM1; k=ed25519; p=" TEST_ED_P "\"\n"
 static const char world[] =

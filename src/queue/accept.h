@@ -44,5 +44,15 @@ struct letter {
  * transaction on a queue shard. Also writes the trace's QUEUED/DELIVERED and index, and
  * wakes the queue. SUSPENDS. Temporary errors: answer 4xx, nothing was accepted. */
 MUST_CHECK int accept_letter(struct queue *q, struct letter *l);
+/* The same for a letter of our own under an id that is always the same for the same cause: the
+ * second time nothing happens. */
+MUST_CHECK int accept_once(struct queue *q, struct letter *l);
+/* Has it a recipient that is not here? */
+static inline bool letter_leaves(const struct letter *l)
+{
+    for (size_t i = 0; i < l->nrcpt; i++)
+        if (!l->rcpt[i].route.local) return true;
+    return false;
+}
 /* Which class the body should be written in, decided before it arrives. */
 static inline enum body_class accept_body_class(bool any_local) { return any_local ? BODY_MAIL : BODY_QUEUE; }

@@ -9,7 +9,7 @@
 #include "mail/build.h"
 #include "mail/dsn.h"
 #include "queue_i.h"
-#include "signing.h"
+#include "outgoing/signing.h"
 #include "store/trace.h"
 
 enum { RETURN_FULL_MAX = 256 * 1024 };

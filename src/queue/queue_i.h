@@ -153,6 +153,3 @@ MUST_CHECK int local_deliver(struct store *s, const struct letter *l, const char
 enum bounce_kind { BOUNCE_FAILED, BOUNCE_DELAYED, BOUNCE_SUCCESS };
 MUST_CHECK int bounce_tell(struct queue *q, const struct q_envelope *e, struct q_rcpt *const *rcpt, size_t n,
                            enum bounce_kind kind, struct arena *a, bool *told);
-/* accept.c: a letter under a name that is always the same for the same cause; the second time
- * nothing happens. */
-MUST_CHECK int accept_once(struct queue *q, struct letter *l);

@@ -10,7 +10,7 @@
 #include "base/test.h"
 #include "base/text.h"
 #include "queue_i.h"
-#include "rt/sim.h"
+#include "sim/sim.h"
 #include "store/mailbox.h"
 
 enum { LETTERS = 3, REPORTS_MAX = 64 };

@@ -139,6 +139,14 @@ static struct slice text_of(struct tester *t, const struct message *m)
     return text;
 }
 
+TEST(queue_letter_leaves_when_one_recipient_is_elsewhere)
+{
+    struct letter_rcpt rcpt[] = {{.route = {.local = true}}, {.route = {.address = SL("bob@two.test")}}};
+    CHECK(letter_leaves(&(struct letter){.rcpt = rcpt, .nrcpt = 2}));
+    CHECK(!letter_leaves(&(struct letter){.rcpt = rcpt, .nrcpt = 1}));
+    CHECK(!letter_leaves(&(struct letter){0}));
+}
+
 TEST(queue_one_local_goes_straight)
 {
     struct tester t;

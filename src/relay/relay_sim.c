@@ -12,7 +12,7 @@
 #include "base/text.h"
 #include "queue/queue.h"
 #include "relay_i.h"
-#include "rt/sim.h"
+#include "sim/sim.h"
 
 enum { KINDS = 6, LETTERS = 60, PORT = 25 };
 enum kind { GOOD, LATER, DROPS, SLOW, REFUSES, ABSENT };

@@ -206,8 +206,8 @@ static void preflight(struct sm *s)
 {
     struct sm_tx *t = &s->tx;
     if (s->kind == SMTPD_MX || !s->conf->preflight || t->answer.code) return;
-    struct letter l = {.id = t->id, .sender = t->sender, .rcpt = t->rcpt, .nrcpt = t->nrcpt};
-    int r = preflight_gate(s->conf->preflight, &t->a, &l, &t->parsed, &t->hold);
+    if (!letter_leaves(&(struct letter){.rcpt = t->rcpt, .nrcpt = t->nrcpt})) return;
+    int r = preflight_gate(s->conf->preflight, &t->a, &t->id, t->sender, &t->parsed, &t->hold);
     if (r == ERR_DENIED) sm_decide(s, 550, "5.7.1", "%s", err_text(r));
     else if (r) sm_decide_error(s, r, "The letter cannot be checked");
 }

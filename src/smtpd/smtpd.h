@@ -2,9 +2,9 @@
 #pragma once
 #include "mailauth/mailauth.h"
 #include "queue/accept.h"
-#include "queue/preflight_gate.h"
-#include "queue/dmarc_store.h"
-#include "queue/signing.h"
+#include "outgoing/preflight_gate.h"
+#include "report/dmarc_store.h"
+#include "outgoing/signing.h"
 #include "rt/conn.h"
 
 enum smtpd_kind {

@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "care.h"
 #include "mailbox.h"
-#include "rt/sim.h"
+#include "sim/sim.h"
 
 enum { FIBERS = 3, ROUNDS = 3, LETTERS = FIBERS * ROUNDS };
 

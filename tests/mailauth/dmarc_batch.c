@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "base/text.h"
-#include "mailauth/dmarc.h"
+#include "dmarc/dmarc.h"
 
 enum { SIGNATURES = 8 };
 

@@ -16,8 +16,8 @@
 #include <stdlib.h>
 
 #include "base/text.h"
-#include "mailauth/arc.h"
-#include "mailauth/dkim_i.h"
+#include "dkim/arc.h"
+#include "dkim/dkim_i.h"
 
 /* A fixed time, so that a seed gives the same signatures each day. */
 enum { KEYS = 16, LETTER_MAX = 64 << 20, NOW = 1700000000 };

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "base/text.h"
-#include "mailauth/spf.h"
+#include "spf/spf.h"
 
 static struct dns *read_zone(size_t length)
 {

@@ -1,0 +1,244 @@
+/* thread.c - what crosses threads in the real world, on the one thread of the simulator:
+ * posts, calls, completions, offload, workers, signals. A handler that would run on a thread
+ * is a fiber of its program, so other fibers run between its steps on the disk. */
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "base/log.h"
+#include "sim_i.h"
+
+int rt_run(const struct rt_opts *opts, int (*main_fn)(void *), void *arg)
+{
+    (void)opts;
+    ASSERT(fiber_current() && "a node's program is started by sim_node_start()");
+    return main_fn(arg);
+}
+
+int rt_loops(void) { return 1; }
+int rt_loop_id(void) { return fiber_current() && sim_here()->thread ? -1 : 0; }
+
+void rt_pause(int64_t ns) { sim_thread_pause(ns, ns); }
+
+void rt_die(const char *who, const char *why)
+{
+    log_info(who, "the program on %s ends: %s", sim_self()->name, why);
+    sim_kill(sim_self());
+}
+
+int rt_wait_readable(int fd)
+{
+    (void)fd;
+    return err_set(ERR_UNSUPPORTED, "a simulated program has no descriptors");
+}
+
+void rt_stats(struct rt_stats *out)
+{
+    *out = (struct rt_stats){0};
+    loop_stats(&the_sim->loop, out);
+}
+
+/* ---- posts and calls ---- */
+
+struct post {
+    struct link link;
+    void (*fn)(void *);
+    void *arg;
+};
+
+void rt_post(int loop, void (*fn)(void *), void *arg)
+{
+    ASSERT(loop == 0);
+    struct sim_prog *p = sim_prog_now();
+    struct post *x = xcalloc(1, sizeof *x);
+    x->fn = fn;
+    x->arg = arg;
+    if (list_empty(&p->posts)) {
+        list_push(&the_sim->posting, &p->posting);
+        the_sim->nposting++;
+    }
+    list_push(&p->posts, &x->link);
+}
+
+void sim_run_post(struct sim_prog *p)
+{
+    struct post x, *first = CONTAINER_OF(list_shift(&p->posts), struct post, link);
+    x = *first;
+    free(first);
+    if (list_empty(&p->posts)) {
+        list_remove(&p->posting);
+        the_sim->nposting--;
+    }
+    the_sim->loop.node = &p->on_loop;
+    sim_note(EV_POST, p->id, 0);
+    x.fn(x.arg);
+    the_sim->loop.node = NULL;
+}
+
+/* A function that runs as a fiber of its own while the caller waits for its end. */
+struct call {
+    struct completion done;
+    int (*fn)(void *);
+    void *arg;
+    int64_t deadline;
+    int result;
+};
+
+static void run_call(void *arg)
+{
+    struct call *c = arg;
+    (void)deadline_narrow(c->deadline);
+    c->result = c->fn(c->arg);
+    completion_signal(&c->done);
+}
+
+static int call_at(struct sim_place *at, const char *name, int (*fn)(void *), void *arg, int64_t deadline)
+{
+    struct call c = {.fn = fn, .arg = arg, .deadline = deadline};
+    completion_init(&c.done);
+    if (!sim_fiber(at, name, run_call, &c))
+        return err_set(ERR_LIMIT, "there is no memory for one more fiber (%s)", name);
+    completion_wait(&c.done);
+    return c.result;
+}
+
+int rt_call(int loop, int (*fn)(void *), void *arg)
+{
+    ASSERT(loop == 0);
+    return call_at(&sim_prog_now()->on_loop, "call", fn, arg, deadline_get());
+}
+
+int offload(int (*fn)(void *), void *arg)
+{
+    return call_at(&sim_prog_now()->on_thread, "offload", fn, arg, RT_NEVER);
+}
+
+/* ---- completions ---- */
+
+enum { NOT_DONE, WAITED_FOR, DONE };
+
+void completion_init(struct completion *c)
+{
+    *c = (struct completion){.fiber = fiber_self(), .done = NOT_DONE};
+}
+
+void completion_signal(struct completion *c)
+{
+    bool wake = c->done == WAITED_FOR;
+    ASSERT(c->done != DONE);
+    c->done = DONE;
+    if (wake) ASSERT(fiber_wake(c->fiber, 0));
+}
+
+void completion_wait(struct completion *c)
+{
+    ASSERT(c->fiber && c->fiber == fiber_self() && "the fiber that waits is the one that initialised it");
+    if (c->done == DONE) return;
+    c->done = WAITED_FOR;
+    fiber_block_hard();
+    ASSERT(c->done == DONE);
+}
+
+/* ---- workers ---- */
+
+struct worker {
+    const char *name;
+    size_t max_group;
+    void (*handle)(void *ctx, struct job *jobs);
+    void *ctx;
+    struct sim_prog *prog;
+    struct job *first, **last;
+    bool busy;
+    struct completion *idle; /* worker_free() waits */
+};
+
+int worker_new(struct worker **out, const char *name, size_t max_group,
+               void (*handle)(void *ctx, struct job *jobs), void *ctx)
+{
+    struct worker *w = *out = xcalloc(1, sizeof *w);
+    w->name = name;
+    w->max_group = max_group ? max_group : 1;
+    w->handle = handle;
+    w->ctx = ctx;
+    w->prog = sim_prog_now();
+    w->last = &w->first;
+    return 0;
+}
+
+/* The first jobs, at most max_group, cut off as a list of their own. */
+static struct job *take_group(struct worker *w)
+{
+    struct job *group = w->first, *j = group;
+    for (size_t n = 1; n < w->max_group && j->next; n++) j = j->next;
+    w->first = j->next;
+    if (!w->first) w->last = &w->first;
+    j->next = NULL;
+    return group;
+}
+
+static void work(void *arg)
+{
+    struct worker *w = arg;
+    while (w->first) {
+        struct job *group = take_group(w);
+        w->handle(w->ctx, group);
+        for (struct job *j = group, *next; j; j = next) {
+            next = j->next; /* once signalled, j may be gone */
+            completion_signal(&j->done);
+        }
+    }
+    w->busy = false;
+    if (w->idle) completion_signal(w->idle);
+}
+
+/* A worker that has no fiber gets one when there is work. */
+static void rouse(struct worker *w)
+{
+    if (w->busy) return;
+    w->busy = true;
+    ASSERT(sim_fiber(&w->prog->on_thread, w->name, work, w) && "a stack for a worker");
+}
+
+void worker_do(struct worker *w, struct job *j)
+{
+    completion_init(&j->done);
+    j->next = NULL;
+    *w->last = j;
+    w->last = &j->next;
+    rouse(w);
+    completion_wait(&j->done);
+}
+
+void worker_free(struct worker **w)
+{
+    struct worker *x = *w;
+    if (!x) return;
+    struct completion idle;
+    completion_init(&idle);
+    x->idle = &idle;
+    if (x->busy) completion_wait(&idle);
+    free(x);
+    *w = NULL;
+}
+
+/* ---- signals ---- */
+
+void sim_signal(struct sim_node *n, int signo)
+{
+    LIST_EACH(struct sim_prog, p, &n->progs, link) {
+        p->signal_bits |= 1u << signo;
+        waitq_wake_all(&p->signals);
+    }
+    sim_note(EV_SIGNAL, n->id, (uint64_t)signo);
+}
+
+int rt_wait_signal(void)
+{
+    struct sim_prog *p = sim_prog_now();
+    while (!p->signal_bits) {
+        int e = waitq_wait(&p->signals);
+        if (e) return e;
+    }
+    int signo = __builtin_ctz(p->signal_bits);
+    p->signal_bits &= p->signal_bits - 1;
+    return signo;
+}
