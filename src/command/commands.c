@@ -1,6 +1,6 @@
 /* commands.c - the table of subcommands: command line, help, control socket and manual go by it. */
 #include "cmd.h"
-#include "queue/dmarc_store.h"
+#include "report/dmarc_store.h"
 
 /* ---- what commands take ---- */
 

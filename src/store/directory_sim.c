@@ -6,7 +6,7 @@
 #include "base/test.h"
 #include "directory.h"
 #include "mailbox.h"
-#include "rt/sim.h"
+#include "sim/sim.h"
 
 struct world {
     struct sim *sim;
