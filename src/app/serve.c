@@ -293,7 +293,7 @@ static void care_fiber(void *arg)
     struct core *core = arg;
     while (fiber_sleep(sweep_every) == 0) {
         sweep_once(core);
-        int e = trace_expire(core->store, core->conf->trace_days);
+        int e = trace_expire(core->store, (int)(core->conf->trace_keep_s / 86400));
         if (e && e != ERR_CANCELED) log_warn("care", "old trace events could not be removed: %s", err_text(e));
     }
 }

@@ -35,6 +35,29 @@ static json_t *command_json(struct arena *a, const struct command *c)
     return o;
 }
 
+static json_t *setting_json(const struct setting *s)
+{
+    static const char *const types[] = {"host", "ips", "number", "endpoint", "path",
+                                        "size", "time", "domains", "choice", "yes"};
+    json_t *o = json_object();
+    reply_text(o, "name", sl_cstr(s->name));
+    reply_text(o, "type", sl_cstr(types[s->type]));
+    reply_text(o, "default", sl_cstr(s->fallback));
+    reply_text(o, "meaning", sl_cstr(s->meaning));
+    if (s->least) reply_text(o, "least", sl_cstr(s->least));
+    if (s->most) reply_text(o, "most", sl_cstr(s->most));
+    if (s->words) reply_text(o, "words", sl_cstr(s->words));
+    json_object_set_new(o, "reload", json_boolean(s->reload));
+    return o;
+}
+
+static json_t *settings_json(void)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < nsettings; i++) json_array_append_new(list, setting_json(&settings[i]));
+    return list;
+}
+
 int run_help(struct request *r)
 {
     json_t *list = json_array(), *w;
@@ -46,6 +69,7 @@ int run_help(struct request *r)
         if (sl_starts(sl_cstr(commands[i].name), asked))
             json_array_append_new(list, command_json(r->a, &commands[i]));
     json_object_set_new(r->reply, "commands", list);
+    if (!asked.n) json_object_set_new(r->reply, "settings", settings_json());
     reply_text(r->reply, "asked", asked);
     return json_array_size(list) ? 0 : err_set(ERR_NOT_FOUND, "there is no command \"%.*s\"", SLF(asked));
 }

@@ -226,7 +226,7 @@ int run_trace(struct request *r)
         return err_set(e,
                        "nothing is known of %.*s: give a letter's id, a Message-ID or an address (events are "
                        "kept %d days)",
-                       SLF(what), r->core->conf->trace_days);
+                       SLF(what), (int)(r->core->conf->trace_keep_s / 86400));
     if (e) return e;
     json_t *letters = json_array();
     for (size_t i = n; i-- > 0;) {

@@ -1,181 +1,223 @@
-/* config.c - tram.conf through libconfuse, and every value checked with its line. */
+/* config.c - tram.conf: the table of settings, and reading it through libconfuse. */
 #include "config.h"
 
 #include <confuse.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "dns/dns.h"
+#include "queue/accept.h"
 #include "rt/file.h"
 
 enum { CONFIG_MAX = 1 << 20 };
 
-void config_defaults(struct config *c)
+#define FIELD(f) .at = offsetof(struct config, f), .width = sizeof(((struct config *)0)->f)
+
+const struct setting settings[] = {
+    {"hostname", "", "the full name of this host, as other servers see it in EHLO and in the reverse DNS",
+     SETTING_HOST, FIELD(hostname)},
+    {"listen", "", "addresses to listen on; none: every address of the machine", SETTING_IPS, FIELD(listen)},
+    {"port_offset", "0", "is added to every port", SETTING_NUMBER, "0", "64540", FIELD(port_offset)},
+    {"resolver", "", "the DNS resolver to ask; none: Tram asks from the root", SETTING_ENDPOINT, FIELD(resolver)},
+    {"zone", "", "a master file that answers all DNS questions", SETTING_PATH, FIELD(zone)},
+    {"tls_certificate", "tls/certificate.pem", "the certificate chain (PEM)", SETTING_PATH, FIELD(tls_certificate),
+     .reload = true},
+    {"tls_key", "tls/key.pem", "the private key (PEM)", SETTING_PATH, FIELD(tls_key), .reload = true},
+    {"size_max", "50M", "the largest letter that is accepted", SETTING_SIZE, "64k", "2G", FIELD(size_max),
+     .shown = true},
+    {"recipients_max", "1000", "recipients in one SMTP transaction", SETTING_NUMBER, "1", "10000",
+     FIELD(rcpts_max)},
+    {"connections_max", "20000", "connections at the same time", SETTING_NUMBER, "1", "1000000",
+     FIELD(connections_max)},
+    {"connections_per_address", "2000", "connections at the same time from one address", SETTING_NUMBER, "1",
+     "1000000", FIELD(connections_per_address)},
+    {"queue_retry_first", "1m", "the first wait after a temporary failure", SETTING_TIME, "1s", "1d",
+     FIELD(queue_retry_first_s), .shown = true},
+    {"queue_retry_most", "4h", "the longest wait", SETTING_TIME, "1s", "7d", FIELD(queue_retry_most_s),
+     .shown = true},
+    {"queue_lifetime", "5d", "how long a letter is tried before it goes back to the sender", SETTING_TIME, "1m",
+     "60d", FIELD(queue_lifetime_s), .shown = true},
+    {"queue_delay_warning", "4h", "when the sender is told that a letter still waits", SETTING_TIME, "1m", "60d",
+     FIELD(queue_delay_warning_s), .shown = true},
+    {"trace_keep", "30d", "how long events are kept for `tram trace`", SETTING_TIME, "1d", "3650d",
+     FIELD(trace_keep_s), .shown = true},
+    {"trusted_sealers", "", "domains whose ARC chains may set aside a DMARC failure", SETTING_DOMAINS,
+     FIELD(trusted_sealers)},
+    {"preflight", "warn", "what to do with a letter of ours that a strict receiver would refuse", SETTING_CHOICE,
+     .words = "warn hold refuse off", FIELD(preflight), .shown = true},
+    {"dmarc_reports", "true", "send aggregate reports to domains that ask for them", SETTING_YES,
+     FIELD(dmarc_reports)},
+    {"arc_seal", "false", "seal letters that an alias sends on with ARC", SETTING_YES, FIELD(arc_seal)},
+};
+const size_t nsettings = COUNT_OF(settings);
+_Static_assert(PORT_OFFSET_MAX == 64540 && LETTER_RCPTS_MAX == 10000, "stand in the table as text");
+_Static_assert(COUNT_OF(settings) <= 64, "check_doubled() counts them in a word");
+
+/* ---- one value ---- */
+
+static void put_number(struct config *c, const struct setting *s, uint64_t v)
 {
-    *c = (struct config){
-        .tls_certificate = SL("tls/certificate.pem"),
-        .tls_key = SL("tls/key.pem"),
-        .size_max = 50 << 20,
-        .queue_lifetime_s = 5 * 86400,
-        .queue_retry_first_s = 60,
-        .queue_retry_most_s = 4 * 3600,
-        .queue_delay_warning_s = 4 * 3600,
-        .rcpts_max = 1000,
-        .connections_max = 20000,
-        .connections_per_address = 2000,
-        .trace_days = 30,
-        .preflight = PREFLIGHT_WARN,
-        .dmarc_reports = true,
-    };
-    c->listen[0] = (struct ip){.family = 4};
-    c->listen[1] = (struct ip){.family = 6};
-    c->nlisten = 2;
-}
-
-/* libconfuse reports through a callback without an argument: the first message is kept here
- * for the caller on the same thread. */
-static _Thread_local char first_fault[ERR_TEXT_MAX];
-
-static void keep_fault(cfg_t *cfg, const char *fmt, va_list ap)
-{
-    if (first_fault[0]) return;
-    int n = snprintf(first_fault, sizeof first_fault, "tram.conf:%d: ", cfg ? cfg->line : 0);
-    if (n > 0 && (size_t)n < sizeof first_fault)
-        vsnprintf(first_fault + n, sizeof first_fault - (size_t)n, fmt, ap);
-}
-
-/* ---- checks of single values; each names the remedy ---- */
-
-static const char *last_string(cfg_opt_t *opt) { return cfg_opt_getnstr(opt, cfg_opt_size(opt) - 1); }
-
-static int check_hostname(cfg_t *cfg, cfg_opt_t *opt)
-{
-    const char *v = last_string(opt);
-    if (v && dns_is_fqdn(sl_cstr(v))) return 0;
-    cfg_error(cfg, "hostname \"%s\" must be a full host name such as mail.example.org", v ? v : "");
-    return -1;
-}
-
-static int check_listen(cfg_t *cfg, cfg_opt_t *opt)
-{
-    struct ip ip;
-    for (unsigned i = 0; i < cfg_opt_size(opt); i++) {
-        const char *v = cfg_opt_getnstr(opt, i);
-        if (i >= LISTEN_MAX || !ip_parse(sl_cstr(v), &ip)) {
-            cfg_error(
-                cfg,
-                "listen \"%s\" must be an IP address such as 192.0.2.1 or 2001:db8::1 (at most %d of them)",
-                v, LISTEN_MAX);
-            return -1;
-        }
+    char *to = (char *)c + s->at;
+    switch (s->width) {
+    case 1: *(bool *)to = v != 0; break;
+    case 2: *(uint16_t *)to = (uint16_t)v; break;
+    case 4: *(uint32_t *)to = (uint32_t)v; break;
+    default: *(uint64_t *)to = v; break;
     }
+}
+
+static bool number_of(enum setting_type type, struct slice text, uint64_t *v)
+{
+    int64_t s;
+    if (type == SETTING_NUMBER) return num_u64(text, UINT32_MAX, v);
+    if (type == SETTING_SIZE) return num_size(text, v);
+    /* A time without its unit is a mistake more often than seconds. */
+    if (!text.n || (text.p[text.n - 1] >= '0' && text.p[text.n - 1] <= '9') || !num_duration(text, &s)) return false;
+    *v = (uint64_t)s;
+    return true;
+}
+
+static int take_number(struct config *c, const struct setting *s, struct slice text)
+{
+    uint64_t v, least, most;
+    static const char *const form[] = {
+        [SETTING_NUMBER] = "a number", [SETTING_SIZE] = "a size such as 50M",
+        [SETTING_TIME] = "a time with its unit, such as 90s, 15m, 4h or 5d"};
+    if (!number_of(s->type, text, &v))
+        return err_set(ERR_SYNTAX, "%s \"%.*s\" must be %s", s->name, SLF(text), form[s->type]);
+    if (!number_of(s->type, sl_cstr(s->least), &least) || !number_of(s->type, sl_cstr(s->most), &most) || v < least ||
+        v > most)
+        return err_set(ERR_SYNTAX, "%s %.*s must lie between %s and %s", s->name, SLF(text), s->least, s->most);
+    put_number(c, s, v);
     return 0;
 }
 
-static int check_resolver(cfg_t *cfg, cfg_opt_t *opt)
+static int take_choice(struct config *c, const struct setting *s, struct slice text)
 {
-    struct endpoint e;
-    const char *v = last_string(opt);
-    if (!v || !*v || endpoint_parse(sl_cstr(v), &e)) return 0;
-    cfg_error(cfg, "resolver \"%s\" must be an address and a port such as 127.0.0.1:53", v);
-    return -1;
+    struct slice words = sl_cstr(s->words);
+    uint64_t n = 0;
+    for (struct slice word; sl_next(&words, ' ', &word); n++)
+        if (sl_eq(word, text)) {
+            put_number(c, s, n);
+            return 0;
+        }
+    return err_set(ERR_SYNTAX, "%s \"%.*s\" must be one of: %s", s->name, SLF(text), s->words);
 }
 
-static int check_size(cfg_t *cfg, cfg_opt_t *opt)
+static int take_yes(struct config *c, const struct setting *s, struct slice text)
 {
-    uint64_t n;
-    const char *v = last_string(opt);
-    if (v && num_size(sl_cstr(v), &n) && n >= 65536) return 0;
-    cfg_error(cfg, "%s \"%s\" must be a size of at least 64k, such as 50M", opt->name, v ? v : "");
-    return -1;
+    static const char *const words[] = {"false", "true", "no", "yes", "off", "on"};
+    for (size_t i = 0; i < COUNT_OF(words); i++)
+        if (sl_eqi(text, sl_cstr(words[i]))) {
+            put_number(c, s, i & 1);
+            return 0;
+        }
+    return err_set(ERR_SYNTAX, "%s \"%.*s\" must be true or false", s->name, SLF(text));
 }
 
-static int check_duration(cfg_t *cfg, cfg_opt_t *opt)
+static int take_host(struct config *c, const struct setting *s, struct slice text)
 {
-    int64_t s;
-    const char *v = last_string(opt);
-    if (v && num_duration(sl_cstr(v), &s) && s > 0) return 0;
-    cfg_error(cfg, "%s \"%s\" must be a time such as 90s, 15m, 4h or 5d", opt->name, v ? v : "");
-    return -1;
+    if (!dns_is_fqdn(text))
+        return err_set(ERR_SYNTAX, "%s \"%.*s\" must be a full host name such as mail.example.org", s->name,
+                       SLF(text));
+    c->hostname = text;
+    return 0;
 }
 
-static int check_offset(cfg_t *cfg, cfg_opt_t *opt)
+static int take_endpoint(struct config *c, const struct setting *s, struct slice text)
 {
-    long v = cfg_opt_getnint(opt, 0);
-    if (v >= 0 && v <= PORT_OFFSET_MAX) return 0;
-    cfg_error(cfg, "port_offset %ld must lie between 0 and %d", v, PORT_OFFSET_MAX);
-    return -1;
+    if (!text.n || endpoint_parse(text, &c->resolver)) return 0;
+    return err_set(ERR_SYNTAX, "%s \"%.*s\" must be an address and a port such as 127.0.0.1:53", s->name, SLF(text));
 }
 
-static int check_positive(cfg_t *cfg, cfg_opt_t *opt)
+/* text lives as long as the configuration. */
+static int take_one(struct config *c, const struct setting *s, struct slice text)
 {
-    long v = cfg_opt_getnint(opt, 0);
-    if (v >= 1 && v <= 1000000) return 0;
-    cfg_error(cfg, "%s %ld must lie between 1 and 1000000", opt->name, v);
-    return -1;
+    switch (s->type) {
+    case SETTING_HOST: return take_host(c, s, text);
+    case SETTING_ENDPOINT: return take_endpoint(c, s, text);
+    case SETTING_CHOICE: return take_choice(c, s, text);
+    case SETTING_YES: return take_yes(c, s, text);
+    case SETTING_PATH: *(struct slice *)((char *)c + s->at) = text; return 0;
+    default: return take_number(c, s, text);
+    }
 }
 
-static const char *const preflight_words[] = {"warn", "hold", "refuse", "off"};
-
-static int preflight_of(const char *v)
+static int take_ips(struct config *c, const struct setting *s, const struct slice *v, size_t n)
 {
-    for (size_t i = 0; v && i < COUNT_OF(preflight_words); i++)
-        if (strcmp(v, preflight_words[i]) == 0) return (int)i;
-    return -1;
+    if (n > LISTEN_MAX) return err_set(ERR_SYNTAX, "%s has more than %d addresses", s->name, LISTEN_MAX);
+    for (size_t i = 0; i < n; i++)
+        if (!ip_parse(v[i], &c->listen[i]))
+            return err_set(ERR_SYNTAX, "%s \"%.*s\" must be an IP address such as 192.0.2.1 or 2001:db8::1",
+                           s->name, SLF(v[i]));
+    if (n) c->nlisten = n;
+    return 0;
 }
 
-static int check_preflight(cfg_t *cfg, cfg_opt_t *opt)
+static int take_domains(struct config *c, const struct setting *s, struct slice *v, size_t n)
 {
-    const char *v = last_string(opt);
-    if (preflight_of(v) >= 0) return 0;
-    cfg_error(cfg, "preflight \"%s\" must be warn, hold, refuse or off", v ? v : "");
-    return -1;
+    for (size_t i = 0; i < n; i++)
+        if (!dns_is_fqdn(v[i]))
+            return err_set(ERR_SYNTAX, "%s \"%.*s\" must be a domain such as example.org", s->name, SLF(v[i]));
+    c->trusted_sealers = v;
+    c->ntrusted_sealers = n;
+    return 0;
 }
 
-static struct slice text_of(struct arena *a, cfg_t *cfg, const char *name)
+static bool is_list(const struct setting *s) { return s->type == SETTING_IPS || s->type == SETTING_DOMAINS; }
+
+void config_defaults(struct config *c)
 {
-    const char *v = cfg_getstr(cfg, name);
-    return v ? ar_dup(a, sl_cstr(v)) : (struct slice){0};
+    *c = (struct config){.listen = {{.family = 4}, {.family = 6}}, .nlisten = 2};
+    for (size_t i = 0; i < nsettings; i++)
+        if (*settings[i].fallback && take_one(c, &settings[i], sl_cstr(settings[i].fallback)))
+            ASSERT(!"a default of the table does not fit its own limits");
 }
 
-static int64_t seconds_of(cfg_t *cfg, const char *name)
+/* ---- a file ---- */
+
+/* libconfuse calls back without an argument: what it is reading, on this thread. */
+struct reading {
+    struct arena *a;
+    struct config *out;
+    const char *path;
+    char fault[ERR_TEXT_MAX];
+};
+static _Thread_local struct reading *reading;
+
+static void keep_fault(cfg_t *cfg, const char *fmt, va_list ap)
 {
-    int64_t s = 0;
-    if (!num_duration(sl_cstr(cfg_getstr(cfg, name)), &s)) return 0;
-    return s;
+    char *fault = reading->fault;
+    if (*fault) return;
+    int n = snprintf(fault, ERR_TEXT_MAX, "%s:%d: ", reading->path, cfg ? cfg->line : 0);
+    if (n > 0 && n < ERR_TEXT_MAX) vsnprintf(fault + n, ERR_TEXT_MAX - (size_t)n, fmt, ap);
 }
 
-static void take_values(struct arena *a, cfg_t *cfg, struct config *c)
+static int take_setting(const struct setting *s, cfg_opt_t *opt)
 {
-    c->hostname = ar_lower(a, text_of(a, cfg, "hostname"));
-    if (cfg_size(cfg, "listen")) c->nlisten = 0;
-    for (unsigned i = 0; i < cfg_size(cfg, "listen"); i++)
-        if (ip_parse(sl_cstr(cfg_getnstr(cfg, "listen", i)), &c->listen[c->nlisten])) c->nlisten++;
-    c->port_offset = (uint16_t)cfg_getint(cfg, "port_offset");
-    struct slice resolver = text_of(a, cfg, "resolver");
-    c->has_resolver = resolver.n && endpoint_parse(resolver, &c->resolver);
-    c->zone = text_of(a, cfg, "zone");
-    c->tls_certificate = text_of(a, cfg, "tls_certificate");
-    c->tls_key = text_of(a, cfg, "tls_key");
-    if (!num_size(sl_cstr(cfg_getstr(cfg, "size_max")), &c->size_max)) c->size_max = 50 << 20;
-    c->queue_lifetime_s = seconds_of(cfg, "queue_lifetime");
-    c->queue_retry_first_s = seconds_of(cfg, "queue_retry_first");
-    c->queue_retry_most_s = seconds_of(cfg, "queue_retry_most");
-    c->queue_delay_warning_s = seconds_of(cfg, "queue_delay_warning");
-    c->rcpts_max = (uint32_t)cfg_getint(cfg, "recipients_max");
-    c->connections_max = (uint32_t)cfg_getint(cfg, "connections_max");
-    c->connections_per_address = (uint32_t)cfg_getint(cfg, "connections_per_address");
-    c->trace_days = (int)(seconds_of(cfg, "trace_keep") / 86400);
-    if (c->trace_days < 1) c->trace_days = 1;
-    c->ntrusted_sealers = cfg_size(cfg, "trusted_sealers");
-    c->trusted_sealers = ar_array(a, struct slice, c->ntrusted_sealers);
-    for (unsigned i = 0; i < c->ntrusted_sealers; i++)
-        c->trusted_sealers[i] = ar_lower(a, sl_cstr(cfg_getnstr(cfg, "trusted_sealers", i)));
-    c->preflight = (enum preflight_policy)preflight_of(cfg_getstr(cfg, "preflight"));
-    c->dmarc_reports = cfg_getbool(cfg, "dmarc_reports");
-    c->arc_seal = cfg_getbool(cfg, "arc_seal");
+    struct reading *r = reading;
+    size_t n = cfg_opt_size(opt);
+    struct slice *v = ar_array(r->a, struct slice, n);
+    for (size_t i = 0; i < n; i++) {
+        v[i] = ar_dup(r->a, sl_cstr(cfg_opt_getnstr(opt, (unsigned)i)));
+        if (s->type == SETTING_HOST || s->type == SETTING_DOMAINS) v[i] = ar_lower(r->a, v[i]);
+    }
+    if (s->type == SETTING_IPS) return take_ips(r->out, s, v, n);
+    if (s->type == SETTING_DOMAINS) return take_domains(r->out, s, v, n);
+    return n ? take_one(r->out, s, v[n - 1]) : 0;
+}
+
+static int take_option(cfg_t *cfg, cfg_opt_t *opt)
+{
+    size_t i = 0;
+    while (strcmp(settings[i].name, opt->name) != 0) i++; /* it is of this table */
+    int e = take_setting(&settings[i], opt);
+    if (e) cfg_error(cfg, "%s", err_text(e));
+    return e ? -1 : 0;
 }
 
 /* libconfuse counts a line that ends in a comment three times, so comments are blanked first. */
@@ -212,61 +254,81 @@ static int read_text(struct arena *a, const char *path, char **text)
     return e;
 }
 
+static int parse(char *text)
+{
+    cfg_opt_t opts[COUNT_OF(settings) + 1];
+    for (size_t i = 0; i < nsettings; i++)
+        if (is_list(&settings[i])) opts[i] = (cfg_opt_t)CFG_STR_LIST(settings[i].name, "{}", CFGF_NONE);
+        else opts[i] = (cfg_opt_t)CFG_STR(settings[i].name, "", CFGF_NONE);
+    opts[nsettings] = (cfg_opt_t)CFG_END();
+    cfg_t *cfg = cfg_init(opts, CFGF_NONE);
+    if (!cfg) return err_set(ERR_IO, "cannot prepare to read %s", reading->path);
+    cfg_set_error_function(cfg, keep_fault);
+    for (size_t i = 0; i < nsettings; i++) cfg_set_validate_func(cfg, settings[i].name, take_option);
+    int e = cfg_parse_buf(cfg, text) == CFG_SUCCESS ? 0 : ERR_SYNTAX;
+    cfg_free(cfg);
+    if (!e) return 0;
+    return err_set(e, "%s", reading->fault[0] ? reading->fault : "tram.conf cannot be parsed");
+}
+
+/* The setting whose name begins here and is followed by =, and the end of its name; or NULL. */
+static const struct setting *assigned(const char *p, size_t *n)
+{
+    *n = strspn(p, "abcdefghijklmnopqrstuvwxyz_");
+    const char *after = p + *n + strspn(p + *n, " \t");
+    for (size_t i = 0; *n && *after == '=' && i < nsettings; i++)
+        if (sl_eq(sl(p, *n), sl_cstr(settings[i].name))) return &settings[i];
+    *n += *n == 0;
+    return NULL;
+}
+
+/* libconfuse takes the last of two lines in silence. text: one that it could parse. */
+static int check_doubled(const char *text, const char *path)
+{
+    uint64_t seen = 0;
+    int line = 1;
+    char quote = 0;
+    size_t n;
+    for (const char *p = text; *p; p += n) {
+        const struct setting *s = quote ? NULL : assigned(p, &n);
+        if (quote) n = *p == '\\' && p[1] ? 2 : 1;
+        if (s && seen >> (s - settings) & 1)
+            return err_set(ERR_SYNTAX, "%s:%d: %s stands there twice: keep one line", path, line, s->name);
+        if (s) seen |= (uint64_t)1 << (s - settings);
+        line += *p == '\n';
+        if (!quote && (*p == '"' || *p == '\'')) quote = *p;
+        else if (*p == quote) quote = 0;
+    }
+    return 0;
+}
+
+/* What lines say together. */
+static int check_together(const struct config *c, const char *path)
+{
+    if (!c->hostname.n)
+        return err_set(ERR_SYNTAX, "%s: there is no line hostname = \"mail.example.org\": add one", path);
+    if (c->resolver.port && c->zone.n)
+        return err_set(ERR_SYNTAX, "%s: resolver and zone exclude each other: keep one of the two lines", path);
+    if (c->queue_retry_first_s > c->queue_retry_most_s)
+        return err_set(ERR_SYNTAX, "%s: queue_retry_first is longer than queue_retry_most", path);
+    return 0;
+}
+
 int config_read(struct arena *a, const char *path, struct config *out)
 {
-    cfg_opt_t opts[] = {
-        CFG_STR("hostname", "", CFGF_NONE),
-        CFG_STR_LIST("listen", "{}", CFGF_NONE),
-        CFG_INT("port_offset", 0, CFGF_NONE),
-        CFG_STR("resolver", "", CFGF_NONE),
-        CFG_STR("zone", "", CFGF_NONE),
-        CFG_STR("tls_certificate", "tls/certificate.pem", CFGF_NONE),
-        CFG_STR("tls_key", "tls/key.pem", CFGF_NONE),
-        CFG_STR("size_max", "50M", CFGF_NONE),
-        CFG_STR("queue_lifetime", "5d", CFGF_NONE),
-        CFG_STR("queue_retry_first", "1m", CFGF_NONE),
-        CFG_STR("queue_retry_most", "4h", CFGF_NONE),
-        CFG_STR("queue_delay_warning", "4h", CFGF_NONE),
-        CFG_INT("recipients_max", 1000, CFGF_NONE),
-        CFG_INT("connections_max", 20000, CFGF_NONE),
-        CFG_INT("connections_per_address", 2000, CFGF_NONE),
-        CFG_STR("trace_keep", "30d", CFGF_NONE),
-        CFG_STR_LIST("trusted_sealers", "{}", CFGF_NONE),
-        CFG_STR("preflight", "warn", CFGF_NONE),
-        CFG_BOOL("dmarc_reports", cfg_true, CFGF_NONE),
-        CFG_BOOL("arc_seal", cfg_false, CFGF_NONE),
-        CFG_END(),
-    };
-    static const struct {
-        const char *name;
-        cfg_validate_callback_t check;
-    } checks[] = {
-        {"hostname", check_hostname}, {"listen", check_listen}, {"resolver", check_resolver},
-        {"port_offset", check_offset}, {"size_max", check_size}, {"queue_lifetime", check_duration},
-        {"queue_retry_first", check_duration}, {"queue_retry_most", check_duration},
-        {"queue_delay_warning", check_duration}, {"trace_keep", check_duration},
-        {"recipients_max", check_positive}, {"connections_max", check_positive},
-        {"connections_per_address", check_positive}, {"preflight", check_preflight},
-    };
     char *text;
+    struct reading r = {.a = a, .out = out, .path = path};
     int e = read_text(a, path, &text);
     if (e) return e;
     config_defaults(out);
-    first_fault[0] = 0;
-    cfg_t *cfg = cfg_init(opts, CFGF_NONE);
-    if (!cfg) return err_set(ERR_IO, "cannot prepare to read %s", path);
-    cfg_set_error_function(cfg, keep_fault);
-    for (size_t i = 0; i < COUNT_OF(checks); i++) cfg_set_validate_func(cfg, checks[i].name, checks[i].check);
-    if (cfg_parse_buf(cfg, text) != CFG_SUCCESS)
-        e = err_set(ERR_SYNTAX, "%s", first_fault[0] ? first_fault : "tram.conf cannot be parsed");
-    else take_values(a, cfg, out);
-    cfg_free(cfg);
-    if (!e && !out->hostname.n)
-        e = err_set(ERR_SYNTAX, "%s: there is no line hostname = \"mail.example.org\": add one", path);
-    if (!e && out->has_resolver && out->zone.n)
-        e = err_set(ERR_SYNTAX, "%s: resolver and zone exclude each other: keep one of the two lines", path);
-    return e;
+    reading = &r;
+    e = parse(text);
+    reading = NULL;
+    if (!e) e = check_doubled(text, path);
+    return e ? e : check_together(out, path);
 }
+
+/* ---- writing one ---- */
 
 struct slice config_text(struct arena *a, const struct config_start *s)
 {
@@ -287,10 +349,10 @@ struct slice config_text(struct arena *a, const struct config_start *s)
     buf_printf(&b, "port_offset = %u\n", s->port_offset);
     if (s->resolver.n) buf_printf(&b, "resolver = \"%.*s\"\n", SLF(s->resolver));
     if (s->zone.n) buf_printf(&b, "zone = \"%.*s\"\n", SLF(s->zone));
-    buf_str(&b, "\n# size_max = \"50M\"\n# queue_lifetime = \"5d\"\n# queue_retry_first = \"1m\"\n# "
-                "queue_retry_most = \"4h\"\n"
-                "# queue_delay_warning = \"4h\"\n# trace_keep = \"30d\"\n# preflight = \"warn\"          # "
-                "warn, hold, refuse, off\n");
+    buf_char(&b, '\n');
+    for (size_t i = 0; i < nsettings; i++)
+        if (settings[i].shown)
+            buf_printf(&b, "# %s = \"%s\"    # %s\n", settings[i].name, settings[i].fallback, settings[i].meaning);
     struct slice out = ar_dup(a, buf_slice(&b));
     buf_free(&b);
     return out;

@@ -13,20 +13,44 @@ struct config {
     struct ip listen[LISTEN_MAX];
     size_t nlisten;
     uint16_t port_offset;
-    bool has_resolver;
-    struct endpoint resolver;  /* when has_resolver */
+    struct endpoint resolver;  /* its port is 0 when there is none */
     struct slice zone;         /* path, or empty */
     struct slice tls_certificate, tls_key; /* paths, relative to the home */
-    uint64_t size_max;
-    int64_t queue_lifetime_s, queue_retry_first_s, queue_retry_most_s, queue_delay_warning_s;
+    uint64_t size_max;         /* bytes */
+    int64_t queue_lifetime_s, queue_retry_first_s, queue_retry_most_s, queue_delay_warning_s, trace_keep_s;
     uint32_t rcpts_max, connections_max, connections_per_address;
-    int trace_days;
     struct slice *trusted_sealers; /* domains whose ARC chains may override DMARC */
     size_t ntrusted_sealers;
     enum preflight_policy preflight;
     bool dmarc_reports;        /* send aggregate reports */
     bool arc_seal;
 };
+
+/* ---- the table: what a line of tram.conf may say; the only place for names, defaults and limits ---- */
+
+enum setting_type {
+    SETTING_HOST,     /* a full host name */
+    SETTING_IPS,      /* a list of addresses */
+    SETTING_NUMBER,
+    SETTING_ENDPOINT, /* 127.0.0.1:53, or empty */
+    SETTING_PATH,     /* or empty */
+    SETTING_SIZE,     /* bytes, with a unit: k, M, G */
+    SETTING_TIME,     /* a number and its unit: s, m, h, d, w */
+    SETTING_DOMAINS,  /* a list of domains */
+    SETTING_CHOICE,   /* one of words */
+    SETTING_YES,      /* true or false */
+};
+struct setting {
+    const char *name, *fallback, *meaning; /* fallback: as it would stand in tram.conf */
+    enum setting_type type;
+    const char *least, *most; /* of numbers, sizes and times, as they would stand there */
+    const char *words;        /* of a choice, in the order of its enum */
+    size_t at, width;         /* the field of struct config */
+    bool reload;              /* SIGHUP reads it again; else it needs a restart */
+    bool shown;               /* `init` writes it as a comment */
+};
+extern const struct setting settings[];
+extern const size_t nsettings;
 
 /* Reads a file; everything in the arena. BLOCKS. ERR_SYNTAX: the sentence names file, line
  * and remedy. ERR_NOT_FOUND. */

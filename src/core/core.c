@@ -32,7 +32,7 @@ static void set_dns(struct core *core, struct dns *dns)
 static int open_dns(const struct config *conf, struct arena *a, struct dns **out)
 {
     if (conf->zone.n) return dns_open_zone(out, ar_cstr(a, conf->zone));
-    return dns_open_unbound(out, conf->has_resolver ? &conf->resolver : NULL);
+    return dns_open_unbound(out, conf->resolver.port ? &conf->resolver : NULL);
 }
 
 int core_open_dns(struct core *core, const struct config *conf)

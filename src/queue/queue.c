@@ -52,7 +52,7 @@ int queue_open(struct queue **out, struct store *s, const struct queue_conf *con
     q->store = s;
     q->signing = conf->signing;
     q->hostname = sl(xstrndup(conf->hostname.p, conf->hostname.n), conf->hostname.n);
-    q->retry_first_s = or_default(conf->retry_first_s, 300);
+    q->retry_first_s = or_default(conf->retry_first_s, 60);
     q->retry_most_s = or_default(conf->retry_most_s, 4 * 3600);
     q->lifetime_s = or_default(conf->lifetime_s, 5 * DAY_S);
     q->delay_warning_s = or_default(conf->delay_warning_s, 4 * 3600);

@@ -10,7 +10,7 @@ struct signing;
 struct queue_conf {
     struct slice hostname;       /* our name, for reports */
     struct signing *signing;     /* for the signatures of our bounces; NULL = unsigned */
-    int64_t retry_first_s, retry_most_s; /* 0 = 300 s growing to 4 h, with jitter */
+    int64_t retry_first_s, retry_most_s; /* 0 = 60 s growing to 4 h, with jitter */
     int64_t lifetime_s;          /* 0 = 5 days */
     int64_t delay_warning_s;     /* 0 = 4 h; -1 = never */
     int shards;                  /* 0 = 8; fixed when the store is made */

@@ -1,0 +1,99 @@
+/* config_test.c - tram.conf: what the table of settings says is what is read, refused and written. */
+#include "base/test.h"
+#include "base/text.h"
+#include "config.h"
+#include "rt/file.h"
+
+/* Reads hostname and these lines; 0, or the error with its sentence. */
+static int read_lines(struct arena *a, const char *lines, struct config *c)
+{
+    struct slice text = ar_printf(a, "hostname = \"mail.one.test\"\n%s", lines);
+    int e = path_write("config_test.conf", text, 0600);
+    if (!e) e = config_read(a, "config_test.conf", c);
+    (void)!path_unlink("config_test.conf");
+    return e;
+}
+
+TEST(defaults_are_those_of_the_table)
+{
+    struct arena a;
+    struct config c, d;
+    ar_init(&a, 0);
+    config_defaults(&d);
+    CHECK_OK(read_lines(&a, "", &c));
+    CHECK_INT(d.queue_retry_first_s, 60);
+    CHECK_INT(c.queue_retry_first_s, 60);
+    CHECK_INT(c.size_max, 50 << 20);
+    CHECK_INT(c.nlisten, 2);
+    CHECK(c.dmarc_reports && !c.arc_seal);
+    ar_free(&a);
+}
+
+TEST(values_are_taken)
+{
+    struct arena a;
+    struct config c;
+    ar_init(&a, 0);
+    CHECK_OK(read_lines(&a,
+                        "listen = {\"192.0.2.1\"}\nport_offset = 10000\nresolver = \"127.0.0.1:53\"\nsize_max = \"1M\"\n"
+                        "recipients_max = 7\nqueue_lifetime = 2d\ntrusted_sealers = {\"A.test\", \"b.test\"}\n"
+                        "preflight = refuse # a comment\ndmarc_reports = no\narc_seal = true\n",
+                        &c));
+    CHECK_INT(c.nlisten, 1);
+    CHECK_INT(c.port_offset, 10000);
+    CHECK_INT(c.resolver.port, 53);
+    CHECK_INT(c.size_max, 1 << 20);
+    CHECK_INT(c.rcpts_max, 7);
+    CHECK_INT(c.queue_lifetime_s, 2 * 86400);
+    CHECK_INT(c.ntrusted_sealers, 2);
+    if (c.ntrusted_sealers) CHECK_SL(c.trusted_sealers[0], "a.test");
+    CHECK_INT(c.preflight, PREFLIGHT_REFUSE);
+    CHECK(!c.dmarc_reports && c.arc_seal);
+    ar_free(&a);
+}
+
+TEST(what_is_wrong_is_refused_with_its_line)
+{
+    static const struct {
+        const char *lines, *sentence;
+    } wrong[] = {
+        {"queue_lifetime = 5", "config_test.conf:2: queue_lifetime \"5\" must be a time with its unit, such as 90s, 15m, 4h or 5d"},
+        {"\nqueue_lifetime = 5s", "config_test.conf:3: queue_lifetime 5s must lie between 1m and 60d"},
+        {"queue_retry_first = 2d", "config_test.conf:2: queue_retry_first 2d must lie between 1s and 1d"},
+        {"queue_retry_first = 5h", "config_test.conf: queue_retry_first is longer than queue_retry_most"},
+        {"size_max = 1k", "config_test.conf:2: size_max 1k must lie between 64k and 2G"},
+        {"size_max = 5M\nsize_max = 6M", "config_test.conf:3: size_max stands there twice: keep one line"},
+        {"hostname = \"a.one.test\"", "config_test.conf:2: hostname stands there twice: keep one line"},
+        {"listen = {\"1.2.3.4\",\n\"1.2.3.5\"}\nlisten = {}", "config_test.conf:4: listen stands there twice: keep one line"},
+        {"recipients_max = 10001", "config_test.conf:2: recipients_max 10001 must lie between 1 and 10000"},
+        {"recipients_max = -1", "config_test.conf:2: recipients_max \"-1\" must be a number"},
+        {"connections_max = 0", "config_test.conf:2: connections_max 0 must lie between 1 and 1000000"},
+        {"preflight = \"maybe\"", "config_test.conf:2: preflight \"maybe\" must be one of: warn hold refuse off"},
+        {"arc_seal = \"perhaps\"", "config_test.conf:2: arc_seal \"perhaps\" must be true or false"},
+        {"trusted_sealers = {\"no domain\"}", "config_test.conf:2: trusted_sealers \"no domain\" must be a domain such as example.org"},
+    };
+    for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+        struct arena a;
+        struct config c;
+        ar_init(&a, 0);
+        CHECK_ERR(read_lines(&a, wrong[i].lines, &c), ERR_SYNTAX);
+        CHECK_SL(sl_cstr(err_text(ERR_SYNTAX)), wrong[i].sentence);
+        ar_free(&a);
+    }
+}
+
+TEST(what_init_writes_can_be_read_with_every_comment_taken_out)
+{
+    struct arena a;
+    struct config c;
+    ar_init(&a, 0);
+    struct config_start s = {.hostname = SL("mail.one.test"), .port_offset = 5};
+    char *text = ar_cstr(&a, config_text(&a, &s));
+    for (char *at = text; (at = strstr(at, "\n# queue_")); at++) at[1] = ' ';
+    CHECK(strstr(text, "\n  queue_lifetime = \"5d\""));
+    CHECK_OK(path_write("config_test.conf", sl_cstr(text), 0600));
+    CHECK_OK(config_read(&a, "config_test.conf", &c));
+    CHECK_INT(c.port_offset, 5);
+    (void)!path_unlink("config_test.conf");
+    ar_free(&a);
+}
