@@ -363,6 +363,11 @@ struct slice mail_addr_spec(struct arena *a, const struct mail_addr *m)
     return sl(to, n);
 }
 
+struct slice mail_addr_join(struct arena *a, struct slice local, struct slice domain)
+{
+    return mail_addr_spec(a, &(struct mail_addr){.local = local, .domain = domain});
+}
+
 struct slice mail_addr_text(struct arena *a, const struct mail_addr *m)
 {
     struct slice spec = mail_addr_spec(a, m);

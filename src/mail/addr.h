@@ -34,6 +34,9 @@ void mail_addrs_tell(struct arena *a, struct slice body, struct mail_addrs *out)
 struct slice mail_addr_spec(struct arena *a, const struct mail_addr *m);
 /* "Name <local@domain>", name quoted or encoded (RFC 2047) where it must be. */
 struct slice mail_addr_text(struct arena *a, const struct mail_addr *m);
+/* The same of the two parts: the one canonical form of every address that is text, in the directory, the
+ * queue, the trace, reports and commands. mail_addr_split() is its inverse. */
+struct slice mail_addr_join(struct arena *a, struct slice local, struct slice domain);
 /* Splits local@domain at the last @ outside quotes; unquotes the local part. Strict:
  * dot-atom or quoted-string, domain or literal, UTF-8 allowed, local <= 64, domain <= 255
  * (RFC 5321 section 4.5.3.1). ERR_SYNTAX, ERR_TOO_LONG. */

@@ -12,6 +12,32 @@ static struct mail_addrs parse(const char *s)
     return l;
 }
 
+/* Printing is the inverse of parsing, for every local part there can be. */
+TEST(addr_join_and_split_are_inverse)
+{
+    static const char alphabet[] = "ab.@\"\\ <>(),;:[]+=%!\xc3\xa4";
+    uint32_t chance = 1;
+    for (int round = 0; round < 20000; round++) {
+        char text[12];
+        size_t n = 0, want = 1 + (size_t)round % 9;
+        while (n < want) {
+            chance = chance * 1664525 + 1013904223;
+            size_t k = (chance >> 16) % (sizeof alphabet - 2); /* the last letter is two bytes */
+            text[n++] = alphabet[k];
+            if (k == sizeof alphabet - 3) text[n++] = alphabet[k + 1];
+        }
+        struct slice said = sl(text, n), local, domain;
+        struct slice spec = mail_addr_join(&ar, said, SL("x.test"));
+        CHECK_OK(mail_addr_split(&ar, spec, &local, &domain));
+        CHECK(sl_eq(local, said) && sl_eq(domain, SL("x.test")));
+        CHECK(sl_eq(mail_addr_join(&ar, local, domain), spec));
+        struct mail_addrs l;
+        CHECK_OK(mail_addrs_parse(&ar, ar_printf(&ar, "<%.*s>", SLF(spec)), &l));
+        CHECK(l.n == 1 && !l.bad && sl_eq(l.v[0].local, said));
+    }
+    ar_reset(&ar);
+}
+
 TEST(addr_examples_of_rfc5322)
 {
     struct mail_addrs l = parse("Mary Smith <mary@x.test>, jdoe@example.org, Who? <one@y.test>");

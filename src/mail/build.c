@@ -27,11 +27,12 @@ static void put_word(struct buf *out, struct slice s, size_t max)
         if (is_alnum(s.p[i]) || (s.p[i] && strchr("-._:[]/+=", s.p[i]))) buf_char(out, s.p[i]);
 }
 
-/* An address that was parsed before; only what could break the line is left out. */
+/* An address in canonical form; only what could break the line is left out. */
 static void put_address(struct buf *out, struct slice s)
 {
+    bool quoted = sl_starts(s, SL("\""));
     for (size_t i = 0; i < s.n; i++)
-        if ((unsigned char)s.p[i] >= 32 && s.p[i] != 127 && s.p[i] != '<' && s.p[i] != '>')
+        if ((unsigned char)s.p[i] >= 32 && s.p[i] != 127 && (quoted || (s.p[i] != '<' && s.p[i] != '>')))
             buf_char(out, s.p[i]);
 }
 

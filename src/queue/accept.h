@@ -19,14 +19,14 @@ enum {
 };
 
 struct letter_rcpt {
-    struct slice address;  /* as in RCPT TO, unquoted form local@domain */
+    struct slice address;  /* as in RCPT TO, in canonical form (mail_addr_join) */
     struct route route;    /* where it goes, from directory_resolve (an alias: one letter_rcpt a route) */
     unsigned notify;       /* NOTIFY_ bits (RFC 3461) */
     struct slice orcpt;
 };
 struct letter {
     struct letter_id id;
-    struct slice sender;      /* return path local@domain; empty = null */
+    struct slice sender;      /* return path, in canonical form; empty = null */
     struct letter_rcpt *rcpt;
     size_t nrcpt;
     struct body_ref body;     /* pinned; accept_letter unpins it when it returns 0, else the caller abandons */

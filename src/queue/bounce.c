@@ -106,12 +106,13 @@ static struct slice original(struct queue *q, struct arena *a, const struct lett
     return sl_from(body, l->skip);
 }
 
-static int build(struct queue *q, struct arena *a, const struct q_envelope *e,
+/* A report of success holds the header section only (RFC 3461 section 4.3): the sender is not proved. */
+static int build(struct queue *q, struct arena *a, const struct q_envelope *e, enum bounce_kind kind,
                  const struct dsn_recipient *rcpt, size_t n, struct slice *out)
 {
     struct slice domain;
     struct buf text = BUF_INIT;
-    bool full = sl_eqi(e->l.ret, SL("FULL")) && body_ref_size(&e->l.body) <= RETURN_FULL_MAX;
+    bool full = kind == BOUNCE_FAILED && sl_eqi(e->l.ret, SL("FULL")) && body_ref_size(&e->l.body) <= RETURN_FULL_MAX;
     int bad = own_domain(q, e->l.sender, &domain);
     if (bad) return bad;
     struct dsn d = {.hostname = q->hostname,
@@ -172,7 +173,7 @@ int bounce_tell(struct queue *q, const struct q_envelope *e, struct q_rcpt *cons
     if (!nd) return 0;
     int bad = route_back(q, a, e->l.sender, &routes);
     if (bad == ERR_NOT_FOUND || bad == ERR_SYNTAX || bad == ERR_TOO_LONG) return 0; /* nobody of that name */
-    if (!bad) bad = build(q, a, e, d, nd, &text);
+    if (!bad) bad = build(q, a, e, kind, d, nd, &text);
     if (bad) return bad;
     struct letter l = {.received = rt_wall_seconds(), .subject = SL("(a report about another letter)"),
                        .nrcpt = routes.n, .smtputf8 = e->l.smtputf8};

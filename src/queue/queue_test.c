@@ -230,6 +230,26 @@ TEST(queue_permanent_failure_bounces)
     end(&t);
 }
 
+TEST(queue_reports_find_quoted_senders)
+{
+    struct tester t;
+    struct message *m;
+    REQUIRE(begin(&t, NULL));
+    go(&t);
+    struct slice target = SL("alice@one.test");
+    static const char *const senders[] = {"\"a b\"@one.test", "\"\\\"bob\\\"\"@one.test"}; /* the second is not bob */
+    for (size_t i = 0; i < COUNT_OF(senders); i++) {
+        CHECK_OK(alias_add(t.f.s, sl_cstr(senders[i]), &target, 1));
+        struct letter l = letter_to(&t, senders[i], "perm@two.test");
+        CHECK_OK(accept_letter(t.q, &l));
+        CHECK(until(&t, is_empty));
+        REQUIRE(inbox(&t, "alice@one.test", &m) == i + 1);
+        CHECK(sl_find(text_of(&t, &m[i]), ar_printf(&t.f.a, "To: <%s>\r\n", senders[i])) != SL_NONE);
+    }
+    CHECK_INT(inbox(&t, "bob@one.test", &m), 0);
+    end(&t);
+}
+
 TEST(queue_success_report)
 {
     struct tester t;
@@ -237,6 +257,7 @@ TEST(queue_success_report)
     REQUIRE(begin(&t, NULL));
     go(&t);
     struct letter l = letter_to(&t, "alice@one.test", "bob@one.test");
+    l.ret = SL("FULL"); /* not for a success (RFC 3461 section 4.3) */
     l.rcpt[0].notify = NOTIFY_SUCCESS;
     l.rcpt[0].orcpt = SL("rfc822;Bob@one.test");
     CHECK_OK(accept_letter(t.q, &l));
@@ -244,6 +265,7 @@ TEST(queue_success_report)
     CHECK_INT(inbox(&t, "bob@one.test", &m), 1);
     REQUIRE(inbox(&t, "alice@one.test", &m) == 1);
     CHECK(sl_find(text_of(&t, &m[0]), SL("Action: delivered")) != SL_NONE);
+    CHECK(sl_find(text_of(&t, &m[0]), SL("Hello\r\n")) == SL_NONE);
     end(&t);
 }
 

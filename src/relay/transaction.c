@@ -56,14 +56,7 @@ static bool wire_address(struct talk *t, struct slice address, struct slice *out
 {
     struct arena *a = t->at->a;
     struct slice local, domain, ascii;
-    if (mail_addr_split(a, address, &local, &domain) != 0) {
-        size_t at = sl_rchr(address, '@'); /* a local part that was unquoted */
-        if (at == SL_NONE) return false;
-        local = sl_sub(address, 0, at);
-        domain = sl_from(address, at + 1);
-    }
-    for (size_t i = 0; i < address.n; i++)
-        if ((uint8_t)address.p[i] < 32 || address.p[i] == 127) return false;
+    if (mail_addr_split(a, address, &local, &domain) != 0) return false;
     if (!(t->p->ext & SMTP_EXT_SMTPUTF8) && !is_ascii(local)) return false;
     if (!sl_starts(domain, SL("["))) {
         if (dns_to_ascii(a, domain, &ascii) != 0) return false;

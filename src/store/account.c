@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "kv/record.h"
 #include "mailbox.h"
+#include "mail/addr.h"
 #include "store_i.h"
 
 enum { ACCOUNT_VERSION = 1, ID_TRIES = 3, MARK = 16 };
@@ -38,7 +39,7 @@ int account_parse(struct arena *a, struct slice local, struct slice domain, stru
     int e = rec_open(&r, value, ACCOUNT_VERSION);
     if (e) return e;
     *out = (struct account){.local = local, .domain = domain};
-    out->address = ar_printf(a, "%.*s@%.*s", SLF(local), SLF(domain));
+    out->address = mail_addr_join(a, local, domain);
     while (rec_next(&r)) switch (r.tag) {
         case 'i':
             if (r.field.n < sizeof out->id) snprintf(out->id, sizeof out->id, "%.*s", SLF(r.field));

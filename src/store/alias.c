@@ -1,5 +1,6 @@
 /* alias.c - aliases: rows of their domain's object. */
 #include "kv/record.h"
+#include "mail/addr.h"
 #include "store_i.h"
 
 enum { ALIAS_VERSION = 1 };
@@ -43,7 +44,7 @@ int alias_target(struct store *s, struct arena *a, struct slice address, struct 
     if (!e) e = domain_is_local(s, domain, &here);
     if (e) return e;
     if (here) local = local_name(a, local);
-    *out = ar_printf(a, "%.*s@%.*s", SLF(local), SLF(domain));
+    *out = mail_addr_join(a, local, domain);
     return 0;
 }
 
@@ -137,7 +138,7 @@ int alias_list(struct store *s, struct arena *a, struct slice domain, struct ali
             for (size_t k = 0; !e && k < page.n; k++) {
                 if (*n == cap) *out = ar_grow(a, *out, &cap, sizeof **out);
                 struct alias *x = &(*out)[(*n)++];
-                x->address = ar_printf(a, "%.*s@%.*s", SLF(local_from_key(a, page.row[k].key)), SLF(names[i]));
+                x->address = mail_addr_join(a, local_from_key(a, page.row[k].key), names[i]);
                 e = alias_parse(a, page.row[k].value, x);
             }
             if (e) return e;

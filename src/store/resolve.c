@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "dns/dns.h"
+#include "mail/addr.h"
 #include "store_i.h"
 
 enum { RESOLVE_STEPS_MAX = 2000 };
@@ -79,7 +80,7 @@ static int resolve_exact(struct resolving *r, struct slice local, struct slice d
 {
     struct account acc;
     struct alias x;
-    struct slice who = ar_printf(r->a, "%.*s@%.*s", SLF(local), SLF(domain));
+    struct slice who = mail_addr_join(r->a, local, domain);
     int e = account_read(r->s, r->a, local, domain, &acc);
     bool account = e == 0;
     if (account) {
@@ -273,8 +274,8 @@ int login_may_send_as(struct store *s, const struct account *acc, struct slice l
     if (!e && !own && !leads)
         e = err_set(
             ERR_DENIED,
-            "%.*s may not send as %.*s@%.*s: it is neither its address nor an alias that leads to it alone",
-            SLF(acc->address), SLF(local), SLF(domain));
+            "%.*s may not send as %.*s: it is neither its address nor an alias that leads to it alone",
+            SLF(acc->address), SLF(mail_addr_join(&a, local, domain)));
     ar_free(&a);
     return e;
 }
@@ -309,7 +310,7 @@ int alias_effect(struct store *s, struct arena *a, struct slice address, struct 
     int e = address_split_here(s, a, address, &local, &domain);
     if (!e) e = alias_get(s, a, local, domain, &x);
     if (e) return e;
-    who = ar_printf(a, "%.*s@%.*s", SLF(local), SLF(domain));
+    who = mail_addr_join(a, local, domain);
     e = account_read(s, a, local, domain, &acc);
     if (e && e != ERR_NOT_FOUND) return e;
     out->kept = !e && alias_has(&x, who);
