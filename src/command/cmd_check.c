@@ -46,10 +46,10 @@ void print_check_spf(json_t *args, json_t *reply, struct buf *out)
 {
     (void)args;
     buf_printf(out, "%s\n", arg_text(reply, "result"));
+    if (*arg_text(reply, "explanation")) buf_printf(out, "explanation: %s\n", arg_text(reply, "explanation"));
     if (*arg_text(reply, "domain")) buf_printf(out, "domain: %s\n", arg_text(reply, "domain"));
     if (*arg_text(reply, "mechanism")) buf_printf(out, "decided by: %s\n", arg_text(reply, "mechanism"));
     if (*arg_text(reply, "problem")) buf_printf(out, "problem: %s\n", arg_text(reply, "problem"));
-    if (*arg_text(reply, "explanation")) buf_printf(out, "explanation: %s\n", arg_text(reply, "explanation"));
     buf_str(out, arg_text(reply, "received_spf"));
 }
 

@@ -78,12 +78,11 @@ void arc_read(struct arena *a, const struct mail_head *head, struct arc_chain *o
     }
 }
 
-static bool signs_arc_fields(const struct dkim_sig *ams)
+/* Only ARC-Seal may not be signed; other ARC fields of earlier sets may, and stay as they are. */
+static bool signs_seals(const struct dkim_sig *ams)
 {
     for (size_t i = 0; i < ams->nnames; i++)
-        if (sl_eqi(ams->name[i], SL("arc-seal")) || sl_eqi(ams->name[i], SL("arc-message-signature")) ||
-            sl_eqi(ams->name[i], SL("arc-authentication-results")))
-            return true;
+        if (sl_eqi(ams->name[i], SL("arc-seal"))) return true;
     return false;
 }
 
@@ -100,8 +99,8 @@ static struct slice set_structure(struct arena *a, const struct arc_found *s, in
     if (!sl_eq(s->seal.cv, want))
         return ar_printf(a, "the ARC-Seal of set %d says cv=%.*s, not cv=%.*s", i, SLF(s->seal.cv),
                          SLF(want));
-    if (s->ams.result == DKIM_NONE && signs_arc_fields(&s->ams)) /* section 4.1.2 */
-        return ar_printf(a, "the ARC-Message-Signature of set %d signs ARC fields", i);
+    if (s->ams.result == DKIM_NONE && signs_seals(&s->ams)) /* section 4.1.2 */
+        return ar_printf(a, "the ARC-Message-Signature of set %d signs ARC-Seal fields", i);
     return SL("");
 }
 

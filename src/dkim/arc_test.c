@@ -218,7 +218,7 @@ TEST(arc_contents)
               replace(&a, msg, "ARC-Message-Signature: i=3; a=ed25519-sha256; c=relaxed/relaxed;",
                       "ARC-Message-Signature: i=3; a=ed25519-sha256; c=relaxed/relaxed; h=arc-seal:from;"),
               "twice");
-    must_fail(&a, d, replace(&a, msg, "h=from:", "h=arc-seal:from:"), "signs ARC fields");
+    must_fail(&a, d, replace(&a, msg, "h=from:", "h=arc-seal:from:"), "signs ARC-Seal fields");
     must_fail(&a, d, replace(&a, msg, "Subject: hello", "Subject: Hello"), "ARC-Message-Signature of set 3");
     must_fail(&a, d, replace(&a, msg, "Text", "text"), "body was changed");
     must_fail(&a, d, ar_cat(&a, SL("From: ceo@bank.test\r\n"), msg), "ARC-Message-Signature of set 3");

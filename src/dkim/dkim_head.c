@@ -135,13 +135,24 @@ static bool is_signed(const struct dkim_sig *s, struct slice name)
     return false;
 }
 
+/* Does a signed field of that name say the same? Then one more changes nothing of what is seen. */
+static bool repeats_signed(const struct dkim_names *n, const struct mail_field *f)
+{
+    for (size_t i = 0; i < n->head->n; i++)
+        if (n->used[i] && sl_eqi(n->head->field[i].name, f->name) &&
+            sl_eq(sl_trim(n->head->field[i].body), sl_trim(f->body)))
+            return true;
+    return false;
+}
+
 struct slice dkim_unsigned_extra(const struct dkim_names *n, const struct dkim_sig *s)
 {
     for (size_t i = 0; i < n->head->n; i++) {
         const struct mail_field *f = &n->head->field[i];
         if (n->used[i] || f->bad) continue;
         for (size_t k = 0; k < COUNT_OF(singles); k++)
-            if (sl_eqi(f->name, singles[k]) && is_signed(s, f->name)) return f->name;
+            if (sl_eqi(f->name, singles[k]) && is_signed(s, f->name) && !repeats_signed(n, f))
+                return f->name;
     }
     return SL("");
 }

@@ -115,6 +115,18 @@ static bool fail_by_dmarc(const struct mailauth_ctx *ctx, struct arena *a, struc
     return true;
 }
 
+/* SPF or a signature vouches for exactly the author domain: whatever the record says, and if there is
+ * none, the letter is taken. Waiting for it would change nothing. */
+static bool vouched_in_any_case(const struct mailauth_verdict *v)
+{
+    const struct dmarc_result *d = &v->dmarc;
+    if (d->from_state != DMARC_FROM_ONE || !d->author.n) return false;
+    if (v->spf.code == SPF_PASS && sl_eqi(v->spf.domain, d->author)) return true;
+    for (size_t i = 0; i < v->dkim.n; i++)
+        if (mailauth_vouches(&v->dkim.v[i]) && sl_eqi(v->dkim.v[i].domain, d->author)) return true;
+    return false;
+}
+
 static bool by_dmarc(const struct mailauth_ctx *ctx, struct arena *a, struct mailauth_verdict *v)
 {
     const struct dmarc_result *d = &v->dmarc;
@@ -124,6 +136,7 @@ static bool by_dmarc(const struct mailauth_ctx *ctx, struct arena *a, struct mai
     }
     if (d->code == DMARC_FAIL) return fail_by_dmarc(ctx, a, v);
     if (d->code != DMARC_TEMPERROR || ctx->policy.temperror_accept || ctx->policy.dmarc_monitor) return false;
+    if (vouched_in_any_case(v)) return false;
     decide(a, v, MAILAUTH_DEFER, "4.4.3",
            ar_printf(a, "The author domain cannot be checked now: %.*s", SLF(d->why)));
     return true;

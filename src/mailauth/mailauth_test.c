@@ -1,6 +1,7 @@
 /* mailauth_test.c - whole letters judged: what is authentic is accepted, and the forgeries known
  * from the literature are not; the reply, the field and the evidence agree. */
 #include "mailauth.h"
+#include "mailauth_i.h"
 
 #include "base/test.h"
 #include "dkim/dkim_test.h"
@@ -522,5 +523,26 @@ TEST(mailauth_silent_dns)
     CHECK_INT(v.dmarc.code, DMARC_TEMPERROR);
     CHECK(!says(&v, "=pass"));
     dns_close(&d);
+    ar_free(&a);
+}
+
+/* Nothing waits for an answer that cannot change the result. */
+TEST(mailauth_a_silent_record_does_not_hold_up_what_passes_in_any_case)
+{
+    static const struct { enum spf_code spf; const char *domain; enum mailauth_disposition want; } x[] = {
+        {SPF_PASS, "down.example", MAILAUTH_ACCEPT},
+        {SPF_PASS, "sub.down.example", MAILAUTH_DEFER}, /* aligned only if the record says so */
+        {SPF_PASS, "other.example", MAILAUTH_DEFER},
+        {SPF_NONE, "down.example", MAILAUTH_DEFER},
+    };
+    struct arena a = {0};
+    struct mailauth_ctx ctx = {.hostname = SL("mx.test")};
+    for (size_t i = 0; i < COUNT_OF(x); i++) {
+        struct mailauth_verdict v = {.spf = {.code = x[i].spf, .domain = sl_cstr(x[i].domain)},
+                                     .dmarc = {.code = DMARC_TEMPERROR, .from_state = DMARC_FROM_ONE,
+                                               .author = SL("down.example"), .why = SL("silence")}};
+        mailauth_decide(&ctx, &a, &v);
+        CHECK_INT(v.disposition, x[i].want);
+    }
     ar_free(&a);
 }
