@@ -120,7 +120,7 @@ static void one_command(struct pm *s)
         run_command(s, line);
     }
     deadline_restore(before);
-    if (s->errors >= PM_ERRORS_MAX && !s->over) {
+    if (s->errors >= (s->locked ? PM_ERRORS_USER : PM_ERRORS_MAX) && !s->over) {
         pm_err(s, NULL, "too many errors; the connection is closed");
         s->over = true;
     }

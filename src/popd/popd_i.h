@@ -11,7 +11,8 @@
 #include "wire/pop3.h"
 
 enum {
-    PM_ERRORS_MAX = 20,
+    PM_ERRORS_MAX = 20, /* before login; */
+    PM_ERRORS_USER = 1000, /* after it: a client that asks for letters which are gone must reach its QUIT */
     PM_LOGINS_MAX = 3,
     PM_MESSAGES_MAX = 5000000,
     PM_CHUNK = 32 * 1024,
@@ -19,7 +20,7 @@ enum {
 #define PM_IDLE_STRANGER (120 * RT_S)
 #define PM_IDLE (600 * RT_S) /* RFC 1939 section 3: at least 10 minutes */
 #define PM_WORK (60 * RT_S)
-#define PM_CHUNK_WAIT (120 * RT_S) /* for a client to take PM_CHUNK bytes */
+#define PM_CHUNK_WAIT (600 * RT_S) /* for a client to take PM_CHUNK bytes */
 
 struct pm_message {
     uint32_t uid;

@@ -167,6 +167,10 @@ void sm_bdat(struct sm *s, struct smtp_command *c)
         s->tx.chunking = true;
     }
     int r = receive_chunk(s, c->size, use);
+    if (!r && use && c->last && !smtp_data_whole(&s->tx.data)) { /* RFC 5322 section 3.5: lines end in CRLF */
+        smtp_data_scan(&s->tx.data, SL("\r\n"));
+        letter_bytes(s, SL("\r\n"));
+    }
     if (r) {
         log_info(s->who, "a chunk did not arrive whole: %s", err_text(r));
         end_letter(s);

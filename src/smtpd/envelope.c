@@ -1,5 +1,6 @@
 /* envelope.c - MAIL and RCPT: who sends, and who may be written to by them (RFC 5321 section 3.3). */
 #include "base/text.h"
+#include "mail/addr.h"
 #include "smtpd_i.h"
 
 void sm_tx_end(struct sm *s)
@@ -58,6 +59,10 @@ static bool fold_path(struct sm *s, struct smtp_path *p, bool smtputf8)
 /* What was asked for and is not offered in EHLO. */
 static bool opts_offered(struct sm *s, const struct smtp_mail_opts *o)
 {
+    if (!s->extended && o->smtputf8) { /* RFC 5321 section 2.2.1: HELO knows no extensions */
+        sm_reply(s, 555, "5.5.4", "SMTPUTF8 is for those who say EHLO");
+        return false;
+    }
     const char *what = o->requiretls ? "REQUIRETLS" : o->body == SMTP_BODY_BINARYMIME ? "BINARYMIME" : NULL;
     if (!what) return true;
     sm_reply(s, 555, "5.5.4", "%s is not offered here", what);
@@ -83,12 +88,6 @@ static bool sender_allowed(struct sm *s, const struct smtp_path *p)
     return false;
 }
 
-/* "local@domain" without quotes. */
-static struct slice plain_address(struct arena *a, struct slice local, struct slice domain)
-{
-    return ar_printf(a, "%.*s@%.*s", SLF(local), SLF(domain));
-}
-
 void sm_mail(struct sm *s, struct smtp_command *c)
 {
     struct sm_tx *t = &s->tx;
@@ -104,7 +103,7 @@ void sm_mail(struct sm *s, struct smtp_command *c)
     t->opts = opts;
     t->international = !is_ascii(c->path.local);
     t->opts.envid = ar_dup(&t->a, opts.envid);
-    t->sender = c->path.null ? SL("") : plain_address(&t->a, c->path.local, c->path.domain);
+    t->sender = c->path.null ? SL("") : mail_addr_join(&t->a, c->path.local, c->path.domain);
     t->sender_path = c->path.null ? SL("") : ar_dup(&t->a, c->path.address);
     map_init(&t->routes, true);
     letter_id_new(&t->id);
@@ -147,6 +146,14 @@ static void add_route(struct sm *s, struct slice address, const struct route *r,
     map_put(&t->routes, key, t);
 }
 
+/* An alias of ours that sends on to other servers: from there the letter may come back. */
+static bool leads_elsewhere(const struct routes *r)
+{
+    for (size_t i = 0; r->rewritten && i < r->n; i++)
+        if (!r->v[i].local) return true;
+    return false;
+}
+
 static void accept_rcpt(struct sm *s, const struct smtp_path *p, struct slice address,
                         const struct routes *routes, const struct smtp_rcpt_opts *o)
 {
@@ -158,6 +165,11 @@ static void accept_rcpt(struct sm *s, const struct smtp_path *p, struct slice ad
         return;
     }
     address = ar_dup(&t->a, address);
+    if (leads_elsewhere(routes)) {
+        if (!t->forward_room) t->forward = ar_array(&t->a, struct slice, t->forward_room = 4);
+        if (t->nforward == t->forward_room) t->forward = ar_grow(&t->a, t->forward, &t->forward_room, sizeof *t->forward);
+        t->forward[t->nforward++] = address;
+    }
     for (size_t i = 0; i < routes->n; i++) add_route(s, address, &routes->v[i], &kept);
     if (t->nsaid == t->said_room) {
         if (!t->said_room) t->said = ar_array(&t->a, struct slice, t->said_room = 4);
@@ -170,9 +182,13 @@ static void accept_rcpt(struct sm *s, const struct smtp_path *p, struct slice ad
     sm_reply(s, 250, "2.1.5", "Recipient is fine");
 }
 
+/* An honest list holds addresses that are gone: they have a budget of their own. */
 static void refuse_rcpt(struct sm *s, struct slice address, int code, const char *enhanced, struct slice text)
 {
+    unsigned before = s->errors;
     sm_reply(s, code, enhanced, "%.*s", SLF(text));
+    s->errors = before;
+    s->refused++;
     sm_trace_refused(s, address, enhanced, code, text);
 }
 
@@ -194,12 +210,24 @@ static void judge_remote(struct sm *s, const struct smtp_path *p, struct slice a
     accept_rcpt(s, p, address, routes, o);
 }
 
+/* Mail to the names that every server has reaches its postmaster (RFC 5321 section 4.5.1, RFC 2142),
+ * at the host's own name as well, and so do answers to our reports. */
+static int resolve(struct sm *s, const struct smtp_path *p, struct routes *out)
+{
+    static const struct slice duties[] = {SL_INIT("postmaster"), SL_INIT("abuse"), SL_INIT("mailer-daemon")};
+    int r = directory_resolve(s->conf->store, &s->cmd_a, p->local, p->domain, out);
+    bool host = out->result == RESOLVED_NOT_LOCAL && sl_eqi(p->domain, s->conf->hostname), duty = false;
+    for (size_t i = 0; i < COUNT_OF(duties); i++) duty |= sl_eqi(p->local, duties[i]);
+    if (r || !duty || !(host || out->result == RESOLVED_NO_USER)) return r;
+    return directory_resolve(s->conf->store, &s->cmd_a, SL("postmaster"), host ? SL("") : p->domain, out);
+}
+
 static void judge_rcpt(struct sm *s, const struct smtp_path *p, const struct smtp_rcpt_opts *o)
 {
     struct routes routes;
-    struct slice address = plain_address(&s->cmd_a, p->local, p->domain);
-    if (!p->domain.n) address = ar_printf(&s->cmd_a, "%.*s@%.*s", SLF(p->local), SLF(s->conf->hostname));
-    int r = directory_resolve(s->conf->store, &s->cmd_a, p->local, p->domain, &routes);
+    struct slice address =
+        mail_addr_join(&s->cmd_a, p->local, p->domain.n ? p->domain : s->conf->hostname);
+    int r = resolve(s, p, &routes);
     if (r) {
         sm_reply_error(s, r, "The directory cannot be read");
         return;
@@ -231,7 +259,8 @@ void sm_rcpt(struct sm *s, struct smtp_command *c)
     uint32_t max = s->conf->rcpts_max ? s->conf->rcpts_max : 1000;
     int r = smtp_rcpt_opts(&s->cmd_a, c, &opts);
     if (r) reply_syntax(s, r);
-    else if (s->tx.nsaid >= max) /* RFC 5321 section 4.5.3.1.10 */
+    else if (s->tx.nsaid >= max) { /* RFC 5321 section 4.5.3.1.10 */
         sm_reply(s, 452, "4.5.3", "Too many recipients; send another letter to the others");
-    else if (fold_path(s, &c->path, s->tx.opts.smtputf8)) judge_rcpt(s, &c->path, &opts);
+        s->refused++;
+    } else if (fold_path(s, &c->path, s->tx.opts.smtputf8)) judge_rcpt(s, &c->path, &opts);
 }

@@ -32,6 +32,7 @@ static void put_ehlo(struct sm *s)
 
 void sm_helo(struct sm *s, struct smtp_command *c)
 {
+    if (c->arg.n > 1 && c->arg.p[c->arg.n - 1] == '.') c->arg.n--; /* written as in a master file */
     /* From the world a name must be one; mail programs are known to send anything. */
     if (s->kind == SMTPD_MX && !smtp_helo_ok(c->arg)) {
         sm_reply(s, 501, "5.5.2", "%s must give a host name or an address literal like [192.0.2.1]",

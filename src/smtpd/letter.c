@@ -14,6 +14,29 @@ static void check_hops(struct sm *s)
         sm_decide(s, 554, "5.4.6", "The letter has passed %zu servers, it goes in a circle", n);
 }
 
+/* What readers take for different things is not taken at all: a NUL, or a first line that would be
+ * the end of our own trace field. */
+static void check_form(struct sm *s)
+{
+    struct slice head = buf_slice(&s->tx.head);
+    if (sl_chr(head, 0) != SL_NONE)
+        sm_decide(s, 554, "5.6.0", "There is a NUL in the header section (RFC 5322 section 2.2)");
+    else if (head.n && (head.p[0] == ' ' || head.p[0] == '\t'))
+        sm_decide(s, 554, "5.6.0", "The first line of the header section begins with a blank");
+}
+
+/* A letter that an alias of ours sent on says so, and is not sent on a second time. */
+static void check_return(struct sm *s)
+{
+    struct sm_tx *t = &s->tx;
+    for (const struct mail_field *f = mail_head_find(&t->parsed, SL("Delivered-To"), 0); f;
+         f = mail_head_find(&t->parsed, SL("Delivered-To"), (size_t)(f - t->parsed.field) + 1))
+        for (size_t i = 0; i < t->nforward; i++)
+            if (sl_eqi(sl_trim(f->body), t->forward[i]))
+                sm_decide(s, 554, "5.4.6", "The letter was sent on from %.*s before and has come back",
+                          SLF(t->forward[i]));
+}
+
 /* Every author, and Sender, must be an address of the account (RFC 6409 section 6.1). */
 static void check_authors(struct sm *s, const struct mail_addrs *l, const char *field)
 {
@@ -85,6 +108,8 @@ void sm_head_complete(struct sm *s)
     /* Said to be possible; only what needs it is held to it on the way on (RFC 6531 section 3.3). */
     t->international |= t->opts.smtputf8 && !ascii;
     check_hops(s);
+    check_return(s);
+    if (s->kind == SMTPD_MX) check_form(s);
     if (s->kind != SMTPD_MX && !t->answer.code) check_submitted(s);
     if (t->answer.code) return;
     edit_head(s);
@@ -168,8 +193,6 @@ static void check_lines(struct sm *s)
         sm_decide(s, 554, "5.5.2",
                   "A line of the letter ends in %s; lines must end in CR LF (RFC 5321 section 2.3.8)",
                   d->fault == SMTP_FAULT_BARE_LF ? "LF without CR" : "CR without LF");
-    else if (t->chunking && !smtp_data_whole(d))
-        sm_decide(s, 554, "5.5.2", "The last line of the letter has no end");
     else if (d->longest > max)
         sm_decide(s, 554, "5.6.0", "A line of the letter is longer than %zu bytes (RFC 5322 section 2.1.1)",
                   max);
@@ -248,6 +271,7 @@ static int put_prefix(struct sm *s, const struct mailauth_verdict *v, int64_t no
     if (t->auth) buf_put(out, v->field);
     else if (s->logged_in) buf_put(out, mailauth_submission_field(&t->a, authserv_id(s), s->account.address));
     put_received(s, v, now, out);
+    if (t->nforward == 1 && t->nsaid == 1) mail_field(out, SL("Delivered-To"), t->forward[0]);
     buf_put(out, signatures);
     buf_put(out, buf_slice(&t->edited));
     sm_seal(s, v, out, *skip);

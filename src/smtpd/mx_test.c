@@ -304,11 +304,6 @@ TEST(mx_limits)
     while (b.n < 300) buf_str(&b, "Received: x\r\n");
     buf_str(&b, "From: carol@one.test\r\n\r\n.\r\n");
     CHECK(sl_starts(send_letter(&cl, buf_slice(&b)), SL("250 ")));
-    envelope(&cl, "carol@one.test");
-    buf_clear(&b);
-    for (int i = 0; i < 51; i++) buf_str(&b, "Received: x\r\n");
-    buf_str(&b, "From: carol@one.test\r\n\r\n.\r\n");
-    CHECK(sl_starts(send_letter(&cl, buf_slice(&b)), SL("554 5.4.6 ")));
     client_close(&cl);
     buf_free(&b);
     world_end(&w);
@@ -422,6 +417,123 @@ TEST(mx_answers_only_what_is_durable)
     CHECK(sl_starts(send_letter(&cl, sl_cstr(letter)), SL("452 4.3.1 ")));
     handed.fail_with = 0;
     envelope(&cl, "carol@one.test");
+    CHECK(sl_starts(send_letter(&cl, sl_cstr(letter)), SL("250 ")));
+    client_close(&cl);
+    world_end(&w);
+}
+
+/* Sends MAIL and RCPT of `to`, then `text`; the answer to the final dot. */
+static struct slice try_letter(struct client *cl, const char *to, const char *text)
+{
+    talk(cl, "MAIL FROM:<carol@one.test>");
+    CHECK(sl_starts(talk(cl, ar_cstr(&cl->a, ar_printf(&cl->a, "RCPT TO:<%s>", to))), SL("250 ")));
+    return send_letter(cl, ar_printf(&cl->a, "%s.\r\n", text));
+}
+
+TEST(mx_loops_are_cut_at_the_first_return)
+{
+    struct world w;
+    struct client cl;
+    struct buf b = BUF_INIT;
+    world_begin(&w, NULL);
+    client_open(&cl, &w, SMTPD_MX);
+    talk(&cl, "EHLO mail.one.test.");
+    CHECK(sl_starts(try_letter(&cl, "team@home.test", "From: carol@one.test\r\n\r\n"), SL("250 ")));
+    CHECK(has(handed.bytes, "\r\nDelivered-To: team@home.test\r\n"));
+    CHECK(has(handed.bytes, "Received: from mail.one.test ("));
+    CHECK(sl_starts(try_letter(&cl, "team@home.test", "Delivered-To: Team@home.test\r\nFrom: carol@one.test\r\n\r\n"),
+                    SL("554 5.4.6 ")));
+    CHECK(sl_starts(try_letter(&cl, "alice@home.test", "Delivered-To: alice@home.test\r\nFrom: carol@one.test\r\n\r\n"),
+                    SL("250 "))); /* it ends here */
+    CHECK(!has(handed.bytes, "Delivered-To: team"));
+    for (int n = 100; n <= 101; n++) {
+        buf_clear(&b);
+        for (int i = 0; i < n; i++) buf_str(&b, "Received: x\r\n");
+        buf_str(&b, "From: carol@one.test\r\n\r\n");
+        buf_char(&b, 0);
+        CHECK(sl_starts(try_letter(&cl, "alice@home.test", b.p), n > 100 ? SL("554 5.4.6 ") : SL("250 ")));
+    }
+    buf_free(&b);
+    client_close(&cl);
+    world_end(&w);
+}
+
+TEST(mx_forms_that_readers_see_differently_are_refused)
+{
+    struct world w;
+    struct client cl;
+    world_begin(&w, NULL);
+    client_open(&cl, &w, SMTPD_MX);
+    talk(&cl, "EHLO mail.one.test");
+    CHECK(sl_starts(try_letter(&cl, "alice@home.test", " x\r\nFrom: carol@one.test\r\n\r\n"), SL("554 5.6.0 ")));
+    envelope(&cl, "carol@one.test");
+    CHECK(sl_starts(send_letter(&cl, SL("From: carol@one.test\r\nFrom\0: x@y.test\r\n\r\n.\r\n")), SL("554 5.6.0 ")));
+    envelope(&cl, "carol@one.test");
+    client_send(&cl, SL("BDAT 26 LAST\r\nFrom: carol@one.test\r\n\r\nno")); /* a last line without an end */
+    CHECK(sl_starts(client_reply(&cl), SL("250 ")));
+    CHECK(sl_ends(handed.bytes, SL("\r\n\r\nno\r\n")));
+    client_close(&cl);
+    client_open(&cl, &w, SMTPD_MX);
+    talk(&cl, "HELO mail.one.test");
+    CHECK(sl_starts(talk(&cl, "MAIL FROM:<carol@one.test> SMTPUTF8"), SL("555 5.5.4 ")));
+    client_close(&cl);
+    world_end(&w);
+}
+
+TEST(mx_duties_reach_postmaster)
+{
+    struct world w;
+    struct client cl;
+    static const char *const names[] = {"postmaster@mx.home.test", "mailer-daemon@home.test", "MAILER-DAEMON@mx.home.test",
+                                        "abuse@mx.home.test", "postmaster"};
+    world_begin(&w, NULL);
+    client_open(&cl, &w, SMTPD_MX);
+    talk(&cl, "EHLO mail.one.test");
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        CHECK(sl_starts(try_letter(&cl, names[i], "From: carol@one.test\r\n\r\n"), SL("250 ")));
+        CHECK_SL(sl_cstr(handed.rcpts), "here:alice@home.test");
+    }
+    talk(&cl, "MAIL FROM:<carol@one.test>");
+    CHECK(sl_starts(talk(&cl, "RCPT TO:<alice@mx.home.test>"), SL("550 ")));
+    client_close(&cl);
+    world_end(&w);
+}
+
+TEST(mx_quoted_senders_keep_their_quotes)
+{
+    struct world w;
+    struct client cl;
+    world_begin(&w, NULL);
+    client_open(&cl, &w, SMTPD_MX);
+    talk(&cl, "EHLO mail.one.test");
+    static const char *const senders[] = {"\"a b\"@one.test", "\"\\\"a\\\"\"@one.test", "\"a>b\"@one.test", "\"x@y\"@one.test"};
+    for (size_t i = 0; i < COUNT_OF(senders); i++) {
+        talk(&cl, ar_cstr(&cl.a, ar_printf(&cl.a, "MAIL FROM:<%s>", senders[i])));
+        talk(&cl, "RCPT TO:<alice@home.test>");
+        CHECK(sl_starts(send_letter(&cl, SL("From: carol@one.test\r\n\r\n.\r\n")), SL("250 ")));
+        CHECK_SL(sl_cstr(handed.sender), senders[i]);
+        CHECK(sl_starts(handed.bytes, ar_printf(&cl.a, "Return-Path: <%s>\r\n", senders[i])));
+    }
+    client_close(&cl);
+    world_end(&w);
+}
+
+TEST(mx_our_own_limits_cost_no_budget)
+{
+    struct world w;
+    struct client cl;
+    world_begin(&w, NULL);
+    client_open(&cl, &w, SMTPD_MX);
+    envelope(&cl, "carol@one.test"); /* one accepted, then many that are gone, as in an old list */
+    for (int i = 0; i < 150; i++) CHECK(sl_starts(talk(&cl, "RCPT TO:<gone@home.test>"), SL("550 5.1.1 ")));
+    CHECK(sl_starts(send_letter(&cl, sl_cstr(letter)), SL("250 ")));
+    CHECK(sl_starts(client_reply(&cl), SL("421 "))); /* with nothing left to lose */
+    client_close(&cl);
+    client_open(&cl, &w, SMTPD_MX);
+    envelope(&cl, "carol@one.test");
+    for (int i = 1; i < 1000; i++)
+        CHECK(sl_starts(talk(&cl, "RCPT TO:<bob@home.test>"), SL("250 ")));
+    for (int i = 0; i < 100; i++) CHECK(sl_starts(talk(&cl, "RCPT TO:<bob@home.test>"), SL("452 4.5.3 ")));
     CHECK(sl_starts(send_letter(&cl, sl_cstr(letter)), SL("250 ")));
     client_close(&cl);
     world_end(&w);

@@ -142,7 +142,8 @@ static void one_command(struct sm *s)
 static void check_budgets(struct sm *s)
 {
     if (s->over) return;
-    if (s->errors >= SM_ERRORS_MAX) {
+    bool refused = s->refused >= (s->tx.nsaid ? SM_REFUSED_TX : SM_REFUSED_MAX);
+    if (refused || (s->errors >= SM_ERRORS_MAX && !s->tx.nsaid)) {
         log_info(s->who, "closed: too many refused commands");
         sm_reply(s, 421, "4.7.0", "Too many errors; the connection is closed");
     } else if (s->junk >= SM_JUNK_MAX) {

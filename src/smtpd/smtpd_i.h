@@ -13,16 +13,18 @@
 #include "wire/smtp.h"
 
 enum {
-    SM_ERRORS_MAX = 20,          /* refused commands of a session */
+    SM_ERRORS_MAX = 20,          /* refused commands of a session, recipients apart */
+    SM_REFUSED_MAX = 100,        /* recipients refused, */
+    SM_REFUSED_TX = 10000,       /* and while some of a letter are accepted, which a 421 would lose */
     SM_JUNK_MAX = 100,           /* commands that lead nowhere, since the last accepted letter */
     SM_LOGINS_MAX = 3,           /* failed logins; RFC 4954 section 4 */
-    SM_HOPS_MAX = 50,            /* Received fields: more is a loop (RFC 5321 section 6.3 asks for 100) */
+    SM_HOPS_MAX = 100,           /* Received fields: more is a loop (RFC 5321 section 6.3) */
     SM_LINE_MX = 16384,          /* bytes of a line of a letter that are put up with from the world */
     SM_BUFFER = 64 * 1024,
     SM_RATE = 100,               /* bytes a second that a letter must make on average, */
 };
 #define SM_RATE_GRACE (120 * RT_S) /* after so long */
-#define SM_DATA_WAIT (180 * RT_S)  /* between two packets of a letter: RFC 5321 section 4.5.3.2.5 */
+#define SM_DATA_WAIT (300 * RT_S)  /* between two packets of a letter: RFC 5321 section 4.5.3.2.7 */
 #define SM_WORK (60 * RT_S)        /* of ours on one command */
 #define SM_WORK_LETTER (300 * RT_S) /* and after the final dot: the client waits 10 minutes (4.5.3.2.6) */
 
@@ -38,13 +40,15 @@ struct sm_tx { /* RFC 5321 section 3.3 */
     struct arena a;
     struct letter_id id;
     struct smtp_mail_opts opts;
-    struct slice sender;    /* local@domain without quotes, as the queue wants it */
+    struct slice sender;    /* in canonical form (mail_addr_join) */
     struct slice sender_path; /* as it is written in SMTP */
     struct letter_rcpt *rcpt; /* one for each route */
     size_t nrcpt, room;
     struct map routes;      /* to find the second of two equal routes */
     struct slice first;     /* the first recipient as written, for "for" */
     struct slice *said;     /* each accepted RCPT */
+    struct slice *forward;  /* those of them that lead elsewhere */
+    size_t nforward, forward_room;
     size_t nsaid, said_room;
     bool any_local;
 
@@ -81,7 +85,7 @@ struct sm {
     bool tls, logged_in, over, early;
     struct tls_info tls_info;
     struct account account;
-    unsigned errors, junk, failed_logins, letters;
+    unsigned errors, refused, junk, failed_logins, letters;
     struct iprev_result iprev; /* of the first letter, for the next ones */
     bool has_iprev;
 };
