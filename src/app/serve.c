@@ -8,6 +8,7 @@
 #include "base/map.h"
 #include "command/control.h"
 #include "core/home.h"
+#include "crypto/cert.h"
 #include "rt/file.h"
 #include "store/care.h"
 #include "store/trace.h"
@@ -304,9 +305,11 @@ static void reload(struct node *n)
     struct arena a;
     ar_init(&a, 0);
     int e = home_certificate(n->core.conf, &a, &certificate, &key);
-    if (!e) e = tls_server_add_cert(n->tls_server, certificate, key);
+    struct slice what = {0};
+    if (!e) e = cert_describe(&a, certificate, &what);
+    if (!e) e = tls_server_set_cert(n->tls_server, certificate, key);
     if (e) log_error("serve", "the certificate is not changed: %s", err_text(e));
-    else log_info("serve", "certificate and key are read again; a changed tram.conf needs a restart");
+    else log_info("serve", "the certificate is now %.*s; a changed tram.conf needs a restart", SLF(what));
     ar_free(&a);
 }
 

@@ -1,6 +1,7 @@
 /* cmd_home.c - init and config check: commands about the folder that a node lives in. */
 #include "cmd.h"
 #include "core/home.h"
+#include "rt/tls.h"
 
 static int take_listen(json_t *list, struct config_start *c)
 {
@@ -45,12 +46,24 @@ void print_init(json_t *args, json_t *reply, struct buf *out)
                home, arg_text(reply, "hostname"), domain, home, domain, home, domain, home);
 }
 
+/* What `serve` would do with them. */
+static int try_certificate(struct slice certificate, struct slice key)
+{
+    struct tls_ctx *t;
+    int e = tls_server_new(&t, NULL);
+    if (e) return e;
+    e = tls_server_set_cert(t, certificate, key);
+    tls_free(&t);
+    return e ? err_prefix(e, "tls_certificate and tls_key of tram.conf cannot be used") : 0;
+}
+
 int run_config_check(struct request *r)
 {
     struct config c;
     struct slice certificate, key;
     int e = config_read(r->a, "tram.conf", &c);
     if (!e) e = home_certificate(&c, r->a, &certificate, &key);
+    if (!e) e = try_certificate(certificate, key);
     /* What is wrong in a file is the answer, not wrong use of the command. */
     return e == ERR_SYNTAX ? err_set(ERR_STATE, "%s", ar_cstr(r->a, sl_cstr(err_text(e)))) : e;
 }

@@ -2,7 +2,10 @@
 #include "crypto_i.h"
 
 #include "base/civil.h"
+#include "base/text.h"
 #include "cert.h"
+
+#include <openssl/x509v3.h>
 
 static X509 *first_of(struct slice pem)
 {
@@ -35,4 +38,34 @@ int cert_expires(struct slice chain_pem, int64_t *when)
     struct civil c = {.year = tm.tm_year + 1900, .month = tm.tm_mon + 1, .day = tm.tm_mday,
                       .hour = tm.tm_hour, .minute = tm.tm_min, .second = tm.tm_sec};
     return civil_to_unix(&c, when) ? 0 : no_certificate();
+}
+
+static struct slice names_of(struct arena *a, X509 *cert)
+{
+    GENERAL_NAMES *all = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+    struct slice s = {0};
+    for (int i = 0; i < sk_GENERAL_NAME_num(all) && s.n < 500; i++) {
+        GENERAL_NAME *g = sk_GENERAL_NAME_value(all, i);
+        if (g->type != GEN_DNS) continue;
+        const ASN1_STRING *name = g->d.dNSName;
+        struct slice text = sl((const char *)ASN1_STRING_get0_data(name), (size_t)ASN1_STRING_length(name));
+        s = ar_printf(a, "%.*s%s%.*s", SLF(s), s.n ? ", " : "", SLF(printable(a, text, 253)));
+    }
+    GENERAL_NAMES_free(all);
+    return s.n ? s : SL("no name");
+}
+
+int cert_describe(struct arena *a, struct slice chain_pem, struct slice *out)
+{
+    int64_t end;
+    char subject[256], when[CIVIL_TEXT_MAX];
+    int e = cert_expires(chain_pem, &end);
+    if (e) return e;
+    X509 *cert = first_of(chain_pem);
+    if (!cert) return no_certificate();
+    X509_NAME_oneline(X509_get_subject_name(cert), subject, sizeof subject);
+    *out = ar_printf(a, "%.*s for %.*s, until %s", SLF(printable(a, sl_cstr(subject), 255)), SLF(names_of(a, cert)),
+                     civil_format(end, when));
+    X509_free(cert);
+    return 0;
 }

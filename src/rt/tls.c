@@ -168,6 +168,24 @@ int tls_server_add_cert(struct tls_ctx *t, struct slice chain_pem, struct slice 
     return 0;
 }
 
+int tls_server_set_cert(struct tls_ctx *t, struct slice chain_pem, struct slice key_pem)
+{
+    struct tls_cert *c;
+    ASSERT(t->server);
+    int e = tls_cert_read(&c, chain_pem, key_pem);
+    if (e) return e;
+    lock_take(&t->lock);
+    struct tls_cert *old = t->certs;
+    t->certs = c;
+    lock_release(&t->lock);
+    while (old) {
+        struct tls_cert *next = old->next;
+        tls_cert_free(old);
+        old = next;
+    }
+    return 0;
+}
+
 /* ---- clients ---- */
 
 static int add_trusted(struct tls_ctx *t, struct slice pem)

@@ -13,6 +13,8 @@ MUST_CHECK int tls_server_new(struct tls_ctx **out, const char *const *alpn);
 /* PEM bytes of a chain and its private key. ERR_SYNTAX names what is wrong. Replaces
  * the certificate for the same set of names, so that renewal needs no restart. */
 MUST_CHECK int tls_server_add_cert(struct tls_ctx *t, struct slice chain_pem, struct slice key_pem);
+/* The same, in the place of all certificates that were there, whatever their names. */
+MUST_CHECK int tls_server_set_cert(struct tls_ctx *t, struct slice chain_pem, struct slice key_pem);
 
 /* A client's context, with the system's trust store (and extra_ca_pem when not empty). */
 MUST_CHECK int tls_client_new(struct tls_ctx **out, struct slice extra_ca_pem);

@@ -205,6 +205,27 @@ TEST(a_context_outlives_its_handle_while_used)
     two_free(&t);
 }
 
+/* A certificate read again takes the place of the one before also when it bears other names. */
+TEST(a_set_certificate_replaces_all_others)
+{
+    struct tls_ctx *t;
+    struct buf a = BUF_INIT, ak = BUF_INIT, b = BUF_INIT, bk = BUF_INIT;
+    struct slice old[] = {SL("mail.x.test"), SL("x.test")}, new = SL("mail.x.test");
+    CHECK_OK(tls_server_new(&t, NULL));
+    CHECK_OK(tls_self_signed(old, 2, 30, &a, &ak));
+    CHECK_OK(tls_self_signed(&new, 1, 30, &b, &bk));
+    CHECK_OK(tls_server_add_cert(t, buf_slice(&a), buf_slice(&ak)));
+    CHECK_ERR(tls_server_set_cert(t, buf_slice(&b), buf_slice(&ak)), ERR_SYNTAX);
+    CHECK_INT(t->certs->nnames, 2); /* what cannot be used changes nothing */
+    CHECK_OK(tls_server_set_cert(t, buf_slice(&b), buf_slice(&bk)));
+    CHECK(t->certs && !t->certs->next && t->certs->nnames == 1);
+    tls_free(&t);
+    buf_free(&a);
+    buf_free(&ak);
+    buf_free(&b);
+    buf_free(&bk);
+}
+
 TEST(bad_pem_is_explained)
 {
     struct tls_ctx *t;

@@ -1,10 +1,11 @@
 """The command line: its exit statuses, its sentences, and errors a user can act on."""
 import json
 import os
+import signal
 import socket
 import subprocess
 
-from world import TRAM, letter
+from world import TRAM, insecure_tls, letter, until
 
 
 def run(*words, **kw):
@@ -61,6 +62,29 @@ def test_a_configuration_error_names_file_line_and_remedy(world):
         assert "tram.conf" in done.stderr
     conf.write_text(good)
     home.tram("config", "check")
+
+
+def test_a_certificate_that_cannot_be_used_is_named(world):
+    home = world.home("one.test")
+    other = world.home("two.test")
+    home.tram("config", "check")
+    (home.dir / "tls" / "key.pem").write_bytes((other.dir / "tls" / "key.pem").read_bytes())
+    assert "does not belong" in home.tram("config", "check", status=1).stderr
+    (home.dir / "tls" / "certificate.pem").write_text("garbage")
+    assert "no certificate" in home.tram("config", "check", status=1).stderr
+
+
+def test_a_new_certificate_is_served_after_sighup(one, world):
+    def served():
+        with socket.create_connection((one.address, one.port(993))) as s, insecure_tls().wrap_socket(s) as t:
+            return t.getpeercert(binary_form=True)
+    other = world.home("two.test")
+    before = served()
+    for name in ("certificate.pem", "key.pem"):
+        (one.dir / "tls" / name).write_bytes((other.dir / "tls" / name).read_bytes())
+    one.process.send_signal(signal.SIGHUP)
+    until(lambda: served() != before, what="the new certificate")
+    until(lambda: "mail.two.test" in one.log.read_text(), what="the line in the log")
 
 
 def test_a_port_in_use_is_one_sentence(world):
