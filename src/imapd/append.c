@@ -61,13 +61,17 @@ static void find_head_end(struct head_end *h, struct slice in)
 }
 
 /* The literal into the writer (dropped once `*failed`). < 0: the connection broke. */
-static int receive(struct im *s, uint64_t n, struct body_writer *w, struct head_end *head, int *failed)
+static int receive(struct im *s, const struct imap_literal *l, struct body_writer *w, struct head_end *head,
+                   int *failed)
 {
+    uint64_t n = l->size;
     while (n) {
         struct slice have = conn_peek(s->c);
         if (have.n > n) have.n = (size_t)n;
         if (have.n) {
             find_head_end(head, have);
+            if (!*failed && !l->binary && memchr(have.p, 0, have.n))
+                *failed = err_set(ERR_SYNTAX, "only a literal8, ~{...}, may hold NUL");
             if (!*failed) *failed = body_write(w, have);
             conn_consume(s->c, have.n);
             n -= have.n;
@@ -120,7 +124,7 @@ static int take_message(struct im *s, struct appending *p)
     p->failed = body_begin(s->server->conf.store->body, BODY_MAIL, &w);
     if (!p->literal.nonsync) im_write(s, SL("+ go ahead\r\n"));
     conn_set_min_rate(s->c, 100, IM_READ);
-    int r = receive(s, p->literal.size, w, &head, &p->failed);
+    int r = receive(s, &p->literal, w, &head, &p->failed);
     conn_set_min_rate(s->c, 0, 0);
     if (r || p->failed) {
         if (w) body_abandon(&w);
@@ -132,6 +136,7 @@ static int take_message(struct im *s, struct appending *p)
     m->keyword = p->options.flags.keyword;
     m->nkeywords = p->options.flags.n;
     m->internal_date = p->options.has_date ? p->options.date : rt_wall_seconds();
+    m->internal_zone = p->options.has_date ? p->options.zone : 0;
     m->size = body_ref_size(&m->body);
     m->head_size = head.size > UINT32_MAX ? 0 : (uint32_t)head.size;
     p->n++;

@@ -134,7 +134,7 @@ void im_cmd_status(struct im *s, struct imap_in *in)
         im_failed(s, r);
         return;
     }
-    if (items & IMAP_STATUS_HIGHESTMODSEQ) s->condstore = true; /* RFC 7162 section 3.1 */
+    if (items & IMAP_STATUS_HIGHESTMODSEQ) im_condstore(s);
     tell_status(s, &m, items);
     im_ok(s, NULL, "that is its status");
 }

@@ -89,7 +89,7 @@ void im_cmd_store(struct im *s, struct imap_in *in)
     imap_sp(in);
     struct imap_store args = imap_store_args(in);
     if (im_args_bad(s, in) || only_to_read(s) || !im_pick(s, set, &p)) return;
-    s->condstore |= args.conditional;
+    if (args.conditional) im_condstore(s);
     int r = store_flags(s, &args, &p, &failed, &nfailed);
     s->news = true;
     im_sync(s);

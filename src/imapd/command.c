@@ -169,7 +169,8 @@ void im_cmd_enable(struct im *s, struct imap_in *in)
     buf_str(&s->out, "\r\n");
     s->utf8 |= utf8 || rev2; /* mailbox names are UTF-8 from now on */
     s->rev2 |= rev2;
-    s->condstore |= condstore;
+    s->utf8_accept |= utf8;
     im_flush(s);
+    if (condstore) im_condstore(s);
     im_ok(s, NULL, "enabled");
 }

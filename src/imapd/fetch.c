@@ -44,7 +44,7 @@ static void put_record_items(struct fetch *f, unsigned kinds)
     struct buf *out = &f->s->out;
     if (kinds & KIND(INTERNALDATE)) {
         item(f, "INTERNALDATE ");
-        imap_put_date_time(out, f->record->internal_date);
+        imap_put_date_time(out, f->record->internal_date, f->record->internal_zone);
     }
     if (kinds & KIND(SIZE)) {
         item(f, "RFC822.SIZE ");
@@ -57,7 +57,7 @@ static void put_record_items(struct fetch *f, unsigned kinds)
     }
     if (kinds & KIND(SAVEDATE)) {
         item(f, "SAVEDATE ");
-        imap_put_date_time(out, f->record->save_date);
+        imap_put_date_time(out, f->record->save_date, 0);
     }
 }
 
@@ -105,6 +105,12 @@ static int put_structure(struct fetch *f, bool extended)
 
 /* ---- sections ---- */
 
+/* Only literal8 may hold NUL (RFC 3501 section 9, CHAR8): elsewhere '?' stands for it. */
+static void hide_nuls(char *p, size_t n)
+{
+    for (char *at; (at = memchr(p, 0, n)); n -= (size_t)(at + 1 - p), p = at + 1) *at = '?';
+}
+
 /* From here on the response is with the client. */
 static int stream(struct fetch *f, struct mime_range r)
 {
@@ -114,6 +120,7 @@ static int stream(struct fetch *f, struct mime_range r)
         r.size ? im_letter_read(s, f->letter, r.at, chunk, r.size < IM_CHUNK ? r.size : IM_CHUNK) : 0;
     if (got < 0) return (int)got;
     if (r.size && !got) return err_set(ERR_CORRUPT, "the message is shorter than it should be");
+    hide_nuls(chunk, (size_t)got);
     buf_printf(&s->out, "{%llu}\r\n", (unsigned long long)r.size);
     buf_bytes(&s->out, chunk, (size_t)got);
     if ((uint64_t)got == r.size) return 0;
@@ -123,6 +130,7 @@ static int stream(struct fetch *f, struct mime_range r)
         got = im_letter_read(s, f->letter, r.at, chunk, r.size < IM_CHUNK ? r.size : IM_CHUNK);
         if (got <= 0)
             return got ? (int)got : err_set(ERR_CORRUPT, "the message is shorter than it should be");
+        hide_nuls(chunk, (size_t)got);
         im_write(s, sl(chunk, (size_t)got));
         fiber_breathe();
     }
@@ -170,6 +178,7 @@ static int put_fields(struct fetch *f, struct mime_range where, const struct ima
     struct buf b = BUF_INIT;
     int r = im_letter_range(f->s, f->letter, where.at, where.size, &f->a, &head);
     if (r) return r;
+    hide_nuls((char *)head.p, head.n);
     mime_imap_fields(&b, &f->a, head, it->field, it->nfields, it->text == IMAP_HEADER_FIELDS_NOT);
     struct mime_range part = cut((struct mime_range){0, b.n}, it);
     buf_printf(&f->s->out, "{%llu}\r\n", (unsigned long long)part.size);
@@ -209,20 +218,19 @@ static int put_rfc822(struct fetch *f, enum imap_item kind)
     return put_section(f, &it);
 }
 
-/* RFC 3516: a part as it was before its transfer encoding. */
+/* RFC 3516: a part as it was before its transfer encoding; the whole message as it is. */
 static int put_binary(struct fetch *f, const struct imap_fetch_item *it)
 {
     struct im *s = f->s;
-    struct im_decoded d;
-    if (!it->npath && it->kind == IMAP_BINARY) return put_section(f, it);
-    int r = im_letter_tree(s, f->letter);
+    struct im_decoded d = {.size = f->letter->m.size};
+    const struct mime_part whole = {.encoding = MIME_BINARY, .body_size = d.size}, *p = &whole;
+    int r = it->npath ? im_letter_tree(s, f->letter) : 0;
     if (r) return r;
-    const struct mime_part *p = mime_imap_part(f->letter->tree, it->path, it->npath);
-    if (p && it->npath && p->encoding == MIME_OTHER)
+    if (it->npath) p = mime_imap_part(f->letter->tree, it->path, it->npath);
+    if (p && p->encoding == MIME_OTHER)
         return err_set(ERR_UNSUPPORTED, "the transfer encoding is not known");
-    if (p && it->npath) r = im_decoded_size(s, f->letter, p, &d);
+    if (p && (it->npath || it->kind == IMAP_BINARY)) r = im_decoded_size(s, f->letter, p, &d);
     if (r) return r;
-    if (!it->npath) d = (struct im_decoded){.size = f->letter->m.size};
     item(f, "");
     buf_put(&s->out, it->label);
     if (!p) {
@@ -354,7 +362,7 @@ void im_cmd_fetch(struct im *s, struct imap_in *in)
     f.args = imap_fetch_args(in);
     if (im_args_bad(s, in)) return;
     unsigned kinds = f.args.kinds | (s->uid ? KIND(UID) : 0) | (f.args.conditional ? KIND(MODSEQ) : 0);
-    s->condstore |= (kinds & KIND(MODSEQ)) != 0;
+    if (kinds & KIND(MODSEQ)) im_condstore(s);
     if (!im_pick(s, set, &f.picked)) return;
     if (f.args.sets_seen && !s->read_only && set_seen(&f) != 0) {} /* the bytes matter more than the flag */
     if (s->over) return;

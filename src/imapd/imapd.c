@@ -143,9 +143,29 @@ static int take_literal(struct im *s, const struct imap_literal *l)
     return 1;
 }
 
+/* Learns the tag of the command that begins: a line that is too long is refused with it. */
+static int learn_tag(struct im *s)
+{
+    struct slice have;
+    int r = 0;
+    int64_t before = deadline_narrow(DEADLINE_IN(IM_READ));
+    for (;;) {
+        have = sl_sub(conn_peek(s->c), 0, IMAP_TAG_MAX + 1);
+        if (have.n > IMAP_TAG_MAX || sl_chr(have, ' ') != SL_NONE || sl_chr(have, '\n') != SL_NONE) break;
+        if ((r = conn_fill(s->c)) < 0) break;
+    }
+    deadline_restore(before);
+    struct imap_in in;
+    imap_in_init(&in, &s->a, have, false);
+    struct slice tag = imap_tag(&in);
+    if (in.code || !imap_at(&in, ' ')) tag = SL("*");
+    snprintf(s->next_tag, sizeof s->next_tag, "%.*s", SLF(tag));
+    return r < 0 ? r : 0;
+}
+
+/* The tag stands in s->tag. */
 static int refuse_line(struct im *s, int e)
 {
-    s->tag = SL("*");
     if (e == ERR_TOO_LONG) im_bad(s, "the line is too long");
     else if (e == ERR_SYNTAX) im_bad(s, "lines end in CRLF");
     else return e;
@@ -156,12 +176,15 @@ static int refuse_line(struct im *s, int e)
 static int read_command(struct im *s)
 {
     size_t max = s->state == IM_LOGGED_OUT ? IM_LINE_STRANGER : IM_LINE_MAX;
+    int r = learn_tag(s);
+    if (r) return r;
     buf_clear(&s->cmd);
     for (;;) {
         struct slice line;
         struct imap_literal l;
         size_t start = s->cmd.n;
-        int r = im_line(s, max, &line);
+        r = im_line(s, max, &line);
+        s->tag = sl_cstr(s->next_tag);
         if (r) return refuse_line(s, r);
         buf_put(&s->cmd, line);
         if (s->cmd.n > command_max(s)) {
@@ -187,14 +210,17 @@ static void resume(void *arg)
         im_bye(s, NULL, s->state == IM_LOGGED_OUT ? "log in sooner next time" : "you were idle for too long");
     else if (fiber_canceled())
         im_bye(s, "UNAVAILABLE", "the server is shutting down");
+    else if (s->idling && rt_now() >= s->wake)
+        im_untagged(s, "OK still here"); /* for NATs on the way */
     session_run(s);
 }
 
+/* s->until is moved by the client's commands and by news, not by what we send on our own. */
 static void park(struct im *s)
 {
     release_buffers(s);
-    s->until = s->state == IM_LOGGED_OUT ? s->born + IM_STRANGER : rt_now() + IM_IDLE;
-    conn_park(s->c, s->g, s->until, resume, s);
+    s->wake = s->idling && s->until - rt_now() > IM_KEEPALIVE ? rt_now() + IM_KEEPALIVE : s->until;
+    conn_park(s->c, s->g, s->wake, resume, s);
 }
 
 static void run_command(struct im *s)
@@ -215,7 +241,10 @@ static void session_run(struct im *s)
 {
     while (!s->over && !conn_error(s->c)) {
         if (s->idling) {
-            if (im_idle_turn(s)) continue;
+            if (im_idle_turn(s)) {
+                s->until = rt_now() + IM_IDLE;
+                continue;
+            }
             if (s->over || conn_error(s->c)) break;
             if (s->news || conn_peek(s->c).n) continue;
             park(s);
@@ -226,6 +255,7 @@ static void session_run(struct im *s)
             return;
         }
         run_command(s);
+        s->until = s->state == IM_LOGGED_OUT ? s->born + IM_STRANGER : rt_now() + IM_IDLE;
     }
     session_end(s);
 }
@@ -235,6 +265,7 @@ void imapd_session(struct imapd *d, bool tls_at_once, struct conn *c, struct gro
     struct im *s = xcalloc(1, sizeof *s);
     char peer[ENDPOINT_TEXT_MAX];
     *s = (struct im){.server = d, .c = c, .g = g, .state = IM_LOGGED_OUT, .born = rt_now()};
+    s->until = s->born + IM_STRANGER;
     endpoint_format(conn_peer(c), peer);
     snprintf(s->who, sizeof s->who, "imap %.50s", peer);
     if (tls_at_once) {

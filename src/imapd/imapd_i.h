@@ -10,10 +10,10 @@
 #include "wire/imap.h"
 
 enum {
-    IM_LINE_MAX = 64 * 1024,        /* a line of a client that has logged in */
-    IM_LINE_STRANGER = 8 * 1024,    /* and of one that has not */
+    IM_LINE_MAX = 256 * 1024,       /* a line of a client that has logged in: sets of UIDs */
+    IM_LINE_STRANGER = 40 * 1024,   /* and of one that has not: RFC 2971 allows an ID of 33 KB */
     IM_COMMAND_MAX = 512 * 1024,    /* a command with its literals */
-    IM_COMMAND_STRANGER = 16 * 1024,
+    IM_COMMAND_STRANGER = 48 * 1024,
     IM_LITERAL_MAX = 64 * 1024,     /* one literal (but APPEND's) */
     IM_LITERAL_STRANGER = 4 * 1024,
     IM_SWALLOW_MAX = 1024 * 1024,   /* a refused {n+} that is read and dropped; beyond it: BYE */
@@ -22,6 +22,7 @@ enum {
     IM_CHUNK = 32 * 1024,           /* of a body under way to the client */
     IM_HEAD_MAX = 512 * 1024,       /* of a header that is looked into */
 };
+#define IM_KEEPALIVE (3 * 60 * RT_S)  /* in IDLE something is sent this often: NATs forget after 4 minutes */
 #define IM_IDLE (30 * 60 * RT_S)      /* RFC 9051 section 5.4: at least 30 minutes */
 #define IM_STRANGER (60 * RT_S)       /* to log in, from the greeting on */
 #define IM_READ (60 * RT_S)           /* for the rest of a command that has begun */
@@ -50,12 +51,13 @@ struct im {
     bool uid;         /* the command at hand began with UID */
     bool may_expunge; /* and allows untagged EXPUNGE before it ends */
     unsigned junk, failed_logins;
-    int64_t born, until; /* until: when a parked session times out */
+    int64_t born, until; /* until: when the session times out */
+    int64_t wake;        /* and when it is looked at while parked */
     char who[64];     /* for the log */
 
     char account[20];
     char *address;
-    bool utf8, rev2, condstore; /* ENABLEd */
+    bool utf8, rev2, condstore, utf8_accept; /* ENABLEd; utf8: by rev2 or UTF8=ACCEPT */
 
     struct view *view; /* selected */
     bool read_only;
@@ -69,6 +71,7 @@ struct im {
     bool retry;        /* it is, but could not be read last time */
     bool idling;
     char idle_tag[IMAP_TAG_MAX + 1];
+    char next_tag[IMAP_TAG_MAX + 1]; /* of the line being read, should it be refused; "*" when there is none */
     uint32_t *saved;   /* "$": uids, ascending (RFC 5182) */
     size_t nsaved;
     struct im_letter *letter; /* the message last looked into */
@@ -121,6 +124,8 @@ void im_news(struct im *s);
 /* Only brings the view up to date, and the names of keywords. SUSPENDS. */
 void im_sync(struct im *s);
 void im_unselect(struct im *s);
+/* A CONDSTORE enabling command was given; the first one tells HIGHESTMODSEQ (RFC 7162 section 3.1). */
+void im_condstore(struct im *s);
 /* Flags with bits for keywords; unknown ones are made when `make`. SUSPENDS. */
 MUST_CHECK int im_flags(struct im *s, uint32_t box, const struct imap_flags *f, bool make, uint64_t *out);
 /* "(\Seen ...)" of the message at index i of the view, into s->out. */
@@ -198,6 +203,8 @@ struct im_needle {
 MUST_CHECK int im_text_search(struct im *s, struct im_letter *l, struct im_needle *v, size_t n);
 /* Is there a field of that name that holds the folded text? Decoded and folded first. */
 bool im_head_holds(struct slice head, struct slice field, struct slice folded);
+/* The same for the addresses in such fields as ENVELOPE tells them, without comments. */
+bool im_head_addresses(struct slice head, struct slice field, struct slice folded);
 
 /* ---- commands that need more than the table ---- */
 

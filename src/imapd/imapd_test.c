@@ -284,12 +284,15 @@ TEST(imapd_bad_input)
     TALK(c, "a ", "a BAD byte 3: an atom was expected\n");
     TALK(c, "a LOGIN {999999}", "a BAD the literal is too large\n");
     TALK(c, "a UID NOOP", "a BAD there is no such command\n");
-    for (int i = 0; i < 9000; i++) conn_puts(c, "x");
+    for (int i = 0; i < 41000; i++) conn_puts(c, "x");
     TALK(c, "", "* BAD the line is too long\n");
     conn_puts(c, "a NOOP\n");
-    EXPECT(c, "* BAD lines end in CRLF\n");
+    EXPECT(c, "a BAD lines end in CRLF\n");
+    conn_puts(c, "t1 ID (");
+    for (int i = 0; i < 41000; i++) conn_puts(c, "x");
+    TALK(c, "", "t1 BAD the line is too long\n");
     TALK(c, "a NOOP", "a OK done\n");
-    for (int i = 0; i < 13; i++) TALK(c, "b FOO", "b BAD there is no such command\n");
+    for (int i = 0; i < 12; i++) TALK(c, "b FOO", "b BAD there is no such command\n");
     EXPECT(c, "* BYE too many bad commands\n");
     conn_close(&c);
     c = dial(false);
@@ -367,7 +370,7 @@ TEST(imapd_select_and_fetch)
          "1 OK [READ-WRITE] selected\n");
     TALK(c, "2 FETCH 1:* (UID FLAGS RFC822.SIZE)",
          "* 1 FETCH (UID 1 FLAGS () RFC822.SIZE 134)\n* 2 FETCH (UID 2 FLAGS (\\Seen $Work) RFC822.SIZE 231)\n2 OK fetched\n");
-    TALK(c, "3 FETCH 2 INTERNALDATE", "* 2 FETCH (INTERNALDATE \"17-Jul-1996 09:44:25 +0000\")\n3 OK fetched\n");
+    TALK(c, "3 FETCH 2 INTERNALDATE", "* 2 FETCH (INTERNALDATE \"17-Jul-1996 02:44:25 -0700\")\n3 OK fetched\n");
     TALK(c, "4 FETCH 1 ENVELOPE",
          "* 1 FETCH (ENVELOPE (\"Mon, 7 Feb 1994 21:52:25 -0800\" \"=?utf-8?q?Gr=C3=BC=C3=9Fe?=\" "
          "((\"Bob\" NIL \"bob\" \"y.test\")) ((\"Bob\" NIL \"bob\" \"y.test\")) ((\"Bob\" NIL \"bob\" \"y.test\")) "
@@ -387,7 +390,111 @@ TEST(imapd_select_and_fetch)
     TALK(c, "12 FETCH 1 FOO", "12 BAD byte 12: a fetch item was expected\n");
     TALK(c, "13 FETCH 1 RFC822.HEADER", "* 1 FETCH (RFC822.HEADER {120}\nFrom: Bob <bob@y.test>\nTo: alice@x.test\n"
                                         "Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\nDate: Mon, 7 Feb 1994 21:52:25 -0800\n\n)\n13 OK fetched\n");
-    TALK(c, "14 FETCH 1 (EMAILID THREADID MODSEQ)", "* 1 FETCH (MODSEQ (~) THREADID NIL EMAILID (~))\n14 OK fetched\n");
+    TALK(c, "14 FETCH 1 (EMAILID THREADID MODSEQ)", "* OK [HIGHESTMODSEQ ~] the last change\n* 1 FETCH (MODSEQ (~) THREADID NIL EMAILID (~))\n14 OK fetched\n");
+    bye(&c);
+    stop();
+}
+
+static void select_inbox(struct conn *c)
+{
+    conn_puts(c, "s SELECT INBOX\r\n");
+    read_until(c, SL("s OK"));
+}
+
+/* RFC 3501 section 9 (CHAR8), RFC 3516 section 4.4 */
+TEST(imapd_nul_only_in_literal8)
+{
+    start();
+    struct conn *c = login();
+    conn_write(c, SL("1 APPEND INBOX {9+}\r\nA: b\r\n\r\n\0\r\n"));
+    EXPECT(c, "1 BAD only a literal8, ~{...}, may hold NUL\n");
+    conn_write(c, SL("2 APPEND INBOX ~{9+}\r\nA: b\r\n\r\n\0\r\n"));
+    EXPECT(c, "2 OK [APPENDUID ~] appended\n");
+    select_inbox(c);
+    TALK(c, "3 FETCH 1 (BODY.PEEK[] BODY.PEEK[TEXT])", "* 1 FETCH (BODY[] {9}\nA: b\n\n? BODY[TEXT] {1}\n?)\n3 OK fetched\n");
+    conn_puts(c, "4 FETCH 1 BINARY.PEEK[]\r\n");
+    read_until(c, SL("4 OK"));
+    CHECK(sl_eq(buf_slice(&got), SL("* 1 FETCH (BINARY[] ~{9}\nA: b\n\n\0)\n4 OK fetched\n")));
+    bye(&c);
+    stop();
+}
+
+TEST(imapd_dates_keep_their_zone)
+{
+    start();
+    struct conn *c = login();
+    append(c, "INBOX", "\"7-May-2026 01:00:00 +0530\" ", letter);
+    select_inbox(c);
+    TALK(c, "1 FETCH 1 INTERNALDATE", "* 1 FETCH (INTERNALDATE \"07-May-2026 01:00:00 +0530\")\n1 OK fetched\n");
+    TALK(c, "2 SEARCH ON 7-May-2026", "* SEARCH 1\n2 OK ~\n"); /* the 6th in UTC */
+    TALK(c, "3 SEARCH BEFORE 7-May-2026", "* SEARCH\n3 OK ~\n");
+    TALK(c, "4 COPY 1 Trash", "4 OK ~\n");
+    conn_puts(c, "5 EXAMINE Trash\r\n");
+    read_until(c, SL("5 OK"));
+    TALK(c, "6 FETCH 1 INTERNALDATE", "* 1 FETCH (INTERNALDATE \"07-May-2026 01:00:00 +0530\")\n6 OK fetched\n");
+    bye(&c);
+    stop();
+}
+
+TEST(imapd_long_lines)
+{
+    start();
+    struct conn *c = login();
+    append(c, "INBOX", "", letter);
+    select_inbox(c);
+    conn_puts(c, "1 UID FETCH ");
+    for (int i = 1; i < 32000; i += 2) conn_printf(c, "%d,", i);
+    TALK(c, "1 UID", "* 1 FETCH (UID 1)\n1 OK fetched\n");
+    conn_puts(c, "2 UID FETCH ");
+    for (int i = 0; i < 300000; i++) conn_puts(c, "1");
+    TALK(c, " UID", "2 BAD the line is too long\n");
+    bye(&c);
+    c = dial(false);
+    EXPECT(c, "* OK ~\n");
+    conn_puts(c, "i ID (");
+    for (int i = 0; i < 30; i++) conn_printf(c, "%s\"%030d\" \"%01024d\"", i ? " " : "", i, i);
+    TALK(c, ")", "* ID ~\ni OK ~\n");
+    conn_close(&c);
+    stop();
+}
+
+TEST(imapd_search_in_addresses)
+{
+    start();
+    struct conn *c = login();
+    append(c, "INBOX", "", "From: \"Doe, J\\\"oe\" <joe@x.test> (secret comment)\r\nTo: root, =?utf-8?q?J=C3=B6rg?= <j@y.test>\r\n\r\nx\r\n");
+    append(c, "INBOX", "", "From: <MAILER-DAEMON>\r\nCc: friends: ;\r\nContent-Type: multipart/report; boundary=b\r\n\r\n"
+                           "--b\r\nContent-Type: message/delivery-status\r\n\r\nStatus: 5.1.1\r\n--b\r\n"
+                           "Content-Type: text/plain; charset=windows-1255\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=F9=EC\r\n--b--\r\n");
+    select_inbox(c);
+    TALK(c, "1 SEARCH FROM secret", "* SEARCH\n1 OK ~\n");
+    TALK(c, "2 SEARCH HEADER FROM secret", "* SEARCH 1\n2 OK ~\n");
+    TALK(c, "3 SEARCH FROM {17+}\r\nDoe, J\"oe <joe@x.", "* SEARCH 1\n3 OK ~\n");
+    TALK(c, "4 SEARCH TO root TO {5+}\r\nJ\xc3\xb6rg", "* SEARCH 1\n4 OK ~\n");
+    TALK(c, "5 SEARCH FROM mailer-daemon CC friends", "* SEARCH 2\n5 OK ~\n");
+    TALK(c, "6 SEARCH BODY 5.1.1", "* SEARCH 2\n6 OK ~\n");
+    TALK(c, "7 SEARCH CHARSET UTF-8 BODY {4+}\r\n\xd7\xa9\xd7\x9c", "* SEARCH 2\n7 OK ~\n");
+    TALK(c, "8 SEARCH OLDER 0", "8 BAD ~\n");
+    TALK(c, "9 ENABLE UTF8=ACCEPT", "* ENABLED UTF8=ACCEPT\n9 OK ~\n");
+    TALK(c, "10 SEARCH CHARSET UTF-8 ALL", "10 BAD ~\n");
+    bye(&c);
+    stop();
+}
+
+/* RFC 7162 section 3.1, RFC 4731 section 3.2 */
+TEST(imapd_condstore_tells_the_modseq)
+{
+    start();
+    struct conn *c = login();
+    for (int i = 0; i < 3; i++) append(c, "INBOX", "", letter);
+    select_inbox(c);
+    TALK(c, "1 STORE 1 +FLAGS.SILENT (\\Flagged)", "1 OK stored\n");
+    TALK(c, "2 ENABLE CONDSTORE", "* ENABLED CONDSTORE\n* OK [HIGHESTMODSEQ ~] the last change\n2 OK enabled\n");
+    TALK(c, "3 FETCH 1:3 MODSEQ", "* 1 FETCH (MODSEQ (10))\n* 2 FETCH (MODSEQ (8))\n* 3 FETCH (MODSEQ (9))\n3 OK fetched\n");
+    TALK(c, "4 SEARCH RETURN (MIN) MODSEQ 1", "* ESEARCH (TAG \"4\") MIN 1 MODSEQ 10\n4 OK ~\n");
+    TALK(c, "5 SEARCH RETURN (MAX) MODSEQ 1", "* ESEARCH (TAG \"5\") MAX 3 MODSEQ 9\n5 OK ~\n");
+    TALK(c, "6 SEARCH RETURN (MIN MAX) 2:3 MODSEQ 1", "* ESEARCH (TAG \"6\") MIN 2 MAX 3 MODSEQ 9\n6 OK ~\n");
+    TALK(c, "7 SEARCH RETURN (MAX COUNT) MODSEQ 1", "* ESEARCH (TAG \"7\") MAX 3 COUNT 3 MODSEQ 10\n7 OK ~\n");
     bye(&c);
     stop();
 }

@@ -36,7 +36,7 @@ static int prepare_text(struct search *x, struct imap_search *k, struct slice ch
 {
     struct slice text = charset_to_utf8(&x->s->a, charset, k->text);
     k->text = fold_utf8_ar(&x->s->a, text);
-    if (k->key == IMAP_KEY_HEADER) return 0;
+    if (k->key == IMAP_KEY_HEADER || k->key == IMAP_KEY_ADDRESS) return 0;
     if (x->nneedles == NEEDLES_MAX)
         return err_set(ERR_LIMIT, "more than %d texts to search for", NEEDLES_MAX);
     struct im_needle *n = &x->needle[x->nneedles++];
@@ -56,6 +56,7 @@ static int prepare(struct search *x, struct imap_search *k, struct slice charset
             imap_set_fix(&k->set, s->told ? s->view->msg[s->told - 1].uid : s->view->uidnext);
             break;
         case IMAP_KEY_HEADER:
+        case IMAP_KEY_ADDRESS:
         case IMAP_KEY_BODY:
         case IMAP_KEY_TEXT: r = prepare_text(x, k, charset); break;
         case IMAP_KEY_KEYWORD: { /* becomes a test of its bit */
@@ -77,7 +78,7 @@ static enum answer is(bool b) { return b ? YES : NO; }
 
 static enum answer by_day(enum imap_key key, enum imap_key before, int64_t at, int64_t day)
 {
-    int64_t d = at - at % DAY;
+    int64_t d = at < 0 ? 0 : at - at % DAY;
     return is(key == before ? d < day : key == before + 1 ? d == day : d >= day);
 }
 
@@ -117,7 +118,7 @@ static enum answer record_key(const struct search *x, const struct imap_search *
     switch (k->key) {
     case IMAP_KEY_BEFORE:
     case IMAP_KEY_ON:
-    case IMAP_KEY_SINCE: return by_day(k->key, IMAP_KEY_BEFORE, m->internal_date, k->day);
+    case IMAP_KEY_SINCE: return by_day(k->key, IMAP_KEY_BEFORE, m->internal_date + m->internal_zone * 60, k->day);
     case IMAP_KEY_SAVEDBEFORE:
     case IMAP_KEY_SAVEDON:
     case IMAP_KEY_SAVEDSINCE: return by_day(k->key, IMAP_KEY_SAVEDBEFORE, m->save_date, k->day);
@@ -149,6 +150,9 @@ static enum answer header_key(struct search *x, const struct imap_search *k)
     case IMAP_KEY_HEADER:
         fiber_breathe(); /* there may be a thousand of them */
         return is(im_head_holds(x->head, k->field, k->text));
+    case IMAP_KEY_ADDRESS:
+        fiber_breathe();
+        return is(im_head_addresses(x->head, k->field, k->text));
     case IMAP_KEY_SENTBEFORE:
     case IMAP_KEY_SENTON:
     case IMAP_KEY_SENTSINCE:
@@ -280,8 +284,15 @@ static void tell_esearch(struct im *s, const struct imap_search_args *args, cons
         buf_str(&s->out, " ALL ");
         imap_put_set(&s->out, v, n);
     }
-    if (args->modseq && n)
-        buf_printf(&s->out, " MODSEQ %llu", (unsigned long long)highest_modseq(s, hits, n));
+    if (args->modseq && n) {
+        /* RFC 4731 section 3.2: with MIN or MAX alone, of the messages told. */
+        bool all = args->wants & (IMAP_RETURN_ALL | IMAP_RETURN_COUNT);
+        uint64_t first = highest_modseq(s, hits, 1), last = highest_modseq(s, hits + n - 1, 1);
+        uint64_t told = args->wants & IMAP_RETURN_MIN ? first : 0;
+        if (args->wants & IMAP_RETURN_MAX && last > told) told = last;
+        buf_printf(&s->out, " MODSEQ %llu",
+                   (unsigned long long)(all || !told ? highest_modseq(s, hits, n) : told));
+    }
     buf_str(&s->out, "\r\n");
     im_flush(s);
 }
@@ -314,11 +325,15 @@ void im_cmd_search(struct im *s, struct imap_in *in)
     imap_sp(in);
     struct imap_search_args args = imap_search_args(in);
     if (im_args_bad(s, in)) return;
+    if (args.charset.n && s->utf8_accept) { /* RFC 6855 section 3 */
+        im_bad(s, "after UTF8=ACCEPT everything is UTF-8: no CHARSET");
+        return;
+    }
     if (args.charset.n && !charset_known(args.charset)) {
         im_no(s, "BADCHARSET (UTF-8 US-ASCII)", "the charset is not known");
         return;
     }
-    s->condstore |= args.modseq;
+    if (args.modseq) im_condstore(s);
     if (!args.wants) args.wants = IMAP_RETURN_ALL; /* IMAP4rev2 always answers with ESEARCH */
     struct search x = {.s = s, .now = rt_wall_seconds()};
     x.needle = ar_array(&s->a, struct im_needle, NEEDLES_MAX);

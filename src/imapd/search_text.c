@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "imapd_i.h"
+#include "mail/addr.h"
 #include "mail/charset.h"
 #include "mail/encoded.h"
 #include "mail/head.h"
@@ -110,6 +111,40 @@ bool im_head_holds(struct slice head, struct slice field, struct slice folded)
         struct slice text = fold_utf8_ar(&a, mail_words_decode(&a, mail_unfold(&a, f->body)));
         found = sl_find(text, folded) != SL_NONE || !folded.n;
     }
+    ar_free(&a);
+    return found;
+}
+
+/* An address as a person reads it. */
+static struct slice address_text(struct arena *a, const struct mail_addr *m)
+{
+    struct slice name = mail_words_decode(a, m->nobody ? m->group : m->name);
+    if (m->nobody) return name;
+    return ar_printf(a, "%.*s <%.*s%s%.*s>", SLF(name), SLF(m->local), m->domain.n ? "@" : "", SLF(m->domain));
+}
+
+static bool addresses_hold(struct arena *a, struct slice body, struct slice folded)
+{
+    struct mail_addrs l;
+    bool found = !folded.n;
+    mail_addrs_tell(a, body, &l);
+    for (size_t i = 0; i < l.n && !found; i++) {
+        struct slice text = utf8_clean(a, address_text(a, &l.v[i]));
+        found = sl_find(fold_utf8_ar(a, text), folded) != SL_NONE;
+    }
+    return found;
+}
+
+bool im_head_addresses(struct slice head, struct slice field, struct slice folded)
+{
+    struct arena a;
+    struct mail_head h;
+    bool found = false;
+    ar_init(&a, 0);
+    if (mail_head_parse(&a, head, &h) != 0) {} /* its first fields, then */
+    const struct mail_field *f = mail_head_find(&h, field, 0);
+    for (; f && !found; f = mail_head_find(&h, field, (size_t)(f - h.field) + 1))
+        found = addresses_hold(&a, f->body, folded);
     ar_free(&a);
     return found;
 }

@@ -231,6 +231,15 @@ static void tell_mailbox(struct im *s, struct slice name)
     im_flush(s);
 }
 
+void im_condstore(struct im *s)
+{
+    if (s->condstore) return;
+    s->condstore = true;
+    if (s->state == IM_SELECTED)
+        im_untagged(s, "OK [HIGHESTMODSEQ %llu] the last change",
+                    (unsigned long long)(s->view->modseq ? s->view->modseq : 1));
+}
+
 static void tell_nobody(void *arg, uint32_t seq) { (void)arg, (void)seq; }
 
 static int open_mailbox(struct im *s, struct slice name, bool read_only)

@@ -184,6 +184,7 @@ static ssize_t receive_into(struct conn *c, void *p, size_t n)
     if (k > 0) {
         c->bytes_in += (uint64_t)k;
         c->rate_bytes += (uint64_t)k;
+        c->unanswered = true;
     } else if (k == ERR_EOF) {
         c->read_err = ERR_EOF; /* a half-closed peer may still be told things */
     } else if (k != SOCK_AGAIN) {
@@ -207,6 +208,10 @@ static int wait_for_input(struct conn *c)
     int want = c->tls ? tls_link_wants(c->tls) : SOCK_IN, sent = conn_try_send(c);
     if (sent && sent != SOCK_AGAIN) return sent;
     if (sent == SOCK_AGAIN) want |= c->tls ? tls_link_wants(c->tls) : SOCK_OUT;
+    /* In the middle of something the peer may hold back its next small piece until it has our
+     * acknowledgement, which the system would delay for 40 ms. */
+    if (c->unanswered) sock_ack(c->sock);
+    c->unanswered = false;
     span_release(&c->in);
     int64_t from = rt_now(), slow = rate_deadline(c), before = deadline_narrow(slow);
     int e = conn_wait(c, want);
@@ -319,6 +324,7 @@ static int send_and_account(struct conn *c, struct slice *s)
     if (k < 0) return conn_fail(c, (int)k);
     size_t sent = (size_t)k, have = span_used(&c->out), mine = sent < have ? sent : have;
     c->bytes_out += sent;
+    c->unanswered = false;
     c->out.from += mine;
     *s = sl_from(*s, sent - mine);
     struct fiber *f = fiber_self();

@@ -23,6 +23,7 @@ struct conn {
     struct span in, out;
     size_t in_max, scanned; /* scanned: input bytes known to hold no LF */
     bool skipping;          /* inside a line that was too long */
+    bool unanswered;        /* bytes came since something was sent */
     int err;                /* sticky, for everything */
     int read_err;           /* sticky, for reading only */
     uint64_t bytes_in, bytes_out;

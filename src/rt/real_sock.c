@@ -134,6 +134,15 @@ static int bind_inet(int fd, const union address *a, socklen_t n)
     return bind(fd, &a->any, n);
 }
 
+/* Accepted connections inherit it: NATs on the way do not forget them, a peer that is gone is noticed. */
+static void keep_alive(int fd)
+{
+    int one = 1, idle = 180, between = 30;
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &between, sizeof between);
+}
+
 int sock_listen(struct sock **out, struct endpoint *at)
 {
     union address a;
@@ -141,6 +150,7 @@ int sock_listen(struct sock **out, struct endpoint *at)
     int fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return fail(fd, "cannot make a socket for", at);
     int e = at->path[0] ? bind_unix(fd, at, &a, n) : bind_inet(fd, &a, n);
+    if (!at->path[0]) keep_alive(fd);
     if (e != 0 || listen(fd, 4096) != 0) return fail(fd, "cannot listen on", at);
     *out = sock_make(fd);
     (*out)->shared = (*out)->master = true;
@@ -235,6 +245,12 @@ ssize_t sock_recv(struct sock *s, void *p, size_t n)
     if (errno != EAGAIN && errno != EINTR) return err_errno(errno, "the connection broke");
     if (errno == EAGAIN) s->ready &= (uint8_t)~SOCK_IN;
     return SOCK_AGAIN;
+}
+
+void sock_ack(struct sock *s)
+{
+    int one = 1;
+    setsockopt(s->fd, IPPROTO_TCP, TCP_QUICKACK, &one, sizeof one);
 }
 
 ssize_t sock_send(struct sock *s, const struct iovec *v, int n)

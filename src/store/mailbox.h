@@ -62,6 +62,7 @@ struct message {
     uint64_t modseq;
     uint64_t flags;
     int64_t internal_date; /* unix seconds */
+    int internal_zone;     /* the zone it was given in: minutes east */
     int64_t save_date;
     uint64_t size;         /* bytes as served, RFC822.SIZE */
     uint32_t head_size;    /* bytes up to and with the first empty line; 0 = not known */
@@ -79,6 +80,7 @@ struct message_new {
     const struct slice *keyword; /* further flags by name; made when missing, dropped when full */
     size_t nkeywords;
     int64_t internal_date;
+    int internal_zone; /* minutes east, within a day */
     uint64_t size;
     uint32_t head_size;
     struct body_ref body;        /* pinned by body_finish; unpin after this returns */

@@ -4,6 +4,7 @@
 #include "mailbox_i.h"
 #include "store_i.h"
 
+enum { ZONE_ZERO = 1440 /* minutes of a day: no zone is stored as a negative number */ };
 enum { ACCOUNT_ROW = 1, BOX_ROW = 1, MESSAGE_ROW = 1 };
 
 /* ---- keys ---- */
@@ -159,6 +160,7 @@ int message_row_get(struct slice value, uint32_t uid, struct message *out)
         case 'm': out->modseq = rec_u64(&r); break;
         case 'f': out->flags = rec_u64(&r); break;
         case 'd': out->internal_date = (int64_t)rec_u64(&r); break;
+        case 'z': out->internal_zone = (int)(rec_u64(&r) & 0xfff) - ZONE_ZERO; break;
         case 't': out->save_date = (int64_t)rec_u64(&r); break;
         case 's': out->size = rec_u64(&r); break;
         case 'h': out->head_size = (uint32_t)rec_u64(&r); break;
@@ -177,6 +179,7 @@ void message_row_put(struct kv_tx *tx, uint32_t box, const struct message *m)
     rec_put_u64(&b, 'm', m->modseq);
     rec_opt_u64(&b, 'f', m->flags);
     rec_put_u64(&b, 'd', (uint64_t)m->internal_date);
+    rec_opt_u64(&b, 'z', m->internal_zone ? (uint64_t)(m->internal_zone + ZONE_ZERO) : 0);
     rec_put_u64(&b, 't', (uint64_t)m->save_date);
     rec_put_u64(&b, 's', m->size);
     rec_opt_u64(&b, 'h', m->head_size);

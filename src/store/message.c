@@ -76,6 +76,7 @@ static int add_messages(struct kv_tx *tx, struct account_row *a, struct box_row 
                               .modseq = a->modseq,
                               .flags = new_flags(b, &m[i]),
                               .internal_date = m[i].internal_date,
+                              .internal_zone = m[i].internal_zone,
                               .save_date = rt_wall_seconds(),
                               .size = m[i].size,
                               .head_size = m[i].head_size,

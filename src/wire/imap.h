@@ -66,7 +66,8 @@ struct slice imap_nstring(struct imap_in *in);  /* p == NULL for NIL */
 uint64_t imap_number(struct imap_in *in, uint64_t max);
 struct slice imap_mailbox(struct imap_in *in);  /* as UTF-8; "INBOX" for any case of it */
 struct slice imap_pattern(struct imap_in *in);  /* list-mailbox, as UTF-8 */
-int64_t imap_date_time(struct imap_in *in);     /* quoted date-time, unix seconds */
+/* quoted date-time: unix seconds, and its zone in minutes east. A day of one digit is taken. */
+int64_t imap_date_time(struct imap_in *in, int *zone);
 int64_t imap_date(struct imap_in *in);          /* its first second, as if the zone were UTC */
 
 /* ---- sequence sets ---- */
@@ -149,7 +150,8 @@ enum imap_key {
     IMAP_KEY_SENTBEFORE, IMAP_KEY_SENTON, IMAP_KEY_SENTSINCE,
     IMAP_KEY_SAVEDBEFORE, IMAP_KEY_SAVEDON, IMAP_KEY_SAVEDSINCE,
     IMAP_KEY_LARGER, IMAP_KEY_SMALLER, IMAP_KEY_OLDER, IMAP_KEY_YOUNGER, IMAP_KEY_MODSEQ, /* number */
-    IMAP_KEY_HEADER,    /* field, text; also FROM TO CC BCC SUBJECT */
+    IMAP_KEY_HEADER,    /* field, text; also SUBJECT */
+    IMAP_KEY_ADDRESS,   /* field, text: FROM TO CC BCC, in the addresses that ENVELOPE tells */
     IMAP_KEY_BODY, IMAP_KEY_TEXT, IMAP_KEY_EMAILID, IMAP_KEY_THREADID,
 };
 struct imap_search {
@@ -214,6 +216,7 @@ struct imap_append {
     struct imap_flags flags;
     bool has_date;
     int64_t date;
+    int zone; /* of the date: minutes east */
     bool utf8; /* "UTF8 (": a bracket closes after the literal (RFC 6855 section 4) */
 };
 /* What stands between the mailbox and SP and a message's literal; the cursor's text ends
@@ -229,7 +232,8 @@ void imap_put_mailbox(struct buf *out, struct slice name, bool utf8);
 /* "(\Seen $Junk)"; keyword[i] has bit first + i of flags. extra: put first, or empty. */
 void imap_put_flags(struct buf *out, uint64_t flags, const struct slice *keyword, size_t n, unsigned first,
                     struct slice extra);
-void imap_put_date_time(struct buf *out, int64_t unix_seconds); /* quoted, in UTC */
+/* Quoted, as it is written in a zone this many minutes east. */
+void imap_put_date_time(struct buf *out, int64_t unix_seconds, int zone);
 void imap_put_set(struct buf *out, const uint32_t *v, size_t n); /* ascending numbers as "1:3,7" */
 /* Text of a response line: what is not printable ASCII becomes '?'. */
 void imap_put_text(struct buf *out, struct slice s);

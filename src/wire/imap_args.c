@@ -53,21 +53,28 @@ static int64_t to_unix(struct imap_in *in, const struct civil *c)
     return in->code || early ? 0 : seconds;
 }
 
+/* One digit or two: iOS and Outlook write one where the grammar of APPEND asks for two. */
+static int take_day(struct imap_in *in)
+{
+    return take_digits(in, in->at + 1 < in->s.n && is_digit(in->s.p[in->at + 1]) ? 2 : 1);
+}
+
 int64_t imap_date(struct imap_in *in)
 {
     struct civil c = {0};
     bool quoted = imap_skip(in, '"');
-    c.day = take_digits(in, in->at + 1 < in->s.n && is_digit(in->s.p[in->at + 1]) ? 2 : 1);
+    c.day = take_day(in);
     take_month_year(in, &c);
     if (quoted) imap_need(in, '"');
     return to_unix(in, &c);
 }
 
-int64_t imap_date_time(struct imap_in *in)
+int64_t imap_date_time(struct imap_in *in, int *zone)
 {
     struct civil c = {0};
     imap_need(in, '"');
-    c.day = imap_skip(in, ' ') ? take_digits(in, 1) : take_digits(in, 2);
+    imap_skip(in, ' ');
+    c.day = take_day(in);
     take_month_year(in, &c);
     imap_sp(in);
     c.hour = take_digits(in, 2);
@@ -79,10 +86,11 @@ int64_t imap_date_time(struct imap_in *in)
     bool west = imap_at(in, '-');
     if (!west && !imap_at(in, '+')) imap_fail(in, ERR_SYNTAX, "a time zone was expected");
     else in->at++;
-    int zone = take_digits(in, 4);
+    int hhmm = take_digits(in, 4);
     imap_need(in, '"');
-    if (zone > 2359 || zone % 100 > 59) imap_fail(in, ERR_SYNTAX, "there is no such time zone");
-    int64_t at = to_unix(in, &c) - (west ? -1 : 1) * (zone / 100 * 60 + zone % 100) * 60;
+    if (hhmm > 2359 || hhmm % 100 > 59) imap_fail(in, ERR_SYNTAX, "there is no such time zone");
+    *zone = (west ? -1 : 1) * (hhmm / 100 * 60 + hhmm % 100);
+    int64_t at = to_unix(in, &c) - *zone * 60;
     return at < 0 ? 0 : at;
 }
 
@@ -236,7 +244,7 @@ struct imap_append imap_append_options(struct imap_in *in)
         imap_sp(in);
     }
     if (imap_at(in, '"')) {
-        p.date = imap_date_time(in);
+        p.date = imap_date_time(in, &p.zone);
         p.has_date = true;
         imap_sp(in);
     }

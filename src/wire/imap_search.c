@@ -2,7 +2,7 @@
 #include "imap_i.h"
 
 /* What follows a key's name. */
-enum takes { NOTHING, ASTRING, DATE, NUMBER, SET, KEYWORD, FIELD, ONE_KEY, TWO_KEYS, MODSEQ };
+enum takes { NOTHING, ASTRING, DATE, NUMBER, SECONDS, SET, KEYWORD, FIELD, ONE_KEY, TWO_KEYS, MODSEQ };
 
 struct key_word {
     struct slice name;
@@ -41,15 +41,15 @@ static const struct key_word words[] = {
     {SL_INIT("SAVEDATESUPPORTED"), IMAP_KEY_ALL, NOTHING, 0, false, {0}},
     {SL_INIT("LARGER"), IMAP_KEY_LARGER, NUMBER, 0, false, {0}},
     {SL_INIT("SMALLER"), IMAP_KEY_SMALLER, NUMBER, 0, false, {0}},
-    {SL_INIT("OLDER"), IMAP_KEY_OLDER, NUMBER, 0, false, {0}},
-    {SL_INIT("YOUNGER"), IMAP_KEY_YOUNGER, NUMBER, 0, false, {0}},
+    {SL_INIT("OLDER"), IMAP_KEY_OLDER, SECONDS, 0, false, {0}},
+    {SL_INIT("YOUNGER"), IMAP_KEY_YOUNGER, SECONDS, 0, false, {0}},
     {SL_INIT("MODSEQ"), IMAP_KEY_MODSEQ, MODSEQ, 0, false, {0}},
     {SL_INIT("EMAILID"), IMAP_KEY_EMAILID, ASTRING, 0, false, {0}},
     {SL_INIT("THREADID"), IMAP_KEY_THREADID, ASTRING, 0, false, {0}},
-    {SL_INIT("FROM"), IMAP_KEY_HEADER, ASTRING, 0, false, SL_INIT("From")},
-    {SL_INIT("TO"), IMAP_KEY_HEADER, ASTRING, 0, false, SL_INIT("To")},
-    {SL_INIT("CC"), IMAP_KEY_HEADER, ASTRING, 0, false, SL_INIT("Cc")},
-    {SL_INIT("BCC"), IMAP_KEY_HEADER, ASTRING, 0, false, SL_INIT("Bcc")},
+    {SL_INIT("FROM"), IMAP_KEY_ADDRESS, ASTRING, 0, false, SL_INIT("From")},
+    {SL_INIT("TO"), IMAP_KEY_ADDRESS, ASTRING, 0, false, SL_INIT("To")},
+    {SL_INIT("CC"), IMAP_KEY_ADDRESS, ASTRING, 0, false, SL_INIT("Cc")},
+    {SL_INIT("BCC"), IMAP_KEY_ADDRESS, ASTRING, 0, false, SL_INIT("Bcc")},
     {SL_INIT("SUBJECT"), IMAP_KEY_HEADER, ASTRING, 0, false, SL_INIT("Subject")},
     {SL_INIT("HEADER"), IMAP_KEY_HEADER, FIELD, 0, false, {0}},
     {SL_INIT("BODY"), IMAP_KEY_BODY, ASTRING, 0, false, {0}},
@@ -110,6 +110,10 @@ static void take_arguments(struct search_parser *p, const struct key_word *w, st
     case ASTRING: k->text = imap_astring(in); break;
     case DATE: k->day = imap_date(in); break;
     case NUMBER: k->number = imap_number(in, INT64_MAX); break;
+    case SECONDS: /* RFC 5032: nz-number */
+        k->number = imap_number(in, INT64_MAX);
+        if (!k->number) imap_fail(in, ERR_SYNTAX, "0 seconds are no interval");
+        break;
     case SET: k->set = imap_set(in); break;
     case KEYWORD: k->text = imap_atom(in); break;
     case MODSEQ:

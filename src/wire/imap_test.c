@@ -178,18 +178,24 @@ TEST(imap_sets)
 
 TEST(imap_dates)
 {
+    int zone;
     struct imap_in in = cursor(SL("\"17-Jul-1996 02:44:25 -0700\""));
-    CHECK_INT(imap_date_time(&in), 837596665);
+    CHECK_INT(imap_date_time(&in, &zone), 837596665);
+    CHECK_OK(imap_done(&in));
+    CHECK_INT(zone, -420);
+    in = cursor(SL("\"7-May-2026 00:00:00 +0530\"")); /* iOS 18.3 */
+    CHECK_INT(imap_date_time(&in, &zone), 1778092200);
+    CHECK_INT(zone, 330);
     CHECK_OK(imap_done(&in));
     in = cursor(SL("\" 1-feb-1994 00:00:00 +0000\""));
-    CHECK_INT(imap_date_time(&in), 760060800);
+    CHECK_INT(imap_date_time(&in, &zone), 760060800);
     CHECK_OK(imap_done(&in));
-    static const char *const bad[] = {"\"1-Feb-1994 00:00:00 +0000\"", "\"31-Feb-1994 00:00:00 +0000\"", "\"01-Feb-1994 24:00:00 +0000\"",
+    static const char *const bad[] = {"\"-Feb-1994 00:00:00 +0000\"", "\"001-Feb-1994 00:00:00 +0000\"", "\"31-Feb-1994 00:00:00 +0000\"", "\"01-Feb-1994 24:00:00 +0000\"",
                                       "\"01-Feb-94 00:00:00 +0000\"", "\"01-Foo-1994 00:00:00 +0000\"", "\"01-Feb-1994 00:00:00 +9900\"",
                                       "\"01-Feb-1994 00:00:00 0000\"", "\"\"", "x"};
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         in = cursor(sl_cstr(bad[i]));
-        imap_date_time(&in);
+        imap_date_time(&in, &zone);
         CHECK_ERR(imap_done(&in), ERR_SYNTAX);
     }
     in = cursor(SL("1-Feb-1994"));
@@ -201,8 +207,11 @@ TEST(imap_dates)
     CHECK_INT(imap_date(&in), 0);
     CHECK_OK(imap_done(&in));
     struct buf b = BUF_INIT;
-    imap_put_date_time(&b, 760060800);
+    imap_put_date_time(&b, 760060800, 0);
     CHECK_SL(buf_slice(&b), "\"01-Feb-1994 00:00:00 +0000\"");
+    buf_clear(&b);
+    imap_put_date_time(&b, 760060800, -570);
+    CHECK_SL(buf_slice(&b), "\"31-Jan-1994 14:30:00 -0930\"");
     buf_free(&b);
     ar_free(&ar);
 }

@@ -84,9 +84,10 @@ static void put_two(struct buf *out, int v, char after)
     buf_bytes(out, text, sizeof text);
 }
 
-void imap_put_date_time(struct buf *out, int64_t unix_seconds)
+void imap_put_date_time(struct buf *out, int64_t unix_seconds, int zone)
 {
-    struct civil c = civil_from_unix(unix_seconds);
+    struct civil c = civil_from_unix(unix_seconds + zone * 60);
+    int east = zone < 0 ? -zone : zone;
     buf_char(out, '"');
     put_two(out, c.day, '-');
     buf_bytes(out, &"JanFebMarAprMayJunJulAugSepOctNovDec"[(c.month - 1) * 3], 3);
@@ -96,7 +97,8 @@ void imap_put_date_time(struct buf *out, int64_t unix_seconds)
     put_two(out, c.hour, ':');
     put_two(out, c.minute, ':');
     put_two(out, c.second, ' ');
-    buf_str(out, "+0000\"");
+    buf_char(out, zone < 0 ? '-' : '+');
+    buf_printf(out, "%02d%02d\"", east / 60, east % 60);
 }
 
 void imap_put_set(struct buf *out, const uint32_t *v, size_t n)
