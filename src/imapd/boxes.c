@@ -100,10 +100,12 @@ void im_cmd_namespace(struct im *s, struct imap_in *in)
 
 static void tell_status(struct im *s, const struct mailbox *m, unsigned items)
 {
+    uint32_t recent = 0;
+    if (items & IMAP_STATUS_RECENT && im_recent_count(s, m, &recent) != 0) {} /* 0, then */
     const struct {
         const char *name;
         uint64_t value;
-    } v[] = {{"MESSAGES", m->exists}, {"RECENT", 0},
+    } v[] = {{"MESSAGES", m->exists}, {"RECENT", recent},
              {"UIDNEXT", m->uidnext}, {"UIDVALIDITY", m->uidvalidity},
              {"UNSEEN", m->unseen},   {"DELETED", m->deleted},
              {"SIZE", m->size},       {"HIGHESTMODSEQ", m->modseq ? m->modseq : 1}};

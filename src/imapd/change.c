@@ -31,7 +31,7 @@ static void tell_stored(struct im *s, const struct imap_store *args, const struc
     for (size_t k = 0; k < p->n; k++) {
         size_t i = p->at[k];
         struct view_msg *m = &s->view->msg[i];
-        if (m->gone || has_uid(failed, nfailed, m->uid)) continue;
+        if (has_uid(failed, nfailed, m->uid)) continue;
         if (m->changed) s->view->nchanged--;
         m->changed = false;
         if (args->silent && !s->condstore) continue;
@@ -62,20 +62,34 @@ static char *modified_code(struct im *s, uint32_t *failed, size_t n)
     return code;
 }
 
+void im_gone_flags(struct im *s, size_t i, enum flags_op op, uint64_t flags)
+{
+    struct view_msg *m = &s->view->msg[i];
+    uint64_t now = op == FLAGS_ADD ? m->flags | flags : op == FLAGS_REMOVE ? m->flags & ~flags : flags;
+    if (!m->gone || now == m->flags) return;
+    m->flags = now;
+    s->view->nchanged += !m->changed;
+    m->changed = true;
+}
+
+static enum flags_op op_of(const struct imap_store *args)
+{
+    return args->op == '+' ? FLAGS_ADD : args->op == '-' ? FLAGS_REMOVE : FLAGS_REPLACE;
+}
+
 static int store_flags(struct im *s, const struct imap_store *args, const struct im_picked *p,
                        uint32_t **failed, size_t *nfailed)
 {
-    uint64_t bits;
-    enum flags_op op = args->op == '+' ? FLAGS_ADD : args->op == '-' ? FLAGS_REMOVE : FLAGS_REPLACE;
+    const struct imap_flags *f = &args->flags;
+    struct flag_set set = {.bits = f->system, .keyword = f->keyword, .n = f->n};
     *nfailed = 0;
-    int r = im_flags(s, s->view->box, &args->flags, op != FLAGS_REMOVE, &bits);
-    if (r || !p->n) return r;
+    if (!p->n) return 0;
     if (args->conditional && !args->unchanged_since) { /* 0 is older than every message */
         *failed = p->uid;
         *nfailed = p->n;
         return 0;
     }
-    return message_flags(s->server->conf.store, s->account, s->view->box, p->uid, p->n, op, bits,
+    return message_flags(s->server->conf.store, s->account, s->view->box, p->uid, p->n, op_of(args), &set,
                          args->unchanged_since, &s->a, failed, nfailed);
 }
 
@@ -88,7 +102,7 @@ void im_cmd_store(struct im *s, struct imap_in *in)
     struct imap_set set = imap_set(in);
     imap_sp(in);
     struct imap_store args = imap_store_args(in);
-    if (im_args_bad(s, in) || only_to_read(s) || !im_pick(s, set, &p)) return;
+    if (im_args_bad(s, in) || only_to_read(s) || !im_pick(s, set, !args.conditional, &p)) return;
     if (args.conditional) im_condstore(s);
     int r = store_flags(s, &args, &p, &failed, &nfailed);
     s->news = true;
@@ -98,10 +112,10 @@ void im_cmd_store(struct im *s, struct imap_in *in)
         im_failed(s, r);
         return;
     }
+    for (size_t k = 0; k < p.n; k++) im_gone_flags(s, p.at[k], op_of(&args), im_flags(s, &args.flags));
     tell_stored(s, &args, &p, failed, nfailed);
     if (nfailed) im_ok(s, modified_code(s, failed, nfailed), "some were changed meanwhile");
-    else if (p.missing && !s->uid) im_no(s, "EXPUNGEISSUED", "some of these messages are gone");
-    else im_ok(s, NULL, "stored");
+    else im_ok(s, p.missing ? "EXPUNGEISSUED" : NULL, "stored");
 }
 
 /* ---- copy and move ---- */
@@ -128,7 +142,11 @@ static void copy(struct im *s, struct imap_in *in, bool move)
     struct imap_set set = imap_set(in);
     imap_sp(in);
     struct slice name = imap_mailbox(in);
-    if (im_args_bad(s, in) || (move && only_to_read(s)) || !im_pick(s, set, &p)) return;
+    if (im_args_bad(s, in) || (move && only_to_read(s)) || !im_pick(s, set, false, &p)) return;
+    if (p.missing && !s->uid && !move) { /* all or none (RFC 9051 section 6.4.7) */
+        im_no(s, "EXPUNGEISSUED", "some of these messages are gone");
+        return;
+    }
     int r = mailbox_find(store, s->account, name, &s->a, &to);
     if (r == ERR_NOT_FOUND) im_no(s, "TRYCREATE", "there is no such mailbox");
     else if (r) im_failed(s, r);
@@ -167,7 +185,7 @@ void im_cmd_expunge(struct im *s, struct imap_in *in)
         set = imap_set(in);
     }
     if (im_args_bad(s, in) || only_to_read(s)) return;
-    if (s->uid && !im_pick(s, set, &p)) return;
+    if (s->uid && !im_pick(s, set, false, &p)) return;
     int r = 0;
     if (!s->uid || p.n)
         r = message_expunge(s->server->conf.store, s->account, s->view->box, s->uid ? p.uid : NULL, p.n, true,

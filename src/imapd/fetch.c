@@ -323,16 +323,18 @@ static bool wanted(const struct fetch *f, size_t i)
 static int set_seen(struct fetch *f)
 {
     struct im *s = f->s;
+    const struct flag_set seen = {.bits = FLAG_SEEN};
     uint32_t *uid = ar_array(&s->a, uint32_t, f->picked.n), *failed;
     size_t n = 0, nfailed;
     for (size_t k = 0; k < f->picked.n; k++)
         if (wanted(f, f->picked.at[k]) && !(s->view->msg[f->picked.at[k]].flags & FLAG_SEEN))
             uid[n++] = f->picked.uid[k];
     if (!n) return 0;
-    int r = message_flags(s->server->conf.store, s->account, s->view->box, uid, n, FLAGS_ADD, FLAG_SEEN, 0,
+    int r = message_flags(s->server->conf.store, s->account, s->view->box, uid, n, FLAGS_ADD, &seen, 0,
                           &s->a, &failed, &nfailed);
     s->news = true;
     im_sync(s);
+    for (size_t k = 0; k < f->picked.n && !s->over; k++) im_gone_flags(s, f->picked.at[k], FLAGS_ADD, FLAG_SEEN);
     return r;
 }
 
@@ -344,8 +346,7 @@ static void fetch_all(struct fetch *f, unsigned kinds)
     ar_init(&f->a, 0);
     for (size_t k = 0; k < f->picked.n && !f->lost && !conn_error(s->c); k++) {
         f->i = f->picked.at[k];
-        if (s->view->msg[f->i].gone) f->missing = true;
-        else if (wanted(f, f->i)) fetch_one(f, kinds);
+        if (wanted(f, f->i)) fetch_one(f, kinds);
         fiber_breathe();
     }
     im_flush(s);
@@ -363,12 +364,11 @@ void im_cmd_fetch(struct im *s, struct imap_in *in)
     if (im_args_bad(s, in)) return;
     unsigned kinds = f.args.kinds | (s->uid ? KIND(UID) : 0) | (f.args.conditional ? KIND(MODSEQ) : 0);
     if (kinds & KIND(MODSEQ)) im_condstore(s);
-    if (!im_pick(s, set, &f.picked)) return;
+    if (!im_pick(s, set, true, &f.picked)) return;
     if (f.args.sets_seen && !s->read_only && set_seen(&f) != 0) {} /* the bytes matter more than the flag */
     if (s->over) return;
     fetch_all(&f, kinds);
-    f.missing |= f.picked.missing;
     if (f.failed) im_failed(s, f.failed);
     else if (f.missing && !s->uid) im_no(s, "EXPUNGEISSUED", "some of these messages are gone");
-    else im_ok(s, NULL, "fetched");
+    else im_ok(s, f.picked.missing ? "EXPUNGEISSUED" : NULL, "fetched");
 }

@@ -31,7 +31,8 @@ enum {
 enum im_state { IM_LOGGED_OUT = 1, IM_AUTH = 2, IM_SELECTED = 4 };
 enum { IM_ANY = IM_LOGGED_OUT | IM_AUTH | IM_SELECTED, IM_IN = IM_AUTH | IM_SELECTED };
 
-/* Messages that this session is the first to be told of (RFC 3501 section 2.3.2). */
+/* Messages that this session is the first to be told of (RFC 3501 section 2.3.2). IMAP4rev2 knows no
+ * \Recent: its sessions take none. */
 struct im_recent {
     struct imap_range range[32];
     size_t n;
@@ -64,6 +65,7 @@ struct im {
     struct arena box;  /* holds the keywords */
     struct slice *keyword;
     size_t nkeywords;
+    uint32_t names;    /* of the mailbox, when the keywords were read */
     struct im_recent recent;
     size_t told;       /* EXISTS as the client knows it */
     struct kv_watch *watch;
@@ -126,23 +128,29 @@ void im_sync(struct im *s);
 void im_unselect(struct im *s);
 /* A CONDSTORE enabling command was given; the first one tells HIGHESTMODSEQ (RFC 7162 section 3.1). */
 void im_condstore(struct im *s);
-/* Flags with bits for keywords; unknown ones are made when `make`. SUSPENDS. */
-MUST_CHECK int im_flags(struct im *s, uint32_t box, const struct imap_flags *f, bool make, uint64_t *out);
+/* Flags with bits for keywords as the session knows them; others are passed over. */
+uint64_t im_flags(const struct im *s, const struct imap_flags *f);
 /* "(\Seen ...)" of the message at index i of the view, into s->out. */
 void im_put_flags(struct im *s, size_t i);
 bool im_recent_has(const struct im *s, uint32_t uid);
+/* How many messages of a mailbox no session was told of. SUSPENDS. */
+MUST_CHECK int im_recent_count(struct im *s, const struct mailbox *m, uint32_t *out);
 bool im_idle_turn(struct im *s); /* false: parked */
 
 /* ---- sets ---- */
 
 struct im_picked {
-    size_t *at;   /* indices into the view, ascending, none gone */
+    size_t *at;   /* indices into the view, ascending */
     uint32_t *uid;
     size_t n;
     bool missing; /* some that were asked for are gone, which the client cannot know yet */
 };
-/* The messages a sequence set (or, after UID, a UID set) names. false: BAD was answered. */
-bool im_pick(struct im *s, struct imap_set set, struct im_picked *out);
+/* The messages a sequence set (or, after UID, a UID set) names; those that are gone are among them
+ * when `gone`: they are shown as long as the client was not told. false: BAD was answered. */
+bool im_pick(struct im *s, struct imap_set set, bool gone, struct im_picked *out);
+
+/* STORE of a message that is gone but not told: only this session sees it (RFC 2180 section 4.2). */
+void im_gone_flags(struct im *s, size_t i, enum flags_op op, uint64_t flags);
 
 /* ---- reading messages ---- */
 
@@ -152,10 +160,12 @@ struct im_records {
     struct message *v;
     size_t n, at;
     uint32_t last; /* the last uid that will be asked for */
+    struct message gone; /* one that was expunged lately */
 };
 void im_records_begin(struct im_records *r, uint32_t last);
 void im_records_end(struct im_records *r);
-/* ERR_NOT_FOUND: expunged. Valid until the next one is asked for. SUSPENDS. */
+/* One that was expunged is told as it was, while that is remembered (RFC 2180); ERR_NOT_FOUND:
+ * it is no more. Valid until the next one is asked for. SUSPENDS. */
 MUST_CHECK int im_record(struct im *s, struct im_records *r, uint32_t uid, const struct message **out);
 
 struct im_letter {

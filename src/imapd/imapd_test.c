@@ -145,6 +145,17 @@ static bool like(struct slice pattern, struct slice s)
     return s.n && s.p[0] == pattern.p[0] && like(sl_from(pattern, 1), sl_from(s, 1));
 }
 
+/* Only tests that speak of \Recent look at it. */
+static void without_recent(struct buf *b)
+{
+    size_t at;
+    while ((at = sl_find(buf_slice(b), SL("\\Recent"))) != SL_NONE) {
+        size_t n = 7 + (b->p[at + 7] == ' ');
+        memmove(b->p + at, b->p + at + n, b->n - at - n);
+        b->n -= n;
+    }
+}
+
 static void expect_at(int line, struct conn *c, const char *want)
 {
     struct slice last = sl_cstr(want), w2 = last, tag;
@@ -169,6 +180,7 @@ static void expect_at(int line, struct conn *c, const char *want)
         read_until(c, buf_slice(&t));
         buf_free(&t);
     }
+    if (sl_find(w2, SL("Recent")) == SL_NONE) without_recent(&got);
     if (!like(w2, buf_slice(&got))) test_fail(__FILE__, line, "got\n%.*sinstead of\n%s", SLF(buf_slice(&got)), want);
 }
 #define EXPECT(c, want) expect_at(__LINE__, c, want)
@@ -365,7 +377,7 @@ TEST(imapd_select_and_fetch)
     TALK(c, "1 SELECT INBOX",
          "* FLAGS (\\Seen \\Answered \\Flagged \\Deleted \\Draft $Work)\n"
          "* OK [PERMANENTFLAGS (\\* \\Seen \\Answered \\Flagged \\Deleted \\Draft $Work)] these can be kept\n"
-         "* 2 EXISTS\n* 0 RECENT\n* OK [UNSEEN 1] the first unseen one\n* OK [UIDVALIDITY ~] ids are valid\n"
+         "* 2 EXISTS\n* 2 RECENT\n* OK [UNSEEN 1] the first unseen one\n* OK [UIDVALIDITY ~] ids are valid\n"
          "* OK [UIDNEXT 3] the next id\n* OK [HIGHESTMODSEQ ~] the last change\n* OK [MAILBOXID (M~)] its id\n"
          "1 OK [READ-WRITE] selected\n");
     TALK(c, "2 FETCH 1:* (UID FLAGS RFC822.SIZE)",
@@ -512,7 +524,7 @@ TEST(imapd_binary)
          "* 1 FETCH (BINARY[1] {12}\ncaf\xe9 au lait BINARY.SIZE[1] 12 BINARY[2]<1> {3}\np>x BINARY[3] NIL)\n1 OK fetched\n");
     conn_puts(c, "2 FETCH 2 BINARY[1]\r\n");
     read_until(c, SL("2 OK"));
-    CHECK(sl_eq(buf_slice(&got), SL("* 2 FETCH (FLAGS (\\Seen) BINARY[1] ~{5}\nab\0cd)\n2 OK fetched\n")));
+    CHECK(sl_eq(buf_slice(&got), SL("* 2 FETCH (FLAGS (\\Recent \\Seen) BINARY[1] ~{5}\nab\0cd)\n2 OK fetched\n")));
     TALK(c, "3 FETCH 3 BINARY.PEEK[1]", "3 NO [UNKNOWN-CTE] ~\n");
     TALK(c, "4 FETCH 3 BINARY.SIZE[]", "* 3 FETCH (BINARY.SIZE[] 39)\n4 OK fetched\n");
     bye(&c);
@@ -572,7 +584,7 @@ TEST(imapd_append)
     for (int i = 0; i < 900000; i++)
         if (big[i] != '\r') buf_char(&lf, big[i]);
     CHECK(sl_find(buf_slice(&got), buf_slice(&lf)) != SL_NONE);
-    CHECK(sl_startsi(buf_slice(&got), SL("* 5 FETCH (FLAGS (\\Seen) BODY[] {900000}\n")));
+    CHECK(sl_startsi(buf_slice(&got), SL("* 5 FETCH (FLAGS (\\Recent \\Seen) BODY[] {900000}\n")));
     buf_free(&lf);
     free(big);
     bye(&c);
@@ -654,7 +666,7 @@ TEST(imapd_search)
     TALK(c, "17 FETCH $ UID", "* 2 FETCH (UID 2)\n17 OK fetched\n");
     TALK(c, "18 SEARCH 2:* UID 1:2", "* SEARCH 2\n18 OK searched\n");
     TALK(c, "19 SEARCH YOUNGER 1000", "* SEARCH 1 3\n19 OK searched\n");
-    TALK(c, "20 SEARCH OLD", "* SEARCH 1 2 3\n20 OK searched\n");
+    TALK(c, "20 SEARCH NOT OLD", "* SEARCH 1 2 3\n20 OK searched\n");
     TALK(c, "21 SEARCH TEXT quoted-printable", "* SEARCH 2\n21 OK searched\n");
     TALK(c, "22 SEARCH FOO", "22 BAD ~\n");
     bye(&c);
@@ -677,13 +689,52 @@ TEST(imapd_two_sessions)
     append(b, "INBOX", "", mixed);
     /* FETCH may not tell of the EXPUNGE: the numbers still are those that a knows. */
     TALK(a, "1 FETCH 3 UID", "* 3 FETCH (UID 3)\n* 4 EXISTS\n* ~ RECENT\n1 OK fetched\n");
-    TALK(a, "2 FETCH 2 UID", "2 NO [EXPUNGEISSUED] ~\n");
-    TALK(a, "3 NOOP", "* 2 EXPUNGE\n3 OK done\n");
+    /* A message that is gone is shown until the client is told (RFC 2180, RFC 5530). */
+    TALK(a, "2 FETCH 2 (UID RFC822.SIZE BODY.PEEK[HEADER.FIELDS (To)])",
+         "* 2 FETCH (UID 2 RFC822.SIZE 134 BODY[HEADER.FIELDS (To)] {20}\nTo: alice@x.test\n\n)\n2 OK [EXPUNGEISSUED] fetched\n");
+    TALK(a, "2 SEARCH SUBJECT Gr BODY Alice", "* SEARCH 1 2 3\n2 OK [EXPUNGEISSUED] searched\n");
+    TALK(a, "2 STORE 1:2 +FLAGS (\\Seen)", "* 1 FETCH (FLAGS (\\Seen))\n* 2 FETCH (FLAGS (\\Seen \\Deleted))\n2 OK [EXPUNGEISSUED] stored\n");
+    TALK(a, "2 STORE 1:2 -FLAGS.SILENT (\\Seen)", "2 OK [EXPUNGEISSUED] stored\n");
+    TALK(a, "2 FETCH 2 FLAGS", "* 2 FETCH (FLAGS (\\Deleted))\n2 OK [EXPUNGEISSUED] fetched\n");
+    TALK(a, "2 COPY 1:2 Trash", "* 2 EXPUNGE\n2 NO [EXPUNGEISSUED] ~\n");
+    TALK(a, "3 STATUS Trash (MESSAGES)", "* STATUS Trash (MESSAGES 0)\n3 OK ~\n");
     TALK(a, "4 FETCH 1:* UID", "* 1 FETCH (UID 1)\n* 2 FETCH (UID 3)\n* 3 FETCH (UID 4)\n4 OK fetched\n");
     TALK(b, "3 STORE 1 +FLAGS (\\Answered)", "* 1 FETCH (FLAGS (\\Answered))\n3 OK stored\n");
     TALK(a, "5 NOOP", "* 1 FETCH (UID 1 FLAGS (\\Answered))\n5 OK done\n");
     bye(&a);
     bye(&b);
+    stop();
+}
+
+/* RFC 3501 section 2.3.2: the first session that is told has them, also after a restart. */
+TEST(imapd_recent)
+{
+    start();
+    struct conn *a = login(), *b = login();
+    for (int i = 0; i < 2; i++) append(a, "INBOX", "", letter);
+    TALK(a, "1 STATUS INBOX (RECENT)", "* STATUS INBOX (RECENT 2)\n1 OK ~\n");
+    TALK(a, "2 EXAMINE INBOX", "* FLAGS ~\n* OK ~\n* 2 EXISTS\n* 2 RECENT\n~\n~\n~\n~\n~\n2 OK [READ-ONLY] selected\n");
+    TALK(b, "3 STATUS INBOX (RECENT)", "* STATUS INBOX (RECENT 2)\n3 OK ~\n"); /* EXAMINE takes none */
+    TALK(b, "4 ENABLE IMAP4rev2", "* ENABLED IMAP4rev2\n4 OK ~\n");
+    select_inbox(b);
+    TALK(a, "5 STATUS INBOX (RECENT)", "* STATUS INBOX (RECENT 2)\n5 OK ~\n"); /* nor does rev2 */
+    select_inbox(a);
+    TALK(a, "6 SEARCH RECENT", "* SEARCH 1 2\n6 OK ~\n");
+    TALK(a, "7 STORE 1 +FLAGS (\\Seen)", "* 1 FETCH (FLAGS (\\Recent \\Seen))\n7 OK ~\n");
+    TALK(a, "8 SEARCH NEW", "* SEARCH 2\n8 OK ~\n");
+    TALK(b, "9 STATUS INBOX (RECENT)", "* STATUS INBOX (RECENT 0)\n* 1 FETCH (UID 1 FLAGS (\\Seen))\n9 OK ~\n");
+    bye(&a);
+    bye(&b);
+    struct imapd_conf conf = {.store = w.store, .tls = w.server_tls, .hostname = SL("mail.x.test"), .sessions_max = 20};
+    imapd_close(&w.imapd);
+    CHECK_OK(imapd_open(&w.imapd, &conf));
+    a = login();
+    append(a, "INBOX", "", letter);
+    TALK(a, "1 STATUS INBOX (RECENT)", "* STATUS INBOX (RECENT 1)\n1 OK ~\n");
+    select_inbox(a);
+    TALK(a, "2 SEARCH OLD", "* SEARCH 1 2\n2 OK ~\n");
+    TALK(a, "3 FETCH 1:3 FLAGS", "* 1 FETCH (FLAGS (\\Seen))\n* 2 FETCH (FLAGS ())\n* 3 FETCH (FLAGS (\\Recent))\n3 OK ~\n");
+    bye(&a);
     stop();
 }
 
@@ -698,7 +749,7 @@ TEST(imapd_idle)
     read_until(a, SL("0 OK"));
     TALK(a, "1 IDLE", "+ idling\n");
     append(b, "INBOX", "", mixed);
-    EXPECT(a, "* 2 EXISTS\n* 1 RECENT\n");
+    EXPECT(a, "* 2 EXISTS\n* 2 RECENT\n");
     conn_puts(b, "0 SELECT INBOX\r\n");
     read_until(b, SL("0 OK"));
     TALK(b, "1 STORE 1 +FLAGS (\\Deleted)", "* 1 FETCH (FLAGS (\\Deleted))\n1 OK stored\n");

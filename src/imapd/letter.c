@@ -8,12 +8,10 @@ enum { PAGE = 256, TREE_KEPT = 64 * 1024 };
 
 /* ---- sets ---- */
 
-static void pick(struct im_picked *p, const struct view *v, size_t i)
+static void pick(struct im_picked *p, const struct view *v, bool gone, size_t i)
 {
-    if (v->msg[i].gone) {
-        p->missing = true;
-        return;
-    }
+    p->missing |= v->msg[i].gone;
+    if (v->msg[i].gone && !gone) return;
     p->at[p->n] = i;
     p->uid[p->n++] = v->msg[i].uid;
 }
@@ -30,21 +28,21 @@ static size_t lower_bound(const struct view *v, size_t n, uint32_t uid)
     return from;
 }
 
-static void pick_saved(struct im *s, struct im_picked *out)
+static void pick_saved(struct im *s, bool gone, struct im_picked *out)
 {
     for (size_t i = 0; i < s->nsaved; i++) {
         size_t at = lower_bound(s->view, s->told, s->saved[i]);
-        if (at < s->told && s->view->msg[at].uid == s->saved[i]) pick(out, s->view, at);
+        if (at < s->told && s->view->msg[at].uid == s->saved[i]) pick(out, s->view, gone, at);
     }
 }
 
-bool im_pick(struct im *s, struct imap_set set, struct im_picked *out)
+bool im_pick(struct im *s, struct imap_set set, bool gone, struct im_picked *out)
 {
     const struct view *v = s->view;
     size_t n = s->told; /* beyond it the client knows of nothing */
     *out = (struct im_picked){.at = ar_array(&s->a, size_t, n), .uid = ar_array(&s->a, uint32_t, n)};
     if (set.saved) {
-        pick_saved(s, out);
+        pick_saved(s, gone, out);
         return true;
     }
     if (!n) return true;
@@ -56,7 +54,7 @@ bool im_pick(struct im *s, struct imap_set set, struct im_picked *out)
             return false;
         }
         size_t i = s->uid ? lower_bound(v, n, r.lo) : r.lo - 1;
-        for (; i < n && (s->uid ? v->msg[i].uid : i + 1) <= r.hi; i++) pick(out, v, i);
+        for (; i < n && (s->uid ? v->msg[i].uid : i + 1) <= r.hi; i++) pick(out, v, gone, i);
     }
     return true;
 }
@@ -82,7 +80,9 @@ int im_record(struct im *s, struct im_records *r, uint32_t uid, const struct mes
             message_list(s->server->conf.store, s->account, s->view->box, uid, limit, &r->a, &r->v, &r->n);
         if (e) return e;
     }
-    if (r->at == r->n || r->v[r->at].uid != uid) return err_set(ERR_NOT_FOUND, "the message is gone");
+    *out = &r->gone;
+    if (r->at == r->n || r->v[r->at].uid != uid)
+        return message_expunged(s->server->conf.store, s->account, s->view->box, uid, &r->gone);
     *out = &r->v[r->at];
     return 0;
 }
@@ -109,6 +109,14 @@ void im_letter_trim(struct im *s)
     s->letter->all = (struct slice){0};
 }
 
+/* The message, or what it was before it was expunged. */
+static int record_of(struct im *s, uint32_t uid, struct message *out)
+{
+    struct store *store = s->server->conf.store;
+    int r = message_get(store, s->account, s->view->box, uid, out);
+    return r == ERR_NOT_FOUND ? message_expunged(store, s->account, s->view->box, uid, out) : r;
+}
+
 int im_letter(struct im *s, uint32_t uid, const struct message *known, struct im_letter **out)
 {
     struct message m;
@@ -117,7 +125,7 @@ int im_letter(struct im *s, uint32_t uid, const struct message *known, struct im
         return 0;
     }
     if (!known) {
-        int r = message_get(s->server->conf.store, s->account, s->view->box, uid, &m);
+        int r = record_of(s, uid, &m);
         if (r) return r;
         known = &m;
     }
@@ -136,7 +144,7 @@ static int64_t read_store(struct im *s, struct im_letter *l, uint64_t at, void *
 {
     int64_t got = body_read(l->store->body, &l->m.body, at, p, n);
     if (got != ERR_NOT_FOUND) return got;
-    int r = message_get(l->store, s->account, s->view->box, l->m.uid, &l->m);
+    int r = record_of(s, l->m.uid, &l->m);
     return r ? r : body_read(l->store->body, &l->m.body, at, p, n);
 }
 

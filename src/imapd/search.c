@@ -232,7 +232,6 @@ static int search_all(struct search *x, const struct imap_search *key, size_t *h
     if (!s->told) return 0;
     im_records_begin(&records, s->view->msg[s->told - 1].uid);
     for (size_t i = 0; i < s->told && r >= 0 && !conn_error(s->c); i++) {
-        if (s->view->msg[i].gone) continue;
         r = judge(x, key, &records, i);
         if (r == 1) hits[(*n)++] = i;
         fiber_breathe();
@@ -317,7 +316,7 @@ static void answer(struct im *s, const struct imap_search_args *args, const size
     if (args->wants & IMAP_RETURN_SAVE) save(s, args, hits, n);
     if (!args->extended && !s->rev2) tell_search(s, args, hits, n);
     else if (args->wants != IMAP_RETURN_SAVE) tell_esearch(s, args, hits, n);
-    im_ok(s, NULL, "searched");
+    im_ok(s, s->view->ngone ? "EXPUNGEISSUED" : NULL, "searched"); /* RFC 5530 */
 }
 
 void im_cmd_search(struct im *s, struct imap_in *in)

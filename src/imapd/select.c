@@ -6,32 +6,81 @@
 #include "base/map.h"
 #include "imapd_i.h"
 
-/* ---- recent: told to one session only, forgotten when the program ends ---- */
+/* ---- recent: told to one session only; what is known is kept in memory and noted in the store ---- */
 
 enum { RECENT_MAX = 100000, RECENT_KEY = 40 };
 
-/* Messages below uid `to` that no session was told of become recent here, and are told of when
- * `take`. unknown: the first such uid if nothing is remembered of this mailbox. */
-static void claim_recent(struct im *s, uint32_t to, uint32_t unknown, bool take)
+static struct slice recent_key(const struct im *s, uint32_t box, char room[RECENT_KEY])
+{
+    return sl(room, (size_t)snprintf(room, RECENT_KEY, "%s %u", s->account, box));
+}
+
+/* The first uid that no session was told of. SUSPENDS. */
+static int first_recent(struct im *s, uint32_t box, uint32_t *out)
 {
     struct imapd *d = s->server;
-    struct im_recent *r = &s->recent;
-    char key[RECENT_KEY];
-    int n = snprintf(key, sizeof key, "%s %u", s->account, s->view->box);
+    char room[RECENT_KEY];
     lock_take(&d->lock);
-    uintptr_t first = (uintptr_t)map_get(&d->recent, sl(key, (size_t)n));
-    if (!first) first = unknown;
-    if (take && d->recent.count >= RECENT_MAX) {
+    *out = (uint32_t)(uintptr_t)map_get(&d->recent, recent_key(s, box, room));
+    lock_release(&d->lock);
+    return *out ? 0 : mailbox_recent(s->server->conf.store, s->account, box, out);
+}
+
+/* Takes what is recent below `to` away from other sessions; the first such uid. */
+static uint32_t take_recent(struct im *s, uint32_t first, uint32_t to)
+{
+    struct imapd *d = s->server;
+    char room[RECENT_KEY];
+    struct slice key = recent_key(s, s->view->box, room);
+    lock_take(&d->lock);
+    uint32_t now = (uint32_t)(uintptr_t)map_get(&d->recent, key); /* another session may have been quicker */
+    if (now > first) first = now;
+    if (d->recent.count >= RECENT_MAX) {
         map_free(&d->recent);
         map_init(&d->recent, false);
     }
-    if (take) map_put(&d->recent, sl(key, (size_t)n), (void *)(to > first ? to : first));
+    if (to > first) map_put(&d->recent, key, (void *)(uintptr_t)to);
     lock_release(&d->lock);
-    uint32_t known = r->n ? r->range[r->n - 1].hi + 1 : 0;
+    if (to > first) mailbox_recent_note(d->conf.store, s->account, s->view->box, to);
+    return first;
+}
+
+/* Messages below uid `to` that no session was told of become recent here. SUSPENDS. */
+static void claim_recent(struct im *s, uint32_t to)
+{
+    struct im_recent *r = &s->recent;
+    uint32_t first, known = r->n ? r->range[r->n - 1].hi + 1 : 0;
+    if (s->rev2 || first_recent(s, s->view->box, &first) != 0) return; /* only \Recent is missing then */
+    if (!s->read_only) first = take_recent(s, first, to);
     if (first < known) first = known;
     if (first >= to) return;
     if (r->n && known == first) r->range[r->n - 1].hi = to - 1;
-    else if (r->n < COUNT_OF(r->range)) r->range[r->n++] = (struct imap_range){(uint32_t)first, to - 1};
+    else if (r->n < COUNT_OF(r->range)) r->range[r->n++] = (struct imap_range){first, to - 1};
+}
+
+int im_recent_count(struct im *s, const struct mailbox *m, uint32_t *out)
+{
+    enum { PAGE = 1000 };
+    struct arena a;
+    struct message *v;
+    uint32_t from;
+    size_t n = PAGE;
+    *out = 0;
+    int r = first_recent(s, m->id, &from);
+    if (!r && from <= 1) {
+        *out = m->exists;
+        return 0;
+    }
+    ar_init(&a, 0);
+    while (!r && n == PAGE && from < m->uidnext) {
+        r = message_list(s->server->conf.store, s->account, m->id, from, PAGE, &a, &v, &n);
+        if (!r && n) from = v[n - 1].uid + 1;
+        if (!r) *out += (uint32_t)n;
+        ar_reset(&a);
+        fiber_breathe();
+    }
+    ar_free(&a);
+    return r;
 }
 
 bool im_recent_has(const struct im *s, uint32_t uid)
@@ -51,6 +100,7 @@ static size_t recent_count(const struct im *s)
 
 /* ---- flags ---- */
 
+/* true: there are new ones, or another name for one. SUSPENDS. */
 static bool keywords_reload(struct im *s)
 {
     struct mailbox m;
@@ -60,12 +110,13 @@ static bool keywords_reload(struct im *s)
         ar_free(&a);
         return false;
     }
-    bool grown = m.nkeywords > s->nkeywords;
+    bool changed = m.nkeywords > s->nkeywords || m.names != s->names;
+    s->names = m.names;
     ar_free(&s->box);
     s->box = a;
     s->keyword = m.keyword;
     s->nkeywords = m.nkeywords;
-    return grown;
+    return changed;
 }
 
 void im_put_flags(struct im *s, size_t i)
@@ -96,20 +147,14 @@ static size_t keyword_index(const struct im *s, struct slice name)
     return i;
 }
 
-int im_flags(struct im *s, uint32_t box, const struct imap_flags *f, bool make, uint64_t *out)
+uint64_t im_flags(const struct im *s, const struct imap_flags *f)
 {
-    *out = f->system;
+    uint64_t bits = f->system;
     for (size_t i = 0; i < f->n; i++) {
-        unsigned bit;
-        size_t at = s->view && s->view->box == box ? keyword_index(s, f->keyword[i]) : s->nkeywords;
-        int r = 0;
-        if (s->view && s->view->box == box && at < s->nkeywords) bit = FLAG_KEYWORD_FIRST + (unsigned)at;
-        else r = mailbox_keyword(s->server->conf.store, s->account, box, f->keyword[i], make, &bit);
-        if (r == ERR_NOT_FOUND && !make) continue;
-        if (r) return r;
-        *out |= (uint64_t)1 << bit;
+        size_t at = keyword_index(s, f->keyword[i]);
+        if (at < s->nkeywords) bits |= (uint64_t)1 << (FLAG_KEYWORD_FIRST + at);
     }
-    return 0;
+    return bits;
 }
 
 /* ---- news ---- */
@@ -138,9 +183,9 @@ static void tell_counts(struct im *s)
 static void tell_exists(struct im *s)
 {
     const struct view *v = s->view;
-    uint32_t from = s->told < v->n ? v->msg[s->told].uid : 0;
-    if (from) claim_recent(s, v->msg[v->n - 1].uid + 1, from, !s->read_only);
-    s->told = v->n;
+    size_t n = v->n;
+    if (s->told < n) claim_recent(s, v->msg[n - 1].uid + 1);
+    s->told = n;
     tell_counts(s);
 }
 
@@ -178,7 +223,7 @@ void im_sync(struct im *s)
     s->retry = view_sync(s->view, &added) != 0; /* with the next command, then */
     if (s->retry) return;
     if (s->view->deleted) im_bye(s, NULL, "the mailbox was deleted");
-    else if (unknown_keyword(s) && keywords_reload(s)) tell_flags(s);
+    else if ((unknown_keyword(s) || s->view->names != s->names) && keywords_reload(s)) tell_flags(s);
 }
 
 void im_news(struct im *s)
@@ -293,7 +338,7 @@ static void select_mailbox(struct im *s, struct imap_in *in, bool read_only)
         return;
     }
     s->condstore |= condstore;
-    claim_recent(s, s->view->uidnext, s->view->uidnext, !read_only);
+    claim_recent(s, s->view->uidnext);
     s->told = s->view->n;
     tell_mailbox(s, name);
     im_ok(s, read_only ? "READ-ONLY" : "READ-WRITE", "selected");

@@ -166,7 +166,7 @@ static int expunge(struct pm *s, const uint32_t *uid, size_t n)
 static int mark_seen(struct pm *s, const uint32_t *uid, size_t n)
 {
     ar_reset(&s->cmd_a);
-    return message_flags(s->conf->store, s->account.id, s->box, uid, n, FLAGS_ADD, FLAG_SEEN, 0, &s->cmd_a,
+    return message_flags(s->conf->store, s->account.id, s->box, uid, n, FLAGS_ADD, &(struct flag_set){.bits = FLAG_SEEN}, 0, &s->cmd_a,
                          NULL, NULL);
 }
 

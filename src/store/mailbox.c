@@ -371,38 +371,35 @@ int account_made_as(struct store *s, const char *acc, struct slice mark, bool *y
     return rc == ERR_NOT_FOUND ? 0 : rc;
 }
 
-/* ---- keywords ---- */
+/* ---- recent ---- */
 
-struct keyword {
-    uint32_t box;
-    struct slice name;
-    bool make;
-    int bit;
-};
+enum { RECENT_ROW = 1 };
 
-static int keyword(struct kv_tx *tx, void *arg)
+int mailbox_recent(struct store *s, const char *acc, uint32_t box, uint32_t *first)
 {
-    struct keyword *k = arg;
-    struct box_row b;
-    int rc = tx_box(tx, k->box, &b);
-    if (rc) return rc;
-    size_t had = b.m.nkeywords;
-    k->bit = box_keyword(&b, k->name, k->make);
-    if (k->bit < 0 && k->make)
-        return err_set(ERR_LIMIT, "a mailbox may have %d keywords", MAILBOX_KEYWORDS_MAX);
-    if (k->bit < 0) return err_set(ERR_NOT_FOUND, "the mailbox does not have this keyword");
-    if (b.m.nkeywords != had) box_row_put(tx, &b);
-    return 0;
+    char room[KEY_ROOM], key[KEY_ROOM];
+    struct arena a;
+    struct slice value;
+    struct rec r;
+    *first = 1;
+    ar_init(&a, 0);
+    int rc = kv_get(s->kv, account_object(acc, room), key_two('r', box, 0, 4, key), &a, &value);
+    if (rc == 0) rc = rec_open(&r, value, RECENT_ROW);
+    while (rc == 0 && rec_next(&r))
+        if (r.tag == 'u') *first = (uint32_t)rec_u64(&r);
+    if (rc == 0) rc = rec_error(&r);
+    ar_free(&a);
+    return rc == ERR_NOT_FOUND ? 0 : rc;
 }
 
-int mailbox_keyword(struct store *s, const char *acc, uint32_t box, struct slice name, bool make,
-                    unsigned *bit)
+void mailbox_recent_note(struct store *s, const char *acc, uint32_t box, uint32_t first)
 {
-    struct keyword k = {.box = box, .name = name, .make = make};
-    if (!name.n || name.n > 250) return err_set(ERR_SYNTAX, "a keyword is empty or too long");
-    int rc = account_transact(s, acc, keyword, &k);
-    if (rc == 0) *bit = (unsigned)k.bit;
-    return rc;
+    char room[KEY_ROOM], key[KEY_ROOM];
+    struct buf b = BUF_INIT;
+    rec_begin(&b, RECENT_ROW);
+    rec_put_u64(&b, 'u', first);
+    kv_note_record(s->kv, account_object(acc, room), key_two('r', box, 0, 4, key), &b);
+    buf_free(&b);
 }
 
 /* ---- the account as a whole ---- */

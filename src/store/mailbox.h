@@ -9,7 +9,9 @@
 
 /* ---- flags ---- */
 
-/* Bits 0-4 are the system flags, bits 5-63 the mailbox's keywords in order of their coming. */
+/* Bits 0-4 are the system flags, bits 5-63 the mailbox's keywords in order of their coming. When all
+ * are taken, a bit that no message has is given to the next name; so who changes keywords gives
+ * their names. */
 enum { FLAG_SEEN = 1, FLAG_ANSWERED = 2, FLAG_FLAGGED = 4, FLAG_DELETED = 8, FLAG_DRAFT = 16,
        FLAG_KEYWORD_FIRST = 5, MAILBOX_KEYWORDS_MAX = 59 };
 
@@ -32,6 +34,7 @@ struct mailbox {
     bool subscribed;
     struct slice *keyword; /* names of bits 5, 6, ... */
     size_t nkeywords;
+    uint32_t names;        /* how often a bit was given to another name */
 };
 /* INBOX first, then by name. */
 MUST_CHECK int mailbox_list(struct store *s, const char *acc, struct arena *a, struct mailbox **out, size_t *n);
@@ -51,9 +54,6 @@ MUST_CHECK int mailbox_subscriptions(struct store *s, const char *acc, struct ar
                                      size_t *n);
 /* INBOX Drafts Sent Junk Trash Archive, subscribed; harmless when they exist. */
 MUST_CHECK int mailbox_make_defaults(struct store *s, const char *acc);
-/* Bit of a keyword, made when missing and `make`. ERR_LIMIT when 59 are in use, ERR_NOT_FOUND. */
-MUST_CHECK int mailbox_keyword(struct store *s, const char *acc, uint32_t box, struct slice name, bool make,
-                               unsigned *bit);
 
 /* ---- messages ---- */
 
@@ -77,7 +77,7 @@ MUST_CHECK int message_list(struct store *s, const char *acc, uint32_t box, uint
 
 struct message_new {
     uint64_t flags;
-    const struct slice *keyword; /* further flags by name; made when missing, dropped when full */
+    const struct slice *keyword; /* further flags by name; made when missing */
     size_t nkeywords;
     int64_t internal_date;
     int internal_zone; /* minutes east, within a day */
@@ -85,21 +85,33 @@ struct message_new {
     uint32_t head_size;
     struct body_ref body;        /* pinned by body_finish; unpin after this returns */
 };
-/* All or none get consecutive uids from *first_uid. ERR_NOT_FOUND no such mailbox, ERR_QUOTA. */
+/* All or none get consecutive uids from *first_uid. ERR_NOT_FOUND no such mailbox, ERR_QUOTA,
+ * ERR_LIMIT: every keyword of the mailbox is in use. */
 MUST_CHECK int message_append(struct store *s, const char *acc, uint32_t box, const struct message_new *m,
                               size_t n, uint32_t *uidvalidity, uint32_t *first_uid);
 /* Delivery exactly once: an account remembers delivery ids for 30 days; the second time nothing
- * happens and *duplicate is set. box_name: "INBOX", "Junk", ... INBOX when there is none of it. */
+ * happens and *duplicate is set. Keywords that do not fit are dropped: they are hints, the letter is not.
+ * box_name: "INBOX", "Junk", ... INBOX when there is none of it. */
 MUST_CHECK int message_deliver(struct store *s, const char *acc, struct slice delivery_id,
                                struct slice box_name, const struct message_new *m, uint32_t *uid,
                                bool *duplicate);
 
 enum flags_op { FLAGS_ADD, FLAGS_REMOVE, FLAGS_REPLACE };
+struct flag_set {
+    uint64_t bits;               /* system flags */
+    const struct slice *keyword; /* by name; made when missing, but to remove it */
+    size_t n;
+};
 /* Changes flags of the uids (ascending; those gone are passed over). unchanged_since: 0 = always,
- * else messages with a higher modseq are left and listed in *failed (RFC 7162 3.1.3). */
+ * else messages with a higher modseq are left and listed in *failed (RFC 7162 3.1.3). ERR_LIMIT:
+ * every keyword of the mailbox is in use. */
 MUST_CHECK int message_flags(struct store *s, const char *acc, uint32_t box, const uint32_t *uid, size_t n,
-                             enum flags_op op, uint64_t flags, uint64_t unchanged_since, struct arena *a,
-                             uint32_t **failed, size_t *nfailed);
+                             enum flags_op op, const struct flag_set *flags, uint64_t unchanged_since,
+                             struct arena *a, uint32_t **failed, size_t *nfailed);
+/* A message that was expunged lately, as it was: sessions that were not told yet go on to see it
+ * (RFC 2180). Kept in memory, the latest ones. ERR_NOT_FOUND. Does not suspend. */
+MUST_CHECK int message_expunged(struct store *s, const char *acc, uint32_t box, uint32_t uid,
+                                struct message *out);
 /* Removes the uids, or all with \Deleted when uid is NULL; only_deleted: of the uids just those
  * that have \Deleted (UID EXPUNGE). *gone: what was removed, ascending; may be NULL. */
 MUST_CHECK int message_expunge(struct store *s, const char *acc, uint32_t box, const uint32_t *uid, size_t n,
@@ -123,6 +135,7 @@ struct view {
     struct store *store;
     char acc[20];
     uint32_t box, uidvalidity, uidnext;
+    uint32_t names;  /* as of struct mailbox: when it differs the keywords are to be read again */
     uint64_t modseq; /* the state shown */
     struct view_msg *msg;
     size_t n, size, ngone, nchanged;
@@ -141,6 +154,13 @@ size_t view_find(const struct view *v, uint32_t uid);
 
 /* News about an account (any change): fn runs on this loop, calls are joined; hints only. */
 struct kv_watch *mailbox_watch(struct store *s, const char *acc, void (*fn)(void *), void *arg);
+
+/* ---- recent (RFC 3501 section 2.3.2) ---- */
+
+/* The first uid that no session was told of yet; 1 for a mailbox nobody opened. */
+MUST_CHECK int mailbox_recent(struct store *s, const char *acc, uint32_t box, uint32_t *first);
+/* Kept without a wait: a power cut may undo it. Does not suspend. */
+void mailbox_recent_note(struct store *s, const char *acc, uint32_t box, uint32_t first);
 
 /* ---- the account as a whole ---- */
 

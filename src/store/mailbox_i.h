@@ -8,6 +8,7 @@
  *   j/<box>/<modseq>       journal: flags changed, messages expunged
  *   m/<box>/<uid>          a message
  *   n/<sum>/<box>          mailboxes by the checksum of their names
+ *   r/<box>/0000           first message that no session was told of
  *   s/<sum>                subscribed names with this checksum
  *   x/<box>                a mailbox that is deleted, whose rows are still being removed
  * box, uid: 8 hex digits; modseq: 16; part: 4; sum: 8. */
@@ -24,6 +25,7 @@ enum {
     JOURNAL_MAX = 20000,         /* rows a mailbox keeps; older ones are pruned */
     JOURNAL_PRUNE = 1000,        /* at a time */
     DELIVERY_DAYS = 30,          /* delivery ids are remembered so long */
+    KEYWORD_MAX = 250,           /* bytes of a keyword's name */
     KEY_ROOM = KV_KEY_MAX + 1,
 };
 
@@ -36,6 +38,8 @@ struct account_row {
 struct box_row {
     struct mailbox m; /* name and keywords point into the stored value; subscribed is not known */
     struct slice keyword[MAILBOX_KEYWORDS_MAX];
+    uint32_t users[MAILBOX_KEYWORDS_MAX]; /* how many messages have it */
+    uint64_t taken; /* keywords that this transaction gave out: bit i for keyword[i]; not stored */
     uint64_t journal_floor; /* changes up to this modseq are not in the journal any more */
     uint32_t journal_rows;
 };
@@ -75,8 +79,15 @@ MUST_CHECK int tx_message(struct kv_tx *tx, uint32_t box, uint32_t uid, struct m
 /* Runs fn on the account's object; when it changed something watchers hear of it. */
 MUST_CHECK int account_transact(struct store *s, const char *acc, kv_fn *fn, void *arg);
 
-/* Bit of a keyword name in a row; -1 when it is missing and cannot be made. */
+/* Bit of a keyword name in a row; -1 when it is missing and cannot be made. When all are taken, one
+ * that no message has gives way. */
 int box_keyword(struct box_row *b, struct slice name, bool make);
+/* The flags with the bits of these keywords; missing ones are made when `make`, else passed over.
+ * ERR_LIMIT: some do not fit; *out has the others. */
+MUST_CHECK int box_flags(struct box_row *b, uint64_t bits, const struct slice *keyword, size_t n, bool make,
+                         uint64_t *out);
+/* Counts what changed when a message's flags did. */
+void count_flags(struct box_row *b, uint64_t old, uint64_t now);
 /* Counts a message in or out. */
 void count_message(struct account_row *a, struct box_row *b, const struct message *m, int sign);
 
@@ -118,6 +129,11 @@ bool leb_take(struct slice *s, uint64_t *v); /* false at the end, or when it is 
 MUST_CHECK int rows_erase(struct store *s, const char *acc, struct slice prefix);
 /* Finishes deletions that a crash interrupted. SUSPENDS. */
 MUST_CHECK int mailbox_finish_deletes(struct store *s, const char *acc);
+
+/* ---- expunged.c ---- */
+
+/* As it was before it was expunged. */
+void expunged_add(struct expunged *e, const char *acc, uint32_t box, const struct message *m);
 
 /* ---- image.c ---- */
 

@@ -111,6 +111,10 @@ static void box_field(struct rec *r, struct box_row *b)
     case 'k':
         if (m->nkeywords < MAILBOX_KEYWORDS_MAX) b->keyword[m->nkeywords++] = r->field;
         break;
+    case 'c':
+        if (m->nkeywords) b->users[m->nkeywords - 1] = (uint32_t)rec_u64(r);
+        break;
+    case 'g': m->names = (uint32_t)rec_u64(r); break;
     }
 }
 
@@ -142,7 +146,11 @@ void box_row_put(struct kv_tx *tx, const struct box_row *row)
     rec_opt_u64(&b, 'U', m->use);
     rec_opt_u64(&b, 'f', row->journal_floor);
     rec_opt_u64(&b, 'j', row->journal_rows);
-    for (size_t i = 0; i < m->nkeywords; i++) rec_put(&b, 'k', row->keyword[i]);
+    rec_opt_u64(&b, 'g', m->names);
+    for (size_t i = 0; i < m->nkeywords; i++) {
+        rec_put(&b, 'k', row->keyword[i]);
+        rec_opt_u64(&b, 'c', row->users[i]);
+    }
     kv_tx_put_record(tx, key_box('b', m->id, room), &b);
     buf_free(&b);
 }
@@ -255,14 +263,43 @@ int account_transact(struct store *s, const char *acc, kv_fn *fn, void *arg)
 
 /* ---- counting ---- */
 
+/* The index for a new name; MAILBOX_KEYWORDS_MAX when every one has its messages. */
+static size_t free_keyword(struct box_row *b)
+{
+    size_t i = 0;
+    if (b->m.nkeywords < MAILBOX_KEYWORDS_MAX) return b->m.nkeywords++;
+    while (i < MAILBOX_KEYWORDS_MAX && (b->users[i] || b->taken >> i & 1)) i++;
+    b->m.names += i < MAILBOX_KEYWORDS_MAX;
+    return i;
+}
+
 int box_keyword(struct box_row *b, struct slice name, bool make)
 {
-    size_t *n = &b->m.nkeywords;
-    for (size_t i = 0; i < *n; i++)
-        if (sl_eqi(b->keyword[i], name)) return FLAG_KEYWORD_FIRST + (int)i;
-    if (!make || *n == MAILBOX_KEYWORDS_MAX) return -1;
-    b->keyword[*n] = name;
-    return FLAG_KEYWORD_FIRST + (int)(*n)++;
+    size_t i = 0;
+    while (i < b->m.nkeywords && !sl_eqi(b->keyword[i], name)) i++;
+    if (i == b->m.nkeywords) {
+        i = make ? free_keyword(b) : MAILBOX_KEYWORDS_MAX;
+        if (i == MAILBOX_KEYWORDS_MAX) return -1;
+        b->keyword[i] = name;
+    }
+    b->taken |= (uint64_t)1 << i;
+    return FLAG_KEYWORD_FIRST + (int)i;
+}
+
+static void count_keywords(struct box_row *b, uint64_t flags, uint32_t one)
+{
+    for (uint64_t left = flags >> FLAG_KEYWORD_FIRST; left; left &= left - 1) {
+        uint32_t *users = &b->users[__builtin_ctzll(left)];
+        if (*users || one == 1) *users += one;
+    }
+}
+
+void count_flags(struct box_row *b, uint64_t old, uint64_t now)
+{
+    if ((old ^ now) & FLAG_SEEN) b->m.unseen += now & FLAG_SEEN ? UINT32_MAX : 1;
+    if ((old ^ now) & FLAG_DELETED) b->m.deleted += now & FLAG_DELETED ? 1 : UINT32_MAX;
+    count_keywords(b, now & ~old, 1);
+    count_keywords(b, old & ~now, UINT32_MAX);
 }
 
 void count_message(struct account_row *a, struct box_row *b, const struct message *m, int sign)
@@ -271,6 +308,7 @@ void count_message(struct account_row *a, struct box_row *b, const struct messag
     b->m.exists += one;
     if (!(m->flags & FLAG_SEEN)) b->m.unseen += one;
     if (m->flags & FLAG_DELETED) b->m.deleted += one;
+    count_keywords(b, m->flags, one);
     uint64_t size = sign > 0 ? m->size : 0 - m->size;
     b->m.size += size;
     a->bytes += size;

@@ -158,31 +158,6 @@ TEST(subscriptions_are_names_of_their_own)
     fixture_end(&f);
 }
 
-TEST(keywords_have_bits)
-{
-    struct fixture f;
-    struct mailbox m;
-    unsigned bit;
-    char name[16];
-    REQUIRE(fixture_begin(&f));
-    CHECK_ERR(mailbox_keyword(f.s, ACC, INBOX_ID, SL("$Junk"), false, &bit), ERR_NOT_FOUND);
-    CHECK_OK(mailbox_keyword(f.s, ACC, INBOX_ID, SL("$Junk"), true, &bit));
-    CHECK_INT(bit, 5);
-    CHECK_OK(mailbox_keyword(f.s, ACC, INBOX_ID, SL("$junk"), true, &bit));
-    CHECK_INT(bit, 5);
-    for (int i = 1; i < MAILBOX_KEYWORDS_MAX; i++) {
-        snprintf(name, sizeof name, "kw%d", i);
-        CHECK_OK(mailbox_keyword(f.s, ACC, INBOX_ID, sl_cstr(name), true, &bit));
-    }
-    CHECK_INT(bit, 63);
-    CHECK_ERR(mailbox_keyword(f.s, ACC, INBOX_ID, SL("more"), true, &bit), ERR_LIMIT);
-    CHECK_OK(mailbox_get(f.s, ACC, INBOX_ID, &f.a, &m));
-    REQUIRE(m.nkeywords == 59);
-    CHECK_SL(m.keyword[0], "$Junk");
-    CHECK_SL(m.keyword[58], "kw58");
-    fixture_end(&f);
-}
-
 TEST(an_account_is_erased_whole)
 {
     struct fixture f;

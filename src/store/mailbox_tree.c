@@ -179,7 +179,7 @@ static int erase_box(struct store *s, const char *acc, uint32_t id)
 {
     char room[KEY_ROOM];
     int rc = 0;
-    for (const char *kind = "mji"; rc == 0 && *kind; kind++)
+    for (const char *kind = "mjir"; rc == 0 && *kind; kind++)
         rc = rows_erase(s, acc, key_prefix(*kind, id, room));
     return rc ? rc : rows_erase(s, acc, key_box('x', id, room));
 }

@@ -44,15 +44,20 @@ int message_list(struct store *s, const char *acc, uint32_t box, uint32_t from, 
 
 /* ---- adding ---- */
 
-/* Keywords that do not fit any more are dropped: they are hints, the letter is not. */
-static uint64_t new_flags(struct box_row *b, const struct message_new *m)
+int box_flags(struct box_row *b, uint64_t bits, const struct slice *keyword, size_t n, bool make,
+              uint64_t *out)
 {
-    uint64_t flags = m->flags;
-    for (size_t i = 0; i < m->nkeywords; i++) {
-        int bit = m->keyword[i].n && m->keyword[i].n <= 250 ? box_keyword(b, m->keyword[i], true) : -1;
-        if (bit >= 0) flags |= (uint64_t)1 << bit;
+    int rc = 0;
+    *out = bits & (((uint64_t)1 << FLAG_KEYWORD_FIRST) - 1);
+    for (size_t i = 0; i < n; i++) {
+        bool fits = keyword[i].n && keyword[i].n <= KEYWORD_MAX;
+        int bit = fits ? box_keyword(b, keyword[i], make) : -1;
+        if (bit >= 0) *out |= (uint64_t)1 << bit;
+        else if (make)
+            rc = err_set(ERR_LIMIT, "the keyword %.*s does not fit: a mailbox may have %d that are in use",
+                         SLF(sl_sub(keyword[i], 0, 100)), MAILBOX_KEYWORDS_MAX);
     }
-    return flags;
+    return rc;
 }
 
 static int quota_check(const struct account_row *a, uint64_t more)
@@ -63,18 +68,20 @@ static int quota_check(const struct account_row *a, uint64_t more)
 }
 
 static int add_messages(struct kv_tx *tx, struct account_row *a, struct box_row *b,
-                        const struct message_new *m, size_t n)
+                        const struct message_new *m, size_t n, bool hints)
 {
-    uint64_t more = 0;
+    uint64_t more = 0, flags;
     for (size_t i = 0; i < n; i++) more += m[i].size;
     int rc = quota_check(a, more);
     if (rc) return rc;
     if (UINT32_MAX - b->m.uidnext <= n) return err_set(ERR_LIMIT, "the mailbox has used up its UIDs");
     b->m.modseq = ++a->modseq;
     for (size_t i = 0; i < n; i++) {
+        rc = box_flags(b, m[i].flags, m[i].keyword, m[i].nkeywords, true, &flags);
+        if (rc && !hints) return rc;
         struct message row = {.uid = b->m.uidnext++,
                               .modseq = a->modseq,
-                              .flags = new_flags(b, &m[i]),
+                              .flags = flags,
                               .internal_date = m[i].internal_date,
                               .internal_zone = m[i].internal_zone,
                               .save_date = rt_wall_seconds(),
@@ -109,7 +116,7 @@ static int append(struct kv_tx *tx, void *arg)
     if (rc) return rc;
     p->uidvalidity = b.m.uidvalidity;
     p->first_uid = b.m.uidnext;
-    return add_messages(tx, &a, &b, p->m, p->n);
+    return add_messages(tx, &a, &b, p->m, p->n, false);
 }
 
 int message_append(struct store *s, const char *acc, uint32_t box, const struct message_new *m, size_t n,
@@ -211,7 +218,7 @@ static int deliver(struct kv_tx *tx, void *arg)
     if (rc == ERR_NOT_FOUND) rc = tx_box(tx, INBOX_ID, &b);
     if (rc) return rc;
     d->uid = b.m.uidnext;
-    rc = add_messages(tx, &a, &b, d->m, 1);
+    rc = add_messages(tx, &a, &b, d->m, 1, true);
     if (rc) return rc;
     delivery_row_put(tx, key, d->uid);
     return a.modseq % FORGET_EVERY ? 0 : forget_old(tx);

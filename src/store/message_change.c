@@ -34,6 +34,29 @@ static void uids_hand_out(struct uids *u, struct arena *a, uint32_t **v, size_t 
     *u = (struct uids){0};
 }
 
+/* Messages as they were before a transaction removed them. */
+struct gone {
+    struct message *v;
+    size_t n, cap;
+};
+
+static void gone_add(struct gone *g, const struct message *m)
+{
+    if (g->n == g->cap) {
+        g->cap = g->cap ? 2 * g->cap : 16;
+        g->v = xrealloc(g->v, g->cap * sizeof *g->v);
+    }
+    g->v[g->n++] = *m;
+}
+
+/* The transaction is done: they are remembered for sessions that see them still. */
+static void gone_keep(struct store *s, const char *acc, uint32_t box, struct gone *g, bool done)
+{
+    for (size_t i = 0; done && i < g->n; i++) expunged_add(s->expunged, acc, box, &g->v[i]);
+    free(g->v);
+    *g = (struct gone){0};
+}
+
 /* ---- flags ---- */
 
 struct flags_change {
@@ -41,7 +64,8 @@ struct flags_change {
     const uint32_t *uid;
     size_t n;
     enum flags_op op;
-    uint64_t flags, unchanged_since;
+    const struct flag_set *set;
+    uint64_t flags, unchanged_since; /* flags: of the set, in this mailbox now */
     struct uids failed;
     size_t failed_before; /* by the parts before this one */
     struct journal journal;
@@ -50,12 +74,6 @@ struct flags_change {
 static uint64_t apply(enum flags_op op, uint64_t old, uint64_t flags)
 {
     return op == FLAGS_ADD ? old | flags : op == FLAGS_REMOVE ? old & ~flags : flags;
-}
-
-static void recount(struct box_row *b, uint64_t old, uint64_t now)
-{
-    if ((old ^ now) & FLAG_SEEN) b->m.unseen += now & FLAG_SEEN ? UINT32_MAX : 1;
-    if ((old ^ now) & FLAG_DELETED) b->m.deleted += now & FLAG_DELETED ? 1 : UINT32_MAX;
 }
 
 static int flags_one(struct kv_tx *tx, struct flags_change *c, struct box_row *b, uint64_t modseq,
@@ -70,7 +88,7 @@ static int flags_one(struct kv_tx *tx, struct flags_change *c, struct box_row *b
     }
     uint64_t flags = apply(c->op, m.flags, c->flags);
     if (flags == m.flags) return 0;
-    recount(b, m.flags, flags);
+    count_flags(b, m.flags, flags);
     m.flags = flags;
     m.modseq = modseq;
     message_row_put(tx, c->box, &m);
@@ -87,6 +105,8 @@ static int change_flags(struct kv_tx *tx, void *arg)
     journal_free(&c->journal);
     int rc = tx_account(tx, &a);
     if (rc == 0) rc = tx_box(tx, c->box, &b);
+    if (rc == 0)
+        rc = box_flags(&b, c->set->bits, c->set->keyword, c->set->n, c->op != FLAGS_REMOVE, &c->flags);
     for (size_t i = 0; rc == 0 && i < c->n; i++) rc = flags_one(tx, c, &b, a.modseq + 1, c->uid[i]);
     if (rc || !c->journal.changes.n) return rc;
     b.m.modseq = ++a.modseq;
@@ -97,10 +117,10 @@ static int change_flags(struct kv_tx *tx, void *arg)
 }
 
 int message_flags(struct store *s, const char *acc, uint32_t box, const uint32_t *uid, size_t n,
-                  enum flags_op op, uint64_t flags, uint64_t unchanged_since, struct arena *a,
+                  enum flags_op op, const struct flag_set *flags, uint64_t unchanged_since, struct arena *a,
                   uint32_t **failed, size_t *nfailed)
 {
-    struct flags_change c = {.box = box, .op = op, .flags = flags, .unchanged_since = unchanged_since};
+    struct flags_change c = {.box = box, .op = op, .set = flags, .unchanged_since = unchanged_since};
     int rc = 0;
     for (size_t at = 0; rc == 0 && at < n; at += c.n) {
         c.uid = uid + at;
@@ -122,6 +142,7 @@ struct expunge {
     bool only_deleted;
     struct uids gone;
     size_t gone_before;
+    struct gone rows;
     struct journal journal;
 };
 
@@ -133,6 +154,7 @@ static int expunge(struct kv_tx *tx, void *arg)
     struct message m;
     char room[KEY_ROOM];
     c->gone.n = c->gone_before;
+    c->rows.n = 0;
     journal_free(&c->journal);
     int rc = tx_account(tx, &a);
     if (rc == 0) rc = tx_box(tx, c->box, &b);
@@ -143,6 +165,7 @@ static int expunge(struct kv_tx *tx, void *arg)
             kv_tx_del(tx, key_two('m', c->box, m.uid, 8, room));
             journal_gone(&c->journal, m.uid);
             uids_add(&c->gone, m.uid);
+            gone_add(&c->rows, &m);
         }
         if (rc == ERR_NOT_FOUND) rc = 0;
     }
@@ -162,6 +185,7 @@ static int expunge_parts(struct store *s, const char *acc, struct expunge *c, co
         c->n = n - at < CHANGE_MAX ? n - at : CHANGE_MAX;
         c->gone_before = c->gone.n;
         rc = account_transact(s, acc, expunge, c);
+        gone_keep(s, acc, c->box, &c->rows, rc == 0);
     }
     return rc;
 }
@@ -214,21 +238,20 @@ struct copy {
     size_t n;
     bool move;
     struct uids old, new;
+    struct gone gone;
     size_t before;
     uint32_t uidvalidity;
     struct journal journal;
 };
 
-/* A keyword has another bit in the other mailbox; one that does not fit there is dropped. */
-static uint64_t translate(const struct box_row *from, struct box_row *to, uint64_t flags)
+/* A keyword has another bit in the other mailbox. */
+static int translate(const struct box_row *from, struct box_row *to, uint64_t *flags)
 {
-    uint64_t out = flags & 31;
-    for (size_t i = 0; i < from->m.nkeywords; i++) {
-        if (!(flags >> (FLAG_KEYWORD_FIRST + i) & 1)) continue;
-        int bit = box_keyword(to, from->keyword[i], true);
-        if (bit >= 0) out |= (uint64_t)1 << bit;
-    }
-    return out;
+    struct slice name[MAILBOX_KEYWORDS_MAX];
+    size_t n = 0;
+    for (size_t i = 0; i < from->m.nkeywords; i++)
+        if (*flags >> (FLAG_KEYWORD_FIRST + i) & 1) name[n++] = from->keyword[i];
+    return box_flags(to, *flags, name, n, true, flags);
 }
 
 /* from and to may be the same row. */
@@ -240,9 +263,13 @@ static int copy_one(struct kv_tx *tx, struct copy *c, struct account_row *a, str
     int rc = tx_message(tx, c->from, uid, &m);
     if (rc) return rc == ERR_NOT_FOUND ? 0 : rc;
     if (to->m.uidnext == UINT32_MAX) return err_set(ERR_LIMIT, "the mailbox has used up its UIDs");
+    uint64_t flags = m.flags;
+    rc = from == to ? 0 : translate(from, to, &flags);
+    if (rc) return rc;
     uids_add(&c->old, uid);
     uids_add(&c->new, to->m.uidnext);
     if (c->move) {
+        gone_add(&c->gone, &m);
         count_message(a, from, &m, -1);
         kv_tx_del(tx, key_two('m', c->from, uid, 8, room));
         journal_gone(&c->journal, uid);
@@ -250,7 +277,7 @@ static int copy_one(struct kv_tx *tx, struct copy *c, struct account_row *a, str
     m.uid = to->m.uidnext++;
     m.modseq = a->modseq;
     m.save_date = rt_wall_seconds();
-    m.flags = from == to ? m.flags : translate(from, to, m.flags);
+    m.flags = flags;
     count_message(a, to, &m, 1);
     message_row_put(tx, c->to, &m);
     return 0;
@@ -278,6 +305,7 @@ static int copy(struct kv_tx *tx, void *arg)
     struct account_row a;
     struct box_row boxes[2], *from = &boxes[0], *to = c->from == c->to ? from : &boxes[1];
     c->old.n = c->new.n = c->before;
+    c->gone.n = 0;
     journal_free(&c->journal);
     int rc = tx_account(tx, &a);
     if (rc == 0) rc = tx_box(tx, c->from, from);
@@ -309,6 +337,7 @@ int message_copy(struct store *s, const char *acc, uint32_t from, const uint32_t
         c.n = n - at < COPY_MAX ? n - at : COPY_MAX;
         c.before = c.new.n;
         rc = account_transact(s, acc, copy, &c);
+        gone_keep(s, acc, from, &c.gone, rc == 0);
     }
     if (rc && !move) undo_copies(s, acc, &c);
     if (rc) c.old.n = c.new.n = move ? c.before : 0;

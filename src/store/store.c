@@ -37,6 +37,7 @@ int store_open(struct store **out, struct kv *kv, struct body_store *body)
     struct store *s = xcalloc(1, sizeof *s);
     s->kv = kv;
     s->body = body;
+    s->expunged = expunged_new();
     struct format_check c = {BUF_INIT};
     rec_begin(&c.fresh, 1);
     rec_put_u64(&c.fresh, 'f', STORE_FORMAT);
@@ -57,6 +58,7 @@ void store_close(struct store **sp)
     if (!s) return;
     trace_close(s);
     directory_close(s);
+    expunged_free(s->expunged);
     kv_close(&s->kv);
     body_close(&s->body);
     free(s);

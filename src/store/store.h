@@ -16,6 +16,7 @@ struct store {
     struct body_store *body;
     struct directory *directory; /* cache of d: objects, shared by the loops */
     struct trace *trace;
+    struct expunged *expunged; /* messages expunged lately */
 };
 
 /* kv and body are taken over: closed by store_close. SUSPENDS. ERR_VERSION when a

@@ -81,3 +81,8 @@ struct directory {
 /* trace.c */
 MUST_CHECK int trace_open(struct store *s);
 void trace_close(struct store *s);
+
+/* ---- expunged.c ---- */
+
+struct expunged *expunged_new(void);
+void expunged_free(struct expunged *e);

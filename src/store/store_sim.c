@@ -66,7 +66,7 @@ static void courier(void *arg)
         if (!w->acked[i]) w->acked[i] = deliver(w, i) == 0;
         if (w->acked[i] && !w->flagged[i] && i % 2)
             w->flagged[i] =
-                message_flags(w->s, acc, 1, &w->uid[i], 1, FLAGS_ADD, FLAG_SEEN, 0, NULL, NULL, NULL) == 0;
+                message_flags(w->s, acc, 1, &w->uid[i], 1, FLAGS_ADD, &(struct flag_set){.bits = FLAG_SEEN}, 0, NULL, NULL, NULL) == 0;
         fiber_yield();
     }
 }

@@ -166,6 +166,7 @@ static int compare_all(struct view *v, const struct box_row *b, size_t *added)
 static int catch_up(struct view *v, const struct box_row *b, size_t *added)
 {
     int rc;
+    v->names = b->m.names;
     if (b->m.modseq == v->modseq) return 0;
     if (v->modseq < b->journal_floor) {
         rc = compare_all(v, b, added);
@@ -223,6 +224,7 @@ static int fill(struct view *v)
         rc = read_new(v, b.m.uidnext, &added);
         whole(v)->behind = added;
         v->modseq = b.m.modseq;
+        v->names = b.m.names;
     }
     ar_free(&a);
     view_drop_gone(v, NULL, NULL);
