@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "imapd_i.h"
+#include "wire/smtp.h"
 
 enum { MESSAGES_MAX = 100 };
 
@@ -62,7 +63,7 @@ static void find_head_end(struct head_end *h, struct slice in)
 
 /* The literal into the writer (dropped once `*failed`). < 0: the connection broke. */
 static int receive(struct im *s, const struct imap_literal *l, struct body_writer *w, struct head_end *head,
-                   int *failed)
+                   struct smtp_lines *lines, int *failed)
 {
     uint64_t n = l->size;
     while (n) {
@@ -70,6 +71,7 @@ static int receive(struct im *s, const struct imap_literal *l, struct body_write
         if (have.n > n) have.n = (size_t)n;
         if (have.n) {
             find_head_end(head, have);
+            smtp_lines_feed(lines, have);
             if (!*failed && !l->binary && memchr(have.p, 0, have.n))
                 *failed = err_set(ERR_SYNTAX, "only a literal8, ~{...}, may hold NUL");
             if (!*failed) *failed = body_write(w, have);
@@ -120,11 +122,12 @@ static int take_message(struct im *s, struct appending *p)
 {
     struct body_writer *w = NULL;
     struct head_end head = {0};
+    struct smtp_lines lines = {0};
     struct message_new *m = &p->v[p->n];
     p->failed = body_begin(s->server->conf.store->body, BODY_MAIL, &w);
     if (!p->literal.nonsync) im_write(s, SL("+ go ahead\r\n"));
     conn_set_min_rate(s->c, 100, IM_READ);
-    int r = receive(s, &p->literal, w, &head, &p->failed);
+    int r = receive(s, &p->literal, w, &head, &lines, &p->failed);
     conn_set_min_rate(s->c, 0, 0);
     if (r || p->failed) {
         if (w) body_abandon(&w);
@@ -138,6 +141,7 @@ static int take_message(struct im *s, struct appending *p)
     m->internal_date = p->options.has_date ? p->options.date : rt_wall_seconds();
     m->internal_zone = p->options.has_date ? p->options.zone : 0;
     m->size = body_ref_size(&m->body);
+    m->by_lines = smtp_lines_end(&lines);
     m->head_size = head.size > UINT32_MAX ? 0 : (uint32_t)head.size;
     p->n++;
     return 0;

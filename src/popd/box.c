@@ -15,7 +15,7 @@ static void add_page(struct pm *s, const struct message *m, size_t n)
     }
     for (size_t i = 0; i < n; i++)
         s->m[s->n++] =
-            (struct pm_message){.uid = m[i].uid, .size = m[i].size, .retrieved = m[i].flags & FLAG_SEEN};
+            (struct pm_message){.uid = m[i].uid, .size = m[i].size + m[i].by_lines, .retrieved = m[i].flags & FLAG_SEEN};
 }
 
 int pm_open_box(struct pm *s)

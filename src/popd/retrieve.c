@@ -54,7 +54,7 @@ static void retrieve(struct pm *s, struct pm_message *p, struct sending *x)
         return;
     }
     if (x->has_top) pm_ok(s, "the top follows");
-    else pm_ok(s, "%llu bytes", (unsigned long long)m.size);
+    else pm_ok(s, "%llu bytes", (unsigned long long)(m.size + m.by_lines));
     smtp_stuff_begin(&x->stuff);
     r = send_letter(s, x, &m, first, chunk);
     if (r) { /* half a letter must not look like a whole one */

@@ -65,6 +65,7 @@ struct message {
     int internal_zone;     /* the zone it was given in: minutes east */
     int64_t save_date;
     uint64_t size;         /* bytes as served, RFC822.SIZE */
+    uint64_t by_lines;     /* what sending it by lines adds (POP3): bare LF or CR, no end of the last line */
     uint32_t head_size;    /* bytes up to and with the first empty line; 0 = not known */
     struct body_ref body;
     char email_id[20];     /* RFC 8474 OBJECTID; the same for copies */
@@ -81,7 +82,7 @@ struct message_new {
     size_t nkeywords;
     int64_t internal_date;
     int internal_zone; /* minutes east, within a day */
-    uint64_t size;
+    uint64_t size, by_lines;
     uint32_t head_size;
     struct body_ref body;        /* pinned by body_finish; unpin after this returns */
 };

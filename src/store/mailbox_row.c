@@ -171,6 +171,7 @@ int message_row_get(struct slice value, uint32_t uid, struct message *out)
         case 'z': out->internal_zone = (int)(rec_u64(&r) & 0xfff) - ZONE_ZERO; break;
         case 't': out->save_date = (int64_t)rec_u64(&r); break;
         case 's': out->size = rec_u64(&r); break;
+        case 'b': out->by_lines = rec_u64(&r); break;
         case 'h': out->head_size = (uint32_t)rec_u64(&r); break;
         case 'r': ref = body_ref_parse(r.field, &out->body); break;
         case 'e': snprintf(out->email_id, sizeof out->email_id, "%.*s", SLF(r.field)); break;
@@ -190,6 +191,7 @@ void message_row_put(struct kv_tx *tx, uint32_t box, const struct message *m)
     rec_opt_u64(&b, 'z', m->internal_zone ? (uint64_t)(m->internal_zone + ZONE_ZERO) : 0);
     rec_put_u64(&b, 't', (uint64_t)m->save_date);
     rec_put_u64(&b, 's', m->size);
+    rec_opt_u64(&b, 'b', m->by_lines);
     rec_opt_u64(&b, 'h', m->head_size);
     rec_put(&b, 'r', body_ref_slice(&m->body));
     rec_put(&b, 'e', sl_cstr(m->email_id));

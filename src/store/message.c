@@ -86,6 +86,7 @@ static int add_messages(struct kv_tx *tx, struct account_row *a, struct box_row 
                               .internal_zone = m[i].internal_zone,
                               .save_date = rt_wall_seconds(),
                               .size = m[i].size,
+                              .by_lines = m[i].by_lines,
                               .head_size = m[i].head_size,
                               .body = m[i].body};
         /* RFC 8474: never the same for two messages; the modseq is new, the uid counts within it. */

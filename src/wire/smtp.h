@@ -185,3 +185,13 @@ static inline void smtp_stuff_begin(struct smtp_stuff *s) { s->state = 0; }
 bool smtp_stuff_next(struct smtp_stuff *s, struct slice *in, struct slice *run);
 /* What ends the data: ".\r\n", with a CRLF before it when the last line had none. Static. */
 struct slice smtp_stuff_end(const struct smtp_stuff *s);
+
+/* What sending by lines adds to a text, dots not counted: a CR or LF for each bare LF or CR, a CRLF
+ * for a last line without an end. POP3 tells sizes with it (RFC 1939 section 11). */
+struct smtp_lines {
+    uint64_t added;
+    char last;
+    bool any;
+};
+void smtp_lines_feed(struct smtp_lines *l, struct slice s);
+uint64_t smtp_lines_end(const struct smtp_lines *l);

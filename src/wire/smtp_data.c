@@ -183,3 +183,17 @@ struct slice smtp_stuff_end(const struct smtp_stuff *s)
 {
     return s->state == SEND_START ? SL(".\r\n") : SL("\r\n.\r\n");
 }
+
+void smtp_lines_feed(struct smtp_lines *l, struct slice s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        l->added += (s.p[i] == '\n') != (l->last == '\r');
+        l->last = s.p[i];
+    }
+    l->any |= s.n > 0;
+}
+
+uint64_t smtp_lines_end(const struct smtp_lines *l)
+{
+    return l->added + (!l->any || l->last == '\n' ? 0 : l->last == '\r' ? 1 : 2);
+}

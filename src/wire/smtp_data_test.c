@@ -170,3 +170,21 @@ TEST(data_sent_and_received)
     buf_free(&wire);
     buf_free(&back);
 }
+
+/* The count is what smtp_stuff adds, but for doubled dots. */
+TEST(smtp_lines_count_what_sending_adds)
+{
+    static const char *const texts[] = {"", "a", "a\r\n", "a\nb\n", "a\rb\r", "\n\r\n\r", "\r\r\n\n", "\n", "\r", "a\r\nb"};
+    for (size_t t = 0; t < COUNT_OF(texts); t++)
+        for (size_t step = 1; step < 5; step++) {
+            struct smtp_lines l = {0};
+            struct smtp_stuff s;
+            struct slice in = sl_cstr(texts[t]), rest = in, run;
+            size_t sent = 0;
+            for (size_t i = 0; i < in.n; i += step) smtp_lines_feed(&l, sl_sub(in, i, i + step));
+            smtp_stuff_begin(&s);
+            while (smtp_stuff_next(&s, &rest, &run)) sent += run.n;
+            sent += smtp_stuff_end(&s).n - 3;
+            CHECK_INT(in.n + smtp_lines_end(&l), sent);
+        }
+}
