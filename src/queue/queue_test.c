@@ -287,7 +287,7 @@ TEST(queue_waits_and_is_steered)
     CHECK_SL(info.rcpt[0].host, "mx.two.test [192.0.2.1]:25");
     CHECK_INT(info.rcpt[0].attempts, 1);
     int64_t in = info.rcpt[0].next_try - rt_wall_seconds();
-    CHECK(in >= 235 && in <= 361);
+    CHECK(in >= 43 && in <= 73); /* a minute, give or take a fifth */
     CHECK_SL(info.rcpt[1].state, "delivered");
     CHECK_SL(info.subject, "test");
     CHECK_INT(info.size, sizeof TEXT - 1 - 27);
