@@ -63,6 +63,45 @@ static void print_json(struct task *t)
     free(text);
 }
 
+/* Text of strangers must not steer the terminal (ESC, C1) nor forge lines of an answer. */
+static json_t *harmless(const char *s, bool one_line)
+{
+    struct buf b = BUF_INIT;
+    struct slice rest = sl_cstr(s);
+    for (uint32_t c; utf8_next(&rest, &c);) {
+        bool control = c < 32 || (c >= 127 && c < 160);
+        if (c == '\n' && one_line) buf_str(&b, " / ");
+        else if (control && c != '\n' && c != '\t') buf_printf(&b, "\\x%02x", (unsigned)c);
+        else utf8_put(&b, c);
+    }
+    json_t *v = json_stringn(b.p ? b.p : "", b.n);
+    buf_free(&b);
+    return v;
+}
+
+/* Every string of a reply, before it is printed in words. JSON escapes them itself. */
+static void make_harmless(json_t *o, bool one_line)
+{
+    const char *key;
+    json_t *v;
+    size_t i;
+    json_object_foreach(o, key, v) {
+        if (json_is_string(v)) json_object_set_new(o, key, harmless(json_string_value(v), one_line));
+        else make_harmless(v, one_line);
+    }
+    for (i = 0; i < json_array_size(o); i++) {
+        v = json_array_get(o, i);
+        if (json_is_string(v)) json_array_set_new(o, i, harmless(json_string_value(v), one_line));
+        else make_harmless(v, one_line);
+    }
+}
+
+/* Here a text is one line of a table or a story; elsewhere (zone lines, fields) it has several. */
+static bool is_one_line(const struct command *c)
+{
+    return strncmp(c->name, "queue ", 6) == 0 || strcmp(c->name, "trace") == 0;
+}
+
 /* With --json the answer is one object on standard output, also when it is an error. */
 static void print_answer(struct task *t)
 {
@@ -71,6 +110,7 @@ static void print_answer(struct task *t)
         print_json(t);
         return;
     }
+    make_harmless(t->reply, is_one_line(t->cmd));
     if (t->error.n) fprintf(stderr, "tram: %.*s\n", SLF(buf_slice(&t->error)));
     else if (t->status <= EXIT_NO) t->cmd->print(t->args, t->reply, &out);
     if (t->status == EXIT_WRONG_USE)

@@ -172,6 +172,17 @@ def test_what_cron_and_mail_programs_hand_over(pair):
     assert one.tram("send", "-bs", input="x\n", ok=False).returncode == 2
 
 
+def test_text_of_strangers_does_not_steer_the_terminal(pair):
+    one, _ = pair
+    one.tram("send", "-f", "alice@one.test", "x@nowhere-at-all.two.test", "y@[127.9.9.9]",
+             input="Subject: \x1b]0;owned\x07 \u009b31m\n\nx\n")
+    letters = until(lambda: one.json("queue", "list")["letters"], what="a letter in the queue")
+    assert "\\x1b]0;owned\\x07" in one.tram("queue", "show", letters[0]["id"]).stdout
+    for told in (one.tram("queue", "list").stdout, one.tram("queue", "show", letters[0]["id"]).stdout,
+                 one.tram("trace", letters[0]["id"]).stdout):
+        assert not any(c in told for c in "\x1b\x07\x9b")
+
+
 def test_quarantined_mail_goes_to_junk(pair):
     one, two = pair
     two.world.publish(extra='q.test. IN TXT "v=spf1 -all"\n_dmarc.q.test. IN TXT "v=DMARC1; p=quarantine"\n')
