@@ -310,9 +310,7 @@ static int commit(struct sending *s)
     }
     trace_addf(r->core->store, &l->id, TRACE_RECEIVED, (struct slice){0},
                "handed over by %.*s with `tram send`, from %.*s", SLF(user), SLF(l->sender));
-    e = accept_letter(r->core->queue, l);
-    if (e) body_unpin(r->core->store->body, &l->body);
-    return e;
+    return accept_letter(r->core->queue, l);
 }
 
 int run_send(struct request *r)

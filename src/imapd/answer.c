@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/log.h"
 #include "imapd_i.h"
 
 void im_write(struct im *s, struct slice bytes)
@@ -79,7 +80,7 @@ void im_bye(struct im *s, const char *code, const char *fmt, ...)
     s->over = true;
 }
 
-/* RFC 9051 section 7.1 and RFC 5530. */
+/* RFC 9051 section 7.1 and RFC 5530. A change that may be done gets no answer, for each would be a guess. */
 void im_failed(struct im *s, int e)
 {
     static const struct {
@@ -92,6 +93,11 @@ void im_failed(struct im *s, int e)
         {ERR_STATE, "CANNOT"},          {ERR_USAGE, "CANNOT"},         {ERR_UNSUPPORTED, "UNKNOWN-CTE"},
     };
     char text[ERR_TEXT_MAX];
+    if (e == ERR_UNKNOWN) {
+        log_error(s->who, "the command %.*s is not answered: %s", SLF(s->tag), err_text(e));
+        im_bye(s, "UNAVAILABLE", "it is not known whether the command was carried out");
+        return;
+    }
     snprintf(text, sizeof text, "%s", err_text(e)); /* telling the news may replace it */
     const char *code = err_is_temporary(e) ? "UNAVAILABLE" : "SERVERBUG";
     for (size_t i = 0; i < COUNT_OF(codes); i++)

@@ -209,8 +209,8 @@ static int take_messages(struct im *s, struct appending *p)
             return drop_messages(s, p);
         }
     }
-    int e = p->failed ? p->failed : keep_messages(s, p);
-    if (e) answer_failure(s, e);
+    if (!p->failed) p->failed = keep_messages(s, p);
+    if (p->failed) answer_failure(s, p->failed);
     return 0;
 }
 
@@ -230,6 +230,7 @@ int im_append(struct im *s, const struct imap_literal *l, size_t at)
         return drop_messages(s, &p);
     }
     int r = take_messages(s, &p);
-    for (size_t i = 0; i < p.n; i++) body_unpin(s->server->conf.store->body, &p.v[i].body);
+    for (size_t i = 0; i < p.n && p.failed != ERR_UNKNOWN; i++) /* else a row that nobody sees may name them */
+        body_unpin(s->server->conf.store->body, &p.v[i].body);
     return r;
 }

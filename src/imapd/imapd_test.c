@@ -547,6 +547,21 @@ TEST(imapd_rev2)
     stop();
 }
 
+TEST(imapd_does_not_answer_what_is_not_known)
+{
+    start();
+    struct conn *c = login();
+    kv_mem_inject(w.kv, KV_FAULT_UNKNOWN_DONE, 1);
+    TALK(c, "1 APPEND INBOX {6+}\r\na: b\r\n", "* BYE [UNAVAILABLE] it is not known whether the command was carried out\n");
+    conn_close(&c);
+    c = login();
+    TALK(c, "2 STATUS INBOX (MESSAGES)", "* STATUS INBOX (MESSAGES 1)\n2 OK ~\n");
+    kv_mem_inject(w.kv, KV_FAULT_UNKNOWN_NOT_DONE, 1);
+    TALK(c, "3 CREATE box", "* BYE [UNAVAILABLE] it is not known whether the command was carried out\n");
+    conn_close(&c);
+    stop();
+}
+
 TEST(imapd_append)
 {
     start();

@@ -109,6 +109,13 @@ static int write_once(struct kv *kv, uint64_t mine)
     return rc;
 }
 
+static int unknown(int rc)
+{
+    char why[ERR_TEXT_MAX];
+    snprintf(why, sizeof why, "%s", err_text(rc));
+    return err_set(ERR_UNKNOWN, "it is not known whether the change was made: %s", why);
+}
+
 int kv_commit(struct kv *kv)
 {
     uint64_t mine = kv->number + 1;
@@ -116,7 +123,7 @@ int kv_commit(struct kv *kv)
     number_put(kv, mine);
     for (int failures = 0; kv->number != mine;) {
         int rc = kv_mend(kv);
-        if (rc) return failures ? err_set(ERR_UNKNOWN, "%s", err_text(rc)) : rc;
+        if (rc) return failures ? unknown(rc) : rc;
         if (kv->number == mine) break;
         rc = write_once(kv, mine);
         if (rc == ERR_FULL || rc == ERR_CANCELED) return rc;

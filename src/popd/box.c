@@ -181,7 +181,9 @@ void pm_quit(struct pm *s, struct pop3_command *c)
             log_info(s->who, "messages fetched could not be marked as seen");
         pm_close_box(s);
     }
-    if (r) {
+    if (r == ERR_UNKNOWN) { /* no answer: each would be a guess */
+        log_error(s->who, "QUIT is not answered: %s", err_text(r));
+    } else if (r) {
         log_warn(s->who, "deleted messages could not be removed: %s", err_text(r));
         pm_err(s, "SYS/TEMP", "some deleted messages could not be removed; they are still there");
     } else {

@@ -228,6 +228,20 @@ TEST(pop3_session)
     world_end(&w);
 }
 
+TEST(pop3_does_not_answer_what_is_not_known)
+{
+    struct world w;
+    struct client cl;
+    world_begin(&w);
+    deliver(&w, sl_cstr(first));
+    alice(&cl, &w);
+    talk(&cl, "DELE 1");
+    kv_mem_inject(w.store->kv, KV_FAULT_UNKNOWN_DONE, 1);
+    CHECK_SL(talk(&cl, "QUIT"), "");
+    client_close(&cl);
+    world_end(&w);
+}
+
 TEST(pop3_removes_at_quit_only)
 {
     struct world w;

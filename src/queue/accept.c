@@ -154,7 +154,7 @@ static int accept_any(struct queue *q, struct letter *l, bool once)
     /* a report of success is made by the queue */
     bool direct = l->nrcpt == 1 && l->rcpt[0].route.local && !(l->rcpt[0].notify & NOTIFY_SUCCESS);
     int e = direct ? into_account(q, l, &a) : into_queue(q, l, once, &a);
-    if (!e) body_unpin(q->store->body, &l->body);
+    if (e != ERR_UNKNOWN) body_unpin(q->store->body, &l->body); /* else a row that nobody sees may name it */
     ar_free(&a);
     return e;
 }

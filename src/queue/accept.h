@@ -2,7 +2,8 @@
  *
  * SMTP (from the world and from our users), sendmail, bounces and reports all come
  * through accept_letter(). When it returns 0 the letter is durable for every
- * recipient and the caller may answer 250. */
+ * recipient and the caller may answer 250. ERR_UNKNOWN: it may be taken or not, so the
+ * caller answers nothing; its name makes accept_once() safe to repeat. */
 #pragma once
 #include "store/directory.h"
 #include "store/store.h"
@@ -29,7 +30,7 @@ struct letter {
     struct slice sender;      /* return path, in canonical form; empty = null */
     struct letter_rcpt *rcpt;
     size_t nrcpt;
-    struct body_ref body;     /* pinned; accept_letter unpins it when it returns 0, else the caller abandons */
+    struct body_ref body;     /* pinned; accept_letter takes over the pin, whatever it returns */
     uint32_t skip;            /* bytes at the start that are for local eyes only (the Return-Path line) */
     uint32_t head_size; /* header section with its empty line, from the start of the body (skip included) */
     int64_t received;         /* unix seconds */

@@ -154,9 +154,7 @@ static int submit(struct queue *q, struct arena *a, struct letter *l, struct sli
     l->eight_bit = !is_ascii(text);
     int e = body_put(q->store->body, accept_body_class(local), text, &l->body);
     if (e) return e;
-    e = accept_once(q, l);
-    if (e) body_unpin(q->store->body, &l->body);
-    return e;
+    return accept_once(q, l);
 }
 
 int bounce_tell(struct queue *q, const struct q_envelope *e, struct q_rcpt *const *rcpt, size_t n,

@@ -15,10 +15,21 @@ int local_deliver(struct store *s, const struct letter *l, const char *account, 
                             .size = body_ref_size(&l->body),
                             .head_size = l->head_size,
                             .body = l->body};
-    int e = ERR_UNKNOWN;
-    for (int i = 0; i < 3 && e == ERR_UNKNOWN; i++) { /* perhaps done: the name makes trying again safe */
-        *duplicate = false;
-        e = message_deliver(s, account, sl_cstr(name), l->junk ? SL("Junk") : SL("INBOX"), &m, &uid, duplicate);
+    int e = message_deliver(s, account, sl_cstr(name), l->junk ? SL("Junk") : SL("INBOX"), &m, &uid, duplicate);
+    if (e != ERR_UNKNOWN) return e;
+    /* perhaps done: the name makes trying again safe, and only a success says anything about the first try */
+    e = message_deliver(s, account, sl_cstr(name), l->junk ? SL("Junk") : SL("INBOX"), &m, &uid, duplicate);
+    return e ? err_set(ERR_UNKNOWN, "it is not known whether the letter was delivered") : 0;
+}
+
+/* A letter that may be in its mailbox is neither deferred nor bounced: this asks until it is known. */
+static int deliver_until_known(struct store *s, const struct q_loaded *l, uint32_t rcpt_n, bool *duplicate)
+{
+    enum { PAUSE_MAX_S = 60 };
+    int e = local_deliver(s, &l->e.l, l->g.account, rcpt_n, duplicate);
+    for (int64_t pause = 1; e == ERR_UNKNOWN && fiber_sleep(pause * RT_S) == 0; pause *= 2) {
+        if (pause > PAUSE_MAX_S) pause = PAUSE_MAX_S;
+        e = local_deliver(s, &l->e.l, l->g.account, rcpt_n, duplicate);
     }
     return e;
 }
@@ -45,7 +56,7 @@ void local_attempt(struct queue *q, const struct q_loaded *l, struct q_rcpt *con
 {
     for (size_t i = 0; i < n; i++) {
         bool duplicate;
-        int e = local_deliver(q->store, &l->e.l, l->g.account, rcpt[i]->n, &duplicate);
+        int e = deliver_until_known(q->store, l, rcpt[i]->n, &duplicate);
         if (!e) {
             out[i].result = ATTEMPT_DELIVERED;
             out[i].reply = duplicate     ? SL("it was there already")

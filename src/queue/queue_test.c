@@ -486,6 +486,13 @@ TEST(queue_store_that_fails)
     CHECK_OK(accept_letter(t.q, &l));
     CHECK_INT(stats(&t).letters, 2);
     CHECK_INT(stats(&t).recipients, 2);
+    struct letter direct = letter_to(&t, "x@two.test", "bob@one.test");
+    kv_mem_inject(t.f.s->kv, KV_FAULT_UNKNOWN_DONE, 1);
+    CHECK_OK(accept_letter(t.q, &direct)); /* its name tells that it is there */
+    direct = letter_to(&t, "x@two.test", "bob@one.test");
+    kv_mem_inject(t.f.s->kv, KV_FAULT_WRITE_DONE, 1);
+    kv_mem_refuse(t.f.s->kv, ERR_FULL, 3);
+    CHECK_ERR(accept_letter(t.q, &direct), ERR_UNKNOWN); /* not ERR_FULL, what the second try says */
     end(&t);
 }
 

@@ -74,9 +74,7 @@ static int hand_over(struct sending *s, struct slice mailbox, const struct route
     trace_addf(store, &l.id, TRACE_RECEIVED, SL(""),
                "made here: the DMARC report %.*s with %zu rows, for %.*s", SLF(s->report_id), s->rows,
                SLF(mailbox));
-    e = accept_once(s->ds->conf.queue, &l);
-    if (e) body_unpin(store->body, &l.body);
-    return e;
+    return accept_once(s->ds->conf.queue, &l);
 }
 
 /* Our own DMARC_REPORTS_LOCAL: the report goes where it would be kept, without a letter about

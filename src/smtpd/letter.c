@@ -299,13 +299,11 @@ static int hand_over(struct sm *s, const struct mailauth_verdict *v, struct body
         .ret = t->opts.ret == SMTP_RET_FULL ? SL("FULL") : t->opts.ret == SMTP_RET_HDRS ? SL("HDRS") : SL(""),
         .envid = t->opts.envid, .hold = t->hold,
     };
-    int r = accept_letter(s->conf->queue, &l);
-    if (r) body_unpin(s->conf->store->body, &ref);
-    return r;
+    return accept_letter(s->conf->queue, &l);
 }
 
-/* The body first, then the index; only then the letter is ours. */
-static void commit(struct sm *s, const struct mailauth_verdict *v)
+/* The body first, then the index; only then the letter is ours. ERR_UNKNOWN: it may be ours. */
+static int commit(struct sm *s, const struct mailauth_verdict *v)
 {
     struct sm_tx *t = &s->tx;
     struct buf prefix = BUF_INIT;
@@ -322,7 +320,19 @@ static void commit(struct sm *s, const struct mailauth_verdict *v)
         trace_checked(s, v);
     }
     buf_free(&prefix);
-    if (r) sm_decide_error(s, r, "The letter cannot be stored");
+    if (r && r != ERR_UNKNOWN) sm_decide_error(s, r, "The letter cannot be stored");
+    return r;
+}
+
+/* Neither "taken" nor "not taken" would be true: the client hears nothing and will try again, as after
+ * a broken connection (RFC 5321 section 4.2.5 leaves it the responsibility until it has an answer). */
+static void leave_open(struct sm *s)
+{
+    index_letter(s);
+    trace_addf(s->conf->store, &s->tx.id, TRACE_UNKNOWN, SL(""),
+               "not answered, the connection was closed: %s", err_text(ERR_UNKNOWN));
+    log_error(s->who, "letter %s is not answered: %s", s->tx.id.s, err_text(ERR_UNKNOWN));
+    s->over = true;
 }
 
 void sm_letter_complete(struct sm *s)
@@ -332,7 +342,10 @@ void sm_letter_complete(struct sm *s)
     check_lines(s);
     judge(s, &v);
     preflight(s);
-    if (!t->answer.code) commit(s, &v);
+    if (!t->answer.code && commit(s, &v) == ERR_UNKNOWN) {
+        leave_open(s);
+        return;
+    }
     if (!t->answer.code) {
         s->letters++;
         s->junk = 0;

@@ -418,6 +418,10 @@ TEST(mx_answers_only_what_is_durable)
     handed.fail_with = 0;
     envelope(&cl, "carol@one.test");
     CHECK(sl_starts(send_letter(&cl, sl_cstr(letter)), SL("250 ")));
+    handed.fail_with = ERR_UNKNOWN; /* neither yes nor no: the connection ends without an answer */
+    envelope(&cl, "carol@one.test");
+    CHECK_SL(send_letter(&cl, sl_cstr(letter)), "");
+    handed.fail_with = 0;
     client_close(&cl);
     world_end(&w);
 }

@@ -30,7 +30,10 @@ int accept_letter(struct queue *q, struct letter *l)
     struct store *s = (struct store *)q; /* the tests' queue is the store */
     struct arena a;
     struct slice bytes;
-    if (handed.fail_with) return err_set(handed.fail_with, "the test says no");
+    if (handed.fail_with) {
+        body_unpin(s->body, &l->body);
+        return err_set(handed.fail_with, "the test says no");
+    }
     ar_init(&a, 0);
     CHECK_OK(body_get(s->body, &l->body, 64 << 20, &a, &bytes));
     free((void *)handed.bytes.p);

@@ -6,6 +6,7 @@
 #define TRACE_KINDS(X)                                                                             \
     X(RECEIVED, "received")   /* a session handed it over: who, how, which TLS, size */            \
     X(REFUSED, "refused")     /* it was refused, with the reply */                                 \
+    X(UNKNOWN, "unknown")     /* neither taken nor refused: nobody knows whether it is stored */   \
     X(CHECKED, "checked")     /* SPF, DKIM, DMARC...: the verdict with its evidence */             \
     X(SIGNED, "signed")                                                                            \
     X(REWRITTEN, "rewritten") /* alias, catch-all, header repaired */                              \
