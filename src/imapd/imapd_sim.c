@@ -310,7 +310,7 @@ static int server_main(void *arg)
     group_init(&accepting);
     CHECK_OK(group_go(&accepting, "accept", accept_all, w));
     w->ready = true;
-    while (!w->done) fiber_sleep(RT_S);
+    while (!w->done && fiber_sleep(RT_S) == 0) continue;
     group_cancel(&accepting);
     group_wait(&accepting);
     group_cancel(&w->sessions);

@@ -65,8 +65,8 @@ static int reopen(struct kv *kv)
         if (rc == 0 || rc == ERR_FULL || rc == ERR_CANCELED) return rc;
         log_error("kv", "the index cannot be opened again: %s", err_text(rc));
         if (++failures == FAILURES_MOST || rc == ERR_CORRUPT || rc == ERR_VERSION) {
-            rt_die("kv", "the index is lost to this program after a write error; nothing acknowledged is "
-                         "missing on the disk as far as it can be known: look at the disk, start again");
+            rt_die("kv", "the index cannot be opened again after a write error; look at the disk, "
+                         "then start again: what was acknowledged had been synced before");
             return ERR_CANCELED;
         }
         rt_pause(pause);

@@ -176,49 +176,54 @@ static bool replay(struct kv_mem *m, struct slice s)
     return s.n == 0;
 }
 
-/* One record at `at` into m->record; 1, 0 when there is none, or an error. */
-static int log_read_record(struct kv_mem *m, uint64_t at, uint64_t size)
+/* The changes of the record at place `at` of the log, at the start of s; empty when there is none. */
+static struct slice log_record(const struct kv_mem *m, struct slice s, uint64_t at)
 {
-    uint8_t head[RECORD_HEAD];
-    if (size - at < RECORD_HEAD) return 0;
-    int64_t got = file_pread(m->file, head, sizeof head, at);
-    if (got < 0) return (int)got;
-    uint32_t n = get_u32(head);
-    if (got < RECORD_HEAD || n == 0 || n > RECORD_MAX || n > size - at - RECORD_HEAD) return 0;
-    buf_clear(&m->record);
-    char *p = buf_space(&m->record, n);
-    got = file_pread(m->file, p, n, at + RECORD_HEAD);
-    if (got < 0) return (int)got;
-    m->record.n = n;
-    return got == n && record_sum(m->salt, at, buf_slice(&m->record)) == get_u32(head + 4);
+    struct slice none = {0};
+    if (s.n < RECORD_HEAD) return none;
+    uint32_t n = get_u32(s.p);
+    if (n == 0 || n > RECORD_MAX || n > s.n - RECORD_HEAD) return none;
+    struct slice changes = sl_sub(s, RECORD_HEAD, RECORD_HEAD + n);
+    return record_sum(m->salt, at, changes) == get_u32(s.p + 4) ? changes : none;
 }
 
-/* What stands at m->end is no record. 0: a torn tail; 1: damage, for a record stands behind it. */
-static int log_look_behind(struct kv_mem *m, uint64_t size)
+/* What stands at m->end, the start of s, is no record. False: a torn tail; true: damage, for a record
+ * stands behind it. */
+static bool log_look_behind(struct kv_mem *m, struct slice s)
 {
-    int rc = 0;
-    for (uint64_t at = m->end + 1; rc == 0 && at < size; at++) {
-        rc = log_read_record(m, at, size);
-        if (rc == 1)
-            snprintf(m->damage, sizeof m->damage, "at byte %llu (a whole group stands behind it at byte %llu)",
-                     (unsigned long long)m->end, (unsigned long long)at);
+    for (size_t i = 1; i < s.n; i++) {
+        uint64_t at = m->end + i;
+        if (!log_record(m, sl_from(s, i), at).n) continue;
+        snprintf(m->damage, sizeof m->damage, "at byte %llu (a whole group stands behind it at byte %llu)",
+                 (unsigned long long)m->end, (unsigned long long)at);
+        return true;
     }
-    return rc;
+    return false;
 }
 
-static int log_replay(struct kv_mem *m, const char *path, uint64_t size)
+static int log_replay(struct kv_mem *m, const char *path, struct slice s)
 {
-    int rc;
-    while ((rc = log_read_record(m, m->end, size)) > 0) {
-        if (!replay(m, buf_slice(&m->record)))
+    for (struct slice changes; (changes = log_record(m, s, m->end)).n; s = sl_from(s, RECORD_HEAD + changes.n)) {
+        if (!replay(m, changes))
             return err_set(ERR_CORRUPT, "a record of the index log is not well formed");
-        m->end += RECORD_HEAD + m->record.n;
+        m->end += RECORD_HEAD + changes.n;
     }
-    if (rc < 0 || m->end == size) return rc;
-    rc = log_look_behind(m, size);
-    if (rc == 1) rc = loss_accepted(path, m->damage) ? 0 : loss_refuse(path, m->damage);
+    if (!s.n) return 0;
+    int rc = 0;
+    if (log_look_behind(m, s)) rc = loss_accepted(path, m->damage) ? 0 : loss_refuse(path, m->damage);
     if (rc == 0) rc = file_truncate(m->file, m->end);
     return rc ? rc : file_sync(m->file);
+}
+
+/* What follows the header. In one read: a disk that fails now and then must not fail each time. */
+static int log_read(struct kv_mem *m, const char *path, uint64_t size)
+{
+    char *all = xmalloc(size - HEADER + 1);
+    int64_t got = file_pread(m->file, all, size - HEADER, HEADER);
+    m->end = HEADER;
+    int rc = got < 0 ? (int)got : log_replay(m, path, sl(all, (size_t)got));
+    free(all);
+    return rc;
 }
 
 static int log_create(struct kv_mem *m, const char *path)
@@ -253,8 +258,7 @@ static int log_open(struct kv_mem *m, const char *path)
     if (crc32c(0, head, 12) != get_u32(head + 12))
         return err_set(ERR_CORRUPT, "the header of %s is damaged", path);
     m->salt = get_u32(head + 8);
-    m->end = HEADER;
-    return log_replay(m, path, size);
+    return log_read(m, path, size);
 }
 
 /* ---- care ---- */
