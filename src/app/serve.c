@@ -38,6 +38,9 @@ static const struct {
     {995, SERVICE_POP3S, "pop3s"},
 };
 
+/* Descriptors that connections may not take: the index's tables and logs, packs that are kept open,
+ * and what the relay needs to go on sending. */
+enum { KEPT_FILES = 512, KEPT_DIALS = 128, LEAST_CONNECTIONS = 32 };
 enum { DOORS_MAX = COUNT_OF(services) * LISTEN_MAX + 1 };
 static const int64_t stop_grace = 20 * RT_S, sweep_every = 300 * RT_S, reports_every = 600 * RT_S;
 
@@ -53,7 +56,7 @@ struct serving {
     size_t ndoors;
     struct lock lock;
     struct map peers;     /* address -> (void *)count */
-    size_t connections;
+    size_t connections, most;
 };
 
 /* What runs on one loop. */
@@ -83,7 +86,7 @@ static bool admit(struct serving *s, const char *peer)
     size_t have = (size_t)map_get(&s->peers, key);
     struct ip ip;
     bool near = ip_parse(key, &ip) && ip_is_loopback(&ip); /* a proxy or a test on this host speaks for many */
-    bool yes = s->connections < s->node->core.conf->connections_max &&
+    bool yes = s->connections < s->most &&
                (near || have < s->node->core.conf->connections_per_address);
     if (yes) {
         s->connections++;
@@ -320,12 +323,25 @@ static void wait_for_end(struct node *n)
     if (signo > 0) log_info("serve", "stopping: signal %d", signo);
 }
 
+static int keep_descriptors(struct serving *s)
+{
+    size_t wanted = s->node->core.conf->connections_max, possible;
+    int e = rt_reserve(KEPT_FILES, KEPT_DIALS, LEAST_CONNECTIONS, &possible);
+    if (e) return e;
+    s->most = wanted < possible ? wanted : possible;
+    if (possible < wanted)
+        log_warn("serve", "connections_max is %zu, but the limit of open files is enough for %zu connections",
+                 wanted, possible);
+    return 0;
+}
+
 int serve(struct node *n, bool control, void (*ready)(void *), void *arg)
 {
     struct serving *s = xcalloc(1, sizeof *s);
     s->node = n;
     map_init(&s->peers, false);
-    int e = open_doors(s, control), loops = rt_loops();
+    int e = keep_descriptors(s), loops = rt_loops();
+    if (!e) e = open_doors(s, control);
     struct on_loop *l = xcalloc((size_t)loops, sizeof *l);
     struct group loops_group, care;
     group_init(&loops_group);

@@ -138,3 +138,41 @@ TEST(accept_survives_without_descriptors)
     conn_close(&d);
     listener_close(&l);
 }
+
+TEST(connections_leave_descriptors_for_files_and_dials)
+{
+    enum { FILES = 60, DIALS = 20, ALL = 300 };
+    struct endpoint to, at = {.ip = {.family = 4, .b = {127, 0, 0, 1}}};
+    struct listener *l;
+    struct rlimit before, few;
+    struct conn *client[ALL] = {0}, *served[ALL] = {0};
+    static int fd[1000];
+    size_t possible, n = 0, files = 0;
+    CHECK_OK(listener_open(&l, &at));
+    to = *listener_at(l);
+    getrlimit(RLIMIT_NOFILE, &before);
+    few = before;
+    few.rlim_cur = ALL;
+    setrlimit(RLIMIT_NOFILE, &few);
+    CHECK_ERR(rt_reserve(FILES, DIALS, ALL, &possible), ERR_LIMIT);
+    CHECK(strstr(err_text(ERR_LIMIT), "this process may have 300 files open, and needs at least "));
+    CHECK_OK(rt_reserve(FILES, DIALS, 10, &possible));
+    CHECK(possible > 10 && possible < (ALL - FILES - DIALS) / 2);
+    for (int e = 0; !e && n < ALL; n += !e) {
+        int64_t deadline = deadline_narrow(DEADLINE_IN(RT_S / 5));
+        e = conn_dial(&client[n], &to, NULL);
+        if (!e) e = listener_accept(l, &served[n]);
+        deadline_restore(deadline);
+    }
+    CHECK(n > 50 && n < (ALL - FILES - DIALS) / 2); /* accepting ended while dials are left */
+    size_t dialed = n + 1;
+    while (dialed < ALL && conn_dial(&client[dialed], &to, NULL) == 0) dialed++;
+    CHECK(dialed - n >= DIALS - 3);
+    while (files < 1000 && (fd[files] = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0) files++;
+    CHECK(files >= FILES - 4); /* a few may have been open beyond */
+    while (files) close(fd[--files]);
+    for (size_t i = 0; i < ALL; i++) conn_close(&client[i]), conn_close(&served[i]);
+    CHECK_OK(rt_reserve(0, 0, 0, &possible));
+    setrlimit(RLIMIT_NOFILE, &before);
+    listener_close(&l);
+}

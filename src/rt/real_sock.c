@@ -7,10 +7,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -41,6 +43,34 @@ static struct sock *sock_make(int fd)
     list_init(&s->due);
     return s;
 }
+
+/* ---- descriptors that are kept free ---- */
+
+/* The system gives the lowest number that is free: a descriptor with number n means that n are open. */
+static int accept_below = INT_MAX, dial_below = INT_MAX;
+
+static uint64_t descriptors(void)
+{
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_cur > INT_MAX) return INT_MAX;
+    return (uint64_t)r.rlim_cur;
+}
+
+int rt_reserve(size_t files, size_t dials, size_t least, size_t *accepted)
+{
+    uint64_t all = descriptors(), own = 32 + 4 * (uint64_t)rt_loops(), kept = files + dials + own;
+    if (all < kept + 2 * least)
+        return err_set(ERR_LIMIT,
+                       "this process may have %llu files open, and needs at least %llu: raise the limit "
+                       "(LimitNOFILE= of the service, or ulimit -n)",
+                       (unsigned long long)all, (unsigned long long)(kept + 2 * least));
+    *accepted = (all - kept) / 2;
+    __atomic_store_n(&accept_below, files + dials ? (int)(all - files - dials) : INT_MAX, __ATOMIC_RELAXED);
+    __atomic_store_n(&dial_below, files ? (int)(all - files) : INT_MAX, __ATOMIC_RELAXED);
+    return 0;
+}
+
+static bool beyond(int fd, const int *limit) { return fd >= __atomic_load_n(limit, __ATOMIC_RELAXED); }
 
 /* ---- addresses ---- */
 
@@ -179,6 +209,10 @@ int sock_accept(struct sock *l, struct sock **out, struct endpoint *peer, struct
         union address a = {0};
         socklen_t n = sizeof a;
         int fd = accept4(l->fd, &a.any, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0 && a.any.sa_family != AF_UNIX && beyond(fd, &accept_below)) {
+            close(fd);
+            return err_set(ERR_BUSY, "a connection is not accepted: the last descriptors are kept for mail");
+        }
         if (fd >= 0) {
             if (a.any.sa_family != AF_UNIX) no_delay(fd);
             *out = sock_make(fd);
@@ -204,6 +238,10 @@ int sock_connect(struct sock **out, const struct endpoint *to, const struct ip *
     socklen_t n = to_sys(to, &a);
     int fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return fail(fd, "cannot make a socket for", to);
+    if (!to->path[0] && beyond(fd, &dial_below)) {
+        errno = EMFILE;
+        return fail(fd, "cannot make a socket for", to);
+    }
     if (from && from->family && !to->path[0]) {
         struct endpoint source = {.ip = *from};
         int one = 1;

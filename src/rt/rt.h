@@ -48,6 +48,13 @@ int rt_call(int loop, int (*fn)(void *), void *arg);
  * returns its number, or ERR_CANCELED, ERR_TIMEOUT. SUSPENDS. One waiter, on loop 0. */
 int rt_wait_signal(void);
 
+/* Of all the files that this process may have open keeps `files` for files and `dials` for connections
+ * that it makes itself: a connection that comes when only these are left is not accepted, and none is
+ * made when only `files` are left (ERR_BUSY). *accepted: so many connections may be open that each can
+ * open one file besides. ERR_LIMIT, and nothing is reserved, when that is less than `least`. All
+ * zero: nothing is reserved any more. In the simulator descriptors do not end. */
+MUST_CHECK int rt_reserve(size_t files, size_t dials, size_t least, size_t *accepted);
+
 /* Ends the program at once and loudly: one line in the log, exit status 1, nothing is closed in
  * order. For what cannot go on without lying. Any thread. In the simulator the node loses its
  * power, and this returns. */

@@ -19,6 +19,13 @@ int rt_loop_id(void) { return fiber_current() && sim_here()->thread ? -1 : 0; }
 
 void rt_pause(int64_t ns) { sim_thread_pause(ns, ns); }
 
+int rt_reserve(size_t files, size_t dials, size_t least, size_t *accepted)
+{
+    (void)files, (void)dials, (void)least;
+    *accepted = SIZE_MAX;
+    return 0;
+}
+
 void rt_die(const char *who, const char *why)
 {
     log_info(who, "the program on %s ends: %s", sim_self()->name, why);
