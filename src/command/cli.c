@@ -157,7 +157,8 @@ static void run_function(struct task *t, struct core *core)
 static int run_here(struct task *t)
 {
     struct core *core = xcalloc(1, sizeof *core);
-    int e = t->cmd->needs == NEEDS_DNS ? core_open_dns(core, t->conf) : core_open(core, t->conf);
+    int e = t->cmd->before ? t->cmd->before(t->args) : 0;
+    if (!e) e = t->cmd->needs == NEEDS_DNS ? core_open_dns(core, t->conf) : core_open(core, t->conf);
     if (!e) {
         run_function(t, core);
         core_close(core);

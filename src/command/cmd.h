@@ -22,3 +22,4 @@ void print_numbers(json_t *args, json_t *reply, struct buf *out); /* every numbe
 
 json_t *dkim_key_json(const struct dkim_key *k);
 struct slice core_certificate(struct core *core, struct arena *a);
+int before_verify(json_t *args);

@@ -1,7 +1,9 @@
 /* cmd_care.c - stats, verify, backup. */
 #include <unistd.h>
 
+#include "base/text.h"
 #include "cmd.h"
+#include "mail/head.h"
 #include "store/care.h"
 
 int run_stats(struct request *r)
@@ -29,21 +31,120 @@ int run_stats(struct request *r)
     return 0;
 }
 
+/* ---- verify ---- */
+
+enum { LETTERS_SHOWN = 1000, HEAD_READ = 64 << 10 };
+
+int before_verify(json_t *args) { return arg_flag(args, "accept-loss") ? core_accept_loss() : 0; }
+
 static void one_fault(void *arg, const char *sentence) { json_array_append_new(arg, json_string(sentence)); }
+
+struct unreferenced {
+    json_t *list; /* the first LETTERS_SHOWN */
+    int64_t letters, bytes;
+};
+
+static void one_body(void *arg, const struct body_ref *ref, int status)
+{
+    struct unreferenced *u = arg;
+    u->letters++;
+    u->bytes += (int64_t)body_ref_size(ref);
+    if (json_array_size(u->list) == LETTERS_SHOWN) return;
+    json_t *o = json_object();
+    json_object_set_new(o, "body", json_string(ref->s));
+    reply_int(o, "bytes", (int64_t)body_ref_size(ref));
+    if (status) json_object_set_new(o, "damaged", json_true());
+    json_array_append_new(u->list, o);
+}
+
+/* Who wrote it and about what, as far as that can be read. */
+static void add_head(struct request *r, json_t *o)
+{
+    struct body_ref ref;
+    struct slice text;
+    struct mail_head head;
+    struct arena a;
+    bool found;
+    ar_init(&a, 0);
+    if (body_ref_parse(sl_cstr(arg_text(o, "body")), &ref) == 0 &&
+        body_get(r->core->store->body, &ref, HEAD_READ, &a, &text) == 0 && mail_head_parse(&a, text, &head) == 0) {
+        reply_text(o, "from", printable(&a, mail_head_get(&a, &head, SL("From"), &found), 100));
+        reply_text(o, "subject", printable(&a, mail_head_get(&a, &head, SL("Subject"), &found), 100));
+        reply_text(o, "message_id", printable(&a, mail_head_get(&a, &head, SL("Message-ID"), &found), 200));
+    }
+    ar_free(&a);
+}
+
+/* A loss that nobody has judged yet: 1 when there is one. */
+static int tell_loss(struct request *r)
+{
+    struct store_loss l;
+    struct unreferenced u = {0};
+    size_t i;
+    json_t *o, *loss;
+    int e = store_loss(r->core->store, r->a, &l);
+    if (e) return e == ERR_NOT_FOUND ? 0 : e;
+    json_object_set_new(r->reply, "loss", loss = json_object());
+    json_object_set_new(loss, "letters", u.list = json_array());
+    e = store_loss_bodies(r->core->store, &l, queue_body_refs, r->core->queue, one_body, &u);
+    if (e) return e;
+    json_array_foreach(u.list, i, o) add_head(r, o);
+    reply_text(loss, "time", say_time(r->a, l.when, rt_wall_seconds()));
+    reply_text(loss, "what", l.what);
+    reply_int(loss, "unreferenced", u.letters);
+    reply_int(loss, "bytes", u.bytes);
+    return 1;
+}
 
 int run_verify(struct request *r)
 {
+    struct store *s = r->core->store;
     json_t *faults = json_array();
     json_object_set_new(r->reply, "faults", faults);
-    int e = store_verify(r->core->store, one_fault, faults);
-    return e == ERR_CORRUPT && json_array_size(faults) ? NO : e;
+    if (arg_flag(r->args, "accept-loss") && r->core->started)
+        return err_set(ERR_STATE, "the server runs, so its index is open: there is no loss to accept");
+    if (arg_flag(r->args, "close-loss")) return store_loss_close(s);
+    int loss = tell_loss(r);
+    if (loss < 0) return loss;
+    int e = store_verify(s, one_fault, faults);
+    if (e == ERR_CORRUPT && json_array_size(faults)) e = NO;
+    return e ? e : loss ? NO : 0;
+}
+
+static void print_letters(json_t *loss, struct buf *out)
+{
+    size_t i;
+    json_t *o, *list = json_object_get(loss, "letters");
+    json_array_foreach(list, i, o)
+        buf_printf(out, "  %s, %lld bytes%s, from %s, subject %s, %s\n", arg_text(o, "body"),
+                   (long long)json_integer_value(json_object_get(o, "bytes")),
+                   json_object_get(o, "damaged") ? ", damaged" : "", arg_text(o, "from"), arg_text(o, "subject"),
+                   arg_text(o, "message_id"));
+}
+
+static void print_loss(json_t *loss, struct buf *out)
+{
+    if (!loss) return;
+    buf_printf(out,
+               "The index was opened without what was lost of its damaged log: %s; %s.\n"
+               "Nothing refers to %lld letters (%lld bytes) of that time. They are those whose record was lost, and "
+               "those that had been sent on or deleted and not swept yet. None is swept until you say that the loss "
+               "is judged: tram verify --close-loss\n",
+               arg_text(loss, "time"), arg_text(loss, "what"),
+               (long long)json_integer_value(json_object_get(loss, "unreferenced")),
+               (long long)json_integer_value(json_object_get(loss, "bytes")));
+    print_letters(loss, out);
 }
 
 void print_verify(json_t *args, json_t *reply, struct buf *out)
 {
-    (void)args;
     size_t i;
     json_t *f, *faults = json_object_get(reply, "faults");
+    if (arg_flag(args, "close-loss")) {
+        buf_str(out, "The loss is closed: what nothing refers to is swept again.\n");
+        return;
+    }
+    print_loss(json_object_get(reply, "loss"), out);
     json_array_foreach(faults, i, f) buf_printf(out, "%s\n", json_string_value(f));
     if (!json_array_size(faults)) buf_str(out, "Every record and every body is whole.\n");
 }

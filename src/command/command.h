@@ -78,6 +78,7 @@ struct command {
     struct { /* short options that are passed over */
         const char *alone, *glued, *with; /* without value; with one in the same word; in the same or the next */
     } idle;
+    int (*before)(json_t *args); /* or NULL: what comes before the store is opened, where no server has it. BLOCKS */
     int (*run)(struct request *r);
     void (*print)(json_t *args, json_t *reply, struct buf *out);
 };

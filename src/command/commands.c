@@ -119,7 +119,11 @@ const struct command commands[] = {
                {.name = "user", .meaning = "who sends", .from = FROM_LOGIN})),
 
     STORE("stats", stats, "numbers about the server"),
-    STORE("verify", verify, "checks every record and every body"),
+    STORE("verify", verify, "checks every record and every body", .before = before_verify,
+          ARGS({.name = "accept-loss", .type = ARG_FLAG, .flags = ARG_EXCLUDES,
+                .meaning = "first opens an index whose log is damaged, with what stands before the damage"},
+               {.name = "close-loss", .type = ARG_FLAG, .flags = ARG_EXCLUDES,
+                .meaning = "only says that this loss is judged: bodies are swept again"})),
     STORE("backup", backup, "makes a consistent copy of the store, while running",
           ARGS({.name = "to", .value = "FOLDER", .meaning = "where the copy is made; must not exist yet",
                 .type = ARG_PATH, .from = FROM_WORD, .flags = ARG_NEEDED})),

@@ -56,6 +56,8 @@ static int open_store_files(struct kv **kv, struct body_store **body)
     return e;
 }
 
+int core_accept_loss(void) { return kv_rocks_accept_loss("store/index"); }
+
 int core_open(struct core *core, const struct config *conf)
 {
     struct dns *dns = NULL;

@@ -27,7 +27,10 @@ MUST_CHECK int core_open_dns(struct core *core, const struct config *conf);
 /* Opens DNS, store, signing and queue in the working directory (the home): store/index and
  * store/bodies. ERR_BUSY when a server has the store. On a fiber; SUSPENDS. */
 MUST_CHECK int core_open(struct core *core, const struct config *conf);
-/* The same on a store that the caller opened (the simulator's); it is taken over. */
+/* Accepts that what stands behind damage in the log of the index is lost: then core_open() does not refuse
+ * it. ERR_STATE when there is no such damage. BLOCKS. */
+MUST_CHECK int core_accept_loss(void);
+/* core_open() on a store that the caller opened (the simulator's); it is taken over. */
 MUST_CHECK int core_open_on(struct core *core, const struct config *conf, struct dns *dns, struct kv *kv,
                             struct body_store *body);
 void core_close(struct core *core); /* SUSPENDS */

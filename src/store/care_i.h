@@ -15,3 +15,8 @@ MUST_CHECK int accounts_each(struct store *s, int (*each)(void *arg, const char 
 MUST_CHECK int messages_each(struct store *s, const char *acc,
                              int (*each)(void *arg, uint32_t box, uint32_t uid, const struct message *m),
                              void *arg);
+
+/* loss.c: packs up to this number are kept for a loss; 0 when there is none, all when that cannot be read. */
+uint64_t loss_upto(struct store *s);
+/* Called by store_open(): an engine that was opened without what its log had lost says so; that becomes a row. */
+MUST_CHECK int loss_take_note(struct store *s);

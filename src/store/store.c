@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "care_i.h"
 #include "kv/record.h"
 #include "store_i.h"
 
@@ -45,6 +46,7 @@ int store_open(struct store **out, struct kv *kv, struct body_store *body)
     if (e == ERR_VERSION)
         err_set(e, "the store has another format than %d: open it with the Tram that wrote it", STORE_FORMAT);
     buf_free(&c.fresh);
+    if (!e) e = loss_take_note(s);
     if (!e) e = directory_open(s);
     if (!e) e = trace_open(s);
     if (e) store_close(&s);

@@ -192,10 +192,11 @@ static void unpin_moved(struct sweep *w)
 /* Drops the dead packs; marks those to be moved out of, and says whether there are any. */
 static int drop_dead(struct sweep *w, const struct body_pack *pack, size_t n, int64_t min_age_s, bool *moves)
 {
+    uint64_t kept = loss_upto(w->s);
     for (size_t i = 0; i < n; i++) {
         const struct body_pack *p = &pack[i];
         struct live *l = live_of(w, p->number, false);
-        if (p->open || p->age_s < min_age_s) continue;
+        if (p->open || p->age_s < min_age_s || p->number <= kept) continue;
         if (l) {
             l->move = !l->queued && l->bytes < p->bytes / ALIVE_PART;
             w->report->compacted += l->move;

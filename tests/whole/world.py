@@ -98,8 +98,8 @@ class Home:
             assert done.returncode == 0, (words, done.returncode, done.stdout, done.stderr)
         return done
 
-    def json(self, *words):
-        return json.loads(self.tram(*words, "--json").stdout)
+    def json(self, *words, status=0):
+        return json.loads(self.tram(*words, "--json", status=status).stdout)
 
     def account(self, name, password="secret"):
         self.tram("account", "add", f"{name}@{self.domain}", input=password)
