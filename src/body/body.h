@@ -6,7 +6,7 @@
  * file of its own while it arrives, so memory does not grow with it.
  *
  * Each record has a magic, a version, its id, its length and checksums; a torn
- * tail is cut off when the pack is looked at, a damaged record never hides others. Packs hold no
+ * tail is sealed when the pack is looked at, a damaged record never hides others. Packs hold no
  * counts of references: what is alive is known by the index, and the caller
  * (store/sweep) tells which packs to drop or to move out of.
  *

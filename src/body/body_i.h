@@ -62,7 +62,7 @@ MUST_CHECK int pack_hold(struct body_store *b, uint64_t number, struct pack **ou
 void pack_release(struct body_store *b, struct pack *p);
 void files_trim(struct body_store *b); /* closes an idle file when too many are open. BLOCKS */
 void pack_pin(struct body_store *b, struct pack *p);
-/* Reads the header and, of a shared pack, the seal, unless they are known; cuts torn tails. The
+/* Reads the header and, of a shared pack, the seal, unless they are known; seals what a crash left open. The
  * pack is held. A damaged header is no error (p->damaged). ERR_IO, ERR_VERSION. BLOCKS. */
 MUST_CHECK int pack_learn(struct body_store *b, struct pack *p);
 /* The same for every pack of which it was not done yet; what cannot be read stays unknown. BLOCKS. */

@@ -298,7 +298,34 @@ TEST(the_header_of_a_pack_lies_there_twice)
     end(&t);
 }
 
-TEST(a_torn_tail_is_cut_and_the_rest_stays)
+TEST(a_damaged_header_at_the_end_costs_no_body)
+{
+    struct place_for_tests t;
+    struct place pl;
+    struct file *f = NULL;
+    uint64_t size;
+    size_t seen[2] = {0, 0};
+    REQUIRE(begin(&t, 0));
+    struct body_ref r[2] = {put(&t, BODY_MAIL, SL("one")), put(&t, BODY_MAIL, SL("two"))};
+    CHECK_OK(place_get(&r[1], &pl));
+    char path[BODY_PATH_MAX];
+    body_path(t.b, pl.cls, pl.pack, false, path);
+    body_close(&t.b);
+    CHECK_OK(file_open(&f, path, FILE_WRITE)); /* as after kill -9: no seal */
+    CHECK_OK(file_size(f, &size));
+    CHECK_OK(file_truncate(f, size - RECORD_HEADER));
+    CHECK_OK(file_pwrite(f, "X", 1, pl.at + 9));
+    file_close(&f);
+    CHECK_OK(body_open(&t.b, t.dir, 0));
+    CHECK_OK(body_verify(t.b, 0, count_bad, seen)); /* looks at the pack and seals it */
+    check_body(&t, &r[0], SL("one"));
+    check_body(&t, &r[1], SL("two"));
+    reopen(&t, 0);
+    check_body(&t, &r[1], SL("two"));
+    end(&t);
+}
+
+TEST(a_torn_tail_is_sealed_and_the_rest_stays)
 {
     struct place_for_tests t;
     struct body_ref r[2];

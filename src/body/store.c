@@ -245,11 +245,32 @@ static bool sealed(struct pack *p, uint64_t size)
     return true;
 }
 
-/* The program ended while this pack was written: what follows its last record was never acknowledged. */
-static int cut_tail(struct pack *p, uint64_t size)
+/* The end of the last byte that is not zero, at least `end`. */
+static int written_end(struct file *f, uint64_t size, uint64_t *end)
+{
+    enum { PIECE = 64 << 10 };
+    char *piece = xmalloc(PIECE);
+    int64_t n = 0;
+    while (size > *end) {
+        uint64_t at = size - *end > PIECE ? size - PIECE : *end;
+        n = file_pread(f, piece, (size_t)(size - at), at);
+        if (n < 0) break;
+        while (n > 0 && !piece[n - 1]) n--;
+        size = at;
+        if (n > 0) *end = at + (uint64_t)n;
+    }
+    free(piece);
+    return n < 0 ? (int)n : 0;
+}
+
+/* The program ended while this pack was written. What stands behind the last record that can be found is the
+ * torn end of a write, or a body whose header is damaged and that references still find: it stays. */
+static int seal_end(struct pack *p, uint64_t size)
 {
     int rc = pack_scan(p->file, &p->head, size, NULL, NULL, &p->bytes);
+    if (rc == 0) rc = written_end(p->file, size, &p->bytes);
     if (rc) return rc;
+    p->bytes = record_padded(p->bytes);
     p->last = rt_wall_seconds();
     return pack_seal(p, p->last);
 }
@@ -281,7 +302,7 @@ static int read_pack(struct body_store *b, struct pack *p)
     if (rc == 0) rc = pack_read_head(p, cls, number, size);
     p->bytes = size;
     p->last = p->head.created;
-    if (rc == 0 && p->head.kind == PACK_SHARED && !sealed(p, size)) rc = cut_tail(p, size);
+    if (rc == 0 && p->head.kind == PACK_SHARED && !sealed(p, size)) rc = seal_end(p, size);
     if (rc == ERR_CORRUPT) {
         log_error("body", "%s: %s; only what the index refers to can be found in it", path, err_text(rc));
         p->damaged = true;

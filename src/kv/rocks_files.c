@@ -125,17 +125,19 @@ static bool find_damage(const struct folder *f, uint64_t needed, struct rocks_da
 
 static int read_current(const struct folder *f, char name[FILE_NAME_MAX])
 {
+    const struct slice prefix = SL("MANIFEST-");
     char path[FOLDER_PATH_MAX];
     struct buf b = BUF_INIT;
     if ((size_t)snprintf(path, sizeof path, "%s/CURRENT", f->dir) >= sizeof path)
         return err_set(ERR_TOO_LONG, "the path of the index is too long");
     int rc = path_read(path, FILE_NAME_MAX - 1, &b);
     struct slice s = buf_slice(&b);
-    bool good = rc == 0 && s.n > 1 && s.n < FILE_NAME_MAX && s.p[s.n - 1] == '\n' && sl_starts(s, SL("MANIFEST-")) &&
-                sl_chr(s, 0) == SL_NONE && sl_chr(s, '/') == SL_NONE;
+    uint64_t number;
+    bool good = rc == 0 && s.n < FILE_NAME_MAX && sl_starts(s, prefix) && sl_ends(s, SL("\n")) &&
+                num_u64(sl_sub(s, prefix.n, s.n - 1), UINT64_MAX, &number);
     if (good) snprintf(name, FILE_NAME_MAX, "%.*s", (int)(s.n - 1), s.p);
     buf_free(&b);
-    if (rc && rc != ERR_TOO_LONG && rc != ERR_LIMIT) return rc;
+    if (rc && rc != ERR_TOO_LONG) return rc;
     return good ? 0
                 : err_set(ERR_CORRUPT, "%s/CURRENT is damaged: it must hold the name of a MANIFEST in %s and a "
                                        "line feed; write that, or put a backup in the index's place",

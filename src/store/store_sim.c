@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "care.h"
 #include "mailbox.h"
+#include "rt/file.h"
 #include "sim/sim.h"
 
 enum { FIBERS = 3, ROUNDS = 3, LETTERS = FIBERS * ROUNDS };
@@ -224,6 +225,186 @@ TEST(a_failing_disk_is_never_answered_with_success)
         run(w, work);
         run(w, look);
         CHECK_INT(w->present, LETTERS);
+        world_free(w);
+    }
+}
+
+/* ---- a disk that lies ---- */
+
+enum { LOG_HEADER = 16 };
+
+#define REQUIRE_OK(got)                                                                                      \
+    do {                                                                                                     \
+        int rc_ = (got);                                                                                     \
+        CHECK_OK(rc_);                                                                                       \
+        if (rc_) return rc_;                                                                                 \
+    } while (0)
+
+/* Flips one bit of the file, somewhere in [from, to); to 0: its end. */
+static void flip_bit(const char *path, uint64_t from, uint64_t to)
+{
+    struct file *f;
+    uint64_t size, chance;
+    uint8_t byte = 0;
+    REQUIRE(file_open(&f, path, FILE_WRITE) == 0);
+    CHECK_OK(file_size(f, &size));
+    rt_random(&chance, sizeof chance);
+    uint64_t at = from + (chance >> 8) % ((to ? to : size) - from);
+    CHECK_INT(file_pread(f, &byte, 1, at), 1);
+    byte ^= (uint8_t)(1u << (chance & 7));
+    CHECK_OK(file_pwrite(f, &byte, 1, at));
+    CHECK_OK(file_sync(f));
+    file_close(&f);
+}
+
+static uint64_t log_size(void)
+{
+    struct file *f;
+    uint64_t size = 0;
+    CHECK_OK(file_open(&f, "index.log", FILE_READ));
+    CHECK_OK(file_size(f, &size));
+    file_close(&f);
+    return size;
+}
+
+static int put_one(struct kv_tx *tx, void *arg)
+{
+    (void)arg;
+    kv_tx_put(tx, SL("last"), SL("group"));
+    return 0;
+}
+
+struct found {
+    struct body_ref ref[8 * LETTERS];
+    size_t n;
+};
+
+static void one_unreferenced(void *arg, const struct body_ref *ref, int status)
+{
+    struct found *f = arg;
+    if (status == 0 && f->n < COUNT_OF(f->ref)) f->ref[f->n++] = *ref;
+}
+
+static int letter_of(struct world *w, struct arena *a, const struct body_ref *ref)
+{
+    struct slice text = {0};
+    CHECK_OK(body_get(w->s->body, ref, SIZE_MAX, a, &text));
+    return text.n > 7 && text.p[7] >= '0' && text.p[7] < '0' + LETTERS ? text.p[7] - '0' : -1;
+}
+
+/* Each letter that was acknowledged is in the mailbox, or its body is among those that nothing refers to. */
+static void look_for_letters(struct world *w, struct arena *a)
+{
+    struct message *m;
+    struct store_loss l;
+    struct found f = {0};
+    size_t n = 0;
+    bool there[LETTERS] = {false};
+    int rc = message_list(w->s, acc, 1, 1, 1000, a, &m, &n);
+    CHECK(rc == 0 || rc == ERR_NOT_FOUND);
+    if (rc) n = 0;
+    CHECK_OK(store_loss(w->s, a, &l));
+    CHECK(sl_find(l.what, SL("at byte")) != SL_NONE);
+    CHECK_OK(store_loss_bodies(w->s, &l, NULL, NULL, one_unreferenced, &f));
+    for (size_t i = 0; i < n; i++) there[letter_number(w, a, &m[i])] = true;
+    for (size_t i = 0; i < f.n; i++) {
+        int k = letter_of(w, a, &f.ref[i]);
+        if (k >= 0) there[k] = true;
+    }
+    for (int i = 0; i < LETTERS; i++) CHECK(there[i] || !w->acked[i]);
+}
+
+/* Damage anywhere but in the last group is refused; once it is accepted, no body goes before it is judged. */
+static int log_lies(void *arg)
+{
+    struct world *w = arg;
+    struct arena a;
+    struct store_loss l;
+    struct sweep_report report;
+    REQUIRE_OK(open_store(w));
+    uint64_t size = log_size();
+    CHECK_OK(kv_transact(w->s->kv, SL("_test"), put_one, NULL));
+    store_close(&w->s);
+    flip_bit("index.log", LOG_HEADER, size);
+    CHECK_ERR(open_store(w), ERR_CORRUPT);
+    CHECK(strstr(err_text(ERR_CORRUPT), "the log of the index is damaged"));
+    CHECK_OK(kv_mem_accept_loss("index.log"));
+    REQUIRE_OK(open_store(w));
+    ar_init(&a, 0);
+    CHECK_OK(store_sweep(w->s, NULL, NULL, 0, 0, &report));
+    CHECK_INT(report.dropped + report.compacted, 0);
+    look_for_letters(w, &a);
+    CHECK_OK(store_verify(w->s, complain, NULL));
+    CHECK_OK(store_loss_close(w->s));
+    CHECK_ERR(store_loss(w->s, &a, &l), ERR_NOT_FOUND);
+    CHECK_OK(store_sweep(w->s, NULL, NULL, 0, 0, &report));
+    CHECK_OK(store_verify(w->s, complain, NULL));
+    ar_free(&a);
+    store_close(&w->s);
+    return 0;
+}
+
+TEST(nothing_is_lost_in_silence_when_a_bit_of_the_log_flips)
+{
+    for (uint64_t seed = 1; seed <= 40 * seeds(); seed++) {
+        struct world *w = world_new(seed);
+        run(w, work);
+        run(w, log_lies);
+        world_free(w);
+    }
+}
+
+static int pick_pack(void *arg, const char *name)
+{
+    char *path = arg;
+    uint64_t chance;
+    rt_random(&chance, sizeof chance);
+    if (!*path || chance % 3 == 0) snprintf(path, 100, "bodies/%s", name);
+    return 0;
+}
+
+static void count_fault(void *arg, const char *sentence)
+{
+    (void)sentence;
+    ++*(int *)arg;
+}
+
+/* One letter at most is hurt, and verify says so; no start is refused. */
+static int pack_lies(void *arg)
+{
+    struct world *w = arg;
+    struct message *m;
+    struct arena a;
+    struct slice text;
+    char path[100] = "";
+    size_t n;
+    int bad = 0, faults = 0;
+    CHECK_OK(path_list("bodies", pick_pack, path));
+    flip_bit(path, 0, 0);
+    REQUIRE_OK(open_store(w));
+    ar_init(&a, 0);
+    CHECK_OK(message_list(w->s, acc, 1, 1, 1000, &a, &m, &n));
+    CHECK_INT(n, LETTERS);
+    for (size_t i = 0; i < n; i++) {
+        int rc = body_get(w->s->body, &m[i].body, SIZE_MAX, &a, &text);
+        bad += rc != 0;
+        if (rc) CHECK_ERR(rc, ERR_CORRUPT);
+        else (void)letter_number(w, &a, &m[i]);
+    }
+    CHECK(bad <= 1);
+    int rc = store_verify(w->s, count_fault, &faults);
+    CHECK(bad ? rc == ERR_CORRUPT && faults >= 1 : rc == 0 || rc == ERR_CORRUPT);
+    ar_free(&a);
+    store_close(&w->s);
+    return 0;
+}
+
+TEST(a_flipped_bit_in_a_pack_hides_no_other_letter)
+{
+    for (uint64_t seed = 1; seed <= 40 * seeds(); seed++) {
+        struct world *w = world_new(seed);
+        run(w, work);
+        run(w, pack_lies);
         world_free(w);
     }
 }
