@@ -33,6 +33,13 @@ void im_cmd_starttls(struct im *s, struct imap_in *in)
 
 /* ---- the outcome ---- */
 
+/* A parked session looks whether it may go on. */
+static void on_authority(void *arg)
+{
+    struct im *s = arg;
+    conn_wake(s->c);
+}
+
 static void welcome(struct im *s, const struct account *acc, const char *how)
 {
     struct buf b = BUF_INIT;
@@ -43,6 +50,8 @@ static void welcome(struct im *s, const struct account *acc, const char *how)
         return;
     }
     s->state = IM_AUTH;
+    authority_begin(&s->authority, acc);
+    s->authority_watch = authority_watch(s->server->conf.store, s->account, on_authority, s);
     free(s->address);
     s->address = xstrndup(acc->address.p, acc->address.n);
     s->failed_logins = 0;

@@ -202,14 +202,19 @@ static int gather(struct im *s, struct entries *es)
     return 0;
 }
 
-static bool matches(struct im *s, const struct imap_list *l, struct slice name)
+static bool matches(const struct imap_list *l, struct slice name)
 {
     fiber_breathe();
     for (size_t i = 0; i < l->n; i++)
-        if (imap_list_match(l->reference.n ? ar_cat(&s->a, l->reference, l->pattern[i]) : l->pattern[i],
-                            name))
-            return true;
+        if (imap_list_match(l->pattern[i], name)) return true;
     return false;
+}
+
+/* The reference in front of each pattern, in the form that names have. */
+static void complete_patterns(struct im *s, struct imap_list *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        l->pattern[i] = mailbox_pattern(&s->a, ar_cat(&s->a, l->reference, l->pattern[i]));
 }
 
 static void put_attribute(struct im *s, const char *name)
@@ -244,7 +249,7 @@ static void list_entry(struct im *s, const struct entry *e, const struct imap_li
     } else if (!e->box && !e->children) {
         return;
     }
-    if (matches(s, l, e->name)) tell_entry(s, e, l, below);
+    if (matches(l, e->name)) tell_entry(s, e, l, below);
 }
 
 void im_cmd_list(struct im *s, struct imap_in *in)
@@ -258,6 +263,7 @@ void im_cmd_list(struct im *s, struct imap_in *in)
         return;
     }
     struct entries es = {.a = &s->a};
+    complete_patterns(s, &l);
     map_init(&es.by_name, false);
     int r = gather(s, &es);
     map_free(&es.by_name);
@@ -273,7 +279,7 @@ void im_cmd_list(struct im *s, struct imap_in *in)
 static void lsub_entry(struct im *s, const struct entry *e, const struct imap_list *l)
 {
     bool parent = !e->subscribed && e->subscribed_below && sl_chr(l->pattern[0], '%') != SL_NONE;
-    if ((!e->subscribed && !parent) || !matches(s, l, e->name)) return;
+    if ((!e->subscribed && !parent) || !matches(l, e->name)) return;
     buf_str(&s->out, parent ? "* LSUB (\\Noselect) \"/\" " : "* LSUB () \"/\" ");
     imap_put_mailbox(&s->out, e->name, s->utf8);
     buf_str(&s->out, "\r\n");
@@ -286,6 +292,7 @@ void im_cmd_lsub(struct im *s, struct imap_in *in)
     struct imap_list l = imap_list_args(in, true);
     if (im_args_bad(s, in)) return;
     struct entries es = {.a = &s->a};
+    complete_patterns(s, &l);
     map_init(&es.by_name, false);
     int r = gather(s, &es);
     map_free(&es.by_name);

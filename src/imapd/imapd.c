@@ -68,6 +68,7 @@ static void session_end(struct im *s)
 {
     s->over = true;
     im_unselect(s);
+    if (s->authority_watch) kv_unwatch(&s->authority_watch);
     if (s->counted) change_count(s, -1);
     release_buffers(s);
     conn_close(&s->c);
@@ -237,9 +238,17 @@ static void run_command(struct im *s)
     if (s->cmd.size > 16384) buf_free(&s->cmd);
 }
 
+/* The password was changed, the account disabled or removed: the login counts no more (RFC 5530). */
+static bool may_go_on(struct im *s)
+{
+    int r = s->authority_watch ? authority_check(&s->authority, s->server->conf.store) : 0;
+    if (r) im_bye(s, r == ERR_DENIED ? "EXPIRED" : "UNAVAILABLE", "%s", err_text(r));
+    return !s->over;
+}
+
 static void session_run(struct im *s)
 {
-    while (!s->over && !conn_error(s->c)) {
+    while (!s->over && !conn_error(s->c) && may_go_on(s)) {
         if (s->idling) {
             if (im_idle_turn(s)) {
                 s->until = rt_now() + IM_IDLE;

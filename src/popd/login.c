@@ -88,6 +88,7 @@ static void enter(struct pm *s)
         return;
     }
     s->in = true;
+    authority_begin(&s->authority, &s->account);
     log_debug(s->who, "logged in as %.*s", SLF(s->account.address));
     pm_ok(s, "%zu messages", s->n);
 }

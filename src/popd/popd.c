@@ -100,6 +100,17 @@ static void run_command(struct pm *s, struct slice line)
     else t->run(s, &c);
 }
 
+/* The password was changed, the account disabled or removed: the login counts no more, and nothing
+ * is removed (RFC 1939 section 6, RFC 3206). */
+static bool may_go_on(struct pm *s)
+{
+    int r = s->in ? authority_check(&s->authority, s->conf->store) : 0;
+    if (!r) return true;
+    pm_err(s, r == ERR_DENIED ? "AUTH" : "SYS/TEMP", "%s", err_text(r));
+    s->over = true;
+    return false;
+}
+
 static void one_command(struct pm *s)
 {
     struct slice line;
@@ -117,7 +128,7 @@ static void one_command(struct pm *s)
         /* Letters take the time they need, with deadlines of their own. */
         if (!sl_startsi(line, SL("RETR")) && !sl_startsi(line, SL("TOP")))
             deadline_narrow(DEADLINE_IN(PM_IDLE));
-        run_command(s, line);
+        if (may_go_on(s)) run_command(s, line);
     }
     deadline_restore(before);
     if (s->errors >= (s->locked ? PM_ERRORS_USER : PM_ERRORS_MAX) && !s->over) {

@@ -39,6 +39,7 @@ struct pm {
     char *user;           /* between USER and PASS */
     unsigned errors, failed_logins;
     struct account account;
+    struct authority authority;
     bool locked;
     uint32_t box, uidvalidity;
     struct pm_message *m; /* malloced */

@@ -44,12 +44,20 @@ static void failed(struct sm *s, const struct sasl *x, int e)
         sm_reply(s, 535, "5.7.8", "User name or password is wrong");
 }
 
+bool sm_may_go_on(struct sm *s)
+{
+    int r = s->logged_in ? authority_check(&s->authority, s->conf->store) : 0;
+    if (r) sm_reply(s, 421, "4.7.0", "%s", err_text(r));
+    return r == 0;
+}
+
 static void answer(struct sm *s, struct sasl *x, int r)
 {
     switch (r) {
     case SASL_DONE:
         s->logged_in = true;
         s->account = x->account;
+        authority_begin(&s->authority, &s->account);
         log_debug(s->who, "logged in as %.*s", SLF(s->account.address));
         sm_reply(s, 235, "2.7.0", "Welcome");
         return;

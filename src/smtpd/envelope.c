@@ -105,7 +105,7 @@ void sm_mail(struct sm *s, struct smtp_command *c)
     t->opts.envid = ar_dup(&t->a, opts.envid);
     t->sender = c->path.null ? SL("") : mail_addr_join(&t->a, c->path.local, c->path.domain);
     t->sender_path = c->path.null ? SL("") : ar_dup(&t->a, c->path.address);
-    map_init(&t->routes, true);
+    map_init(&t->routes, false);
     letter_id_new(&t->id);
     sm_reply(s, 250, "2.1.0", "Sender is fine");
 }
@@ -132,7 +132,10 @@ static void add_route(struct sm *s, struct slice address, const struct route *r,
                       const struct smtp_rcpt_opts *o)
 {
     struct sm_tx *t = &s->tx;
-    struct slice key = r->local ? sl_cstr(r->account) : r->address;
+    /* elsewhere Bob@ and bob@ are two (RFC 5321 section 2.4) */
+    size_t at = r->local ? SL_NONE : sl_rchr(r->address, '@');
+    struct slice key = at == SL_NONE ? sl_cstr(r->account)
+                                     : ar_cat(&t->a, sl_sub(r->address, 0, at), ar_lower(&t->a, sl_from(r->address, at)));
     if (map_get(&t->routes, key)) return;
     if (t->nrcpt == t->room) {
         if (!t->room) t->rcpt = ar_array(&t->a, struct letter_rcpt, t->room = 4);

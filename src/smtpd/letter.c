@@ -340,6 +340,8 @@ void sm_letter_complete(struct sm *s)
     struct sm_tx *t = &s->tx;
     struct mailauth_verdict v = {0};
     check_lines(s);
+    int r = s->logged_in ? authority_check(&s->authority, s->conf->store) : 0;
+    if (r) sm_decide(s, 421, "4.7.0", "%s", err_text(r));
     judge(s, &v);
     preflight(s);
     if (!t->answer.code && commit(s, &v) == ERR_UNKNOWN) {

@@ -134,7 +134,7 @@ static void one_command(struct sm *s)
         int64_t before = deadline_narrow(DEADLINE_IN(SM_WORK));
         /* Letters take the time they need, with deadlines of their own. */
         if (sl_startsi(line, SL("DATA")) || sl_startsi(line, SL("BDAT"))) deadline_restore(before);
-        run_command(s, line);
+        if (sm_may_go_on(s)) run_command(s, line);
         deadline_restore(before);
     }
 }

@@ -85,6 +85,7 @@ struct sm {
     bool tls, logged_in, over, early;
     struct tls_info tls_info;
     struct account account;
+    struct authority authority;
     unsigned errors, refused, junk, failed_logins, letters;
     struct iprev_result iprev; /* of the first letter, for the next ones */
     bool has_iprev;
@@ -152,6 +153,9 @@ void sm_report_note(
     struct sm *s, const struct mailauth_verdict *v); /* reports.c: counts it for DMARC's aggregate reports */
 /* Reads the report in a letter for our report address, once it is kept. SUSPENDS. */
 void sm_report_take(struct sm *s, const struct mailauth_verdict *v, const struct body_ref *body);
+/* False: the login counts no more, since the password was changed or the account disabled or removed;
+ * 421 was answered. SUSPENDS. */
+bool sm_may_go_on(struct sm *s);
 void sm_trace_refused(struct sm *s, struct slice who, const char *enhanced, int code, struct slice text);
 uint64_t sm_size_max(const struct sm *s);
 /* A domain as the directory and the DNS know it: A-labels; literals stay. ERR_SYNTAX. */

@@ -8,6 +8,9 @@ MUST_CHECK int care_begin(struct store *s, struct slice who, uint64_t *fence); /
 void care_end(struct store *s, struct slice who);
 MUST_CHECK int care_renew(struct store *s, struct slice who);
 
+/* Inside a transaction on an account: bad() says which mailboxes have one name, and which names and
+ * mailboxes do not belong together. */
+MUST_CHECK int verify_names(struct kv_tx *tx, void (*bad)(void *arg, const char *what), void *arg);
 /* Calls each() with the id of every account that has rows; its non-zero value ends the walk. */
 MUST_CHECK int accounts_each(struct store *s, int (*each)(void *arg, const char *acc), void *arg);
 /* Every message row of the account, of all mailboxes, those being deleted too. A row that cannot

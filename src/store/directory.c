@@ -195,13 +195,12 @@ int directory_open(struct store *s)
 {
     struct directory *d = s->directory = xcalloc(1, sizeof *d);
     map_init(&d->domains, true);
-    d->logins = login_memory_new();
     struct arena a;
     ar_init(&a, 0);
     struct slice from = SL("d:"), *name;
     size_t n;
     bool more = true;
-    int e = 0;
+    int e = login_memory_open(s);
     while (!e && more) {
         e = kv_objects(s->kv, from, SL("d;"), 1000, &a, &name, &n, &more);
         for (size_t i = 0; !e && i < n; i++) e = open_domain(s, &a, name[i]);

@@ -284,6 +284,171 @@ TEST(directory_a_removed_domain_keeps_what_is_still_to_be_erased)
     fixture_end(&f);
 }
 
+/* ---- what comes in is put into one form ---- */
+
+#define UMLAUT "b\xc3\xbc" "cher.test"
+
+TEST(directory_domains_are_known_in_both_forms)
+{
+    struct fixture f;
+    struct domain d;
+    struct dkim_key *k;
+    struct account *list;
+    struct account acc;
+    size_t n;
+    REQUIRE(begin(&f));
+    CHECK_OK(domain_add_with_keys(f.s, SL(UMLAUT)));
+    CHECK_ERR(domain_add(f.s, SL("xn--bcher-kva.test")), ERR_EXISTS);
+    CHECK_OK(dkim_keys(f.s, &f.a, SL(UMLAUT), &k, &n));
+    CHECK(n == 2 && k[0].state == DKIM_KEY_ACTIVE && k[1].state == DKIM_KEY_ACTIVE);
+    CHECK_OK(domain_get(f.s, &f.a, SL("B\xc3\x9c" "CHER.test."), &d));
+    CHECK_SL(d.name, "xn--bcher-kva.test");
+    CHECK_OK(account_add(f.s, SL("x@" UMLAUT), SL("secret")));
+    CHECK_OK(account_get(f.s, &f.a, SL("x@bu\xcc\x88" "cher.test"), &acc));
+    CHECK_SL(acc.address, "x@xn--bcher-kva.test");
+    CHECK_OK(account_list(f.s, &f.a, SL(UMLAUT), &list, &n));
+    CHECK_INT(n, 1);
+    CHECK_OK(dkim_key_add(f.s, SL(UMLAUT), SL("s1"), KEY_ED25519, DKIM_KEY_PUBLISH));
+    CHECK_OK(dkim_key_set_state(f.s, SL(UMLAUT), SL("s1"), DKIM_KEY_ACTIVE));
+    CHECK_OK(dkim_key_remove(f.s, SL(UMLAUT), SL("S1")));
+    CHECK_OK(domain_set_catch_all(f.s, SL(UMLAUT), SL("x@" UMLAUT)));
+    CHECK(reaches(&f, "any", UMLAUT, "x@xn--bcher-kva.test"));
+    CHECK_OK(login_may_send_as(f.s, &acc, SL("X"), SL(UMLAUT)));
+    CHECK_OK(account_remove(f.s, SL("x@" UMLAUT)));
+    CHECK_OK(domain_remove(f.s, SL(UMLAUT)));
+    fixture_end(&f);
+}
+
+TEST(directory_local_parts_are_one_in_every_form)
+{
+    struct fixture f;
+    struct account acc;
+    REQUIRE(begin(&f));
+    CHECK_OK(account_add(f.s, SL("\xc3\x89mile@one.test"), SL("secret"))); /* É in one piece, */
+    CHECK(reaches(&f, "\xc3\xa9mile", "one.test", "\xc3\xa9mile@one.test")); /* in lower case, */
+    CHECK(reaches(&f, "E\xcc\x81MILE", "one.test", "\xc3\xa9mile@one.test")); /* and in two */
+    CHECK_ERR(account_add(f.s, SL("e\xcc\x81mile@one.test"), SL("x")), ERR_EXISTS);
+    CHECK_OK(login_password(f.s, &f.a, SL("e\xcc\x81mile@one.test"), SL("secret"), &acc));
+    fixture_end(&f);
+}
+
+TEST(directory_elsewhere_the_local_part_is_not_ours_to_judge)
+{
+    struct fixture f;
+    struct slice to[] = {SL("Bob@Away.example"), SL("bob@away.example"), SL("BOB@one.test"), SL("bob@ONE.test")};
+    REQUIRE(begin(&f));
+    CHECK_OK(alias_add(f.s, SL("team@one.test"), to, 4));
+    struct routes r = resolve(&f, "team", "one.test");
+    REQUIRE(r.n == 3);
+    CHECK_SL(r.v[0].address, "Bob@away.example");
+    CHECK_SL(r.v[1].address, "bob@away.example");
+    CHECK_SL(r.v[2].address, "bob@one.test");
+    fixture_end(&f);
+}
+
+/* ---- aliases say what they do ---- */
+
+TEST(directory_an_account_can_keep_mail_and_send_it_on)
+{
+    struct fixture f;
+    struct alias_effect x;
+    struct account bob;
+    struct slice to[] = {SL("far@away.example"), SL("bob@one.test")};
+    REQUIRE(begin(&f));
+    CHECK_OK(alias_add(f.s, SL("bob@one.test"), to, 1));
+    CHECK_OK(alias_effect(f.s, &f.a, SL("Bob@one.test"), &x));
+    CHECK(x.hidden && !x.kept && x.n == 1 && x.end[0] == ALIAS_LEAVES);
+    CHECK(reaches(&f, "bob", "one.test", "bob@one.test"));
+    CHECK_OK(alias_add(f.s, SL("bob@one.test"), &to[1], 1));
+    CHECK_OK(alias_effect(f.s, &f.a, SL("bob@one.test"), &x));
+    CHECK(!x.hidden && x.kept && x.n == 2 && x.end[1] == ALIAS_ARRIVES);
+    struct routes r = resolve(&f, "bob+tag", "one.test");
+    REQUIRE(r.n == 2 && r.v[0].local && !r.v[1].local);
+    CHECK_SL(r.v[0].detail, "tag");
+    CHECK_OK(account_get(f.s, &f.a, SL("bob@one.test"), &bob));
+    CHECK_OK(login_may_send_as(f.s, &bob, SL("bob"), SL("one.test")));
+    CHECK_OK(login_may_send_as(f.s, &bob, SL("bob+shop"), SL("one.test")));
+    CHECK_OK(account_disable(f.s, SL("bob@one.test"), true));
+    CHECK_INT(resolve(&f, "bob", "one.test").result, RESOLVED_DISABLED);
+    fixture_end(&f);
+}
+
+TEST(directory_an_alias_tells_where_each_target_ends)
+{
+    struct fixture f;
+    struct alias_effect x;
+    struct slice to[] = {SL("alice@one.test"), SL("bob@one.test"), SL("nobody@one.test"), SL("back@one.test"),
+                         SL("far@away.example"), SL("team@one.test")};
+    static const enum alias_end want[] = {ALIAS_ARRIVES, ALIAS_DISABLED, ALIAS_NOBODY,
+                                          ALIAS_CIRCLE,  ALIAS_LEAVES,   ALIAS_CIRCLE};
+    REQUIRE(begin(&f));
+    CHECK_OK(account_disable(f.s, SL("bob@one.test"), true));
+    CHECK_OK(alias_add(f.s, SL("team@one.test"), to, 3));
+    CHECK_OK(alias_add(f.s, SL("back@one.test"), &to[5], 1));
+    CHECK_OK(alias_add(f.s, SL("team@one.test"), to, 6)); /* merges */
+    CHECK_OK(alias_effect(f.s, &f.a, SL("team@one.test"), &x));
+    REQUIRE(x.n == COUNT_OF(want));
+    for (size_t i = 0; i < x.n; i++) CHECK_INT(x.end[i], want[i]);
+    CHECK_ERR(alias_remove(f.s, SL("team@one.test"), &SL("FAR@away.example")), ERR_NOT_FOUND);
+    CHECK_OK(alias_remove(f.s, SL("team@one.test"), &SL("Nobody@one.test")));
+    CHECK_OK(alias_effect(f.s, &f.a, SL("team@one.test"), &x));
+    CHECK_INT(x.n, COUNT_OF(want) - 1);
+    fixture_end(&f);
+}
+
+/* ---- sessions ---- */
+
+TEST(directory_an_open_session_learns_that_its_login_counts_no_more)
+{
+    struct fixture f;
+    struct account alice, bob;
+    struct authority a, b, again;
+    REQUIRE(begin(&f));
+    CHECK_OK(account_get(f.s, &f.a, SL("alice@one.test"), &alice));
+    CHECK_OK(account_get(f.s, &f.a, SL("bob@one.test"), &bob));
+    authority_begin(&a, &alice);
+    authority_begin(&b, &bob);
+    CHECK_OK(domain_add(f.s, SL("three.test")));
+    CHECK_OK(authority_check(&a, f.s));
+    again = a;
+    CHECK_OK(account_password(f.s, SL("alice@one.test"), SL("secret-a"))); /* the same one, set again */
+    CHECK_ERR(authority_check(&a, f.s), ERR_DENIED);
+    CHECK_ERR(authority_check(&again, f.s), ERR_DENIED);
+    CHECK_OK(authority_check(&b, f.s));
+    CHECK_OK(account_disable(f.s, SL("bob@one.test"), true));
+    CHECK_OK(account_disable(f.s, SL("bob@one.test"), false)); /* nobody looked meanwhile */
+    CHECK_ERR(authority_check(&b, f.s), ERR_DENIED);
+    CHECK_OK(account_get(f.s, &f.a, SL("bob@one.test"), &bob));
+    authority_begin(&b, &bob);
+    CHECK_OK(account_remove(f.s, SL("bob@one.test")));
+    CHECK_OK(account_add(f.s, SL("bob@one.test"), SL("secret-b")));
+    CHECK_ERR(authority_check(&b, f.s), ERR_DENIED);
+    fixture_end(&f);
+}
+
+TEST(directory_decoys_are_one_for_every_spelling_and_last)
+{
+    static const char *const spelled[] = {"ghost@one.test", "GHOST@One.Test"};
+    struct fixture f;
+    struct scram_keys first, again;
+    REQUIRE(begin(&f));
+    login_decoy(f.s, SL("Ghost@one.test"), &first);
+    for (size_t i = 0; i < COUNT_OF(spelled); i++) {
+        login_decoy(f.s, sl_cstr(spelled[i]), &again);
+        CHECK(memcmp(first.salt, again.salt, sizeof first.salt) == 0);
+    }
+    directory_close(f.s); /* the next start */
+    CHECK_OK(directory_open(f.s));
+    login_decoy(f.s, SL("ghost@one.test"), &again);
+    CHECK(memcmp(first.salt, again.salt, sizeof first.salt) == 0);
+    login_decoy(f.s, SL("other@one.test"), &again);
+    CHECK(memcmp(first.salt, again.salt, sizeof first.salt) != 0);
+    CHECK_OK(domain_remove(f.s, SL("two.test"))); /* a bare name is one of the only domain */
+    login_decoy(f.s, SL("GHOST"), &again);
+    CHECK(memcmp(first.salt, again.salt, sizeof first.salt) == 0);
+    fixture_end(&f);
+}
+
 /* ---- one row for the duties ---- */
 
 static int damage(struct kv_tx *tx, void *arg)

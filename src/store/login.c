@@ -3,26 +3,53 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kv/record.h"
 #include "store_i.h"
 
 /* Passwords that were right lately, as keyed hashes, so that a client that logs in every
  * minute does not cost a key derivation each time. A changed password changes the
  * stored key, which is part of the hash. */
-enum { REMEMBERED_MAX = 20000 };
+enum { REMEMBERED_MAX = 20000, SECRET = 32 };
 static const int64_t remembered_for = 600 * RT_S;
 
 struct login_memory {
     struct lock lock;
     struct map until; /* hash -> int64_t * */
     uint8_t secret[32];
+    uint8_t decoys[SECRET]; /* the same as long as the store lives */
 };
 
-struct login_memory *login_memory_new(void)
+/* The node's secret from which the salts of those come who have no account. */
+static int keep_secret(struct kv_tx *tx, void *arg)
 {
-    struct login_memory *m = xcalloc(1, sizeof *m);
+    struct login_memory *m = arg;
+    struct slice row, secret = {0};
+    struct rec r;
+    int e = kv_tx_get(tx, SL("secret"), &row);
+    if (e == ERR_NOT_FOUND) {
+        struct buf b = BUF_INIT;
+        rec_begin(&b, 1);
+        rec_put(&b, 's', sl((char *)m->decoys, SECRET));
+        kv_tx_put_record(tx, SL("secret"), &b);
+        buf_free(&b);
+        return 0;
+    }
+    if (!e) e = rec_open(&r, row, 1);
+    if (e) return e;
+    while (rec_next(&r))
+        if (r.tag == 's') secret = r.field;
+    if (secret.n != SECRET) return err_set(ERR_CORRUPT, "the secret of the store is damaged");
+    memcpy(m->decoys, secret.p, SECRET);
+    return rec_error(&r);
+}
+
+int login_memory_open(struct store *s)
+{
+    struct login_memory *m = s->directory->logins = xcalloc(1, sizeof *m);
     map_init(&m->until, false);
     rt_random(m->secret, sizeof m->secret);
-    return m;
+    rt_random(m->decoys, sizeof m->decoys);
+    return kv_transact(s->kv, SL("_store"), keep_secret, m);
 }
 
 static void forget_all(struct login_memory *m)
@@ -37,6 +64,7 @@ void login_memory_free(struct login_memory **m)
     if (!*m) return;
     forget_all(*m);
     wipe((*m)->secret, sizeof(*m)->secret);
+    wipe((*m)->decoys, sizeof(*m)->decoys);
     free(*m);
     *m = NULL;
 }
@@ -72,25 +100,40 @@ static void remember_login(struct login_memory *m, const uint8_t print[32])
     lock_release(&m->lock);
 }
 
-int login_find(struct store *s, struct arena *a, struct slice user, struct account *out)
+/* A bare name is one of the only domain here. */
+static struct slice whole_address(struct store *s, struct arena *a, struct slice user)
 {
     struct slice *domain;
     size_t n;
-    if (sl_chr(user, '@') == SL_NONE) {
-        directory_domains(s, a, &domain, &n);
-        if (n != 1) return err_set(ERR_NOT_FOUND, "the login needs the whole address, name@domain");
-        user = ar_printf(a, "%.*s@%.*s", SLF(user), SLF(domain[0]));
-    }
+    if (sl_chr(user, '@') != SL_NONE) return user;
+    directory_domains(s, a, &domain, &n);
+    return n == 1 ? ar_printf(a, "%.*s@%.*s", SLF(user), SLF(domain[0])) : user;
+}
+
+int login_find(struct store *s, struct arena *a, struct slice user, struct account *out)
+{
+    user = whole_address(s, a, user);
+    if (sl_chr(user, '@') == SL_NONE)
+        return err_set(ERR_NOT_FOUND, "the login needs the whole address, name@domain");
     int e = account_get(s, a, user, out);
     if (e == ERR_SYNTAX) return ERR_NOT_FOUND;
     if (!e && out->disabled) return err_set(ERR_DENIED, "the account %.*s is disabled", SLF(out->address));
     return e;
 }
 
+/* Spellings of one name get one salt, as they do when there is an account. */
 void login_decoy(struct store *s, struct slice user, struct scram_keys *out)
 {
-    scram_decoy(user, s->directory->logins->secret, out);
+    struct arena a;
+    struct slice local, domain;
+    ar_init(&a, 0);
+    user = whole_address(s, &a, user);
+    if (address_split(&a, user, &local, &domain) == 0)
+        user = ar_printf(&a, "%.*s@%.*s", SLF(local_name(&a, local)), SLF(domain));
+    else user = local_name(&a, user);
+    scram_decoy(user, s->directory->logins->decoys, out);
     out->iterations = LOGIN_ITERATIONS;
+    ar_free(&a);
 }
 
 struct check {

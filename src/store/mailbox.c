@@ -195,6 +195,35 @@ int mailbox_make(struct kv_tx *tx, struct account_row *a, struct slice name, uns
     return make_box(tx, a, name, use, out);
 }
 
+/* ---- a new account's mailboxes, and what they are for ---- */
+
+static const struct {
+    struct slice name;
+    unsigned use;
+} defaults[] = {
+    {SL_INIT("INBOX"), 0},          {SL_INIT("Drafts"), USE_DRAFTS}, {SL_INIT("Sent"), USE_SENT},
+    {SL_INIT("Junk"), USE_JUNK},    {SL_INIT("Trash"), USE_TRASH},   {SL_INIT("Archive"), USE_ARCHIVE},
+};
+
+static int find_use(void *arg, struct slice key, struct slice value)
+{
+    struct box_row b;
+    (void)key;
+    return box_row_get(value, 0, &b) == 0 && b.m.use & *(unsigned *)arg;
+}
+
+/* A mailbox that comes back under the name it had at first comes back to its use, unless another
+ * one has taken that over. */
+static unsigned use_of_name(struct kv_tx *tx, struct slice name)
+{
+    for (size_t i = 0; i < COUNT_OF(defaults); i++) {
+        unsigned use = defaults[i].use;
+        if (use && sl_eq(defaults[i].name, name))
+            return kv_tx_scan(tx, SL("b/"), SL("b0"), find_use, &use) == 0 ? use : 0;
+    }
+    return 0;
+}
+
 struct create {
     struct slice name;
     unsigned use;
@@ -210,7 +239,8 @@ static int create(struct kv_tx *tx, void *arg)
     if (rc) return rc;
     rc = tx_box_named(tx, c->name, &b);
     if (rc == 0) return err_set(ERR_EXISTS, "the mailbox exists already");
-    if (rc == ERR_NOT_FOUND) rc = mailbox_make(tx, &a, c->name, c->use, &b);
+    unsigned use = c->use ? c->use : use_of_name(tx, c->name);
+    if (rc == ERR_NOT_FOUND) rc = mailbox_make(tx, &a, c->name, use, &b);
     if (rc) return rc;
     account_row_put(tx, &a);
     c->id = b.m.id;
@@ -312,14 +342,6 @@ int mailbox_subscriptions(struct store *s, const char *acc, struct arena *a, str
 }
 
 /* ---- a new account ---- */
-
-static const struct {
-    struct slice name;
-    unsigned use;
-} defaults[] = {
-    {SL_INIT("INBOX"), 0},          {SL_INIT("Drafts"), USE_DRAFTS}, {SL_INIT("Sent"), USE_SENT},
-    {SL_INIT("Junk"), USE_JUNK},    {SL_INIT("Trash"), USE_TRASH},   {SL_INIT("Archive"), USE_ARCHIVE},
-};
 
 static int make_defaults(struct kv_tx *tx, void *arg)
 {

@@ -41,12 +41,16 @@ MUST_CHECK int mailbox_list(struct store *s, const char *acc, struct arena *a, s
 MUST_CHECK int mailbox_find(struct store *s, const char *acc, struct slice name, struct arena *a,
                             struct mailbox *out);
 MUST_CHECK int mailbox_get(struct store *s, const char *acc, uint32_t id, struct arena *a, struct mailbox *out);
-/* Creates missing parents as well (RFC 9051 section 6.3.4). ERR_EXISTS, ERR_SYNTAX, ERR_LIMIT. */
+/* A pattern of LIST in the form that names have (NFC). Does not suspend. */
+struct slice mailbox_pattern(struct arena *a, struct slice pattern);
+/* Creates missing parents as well (RFC 9051 section 6.3.4). use 0: that of its name, when it
+ * has one and no other mailbox took it over. ERR_EXISTS, ERR_SYNTAX, ERR_LIMIT. */
 MUST_CHECK int mailbox_create(struct store *s, const char *acc, struct slice name, unsigned use,
                               struct arena *a, struct mailbox *out);
 /* Messages go with it; children stay. ERR_DENIED for INBOX. */
 MUST_CHECK int mailbox_delete(struct store *s, const char *acc, struct slice name);
-/* Children move along; renaming INBOX moves its messages into the new mailbox (RFC 9051 6.3.6). */
+/* Children move along, also those of a name that is no mailbox itself; ERR_EXISTS when one of them would
+ * come upon another mailbox. Renaming INBOX moves its messages into the new mailbox (RFC 9051 6.3.6). */
 MUST_CHECK int mailbox_rename(struct store *s, const char *acc, struct slice from, struct slice to);
 /* A subscription is a name and may outlive the mailbox (RFC 3501 section 6.3.9). */
 MUST_CHECK int mailbox_subscribe(struct store *s, const char *acc, struct slice name, bool yes);

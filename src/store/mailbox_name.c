@@ -71,6 +71,8 @@ int mailbox_name(struct arena *a, struct slice name, struct slice *out)
     return 0;
 }
 
+struct slice mailbox_pattern(struct arena *a, struct slice pattern) { return to_nfc(a, pattern); }
+
 bool mailbox_parent(struct slice name, struct slice *parent)
 {
     size_t slash = sl_rchr(name, '/');

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "care.h"
 #include "mailbox_i.h"
 #include "store_test.h"
 
@@ -133,6 +134,98 @@ TEST(renaming_inbox_moves_its_messages)
     CHECK_OK(mailbox_find(f.s, ACC, SL("old/mail"), &f.a, &old));
     CHECK(inbox.exists == 0 && inbox.size == 0 && old.exists == 3 && old.size == 18 && old.uidnext == 4);
     CHECK_SL(names(&f), "INBOX+ Archive+ Drafts+ INBOX/child Junk+ Sent+ Trash+ old old/mail");
+    fixture_end(&f);
+}
+
+static void complain(void *arg, const char *sentence)
+{
+    (void)arg;
+    test_fail(__FILE__, __LINE__, "%s", sentence);
+}
+
+TEST(rename_never_makes_two_of_one_name)
+{
+    struct fixture f;
+    struct mailbox m;
+    REQUIRE(fixture_begin(&f));
+    CHECK_OK(create(&f, "a/x", NULL));
+    CHECK_OK(create(&f, "b/x", NULL));
+    CHECK_OK(mailbox_delete(f.s, ACC, SL("b"))); /* now b only stands above b/x */
+    CHECK_ERR(mailbox_rename(f.s, ACC, SL("a"), SL("b")), ERR_EXISTS);
+    CHECK_SL(names(&f), "INBOX+ Archive+ Drafts+ Junk+ Sent+ Trash+ a a/x b/x");
+    CHECK_OK(mailbox_delete(f.s, ACC, SL("a/x")));
+    CHECK_OK(mailbox_rename(f.s, ACC, SL("a"), SL("b")));
+    CHECK_SL(names(&f), "INBOX+ Archive+ Drafts+ Junk+ Sent+ Trash+ b b/x");
+    CHECK_OK(create(&f, "c/c/c", &m)); /* what moves may take the place of what moves */
+    CHECK_OK(mailbox_delete(f.s, ACC, SL("c")));
+    CHECK_OK(mailbox_rename(f.s, ACC, SL("c/c"), SL("c")));
+    CHECK_SL(names(&f), "INBOX+ Archive+ Drafts+ Junk+ Sent+ Trash+ b b/x c c/c");
+    CHECK_ERR(mailbox_rename(f.s, ACC, SL("b"), SL("INBOX")), ERR_EXISTS);
+    CHECK_OK(store_verify(f.s, complain, NULL));
+    fixture_end(&f);
+}
+
+TEST(a_name_that_only_stands_above_others_is_renamed)
+{
+    struct fixture f;
+    REQUIRE(fixture_begin(&f));
+    CHECK_OK(create(&f, "top/one", NULL));
+    CHECK_OK(create(&f, "top/two/three", NULL));
+    CHECK_OK(mailbox_delete(f.s, ACC, SL("top")));
+    CHECK_OK(mailbox_delete(f.s, ACC, SL("top/two")));
+    CHECK_OK(mailbox_rename(f.s, ACC, SL("top"), SL("new")));
+    CHECK_SL(names(&f), "INBOX+ Archive+ Drafts+ Junk+ Sent+ Trash+ new/one new/two/three");
+    CHECK_ERR(mailbox_rename(f.s, ACC, SL("top"), SL("x")), ERR_NOT_FOUND);
+    CHECK_ERR(mailbox_delete(f.s, ACC, SL("new")), ERR_NOT_FOUND);
+    fixture_end(&f);
+}
+
+TEST(a_mailbox_that_comes_back_has_its_use_again)
+{
+    struct fixture f;
+    struct mailbox m;
+    REQUIRE(fixture_begin(&f));
+    CHECK_OK(mailbox_delete(f.s, ACC, SL("Trash")));
+    CHECK_OK(create(&f, "Trash", &m));
+    CHECK_INT(m.use, USE_TRASH);
+    CHECK_OK(mailbox_rename(f.s, ACC, SL("Trash"), SL("Bin"))); /* the use goes along */
+    CHECK_OK(create(&f, "Trash", &m));
+    CHECK_INT(m.use, 0);
+    CHECK_OK(mailbox_find(f.s, ACC, SL("Bin"), &f.a, &m));
+    CHECK_INT(m.use, USE_TRASH);
+    fixture_end(&f);
+}
+
+static int two_of_one_name(struct kv_tx *tx, void *arg)
+{
+    struct box_row b;
+    int rc = tx_box_named(tx, SL("Sent"), &b);
+    if (rc) return rc;
+    b.m.name = SL("Drafts");
+    mailbox_name_del(tx, SL("Archive"), 6);
+    mailbox_name_put(tx, SL("ghost"), 99);
+    (void)arg;
+    box_row_put(tx, &b);
+    return 0;
+}
+
+static void gather(void *arg, const char *sentence)
+{
+    buf_str(arg, sentence);
+    buf_char(arg, '\n');
+}
+
+TEST(verify_names_mailboxes_that_cannot_be_found_by_name)
+{
+    struct fixture f;
+    struct buf said = BUF_INIT;
+    REQUIRE(fixture_begin(&f));
+    CHECK_OK(account_transact(f.s, ACC, two_of_one_name, NULL));
+    CHECK_ERR(store_verify(f.s, gather, &said), ERR_CORRUPT);
+    CHECK(sl_find(buf_slice(&said), SL("mailboxes 2 and 3 have the same name, \"Drafts\"")) != SL_NONE);
+    CHECK(sl_find(buf_slice(&said), SL("mailbox 6, \"Archive\", cannot be found by its name")) != SL_NONE);
+    CHECK(sl_find(buf_slice(&said), SL("leads to no mailbox that bears it")) != SL_NONE);
+    buf_free(&said);
     fixture_end(&f);
 }
 

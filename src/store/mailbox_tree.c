@@ -59,6 +59,27 @@ static int make_parents(struct kv_tx *tx, struct account_row *a, struct slice na
     return rc == ERR_NOT_FOUND ? mailbox_make(tx, a, above, 0, &b) : rc;
 }
 
+static bool moves(const struct below *l, uint32_t id)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (l->id[i] == id) return true;
+    return false;
+}
+
+/* Nothing that moves along may come upon a mailbox that stays: two of one name would hide mail. */
+static int names_are_free(struct kv_tx *tx, const struct below *l)
+{
+    struct box_row there;
+    for (size_t i = 0; i < l->n; i++) {
+        int rc = tx_box_named(tx, l->to[i], &there);
+        if (rc == 0 && !moves(l, there.m.id))
+            return err_set(ERR_EXISTS, "the mailbox \"%.*s\" exists already", SLF(sl_sub(l->to[i], 0, 200)));
+        if (rc && rc != ERR_NOT_FOUND) return rc;
+    }
+    return 0;
+}
+
+/* A name that only stands above others (\Noselect in LIST) takes them along as well. */
 static int rename_tree(struct kv_tx *tx, void *arg)
 {
     struct rename *r = arg;
@@ -71,26 +92,30 @@ static int rename_tree(struct kv_tx *tx, void *arg)
     if (rc) return rc;
     rc = tx_box_named(tx, r->to, &b);
     if (rc == 0) return err_set(ERR_EXISTS, "a mailbox with the new name exists already");
-    if (rc == ERR_NOT_FOUND) rc = tx_box_named(tx, r->from, &b);
-    if (rc == 0) rc = kv_tx_scan(tx, SL("b/"), SL("b0"), find_below, &l);
+    if (rc == ERR_NOT_FOUND) rc = kv_tx_scan(tx, SL("b/"), SL("b0"), find_below, &l);
+    if (rc == 0 && !l.n) rc = err_set(ERR_NOT_FOUND, "there is no mailbox of this name");
+    if (rc == 0) rc = names_are_free(tx, &l);
     if (rc == 0) rc = make_parents(tx, &a, r->to);
     for (size_t i = 0; rc == 0 && i < l.n; i++) rc = move_box(tx, &a, l.id[i], l.to[i]);
     if (rc == 0) account_row_put(tx, &a);
     return rc;
 }
 
-/* RFC 9051 section 6.3.6: the messages move to a new mailbox, INBOX and what is below it stay. */
+/* RFC 9051 section 6.3.6: the messages move to a new mailbox, INBOX and what is below it stay. So do
+ * messages that come meanwhile. */
 static int rename_inbox(struct store *s, const char *acc, struct slice to, struct arena *a)
 {
-    struct mailbox box;
-    int rc = mailbox_create(s, acc, to, 0, a, &box);
-    while (rc == 0) {
+    struct mailbox inbox, box;
+    int rc = mailbox_get(s, acc, INBOX_ID, a, &inbox);
+    if (rc == 0) rc = mailbox_create(s, acc, to, 0, a, &box);
+    for (uint32_t from = 1; rc == 0 && from < inbox.uidnext;) {
         struct message *m;
         uint32_t uids[KV_PAGE_MAX], validity, *from_uid, *to_uid;
-        size_t n, moved;
-        rc = message_list(s, acc, INBOX_ID, 1, KV_PAGE_MAX, a, &m, &n);
+        size_t n, all, moved;
+        rc = message_list(s, acc, INBOX_ID, from, KV_PAGE_MAX, a, &m, &all);
+        for (n = 0; rc == 0 && n < all && m[n].uid < inbox.uidnext; n++) uids[n] = m[n].uid;
         if (rc || !n) break;
-        for (size_t i = 0; i < n; i++) uids[i] = m[i].uid;
+        from = uids[n - 1] + 1;
         rc = message_copy(s, acc, INBOX_ID, uids, n, box.id, true, a, &validity, &from_uid, &to_uid, &moved);
     }
     return rc;

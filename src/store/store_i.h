@@ -66,7 +66,7 @@ void dkim_key_put(struct kv_tx *tx, const struct dkim_key *k);
 enum { LOGIN_ITERATIONS = 20000 };
 void authority_notify(struct store *s, const char *acc);
 struct login_memory;
-struct login_memory *login_memory_new(void);
+MUST_CHECK int login_memory_open(struct store *s);
 void login_memory_free(struct login_memory **m);
 
 struct directory {

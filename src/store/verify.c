@@ -142,6 +142,12 @@ static int sum_box(void *arg, struct slice key, struct slice value)
     return 0;
 }
 
+static void bad_name(void *arg, const char *what)
+{
+    struct verify *v = arg;
+    say(v, "account %s: %s", v->acc, what);
+}
+
 static int count_account(struct kv_tx *tx, void *arg)
 {
     struct verify *v = arg;
@@ -158,7 +164,7 @@ static int count_account(struct kv_tx *tx, void *arg)
         say(v, "account %s: counts %llu messages with %llu bytes, has %llu with %llu", v->acc,
             (unsigned long long)a.messages, (unsigned long long)a.bytes, (unsigned long long)t.messages,
             (unsigned long long)t.bytes);
-    return rc;
+    return rc ? rc : verify_names(tx, bad_name, v);
 }
 
 static int check_account(void *arg, const char *acc)

@@ -162,18 +162,29 @@ static int compare_all(struct view *v, const struct box_row *b, size_t *added)
     return rc;
 }
 
+/* Did the journal still hold everything after v->modseq when it was read? It may have been pruned
+ * between the row and it. */
+static int journal_held(struct view *v, bool *held)
+{
+    struct arena a;
+    struct box_row now;
+    ar_init(&a, 0);
+    int rc = box_now(v, &a, &now);
+    *held = rc == 0 && v->modseq >= now.journal_floor;
+    ar_free(&a);
+    return rc == ERR_NOT_FOUND ? 0 : rc; /* the mailbox went: the next call tells */
+}
+
 /* The row was read first: what is newer than it comes with the next call. */
 static int catch_up(struct view *v, const struct box_row *b, size_t *added)
 {
-    int rc;
+    int rc = 0;
+    bool held = v->modseq >= b->journal_floor;
     v->names = b->m.names;
     if (b->m.modseq == v->modseq) return 0;
-    if (v->modseq < b->journal_floor) {
-        rc = compare_all(v, b, added);
-    } else {
-        rc = read_journal(v, b->m.modseq);
-        if (rc == 0) rc = read_new(v, b->m.uidnext, added);
-    }
+    if (held) rc = read_journal(v, b->m.modseq);
+    if (rc == 0 && held) rc = journal_held(v, &held);
+    if (rc == 0) rc = held ? read_new(v, b->m.uidnext, added) : compare_all(v, b, added);
     whole(v)->behind += *added;
     if (rc == 0) v->modseq = b->m.modseq;
     return rc;
