@@ -11,6 +11,7 @@
 #include "cmd.h"
 #include "control.h"
 #include "core/home.h"
+#include "owner.h"
 #include "rt/file.h"
 
 static const char tram_version[] = "0.2";
@@ -185,7 +186,8 @@ static int go_home(struct task *t)
     if (!t->home) return err_set(ERR_USAGE, "which node? say tram -C DIR ..., or set TRAM_HOME");
     int e = t->cmd->needs == NEEDS_NEW_HOME ? path_make(t->home) : 0;
     if (e) return e;
-    return chdir(t->home) ? err_errno(errno, "cannot enter the home %s", t->home) : 0;
+    if (chdir(t->home)) return err_errno(errno, "cannot enter the home %s", t->home);
+    return become_owner(t->cmd->needs == IS_SERVER);
 }
 
 static int run_at_home(struct task *t, int (*serve)(void *conf))

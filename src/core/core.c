@@ -44,11 +44,32 @@ int core_open_dns(struct core *core, const struct config *conf)
     return e;
 }
 
-static int open_store_files(struct kv **kv, struct body_store **body)
+static int one_is_enough(void *arg, const char *name)
 {
-    int e = path_make("store");
-    if (!e && path_exists("store/bodies") && !path_exists("store/index"))
-        e = err_set(ERR_CORRUPT, "store/bodies holds letters, but store/index is missing; put a backup of it there");
+    (void)arg, (void)name;
+    return 1;
+}
+
+static bool holds_files(const char *dir) { return path_list(dir, one_is_enough, NULL) == 1; }
+
+/* A server that makes an empty store where a disk is not mounted refuses everybody's mail for good. */
+static int look_for_store(void)
+{
+    if (holds_files("store/index"))
+        return path_exists("store/bodies")
+                   ? 0
+                   : err_set(ERR_CORRUPT, "store/index is there, but store/bodies with the letters is missing: is its "
+                                          "disk mounted? Else put a backup of both there");
+    return path_exists("store/bodies")
+               ? err_set(ERR_CORRUPT, "store/bodies is there, but store/index is missing: is its disk mounted? Else "
+                                      "put a backup of it there")
+               : err_set(ERR_NOT_FOUND, "there is no store in this home: is its disk mounted? Only `tram init` makes "
+                                        "a store");
+}
+
+static int open_store_files(struct kv **kv, struct body_store **body, bool make)
+{
+    int e = make ? path_make("store") : look_for_store();
     if (!e) e = kv_rocks_open(kv, "store/index");
     if (e) return e;
     e = body_open(body, "store/bodies", 0);
@@ -58,20 +79,23 @@ static int open_store_files(struct kv **kv, struct body_store **body)
 
 int core_accept_loss(void) { return kv_rocks_accept_loss("store/index"); }
 
-int core_open(struct core *core, const struct config *conf)
+static int open_core(struct core *core, const struct config *conf, bool make)
 {
     struct dns *dns = NULL;
     struct kv *kv;
     struct body_store *body;
     prepare(core, conf);
     int e = open_dns(conf, &core->arena, &dns);
-    if (!e) e = open_store_files(&kv, &body);
+    if (!e) e = open_store_files(&kv, &body, make);
     if (e) {
         if (dns) dns_close(&dns);
         return e;
     }
     return core_open_on(core, conf, dns, kv, body);
 }
+
+int core_open(struct core *core, const struct config *conf) { return open_core(core, conf, false); }
+int core_make(struct core *core, const struct config *conf) { return open_core(core, conf, true); }
 
 /* Without one address of our own the system chooses where letters leave from. */
 static void open_preflight(struct core *core)

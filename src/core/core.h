@@ -25,8 +25,10 @@ struct core {
 /* Opens DNS. Enough for `check` and `dns check`. On a fiber. */
 MUST_CHECK int core_open_dns(struct core *core, const struct config *conf);
 /* Opens DNS, store, signing and queue in the working directory (the home): store/index and
- * store/bodies. ERR_BUSY when a server has the store. On a fiber; SUSPENDS. */
+ * store/bodies. ERR_BUSY when a server has the store, ERR_NOT_FOUND when there is none. On a fiber; SUSPENDS. */
 MUST_CHECK int core_open(struct core *core, const struct config *conf);
+/* The same, and makes the store when there is none. For new homes. SUSPENDS. */
+MUST_CHECK int core_make(struct core *core, const struct config *conf);
 /* Accepts that what stands behind damage in the log of the index is lost: then core_open() does not refuse
  * it. ERR_STATE when there is no such damage. BLOCKS. */
 MUST_CHECK int core_accept_loss(void);

@@ -37,7 +37,7 @@ int home_init(const struct home_start *h)
     if (!e) e = path_write("tram.conf", config_text(&a, &h->conf), 0600);
     if (!e) e = config_read(&a, "tram.conf", &c);
     if (!e) e = make_certificate(&c, h->domain);
-    if (!e) e = core_open(&core, &c);
+    if (!e) e = core_make(&core, &c);
     if (!e) {
         e = domain_add_with_keys(core.store, h->domain);
         core_close(&core);
