@@ -162,8 +162,6 @@ SAY(print_account_disable,
     "The account %s is disabled: no login, new mail is refused with 5.2.1. What it holds stays.")
 SAY(print_account_enable, "The account %s is enabled.")
 SAY(print_account_remove, "The account %s and all its mail are removed.")
-SAY(print_alias_add, "The alias %s is set.")
-SAY(print_alias_remove, "The alias %s is removed.")
 
 int run_account_list(struct request *r)
 {
@@ -201,16 +199,65 @@ void print_account_list(json_t *args, json_t *reply, struct buf *out)
 
 /* ---- aliases ---- */
 
+static int tell_effect(struct request *r)
+{
+    struct alias_effect x;
+    int e = alias_effect(r->core->store, r->a, arg_slice(r->args, "address"), &x);
+    json_t *list = json_array();
+    for (size_t i = 0; !e && i < x.n; i++) {
+        json_t *o = json_object();
+        reply_text(o, "address", x.target[i]);
+        reply_int(o, "end", x.end[i]);
+        json_array_append_new(list, o);
+    }
+    json_object_set_new(r->reply, "targets", list);
+    json_object_set_new(r->reply, "hidden", json_boolean(x.hidden));
+    json_object_set_new(r->reply, "kept", json_boolean(x.kept));
+    return e;
+}
+
 int run_alias_add(struct request *r)
 {
     json_t *targets = json_object_get(r->args, "targets"), *t;
     size_t i, n = json_array_size(targets);
     struct slice *to = ar_array(r->a, struct slice, n);
     json_array_foreach(targets, i, t) to[i] = sl_cstr(json_string_value(t));
-    return alias_add(r->core->store, arg_slice(r->args, "address"), to, n);
+    int e = alias_add(r->core->store, arg_slice(r->args, "address"), to, n);
+    return e ? e : tell_effect(r);
 }
 
-int run_alias_remove(struct request *r) { return alias_remove(r->core->store, arg_slice(r->args, "address"), NULL); }
+static const char *const endings[] = {"", " (at another server)", " (nobody here has that name)",
+                                      " (disabled: takes no mail)", " (leads in a circle)"};
+
+void print_alias_add(json_t *args, json_t *reply, struct buf *out)
+{
+    size_t i;
+    json_t *t;
+    const char *address = arg_text(args, "address");
+    bool kept = json_is_true(json_object_get(reply, "kept"));
+    buf_printf(out, "Mail for %s %s:\n", address, kept ? "is kept in its account and goes on to" : "goes to");
+    json_array_foreach(json_object_get(reply, "targets"), i, t) buf_printf(
+        out, "  %s%s\n", arg_text(t, "address"), endings[json_integer_value(json_object_get(t, "end"))]);
+    if (json_is_true(json_object_get(reply, "hidden")))
+        buf_printf(out,
+                   "But the account %s hides the alias: its mail goes to the account alone. To keep it there "
+                   "and send it on: tram alias add %s %s\n",
+                   address, address, address);
+}
+
+int run_alias_remove(struct request *r)
+{
+    struct slice target = arg_slice(r->args, "target");
+    return alias_remove(r->core->store, arg_slice(r->args, "address"), target.n ? &target : NULL);
+}
+
+void print_alias_remove(json_t *args, json_t *reply, struct buf *out)
+{
+    (void)reply;
+    const char *target = arg_text(args, "target");
+    if (*target) buf_printf(out, "%s leads to %s no more.\n", arg_text(args, "address"), target);
+    else buf_printf(out, "The alias %s is removed.\n", arg_text(args, "address"));
+}
 
 int run_alias_list(struct request *r)
 {

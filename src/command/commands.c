@@ -66,7 +66,8 @@ const struct command commands[] = {
           ARGS(ADDRESS, {.name = "targets", .value = "TARGET", .meaning = "an address, here or elsewhere",
                          .from = FROM_WORD, .flags = ARG_NEEDED | ARG_MANY})),
     STORE("alias list", alias_list, "lists the aliases", ARGS(MAYBE_DOMAIN)),
-    STORE("alias remove", alias_remove, "removes an alias", ARGS(ADDRESS)),
+    STORE("alias remove", alias_remove, "removes an alias, or one of its targets",
+          ARGS(ADDRESS, MAYBE("target", "TARGET", "only this target"))),
 
     STORE("dns records", dns_records, "prints the master-file lines to publish", ARGS(DOMAIN)),
     STORE("dns check", dns_check, "asks the DNS and says what is right, wrong, missing, dangerous", ARGS(DOMAIN)),
