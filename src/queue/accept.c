@@ -75,10 +75,11 @@ static void put_letter(struct kv_tx *tx, struct arena *a, const struct accepting
     buf_free(&b);
 }
 
-/* Only accept_once() comes again with a letter; with a new one it is another that has this id. */
-static int id_taken(const struct letter *l)
+/* A letter that comes again has its body with it; another one that happens to have its id has not. */
+static bool same_body(const struct letter *l, struct slice row)
 {
-    return err_set(ERR_BUSY, "the id %s names another letter: try again", l->id.s);
+    struct q_envelope there;
+    return q_envelope_get(row, &l->id, &there) == 0 && strcmp(there.l.body.s, l->body.s) == 0;
 }
 
 static int accept_tx(struct kv_tx *tx, void *arg)
@@ -88,9 +89,9 @@ static int accept_tx(struct kv_tx *tx, void *arg)
     struct slice row;
     struct slice once = key_once(&a, &x->l->id), key = key_envelope(&a, &x->l->id);
     bool taken = kv_tx_get(tx, key, &row) == 0;
-    if (taken && !x->once) {
+    if (taken && !x->once && !same_body(x->l, row)) {
         ar_free(&a);
-        return id_taken(x->l);
+        return err_set(ERR_BUSY, "the id %s names another letter: try again", x->l->id.s);
     }
     x->before = taken || (x->once && kv_tx_get(tx, once, &row) == 0);
     if (!x->before) {
@@ -141,12 +142,11 @@ static int into_queue(struct queue *q, struct letter *l, bool once, struct arena
     return 0;
 }
 
-static int into_account(struct queue *q, struct letter *l, bool once, struct arena *a)
+static int into_account(struct queue *q, struct letter *l, struct arena *a)
 {
     const struct letter_rcpt *r = &l->rcpt[0];
     bool duplicate;
     int e = local_deliver(q->store, l, r->route.account, 0, &duplicate);
-    if (!e && duplicate && !once) e = id_taken(l);
     if (e) return e;
     queue_tally(&q->delivered, 1);
     trace_addf(q->store, &l->id, TRACE_DELIVERED, r->route.address, "delivered to %.*s, %s",
@@ -165,7 +165,7 @@ static int accept_any(struct queue *q, struct letter *l, bool once)
     if (l->nrcpt > LETTER_RCPTS_MAX) return err_set(ERR_LIMIT, "more than %d recipients", LETTER_RCPTS_MAX);
     /* a report of success is made by the queue */
     bool direct = l->nrcpt == 1 && l->rcpt[0].route.local && !(l->rcpt[0].notify & NOTIFY_SUCCESS);
-    int e = direct ? into_account(q, l, once, &a) : into_queue(q, l, once, &a);
+    int e = direct ? into_account(q, l, &a) : into_queue(q, l, once, &a);
     if (e != ERR_UNKNOWN) body_unpin(q->store->body, &l->body); /* else a row that nobody sees may name it */
     ar_free(&a);
     return e;
