@@ -8,7 +8,7 @@
 enum { MESSAGES_MAX = 100 };
 
 /* The start of the command up to and with the space after the mailbox's name. */
-static struct slice take_mailbox(struct im *s, struct imap_in *in, size_t at)
+static struct slice take_mailbox(struct imapd_session *s, struct imap_in *in, size_t at)
 {
     imap_in_init(in, &s->a, sl_sub(buf_slice(&s->cmd), 0, at), s->utf8);
     s->tag = imap_tag(in);
@@ -20,24 +20,24 @@ static struct slice take_mailbox(struct im *s, struct imap_in *in, size_t at)
     return name;
 }
 
-bool im_is_append(struct im *s, const struct imap_literal *l, size_t at)
+bool imapd_is_append(struct imapd_session *s, const struct imap_literal *l, size_t at)
 {
     struct imap_in in;
     (void)l;
-    if (s->state == IM_LOGGED_OUT) return false;
+    if (s->state == IMAPD_LOGGED_OUT) return false;
     take_mailbox(s, &in, at);
     imap_append_options(&in);
     return imap_done(&in) == 0;
 }
 
-void im_cmd_append(struct im *s, struct imap_in *in)
+void imapd_cmd_append(struct imapd_session *s, struct imap_in *in)
 {
     imap_sp(in);
     imap_mailbox(in);
     imap_sp(in);
     imap_append_options(in);
     if (!in->code) imap_fail(in, ERR_SYNTAX, "a message was expected");
-    im_args_bad(s, in);
+    imapd_args_bad(s, in);
 }
 
 /* Where the header section ends: after the first empty line. */
@@ -62,7 +62,7 @@ static void find_head_end(struct head_end *h, struct slice in)
 }
 
 /* The literal into the writer (dropped once `*failed`). < 0: the connection broke. */
-static int receive(struct im *s, const struct imap_literal *l, struct body_writer *w, struct head_end *head,
+static int receive(struct imapd_session *s, const struct imap_literal *l, struct body_writer *w, struct head_end *head,
                    struct smtp_lines *lines, int *failed)
 {
     uint64_t n = l->size;
@@ -80,7 +80,7 @@ static int receive(struct im *s, const struct imap_literal *l, struct body_write
             fiber_breathe();
             continue;
         }
-        int64_t before = deadline_narrow(DEADLINE_IN(IM_READ));
+        int64_t before = deadline_narrow(DEADLINE_IN(IMAPD_READ));
         int r = conn_fill(s->c);
         deadline_restore(before);
         if (r < 0) return r;
@@ -98,7 +98,7 @@ struct appending {
 };
 
 /* Why the message at hand will not be taken, before its bytes are asked for. */
-static int refusal(struct im *s, const struct appending *p)
+static int refusal(struct imapd_session *s, const struct appending *p)
 {
     uint64_t max = s->server->conf.append_max;
     if (p->literal.size > max)
@@ -109,24 +109,24 @@ static int refusal(struct im *s, const struct appending *p)
     return 0;
 }
 
-static void answer_failure(struct im *s, int e)
+static void answer_failure(struct imapd_session *s, int e)
 {
-    if (e == ERR_TOO_LONG) im_no(s, "TOOBIG", "%s", err_text(e));
-    else if (e == ERR_NOT_FOUND) im_no(s, "TRYCREATE", "there is no such mailbox");
-    else if (e == ERR_SYNTAX) im_bad(s, "%s", err_text(e));
-    else im_failed(s, e);
+    if (e == ERR_TOO_LONG) imapd_no(s, "TOOBIG", "%s", err_text(e));
+    else if (e == ERR_NOT_FOUND) imapd_no(s, "TRYCREATE", "there is no such mailbox");
+    else if (e == ERR_SYNTAX) imapd_bad(s, "%s", err_text(e));
+    else imapd_failed(s, e);
 }
 
 /* One message into the store's bodies. < 0: the connection broke; p->failed: it was not kept. */
-static int take_message(struct im *s, struct appending *p)
+static int take_message(struct imapd_session *s, struct appending *p)
 {
     struct body_writer *w = NULL;
     struct head_end head = {0};
     struct smtp_lines lines = {0};
     struct message_new *m = &p->v[p->n];
     p->failed = body_begin(s->server->conf.store->body, BODY_MAIL, &w);
-    if (!p->literal.nonsync) im_write(s, SL("+ go ahead\r\n"));
-    conn_set_min_rate(s->c, 100, IM_READ);
+    if (!p->literal.nonsync) imapd_write(s, SL("+ go ahead\r\n"));
+    conn_set_min_rate(s->c, 100, IMAPD_READ);
     int r = receive(s, &p->literal, w, &head, &lines, &p->failed);
     conn_set_min_rate(s->c, 0, 0);
     if (r || p->failed) {
@@ -148,11 +148,11 @@ static int take_message(struct im *s, struct appending *p)
 }
 
 /* What follows a message: the end of the command (*more false), or the next one. */
-static int after_message(struct im *s, struct appending *p, bool *more)
+static int after_message(struct imapd_session *s, struct appending *p, bool *more)
 {
     struct imap_in in;
     struct slice line;
-    int r = im_line(s, IM_LINE_MAX, &line);
+    int r = imapd_line(s, IMAPD_LINE_MAX, &line);
     *more = false;
     if (r == ERR_TOO_LONG || r == ERR_SYNTAX) p->failed = r;
     if (r) return p->failed ? 0 : r;
@@ -170,21 +170,21 @@ static int after_message(struct im *s, struct appending *p, bool *more)
 }
 
 /* A refused message that is on its way all the same, and all that follows it. */
-static int drop_messages(struct im *s, struct appending *p)
+static int drop_messages(struct imapd_session *s, struct appending *p)
 {
     for (bool more = true; more && p->literal.nonsync;) {
         if (p->literal.size > s->server->conf.append_max) {
-            im_bye(s, "TOOBIG", "the message is too large");
+            imapd_bye(s, "TOOBIG", "the message is too large");
             return 0;
         }
-        int r = im_swallow(s, p->literal.size);
+        int r = imapd_swallow(s, p->literal.size);
         if (!r) r = after_message(s, p, &more);
         if (r) return r;
     }
     return 0;
 }
 
-static int keep_messages(struct im *s, struct appending *p)
+static int keep_messages(struct imapd_session *s, struct appending *p)
 {
     uint32_t uidvalidity, uid;
     int r = message_append(s->server->conf.store, s->account, p->box.id, p->v, p->n, &uidvalidity, &uid);
@@ -193,12 +193,12 @@ static int keep_messages(struct im *s, struct appending *p)
     int n = snprintf(code, sizeof code, "APPENDUID %u %u", uidvalidity, uid);
     if (p->n > 1) snprintf(code + n, sizeof code - (size_t)n, ":%u", uid + (uint32_t)p->n - 1);
     if (s->view && s->view->box == p->box.id) s->news = true;
-    im_ok(s, code, "appended");
+    imapd_ok(s, code, "appended");
     return 0;
 }
 
 /* Takes messages until the command ends or one is refused. */
-static int take_messages(struct im *s, struct appending *p)
+static int take_messages(struct imapd_session *s, struct appending *p)
 {
     for (bool more = true; more && !p->failed;) {
         int r = take_message(s, p);
@@ -214,7 +214,7 @@ static int take_messages(struct im *s, struct appending *p)
     return 0;
 }
 
-int im_append(struct im *s, const struct imap_literal *l, size_t at)
+int imapd_append(struct imapd_session *s, const struct imap_literal *l, size_t at)
 {
     struct imap_in in;
     struct appending p = {.literal = *l};

@@ -9,24 +9,24 @@
 
 enum { SASL_LINE_MAX = 8192 };
 
-void im_cmd_starttls(struct im *s, struct imap_in *in)
+void imapd_cmd_starttls(struct imapd_session *s, struct imap_in *in)
 {
-    if (im_args_bad(s, in)) return;
+    if (imapd_args_bad(s, in)) return;
     if (conn_is_tls(s->c)) {
-        im_bad(s, "TLS is on already");
+        imapd_bad(s, "TLS is on already");
         return;
     }
     if (!s->server->conf.tls) {
-        im_no(s, "CANNOT", "there is no TLS here");
+        imapd_no(s, "CANNOT", "there is no TLS here");
         return;
     }
     if (conn_peek(s->c).n) { /* a command slipped in before TLS must not count after it */
-        im_bad(s, "nothing may follow STARTTLS before TLS is on");
+        imapd_bad(s, "nothing may follow STARTTLS before TLS is on");
         s->over = true;
         return;
     }
-    im_ok(s, NULL, "begin TLS now");
-    int64_t before = deadline_narrow(s->born + IM_STRANGER);
+    imapd_ok(s, NULL, "begin TLS now");
+    int64_t before = deadline_narrow(s->born + IMAPD_STRANGER);
     if (conn_tls_accept(s->c, s->server->conf.tls) != 0) s->over = true;
     deadline_restore(before);
 }
@@ -36,64 +36,64 @@ void im_cmd_starttls(struct im *s, struct imap_in *in)
 /* A parked session looks whether it may go on. */
 static void on_authority(void *arg)
 {
-    struct im *s = arg;
+    struct imapd_session *s = arg;
     conn_wake(s->c);
 }
 
-static void welcome(struct im *s, const struct account *acc, const char *how)
+static void welcome(struct imapd_session *s, const struct account *acc, const char *how)
 {
     struct buf b = BUF_INIT;
     snprintf(s->account, sizeof s->account, "%s", acc->id);
-    if (!im_count_session(s)) {
-        im_no(s, "LIMIT", "this account has too many sessions");
-        im_bye(s, NULL, "close some of them first");
+    if (!imapd_count_session(s)) {
+        imapd_no(s, "LIMIT", "this account has too many sessions");
+        imapd_bye(s, NULL, "close some of them first");
         return;
     }
-    s->state = IM_AUTH;
+    s->state = IMAPD_AUTH;
     authority_begin(&s->authority, acc);
     s->authority_watch = authority_watch(s->server->conf.store, s->account, on_authority, s);
     free(s->address);
     s->address = xstrndup(acc->address.p, acc->address.n);
     s->failed_logins = 0;
-    conn_set_buffer(s->c, IM_LINE_MAX + 4096);
+    conn_set_buffer(s->c, IMAPD_LINE_MAX + 4096);
     log_info(s->who, "%s logged in (%s)", s->address, how);
     buf_str(&b, "CAPABILITY ");
-    im_capabilities(s, &b);
+    imapd_capabilities(s, &b);
     buf_char(&b, 0);
-    im_ok(s, b.p, "logged in");
+    imapd_ok(s, b.p, "logged in");
     buf_free(&b);
 }
 
 /* Why is not told (RFC 9051 section 11.7); who guesses waits longer each time. */
-static void turn_away(struct im *s, int e, struct slice user)
+static void turn_away(struct imapd_session *s, int e, struct slice user)
 {
     if (err_is_temporary(e)) {
-        im_failed(s, e);
+        imapd_failed(s, e);
         return;
     }
     struct slice name = printable(&s->a, user, 100);
     log_info(s->who, "login failed for %.*s", SLF(name));
     s->failed_logins++;
     if (fiber_sleep((int64_t)s->failed_logins * RT_S / 2) != 0) s->over = true;
-    im_no(s, "AUTHENTICATIONFAILED", "the name or the password is wrong");
-    if (s->failed_logins >= IM_LOGINS_MAX) im_bye(s, NULL, "too many failed logins");
+    imapd_no(s, "AUTHENTICATIONFAILED", "the name or the password is wrong");
+    if (s->failed_logins >= IMAPD_LOGINS_MAX) imapd_bye(s, NULL, "too many failed logins");
 }
 
-static bool in_clear(struct im *s)
+static bool in_clear(struct imapd_session *s)
 {
     if (conn_is_tls(s->c)) return false;
-    im_no(s, "PRIVACYREQUIRED", "turn on TLS first");
+    imapd_no(s, "PRIVACYREQUIRED", "turn on TLS first");
     return true;
 }
 
-void im_cmd_login(struct im *s, struct imap_in *in)
+void imapd_cmd_login(struct imapd_session *s, struct imap_in *in)
 {
     struct account acc;
     imap_sp(in);
     struct slice user = imap_astring(in);
     imap_sp(in);
     struct slice password = imap_astring(in);
-    if (im_args_bad(s, in) || in_clear(s)) return;
+    if (imapd_args_bad(s, in) || in_clear(s)) return;
     int r = login_password(s->server->conf.store, &s->a, user, password, &acc);
     if (r) turn_away(s, r, user);
     else welcome(s, &acc, "LOGIN");
@@ -102,25 +102,25 @@ void im_cmd_login(struct im *s, struct imap_in *in)
 /* ---- SASL ---- */
 
 /* The client's next message, after "+ challenge"; false: the exchange is over and answered. */
-static bool ask(struct im *s, struct slice challenge, struct slice *out)
+static bool ask(struct imapd_session *s, struct slice challenge, struct slice *out)
 {
     struct slice line;
     buf_str(&s->out, "+ ");
     b64_encode(&s->out, challenge);
     buf_str(&s->out, "\r\n");
-    im_flush(s);
-    int r = im_line(s, SASL_LINE_MAX, &line);
+    imapd_flush(s);
+    int r = imapd_line(s, SASL_LINE_MAX, &line);
     if (r && r != ERR_TOO_LONG && r != ERR_SYNTAX) {
         s->over = true;
         return false;
     }
     if (!r) r = sasl_line_decode(&s->a, line, out);
-    if (r) im_bad(s, r == ERR_CANCELED ? "given up" : "that was no base64");
+    if (r) imapd_bad(s, r == ERR_CANCELED ? "given up" : "that was no base64");
     return r == 0;
 }
 
 /* The client's messages one after another; SASL_DONE or an error. false: answered already. */
-static bool exchange(struct im *s, struct sasl *x, const struct slice *initial, int *result)
+static bool exchange(struct imapd_session *s, struct sasl *x, const struct slice *initial, int *result)
 {
     struct slice challenge = SL(""), response;
     int r = sasl_start(x, initial, &challenge);
@@ -138,7 +138,7 @@ static bool offered(struct slice mechanism)
            sl_eqi(mechanism, SL("SCRAM-SHA-256-PLUS"));
 }
 
-void im_cmd_authenticate(struct im *s, struct imap_in *in)
+void imapd_cmd_authenticate(struct imapd_session *s, struct imap_in *in)
 {
     struct sasl x;
     uint8_t binding[32];
@@ -148,22 +148,22 @@ void im_cmd_authenticate(struct im *s, struct imap_in *in)
     bool initial = imap_skip(in, ' '); /* RFC 4959 */
     struct slice encoded = initial ? sl_from(in->s, in->at) : SL("");
     if (initial) in->at = in->s.n;
-    if (im_args_bad(s, in) || in_clear(s)) return;
+    if (imapd_args_bad(s, in) || in_clear(s)) return;
     bool bound = conn_tls_exporter(s->c, binding) == 0;
     int r = offered(mechanism)
                 ? sasl_begin(&x, s->server->conf.store, &s->a, mechanism, bound ? binding : NULL)
                 : ERR_UNSUPPORTED;
     if (r) {
-        im_no(s, "CANNOT", "this mechanism is not known here");
+        imapd_no(s, "CANNOT", "this mechanism is not known here");
         return;
     }
     if (initial && sasl_line_decode(&s->a, encoded, &message) != 0) {
-        im_bad(s, "that was no base64");
+        imapd_bad(s, "that was no base64");
         return;
     }
     snprintf(how, sizeof how, "%.*s", SLF(mechanism));
     if (!exchange(s, &x, initial ? &message : NULL, &r)) return;
-    if (r == ERR_SYNTAX) im_bad(s, "%s", err_text(r));
+    if (r == ERR_SYNTAX) imapd_bad(s, "%s", err_text(r));
     else if (r) turn_away(s, r, x.user);
     else welcome(s, &x.account, how);
 }

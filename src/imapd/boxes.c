@@ -33,75 +33,75 @@ static unsigned take_use(struct imap_in *in)
     return bits;
 }
 
-void im_cmd_create(struct im *s, struct imap_in *in)
+void imapd_cmd_create(struct imapd_session *s, struct imap_in *in)
 {
     struct mailbox m;
     imap_sp(in);
     struct slice name = imap_mailbox(in);
     unsigned use = imap_skip(in, ' ') ? take_use(in) : 0;
-    if (im_args_bad(s, in)) return;
+    if (imapd_args_bad(s, in)) return;
     if (name.n > 1 && name.p[name.n - 1] == '/') name.n--; /* a wish to put mailboxes under it */
     int r = mailbox_create(s->server->conf.store, s->account, name, use, &s->a, &m);
     if (r) {
-        im_failed(s, r);
+        imapd_failed(s, r);
         return;
     }
     char code[32];
     snprintf(code, sizeof code, "MAILBOXID (M%u)", m.id);
-    im_ok(s, code, "created");
+    imapd_ok(s, code, "created");
 }
 
-void im_cmd_delete(struct im *s, struct imap_in *in)
+void imapd_cmd_delete(struct imapd_session *s, struct imap_in *in)
 {
     struct mailbox m;
     imap_sp(in);
     struct slice name = imap_mailbox(in);
-    if (im_args_bad(s, in)) return;
+    if (imapd_args_bad(s, in)) return;
     int r = mailbox_find(s->server->conf.store, s->account, name, &s->a, &m);
     if (!r) r = mailbox_delete(s->server->conf.store, s->account, name);
-    if (!r && s->view && s->view->box == m.id) im_unselect(s);
-    if (r) im_failed(s, r);
-    else im_ok(s, NULL, "deleted");
+    if (!r && s->view && s->view->box == m.id) imapd_unselect(s);
+    if (r) imapd_failed(s, r);
+    else imapd_ok(s, NULL, "deleted");
 }
 
-void im_cmd_rename(struct im *s, struct imap_in *in)
+void imapd_cmd_rename(struct imapd_session *s, struct imap_in *in)
 {
     imap_sp(in);
     struct slice from = imap_mailbox(in);
     imap_sp(in);
     struct slice to = imap_mailbox(in);
-    if (im_args_bad(s, in)) return;
+    if (imapd_args_bad(s, in)) return;
     int r = mailbox_rename(s->server->conf.store, s->account, from, to);
-    if (r) im_failed(s, r);
-    else im_ok(s, NULL, "renamed");
+    if (r) imapd_failed(s, r);
+    else imapd_ok(s, NULL, "renamed");
 }
 
-static void subscribe(struct im *s, struct imap_in *in, bool yes)
+static void subscribe(struct imapd_session *s, struct imap_in *in, bool yes)
 {
     imap_sp(in);
     struct slice name = imap_mailbox(in);
-    if (im_args_bad(s, in)) return;
+    if (imapd_args_bad(s, in)) return;
     int r = mailbox_subscribe(s->server->conf.store, s->account, name, yes);
-    if (r) im_failed(s, r);
-    else im_ok(s, NULL, yes ? "subscribed" : "no longer subscribed");
+    if (r) imapd_failed(s, r);
+    else imapd_ok(s, NULL, yes ? "subscribed" : "no longer subscribed");
 }
 
-void im_cmd_subscribe(struct im *s, struct imap_in *in) { subscribe(s, in, true); }
-void im_cmd_unsubscribe(struct im *s, struct imap_in *in) { subscribe(s, in, false); }
+void imapd_cmd_subscribe(struct imapd_session *s, struct imap_in *in) { subscribe(s, in, true); }
+void imapd_cmd_unsubscribe(struct imapd_session *s, struct imap_in *in) { subscribe(s, in, false); }
 
-void im_cmd_namespace(struct im *s, struct imap_in *in)
+void imapd_cmd_namespace(struct imapd_session *s, struct imap_in *in)
 {
-    if (im_args_bad(s, in)) return;
-    im_untagged(s, "NAMESPACE ((\"\" \"/\")) NIL NIL");
-    im_ok(s, NULL, "these are the namespaces");
+    if (imapd_args_bad(s, in)) return;
+    imapd_untagged(s, "NAMESPACE ((\"\" \"/\")) NIL NIL");
+    imapd_ok(s, NULL, "these are the namespaces");
 }
 
 /* ---- status ---- */
 
-static void tell_status(struct im *s, const struct mailbox *m, unsigned items)
+static void tell_status(struct imapd_session *s, const struct mailbox *m, unsigned items)
 {
     uint32_t recent = 0;
-    if (items & IMAP_STATUS_RECENT && im_recent_count(s, m, &recent) != 0) {} /* 0, then */
+    if (items & IMAP_STATUS_RECENT && imapd_recent_count(s, m, &recent) != 0) {} /* 0, then */
     const struct {
         const char *name;
         uint64_t value;
@@ -120,25 +120,25 @@ static void tell_status(struct im *s, const struct mailbox *m, unsigned items)
         }
     if (items & IMAP_STATUS_MAILBOXID) buf_printf(&s->out, "%sMAILBOXID (M%u)", space ? " " : "", m->id);
     buf_str(&s->out, ")\r\n");
-    im_flush(s);
+    imapd_flush(s);
 }
 
-void im_cmd_status(struct im *s, struct imap_in *in)
+void imapd_cmd_status(struct imapd_session *s, struct imap_in *in)
 {
     struct mailbox m;
     imap_sp(in);
     struct slice name = imap_mailbox(in);
     imap_sp(in);
     unsigned items = imap_status_items(in);
-    if (im_args_bad(s, in)) return;
+    if (imapd_args_bad(s, in)) return;
     int r = mailbox_find(s->server->conf.store, s->account, name, &s->a, &m);
     if (r) {
-        im_failed(s, r);
+        imapd_failed(s, r);
         return;
     }
-    if (items & IMAP_STATUS_HIGHESTMODSEQ) im_condstore(s);
+    if (items & IMAP_STATUS_HIGHESTMODSEQ) imapd_condstore(s);
     tell_status(s, &m, items);
-    im_ok(s, NULL, "that is its status");
+    imapd_ok(s, NULL, "that is its status");
 }
 
 /* ---- list ---- */
@@ -188,7 +188,7 @@ static int by_name(const void *a, const void *b)
 }
 
 /* Everything that LIST or LSUB may tell. */
-static int gather(struct im *s, struct entries *es)
+static int gather(struct imapd_session *s, struct entries *es)
 {
     struct mailbox *box;
     struct slice *sub;
@@ -211,19 +211,19 @@ static bool matches(const struct imap_list *l, struct slice name)
 }
 
 /* The reference in front of each pattern, in the form that names have. */
-static void complete_patterns(struct im *s, struct imap_list *l)
+static void complete_patterns(struct imapd_session *s, struct imap_list *l)
 {
     for (size_t i = 0; i < l->n; i++)
         l->pattern[i] = mailbox_pattern(&s->a, ar_cat(&s->a, l->reference, l->pattern[i]));
 }
 
-static void put_attribute(struct im *s, const char *name)
+static void put_attribute(struct imapd_session *s, const char *name)
 {
     if (s->out.p[s->out.n - 1] != '(') buf_char(&s->out, ' ');
     buf_str(&s->out, name);
 }
 
-static void tell_entry(struct im *s, const struct entry *e, const struct imap_list *l, bool below)
+static void tell_entry(struct imapd_session *s, const struct entry *e, const struct imap_list *l, bool below)
 {
     buf_str(&s->out, "* LIST (");
     if (!e->box) put_attribute(s, l->extended || s->rev2 ? "\\NonExistent" : "\\Noselect");
@@ -235,11 +235,11 @@ static void tell_entry(struct im *s, const struct entry *e, const struct imap_li
     imap_put_mailbox(&s->out, e->name, s->utf8);
     if (below) buf_str(&s->out, " (\"CHILDINFO\" (\"SUBSCRIBED\"))");
     buf_str(&s->out, "\r\n");
-    im_flush(s);
+    imapd_flush(s);
     if (e->box && l->give & IMAP_LIST_STATUS) tell_status(s, e->box, l->status);
 }
 
-static void list_entry(struct im *s, const struct entry *e, const struct imap_list *l)
+static void list_entry(struct imapd_session *s, const struct entry *e, const struct imap_list *l)
 {
     bool below = false;
     if (l->select & IMAP_LIST_SPECIAL_USE && !(e->box && e->box->use)) return;
@@ -252,14 +252,14 @@ static void list_entry(struct im *s, const struct entry *e, const struct imap_li
     if (matches(l, e->name)) tell_entry(s, e, l, below);
 }
 
-void im_cmd_list(struct im *s, struct imap_in *in)
+void imapd_cmd_list(struct imapd_session *s, struct imap_in *in)
 {
     imap_sp(in);
     struct imap_list l = imap_list_args(in, false);
-    if (im_args_bad(s, in)) return;
+    if (imapd_args_bad(s, in)) return;
     if (!l.extended && !l.pattern[0].n) { /* asks for the delimiter (RFC 9051 section 6.3.9) */
-        im_untagged(s, "LIST (\\Noselect) \"/\" \"\"");
-        im_ok(s, NULL, "that is the delimiter");
+        imapd_untagged(s, "LIST (\\Noselect) \"/\" \"\"");
+        imapd_ok(s, NULL, "that is the delimiter");
         return;
     }
     struct entries es = {.a = &s->a};
@@ -268,38 +268,38 @@ void im_cmd_list(struct im *s, struct imap_in *in)
     int r = gather(s, &es);
     map_free(&es.by_name);
     if (r) {
-        im_failed(s, r);
+        imapd_failed(s, r);
         return;
     }
     for (size_t i = 0; i < es.n; i++) list_entry(s, es.v[i], &l);
-    im_ok(s, NULL, "these are the mailboxes");
+    imapd_ok(s, NULL, "these are the mailboxes");
 }
 
 /* RFC 3501 section 6.3.9: with '%' a name that has subscribed ones under it is told as well. */
-static void lsub_entry(struct im *s, const struct entry *e, const struct imap_list *l)
+static void lsub_entry(struct imapd_session *s, const struct entry *e, const struct imap_list *l)
 {
     bool parent = !e->subscribed && e->subscribed_below && sl_chr(l->pattern[0], '%') != SL_NONE;
     if ((!e->subscribed && !parent) || !matches(l, e->name)) return;
     buf_str(&s->out, parent ? "* LSUB (\\Noselect) \"/\" " : "* LSUB () \"/\" ");
     imap_put_mailbox(&s->out, e->name, s->utf8);
     buf_str(&s->out, "\r\n");
-    im_flush(s);
+    imapd_flush(s);
 }
 
-void im_cmd_lsub(struct im *s, struct imap_in *in)
+void imapd_cmd_lsub(struct imapd_session *s, struct imap_in *in)
 {
     imap_sp(in);
     struct imap_list l = imap_list_args(in, true);
-    if (im_args_bad(s, in)) return;
+    if (imapd_args_bad(s, in)) return;
     struct entries es = {.a = &s->a};
     complete_patterns(s, &l);
     map_init(&es.by_name, false);
     int r = gather(s, &es);
     map_free(&es.by_name);
     if (r) {
-        im_failed(s, r);
+        imapd_failed(s, r);
         return;
     }
     for (size_t i = 0; i < es.n; i++) lsub_entry(s, es.v[i], &l);
-    im_ok(s, NULL, "these are the subscriptions");
+    imapd_ok(s, NULL, "these are the subscriptions");
 }

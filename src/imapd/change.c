@@ -4,9 +4,9 @@
 
 #include "imapd_i.h"
 
-static bool only_to_read(struct im *s)
+static bool only_to_read(struct imapd_session *s)
 {
-    if (s->read_only) im_no(s, "READ-ONLY", "the mailbox was opened by EXAMINE");
+    if (s->read_only) imapd_no(s, "READ-ONLY", "the mailbox was opened by EXAMINE");
     return s->read_only;
 }
 
@@ -25,7 +25,7 @@ static bool has_uid(const uint32_t *v, size_t n, uint32_t uid)
 
 /* The new flags, to the client that set them: all of them, or with .SILENT only what it needs
  * to know the change by (RFC 7162 section 3.1.3). */
-static void tell_stored(struct im *s, const struct imap_store *args, const struct im_picked *p,
+static void tell_stored(struct imapd_session *s, const struct imap_store *args, const struct imapd_picked *p,
                         const uint32_t *failed, size_t nfailed)
 {
     for (size_t k = 0; k < p->n; k++) {
@@ -39,19 +39,19 @@ static void tell_stored(struct im *s, const struct imap_store *args, const struc
         if (s->uid || s->condstore) buf_printf(&s->out, "UID %u ", m->uid);
         if (!args->silent) {
             buf_str(&s->out, "FLAGS ");
-            im_put_flags(s, i);
+            imapd_put_flags(s, i);
         }
         if (s->condstore)
             buf_printf(&s->out, "%sMODSEQ (%llu)", args->silent ? "" : " ", (unsigned long long)m->modseq);
         buf_str(&s->out, ")\r\n");
-        if (s->out.n > IM_CHUNK) im_flush(s);
+        if (s->out.n > IMAPD_CHUNK) imapd_flush(s);
         fiber_breathe();
     }
-    if (s->out.n) im_flush(s);
+    if (s->out.n) imapd_flush(s);
 }
 
 /* "MODIFIED 7,9", in sequence numbers unless the command was UID STORE. */
-static char *modified_code(struct im *s, uint32_t *failed, size_t n)
+static char *modified_code(struct imapd_session *s, uint32_t *failed, size_t n)
 {
     struct buf b = BUF_INIT;
     for (size_t i = 0; i < n && !s->uid; i++) failed[i] = (uint32_t)view_find(s->view, failed[i]) + 1;
@@ -62,7 +62,7 @@ static char *modified_code(struct im *s, uint32_t *failed, size_t n)
     return code;
 }
 
-void im_gone_flags(struct im *s, size_t i, enum flags_op op, uint64_t flags)
+void imapd_gone_flags(struct imapd_session *s, size_t i, enum flags_op op, uint64_t flags)
 {
     struct view_msg *m = &s->view->msg[i];
     uint64_t now = op == FLAGS_ADD ? m->flags | flags : op == FLAGS_REMOVE ? m->flags & ~flags : flags;
@@ -77,7 +77,7 @@ static enum flags_op op_of(const struct imap_store *args)
     return args->op == '+' ? FLAGS_ADD : args->op == '-' ? FLAGS_REMOVE : FLAGS_REPLACE;
 }
 
-static int store_flags(struct im *s, const struct imap_store *args, const struct im_picked *p,
+static int store_flags(struct imapd_session *s, const struct imap_store *args, const struct imapd_picked *p,
                        uint32_t **failed, size_t *nfailed)
 {
     const struct imap_flags *f = &args->flags;
@@ -93,34 +93,34 @@ static int store_flags(struct im *s, const struct imap_store *args, const struct
                          args->unchanged_since, &s->a, failed, nfailed);
 }
 
-void im_cmd_store(struct im *s, struct imap_in *in)
+void imapd_cmd_store(struct imapd_session *s, struct imap_in *in)
 {
-    struct im_picked p;
+    struct imapd_picked p;
     uint32_t *failed = NULL;
     size_t nfailed;
     imap_sp(in);
     struct imap_set set = imap_set(in);
     imap_sp(in);
     struct imap_store args = imap_store_args(in);
-    if (im_args_bad(s, in) || only_to_read(s) || !im_pick(s, set, !args.conditional, &p)) return;
-    if (args.conditional) im_condstore(s);
+    if (imapd_args_bad(s, in) || only_to_read(s) || !imapd_pick(s, set, !args.conditional, &p)) return;
+    if (args.conditional) imapd_condstore(s);
     int r = store_flags(s, &args, &p, &failed, &nfailed);
     s->news = true;
-    im_sync(s);
+    imapd_sync(s);
     if (s->over) return;
     if (r) {
-        im_failed(s, r);
+        imapd_failed(s, r);
         return;
     }
-    for (size_t k = 0; k < p.n; k++) im_gone_flags(s, p.at[k], op_of(&args), im_flags(s, &args.flags));
+    for (size_t k = 0; k < p.n; k++) imapd_gone_flags(s, p.at[k], op_of(&args), imapd_flags(s, &args.flags));
     tell_stored(s, &args, &p, failed, nfailed);
-    if (nfailed) im_ok(s, modified_code(s, failed, nfailed), "some were changed meanwhile");
-    else im_ok(s, p.missing ? "EXPUNGEISSUED" : NULL, "stored");
+    if (nfailed) imapd_ok(s, modified_code(s, failed, nfailed), "some were changed meanwhile");
+    else imapd_ok(s, p.missing ? "EXPUNGEISSUED" : NULL, "stored");
 }
 
 /* ---- copy and move ---- */
 
-static char *copyuid_code(struct im *s, uint32_t uidvalidity, const uint32_t *from, const uint32_t *to,
+static char *copyuid_code(struct imapd_session *s, uint32_t uidvalidity, const uint32_t *from, const uint32_t *to,
                           size_t n)
 {
     struct buf b = BUF_INIT;
@@ -133,23 +133,23 @@ static char *copyuid_code(struct im *s, uint32_t uidvalidity, const uint32_t *fr
     return code;
 }
 
-static void copy(struct im *s, struct imap_in *in, bool move)
+static void copy(struct imapd_session *s, struct imap_in *in, bool move)
 {
     struct store *store = s->server->conf.store;
-    struct im_picked p;
+    struct imapd_picked p;
     struct mailbox to;
     imap_sp(in);
     struct imap_set set = imap_set(in);
     imap_sp(in);
     struct slice name = imap_mailbox(in);
-    if (im_args_bad(s, in) || (move && only_to_read(s)) || !im_pick(s, set, false, &p)) return;
+    if (imapd_args_bad(s, in) || (move && only_to_read(s)) || !imapd_pick(s, set, false, &p)) return;
     if (p.missing && !s->uid && !move) { /* all or none (RFC 9051 section 6.4.7) */
-        im_no(s, "EXPUNGEISSUED", "some of these messages are gone");
+        imapd_no(s, "EXPUNGEISSUED", "some of these messages are gone");
         return;
     }
     int r = mailbox_find(store, s->account, name, &s->a, &to);
-    if (r == ERR_NOT_FOUND) im_no(s, "TRYCREATE", "there is no such mailbox");
-    else if (r) im_failed(s, r);
+    if (r == ERR_NOT_FOUND) imapd_no(s, "TRYCREATE", "there is no such mailbox");
+    else if (r) imapd_failed(s, r);
     if (r) return;
     uint32_t uidvalidity = 0, *from_uid = NULL, *to_uid = NULL;
     size_t n = 0;
@@ -158,39 +158,39 @@ static void copy(struct im *s, struct imap_in *in, bool move)
                          &from_uid, &to_uid, &n);
     s->news = true;
     if (r) {
-        im_failed(s, r);
+        imapd_failed(s, r);
         return;
     }
     char *code = n ? copyuid_code(s, uidvalidity, from_uid, to_uid, n) : NULL;
     if (n && move) { /* RFC 6851 section 4.3: before the EXPUNGEs */
         buf_printf(&s->out, "* OK [%s] moved\r\n", code);
-        im_flush(s);
+        imapd_flush(s);
         code = NULL;
     }
-    if (p.missing && !s->uid) im_no(s, "EXPUNGEISSUED", "some of these messages were gone");
-    else im_ok(s, code, move ? "moved" : "copied");
+    if (p.missing && !s->uid) imapd_no(s, "EXPUNGEISSUED", "some of these messages were gone");
+    else imapd_ok(s, code, move ? "moved" : "copied");
 }
 
-void im_cmd_copy(struct im *s, struct imap_in *in) { copy(s, in, false); }
-void im_cmd_move(struct im *s, struct imap_in *in) { copy(s, in, true); }
+void imapd_cmd_copy(struct imapd_session *s, struct imap_in *in) { copy(s, in, false); }
+void imapd_cmd_move(struct imapd_session *s, struct imap_in *in) { copy(s, in, true); }
 
 /* ---- expunge ---- */
 
-void im_cmd_expunge(struct im *s, struct imap_in *in)
+void imapd_cmd_expunge(struct imapd_session *s, struct imap_in *in)
 {
-    struct im_picked p = {0};
+    struct imapd_picked p = {0};
     struct imap_set set = {0};
     if (s->uid) {
         imap_sp(in);
         set = imap_set(in);
     }
-    if (im_args_bad(s, in) || only_to_read(s)) return;
-    if (s->uid && !im_pick(s, set, false, &p)) return;
+    if (imapd_args_bad(s, in) || only_to_read(s)) return;
+    if (s->uid && !imapd_pick(s, set, false, &p)) return;
     int r = 0;
     if (!s->uid || p.n)
         r = message_expunge(s->server->conf.store, s->account, s->view->box, s->uid ? p.uid : NULL, p.n, true,
                             &s->a, NULL, NULL);
     s->news = true;
-    if (r) im_failed(s, r);
-    else im_ok(s, NULL, "expunged");
+    if (r) imapd_failed(s, r);
+    else imapd_ok(s, NULL, "expunged");
 }

@@ -4,17 +4,17 @@
 #include "imapd_i.h"
 
 /* Walks through the decoded bytes; stops when each() returns non-zero. */
-static int walk(struct im *s, struct im_letter *l, const struct mime_part *p,
+static int walk(struct imapd_session *s, struct imapd_letter *l, const struct mime_part *p,
                 int (*each)(void *arg, struct slice piece), void *arg)
 {
     struct mime_decoder d;
     struct buf out = BUF_INIT;
-    char *chunk = xmalloc(IM_CHUNK);
+    char *chunk = xmalloc(IMAPD_CHUNK);
     uint64_t at = p->body_at, end = p->body_at + p->body_size;
     int r = 0;
     mime_decode_begin(&d, p->encoding);
     while (at < end && !r) {
-        int64_t got = im_letter_read(s, l, at, chunk, end - at < IM_CHUNK ? (size_t)(end - at) : IM_CHUNK);
+        int64_t got = imapd_letter_read(s, l, at, chunk, end - at < IMAPD_CHUNK ? (size_t)(end - at) : IMAPD_CHUNK);
         if (got <= 0) {
             r = got ? (int)got : err_set(ERR_CORRUPT, "the message is shorter than it should be");
             break;
@@ -33,20 +33,20 @@ static int walk(struct im *s, struct im_letter *l, const struct mime_part *p,
 
 static int count(void *arg, struct slice piece)
 {
-    struct im_decoded *c = arg;
+    struct imapd_decoded *c = arg;
     c->size += piece.n;
     c->nul |= sl_chr(piece, 0) != SL_NONE;
     return 0;
 }
 
-int im_decoded_size(struct im *s, struct im_letter *l, const struct mime_part *p, struct im_decoded *out)
+int imapd_decoded_size(struct imapd_session *s, struct imapd_letter *l, const struct mime_part *p, struct imapd_decoded *out)
 {
-    *out = (struct im_decoded){0};
+    *out = (struct imapd_decoded){0};
     return walk(s, l, p, count, out);
 }
 
 struct window {
-    struct im *s;
+    struct imapd_session *s;
     uint64_t at, from, to;
 };
 
@@ -57,11 +57,11 @@ static int write_window(void *arg, struct slice piece)
     w->at = end;
     if (end <= w->from || start >= w->to) return start >= w->to;
     size_t a = w->from > start ? (size_t)(w->from - start) : 0;
-    im_write(w->s, sl_sub(piece, a, w->to < end ? (size_t)(w->to - start) : piece.n));
+    imapd_write(w->s, sl_sub(piece, a, w->to < end ? (size_t)(w->to - start) : piece.n));
     return conn_error(w->s->c) || w->at >= w->to;
 }
 
-int im_decoded_write(struct im *s, struct im_letter *l, const struct mime_part *p, uint64_t from, uint64_t n)
+int imapd_decoded_write(struct imapd_session *s, struct imapd_letter *l, const struct mime_part *p, uint64_t from, uint64_t n)
 {
     struct window w = {.s = s, .from = from, .to = from + n};
     if (!n) return 0;

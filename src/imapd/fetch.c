@@ -15,14 +15,14 @@ enum {
 };
 
 struct fetch {
-    struct im *s;
+    struct imapd_session *s;
     struct imap_fetch args;
-    struct im_picked picked;
-    struct im_records records;
+    struct imapd_picked picked;
+    struct imapd_records records;
     struct arena a; /* of the message at hand */
     size_t i;       /* its index in the view */
     const struct message *record;
-    struct im_letter *letter;
+    struct imapd_letter *letter;
     bool first;     /* no item was written yet */
     bool started;   /* part of the response is on its way: it cannot be taken back */
     bool lost;      /* and the rest cannot be read */
@@ -63,7 +63,7 @@ static void put_record_items(struct fetch *f, unsigned kinds)
 
 static void put_view_items(struct fetch *f, unsigned kinds)
 {
-    struct im *s = f->s;
+    struct imapd_session *s = f->s;
     struct view_msg *m = &s->view->msg[f->i];
     if (kinds & KIND(UID)) {
         item(f, "UID ");
@@ -72,7 +72,7 @@ static void put_view_items(struct fetch *f, unsigned kinds)
     /* \Seen that this very command sets is told as well. */
     if (kinds & KIND(FLAGS) || m->changed) {
         item(f, "FLAGS ");
-        im_put_flags(s, f->i);
+        imapd_put_flags(s, f->i);
         if (m->changed) s->view->nchanged--;
         if (m->changed && s->condstore) kinds |= KIND(MODSEQ);
         m->changed = false;
@@ -87,7 +87,7 @@ static void put_view_items(struct fetch *f, unsigned kinds)
 static int put_envelope(struct fetch *f)
 {
     struct slice head;
-    int r = im_letter_head(f->s, f->letter, &f->a, &head);
+    int r = imapd_letter_head(f->s, f->letter, &f->a, &head);
     if (r) return r;
     item(f, "ENVELOPE ");
     mime_imap_envelope(&f->s->out, mime_parse(&f->a, head)->root->envelope);
@@ -96,7 +96,7 @@ static int put_envelope(struct fetch *f)
 
 static int put_structure(struct fetch *f, bool extended)
 {
-    int r = im_letter_tree(f->s, f->letter);
+    int r = imapd_letter_tree(f->s, f->letter);
     if (r) return r;
     item(f, extended ? "BODYSTRUCTURE " : "BODY ");
     mime_imap_structure(&f->s->out, f->letter->tree->root, extended);
@@ -114,10 +114,10 @@ static void hide_nuls(char *p, size_t n)
 /* From here on the response is with the client. */
 static int stream(struct fetch *f, struct mime_range r)
 {
-    struct im *s = f->s;
-    char *chunk = ar_alloc(&f->a, r.size < IM_CHUNK ? r.size : IM_CHUNK);
+    struct imapd_session *s = f->s;
+    char *chunk = ar_alloc(&f->a, r.size < IMAPD_CHUNK ? r.size : IMAPD_CHUNK);
     int64_t got =
-        r.size ? im_letter_read(s, f->letter, r.at, chunk, r.size < IM_CHUNK ? r.size : IM_CHUNK) : 0;
+        r.size ? imapd_letter_read(s, f->letter, r.at, chunk, r.size < IMAPD_CHUNK ? r.size : IMAPD_CHUNK) : 0;
     if (got < 0) return (int)got;
     if (r.size && !got) return err_set(ERR_CORRUPT, "the message is shorter than it should be");
     hide_nuls(chunk, (size_t)got);
@@ -125,13 +125,13 @@ static int stream(struct fetch *f, struct mime_range r)
     buf_bytes(&s->out, chunk, (size_t)got);
     if ((uint64_t)got == r.size) return 0;
     f->started = true;
-    im_flush(s);
+    imapd_flush(s);
     while (r.at += (uint64_t)got, r.size -= (uint64_t)got, r.size && !conn_error(s->c)) {
-        got = im_letter_read(s, f->letter, r.at, chunk, r.size < IM_CHUNK ? r.size : IM_CHUNK);
+        got = imapd_letter_read(s, f->letter, r.at, chunk, r.size < IMAPD_CHUNK ? r.size : IMAPD_CHUNK);
         if (got <= 0)
             return got ? (int)got : err_set(ERR_CORRUPT, "the message is shorter than it should be");
         hide_nuls(chunk, (size_t)got);
-        im_write(s, sl(chunk, (size_t)got));
+        imapd_write(s, sl(chunk, (size_t)got));
         fiber_breathe();
     }
     return 0;
@@ -150,13 +150,13 @@ static int find_section(struct fetch *f, const struct imap_fetch_item *it, struc
 {
     uint64_t head = 0;
     if (it->npath) {
-        int r = im_letter_tree(f->s, f->letter);
+        int r = imapd_letter_tree(f->s, f->letter);
         if (r) return r;
         bool found = mime_imap_section(f->letter->tree, it->path, it->npath, what_of(it->text), out);
         return found ? 0 : err_set(ERR_NOT_FOUND, "there is no such section");
     }
     uint64_t size = f->letter->m.size;
-    int r = it->text == IMAP_WHOLE ? 0 : im_letter_head_size(f->s, f->letter, &head);
+    int r = it->text == IMAP_WHOLE ? 0 : imapd_letter_head_size(f->s, f->letter, &head);
     if (head > size) head = size;
     *out = it->text == IMAP_WHOLE  ? (struct mime_range){0, size}
            : it->text == IMAP_TEXT ? (struct mime_range){head, size - head}
@@ -176,7 +176,7 @@ static int put_fields(struct fetch *f, struct mime_range where, const struct ima
 {
     struct slice head;
     struct buf b = BUF_INIT;
-    int r = im_letter_range(f->s, f->letter, where.at, where.size, &f->a, &head);
+    int r = imapd_letter_range(f->s, f->letter, where.at, where.size, &f->a, &head);
     if (r) return r;
     hide_nuls((char *)head.p, head.n);
     mime_imap_fields(&b, &f->a, head, it->field, it->nfields, it->text == IMAP_HEADER_FIELDS_NOT);
@@ -221,15 +221,15 @@ static int put_rfc822(struct fetch *f, enum imap_item kind)
 /* RFC 3516: a part as it was before its transfer encoding; the whole message as it is. */
 static int put_binary(struct fetch *f, const struct imap_fetch_item *it)
 {
-    struct im *s = f->s;
-    struct im_decoded d = {.size = f->letter->m.size};
+    struct imapd_session *s = f->s;
+    struct imapd_decoded d = {.size = f->letter->m.size};
     const struct mime_part whole = {.encoding = MIME_BINARY, .body_size = d.size}, *p = &whole;
-    int r = it->npath ? im_letter_tree(s, f->letter) : 0;
+    int r = it->npath ? imapd_letter_tree(s, f->letter) : 0;
     if (r) return r;
     if (it->npath) p = mime_imap_part(f->letter->tree, it->path, it->npath);
     if (p && p->encoding == MIME_OTHER)
         return err_set(ERR_UNSUPPORTED, "the transfer encoding is not known");
-    if (p && (it->npath || it->kind == IMAP_BINARY)) r = im_decoded_size(s, f->letter, p, &d);
+    if (p && (it->npath || it->kind == IMAP_BINARY)) r = imapd_decoded_size(s, f->letter, p, &d);
     if (r) return r;
     item(f, "");
     buf_put(&s->out, it->label);
@@ -245,8 +245,8 @@ static int put_binary(struct fetch *f, const struct imap_fetch_item *it)
                (unsigned long long)part.size);
     if (it->kind != IMAP_BINARY) return 0;
     f->started = true;
-    im_flush(s);
-    return im_decoded_write(s, f->letter, p, part.at, part.size);
+    imapd_flush(s);
+    return imapd_decoded_write(s, f->letter, p, part.at, part.size);
 }
 
 static int put_byte_item(struct fetch *f, const struct imap_fetch_item *it)
@@ -269,12 +269,12 @@ static int put_byte_item(struct fetch *f, const struct imap_fetch_item *it)
 
 static int put_items(struct fetch *f, unsigned kinds)
 {
-    struct im *s = f->s;
+    struct imapd_session *s = f->s;
     uint32_t uid = s->view->msg[f->i].uid;
     int r = 0;
     f->record = NULL;
-    if (kinds & OF_RECORD) r = im_record(s, &f->records, uid, &f->record);
-    if (!r && kinds & OF_BYTES) r = im_letter(s, uid, f->record, &f->letter);
+    if (kinds & OF_RECORD) r = imapd_record(s, &f->records, uid, &f->record);
+    if (!r && kinds & OF_BYTES) r = imapd_letter(s, uid, f->record, &f->letter);
     if (r) return r;
     buf_str(&s->out, "* ");
     buf_u64(&s->out, f->i + 1);
@@ -289,7 +289,7 @@ static int put_items(struct fetch *f, unsigned kinds)
 
 static void fetch_one(struct fetch *f, unsigned kinds)
 {
-    struct im *s = f->s;
+    struct imapd_session *s = f->s;
     struct view_msg *m = &s->view->msg[f->i];
     size_t before = s->out.n;
     bool changed = m->changed;
@@ -310,7 +310,7 @@ static void fetch_one(struct fetch *f, unsigned kinds)
         if (r == ERR_NOT_FOUND) f->missing = true;
         else f->failed = r;
     }
-    if (s->out.n >= FLUSH_AT) im_flush(s);
+    if (s->out.n >= FLUSH_AT) imapd_flush(s);
     ar_reset(&f->a);
 }
 
@@ -322,7 +322,7 @@ static bool wanted(const struct fetch *f, size_t i)
 /* BODY[] without PEEK sets \Seen, in one change for all messages of the command. */
 static int set_seen(struct fetch *f)
 {
-    struct im *s = f->s;
+    struct imapd_session *s = f->s;
     const struct flag_set seen = {.bits = FLAG_SEEN};
     uint32_t *uid = ar_array(&s->a, uint32_t, f->picked.n), *failed;
     size_t n = 0, nfailed;
@@ -333,42 +333,42 @@ static int set_seen(struct fetch *f)
     int r = message_flags(s->server->conf.store, s->account, s->view->box, uid, n, FLAGS_ADD, &seen, 0,
                           &s->a, &failed, &nfailed);
     s->news = true;
-    im_sync(s);
-    for (size_t k = 0; k < f->picked.n && !s->over; k++) im_gone_flags(s, f->picked.at[k], FLAGS_ADD, FLAG_SEEN);
+    imapd_sync(s);
+    for (size_t k = 0; k < f->picked.n && !s->over; k++) imapd_gone_flags(s, f->picked.at[k], FLAGS_ADD, FLAG_SEEN);
     return r;
 }
 
 static void fetch_all(struct fetch *f, unsigned kinds)
 {
-    struct im *s = f->s;
+    struct imapd_session *s = f->s;
     if (!f->picked.n) return;
-    im_records_begin(&f->records, f->picked.uid[f->picked.n - 1]);
+    imapd_records_begin(&f->records, f->picked.uid[f->picked.n - 1]);
     ar_init(&f->a, 0);
     for (size_t k = 0; k < f->picked.n && !f->lost && !conn_error(s->c); k++) {
         f->i = f->picked.at[k];
         if (wanted(f, f->i)) fetch_one(f, kinds);
         fiber_breathe();
     }
-    im_flush(s);
+    imapd_flush(s);
     ar_free(&f->a);
-    im_records_end(&f->records);
+    imapd_records_end(&f->records);
 }
 
-void im_cmd_fetch(struct im *s, struct imap_in *in)
+void imapd_cmd_fetch(struct imapd_session *s, struct imap_in *in)
 {
     struct fetch f = {.s = s};
     imap_sp(in);
     struct imap_set set = imap_set(in);
     imap_sp(in);
     f.args = imap_fetch_args(in);
-    if (im_args_bad(s, in)) return;
+    if (imapd_args_bad(s, in)) return;
     unsigned kinds = f.args.kinds | (s->uid ? KIND(UID) : 0) | (f.args.conditional ? KIND(MODSEQ) : 0);
-    if (kinds & KIND(MODSEQ)) im_condstore(s);
-    if (!im_pick(s, set, true, &f.picked)) return;
+    if (kinds & KIND(MODSEQ)) imapd_condstore(s);
+    if (!imapd_pick(s, set, true, &f.picked)) return;
     if (f.args.sets_seen && !s->read_only && set_seen(&f) != 0) {} /* the bytes matter more than the flag */
     if (s->over) return;
     fetch_all(&f, kinds);
-    if (f.failed) im_failed(s, f.failed);
-    else if (f.missing && !s->uid) im_no(s, "EXPUNGEISSUED", "some of these messages are gone");
-    else im_ok(s, f.picked.missing ? "EXPUNGEISSUED" : NULL, "fetched");
+    if (f.failed) imapd_failed(s, f.failed);
+    else if (f.missing && !s->uid) imapd_no(s, "EXPUNGEISSUED", "some of these messages are gone");
+    else imapd_ok(s, f.picked.missing ? "EXPUNGEISSUED" : NULL, "fetched");
 }

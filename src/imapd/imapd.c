@@ -33,7 +33,7 @@ void imapd_close(struct imapd **s)
 
 /* ---- how many sessions an account has ---- */
 
-static bool change_count(struct im *s, int by)
+static bool change_count(struct imapd_session *s, int by)
 {
     struct imapd *d = s->server;
     struct slice key = sl_cstr(s->account);
@@ -46,7 +46,7 @@ static bool change_count(struct im *s, int by)
     return fits;
 }
 
-bool im_count_session(struct im *s)
+bool imapd_count_session(struct imapd_session *s)
 {
     s->counted = change_count(s, 1);
     return s->counted;
@@ -54,20 +54,20 @@ bool im_count_session(struct im *s)
 
 /* ---- the end ---- */
 
-static void release_buffers(struct im *s)
+static void release_buffers(struct imapd_session *s)
 {
     buf_free(&s->cmd);
     buf_free(&s->out);
     ar_free(&s->a);
     /* A client that fetches a message piece by piece does not have it parsed for each. */
-    if (s->idling || s->over) im_letter_forget(s);
-    else im_letter_trim(s);
+    if (s->idling || s->over) imapd_letter_forget(s);
+    else imapd_letter_trim(s);
 }
 
-static void session_end(struct im *s)
+static void session_end(struct imapd_session *s)
 {
     s->over = true;
-    im_unselect(s);
+    imapd_unselect(s);
     if (s->authority_watch) kv_unwatch(&s->authority_watch);
     if (s->counted) change_count(s, -1);
     release_buffers(s);
@@ -78,15 +78,15 @@ static void session_end(struct im *s)
 
 /* ---- reading a command ---- */
 
-int im_line(struct im *s, size_t max, struct slice *line)
+int imapd_line(struct imapd_session *s, size_t max, struct slice *line)
 {
-    int64_t before = deadline_narrow(DEADLINE_IN(IM_READ));
+    int64_t before = deadline_narrow(DEADLINE_IN(IMAPD_READ));
     int r = conn_read_line(s->c, max, line);
     deadline_restore(before);
     return r;
 }
 
-int im_swallow(struct im *s, uint64_t n)
+int imapd_swallow(struct imapd_session *s, uint64_t n)
 {
     int r = 0;
     while (n && r >= 0) {
@@ -94,7 +94,7 @@ int im_swallow(struct im *s, uint64_t n)
         size_t k = have.n < n ? have.n : (size_t)n;
         conn_consume(s->c, k);
         n -= k;
-        int64_t before = deadline_narrow(DEADLINE_IN(IM_READ));
+        int64_t before = deadline_narrow(DEADLINE_IN(IMAPD_READ));
         if (n) r = conn_fill(s->c);
         deadline_restore(before);
     }
@@ -102,7 +102,7 @@ int im_swallow(struct im *s, uint64_t n)
 }
 
 /* The tag of a command of which only the start is there. */
-static void find_tag(struct im *s)
+static void find_tag(struct imapd_session *s)
 {
     struct imap_in in;
     imap_in_init(&in, &s->a, buf_slice(&s->cmd), s->utf8);
@@ -110,33 +110,33 @@ static void find_tag(struct im *s)
     if (in.code || !imap_at(&in, ' ')) s->tag = SL("*");
 }
 
-static size_t command_max(const struct im *s)
+static size_t command_max(const struct imapd_session *s)
 {
-    return s->state == IM_LOGGED_OUT ? IM_COMMAND_STRANGER : IM_COMMAND_MAX;
+    return s->state == IMAPD_LOGGED_OUT ? IMAPD_COMMAND_STRANGER : IMAPD_COMMAND_MAX;
 }
 
 /* A literal that is no message: into s->cmd. 1: go on reading, 0: refused, < 0: the end. */
-static int take_literal(struct im *s, const struct imap_literal *l)
+static int take_literal(struct imapd_session *s, const struct imap_literal *l)
 {
-    bool known = s->state != IM_LOGGED_OUT;
-    if (l->binary || l->size > (known ? IM_LITERAL_MAX : IM_LITERAL_STRANGER) ||
+    bool known = s->state != IMAPD_LOGGED_OUT;
+    if (l->binary || l->size > (known ? IMAPD_LITERAL_MAX : IMAPD_LITERAL_STRANGER) ||
         s->cmd.n + l->size > command_max(s)) {
         find_tag(s);
-        im_bad(s, l->binary ? "a literal8 cannot stand here" : "the literal is too large");
+        imapd_bad(s, l->binary ? "a literal8 cannot stand here" : "the literal is too large");
         if (!l->nonsync) return 0;
         /* RFC 7888 section 4: what was announced with {n+} is on its way. */
-        if (l->size > IM_SWALLOW_MAX) {
-            im_bye(s, "TOOBIG", "the literal is too large");
+        if (l->size > IMAPD_SWALLOW_MAX) {
+            imapd_bye(s, "TOOBIG", "the literal is too large");
             return 0;
         }
-        int r = im_swallow(s, l->size);
+        int r = imapd_swallow(s, l->size);
         struct slice rest;
-        return r ? r : im_line(s, IM_LINE_MAX, &rest);
+        return r ? r : imapd_line(s, IMAPD_LINE_MAX, &rest);
     }
-    if (!l->nonsync) im_write(s, SL("+ go ahead\r\n"));
+    if (!l->nonsync) imapd_write(s, SL("+ go ahead\r\n"));
     buf_str(&s->cmd, "\r\n");
     char *to = buf_space(&s->cmd, l->size + 1);
-    int64_t before = deadline_narrow(DEADLINE_IN(IM_READ));
+    int64_t before = deadline_narrow(DEADLINE_IN(IMAPD_READ));
     int r = conn_read(s->c, to, l->size);
     deadline_restore(before);
     if (r) return r;
@@ -145,11 +145,11 @@ static int take_literal(struct im *s, const struct imap_literal *l)
 }
 
 /* Learns the tag of the command that begins: a line that is too long is refused with it. */
-static int learn_tag(struct im *s)
+static int learn_tag(struct imapd_session *s)
 {
     struct slice have;
     int r = 0;
-    int64_t before = deadline_narrow(DEADLINE_IN(IM_READ));
+    int64_t before = deadline_narrow(DEADLINE_IN(IMAPD_READ));
     for (;;) {
         have = sl_sub(conn_peek(s->c), 0, IMAP_TAG_MAX + 1);
         if (have.n > IMAP_TAG_MAX || sl_chr(have, ' ') != SL_NONE || sl_chr(have, '\n') != SL_NONE) break;
@@ -165,18 +165,18 @@ static int learn_tag(struct im *s)
 }
 
 /* The tag stands in s->tag. */
-static int refuse_line(struct im *s, int e)
+static int refuse_line(struct imapd_session *s, int e)
 {
-    if (e == ERR_TOO_LONG) im_bad(s, "the line is too long");
-    else if (e == ERR_SYNTAX) im_bad(s, "lines end in CRLF");
+    if (e == ERR_TOO_LONG) imapd_bad(s, "the line is too long");
+    else if (e == ERR_SYNTAX) imapd_bad(s, "lines end in CRLF");
     else return e;
     return 0;
 }
 
 /* 1: s->cmd holds a command. 0: what came was answered already. */
-static int read_command(struct im *s)
+static int read_command(struct imapd_session *s)
 {
-    size_t max = s->state == IM_LOGGED_OUT ? IM_LINE_STRANGER : IM_LINE_MAX;
+    size_t max = s->state == IMAPD_LOGGED_OUT ? IMAPD_LINE_STRANGER : IMAPD_LINE_MAX;
     int r = learn_tag(s);
     if (r) return r;
     buf_clear(&s->cmd);
@@ -184,17 +184,17 @@ static int read_command(struct im *s)
         struct slice line;
         struct imap_literal l;
         size_t start = s->cmd.n;
-        r = im_line(s, max, &line);
+        r = imapd_line(s, max, &line);
         s->tag = sl_cstr(s->next_tag);
         if (r) return refuse_line(s, r);
         buf_put(&s->cmd, line);
         if (s->cmd.n > command_max(s)) {
             find_tag(s);
-            im_bad(s, "the command is too long");
+            imapd_bad(s, "the command is too long");
             return 0;
         }
         if (!imap_line_literal(line, &l)) return 1;
-        if (im_is_append(s, &l, start + l.at)) return im_append(s, &l, start + l.at);
+        if (imapd_is_append(s, &l, start + l.at)) return imapd_append(s, &l, start + l.at);
         r = take_literal(s, &l);
         if (r <= 0) return r;
     }
@@ -202,56 +202,56 @@ static int read_command(struct im *s)
 
 /* ---- the loop ---- */
 
-static void session_run(struct im *s);
+static void session_run(struct imapd_session *s);
 
 static void resume(void *arg)
 {
-    struct im *s = arg;
+    struct imapd_session *s = arg;
     if (!conn_peek(s->c).n && rt_now() >= s->until)
-        im_bye(s, NULL, s->state == IM_LOGGED_OUT ? "log in sooner next time" : "you were idle for too long");
+        imapd_bye(s, NULL, s->state == IMAPD_LOGGED_OUT ? "log in sooner next time" : "you were idle for too long");
     else if (fiber_canceled())
-        im_bye(s, "UNAVAILABLE", "the server is shutting down");
+        imapd_bye(s, "UNAVAILABLE", "the server is shutting down");
     else if (s->idling && rt_now() >= s->wake)
-        im_untagged(s, "OK still here"); /* for NATs on the way */
+        imapd_untagged(s, "OK still here"); /* for NATs on the way */
     session_run(s);
 }
 
 /* s->until is moved by the client's commands and by news, not by what we send on our own. */
-static void park(struct im *s)
+static void park(struct imapd_session *s)
 {
     release_buffers(s);
-    s->wake = s->idling && s->until - rt_now() > IM_KEEPALIVE ? rt_now() + IM_KEEPALIVE : s->until;
+    s->wake = s->idling && s->until - rt_now() > IMAPD_KEEPALIVE ? rt_now() + IMAPD_KEEPALIVE : s->until;
     conn_park(s->c, s->g, s->wake, resume, s);
 }
 
-static void run_command(struct im *s)
+static void run_command(struct imapd_session *s)
 {
     int r = read_command(s);
     if (r < 0) {
-        if (r == ERR_TIMEOUT) im_bye(s, NULL, "the command took too long to arrive");
+        if (r == ERR_TIMEOUT) imapd_bye(s, NULL, "the command took too long to arrive");
         s->over = true;
     } else if (r > 0) {
-        im_dispatch(s);
+        imapd_dispatch(s);
     }
-    if (s->junk >= IM_JUNK_MAX && !s->over) im_bye(s, NULL, "too many bad commands");
+    if (s->junk >= IMAPD_JUNK_MAX && !s->over) imapd_bye(s, NULL, "too many bad commands");
     ar_reset(&s->a);
     if (s->cmd.size > 16384) buf_free(&s->cmd);
 }
 
 /* The password was changed, the account disabled or removed: the login counts no more (RFC 5530). */
-static bool may_go_on(struct im *s)
+static bool may_go_on(struct imapd_session *s)
 {
     int r = s->authority_watch ? authority_check(&s->authority, s->server->conf.store) : 0;
-    if (r) im_bye(s, r == ERR_DENIED ? "EXPIRED" : "UNAVAILABLE", "%s", err_text(r));
+    if (r) imapd_bye(s, r == ERR_DENIED ? "EXPIRED" : "UNAVAILABLE", "%s", err_text(r));
     return !s->over;
 }
 
-static void session_run(struct im *s)
+static void session_run(struct imapd_session *s)
 {
     while (!s->over && !conn_error(s->c) && may_go_on(s)) {
         if (s->idling) {
-            if (im_idle_turn(s)) {
-                s->until = rt_now() + IM_IDLE;
+            if (imapd_idle_turn(s)) {
+                s->until = rt_now() + IMAPD_IDLE;
                 continue;
             }
             if (s->over || conn_error(s->c)) break;
@@ -264,21 +264,21 @@ static void session_run(struct im *s)
             return;
         }
         run_command(s);
-        s->until = s->state == IM_LOGGED_OUT ? s->born + IM_STRANGER : rt_now() + IM_IDLE;
+        s->until = s->state == IMAPD_LOGGED_OUT ? s->born + IMAPD_STRANGER : rt_now() + IMAPD_IDLE;
     }
     session_end(s);
 }
 
 void imapd_session(struct imapd *d, bool tls_at_once, struct conn *c, struct group *g)
 {
-    struct im *s = xcalloc(1, sizeof *s);
+    struct imapd_session *s = xcalloc(1, sizeof *s);
     char peer[ENDPOINT_TEXT_MAX];
-    *s = (struct im){.server = d, .c = c, .g = g, .state = IM_LOGGED_OUT, .born = rt_now()};
-    s->until = s->born + IM_STRANGER;
+    *s = (struct imapd_session){.server = d, .c = c, .g = g, .state = IMAPD_LOGGED_OUT, .born = rt_now()};
+    s->until = s->born + IMAPD_STRANGER;
     endpoint_format(conn_peer(c), peer);
     snprintf(s->who, sizeof s->who, "imap %.50s", peer);
     if (tls_at_once) {
-        int64_t before = deadline_narrow(s->born + IM_STRANGER);
+        int64_t before = deadline_narrow(s->born + IMAPD_STRANGER);
         int r = conn_tls_accept(c, d->conf.tls);
         deadline_restore(before);
         if (r) {
@@ -287,38 +287,38 @@ void imapd_session(struct imapd *d, bool tls_at_once, struct conn *c, struct gro
         }
     }
     buf_str(&s->out, "* OK [CAPABILITY ");
-    im_capabilities(s, &s->out);
+    imapd_capabilities(s, &s->out);
     buf_printf(&s->out, "] %.*s Tram is ready\r\n", SLF(d->conf.hostname));
-    im_flush(s);
+    imapd_flush(s);
     session_run(s);
 }
 
 /* ---- IDLE (RFC 2177) ---- */
 
-void im_cmd_idle(struct im *s, struct imap_in *in)
+void imapd_cmd_idle(struct imapd_session *s, struct imap_in *in)
 {
-    if (im_args_bad(s, in)) return;
+    if (imapd_args_bad(s, in)) return;
     snprintf(s->idle_tag, sizeof s->idle_tag, "%.*s", SLF(s->tag));
     s->idling = true;
-    im_write(s, SL("+ idling\r\n"));
+    imapd_write(s, SL("+ idling\r\n"));
     s->news = s->view; /* what is known now is told at once */
 }
 
 /* News out, DONE in. true: something happened, look again; false: nothing left to do. */
-bool im_idle_turn(struct im *s)
+bool imapd_idle_turn(struct imapd_session *s)
 {
     s->tag = sl_cstr(s->idle_tag);
     s->may_expunge = true;
     if (s->news) {
-        im_news(s);
+        imapd_news(s);
         return true;
     }
     if (!conn_peek(s->c).n) return false;
     struct slice line;
-    int r = im_line(s, IM_LINE_STRANGER, &line);
+    int r = imapd_line(s, IMAPD_LINE_STRANGER, &line);
     s->idling = false;
     if (r && refuse_line(s, r) != 0) s->over = true;
-    else if (!r && sl_eqi(line, SL("DONE"))) im_ok(s, NULL, "idle no more");
-    else if (!r) im_bad(s, "DONE was expected");
+    else if (!r && sl_eqi(line, SL("DONE"))) imapd_ok(s, NULL, "idle no more");
+    else if (!r) imapd_bad(s, "DONE was expected");
     return true;
 }

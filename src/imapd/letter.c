@@ -8,7 +8,7 @@ enum { PAGE = 256, TREE_KEPT = 64 * 1024 };
 
 /* ---- sets ---- */
 
-static void pick(struct im_picked *p, const struct view *v, bool gone, size_t i)
+static void pick(struct imapd_picked *p, const struct view *v, bool gone, size_t i)
 {
     p->missing |= v->msg[i].gone;
     if (v->msg[i].gone && !gone) return;
@@ -28,7 +28,7 @@ static size_t lower_bound(const struct view *v, size_t n, uint32_t uid)
     return from;
 }
 
-static void pick_saved(struct im *s, bool gone, struct im_picked *out)
+static void pick_saved(struct imapd_session *s, bool gone, struct imapd_picked *out)
 {
     for (size_t i = 0; i < s->nsaved; i++) {
         size_t at = lower_bound(s->view, s->told, s->saved[i]);
@@ -36,11 +36,11 @@ static void pick_saved(struct im *s, bool gone, struct im_picked *out)
     }
 }
 
-bool im_pick(struct im *s, struct imap_set set, bool gone, struct im_picked *out)
+bool imapd_pick(struct imapd_session *s, struct imap_set set, bool gone, struct imapd_picked *out)
 {
     const struct view *v = s->view;
     size_t n = s->told; /* beyond it the client knows of nothing */
-    *out = (struct im_picked){.at = ar_array(&s->a, size_t, n), .uid = ar_array(&s->a, uint32_t, n)};
+    *out = (struct imapd_picked){.at = ar_array(&s->a, size_t, n), .uid = ar_array(&s->a, uint32_t, n)};
     if (set.saved) {
         pick_saved(s, gone, out);
         return true;
@@ -50,7 +50,7 @@ bool im_pick(struct im *s, struct imap_set set, bool gone, struct im_picked *out
     for (size_t k = 0; k < set.n; k++) {
         struct imap_range r = set.v[k];
         if (!s->uid && r.lo > n) {
-            im_bad(s, "there are only %zu messages", n);
+            imapd_bad(s, "there are only %zu messages", n);
             return false;
         }
         size_t i = s->uid ? lower_bound(v, n, r.lo) : r.lo - 1;
@@ -61,15 +61,15 @@ bool im_pick(struct im *s, struct imap_set set, bool gone, struct im_picked *out
 
 /* ---- records ---- */
 
-void im_records_begin(struct im_records *r, uint32_t last)
+void imapd_records_begin(struct imapd_records *r, uint32_t last)
 {
-    *r = (struct im_records){.last = last};
+    *r = (struct imapd_records){.last = last};
     ar_init(&r->a, 0);
 }
 
-void im_records_end(struct im_records *r) { ar_free(&r->a); }
+void imapd_records_end(struct imapd_records *r) { ar_free(&r->a); }
 
-int im_record(struct im *s, struct im_records *r, uint32_t uid, const struct message **out)
+int imapd_record(struct imapd_session *s, struct imapd_records *r, uint32_t uid, const struct message **out)
 {
     while (r->at < r->n && r->v[r->at].uid < uid) r->at++;
     if (r->at == r->n) {
@@ -89,7 +89,7 @@ int im_record(struct im *s, struct im_records *r, uint32_t uid, const struct mes
 
 /* ---- bytes ---- */
 
-void im_letter_forget(struct im *s)
+void imapd_letter_forget(struct imapd_session *s)
 {
     if (!s->letter) return;
     ar_free(&s->letter->tree_a);
@@ -98,11 +98,11 @@ void im_letter_forget(struct im *s)
     s->letter = NULL;
 }
 
-void im_letter_trim(struct im *s)
+void imapd_letter_trim(struct imapd_session *s)
 {
     if (!s->letter) return;
     if (s->letter->tree_a.used > TREE_KEPT || !s->letter->tree) {
-        im_letter_forget(s);
+        imapd_letter_forget(s);
         return;
     }
     ar_free(&s->letter->all_a);
@@ -110,14 +110,14 @@ void im_letter_trim(struct im *s)
 }
 
 /* The message, or what it was before it was expunged. */
-static int record_of(struct im *s, uint32_t uid, struct message *out)
+static int record_of(struct imapd_session *s, uint32_t uid, struct message *out)
 {
     struct store *store = s->server->conf.store;
     int r = message_get(store, s->account, s->view->box, uid, out);
     return r == ERR_NOT_FOUND ? message_expunged(store, s->account, s->view->box, uid, out) : r;
 }
 
-int im_letter(struct im *s, uint32_t uid, const struct message *known, struct im_letter **out)
+int imapd_letter(struct imapd_session *s, uint32_t uid, const struct message *known, struct imapd_letter **out)
 {
     struct message m;
     if (s->letter && s->letter->m.uid == uid) {
@@ -129,7 +129,7 @@ int im_letter(struct im *s, uint32_t uid, const struct message *known, struct im
         if (r) return r;
         known = &m;
     }
-    im_letter_forget(s);
+    imapd_letter_forget(s);
     s->letter = xcalloc(1, sizeof *s->letter);
     s->letter->store = s->server->conf.store;
     s->letter->m = *known;
@@ -140,7 +140,7 @@ int im_letter(struct im *s, uint32_t uid, const struct message *known, struct im
 }
 
 /* Reads from the store; a body that was moved meanwhile is looked up again. */
-static int64_t read_store(struct im *s, struct im_letter *l, uint64_t at, void *p, size_t n)
+static int64_t read_store(struct imapd_session *s, struct imapd_letter *l, uint64_t at, void *p, size_t n)
 {
     int64_t got = body_read(l->store->body, &l->m.body, at, p, n);
     if (got != ERR_NOT_FOUND) return got;
@@ -148,7 +148,7 @@ static int64_t read_store(struct im *s, struct im_letter *l, uint64_t at, void *
     return r ? r : body_read(l->store->body, &l->m.body, at, p, n);
 }
 
-static int load_small(struct im *s, struct im_letter *l)
+static int load_small(struct imapd_session *s, struct imapd_letter *l)
 {
     if (l->all.p || !l->m.size || l->m.size > BODY_SMALL) return 0;
     char *p = ar_alloc(&l->all_a, l->m.size);
@@ -158,7 +158,7 @@ static int load_small(struct im *s, struct im_letter *l)
     return 0;
 }
 
-int64_t im_letter_read(struct im *s, struct im_letter *l, uint64_t at, void *p, size_t n)
+int64_t imapd_letter_read(struct imapd_session *s, struct imapd_letter *l, uint64_t at, void *p, size_t n)
 {
     int r = load_small(s, l);
     if (r) return r;
@@ -169,14 +169,14 @@ int64_t im_letter_read(struct im *s, struct im_letter *l, uint64_t at, void *p, 
     return (int64_t)n;
 }
 
-int im_letter_range(struct im *s, struct im_letter *l, uint64_t at, uint64_t n, struct arena *a,
+int imapd_letter_range(struct imapd_session *s, struct imapd_letter *l, uint64_t at, uint64_t n, struct arena *a,
                     struct slice *out)
 {
-    if (n > IM_HEAD_MAX) n = IM_HEAD_MAX;
+    if (n > IMAPD_HEAD_MAX) n = IMAPD_HEAD_MAX;
     char *p = ar_alloc(a, n + 1);
     size_t have = 0;
     while (have < n) {
-        int64_t got = im_letter_read(s, l, at + have, p + have, (size_t)n - have);
+        int64_t got = imapd_letter_read(s, l, at + have, p + have, (size_t)n - have);
         if (got < 0) return (int)got;
         if (!got) break;
         have += (size_t)got;
@@ -185,13 +185,13 @@ int im_letter_range(struct im *s, struct im_letter *l, uint64_t at, uint64_t n, 
     return 0;
 }
 
-int im_letter_tree(struct im *s, struct im_letter *l)
+int imapd_letter_tree(struct imapd_session *s, struct imapd_letter *l)
 {
     if (l->tree) return 0;
-    char *chunk = xmalloc(IM_CHUNK);
+    char *chunk = xmalloc(IMAPD_CHUNK);
     struct mime_parser *p = mime_begin(&l->tree_a);
     int64_t got;
-    for (uint64_t at = 0; (got = im_letter_read(s, l, at, chunk, IM_CHUNK)) > 0; at += (uint64_t)got) {
+    for (uint64_t at = 0; (got = imapd_letter_read(s, l, at, chunk, IMAPD_CHUNK)) > 0; at += (uint64_t)got) {
         mime_feed(p, sl(chunk, (size_t)got));
         fiber_breathe();
     }
@@ -205,27 +205,27 @@ int im_letter_tree(struct im *s, struct im_letter *l)
     return 0;
 }
 
-int im_letter_head_size(struct im *s, struct im_letter *l, uint64_t *out)
+int imapd_letter_head_size(struct imapd_session *s, struct imapd_letter *l, uint64_t *out)
 {
     struct arena a;
     struct slice head;
     int r = 0;
-    if (!l->head_size && (!l->m.head_size || l->m.head_size > IM_HEAD_MAX)) {
-        r = im_letter_tree(s, l);
+    if (!l->head_size && (!l->m.head_size || l->m.head_size > IMAPD_HEAD_MAX)) {
+        r = imapd_letter_tree(s, l);
         if (!r) *out = l->tree->root->head_size;
         return r;
     }
     ar_init(&a, 0);
-    if (!l->head_size) r = im_letter_range(s, l, 0, l->m.head_size, &a, &head);
+    if (!l->head_size) r = imapd_letter_range(s, l, 0, l->m.head_size, &a, &head);
     if (!r && !l->head_size) l->head_size = mail_head_end(head) + 1;
     ar_free(&a);
     if (!r) *out = l->head_size - 1;
     return r;
 }
 
-int im_letter_head(struct im *s, struct im_letter *l, struct arena *a, struct slice *out)
+int imapd_letter_head(struct imapd_session *s, struct imapd_letter *l, struct arena *a, struct slice *out)
 {
     uint64_t n;
-    int r = im_letter_head_size(s, l, &n);
-    return r ? r : im_letter_range(s, l, 0, n, a, out);
+    int r = imapd_letter_head_size(s, l, &n);
+    return r ? r : imapd_letter_range(s, l, 0, n, a, out);
 }

@@ -15,8 +15,8 @@ enum answer { NO, YES, MAYBE };
 enum { KNOW_VIEW, KNOW_RECORD, KNOW_HEADER, KNOW_TEXT };
 
 struct search {
-    struct im *s;
-    struct im_needle *needle;
+    struct imapd_session *s;
+    struct imapd_needle *needle;
     size_t nneedles;
     struct arena a; /* of the message at hand */
     int64_t now;
@@ -39,7 +39,7 @@ static int prepare_text(struct search *x, struct imap_search *k, struct slice ch
     if (k->key == IMAP_KEY_HEADER || k->key == IMAP_KEY_ADDRESS) return 0;
     if (x->nneedles == NEEDLES_MAX)
         return err_set(ERR_LIMIT, "more than %d texts to search for", NEEDLES_MAX);
-    struct im_needle *n = &x->needle[x->nneedles++];
+    struct imapd_needle *n = &x->needle[x->nneedles++];
     n->folded = k->text;
     k->mark = n;
     return 0;
@@ -47,7 +47,7 @@ static int prepare_text(struct search *x, struct imap_search *k, struct slice ch
 
 static int prepare(struct search *x, struct imap_search *k, struct slice charset)
 {
-    struct im *s = x->s;
+    struct imapd_session *s = x->s;
     int r = 0;
     for (; k && !r; k = k->next) {
         switch (k->key) {
@@ -82,7 +82,7 @@ static enum answer by_day(enum imap_key key, enum imap_key before, int64_t at, i
     return is(key == before ? d < day : key == before + 1 ? d == day : d >= day);
 }
 
-static bool in_saved(const struct im *s, uint32_t uid)
+static bool in_saved(const struct imapd_session *s, uint32_t uid)
 {
     size_t from = 0, to = s->nsaved;
     while (from < to) {
@@ -103,9 +103,9 @@ static enum answer view_key(const struct search *x, const struct imap_search *k)
     case IMAP_KEY_UID: return is(k->set.saved ? in_saved(x->s, m->uid) : imap_set_has(&k->set, m->uid));
     case IMAP_KEY_FLAG: return is(m->flags & k->flag);
     case IMAP_KEY_KEYWORD: return is(m->flags & k->number);
-    case IMAP_KEY_RECENT: return is(im_recent_has(x->s, m->uid));
-    case IMAP_KEY_OLD: return is(!im_recent_has(x->s, m->uid));
-    case IMAP_KEY_NEW: return is(im_recent_has(x->s, m->uid) && !(m->flags & FLAG_SEEN));
+    case IMAP_KEY_RECENT: return is(imapd_recent_has(x->s, m->uid));
+    case IMAP_KEY_OLD: return is(!imapd_recent_has(x->s, m->uid));
+    case IMAP_KEY_NEW: return is(imapd_recent_has(x->s, m->uid) && !(m->flags & FLAG_SEEN));
     case IMAP_KEY_MODSEQ: return is(m->modseq >= k->number);
     case IMAP_KEY_THREADID: return NO;
     default: return MAYBE;
@@ -149,10 +149,10 @@ static enum answer header_key(struct search *x, const struct imap_search *k)
     switch (k->key) {
     case IMAP_KEY_HEADER:
         fiber_breathe(); /* there may be a thousand of them */
-        return is(im_head_holds(x->head, k->field, k->text));
+        return is(imapd_head_holds(x->head, k->field, k->text));
     case IMAP_KEY_ADDRESS:
         fiber_breathe();
-        return is(im_head_addresses(x->head, k->field, k->text));
+        return is(imapd_head_addresses(x->head, k->field, k->text));
     case IMAP_KEY_SENTBEFORE:
     case IMAP_KEY_SENTON:
     case IMAP_KEY_SENTSINCE:
@@ -164,7 +164,7 @@ static enum answer header_key(struct search *x, const struct imap_search *k)
 
 static enum answer text_key(const struct imap_search *k)
 {
-    const struct im_needle *n = k->mark;
+    const struct imapd_needle *n = k->mark;
     return is(n->in_body || (k->key == IMAP_KEY_TEXT && n->in_head));
 }
 
@@ -196,20 +196,20 @@ static enum answer ask(struct search *x, const struct imap_search *k)
 /* ---- one message ---- */
 
 /* Learns the next thing about the message. */
-static int learn(struct search *x, struct im_records *records)
+static int learn(struct search *x, struct imapd_records *records)
 {
-    struct im_letter *l;
+    struct imapd_letter *l;
     int r = 0;
     x->know++;
-    if (x->know == KNOW_RECORD) return im_record(x->s, records, x->m->uid, &x->record);
-    r = im_letter(x->s, x->m->uid, x->record, &l);
-    if (!r && x->know == KNOW_HEADER) r = im_letter_head(x->s, l, &x->a, &x->head);
-    if (!r && x->know == KNOW_TEXT) r = im_text_search(x->s, l, x->needle, x->nneedles);
+    if (x->know == KNOW_RECORD) return imapd_record(x->s, records, x->m->uid, &x->record);
+    r = imapd_letter(x->s, x->m->uid, x->record, &l);
+    if (!r && x->know == KNOW_HEADER) r = imapd_letter_head(x->s, l, &x->a, &x->head);
+    if (!r && x->know == KNOW_TEXT) r = imapd_text_search(x->s, l, x->needle, x->nneedles);
     return r;
 }
 
 /* 1: it matches, 0: not (or it is gone). */
-static int judge(struct search *x, const struct imap_search *key, struct im_records *records, size_t i)
+static int judge(struct search *x, const struct imap_search *key, struct imapd_records *records, size_t i)
 {
     enum answer r;
     int e = 0;
@@ -225,29 +225,29 @@ static int judge(struct search *x, const struct imap_search *key, struct im_reco
 
 static int search_all(struct search *x, const struct imap_search *key, size_t *hits, size_t *n)
 {
-    struct im *s = x->s;
-    struct im_records records;
+    struct imapd_session *s = x->s;
+    struct imapd_records records;
     int r = 0;
     *n = 0;
     if (!s->told) return 0;
-    im_records_begin(&records, s->view->msg[s->told - 1].uid);
+    imapd_records_begin(&records, s->view->msg[s->told - 1].uid);
     for (size_t i = 0; i < s->told && r >= 0 && !conn_error(s->c); i++) {
         r = judge(x, key, &records, i);
         if (r == 1) hits[(*n)++] = i;
         fiber_breathe();
     }
-    im_records_end(&records);
+    imapd_records_end(&records);
     return r < 0 ? r : 0;
 }
 
 /* ---- the answer ---- */
 
-static uint32_t number_of(const struct im *s, size_t i)
+static uint32_t number_of(const struct imapd_session *s, size_t i)
 {
     return s->uid ? s->view->msg[i].uid : (uint32_t)i + 1;
 }
 
-static uint64_t highest_modseq(const struct im *s, const size_t *hits, size_t n)
+static uint64_t highest_modseq(const struct imapd_session *s, const size_t *hits, size_t n)
 {
     uint64_t most = 0;
     for (size_t k = 0; k < n; k++)
@@ -255,7 +255,7 @@ static uint64_t highest_modseq(const struct im *s, const size_t *hits, size_t n)
     return most;
 }
 
-static void tell_search(struct im *s, const struct imap_search_args *args, const size_t *hits, size_t n)
+static void tell_search(struct imapd_session *s, const struct imap_search_args *args, const size_t *hits, size_t n)
 {
     buf_str(&s->out, "* SEARCH");
     for (size_t k = 0; k < n; k++) {
@@ -265,11 +265,11 @@ static void tell_search(struct im *s, const struct imap_search_args *args, const
     if (args->modseq && n)
         buf_printf(&s->out, " (MODSEQ %llu)", (unsigned long long)highest_modseq(s, hits, n));
     buf_str(&s->out, "\r\n");
-    im_flush(s);
+    imapd_flush(s);
 }
 
 /* RFC 4731 section 3.1; MIN, MAX and ALL are left out when nothing was found. */
-static void tell_esearch(struct im *s, const struct imap_search_args *args, const size_t *hits, size_t n)
+static void tell_esearch(struct imapd_session *s, const struct imap_search_args *args, const size_t *hits, size_t n)
 {
     buf_str(&s->out, "* ESEARCH (TAG ");
     imap_put_string(&s->out, s->tag, false);
@@ -293,11 +293,11 @@ static void tell_esearch(struct im *s, const struct imap_search_args *args, cons
                    (unsigned long long)(all || !told ? highest_modseq(s, hits, n) : told));
     }
     buf_str(&s->out, "\r\n");
-    im_flush(s);
+    imapd_flush(s);
 }
 
 /* RFC 5182 section 2.1: with MIN or MAX alone only those are kept. */
-static void save(struct im *s, const struct imap_search_args *args, const size_t *hits, size_t n)
+static void save(struct imapd_session *s, const struct imap_search_args *args, const size_t *hits, size_t n)
 {
     unsigned ends = args->wants & (IMAP_RETURN_MIN | IMAP_RETURN_MAX);
     bool only_ends = ends && !(args->wants & (IMAP_RETURN_ALL | IMAP_RETURN_COUNT));
@@ -311,31 +311,31 @@ static void save(struct im *s, const struct imap_search_args *args, const size_t
     }
 }
 
-static void answer(struct im *s, const struct imap_search_args *args, const size_t *hits, size_t n)
+static void answer(struct imapd_session *s, const struct imap_search_args *args, const size_t *hits, size_t n)
 {
     if (args->wants & IMAP_RETURN_SAVE) save(s, args, hits, n);
     if (!args->extended && !s->rev2) tell_search(s, args, hits, n);
     else if (args->wants != IMAP_RETURN_SAVE) tell_esearch(s, args, hits, n);
-    im_ok(s, s->view->ngone ? "EXPUNGEISSUED" : NULL, "searched"); /* RFC 5530 */
+    imapd_ok(s, s->view->ngone ? "EXPUNGEISSUED" : NULL, "searched"); /* RFC 5530 */
 }
 
-void im_cmd_search(struct im *s, struct imap_in *in)
+void imapd_cmd_search(struct imapd_session *s, struct imap_in *in)
 {
     imap_sp(in);
     struct imap_search_args args = imap_search_args(in);
-    if (im_args_bad(s, in)) return;
+    if (imapd_args_bad(s, in)) return;
     if (args.charset.n && s->utf8_accept) { /* RFC 6855 section 3 */
-        im_bad(s, "after UTF8=ACCEPT everything is UTF-8: no CHARSET");
+        imapd_bad(s, "after UTF8=ACCEPT everything is UTF-8: no CHARSET");
         return;
     }
     if (args.charset.n && !charset_known(args.charset)) {
-        im_no(s, "BADCHARSET (UTF-8 US-ASCII)", "the charset is not known");
+        imapd_no(s, "BADCHARSET (UTF-8 US-ASCII)", "the charset is not known");
         return;
     }
-    if (args.modseq) im_condstore(s);
+    if (args.modseq) imapd_condstore(s);
     if (!args.wants) args.wants = IMAP_RETURN_ALL; /* IMAP4rev2 always answers with ESEARCH */
     struct search x = {.s = s, .now = rt_wall_seconds()};
-    x.needle = ar_array(&s->a, struct im_needle, NEEDLES_MAX);
+    x.needle = ar_array(&s->a, struct imapd_needle, NEEDLES_MAX);
     size_t *hits = ar_array(&s->a, size_t, s->told), n = 0;
     ar_init(&x.a, 0);
     int r = prepare(&x, args.key, args.charset);
@@ -343,7 +343,7 @@ void im_cmd_search(struct im *s, struct imap_in *in)
     ar_free(&x.a);
     if (r) {
         if (args.wants & IMAP_RETURN_SAVE) s->nsaved = 0; /* RFC 5182 section 2.1 */
-        im_failed(s, r);
+        imapd_failed(s, r);
     } else {
         answer(s, &args, hits, n);
     }

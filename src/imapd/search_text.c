@@ -11,9 +11,9 @@
 enum { LOOK_AT = 32 * 1024, HELD_MAX = 4096, PART_HEAD_MAX = 64 * 1024 };
 
 struct scan {
-    struct im *s;
-    struct im_letter *l;
-    struct im_needle *v;
+    struct imapd_session *s;
+    struct imapd_letter *l;
+    struct imapd_needle *v;
     size_t n, longest;
     bool body;         /* what is fed now belongs to the body */
     struct buf folded; /* what was folded and not yet dropped */
@@ -92,14 +92,14 @@ static int feed_part_head(struct scan *x, const struct mime_part *p)
     struct arena a;
     struct slice head;
     ar_init(&a, 0);
-    int r = im_letter_range(x->s, x->l, p->head_at,
+    int r = imapd_letter_range(x->s, x->l, p->head_at,
                             p->head_size < PART_HEAD_MAX ? p->head_size : PART_HEAD_MAX, &a, &head);
     if (!r) feed_head(x, head);
     ar_free(&a);
     return r;
 }
 
-bool im_head_holds(struct slice head, struct slice field, struct slice folded)
+bool imapd_head_holds(struct slice head, struct slice field, struct slice folded)
 {
     struct arena a;
     struct mail_head h;
@@ -135,7 +135,7 @@ static bool addresses_hold(struct arena *a, struct slice body, struct slice fold
     return found;
 }
 
-bool im_head_addresses(struct slice head, struct slice field, struct slice folded)
+bool imapd_head_addresses(struct slice head, struct slice field, struct slice folded)
 {
     struct arena a;
     struct mail_head h;
@@ -157,7 +157,7 @@ static int feed_text_part(struct scan *x, const struct mime_part *p)
     struct charset c;
     struct buf bytes = BUF_INIT, utf8 = BUF_INIT;
     struct arena a;
-    char *chunk = xmalloc(IM_CHUNK);
+    char *chunk = xmalloc(IMAPD_CHUNK);
     uint64_t at = p->body_at, end = p->body_at + p->body_size;
     int64_t got = 0;
     mime_decode_begin(&d, p->encoding);
@@ -165,7 +165,7 @@ static int feed_text_part(struct scan *x, const struct mime_part *p)
     if (charset_begin(&c, mime_param_get(&a, p->param, p->nparam, SL("charset"))) != 0) {} /* as UTF-8, then */
     ar_free(&a);
     while (at < end && !done(x)) {
-        got = im_letter_read(x->s, x->l, at, chunk, end - at < IM_CHUNK ? (size_t)(end - at) : IM_CHUNK);
+        got = imapd_letter_read(x->s, x->l, at, chunk, end - at < IMAPD_CHUNK ? (size_t)(end - at) : IMAPD_CHUNK);
         if (got <= 0) break;
         at += (uint64_t)got;
         struct slice plain = sl(chunk, (size_t)got);
@@ -208,14 +208,14 @@ static int feed_part(struct scan *x, const struct mime_part *p)
     return r;
 }
 
-int im_text_search(struct im *s, struct im_letter *l, struct im_needle *v, size_t n)
+int imapd_text_search(struct imapd_session *s, struct imapd_letter *l, struct imapd_needle *v, size_t n)
 {
     struct scan x = {.s = s, .l = l, .v = v, .n = n};
     for (size_t i = 0; i < n; i++) {
         v[i].in_head = v[i].in_body = !v[i].folded.n;
         if (v[i].folded.n > x.longest) x.longest = v[i].folded.n;
     }
-    int r = im_letter_tree(s, l);
+    int r = imapd_letter_tree(s, l);
     if (!r) r = feed_part(&x, l->tree->root);
     buf_free(&x.folded);
     buf_free(&x.held);

@@ -10,13 +10,13 @@
 
 enum { RECENT_MAX = 100000, RECENT_KEY = 40 };
 
-static struct slice recent_key(const struct im *s, uint32_t box, char room[RECENT_KEY])
+static struct slice recent_key(const struct imapd_session *s, uint32_t box, char room[RECENT_KEY])
 {
     return sl(room, (size_t)snprintf(room, RECENT_KEY, "%s %u", s->account, box));
 }
 
 /* The first uid that no session was told of. SUSPENDS. */
-static int first_recent(struct im *s, uint32_t box, uint32_t *out)
+static int first_recent(struct imapd_session *s, uint32_t box, uint32_t *out)
 {
     struct imapd *d = s->server;
     char room[RECENT_KEY];
@@ -27,7 +27,7 @@ static int first_recent(struct im *s, uint32_t box, uint32_t *out)
 }
 
 /* Takes what is recent below `to` away from other sessions; the first such uid. */
-static uint32_t take_recent(struct im *s, uint32_t first, uint32_t to)
+static uint32_t take_recent(struct imapd_session *s, uint32_t first, uint32_t to)
 {
     struct imapd *d = s->server;
     char room[RECENT_KEY];
@@ -46,9 +46,9 @@ static uint32_t take_recent(struct im *s, uint32_t first, uint32_t to)
 }
 
 /* Messages below uid `to` that no session was told of become recent here. SUSPENDS. */
-static void claim_recent(struct im *s, uint32_t to)
+static void claim_recent(struct imapd_session *s, uint32_t to)
 {
-    struct im_recent *r = &s->recent;
+    struct imapd_recent *r = &s->recent;
     uint32_t first, known = r->n ? r->range[r->n - 1].hi + 1 : 0;
     if (s->rev2 || first_recent(s, s->view->box, &first) != 0) return; /* only \Recent is missing then */
     if (!s->read_only) first = take_recent(s, first, to);
@@ -58,7 +58,7 @@ static void claim_recent(struct im *s, uint32_t to)
     else if (r->n < COUNT_OF(r->range)) r->range[r->n++] = (struct imap_range){first, to - 1};
 }
 
-int im_recent_count(struct im *s, const struct mailbox *m, uint32_t *out)
+int imapd_recent_count(struct imapd_session *s, const struct mailbox *m, uint32_t *out)
 {
     enum { PAGE = 1000 };
     struct arena a;
@@ -83,25 +83,25 @@ int im_recent_count(struct im *s, const struct mailbox *m, uint32_t *out)
     return r;
 }
 
-bool im_recent_has(const struct im *s, uint32_t uid)
+bool imapd_recent_has(const struct imapd_session *s, uint32_t uid)
 {
     for (size_t i = 0; i < s->recent.n; i++)
         if (uid >= s->recent.range[i].lo && uid <= s->recent.range[i].hi) return true;
     return false;
 }
 
-static size_t recent_count(const struct im *s)
+static size_t recent_count(const struct imapd_session *s)
 {
     size_t n = 0;
     for (size_t i = s->recent.n ? 0 : s->view->n; i < s->view->n; i++)
-        n += im_recent_has(s, s->view->msg[i].uid);
+        n += imapd_recent_has(s, s->view->msg[i].uid);
     return n;
 }
 
 /* ---- flags ---- */
 
 /* true: there are new ones, or another name for one. SUSPENDS. */
-static bool keywords_reload(struct im *s)
+static bool keywords_reload(struct imapd_session *s)
 {
     struct mailbox m;
     struct arena a;
@@ -119,14 +119,14 @@ static bool keywords_reload(struct im *s)
     return changed;
 }
 
-void im_put_flags(struct im *s, size_t i)
+void imapd_put_flags(struct imapd_session *s, size_t i)
 {
     const struct view_msg *m = &s->view->msg[i];
     imap_put_flags(&s->out, m->flags, s->keyword, s->nkeywords, FLAG_KEYWORD_FIRST,
-                   !s->rev2 && im_recent_has(s, m->uid) ? SL("\\Recent") : SL(""));
+                   !s->rev2 && imapd_recent_has(s, m->uid) ? SL("\\Recent") : SL(""));
 }
 
-static void tell_flags(struct im *s)
+static void tell_flags(struct imapd_session *s)
 {
     uint64_t bits =
         s->nkeywords >= 59 ? ~(uint64_t)0 : ((uint64_t)1 << (FLAG_KEYWORD_FIRST + s->nkeywords)) - 1;
@@ -137,17 +137,17 @@ static void tell_flags(struct im *s)
     struct slice more = s->read_only || s->nkeywords >= MAILBOX_KEYWORDS_MAX ? SL("") : SL("\\*");
     imap_put_flags(&s->out, bits, s->keyword, s->nkeywords, FLAG_KEYWORD_FIRST, more);
     buf_str(&s->out, "] these can be kept\r\n");
-    im_flush(s);
+    imapd_flush(s);
 }
 
-static size_t keyword_index(const struct im *s, struct slice name)
+static size_t keyword_index(const struct imapd_session *s, struct slice name)
 {
     size_t i = 0;
     while (i < s->nkeywords && !sl_eqi(s->keyword[i], name)) i++;
     return i;
 }
 
-uint64_t im_flags(const struct im *s, const struct imap_flags *f)
+uint64_t imapd_flags(const struct imapd_session *s, const struct imap_flags *f)
 {
     uint64_t bits = f->system;
     for (size_t i = 0; i < f->n; i++) {
@@ -161,26 +161,26 @@ uint64_t im_flags(const struct im *s, const struct imap_flags *f)
 
 static void on_news(void *arg)
 {
-    struct im *s = arg;
+    struct imapd_session *s = arg;
     s->news = true;
     if (s->idling) conn_wake(s->c);
 }
 
 static void tell_expunge(void *arg, uint32_t seq)
 {
-    struct im *s = arg;
+    struct imapd_session *s = arg;
     buf_printf(&s->out, "* %u EXPUNGE\r\n", seq);
     s->told--;
 }
 
 /* IMAP4rev2 knows no RECENT (RFC 9051 appendix E). */
-static void tell_counts(struct im *s)
+static void tell_counts(struct imapd_session *s)
 {
     buf_printf(&s->out, "* %zu EXISTS\r\n", s->view->n);
     if (!s->rev2) buf_printf(&s->out, "* %zu RECENT\r\n", recent_count(s));
 }
 
-static void tell_exists(struct im *s)
+static void tell_exists(struct imapd_session *s)
 {
     const struct view *v = s->view;
     size_t n = v->n;
@@ -189,7 +189,7 @@ static void tell_exists(struct im *s)
     tell_counts(s);
 }
 
-static void tell_changed(struct im *s)
+static void tell_changed(struct imapd_session *s)
 {
     struct view *v = s->view;
     for (size_t i = 0; i < v->n && v->nchanged; i++) {
@@ -198,7 +198,7 @@ static void tell_changed(struct im *s)
         m->changed = false;
         if (i >= s->told || m->gone) continue;
         buf_printf(&s->out, "* %zu FETCH (UID %u FLAGS ", i + 1, m->uid);
-        im_put_flags(s, i);
+        imapd_put_flags(s, i);
         if (s->condstore) buf_printf(&s->out, " MODSEQ (%llu)", (unsigned long long)m->modseq);
         buf_str(&s->out, ")\r\n");
     }
@@ -206,7 +206,7 @@ static void tell_changed(struct im *s)
 }
 
 /* Is some flag set for which we have no name? */
-static bool unknown_keyword(const struct im *s)
+static bool unknown_keyword(const struct imapd_session *s)
 {
     uint64_t known =
         s->nkeywords >= 59 ? ~(uint64_t)0 : ((uint64_t)1 << (FLAG_KEYWORD_FIRST + s->nkeywords)) - 1;
@@ -215,32 +215,32 @@ static bool unknown_keyword(const struct im *s)
     return false;
 }
 
-void im_sync(struct im *s)
+void imapd_sync(struct imapd_session *s)
 {
     size_t added;
-    if (s->state != IM_SELECTED || s->over || (!s->news && !s->retry)) return;
+    if (s->state != IMAPD_SELECTED || s->over || (!s->news && !s->retry)) return;
     s->news = false;
     s->retry = view_sync(s->view, &added) != 0; /* with the next command, then */
     if (s->retry) return;
-    if (s->view->deleted) im_bye(s, NULL, "the mailbox was deleted");
+    if (s->view->deleted) imapd_bye(s, NULL, "the mailbox was deleted");
     else if ((unknown_keyword(s) || s->view->names != s->names) && keywords_reload(s)) tell_flags(s);
 }
 
-void im_news(struct im *s)
+void imapd_news(struct imapd_session *s)
 {
-    im_sync(s);
-    if (s->state != IM_SELECTED || s->over) return;
+    imapd_sync(s);
+    if (s->state != IMAPD_SELECTED || s->over) return;
     if (s->may_expunge && s->view->ngone) view_drop_gone(s->view, tell_expunge, s);
     if (s->view->n != s->told) tell_exists(s);
     if (s->view->nchanged) tell_changed(s);
-    if (s->out.n) im_flush(s);
+    if (s->out.n) imapd_flush(s);
 }
 
 /* ---- select ---- */
 
-void im_unselect(struct im *s)
+void imapd_unselect(struct imapd_session *s)
 {
-    im_letter_forget(s);
+    imapd_letter_forget(s);
     if (s->watch) kv_unwatch(&s->watch);
     if (s->view) view_close(&s->view);
     ar_free(&s->box);
@@ -251,10 +251,10 @@ void im_unselect(struct im *s)
     s->nkeywords = 0;
     s->news = s->retry = false;
     s->recent.n = 0;
-    if (s->state == IM_SELECTED) s->state = IM_AUTH;
+    if (s->state == IMAPD_SELECTED) s->state = IMAPD_AUTH;
 }
 
-static void tell_mailbox(struct im *s, struct slice name)
+static void tell_mailbox(struct imapd_session *s, struct slice name)
 {
     const struct view *v = s->view;
     size_t unseen = 0;
@@ -273,21 +273,21 @@ static void tell_mailbox(struct im *s, struct slice name)
         imap_put_mailbox(&s->out, name, s->utf8);
         buf_str(&s->out, "\r\n");
     }
-    im_flush(s);
+    imapd_flush(s);
 }
 
-void im_condstore(struct im *s)
+void imapd_condstore(struct imapd_session *s)
 {
     if (s->condstore) return;
     s->condstore = true;
-    if (s->state == IM_SELECTED)
-        im_untagged(s, "OK [HIGHESTMODSEQ %llu] the last change",
+    if (s->state == IMAPD_SELECTED)
+        imapd_untagged(s, "OK [HIGHESTMODSEQ %llu] the last change",
                     (unsigned long long)(s->view->modseq ? s->view->modseq : 1));
 }
 
 static void tell_nobody(void *arg, uint32_t seq) { (void)arg, (void)seq; }
 
-static int open_mailbox(struct im *s, struct slice name, bool read_only)
+static int open_mailbox(struct imapd_session *s, struct slice name, bool read_only)
 {
     struct store *store = s->server->conf.store;
     struct mailbox m;
@@ -300,7 +300,7 @@ static int open_mailbox(struct im *s, struct slice name, bool read_only)
     if (!r) r = view_sync(s->view, &added);
     if (!r && s->view->deleted) r = err_set(ERR_NOT_FOUND, "there is no such mailbox");
     if (r) return r;
-    s->state = IM_SELECTED;
+    s->state = IMAPD_SELECTED;
     s->read_only = read_only;
     keywords_reload(s);
     for (size_t i = 0; i < s->view->n; i++) s->view->msg[i].changed = false;
@@ -323,49 +323,49 @@ static bool take_parameters(struct imap_in *in)
     return condstore;
 }
 
-static void select_mailbox(struct im *s, struct imap_in *in, bool read_only)
+static void select_mailbox(struct imapd_session *s, struct imap_in *in, bool read_only)
 {
     imap_sp(in);
     struct slice name = imap_mailbox(in);
     bool condstore = take_parameters(in);
-    if (im_args_bad(s, in)) return;
-    if (s->rev2 && s->view) im_untagged(s, "OK [CLOSED] the mailbox before is closed");
-    im_unselect(s); /* whatever comes of the new one (RFC 9051 section 6.3.2) */
+    if (imapd_args_bad(s, in)) return;
+    if (s->rev2 && s->view) imapd_untagged(s, "OK [CLOSED] the mailbox before is closed");
+    imapd_unselect(s); /* whatever comes of the new one (RFC 9051 section 6.3.2) */
     int r = open_mailbox(s, name, read_only);
     if (r) {
-        im_unselect(s);
-        im_failed(s, r);
+        imapd_unselect(s);
+        imapd_failed(s, r);
         return;
     }
     s->condstore |= condstore;
     claim_recent(s, s->view->uidnext);
     s->told = s->view->n;
     tell_mailbox(s, name);
-    im_ok(s, read_only ? "READ-ONLY" : "READ-WRITE", "selected");
+    imapd_ok(s, read_only ? "READ-ONLY" : "READ-WRITE", "selected");
 }
 
-void im_cmd_select(struct im *s, struct imap_in *in) { select_mailbox(s, in, false); }
-void im_cmd_examine(struct im *s, struct imap_in *in) { select_mailbox(s, in, true); }
+void imapd_cmd_select(struct imapd_session *s, struct imap_in *in) { select_mailbox(s, in, false); }
+void imapd_cmd_examine(struct imapd_session *s, struct imap_in *in) { select_mailbox(s, in, true); }
 
-void im_cmd_unselect(struct im *s, struct imap_in *in)
+void imapd_cmd_unselect(struct imapd_session *s, struct imap_in *in)
 {
-    if (im_args_bad(s, in)) return;
-    im_unselect(s);
-    im_ok(s, NULL, "no mailbox is selected");
+    if (imapd_args_bad(s, in)) return;
+    imapd_unselect(s);
+    imapd_ok(s, NULL, "no mailbox is selected");
 }
 
 /* Expunges without telling (RFC 9051 section 6.4.1). */
-void im_cmd_close(struct im *s, struct imap_in *in)
+void imapd_cmd_close(struct imapd_session *s, struct imap_in *in)
 {
-    if (im_args_bad(s, in)) return;
+    if (imapd_args_bad(s, in)) return;
     if (!s->read_only) {
         int r = message_expunge(s->server->conf.store, s->account, s->view->box, NULL, 0, true, &s->a, NULL,
                                 NULL);
         if (r && r != ERR_NOT_FOUND) {
-            im_failed(s, r);
+            imapd_failed(s, r);
             return;
         }
     }
-    im_unselect(s);
-    im_ok(s, NULL, "closed");
+    imapd_unselect(s);
+    imapd_ok(s, NULL, "closed");
 }

@@ -7,7 +7,7 @@ enum { PAGE = 1000, STEP = 500 };
 
 /* ---- the snapshot ---- */
 
-static void add_page(struct pm *s, const struct message *m, size_t n)
+static void add_page(struct popd_session *s, const struct message *m, size_t n)
 {
     if (s->n + n > s->room) {
         s->room = s->room * 2 > s->n + n ? s->room * 2 : s->n + n;
@@ -15,10 +15,10 @@ static void add_page(struct pm *s, const struct message *m, size_t n)
     }
     for (size_t i = 0; i < n; i++)
         s->m[s->n++] =
-            (struct pm_message){.uid = m[i].uid, .size = m[i].size + m[i].by_lines, .retrieved = m[i].flags & FLAG_SEEN};
+            (struct popd_message){.uid = m[i].uid, .size = m[i].size + m[i].by_lines, .retrieved = m[i].flags & FLAG_SEEN};
 }
 
-int pm_open_box(struct pm *s)
+int popd_open_box(struct popd_session *s)
 {
     struct mailbox box;
     struct message *m;
@@ -27,7 +27,7 @@ int pm_open_box(struct pm *s)
     if (r) return r;
     s->box = box.id;
     s->uidvalidity = box.uidvalidity;
-    for (uint32_t from = 1; from && s->n < PM_MESSAGES_MAX; from = n == PAGE ? m[n - 1].uid + 1 : 0) {
+    for (uint32_t from = 1; from && s->n < POPD_MESSAGES_MAX; from = n == PAGE ? m[n - 1].uid + 1 : 0) {
         ar_reset(&s->cmd_a);
         r = message_list(s->conf->store, s->account.id, s->box, from, PAGE, &s->cmd_a, &m, &n);
         if (r) return r;
@@ -37,26 +37,26 @@ int pm_open_box(struct pm *s)
     return 0;
 }
 
-void pm_close_box(struct pm *s)
+void popd_close_box(struct popd_session *s)
 {
     free(s->m);
     s->m = NULL;
     s->n = s->room = 0;
     s->in = false;
-    pm_unlock(s);
+    popd_unlock(s);
 }
 
-struct pm_message *pm_message(struct pm *s, const struct pop3_command *c)
+struct popd_message *popd_message(struct popd_session *s, const struct pop3_command *c)
 {
-    struct pm_message *m = c->number <= s->n ? &s->m[c->number - 1] : NULL;
-    if (!m) pm_err(s, NULL, "there is no message %u", c->number);
-    else if (m->deleted) pm_err(s, NULL, "message %u is marked as deleted", c->number);
+    struct popd_message *m = c->number <= s->n ? &s->m[c->number - 1] : NULL;
+    if (!m) popd_err(s, NULL, "there is no message %u", c->number);
+    else if (m->deleted) popd_err(s, NULL, "message %u is marked as deleted", c->number);
     return m && !m->deleted ? m : NULL;
 }
 
 /* ---- STAT, LIST, UIDL (RFC 1939 sections 5 and 7) ---- */
 
-static void totals(const struct pm *s, size_t *n, uint64_t *bytes)
+static void totals(const struct popd_session *s, size_t *n, uint64_t *bytes)
 {
     *n = 0;
     *bytes = 0;
@@ -67,32 +67,32 @@ static void totals(const struct pm *s, size_t *n, uint64_t *bytes)
         }
 }
 
-void pm_stat(struct pm *s, struct pop3_command *c)
+void popd_stat(struct popd_session *s, struct pop3_command *c)
 {
     size_t n;
     uint64_t bytes;
     (void)c;
     totals(s, &n, &bytes);
-    pm_ok(s, "%zu %llu", n, (unsigned long long)bytes);
+    popd_ok(s, "%zu %llu", n, (unsigned long long)bytes);
 }
 
-static void put_list(struct pm *s, struct buf *b, size_t i)
+static void put_list(struct popd_session *s, struct buf *b, size_t i)
 {
     buf_printf(b, "%zu %llu", i + 1, (unsigned long long)s->m[i].size);
 }
 
 /* Stable: a UID never names another message while UIDVALIDITY stays. */
-static void put_uidl(struct pm *s, struct buf *b, size_t i)
+static void put_uidl(struct popd_session *s, struct buf *b, size_t i)
 {
     buf_printf(b, "%zu %08x%08x", i + 1, s->uidvalidity, s->m[i].uid);
 }
 
-static void listing(struct pm *s, const struct pop3_command *c,
-                    void (*put)(struct pm *, struct buf *, size_t))
+static void listing(struct popd_session *s, const struct pop3_command *c,
+                    void (*put)(struct popd_session *, struct buf *, size_t))
 {
     size_t n;
     uint64_t bytes;
-    struct pm_message *one = c->has_number ? pm_message(s, c) : NULL;
+    struct popd_message *one = c->has_number ? popd_message(s, c) : NULL;
     if (c->has_number && !one) return;
     buf_clear(&s->out);
     if (one) {
@@ -103,14 +103,14 @@ static void listing(struct pm *s, const struct pop3_command *c,
         return;
     }
     totals(s, &n, &bytes);
-    pm_ok(s, "%zu messages, %llu bytes", n, (unsigned long long)bytes);
+    popd_ok(s, "%zu messages, %llu bytes", n, (unsigned long long)bytes);
     buf_clear(&s->out);
     for (size_t i = 0; i < s->n; i++) {
         if (!s->m[i].deleted) {
             put(s, &s->out, i);
             buf_str(&s->out, "\r\n");
         }
-        if (s->out.n > PM_CHUNK) {
+        if (s->out.n > POPD_CHUNK) {
             conn_write(s->c, buf_slice(&s->out));
             buf_clear(&s->out);
             fiber_breathe();
@@ -120,34 +120,34 @@ static void listing(struct pm *s, const struct pop3_command *c,
     conn_write(s->c, buf_slice(&s->out));
 }
 
-void pm_list(struct pm *s, struct pop3_command *c) { listing(s, c, put_list); }
-void pm_uidl(struct pm *s, struct pop3_command *c) { listing(s, c, put_uidl); }
+void popd_list(struct popd_session *s, struct pop3_command *c) { listing(s, c, put_list); }
+void popd_uidl(struct popd_session *s, struct pop3_command *c) { listing(s, c, put_uidl); }
 
 /* ---- DELE, RSET, QUIT ---- */
 
-void pm_dele(struct pm *s, struct pop3_command *c)
+void popd_dele(struct popd_session *s, struct pop3_command *c)
 {
-    struct pm_message *m = pm_message(s, c);
+    struct popd_message *m = popd_message(s, c);
     if (!m) return;
     m->deleted = true;
-    pm_ok(s, "message %u is gone after QUIT", c->number);
+    popd_ok(s, "message %u is gone after QUIT", c->number);
 }
 
-void pm_rset(struct pm *s, struct pop3_command *c)
+void popd_rset(struct popd_session *s, struct pop3_command *c)
 {
     (void)c;
     for (size_t i = 0; i < s->n; i++) s->m[i].deleted = false;
-    pm_ok(s, "nothing is marked as deleted");
+    popd_ok(s, "nothing is marked as deleted");
 }
 
 /* Collects uids in steps and hands each step on. */
-static int each_step(struct pm *s, bool deleted, int (*act)(struct pm *s, const uint32_t *uid, size_t n))
+static int each_step(struct popd_session *s, bool deleted, int (*act)(struct popd_session *s, const uint32_t *uid, size_t n))
 {
     uint32_t uid[STEP];
     size_t n = 0;
     int r = 0;
     for (size_t i = 0; i < s->n && !r; i++) {
-        const struct pm_message *m = &s->m[i];
+        const struct popd_message *m = &s->m[i];
         if (deleted ? m->deleted : !m->deleted && m->retrieved) uid[n++] = m->uid;
         if (n == STEP) {
             r = act(s, uid, n);
@@ -157,13 +157,13 @@ static int each_step(struct pm *s, bool deleted, int (*act)(struct pm *s, const 
     return n && !r ? act(s, uid, n) : r;
 }
 
-static int expunge(struct pm *s, const uint32_t *uid, size_t n)
+static int expunge(struct popd_session *s, const uint32_t *uid, size_t n)
 {
     ar_reset(&s->cmd_a);
     return message_expunge(s->conf->store, s->account.id, s->box, uid, n, false, &s->cmd_a, NULL, NULL);
 }
 
-static int mark_seen(struct pm *s, const uint32_t *uid, size_t n)
+static int mark_seen(struct popd_session *s, const uint32_t *uid, size_t n)
 {
     ar_reset(&s->cmd_a);
     return message_flags(s->conf->store, s->account.id, s->box, uid, n, FLAGS_ADD, &(struct flag_set){.bits = FLAG_SEEN}, 0, &s->cmd_a,
@@ -171,7 +171,7 @@ static int mark_seen(struct pm *s, const uint32_t *uid, size_t n)
 }
 
 /* The UPDATE state (RFC 1939 section 6): only now is anything removed. */
-void pm_quit(struct pm *s, struct pop3_command *c)
+void popd_quit(struct popd_session *s, struct pop3_command *c)
 {
     (void)c;
     int r = 0;
@@ -179,15 +179,15 @@ void pm_quit(struct pm *s, struct pop3_command *c)
         r = each_step(s, true, expunge);
         if (!r && each_step(s, false, mark_seen))
             log_info(s->who, "messages fetched could not be marked as seen");
-        pm_close_box(s);
+        popd_close_box(s);
     }
     if (r == ERR_UNKNOWN) { /* no answer: each would be a guess */
         log_error(s->who, "QUIT is not answered: %s", err_text(r));
     } else if (r) {
         log_warn(s->who, "deleted messages could not be removed: %s", err_text(r));
-        pm_err(s, "SYS/TEMP", "some deleted messages could not be removed; they are still there");
+        popd_err(s, "SYS/TEMP", "some deleted messages could not be removed; they are still there");
     } else {
-        pm_ok(s, "goodbye");
+        popd_ok(s, "goodbye");
     }
     s->over = true;
 }

@@ -4,14 +4,14 @@
 #include "base/text.h"
 #include "popd_i.h"
 
-static const char *mechanisms(struct pm *s)
+static const char *mechanisms(struct popd_session *s)
 {
     uint8_t binding[32];
     return sasl_mechanisms(conn_tls_exporter(s->c, binding) == 0);
 }
 
 /* RFC 2449 section 5. Passwords are offered over TLS only. */
-void pm_capa(struct pm *s, struct pop3_command *c)
+void popd_capa(struct popd_session *s, struct pop3_command *c)
 {
     (void)c;
     buf_clear(&s->out);
@@ -26,9 +26,9 @@ void pm_capa(struct pm *s, struct pop3_command *c)
 
 /* ---- STLS (RFC 2595 section 4) ---- */
 
-int pm_tls_begin(struct pm *s)
+int popd_tls_begin(struct popd_session *s)
 {
-    int64_t before = deadline_narrow(DEADLINE_IN(PM_WORK));
+    int64_t before = deadline_narrow(DEADLINE_IN(POPD_WORK));
     int r = conn_tls_accept(s->c, s->conf->tls);
     deadline_restore(before);
     if (r) {
@@ -40,70 +40,70 @@ int pm_tls_begin(struct pm *s)
     return 0;
 }
 
-void pm_stls(struct pm *s, struct pop3_command *c)
+void popd_stls(struct popd_session *s, struct pop3_command *c)
 {
     (void)c;
     if (s->tls || !s->conf->tls) {
-        pm_err(s, NULL, s->tls ? "TLS is already in use" : "TLS is not offered here");
+        popd_err(s, NULL, s->tls ? "TLS is already in use" : "TLS is not offered here");
         return;
     }
     if (conn_peek(s->c).n) { /* what came in clear must never count as said in TLS */
-        pm_err(s, NULL, "commands were sent after STLS before its answer; the connection is closed");
+        popd_err(s, NULL, "commands were sent after STLS before its answer; the connection is closed");
         s->over = true;
         return;
     }
-    pm_ok(s, "begin TLS");
+    popd_ok(s, "begin TLS");
     free(s->user);
     s->user = NULL;
-    (void)!pm_tls_begin(s);
+    (void)!popd_tls_begin(s);
 }
 
 /* ---- logging in ---- */
 
-static void failed(struct pm *s, struct slice user)
+static void failed(struct popd_session *s, struct slice user)
 {
     struct slice shown = printable(&s->cmd_a, user, 100);
     log_info(s->who, "login as \"%.*s\" failed", SLF(shown));
-    pm_err(s, "AUTH", "user name or password is wrong");
-    if (++s->failed_logins >= PM_LOGINS_MAX) s->over = true;
+    popd_err(s, "AUTH", "user name or password is wrong");
+    if (++s->failed_logins >= POPD_LOGINS_MAX) s->over = true;
 }
 
-static void trouble(struct pm *s, int e)
+static void trouble(struct popd_session *s, int e)
 {
     log_warn(s->who, "logins cannot be checked: %s", err_text(e));
-    pm_err(s, "SYS/TEMP", "logins cannot be checked at this moment; try again later");
+    popd_err(s, "SYS/TEMP", "logins cannot be checked at this moment; try again later");
 }
 
-static void enter(struct pm *s)
+static void enter(struct popd_session *s)
 {
-    if (!pm_lock(s)) {
-        pm_err(s, "IN-USE", "another session has this mailbox open; try again later");
+    if (!popd_lock(s)) {
+        popd_err(s, "IN-USE", "another session has this mailbox open; try again later");
         return;
     }
-    int r = pm_open_box(s);
+    int r = popd_open_box(s);
     if (r) {
-        pm_close_box(s);
+        popd_close_box(s);
         log_warn(s->who, "the mailbox of %.*s cannot be read: %s", SLF(s->account.address), err_text(r));
-        pm_err(s, "SYS/TEMP", "the mailbox cannot be read at this moment; try again later");
+        popd_err(s, "SYS/TEMP", "the mailbox cannot be read at this moment; try again later");
         return;
     }
     s->in = true;
     authority_begin(&s->authority, &s->account);
     log_debug(s->who, "logged in as %.*s", SLF(s->account.address));
-    pm_ok(s, "%zu messages", s->n);
+    popd_ok(s, "%zu messages", s->n);
 }
 
-void pm_user(struct pm *s, struct pop3_command *c)
+void popd_user(struct popd_session *s, struct pop3_command *c)
 {
     free(s->user); /* whether there is such a user is told at PASS only (RFC 1939 section 13) */
     s->user = xstrndup(c->arg.p, c->arg.n);
-    pm_ok(s, "now the password");
+    popd_ok(s, "now the password");
 }
 
-void pm_pass(struct pm *s, struct pop3_command *c)
+void popd_pass(struct popd_session *s, struct pop3_command *c)
 {
     if (!s->user) {
-        pm_err(s, NULL, "USER comes first");
+        popd_err(s, NULL, "USER comes first");
         return;
     }
     struct slice user = ar_dup(&s->cmd_a, sl_cstr(s->user));
@@ -118,7 +118,7 @@ void pm_pass(struct pm *s, struct pop3_command *c)
 
 /* ---- AUTH (RFC 5034) ---- */
 
-static int exchange(struct pm *s, struct sasl *x, const struct slice *initial)
+static int exchange(struct popd_session *s, struct sasl *x, const struct slice *initial)
 {
     struct slice out, line, response;
     int r = sasl_start(x, initial, &out);
@@ -135,15 +135,15 @@ static int exchange(struct pm *s, struct sasl *x, const struct slice *initial)
     return r;
 }
 
-static void list_mechanisms(struct pm *s)
+static void list_mechanisms(struct popd_session *s)
 {
     struct slice rest = sl_cstr(mechanisms(s)), word;
-    pm_ok(s, "ways to log in follow");
+    popd_ok(s, "ways to log in follow");
     while (sl_next(&rest, ' ', &word)) conn_printf(s->c, "%.*s\r\n", SLF(word));
     conn_puts(s->c, ".\r\n");
 }
 
-void pm_auth(struct pm *s, struct pop3_command *c)
+void popd_auth(struct popd_session *s, struct pop3_command *c)
 {
     uint8_t binding[32];
     struct slice initial;
@@ -165,7 +165,7 @@ void pm_auth(struct pm *s, struct pop3_command *c)
     } else if (conn_error(s->c)) {
         return; /* the session's loop says what there is to say */
     } else if (r == ERR_SYNTAX || r == ERR_UNSUPPORTED || r == ERR_TOO_LONG || r == ERR_CANCELED) {
-        pm_err(s, NULL, "%s", err_text(r));
+        popd_err(s, NULL, "%s", err_text(r));
     } else {
         trouble(s, r);
     }

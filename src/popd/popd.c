@@ -5,30 +5,30 @@
 
 #include "popd_i.h"
 
-static void pm_noop(struct pm *s, struct pop3_command *c)
+static void popd_noop(struct popd_session *s, struct pop3_command *c)
 {
     (void)c;
-    pm_ok(s, "done, nothing");
+    popd_ok(s, "done, nothing");
 }
 
-static const struct pm_command table[] = {
-    {POP3_CAPA, PM_STRANGER | PM_IN, pm_capa},
-    {POP3_STLS, PM_STRANGER, pm_stls},
-    {POP3_USER, PM_STRANGER | PM_TLS, pm_user},
-    {POP3_PASS, PM_STRANGER | PM_TLS, pm_pass},
-    {POP3_AUTH, PM_STRANGER | PM_TLS, pm_auth},
-    {POP3_STAT, PM_IN, pm_stat},
-    {POP3_LIST, PM_IN, pm_list},
-    {POP3_UIDL, PM_IN, pm_uidl},
-    {POP3_RETR, PM_IN, pm_retr},
-    {POP3_TOP, PM_IN, pm_top},
-    {POP3_DELE, PM_IN, pm_dele},
-    {POP3_RSET, PM_IN, pm_rset},
-    {POP3_NOOP, PM_IN, pm_noop},
-    {POP3_QUIT, PM_STRANGER | PM_IN, pm_quit},
+static const struct popd_command table[] = {
+    {POP3_CAPA, POPD_STRANGER | POPD_IN, popd_capa},
+    {POP3_STLS, POPD_STRANGER, popd_stls},
+    {POP3_USER, POPD_STRANGER | POPD_TLS, popd_user},
+    {POP3_PASS, POPD_STRANGER | POPD_TLS, popd_pass},
+    {POP3_AUTH, POPD_STRANGER | POPD_TLS, popd_auth},
+    {POP3_STAT, POPD_IN, popd_stat},
+    {POP3_LIST, POPD_IN, popd_list},
+    {POP3_UIDL, POPD_IN, popd_uidl},
+    {POP3_RETR, POPD_IN, popd_retr},
+    {POP3_TOP, POPD_IN, popd_top},
+    {POP3_DELE, POPD_IN, popd_dele},
+    {POP3_RSET, POPD_IN, popd_rset},
+    {POP3_NOOP, POPD_IN, popd_noop},
+    {POP3_QUIT, POPD_STRANGER | POPD_IN, popd_quit},
 };
 
-static const struct pm_command *find(enum pop3_verb v)
+static const struct popd_command *find(enum pop3_verb v)
 {
     for (size_t i = 0; i < COUNT_OF(table); i++)
         if (table[i].verb == v) return &table[i];
@@ -37,7 +37,7 @@ static const struct pm_command *find(enum pop3_verb v)
 
 /* ---- answers ---- */
 
-void pm_ok(struct pm *s, const char *fmt, ...)
+void popd_ok(struct popd_session *s, const char *fmt, ...)
 {
     char text[480];
     va_list ap;
@@ -49,7 +49,7 @@ void pm_ok(struct pm *s, const char *fmt, ...)
     conn_write(s->c, buf_slice(&s->out));
 }
 
-void pm_err(struct pm *s, const char *code, const char *fmt, ...)
+void popd_err(struct popd_session *s, const char *code, const char *fmt, ...)
 {
     char text[480];
     va_list ap;
@@ -64,7 +64,7 @@ void pm_err(struct pm *s, const char *code, const char *fmt, ...)
 
 /* ---- the lock on an account's inbox (RFC 1939 section 4) ---- */
 
-bool pm_lock(struct pm *s)
+bool popd_lock(struct popd_session *s)
 {
     struct slice key = sl_cstr(s->account.id);
     lock_take(&s->server->lock);
@@ -75,7 +75,7 @@ bool pm_lock(struct pm *s)
     return yes;
 }
 
-void pm_unlock(struct pm *s)
+void popd_unlock(struct popd_session *s)
 {
     if (!s->locked) return;
     lock_take(&s->server->lock);
@@ -86,75 +86,75 @@ void pm_unlock(struct pm *s)
 
 /* ---- the loop ---- */
 
-static void run_command(struct pm *s, struct slice line)
+static void run_command(struct popd_session *s, struct slice line)
 {
     struct pop3_command c;
     ar_reset(&s->cmd_a);
     int r = pop3_command_parse(ar_dup(&s->cmd_a, line), &c); /* commands may read on */
-    const struct pm_command *t = find(c.verb);
-    if (!t) pm_err(s, NULL, "there is no such command here");
-    else if (!(t->flags & (s->in ? PM_IN : PM_STRANGER)))
-        pm_err(s, NULL, s->in ? "you are logged in already" : "log in first");
-    else if ((t->flags & PM_TLS) && !s->tls) pm_err(s, NULL, "begin TLS with STLS before you log in");
-    else if (r) pm_err(s, NULL, "%s", err_text(r));
+    const struct popd_command *t = find(c.verb);
+    if (!t) popd_err(s, NULL, "there is no such command here");
+    else if (!(t->flags & (s->in ? POPD_IN : POPD_STRANGER)))
+        popd_err(s, NULL, s->in ? "you are logged in already" : "log in first");
+    else if ((t->flags & POPD_TLS) && !s->tls) popd_err(s, NULL, "begin TLS with STLS before you log in");
+    else if (r) popd_err(s, NULL, "%s", err_text(r));
     else t->run(s, &c);
 }
 
 /* The password was changed, the account disabled or removed: the login counts no more, and nothing
  * is removed (RFC 1939 section 6, RFC 3206). */
-static bool may_go_on(struct pm *s)
+static bool may_go_on(struct popd_session *s)
 {
     int r = s->in ? authority_check(&s->authority, s->conf->store) : 0;
     if (!r) return true;
-    pm_err(s, r == ERR_DENIED ? "AUTH" : "SYS/TEMP", "%s", err_text(r));
+    popd_err(s, r == ERR_DENIED ? "AUTH" : "SYS/TEMP", "%s", err_text(r));
     s->over = true;
     return false;
 }
 
-static void one_command(struct pm *s)
+static void one_command(struct popd_session *s)
 {
     struct slice line;
-    int64_t before = deadline_narrow(DEADLINE_IN(s->in ? PM_IDLE : PM_IDLE_STRANGER));
+    int64_t before = deadline_narrow(DEADLINE_IN(s->in ? POPD_IDLE : POPD_IDLE_STRANGER));
     int r = conn_read_line(s->c, s->in ? POP3_LINE_MAX : POP3_AUTH_LINE_MAX, &line);
     if (r == ERR_TOO_LONG || r == ERR_SYNTAX) {
-        pm_err(s, NULL, r == ERR_SYNTAX ? "lines must end in CR LF" : "the line is too long");
+        popd_err(s, NULL, r == ERR_SYNTAX ? "lines must end in CR LF" : "the line is too long");
     } else if (r) {
         /* RFC 1939 section 3: without QUIT nothing is removed. */
-        if (r == ERR_TIMEOUT) pm_err(s, "SYS/TEMP", "nothing was said for too long");
-        if (r == ERR_CANCELED) pm_err(s, "SYS/TEMP", "the server is shutting down");
+        if (r == ERR_TIMEOUT) popd_err(s, "SYS/TEMP", "nothing was said for too long");
+        if (r == ERR_CANCELED) popd_err(s, "SYS/TEMP", "the server is shutting down");
         s->over = true;
     } else {
         deadline_restore(before);
         /* Letters take the time they need, with deadlines of their own. */
         if (!sl_startsi(line, SL("RETR")) && !sl_startsi(line, SL("TOP")))
-            deadline_narrow(DEADLINE_IN(PM_IDLE));
+            deadline_narrow(DEADLINE_IN(POPD_IDLE));
         if (may_go_on(s)) run_command(s, line);
     }
     deadline_restore(before);
-    if (s->errors >= (s->locked ? PM_ERRORS_USER : PM_ERRORS_MAX) && !s->over) {
-        pm_err(s, NULL, "too many errors; the connection is closed");
+    if (s->errors >= (s->locked ? POPD_ERRORS_USER : POPD_ERRORS_MAX) && !s->over) {
+        popd_err(s, NULL, "too many errors; the connection is closed");
         s->over = true;
     }
 }
 
-static void session_loop(struct pm *s, bool tls_at_once)
+static void session_loop(struct popd_session *s, bool tls_at_once)
 {
-    if (tls_at_once && pm_tls_begin(s)) return;
-    pm_ok(s, "%.*s POP3 Tram", SLF(s->conf->hostname));
+    if (tls_at_once && popd_tls_begin(s)) return;
+    popd_ok(s, "%.*s POP3 Tram", SLF(s->conf->hostname));
     while (!s->over) one_command(s);
 }
 
 void popd_session(struct popd *server, bool tls_at_once, struct conn *c, struct group *g)
 {
     char ip[IP_TEXT_MAX];
-    struct pm *s = xcalloc(1, sizeof *s);
+    struct popd_session *s = xcalloc(1, sizeof *s);
     (void)g;
     s->server = server;
     s->conf = &server->conf;
     s->c = c;
     snprintf(s->who, sizeof s->who, "popd [%s]", ip_format(&conn_peer(c)->ip, ip));
     session_loop(s, tls_at_once);
-    pm_close_box(s);
+    popd_close_box(s);
     free(s->user);
     buf_free(&s->out);
     ar_free(&s->cmd_a);

@@ -11,24 +11,24 @@
 #include "wire/pop3.h"
 
 enum {
-    PM_ERRORS_MAX = 20, /* before login; */
-    PM_ERRORS_USER = 1000, /* after it: a client that asks for letters which are gone must reach its QUIT */
-    PM_LOGINS_MAX = 3,
-    PM_MESSAGES_MAX = 5000000,
-    PM_CHUNK = 32 * 1024,
+    POPD_ERRORS_MAX = 20, /* before login; */
+    POPD_ERRORS_USER = 1000, /* after it: a client that asks for letters which are gone must reach its QUIT */
+    POPD_LOGINS_MAX = 3,
+    POPD_MESSAGES_MAX = 5000000,
+    POPD_CHUNK = 32 * 1024,
 };
-#define PM_IDLE_STRANGER (120 * RT_S)
-#define PM_IDLE (600 * RT_S) /* RFC 1939 section 3: at least 10 minutes */
-#define PM_WORK (60 * RT_S)
-#define PM_CHUNK_WAIT (600 * RT_S) /* for a client to take PM_CHUNK bytes */
+#define POPD_IDLE_STRANGER (120 * RT_S)
+#define POPD_IDLE (600 * RT_S) /* RFC 1939 section 3: at least 10 minutes */
+#define POPD_WORK (60 * RT_S)
+#define POPD_CHUNK_WAIT (600 * RT_S) /* for a client to take POPD_CHUNK bytes */
 
-struct pm_message {
+struct popd_message {
     uint32_t uid;
     bool deleted, retrieved;
     uint64_t size;
 };
 
-struct pm {
+struct popd_session {
     struct popd *server;
     const struct popd_conf *conf;
     struct conn *c;
@@ -42,7 +42,7 @@ struct pm {
     struct authority authority;
     bool locked;
     uint32_t box, uidvalidity;
-    struct pm_message *m; /* malloced */
+    struct popd_message *m; /* malloced */
     size_t n, room;
 };
 
@@ -52,40 +52,40 @@ struct popd {
     struct map open; /* account ids of the sessions that have logged in */
 };
 
-enum { PM_STRANGER = 1, PM_IN = 2, PM_TLS = 4 /* only over TLS: carries a password */ };
-struct pm_command {
+enum { POPD_STRANGER = 1, POPD_IN = 2, POPD_TLS = 4 /* only over TLS: carries a password */ };
+struct popd_command {
     enum pop3_verb verb;
     unsigned flags;
-    void (*run)(struct pm *s, struct pop3_command *c);
+    void (*run)(struct popd_session *s, struct pop3_command *c);
 };
 
 /* One line of answer; code as in RFC 2449 section 8, RFC 3206, or NULL. */
-void pm_ok(struct pm *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
-void pm_err(struct pm *s, const char *code, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void popd_ok(struct popd_session *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void popd_err(struct popd_session *s, const char *code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /* login.c */
-void pm_capa(struct pm *s, struct pop3_command *c);
-void pm_stls(struct pm *s, struct pop3_command *c);
-void pm_user(struct pm *s, struct pop3_command *c);
-void pm_pass(struct pm *s, struct pop3_command *c);
-void pm_auth(struct pm *s, struct pop3_command *c);
-int pm_tls_begin(struct pm *s);
+void popd_capa(struct popd_session *s, struct pop3_command *c);
+void popd_stls(struct popd_session *s, struct pop3_command *c);
+void popd_user(struct popd_session *s, struct pop3_command *c);
+void popd_pass(struct popd_session *s, struct pop3_command *c);
+void popd_auth(struct popd_session *s, struct pop3_command *c);
+int popd_tls_begin(struct popd_session *s);
 
 /* box.c */
-MUST_CHECK int pm_open_box(struct pm *s); /* the snapshot. SUSPENDS */
-void pm_close_box(struct pm *s);
-struct pm_message *pm_message(struct pm *s, const struct pop3_command *c); /* answers when there is none */
-void pm_stat(struct pm *s, struct pop3_command *c);
-void pm_list(struct pm *s, struct pop3_command *c);
-void pm_uidl(struct pm *s, struct pop3_command *c);
-void pm_dele(struct pm *s, struct pop3_command *c);
-void pm_rset(struct pm *s, struct pop3_command *c);
-void pm_quit(struct pm *s, struct pop3_command *c);
+MUST_CHECK int popd_open_box(struct popd_session *s); /* the snapshot. SUSPENDS */
+void popd_close_box(struct popd_session *s);
+struct popd_message *popd_message(struct popd_session *s, const struct pop3_command *c); /* answers when there is none */
+void popd_stat(struct popd_session *s, struct pop3_command *c);
+void popd_list(struct popd_session *s, struct pop3_command *c);
+void popd_uidl(struct popd_session *s, struct pop3_command *c);
+void popd_dele(struct popd_session *s, struct pop3_command *c);
+void popd_rset(struct popd_session *s, struct pop3_command *c);
+void popd_quit(struct popd_session *s, struct pop3_command *c);
 
 /* retrieve.c */
-void pm_retr(struct pm *s, struct pop3_command *c);
-void pm_top(struct pm *s, struct pop3_command *c);
+void popd_retr(struct popd_session *s, struct pop3_command *c);
+void popd_top(struct popd_session *s, struct pop3_command *c);
 
 /* popd.c: one POP3 session an account at a time. False: another one is there. */
-bool pm_lock(struct pm *s);
-void pm_unlock(struct pm *s);
+bool popd_lock(struct popd_session *s);
+void popd_unlock(struct popd_session *s);

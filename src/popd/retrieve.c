@@ -8,7 +8,7 @@ struct sending {
     bool has_top, done;
 };
 
-static void send_chunk(struct pm *s, struct sending *x, struct slice chunk)
+static void send_chunk(struct popd_session *s, struct sending *x, struct slice chunk)
 {
     struct slice run;
     if (x->has_top) chunk.n = pop3_top_feed(&x->top, chunk, &x->done);
@@ -16,19 +16,19 @@ static void send_chunk(struct pm *s, struct sending *x, struct slice chunk)
 }
 
 /* One range. A body may move to another pack meanwhile; then its reference is read anew. */
-static int64_t read_range(struct pm *s, uint32_t uid, struct message *m, uint64_t at, void *p)
+static int64_t read_range(struct popd_session *s, uint32_t uid, struct message *m, uint64_t at, void *p)
 {
-    int64_t n = body_read(s->conf->store->body, &m->body, at, p, PM_CHUNK);
+    int64_t n = body_read(s->conf->store->body, &m->body, at, p, POPD_CHUNK);
     if (n != ERR_NOT_FOUND) return n;
     int r = message_get(s->conf->store, s->account.id, s->box, uid, m);
-    return r ? r : body_read(s->conf->store->body, &m->body, at, p, PM_CHUNK);
+    return r ? r : body_read(s->conf->store->body, &m->body, at, p, POPD_CHUNK);
 }
 
-static int send_letter(struct pm *s, struct sending *x, struct message *m, int64_t n, char *chunk)
+static int send_letter(struct popd_session *s, struct sending *x, struct message *m, int64_t n, char *chunk)
 {
     uint64_t at = 0;
     while (n > 0) {
-        int64_t before = deadline_narrow(DEADLINE_IN(PM_CHUNK_WAIT));
+        int64_t before = deadline_narrow(DEADLINE_IN(POPD_CHUNK_WAIT));
         send_chunk(s, x, sl(chunk, (size_t)n));
         deadline_restore(before);
         at += (uint64_t)n;
@@ -40,21 +40,21 @@ static int send_letter(struct pm *s, struct sending *x, struct message *m, int64
     return 0;
 }
 
-static void retrieve(struct pm *s, struct pm_message *p, struct sending *x)
+static void retrieve(struct popd_session *s, struct popd_message *p, struct sending *x)
 {
     struct message m;
-    char *chunk = ar_alloc(&s->cmd_a, PM_CHUNK);
+    char *chunk = ar_alloc(&s->cmd_a, POPD_CHUNK);
     int64_t first = 0;
     int r = message_get(s->conf->store, s->account.id, s->box, p->uid, &m);
     if (!r && (first = read_range(s, p->uid, &m, 0, chunk)) < 0) r = (int)first;
     if (r) { /* nothing was said yet, so it can be said */
         log_warn(s->who, "message %u of %.*s: %s", p->uid, SLF(s->account.address), err_text(r));
-        if (r == ERR_NOT_FOUND) pm_err(s, NULL, "the message was removed meanwhile by another program");
-        else pm_err(s, r == ERR_CORRUPT ? "SYS/PERM" : "SYS/TEMP", "the message cannot be read");
+        if (r == ERR_NOT_FOUND) popd_err(s, NULL, "the message was removed meanwhile by another program");
+        else popd_err(s, r == ERR_CORRUPT ? "SYS/PERM" : "SYS/TEMP", "the message cannot be read");
         return;
     }
-    if (x->has_top) pm_ok(s, "the top follows");
-    else pm_ok(s, "%llu bytes", (unsigned long long)(m.size + m.by_lines));
+    if (x->has_top) popd_ok(s, "the top follows");
+    else popd_ok(s, "%llu bytes", (unsigned long long)(m.size + m.by_lines));
     smtp_stuff_begin(&x->stuff);
     r = send_letter(s, x, &m, first, chunk);
     if (r) { /* half a letter must not look like a whole one */
@@ -64,19 +64,19 @@ static void retrieve(struct pm *s, struct pm_message *p, struct sending *x)
     }
 }
 
-void pm_retr(struct pm *s, struct pop3_command *c)
+void popd_retr(struct popd_session *s, struct pop3_command *c)
 {
     struct sending x = {0};
-    struct pm_message *m = pm_message(s, c);
+    struct popd_message *m = popd_message(s, c);
     if (!m) return;
     retrieve(s, m, &x);
     m->retrieved = true;
 }
 
-void pm_top(struct pm *s, struct pop3_command *c)
+void popd_top(struct popd_session *s, struct pop3_command *c)
 {
     struct sending x = {.has_top = true};
-    struct pm_message *m = pm_message(s, c);
+    struct popd_message *m = popd_message(s, c);
     if (!m) return;
     pop3_top_begin(&x.top, c->lines);
     retrieve(s, m, &x);

@@ -2,7 +2,7 @@
 #include "base/text.h"
 #include "smtpd_i.h"
 
-static void put_challenge(struct sm *s, struct slice challenge)
+static void put_challenge(struct smtpd_session *s, struct slice challenge)
 {
     buf_clear(&s->out);
     buf_str(&s->out, "334 ");
@@ -12,16 +12,16 @@ static void put_challenge(struct sm *s, struct slice challenge)
 }
 
 /* The next line of the exchange, decoded. */
-static int read_response(struct sm *s, struct slice *response)
+static int read_response(struct smtpd_session *s, struct slice *response)
 {
     struct slice line;
-    int64_t before = deadline_narrow(DEADLINE_IN(SM_WORK));
+    int64_t before = deadline_narrow(DEADLINE_IN(SMTPD_WORK));
     int r = conn_read_line(s->c, SMTP_AUTH_LINE_MAX, &line);
     deadline_restore(before);
     return r ? r : sasl_line_decode(&s->a, line, response);
 }
 
-static int exchange(struct sm *s, struct sasl *x, const struct slice *initial)
+static int exchange(struct smtpd_session *s, struct sasl *x, const struct slice *initial)
 {
     struct slice out, response;
     int r = sasl_start(x, initial, &out);
@@ -33,25 +33,25 @@ static int exchange(struct sm *s, struct sasl *x, const struct slice *initial)
     return r;
 }
 
-static void failed(struct sm *s, const struct sasl *x, int e)
+static void failed(struct smtpd_session *s, const struct sasl *x, int e)
 {
     struct slice user = printable(&s->cmd_a, x->user, 100);
     s->failed_logins++;
     log_info(s->who, "login as \"%.*s\" failed: %s", SLF(user), err_text(e));
-    if (s->failed_logins >= SM_LOGINS_MAX)
-        sm_reply(s, 421, "4.7.0", "Too many failed logins; try again later");
+    if (s->failed_logins >= SMTPD_LOGINS_MAX)
+        smtpd_reply(s, 421, "4.7.0", "Too many failed logins; try again later");
     else
-        sm_reply(s, 535, "5.7.8", "User name or password is wrong");
+        smtpd_reply(s, 535, "5.7.8", "User name or password is wrong");
 }
 
-bool sm_may_go_on(struct sm *s)
+bool smtpd_may_go_on(struct smtpd_session *s)
 {
     int r = s->logged_in ? authority_check(&s->authority, s->conf->store) : 0;
-    if (r) sm_reply(s, 421, "4.7.0", "%s", err_text(r));
+    if (r) smtpd_reply(s, 421, "4.7.0", "%s", err_text(r));
     return r == 0;
 }
 
-static void answer(struct sm *s, struct sasl *x, int r)
+static void answer(struct smtpd_session *s, struct sasl *x, int r)
 {
     switch (r) {
     case SASL_DONE:
@@ -59,41 +59,41 @@ static void answer(struct sm *s, struct sasl *x, int r)
         s->account = x->account;
         authority_begin(&s->authority, &s->account);
         log_debug(s->who, "logged in as %.*s", SLF(s->account.address));
-        sm_reply(s, 235, "2.7.0", "Welcome");
+        smtpd_reply(s, 235, "2.7.0", "Welcome");
         return;
     case ERR_DENIED: failed(s, x, r); return;
-    case ERR_SYNTAX: sm_reply(s, 501, "5.5.2", "%s", err_text(r)); return;
+    case ERR_SYNTAX: smtpd_reply(s, 501, "5.5.2", "%s", err_text(r)); return;
     case ERR_TOO_LONG:
-        sm_reply(s, 500, "5.5.6", "The line is longer than %d bytes", SMTP_AUTH_LINE_MAX);
+        smtpd_reply(s, 500, "5.5.6", "The line is longer than %d bytes", SMTP_AUTH_LINE_MAX);
         return;
     case ERR_EOF:
     case ERR_TIMEOUT:
         if (conn_error(s->c)) return; /* the session's loop says what there is to say */
         /* fall through */
     default:
-        if (r == ERR_CANCELED && !conn_error(s->c)) sm_reply(s, 501, "5.7.0", "The login is given up");
+        if (r == ERR_CANCELED && !conn_error(s->c)) smtpd_reply(s, 501, "5.7.0", "The login is given up");
         else if (!conn_error(s->c)) {
             log_warn(s->who, "logins cannot be checked: %s", err_text(r));
-            sm_reply(s, 454, "4.7.0", "Logins cannot be checked at this moment; try again later");
+            smtpd_reply(s, 454, "4.7.0", "Logins cannot be checked at this moment; try again later");
         }
     }
 }
 
-void sm_auth(struct sm *s, struct smtp_command *c)
+void smtpd_auth(struct smtpd_session *s, struct smtp_command *c)
 {
     struct slice initial, *given = NULL;
     struct sasl x = {0};
     uint8_t binding[32];
     if (s->kind == SMTPD_MX) {
-        sm_reply(s, 503, "5.5.1", "There is no login on this port; mail programs log in on port 587 or 465");
+        smtpd_reply(s, 503, "5.5.1", "There is no login on this port; mail programs log in on port 587 or 465");
         return;
     }
     if (s->logged_in) {
-        sm_reply(s, 503, "5.5.1", "You are logged in already");
+        smtpd_reply(s, 503, "5.5.1", "You are logged in already");
         return;
     }
     if (!s->tls) {
-        sm_reply(s, 538, "5.7.11", "Begin TLS with STARTTLS before you log in");
+        smtpd_reply(s, 538, "5.7.11", "Begin TLS with STARTTLS before you log in");
         return;
     }
     int r = 0;
@@ -105,7 +105,7 @@ void sm_auth(struct sm *s, struct smtp_command *c)
     bool binds = conn_tls_exporter(s->c, binding) == 0;
     if (!r) r = sasl_begin(&x, s->conf->store, &s->a, c->mechanism, binds ? binding : NULL);
     if (r == ERR_UNSUPPORTED) {
-        sm_reply(s, 504, "5.5.4", "%s", err_text(r));
+        smtpd_reply(s, 504, "5.5.4", "%s", err_text(r));
         return;
     }
     if (!r) r = exchange(s, &x, given);

@@ -5,19 +5,19 @@
 
 /* ---- bytes of the letter ---- */
 
-static void body_bytes(struct sm *s, struct slice run)
+static void body_bytes(struct smtpd_session *s, struct slice run)
 {
-    struct sm_tx *t = &s->tx;
+    struct smtpd_tx *t = &s->tx;
     if (!run.n || t->answer.code) return;
     if (!t->eight_bit) t->eight_bit = !is_ascii(run);
     if (t->auth) mailauth_body(t->auth, run);
     if (t->signing) signing_body(t->pass, run);
     int r = body_write(t->body, run);
-    if (r) sm_decide_error(s, r, "The letter cannot be stored");
+    if (r) smtpd_decide_error(s, r, "The letter cannot be stored");
 }
 
 /* Bytes up to and with the empty line that ends the header section, or SL_NONE. */
-static size_t head_end(struct sm_tx *t)
+static size_t head_end(struct smtpd_tx *t)
 {
     struct slice h = buf_slice(&t->head);
     if (sl_starts(h, SL("\r\n"))) return 2;
@@ -27,79 +27,79 @@ static size_t head_end(struct sm_tx *t)
     return SL_NONE;
 }
 
-static void head_bytes(struct sm *s, struct slice run)
+static void head_bytes(struct smtpd_session *s, struct slice run)
 {
-    struct sm_tx *t = &s->tx;
+    struct smtpd_tx *t = &s->tx;
     size_t before = t->head.n, room = (size_t)MAIL_HEAD_MAX + 4 - before;
     buf_put(&t->head, sl_sub(run, 0, room));
     size_t end = head_end(t);
     if (end == SL_NONE) {
         if (run.n >= room)
-            sm_decide(s, 552, "5.3.4", "The header section is longer than %d bytes", MAIL_HEAD_MAX);
+            smtpd_decide(s, 552, "5.3.4", "The header section is longer than %d bytes", MAIL_HEAD_MAX);
         return;
     }
     t->head.n = end;
-    sm_head_complete(s);
+    smtpd_head_complete(s);
     body_bytes(s, sl_from(run, end - before));
 }
 
-static void letter_bytes(struct sm *s, struct slice run)
+static void letter_bytes(struct smtpd_session *s, struct slice run)
 {
-    struct sm_tx *t = &s->tx;
-    if (t->data.size > sm_size_max(s))
-        sm_decide(s, 552, "5.3.4", "The letter is larger than %llu bytes; send less, or send a link",
-                  (unsigned long long)sm_size_max(s));
+    struct smtpd_tx *t = &s->tx;
+    if (t->data.size > smtpd_size_max(s))
+        smtpd_decide(s, 552, "5.3.4", "The letter is larger than %llu bytes; send less, or send a link",
+                  (unsigned long long)smtpd_size_max(s));
     if (t->answer.code || !run.n) return;
     if (t->head_done) body_bytes(s, run);
     else head_bytes(s, run);
 }
 
 /* More input, within the time that RFC 5321 section 4.5.3.2.5 gives. */
-static int fill(struct sm *s)
+static int fill(struct smtpd_session *s)
 {
-    int64_t before = deadline_narrow(DEADLINE_IN(SM_DATA_WAIT));
+    int64_t before = deadline_narrow(DEADLINE_IN(SMTPD_DATA_WAIT));
     int r = conn_fill(s->c);
     deadline_restore(before);
     return r < 0 ? r : 0;
 }
 
-static void begin_letter(struct sm *s)
+static void begin_letter(struct smtpd_session *s)
 {
     s->tx.receiving = true;
     smtp_data_begin(&s->tx.data);
-    conn_set_buffer(s->c, SM_BUFFER);
-    conn_set_min_rate(s->c, SM_RATE, SM_RATE_GRACE);
+    conn_set_buffer(s->c, SMTPD_BUFFER);
+    conn_set_min_rate(s->c, SMTPD_RATE, SMTPD_RATE_GRACE);
 }
 
-static void end_letter(struct sm *s)
+static void end_letter(struct smtpd_session *s)
 {
     conn_set_min_rate(s->c, 0, 0);
-    conn_set_buffer(s->c, SM_BUFFER / 4);
+    conn_set_buffer(s->c, SMTPD_BUFFER / 4);
 }
 
 /* All of the letter is there. */
-static void complete(struct sm *s)
+static void complete(struct smtpd_session *s)
 {
     end_letter(s);
-    if (!s->tx.head_done && !s->tx.answer.code) sm_head_complete(s); /* nothing but a header section */
-    int64_t before = deadline_narrow(DEADLINE_IN(SM_WORK_LETTER));
-    sm_letter_complete(s);
+    if (!s->tx.head_done && !s->tx.answer.code) smtpd_head_complete(s); /* nothing but a header section */
+    int64_t before = deadline_narrow(DEADLINE_IN(SMTPD_WORK_LETTER));
+    smtpd_letter_complete(s);
     deadline_restore(before);
-    sm_tx_end(s);
+    smtpd_tx_end(s);
 }
 
-static bool has_recipients(struct sm *s)
+static bool has_recipients(struct smtpd_session *s)
 {
     if (s->tx.nsaid) return true;
-    sm_reply(s, 554, "5.5.1", "No recipient was accepted");
+    smtpd_reply(s, 554, "5.5.1", "No recipient was accepted");
     return false;
 }
 
 /* ---- DATA (RFC 5321 section 4.1.1.4) ---- */
 
-static int receive_data(struct sm *s)
+static int receive_data(struct smtpd_session *s)
 {
-    struct sm_tx *t = &s->tx;
+    struct smtpd_tx *t = &s->tx;
     for (;;) {
         struct slice in = conn_peek(s->c), rest = in, run;
         int what = SMTP_DATA_RUN;
@@ -114,15 +114,15 @@ static int receive_data(struct sm *s)
     }
 }
 
-void sm_data(struct sm *s, struct smtp_command *c)
+void smtpd_data(struct smtpd_session *s, struct smtp_command *c)
 {
     (void)c;
     if (s->tx.chunking) {
-        sm_reply(s, 503, "5.5.1", "A letter that was begun with BDAT goes on with BDAT");
+        smtpd_reply(s, 503, "5.5.1", "A letter that was begun with BDAT goes on with BDAT");
         return;
     }
     if (!has_recipients(s)) return;
-    sm_reply(s, 354, NULL, "Send the letter, end with a line that holds a dot only");
+    smtpd_reply(s, 354, NULL, "Send the letter, end with a line that holds a dot only");
     begin_letter(s);
     int r = receive_data(s);
     if (r == 0) {
@@ -131,15 +131,15 @@ void sm_data(struct sm *s, struct smtp_command *c)
     }
     log_info(s->who, "letter %s did not arrive whole: %s", s->tx.id.s, err_text(r));
     end_letter(s);
-    sm_tx_end(s);
+    smtpd_tx_end(s);
 }
 
 /* ---- BDAT (RFC 3030) ---- */
 
 /* Exactly n bytes; they belong to the letter, or to nothing when use is false. */
-static int receive_chunk(struct sm *s, uint64_t n, bool use)
+static int receive_chunk(struct smtpd_session *s, uint64_t n, bool use)
 {
-    struct sm_tx *t = &s->tx;
+    struct smtpd_tx *t = &s->tx;
     while (n) {
         struct slice in = conn_peek(s->c);
         if (!in.n) {
@@ -159,7 +159,7 @@ static int receive_chunk(struct sm *s, uint64_t n, bool use)
 }
 
 /* The octets follow at once, so they are read even when the command is out of place. */
-void sm_bdat(struct sm *s, struct smtp_command *c)
+void smtpd_bdat(struct smtpd_session *s, struct smtp_command *c)
 {
     bool use = s->tx.open && s->tx.nsaid;
     if (use && !s->tx.chunking) {
@@ -174,16 +174,16 @@ void sm_bdat(struct sm *s, struct smtp_command *c)
     if (r) {
         log_info(s->who, "a chunk did not arrive whole: %s", err_text(r));
         end_letter(s);
-        sm_tx_end(s);
+        smtpd_tx_end(s);
     } else if (!use) {
-        sm_reply(s, 503, "5.5.1", "MAIL and an accepted RCPT come before BDAT");
+        smtpd_reply(s, 503, "5.5.1", "MAIL and an accepted RCPT come before BDAT");
     } else if (c->last) {
         complete(s);
     } else if (s->tx.answer.code) { /* section 2: a refused chunk ends the letter */
-        sm_letter_complete(s);
+        smtpd_letter_complete(s);
         end_letter(s);
-        sm_tx_end(s);
+        smtpd_tx_end(s);
     } else {
-        sm_reply(s, 250, "2.0.0", "%llu bytes are here", (unsigned long long)c->size);
+        smtpd_reply(s, 250, "2.0.0", "%llu bytes are here", (unsigned long long)c->size);
     }
 }

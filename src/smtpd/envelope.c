@@ -3,9 +3,9 @@
 #include "mail/addr.h"
 #include "smtpd_i.h"
 
-void sm_tx_end(struct sm *s)
+void smtpd_tx_end(struct smtpd_session *s)
 {
-    struct sm_tx *t = &s->tx;
+    struct smtpd_tx *t = &s->tx;
     if (!t->open) return;
     if (t->auth) mailauth_free(&t->auth);
     if (t->signing) (void)!signing_end(t->pass, NULL);
@@ -16,23 +16,23 @@ void sm_tx_end(struct sm *s)
     ar_reset(&a);
     buf_clear(&head);
     buf_clear(&edited);
-    if (head.size > SM_BUFFER) buf_free(&head);
-    if (edited.size > SM_BUFFER) buf_free(&edited);
-    *t = (struct sm_tx){.a = a, .head = head, .edited = edited};
+    if (head.size > SMTPD_BUFFER) buf_free(&head);
+    if (edited.size > SMTPD_BUFFER) buf_free(&edited);
+    *t = (struct smtpd_tx){.a = a, .head = head, .edited = edited};
 }
 
-uint64_t sm_size_max(const struct sm *s) { return s->conf->size_max ? s->conf->size_max : 50u << 20; }
+uint64_t smtpd_size_max(const struct smtpd_session *s) { return s->conf->size_max ? s->conf->size_max : 50u << 20; }
 
 /* A syntax error in a command's argument or parameters, told by its kind. */
-static void reply_syntax(struct sm *s, int e)
+static void reply_syntax(struct smtpd_session *s, int e)
 {
-    if (e == ERR_UNSUPPORTED) sm_reply(s, 555, "5.5.4", "%s", err_text(e));
-    else sm_reply(s, 501, "5.5.4", "%s", err_text(e));
+    if (e == ERR_UNSUPPORTED) smtpd_reply(s, 555, "5.5.4", "%s", err_text(e));
+    else smtpd_reply(s, 501, "5.5.4", "%s", err_text(e));
 }
 
 /* ---- MAIL ---- */
 
-int sm_ascii_domain(struct arena *a, struct slice domain, struct slice *out)
+int smtpd_ascii_domain(struct arena *a, struct slice domain, struct slice *out)
 {
     *out = domain;
     return is_ascii(domain) ? 0 : dns_to_ascii(a, domain, out);
@@ -40,16 +40,16 @@ int sm_ascii_domain(struct arena *a, struct slice domain, struct slice *out)
 
 /* Puts the domain into A-labels and the address with it. Answers when that cannot be: UTF-8 is
  * for letters that said so (RFC 6531 section 3.4). */
-static bool fold_path(struct sm *s, struct smtp_path *p, bool smtputf8)
+static bool fold_path(struct smtpd_session *s, struct smtp_path *p, bool smtputf8)
 {
     if (!p->utf8) return true;
     if (!smtputf8) {
-        sm_reply(s, 553, "5.6.7", "Addresses must be ASCII, or MAIL must say SMTPUTF8");
+        smtpd_reply(s, 553, "5.6.7", "Addresses must be ASCII, or MAIL must say SMTPUTF8");
         return false;
     }
-    int r = sm_ascii_domain(&s->cmd_a, p->domain, &p->domain);
+    int r = smtpd_ascii_domain(&s->cmd_a, p->domain, &p->domain);
     if (r) {
-        sm_reply(s, 501, "5.1.3", "%s", err_text(r));
+        smtpd_reply(s, 501, "5.1.3", "%s", err_text(r));
         return false;
     }
     p->address = smtp_address(&s->cmd_a, p->local, p->domain);
@@ -57,40 +57,40 @@ static bool fold_path(struct sm *s, struct smtp_path *p, bool smtputf8)
 }
 
 /* What was asked for and is not offered in EHLO. */
-static bool opts_offered(struct sm *s, const struct smtp_mail_opts *o)
+static bool opts_offered(struct smtpd_session *s, const struct smtp_mail_opts *o)
 {
     if (!s->extended && o->smtputf8) { /* RFC 5321 section 2.2.1: HELO knows no extensions */
-        sm_reply(s, 555, "5.5.4", "SMTPUTF8 is for those who say EHLO");
+        smtpd_reply(s, 555, "5.5.4", "SMTPUTF8 is for those who say EHLO");
         return false;
     }
     const char *what = o->requiretls ? "REQUIRETLS" : o->body == SMTP_BODY_BINARYMIME ? "BINARYMIME" : NULL;
     if (!what) return true;
-    sm_reply(s, 555, "5.5.4", "%s is not offered here", what);
+    smtpd_reply(s, 555, "5.5.4", "%s is not offered here", what);
     return false;
 }
 
-static bool size_fits(struct sm *s, const struct smtp_mail_opts *o)
+static bool size_fits(struct smtpd_session *s, const struct smtp_mail_opts *o)
 {
-    if (o->size <= sm_size_max(s)) return true;
-    sm_reply(s, 552, "5.3.4", "Letters of more than %llu bytes are not taken here; send less, or send a link",
-             (unsigned long long)sm_size_max(s));
+    if (o->size <= smtpd_size_max(s)) return true;
+    smtpd_reply(s, 552, "5.3.4", "Letters of more than %llu bytes are not taken here; send less, or send a link",
+             (unsigned long long)smtpd_size_max(s));
     return false;
 }
 
 /* A user sends only under addresses of their own; reports have the null path. */
-static bool sender_allowed(struct sm *s, const struct smtp_path *p)
+static bool sender_allowed(struct smtpd_session *s, const struct smtp_path *p)
 {
     if (!s->logged_in || p->null) return true;
     int r = login_may_send_as(s->conf->store, &s->account, p->local, p->domain);
     if (r == 0) return true;
-    if (r == ERR_DENIED) sm_reply(s, 550, "5.7.1", "%s", err_text(r));
-    else sm_reply_error(s, r, "The directory cannot be read");
+    if (r == ERR_DENIED) smtpd_reply(s, 550, "5.7.1", "%s", err_text(r));
+    else smtpd_reply_error(s, r, "The directory cannot be read");
     return false;
 }
 
-void sm_mail(struct sm *s, struct smtp_command *c)
+void smtpd_mail(struct smtpd_session *s, struct smtp_command *c)
 {
-    struct sm_tx *t = &s->tx;
+    struct smtpd_tx *t = &s->tx;
     struct smtp_mail_opts opts;
     int r = smtp_mail_opts(&s->cmd_a, c, &opts);
     if (r) {
@@ -107,16 +107,16 @@ void sm_mail(struct sm *s, struct smtp_command *c)
     t->sender_path = c->path.null ? SL("") : ar_dup(&t->a, c->path.address);
     map_init(&t->routes, false);
     letter_id_new(&t->id);
-    sm_reply(s, 250, "2.1.0", "Sender is fine");
+    smtpd_reply(s, 250, "2.1.0", "Sender is fine");
 }
 
 /* ---- RCPT ---- */
 
 /* RFC 8601 section 3, RFC 7208: the questions about the client and the sender begin now, and are answered
  * while the letter arrives. */
-static void begin_checks(struct sm *s)
+static void begin_checks(struct smtpd_session *s)
 {
-    struct sm_tx *t = &s->tx;
+    struct smtpd_tx *t = &s->tx;
     if (s->kind != SMTPD_MX || t->auth || !s->conf->mailauth) return;
     struct mailauth_conn conn = {.ip = conn_peer(s->c)->ip, .helo = sl_cstr(s->helo), .tls = s->tls,
                                  .iprev = s->has_iprev ? &s->iprev : NULL};
@@ -124,14 +124,14 @@ static void begin_checks(struct sm *s)
     int r = mailauth_new(&t->auth, s->conf->mailauth, &t->a, &conn, &env);
     if (r) {
         t->auth = NULL;
-        sm_decide_error(s, r, "The sender cannot be checked");
+        smtpd_decide_error(s, r, "The sender cannot be checked");
     }
 }
 
-static void add_route(struct sm *s, struct slice address, const struct route *r,
+static void add_route(struct smtpd_session *s, struct slice address, const struct route *r,
                       const struct smtp_rcpt_opts *o)
 {
-    struct sm_tx *t = &s->tx;
+    struct smtpd_tx *t = &s->tx;
     /* elsewhere Bob@ and bob@ are two (RFC 5321 section 2.4) */
     size_t at = r->local ? SL_NONE : sl_rchr(r->address, '@');
     struct slice key = at == SL_NONE ? sl_cstr(r->account)
@@ -157,13 +157,13 @@ static bool leads_elsewhere(const struct routes *r)
     return false;
 }
 
-static void accept_rcpt(struct sm *s, const struct smtp_path *p, struct slice address,
+static void accept_rcpt(struct smtpd_session *s, const struct smtp_path *p, struct slice address,
                         const struct routes *routes, const struct smtp_rcpt_opts *o)
 {
-    struct sm_tx *t = &s->tx;
+    struct smtpd_tx *t = &s->tx;
     struct smtp_rcpt_opts kept = {.notify = o->notify, .orcpt = ar_dup(&t->a, o->orcpt)};
     if (t->nrcpt + routes->n > LETTER_RCPTS_MAX) {
-        sm_reply(s, 452, "4.5.3",
+        smtpd_reply(s, 452, "4.5.3",
                  "Too many recipients behind the addresses; send another letter to the others");
         return;
     }
@@ -182,21 +182,21 @@ static void accept_rcpt(struct sm *s, const struct smtp_path *p, struct slice ad
     t->said[t->nsaid++] = address;
     t->international |= !is_ascii(p->local);
     begin_checks(s);
-    sm_reply(s, 250, "2.1.5", "Recipient is fine");
+    smtpd_reply(s, 250, "2.1.5", "Recipient is fine");
 }
 
 /* An honest list holds addresses that are gone: they have a budget of their own. */
-static void refuse_rcpt(struct sm *s, struct slice address, int code, const char *enhanced, struct slice text)
+static void refuse_rcpt(struct smtpd_session *s, struct slice address, int code, const char *enhanced, struct slice text)
 {
     unsigned before = s->errors;
-    sm_reply(s, code, enhanced, "%.*s", SLF(text));
+    smtpd_reply(s, code, enhanced, "%.*s", SLF(text));
     s->errors = before;
     s->refused++;
-    sm_trace_refused(s, address, enhanced, code, text);
+    smtpd_trace_refused(s, address, enhanced, code, text);
 }
 
 /* Mail for elsewhere: users only (never an open relay). */
-static void judge_remote(struct sm *s, const struct smtp_path *p, struct slice address, struct routes *routes,
+static void judge_remote(struct smtpd_session *s, const struct smtp_path *p, struct slice address, struct routes *routes,
                          const struct smtp_rcpt_opts *o)
 {
     if (!s->logged_in) {
@@ -215,7 +215,7 @@ static void judge_remote(struct sm *s, const struct smtp_path *p, struct slice a
 
 /* Mail to the names that every server has reaches its postmaster (RFC 5321 section 4.5.1, RFC 2142),
  * at the host's own name as well, and so do answers to our reports. */
-static int resolve(struct sm *s, const struct smtp_path *p, struct routes *out)
+static int resolve(struct smtpd_session *s, const struct smtp_path *p, struct routes *out)
 {
     static const struct slice duties[] = {SL_INIT("postmaster"), SL_INIT("abuse"), SL_INIT("mailer-daemon")};
     int r = directory_resolve(s->conf->store, &s->cmd_a, p->local, p->domain, out);
@@ -225,14 +225,14 @@ static int resolve(struct sm *s, const struct smtp_path *p, struct routes *out)
     return directory_resolve(s->conf->store, &s->cmd_a, SL("postmaster"), host ? SL("") : p->domain, out);
 }
 
-static void judge_rcpt(struct sm *s, const struct smtp_path *p, const struct smtp_rcpt_opts *o)
+static void judge_rcpt(struct smtpd_session *s, const struct smtp_path *p, const struct smtp_rcpt_opts *o)
 {
     struct routes routes;
     struct slice address =
         mail_addr_join(&s->cmd_a, p->local, p->domain.n ? p->domain : s->conf->hostname);
     int r = resolve(s, p, &routes);
     if (r) {
-        sm_reply_error(s, r, "The directory cannot be read");
+        smtpd_reply_error(s, r, "The directory cannot be read");
         return;
     }
     switch (routes.result) {
@@ -256,14 +256,14 @@ static void judge_rcpt(struct sm *s, const struct smtp_path *p, const struct smt
     }
 }
 
-void sm_rcpt(struct sm *s, struct smtp_command *c)
+void smtpd_rcpt(struct smtpd_session *s, struct smtp_command *c)
 {
     struct smtp_rcpt_opts opts;
     uint32_t max = s->conf->rcpts_max ? s->conf->rcpts_max : 1000;
     int r = smtp_rcpt_opts(&s->cmd_a, c, &opts);
     if (r) reply_syntax(s, r);
     else if (s->tx.nsaid >= max) { /* RFC 5321 section 4.5.3.1.10 */
-        sm_reply(s, 452, "4.5.3", "Too many recipients; send another letter to the others");
+        smtpd_reply(s, 452, "4.5.3", "Too many recipients; send another letter to the others");
         s->refused++;
     } else if (fold_path(s, &c->path, s->tx.opts.smtputf8)) judge_rcpt(s, &c->path, &opts);
 }

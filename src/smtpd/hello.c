@@ -5,20 +5,20 @@
 
 /* ---- EHLO and HELO (RFC 5321 section 4.1.1.1) ---- */
 
-static void put_keyword(struct sm *s, const char *keyword)
+static void put_keyword(struct smtpd_session *s, const char *keyword)
 {
     buf_printf(&s->out, "250-%s\r\n", keyword);
 }
 
-static bool may_log_in(const struct sm *s) { return s->kind != SMTPD_MX && s->tls && !s->logged_in; }
+static bool may_log_in(const struct smtpd_session *s) { return s->kind != SMTPD_MX && s->tls && !s->logged_in; }
 
-static void put_ehlo(struct sm *s)
+static void put_ehlo(struct smtpd_session *s)
 {
     uint8_t binding[32];
     buf_clear(&s->out);
     buf_printf(&s->out, "250-%.*s at your service\r\n", SLF(s->conf->hostname));
     put_keyword(s, "PIPELINING");
-    buf_printf(&s->out, "250-SIZE %llu\r\n", (unsigned long long)sm_size_max(s));
+    buf_printf(&s->out, "250-SIZE %llu\r\n", (unsigned long long)smtpd_size_max(s));
     put_keyword(s, "8BITMIME");
     put_keyword(s, "CHUNKING");
     put_keyword(s, "DSN");
@@ -30,28 +30,28 @@ static void put_ehlo(struct sm *s)
     conn_write(s->c, buf_slice(&s->out));
 }
 
-void sm_helo(struct sm *s, struct smtp_command *c)
+void smtpd_helo(struct smtpd_session *s, struct smtp_command *c)
 {
     if (c->arg.n > 1 && c->arg.p[c->arg.n - 1] == '.') c->arg.n--; /* written as in a master file */
     /* From the world a name must be one; mail programs are known to send anything. */
     if (s->kind == SMTPD_MX && !smtp_helo_ok(c->arg)) {
-        sm_reply(s, 501, "5.5.2", "%s must give a host name or an address literal like [192.0.2.1]",
+        smtpd_reply(s, 501, "5.5.2", "%s must give a host name or an address literal like [192.0.2.1]",
                  smtp_verb_name(c->verb));
         return;
     }
     if (s->helo[0]) s->junk++;
-    sm_tx_end(s); /* like RSET: RFC 5321 section 4.1.4 */
+    smtpd_tx_end(s); /* like RSET: RFC 5321 section 4.1.4 */
     snprintf(s->helo, sizeof s->helo, "%.*s", SLF(c->arg));
     s->extended = c->verb == SMTP_EHLO;
     if (s->extended) put_ehlo(s);
-    else sm_reply(s, 250, NULL, "%.*s at your service", SLF(s->conf->hostname));
+    else smtpd_reply(s, 250, NULL, "%.*s at your service", SLF(s->conf->hostname));
 }
 
 /* ---- STARTTLS (RFC 3207) ---- */
 
-int sm_tls_begin(struct sm *s)
+int smtpd_tls_begin(struct smtpd_session *s)
 {
-    int64_t before = deadline_narrow(DEADLINE_IN(SM_WORK));
+    int64_t before = deadline_narrow(DEADLINE_IN(SMTPD_WORK));
     int r = conn_tls_accept(s->c, s->conf->tls);
     deadline_restore(before);
     if (r) {
@@ -64,61 +64,61 @@ int sm_tls_begin(struct sm *s)
     return 0;
 }
 
-void sm_starttls(struct sm *s, struct smtp_command *c)
+void smtpd_starttls(struct smtpd_session *s, struct smtp_command *c)
 {
     (void)c;
     if (s->tls) {
-        sm_reply(s, 503, "5.5.1", "TLS is already in use");
+        smtpd_reply(s, 503, "5.5.1", "TLS is already in use");
         return;
     }
     if (!s->conf->tls) {
-        sm_reply(s, 502, "5.5.1", "TLS is not offered here");
+        smtpd_reply(s, 502, "5.5.1", "TLS is not offered here");
         return;
     }
     if (conn_peek(s->c).n) { /* section 6: what came in clear must never count as said in TLS */
-        sm_reply(s, 421, "4.7.0",
+        smtpd_reply(s, 421, "4.7.0",
                  "Commands were sent after STARTTLS before its answer; the connection is closed");
         return;
     }
-    sm_reply(s, 220, "2.0.0", "Begin TLS");
-    sm_tx_end(s);
+    smtpd_reply(s, 220, "2.0.0", "Begin TLS");
+    smtpd_tx_end(s);
     s->helo[0] = 0; /* section 4.2: all that the client said before is forgotten */
     s->extended = false;
-    (void)!sm_tls_begin(s);
+    (void)!smtpd_tls_begin(s);
 }
 
 /* ---- the rest ---- */
 
-void sm_noop(struct sm *s, struct smtp_command *c)
+void smtpd_noop(struct smtpd_session *s, struct smtp_command *c)
 {
     (void)c;
-    sm_reply(s, 250, "2.0.0", "Done, nothing");
+    smtpd_reply(s, 250, "2.0.0", "Done, nothing");
 }
 
-void sm_rset(struct sm *s, struct smtp_command *c)
+void smtpd_rset(struct smtpd_session *s, struct smtp_command *c)
 {
     (void)c;
     if (!s->tx.open) s->junk++;
-    sm_tx_end(s);
-    sm_reply(s, 250, "2.0.0", "Forgotten");
+    smtpd_tx_end(s);
+    smtpd_reply(s, 250, "2.0.0", "Forgotten");
 }
 
-void sm_vrfy(struct sm *s, struct smtp_command *c)
+void smtpd_vrfy(struct smtpd_session *s, struct smtp_command *c)
 {
     (void)c; /* RFC 5321 section 7.3: who is here is told at RCPT only */
-    sm_reply(s, 252, "2.5.2", "Send a letter and see; addresses are not verified in advance");
+    smtpd_reply(s, 252, "2.5.2", "Send a letter and see; addresses are not verified in advance");
 }
 
-void sm_expn(struct sm *s, struct smtp_command *c)
+void smtpd_expn(struct smtpd_session *s, struct smtp_command *c)
 {
     (void)c;
-    sm_reply(s, 502, "5.5.1", "Lists are not expanded here");
+    smtpd_reply(s, 502, "5.5.1", "Lists are not expanded here");
 }
 
-void sm_help(struct sm *s, struct smtp_command *c)
+void smtpd_help(struct smtpd_session *s, struct smtp_command *c)
 {
     size_t n;
-    const struct sm_command *table = sm_table(&n);
+    const struct smtpd_command *table = smtpd_table(&n);
     (void)c;
     buf_clear(&s->out);
     for (size_t i = 0; i < n; i++) buf_printf(&s->out, "214-2.0.0 %s\r\n", table[i].help);
@@ -126,9 +126,9 @@ void sm_help(struct sm *s, struct smtp_command *c)
     conn_write(s->c, buf_slice(&s->out));
 }
 
-void sm_quit(struct sm *s, struct smtp_command *c)
+void smtpd_quit(struct smtpd_session *s, struct smtp_command *c)
 {
     (void)c;
-    sm_reply(s, 221, "2.0.0", "Goodbye");
+    smtpd_reply(s, 221, "2.0.0", "Goodbye");
     s->over = true;
 }

@@ -7,76 +7,76 @@
 
 /* ---- the header section is there ---- */
 
-static void check_hops(struct sm *s)
+static void check_hops(struct smtpd_session *s)
 {
     size_t n = mail_head_count(&s->tx.parsed, SL("Received"));
-    if (n > SM_HOPS_MAX)
-        sm_decide(s, 554, "5.4.6", "The letter has passed %zu servers, it goes in a circle", n);
+    if (n > SMTPD_HOPS_MAX)
+        smtpd_decide(s, 554, "5.4.6", "The letter has passed %zu servers, it goes in a circle", n);
 }
 
 /* What readers take for different things is not taken at all: a NUL, or a first line that would be
  * the end of our own trace field. */
-static void check_form(struct sm *s)
+static void check_form(struct smtpd_session *s)
 {
     struct slice head = buf_slice(&s->tx.head);
     if (sl_chr(head, 0) != SL_NONE)
-        sm_decide(s, 554, "5.6.0", "There is a NUL in the header section (RFC 5322 section 2.2)");
+        smtpd_decide(s, 554, "5.6.0", "There is a NUL in the header section (RFC 5322 section 2.2)");
     else if (head.n && (head.p[0] == ' ' || head.p[0] == '\t'))
-        sm_decide(s, 554, "5.6.0", "The first line of the header section begins with a blank");
+        smtpd_decide(s, 554, "5.6.0", "The first line of the header section begins with a blank");
 }
 
 /* A letter that an alias of ours sent on says so, and is not sent on a second time. */
-static void check_return(struct sm *s)
+static void check_return(struct smtpd_session *s)
 {
-    struct sm_tx *t = &s->tx;
+    struct smtpd_tx *t = &s->tx;
     for (const struct mail_field *f = mail_head_find(&t->parsed, SL("Delivered-To"), 0); f;
          f = mail_head_find(&t->parsed, SL("Delivered-To"), (size_t)(f - t->parsed.field) + 1))
         for (size_t i = 0; i < t->nforward; i++)
             if (sl_eqi(sl_trim(f->body), t->forward[i]))
-                sm_decide(s, 554, "5.4.6", "The letter was sent on from %.*s before and has come back",
+                smtpd_decide(s, 554, "5.4.6", "The letter was sent on from %.*s before and has come back",
                           SLF(t->forward[i]));
 }
 
 /* Every author, and Sender, must be an address of the account (RFC 6409 section 6.1). */
-static void check_authors(struct sm *s, const struct mail_addrs *l, const char *field)
+static void check_authors(struct smtpd_session *s, const struct mail_addrs *l, const char *field)
 {
     for (size_t i = 0; i < l->n && !s->tx.answer.code; i++) {
         struct slice domain;
-        int r = sm_ascii_domain(&s->tx.a, l->v[i].domain, &domain);
+        int r = smtpd_ascii_domain(&s->tx.a, l->v[i].domain, &domain);
         if (!r) r = login_may_send_as(s->conf->store, &s->account, l->v[i].local, domain);
-        if (r == ERR_DENIED || r == ERR_SYNTAX) sm_decide(s, 550, "5.7.1", "In %s: %s", field, err_text(r));
-        else if (r) sm_decide_error(s, r, "The directory cannot be read");
+        if (r == ERR_DENIED || r == ERR_SYNTAX) smtpd_decide(s, 550, "5.7.1", "In %s: %s", field, err_text(r));
+        else if (r) smtpd_decide_error(s, r, "The directory cannot be read");
     }
 }
 
-static void check_submitted(struct sm *s)
+static void check_submitted(struct smtpd_session *s)
 {
-    struct sm_tx *t = &s->tx;
+    struct smtpd_tx *t = &s->tx;
     struct mail_addrs from, sender;
     int r = mail_submit_check(&t->a, &t->parsed, &from);
     if (r) {
-        sm_decide(s, 554, "5.6.0", "The letter is not well-formed: %s", err_text(r));
+        smtpd_decide(s, 554, "5.6.0", "The letter is not well-formed: %s", err_text(r));
         return;
     }
     check_authors(s, &from, "From");
-    if (!t->answer.code) (void)!sm_ascii_domain(&t->a, from.v[0].domain, &t->from_domain);
+    if (!t->answer.code) (void)!smtpd_ascii_domain(&t->a, from.v[0].domain, &t->from_domain);
     const struct mail_field *f = mail_head_find(&t->parsed, SL("Sender"), 0);
     if (!f) return;
     if (mail_addrs_parse(&t->a, f->body, &sender) == 0) check_authors(s, &sender, "Sender");
     else
-        sm_decide(s, 554, "5.6.0",
+        smtpd_decide(s, 554, "5.6.0",
                   "The letter is not well-formed: the Sender field does not hold a valid address");
 }
 
-static struct slice authserv_id(const struct sm *s)
+static struct slice authserv_id(const struct smtpd_session *s)
 {
     const struct mailauth_ctx *m = s->conf->mailauth;
     return m && m->authserv_id.n ? m->authserv_id : s->conf->hostname;
 }
 
-static void edit_head(struct sm *s)
+static void edit_head(struct smtpd_session *s)
 {
-    struct sm_tx *t = &s->tx;
+    struct smtpd_tx *t = &s->tx;
     struct mailauth_ctx ours = {.hostname = s->conf->hostname, .authserv_id = authserv_id(s)};
     struct mail_edit e = {.forged = mailauth_forged, .forged_arg = &ours, .domain = t->from_domain,
                           .now = rt_wall_seconds(), .delivery = true, .submission = s->kind != SMTPD_MX};
@@ -85,22 +85,22 @@ static void edit_head(struct sm *s)
     t->edits = mail_head_edit(&t->a, &t->parsed, &e, &t->edited);
 }
 
-static void begin_signing(struct sm *s)
+static void begin_signing(struct smtpd_session *s)
 {
-    struct sm_tx *t = &s->tx;
+    struct smtpd_tx *t = &s->tx;
     if (s->kind == SMTPD_MX || !s->conf->signing || t->answer.code) return;
     int r = signing_begin(s->conf->signing, &t->a, t->from_domain, buf_slice(&t->edited), &t->pass);
-    if (r) sm_decide_error(s, r, "The letter cannot be signed");
+    if (r) smtpd_decide_error(s, r, "The letter cannot be signed");
     else t->signing = true;
 }
 
-void sm_head_complete(struct sm *s)
+void smtpd_head_complete(struct smtpd_session *s)
 {
-    struct sm_tx *t = &s->tx;
+    struct smtpd_tx *t = &s->tx;
     t->head_done = true;
     int r = mail_head_parse(&t->a, buf_slice(&t->head), &t->parsed);
     if (r) {
-        sm_decide(s, 552, "5.3.4", "%s", err_text(r));
+        smtpd_decide(s, 552, "5.3.4", "%s", err_text(r));
         return;
     }
     bool ascii = is_ascii(buf_slice(&t->head));
@@ -115,25 +115,25 @@ void sm_head_complete(struct sm *s)
     edit_head(s);
     begin_signing(s);
     if (!t->answer.code && t->auth) {
-        sm_seal_begin(s);
+        smtpd_seal_begin(s);
         r = mailauth_head(t->auth, &t->parsed, sl_sub(buf_slice(&t->head), 0, t->parsed.size));
-        if (r) sm_decide_error(s, r, "The letter cannot be checked");
+        if (r) smtpd_decide_error(s, r, "The letter cannot be checked");
     }
     if (t->answer.code) return;
     r = body_begin(s->conf->store->body, accept_body_class(t->any_local), &t->body);
-    if (r) sm_decide_error(s, r, "The letter cannot be stored");
+    if (r) smtpd_decide_error(s, r, "The letter cannot be stored");
 }
 
 /* ---- trace ---- */
 
-static void index_letter(struct sm *s)
+static void index_letter(struct smtpd_session *s)
 {
-    struct sm_tx *t = &s->tx;
+    struct smtpd_tx *t = &s->tx;
     struct slice mid = t->head_done ? mail_head_get(&t->a, &t->parsed, SL("Message-ID"), NULL) : SL("");
     trace_index(s->conf->store, &t->id, mid, t->sender, t->said, t->nsaid);
 }
 
-void sm_trace_refused(struct sm *s, struct slice who, const char *enhanced, int code, struct slice text)
+void smtpd_trace_refused(struct smtpd_session *s, struct slice who, const char *enhanced, int code, struct slice text)
 {
     char ip[IP_TEXT_MAX];
     if (who.n) trace_index(s->conf->store, &s->tx.id, SL(""), s->tx.sender, &who, 1);
@@ -141,21 +141,21 @@ void sm_trace_refused(struct sm *s, struct slice who, const char *enhanced, int 
                s->helo, ip_format(&conn_peer(s->c)->ip, ip), SLF(s->tx.sender), code, enhanced, SLF(text));
 }
 
-static struct slice checked_sentence(struct sm *s, const struct mailauth_verdict *v)
+static struct slice checked_sentence(struct smtpd_session *s, const struct mailauth_verdict *v)
 {
     return ar_printf(&s->tx.a, "%s: %.*s", mailauth_disposition_name(v->disposition), SLF(v->sentence));
 }
 
-static void trace_checked(struct sm *s, const struct mailauth_verdict *v)
+static void trace_checked(struct smtpd_session *s, const struct mailauth_verdict *v)
 {
     trace_add(s->conf->store, &(struct trace_event){
                                   .id = s->tx.id, .kind = TRACE_CHECKED, .sentence = checked_sentence(s, v)});
 }
 
-static struct slice received_sentence(struct sm *s)
+static struct slice received_sentence(struct smtpd_session *s)
 {
     char ip[IP_TEXT_MAX];
-    struct sm_tx *t = &s->tx;
+    struct smtpd_tx *t = &s->tx;
     struct slice user = s->logged_in ? s->account.address : SL("");
     return ar_printf(&t->a, "received from %s [%s] by %.*s%s%s%s%.*s, sender <%.*s>, %llu bytes",
                s->helo, ip_format(&conn_peer(s->c)->ip, ip),
@@ -165,9 +165,9 @@ static struct slice received_sentence(struct sm *s)
 }
 
 /* A letter that is about to be committed. */
-static void trace_received(struct sm *s, const struct mailauth_verdict *v)
+static void trace_received(struct smtpd_session *s, const struct mailauth_verdict *v)
 {
-    struct sm_tx *t = &s->tx;
+    struct smtpd_tx *t = &s->tx;
     struct trace_event e[TRACE_TOGETHER_MAX];
     size_t n = 0;
     e[n++] = (struct trace_event){.id = t->id, .kind = TRACE_RECEIVED, .sentence = received_sentence(s)};
@@ -184,22 +184,22 @@ static void trace_received(struct sm *s, const struct mailauth_verdict *v)
 /* ---- the letter is there ---- */
 
 /* What DATA itself shows to be wrong. */
-static void check_lines(struct sm *s)
+static void check_lines(struct smtpd_session *s)
 {
-    const struct sm_tx *t = &s->tx;
+    const struct smtpd_tx *t = &s->tx;
     const struct smtp_data *d = &t->data;
-    size_t max = s->kind == SMTPD_MX ? SM_LINE_MX : SMTP_TEXT_LINE_MAX;
+    size_t max = s->kind == SMTPD_MX ? SMTPD_LINE_MX : SMTP_TEXT_LINE_MAX;
     if (d->fault)
-        sm_decide(s, 554, "5.5.2",
+        smtpd_decide(s, 554, "5.5.2",
                   "A line of the letter ends in %s; lines must end in CR LF (RFC 5321 section 2.3.8)",
                   d->fault == SMTP_FAULT_BARE_LF ? "LF without CR" : "CR without LF");
     else if (d->longest > max)
-        sm_decide(s, 554, "5.6.0", "A line of the letter is longer than %zu bytes (RFC 5322 section 2.1.1)",
+        smtpd_decide(s, 554, "5.6.0", "A line of the letter is longer than %zu bytes (RFC 5322 section 2.1.1)",
                   max);
 }
 
 /* For the next letters of the session; what failed for the moment is asked again. */
-static void keep_iprev(struct sm *s, const struct iprev_result *r)
+static void keep_iprev(struct smtpd_session *s, const struct iprev_result *r)
 {
     if (s->has_iprev || r->code == IPREV_TEMPERROR) return;
     s->iprev = *r;
@@ -208,36 +208,36 @@ static void keep_iprev(struct sm *s, const struct iprev_result *r)
     s->has_iprev = true;
 }
 
-static void judge(struct sm *s, struct mailauth_verdict *v)
+static void judge(struct smtpd_session *s, struct mailauth_verdict *v)
 {
-    struct sm_tx *t = &s->tx;
+    struct smtpd_tx *t = &s->tx;
     if (!t->auth || t->answer.code) return;
     int r = mailauth_end(t->auth, v);
     if (r) {
-        sm_decide_error(s, r, "The letter cannot be checked");
+        smtpd_decide_error(s, r, "The letter cannot be checked");
         return;
     }
     keep_iprev(s, &v->iprev);
-    sm_report_note(s, v);
+    smtpd_report_note(s, v);
     if (v->disposition != MAILAUTH_REJECT && v->disposition != MAILAUTH_DEFER) return;
     trace_checked(s, v);
-    sm_decide(s, v->reply, v->enhanced, "%.*s", SLF(v->sentence));
+    smtpd_decide(s, v->reply, v->enhanced, "%.*s", SLF(v->sentence));
 }
 
 /* What our users send must stand before the strictest receiver. */
-static void preflight(struct sm *s)
+static void preflight(struct smtpd_session *s)
 {
-    struct sm_tx *t = &s->tx;
+    struct smtpd_tx *t = &s->tx;
     if (s->kind == SMTPD_MX || !s->conf->preflight || t->answer.code) return;
     if (!letter_leaves(&(struct letter){.rcpt = t->rcpt, .nrcpt = t->nrcpt})) return;
     int r = preflight_gate(s->conf->preflight, &t->a, &t->id, t->sender, &t->parsed, &t->hold);
-    if (r == ERR_DENIED) sm_decide(s, 550, "5.7.1", "%s", err_text(r));
-    else if (r) sm_decide_error(s, r, "The letter cannot be checked");
+    if (r == ERR_DENIED) smtpd_decide(s, 550, "5.7.1", "%s", err_text(r));
+    else if (r) smtpd_decide_error(s, r, "The letter cannot be checked");
 }
 
-static void put_received(struct sm *s, const struct mailauth_verdict *v, int64_t now, struct buf *out)
+static void put_received(struct smtpd_session *s, const struct mailauth_verdict *v, int64_t now, struct buf *out)
 {
-    struct sm_tx *t = &s->tx;
+    struct smtpd_tx *t = &s->tx;
     struct mail_received r = {
         .helo = sl_cstr(s->helo),
         .peer = conn_peer(s->c)->ip,
@@ -253,10 +253,10 @@ static void put_received(struct sm *s, const struct mailauth_verdict *v, int64_t
 }
 
 /* Everything that stands before the body; *skip: how much of it is for local eyes only. */
-static int put_prefix(struct sm *s, const struct mailauth_verdict *v, int64_t now, struct buf *out,
+static int put_prefix(struct smtpd_session *s, const struct mailauth_verdict *v, int64_t now, struct buf *out,
                       uint32_t *skip)
 {
-    struct sm_tx *t = &s->tx;
+    struct smtpd_tx *t = &s->tx;
     struct slice signatures = SL("");
     if (t->signing) {
         int r = signing_end(t->pass, &signatures);
@@ -274,21 +274,21 @@ static int put_prefix(struct sm *s, const struct mailauth_verdict *v, int64_t no
     if (t->nforward == 1 && t->nsaid == 1) mail_field(out, SL("Delivered-To"), t->forward[0]);
     buf_put(out, signatures);
     buf_put(out, buf_slice(&t->edited));
-    sm_seal(s, v, out, *skip);
+    smtpd_seal(s, v, out, *skip);
     if (t->parsed.complete) buf_str(out, "\r\n");
     return 0;
 }
 
-static struct slice subject_of(struct sm_tx *t)
+static struct slice subject_of(struct smtpd_tx *t)
 {
     struct slice raw = mail_head_get(&t->a, &t->parsed, SL("Subject"), NULL);
     return sl_sub(mail_words_decode(&t->a, sl_sub(raw, 0, 2000)), 0, 500);
 }
 
-static int hand_over(struct sm *s, const struct mailauth_verdict *v, struct body_ref ref, uint32_t skip,
+static int hand_over(struct smtpd_session *s, const struct mailauth_verdict *v, struct body_ref ref, uint32_t skip,
                      size_t head_size, int64_t now)
 {
-    struct sm_tx *t = &s->tx;
+    struct smtpd_tx *t = &s->tx;
     struct letter l = {
         .id = t->id, .sender = t->sender, .rcpt = t->rcpt, .nrcpt = t->nrcpt, .body = ref, .skip = skip,
         .head_size = (uint32_t)head_size, .received = now, .eight_bit = t->eight_bit,
@@ -303,9 +303,9 @@ static int hand_over(struct sm *s, const struct mailauth_verdict *v, struct body
 }
 
 /* The body first, then the index; only then the letter is ours. ERR_UNKNOWN: it may be ours. */
-static int commit(struct sm *s, const struct mailauth_verdict *v)
+static int commit(struct smtpd_session *s, const struct mailauth_verdict *v)
 {
-    struct sm_tx *t = &s->tx;
+    struct smtpd_tx *t = &s->tx;
     struct buf prefix = BUF_INIT;
     struct body_ref ref;
     uint32_t skip;
@@ -315,18 +315,18 @@ static int commit(struct sm *s, const struct mailauth_verdict *v)
     if (!r) {
         trace_received(s, v);
         r = hand_over(s, v, ref, skip, prefix.n, now);
-        if (!r) sm_report_take(s, v, &ref);
+        if (!r) smtpd_report_take(s, v, &ref);
     } else if (t->auth) {
         trace_checked(s, v);
     }
     buf_free(&prefix);
-    if (r && r != ERR_UNKNOWN) sm_decide_error(s, r, "The letter cannot be stored");
+    if (r && r != ERR_UNKNOWN) smtpd_decide_error(s, r, "The letter cannot be stored");
     return r;
 }
 
 /* Neither "taken" nor "not taken" would be true: the client hears nothing and will try again, as after
  * a broken connection (RFC 5321 section 4.2.5 leaves it the responsibility until it has an answer). */
-static void leave_open(struct sm *s)
+static void leave_open(struct smtpd_session *s)
 {
     index_letter(s);
     trace_addf(s->conf->store, &s->tx.id, TRACE_UNKNOWN, SL(""),
@@ -335,13 +335,13 @@ static void leave_open(struct sm *s)
     s->over = true;
 }
 
-void sm_letter_complete(struct sm *s)
+void smtpd_letter_complete(struct smtpd_session *s)
 {
-    struct sm_tx *t = &s->tx;
+    struct smtpd_tx *t = &s->tx;
     struct mailauth_verdict v = {0};
     check_lines(s);
     int r = s->logged_in ? authority_check(&s->authority, s->conf->store) : 0;
-    if (r) sm_decide(s, 421, "4.7.0", "%s", err_text(r));
+    if (r) smtpd_decide(s, 421, "4.7.0", "%s", err_text(r));
     judge(s, &v);
     preflight(s);
     if (!t->answer.code && commit(s, &v) == ERR_UNKNOWN) {
@@ -352,12 +352,12 @@ void sm_letter_complete(struct sm *s)
         s->letters++;
         s->junk = 0;
         log_debug(s->who, "letter %s accepted for %zu recipients", t->id.s, t->nsaid);
-        sm_reply(s, 250, "2.0.0", "Accepted as %s", t->id.s);
+        smtpd_reply(s, 250, "2.0.0", "Accepted as %s", t->id.s);
         return;
     }
     index_letter(s);
-    sm_trace_refused(s, SL(""), t->answer.enhanced, t->answer.code, t->answer.text);
+    smtpd_trace_refused(s, SL(""), t->answer.enhanced, t->answer.code, t->answer.text);
     log_info(s->who, "letter %s refused: %d %s %.*s", t->id.s, t->answer.code, t->answer.enhanced,
              SLF(t->answer.text));
-    sm_reply(s, t->answer.code, t->answer.enhanced, "%.*s", SLF(t->answer.text));
+    smtpd_reply(s, t->answer.code, t->answer.enhanced, "%.*s", SLF(t->answer.text));
 }

@@ -4,7 +4,7 @@
 
 #include "smtpd_i.h"
 
-static void put_reply(struct sm *s, int code, const char *enhanced, struct slice text)
+static void put_reply(struct smtpd_session *s, int code, const char *enhanced, struct slice text)
 {
     buf_clear(&s->out);
     smtp_reply_put(&s->out, code, enhanced, text);
@@ -13,7 +13,7 @@ static void put_reply(struct sm *s, int code, const char *enhanced, struct slice
     if (code == 421) s->over = true; /* RFC 5321 section 3.8 */
 }
 
-void sm_reply(struct sm *s, int code, const char *enhanced, const char *fmt, ...)
+void smtpd_reply(struct smtpd_session *s, int code, const char *enhanced, const char *fmt, ...)
 {
     char text[2048];
     va_list ap;
@@ -32,16 +32,16 @@ static void answer_for(int e, int *code, const char **enhanced)
     if (e == ERR_CANCELED) *code = 421, *enhanced = "4.3.2";
 }
 
-void sm_reply_error(struct sm *s, int e, const char *what)
+void smtpd_reply_error(struct smtpd_session *s, int e, const char *what)
 {
     int code;
     const char *enhanced;
     answer_for(e, &code, &enhanced);
     log_warn(s->who, "%s: %s", what, err_text(e));
-    sm_reply(s, code, enhanced, "%s; try again later", what);
+    smtpd_reply(s, code, enhanced, "%s; try again later", what);
 }
 
-void sm_decide(struct sm *s, int code, const char *enhanced, const char *fmt, ...)
+void smtpd_decide(struct smtpd_session *s, int code, const char *enhanced, const char *fmt, ...)
 {
     if (s->tx.answer.code) return;
     char text[2048];
@@ -49,14 +49,14 @@ void sm_decide(struct sm *s, int code, const char *enhanced, const char *fmt, ..
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    s->tx.answer = (struct sm_answer){code, enhanced, ar_dup(&s->tx.a, sl_cstr(text))};
+    s->tx.answer = (struct smtpd_answer){code, enhanced, ar_dup(&s->tx.a, sl_cstr(text))};
 }
 
-void sm_decide_error(struct sm *s, int e, const char *what)
+void smtpd_decide_error(struct smtpd_session *s, int e, const char *what)
 {
     int code;
     const char *enhanced;
     answer_for(e, &code, &enhanced);
     log_warn(s->who, "%s: %s", what, err_text(e));
-    sm_decide(s, code, enhanced, "%s; try again later", what);
+    smtpd_decide(s, code, enhanced, "%s; try again later", what);
 }

@@ -4,7 +4,7 @@
 #include "smtpd_i.h"
 
 /* For the address that our DMARC records name, at a domain of ours? */
-static bool is_report_address(struct sm *s, struct slice address)
+static bool is_report_address(struct smtpd_session *s, struct slice address)
 {
     struct slice local, domain;
     bool here = false;
@@ -14,14 +14,14 @@ static bool is_report_address(struct sm *s, struct slice address)
     return domain_is_local(s->conf->store, domain, &here) == 0 && here;
 }
 
-static size_t report_addresses(struct sm *s)
+static size_t report_addresses(struct smtpd_session *s)
 {
     size_t n = 0;
     for (size_t i = 0; i < s->tx.nsaid; i++) n += is_report_address(s, s->tx.said[i]);
     return n;
 }
 
-void sm_report_note(struct sm *s, const struct mailauth_verdict *v)
+void smtpd_report_note(struct smtpd_session *s, const struct mailauth_verdict *v)
 {
     if (!s->conf->reports) return;
     /* Reports about the letters that carry reports would go back and forth without end. */
@@ -29,7 +29,7 @@ void sm_report_note(struct sm *s, const struct mailauth_verdict *v)
     dmarc_store_note(s->conf->reports, &conn_peer(s->c)->ip, v);
 }
 
-void sm_report_take(struct sm *s, const struct mailauth_verdict *v, const struct body_ref *body)
+void smtpd_report_take(struct smtpd_session *s, const struct mailauth_verdict *v, const struct body_ref *body)
 {
     if (!s->conf->reports || s->kind != SMTPD_MX || !report_addresses(s)) return;
     struct slice author = s->tx.auth && v->dmarc.code == DMARC_PASS ? v->dmarc.author : SL("");

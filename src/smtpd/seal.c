@@ -3,16 +3,16 @@
 #include "base/text.h"
 #include "smtpd_i.h"
 
-static const struct letter_rcpt *forwarded(const struct sm_tx *t)
+static const struct letter_rcpt *forwarded(const struct smtpd_tx *t)
 {
     for (size_t i = 0; i < t->nrcpt; i++)
         if (!t->rcpt[i].route.local) return &t->rcpt[i];
     return NULL;
 }
 
-void sm_seal_begin(struct sm *s)
+void smtpd_seal_begin(struct smtpd_session *s)
 {
-    struct sm_tx *t = &s->tx;
+    struct smtpd_tx *t = &s->tx;
     t->sealing = s->conf->arc_seal && s->conf->signing && t->auth && forwarded(t);
     if (t->sealing) mailauth_will_seal(t->auth);
 }
@@ -26,9 +26,9 @@ static int rsa_key(const struct signing_keys *k)
 }
 
 /* The set for a header section, by the domain of the address that was written to. */
-static int make_set(struct sm *s, const struct mailauth_verdict *v, struct slice fields, struct buf *set)
+static int make_set(struct smtpd_session *s, const struct mailauth_verdict *v, struct slice fields, struct buf *set)
 {
-    struct sm_tx *t = &s->tx;
+    struct smtpd_tx *t = &s->tx;
     struct slice address = forwarded(t)->address, domain;
     struct mail_head head;
     struct signing_keys keys;
@@ -48,9 +48,9 @@ static int make_set(struct sm *s, const struct mailauth_verdict *v, struct slice
     return r;
 }
 
-void sm_seal(struct sm *s, const struct mailauth_verdict *v, struct buf *prefix, size_t at)
+void smtpd_seal(struct smtpd_session *s, const struct mailauth_verdict *v, struct buf *prefix, size_t at)
 {
-    struct sm_tx *t = &s->tx;
+    struct smtpd_tx *t = &s->tx;
     if (!t->sealing) return;
     struct slice fields = ar_dup(&t->a, sl_from(buf_slice(prefix), at));
     struct buf set = BUF_INIT;

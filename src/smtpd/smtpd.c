@@ -5,31 +5,31 @@
 #include "base/text.h"
 #include "smtpd_i.h"
 
-static const struct sm_command table[] = {
-    {SMTP_EHLO, SM_LAST, sm_helo, "EHLO host"},
-    {SMTP_HELO, SM_LAST, sm_helo, "HELO host"},
-    {SMTP_MAIL, SM_HELO | SM_NO_TX | SM_USER, sm_mail,
+static const struct smtpd_command table[] = {
+    {SMTP_EHLO, SMTPD_LAST, smtpd_helo, "EHLO host"},
+    {SMTP_HELO, SMTPD_LAST, smtpd_helo, "HELO host"},
+    {SMTP_MAIL, SMTPD_HELO | SMTPD_NO_TX | SMTPD_USER, smtpd_mail,
      "MAIL FROM:<address> [SIZE=n] [BODY=7BIT|8BITMIME] [SMTPUTF8] [RET=..] [ENVID=..]"},
-    {SMTP_RCPT, SM_HELO | SM_TX | SM_USER, sm_rcpt, "RCPT TO:<address> [NOTIFY=..] [ORCPT=..]"},
-    {SMTP_DATA, SM_HELO | SM_TX | SM_USER | SM_LAST, sm_data, "DATA"},
-    {SMTP_BDAT, 0, sm_bdat, "BDAT size [LAST]"},
-    {SMTP_RSET, 0, sm_rset, "RSET"},
-    {SMTP_NOOP, SM_JUNK, sm_noop, "NOOP"},
-    {SMTP_QUIT, SM_LAST, sm_quit, "QUIT"},
-    {SMTP_STARTTLS, SM_NO_TX | SM_LAST, sm_starttls, "STARTTLS"},
-    {SMTP_AUTH, SM_HELO | SM_NO_TX | SM_LAST, sm_auth, "AUTH mechanism [initial-response]"},
-    {SMTP_VRFY, SM_JUNK | SM_LAST, sm_vrfy, "VRFY word"},
-    {SMTP_EXPN, SM_JUNK | SM_LAST, sm_expn, "EXPN word"},
-    {SMTP_HELP, SM_JUNK, sm_help, "HELP"},
+    {SMTP_RCPT, SMTPD_HELO | SMTPD_TX | SMTPD_USER, smtpd_rcpt, "RCPT TO:<address> [NOTIFY=..] [ORCPT=..]"},
+    {SMTP_DATA, SMTPD_HELO | SMTPD_TX | SMTPD_USER | SMTPD_LAST, smtpd_data, "DATA"},
+    {SMTP_BDAT, 0, smtpd_bdat, "BDAT size [LAST]"},
+    {SMTP_RSET, 0, smtpd_rset, "RSET"},
+    {SMTP_NOOP, SMTPD_JUNK, smtpd_noop, "NOOP"},
+    {SMTP_QUIT, SMTPD_LAST, smtpd_quit, "QUIT"},
+    {SMTP_STARTTLS, SMTPD_NO_TX | SMTPD_LAST, smtpd_starttls, "STARTTLS"},
+    {SMTP_AUTH, SMTPD_HELO | SMTPD_NO_TX | SMTPD_LAST, smtpd_auth, "AUTH mechanism [initial-response]"},
+    {SMTP_VRFY, SMTPD_JUNK | SMTPD_LAST, smtpd_vrfy, "VRFY word"},
+    {SMTP_EXPN, SMTPD_JUNK | SMTPD_LAST, smtpd_expn, "EXPN word"},
+    {SMTP_HELP, SMTPD_JUNK, smtpd_help, "HELP"},
 };
 
-const struct sm_command *sm_table(size_t *n)
+const struct smtpd_command *smtpd_table(size_t *n)
 {
     *n = COUNT_OF(table);
     return table;
 }
 
-const struct sm_command *sm_find(enum smtp_verb v)
+const struct smtpd_command *smtpd_find(enum smtp_verb v)
 {
     for (size_t i = 0; i < COUNT_OF(table); i++)
         if (table[i].verb == v) return &table[i];
@@ -39,17 +39,17 @@ const struct sm_command *sm_find(enum smtp_verb v)
 /* ---- one command ---- */
 
 /* Does the table allow it now? Answers when not. */
-static bool allowed(struct sm *s, const struct sm_command *t)
+static bool allowed(struct smtpd_session *s, const struct smtpd_command *t)
 {
-    if ((t->flags & SM_USER) && s->kind != SMTPD_MX && !s->logged_in) {
-        if (!s->tls) sm_reply(s, 530, "5.7.0", "Begin TLS with STARTTLS, then log in");
-        else sm_reply(s, 530, "5.7.0", "Log in first");
-    } else if ((t->flags & SM_HELO) && !s->helo[0]) {
-        sm_reply(s, 503, "5.5.1", "Say EHLO first");
-    } else if ((t->flags & SM_TX) && !s->tx.open) {
-        sm_reply(s, 503, "5.5.1", "MAIL comes first");
-    } else if ((t->flags & SM_NO_TX) && s->tx.open) {
-        sm_reply(s, 503, "5.5.1", "A letter is under way; end it, or give it up with RSET");
+    if ((t->flags & SMTPD_USER) && s->kind != SMTPD_MX && !s->logged_in) {
+        if (!s->tls) smtpd_reply(s, 530, "5.7.0", "Begin TLS with STARTTLS, then log in");
+        else smtpd_reply(s, 530, "5.7.0", "Log in first");
+    } else if ((t->flags & SMTPD_HELO) && !s->helo[0]) {
+        smtpd_reply(s, 503, "5.5.1", "Say EHLO first");
+    } else if ((t->flags & SMTPD_TX) && !s->tx.open) {
+        smtpd_reply(s, 503, "5.5.1", "MAIL comes first");
+    } else if ((t->flags & SMTPD_NO_TX) && s->tx.open) {
+        smtpd_reply(s, 503, "5.5.1", "A letter is under way; end it, or give it up with RSET");
     } else {
         return true;
     }
@@ -67,32 +67,32 @@ static bool is_other_protocol(struct slice word)
     return sl_startsi(word, SL("HTTP/"));
 }
 
-static void unknown(struct sm *s, const struct smtp_command *c)
+static void unknown(struct smtpd_session *s, const struct smtp_command *c)
 {
     if (is_other_protocol(c->word))
-        sm_reply(s, 421, "4.7.0", "This is a mail server; HTTP is not spoken here");
-    else sm_reply(s, 500, "5.5.1", "There is no such command; HELP lists those that there are");
+        smtpd_reply(s, 421, "4.7.0", "This is a mail server; HTTP is not spoken here");
+    else smtpd_reply(s, 500, "5.5.1", "There is no such command; HELP lists those that there are");
 }
 
 /* What stands behind MAIL and RCPT is told apart from other syntax (RFC 3463 section 3.2). */
-static void bad_syntax(struct sm *s, const struct smtp_command *c, int e)
+static void bad_syntax(struct smtpd_session *s, const struct smtp_command *c, int e)
 {
     const char *enhanced = c->verb == SMTP_MAIL ? "5.1.7" : c->verb == SMTP_RCPT ? "5.1.3" : "5.5.4";
-    sm_reply(s, 501, enhanced, "%s", err_text(e));
+    smtpd_reply(s, 501, enhanced, "%s", err_text(e));
 }
 
-static void run_command(struct sm *s, struct slice line)
+static void run_command(struct smtpd_session *s, struct slice line)
 {
     struct smtp_command c;
     ar_reset(&s->cmd_a);
     int r = smtp_command_parse(&s->cmd_a, line, &c);
-    const struct sm_command *t = sm_find(c.verb);
+    const struct smtpd_command *t = smtpd_find(c.verb);
     if (!t) {
         unknown(s, &c);
         return;
     }
-    if (t->flags & SM_JUNK) s->junk++;
-    if ((t->flags & SM_LAST) && c.verb != SMTP_QUIT && conn_peek(s->c).n && !s->early) {
+    if (t->flags & SMTPD_JUNK) s->junk++;
+    if ((t->flags & SMTPD_LAST) && c.verb != SMTP_QUIT && conn_peek(s->c).n && !s->early) {
         s->early = true;
         log_info(s->who, "the client did not wait for the answer to %s", smtp_verb_name(c.verb));
     }
@@ -104,12 +104,12 @@ static void run_command(struct sm *s, struct slice line)
 /* ---- the loop ---- */
 
 /* AUTH's initial response is the longest of all arguments. */
-static size_t line_max(const struct sm *s)
+static size_t line_max(const struct smtpd_session *s)
 {
     return s->kind != SMTPD_MX && !s->logged_in ? SMTP_AUTH_LINE_MAX : SMTP_LINE_MAX;
 }
 
-static int read_command(struct sm *s, struct slice *line)
+static int read_command(struct smtpd_session *s, struct slice *line)
 {
     int64_t idle = (s->conf->idle_s ? s->conf->idle_s : 300) * RT_S;
     int64_t before = deadline_narrow(DEADLINE_IN(idle));
@@ -118,53 +118,53 @@ static int read_command(struct sm *s, struct slice *line)
     return r;
 }
 
-static void one_command(struct sm *s)
+static void one_command(struct smtpd_session *s)
 {
     struct slice line;
     int r = read_command(s, &line);
     if (r == ERR_TOO_LONG) {
-        sm_reply(s, 500, "5.5.6", "The line is longer than %zu bytes", line_max(s));
+        smtpd_reply(s, 500, "5.5.6", "The line is longer than %zu bytes", line_max(s));
     } else if (r == ERR_SYNTAX) {
-        sm_reply(s, 500, "5.5.2", "Lines must end in CR LF");
+        smtpd_reply(s, 500, "5.5.2", "Lines must end in CR LF");
     } else if (r) {
-        if (r == ERR_TIMEOUT) sm_reply(s, 421, "4.4.2", "Nothing was said for too long");
-        if (r == ERR_CANCELED) sm_reply(s, 421, "4.3.2", "The server is shutting down; try again later");
+        if (r == ERR_TIMEOUT) smtpd_reply(s, 421, "4.4.2", "Nothing was said for too long");
+        if (r == ERR_CANCELED) smtpd_reply(s, 421, "4.3.2", "The server is shutting down; try again later");
         s->over = true;
     } else {
-        int64_t before = deadline_narrow(DEADLINE_IN(SM_WORK));
+        int64_t before = deadline_narrow(DEADLINE_IN(SMTPD_WORK));
         /* Letters take the time they need, with deadlines of their own. */
         if (sl_startsi(line, SL("DATA")) || sl_startsi(line, SL("BDAT"))) deadline_restore(before);
-        if (sm_may_go_on(s)) run_command(s, line);
+        if (smtpd_may_go_on(s)) run_command(s, line);
         deadline_restore(before);
     }
 }
 
-static void check_budgets(struct sm *s)
+static void check_budgets(struct smtpd_session *s)
 {
     if (s->over) return;
-    bool refused = s->refused >= (s->tx.nsaid ? SM_REFUSED_TX : SM_REFUSED_MAX);
-    if (refused || (s->errors >= SM_ERRORS_MAX && !s->tx.nsaid)) {
+    bool refused = s->refused >= (s->tx.nsaid ? SMTPD_REFUSED_TX : SMTPD_REFUSED_MAX);
+    if (refused || (s->errors >= SMTPD_ERRORS_MAX && !s->tx.nsaid)) {
         log_info(s->who, "closed: too many refused commands");
-        sm_reply(s, 421, "4.7.0", "Too many errors; the connection is closed");
-    } else if (s->junk >= SM_JUNK_MAX) {
+        smtpd_reply(s, 421, "4.7.0", "Too many errors; the connection is closed");
+    } else if (s->junk >= SMTPD_JUNK_MAX) {
         log_info(s->who, "closed: too many commands that lead nowhere");
-        sm_reply(s, 421, "4.7.0", "Too many commands without a letter; the connection is closed");
+        smtpd_reply(s, 421, "4.7.0", "Too many commands without a letter; the connection is closed");
     }
     if (conn_error(s->c)) s->over = s->over || conn_error(s->c) == ERR_CANCELED;
 }
 
-static void greet(struct sm *s)
+static void greet(struct smtpd_session *s)
 {
     if (conn_peek(s->c).n) { /* RFC 5321 section 4.3.1: the client waits for the greeting */
         s->early = true;
         log_info(s->who, "the client spoke before the greeting");
     }
-    sm_reply(s, 220, NULL, "%.*s ESMTP Tram", SLF(s->conf->hostname));
+    smtpd_reply(s, 220, NULL, "%.*s ESMTP Tram", SLF(s->conf->hostname));
 }
 
-static void session_loop(struct sm *s)
+static void session_loop(struct smtpd_session *s)
 {
-    if (s->kind == SMTPD_SUBMISSIONS && sm_tls_begin(s)) return;
+    if (s->kind == SMTPD_SUBMISSIONS && smtpd_tls_begin(s)) return;
     greet(s);
     while (!s->over) {
         one_command(s);
@@ -175,7 +175,7 @@ static void session_loop(struct sm *s)
 void smtpd_session(struct smtpd *server, enum smtpd_kind kind, struct conn *c, struct group *g)
 {
     char ip[IP_TEXT_MAX];
-    struct sm *s = xcalloc(1, sizeof *s);
+    struct smtpd_session *s = xcalloc(1, sizeof *s);
     (void)g;
     s->server = server;
     s->conf = &server->conf;
@@ -183,7 +183,7 @@ void smtpd_session(struct smtpd *server, enum smtpd_kind kind, struct conn *c, s
     s->c = c;
     snprintf(s->who, sizeof s->who, "smtpd [%s]", ip_format(&conn_peer(c)->ip, ip));
     session_loop(s);
-    sm_tx_end(s);
+    smtpd_tx_end(s);
     ar_free(&s->tx.a);
     buf_free(&s->tx.head);
     buf_free(&s->tx.edited);

@@ -13,29 +13,29 @@
 #include "wire/smtp.h"
 
 enum {
-    SM_ERRORS_MAX = 20,          /* refused commands of a session, recipients apart */
-    SM_REFUSED_MAX = 100,        /* recipients refused, */
-    SM_REFUSED_TX = 10000,       /* and while some of a letter are accepted, which a 421 would lose */
-    SM_JUNK_MAX = 100,           /* commands that lead nowhere, since the last accepted letter */
-    SM_LOGINS_MAX = 3,           /* failed logins; RFC 4954 section 4 */
-    SM_HOPS_MAX = 100,           /* Received fields: more is a loop (RFC 5321 section 6.3) */
-    SM_LINE_MX = 16384,          /* bytes of a line of a letter that are put up with from the world */
-    SM_BUFFER = 64 * 1024,
-    SM_RATE = 100,               /* bytes a second that a letter must make on average, */
+    SMTPD_ERRORS_MAX = 20,          /* refused commands of a session, recipients apart */
+    SMTPD_REFUSED_MAX = 100,        /* recipients refused, */
+    SMTPD_REFUSED_TX = 10000,       /* and while some of a letter are accepted, which a 421 would lose */
+    SMTPD_JUNK_MAX = 100,           /* commands that lead nowhere, since the last accepted letter */
+    SMTPD_LOGINS_MAX = 3,           /* failed logins; RFC 4954 section 4 */
+    SMTPD_HOPS_MAX = 100,           /* Received fields: more is a loop (RFC 5321 section 6.3) */
+    SMTPD_LINE_MX = 16384,          /* bytes of a line of a letter that are put up with from the world */
+    SMTPD_BUFFER = 64 * 1024,
+    SMTPD_RATE = 100,               /* bytes a second that a letter must make on average, */
 };
-#define SM_RATE_GRACE (120 * RT_S) /* after so long */
-#define SM_DATA_WAIT (300 * RT_S)  /* between two packets of a letter: RFC 5321 section 4.5.3.2.7 */
-#define SM_WORK (60 * RT_S)        /* of ours on one command */
-#define SM_WORK_LETTER (300 * RT_S) /* and after the final dot: the client waits 10 minutes (4.5.3.2.6) */
+#define SMTPD_RATE_GRACE (120 * RT_S) /* after so long */
+#define SMTPD_DATA_WAIT (300 * RT_S)  /* between two packets of a letter: RFC 5321 section 4.5.3.2.7 */
+#define SMTPD_WORK (60 * RT_S)        /* of ours on one command */
+#define SMTPD_WORK_LETTER (300 * RT_S) /* and after the final dot: the client waits 10 minutes (4.5.3.2.6) */
 
 /* An answer that is already certain while the letter still arrives. */
-struct sm_answer {
+struct smtpd_answer {
     int code; /* 0: none */
     const char *enhanced;
     struct slice text; /* in the transaction's arena */
 };
 
-struct sm_tx { /* RFC 5321 section 3.3 */
+struct smtpd_tx { /* RFC 5321 section 3.3 */
     bool open;              /* MAIL was accepted */
     struct arena a;
     struct letter_id id;
@@ -68,17 +68,17 @@ struct sm_tx { /* RFC 5321 section 3.3 */
     bool signing;
     bool sealing;           /* it is sent on with an ARC Set */
     struct slice hold;      /* why it may not leave for now, or empty */
-    struct sm_answer answer;
+    struct smtpd_answer answer;
 };
 
-struct sm {
+struct smtpd_session {
     struct smtpd *server;
     const struct smtpd_conf *conf;
     enum smtpd_kind kind;
     struct conn *c;
     struct arena a, cmd_a;
     struct buf out;
-    struct sm_tx tx;
+    struct smtpd_tx tx;
     char who[64];           /* for the log */
     char helo[256];         /* empty before EHLO or HELO */
     bool extended;          /* EHLO */
@@ -98,65 +98,65 @@ struct smtpd {
 /* ---- the table ---- */
 
 enum {
-    SM_HELO = 1,   /* only after EHLO or HELO */
-    SM_TX = 2,     /* only within a transaction */
-    SM_NO_TX = 4,  /* not within one */
-    SM_USER = 8,   /* on submission only after login, which needs TLS */
-    SM_LAST = 16,  /* nothing may be sent after it before the answer (RFC 2920 section 3.1) */
-    SM_JUNK = 32,  /* counts against the junk budget */
+    SMTPD_HELO = 1,   /* only after EHLO or HELO */
+    SMTPD_TX = 2,     /* only within a transaction */
+    SMTPD_NO_TX = 4,  /* not within one */
+    SMTPD_USER = 8,   /* on submission only after login, which needs TLS */
+    SMTPD_LAST = 16,  /* nothing may be sent after it before the answer (RFC 2920 section 3.1) */
+    SMTPD_JUNK = 32,  /* counts against the junk budget */
 };
-struct sm_command {
+struct smtpd_command {
     enum smtp_verb verb;
     unsigned flags;
-    void (*run)(struct sm *s, struct smtp_command *c);
+    void (*run)(struct smtpd_session *s, struct smtp_command *c);
     const char *help;
 };
-const struct sm_command *sm_find(enum smtp_verb v);
-const struct sm_command *sm_table(size_t *n);
+const struct smtpd_command *smtpd_find(enum smtp_verb v);
+const struct smtpd_command *smtpd_table(size_t *n);
 
 /* ---- answers (reply.c) ---- */
 
 /* enhanced NULL: none (greeting, EHLO, 354, 334). Codes from 400 on count as errors; 421 ends the session. */
-void sm_reply(struct sm *s, int code, const char *enhanced, const char *fmt, ...) PRINTF_LIKE(4, 5);
+void smtpd_reply(struct smtpd_session *s, int code, const char *enhanced, const char *fmt, ...) PRINTF_LIKE(4, 5);
 /* What to say when something of ours failed with error e: 452 full, 421 stopping, 451 else. */
-void sm_reply_error(struct sm *s, int e, const char *what);
+void smtpd_reply_error(struct smtpd_session *s, int e, const char *what);
 /* Keeps the answer to the final dot; the first one stays. */
-void sm_decide(struct sm *s, int code, const char *enhanced, const char *fmt, ...) PRINTF_LIKE(4, 5);
-void sm_decide_error(struct sm *s, int e, const char *what);
+void smtpd_decide(struct smtpd_session *s, int code, const char *enhanced, const char *fmt, ...) PRINTF_LIKE(4, 5);
+void smtpd_decide_error(struct smtpd_session *s, int e, const char *what);
 
 /* ---- commands ---- */
 
-void sm_helo(struct sm *s, struct smtp_command *c);     /* hello.c */
-void sm_starttls(struct sm *s, struct smtp_command *c);
-int sm_tls_begin(struct sm *s);
-void sm_noop(struct sm *s, struct smtp_command *c);
-void sm_rset(struct sm *s, struct smtp_command *c);
-void sm_vrfy(struct sm *s, struct smtp_command *c);
-void sm_expn(struct sm *s, struct smtp_command *c);
-void sm_help(struct sm *s, struct smtp_command *c);
-void sm_quit(struct sm *s, struct smtp_command *c);
-void sm_auth(struct sm *s, struct smtp_command *c);     /* auth.c */
-void sm_mail(struct sm *s, struct smtp_command *c);     /* envelope.c */
-void sm_rcpt(struct sm *s, struct smtp_command *c);
-void sm_data(struct sm *s, struct smtp_command *c);     /* data.c */
-void sm_bdat(struct sm *s, struct smtp_command *c);
+void smtpd_helo(struct smtpd_session *s, struct smtp_command *c);     /* hello.c */
+void smtpd_starttls(struct smtpd_session *s, struct smtp_command *c);
+int smtpd_tls_begin(struct smtpd_session *s);
+void smtpd_noop(struct smtpd_session *s, struct smtp_command *c);
+void smtpd_rset(struct smtpd_session *s, struct smtp_command *c);
+void smtpd_vrfy(struct smtpd_session *s, struct smtp_command *c);
+void smtpd_expn(struct smtpd_session *s, struct smtp_command *c);
+void smtpd_help(struct smtpd_session *s, struct smtp_command *c);
+void smtpd_quit(struct smtpd_session *s, struct smtp_command *c);
+void smtpd_auth(struct smtpd_session *s, struct smtp_command *c);     /* auth.c */
+void smtpd_mail(struct smtpd_session *s, struct smtp_command *c);     /* envelope.c */
+void smtpd_rcpt(struct smtpd_session *s, struct smtp_command *c);
+void smtpd_data(struct smtpd_session *s, struct smtp_command *c);     /* data.c */
+void smtpd_bdat(struct smtpd_session *s, struct smtp_command *c);
 
 /* ---- the transaction ---- */
 
-void sm_tx_end(struct sm *s);                  /* envelope.c: forgets it and all it holds. SUSPENDS */
-void sm_head_complete(struct sm *s);           /* letter.c: the header section is there */
-void sm_seal_begin(struct sm *s);              /* seal.c: before the header section is judged */
+void smtpd_tx_end(struct smtpd_session *s);                  /* envelope.c: forgets it and all it holds. SUSPENDS */
+void smtpd_head_complete(struct smtpd_session *s);           /* letter.c: the header section is there */
+void smtpd_seal_begin(struct smtpd_session *s);              /* seal.c: before the header section is judged */
 /* Puts the ARC Set into prefix at `at`, above the fields behind it, when the letter is sent on. SUSPENDS. */
-void sm_seal(struct sm *s, const struct mailauth_verdict *v, struct buf *prefix, size_t at);
-void sm_letter_complete(struct sm *s);         /* letter.c: after the final dot: judges, commits, answers */
-void sm_report_note(
-    struct sm *s, const struct mailauth_verdict *v); /* reports.c: counts it for DMARC's aggregate reports */
+void smtpd_seal(struct smtpd_session *s, const struct mailauth_verdict *v, struct buf *prefix, size_t at);
+void smtpd_letter_complete(struct smtpd_session *s);         /* letter.c: after the final dot: judges, commits, answers */
+void smtpd_report_note(
+    struct smtpd_session *s, const struct mailauth_verdict *v); /* reports.c: counts it for DMARC's aggregate reports */
 /* Reads the report in a letter for our report address, once it is kept. SUSPENDS. */
-void sm_report_take(struct sm *s, const struct mailauth_verdict *v, const struct body_ref *body);
+void smtpd_report_take(struct smtpd_session *s, const struct mailauth_verdict *v, const struct body_ref *body);
 /* False: the login counts no more, since the password was changed or the account disabled or removed;
  * 421 was answered. SUSPENDS. */
-bool sm_may_go_on(struct sm *s);
-void sm_trace_refused(struct sm *s, struct slice who, const char *enhanced, int code, struct slice text);
-uint64_t sm_size_max(const struct sm *s);
+bool smtpd_may_go_on(struct smtpd_session *s);
+void smtpd_trace_refused(struct smtpd_session *s, struct slice who, const char *enhanced, int code, struct slice text);
+uint64_t smtpd_size_max(const struct smtpd_session *s);
 /* A domain as the directory and the DNS know it: A-labels; literals stay. ERR_SYNTAX. */
-MUST_CHECK int sm_ascii_domain(struct arena *a, struct slice domain, struct slice *out);
+MUST_CHECK int smtpd_ascii_domain(struct arena *a, struct slice domain, struct slice *out);
