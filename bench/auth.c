@@ -39,13 +39,15 @@ static void must_be(bool good, const char *what)
 static struct slice letter(struct arena *a)
 {
     struct buf b = BUF_INIT;
-    buf_put(&b, SL("Received: from client.example.com ([192.0.2.1]) by mail.example.com\r\n"
-                         "\twith ESMTPSA id 1234; Sun, 22 Nov 2026 12:00:00 +0000\r\n"
-                         "From: Alice <alice@example.com>\r\nTo: Bob <bob@example.net>\r\n"
-                         "Subject: =?UTF-8?Q?Gr=C3=BC=C3=9Fe?= and figures\r\nDate: Sun, 22 Nov 2026 12:00:00 +0000\r\n"
-                         "Message-ID: <1234@example.com>\r\nMIME-Version: 1.0\r\n"
-                         "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"));
-    while (b.n < LETTER_BYTES) buf_put(&b, SL("The quick brown fox  jumps over the lazy dog, again and again.\r\n"));
+    buf_put(&b,
+            SL("Received: from client.example.com ([192.0.2.1]) by mail.example.com\r\n"
+               "\twith ESMTPSA id 1234; Sun, 22 Nov 2026 12:00:00 +0000\r\n"
+               "From: Alice <alice@example.com>\r\nTo: Bob <bob@example.net>\r\n"
+               "Subject: =?UTF-8?Q?Gr=C3=BC=C3=9Fe?= and figures\r\nDate: Sun, 22 Nov 2026 12:00:00 +0000\r\n"
+               "Message-ID: <1234@example.com>\r\nMIME-Version: 1.0\r\n"
+               "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"));
+    while (b.n < LETTER_BYTES)
+        buf_put(&b, SL("The quick brown fox  jumps over the lazy dog, again and again.\r\n"));
     struct slice s = ar_dup(a, buf_slice(&b));
     buf_free(&b);
     return s;
@@ -63,8 +65,10 @@ static void sign(struct arena *a, struct world *w, bool rsa, bool ed, struct buf
     size_t n = 0;
     struct mail_head head;
     struct dkim_sign *d;
-    struct dkim_signer common = {.domain = SL("example.com"), .timestamp = true,
-                                 .head_canon = DKIM_RELAXED, .body_canon = DKIM_RELAXED};
+    struct dkim_signer common = {.domain = SL("example.com"),
+                                 .timestamp = true,
+                                 .head_canon = DKIM_RELAXED,
+                                 .body_canon = DKIM_RELAXED};
     if (rsa) s[n] = common, s[n].selector = SL("r"), s[n++].key = w->rsa;
     if (ed) s[n] = common, s[n].selector = SL("e"), s[n++].key = w->ed;
     must(mail_head_parse(a, w->plain, &head), "reading");
@@ -99,14 +103,19 @@ static void open_world(struct world *w)
     must(sign_key_new(KEY_RSA, 2048, &w->rsa), "an RSA key");
     must(sign_key_new(KEY_ED25519, 0, &w->ed), "an Ed25519 key");
     struct slice r = key_line(w, SL("r"), w->rsa), e = key_line(w, SL("e"), w->ed);
-    must(dns_open_zone_text(&w->dns, ar_printf(&w->arena,
-        "example.com. TXT \"v=spf1 ip4:198.51.100.0/24 mx include:_spf.example.net -all\"\n"
-        "example.com. MX 10 mail.example.com.\nmail.example.com. A 203.0.113.9\n"
-        "_spf.example.net. TXT \"v=spf1 ip4:203.0.113.64/26 ip4:192.0.2.0/24 -all\"\n"
-        "direct.example. TXT \"v=spf1 ip4:192.0.2.0/24 -all\"\n"
-        "_dmarc.example.com. TXT \"v=DMARC1; p=reject; rua=mailto:d@example.com\"\n"
-        "_dmarc.a.b.example.org. TXT \"unrelated\"\n_dmarc.example.org. TXT \"v=DMARC1; p=reject\"\n"
-        "1.2.0.192.in-addr.arpa. PTR out.example.com.\nout.example.com. A 192.0.2.1\n%.*s\n%.*s\n", SLF(r), SLF(e))), "the zone");
+    must(dns_open_zone_text(
+             &w->dns,
+             ar_printf(
+                 &w->arena,
+                 "example.com. TXT \"v=spf1 ip4:198.51.100.0/24 mx include:_spf.example.net -all\"\n"
+                 "example.com. MX 10 mail.example.com.\nmail.example.com. A 203.0.113.9\n"
+                 "_spf.example.net. TXT \"v=spf1 ip4:203.0.113.64/26 ip4:192.0.2.0/24 -all\"\n"
+                 "direct.example. TXT \"v=spf1 ip4:192.0.2.0/24 -all\"\n"
+                 "_dmarc.example.com. TXT \"v=DMARC1; p=reject; rua=mailto:d@example.com\"\n"
+                 "_dmarc.a.b.example.org. TXT \"unrelated\"\n_dmarc.example.org. TXT \"v=DMARC1; p=reject\"\n"
+                 "1.2.0.192.in-addr.arpa. PTR out.example.com.\nout.example.com. A 192.0.2.1\n%.*s\n%.*s\n",
+                 SLF(r), SLF(e))),
+         "the zone");
     w->plain = letter(&w->arena);
     w->by_rsa = signed_letter(w, true, false);
     w->by_ed = signed_letter(w, false, true);
@@ -168,7 +177,8 @@ static void sign_rsa(struct arena *a, struct world *w) { sign_and_drop(a, w, tru
 static void sign_ed(struct arena *a, struct world *w) { sign_and_drop(a, w, false, true); }
 static void sign_both(struct arena *a, struct world *w) { sign_and_drop(a, w, true, true); }
 
-static void dmarc_of(struct arena *a, struct world *w, struct slice author, struct slice signer, enum dmarc_code want)
+static void dmarc_of(struct arena *a, struct world *w, struct slice author, struct slice signer,
+                     enum dmarc_code want)
 {
     struct dmarc_authors from = {.state = DMARC_FROM_ONE, .n = 1, .domain = {author}};
     struct dmarc_evidence e = {.spf_domain = signer, .spf_pass = true, .dkim_pass = &signer, .ndkim_pass = 1};
@@ -177,13 +187,17 @@ static void dmarc_of(struct arena *a, struct world *w, struct slice author, stru
     must_be(r.code == want, "DMARC");
 }
 
-static void dmarc_exact(struct arena *a, struct world *w) { dmarc_of(a, w, SL("example.com"), SL("example.com"), DMARC_PASS); }
+static void dmarc_exact(struct arena *a, struct world *w)
+{
+    dmarc_of(a, w, SL("example.com"), SL("example.com"), DMARC_PASS);
+}
 static void dmarc_walk(struct arena *a, struct world *w)
 {
     dmarc_of(a, w, SL("a.b.example.org"), SL("c.example.org"), DMARC_PASS);
 }
 
-static void whole(struct arena *a, struct world *w, struct slice msg, struct slice sender, enum mailauth_disposition want)
+static void whole(struct arena *a, struct world *w, struct slice msg, struct slice sender,
+                  enum mailauth_disposition want)
 {
     struct mailauth_ctx ctx = {.dns = w->dns, .hostname = SL("mx.example.net")};
     struct mailauth_conn conn = {.ip = client(), .helo = SL("out.example.com"), .tls = true};
@@ -193,9 +207,18 @@ static void whole(struct arena *a, struct world *w, struct slice msg, struct sli
     must_be(v.disposition == want, "the whole check");
 }
 
-static void whole_pass(struct arena *a, struct world *w) { whole(a, w, w->by_both, SL("alice@example.com"), MAILAUTH_ACCEPT); }
-static void whole_rsa(struct arena *a, struct world *w) { whole(a, w, w->by_rsa, SL("alice@example.com"), MAILAUTH_ACCEPT); }
-static void whole_forged(struct arena *a, struct world *w) { whole(a, w, w->plain, SL("x@direct.example"), MAILAUTH_REJECT); }
+static void whole_pass(struct arena *a, struct world *w)
+{
+    whole(a, w, w->by_both, SL("alice@example.com"), MAILAUTH_ACCEPT);
+}
+static void whole_rsa(struct arena *a, struct world *w)
+{
+    whole(a, w, w->by_rsa, SL("alice@example.com"), MAILAUTH_ACCEPT);
+}
+static void whole_forged(struct arena *a, struct world *w)
+{
+    whole(a, w, w->plain, SL("x@direct.example"), MAILAUTH_REJECT);
+}
 
 /* ---- the clock ---- */
 

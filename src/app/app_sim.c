@@ -9,8 +9,8 @@
 #include "mail/head.h"
 #include "node.h"
 #include "rt/file.h"
-#include "sim/sim.h"
 #include "serve.h"
+#include "sim/sim.h"
 
 enum { LETTERS = 8, USERS = 3, BIG = 300 * 1024 };
 static const char *const users[USERS] = {"alice", "bob", "carol"};
@@ -262,7 +262,7 @@ static uint64_t run_world_on(uint64_t seed, uint64_t step, struct sim_faults fau
     sim_faults(s, &(struct sim_faults){0});
     server.disk_fails = false;
     if (faults.write_fails && seed % 2) sim_kill(host); /* what the disk only pretended to have is gone */
-    sim_run(s, now + 600 * RT_S); /* the queue empties */
+    sim_run(s, now + 600 * RT_S);                       /* the queue empties */
     if (!sim_node_running(host) && !server.failed) {
         sim_node_start(host, server_main, &server);
         now = sim_run(s, now + 1200 * RT_S);
@@ -304,7 +304,10 @@ TEST(a_disk_that_fails_now_and_then_loses_and_doubles_nothing)
 {
     for (uint64_t seed = 1; seed <= 12; seed++) {
         uint32_t hard = seed % 3 ? 1 : 4;
-        run_world_on(seed, 0, (struct sim_faults){.write_fails = 10000 * hard, .disk_full = 5000 * hard,
-                                                  .sync_full = 10000 * hard, .no_descriptor = 5000 * hard});
+        run_world_on(seed, 0,
+                     (struct sim_faults){.write_fails = 10000 * hard,
+                                         .disk_full = 5000 * hard,
+                                         .sync_full = 10000 * hard,
+                                         .no_descriptor = 5000 * hard});
     }
 }

@@ -55,7 +55,7 @@ struct serving {
     struct door door[DOORS_MAX];
     size_t ndoors;
     struct lock lock;
-    struct map peers;     /* address -> (void *)count */
+    struct map peers; /* address -> (void *)count */
     size_t connections, most;
 };
 
@@ -85,9 +85,9 @@ static bool admit(struct serving *s, const char *peer)
     lock_take(&s->lock);
     size_t have = (size_t)map_get(&s->peers, key);
     struct ip ip;
-    bool near = ip_parse(key, &ip) && ip_is_loopback(&ip); /* a proxy or a test on this host speaks for many */
-    bool yes = s->connections < s->most &&
-               (near || have < s->node->core.conf->connections_per_address);
+    bool near =
+        ip_parse(key, &ip) && ip_is_loopback(&ip); /* a proxy or a test on this host speaks for many */
+    bool yes = s->connections < s->most && (near || have < s->node->core.conf->connections_per_address);
     if (yes) {
         s->connections++;
         map_put(&s->peers, key, (void *)(have + 1));
@@ -298,7 +298,8 @@ static void care_fiber(void *arg)
     while (fiber_sleep(sweep_every) == 0) {
         sweep_once(core);
         int e = trace_expire(core->store, (int)(core->conf->trace_keep_s / 86400));
-        if (e && e != ERR_CANCELED) log_warn("care", "old trace events could not be removed: %s", err_text(e));
+        if (e && e != ERR_CANCELED)
+            log_warn("care", "old trace events could not be removed: %s", err_text(e));
     }
 }
 

@@ -12,9 +12,12 @@ struct buf {
     bool over;  /* something did not fit */
 };
 
-#define BUF_INIT {0}
+#define BUF_INIT                                                                                             \
+    {                                                                                                        \
+        0                                                                                                    \
+    }
 static inline void buf_init(struct buf *b, size_t cap) { *b = (struct buf){.cap = cap}; }
-void buf_free(struct buf *b);                     /* also back to the empty state */
+void buf_free(struct buf *b);                                              /* also back to the empty state */
 static inline void buf_clear(struct buf *b) { b->n = 0, b->over = false; } /* keeps the memory */
 static inline struct slice buf_slice(const struct buf *b) { return sl(b->p, b->n); }
 

@@ -42,8 +42,8 @@ bool civil_to_unix(const struct civil *c, int64_t *seconds)
     if (c->year < 1970 || c->year > 9999 || c->month < 1 || c->month > 12) return false;
     bool leap = (c->year % 4 == 0 && c->year % 100 != 0) || c->year % 400 == 0;
     int last = month_days[c->month - 1] + (c->month == 2 && leap);
-    if (c->day < 1 || c->day > last || c->hour < 0 || c->hour > 23 || c->minute < 0 ||
-        c->minute > 59 || c->second < 0 || c->second > 60)
+    if (c->day < 1 || c->day > last || c->hour < 0 || c->hour > 23 || c->minute < 0 || c->minute > 59 ||
+        c->second < 0 || c->second > 60)
         return false;
     int second = c->second == 60 ? 59 : c->second;
     *seconds = civil_days(c->year, c->month, c->day) * 86400 + c->hour * 3600 + c->minute * 60 + second;
@@ -53,7 +53,7 @@ bool civil_to_unix(const struct civil *c, int64_t *seconds)
 char *civil_format(int64_t seconds, char buf[CIVIL_TEXT_MAX])
 {
     struct civil c = civil_from_unix(seconds);
-    snprintf(buf, CIVIL_TEXT_MAX, "%04d-%02d-%02dT%02d:%02d:%02dZ", (unsigned)c.year % 10000, c.month,
-             c.day, c.hour, c.minute, c.second);
+    snprintf(buf, CIVIL_TEXT_MAX, "%04d-%02d-%02dT%02d:%02d:%02dZ", (unsigned)c.year % 10000, c.month, c.day,
+             c.hour, c.minute, c.second);
     return buf;
 }

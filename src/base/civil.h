@@ -5,10 +5,10 @@
 #include <stdint.h>
 
 struct civil {
-    int year;                     /* 1970 ... 9999 */
-    int month, day;               /* from 1 */
+    int year;       /* 1970 ... 9999 */
+    int month, day; /* from 1 */
     int hour, minute, second;
-    int weekday;                  /* 0 = Sunday */
+    int weekday; /* 0 = Sunday */
 };
 
 struct civil civil_from_unix(int64_t seconds);

@@ -62,17 +62,30 @@ int err_prefix(int e, const char *fmt, ...)
 static int code_of_errno(int en)
 {
     switch (en) {
-    case ENOSPC: case EDQUOT: return ERR_FULL;
-    case ENOENT: case ENOTDIR: return ERR_NOT_FOUND;
-    case EEXIST: case ENOTEMPTY: return ERR_EXISTS;
-    case EACCES: case EPERM: case EROFS: return ERR_DENIED;
-    case EADDRINUSE: case EBUSY: case EAGAIN: return ERR_BUSY;
-    case EMFILE: case ENFILE: return ERR_BUSY;
+    case ENOSPC:
+    case EDQUOT: return ERR_FULL;
+    case ENOENT:
+    case ENOTDIR: return ERR_NOT_FOUND;
+    case EEXIST:
+    case ENOTEMPTY: return ERR_EXISTS;
+    case EACCES:
+    case EPERM:
+    case EROFS: return ERR_DENIED;
+    case EADDRINUSE:
+    case EBUSY:
+    case EAGAIN: return ERR_BUSY;
+    case EMFILE:
+    case ENFILE: return ERR_BUSY;
     case ECONNREFUSED: return ERR_REFUSED;
-    case EHOSTUNREACH: case ENETUNREACH: case ENETDOWN: case EHOSTDOWN: case EADDRNOTAVAIL:
-        return ERR_UNREACHABLE;
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case ENETDOWN:
+    case EHOSTDOWN:
+    case EADDRNOTAVAIL: return ERR_UNREACHABLE;
     case ETIMEDOUT: return ERR_TIMEOUT;
-    case ECONNRESET: case EPIPE: case ECONNABORTED: return ERR_EOF;
+    case ECONNRESET:
+    case EPIPE:
+    case ECONNABORTED: return ERR_EOF;
     case ENAMETOOLONG: return ERR_TOO_LONG;
     default: return ERR_IO;
     }

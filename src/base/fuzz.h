@@ -5,12 +5,12 @@
 #include "log.h"
 #include "slice.h"
 
-#define FUZZ                                                                                       \
-    static void fuzz_one(struct slice input);                                                      \
-    int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);                                  \
-    int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)                                   \
-    {                                                                                              \
-        fuzz_one(sl(data, size));                                                                  \
-        return 0;                                                                                  \
-    }                                                                                              \
+#define FUZZ                                                                                                 \
+    static void fuzz_one(struct slice input);                                                                \
+    int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);                                            \
+    int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)                                             \
+    {                                                                                                        \
+        fuzz_one(sl(data, size));                                                                            \
+        return 0;                                                                                            \
+    }                                                                                                        \
     static void fuzz_one(struct slice input)

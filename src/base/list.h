@@ -12,7 +12,7 @@ struct link {
     struct link *prev, *next;
 };
 
-#define CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 static inline void list_init(struct link *l) { l->prev = l->next = l; }
 static inline bool list_empty(const struct link *l) { return l->next == l; }
@@ -40,7 +40,7 @@ static inline struct link *list_shift(struct link *l)
     return e;
 }
 
-#define LIST_EACH(type, var, list, member)                                                         \
-    for (struct link *var##_l = (list)->next, *var##_n = var##_l->next; var##_l != (list);         \
-         var##_l = var##_n, var##_n = var##_l->next)                                               \
+#define LIST_EACH(type, var, list, member)                                                                   \
+    for (struct link *var##_l = (list)->next, *var##_n = var##_l->next; var##_l != (list);                   \
+         var##_l = var##_n, var##_n = var##_l->next)                                                         \
         for (type *var = CONTAINER_OF(var##_l, type, member); var; var = NULL)

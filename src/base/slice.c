@@ -1,10 +1,7 @@
 #define _GNU_SOURCE
 #include "slice.h"
 
-bool sl_eq(struct slice a, struct slice b)
-{
-    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
-}
+bool sl_eq(struct slice a, struct slice b) { return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0); }
 
 static bool same_fold(const char *a, const char *b, size_t n)
 {
@@ -135,8 +132,8 @@ static inline void sip_round(struct sip *s)
 
 static uint64_t siphash(struct slice in, bool fold)
 {
-    struct sip s = {key0 ^ 0x736f6d6570736575u, key1 ^ 0x646f72616e646f6du,
-                    key0 ^ 0x6c7967656e657261u, key1 ^ 0x7465646279746573u};
+    struct sip s = {key0 ^ 0x736f6d6570736575u, key1 ^ 0x646f72616e646f6du, key0 ^ 0x6c7967656e657261u,
+                    key1 ^ 0x7465646279746573u};
     uint64_t word = 0;
     for (size_t i = 0; i < in.n; i++) {
         unsigned char c = (unsigned char)(fold ? sl_lower(in.p[i]) : in.p[i]);

@@ -21,7 +21,10 @@ struct slice {
 
 /* A string literal as a slice; also usable in static initialisers. */
 #define SL(lit) ((struct slice){"" lit, sizeof(lit) - 1})
-#define SL_INIT(lit) {"" lit, sizeof(lit) - 1}
+#define SL_INIT(lit)                                                                                         \
+    {                                                                                                        \
+        "" lit, sizeof(lit) - 1                                                                              \
+    }
 /* For printf: printf("%.*s", SLF(s)). */
 #define SLF(s) (int)(s).n, (s).p
 

@@ -1,9 +1,9 @@
 #include "test.h"
 
+#include <signal.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/types.h>
-#include <signal.h>
 
 static struct test *first, **last = &first;
 static int failures_now;

@@ -206,8 +206,11 @@ bool utf8_next(struct slice *s, uint32_t *cp)
     if (!s->n) return false;
     const unsigned char *p = (const unsigned char *)s->p;
     unsigned lead = p[0];
-    size_t len = lead < 0x80 ? 1 : lead >= 0xf0 && lead < 0xf5 ? 4 : lead >= 0xe0 && lead < 0xf0 ? 3
-               : lead >= 0xc2 && lead < 0xe0 ? 2 : 0;
+    size_t len = lead < 0x80                   ? 1
+                 : lead >= 0xf0 && lead < 0xf5 ? 4
+                 : lead >= 0xe0 && lead < 0xf0 ? 3
+                 : lead >= 0xc2 && lead < 0xe0 ? 2
+                                               : 0;
     if (!len || len > s->n) return false;
     uint32_t v = len == 1 ? lead : lead & (0x7fu >> len);
     for (size_t i = 1; i < len; i++) {

@@ -30,8 +30,8 @@ struct body_ref {
 };
 static inline struct slice body_ref_slice(const struct body_ref *r) { return sl_cstr(r->s); }
 MUST_CHECK int body_ref_parse(struct slice s, struct body_ref *out);
-uint64_t body_ref_size(const struct body_ref *r);  /* bytes of the body */
-uint64_t body_ref_pack(const struct body_ref *r);  /* number of the pack it lies in */
+uint64_t body_ref_size(const struct body_ref *r); /* bytes of the body */
+uint64_t body_ref_pack(const struct body_ref *r); /* number of the pack it lies in */
 
 /* Opens or creates the folder. Looks at the names only: how long it takes depends on their number,
  * not on what lies in the packs, and a pack that cannot be read stops no start. BLOCKS.

@@ -6,8 +6,8 @@
 #include "rt/file.h"
 
 enum {
-    BODY_GROUP_MAX = 192,   /* records in one write */
-    BODY_FILES_MAX = 192,   /* packs whose files are kept open */
+    BODY_GROUP_MAX = 192, /* records in one write */
+    BODY_FILES_MAX = 192, /* packs whose files are kept open */
     PACK_BYTES_DEFAULT = 64 << 20,
 };
 
@@ -20,15 +20,15 @@ struct pack {
     struct link unread; /* in store->unread: its header was not read yet */
     struct link idle;   /* in store->idle: its file is open and nobody uses it */
     struct pack_head head;
-    uint64_t bytes;   /* up to here it is written */
-    int64_t last;     /* unix seconds of the last append */
-    int64_t touched;  /* rt_now() of the last append, or when it was found */
-    unsigned pins;    /* bodies that the index may not know yet */
-    unsigned users;   /* readers at work; the file stays open meanwhile */
-    bool known;       /* the header, bytes and last were read */
-    bool open;        /* still written to */
-    bool damaged;     /* its header is damaged: what lies in it is found by references only */
-    bool gone;        /* dropped: freed when the last user leaves */
+    uint64_t bytes;  /* up to here it is written */
+    int64_t last;    /* unix seconds of the last append */
+    int64_t touched; /* rt_now() of the last append, or when it was found */
+    unsigned pins;   /* bodies that the index may not know yet */
+    unsigned users;  /* readers at work; the file stays open meanwhile */
+    bool known;      /* the header, bytes and last were read */
+    bool open;       /* still written to */
+    bool damaged;    /* its header is damaged: what lies in it is found by references only */
+    bool gone;       /* dropped: freed when the last user leaves */
     struct file *file;
 };
 
@@ -41,9 +41,9 @@ struct body_store {
     struct lock lock;
     struct map by_number; /* 8 bytes of number -> struct pack */
     struct link packs, unread;
-    struct link idle;     /* least recently used first */
-    uint64_t newest;      /* number given last */
-    size_t files;         /* open ones */
+    struct link idle; /* least recently used first */
+    uint64_t newest;  /* number given last */
+    size_t files;     /* open ones */
 };
 
 /* store.c */
@@ -53,10 +53,10 @@ void body_path(const struct body_store *b, enum body_class cls, uint64_t number,
 /* A file that holds nothing yet becomes a pack under its final name, durably. BLOCKS. */
 MUST_CHECK int pack_publish(struct body_store *b, const struct pack_head *h);
 struct pack *pack_find(struct body_store *b, uint64_t number); /* under the lock; NULL: there is none */
-void pack_add(struct body_store *b, struct pack *p);                   /* takes the lock */
-void pack_remove(struct body_store *b, struct pack *p);                /* under the lock */
+void pack_add(struct body_store *b, struct pack *p);           /* takes the lock */
+void pack_remove(struct body_store *b, struct pack *p);        /* under the lock */
 void pack_closes(struct body_store *b, struct pack *p); /* nothing is appended any more. Takes the lock */
-uint64_t pack_number_new(struct body_store *b);                        /* takes the lock */
+uint64_t pack_number_new(struct body_store *b);         /* takes the lock */
 /* The pack with its file open, not to go away until pack_release(). ERR_NOT_FOUND, ERR_IO. SUSPENDS. */
 MUST_CHECK int pack_hold(struct body_store *b, uint64_t number, struct pack **out);
 void pack_release(struct body_store *b, struct pack *p);

@@ -115,8 +115,16 @@ TEST(small_bodies_come_back)
 /* Sizes around every border, with and without a prefix, written in pieces. */
 TEST(bodies_of_all_sizes_with_a_prefix)
 {
-    static const size_t sizes[] = {0, 1, 65536, BODY_SMALL - 1, BODY_SMALL, BODY_SMALL + 1,
-                                   BODY_SMALL + 65536, 2 * BODY_SMALL, 2 * BODY_SMALL + 7, 1500000};
+    static const size_t sizes[] = {0,
+                                   1,
+                                   65536,
+                                   BODY_SMALL - 1,
+                                   BODY_SMALL,
+                                   BODY_SMALL + 1,
+                                   BODY_SMALL + 65536,
+                                   2 * BODY_SMALL,
+                                   2 * BODY_SMALL + 7,
+                                   1500000};
     static const size_t prefixes[] = {0, 1, 300, 65535, 65536, 65537, BODY_PREFIX_MAX};
     struct place_for_tests t;
     REQUIRE(begin(&t, 0));

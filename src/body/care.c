@@ -21,7 +21,8 @@ int body_packs(struct body_store *b, struct arena *a, struct body_pack **out, si
     *out = ar_array(a, struct body_pack, cap);
     *n = 0;
     lock_take(&b->lock);
-    LIST_EACH(struct pack, p, &b->packs, link) {
+    LIST_EACH(struct pack, p, &b->packs, link)
+    {
         if (*n == cap) *out = ar_grow(a, *out, &cap, sizeof **out);
         (*out)[(*n)++] = (struct body_pack){.number = p->head.number,
                                             .bytes = p->bytes,
@@ -176,7 +177,8 @@ static void backup_list(struct backup *k, struct arena *a)
     k->cap = 64;
     k->pack = ar_array(a, struct body_pack, k->cap);
     lock_take(&k->b->lock);
-    LIST_EACH(struct pack, p, &k->b->packs, link) {
+    LIST_EACH(struct pack, p, &k->b->packs, link)
+    {
         if (p->open) continue;
         if (k->n == k->cap) k->pack = ar_grow(a, k->pack, &k->cap, sizeof *k->pack);
         k->pack[k->n++] = (struct body_pack){.number = p->head.number, .cls = p->head.cls};

@@ -52,9 +52,14 @@ static int head_copy_get(struct pack_head *h, const uint8_t *p)
     if (p[8] != PACK_VERSION)
         return err_set(ERR_VERSION, "the pack has version %u, this program knows %d", p[8], PACK_VERSION);
     if (p[9] > PACK_LARGE || p[10] > BODY_MAIL) return ERR_CORRUPT;
-    *h = (struct pack_head){.kind = p[9], .cls = p[10], .table_sum = get32(p + 12), .number = get64(p + 16),
-                            .salt = get64(p + 24), .created = (int64_t)get64(p + 32),
-                            .content = get64(p + 40), .prefix = get32(p + 48)};
+    *h = (struct pack_head){.kind = p[9],
+                            .cls = p[10],
+                            .table_sum = get32(p + 12),
+                            .number = get64(p + 16),
+                            .salt = get64(p + 24),
+                            .created = (int64_t)get64(p + 32),
+                            .content = get64(p + 40),
+                            .prefix = get32(p + 48)};
     return h->prefix <= BODY_PREFIX_MAX ? 0 : ERR_CORRUPT;
 }
 
@@ -94,7 +99,9 @@ bool record_get(const struct pack_head *h, uint64_t offset, const uint8_t in[REC
     if (!seal && memcmp(in, "TBR1", 4)) return false;
     if (in[4] != PACK_VERSION || get32(in + 36) != keyed_sum(h, in)) return false;
     if (get64(in + 8) != h->number || get64(in + 16) != offset) return false;
-    *r = (struct record){.kind = seal ? RECORD_SEAL : RECORD_BODY, .offset = offset, .size = get64(in + 24),
+    *r = (struct record){.kind = seal ? RECORD_SEAL : RECORD_BODY,
+                         .offset = offset,
+                         .size = get64(in + 24),
                          .sum = get32(in + 32)};
     return seal || r->size <= BODY_SMALL + BODY_PREFIX_MAX;
 }
@@ -207,12 +214,9 @@ void pack_name(enum body_class cls, uint64_t number, bool part, char out[PACK_NA
 
 bool pack_name_parse(struct slice name, enum body_class *cls, uint64_t *number, bool *part)
 {
-    if (sl_starts(name, SL("queue-")))
-        *cls = BODY_QUEUE, name = sl_from(name, 6);
-    else if (sl_starts(name, SL("mail-")))
-        *cls = BODY_MAIL, name = sl_from(name, 5);
-    else
-        return false;
+    if (sl_starts(name, SL("queue-"))) *cls = BODY_QUEUE, name = sl_from(name, 6);
+    else if (sl_starts(name, SL("mail-"))) *cls = BODY_MAIL, name = sl_from(name, 5);
+    else return false;
     *part = sl_ends(name, SL(".part"));
     return name.n == 21 && (*part || sl_ends(name, SL(".pack"))) && num_hex64(sl_sub(name, 0, 16), number);
 }

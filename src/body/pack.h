@@ -15,7 +15,7 @@
 enum {
     PACK_VERSION = 1,
     PACK_PAGE = 4096,
-    PACK_COPY = 2048,   /* where the second copy of the header lies */
+    PACK_COPY = 2048, /* where the second copy of the header lies */
     PACK_HEADER = 64,
     RECORD_HEADER = 40,
     PACK_CHUNK = 64 * 1024,
@@ -29,7 +29,7 @@ struct pack_head {
     int64_t created; /* unix seconds */
     enum pack_kind kind;
     enum body_class cls;
-    uint64_t content;     /* large: bytes after the prefix */
+    uint64_t content;           /* large: bytes after the prefix */
     uint32_t prefix, table_sum; /* large: bytes of the prefix; checksum of the chunk table */
 };
 void pack_head_put(const struct pack_head *h, uint8_t page[PACK_PAGE]);

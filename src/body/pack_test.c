@@ -5,8 +5,15 @@
 TEST(pack_headers_round_trip)
 {
     uint8_t page[PACK_PAGE];
-    struct pack_head h = {.number = 0x0102030405060708, .salt = 42, .created = 1700000000, .kind = PACK_LARGE,
-                          .cls = BODY_MAIL, .content = 1234567, .prefix = 300, .table_sum = 0xdeadbeef}, got;
+    struct pack_head h = {.number = 0x0102030405060708,
+                          .salt = 42,
+                          .created = 1700000000,
+                          .kind = PACK_LARGE,
+                          .cls = BODY_MAIL,
+                          .content = 1234567,
+                          .prefix = 300,
+                          .table_sum = 0xdeadbeef},
+                     got;
     pack_head_put(&h, page);
     CHECK(!memcmp(page, "TRAMPACK\1\1\1\0", 12));
     CHECK_INT(page[16], 8); /* little-endian */

@@ -175,10 +175,8 @@ int pack_hold(struct body_store *b, uint64_t number, struct pack **out)
     if (!p) return err_set(ERR_NOT_FOUND, "the pack %016llx is not there", (unsigned long long)number);
     struct hold h = {b, p};
     int rc = there ? 0 : on_thread(hold_open, &h);
-    if (rc)
-        pack_release(b, p);
-    else
-        *out = p;
+    if (rc) pack_release(b, p);
+    else *out = p;
     return rc;
 }
 

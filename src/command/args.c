@@ -48,7 +48,8 @@ int read_input(size_t max, struct buf *out)
 {
     for (;;) {
         char *to = buf_space(out, 65536);
-        if (!to || out->n > max) return err_set(ERR_TOO_LONG, "standard input holds more than %zu bytes", max);
+        if (!to || out->n > max)
+            return err_set(ERR_TOO_LONG, "standard input holds more than %zu bytes", max);
         ssize_t n = read(STDIN_FILENO, to, 65536);
         if (n < 0) return err_set(ERR_IO, "cannot read standard input: %s", strerror(errno));
         if (n == 0) return 0;

@@ -86,7 +86,8 @@ static void make_harmless(json_t *o, bool one_line)
     const char *key;
     json_t *v;
     size_t i;
-    json_object_foreach(o, key, v) {
+    json_object_foreach(o, key, v)
+    {
         if (json_is_string(v)) json_object_set_new(o, key, harmless(json_string_value(v), one_line));
         else make_harmless(v, one_line);
     }
@@ -195,7 +196,8 @@ static int run_at_home(struct task *t, int (*serve)(void *conf))
     struct config conf;
     int e = go_home(t);
     if (e) return e;
-    if (t->cmd->needs != NEEDS_HOME && t->cmd->needs != NEEDS_NEW_HOME) e = config_read(&t->a, "tram.conf", &conf);
+    if (t->cmd->needs != NEEDS_HOME && t->cmd->needs != NEEDS_NEW_HOME)
+        e = config_read(&t->a, "tram.conf", &conf);
     t->conf = &conf;
     if (e) return e;
     return t->cmd->needs == IS_SERVER ? run_first(0, serve, &conf) : run_first(1, task_main, t);

@@ -67,7 +67,8 @@ static void add_head(struct request *r, json_t *o)
     bool found;
     ar_init(&a, 0);
     if (body_ref_parse(sl_cstr(arg_text(o, "body")), &ref) == 0 &&
-        body_get(r->core->store->body, &ref, HEAD_READ, &a, &text) == 0 && mail_head_parse(&a, text, &head) == 0) {
+        body_get(r->core->store->body, &ref, HEAD_READ, &a, &text) == 0 &&
+        mail_head_parse(&a, text, &head) == 0) {
         reply_text(o, "from", printable(&a, mail_head_get(&a, &head, SL("From"), &found), 100));
         reply_text(o, "subject", printable(&a, mail_head_get(&a, &head, SL("Subject"), &found), 100));
         reply_text(o, "message_id", printable(&a, mail_head_get(&a, &head, SL("Message-ID"), &found), 200));
@@ -118,21 +119,22 @@ static void print_letters(json_t *loss, struct buf *out)
     json_array_foreach(list, i, o)
         buf_printf(out, "  %s, %lld bytes%s, from %s, subject %s, %s\n", arg_text(o, "body"),
                    (long long)json_integer_value(json_object_get(o, "bytes")),
-                   json_object_get(o, "damaged") ? ", damaged" : "", arg_text(o, "from"), arg_text(o, "subject"),
-                   arg_text(o, "message_id"));
+                   json_object_get(o, "damaged") ? ", damaged" : "", arg_text(o, "from"),
+                   arg_text(o, "subject"), arg_text(o, "message_id"));
 }
 
 static void print_loss(json_t *loss, struct buf *out)
 {
     if (!loss) return;
-    buf_printf(out,
-               "The index was opened without what was lost of its damaged log: %s; %s.\n"
-               "Nothing refers to %lld letters (%lld bytes) of that time. They are those whose record was lost, and "
-               "those that had been sent on or deleted and not swept yet. None is swept until you say that the loss "
-               "is judged: tram verify --close-loss\n",
-               arg_text(loss, "time"), arg_text(loss, "what"),
-               (long long)json_integer_value(json_object_get(loss, "unreferenced")),
-               (long long)json_integer_value(json_object_get(loss, "bytes")));
+    buf_printf(
+        out,
+        "The index was opened without what was lost of its damaged log: %s; %s.\n"
+        "Nothing refers to %lld letters (%lld bytes) of that time. They are those whose record was lost, and "
+        "those that had been sent on or deleted and not swept yet. None is swept until you say that the loss "
+        "is judged: tram verify --close-loss\n",
+        arg_text(loss, "time"), arg_text(loss, "what"),
+        (long long)json_integer_value(json_object_get(loss, "unreferenced")),
+        (long long)json_integer_value(json_object_get(loss, "bytes")));
     print_letters(loss, out);
 }
 

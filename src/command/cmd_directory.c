@@ -16,12 +16,17 @@ void print_domain_add(json_t *args, json_t *reply, struct buf *out)
 {
     (void)reply;
     const char *d = arg_text(args, "domain");
-    buf_printf(out, "The domain %s is here now, with its DKIM keys. Next:\n"
-                    "  tram account add NAME@%s        makes an account (password on standard input)\n"
-                    "  tram dns records %s             prints what to publish in the DNS\n", d, d, d);
+    buf_printf(out,
+               "The domain %s is here now, with its DKIM keys. Next:\n"
+               "  tram account add NAME@%s        makes an account (password on standard input)\n"
+               "  tram dns records %s             prints what to publish in the DNS\n",
+               d, d, d);
 }
 
-int run_domain_remove(struct request *r) { return domain_remove(r->core->store, arg_slice(r->args, "domain")); }
+int run_domain_remove(struct request *r)
+{
+    return domain_remove(r->core->store, arg_slice(r->args, "domain"));
+}
 
 void print_domain_remove(json_t *args, json_t *reply, struct buf *out)
 {
@@ -31,7 +36,8 @@ void print_domain_remove(json_t *args, json_t *reply, struct buf *out)
 
 int run_domain_set(struct request *r)
 {
-    return domain_set_catch_all(r->core->store, arg_slice(r->args, "domain"), arg_slice(r->args, "catch-all"));
+    return domain_set_catch_all(r->core->store, arg_slice(r->args, "domain"),
+                                arg_slice(r->args, "catch-all"));
 }
 
 void print_domain_set(json_t *args, json_t *reply, struct buf *out)
@@ -69,7 +75,8 @@ void print_domain_list(json_t *args, json_t *reply, struct buf *out)
     (void)args;
     size_t i;
     json_t *d;
-    json_array_foreach(json_object_get(reply, "domains"), i, d) buf_printf(out, "%s\n", arg_text(d, "domain"));
+    json_array_foreach(json_object_get(reply, "domains"), i, d)
+        buf_printf(out, "%s\n", arg_text(d, "domain"));
 }
 
 static const char *const key_states[] = {"publish", "active", "retired"};
@@ -282,7 +289,8 @@ void print_alias_list(json_t *args, json_t *reply, struct buf *out)
     (void)args;
     size_t i, k;
     json_t *o, *t;
-    json_array_foreach(json_object_get(reply, "aliases"), i, o) {
+    json_array_foreach(json_object_get(reply, "aliases"), i, o)
+    {
         buf_printf(out, "%-40s ->", arg_text(o, "address"));
         json_array_foreach(json_object_get(o, "targets"), k, t)
             buf_printf(out, "%s %s", k ? "," : "", json_string_value(t));

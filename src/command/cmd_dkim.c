@@ -41,7 +41,8 @@ void print_dkim_list(json_t *args, json_t *reply, struct buf *out)
         civil_format(json_integer_value(json_object_get(k, "changed")), when));
 }
 
-static int publication(struct request *r, struct slice domain, const struct dkim_key *k, struct dkim_publish *p)
+static int publication(struct request *r, struct slice domain, const struct dkim_key *k,
+                       struct dkim_publish *p)
 {
     struct sign_key *key;
     int e = sign_key_from_pem(k->pem, &key);
@@ -85,7 +86,8 @@ void print_dkim_publish_check(json_t *args, json_t *reply, struct buf *out)
     (void)args;
     size_t i;
     json_t *k;
-    json_array_foreach(json_object_get(reply, "keys"), i, k) {
+    json_array_foreach(json_object_get(reply, "keys"), i, k)
+    {
         buf_printf(out, "%s (%s, %s): %s: %s\n", arg_text(k, "selector"), arg_text(k, "kind"),
                    arg_text(k, "state"), arg_text(k, "published"), arg_text(k, "reason"));
         if (strcmp(arg_text(k, "published"), "right") != 0)

@@ -99,5 +99,6 @@ void print_dmarc_send_reports(json_t *args, json_t *reply, struct buf *out)
                (long long)arg_number(reply, "domains"), (long long)arg_number(reply, "letters"),
                (long long)arg_number(reply, "kept_here"));
     if (arg_number(reply, "later"))
-        buf_printf(out, "%lld domains have to wait; the log says why.\n", (long long)arg_number(reply, "later"));
+        buf_printf(out, "%lld domains have to wait; the log says why.\n",
+                   (long long)arg_number(reply, "later"));
 }

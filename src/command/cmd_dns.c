@@ -9,7 +9,8 @@ struct slice core_certificate(struct core *core, struct arena *a)
 {
     struct buf pem = BUF_INIT;
     struct slice out = {0};
-    if (path_read(ar_cstr(a, core->conf->tls_certificate), 1 << 20, &pem) == 0) out = ar_dup(a, buf_slice(&pem));
+    if (path_read(ar_cstr(a, core->conf->tls_certificate), 1 << 20, &pem) == 0)
+        out = ar_dup(a, buf_slice(&pem));
     buf_free(&pem);
     return out;
 }
@@ -42,7 +43,8 @@ void print_dns_records(json_t *args, json_t *reply, struct buf *out)
     json_t *o;
     const char *last = "";
     buf_printf(out, "; what to publish for %s\n", arg_text(args, "domain"));
-    json_array_foreach(json_object_get(reply, "records"), i, o) {
+    json_array_foreach(json_object_get(reply, "records"), i, o)
+    {
         const char *why = arg_text(o, "why");
         if (strcmp(why, last) != 0)
             buf_printf(out, "; %s: %s%s\n", arg_text(o, "what"), why,
@@ -81,7 +83,8 @@ void print_dns_check(json_t *args, json_t *reply, struct buf *out)
     size_t i;
     json_t *o;
     size_t faults = 0;
-    json_array_foreach(json_object_get(reply, "checked"), i, o) {
+    json_array_foreach(json_object_get(reply, "checked"), i, o)
+    {
         const char *finding = arg_text(o, "finding"), *publish = arg_text(o, "publish");
         buf_printf(out, "%-13s  %s%s%s: %s\n", finding, arg_text(o, "what"), *arg_text(o, "name") ? " " : "",
                    arg_text(o, "name"), arg_text(o, "sentence"));

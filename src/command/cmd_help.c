@@ -37,8 +37,8 @@ static json_t *command_json(struct arena *a, const struct command *c)
 
 static json_t *setting_json(const struct setting *s)
 {
-    static const char *const types[] = {"host", "ips", "number", "endpoint", "path",
-                                        "size", "time", "domains", "choice", "yes"};
+    static const char *const types[] = {"host", "ips",  "number",  "endpoint", "path",
+                                        "size", "time", "domains", "choice",   "yes"};
     json_t *o = json_object();
     reply_text(o, "name", sl_cstr(s->name));
     reply_text(o, "type", sl_cstr(types[s->type]));
@@ -63,8 +63,8 @@ int run_help(struct request *r)
     json_t *list = json_array(), *w;
     struct slice asked = {0};
     size_t i;
-    json_array_foreach(json_object_get(r->args, "command"), i, w)
-        asked = ar_printf(r->a, "%.*s%s%s", SLF(asked), i ? " " : "", json_string_value(w));
+    json_array_foreach(json_object_get(r->args, "command"), i, w) asked =
+        ar_printf(r->a, "%.*s%s%s", SLF(asked), i ? " " : "", json_string_value(w));
     for (i = 0; i < ncommands; i++)
         if (sl_starts(sl_cstr(commands[i].name), asked))
             json_array_append_new(list, command_json(r->a, &commands[i]));
@@ -79,7 +79,13 @@ static void print_arg(json_t *g, struct buf *out)
     const char *name = arg_text(g, "name"), *value = arg_text(g, "value");
     if (strcmp(arg_text(g, "from"), "login") == 0) return;
     bool option = strcmp(arg_text(g, "from"), "option") == 0;
-    buf_printf(out, "          %s%s%s%s: %s", !option ? "" : name[1] ? "--" : "-", option ? name : *value ? value : name,
+    buf_printf(out, "          %s%s%s%s: %s",
+               !option   ? ""
+               : name[1] ? "--"
+                         : "-",
+               option   ? name
+               : *value ? value
+                        : name,
                option && *value ? " " : "", option ? value : "", arg_text(g, "meaning"));
     if (json_object_get(g, "least"))
         buf_printf(out, ", %lld to %lld, default %lld", (long long)arg_number(g, "least"),
@@ -95,9 +101,11 @@ void print_help(json_t *args, json_t *reply, struct buf *out)
     json_t *c, *g;
     bool all = !*arg_text(reply, "asked");
     if (all)
-        buf_str(out, "Tram, a mail server. usage: tram [-C DIR] COMMAND ...   (DIR: the home of a node; default "
-                     "$TRAM_HOME)\n\n");
-    json_array_foreach(json_object_get(reply, "commands"), i, c) {
+        buf_str(out,
+                "Tram, a mail server. usage: tram [-C DIR] COMMAND ...   (DIR: the home of a node; default "
+                "$TRAM_HOME)\n\n");
+    json_array_foreach(json_object_get(reply, "commands"), i, c)
+    {
         const char *usage = arg_text(c, "usage");
         buf_printf(out, "  tram %s%s%s\n        %s\n", arg_text(c, "name"), *usage ? " " : "", usage,
                    arg_text(c, "help"));

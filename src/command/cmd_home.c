@@ -7,8 +7,10 @@ static int take_listen(json_t *list, struct config_start *c)
 {
     json_t *one;
     size_t i;
-    json_array_foreach(list, i, one) {
-        if (c->nlisten == LISTEN_MAX) return err_set(ERR_USAGE, "--listen can stand %d times at most", LISTEN_MAX);
+    json_array_foreach(list, i, one)
+    {
+        if (c->nlisten == LISTEN_MAX)
+            return err_set(ERR_USAGE, "--listen can stand %d times at most", LISTEN_MAX);
         if (!ip_parse(sl_cstr(json_string_value(one)), &c->listen[c->nlisten++]))
             return err_set(ERR_USAGE, "--listen %s is not an IP address", json_string_value(one));
     }

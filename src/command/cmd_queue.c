@@ -62,7 +62,8 @@ static void print_rcpt(struct arena *a, json_t *rcpt, int64_t now, struct buf *o
     buf_char(out, '\n');
     if (arg_number(rcpt, "last_try"))
         buf_printf(out, "     %lld attempt%s, last %.*s\n", (long long)arg_number(rcpt, "attempts"),
-                   arg_number(rcpt, "attempts") == 1 ? "" : "s", SLF(say_time(a, arg_number(rcpt, "last_try"), now)));
+                   arg_number(rcpt, "attempts") == 1 ? "" : "s",
+                   SLF(say_time(a, arg_number(rcpt, "last_try"), now)));
     if (*arg_text(rcpt, "host")) buf_printf(out, "     asked %s\n", arg_text(rcpt, "host"));
     if (*arg_text(rcpt, "reply")) buf_printf(out, "     answer: %s\n", arg_text(rcpt, "reply"));
     if (arg_number(rcpt, "next_try"))
@@ -80,7 +81,8 @@ void print_queue_list(json_t *args, json_t *reply, struct buf *out)
     ar_init(&a, 0);
     json_t *letters = json_object_get(reply, "letters");
     if (!json_array_size(letters)) buf_str(out, "The queue is empty.\n");
-    json_array_foreach(letters, i, o) {
+    json_array_foreach(letters, i, o)
+    {
         buf_printf(out, "%s  %lld bytes  from %s, since %.*s\n", arg_text(o, "id"),
                    (long long)arg_number(o, "size"), or_null(arg_text(o, "sender")),
                    SLF(say_time(&a, arg_number(o, "received"), arg_number(reply, "now"))));
@@ -143,7 +145,8 @@ static int act(struct request *r, enum queue_action what)
     size_t i, n = 0;
     int e = 0;
     if (json_array_size(ids)) {
-        json_array_foreach(ids, i, text) {
+        json_array_foreach(ids, i, text)
+        {
             struct letter_id id;
             e = take_id(sl_cstr(json_string_value(text)), &id);
             if (!e) e = queue_act(r->core->queue, &id, what);
@@ -168,7 +171,7 @@ int run_queue_drop(struct request *r) { return act(r, QUEUE_DROP); }
     void name(json_t *args, json_t *reply, struct buf *out)                                                  \
     {                                                                                                        \
         (void)args;                                                                                          \
-        int64_t n = arg_number(reply, "letters");                                                               \
+        int64_t n = arg_number(reply, "letters");                                                            \
         buf_printf(out, "%lld letter%s " what "\n", (long long)n, n == 1 ? "" : "s");                        \
     }
 SAY(print_queue_retry, "will be tried again at once.")
@@ -250,9 +253,11 @@ void print_trace(json_t *args, json_t *reply, struct buf *out)
     json_t *o, *ev;
     struct arena a;
     ar_init(&a, 0);
-    json_array_foreach(json_object_get(reply, "letters"), i, o) {
+    json_array_foreach(json_object_get(reply, "letters"), i, o)
+    {
         buf_printf(out, "%sletter %s\n", i ? "\n" : "", arg_text(o, "id"));
-        json_array_foreach(json_object_get(o, "events"), k, ev) {
+        json_array_foreach(json_object_get(o, "events"), k, ev)
+        {
             char when[CIVIL_TEXT_MAX];
             int64_t us = arg_number(ev, "time_us");
             civil_format(us / 1000000, when);

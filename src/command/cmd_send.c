@@ -10,14 +10,14 @@
 
 struct sending {
     struct request *r;
-    struct buf head;          /* until the empty line */
+    struct buf head; /* until the empty line */
     bool head_done;
-    size_t line_at;           /* where its last line begins */
-    char last;                /* byte seen */
-    json_t *refused;          /* addresses that are nobody's, each with the reason */
+    size_t line_at;  /* where its last line begins */
+    char last;       /* byte seen */
+    json_t *refused; /* addresses that are nobody's, each with the reason */
     struct body_writer *body;
     struct signing_pass *signing;
-    struct slice edited;      /* the header section as it will be kept */
+    struct slice edited; /* the header section as it will be kept */
     struct mail_head parsed;
     struct mail_addrs from;
     struct slice sender;
@@ -173,8 +173,11 @@ static int head_complete(struct sending *s)
     if (!e) e = repair_head(s, raw, from);
     if (e) return e;
     struct buf edited = BUF_INIT;
-    struct mail_edit edit = {.forged = mailauth_forged, .forged_arg = &s->r->core->mailauth,
-                             .domain = s->from.v[0].domain, .now = rt_wall_seconds(), .submission = true};
+    struct mail_edit edit = {.forged = mailauth_forged,
+                             .forged_arg = &s->r->core->mailauth,
+                             .domain = s->from.v[0].domain,
+                             .now = rt_wall_seconds(),
+                             .submission = true};
     rt_random(&edit.random, sizeof edit.random);
     mail_head_edit(a, &s->parsed, &edit, &edited);
     s->edited = ar_dup(a, buf_slice(&edited));
@@ -292,7 +295,9 @@ static int commit(struct sending *s)
     l->envid = sl_sub(arg_slice(r->args, "V"), 0, 100);
     mail_return_path(&prefix, l->sender);
     l->skip = (uint32_t)prefix.n;
-    struct mail_received rec = {.by = r->core->conf->hostname, .id = sl_cstr(l->id.s), .when = l->received,
+    struct mail_received rec = {.by = r->core->conf->hostname,
+                                .id = sl_cstr(l->id.s),
+                                .when = l->received,
                                 .for_one = l->nrcpt == 1 ? l->rcpt[0].address : (struct slice){0}};
     mail_received(&prefix, &rec);
     buf_put(&prefix, signature);

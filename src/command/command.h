@@ -20,8 +20,8 @@ struct payload {
 };
 
 struct request {
-    struct core *core;       /* NULL for commands that need none */
-    const char *home;        /* the folder of the node, as the user named it; NULL in the server */
+    struct core *core; /* NULL for commands that need none */
+    const char *home;  /* the folder of the node, as the user named it; NULL in the server */
     struct arena *a;
     json_t *args, *reply;    /* objects */
     struct payload *payload; /* or NULL */
@@ -67,7 +67,7 @@ enum command_needs {
     NEEDS_HOME,     /* the home as working directory: always here */
     NEEDS_NEW_HOME, /* the same, made when it is missing */
     NEEDS_NOTHING,
-    IS_SERVER,      /* runs the servers; has no functions */
+    IS_SERVER, /* runs the servers; has no functions */
 };
 struct command {
     const char *name, *help; /* "account add"; "makes an account with its mailboxes" */
@@ -75,10 +75,12 @@ struct command {
     const struct arg *args; /* until one without a name; NULL: none */
     const char *input;      /* what it reads from standard input by itself: "message", or NULL */
     bool takes_payload;     /* standard input comes as the payload of the request */
-    struct { /* short options that are passed over */
-        const char *alone, *glued, *with; /* without value; with one in the same word; in the same or the next */
+    struct {                /* short options that are passed over */
+        const char *alone, *glued,
+            *with; /* without value; with one in the same word; in the same or the next */
     } idle;
-    int (*before)(json_t *args); /* or NULL: what comes before the store is opened, where no server has it. BLOCKS */
+    int (*before)(
+        json_t *args); /* or NULL: what comes before the store is opened, where no server has it. BLOCKS */
     int (*run)(struct request *r);
     void (*print)(json_t *args, json_t *reply, struct buf *out);
 };

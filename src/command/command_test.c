@@ -72,7 +72,8 @@ TEST(what_belongs_together)
     expect("queue retry", "give one of these at least: the ID, --all, --address, --domain, --sender");
     expect("queue retry --all", "{\"all\":true}");
     expect("queue retry x y", "{\"ids\":[\"x\",\"y\"]}");
-    expect("init --domain a.test --resolver 127.0.0.1:53 --zone /z", "these exclude each other: --resolver, --zone");
+    expect("init --domain a.test --resolver 127.0.0.1:53 --zone /z",
+           "these exclude each other: --resolver, --zone");
     expect("init --domain a.test --resolver x", "--resolver must have the form 127.0.0.1:53");
     expect("init --domain a.test --listen 1.2.3", "--listen 1.2.3 is not an IP address");
     expect("init --domain a.test --port-offset 70000", "--port-offset takes a number from 0 to 64540");
@@ -128,6 +129,8 @@ TEST(every_row_is_whole)
     struct slice usage = command_usage(&a, command_named("queue hold"));
     CHECK_SL(usage, "ID... | --all | --address A | --domain D | --sender A");
     usage = command_usage(&a, command_named("init"));
-    CHECK_SL(usage, "--domain D [--hostname H] [--listen IP...] [--port-offset N] [--resolver IP:PORT | --zone FILE]");
+    CHECK_SL(
+        usage,
+        "--domain D [--hostname H] [--listen IP...] [--port-offset N] [--resolver IP:PORT | --zone FILE]");
     ar_free(&a);
 }

@@ -4,22 +4,46 @@
 
 /* ---- what commands take ---- */
 
-#define ARGS(...) .args = (const struct arg[]){__VA_ARGS__, {0}}
+#define ARGS(...)                                                                                            \
+    .args = (const struct arg[])                                                                             \
+    {                                                                                                        \
+        __VA_ARGS__, { 0 }                                                                                   \
+    }
 #define WORD(name_, value_, meaning_)                                                                        \
-    {.name = name_, .value = value_, .meaning = meaning_, .from = FROM_WORD, .flags = ARG_NEEDED}
-#define MAYBE(name_, value_, meaning_) {.name = name_, .value = value_, .meaning = meaning_, .from = FROM_WORD}
-#define FLAG(name_, meaning_) {.name = name_, .type = ARG_FLAG, .meaning = meaning_}
-#define OPTION(name_, value_, meaning_, ...) {.name = name_, .value = value_, .meaning = meaning_, __VA_ARGS__}
+    {                                                                                                        \
+        .name = name_, .value = value_, .meaning = meaning_, .from = FROM_WORD, .flags = ARG_NEEDED          \
+    }
+#define MAYBE(name_, value_, meaning_)                                                                       \
+    {                                                                                                        \
+        .name = name_, .value = value_, .meaning = meaning_, .from = FROM_WORD                               \
+    }
+#define FLAG(name_, meaning_)                                                                                \
+    {                                                                                                        \
+        .name = name_, .type = ARG_FLAG, .meaning = meaning_                                                 \
+    }
+#define OPTION(name_, value_, meaning_, ...)                                                                 \
+    {                                                                                                        \
+        .name = name_, .value = value_, .meaning = meaning_, __VA_ARGS__                                     \
+    }
 #define NUMBER(name_, value_, least_, most_, fallback_, meaning_)                                            \
-    {.name = name_, .value = value_, .meaning = meaning_, .type = ARG_NUMBER, .least = least_, .most = most_,  \
-     .fallback = fallback_}
+    {                                                                                                        \
+        .name = name_, .value = value_, .meaning = meaning_, .type = ARG_NUMBER, .least = least_,            \
+        .most = most_, .fallback = fallback_                                                                 \
+    }
 
 #define DOMAIN WORD("domain", "DOMAIN", "a domain of this node")
 #define MAYBE_DOMAIN MAYBE("domain", "DOMAIN", "only of this domain")
 #define ADDRESS WORD("address", "ADDRESS", "an address of a domain of this node")
-#define PASSWORD {.name = "password", .meaning = "the password", .from = FROM_PASSWORD}
+#define PASSWORD                                                                                             \
+    {                                                                                                        \
+        .name = "password", .meaning = "the password", .from = FROM_PASSWORD                                 \
+    }
 #define LETTERS                                                                                              \
-    {.name = "ids", .value = "ID", .meaning = "these letters", .from = FROM_WORD, .flags = ARG_MANY | ARG_SELECTS}, \
+    {.name = "ids",                                                                                          \
+     .value = "ID",                                                                                          \
+     .meaning = "these letters",                                                                             \
+     .from = FROM_WORD,                                                                                      \
+     .flags = ARG_MANY | ARG_SELECTS},                                                                       \
         {.name = "all", .type = ARG_FLAG, .meaning = "every letter", .flags = ARG_SELECTS},                  \
         OPTION("address", "A", "letters to this address", .flags = ARG_SELECTS),                             \
         OPTION("domain", "D", "letters to this domain", .flags = ARG_SELECTS),                               \
@@ -30,22 +54,32 @@
         OPTION("mail-from", "A", "the return path", .flags = ARG_NEEDED)
 
 #define STORE(name_, fn, help_, ...)                                                                         \
-    {.name = name_, .needs = NEEDS_STORE, .run = run_##fn, .print = print_##fn, .help = help_, __VA_ARGS__}
+    {                                                                                                        \
+        .name = name_, .needs = NEEDS_STORE, .run = run_##fn, .print = print_##fn, .help = help_,            \
+        __VA_ARGS__                                                                                          \
+    }
 #define DNS(name_, fn, help_, ...)                                                                           \
-    {.name = name_, .needs = NEEDS_DNS, .run = run_##fn, .print = print_##fn, .help = help_, __VA_ARGS__}
+    {                                                                                                        \
+        .name = name_, .needs = NEEDS_DNS, .run = run_##fn, .print = print_##fn, .help = help_, __VA_ARGS__  \
+    }
 
 const struct command commands[] = {
-    {.name = "init", .needs = NEEDS_NEW_HOME, .run = run_init, .print = print_init,
+    {.name = "init",
+     .needs = NEEDS_NEW_HOME,
+     .run = run_init,
+     .print = print_init,
      .help = "makes a home: configuration, keys, a self-signed certificate, the domain",
      ARGS(OPTION("domain", "D", "the first mail domain", .flags = ARG_NEEDED),
           OPTION("hostname", "H", "the full name of the host; default mail.D"),
           OPTION("listen", "IP", "an address to listen on; can stand several times; default every address",
                  .type = ARG_IP, .flags = ARG_MANY),
           NUMBER("port-offset", "N", 0, PORT_OFFSET_MAX, 0, "is added to every port"),
-          OPTION("resolver", "IP:PORT", "the DNS resolver to ask", .type = ARG_ENDPOINT, .flags = ARG_EXCLUDES),
+          OPTION("resolver", "IP:PORT", "the DNS resolver to ask", .type = ARG_ENDPOINT,
+                 .flags = ARG_EXCLUDES),
           OPTION("zone", "FILE", "a master file that answers all DNS questions", .type = ARG_PATH,
                  .flags = ARG_EXCLUDES))},
-    {.name = "serve", .needs = IS_SERVER,
+    {.name = "serve",
+     .needs = IS_SERVER,
      .help = "runs the server in the foreground; prints `ready` when every listener is open"},
 
     STORE("domain add", domain_add, "takes a domain in and makes its DKIM keys", ARGS(DOMAIN)),
@@ -63,14 +97,18 @@ const struct command commands[] = {
     STORE("account remove", account_remove, "removes the account and all its mail", ARGS(ADDRESS)),
 
     STORE("alias add", alias_add, "mail for ADDRESS goes to the targets, here or elsewhere",
-          ARGS(ADDRESS, {.name = "targets", .value = "TARGET", .meaning = "an address, here or elsewhere",
-                         .from = FROM_WORD, .flags = ARG_NEEDED | ARG_MANY})),
+          ARGS(ADDRESS, {.name = "targets",
+                         .value = "TARGET",
+                         .meaning = "an address, here or elsewhere",
+                         .from = FROM_WORD,
+                         .flags = ARG_NEEDED | ARG_MANY})),
     STORE("alias list", alias_list, "lists the aliases", ARGS(MAYBE_DOMAIN)),
     STORE("alias remove", alias_remove, "removes an alias, or one of its targets",
           ARGS(ADDRESS, MAYBE("target", "TARGET", "only this target"))),
 
     STORE("dns records", dns_records, "prints the master-file lines to publish", ARGS(DOMAIN)),
-    STORE("dns check", dns_check, "asks the DNS and says what is right, wrong, missing, dangerous", ARGS(DOMAIN)),
+    STORE("dns check", dns_check, "asks the DNS and says what is right, wrong, missing, dangerous",
+          ARGS(DOMAIN)),
 
     STORE("dkim list", dkim_list, "lists the signing keys and their states", ARGS(DOMAIN)),
     STORE("dkim rotate", dkim_rotate, "makes new keys, or lets published new keys take over", ARGS(DOMAIN)),
@@ -113,26 +151,48 @@ const struct command commands[] = {
                OPTION("b", "MODE", "what to do; the queue is shown by `tram queue list`", .type = ARG_CHOICE,
                       .words = "m"),
                FLAG("v", "says the letter's id"),
-               {.name = "t", .type = ARG_FLAG, .meaning = "takes the recipients from To, Cc and Bcc",
+               {.name = "t",
+                .type = ARG_FLAG,
+                .meaning = "takes the recipients from To, Cc and Bcc",
                 .flags = ARG_SELECTS},
-               {.name = "recipients", .value = "RECIPIENT", .meaning = "who gets it", .from = FROM_WORD,
+               {.name = "recipients",
+                .value = "RECIPIENT",
+                .meaning = "who gets it",
+                .from = FROM_WORD,
                 .flags = ARG_MANY | ARG_SELECTS},
                {.name = "user", .meaning = "who sends", .from = FROM_LOGIN})),
 
     STORE("stats", stats, "numbers about the server"),
     STORE("verify", verify, "checks every record and every body", .before = before_verify,
-          ARGS({.name = "accept-loss", .type = ARG_FLAG, .flags = ARG_EXCLUDES,
+          ARGS({.name = "accept-loss",
+                .type = ARG_FLAG,
+                .flags = ARG_EXCLUDES,
                 .meaning = "first opens an index whose log is damaged, with what stands before the damage"},
-               {.name = "close-loss", .type = ARG_FLAG, .flags = ARG_EXCLUDES,
+               {.name = "close-loss",
+                .type = ARG_FLAG,
+                .flags = ARG_EXCLUDES,
                 .meaning = "only says that this loss is judged: bodies are swept again"})),
     STORE("backup", backup, "makes a consistent copy of the store, while running",
-          ARGS({.name = "to", .value = "FOLDER", .meaning = "where the copy is made; must not exist yet",
-                .type = ARG_PATH, .from = FROM_WORD, .flags = ARG_NEEDED})),
-    {.name = "config check", .needs = NEEDS_HOME, .run = run_config_check, .print = print_config_check,
+          ARGS({.name = "to",
+                .value = "FOLDER",
+                .meaning = "where the copy is made; must not exist yet",
+                .type = ARG_PATH,
+                .from = FROM_WORD,
+                .flags = ARG_NEEDED})),
+    {.name = "config check",
+     .needs = NEEDS_HOME,
+     .run = run_config_check,
+     .print = print_config_check,
      .help = "checks tram.conf and names what is wrong, with its line"},
-    {.name = "help", .needs = NEEDS_NOTHING, .run = run_help, .print = print_help,
+    {.name = "help",
+     .needs = NEEDS_NOTHING,
+     .run = run_help,
+     .print = print_help,
      .help = "explains the commands",
-     ARGS({.name = "command", .value = "COMMAND", .meaning = "only commands that begin so", .from = FROM_WORD,
+     ARGS({.name = "command",
+           .value = "COMMAND",
+           .meaning = "only commands that begin so",
+           .from = FROM_WORD,
            .flags = ARG_MANY})},
 };
 const size_t ncommands = COUNT_OF(commands);

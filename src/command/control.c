@@ -92,7 +92,8 @@ static void answer_request(struct core *core, struct conn *c, json_t *q)
     struct wire_payload w = {
         .p.next = wire_next, .c = c, .ended = !json_is_true(json_object_get(q, "payload"))};
     if (!cmd || cmd->needs != NEEDS_STORE) {
-        answer(c, EXIT_WRONG_USE, SL("the server does not know this command: it may be another version of Tram"), NULL);
+        answer(c, EXIT_WRONG_USE,
+               SL("the server does not know this command: it may be another version of Tram"), NULL);
         return;
     }
     struct arena a;

@@ -2,9 +2,9 @@
 #include "dns_check.h"
 
 #include "base/text.h"
-#include "dns_records.h"
 #include "dkim/dkim_publish.h"
 #include "dmarc/dmarc.h"
+#include "dns_records.h"
 #include "mailauth/iprev.h"
 
 const char *dns_finding_name(enum dns_finding f)
@@ -44,9 +44,11 @@ static struct slice data_text(struct arena *a, enum dns_type type, const struct 
     char ip[IP_TEXT_MAX];
     struct buf b = BUF_INIT;
     switch (type) {
-    case DNS_A: case DNS_AAAA: buf_str(&b, ip_format(&r->ip, ip)); break;
+    case DNS_A:
+    case DNS_AAAA: buf_str(&b, ip_format(&r->ip, ip)); break;
     case DNS_MX: buf_printf(&b, "%u %.*s.", r->mx.preference, SLF(r->mx.host)); break;
-    case DNS_PTR: case DNS_CNAME: buf_printf(&b, "%.*s.", SLF(r->name)); break;
+    case DNS_PTR:
+    case DNS_CNAME: buf_printf(&b, "%.*s.", SLF(r->name)); break;
     case DNS_SRV:
         buf_printf(&b, "%u %u %u %.*s.", r->srv.priority, r->srv.weight, r->srv.port, SLF(r->srv.target));
         break;
@@ -251,8 +253,9 @@ static int check_reverse(struct checking *c)
                 ar_printf(c->a, "%s is called %.*s, but we say %.*s", text, SLF(r.name), SLF(conf->hostname)),
                 publish);
         else
-            found(c, "reverse name", sl_cstr(""), r.code == IPREV_TEMPERROR ? FINDING_UNKNOWN : FINDING_MISSING,
-                  ar_printf(c->a, "%s: %.*s; many receivers refuse such hosts", text, SLF(r.problem)), publish);
+            found(
+                c, "reverse name", sl_cstr(""), r.code == IPREV_TEMPERROR ? FINDING_UNKNOWN : FINDING_MISSING,
+                ar_printf(c->a, "%s: %.*s; many receivers refuse such hosts", text, SLF(r.problem)), publish);
     }
     return 0;
 }

@@ -15,9 +15,9 @@ const char *dns_finding_name(enum dns_finding f); /* "right" "wrong" ... "not pu
 struct dns_checked {
     struct slice what, name; /* "SPF", the name that was asked */
     enum dns_finding finding;
-    struct slice sentence;   /* what is so, and what follows */
-    struct slice publish;    /* the line that would be right; empty when there is nothing to publish */
+    struct slice sentence; /* what is so, and what follows */
+    struct slice publish;  /* the line that would be right; empty when there is nothing to publish */
 };
 /* Asks the DNS about everything that `dns records` prints, and about dangers. In the arena. SUSPENDS. */
-MUST_CHECK int dns_check_domain(struct core *core, struct arena *a, struct slice domain, struct slice certificate,
-                                struct dns_checked **out, size_t *count);
+MUST_CHECK int dns_check_domain(struct core *core, struct arena *a, struct slice domain,
+                                struct slice certificate, struct dns_checked **out, size_t *count);

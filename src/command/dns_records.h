@@ -4,15 +4,16 @@
 #include "core/core.h"
 
 struct dns_line {
-    struct slice name;  /* absolute, without the final dot */
+    struct slice name; /* absolute, without the final dot */
     enum dns_type type;
-    struct slice data;  /* presentation form of the RDATA */
-    struct slice text;  /* TXT: the joined text, unquoted; else empty */
-    const char *what;   /* "SPF", "DKIM", ... */
-    const char *why;    /* a phrase: what it is good for */
+    struct slice data; /* presentation form of the RDATA */
+    struct slice text; /* TXT: the joined text, unquoted; else empty */
+    const char *what;  /* "SPF", "DKIM", ... */
+    const char *why;   /* a phrase: what it is good for */
     bool optional;
 };
 /* In the arena. certificate: PEM for TLSA, or empty. SUSPENDS (directory). ERR_NOT_FOUND. */
-MUST_CHECK int dns_records_of(struct core *core, struct arena *a, struct slice domain, struct slice certificate,
-                              struct dns_line **out, size_t *count);
-struct slice dns_line_text(struct arena *a, const struct dns_line *l); /* a master-file line without newline */
+MUST_CHECK int dns_records_of(struct core *core, struct arena *a, struct slice domain,
+                              struct slice certificate, struct dns_line **out, size_t *count);
+struct slice dns_line_text(struct arena *a,
+                           const struct dns_line *l); /* a master-file line without newline */

@@ -38,7 +38,8 @@ int become_owner(bool serves)
     bool ok = (!serves || prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) == 0) && take_identity(st.st_uid, st.st_gid) &&
               (!serves || keep_ports_only());
     if (ok) return 0;
-    return err_errno(errno, "this home belongs to the user with number %u, whose identity cannot be taken: run the "
-                            "command as that user",
+    return err_errno(errno,
+                     "this home belongs to the user with number %u, whose identity cannot be taken: run the "
+                     "command as that user",
                      (unsigned)st.st_uid);
 }

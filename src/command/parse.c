@@ -53,7 +53,8 @@ static int put_value(struct arena *a, const struct arg *g, struct slice text, js
         int e = absolute_path(a, &text);
         if (e) return e;
     }
-    json_t *v = g->type == ARG_NUMBER && num_u64(text, INT64_MAX, &n) ? json_integer((json_int_t)n) : text_value(text);
+    json_t *v = g->type == ARG_NUMBER && num_u64(text, INT64_MAX, &n) ? json_integer((json_int_t)n)
+                                                                      : text_value(text);
     if (g->flags & ARG_MANY) {
         json_t *list = json_object_get(args, g->name);
         if (!list) json_object_set_new(args, g->name, list = json_array());
@@ -242,8 +243,11 @@ int command_check(const struct command *c, struct arena *a, json_t *args, bool c
     const char *name;
     json_t *v;
     int e = 0;
-    json_object_foreach(args, name, v) if (!declared(c->args, name) && !declared(common_args, name))
-        return err_set(ERR_USAGE, "%s is not an argument of `%s`", name, c->name);
+    json_object_foreach(args, name,
+                        v) if (!declared(c->args, name) &&
+                               !declared(common_args, name)) return err_set(ERR_USAGE,
+                                                                            "%s is not an argument of `%s`",
+                                                                            name, c->name);
     for (const struct arg *g = c->args; !e && g && g->name; g++) e = check_one(a, g, args, complete);
     return e ? e : check_together(a, c, args);
 }

@@ -22,10 +22,11 @@ const struct setting settings[] = {
      SETTING_HOST, FIELD(hostname)},
     {"listen", "", "addresses to listen on; none: every address of the machine", SETTING_IPS, FIELD(listen)},
     {"port_offset", "0", "is added to every port", SETTING_NUMBER, "0", "64540", FIELD(port_offset)},
-    {"resolver", "", "the DNS resolver to ask; none: Tram asks from the root", SETTING_ENDPOINT, FIELD(resolver)},
+    {"resolver", "", "the DNS resolver to ask; none: Tram asks from the root", SETTING_ENDPOINT,
+     FIELD(resolver)},
     {"zone", "", "a master file that answers all DNS questions", SETTING_PATH, FIELD(zone)},
-    {"tls_certificate", "tls/certificate.pem", "the certificate chain (PEM)", SETTING_PATH, FIELD(tls_certificate),
-     .reload = true},
+    {"tls_certificate", "tls/certificate.pem", "the certificate chain (PEM)", SETTING_PATH,
+     FIELD(tls_certificate), .reload = true},
     {"tls_key", "tls/key.pem", "the private key (PEM)", SETTING_PATH, FIELD(tls_key), .reload = true},
     {"size_max", "50M", "the largest letter that is accepted", SETTING_SIZE, "64k", "2G", FIELD(size_max),
      .shown = true},
@@ -39,16 +40,16 @@ const struct setting settings[] = {
      FIELD(queue_retry_first_s), .shown = true},
     {"queue_retry_most", "4h", "the longest wait", SETTING_TIME, "1s", "7d", FIELD(queue_retry_most_s),
      .shown = true},
-    {"queue_lifetime", "5d", "how long a letter is tried before it goes back to the sender", SETTING_TIME, "1m",
-     "60d", FIELD(queue_lifetime_s), .shown = true},
-    {"queue_delay_warning", "4h", "when the sender is told that a letter still waits", SETTING_TIME, "1m", "60d",
-     FIELD(queue_delay_warning_s), .shown = true},
+    {"queue_lifetime", "5d", "how long a letter is tried before it goes back to the sender", SETTING_TIME,
+     "1m", "60d", FIELD(queue_lifetime_s), .shown = true},
+    {"queue_delay_warning", "4h", "when the sender is told that a letter still waits", SETTING_TIME, "1m",
+     "60d", FIELD(queue_delay_warning_s), .shown = true},
     {"trace_keep", "30d", "how long events are kept for `tram trace`", SETTING_TIME, "1d", "3650d",
      FIELD(trace_keep_s), .shown = true},
     {"trusted_sealers", "", "domains whose ARC chains may set aside a DMARC failure", SETTING_DOMAINS,
      FIELD(trusted_sealers)},
-    {"preflight", "warn", "what to do with a letter of ours that a strict receiver would refuse", SETTING_CHOICE,
-     .words = "warn hold refuse off", FIELD(preflight), .shown = true},
+    {"preflight", "warn", "what to do with a letter of ours that a strict receiver would refuse",
+     SETTING_CHOICE, .words = "warn hold refuse off", FIELD(preflight), .shown = true},
     {"dmarc_reports", "true", "send aggregate reports to domains that ask for them", SETTING_YES,
      FIELD(dmarc_reports)},
     {"arc_seal", "false", "seal letters that an alias sends on with ARC", SETTING_YES, FIELD(arc_seal)},
@@ -76,7 +77,8 @@ static bool number_of(enum setting_type type, struct slice text, uint64_t *v)
     if (type == SETTING_NUMBER) return num_u64(text, UINT32_MAX, v);
     if (type == SETTING_SIZE) return num_size(text, v);
     /* A time without its unit is a mistake more often than seconds. */
-    if (!text.n || (text.p[text.n - 1] >= '0' && text.p[text.n - 1] <= '9') || !num_duration(text, &s)) return false;
+    if (!text.n || (text.p[text.n - 1] >= '0' && text.p[text.n - 1] <= '9') || !num_duration(text, &s))
+        return false;
     *v = (uint64_t)s;
     return true;
 }
@@ -84,14 +86,15 @@ static bool number_of(enum setting_type type, struct slice text, uint64_t *v)
 static int take_number(struct config *c, const struct setting *s, struct slice text)
 {
     uint64_t v, least, most;
-    static const char *const form[] = {
-        [SETTING_NUMBER] = "a number", [SETTING_SIZE] = "a size such as 50M",
-        [SETTING_TIME] = "a time with its unit, such as 90s, 15m, 4h or 5d"};
+    static const char *const form[] = {[SETTING_NUMBER] = "a number",
+                                       [SETTING_SIZE] = "a size such as 50M",
+                                       [SETTING_TIME] = "a time with its unit, such as 90s, 15m, 4h or 5d"};
     if (!number_of(s->type, text, &v))
         return err_set(ERR_SYNTAX, "%s \"%.*s\" must be %s", s->name, SLF(text), form[s->type]);
-    if (!number_of(s->type, sl_cstr(s->least), &least) || !number_of(s->type, sl_cstr(s->most), &most) || v < least ||
-        v > most)
-        return err_set(ERR_SYNTAX, "%s %.*s must lie between %s and %s", s->name, SLF(text), s->least, s->most);
+    if (!number_of(s->type, sl_cstr(s->least), &least) || !number_of(s->type, sl_cstr(s->most), &most) ||
+        v < least || v > most)
+        return err_set(ERR_SYNTAX, "%s %.*s must lie between %s and %s", s->name, SLF(text), s->least,
+                       s->most);
     put_number(c, s, v);
     return 0;
 }
@@ -131,7 +134,8 @@ static int take_host(struct config *c, const struct setting *s, struct slice tex
 static int take_endpoint(struct config *c, const struct setting *s, struct slice text)
 {
     if (!text.n || endpoint_parse(text, &c->resolver)) return 0;
-    return err_set(ERR_SYNTAX, "%s \"%.*s\" must be an address and a port such as 127.0.0.1:53", s->name, SLF(text));
+    return err_set(ERR_SYNTAX, "%s \"%.*s\" must be an address and a port such as 127.0.0.1:53", s->name,
+                   SLF(text));
 }
 
 /* text lives as long as the configuration. */
@@ -162,7 +166,8 @@ static int take_domains(struct config *c, const struct setting *s, struct slice 
 {
     for (size_t i = 0; i < n; i++)
         if (!dns_is_fqdn(v[i]))
-            return err_set(ERR_SYNTAX, "%s \"%.*s\" must be a domain such as example.org", s->name, SLF(v[i]));
+            return err_set(ERR_SYNTAX, "%s \"%.*s\" must be a domain such as example.org", s->name,
+                           SLF(v[i]));
     c->trusted_sealers = v;
     c->ntrusted_sealers = n;
     return 0;
@@ -308,7 +313,8 @@ static int check_together(const struct config *c, const char *path)
     if (!c->hostname.n)
         return err_set(ERR_SYNTAX, "%s: there is no line hostname = \"mail.example.org\": add one", path);
     if (c->resolver.port && c->zone.n)
-        return err_set(ERR_SYNTAX, "%s: resolver and zone exclude each other: keep one of the two lines", path);
+        return err_set(ERR_SYNTAX, "%s: resolver and zone exclude each other: keep one of the two lines",
+                       path);
     if (c->queue_retry_first_s > c->queue_retry_most_s)
         return err_set(ERR_SYNTAX, "%s: queue_retry_first is longer than queue_retry_most", path);
     return 0;
@@ -352,7 +358,8 @@ struct slice config_text(struct arena *a, const struct config_start *s)
     buf_char(&b, '\n');
     for (size_t i = 0; i < nsettings; i++)
         if (settings[i].shown)
-            buf_printf(&b, "# %s = \"%s\"    # %s\n", settings[i].name, settings[i].fallback, settings[i].meaning);
+            buf_printf(&b, "# %s = \"%s\"    # %s\n", settings[i].name, settings[i].fallback,
+                       settings[i].meaning);
     struct slice out = ar_dup(a, buf_slice(&b));
     buf_free(&b);
     return out;

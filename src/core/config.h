@@ -13,24 +13,24 @@ struct config {
     struct ip listen[LISTEN_MAX];
     size_t nlisten;
     uint16_t port_offset;
-    struct endpoint resolver;  /* its port is 0 when there is none */
-    struct slice zone;         /* path, or empty */
+    struct endpoint resolver;              /* its port is 0 when there is none */
+    struct slice zone;                     /* path, or empty */
     struct slice tls_certificate, tls_key; /* paths, relative to the home */
-    uint64_t size_max;         /* bytes */
+    uint64_t size_max;                     /* bytes */
     int64_t queue_lifetime_s, queue_retry_first_s, queue_retry_most_s, queue_delay_warning_s, trace_keep_s;
     uint32_t rcpts_max, connections_max, connections_per_address;
     struct slice *trusted_sealers; /* domains whose ARC chains may override DMARC */
     size_t ntrusted_sealers;
     enum preflight_policy preflight;
-    bool dmarc_reports;        /* send aggregate reports */
+    bool dmarc_reports; /* send aggregate reports */
     bool arc_seal;
 };
 
 /* ---- the table: what a line of tram.conf may say; the only place for names, defaults and limits ---- */
 
 enum setting_type {
-    SETTING_HOST,     /* a full host name */
-    SETTING_IPS,      /* a list of addresses */
+    SETTING_HOST, /* a full host name */
+    SETTING_IPS,  /* a list of addresses */
     SETTING_NUMBER,
     SETTING_ENDPOINT, /* 127.0.0.1:53, or empty */
     SETTING_PATH,     /* or empty */

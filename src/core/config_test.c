@@ -34,11 +34,12 @@ TEST(values_are_taken)
     struct arena a;
     struct config c;
     ar_init(&a, 0);
-    CHECK_OK(read_lines(&a,
-                        "listen = {\"192.0.2.1\"}\nport_offset = 10000\nresolver = \"127.0.0.1:53\"\nsize_max = \"1M\"\n"
-                        "recipients_max = 7\nqueue_lifetime = 2d\ntrusted_sealers = {\"A.test\", \"b.test\"}\n"
-                        "preflight = refuse # a comment\ndmarc_reports = no\narc_seal = true\n",
-                        &c));
+    CHECK_OK(read_lines(
+        &a,
+        "listen = {\"192.0.2.1\"}\nport_offset = 10000\nresolver = \"127.0.0.1:53\"\nsize_max = \"1M\"\n"
+        "recipients_max = 7\nqueue_lifetime = 2d\ntrusted_sealers = {\"A.test\", \"b.test\"}\n"
+        "preflight = refuse # a comment\ndmarc_reports = no\narc_seal = true\n",
+        &c));
     CHECK_INT(c.nlisten, 1);
     CHECK_INT(c.port_offset, 10000);
     CHECK_INT(c.resolver.port, 53);
@@ -57,20 +58,24 @@ TEST(what_is_wrong_is_refused_with_its_line)
     static const struct {
         const char *lines, *sentence;
     } wrong[] = {
-        {"queue_lifetime = 5", "config_test.conf:2: queue_lifetime \"5\" must be a time with its unit, such as 90s, 15m, 4h or 5d"},
+        {"queue_lifetime = 5",
+         "config_test.conf:2: queue_lifetime \"5\" must be a time with its unit, such as 90s, 15m, 4h or 5d"},
         {"\nqueue_lifetime = 5s", "config_test.conf:3: queue_lifetime 5s must lie between 1m and 60d"},
         {"queue_retry_first = 2d", "config_test.conf:2: queue_retry_first 2d must lie between 1s and 1d"},
         {"queue_retry_first = 5h", "config_test.conf: queue_retry_first is longer than queue_retry_most"},
         {"size_max = 1k", "config_test.conf:2: size_max 1k must lie between 64k and 2G"},
         {"size_max = 5M\nsize_max = 6M", "config_test.conf:3: size_max stands there twice: keep one line"},
         {"hostname = \"a.one.test\"", "config_test.conf:2: hostname stands there twice: keep one line"},
-        {"listen = {\"1.2.3.4\",\n\"1.2.3.5\"}\nlisten = {}", "config_test.conf:4: listen stands there twice: keep one line"},
+        {"listen = {\"1.2.3.4\",\n\"1.2.3.5\"}\nlisten = {}",
+         "config_test.conf:4: listen stands there twice: keep one line"},
         {"recipients_max = 10001", "config_test.conf:2: recipients_max 10001 must lie between 1 and 10000"},
         {"recipients_max = -1", "config_test.conf:2: recipients_max \"-1\" must be a number"},
         {"connections_max = 0", "config_test.conf:2: connections_max 0 must lie between 1 and 1000000"},
-        {"preflight = \"maybe\"", "config_test.conf:2: preflight \"maybe\" must be one of: warn hold refuse off"},
+        {"preflight = \"maybe\"",
+         "config_test.conf:2: preflight \"maybe\" must be one of: warn hold refuse off"},
         {"arc_seal = \"perhaps\"", "config_test.conf:2: arc_seal \"perhaps\" must be true or false"},
-        {"trusted_sealers = {\"no domain\"}", "config_test.conf:2: trusted_sealers \"no domain\" must be a domain such as example.org"},
+        {"trusted_sealers = {\"no domain\"}",
+         "config_test.conf:2: trusted_sealers \"no domain\" must be a domain such as example.org"},
     };
     for (size_t i = 0; i < COUNT_OF(wrong); i++) {
         struct arena a;

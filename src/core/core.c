@@ -58,13 +58,16 @@ static int look_for_store(void)
     if (holds_files("store/index"))
         return path_exists("store/bodies")
                    ? 0
-                   : err_set(ERR_CORRUPT, "store/index is there, but store/bodies with the letters is missing: is its "
-                                          "disk mounted? Else put a backup of both there");
+                   : err_set(ERR_CORRUPT,
+                             "store/index is there, but store/bodies with the letters is missing: is its "
+                             "disk mounted? Else put a backup of both there");
     return path_exists("store/bodies")
-               ? err_set(ERR_CORRUPT, "store/bodies is there, but store/index is missing: is its disk mounted? Else "
-                                      "put a backup of it there")
-               : err_set(ERR_NOT_FOUND, "there is no store in this home: is its disk mounted? Only `tram init` makes "
-                                        "a store");
+               ? err_set(ERR_CORRUPT,
+                         "store/bodies is there, but store/index is missing: is its disk mounted? Else "
+                         "put a backup of it there")
+               : err_set(ERR_NOT_FOUND,
+                         "there is no store in this home: is its disk mounted? Only `tram init` makes "
+                         "a store");
 }
 
 static int open_store_files(struct kv **kv, struct body_store **body, bool make)

@@ -4,14 +4,14 @@
 #include "config.h"
 #include "dns/dns.h"
 #include "mailauth/mailauth.h"
-#include "report/dmarc_store.h"
-#include "queue/queue.h"
 #include "outgoing/signing.h"
+#include "queue/queue.h"
+#include "report/dmarc_store.h"
 #include "store/directory.h"
 
 struct core {
     const struct config *conf;
-    struct arena arena;          /* what lives as long as the node */
+    struct arena arena; /* what lives as long as the node */
     struct dns *dns;
     struct store *store;
     struct signing *signing;
@@ -19,13 +19,14 @@ struct core {
     struct queue *queue;
     struct dmarc_store *reports;
     struct mailauth_ctx mailauth;
-    int64_t started;             /* unix seconds; 0 = not serving */
+    int64_t started; /* unix seconds; 0 = not serving */
 };
 
 /* Opens DNS. Enough for `check` and `dns check`. On a fiber. */
 MUST_CHECK int core_open_dns(struct core *core, const struct config *conf);
 /* Opens DNS, store, signing and queue in the working directory (the home): store/index and
- * store/bodies. ERR_BUSY when a server has the store, ERR_NOT_FOUND when there is none. On a fiber; SUSPENDS. */
+ * store/bodies. ERR_BUSY when a server has the store, ERR_NOT_FOUND when there is none. On a fiber; SUSPENDS.
+ */
 MUST_CHECK int core_open(struct core *core, const struct config *conf);
 /* The same, and makes the store when there is none. For new homes. SUSPENDS. */
 MUST_CHECK int core_make(struct core *core, const struct config *conf);

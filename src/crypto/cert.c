@@ -35,8 +35,12 @@ int cert_expires(struct slice chain_pem, int64_t *when)
     bool ok = cert && ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm) == 1;
     X509_free(cert);
     if (!ok) return no_certificate();
-    struct civil c = {.year = tm.tm_year + 1900, .month = tm.tm_mon + 1, .day = tm.tm_mday,
-                      .hour = tm.tm_hour, .minute = tm.tm_min, .second = tm.tm_sec};
+    struct civil c = {.year = tm.tm_year + 1900,
+                      .month = tm.tm_mon + 1,
+                      .day = tm.tm_mday,
+                      .hour = tm.tm_hour,
+                      .minute = tm.tm_min,
+                      .second = tm.tm_sec};
     return civil_to_unix(&c, when) ? 0 : no_certificate();
 }
 
@@ -64,8 +68,8 @@ int cert_describe(struct arena *a, struct slice chain_pem, struct slice *out)
     X509 *cert = first_of(chain_pem);
     if (!cert) return no_certificate();
     X509_NAME_oneline(X509_get_subject_name(cert), subject, sizeof subject);
-    *out = ar_printf(a, "%.*s for %.*s, until %s", SLF(printable(a, sl_cstr(subject), 255)), SLF(names_of(a, cert)),
-                     civil_format(end, when));
+    *out = ar_printf(a, "%.*s for %.*s, until %s", SLF(printable(a, sl_cstr(subject), 255)),
+                     SLF(names_of(a, cert)), civil_format(end, when));
     X509_free(cert);
     return 0;
 }

@@ -9,10 +9,13 @@ enum hash_kind { HASH_SHA1, HASH_SHA256, HASH_MD5 };
 enum { HASH_MAX = 32 };
 size_t hash_size(enum hash_kind k);
 
-struct hash { void *ctx; enum hash_kind kind; };
+struct hash {
+    void *ctx;
+    enum hash_kind kind;
+};
 void hash_init(struct hash *h, enum hash_kind k);
 void hash_add(struct hash *h, struct slice bytes);
-void hash_end(struct hash *h, uint8_t out[HASH_MAX]); /* frees; h may be initialised again */
+void hash_end(struct hash *h, uint8_t out[HASH_MAX]);     /* frees; h may be initialised again */
 void hash_copy(struct hash *to, const struct hash *from); /* `to` is ended or dropped on its own */
 void hash_drop(struct hash *h); /* frees without a result; harmless after hash_end() */
 void hash_once(enum hash_kind k, struct slice bytes, uint8_t out[HASH_MAX]);
@@ -74,13 +77,13 @@ MUST_CHECK int scram_keys_parse(struct slice s, struct scram_keys *out); /* ERR_
  * a client that claims not to have been offered it is then refused (RFC 5802 section 6). */
 struct scram_server {
     struct arena *a;
-    struct slice user;      /* after scram_first: as the client gave it, prepared */
+    struct slice user; /* after scram_first: as the client gave it, prepared */
     struct slice nonce, gs2, client_first_bare, server_first;
     struct scram_keys keys;
     bool plus;
     uint8_t cb_data[64];
     size_t cb_size;
-    char cb_name[24];       /* "tls-exporter" with -PLUS, the only one accepted (RFC 9266) */
+    char cb_name[24]; /* "tls-exporter" with -PLUS, the only one accepted (RFC 9266) */
 };
 /* client-first; plus: the client chose SCRAM-SHA-256-PLUS. Everything kept is copied
  * into the arena. Afterwards look the user up and call scram_challenge (with made-up

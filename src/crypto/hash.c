@@ -18,10 +18,7 @@ const EVP_MD *hash_md(enum hash_kind k)
     return other;
 }
 
-size_t hash_size(enum hash_kind k)
-{
-    return k == HASH_SHA256 ? 32 : k == HASH_SHA1 ? 20 : 16;
-}
+size_t hash_size(enum hash_kind k) { return k == HASH_SHA256 ? 32 : k == HASH_SHA1 ? 20 : 16; }
 
 /* The digests are part of OpenSSL's default provider; when they fail, memory or
  * the library is broken and no answer could be trusted. */
@@ -32,10 +29,7 @@ void hash_init(struct hash *h, enum hash_kind k)
     ASSERT(h->ctx && EVP_DigestInit_ex(h->ctx, hash_md(k), NULL) == 1);
 }
 
-void hash_add(struct hash *h, struct slice bytes)
-{
-    ASSERT(EVP_DigestUpdate(h->ctx, bytes.p, bytes.n) == 1);
-}
+void hash_add(struct hash *h, struct slice bytes) { ASSERT(EVP_DigestUpdate(h->ctx, bytes.p, bytes.n) == 1); }
 
 void hash_end(struct hash *h, uint8_t out[HASH_MAX])
 {
@@ -82,7 +76,4 @@ bool same_secret(struct slice a, struct slice b)
     return a.n == b.n && (a.n == 0 || CRYPTO_memcmp(a.p, b.p, a.n) == 0);
 }
 
-void wipe(void *p, size_t n)
-{
-    OPENSSL_cleanse(p, n);
-}
+void wipe(void *p, size_t n) { OPENSSL_cleanse(p, n); }

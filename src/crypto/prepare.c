@@ -13,10 +13,7 @@ enum { OPAQUE_MAX = 1024 };
 
 /* Contextual rules for the joiners, RFC 5892 A.1 and A.2, in their part that needs no
  * joining types: after a virama. */
-static bool joiner_allowed(uint32_t before)
-{
-    return before && uc_combining_class(before) == UC_CCC_VR;
-}
+static bool joiner_allowed(uint32_t before) { return before && uc_combining_class(before) == UC_CCC_VR; }
 
 /* RFC 8264 section 4.3.2 to 4.3.4: what FreeformClass keeps out. */
 static bool freeform(uint32_t cp, uint32_t before)

@@ -26,8 +26,7 @@ TEST(scram_exchange_of_rfc7677)
     struct slice out;
     REQUIRE(scram_first(&s, &a, SL("n,,n=user,r=" C_NONCE), false) == 0);
     CHECK_SL(s.user, "user");
-    CHECK_SL(scram_challenge(&s, &k, SL(S_NONCE)),
-             "r=" C_NONCE S_NONCE ",s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096");
+    CHECK_SL(scram_challenge(&s, &k, SL(S_NONCE)), "r=" C_NONCE S_NONCE ",s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096");
     REQUIRE(scram_final(&s, SL("c=biws,r=" C_NONCE S_NONCE ",p=" PROOF), &out) == 0);
     CHECK_SL(out, "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
 
@@ -38,8 +37,15 @@ TEST(scram_exchange_of_rfc7677)
     CHECK_ERR(scram_final(&s, SL("c=biws,r=" C_NONCE "X" S_NONCE ",p=" PROOF), &out), ERR_DENIED);
     CHECK_ERR(scram_final(&s, SL("c=eSws,r=" C_NONCE S_NONCE ",p=" PROOF), &out), ERR_DENIED); /* "y,," */
     static const char *const bad[] = {
-        "", ",", "c=biws", "c=biws,r=x", "c=biws,p=" PROOF, "r=" C_NONCE S_NONCE ",c=biws,p=" PROOF,
-        "c=biws,r=" C_NONCE S_NONCE ",p=AAAA", "c=biws,r=" C_NONCE S_NONCE ",p=" PROOF ",x=1", "p=" PROOF,
+        "",
+        ",",
+        "c=biws",
+        "c=biws,r=x",
+        "c=biws,p=" PROOF,
+        "r=" C_NONCE S_NONCE ",c=biws,p=" PROOF,
+        "c=biws,r=" C_NONCE S_NONCE ",p=AAAA",
+        "c=biws,r=" C_NONCE S_NONCE ",p=" PROOF ",x=1",
+        "p=" PROOF,
     };
     for (size_t i = 0; i < COUNT_OF(bad); i++) CHECK_ERR(scram_final(&s, sl_cstr(bad[i]), &out), ERR_SYNTAX);
     ar_free(&a);

@@ -4,36 +4,34 @@
 #include "crypto.h"
 
 /* RFC 8463 section A.1, A.2 */
-static const char rsa_pem[] =
-    "-----BEGIN RSA PRIVATE KEY-----\n"
-    "MIICXQIBAAKBgQDkHlOQoBTzWRiGs5V6NpP3idY6Wk08a5qhdR6wy5bdOKb2jLQi\n"
-    "Y/J16JYi0Qvx/byYzCNb3W91y3FutACDfzwQ/BC/e/8uBsCR+yz1Lxj+PL6lHvqM\n"
-    "KrM3rG4hstT5QjvHO9PzoxZyVYLzBfO2EeC3Ip3G+2kryOTIKT+l/K4w3QIDAQAB\n"
-    "AoGAH0cxOhFZDgzXWhDhnAJDw5s4roOXN4OhjiXa8W7Y3rhX3FJqmJSPuC8N9vQm\n"
-    "6SVbaLAE4SG5mLMueHlh4KXffEpuLEiNp9Ss3O4YfLiQpbRqE7Tm5SxKjvvQoZZe\n"
-    "zHorimOaChRL2it47iuWxzxSiRMv4c+j70GiWdxXnxe4UoECQQDzJB/0U58W7RZy\n"
-    "6enGVj2kWF732CoWFZWzi1FicudrBFoy63QwcowpoCazKtvZGMNlPWnC7x/6o8Gc\n"
-    "uSe0ga2xAkEA8C7PipPm1/1fTRQvj1o/dDmZp243044ZNyxjg+/OPN0oWCbXIGxy\n"
-    "WvmZbXriOWoSALJTjExEgraHEgnXssuk7QJBALl5ICsYMu6hMxO73gnfNayNgPxd\n"
-    "WFV6Z7ULnKyV7HSVYF0hgYOHjeYe9gaMtiJYoo0zGN+L3AAtNP9huqkWlzECQE1a\n"
-    "licIeVlo1e+qJ6Mgqr0Q7Aa7falZ448ccbSFYEPD6oFxiOl9Y9se9iYHZKKfIcst\n"
-    "o7DUw1/hz2Ck4N5JrgUCQQCyKveNvjzkkd8HjYs0SwM0fPjK16//5qDZ2UiDGnOe\n"
-    "uEzxBDAr518Z8VFbR41in3W4Y3yCDgQlLlcETrS+zYcL\n"
-    "-----END RSA PRIVATE KEY-----\n";
-static const char rsa_p[] =
-    "MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDkHlOQoBTzWR"
-    "iGs5V6NpP3idY6Wk08a5qhdR6wy5bdOKb2jLQiY/J16JYi0Qvx/byYzCNb3W91y3FutAC"
-    "DfzwQ/BC/e/8uBsCR+yz1Lxj+PL6lHvqMKrM3rG4hstT5QjvHO9PzoxZyVYLzBfO2EeC3"
-    "Ip3G+2kryOTIKT+l/K4w3QIDAQAB";
+static const char rsa_pem[] = "-----BEGIN RSA PRIVATE KEY-----\n"
+                              "MIICXQIBAAKBgQDkHlOQoBTzWRiGs5V6NpP3idY6Wk08a5qhdR6wy5bdOKb2jLQi\n"
+                              "Y/J16JYi0Qvx/byYzCNb3W91y3FutACDfzwQ/BC/e/8uBsCR+yz1Lxj+PL6lHvqM\n"
+                              "KrM3rG4hstT5QjvHO9PzoxZyVYLzBfO2EeC3Ip3G+2kryOTIKT+l/K4w3QIDAQAB\n"
+                              "AoGAH0cxOhFZDgzXWhDhnAJDw5s4roOXN4OhjiXa8W7Y3rhX3FJqmJSPuC8N9vQm\n"
+                              "6SVbaLAE4SG5mLMueHlh4KXffEpuLEiNp9Ss3O4YfLiQpbRqE7Tm5SxKjvvQoZZe\n"
+                              "zHorimOaChRL2it47iuWxzxSiRMv4c+j70GiWdxXnxe4UoECQQDzJB/0U58W7RZy\n"
+                              "6enGVj2kWF732CoWFZWzi1FicudrBFoy63QwcowpoCazKtvZGMNlPWnC7x/6o8Gc\n"
+                              "uSe0ga2xAkEA8C7PipPm1/1fTRQvj1o/dDmZp243044ZNyxjg+/OPN0oWCbXIGxy\n"
+                              "WvmZbXriOWoSALJTjExEgraHEgnXssuk7QJBALl5ICsYMu6hMxO73gnfNayNgPxd\n"
+                              "WFV6Z7ULnKyV7HSVYF0hgYOHjeYe9gaMtiJYoo0zGN+L3AAtNP9huqkWlzECQE1a\n"
+                              "licIeVlo1e+qJ6Mgqr0Q7Aa7falZ448ccbSFYEPD6oFxiOl9Y9se9iYHZKKfIcst\n"
+                              "o7DUw1/hz2Ck4N5JrgUCQQCyKveNvjzkkd8HjYs0SwM0fPjK16//5qDZ2UiDGnOe\n"
+                              "uEzxBDAr518Z8VFbR41in3W4Y3yCDgQlLlcETrS+zYcL\n"
+                              "-----END RSA PRIVATE KEY-----\n";
+static const char rsa_p[] = "MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDkHlOQoBTzWR"
+                            "iGs5V6NpP3idY6Wk08a5qhdR6wy5bdOKb2jLQiY/J16JYi0Qvx/byYzCNb3W91y3FutAC"
+                            "DfzwQ/BC/e/8uBsCR+yz1Lxj+PL6lHvqMKrM3rG4hstT5QjvHO9PzoxZyVYLzBfO2EeC3"
+                            "Ip3G+2kryOTIKT+l/K4w3QIDAQAB";
 static const char ed_secret[] = "nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=";
 static const char ed_p[] = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
 
 /* The relaxed header fields of RFC 8463 section A.3, in the order of h=. */
-#define SIGNED_FIELDS                                             \
-    "from:Joe SixPack <joe@football.example.com>\r\n"             \
-    "to:Suzie Q <suzie@shopping.example.net>\r\n"                 \
-    "subject:Is dinner ready?\r\n"                                \
-    "date:Fri, 11 Jul 2003 21:00:37 -0700 (PDT)\r\n"              \
+#define SIGNED_FIELDS                                                                                        \
+    "from:Joe SixPack <joe@football.example.com>\r\n"                                                        \
+    "to:Suzie Q <suzie@shopping.example.net>\r\n"                                                            \
+    "subject:Is dinner ready?\r\n"                                                                           \
+    "date:Fri, 11 Jul 2003 21:00:37 -0700 (PDT)\r\n"                                                         \
     "message-id:<20030712040037.46341.5F8J@football.example.com>\r\n"
 #define BH "bh=2jUSOH9NhtVGCQWNr9BrIAPreKQjO6Sn7XIkfJVOzv8=; b="
 static const char ed_input[] = SIGNED_FIELDS
@@ -42,10 +40,10 @@ static const char ed_input[] = SIGNED_FIELDS
     "message-id : from : subject : date; " BH;
 static const char ed_b[] = "/gCrinpcQOoIfuHNQIbq4pgh9kyIK3AQUdt9OdqQehSwhEIug4D11Bus"
                            "Fa3bT3FY5OsU7ZbnKELq+eXdp1Q1Dw==";
-static const char rsa_input[] = SIGNED_FIELDS
-    "dkim-signature:v=1; a=rsa-sha256; c=relaxed/relaxed; d=football.example.com; "
-    "i=@football.example.com; q=dns/txt; s=test; t=1528637909; h=from : to : subject : date : "
-    "message-id : from : subject : date; " BH;
+static const char rsa_input[] =
+    SIGNED_FIELDS "dkim-signature:v=1; a=rsa-sha256; c=relaxed/relaxed; d=football.example.com; "
+                  "i=@football.example.com; q=dns/txt; s=test; t=1528637909; h=from : to : subject : date : "
+                  "message-id : from : subject : date; " BH;
 static const char rsa_b[] = "F45dVWDfMbQDGHJFlXUNB2HKfbCeLRyhDXgFpEL8GwpsRe0IeIixNTe3"
                             "DhCVlUrSjV4BwcVcOF6+FF3Zo9Rpo1tFOeS9mPYQTnGdaSGsgeefOsk2Jz"
                             "dA+L10TeYt9BgDfQNZtKdN1WO//KgIqXP7OdEFE4LjFYNcUxZQ4FADY+8=";
@@ -190,17 +188,17 @@ TEST(sign_public_key_is_read_strictly)
     struct arena a = {0};
     struct slice spki = unb64(&a, rsa_p);
     REQUIRE(spki.n == 162);
-    refused(spki, 0, "\x30", "\x31", 1);                  /* no SEQUENCE */
-    refused(spki, 1, "\x81\x9f", "\x80\x9f", 2);          /* indefinite length */
-    refused(spki, 1, "\x81\x9f", "\x81\xa0", 2);          /* longer than the bytes */
-    refused(spki, 1, "\x81\x9f", "\x81\x9e", 2);          /* shorter */
-    refused(spki, 1, "\x81\x9f", "\x89\x9f", 2);          /* a length of nine octets */
-    refused(spki, 15, "\x01", "\x0a", 1);                 /* id-RSASSA-PSS */
-    refused(spki, 16, "\x05\x00", "\x04\x00", 2);         /* parameters that are not NULL */
-    refused(spki, 21, "\x00", "\x01", 1);                 /* unused bits */
-    refused(spki, 28, "\x00\xe4", "\x00\x64", 2);         /* modulus with an octet too many */
-    refused(spki, 28, "\x00\xe4", "\x80\xe4", 2);         /* modulus negative */
-    refused(spki, 156, "\xdd", "\xdc", 1);                /* modulus even */
+    refused(spki, 0, "\x30", "\x31", 1);          /* no SEQUENCE */
+    refused(spki, 1, "\x81\x9f", "\x80\x9f", 2);  /* indefinite length */
+    refused(spki, 1, "\x81\x9f", "\x81\xa0", 2);  /* longer than the bytes */
+    refused(spki, 1, "\x81\x9f", "\x81\x9e", 2);  /* shorter */
+    refused(spki, 1, "\x81\x9f", "\x89\x9f", 2);  /* a length of nine octets */
+    refused(spki, 15, "\x01", "\x0a", 1);         /* id-RSASSA-PSS */
+    refused(spki, 16, "\x05\x00", "\x04\x00", 2); /* parameters that are not NULL */
+    refused(spki, 21, "\x00", "\x01", 1);         /* unused bits */
+    refused(spki, 28, "\x00\xe4", "\x00\x64", 2); /* modulus with an octet too many */
+    refused(spki, 28, "\x00\xe4", "\x80\xe4", 2); /* modulus negative */
+    refused(spki, 156, "\xdd", "\xdc", 1);        /* modulus even */
     refused(spki, 157, "\x02\x03\x01\x00\x01", "\x02\x03\x00\x00\x01", 5); /* exponent with octets too many */
     refused(spki, 157, "\x02\x03\x01\x00\x01", "\x02\x03\x81\x00\x01", 5); /* exponent negative */
     refused(spki, 157, "\x02\x03\x01\x00\x01", "\x02\x03\x01\x00\x02", 5); /* exponent even */
@@ -257,7 +255,8 @@ TEST(sign_bad_pem)
     /* an encrypted key: refused without asking anybody */
     CHECK_ERR(sign_key_from_pem(SL("-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n"
                                    "DEK-Info: AES-128-CBC,00112233445566778899AABBCCDDEEFF\n\n"
-                                   "AAAAAAAAAAAAAAAAAAAAAA==\n-----END RSA PRIVATE KEY-----\n"), &k),
+                                   "AAAAAAAAAAAAAAAAAAAAAA==\n-----END RSA PRIVATE KEY-----\n"),
+                                &k),
               ERR_SYNTAX);
     CHECK(!k);
     ar_free(&a);

@@ -1,6 +1,6 @@
 /* arc.c - finds the sets of an ARC chain and checks its structure (RFC 8617 section 4, 5.2). */
-#include "base/text.h"
 #include "arc_i.h"
+#include "base/text.h"
 
 const char *arc_status_name(enum arc_status s)
 {

@@ -17,7 +17,7 @@ const char *arc_status_name(enum arc_status s); /* "none" "pass" "fail": also th
 
 /* One ARC Set. What could not be read is empty. */
 struct arc_set {
-    int instance;                 /* 1 ... */
+    int instance;                            /* 1 ... */
     struct slice seal_domain, seal_selector; /* d= s= of the ARC-Seal, A-labels in lower case */
     struct slice ams_domain, ams_selector;
     struct slice cv;              /* as written */
@@ -25,19 +25,19 @@ struct arc_set {
     struct slice aar_id;          /* its authserv-id */
     enum dkim_result seal_result; /* DKIM_NONE = not looked at */
     enum dkim_result ams_result;
-    struct slice reason;          /* when one of the two did not pass */
-    int64_t timestamp;            /* t= of the seal, or -1 */
+    struct slice reason;                     /* when one of the two did not pass */
+    int64_t timestamp;                       /* t= of the seal, or -1 */
     size_t aar_field, ams_field, seal_field; /* indices in head->field; SIZE_MAX = missing */
 };
 struct arc_result {
     enum arc_status status;
-    struct slice reason;          /* a sentence; also for pass */
-    struct arc_set *set;          /* set[0] is the lowest instance seen; contiguous only when not fail */
+    struct slice reason; /* a sentence; also for pass */
+    struct arc_set *set; /* set[0] is the lowest instance seen; contiguous only when not fail */
     size_t n;
-    int highest;                  /* highest instance seen, 0 = none */
-    int oldest_pass;              /* section 5.2 step 5: 0 = all message signatures verify; -1 = not known */
-    bool ended;                   /* the newest seal says cv=fail: nothing more may be added (5.1 step 2) */
-    bool temporary;               /* the failure was a DNS failure */
+    int highest;     /* highest instance seen, 0 = none */
+    int oldest_pass; /* section 5.2 step 5: 0 = all message signatures verify; -1 = not known */
+    bool ended;      /* the newest seal says cv=fail: nothing more may be added (5.1 step 2) */
+    bool temporary;  /* the failure was a DNS failure */
 };
 
 struct arc_verify;
@@ -54,7 +54,7 @@ MUST_CHECK int arc_verify_end(struct arc_verify *v, struct dns *dns, struct arc_
 struct arc_sealer {
     struct slice domain, selector; /* A-labels */
     struct sign_key *key;
-    struct slice authres;  /* authserv-id and results: the body of our Authentication-Results field */
+    struct slice authres; /* authserv-id and results: the body of our Authentication-Results field */
     const struct dkim_field_rule *rules; /* what the message signature covers; NULL = the default */
     size_t nrules;
 };

@@ -13,8 +13,8 @@ struct arc_found {
 struct arc_chain {
     struct arc_found set[ARC_SETS_MAX + 1]; /* by instance */
     int highest;
-    size_t fields;        /* ARC fields in the header */
-    struct slice bad;     /* why a field cannot belong to any set, or empty */
+    size_t fields;    /* ARC fields in the header */
+    struct slice bad; /* why a field cannot belong to any set, or empty */
 };
 void arc_read(struct arena *a, const struct mail_head *head, struct arc_chain *out);
 /* RFC 8617 section 5.2 steps 1 to 3; empty: the structure is valid (or there is no chain). */

@@ -65,8 +65,8 @@ int arc_seal_new(struct arena *a, const struct mail_head *head, const struct arc
 static struct mail_field as_field(struct slice raw)
 {
     size_t colon = sl_chr(raw, ':');
-    return (struct mail_field){.raw = raw, .name = sl_sub(raw, 0, colon),
-                               .body = sl_rtrim(sl_from(raw, colon + 1))};
+    return (struct mail_field){
+        .raw = raw, .name = sl_sub(raw, 0, colon), .body = sl_rtrim(sl_from(raw, colon + 1))};
 }
 
 /* The default of DKIM and, as section 4.1.2 wants, the DKIM-Signatures that are there. */

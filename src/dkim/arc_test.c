@@ -58,11 +58,11 @@ static struct slice three_hops(struct arena *a, struct dns *d)
     return hop(a, d, msg, "three.test", "s");
 }
 
-#define EXPECT(r, want) \
-    do { \
-        if ((r).status != (want)) \
+#define EXPECT(r, want)                                                                                      \
+    do {                                                                                                     \
+        if ((r).status != (want))                                                                            \
             test_fail(__FILE__, __LINE__, "%s (%.*s), not %s", arc_status_name((r).status), SLF((r).reason), \
-                      arc_status_name(want)); \
+                      arc_status_name(want));                                                                \
     } while (0)
 
 TEST(arc_none)
@@ -319,8 +319,10 @@ TEST(arc_long_chain)
     CHECK(r.n == 50 && r.oldest_pass == 0);
     struct buf many = BUF_INIT;
     for (int i = 0; i < 60; i++)
-        buf_printf(&many, "ARC-Seal: i=1; a=ed25519-sha256; cv=none; d=d%d.test; s=s; b=AAAA\r\n"
-                   "ARC-Message-Signature: i=1\r\nARC-Authentication-Results: i=1; x; none\r\n", i);
+        buf_printf(&many,
+                   "ARC-Seal: i=1; a=ed25519-sha256; cv=none; d=d%d.test; s=s; b=AAAA\r\n"
+                   "ARC-Message-Signature: i=1\r\nARC-Authentication-Results: i=1; x; none\r\n",
+                   i);
     buf_put(&many, letter(&a, text));
     must_fail(&a, d, buf_slice(&many), "more than 50 sets");
     buf_free(&many);
@@ -363,21 +365,20 @@ TEST(arc_questions)
 /* The form of RFC 8617 appendix B (the RFC gives no keys for it): read as it stands there. */
 TEST(arc_rfc8617_appendix_b)
 {
-    static const char set1[] =
-        "ARC-Seal: i=1; a=rsa-sha256; cv=none; d=lists.example.org; s=dk-lists;\n"
-        "         t=12345; b=TlCCKzgk3TrAa+G77gYYO8Fxk4q/Ml0biqduZJeOYh6+0zhwQ8u/\n"
-        "        lHxLi21pxu347isLSuNtvIagIvAQna9a5A==\n"
-        "ARC-Message-Signature: i=1; a=rsa-sha256; c=relaxed/relaxed; d=\n"
-        "        lists.example.org; h=message-id:date:from:to:subject; s=\n"
-        "        dk-lists; t=12345; bh=KWSe46TZKCcDbH4klJPo+tjk5LWJnVRlP5pvjXFZYL\n"
-        "        Q=; b=DsoD3n3hiwlrN1ma8IZQFgZx8EDO7Wah3hUjIEsYKuShRKYB4LwGUiKD5Y\n"
-        "        yHgcIwGHhSc/4+ewYqHMWDnuFxiQ==\n"
-        "ARC-Authentication-Results: i=1; lists.example.org; spf=pass\n"
-        "    smtp.mfrom=jqd@d1.example; dkim=pass (512-bit key)\n"
-        "    header.i=@d1.example; dmarc=pass\n"
-        "From: John Q Doe <jqd@d1.example>\n"
-        "\n"
-        "Hey gang,\n";
+    static const char set1[] = "ARC-Seal: i=1; a=rsa-sha256; cv=none; d=lists.example.org; s=dk-lists;\n"
+                               "         t=12345; b=TlCCKzgk3TrAa+G77gYYO8Fxk4q/Ml0biqduZJeOYh6+0zhwQ8u/\n"
+                               "        lHxLi21pxu347isLSuNtvIagIvAQna9a5A==\n"
+                               "ARC-Message-Signature: i=1; a=rsa-sha256; c=relaxed/relaxed; d=\n"
+                               "        lists.example.org; h=message-id:date:from:to:subject; s=\n"
+                               "        dk-lists; t=12345; bh=KWSe46TZKCcDbH4klJPo+tjk5LWJnVRlP5pvjXFZYL\n"
+                               "        Q=; b=DsoD3n3hiwlrN1ma8IZQFgZx8EDO7Wah3hUjIEsYKuShRKYB4LwGUiKD5Y\n"
+                               "        yHgcIwGHhSc/4+ewYqHMWDnuFxiQ==\n"
+                               "ARC-Authentication-Results: i=1; lists.example.org; spf=pass\n"
+                               "    smtp.mfrom=jqd@d1.example; dkim=pass (512-bit key)\n"
+                               "    header.i=@d1.example; dmarc=pass\n"
+                               "From: John Q Doe <jqd@d1.example>\n"
+                               "\n"
+                               "Hey gang,\n";
     struct arena a = {0};
     struct dns *d = zone(keys);
     struct arc_result r = verify_arc(&a, d, letter(&a, set1));

@@ -146,15 +146,23 @@ static void describe(const struct arc_verify *v, int i, struct arc_set *out)
 {
     const struct arc_found *s = &v->chain->set[i];
     struct slice payload = s->payload.p ? mail_unfold(v->a, s->payload) : SL("");
-    *out = (struct arc_set){
-        .instance = i, .seal_domain = s->seal.domain, .seal_selector = s->seal.selector,
-        .ams_domain = s->ams.domain, .ams_selector = s->ams.selector, .cv = s->seal.cv, .aar = payload,
-        .aar_id = authres_id(v->a, payload), .seal_result = s->seal.result, .ams_result = s->ams.result,
-        .reason = s->seal.result != DKIM_PASS && s->seal.reason.n ? s->seal.reason
-                : s->ams.result != DKIM_PASS ? s->ams.reason : SL(""),
-        .timestamp = s->nseal ? s->seal.timestamp : -1,
-        .aar_field = field_index(v, s->aar), .ams_field = field_index(v, s->ams.field),
-        .seal_field = field_index(v, s->seal.field)};
+    *out = (struct arc_set){.instance = i,
+                            .seal_domain = s->seal.domain,
+                            .seal_selector = s->seal.selector,
+                            .ams_domain = s->ams.domain,
+                            .ams_selector = s->ams.selector,
+                            .cv = s->seal.cv,
+                            .aar = payload,
+                            .aar_id = authres_id(v->a, payload),
+                            .seal_result = s->seal.result,
+                            .ams_result = s->ams.result,
+                            .reason = s->seal.result != DKIM_PASS && s->seal.reason.n ? s->seal.reason
+                                      : s->ams.result != DKIM_PASS                    ? s->ams.reason
+                                                                                      : SL(""),
+                            .timestamp = s->nseal ? s->seal.timestamp : -1,
+                            .aar_field = field_index(v, s->aar),
+                            .ams_field = field_index(v, s->ams.field),
+                            .seal_field = field_index(v, s->seal.field)};
 }
 
 static void list_sets(const struct arc_verify *v, struct arc_result *out)

@@ -24,14 +24,20 @@
 #include "mail/head.h"
 
 enum {
-    DKIM_SIGS_MAX = 8,        /* signatures evaluated, and so DNS questions asked, for one message */
-    DKIM_LISTED_MAX = 32,     /* signatures reported */
-    DKIM_FIELD_MAX = 32768,   /* bytes of one signature field */
-    DKIM_NAMES_MAX = 512,     /* names in h= */
+    DKIM_SIGS_MAX = 8,      /* signatures evaluated, and so DNS questions asked, for one message */
+    DKIM_LISTED_MAX = 32,   /* signatures reported */
+    DKIM_FIELD_MAX = 32768, /* bytes of one signature field */
+    DKIM_NAMES_MAX = 512,   /* names in h= */
 };
 
 enum dkim_result {
-    DKIM_NONE, DKIM_PASS, DKIM_FAIL, DKIM_POLICY, DKIM_NEUTRAL, DKIM_TEMPERROR, DKIM_PERMERROR,
+    DKIM_NONE,
+    DKIM_PASS,
+    DKIM_FAIL,
+    DKIM_POLICY,
+    DKIM_NEUTRAL,
+    DKIM_TEMPERROR,
+    DKIM_PERMERROR,
 };
 const char *dkim_result_name(enum dkim_result r); /* "pass"; static */
 
@@ -49,28 +55,28 @@ struct dkim_policy {
  * not be read are empty. */
 struct dkim_sig_result {
     enum dkim_result result;
-    struct slice reason;     /* a sentence without full stop; also for pass ("2048-bit key") */
-    struct slice domain;     /* d= as A-labels in lower case: what DMARC compares */
+    struct slice reason; /* a sentence without full stop; also for pass ("2048-bit key") */
+    struct slice domain; /* d= as A-labels in lower case: what DMARC compares */
     struct slice domain_written, selector_written; /* as they stand in the field */
-    struct slice selector;   /* s= as A-labels */
-    struct slice algorithm;  /* "rsa-sha256" */
+    struct slice selector;                         /* s= as A-labels */
+    struct slice algorithm;                        /* "rsa-sha256" */
     enum dkim_canon head_canon, body_canon;
-    struct slice identity;   /* i= decoded, "@domain" when there is none */
-    struct slice names;      /* h= without blanks: "from:to:subject" */
-    struct slice b_prefix;   /* header.b (RFC 6008): 8 characters or as many as tell them apart */
-    int key_bits;            /* 0 = no key was read */
-    bool testing;            /* the key says t=y: RFC 6376 3.6.1 wants it taken as unsigned, fail or pass */
-    bool weak;               /* RSA below 2048 bits (RFC 8301 section 3.2) */
-    bool has_length;         /* l= is there */
+    struct slice identity; /* i= decoded, "@domain" when there is none */
+    struct slice names;    /* h= without blanks: "from:to:subject" */
+    struct slice b_prefix; /* header.b (RFC 6008): 8 characters or as many as tell them apart */
+    int key_bits;          /* 0 = no key was read */
+    bool testing;          /* the key says t=y: RFC 6376 3.6.1 wants it taken as unsigned, fail or pass */
+    bool weak;             /* RSA below 2048 bits (RFC 8301 section 3.2) */
+    bool has_length;       /* l= is there */
     uint64_t length, uncovered; /* l=, and canonical body bytes behind it */
     int64_t timestamp, expires; /* t=, x=; -1 = none */
-    size_t field;            /* index in head->field */
+    size_t field;               /* index in head->field */
 };
 struct dkim_results {
     struct dkim_sig_result *v; /* in the order of the header, from the top */
     size_t n;
-    size_t unlisted;           /* signatures beyond DKIM_LISTED_MAX */
-    enum dkim_result overall;  /* none; else pass when one passed; else the most telling of the others */
+    size_t unlisted;          /* signatures beyond DKIM_LISTED_MAX */
+    enum dkim_result overall; /* none; else pass when one passed; else the most telling of the others */
 };
 
 struct dkim_verify;
@@ -99,11 +105,11 @@ struct dkim_signer {
     struct slice domain, selector; /* A-labels */
     struct sign_key *key;          /* kind decides a=: rsa-sha256 or ed25519-sha256 */
     enum dkim_canon head_canon, body_canon;
-    struct slice identity;         /* i= (unencoded), or empty */
+    struct slice identity;               /* i= (unencoded), or empty */
     const struct dkim_field_rule *rules; /* NULL = dkim_default_rules: RFC 6376 section 5.4.1 */
     size_t nrules;
-    bool timestamp;                /* t= now */
-    int64_t lifetime;              /* x= now + lifetime; 0 = none */
+    bool timestamp;   /* t= now */
+    int64_t lifetime; /* x= now + lifetime; 0 = none */
 };
 extern const struct dkim_field_rule dkim_default_rules[];
 extern const size_t dkim_default_nrules;

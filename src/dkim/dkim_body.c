@@ -19,15 +19,15 @@ struct stream {
     enum dkim_canon canon;
     bool active;
     struct hash hash;
-    uint64_t n;          /* canonical bytes so far */
-    uint64_t line_ends;  /* CRLFs held back */
-    bool cr;             /* a CR held back: is it half of a CRLF? */
-    bool wsp;            /* relaxed: blanks held back */
-    bool in_line;        /* bytes stand behind the last CRLF (simple: any byte; relaxed: any written) */
+    uint64_t n;         /* canonical bytes so far */
+    uint64_t line_ends; /* CRLFs held back */
+    bool cr;            /* a CR held back: is it half of a CRLF? */
+    bool wsp;           /* relaxed: blanks held back */
+    bool in_line;       /* bytes stand behind the last CRLF (simple: any byte; relaxed: any written) */
     struct prefix prefix[DKIM_HASHES_MAX]; /* in order of length */
     size_t nprefix, next;
     size_t nout;
-    char out[4096];      /* small pieces are gathered: a hash call costs more than a word */
+    char out[4096]; /* small pieces are gathered: a hash call costs more than a word */
 };
 
 struct dkim_body {

@@ -86,7 +86,10 @@ void dkim_fold_base64(struct dkim_fold *f, struct slice bytes)
 
 /* ---- what is signed ---- */
 
-#define FIELD(n, o) {SL_INIT(n), o}
+#define FIELD(n, o)                                                                                          \
+    {                                                                                                        \
+        SL_INIT(n), o                                                                                        \
+    }
 /* RFC 6376 section 5.4.1: the core of the message. Oversigned is what a reader or a reply acts on
  * (section 8.15); not what mailing lists add to letters that they leave whole. */
 const struct dkim_field_rule dkim_default_rules[] = {

@@ -123,8 +123,16 @@ void dkim_head_data(struct buf *out, struct dkim_names *n, const struct dkim_sig
 /* RFC 5322 section 3.6 allows one of each, and a reader shows or obeys the first (or the last):
  * who adds one to a signed letter changes what is seen and keeps the signature. */
 static const struct slice singles[] = {
-    SL_INIT("from"), SL_INIT("sender"), SL_INIT("reply-to"), SL_INIT("to"), SL_INIT("cc"), SL_INIT("subject"),
-    SL_INIT("date"), SL_INIT("message-id"), SL_INIT("mime-version"), SL_INIT("content-type"),
+    SL_INIT("from"),
+    SL_INIT("sender"),
+    SL_INIT("reply-to"),
+    SL_INIT("to"),
+    SL_INIT("cc"),
+    SL_INIT("subject"),
+    SL_INIT("date"),
+    SL_INIT("message-id"),
+    SL_INIT("mime-version"),
+    SL_INIT("content-type"),
     SL_INIT("content-transfer-encoding"),
 };
 
@@ -151,8 +159,7 @@ struct slice dkim_unsigned_extra(const struct dkim_names *n, const struct dkim_s
         const struct mail_field *f = &n->head->field[i];
         if (n->used[i] || f->bad) continue;
         for (size_t k = 0; k < COUNT_OF(singles); k++)
-            if (sl_eqi(f->name, singles[k]) && is_signed(s, f->name) && !repeats_signed(n, f))
-                return f->name;
+            if (sl_eqi(f->name, singles[k]) && is_signed(s, f->name) && !repeats_signed(n, f)) return f->name;
     }
     return SL("");
 }

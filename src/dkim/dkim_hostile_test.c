@@ -280,17 +280,16 @@ TEST(dkim_rsa_sizes)
     ar_free(&a);
 }
 
-static const char weak_pem[] =
-    "-----BEGIN PRIVATE KEY-----\n"
-    "MIIBVQIBADANBgkqhkiG9w0BAQEFAASCAT8wggE7AgEAAkEAw0rAfDjSr0mxFnCL\n"
-    "S+lDfh++3dvkC5qyXmgOYJMpR5pTKfMc11QqBdx+UXjMHOwAoMXtdWtjz9qC+27y\n"
-    "eNuTmQIDAQABAkEAvMNaPjfmXQvLobbyzVMQq64fnO5YBGdolRvbGbnkopFy/Id5\n"
-    "PYKVz9ZaaDdiRqF2pceBCgRs4rr68GHUjSLsKQIhAPxTHs5W+E7qlZz+rOA8NkcA\n"
-    "5xkmJGJzqRTOmr/vSF03AiEAxiL3KvVQjRNSq/OmLHc5mHTi9t1dCvtZFbzqCGYg\n"
-    "fa8CIQCIXffJNnGOXPOs3Grb6U7AQvmiut1xI+ceaqZx0sU+MwIgAKNOLmo5xyp/\n"
-    "wqP3Lf94RQBjVq4hxY5HnCVOj5ZclmsCIFOBoNzv1g81MqBPWN+SV6Y8FAKh56NR\n"
-    "OFxqpyIiMJCQ\n"
-    "-----END PRIVATE KEY-----\n";
+static const char weak_pem[] = "-----BEGIN PRIVATE KEY-----\n"
+                               "MIIBVQIBADANBgkqhkiG9w0BAQEFAASCAT8wggE7AgEAAkEAw0rAfDjSr0mxFnCL\n"
+                               "S+lDfh++3dvkC5qyXmgOYJMpR5pTKfMc11QqBdx+UXjMHOwAoMXtdWtjz9qC+27y\n"
+                               "eNuTmQIDAQABAkEAvMNaPjfmXQvLobbyzVMQq64fnO5YBGdolRvbGbnkopFy/Id5\n"
+                               "PYKVz9ZaaDdiRqF2pceBCgRs4rr68GHUjSLsKQIhAPxTHs5W+E7qlZz+rOA8NkcA\n"
+                               "5xkmJGJzqRTOmr/vSF03AiEAxiL3KvVQjRNSq/OmLHc5mHTi9t1dCvtZFbzqCGYg\n"
+                               "fa8CIQCIXffJNnGOXPOs3Grb6U7AQvmiut1xI+ceaqZx0sU+MwIgAKNOLmo5xyp/\n"
+                               "wqP3Lf94RQBjVq4hxY5HnCVOj5ZclmsCIFOBoNzv1g81MqBPWN+SV6Y8FAKh56NR\n"
+                               "OFxqpyIiMJCQ\n"
+                               "-----END PRIVATE KEY-----\n";
 
 TEST(dkim_rsa_too_short)
 {
@@ -397,8 +396,10 @@ TEST(dkim_many_signatures)
     struct arena a = {0};
     struct buf b = BUF_INIT;
     for (int i = 0; i < 50; i++)
-        buf_printf(&b, "DKIM-Signature: v=1; a=ed25519-sha256; d=d%d.test; s=s; h=from; b=AAAA%d; l=%d;\r\n"
-                   " bh=frcCV1k9oG9oKj3dpUqdJg1PxRT2RSN/XKdLCPjaYaY=\r\n", i, i + 10, i);
+        buf_printf(&b,
+                   "DKIM-Signature: v=1; a=ed25519-sha256; d=d%d.test; s=s; h=from; b=AAAA%d; l=%d;\r\n"
+                   " bh=frcCV1k9oG9oKj3dpUqdJg1PxRT2RSN/XKdLCPjaYaY=\r\n",
+                   i, i + 10, i);
     buf_str(&b, "From: x\r\n\r\nbody of the letter\r\n");
     for (int big = 0; big < 2; big++) {
         struct counting c = {.big = big};

@@ -12,25 +12,25 @@ struct dkim_sig {
     const struct mail_field *field;
     enum dkim_result result; /* DKIM_NONE: well formed so far */
     struct slice reason;
-    struct slice b_span;     /* where in the field the signature stands: taken out before hashing */
-    struct slice b_text, b;  /* b= without blanks, and decoded */
+    struct slice b_span;    /* where in the field the signature stands: taken out before hashing */
+    struct slice b_text, b; /* b= without blanks, and decoded */
     struct slice bh;
     struct slice algorithm;
     enum key_kind kind;
     struct slice domain, selector, domain_written, selector_written;
     enum dkim_canon head_canon, body_canon;
-    struct slice *name;      /* h= */
+    struct slice *name; /* h= */
     size_t nnames;
-    struct slice names;      /* the same without blanks */
+    struct slice names;                     /* the same without blanks */
     struct slice identity, identity_domain; /* the domain in A-labels, lower case */
     bool has_identity;
     int64_t timestamp, expires; /* -1 = none */
     bool has_length;
     uint64_t length;
-    int instance;            /* ARC: i=; 0 = none */
-    struct slice cv;         /* ARC-Seal */
-    struct slice copied;     /* z= as written */
-    int want;                /* number of the body hash; -1 = none */
+    int instance;        /* ARC: i=; 0 = none */
+    struct slice cv;     /* ARC-Seal */
+    struct slice copied; /* z= as written */
+    int want;            /* number of the body hash; -1 = none */
 };
 /* Reads and checks one field; what is wrong with it is in result and reason. */
 void dkim_sig_read(struct arena *a, const struct mail_field *f, enum sig_family family, struct dkim_sig *out);
@@ -73,15 +73,15 @@ struct slice dkim_unsigned_extra(const struct dkim_names *n, const struct dkim_s
 enum { DKIM_RECORDS_MAX = 4 }; /* key records tried when a name has several */
 
 struct dkim_pubkey {
-    struct slice name;         /* selector._domainkey.domain */
+    struct slice name; /* selector._domainkey.domain */
     bool asked, read;
-    struct dns_answer answer;  /* when asked */
-    int error;                 /* of dns_ask */
+    struct dns_answer answer; /* when asked */
+    int error;                /* of dns_ask */
     struct dkim_record record[DKIM_RECORDS_MAX];
     struct verify_key *public[DKIM_RECORDS_MAX]; /* NULL: not usable, why[] tells it */
     struct slice why[DKIM_RECORDS_MAX];
-    size_t n;                  /* well-formed records */
-    struct slice malformed;    /* what was wrong with the first record that is none */
+    size_t n;               /* well-formed records */
+    struct slice malformed; /* what was wrong with the first record that is none */
 };
 struct dkim_pubkeys {
     struct arena *a;
@@ -136,11 +136,11 @@ struct dkim_fold {
     struct buf *out;
     size_t column;
 };
-void dkim_fold_start(struct dkim_fold *f, struct buf *out, const char *name);   /* "Name:" */
+void dkim_fold_start(struct dkim_fold *f, struct buf *out, const char *name);    /* "Name:" */
 void dkim_fold_tag(struct dkim_fold *f, const char *fmt, ...) PRINTF_LIKE(2, 3); /* " v=1;" in one piece */
 /* " h=from:to;", broken behind sep */
 void dkim_fold_list(struct dkim_fold *f, const char *tag, struct slice list, char sep);
-void dkim_fold_base64(struct dkim_fold *f, struct slice bytes);                 /* broken anywhere */
+void dkim_fold_base64(struct dkim_fold *f, struct slice bytes); /* broken anywhere */
 
 /* The names of h= for a message by these rules, "from:from:to": each as often as it occurs,
  * and once more when oversigned. */

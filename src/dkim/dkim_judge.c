@@ -84,7 +84,7 @@ static void judge_record(struct arena *a, struct dkim_sig *s, const struct dkim_
         facts->weak = key->record[i].kind == KEY_RSA && facts->key_bits < RSA_GOOD;
     }
     if (!key_fits(a, s, key, i)) return;
-    if (hashes_match(a, s, key->public[i], b, data, &facts->uncovered)) s->result = DKIM_PASS;
+    if (hashes_match(a, s, key->public[i], b, data, &facts -> uncovered)) s->result = DKIM_PASS;
 }
 
 void dkim_judge(struct arena *a, struct dkim_sig *s, const struct dkim_pubkey *key, const struct dkim_body *b,

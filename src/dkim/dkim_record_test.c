@@ -103,8 +103,7 @@ TEST(key_record_text)
     CHECK_INT(q.n, 600 + 3 * 2 + 2);
     CHECK_INT(sl_find(q, SL("\" \"")), 256);
     struct slice line = dkim_record_line(&a, SL("s1"), SL("example.com"), test_key(KEY_RSA));
-    CHECK(sl_starts(line,
-                    SL("s1._domainkey.example.com. IN TXT \"v=DKIM1; h=sha256; k=rsa; p=MIG")));
+    CHECK(sl_starts(line, SL("s1._domainkey.example.com. IN TXT \"v=DKIM1; h=sha256; k=rsa; p=MIG")));
     ar_free(&a);
 }
 

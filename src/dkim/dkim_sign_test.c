@@ -2,28 +2,30 @@
 #include "dkim_i.h"
 #include "dkim_test.h"
 
-static const char keys[] =
-    "r._domainkey.example.com. IN TXT \"v=DKIM1; h=sha256; k=rsa; p=" TEST_RSA_P "\"\n"
-    "e._domainkey.example.com. IN TXT \"v=DKIM1; k=ed25519; p=" TEST_ED_P "\"\n";
+static const char keys[] = "r._domainkey.example.com. IN TXT \"v=DKIM1; h=sha256; k=rsa; p=" TEST_RSA_P "\"\n"
+                           "e._domainkey.example.com. IN TXT \"v=DKIM1; k=ed25519; p=" TEST_ED_P "\"\n";
 
-static const char text[] =
-    "Received: from a\n by b; Fri, 11 Jul 2003 21:01:54 -0700\n"
-    "From: Joe SixPack <joe@example.com>\n"
-    "To: Suzie Q <suzie@shopping.example.net>,\n\tx@example.net\n"
-    "Subject: Is dinner  ready?\n"
-    "Date: Fri, 11 Jul 2003 21:00:37 -0700 (PDT)\n"
-    "Message-ID: <20030712040037.46341.5F8J@football.example.com>\n"
-    "References: <1@x> <2@x>\n"
-    "\n"
-    "Hi.  \n"
-    "\n"
-    "We lost the game.\n"
-    "\n\n";
+static const char text[] = "Received: from a\n by b; Fri, 11 Jul 2003 21:01:54 -0700\n"
+                           "From: Joe SixPack <joe@example.com>\n"
+                           "To: Suzie Q <suzie@shopping.example.net>,\n\tx@example.net\n"
+                           "Subject: Is dinner  ready?\n"
+                           "Date: Fri, 11 Jul 2003 21:00:37 -0700 (PDT)\n"
+                           "Message-ID: <20030712040037.46341.5F8J@football.example.com>\n"
+                           "References: <1@x> <2@x>\n"
+                           "\n"
+                           "Hi.  \n"
+                           "\n"
+                           "We lost the game.\n"
+                           "\n\n";
 
 static struct dkim_signer signer(enum key_kind k, enum dkim_canon head, enum dkim_canon body)
 {
-    return (struct dkim_signer){.domain = SL("example.com"), .selector = k == KEY_RSA ? SL("r") : SL("e"),
-                                .key = test_key(k), .head_canon = head, .body_canon = body, .timestamp = true,
+    return (struct dkim_signer){.domain = SL("example.com"),
+                                .selector = k == KEY_RSA ? SL("r") : SL("e"),
+                                .key = test_key(k),
+                                .head_canon = head,
+                                .body_canon = body,
+                                .timestamp = true,
                                 .lifetime = 864000000};
 }
 

@@ -82,8 +82,8 @@ static bool share_a_parent(struct slice x, struct slice y)
 }
 
 /* 1, 0, ERR_DNS, ERR_CANCELED. org: of the author. */
-static int aligned_with(struct dns *d, struct arena *a, struct slice author, struct slice org, struct slice id,
-                        bool strict)
+static int aligned_with(struct dns *d, struct arena *a, struct slice author, struct slice org,
+                        struct slice id, bool strict)
 {
     struct dmarc_walk w;
     if (sl_eqi(author, id)) return 1;
@@ -170,7 +170,8 @@ static int would_have(struct eval *v, const struct dmarc_evidence *e, bool *woul
 static struct slice pass_sentence(struct arena *a, const struct dmarc_result *r)
 {
     if (r->spf_aligned && r->dkim_aligned)
-        return ar_printf(a, "SPF and a signature of %.*s vouch for %.*s", SLF(r->dkim_domain), SLF(r->author));
+        return ar_printf(a, "SPF and a signature of %.*s vouch for %.*s", SLF(r->dkim_domain),
+                         SLF(r->author));
     if (r->dkim_aligned)
         return ar_printf(a, "a signature of %.*s vouches for %.*s", SLF(r->dkim_domain), SLF(r->author));
     return ar_printf(a, "SPF vouches for %.*s", SLF(r->author));
@@ -288,8 +289,8 @@ static int no_author(const struct dmarc_authors *from, struct arena *a, struct d
     };
     out->code = DMARC_PERMERROR;
     out->why = from->state == DMARC_FROM_BAD
-        ? ar_printf(a, "the From field names \"%.*s\", which can be no domain", SLF(from->bad))
-        : sl_cstr(why[from->state]);
+                   ? ar_printf(a, "the From field names \"%.*s\", which can be no domain", SLF(from->bad))
+                   : sl_cstr(why[from->state]);
     return 0;
 }
 

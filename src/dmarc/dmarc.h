@@ -29,14 +29,14 @@ struct dmarc_record {
     bool bad_policy;             /* p missing or wrong, or sp or np wrong (section 4.10.1) */
     bool usable;                 /* false: bad_policy and no rua, so no DMARC processing */
     bool adkim_strict, aspf_strict;
-    char psd;                    /* 'y' 'n' 'u' */
-    bool test;                   /* t=y */
+    char psd;  /* 'y' 'n' 'u' */
+    bool test; /* t=y */
     bool fo_0, fo_1, fo_d, fo_s;
     struct dmarc_uri rua[DMARC_URIS_MAX], ruf[DMARC_URIS_MAX];
     size_t nrua, nruf;
     /* RFC 7489, read and shown, without effect */
-    unsigned pct;                /* 100 when absent */
-    uint32_t ri;                 /* 86400 when absent */
+    unsigned pct; /* 100 when absent */
+    uint32_t ri;  /* 86400 when absent */
 };
 /* Begins with a "v=DMARC1" tag? (what every consumer asks before anything else) */
 bool dmarc_is_record(struct slice text);
@@ -67,9 +67,9 @@ const char *dmarc_code_name(enum dmarc_code c);
 
 /* What SPF and DKIM proved. Domains as they stood; folding is done here. */
 struct dmarc_evidence {
-    struct slice spf_domain;          /* of MAIL FROM (with the null path: the HELO); empty when none */
+    struct slice spf_domain; /* of MAIL FROM (with the null path: the HELO); empty when none */
     bool spf_pass, spf_temperror;
-    const struct slice *dkim_pass;    /* d= of the signatures that verified */
+    const struct slice *dkim_pass; /* d= of the signatures that verified */
     size_t ndkim_pass;
     const struct slice *dkim_temperror; /* d= of those whose key could not be fetched now */
     size_t ndkim_temperror;
@@ -78,28 +78,28 @@ struct dmarc_evidence {
 /* Why there is no single author domain. */
 enum dmarc_from {
     DMARC_FROM_ONE,
-    DMARC_FROM_MISSING,     /* no From field */
-    DMARC_FROM_REPEATED,    /* several From fields */
-    DMARC_FROM_NO_DOMAIN,   /* nothing in it that is an address with a domain */
-    DMARC_FROM_BAD,         /* a domain that can be none */
-    DMARC_FROM_SEVERAL,     /* several different domains: the strictest failing one decides */
-    DMARC_FROM_TOO_MANY,    /* more than DMARC_AUTHORS_MAX different domains */
+    DMARC_FROM_MISSING,   /* no From field */
+    DMARC_FROM_REPEATED,  /* several From fields */
+    DMARC_FROM_NO_DOMAIN, /* nothing in it that is an address with a domain */
+    DMARC_FROM_BAD,       /* a domain that can be none */
+    DMARC_FROM_SEVERAL,   /* several different domains: the strictest failing one decides */
+    DMARC_FROM_TOO_MANY,  /* more than DMARC_AUTHORS_MAX different domains */
 };
 
 struct dmarc_result {
     enum dmarc_code code;
     enum dmarc_from from_state;
-    struct slice author;        /* author domain, A-labels, lower case; empty when there is none */
-    struct slice policy_domain; /* where the record stands; empty when none */
-    struct slice org;           /* organisational domain of the author; empty when not needed */
-    struct dmarc_record *record; /* NULL when none */
-    const char *tag;            /* which tag gave the policy: "p" "sp" "np"; NULL */
-    bool author_missing;        /* the author domain does not exist (NXDOMAIN) */
-    enum dmarc_policy published; /* what the tag says */
-    enum dmarc_policy applied;  /* after t=y, for a message that failed; none when code is not FAIL */
+    struct slice author;            /* author domain, A-labels, lower case; empty when there is none */
+    struct slice policy_domain;     /* where the record stands; empty when none */
+    struct slice org;               /* organisational domain of the author; empty when not needed */
+    struct dmarc_record *record;    /* NULL when none */
+    const char *tag;                /* which tag gave the policy: "p" "sp" "np"; NULL */
+    bool author_missing;            /* the author domain does not exist (NXDOMAIN) */
+    enum dmarc_policy published;    /* what the tag says */
+    enum dmarc_policy applied;      /* after t=y, for a message that failed; none when code is not FAIL */
     bool spf_aligned, dkim_aligned; /* passed and aligned */
-    struct slice dkim_domain;   /* the signing domain that aligned */
-    struct slice why;           /* a sentence */
+    struct slice dkim_domain;       /* the signing domain that aligned */
+    struct slice why;               /* a sentence */
 };
 
 /* The author domains of a message (section 5.3.1, 11.5): every domain that stands after an @ in

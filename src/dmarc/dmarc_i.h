@@ -2,8 +2,8 @@
 #pragma once
 #include "dmarc.h"
 
-size_t dmarc_labels(struct slice name);         /* "a.example.com": 3; "": 0 */
-struct slice dmarc_parent(struct slice name);   /* "example.com"; empty above a single label */
+size_t dmarc_labels(struct slice name);       /* "a.example.com": 3; "": 0 */
+struct slice dmarc_parent(struct slice name); /* "example.com"; empty above a single label */
 /* Sets *record when exactly one DMARC record stands at _dmarc.<domain>, else NULL. SUSPENDS.
  * 0 (look at ans->status too) or ERR_CANCELED. */
 MUST_CHECK int dmarc_fetch(struct dns *d, struct arena *a, struct slice domain, struct dmarc_record **record,

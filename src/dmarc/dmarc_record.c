@@ -156,18 +156,41 @@ static void read_tag(struct arena *a, enum tag_name tag, struct slice v, struct 
     char c;
     uint64_t n = tag == TAG_PCT ? r->pct : r->ri;
     switch (tag) {
-    case TAG_P: r->has_p = read_policy(v, &r->p); r->bad_policy |= !r->has_p; break;
-    case TAG_SP: r->has_sp = read_policy(v, &r->sp); r->bad_policy |= !r->has_sp; break;
-    case TAG_NP: r->has_np = read_policy(v, &r->np); r->bad_policy |= !r->has_np; break;
-    case TAG_ADKIM: if (read_letter(v, "rs", &c)) r->adkim_strict = c == 's'; break;
-    case TAG_ASPF: if (read_letter(v, "rs", &c)) r->aspf_strict = c == 's'; break;
-    case TAG_PSD: if (read_letter(v, "ynu", &c)) r->psd = c; break;
-    case TAG_T: if (read_letter(v, "yn", &c)) r->test = c == 'y'; break;
+    case TAG_P:
+        r->has_p = read_policy(v, &r->p);
+        r->bad_policy |= !r->has_p;
+        break;
+    case TAG_SP:
+        r->has_sp = read_policy(v, &r->sp);
+        r->bad_policy |= !r->has_sp;
+        break;
+    case TAG_NP:
+        r->has_np = read_policy(v, &r->np);
+        r->bad_policy |= !r->has_np;
+        break;
+    case TAG_ADKIM:
+        if (read_letter(v, "rs", &c)) r->adkim_strict = c == 's';
+        break;
+    case TAG_ASPF:
+        if (read_letter(v, "rs", &c)) r->aspf_strict = c == 's';
+        break;
+    case TAG_PSD:
+        if (read_letter(v, "ynu", &c)) r->psd = c;
+        break;
+    case TAG_T:
+        if (read_letter(v, "yn", &c)) r->test = c == 'y';
+        break;
     case TAG_RUA: r->nrua = read_uris(a, v, r->rua); break;
     case TAG_RUF: r->nruf = read_uris(a, v, r->ruf); break;
     case TAG_FO: read_fo(v, r); break;
-    case TAG_PCT: read_number(v, 100, &n); r->pct = (unsigned)n; break;
-    case TAG_RI: read_number(v, UINT32_MAX, &n); r->ri = (uint32_t)n; break;
+    case TAG_PCT:
+        read_number(v, 100, &n);
+        r->pct = (unsigned)n;
+        break;
+    case TAG_RI:
+        read_number(v, UINT32_MAX, &n);
+        r->ri = (uint32_t)n;
+        break;
     }
 }
 

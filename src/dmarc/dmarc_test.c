@@ -4,20 +4,29 @@
 
 #include <stdlib.h>
 
-#include "base/test.h"
 #include "base/buf.h"
+#include "base/test.h"
+#include "dns/dns_test.h"
 #include "mail/head.h"
 #include "rt/test_rt.h"
-#include "dns/dns_test.h"
 
 /* ---- records ---- */
 
 TEST(dmarc_versions)
 {
-    static const char *const good[] = {"v=DMARC1", "v=DMARC1;", "v=DMARC1; p=none", "v = DMARC1 ;p=none", "v=DMARC1;p=none;",
-                                       "v=DMARC1 \t; p=none"};
-    static const char *const bad[] = {"", "v=DMARC10", "v=dmarc1", "V=DMARC1", " v=DMARC1", "p=none; v=DMARC1", "v=DMARC1 p=none",
-                                      "v=DMARC2; p=none", "v=spf1 -all", "DMARC1; p=none", "v=DMARC1,p=none"};
+    static const char *const good[] = {"v=DMARC1",           "v=DMARC1;",        "v=DMARC1; p=none",
+                                       "v = DMARC1 ;p=none", "v=DMARC1;p=none;", "v=DMARC1 \t; p=none"};
+    static const char *const bad[] = {"",
+                                      "v=DMARC10",
+                                      "v=dmarc1",
+                                      "V=DMARC1",
+                                      " v=DMARC1",
+                                      "p=none; v=DMARC1",
+                                      "v=DMARC1 p=none",
+                                      "v=DMARC2; p=none",
+                                      "v=spf1 -all",
+                                      "DMARC1; p=none",
+                                      "v=DMARC1,p=none"};
     for (size_t i = 0; i < COUNT_OF(good); i++)
         if (!dmarc_is_record(sl_cstr(good[i]))) test_fail(__FILE__, __LINE__, "refused: %s", good[i]);
     for (size_t i = 0; i < COUNT_OF(bad); i++)
@@ -34,9 +43,11 @@ static struct dmarc_record *record(struct arena *a, const char *text)
 TEST(dmarc_record_tags)
 {
     struct arena a = {0};
-    struct dmarc_record *r = record(&a, "v=DMARC1; p=reject; sp=Quarantine; np=none; adkim=s; aspf=S; psd=y; t=y; fo=1:d:s; "
-        "rua=mailto:a@example.com!10m , https://x.example/r,mailto:b%2Bc@example.net; ruf=mailto:f@example.com; pct=50; ri=3600; "
-        "rf=afrf; x=y; junk");
+    struct dmarc_record *r =
+        record(&a, "v=DMARC1; p=reject; sp=Quarantine; np=none; adkim=s; aspf=S; psd=y; t=y; fo=1:d:s; "
+                   "rua=mailto:a@example.com!10m , https://x.example/r,mailto:b%2Bc@example.net; "
+                   "ruf=mailto:f@example.com; pct=50; ri=3600; "
+                   "rf=afrf; x=y; junk");
     CHECK(r->usable && !r->bad_policy);
     CHECK_INT(r->p, DMARC_P_REJECT);
     CHECK_INT(r->sp, DMARC_P_QUARANTINE);
@@ -65,8 +76,10 @@ TEST(dmarc_record_defaults)
     r = record(&a, "v=DMARC1; p=reject; sp=none");
     CHECK_INT(r->np, DMARC_P_NONE); /* np takes sp's */
     /* Syntax errors take the default (section 4.8); the first of two tags counts. */
-    r = record(&a, "v=DMARC1; adkim=x; aspf=rs; t=yes; psd=maybe; fo=0:1; pct=200; ri=-1; p=reject; p=none; =; ;;");
-    CHECK(r->usable && !r->adkim_strict && !r->aspf_strict && !r->test && r->psd == 'u' && r->fo_0 && !r->fo_1);
+    r = record(
+        &a, "v=DMARC1; adkim=x; aspf=rs; t=yes; psd=maybe; fo=0:1; pct=200; ri=-1; p=reject; p=none; =; ;;");
+    CHECK(r->usable && !r->adkim_strict && !r->aspf_strict && !r->test && r->psd == 'u' && r->fo_0 &&
+          !r->fo_1);
     CHECK_INT(r->p, DMARC_P_REJECT);
     CHECK_INT(r->pct, 100);
     ar_free(&a);
@@ -79,10 +92,16 @@ TEST(dmarc_record_without_good_policy)
         const char *text;
         bool usable;
     } cases[] = {
-        {"v=DMARC1;", false}, {"v=DMARC1; rua=mailto:a@example.com", true}, {"v=DMARC1; p=deny", false},
-        {"v=DMARC1; p=deny; rua=mailto:a@example.com", true}, {"v=DMARC1; p=reject; sp=x", false},
-        {"v=DMARC1; p=reject; np=x; rua=mailto:a@example.com", true}, {"v=DMARC1; p=; rua=nothing", false},
-        {"v=DMARC1; rua=mailto:", false}, {"v=DMARC1; rua=mailto:nobody", false}, {"v=DMARC1; rua=https://a.example/", true},
+        {"v=DMARC1;", false},
+        {"v=DMARC1; rua=mailto:a@example.com", true},
+        {"v=DMARC1; p=deny", false},
+        {"v=DMARC1; p=deny; rua=mailto:a@example.com", true},
+        {"v=DMARC1; p=reject; sp=x", false},
+        {"v=DMARC1; p=reject; np=x; rua=mailto:a@example.com", true},
+        {"v=DMARC1; p=; rua=nothing", false},
+        {"v=DMARC1; rua=mailto:", false},
+        {"v=DMARC1; rua=mailto:nobody", false},
+        {"v=DMARC1; rua=https://a.example/", true},
     };
     struct arena a = {0};
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -96,8 +115,18 @@ TEST(dmarc_record_without_good_policy)
 TEST(dmarc_report_addresses_are_checked)
 {
     static const char *const bad[] = {
-        "mailto:a@b", "mailto:a b@example.com", "mailto:a%0d%0aRCPT@example.com", "mailto:%22x%22@example.com", "mailto:<a@example.com>",
-        "mailto:@example.com", "mailto:a@[192.0.2.1]", "a@example.com", ":x", "1mailto:a@example.com", "mailto:a@example.com%", "ma ilto:x",
+        "mailto:a@b",
+        "mailto:a b@example.com",
+        "mailto:a%0d%0aRCPT@example.com",
+        "mailto:%22x%22@example.com",
+        "mailto:<a@example.com>",
+        "mailto:@example.com",
+        "mailto:a@[192.0.2.1]",
+        "a@example.com",
+        ":x",
+        "1mailto:a@example.com",
+        "mailto:a@example.com%",
+        "ma ilto:x",
     };
     struct arena a = {0};
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
@@ -135,8 +164,14 @@ static struct dmarc_walk walk(struct counted_dns *z, struct arena *a, const char
 
 TEST(dmarc_walk_takes_eight_questions)
 {
-    static const char *const want[] = {"a.b.c.d.e.f.g.h.i.j.mail.example.com", "g.h.i.j.mail.example.com", "h.i.j.mail.example.com",
-        "i.j.mail.example.com", "j.mail.example.com", "mail.example.com", "example.com", "com"};
+    static const char *const want[] = {"a.b.c.d.e.f.g.h.i.j.mail.example.com",
+                                       "g.h.i.j.mail.example.com",
+                                       "h.i.j.mail.example.com",
+                                       "i.j.mail.example.com",
+                                       "j.mail.example.com",
+                                       "mail.example.com",
+                                       "example.com",
+                                       "com"};
     struct arena a = {0};
     struct counted_dns *z = counted_open(tree);
     struct dmarc_walk w = walk(z, &a, want[0]);
@@ -162,11 +197,21 @@ TEST(dmarc_walk_finds_the_organisation)
     static const struct {
         const char *domain, *org;
     } cases[] = {
-        {"example.com", "example.com"}, {"signing.example.com", "example.com"}, {"a.mail.two.example", "two.example"},
-        {"a.mail.own.example", "mail.own.example"}, {"own.example", "own.example"}, {"mail.own.example", "mail.own.example"},
-        {"giant.bank", "giant.bank"}, {"mail.giant.bank", "giant.bank"}, {"mail.mega.bank", "mega.bank"}, {"mega.bank", "mega.bank"},
-        {"bank", "bank"}, {"a.b.c.d.e.f.g.h.i.j.bank", "j.bank"}, {"a.twice.example", "a.twice.example"},
-        {"x.other.example", "other.example"}, {"nothing.lost.example", "nothing.lost.example"},
+        {"example.com", "example.com"},
+        {"signing.example.com", "example.com"},
+        {"a.mail.two.example", "two.example"},
+        {"a.mail.own.example", "mail.own.example"},
+        {"own.example", "own.example"},
+        {"mail.own.example", "mail.own.example"},
+        {"giant.bank", "giant.bank"},
+        {"mail.giant.bank", "giant.bank"},
+        {"mail.mega.bank", "mega.bank"},
+        {"mega.bank", "mega.bank"},
+        {"bank", "bank"},
+        {"a.b.c.d.e.f.g.h.i.j.bank", "j.bank"},
+        {"a.twice.example", "a.twice.example"},
+        {"x.other.example", "other.example"},
+        {"nothing.lost.example", "nothing.lost.example"},
     };
     struct arena a = {0};
     struct counted_dns *z = counted_open(tree);
@@ -218,7 +263,8 @@ TEST(dmarc_from_fields)
         {"From: <boss@bank.example> <a@evil.example>\r\n\r\n", DMARC_FROM_SEVERAL, "bank.example"},
         {"From: <@bank.example:a@evil.example>\r\n\r\n", DMARC_FROM_SEVERAL, "bank.example"},
         {"From: a@evil.example\001, b@bank.example\r\n\r\n", DMARC_FROM_SEVERAL, "evil.example"},
-        {"From: a@b.example,a@c.example,a@d.example,a@e.example,a@f.example\r\n\r\n", DMARC_FROM_TOO_MANY, "b.example"},
+        {"From: a@b.example,a@c.example,a@d.example,a@e.example,a@f.example\r\n\r\n", DMARC_FROM_TOO_MANY,
+         "b.example"},
         {"From: \r\n\r\n", DMARC_FROM_NO_DOMAIN, NULL},
         {"From: nobody\r\n\r\n", DMARC_FROM_NO_DOMAIN, NULL},
         {"From: undisclosed:;\r\n\r\n", DMARC_FROM_NO_DOMAIN, NULL},
@@ -247,9 +293,15 @@ TEST(dmarc_from_with_nul)
 TEST(dmarc_from_never_hides_a_domain)
 {
     static const char *const fields[] = {
-        "boss@bank.example\\ <a@evil.example>", "<boss@bank.example>a@evil.example", "\"boss@bank.example a@evil.example",
-        "boss@bank.example;a@evil.example", "boss@bank.example\t\t<a@evil.example", "a@evil.example boss@bank.example",
-        "=?utf-8?b?eA==?= boss@bank.example (x) <a@evil.example>", "(a@evil.example boss@bank.example", "a@@bank.example <a@evil.example>",
+        "boss@bank.example\\ <a@evil.example>",
+        "<boss@bank.example>a@evil.example",
+        "\"boss@bank.example a@evil.example",
+        "boss@bank.example;a@evil.example",
+        "boss@bank.example\t\t<a@evil.example",
+        "a@evil.example boss@bank.example",
+        "=?utf-8?b?eA==?= boss@bank.example (x) <a@evil.example>",
+        "(a@evil.example boss@bank.example",
+        "a@@bank.example <a@evil.example>",
     };
     for (size_t i = 0; i < COUNT_OF(fields); i++) {
         struct arena a = {0};
@@ -265,14 +317,16 @@ TEST(dmarc_from_never_hides_a_domain)
 /* ---- verdicts ---- */
 
 static const char policies[] =
-    "example.com. A 192.0.2.1\nchild.example.com. A 192.0.2.1\n_dmarc.example.com. TXT \"v=DMARC1; p=reject; sp=quarantine; np=reject\"\n"
+    "example.com. A 192.0.2.1\nchild.example.com. A 192.0.2.1\n_dmarc.example.com. TXT \"v=DMARC1; p=reject; "
+    "sp=quarantine; np=reject\"\n"
     "_dmarc.strict.example. TXT \"v=DMARC1; p=reject; adkim=s; aspf=s\"\n"
     "_dmarc.test.example. TXT \"v=DMARC1; p=reject; sp=quarantine; t=y\"\n"
     "_dmarc.quiet.example. TXT \"v=DMARC1; p=none\"\n_dmarc.bad.example. TXT \"v=DMARC1; p=deny\"\n"
     "_dmarc.old.example. TXT \"v=DMARC1; p=reject; pct=0; rf=afrf; ri=60\"\n"
     "_dmarc.bank. TXT \"v=DMARC1; p=reject; sp=quarantine; np=reject; psd=y\"\nnew.bank. A 192.0.2.1\n"
     "_dmarc.giant.bank. TXT \"v=DMARC1; p=quarantine\"\n"
-    ";! servfail _dmarc.temp.example\n_dmarc.a.temp.example. TXT \"v=DMARC1; p=reject\"\n_dmarc.np.example. TXT \"v=DMARC1; p=none; sp=none; np=reject\"\n;! servfail odd.np.example\n"
+    ";! servfail _dmarc.temp.example\n_dmarc.a.temp.example. TXT \"v=DMARC1; p=reject\"\n_dmarc.np.example. "
+    "TXT \"v=DMARC1; p=none; sp=none; np=reject\"\n;! servfail odd.np.example\n"
     "_dmarc.xn--bcher-kva.example. TXT \"v=DMARC1; p=reject\"\n_dmarc.example.net. TXT \"v=DMARC1; p=none\"\n"
     "_dmarc.sub.example.com. TXT \"v=DMARC1; p=none\"\nsub.example.com. A 192.0.2.1\n";
 
@@ -280,13 +334,19 @@ struct facts {
     const char *spf, *dkim, *spf_temp, *dkim_temp;
 };
 
-static struct dmarc_result judge_all(struct dns *d, struct arena *a, struct dmarc_authors *from, struct facts f)
+static struct dmarc_result judge_all(struct dns *d, struct arena *a, struct dmarc_authors *from,
+                                     struct facts f)
 {
     struct dmarc_result r;
     struct slice pass = sl_cstr(f.dkim), temp = sl_cstr(f.dkim_temp);
     struct dmarc_evidence e = {
-        .spf_domain = sl_cstr(f.spf ? f.spf : f.spf_temp), .spf_pass = f.spf, .spf_temperror = f.spf_temp,
-        .dkim_pass = &pass, .ndkim_pass = f.dkim != NULL, .dkim_temperror = &temp, .ndkim_temperror = f.dkim_temp != NULL,
+        .spf_domain = sl_cstr(f.spf ? f.spf : f.spf_temp),
+        .spf_pass = f.spf,
+        .spf_temperror = f.spf_temp,
+        .dkim_pass = &pass,
+        .ndkim_pass = f.dkim != NULL,
+        .dkim_temperror = &temp,
+        .ndkim_temperror = f.dkim_temp != NULL,
     };
     CHECK_OK(dmarc_check(d, a, from, &e, &r));
     CHECK(r.why.n > 0);
@@ -308,11 +368,20 @@ TEST(dmarc_alignment_examples)
         const char *author, *id;
         bool pass;
     } cases[] = {
-        {"example.com", "example.com", true}, {"example.com", "child.example.com", true}, {"child.example.com", "example.com", true},
-        {"child.example.com", "example.net", false}, {"example.com", "notexample.com", false}, {"example.com", "com", false},
-        {"foo.example.com", "bar.example.com", true}, {"strict.example", "a.strict.example", false}, {"strict.example", "strict.example", true},
-        {"strict.example", "STRICT.example.", true}, {"b\303\274cher.example", "xn--bcher-kva.example", true},
-        {"mail.giant.bank", "giant.bank", true}, {"giant.bank", "mail.mega.bank", false}, {"example.com", "", false},
+        {"example.com", "example.com", true},
+        {"example.com", "child.example.com", true},
+        {"child.example.com", "example.com", true},
+        {"child.example.com", "example.net", false},
+        {"example.com", "notexample.com", false},
+        {"example.com", "com", false},
+        {"foo.example.com", "bar.example.com", true},
+        {"strict.example", "a.strict.example", false},
+        {"strict.example", "strict.example", true},
+        {"strict.example", "STRICT.example.", true},
+        {"b\303\274cher.example", "xn--bcher-kva.example", true},
+        {"mail.giant.bank", "giant.bank", true},
+        {"giant.bank", "mail.mega.bank", false},
+        {"example.com", "", false},
         {"example.com", "[192.0.2.1]", false},
     };
     struct arena a = {0};
@@ -322,21 +391,22 @@ TEST(dmarc_alignment_examples)
             struct facts f = {.spf = dkim ? NULL : cases[i].id, .dkim = dkim ? cases[i].id : NULL};
             struct dmarc_result r = judge(z->dns, &a, cases[i].author, f);
             if ((r.code == DMARC_PASS) != cases[i].pass || (r.code != DMARC_PASS && r.code != DMARC_FAIL))
-                test_fail(__FILE__, __LINE__, "%s for %s: %s", cases[i].id, cases[i].author, dmarc_code_name(r.code));
+                test_fail(__FILE__, __LINE__, "%s for %s: %s", cases[i].id, cases[i].author,
+                          dmarc_code_name(r.code));
             CHECK((dkim ? r.dkim_aligned : r.spf_aligned) == cases[i].pass);
         }
     counted_close(z);
     ar_free(&a);
 }
 
-#define FAILS(author_, tag_, policy_, published_, applied_)                                        \
-    do {                                                                                           \
-        struct dmarc_result r_ = judge(z->dns, &a, author_, (struct facts){0});                    \
-        CHECK_INT(r_.code, DMARC_FAIL);                                                            \
-        CHECK_SL(sl_cstr(r_.tag), tag_);                                                           \
-        CHECK_SL(r_.policy_domain, policy_);                                                       \
-        CHECK_INT(r_.published, published_);                                                       \
-        CHECK_INT(r_.applied, applied_);                                                           \
+#define FAILS(author_, tag_, policy_, published_, applied_)                                                  \
+    do {                                                                                                     \
+        struct dmarc_result r_ = judge(z->dns, &a, author_, (struct facts){0});                              \
+        CHECK_INT(r_.code, DMARC_FAIL);                                                                      \
+        CHECK_SL(sl_cstr(r_.tag), tag_);                                                                     \
+        CHECK_SL(r_.policy_domain, policy_);                                                                 \
+        CHECK_INT(r_.published, published_);                                                                 \
+        CHECK_INT(r_.applied, applied_);                                                                     \
     } while (0)
 
 /* Section 4.10.2: no tree walk is needed to tell that the same domain is the same. */
@@ -347,7 +417,8 @@ TEST(dmarc_the_same_domain_needs_no_walk)
     struct dmarc_result r = judge(z->dns, &a, "a.temp.example", (struct facts){.spf = "a.temp.example"});
     CHECK_INT(r.code, DMARC_PASS);
     CHECK(r.spf_aligned && !r.dkim_aligned && r.record);
-    r = judge(z->dns, &a, "a.temp.example", (struct facts){.spf = "b.temp.example", .dkim = "A.temp.example"});
+    r = judge(z->dns, &a, "a.temp.example",
+              (struct facts){.spf = "b.temp.example", .dkim = "A.temp.example"});
     CHECK_INT(r.code, DMARC_PASS);
     CHECK(!r.spf_aligned && r.dkim_aligned);
     r = judge(z->dns, &a, "a.temp.example", (struct facts){.spf = "b.temp.example"});
@@ -388,15 +459,21 @@ TEST(dmarc_dns_errors)
     struct arena a = {0};
     struct counted_dns *z = counted_open(policies);
     CHECK_INT(judge(z->dns, &a, "temp.example", (struct facts){0}).code, DMARC_TEMPERROR);
-    CHECK_INT(judge(z->dns, &a, "x.temp.example", (struct facts){.spf = "x.temp.example"}).code, DMARC_TEMPERROR);
+    CHECK_INT(judge(z->dns, &a, "x.temp.example", (struct facts){.spf = "x.temp.example"}).code,
+              DMARC_TEMPERROR);
     CHECK_INT(judge(z->dns, &a, "odd.np.example", (struct facts){0}).code, DMARC_TEMPERROR);
     /* Section 5.3.6: an identifier that could not be judged now makes no failure, when it would align. */
-    CHECK_INT(judge(z->dns, &a, "example.com", (struct facts){.spf_temp = "child.example.com"}).code, DMARC_TEMPERROR);
-    CHECK_INT(judge(z->dns, &a, "example.com", (struct facts){.dkim_temp = "example.com"}).code, DMARC_TEMPERROR);
+    CHECK_INT(judge(z->dns, &a, "example.com", (struct facts){.spf_temp = "child.example.com"}).code,
+              DMARC_TEMPERROR);
+    CHECK_INT(judge(z->dns, &a, "example.com", (struct facts){.dkim_temp = "example.com"}).code,
+              DMARC_TEMPERROR);
     /* A stranger's silent DNS gains nothing. */
     CHECK_INT(judge(z->dns, &a, "example.com", (struct facts){.spf_temp = "example.net"}).code, DMARC_FAIL);
     CHECK_INT(judge(z->dns, &a, "example.com", (struct facts){.dkim_temp = "evil.example"}).code, DMARC_FAIL);
-    CHECK_INT(judge(z->dns, &a, "example.com", (struct facts){.spf = "example.com", .dkim_temp = "example.com"}).code, DMARC_PASS);
+    CHECK_INT(
+        judge(z->dns, &a, "example.com", (struct facts){.spf = "example.com", .dkim_temp = "example.com"})
+            .code,
+        DMARC_PASS);
     counted_close(z);
     ar_free(&a);
 }
@@ -436,7 +513,8 @@ TEST(dmarc_questions_are_few)
     judge(z->dns, &a, "quiet.example", (struct facts){.spf = "quiet.example", .dkim = "quiet.example"});
     CHECK_INT(z->questions, 1);
     z->questions = 0;
-    judge(z->dns, &a, "a.b.c.d.e.f.g.h.i.j.example.com", (struct facts){.spf = "z.y.x.w.v.u.t.s.r.q.example.com"});
+    judge(z->dns, &a, "a.b.c.d.e.f.g.h.i.j.example.com",
+          (struct facts){.spf = "z.y.x.w.v.u.t.s.r.q.example.com"});
     CHECK(z->questions <= 2 * DMARC_WALK_MAX + 1);
     counted_close(z);
     ar_free(&a);

@@ -16,10 +16,10 @@ struct flight {
     struct cache *cache;
     struct slice key, name;
     enum dns_type type;
-    int users;            /* the map and everybody who waits or copies; under the lock */
+    int users; /* the map and everybody who waits or copies; under the lock */
     bool under_way;
-    struct link waits;    /* struct wait, while under way */
-    struct link by_age;   /* of those with an answer, oldest use first */
+    struct link waits;  /* struct wait, while under way */
+    struct link by_age; /* of those with an answer, oldest use first */
     int64_t expires;
     struct dns_answer *answer; /* one block of `bytes` */
     size_t bytes;

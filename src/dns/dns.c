@@ -67,10 +67,7 @@ static int func_ask(struct dns *d, struct arena *a, struct slice name, enum dns_
     return f->fn(f->arg, a, name, type, out);
 }
 
-static void func_close(struct dns *d)
-{
-    free(CONTAINER_OF(d, struct dns_by_func, dns));
-}
+static void func_close(struct dns *d) { free(CONTAINER_OF(d, struct dns_by_func, dns)); }
 
 struct dns *dns_open_func(dns_func *fn, void *arg)
 {

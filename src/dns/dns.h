@@ -13,8 +13,17 @@
 struct dns;
 
 enum dns_type {
-    DNS_A = 1, DNS_NS = 2, DNS_CNAME = 5, DNS_SOA = 6, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16,
-    DNS_AAAA = 28, DNS_SRV = 33, DNS_TLSA = 52, DNS_CAA = 257,
+    DNS_A = 1,
+    DNS_NS = 2,
+    DNS_CNAME = 5,
+    DNS_SOA = 6,
+    DNS_PTR = 12,
+    DNS_MX = 15,
+    DNS_TXT = 16,
+    DNS_AAAA = 28,
+    DNS_SRV = 33,
+    DNS_TLSA = 52,
+    DNS_CAA = 257,
 };
 const char *dns_type_name(enum dns_type t); /* "MX" */
 
@@ -57,7 +66,7 @@ struct dns_answer {
     struct slice canon; /* the name at the end of the CNAME chain */
     struct dns_rr *rr;  /* of the type asked for, in the order received, at most 512 */
     size_t n;
-    struct slice why;   /* for DNS_TEMPFAIL: what went wrong, a phrase */
+    struct slice why; /* for DNS_TEMPFAIL: what went wrong, a phrase */
 };
 
 /* Asks. name: presentation form, with or without a final dot, ASCII (A-labels);
@@ -79,7 +88,8 @@ MUST_CHECK int dns_open_unbound(struct dns **out, const struct endpoint *forward
 MUST_CHECK int dns_open_zone(struct dns **out, const char *path);
 MUST_CHECK int dns_open_zone_text(struct dns **out, struct slice text);
 /* A function; it may suspend. */
-typedef int dns_func(void *arg, struct arena *a, struct slice name, enum dns_type type, struct dns_answer *out);
+typedef int dns_func(void *arg, struct arena *a, struct slice name, enum dns_type type,
+                     struct dns_answer *out);
 struct dns *dns_open_func(dns_func *fn, void *arg);
 void dns_close(struct dns **d); /* SUSPENDS */
 

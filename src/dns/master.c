@@ -23,7 +23,7 @@ struct master {
     bool indented; /* the entry began with a blank: its owner is the last one */
     struct wire_name origin, owner;
     bool owner_known, ttl_known;
-    uint32_t ttl;  /* of $TTL, or of the last record */
+    uint32_t ttl; /* of $TTL, or of the last record */
     struct arena a;
     struct buf rdata;
 };
@@ -78,8 +78,10 @@ static int trial_line(struct master *m)
     static const struct {
         struct slice word;
         enum zone_fail how;
-    } words[] = {{SL_INIT("servfail"), ZONE_SERVFAIL}, {SL_INIT("timeout"), ZONE_TIMEOUT},
-                 {SL_INIT("bogus"), ZONE_BOGUS}, {SL_INIT("insecure"), ZONE_INSECURE}};
+    } words[] = {{SL_INIT("servfail"), ZONE_SERVFAIL},
+                 {SL_INIT("timeout"), ZONE_TIMEOUT},
+                 {SL_INIT("bogus"), ZONE_BOGUS},
+                 {SL_INIT("insecure"), ZONE_INSECURE}};
     size_t end = sl_chr(m->rest, '\n');
     struct slice line = sl_trim(sl_from(take(m, end == SL_NONE ? m->rest.n : end), 2));
     size_t blank = 0;

@@ -10,11 +10,11 @@ static const struct {
     unsigned type;
     const char *form;
 } types[] = {
-    {"A", DNS_A, "4"},          {"NS", DNS_NS, "n"},       {"CNAME", DNS_CNAME, "n"},
-    {"SOA", DNS_SOA, "nnlTTTT"}, {"PTR", DNS_PTR, "n"},     {"HINFO", 13, "tt"},
-    {"MX", DNS_MX, "sn"},       {"TXT", DNS_TXT, "t+"},    {"AAAA", DNS_AAAA, "6"},
-    {"SRV", DNS_SRV, "sssn"},   {"DS", 43, "sbbx"},        {"SSHFP", 44, "bbx"},
-    {"TLSA", DNS_TLSA, "bbbx"}, {"SPF", 99, "t+"},         {"CAA", DNS_CAA, "btq"},
+    {"A", DNS_A, "4"},           {"NS", DNS_NS, "n"},    {"CNAME", DNS_CNAME, "n"},
+    {"SOA", DNS_SOA, "nnlTTTT"}, {"PTR", DNS_PTR, "n"},  {"HINFO", 13, "tt"},
+    {"MX", DNS_MX, "sn"},        {"TXT", DNS_TXT, "t+"}, {"AAAA", DNS_AAAA, "6"},
+    {"SRV", DNS_SRV, "sssn"},    {"DS", 43, "sbbx"},     {"SSHFP", 44, "bbx"},
+    {"TLSA", DNS_TLSA, "bbbx"},  {"SPF", 99, "t+"},      {"CAA", DNS_CAA, "btq"},
 };
 
 const char *dns_type_name(enum dns_type t)

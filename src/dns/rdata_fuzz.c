@@ -4,8 +4,8 @@
 
 FUZZ
 {
-    static const enum dns_type kinds[] = {DNS_A,   DNS_NS,  DNS_CNAME, DNS_SOA, DNS_PTR, DNS_MX,
-                                          DNS_TXT, DNS_AAAA, DNS_SRV,  DNS_TLSA, DNS_CAA};
+    static const enum dns_type kinds[] = {DNS_A,   DNS_NS,   DNS_CNAME, DNS_SOA,  DNS_PTR, DNS_MX,
+                                          DNS_TXT, DNS_AAAA, DNS_SRV,   DNS_TLSA, DNS_CAA};
     struct arena a = {0};
     struct dns_rr rr;
     struct wire_name w, again;

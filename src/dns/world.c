@@ -205,7 +205,8 @@ static void pump(void *arg)
 /* ---- open and close ---- */
 
 /* Zones that a resolver by default answers by itself, but a trial network may have. */
-static const char *const trial_zones[] = {"test.", "localhost.", "127.in-addr.arpa.", "home.arpa.",
+static const char *const trial_zones[] = {
+    "test.", "localhost.", "127.in-addr.arpa.", "home.arpa.",
     "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa."};
 
 static int forward_to(struct ub_ctx *c, const struct endpoint *to)

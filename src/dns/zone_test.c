@@ -17,41 +17,40 @@ static struct dns_answer ask(struct dns *d, struct arena *a, const char *name, e
     return r;
 }
 
-static const char sample[] =
-    "; a trial zone\n"
-    "$ORIGIN example.com.\n"
-    "$TTL 1h\n"
-    "@       IN SOA ns hostmaster.example.com. ( 2026112201 ; serial\n"
-    "                1d 2h 4w\n"
-    "                5m )   ; minimum\n"
-    "        NS   ns\n"
-    "        MX   20 backup\n"
-    "        60 IN MX 10 mail\n"
-    "        TXT  \"v=spf1 \" \"-all\"\n"
-    "mail    A    192.0.2.1\r\n"
-    "        IN 120 AAAA 2001:db8::1\n"
-    "www     CNAME mail\n"
-    "deep    CNAME a.b.c\n"
-    "loop    CNAME loop2\n"
-    "loop2   CNAME loop\n"
-    "out     CNAME mail.other.test.\n"
-    "gone    CNAME nothing\n"
-    "x.y.z   A 192.0.2.9\n"
-    "*.wild  A 192.0.2.7\n"
-    "*.wild  TXT any\n"
-    "a.b.wild TXT \"blocks\"\n"
-    "_25._tcp.mail TLSA 3 1 1 ( 0123456789ABCDEF0123456789abcdef\n"
-    "     0123456789abcdef0123456789abcdef )\n"
-    "_imaps._tcp SRV 0 1 993 mail\n"
-    "caa     CAA 0 issue \"ca.test; x=1\"\n"
-    "esc\\.aped\\032x TXT a\\\"b\\065\\;c \"sp ace;(no comment)\"\n"
-    "UPPER   TXT Case\n"
-    "odd     TYPE65280 \\# 4 0a00 0001\n"
-    "short   TYPE1 \\# 4 C0000263\n"
-    "$ORIGIN sub\n"
-    "rel     TXT nested\n"
-    "bad1.other.test. TXT x\n"
-    "1.2.0.192.in-addr.arpa. PTR mail.example.com.\n";
+static const char sample[] = "; a trial zone\n"
+                             "$ORIGIN example.com.\n"
+                             "$TTL 1h\n"
+                             "@       IN SOA ns hostmaster.example.com. ( 2026112201 ; serial\n"
+                             "                1d 2h 4w\n"
+                             "                5m )   ; minimum\n"
+                             "        NS   ns\n"
+                             "        MX   20 backup\n"
+                             "        60 IN MX 10 mail\n"
+                             "        TXT  \"v=spf1 \" \"-all\"\n"
+                             "mail    A    192.0.2.1\r\n"
+                             "        IN 120 AAAA 2001:db8::1\n"
+                             "www     CNAME mail\n"
+                             "deep    CNAME a.b.c\n"
+                             "loop    CNAME loop2\n"
+                             "loop2   CNAME loop\n"
+                             "out     CNAME mail.other.test.\n"
+                             "gone    CNAME nothing\n"
+                             "x.y.z   A 192.0.2.9\n"
+                             "*.wild  A 192.0.2.7\n"
+                             "*.wild  TXT any\n"
+                             "a.b.wild TXT \"blocks\"\n"
+                             "_25._tcp.mail TLSA 3 1 1 ( 0123456789ABCDEF0123456789abcdef\n"
+                             "     0123456789abcdef0123456789abcdef )\n"
+                             "_imaps._tcp SRV 0 1 993 mail\n"
+                             "caa     CAA 0 issue \"ca.test; x=1\"\n"
+                             "esc\\.aped\\032x TXT a\\\"b\\065\\;c \"sp ace;(no comment)\"\n"
+                             "UPPER   TXT Case\n"
+                             "odd     TYPE65280 \\# 4 0a00 0001\n"
+                             "short   TYPE1 \\# 4 C0000263\n"
+                             "$ORIGIN sub\n"
+                             "rel     TXT nested\n"
+                             "bad1.other.test. TXT x\n"
+                             "1.2.0.192.in-addr.arpa. PTR mail.example.com.\n";
 
 TEST(zone_types)
 {
@@ -89,7 +88,10 @@ TEST(zone_types)
     CHECK_SL(r.rr[0].name, "mail.example.com");
     r = ask(d, &a, "caa.example.com", DNS_CAA);
     REQUIRE(r.n == 1);
-    CHECK(r.rr[0].raw.n == 19 && !memcmp(r.rr[0].raw.p, "\0\5issue" "ca.test; x=1", 19));
+    CHECK(r.rr[0].raw.n == 19 && !memcmp(r.rr[0].raw.p,
+                                         "\0\5issue"
+                                         "ca.test; x=1",
+                                         19));
     r = ask(d, &a, "odd.example.com", 65280);
     CHECK(r.n == 1 && r.rr[0].raw.n == 4 && !memcmp(r.rr[0].raw.p, "\x0a\0\0\1", 4));
     r = ask(d, &a, "short.example.com", DNS_A);
@@ -116,7 +118,7 @@ TEST(zone_negative_answers)
     CHECK_INT(r.status, DNS_NODATA);
     CHECK_INT(r.ttl, 300); /* the SOA's minimum */
     CHECK_INT(ask(d, &a, "no.example.com", DNS_A).status, DNS_NXDOMAIN);
-    CHECK_INT(ask(d, &a, "z.example.com", DNS_A).status, DNS_NODATA);   /* empty non-terminal */
+    CHECK_INT(ask(d, &a, "z.example.com", DNS_A).status, DNS_NODATA); /* empty non-terminal */
     CHECK_INT(ask(d, &a, "y.z.example.com", DNS_A).status, DNS_NODATA);
     CHECK_INT(ask(d, &a, "q.z.example.com", DNS_A).status, DNS_NXDOMAIN);
     CHECK_INT(ask(d, &a, "nowhere.invalid", DNS_A).status, DNS_NXDOMAIN);
@@ -168,7 +170,7 @@ TEST(zone_wildcards)
     CHECK_INT(ask(d, &a, "x.foo.wild.example.com", DNS_A).status, DNS_FOUND);
     CHECK_INT(ask(d, &a, "foo.wild.example.com", DNS_MX).status, DNS_NODATA);
     CHECK_INT(ask(d, &a, "wild.example.com", DNS_A).status, DNS_NODATA);
-    CHECK_INT(ask(d, &a, "b.wild.example.com", DNS_A).status, DNS_NODATA);   /* exists: no wildcard */
+    CHECK_INT(ask(d, &a, "b.wild.example.com", DNS_A).status, DNS_NODATA);     /* exists: no wildcard */
     CHECK_INT(ask(d, &a, "c.b.wild.example.com", DNS_A).status, DNS_NXDOMAIN); /* RFC 4592 2.2.1 */
     CHECK_INT(ask(d, &a, "a.b.wild.example.com", DNS_A).status, DNS_NODATA);
     dns_close(&d);
@@ -292,9 +294,13 @@ TEST(dns_names)
 
     CHECK_OK(dns_to_ascii(&a, SL("Example.COM"), &out));
     CHECK_SL(out, "example.com");
-    CHECK_OK(dns_to_ascii(&a, SL("B\xC3\xBC" "cher.Example"), &out));
+    CHECK_OK(dns_to_ascii(&a,
+                          SL("B\xC3\xBC"
+                             "cher.Example"),
+                          &out));
     CHECK_SL(out, "xn--bcher-kva.example");
-    CHECK_SL(dns_to_unicode(&a, out), "b\xC3\xBC" "cher.example");
+    CHECK_SL(dns_to_unicode(&a, out), "b\xC3\xBC"
+                                      "cher.example");
     CHECK_OK(dns_to_ascii(&a, SL("fa\xC3\x9F.de"), &out)); /* sharp s stays (IDNA2008) */
     CHECK_SL(out, "xn--fa-hia.de");
     CHECK_OK(dns_to_ascii(&a, SL("\xE4\xBE\x8B\xE3\x80\x82jp"), &out)); /* ideographic full stop */

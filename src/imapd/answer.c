@@ -31,8 +31,8 @@ void imapd_untagged(struct imapd_session *s, const char *fmt, ...)
     imapd_flush(s);
 }
 
-static void put_answer(struct imapd_session *s, struct slice tag, const char *word, const char *code, const char *fmt,
-                       va_list ap)
+static void put_answer(struct imapd_session *s, struct slice tag, const char *word, const char *code,
+                       const char *fmt, va_list ap)
 {
     char text[600];
     vsnprintf(text, sizeof text, fmt, ap);

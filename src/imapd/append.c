@@ -62,8 +62,8 @@ static void find_head_end(struct head_end *h, struct slice in)
 }
 
 /* The literal into the writer (dropped once `*failed`). < 0: the connection broke. */
-static int receive(struct imapd_session *s, const struct imap_literal *l, struct body_writer *w, struct head_end *head,
-                   struct smtp_lines *lines, int *failed)
+static int receive(struct imapd_session *s, const struct imap_literal *l, struct body_writer *w,
+                   struct head_end *head, struct smtp_lines *lines, int *failed)
 {
     uint64_t n = l->size;
     while (n) {
@@ -230,7 +230,8 @@ int imapd_append(struct imapd_session *s, const struct imap_literal *l, size_t a
         return drop_messages(s, &p);
     }
     int r = take_messages(s, &p);
-    for (size_t i = 0; i < p.n && p.failed != ERR_UNKNOWN; i++) /* else a row that nobody sees may name them */
+    for (size_t i = 0; i < p.n && p.failed != ERR_UNKNOWN;
+         i++) /* else a row that nobody sees may name them */
         body_unpin(s->server->conf.store->body, &p.v[i].body);
     return r;
 }

@@ -101,7 +101,8 @@ void imapd_cmd_namespace(struct imapd_session *s, struct imap_in *in)
 static void tell_status(struct imapd_session *s, const struct mailbox *m, unsigned items)
 {
     uint32_t recent = 0;
-    if (items & IMAP_STATUS_RECENT && imapd_recent_count(s, m, &recent) != 0) {} /* 0, then */
+    if (items & IMAP_STATUS_RECENT && imapd_recent_count(s, m, &recent) != 0) {
+    } /* 0, then */
     const struct {
         const char *name;
         uint64_t value;

@@ -120,8 +120,8 @@ void imapd_cmd_store(struct imapd_session *s, struct imap_in *in)
 
 /* ---- copy and move ---- */
 
-static char *copyuid_code(struct imapd_session *s, uint32_t uidvalidity, const uint32_t *from, const uint32_t *to,
-                          size_t n)
+static char *copyuid_code(struct imapd_session *s, uint32_t uidvalidity, const uint32_t *from,
+                          const uint32_t *to, size_t n)
 {
     struct buf b = BUF_INIT;
     buf_printf(&b, "COPYUID %u ", uidvalidity);

@@ -14,7 +14,8 @@ static int walk(struct imapd_session *s, struct imapd_letter *l, const struct mi
     int r = 0;
     mime_decode_begin(&d, p->encoding);
     while (at < end && !r) {
-        int64_t got = imapd_letter_read(s, l, at, chunk, end - at < IMAPD_CHUNK ? (size_t)(end - at) : IMAPD_CHUNK);
+        int64_t got =
+            imapd_letter_read(s, l, at, chunk, end - at < IMAPD_CHUNK ? (size_t)(end - at) : IMAPD_CHUNK);
         if (got <= 0) {
             r = got ? (int)got : err_set(ERR_CORRUPT, "the message is shorter than it should be");
             break;
@@ -39,7 +40,8 @@ static int count(void *arg, struct slice piece)
     return 0;
 }
 
-int imapd_decoded_size(struct imapd_session *s, struct imapd_letter *l, const struct mime_part *p, struct imapd_decoded *out)
+int imapd_decoded_size(struct imapd_session *s, struct imapd_letter *l, const struct mime_part *p,
+                       struct imapd_decoded *out)
 {
     *out = (struct imapd_decoded){0};
     return walk(s, l, p, count, out);
@@ -61,7 +63,8 @@ static int write_window(void *arg, struct slice piece)
     return conn_error(w->s->c) || w->at >= w->to;
 }
 
-int imapd_decoded_write(struct imapd_session *s, struct imapd_letter *l, const struct mime_part *p, uint64_t from, uint64_t n)
+int imapd_decoded_write(struct imapd_session *s, struct imapd_letter *l, const struct mime_part *p,
+                        uint64_t from, uint64_t n)
 {
     struct window w = {.s = s, .from = from, .to = from + n};
     if (!n) return 0;

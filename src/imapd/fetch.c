@@ -23,9 +23,9 @@ struct fetch {
     size_t i;       /* its index in the view */
     const struct message *record;
     struct imapd_letter *letter;
-    bool first;     /* no item was written yet */
-    bool started;   /* part of the response is on its way: it cannot be taken back */
-    bool lost;      /* and the rest cannot be read */
+    bool first;   /* no item was written yet */
+    bool started; /* part of the response is on its way: it cannot be taken back */
+    bool lost;    /* and the rest cannot be read */
     bool missing;
     int failed;
 };
@@ -117,7 +117,8 @@ static int stream(struct fetch *f, struct mime_range r)
     struct imapd_session *s = f->s;
     char *chunk = ar_alloc(&f->a, r.size < IMAPD_CHUNK ? r.size : IMAPD_CHUNK);
     int64_t got =
-        r.size ? imapd_letter_read(s, f->letter, r.at, chunk, r.size < IMAPD_CHUNK ? r.size : IMAPD_CHUNK) : 0;
+        r.size ? imapd_letter_read(s, f->letter, r.at, chunk, r.size < IMAPD_CHUNK ? r.size : IMAPD_CHUNK)
+               : 0;
     if (got < 0) return (int)got;
     if (r.size && !got) return err_set(ERR_CORRUPT, "the message is shorter than it should be");
     hide_nuls(chunk, (size_t)got);
@@ -227,8 +228,7 @@ static int put_binary(struct fetch *f, const struct imap_fetch_item *it)
     int r = it->npath ? imapd_letter_tree(s, f->letter) : 0;
     if (r) return r;
     if (it->npath) p = mime_imap_part(f->letter->tree, it->path, it->npath);
-    if (p && p->encoding == MIME_OTHER)
-        return err_set(ERR_UNSUPPORTED, "the transfer encoding is not known");
+    if (p && p->encoding == MIME_OTHER) return err_set(ERR_UNSUPPORTED, "the transfer encoding is not known");
     if (p && (it->npath || it->kind == IMAP_BINARY)) r = imapd_decoded_size(s, f->letter, p, &d);
     if (r) return r;
     item(f, "");
@@ -330,11 +330,12 @@ static int set_seen(struct fetch *f)
         if (wanted(f, f->picked.at[k]) && !(s->view->msg[f->picked.at[k]].flags & FLAG_SEEN))
             uid[n++] = f->picked.uid[k];
     if (!n) return 0;
-    int r = message_flags(s->server->conf.store, s->account, s->view->box, uid, n, FLAGS_ADD, &seen, 0,
-                          &s->a, &failed, &nfailed);
+    int r = message_flags(s->server->conf.store, s->account, s->view->box, uid, n, FLAGS_ADD, &seen, 0, &s->a,
+                          &failed, &nfailed);
     s->news = true;
     imapd_sync(s);
-    for (size_t k = 0; k < f->picked.n && !s->over; k++) imapd_gone_flags(s, f->picked.at[k], FLAGS_ADD, FLAG_SEEN);
+    for (size_t k = 0; k < f->picked.n && !s->over; k++)
+        imapd_gone_flags(s, f->picked.at[k], FLAGS_ADD, FLAG_SEEN);
     return r;
 }
 
@@ -365,7 +366,8 @@ void imapd_cmd_fetch(struct imapd_session *s, struct imap_in *in)
     unsigned kinds = f.args.kinds | (s->uid ? KIND(UID) : 0) | (f.args.conditional ? KIND(MODSEQ) : 0);
     if (kinds & KIND(MODSEQ)) imapd_condstore(s);
     if (!imapd_pick(s, set, true, &f.picked)) return;
-    if (f.args.sets_seen && !s->read_only && set_seen(&f) != 0) {} /* the bytes matter more than the flag */
+    if (f.args.sets_seen && !s->read_only && set_seen(&f) != 0) {
+    } /* the bytes matter more than the flag */
     if (s->over) return;
     fetch_all(&f, kinds);
     if (f.failed) imapd_failed(s, f.failed);

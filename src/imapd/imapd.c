@@ -208,11 +208,10 @@ static void resume(void *arg)
 {
     struct imapd_session *s = arg;
     if (!conn_peek(s->c).n && rt_now() >= s->until)
-        imapd_bye(s, NULL, s->state == IMAPD_LOGGED_OUT ? "log in sooner next time" : "you were idle for too long");
-    else if (fiber_canceled())
-        imapd_bye(s, "UNAVAILABLE", "the server is shutting down");
-    else if (s->idling && rt_now() >= s->wake)
-        imapd_untagged(s, "OK still here"); /* for NATs on the way */
+        imapd_bye(s, NULL,
+                  s->state == IMAPD_LOGGED_OUT ? "log in sooner next time" : "you were idle for too long");
+    else if (fiber_canceled()) imapd_bye(s, "UNAVAILABLE", "the server is shutting down");
+    else if (s->idling && rt_now() >= s->wake) imapd_untagged(s, "OK still here"); /* for NATs on the way */
     session_run(s);
 }
 

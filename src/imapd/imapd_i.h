@@ -10,23 +10,24 @@
 #include "wire/imap.h"
 
 enum {
-    IMAPD_LINE_MAX = 256 * 1024,       /* a line of a client that has logged in: sets of UIDs */
-    IMAPD_LINE_STRANGER = 40 * 1024,   /* and of one that has not: RFC 2971 allows an ID of 33 KB */
-    IMAPD_COMMAND_MAX = 512 * 1024,    /* a command with its literals */
+    IMAPD_LINE_MAX = 256 * 1024,     /* a line of a client that has logged in: sets of UIDs */
+    IMAPD_LINE_STRANGER = 40 * 1024, /* and of one that has not: RFC 2971 allows an ID of 33 KB */
+    IMAPD_COMMAND_MAX = 512 * 1024,  /* a command with its literals */
     IMAPD_COMMAND_STRANGER = 48 * 1024,
-    IMAPD_LITERAL_MAX = 64 * 1024,     /* one literal (but APPEND's) */
+    IMAPD_LITERAL_MAX = 64 * 1024, /* one literal (but APPEND's) */
     IMAPD_LITERAL_STRANGER = 4 * 1024,
-    IMAPD_SWALLOW_MAX = 1024 * 1024,   /* a refused {n+} that is read and dropped; beyond it: BYE */
-    IMAPD_JUNK_MAX = 20,               /* bad commands in a row */
-    IMAPD_LOGINS_MAX = 5,              /* failed logins */
-    IMAPD_CHUNK = 32 * 1024,           /* of a body under way to the client */
-    IMAPD_HEAD_MAX = 512 * 1024,       /* of a header that is looked into */
+    IMAPD_SWALLOW_MAX = 1024 * 1024, /* a refused {n+} that is read and dropped; beyond it: BYE */
+    IMAPD_JUNK_MAX = 20,             /* bad commands in a row */
+    IMAPD_LOGINS_MAX = 5,            /* failed logins */
+    IMAPD_CHUNK = 32 * 1024,         /* of a body under way to the client */
+    IMAPD_HEAD_MAX = 512 * 1024,     /* of a header that is looked into */
 };
-#define IMAPD_KEEPALIVE (3 * 60 * RT_S)  /* in IDLE something is sent this often: NATs forget after 4 minutes */
-#define IMAPD_IDLE (30 * 60 * RT_S)      /* RFC 9051 section 5.4: at least 30 minutes */
-#define IMAPD_STRANGER (60 * RT_S)       /* to log in, from the greeting on */
-#define IMAPD_READ (60 * RT_S)           /* for the rest of a command that has begun */
-#define IMAPD_WRITE (120 * RT_S)         /* for a client to take a piece of a response */
+#define IMAPD_KEEPALIVE                                                                                      \
+    (3 * 60 * RT_S)                 /* in IDLE something is sent this often: NATs forget after 4 minutes */
+#define IMAPD_IDLE (30 * 60 * RT_S) /* RFC 9051 section 5.4: at least 30 minutes */
+#define IMAPD_STRANGER (60 * RT_S)  /* to log in, from the greeting on */
+#define IMAPD_READ (60 * RT_S)      /* for the rest of a command that has begun */
+#define IMAPD_WRITE (120 * RT_S)    /* for a client to take a piece of a response */
 
 enum imapd_state { IMAPD_LOGGED_OUT = 1, IMAPD_AUTH = 2, IMAPD_SELECTED = 4 };
 enum { IMAPD_ANY = IMAPD_LOGGED_OUT | IMAPD_AUTH | IMAPD_SELECTED, IMAPD_IN = IMAPD_AUTH | IMAPD_SELECTED };
@@ -54,7 +55,7 @@ struct imapd_session {
     unsigned junk, failed_logins;
     int64_t born, until; /* until: when the session times out */
     int64_t wake;        /* and when it is looked at while parked */
-    char who[64];     /* for the log */
+    char who[64];        /* for the log */
 
     char account[20];
     char *address;
@@ -64,19 +65,20 @@ struct imapd_session {
 
     struct view *view; /* selected */
     bool read_only;
-    struct arena box;  /* holds the keywords */
+    struct arena box; /* holds the keywords */
     struct slice *keyword;
     size_t nkeywords;
-    uint32_t names;    /* of the mailbox, when the keywords were read */
+    uint32_t names; /* of the mailbox, when the keywords were read */
     struct imapd_recent recent;
-    size_t told;       /* EXISTS as the client knows it */
+    size_t told; /* EXISTS as the client knows it */
     struct kv_watch *watch;
-    bool news;         /* the view may be behind */
-    bool retry;        /* it is, but could not be read last time */
+    bool news;  /* the view may be behind */
+    bool retry; /* it is, but could not be read last time */
     bool idling;
     char idle_tag[IMAP_TAG_MAX + 1];
-    char next_tag[IMAP_TAG_MAX + 1]; /* of the line being read, should it be refused; "*" when there is none */
-    uint32_t *saved;   /* "$": uids, ascending (RFC 5182) */
+    char
+        next_tag[IMAP_TAG_MAX + 1]; /* of the line being read, should it be refused; "*" when there is none */
+    uint32_t *saved;                /* "$": uids, ascending (RFC 5182) */
     size_t nsaved;
     struct imapd_letter *letter; /* the message last looked into */
 };
@@ -90,10 +92,12 @@ struct imapd {
 
 /* ---- the table ---- */
 
-enum { IMAPD_UID = 1,      /* has a UID form */
-       IMAPD_EXPUNGES = 2, /* untagged EXPUNGE may come before its end (RFC 9051 section 7.5.1) */
-       IMAPD_CLEAR = 4,    /* only without TLS */
-       IMAPD_SECRET = 8 };
+enum {
+    IMAPD_UID = 1,      /* has a UID form */
+    IMAPD_EXPUNGES = 2, /* untagged EXPUNGE may come before its end (RFC 9051 section 7.5.1) */
+    IMAPD_CLEAR = 4,    /* only without TLS */
+    IMAPD_SECRET = 8
+};
 struct imapd_command {
     struct slice name;
     unsigned states, flags;
@@ -106,14 +110,15 @@ void imapd_dispatch(struct imapd_session *s);
 
 /* ---- answers ---- */
 
-void imapd_write(struct imapd_session *s, struct slice bytes);      /* to the client, at its pace. SUSPENDS */
-void imapd_flush(struct imapd_session *s);                          /* s->out to the client; then it is empty */
+void imapd_write(struct imapd_session *s, struct slice bytes); /* to the client, at its pace. SUSPENDS */
+void imapd_flush(struct imapd_session *s);                     /* s->out to the client; then it is empty */
 void imapd_untagged(struct imapd_session *s, const char *fmt, ...) PRINTF_LIKE(2, 3); /* "* ..." CRLF */
 /* The tagged answer; OK tells the news first. code: "READ-ONLY" or NULL. */
 void imapd_ok(struct imapd_session *s, const char *code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void imapd_no(struct imapd_session *s, const char *code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void imapd_bad(struct imapd_session *s, const char *fmt, ...) PRINTF_LIKE(2, 3); /* counts as junk */
-void imapd_failed(struct imapd_session *s, int e); /* NO with the code that fits, or BAD; the sentence is err_text(e) */
+void imapd_failed(struct imapd_session *s,
+                  int e); /* NO with the code that fits, or BAD; the sentence is err_text(e) */
 void imapd_bye(struct imapd_session *s, const char *code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 bool imapd_args_bad(struct imapd_session *s, struct imap_in *in); /* true: syntax error, answered */
 
@@ -142,7 +147,7 @@ bool imapd_idle_turn(struct imapd_session *s); /* false: parked */
 /* ---- sets ---- */
 
 struct imapd_picked {
-    size_t *at;   /* indices into the view, ascending */
+    size_t *at; /* indices into the view, ascending */
     uint32_t *uid;
     size_t n;
     bool missing; /* some that were asked for are gone, which the client cannot know yet */
@@ -161,37 +166,42 @@ struct imapd_records {
     struct arena a;
     struct message *v;
     size_t n, at;
-    uint32_t last; /* the last uid that will be asked for */
+    uint32_t last;       /* the last uid that will be asked for */
     struct message gone; /* one that was expunged lately */
 };
 void imapd_records_begin(struct imapd_records *r, uint32_t last);
 void imapd_records_end(struct imapd_records *r);
 /* One that was expunged is told as it was, while that is remembered (RFC 2180); ERR_NOT_FOUND:
  * it is no more. Valid until the next one is asked for. SUSPENDS. */
-MUST_CHECK int imapd_record(struct imapd_session *s, struct imapd_records *r, uint32_t uid, const struct message **out);
+MUST_CHECK int imapd_record(struct imapd_session *s, struct imapd_records *r, uint32_t uid,
+                            const struct message **out);
 
 struct imapd_letter {
     struct store *store;
     struct message m;
     struct arena tree_a, all_a;
-    struct mime_tree *tree;  /* when parsed */
-    struct slice all;        /* the bytes, when they were read as a whole */
-    uint64_t head_size;      /* of its header section, + 1; 0 = not known yet */
+    struct mime_tree *tree; /* when parsed */
+    struct slice all;       /* the bytes, when they were read as a whole */
+    uint64_t head_size;     /* of its header section, + 1; 0 = not known yet */
 };
 /* The message with this uid of the selected mailbox; kept until another one is asked for.
  * known: its record, or NULL. ERR_NOT_FOUND: expunged. SUSPENDS. */
-MUST_CHECK int imapd_letter(struct imapd_session *s, uint32_t uid, const struct message *known, struct imapd_letter **out);
+MUST_CHECK int imapd_letter(struct imapd_session *s, uint32_t uid, const struct message *known,
+                            struct imapd_letter **out);
 void imapd_letter_forget(struct imapd_session *s);
 void imapd_letter_trim(struct imapd_session *s); /* keeps no more than a small tree */
 MUST_CHECK int imapd_letter_tree(struct imapd_session *s, struct imapd_letter *l); /* SUSPENDS */
-MUST_CHECK int imapd_letter_head_size(struct imapd_session *s, struct imapd_letter *l, uint64_t *out); /* SUSPENDS */
+MUST_CHECK int imapd_letter_head_size(struct imapd_session *s, struct imapd_letter *l,
+                                      uint64_t *out); /* SUSPENDS */
 /* Its header section, but not more of it than IMAPD_HEAD_MAX bytes, in `a`. SUSPENDS. */
-MUST_CHECK int imapd_letter_head(struct imapd_session *s, struct imapd_letter *l, struct arena *a, struct slice *out);
+MUST_CHECK int imapd_letter_head(struct imapd_session *s, struct imapd_letter *l, struct arena *a,
+                                 struct slice *out);
 /* Bytes [at, at + n) into p; the number read. SUSPENDS. */
-MUST_CHECK int64_t imapd_letter_read(struct imapd_session *s, struct imapd_letter *l, uint64_t at, void *p, size_t n);
+MUST_CHECK int64_t imapd_letter_read(struct imapd_session *s, struct imapd_letter *l, uint64_t at, void *p,
+                                     size_t n);
 /* The same into the arena, at most IMAPD_HEAD_MAX bytes. SUSPENDS. */
-MUST_CHECK int imapd_letter_range(struct imapd_session *s, struct imapd_letter *l, uint64_t at, uint64_t n, struct arena *a,
-                               struct slice *out);
+MUST_CHECK int imapd_letter_range(struct imapd_session *s, struct imapd_letter *l, uint64_t at, uint64_t n,
+                                  struct arena *a, struct slice *out);
 
 struct imapd_decoded {
     uint64_t size;
@@ -200,9 +210,9 @@ struct imapd_decoded {
 /* The body of a part with its transfer encoding undone: what it is, and bytes [from, from + n)
  * of it to the client. SUSPENDS. */
 MUST_CHECK int imapd_decoded_size(struct imapd_session *s, struct imapd_letter *l, const struct mime_part *p,
-                               struct imapd_decoded *out);
-MUST_CHECK int imapd_decoded_write(struct imapd_session *s, struct imapd_letter *l, const struct mime_part *p, uint64_t from,
-                                uint64_t n);
+                                  struct imapd_decoded *out);
+MUST_CHECK int imapd_decoded_write(struct imapd_session *s, struct imapd_letter *l, const struct mime_part *p,
+                                   uint64_t from, uint64_t n);
 
 /* ---- searching texts ---- */
 
@@ -212,7 +222,8 @@ struct imapd_needle {
 };
 /* Looks for all needles in the header (with those of its parts) and the decoded text parts of
  * a message, stops when all are found. SUSPENDS. */
-MUST_CHECK int imapd_text_search(struct imapd_session *s, struct imapd_letter *l, struct imapd_needle *v, size_t n);
+MUST_CHECK int imapd_text_search(struct imapd_session *s, struct imapd_letter *l, struct imapd_needle *v,
+                                 size_t n);
 /* Is there a field of that name that holds the folded text? Decoded and folded first. */
 bool imapd_head_holds(struct slice head, struct slice field, struct slice folded);
 /* The same for the addresses in such fields as ENVELOPE tells them, without comments. */
@@ -227,11 +238,12 @@ MUST_CHECK int imapd_append(struct imapd_session *s, const struct imap_literal *
 /* Reads n bytes and drops them. SUSPENDS. */
 MUST_CHECK int imapd_swallow(struct imapd_session *s, uint64_t n);
 
-#define IMAPD_COMMANDS(X)                                                                             \
-    X(append) X(authenticate) X(capability) X(check) X(close) X(copy) X(create) X(delete)          \
-    X(enable) X(examine) X(expunge) X(fetch) X(id) X(idle) X(list) X(login) X(logout) X(lsub)      \
-    X(move) X(namespace) X(noop) X(rename) X(search) X(select) X(starttls) X(status) X(store)      \
-    X(subscribe) X(unselect) X(unsubscribe)
+#define IMAPD_COMMANDS(X)                                                                                    \
+    X(append)                                                                                                \
+    X(authenticate) X(capability) X(check) X(close) X(copy) X(create) X(delete) X(enable) X(examine)         \
+        X(expunge) X(fetch) X(id) X(idle) X(list) X(login) X(logout) X(lsub) X(move) X(namespace) X(noop)    \
+            X(rename) X(search) X(select) X(starttls) X(status) X(store) X(subscribe) X(unselect)            \
+                X(unsubscribe)
 #define X(name) void imapd_cmd_##name(struct imapd_session *s, struct imap_in *in);
 IMAPD_COMMANDS(X)
 #undef X

@@ -48,7 +48,8 @@ static int open_store(void *arg)
     struct buf chain = BUF_INIT, key = BUF_INIT;
     struct slice name = SL("mail.x.test");
     snprintf(w.dir, sizeof w.dir, "/tmp/imapd_test.%d", (int)getpid());
-    if (path_mkdir(w.dir) != 0) {}
+    if (path_mkdir(w.dir) != 0) {
+    }
     int r = kv_mem_open(&w.kv, NULL);
     if (!r) r = body_open(&w.body, w.dir, 0);
     if (!r) r = tls_self_signed(&name, 1, 10, &chain, &key);
@@ -67,8 +68,11 @@ static void start(void)
     CHECK_OK(store_open(&w.store, w.kv, w.body));
     CHECK_OK(domain_add(w.store, SL("x.test")));
     CHECK_OK(account_add(w.store, SL("alice@x.test"), SL("secret")));
-    struct imapd_conf conf = {.store = w.store, .tls = w.server_tls, .hostname = SL("mail.x.test"), .append_max = 1 << 20,
-                               .sessions_max = 20};
+    struct imapd_conf conf = {.store = w.store,
+                              .tls = w.server_tls,
+                              .hostname = SL("mail.x.test"),
+                              .append_max = 1 << 20,
+                              .sessions_max = 20};
     CHECK_OK(imapd_open(&w.imapd, &conf));
     CHECK_OK(listener_open(&w.plain, &at));
     CHECK_OK(listener_open(&w.tls, &at));
@@ -81,7 +85,8 @@ static void start(void)
 static int clean_up(void *arg)
 {
     (void)arg;
-    if (path_list(w.dir, remove_file, w.dir) != 0) {}
+    if (path_list(w.dir, remove_file, w.dir) != 0) {
+    }
     rmdir(w.dir);
     return 0;
 }
@@ -123,7 +128,8 @@ static void read_until(struct conn *c, struct slice last)
     do {
         int r = conn_read_line(c, 60000, &line);
         if (r) {
-            test_fail(__FILE__, __LINE__, "waiting for \"%.*s\": %s; got \"%.*s\"", SLF(last), err_text(r), SLF(buf_slice(&got)));
+            test_fail(__FILE__, __LINE__, "waiting for \"%.*s\": %s; got \"%.*s\"", SLF(last), err_text(r),
+                      SLF(buf_slice(&got)));
             break;
         }
         buf_put(&got, line);
@@ -181,7 +187,8 @@ static void expect_at(int line, struct conn *c, const char *want)
         buf_free(&t);
     }
     if (sl_find(w2, SL("Recent")) == SL_NONE) without_recent(&got);
-    if (!like(w2, buf_slice(&got))) test_fail(__FILE__, line, "got\n%.*sinstead of\n%s", SLF(buf_slice(&got)), want);
+    if (!like(w2, buf_slice(&got)))
+        test_fail(__FILE__, line, "got\n%.*sinstead of\n%s", SLF(buf_slice(&got)), want);
 }
 #define EXPECT(c, want) expect_at(__LINE__, c, want)
 #define TALK(c, line, want) (conn_puts(c, line "\r\n"), conn_flush(c), expect_at(__LINE__, c, want))
@@ -199,7 +206,8 @@ static void append(struct conn *c, const char *box, const char *flags, const cha
     conn_printf(c, "p APPEND %s %s{%zu+}\r\n%s\r\n", box, flags, strlen(text), text);
     CHECK_OK(conn_flush(c));
     read_until(c, SL("p "));
-    CHECK(like(SL("~p OK [APPENDUID ~] appended\n"), buf_slice(&got)) || sl_find(buf_slice(&got), SL("p OK [APPENDUID")) != SL_NONE);
+    CHECK(like(SL("~p OK [APPENDUID ~] appended\n"), buf_slice(&got)) ||
+          sl_find(buf_slice(&got), SL("p OK [APPENDUID")) != SL_NONE);
 }
 
 static void bye(struct conn **c)
@@ -218,9 +226,12 @@ TEST(imapd_no_login_in_clear)
 {
     start();
     struct conn *c = dial(false);
-    EXPECT(c, "* OK [CAPABILITY IMAP4rev1 IMAP4rev2 SASL-IR LITERAL+ ID ENABLE IDLE STARTTLS LOGINDISABLED] ~\n");
+    EXPECT(
+        c,
+        "* OK [CAPABILITY IMAP4rev1 IMAP4rev2 SASL-IR LITERAL+ ID ENABLE IDLE STARTTLS LOGINDISABLED] ~\n");
     TALK(c, "1 LOGIN alice@x.test secret", "1 NO [PRIVACYREQUIRED] turn on TLS first\n");
-    TALK(c, "2 AUTHENTICATE PLAIN AGFsaWNlQHgudGVzdABzZWNyZXQ=", "2 NO [PRIVACYREQUIRED] turn on TLS first\n");
+    TALK(c,
+         "2 AUTHENTICATE PLAIN AGFsaWNlQHgudGVzdABzZWNyZXQ=", "2 NO [PRIVACYREQUIRED] turn on TLS first\n");
     TALK(c, "3 SELECT INBOX", "3 BAD log in first\n");
     TALK(c, "4 FOO", "4 BAD there is no such command\n");
     TALK(c, "5 NOOP x", "5 BAD byte 7: the end of the command was expected\n");
@@ -325,7 +336,8 @@ TEST(imapd_mailboxes)
     TALK(c, "2 LIST \"\" *",
          "* LIST (\\HasNoChildren) \"/\" INBOX\n* LIST (\\HasNoChildren \\Archive) \"/\" Archive\n"
          "* LIST (\\HasNoChildren \\Drafts) \"/\" Drafts\n* LIST (\\HasNoChildren \\Junk) \"/\" Junk\n"
-         "* LIST (\\HasNoChildren \\Sent) \"/\" Sent\n* LIST (\\HasNoChildren \\Trash) \"/\" Trash\n2 OK these are the mailboxes\n");
+         "* LIST (\\HasNoChildren \\Sent) \"/\" Sent\n* LIST (\\HasNoChildren \\Trash) \"/\" Trash\n2 OK "
+         "these are the mailboxes\n");
     TALK(c, "3 CREATE a/b/c", "3 OK [MAILBOXID (M~)] created\n");
     TALK(c, "4 CREATE a/b/c", "4 NO [ALREADYEXISTS] ~\n");
     TALK(c, "5 CREATE &AOk-/", "5 OK [MAILBOXID (M~)] created\n");
@@ -333,20 +345,25 @@ TEST(imapd_mailboxes)
     TALK(c, "7 LIST a/ %", "* LIST (\\HasChildren) \"/\" a/b\n7 OK ~\n");
     TALK(c, "8 LIST \"\" \"&*\"", "8 BAD ~\n");
     TALK(c, "9 DELETE a/b", "9 OK deleted\n");
-    TALK(c, "10 LIST \"\" a*", "* LIST (\\HasChildren) \"/\" a\n* LIST (\\Noselect \\HasChildren) \"/\" a/b\n* LIST (\\HasNoChildren) \"/\" a/b/c\n10 OK ~\n");
+    TALK(c, "10 LIST \"\" a*",
+         "* LIST (\\HasChildren) \"/\" a\n* LIST (\\Noselect \\HasChildren) \"/\" a/b\n* LIST "
+         "(\\HasNoChildren) \"/\" a/b/c\n10 OK ~\n");
     TALK(c, "11 RENAME a x", "11 OK renamed\n");
-    TALK(c, "12 LIST \"\" x/*", "* LIST (\\Noselect \\HasChildren) \"/\" x/b\n* LIST (\\HasNoChildren) \"/\" x/b/c\n12 OK ~\n");
+    TALK(c, "12 LIST \"\" x/*",
+         "* LIST (\\Noselect \\HasChildren) \"/\" x/b\n* LIST (\\HasNoChildren) \"/\" x/b/c\n12 OK ~\n");
     TALK(c, "13 DELETE INBOX", "13 NO [NOPERM] ~\n");
     TALK(c, "14 DELETE nothing", "14 NO [NONEXISTENT] ~\n");
     TALK(c, "15 SUBSCRIBE x/b/c", "15 OK subscribed\n");
     TALK(c, "16 LSUB \"\" x/%", "* LSUB (\\Noselect) \"/\" x/b\n16 OK ~\n");
     TALK(c, "17 LSUB \"\" x*", "* LSUB () \"/\" x/b/c\n17 OK ~\n");
-    TALK(c, "18 LIST (SUBSCRIBED) \"\" x* RETURN (CHILDREN)", "* LIST (\\HasNoChildren \\Subscribed) \"/\" x/b/c\n18 OK ~\n");
+    TALK(c, "18 LIST (SUBSCRIBED) \"\" x* RETURN (CHILDREN)",
+         "* LIST (\\HasNoChildren \\Subscribed) \"/\" x/b/c\n18 OK ~\n");
     TALK(c, "19 LIST (SUBSCRIBED RECURSIVEMATCH) \"\" x",
          "* LIST (\\HasChildren) \"/\" x (\"CHILDINFO\" (\"SUBSCRIBED\"))\n19 OK ~\n");
     TALK(c, "20 UNSUBSCRIBE x/b/c", "20 OK no longer subscribed\n");
     TALK(c, "21 NAMESPACE", "* NAMESPACE ((\"\" \"/\")) NIL NIL\n21 OK ~\n");
-    TALK(c, "22 STATUS inbox (MESSAGES UIDNEXT UNSEEN SIZE)", "* STATUS INBOX (MESSAGES 0 UIDNEXT 1 UNSEEN 0 SIZE 0)\n22 OK ~\n");
+    TALK(c, "22 STATUS inbox (MESSAGES UIDNEXT UNSEEN SIZE)",
+         "* STATUS INBOX (MESSAGES 0 UIDNEXT 1 UNSEEN 0 SIZE 0)\n22 OK ~\n");
     TALK(c, "23 STATUS nothing (MESSAGES)", "23 NO [NONEXISTENT] ~\n");
     TALK(c, "24 LIST (SPECIAL-USE) \"\" * RETURN (STATUS (MESSAGES))",
          "* LIST (\\HasNoChildren \\Archive) \"/\" Archive\n* STATUS Archive (MESSAGES 0)\n"
@@ -362,11 +379,14 @@ TEST(imapd_mailboxes)
 
 /* ---- messages ---- */
 
-static const char letter[] = "From: Bob <bob@y.test>\r\nTo: alice@x.test\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"
-                             "Date: Mon, 7 Feb 1994 21:52:25 -0800\r\n\r\nHello, Alice\r\n";
-static const char mixed[] = "Subject: two parts\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
-                            "--b\r\nContent-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
-                            "caf=E9 au =\r\nlait\r\n--b\r\nContent-Type: text/html\r\n\r\n<p>x</p>\r\n--b--\r\n";
+static const char letter[] =
+    "From: Bob <bob@y.test>\r\nTo: alice@x.test\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"
+    "Date: Mon, 7 Feb 1994 21:52:25 -0800\r\n\r\nHello, Alice\r\n";
+static const char mixed[] =
+    "Subject: two parts\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+    "--b\r\nContent-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: "
+    "quoted-printable\r\n\r\n"
+    "caf=E9 au =\r\nlait\r\n--b\r\nContent-Type: text/html\r\n\r\n<p>x</p>\r\n--b--\r\n";
 
 TEST(imapd_select_and_fetch)
 {
@@ -374,35 +394,46 @@ TEST(imapd_select_and_fetch)
     struct conn *c = login();
     append(c, "INBOX", "", letter);
     append(c, "INBOX", "(\\Seen $Work) \"17-Jul-1996 02:44:25 -0700\" ", mixed);
-    TALK(c, "1 SELECT INBOX",
-         "* FLAGS (\\Seen \\Answered \\Flagged \\Deleted \\Draft $Work)\n"
-         "* OK [PERMANENTFLAGS (\\* \\Seen \\Answered \\Flagged \\Deleted \\Draft $Work)] these can be kept\n"
-         "* 2 EXISTS\n* 2 RECENT\n* OK [UNSEEN 1] the first unseen one\n* OK [UIDVALIDITY ~] ids are valid\n"
-         "* OK [UIDNEXT 3] the next id\n* OK [HIGHESTMODSEQ ~] the last change\n* OK [MAILBOXID (M~)] its id\n"
-         "1 OK [READ-WRITE] selected\n");
+    TALK(
+        c, "1 SELECT INBOX",
+        "* FLAGS (\\Seen \\Answered \\Flagged \\Deleted \\Draft $Work)\n"
+        "* OK [PERMANENTFLAGS (\\* \\Seen \\Answered \\Flagged \\Deleted \\Draft $Work)] these can be kept\n"
+        "* 2 EXISTS\n* 2 RECENT\n* OK [UNSEEN 1] the first unseen one\n* OK [UIDVALIDITY ~] ids are valid\n"
+        "* OK [UIDNEXT 3] the next id\n* OK [HIGHESTMODSEQ ~] the last change\n* OK [MAILBOXID (M~)] its id\n"
+        "1 OK [READ-WRITE] selected\n");
     TALK(c, "2 FETCH 1:* (UID FLAGS RFC822.SIZE)",
-         "* 1 FETCH (UID 1 FLAGS () RFC822.SIZE 134)\n* 2 FETCH (UID 2 FLAGS (\\Seen $Work) RFC822.SIZE 231)\n2 OK fetched\n");
-    TALK(c, "3 FETCH 2 INTERNALDATE", "* 2 FETCH (INTERNALDATE \"17-Jul-1996 02:44:25 -0700\")\n3 OK fetched\n");
+         "* 1 FETCH (UID 1 FLAGS () RFC822.SIZE 134)\n* 2 FETCH (UID 2 FLAGS (\\Seen $Work) RFC822.SIZE "
+         "231)\n2 OK fetched\n");
+    TALK(c, "3 FETCH 2 INTERNALDATE",
+         "* 2 FETCH (INTERNALDATE \"17-Jul-1996 02:44:25 -0700\")\n3 OK fetched\n");
     TALK(c, "4 FETCH 1 ENVELOPE",
          "* 1 FETCH (ENVELOPE (\"Mon, 7 Feb 1994 21:52:25 -0800\" \"=?utf-8?q?Gr=C3=BC=C3=9Fe?=\" "
-         "((\"Bob\" NIL \"bob\" \"y.test\")) ((\"Bob\" NIL \"bob\" \"y.test\")) ((\"Bob\" NIL \"bob\" \"y.test\")) "
+         "((\"Bob\" NIL \"bob\" \"y.test\")) ((\"Bob\" NIL \"bob\" \"y.test\")) ((\"Bob\" NIL \"bob\" "
+         "\"y.test\")) "
          "((NIL NIL \"alice\" \"x.test\")) NIL NIL NIL NIL))\n4 OK fetched\n");
     TALK(c, "5 UID FETCH 2 BODYSTRUCTURE",
-         "* 2 FETCH (UID 2 BODYSTRUCTURE ((\"text\" \"plain\" (\"charset\" \"iso-8859-1\") NIL NIL \"quoted-printable\" 17 1 NIL NIL NIL NIL)"
-         "(\"text\" \"html\" NIL NIL NIL \"7bit\" 8 0 NIL NIL NIL NIL) \"mixed\" (\"boundary\" \"b\") NIL NIL NIL))\n5 OK fetched\n");
+         "* 2 FETCH (UID 2 BODYSTRUCTURE ((\"text\" \"plain\" (\"charset\" \"iso-8859-1\") NIL NIL "
+         "\"quoted-printable\" 17 1 NIL NIL NIL NIL)"
+         "(\"text\" \"html\" NIL NIL NIL \"7bit\" 8 0 NIL NIL NIL NIL) \"mixed\" (\"boundary\" \"b\") NIL "
+         "NIL NIL))\n5 OK fetched\n");
     TALK(c, "6 FETCH 1 (BODY.PEEK[HEADER.FIELDS (To Cc)] BODY.PEEK[TEXT]<7.3>)",
-         "* 1 FETCH (BODY[HEADER.FIELDS (To Cc)] {20}\nTo: alice@x.test\n\n BODY[TEXT]<7> {3}\nAli)\n6 OK fetched\n");
+         "* 1 FETCH (BODY[HEADER.FIELDS (To Cc)] {20}\nTo: alice@x.test\n\n BODY[TEXT]<7> {3}\nAli)\n6 OK "
+         "fetched\n");
     TALK(c, "7 FETCH 2 (BODY.PEEK[2] BODY.PEEK[1.MIME] BODY.PEEK[3])",
          "* 2 FETCH (BODY[2] {8}\n<p>x</p> BODY[1.MIME] {93}\nContent-Type: text/plain; charset=iso-8859-1\n"
          "Content-Transfer-Encoding: quoted-printable\n\n BODY[3] NIL)\n7 OK fetched\n");
-    TALK(c, "8 FETCH 1 BODY[TEXT]", "* 1 FETCH (FLAGS (\\Seen) BODY[TEXT] {14}\nHello, Alice\n)\n8 OK fetched\n");
+    TALK(c, "8 FETCH 1 BODY[TEXT]",
+         "* 1 FETCH (FLAGS (\\Seen) BODY[TEXT] {14}\nHello, Alice\n)\n8 OK fetched\n");
     TALK(c, "9 FETCH 1 BODY[TEXT]<100.5>", "* 1 FETCH (BODY[TEXT]<100> {0}\n)\n9 OK fetched\n");
     TALK(c, "10 FETCH 3 FLAGS", "10 BAD there are only 2 messages\n");
     TALK(c, "11 UID FETCH 99 FLAGS", "11 OK fetched\n");
     TALK(c, "12 FETCH 1 FOO", "12 BAD byte 12: a fetch item was expected\n");
-    TALK(c, "13 FETCH 1 RFC822.HEADER", "* 1 FETCH (RFC822.HEADER {120}\nFrom: Bob <bob@y.test>\nTo: alice@x.test\n"
-                                        "Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\nDate: Mon, 7 Feb 1994 21:52:25 -0800\n\n)\n13 OK fetched\n");
-    TALK(c, "14 FETCH 1 (EMAILID THREADID MODSEQ)", "* OK [HIGHESTMODSEQ ~] the last change\n* 1 FETCH (MODSEQ (~) THREADID NIL EMAILID (~))\n14 OK fetched\n");
+    TALK(c, "13 FETCH 1 RFC822.HEADER",
+         "* 1 FETCH (RFC822.HEADER {120}\nFrom: Bob <bob@y.test>\nTo: alice@x.test\n"
+         "Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\nDate: Mon, 7 Feb 1994 21:52:25 -0800\n\n)\n13 OK fetched\n");
+    TALK(c, "14 FETCH 1 (EMAILID THREADID MODSEQ)",
+         "* OK [HIGHESTMODSEQ ~] the last change\n* 1 FETCH (MODSEQ (~) THREADID NIL EMAILID (~))\n14 OK "
+         "fetched\n");
     bye(&c);
     stop();
 }
@@ -423,7 +454,8 @@ TEST(imapd_nul_only_in_literal8)
     conn_write(c, SL("2 APPEND INBOX ~{9+}\r\nA: b\r\n\r\n\0\r\n"));
     EXPECT(c, "2 OK [APPENDUID ~] appended\n");
     select_inbox(c);
-    TALK(c, "3 FETCH 1 (BODY.PEEK[] BODY.PEEK[TEXT])", "* 1 FETCH (BODY[] {9}\nA: b\n\n? BODY[TEXT] {1}\n?)\n3 OK fetched\n");
+    TALK(c, "3 FETCH 1 (BODY.PEEK[] BODY.PEEK[TEXT])",
+         "* 1 FETCH (BODY[] {9}\nA: b\n\n? BODY[TEXT] {1}\n?)\n3 OK fetched\n");
     conn_puts(c, "4 FETCH 1 BINARY.PEEK[]\r\n");
     read_until(c, SL("4 OK"));
     CHECK(sl_eq(buf_slice(&got), SL("* 1 FETCH (BINARY[] ~{9}\nA: b\n\n\0)\n4 OK fetched\n")));
@@ -437,13 +469,15 @@ TEST(imapd_dates_keep_their_zone)
     struct conn *c = login();
     append(c, "INBOX", "\"7-May-2026 01:00:00 +0530\" ", letter);
     select_inbox(c);
-    TALK(c, "1 FETCH 1 INTERNALDATE", "* 1 FETCH (INTERNALDATE \"07-May-2026 01:00:00 +0530\")\n1 OK fetched\n");
+    TALK(c, "1 FETCH 1 INTERNALDATE",
+         "* 1 FETCH (INTERNALDATE \"07-May-2026 01:00:00 +0530\")\n1 OK fetched\n");
     TALK(c, "2 SEARCH ON 7-May-2026", "* SEARCH 1\n2 OK ~\n"); /* the 6th in UTC */
     TALK(c, "3 SEARCH BEFORE 7-May-2026", "* SEARCH\n3 OK ~\n");
     TALK(c, "4 COPY 1 Trash", "4 OK ~\n");
     conn_puts(c, "5 EXAMINE Trash\r\n");
     read_until(c, SL("5 OK"));
-    TALK(c, "6 FETCH 1 INTERNALDATE", "* 1 FETCH (INTERNALDATE \"07-May-2026 01:00:00 +0530\")\n6 OK fetched\n");
+    TALK(c, "6 FETCH 1 INTERNALDATE",
+         "* 1 FETCH (INTERNALDATE \"07-May-2026 01:00:00 +0530\")\n6 OK fetched\n");
     bye(&c);
     stop();
 }
@@ -474,10 +508,14 @@ TEST(imapd_search_in_addresses)
 {
     start();
     struct conn *c = login();
-    append(c, "INBOX", "", "From: \"Doe, J\\\"oe\" <joe@x.test> (secret comment)\r\nTo: root, =?utf-8?q?J=C3=B6rg?= <j@y.test>\r\n\r\nx\r\n");
-    append(c, "INBOX", "", "From: <MAILER-DAEMON>\r\nCc: friends: ;\r\nContent-Type: multipart/report; boundary=b\r\n\r\n"
-                           "--b\r\nContent-Type: message/delivery-status\r\n\r\nStatus: 5.1.1\r\n--b\r\n"
-                           "Content-Type: text/plain; charset=windows-1255\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=F9=EC\r\n--b--\r\n");
+    append(c, "INBOX", "",
+           "From: \"Doe, J\\\"oe\" <joe@x.test> (secret comment)\r\nTo: root, =?utf-8?q?J=C3=B6rg?= "
+           "<j@y.test>\r\n\r\nx\r\n");
+    append(c, "INBOX", "",
+           "From: <MAILER-DAEMON>\r\nCc: friends: ;\r\nContent-Type: multipart/report; boundary=b\r\n\r\n"
+           "--b\r\nContent-Type: message/delivery-status\r\n\r\nStatus: 5.1.1\r\n--b\r\n"
+           "Content-Type: text/plain; charset=windows-1255\r\nContent-Transfer-Encoding: "
+           "quoted-printable\r\n\r\n=F9=EC\r\n--b--\r\n");
     select_inbox(c);
     TALK(c, "1 SEARCH FROM secret", "* SEARCH\n1 OK ~\n");
     TALK(c, "2 SEARCH HEADER FROM secret", "* SEARCH 1\n2 OK ~\n");
@@ -501,12 +539,15 @@ TEST(imapd_condstore_tells_the_modseq)
     for (int i = 0; i < 3; i++) append(c, "INBOX", "", letter);
     select_inbox(c);
     TALK(c, "1 STORE 1 +FLAGS.SILENT (\\Flagged)", "1 OK stored\n");
-    TALK(c, "2 ENABLE CONDSTORE", "* ENABLED CONDSTORE\n* OK [HIGHESTMODSEQ ~] the last change\n2 OK enabled\n");
-    TALK(c, "3 FETCH 1:3 MODSEQ", "* 1 FETCH (MODSEQ (10))\n* 2 FETCH (MODSEQ (8))\n* 3 FETCH (MODSEQ (9))\n3 OK fetched\n");
+    TALK(c, "2 ENABLE CONDSTORE",
+         "* ENABLED CONDSTORE\n* OK [HIGHESTMODSEQ ~] the last change\n2 OK enabled\n");
+    TALK(c, "3 FETCH 1:3 MODSEQ",
+         "* 1 FETCH (MODSEQ (10))\n* 2 FETCH (MODSEQ (8))\n* 3 FETCH (MODSEQ (9))\n3 OK fetched\n");
     TALK(c, "4 SEARCH RETURN (MIN) MODSEQ 1", "* ESEARCH (TAG \"4\") MIN 1 MODSEQ 10\n4 OK ~\n");
     TALK(c, "5 SEARCH RETURN (MAX) MODSEQ 1", "* ESEARCH (TAG \"5\") MAX 3 MODSEQ 9\n5 OK ~\n");
     TALK(c, "6 SEARCH RETURN (MIN MAX) 2:3 MODSEQ 1", "* ESEARCH (TAG \"6\") MIN 2 MAX 3 MODSEQ 9\n6 OK ~\n");
-    TALK(c, "7 SEARCH RETURN (MAX COUNT) MODSEQ 1", "* ESEARCH (TAG \"7\") MAX 3 COUNT 3 MODSEQ 10\n7 OK ~\n");
+    TALK(c, "7 SEARCH RETURN (MAX COUNT) MODSEQ 1",
+         "* ESEARCH (TAG \"7\") MAX 3 COUNT 3 MODSEQ 10\n7 OK ~\n");
     bye(&c);
     stop();
 }
@@ -516,15 +557,18 @@ TEST(imapd_binary)
     start();
     struct conn *c = login();
     append(c, "INBOX", "", mixed);
-    append(c, "INBOX", "", "Content-Type: image/x\r\nContent-Transfer-Encoding: base64\r\n\r\nYWIA\r\nY2Q=\r\n");
+    append(c, "INBOX", "",
+           "Content-Type: image/x\r\nContent-Transfer-Encoding: base64\r\n\r\nYWIA\r\nY2Q=\r\n");
     append(c, "INBOX", "", "Content-Transfer-Encoding: x-odd\r\n\r\nabc");
     conn_puts(c, "0 SELECT INBOX\r\n");
     read_until(c, SL("0 OK"));
     TALK(c, "1 FETCH 1 (BINARY.PEEK[1] BINARY.SIZE[1] BINARY.PEEK[2]<1.3> BINARY.PEEK[3])",
-         "* 1 FETCH (BINARY[1] {12}\ncaf\xe9 au lait BINARY.SIZE[1] 12 BINARY[2]<1> {3}\np>x BINARY[3] NIL)\n1 OK fetched\n");
+         "* 1 FETCH (BINARY[1] {12}\ncaf\xe9 au lait BINARY.SIZE[1] 12 BINARY[2]<1> {3}\np>x BINARY[3] "
+         "NIL)\n1 OK fetched\n");
     conn_puts(c, "2 FETCH 2 BINARY[1]\r\n");
     read_until(c, SL("2 OK"));
-    CHECK(sl_eq(buf_slice(&got), SL("* 2 FETCH (FLAGS (\\Recent \\Seen) BINARY[1] ~{5}\nab\0cd)\n2 OK fetched\n")));
+    CHECK(sl_eq(buf_slice(&got),
+                SL("* 2 FETCH (FLAGS (\\Recent \\Seen) BINARY[1] ~{5}\nab\0cd)\n2 OK fetched\n")));
     TALK(c, "3 FETCH 3 BINARY.PEEK[1]", "3 NO [UNKNOWN-CTE] ~\n");
     TALK(c, "4 FETCH 3 BINARY.SIZE[]", "* 3 FETCH (BINARY.SIZE[] 39)\n4 OK fetched\n");
     bye(&c);
@@ -539,8 +583,9 @@ TEST(imapd_rev2)
     TALK(c, "1 ENABLE IMAP4rev2", "* ENABLED IMAP4rev2\n1 OK enabled\n");
     TALK(c, "2 CREATE \"&-\xc3\xa9\"", "2 OK ~\n");
     TALK(c, "3 LIST \"\" &*", "* LIST (\\HasNoChildren) \"/\" \"&-\xc3\xa9\"\n3 OK ~\n");
-    TALK(c, "4 SELECT inbox", "* FLAGS ~\n* OK [PERMANENTFLAGS ~\n* 1 EXISTS\n* OK [UIDVALIDITY ~\n* OK [UIDNEXT 2] ~\n"
-                              "* OK [HIGHESTMODSEQ ~\n* OK [MAILBOXID ~\n* LIST () \"/\" INBOX\n4 OK [READ-WRITE] selected\n");
+    TALK(c, "4 SELECT inbox",
+         "* FLAGS ~\n* OK [PERMANENTFLAGS ~\n* 1 EXISTS\n* OK [UIDVALIDITY ~\n* OK [UIDNEXT 2] ~\n"
+         "* OK [HIGHESTMODSEQ ~\n* OK [MAILBOXID ~\n* LIST () \"/\" INBOX\n4 OK [READ-WRITE] selected\n");
     TALK(c, "5 SEARCH ALL", "* ESEARCH (TAG \"5\") ALL 1\n5 OK searched\n");
     TALK(c, "6 EXAMINE Trash", "* OK [CLOSED] ~\n~\n~\n* 0 EXISTS\n~\n~\n~\n~\n~\n6 OK ~\n");
     bye(&c);
@@ -552,7 +597,8 @@ TEST(imapd_does_not_answer_what_is_not_known)
     start();
     struct conn *c = login();
     kv_mem_inject(w.kv, KV_FAULT_UNKNOWN_DONE, 1);
-    TALK(c, "1 APPEND INBOX {6+}\r\na: b\r\n", "* BYE [UNAVAILABLE] it is not known whether the command was carried out\n");
+    TALK(c, "1 APPEND INBOX {6+}\r\na: b\r\n",
+         "* BYE [UNAVAILABLE] it is not known whether the command was carried out\n");
     conn_close(&c);
     c = login();
     TALK(c, "2 STATUS INBOX (MESSAGES)", "* STATUS INBOX (MESSAGES 1)\n2 OK ~\n");
@@ -578,9 +624,11 @@ TEST(imapd_append)
     TALK(c, "7 APPEND INBOX {5+}\r\nhello more", "7 BAD byte 1: the end of the command was expected\n");
     TALK(c, "8 APPEND INBOX {0+}\r\n", "8 NO [CANNOT] ~\n");
     TALK(c, "9 STATUS INBOX (MESSAGES)", "* STATUS INBOX (MESSAGES 1)\n9 OK ~\n");
-    TALK(c, "A APPEND INBOX (\\Seen) {6+}\r\na: 1\r\n (\\Draft) ~{6+}\r\na: 2\r\n", "A OK [APPENDUID ~ 2:3] appended\n");
+    TALK(c, "A APPEND INBOX (\\Seen) {6+}\r\na: 1\r\n (\\Draft) ~{6+}\r\na: 2\r\n",
+         "A OK [APPENDUID ~ 2:3] appended\n");
     TALK(c, "B APPEND INBOX {6+}\r\na: 1\r\n {2000000}", "B NO [TOOBIG] ~\n");
-    TALK(c, "C APPEND INBOX {6+}\r\na: 1\r\n () x{6+}\r\na: 2\r\n", "C BAD byte 5: the end of the command was expected\n");
+    TALK(c, "C APPEND INBOX {6+}\r\na: 1\r\n () x{6+}\r\na: 2\r\n",
+         "C BAD byte 5: the end of the command was expected\n");
     TALK(c, "D APPEND INBOX UTF8 (~{6+}\r\na: 3\r\n)", "D OK [APPENDUID ~ 4] appended\n");
     TALK(c, "E APPEND INBOX UTF8 (~{6+}\r\na: 3\r\n", "E BAD byte 1: ')' was expected\n");
     TALK(c, "F STATUS INBOX (MESSAGES)", "* STATUS INBOX (MESSAGES 4)\nF OK ~\n");
@@ -613,7 +661,8 @@ TEST(imapd_store_copy_move_expunge)
     for (int i = 0; i < 4; i++) append(c, "INBOX", "", letter);
     conn_puts(c, "0 SELECT INBOX\r\n");
     read_until(c, SL("0 OK"));
-    TALK(c, "1 STORE 1:2 +FLAGS (\\Flagged)", "* 1 FETCH (FLAGS (\\Flagged))\n* 2 FETCH (FLAGS (\\Flagged))\n1 OK stored\n");
+    TALK(c, "1 STORE 1:2 +FLAGS (\\Flagged)",
+         "* 1 FETCH (FLAGS (\\Flagged))\n* 2 FETCH (FLAGS (\\Flagged))\n1 OK stored\n");
     TALK(c, "2 UID STORE 1 FLAGS.SILENT (\\Deleted)", "2 OK stored\n");
     TALK(c, "3 UID STORE 1 -FLAGS (\\Seen)", "* 1 FETCH (UID 1 FLAGS (\\Deleted))\n3 OK stored\n");
     TALK(c, "4 STORE 3 +FLAGS ($New)",
@@ -630,7 +679,9 @@ TEST(imapd_store_copy_move_expunge)
     TALK(c, "12 CLOSE", "12 OK closed\n");
     TALK(c, "13 STATUS INBOX (MESSAGES)", "* STATUS INBOX (MESSAGES 0)\n13 OK ~\n");
     TALK(c, "14 FETCH 1 FLAGS", "14 BAD select a mailbox first\n");
-    TALK(c, "15 EXAMINE Trash", "~\n* OK [PERMANENTFLAGS ()] these can be kept\n* 2 EXISTS\n~\n~\n~\n~\n~\n~\n15 OK [READ-ONLY] selected\n");
+    TALK(c, "15 EXAMINE Trash",
+         "~\n* OK [PERMANENTFLAGS ()] these can be kept\n* 2 EXISTS\n~\n~\n~\n~\n~\n~\n15 OK [READ-ONLY] "
+         "selected\n");
     TALK(c, "16 STORE 1 FLAGS (\\Seen)", "16 NO [READ-ONLY] ~\n");
     TALK(c, "17 FETCH 1:2 FLAGS", "* 1 FETCH (FLAGS (\\Flagged))\n* 2 FETCH (FLAGS ($New))\n17 OK fetched\n");
     TALK(c, "18 UNSELECT", "18 OK ~\n");
@@ -645,7 +696,8 @@ TEST(imapd_condstore)
     for (int i = 0; i < 2; i++) append(c, "INBOX", "", letter);
     conn_puts(c, "0 SELECT INBOX (CONDSTORE)\r\n");
     read_until(c, SL("0 OK"));
-    TALK(c, "1 UID STORE 1:2 (UNCHANGEDSINCE 0) +FLAGS (\\Seen)", "1 OK [MODIFIED 1:2] some were changed meanwhile\n");
+    TALK(c, "1 UID STORE 1:2 (UNCHANGEDSINCE 0) +FLAGS (\\Seen)",
+         "1 OK [MODIFIED 1:2] some were changed meanwhile\n");
     TALK(c, "2 STORE 1 +FLAGS (\\Seen)", "* 1 FETCH (UID 1 FLAGS (\\Seen) MODSEQ (~))\n2 OK stored\n");
     TALK(c, "3 FETCH 1:* (FLAGS) (CHANGEDSINCE 999999)", "3 OK fetched\n");
     TALK(c, "4 SEARCH MODSEQ 1", "* SEARCH 1 2 (MODSEQ ~)\n4 OK searched\n");
@@ -675,7 +727,8 @@ TEST(imapd_search)
     TALK(c, "11 SEARCH LARGER 200", "* SEARCH 2\n11 OK searched\n");
     TALK(c, "12 SEARCH KEYWORD k1 UNKEYWORD k2", "* SEARCH 3\n12 OK searched\n");
     TALK(c, "13 SEARCH CHARSET x-none ALL", "13 NO [BADCHARSET (UTF-8 US-ASCII)] ~\n");
-    TALK(c, "14 SEARCH RETURN (MIN MAX COUNT ALL) ALL", "* ESEARCH (TAG \"14\") MIN 1 MAX 3 COUNT 3 ALL 1:3\n14 OK searched\n");
+    TALK(c, "14 SEARCH RETURN (MIN MAX COUNT ALL) ALL",
+         "* ESEARCH (TAG \"14\") MIN 1 MAX 3 COUNT 3 ALL 1:3\n14 OK searched\n");
     TALK(c, "15 UID SEARCH RETURN () FLAGGED SEEN", "* ESEARCH (TAG \"15\") UID\n15 OK searched\n");
     TALK(c, "16 SEARCH RETURN (SAVE) SEEN", "16 OK searched\n");
     TALK(c, "17 FETCH $ UID", "* 2 FETCH (UID 2)\n17 OK fetched\n");
@@ -706,9 +759,11 @@ TEST(imapd_two_sessions)
     TALK(a, "1 FETCH 3 UID", "* 3 FETCH (UID 3)\n* 4 EXISTS\n* ~ RECENT\n1 OK fetched\n");
     /* A message that is gone is shown until the client is told (RFC 2180, RFC 5530). */
     TALK(a, "2 FETCH 2 (UID RFC822.SIZE BODY.PEEK[HEADER.FIELDS (To)])",
-         "* 2 FETCH (UID 2 RFC822.SIZE 134 BODY[HEADER.FIELDS (To)] {20}\nTo: alice@x.test\n\n)\n2 OK [EXPUNGEISSUED] fetched\n");
+         "* 2 FETCH (UID 2 RFC822.SIZE 134 BODY[HEADER.FIELDS (To)] {20}\nTo: alice@x.test\n\n)\n2 OK "
+         "[EXPUNGEISSUED] fetched\n");
     TALK(a, "2 SEARCH SUBJECT Gr BODY Alice", "* SEARCH 1 2 3\n2 OK [EXPUNGEISSUED] searched\n");
-    TALK(a, "2 STORE 1:2 +FLAGS (\\Seen)", "* 1 FETCH (FLAGS (\\Seen))\n* 2 FETCH (FLAGS (\\Seen \\Deleted))\n2 OK [EXPUNGEISSUED] stored\n");
+    TALK(a, "2 STORE 1:2 +FLAGS (\\Seen)",
+         "* 1 FETCH (FLAGS (\\Seen))\n* 2 FETCH (FLAGS (\\Seen \\Deleted))\n2 OK [EXPUNGEISSUED] stored\n");
     TALK(a, "2 STORE 1:2 -FLAGS.SILENT (\\Seen)", "2 OK [EXPUNGEISSUED] stored\n");
     TALK(a, "2 FETCH 2 FLAGS", "* 2 FETCH (FLAGS (\\Deleted))\n2 OK [EXPUNGEISSUED] fetched\n");
     TALK(a, "2 COPY 1:2 Trash", "* 2 EXPUNGE\n2 NO [EXPUNGEISSUED] ~\n");
@@ -728,7 +783,8 @@ TEST(imapd_recent)
     struct conn *a = login(), *b = login();
     for (int i = 0; i < 2; i++) append(a, "INBOX", "", letter);
     TALK(a, "1 STATUS INBOX (RECENT)", "* STATUS INBOX (RECENT 2)\n1 OK ~\n");
-    TALK(a, "2 EXAMINE INBOX", "* FLAGS ~\n* OK ~\n* 2 EXISTS\n* 2 RECENT\n~\n~\n~\n~\n~\n2 OK [READ-ONLY] selected\n");
+    TALK(a, "2 EXAMINE INBOX",
+         "* FLAGS ~\n* OK ~\n* 2 EXISTS\n* 2 RECENT\n~\n~\n~\n~\n~\n2 OK [READ-ONLY] selected\n");
     TALK(b, "3 STATUS INBOX (RECENT)", "* STATUS INBOX (RECENT 2)\n3 OK ~\n"); /* EXAMINE takes none */
     TALK(b, "4 ENABLE IMAP4rev2", "* ENABLED IMAP4rev2\n4 OK ~\n");
     select_inbox(b);
@@ -737,10 +793,12 @@ TEST(imapd_recent)
     TALK(a, "6 SEARCH RECENT", "* SEARCH 1 2\n6 OK ~\n");
     TALK(a, "7 STORE 1 +FLAGS (\\Seen)", "* 1 FETCH (FLAGS (\\Recent \\Seen))\n7 OK ~\n");
     TALK(a, "8 SEARCH NEW", "* SEARCH 2\n8 OK ~\n");
-    TALK(b, "9 STATUS INBOX (RECENT)", "* STATUS INBOX (RECENT 0)\n* 1 FETCH (UID 1 FLAGS (\\Seen))\n9 OK ~\n");
+    TALK(b, "9 STATUS INBOX (RECENT)",
+         "* STATUS INBOX (RECENT 0)\n* 1 FETCH (UID 1 FLAGS (\\Seen))\n9 OK ~\n");
     bye(&a);
     bye(&b);
-    struct imapd_conf conf = {.store = w.store, .tls = w.server_tls, .hostname = SL("mail.x.test"), .sessions_max = 20};
+    struct imapd_conf conf = {
+        .store = w.store, .tls = w.server_tls, .hostname = SL("mail.x.test"), .sessions_max = 20};
     imapd_close(&w.imapd);
     CHECK_OK(imapd_open(&w.imapd, &conf));
     a = login();
@@ -748,7 +806,8 @@ TEST(imapd_recent)
     TALK(a, "1 STATUS INBOX (RECENT)", "* STATUS INBOX (RECENT 1)\n1 OK ~\n");
     select_inbox(a);
     TALK(a, "2 SEARCH OLD", "* SEARCH 1 2\n2 OK ~\n");
-    TALK(a, "3 FETCH 1:3 FLAGS", "* 1 FETCH (FLAGS (\\Seen))\n* 2 FETCH (FLAGS ())\n* 3 FETCH (FLAGS (\\Recent))\n3 OK ~\n");
+    TALK(a, "3 FETCH 1:3 FLAGS",
+         "* 1 FETCH (FLAGS (\\Seen))\n* 2 FETCH (FLAGS ())\n* 3 FETCH (FLAGS (\\Recent))\n3 OK ~\n");
     bye(&a);
     stop();
 }

@@ -117,7 +117,8 @@ static int record_of(struct imapd_session *s, uint32_t uid, struct message *out)
     return r == ERR_NOT_FOUND ? message_expunged(store, s->account, s->view->box, uid, out) : r;
 }
 
-int imapd_letter(struct imapd_session *s, uint32_t uid, const struct message *known, struct imapd_letter **out)
+int imapd_letter(struct imapd_session *s, uint32_t uid, const struct message *known,
+                 struct imapd_letter **out)
 {
     struct message m;
     if (s->letter && s->letter->m.uid == uid) {
@@ -169,8 +170,8 @@ int64_t imapd_letter_read(struct imapd_session *s, struct imapd_letter *l, uint6
     return (int64_t)n;
 }
 
-int imapd_letter_range(struct imapd_session *s, struct imapd_letter *l, uint64_t at, uint64_t n, struct arena *a,
-                    struct slice *out)
+int imapd_letter_range(struct imapd_session *s, struct imapd_letter *l, uint64_t at, uint64_t n,
+                       struct arena *a, struct slice *out)
 {
     if (n > IMAPD_HEAD_MAX) n = IMAPD_HEAD_MAX;
     char *p = ar_alloc(a, n + 1);

@@ -21,11 +21,11 @@ struct search {
     struct arena a; /* of the message at hand */
     int64_t now;
     int know;
-    size_t i;       /* its index in the view */
+    size_t i; /* its index in the view */
     const struct view_msg *m;
     const struct message *record;
     struct slice head;
-    int64_t sent;   /* day of the Date field, as written; -1 = none */
+    int64_t sent; /* day of the Date field, as written; -1 = none */
     bool sent_known;
 };
 
@@ -118,7 +118,8 @@ static enum answer record_key(const struct search *x, const struct imap_search *
     switch (k->key) {
     case IMAP_KEY_BEFORE:
     case IMAP_KEY_ON:
-    case IMAP_KEY_SINCE: return by_day(k->key, IMAP_KEY_BEFORE, m->internal_date + m->internal_zone * 60, k->day);
+    case IMAP_KEY_SINCE:
+        return by_day(k->key, IMAP_KEY_BEFORE, m->internal_date + m->internal_zone * 60, k->day);
     case IMAP_KEY_SAVEDBEFORE:
     case IMAP_KEY_SAVEDON:
     case IMAP_KEY_SAVEDSINCE: return by_day(k->key, IMAP_KEY_SAVEDBEFORE, m->save_date, k->day);
@@ -150,9 +151,7 @@ static enum answer header_key(struct search *x, const struct imap_search *k)
     case IMAP_KEY_HEADER:
         fiber_breathe(); /* there may be a thousand of them */
         return is(imapd_head_holds(x->head, k->field, k->text));
-    case IMAP_KEY_ADDRESS:
-        fiber_breathe();
-        return is(imapd_head_addresses(x->head, k->field, k->text));
+    case IMAP_KEY_ADDRESS: fiber_breathe(); return is(imapd_head_addresses(x->head, k->field, k->text));
     case IMAP_KEY_SENTBEFORE:
     case IMAP_KEY_SENTON:
     case IMAP_KEY_SENTSINCE:
@@ -218,7 +217,8 @@ static int judge(struct search *x, const struct imap_search *key, struct imapd_r
     x->know = KNOW_VIEW;
     x->sent_known = false;
     ar_reset(&x->a);
-    while ((r = ask(x, key)) == MAYBE && x->know < KNOW_TEXT && !(e = learn(x, records))) {}
+    while ((r = ask(x, key)) == MAYBE && x->know < KNOW_TEXT && !(e = learn(x, records))) {
+    }
     if (e) return e == ERR_NOT_FOUND ? 0 : e;
     return r == YES;
 }
@@ -255,7 +255,8 @@ static uint64_t highest_modseq(const struct imapd_session *s, const size_t *hits
     return most;
 }
 
-static void tell_search(struct imapd_session *s, const struct imap_search_args *args, const size_t *hits, size_t n)
+static void tell_search(struct imapd_session *s, const struct imap_search_args *args, const size_t *hits,
+                        size_t n)
 {
     buf_str(&s->out, "* SEARCH");
     for (size_t k = 0; k < n; k++) {
@@ -269,7 +270,8 @@ static void tell_search(struct imapd_session *s, const struct imap_search_args *
 }
 
 /* RFC 4731 section 3.1; MIN, MAX and ALL are left out when nothing was found. */
-static void tell_esearch(struct imapd_session *s, const struct imap_search_args *args, const size_t *hits, size_t n)
+static void tell_esearch(struct imapd_session *s, const struct imap_search_args *args, const size_t *hits,
+                         size_t n)
 {
     buf_str(&s->out, "* ESEARCH (TAG ");
     imap_put_string(&s->out, s->tag, false);

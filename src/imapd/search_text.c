@@ -76,7 +76,8 @@ static void feed_head(struct scan *x, struct slice head)
     struct arena a;
     struct mail_head h;
     ar_init(&a, 0);
-    if (mail_head_parse(&a, head, &h) != 0) {} /* its first fields, then */
+    if (mail_head_parse(&a, head, &h) != 0) {
+    } /* its first fields, then */
     for (size_t i = 0; i < h.n; i++) {
         const struct mail_field *f = &h.field[i];
         feed(x, utf8_clean(&a, f->name));
@@ -93,7 +94,7 @@ static int feed_part_head(struct scan *x, const struct mime_part *p)
     struct slice head;
     ar_init(&a, 0);
     int r = imapd_letter_range(x->s, x->l, p->head_at,
-                            p->head_size < PART_HEAD_MAX ? p->head_size : PART_HEAD_MAX, &a, &head);
+                               p->head_size < PART_HEAD_MAX ? p->head_size : PART_HEAD_MAX, &a, &head);
     if (!r) feed_head(x, head);
     ar_free(&a);
     return r;
@@ -105,7 +106,8 @@ bool imapd_head_holds(struct slice head, struct slice field, struct slice folded
     struct mail_head h;
     bool found = false;
     ar_init(&a, 0);
-    if (mail_head_parse(&a, head, &h) != 0) {} /* its first fields, then */
+    if (mail_head_parse(&a, head, &h) != 0) {
+    } /* its first fields, then */
     const struct mail_field *f = mail_head_find(&h, field, 0);
     for (; f && !found; f = mail_head_find(&h, field, (size_t)(f - h.field) + 1)) {
         struct slice text = fold_utf8_ar(&a, mail_words_decode(&a, mail_unfold(&a, f->body)));
@@ -120,7 +122,8 @@ static struct slice address_text(struct arena *a, const struct mail_addr *m)
 {
     struct slice name = mail_words_decode(a, m->nobody ? m->group : m->name);
     if (m->nobody) return name;
-    return ar_printf(a, "%.*s <%.*s%s%.*s>", SLF(name), SLF(m->local), m->domain.n ? "@" : "", SLF(m->domain));
+    return ar_printf(a, "%.*s <%.*s%s%.*s>", SLF(name), SLF(m->local), m->domain.n ? "@" : "",
+                     SLF(m->domain));
 }
 
 static bool addresses_hold(struct arena *a, struct slice body, struct slice folded)
@@ -141,7 +144,8 @@ bool imapd_head_addresses(struct slice head, struct slice field, struct slice fo
     struct mail_head h;
     bool found = false;
     ar_init(&a, 0);
-    if (mail_head_parse(&a, head, &h) != 0) {} /* its first fields, then */
+    if (mail_head_parse(&a, head, &h) != 0) {
+    } /* its first fields, then */
     const struct mail_field *f = mail_head_find(&h, field, 0);
     for (; f && !found; f = mail_head_find(&h, field, (size_t)(f - h.field) + 1))
         found = addresses_hold(&a, f->body, folded);
@@ -162,10 +166,12 @@ static int feed_text_part(struct scan *x, const struct mime_part *p)
     int64_t got = 0;
     mime_decode_begin(&d, p->encoding);
     ar_init(&a, 0);
-    if (charset_begin(&c, mime_param_get(&a, p->param, p->nparam, SL("charset"))) != 0) {} /* as UTF-8, then */
+    if (charset_begin(&c, mime_param_get(&a, p->param, p->nparam, SL("charset"))) != 0) {
+    } /* as UTF-8, then */
     ar_free(&a);
     while (at < end && !done(x)) {
-        got = imapd_letter_read(x->s, x->l, at, chunk, end - at < IMAPD_CHUNK ? (size_t)(end - at) : IMAPD_CHUNK);
+        got = imapd_letter_read(x->s, x->l, at, chunk,
+                                end - at < IMAPD_CHUNK ? (size_t)(end - at) : IMAPD_CHUNK);
         if (got <= 0) break;
         at += (uint64_t)got;
         struct slice plain = sl(chunk, (size_t)got);

@@ -282,7 +282,7 @@ void imapd_condstore(struct imapd_session *s)
     s->condstore = true;
     if (s->state == IMAPD_SELECTED)
         imapd_untagged(s, "OK [HIGHESTMODSEQ %llu] the last change",
-                    (unsigned long long)(s->view->modseq ? s->view->modseq : 1));
+                       (unsigned long long)(s->view->modseq ? s->view->modseq : 1));
 }
 
 static void tell_nobody(void *arg, uint32_t seq) { (void)arg, (void)seq; }

@@ -32,7 +32,8 @@ static void number_put(struct kv *kv, uint64_t number)
     char room[KV_FULL_MAX], text[24];
     struct onode *n = omap_node(&kv->batch, number_key(room));
     n->kind = OMAP_PUT;
-    omap_set(&kv->batch, n, sl(text, (size_t)snprintf(text, sizeof text, "%llu", (unsigned long long)number)));
+    omap_set(&kv->batch, n,
+             sl(text, (size_t)snprintf(text, sizeof text, "%llu", (unsigned long long)number)));
 }
 
 /* ---- opening again ---- */
@@ -76,8 +77,7 @@ static int reopen(struct kv *kv)
 int kv_mend(struct kv *kv)
 {
     if (!kv->broken) return 0;
-    if (!kv->engine->room(kv))
-        return err_set(ERR_FULL, "the disk has no space for the index to go on");
+    if (!kv->engine->room(kv)) return err_set(ERR_FULL, "the disk has no space for the index to go on");
     kv_gate_shut(kv);
     int rc = reopen(kv);
     if (rc) kv_gate_down(kv, rc);

@@ -134,7 +134,10 @@ static int engine_open(struct kv **kv)
     return *engine == 'r' ? kv_rocks_open(kv, path) : kv_mem_open(kv, path);
 }
 
-static int engine_accept(void) { return *engine == 'r' ? kv_rocks_accept_loss(path) : kv_mem_accept_loss(path); }
+static int engine_accept(void)
+{
+    return *engine == 'r' ? kv_rocks_accept_loss(path) : kv_mem_accept_loss(path);
+}
 
 static int put_row(struct kv_tx *tx, void *arg)
 {
@@ -190,7 +193,8 @@ static int find_name(void *arg, const char *name)
 {
     struct find *f = arg;
     struct slice s = sl_cstr(name), e = sl_cstr(f->ending);
-    if ((sl_ends(s, e) || sl_starts(s, e)) && strcmp(name, f->name) > 0) snprintf(f->name, sizeof f->name, "%s", name);
+    if ((sl_ends(s, e) || sl_starts(s, e)) && strcmp(name, f->name) > 0)
+        snprintf(f->name, sizeof f->name, "%s", name);
     return 0;
 }
 
@@ -226,9 +230,9 @@ static void each_engine(void (*body)(void))
     end();
 }
 
-#define EACH_ENGINE(id)                                                                            \
-    static void id##_on(void);                                                                     \
-    TEST(id) { each_engine(id##_on); }                                                             \
+#define EACH_ENGINE(id)                                                                                      \
+    static void id##_on(void);                                                                               \
+    TEST(id) { each_engine(id##_on); }                                                                       \
     static void id##_on(void)
 
 EACH_ENGINE(damage_in_the_log_is_refused_until_the_loss_is_accepted)

@@ -25,7 +25,8 @@ int kv_gate_enter(struct kv *kv)
         }
         lock_release(&g->lock);
         if (now == KV_GATE_OPEN) return 0;
-        if (now == KV_GATE_DOWN) return err_set(g->why, "the index is out of service: it could not be opened again");
+        if (now == KV_GATE_DOWN)
+            return err_set(g->why, "the index is out of service: it could not be opened again");
         completion_wait(&w.opened);
     }
 }

@@ -111,7 +111,8 @@ void kv_tx_put_record(struct kv_tx *tx, struct slice key, const struct buf *reco
 {
     if (!record->over) tx_change(tx, key, OMAP_PUT, buf_slice(record));
     else if (!tx->error)
-        tx->error = err_set(ERR_TOO_LONG, "a record is longer than %d bytes and cannot be stored", KV_VALUE_MAX);
+        tx->error =
+            err_set(ERR_TOO_LONG, "a record is longer than %d bytes and cannot be stored", KV_VALUE_MAX);
 }
 
 void kv_tx_del(struct kv_tx *tx, struct slice key) { tx_change(tx, key, OMAP_DEL, sl(NULL, 0)); }
@@ -152,8 +153,11 @@ int kv_tx_scan(struct kv_tx *tx, struct slice from, struct slice to, kv_visit *v
     struct kv_range r;
     int rc = kv_range_make(&r, tx->object, from, to);
     if (rc) return rc;
-    struct merge m = {.next = omap_from(&tx->kv->batch, r.from), .to = r.to, .skip = tx->object.n + 1,
-                      .visit = visit, .arg = arg};
+    struct merge m = {.next = omap_from(&tx->kv->batch, r.from),
+                      .to = r.to,
+                      .skip = tx->object.n + 1,
+                      .visit = visit,
+                      .arg = arg};
     rc = tx->kv->engine->scan(tx->kv, KV_READ_COMMITTER, r.from, r.to, merge_row, &m);
     return rc ? rc : merge_batch(&m, r.to);
 }
@@ -410,8 +414,6 @@ void kv_close(struct kv **kvp)
     if (!kv) return;
     *kvp = NULL;
     worker_free(&kv->committer);
-    if (fiber_current())
-        offload(close_on_thread, kv);
-    else
-        close_on_thread(kv);
+    if (fiber_current()) offload(close_on_thread, kv);
+    else close_on_thread(kv);
 }

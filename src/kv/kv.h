@@ -23,8 +23,8 @@ MUST_CHECK int kv_rocks_open(struct kv **out, const char *dir);
  * maybe more) and loses the rest; NULL: nothing is kept. BLOCKS. */
 MUST_CHECK int kv_mem_open(struct kv **out, const char *path);
 /* Damage in the middle of the log, where something that was synced is not there any more, is told from a
- * torn tail: opening is refused with ERR_CORRUPT until the loss is accepted here; then it opens with what stands
- * before the damage, and kv_loss() gives notice. ERR_STATE: there is no such damage. BLOCKS. */
+ * torn tail: opening is refused with ERR_CORRUPT until the loss is accepted here; then it opens with what
+ * stands before the damage, and kv_loss() gives notice. ERR_STATE: there is no such damage. BLOCKS. */
 MUST_CHECK int kv_rocks_accept_loss(const char *dir);
 MUST_CHECK int kv_mem_accept_loss(const char *path);
 void kv_close(struct kv **kv); /* SUSPENDS: waits for transactions under way */
@@ -81,15 +81,15 @@ struct kv_page {
     size_t n;
     bool more;
 };
-MUST_CHECK int kv_scan(struct kv *kv, struct slice object, struct slice from, struct slice to,
-                       size_t limit, struct arena *a, struct kv_page *page);
+MUST_CHECK int kv_scan(struct kv *kv, struct slice object, struct slice from, struct slice to, size_t limit,
+                       struct arena *a, struct kv_page *page);
 /* The least key after `key`: key + " " (0x20 is the least byte a key may hold). */
 struct slice kv_after(struct arena *a, struct slice key);
 /* The end of the range of keys that start with prefix. */
 struct slice kv_prefix_end(struct arena *a, struct slice prefix);
 /* Names of objects in [from, to), ascending, at most limit. SUSPENDS. */
-MUST_CHECK int kv_objects(struct kv *kv, struct slice from, struct slice to, size_t limit,
-                          struct arena *a, struct slice **names, size_t *n, bool *more);
+MUST_CHECK int kv_objects(struct kv *kv, struct slice from, struct slice to, size_t limit, struct arena *a,
+                          struct slice **names, size_t *n, bool *more);
 
 /* ---- hints ---- */
 

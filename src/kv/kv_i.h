@@ -11,10 +11,10 @@
 
 enum {
     KV_FULL_MAX = 2 * KV_KEY_MAX + 1,
-    KV_FORMAT = 1,                 /* version of the index; docs/format.md */
-    KV_NOTES_MAX = 4 << 20,        /* bytes of notes that may wait */
-    KV_GROUP_BYTES = 4 << 20,      /* a group that has grown past this is committed */
-    KV_WOULD_BLOCK = -1000,        /* an engine's answer to KV_READ_CACHED only */
+    KV_FORMAT = 1,            /* version of the index; docs/format.md */
+    KV_NOTES_MAX = 4 << 20,   /* bytes of notes that may wait */
+    KV_GROUP_BYTES = 4 << 20, /* a group that has grown past this is committed */
+    KV_WOULD_BLOCK = -1000,   /* an engine's answer to KV_READ_CACHED only */
 };
 
 enum kv_read {

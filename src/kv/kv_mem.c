@@ -203,9 +203,9 @@ static bool log_look_behind(struct kv_mem *m, struct slice s)
 
 static int log_replay(struct kv_mem *m, const char *path, struct slice s)
 {
-    for (struct slice changes; (changes = log_record(m, s, m->end)).n; s = sl_from(s, RECORD_HEAD + changes.n)) {
-        if (!replay(m, changes))
-            return err_set(ERR_CORRUPT, "a record of the index log is not well formed");
+    for (struct slice changes; (changes = log_record(m, s, m->end)).n;
+         s = sl_from(s, RECORD_HEAD + changes.n)) {
+        if (!replay(m, changes)) return err_set(ERR_CORRUPT, "a record of the index log is not well formed");
         m->end += RECORD_HEAD + changes.n;
     }
     if (!s.n) return 0;

@@ -8,9 +8,9 @@
  * After a failed write RocksDB refuses every other until it is opened again; its own way back
  * from a full disk asks for more space than there may ever be. So kv_rocks is closed and opened
  * again (commit.c), which flushes what the log holds into new tables and syncs them. */
+#include <rocksdb/c.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <rocksdb/c.h>
 
 #include "base/log.h"
 #include "kv_i.h"
@@ -36,16 +36,12 @@ static int rocks_err(const struct kv_rocks *r, const char *doing, char *message)
 {
     struct slice m = sl_cstr(message);
     int code = ERR_IO;
-    if (sl_find(m, SL("No space left")) != SL_NONE || sl_find(m, SL("NoSpace")) != SL_NONE)
-        code = ERR_FULL;
-    else if (sl_starts(m, SL("Corruption")))
-        code = ERR_CORRUPT;
+    if (sl_find(m, SL("No space left")) != SL_NONE || sl_find(m, SL("NoSpace")) != SL_NONE) code = ERR_FULL;
+    else if (sl_starts(m, SL("Corruption"))) code = ERR_CORRUPT;
     else if (sl_find(m, SL("lock hold")) != SL_NONE || sl_find(m, SL("While lock file")) != SL_NONE)
         code = ERR_BUSY;
-    if (code == ERR_BUSY)
-        err_set(code, "another process has the store %s open", r->dir);
-    else
-        err_set(code, "cannot %s the index in %s: %s", doing, r->dir, message);
+    if (code == ERR_BUSY) err_set(code, "another process has the store %s open", r->dir);
+    else err_set(code, "cannot %s the index in %s: %s", doing, r->dir, message);
     rocksdb_free(message);
     return code;
 }
@@ -119,10 +115,8 @@ static int rocks_write(struct kv *kv, const struct omap *changes)
     rocksdb_set_perf_level(rocksdb_disable); /* of this thread: its counters are read by nobody */
     rocksdb_writebatch_clear(r->batch);
     for (struct onode *n = omap_first(changes); n; n = omap_next(n)) {
-        if (n->kind == OMAP_PUT)
-            rocksdb_writebatch_put(r->batch, n->key.p, n->key.n, n->value.p, n->value.n);
-        else if (n->kind == OMAP_DEL)
-            rocksdb_writebatch_delete(r->batch, n->key.p, n->key.n);
+        if (n->kind == OMAP_PUT) rocksdb_writebatch_put(r->batch, n->key.p, n->key.n, n->value.p, n->value.n);
+        else if (n->kind == OMAP_DEL) rocksdb_writebatch_delete(r->batch, n->key.p, n->key.n);
     }
     char *e = NULL;
     rocksdb_write(r->db, r->sync, r->batch, &e);

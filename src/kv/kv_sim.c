@@ -168,7 +168,9 @@ TEST(a_failing_disk_loses_nothing_that_was_acknowledged)
     for (uint64_t seed = 1; seed <= 40 * seeds(); seed++) {
         bool gave_up;
         uint32_t hard = seed % 3 == 0 ? 4 : 1;
-        struct sim_faults f = {.write_fails = 60000 * hard, .disk_full = 30000 * hard, .sync_full = 60000 * hard,
+        struct sim_faults f = {.write_fails = 60000 * hard,
+                               .disk_full = 30000 * hard,
+                               .sync_full = 60000 * hard,
                                .no_descriptor = 30000 * hard};
         reopened += failing_disk(seed, f, &gave_up);
         given_up += gave_up;

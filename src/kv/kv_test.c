@@ -46,9 +46,9 @@ static void each_engine(void (*body)(struct suite *s))
     }
 }
 
-#define EACH_ENGINE(id)                                                                            \
-    static void id##_on(struct suite *s);                                                          \
-    TEST(id) { each_engine(id##_on); }                                                             \
+#define EACH_ENGINE(id)                                                                                      \
+    static void id##_on(struct suite *s);                                                                    \
+    TEST(id) { each_engine(id##_on); }                                                                       \
     static void id##_on(struct suite *s)
 
 static void reopen(struct suite *s)
@@ -66,10 +66,8 @@ struct change {
 static int put_fn(struct kv_tx *tx, void *arg)
 {
     struct change *c = arg;
-    if (c->value.n)
-        kv_tx_put(tx, c->key, c->value);
-    else
-        kv_tx_del(tx, c->key);
+    if (c->value.n) kv_tx_put(tx, c->key, c->value);
+    else kv_tx_del(tx, c->key);
     return 0;
 }
 

@@ -43,11 +43,12 @@ bool loss_accepted(const char *path, const char *what)
 
 int loss_refuse(const char *path, const char *what)
 {
-    return err_set(ERR_CORRUPT,
-                   "the log of the index is damaged: %s/%s. What was acknowledged from there on would be lost. Put a "
-                   "backup in the store's place; or go on with what stands before the damage: tram verify "
-                   "--accept-loss (no message body is swept until you say so)",
-                   path, what);
+    return err_set(
+        ERR_CORRUPT,
+        "the log of the index is damaged: %s/%s. What was acknowledged from there on would be lost. Put a "
+        "backup in the store's place; or go on with what stands before the damage: tram verify "
+        "--accept-loss (no message body is swept until you say so)",
+        path, what);
 }
 
 struct loss_away {

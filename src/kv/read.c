@@ -98,7 +98,10 @@ static int read_page(struct read *r, enum kv_read how)
 int kv_scan(struct kv *kv, struct slice object, struct slice from, struct slice to, size_t limit,
             struct arena *a, struct kv_page *page)
 {
-    struct read r = {.kv = kv, .fn = read_page, .a = a, .limit = limit > KV_PAGE_MAX ? KV_PAGE_MAX : limit,
+    struct read r = {.kv = kv,
+                     .fn = read_page,
+                     .a = a,
+                     .limit = limit > KV_PAGE_MAX ? KV_PAGE_MAX : limit,
                      .skip = object.n + 1};
     *page = (struct kv_page){0};
     int rc = kv_range_make(&r.range, object, from, to);

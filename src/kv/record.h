@@ -14,8 +14,14 @@ void rec_begin(struct buf *b, uint8_t version); /* clears b */
 void rec_put(struct buf *b, uint8_t tag, struct slice bytes);
 void rec_put_u64(struct buf *b, uint8_t tag, uint64_t v);
 /* Only when it is not the default a reader assumes: */
-static inline void rec_opt_u64(struct buf *b, uint8_t tag, uint64_t v) { if (v) rec_put_u64(b, tag, v); }
-static inline void rec_opt(struct buf *b, uint8_t tag, struct slice s) { if (s.n) rec_put(b, tag, s); }
+static inline void rec_opt_u64(struct buf *b, uint8_t tag, uint64_t v)
+{
+    if (v) rec_put_u64(b, tag, v);
+}
+static inline void rec_opt(struct buf *b, uint8_t tag, struct slice s)
+{
+    if (s.n) rec_put(b, tag, s);
+}
 
 /*  struct rec r; int e = rec_open(&r, value, 1); if (e) return e;
  *  while (rec_next(&r)) switch (r.tag) { case 'n': name = r.field; ... case 's': size = rec_u64(&r); }
@@ -28,5 +34,5 @@ struct rec {
 /* ERR_VERSION when the record's version is above `newest`, ERR_CORRUPT when empty. */
 MUST_CHECK int rec_open(struct rec *r, struct slice value, uint8_t newest);
 bool rec_next(struct rec *r);
-uint64_t rec_u64(struct rec *r); /* the present field as a number; sets bad when it is none */
+uint64_t rec_u64(struct rec *r);               /* the present field as a number; sets bad when it is none */
 MUST_CHECK int rec_error(const struct rec *r); /* 0 or ERR_CORRUPT */

@@ -36,7 +36,8 @@ static int take_name(void *arg, const char *name)
     uint64_t number;
     if (sl_eq(s, SL("CURRENT"))) f->current = true;
     else if (sl_ends(s, SL(".sst"))) f->tables = true;
-    else if (sl_ends(s, SL(".log")) && num_u64(sl_sub(s, 0, s.n - 4), UINT32_MAX, &number)) add_log(f, number);
+    else if (sl_ends(s, SL(".log")) && num_u64(sl_sub(s, 0, s.n - 4), UINT32_MAX, &number))
+        add_log(f, number);
     return 0;
 }
 
@@ -96,8 +97,9 @@ static void describe(const struct folder *f, size_t bad, uint64_t at, struct roc
         groups += f->log[i].groups + f->log[i].lost_groups;
         rows += f->log[i].next - f->log[i].first + f->log[i].lost_rows;
     }
-    snprintf(out->what, sizeof out->what, "%06u.log at byte %llu (%llu whole groups with %llu rows stand behind it)",
-             f->log[bad].number, (unsigned long long)at, groups, rows);
+    snprintf(out->what, sizeof out->what,
+             "%06u.log at byte %llu (%llu whole groups with %llu rows stand behind it)", f->log[bad].number,
+             (unsigned long long)at, groups, rows);
 }
 
 /* Each log goes on with the numbers where the one before ended. */
@@ -139,8 +141,9 @@ static int read_current(const struct folder *f, char name[FILE_NAME_MAX])
     buf_free(&b);
     if (rc && rc != ERR_TOO_LONG) return rc;
     return good ? 0
-                : err_set(ERR_CORRUPT, "%s/CURRENT is damaged: it must hold the name of a MANIFEST in %s and a "
-                                       "line feed; write that, or put a backup in the index's place",
+                : err_set(ERR_CORRUPT,
+                          "%s/CURRENT is damaged: it must hold the name of a MANIFEST in %s and a "
+                          "line feed; write that, or put a backup in the index's place",
                           f->dir, f->dir);
 }
 
@@ -151,17 +154,21 @@ static int look_at_manifest(const struct folder *f)
     int rc = read_current(f, name);
     if (rc == 0) rc = walk_name(f, name, &w);
     if (rc == ERR_NOT_FOUND)
-        return err_set(ERR_CORRUPT, "%s/CURRENT names %s, which is not there: one of them is damaged; put a backup "
-                                    "in the index's place",
+        return err_set(ERR_CORRUPT,
+                       "%s/CURRENT names %s, which is not there: one of them is damaged; put a backup "
+                       "in the index's place",
                        f->dir, name);
     if (rc) return rc;
     if (w.damaged || !w.groups)
-        return err_set(ERR_CORRUPT, "%s/%s, the list of the index's files, is damaged at byte %llu; put a backup in "
-                                    "the index's place",
+        return err_set(ERR_CORRUPT,
+                       "%s/%s, the list of the index's files, is damaged at byte %llu; put a backup in "
+                       "the index's place",
                        f->dir, name, (unsigned long long)w.broken_at);
     if (w.broken)
-        log_warn("kv", "%s/%s ends at byte %llu in something unfinished: its last entry was not made, or is damaged",
-                 f->dir, name, (unsigned long long)w.broken_at);
+        log_warn(
+            "kv",
+            "%s/%s ends at byte %llu in something unfinished: its last entry was not made, or is damaged",
+            f->dir, name, (unsigned long long)w.broken_at);
     return 0;
 }
 
@@ -171,8 +178,9 @@ static int look(struct folder *f, uint64_t needed, struct rocks_damage *out)
     if (rc == ERR_NOT_FOUND) return 0;
     if (rc) return rc;
     if (!f->current)
-        return f->tables || f->nlogs ? err_set(ERR_CORRUPT, "%s holds an index, but its file CURRENT is missing; "
-                                                            "put a backup in the index's place",
+        return f->tables || f->nlogs ? err_set(ERR_CORRUPT,
+                                               "%s holds an index, but its file CURRENT is missing; "
+                                               "put a backup in the index's place",
                                                f->dir)
                                      : 0;
     qsort(f->log, f->nlogs, sizeof *f->log, by_number);

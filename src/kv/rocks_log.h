@@ -26,12 +26,12 @@ struct rocks_log {
     enum rocks_log_kind kind;
     uint32_t number; /* of the write-ahead log */
 
-    uint64_t size;            /* walked so far */
-    uint64_t groups, whole;   /* groups in their places; just behind the last one */
-    uint64_t first, next;     /* sequence number of the first row; of the row that must follow */
-    bool broken;              /* at `broken_at` lies no group: the end, torn or not, or damage */
+    uint64_t size;          /* walked so far */
+    uint64_t groups, whole; /* groups in their places; just behind the last one */
+    uint64_t first, next;   /* sequence number of the first row; of the row that must follow */
+    bool broken;            /* at `broken_at` lies no group: the end, torn or not, or damage */
     uint64_t broken_at;
-    bool damaged;             /* proved: at `again_at` a group begins behind it */
+    bool damaged; /* proved: at `again_at` a group begins behind it */
     uint64_t again_at;
     uint64_t lost_groups, lost_rows; /* whole ones behind it (rows: of the write-ahead log) */
 

@@ -93,7 +93,8 @@ void kv_notify(struct kv *kv, struct slice object)
     lock_take(&kv->watch_lock);
     struct watch_list *l = map_get(&kv->watches, object);
     if (l) {
-        LIST_EACH(struct kv_watch, w, &l->watches, link) {
+        LIST_EACH(struct kv_watch, w, &l->watches, link)
+        {
             if (w->posted) continue;
             w->posted = true;
             rt_post(w->loop, deliver, w);

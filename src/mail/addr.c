@@ -133,8 +133,7 @@ static bool take_domain(struct arena *a, struct slice s, size_t *i, struct slice
         label = s.p[at] != '.';
         if (label)
             while (at < s.n && is_atext(s.p[at])) to[n++] = s.p[at++];
-        else
-            to[n++] = s.p[at++];
+        else to[n++] = s.p[at++];
         at = skip_cfws(s, at);
     }
     *i = at;
@@ -209,8 +208,8 @@ struct addr_parser {
     struct arena *a;
     struct slice s, group;
     size_t i, cap, members; /* members: how many addresses there were before the group */
-    bool no_angle; /* no > follows any more */
-    bool tell;     /* what is no address is told as well */
+    bool no_angle;          /* no > follows any more */
+    bool tell;              /* what is no address is told as well */
     struct mail_addrs *out;
 };
 
@@ -318,7 +317,8 @@ void mail_addrs_tell(struct arena *a, struct slice body, struct mail_addrs *out)
     struct addr_parser p = {.a = a, .s = body, .out = out, .tell = true};
     if (parse_list(&p) != 0) return; /* the first MAIL_ADDRS_MAX */
     struct mail_addr all = {.local = sl_trim(p.s), .domain = SL("")};
-    if (!out->n && all.local.n && add_addr(&p, &all) != 0) {} /* a comment only, or separators */
+    if (!out->n && all.local.n && add_addr(&p, &all) != 0) {
+    } /* a comment only, or separators */
 }
 
 int mail_addrs_parse(struct arena *a, struct slice body, struct mail_addrs *out)

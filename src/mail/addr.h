@@ -8,13 +8,13 @@
 enum { MAIL_ADDRS_MAX = 10000 };
 
 struct mail_addr {
-    struct slice name;   /* display name, unquoted, encoded words NOT decoded; may be empty */
-    struct slice local;  /* unquoted local part */
+    struct slice name;  /* display name, unquoted, encoded words NOT decoded; may be empty */
+    struct slice local; /* unquoted local part */
     struct slice
         domain; /* without blanks and comments, as written (no case folding); literals with brackets */
-    struct slice group;  /* name of the group it stands in, or empty */
-    struct slice route;  /* obs-route, or empty */
-    bool nobody;         /* no address: the group has no member (mail_addrs_tell only) */
+    struct slice group; /* name of the group it stands in, or empty */
+    struct slice route; /* obs-route, or empty */
+    bool nobody;        /* no address: the group has no member (mail_addrs_tell only) */
 };
 struct mail_addrs {
     struct mail_addr *v;

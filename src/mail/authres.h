@@ -24,14 +24,15 @@ struct authres {
     struct slice authserv_id; /* unquoted */
     unsigned version;         /* 0 = not given (means 1) */
     struct authres_info *info;
-    size_t n;                 /* 0: "none" */
+    size_t n; /* 0: "none" */
 };
 
 /* Adds an info / a property to what is being built. Values may be any bytes: what the
  * grammar does not allow is quoted, what no grammar allows is replaced on writing. Empty
  * values are not added. Returns the info, valid until the next authres_add(); NULL (and nothing
  * added) above the limits, which authres_prop() takes in silence. */
-struct authres_info *authres_add(struct arena *a, struct authres *r, struct slice method, struct slice result);
+struct authres_info *authres_add(struct arena *a, struct authres *r, struct slice method,
+                                 struct slice result);
 void authres_prop(struct arena *a, struct authres_info *i, const char *ptype, const char *property,
                   struct slice value);
 

@@ -179,7 +179,8 @@ int authres_parse(struct arena *a, struct slice payload, struct authres *out)
     skip_cfws(&r);
     if (is_digit(peek(&r))) out->version = number(&r);
     if (r.bad) return err_set(ERR_SYNTAX, "the field does not begin with a name");
-    if (out->version > 1) return err_set(ERR_UNSUPPORTED, "version %u of the field is not known", out->version);
+    if (out->version > 1)
+        return err_set(ERR_UNSUPPORTED, "version %u of the field is not known", out->version);
     while (!r.bad && take(&r, ';')) {
         int e = resinfo(&r, out);
         if (e) return e;

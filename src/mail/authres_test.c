@@ -47,8 +47,21 @@ TEST(authres_written)
 TEST(authres_hostile_values_are_harmless)
 {
     static const char *const values[] = {
-        "x\r\nX-Evil: yes", "x; dkim=pass header.d=bank.example", "x\" ; spf=pass", "x (", "x\\", ")", "\"", "a\tb", "\377\376",
-        "a@b; dmarc=pass", "evil@exa mple.com", "\xe2\x80\xa8next", "@", "a@", "b\"c@example.com",
+        "x\r\nX-Evil: yes",
+        "x; dkim=pass header.d=bank.example",
+        "x\" ; spf=pass",
+        "x (",
+        "x\\",
+        ")",
+        "\"",
+        "a\tb",
+        "\377\376",
+        "a@b; dmarc=pass",
+        "evil@exa mple.com",
+        "\xe2\x80\xa8next",
+        "@",
+        "a@",
+        "b\"c@example.com",
     };
     for (size_t k = 0; k < COUNT_OF(values); k++) {
         struct arena a = {0};
@@ -105,11 +118,16 @@ TEST(authres_read_examples)
     r = read_ok(&a, " example.com;\r\n          spf=pass smtp.mailfrom=example.net");
     REQUIRE(r.n == 1);
     CHECK_SL(r.info[0].prop[0].property, "mailfrom");
-    r = read_ok(&a, "example.com; auth=pass (cram-md5) smtp.auth=sender@example.net; spf=pass smtp.mailfrom=example.net");
+    r = read_ok(
+        &a,
+        "example.com; auth=pass (cram-md5) smtp.auth=sender@example.net; spf=pass smtp.mailfrom=example.net");
     REQUIRE(r.n == 2);
     CHECK_SL(r.info[0].prop[0].value, "sender@example.net");
-    r = read_ok(&a, "foo.example.net (foobar) 1 (baz); dkim (Because I like it) / 1 (One yay) = (wait for it) fail\r\n"
-                    " policy (A dot can go here) . (like that) expired\r\n (this surprised me) = (as I wasn't expecting it) 1362471462");
+    r = read_ok(
+        &a,
+        "foo.example.net (foobar) 1 (baz); dkim (Because I like it) / 1 (One yay) = (wait for it) fail\r\n"
+        " policy (A dot can go here) . (like that) expired\r\n (this surprised me) = (as I wasn't expecting "
+        "it) 1362471462");
     REQUIRE(r.n == 1);
     CHECK_SL(r.authserv_id, "foo.example.net");
     CHECK_SL(r.info[0].method, "dkim");
@@ -118,7 +136,8 @@ TEST(authres_read_examples)
     CHECK_SL(r.info[0].prop[0].ptype, "policy");
     CHECK_SL(r.info[0].prop[0].property, "expired");
     CHECK_SL(r.info[0].prop[0].value, "1362471462");
-    r = read_ok(&a, "example.com; dkim=pass reason=\"good signature\" header.i=@mail-router.example.net; dkim=fail reason=\"bad\" "
+    r = read_ok(&a, "example.com; dkim=pass reason=\"good signature\" header.i=@mail-router.example.net; "
+                    "dkim=fail reason=\"bad\" "
                     "header.i=@newyork.example.com");
     REQUIRE(r.n == 2);
     CHECK_SL(r.info[0].reason, "good signature");
@@ -136,15 +155,28 @@ TEST(authres_read_examples)
 TEST(authres_bad_ones)
 {
     static const char *const bad[] = {
-        "", ";", "; spf=pass", "x.example; spf", "x.example; spf=", "x.example; =pass", "x.example; spf=pass smtp",
-        "x.example; spf=pass smtp.", "x.example; spf=pass smtp.mailfrom", "x.example; spf=pass smtp.mailfrom=", "x.example (open",
-        "x.example; spf=pass reason=\"open", "x.example spf=pass", "x.example; spf=pass, dkim=pass", "x.example; spf/=pass",
+        "",
+        ";",
+        "; spf=pass",
+        "x.example; spf",
+        "x.example; spf=",
+        "x.example; =pass",
+        "x.example; spf=pass smtp",
+        "x.example; spf=pass smtp.",
+        "x.example; spf=pass smtp.mailfrom",
+        "x.example; spf=pass smtp.mailfrom=",
+        "x.example (open",
+        "x.example; spf=pass reason=\"open",
+        "x.example spf=pass",
+        "x.example; spf=pass, dkim=pass",
+        "x.example; spf/=pass",
         "((((((((((((((((((((((((((((((((((((deep",
     };
     struct arena a = {0};
     struct authres r;
     for (size_t i = 0; i < COUNT_OF(bad); i++)
-        if (authres_parse(&a, sl_cstr(bad[i]), &r) != ERR_SYNTAX) test_fail(__FILE__, __LINE__, "accepted: %s", bad[i]);
+        if (authres_parse(&a, sl_cstr(bad[i]), &r) != ERR_SYNTAX)
+            test_fail(__FILE__, __LINE__, "accepted: %s", bad[i]);
     CHECK_ERR(authres_parse(&a, SL("x.example 2; spf=pass"), &r), ERR_UNSUPPORTED);
     struct buf b = BUF_INIT;
     buf_str(&b, "x.example");
@@ -168,9 +200,10 @@ TEST(authres_forged_ones_are_found)
         {"Authentication-Results", " \"mail.us\\.example\"; spf=pass", true},
         {"Authentication-Results", " mail.us.example./x; spf=pass", true},
         {"Authentication-Results", " mail.us.example.; spf=pass", true},
-        {"Authentication-Results", " mail.us.example spf=pass", true},          /* malformed, but starts as ours */
-        {"Authentication-Results", " (open mail.us.example; spf=pass", true},   /* malformed, names us */
-        {"Authentication-Results", " elsewhere.example 2; spf=pass", true},     /* a version that we do not know */
+        {"Authentication-Results", " mail.us.example spf=pass", true}, /* malformed, but starts as ours */
+        {"Authentication-Results", " (open mail.us.example; spf=pass", true}, /* malformed, names us */
+        {"Authentication-Results", " elsewhere.example 2; spf=pass",
+         true}, /* a version that we do not know */
         {"Authentication-Results", " b\303\274cher.us.example; spf=pass", true},
         {"Authentication-Results", " xn--bcher-kva.us.example; spf=pass", true},
         {"Authentication-Results", " mail.other.example; spf=pass (mail.us.example)", false},
@@ -179,10 +212,12 @@ TEST(authres_forged_ones_are_found)
         {"ARC-Authentication-Results", " i=1; mail.us.example; spf=pass", false},
         {"X-Authentication-Results", " mail.us.example; spf=pass", false},
     };
-    struct slice ours[] = {SL("mail.us.example"), SL("b\303\274cher.us.example"), SL("xn--bcher-kva.us.example"), SL("")};
+    struct slice ours[] = {SL("mail.us.example"), SL("b\303\274cher.us.example"),
+                           SL("xn--bcher-kva.us.example"), SL("")};
     struct arena a = {0};
     for (size_t i = 0; i < COUNT_OF(cases); i++)
-        if (authres_is_forged(&a, sl_cstr(cases[i].name), sl_cstr(cases[i].body), ours, COUNT_OF(ours)) != cases[i].forged)
+        if (authres_is_forged(&a, sl_cstr(cases[i].name), sl_cstr(cases[i].body), ours, COUNT_OF(ours)) !=
+            cases[i].forged)
             test_fail(__FILE__, __LINE__, "%s:%s", cases[i].name, cases[i].body);
     ar_free(&a);
 }

@@ -67,8 +67,8 @@ static void put_info(struct arena *a, struct fold *f, const struct authres_info 
     for (size_t k = 0; k < i->nprop; k++) {
         const struct authres_prop *p = &i->prop[k];
         left--;
-        fold_word(f, ar_printf(a, "%.*s.%.*s=%.*s%s", SLF(p->ptype), SLF(p->property), SLF(pvalue(a, p->value)),
-                               left ? "" : end));
+        fold_word(f, ar_printf(a, "%.*s.%.*s=%.*s%s", SLF(p->ptype), SLF(p->property),
+                               SLF(pvalue(a, p->value)), left ? "" : end));
     }
     if (i->comment.n && !i->nprop && !i->reason.n) fold_begin(f, sl_cstr(end));
 }

@@ -10,13 +10,13 @@
 
 /* One time-stamp line (RFC 5321 section 4.4). */
 struct mail_received {
-    struct slice helo;    /* as the peer said it; empty for letters made here */
-    struct ip peer;       /* family 0: none (then no TCP-info) */
-    struct slice name;    /* the peer's verified reverse name, or empty ("unknown" is then left out) */
-    struct slice by;      /* our hostname */
-    struct slice with;    /* "ESMTPS" (mail_with()), or empty */
+    struct slice helo; /* as the peer said it; empty for letters made here */
+    struct ip peer;    /* family 0: none (then no TCP-info) */
+    struct slice name; /* the peer's verified reverse name, or empty ("unknown" is then left out) */
+    struct slice by;   /* our hostname */
+    struct slice with; /* "ESMTPS" (mail_with()), or empty */
     struct slice tls_version, tls_cipher; /* empty without TLS */
-    struct slice id;      /* the letter's id, or empty */
+    struct slice id;                      /* the letter's id, or empty */
     struct slice for_one; /* the only recipient, local@domain; empty when there are several (section 7.2) */
     int64_t when;         /* Unix seconds */
 };

@@ -155,8 +155,12 @@ TEST(edit_of_a_submission)
     struct mail_head h = head("Bcc: x@y.test\r\nFrom: a@b.test\r\nAuthentication-Results: mx; spf=pass\r\n"
                               "Authentication-Results: other; spf=pass\r\nX: 1\r\n  2\r\n\r\n");
     struct slice id = SL("mx;");
-    struct mail_edit e = {.forged = claims_mx, .forged_arg = &id, .domain = SL("one.test"), .now = 1795383266,
-                          .random = 1, .submission = true};
+    struct mail_edit e = {.forged = claims_mx,
+                          .forged_arg = &id,
+                          .domain = SL("one.test"),
+                          .now = 1795383266,
+                          .random = 1,
+                          .submission = true};
     CHECK_INT(mail_head_edit(&ar, &h, &e, &b), 4);
     CHECK_SL(buf_slice(&b), "From: a@b.test\r\nAuthentication-Results: other; spf=pass\r\nX: 1\r\n  2\r\n"
                             "Date: Sun, 22 Nov 2026 21:34:26 +0000\r\n"

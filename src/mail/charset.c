@@ -20,11 +20,18 @@ struct alias {
 };
 /* Names that iconv has not, and names under which mail programs send a superset. */
 static const struct alias aliases[] = {
-    {SL_INIT("gb2312"), "GB18030"},      {SL_INIT("gbk"), "GB18030"},      {SL_INIT("x-gbk"), "GB18030"},
-    {SL_INIT("ks_c_5601-1987"), "CP949"}, {SL_INIT("euc-kr"), "CP949"},     {SL_INIT("shift_jis"), "CP932"},
-    {SL_INIT("x-sjis"), "CP932"},        {SL_INIT("iso-8859-8-i"), "ISO-8859-8"},
-    {SL_INIT("iso-8859-8-e"), "ISO-8859-8"}, {SL_INIT("iso-8859-6-i"), "ISO-8859-6"},
-    {SL_INIT("x-mac-roman"), "MACINTOSH"}, {SL_INIT("utf-7"), "UTF-7"},
+    {SL_INIT("gb2312"), "GB18030"},
+    {SL_INIT("gbk"), "GB18030"},
+    {SL_INIT("x-gbk"), "GB18030"},
+    {SL_INIT("ks_c_5601-1987"), "CP949"},
+    {SL_INIT("euc-kr"), "CP949"},
+    {SL_INIT("shift_jis"), "CP932"},
+    {SL_INIT("x-sjis"), "CP932"},
+    {SL_INIT("iso-8859-8-i"), "ISO-8859-8"},
+    {SL_INIT("iso-8859-8-e"), "ISO-8859-8"},
+    {SL_INIT("iso-8859-6-i"), "ISO-8859-6"},
+    {SL_INIT("x-mac-roman"), "MACINTOSH"},
+    {SL_INIT("utf-7"), "UTF-7"},
 };
 
 /* How many bytes at the front are ASCII; eight at a time. */
@@ -265,7 +272,8 @@ void fold_utf8(struct buf *out, struct slice in)
             out->n += n;
         }
         in = sl_from(in, n);
-        for (n = 0; n < in.n && in.p[n] & 0x80; n++) {}
+        for (n = 0; n < in.n && in.p[n] & 0x80; n++) {
+        }
         while (n) {
             size_t cut = run_cut(sl_sub(in, 0, n));
             fold_run(out, sl_sub(in, 0, cut));

@@ -10,11 +10,11 @@ bool charset_known(struct slice name);
 
 /* A stream: bytes cut anywhere, also inside a character. */
 struct charset {
-    void *iconv;      /* NULL: the input is (taken as) UTF-8 */
-    char hold[16];    /* an unfinished character */
+    void *iconv;   /* NULL: the input is (taken as) UTF-8 */
+    char hold[16]; /* an unfinished character */
     size_t nhold;
-    bool bad;         /* something was replaced by U+FFFD */
-    size_t unit;      /* bytes to pass over at one that cannot be converted */
+    bool bad;    /* something was replaced by U+FFFD */
+    size_t unit; /* bytes to pass over at one that cannot be converted */
 };
 /* name: a MIME charset, case ignored; empty = us-ascii, which is taken as UTF-8 (so are
  * bytes above 127 that turn up in it when they are valid). ERR_UNSUPPORTED: unknown; *c

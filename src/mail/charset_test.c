@@ -26,7 +26,8 @@ TEST(charset_streams)
         CHECK_SL(stream("iso-2022-jp", SL("\x1b$B%F\x1b(B."), step), "\xe3\x83\x86.");
         CHECK_SL(stream("Shift_JIS", SL("\x83\x65"), step), "\xe3\x83\x86");
         CHECK_SL(stream("utf-16le", SL("a\0\xac\x20"), step), "a\xe2\x82\xac");
-        CHECK_SL(stream("UTF-8", SL("a\xe2\x82\xac\xff-\xe2\x82"), step), "a\xe2\x82\xac\xef\xbf\xbd-\xef\xbf\xbd");
+        CHECK_SL(stream("UTF-8", SL("a\xe2\x82\xac\xff-\xe2\x82"), step),
+                 "a\xe2\x82\xac\xef\xbf\xbd-\xef\xbf\xbd");
         CHECK_SL(stream("us-ascii", SL("\xc3\xa9\xc3"), step), "\xc3\xa9\xef\xbf\xbd");
         CHECK_SL(stream("gb2312", SL("\xc4\xe3"), step), "\xe4\xbd\xa0");
         CHECK_SL(stream("koi8-r", SL("\xf0"), step), "\xd0\x9f");
@@ -66,7 +67,8 @@ TEST(charset_names)
 
 TEST(charset_garbage_stays_bounded_and_valid)
 {
-    static const char *const names[] = {"utf-16", "utf-32", "iso-2022-jp", "iso-2022-kr", "gb18030", "big5", "utf-7", "euc-jp", "cp949"};
+    static const char *const names[] = {"utf-16", "utf-32", "iso-2022-jp", "iso-2022-kr", "gb18030",
+                                        "big5",   "utf-7",  "euc-jp",      "cp949"};
     char junk[3000];
     for (size_t i = 0; i < sizeof junk; i++) junk[i] = (char)(i * 2654435761u >> 13);
     for (size_t i = 0; i < COUNT_OF(names); i++)
@@ -82,10 +84,12 @@ TEST(fold_makes_equal_text_equal)
     for (int i = 0; i < 128; i++) all[i] = (char)i, want[i] = sl_lower((char)i);
     CHECK(sl_eq(fold_utf8_ar(&ar, sl(all, 128)), sl(want, 128)));
     CHECK(sl_eq(fold_utf8_ar(&ar, sl(all + 3, 101)), sl(want + 3, 101)));
-    CHECK(sl_eq(fold_utf8_ar(&ar, SL("STRASSE")), fold_utf8_ar(&ar, SL("stra\xc3\x9f" "e"))));
+    CHECK(sl_eq(fold_utf8_ar(&ar, SL("STRASSE")), fold_utf8_ar(&ar, SL("stra\xc3\x9f"
+                                                                       "e"))));
     CHECK(sl_eq(fold_utf8_ar(&ar, SL("\xc3\x89t\xc3\xa9")), fold_utf8_ar(&ar, SL("e\xcc\x81TE\xcc\x81"))));
     CHECK(sl_eq(fold_utf8_ar(&ar, SL("\xef\xac\x81n")), fold_utf8_ar(&ar, SL("FIN"))));
-    CHECK(sl_eq(fold_utf8_ar(&ar, SL("\xd0\x9f\xd0\xa0\xd0\x98")), fold_utf8_ar(&ar, SL("\xd0\xbf\xd1\x80\xd0\xb8"))));
+    CHECK(sl_eq(fold_utf8_ar(&ar, SL("\xd0\x9f\xd0\xa0\xd0\x98")),
+                fold_utf8_ar(&ar, SL("\xd0\xbf\xd1\x80\xd0\xb8"))));
     CHECK(utf8_valid(fold_utf8_ar(&ar, SL("a\xff\xfe\xc3"))));
     struct buf b = BUF_INIT, f = BUF_INIT;
     for (int i = 0; i < 5000; i++) buf_str(&b, "\xd0\x9f");

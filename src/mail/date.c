@@ -89,9 +89,12 @@ static bool numeric_zone(struct scan *t, struct mail_date *out)
 
 static void named_zone(struct slice s, struct mail_date *out)
 {
-    static const struct { const char *name; int minutes; } zones[] = {
-        {"UT", 0},      {"GMT", 0},     {"UTC", 0},     {"EST", -300}, {"EDT", -240}, {"CST", -360},
-        {"CDT", -300},  {"MST", -420},  {"MDT", -360},  {"PST", -480}, {"PDT", -420},
+    static const struct {
+        const char *name;
+        int minutes;
+    } zones[] = {
+        {"UT", 0},     {"GMT", 0},    {"UTC", 0},    {"EST", -300}, {"EDT", -240}, {"CST", -360},
+        {"CDT", -300}, {"MST", -420}, {"MDT", -360}, {"PST", -480}, {"PDT", -420},
     };
     for (size_t i = 0; i < COUNT_OF(zones); i++)
         if (sl_eqi(s, sl_cstr(zones[i].name))) {

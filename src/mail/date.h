@@ -3,9 +3,9 @@
 #include "base/err.h"
 
 struct mail_date {
-    int64_t seconds;  /* since the Unix epoch, UTC; never negative */
-    int zone;         /* minutes east of UTC, as written */
-    bool zone_known;  /* false for "-0000" and zones without a meaning (section 4.3) */
+    int64_t seconds; /* since the Unix epoch, UTC; never negative */
+    int zone;        /* minutes east of UTC, as written */
+    bool zone_known; /* false for "-0000" and zones without a meaning (section 4.3) */
 };
 /* Day names, comments, two-digit years, alphabetic zones, a missing zone or seconds are all
  * taken. ERR_SYNTAX: no date can be made out, or it is before 1970 or impossible. */

@@ -85,7 +85,8 @@ static void put_head(struct arena *a, struct buf *out, const struct dsn *d, cons
     put_thread(a, out, h);
     mail_field(out, SL("Auto-Submitted"), SL("auto-replied")); /* RFC 3834 section 5 */
     mail_field(out, SL("MIME-Version"), SL("1.0"));
-    if (d->full && !is_ascii(d->original)) /* a part in 8 bits needs it outside as well (RFC 2045 section 6.4) */
+    if (d->full &&
+        !is_ascii(d->original)) /* a part in 8 bits needs it outside as well (RFC 2045 section 6.4) */
         mail_field(out, SL("Content-Transfer-Encoding"), SL("8bit"));
     mail_field(out, SL("Content-Type"),
                ar_printf(a, "multipart/report; report-type=delivery-status; boundary=\"%s\"", boundary));

@@ -18,20 +18,20 @@ struct dsn_recipient {
     int64_t retry_until;     /* delayed only; 0: unknown */
 };
 struct dsn {
-    struct slice hostname;   /* of this server: Reporting-MTA, and domain of the Message-ID */
-    struct slice from;       /* address of the notification's From, "mailer-daemon@..." */
-    struct slice to;         /* the envelope sender of the original */
-    struct slice envelope_id; /* ENVID (decoded), or empty */
-    struct slice queue_id;   /* our id of the original */
+    struct slice hostname;      /* of this server: Reporting-MTA, and domain of the Message-ID */
+    struct slice from;          /* address of the notification's From, "mailer-daemon@..." */
+    struct slice to;            /* the envelope sender of the original */
+    struct slice envelope_id;   /* ENVID (decoded), or empty */
+    struct slice queue_id;      /* our id of the original */
     struct slice received_from; /* Received-From-MTA, or empty */
-    int64_t arrival;         /* of the original, Unix seconds */
+    int64_t arrival;            /* of the original, Unix seconds */
     int64_t now;
-    uint64_t random;         /* for Message-ID and boundary */
+    uint64_t random; /* for Message-ID and boundary */
     const struct dsn_recipient *recipient;
     size_t n;
-    struct slice original;   /* the original letter's header section or the whole letter */
-    bool full;               /* RET=FULL: attach `original` whole (message/rfc822), else its head */
-    bool utf8;               /* the original came with SMTPUTF8: RFC 6533 types when needed */
+    struct slice original; /* the original letter's header section or the whole letter */
+    bool full;             /* RET=FULL: attach `original` whole (message/rfc822), else its head */
+    bool utf8;             /* the original came with SMTPUTF8: RFC 6533 types when needed */
 };
 enum { DSN_RETURN_HEAD_MAX = 64 * 1024 };
 

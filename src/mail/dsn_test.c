@@ -11,10 +11,13 @@ static const char original[] =
     "From: a@one.test\r\nTo: b@two.test\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"
     "Message-ID: <1@one.test>\r\nReferences: <0@one.test>\r\n\r\nsecret body\r\n";
 
-static struct dsn_recipient failed = {
-    .address = SL_INIT("b@two.test"), .original = SL_INIT("rfc822;B@two.test"), .action = DSN_FAILED,
-    .status = SL_INIT("5.1.1"), .remote_mta = SL_INIT("mx.two.test"),
-    .diagnostic = SL_INIT("550-5.1.1 No such user\n550 5.1.1 here"), .last_attempt = 1795383266};
+static struct dsn_recipient failed = {.address = SL_INIT("b@two.test"),
+                                      .original = SL_INIT("rfc822;B@two.test"),
+                                      .action = DSN_FAILED,
+                                      .status = SL_INIT("5.1.1"),
+                                      .remote_mta = SL_INIT("mx.two.test"),
+                                      .diagnostic = SL_INIT("550-5.1.1 No such user\n550 5.1.1 here"),
+                                      .last_attempt = 1795383266};
 
 static struct dsn base(const struct dsn_recipient *r, size_t n)
 {

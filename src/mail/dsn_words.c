@@ -147,8 +147,7 @@ static void put_one(struct arena *a, struct buf *out, const struct dsn_recipient
                                   "You need not do anything. The server tries until %s and tells you if "
                                   "it does not succeed.",
                                   mail_date_format(r->retry_until, 0, date)));
-        else
-            put_wrapped(out, "", SL("You need not do anything. You will be told if it does not succeed."));
+        else put_wrapped(out, "", SL("You need not do anything. You will be told if it does not succeed."));
     }
 }
 
@@ -161,8 +160,10 @@ static void put_text(struct arena *a, struct buf *t, const struct dsn *d)
                           d->arrival ? mail_date_format(d->arrival, 0, date) : ""));
     for (size_t i = 0; i < d->n; i++) put_one(a, t, &d->recipient[i]);
     buf_str(t, "\n");
-    put_wrapped(t, "", ar_printf(a, "%s", d->full ? "The letter itself is attached."
-                                                  : "The head of your letter is attached."));
+    put_wrapped(
+        t, "",
+        ar_printf(a, "%s",
+                  d->full ? "The letter itself is attached." : "The head of your letter is attached."));
     if (d->queue_id.n) put_wrapped(t, "", ar_printf(a, "Its number here is %.*s.", SLF(d->queue_id)));
 }
 
@@ -188,8 +189,7 @@ void dsn_put_lines(struct buf *out, struct slice text)
     if (sl_ends(rest, SL("\n"))) rest.n--;
     while (sl_next(&rest, '\n', &line)) {
         if (sl_ends(line, SL("\r"))) line.n--;
-        for (size_t i = 0; i < line.n; i++)
-            buf_char(out, line.p[i] == '\r' ? ' ' : line.p[i]);
+        for (size_t i = 0; i < line.n; i++) buf_char(out, line.p[i] == '\r' ? ' ' : line.p[i]);
         buf_str(out, "\r\n");
     }
 }

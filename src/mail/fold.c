@@ -1,6 +1,6 @@
 /* fold.c - folding and quoting of field values; see fold_i.h. Pure. */
-#include "base/text.h"
 #include "fold.h"
+#include "base/text.h"
 
 void fold_begin(struct fold *f, struct slice text)
 {

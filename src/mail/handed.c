@@ -47,9 +47,9 @@ static char step(struct slice s, size_t *i, size_t *from)
 }
 
 struct element {
-    size_t end;       /* of its last word */
-    unsigned words;   /* separated by blanks or comments */
-    bool at, angle;   /* has an @, or a quote without end; stands between < and > */
+    size_t end;     /* of its last word */
+    unsigned words; /* separated by blanks or comments */
+    bool at, angle; /* has an @, or a quote without end; stands between < and > */
 };
 
 struct completing {
@@ -115,8 +115,8 @@ struct slice mail_handed_list(struct arena *a, struct slice body, struct slice d
 
 static bool is_list(struct slice name)
 {
-    static const struct slice lists[] = {SL_INIT("From"), SL_INIT("Sender"),  SL_INIT("Reply-To"),
-                                         SL_INIT("To"),   SL_INIT("Cc"),      SL_INIT("Bcc")};
+    static const struct slice lists[] = {SL_INIT("From"), SL_INIT("Sender"), SL_INIT("Reply-To"),
+                                         SL_INIT("To"),   SL_INIT("Cc"),     SL_INIT("Bcc")};
     if (sl_startsi(name, SL("Resent-"))) name = sl_from(name, 7);
     for (size_t i = 0; i < COUNT_OF(lists); i++)
         if (sl_eqi(name, lists[i])) return true;
@@ -143,7 +143,8 @@ static void put_field(struct arena *a, const struct mail_field *f, const char *p
     buf_str(out, "\r\n");
 }
 
-int mail_handed_head(struct arena *a, struct slice raw, struct slice domain, struct slice from, struct buf *out)
+int mail_handed_head(struct arena *a, struct slice raw, struct slice domain, struct slice from,
+                     struct buf *out)
 {
     struct mail_head h;
     int r = mail_head_parse(a, raw, &h);

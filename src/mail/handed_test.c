@@ -21,10 +21,23 @@ TEST(handed_bare_names_are_completed)
 
 TEST(handed_other_lists_stay_as_they_are)
 {
-    static const char *const stay[] = {
-        "a@y.test",      "A B <a@y.test>", "two words",          "",   " , ;",       "undisclosed:;", "\"a@b\" <c@d>",
-        "a @ y.test",    "(a)",            "Joe <joe@y.test> b", "<>", "a(c)b",       "\"open",        "a <b c>",
-        "<a@b>, \"c\"@d", "(open",          "a\\"};
+    static const char *const stay[] = {"a@y.test",
+                                       "A B <a@y.test>",
+                                       "two words",
+                                       "",
+                                       " , ;",
+                                       "undisclosed:;",
+                                       "\"a@b\" <c@d>",
+                                       "a @ y.test",
+                                       "(a)",
+                                       "Joe <joe@y.test> b",
+                                       "<>",
+                                       "a(c)b",
+                                       "\"open",
+                                       "a <b c>",
+                                       "<a@b>, \"c\"@d",
+                                       "(open",
+                                       "a\\"};
     struct arena a = {0};
     for (size_t i = 0; i + 3 < COUNT_OF(stay); i++) CHECK_SL(list(&a, stay[i]), stay[i]);
     ar_free(&a);
@@ -57,7 +70,8 @@ TEST(handed_head_gets_a_from_that_will_do)
 {
     struct arena a = {0};
     CHECK_SL(head(&a, ""), "From: Me <me@x.test>\r\n");
-    CHECK_SL(head(&a, "From: root\r\nTo: a,\r\n b\r\n"), "From: root@x.test\r\nTo: a@x.test,\r\n b@x.test\r\n");
+    CHECK_SL(head(&a, "From: root\r\nTo: a,\r\n b\r\n"),
+             "From: root@x.test\r\nTo: a@x.test,\r\n b@x.test\r\n");
     CHECK_SL(head(&a, "From: no one\r\n"), "From: Me <me@x.test>\r\nX-Original-From: no one\r\n");
     CHECK_SL(head(&a, "From: a\r\nFrom: b\r\n"),
              "From: Me <me@x.test>\r\nX-Original-From: a@x.test\r\nX-Original-From: b@x.test\r\n");

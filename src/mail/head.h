@@ -18,10 +18,10 @@ struct mail_field {
 struct mail_head {
     struct mail_field *field;
     size_t n;
-    size_t size;      /* bytes of the header section without the empty line */
-    size_t body_at;   /* where the body begins: after the empty line, or size when there is none */
-    bool complete;    /* the empty line was there */
-    bool bad_fields;  /* some field is bad */
+    size_t size;     /* bytes of the header section without the empty line */
+    size_t body_at;  /* where the body begins: after the empty line, or size when there is none */
+    bool complete;   /* the empty line was there */
+    bool bad_fields; /* some field is bad */
 };
 /* Parses the start of `message` (header section, empty line, perhaps body). Lines end
  * in CRLF; a bare LF is accepted as a line end here (stored mail, files), the transport

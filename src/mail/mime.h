@@ -15,17 +15,17 @@
 
 enum {
     MIME_PARTS_MAX = 10000,
-    MIME_DEPTH_MAX = 50,            /* multiparts and messages inside one another */
-    MIME_PARAMS_MAX = 100,          /* parameters of one field */
-    MIME_TREE_MAX = 8 << 20,        /* bytes that the description of one message may take */
-    MIME_BOUNDARY_MAX = 250,        /* RFC 2046 section 5.1.1 allows 70 */
+    MIME_DEPTH_MAX = 50,     /* multiparts and messages inside one another */
+    MIME_PARAMS_MAX = 100,   /* parameters of one field */
+    MIME_TREE_MAX = 8 << 20, /* bytes that the description of one message may take */
+    MIME_BOUNDARY_MAX = 250, /* RFC 2046 section 5.1.1 allows 70 */
 };
 
 struct mime_param {
     struct slice name;  /* as written, with the marks of RFC 2231: "filename*0*" */
     struct slice value; /* unquoted, unfolded, not decoded */
 };
-struct mime_value { /* "value; name=value; ..." of Content-Type and Content-Disposition */
+struct mime_value {     /* "value; name=value; ..." of Content-Type and Content-Disposition */
     struct slice value; /* as written, without comments and blanks around '/'; may be empty */
     struct mime_param *param;
     size_t n;
@@ -42,21 +42,21 @@ enum mime_kind { MIME_LEAF, MIME_MULTIPART, MIME_MESSAGE };
 enum mime_encoding { MIME_7BIT, MIME_8BIT, MIME_BINARY, MIME_QP, MIME_BASE64, MIME_OTHER };
 
 struct mime_part {
-    enum mime_kind kind; /* how it is taken apart */
-    struct slice type, subtype;    /* as written, never empty: "text" "plain" by default */
-    struct mime_param *param;      /* of Content-Type */
+    enum mime_kind kind;        /* how it is taken apart */
+    struct slice type, subtype; /* as written, never empty: "text" "plain" by default */
+    struct mime_param *param;   /* of Content-Type */
     size_t nparam;
     enum mime_encoding encoding;
-    struct slice encoding_name;    /* as written; empty = none given */
+    struct slice encoding_name;                  /* as written; empty = none given */
     struct slice id, description, location, md5; /* p == NULL: no such field */
     struct slice *language;
     size_t nlanguage;
     struct mime_value *disposition; /* NULL = none */
     struct mime_envelope *envelope; /* of a message: the root, and the child of a MIME_MESSAGE */
 
-    uint64_t head_at, head_size;   /* the header with its empty line */
+    uint64_t head_at, head_size; /* the header with its empty line */
     uint64_t body_at, body_size;
-    uint64_t lines;                /* line ends in the body */
+    uint64_t lines; /* line ends in the body */
     unsigned depth;
     struct mime_part *parent, *child, *last, *next; /* a MIME_MESSAGE has one child, the message */
     size_t nchild;
@@ -64,9 +64,9 @@ struct mime_part {
 
 struct mime_tree {
     struct mime_part *root;
-    uint64_t size;  /* bytes of the message */
+    uint64_t size; /* bytes of the message */
     size_t parts;
-    bool limited;   /* a limit of this file was reached */
+    bool limited; /* a limit of this file was reached */
 };
 
 struct mime_parser;
@@ -89,9 +89,9 @@ struct slice mime_param_get(struct arena *a, const struct mime_param *v, size_t 
 
 struct mime_decoder {
     enum mime_encoding encoding;
-    uint32_t word;     /* base64: bits gathered */
-    unsigned have;     /* base64: digits in word; QP: bytes in hold */
-    char hold[128];    /* QP: "=", "=X", or blanks that may be trailing */
+    uint32_t word;  /* base64: bits gathered */
+    unsigned have;  /* base64: digits in word; QP: bytes in hold */
+    char hold[128]; /* QP: "=", "=X", or blanks that may be trailing */
 };
 /* MIME_OTHER is passed through like 8bit. What is wrong is kept as it is (QP) or
  * passed over (base64). decode() adds to `out`; end() adds what was held back. */

@@ -117,8 +117,8 @@ void mime_value_parse(struct arena *a, struct slice body, struct mime_value *out
 /* A parameter with the marks of its name taken off (section 7). */
 struct piece {
     struct slice value;
-    uint64_t section;  /* "*3"; 0 when there is none */
-    bool extended;     /* a final '*': percent-encoded, the first piece names the charset */
+    uint64_t section; /* "*3"; 0 when there is none */
+    bool extended;    /* a final '*': percent-encoded, the first piece names the charset */
 };
 
 /* Is this a piece of the parameter `name`? */

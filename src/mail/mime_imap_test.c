@@ -50,12 +50,13 @@ TEST(imap_envelope_of_rfc9051)
 TEST(imap_envelope_odd)
 {
     CHECK_SL(envelope(SL("\r\n")), "(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)");
-    CHECK_SL(envelope(SL("Subject: a \"b\" \\\r\nSender:\r\nFrom: x@y.test\r\nTo: undisclosed-recipients:;\r\n"
-                         "Cc: friends: a@b.test, c@d.test;, e@f.test\r\nBcc: (((\r\n\r\n")),
-             "(NIL \"a \\\"b\\\" \\\\\" ((NIL NIL \"x\" \"y.test\")) ((NIL NIL \"x\" \"y.test\")) "
-             "((NIL NIL \"x\" \"y.test\")) ((NIL NIL \"undisclosed-recipients\" NIL)(NIL NIL NIL NIL)) "
-             "((NIL NIL \"friends\" NIL)(NIL NIL \"a\" \"b.test\")(NIL NIL \"c\" \"d.test\")(NIL NIL NIL NIL)"
-             "(NIL NIL \"e\" \"f.test\")) ((NIL NIL \"(((\" \"\")) NIL NIL)");
+    CHECK_SL(
+        envelope(SL("Subject: a \"b\" \\\r\nSender:\r\nFrom: x@y.test\r\nTo: undisclosed-recipients:;\r\n"
+                    "Cc: friends: a@b.test, c@d.test;, e@f.test\r\nBcc: (((\r\n\r\n")),
+        "(NIL \"a \\\"b\\\" \\\\\" ((NIL NIL \"x\" \"y.test\")) ((NIL NIL \"x\" \"y.test\")) "
+        "((NIL NIL \"x\" \"y.test\")) ((NIL NIL \"undisclosed-recipients\" NIL)(NIL NIL NIL NIL)) "
+        "((NIL NIL \"friends\" NIL)(NIL NIL \"a\" \"b.test\")(NIL NIL \"c\" \"d.test\")(NIL NIL NIL NIL)"
+        "(NIL NIL \"e\" \"f.test\")) ((NIL NIL \"(((\" \"\")) NIL NIL)");
     CHECK_SL(envelope(SL("Subject: caf\xc3\xa9\0!\r\n\r\n")),
              "(NIL {7}\r\ncaf\xc3\xa9?! NIL NIL NIL NIL NIL NIL NIL NIL)");
     CHECK_SL(envelope(SL("Subject:\r\n\r\n")), "(NIL \"\" NIL NIL NIL NIL NIL NIL NIL NIL)");
@@ -67,7 +68,8 @@ static struct slice from_of(const char *from)
     struct slice s = envelope(ar_printf(&ar, "From: %s\r\n\r\n", from)), head = SL("(NIL NIL "), all = s;
     size_t end = sl_find(s, SL(")) ((")); /* Sender and Reply-To are the same */
     s = sl_sub(s, head.n, end == SL_NONE ? s.n : end + 2);
-    CHECK(sl_starts(all, head) && sl_ends(all, ar_printf(&ar, " %.*s %.*s NIL NIL NIL NIL NIL)", SLF(s), SLF(s))));
+    CHECK(sl_starts(all, head) &&
+          sl_ends(all, ar_printf(&ar, " %.*s %.*s NIL NIL NIL NIL NIL)", SLF(s), SLF(s))));
     return s;
 }
 
@@ -92,14 +94,15 @@ TEST(what_is_no_address_is_told_as_far_as_it_goes)
     done();
 }
 
-static const struct slice mixed = SL_INIT("Content-Type: multipart/mixed; boundary=b\r\nSubject: outer\r\n\r\n"
-                                   "--b\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\nhello\r\n"
-                                   "--b\r\nContent-Type: message/rfc822\r\n\r\n"
-                                   "Subject: inner\r\nContent-Type: multipart/alternative; boundary=c\r\n\r\n"
-                                   "--c\r\n\r\nplain\r\n--c\r\nContent-Type: text/html\r\n\r\n<p>\r\n--c--\r\n\r\n"
-                                   "--b\r\nContent-Type: image/png; name=\"a.png\"\r\nContent-Transfer-Encoding: base64\r\n"
-                                   "Content-Disposition: attachment; filename=a.png\r\nContent-ID: <i@x>\r\n"
-                                   "Content-Language: en, fr\r\n\r\niVBO\r\n--b--\r\n");
+static const struct slice mixed =
+    SL_INIT("Content-Type: multipart/mixed; boundary=b\r\nSubject: outer\r\n\r\n"
+            "--b\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\nhello\r\n"
+            "--b\r\nContent-Type: message/rfc822\r\n\r\n"
+            "Subject: inner\r\nContent-Type: multipart/alternative; boundary=c\r\n\r\n"
+            "--c\r\n\r\nplain\r\n--c\r\nContent-Type: text/html\r\n\r\n<p>\r\n--c--\r\n\r\n"
+            "--b\r\nContent-Type: image/png; name=\"a.png\"\r\nContent-Transfer-Encoding: base64\r\n"
+            "Content-Disposition: attachment; filename=a.png\r\nContent-ID: <i@x>\r\n"
+            "Content-Language: en, fr\r\n\r\niVBO\r\n--b--\r\n");
 
 TEST(imap_bodystructure)
 {
@@ -113,25 +116,32 @@ TEST(imap_bodystructure)
              "(\"text\" \"html\" NIL NIL NIL \"7bit\" 3 0) \"alternative\") 11)"
              "(\"image\" \"png\" (\"name\" \"a.png\") \"<i@x>\" NIL \"base64\" 4) \"mixed\")");
     CHECK_SL(structure(SL("Content-Type: image/png; name=\"a.png\"\r\nContent-Disposition: inline\r\n"
-                          "Content-Language: en, fr\r\nContent-MD5: x\r\n\r\n"), true),
-             "(\"image\" \"png\" (\"name\" \"a.png\") NIL NIL \"7bit\" 0 \"x\" (\"inline\" NIL) (\"en\" \"fr\") NIL)");
-    CHECK_SL(structure(SL("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n--b--\r\n"), true),
-             "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 1 0 NIL NIL NIL NIL)"
-             " \"mixed\" (\"boundary\" \"b\") NIL NIL NIL)");
+                          "Content-Language: en, fr\r\nContent-MD5: x\r\n\r\n"),
+                       true),
+             "(\"image\" \"png\" (\"name\" \"a.png\") NIL NIL \"7bit\" 0 \"x\" (\"inline\" NIL) (\"en\" "
+             "\"fr\") NIL)");
+    CHECK_SL(
+        structure(SL("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n--b--\r\n"), true),
+        "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 1 0 NIL NIL NIL NIL)"
+        " \"mixed\" (\"boundary\" \"b\") NIL NIL NIL)");
     done();
 }
 
 TEST(imap_bodystructure_of_hostile_mail_is_well_formed)
 {
     CHECK_SL(structure(SL("Content-Type: multipart/mixed\r\n\r\n"), true),
-             "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0 NIL NIL NIL NIL) \"mixed\" NIL NIL NIL NIL)");
+             "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0 NIL NIL NIL NIL) "
+             "\"mixed\" NIL NIL NIL NIL)");
     CHECK_SL(structure(SL("Content-Type: multipart/mixed\r\n\r\nall of it\r\n"), false),
              "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 11 1) \"mixed\")");
-    CHECK_SL(structure(SL("Content-Type: a/b; name*0*=utf-8''a%20; name*1=\"b c\"\r\nContent-Transfer-Encoding: x-y z\r\n"
-                          "Content-Disposition: inline; filename*=utf-8''%c3%a9\r\n\r\n"), true),
+    CHECK_SL(structure(SL("Content-Type: a/b; name*0*=utf-8''a%20; name*1=\"b "
+                          "c\"\r\nContent-Transfer-Encoding: x-y z\r\n"
+                          "Content-Disposition: inline; filename*=utf-8''%c3%a9\r\n\r\n"),
+                       true),
              "(\"a\" \"b\" (\"name*0*\" \"utf-8''a%20\" \"name*1\" \"b c\") NIL NIL \"x-y z\" 0 NIL "
              "(\"inline\" (\"filename*\" \"utf-8''%c3%a9\")) NIL NIL)");
-    CHECK_SL(structure(SL("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\nAA\r\n"), false),
+    CHECK_SL(structure(SL("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\nAA\r\n"),
+                       false),
              "(\"message\" \"rfc822\" NIL NIL NIL \"base64\" 4 (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL) "
              "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0) 1)");
     CHECK_SL(structure(SL("Content-Type: te\"xt/pl\\ain; x=\"\xff\"\r\n\r\n"), false),

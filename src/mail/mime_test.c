@@ -83,8 +83,10 @@ TEST(mime_rfc2046_multipart)
     CHECK_INT(t->root->kind, MIME_MULTIPART);
     REQUIRE(t->root->nchild == 2);
     struct mime_part *one = t->root->child, *two = one->next;
-    CHECK_SL(body_of(m, one), "This is implicitly typed plain US-ASCII text.\r\nIt does NOT end with a linebreak.");
-    CHECK_SL(body_of(m, two), "This is explicitly typed plain US-ASCII text.\r\nIt DOES end with a linebreak.\r\n");
+    CHECK_SL(body_of(m, one),
+             "This is implicitly typed plain US-ASCII text.\r\nIt does NOT end with a linebreak.");
+    CHECK_SL(body_of(m, two),
+             "This is explicitly typed plain US-ASCII text.\r\nIt DOES end with a linebreak.\r\n");
     CHECK_INT(one->lines, 1);
     CHECK_INT(two->lines, 2);
     CHECK_INT(one->head_size, 2);
@@ -153,7 +155,8 @@ TEST(mime_digest_defaults_to_message)
 TEST(mime_depth_and_count_limits)
 {
     struct buf b = BUF_INIT;
-    for (int i = 0; i < 200; i++) buf_printf(&b, "Content-Type: multipart/mixed; boundary=x%dx\r\n\r\n--x%dx\r\n", i, i);
+    for (int i = 0; i < 200; i++)
+        buf_printf(&b, "Content-Type: multipart/mixed; boundary=x%dx\r\n\r\n--x%dx\r\n", i, i);
     struct mime_tree *t = parse(buf_slice(&b));
     CHECK(t->limited);
     unsigned depth = 0;
@@ -210,7 +213,10 @@ static struct slice param(const char *field, const char *name)
 TEST(mime_parameters)
 {
     struct mime_value v;
-    mime_value_parse(&ar, SL(" text/plain (a (nested) comment); charset=us-ascii (Plain text); x=\"a \\\"q\\\" b\" ; Y = z"), &v);
+    mime_value_parse(
+        &ar,
+        SL(" text/plain (a (nested) comment); charset=us-ascii (Plain text); x=\"a \\\"q\\\" b\" ; Y = z"),
+        &v);
     CHECK_SL(v.value, "text/plain");
     REQUIRE(v.n == 3);
     CHECK_SL(v.param[0].value, "us-ascii");
@@ -230,13 +236,15 @@ TEST(mime_parameters)
 
 TEST(mime_values_are_unfolded)
 {
-    struct slice m = SL("Content-Type: multipart/mixed; boundary=\"a\r\n b\"\r\n\r\n--a b\r\n\r\nx\r\n--a b--\r\n");
+    struct slice m =
+        SL("Content-Type: multipart/mixed; boundary=\"a\r\n b\"\r\n\r\n--a b\r\n\r\nx\r\n--a b--\r\n");
     struct mime_tree *t = parse(m);
     REQUIRE(t->root->nchild == 1);
     CHECK_SL(body_of(m, t->root->child), "x");
     CHECK_SL(param("a/b; name=\"my\r\n\tlong\r\n name.pdf\"; x=1", "name"), "my\tlong name.pdf");
     CHECK_SL(param("a/b; name=my\r\n file.pdf", "name"), "my file.pdf");
-    t = parse(SL("Content-Disposition: attachment;\r\n filename=\"a\r\n b\"\r\nContent-Language: en\r\n ,\r\n de\r\n\r\n"));
+    t = parse(SL("Content-Disposition: attachment;\r\n filename=\"a\r\n b\"\r\nContent-Language: en\r\n "
+                 ",\r\n de\r\n\r\n"));
     CHECK_SL(t->root->disposition->param[0].value, "a b");
     CHECK_SL(t->root->language[1], "de");
     ar_free(&ar);
@@ -244,8 +252,9 @@ TEST(mime_values_are_unfolded)
 
 TEST(mime_words_are_told_as_they_stand)
 {
-    struct mime_tree *t = parse(SL("Content-Type: text / (c) plain charset=utf-8\r\nContent-Transfer-Encoding: quoted printable (!)\r\n"
-                                   "Content-Disposition: inline really; filename=x\r\n\r\n"));
+    struct mime_tree *t = parse(SL(
+        "Content-Type: text / (c) plain charset=utf-8\r\nContent-Transfer-Encoding: quoted printable (!)\r\n"
+        "Content-Disposition: inline really; filename=x\r\n\r\n"));
     CHECK_SL(t->root->type, "text");
     CHECK_SL(t->root->subtype, "plain");
     CHECK_SL(mime_param_get(&ar, t->root->param, t->root->nparam, SL("charset")), "utf-8");
@@ -296,11 +305,16 @@ TEST(a_line_that_can_be_no_field_ends_a_header)
 /* RFC 2231 sections 3 and 4. */
 TEST(mime_rfc2231)
 {
-    CHECK_SL(param("message/external-body; access-type=URL; URL*0=\"ftp://\"; URL*1=\"cs.utk.edu/pub/moore/x.tar\"", "url"),
-             "ftp://cs.utk.edu/pub/moore/x.tar");
-    CHECK_SL(param("application/x-stuff; title*=us-ascii'en-us'This%20is%20%2A%2A%2Afun%2A%2A%2A", "title"), "This is ***fun***");
+    CHECK_SL(
+        param(
+            "message/external-body; access-type=URL; URL*0=\"ftp://\"; URL*1=\"cs.utk.edu/pub/moore/x.tar\"",
+            "url"),
+        "ftp://cs.utk.edu/pub/moore/x.tar");
+    CHECK_SL(param("application/x-stuff; title*=us-ascii'en-us'This%20is%20%2A%2A%2Afun%2A%2A%2A", "title"),
+             "This is ***fun***");
     CHECK_SL(param("application/x-stuff; title*0*=us-ascii'en'This%20is%20even%20more%20; "
-                   "title*1*=%2A%2A%2Afun%2A%2A%2A%20; title*2=\"isn't it!\"", "title"),
+                   "title*1*=%2A%2A%2Afun%2A%2A%2A%20; title*2=\"isn't it!\"",
+                   "title"),
              "This is even more ***fun*** isn't it!");
     CHECK_SL(param("a/b; f*1=b; f*0=a; f=plain", "f"), "ab");
     CHECK_SL(param("a/b; f*=iso-8859-1''caf%E9", "f"), "caf\xc3\xa9");
@@ -312,10 +326,11 @@ TEST(mime_rfc2231)
 
 TEST(mime_fields_of_a_part)
 {
-    struct mime_tree *t = parse(SL("Content-Type: TEXT/Html; charset=utf-8\r\nContent-Transfer-Encoding: Base64 (yes)\r\n"
-                                   "Content-ID: <1@x>\r\nContent-Description: a\r\n  folded one\r\n"
-                                   "Content-Disposition: attachment; filename=\"x.html\"\r\n"
-                                   "Content-Language: en, de (german)\r\nContent-Location: http://x/\r\nContent-MD5: Q2hlY2s=\r\n\r\n"));
+    struct mime_tree *t = parse(SL(
+        "Content-Type: TEXT/Html; charset=utf-8\r\nContent-Transfer-Encoding: Base64 (yes)\r\n"
+        "Content-ID: <1@x>\r\nContent-Description: a\r\n  folded one\r\n"
+        "Content-Disposition: attachment; filename=\"x.html\"\r\n"
+        "Content-Language: en, de (german)\r\nContent-Location: http://x/\r\nContent-MD5: Q2hlY2s=\r\n\r\n"));
     struct mime_part *p = t->root;
     CHECK_SL(p->type, "TEXT");
     CHECK_SL(p->subtype, "Html");

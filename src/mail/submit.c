@@ -6,9 +6,12 @@
 
 /* The fields that may stand in a header section at most once (RFC 5322 section 3.6, RFC 2045). */
 static const struct slice once[] = {
-    SL_INIT("From"),       SL_INIT("Date"),        SL_INIT("Sender"),      SL_INIT("Reply-To"),
-    SL_INIT("To"),         SL_INIT("Cc"),          SL_INIT("Bcc"),         SL_INIT("Message-ID"),
-    SL_INIT("In-Reply-To"), SL_INIT("References"), SL_INIT("Subject"),     SL_INIT("MIME-Version"),
+    SL_INIT("From"),         SL_INIT("Date"),
+    SL_INIT("Sender"),       SL_INIT("Reply-To"),
+    SL_INIT("To"),           SL_INIT("Cc"),
+    SL_INIT("Bcc"),          SL_INIT("Message-ID"),
+    SL_INIT("In-Reply-To"),  SL_INIT("References"),
+    SL_INIT("Subject"),      SL_INIT("MIME-Version"),
     SL_INIT("Content-Type"), SL_INIT("Content-Transfer-Encoding"),
 };
 

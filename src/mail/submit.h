@@ -17,14 +17,15 @@ bool mail_submit_once(struct slice name);
 MUST_CHECK int mail_from_check(struct arena *a, const struct mail_head *h, struct mail_addrs *from);
 
 struct mail_edit {
-    /* Fields that only we may write and that claim to be ours are removed (RFC 8601 section 5); NULL: none. */
+    /* Fields that only we may write and that claim to be ours are removed (RFC 8601 section 5); NULL: none.
+     */
     bool (*forged)(const void *forged_arg, struct arena *a, const struct mail_field *f);
     const void *forged_arg;
-    struct slice domain;      /* for a new Message-ID */
+    struct slice domain; /* for a new Message-ID */
     int64_t now;
     uint64_t random;
-    bool delivery;            /* Return-Path removed: ours comes in its place (RFC 5321 section 4.4) */
-    bool submission;          /* Bcc and Return-Path removed, Date and Message-ID added when missing */
+    bool delivery;   /* Return-Path removed: ours comes in its place (RFC 5321 section 4.4) */
+    bool submission; /* Bcc and Return-Path removed, Date and Message-ID added when missing */
 };
 /* Writes the header section (without the empty line) as it shall be sent or kept. All other
  * fields stay byte for byte. Returns the number of fields removed or added. */

@@ -101,7 +101,9 @@ TEST(words_malformed_stay)
         "=?utf-8?q?a",    "=?utf-8?q?a b?=",         "=?utf-8?q",      "=?",
         "plain text",     "=?no-such-charset?q?a?=", "=?utf-8?b?!!!?="};
     for (size_t i = 0; i < COUNT_OF(same); i++) CHECK_SL(mail_words_decode(&ar, sl_cstr(same[i])), same[i]);
-    CHECK_SL(mail_words_decode(&ar, SL("a\x01\x7f" "b\xff")), "a  b\xef\xbf\xbd");
+    CHECK_SL(mail_words_decode(&ar, SL("a\x01\x7f"
+                                       "b\xff")),
+             "a  b\xef\xbf\xbd");
     CHECK_SL(mail_words_decode(&ar, SL("=?utf-8?q?a=0D=0Ab?=")), "a  b");
     ar_free(&ar);
 }
@@ -109,7 +111,9 @@ TEST(words_malformed_stay)
 TEST(words_encode)
 {
     CHECK_SL(mail_text_encode(&ar, SL("Plain (text), \"yes\"")), "Plain (text), \"yes\"");
-    CHECK_SL(mail_text_encode(&ar, SL("Gr\xc3\xbc\xc3\x9f" "e")), "=?utf-8?q?Gr=C3=BC=C3=9Fe?=");
+    CHECK_SL(mail_text_encode(&ar, SL("Gr\xc3\xbc\xc3\x9f"
+                                      "e")),
+             "=?utf-8?q?Gr=C3=BC=C3=9Fe?=");
     CHECK_SL(mail_phrase_encode(&ar, SL("Mary Smith")), "Mary Smith");
     CHECK_SL(mail_phrase_encode(&ar, SL("Smith, \"M\"")), "\"Smith, \\\"M\\\"\"");
     CHECK_SL(mail_phrase_encode(&ar, SL("")), "\"\"");

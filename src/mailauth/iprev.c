@@ -101,7 +101,8 @@ static int named_helo(struct dns *d, struct arena *a, const struct ip *ip, struc
     return 0;
 }
 
-int helo_check(struct dns *d, struct arena *a, const struct ip *ip, struct slice helo, struct helo_result *out)
+int helo_check(struct dns *d, struct arena *a, const struct ip *ip, struct slice helo,
+               struct helo_result *out)
 {
     struct ip literal;
     *out = (struct helo_result){.code = HELO_BAD};
@@ -111,7 +112,7 @@ int helo_check(struct dns *d, struct arena *a, const struct ip *ip, struct slice
         return 0;
     }
     if (dns_is_fqdn(helo)) return named_helo(d, a, ip, helo, out);
-    out->problem = ar_printf(a, "\"%.*s\" is neither a host name nor an address literal",
-                             SLF(printable(a, helo, 100)));
+    out->problem =
+        ar_printf(a, "\"%.*s\" is neither a host name nor an address literal", SLF(printable(a, helo, 100)));
     return 0;
 }

@@ -22,11 +22,11 @@ struct iprev_result {
 MUST_CHECK int iprev_check(struct dns *d, struct arena *a, const struct ip *ip, struct iprev_result *out);
 
 enum helo_code {
-    HELO_MATCHES,   /* the name has the client's address (or the literal is it) */
-    HELO_OTHER,     /* a good name or literal, of another address */
-    HELO_UNKNOWN,   /* a name without address */
+    HELO_MATCHES, /* the name has the client's address (or the literal is it) */
+    HELO_OTHER,   /* a good name or literal, of another address */
+    HELO_UNKNOWN, /* a name without address */
     HELO_TEMPERROR,
-    HELO_BAD,       /* neither a name nor a literal */
+    HELO_BAD, /* neither a name nor a literal */
 };
 const char *helo_code_name(enum helo_code c); /* "matches" "other" "unknown" "temperror" "bad" */
 struct helo_result {

@@ -4,14 +4,16 @@
 #include <stdlib.h>
 
 #include "base/test.h"
-#include "rt/test_rt.h"
 #include "dns/dns_test.h"
+#include "rt/test_rt.h"
 
 static const char zone_text[] =
-    "1.2.0.192.in-addr.arpa. PTR mail.example.com.\nmail.example.com. A 192.0.2.1\nmail.example.com. AAAA 2001:db8::1\n"
+    "1.2.0.192.in-addr.arpa. PTR mail.example.com.\nmail.example.com. A 192.0.2.1\nmail.example.com. AAAA "
+    "2001:db8::1\n"
     "2.2.0.192.in-addr.arpa. PTR lies.example.com.\nlies.example.com. A 192.0.2.99\n"
     "3.2.0.192.in-addr.arpa. PTR absent.example.com.\n"
-    "4.2.0.192.in-addr.arpa. PTR absent.example.com.\n4.2.0.192.in-addr.arpa. PTR four.example.com.\nfour.example.com. A 192.0.2.4\n"
+    "4.2.0.192.in-addr.arpa. PTR absent.example.com.\n4.2.0.192.in-addr.arpa. PTR "
+    "four.example.com.\nfour.example.com. A 192.0.2.4\n"
     ";! servfail 5.2.0.192.in-addr.arpa\n"
     "6.2.0.192.in-addr.arpa. PTR temp.example.com.\n;! servfail temp.example.com\n"
     "7.2.0.192.in-addr.arpa. TXT \"no names\"\n"
@@ -70,10 +72,19 @@ TEST(helo_results)
         const char *helo;
         enum helo_code want;
     } cases[] = {
-        {"mail.example.com", HELO_MATCHES}, {"MAIL.example.com", HELO_MATCHES}, {"[192.0.2.1]", HELO_MATCHES},
-        {"[192.0.2.2]", HELO_OTHER}, {"[IPv6:2001:db8::1]", HELO_OTHER}, {"lies.example.com", HELO_OTHER},
-        {"absent.example.com", HELO_UNKNOWN}, {"temp.example.com", HELO_TEMPERROR}, {"localhost", HELO_BAD},
-        {"", HELO_BAD}, {"192.0.2.1", HELO_BAD}, {"a_b c", HELO_BAD}, {"[300.1.1.1]", HELO_BAD},
+        {"mail.example.com", HELO_MATCHES},
+        {"MAIL.example.com", HELO_MATCHES},
+        {"[192.0.2.1]", HELO_MATCHES},
+        {"[192.0.2.2]", HELO_OTHER},
+        {"[IPv6:2001:db8::1]", HELO_OTHER},
+        {"lies.example.com", HELO_OTHER},
+        {"absent.example.com", HELO_UNKNOWN},
+        {"temp.example.com", HELO_TEMPERROR},
+        {"localhost", HELO_BAD},
+        {"", HELO_BAD},
+        {"192.0.2.1", HELO_BAD},
+        {"a_b c", HELO_BAD},
+        {"[300.1.1.1]", HELO_BAD},
     };
     struct arena a = {0};
     struct counted_dns *z = counted_open(zone_text);

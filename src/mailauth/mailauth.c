@@ -12,7 +12,7 @@ struct mailauth {
     struct group children;
     int address_code, envelope_code; /* how the child fibers ended */
     struct mailauth_verdict v;
-    struct spf_query query;          /* of MAIL FROM, for Received-SPF */
+    struct spf_query query; /* of MAIL FROM, for Received-SPF */
     const struct mail_head *head;
     struct dkim_body *body;
     bool body_ended;
@@ -68,7 +68,8 @@ static void ask_arc_keys(void *arg)
 /* When no fiber is to be had the end asks by itself. */
 static void start_keys(struct mailauth *m)
 {
-    if (mail_head_count(m->head, SL("dkim-signature"))) (void)!group_go(&m->children, "dkim", ask_dkim_keys, m);
+    if (mail_head_count(m->head, SL("dkim-signature")))
+        (void)!group_go(&m->children, "dkim", ask_dkim_keys, m);
     if (mail_head_count(m->head, SL("arc-seal"))) (void)!group_go(&m->children, "arc", ask_arc_keys, m);
 }
 
@@ -94,8 +95,8 @@ int mailauth_new(struct mailauth **out, const struct mailauth_ctx *ctx, struct a
         m->v.iprev = *conn->iprev;
         m->v.iprev.questions = 0;
     }
-    m->query = (struct spf_query){.ip = conn->ip, .helo = m->conn.helo, .mail_from = m->mail_from,
-                                  .receiver = ctx->hostname};
+    m->query = (struct spf_query){
+        .ip = conn->ip, .helo = m->conn.helo, .mail_from = m->mail_from, .receiver = ctx->hostname};
     m->body = dkim_body_new(a);
     group_init(&m->children);
     *out = m;
@@ -236,8 +237,8 @@ int mailauth_seal(struct mailauth *m, const struct mailauth_verdict *v, const st
                   struct slice domain, struct slice selector, struct sign_key *key, struct buf *out)
 {
     size_t colon = sl_chr(v->field, ':');
-    struct arc_sealer sealer = {.domain = domain, .selector = selector, .key = key,
-                                .authres = sl_trim(sl_from(v->field, colon + 1))};
+    struct arc_sealer sealer = {
+        .domain = domain, .selector = selector, .key = key, .authres = sl_trim(sl_from(v->field, colon + 1))};
     struct sealing x = {.out = out};
     int e = arc_seal_new(m->a, leaving, &sealer, &v->arc, rt_wall_seconds(), m->body, &x.seal);
     return e ? e : offload(make_seal, &x);

@@ -13,29 +13,29 @@
  * The DNS time of SPF, iprev and of the keys of signatures overlaps the transfer of the body. All
  * calls are made by one fiber. Bodies stream: memory does not depend on the size of the letter. */
 #pragma once
-#include "dkim/arc.h"
-#include "mail/authres.h"
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/ip.h"
+#include "dkim/arc.h"
 #include "dkim/dkim.h"
 #include "dmarc/dmarc.h"
 #include "dns/dns.h"
 #include "iprev.h"
+#include "mail/authres.h"
 #include "mail/head.h"
 #include "spf/spf.h"
 
 /* What every check of a server shares. Lives as long as the checks; not copied. */
 struct mailauth_ctx {
     struct dns *dns;
-    struct slice hostname;   /* ours: %{r} of SPF */
+    struct slice hostname;    /* ours: %{r} of SPF */
     struct slice authserv_id; /* empty: hostname */
     struct mailauth_policy {
-        bool dmarc_monitor;   /* do not obey quarantine and reject, only record (default: obey) */
-        bool spf_accept;      /* do not refuse an SPF fail where no DMARC record decides (default: refuse) */
-        bool iprev_require;   /* refuse clients without confirmed reverse DNS (5.7.25) */
+        bool dmarc_monitor;    /* do not obey quarantine and reject, only record (default: obey) */
+        bool spf_accept;       /* do not refuse an SPF fail where no DMARC record decides (default: refuse) */
+        bool iprev_require;    /* refuse clients without confirmed reverse DNS (5.7.25) */
         bool temperror_accept; /* accept what cannot be judged now (default: defer with 451) */
-        bool bad_from_accept; /* accept letters without one proper author domain (default: refuse) */
+        bool bad_from_accept;  /* accept letters without one proper author domain (default: refuse) */
     } policy;
     /* May the ARC chain sealed by this domain override a DMARC failure (RFC 8617 section 7.2)?
      * NULL: nobody may. Must not suspend. */
@@ -67,11 +67,11 @@ const char *mailauth_disposition_name(enum mailauth_disposition d); /* "accept" 
 
 struct mailauth_verdict {
     enum mailauth_disposition disposition;
-    int reply;               /* 250, 451 or 550 */
-    const char *enhanced;    /* "2.0.0" "4.4.3" "5.7.1" "5.7.23" "5.7.25" ... (RFC 7372) */
-    struct slice sentence;   /* for the reply, the trace and people: one line of printable ASCII, at most
-                                400 bytes, without codes and final full stop */
-    struct slice field;      /* "Authentication-Results: ...\r\n", to be put on top */
+    int reply;             /* 250, 451 or 550 */
+    const char *enhanced;  /* "2.0.0" "4.4.3" "5.7.1" "5.7.23" "5.7.25" ... (RFC 7372) */
+    struct slice sentence; /* for the reply, the trace and people: one line of printable ASCII, at most
+                              400 bytes, without codes and final full stop */
+    struct slice field;    /* "Authentication-Results: ...\r\n", to be put on top */
 
     struct iprev_result iprev;
     struct helo_result helo;
@@ -80,14 +80,14 @@ struct mailauth_verdict {
     struct dkim_results dkim;   /* each signature looked at, top to bottom */
     struct arc_result arc;
     struct dmarc_result dmarc;
-    struct authres results;     /* what `field` says */
+    struct authres results; /* what `field` says */
 
-    bool overridden;            /* a trusted ARC chain or our policy set DMARC's policy aside */
-    struct slice override_why;  /* for the trace and the report: a sentence */
-    const char *override_type;  /* the word of the report (RFC 9990): "trusted_forwarder" "local_policy"
-                                   "policy_test_mode" ...; NULL when the policy was applied as it stands */
-    unsigned questions;         /* asked of the DNS by SPF and iprev */
-    int64_t took_us;            /* from mailauth_new to the end */
+    bool overridden;           /* a trusted ARC chain or our policy set DMARC's policy aside */
+    struct slice override_why; /* for the trace and the report: a sentence */
+    const char *override_type; /* the word of the report (RFC 9990): "trusted_forwarder" "local_policy"
+                                  "policy_test_mode" ...; NULL when the policy was applied as it stands */
+    unsigned questions;        /* asked of the DNS by SPF and iprev */
+    int64_t took_us;           /* from mailauth_new to the end */
 };
 
 struct mailauth;
@@ -118,9 +118,9 @@ MUST_CHECK int mailauth_seal(struct mailauth *m, const struct mailauth_verdict *
                              struct sign_key *key, struct buf *out);
 
 /* All of it for a letter in memory. SUSPENDS. */
-MUST_CHECK int mailauth_check(const struct mailauth_ctx *ctx, struct arena *a, const struct mailauth_conn *conn,
-                              const struct mailauth_envelope *env, struct slice message,
-                              struct mailauth_verdict *out);
+MUST_CHECK int mailauth_check(const struct mailauth_ctx *ctx, struct arena *a,
+                              const struct mailauth_conn *conn, const struct mailauth_envelope *env,
+                              struct slice message, struct mailauth_verdict *out);
 
 /* Must this field be removed from a letter that comes from outside: an Authentication-Results
  * that claims to be ours? (RFC 8601 section 5) Pure. */

@@ -14,7 +14,8 @@ static struct slice one_line(struct arena *a, struct slice s)
 {
     char *p = ar_alloc(a, SENTENCE_MAX + 1);
     size_t n = 0;
-    for (size_t i = 0; i < s.n && n < SENTENCE_MAX; i++) p[n++] = s.p[i] >= ' ' && s.p[i] <= '~' ? s.p[i] : '?';
+    for (size_t i = 0; i < s.n && n < SENTENCE_MAX; i++)
+        p[n++] = s.p[i] >= ' ' && s.p[i] <= '~' ? s.p[i] : '?';
     p[n] = 0;
     return sl(p, n);
 }
@@ -76,8 +77,8 @@ static bool by_iprev(const struct mailauth_ctx *ctx, struct arena *a, struct mai
         return true;
     }
     if (ctx->policy.temperror_accept) return false;
-    decide(a, v, MAILAUTH_DEFER, "4.7.25", ar_printf(a, "Reverse DNS validation is not possible now: %.*s",
-                                                     SLF(v->iprev.problem)));
+    decide(a, v, MAILAUTH_DEFER, "4.7.25",
+           ar_printf(a, "Reverse DNS validation is not possible now: %.*s", SLF(v->iprev.problem)));
     return true;
 }
 
@@ -85,8 +86,8 @@ static bool by_from(const struct mailauth_ctx *ctx, struct arena *a, struct mail
 {
     enum dmarc_from s = v->dmarc.from_state;
     if (s == DMARC_FROM_ONE || s == DMARC_FROM_SEVERAL || ctx->policy.bad_from_accept) return false;
-    decide(a, v, MAILAUTH_REJECT, "5.7.1", ar_printf(a, "The author of this message cannot be determined: %.*s",
-                                                     SLF(v->dmarc.why)));
+    decide(a, v, MAILAUTH_REJECT, "5.7.1",
+           ar_printf(a, "The author of this message cannot be determined: %.*s", SLF(v->dmarc.why)));
     return true;
 }
 
@@ -97,8 +98,8 @@ static bool fail_by_dmarc(const struct mailauth_ctx *ctx, struct arena *a, struc
     if (d->applied == DMARC_P_NONE) return false;
     if (arc_vouches(ctx, a, v)) {
         const struct arc_set *last = &v->arc.set[v->arc.n - 1];
-        set_aside(v, "trusted_forwarder", ar_printf(a, "the trusted forwarder %.*s saw it pass",
-                                                    SLF(last->seal_domain)));
+        set_aside(v, "trusted_forwarder",
+                  ar_printf(a, "the trusted forwarder %.*s saw it pass", SLF(last->seal_domain)));
         decide(a, v, MAILAUTH_ACCEPT, "2.0.0", ar_printf(a, "accepted: %.*s", SLF(v->override_why)));
         return true;
     }
@@ -107,11 +108,11 @@ static bool fail_by_dmarc(const struct mailauth_ctx *ctx, struct arena *a, struc
         return false;
     }
     if (d->applied == DMARC_P_REJECT)
-        decide(a, v, MAILAUTH_REJECT, "5.7.1", ar_printf(a, "Email rejected per DMARC policy for %.*s: %.*s",
-                                                         SLF(d->author), SLF(d->why)));
+        decide(a, v, MAILAUTH_REJECT, "5.7.1",
+               ar_printf(a, "Email rejected per DMARC policy for %.*s: %.*s", SLF(d->author), SLF(d->why)));
     else
-        decide(a, v, MAILAUTH_QUARANTINE, "2.0.0", ar_printf(a, "quarantined per DMARC policy for %.*s: %.*s",
-                                                             SLF(d->author), SLF(d->why)));
+        decide(a, v, MAILAUTH_QUARANTINE, "2.0.0",
+               ar_printf(a, "quarantined per DMARC policy for %.*s: %.*s", SLF(d->author), SLF(d->why)));
     return true;
 }
 
@@ -174,7 +175,8 @@ static bool by_spf(const struct mailauth_ctx *ctx, struct arena *a, struct maila
         return true;
     }
     if (from->code != SPF_TEMPERROR || ctx->policy.temperror_accept) return false;
-    decide(a, v, MAILAUTH_DEFER, "4.4.3", ar_printf(a, "SPF cannot be checked now: %.*s", SLF(from->problem)));
+    decide(a, v, MAILAUTH_DEFER, "4.4.3",
+           ar_printf(a, "SPF cannot be checked now: %.*s", SLF(from->problem)));
     return true;
 }
 

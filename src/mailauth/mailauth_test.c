@@ -12,8 +12,10 @@ static const char world[] =
     "mail.bank.example. TXT \"v=spf1 a -all\"\n"
     "bank.example. TXT \"v=spf1 ip4:192.0.2.1 -all exp=why.bank.example\"\nbank.example. A 192.0.2.1\n"
     "why.bank.example. TXT \"%{i} is not ours\"\n"
-    "_dmarc.bank.example. TXT \"v=DMARC1; p=reject; rua=mailto:d@bank.example\"\ns._domainkey.bank.example. " ED
-    "evil.example. TXT \"v=spf1 ip4:203.0.113.66 -all\"\nmail.evil.example. TXT \"v=spf1 ip4:203.0.113.66 -all\"\n"
+    "_dmarc.bank.example. TXT \"v=DMARC1; p=reject; "
+    "rua=mailto:d@bank.example\"\ns._domainkey.bank.example. " ED
+    "evil.example. TXT \"v=spf1 ip4:203.0.113.66 -all\"\nmail.evil.example. TXT \"v=spf1 ip4:203.0.113.66 "
+    "-all\"\n"
     "s._domainkey.evil.example. " ED "66.113.0.203.in-addr.arpa. PTR mail.bank.example.\n"
     "list.example. TXT \"v=spf1 ip4:198.51.100.1 -all\"\ns._domainkey.list.example. " ED
     "nopolicy.example. TXT \"v=spf1 ip4:192.0.2.1 -all\"\nhello.example. A 203.0.113.9\n"
@@ -21,9 +23,8 @@ static const char world[] =
     "trial.example. TXT \"v=spf1 -all\"\n_dmarc.trial.example. TXT \"v=DMARC1; p=quarantine; t=y\"\n"
     ";! servfail temp.example\n;! servfail _dmarc.down.example\ndown.example. A 192.0.2.7\n";
 
-static const char plain[] =
-    "From: The Bank <info@bank.example>\nTo: you@us.example\nSubject: hello\n"
-    "Date: Sun, 22 Nov 2026 10:00:00 +0000\nMessage-ID: <1@bank.example>\n\nText.\n";
+static const char plain[] = "From: The Bank <info@bank.example>\nTo: you@us.example\nSubject: hello\n"
+                            "Date: Sun, 22 Nov 2026 10:00:00 +0000\nMessage-ID: <1@bank.example>\n\nText.\n";
 
 static bool trusts_list(void *arg, struct slice sealer)
 {
@@ -42,8 +43,8 @@ static struct mailauth_ctx context(struct dns *d)
     return (struct mailauth_ctx){.dns = d, .hostname = SL("mx.us.example")};
 }
 
-static struct mailauth_verdict judge_with(const struct mailauth_ctx *ctx, struct arena *a, struct letter_case c,
-                                          struct slice msg)
+static struct mailauth_verdict judge_with(const struct mailauth_ctx *ctx, struct arena *a,
+                                          struct letter_case c, struct slice msg)
 {
     struct mailauth_verdict v = {0};
     struct mailauth_conn conn = {.helo = sl_cstr(c.helo)};
@@ -56,7 +57,9 @@ static struct mailauth_verdict judge_with(const struct mailauth_ctx *ctx, struct
     CHECK_INT(r.n, v.results.n);
     CHECK(v.sentence.n > 0 && v.sentence.n <= 400);
     CHECK_INT(v.reply, v.disposition == MAILAUTH_REJECT ? 550 : v.disposition == MAILAUTH_DEFER ? 451 : 250);
-    CHECK_INT(v.enhanced[0], v.disposition == MAILAUTH_REJECT ? '5' : v.disposition == MAILAUTH_DEFER ? '4' : '2');
+    CHECK_INT(v.enhanced[0], v.disposition == MAILAUTH_REJECT  ? '5'
+                             : v.disposition == MAILAUTH_DEFER ? '4'
+                                                               : '2');
     return v;
 }
 
@@ -68,12 +71,18 @@ static struct mailauth_verdict judge(struct dns *d, struct arena *a, struct lett
 
 static struct slice signed_by(struct arena *a, const char *domain, const char *text)
 {
-    struct dkim_signer k = {.domain = sl_cstr(domain), .selector = SL("s"), .key = test_key(KEY_ED25519),
-                            .head_canon = DKIM_RELAXED, .body_canon = DKIM_RELAXED};
+    struct dkim_signer k = {.domain = sl_cstr(domain),
+                            .selector = SL("s"),
+                            .key = test_key(KEY_ED25519),
+                            .head_canon = DKIM_RELAXED,
+                            .body_canon = DKIM_RELAXED};
     return sign_letter(a, letter(a, text), &k, 1);
 }
 
-static bool says(const struct mailauth_verdict *v, const char *what) { return sl_find(v->field, sl_cstr(what)) != SL_NONE; }
+static bool says(const struct mailauth_verdict *v, const char *what)
+{
+    return sl_find(v->field, sl_cstr(what)) != SL_NONE;
+}
 
 TEST(mailauth_authentic)
 {
@@ -89,7 +98,8 @@ TEST(mailauth_authentic)
     CHECK_INT(v.dmarc.code, DMARC_PASS);
     CHECK(v.dmarc.spf_aligned && v.dmarc.dkim_aligned);
     CHECK(says(&v, "iprev=pass") && says(&v, "(mail.bank.example)") && says(&v, "policy.iprev=192.0.2.1"));
-    CHECK(says(&v, "spf=pass smtp.mailfrom=bank.example;") && says(&v, "spf=pass smtp.helo=mail.bank.example;"));
+    CHECK(says(&v, "spf=pass smtp.mailfrom=bank.example;") &&
+          says(&v, "spf=pass smtp.helo=mail.bank.example;"));
     CHECK(says(&v, "dkim=pass") && says(&v, "header.d=bank.example") && says(&v, "header.s=s"));
     CHECK(says(&v, "dmarc=pass") && says(&v, "header.from=bank.example") && says(&v, "policy.dmarc=none"));
     CHECK(v.took_us >= 0 && v.questions > 0);
@@ -116,12 +126,12 @@ TEST(mailauth_one_vouches)
     ar_free(&a);
 }
 
-#define REFUSED(v_, enhanced_)                                                                     \
-    do {                                                                                           \
-        struct mailauth_verdict w_ = (v_);                                                         \
-        if (w_.disposition != MAILAUTH_REJECT || strcmp(w_.enhanced, enhanced_) != 0)              \
-            test_fail(__FILE__, __LINE__, "%s %s: %.*s", mailauth_disposition_name(w_.disposition), \
-                      w_.enhanced, SLF(w_.sentence));                                              \
+#define REFUSED(v_, enhanced_)                                                                               \
+    do {                                                                                                     \
+        struct mailauth_verdict w_ = (v_);                                                                   \
+        if (w_.disposition != MAILAUTH_REJECT || strcmp(w_.enhanced, enhanced_) != 0)                        \
+            test_fail(__FILE__, __LINE__, "%s %s: %.*s", mailauth_disposition_name(w_.disposition),          \
+                      w_.enhanced, SLF(w_.sentence));                                                        \
     } while (0)
 
 TEST(mailauth_forged_author)
@@ -135,7 +145,10 @@ TEST(mailauth_forged_author)
     CHECK_INT(v.dkim.overall, DKIM_PASS);
     CHECK_INT(v.iprev.code, IPREV_FAIL); /* its PTR names the bank; the bank's host does not */
     /* Names that look like the author's are not below it. */
-    REFUSED(judge(d, &a, at_evil, signed_by(&a, "evil.example", replace(&a, sl_cstr(plain), "bank.example", "mail.bank.example").p)), "5.7.1");
+    REFUSED(judge(d, &a, at_evil,
+                  signed_by(&a, "evil.example",
+                            replace(&a, sl_cstr(plain), "bank.example", "mail.bank.example").p)),
+            "5.7.1");
     dns_close(&d);
     ar_free(&a);
 }
@@ -166,23 +179,39 @@ TEST(mailauth_helo_pass_is_no_author)
 TEST(mailauth_from_field_games)
 {
     static const char *const from[] = {
-        "From: a@evil.example\nFrom: info@bank.example", "From: info@bank.example\nFROM : a@evil.example", "X-No: From",
-        "From: a@evil.example, info@bank.example", "From: info@bank.example <a@evil.example>", "From: nobody", "From: ",
-        "From: <@evil.example:info@bank.example>", "From: info@bank.example (\n (\n ) a@evil.example",
-        "From: \"info@bank.example a@evil.example", "From: a@evil.example;info@bank.example", "From: info@[203.0.113.66]",
-        "From:\n info@bank.example\n <a@evil.example>", "From: a@b.example,a@c.example,a@d.example,a@e.example,a@f.example",
-        "From: info@mail.bank.example", "From: info@BANK.EXAMPLE.", "From: info@b\303\240nk", "From: info@bank.example\001",
+        "From: a@evil.example\nFrom: info@bank.example",
+        "From: info@bank.example\nFROM : a@evil.example",
+        "X-No: From",
+        "From: a@evil.example, info@bank.example",
+        "From: info@bank.example <a@evil.example>",
+        "From: nobody",
+        "From: ",
+        "From: <@evil.example:info@bank.example>",
+        "From: info@bank.example (\n (\n ) a@evil.example",
+        "From: \"info@bank.example a@evil.example",
+        "From: a@evil.example;info@bank.example",
+        "From: info@[203.0.113.66]",
+        "From:\n info@bank.example\n <a@evil.example>",
+        "From: a@b.example,a@c.example,a@d.example,a@e.example,a@f.example",
+        "From: info@mail.bank.example",
+        "From: info@BANK.EXAMPLE.",
+        "From: info@b\303\240nk",
+        "From: info@bank.example\001",
     };
     struct arena a = {0};
     struct dns *d = zone(world);
     for (size_t i = 0; i < COUNT_OF(from); i++) {
-        char *text = ar_cstr(&a, ar_printf(&a, "%s\nTo: you@us.example\nSubject: x\nDate: Sun, 22 Nov 2026 10:00:00 +0000\n\nText.\n",
-                                           from[i]));
+        char *text = ar_cstr(
+            &a,
+            ar_printf(&a,
+                      "%s\nTo: you@us.example\nSubject: x\nDate: Sun, 22 Nov 2026 10:00:00 +0000\n\nText.\n",
+                      from[i]));
         /* evil signs what it can, and passes SPF for itself. */
         struct slice msg = strstr(from[i], "From:") ? signed_by(&a, "evil.example", text) : letter(&a, text);
         struct mailauth_verdict v = judge(d, &a, at_evil, msg);
         if (v.disposition != MAILAUTH_REJECT)
-            test_fail(__FILE__, __LINE__, "%s: %s, %.*s", from[i], mailauth_disposition_name(v.disposition), SLF(v.sentence));
+            test_fail(__FILE__, __LINE__, "%s: %s, %.*s", from[i], mailauth_disposition_name(v.disposition),
+                      SLF(v.sentence));
         CHECK(!says(&v, "dmarc=pass"));
     }
     dns_close(&d);
@@ -193,8 +222,10 @@ TEST(mailauth_from_field_games)
 TEST(mailauth_display_names)
 {
     static const char *const from[] = {
-        "From: \"info@bank.example\" <a@evil.example>", "From: =?utf-8?b?aW5mb0BiYW5rLmV4YW1wbGU=?= <a@evil.example>",
-        "From: a@evil.example (info@bank.example)", "From: \"info\"@evil.example",
+        "From: \"info@bank.example\" <a@evil.example>",
+        "From: =?utf-8?b?aW5mb0BiYW5rLmV4YW1wbGU=?= <a@evil.example>",
+        "From: a@evil.example (info@bank.example)",
+        "From: \"info\"@evil.example",
     };
     struct arena a = {0};
     struct dns *d = zone(world);
@@ -233,7 +264,8 @@ TEST(mailauth_spf_refuses_where_dmarc_is_silent)
     c.from = "a@bank.example";
     v = judge(d, &a, c, letter(&a, text));
     REFUSED(v, "5.7.23");
-    CHECK_SL(v.sentence, "SPF MAIL FROM check failed: the domain bank.example explains: 203.0.113.9 is not ours");
+    CHECK_SL(v.sentence,
+             "SPF MAIL FROM check failed: the domain bank.example explains: 203.0.113.9 is not ours");
     c = (struct letter_case){"203.0.113.9", "bank.example", "a@hello.example"};
     v = judge(d, &a, c, letter(&a, "From: a@hello.example\n\nText.\n"));
     REFUSED(v, "5.7.23");
@@ -284,7 +316,8 @@ TEST(mailauth_unanswered_questions_defer)
     CHECK_SL(sl_cstr(v.enhanced), "4.4.3");
     struct mailauth_ctx lax = context(d);
     lax.policy.temperror_accept = true;
-    CHECK_INT(judge_with(&lax, &a, c, letter(&a, "From: a@hello.example\n\nText.\n")).disposition, MAILAUTH_ACCEPT);
+    CHECK_INT(judge_with(&lax, &a, c, letter(&a, "From: a@hello.example\n\nText.\n")).disposition,
+              MAILAUTH_ACCEPT);
     dns_close(&d);
     ar_free(&a);
 }
@@ -311,7 +344,9 @@ static struct slice seal_as_list(struct arena *a, struct dns *d, struct slice ms
 {
     struct arc_result arrived = verify_arc(a, d, msg);
     struct mail_head *head = ar_new(a, struct mail_head);
-    struct arc_sealer s = {.domain = SL("list.example"), .selector = SL("s"), .key = test_key(KEY_ED25519),
+    struct arc_sealer s = {.domain = SL("list.example"),
+                           .selector = SL("s"),
+                           .key = test_key(KEY_ED25519),
                            .authres = sl_cstr(authres)};
     struct buf out = BUF_INIT;
     struct arc_seal *x = NULL;
@@ -333,9 +368,12 @@ TEST(mailauth_trusted_forwarder)
     struct dns *d = zone(world);
     struct mailauth_ctx ctx = context(d);
     struct letter_case c = {"198.51.100.1", "list.example", "list@list.example"};
-    struct slice saw_pass = seal_as_list(&a, d, letter(&a, plain), "list.example; dmarc=pass header.from=bank.example");
-    struct slice saw_fail = seal_as_list(&a, d, letter(&a, plain), "list.example; dmarc=fail header.from=bank.example");
-    struct slice saw_other = seal_as_list(&a, d, letter(&a, plain), "list.example; dmarc=pass header.from=evil.example");
+    struct slice saw_pass =
+        seal_as_list(&a, d, letter(&a, plain), "list.example; dmarc=pass header.from=bank.example");
+    struct slice saw_fail =
+        seal_as_list(&a, d, letter(&a, plain), "list.example; dmarc=fail header.from=bank.example");
+    struct slice saw_other =
+        seal_as_list(&a, d, letter(&a, plain), "list.example; dmarc=pass header.from=evil.example");
     REFUSED(judge_with(&ctx, &a, c, saw_pass), "5.7.1"); /* nobody is trusted */
     ctx.trusts_sealer = trusts_list;
     struct mailauth_verdict v = judge_with(&ctx, &a, c, saw_pass);
@@ -355,18 +393,22 @@ TEST(mailauth_trusted_forwarder)
 TEST(mailauth_fields_of_ours)
 {
     struct arena a = {0};
-    struct mailauth_ctx ctx = {.hostname = SL("mx.us.example"), .authserv_id = SL("b\303\274cher.us.example")};
+    struct mailauth_ctx ctx = {.hostname = SL("mx.us.example"),
+                               .authserv_id = SL("b\303\274cher.us.example")};
     static const struct {
         const char *name, *body;
         bool remove;
     } cases[] = {
-        {"Authentication-Results", " mx.us.example; dmarc=pass", true}, {"Authentication-Results", " b\303\274cher.us.example; spf=pass", true},
-        {"AUTHENTICATION-RESULTS", " XN--BCHER-KVA.us.example; spf=pass", true}, {"Authentication-Results", " other.example; spf=pass", false},
+        {"Authentication-Results", " mx.us.example; dmarc=pass", true},
+        {"Authentication-Results", " b\303\274cher.us.example; spf=pass", true},
+        {"AUTHENTICATION-RESULTS", " XN--BCHER-KVA.us.example; spf=pass", true},
+        {"Authentication-Results", " other.example; spf=pass", false},
         {"Received", " mx.us.example", false},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct mail_field f = {.name = sl_cstr(cases[i].name), .body = sl_cstr(cases[i].body)};
-        if (mailauth_must_remove(&ctx, &a, &f) != cases[i].remove) test_fail(__FILE__, __LINE__, "%s", cases[i].body);
+        if (mailauth_must_remove(&ctx, &a, &f) != cases[i].remove)
+            test_fail(__FILE__, __LINE__, "%s", cases[i].body);
     }
     CHECK_SL(mailauth_submission_field(&a, SL("mx.us.example"), SL("alice@us.example")),
              "Authentication-Results: mx.us.example;\r\n\tauth=pass smtp.auth=alice@us.example\r\n");
@@ -377,7 +419,8 @@ TEST(mailauth_what_peers_say_stays_inside)
 {
     struct arena a = {0};
     struct dns *d = zone(world);
-    struct letter_case c = {"203.0.113.9", "x\r\nAuthentication-Results: mx.us.example; dmarc=pass", "a\";b@x; dmarc=pass"};
+    struct letter_case c = {"203.0.113.9", "x\r\nAuthentication-Results: mx.us.example; dmarc=pass",
+                            "a\";b@x; dmarc=pass"};
     struct mailauth_verdict v = judge(d, &a, c, letter(&a, "From: a@hello.example\n\nText.\n"));
     for (size_t i = 0; i + 1 < v.field.n - 1; i++)
         if (v.field.p[i] == '\n') CHECK(v.field.p[i + 1] == '\t');
@@ -529,7 +572,11 @@ TEST(mailauth_silent_dns)
 /* Nothing waits for an answer that cannot change the result. */
 TEST(mailauth_a_silent_record_does_not_hold_up_what_passes_in_any_case)
 {
-    static const struct { enum spf_code spf; const char *domain; enum mailauth_disposition want; } x[] = {
+    static const struct {
+        enum spf_code spf;
+        const char *domain;
+        enum mailauth_disposition want;
+    } x[] = {
         {SPF_PASS, "down.example", MAILAUTH_ACCEPT},
         {SPF_PASS, "sub.down.example", MAILAUTH_DEFER}, /* aligned only if the record says so */
         {SPF_PASS, "other.example", MAILAUTH_DEFER},
@@ -539,8 +586,10 @@ TEST(mailauth_a_silent_record_does_not_hold_up_what_passes_in_any_case)
     struct mailauth_ctx ctx = {.hostname = SL("mx.test")};
     for (size_t i = 0; i < COUNT_OF(x); i++) {
         struct mailauth_verdict v = {.spf = {.code = x[i].spf, .domain = sl_cstr(x[i].domain)},
-                                     .dmarc = {.code = DMARC_TEMPERROR, .from_state = DMARC_FROM_ONE,
-                                               .author = SL("down.example"), .why = SL("silence")}};
+                                     .dmarc = {.code = DMARC_TEMPERROR,
+                                               .from_state = DMARC_FROM_ONE,
+                                               .author = SL("down.example"),
+                                               .why = SL("silence")}};
         mailauth_decide(&ctx, &a, &v);
         CHECK_INT(v.disposition, x[i].want);
     }

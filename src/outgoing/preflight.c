@@ -11,7 +11,7 @@ struct flight {
     struct arena *a;
     const struct preflight_query *q;
     struct preflight_result *out;
-    struct slice author;      /* A-labels */
+    struct slice author; /* A-labels */
     struct spf_result spf;
     struct slice good[PREFLIGHT_KEYS_MAX]; /* signing domains whose key the world sees */
     size_t ngood;
@@ -115,7 +115,8 @@ static void say_spf(struct flight *f, const struct spf_result *r, const char *of
         add(f, "spf", PREFLIGHT_RIGHT, ar_printf(f->a, "%.*s lets %s send", SLF(r->domain), ip), no_line);
         break;
     case SPF_TEMPERROR: add(f, "spf", PREFLIGHT_UNKNOWN, r->problem, no_line); break;
-    case SPF_NEUTRAL: case SPF_SOFTFAIL:
+    case SPF_NEUTRAL:
+    case SPF_SOFTFAIL:
         add(f, "spf", PREFLIGHT_WEAK,
             ar_printf(f->a, "the SPF record of %.*s (%s) does not name %s: %s", SLF(r->domain), of, ip,
                       spf_result_name(r->code)),
@@ -165,7 +166,8 @@ static int check_keys(struct flight *f)
             add(f, "dkim", PREFLIGHT_WEAK, ar_printf(f->a, "%.*s: %.*s", SLF(p.name), SLF(p.reason)), p.line);
         } else if (p.state == DKIM_PUB_RIGHT) {
             f->good[f->ngood++] = k->domain;
-            add(f, "dkim", PREFLIGHT_RIGHT, ar_printf(f->a, "the key %.*s is published", SLF(p.name)), no_line);
+            add(f, "dkim", PREFLIGHT_RIGHT, ar_printf(f->a, "the key %.*s is published", SLF(p.name)),
+                no_line);
         } else if (p.state == DKIM_PUB_UNKNOWN) {
             f->key_unknown = true;
             add(f, "dkim", PREFLIGHT_UNKNOWN, p.reason, no_line);
@@ -213,7 +215,8 @@ static void say_dmarc(struct flight *f, const struct dmarc_result *r)
             no_line);
     } break;
     case DMARC_TEMPERROR: add(f, "dmarc", PREFLIGHT_UNKNOWN, r->why, no_line); break;
-    case DMARC_PERMERROR: case DMARC_NONE:
+    case DMARC_PERMERROR:
+    case DMARC_NONE:
         add(f, "dmarc", PREFLIGHT_WEAK,
             ar_printf(f->a, "%.*s: receivers cannot tell the letter from a forged one", SLF(r->why)),
             ar_printf(f->a, "_dmarc.%.*s. IN TXT \"v=DMARC1; p=reject; rua=mailto:postmaster@%.*s\"",

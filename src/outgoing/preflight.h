@@ -21,11 +21,11 @@ struct preflight_key {
     struct sign_key *key;          /* the world must see its public half */
 };
 struct preflight_query {
-    struct ip ip;             /* the address it will leave from; family 0: not known, then nothing that
-                                 depends on it (SPF, reverse DNS, HELO) is looked at */
-    struct slice helo;        /* our EHLO name */
-    struct slice mail_from;   /* the return path; empty: null */
-    struct slice author;      /* domain of the From address, A- or U-labels; empty: there is not exactly one */
+    struct ip ip;           /* the address it will leave from; family 0: not known, then nothing that
+                               depends on it (SPF, reverse DNS, HELO) is looked at */
+    struct slice helo;      /* our EHLO name */
+    struct slice mail_from; /* the return path; empty: null */
+    struct slice author;    /* domain of the From address, A- or U-labels; empty: there is not exactly one */
     const struct preflight_key *key; /* the signatures it will carry */
     size_t nkey;
 };
@@ -39,10 +39,10 @@ enum preflight_state {
 const char *preflight_state_name(enum preflight_state s); /* "right" "weak" "unknown" "wrong" */
 
 struct preflight_item {
-    const char *what;     /* "spf" "dkim" "dmarc" "ptr" "helo" "from" */
+    const char *what; /* "spf" "dkim" "dmarc" "ptr" "helo" "from" */
     enum preflight_state state;
     struct slice sentence;
-    struct slice line;    /* the master-file line to publish, names absolute; empty when none helps */
+    struct slice line; /* the master-file line to publish, names absolute; empty when none helps */
 };
 struct preflight_result {
     enum preflight_state verdict; /* the worst of all items */
@@ -50,9 +50,9 @@ struct preflight_result {
     struct slice line;            /* its line */
     struct preflight_item item[PREFLIGHT_ITEMS_MAX];
     size_t n;
-    int64_t seconds;  /* how long this may be believed */
-    bool cacheable;   /* false when it depends on the local part of the return path */
-    bool remembered;  /* nothing was asked for it: the same was said before */
+    int64_t seconds; /* how long this may be believed */
+    bool cacheable;  /* false when it depends on the local part of the return path */
+    bool remembered; /* nothing was asked for it: the same was said before */
 };
 /* SUSPENDS at most PREFLIGHT_SECONDS. 0 or ERR_CANCELED. Slices in the arena. */
 MUST_CHECK int preflight_check(struct dns *d, struct arena *a, const struct preflight_query *q,

@@ -119,8 +119,8 @@ static bool find(struct preflight_cache *c, struct arena *a, struct slice key, s
     return fresh;
 }
 
-int preflight_cached(struct preflight_cache *c, struct dns *d, struct arena *a, const struct preflight_query *q,
-                     struct preflight_result *out)
+int preflight_cached(struct preflight_cache *c, struct dns *d, struct arena *a,
+                     const struct preflight_query *q, struct preflight_result *out)
 {
     struct slice key = key_of(a, q);
     if (find(c, a, key, out)) return 0;

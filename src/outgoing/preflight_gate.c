@@ -42,8 +42,8 @@ static void authors(struct arena *a, const struct mail_head *head, struct slice 
     if (one) *author = *signs;
 }
 
-static int look(struct preflight_gate *g, struct arena *a, struct slice sender,
-                const struct mail_head *head, struct preflight_result *out)
+static int look(struct preflight_gate *g, struct arena *a, struct slice sender, const struct mail_head *head,
+                struct preflight_result *out)
 {
     struct slice signs, author;
     struct signing_keys keys;
@@ -78,8 +78,8 @@ static void tell(struct preflight_gate *g, const struct letter_id *id, const str
                  SLF(sentence), publish, SLF(r->line));
 }
 
-int preflight_gate(struct preflight_gate *g, struct arena *a, const struct letter_id *id,
-                   struct slice sender, const struct mail_head *head, struct slice *hold)
+int preflight_gate(struct preflight_gate *g, struct arena *a, const struct letter_id *id, struct slice sender,
+                   const struct mail_head *head, struct slice *hold)
 {
     struct preflight_result r;
     *hold = (struct slice){0};

@@ -14,8 +14,8 @@ static void add_page(struct popd_session *s, const struct message *m, size_t n)
         s->m = xrealloc(s->m, s->room * sizeof *s->m);
     }
     for (size_t i = 0; i < n; i++)
-        s->m[s->n++] =
-            (struct popd_message){.uid = m[i].uid, .size = m[i].size + m[i].by_lines, .retrieved = m[i].flags & FLAG_SEEN};
+        s->m[s->n++] = (struct popd_message){
+            .uid = m[i].uid, .size = m[i].size + m[i].by_lines, .retrieved = m[i].flags & FLAG_SEEN};
 }
 
 int popd_open_box(struct popd_session *s)
@@ -141,7 +141,8 @@ void popd_rset(struct popd_session *s, struct pop3_command *c)
 }
 
 /* Collects uids in steps and hands each step on. */
-static int each_step(struct popd_session *s, bool deleted, int (*act)(struct popd_session *s, const uint32_t *uid, size_t n))
+static int each_step(struct popd_session *s, bool deleted,
+                     int (*act)(struct popd_session *s, const uint32_t *uid, size_t n))
 {
     uint32_t uid[STEP];
     size_t n = 0;
@@ -166,8 +167,8 @@ static int expunge(struct popd_session *s, const uint32_t *uid, size_t n)
 static int mark_seen(struct popd_session *s, const uint32_t *uid, size_t n)
 {
     ar_reset(&s->cmd_a);
-    return message_flags(s->conf->store, s->account.id, s->box, uid, n, FLAGS_ADD, &(struct flag_set){.bits = FLAG_SEEN}, 0, &s->cmd_a,
-                         NULL, NULL);
+    return message_flags(s->conf->store, s->account.id, s->box, uid, n, FLAGS_ADD,
+                         &(struct flag_set){.bits = FLAG_SEEN}, 0, &s->cmd_a, NULL, NULL);
 }
 
 /* The UPDATE state (RFC 1939 section 6): only now is anything removed. */

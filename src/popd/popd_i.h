@@ -11,7 +11,7 @@
 #include "wire/pop3.h"
 
 enum {
-    POPD_ERRORS_MAX = 20, /* before login; */
+    POPD_ERRORS_MAX = 20,    /* before login; */
     POPD_ERRORS_USER = 1000, /* after it: a client that asks for letters which are gone must reach its QUIT */
     POPD_LOGINS_MAX = 3,
     POPD_MESSAGES_MAX = 5000000,
@@ -35,8 +35,8 @@ struct popd_session {
     struct arena a, cmd_a;
     struct buf out;
     char who[64];
-    bool tls, in, over;   /* in: TRANSACTION state */
-    char *user;           /* between USER and PASS */
+    bool tls, in, over; /* in: TRANSACTION state */
+    char *user;         /* between USER and PASS */
     unsigned errors, failed_logins;
     struct account account;
     struct authority authority;
@@ -74,7 +74,8 @@ int popd_tls_begin(struct popd_session *s);
 /* box.c */
 MUST_CHECK int popd_open_box(struct popd_session *s); /* the snapshot. SUSPENDS */
 void popd_close_box(struct popd_session *s);
-struct popd_message *popd_message(struct popd_session *s, const struct pop3_command *c); /* answers when there is none */
+struct popd_message *popd_message(struct popd_session *s,
+                                  const struct pop3_command *c); /* answers when there is none */
 void popd_stat(struct popd_session *s, struct pop3_command *c);
 void popd_list(struct popd_session *s, struct pop3_command *c);
 void popd_uidl(struct popd_session *s, struct pop3_command *c);

@@ -8,7 +8,7 @@
 struct accepting {
     struct queue *q;
     const struct letter *l;
-    bool once, before; /* before: it was accepted earlier */
+    bool once, before;  /* before: it was accepted earlier */
     uint32_t *group_of; /* of each recipient */
     struct q_group *group;
     uint32_t groups;

@@ -8,8 +8,8 @@
 #include "mail/addr.h"
 #include "mail/build.h"
 #include "mail/dsn.h"
-#include "queue_i.h"
 #include "outgoing/signing.h"
+#include "queue_i.h"
 #include "store/trace.h"
 
 enum { RETURN_FULL_MAX = 256 * 1024 };
@@ -76,11 +76,12 @@ static void report_id(const struct q_envelope *e, const struct q_rcpt *first, en
 static struct dsn_recipient describe(struct arena *a, const struct q_envelope *e, const struct q_rcpt *r,
                                      enum bounce_kind kind)
 {
-    struct dsn_recipient d = {.address = r->address, .original = r->orcpt, .status = r->enhanced,
-                              .last_attempt = r->last_try};
-    d.action = kind == BOUNCE_FAILED ? DSN_FAILED : kind == BOUNCE_DELAYED ? DSN_DELAYED
-             : r->host.n             ? DSN_RELAYED
-                                     : DSN_DELIVERED;
+    struct dsn_recipient d = {
+        .address = r->address, .original = r->orcpt, .status = r->enhanced, .last_attempt = r->last_try};
+    d.action = kind == BOUNCE_FAILED    ? DSN_FAILED
+               : kind == BOUNCE_DELAYED ? DSN_DELAYED
+               : r->host.n              ? DSN_RELAYED
+                                        : DSN_DELIVERED;
     if (kind == BOUNCE_DELAYED) d.retry_until = e->expires;
     if (kind == BOUNCE_SUCCESS) d.status = SL("2.0.0");
     size_t blank = sl_chr(r->host, ' ');
@@ -112,7 +113,8 @@ static int build(struct queue *q, struct arena *a, const struct q_envelope *e, e
 {
     struct slice domain;
     struct buf text = BUF_INIT;
-    bool full = kind == BOUNCE_FAILED && sl_eqi(e->l.ret, SL("FULL")) && body_ref_size(&e->l.body) <= RETURN_FULL_MAX;
+    bool full =
+        kind == BOUNCE_FAILED && sl_eqi(e->l.ret, SL("FULL")) && body_ref_size(&e->l.body) <= RETURN_FULL_MAX;
     int bad = own_domain(q, e->l.sender, &domain);
     if (bad) return bad;
     struct dsn d = {.hostname = q->hostname,
@@ -173,8 +175,10 @@ int bounce_tell(struct queue *q, const struct q_envelope *e, struct q_rcpt *cons
     if (bad == ERR_NOT_FOUND || bad == ERR_SYNTAX || bad == ERR_TOO_LONG) return 0; /* nobody of that name */
     if (!bad) bad = build(q, a, e, kind, d, nd, &text);
     if (bad) return bad;
-    struct letter l = {.received = rt_wall_seconds(), .subject = SL("(a report about another letter)"),
-                       .nrcpt = routes.n, .smtputf8 = e->l.smtputf8};
+    struct letter l = {.received = rt_wall_seconds(),
+                       .subject = SL("(a report about another letter)"),
+                       .nrcpt = routes.n,
+                       .smtputf8 = e->l.smtputf8};
     bool local = false;
     l.rcpt = ar_array(a, struct letter_rcpt, routes.n);
     for (size_t i = 0; i < routes.n; i++) {

@@ -15,7 +15,8 @@ int local_deliver(struct store *s, const struct letter *l, const char *account, 
                             .size = body_ref_size(&l->body),
                             .head_size = l->head_size,
                             .body = l->body};
-    int e = message_deliver(s, account, sl_cstr(name), l->junk ? SL("Junk") : SL("INBOX"), &m, &uid, duplicate);
+    int e =
+        message_deliver(s, account, sl_cstr(name), l->junk ? SL("Junk") : SL("INBOX"), &m, &uid, duplicate);
     if (e != ERR_UNKNOWN) return e;
     /* perhaps done: the name makes trying again safe, and only a success says anything about the first try */
     e = message_deliver(s, account, sl_cstr(name), l->junk ? SL("Junk") : SL("INBOX"), &m, &uid, duplicate);

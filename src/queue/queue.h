@@ -8,12 +8,12 @@
 
 struct signing;
 struct queue_conf {
-    struct slice hostname;       /* our name, for reports */
-    struct signing *signing;     /* for the signatures of our bounces; NULL = unsigned */
+    struct slice hostname;               /* our name, for reports */
+    struct signing *signing;             /* for the signatures of our bounces; NULL = unsigned */
     int64_t retry_first_s, retry_most_s; /* 0 = 60 s growing to 4 h, with jitter */
-    int64_t lifetime_s;          /* 0 = 5 days */
-    int64_t delay_warning_s;     /* 0 = 4 h; -1 = never */
-    int shards;                  /* 0 = 8; fixed when the store is made */
+    int64_t lifetime_s;                  /* 0 = 5 days */
+    int64_t delay_warning_s;             /* 0 = 4 h; -1 = never */
+    int shards;                          /* 0 = 8; fixed when the store is made */
 };
 /* s and conf->signing are borrowed, the rest is copied. SUSPENDS. */
 MUST_CHECK int queue_open(struct queue **out, struct store *s, const struct queue_conf *conf);
@@ -27,26 +27,26 @@ enum attempt {
     ATTEMPT_UNCERTAIN /* final dot's answer lost */
 };
 struct attempt_rcpt {
-    struct slice address;      /* in: where to */
+    struct slice address; /* in: where to */
     unsigned notify;
     struct slice orcpt;
-    enum attempt result;       /* out, and below */
-    int code;                  /* SMTP reply code or 0 */
-    char enhanced[12];         /* "5.1.1" or "" */
-    struct slice reply;        /* the reply verbatim, or a sentence of ours; in the arena */
-    struct slice host;         /* the MX asked, "mx.two.test [127.0.0.3]:25" */
-    struct slice tls;          /* "TLSv1.3 TLS_AES_256_GCM_SHA384, certificate not verified" or empty */
-    bool elsewhere, later;     /* the relay's own, while it goes from server to server */
-    bool dsn_taken;            /* the next server speaks DSN and got notify and orcpt (RFC 3461 section 4) */
+    enum attempt result;   /* out, and below */
+    int code;              /* SMTP reply code or 0 */
+    char enhanced[12];     /* "5.1.1" or "" */
+    struct slice reply;    /* the reply verbatim, or a sentence of ours; in the arena */
+    struct slice host;     /* the MX asked, "mx.two.test [127.0.0.3]:25" */
+    struct slice tls;      /* "TLSv1.3 TLS_AES_256_GCM_SHA384, certificate not verified" or empty */
+    bool elsewhere, later; /* the relay's own, while it goes from server to server */
+    bool dsn_taken;        /* the next server speaks DSN and got notify and orcpt (RFC 3461 section 4) */
 };
 struct attempt_letter {
     const struct letter *letter; /* its rcpt is NULL */
-    struct slice domain;       /* all recipients are of this domain (next hop) */
+    struct slice domain;         /* all recipients are of this domain (next hop) */
     struct attempt_rcpt *rcpt;
-    size_t nrcpt;              /* at most 100 */
-    struct slice first_host;   /* try this host first: its answer to the final dot was lost; or empty */
-    struct arena *a;           /* results lie in it */
-    int64_t until;             /* deadline (rt_now scale) of the attempt */
+    size_t nrcpt;            /* at most 100 */
+    struct slice first_host; /* try this host first: its answer to the final dot was lost; or empty */
+    struct arena *a;         /* results lie in it */
+    int64_t until;           /* deadline (rt_now scale) of the attempt */
 };
 /* The relay, called on a fiber for each (letter, domain) that is due. Fills in the
  * results; never fails as a whole. */
@@ -58,10 +58,10 @@ MUST_CHECK int queue_start(struct queue *q, queue_relay *relay, void *ctx);
 
 struct queue_rcpt_info {
     struct slice address, reply, host;
-    struct slice state; /* "waiting" "sending" "held" "delivered" "bounced" "dropped" */
-    int64_t next_try, last_try;               /* unix seconds, 0 = none */
+    struct slice state;         /* "waiting" "sending" "held" "delivered" "bounced" "dropped" */
+    int64_t next_try, last_try; /* unix seconds, 0 = none */
     uint32_t attempts;
-    struct slice why;                         /* a sentence: what it waits for */
+    struct slice why; /* a sentence: what it waits for */
 };
 struct queue_info {
     struct letter_id id;
@@ -71,14 +71,18 @@ struct queue_info {
     struct queue_rcpt_info *rcpt;
     size_t nrcpt;
 };
-struct queue_filter { struct slice address, domain, sender; size_t limit; };
+struct queue_filter {
+    struct slice address, domain, sender;
+    size_t limit;
+};
 MUST_CHECK int queue_list(struct queue *q, const struct queue_filter *f, struct arena *a,
                           struct queue_info **out, size_t *n);
 MUST_CHECK int queue_show(struct queue *q, const struct letter_id *id, struct arena *a,
                           struct queue_info *out); /* ERR_NOT_FOUND */
 enum queue_action { QUEUE_RETRY, QUEUE_HOLD, QUEUE_RELEASE, QUEUE_DROP };
 MUST_CHECK int queue_act(struct queue *q, const struct letter_id *id, enum queue_action what);
-MUST_CHECK int queue_act_all(struct queue *q, const struct queue_filter *f, enum queue_action what, size_t *n);
+MUST_CHECK int queue_act_all(struct queue *q, const struct queue_filter *f, enum queue_action what,
+                             size_t *n);
 struct queue_stats {
     uint64_t letters, recipients, due, sending, delivered, bounced, deferred;
     int64_t oldest;

@@ -94,8 +94,8 @@ struct shard {
     int64_t forget_at; /* unix seconds */
     bool again;        /* look at the schedule again at once */
     bool running, stopping;
-    int64_t look_at;   /* unix seconds: when the schedule is to be read next */
-    char cursor[48];   /* from which row on; "" = from the first */
+    int64_t look_at; /* unix seconds: when the schedule is to be read next */
+    char cursor[48]; /* from which row on; "" = from the first */
     struct waitq news;
     struct group fibers, scheduler;
 };
@@ -119,8 +119,8 @@ static inline void queue_tally(uint64_t *n, uint64_t by) { __atomic_add_fetch(n,
 
 /* schedule.c. From any loop: there may be something to do for the shard at `due`. */
 void schedule_offer(struct shard *s, int64_t due, const struct letter_id *id, uint32_t g, struct slice hop);
-MUST_CHECK int schedule_start(struct shard *s); /* on its loop */
-void schedule_stop(struct shard *s, int64_t until); /* on its loop. SUSPENDS */
+MUST_CHECK int schedule_start(struct shard *s);                                 /* on its loop */
+void schedule_stop(struct shard *s, int64_t until);                             /* on its loop. SUSPENDS */
 bool schedule_sending(struct shard *s, const struct letter_id *id, uint32_t g); /* on its loop */
 
 /* work.c: does what is due for a group. Returns 0 when all that is recorded, else the

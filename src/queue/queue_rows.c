@@ -84,7 +84,9 @@ int q_envelope_get(struct slice row, const struct letter_id *id, struct q_envelo
     while (rec_next(&r)) {
         switch (r.tag) {
         case 'f': l->sender = r.field; break;
-        case 'b': if (body_ref_parse(r.field, &l->body) != 0) l->body.s[0] = 0; break;
+        case 'b':
+            if (body_ref_parse(r.field, &l->body) != 0) l->body.s[0] = 0;
+            break;
         case 'k': l->skip = (uint32_t)rec_u64(&r); break;
         case 'h': l->head_size = (uint32_t)rec_u64(&r); break;
         case 't': l->received = (int64_t)rec_u64(&r); break;

@@ -40,8 +40,8 @@ struct world {
     struct letter_id reports[REPORTS_MAX]; /* names of letters with a null sender */
     size_t nreports;
     bool tried[LETTERS], taken[LETTERS];
-    bool chaos;         /* the other servers fail at random */
-    int64_t first;      /* how long the first program runs; 0 = 7 days */
+    bool chaos;    /* the other servers fail at random */
+    int64_t first; /* how long the first program runs; 0 = 7 days */
     size_t in_queue, in_inbox, twice;
 };
 
@@ -291,7 +291,7 @@ TEST(a_disk_that_fails_now_and_then)
     for (uint64_t seed = 1; seed <= 10 * campaign(); seed++) {
         struct world w = world_new(seed);
         run(&w, take_stock); /* made in good times */
-        w.first = DAY; /* an index that has given up writing stays so until the next start */
+        w.first = DAY;       /* an index that has given up writing stays so until the next start */
         struct sim_faults f = {.write_fails = 20000, .disk_full = 10000};
         sim_faults(w.sim, &f);
         run(&w, first_days);

@@ -76,8 +76,12 @@ static void end(struct tester *t)
 static struct letter letter_to(struct tester *t, const char *sender, const char *to)
 {
     struct arena *a = &t->f.a;
-    struct letter l = {.sender = sl_cstr(sender), .received = rt_wall_seconds(), .skip = 27, .head_size = 45,
-                       .message_id = SL("<m@one.test>"), .subject = SL("test")};
+    struct letter l = {.sender = sl_cstr(sender),
+                       .received = rt_wall_seconds(),
+                       .skip = 27,
+                       .head_size = 45,
+                       .message_id = SL("<m@one.test>"),
+                       .subject = SL("test")};
     struct slice rest = sl_cstr(to), one;
     letter_id_new(&l.id);
     l.rcpt = ar_array(a, struct letter_rcpt, 300);
@@ -252,7 +256,8 @@ TEST(queue_reports_find_quoted_senders)
     REQUIRE(begin(&t, NULL));
     go(&t);
     struct slice target = SL("alice@one.test");
-    static const char *const senders[] = {"\"a b\"@one.test", "\"\\\"bob\\\"\"@one.test"}; /* the second is not bob */
+    static const char *const senders[] = {"\"a b\"@one.test",
+                                          "\"\\\"bob\\\"\"@one.test"}; /* the second is not bob */
     for (size_t i = 0; i < COUNT_OF(senders); i++) {
         CHECK_OK(alias_add(t.f.s, sl_cstr(senders[i]), &target, 1));
         struct letter l = letter_to(&t, senders[i], "perm@two.test");
@@ -517,10 +522,10 @@ TEST(queue_moves_table)
         enum q_state from, to;
         bool legal;
     } t[] = {
-        {Q_WAITING, Q_WAITING, true},   {Q_WAITING, Q_DELIVERED, true}, {Q_WAITING, Q_FAILED, true},
-        {Q_WAITING, Q_HELD, true},      {Q_WAITING, Q_DROPPED, true},   {Q_WAITING, Q_BOUNCED, false},
-        {Q_HELD, Q_WAITING, true},      {Q_HELD, Q_BOUNCED, false},     {Q_FAILED, Q_BOUNCED, true},
-        {Q_FAILED, Q_WAITING, false},   {Q_FAILED, Q_DELIVERED, false}, {Q_FAILED, Q_HELD, false},
+        {Q_WAITING, Q_WAITING, true}, {Q_WAITING, Q_DELIVERED, true}, {Q_WAITING, Q_FAILED, true},
+        {Q_WAITING, Q_HELD, true},    {Q_WAITING, Q_DROPPED, true},   {Q_WAITING, Q_BOUNCED, false},
+        {Q_HELD, Q_WAITING, true},    {Q_HELD, Q_BOUNCED, false},     {Q_FAILED, Q_BOUNCED, true},
+        {Q_FAILED, Q_WAITING, false}, {Q_FAILED, Q_DELIVERED, false}, {Q_FAILED, Q_HELD, false},
     };
     for (size_t i = 0; i < COUNT_OF(t); i++) CHECK(q_may_move(t[i].from, t[i].to) == t[i].legal);
     for (int to = 0; to < Q_STATES; to++) /* an end is an end */

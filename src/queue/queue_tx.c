@@ -27,10 +27,7 @@ static void put_group(struct kv_tx *tx, struct arena *a, const struct letter_id 
     buf_free(&b);
 }
 
-static int64_t added(uint64_t n, int64_t by)
-{
-    return (int64_t)n + by > 0 ? (int64_t)n + by : 0;
-}
+static int64_t added(uint64_t n, int64_t by) { return (int64_t)n + by > 0 ? (int64_t)n + by : 0; }
 
 void tx_count(struct kv_tx *tx, int64_t letters, int64_t rcpts)
 {

@@ -65,10 +65,14 @@ static int info_of(struct shard *s, const struct q_envelope *e, struct arena *a,
                                .nrcpt = n};
     for (size_t i = 0; i < n; i++)
         out->rcpt[i] = (struct queue_rcpt_info){
-            .address = r[i].address, .state = x.yes[i] ? SL("sending") : sl_cstr(q_state_word(r[i].state)),
-            .reply = r[i].reply, .host = r[i].host,
+            .address = r[i].address,
+            .state = x.yes[i] ? SL("sending") : sl_cstr(q_state_word(r[i].state)),
+            .reply = r[i].reply,
+            .host = r[i].host,
             .next_try = r[i].state == Q_WAITING || r[i].state == Q_FAILED ? r[i].next_try : 0,
-            .last_try = r[i].last_try, .attempts = r[i].attempts, .why = why(a, &r[i], e->l.hold, x.yes[i])};
+            .last_try = r[i].last_try,
+            .attempts = r[i].attempts,
+            .why = why(a, &r[i], e->l.hold, x.yes[i])};
     return 0;
 }
 
@@ -238,7 +242,10 @@ int queue_act(struct queue *q, const struct letter_id *id, enum queue_action wha
     int e = load_rcpts(s, id, -1, &a, &r, &n);
     if (!e && !n) e = err_set(ERR_NOT_FOUND, "no letter %s is in the queue", id->s);
     for (size_t at = 0; !e && at < n; at += ACT_CHUNK) {
-        struct acting x = {.id = id, .what = what, .r = r + at, .n = n - at < ACT_CHUNK ? n - at : ACT_CHUNK,
+        struct acting x = {.id = id,
+                           .what = what,
+                           .r = r + at,
+                           .n = n - at < ACT_CHUNK ? n - at : ACT_CHUNK,
                            .now = rt_wall_seconds()};
         e = kv_transact(q->store->kv, shard_object(s), act_tx, &x);
         changed += x.changed;

@@ -12,7 +12,7 @@
 #include "queue_i.h"
 
 enum {
-    UNDER_WAY_MAX = 250,   /* attempts at once in a shard */
+    UNDER_WAY_MAX = 250, /* attempts at once in a shard */
     HOP_UNDER_WAY = 8,
     HOP_READY = 200,
     ITEMS_MAX = 5000,
@@ -36,10 +36,10 @@ struct hop {
     struct link link;  /* in shard->ready, when something can be started */
     struct link items; /* ready ones */
     size_t nready, under_way;
-    bool failing;      /* the last attempt reached no server */
-    int64_t last;      /* unix seconds of the last end of an attempt */
+    bool failing; /* the last attempt reached no server */
+    int64_t last; /* unix seconds of the last end of an attempt */
     int64_t not_before;
-    char cursor[48];   /* from here on its rows were left on the disk; "" = none were */
+    char cursor[48]; /* from here on its rows were left on the disk; "" = none were */
     char *name;
 };
 
@@ -198,7 +198,7 @@ static void read_schedule(struct shard *s)
 {
     int64_t now = rt_wall_seconds();
     s->again = false;
-    s->look_at = INT64_MAX; /* offers that come while this reads move it back */
+    s->look_at = INT64_MAX;                    /* offers that come while this reads move it back */
     if (s->items.count == 0) s->cursor[0] = 0; /* nothing is in memory: what was passed over is found now */
     int64_t next = now + AGAIN_AFTER_ERROR_S;
     int e = read_rows(s, s->cursor, NULL, now);

@@ -183,7 +183,11 @@ static int record(struct shard *s, struct recording *x)
 static void attempt_remote(struct shard *s, const struct q_loaded *l, struct q_rcpt *const *rcpt, size_t n,
                            struct attempt_rcpt *result, struct arena *a)
 {
-    struct attempt_letter at = {.letter = &l->e.l, .domain = l->g.hop, .rcpt = result, .nrcpt = n, .a = a,
+    struct attempt_letter at = {.letter = &l->e.l,
+                                .domain = l->g.hop,
+                                .rcpt = result,
+                                .nrcpt = n,
+                                .a = a,
                                 .until = DEADLINE_IN(ATTEMPT_MAX)};
     for (size_t i = 0; i < n; i++)
         if (rcpt[i]->uncertain) at.first_host = rcpt[i]->host;
@@ -238,8 +242,13 @@ static int try_now(struct shard *s, const struct q_loaded *l, struct q_rcpt *con
     int e = tell_success(s, l, rcpt, n, result, a);
     if (e) log_warn("queue", "%s: no report of success could be made: %s", l->e.l.id.s, err_text(e));
     int64_t now = rt_wall_seconds();
-    struct recording x = {.id = &l->e.l.id, .g = l->g.n, .now = now, .expires = l->e.expires, .rcpt = rcpt,
-                          .result = result, .n = n};
+    struct recording x = {.id = &l->e.l.id,
+                          .g = l->g.n,
+                          .now = now,
+                          .expires = l->e.expires,
+                          .rcpt = rcpt,
+                          .result = result,
+                          .n = n};
     x.next_try = now + retry_interval(s->q, attempts + 1);
     if (x.next_try > x.expires) x.next_try = x.expires > now ? x.expires : now + 1;
     if (fiber_canceled()) x.next_try = now; /* the server stops: the next one tries at once */

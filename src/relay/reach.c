@@ -11,14 +11,17 @@ enum { DOWN_AFTER = 3, REACH_MAX = 10000 };
 #define FORGET_AFTER (600 * RT_S)
 
 struct reach {
-    unsigned failures; /* in a row, without a session */
+    unsigned failures;                        /* in a row, without a session */
     int64_t failed, down_until, no_tls_until; /* rt_now() scale */
     char why[300];
 };
 
 static struct slice key_of(const struct ip *ip) { return sl(ip, sizeof *ip); }
 
-static struct reach *find(struct relay_loop *l, const struct ip *ip) { return map_get(&l->reach, key_of(ip)); }
+static struct reach *find(struct relay_loop *l, const struct ip *ip)
+{
+    return map_get(&l->reach, key_of(ip));
+}
 
 static bool idle(const struct reach *r, int64_t now)
 {

@@ -10,8 +10,8 @@
 
 enum {
     SITE_CONNECTIONS = 20,
-    ADDRESSES_TRIED = 8,   /* of one attempt */
-    SESSIONS_TRIED = 2,    /* with servers that answered: one that says "later" has a second */
+    ADDRESSES_TRIED = 8, /* of one attempt */
+    SESSIONS_TRIED = 2,  /* with servers that answered: one that says "later" has a second */
     LETTERS_A_SESSION = 100,
 };
 
@@ -230,8 +230,7 @@ static void deliver(struct delivery *d)
     if (down)
         fail_all(d, ATTEMPT_TEMPORARY, "4.4.1",
                  ar_printf(d->at->a, "the site could not be reached a moment ago: %s", down));
-    else
-        try_hosts(d, &hosts);
+    else try_hosts(d, &hosts);
     close_open(d);
     site_put(d->site);
 }

@@ -6,10 +6,10 @@
 struct relay_conf { /* borrowed, outlives the relay */
     struct store *store;
     struct dns *dns;
-    struct tls_ctx *tls;      /* a client's context */
-    struct slice hostname;    /* for EHLO */
-    uint16_t port;            /* 25, or 25 plus the trial offset */
-    struct ip source;         /* leave from this address; family 0 = the system's choice */
+    struct tls_ctx *tls;        /* a client's context */
+    struct slice hostname;      /* for EHLO */
+    uint16_t port;              /* 25, or 25 plus the trial offset */
+    struct ip source;           /* leave from this address; family 0 = the system's choice */
     const struct endpoint *own; /* our own listeners on that port: an MX that is one of them is a loop */
     size_t nown;
     uint32_t site_connections; /* at most so many at once to one site; 0 = 20 */
@@ -17,5 +17,5 @@ struct relay_conf { /* borrowed, outlives the relay */
 struct relay;
 /* SUSPENDS. */
 MUST_CHECK int relay_open(struct relay **out, const struct relay_conf *conf);
-void relay_close(struct relay **r); /* SUSPENDS: closes kept connections */
+void relay_close(struct relay **r);                         /* SUSPENDS: closes kept connections */
 void relay_deliver(void *relay, struct attempt_letter *at); /* a queue_relay */

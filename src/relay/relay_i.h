@@ -66,9 +66,9 @@ struct site *site_get(struct relay_loop *l, struct slice key);
 void site_put(struct site *s);
 /* A place for one connection; *kept: an idle one that is open already, or NULL. SUSPENDS. */
 MUST_CHECK int site_enter(struct site *s, struct peer **kept);
-void site_leave(struct site *s); /* the connection of that place is closed */
+void site_leave(struct site *s);                /* the connection of that place is closed */
 void site_keep(struct site *s, struct peer *p); /* idle for a while, for the next letter */
-int site_close_all(void *loop); /* on its loop. SUSPENDS */
+int site_close_all(void *loop);                 /* on its loop. SUSPENDS */
 
 /* ---- reach.c: which addresses answer, and how; on one loop, none suspends ---- */
 

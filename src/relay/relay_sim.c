@@ -19,7 +19,7 @@ enum kind { GOOD, LATER, DROPS, SLOW, REFUSES, ABSENT };
 #define DAY (86400 * RT_S)
 
 struct letter_seen {
-    int taken, lost;  /* lost: the server took it and dropped the connection */
+    int taken, lost; /* lost: the server took it and dropped the connection */
     int64_t submitted, first;
 };
 struct world {

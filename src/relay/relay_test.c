@@ -17,7 +17,7 @@ struct server {
     struct tls_ctx *tls;
     bool broken_tls;
     int times[STEPS], sessions, tls_sessions, at_once, most_at_once;
-    char log[4000];  /* commands as heard */
+    char log[4000]; /* commands as heard */
     struct buf letter;
 };
 struct tester {
@@ -55,8 +55,7 @@ static bool answer(struct server *s, struct conn *c, enum step step, const char 
             conn_puts(c, "220-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
     else if (say == LINES)
         for (int i = 0; i < 5000 && !conn_error(c); i++) conn_puts(c, "250-and another one\r\n");
-    else
-        conn_printf(c, "%s\r\n", say);
+    else conn_printf(c, "%s\r\n", say);
     return say != ENDLESS && say != LINES && strncmp(say, "421", 3) != 0;
 }
 
@@ -145,7 +144,8 @@ static void session(void *arg)
     x.s->sessions++;
     if (++x.s->at_once > x.s->most_at_once) x.s->most_at_once = x.s->at_once;
     if (answer(x.s, x.c, GREET, "220 mx.test ESMTP"))
-        while (conn_read_line(x.c, 4096, &line) == 0 && command(x.s, x.c, line)) {}
+        while (conn_read_line(x.c, 4096, &line) == 0 && command(x.s, x.c, line)) {
+        }
     conn_close(&x.c);
     x.s->at_once--;
 }
@@ -343,7 +343,11 @@ TEST(relay_mx_choice)
     send(&t, "half.test", "u@half.test");
     CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED); /* the first is dead */
     CHECK_INT(t.b.times[DOT], 1);
-    send(&t, "b\xC3\xBC" "cher.test", "u@b\xC3\xBC" "cher.test");
+    send(&t,
+         "b\xC3\xBC"
+         "cher.test",
+         "u@b\xC3\xBC"
+         "cher.test");
     CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
     HAS(sl_cstr(t.a.log), "RCPT TO:<u@xn--bcher-kva.test>");
     send(&t, "[127.0.0.3]", "u@[127.0.0.3]");
@@ -481,7 +485,8 @@ TEST(relay_tls)
     CHECK_INT(t.a.sessions, 2);
 
     /* a server that demands TLS, and whose handshake broke: what it says in clear is not its last word */
-    static const char *const demands[] = {"530 5.7.0 Must issue a STARTTLS command first", "550 5.7.1 no", "554 no"};
+    static const char *const demands[] = {"530 5.7.0 Must issue a STARTTLS command first", "550 5.7.1 no",
+                                          "554 no"};
     for (size_t i = 0; i < COUNT_OF(demands); i++)
         for (int step = MAIL; step <= RCPT; step++) {
             forget(&t.a);
@@ -538,7 +543,8 @@ TEST(relay_what_one_server_refuses_another_may_take)
             t.b.say[MAIL] = x[i].other;
             send(&t, "pair.test", "ok@pair.test");
             if (t.rcpt[0].result != x[i].result)
-                test_fail(__FILE__, __LINE__, "case %zu: %d, %.*s", i, t.rcpt[0].result, SLF(t.rcpt[0].reply));
+                test_fail(__FILE__, __LINE__, "case %zu: %d, %.*s", i, t.rcpt[0].result,
+                          SLF(t.rcpt[0].reply));
         }
     forget(&t.a);
     forget(&t.b);

@@ -143,8 +143,7 @@ static bool fits(struct talk *t)
         verdict_set(&v, ATTEMPT_PERMANENT, "5.3.4",
                     ar_printf(a, "the letter has %llu bytes, %s takes at most %llu",
                               (unsigned long long)letter_size(l), host, (unsigned long long)t->p->size_max));
-    else
-        return true;
+    else return true;
     v.elsewhere = true;
     give_all(t, &v);
     return false;
@@ -163,7 +162,8 @@ static int hear(struct talk *t, int64_t limit, const char *during, struct smtp_r
     t->answered = true;
     verdict_reply(v, r);
     /* What is refused in clear may be for that alone; a wrong address (5.1.y) is wrong in any case. */
-    if (t->p->degraded && v->result == ATTEMPT_PERMANENT && r->enhanced[1] != 1) v->result = ATTEMPT_TEMPORARY;
+    if (t->p->degraded && v->result == ATTEMPT_PERMANENT && r->enhanced[1] != 1)
+        v->result = ATTEMPT_TEMPORARY;
     if (r->code == 421) t->broken = true; /* RFC 5321 section 3.8: it closes */
     return 0;
 }

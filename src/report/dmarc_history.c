@@ -154,7 +154,8 @@ static int read_page(struct reading *r, const struct kv_page *page)
     int e = 0;
     for (size_t i = 0; !e && i < page->n; i++) {
         struct dmarc_kept k;
-        if (dmarc_kept_get(page->row[i].value, &k) != 0 || k.end < r->since || k.passing > k.messages) continue;
+        if (dmarc_kept_get(page->row[i].value, &k) != 0 || k.end < r->since || k.passing > k.messages)
+            continue;
         if (k.author.n) e = read_report(r, page->row[i].key, &k);
         else r->out->unproved++; /* anybody could have written it */
     }

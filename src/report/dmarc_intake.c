@@ -141,7 +141,8 @@ static int keep_tx(struct kv_tx *tx, void *arg)
     if (k->before) return 0;
     int64_t all = dmarc_tx_number(tx, counts),
             of_one = k->reporter_key.n ? dmarc_tx_number(tx, k->reporter_key) : 0;
-    if (all >= limit) return err_set(ERR_LIMIT, "%lld reports are kept for the domain already", (long long)all);
+    if (all >= limit)
+        return err_set(ERR_LIMIT, "%lld reports are kept for the domain already", (long long)all);
     if (of_one >= DMARC_IN_OF_ONE)
         return err_set(ERR_LIMIT, "the reporter has sent %lld reports for this day already",
                        (long long)of_one);

@@ -13,7 +13,8 @@ static struct letter_id letter_name(const struct promise *p, struct slice mailbo
 {
     struct letter_id id = p->id;
     uint32_t h = crc32c(crc32c(0, p->id.s, LETTER_ID_LEN), mailbox.p, mailbox.n);
-    for (int i = LETTER_ID_LEN - 1; i >= 10; i--, h >>= 5) id.s[i] = "0123456789abcdefghijklmnopqrstuv"[h & 31];
+    for (int i = LETTER_ID_LEN - 1; i >= 10; i--, h >>= 5)
+        id.s[i] = "0123456789abcdefghijklmnopqrstuv"[h & 31];
     return id;
 }
 

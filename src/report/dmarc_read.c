@@ -14,13 +14,13 @@ struct reading {
     struct arena *a;
     struct dmarc_report *out;
     XML_Parser parser;
-    int error;           /* why it was stopped */
+    int error; /* why it was stopped */
     size_t cap;
     struct dmarc_row row; /* the record being read */
     bool row_bad, has_ip, has_from;
     int depth;
     size_t elements;
-    char path[PATH_MAX_BYTES]; /* "feedback/record/row" */
+    char path[PATH_MAX_BYTES];  /* "feedback/record/row" */
     size_t ends[DEPTH_MAX + 1]; /* where the path of each depth ends */
     char text[TEXT_KEPT_MAX];
     size_t ntext;
@@ -68,7 +68,8 @@ static bool policy_of(struct reading *r, enum dmarc_policy *to)
 
 static void read_disposition(struct reading *r)
 {
-    static const enum dmarc_disposition all[] = {DMARC_D_NONE, DMARC_D_PASS, DMARC_D_QUARANTINE, DMARC_D_REJECT};
+    static const enum dmarc_disposition all[] = {DMARC_D_NONE, DMARC_D_PASS, DMARC_D_QUARANTINE,
+                                                 DMARC_D_REJECT};
     for (size_t i = 0; i < COUNT_OF(all); i++)
         if (sl_eqi(text_of(r), sl_cstr(dmarc_disposition_name(all[i])))) {
             r->row.disposition = all[i];
@@ -107,29 +108,78 @@ static void end_record(struct reading *r)
 /* ---- paths ---- */
 
 enum place {
-    P_ORG, P_EMAIL, P_EXTRA, P_ID, P_ERROR, P_GENERATOR, P_BEGIN, P_END, P_DOMAIN, P_P, P_SP, P_NP, P_ADKIM, P_ASPF, P_FO,
-    P_TESTING, P_DISCOVERY, P_RECORD, P_IP, P_COUNT, P_DISPOSITION, P_DKIM_ALIGNED, P_SPF_ALIGNED, P_REASON, P_COMMENT,
-    P_HEADER_FROM, P_ENVELOPE_FROM, P_ENVELOPE_TO, P_DKIM, P_DKIM_DOMAIN, P_DKIM_SELECTOR, P_DKIM_RESULT, P_SPF_DOMAIN,
+    P_ORG,
+    P_EMAIL,
+    P_EXTRA,
+    P_ID,
+    P_ERROR,
+    P_GENERATOR,
+    P_BEGIN,
+    P_END,
+    P_DOMAIN,
+    P_P,
+    P_SP,
+    P_NP,
+    P_ADKIM,
+    P_ASPF,
+    P_FO,
+    P_TESTING,
+    P_DISCOVERY,
+    P_RECORD,
+    P_IP,
+    P_COUNT,
+    P_DISPOSITION,
+    P_DKIM_ALIGNED,
+    P_SPF_ALIGNED,
+    P_REASON,
+    P_COMMENT,
+    P_HEADER_FROM,
+    P_ENVELOPE_FROM,
+    P_ENVELOPE_TO,
+    P_DKIM,
+    P_DKIM_DOMAIN,
+    P_DKIM_SELECTOR,
+    P_DKIM_RESULT,
+    P_SPF_DOMAIN,
     P_SPF_RESULT,
 };
 static const struct {
     const char *path;
     enum place place;
 } places[] = {
-    {"report_metadata/org_name", P_ORG}, {"report_metadata/email", P_EMAIL}, {"report_metadata/extra_contact_info", P_EXTRA},
-    {"report_metadata/report_id", P_ID}, {"report_metadata/error", P_ERROR}, {"report_metadata/generator", P_GENERATOR},
-    {"report_metadata/date_range/begin", P_BEGIN}, {"report_metadata/date_range/end", P_END},
-    {"policy_published/domain", P_DOMAIN}, {"policy_published/p", P_P}, {"policy_published/sp", P_SP},
-    {"policy_published/np", P_NP}, {"policy_published/adkim", P_ADKIM}, {"policy_published/aspf", P_ASPF},
-    {"policy_published/fo", P_FO}, {"policy_published/testing", P_TESTING},
-    {"policy_published/discovery_method", P_DISCOVERY}, {"record", P_RECORD}, {"record/row/source_ip", P_IP},
-    {"record/row/count", P_COUNT}, {"record/row/policy_evaluated/disposition", P_DISPOSITION},
-    {"record/row/policy_evaluated/dkim", P_DKIM_ALIGNED}, {"record/row/policy_evaluated/spf", P_SPF_ALIGNED},
-    {"record/row/policy_evaluated/reason/type", P_REASON}, {"record/row/policy_evaluated/reason/comment", P_COMMENT},
-    {"record/identifiers/header_from", P_HEADER_FROM}, {"record/identifiers/envelope_from", P_ENVELOPE_FROM},
-    {"record/identifiers/envelope_to", P_ENVELOPE_TO}, {"record/auth_results/dkim", P_DKIM},
-    {"record/auth_results/dkim/domain", P_DKIM_DOMAIN}, {"record/auth_results/dkim/selector", P_DKIM_SELECTOR},
-    {"record/auth_results/dkim/result", P_DKIM_RESULT}, {"record/auth_results/spf/domain", P_SPF_DOMAIN},
+    {"report_metadata/org_name", P_ORG},
+    {"report_metadata/email", P_EMAIL},
+    {"report_metadata/extra_contact_info", P_EXTRA},
+    {"report_metadata/report_id", P_ID},
+    {"report_metadata/error", P_ERROR},
+    {"report_metadata/generator", P_GENERATOR},
+    {"report_metadata/date_range/begin", P_BEGIN},
+    {"report_metadata/date_range/end", P_END},
+    {"policy_published/domain", P_DOMAIN},
+    {"policy_published/p", P_P},
+    {"policy_published/sp", P_SP},
+    {"policy_published/np", P_NP},
+    {"policy_published/adkim", P_ADKIM},
+    {"policy_published/aspf", P_ASPF},
+    {"policy_published/fo", P_FO},
+    {"policy_published/testing", P_TESTING},
+    {"policy_published/discovery_method", P_DISCOVERY},
+    {"record", P_RECORD},
+    {"record/row/source_ip", P_IP},
+    {"record/row/count", P_COUNT},
+    {"record/row/policy_evaluated/disposition", P_DISPOSITION},
+    {"record/row/policy_evaluated/dkim", P_DKIM_ALIGNED},
+    {"record/row/policy_evaluated/spf", P_SPF_ALIGNED},
+    {"record/row/policy_evaluated/reason/type", P_REASON},
+    {"record/row/policy_evaluated/reason/comment", P_COMMENT},
+    {"record/identifiers/header_from", P_HEADER_FROM},
+    {"record/identifiers/envelope_from", P_ENVELOPE_FROM},
+    {"record/identifiers/envelope_to", P_ENVELOPE_TO},
+    {"record/auth_results/dkim", P_DKIM},
+    {"record/auth_results/dkim/domain", P_DKIM_DOMAIN},
+    {"record/auth_results/dkim/selector", P_DKIM_SELECTOR},
+    {"record/auth_results/dkim/result", P_DKIM_RESULT},
+    {"record/auth_results/spf/domain", P_SPF_DOMAIN},
     {"record/auth_results/spf/result", P_SPF_RESULT},
 };
 
@@ -179,13 +229,18 @@ static void read_row(struct reading *r, enum place p)
     struct dmarc_row *w = &r->row;
     switch (p) {
     case P_IP: r->has_ip = ip_parse(text_of(r), &w->source); break;
-    case P_COUNT: if (!num_u64(text_of(r), (uint64_t)1 << 40, &w->count)) r->row_bad = true; break;
+    case P_COUNT:
+        if (!num_u64(text_of(r), (uint64_t)1 << 40, &w->count)) r->row_bad = true;
+        break;
     case P_DISPOSITION: read_disposition(r); break;
     case P_DKIM_ALIGNED: read_aligned(r, &w->dkim_aligned); break;
     case P_SPF_ALIGNED: read_aligned(r, &w->spf_aligned); break;
     case P_REASON: keep_word(r, &w->reason_type); break;
     case P_COMMENT: keep(r, &w->reason); break;
-    case P_HEADER_FROM: keep_word(r, &w->header_from); r->has_from = w->header_from.n > 0; break;
+    case P_HEADER_FROM:
+        keep_word(r, &w->header_from);
+        r->has_from = w->header_from.n > 0;
+        break;
     case P_ENVELOPE_FROM: keep_word(r, &w->envelope_from); break;
     default: keep_word(r, &w->envelope_to);
     }
@@ -259,7 +314,8 @@ static void on_text(void *arg, const XML_Char *s, int n)
     r->ntext += take;
 }
 
-static void on_doctype(void *arg, const XML_Char *name, const XML_Char *sysid, const XML_Char *pubid, int internal)
+static void on_doctype(void *arg, const XML_Char *name, const XML_Char *sysid, const XML_Char *pubid,
+                       int internal)
 {
     (void)name, (void)sysid, (void)pubid, (void)internal;
     stop(arg, err_set(ERR_DENIED, "the report has a document type declaration"));
@@ -274,7 +330,8 @@ static int run(struct reading *r, struct slice xml)
     }
     if (r->error) return r->error;
     if (s == XML_STATUS_OK) return 0;
-    return err_set(ERR_SYNTAX, "line %lu of the report: %s", (unsigned long)XML_GetCurrentLineNumber(r->parser),
+    return err_set(ERR_SYNTAX, "line %lu of the report: %s",
+                   (unsigned long)XML_GetCurrentLineNumber(r->parser),
                    XML_ErrorString(XML_GetErrorCode(r->parser)));
 }
 
@@ -296,7 +353,8 @@ int dmarc_report_parse(struct arena *a, struct slice xml, struct dmarc_report *o
     r->out = out;
     r->parser = XML_ParserCreate(NULL);
     if (!r->parser) return err_set(ERR_IO, "the XML parser cannot be started");
-    XML_SetHashSalt(r->parser, (unsigned long)sl_hash(sl_sub(xml, 0, 1024)) | 1); /* keyed, and the same in every run of a seed */
+    XML_SetHashSalt(r->parser, (unsigned long)sl_hash(sl_sub(xml, 0, 1024)) |
+                                   1); /* keyed, and the same in every run of a seed */
     XML_SetUserData(r->parser, r);
     XML_SetElementHandler(r->parser, on_start, on_end);
     XML_SetCharacterDataHandler(r->parser, on_text);

@@ -15,11 +15,11 @@
 struct mailauth_verdict;
 
 enum {
-    DMARC_ROW_DKIM_MAX = 8,          /* signatures of one row */
-    DMARC_ROW_BYTES_MAX = 8192,      /* an encoded row is never longer */
-    DMARC_REPORT_ROWS_MAX = 20000,   /* of one report, written or read */
-    DMARC_XML_MAX = 16 << 20,        /* unpacked */
-    DMARC_PACKED_MAX = 10 << 20,     /* as received */
+    DMARC_ROW_DKIM_MAX = 8,        /* signatures of one row */
+    DMARC_ROW_BYTES_MAX = 8192,    /* an encoded row is never longer */
+    DMARC_REPORT_ROWS_MAX = 20000, /* of one report, written or read */
+    DMARC_XML_MAX = 16 << 20,      /* unpacked */
+    DMARC_PACKED_MAX = 10 << 20,   /* as received */
     DMARC_DESTINATIONS_MAX = 5,
 };
 
@@ -37,8 +37,8 @@ struct dmarc_row {
     bool dkim_aligned, spf_aligned;
     struct slice reason_type, reason; /* override: "local_policy" ..., and a comment; empty when none */
     struct slice header_from;
-    struct slice envelope_from;       /* domain; empty: null path */
-    struct slice envelope_to;         /* domain, or empty */
+    struct slice envelope_from; /* domain; empty: null path */
+    struct slice envelope_to;   /* domain, or empty */
     struct dmarc_row_dkim dkim[DMARC_ROW_DKIM_MAX];
     size_t ndkim;
     struct slice spf_domain, spf_result;
@@ -101,10 +101,10 @@ struct slice dmarc_report_subject(struct arena *a, struct slice policy_domain, s
 /* The letter that carries a report: multipart/mixed, a line for people and the gzip as an
  * attachment. Without trace fields and signatures; it must leave with an aligned DKIM signature. */
 struct dmarc_mail {
-    struct slice from, to;      /* mailboxes */
+    struct slice from, to; /* mailboxes */
     struct slice policy_domain, submitter, report_id;
-    int64_t begin, end, date;   /* seconds since the epoch */
-    uint64_t random;            /* for the Message-ID, the boundary and the unique part of the file name */
+    int64_t begin, end, date; /* seconds since the epoch */
+    uint64_t random;          /* for the Message-ID, the boundary and the unique part of the file name */
     struct slice gzip;
 };
 void dmarc_report_message(struct buf *out, const struct dmarc_mail *m);
@@ -113,10 +113,10 @@ void dmarc_report_message(struct buf *out, const struct dmarc_mail *m);
 
 struct dmarc_destination {
     struct slice mailbox;
-    uint64_t max_bytes;    /* the obsolete size limit of the URI, 0 = none */
+    uint64_t max_bytes; /* the obsolete size limit of the URI, 0 = none */
     bool allowed;
-    bool temporary;        /* not known now: ask again later */
-    struct slice why;      /* a sentence when it is not allowed */
+    bool temporary;   /* not known now: ask again later */
+    struct slice why; /* a sentence when it is not allowed */
 };
 /* The mailto: addresses of rua, at most DMARC_DESTINATIONS_MAX. An address outside of the
  * organisational domain must have agreed (TXT at <domain>._report._dmarc.<host>), and may name
@@ -143,7 +143,7 @@ struct dmarc_report {
     struct dmarc_published published;
     struct dmarc_row *row;
     size_t n;
-    size_t skipped;  /* records that could not be understood */
+    size_t skipped; /* records that could not be understood */
 };
 /* Reports of RFC 9990 and of RFC 7489, any namespace. Everything in the arena. ERR_SYNTAX with a
  * sentence; ERR_LIMIT; ERR_DENIED for a document type declaration or entities of its own. */

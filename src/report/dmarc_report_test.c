@@ -13,11 +13,20 @@
 static struct dmarc_row sample_row(void)
 {
     struct dmarc_row r = {
-        .source = {4, {192, 0, 2, 123}}, .count = 123, .disposition = DMARC_D_PASS, .dkim_aligned = true,
-        .header_from = SL("example.com"), .envelope_from = SL("bounces.example.com"), .envelope_to = SL("us.example"),
-        .spf_domain = SL("bounces.example.com"), .spf_result = SL("fail"), .reason_type = SL("local_policy"),
+        .source = {4, {192, 0, 2, 123}},
+        .count = 123,
+        .disposition = DMARC_D_PASS,
+        .dkim_aligned = true,
+        .header_from = SL("example.com"),
+        .envelope_from = SL("bounces.example.com"),
+        .envelope_to = SL("us.example"),
+        .spf_domain = SL("bounces.example.com"),
+        .spf_result = SL("fail"),
+        .reason_type = SL("local_policy"),
         .reason = SL("a <list> & \"more\""),
-        .dkim = {{SL("example.com"), SL("abc123"), SL("pass")}, {SL("other.example"), SL("s"), SL("permerror")}}, .ndkim = 2,
+        .dkim = {{SL("example.com"), SL("abc123"), SL("pass")},
+                 {SL("other.example"), SL("s"), SL("permerror")}},
+        .ndkim = 2,
     };
     return r;
 }
@@ -25,13 +34,14 @@ static struct dmarc_row sample_row(void)
 static bool same_row(const struct dmarc_row *x, const struct dmarc_row *y)
 {
     bool same = ip_eq(&x->source, &y->source) && x->count == y->count && x->disposition == y->disposition &&
-                x->dkim_aligned == y->dkim_aligned && x->spf_aligned == y->spf_aligned && sl_eq(x->reason_type, y->reason_type) &&
-                sl_eq(x->reason, y->reason) && sl_eq(x->header_from, y->header_from) && sl_eq(x->envelope_from, y->envelope_from) &&
+                x->dkim_aligned == y->dkim_aligned && x->spf_aligned == y->spf_aligned &&
+                sl_eq(x->reason_type, y->reason_type) && sl_eq(x->reason, y->reason) &&
+                sl_eq(x->header_from, y->header_from) && sl_eq(x->envelope_from, y->envelope_from) &&
                 sl_eq(x->envelope_to, y->envelope_to) && sl_eq(x->spf_domain, y->spf_domain) &&
                 sl_eq(x->spf_result, y->spf_result) && x->ndkim == y->ndkim;
     for (size_t i = 0; same && i < x->ndkim; i++)
-        same = sl_eq(x->dkim[i].domain, y->dkim[i].domain) && sl_eq(x->dkim[i].selector, y->dkim[i].selector) &&
-               sl_eq(x->dkim[i].result, y->dkim[i].result);
+        same = sl_eq(x->dkim[i].domain, y->dkim[i].domain) &&
+               sl_eq(x->dkim[i].selector, y->dkim[i].selector) && sl_eq(x->dkim[i].result, y->dkim[i].result);
     return same;
 }
 
@@ -65,8 +75,17 @@ TEST(dmarc_rows_are_bounded)
     struct buf b = BUF_INIT;
     memset(big, 'x', sizeof big);
     struct slice s = sl(big, sizeof big);
-    struct dmarc_row r = {.source = {6, {1}}, .count = UINT64_MAX, .header_from = s, .envelope_from = s, .envelope_to = s,
-                          .spf_domain = s, .spf_result = s, .reason_type = s, .reason = s, .ndkim = DMARC_ROW_DKIM_MAX}, back;
+    struct dmarc_row r = {.source = {6, {1}},
+                          .count = UINT64_MAX,
+                          .header_from = s,
+                          .envelope_from = s,
+                          .envelope_to = s,
+                          .spf_domain = s,
+                          .spf_result = s,
+                          .reason_type = s,
+                          .reason = s,
+                          .ndkim = DMARC_ROW_DKIM_MAX},
+                     back;
     for (size_t i = 0; i < r.ndkim; i++) r.dkim[i] = (struct dmarc_row_dkim){s, s, s};
     dmarc_row_encode(&b, &r);
     CHECK(b.n < DMARC_ROW_BYTES_MAX);
@@ -77,8 +96,15 @@ TEST(dmarc_rows_are_bounded)
 TEST(dmarc_published_is_kept)
 {
     struct buf b = BUF_INIT;
-    struct dmarc_published back, p = {.domain = SL("example.com"), .p = DMARC_P_REJECT, .sp = DMARC_P_QUARANTINE, .np = DMARC_P_NONE,
-                                      .has_sp = true, .aspf_strict = true, .testing = true, .fo = SL("1:d"), .discovery = SL("treewalk")};
+    struct dmarc_published back, p = {.domain = SL("example.com"),
+                                      .p = DMARC_P_REJECT,
+                                      .sp = DMARC_P_QUARANTINE,
+                                      .np = DMARC_P_NONE,
+                                      .has_sp = true,
+                                      .aspf_strict = true,
+                                      .testing = true,
+                                      .fo = SL("1:d"),
+                                      .discovery = SL("treewalk")};
     dmarc_published_encode(&b, &p);
     REQUIRE(dmarc_published_decode(buf_slice(&b), &back) == 0);
     CHECK_SL(back.domain, "example.com");
@@ -134,7 +160,8 @@ TEST(dmarc_rows_from_verdicts)
     REQUIRE(row_of(d, &a, "203.0.113.1", "evil.example", "From: a@test.example\n\nx\n", &r, &p));
     CHECK_INT(r.disposition, DMARC_D_NONE);
     CHECK_SL(r.reason_type, "policy_test_mode");
-    CHECK(!row_of(d, &a, "203.0.113.1", "evil.example", "From: a@mute.example\n\nx\n", &r, &p)); /* no rua, no report */
+    CHECK(!row_of(d, &a, "203.0.113.1", "evil.example", "From: a@mute.example\n\nx\n", &r,
+                  &p)); /* no rua, no report */
     CHECK(!row_of(d, &a, "203.0.113.1", "evil.example", "From: a@nowhere.example\n\nx\n", &r, &p));
     dns_close(&d);
     ar_free(&a);
@@ -144,9 +171,14 @@ TEST(dmarc_rows_tell_why)
 {
     struct arena a = {0};
     struct dmarc_record rec = {.p = DMARC_P_QUARANTINE, .nrua = 1};
-    struct mailauth_verdict v = {.disposition = MAILAUTH_REJECT, .sentence = SL("Reverse DNS validation failed"),
-                                 .dmarc = {.code = DMARC_FAIL, .record = &rec, .published = DMARC_P_QUARANTINE,
-                                           .applied = DMARC_P_QUARANTINE, .author = SL("x.example"), .policy_domain = SL("x.example")}};
+    struct mailauth_verdict v = {.disposition = MAILAUTH_REJECT,
+                                 .sentence = SL("Reverse DNS validation failed"),
+                                 .dmarc = {.code = DMARC_FAIL,
+                                           .record = &rec,
+                                           .published = DMARC_P_QUARANTINE,
+                                           .applied = DMARC_P_QUARANTINE,
+                                           .author = SL("x.example"),
+                                           .policy_domain = SL("x.example")}};
     struct ip ip = {4, {192, 0, 2, 1}};
     struct dmarc_row r;
     struct dmarc_published p;
@@ -165,10 +197,18 @@ TEST(dmarc_rows_tell_why)
 
 static void write_report(struct buf *b, const struct dmarc_row *rows, size_t n)
 {
-    struct dmarc_report_meta m = {.org_name = SL("Us & Co"), .email = SL("dmarc@us.example"), .report_id = SL("1-2.example.com@us.example"),
-                                  .begin = 1700000000, .end = 1700086399, .generator = SL("Tram")};
-    struct dmarc_published p = {.domain = SL("example.com"), .p = DMARC_P_REJECT, .sp = DMARC_P_NONE, .has_sp = true,
-                                .fo = SL("0"), .discovery = SL("treewalk")};
+    struct dmarc_report_meta m = {.org_name = SL("Us & Co"),
+                                  .email = SL("dmarc@us.example"),
+                                  .report_id = SL("1-2.example.com@us.example"),
+                                  .begin = 1700000000,
+                                  .end = 1700086399,
+                                  .generator = SL("Tram")};
+    struct dmarc_published p = {.domain = SL("example.com"),
+                                .p = DMARC_P_REJECT,
+                                .sp = DMARC_P_NONE,
+                                .has_sp = true,
+                                .fo = SL("0"),
+                                .discovery = SL("treewalk")};
     dmarc_xml_begin(b, &m, &p);
     for (size_t i = 0; i < n; i++) dmarc_xml_row(b, &rows[i]);
     dmarc_xml_end(b);
@@ -219,28 +259,39 @@ TEST(dmarc_report_texts_cannot_break_out)
 TEST(dmarc_report_names)
 {
     struct arena a = {0};
-    CHECK_SL(dmarc_report_filename(&a, SL("mail.receiver.example"), SL("example.com"), 1013662812, 1013749130, SL("")),
+    CHECK_SL(dmarc_report_filename(&a, SL("mail.receiver.example"), SL("example.com"), 1013662812, 1013749130,
+                                   SL("")),
              "mail.receiver.example!example.com!1013662812!1013749130.xml.gz");
     CHECK_SL(dmarc_report_filename(&a, SL("a\"/../b.example"), SL("c\r\n.example"), 1, 2, SL("x7")),
              "a..b.example!c.example!1!2!x7.xml.gz");
     struct slice id = dmarc_report_id(&a, SL("example.com"), SL("mx.us.example"), 1, 2);
     CHECK_SL(id, "1-2.example.com@mx.us.example");
-    CHECK_SL(dmarc_report_subject(&a, SL("example.com"), SL("mx.us.example"), id),
-             "Report Domain: example.com Submitter: mx.us.example Report-ID: <1-2.example.com@mx.us.example>");
+    CHECK_SL(
+        dmarc_report_subject(&a, SL("example.com"), SL("mx.us.example"), id),
+        "Report Domain: example.com Submitter: mx.us.example Report-ID: <1-2.example.com@mx.us.example>");
     ar_free(&a);
 }
 
 /* A report as RFC 7489 appendix C has it: no namespace, other order, two signatures, no version. */
 static const char old_report[] =
-    "\xef\xbb\xbf<?xml version=\"1.0\" encoding=\"UTF-8\" ?>\n<feedback><report_metadata><org_name>google.com</org_name>"
-    "<email>noreply-dmarc-support@google.com</email><extra_contact_info>https://support.google.com/a/answer/2466580</extra_contact_info>"
-    "<report_id>13190401177475355109</report_id><date_range><end>1506124799</end><begin>1506038400</begin></date_range></report_metadata>"
-    "<policy_published><domain>Example.com</domain><adkim>r</adkim><aspf>s</aspf><p>none</p><sp>none</sp><pct>100</pct></policy_published>"
-    "<record><row><source_ip>2001:db8::25</source_ip><count>2</count><policy_evaluated><disposition>none</disposition><dkim>fail</dkim>"
-    "<spf>pass</spf><reason><type>forwarded</type><comment></comment></reason></policy_evaluated></row><identifiers>"
-    "<header_from>example.com</header_from></identifiers><auth_results><dkim><domain>a.example</domain><result>fail</result>"
-    "<selector></selector></dkim><dkim><domain>b.example</domain><result>pass</result></dkim><spf><domain>example.com</domain>"
-    "<result>pass</result></spf></auth_results></record><record><row><source_ip>nonsense</source_ip><count>1</count></row></record>"
+    "\xef\xbb\xbf<?xml version=\"1.0\" encoding=\"UTF-8\" "
+    "?>\n<feedback><report_metadata><org_name>google.com</org_name>"
+    "<email>noreply-dmarc-support@google.com</email><extra_contact_info>https://support.google.com/a/answer/"
+    "2466580</extra_contact_info>"
+    "<report_id>13190401177475355109</report_id><date_range><end>1506124799</end><begin>1506038400</begin></"
+    "date_range></report_metadata>"
+    "<policy_published><domain>Example.com</domain><adkim>r</adkim><aspf>s</aspf><p>none</p><sp>none</"
+    "sp><pct>100</pct></policy_published>"
+    "<record><row><source_ip>2001:db8::25</source_ip><count>2</count><policy_evaluated><disposition>none</"
+    "disposition><dkim>fail</dkim>"
+    "<spf>pass</spf><reason><type>forwarded</type><comment></comment></reason></policy_evaluated></"
+    "row><identifiers>"
+    "<header_from>example.com</header_from></identifiers><auth_results><dkim><domain>a.example</"
+    "domain><result>fail</result>"
+    "<selector></selector></dkim><dkim><domain>b.example</domain><result>pass</result></"
+    "dkim><spf><domain>example.com</domain>"
+    "<result>pass</result></spf></auth_results></record><record><row><source_ip>nonsense</"
+    "source_ip><count>1</count></row></record>"
     "<unknown><deep>x</deep></unknown></feedback>";
 
 TEST(dmarc_report_of_rfc_7489)
@@ -260,7 +311,8 @@ TEST(dmarc_report_of_rfc_7489)
     CHECK(r.row[0].spf_aligned && !r.row[0].dkim_aligned);
     CHECK_SL(r.row[0].reason_type, "forwarded");
     /* The same with prefixes. */
-    struct slice x = replace(&a, sl(old_report, sizeof old_report - 1), "<feedback>", "<d:feedback xmlns:d=\"urn:x\">");
+    struct slice x =
+        replace(&a, sl(old_report, sizeof old_report - 1), "<feedback>", "<d:feedback xmlns:d=\"urn:x\">");
     x = replace(&a, x, "</feedback>", "</d:feedback>");
     REQUIRE(dmarc_report_parse(&a, x, &r) == 0);
     CHECK_INT(r.n, 1);
@@ -274,9 +326,15 @@ TEST(dmarc_hostile_xml)
 {
     struct arena a = {0};
     struct dmarc_report r;
-    CHECK_ERR(dmarc_report_parse(&a, SL("<?xml version=\"1.0\"?><!DOCTYPE lolz [<!ENTITY a \"aaaaaaaaaa\"><!ENTITY b \"&a;&a;&a;&a;\">"
-                                        "<!ENTITY c \"&b;&b;&b;&b;&b;\">]><feedback>&c;</feedback>"), &r), ERR_DENIED);
-    CHECK_ERR(dmarc_report_parse(&a, SL("<!DOCTYPE x SYSTEM \"file:///etc/passwd\"><feedback/>"), &r), ERR_DENIED);
+    CHECK_ERR(
+        dmarc_report_parse(
+            &a,
+            SL("<?xml version=\"1.0\"?><!DOCTYPE lolz [<!ENTITY a \"aaaaaaaaaa\"><!ENTITY b \"&a;&a;&a;&a;\">"
+               "<!ENTITY c \"&b;&b;&b;&b;&b;\">]><feedback>&c;</feedback>"),
+            &r),
+        ERR_DENIED);
+    CHECK_ERR(dmarc_report_parse(&a, SL("<!DOCTYPE x SYSTEM \"file:///etc/passwd\"><feedback/>"), &r),
+              ERR_DENIED);
     CHECK_ERR(dmarc_report_parse(&a, SL("<feedback>&xxe;</feedback>"), &r), ERR_SYNTAX);
     CHECK_ERR(dmarc_report_parse(&a, SL(""), &r), ERR_SYNTAX);
     CHECK_ERR(dmarc_report_parse(&a, SL("<feedback>"), &r), ERR_SYNTAX);
@@ -300,7 +358,10 @@ TEST(dmarc_report_rows_are_limited)
     struct arena a = {0};
     struct buf xml = BUF_INIT;
     struct dmarc_report rep;
-    struct dmarc_row r = {.source = {4, {192, 0, 2, 1}}, .count = 1, .header_from = SL("example.com"), .spf_result = SL("none"),
+    struct dmarc_row r = {.source = {4, {192, 0, 2, 1}},
+                          .count = 1,
+                          .header_from = SL("example.com"),
+                          .spf_result = SL("none"),
                           .spf_domain = SL("example.com")};
     struct dmarc_row *rows = xcalloc(DMARC_REPORT_ROWS_MAX + 1, sizeof *rows);
     for (size_t i = 0; i <= DMARC_REPORT_ROWS_MAX; i++) rows[i] = r;
@@ -376,7 +437,8 @@ static void zip(struct buf *out, const struct zip_file *f, size_t n)
             put32(b, central ? 0x02014b50 : 0x04034b50);
             if (central) put16(b, 20);
             put16(b, 20), put16(b, f[i].flags), put16(b, f[i].store ? 0 : 8), put32(b, 0), put32(b, 0);
-            put32(b, (uint32_t)data.n), put32(b, (uint32_t)f[i].text.n), put16(b, (unsigned)strlen(f[i].name)), put16(b, 0);
+            put32(b, (uint32_t)data.n), put32(b, (uint32_t)f[i].text.n),
+                put16(b, (unsigned)strlen(f[i].name)), put16(b, 0);
             if (central) put16(b, 0), put16(b, 0), put16(b, 0), put32(b, 0), put32(b, at);
             buf_str(b, f[i].name);
         }
@@ -393,7 +455,8 @@ static void zip(struct buf *out, const struct zip_file *f, size_t n)
 TEST(dmarc_zip_files)
 {
     struct buf z = BUF_INIT, out = BUF_INIT;
-    struct zip_file one = {"google.com!example.com!1!2.xml", sl(old_report, sizeof old_report - 1), false, 0}, stored = {"a.xml", sl(old_report, sizeof old_report - 1), true, 0};
+    struct zip_file one = {"google.com!example.com!1!2.xml", sl(old_report, sizeof old_report - 1), false, 0},
+                    stored = {"a.xml", sl(old_report, sizeof old_report - 1), true, 0};
     zip(&z, &one, 1);
     CHECK_OK(dmarc_unpack(&out, buf_slice(&z)));
     CHECK(sl_eq(buf_slice(&out), sl(old_report, sizeof old_report - 1)));
@@ -442,7 +505,8 @@ TEST(dmarc_zip_damage)
 static const char consumers[] =
     "_dmarc.blue.example. TXT \"v=DMARC1; p=none\"\n"
     "blue.example._report._dmarc.red.example. TXT \"v=DMARC1\"\n"
-    "blue.example._report._dmarc.green.example. TXT \"junk\"\nblue.example._report._dmarc.green.example. TXT \"v=DMARC1; rua=mailto:new@green.example\"\n"
+    "blue.example._report._dmarc.green.example. TXT \"junk\"\nblue.example._report._dmarc.green.example. TXT "
+    "\"v=DMARC1; rua=mailto:new@green.example\"\n"
     "blue.example._report._dmarc.black.example. TXT \"v=DMARC1; rua=mailto:victim@elsewhere.example\"\n"
     "*._report._dmarc.any.example. TXT \"v=DMARC1\"\n;! servfail blue.example._report._dmarc.later.example\n";
 
@@ -476,8 +540,11 @@ TEST(dmarc_report_destinations)
     CHECK(!x.allowed && x.temporary);
     struct dmarc_destination out[DMARC_DESTINATIONS_MAX];
     struct dmarc_record *r = ar_new(&a, struct dmarc_record);
-    CHECK_OK(dmarc_record_parse(&a, SL("v=DMARC1; p=none; rua=https://x.example/,mailto:1@blue.example,mailto:2@blue.example,"
-        "mailto:3@blue.example,mailto:4@blue.example,mailto:5@blue.example,mailto:6@blue.example"), r));
+    CHECK_OK(dmarc_record_parse(
+        &a,
+        SL("v=DMARC1; p=none; rua=https://x.example/,mailto:1@blue.example,mailto:2@blue.example,"
+           "mailto:3@blue.example,mailto:4@blue.example,mailto:5@blue.example,mailto:6@blue.example"),
+        r));
     CHECK_INT(dmarc_report_destinations(z->dns, &a, SL("blue.example"), r, out), DMARC_DESTINATIONS_MAX);
     counted_close(z);
     ar_free(&a);
@@ -493,15 +560,25 @@ TEST(dmarc_report_letter)
     write_report(&xml, &r, 1);
     CHECK_OK(dmarc_gzip(&gz, buf_slice(&xml)));
     struct dmarc_mail m = {
-        .from = SL("dmarc@us.example"), .to = SL("d@example.com"), .policy_domain = SL("example.com"), .submitter = SL("mx.us.example"),
-        .report_id = SL("1-2.example.com@mx.us.example"), .begin = 1700000000, .end = 1700086399, .date = 1700090000,
-        .random = 0x1234, .gzip = buf_slice(&gz),
+        .from = SL("dmarc@us.example"),
+        .to = SL("d@example.com"),
+        .policy_domain = SL("example.com"),
+        .submitter = SL("mx.us.example"),
+        .report_id = SL("1-2.example.com@mx.us.example"),
+        .begin = 1700000000,
+        .end = 1700086399,
+        .date = 1700090000,
+        .random = 0x1234,
+        .gzip = buf_slice(&gz),
     };
     dmarc_report_message(&mail, &m);
     struct slice s = buf_slice(&mail);
     CHECK(sl_find(s, SL("\r\nFrom: dmarc@us.example\r\n")) != SL_NONE);
     CHECK(sl_find(s, SL("Subject: Report Domain: example.com Submitter: mx.us.example")) != SL_NONE);
-    CHECK(sl_find(s, SL("filename=\"mx.us.example!example.com!1700000000!1700086399!0000000000001234.xml.gz\"")) != SL_NONE);
+    CHECK(
+        sl_find(s,
+                SL("filename=\"mx.us.example!example.com!1700000000!1700086399!0000000000001234.xml.gz\"")) !=
+        SL_NONE);
     for (size_t i = 0; i < s.n; i++) CHECK((s.p[i] == '\n') == (i > 0 && s.p[i - 1] == '\r'));
     CHECK_OK(dmarc_report_in_message(&a, s, &back));
     CHECK(sl_eq(buf_slice(&back), buf_slice(&xml)));
@@ -517,10 +594,17 @@ TEST(dmarc_report_in_other_letters)
     CHECK_ERR(dmarc_report_in_message(&a, SL(""), &out), ERR_NOT_FOUND);
     CHECK_OK(dmarc_report_in_message(&a, SL("Content-Type: text/xml\r\n\r\n<feedback/>\r\n"), &out));
     CHECK_SL(sl_trim(buf_slice(&out)), "<feedback/>");
-    CHECK_OK(dmarc_report_in_message(&a, SL("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nhello\r\n--b\r\n"
-        "Content-Type: application/octet-stream; name=\"x!y!1!2.xml\"\r\nContent-Transfer-Encoding: base64\r\n\r\nPGZlZWRiYWNrLz4=\r\n--b--\r\n"), &out));
+    CHECK_OK(dmarc_report_in_message(
+        &a,
+        SL("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nhello\r\n--b\r\n"
+           "Content-Type: application/octet-stream; name=\"x!y!1!2.xml\"\r\nContent-Transfer-Encoding: "
+           "base64\r\n\r\nPGZlZWRiYWNrLz4=\r\n--b--\r\n"),
+        &out));
     CHECK_SL(buf_slice(&out), "<feedback/>");
-    CHECK_ERR(dmarc_report_in_message(&a, SL("Content-Type: application/gzip\r\nContent-Transfer-Encoding: base64\r\n\r\n!!!!\r\n"), &out),
+    CHECK_ERR(dmarc_report_in_message(
+                  &a,
+                  SL("Content-Type: application/gzip\r\nContent-Transfer-Encoding: base64\r\n\r\n!!!!\r\n"),
+                  &out),
               ERR_UNSUPPORTED);
     buf_free(&out);
     ar_free(&a);

@@ -28,8 +28,9 @@ static enum dmarc_disposition done_with(const struct mailauth_verdict *v)
     const struct dmarc_result *d = &v->dmarc;
     if (d->code == DMARC_PASS) return d->published == DMARC_P_NONE ? DMARC_D_NONE : DMARC_D_PASS;
     if (d->code != DMARC_FAIL || d->applied == DMARC_P_NONE) return DMARC_D_NONE;
-    return v->disposition == MAILAUTH_REJECT ? DMARC_D_REJECT
-         : v->disposition == MAILAUTH_QUARANTINE ? DMARC_D_QUARANTINE : DMARC_D_NONE;
+    return v->disposition == MAILAUTH_REJECT       ? DMARC_D_REJECT
+           : v->disposition == MAILAUTH_QUARANTINE ? DMARC_D_QUARANTINE
+                                                   : DMARC_D_NONE;
 }
 
 static bool as_published(enum dmarc_disposition done, enum dmarc_policy p)
@@ -67,9 +68,17 @@ struct dmarc_published dmarc_published_of(struct arena *a, struct slice policy_d
                                           : "",
                                 r->fo_d ? ":d" : "", r->fo_s ? ":s" : "");
     return (struct dmarc_published){
-        .domain = policy_domain, .p = r->p, .sp = r->sp, .np = r->np, .has_sp = r->has_sp, .has_np = r->has_np,
-        .adkim_strict = r->adkim_strict, .aspf_strict = r->aspf_strict, .testing = r->test,
-        .fo = fo.n && fo.p[0] == ':' ? sl_from(fo, 1) : fo, .discovery = SL("treewalk"),
+        .domain = policy_domain,
+        .p = r->p,
+        .sp = r->sp,
+        .np = r->np,
+        .has_sp = r->has_sp,
+        .has_np = r->has_np,
+        .adkim_strict = r->adkim_strict,
+        .aspf_strict = r->aspf_strict,
+        .testing = r->test,
+        .fo = fo.n && fo.p[0] == ':' ? sl_from(fo, 1) : fo,
+        .discovery = SL("treewalk"),
     };
 }
 
@@ -80,9 +89,15 @@ bool dmarc_row_of(struct arena *a, const struct ip *source, const struct mailaut
     if (!d->record || !d->record->nrua || (d->code != DMARC_PASS && d->code != DMARC_FAIL)) return false;
     if (v->disposition == MAILAUTH_DEFER) return false; /* it comes again, and counts then */
     *row = (struct dmarc_row){
-        .source = *source, .count = 1, .disposition = done_with(v), .dkim_aligned = d->dkim_aligned,
-        .spf_aligned = d->spf_aligned, .header_from = d->author, .envelope_from = v->spf.domain,
-        .spf_domain = v->spf.domain, .spf_result = sl_cstr(spf_result_name(v->spf.code)),
+        .source = *source,
+        .count = 1,
+        .disposition = done_with(v),
+        .dkim_aligned = d->dkim_aligned,
+        .spf_aligned = d->spf_aligned,
+        .header_from = d->author,
+        .envelope_from = v->spf.domain,
+        .spf_domain = v->spf.domain,
+        .spf_result = sl_cstr(spf_result_name(v->spf.code)),
     };
     if (v->overridden) {
         row->reason_type = sl_cstr(v->override_type);
@@ -181,7 +196,10 @@ static uint64_t get_number(struct reader *r, uint64_t max)
     return v;
 }
 
-static bool begin(struct reader *r, uint64_t format) { return get_number(r, UINT32_MAX) == format && !r->bad; }
+static bool begin(struct reader *r, uint64_t format)
+{
+    return get_number(r, UINT32_MAX) == format && !r->bad;
+}
 
 int dmarc_row_decode(struct slice bytes, struct dmarc_row *out)
 {

@@ -39,7 +39,7 @@ struct sending { /* one domain of one day */
 };
 
 /* dmarc_rows.c. All SUSPEND. */
-MUST_CHECK int dmarc_rows_any(struct sending *s);    /* 1: there are rows that no report has covered; 0: none */
+MUST_CHECK int dmarc_rows_any(struct sending *s); /* 1: there are rows that no report has covered; 0: none */
 MUST_CHECK int dmarc_rows_report(struct sending *s); /* report_id, xml, rows; and gzip, when there is a row */
 MUST_CHECK int dmarc_rows_delete(struct sending *s); /* the covered ones */
 /* dmarc_letter.c: to one destination. Returns temporary errors only. SUSPENDS. */

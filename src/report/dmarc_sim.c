@@ -89,7 +89,8 @@ static int open_all(struct world *w)
     if (!e) e = queue_open(&w->queue, w->store, &c);
     if (!e) e = queue_start(w->queue, other_side, w);
     if (!e) e = dns_open_zone_text(&w->dns, sl_cstr(zone));
-    struct dmarc_store_conf rc = {.store = w->store, .queue = w->queue, .dns = w->dns, .hostname = c.hostname, .gather = true};
+    struct dmarc_store_conf rc = {
+        .store = w->store, .queue = w->queue, .dns = w->dns, .hostname = c.hostname, .gather = true};
     return e ? e : dmarc_store_open(&w->ds, &rc);
 }
 
@@ -107,11 +108,17 @@ static void came(struct world *w, const char *domain, bool pass)
     struct dmarc_record *r = ar_new(&a, struct dmarc_record);
     struct ip source = {4, {192, 0, 2, pass ? 1 : 66}};
     bool own = !strcmp(domain, "one.test");
-    struct slice text = ar_printf(&a, "v=DMARC1; p=reject; rua=mailto:%s@%s", own ? DMARC_REPORTS_LOCAL : "in", domain);
+    struct slice text =
+        ar_printf(&a, "v=DMARC1; p=reject; rua=mailto:%s@%s", own ? DMARC_REPORTS_LOCAL : "in", domain);
     CHECK_OK(dmarc_record_parse(&a, text, r));
-    struct mailauth_verdict v = {.disposition = pass ? MAILAUTH_ACCEPT : MAILAUTH_REJECT, .sentence = SL("made up")};
-    v.dmarc = (struct dmarc_result){.code = pass ? DMARC_PASS : DMARC_FAIL, .author = sl_cstr(domain), .policy_domain = sl_cstr(domain),
-                                    .record = r, .published = DMARC_P_REJECT, .spf_aligned = pass};
+    struct mailauth_verdict v = {.disposition = pass ? MAILAUTH_ACCEPT : MAILAUTH_REJECT,
+                                 .sentence = SL("made up")};
+    v.dmarc = (struct dmarc_result){.code = pass ? DMARC_PASS : DMARC_FAIL,
+                                    .author = sl_cstr(domain),
+                                    .policy_domain = sl_cstr(domain),
+                                    .record = r,
+                                    .published = DMARC_P_REJECT,
+                                    .spf_aligned = pass};
     dmarc_store_note(w->ds, &source, &v);
     ar_free(&a);
 }
@@ -194,8 +201,10 @@ static void check_told(struct world *w)
         for (unsigned d = 0; d < DOMAINS; d++)
             if (w->seen[i].domain[1] == (char)('0' + d)) told[d] += w->seen[i].count;
     for (int d = 0; d < DOMAINS; d++)
-        if (w->durable ? told[d] != all : told[d] > all) test_fail(__FILE__, __LINE__, "domain %d: %llu letters are told", d, (unsigned long long)told[d]);
-    if (w->durable ? w->own != all : w->own > all) test_fail(__FILE__, __LINE__, "%llu letters are kept", (unsigned long long)w->own);
+        if (w->durable ? told[d] != all : told[d] > all)
+            test_fail(__FILE__, __LINE__, "domain %d: %llu letters are told", d, (unsigned long long)told[d]);
+    if (w->durable ? w->own != all : w->own > all)
+        test_fail(__FILE__, __LINE__, "%llu letters are kept", (unsigned long long)w->own);
     CHECK_INT(w->left, 0);
 }
 

@@ -6,10 +6,10 @@
  * that no commit has taken along. Objects r:DAY and r:in:DOMAIN; docs/format.md has their rows.
  * All is bounded: rows a domain and day, rows in all, reports kept for a domain. */
 #pragma once
-#include "queue/accept.h"
-#include "dns/dns.h"
 #include "dmarc_report.h"
+#include "dns/dns.h"
 #include "mailauth/mailauth.h"
+#include "queue/accept.h"
 
 struct dmarc_store;
 struct signing;
@@ -37,8 +37,8 @@ struct dmarc_store_conf {
     struct queue *queue;
     struct signing *signing; /* NULL: reports leave unsigned */
     struct dns *dns;
-    struct slice hostname;   /* ours; copied */
-    bool gather;             /* count for reports to others, and send them */
+    struct slice hostname; /* ours; copied */
+    bool gather;           /* count for reports to others, and send them */
 };
 /* Everything but the hostname is borrowed. */
 MUST_CHECK int dmarc_store_open(struct dmarc_store **out, const struct dmarc_store_conf *conf);
@@ -87,10 +87,10 @@ struct dmarc_line { /* letters with the same source, From domain, results and di
 struct dmarc_history {
     struct dmarc_line *line; /* most letters first; at most 10,000 */
     size_t n;
-    uint64_t reports, unproved;   /* unproved: reports whose sender did not pass DMARC; counted, not used */
-    uint64_t passing, failing;    /* letters, all of them */
-    uint64_t not_listed;          /* letters that no line shows */
-    int64_t first, last;          /* of the periods; 0 when there is no report */
+    uint64_t reports, unproved; /* unproved: reports whose sender did not pass DMARC; counted, not used */
+    uint64_t passing, failing;  /* letters, all of them */
+    uint64_t not_listed;        /* letters that no line shows */
+    int64_t first, last;        /* of the periods; 0 when there is no report */
 };
 /* ERR_NOT_FOUND: no domain of ours. SUSPENDS. */
 MUST_CHECK int dmarc_store_read(struct dmarc_store *ds, struct arena *a, struct slice domain, int64_t since,

@@ -12,13 +12,13 @@ struct dmarc_store {
     struct lock lock;
     /* Counts of this generation: a new one begins with each day, start and early report, so that a
      * count in memory never goes on where a report has already told it. */
-    int64_t day;                   /* days since 1970 */
-    char gen[DMARC_GEN_LEN + 1];   /* microseconds since 1970 in hex: sorts by time */
-    struct map domains;            /* name in keys -> struct dmarc_gathering */
+    int64_t day;                 /* days since 1970 */
+    char gen[DMARC_GEN_LEN + 1]; /* microseconds since 1970 in hex: sorts by time */
+    struct map domains;          /* name in keys -> struct dmarc_gathering */
     size_t rows;
-    uint64_t dropped;              /* letters that were not counted: too many different rows */
+    uint64_t dropped; /* letters that were not counted: too many different rows */
     bool sending;
-    unsigned reading;              /* letters with reports in memory now */
+    unsigned reading; /* letters with reports in memory now */
 };
 
 /* A new generation, greater than all before it. */
@@ -36,7 +36,8 @@ MUST_CHECK int dmarc_delete(struct store *s, struct slice object, const struct s
  * when xml, the report itself. SUSPENDS. ERR_EXISTS: it was kept before. */
 MUST_CHECK int dmarc_intake(struct dmarc_store *ds, struct slice in, bool xml, struct slice id,
                             struct slice author);
-/* The domain of ours that a report about `domain` concerns: itself or one above it. ERR_NOT_FOUND. SUSPENDS. */
+/* The domain of ours that a report about `domain` concerns: itself or one above it. ERR_NOT_FOUND. SUSPENDS.
+ */
 MUST_CHECK int dmarc_own_domain(struct dmarc_store *ds, struct arena *a, struct slice domain,
                                 struct slice *out);
 struct slice dmarc_in_object(struct arena *a, struct slice domain);

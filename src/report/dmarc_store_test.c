@@ -37,7 +37,8 @@ static void catch_letter(void *ctx, struct attempt_letter *at)
 
 static int open_reports(struct tester *t)
 {
-    struct dmarc_store_conf c = {.store = t->f.s, .queue = t->q, .dns = t->dns, .hostname = SL("mail.one.test"), .gather = true};
+    struct dmarc_store_conf c = {
+        .store = t->f.s, .queue = t->q, .dns = t->dns, .hostname = SL("mail.one.test"), .gather = true};
     return dmarc_store_open(&t->ds, &c);
 }
 
@@ -66,22 +67,31 @@ static void end(struct tester *t)
 static void came(struct tester *t, const char *ip, const char *domain, const char *text, bool pass)
 {
     struct dmarc_record *r = ar_new(&t->f.a, struct dmarc_record);
-    struct mailauth_verdict v = {.disposition = pass ? MAILAUTH_ACCEPT : MAILAUTH_REJECT, .sentence = SL("made up")};
+    struct mailauth_verdict v = {.disposition = pass ? MAILAUTH_ACCEPT : MAILAUTH_REJECT,
+                                 .sentence = SL("made up")};
     struct ip source;
     CHECK(ip_parse(sl_cstr(ip), &source));
     CHECK_OK(dmarc_record_parse(&t->f.a, sl_cstr(text), r));
     v.spf.domain = sl_cstr(domain);
     v.spf.code = pass ? SPF_PASS : SPF_FAIL;
-    v.dmarc = (struct dmarc_result){.code = pass ? DMARC_PASS : DMARC_FAIL, .author = sl_cstr(domain), .policy_domain = sl_cstr(domain),
-                                    .org = sl_cstr(domain), .record = r, .tag = "p", .published = r->p, .applied = pass ? DMARC_P_NONE : r->p,
+    v.dmarc = (struct dmarc_result){.code = pass ? DMARC_PASS : DMARC_FAIL,
+                                    .author = sl_cstr(domain),
+                                    .policy_domain = sl_cstr(domain),
+                                    .org = sl_cstr(domain),
+                                    .record = r,
+                                    .tag = "p",
+                                    .published = r->p,
+                                    .applied = pass ? DMARC_P_NONE : r->p,
                                     .spf_aligned = pass};
     dmarc_store_note(t->ds, &source, &v);
 }
 
 static void came_from_two(struct tester *t, unsigned good, unsigned bad)
 {
-    for (unsigned i = 0; i < good; i++) came(t, "192.0.2.2", "two.test", "v=DMARC1; p=reject; rua=mailto:agg@two.test", true);
-    for (unsigned i = 0; i < bad; i++) came(t, "203.0.113.9", "two.test", "v=DMARC1; p=reject; rua=mailto:agg@two.test", false);
+    for (unsigned i = 0; i < good; i++)
+        came(t, "192.0.2.2", "two.test", "v=DMARC1; p=reject; rua=mailto:agg@two.test", true);
+    for (unsigned i = 0; i < bad; i++)
+        came(t, "203.0.113.9", "two.test", "v=DMARC1; p=reject; rua=mailto:agg@two.test", false);
 }
 
 static struct dmarc_sent send_now(struct tester *t)
@@ -133,7 +143,8 @@ static size_t rows(struct tester *t, const char *object, const char *prefix)
     struct kv_page page;
     struct slice from = sl_cstr(prefix);
     CHECK_OK(dmarc_flush(t->f.s));
-    CHECK_OK(kv_scan(t->f.s->kv, sl_cstr(object), from, kv_prefix_end(&t->f.a, from), KV_PAGE_MAX, &t->f.a, &page));
+    CHECK_OK(kv_scan(t->f.s->kv, sl_cstr(object), from, kv_prefix_end(&t->f.a, from), KV_PAGE_MAX, &t->f.a,
+                     &page));
     return page.n;
 }
 
@@ -290,7 +301,8 @@ TEST(dmarc_store_only_where_it_is_wanted)
     came(&t, "192.0.2.5", "stranger.test", "v=DMARC1; p=none; rua=mailto:victim@ext.test", false);
     came(&t, "192.0.2.5", "agreed.test", "v=DMARC1; p=none; rua=mailto:in@away.test", true);
     came(&t, "192.0.2.5", "small.test", "v=DMARC1; p=none; rua=mailto:a@small.test!10", true);
-    came(&t, "192.0.2.5", "large.test", "v=DMARC1; p=none; rua=mailto:a@large.test!10m,mailto:b@large.test", true);
+    came(&t, "192.0.2.5", "large.test", "v=DMARC1; p=none; rua=mailto:a@large.test!10m,mailto:b@large.test",
+         true);
     struct dmarc_sent sent = send_now(&t);
     CHECK_INT(sent.domains, 4);
     CHECK_INT(sent.letters, 3);
@@ -298,7 +310,8 @@ TEST(dmarc_store_only_where_it_is_wanted)
     CHECK_INT(t.letters, 3);
     for (unsigned i = 0; i < 3; i++) CHECK(!strstr(t.to[i], "victim") && !strstr(t.to[i], "small"));
     CHECK_INT(rows(&t, today(&t), "o/"), 0);
-    came(&t, "192.0.2.5", "later.test", "v=DMARC1; p=none; rua=mailto:in@broken.test", true); /* the DNS does not answer */
+    came(&t, "192.0.2.5", "later.test", "v=DMARC1; p=none; rua=mailto:in@broken.test",
+         true); /* the DNS does not answer */
     sent = send_now(&t);
     CHECK_INT(sent.later, 1);
     CHECK_INT(rows(&t, today(&t), "o/"), 1);
@@ -313,7 +326,8 @@ TEST(dmarc_store_many_domains)
     for (unsigned i = 0; i < DOMAINS; i++) {
         char *domain = ar_cstr(&t.f.a, ar_printf(&t.f.a, "d%u.test", i));
         bool away = i % 10 == 0; /* one in ten has a consumer whose DNS is down */
-        char *text = ar_cstr(&t.f.a, ar_printf(&t.f.a, "v=DMARC1; p=none; rua=mailto:in@%s", away ? "broken.test" : domain));
+        char *text = ar_cstr(
+            &t.f.a, ar_printf(&t.f.a, "v=DMARC1; p=none; rua=mailto:in@%s", away ? "broken.test" : domain));
         came(&t, "192.0.2.5", domain, text, true);
     }
     struct dmarc_sent sent = send_now(&t);
@@ -358,7 +372,8 @@ TEST(dmarc_store_rows_are_bounded)
     }
     CHECK_INT(t.ds->rows, DMARC_GATHER_ROWS);
     CHECK_INT(t.ds->dropped, 10);
-    came(&t, "10.0.0.1", "two.test", "v=DMARC1; p=reject; rua=mailto:agg@two.test", true); /* a known row goes on */
+    came(&t, "10.0.0.1", "two.test", "v=DMARC1; p=reject; rua=mailto:agg@two.test",
+         true); /* a known row goes on */
     CHECK_INT(t.ds->dropped, 10);
     CHECK_INT(send_now(&t).letters, 1);
     CHECK_INT(t.ds->dropped, 0);
@@ -402,17 +417,26 @@ TEST(dmarc_store_odd_domains_have_keys)
 
 /* ---- receiving ---- */
 
-static struct slice report_xml(struct tester *t, const char *domain, const char *id, int64_t end_at, unsigned nrows, bool reject)
+static struct slice report_xml(struct tester *t, const char *domain, const char *id, int64_t end_at,
+                               unsigned nrows, bool reject)
 {
     struct buf b = BUF_INIT;
-    struct dmarc_report_meta m = {.org_name = SL("Reporter Inc."), .email = SL("r@two.test"), .report_id = sl_cstr(id),
-                                  .begin = end_at - 86399, .end = end_at, .generator = SL("test")};
+    struct dmarc_report_meta m = {.org_name = SL("Reporter Inc."),
+                                  .email = SL("r@two.test"),
+                                  .report_id = sl_cstr(id),
+                                  .begin = end_at - 86399,
+                                  .end = end_at,
+                                  .generator = SL("test")};
     struct dmarc_published p = {.domain = sl_cstr(domain), .p = DMARC_P_REJECT};
     dmarc_xml_begin(&b, &m, &p);
     for (unsigned i = 0; i < nrows; i++) {
-        struct dmarc_row row = {.source = {4, {192, 0, (uint8_t)(i >> 8), (uint8_t)i}}, .count = i + 1, .header_from = sl_cstr(domain),
-                                .spf_domain = sl_cstr(domain), .spf_result = SL("fail"),
-                                .disposition = reject ? DMARC_D_REJECT : DMARC_D_NONE, .dkim_aligned = !reject};
+        struct dmarc_row row = {.source = {4, {192, 0, (uint8_t)(i >> 8), (uint8_t)i}},
+                                .count = i + 1,
+                                .header_from = sl_cstr(domain),
+                                .spf_domain = sl_cstr(domain),
+                                .spf_result = SL("fail"),
+                                .disposition = reject ? DMARC_D_REJECT : DMARC_D_NONE,
+                                .dkim_aligned = !reject};
         dmarc_xml_row(&b, &row);
     }
     dmarc_xml_end(&b);
@@ -425,8 +449,14 @@ static struct slice report_letter(struct tester *t, struct slice xml)
 {
     struct buf gz = BUF_INIT, out = BUF_INIT;
     CHECK_OK(dmarc_gzip(&gz, xml));
-    struct dmarc_mail m = {.from = SL("r@two.test"), .to = SL("dmarc-reports@one.test"), .policy_domain = SL("one.test"),
-                           .submitter = SL("two.test"), .report_id = SL("x@two.test"), .begin = 1, .end = 2, .date = 3,
+    struct dmarc_mail m = {.from = SL("r@two.test"),
+                           .to = SL("dmarc-reports@one.test"),
+                           .policy_domain = SL("one.test"),
+                           .submitter = SL("two.test"),
+                           .report_id = SL("x@two.test"),
+                           .begin = 1,
+                           .end = 2,
+                           .date = 3,
                            .gzip = buf_slice(&gz)};
     dmarc_report_message(&out, &m);
     struct slice text = ar_dup(&t->f.a, buf_slice(&out));
@@ -460,8 +490,10 @@ TEST(dmarc_intake_keeps_each_report_once)
     struct slice good = report_letter(&t, report_xml(&t, "one.test", "1@two.test", now - 86400, 2, false));
     take(&t, good, "two.test");
     take(&t, good, "two.test");
-    take(&t, report_letter(&t, report_xml(&t, "sub.one.test", "1@three.test", now - 10, 1, true)), "Three.test");
-    take(&t, report_letter(&t, report_xml(&t, "one.test", "9@four.test", now - 10, 1, true)), ""); /* not proved */
+    take(&t, report_letter(&t, report_xml(&t, "sub.one.test", "1@three.test", now - 10, 1, true)),
+         "Three.test");
+    take(&t, report_letter(&t, report_xml(&t, "one.test", "9@four.test", now - 10, 1, true)),
+         ""); /* not proved */
     struct dmarc_history h = read_all(&t, 0);
     CHECK_INT(h.reports, 2);
     CHECK_INT(h.unproved, 1);
@@ -484,7 +516,8 @@ TEST(dmarc_intake_same_sources_are_one_line)
     int64_t now = rt_wall_seconds();
     take(&t, report_letter(&t, report_xml(&t, "one.test", "1@two.test", now, 1, true)), "two.test");
     take(&t, report_letter(&t, report_xml(&t, "one.test", "2@two.test", now, 1, true)), "two.test");
-    take(&t, report_letter(&t, report_xml(&t, "one.test", "1@two.test", now, 1, true)), "three.test"); /* another reporter's id */
+    take(&t, report_letter(&t, report_xml(&t, "one.test", "1@two.test", now, 1, true)),
+         "three.test"); /* another reporter's id */
     struct dmarc_history h = read_all(&t, 0);
     CHECK_INT(h.reports, 3);
     REQUIRE(h.n == 1);
@@ -499,13 +532,22 @@ TEST(dmarc_intake_refuses_what_is_none)
     REQUIRE(begin(&t));
     int64_t now = rt_wall_seconds();
     struct slice xml = report_xml(&t, "one.test", "1@two.test", now, 1, true);
-    CHECK_ERR(dmarc_intake(t.ds, SL("Subject: x\r\n\r\nhello\r\n"), false, SL(""), SL("two.test")), ERR_NOT_FOUND);
+    CHECK_ERR(dmarc_intake(t.ds, SL("Subject: x\r\n\r\nhello\r\n"), false, SL(""), SL("two.test")),
+              ERR_NOT_FOUND);
     CHECK_ERR(dmarc_intake(t.ds, SL(""), false, SL(""), SL("two.test")), ERR_NOT_FOUND);
     CHECK_ERR(dmarc_intake(t.ds, sl_sub(xml, 0, xml.n / 2), true, SL(""), SL("two.test")), ERR_SYNTAX);
-    CHECK_ERR(dmarc_intake(t.ds, SL("<!DOCTYPE x [<!ENTITY a \"b\">]><feedback>&a;</feedback>"), true, SL(""), SL("two.test")), ERR_DENIED);
-    CHECK_ERR(dmarc_intake(t.ds, report_xml(&t, "two.test", "1@two.test", now, 1, true), true, SL(""), SL("two.test")), ERR_NOT_FOUND);
-    CHECK_ERR(dmarc_intake(t.ds, report_xml(&t, "one.test", "1@two.test", now + 10 * 86400, 1, true), true, SL(""), SL("two.test")), ERR_SYNTAX);
-    CHECK_ERR(dmarc_intake(t.ds, report_xml(&t, "one.test", "1@two.test", now - 90 * 86400, 1, true), true, SL(""), SL("two.test")), ERR_SYNTAX);
+    CHECK_ERR(dmarc_intake(t.ds, SL("<!DOCTYPE x [<!ENTITY a \"b\">]><feedback>&a;</feedback>"), true, SL(""),
+                           SL("two.test")),
+              ERR_DENIED);
+    CHECK_ERR(dmarc_intake(t.ds, report_xml(&t, "two.test", "1@two.test", now, 1, true), true, SL(""),
+                           SL("two.test")),
+              ERR_NOT_FOUND);
+    CHECK_ERR(dmarc_intake(t.ds, report_xml(&t, "one.test", "1@two.test", now + 10 * 86400, 1, true), true,
+                           SL(""), SL("two.test")),
+              ERR_SYNTAX);
+    CHECK_ERR(dmarc_intake(t.ds, report_xml(&t, "one.test", "1@two.test", now - 90 * 86400, 1, true), true,
+                           SL(""), SL("two.test")),
+              ERR_SYNTAX);
     take(&t, report_letter(&t, SL("<feedback>")), "two.test"); /* only told in the log */
     CHECK_INT(read_all(&t, 0).reports, 0);
     CHECK_OK(dmarc_intake(t.ds, xml, true, SL(""), SL("two.test")));
@@ -521,7 +563,8 @@ TEST(dmarc_intake_is_bounded)
     REQUIRE(begin(&t));
     for (int i = 0; i < DMARC_IN_OF_ONE + 1; i++) { /* one reporter */
         snprintf(id, sizeof id, "%d@two.test", i);
-        int e = dmarc_intake(t.ds, report_xml(&t, "one.test", id, now, 1, true), true, SL(""), SL("two.test"));
+        int e =
+            dmarc_intake(t.ds, report_xml(&t, "one.test", id, now, 1, true), true, SL(""), SL("two.test"));
         CHECK_ERR(e, i < DMARC_IN_OF_ONE ? 0 : ERR_LIMIT);
     }
     for (int i = 0; i < DMARC_IN_UNPROVED + 1; i++) { /* anybody */
@@ -529,7 +572,8 @@ TEST(dmarc_intake_is_bounded)
         int e = dmarc_intake(t.ds, report_xml(&t, "one.test", id, now, 1, true), true, SL(""), SL(""));
         CHECK_ERR(e, i < DMARC_IN_UNPROVED ? 0 : ERR_LIMIT);
     }
-    CHECK_OK(dmarc_intake(t.ds, report_xml(&t, "one.test", "big@four.test", now, DMARC_IN_ROWS + 100, false), true, SL(""), SL("four.test")));
+    CHECK_OK(dmarc_intake(t.ds, report_xml(&t, "one.test", "big@four.test", now, DMARC_IN_ROWS + 100, false),
+                          true, SL(""), SL("four.test")));
     struct dmarc_history h = read_all(&t, 0);
     uint64_t want = (uint64_t)(DMARC_IN_ROWS + 100) * (DMARC_IN_ROWS + 101) / 2, listed = 0;
     CHECK_INT(h.reports, DMARC_IN_OF_ONE + 1);
@@ -546,7 +590,8 @@ TEST(dmarc_intake_is_forgotten)
     struct tester t;
     struct kv_page page;
     REQUIRE(begin(&t));
-    CHECK_OK(dmarc_intake(t.ds, report_xml(&t, "one.test", "1@two.test", rt_wall_seconds(), 3, true), true, SL(""), SL("two.test")));
+    CHECK_OK(dmarc_intake(t.ds, report_xml(&t, "one.test", "1@two.test", rt_wall_seconds(), 3, true), true,
+                          SL(""), SL("two.test")));
     CHECK_OK(dmarc_store_expire(t.ds));
     CHECK_INT(read_all(&t, 0).reports, 1);
     /* the same rows under a day long ago */
@@ -555,7 +600,8 @@ TEST(dmarc_intake_is_forgotten)
     for (size_t i = 0; i < page.n; i++) {
         struct slice key = page.row[i].key;
         if (key.n < 12 || key.p[1] != '/') continue;
-        kv_note(t.f.s->kv, SL("r:in:one.test"), ar_printf(&t.f.a, "%c/20200102%.*s", key.p[0], SLF(sl_from(key, 10))), page.row[i].value);
+        kv_note(t.f.s->kv, SL("r:in:one.test"),
+                ar_printf(&t.f.a, "%c/20200102%.*s", key.p[0], SLF(sl_from(key, 10))), page.row[i].value);
     }
     CHECK(rows(&t, "r:in:one.test", "") > before);
     CHECK_OK(dmarc_store_expire(t.ds));

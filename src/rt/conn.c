@@ -248,7 +248,8 @@ int conn_fill(struct conn *c) { return fill(c, c->in_max); }
 size_t conn_overhear(struct conn *c)
 {
     fiber_yield(); /* the loop hears what came */
-    while (c->read_err != ERR_EOF && span_used(&c->in) < c->in_max && conn_receive(c, c->in_max) > 0) {}
+    while (c->read_err != ERR_EOF && span_used(&c->in) < c->in_max && conn_receive(c, c->in_max) > 0) {
+    }
     return span_used(&c->in);
 }
 

@@ -77,7 +77,7 @@ void conn_set_min_rate(struct conn *c, uint64_t bytes_per_second, int64_t grace)
 void conn_write(struct conn *c, struct slice s);
 void conn_puts(struct conn *c, const char *s);
 void conn_printf(struct conn *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
-int conn_flush(struct conn *c); /* SUSPENDS. 0 or the sticky error */
+int conn_flush(struct conn *c);            /* SUSPENDS. 0 or the sticky error */
 size_t conn_pending(const struct conn *c); /* bytes not yet handed to the kernel */
 
 /* ---- TLS ---- */

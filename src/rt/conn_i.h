@@ -18,8 +18,8 @@ static inline size_t span_used(const struct span *s) { return s->to - s->from; }
 
 struct conn {
     struct sock *sock;
-    struct tls_link *tls;   /* NULL: plain */
-    struct fiber *waiting;  /* in a call on this connection */
+    struct tls_link *tls;  /* NULL: plain */
+    struct fiber *waiting; /* in a call on this connection */
     struct span in, out;
     size_t in_max, scanned; /* scanned: input bytes known to hold no LF */
     bool skipping;          /* inside a line that was too long */
@@ -27,10 +27,10 @@ struct conn {
     int err;                /* sticky, for everything */
     int read_err;           /* sticky, for reading only */
     uint64_t bytes_in, bytes_out;
-    uint64_t rate;          /* least bytes a second, 0 = none */
+    uint64_t rate; /* least bytes a second, 0 = none */
     int64_t rate_grace, rate_waited;
     uint64_t rate_bytes;
-    struct member member;   /* stands for the parked connection in its group */
+    struct member member; /* stands for the parked connection in its group */
     bool parked;
     struct timer timer;
     fiber_fn *resume;
@@ -60,7 +60,7 @@ void tls_link_free(struct tls_link **l);
 MUST_CHECK int tls_link_handshake(struct tls_link *l); /* 0, SOCK_AGAIN, ERR_* */
 MUST_CHECK ssize_t tls_link_read(struct tls_link *l, void *p, size_t n);
 MUST_CHECK ssize_t tls_link_write(struct tls_link *l, const void *p, size_t n);
-int tls_link_wants(const struct tls_link *l);    /* after SOCK_AGAIN: SOCK_IN or SOCK_OUT */
-void tls_link_goodbye(struct tls_link *l);       /* sends close_notify if it can at once */
+int tls_link_wants(const struct tls_link *l); /* after SOCK_AGAIN: SOCK_IN or SOCK_OUT */
+void tls_link_goodbye(struct tls_link *l);    /* sends close_notify if it can at once */
 void tls_link_info(const struct tls_link *l, struct tls_info *out);
 MUST_CHECK int tls_link_exporter(struct tls_link *l, uint8_t out[32]);

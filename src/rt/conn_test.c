@@ -152,12 +152,12 @@ TEST(reading_flushes)
 
 static const char lines[] = "first\r\n"
                             "\r\n"
-                            "0123456789\r\n"     /* just fits */
-                            "01234567890\r\n"    /* one too long */
+                            "0123456789\r\n"  /* just fits */
+                            "01234567890\r\n" /* one too long */
                             "bare\n"
                             "c\rr\r\n"
                             "\n"
-                            "0123456789\r\r\n"   /* 11 bytes, the last a CR */
+                            "0123456789\r\r\n" /* 11 bytes, the last a CR */
                             "01234567890123456789\n"
                             "last\r\n";
 
@@ -166,8 +166,8 @@ TEST(lines_arrive_in_any_pieces)
     static const struct {
         int e;
         const char *text;
-    } want[] = {{0, "first"}, {0, ""}, {0, "0123456789"}, {ERR_TOO_LONG, ""}, {ERR_SYNTAX, "bare"},
-                {0, "c\rr"}, {ERR_SYNTAX, ""}, {ERR_TOO_LONG, ""}, {ERR_TOO_LONG, ""}, {0, "last"}};
+    } want[] = {{0, "first"}, {0, ""},          {0, "0123456789"},  {ERR_TOO_LONG, ""}, {ERR_SYNTAX, "bare"},
+                {0, "c\rr"},  {ERR_SYNTAX, ""}, {ERR_TOO_LONG, ""}, {ERR_TOO_LONG, ""}, {0, "last"}};
     for (size_t step = 1; step < 40; step += step < 8 ? 1 : 5) {
         struct pair p;
         struct slice line;

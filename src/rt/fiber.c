@@ -274,9 +274,9 @@ void fiber_cancel(struct fiber *f)
 void loop_cancel_all(struct loop *l, void *node, struct fiber *except)
 {
     LIST_EACH(struct member, m, &l->parked, parked)
-        if (!node || m->node == node) m->cancel(m);
+    if (!node || m->node == node) m->cancel(m);
     LIST_EACH(struct fiber, f, &l->fibers, all)
-        if (f != except && (!node || f->member.node == node)) fiber_cancel(f);
+    if (f != except && (!node || f->member.node == node)) fiber_cancel(f);
 }
 
 int fiber_sleep(int64_t ns)

@@ -12,9 +12,9 @@ struct file;
 
 enum {
     FILE_READ = 0,
-    FILE_WRITE = 1,   /* read and write */
-    FILE_CREATE = 2,  /* make it when missing (mode 0600) */
-    FILE_EXCL = 4,    /* it must not exist */
+    FILE_WRITE = 1,  /* read and write */
+    FILE_CREATE = 2, /* make it when missing (mode 0600) */
+    FILE_EXCL = 4,   /* it must not exist */
     FILE_TRUNC = 8,
 };
 MUST_CHECK int file_open(struct file **out, const char *path, int flags); /* BLOCKS */
@@ -24,7 +24,10 @@ MUST_CHECK int file_size(struct file *f, uint64_t *out);
 MUST_CHECK int64_t file_pread(struct file *f, void *p, size_t n, uint64_t at);
 /* The same for a fiber: from the page cache at once, else through offload(). SUSPENDS. */
 MUST_CHECK int64_t file_read(struct file *f, void *p, size_t n, uint64_t at);
-struct file_part { const void *p; size_t n; };
+struct file_part {
+    const void *p;
+    size_t n;
+};
 MUST_CHECK int file_pwritev(struct file *f, const struct file_part *parts, size_t n,
                             uint64_t at); /* BLOCKS; all or an error */
 MUST_CHECK int file_pwrite(struct file *f, const void *p, size_t n, uint64_t at);
@@ -36,8 +39,8 @@ void file_punch(struct file *f, uint64_t at, uint64_t n);
 MUST_CHECK int path_rename(const char *from, const char *to);
 MUST_CHECK int path_unlink(const char *path);
 MUST_CHECK int path_link(const char *from, const char *to); /* hard link */
-MUST_CHECK int path_mkdir(const char *path); /* mode 0700; ERR_EXISTS */
-MUST_CHECK int path_sync_dir(const char *path); /* makes names durable */
+MUST_CHECK int path_mkdir(const char *path);                /* mode 0700; ERR_EXISTS */
+MUST_CHECK int path_sync_dir(const char *path);             /* makes names durable */
 /* Makes the folder unless it is there, and its name in the folder above durable. BLOCKS. */
 MUST_CHECK int path_make(const char *path);
 bool path_exists(const char *path);

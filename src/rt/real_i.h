@@ -14,20 +14,20 @@ struct message {
 };
 
 /* Puts a chain (first to last by next) on an inbox, which is a stack: last in first. Any thread. */
-#define PUSH_CHAIN(stack, first, last)                                                             \
-    do {                                                                                           \
-        (last)->next = __atomic_load_n(stack, __ATOMIC_RELAXED);                                   \
-    } while (!__atomic_compare_exchange_n(stack, &(last)->next, first, true, __ATOMIC_SEQ_CST,     \
-                                          __ATOMIC_RELAXED))
+#define PUSH_CHAIN(stack, first, last)                                                                       \
+    do {                                                                                                     \
+        (last)->next = __atomic_load_n(stack, __ATOMIC_RELAXED);                                             \
+    } while (                                                                                                \
+        !__atomic_compare_exchange_n(stack, &(last)->next, first, true, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
 /* Empties an inbox into *out, in order of arrival. By its owner alone. */
-#define TAKE_IN_ORDER(type, stack, out)                                                            \
-    do {                                                                                           \
-        *(out) = NULL;                                                                             \
-        for (type *x = __atomic_exchange_n(stack, NULL, __ATOMIC_ACQUIRE), *next; x; x = next) {   \
-            next = x->next;                                                                        \
-            x->next = *(out);                                                                      \
-            *(out) = x;                                                                            \
-        }                                                                                          \
+#define TAKE_IN_ORDER(type, stack, out)                                                                      \
+    do {                                                                                                     \
+        *(out) = NULL;                                                                                       \
+        for (type *x = __atomic_exchange_n(stack, NULL, __ATOMIC_ACQUIRE), *next; x; x = next) {             \
+            next = x->next;                                                                                  \
+            x->next = *(out);                                                                                \
+            *(out) = x;                                                                                      \
+        }                                                                                                    \
     } while (0)
 
 /* A loop and what other threads give it. The two inboxes are stacks, last first. */
@@ -35,11 +35,11 @@ struct real_loop {
     struct loop loop; /* first */
     pthread_t thread;
     int epoll, event;
-    int asleep;                  /* it waits in epoll: whoever sets this to 0 writes to event */
+    int asleep; /* it waits in epoll: whoever sets this to 0 writes to event */
     bool stop;
     struct message *messages;
     struct completion *completed;
-    struct link due;             /* sockets whose watch is to be called without a new event */
+    struct link due; /* sockets whose watch is to be called without a new event */
 };
 
 struct real_loop *real_loop_at(int id);

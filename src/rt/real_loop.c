@@ -339,7 +339,8 @@ static int cancel_here(void *arg)
     struct ending *e = arg;
     struct loop *l = loop_self();
     loop_cancel_all(l, NULL, e->main);
-    LIST_EACH(struct fiber, f, &l->fibers, all) {
+    LIST_EACH(struct fiber, f, &l->fibers, all)
+    {
         if (f == e->main || f == fiber_self()) continue;
         e->left++;
         if (e->tell) log_warn("rt", "waiting for the fiber %s to end", f->name);

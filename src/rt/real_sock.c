@@ -26,9 +26,9 @@ struct sock {
     int fd;
     uint8_t ready, want;
     bool registered;
-    bool hup;        /* the peer has sent its end: a short read says nothing */
-    bool shared;     /* a listening socket that several loops watch */
-    bool master;     /* the first of these: its close ends them all */
+    bool hup;    /* the peer has sent its end: a short read says nothing */
+    bool shared; /* a listening socket that several loops watch */
+    bool master; /* the first of these: its close ends them all */
     void (*fn)(void *);
     void *arg;
     struct link due; /* in loop->due */

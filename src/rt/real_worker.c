@@ -42,7 +42,7 @@ struct worker {
     struct job *waiting; /* a stack, last first */
     int asleep;          /* the thread waits on this word while it is 1 */
     int stop;
-    int wanted;          /* while it lingers: how many jobs more it waits for */
+    int wanted; /* while it lingers: how many jobs more it waits for */
     size_t max_group;
     size_t target;     /* jobs that the next group waits for */
     unsigned patience; /* groups until it may be more than the last one was */

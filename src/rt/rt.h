@@ -23,8 +23,8 @@
 /* ---- start and stop ---- */
 
 struct rt_opts {
-    int loops;          /* 0 = one for each core */
-    size_t stack_bytes; /* of a fiber; 0 = 256 KiB */
+    int loops;           /* 0 = one for each core */
+    size_t stack_bytes;  /* of a fiber; 0 = 256 KiB */
     int offload_threads; /* 0 = 4 */
 };
 /* Starts the loops, runs main_fn(arg) as the first fiber on loop 0, and when it
@@ -33,8 +33,8 @@ struct rt_opts {
  * sim_node_start(). */
 int rt_run(const struct rt_opts *opts, int (*main_fn)(void *), void *arg);
 
-int rt_loops(void);     /* how many loops this program has */
-int rt_loop_id(void);   /* the current one, from 0; -1 on a worker or offload thread */
+int rt_loops(void);   /* how many loops this program has */
+int rt_loop_id(void); /* the current one, from 0; -1 on a worker or offload thread */
 
 /* Runs fn(arg) on loop `loop` in its own turn, in order of posting. From any
  * thread. fn must not suspend; it may start fibers with group_go(). */
@@ -107,7 +107,7 @@ void fiber_yield(void);      /* SUSPENDS: others first */
 void fiber_breathe(void);    /* SUSPENDS when this fiber has had its slice (1 ms): put into long loops.
                                   Does nothing on other threads */
 bool fiber_canceled(void);
-bool fiber_current(void);    /* is the caller a fiber at all? */
+bool fiber_current(void); /* is the caller a fiber at all? */
 const char *fiber_name(void);
 size_t fiber_stack_left(void);
 
@@ -137,7 +137,10 @@ void fmutex_unlock(struct fmutex *m);
 struct lock {
     int word;
 };
-#define LOCK_INIT {0}
+#define LOCK_INIT                                                                                            \
+    {                                                                                                        \
+        0                                                                                                    \
+    }
 void lock_take(struct lock *l);
 void lock_release(struct lock *l);
 

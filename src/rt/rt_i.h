@@ -5,9 +5,8 @@
  * struct loop, the one of this thread, and the world functions below.
  * World (real_*.c or sim_*.c, linked alternatively): everything under "the world
  * gives", and of the public headers:
- *   rt.h    rt_run rt_loops rt_loop_id rt_reserve rt_die rt_pause rt_post rt_call rt_wait_signal rt_wall rt_random
- *           completion_* offload worker_* rt_wait_readable rt_stats (with loop_stats())
- *   file.h  everything
+ *   rt.h    rt_run rt_loops rt_loop_id rt_reserve rt_die rt_pause rt_post rt_call rt_wait_signal rt_wall
+ * rt_random completion_* offload worker_* rt_wait_readable rt_stats (with loop_stats()) file.h  everything
  * All else of rt.h, conn.h and tls.h is common.
  *
  * In the simulator one loop runs the fibers of all nodes on one thread: a fiber
@@ -38,7 +37,7 @@ struct context {
     void *sp;
     const void *bottom; /* lowest address and size of the stack: for ASan */
     size_t size;
-    void *fake;         /* ASan's fake stack while switched away */
+    void *fake; /* ASan's fake stack while switched away */
 };
 /* Saves the present context in *from and continues *to. */
 void context_switch(struct context *from, struct context *to);
@@ -52,15 +51,15 @@ void context_landed(struct context *self, struct context *from); /* first thing 
 
 /* Lies at the high end of its own mapping, with the struct fiber just below. */
 struct stack {
-    struct link link;   /* in the pool */
-    char *bottom;       /* lowest usable byte; the guard is below */
-    size_t size;        /* usable bytes below this struct */
+    struct link link; /* in the pool */
+    char *bottom;     /* lowest usable byte; the guard is below */
+    size_t size;      /* usable bytes below this struct */
 };
 struct stack_pool {
-    struct link free;   /* last used first */
-    size_t size;        /* of new stacks, guard not counted; 0 = the default */
+    struct link free; /* last used first */
+    size_t size;      /* of new stacks, guard not counted; 0 = the default */
     size_t all, nfree;
-    size_t most;        /* deepest use seen */
+    size_t most; /* deepest use seen */
 };
 struct stack *stack_take(struct stack_pool *p); /* NULL: the system gives no more */
 void stack_give(struct stack_pool *p, struct stack *s);
@@ -84,7 +83,7 @@ void timer_clear(struct timer *t);                                       /* no e
 /* What a group holds: its fibers, and its parked connections. */
 struct member {
     struct link link;
-    struct link parked;   /* in loop->parked when it stands for a parked connection */
+    struct link parked;  /* in loop->parked when it stands for a parked connection */
     struct group *group; /* or NULL */
     void *node;
     void (*cancel)(struct member *);
@@ -98,8 +97,8 @@ enum fiber_state { FIBER_READY, FIBER_RUNNING, FIBER_WAITING, FIBER_WAITING_HARD
 
 struct fiber {
     struct context context;
-    struct link ready;    /* in loop->ready while FIBER_READY */
-    struct link all;      /* in loop->fibers */
+    struct link ready; /* in loop->ready while FIBER_READY */
+    struct link all;   /* in loop->fibers */
     struct member member;
     struct loop *loop;
     struct stack *stack;
@@ -108,30 +107,30 @@ struct fiber {
     void *arg;
     enum fiber_state state;
     bool canceled;
-    bool shielded;        /* cancel is noted but blocking calls go on (conn_close) */
+    bool shielded; /* cancel is noted but blocking calls go on (conn_close) */
     int wake_code;
     int64_t deadline;
     struct timer timer;
-    size_t io_spent;      /* bytes moved since the last suspension */
+    size_t io_spent; /* bytes moved since the last suspension */
     unsigned breaths, refusals;
     struct err_slot err;
 };
 
 struct loop {
     int id;
-    void *node;             /* the simulated node whose code runs now */
-    struct fiber *current;  /* NULL: the loop itself, or a callback */
+    void *node;            /* the simulated node whose code runs now */
+    struct fiber *current; /* NULL: the loop itself, or a callback */
     struct context home;
-    struct link ready;      /* fibers that can run, in order */
+    struct link ready; /* fibers that can run, in order */
     size_t nready;
-    struct link fibers;     /* all that live */
+    struct link fibers; /* all that live */
     size_t nfibers;
-    struct link parked;     /* members that are parked connections */
+    struct link parked;           /* members that are parked connections */
     struct link closed_listeners; /* see listener.c */
     size_t nparked;
     struct heap timers;
-    int64_t now;            /* what rt_now() says; the world refreshes it each turn */
-    int64_t slice_from;     /* when the running fiber got the processor */
+    int64_t now;        /* what rt_now() says; the world refreshes it each turn */
+    int64_t slice_from; /* when the running fiber got the processor */
     size_t switches, turns;
     struct stack_pool stacks;
 };
@@ -164,7 +163,7 @@ void loop_cancel_all(struct loop *l, void *node, struct fiber *except);
  * canceled or late. The caller then takes itself out of whatever it waits in. */
 MUST_CHECK int fiber_block(void);
 MUST_CHECK int fiber_check(void); /* what fiber_block() would fail with at once, else 0; may yield */
-void fiber_block_hard(void); /* not cut short by cancel or deadline */
+void fiber_block_hard(void);      /* not cut short by cancel or deadline */
 /* False when f does not wait any more (something else woke it first). */
 bool fiber_wake(struct fiber *f, int code);
 /* Counts n bytes of I/O; suspends when this fiber has had its share. */
@@ -213,7 +212,7 @@ MUST_CHECK int sock_connect(struct sock **out, const struct endpoint *to, const 
 MUST_CHECK int sock_connected(struct sock *s);
 void sock_local(struct sock *s, struct endpoint *out);
 void sock_ack(struct sock *s); /* acknowledges at once what came; for this time only */
-MUST_CHECK ssize_t sock_recv(struct sock *s, void *p, size_t n);    /* > 0; ERR_EOF at the end */
+MUST_CHECK ssize_t sock_recv(struct sock *s, void *p, size_t n);            /* > 0; ERR_EOF at the end */
 MUST_CHECK ssize_t sock_send(struct sock *s, const struct iovec *v, int n); /* > 0; ERR_EOF: peer is gone */
 /* What was sent still arrives (input left unread must not destroy it). *s becomes NULL. */
 void sock_close(struct sock **s);

@@ -28,9 +28,9 @@
 
 enum {
     PAGE = 4096,
-    GUARD = 32 << 10,       /* wider than a frame of any library that does not probe its stack */
-    SHALLOW = 28 << 10,     /* what a stack may keep resident while it waits for reuse */
-    KEEP_FREE = 1024,       /* free stacks that may keep resident pages at all */
+    GUARD = 32 << 10,   /* wider than a frame of any library that does not probe its stack */
+    SHALLOW = 28 << 10, /* what a stack may keep resident while it waits for reuse */
+    KEEP_FREE = 1024,   /* free stacks that may keep resident pages at all */
     ALT_BYTES = 64 << 10,
 };
 #define DEFAULT_BYTES ((size_t)(WITH_ASAN ? 1 << 20 : 256 << 10))

@@ -159,7 +159,7 @@ static void *first_frame(char *top, void (*entry)(void))
 {
     void **sp = (void **)top - SAVED_WORDS;
     memset(sp, 0, SAVED_WORDS * sizeof *sp);
-    sp[0] = (void *)entry; /* x19 */
+    sp[0] = (void *)entry;             /* x19 */
     sp[11] = (void *)context_start_at; /* x30 */
     return sp;
 }

@@ -207,9 +207,12 @@ static int add_trusted(struct tls_ctx *t, struct slice pem)
  * handshake. SSL_CERT_FILE is the variable other programs with OpenSSL heed. */
 static void trust_system(struct tls_ctx *t)
 {
-    const char *const bundles[] = {getenv(X509_get_default_cert_file_env()), X509_get_default_cert_file(),
-                                   "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
-                                   "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"};
+    const char *const bundles[] = {getenv(X509_get_default_cert_file_env()),
+                                   X509_get_default_cert_file(),
+                                   "/etc/ssl/certs/ca-certificates.crt",
+                                   "/etc/pki/tls/certs/ca-bundle.crt",
+                                   "/etc/ssl/ca-bundle.pem",
+                                   "/etc/ssl/cert.pem"};
     for (size_t i = 0; i < COUNT_OF(bundles); i++)
         if (bundles[i] && SSL_CTX_load_verify_file(t->ssl, bundles[i]) == 1) return;
     log_warn("tls", "there is no file of trusted certificates on this machine: no peer can be verified");

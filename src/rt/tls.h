@@ -40,7 +40,7 @@ struct tls_peer {
 struct tls_info {
     char version[16], cipher[48]; /* "TLSv1.3", "TLS_AES_256_GCM_SHA384" */
     char sni[256], alpn[32];
-    char verify[128];             /* "ok" or why the peer's certificate would not be believed */
+    char verify[128]; /* "ok" or why the peer's certificate would not be believed */
     bool resumed;
     int bits;
 };

@@ -23,7 +23,7 @@ struct tls_ticket_key {
 struct tls_cert {
     struct tls_cert *next;
     X509 *leaf;
-    STACK_OF(X509) *chain;
+    STACK_OF(X509) * chain;
     EVP_PKEY *key;
     struct slice *names; /* lower case, sorted, without doubles */
     size_t nnames;
@@ -32,12 +32,12 @@ struct tls_cert {
 struct tls_ctx {
     SSL_CTX *ssl;
     bool server;
-    int refs;              /* of links; atomic */
-    struct lock lock;      /* over what follows */
-    struct tls_cert *certs; /* in the order they were added */
+    int refs;                             /* of links; atomic */
+    struct lock lock;                     /* over what follows */
+    struct tls_cert *certs;               /* in the order they were added */
     struct tls_ticket_key ticket_keys[2]; /* server: the present one, the one before */
-    struct map sessions;   /* client: peer and policy -> SSL_SESSION */
-    unsigned char alpn[256]; /* server: wire form, in order of preference */
+    struct map sessions;                  /* client: peer and policy -> SSL_SESSION */
+    unsigned char alpn[256];              /* server: wire form, in order of preference */
     unsigned alpn_n;
 };
 

@@ -15,8 +15,8 @@ struct tls_link {
     struct tls_ctx *ctx;
     struct sock *sock;
     int wants;
-    int io_error;       /* what the socket said, when it failed */
-    bool done;          /* the handshake is */
+    int io_error; /* what the socket said, when it failed */
+    bool done;    /* the handshake is */
     char session_key[TLS_NAME_MAX + 32];
     char io_text[128];
 };

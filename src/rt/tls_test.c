@@ -62,10 +62,7 @@ void two_handshake(struct two *t)
     CHECK_OK(group_wait(&t->g));
 }
 
-bool says(const char *text, const char *part)
-{
-    return sl_find(sl_cstr(text), sl_cstr(part)) != SL_NONE;
-}
+bool says(const char *text, const char *part) { return sl_find(sl_cstr(text), sl_cstr(part)) != SL_NONE; }
 
 bool two_start(struct two *t)
 {

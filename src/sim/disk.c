@@ -217,7 +217,7 @@ void disk_settle(struct disk *d, struct inode *dir, uint64_t upto)
         op->marked = op->serial <= upto && (touches(op, dir) || depends(op, l->next, &d->name_ops));
     }
     LIST_EACH(struct name_op, op, &d->name_ops, link)
-        if (op->marked) op_settle(op);
+    if (op->marked) op_settle(op);
 }
 
 /* ---- crash ---- */
@@ -227,7 +227,8 @@ static void crash_names(struct disk *d, enum crash how)
     size_t n = 0, k = 0;
     for (struct link *l = d->name_ops.next; l != &d->name_ops; l = l->next) n++;
     size_t keep = how == CRASH_PREFIX ? (size_t)rng_below(d->rng, n + 1) : 0;
-    LIST_EACH(struct name_op, op, &d->name_ops, link) {
+    LIST_EACH(struct name_op, op, &d->name_ops, link)
+    {
         if (how == CRASH_ALL || k < keep || (how == CRASH_PIECES && rng_below(d->rng, 2))) op_settle(op);
         else op_free(op);
         k++;
@@ -250,7 +251,8 @@ void disk_crash(struct disk *d)
     static const enum crash ways[] = {CRASH_ALL,    CRASH_NONE,   CRASH_PREFIX, CRASH_PREFIX,
                                       CRASH_PREFIX, CRASH_PIECES, CRASH_PIECES, CRASH_PIECES};
     enum crash how = ways[rng_below(d->rng, COUNT_OF(ways))];
-    LIST_EACH(struct inode, i, &d->inodes, link) {
+    LIST_EACH(struct inode, i, &d->inodes, link)
+    {
         inode_crash(i, how);
         i->links = i->opens = 0;
     }

@@ -31,31 +31,31 @@ struct names { /* sorted by name */
     struct name {
         char *name;
         struct inode *ino;
-    } *v;
+    } * v;
     size_t n, size;
 };
 
 struct disk {
     struct sim_rng *rng;
     struct inode *root;
-    struct link inodes;     /* all that exist */
-    struct link name_ops;   /* not certain yet, oldest first */
-    uint64_t serial;        /* of inodes and changes */
-    uint64_t used, limit;   /* pages */
+    struct link inodes;   /* all that exist */
+    struct link name_ops; /* not certain yet, oldest first */
+    uint64_t serial;      /* of inodes and changes */
+    uint64_t used, limit; /* pages */
 };
 
 struct inode {
     struct link link;
     struct disk *disk;
     uint64_t serial, stamp;
-    unsigned refs;          /* names, handles, changes that know it */
-    unsigned links, opens;  /* live names; handles */
+    unsigned refs;         /* names, handles, changes that know it */
+    unsigned links, opens; /* live names; handles */
     bool is_dir;
-    bool ghost;             /* no name and no handle: its pages are not counted any more */
+    bool ghost; /* no name and no handle: its pages are not counted any more */
     uint64_t size;
-    char **page;            /* NULL: a hole */
-    size_t npage, pages;    /* slots; pages that exist */
-    struct link changes;    /* not certain yet, oldest first */
+    char **page;         /* NULL: a hole */
+    size_t npage, pages; /* slots; pages that exist */
+    struct link changes; /* not certain yet, oldest first */
     struct names live, sure;
 };
 

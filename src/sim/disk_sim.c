@@ -373,7 +373,7 @@ TEST(a_file_written_whole_is_old_or_new)
 enum { FIELD = 20000 };
 struct field {
     char live[FIELD], sure[FIELD];
-    bool touched[FIELD]; /* since the sync, or in a change under way */
+    bool touched[FIELD];             /* since the sync, or in a change under way */
     uint64_t size, sure_size, least; /* least size since the sync */
     uint64_t seed;
 };

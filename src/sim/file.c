@@ -27,8 +27,10 @@ static struct disk *disk_now(void) { return &sim_prog_now()->node->disk; }
 
 static int bad(int e, const char *what, const char *path)
 {
-    static const char *const why[] = {[-ERR_IO] = "the disk failed", [-ERR_FULL] = "no space left",
-                                      [-ERR_NOT_FOUND] = "there is no such file", [-ERR_EXISTS] = "it exists",
+    static const char *const why[] = {[-ERR_IO] = "the disk failed",
+                                      [-ERR_FULL] = "no space left",
+                                      [-ERR_NOT_FOUND] = "there is no such file",
+                                      [-ERR_EXISTS] = "it exists",
                                       [-ERR_DENIED] = "this is not permitted",
                                       [-ERR_BUSY] = "too many open files"};
     return err_set(e, "%s %s: %s", what, path, why[-e]);

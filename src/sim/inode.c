@@ -207,7 +207,8 @@ void inode_punch(struct inode *i, uint64_t at, uint64_t n)
 void inode_settle(struct inode *i, uint64_t upto)
 {
     bool after_lost = false;
-    LIST_EACH(struct change, c, &i->changes, link) {
+    LIST_EACH(struct change, c, &i->changes, link)
+    {
         after_lost = after_lost || c->lost;
         if (c->lost || c->serial > upto) continue;
         if (after_lost) c->sure = true;
@@ -218,7 +219,7 @@ void inode_settle(struct inode *i, uint64_t upto)
 void inode_lose(struct inode *i, uint64_t upto)
 {
     LIST_EACH(struct change, c, &i->changes, link)
-        if (c->serial <= upto && !c->sure && rng_below(i->disk->rng, 4)) c->lost = true;
+    if (c->serial <= upto && !c->sure && rng_below(i->disk->rng, 4)) c->lost = true;
 }
 
 /* ---- crash ---- */
@@ -276,7 +277,8 @@ void inode_crash(struct inode *i, enum crash how)
         undo(i, CONTAINER_OF(l, struct change, link));
     keep = how == CRASH_PREFIX ? (size_t)rng_below(i->disk->rng, n + 1) : 0;
     size_t k = 0;
-    LIST_EACH(struct change, c, &i->changes, link) {
+    LIST_EACH(struct change, c, &i->changes, link)
+    {
         if (c->sure) redo(i, c);
         else if (!c->lost) redo_by(i, c, how, k, keep);
         change_free(c);

@@ -23,13 +23,14 @@ struct segment {
 bool net_cut(const struct sim_node *a, const struct sim_node *b)
 {
     LIST_EACH(struct cut, c, &the_sim->cuts, link)
-        if ((c->a == a && c->b == b) || (c->a == b && c->b == a)) return true;
+    if ((c->a == a && c->b == b) || (c->a == b && c->b == a)) return true;
     return false;
 }
 
 void sim_partition(struct sim *s, struct sim_node *a, struct sim_node *b, bool cut)
 {
-    LIST_EACH(struct cut, c, &s->cuts, link) {
+    LIST_EACH(struct cut, c, &s->cuts, link)
+    {
         if (!((c->a == a && c->b == b) || (c->a == b && c->b == a))) continue;
         list_remove(&c->link);
         free(c);

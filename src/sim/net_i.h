@@ -12,35 +12,35 @@ enum { WINDOW = 64 << 10, BACKLOG = 128 };
 
 /* What listens at an endpoint; several handles (struct sock) may share it. */
 struct port {
-    struct link link;     /* in sim->ports */
+    struct link link; /* in sim->ports */
     struct sim_prog *prog;
     struct endpoint at;
-    struct link handles;  /* struct sock, by `of_port` */
-    struct link backlog;  /* struct sock, by `of_port`: connected, not accepted yet */
+    struct link handles; /* struct sock, by `of_port` */
+    struct link backlog; /* struct sock, by `of_port`: connected, not accepted yet */
     size_t nbacklog;
 };
 
 enum sock_state { SOCK_LISTENING, SOCK_SYN_SENT, SOCK_SYN_ANSWERED, SOCK_SYN_REFUSED, SOCK_OPEN };
 
 struct sock {
-    struct link link;      /* in prog->socks */
+    struct link link; /* in prog->socks */
     struct link of_port;
-    struct link ringing;   /* in sim->ringing */
+    struct link ringing; /* in sim->ringing */
     struct sim_prog *prog;
     uint64_t id;
     enum sock_state state;
     struct endpoint local, remote;
-    struct sim_node *far;  /* the other host */
-    struct sock *peer;     /* NULL: closed, reset or not there yet */
-    struct port *port;     /* while listening, or in its backlog */
-    int error;             /* sticky */
-    bool doomed;           /* a reset is on its way */
-    size_t lost;           /* bytes sent to a peer that is gone */
+    struct sim_node *far; /* the other host */
+    struct sock *peer;    /* NULL: closed, reset or not there yet */
+    struct port *port;    /* while listening, or in its backlog */
+    int error;            /* sticky */
+    bool doomed;          /* a reset is on its way */
+    size_t lost;          /* bytes sent to a peer that is gone */
     struct buf in;
     bool eof;
-    struct link segments;  /* under way to this socket */
-    size_t flying;         /* bytes in them */
-    unsigned tries;        /* of the first segment, or of the SYN, while cut off */
+    struct link segments; /* under way to this socket */
+    size_t flying;        /* bytes in them */
+    unsigned tries;       /* of the first segment, or of the SYN, while cut off */
     struct timer arrival, dial;
     int want;
     void (*fn)(void *);

@@ -83,7 +83,11 @@ static int take_seed(const void *p, int n) { return take_entropy(p, n, 0); }
 static int always(void) { return 1; }
 
 static const RAND_METHOD seeded = {
-    .seed = take_seed, .bytes = from_seed, .add = take_entropy, .pseudorand = from_seed, .status = always,
+    .seed = take_seed,
+    .bytes = from_seed,
+    .add = take_entropy,
+    .pseudorand = from_seed,
+    .status = always,
 };
 
 void sim_openssl_random(struct sim_rng *r)

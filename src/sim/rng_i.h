@@ -12,7 +12,7 @@ struct sim_rng {
 };
 void rng_init(struct sim_rng *r, uint64_t seed, uint64_t stream);
 uint64_t rng_next(struct sim_rng *r);
-uint64_t rng_below(struct sim_rng *r, uint64_t n);                 /* 0 ... n - 1; 0 when n is 0 */
+uint64_t rng_below(struct sim_rng *r, uint64_t n);                   /* 0 ... n - 1; 0 when n is 0 */
 int64_t rng_between(struct sim_rng *r, int64_t least, int64_t most); /* both ends included */
 void rng_fill(struct sim_rng *r, void *p, size_t n);
 /* True in ppm of 1,000,000 cases. Draws nothing when ppm is 0. */

@@ -124,7 +124,8 @@ struct sim_node *sim_node(struct sim *s, const char *name, const char *addresses
 
 static void forget_boots(struct sim_node *n)
 {
-    LIST_EACH(struct sim_prog, p, &n->boots, link) {
+    LIST_EACH(struct sim_prog, p, &n->boots, link)
+    {
         list_remove(&p->link);
         free(p);
     }
@@ -147,7 +148,7 @@ void sim_free(struct sim **s)
     LIST_EACH(struct sim_node, n, &w->nodes, link) sim_kill(n);
     sim_run(w, RT_NEVER);
     LIST_EACH(struct fiber, f, &w->loop.fibers, all)
-        fprintf(stderr, "sim: fiber %s waits for something that never comes\n", f->name);
+    fprintf(stderr, "sim: fiber %s waits for something that never comes\n", f->name);
     LIST_EACH(struct sim_node, n, &w->nodes, link) node_free(n);
     LIST_EACH(struct cut, c, &w->cuts, link) free(c);
     log_set_clock(NULL);
@@ -216,9 +217,9 @@ bool sim_node_running(struct sim_node *n) { return !list_empty(&n->progs) || !li
 static bool has_fibers(const struct sim_prog *p)
 {
     LIST_EACH(struct fiber, f, &the_sim->loop.fibers, all)
-        if (((struct sim_place *)f->member.node)->prog == p) return true;
+    if (((struct sim_place *)f->member.node)->prog == p) return true;
     LIST_EACH(struct member, m, &the_sim->loop.parked, parked)
-        if (((struct sim_place *)m->node)->prog == p) return true;
+    if (((struct sim_place *)m->node)->prog == p) return true;
     return !list_empty(&p->posts);
 }
 
@@ -237,8 +238,8 @@ static void bury(struct sim_prog *p)
 static void reap(struct sim *s)
 {
     LIST_EACH(struct sim_node, n, &s->nodes, link)
-        LIST_EACH(struct sim_prog, p, &n->progs, link)
-            if ((p->ending || p->dead) && !has_fibers(p)) bury(p);
+    LIST_EACH(struct sim_prog, p, &n->progs, link)
+    if ((p->ending || p->dead) && !has_fibers(p)) bury(p);
 }
 
 /* ---- power ---- */
@@ -249,7 +250,8 @@ void sim_kill(struct sim_node *n)
     n->up = false;
     n->kill_at = 0;
     forget_boots(n);
-    LIST_EACH(struct sim_prog, p, &n->progs, link) {
+    LIST_EACH(struct sim_prog, p, &n->progs, link)
+    {
         if (p->dead) continue;
         p->dead = true;
         sim_net_drop(p);

@@ -35,7 +35,7 @@ struct sim_node *sim_node(struct sim *s, const char *name, const char *addresses
 void sim_node_start(struct sim_node *n, int (*main_fn)(void *), void *arg);
 int sim_node_result(struct sim_node *n);   /* of the program that ended last */
 bool sim_node_running(struct sim_node *n); /* is there a fiber of it, or a start that waits? */
-struct sim_node *sim_self(void); /* the node of the current fiber */
+struct sim_node *sim_self(void);           /* the node of the current fiber */
 
 /* Runs until virtual time `until` (ns from the start of the world; the scale of rt_now()) or until
  * no fiber can ever run again. Returns the virtual time reached: less than `until` in the second
@@ -55,13 +55,13 @@ uint64_t sim_steps(struct sim_node *n); /* durable steps so far */
 
 /* Faults, each as a chance in 1/1000000 for one event, decided by the seed. */
 struct sim_faults {
-    uint32_t reset;          /* a segment resets its connection */
-    uint32_t refuse;         /* a connect is refused */
-    uint32_t stall;          /* a segment waits for minutes */
-    uint32_t write_fails;    /* a file write, sync or change of a name: ERR_IO */
-    uint32_t disk_full;      /* a file write fails with ERR_FULL */
-    uint32_t sync_full;      /* a file sync fails with ERR_FULL: what was written may be there or not */
-    uint32_t no_descriptor;  /* a file_open() fails with ERR_BUSY */
+    uint32_t reset;         /* a segment resets its connection */
+    uint32_t refuse;        /* a connect is refused */
+    uint32_t stall;         /* a segment waits for minutes */
+    uint32_t write_fails;   /* a file write, sync or change of a name: ERR_IO */
+    uint32_t disk_full;     /* a file write fails with ERR_FULL */
+    uint32_t sync_full;     /* a file sync fails with ERR_FULL: what was written may be there or not */
+    uint32_t no_descriptor; /* a file_open() fails with ERR_BUSY */
     uint32_t read_fails;
     int64_t delay_min, delay_max; /* of a segment, ns; both 0: 0.2 to 20 ms */
 };

@@ -87,7 +87,7 @@ static struct sim_node *host_of(struct sim_node *self, const struct ip *ip)
 {
     if (ip_is_unspecified(ip) || owns(self, ip)) return self;
     LIST_EACH(struct sim_node, n, &the_sim->nodes, link)
-        if (owns(n, ip)) return n;
+    if (owns(n, ip)) return n;
     return ip_is_loopback(ip) ? self : NULL;
 }
 
@@ -128,7 +128,8 @@ static bool same_ip(const struct ip *listening, const struct ip *asked, bool bot
 
 static struct port *port_at(struct sim_node *n, const struct endpoint *at, bool both_ways)
 {
-    LIST_EACH(struct port, p, &the_sim->ports, link) {
+    LIST_EACH(struct port, p, &the_sim->ports, link)
+    {
         if (p->prog->node != n || p->prog->dead) continue;
         if (at->path[0] || p->at.path[0]) {
             if (strcmp(at->path, p->at.path) == 0) return p;
@@ -142,8 +143,8 @@ static int may_listen(struct sim_node *n, struct endpoint *at)
     char text[ENDPOINT_TEXT_MAX];
     if (!at->path[0] && host_of(n, &at->ip) != n)
         return err_set(ERR_UNREACHABLE, "%s is not an address of %s", endpoint_format(at, text), n->name);
-    if (!at->path[0] && !at->port)
-        do at->port = free_port(n);
+    if (!at->path[0] && !at->port) do
+            at->port = free_port(n);
         while (port_at(n, at, true));
     if (port_at(n, at, true)) return err_set(ERR_BUSY, "%s is in use already", endpoint_format(at, text));
     return 0;
@@ -184,11 +185,13 @@ int sock_share(struct sock **out, struct sock *listening)
 /* Nobody accepts here any more. */
 static void port_close(struct port *p)
 {
-    LIST_EACH(struct sock, s, &p->backlog, of_port) {
+    LIST_EACH(struct sock, s, &p->backlog, of_port)
+    {
         net_reset(s, false, true);
         sock_free(s);
     }
-    LIST_EACH(struct sock, s, &p->handles, of_port) {
+    LIST_EACH(struct sock, s, &p->handles, of_port)
+    {
         list_remove(&s->of_port);
         s->port = NULL;
     }
@@ -338,14 +341,12 @@ void sock_close(struct sock **sp)
 void sim_net_drop(struct sim_prog *p)
 {
     LIST_EACH(struct port, x, &the_sim->ports, link)
-        if (x->prog == p) port_close(x);
-    LIST_EACH(struct sock, s, &p->socks, link) {
+    if (x->prog == p) port_close(x);
+    LIST_EACH(struct sock, s, &p->socks, link)
+    {
         leave(s, true);
         net_fail(s, ERR_CANCELED);
     }
 }
 
-void sim_net_free(struct sim_prog *p)
-{
-    LIST_EACH(struct sock, s, &p->socks, link) sock_free(s);
-}
+void sim_net_free(struct sim_prog *p) { LIST_EACH(struct sock, s, &p->socks, link) sock_free(s); }

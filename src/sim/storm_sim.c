@@ -207,7 +207,8 @@ static void begin(struct storm *s, uint64_t seed)
     sim_node_start(s->host[0].node, make_keys, s);
     sim_run(s->sim, RT_NEVER);
     CHECK_OK(sim_node_result(s->host[0].node));
-    sim_faults(s->sim, &(struct sim_faults){.reset = 3000, .refuse = 30000, .stall = 1000, .read_fails = 500});
+    sim_faults(s->sim,
+               &(struct sim_faults){.reset = 3000, .refuse = 30000, .stall = 1000, .read_fails = 500});
     for (int i = 0; i < NODES; i++) {
         sim_node_start(s->host[i].node, server, &s->host[i]);
         sim_node_start(s->host[i].node, clients, &s->host[i]);

@@ -231,7 +231,8 @@ void worker_free(struct worker **w)
 
 void sim_signal(struct sim_node *n, int signo)
 {
-    LIST_EACH(struct sim_prog, p, &n->progs, link) {
+    LIST_EACH(struct sim_prog, p, &n->progs, link)
+    {
         p->signal_bits |= 1u << signo;
         waitq_wake_all(&p->signals);
     }

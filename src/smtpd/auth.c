@@ -40,8 +40,7 @@ static void failed(struct smtpd_session *s, const struct sasl *x, int e)
     log_info(s->who, "login as \"%.*s\" failed: %s", SLF(user), err_text(e));
     if (s->failed_logins >= SMTPD_LOGINS_MAX)
         smtpd_reply(s, 421, "4.7.0", "Too many failed logins; try again later");
-    else
-        smtpd_reply(s, 535, "5.7.8", "User name or password is wrong");
+    else smtpd_reply(s, 535, "5.7.8", "User name or password is wrong");
 }
 
 bool smtpd_may_go_on(struct smtpd_session *s)
@@ -85,7 +84,8 @@ void smtpd_auth(struct smtpd_session *s, struct smtp_command *c)
     struct sasl x = {0};
     uint8_t binding[32];
     if (s->kind == SMTPD_MX) {
-        smtpd_reply(s, 503, "5.5.1", "There is no login on this port; mail programs log in on port 587 or 465");
+        smtpd_reply(s, 503, "5.5.1",
+                    "There is no login on this port; mail programs log in on port 587 or 465");
         return;
     }
     if (s->logged_in) {

@@ -48,7 +48,7 @@ static void letter_bytes(struct smtpd_session *s, struct slice run)
     struct smtpd_tx *t = &s->tx;
     if (t->data.size > smtpd_size_max(s))
         smtpd_decide(s, 552, "5.3.4", "The letter is larger than %llu bytes; send less, or send a link",
-                  (unsigned long long)smtpd_size_max(s));
+                     (unsigned long long)smtpd_size_max(s));
     if (t->answer.code || !run.n) return;
     if (t->head_done) body_bytes(s, run);
     else head_bytes(s, run);

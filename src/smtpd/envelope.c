@@ -21,7 +21,10 @@ void smtpd_tx_end(struct smtpd_session *s)
     *t = (struct smtpd_tx){.a = a, .head = head, .edited = edited};
 }
 
-uint64_t smtpd_size_max(const struct smtpd_session *s) { return s->conf->size_max ? s->conf->size_max : 50u << 20; }
+uint64_t smtpd_size_max(const struct smtpd_session *s)
+{
+    return s->conf->size_max ? s->conf->size_max : 50u << 20;
+}
 
 /* A syntax error in a command's argument or parameters, told by its kind. */
 static void reply_syntax(struct smtpd_session *s, int e)
@@ -72,8 +75,9 @@ static bool opts_offered(struct smtpd_session *s, const struct smtp_mail_opts *o
 static bool size_fits(struct smtpd_session *s, const struct smtp_mail_opts *o)
 {
     if (o->size <= smtpd_size_max(s)) return true;
-    smtpd_reply(s, 552, "5.3.4", "Letters of more than %llu bytes are not taken here; send less, or send a link",
-             (unsigned long long)smtpd_size_max(s));
+    smtpd_reply(s, 552, "5.3.4",
+                "Letters of more than %llu bytes are not taken here; send less, or send a link",
+                (unsigned long long)smtpd_size_max(s));
     return false;
 }
 
@@ -118,7 +122,9 @@ static void begin_checks(struct smtpd_session *s)
 {
     struct smtpd_tx *t = &s->tx;
     if (s->kind != SMTPD_MX || t->auth || !s->conf->mailauth) return;
-    struct mailauth_conn conn = {.ip = conn_peer(s->c)->ip, .helo = sl_cstr(s->helo), .tls = s->tls,
+    struct mailauth_conn conn = {.ip = conn_peer(s->c)->ip,
+                                 .helo = sl_cstr(s->helo),
+                                 .tls = s->tls,
                                  .iprev = s->has_iprev ? &s->iprev : NULL};
     struct mailauth_envelope env = {.mail_from = t->sender};
     int r = mailauth_new(&t->auth, s->conf->mailauth, &t->a, &conn, &env);
@@ -134,8 +140,9 @@ static void add_route(struct smtpd_session *s, struct slice address, const struc
     struct smtpd_tx *t = &s->tx;
     /* elsewhere Bob@ and bob@ are two (RFC 5321 section 2.4) */
     size_t at = r->local ? SL_NONE : sl_rchr(r->address, '@');
-    struct slice key = at == SL_NONE ? sl_cstr(r->account)
-                                     : ar_cat(&t->a, sl_sub(r->address, 0, at), ar_lower(&t->a, sl_from(r->address, at)));
+    struct slice key =
+        at == SL_NONE ? sl_cstr(r->account)
+                      : ar_cat(&t->a, sl_sub(r->address, 0, at), ar_lower(&t->a, sl_from(r->address, at)));
     if (map_get(&t->routes, key)) return;
     if (t->nrcpt == t->room) {
         if (!t->room) t->rcpt = ar_array(&t->a, struct letter_rcpt, t->room = 4);
@@ -164,13 +171,14 @@ static void accept_rcpt(struct smtpd_session *s, const struct smtp_path *p, stru
     struct smtp_rcpt_opts kept = {.notify = o->notify, .orcpt = ar_dup(&t->a, o->orcpt)};
     if (t->nrcpt + routes->n > LETTER_RCPTS_MAX) {
         smtpd_reply(s, 452, "4.5.3",
-                 "Too many recipients behind the addresses; send another letter to the others");
+                    "Too many recipients behind the addresses; send another letter to the others");
         return;
     }
     address = ar_dup(&t->a, address);
     if (leads_elsewhere(routes)) {
         if (!t->forward_room) t->forward = ar_array(&t->a, struct slice, t->forward_room = 4);
-        if (t->nforward == t->forward_room) t->forward = ar_grow(&t->a, t->forward, &t->forward_room, sizeof *t->forward);
+        if (t->nforward == t->forward_room)
+            t->forward = ar_grow(&t->a, t->forward, &t->forward_room, sizeof *t->forward);
         t->forward[t->nforward++] = address;
     }
     for (size_t i = 0; i < routes->n; i++) add_route(s, address, &routes->v[i], &kept);
@@ -186,7 +194,8 @@ static void accept_rcpt(struct smtpd_session *s, const struct smtp_path *p, stru
 }
 
 /* An honest list holds addresses that are gone: they have a budget of their own. */
-static void refuse_rcpt(struct smtpd_session *s, struct slice address, int code, const char *enhanced, struct slice text)
+static void refuse_rcpt(struct smtpd_session *s, struct slice address, int code, const char *enhanced,
+                        struct slice text)
 {
     unsigned before = s->errors;
     smtpd_reply(s, code, enhanced, "%.*s", SLF(text));
@@ -196,8 +205,8 @@ static void refuse_rcpt(struct smtpd_session *s, struct slice address, int code,
 }
 
 /* Mail for elsewhere: users only (never an open relay). */
-static void judge_remote(struct smtpd_session *s, const struct smtp_path *p, struct slice address, struct routes *routes,
-                         const struct smtp_rcpt_opts *o)
+static void judge_remote(struct smtpd_session *s, const struct smtp_path *p, struct slice address,
+                         struct routes *routes, const struct smtp_rcpt_opts *o)
 {
     if (!s->logged_in) {
         refuse_rcpt(s, address, 550, "5.7.1",
@@ -228,8 +237,7 @@ static int resolve(struct smtpd_session *s, const struct smtp_path *p, struct ro
 static void judge_rcpt(struct smtpd_session *s, const struct smtp_path *p, const struct smtp_rcpt_opts *o)
 {
     struct routes routes;
-    struct slice address =
-        mail_addr_join(&s->cmd_a, p->local, p->domain.n ? p->domain : s->conf->hostname);
+    struct slice address = mail_addr_join(&s->cmd_a, p->local, p->domain.n ? p->domain : s->conf->hostname);
     int r = resolve(s, p, &routes);
     if (r) {
         smtpd_reply_error(s, r, "The directory cannot be read");

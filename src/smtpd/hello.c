@@ -10,7 +10,10 @@ static void put_keyword(struct smtpd_session *s, const char *keyword)
     buf_printf(&s->out, "250-%s\r\n", keyword);
 }
 
-static bool may_log_in(const struct smtpd_session *s) { return s->kind != SMTPD_MX && s->tls && !s->logged_in; }
+static bool may_log_in(const struct smtpd_session *s)
+{
+    return s->kind != SMTPD_MX && s->tls && !s->logged_in;
+}
 
 static void put_ehlo(struct smtpd_session *s)
 {
@@ -36,7 +39,7 @@ void smtpd_helo(struct smtpd_session *s, struct smtp_command *c)
     /* From the world a name must be one; mail programs are known to send anything. */
     if (s->kind == SMTPD_MX && !smtp_helo_ok(c->arg)) {
         smtpd_reply(s, 501, "5.5.2", "%s must give a host name or an address literal like [192.0.2.1]",
-                 smtp_verb_name(c->verb));
+                    smtp_verb_name(c->verb));
         return;
     }
     if (s->helo[0]) s->junk++;
@@ -77,7 +80,7 @@ void smtpd_starttls(struct smtpd_session *s, struct smtp_command *c)
     }
     if (conn_peek(s->c).n) { /* section 6: what came in clear must never count as said in TLS */
         smtpd_reply(s, 421, "4.7.0",
-                 "Commands were sent after STARTTLS before its answer; the connection is closed");
+                    "Commands were sent after STARTTLS before its answer; the connection is closed");
         return;
     }
     smtpd_reply(s, 220, "2.0.0", "Begin TLS");

@@ -34,7 +34,7 @@ static void check_return(struct smtpd_session *s)
         for (size_t i = 0; i < t->nforward; i++)
             if (sl_eqi(sl_trim(f->body), t->forward[i]))
                 smtpd_decide(s, 554, "5.4.6", "The letter was sent on from %.*s before and has come back",
-                          SLF(t->forward[i]));
+                             SLF(t->forward[i]));
 }
 
 /* Every author, and Sender, must be an address of the account (RFC 6409 section 6.1). */
@@ -44,7 +44,8 @@ static void check_authors(struct smtpd_session *s, const struct mail_addrs *l, c
         struct slice domain;
         int r = smtpd_ascii_domain(&s->tx.a, l->v[i].domain, &domain);
         if (!r) r = login_may_send_as(s->conf->store, &s->account, l->v[i].local, domain);
-        if (r == ERR_DENIED || r == ERR_SYNTAX) smtpd_decide(s, 550, "5.7.1", "In %s: %s", field, err_text(r));
+        if (r == ERR_DENIED || r == ERR_SYNTAX)
+            smtpd_decide(s, 550, "5.7.1", "In %s: %s", field, err_text(r));
         else if (r) smtpd_decide_error(s, r, "The directory cannot be read");
     }
 }
@@ -65,7 +66,7 @@ static void check_submitted(struct smtpd_session *s)
     if (mail_addrs_parse(&t->a, f->body, &sender) == 0) check_authors(s, &sender, "Sender");
     else
         smtpd_decide(s, 554, "5.6.0",
-                  "The letter is not well-formed: the Sender field does not hold a valid address");
+                     "The letter is not well-formed: the Sender field does not hold a valid address");
 }
 
 static struct slice authserv_id(const struct smtpd_session *s)
@@ -78,8 +79,12 @@ static void edit_head(struct smtpd_session *s)
 {
     struct smtpd_tx *t = &s->tx;
     struct mailauth_ctx ours = {.hostname = s->conf->hostname, .authserv_id = authserv_id(s)};
-    struct mail_edit e = {.forged = mailauth_forged, .forged_arg = &ours, .domain = t->from_domain,
-                          .now = rt_wall_seconds(), .delivery = true, .submission = s->kind != SMTPD_MX};
+    struct mail_edit e = {.forged = mailauth_forged,
+                          .forged_arg = &ours,
+                          .domain = t->from_domain,
+                          .now = rt_wall_seconds(),
+                          .delivery = true,
+                          .submission = s->kind != SMTPD_MX};
     if (!e.domain.n) e.domain = s->conf->hostname;
     rt_random(&e.random, sizeof e.random);
     t->edits = mail_head_edit(&t->a, &t->parsed, &e, &t->edited);
@@ -133,7 +138,8 @@ static void index_letter(struct smtpd_session *s)
     trace_index(s->conf->store, &t->id, mid, t->sender, t->said, t->nsaid);
 }
 
-void smtpd_trace_refused(struct smtpd_session *s, struct slice who, const char *enhanced, int code, struct slice text)
+void smtpd_trace_refused(struct smtpd_session *s, struct slice who, const char *enhanced, int code,
+                         struct slice text)
 {
     char ip[IP_TEXT_MAX];
     if (who.n) trace_index(s->conf->store, &s->tx.id, SL(""), s->tx.sender, &who, 1);
@@ -157,11 +163,12 @@ static struct slice received_sentence(struct smtpd_session *s)
     char ip[IP_TEXT_MAX];
     struct smtpd_tx *t = &s->tx;
     struct slice user = s->logged_in ? s->account.address : SL("");
-    return ar_printf(&t->a, "received from %s [%s] by %.*s%s%s%s%.*s, sender <%.*s>, %llu bytes",
-               s->helo, ip_format(&conn_peer(s->c)->ip, ip),
-               SLF(mail_with(s->extended, s->tls, s->logged_in, t->opts.smtputf8)), s->tls ? " with " : "",
-               s->tls ? s->tls_info.version : "", user.n ? ", logged in as " : "", SLF(user), SLF(t->sender),
-               (unsigned long long)t->data.size);
+    return ar_printf(&t->a, "received from %s [%s] by %.*s%s%s%s%.*s, sender <%.*s>, %llu bytes", s->helo,
+                     ip_format(&conn_peer(s->c)->ip, ip),
+                     SLF(mail_with(s->extended, s->tls, s->logged_in, t->opts.smtputf8)),
+                     s->tls ? " with " : "", s->tls ? s->tls_info.version : "",
+                     user.n ? ", logged in as " : "", SLF(user), SLF(t->sender),
+                     (unsigned long long)t->data.size);
 }
 
 /* A letter that is about to be committed. */
@@ -191,11 +198,11 @@ static void check_lines(struct smtpd_session *s)
     size_t max = s->kind == SMTPD_MX ? SMTPD_LINE_MX : SMTP_TEXT_LINE_MAX;
     if (d->fault)
         smtpd_decide(s, 554, "5.5.2",
-                  "A line of the letter ends in %s; lines must end in CR LF (RFC 5321 section 2.3.8)",
-                  d->fault == SMTP_FAULT_BARE_LF ? "LF without CR" : "CR without LF");
+                     "A line of the letter ends in %s; lines must end in CR LF (RFC 5321 section 2.3.8)",
+                     d->fault == SMTP_FAULT_BARE_LF ? "LF without CR" : "CR without LF");
     else if (d->longest > max)
-        smtpd_decide(s, 554, "5.6.0", "A line of the letter is longer than %zu bytes (RFC 5322 section 2.1.1)",
-                  max);
+        smtpd_decide(s, 554, "5.6.0",
+                     "A line of the letter is longer than %zu bytes (RFC 5322 section 2.1.1)", max);
 }
 
 /* For the next letters of the session; what failed for the moment is asked again. */
@@ -235,7 +242,8 @@ static void preflight(struct smtpd_session *s)
     else if (r) smtpd_decide_error(s, r, "The letter cannot be checked");
 }
 
-static void put_received(struct smtpd_session *s, const struct mailauth_verdict *v, int64_t now, struct buf *out)
+static void put_received(struct smtpd_session *s, const struct mailauth_verdict *v, int64_t now,
+                         struct buf *out)
 {
     struct smtpd_tx *t = &s->tx;
     struct mail_received r = {
@@ -285,19 +293,30 @@ static struct slice subject_of(struct smtpd_tx *t)
     return sl_sub(mail_words_decode(&t->a, sl_sub(raw, 0, 2000)), 0, 500);
 }
 
-static int hand_over(struct smtpd_session *s, const struct mailauth_verdict *v, struct body_ref ref, uint32_t skip,
-                     size_t head_size, int64_t now)
+static int hand_over(struct smtpd_session *s, const struct mailauth_verdict *v, struct body_ref ref,
+                     uint32_t skip, size_t head_size, int64_t now)
 {
     struct smtpd_tx *t = &s->tx;
     struct letter l = {
-        .id = t->id, .sender = t->sender, .rcpt = t->rcpt, .nrcpt = t->nrcpt, .body = ref, .skip = skip,
-        .head_size = (uint32_t)head_size, .received = now, .eight_bit = t->eight_bit,
+        .id = t->id,
+        .sender = t->sender,
+        .rcpt = t->rcpt,
+        .nrcpt = t->nrcpt,
+        .body = ref,
+        .skip = skip,
+        .head_size = (uint32_t)head_size,
+        .received = now,
+        .eight_bit = t->eight_bit,
         .smtputf8 = t->international,
         .junk = t->auth && v->disposition == MAILAUTH_QUARANTINE,
         .submitter = s->logged_in ? sl_cstr(s->account.id) : SL(""),
-        .message_id = mail_head_get(&t->a, &t->parsed, SL("Message-ID"), NULL), .subject = subject_of(t),
-        .ret = t->opts.ret == SMTP_RET_FULL ? SL("FULL") : t->opts.ret == SMTP_RET_HDRS ? SL("HDRS") : SL(""),
-        .envid = t->opts.envid, .hold = t->hold,
+        .message_id = mail_head_get(&t->a, &t->parsed, SL("Message-ID"), NULL),
+        .subject = subject_of(t),
+        .ret = t->opts.ret == SMTP_RET_FULL   ? SL("FULL")
+               : t->opts.ret == SMTP_RET_HDRS ? SL("HDRS")
+                                              : SL(""),
+        .envid = t->opts.envid,
+        .hold = t->hold,
     };
     return accept_letter(s->conf->queue, &l);
 }

@@ -30,7 +30,10 @@ TEST(mx_eight_bit_is_a_fact_not_a_declaration)
 {
     struct world w;
     struct client cl;
-    static const struct { const char *mail, *body; bool eight; } x[] = {
+    static const struct {
+        const char *mail, *body;
+        bool eight;
+    } x[] = {
         {"MAIL FROM:<carol@one.test> BODY=8BITMIME", "ascii\r\n", false},
         {"MAIL FROM:<carol@one.test>", "\xc3\xa4\r\n", true},
         {"MAIL FROM:<carol@one.test> BODY=7BIT", "\xc3\xa4\r\n", true},
@@ -63,7 +66,8 @@ TEST(mx_takes_a_letter)
     CHECK_SL(sl_cstr(handed.sender), "carol@one.test");
     CHECK_SL(sl_cstr(handed.rcpts), "here:alice@home.test");
     CHECK_SL(sl_cstr(handed.message_id), "<1@one.test>");
-    CHECK_SL(sl_cstr(handed.subject), "Gr\xc3\xbc\xc3\x9f" "e");
+    CHECK_SL(sl_cstr(handed.subject), "Gr\xc3\xbc\xc3\x9f"
+                                      "e");
     CHECK(!handed.junk && !handed.eight_bit && !handed.submitter[0]);
     CHECK(sl_starts(handed.bytes,
                     SL("Return-Path: <carol@one.test>\r\nAuthentication-Results: mx.home.test;")));
@@ -445,10 +449,12 @@ TEST(mx_loops_are_cut_at_the_first_return)
     CHECK(sl_starts(try_letter(&cl, "team@home.test", "From: carol@one.test\r\n\r\n"), SL("250 ")));
     CHECK(has(handed.bytes, "\r\nDelivered-To: team@home.test\r\n"));
     CHECK(has(handed.bytes, "Received: from mail.one.test ("));
-    CHECK(sl_starts(try_letter(&cl, "team@home.test", "Delivered-To: Team@home.test\r\nFrom: carol@one.test\r\n\r\n"),
-                    SL("554 5.4.6 ")));
-    CHECK(sl_starts(try_letter(&cl, "alice@home.test", "Delivered-To: alice@home.test\r\nFrom: carol@one.test\r\n\r\n"),
-                    SL("250 "))); /* it ends here */
+    CHECK(sl_starts(
+        try_letter(&cl, "team@home.test", "Delivered-To: Team@home.test\r\nFrom: carol@one.test\r\n\r\n"),
+        SL("554 5.4.6 ")));
+    CHECK(sl_starts(
+        try_letter(&cl, "alice@home.test", "Delivered-To: alice@home.test\r\nFrom: carol@one.test\r\n\r\n"),
+        SL("250 "))); /* it ends here */
     CHECK(!has(handed.bytes, "Delivered-To: team"));
     for (int n = 100; n <= 101; n++) {
         buf_clear(&b);
@@ -469,9 +475,11 @@ TEST(mx_forms_that_readers_see_differently_are_refused)
     world_begin(&w, NULL);
     client_open(&cl, &w, SMTPD_MX);
     talk(&cl, "EHLO mail.one.test");
-    CHECK(sl_starts(try_letter(&cl, "alice@home.test", " x\r\nFrom: carol@one.test\r\n\r\n"), SL("554 5.6.0 ")));
+    CHECK(sl_starts(try_letter(&cl, "alice@home.test", " x\r\nFrom: carol@one.test\r\n\r\n"),
+                    SL("554 5.6.0 ")));
     envelope(&cl, "carol@one.test");
-    CHECK(sl_starts(send_letter(&cl, SL("From: carol@one.test\r\nFrom\0: x@y.test\r\n\r\n.\r\n")), SL("554 5.6.0 ")));
+    CHECK(sl_starts(send_letter(&cl, SL("From: carol@one.test\r\nFrom\0: x@y.test\r\n\r\n.\r\n")),
+                    SL("554 5.6.0 ")));
     envelope(&cl, "carol@one.test");
     client_send(&cl, SL("BDAT 26 LAST\r\nFrom: carol@one.test\r\n\r\nno")); /* a last line without an end */
     CHECK(sl_starts(client_reply(&cl), SL("250 ")));
@@ -488,8 +496,8 @@ TEST(mx_duties_reach_postmaster)
 {
     struct world w;
     struct client cl;
-    static const char *const names[] = {"postmaster@mx.home.test", "mailer-daemon@home.test", "MAILER-DAEMON@mx.home.test",
-                                        "abuse@mx.home.test", "postmaster"};
+    static const char *const names[] = {"postmaster@mx.home.test", "mailer-daemon@home.test",
+                                        "MAILER-DAEMON@mx.home.test", "abuse@mx.home.test", "postmaster"};
     world_begin(&w, NULL);
     client_open(&cl, &w, SMTPD_MX);
     talk(&cl, "EHLO mail.one.test");
@@ -510,7 +518,8 @@ TEST(mx_quoted_senders_keep_their_quotes)
     world_begin(&w, NULL);
     client_open(&cl, &w, SMTPD_MX);
     talk(&cl, "EHLO mail.one.test");
-    static const char *const senders[] = {"\"a b\"@one.test", "\"\\\"a\\\"\"@one.test", "\"a>b\"@one.test", "\"x@y\"@one.test"};
+    static const char *const senders[] = {"\"a b\"@one.test", "\"\\\"a\\\"\"@one.test", "\"a>b\"@one.test",
+                                          "\"x@y\"@one.test"};
     for (size_t i = 0; i < COUNT_OF(senders); i++) {
         talk(&cl, ar_cstr(&cl.a, ar_printf(&cl.a, "MAIL FROM:<%s>", senders[i])));
         talk(&cl, "RCPT TO:<alice@home.test>");
@@ -535,8 +544,7 @@ TEST(mx_our_own_limits_cost_no_budget)
     client_close(&cl);
     client_open(&cl, &w, SMTPD_MX);
     envelope(&cl, "carol@one.test");
-    for (int i = 1; i < 1000; i++)
-        CHECK(sl_starts(talk(&cl, "RCPT TO:<bob@home.test>"), SL("250 ")));
+    for (int i = 1; i < 1000; i++) CHECK(sl_starts(talk(&cl, "RCPT TO:<bob@home.test>"), SL("250 ")));
     for (int i = 0; i < 100; i++) CHECK(sl_starts(talk(&cl, "RCPT TO:<bob@home.test>"), SL("452 4.5.3 ")));
     CHECK(sl_starts(send_letter(&cl, sl_cstr(letter)), SL("250 ")));
     client_close(&cl);
@@ -601,8 +609,12 @@ TEST(mx_international_letters)
     talk(&cl, "EHLO mail.one.test");
     CHECK(sl_starts(talk(&cl, "MAIL FROM:<j\xc3\xbc@one.test>"), SL("553 5.6.7 ")));
     CHECK(sl_starts(talk(&cl, "MAIL FROM:<carol@one.test> SMTPUTF8"), SL("250 ")));
-    CHECK(sl_starts(talk(&cl, "RCPT TO:<j\xc3\xb6rg@b\xc3\xbc" "cher.test>"), SL("250 ")));
-    CHECK(sl_starts(talk(&cl, "RCPT TO:<nobody@b\xc3\xbc" "cher.test>"), SL("550 5.1.1 ")));
+    CHECK(sl_starts(talk(&cl, "RCPT TO:<j\xc3\xb6rg@b\xc3\xbc"
+                              "cher.test>"),
+                    SL("250 ")));
+    CHECK(sl_starts(talk(&cl, "RCPT TO:<nobody@b\xc3\xbc"
+                              "cher.test>"),
+                    SL("550 5.1.1 ")));
     CHECK(sl_starts(send_letter(&cl, SL("From: carol@one.test\r\nSubject: Gr\xc3\xbc\xc3\x9f"
                                         "e\r\n\r\nx\r\n.\r\n")),
                     SL("250 ")));

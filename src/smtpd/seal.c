@@ -26,7 +26,8 @@ static int rsa_key(const struct signing_keys *k)
 }
 
 /* The set for a header section, by the domain of the address that was written to. */
-static int make_set(struct smtpd_session *s, const struct mailauth_verdict *v, struct slice fields, struct buf *set)
+static int make_set(struct smtpd_session *s, const struct mailauth_verdict *v, struct slice fields,
+                    struct buf *set)
 {
     struct smtpd_tx *t = &s->tx;
     struct slice address = forwarded(t)->address, domain;
@@ -37,10 +38,8 @@ static int make_set(struct smtpd_session *s, const struct mailauth_verdict *v, s
     if (!r) r = signing_keys(s->conf->signing, &t->a, domain, &keys);
     if (r) return r;
     int i = rsa_key(&keys);
-    if (i < 0)
-        r = err_set(ERR_NOT_FOUND, "%.*s has no active RSA key", SLF(domain));
-    else
-        r = mailauth_seal(t->auth, v, &head, keys.domain, keys.selector[i], keys.key[i], set);
+    if (i < 0) r = err_set(ERR_NOT_FOUND, "%.*s has no active RSA key", SLF(domain));
+    else r = mailauth_seal(t->auth, v, &head, keys.domain, keys.selector[i], keys.key[i], set);
     if (!r)
         trace_addf(s->conf->store, &t->id, TRACE_SIGNED, SL(""),
                    "sealed with ARC for %.*s, because it is sent on", SLF(domain));

@@ -4,10 +4,7 @@
 #include "rt/test_rt.h"
 #include "world_test.h"
 
-static void switch_on(struct smtpd_conf *c)
-{
-    c->arc_seal = true;
-}
+static void switch_on(struct smtpd_conf *c) { c->arc_seal = true; }
 
 static struct slice send_to(struct client *cl, const char *rcpt, const char *text)
 {
@@ -22,10 +19,7 @@ static struct slice send_to(struct client *cl, const char *rcpt, const char *tex
 
 static const char plain[] = "From: Carol <carol@one.test>\r\nSubject: x\r\n\r\nHello\r\n.\r\n";
 
-static bool has(struct slice s, const char *what)
-{
-    return sl_find(s, sl_cstr(what)) != SL_NONE;
-}
+static bool has(struct slice s, const char *what) { return sl_find(s, sl_cstr(what)) != SL_NONE; }
 
 /* How many seals of ours the letter to rcpt has when it is handed over. */
 static size_t seals(const char *rcpt, const char *text, bool rsa, void (*change)(struct smtpd_conf *))

@@ -1,10 +1,10 @@
 /* smtpd.h - the SMTP server: mail from the world (25) and from our users (587, 465). */
 #pragma once
 #include "mailauth/mailauth.h"
-#include "queue/accept.h"
 #include "outgoing/preflight_gate.h"
-#include "report/dmarc_store.h"
 #include "outgoing/signing.h"
+#include "queue/accept.h"
+#include "report/dmarc_store.h"
 #include "rt/conn.h"
 
 enum smtpd_kind {
@@ -18,14 +18,14 @@ struct smtpd_conf { /* everything is borrowed and outlives the server */
     struct queue *queue;
     struct signing *signing;
     const struct mailauth_ctx *mailauth;
-    bool arc_seal;          /* letters that aliases send on are sealed */
+    bool arc_seal;                    /* letters that aliases send on are sealed */
     struct preflight_gate *preflight; /* for letters of our users; NULL: they are not looked at */
-    struct dmarc_store *reports; /* DMARC aggregate reports; NULL = none */
+    struct dmarc_store *reports;      /* DMARC aggregate reports; NULL = none */
     struct tls_ctx *tls;
     struct slice hostname;
-    uint64_t size_max;      /* bytes of a letter; 0 = 50 MiB */
-    uint32_t rcpts_max;     /* of one transaction; 0 = 1000 */
-    int64_t idle_s;         /* between commands; 0 = 300 (RFC 5321 section 4.5.3.2.7) */
+    uint64_t size_max;  /* bytes of a letter; 0 = 50 MiB */
+    uint32_t rcpts_max; /* of one transaction; 0 = 1000 */
+    int64_t idle_s;     /* between commands; 0 = 300 (RFC 5321 section 4.5.3.2.7) */
 };
 struct smtpd;
 MUST_CHECK int smtpd_open(struct smtpd **out, const struct smtpd_conf *conf);

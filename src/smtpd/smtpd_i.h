@@ -13,20 +13,21 @@
 #include "wire/smtp.h"
 
 enum {
-    SMTPD_ERRORS_MAX = 20,          /* refused commands of a session, recipients apart */
-    SMTPD_REFUSED_MAX = 100,        /* recipients refused, */
-    SMTPD_REFUSED_TX = 10000,       /* and while some of a letter are accepted, which a 421 would lose */
-    SMTPD_JUNK_MAX = 100,           /* commands that lead nowhere, since the last accepted letter */
-    SMTPD_LOGINS_MAX = 3,           /* failed logins; RFC 4954 section 4 */
-    SMTPD_HOPS_MAX = 100,           /* Received fields: more is a loop (RFC 5321 section 6.3) */
-    SMTPD_LINE_MX = 16384,          /* bytes of a line of a letter that are put up with from the world */
+    SMTPD_ERRORS_MAX = 20,    /* refused commands of a session, recipients apart */
+    SMTPD_REFUSED_MAX = 100,  /* recipients refused, */
+    SMTPD_REFUSED_TX = 10000, /* and while some of a letter are accepted, which a 421 would lose */
+    SMTPD_JUNK_MAX = 100,     /* commands that lead nowhere, since the last accepted letter */
+    SMTPD_LOGINS_MAX = 3,     /* failed logins; RFC 4954 section 4 */
+    SMTPD_HOPS_MAX = 100,     /* Received fields: more is a loop (RFC 5321 section 6.3) */
+    SMTPD_LINE_MX = 16384,    /* bytes of a line of a letter that are put up with from the world */
     SMTPD_BUFFER = 64 * 1024,
-    SMTPD_RATE = 100,               /* bytes a second that a letter must make on average, */
+    SMTPD_RATE = 100, /* bytes a second that a letter must make on average, */
 };
-#define SMTPD_RATE_GRACE (120 * RT_S) /* after so long */
-#define SMTPD_DATA_WAIT (300 * RT_S)  /* between two packets of a letter: RFC 5321 section 4.5.3.2.7 */
-#define SMTPD_WORK (60 * RT_S)        /* of ours on one command */
-#define SMTPD_WORK_LETTER (300 * RT_S) /* and after the final dot: the client waits 10 minutes (4.5.3.2.6) */
+#define SMTPD_RATE_GRACE (120 * RT_S)  /* after so long */
+#define SMTPD_DATA_WAIT (300 * RT_S)   /* between two packets of a letter: RFC 5321 section 4.5.3.2.7 */
+#define SMTPD_WORK (60 * RT_S)         /* of ours on one command */
+#define SMTPD_WORK_LETTER (300 * RT_S) /* and after the final dot: the client waits 10 minutes (4.5.3.2.6)   \
+                                        */
 
 /* An answer that is already certain while the letter still arrives. */
 struct smtpd_answer {
@@ -36,18 +37,18 @@ struct smtpd_answer {
 };
 
 struct smtpd_tx { /* RFC 5321 section 3.3 */
-    bool open;              /* MAIL was accepted */
+    bool open;    /* MAIL was accepted */
     struct arena a;
     struct letter_id id;
     struct smtp_mail_opts opts;
-    struct slice sender;    /* in canonical form (mail_addr_join) */
+    struct slice sender;      /* in canonical form (mail_addr_join) */
     struct slice sender_path; /* as it is written in SMTP */
     struct letter_rcpt *rcpt; /* one for each route */
     size_t nrcpt, room;
-    struct map routes;      /* to find the second of two equal routes */
-    struct slice first;     /* the first recipient as written, for "for" */
-    struct slice *said;     /* each accepted RCPT */
-    struct slice *forward;  /* those of them that lead elsewhere */
+    struct map routes;     /* to find the second of two equal routes */
+    struct slice first;    /* the first recipient as written, for "for" */
+    struct slice *said;    /* each accepted RCPT */
+    struct slice *forward; /* those of them that lead elsewhere */
     size_t nforward, forward_room;
     size_t nsaid, said_room;
     bool any_local;
@@ -57,17 +58,17 @@ struct smtpd_tx { /* RFC 5321 section 3.3 */
     struct smtp_data data;
     struct buf head, edited;
     struct mail_head parsed;
-    size_t head_seen;       /* how far the search for the empty line has come */
+    size_t head_seen; /* how far the search for the empty line has come */
     bool head_done, eight_bit;
-    bool international;     /* an address or the header section needs SMTPUTF8 */
+    bool international; /* an address or the header section needs SMTPUTF8 */
     int edits;
     struct slice from_domain;
     struct body_writer *body;
     struct mailauth *auth;
     struct signing_pass *pass;
     bool signing;
-    bool sealing;           /* it is sent on with an ARC Set */
-    struct slice hold;      /* why it may not leave for now, or empty */
+    bool sealing;      /* it is sent on with an ARC Set */
+    struct slice hold; /* why it may not leave for now, or empty */
     struct smtpd_answer answer;
 };
 
@@ -79,9 +80,9 @@ struct smtpd_session {
     struct arena a, cmd_a;
     struct buf out;
     struct smtpd_tx tx;
-    char who[64];           /* for the log */
-    char helo[256];         /* empty before EHLO or HELO */
-    bool extended;          /* EHLO */
+    char who[64];   /* for the log */
+    char helo[256]; /* empty before EHLO or HELO */
+    bool extended;  /* EHLO */
     bool tls, logged_in, over, early;
     struct tls_info tls_info;
     struct account account;
@@ -98,12 +99,12 @@ struct smtpd {
 /* ---- the table ---- */
 
 enum {
-    SMTPD_HELO = 1,   /* only after EHLO or HELO */
-    SMTPD_TX = 2,     /* only within a transaction */
-    SMTPD_NO_TX = 4,  /* not within one */
-    SMTPD_USER = 8,   /* on submission only after login, which needs TLS */
-    SMTPD_LAST = 16,  /* nothing may be sent after it before the answer (RFC 2920 section 3.1) */
-    SMTPD_JUNK = 32,  /* counts against the junk budget */
+    SMTPD_HELO = 1,  /* only after EHLO or HELO */
+    SMTPD_TX = 2,    /* only within a transaction */
+    SMTPD_NO_TX = 4, /* not within one */
+    SMTPD_USER = 8,  /* on submission only after login, which needs TLS */
+    SMTPD_LAST = 16, /* nothing may be sent after it before the answer (RFC 2920 section 3.1) */
+    SMTPD_JUNK = 32, /* counts against the junk budget */
 };
 struct smtpd_command {
     enum smtp_verb verb;
@@ -117,16 +118,18 @@ const struct smtpd_command *smtpd_table(size_t *n);
 /* ---- answers (reply.c) ---- */
 
 /* enhanced NULL: none (greeting, EHLO, 354, 334). Codes from 400 on count as errors; 421 ends the session. */
-void smtpd_reply(struct smtpd_session *s, int code, const char *enhanced, const char *fmt, ...) PRINTF_LIKE(4, 5);
+void smtpd_reply(struct smtpd_session *s, int code, const char *enhanced, const char *fmt, ...)
+    PRINTF_LIKE(4, 5);
 /* What to say when something of ours failed with error e: 452 full, 421 stopping, 451 else. */
 void smtpd_reply_error(struct smtpd_session *s, int e, const char *what);
 /* Keeps the answer to the final dot; the first one stays. */
-void smtpd_decide(struct smtpd_session *s, int code, const char *enhanced, const char *fmt, ...) PRINTF_LIKE(4, 5);
+void smtpd_decide(struct smtpd_session *s, int code, const char *enhanced, const char *fmt, ...)
+    PRINTF_LIKE(4, 5);
 void smtpd_decide_error(struct smtpd_session *s, int e, const char *what);
 
 /* ---- commands ---- */
 
-void smtpd_helo(struct smtpd_session *s, struct smtp_command *c);     /* hello.c */
+void smtpd_helo(struct smtpd_session *s, struct smtp_command *c); /* hello.c */
 void smtpd_starttls(struct smtpd_session *s, struct smtp_command *c);
 int smtpd_tls_begin(struct smtpd_session *s);
 void smtpd_noop(struct smtpd_session *s, struct smtp_command *c);
@@ -135,28 +138,32 @@ void smtpd_vrfy(struct smtpd_session *s, struct smtp_command *c);
 void smtpd_expn(struct smtpd_session *s, struct smtp_command *c);
 void smtpd_help(struct smtpd_session *s, struct smtp_command *c);
 void smtpd_quit(struct smtpd_session *s, struct smtp_command *c);
-void smtpd_auth(struct smtpd_session *s, struct smtp_command *c);     /* auth.c */
-void smtpd_mail(struct smtpd_session *s, struct smtp_command *c);     /* envelope.c */
+void smtpd_auth(struct smtpd_session *s, struct smtp_command *c); /* auth.c */
+void smtpd_mail(struct smtpd_session *s, struct smtp_command *c); /* envelope.c */
 void smtpd_rcpt(struct smtpd_session *s, struct smtp_command *c);
-void smtpd_data(struct smtpd_session *s, struct smtp_command *c);     /* data.c */
+void smtpd_data(struct smtpd_session *s, struct smtp_command *c); /* data.c */
 void smtpd_bdat(struct smtpd_session *s, struct smtp_command *c);
 
 /* ---- the transaction ---- */
 
-void smtpd_tx_end(struct smtpd_session *s);                  /* envelope.c: forgets it and all it holds. SUSPENDS */
-void smtpd_head_complete(struct smtpd_session *s);           /* letter.c: the header section is there */
-void smtpd_seal_begin(struct smtpd_session *s);              /* seal.c: before the header section is judged */
+void smtpd_tx_end(struct smtpd_session *s);        /* envelope.c: forgets it and all it holds. SUSPENDS */
+void smtpd_head_complete(struct smtpd_session *s); /* letter.c: the header section is there */
+void smtpd_seal_begin(struct smtpd_session *s);    /* seal.c: before the header section is judged */
 /* Puts the ARC Set into prefix at `at`, above the fields behind it, when the letter is sent on. SUSPENDS. */
 void smtpd_seal(struct smtpd_session *s, const struct mailauth_verdict *v, struct buf *prefix, size_t at);
-void smtpd_letter_complete(struct smtpd_session *s);         /* letter.c: after the final dot: judges, commits, answers */
+void smtpd_letter_complete(
+    struct smtpd_session *s); /* letter.c: after the final dot: judges, commits, answers */
 void smtpd_report_note(
-    struct smtpd_session *s, const struct mailauth_verdict *v); /* reports.c: counts it for DMARC's aggregate reports */
+    struct smtpd_session *s,
+    const struct mailauth_verdict *v); /* reports.c: counts it for DMARC's aggregate reports */
 /* Reads the report in a letter for our report address, once it is kept. SUSPENDS. */
-void smtpd_report_take(struct smtpd_session *s, const struct mailauth_verdict *v, const struct body_ref *body);
+void smtpd_report_take(struct smtpd_session *s, const struct mailauth_verdict *v,
+                       const struct body_ref *body);
 /* False: the login counts no more, since the password was changed or the account disabled or removed;
  * 421 was answered. SUSPENDS. */
 bool smtpd_may_go_on(struct smtpd_session *s);
-void smtpd_trace_refused(struct smtpd_session *s, struct slice who, const char *enhanced, int code, struct slice text);
+void smtpd_trace_refused(struct smtpd_session *s, struct slice who, const char *enhanced, int code,
+                         struct slice text);
 uint64_t smtpd_size_max(const struct smtpd_session *s);
 /* A domain as the directory and the DNS know it: A-labels; literals stay. ERR_SYNTAX. */
 MUST_CHECK int smtpd_ascii_domain(struct arena *a, struct slice domain, struct slice *out);

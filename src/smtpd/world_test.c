@@ -9,17 +9,16 @@
 #include "base/text.h"
 #include "rt/test_rt.h"
 
-static const char zone[] =
-    "$ORIGIN test.\n$TTL 300\n"
-    "@ SOA ns.test. root.test. 1 2 3 4 5\n"
-    "one TXT \"v=spf1 ip4:127.0.0.1 -all\"\n"
-    "one MX 10 mail.one\nmail.one A 127.0.0.1\n"
-    "strict TXT \"v=spf1 -all\"\n_dmarc.strict TXT \"v=DMARC1; p=reject\"\n"
-    "suspect TXT \"v=spf1 ?all\"\n_dmarc.suspect TXT \"v=DMARC1; p=quarantine\"\n"
-    "_dmarc.one TXT \"v=DMARC1; p=reject\"\n"
-    "home TXT \"v=spf1 -all\"\n_dmarc.home TXT \"v=DMARC1; p=reject\"\n"
-    "$ORIGIN in-addr.arpa.\n@ SOA ns.test. root.test. 1 2 3 4 5\n"
-    "1.0.0.127 PTR mail.one.test.\n";
+static const char zone[] = "$ORIGIN test.\n$TTL 300\n"
+                           "@ SOA ns.test. root.test. 1 2 3 4 5\n"
+                           "one TXT \"v=spf1 ip4:127.0.0.1 -all\"\n"
+                           "one MX 10 mail.one\nmail.one A 127.0.0.1\n"
+                           "strict TXT \"v=spf1 -all\"\n_dmarc.strict TXT \"v=DMARC1; p=reject\"\n"
+                           "suspect TXT \"v=spf1 ?all\"\n_dmarc.suspect TXT \"v=DMARC1; p=quarantine\"\n"
+                           "_dmarc.one TXT \"v=DMARC1; p=reject\"\n"
+                           "home TXT \"v=spf1 -all\"\n_dmarc.home TXT \"v=DMARC1; p=reject\"\n"
+                           "$ORIGIN in-addr.arpa.\n@ SOA ns.test. root.test. 1 2 3 4 5\n"
+                           "1.0.0.127 PTR mail.one.test.\n";
 
 struct handed handed;
 
@@ -128,8 +127,12 @@ void world_begin(struct world *w, void (*change)(struct smtpd_conf *))
     CHECK_OK(dns_open_zone_text(&w->dns, sl_cstr(zone)));
     CHECK_OK(signing_open(&w->signing, w->store));
     w->mailauth = (struct mailauth_ctx){.dns = w->dns, .hostname = SL("mx.home.test")};
-    w->conf = (struct smtpd_conf){.store = w->store, .queue = (struct queue *)w->store, .signing = w->signing,
-                                  .mailauth = &w->mailauth, .tls = w->tls, .hostname = SL("mx.home.test")};
+    w->conf = (struct smtpd_conf){.store = w->store,
+                                  .queue = (struct queue *)w->store,
+                                  .signing = w->signing,
+                                  .mailauth = &w->mailauth,
+                                  .tls = w->tls,
+                                  .hostname = SL("mx.home.test")};
     if (change) change(&w->conf);
     CHECK_OK(smtpd_open(&w->smtpd, &w->conf));
     group_init(&w->group);

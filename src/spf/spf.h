@@ -26,11 +26,11 @@ enum {
 };
 
 struct spf_query {
-    struct ip ip;             /* the client; IPv4-mapped IPv6 counts as IPv4 */
+    struct ip ip; /* the client; IPv4-mapped IPv6 counts as IPv4 */
     enum spf_identity identity;
-    struct slice helo;        /* as the client said it; literals and rubbish allowed */
-    struct slice mail_from;   /* without <>; empty is the null reverse path: postmaster@helo */
-    struct slice receiver;    /* our host name, for %{r}; empty: "unknown" */
+    struct slice helo;      /* as the client said it; literals and rubbish allowed */
+    struct slice mail_from; /* without <>; empty is the null reverse path: postmaster@helo */
+    struct slice receiver;  /* our host name, for %{r}; empty: "unknown" */
 };
 
 struct spf_result {

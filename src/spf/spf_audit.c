@@ -118,7 +118,8 @@ int spf_audit(struct dns *d, struct arena *a, struct slice domain, struct spf_au
     deadline_restore(before);
     if (u.canceled) return ERR_CANCELED;
     if (out->cost > SPF_TERMS_MAX)
-        note(&u, SPF_PERMERROR, ar_printf(a, "the record needs %u terms that ask the DNS, and %d are allowed",
-                                          out->cost, SPF_TERMS_MAX));
+        note(&u, SPF_PERMERROR,
+             ar_printf(a, "the record needs %u terms that ask the DNS, and %d are allowed", out->cost,
+                       SPF_TERMS_MAX));
     return 0;
 }

@@ -13,9 +13,9 @@ enum { EXPLANATION_MAX = 400, MAX_TTL = 86400 };
 
 struct check {
     struct dns *dns;
-    struct arena *a;     /* the caller's: what the result keeps */
-    struct arena keep;   /* records, MX and PTR answers, until the end of the check */
-    struct arena brief;  /* one address answer */
+    struct arena *a;    /* the caller's: what the result keeps */
+    struct arena keep;  /* records, MX and PTR answers, until the end of the check */
+    struct arena brief; /* one address answer */
     const struct spf_query *q;
     struct spf_result *r;
     struct spf_vars vars;
@@ -62,7 +62,8 @@ static bool time_is_up(struct check *c)
 }
 
 /* False when there is no answer now: canceled is set, or answer->why tells. */
-static bool ask(struct check *c, struct arena *a, struct slice name, enum dns_type type, struct dns_answer *out)
+static bool ask(struct check *c, struct arena *a, struct slice name, enum dns_type type,
+                struct dns_answer *out)
 {
     *out = (struct dns_answer){0};
     c->r->questions++;
@@ -204,7 +205,9 @@ static enum outcome match_include(struct check *c, const struct spf_term *t, str
     if (c->canceled) return STOP;
     switch (code) {
     case SPF_PASS: return MATCH;
-    case SPF_FAIL: case SPF_SOFTFAIL: case SPF_NEUTRAL: return NO_MATCH;
+    case SPF_FAIL:
+    case SPF_SOFTFAIL:
+    case SPF_NEUTRAL: return NO_MATCH;
     case SPF_NONE:
         return STOP_WITH(c, SPF_PERMERROR, "\"%.*s\": %.*s has no SPF record", SLF(t->text), SLF(target));
     default: return STOP; /* temperror and permerror are the result of the whole check */
@@ -316,13 +319,13 @@ static bool is_multi_label(struct slice d) { return sl_chr(d, '.') != SL_NONE; }
 static enum spf_code fetch_record(struct check *c, struct slice domain, struct slice *text)
 {
     struct dns_answer ans;
-    if (!is_multi_label(domain))
-        return problem(c, SPF_NONE, "%.*s has only one label", SLF(domain));
+    if (!is_multi_label(domain)) return problem(c, SPF_NONE, "%.*s has only one label", SLF(domain));
     if (!ask(c, &c->keep, domain, DNS_TXT, &ans)) {
         no_answer(c, domain, DNS_TXT, &ans);
         return SPF_TEMPERROR;
     }
-    if (ans.status == DNS_NXDOMAIN) return problem(c, SPF_NONE, "the domain %.*s does not exist", SLF(domain));
+    if (ans.status == DNS_NXDOMAIN)
+        return problem(c, SPF_NONE, "the domain %.*s does not exist", SLF(domain));
     size_t found = 0;
     for (size_t i = 0; i < ans.n; i++)
         if (spf_is_record(ans.rr[i].txt) && found++ == 0) *text = ans.rr[i].txt;
@@ -423,8 +426,13 @@ static bool begin(struct check *c)
     c->r->domain = ar_lower(c->a, domain);
     c->r->sender = ar_printf(c->a, "%.*s@%.*s", SLF(local), SLF(domain));
     c->vars = (struct spf_vars){
-        .local = local, .sender_domain = domain, .domain = domain, .helo = q->helo,
-        .receiver = q->receiver, .ip = q->ip, .now = rt_wall_seconds(),
+        .local = local,
+        .sender_domain = domain,
+        .domain = domain,
+        .helo = q->helo,
+        .receiver = q->receiver,
+        .ip = q->ip,
+        .now = rt_wall_seconds(),
     };
     return true;
 }

@@ -9,7 +9,8 @@ static struct slice comment_text(struct arena *a, const struct spf_query *q, con
     struct slice who = r->sender.n ? r->sender : r->identity == SPF_HELO ? q->helo : q->mail_from;
     switch (r->code) {
     case SPF_PASS:
-        return ar_printf(a, "%.*s: domain of %.*s designates %s as permitted sender", SLF(host), SLF(who), ip);
+        return ar_printf(a, "%.*s: domain of %.*s designates %s as permitted sender", SLF(host), SLF(who),
+                         ip);
     case SPF_FAIL:
         return ar_printf(a, "%.*s: domain of %.*s does not designate %s as permitted sender", SLF(host),
                          SLF(who), ip);
@@ -17,8 +18,7 @@ static struct slice comment_text(struct arena *a, const struct spf_query *q, con
         return ar_printf(a, "%.*s: domain of %.*s discourages use of %s as sender", SLF(host), SLF(who), ip);
     case SPF_NEUTRAL:
         return ar_printf(a, "%.*s: domain of %.*s says neither yes nor no to %s", SLF(host), SLF(who), ip);
-    default:
-        return ar_printf(a, "%.*s: %.*s", SLF(host), SLF(r->problem));
+    default: return ar_printf(a, "%.*s: %.*s", SLF(host), SLF(r->problem));
     }
 }
 

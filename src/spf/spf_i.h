@@ -14,9 +14,9 @@ struct spf_vars {
     struct slice local, sender_domain; /* of <sender>, A-labels */
     struct slice domain;               /* <domain> of this check_host() */
     struct slice helo, receiver;
-    struct slice validated;            /* %{p} */
+    struct slice validated; /* %{p} */
     struct ip ip;
-    int64_t now;                       /* seconds since the epoch */
+    int64_t now; /* seconds since the epoch */
 };
 /* Which macro letters stand in s? Bit n for 'a' + n. */
 uint32_t spf_macro_letters(struct slice s);

@@ -10,15 +10,20 @@ TEST(spf_ten_terms)
     struct arena a = {0};
     size_t n = 0;
     for (int i = 1; i <= 12; i++)
-        n += (size_t)snprintf(zone + n, sizeof zone - n, "c%d.example. TXT \"v=spf1 include:c%d.example -all\"\n", i, i + 1);
-    n += (size_t)snprintf(zone + n, sizeof zone - n,
+        n += (size_t)snprintf(zone + n, sizeof zone - n,
+                              "c%d.example. TXT \"v=spf1 include:c%d.example -all\"\n", i, i + 1);
+    n += (size_t)snprintf(
+        zone + n, sizeof zone - n,
         "c13.example. TXT \"v=spf1 +all\"\n"
         "h.example. A 10.0.0.1\n"
-        "t10.example. TXT \"v=spf1 a:h.example a:h.example a:h.example a:h.example a:h.example a:h.example a:h.example "
+        "t10.example. TXT \"v=spf1 a:h.example a:h.example a:h.example a:h.example a:h.example a:h.example "
+        "a:h.example "
         "a:h.example a:h.example a:h.example ip4:192.0.2.1 -all\"\n"
-        "t11.example. TXT \"v=spf1 a:h.example a:h.example a:h.example a:h.example a:h.example a:h.example a:h.example "
+        "t11.example. TXT \"v=spf1 a:h.example a:h.example a:h.example a:h.example a:h.example a:h.example "
+        "a:h.example "
         "a:h.example a:h.example a:h.example a:h.example ip4:192.0.2.1 -all\"\n"
-        "first.example. TXT \"v=spf1 ip4:192.0.2.1 a:h.example a:h.example a:h.example a:h.example a:h.example a:h.example "
+        "first.example. TXT \"v=spf1 ip4:192.0.2.1 a:h.example a:h.example a:h.example a:h.example "
+        "a:h.example a:h.example "
         "a:h.example a:h.example a:h.example a:h.example a:h.example -all\"\n"
         "r.example. TXT \"v=spf1 include:t10.example redirect=h.example\"\n"
         "loop.example. TXT \"v=spf1 include:loop.example\"\n"
@@ -29,7 +34,7 @@ TEST(spf_ten_terms)
     WANT("192.0.2.1", "x@c2.example", SPF_PERMERROR);
     WANT("192.0.2.1", "x@t10.example", SPF_PASS);
     WANT("192.0.2.1", "x@t11.example", SPF_PERMERROR);
-    WANT("192.0.2.1", "x@first.example", SPF_PASS); /* only what is evaluated counts */
+    WANT("192.0.2.1", "x@first.example", SPF_PASS);  /* only what is evaluated counts */
     WANT("192.0.2.9", "x@r.example", SPF_PERMERROR); /* includes share the budget */
     WANT("192.0.2.1", "x@loop.example", SPF_PERMERROR);
     WANT("192.0.2.1", "x@loopr.example", SPF_PERMERROR);
@@ -75,10 +80,13 @@ TEST(spf_ten_mx_hosts)
     struct arena a = {0};
     size_t n = 0;
     for (int i = 1; i <= 11; i++) {
-        n += (size_t)snprintf(zone + n, sizeof zone - n, "h%d.example. A 192.0.2.%d\nm11.example. MX %d h%d.example.\n", i, i, i, i);
-        if (i <= 10) n += (size_t)snprintf(zone + n, sizeof zone - n, "m10.example. MX %d h%d.example.\n", i, i);
+        n += (size_t)snprintf(zone + n, sizeof zone - n,
+                              "h%d.example. A 192.0.2.%d\nm11.example. MX %d h%d.example.\n", i, i, i, i);
+        if (i <= 10)
+            n += (size_t)snprintf(zone + n, sizeof zone - n, "m10.example. MX %d h%d.example.\n", i, i);
     }
-    snprintf(zone + n, sizeof zone - n, "m10.example. TXT \"v=spf1 mx -all\"\nm11.example. TXT \"v=spf1 mx -all\"\n");
+    snprintf(zone + n, sizeof zone - n,
+             "m10.example. TXT \"v=spf1 mx -all\"\nm11.example. TXT \"v=spf1 mx -all\"\n");
     struct counted_dns *z = counted_open(zone);
     WANT("192.0.2.10", "x@m10.example", SPF_PASS);
     WANT("192.0.2.99", "x@m10.example", SPF_FAIL);
@@ -98,8 +106,9 @@ TEST(spf_worst_case_is_bounded)
     n += (size_t)snprintf(zone + n, sizeof zone - n, " \" -all exp=%%{p}.example\"\n");
     for (int m = 0; m < 9; m++)
         for (int i = 0; i < 10; i++)
-            n += (size_t)snprintf(zone + n, sizeof zone - n, "m%d.example. MX 1 h%d.m%d.example.\nh%d.m%d.example. A 10.0.0.1\n",
-                                  m, i, m, i, m);
+            n += (size_t)snprintf(zone + n, sizeof zone - n,
+                                  "m%d.example. MX 1 h%d.m%d.example.\nh%d.m%d.example. A 10.0.0.1\n", m, i,
+                                  m, i, m);
     for (int i = 0; i < 200; i++)
         n += (size_t)snprintf(zone + n, sizeof zone - n, "1.2.0.192.in-addr.arpa. PTR n%d.example.\n", i);
     snprintf(zone + n, sizeof zone - n, "unknown.x.example. TXT \"x\"\n");
@@ -207,12 +216,16 @@ TEST(spf_audit_counts)
     struct arena a = {0};
     struct spf_audit u;
     struct counted_dns *z = counted_open(
-        "good.example. TXT \"v=spf1 mx include:i.example ip4:192.0.2.1 -all\"\ngood.example. MX 1 h.example.\n"
+        "good.example. TXT \"v=spf1 mx include:i.example ip4:192.0.2.1 -all\"\ngood.example. MX 1 "
+        "h.example.\n"
         "h.example. A 192.0.2.1\ni.example. TXT \"v=spf1 a:h.example a:gone.example redirect=j.example\"\n"
         "j.example. TXT \"v=spf1 ptr ?all\"\n"
-        "open.example. TXT \"v=spf1 +all\"\ntwo.example. TXT \"v=spf1 -all\"\ntwo.example. TXT \"v=spf1 ~all\"\n"
-        "loop.example. TXT \"v=spf1 include:loop2.example -all\"\nloop2.example. TXT \"v=spf1 include:loop.example -all\"\n"
-        "deep.example. TXT \"v=spf1 include:gone.example -all\"\nbad.example. TXT \"v=spf1 ipv4:192.0.2.1\"\n");
+        "open.example. TXT \"v=spf1 +all\"\ntwo.example. TXT \"v=spf1 -all\"\ntwo.example. TXT \"v=spf1 "
+        "~all\"\n"
+        "loop.example. TXT \"v=spf1 include:loop2.example -all\"\nloop2.example. TXT \"v=spf1 "
+        "include:loop.example -all\"\n"
+        "deep.example. TXT \"v=spf1 include:gone.example -all\"\nbad.example. TXT \"v=spf1 "
+        "ipv4:192.0.2.1\"\n");
     CHECK_OK(spf_audit(z->dns, &a, SL("good.example"), &u));
     CHECK_INT(u.code, SPF_PASS);
     CHECK_INT(u.cost, 6); /* mx include a a redirect ptr */

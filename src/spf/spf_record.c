@@ -180,19 +180,19 @@ static const char *parse_arguments(struct slice rest, struct spf_term *t)
 {
     bool colon = rest.n && rest.p[0] == ':';
     switch (t->kind) {
-    case SPF_ALL:
-        return rest.n ? "\"all\" takes no argument" : NULL;
-    case SPF_INCLUDE: case SPF_EXISTS:
+    case SPF_ALL: return rest.n ? "\"all\" takes no argument" : NULL;
+    case SPF_INCLUDE:
+    case SPF_EXISTS:
         if (!colon) return "a domain is missing";
         break;
-    case SPF_IP4: case SPF_IP6:
-        return colon ? parse_network(sl_from(rest, 1), t) : "a network is missing";
-    case SPF_A: case SPF_MX: {
+    case SPF_IP4:
+    case SPF_IP6: return colon ? parse_network(sl_from(rest, 1), t) : "a network is missing";
+    case SPF_A:
+    case SPF_MX: {
         const char *why = cut_dual_cidr(&rest, t);
         if (why) return why;
     } break;
-    case SPF_PTR:
-        break;
+    case SPF_PTR: break;
     }
     if (!rest.n) return NULL;
     if (!colon) return "this cannot follow the name of the mechanism";
@@ -233,7 +233,9 @@ static bool is_name(struct slice s)
 static int parse_modifier(struct slice text, struct slice name, struct slice value, struct spf_record *r)
 {
     if (!is_name(name)) return wrong(text, "this is neither a mechanism nor a modifier");
-    struct slice *into = sl_eqi(name, SL("redirect")) ? &r->redirect : sl_eqi(name, SL("exp")) ? &r->exp : NULL;
+    struct slice *into = sl_eqi(name, SL("redirect")) ? &r->redirect
+                         : sl_eqi(name, SL("exp"))    ? &r->exp
+                                                      : NULL;
     if (!into) {
         size_t last;
         const char *why = bad_macro_string(value, true, &last);

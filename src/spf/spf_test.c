@@ -35,7 +35,8 @@ TEST(spf_appendix_a1)
         {"v=spf1 mx -all", "192.0.2.129 192.0.2.130", "192.0.2.10 192.0.2.140"},
         {"v=spf1 mx:example.org -all", "192.0.2.140", "192.0.2.129"},
         {"v=spf1 mx mx:example.org -all", "192.0.2.129 192.0.2.130 192.0.2.140", "192.0.2.65"},
-        {"v=spf1 mx/30 mx:example.org/30 -all", "192.0.2.128 192.0.2.131 192.0.2.140 192.0.2.143", "192.0.2.132 192.0.2.144"},
+        {"v=spf1 mx/30 mx:example.org/30 -all", "192.0.2.128 192.0.2.131 192.0.2.140 192.0.2.143",
+         "192.0.2.132 192.0.2.144"},
         {"v=spf1 ptr -all", "192.0.2.65 192.0.2.10", "192.0.2.140 10.0.0.4 192.0.2.200"},
         {"v=spf1 ip4:192.0.2.128/28 -all", "192.0.2.129", "192.0.2.65"},
     };
@@ -62,7 +63,8 @@ TEST(spf_appendix_a2_a3_a4)
              "example.com. TXT \"v=spf1 mx -all\"\nexample.net. TXT \"v=spf1 ip4:203.0.113.7 -all\"\n"
              "example.org. TXT \"v=spf1 include:example.com include:example.net -all\"\n"
              "la.example.org. TXT \"v=spf1 redirect=example.org\"\n"
-             "users.example.com. TXT \"v=spf1 mx:example.com include:mobile-users._spf.%{d} include:remote-users._spf.%{d} -all\"\n"
+             "users.example.com. TXT \"v=spf1 mx:example.com include:mobile-users._spf.%{d} "
+             "include:remote-users._spf.%{d} -all\"\n"
              "mobile-users._spf.users.example.com. TXT \"v=spf1 exists:%{l1r+}.%{d}\"\n"
              "remote-users._spf.users.example.com. TXT \"v=spf1 exists:%{ir}.%{l1r+}.%{d}\"\n"
              "mary.mobile-users._spf.users.example.com. A 127.0.0.2\n"
@@ -90,7 +92,8 @@ TEST(spf_appendix_a2_a3_a4)
 static const char basics[] =
     "one.example. TXT \"v=spf1 ip4:192.0.2.1 -all\"\n"
     "two.example. TXT \"v=spf1 -all\"\ntwo.example. TXT \"v=spf1 +all\"\n"
-    "mixed.example. TXT \"other\"\nmixed.example. TXT \"v=spf10 -all\"\nmixed.example. TXT \"v=spf1 ip4:192.0.2.1 -all\"\n"
+    "mixed.example. TXT \"other\"\nmixed.example. TXT \"v=spf10 -all\"\nmixed.example. TXT \"v=spf1 "
+    "ip4:192.0.2.1 -all\"\n"
     "mixed.example. TXT \"caf\\195\\169\"\n"
     "split.example. TXT \"v=spf1 ip4:192.0.2\" \".1 -all\"\n"
     "none.example. TXT \"nothing here\"\nnodata.example. A 192.0.2.1\n"
@@ -148,9 +151,21 @@ TEST(spf_syntax_is_judged_first)
 TEST(spf_malformed_domains_are_none)
 {
     static const char *const from[] = {
-        "x@com", "x@localhost", "x@", "x@.", "x@[192.0.2.1]", "x@one..example", "x@.one.example", "x@one.example..",
-        "x@0123456789012345678901234567890123456789012345678901234567890123.example", "x@one .example", "x@\"one\".example",
-        "x@one\\.example", "x@1.2.3.4", "x@one.example\r\nX: y", "x@\377\376.example",
+        "x@com",
+        "x@localhost",
+        "x@",
+        "x@.",
+        "x@[192.0.2.1]",
+        "x@one..example",
+        "x@.one.example",
+        "x@one.example..",
+        "x@0123456789012345678901234567890123456789012345678901234567890123.example",
+        "x@one .example",
+        "x@\"one\".example",
+        "x@one\\.example",
+        "x@1.2.3.4",
+        "x@one.example\r\nX: y",
+        "x@\377\376.example",
     };
     struct arena a = {0};
     struct counted_dns *z = counted_open(basics);
@@ -171,7 +186,8 @@ TEST(spf_identities)
     CHECK_INT(r.code, SPF_FAIL);
     CHECK_SL(r.sender, "postmaster@one.example");
     CHECK_SL(r.domain, "one.example");
-    static const char *const not_names[] = {"[192.0.2.1]", "[IPv6:2001:db8::1]", "localhost", "", "JUMPIN' JUPITER", "a b.example"};
+    static const char *const not_names[] = {"[192.0.2.1]",     "[IPv6:2001:db8::1]", "localhost", "",
+                                            "JUMPIN' JUPITER", "a b.example"};
     for (size_t i = 0; i < COUNT_OF(not_names); i++) {
         r = check_full(z->dns, &a, SPF_HELO, "192.0.2.1", not_names[i], "x@one.example");
         CHECK_INT(r.code, SPF_NONE);
@@ -229,7 +245,8 @@ static const char mechanisms[] =
     "q.example. TXT \"v=spf1 +ip4:192.0.2.1 -ip4:192.0.2.2 ~ip4:192.0.2.3 ?ip4:192.0.2.4\"\n"
     "afterall.example. TXT \"v=spf1 -all ip4:192.0.2.1 redirect=one.example\"\n"
     "beforeall.example. TXT \"v=spf1 redirect=pass.example ?all\"\n"
-    "pass.example. TXT \"v=spf1 +all\"\nfail.example. TXT \"v=spf1 -all\"\nsoft.example. TXT \"v=spf1 ~all\"\n"
+    "pass.example. TXT \"v=spf1 +all\"\nfail.example. TXT \"v=spf1 -all\"\nsoft.example. TXT \"v=spf1 "
+    "~all\"\n"
     "neutral.example. TXT \"v=spf1 ?all\"\nbad.example. TXT \"v=spf1 foo\"\nnone.example. TXT \"x\"\n"
     "i.pass.example. TXT \"v=spf1 ~include:pass.example -all\"\n"
     "i.fail.example. TXT \"v=spf1 include:fail.example ?all\"\n"
@@ -370,8 +387,8 @@ TEST(spf_exists)
 static const char names[] =
     "p.example. TXT \"v=spf1 ptr -all\"\npo.example. TXT \"v=spf1 ptr:other.example -all\"\n"
     "1.2.0.192.in-addr.arpa. PTR mail.p.example.\nmail.p.example. A 192.0.2.1\n"
-    "2.2.0.192.in-addr.arpa. PTR mailp.example.\nmailp.example. A 192.0.2.2\n"        /* not below p.example */
-    "3.2.0.192.in-addr.arpa. PTR lies.p.example.\nlies.p.example. A 192.0.2.99\n"     /* not confirmed */
+    "2.2.0.192.in-addr.arpa. PTR mailp.example.\nmailp.example. A 192.0.2.2\n"    /* not below p.example */
+    "3.2.0.192.in-addr.arpa. PTR lies.p.example.\nlies.p.example. A 192.0.2.99\n" /* not confirmed */
     "4.2.0.192.in-addr.arpa. PTR fails.p.example.\n4.2.0.192.in-addr.arpa. PTR good.p.example.\n"
     "good.p.example. A 192.0.2.4\n;! servfail fails.p.example\n"
     ";! servfail 5.2.0.192.in-addr.arpa\n"
@@ -407,10 +424,10 @@ TEST(spf_macro_p)
     struct arena a = {0};
     struct counted_dns *z = counted_open(names);
     WANT("192.0.2.1", "x@m.example", SPF_PASS);
-    WANT("192.0.2.3", "x@m.example", SPF_PASS);  /* not confirmed: "unknown" */
-    WANT("192.0.2.5", "x@m.example", SPF_PASS);  /* DNS error: "unknown" */
-    WANT("192.0.2.7", "x@m.example", SPF_PASS);  /* a name below <domain> before any other */
-    WANT("192.0.2.8", "x@m.example", SPF_PASS);  /* <domain> itself before all */
+    WANT("192.0.2.3", "x@m.example", SPF_PASS); /* not confirmed: "unknown" */
+    WANT("192.0.2.5", "x@m.example", SPF_PASS); /* DNS error: "unknown" */
+    WANT("192.0.2.7", "x@m.example", SPF_PASS); /* a name below <domain> before any other */
+    WANT("192.0.2.8", "x@m.example", SPF_PASS); /* <domain> itself before all */
     struct spf_result r = check(z->dns, &a, "192.0.2.8", "x@m.example");
     CHECK_SL(z->last, "m.example.seen.example");
     CHECK_INT(r.terms, 2); /* exists, and the question for the names */
@@ -425,8 +442,8 @@ TEST(spf_ptr_looks_at_ten_names)
     size_t n = (size_t)snprintf(zone, sizeof zone, "p.example. TXT \"v=spf1 ptr -all\"\n");
     for (int i = 0; i < 12; i++)
         n += (size_t)snprintf(zone + n, sizeof zone - n,
-                              "1.2.0.192.in-addr.arpa. PTR h%02d.p.example.\nh%02d.p.example. A 192.0.2.%d\n", i, i,
-                              i == 10 ? 1 : 77);
+                              "1.2.0.192.in-addr.arpa. PTR h%02d.p.example.\nh%02d.p.example. A 192.0.2.%d\n",
+                              i, i, i == 10 ? 1 : 77);
     struct counted_dns *z = counted_open(zone);
     struct spf_result r = check(z->dns, &a, "192.0.2.1", "x@p.example");
     CHECK_INT(r.code, SPF_FAIL);
@@ -456,31 +473,34 @@ static const char explained[] =
     "soft.example. TXT \"v=spf1 ~all exp=mine.example\"\n"
     "crlf.example. TXT \"v=spf1 -all exp=crlf2.example\"\ncrlf2.example. TXT \"hello %{h}\"\n"
     "invalid.example. TXT \"v=spf1 -all exp=%{l}..example\"\n"
-    "ten.example. TXT \"v=spf1 a:a1.n.example a:a1.n.example a:a1.n.example a:a1.n.example a:a1.n.example a:a1.n.example "
-    "a:a1.n.example a:a1.n.example a:a1.n.example a:a1.n.example -all exp=mine.example\"\na1.n.example. A 10.0.0.1\n";
+    "ten.example. TXT \"v=spf1 a:a1.n.example a:a1.n.example a:a1.n.example a:a1.n.example a:a1.n.example "
+    "a:a1.n.example "
+    "a:a1.n.example a:a1.n.example a:a1.n.example a:a1.n.example -all exp=mine.example\"\na1.n.example. A "
+    "10.0.0.1\n";
 
-#define EXPLAINS(ip, from, want)                                                                   \
-    do {                                                                                           \
-        struct spf_result r_ = check(z->dns, &a, ip, from);                                        \
-        CHECK_INT(r_.code, SPF_FAIL);                                                              \
-        CHECK(r_.explained);                                                                       \
-        CHECK_SL(r_.explanation, want);                                                            \
+#define EXPLAINS(ip, from, want)                                                                             \
+    do {                                                                                                     \
+        struct spf_result r_ = check(z->dns, &a, ip, from);                                                  \
+        CHECK_INT(r_.code, SPF_FAIL);                                                                        \
+        CHECK(r_.explained);                                                                                 \
+        CHECK_SL(r_.explanation, want);                                                                      \
     } while (0)
-#define NOT_EXPLAINED(from)                                                                        \
-    do {                                                                                           \
-        struct spf_result r_ = check(z->dns, &a, "192.0.2.5", from);                               \
-        CHECK_INT(r_.code, SPF_FAIL);                                                              \
-        CHECK(!r_.explained);                                                                      \
-        CHECK(sl_starts(r_.explanation, SL("192.0.2.5 is not permitted to send mail for ")));      \
+#define NOT_EXPLAINED(from)                                                                                  \
+    do {                                                                                                     \
+        struct spf_result r_ = check(z->dns, &a, "192.0.2.5", from);                                         \
+        CHECK_INT(r_.code, SPF_FAIL);                                                                        \
+        CHECK(!r_.explained);                                                                                \
+        CHECK(sl_starts(r_.explanation, SL("192.0.2.5 is not permitted to send mail for ")));                \
     } while (0)
 
 TEST(spf_explanations)
 {
     struct arena a = {0};
     struct counted_dns *z = counted_open(explained);
-    EXPLAINS("192.0.2.5", "a-b@e.example",
-             "192.0.2.5 is not one of e.example's servers; see http://e.example/why?s=a-b%40e.example&i=192.0.2.5 "
-             "192.0.2.5 mx.receiver.test");
+    EXPLAINS(
+        "192.0.2.5", "a-b@e.example",
+        "192.0.2.5 is not one of e.example's servers; see http://e.example/why?s=a-b%40e.example&i=192.0.2.5 "
+        "192.0.2.5 mx.receiver.test");
     EXPLAINS("2001:db8::1", "x@p.example", "you are unknown");
     EXPLAINS("192.0.2.5", "x@inc.example", "mine inc.example");
     NOT_EXPLAINED("x@noexp.example"); /* the exp of an include must not be used */

@@ -12,8 +12,8 @@
 
 #include "base/log.h"
 #include "kv/record.h"
-#include "mailbox.h"
 #include "mail/addr.h"
+#include "mailbox.h"
 #include "store_i.h"
 
 enum { ACCOUNT_VERSION = 1, ID_TRIES = 3, MARK = 16 };
@@ -51,7 +51,8 @@ int account_parse(struct arena *a, struct slice local, struct slice domain, stru
             e = scram_keys_parse(r.field, &out->keys);
             if (e) return err_set(ERR_CORRUPT, "the keys of %.*s are damaged", SLF(out->address));
         }
-    if (!out->id[0]) return err_set(ERR_CORRUPT, "the record of %.*s does not name its object", SLF(out->address));
+    if (!out->id[0])
+        return err_set(ERR_CORRUPT, "the record of %.*s does not name its object", SLF(out->address));
     return rec_error(&r);
 }
 
@@ -60,7 +61,8 @@ static int no_such_account(struct slice address)
     return err_set(ERR_NOT_FOUND, "there is no account %.*s", SLF(address));
 }
 
-int account_read(struct store *s, struct arena *a, struct slice local, struct slice domain, struct account *out)
+int account_read(struct store *s, struct arena *a, struct slice local, struct slice domain,
+                 struct account *out)
 {
     struct slice row;
     uint64_t generation = directory_generation(s); /* before the row: a later change must be seen */
@@ -202,7 +204,8 @@ static void unmake(struct store *s, struct making *m)
     int e = kv_get(s->kv, domain_object(m->a, m->acc.domain), m->tombstone, m->a, &row);
     if (!e) e = erase_buried(s, m->acc.domain, m->tombstone, row);
     if (e && e != ERR_NOT_FOUND)
-        log_warn("directory", "what was made of %.*s is not erased yet: %s", SLF(m->acc.address), err_text(e));
+        log_warn("directory", "what was made of %.*s is not erased yet: %s", SLF(m->acc.address),
+                 err_text(e));
 }
 
 /* *taken: the id names another account, which is left alone. */

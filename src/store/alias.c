@@ -58,7 +58,8 @@ struct alias_change {
 
 static int put_targets(struct kv_tx *tx, const struct alias_change *c, const struct alias *was)
 {
-    struct alias asked = {.target = c->target, .n = c->n}, now = {.target = ar_array(c->a, struct slice, was->n + c->n)};
+    struct alias asked = {.target = c->target, .n = c->n},
+                 now = {.target = ar_array(c->a, struct slice, was->n + c->n)};
     for (size_t i = 0; i < was->n; i++)
         if (c->add || !alias_has(&asked, was->target[i])) now.target[now.n++] = was->target[i];
     if (!c->add && was->n == now.n) return ERR_NOT_FOUND;
@@ -147,4 +148,3 @@ int alias_list(struct store *s, struct arena *a, struct slice domain, struct ali
     }
     return 0;
 }
-

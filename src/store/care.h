@@ -29,7 +29,8 @@ MUST_CHECK int store_loss(struct store *s, struct arena *a, struct store_loss *o
 MUST_CHECK int store_loss_close(struct store *s);                                    /* ERR_NOT_FOUND */
 /* Every body in these packs that nothing refers to: what was lost, and what was deleted or sent on but not
  * swept by then. status: 0, or ERR_CORRUPT for its bytes. each() runs on another thread while this waits. */
-MUST_CHECK int store_loss_bodies(struct store *s, const struct store_loss *l, sweep_refs *queue_refs, void *ctx,
-                                 void (*each)(void *arg, const struct body_ref *ref, int status), void *arg);
+MUST_CHECK int store_loss_bodies(struct store *s, const struct store_loss *l, sweep_refs *queue_refs,
+                                 void *ctx, void (*each)(void *arg, const struct body_ref *ref, int status),
+                                 void *arg);
 
 MUST_CHECK int store_backup(struct store *s, const char *to_dir); /* ERR_EXISTS */

@@ -21,5 +21,6 @@ MUST_CHECK int messages_each(struct store *s, const char *acc,
 
 /* loss.c: packs up to this number are kept for a loss; 0 when there is none, all when that cannot be read. */
 uint64_t loss_upto(struct store *s);
-/* Called by store_open(): an engine that was opened without what its log had lost says so; that becomes a row. */
+/* Called by store_open(): an engine that was opened without what its log had lost says so; that becomes a
+ * row. */
 MUST_CHECK int loss_take_note(struct store *s);

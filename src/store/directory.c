@@ -146,7 +146,10 @@ int directory_delete(struct store *s, struct slice domain, struct slice key)
     return directory_transact(s, domain, delete_one, &key);
 }
 
-void directory_changed(struct store *s) { __atomic_add_fetch(&s->directory->generation, 1, __ATOMIC_ACQ_REL); }
+void directory_changed(struct store *s)
+{
+    __atomic_add_fetch(&s->directory->generation, 1, __ATOMIC_ACQ_REL);
+}
 uint64_t directory_generation(struct store *s)
 {
     return __atomic_load_n(&s->directory->generation, __ATOMIC_ACQUIRE);
@@ -278,7 +281,8 @@ static int check_domain_name(struct arena *a, struct slice name, struct slice *a
 {
     int e = dns_to_ascii(a, name, ascii);
     if (!e && !dns_is_fqdn(*ascii)) e = ERR_SYNTAX;
-    if (e) err_set(e, "%.*s cannot be a mail domain: it needs the form name.tld", SLF(printable(a, name, 100)));
+    if (e)
+        err_set(e, "%.*s cannot be a mail domain: it needs the form name.tld", SLF(printable(a, name, 100)));
     return e;
 }
 

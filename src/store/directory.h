@@ -14,14 +14,14 @@ enum { LOCAL_PART_MAX = 64, ALIAS_TARGETS_MAX = 500, ALIAS_DEPTH_MAX = 10 };
 
 struct domain {
     struct slice name;
-    int64_t created; /* unix seconds */
+    int64_t created;        /* unix seconds */
     struct slice catch_all; /* address that gets what no account or alias takes, or empty */
     struct slice first;     /* local part of the account that the duties fall to, or empty */
 };
 /* With an RSA and an Ed25519 key that sign at once, named after the month: both or nothing.
  * ERR_EXISTS, ERR_SYNTAX. SUSPENDS (offload). */
 MUST_CHECK int domain_add_with_keys(struct store *s, struct slice name);
-MUST_CHECK int domain_add(struct store *s, struct slice name); /* one whose mail leaves unsigned */
+MUST_CHECK int domain_add(struct store *s, struct slice name);    /* one whose mail leaves unsigned */
 MUST_CHECK int domain_remove(struct store *s, struct slice name); /* ERR_STATE while accounts are left */
 MUST_CHECK int domain_get(struct store *s, struct arena *a, struct slice name,
                           struct domain *out); /* ERR_NOT_FOUND */
@@ -62,7 +62,8 @@ MUST_CHECK int alias_add(struct store *s, struct slice address, const struct sli
                          size_t n); /* adds to those there */
 /* One target, or the whole alias when target is NULL. The last target takes the alias with it. */
 MUST_CHECK int alias_remove(struct store *s, struct slice address, const struct slice *target);
-MUST_CHECK int alias_list(struct store *s, struct arena *a, struct slice domain, struct alias **out, size_t *n);
+MUST_CHECK int alias_list(struct store *s, struct arena *a, struct slice domain, struct alias **out,
+                          size_t *n);
 
 /* What becomes of a letter for the alias, as things stand. An account hides an alias of its address,
  * unless a target is that address itself: then letters are kept and sent on. */
@@ -84,11 +85,11 @@ MUST_CHECK int alias_effect(struct store *s, struct arena *a, struct slice addre
 /* ---- where does a letter for this address go? ---- */
 
 enum resolved {
-    RESOLVED,            /* routes say where */
-    RESOLVED_NOT_LOCAL,  /* the domain is not ours */
-    RESOLVED_NO_USER,    /* our domain, nobody of that name: 5.1.1 */
-    RESOLVED_DISABLED,   /* the account is disabled: 5.2.1 */
-    RESOLVED_LOOP,       /* aliases that lead in a circle or too far: 5.4.6 */
+    RESOLVED,           /* routes say where */
+    RESOLVED_NOT_LOCAL, /* the domain is not ours */
+    RESOLVED_NO_USER,   /* our domain, nobody of that name: 5.1.1 */
+    RESOLVED_DISABLED,  /* the account is disabled: 5.2.1 */
+    RESOLVED_LOOP,      /* aliases that lead in a circle or too far: 5.4.6 */
 };
 struct route {
     bool local;

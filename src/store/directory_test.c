@@ -119,7 +119,8 @@ TEST(directory_logins)
     struct fixture f;
     struct account acc;
     REQUIRE(begin(&f));
-    for (int i = 0; i < 2; i++) CHECK_OK(login_password(f.s, &f.a, SL("alice@one.test"), SL("secret-a"), &acc));
+    for (int i = 0; i < 2; i++)
+        CHECK_OK(login_password(f.s, &f.a, SL("alice@one.test"), SL("secret-a"), &acc));
     CHECK_ERR(login_password(f.s, &f.a, SL("alice@one.test"), SL("secret-b"), &acc), ERR_DENIED);
     CHECK_ERR(login_password(f.s, &f.a, SL("nobody@one.test"), SL("secret-a"), &acc), ERR_DENIED);
     CHECK_ERR(login_password(f.s, &f.a, SL("alice"), SL("secret-a"), &acc),
@@ -286,7 +287,9 @@ TEST(directory_a_removed_domain_keeps_what_is_still_to_be_erased)
 
 /* ---- what comes in is put into one form ---- */
 
-#define UMLAUT "b\xc3\xbc" "cher.test"
+#define UMLAUT                                                                                               \
+    "b\xc3\xbc"                                                                                              \
+    "cher.test"
 
 TEST(directory_domains_are_known_in_both_forms)
 {
@@ -301,10 +304,16 @@ TEST(directory_domains_are_known_in_both_forms)
     CHECK_ERR(domain_add(f.s, SL("xn--bcher-kva.test")), ERR_EXISTS);
     CHECK_OK(dkim_keys(f.s, &f.a, SL(UMLAUT), &k, &n));
     CHECK(n == 2 && k[0].state == DKIM_KEY_ACTIVE && k[1].state == DKIM_KEY_ACTIVE);
-    CHECK_OK(domain_get(f.s, &f.a, SL("B\xc3\x9c" "CHER.test."), &d));
+    CHECK_OK(domain_get(f.s, &f.a,
+                        SL("B\xc3\x9c"
+                           "CHER.test."),
+                        &d));
     CHECK_SL(d.name, "xn--bcher-kva.test");
     CHECK_OK(account_add(f.s, SL("x@" UMLAUT), SL("secret")));
-    CHECK_OK(account_get(f.s, &f.a, SL("x@bu\xcc\x88" "cher.test"), &acc));
+    CHECK_OK(account_get(f.s, &f.a,
+                         SL("x@bu\xcc\x88"
+                            "cher.test"),
+                         &acc));
     CHECK_SL(acc.address, "x@xn--bcher-kva.test");
     CHECK_OK(account_list(f.s, &f.a, SL(UMLAUT), &list, &n));
     CHECK_INT(n, 1);
@@ -324,8 +333,8 @@ TEST(directory_local_parts_are_one_in_every_form)
     struct fixture f;
     struct account acc;
     REQUIRE(begin(&f));
-    CHECK_OK(account_add(f.s, SL("\xc3\x89mile@one.test"), SL("secret"))); /* É in one piece, */
-    CHECK(reaches(&f, "\xc3\xa9mile", "one.test", "\xc3\xa9mile@one.test")); /* in lower case, */
+    CHECK_OK(account_add(f.s, SL("\xc3\x89mile@one.test"), SL("secret")));    /* É in one piece, */
+    CHECK(reaches(&f, "\xc3\xa9mile", "one.test", "\xc3\xa9mile@one.test"));  /* in lower case, */
     CHECK(reaches(&f, "E\xcc\x81MILE", "one.test", "\xc3\xa9mile@one.test")); /* and in two */
     CHECK_ERR(account_add(f.s, SL("e\xcc\x81mile@one.test"), SL("x")), ERR_EXISTS);
     CHECK_OK(login_password(f.s, &f.a, SL("e\xcc\x81mile@one.test"), SL("secret"), &acc));
@@ -335,7 +344,8 @@ TEST(directory_local_parts_are_one_in_every_form)
 TEST(directory_elsewhere_the_local_part_is_not_ours_to_judge)
 {
     struct fixture f;
-    struct slice to[] = {SL("Bob@Away.example"), SL("bob@away.example"), SL("BOB@one.test"), SL("bob@ONE.test")};
+    struct slice to[] = {SL("Bob@Away.example"), SL("bob@away.example"), SL("BOB@one.test"),
+                         SL("bob@ONE.test")};
     REQUIRE(begin(&f));
     CHECK_OK(alias_add(f.s, SL("team@one.test"), to, 4));
     struct routes r = resolve(&f, "team", "one.test");
@@ -377,8 +387,8 @@ TEST(directory_an_alias_tells_where_each_target_ends)
 {
     struct fixture f;
     struct alias_effect x;
-    struct slice to[] = {SL("alice@one.test"), SL("bob@one.test"), SL("nobody@one.test"), SL("back@one.test"),
-                         SL("far@away.example"), SL("team@one.test")};
+    struct slice to[] = {SL("alice@one.test"), SL("bob@one.test"),     SL("nobody@one.test"),
+                         SL("back@one.test"),  SL("far@away.example"), SL("team@one.test")};
     static const enum alias_end want[] = {ALIAS_ARRIVES, ALIAS_DISABLED, ALIAS_NOBODY,
                                           ALIAS_CIRCLE,  ALIAS_LEAVES,   ALIAS_CIRCLE};
     REQUIRE(begin(&f));

@@ -34,7 +34,8 @@ static int key_parse(struct slice value, struct dkim_key *out)
         case 'p': out->pem = r.field; break;
         }
     bool known = (unsigned)out->kind <= KEY_ED25519 && (unsigned)out->state <= DKIM_KEY_RETIRED;
-    return known ? rec_error(&r) : err_set(ERR_CORRUPT, "the record of a key names a kind or state that there is not");
+    return known ? rec_error(&r)
+                 : err_set(ERR_CORRUPT, "the record of a key names a kind or state that there is not");
 }
 
 int dkim_keys(struct store *s, struct arena *a, struct slice domain, struct dkim_key **out, size_t *n)
@@ -143,9 +144,11 @@ int dkim_key_add(struct store *s, struct slice domain, struct slice selector, en
 int dkim_keys_make(struct arena *a, struct dkim_key pair[2])
 {
     struct civil today = civil_from_unix(rt_wall_seconds());
-    int e = new_key(a, ar_printf(a, "r%04d%02d", today.year, today.month), KEY_RSA, DKIM_KEY_ACTIVE, &pair[0]);
+    int e =
+        new_key(a, ar_printf(a, "r%04d%02d", today.year, today.month), KEY_RSA, DKIM_KEY_ACTIVE, &pair[0]);
     if (e) return e;
-    return new_key(a, ar_printf(a, "e%04d%02d", today.year, today.month), KEY_ED25519, DKIM_KEY_ACTIVE, &pair[1]);
+    return new_key(a, ar_printf(a, "e%04d%02d", today.year, today.month), KEY_ED25519, DKIM_KEY_ACTIVE,
+                   &pair[1]);
 }
 
 struct key_change {

@@ -15,7 +15,7 @@ struct expunged {
         char acc[20];
         uint32_t box;
         struct message m;
-    } *v;
+    } * v;
 };
 
 struct expunged *expunged_new(void)

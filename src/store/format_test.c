@@ -2,7 +2,6 @@
 #include "mailbox_i.h"
 #include "store_test.h"
 
-
 static void check_row(struct fixture *f, const char *object, const char *key, const char *want)
 {
     struct slice value;
@@ -93,8 +92,17 @@ TEST(rows_have_the_documented_bytes)
               "680128"
               "720f6d732e312e313030302e3166342e35"
               "65066d3132622d30");
-    check_row(&f, "u:x", "j/00000009/000000000000012c", "01" "6305" "0201" "c60120" "7804" "0402" "0300");
-    check_row(&f, "_store", "format", "01" "660101");
+    check_row(&f, "u:x", "j/00000009/000000000000012c",
+              "01"
+              "6305"
+              "0201"
+              "c60120"
+              "7804"
+              "0402"
+              "0300");
+    check_row(&f, "_store", "format",
+              "01"
+              "660101");
     fixture_end(&f);
 }
 
@@ -102,7 +110,12 @@ TEST(rows_have_the_documented_bytes)
 TEST(records_of_other_programs)
 {
     struct message m;
-    struct slice known = SL("\1" "m\1\5" "r\x0fms.1.1000.1f4.5" "Z\3new"), newer = SL("\2" "m\1\5");
+    struct slice known = SL("\1"
+                            "m\1\5"
+                            "r\x0fms.1.1000.1f4.5"
+                            "Z\3new"),
+                 newer = SL("\2"
+                            "m\1\5");
     CHECK_OK(message_row_get(known, 4, &m));
     CHECK(m.uid == 4 && m.modseq == 5);
     CHECK_ERR(message_row_get(newer, 4, &m), ERR_VERSION);

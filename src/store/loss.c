@@ -37,7 +37,8 @@ uint64_t loss_upto(struct store *s)
     ar_init(&a, 0);
     int rc = store_loss(s, &a, &l);
     if (rc && rc != ERR_NOT_FOUND) {
-        log_error("care", "whether bodies are kept for a loss cannot be read: %s; all are kept", err_text(rc));
+        log_error("care", "whether bodies are kept for a loss cannot be read: %s; all are kept",
+                  err_text(rc));
         l.upto = UINT64_MAX;
     }
     ar_free(&a);
@@ -91,8 +92,9 @@ int loss_take_note(struct store *s)
     struct loss_new n = {.l = {.when = rt_wall_seconds(), .what = buf_slice(&what)}, .row = BUF_INIT};
     if (rc == 0) {
         n.l.upto = newest_pack(s, &a);
-        log_error("store", "the index was opened without what was lost of its log: %.*s; no body is swept that "
-                           "was there, until tram verify --close-loss",
+        log_error("store",
+                  "the index was opened without what was lost of its log: %.*s; no body is swept that "
+                  "was there, until tram verify --close-loss",
                   SLF(n.l.what));
         rc = kv_transact(s->kv, SL("_store"), put_loss, &n);
         if (rc == 0) rc = kv_loss_done(s->kv);
@@ -169,7 +171,8 @@ static int read_packs(struct orphans *o)
     for (size_t i = 0; rc == 0 && i < n; i++) {
         if (pack[i].number > o->upto) continue;
         rc = body_verify(o->s->body, pack[i].number, one_record, o);
-        if (rc == ERR_CORRUPT || rc == ERR_NOT_FOUND) rc = 0; /* its header is damaged: nothing in it can be found */
+        if (rc == ERR_CORRUPT || rc == ERR_NOT_FOUND)
+            rc = 0; /* its header is damaged: nothing in it can be found */
     }
     ar_free(&a);
     return rc;

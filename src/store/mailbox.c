@@ -201,8 +201,8 @@ static const struct {
     struct slice name;
     unsigned use;
 } defaults[] = {
-    {SL_INIT("INBOX"), 0},          {SL_INIT("Drafts"), USE_DRAFTS}, {SL_INIT("Sent"), USE_SENT},
-    {SL_INIT("Junk"), USE_JUNK},    {SL_INIT("Trash"), USE_TRASH},   {SL_INIT("Archive"), USE_ARCHIVE},
+    {SL_INIT("INBOX"), 0},       {SL_INIT("Drafts"), USE_DRAFTS}, {SL_INIT("Sent"), USE_SENT},
+    {SL_INIT("Junk"), USE_JUNK}, {SL_INIT("Trash"), USE_TRASH},   {SL_INIT("Archive"), USE_ARCHIVE},
 };
 
 static int find_use(void *arg, struct slice key, struct slice value)
@@ -292,10 +292,8 @@ static int subscribe(struct kv_tx *tx, void *arg)
     if (rc == 0 && was != c->yes) {
         a.subscriptions += c->yes ? 1 : UINT32_MAX;
         account_row_put(tx, &a);
-        if (c->yes || others)
-            kv_tx_put_record(tx, key, &b);
-        else
-            kv_tx_del(tx, key);
+        if (c->yes || others) kv_tx_put_record(tx, key, &b);
+        else kv_tx_del(tx, key);
     }
     buf_free(&b);
     return rc;

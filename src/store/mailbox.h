@@ -12,11 +12,24 @@
 /* Bits 0-4 are the system flags, bits 5-63 the mailbox's keywords in order of their coming. When all
  * are taken, a bit that no message has is given to the next name; so who changes keywords gives
  * their names. */
-enum { FLAG_SEEN = 1, FLAG_ANSWERED = 2, FLAG_FLAGGED = 4, FLAG_DELETED = 8, FLAG_DRAFT = 16,
-       FLAG_KEYWORD_FIRST = 5, MAILBOX_KEYWORDS_MAX = 59 };
+enum {
+    FLAG_SEEN = 1,
+    FLAG_ANSWERED = 2,
+    FLAG_FLAGGED = 4,
+    FLAG_DELETED = 8,
+    FLAG_DRAFT = 16,
+    FLAG_KEYWORD_FIRST = 5,
+    MAILBOX_KEYWORDS_MAX = 59
+};
 
 enum special_use { /* RFC 6154; a set of bits */
-    USE_DRAFTS = 1, USE_SENT = 2, USE_JUNK = 4, USE_TRASH = 8, USE_ARCHIVE = 16, USE_ALL = 32, USE_FLAGGED = 64,
+                   USE_DRAFTS = 1,
+                   USE_SENT = 2,
+                   USE_JUNK = 4,
+                   USE_TRASH = 8,
+                   USE_ARCHIVE = 16,
+                   USE_ALL = 32,
+                   USE_FLAGGED = 64,
 };
 
 /* ---- mailboxes ---- */
@@ -24,23 +37,25 @@ enum special_use { /* RFC 6154; a set of bits */
 enum { MAILBOX_NAME_MAX = 1000, MAILBOX_DEPTH_MAX = 20, MAILBOXES_MAX = 10000 };
 
 struct mailbox {
-    uint32_t id;          /* within the account; never used again */
+    uint32_t id; /* within the account; never used again */
     struct slice name;
     uint32_t uidvalidity, uidnext;
-    uint64_t modseq;      /* highest */
+    uint64_t modseq; /* highest */
     uint32_t exists, unseen, deleted;
-    uint64_t size;        /* bytes of all messages */
-    unsigned use;         /* enum special_use bits */
+    uint64_t size; /* bytes of all messages */
+    unsigned use;  /* enum special_use bits */
     bool subscribed;
     struct slice *keyword; /* names of bits 5, 6, ... */
     size_t nkeywords;
-    uint32_t names;        /* how often a bit was given to another name */
+    uint32_t names; /* how often a bit was given to another name */
 };
 /* INBOX first, then by name. */
-MUST_CHECK int mailbox_list(struct store *s, const char *acc, struct arena *a, struct mailbox **out, size_t *n);
+MUST_CHECK int mailbox_list(struct store *s, const char *acc, struct arena *a, struct mailbox **out,
+                            size_t *n);
 MUST_CHECK int mailbox_find(struct store *s, const char *acc, struct slice name, struct arena *a,
                             struct mailbox *out);
-MUST_CHECK int mailbox_get(struct store *s, const char *acc, uint32_t id, struct arena *a, struct mailbox *out);
+MUST_CHECK int mailbox_get(struct store *s, const char *acc, uint32_t id, struct arena *a,
+                           struct mailbox *out);
 /* A pattern of LIST in the form that names have (NFC). Does not suspend. */
 struct slice mailbox_pattern(struct arena *a, struct slice pattern);
 /* Creates missing parents as well (RFC 9051 section 6.3.4). use 0: that of its name, when it
@@ -68,11 +83,11 @@ struct message {
     int64_t internal_date; /* unix seconds */
     int internal_zone;     /* the zone it was given in: minutes east */
     int64_t save_date;
-    uint64_t size;         /* bytes as served, RFC822.SIZE */
-    uint64_t by_lines;     /* what sending it by lines adds (POP3): bare LF or CR, no end of the last line */
-    uint32_t head_size;    /* bytes up to and with the first empty line; 0 = not known */
+    uint64_t size;      /* bytes as served, RFC822.SIZE */
+    uint64_t by_lines;  /* what sending it by lines adds (POP3): bare LF or CR, no end of the last line */
+    uint32_t head_size; /* bytes up to and with the first empty line; 0 = not known */
     struct body_ref body;
-    char email_id[20];     /* RFC 8474 OBJECTID; the same for copies */
+    char email_id[20]; /* RFC 8474 OBJECTID; the same for copies */
 };
 /* uid exactly. ERR_NOT_FOUND when expunged meanwhile. */
 MUST_CHECK int message_get(struct store *s, const char *acc, uint32_t box, uint32_t uid, struct message *out);
@@ -88,7 +103,7 @@ struct message_new {
     int internal_zone; /* minutes east, within a day */
     uint64_t size, by_lines;
     uint32_t head_size;
-    struct body_ref body;        /* pinned by body_finish; unpin after this returns */
+    struct body_ref body; /* pinned by body_finish; unpin after this returns */
 };
 /* All or none get consecutive uids from *first_uid. ERR_NOT_FOUND no such mailbox, ERR_QUOTA,
  * ERR_LIMIT: every keyword of the mailbox is in use. */

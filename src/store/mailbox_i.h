@@ -20,12 +20,12 @@
 
 enum {
     INBOX_ID = 1,
-    CHANGE_MAX = 3000,           /* messages changed in one transaction */
-    COPY_MAX = 10000,            /* messages copied in one transaction */
-    JOURNAL_MAX = 20000,         /* rows a mailbox keeps; older ones are pruned */
-    JOURNAL_PRUNE = 1000,        /* at a time */
-    DELIVERY_DAYS = 30,          /* delivery ids are remembered so long */
-    KEYWORD_MAX = 250,           /* bytes of a keyword's name */
+    CHANGE_MAX = 3000,    /* messages changed in one transaction */
+    COPY_MAX = 10000,     /* messages copied in one transaction */
+    JOURNAL_MAX = 20000,  /* rows a mailbox keeps; older ones are pruned */
+    JOURNAL_PRUNE = 1000, /* at a time */
+    DELIVERY_DAYS = 30,   /* delivery ids are remembered so long */
+    KEYWORD_MAX = 250,    /* bytes of a keyword's name */
     KEY_ROOM = KV_KEY_MAX + 1,
 };
 
@@ -39,7 +39,7 @@ struct box_row {
     struct mailbox m; /* name and keywords point into the stored value; subscribed is not known */
     struct slice keyword[MAILBOX_KEYWORDS_MAX];
     uint32_t users[MAILBOX_KEYWORDS_MAX]; /* how many messages have it */
-    uint64_t taken; /* keywords that this transaction gave out: bit i for keyword[i]; not stored */
+    uint64_t taken;         /* keywords that this transaction gave out: bit i for keyword[i]; not stored */
     uint64_t journal_floor; /* changes up to this modseq are not in the journal any more */
     uint32_t journal_rows;
 };
@@ -56,11 +56,11 @@ bool mailbox_below(struct slice name, struct slice above); /* is it below, in th
 
 /* "u:<account>" into room. */
 struct slice account_object(const char *acc, char room[KEY_ROOM]);
-struct slice key_box(char kind, uint32_t box, char room[KEY_ROOM]);                    /* "b/0000000a" */
+struct slice key_box(char kind, uint32_t box, char room[KEY_ROOM]); /* "b/0000000a" */
 struct slice key_two(char kind, uint32_t box, uint64_t n, int digits,
-                     char room[KEY_ROOM]); /* "m/0000000a/00000001" */
-struct slice key_prefix(char kind, uint32_t box, char room[KEY_ROOM]);                 /* "m/0000000a/" */
-struct slice key_prefix_end(char kind, uint32_t box, char room[KEY_ROOM]);             /* "m/0000000a0" */
+                     char room[KEY_ROOM]);                                 /* "m/0000000a/00000001" */
+struct slice key_prefix(char kind, uint32_t box, char room[KEY_ROOM]);     /* "m/0000000a/" */
+struct slice key_prefix_end(char kind, uint32_t box, char room[KEY_ROOM]); /* "m/0000000a0" */
 /* The number in the last component of a key. */
 MUST_CHECK int key_number(struct slice key, uint64_t *out);
 

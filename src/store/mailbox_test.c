@@ -26,7 +26,8 @@ static int create(struct fixture *f, const char *name, struct mailbox *out)
 
 TEST(names_are_checked_and_normalised)
 {
-    static const struct { const char *in, *out;
+    static const struct {
+        const char *in, *out;
     } good[] = {
         {"inbox", "INBOX"},        {"InBox/Sub", "INBOX/Sub"},   {"inboxes", "inboxes"},
         {"foo/", "foo"},           {"a/b/c", "a/b/c"},           {"Entw\xc3\xbcrfe", "Entw\xc3\xbcrfe"},

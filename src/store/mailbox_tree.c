@@ -139,13 +139,14 @@ int mailbox_rename(struct store *s, const char *acc, struct slice from, struct s
 
 /* ---- deleting ---- */
 
-struct delete {
+struct delete
+{
     struct slice name;
     uint32_t id;
 };
 
 /* From here on it is gone for everybody; its rows follow. */
-static int delete(struct kv_tx *tx, void *arg)
+static int delete (struct kv_tx *tx, void *arg)
 {
     struct delete *d = arg;
     struct account_row a;

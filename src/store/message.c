@@ -14,10 +14,8 @@ int message_get(struct store *s, const char *acc, uint32_t box, uint32_t uid, st
     struct slice value;
     ar_init(&a, 0);
     int rc = kv_get(s->kv, account_object(acc, room), key_two('m', box, uid, 8, key), &a, &value);
-    if (rc == 0)
-        rc = message_row_get(value, uid, out);
-    else if (rc == ERR_NOT_FOUND)
-        err_set(rc, "the message with UID %u is gone", uid);
+    if (rc == 0) rc = message_row_get(value, uid, out);
+    else if (rc == ERR_NOT_FOUND) err_set(rc, "the message with UID %u is gone", uid);
     ar_free(&a);
     return rc;
 }

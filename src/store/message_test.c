@@ -178,26 +178,30 @@ TEST(flags_change_with_a_new_modseq)
     REQUIRE(fixture_begin(&f));
     for (int i = 0; i < 3; i++) add(&f, INBOX_ID, "x", 0);
     uint64_t seq = box_now(&f, INBOX_ID).modseq;
-    CHECK_OK(message_flags(f.s, ACC, INBOX_ID, uids, 4, FLAGS_ADD, &(struct flag_set){.bits = FLAG_SEEN | FLAG_DELETED}, 0, &f.a, &failed,
-                           &n));
+    CHECK_OK(message_flags(f.s, ACC, INBOX_ID, uids, 4, FLAGS_ADD,
+                           &(struct flag_set){.bits = FLAG_SEEN | FLAG_DELETED}, 0, &f.a, &failed, &n));
     CHECK_SL(listing(&f, INBOX_ID), "1:9 2:9 3:9");
     CHECK(box_now(&f, INBOX_ID).modseq > seq && n == 0);
     check_counters(&f, INBOX_ID);
     seq = box_now(&f, INBOX_ID).modseq;
-    CHECK_OK(message_flags(f.s, ACC, INBOX_ID, uids, 4, FLAGS_ADD, &(struct flag_set){.bits = FLAG_SEEN}, 0, &f.a, &failed, &n));
+    CHECK_OK(message_flags(f.s, ACC, INBOX_ID, uids, 4, FLAGS_ADD, &(struct flag_set){.bits = FLAG_SEEN}, 0,
+                           &f.a, &failed, &n));
     CHECK_INT(box_now(&f, INBOX_ID).modseq, seq); /* nothing changed */
-    CHECK_OK(
-        message_flags(f.s, ACC, INBOX_ID, uids + 1, 1, FLAGS_REMOVE, &(struct flag_set){.bits = FLAG_DELETED}, 0, &f.a, &failed, &n));
+    CHECK_OK(message_flags(f.s, ACC, INBOX_ID, uids + 1, 1, FLAGS_REMOVE,
+                           &(struct flag_set){.bits = FLAG_DELETED}, 0, &f.a, &failed, &n));
     CHECK_SL(listing(&f, INBOX_ID), "1:9 2:1 3:9");
     /* RFC 7162 section 3.1.3: the one that changed since is left alone and named. */
-    CHECK_OK(message_flags(f.s, ACC, INBOX_ID, uids, 3, FLAGS_REPLACE, &(struct flag_set){.bits = FLAG_FLAGGED}, seq, &f.a, &failed, &n));
+    CHECK_OK(message_flags(f.s, ACC, INBOX_ID, uids, 3, FLAGS_REPLACE,
+                           &(struct flag_set){.bits = FLAG_FLAGGED}, seq, &f.a, &failed, &n));
     CHECK_SL(listing(&f, INBOX_ID), "1:4 2:1 3:4");
     REQUIRE(n == 1);
     CHECK_INT(failed[0], 2);
     CHECK_OK(message_get(f.s, ACC, INBOX_ID, 3, &m));
     CHECK_INT(m.modseq, box_now(&f, INBOX_ID).modseq);
     check_counters(&f, INBOX_ID);
-    CHECK_ERR(message_flags(f.s, ACC, 99, uids, 3, FLAGS_ADD, &(struct flag_set){.bits = 1}, 0, &f.a, &failed, &n), ERR_NOT_FOUND);
+    CHECK_ERR(
+        message_flags(f.s, ACC, 99, uids, 3, FLAGS_ADD, &(struct flag_set){.bits = 1}, 0, &f.a, &failed, &n),
+        ERR_NOT_FOUND);
     fixture_end(&f);
 }
 
@@ -266,7 +270,8 @@ TEST(keywords_are_given_back)
     CHECK_OK(mailbox_find(f.s, ACC, SL("Junk"), &f.a, &junk));
     add(&f, junk.id, "x", 0);
     CHECK_OK(keyword(&f, junk.id, 1, FLAGS_ADD, "$Forwarded"));
-    CHECK_ERR(message_copy(f.s, ACC, junk.id, &(uint32_t){1}, 1, INBOX_ID, false, &f.a, &v, &from, &to, &n), ERR_LIMIT);
+    CHECK_ERR(message_copy(f.s, ACC, junk.id, &(uint32_t){1}, 1, INBOX_ID, false, &f.a, &v, &from, &to, &n),
+              ERR_LIMIT);
     CHECK_OK(message_expunge(f.s, ACC, INBOX_ID, &uid, 1, false, &f.a, NULL, NULL));
     CHECK_OK(message_copy(f.s, ACC, junk.id, &(uint32_t){1}, 1, INBOX_ID, false, &f.a, &v, &from, &to, &n));
     CHECK_SL(box_now(&f, INBOX_ID).keyword[2], "$Forwarded");
@@ -358,9 +363,10 @@ TEST(large_sets_are_changed_in_parts)
     for (uint32_t i = 0; i < N; i++) all[i] = one, uids[i] = i + 1;
     CHECK_OK(message_append(f.s, ACC, INBOX_ID, all, N, &v, &first));
     uint64_t seq = box_now(&f, INBOX_ID).modseq;
-    CHECK_OK(
-        message_flags(f.s, ACC, INBOX_ID, &(uint32_t){2000}, 1, FLAGS_ADD, &(struct flag_set){.bits = FLAG_SEEN}, 0, &f.a, &out, &n));
-    CHECK_OK(message_flags(f.s, ACC, INBOX_ID, uids, N, FLAGS_ADD, &(struct flag_set){.bits = FLAG_DELETED}, seq, &f.a, &out, &n));
+    CHECK_OK(message_flags(f.s, ACC, INBOX_ID, &(uint32_t){2000}, 1, FLAGS_ADD,
+                           &(struct flag_set){.bits = FLAG_SEEN}, 0, &f.a, &out, &n));
+    CHECK_OK(message_flags(f.s, ACC, INBOX_ID, uids, N, FLAGS_ADD, &(struct flag_set){.bits = FLAG_DELETED},
+                           seq, &f.a, &out, &n));
     REQUIRE(n == 1);
     CHECK_INT(out[0], 2000);
     struct mailbox b = box_now(&f, INBOX_ID);

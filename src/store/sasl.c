@@ -70,7 +70,8 @@ static int scram_user(struct sasl *x, struct scram_keys *keys)
     if (r != ERR_NOT_FOUND && r != ERR_DENIED && r != ERR_SYNTAX) return r;
     x->denied = ERR_DENIED;
     login_decoy(x->store, x->user, keys);
-    if (r == ERR_DENIED) memcpy(keys->salt, x->account.keys.salt, sizeof keys->salt); /* as when it was enabled */
+    if (r == ERR_DENIED)
+        memcpy(keys->salt, x->account.keys.salt, sizeof keys->salt); /* as when it was enabled */
     return 0;
 }
 

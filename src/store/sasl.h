@@ -21,10 +21,10 @@ struct sasl {
     struct store *store;
     struct arena *a;
     int mechanism, step;
-    struct slice user;          /* who tries, as given; for the log. Empty until it was said */
-    struct account account;     /* when done */
+    struct slice user;      /* who tries, as given; for the log. Empty until it was said */
+    struct account account; /* when done */
     struct scram_server scram;
-    int denied;                 /* what must come out in the end although the exchange goes on */
+    int denied; /* what must come out in the end although the exchange goes on */
 };
 /* a: lives until the account is no longer used. binding: 32 bytes of conn_tls_exporter(), or NULL.
  * ERR_UNSUPPORTED: no such mechanism here. */

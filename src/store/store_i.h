@@ -26,7 +26,8 @@ MUST_CHECK int domain_name(struct arena *a, struct slice name, struct slice *out
 struct slice local_name(struct arena *a, struct slice local);
 /* "local@domain" split: the local part as written, for elsewhere it is not ours to judge (RFC 5321
  * section 2.4), the domain as domain_name() has it; ERR_SYNTAX with the sentence. */
-MUST_CHECK int address_split(struct arena *a, struct slice address, struct slice *local, struct slice *domain);
+MUST_CHECK int address_split(struct arena *a, struct slice address, struct slice *local,
+                             struct slice *domain);
 /* The same for an address that must be here: local as local_name() has it. ERR_NOT_FOUND: the domain
  * is not here. */
 MUST_CHECK int address_split_here(struct store *s, struct arena *a, struct slice address, struct slice *local,
@@ -71,7 +72,7 @@ void login_memory_free(struct login_memory **m);
 
 struct directory {
     struct lock lock;
-    struct map domains;      /* name -> twice the turn of its last change, + 1 when it is here */
+    struct map domains; /* name -> twice the turn of its last change, + 1 when it is here */
     uint64_t turn, generation;
     char *first; /* resolve.c: the node's first account, as of the generation first_at */
     uint64_t first_at;

@@ -66,8 +66,8 @@ static void courier(void *arg)
         int i = r * FIBERS + c->i;
         if (!w->acked[i]) w->acked[i] = deliver(w, i) == 0;
         if (w->acked[i] && !w->flagged[i] && i % 2)
-            w->flagged[i] =
-                message_flags(w->s, acc, 1, &w->uid[i], 1, FLAGS_ADD, &(struct flag_set){.bits = FLAG_SEEN}, 0, NULL, NULL, NULL) == 0;
+            w->flagged[i] = message_flags(w->s, acc, 1, &w->uid[i], 1, FLAGS_ADD,
+                                          &(struct flag_set){.bits = FLAG_SEEN}, 0, NULL, NULL, NULL) == 0;
         fiber_yield();
     }
 }

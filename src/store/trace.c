@@ -51,7 +51,7 @@ const char *trace_word(enum trace_kind k)
 
 static int kind_of(struct slice word, enum trace_kind *out)
 {
-#define X(name, w)                                                                                 \
+#define X(name, w)                                                                                           \
     if (sl_eq(word, SL(w))) return *out = TRACE_##name, 0;
     TRACE_KINDS(X)
 #undef X

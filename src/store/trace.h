@@ -3,19 +3,19 @@
 #pragma once
 #include "store.h"
 
-#define TRACE_KINDS(X)                                                                             \
-    X(RECEIVED, "received")   /* a session handed it over: who, how, which TLS, size */            \
-    X(REFUSED, "refused")     /* it was refused, with the reply */                                 \
-    X(UNKNOWN, "unknown")     /* neither taken nor refused: nobody knows whether it is stored */   \
-    X(CHECKED, "checked")     /* SPF, DKIM, DMARC...: the verdict with its evidence */             \
-    X(SIGNED, "signed")                                                                            \
-    X(REWRITTEN, "rewritten") /* alias, catch-all, header repaired */                              \
-    X(QUEUED, "queued")                                                                            \
-    X(DELIVERED, "delivered") /* into a mailbox here */                                            \
-    X(RELAYED, "relayed")     /* accepted by the next server: host, TLS, its reply */              \
-    X(DEFERED, "deferred")    /* not yet: why, until when */                                       \
-    X(BOUNCED, "bounced")     /* failed for good; the sender is told (or why not) */               \
-    X(DELAY_TOLD, "delay-told")                                                                    \
+#define TRACE_KINDS(X)                                                                                       \
+    X(RECEIVED, "received") /* a session handed it over: who, how, which TLS, size */                        \
+    X(REFUSED, "refused")   /* it was refused, with the reply */                                             \
+    X(UNKNOWN, "unknown")   /* neither taken nor refused: nobody knows whether it is stored */               \
+    X(CHECKED, "checked")   /* SPF, DKIM, DMARC...: the verdict with its evidence */                         \
+    X(SIGNED, "signed")                                                                                      \
+    X(REWRITTEN, "rewritten") /* alias, catch-all, header repaired */                                        \
+    X(QUEUED, "queued")                                                                                      \
+    X(DELIVERED, "delivered") /* into a mailbox here */                                                      \
+    X(RELAYED, "relayed")     /* accepted by the next server: host, TLS, its reply */                        \
+    X(DEFERED, "deferred")    /* not yet: why, until when */                                                 \
+    X(BOUNCED, "bounced")     /* failed for good; the sender is told (or why not) */                         \
+    X(DELAY_TOLD, "delay-told")                                                                              \
     X(HELD, "held") X(RELEASED, "released") X(DROPPED, "dropped") X(RETRIED, "retried")
 
 enum trace_kind {

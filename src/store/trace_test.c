@@ -12,8 +12,11 @@ TEST(a_letters_events_come_in_order)
     letter_id_new(&id);
     letter_id_new(&other);
     trace_addf(f.s, &id, TRACE_RECEIVED, SL(""), "from %s", "192.0.2.1");
-    trace_add(f.s, &(struct trace_event){.id = id, .kind = TRACE_DELIVERED, .who = SL("bob@one.test"),
-                                         .sentence = SL("into INBOX"), .data = SL("{\"uid\":1}")});
+    trace_add(f.s, &(struct trace_event){.id = id,
+                                         .kind = TRACE_DELIVERED,
+                                         .who = SL("bob@one.test"),
+                                         .sentence = SL("into INBOX"),
+                                         .data = SL("{\"uid\":1}")});
     trace_addf(f.s, &other, TRACE_REFUSED, SL(""), "550");
     trace_add(f.s,
               &(struct trace_event){.id = id, .time = 1, .kind = TRACE_CHECKED, .sentence = SL("earlier")});

@@ -64,13 +64,11 @@ static int check_body(struct verify *v, uint32_t box, uint32_t uid, const struct
     if (rc == ERR_CORRUPT || rc == ERR_NOT_FOUND)
         say(v, "account %s, mailbox %u, message %u: its body %s cannot be read: %s", v->acc, box, uid,
             m->body.s, err_text(rc));
-    else if (rc)
-        return rc;
+    else if (rc) return rc;
     else if (body_ref_size(&m->body) != m->size)
         say(v, "account %s, mailbox %u, message %u: has %llu bytes but is recorded with %llu", v->acc, box,
             uid, (unsigned long long)body_ref_size(&m->body), (unsigned long long)m->size);
-    else
-        map_put(&v->good, body_ref_slice(&m->body), (void *)1);
+    else map_put(&v->good, body_ref_slice(&m->body), (void *)1);
     return 0;
 }
 

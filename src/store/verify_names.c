@@ -26,8 +26,8 @@ static int look_at_box(void *arg, struct slice key, struct slice value)
     if (key_number(key, &id) || box_row_get(value, (uint32_t)id, &b)) return 0; /* told of elsewhere */
     uintptr_t other = (uintptr_t)map_put(&v->by_name, b.m.name, (void *)(uintptr_t)id);
     if (other)
-        say(v, ar_printf(&v->a, "mailboxes %llu and %llu have the same name, \"%.*s\"", (unsigned long long)other,
-                         (unsigned long long)id, SLF(shown(v, b.m.name))));
+        say(v, ar_printf(&v->a, "mailboxes %llu and %llu have the same name, \"%.*s\"",
+                         (unsigned long long)other, (unsigned long long)id, SLF(shown(v, b.m.name))));
     if (id == INBOX_ID) return 0; /* found by its number */
     int rc = kv_tx_get(v->tx, key_two('n', crc32c(0, b.m.name.p, b.m.name.n), id, 8, room), &row);
     if (rc == ERR_NOT_FOUND)

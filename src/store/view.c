@@ -25,10 +25,8 @@ static size_t lower_bound(const struct view *v, uint32_t uid)
     size_t lo = 0, hi = v->n;
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
-        if (v->msg[mid].uid < uid)
-            lo = mid + 1;
-        else
-            hi = mid;
+        if (v->msg[mid].uid < uid) lo = mid + 1;
+        else hi = mid;
     }
     return lo;
 }
@@ -148,10 +146,8 @@ static int compare_all(struct view *v, const struct box_row *b, size_t *added)
     int rc = read_new(&now.v, b->m.uidnext, &all);
     for (size_t i = 0; rc == 0 && i < v->n; i++) {
         size_t k = view_find(&now.v, v->msg[i].uid);
-        if (k == SL_NONE)
-            mark_gone(v, i);
-        else
-            mark_changed(v, v->msg[i].uid, now.v.msg[k].flags, now.v.msg[k].modseq);
+        if (k == SL_NONE) mark_gone(v, i);
+        else mark_changed(v, v->msg[i].uid, now.v.msg[k].flags, now.v.msg[k].modseq);
     }
     for (size_t k = lower_bound(&now.v, v->uidnext); rc == 0 && k < now.v.n; k++) {
         *view_add(v) = now.v.msg[k];

@@ -21,7 +21,8 @@ static struct slice shown(struct fixture *f, const struct view *v)
 
 static void set_flags(struct fixture *f, uint32_t box, uint32_t uid, uint64_t flags)
 {
-    CHECK_OK(message_flags(f->s, ACC, box, &uid, 1, FLAGS_REPLACE, &(struct flag_set){.bits = flags}, 0, &f->a, NULL, NULL));
+    CHECK_OK(message_flags(f->s, ACC, box, &uid, 1, FLAGS_REPLACE, &(struct flag_set){.bits = flags}, 0,
+                           &f->a, NULL, NULL));
 }
 
 static void expunge(struct fixture *f, uint32_t box, uint32_t uid)

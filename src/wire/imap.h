@@ -11,25 +11,25 @@
 
 enum {
     IMAP_TAG_MAX = 100,
-    IMAP_SET_MAX = 20000,    /* ranges in a sequence set */
-    IMAP_DEPTH_MAX = 50,     /* search keys inside one another */
-    IMAP_KEYS_MAX = 1000,    /* search keys of a command */
-    IMAP_ITEMS_MAX = 100,    /* fetch attributes of a command */
-    IMAP_FIELDS_MAX = 200,   /* names in HEADER.FIELDS */
-    IMAP_PATH_MAX = 60,      /* numbers in a section */
-    IMAP_FLAGS_MAX = 100,    /* flags in a list */
-    IMAP_KEYWORD_MAX = 100,  /* bytes of a keyword */
-    IMAP_PATTERNS_MAX = 50,  /* LIST patterns */
-    IMAP_NAME_MAX = 1000,    /* bytes of a mailbox name or pattern */
+    IMAP_SET_MAX = 20000,   /* ranges in a sequence set */
+    IMAP_DEPTH_MAX = 50,    /* search keys inside one another */
+    IMAP_KEYS_MAX = 1000,   /* search keys of a command */
+    IMAP_ITEMS_MAX = 100,   /* fetch attributes of a command */
+    IMAP_FIELDS_MAX = 200,  /* names in HEADER.FIELDS */
+    IMAP_PATH_MAX = 60,     /* numbers in a section */
+    IMAP_FLAGS_MAX = 100,   /* flags in a list */
+    IMAP_KEYWORD_MAX = 100, /* bytes of a keyword */
+    IMAP_PATTERNS_MAX = 50, /* LIST patterns */
+    IMAP_NAME_MAX = 1000,   /* bytes of a mailbox name or pattern */
 };
 
 /* ---- literals at the end of a line ---- */
 
 struct imap_literal {
     uint64_t size;
-    bool nonsync;  /* {n+}: the client does not wait (RFC 7888) */
-    bool binary;   /* ~{n}: literal8 (RFC 3516) */
-    size_t at;     /* where the '{' (or '~') is in the line */
+    bool nonsync; /* {n+}: the client does not wait (RFC 7888) */
+    bool binary;  /* ~{n}: literal8 (RFC 3516) */
+    size_t at;    /* where the '{' (or '~') is in the line */
 };
 /* Does the line end with the announcement of a literal? */
 bool imap_line_literal(struct slice line, struct imap_literal *out);
@@ -40,9 +40,9 @@ struct imap_in {
     struct slice s;
     size_t at;
     struct arena *a;
-    bool utf8;     /* mailbox names are UTF-8 (RFC 6855, IMAP4rev2), not modified UTF-7 */
-    int code;      /* the first error, 0 = none */
-    size_t wrong;  /* byte where it happened */
+    bool utf8;    /* mailbox names are UTF-8 (RFC 6855, IMAP4rev2), not modified UTF-7 */
+    int code;     /* the first error, 0 = none */
+    size_t wrong; /* byte where it happened */
     char why[120];
 };
 void imap_in_init(struct imap_in *in, struct arena *a, struct slice command, bool utf8);
@@ -51,24 +51,24 @@ MUST_CHECK int imap_done(struct imap_in *in);
 /* Makes the cursor fail here. */
 void imap_fail(struct imap_in *in, int code, const char *why);
 
-bool imap_more(const struct imap_in *in);          /* no error, and something is left */
-bool imap_at(const struct imap_in *in, char c);    /* the next byte is c */
-bool imap_skip(struct imap_in *in, char c);        /* takes c when it is next */
-void imap_need(struct imap_in *in, char c);        /* c must be next */
+bool imap_more(const struct imap_in *in);       /* no error, and something is left */
+bool imap_at(const struct imap_in *in, char c); /* the next byte is c */
+bool imap_skip(struct imap_in *in, char c);     /* takes c when it is next */
+void imap_need(struct imap_in *in, char c);     /* c must be next */
 static inline void imap_sp(struct imap_in *in) { imap_need(in, ' '); }
 bool imap_skip_word(struct imap_in *in, struct slice word); /* takes the atom when it is next, case ignored */
 
 struct slice imap_tag(struct imap_in *in);
 struct slice imap_atom(struct imap_in *in);
-struct slice imap_string(struct imap_in *in);   /* quoted or literal */
+struct slice imap_string(struct imap_in *in); /* quoted or literal */
 struct slice imap_astring(struct imap_in *in);
-struct slice imap_nstring(struct imap_in *in);  /* p == NULL for NIL */
+struct slice imap_nstring(struct imap_in *in); /* p == NULL for NIL */
 uint64_t imap_number(struct imap_in *in, uint64_t max);
-struct slice imap_mailbox(struct imap_in *in);  /* as UTF-8; "INBOX" for any case of it */
-struct slice imap_pattern(struct imap_in *in);  /* list-mailbox, as UTF-8 */
+struct slice imap_mailbox(struct imap_in *in); /* as UTF-8; "INBOX" for any case of it */
+struct slice imap_pattern(struct imap_in *in); /* list-mailbox, as UTF-8 */
 /* quoted date-time: unix seconds, and its zone in minutes east. A day of one digit is taken. */
 int64_t imap_date_time(struct imap_in *in, int *zone);
-int64_t imap_date(struct imap_in *in);          /* its first second, as if the zone were UTC */
+int64_t imap_date(struct imap_in *in); /* its first second, as if the zone were UTC */
 
 /* ---- sequence sets ---- */
 
@@ -109,17 +109,29 @@ struct imap_store imap_store_args(struct imap_in *in);
 /* ---- fetch ---- */
 
 enum imap_item {
-    IMAP_UID, IMAP_FLAGS, IMAP_INTERNALDATE, IMAP_SIZE, IMAP_ENVELOPE, IMAP_BODY, IMAP_BODYSTRUCTURE,
-    IMAP_MODSEQ, IMAP_EMAILID, IMAP_THREADID, IMAP_SAVEDATE,
-    IMAP_SECTION,     /* BODY[...], BODY.PEEK[...] */
-    IMAP_RFC822, IMAP_RFC822_HEADER, IMAP_RFC822_TEXT,
-    IMAP_BINARY, IMAP_BINARY_SIZE,
+    IMAP_UID,
+    IMAP_FLAGS,
+    IMAP_INTERNALDATE,
+    IMAP_SIZE,
+    IMAP_ENVELOPE,
+    IMAP_BODY,
+    IMAP_BODYSTRUCTURE,
+    IMAP_MODSEQ,
+    IMAP_EMAILID,
+    IMAP_THREADID,
+    IMAP_SAVEDATE,
+    IMAP_SECTION, /* BODY[...], BODY.PEEK[...] */
+    IMAP_RFC822,
+    IMAP_RFC822_HEADER,
+    IMAP_RFC822_TEXT,
+    IMAP_BINARY,
+    IMAP_BINARY_SIZE,
 };
 enum imap_text { IMAP_WHOLE, IMAP_HEADER, IMAP_HEADER_FIELDS, IMAP_HEADER_FIELDS_NOT, IMAP_TEXT, IMAP_MIME };
 struct imap_fetch_item {
     enum imap_item kind;
     enum imap_text text;
-    bool peek;    /* does not set \Seen */
+    bool peek; /* does not set \Seen */
     bool partial;
     uint64_t from, count; /* of a partial: bytes */
     uint32_t *path;
@@ -131,7 +143,7 @@ struct imap_fetch_item {
 struct imap_fetch {
     struct imap_fetch_item *item;
     size_t n;
-    unsigned kinds;   /* 1 << enum imap_item of all items */
+    unsigned kinds; /* 1 << enum imap_item of all items */
     bool sets_seen;
     uint64_t changed_since; /* RFC 7162; 0 = not given */
     bool conditional;
@@ -141,18 +153,37 @@ struct imap_fetch imap_fetch_args(struct imap_in *in);
 /* ---- search ---- */
 
 enum imap_key {
-    IMAP_KEY_ALL, IMAP_KEY_AND, IMAP_KEY_OR, IMAP_KEY_NOT,
-    IMAP_KEY_SEQ, IMAP_KEY_UID,
-    IMAP_KEY_FLAG,      /* flag: one of IMAP_SEEN ... is set */
-    IMAP_KEY_KEYWORD,   /* text: its name */
-    IMAP_KEY_NEW, IMAP_KEY_OLD, IMAP_KEY_RECENT,
-    IMAP_KEY_BEFORE, IMAP_KEY_ON, IMAP_KEY_SINCE,              /* day */
-    IMAP_KEY_SENTBEFORE, IMAP_KEY_SENTON, IMAP_KEY_SENTSINCE,
-    IMAP_KEY_SAVEDBEFORE, IMAP_KEY_SAVEDON, IMAP_KEY_SAVEDSINCE,
-    IMAP_KEY_LARGER, IMAP_KEY_SMALLER, IMAP_KEY_OLDER, IMAP_KEY_YOUNGER, IMAP_KEY_MODSEQ, /* number */
-    IMAP_KEY_HEADER,    /* field, text; also SUBJECT */
-    IMAP_KEY_ADDRESS,   /* field, text: FROM TO CC BCC, in the addresses that ENVELOPE tells */
-    IMAP_KEY_BODY, IMAP_KEY_TEXT, IMAP_KEY_EMAILID, IMAP_KEY_THREADID,
+    IMAP_KEY_ALL,
+    IMAP_KEY_AND,
+    IMAP_KEY_OR,
+    IMAP_KEY_NOT,
+    IMAP_KEY_SEQ,
+    IMAP_KEY_UID,
+    IMAP_KEY_FLAG,    /* flag: one of IMAP_SEEN ... is set */
+    IMAP_KEY_KEYWORD, /* text: its name */
+    IMAP_KEY_NEW,
+    IMAP_KEY_OLD,
+    IMAP_KEY_RECENT,
+    IMAP_KEY_BEFORE,
+    IMAP_KEY_ON,
+    IMAP_KEY_SINCE, /* day */
+    IMAP_KEY_SENTBEFORE,
+    IMAP_KEY_SENTON,
+    IMAP_KEY_SENTSINCE,
+    IMAP_KEY_SAVEDBEFORE,
+    IMAP_KEY_SAVEDON,
+    IMAP_KEY_SAVEDSINCE,
+    IMAP_KEY_LARGER,
+    IMAP_KEY_SMALLER,
+    IMAP_KEY_OLDER,
+    IMAP_KEY_YOUNGER,
+    IMAP_KEY_MODSEQ,  /* number */
+    IMAP_KEY_HEADER,  /* field, text; also SUBJECT */
+    IMAP_KEY_ADDRESS, /* field, text: FROM TO CC BCC, in the addresses that ENVELOPE tells */
+    IMAP_KEY_BODY,
+    IMAP_KEY_TEXT,
+    IMAP_KEY_EMAILID,
+    IMAP_KEY_THREADID,
 };
 struct imap_search {
     enum imap_key key;
@@ -172,11 +203,11 @@ enum {
     IMAP_RETURN_SAVE = 16
 };
 struct imap_search_args {
-    bool extended;         /* RETURN was given: answer with ESEARCH */
-    unsigned wants;        /* IMAP_RETURN_*; "RETURN ()" means ALL */
-    struct slice charset;  /* empty: not given */
+    bool extended;           /* RETURN was given: answer with ESEARCH */
+    unsigned wants;          /* IMAP_RETURN_*; "RETURN ()" means ALL */
+    struct slice charset;    /* empty: not given */
     struct imap_search *key; /* an AND of all */
-    bool modseq;           /* some key is MODSEQ */
+    bool modseq;             /* some key is MODSEQ */
 };
 struct imap_search_args imap_search_args(struct imap_in *in);
 
@@ -195,16 +226,22 @@ enum {
 };
 unsigned imap_status_items(struct imap_in *in); /* "(...)", a set of IMAP_STATUS_ bits */
 
-enum { IMAP_LIST_SUBSCRIBED = 1, IMAP_LIST_REMOTE = 2, IMAP_LIST_RECURSIVE = 4, IMAP_LIST_SPECIAL_USE = 8,
-       IMAP_LIST_CHILDREN = 16, IMAP_LIST_STATUS = 32 };
+enum {
+    IMAP_LIST_SUBSCRIBED = 1,
+    IMAP_LIST_REMOTE = 2,
+    IMAP_LIST_RECURSIVE = 4,
+    IMAP_LIST_SPECIAL_USE = 8,
+    IMAP_LIST_CHILDREN = 16,
+    IMAP_LIST_STATUS = 32
+};
 struct imap_list {
     struct slice reference;
     struct slice *pattern;
     size_t n;
-    bool extended;     /* some syntax of RFC 5258 was used */
-    unsigned select;   /* IMAP_LIST_ bits asked for before the reference */
-    unsigned give;     /* after RETURN */
-    unsigned status;   /* IMAP_STATUS_ bits of RETURN (STATUS (...)) */
+    bool extended;   /* some syntax of RFC 5258 was used */
+    unsigned select; /* IMAP_LIST_ bits asked for before the reference */
+    unsigned give;   /* after RETURN */
+    unsigned status; /* IMAP_STATUS_ bits of RETURN (STATUS (...)) */
 };
 struct imap_list imap_list_args(struct imap_in *in, bool lsub);
 /* '*' matches anything, '%' anything but '/'; the name INBOX matches in any case. */
@@ -216,7 +253,7 @@ struct imap_append {
     struct imap_flags flags;
     bool has_date;
     int64_t date;
-    int zone; /* of the date: minutes east */
+    int zone;  /* of the date: minutes east */
     bool utf8; /* "UTF8 (": a bracket closes after the literal (RFC 6855 section 4) */
 };
 /* What stands between the mailbox and SP and a message's literal; the cursor's text ends
@@ -225,7 +262,7 @@ struct imap_append imap_append_options(struct imap_in *in);
 
 /* ---- writing ---- */
 
-void imap_put_string(struct buf *out, struct slice s, bool utf8); /* quoted if possible, else a literal */
+void imap_put_string(struct buf *out, struct slice s, bool utf8);  /* quoted if possible, else a literal */
 void imap_put_nstring(struct buf *out, struct slice s, bool utf8); /* NIL when p == NULL */
 void imap_put_astring(struct buf *out, struct slice s, bool utf8);
 void imap_put_mailbox(struct buf *out, struct slice name, bool utf8);

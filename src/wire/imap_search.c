@@ -145,8 +145,8 @@ static struct imap_search *take_word(struct search_parser *p, size_t depth)
         take_arguments(p, w, k, depth);
         if (!w->negate) return k;
         struct imap_search *not = new_key(p, IMAP_KEY_NOT);
-        not->child = k;
-        return not;
+        not ->child = k;
+        return not ;
     }
     imap_fail(p->in, ERR_SYNTAX, "a search key was expected");
     return new_key(p, IMAP_KEY_ALL);

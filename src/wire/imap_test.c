@@ -26,8 +26,10 @@ TEST(imap_line_literals)
     CHECK(imap_line_literal(SL("a LOGIN {11}"), &l) && l.size == 11 && !l.nonsync && l.at == 8);
     CHECK(imap_line_literal(SL("a LOGIN {11+}"), &l) && l.nonsync);
     CHECK(imap_line_literal(SL("a APPEND x ~{5}"), &l) && l.binary && l.at == 11);
-    CHECK(!imap_line_literal(SL("a {}"), &l) && !imap_line_literal(SL("a {+}"), &l) && !imap_line_literal(SL("}"), &l));
-    CHECK(!imap_line_literal(SL("a {1"), &l) && !imap_line_literal(SL("a {1x}"), &l) && !imap_line_literal(SL(""), &l));
+    CHECK(!imap_line_literal(SL("a {}"), &l) && !imap_line_literal(SL("a {+}"), &l) &&
+          !imap_line_literal(SL("}"), &l));
+    CHECK(!imap_line_literal(SL("a {1"), &l) && !imap_line_literal(SL("a {1x}"), &l) &&
+          !imap_line_literal(SL(""), &l));
     CHECK(!imap_line_literal(SL("a {99999999999999999999}"), &l));
 }
 
@@ -97,15 +99,22 @@ static struct slice encode7(const char *s)
 TEST(imap_modified_utf7)
 {
     static const char *const pairs[][2] = {
-        {"~peter/mail/&U,BTFw-/&ZeVnLIqe-", "~peter/mail/\xe5\x8f\xb0\xe5\x8c\x97/\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e"},
-        {"plain", "plain"}, {"a&-b", "a&b"}, {"&-&-", "&&"}, {"Entw&APw-rfe", "Entw\xc3\xbcrfe"},
-        {"&2D3eAA-", "\xf0\x9f\x98\x80"}, {"", ""}, {"&AOk-&-", "\xc3\xa9&"},
+        {"~peter/mail/&U,BTFw-/&ZeVnLIqe-",
+         "~peter/mail/\xe5\x8f\xb0\xe5\x8c\x97/\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e"},
+        {"plain", "plain"},
+        {"a&-b", "a&b"},
+        {"&-&-", "&&"},
+        {"Entw&APw-rfe", "Entw\xc3\xbcrfe"},
+        {"&2D3eAA-", "\xf0\x9f\x98\x80"},
+        {"", ""},
+        {"&AOk-&-", "\xc3\xa9&"},
     };
     for (size_t i = 0; i < COUNT_OF(pairs); i++) {
         CHECK_SL(decode7(pairs[i][0]), pairs[i][1]);
         CHECK_SL(encode7(pairs[i][1]), pairs[i][0]);
     }
-    static const char *const bad[] = {"&", "a&b", "&AGE-", "&2D0-", "&3gA-", "&A-", "&AOkA-", "&AOk=-", "&U,BTFw-&ZeVnLIqe-", "&AOn-"};
+    static const char *const bad[] = {
+        "&", "a&b", "&AGE-", "&2D0-", "&3gA-", "&A-", "&AOkA-", "&AOk=-", "&U,BTFw-&ZeVnLIqe-", "&AOn-"};
     for (size_t i = 0; i < COUNT_OF(bad); i++) CHECK_SL(decode7(bad[i]), "bad");
     ar_free(&ar);
 }
@@ -154,7 +163,8 @@ TEST(imap_sets)
     CHECK_SL(set_text("3291:*", 100), "100:3291");
     CHECK_SL(set_text("1,2,3,3,1:2", 9), "1:3");
     CHECK_SL(set_text("4294967295,1:4294967295", 9), "1:4294967295");
-    static const char *const bad[] = {"", "0", "1,", ",1", "1:", "a", "1:2:3", "4294967296", "1 ", "-1", "$1"};
+    static const char *const bad[] = {"",      "0",          "1,", ",1", "1:", "a",
+                                      "1:2:3", "4294967296", "1 ", "-1", "$1"};
     for (size_t i = 0; i < COUNT_OF(bad); i++) CHECK_SL(set_text(bad[i], 9), "bad");
     struct imap_in in = cursor(SL("$"));
     CHECK(imap_set(&in).saved);
@@ -190,9 +200,16 @@ TEST(imap_dates)
     in = cursor(SL("\" 1-feb-1994 00:00:00 +0000\""));
     CHECK_INT(imap_date_time(&in, &zone), 760060800);
     CHECK_OK(imap_done(&in));
-    static const char *const bad[] = {"\"-Feb-1994 00:00:00 +0000\"", "\"001-Feb-1994 00:00:00 +0000\"", "\"31-Feb-1994 00:00:00 +0000\"", "\"01-Feb-1994 24:00:00 +0000\"",
-                                      "\"01-Feb-94 00:00:00 +0000\"", "\"01-Foo-1994 00:00:00 +0000\"", "\"01-Feb-1994 00:00:00 +9900\"",
-                                      "\"01-Feb-1994 00:00:00 0000\"", "\"\"", "x"};
+    static const char *const bad[] = {"\"-Feb-1994 00:00:00 +0000\"",
+                                      "\"001-Feb-1994 00:00:00 +0000\"",
+                                      "\"31-Feb-1994 00:00:00 +0000\"",
+                                      "\"01-Feb-1994 24:00:00 +0000\"",
+                                      "\"01-Feb-94 00:00:00 +0000\"",
+                                      "\"01-Foo-1994 00:00:00 +0000\"",
+                                      "\"01-Feb-1994 00:00:00 +9900\"",
+                                      "\"01-Feb-1994 00:00:00 0000\"",
+                                      "\"\"",
+                                      "x"};
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         in = cursor(sl_cstr(bad[i]));
         imap_date_time(&in, &zone);
@@ -235,7 +252,9 @@ TEST(imap_store)
     s = imap_store_args(&in);
     CHECK_OK(imap_done(&in));
     CHECK(s.conditional && s.unchanged_since == 12121230045);
-    static const char *const bad[] = {"FLAGS", "FLAGS ", "FLAG (x)", "+ FLAGS (x)", "FLAGS (\\Recent)", "FLAGS (a", "FLAGS (a  b)", "FLAGS (a*)"};
+    static const char *const bad[] = {"FLAGS",        "FLAGS ",           "FLAG (x)",
+                                      "+ FLAGS (x)",  "FLAGS (\\Recent)", "FLAGS (a",
+                                      "FLAGS (a  b)", "FLAGS (a*)"};
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         in = cursor(sl_cstr(bad[i]));
         imap_store_args(&in);
@@ -256,29 +275,51 @@ TEST(imap_fetch)
 {
     struct imap_fetch f = fetch("FULL", 0);
     CHECK_INT(f.n, 5);
-    CHECK(f.kinds == (1u << IMAP_FLAGS | 1u << IMAP_INTERNALDATE | 1u << IMAP_SIZE | 1u << IMAP_ENVELOPE | 1u << IMAP_BODY));
+    CHECK(f.kinds == (1u << IMAP_FLAGS | 1u << IMAP_INTERNALDATE | 1u << IMAP_SIZE | 1u << IMAP_ENVELOPE |
+                      1u << IMAP_BODY));
     CHECK(!f.sets_seen);
     CHECK_INT(fetch("all", 0).n, 4);
     CHECK_INT(fetch("(uid fast)", ERR_SYNTAX).n, 1);
     f = fetch("BODY[]", 0);
     CHECK(f.n == 1 && f.sets_seen && f.item[0].kind == IMAP_SECTION && f.item[0].text == IMAP_WHOLE);
     CHECK_SL(f.item[0].label, "BODY[]");
-    f = fetch("(FLAGS BODY.PEEK[header.fields (Date From)] RFC822.SIZE body[3.1.text]<5.20> BODY BODYSTRUCTURE RFC822.HEADER)", 0);
+    f = fetch("(FLAGS BODY.PEEK[header.fields (Date From)] RFC822.SIZE body[3.1.text]<5.20> BODY "
+              "BODYSTRUCTURE RFC822.HEADER)",
+              0);
     REQUIRE(f.n == 7);
     CHECK_SL(f.item[1].label, "BODY[HEADER.FIELDS (Date From)]");
     CHECK(f.item[1].peek && f.item[1].nfields == 2);
     CHECK_SL(f.item[3].label, "BODY[3.1.TEXT]<5>");
     CHECK(f.item[3].partial && f.item[3].from == 5 && f.item[3].count == 20 && f.item[3].npath == 2);
-    CHECK(f.item[4].kind == IMAP_BODY && f.item[5].kind == IMAP_BODYSTRUCTURE && f.item[6].kind == IMAP_RFC822_HEADER);
+    CHECK(f.item[4].kind == IMAP_BODY && f.item[5].kind == IMAP_BODYSTRUCTURE &&
+          f.item[6].kind == IMAP_RFC822_HEADER);
     CHECK(f.sets_seen);
-    CHECK_SL(fetch("BODY[1.HEADER.FIELDS.NOT (\"a b\" {1}\r\nX)]", 0).item[0].label, "BODY[1.HEADER.FIELDS.NOT (\"a b\" X)]");
+    CHECK_SL(fetch("BODY[1.HEADER.FIELDS.NOT (\"a b\" {1}\r\nX)]", 0).item[0].label,
+             "BODY[1.HEADER.FIELDS.NOT (\"a b\" X)]");
     CHECK_SL(fetch("BODY.PEEK[2.MIME]", 0).item[0].label, "BODY[2.MIME]");
     CHECK_SL(fetch("BINARY.PEEK[2.1]<0.5>", 0).item[0].label, "BINARY[2.1]<0>");
     CHECK_SL(fetch("BINARY.SIZE[2]", 0).item[0].label, "BINARY.SIZE[2]");
     CHECK_INT(fetch("(FLAGS) (CHANGEDSINCE 12345)", 0).changed_since, 12345);
-    static const char *const bad[] = {"", "()", "(FLAGS", "FLAGSX", "BODY[", "BODY[0]", "BODY[1.]", "BODY[1.2.]", "BODY[MIME]", "BODY[TEXT.1]",
-                                      "BODY[]<1>", "BODY[]<1.0>", "BODY[]<1.2", "BODY[HEADER.FIELDS]", "BODY[HEADER.FIELDS ()]", "(FLAGS  UID)",
-                                      "BODY.PEEK", "(ALL)", "BINARY[TEXT]", "BODY[1HEADER]"};
+    static const char *const bad[] = {"",
+                                      "()",
+                                      "(FLAGS",
+                                      "FLAGSX",
+                                      "BODY[",
+                                      "BODY[0]",
+                                      "BODY[1.]",
+                                      "BODY[1.2.]",
+                                      "BODY[MIME]",
+                                      "BODY[TEXT.1]",
+                                      "BODY[]<1>",
+                                      "BODY[]<1.0>",
+                                      "BODY[]<1.2",
+                                      "BODY[HEADER.FIELDS]",
+                                      "BODY[HEADER.FIELDS ()]",
+                                      "(FLAGS  UID)",
+                                      "BODY.PEEK",
+                                      "(ALL)",
+                                      "BINARY[TEXT]",
+                                      "BODY[1HEADER]"};
     for (size_t i = 0; i < COUNT_OF(bad); i++) fetch(bad[i], ERR_SYNTAX);
     struct buf b = BUF_INIT;
     for (int i = 0; i < 70; i++) buf_str(&b, i ? ".1" : "BODY[1");
@@ -325,8 +366,11 @@ TEST(imap_search)
     CHECK(search(SL("MODSEQ \"/flags/\\\\draft\" all 620162338"), 0).modseq);
     CHECK_SL(search(SL("HEADER Message-ID \"\""), 0).key->field, "Message-ID");
     CHECK_SL(search(SL("UNKEYWORD $Junk"), 0).key->child->text, "$Junk");
-    static const char *const bad[] = {"", "FOO", "NOT", "OR ALL", "OR ALL ", "(ALL", "()", "ALL ", "ALL)", "FROM", "BEFORE x", "LARGER -1",
-                                      "CHARSET UTF-8", "RETURN MIN ALL", "RETURN (FOO) ALL", "UID", "ALL  ALL", "KEYWORD \"x\""};
+    static const char *const bad[] = {
+        "",         "FOO",       "NOT",           "OR ALL",         "OR ALL ",
+        "(ALL",     "()",        "ALL ",          "ALL)",           "FROM",
+        "BEFORE x", "LARGER -1", "CHARSET UTF-8", "RETURN MIN ALL", "RETURN (FOO) ALL",
+        "UID",      "ALL  ALL",  "KEYWORD \"x\""};
     for (size_t i = 0; i < COUNT_OF(bad); i++) search(sl_cstr(bad[i]), ERR_SYNTAX);
     ar_free(&ar);
 }
@@ -361,9 +405,12 @@ TEST(imap_list_arguments)
 {
     struct imap_list l = list("\"\" *", 0);
     CHECK(!l.extended && l.n == 1 && l.reference.n == 0);
-    l = list("(SUBSCRIBED RECURSIVEMATCH) \"\" (\"INBOX\" Drafts %) RETURN (CHILDREN STATUS (MESSAGES UNSEEN))", 0);
+    l = list(
+        "(SUBSCRIBED RECURSIVEMATCH) \"\" (\"INBOX\" Drafts %) RETURN (CHILDREN STATUS (MESSAGES UNSEEN))",
+        0);
     CHECK(l.extended && l.n == 3 && l.select == (IMAP_LIST_SUBSCRIBED | IMAP_LIST_RECURSIVE));
-    CHECK(l.give == (IMAP_LIST_CHILDREN | IMAP_LIST_STATUS) && l.status == (IMAP_STATUS_MESSAGES | IMAP_STATUS_UNSEEN));
+    CHECK(l.give == (IMAP_LIST_CHILDREN | IMAP_LIST_STATUS) &&
+          l.status == (IMAP_STATUS_MESSAGES | IMAP_STATUS_UNSEEN));
     list("() \"\" %", 0);
     list("\"\" % RETURN ()", 0);
     list("\"\"", ERR_SYNTAX);
@@ -380,12 +427,12 @@ TEST(imap_list_matching)
         const char *pattern, *name;
         bool match;
     } t[] = {
-        {"*", "a/b/c", true},   {"%", "a", true},       {"%", "a/b", false},    {"%/%", "a/b", true},
-        {"a*c", "a/b/c", true}, {"a%c", "abc", true},   {"a%c", "a/c", false},  {"*b", "a/b", true},
-        {"%b", "a/b", false},   {"a/%", "a/", true},    {"a", "a", true},       {"a", "A", false},
-        {"inbox", "INBOX", true}, {"IN%", "INBOX", true}, {"", "", true},        {"", "a", false},
-        {"a", "", false},       {"*%*", "x/y", true},   {"%*%", "", true},      {"*/%", "a/b/c", true},
-        {"%/*", "a/b/c", true}, {"a%/c*", "ab/cd/e", true}, {"ab", "a", false}, {"a", "ab", false},
+        {"*", "a/b/c", true},     {"%", "a", true},           {"%", "a/b", false},   {"%/%", "a/b", true},
+        {"a*c", "a/b/c", true},   {"a%c", "abc", true},       {"a%c", "a/c", false}, {"*b", "a/b", true},
+        {"%b", "a/b", false},     {"a/%", "a/", true},        {"a", "a", true},      {"a", "A", false},
+        {"inbox", "INBOX", true}, {"IN%", "INBOX", true},     {"", "", true},        {"", "a", false},
+        {"a", "", false},         {"*%*", "x/y", true},       {"%*%", "", true},     {"*/%", "a/b/c", true},
+        {"%/*", "a/b/c", true},   {"a%/c*", "ab/cd/e", true}, {"ab", "a", false},    {"a", "ab", false},
     };
     for (size_t i = 0; i < COUNT_OF(t); i++)
         if (imap_list_match(sl_cstr(t[i].pattern), sl_cstr(t[i].name)) != t[i].match)

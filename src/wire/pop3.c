@@ -6,10 +6,9 @@
 
 #include "base/text.h"
 
-static const char *const names[POP3_VERB_COUNT] = {
-    "unknown",
+static const char *const names[POP3_VERB_COUNT] = {"unknown",
 #define X(v) #v,
-    POP3_VERBS(X)
+                                                   POP3_VERBS(X)
 #undef X
 };
 
@@ -49,8 +48,9 @@ static int parse_numbered(struct pop3_command *out, bool optional)
         r = take_number(&s, &out->lines);
     }
     if (r || s.n || !out->number)
-        return err_set(ERR_SYNTAX, out->verb == POP3_TOP ? "%s wants a message number and a number of lines"
-                                                         : "%s wants a message number from 1 on",
+        return err_set(ERR_SYNTAX,
+                       out->verb == POP3_TOP ? "%s wants a message number and a number of lines"
+                                             : "%s wants a message number from 1 on",
                        pop3_verb_name(out->verb));
     out->has_number = true;
     return 0;

@@ -6,25 +6,26 @@
 
 enum { POP3_LINE_MAX = 512, POP3_AUTH_LINE_MAX = 12288 }; /* RFC 2449 section 4: 255 octets, responses 512 */
 
-#define POP3_VERBS(X) \
-    X(USER) X(PASS) X(APOP) X(AUTH) X(CAPA) X(STLS) X(QUIT) X(STAT) X(LIST) X(RETR) X(DELE) X(NOOP) \
-    X(RSET) X(TOP) X(UIDL) X(UTF8) X(LANG)
+#define POP3_VERBS(X)                                                                                        \
+    X(USER)                                                                                                  \
+    X(PASS) X(APOP) X(AUTH) X(CAPA) X(STLS) X(QUIT) X(STAT) X(LIST) X(RETR) X(DELE) X(NOOP) X(RSET) X(TOP)   \
+        X(UIDL) X(UTF8) X(LANG)
 enum pop3_verb {
     POP3_UNKNOWN,
 #define X(v) POP3_##v,
     POP3_VERBS(X)
 #undef X
-    POP3_VERB_COUNT
+        POP3_VERB_COUNT
 };
 const char *pop3_verb_name(enum pop3_verb v);
 
 struct pop3_command {
     enum pop3_verb verb;
     struct slice word;
-    struct slice arg;      /* USER: name; PASS: the rest of the line, blanks included (RFC 1939 section 7) */
-    bool has_number;       /* LIST and UIDL may do without */
-    uint32_t number;       /* LIST RETR DELE TOP UIDL: message number, from 1 */
-    uint32_t lines;        /* TOP */
+    struct slice arg; /* USER: name; PASS: the rest of the line, blanks included (RFC 1939 section 7) */
+    bool has_number;  /* LIST and UIDL may do without */
+    uint32_t number;  /* LIST RETR DELE TOP UIDL: message number, from 1 */
+    uint32_t lines;   /* TOP */
     struct slice mechanism, initial; /* AUTH; initial is base64 as sent */
     bool has_initial;
 };

@@ -16,18 +16,19 @@ enum {
     SMTP_LOCAL_MAX = 64,        /* RFC 5321 section 4.5.3.1.1 */
     SMTP_DOMAIN_MAX = 255,
     SMTP_PARAMS_MAX = 20,
-    SMTP_TEXT_LINE_MAX = 998,   /* without CRLF, RFC 5322 section 2.1.1 */
+    SMTP_TEXT_LINE_MAX = 998, /* without CRLF, RFC 5322 section 2.1.1 */
 };
 
-#define SMTP_VERBS(X) \
-    X(EHLO) X(HELO) X(LHLO) X(MAIL) X(RCPT) X(DATA) X(BDAT) X(RSET) X(VRFY) X(EXPN) X(NOOP) X(QUIT) \
-    X(STARTTLS) X(AUTH) X(HELP)
+#define SMTP_VERBS(X)                                                                                        \
+    X(EHLO)                                                                                                  \
+    X(HELO) X(LHLO) X(MAIL) X(RCPT) X(DATA) X(BDAT) X(RSET) X(VRFY) X(EXPN) X(NOOP) X(QUIT) X(STARTTLS)      \
+        X(AUTH) X(HELP)
 enum smtp_verb {
     SMTP_UNKNOWN,
 #define X(v) SMTP_##v,
     SMTP_VERBS(X)
 #undef X
-    SMTP_VERB_COUNT
+        SMTP_VERB_COUNT
 };
 const char *smtp_verb_name(enum smtp_verb v); /* "EHLO"; "unknown"; static */
 
@@ -45,15 +46,15 @@ struct smtp_param {
 };
 struct smtp_command {
     enum smtp_verb verb;
-    struct slice word;  /* the first word as written, at most 64 bytes of it */
-    struct slice arg;   /* what follows the word, blanks trimmed. EHLO, HELO, LHLO: the name */
-    struct smtp_path path;                     /* MAIL, RCPT */
-    struct smtp_param param[SMTP_PARAMS_MAX];  /* MAIL, RCPT */
+    struct slice word;     /* the first word as written, at most 64 bytes of it */
+    struct slice arg;      /* what follows the word, blanks trimmed. EHLO, HELO, LHLO: the name */
+    struct smtp_path path; /* MAIL, RCPT */
+    struct smtp_param param[SMTP_PARAMS_MAX]; /* MAIL, RCPT */
     size_t nparams;
     struct slice mechanism, initial; /* AUTH; initial is base64 as sent ("=" means present but empty) */
     bool has_initial;
-    uint64_t size;                   /* BDAT */
-    bool last;                       /* BDAT */
+    uint64_t size; /* BDAT */
+    bool last;     /* BDAT */
 };
 /* line: without CRLF. 0, with verb SMTP_UNKNOWN for a word that is no command, or ERR_SYNTAX
  * (out->verb is set all the same), ERR_TOO_LONG (a local part or domain), ERR_LIMIT (parameters). */
@@ -74,18 +75,18 @@ enum smtp_body { SMTP_BODY_7BIT, SMTP_BODY_8BITMIME, SMTP_BODY_BINARYMIME };
 enum smtp_ret { SMTP_RET_UNSET, SMTP_RET_FULL, SMTP_RET_HDRS };
 enum { SMTP_NOTIFY_NEVER = 1, SMTP_NOTIFY_SUCCESS = 2, SMTP_NOTIFY_FAILURE = 4, SMTP_NOTIFY_DELAY = 8 };
 struct smtp_mail_opts {
-    uint64_t size;        /* SIZE, RFC 1870; 0 = not said */
-    enum smtp_body body;  /* RFC 6152, 3030 */
-    bool smtputf8;        /* RFC 6531 */
-    bool requiretls;      /* RFC 8689 */
-    enum smtp_ret ret;    /* RFC 3461 section 4.3 */
-    struct slice envid;   /* RFC 3461 section 4.4, xtext decoded, at most 100 bytes */
-    struct slice auth;    /* RFC 4954 section 5, xtext decoded; "<>" or an address */
+    uint64_t size;       /* SIZE, RFC 1870; 0 = not said */
+    enum smtp_body body; /* RFC 6152, 3030 */
+    bool smtputf8;       /* RFC 6531 */
+    bool requiretls;     /* RFC 8689 */
+    enum smtp_ret ret;   /* RFC 3461 section 4.3 */
+    struct slice envid;  /* RFC 3461 section 4.4, xtext decoded, at most 100 bytes */
+    struct slice auth;   /* RFC 4954 section 5, xtext decoded; "<>" or an address */
     bool has_auth;
 };
 struct smtp_rcpt_opts {
-    unsigned notify;      /* SMTP_NOTIFY_ bits; 0 = not said. RFC 3461 section 4.1 */
-    struct slice orcpt;   /* "rfc822;alice@example.com", xtext decoded, or empty. Section 4.2 */
+    unsigned notify;    /* SMTP_NOTIFY_ bits; 0 = not said. RFC 3461 section 4.1 */
+    struct slice orcpt; /* "rfc822;alice@example.com", xtext decoded, or empty. Section 4.2 */
 };
 /* ERR_SYNTAX: a value is wrong (501 5.5.4); ERR_UNSUPPORTED: a parameter nobody knows (555 5.5.4);
  * a parameter given twice is ERR_SYNTAX. */
@@ -106,15 +107,15 @@ void smtp_reply_put(struct buf *out, int code, const char *enhanced, struct slic
 
 enum { SMTP_REPLY_LINE_MAX = 4096, SMTP_REPLY_LINES_MAX = 200, SMTP_REPLY_BYTES_MAX = 16 * 1024 };
 struct smtp_reply {
-    int code;                 /* 220; 0 before the first line */
-    uint16_t enhanced[3];     /* 5, 1, 1; zero when there was none */
-    struct slice text;        /* the lines as received, LF between them, code and enhanced code
-                                 included: verbatim for logs and bounces. Cut at SMTP_REPLY_BYTES_MAX
-                                 and SMTP_REPLY_LINES_MAX; the code is known all the same */
+    int code;             /* 220; 0 before the first line */
+    uint16_t enhanced[3]; /* 5, 1, 1; zero when there was none */
+    struct slice text;    /* the lines as received, LF between them, code and enhanced code
+                             included: verbatim for logs and bounces. Cut at SMTP_REPLY_BYTES_MAX
+                             and SMTP_REPLY_LINES_MAX; the code is known all the same */
     size_t lines;
-    bool cut;                 /* text is not all of it */
+    bool cut; /* text is not all of it */
     struct arena *a;
-    size_t room;              /* bytes allocated behind text */
+    size_t room; /* bytes allocated behind text */
 };
 /* Begins a reply whose text will lie in a. */
 void smtp_reply_begin(struct smtp_reply *r, struct arena *a);
@@ -127,20 +128,31 @@ struct slice smtp_reply_words(const struct smtp_reply *r);
 bool smtp_enhanced_parse(struct slice s, uint16_t v[3], size_t *len);
 
 enum {
-    SMTP_EXT_PIPELINING = 1 << 0, SMTP_EXT_8BITMIME = 1 << 1, SMTP_EXT_SIZE = 1 << 2,
-    SMTP_EXT_STARTTLS = 1 << 3, SMTP_EXT_DSN = 1 << 4, SMTP_EXT_ENHANCED = 1 << 5,
-    SMTP_EXT_CHUNKING = 1 << 6, SMTP_EXT_BINARYMIME = 1 << 7, SMTP_EXT_SMTPUTF8 = 1 << 8,
-    SMTP_EXT_AUTH = 1 << 9, SMTP_EXT_REQUIRETLS = 1 << 10, SMTP_EXT_LIMITS = 1 << 11,
+    SMTP_EXT_PIPELINING = 1 << 0,
+    SMTP_EXT_8BITMIME = 1 << 1,
+    SMTP_EXT_SIZE = 1 << 2,
+    SMTP_EXT_STARTTLS = 1 << 3,
+    SMTP_EXT_DSN = 1 << 4,
+    SMTP_EXT_ENHANCED = 1 << 5,
+    SMTP_EXT_CHUNKING = 1 << 6,
+    SMTP_EXT_BINARYMIME = 1 << 7,
+    SMTP_EXT_SMTPUTF8 = 1 << 8,
+    SMTP_EXT_AUTH = 1 << 9,
+    SMTP_EXT_REQUIRETLS = 1 << 10,
+    SMTP_EXT_LIMITS = 1 << 11,
 };
 enum {
-    SMTP_AUTH_PLAIN = 1, SMTP_AUTH_LOGIN = 2, SMTP_AUTH_SCRAM_SHA_256 = 4, SMTP_AUTH_SCRAM_SHA_256_PLUS = 8,
+    SMTP_AUTH_PLAIN = 1,
+    SMTP_AUTH_LOGIN = 2,
+    SMTP_AUTH_SCRAM_SHA_256 = 4,
+    SMTP_AUTH_SCRAM_SHA_256_PLUS = 8,
 };
 struct smtp_ehlo {
-    unsigned ext;        /* SMTP_EXT_ bits */
-    unsigned auth;       /* SMTP_AUTH_ bits */
-    uint64_t size;       /* the peer's limit, 0 = none told */
+    unsigned ext;                /* SMTP_EXT_ bits */
+    unsigned auth;               /* SMTP_AUTH_ bits */
+    uint64_t size;               /* the peer's limit, 0 = none told */
     uint32_t mail_max, rcpt_max; /* RFC 9422 LIMITS, 0 = none told */
-    struct slice name;   /* how the peer calls itself */
+    struct slice name;           /* how the peer calls itself */
 };
 /* From a complete 250 reply to EHLO. Unknown and malformed keywords are passed over. */
 void smtp_ehlo_parse(const struct smtp_reply *r, struct smtp_ehlo *out);
@@ -157,7 +169,7 @@ struct smtp_data {
     enum smtp_fault fault; /* the first one; the letter must be refused after its end */
     uint64_t size;         /* clean bytes given out so far */
     uint64_t lines;
-    size_t line, longest;  /* bytes in the present line, and in the longest, without CRLF */
+    size_t line, longest; /* bytes in the present line, and in the longest, without CRLF */
 };
 enum { SMTP_DATA_MORE, SMTP_DATA_RUN, SMTP_DATA_END };
 void smtp_data_begin(struct smtp_data *d);

@@ -2,10 +2,9 @@
 #include "base/text.h"
 #include "smtp.h"
 
-static const char *const names[SMTP_VERB_COUNT] = {
-    "unknown",
+static const char *const names[SMTP_VERB_COUNT] = {"unknown",
 #define X(v) #v,
-    SMTP_VERBS(X)
+                                                   SMTP_VERBS(X)
 #undef X
 };
 

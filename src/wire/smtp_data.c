@@ -5,8 +5,8 @@
 enum {
     AT_START, /* of a line: a dot here is special */
     IN_LINE,
-    AFTER_CR, /* in a line; only LF may follow */
-    AFTER_DOT, /* a dot began the line; it was not given out */
+    AFTER_CR,     /* in a line; only LF may follow */
+    AFTER_DOT,    /* a dot began the line; it was not given out */
     AFTER_DOT_CR, /* nor was this CR: CR LF now is the end */
 };
 

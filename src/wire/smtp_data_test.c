@@ -132,12 +132,19 @@ static void send_all(const char *in, size_t n, size_t piece, struct buf *out)
 
 TEST(data_sent)
 {
-    static const struct { const char *in, *out; } sent[] = {
-        {"Hello\r\n", "Hello\r\n.\r\n"},       {"", ".\r\n"},
-        {".\r\n..a\r\n", "..\r\n...a\r\n.\r\n"}, {"no end", "no end\r\n.\r\n"},
-        {"a\nb\r\n", "a\r\nb\r\n.\r\n"},       {"a\rb\r\n", "a\r\nb\r\n.\r\n"},
-        {"a\n.\nb", "a\r\n..\r\nb\r\n.\r\n"},   {"a\r", "a\r\n.\r\n"},
-        {"a\r\r\n.b\n\n", "a\r\n\r\n..b\r\n\r\n.\r\n"}, {"\r.\r\n", "\r\n..\r\n.\r\n"},
+    static const struct {
+        const char *in, *out;
+    } sent[] = {
+        {"Hello\r\n", "Hello\r\n.\r\n"},
+        {"", ".\r\n"},
+        {".\r\n..a\r\n", "..\r\n...a\r\n.\r\n"},
+        {"no end", "no end\r\n.\r\n"},
+        {"a\nb\r\n", "a\r\nb\r\n.\r\n"},
+        {"a\rb\r\n", "a\r\nb\r\n.\r\n"},
+        {"a\n.\nb", "a\r\n..\r\nb\r\n.\r\n"},
+        {"a\r", "a\r\n.\r\n"},
+        {"a\r\r\n.b\n\n", "a\r\n\r\n..b\r\n\r\n.\r\n"},
+        {"\r.\r\n", "\r\n..\r\n.\r\n"},
     };
     struct buf out = BUF_INIT;
     for (size_t c = 0; c < COUNT_OF(sent); c++)
@@ -174,7 +181,8 @@ TEST(data_sent_and_received)
 /* The count is what smtp_stuff adds, but for doubled dots. */
 TEST(smtp_lines_count_what_sending_adds)
 {
-    static const char *const texts[] = {"", "a", "a\r\n", "a\nb\n", "a\rb\r", "\n\r\n\r", "\r\r\n\n", "\n", "\r", "a\r\nb"};
+    static const char *const texts[] = {"",         "a",        "a\r\n", "a\nb\n", "a\rb\r",
+                                        "\n\r\n\r", "\r\r\n\n", "\n",    "\r",     "a\r\nb"};
     for (size_t t = 0; t < COUNT_OF(texts); t++)
         for (size_t step = 1; step < 5; step++) {
             struct smtp_lines l = {0};

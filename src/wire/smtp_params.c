@@ -161,7 +161,7 @@ static int take_all(struct arena *a, const struct smtp_command *c, const struct 
 int smtp_mail_opts(struct arena *a, const struct smtp_command *c, struct smtp_mail_opts *out)
 {
     static const struct option options[] = {
-        {"SIZE", opt_size}, {"BODY", opt_body}, {"SMTPUTF8", opt_utf8}, {"REQUIRETLS", opt_requiretls},
+        {"SIZE", opt_size}, {"BODY", opt_body},   {"SMTPUTF8", opt_utf8}, {"REQUIRETLS", opt_requiretls},
         {"RET", opt_ret},   {"ENVID", opt_envid}, {"AUTH", opt_auth},
     };
     *out = (struct smtp_mail_opts){0};

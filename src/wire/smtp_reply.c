@@ -129,7 +129,10 @@ static struct slice take_word(struct slice *s, const char *ends)
 
 static void take_auth(struct slice s, struct smtp_ehlo *out)
 {
-    static const struct { const char *name; unsigned bit; } mechanisms[] = {
+    static const struct {
+        const char *name;
+        unsigned bit;
+    } mechanisms[] = {
         {"PLAIN", SMTP_AUTH_PLAIN},
         {"LOGIN", SMTP_AUTH_LOGIN},
         {"SCRAM-SHA-256", SMTP_AUTH_SCRAM_SHA_256},
@@ -157,7 +160,8 @@ static void take_limits(struct slice s, struct smtp_ehlo *out)
 static void take_keyword(struct slice line, struct smtp_ehlo *out)
 {
     static const struct {
-        const char *name; unsigned bit;
+        const char *name;
+        unsigned bit;
     } keywords[] = {
         {"PIPELINING", SMTP_EXT_PIPELINING},
         {"8BITMIME", SMTP_EXT_8BITMIME},

@@ -52,7 +52,7 @@ TEST(smtp_mail_and_rcpt)
     CHECK_SL(c.param[1].value, "8BITMIME");
     CHECK_OK(parse("mail from:<>", &c));
     CHECK(c.path.null);
-    CHECK_OK(parse("MAIL FROM: <a@b.test>", &c)); /* common, harmless */
+    CHECK_OK(parse("MAIL FROM: <a@b.test>", &c));                         /* common, harmless */
     CHECK_OK(parse("RCPT TO:<@hosta.int,@jkl.org:userc@d.bar.org>", &c)); /* RFC 5321 section 4.1.1.3 */
     CHECK_SL(c.path.address, "userc@d.bar.org");
     CHECK_OK(parse("RCPT TO:<\"Joe \\\"X\\\" @>\"@two.test>", &c));
@@ -65,7 +65,9 @@ TEST(smtp_mail_and_rcpt)
     CHECK_SL(c.path.address, "Postmaster");
     CHECK_OK(parse("RCPT TO:<a@[IPv6:2001:db8::1]>", &c));
     CHECK(c.path.literal);
-    CHECK_OK(parse("RCPT TO:<j\xc3\xb6rg@b\xc3\xbc" "cher.test>", &c));
+    CHECK_OK(parse("RCPT TO:<j\xc3\xb6rg@b\xc3\xbc"
+                   "cher.test>",
+                   &c));
     CHECK(c.path.utf8);
     ar_free(&ar);
 }

@@ -32,7 +32,8 @@ static struct slice word_of(struct slice pair, struct slice *domain)
     return word;
 }
 
-static void read_signatures(struct slice list, struct slice *passed, struct slice *unknown, struct dmarc_evidence *e)
+static void read_signatures(struct slice list, struct slice *passed, struct slice *unknown,
+                            struct dmarc_evidence *e)
 {
     struct slice pair, domain;
     while (list.n && sl_next(&list, ',', &pair)) {
@@ -56,8 +57,9 @@ static void check(struct dns *d, struct slice line)
     e.spf_temperror = sl_eq(word, SL("temperror"));
     read_signatures(line, passed, unknown, &e);
     if (dns_to_ascii(&a, author, &from.domain[0]) != 0 || dmarc_check(d, &a, &from, &e, &r) != 0) exit(2);
-    printf("%s\t%s\t%s\t%.*s\t%.*s\t%d\t%d\t%.*s\n", dmarc_code_name(r.code), r.record ? dmarc_policy_name(r.published) : "-",
-           r.tag ? r.tag : "-", SLF(r.policy_domain), SLF(r.org), r.spf_aligned, r.dkim_aligned, SLF(r.why));
+    printf("%s\t%s\t%s\t%.*s\t%.*s\t%d\t%d\t%.*s\n", dmarc_code_name(r.code),
+           r.record ? dmarc_policy_name(r.published) : "-", r.tag ? r.tag : "-", SLF(r.policy_domain),
+           SLF(r.org), r.spf_aligned, r.dkim_aligned, SLF(r.why));
     ar_free(&a);
 }
 

@@ -55,7 +55,11 @@ static struct dkim_body *pass_body(struct dkim_body *b, struct slice body)
 
 static void verify(struct arena *a, struct slice msg, bool lax)
 {
-    struct dkim_policy p = {.now = NOW, .partial_body_ok = lax, .extra_fields_ok = lax, };
+    struct dkim_policy p = {
+        .now = NOW,
+        .partial_body_ok = lax,
+        .extra_fields_ok = lax,
+    };
     struct mail_head head;
     struct dkim_results r = {0};
     struct buf out = BUF_INIT;
@@ -88,7 +92,8 @@ static void arc(struct arena *a, struct slice msg)
     struct mail_head head;
     if (mail_head_parse(a, msg, &head)) return answer(SL("unreadable\n"));
     struct arc_result r = verify_arc(a, &head, msg);
-    answer(ar_printf(a, "%s %d %d %.*s\n", arc_status_name(r.status), r.highest, r.oldest_pass, SLF(r.reason)));
+    answer(
+        ar_printf(a, "%s %d %d %.*s\n", arc_status_name(r.status), r.highest, r.oldest_pass, SLF(r.reason)));
 }
 
 static void seal(struct arena *a, int k, const char *domain, const char *selector, struct slice msg)
@@ -98,8 +103,11 @@ static void seal(struct arena *a, int k, const char *domain, const char *selecto
     struct arc_seal *s;
     if (mail_head_parse(a, msg, &head)) return answer(SL(""));
     struct arc_result r = verify_arc(a, &head, msg);
-    struct arc_sealer sealer = {.domain = sl_cstr(domain), .selector = sl_cstr(selector), .key = key[k],
-                                .authres = ar_printf(a, "%s;\r\n\tspf=pass smtp.mailfrom=a@b.test;\r\n\tdkim=none", domain)};
+    struct arc_sealer sealer = {
+        .domain = sl_cstr(domain),
+        .selector = sl_cstr(selector),
+        .key = key[k],
+        .authres = ar_printf(a, "%s;\r\n\tspf=pass smtp.mailfrom=a@b.test;\r\n\tdkim=none", domain)};
     struct dkim_body *b = dkim_body_new(a);
     int e = arc_seal_new(a, &head, &sealer, &r, NOW, b, &s);
     pass_body(b, sl_from(msg, head.body_at));
@@ -108,7 +116,10 @@ static void seal(struct arena *a, int k, const char *domain, const char *selecto
     buf_free(&out);
 }
 
-static enum dkim_canon canon(const char *word) { return strcmp(word, "relaxed") ? DKIM_SIMPLE : DKIM_RELAXED; }
+static enum dkim_canon canon(const char *word)
+{
+    return strcmp(word, "relaxed") ? DKIM_SIMPLE : DKIM_RELAXED;
+}
 
 static int sign_with(struct arena *a, const struct dkim_signer *k, struct slice msg, struct buf *out)
 {
@@ -158,7 +169,8 @@ static struct slice put_body_hash(struct arena *a, struct slice list, struct sli
     size_t at = sl_find(list, SL("bh=@"));
     if (at == SL_NONE) return list;
     struct slice front = sl_sub(list, 0, at + 3), tail = sl_from(list, at + 4);
-    struct slice whole = with_tags(a, ar_printf(a, "%.*s%s%.*s", SLF(front), none, SLF(tail)), msg, &head, &s);
+    struct slice whole =
+        with_tags(a, ar_printf(a, "%.*s%s%.*s", SLF(front), none, SLF(tail)), msg, &head, &s);
     struct dkim_body *b = dkim_body_new(a);
     int want = dkim_body_want(b, s.body_canon, s.has_length ? s.length : DKIM_WHOLE);
     pass_body(b, sl_from(whole, head.body_at));
@@ -190,8 +202,12 @@ static void sign_tags(struct arena *a, int k, struct slice list, struct slice ms
 
 static void bench_sign(struct buf *out, int k, struct slice msg)
 {
-    struct dkim_signer s = {.domain = SL("example.com"), .selector = SL("k"), .key = key[k],
-                            .head_canon = DKIM_RELAXED, .body_canon = DKIM_RELAXED, .timestamp = true};
+    struct dkim_signer s = {.domain = SL("example.com"),
+                            .selector = SL("k"),
+                            .key = key[k],
+                            .head_canon = DKIM_RELAXED,
+                            .body_canon = DKIM_RELAXED,
+                            .timestamp = true};
     int64_t from = rt_wall();
     int n = 0;
     for (; rt_wall() - from < 1000000; n++) {
@@ -201,7 +217,8 @@ static void bench_sign(struct buf *out, int k, struct slice msg)
         buf_free(&field);
         ar_free(&a);
     }
-    buf_printf(out, "sign key %d (%d bits): %d us\n", k, sign_key_bits(key[k]), (int)((rt_wall() - from) / n));
+    buf_printf(out, "sign key %d (%d bits): %d us\n", k, sign_key_bits(key[k]),
+               (int)((rt_wall() - from) / n));
 }
 
 static void bench_verify(struct buf *out, struct slice msg)
@@ -272,8 +289,12 @@ static void run(struct arena *a, char **w, int n)
         size_t len = (size_t)number(w[2]);
         sign_tags(a, number(w[1]), sl_sub(msg, 0, len), sl_from(msg, len));
     } else if (!strcmp(w[0], "sign") && n == 8) {
-        struct dkim_signer k = {.domain = sl_cstr(w[2]), .selector = sl_cstr(w[3]), .key = key[number(w[1])],
-                                .head_canon = canon(w[4]), .body_canon = canon(w[5]), .timestamp = true};
+        struct dkim_signer k = {.domain = sl_cstr(w[2]),
+                                .selector = sl_cstr(w[3]),
+                                .key = key[number(w[1])],
+                                .head_canon = canon(w[4]),
+                                .body_canon = canon(w[5]),
+                                .timestamp = true};
         if (strcmp(w[6], "-")) k.identity = sl_cstr(w[6]);
         sign(a, &k, msg);
     } else exit(2);
@@ -286,7 +307,8 @@ static int main_fiber(void *arg)
     while (fgets(line, sizeof line, stdin)) {
         struct arena a = {0};
         int n = 0;
-        for (char *w = strtok_r(line, " \n", &rest); w && n < 10; w = strtok_r(NULL, " \n", &rest)) words[n++] = w;
+        for (char *w = strtok_r(line, " \n", &rest); w && n < 10; w = strtok_r(NULL, " \n", &rest))
+            words[n++] = w;
         if (n < 2) return 2;
         run(&a, words, n);
         ar_free(&a);

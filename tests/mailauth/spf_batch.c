@@ -35,8 +35,8 @@ static void check(struct dns *d, struct slice line)
     if (sl_eq(q.mail_from, SL("<helo>"))) q.identity = SPF_HELO;
     if (spf_check(d, &a, &q, &r) != 0) exit(2);
     if (!r.explained) r.explanation = SL("");
-    printf("%s\t%u\t%u\t%u\t%.*s\t%.*s\n", spf_result_name(r.code), r.terms, r.voids, r.questions, SLF(r.explanation),
-           SLF(r.problem));
+    printf("%s\t%u\t%u\t%u\t%.*s\t%.*s\n", spf_result_name(r.code), r.terms, r.voids, r.questions,
+           SLF(r.explanation), SLF(r.problem));
     ar_free(&a);
 }
 

@@ -37,7 +37,8 @@ static int strike(int fd)
 int fdatasync(int fd)
 {
     int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fdatasync");
-    int done = real(fd); /* the bytes are there although an error is told: what must not be told as "not done" */
+    int done =
+        real(fd); /* the bytes are there although an error is told: what must not be told as "not done" */
     return strike(fd) ? -1 : done;
 }
 
