@@ -262,8 +262,10 @@ static void loop_child_fiber(void *arg)
 static void sweep_once(struct core *core)
 {
     struct sweep_report rep;
-    int e = store_sweep(core->store, queue_body_refs, core->queue, 600, 8 << 20, &rep);
-    if (e && e != ERR_CANCELED) log_warn("care", "the sweep of message bodies stopped: %s", err_text(e));
+    struct care_queue queue = queue_care(core->queue);
+    int e = store_sweep(core->store, &queue, 600, 8 << 20, &rep);
+    if (e && e != ERR_CANCELED && e != ERR_BUSY)
+        log_warn("care", "the sweep of message bodies stopped: %s", err_text(e));
     else if (!e && rep.dropped + rep.compacted)
         log_info("care", "gave %llu bytes of deleted mail back to the disk",
                  (unsigned long long)rep.bytes_freed);

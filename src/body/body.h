@@ -32,6 +32,8 @@ static inline struct slice body_ref_slice(const struct body_ref *r) { return sl_
 MUST_CHECK int body_ref_parse(struct slice s, struct body_ref *out);
 uint64_t body_ref_size(const struct body_ref *r); /* bytes of the body */
 uint64_t body_ref_pack(const struct body_ref *r); /* number of the pack it lies in */
+enum { BODY_FILE_MAX = 40 };
+void body_ref_file(const struct body_ref *r, char out[BODY_FILE_MAX]); /* name of its file in the folder */
 
 /* Opens or creates the folder. Looks at the names only: how long it takes depends on their number,
  * not on what lies in the packs, and a pack that cannot be read stops no start. BLOCKS.
@@ -54,6 +56,9 @@ struct slice body_small(const struct body_writer *w);
 MUST_CHECK int body_finish(struct body_writer **w, struct slice prefix, struct body_ref *ref);
 void body_abandon(struct body_writer **w); /* nothing stays */
 void body_unpin(struct body_store *b, const struct body_ref *ref);
+/* Pins a body once more, for somebody who goes on with a reference while the index may change: look
+ * afterwards whether the index still has this one. ERR_NOT_FOUND: its pack is gone. */
+MUST_CHECK int body_pin(struct body_store *b, const struct body_ref *ref);
 /* begin + write + finish for bytes in memory. SUSPENDS. */
 MUST_CHECK int body_put(struct body_store *b, enum body_class cls, struct slice bytes, struct body_ref *ref);
 
@@ -87,4 +92,7 @@ MUST_CHECK int body_move(struct body_store *b, const struct body_ref *from, enum
 /* Every record of a pack (or of all when number is 0), damaged ones too. SUSPENDS. */
 MUST_CHECK int body_verify(struct body_store *b, uint64_t number,
                            void (*each)(void *arg, const struct body_ref *ref, int status), void *arg);
-MUST_CHECK int body_backup(struct body_store *b, const char *to); /* hard links. SUSPENDS */
+/* Hard links (copies on another file system) of every pack into the new folder; what is written from
+ * now on goes to other packs. go_on(arg) is asked before each (NULL: always): an error of it ends the
+ * copying. No pack may be dropped meanwhile: one that is not there any more is ERR_NOT_FOUND. SUSPENDS. */
+MUST_CHECK int body_backup(struct body_store *b, const char *to, int (*go_on)(void *arg), void *arg);

@@ -61,7 +61,6 @@ uint64_t pack_number_new(struct body_store *b);         /* takes the lock */
 MUST_CHECK int pack_hold(struct body_store *b, uint64_t number, struct pack **out);
 void pack_release(struct body_store *b, struct pack *p);
 void files_trim(struct body_store *b); /* closes an idle file when too many are open. BLOCKS */
-void pack_pin(struct body_store *b, struct pack *p);
 /* Reads the header and, of a shared pack, the seal, unless they are known; seals what a crash left open. The
  * pack is held. A damaged header is no error (p->damaged). ERR_IO, ERR_VERSION. BLOCKS. */
 MUST_CHECK int pack_learn(struct body_store *b, struct pack *p);

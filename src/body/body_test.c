@@ -405,9 +405,9 @@ TEST(a_backup_holds_what_was_there)
     REQUIRE(begin(&t, 0));
     struct body_ref a = put(&t, BODY_MAIL, SL("one")), large = put(&t, BODY_QUEUE, bytes_of(&t.a, 900000, 3));
     snprintf(to, sizeof to, "%s/copy", t.dir);
-    CHECK_OK(body_backup(t.b, to));
+    CHECK_OK(body_backup(t.b, to, NULL, NULL));
     struct body_ref later = put(&t, BODY_MAIL, SL("later"));
-    CHECK_ERR(body_backup(t.b, to), ERR_EXISTS);
+    CHECK_ERR(body_backup(t.b, to, NULL, NULL), ERR_EXISTS);
     ar_init(&copy.a, 0);
     REQUIRE(body_open(&copy.b, to, 0) == 0);
     check_body(&copy, &a, SL("one"));

@@ -168,7 +168,7 @@ struct backup {
     struct body_store *b;
     const char *to;
     struct body_pack *pack;
-    size_t n, cap;
+    size_t n, cap, at;
 };
 
 /* Packs that are still written to hold nothing that the index copied before refers to. */
@@ -186,30 +186,6 @@ static void backup_list(struct backup *k, struct arena *a)
     lock_release(&k->b->lock);
 }
 
-static int copy_bytes(struct file *from, struct file *to)
-{
-    char *piece = xmalloc(1 << 20);
-    int64_t got = 0;
-    int rc = 0;
-    for (uint64_t at = 0; rc == 0 && (got = file_pread(from, piece, 1 << 20, at)) > 0; at += (uint64_t)got)
-        rc = file_pwrite(to, piece, (size_t)got, at);
-    free(piece);
-    if (rc == 0 && got < 0) rc = (int)got;
-    return rc ? rc : file_sync(to);
-}
-
-/* For a folder on another file system. */
-static int copy_file(const char *from, const char *to)
-{
-    struct file *in = NULL, *out = NULL;
-    int rc = file_open(&in, from, FILE_READ);
-    if (rc == 0) rc = file_open(&out, to, FILE_WRITE | FILE_CREATE | FILE_TRUNC);
-    if (rc == 0) rc = copy_bytes(in, out);
-    file_close(&in);
-    file_close(&out);
-    return rc;
-}
-
 static int backup_pack(const struct backup *k, const struct body_pack *p)
 {
     char name[PACK_NAME_MAX], from[BODY_PATH_MAX], to[BODY_PATH_MAX];
@@ -219,19 +195,28 @@ static int backup_pack(const struct backup *k, const struct body_pack *p)
         return err_set(ERR_TOO_LONG, "the path is too long");
     int rc = path_link(from, to);
     if (rc == 0 || rc == ERR_EXISTS || rc == ERR_FULL) return rc;
-    if (rc == ERR_NOT_FOUND && !path_exists(from)) return 0; /* dropped meanwhile: nothing referred to it */
-    return copy_file(from, to);
+    return path_copy(from, to); /* to another file system */
 }
 
-static int backup_on_thread(void *arg)
+static int backup_begin(void *arg)
 {
     struct backup *k = arg;
-    int rc = path_mkdir(k->to);
-    for (size_t i = 0; rc == 0 && i < k->n; i++) rc = backup_pack(k, &k->pack[i]);
-    return rc ? rc : path_sync_dir(k->to);
+    return path_mkdir(k->to);
 }
 
-int body_backup(struct body_store *b, const char *to)
+static int backup_next(void *arg)
+{
+    struct backup *k = arg;
+    return backup_pack(k, &k->pack[k->at]);
+}
+
+static int backup_end(void *arg)
+{
+    struct backup *k = arg;
+    return path_sync_dir(k->to);
+}
+
+int body_backup(struct body_store *b, const char *to, int (*go_on)(void *arg), void *arg)
 {
     struct arena a;
     struct backup k = {.b = b, .to = to};
@@ -240,8 +225,13 @@ int body_backup(struct body_store *b, const char *to)
     int rc = append_do(b, &seal); /* what is written from now on goes to packs that are not copied */
     if (rc == 0) {
         backup_list(&k, &a);
-        rc = on_thread(backup_on_thread, &k);
+        rc = on_thread(backup_begin, &k);
     }
+    for (; rc == 0 && k.at < k.n; k.at++) {
+        rc = go_on ? go_on(arg) : 0;
+        if (rc == 0) rc = on_thread(backup_next, &k);
+    }
+    if (rc == 0) rc = on_thread(backup_end, &k);
     ar_free(&a);
     return rc;
 }

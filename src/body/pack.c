@@ -206,6 +206,13 @@ uint64_t body_ref_pack(const struct body_ref *r)
 
 /* ---- names of files ---- */
 
+void body_ref_file(const struct body_ref *r, char out[BODY_FILE_MAX])
+{
+    struct place p = {0};
+    (void)place_parse(body_ref_slice(r), &p);
+    pack_name(p.cls, p.pack, false, out);
+}
+
 void pack_name(enum body_class cls, uint64_t number, bool part, char out[PACK_NAME_MAX])
 {
     snprintf(out, PACK_NAME_MAX, "%s-%016llx.%s", cls == BODY_QUEUE ? "queue" : "mail",

@@ -94,6 +94,6 @@ MUST_CHECK int place_get(const struct body_ref *ref, struct place *out); /* ERR_
 struct large place_large(const struct place *p);
 
 /* "queue-0000000000000001.pack"; "....part" before it holds anything that was acknowledged. */
-enum { PACK_NAME_MAX = 40 };
+enum { PACK_NAME_MAX = BODY_FILE_MAX };
 void pack_name(enum body_class cls, uint64_t number, bool part, char out[PACK_NAME_MAX]);
 bool pack_name_parse(struct slice name, enum body_class *cls, uint64_t *number, bool *part);

@@ -99,11 +99,14 @@ static void pack_free(struct body_store *b, struct pack *p)
     free(p);
 }
 
-void pack_pin(struct body_store *b, struct pack *p)
+int body_pin(struct body_store *b, const struct body_ref *ref)
 {
+    uint64_t number = body_ref_pack(ref);
     lock_take(&b->lock);
-    p->pins++;
+    struct pack *p = pack_find(b, number);
+    if (p) p->pins++;
     lock_release(&b->lock);
+    return p ? 0 : err_set(ERR_NOT_FOUND, "the pack %016llx is not there", (unsigned long long)number);
 }
 
 void body_unpin(struct body_store *b, const struct body_ref *ref)

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "cmd.h"
+#include "core/home.h"
 #include "mail/head.h"
 #include "store/care.h"
 
@@ -87,7 +88,8 @@ static int tell_loss(struct request *r)
     if (e) return e == ERR_NOT_FOUND ? 0 : e;
     json_object_set_new(r->reply, "loss", loss = json_object());
     json_object_set_new(loss, "letters", u.list = json_array());
-    e = store_loss_bodies(r->core->store, &l, queue_body_refs, r->core->queue, one_body, &u);
+    struct care_queue queue = queue_care(r->core->queue);
+    e = store_loss_bodies(r->core->store, &l, &queue, one_body, &u);
     if (e) return e;
     json_array_foreach(u.list, i, o) add_head(r, o);
     reply_text(loss, "time", say_time(r->a, l.when, rt_wall_seconds()));
@@ -151,12 +153,13 @@ void print_verify(json_t *args, json_t *reply, struct buf *out)
     if (!json_array_size(faults)) buf_str(out, "Every record and every body is whole.\n");
 }
 
-int run_backup(struct request *r) { return store_backup(r->core->store, arg_text(r->args, "to")); }
+int run_backup(struct request *r) { return home_backup(r->core, arg_text(r->args, "to")); }
 
 void print_backup(json_t *args, json_t *reply, struct buf *out)
 {
     (void)reply;
-    buf_printf(out, "The store is copied to %s.\n", arg_text(args, "to"));
+    buf_printf(out, "The node is copied to %s: configuration, certificates, keys, and all mail.\n",
+               arg_text(args, "to"));
 }
 
 void print_stats(json_t *args, json_t *reply, struct buf *out) { print_numbers(args, reply, out); }

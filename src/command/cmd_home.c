@@ -59,6 +59,26 @@ static int try_certificate(struct slice certificate, struct slice key)
     return e ? err_prefix(e, "tls_certificate and tls_key of tram.conf cannot be used") : 0;
 }
 
+static int restore_on_thread(void *from) { return home_restore(from); }
+
+int run_restore(struct request *r)
+{
+    int e = offload(restore_on_thread, (void *)arg_text(r->args, "from"));
+    if (e) return e;
+    reply_text(r->reply, "home", sl_cstr(r->home));
+    return 0;
+}
+
+void print_restore(json_t *args, json_t *reply, struct buf *out)
+{
+    const char *home = arg_text(reply, "home");
+    buf_printf(out,
+               "%s is restored from %s.\nNext:\n"
+               "  tram -C %s verify       checks every record and every body\n"
+               "  tram -C %s serve\n",
+               home, arg_text(args, "from"), home, home);
+}
+
 int run_config_check(struct request *r)
 {
     struct config c;

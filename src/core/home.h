@@ -1,6 +1,7 @@
 /* home.h - the folder that a node lives in: tram.conf, store/, tls/, control.sock. */
 #pragma once
 #include "config.h"
+#include "core.h"
 
 struct home_start {
     struct config_start conf;
@@ -12,3 +13,11 @@ MUST_CHECK int home_init(const struct home_start *h);
 /* Reads certificate and key. BLOCKS. */
 MUST_CHECK int home_certificate(const struct config *c, struct arena *a, struct slice *certificate,
                                 struct slice *key);
+
+/* Copies the whole node, while it runs, into the new folder `to` (an absolute path): a home by itself.
+ * ERR_EXISTS; ERR_BUSY while a sweep runs; after any other error to.unfinished is left, and said to
+ * be. SUSPENDS. */
+MUST_CHECK int home_backup(struct core *core, const char *to);
+/* Makes the home in the present working directory from such a copy, which stays as it is. ERR_EXISTS:
+ * there is one already. ERR_USAGE: that is no copy. BLOCKS. */
+MUST_CHECK int home_restore(const char *from);

@@ -162,6 +162,36 @@ static uint64_t failing_disk(uint64_t seed, struct sim_faults f, bool *gave_up)
     return reopened;
 }
 
+/* A lease that was taken while the clock was a year ahead. */
+static int lease_with_jumps(void *arg)
+{
+    struct sim_node *node = sim_self();
+    struct kv *kv = NULL;
+    uint64_t one, two;
+    int64_t left;
+    (void)arg;
+    int rc = kv_mem_open(&kv, NULL);
+    if (rc) return rc;
+    sim_clock_skew(node, INT64_C(31536000) * 1000000);
+    CHECK_OK(kv_lease(kv, SL("q"), SL("l"), SL("one"), 60000, &one, &left));
+    CHECK_ERR(kv_lease(kv, SL("q"), SL("l"), SL("two"), 60000, &two, &left), ERR_BUSY);
+    sim_clock_skew(node, 0);
+    CHECK_OK(kv_lease(kv, SL("q"), SL("l"), SL("two"), 60000, &two, &left));
+    CHECK_INT(two, one + 1);
+    kv_close(&kv);
+    return 0;
+}
+
+TEST(a_lease_given_by_a_wrong_clock_is_over_when_the_clock_is_right)
+{
+    struct sim *s = sim_new(1);
+    struct sim_node *n = sim_node(s, "one.test", "192.0.2.1");
+    sim_node_start(n, lease_with_jumps, NULL);
+    sim_run(s, RT_NEVER);
+    CHECK_OK(sim_node_result(n));
+    sim_free(&s);
+}
+
 TEST(a_failing_disk_loses_nothing_that_was_acknowledged)
 {
     uint64_t reopened = 0, given_up = 0;

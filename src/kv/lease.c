@@ -8,7 +8,7 @@
 enum { LEASE_VERSION = 1 };
 
 struct lease {
-    uint64_t fence, expires_ms;
+    uint64_t fence, expires_ms, ttl_ms;
     struct slice owner;
 };
 
@@ -30,6 +30,7 @@ static int lease_parse(struct slice value, struct lease *out)
     while (rec_next(&r)) switch (r.tag) {
         case 'f': out->fence = rec_u64(&r); break;
         case 'x': out->expires_ms = rec_u64(&r); break;
+        case 't': out->ttl_ms = rec_u64(&r); break;
         case 'o': out->owner = r.field; break;
         }
     return rec_error(&r);
@@ -60,7 +61,8 @@ static int take(struct kv_tx *tx, void *arg)
     uint64_t now = (uint64_t)(rt_wall() / 1000);
     int rc = lease_read(tx, t->name, room, &key, &l);
     if (rc && rc != ERR_NOT_FOUND) return rc;
-    bool running = rc == 0 && l.expires_ms > now;
+    /* An expiry further off than the lease ever ran was given by a clock that was wrong. */
+    bool running = rc == 0 && l.expires_ms > now && l.expires_ms - now <= l.ttl_ms;
     if (running && !sl_eq(l.owner, t->owner)) {
         t->left_ms = (int64_t)(l.expires_ms - now);
         return err_set(ERR_BUSY, "%.*s is held by %.*s", SLF(t->name), SLF(l.owner));
@@ -70,6 +72,7 @@ static int take(struct kv_tx *tx, void *arg)
     rec_begin(&b, LEASE_VERSION);
     rec_put_u64(&b, 'f', t->fence);
     rec_put_u64(&b, 'x', now + (uint64_t)t->ttl_ms);
+    rec_put_u64(&b, 't', (uint64_t)t->ttl_ms);
     rec_put(&b, 'o', t->owner);
     kv_tx_put_record(tx, key, &b);
     buf_free(&b);

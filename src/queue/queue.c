@@ -186,6 +186,12 @@ static void stop_fiber(void *arg)
     rt_call(s->loop, stop_shard, s);
 }
 
+static int nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
 void queue_close(struct queue **qp)
 {
     struct queue *q = *qp;
@@ -195,6 +201,8 @@ void queue_close(struct queue **qp)
     for (int i = 0; q->started && i < q->nshards; i++) /* all at once: one bound for all */
         if (group_go(&g, "stop", stop_fiber, &q->shard[i]) != 0) stop_fiber(&q->shard[i]);
     group_wait(&g);
+    /* Offers that shards of other loops posted while they stopped: they arrive before this does. */
+    for (int i = 0; q->started && i < q->nshards; i++) (void)rt_call(q->shard[i].loop, nothing, NULL);
     free((char *)q->hostname.p);
     free(q);
     *qp = NULL;

@@ -5,6 +5,7 @@
 #pragma once
 #include "accept.h"
 #include "dns/dns.h"
+#include "store/care.h"
 
 struct signing;
 struct queue_conf {
@@ -88,6 +89,4 @@ struct queue_stats {
     int64_t oldest;
 };
 MUST_CHECK int queue_stats(struct queue *q, struct queue_stats *out);
-/* For store_sweep. */
-MUST_CHECK int queue_body_refs(void *queue, struct store *s, int (*each)(void *arg, struct slice ref),
-                               void *arg);
+struct care_queue queue_care(struct queue *q); /* for store_sweep and store_backup */

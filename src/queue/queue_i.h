@@ -132,6 +132,7 @@ struct q_loaded {
     struct q_group g;
     struct q_rcpt *rcpt;
     size_t n;
+    bool pinned; /* the body is; work.c's own */
 };
 MUST_CHECK int load_envelope(struct shard *s, const struct letter_id *id, struct arena *a,
                              struct q_envelope *e);

@@ -462,8 +462,9 @@ TEST(queue_survives_being_reopened)
     end(&t);
 }
 
-static int count_ref(void *arg, struct slice ref)
+static int count_ref(void *arg, struct slice letter_name, struct slice ref)
 {
+    CHECK(letter_id_ok(letter_name));
     struct body_ref r;
     CHECK_OK(body_ref_parse(ref, &r));
     ++*(int *)arg;
@@ -480,7 +481,8 @@ TEST(queue_names_its_bodies)
         CHECK_OK(accept_letter(t.q, &l));
         CHECK_OK(accept_letter(t.q, &l)); /* the same id: the same letter */
     }
-    CHECK_OK(queue_body_refs(t.q, t.f.s, count_ref, &n));
+    struct care_queue care = queue_care(t.q);
+    CHECK_OK(care.refs(care.ctx, t.f.s, count_ref, &n));
     CHECK_INT(n, 3);
     CHECK_INT(stats(&t).letters, 3);
     CHECK_INT(stats(&t).due, 3);

@@ -342,30 +342,3 @@ int queue_stats(struct queue *q, struct queue_stats *out)
 }
 
 /* ---- for the sweep ---- */
-
-int queue_body_refs(void *queue, struct store *st, int (*each)(void *arg, struct slice ref), void *arg)
-{
-    struct queue *q = queue;
-    int e = 0;
-    for (int k = 0; !e && k < q->nshards; k++) {
-        struct arena a = {0};
-        struct slice from = SL("e");
-        struct kv_page page = {.more = true};
-        char last[24];
-        while (!e && page.more) {
-            ar_reset(&a);
-            e = kv_scan(st->kv, shard_object(&q->shard[k]), from, SL("f"), KV_PAGE_MAX, &a, &page);
-            for (size_t i = 0; !e && i < page.n; i++) {
-                struct q_envelope env;
-                struct letter_id id = {{0}};
-                e = q_envelope_get(page.row[i].value, &id, &env);
-                if (!e) e = each(arg, body_ref_slice(&env.l.body));
-            }
-            if (e || !page.n) break;
-            snprintf(last, sizeof last, "%.*s ", SLF(page.row[page.n - 1].key));
-            from = sl_cstr(last);
-        }
-        ar_free(&a);
-    }
-    return e;
-}

@@ -7,7 +7,7 @@
 #include "queue_i.h"
 #include "store/trace.h"
 
-enum { ROUNDS_MAX = 2 * LETTER_RCPTS_MAX / QUEUE_ATTEMPT_RCPTS + 10, RECORD_PAUSE_MAX_S = 60 };
+enum { ROUNDS_MAX = 2 * LETTER_RCPTS_MAX / QUEUE_ATTEMPT_RCPTS + 10, RECORD_PAUSE_MAX_S = 60, MOVES_MAX = 5 };
 #define ATTEMPT_MAX (2 * 3600 * RT_S)
 
 /* ---- reading ---- */
@@ -50,6 +50,35 @@ int load_group(struct shard *s, const struct letter_id *id, uint32_t g, struct a
     if (!e) e = q_group_get(row, g, &out->g);
     if (!e) e = load_rcpts(s, id, g, a, &out->rcpt, &out->n);
     return e;
+}
+
+/* The same with the letter's body pinned: a sweep may move it to another pack while this goes on with
+ * the old reference, which may even come into a mailbox. Pinned is what the envelope names
+ * afterwards too: then no later sweep drops its pack before the pin is gone. */
+static int load_pinned(struct shard *s, const struct letter_id *id, uint32_t g, struct arena *a,
+                       struct q_loaded *out)
+{
+    struct body_store *b = s->q->store->body;
+    struct q_envelope again;
+    for (int i = 0; i < MOVES_MAX; i++) {
+        int e = load_group(s, id, g, a, out);
+        if (e) return e;
+        bool pinned = body_pin(b, &out->e.l.body) == 0;
+        e = load_envelope(s, id, a, &again);
+        if (!e && strcmp(again.l.body.s, out->e.l.body.s) == 0) {
+            out->pinned = pinned; /* not: the pack is lost, and reading it will say so */
+            return 0;
+        }
+        if (pinned) body_unpin(b, &out->e.l.body);
+        if (e) return e;
+    }
+    return err_set(ERR_BUSY, "the body of %s moves all the time", id->s);
+}
+
+static void unload(struct shard *s, struct q_loaded *l)
+{
+    if (l->pinned) body_unpin(s->q->store->body, &l->e.l.body);
+    l->pinned = false;
 }
 
 /* Recipients in a state whose time has come; at most QUEUE_ATTEMPT_RCPTS. */
@@ -343,33 +372,39 @@ static int warn_of_delay(struct shard *s, struct q_envelope *e, struct arena *a)
     return bad;
 }
 
+/* One step of what is due; *more: there may be another. */
+static int work_step(struct shard *s, struct q_loaded *l, struct arena *a, bool *reached, bool *more)
+{
+    struct q_rcpt *some[QUEUE_ATTEMPT_RCPTS];
+    int64_t now = rt_wall_seconds();
+    size_t n = pick(l, Q_WAITING, now, some);
+    *more = true;
+    if (n) {
+        *more = n < l->n;
+        return try_now(s, l, some, n, a, reached, more);
+    }
+    n = pick(l, Q_FAILED, now, some);
+    if (n) return bounce(s, l, some, n, a);
+    *more = false;
+    return warn_of_delay(s, &l->e, a);
+}
+
 int work_group(struct shard *s, const struct letter_id *id, uint32_t g, bool *reached)
 {
     struct arena a = {0};
-    struct q_loaded l;
-    struct q_rcpt *some[QUEUE_ATTEMPT_RCPTS];
+    bool more = true;
     int e = 0;
     *reached = true;
-    for (int round = 0; !e && round < ROUNDS_MAX && !s->stopping; round++) {
+    for (int round = 0; !e && more && round < ROUNDS_MAX && !s->stopping; round++) {
+        struct q_loaded l = {0};
         ar_reset(&a);
-        e = load_group(s, id, g, &a, &l);
+        e = load_pinned(s, id, g, &a, &l);
         if (e == ERR_NOT_FOUND) { /* it came to its end meanwhile */
-            ar_free(&a);
-            return 0;
-        }
-        if (e) break;
-        int64_t now = rt_wall_seconds();
-        size_t n = pick(&l, Q_WAITING, now, some);
-        if (n) {
-            bool rest = n < l.n;
-            e = try_now(s, &l, some, n, &a, reached, &rest);
-            if (!rest) break;
-        } else if ((n = pick(&l, Q_FAILED, now, some)) > 0) {
-            e = bounce(s, &l, some, n, &a);
-        } else {
-            e = warn_of_delay(s, &l.e, &a);
+            e = 0;
             break;
         }
+        if (!e) e = work_step(s, &l, &a, reached, &more);
+        unload(s, &l);
     }
     ar_free(&a);
     return e;

@@ -43,6 +43,8 @@ MUST_CHECK int path_mkdir(const char *path);                /* mode 0700; ERR_EX
 MUST_CHECK int path_sync_dir(const char *path);             /* makes names durable */
 /* Makes the folder unless it is there, and its name in the folder above durable. BLOCKS. */
 MUST_CHECK int path_make(const char *path);
+/* Copies a file's bytes into a new one and syncs them. ERR_EXISTS. BLOCKS. */
+MUST_CHECK int path_copy(const char *from, const char *to);
 bool path_exists(const char *path);
 /* Calls fn for each name but "." and ".."; stops when fn returns non-zero and returns that. */
 MUST_CHECK int path_list(const char *dir, int (*fn)(void *arg, const char *name), void *arg);

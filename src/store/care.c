@@ -1,37 +1,80 @@
-/* care.c - walks over everything, and the copy of a running store. */
+/* care.c - who may take care, and walks over everything. */
 #include "care_i.h"
 
 #include <stdio.h>
 
-#include "rt/file.h"
-
-enum { CARE_LEASE_MS = 10 * 60 * 1000 };
+enum { CARE_LEASE_MS = 120 * 1000 };
 
 /* ---- one at a time ---- */
 
-int care_begin(struct store *s, struct slice who, uint64_t *fence)
+/* 0, or why the lease is not ours. */
+static int renew(struct care *c, uint64_t *fence)
 {
-    int64_t left;
-    return kv_lease(s->kv, SL("_store"), SL("care"), who, CARE_LEASE_MS, fence, &left);
+    int64_t left, began = rt_now();
+    int rc = kv_lease(c->s->kv, SL("_store"), SL("care"), sl_cstr(c->who), CARE_LEASE_MS, fence, &left);
+    if (rc == 0) c->until = began + CARE_LEASE_MS * RT_MS;
+    return rc;
 }
 
-int care_renew(struct store *s, struct slice who)
+static void keep(void *arg)
 {
-    uint64_t fence;
-    return care_begin(s, who, &fence);
+    struct care *c = arg;
+    while (!c->lost && fiber_sleep(CARE_LEASE_MS / 4 * RT_MS) == 0) {
+        uint64_t fence = c->fence;
+        int64_t until = c->until;
+        int rc =
+            renew(c, &fence); /* a disk that fails for a moment is tried again: the time has not run out */
+        c->lost = rc == ERR_BUSY || fence != c->fence;
+        if (c->lost) c->until = until;
+    }
 }
 
-void care_end(struct store *s, struct slice who)
+/* Of this process by itself: no clock and no lease lets a second one in. */
+static bool enter(struct store *s) { return !__atomic_exchange_n(&s->cared_for, true, __ATOMIC_ACQ_REL); }
+static void leave(struct store *s) { __atomic_store_n(&s->cared_for, false, __ATOMIC_RELEASE); }
+
+int care_begin(struct care *c, struct store *s, const char *what)
+{
+    uint64_t chance;
+    *c = (struct care){.s = s};
+    rt_random(&chance, sizeof chance);
+    snprintf(c->who, sizeof c->who, "%.14s-%016llx", what, (unsigned long long)chance);
+    if (!enter(s)) return err_set(ERR_BUSY, "a sweep or a backup is running");
+    group_init(&c->keeper);
+    int rc = renew(c, &c->fence);
+    if (rc == 0) {
+        rc = group_go(&c->keeper, "care", keep, c);
+        if (rc) care_end(c);
+    } else {
+        leave(s);
+    }
+    return rc;
+}
+
+int care_check(struct care *c)
+{
+    if (fiber_canceled()) return ERR_CANCELED;
+    if (c->lost || rt_now() >= c->until)
+        return err_set(ERR_DENIED,
+                       "another sweep or backup may have begun: this one could not renew its lease");
+    return 0;
+}
+
+void care_end(struct care *c)
 {
     uint64_t fence;
     int64_t left;
-    (void)!kv_lease(s->kv, SL("_store"), SL("care"), who, 0, &fence, &left);
+    group_cancel(&c->keeper);
+    (void)group_wait(&c->keeper);
+    if (!c->lost) (void)!kv_lease(c->s->kv, SL("_store"), SL("care"), sl_cstr(c->who), 0, &fence, &left);
+    leave(c->s);
 }
 
 /* ---- walks ---- */
 
 int accounts_each(struct store *s, int (*each)(void *arg, const char *acc), void *arg)
 {
+    char last[KEY_ROOM];
     struct arena a;
     struct slice *name, from = SL("u:");
     size_t n;
@@ -40,36 +83,27 @@ int accounts_each(struct store *s, int (*each)(void *arg, const char *acc), void
     ar_init(&a, 0);
     while (rc == 0 && more) {
         rc = kv_objects(s->kv, from, SL("u;"), KV_PAGE_MAX, &a, &name, &n, &more);
-        for (size_t i = 0; rc == 0 && i < n; i++) rc = each(arg, ar_cstr(&a, sl_from(name[i], 2)));
-        if (rc == 0 && n) from = kv_after(&a, name[n - 1]);
+        for (size_t i = 0; rc == 0 && i < n; i++)
+            rc = fiber_canceled() ? ERR_CANCELED : each(arg, ar_cstr(&a, sl_from(name[i], 2)));
+        if (rc == 0 && n) from = sl(last, (size_t)snprintf(last, sizeof last, "%.*s ", SLF(name[n - 1])));
+        ar_reset(&a);
     }
     ar_free(&a);
     return rc;
 }
 
-static int give_row(const struct kv_row *row,
-                    int (*each)(void *arg, uint32_t box, uint32_t uid, const struct message *m), void *arg)
-{
-    struct message m;
-    uint64_t box = 0, uid = 0;
-    struct slice key = row->key; /* m/BBBBBBBB/UUUUUUUU */
-    bool good = key.n == 19 && num_hex64(sl_sub(key, 2, 10), &box) && num_hex64(sl_from(key, 11), &uid) &&
-                message_row_get(row->value, (uint32_t)uid, &m) == 0;
-    return each(arg, (uint32_t)box, (uint32_t)uid, good ? &m : NULL);
-}
-
-int messages_each(struct store *s, const char *acc,
-                  int (*each)(void *arg, uint32_t box, uint32_t uid, const struct message *m), void *arg)
+int rows_each(struct store *s, const char *acc, struct slice from, struct slice to,
+              int (*each)(void *arg, struct slice key, struct slice value), void *arg)
 {
     char room[KEY_ROOM], next[KEY_ROOM];
-    struct slice object = account_object(acc, room), from = SL("m/");
+    struct slice object = account_object(acc, room);
     struct kv_page page = {.more = true};
     struct arena a;
     int rc = 0;
     ar_init(&a, 0);
     while (rc == 0 && page.more) {
-        rc = kv_scan(s->kv, object, from, SL("m0"), KV_PAGE_MAX, &a, &page);
-        for (size_t i = 0; rc == 0 && i < page.n; i++) rc = give_row(&page.row[i], each, arg);
+        rc = fiber_canceled() ? ERR_CANCELED : kv_scan(s->kv, object, from, to, KV_PAGE_MAX, &a, &page);
+        for (size_t i = 0; rc == 0 && i < page.n; i++) rc = each(arg, page.row[i].key, page.row[i].value);
         if (rc == 0 && page.n)
             from = sl(next, (size_t)snprintf(next, sizeof next, "%.*s ", SLF(page.row[page.n - 1].key)));
         ar_reset(&a);
@@ -79,32 +113,33 @@ int messages_each(struct store *s, const char *acc,
     return rc;
 }
 
-/* ---- backup ---- */
-
-static int make_folder(void *to) { return path_mkdir(to); }
-static int sync_folder(void *to) { return path_sync_dir(to); }
-
-static int copy_all(struct store *s, const char *to)
+bool message_of_row(struct slice key, struct slice value, uint32_t *box, struct message *m)
 {
-    struct arena a;
-    ar_init(&a, 0);
-    struct slice index = ar_printf(&a, "%s/index", to), bodies = ar_printf(&a, "%s/bodies", to);
-    /* The index first: every body it names is in its pack already. */
-    int rc = kv_backup(s->kv, index.p);
-    if (rc == 0) rc = body_backup(s->body, bodies.p);
-    ar_free(&a);
-    return rc;
+    uint64_t b = 0, uid = 0;
+    bool good = key.n == 19 && num_hex64(sl_sub(key, 2, 10), &b) && num_hex64(sl_from(key, 11), &uid);
+    *box = (uint32_t)b;
+    if (good && message_row_get(value, (uint32_t)uid, m) == 0) return true;
+    m->uid = (uint32_t)uid;
+    return false;
 }
 
-int store_backup(struct store *s, const char *to_dir)
+struct giving {
+    int (*each)(void *arg, uint32_t box, uint32_t uid, const struct message *m);
+    void *arg;
+};
+
+static int give_row(void *arg, struct slice key, struct slice value)
 {
-    uint64_t fence;
-    int rc = care_begin(s, SL("backup"), &fence);
-    if (rc) return rc;
-    rc = offload(make_folder, (void *)to_dir);
-    if (rc) err_set(rc, rc == ERR_EXISTS ? "%s exists already" : "%s cannot be made", to_dir);
-    if (rc == 0) rc = copy_all(s, to_dir);
-    if (rc == 0) rc = offload(sync_folder, (void *)to_dir);
-    care_end(s, SL("backup"));
-    return rc;
+    struct giving *g = arg;
+    struct message m;
+    uint32_t box;
+    bool good = message_of_row(key, value, &box, &m);
+    return g->each(g->arg, box, m.uid, good ? &m : NULL);
+}
+
+int messages_each(struct store *s, const char *acc,
+                  int (*each)(void *arg, uint32_t box, uint32_t uid, const struct message *m), void *arg)
+{
+    struct giving g = {each, arg};
+    return rows_each(s, acc, SL("m/"), SL("m0"), give_row, &g);
 }

@@ -3,16 +3,33 @@
 #include "care.h"
 #include "mailbox_i.h"
 
-/* Only one of sweep and backup runs at a time: a backup must find every body its index names. */
-MUST_CHECK int care_begin(struct store *s, struct slice who, uint64_t *fence); /* ERR_BUSY */
-void care_end(struct store *s, struct slice who);
-MUST_CHECK int care_renew(struct store *s, struct slice who);
+/* The right to take care, held under a lease that a fiber renews. Only one of sweep and backup runs
+ * at a time: a backup must find every body its index names. */
+struct care {
+    struct store *s;
+    char who[32]; /* no two runs have one name */
+    uint64_t fence;
+    int64_t until; /* rt_now(): so long the lease is certainly ours */
+    bool lost;
+    struct group keeper;
+};
+MUST_CHECK int care_begin(struct care *c, struct store *s, const char *what); /* ERR_BUSY */
+/* Before each step that takes something away or relies on nothing being taken: 0, ERR_CANCELED, or
+ * ERR_DENIED when the lease may be another's by now. */
+MUST_CHECK int care_check(struct care *c);
+void care_end(struct care *c);
 
 /* Inside a transaction on an account: bad() says which mailboxes have one name, and which names and
  * mailboxes do not belong together. */
 MUST_CHECK int verify_names(struct kv_tx *tx, void (*bad)(void *arg, const char *what), void *arg);
 /* Calls each() with the id of every account that has rows; its non-zero value ends the walk. */
 MUST_CHECK int accounts_each(struct store *s, int (*each)(void *arg, const char *acc), void *arg);
+/* Rows of the account with keys in [from, to), page by page. */
+MUST_CHECK int rows_each(struct store *s, const char *acc, struct slice from, struct slice to,
+                         int (*each)(void *arg, struct slice key, struct slice value), void *arg);
+/* Takes "m/BBBBBBBB/UUUUUUUU" and its value apart; false when they are damaged (box and uid are what
+ * the key says, or 0). */
+bool message_of_row(struct slice key, struct slice value, uint32_t *box, struct message *m);
 /* Every message row of the account, of all mailboxes, those being deleted too. A row that cannot
  * be read is given with m == NULL. */
 MUST_CHECK int messages_each(struct store *s, const char *acc,

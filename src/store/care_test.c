@@ -15,13 +15,13 @@ static void seal(struct fixture *f)
     char to[128];
     static int n;
     snprintf(to, sizeof to, "%s/sealed-%d", f->dir, n++);
-    CHECK_OK(body_backup(f->s->body, to)); /* ends the current packs */
+    CHECK_OK(body_backup(f->s->body, to, NULL, NULL)); /* ends the current packs */
 }
 
-static struct sweep_report sweep(struct fixture *f, sweep_refs *refs, void *ctx, int64_t min_age)
+static struct sweep_report sweep(struct fixture *f, const struct care_queue *queue, int64_t min_age)
 {
     struct sweep_report r = {0};
-    CHECK_OK(store_sweep(f->s, refs, ctx, min_age, 0, &r));
+    CHECK_OK(store_sweep(f->s, queue, min_age, 0, &r));
     return r;
 }
 
@@ -45,23 +45,35 @@ TEST(dead_packs_are_dropped_and_living_ones_not)
     REQUIRE(fixture_begin(&f));
     add(&f, INBOX_ID, "one", 0);
     struct body_ref one = ref_of(&f, 1);
-    CHECK_INT(sweep(&f, NULL, NULL, 0).dropped, 0); /* still written to */
+    CHECK_INT(sweep(&f, NULL, 0).dropped, 0); /* still written to */
     seal(&f);
-    struct sweep_report r = sweep(&f, NULL, NULL, 0);
+    struct sweep_report r = sweep(&f, NULL, 0);
     CHECK(r.packs == 1 && r.dropped == 0 && r.bodies_alive == 1);
     expunge(&f, 1);
-    CHECK_INT(sweep(&f, NULL, NULL, 1000).dropped, 0); /* too young */
+    CHECK_INT(sweep(&f, NULL, 1000).dropped, 0); /* too young */
     CHECK_OK(body_get(f.s->body, &one, 10, &f.a, &got));
-    r = sweep(&f, NULL, NULL, 0);
+    r = sweep(&f, NULL, 0);
     CHECK(r.dropped == 1 && r.bytes_freed > 3);
     CHECK_ERR(body_get(f.s->body, &one, 10, &f.a, &got), ERR_NOT_FOUND);
     fixture_end(&f);
 }
 
-static int queue_has(void *ctx, struct store *s, int (*each)(void *arg, struct slice ref), void *arg)
+/* A queue of one letter. */
+static int queue_has(void *ctx, struct store *s,
+                     int (*each)(void *arg, struct slice letter, struct slice ref), void *arg)
 {
     (void)s;
-    return each(arg, body_ref_slice(ctx));
+    return each(arg, SL("letter"), body_ref_slice(ctx));
+}
+
+static int queue_moves(void *ctx, struct store *s, struct slice letter, const struct body_ref *from,
+                       const struct body_ref *to)
+{
+    struct body_ref *body = ctx;
+    (void)s, (void)letter;
+    CHECK_SL(body_ref_slice(body), from->s);
+    *body = *to;
+    return 0;
 }
 
 TEST(what_the_queue_refers_to_lives)
@@ -69,15 +81,119 @@ TEST(what_the_queue_refers_to_lives)
     struct fixture f;
     REQUIRE(fixture_begin(&f));
     struct message_new m = letter(&f, "queued", 0);
+    struct care_queue queue = {&m.body, queue_has, queue_moves};
     seal(&f);
-    CHECK_INT(sweep(&f, NULL, NULL, 0).dropped, 0); /* pinned */
+    CHECK_INT(sweep(&f, NULL, 0).dropped, 0); /* pinned */
     body_unpin(f.s->body, &m.body);
-    CHECK_INT(sweep(&f, queue_has, &m.body, 0).dropped, 0);
-    struct sweep_report r;
+    CHECK_INT(sweep(&f, &queue, 0).dropped, 0);
     struct body_ref nonsense = {"nonsense"};
-    CHECK_ERR(store_sweep(f.s, queue_has, &nonsense, 0, 0, &r), ERR_SYNTAX);
-    CHECK_INT(r.dropped, 0);
-    CHECK_INT(sweep(&f, NULL, NULL, 0).dropped, 1);
+    queue.ctx = &nonsense;
+    struct sweep_report r = sweep(&f, &queue, 0); /* not sure what is alive: nothing is dropped */
+    CHECK(r.dropped == 0 && r.damaged == 1);
+    CHECK_INT(sweep(&f, NULL, 0).dropped, 1);
+    fixture_end(&f);
+}
+
+/* One letter deferred for days keeps no pack. */
+TEST(queued_bodies_are_moved_out_of_mostly_dead_packs)
+{
+    static char big[9000];
+    struct fixture f;
+    struct body_ref gone, body;
+    struct slice got;
+    REQUIRE(fixture_begin(&f));
+    memset(big, 'x', sizeof big);
+    CHECK_OK(body_put(f.s->body, BODY_QUEUE, sl(big, sizeof big), &gone));
+    CHECK_OK(body_put(f.s->body, BODY_QUEUE, SL("deferred"), &body));
+    body_unpin(f.s->body, &gone);
+    body_unpin(f.s->body, &body);
+    seal(&f);
+    struct care_queue queue = {&body, queue_has, queue_moves};
+    struct body_ref before = body;
+    struct sweep_report r = sweep(&f, &queue, 0);
+    CHECK(r.compacted == 1 && r.dropped == 0);
+    CHECK(body_ref_pack(&before) != body_ref_pack(&body));
+    CHECK_INT(sweep(&f, &queue, 0).dropped, 1);
+    CHECK_OK(body_get(f.s->body, &body, 100, &f.a, &got));
+    CHECK_SL(got, "deferred");
+    fixture_end(&f);
+}
+
+/* ---- busy accounts ---- */
+
+/* Each time the sweep asks for the account's rows, a message goes from mailbox to mailbox. */
+struct shuttle {
+    struct fixture *f;
+    uint32_t uid, box, other;
+    bool stop;
+};
+
+static void shuttle(void *arg)
+{
+    struct shuttle *x = arg;
+    while (!x->stop) {
+        struct arena a = {0};
+        uint32_t v, *from, *to, uid = x->uid;
+        size_t n;
+        CHECK_OK(message_copy(x->f->s, ACC, x->box, &uid, 1, x->other, true, &a, &v, &from, &to, &n));
+        REQUIRE(n == 1);
+        uint32_t was = x->box;
+        x->uid = to[0];
+        x->box = x->other;
+        x->other = was;
+        ar_free(&a);
+        fiber_yield();
+    }
+}
+
+TEST(a_sweep_ends_however_busy_an_account_is)
+{
+    struct fixture f;
+    struct mailbox other;
+    struct group g;
+    REQUIRE(fixture_begin(&f));
+    CHECK_OK(mailbox_find(f.s, ACC, SL("Archive"), &f.a, &other));
+    add(&f, INBOX_ID, "on the move", 0);
+    seal(&f);
+    for (int i = 0; i < 2500; i++) add(&f, other.id, "x", 0); /* some pages, in packs of their own */
+    struct shuttle x = {.f = &f, .uid = 1, .box = INBOX_ID, .other = other.id};
+    group_init(&g);
+    REQUIRE(group_go(&g, "shuttle", shuttle, &x) == 0);
+    for (int i = 0; i < 20; i++) {
+        struct sweep_report r = sweep(&f, NULL, 0);
+        CHECK(r.bodies_alive >= 2501);
+    }
+    x.stop = true;
+    CHECK_OK(group_wait(&g));
+    struct message m;
+    struct slice got;
+    CHECK_OK(message_get(f.s, ACC, x.box, x.uid, &m));
+    CHECK_OK(body_get(f.s->body, &m.body, 100, &f.a, &got));
+    CHECK_SL(got, "on the move");
+    fixture_end(&f);
+}
+
+/* What did not change is not read again, and costs no commit. */
+TEST(a_sweep_reads_what_changed_and_writes_nothing)
+{
+    struct fixture f;
+    struct kv_stats before, after;
+    REQUIRE(fixture_begin(&f));
+    for (int i = 0; i < 50; i++) {
+        char acc[16];
+        snprintf(acc, sizeof acc, "many%d", i);
+        CHECK_OK(mailbox_make_defaults(f.s, acc));
+    }
+    add(&f, INBOX_ID, "letter", 0);
+    CHECK_INT(sweep(&f, NULL, 0).accounts_read, 51);
+    kv_stats(f.s->kv, &before);
+    struct sweep_report r = sweep(&f, NULL, 0);
+    kv_stats(f.s->kv, &after);
+    CHECK(r.accounts_read == 0 && r.bodies_alive == 1);
+    CHECK(after.transactions - before.transactions <= 2); /* the lease taken and given back */
+    add(&f, INBOX_ID, "another", 0);
+    r = sweep(&f, NULL, 0);
+    CHECK(r.accounts_read == 1 && r.bodies_alive == 2);
     fixture_end(&f);
 }
 
@@ -94,15 +210,15 @@ TEST(mostly_dead_packs_are_moved_out_of)
     CHECK_OK(message_copy(f.s, ACC, INBOX_ID, &copy_of, 1, INBOX_ID, false, &f.a, &v, &from, &to, &n));
     seal(&f);
     expunge(&f, 1);
-    CHECK_INT(sweep(&f, NULL, NULL, 0).compacted, 0); /* more than a third is alive */
+    CHECK_INT(sweep(&f, NULL, 0).compacted, 0); /* more than a third is alive */
     for (uint32_t i = 2; i <= 3; i++) expunge(&f, i);
     struct body_ref before = ref_of(&f, 4);
-    struct sweep_report r = sweep(&f, NULL, NULL, 0);
+    struct sweep_report r = sweep(&f, NULL, 0);
     CHECK(r.compacted == 1 && r.dropped == 0);
     struct body_ref after = ref_of(&f, 4), after_copy = ref_of(&f, 5);
     CHECK(strcmp(before.s, after.s) && !strcmp(after.s, after_copy.s)); /* copies stay one body */
     check_text(&f, 4, "survivor");
-    CHECK_INT(sweep(&f, NULL, NULL, 0).dropped, 1);
+    CHECK_INT(sweep(&f, NULL, 0).dropped, 1);
     check_text(&f, 4, "survivor");
     check_text(&f, 5, "survivor");
     fixture_end(&f);
@@ -123,6 +239,7 @@ static int damage_rows(struct kv_tx *tx, void *arg)
     b.m.unseen = 7;
     if (*(int *)arg == 1) box_row_put(tx, &b);
     if (*(int *)arg == 2) kv_tx_put(tx, SL("m/00000001/00000002"), SL("\1x"));
+    if (*(int *)arg == 3) kv_tx_del(tx, SL("m/00000001/00000002"));
     return 0;
 }
 
@@ -144,9 +261,17 @@ TEST(verify_says_what_is_wrong_and_whom_it_concerns)
     CHECK_ERR(store_verify(f.s, note_fault, &said), ERR_CORRUPT);
     CHECK(sl_find(buf_slice(&said), SL("account acc1, mailbox 1, message 2: its record is damaged\n")) !=
           SL_NONE);
-    struct sweep_report r;
-    CHECK_ERR(store_sweep(f.s, NULL, NULL, 0, 0, &r),
-              ERR_CORRUPT); /* not sure what is alive: nothing is dropped */
+    seal(&f);
+    struct body_ref none = letter(&f, "of nobody", 0).body;
+    body_unpin(f.s->body, &none);
+    seal(&f);
+    struct sweep_report r = sweep(&f, NULL, 0); /* not sure what is alive: nothing is dropped */
+    CHECK(r.damaged == 1 && r.dropped == 0);
+    uint32_t uid = 1;
+    CHECK_OK(message_expunge(f.s, ACC, INBOX_ID, &uid, 1, false, &f.a, NULL, NULL));
+    CHECK_OK(kv_transact(f.s->kv, SL("u:" ACC), damage_rows, &(int){3}));
+    r = sweep(&f, NULL, 0); /* the row is gone */
+    CHECK(r.damaged == 0 && r.dropped == 2);
     buf_free(&said);
     fixture_end(&f);
 }
@@ -174,6 +299,13 @@ TEST(verify_reads_the_bodies)
 
 /* ---- backup ---- */
 
+static int open_copied(struct kv **out, const char *dir)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/kv.log", dir);
+    return kv_mem_open(out, path);
+}
+
 TEST(a_backup_opens_as_a_store)
 {
     struct fixture f;
@@ -186,11 +318,11 @@ TEST(a_backup_opens_as_a_store)
     REQUIRE(fixture_begin(&f));
     add(&f, INBOX_ID, "letter", 0);
     snprintf(to, sizeof to, "%s/copy", f.dir);
-    CHECK_OK(store_backup(f.s, to));
-    CHECK_ERR(store_backup(f.s, to), ERR_EXISTS);
+    CHECK_OK(store_backup(f.s, NULL, open_copied, to));
+    CHECK_ERR(store_backup(f.s, NULL, open_copied, to), ERR_EXISTS);
     expunge(&f, 1);
-    snprintf(path, sizeof path, "%s/index/kv.log", to);
-    REQUIRE(kv_mem_open(&kv, path) == 0);
+    snprintf(path, sizeof path, "%s/index", to);
+    REQUIRE(open_copied(&kv, path) == 0);
     snprintf(path, sizeof path, "%s/bodies", to);
     REQUIRE(body_open(&b, path, 0) == 0);
     REQUIRE(store_open(&copy, kv, b) == 0);
@@ -198,5 +330,39 @@ TEST(a_backup_opens_as_a_store)
     CHECK_OK(body_get(b, &m.body, 100, &f.a, &got));
     CHECK_SL(got, "letter");
     store_close(&copy);
+    fixture_end(&f);
+}
+
+TEST(a_backup_that_lacks_a_pack_fails_and_names_it)
+{
+    struct fixture f;
+    char to[96], name[BODY_FILE_MAX];
+    REQUIRE(fixture_begin(&f));
+    add(&f, INBOX_ID, "letter", 0);
+    struct body_ref ref = ref_of(&f, 1);
+    seal(&f);
+    body_ref_file(&ref, name);
+    CHECK_OK(body_drop_pack(f.s->body, body_ref_pack(&ref))); /* as a sweep that should not have */
+    snprintf(to, sizeof to, "%s/copy", f.dir);
+    CHECK_ERR(store_backup(f.s, NULL, open_copied, to), ERR_NOT_FOUND);
+    CHECK(sl_find(sl_cstr(err_text(ERR_NOT_FOUND)), sl_cstr(name)) != SL_NONE);
+    fixture_end(&f);
+}
+
+TEST(one_takes_care_at_a_time)
+{
+    struct fixture f;
+    struct care one, two;
+    struct sweep_report r;
+    char to[96];
+    REQUIRE(fixture_begin(&f));
+    snprintf(to, sizeof to, "%s/copy", f.dir);
+    CHECK_OK(care_begin(&one, f.s, "backup"));
+    CHECK_ERR(care_begin(&two, f.s, "backup"), ERR_BUSY);
+    CHECK_ERR(store_sweep(f.s, NULL, 0, 0, &r), ERR_BUSY);
+    CHECK_ERR(store_backup(f.s, NULL, open_copied, to), ERR_BUSY);
+    CHECK_OK(care_check(&one));
+    care_end(&one);
+    CHECK_OK(store_sweep(f.s, NULL, 0, 0, &r));
     fixture_end(&f);
 }

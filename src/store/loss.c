@@ -135,9 +135,10 @@ static void know(struct orphans *o, const struct body_ref *r)
     if (body_ref_pack(r) <= o->upto) map_put(&o->known, body_ref_slice(r), (void *)1);
 }
 
-static int know_queued(void *arg, struct slice ref)
+static int know_queued(void *arg, struct slice letter, struct slice ref)
 {
     struct body_ref r;
+    (void)letter;
     if (body_ref_parse(ref, &r) == 0) know(arg, &r);
     return 0;
 }
@@ -178,12 +179,12 @@ static int read_packs(struct orphans *o)
     return rc;
 }
 
-int store_loss_bodies(struct store *s, const struct store_loss *l, sweep_refs *queue_refs, void *ctx,
+int store_loss_bodies(struct store *s, const struct store_loss *l, const struct care_queue *queue,
                       void (*each)(void *arg, const struct body_ref *ref, int status), void *arg)
 {
     struct orphans o = {.s = s, .upto = l->upto, .each = each, .arg = arg};
     map_init(&o.known, false);
-    int rc = queue_refs ? queue_refs(ctx, s, know_queued, &o) : 0;
+    int rc = queue ? queue->refs(queue->ctx, s, know_queued, &o) : 0;
     if (rc == 0) rc = accounts_each(s, know_account, &o);
     if (rc == 0) rc = read_packs(&o);
     map_free(&o.known);

@@ -61,6 +61,7 @@ void store_close(struct store **sp)
     trace_close(s);
     directory_close(s);
     expunged_free(s->expunged);
+    store_sweep_forget(s);
     kv_close(&s->kv);
     body_close(&s->body);
     free(s);

@@ -16,7 +16,9 @@ struct store {
     struct body_store *body;
     struct directory *directory; /* cache of d: objects, shared by the loops */
     struct trace *trace;
-    struct expunged *expunged; /* messages expunged lately */
+    struct expunged *expunged;  /* messages expunged lately */
+    struct sweep_memory *swept; /* sweep_mark.c; belongs to who takes care */
+    bool cared_for;             /* a sweep or a backup runs; atomic */
 };
 
 /* kv and body are taken over: closed by store_close. SUSPENDS. ERR_VERSION when a

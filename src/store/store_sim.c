@@ -86,7 +86,7 @@ static int work(void *arg)
         c[i] = (struct courier){w, i};
         if (group_go(&g, "courier", courier, &c[i])) break;
     }
-    if (rc == 0) rc = store_sweep(w->s, NULL, NULL, 0, 0, &report); /* at the same time */
+    if (rc == 0) rc = store_sweep(w->s, NULL, 0, 0, &report); /* at the same time */
     int ended = group_wait(&g);
     store_close(&w->s);
     return rc ? rc : ended;
@@ -305,7 +305,7 @@ static void look_for_letters(struct world *w, struct arena *a)
     if (rc) n = 0;
     CHECK_OK(store_loss(w->s, a, &l));
     CHECK(sl_find(l.what, SL("at byte")) != SL_NONE);
-    CHECK_OK(store_loss_bodies(w->s, &l, NULL, NULL, one_unreferenced, &f));
+    CHECK_OK(store_loss_bodies(w->s, &l, NULL, one_unreferenced, &f));
     for (size_t i = 0; i < n; i++) there[letter_number(w, a, &m[i])] = true;
     for (size_t i = 0; i < f.n; i++) {
         int k = letter_of(w, a, &f.ref[i]);
@@ -331,13 +331,14 @@ static int log_lies(void *arg)
     CHECK_OK(kv_mem_accept_loss("index.log"));
     REQUIRE_OK(open_store(w));
     ar_init(&a, 0);
-    CHECK_OK(store_sweep(w->s, NULL, NULL, 0, 0, &report));
+    CHECK_OK(fiber_sleep(150 * RT_S)); /* the lease of the sweep that the power cut ended */
+    CHECK_OK(store_sweep(w->s, NULL, 0, 0, &report));
     CHECK_INT(report.dropped + report.compacted, 0);
     look_for_letters(w, &a);
     CHECK_OK(store_verify(w->s, complain, NULL));
     CHECK_OK(store_loss_close(w->s));
     CHECK_ERR(store_loss(w->s, &a, &l), ERR_NOT_FOUND);
-    CHECK_OK(store_sweep(w->s, NULL, NULL, 0, 0, &report));
+    CHECK_OK(store_sweep(w->s, NULL, 0, 0, &report));
     CHECK_OK(store_verify(w->s, complain, NULL));
     ar_free(&a);
     store_close(&w->s);

@@ -264,3 +264,31 @@ def test_root_leaves_nothing_of_his_own_in_the_home_of_another(world):
     assert int(state.split("CapEff:")[1].split()[0], 16) == 1 << 10, "the right to open ports below 1024, no other"
     home.stop()
     assert {path.stat().st_uid for path in everything()} == {nobody}
+
+
+def test_a_node_is_restored_from_a_backup(one, tmp_path):
+    with one.submission() as client:
+        client.sendmail("alice@one.test", ["bob@one.test"], letter("alice@one.test", "bob@one.test", subject="kept"))
+    one.wait_for("bob")
+    copy, fresh = tmp_path / "copy", tmp_path / "fresh"
+    one.tram("backup", str(copy))
+    assert not list(tmp_path.glob("*.unfinished"))
+    for path in [copy, *copy.glob("**/*")]:
+        assert path.stat().st_mode & 0o077 == 0, path
+    done = run("-C", str(fresh), "restore", str(copy))
+    assert done.returncode == 0, done.stderr
+    for name in ("tram.conf", "tls/key.pem", "tls/certificate.pem"):
+        assert (fresh / name).read_bytes() == (one.dir / name).read_bytes()
+    assert run("-C", str(fresh), "domain", "show", "one.test", "--json").stdout == one.tram("domain", "show", "one.test", "--json").stdout
+    assert run("-C", str(fresh), "account", "list", "--json").stdout == one.tram("account", "list", "--json").stdout
+    assert "whole" in run("-C", str(fresh), "verify").stdout
+    assert run("-C", str(fresh), "restore", str(copy)).returncode == 1
+    assert run("-C", str(tmp_path / "other"), "restore", str(tmp_path)).returncode == 2
+    one.stop()
+    one.dir, old = fresh, one.dir
+    try:
+        one.start()
+        assert "kept" in str(one.wait_for("bob"))
+        one.stop()
+    finally:
+        one.dir = old
