@@ -225,6 +225,14 @@ bool utf8_next(struct slice *s, uint32_t *cp)
 }
 
 /* Every byte of a letter passes here: 32 at a time. */
+struct slice utf8_cut(struct slice s, size_t max)
+{
+    if (s.n <= max) return s;
+    size_t n = max;
+    while (n && max - n < 3 && ((unsigned char)s.p[n] & 0xc0) == 0x80) n--;
+    return sl_sub(s, 0, ((unsigned char)s.p[n] & 0xc0) == 0x80 ? max : n); /* no UTF-8: anywhere */
+}
+
 bool is_ascii(struct slice s)
 {
     uint64_t w[4], any = 0;

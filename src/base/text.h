@@ -32,6 +32,8 @@ bool utf8_valid(struct slice s);
  * front is not valid UTF-8 or *s is empty. */
 bool utf8_next(struct slice *s, uint32_t *cp);
 void utf8_put(struct buf *b, uint32_t cp); /* U+FFFD for what is no scalar value */
+/* At most max bytes of s, never the first half of a code point. */
+struct slice utf8_cut(struct slice s, size_t max);
 bool is_ascii(struct slice s);
 
 /* CRC-32C (Castagnoli), for records on disk. Start with crc = 0. */

@@ -67,6 +67,9 @@ static int resolve(struct sending *s, struct slice text, struct routes *routes)
         return 0;
     case RESOLVED_NO_USER: return err_set(ERR_NOT_FOUND, "nobody here has this address");
     case RESOLVED_DISABLED: return err_set(ERR_DENIED, "the account is disabled");
+    case RESOLVED_TOO_MANY:
+        return err_set(ERR_LIMIT, "the aliases behind it lead to more than %d addresses, or too far",
+                       ALIAS_TARGETS_MAX);
     case RESOLVED_LOOP: return err_set(ERR_STATE, "the aliases behind it lead in a circle");
     }
     return 0;
@@ -282,8 +285,10 @@ static int commit(struct sending *s)
     struct buf prefix = BUF_INIT;
     letter_id_new(&l->id);
     l->sender = s->sender;
-    int e = 0;
-    if (letter_leaves(l))
+    struct mail_head final;
+    int e = mail_head_parse(r->a, s->edited, &final);
+    if (!e) e = letter_fields(r->a, &final, &l->message_id, &l->subject);
+    if (!e && letter_leaves(l))
         e = preflight_gate(r->core->preflight, r->a, &l->id, l->sender, &s->parsed, &l->hold);
     if (e) return e;
     e = signing_end(s->signing, &signature);
@@ -307,12 +312,6 @@ static int commit(struct sending *s)
     e = body_finish(&s->body, buf_slice(&prefix), &l->body);
     buf_free(&prefix);
     if (e) return e;
-    bool found;
-    struct mail_head final;
-    if (mail_head_parse(r->a, s->edited, &final) == 0) {
-        l->message_id = mail_head_get(r->a, &final, SL("Message-ID"), &found);
-        l->subject = mail_head_get(r->a, &final, SL("Subject"), &found);
-    }
     trace_addf(r->core->store, &l->id, TRACE_RECEIVED, (struct slice){0},
                "handed over by %.*s with `tram send`, from %.*s", SLF(user), SLF(l->sender));
     return accept_letter(r->core->queue, l);

@@ -103,13 +103,37 @@ static int accept_tx(struct kv_tx *tx, void *arg)
     return 0;
 }
 
-/* What the rows will take, so that a letter that cannot fit is refused before the work. */
-static size_t rows_size(const struct letter *l)
+static int fits(const char *what, struct slice s, size_t max)
 {
-    size_t n = 1000 + l->sender.n + l->message_id.n + l->subject.n + l->envid.n + l->hold.n;
-    for (size_t i = 0; i < l->nrcpt; i++)
-        n += 320 + 2 * l->rcpt[i].route.address.n + l->rcpt[i].orcpt.n + l->rcpt[i].route.detail.n;
-    return n;
+    return s.n <= max ? 0 : err_set(ERR_TOO_LONG, "%s has %zu bytes, more than %zu", what, s.n, max);
+}
+
+static int rcpt_fits(const struct letter_rcpt *r)
+{
+    int e = fits("a recipient", r->address, LIMIT_ADDRESS);
+    if (!e) e = fits("the address a recipient leads to", r->route.address, LIMIT_ADDRESS);
+    if (!e) e = fits("what follows the + of a recipient", r->route.detail, LIMIT_LOCAL_PART);
+    return e ? e : fits("ORCPT", r->orcpt, LIMIT_ORCPT);
+}
+
+/* Whoever takes a letter in has refused or cut what is too long, in the words of its protocol. Here it
+ * is made sure of, before the work. */
+static int letter_fits(const struct letter *l)
+{
+    size_t rows = 0;
+    int e = fits("the sender", l->sender, LIMIT_ADDRESS);
+    if (!e) e = fits("the Message-ID", l->message_id, LIMIT_MESSAGE_ID);
+    if (!e) e = fits("the subject", l->subject, LIMIT_SUBJECT);
+    if (!e) e = fits("ENVID", l->envid, LIMIT_ENVID);
+    if (!e) e = fits("RET", l->ret, 4);
+    if (!e) e = fits("the account", l->submitter, sizeof l->rcpt->route.account - 1);
+    for (size_t i = 0; !e && i < l->nrcpt; i++) {
+        e = rcpt_fits(&l->rcpt[i]);
+        rows += letter_rcpt_rows(&l->rcpt[i]);
+    }
+    if (!e && (rows > LETTER_ROWS_MAX || l->nrcpt > LETTER_RCPTS_MAX))
+        e = err_set(ERR_LIMIT, "the recipients are too many for one letter");
+    return e;
 }
 
 static void index_letter(struct store *s, struct arena *a, const struct letter *l)
@@ -122,7 +146,6 @@ static void index_letter(struct store *s, struct arena *a, const struct letter *
 static int into_queue(struct queue *q, struct letter *l, bool once, struct arena *a)
 {
     struct accepting x = {.q = q, .l = l, .once = once, .now = rt_wall_seconds()};
-    if (rows_size(l) > KV_BATCH_MAX) return err_set(ERR_LIMIT, "the recipients are too many for one letter");
     make_groups(a, &x);
     struct shard *s = queue_shard(q, &l->id);
     int e = kv_transact(q->store->kv, shard_object(s), accept_tx, &x);
@@ -161,11 +184,10 @@ static int into_account(struct queue *q, struct letter *l, struct arena *a)
 static int accept_any(struct queue *q, struct letter *l, bool once)
 {
     struct arena a = {0};
-    ASSERT(l->nrcpt >= 1);
-    if (l->nrcpt > LETTER_RCPTS_MAX) return err_set(ERR_LIMIT, "more than %d recipients", LETTER_RCPTS_MAX);
+    int e = l->nrcpt ? letter_fits(l) : err_set(ERR_USAGE, "the letter has no recipients");
     /* a report of success is made by the queue */
     bool direct = l->nrcpt == 1 && l->rcpt[0].route.local && !(l->rcpt[0].notify & NOTIFY_SUCCESS);
-    int e = direct ? into_account(q, l, &a) : into_queue(q, l, once, &a);
+    if (!e) e = direct ? into_account(q, l, &a) : into_queue(q, l, once, &a);
     if (e != ERR_UNKNOWN) body_unpin(q->store->body, &l->body); /* else a row that nobody sees may name it */
     ar_free(&a);
     return e;

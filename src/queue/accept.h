@@ -5,13 +5,15 @@
  * recipient and the caller may answer 250. ERR_UNKNOWN: it may be taken or not, so the
  * caller answers nothing; its name makes accept_once() safe to repeat. */
 #pragma once
+#include "mail/head.h"
 #include "store/directory.h"
 #include "store/store.h"
 
 struct queue;
 
 enum {
-    LETTER_RCPTS_MAX = 10000,
+    LETTER_RCPTS_MAX = LIMIT_LETTER_RCPTS,
+    LETTER_ROWS_MAX = KV_BATCH_MAX - 65536, /* bytes of all recipients' rows: letter_rcpt_rows() */
     NOTIFY_DEFAULT = 0,
     NOTIFY_NEVER = 1,
     NOTIFY_SUCCESS = 2,
@@ -25,25 +27,35 @@ struct letter_rcpt {
     unsigned notify;      /* NOTIFY_ bits (RFC 3461) */
     struct slice orcpt;
 };
+/* At most so many bytes of rows are made of a recipient: its own, its group's, its schedule's. */
+static inline size_t letter_rcpt_rows(const struct letter_rcpt *r)
+{
+    return 320 + 3 * r->route.address.n + r->orcpt.n + r->route.detail.n;
+}
 struct letter {
     struct letter_id id;
     struct slice sender; /* return path, in canonical form; empty = null */
     struct letter_rcpt *rcpt;
     size_t nrcpt;
-    struct body_ref body; /* pinned; accept_letter takes over the pin, whatever it returns */
-    uint32_t skip;        /* bytes at the start that are for local eyes only (the Return-Path line) */
-    uint32_t head_size;   /* header section with its empty line, from the start of the body (skip included) */
-    int64_t received;     /* unix seconds */
-    bool eight_bit, smtputf8;         /* there are 8-bit bytes in it; addresses or header need SMTPUTF8 */
-    bool junk;                        /* goes to Junk (quarantine) */
-    struct slice submitter;           /* account id of the user who sent it, or empty */
-    struct slice message_id, subject; /* for trace and bounces; may be empty */
-    struct slice ret, envid;          /* RFC 3461 */
+    struct body_ref body;     /* pinned; accept_letter takes over the pin, whatever it returns */
+    uint32_t skip;            /* bytes at the start that are for local eyes only (the Return-Path line) */
+    uint32_t head_size; /* header section with its empty line, from the start of the body (skip included) */
+    int64_t received;         /* unix seconds */
+    bool eight_bit, smtputf8; /* there are 8-bit bytes in it; addresses or header need SMTPUTF8 */
+    bool junk;                /* goes to Junk (quarantine) */
+    struct slice submitter;   /* account id of the user who sent it, or empty */
+    struct slice message_id, subject; /* for trace and lists, from letter_fields(); may be empty */
+    struct slice ret, envid;  /* RFC 3461 */
     struct slice hold; /* not empty: its remote recipients wait for an operator; a sentence that says why */
 };
+/* What the letter's rows keep of its header section: the Message-ID, and the Subject decoded and cut
+ * to LIMIT_SUBJECT. In a. ERR_TOO_LONG with a sentence: a Message-ID above LIMIT_MESSAGE_ID. */
+MUST_CHECK int letter_fields(struct arena *a, const struct mail_head *head, struct slice *message_id,
+                             struct slice *subject);
 /* One local recipient and nothing else: straight into the account. Otherwise one
  * transaction on a queue shard. Also writes the trace's QUEUED/DELIVERED and index, and
- * wakes the queue. SUSPENDS. Temporary errors: answer 4xx, nothing was accepted. */
+ * wakes the queue. SUSPENDS. Temporary errors: answer 4xx, nothing was accepted. ERR_TOO_LONG, ERR_LIMIT
+ * with a sentence: a field or all recipients together are above their limit (base/limits.h). */
 MUST_CHECK int accept_letter(struct queue *q, struct letter *l);
 /* The same for a letter of our own under an id that is always the same for the same cause: the
  * second time nothing happens. */

@@ -15,7 +15,7 @@
 #include "base/map.h"
 #include "queue.h"
 
-enum { QUEUE_REPLY_MAX = 1000, QUEUE_ATTEMPT_RCPTS = 100, QUEUE_SHARDS_MAX = 64 };
+enum { QUEUE_REPLY_MAX = LIMIT_SENTENCE, QUEUE_ATTEMPT_RCPTS = 100, QUEUE_SHARDS_MAX = 64 };
 
 /* ---- states and moves (queue_state.c) ---- */
 

@@ -68,7 +68,7 @@ void q_envelope_put(struct buf *b, const struct q_envelope *e)
     rec_opt(b, 'S', l->subject);
     rec_opt(b, 'r', l->ret);
     rec_opt(b, 'v', l->envid);
-    rec_opt(b, 'H', sl_sub(l->hold, 0, QUEUE_REPLY_MAX));
+    rec_opt(b, 'H', utf8_cut(l->hold, QUEUE_REPLY_MAX));
     rec_opt_u64(b, 'd', (uint64_t)e->delay_told);
     rec_put_u64(b, 'g', e->groups);
     rec_put_u64(b, 'o', e->open);
@@ -155,9 +155,9 @@ void q_rcpt_put(struct buf *b, const struct q_rcpt *r)
     rec_opt_u64(b, 'L', (uint64_t)r->last_try);
     rec_opt_u64(b, 'c', (uint64_t)r->code);
     rec_opt(b, 'e', r->enhanced);
-    rec_opt(b, 'r', sl_sub(r->reply, 0, QUEUE_REPLY_MAX));
-    rec_opt(b, 'h', sl_sub(r->host, 0, QUEUE_REPLY_MAX));
-    rec_opt(b, 'T', sl_sub(r->tls, 0, QUEUE_REPLY_MAX));
+    rec_opt(b, 'r', utf8_cut(r->reply, QUEUE_REPLY_MAX));
+    rec_opt(b, 'h', utf8_cut(r->host, QUEUE_REPLY_MAX));
+    rec_opt(b, 'T', utf8_cut(r->tls, QUEUE_REPLY_MAX));
     rec_opt_u64(b, 'u', r->uncertain);
     rec_opt_u64(b, 'x', r->expired);
     rec_opt_u64(b, 'H', r->barred);

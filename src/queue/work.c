@@ -317,6 +317,10 @@ static int bounce(struct shard *s, const struct q_loaded *l, struct q_rcpt *cons
 {
     bool told = false;
     int e = bounce_tell(s->q, &l->e, rcpt, n, BOUNCE_FAILED, a, &told);
+    if (e == ERR_TOO_LONG || e == ERR_LIMIT || e == ERR_USAGE) { /* the next time it would be the same: the trace says so */
+        log_error("queue", "%s: the sender cannot be told: %s", l->e.l.id.s, err_text(e));
+        e = 0;
+    }
     if (e) return e;
     struct marking x = {&l->e.l.id, l->g.n, rcpt, n};
     e = gone_is_fine(kv_transact(s->q->store->kv, shard_object(s), bounced_tx, &x));

@@ -134,6 +134,15 @@ static void begin_checks(struct smtpd_session *s)
     }
 }
 
+/* Would the rows of one more recipient for each route fit the letter? */
+static bool routes_fit(const struct smtpd_tx *t, const struct routes *routes, const struct smtp_rcpt_opts *o)
+{
+    size_t rows = t->rows;
+    for (size_t i = 0; i < routes->n; i++)
+        rows += letter_rcpt_rows(&(struct letter_rcpt){.route = routes->v[i], .orcpt = o->orcpt});
+    return t->nrcpt + routes->n <= LETTER_RCPTS_MAX && rows <= LETTER_ROWS_MAX;
+}
+
 static void add_route(struct smtpd_session *s, struct slice address, const struct route *r,
                       const struct smtp_rcpt_opts *o)
 {
@@ -152,6 +161,7 @@ static void add_route(struct smtpd_session *s, struct slice address, const struc
     *l = (struct letter_rcpt){.address = address, .route = *r, .notify = o->notify, .orcpt = o->orcpt};
     l->route.address = ar_dup(&t->a, r->address);
     l->route.detail = ar_dup(&t->a, r->detail);
+    t->rows += letter_rcpt_rows(l);
     t->any_local |= r->local;
     map_put(&t->routes, key, t);
 }
@@ -169,9 +179,9 @@ static void accept_rcpt(struct smtpd_session *s, const struct smtp_path *p, stru
 {
     struct smtpd_tx *t = &s->tx;
     struct smtp_rcpt_opts kept = {.notify = o->notify, .orcpt = ar_dup(&t->a, o->orcpt)};
-    if (t->nrcpt + routes->n > LETTER_RCPTS_MAX) {
+    if (!routes_fit(t, routes, o)) {
         smtpd_reply(s, 452, "4.5.3",
-                    "Too many recipients behind the addresses; send another letter to the others");
+                 "Too many recipients behind the addresses; send another letter to the others");
         return;
     }
     address = ar_dup(&t->a, address);
@@ -260,6 +270,12 @@ static void judge_rcpt(struct smtpd_session *s, const struct smtp_path *p, const
         refuse_rcpt(
             s, address, 550, "5.4.6",
             ar_printf(&s->cmd_a, "The address %.*s leads in a circle; tell postmaster", SLF(p->address)));
+        return;
+    case RESOLVED_TOO_MANY:
+        refuse_rcpt(s, address, 550, "5.5.3",
+                    ar_printf(&s->cmd_a,
+                              "The address %.*s leads to more than %d others, or too far; tell postmaster",
+                              SLF(p->address), ALIAS_TARGETS_MAX));
         return;
     }
 }

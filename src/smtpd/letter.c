@@ -108,6 +108,11 @@ void smtpd_head_complete(struct smtpd_session *s)
         smtpd_decide(s, 552, "5.3.4", "%s", err_text(r));
         return;
     }
+    r = letter_fields(&t->a, &t->parsed, &t->message_id, &t->subject);
+    if (r) {
+        smtpd_decide(s, 554, "5.6.0", "The letter is not well-formed: %s", err_text(r));
+        return;
+    }
     bool ascii = is_ascii(buf_slice(&t->head));
     t->eight_bit = !ascii; /* the fact counts, whatever MAIL declared: ASCII can go anywhere */
     /* Said to be possible; only what needs it is held to it on the way on (RFC 6531 section 3.3). */
@@ -134,8 +139,7 @@ void smtpd_head_complete(struct smtpd_session *s)
 static void index_letter(struct smtpd_session *s)
 {
     struct smtpd_tx *t = &s->tx;
-    struct slice mid = t->head_done ? mail_head_get(&t->a, &t->parsed, SL("Message-ID"), NULL) : SL("");
-    trace_index(s->conf->store, &t->id, mid, t->sender, t->said, t->nsaid);
+    trace_index(s->conf->store, &t->id, t->message_id, t->sender, t->said, t->nsaid);
 }
 
 void smtpd_trace_refused(struct smtpd_session *s, struct slice who, const char *enhanced, int code,
@@ -287,14 +291,8 @@ static int put_prefix(struct smtpd_session *s, const struct mailauth_verdict *v,
     return 0;
 }
 
-static struct slice subject_of(struct smtpd_tx *t)
-{
-    struct slice raw = mail_head_get(&t->a, &t->parsed, SL("Subject"), NULL);
-    return sl_sub(mail_words_decode(&t->a, sl_sub(raw, 0, 2000)), 0, 500);
-}
-
-static int hand_over(struct smtpd_session *s, const struct mailauth_verdict *v, struct body_ref ref,
-                     uint32_t skip, size_t head_size, int64_t now)
+static int hand_over(struct smtpd_session *s, const struct mailauth_verdict *v, struct body_ref ref, uint32_t skip,
+                     size_t head_size, int64_t now)
 {
     struct smtpd_tx *t = &s->tx;
     struct letter l = {
@@ -310,13 +308,9 @@ static int hand_over(struct smtpd_session *s, const struct mailauth_verdict *v, 
         .smtputf8 = t->international,
         .junk = t->auth && v->disposition == MAILAUTH_QUARANTINE,
         .submitter = s->logged_in ? sl_cstr(s->account.id) : SL(""),
-        .message_id = mail_head_get(&t->a, &t->parsed, SL("Message-ID"), NULL),
-        .subject = subject_of(t),
-        .ret = t->opts.ret == SMTP_RET_FULL   ? SL("FULL")
-               : t->opts.ret == SMTP_RET_HDRS ? SL("HDRS")
-                                              : SL(""),
-        .envid = t->opts.envid,
-        .hold = t->hold,
+        .message_id = t->message_id, .subject = t->subject,
+        .ret = t->opts.ret == SMTP_RET_FULL ? SL("FULL") : t->opts.ret == SMTP_RET_HDRS ? SL("HDRS") : SL(""),
+        .envid = t->opts.envid, .hold = t->hold,
     };
     return accept_letter(s->conf->queue, &l);
 }
@@ -339,7 +333,9 @@ static int commit(struct smtpd_session *s, const struct mailauth_verdict *v)
         trace_checked(s, v);
     }
     buf_free(&prefix);
-    if (r && r != ERR_UNKNOWN) smtpd_decide_error(s, r, "The letter cannot be stored");
+    if (r == ERR_TOO_LONG || r == ERR_LIMIT)
+        smtpd_decide(s, 554, "5.3.4", "The letter cannot be taken: %s", err_text(r));
+    else if (r && r != ERR_UNKNOWN) smtpd_decide_error(s, r, "The letter cannot be stored");
     return r;
 }
 

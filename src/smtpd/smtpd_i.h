@@ -45,10 +45,11 @@ struct smtpd_tx { /* RFC 5321 section 3.3 */
     struct slice sender_path; /* as it is written in SMTP */
     struct letter_rcpt *rcpt; /* one for each route */
     size_t nrcpt, room;
-    struct map routes;     /* to find the second of two equal routes */
-    struct slice first;    /* the first recipient as written, for "for" */
-    struct slice *said;    /* each accepted RCPT */
-    struct slice *forward; /* those of them that lead elsewhere */
+    size_t rows;            /* bytes that the recipients' rows will take */
+    struct map routes;      /* to find the second of two equal routes */
+    struct slice first;     /* the first recipient as written, for "for" */
+    struct slice *said;     /* each accepted RCPT */
+    struct slice *forward;  /* those of them that lead elsewhere */
     size_t nforward, forward_room;
     size_t nsaid, said_room;
     bool any_local;
@@ -58,7 +59,8 @@ struct smtpd_tx { /* RFC 5321 section 3.3 */
     struct smtp_data data;
     struct buf head, edited;
     struct mail_head parsed;
-    size_t head_seen; /* how far the search for the empty line has come */
+    struct slice message_id, subject; /* within their limits, once the header section is there */
+    size_t head_seen;       /* how far the search for the empty line has come */
     bool head_done, eight_bit;
     bool international; /* an address or the header section needs SMTPUTF8 */
     int edits;

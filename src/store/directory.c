@@ -280,6 +280,8 @@ void tx_domain_put(struct kv_tx *tx, const struct domain *d)
 static int check_domain_name(struct arena *a, struct slice name, struct slice *ascii)
 {
     int e = dns_to_ascii(a, name, ascii);
+    if (!e && ascii->n > LIMIT_DOMAIN_HERE)
+        return err_set(ERR_SYNTAX, "a mail domain here can have %d bytes at most", LIMIT_DOMAIN_HERE);
     if (!e && !dns_is_fqdn(*ascii)) e = ERR_SYNTAX;
     if (e)
         err_set(e, "%.*s cannot be a mail domain: it needs the form name.tld", SLF(printable(a, name, 100)));

@@ -5,10 +5,11 @@
  * A-labels. Local parts may be UTF-8; here they compare in lower case and NFC, elsewhere as they
  * are (RFC 5321 section 2.4). All functions SUSPEND unless said otherwise. */
 #pragma once
+#include "base/limits.h"
 #include "crypto/crypto.h"
 #include "store.h"
 
-enum { LOCAL_PART_MAX = 64, ALIAS_TARGETS_MAX = 500, ALIAS_DEPTH_MAX = 10 };
+enum { LOCAL_PART_MAX = LIMIT_LOCAL_PART, ALIAS_TARGETS_MAX = LIMIT_ALIAS_TARGETS, ALIAS_DEPTH_MAX = 10 };
 
 /* ---- domains ---- */
 
@@ -59,7 +60,7 @@ struct alias {
     size_t n;
 };
 MUST_CHECK int alias_add(struct store *s, struct slice address, const struct slice *target,
-                         size_t n); /* adds to those there */
+                         size_t n); /* adds to those there. ERR_LIMIT: too many, or too long together */
 /* One target, or the whole alias when target is NULL. The last target takes the alias with it. */
 MUST_CHECK int alias_remove(struct store *s, struct slice address, const struct slice *target);
 MUST_CHECK int alias_list(struct store *s, struct arena *a, struct slice domain, struct alias **out,
@@ -73,6 +74,7 @@ enum alias_end {
     ALIAS_NOBODY,   /* has that name here */
     ALIAS_DISABLED, /* the account does not take mail */
     ALIAS_CIRCLE,   /* the way comes back */
+    ALIAS_MANY,     /* the way leads to too many addresses, or too far */
 };
 struct alias_effect {
     bool hidden, kept;
@@ -85,11 +87,12 @@ MUST_CHECK int alias_effect(struct store *s, struct arena *a, struct slice addre
 /* ---- where does a letter for this address go? ---- */
 
 enum resolved {
-    RESOLVED,           /* routes say where */
-    RESOLVED_NOT_LOCAL, /* the domain is not ours */
-    RESOLVED_NO_USER,   /* our domain, nobody of that name: 5.1.1 */
-    RESOLVED_DISABLED,  /* the account is disabled: 5.2.1 */
-    RESOLVED_LOOP,      /* aliases that lead in a circle or too far: 5.4.6 */
+    RESOLVED,            /* routes say where */
+    RESOLVED_NOT_LOCAL,  /* the domain is not ours */
+    RESOLVED_NO_USER,    /* our domain, nobody of that name: 5.1.1 */
+    RESOLVED_DISABLED,   /* the account is disabled: 5.2.1 */
+    RESOLVED_LOOP,       /* aliases that lead in a circle, and nowhere else: 5.4.6 */
+    RESOLVED_TOO_MANY,   /* aliases that lead to more than ALIAS_TARGETS_MAX addresses, or too far: 5.5.3 */
 };
 struct route {
     bool local;

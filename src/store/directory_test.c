@@ -107,10 +107,91 @@ TEST(directory_aliases_in_a_circle_end)
     struct slice all[60];
     for (int i = 0; i < 60; i++) all[i] = ar_printf(&f.a, "m%d@one.test", i);
     for (int i = 0; i < 60; i++) CHECK_OK(alias_add(f.s, all[i], all, 60));
-    CHECK_INT(resolve(&f, "m7", "one.test").result, RESOLVED_LOOP);
+    CHECK_INT(resolve(&f, "m7", "one.test").result, RESOLVED_TOO_MANY);
     CHECK_ERR(alias_remove(f.s, SL("never@one.test"), NULL), ERR_NOT_FOUND);
     CHECK_OK(alias_remove(f.s, SL("x@one.test"), NULL));
     CHECK_INT(resolve(&f, "x", "one.test").result, RESOLVED_NO_USER);
+    fixture_end(&f);
+}
+
+/* An address of 64 + 1 + n bytes. */
+static struct slice long_address(struct arena *a, int i, int n)
+{
+    struct buf b = BUF_INIT;
+    buf_printf(&b, "%064d@", i);
+    while (n > 5) {
+        int label = n - 5 > 60 ? 60 : n - 5;
+        buf_printf(&b, "%0*d%s", label - 1, 1, n - label > 5 ? "." : "x");
+        n -= label;
+    }
+    buf_str(&b, ".test");
+    struct slice s = ar_dup(a, buf_slice(&b));
+    buf_free(&b);
+    return s;
+}
+
+TEST(an_alias_is_whole_or_refused_in_words)
+{
+    struct fixture f;
+    struct alias *list;
+    size_t n;
+    struct slice to[ALIAS_TARGETS_MAX];
+    REQUIRE(begin(&f));
+    for (int i = 0; i < ALIAS_TARGETS_MAX; i++) to[i] = long_address(&f.a, i, 200);
+    CHECK_ERR(alias_add(f.s, SL("all@one.test"), to, 400), ERR_LIMIT);
+    CHECK(strstr(err_text(ERR_LIMIT), "61440 bytes together"));
+    CHECK_INT(resolve(&f, "all", "one.test").result, RESOLVED_NO_USER);
+    size_t fit = LIMIT_ALIAS_BYTES / (to[0].n + 3); /* tag, two bytes of length */
+    CHECK_OK(alias_add(f.s, SL("all@one.test"), to, fit));
+    CHECK_INT(resolve(&f, "all", "one.test").n, fit);
+    CHECK_ERR(alias_add(f.s, SL("all@one.test"), to + fit, 1), ERR_LIMIT);
+    CHECK_OK(alias_list(f.s, &f.a, SL("one.test"), &list, &n));
+    CHECK(n == 1 && list[0].n == fit);
+    /* the way that the sentence names */
+    CHECK_OK(alias_add(f.s, SL("more@one.test"), to + fit, fit));
+    struct slice both[2] = {SL("all@one.test"), SL("more@one.test")};
+    CHECK_OK(alias_add(f.s, SL("each@one.test"), both, 2));
+    CHECK_INT(resolve(&f, "each", "one.test").n, 2 * fit);
+    fixture_end(&f);
+}
+
+/* Nobody is left out in silence. */
+TEST(aliases_that_lead_to_too_many_are_refused)
+{
+    struct fixture f;
+    struct slice to[ALIAS_TARGETS_MAX], deep[ALIAS_DEPTH_MAX + 2];
+    REQUIRE(begin(&f));
+    for (int i = 0; i < ALIAS_TARGETS_MAX; i++) to[i] = ar_printf(&f.a, "u%d@far.test", i);
+    CHECK_OK(alias_add(f.s, SL("all@one.test"), to, ALIAS_TARGETS_MAX));
+    CHECK_INT(resolve(&f, "all", "one.test").n, ALIAS_TARGETS_MAX);
+    struct slice two[2] = {SL("all@one.test"), SL("alice@one.test")};
+    CHECK_OK(alias_add(f.s, SL("more@one.test"), two, 2));
+    CHECK_INT(resolve(&f, "more", "one.test").result, RESOLVED_TOO_MANY);
+    for (int i = 0; i <= ALIAS_DEPTH_MAX + 1; i++) deep[i] = ar_printf(&f.a, "d%d@one.test", i);
+    for (int i = 0; i <= ALIAS_DEPTH_MAX; i++) CHECK_OK(alias_add(f.s, deep[i], &deep[i + 1], 1));
+    CHECK_OK(alias_add(f.s, deep[ALIAS_DEPTH_MAX + 1], &two[1], 1));
+    CHECK_OK(alias_add(f.s, deep[0], &SL("bob@one.test"), 1));
+    CHECK_INT(resolve(&f, "d0", "one.test").result, RESOLVED_TOO_MANY);
+    CHECK_INT(resolve(&f, "d2", "one.test").n, 1);
+    /* a circle with a way out leads there */
+    CHECK_OK(alias_add(f.s, SL("x@one.test"), (struct slice[]){SL("y@one.test"), two[1]}, 2));
+    CHECK_OK(alias_add(f.s, SL("y@one.test"), &SL("X@one.test"), 1));
+    CHECK(reaches(&f, "x", "one.test", "alice@one.test") && reaches(&f, "y", "one.test", "alice@one.test"));
+    fixture_end(&f);
+}
+
+TEST(a_domain_here_names_an_object)
+{
+    struct fixture f;
+    char name[300];
+    REQUIRE(begin(&f));
+    for (size_t n = LIMIT_DOMAIN_HERE - 1; n <= LIMIT_DOMAIN_HERE + 1; n++) {
+        memset(name, 'a', n - 5);
+        for (size_t i = 60; i < n - 5; i += 60) name[i] = '.';
+        snprintf(name + n - 5, 6, ".test");
+        int e = domain_add(f.s, sl_cstr(name));
+        CHECK(n <= LIMIT_DOMAIN_HERE ? e == 0 : e == ERR_SYNTAX && strstr(err_text(e), "198 bytes at most"));
+    }
     fixture_end(&f);
 }
 

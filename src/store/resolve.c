@@ -23,6 +23,7 @@ struct resolving {
     size_t cap, steps;
     char home[20]; /* id of the account whose own address, perhaps with a +tag, was asked for */
     bool disabled_seen, loop_seen, fallback_used;
+    bool too_many; /* some were left out, so none may be taken */
 };
 
 static bool same_place(const struct route *x, const struct route *y)
@@ -35,6 +36,10 @@ static void add_route(struct resolving *r, struct route to)
 {
     for (size_t i = 0; i < r->out->n; i++)
         if (same_place(&r->out->v[i], &to)) return;
+    if (r->out->n == ALIAS_TARGETS_MAX) {
+        r->too_many = true;
+        return;
+    }
     if (r->out->n == r->cap) r->out->v = ar_grow(r->a, r->out->v, &r->cap, sizeof *r->out->v);
     r->out->v[r->out->n++] = to;
 }
@@ -204,8 +209,8 @@ static int resolve_address(struct resolving *r, struct slice address, const stru
 {
     struct slice local, domain;
     bool here;
-    if (up->depth > ALIAS_DEPTH_MAX || r->out->n > ALIAS_TARGETS_MAX || r->steps++ > RESOLVE_STEPS_MAX) {
-        r->loop_seen = true;
+    if (up->depth > ALIAS_DEPTH_MAX || r->too_many || r->steps++ > RESOLVE_STEPS_MAX) {
+        r->too_many = true;
         return 0;
     }
     int e = address_split(r->a, address, &local, &domain);
@@ -225,7 +230,8 @@ static int resolve_from(struct resolving *r, struct slice local, struct slice do
     map_init(&r->expanded, false);
     int e = resolve_local(r, local, domain, NULL);
     map_free(&r->expanded);
-    if (e == ERR_NOT_FOUND) out->result = RESOLVED_NO_USER;
+    if (!e && r->too_many) out->result = RESOLVED_TOO_MANY;
+    else if (e == ERR_NOT_FOUND) out->result = RESOLVED_NO_USER;
     else if (e) return e;
     else if (!out->n)
         out->result = r->loop_seen ? RESOLVED_LOOP : r->disabled_seen ? RESOLVED_DISABLED : RESOLVED_NO_USER;
@@ -294,7 +300,8 @@ static int judge_target(struct store *s, struct arena *a, struct slice who, stru
     if (!e) e = resolve(&r, local, domain);
     if (e == ERR_BUSY) return 0; /* a duty, and nobody yet */
     if (e) return e;
-    if (r.loop_seen) *out = ALIAS_CIRCLE;
+    if (routes.result == RESOLVED_TOO_MANY) *out = ALIAS_MANY;
+    else if (r.loop_seen) *out = ALIAS_CIRCLE;
     else if (routes.result == RESOLVED_NOT_LOCAL) *out = ALIAS_LEAVES;
     else if (routes.result == RESOLVED_DISABLED) *out = ALIAS_DISABLED;
     else if (routes.result == RESOLVED_NO_USER) *out = ALIAS_NOBODY;

@@ -7,14 +7,15 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/ip.h"
+#include "base/limits.h"
 
 /* ---- commands (RFC 5321 section 4.1) ---- */
 
 enum {
     SMTP_LINE_MAX = 4096,       /* command line; RFC 5321 4.5.3.1.4 plus what extensions add */
     SMTP_AUTH_LINE_MAX = 12288, /* RFC 4954 section 4 */
-    SMTP_LOCAL_MAX = 64,        /* RFC 5321 section 4.5.3.1.1 */
-    SMTP_DOMAIN_MAX = 255,
+    SMTP_LOCAL_MAX = LIMIT_LOCAL_PART,
+    SMTP_DOMAIN_MAX = LIMIT_DOMAIN,
     SMTP_PARAMS_MAX = 20,
     SMTP_TEXT_LINE_MAX = 998, /* without CRLF, RFC 5322 section 2.1.1 */
 };

@@ -46,6 +46,11 @@ static int wrong(const struct smtp_param *p)
     return err_set(ERR_SYNTAX, "the value of %.*s is not valid", SLF(p->key));
 }
 
+static int too_long(const struct smtp_param *p, int max)
+{
+    return err_set(ERR_SYNTAX, "the value of %.*s is longer than %d bytes", SLF(p->key), max);
+}
+
 static int opt_size(struct arena *a, const struct smtp_param *p, void *to)
 {
     struct smtp_mail_opts *o = to;
@@ -93,7 +98,8 @@ static int opt_ret(struct arena *a, const struct smtp_param *p, void *to)
 static int opt_envid(struct arena *a, const struct smtp_param *p, void *to)
 {
     struct smtp_mail_opts *o = to;
-    if (!p->value.n || p->value.n > 100) return wrong(p); /* RFC 3461 section 4.4 */
+    if (!p->value.n) return wrong(p);
+    if (p->value.n > LIMIT_ENVID) return too_long(p, LIMIT_ENVID);
     return smtp_xtext_decode(a, p->value, &o->envid);
 }
 
@@ -128,7 +134,7 @@ static int opt_orcpt(struct arena *a, const struct smtp_param *p, void *to)
 {
     struct smtp_rcpt_opts *o = to;
     size_t semi = sl_chr(p->value, ';');
-    if (semi == SL_NONE || !semi || semi + 1 == p->value.n || p->value.n > 500) return wrong(p);
+    if (semi == SL_NONE || !semi || semi + 1 == p->value.n || p->value.n > LIMIT_ORCPT) return p->value.n > LIMIT_ORCPT ? too_long(p, LIMIT_ORCPT) : wrong(p);
     for (size_t i = 0; i < semi; i++)
         if (!is_alnum(p->value.p[i]) && p->value.p[i] != '-') return wrong(p);
     return smtp_xtext_decode(a, p->value, &o->orcpt);
