@@ -109,7 +109,7 @@ int run_verify(struct request *r)
     if (arg_flag(r->args, "close-loss")) return store_loss_close(s);
     int loss = tell_loss(r);
     if (loss < 0) return loss;
-    int e = store_verify(s, one_fault, faults);
+    int e = store_verify(s, queue_verify, r->core->queue, one_fault, faults);
     if (e == ERR_CORRUPT && json_array_size(faults)) e = NO;
     return e ? e : loss ? NO : 0;
 }

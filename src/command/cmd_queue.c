@@ -34,6 +34,7 @@ static json_t *letter_json(const struct queue_info *q)
     reply_text(o, "sender", q->sender);
     reply_text(o, "message_id", q->message_id);
     reply_text(o, "subject", q->subject);
+    if (q->damage.n) reply_text(o, "damage", q->damage);
     reply_int(o, "received", q->received);
     reply_int(o, "expires", q->expires);
     reply_int(o, "size", (int64_t)q->size);
@@ -86,6 +87,7 @@ void print_queue_list(json_t *args, json_t *reply, struct buf *out)
         buf_printf(out, "%s  %lld bytes  from %s, since %.*s\n", arg_text(o, "id"),
                    (long long)arg_number(o, "size"), or_null(arg_text(o, "sender")),
                    SLF(say_time(&a, arg_number(o, "received"), arg_number(reply, "now"))));
+        if (*arg_text(o, "damage")) buf_printf(out, "  damaged: %s\n", arg_text(o, "damage"));
         json_array_foreach(json_object_get(o, "recipients"), k, rcpt)
             print_rcpt(&a, rcpt, arg_number(reply, "now"), out);
     }
@@ -131,8 +133,12 @@ void print_queue_show(json_t *args, json_t *reply, struct buf *out)
     if (*arg_text(reply, "subject")) buf_printf(out, "subject  %s\n", arg_text(reply, "subject"));
     if (*arg_text(reply, "message_id")) buf_printf(out, "id       %s\n", arg_text(reply, "message_id"));
     buf_printf(out, "since    %.*s\n", SLF(say_time(&a, arg_number(reply, "received"), now)));
-    buf_printf(out, "until    %.*s; what is not delivered then goes back to the sender\n",
-               SLF(say_time(&a, arg_number(reply, "expires"), now)));
+    if (*arg_text(reply, "damage"))
+        buf_printf(out, "damaged  %s; it can be dropped, `tram verify` tells more\n",
+                   arg_text(reply, "damage"));
+    if (arg_number(reply, "expires"))
+        buf_printf(out, "until    %.*s; what is not delivered then goes back to the sender\n",
+                   SLF(say_time(&a, arg_number(reply, "expires"), now)));
     size_t i;
     json_t *rcpt;
     json_array_foreach(json_object_get(reply, "recipients"), i, rcpt) print_rcpt(&a, rcpt, now, out);

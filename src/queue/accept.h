@@ -37,15 +37,15 @@ struct letter {
     struct slice sender; /* return path, in canonical form; empty = null */
     struct letter_rcpt *rcpt;
     size_t nrcpt;
-    struct body_ref body;     /* pinned; accept_letter takes over the pin, whatever it returns */
-    uint32_t skip;            /* bytes at the start that are for local eyes only (the Return-Path line) */
-    uint32_t head_size; /* header section with its empty line, from the start of the body (skip included) */
-    int64_t received;         /* unix seconds */
-    bool eight_bit, smtputf8; /* there are 8-bit bytes in it; addresses or header need SMTPUTF8 */
-    bool junk;                /* goes to Junk (quarantine) */
-    struct slice submitter;   /* account id of the user who sent it, or empty */
+    struct body_ref body; /* pinned; accept_letter takes over the pin, whatever it returns */
+    uint32_t skip;        /* bytes at the start that are for local eyes only (the Return-Path line) */
+    uint32_t head_size;   /* header section with its empty line, from the start of the body (skip included) */
+    int64_t received;     /* unix seconds */
+    bool eight_bit, smtputf8;         /* there are 8-bit bytes in it; addresses or header need SMTPUTF8 */
+    bool junk;                        /* goes to Junk (quarantine) */
+    struct slice submitter;           /* account id of the user who sent it, or empty */
     struct slice message_id, subject; /* for trace and lists, from letter_fields(); may be empty */
-    struct slice ret, envid;  /* RFC 3461 */
+    struct slice ret, envid;          /* RFC 3461 */
     struct slice hold; /* not empty: its remote recipients wait for an operator; a sentence that says why */
 };
 /* What the letter's rows keep of its header section: the Message-ID, and the Subject decoded and cut

@@ -11,8 +11,9 @@ int letter_fields(struct arena *a, const struct mail_head *head, struct slice *m
     *subject = utf8_cut(mail_words_decode(a, utf8_cut(raw, RAW)), LIMIT_SUBJECT);
     *message_id = mail_head_get(a, head, SL("Message-ID"), NULL);
     if (message_id->n <= LIMIT_MESSAGE_ID) return 0;
-    int e = err_set(ERR_TOO_LONG, "the Message-ID has %zu bytes, a line has room for %d (RFC 5322 section 2.1.1)",
-                    message_id->n, LIMIT_MESSAGE_ID);
+    int e =
+        err_set(ERR_TOO_LONG, "the Message-ID has %zu bytes, a line has room for %d (RFC 5322 section 2.1.1)",
+                message_id->n, LIMIT_MESSAGE_ID);
     *message_id = SL("");
     return e;
 }

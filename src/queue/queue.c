@@ -79,13 +79,23 @@ static int mark_row(void *arg, struct slice key, struct slice value)
 {
     struct kv_tx *tx = arg;
     struct q_rcpt r;
-    int e = q_rcpt_get(key, value, &r);
-    if (e || r.state != Q_WAITING) return e;
+    if (q_rcpt_get(key, value, &r) != 0) { /* one row stops no start */
+        log_error("queue", "the row %.*s is damaged; see `tram verify`", SLF(key));
+        return 0;
+    }
+    if (r.state != Q_WAITING) return 0;
     struct buf b = BUF_INIT;
     r.uncertain = true;
     q_rcpt_put(&b, &r);
     kv_tx_put_record(tx, key, &b);
     buf_free(&b);
+    return 0;
+}
+
+static int forget_tx(struct kv_tx *tx, void *arg)
+{
+    const struct kv_page *page = arg;
+    for (size_t i = 0; i < page->n; i++) kv_tx_del(tx, page->row[i].key);
     return 0;
 }
 
@@ -109,8 +119,12 @@ static int find_interrupted(struct shard *s, struct arena *a)
         struct slice key = page.row[i].key;
         struct letter_id id = {{0}};
         uint64_t g;
-        if (key.n != 23 || !letter_id_ok(sl_sub(key, 1, 17)) || !num_u64(sl_from(key, 18), 99999, &g))
+        if (key.n != 23 || !letter_id_ok(sl_sub(key, 1, 17)) || !num_u64(sl_from(key, 18), 99999, &g)) {
+            log_error("queue", "the row %.*s is damaged and forgotten", SLF(key));
+            e = kv_transact(s->q->store->kv, shard_object(s), forget_tx,
+                            &(struct kv_page){.row = &page.row[i], .n = 1});
             continue;
+        }
         memcpy(id.s, key.p + 1, LETTER_ID_LEN);
         struct interrupted x = {&id, (uint32_t)g};
         e = kv_transact(s->q->store->kv, shard_object(s), interrupted_tx, &x);
@@ -119,13 +133,6 @@ static int find_interrupted(struct shard *s, struct arena *a)
                        "the server ended during an attempt; the letter may have been handed over already");
     }
     return e ? e : page.more;
-}
-
-static int forget_tx(struct kv_tx *tx, void *arg)
-{
-    const struct kv_page *page = arg;
-    for (size_t i = 0; i < page->n; i++) kv_tx_del(tx, page->row[i].key);
-    return 0;
 }
 
 int queue_forget_names(struct shard *s)
@@ -144,7 +151,7 @@ int queue_forget_names(struct shard *s)
         snprintf(from, sizeof from, "%.*s ", SLF(page.row[page.n - 1].key));
         size_t n = 0;
         for (size_t i = 0; i < page.n; i++)
-            if (num_u64(page.row[i].value, INT64_MAX, &when) && (int64_t)when < now - ONCE_KEEP_S)
+            if (!num_u64(page.row[i].value, INT64_MAX, &when) || (int64_t)when < now - ONCE_KEEP_S)
                 page.row[n++] = page.row[i];
         page.n = n;
         if (n) e = kv_transact(kv, shard_object(s), forget_tx, &page);

@@ -59,7 +59,7 @@ MUST_CHECK int queue_start(struct queue *q, queue_relay *relay, void *ctx);
 
 struct queue_rcpt_info {
     struct slice address, reply, host;
-    struct slice state;         /* "waiting" "sending" "held" "delivered" "bounced" "dropped" */
+    struct slice state;         /* "waiting" "sending" "held" "delivered" "bounced" "dropped" "damaged" */
     int64_t next_try, last_try; /* unix seconds, 0 = none */
     uint32_t attempts;
     struct slice why; /* a sentence: what it waits for */
@@ -71,6 +71,7 @@ struct queue_info {
     uint64_t size;
     struct queue_rcpt_info *rcpt;
     size_t nrcpt;
+    struct slice damage; /* a sentence: which of its rows cannot be read; or empty */
 };
 struct queue_filter {
     struct slice address, domain, sender;
@@ -90,3 +91,5 @@ struct queue_stats {
 };
 MUST_CHECK int queue_stats(struct queue *q, struct queue_stats *out);
 struct care_queue queue_care(struct queue *q); /* for store_sweep and store_backup */
+/* For store_verify: says of each damaged row of the queue which it is. */
+MUST_CHECK int queue_verify(void *queue, struct store *s, verify_bad *bad, void *arg);

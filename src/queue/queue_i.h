@@ -50,6 +50,7 @@ struct q_rcpt {
     bool uncertain; /* an attempt may have delivered it */
     bool expired;   /* failed because its time was over */
     bool barred;    /* held since it came, for the reason in the envelope (hold) */
+    bool damaged;   /* its row cannot be read: HELD, and nothing else is known of it */
 };
 void q_move(struct q_rcpt *r, enum q_state to); /* asserts that the move is legal */
 
@@ -77,6 +78,12 @@ void tx_put_rcpt(struct kv_tx *tx, struct arena *a, const struct letter_id *id, 
 /* After recipients of group g changed: its schedule row, and the end of the group or the letter. */
 MUST_CHECK int tx_settle(struct kv_tx *tx, struct arena *a, const struct letter_id *id, uint32_t g);
 void tx_count(struct kv_tx *tx, int64_t letters, int64_t rcpts);
+/* Every row of the letter, whatever can be read of them. */
+MUST_CHECK int tx_erase_letter(struct kv_tx *tx, struct arena *a, const struct letter_id *id);
+/* Takes the group out of the schedule at `due` when its rows cannot be read or are not there; *taken:
+ * it stood there. The rows stay for `tram verify` and for who drops the letter. */
+MUST_CHECK int tx_quarantine(struct kv_tx *tx, struct arena *a, const struct letter_id *id, uint32_t g,
+                             int64_t due, bool *taken);
 
 /* ---- the queue in memory ---- */
 
@@ -123,8 +130,9 @@ MUST_CHECK int schedule_start(struct shard *s);                                 
 void schedule_stop(struct shard *s, int64_t until);                             /* on its loop. SUSPENDS */
 bool schedule_sending(struct shard *s, const struct letter_id *id, uint32_t g); /* on its loop */
 
-/* work.c: does what is due for a group. Returns 0 when all that is recorded, else the
- * group is looked at again later. *reached: false when no server of the next hop was. */
+/* work.c: does what is due for a group. Returns 0 when all that is recorded; ERR_NOT_FOUND,
+ * ERR_CORRUPT, ERR_VERSION: its rows are not there or cannot be read; else the group is looked
+ * at again later. *reached: false when no server of the next hop was. */
 MUST_CHECK int work_group(struct shard *s, const struct letter_id *id, uint32_t g, bool *reached);
 /* A letter with its group's rows, in the arena. ERR_NOT_FOUND. */
 struct q_loaded {
@@ -138,7 +146,7 @@ MUST_CHECK int load_envelope(struct shard *s, const struct letter_id *id, struct
                              struct q_envelope *e);
 MUST_CHECK int load_group(struct shard *s, const struct letter_id *id, uint32_t g, struct arena *a,
                           struct q_loaded *out);
-/* Recipients of one group, or of all when g < 0. */
+/* Recipients of one group, or of all when g < 0; those whose rows cannot be read are marked. */
 MUST_CHECK int load_rcpts(struct shard *s, const struct letter_id *id, int64_t g, struct arena *a,
                           struct q_rcpt **out, size_t *n);
 int64_t retry_interval(const struct queue *q, uint32_t attempts);

@@ -489,6 +489,139 @@ TEST(queue_names_its_bodies)
     end(&t);
 }
 
+/* ---- damaged rows ---- */
+
+struct spoiling {
+    struct slice key, value;
+};
+
+static int spoil_tx(struct kv_tx *tx, void *arg)
+{
+    struct spoiling *x = arg;
+    if (x->value.n) kv_tx_put(tx, x->key, x->value);
+    else kv_tx_del(tx, x->key);
+    return 0;
+}
+
+/* A row becomes what a damaged disk may give back; value "": it is not there any more. */
+static void spoil(struct tester *t, struct slice key, const char *value)
+{
+    struct spoiling x = {key, sl_cstr(value)};
+    CHECK_OK(kv_transact(t->f.s->kv, SL("q:00"), spoil_tx, &x));
+}
+
+static void heard(void *arg, const char *sentence) { buf_printf(arg, "%s\n", sentence); }
+
+static size_t due_rows(struct tester *t)
+{
+    struct kv_page page;
+    CHECK_OK(kv_scan(t->f.s->kv, SL("q:00"), SL("d"), SL("e"), 10, &t->f.a, &page));
+    return page.n;
+}
+
+static bool nothing_due(struct tester *t) { return due_rows(t) == 0 && stats(t).sending == 0; }
+
+enum spoiled { ENVELOPE, GROUP, NO_GROUP, RCPT, NO_ENVELOPE, SPOILED };
+
+static struct slice spoil_one(struct tester *t, const struct letter_id *id, enum spoiled what)
+{
+    struct arena *a = &t->f.a;
+    struct slice key = what == ENVELOPE || what == NO_ENVELOPE ? key_envelope(a, id)
+                       : what == RCPT                          ? key_rcpt(a, id, 0, 0)
+                                                               : key_group(a, id, 0);
+    spoil(t, key, what == NO_GROUP || what == NO_ENVELOPE ? "" : "\1x");
+    return key;
+}
+
+/* Of two letters one is damaged: the server starts, the other is delivered, the damaged one is not tried
+ * for ever, is seen, says why, can be held and dropped. */
+TEST(queue_damaged_rows_stop_nothing_and_can_be_dropped)
+{
+    for (enum spoiled what = 0; what < SPOILED; what++) {
+        struct tester t;
+        struct queue_info info, *list;
+        struct queue_conf c = {.hostname = SL("mail.one.test"), .shards = 1};
+        struct message *m;
+        struct buf said = BUF_INIT;
+        size_t n;
+        REQUIRE(begin(&t, NULL));
+        struct letter bad = letter_to(&t, "alice@one.test", "ok@two.test"),
+                      good = letter_to(&t, "", "bob@one.test");
+        good.rcpt[0].notify = NOTIFY_SUCCESS; /* by way of the queue */
+        CHECK_OK(accept_letter(t.q, &bad));
+        CHECK_OK(accept_letter(t.q, &good));
+        kv_note(t.f.s->kv, SL("q:00"), key_sending(&t.f.a, &bad.id, 0), SL("1")); /* it died in an attempt */
+        kv_note(t.f.s->kv, SL("q:00"), SL("s-damaged"), SL("1"));
+        struct slice key = spoil_one(&t, &bad.id, what);
+        queue_close(&t.q);
+        CHECK_OK(queue_open(&t.q, t.f.s, &c));
+        go(&t);
+        CHECK(until(&t, nothing_due) || what == RCPT);
+        CHECK_INT(inbox(&t, "bob@one.test", &m), 1);
+        CHECK_INT(t.attempts, 0);
+        CHECK_OK(queue_show(t.q, &bad.id, &t.f.a, &info));
+        CHECK(sl_find(info.damage, SL("cannot be read or is missing")) != SL_NONE);
+        CHECK(info.nrcpt == 1 && sl_eq(info.rcpt[0].state, what == RCPT ? SL("damaged") : SL("waiting")));
+        CHECK_OK(queue_list(t.q, &(struct queue_filter){0}, &t.f.a, &list, &n));
+        CHECK_INT(n, what == NO_ENVELOPE ? 0 : 1);
+        CHECK_ERR(queue_verify(t.q, t.f.s, heard, &said), 0);
+        CHECK(sl_find(buf_slice(&said), key) != SL_NONE || what == NO_GROUP || what == NO_ENVELOPE);
+        int e = queue_act(t.q, &bad.id, QUEUE_HOLD);
+        CHECK(what == RCPT ? e == ERR_STATE : e == 0);
+        CHECK_OK(queue_act(t.q, &bad.id, QUEUE_DROP));
+        CHECK_ERR(queue_show(t.q, &bad.id, &t.f.a, &info), ERR_NOT_FOUND);
+        buf_clear(&said);
+        CHECK_OK(queue_verify(t.q, t.f.s, heard, &said));
+        CHECK_SL(buf_slice(&said), "");
+        buf_free(&said);
+        end(&t);
+    }
+}
+
+static bool first_is_done(struct tester *t) { return t->attempts == 1 && stats(t).sending == 0; }
+
+TEST(queue_damaged_recipient_hides_no_other)
+{
+    struct tester t;
+    struct queue_info info;
+    REQUIRE(begin(&t, NULL));
+    struct letter l = letter_to(&t, "alice@one.test", "ok@two.test also@two.test");
+    CHECK_OK(accept_letter(t.q, &l));
+    spoil(&t, key_rcpt(&t.f.a, &l.id, 0, 0), "\1x");
+    go(&t);
+    CHECK(until(&t, first_is_done));
+    CHECK_OK(queue_show(t.q, &l.id, &t.f.a, &info));
+    REQUIRE(info.nrcpt == 2);
+    CHECK_SL(info.rcpt[0].state, "damaged");
+    CHECK_SL(info.rcpt[1].state, "delivered");
+    CHECK_OK(queue_act(t.q, &l.id, QUEUE_DROP));
+    CHECK_INT(stats(&t).letters, 0);
+    end(&t);
+}
+
+TEST(queue_refuses_fields_above_their_limits)
+{
+    struct tester t;
+    char *long_text = xcalloc(1, 70000);
+    memset(long_text, 'x', 70000);
+    REQUIRE(begin(&t, NULL));
+    static const size_t over[] = {LIMIT_MESSAGE_ID + 1, 65415, 67000};
+    for (size_t i = 0; i < COUNT_OF(over); i++) {
+        struct letter l = letter_to(&t, "alice@one.test", "alice@one.test bob@one.test");
+        l.message_id = sl(long_text, over[i]);
+        CHECK_ERR(accept_letter(t.q, &l), ERR_TOO_LONG);
+        l.message_id = SL("<m@one.test>");
+        l.envid = sl(long_text, LIMIT_ENVID + 1);
+        CHECK_ERR(accept_letter(t.q, &l), ERR_TOO_LONG);
+        l.envid = SL("");
+        l.rcpt[1].orcpt = sl(long_text, LIMIT_ORCPT + 1);
+        CHECK_ERR(accept_letter(t.q, &l), ERR_TOO_LONG);
+    }
+    CHECK_INT(stats(&t).letters, 0);
+    free(long_text);
+    end(&t);
+}
+
 TEST(queue_store_that_fails)
 {
     struct tester t;

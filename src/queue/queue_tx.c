@@ -1,5 +1,5 @@
 /* queue_tx.c - changes of a letter's rows, inside a transaction. */
-#include "base/log.h"
+#include "base/text.h"
 #include "kv/record.h"
 #include "queue_i.h"
 
@@ -51,21 +51,27 @@ void tx_count(struct kv_tx *tx, int64_t letters, int64_t rcpts)
 
 struct erasing {
     struct kv_tx *tx;
+    struct arena *a;
+    const struct letter_id *id;
     int64_t rcpts;
 };
 
 static int erase_row(void *arg, struct slice key, struct slice value)
 {
     struct erasing *x = arg;
-    (void)value;
     if (key.p[0] == 'r') x->rcpts++;
+    struct q_group g;
+    uint64_t n;
+    if (key.p[0] == 'g' && key.n == 23 && num_u64(sl_from(key, 18), 99999, &n) &&
+        q_group_get(value, (uint32_t)n, &g) == 0 && g.due)
+        kv_tx_del(x->tx, key_due(x->a, g.due, x->id, g.n));
     kv_tx_del(x->tx, key);
     return 0;
 }
 
-static int erase_letter(struct kv_tx *tx, struct arena *a, const struct letter_id *id)
+int tx_erase_letter(struct kv_tx *tx, struct arena *a, const struct letter_id *id)
 {
-    struct erasing x = {tx, 0};
+    struct erasing x = {tx, a, id, 0};
     static const char kinds[] = {'g', 'r', 's'};
     for (size_t i = 0; i < sizeof kinds; i++) {
         struct slice from = ar_printf(a, "%c%s/", kinds[i], id->s);
@@ -85,12 +91,34 @@ static int close_group(struct kv_tx *tx, struct arena *a, const struct letter_id
     if (!bad) bad = q_envelope_get(row, id, &e);
     if (bad) return bad;
     if (!e.open) return err_set(ERR_CORRUPT, "the envelope of %s counts fewer groups than there are", id->s);
-    if (--e.open == 0) return erase_letter(tx, a, id);
+    if (--e.open == 0) return tx_erase_letter(tx, a, id);
     struct buf b = BUF_INIT;
     q_envelope_put(&b, &e);
     kv_tx_put_record(tx, key, &b);
     buf_free(&b);
     return 0;
+}
+
+/* ---- rows that cannot be read ---- */
+
+static bool group_is_due(struct kv_tx *tx, struct arena *a, const struct letter_id *id, uint32_t n,
+                         int64_t due)
+{
+    struct slice row;
+    struct q_envelope e;
+    struct q_group g;
+    return kv_tx_get(tx, key_envelope(a, id), &row) == 0 && q_envelope_get(row, id, &e) == 0 &&
+           kv_tx_get(tx, key_group(a, id, n), &row) == 0 && q_group_get(row, n, &g) == 0 && g.due == due;
+}
+
+int tx_quarantine(struct kv_tx *tx, struct arena *a, const struct letter_id *id, uint32_t g, int64_t due,
+                  bool *taken)
+{
+    struct slice row, key = key_due(a, due, id, g);
+    int e = kv_tx_get(tx, key, &row);
+    *taken = !e && !group_is_due(tx, a, id, g, due);
+    if (*taken) kv_tx_del(tx, key);
+    return e == ERR_NOT_FOUND ? 0 : e;
 }
 
 /* ---- a group after a change ---- */

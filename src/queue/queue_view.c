@@ -32,6 +32,7 @@ static struct slice why(struct arena *a, const struct q_rcpt *r, struct slice ho
 {
     char when[CIVIL_TEXT_MAX];
     if (sending) return SL("an attempt is under way");
+    if (r->damaged) return SL("its row in the index cannot be read; it can be dropped with its letter");
     switch (r->state) {
     case Q_HELD: return r->barred ? hold : SL("an operator holds it until it is released");
     case Q_FAILED: return SL("it failed for good; the sender is being told");
@@ -46,12 +47,64 @@ static struct slice why(struct arena *a, const struct q_rcpt *r, struct slice ho
                      civil_format(r->next_try, when));
 }
 
-static int info_of(struct shard *s, const struct q_envelope *e, struct arena *a, struct queue_info *out)
+static struct slice state_of(const struct q_rcpt *r, bool sending)
+{
+    return sending ? SL("sending") : r->damaged ? SL("damaged") : sl_cstr(q_state_word(r->state));
+}
+
+struct looking {
+    struct arena *a;
+    struct slice first; /* the first row that cannot be read */
+    size_t bad, groups;
+};
+
+static void note_bad(struct looking *x, struct slice key)
+{
+    if (!x->bad++) x->first = ar_dup(x->a, key);
+}
+
+static int look_at_group(struct shard *s, struct looking *x, const struct letter_id *id)
+{
+    struct slice prefix = ar_printf(x->a, "g%s/", id->s), from = prefix, to = kv_prefix_end(x->a, prefix);
+    struct kv_page page = {.more = true};
+    struct q_group g;
+    int e = 0;
+    while (!e && page.more) {
+        e = kv_scan(s->q->store->kv, shard_object(s), from, to, KV_PAGE_MAX, x->a, &page);
+        for (size_t i = 0; !e && i < page.n; i++, x->groups++)
+            if (q_group_get(page.row[i].value, 0, &g) != 0) note_bad(x, page.row[i].key);
+        if (!e && page.n) from = kv_after(x->a, page.row[page.n - 1].key);
+    }
+    return e;
+}
+
+/* Which rows of a letter cannot be read; env: 0 or why the envelope could not. */
+static int damage_of(struct shard *s, const struct q_envelope *e, int env, const struct q_rcpt *r, size_t n,
+                     struct arena *a, struct slice *out)
+{
+    struct looking x = {.a = a};
+    *out = SL("");
+    if (env) note_bad(&x, key_envelope(a, &e->l.id));
+    int bad = look_at_group(s, &x, &e->l.id);
+    for (size_t i = 0; i < n; i++)
+        if (r[i].damaged) note_bad(&x, key_rcpt(a, &e->l.id, r[i].g, r[i].n));
+    if (!env && x.groups < e->groups) note_bad(&x, ar_printf(a, "g%s/", e->l.id.s));
+    if (x.bad)
+        *out = ar_printf(a, "%zu of its rows in the index cannot be read or %s missing, the first is %.*s",
+                         x.bad, x.bad == 1 ? "is" : "are", SLF(x.first));
+    return bad;
+}
+
+static int info_of(struct shard *s, const struct q_envelope *e, int env, struct arena *a,
+                   struct queue_info *out)
 {
     struct q_rcpt *r;
     size_t n;
+    struct slice damage;
     int bad = load_rcpts(s, &e->l.id, -1, a, &r, &n);
+    if (!bad) bad = damage_of(s, e, env, r, n, a, &damage);
     if (bad) return bad;
+    if (env == ERR_NOT_FOUND && !n) return ERR_NOT_FOUND;
     struct sending_ask x = {s, &e->l.id, r, n, ar_array(a, bool, n)};
     rt_call(s->loop, ask_sending, &x);
     *out = (struct queue_info){.id = e->l.id,
@@ -62,11 +115,12 @@ static int info_of(struct shard *s, const struct q_envelope *e, struct arena *a,
                                .expires = e->expires,
                                .size = body_ref_size(&e->l.body) - e->l.skip,
                                .rcpt = ar_array(a, struct queue_rcpt_info, n),
-                               .nrcpt = n};
+                               .nrcpt = n,
+                               .damage = damage};
     for (size_t i = 0; i < n; i++)
         out->rcpt[i] = (struct queue_rcpt_info){
             .address = r[i].address,
-            .state = x.yes[i] ? SL("sending") : sl_cstr(q_state_word(r[i].state)),
+            .state = state_of(&r[i], x.yes[i]),
             .reply = r[i].reply,
             .host = r[i].host,
             .next_try = r[i].state == Q_WAITING || r[i].state == Q_FAILED ? r[i].next_try : 0,
@@ -76,12 +130,16 @@ static int info_of(struct shard *s, const struct q_envelope *e, struct arena *a,
     return 0;
 }
 
+static bool is_unreadable(int e) { return e == ERR_NOT_FOUND || e == ERR_CORRUPT || e == ERR_VERSION; }
+
 int queue_show(struct queue *q, const struct letter_id *id, struct arena *a, struct queue_info *out)
 {
     struct shard *s = queue_shard(q, id);
     struct q_envelope e;
-    int bad = load_envelope(s, id, a, &e);
-    if (!bad) bad = info_of(s, &e, a, out);
+    int env = load_envelope(s, id, a, &e), bad = env;
+    if (is_unreadable(env))
+        e = (struct q_envelope){.l = {.id = *id, .received = letter_id_time(id)}}, bad = 0;
+    if (!bad) bad = info_of(s, &e, env, a, out);
     return bad == ERR_NOT_FOUND ? err_set(bad, "no letter %s is in the queue", id->s) : bad;
 }
 
@@ -105,7 +163,11 @@ static bool row_matches(struct shard *s, const struct queue_filter *f, struct ar
     struct q_rcpt *r;
     size_t n;
     ar_reset(scratch);
-    if (q_envelope_get(value, id, &e) != 0) return false;
+    if (q_envelope_get(value, id, &e) != 0) { /* shown wherever its recipients would be */
+        if (f->sender.n) return false;
+        return (!f->address.n && !f->domain.n) ||
+               (load_rcpts(s, id, -1, scratch, &r, &n) == 0 && any_rcpt_matches(f, r, n));
+    }
     if (f->sender.n && !sl_eqi(f->sender, e.l.sender)) return false;
     if (!f->address.n && !f->domain.n) return true;
     if (f->address.n && !f->domain.n && sl_eqi(f->address, e.l.sender)) return true;
@@ -130,7 +192,7 @@ static int walk(struct queue *q, const struct queue_filter *f,
             for (size_t i = 0; !e && i < page.n; i++) {
                 struct letter_id id = {{0}};
                 struct slice key = page.row[i].key;
-                if (key.n != LETTER_ID_LEN + 1) continue;
+                if (!letter_id_ok(sl_from(key, 1))) continue; /* `tram verify` tells of it */
                 memcpy(id.s, key.p + 1, LETTER_ID_LEN);
                 if (row_matches(s, f, &scratch, page.row[i].value, &id)) e = each(arg, &id);
             }
@@ -206,9 +268,9 @@ static int act_tx(struct kv_tx *tx, void *arg)
     int e = 0;
     x->changed = 0;
     for (size_t i = 0; !e && i < x->n; i++) {
-        struct q_rcpt r;
-        e = tx_rcpt(tx, &a, x->id, x->r[i].g, x->r[i].n, &r);
-        if (!e && actions[x->what].from & 1u << r.state) {
+        struct q_rcpt r = {.state = Q_STATES};
+        if (!x->r[i].damaged) e = tx_rcpt(tx, &a, x->id, x->r[i].g, x->r[i].n, &r);
+        if (!e && r.state < Q_STATES && actions[x->what].from & 1u << r.state) {
             if (actions[x->what].to != Q_STATES) q_move(&r, actions[x->what].to);
             r.next_try = x->now;
             tx_put_rcpt(tx, &a, x->id, &r);
@@ -216,6 +278,8 @@ static int act_tx(struct kv_tx *tx, void *arg)
         }
         /* rows come in order of group: settle each once, after its last row here */
         if (!e && (i + 1 == x->n || x->r[i + 1].g != x->r[i].g)) e = tx_settle(tx, &a, x->id, x->r[i].g);
+        if (x->what == QUEUE_HOLD && is_unreadable(e))
+            e = 0; /* its group cannot be read, so it is not tried */
     }
     ar_free(&a);
     return e;
@@ -233,13 +297,42 @@ static void offer_groups(struct shard *s, struct arena *a, const struct acting *
     }
 }
 
+static int drop_tx(struct kv_tx *tx, void *arg)
+{
+    struct arena a = {0};
+    int e = tx_erase_letter(tx, &a, arg);
+    ar_free(&a);
+    return e;
+}
+
+/* A letter that cannot be read goes as a whole: nothing of it could come to an end. */
+static int drop_damaged(struct queue *q, const struct letter_id *id, bool *done)
+{
+    struct arena a = {0};
+    struct queue_info info;
+    *done = false;
+    int e = queue_show(q, id, &a, &info);
+    if (!e && info.damage.n) {
+        e = kv_transact(q->store->kv, shard_object(queue_shard(q, id)), drop_tx, (void *)id);
+        *done = !e;
+        if (!e)
+            trace_addf(q->store, id, TRACE_DROPPED, SL(""), "an operator threw it away; nobody is told. %.*s",
+                       SLF(info.damage));
+    }
+    ar_free(&a);
+    return e;
+}
+
 int queue_act(struct queue *q, const struct letter_id *id, enum queue_action what)
 {
     struct shard *s = queue_shard(q, id);
     struct arena a = {0};
     struct q_rcpt *r;
     size_t n, changed = 0;
-    int e = load_rcpts(s, id, -1, &a, &r, &n);
+    bool dropped = false;
+    int e = what == QUEUE_DROP ? drop_damaged(q, id, &dropped) : 0;
+    if (e || dropped) return e;
+    e = load_rcpts(s, id, -1, &a, &r, &n);
     if (!e && !n) e = err_set(ERR_NOT_FOUND, "no letter %s is in the queue", id->s);
     for (size_t at = 0; !e && at < n; at += ACT_CHUNK) {
         struct acting x = {.id = id,
@@ -331,7 +424,7 @@ int queue_stats(struct queue *q, struct queue_stats *out)
         out->sending += __atomic_load_n(&s->under_way, __ATOMIC_RELAXED);
         e = count_due(s, out);
         if (!e) e = kv_scan(q->store->kv, shard_object(s), SL("e"), SL("f"), 1, &a, &page);
-        if (e || !page.n || page.row[0].key.n != LETTER_ID_LEN + 1) continue;
+        if (e || !page.n || !letter_id_ok(sl_from(page.row[0].key, 1))) continue;
         struct letter_id id = {{0}};
         memcpy(id.s, page.row[0].key.p + 1, LETTER_ID_LEN);
         int64_t t = letter_id_time(&id);
@@ -340,5 +433,3 @@ int queue_stats(struct queue *q, struct queue_stats *out)
     ar_free(&a);
     return e;
 }
-
-/* ---- for the sweep ---- */

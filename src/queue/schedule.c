@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "queue_i.h"
+#include "store/trace.h"
 
 enum {
     UNDER_WAY_MAX = 250, /* attempts at once in a shard */
@@ -30,6 +31,7 @@ struct item {
     struct shard *shard;
     struct letter_id id;
     uint32_t g;
+    int64_t due;           /* the time in the schedule row it was read from */
     bool under_way, again; /* again: offered anew while it was under way */
 };
 struct hop {
@@ -115,6 +117,8 @@ static bool item_add(struct shard *s, struct slice key, const struct letter_id *
     }
     it = xcalloc(1, sizeof *it);
     *it = (struct item){.hop = h, .shard = s, .id = *id, .g = g};
+    struct letter_id same;
+    (void)key_due_parse(key, &it->due, &same, &g);
     list_push(&h->items, &it->link);
     h->nready++;
     map_put(&s->items, k, it);
@@ -242,6 +246,46 @@ static void tend_hops(struct shard *s)
 
 /* ---- attempts ---- */
 
+struct quarantine {
+    const struct item *it;
+    bool taken;
+};
+
+static int quarantine_tx(struct kv_tx *tx, void *arg)
+{
+    struct quarantine *q = arg;
+    struct arena a = {0};
+    int e = tx_quarantine(tx, &a, &q->it->id, q->it->g, q->it->due, &q->taken);
+    ar_free(&a);
+    return e;
+}
+
+/* Its rows cannot be read, or it came to its end meanwhile: then nothing is left in the schedule. What
+ * is there is taken out, so that neither this one is tried for ever nor others wait for it. */
+static int quarantine(struct shard *s, const struct item *it, int why)
+{
+    struct arena a = {0};
+    struct slice row;
+    struct quarantine q = {.it = it};
+    char text[ERR_TEXT_MAX];
+    snprintf(text, sizeof text, "%s", err_text(why));
+    int e = kv_get(s->q->store->kv, shard_object(s), key_due(&a, it->due, &it->id, it->g), &a, &row);
+    ar_free(&a);
+    if (e) return e == ERR_NOT_FOUND && why == ERR_NOT_FOUND ? 0 : e == ERR_NOT_FOUND ? why : e;
+    e = kv_transact(s->q->store->kv, shard_object(s), quarantine_tx, &q);
+    if (e || !q.taken) return e ? e : why;
+    log_error("queue",
+              "%s: a row of this letter is damaged or missing (%s); it is not tried any more, see `tram "
+              "queue show %s`",
+              it->id.s, text, it->id.s);
+    trace_addf(s->q->store, &it->id, TRACE_HELD, SL(""),
+               "a row of it is damaged or missing: %s; it is not tried any more, an operator can drop it",
+               text);
+    return 0;
+}
+
+static bool is_unreadable(int e) { return e == ERR_NOT_FOUND || e == ERR_CORRUPT || e == ERR_VERSION; }
+
 static void attempt(void *arg)
 {
     struct item *it = arg;
@@ -249,6 +293,7 @@ static void attempt(void *arg)
     struct hop *h = it->hop;
     bool reached = true;
     int e = work_group(s, &it->id, it->g, &reached);
+    if (is_unreadable(e)) e = quarantine(s, it, e);
     struct letter_id id = it->id;
     uint32_t g = it->g;
     bool again = it->again;
@@ -257,9 +302,8 @@ static void attempt(void *arg)
     h->under_way--;
     h->failing = !reached;
     h->last = rt_wall_seconds();
-    if (e == ERR_CORRUPT || e == ERR_VERSION) { /* it stays in the schedule; others must not wait for it */
-        log_error("queue", "%s: a row of this letter cannot be read: %s; see `tram verify`", id.s,
-                  err_text(e));
+    if (is_unreadable(e)) { /* it is read again from its true place in the schedule */
+        log_warn("queue", "%s: a row of this letter cannot be read: %s", id.s, err_text(e));
     } else if (e && !s->stopping) {
         log_warn("queue", "%s: the state of the attempt could not be recorded: %s", id.s, err_text(e));
         hop_leave(s, h, sl_cstr(FIRST_KEY));

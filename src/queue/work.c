@@ -4,6 +4,7 @@
 
 #include "base/civil.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "queue_i.h"
 #include "store/trace.h"
 
@@ -17,6 +18,16 @@ int load_envelope(struct shard *s, const struct letter_id *id, struct arena *a, 
     struct slice row;
     int bad = kv_get(s->q->store->kv, shard_object(s), key_envelope(a, id), a, &row);
     return bad ? bad : q_envelope_get(row, id, e);
+}
+
+/* It is held, so that nothing is done about it, and hides no other. */
+static void mark_damaged(struct q_rcpt *r, struct slice key)
+{
+    uint64_t g = 0, n = 0;
+    if (key.n == 29) (void)(num_u64(sl_sub(key, 18, 23), 99999, &g) && num_u64(sl_from(key, 24), 99999, &n));
+    *r = (struct q_rcpt){
+        .g = (uint32_t)g, .n = (uint32_t)n, .state = Q_HELD, .damaged = true, .address = SL("(damaged)")};
+    log_error("queue", "the row %.*s is damaged; see `tram verify`", SLF(key));
 }
 
 int load_rcpts(struct shard *s, const struct letter_id *id, int64_t g, struct arena *a, struct q_rcpt **out,
@@ -33,9 +44,8 @@ int load_rcpts(struct shard *s, const struct letter_id *id, int64_t g, struct ar
         if (e) return e;
         for (size_t i = 0; i < page.n; i++) {
             if (*n == cap) *out = ar_grow(a, *out, &cap, sizeof **out);
-            /* a damaged row never hides the others */
-            if (q_rcpt_get(page.row[i].key, page.row[i].value, &(*out)[*n]) == 0) (*n)++;
-            else log_error("queue", "the row %.*s is damaged; see `tram verify`", SLF(page.row[i].key));
+            struct q_rcpt *r = &(*out)[(*n)++];
+            if (q_rcpt_get(page.row[i].key, page.row[i].value, r) != 0) mark_damaged(r, page.row[i].key);
         }
         if (page.n) from = kv_after(a, page.row[page.n - 1].key);
     }
@@ -317,7 +327,8 @@ static int bounce(struct shard *s, const struct q_loaded *l, struct q_rcpt *cons
 {
     bool told = false;
     int e = bounce_tell(s->q, &l->e, rcpt, n, BOUNCE_FAILED, a, &told);
-    if (e == ERR_TOO_LONG || e == ERR_LIMIT || e == ERR_USAGE) { /* the next time it would be the same: the trace says so */
+    if (e == ERR_TOO_LONG || e == ERR_LIMIT ||
+        e == ERR_USAGE) { /* the next time it would be the same: the trace says so */
         log_error("queue", "%s: the sender cannot be told: %s", l->e.l.id.s, err_text(e));
         e = 0;
     }
@@ -403,11 +414,8 @@ int work_group(struct shard *s, const struct letter_id *id, uint32_t g, bool *re
         struct q_loaded l = {0};
         ar_reset(&a);
         e = load_pinned(s, id, g, &a, &l);
-        if (e == ERR_NOT_FOUND) { /* it came to its end meanwhile */
-            e = 0;
-            break;
-        }
-        if (!e) e = work_step(s, &l, &a, reached, &more);
+        if (e) break;
+        e = work_step(s, &l, &a, reached, &more);
         unload(s, &l);
     }
     ar_free(&a);

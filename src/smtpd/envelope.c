@@ -181,7 +181,7 @@ static void accept_rcpt(struct smtpd_session *s, const struct smtp_path *p, stru
     struct smtp_rcpt_opts kept = {.notify = o->notify, .orcpt = ar_dup(&t->a, o->orcpt)};
     if (!routes_fit(t, routes, o)) {
         smtpd_reply(s, 452, "4.5.3",
-                 "Too many recipients behind the addresses; send another letter to the others");
+                    "Too many recipients behind the addresses; send another letter to the others");
         return;
     }
     address = ar_dup(&t->a, address);

@@ -291,8 +291,8 @@ static int put_prefix(struct smtpd_session *s, const struct mailauth_verdict *v,
     return 0;
 }
 
-static int hand_over(struct smtpd_session *s, const struct mailauth_verdict *v, struct body_ref ref, uint32_t skip,
-                     size_t head_size, int64_t now)
+static int hand_over(struct smtpd_session *s, const struct mailauth_verdict *v, struct body_ref ref,
+                     uint32_t skip, size_t head_size, int64_t now)
 {
     struct smtpd_tx *t = &s->tx;
     struct letter l = {
@@ -308,9 +308,13 @@ static int hand_over(struct smtpd_session *s, const struct mailauth_verdict *v, 
         .smtputf8 = t->international,
         .junk = t->auth && v->disposition == MAILAUTH_QUARANTINE,
         .submitter = s->logged_in ? sl_cstr(s->account.id) : SL(""),
-        .message_id = t->message_id, .subject = t->subject,
-        .ret = t->opts.ret == SMTP_RET_FULL ? SL("FULL") : t->opts.ret == SMTP_RET_HDRS ? SL("HDRS") : SL(""),
-        .envid = t->opts.envid, .hold = t->hold,
+        .message_id = t->message_id,
+        .subject = t->subject,
+        .ret = t->opts.ret == SMTP_RET_FULL   ? SL("FULL")
+               : t->opts.ret == SMTP_RET_HDRS ? SL("HDRS")
+                                              : SL(""),
+        .envid = t->opts.envid,
+        .hold = t->hold,
     };
     return accept_letter(s->conf->queue, &l);
 }

@@ -23,11 +23,12 @@ enum {
     SMTPD_BUFFER = 64 * 1024,
     SMTPD_RATE = 100, /* bytes a second that a letter must make on average, */
 };
-#define SMTPD_RATE_GRACE (120 * RT_S)  /* after so long */
-#define SMTPD_DATA_WAIT (300 * RT_S)   /* between two packets of a letter: RFC 5321 section 4.5.3.2.7 */
-#define SMTPD_WORK (60 * RT_S)         /* of ours on one command */
-#define SMTPD_WORK_LETTER (300 * RT_S) /* and after the final dot: the client waits 10 minutes (4.5.3.2.6)   \
-                                        */
+#define SMTPD_RATE_GRACE (120 * RT_S) /* after so long */
+#define SMTPD_DATA_WAIT (300 * RT_S)  /* between two packets of a letter: RFC 5321 section 4.5.3.2.7 */
+#define SMTPD_WORK (60 * RT_S)        /* of ours on one command */
+#define SMTPD_WORK_LETTER                                                                                    \
+    (300 * RT_S) /* and after the final dot: the client waits 10 minutes (4.5.3.2.6)                         \
+                  */
 
 /* An answer that is already certain while the letter still arrives. */
 struct smtpd_answer {
@@ -45,11 +46,11 @@ struct smtpd_tx { /* RFC 5321 section 3.3 */
     struct slice sender_path; /* as it is written in SMTP */
     struct letter_rcpt *rcpt; /* one for each route */
     size_t nrcpt, room;
-    size_t rows;            /* bytes that the recipients' rows will take */
-    struct map routes;      /* to find the second of two equal routes */
-    struct slice first;     /* the first recipient as written, for "for" */
-    struct slice *said;     /* each accepted RCPT */
-    struct slice *forward;  /* those of them that lead elsewhere */
+    size_t rows;           /* bytes that the recipients' rows will take */
+    struct map routes;     /* to find the second of two equal routes */
+    struct slice first;    /* the first recipient as written, for "for" */
+    struct slice *said;    /* each accepted RCPT */
+    struct slice *forward; /* those of them that lead elsewhere */
     size_t nforward, forward_room;
     size_t nsaid, said_room;
     bool any_local;
@@ -60,7 +61,7 @@ struct smtpd_tx { /* RFC 5321 section 3.3 */
     struct buf head, edited;
     struct mail_head parsed;
     struct slice message_id, subject; /* within their limits, once the header section is there */
-    size_t head_seen;       /* how far the search for the empty line has come */
+    size_t head_seen;                 /* how far the search for the empty line has come */
     bool head_done, eight_bit;
     bool international; /* an address or the header section needs SMTPUTF8 */
     int edits;

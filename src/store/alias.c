@@ -5,7 +5,7 @@
 
 enum { ALIAS_VERSION = 1 };
 
-static int alias_parse(struct arena *a, struct slice value, struct alias *out)
+int alias_parse(struct arena *a, struct slice value, struct alias *out)
 {
     struct rec r;
     int e = rec_open(&r, value, ALIAS_VERSION);
@@ -74,9 +74,12 @@ static int put_targets(struct kv_tx *tx, const struct alias_change *c, const str
     struct buf b = BUF_INIT;
     rec_begin(&b, ALIAS_VERSION);
     for (size_t i = 0; i < now.n; i++) rec_put(&b, 't', now.target[i]);
-    int e = !b.over && b.n <= LIMIT_ALIAS_BYTES ? 0
-          : err_set(ERR_LIMIT, "the addresses of an alias can have %d bytes together: make two, and let this one "
-                               "lead to both", LIMIT_ALIAS_BYTES);
+    int e = !b.over && b.n <= LIMIT_ALIAS_BYTES
+                ? 0
+                : err_set(ERR_LIMIT,
+                          "the addresses of an alias can have %d bytes together: make two, and let this one "
+                          "lead to both",
+                          LIMIT_ALIAS_BYTES);
     if (!e) kv_tx_put_record(tx, c->key, &b);
     buf_free(&b);
     return e;

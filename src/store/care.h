@@ -30,7 +30,13 @@ MUST_CHECK int store_sweep(struct store *s, const struct care_queue *queue, int6
 void store_sweep_forget(struct store *s); /* what sweeps remember; for store_close */
 /* Every record, reference and body; bad() says in a sentence what is damaged and whom it
  * concerns. Returns 0 or ERR_CORRUPT when anything was bad. */
-MUST_CHECK int store_verify(struct store *s, void (*bad)(void *arg, const char *sentence), void *arg);
+typedef void verify_bad(void *arg, const char *sentence);
+/* queue: the same for the queue's rows, which are not known here; may be NULL. */
+typedef int verify_queue(void *ctx, struct store *s, verify_bad *bad, void *arg);
+MUST_CHECK int store_verify(struct store *s, verify_queue *queue, void *ctx, verify_bad *bad, void *arg);
+/* Reads a body through. ERR_CORRUPT, ERR_NOT_FOUND. */
+MUST_CHECK int store_read_body(struct store *s, const struct body_ref *ref);
+
 /* ---- after a loss that was accepted (kv_loss()) ---- */
 
 /* Opening the store notes it. Until store_loss_close() no pack up to `upto` is swept or moved out of: rows

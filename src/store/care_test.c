@@ -1,5 +1,6 @@
 /* care_test.c - sweep, verify, backup. */
 #include "care_i.h"
+#include "directory.h"
 #include "rt/file.h"
 #include "store_test.h"
 
@@ -249,16 +250,16 @@ TEST(verify_says_what_is_wrong_and_whom_it_concerns)
     struct buf said = BUF_INIT;
     REQUIRE(fixture_begin(&f));
     for (int i = 0; i < 3; i++) add(&f, INBOX_ID, "letter", 0);
-    CHECK_OK(store_verify(f.s, note_fault, &said));
+    CHECK_OK(store_verify(f.s, NULL, NULL, note_fault, &said));
     CHECK_INT(said.n, 0);
     CHECK_OK(kv_transact(f.s->kv, SL("u:" ACC), damage_rows, &(int){1}));
-    CHECK_ERR(store_verify(f.s, note_fault, &said), ERR_CORRUPT);
+    CHECK_ERR(store_verify(f.s, NULL, NULL, note_fault, &said), ERR_CORRUPT);
     CHECK_SL(
         buf_slice(&said),
         "account acc1, mailbox 1: counts 3 messages (7 unseen, 0 deleted, 18 bytes), has 3 (3, 0, 18)\n");
     buf_clear(&said);
     CHECK_OK(kv_transact(f.s->kv, SL("u:" ACC), damage_rows, &(int){2}));
-    CHECK_ERR(store_verify(f.s, note_fault, &said), ERR_CORRUPT);
+    CHECK_ERR(store_verify(f.s, NULL, NULL, note_fault, &said), ERR_CORRUPT);
     CHECK(sl_find(buf_slice(&said), SL("account acc1, mailbox 1, message 2: its record is damaged\n")) !=
           SL_NONE);
     seal(&f);
@@ -276,6 +277,42 @@ TEST(verify_says_what_is_wrong_and_whom_it_concerns)
     fixture_end(&f);
 }
 
+static int damage_one(struct kv_tx *tx, void *key)
+{
+    kv_tx_put(tx, sl_cstr(key), SL("\1x"));
+    return 0;
+}
+
+TEST(verify_names_a_damaged_row_of_every_object)
+{
+    struct fixture f;
+    static const struct {
+        const char *object, *key, *said;
+    } rows[] = {
+        {"d:one.test", ".", "object d:one.test: the row . is damaged\n"},
+        {"d:one.test", "a:alice", "object d:one.test: the row a:alice is damaged\n"},
+        {"d:one.test", "k:sel", "object d:one.test: the row k:sel is damaged\n"},
+        {"t:04f00", "e/0123456789abcdef/00000000000001/00000001",
+         "object t:04f00: the row e/0123456789abcdef/00000000000001/00000001 is damaged\n"},
+        {"r:20261129", "o/one.test/x.1", "object r:20261129: the row o/one.test/x.1 is damaged\n"},
+        {"r:in:one.test", "np", "object r:in:one.test: the row np is damaged\n"},
+        {"u:" ACC, "j/00000001/0000000000000001",
+         "object u:acc1: the row j/00000001/0000000000000001 is damaged\n"},
+    };
+    struct buf said = BUF_INIT;
+    REQUIRE(fixture_begin(&f));
+    CHECK_OK(domain_add(f.s, SL("one.test")));
+    CHECK_OK(store_verify(f.s, NULL, NULL, note_fault, &said));
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        CHECK_OK(kv_transact(f.s->kv, sl_cstr(rows[i].object), damage_one, (void *)rows[i].key));
+    CHECK_ERR(store_verify(f.s, NULL, NULL, note_fault, &said), ERR_CORRUPT);
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        if (sl_find(buf_slice(&said), sl_cstr(rows[i].said)) == SL_NONE)
+            test_fail(__FILE__, __LINE__, "not said: %s", rows[i].said);
+    buf_free(&said);
+    fixture_end(&f);
+}
+
 TEST(verify_reads_the_bodies)
 {
     struct fixture f;
@@ -289,7 +326,7 @@ TEST(verify_reads_the_bodies)
     CHECK_OK(file_open(&file, path, FILE_WRITE));
     CHECK_OK(file_pwrite(file, "X", 1, 4096 + 48 + 40)); /* the second record's first byte */
     file_close(&file);
-    CHECK_ERR(store_verify(f.s, note_fault, &said), ERR_CORRUPT);
+    CHECK_ERR(store_verify(f.s, NULL, NULL, note_fault, &said), ERR_CORRUPT);
     struct slice want = SL("account acc1, mailbox 1, message 2: its body ");
     CHECK(sl_starts(buf_slice(&said), want));
     CHECK(sl_chr(buf_slice(&said), '\n') == said.n - 1); /* and nothing else */

@@ -449,3 +449,15 @@ int domain_set_catch_all(struct store *s, struct slice name, struct slice addres
     ar_free(&a);
     return e;
 }
+
+int directory_row_check(struct arena *a, struct slice key, struct slice value)
+{
+    struct domain d;
+    struct account acc;
+    struct alias alias;
+    struct dkim_key k;
+    if (sl_eq(key, SL("."))) return domain_parse(value, &d);
+    if (sl_starts(key, SL("a:"))) return account_parse(a, sl_from(key, 2), SL(""), value, &acc);
+    if (sl_starts(key, SL("l:"))) return alias_parse(a, value, &alias);
+    return sl_starts(key, SL("k:")) ? dkim_key_parse(value, &k) : 0;
+}

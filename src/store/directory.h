@@ -87,12 +87,12 @@ MUST_CHECK int alias_effect(struct store *s, struct arena *a, struct slice addre
 /* ---- where does a letter for this address go? ---- */
 
 enum resolved {
-    RESOLVED,            /* routes say where */
-    RESOLVED_NOT_LOCAL,  /* the domain is not ours */
-    RESOLVED_NO_USER,    /* our domain, nobody of that name: 5.1.1 */
-    RESOLVED_DISABLED,   /* the account is disabled: 5.2.1 */
-    RESOLVED_LOOP,       /* aliases that lead in a circle, and nowhere else: 5.4.6 */
-    RESOLVED_TOO_MANY,   /* aliases that lead to more than ALIAS_TARGETS_MAX addresses, or too far: 5.5.3 */
+    RESOLVED,           /* routes say where */
+    RESOLVED_NOT_LOCAL, /* the domain is not ours */
+    RESOLVED_NO_USER,   /* our domain, nobody of that name: 5.1.1 */
+    RESOLVED_DISABLED,  /* the account is disabled: 5.2.1 */
+    RESOLVED_LOOP,      /* aliases that lead in a circle, and nowhere else: 5.4.6 */
+    RESOLVED_TOO_MANY,  /* aliases that lead to more than ALIAS_TARGETS_MAX addresses, or too far: 5.5.3 */
 };
 struct route {
     bool local;

@@ -21,7 +21,7 @@ static void key_record(struct buf *b, const struct dkim_key *k)
     rec_put(b, 'p', k->pem);
 }
 
-static int key_parse(struct slice value, struct dkim_key *out)
+int dkim_key_parse(struct slice value, struct dkim_key *out)
 {
     struct rec r;
     int e = rec_open(&r, value, DKIM_KEY_VERSION);
@@ -48,7 +48,7 @@ int dkim_keys(struct store *s, struct arena *a, struct slice domain, struct dkim
     for (*n = 0; *n < page.n; ++*n) {
         struct dkim_key *k = &(*out)[*n];
         k->selector = sl_from(page.row[*n].key, 2);
-        e = key_parse(page.row[*n].value, k);
+        e = dkim_key_parse(page.row[*n].value, k);
         if (e) return err_prefix(e, "DKIM key %.*s of %.*s", SLF(k->selector), SLF(domain));
     }
     return 0;
@@ -163,7 +163,7 @@ static int change_key(struct kv_tx *tx, void *arg)
     struct slice row;
     struct dkim_key k = {.selector = c->selector};
     int e = kv_tx_get(tx, key_row(c->a, c->selector), &row);
-    if (!e) e = key_parse(row, &k);
+    if (!e) e = dkim_key_parse(row, &k);
     if (e || k.state == c->state) return e;
     k.state = c->state;
     k.changed = rt_wall_seconds();

@@ -162,7 +162,7 @@ TEST(rename_never_makes_two_of_one_name)
     CHECK_OK(mailbox_rename(f.s, ACC, SL("c/c"), SL("c")));
     CHECK_SL(names(&f), "INBOX+ Archive+ Drafts+ Junk+ Sent+ Trash+ b b/x c c/c");
     CHECK_ERR(mailbox_rename(f.s, ACC, SL("b"), SL("INBOX")), ERR_EXISTS);
-    CHECK_OK(store_verify(f.s, complain, NULL));
+    CHECK_OK(store_verify(f.s, NULL, NULL, complain, NULL));
     fixture_end(&f);
 }
 
@@ -222,7 +222,7 @@ TEST(verify_names_mailboxes_that_cannot_be_found_by_name)
     struct buf said = BUF_INIT;
     REQUIRE(fixture_begin(&f));
     CHECK_OK(account_transact(f.s, ACC, two_of_one_name, NULL));
-    CHECK_ERR(store_verify(f.s, gather, &said), ERR_CORRUPT);
+    CHECK_ERR(store_verify(f.s, NULL, NULL, gather, &said), ERR_CORRUPT);
     CHECK(sl_find(buf_slice(&said), SL("mailboxes 2 and 3 have the same name, \"Drafts\"")) != SL_NONE);
     CHECK(sl_find(buf_slice(&said), SL("mailbox 6, \"Archive\", cannot be found by its name")) != SL_NONE);
     CHECK(sl_find(buf_slice(&said), SL("leads to no mailbox that bears it")) != SL_NONE);

@@ -43,6 +43,11 @@ void directory_changed(struct store *s);
 /* Domains here right now: names copied into the arena. Does not suspend. */
 void directory_domains(struct store *s, struct arena *a, struct slice **names, size_t *n);
 
+MUST_CHECK int alias_parse(struct arena *a, struct slice value, struct alias *out);
+MUST_CHECK int dkim_key_parse(struct slice value, struct dkim_key *out);
+/* A row of a domain's object as those who use it would read it. ERR_CORRUPT. */
+MUST_CHECK int directory_row_check(struct arena *a, struct slice key, struct slice value);
+
 /* account.c */
 MUST_CHECK int account_parse(struct arena *a, struct slice local, struct slice domain, struct slice value,
                              struct account *out);
@@ -80,6 +85,7 @@ struct directory {
 };
 
 /* trace.c */
+MUST_CHECK int trace_row_check(struct arena *a, struct slice key, struct slice value); /* ERR_CORRUPT */
 MUST_CHECK int trace_open(struct store *s);
 void trace_close(struct store *s);
 

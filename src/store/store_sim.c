@@ -144,7 +144,7 @@ static int look(void *arg)
         CHECK(box.uidnext >= w->uidnext && box.modseq >= w->modseq);
         w->uidnext = box.uidnext;
         w->modseq = box.modseq;
-        CHECK_OK(store_verify(w->s, complain, NULL));
+        CHECK_OK(store_verify(w->s, NULL, NULL, complain, NULL));
     } else {
         CHECK_ERR(rc, ERR_NOT_FOUND); /* the account was never made */
         for (int i = 0; i < LETTERS; i++) CHECK(!w->acked[i]);
@@ -335,11 +335,11 @@ static int log_lies(void *arg)
     CHECK_OK(store_sweep(w->s, NULL, 0, 0, &report));
     CHECK_INT(report.dropped + report.compacted, 0);
     look_for_letters(w, &a);
-    CHECK_OK(store_verify(w->s, complain, NULL));
+    CHECK_OK(store_verify(w->s, NULL, NULL, complain, NULL));
     CHECK_OK(store_loss_close(w->s));
     CHECK_ERR(store_loss(w->s, &a, &l), ERR_NOT_FOUND);
     CHECK_OK(store_sweep(w->s, NULL, 0, 0, &report));
-    CHECK_OK(store_verify(w->s, complain, NULL));
+    CHECK_OK(store_verify(w->s, NULL, NULL, complain, NULL));
     ar_free(&a);
     store_close(&w->s);
     return 0;
@@ -393,7 +393,7 @@ static int pack_lies(void *arg)
         else (void)letter_number(w, &a, &m[i]);
     }
     CHECK(bad <= 1);
-    int rc = store_verify(w->s, count_fault, &faults);
+    int rc = store_verify(w->s, NULL, NULL, count_fault, &faults);
     CHECK(bad ? rc == ERR_CORRUPT && faults >= 1 : rc == 0 || rc == ERR_CORRUPT);
     ar_free(&a);
     store_close(&w->s);

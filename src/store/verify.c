@@ -1,6 +1,7 @@
 /* verify.c - is everything there that should be? Rows that can be read, counters that agree
  * with what they count, bodies that are whole. Reports, changes nothing. */
 #include "care_i.h"
+#include "store_i.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -41,13 +42,13 @@ static void tell(struct verify *v)
 
 /* ---- bodies ---- */
 
-static int read_all(struct verify *v, const struct body_ref *ref)
+int store_read_body(struct store *s, const struct body_ref *ref)
 {
     enum { PIECE = 1 << 20 };
     char *piece = xmalloc(PIECE);
     int64_t got = 1;
     for (uint64_t at = 0; got > 0 && at < body_ref_size(ref); at += (uint64_t)got)
-        got = body_read(v->s->body, ref, at, piece, PIECE);
+        got = body_read(s->body, ref, at, piece, PIECE);
     free(piece);
     fiber_breathe();
     return got < 0 ? (int)got : 0;
@@ -57,10 +58,10 @@ static int check_body(struct verify *v, uint32_t box, uint32_t uid, const struct
 {
     if (map_get(&v->good, body_ref_slice(&m->body))) return 0;
     struct message again;
-    int rc = read_all(v, &m->body);
+    int rc = store_read_body(v->s, &m->body);
     /* Moved by a sweep or expunged since the row was read: then there is nothing to complain of. */
     if (rc == ERR_NOT_FOUND && message_get(v->s, v->acc, box, uid, &again) == ERR_NOT_FOUND) return 0;
-    if (rc == ERR_NOT_FOUND && strcmp(again.body.s, m->body.s)) rc = read_all(v, &again.body);
+    if (rc == ERR_NOT_FOUND && strcmp(again.body.s, m->body.s)) rc = store_read_body(v->s, &again.body);
     if (rc == ERR_CORRUPT || rc == ERR_NOT_FOUND)
         say(v, "account %s, mailbox %u, message %u: its body %s cannot be read: %s", v->acc, box, uid,
             m->body.s, err_text(rc));
@@ -189,16 +190,84 @@ static int check_account(void *arg, const char *acc)
     return rc;
 }
 
+/* ---- every row of every object ---- */
+
+/* What is no record: bare text, and the queue's, which it checks itself. */
+static bool is_bare(struct slice object, struct slice key)
+{
+    return sl_eq(object, SL("_format")) || (sl_eq(object, SL("_store")) && sl_eq(key, SL("queue-shards"))) ||
+           (sl_starts(object, SL("u:")) && sl_eq(key, SL("e")));
+}
+
+static int check_row(struct arena *a, struct slice object, const struct kv_row *row)
+{
+    struct rec r;
+    if (is_bare(object, row->key)) return 0;
+    int rc = rec_open(&r, row->value, UINT8_MAX);
+    while (rc == 0 && rec_next(&r)) {
+    }
+    if (rc == 0) rc = rec_error(&r);
+    if (rc == 0 && sl_starts(object, SL("t:"))) rc = trace_row_check(a, row->key, row->value);
+    if (rc == 0 && sl_starts(object, SL("d:"))) rc = directory_row_check(a, row->key, row->value);
+    return rc;
+}
+
+static int check_object(struct verify *v, struct slice object)
+{
+    struct arena a = {0};
+    struct slice from = SL("");
+    struct kv_page page = {.more = true};
+    char next[KEY_ROOM + 1];
+    int rc = 0;
+    while (rc == 0 && page.more) {
+        ar_reset(&a);
+        rc = kv_scan(v->s->kv, object, from, SL(""), KV_PAGE_MAX, &a, &page);
+        for (size_t i = 0; rc == 0 && i < page.n; i++)
+            if (check_row(&a, object, &page.row[i]))
+                say(v, "object %.*s: the row %.*s is damaged", SLF(object), SLF(page.row[i].key));
+        if (rc == 0 && page.n)
+            from = sl(next, (size_t)snprintf(next, sizeof next, "%.*s ", SLF(page.row[page.n - 1].key)));
+        tell(v);
+        fiber_breathe();
+    }
+    if (rc == ERR_CORRUPT) {
+        say(v, "object %.*s: cannot be read to its end: %s", SLF(object), err_text(rc));
+        rc = 0;
+    }
+    ar_free(&a);
+    return rc;
+}
+
+static int check_objects(struct verify *v)
+{
+    struct arena a = {0};
+    struct slice *name, from = SL(" ");
+    size_t n;
+    bool more = true;
+    int rc = 0;
+    while (rc == 0 && more) {
+        rc = kv_objects(v->s->kv, from, SL("\x7f"), KV_PAGE_MAX, &a, &name, &n, &more);
+        for (size_t i = 0; rc == 0 && i < n; i++)
+            if (!sl_starts(name[i], SL("q:"))) rc = check_object(v, name[i]);
+        if (rc == 0 && n) from = kv_after(&a, name[n - 1]);
+    }
+    ar_free(&a);
+    return rc;
+}
+
 static void bad_index(void *arg, const char *what) { say(arg, "%s", what); }
 
-int store_verify(struct store *s, void (*bad)(void *arg, const char *sentence), void *arg)
+int store_verify(struct store *s, verify_queue *queue, void *ctx, verify_bad *bad, void *arg)
 {
     struct verify v = {.s = s, .bad = bad, .arg = arg};
     map_init(&v.good, false);
     buf_init(&v.said, 1 << 20);
     int rc = kv_verify(s->kv, bad_index, &v);
     tell(&v);
+    if (rc == 0) rc = check_objects(&v);
     if (rc == 0) rc = accounts_each(s, check_account, &v);
+    if (rc == 0 && queue) rc = queue(ctx, s, bad_index, &v);
+    tell(&v);
     map_free(&v.good);
     buf_free(&v.said);
     if (rc) return rc;

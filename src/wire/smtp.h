@@ -22,8 +22,9 @@ enum {
 
 #define SMTP_VERBS(X)                                                                                        \
     X(EHLO)                                                                                                  \
-    X(HELO) X(LHLO) X(MAIL) X(RCPT) X(DATA) X(BDAT) X(RSET) X(VRFY) X(EXPN) X(NOOP) X(QUIT) X(STARTTLS)      \
-        X(AUTH) X(HELP)
+    X(HELO)                                                                                                  \
+    X(LHLO) X(MAIL) X(RCPT) X(DATA) X(BDAT) X(RSET) X(VRFY) X(EXPN) X(NOOP) X(QUIT) X(STARTTLS) X(AUTH)      \
+        X(HELP)
 enum smtp_verb {
     SMTP_UNKNOWN,
 #define X(v) SMTP_##v,

@@ -134,7 +134,8 @@ static int opt_orcpt(struct arena *a, const struct smtp_param *p, void *to)
 {
     struct smtp_rcpt_opts *o = to;
     size_t semi = sl_chr(p->value, ';');
-    if (semi == SL_NONE || !semi || semi + 1 == p->value.n || p->value.n > LIMIT_ORCPT) return p->value.n > LIMIT_ORCPT ? too_long(p, LIMIT_ORCPT) : wrong(p);
+    if (semi == SL_NONE || !semi || semi + 1 == p->value.n || p->value.n > LIMIT_ORCPT)
+        return p->value.n > LIMIT_ORCPT ? too_long(p, LIMIT_ORCPT) : wrong(p);
     for (size_t i = 0; i < semi; i++)
         if (!is_alnum(p->value.p[i]) && p->value.p[i] != '-') return wrong(p);
     return smtp_xtext_decode(a, p->value, &o->orcpt);

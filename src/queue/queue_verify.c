@@ -1,0 +1,131 @@
+/* queue_verify.c - is every row of the queue what it should be? Reports, changes nothing. */
+#include <stdio.h>
+
+#include "base/text.h"
+#include "kv/record.h"
+#include "queue_i.h"
+
+struct verify {
+    struct queue *q;
+    struct shard *s;
+    struct arena a; /* of a page */
+    verify_bad *bad;
+    void *arg;
+};
+
+static void say(struct verify *v, struct slice key, const char *what)
+{
+    char text[ERR_TEXT_MAX];
+    snprintf(text, sizeof text, "object %s: the row %.*s %s", v->s->object, SLF(key), what);
+    v->bad(v->arg, text);
+}
+
+static bool key_id(struct slice key, struct letter_id *id)
+{
+    if (key.n <= LETTER_ID_LEN || !letter_id_ok(sl_sub(key, 1, LETTER_ID_LEN + 1))) return false;
+    *id = (struct letter_id){{0}};
+    memcpy(id->s, key.p + 1, LETTER_ID_LEN);
+    return true;
+}
+
+/* Its letter may have come to its end since the page was read: then there is nothing to complain of. */
+static bool still_there(struct verify *v, struct slice key)
+{
+    struct slice row;
+    return kv_get(v->q->store->kv, shard_object(v->s), key, &v->a, &row) == 0;
+}
+
+static void check_envelope(struct verify *v, const struct kv_row *row, const struct letter_id *id)
+{
+    struct q_envelope e;
+    if (row->key.n != LETTER_ID_LEN + 1 || q_envelope_get(row->value, id, &e) != 0) {
+        say(v, row->key, "is damaged: a letter's envelope");
+        return;
+    }
+    int rc = store_read_body(v->q->store, &e.l.body);
+    if ((rc == ERR_CORRUPT || rc == ERR_NOT_FOUND) && still_there(v, row->key))
+        say(v, row->key, "names a body that cannot be read");
+}
+
+static void check_group(struct verify *v, const struct kv_row *row, const struct letter_id *id)
+{
+    struct q_group g;
+    uint64_t n;
+    if (row->key.n != 23 || !num_u64(sl_from(row->key, 18), 99999, &n) ||
+        q_group_get(row->value, (uint32_t)n, &g) != 0)
+        say(v, row->key, "is damaged: a group of recipients");
+    else if (!still_there(v, key_envelope(&v->a, id)) && still_there(v, row->key))
+        say(v, row->key, "belongs to a letter whose envelope is missing");
+    else if (g.due && !still_there(v, key_due(&v->a, g.due, id, g.n)) && still_there(v, row->key))
+        say(v, row->key, "waits for a time at which the schedule does not know it");
+}
+
+static bool text_is_time(struct slice s)
+{
+    uint64_t t;
+    return num_u64(s, INT64_MAX, &t);
+}
+
+static bool is_record(struct slice value)
+{
+    struct rec r;
+    if (rec_open(&r, value, UINT8_MAX) != 0) return false;
+    while (rec_next(&r)) {
+    }
+    return !r.bad;
+}
+
+static void check_row(struct verify *v, const struct kv_row *row)
+{
+    struct letter_id id;
+    struct q_rcpt r;
+    int64_t due;
+    uint32_t g;
+    bool named = key_id(row->key, &id), good = named;
+    switch (row->key.p[0]) {
+    case 'e':
+        if (named) check_envelope(v, row, &id);
+        break;
+    case 'g':
+        if (named) check_group(v, row, &id);
+        break;
+    case 'r': good = named && q_rcpt_get(row->key, row->value, &r) == 0; break;
+    case 'd': good = key_due_parse(row->key, &due, &id, &g); break;
+    case 's': good = named && row->key.n == 23; break;
+    case 'z': good = named && text_is_time(row->value); break;
+    default: good = is_record(row->value); break; /* counts, leases */
+    }
+    if (!good) say(v, row->key, "is damaged");
+}
+
+static int check_shard(struct verify *v)
+{
+    struct slice from = SL("");
+    struct kv_page page = {.more = true};
+    char next[KV_KEY_MAX + 2];
+    int e = 0;
+    while (!e && page.more) {
+        ar_reset(&v->a);
+        e = kv_scan(v->q->store->kv, shard_object(v->s), from, SL(""), 200, &v->a, &page);
+        for (size_t i = 0; !e && i < page.n; i++) check_row(v, &page.row[i]);
+        if (!e && page.n)
+            from = sl(next, (size_t)snprintf(next, sizeof next, "%.*s ", SLF(page.row[page.n - 1].key)));
+        fiber_breathe();
+    }
+    if (e != ERR_CORRUPT) return e;
+    say(v, from, "is the last that can be read");
+    return 0;
+}
+
+int queue_verify(void *queue, struct store *s, verify_bad *bad, void *arg)
+{
+    struct verify v = {.q = queue, .bad = bad, .arg = arg};
+    int e = 0;
+    (void)s;
+    for (int k = 0; !e && k < v.q->nshards; k++) {
+        v.s = &v.q->shard[k];
+        e = check_shard(&v);
+    }
+    ar_free(&v.a);
+    return e;
+}
