@@ -12,9 +12,11 @@ static int start_tls(struct node *n, struct slice certificate, struct slice key)
 static int start_relay(struct node *n)
 {
     const struct config *c = n->core.conf;
-    struct endpoint *own = ar_array(&n->core.arena, struct endpoint, c->nlisten);
+    struct endpoint *own = ar_array(&n->core.arena, struct endpoint, c->nlisten + c->npublic);
     uint16_t port = (uint16_t)(25 + c->port_offset);
     for (size_t i = 0; i < c->nlisten; i++) own[i] = (struct endpoint){.ip = c->listen[i], .port = port};
+    for (size_t i = 0; i < c->npublic; i++)
+        own[c->nlisten + i] = (struct endpoint){.ip = c->public_address[i], .port = port};
     struct relay_conf rc = {
         .store = n->core.store,
         .dns = n->core.dns,
@@ -22,7 +24,7 @@ static int start_relay(struct node *n)
         .hostname = c->hostname,
         .port = port,
         .own = own,
-        .nown = c->nlisten,
+        .nown = c->nlisten + c->npublic,
     };
     if (c->nlisten && !ip_is_unspecified(&c->listen[0])) rc.source = c->listen[0];
     return relay_open(&n->relay, &rc);

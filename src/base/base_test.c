@@ -189,6 +189,14 @@ TEST(ip_addresses)
     CHECK_INT(a.family, 4);
     REQUIRE(ip_parse(SL("192.0.2.99"), &net));
     CHECK(ip_in(&a, &net, 24) && !ip_in(&a, &net, 26));
+    static const char *const private[] = {"10.0.0.5",    "172.31.1.1", "192.168.0.1", "169.254.1.1",
+                                          "100.127.0.1", "fd00::1",    "fe80::1"};
+    static const char *const public[] = {"11.0.0.1",  "172.32.0.1",  "100.128.0.1",
+                                         "127.0.0.1", "2001:db8::1", "::1"};
+    for (size_t i = 0; i < COUNT_OF(private); i++)
+        CHECK(ip_parse(sl_cstr(private[i]), &a) && ip_is_private(&a));
+    for (size_t i = 0; i < COUNT_OF(public); i++)
+        CHECK(ip_parse(sl_cstr(public[i]), &a) && !ip_is_private(&a));
     CHECK(!ip_parse(SL("1.2.3"), &a) && !ip_parse(SL("1.2.3.4 "), &a) && !ip_parse(SL(""), &a));
     struct arena ar;
     ar_init(&ar, 0);

@@ -64,6 +64,20 @@ bool ip_is_unspecified(const struct ip *a)
     return a->family && memcmp(a->b, zero, length_of(a)) == 0;
 }
 
+bool ip_is_private(const struct ip *a)
+{
+    static const struct {
+        struct ip net;
+        unsigned bits;
+    } nets[] = {
+        {{4, {10}}, 8},       {{4, {172, 16}}, 12}, {{4, {192, 168}}, 16},   {{4, {169, 254}}, 16},
+        {{4, {100, 64}}, 10}, {{6, {0xfc}}, 7},     {{6, {0xfe, 0x80}}, 10},
+    };
+    for (size_t i = 0; i < COUNT_OF(nets); i++)
+        if (ip_in(a, &nets[i].net, nets[i].bits)) return true;
+    return false;
+}
+
 struct slice ip_reverse_name(struct arena *a, const struct ip *ip)
 {
     if (ip->family == 4)

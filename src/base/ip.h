@@ -19,6 +19,9 @@ bool ip_eq(const struct ip *a, const struct ip *b);
 bool ip_in(const struct ip *a, const struct ip *net, unsigned bits);
 bool ip_is_loopback(const struct ip *a);
 bool ip_is_unspecified(const struct ip *a); /* 0.0.0.0 or :: */
+/* Not to be reached from the world: RFC 1918, 3927, 6598, and 4193, 4291 section 2.5.6. Loopback is not
+ * meant. */
+bool ip_is_private(const struct ip *a);
 /* "1.2.0.192.in-addr.arpa" or the nibbles under ip6.arpa (RFC 3596). */
 struct slice ip_reverse_name(struct arena *a, const struct ip *ip);
 /* The RFC 5321 section 4.1.3 literal: "[192.0.2.1]" or "[IPv6:2001:db8::1]". */

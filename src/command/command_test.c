@@ -1,6 +1,7 @@
 /* command_test.c - the arguments of commands, as the table declares them. */
 #include "base/test.h"
 #include "cmd.h"
+#include "dns_check_i.h"
 
 enum { WORDS_MAX = 16 };
 
@@ -132,5 +133,24 @@ TEST(every_row_is_whole)
     CHECK_SL(
         usage,
         "--domain D [--hostname H] [--listen IP...] [--port-offset N] [--resolver IP:PORT | --zone FILE]");
+    ar_free(&a);
+}
+
+TEST(an_spf_proposal_keeps_what_is_allowed)
+{
+    struct arena a;
+    const struct slice ours = SL("v=spf1 mx -all");
+    struct slice there[] = {SL("v=spf1 include:a.test ~all"),
+                            SL("v=spf1 MX include:A.test ip4:192.0.2.1 ?all")};
+    ar_init(&a, 0);
+    CHECK_SL(dns_spf_proposal(&a, ours, NULL, 0), "v=spf1 mx -all");
+    CHECK_SL(dns_spf_proposal(&a, ours, there, 1), "v=spf1 mx include:a.test ~all");
+    CHECK_SL(dns_spf_proposal(&a, ours, there, 2), "v=spf1 mx include:a.test ip4:192.0.2.1 ~all");
+    there[0] = SL("v=spf1 a +all"); /* everybody: that is not kept */
+    CHECK_SL(dns_spf_proposal(&a, ours, there, 1), "v=spf1 mx a -all");
+    there[0] = SL("v=spf1 redirect=b.test");
+    CHECK_SL(dns_spf_proposal(&a, ours, there, 1), "v=spf1 mx redirect=b.test");
+    there[0] = SL("v=spf1 nonsense:a.test");
+    CHECK_SL(dns_spf_proposal(&a, ours, there, 1), "v=spf1 mx -all");
     ar_free(&a);
 }

@@ -1,31 +1,29 @@
-/* dns_check.c - each record that should be there, asked for and judged. */
+/* dns_check.c - each record that should be there, asked for and judged, all at the same time. */
 #include "dns_check.h"
+
+#include <stdio.h>
 
 #include "base/text.h"
 #include "dkim/dkim_publish.h"
 #include "dmarc/dmarc.h"
-#include "dns_records.h"
+#include "dns_check_i.h"
 #include "mailauth/iprev.h"
+
+static const int64_t PROBE_MAX = 5 * RT_S, ALL_MAX = 20 * RT_S;
 
 const char *dns_finding_name(enum dns_finding f)
 {
-    static const char *const names[] = {"right", "wrong", "missing", "dangerous", "unknown", "not published"};
+    static const char *const names[] = {"right",   "wrong",         "missing",    "dangerous",
+                                        "unknown", "not published", "not checked"};
     return names[f];
 }
 
-struct checking {
-    struct core *core;
-    struct arena *a;
-    struct slice domain;
-    struct dns_checked *v;
-    size_t count, cap;
-};
-
-static void found(struct checking *c, const char *what, struct slice name, enum dns_finding finding,
-                  struct slice sentence, struct slice publish)
+void dns_found(struct checking *c, const char *what, struct slice name, enum dns_finding finding,
+               struct slice sentence, struct slice publish)
 {
     if (c->count == c->cap) c->v = ar_grow(c->a, c->v, &c->cap, sizeof *c->v);
-    bool nothing_to_do = finding == FINDING_RIGHT || finding == FINDING_UNKNOWN;
+    bool nothing_to_do =
+        finding == FINDING_RIGHT || finding == FINDING_UNKNOWN || finding == FINDING_NOT_CHECKED;
     c->v[c->count++] = (struct dns_checked){sl_cstr(what), name, finding, sentence,
                                             nothing_to_do ? (struct slice){0} : publish};
 }
@@ -33,8 +31,9 @@ static void found(struct checking *c, const char *what, struct slice name, enum 
 static bool unanswered(struct checking *c, const char *what, struct slice name, const struct dns_answer *d)
 {
     if (d->status != DNS_TEMPFAIL) return false;
-    found(c, what, name, FINDING_UNKNOWN,
-          ar_printf(c->a, "the DNS gave no answer (%.*s): ask again later", SLF(d->why)), (struct slice){0});
+    dns_found(c, what, name, FINDING_UNKNOWN,
+              ar_printf(c->a, "the DNS gave no answer (%.*s): ask again later", SLF(d->why)),
+              (struct slice){0});
     return true;
 }
 
@@ -84,80 +83,23 @@ static int check_plain(struct checking *c, const struct dns_line *l)
     struct slice line = dns_line_text(c->a, l);
     if (unanswered(c, l->what, l->name, &d)) return 0;
     if (d.status != DNS_FOUND) {
-        found(c, l->what, l->name, l->optional ? FINDING_ABSENT_OPTIONAL : FINDING_MISSING,
-              ar_printf(c->a, "nothing is published; %s", l->why), line);
+        dns_found(c, l->what, l->name, l->optional ? FINDING_ABSENT_OPTIONAL : FINDING_MISSING,
+                  ar_printf(c->a, "nothing is published; %s", l->why), line);
         return 0;
     }
     for (size_t i = 0; i < d.n; i++)
         if (sl_eqi(data_text(c->a, l->type, &d.rr[i]), l->data)) {
-            found(c, l->what, l->name, FINDING_RIGHT, ar_printf(c->a, "%.*s", SLF(l->data)), line);
+            dns_found(c, l->what, l->name, FINDING_RIGHT, ar_printf(c->a, "%.*s", SLF(l->data)), line);
             return 0;
         }
-    found(c, l->what, l->name, FINDING_WRONG,
-          ar_printf(c->a, "the DNS says %.*s", SLF(list_of(c->a, l->type, &d))), line);
+    dns_found(c, l->what, l->name, FINDING_WRONG,
+              ar_printf(c->a, "the DNS says %.*s", SLF(list_of(c->a, l->type, &d))), line);
     return 0;
 }
 
-static int check_spf_line(struct checking *c, const struct dns_line *l)
+static int check_dkim_keys(struct checking *c, const struct dns_line *l)
 {
-    struct spf_audit s;
-    struct slice line = dns_line_text(c->a, l);
-    int e = spf_audit(c->core->dns, c->a, l->name, &s);
-    if (e) return e;
-    if (s.code == SPF_TEMPERROR) found(c, "SPF", l->name, FINDING_UNKNOWN, s.problem, line);
-    else if (s.code == SPF_NONE)
-        found(c, "SPF", l->name, FINDING_MISSING, SL("no SPF record: anybody may send for this name"), line);
-    else if (s.code == SPF_PERMERROR) found(c, "SPF", l->name, FINDING_DANGEROUS, s.problem, line);
-    else if (s.plus_all)
-        found(c, "SPF", l->name, FINDING_DANGEROUS,
-              ar_printf(c->a, "\"%.*s\" lets every host in the world send for this name", SLF(s.record)),
-              line);
-    else if (s.cost > SPF_TERMS_MAX)
-        found(c, "SPF", l->name, FINDING_DANGEROUS,
-              ar_printf(c->a, "\"%.*s\" needs %u DNS look-ups; receivers stop at %d and call it an error",
-                        SLF(s.record), s.cost, SPF_TERMS_MAX),
-              line);
-    else if (s.voids > SPF_VOIDS_MAX)
-        found(c, "SPF", l->name, FINDING_DANGEROUS,
-              ar_printf(c->a, "\"%.*s\" asks for %u names that do not exist; receivers stop at %d",
-                        SLF(s.record), s.voids, SPF_VOIDS_MAX),
-              line);
-    else {
-        struct slice note = s.uses_ptr ? SL(" (ptr is slow and discouraged: RFC 7208 section 5.5)") : SL("");
-        found(c, "SPF", l->name, FINDING_RIGHT,
-              ar_printf(c->a, "\"%.*s\", %u DNS look-ups%.*s", SLF(s.record), s.cost, SLF(note)), line);
-    }
-    return 0;
-}
-
-/* Would a letter from each of our addresses pass the SPF of the domain? */
-static int check_spf_passes(struct checking *c)
-{
-    const struct config *conf = c->core->conf;
-    char ip[IP_TEXT_MAX];
-    for (size_t i = 0; i < conf->nlisten; i++) {
-        if (ip_is_unspecified(&conf->listen[i])) continue;
-        struct spf_query q = {.ip = conf->listen[i],
-                              .helo = conf->hostname,
-                              .mail_from = ar_cat(c->a, SL("postmaster@"), c->domain),
-                              .receiver = SL("check")};
-        struct spf_result r;
-        int e = spf_check(c->core->dns, c->a, &q, &r);
-        if (e) return e;
-        enum dns_finding f = r.code == SPF_PASS        ? FINDING_RIGHT
-                             : r.code == SPF_TEMPERROR ? FINDING_UNKNOWN
-                                                       : FINDING_WRONG;
-        struct slice why = r.problem.n ? r.problem : r.mechanism;
-        found(c, "SPF of us", c->domain, f,
-              ar_printf(c->a, "a letter from %s gets %s (%.*s)", ip_format(&conf->listen[i], ip),
-                        spf_result_name(r.code), SLF(why)),
-              (struct slice){0});
-    }
-    return 0;
-}
-
-static int check_dkim_keys(struct checking *c)
-{
+    (void)l;
     struct dkim_key *k;
     size_t n, active = 0;
     int e = dkim_keys(c->core->store, c->a, c->domain, &k, &n);
@@ -173,15 +115,16 @@ static int check_dkim_keys(struct checking *c)
         if (e) break;
         static const enum dns_finding finding[] = {FINDING_RIGHT, FINDING_WRONG, FINDING_MISSING,
                                                    FINDING_DANGEROUS, FINDING_UNKNOWN};
-        found(c, "DKIM", p.name, finding[p.state], p.reason, p.line);
+        dns_found(c, "DKIM", p.name, finding[p.state], p.reason, p.line);
         if (bits && bits < 2048)
-            found(c, "DKIM", p.name, FINDING_DANGEROUS,
-                  ar_printf(c->a, "the RSA key has %d bits; make a new one with `tram dkim rotate`", bits),
-                  (struct slice){0});
+            dns_found(
+                c, "DKIM", p.name, FINDING_DANGEROUS,
+                ar_printf(c->a, "the RSA key has %d bits; make a new one with `tram dkim rotate`", bits),
+                (struct slice){0});
     }
     if (!e && !active)
-        found(c, "DKIM", c->domain, FINDING_MISSING,
-              SL("no key signs for this domain: `tram dkim rotate` makes one"), (struct slice){0});
+        dns_found(c, "DKIM", c->domain, FINDING_MISSING,
+                  SL("no key signs for this domain: `tram dkim rotate` makes one"), (struct slice){0});
     return e;
 }
 
@@ -196,26 +139,29 @@ static int check_dmarc_line(struct checking *c, const struct dns_line *l)
         if (sl_startsi(sl_trim(d.rr[i].txt), SL("v=DMARC1"))) text = d.rr[i].txt, records++;
     struct dmarc_record r;
     if (!records) {
-        found(c, "DMARC", l->name, FINDING_MISSING,
-              SL("no DMARC record: forged letters in your name are not refused by policy"), line);
+        dns_found(c, "DMARC", l->name, FINDING_MISSING,
+                  SL("no DMARC record: forged letters in your name are not refused by policy"), line);
     } else if (records > 1) {
-        found(c, "DMARC", l->name, FINDING_DANGEROUS,
-              ar_printf(c->a, "%zu DMARC records: receivers ignore all of them", records), line);
+        dns_found(c, "DMARC", l->name, FINDING_DANGEROUS,
+                  ar_printf(c->a, "%zu DMARC records: receivers ignore all of them", records), line);
     } else if (dmarc_record_parse(c->a, text, &r) || !r.usable) {
-        found(c, "DMARC", l->name, FINDING_WRONG,
-              ar_printf(c->a, "\"%.*s\" is not a valid record: %s", SLF(text), err_text(ERR_SYNTAX)), line);
+        dns_found(c, "DMARC", l->name, FINDING_WRONG,
+                  ar_printf(c->a, "\"%.*s\" is not a valid record: %s", SLF(text), err_text(ERR_SYNTAX)),
+                  line);
     } else if (r.p == DMARC_P_NONE || r.test) {
-        found(
+        dns_found(
             c, "DMARC", l->name, FINDING_WRONG,
             ar_printf(c->a, "\"%.*s\" only asks for reports: forged letters are still delivered", SLF(text)),
             line);
     } else {
-        found(c, "DMARC", l->name, FINDING_RIGHT, ar_printf(c->a, "\"%.*s\"", SLF(text)), line);
+        dns_found(c, "DMARC", l->name, FINDING_RIGHT, ar_printf(c->a, "\"%.*s\"", SLF(text)), line);
     }
     return 0;
 }
 
-static int check_txt(struct checking *c, const struct dns_line *l, struct slice prefix)
+/* right: the finding when there is one record, with a note behind it. */
+static int check_txt(struct checking *c, const struct dns_line *l, struct slice prefix,
+                     enum dns_finding right, const char *note)
 {
     struct dns_answer d;
     int e = dns_ask(c->core->dns, c->a, l->name, DNS_TXT, &d);
@@ -224,50 +170,173 @@ static int check_txt(struct checking *c, const struct dns_line *l, struct slice 
     size_t n = 0;
     for (size_t i = 0; i < d.n; i++) n += sl_startsi(d.rr[i].txt, prefix);
     if (!n)
-        found(c, l->what, l->name, FINDING_ABSENT_OPTIONAL,
-              ar_printf(c->a, "nothing is published; %s", l->why), line);
+        dns_found(c, l->what, l->name, FINDING_ABSENT_OPTIONAL,
+                  ar_printf(c->a, "nothing is published; %s", l->why), line);
     else if (n > 1)
-        found(c, l->what, l->name, FINDING_WRONG, SL("several records: senders ignore all of them"), line);
-    else found(c, l->what, l->name, FINDING_RIGHT, list_of(c->a, DNS_TXT, &d), line);
+        dns_found(c, l->what, l->name, FINDING_WRONG, SL("several records: senders ignore all of them"),
+                  line);
+    else
+        dns_found(c, l->what, l->name, right,
+                  ar_printf(c->a, "%.*s%s", SLF(list_of(c->a, DNS_TXT, &d)), note), line);
     return 0;
 }
 
-static int check_reverse(struct checking *c)
+/* Only a policy that is served counts (RFC 8461 section 3.3). */
+static int check_mta_sts(struct checking *c, const struct dns_line *l)
 {
+    return check_txt(
+        c, l, SL("v=STSv1"), FINDING_NOT_CHECKED,
+        ": this counts only while the policy is served over HTTPS, which Tram neither does nor checks "
+        "yet; look with: curl https://mta-sts.DOMAIN/.well-known/mta-sts.txt");
+}
+
+static int check_tlsrpt(struct checking *c, const struct dns_line *l)
+{
+    return check_txt(c, l, SL("v=TLSRPTv1"), FINDING_RIGHT, "");
+}
+
+/* Behind NAT the addresses of listen are not those of the world. */
+static int check_public(struct checking *c, const struct dns_line *l)
+{
+    char ip[IP_TEXT_MAX];
+    struct ip seen[LISTEN_MAX];
+    size_t n = config_public(c->core->conf, seen);
+    (void)l;
+    if (!n)
+        dns_found(
+            c, "address", c->core->conf->hostname, FINDING_UNKNOWN,
+            SL("tram.conf names no address of this host: add public_addresses, else neither address nor "
+               "reverse name are checked"),
+            (struct slice){0});
+    for (size_t i = 0; i < n; i++)
+        if (ip_is_private(&seen[i]))
+            dns_found(
+                c, "address", c->core->conf->hostname, FINDING_DANGEROUS,
+                ar_printf(c->a,
+                          "the world cannot reach %s: say in public_addresses of tram.conf what it sees",
+                          ip_format(&seen[i], ip)),
+                (struct slice){0});
+    return 0;
+}
+
+static int check_reverse(struct checking *c, const struct dns_line *l)
+{
+    (void)l;
     const struct config *conf = c->core->conf;
     char ip[IP_TEXT_MAX];
-    for (size_t i = 0; i < conf->nlisten; i++) {
-        if (ip_is_unspecified(&conf->listen[i])) continue;
+    struct ip seen[LISTEN_MAX];
+    size_t n = config_public(conf, seen);
+    for (size_t i = 0; i < n; i++) {
         struct iprev_result r;
-        int e = iprev_check(c->core->dns, c->a, &conf->listen[i], &r);
+        int e = iprev_check(c->core->dns, c->a, &seen[i], &r);
         if (e) return e;
-        struct slice publish = ar_printf(c->a, "%.*s. IN PTR %.*s.",
-                                         SLF(ip_reverse_name(c->a, &conf->listen[i])), SLF(conf->hostname));
-        const char *text = ip_format(&conf->listen[i], ip);
+        struct slice publish =
+            ar_printf(c->a, "%.*s. IN PTR %.*s.", SLF(ip_reverse_name(c->a, &seen[i])), SLF(conf->hostname));
+        const char *text = ip_format(&seen[i], ip);
         if (r.code == IPREV_PASS && sl_eqi(r.name, conf->hostname))
-            found(c, "reverse name", sl_cstr(""), FINDING_RIGHT,
-                  ar_printf(c->a, "%s is %.*s, both ways", text, SLF(r.name)), publish);
+            dns_found(c, "reverse name", sl_cstr(""), FINDING_RIGHT,
+                      ar_printf(c->a, "%s is %.*s, both ways", text, SLF(r.name)), publish);
         else if (r.code == IPREV_PASS)
-            found(
+            dns_found(
                 c, "reverse name", sl_cstr(""), FINDING_WRONG,
                 ar_printf(c->a, "%s is called %.*s, but we say %.*s", text, SLF(r.name), SLF(conf->hostname)),
                 publish);
         else
-            found(
+            dns_found(
                 c, "reverse name", sl_cstr(""), r.code == IPREV_TEMPERROR ? FINDING_UNKNOWN : FINDING_MISSING,
                 ar_printf(c->a, "%s: %.*s; many receivers refuse such hosts", text, SLF(r.problem)), publish);
     }
     return 0;
 }
 
-static int check_line(struct checking *c, const struct dns_line *l)
+/* ---- all of them at the same time ---- */
+
+typedef int check_fn(struct checking *c, const struct dns_line *l);
+
+static check_fn *check_of(const struct dns_line *l)
 {
-    if (l->type == DNS_PTR || strcmp(l->what, "DKIM") == 0) return 0; /* asked for in their own way */
-    if (strcmp(l->what, "SPF") == 0) return check_spf_line(c, l);
-    if (strcmp(l->what, "DMARC") == 0) return check_dmarc_line(c, l);
-    if (strcmp(l->what, "TLSRPT") == 0) return check_txt(c, l, SL("v=TLSRPTv1"));
-    if (strcmp(l->what, "MTA-STS") == 0 && l->type == DNS_TXT) return check_txt(c, l, SL("v=STSv1"));
-    return check_plain(c, l);
+    static const struct {
+        const char *what;
+        check_fn *fn;
+    } own_way[] = {{"SPF", dns_check_spf_line}, {"DMARC", check_dmarc_line}, {"TLSRPT", check_tlsrpt}};
+    if (l->type == DNS_PTR || strcmp(l->what, "DKIM") == 0) return NULL; /* asked for by address and by key */
+    if (strcmp(l->what, "MTA-STS") == 0 && l->type == DNS_TXT) return check_mta_sts;
+    for (size_t i = 0; i < COUNT_OF(own_way); i++)
+        if (strcmp(l->what, own_way[i].what) == 0) return own_way[i].fn;
+    return check_plain;
+}
+
+struct asking {
+    struct checking c;
+    check_fn *run;
+    const struct dns_line *line;
+    int e;
+    char why[ERR_TEXT_MAX];
+};
+
+static void job_fiber(void *arg)
+{
+    struct asking *j = arg;
+    deadline_narrow(DEADLINE_IN(ALL_MAX));
+    j->e = j->run(&j->c, j->line);
+    if (j->e) snprintf(j->why, sizeof j->why, "%s", err_text(j->e));
+}
+
+/* Runs them; their findings in their order. */
+static int run_jobs(struct checking *c, struct asking *job, size_t n)
+{
+    struct group g;
+    group_init(&g);
+    int e = 0;
+    for (size_t i = 0; !e && i < n; i++) {
+        job[i].c = (struct checking){.core = c->core, .a = c->a, .domain = c->domain};
+        e = group_go(&g, "dns check", job_fiber, &job[i]);
+    }
+    int waited = group_wait(&g);
+    if (!e) e = waited;
+    for (size_t i = 0; !e && i < n; i++) {
+        if (job[i].e) e = err_set(job[i].e, "%s", job[i].why);
+        for (size_t k = 0; k < job[i].c.count; k++) {
+            const struct dns_checked *f = &job[i].c.v[k];
+            dns_found(c, ar_cstr(c->a, f->what), f->name, f->finding, f->sentence, f->publish);
+        }
+    }
+    return e;
+}
+
+/* Two names that no resolver which works leaves unanswered: ours, and for a resolver in the world one of the
+ * root. */
+static int ask_probe(struct checking *c, const struct dns_line *l)
+{
+    struct dns_answer d;
+    deadline_narrow(DEADLINE_IN(PROBE_MAX));
+    int e = dns_ask(c->core->dns, c->a, l->name, l->type, &d);
+    if (!e && d.status == DNS_TEMPFAIL) (void)unanswered(c, l->what, l->name, &d);
+    return e;
+}
+
+/* *dead: it answers neither, and the finding says so. */
+static int check_resolver(struct checking *c, bool *dead)
+{
+    struct dns_line line[] = {{.what = "resolver", .name = c->domain, .type = DNS_NS},
+                              {.what = "resolver", .name = SL("root-servers.net"), .type = DNS_NS}};
+    struct asking job[] = {{.run = ask_probe, .line = &line[0]}, {.run = ask_probe, .line = &line[1]}};
+    struct checking probe = {.core = c->core, .a = c->a, .domain = c->domain};
+    char at[ENDPOINT_TEXT_MAX];
+    const struct config *conf = c->core->conf;
+    int e = run_jobs(&probe, job, COUNT_OF(job));
+    *dead = !e && probe.count == COUNT_OF(job);
+    if (!*dead) return e;
+    struct slice who = conf->zone.n          ? conf->zone
+                       : conf->resolver.port ? sl_cstr(endpoint_format(&conf->resolver, at))
+                                             : SL("the DNS of the world");
+    dns_found(c, "resolver", (struct slice){0}, FINDING_UNKNOWN,
+              ar_printf(c->a,
+                        "%.*s answers nothing (%.*s): nothing could be checked, and no letter can leave; is "
+                        "it running, and does a firewall let port 53 through?",
+                        SLF(who), SLF(probe.v[0].sentence)),
+              (struct slice){0});
+    return 0;
 }
 
 int dns_check_domain(struct core *core, struct arena *a, struct slice domain, struct slice certificate,
@@ -275,16 +344,28 @@ int dns_check_domain(struct core *core, struct arena *a, struct slice domain, st
 {
     struct checking c = {.core = core, .a = a};
     struct dns_line *l;
-    size_t lines;
+    const struct dns_line *spf = NULL;
+    size_t lines, n = 0;
     struct domain d;
+    bool dead = false;
     int e = domain_get(core->store, a, domain, &d);
     if (e) return e;
     c.domain = d.name;
     e = dns_records_of(core, a, d.name, certificate, &l, &lines);
-    for (size_t i = 0; !e && i < lines; i++) e = check_line(&c, &l[i]);
-    if (!e) e = check_dkim_keys(&c);
-    if (!e) e = check_spf_passes(&c);
-    if (!e) e = check_reverse(&c);
+    if (!e) e = check_resolver(&c, &dead);
+    struct asking *job = ar_array(a, struct asking, e ? 0 : lines + 4);
+    if (!e) job[n++].run = check_public;
+    for (size_t i = 0; !e && i < lines; i++) {
+        if (!spf && strcmp(l[i].what, "SPF") == 0) spf = &l[i];
+        job[n] = (struct asking){.run = check_of(&l[i]), .line = &l[i]};
+        n += job[n].run != NULL;
+    }
+    if (!e) {
+        job[n++].run = check_dkim_keys;
+        job[n++] = (struct asking){.run = dns_check_spf_passes, .line = spf};
+        job[n++].run = check_reverse;
+        if (!dead) e = run_jobs(&c, job, n);
+    }
     *out = c.v;
     *count = c.count;
     return e;

@@ -8,9 +8,10 @@ enum dns_finding {
     FINDING_MISSING,
     FINDING_DANGEROUS,
     FINDING_UNKNOWN,
-    FINDING_ABSENT_OPTIONAL
+    FINDING_ABSENT_OPTIONAL,
+    FINDING_NOT_CHECKED
 };
-const char *dns_finding_name(enum dns_finding f); /* "right" "wrong" ... "not published" */
+const char *dns_finding_name(enum dns_finding f); /* "right" "wrong" ... "not checked" */
 
 struct dns_checked {
     struct slice what, name; /* "SPF", the name that was asked */
@@ -18,6 +19,7 @@ struct dns_checked {
     struct slice sentence; /* what is so, and what follows */
     struct slice publish;  /* the line that would be right; empty when there is nothing to publish */
 };
-/* Asks the DNS about everything that `dns records` prints, and about dangers. In the arena. SUSPENDS. */
+/* Asks the DNS about everything that `dns records` prints, and about dangers, all at the same time. A
+ * resolver that answers nothing is the only finding then. In the arena. SUSPENDS at most half a minute. */
 MUST_CHECK int dns_check_domain(struct core *core, struct arena *a, struct slice domain,
                                 struct slice certificate, struct dns_checked **out, size_t *count);

@@ -30,19 +30,21 @@ static struct dns_line *add_txt(struct lines *l, struct slice name, struct slice
 static void add_addresses(struct lines *l, const struct config *c, struct slice host, const char *why)
 {
     char ip[IP_TEXT_MAX];
-    for (size_t i = 0; i < c->nlisten; i++) {
-        if (ip_is_unspecified(&c->listen[i])) continue;
-        struct slice text = ar_dup(l->a, sl_cstr(ip_format(&c->listen[i], ip)));
-        add(l, host, c->listen[i].family == 4 ? DNS_A : DNS_AAAA, text, "address", why);
+    struct ip seen[LISTEN_MAX];
+    size_t n = config_public(c, seen);
+    for (size_t i = 0; i < n; i++) {
+        struct slice text = ar_dup(l->a, sl_cstr(ip_format(&seen[i], ip)));
+        add(l, host, seen[i].family == 4 ? DNS_A : DNS_AAAA, text, "address", why);
     }
 }
 
 static void add_reverse(struct lines *l, const struct config *c)
 {
-    for (size_t i = 0; i < c->nlisten; i++)
-        if (!ip_is_unspecified(&c->listen[i]))
-            add(l, ip_reverse_name(l->a, &c->listen[i]), DNS_PTR, ar_printf(l->a, "%.*s.", SLF(c->hostname)),
-                "reverse name", "receivers want the address to name the host (ask who gave you the address)");
+    struct ip seen[LISTEN_MAX];
+    size_t n = config_public(c, seen);
+    for (size_t i = 0; i < n; i++)
+        add(l, ip_reverse_name(l->a, &seen[i]), DNS_PTR, ar_printf(l->a, "%.*s.", SLF(c->hostname)),
+            "reverse name", "receivers want the address to name the host (ask who gave you the address)");
 }
 
 static int add_dkim(struct lines *l, struct core *core, struct slice domain)
@@ -112,7 +114,8 @@ int dns_records_of(struct core *core, struct arena *a, struct slice domain, stru
     line = add_txt(
         &l, ar_cat(a, SL("_mta-sts."), d.name),
         ar_printf(a, "v=STSv1; id=%016llx", (unsigned long long)crc32c(0, c->hostname.p, c->hostname.n)),
-        "MTA-STS", "senders insist on TLS with this host");
+        "MTA-STS",
+        "senders insist on TLS with this host, once the policy is served over HTTPS (not by Tram yet)");
     line->optional = true;
     line = add(&l, ar_cat(a, SL("mta-sts."), d.name), DNS_CNAME, ar_printf(a, "%.*s.", SLF(c->hostname)),
                "MTA-STS", "where the policy is fetched");
@@ -132,4 +135,10 @@ int dns_records_of(struct core *core, struct arena *a, struct slice domain, stru
 struct slice dns_line_text(struct arena *a, const struct dns_line *l)
 {
     return ar_printf(a, "%.*s. IN %s %.*s", SLF(l->name), dns_type_name(l->type), SLF(l->data));
+}
+
+struct slice dns_txt_line(struct arena *a, struct slice name, struct slice text)
+{
+    return dns_line_text(a,
+                         &(struct dns_line){.name = name, .type = DNS_TXT, .data = dkim_txt_quote(a, text)});
 }

@@ -17,3 +17,4 @@ MUST_CHECK int dns_records_of(struct core *core, struct arena *a, struct slice d
                               struct slice certificate, struct dns_line **out, size_t *count);
 struct slice dns_line_text(struct arena *a,
                            const struct dns_line *l); /* a master-file line without newline */
+struct slice dns_txt_line(struct arena *a, struct slice name, struct slice text); /* the same for any text */

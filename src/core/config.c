@@ -20,7 +20,11 @@ enum { CONFIG_MAX = 1 << 20 };
 const struct setting settings[] = {
     {"hostname", "", "the full name of this host, as other servers see it in EHLO and in the reverse DNS",
      SETTING_HOST, FIELD(hostname)},
-    {"listen", "", "addresses to listen on; none: every address of the machine", SETTING_IPS, FIELD(listen)},
+    {"listen", "", "addresses to listen on; none: every address of the machine", SETTING_IPS, FIELD(listen),
+     .count = offsetof(struct config, nlisten)},
+    {"public_addresses", "",
+     "the addresses under which the world sees this host, where they are not those of listen", SETTING_IPS,
+     FIELD(public_address), .count = offsetof(struct config, npublic)},
     {"port_offset", "0", "is added to every port", SETTING_NUMBER, "0", "64540", FIELD(port_offset)},
     {"resolver", "", "the DNS resolver to ask; none: Tram asks from the root", SETTING_ENDPOINT,
      FIELD(resolver)},
@@ -153,12 +157,13 @@ static int take_one(struct config *c, const struct setting *s, struct slice text
 
 static int take_ips(struct config *c, const struct setting *s, const struct slice *v, size_t n)
 {
+    struct ip *ip = (struct ip *)((char *)c + s->at);
     if (n > LISTEN_MAX) return err_set(ERR_SYNTAX, "%s has more than %d addresses", s->name, LISTEN_MAX);
     for (size_t i = 0; i < n; i++)
-        if (!ip_parse(v[i], &c->listen[i]))
+        if (!ip_parse(v[i], &ip[i]))
             return err_set(ERR_SYNTAX, "%s \"%.*s\" must be an IP address such as 192.0.2.1 or 2001:db8::1",
                            s->name, SLF(v[i]));
-    if (n) c->nlisten = n;
+    if (n) *(size_t *)((char *)c + s->count) = n;
     return 0;
 }
 
@@ -315,6 +320,10 @@ static int check_together(const struct config *c, const char *path)
     if (c->resolver.port && c->zone.n)
         return err_set(ERR_SYNTAX, "%s: resolver and zone exclude each other: keep one of the two lines",
                        path);
+    for (size_t i = 0; i < c->npublic; i++)
+        if (ip_is_unspecified(&c->public_address[i]))
+            return err_set(ERR_SYNTAX, "%s: public_addresses must name the addresses that the world sees",
+                           path);
     if (c->queue_retry_first_s > c->queue_retry_most_s)
         return err_set(ERR_SYNTAX, "%s: queue_retry_first is longer than queue_retry_most", path);
     return 0;
@@ -332,6 +341,15 @@ int config_read(struct arena *a, const char *path, struct config *out)
     reading = NULL;
     if (!e) e = check_doubled(text, path);
     return e ? e : check_together(out, path);
+}
+
+size_t config_public(const struct config *c, struct ip out[LISTEN_MAX])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < c->npublic; i++) out[n++] = c->public_address[i];
+    for (size_t i = 0; !c->npublic && i < c->nlisten; i++)
+        if (!ip_is_unspecified(&c->listen[i])) out[n++] = c->listen[i];
+    return n;
 }
 
 /* ---- writing one ---- */

@@ -12,6 +12,8 @@ struct config {
     struct slice hostname;
     struct ip listen[LISTEN_MAX];
     size_t nlisten;
+    struct ip public_address[LISTEN_MAX]; /* as tram.conf names them: see config_public() */
+    size_t npublic;
     uint16_t port_offset;
     struct endpoint resolver;              /* its port is 0 when there is none */
     struct slice zone;                     /* path, or empty */
@@ -46,6 +48,7 @@ struct setting {
     const char *least, *most; /* of numbers, sizes and times, as they would stand there */
     const char *words;        /* of a choice, in the order of its enum */
     size_t at, width;         /* the field of struct config */
+    size_t count;             /* of a list of addresses: the field that counts them */
     bool reload;              /* SIGHUP reads it again; else it needs a restart */
     bool shown;               /* `init` writes it as a comment */
 };
@@ -55,6 +58,9 @@ extern const size_t nsettings;
 /* Reads a file; everything in the arena. BLOCKS. ERR_SYNTAX: the sentence names file, line
  * and remedy. ERR_NOT_FOUND. */
 MUST_CHECK int config_read(struct arena *a, const char *path, struct config *out);
+/* The addresses under which the world sees this host, in the order of tram.conf: public_addresses, else
+ * those of listen but 0.0.0.0 and ::. At most LISTEN_MAX. */
+size_t config_public(const struct config *c, struct ip out[LISTEN_MAX]);
 /* What a file without any line would mean. */
 void config_defaults(struct config *c);
 /* The text that `init` writes. */

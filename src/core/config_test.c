@@ -41,6 +41,9 @@ TEST(values_are_taken)
         "preflight = refuse # a comment\ndmarc_reports = no\narc_seal = true\n",
         &c));
     CHECK_INT(c.nlisten, 1);
+    struct ip seen[LISTEN_MAX];
+    CHECK_INT(config_public(&c, seen), 1);
+    CHECK(ip_eq(&seen[0], &c.listen[0]));
     CHECK_INT(c.port_offset, 10000);
     CHECK_INT(c.resolver.port, 53);
     CHECK_INT(c.size_max, 1 << 20);
@@ -50,6 +53,24 @@ TEST(values_are_taken)
     if (c.ntrusted_sealers) CHECK_SL(c.trusted_sealers[0], "a.test");
     CHECK_INT(c.preflight, PREFLIGHT_REFUSE);
     CHECK(!c.dmarc_reports && c.arc_seal);
+    ar_free(&a);
+}
+
+TEST(the_world_sees_the_public_addresses)
+{
+    struct arena a;
+    struct config c;
+    struct ip seen[LISTEN_MAX], wanted;
+    ar_init(&a, 0);
+    CHECK_OK(
+        read_lines(&a, "listen = {\"10.0.0.5\"}\npublic_addresses = {\"192.0.2.1\", \"2001:db8::1\"}\n", &c));
+    CHECK_INT(c.nlisten, 1);
+    CHECK(ip_is_private(&c.listen[0]));
+    CHECK_INT(config_public(&c, seen), 2);
+    CHECK(ip_parse(SL("192.0.2.1"), &wanted) && ip_eq(&seen[0], &wanted) && !ip_is_private(&seen[0]));
+    CHECK_OK(read_lines(&a, "", &c)); /* of 0.0.0.0 and :: nobody can be told */
+    CHECK_INT(config_public(&c, seen), 0);
+    CHECK_ERR(read_lines(&a, "public_addresses = {\"0.0.0.0\"}\n", &c), ERR_SYNTAX);
     ar_free(&a);
 }
 

@@ -103,6 +103,7 @@ int core_make(struct core *core, const struct config *conf) { return open_core(c
 /* Without one address of our own the system chooses where letters leave from. */
 static void open_preflight(struct core *core)
 {
+    struct ip seen[LISTEN_MAX];
     struct preflight_gate_conf pc = {
         .dns = core->dns,
         .store = core->store,
@@ -110,7 +111,7 @@ static void open_preflight(struct core *core)
         .helo = core->conf->hostname,
         .policy = core->conf->preflight,
     };
-    if (core->conf->nlisten && !ip_is_unspecified(&core->conf->listen[0])) pc.source = core->conf->listen[0];
+    if (config_public(core->conf, seen)) pc.source = seen[0];
     core->preflight = preflight_gate_new(&pc);
 }
 

@@ -4,9 +4,6 @@ import os
 import signal
 import socket
 import subprocess
-from pathlib import Path
-
-import pytest
 
 from world import TRAM, insecure_tls, letter, until
 
@@ -221,49 +218,6 @@ def test_verify_and_backup(one, tmp_path):
     one.tram("backup", str(tmp_path / "copy"))
     assert (tmp_path / "copy").is_dir()
     one.tram("backup", str(tmp_path / "copy"), ok=False)
-
-
-def test_only_init_makes_a_store(world):
-    home = world.home("one.test", accounts=["alice"])
-    store, away = home.dir / "store", home.dir / "away"
-    store.rename(away)
-    for words in (("serve",), ("domain", "list")):
-        assert "only `tram init`" in home.tram(*words, status=3).stderr.lower()
-        assert not store.exists()
-    store.mkdir()  # where its disk would be mounted
-    assert "only `tram init`" in home.tram("serve", status=3).stderr.lower()
-    for part in ("index", "bodies"):
-        store.rmdir()
-        away.rename(store)
-        (store / part).rename(home.dir / part)
-        assert f"store/{part}" in home.tram("serve", status=3).stderr
-        (home.dir / part).rename(store / part)
-        store.rename(away)
-        store.mkdir()
-    store.rmdir()
-    away.rename(store)
-    assert "alice" in home.tram("account", "list").stdout
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
-def test_root_leaves_nothing_of_his_own_in_the_home_of_another(world):
-    home = world.home("one.test")
-    nobody = 65534
-    def everything():
-        return [home.dir, *home.dir.rglob("*")]
-    conf = home.dir / "tram.conf"
-    conf.write_text(conf.read_text().replace(str(world.zone), "world.zone"))  # the world's folder is root's
-    (home.dir / "world.zone").write_text("; the world\n")
-    for path in everything():
-        os.chown(path, nobody, nobody)
-    home.account("alice")
-    home.start()
-    home.tram("domain", "add", "two.test")
-    state = Path(f"/proc/{home.process.pid}/status").read_text()
-    assert f"Uid:\t{nobody}\t{nobody}\t{nobody}" in state
-    assert int(state.split("CapEff:")[1].split()[0], 16) == 1 << 10, "the right to open ports below 1024, no other"
-    home.stop()
-    assert {path.stat().st_uid for path in everything()} == {nobody}
 
 
 def test_a_node_is_restored_from_a_backup(one, tmp_path):

@@ -1,0 +1,106 @@
+"""The operator's first days: what is refused, what is said, and what is kept."""
+import json
+import os
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+
+def test_only_init_makes_a_store(world):
+    home = world.home("one.test", accounts=["alice"])
+    store, away = home.dir / "store", home.dir / "away"
+    store.rename(away)
+    for words in (("serve",), ("domain", "list")):
+        assert "only `tram init`" in home.tram(*words, status=3).stderr.lower()
+        assert not store.exists()
+    store.mkdir()  # where its disk would be mounted
+    assert "only `tram init`" in home.tram("serve", status=3).stderr.lower()
+    for part in ("index", "bodies"):
+        store.rmdir()
+        away.rename(store)
+        (store / part).rename(home.dir / part)
+        assert f"store/{part}" in home.tram("serve", status=3).stderr
+        (home.dir / part).rename(store / part)
+        store.rename(away)
+        store.mkdir()
+    store.rmdir()
+    away.rename(store)
+    assert "alice" in home.tram("account", "list").stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
+def test_root_leaves_nothing_of_his_own_in_the_home_of_another(world):
+    home = world.home("one.test")
+    nobody = 65534
+    def everything():
+        return [home.dir, *home.dir.rglob("*")]
+    conf = home.dir / "tram.conf"
+    conf.write_text(conf.read_text().replace(str(world.zone), "world.zone"))  # the world's folder is root's
+    (home.dir / "world.zone").write_text("; the world\n")
+    for path in everything():
+        os.chown(path, nobody, nobody)
+    home.account("alice")
+    home.start()
+    home.tram("domain", "add", "two.test")
+    state = Path(f"/proc/{home.process.pid}/status").read_text()
+    assert f"Uid:\t{nobody}\t{nobody}\t{nobody}" in state
+    assert int(state.split("CapEff:")[1].split()[0], 16) == 1 << 10, "the right to open ports below 1024, no other"
+    home.stop()
+    assert {path.stat().st_uid for path in everything()} == {nobody}
+
+
+def findings(home, domain="one.test"):
+    done = home.tram("dns", "check", domain, "--json", ok=False)
+    return json.loads(done.stdout)["checked"]
+
+
+def set_line(home, name, value):
+    conf = home.dir / "tram.conf"
+    lines = [line for line in conf.read_text().splitlines() if not line.startswith((name + " ", name + "="))]
+    conf.write_text("\n".join(lines + [f"{name} = {value}"] * bool(value)) + "\n")
+
+
+def test_behind_nat_the_public_addresses_count(world):
+    home = world.home("one.test")
+    set_line(home, "listen", '{"10.0.0.5"}')
+    world.publish()
+    assert any(f["what"] == "address" and f["finding"] == "dangerous" and "10.0.0.5" in f["sentence"] for f in findings(home))
+    set_line(home, "public_addresses", '{"192.0.2.9", "2001:db8::9"}')
+    records = home.tram("dns", "records", "one.test").stdout
+    assert "IN A 192.0.2.9" in records and "IN AAAA 2001:db8::9" in records and "9.2.0.192.in-addr.arpa" in records
+    assert "10.0.0.5" not in records
+    world.publish()
+    told = findings(home)
+    assert not any("10.0.0.5" in f["sentence"] for f in told)
+    for what, finding in (("address", "right"), ("SPF of us", "right"), ("reverse name", "right")):
+        mine = [f for f in told if f["what"] == what]
+        assert mine and all(f["finding"] == finding for f in mine), mine
+    set_line(home, "public_addresses", "")
+    set_line(home, "listen", "")
+    assert any(f["what"] == "address" and "public_addresses" in f["sentence"] for f in findings(home))
+
+
+def test_dns_check_says_that_the_resolver_is_dead(world):
+    home = world.home("one.test")
+    set_line(home, "zone", "")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind((home.address, 0))
+        set_line(home, "resolver", f'"{home.address}:{silent.getsockname()[1]}"')
+        begun = time.monotonic()
+        told = findings(home)
+        assert time.monotonic() - begun < 30
+    assert [f["what"] for f in told] == ["resolver"] and "answers nothing" in told[0]["sentence"]
+
+
+def test_dns_check_keeps_what_is_there_and_claims_nothing(world):
+    home = world.home("one.test")
+    world.publish(extra="_spf.mass.test. IN TXT \"v=spf1 ip4:192.0.2.0/24 -all\"\n")
+    text = world.zone.read_text()
+    sts = [f for f in findings(home) if f["name"] == "_mta-sts.one.test"]
+    assert [f["finding"] for f in sts] == ["not checked"] and "HTTPS" in sts[0]["sentence"]
+    world.write_zone(text.replace('one.test. IN TXT "v=spf1 mx -all"', 'one.test. IN TXT "v=spf1 include:_spf.mass.test ?all"'))
+    wrong = [f for f in findings(home) if f["what"] == "SPF of us"]
+    assert wrong[0]["finding"] == "wrong"
+    assert wrong[0]["publish"] == 'one.test. IN TXT "v=spf1 mx include:_spf.mass.test -all"'
