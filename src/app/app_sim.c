@@ -7,21 +7,10 @@
 #include "base/test.h"
 #include "base/text.h"
 #include "mail/head.h"
-#include "node.h"
-#include "rt/file.h"
-#include "serve.h"
-#include "sim/sim.h"
+#include "world_sim.h"
 
-enum { LETTERS = 8, USERS = 3, BIG = 300 * 1024 };
-static const char *const users[USERS] = {"alice", "bob", "carol"};
-static const char zone[] = "elsewhere.test. IN TXT \"v=spf1 +all\"\nelsewhere.test. IN MX 0 .\n"
-                           "one.test. IN MX 10 mail.one.test.\nmail.one.test. IN A 127.0.0.2\n";
+enum { LETTERS = 8, BIG = 300 * 1024 };
 
-struct server {
-    struct config conf;
-    bool ready, failed;
-    bool disk_fails; /* so a start may, too, and is tried again */
-};
 struct client {
     struct server *server;
     bool said[LETTERS]; /* 250 was answered */
@@ -33,68 +22,6 @@ static unsigned to_users(int i)
 {
     static const unsigned sets[] = {1, 3, 7, 2, 5, 4, 7, 1};
     return sets[i % 8];
-}
-
-static void configure(struct server *s)
-{
-    config_defaults(&s->conf);
-    s->conf.hostname = SL("mail.one.test");
-    s->conf.nlisten = 0;
-    ip_parse(SL("127.0.0.2"), &s->conf.listen[s->conf.nlisten++]);
-    s->conf.port_offset = 10000;
-    s->conf.queue_retry_first_s = 5;
-}
-
-static int first_boot(struct core *core)
-{
-    int e = domain_add(core->store, SL("one.test"));
-    for (int i = 0; i < USERS && (!e || e == ERR_EXISTS); i++) {
-        char address[64];
-        snprintf(address, sizeof address, "%s@one.test", users[i]);
-        e = account_add(core->store, sl_cstr(address), SL("secret"));
-    }
-    return e == ERR_EXISTS ? 0 : e;
-}
-
-static int open_core(struct core *core, struct server *s)
-{
-    struct dns *dns;
-    struct kv *kv;
-    struct body_store *body;
-    int e = dns_open_zone_text(&dns, sl_cstr(zone));
-    if (!e) e = kv_mem_open(&kv, "index.log");
-    if (!e) e = body_open(&body, "bodies", 0);
-    return e ? e : core_open_on(core, &s->conf, dns, kv, body);
-}
-
-static void is_ready(void *arg)
-{
-    struct server *s = arg;
-    s->ready = true;
-}
-
-static int server_main(void *arg)
-{
-    struct server *s = arg;
-    struct node *n = xcalloc(1, sizeof *n);
-    struct buf chain = BUF_INIT, key = BUF_INIT;
-    struct slice name = SL("mail.one.test");
-    int e = open_core(&n->core, s);
-    if (!e) {
-        e = first_boot(&n->core);
-        if (!e) e = tls_self_signed(&name, 1, 30, &chain, &key);
-        if (!e) e = node_start(n, buf_slice(&chain), buf_slice(&key));
-        if (!e) e = serve(n, false, is_ready, s);
-        node_stop(n);
-    }
-    if (e && e != ERR_CANCELED && !s->disk_fails) {
-        s->failed = true;
-        printf("    the server ended with %s: %s\n", err_name(e), err_text(e));
-    }
-    buf_free(&chain);
-    buf_free(&key);
-    free(n);
-    return e;
 }
 
 /* ---- a client that keeps its own book ---- */
@@ -128,7 +55,7 @@ static int send_letter(struct conn *c, int i)
 {
     int e = command(c, '2', "MAIL FROM:<%s>\r\n", "load@elsewhere.test");
     for (int u = 0; !e && u < USERS; u++)
-        if (to_users(i) >> u & 1) e = command(c, '2', "RCPT TO:<%s@one.test>\r\n", users[u]);
+        if (to_users(i) >> u & 1) e = command(c, '2', "RCPT TO:<%s@one.test>\r\n", server_users[u]);
     if (!e) e = command(c, '3', "%s\r\n", "DATA");
     if (e) return e;
     write_letter(c, i);
@@ -179,7 +106,7 @@ static int count_letters(struct core *core, int user, int *count)
     struct message *m;
     size_t nm = 0;
     char address[64];
-    snprintf(address, sizeof address, "%s@one.test", users[user]);
+    snprintf(address, sizeof address, "%s@one.test", server_users[user]);
     int e = account_get(core->store, &a, sl_cstr(address), &acc);
     if (!e) e = mailbox_find(core->store, acc.id, SL("INBOX"), &a, &box);
     if (!e) e = message_list(core->store, acc.id, box.id, 1, 1000, &a, &m, &nm);
@@ -205,7 +132,7 @@ static int checker_main(void *arg)
 {
     struct found *f = arg;
     struct core *core = xcalloc(1, sizeof *core);
-    int e = open_core(core, f->server);
+    int e = server_open_core(core, f->server);
     for (int u = 0; !e && u < USERS; u++) e = count_letters(core, u, f->count[u]);
     struct queue_stats qs = {0};
     if (!e) e = queue_stats(core->queue, &qs);
@@ -229,7 +156,7 @@ static void check_books(const struct client *k, const struct found *f, uint64_t 
             int want_most = to_users(i) >> u & 1, want_least = k->said[i] ? want_most : 0;
             if (f->count[u][i] < want_least || f->count[u][i] > want_most)
                 test_fail(__FILE__, __LINE__, "step %llu: letter %d is %d times with %s (250 %s)",
-                          (unsigned long long)step, i, f->count[u][i], users[u],
+                          (unsigned long long)step, i, f->count[u][i], server_users[u],
                           k->said[i] ? "was said" : "was not said");
         }
 }
@@ -240,12 +167,12 @@ static void check_books(const struct client *k, const struct found *f, uint64_t 
 static uint64_t run_world_on(uint64_t seed, uint64_t step, struct sim_faults faults)
 {
     struct sim *s = sim_new(seed);
-    struct sim_node *host = sim_node(s, "mail.one.test", "127.0.0.2"),
+    struct sim_node *host = sim_node(s, "mail.one.test", "127.0.0.2,198.51.100.2"),
                     *peer = sim_node(s, "client.test", "127.0.0.9");
     struct server server = {0};
     struct client client = {.server = &server};
     struct found found = {.server = &server};
-    configure(&server);
+    server_configure(&server);
     sim_node_start(host, server_main, &server);
     int64_t now = 0;
     while (!server.ready && !server.failed && now < 600 * RT_S) now = sim_run(s, now + RT_S);

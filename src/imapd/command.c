@@ -3,39 +3,39 @@
 
 static const struct imapd_command table[] = {
     /* any state (RFC 9051 section 6.1) */
-    {SL_INIT("CAPABILITY"), IMAPD_ANY, 0, imapd_cmd_capability},
-    {SL_INIT("NOOP"), IMAPD_ANY, IMAPD_EXPUNGES, imapd_cmd_noop},
-    {SL_INIT("LOGOUT"), IMAPD_ANY, 0, imapd_cmd_logout},
-    {SL_INIT("ID"), IMAPD_ANY, IMAPD_EXPUNGES, imapd_cmd_id},
+    {SL_INIT("CAPABILITY"), IMAPD_ANY, 0, 1, imapd_cmd_capability},
+    {SL_INIT("NOOP"), IMAPD_ANY, IMAPD_EXPUNGES, 1, imapd_cmd_noop},
+    {SL_INIT("LOGOUT"), IMAPD_ANY, 0, 0, imapd_cmd_logout},
+    {SL_INIT("ID"), IMAPD_ANY, IMAPD_EXPUNGES, 1, imapd_cmd_id},
     /* before login (6.2) */
-    {SL_INIT("STARTTLS"), IMAPD_LOGGED_OUT, 0, imapd_cmd_starttls},
-    {SL_INIT("LOGIN"), IMAPD_LOGGED_OUT, IMAPD_SECRET, imapd_cmd_login},
-    {SL_INIT("AUTHENTICATE"), IMAPD_LOGGED_OUT, IMAPD_SECRET, imapd_cmd_authenticate},
+    {SL_INIT("STARTTLS"), IMAPD_LOGGED_OUT, 0, 1, imapd_cmd_starttls},
+    {SL_INIT("LOGIN"), IMAPD_LOGGED_OUT, IMAPD_SECRET, 1, imapd_cmd_login},
+    {SL_INIT("AUTHENTICATE"), IMAPD_LOGGED_OUT, IMAPD_SECRET, 1, imapd_cmd_authenticate},
     /* after login (6.3) */
-    {SL_INIT("ENABLE"), IMAPD_IN, 0, imapd_cmd_enable},
-    {SL_INIT("SELECT"), IMAPD_IN, 0, imapd_cmd_select},
-    {SL_INIT("EXAMINE"), IMAPD_IN, 0, imapd_cmd_examine},
-    {SL_INIT("CREATE"), IMAPD_IN, IMAPD_EXPUNGES, imapd_cmd_create},
-    {SL_INIT("DELETE"), IMAPD_IN, IMAPD_EXPUNGES, imapd_cmd_delete},
-    {SL_INIT("RENAME"), IMAPD_IN, IMAPD_EXPUNGES, imapd_cmd_rename},
-    {SL_INIT("SUBSCRIBE"), IMAPD_IN, IMAPD_EXPUNGES, imapd_cmd_subscribe},
-    {SL_INIT("UNSUBSCRIBE"), IMAPD_IN, IMAPD_EXPUNGES, imapd_cmd_unsubscribe},
-    {SL_INIT("LIST"), IMAPD_IN, IMAPD_EXPUNGES, imapd_cmd_list},
-    {SL_INIT("LSUB"), IMAPD_IN, IMAPD_EXPUNGES, imapd_cmd_lsub},
-    {SL_INIT("NAMESPACE"), IMAPD_IN, IMAPD_EXPUNGES, imapd_cmd_namespace},
-    {SL_INIT("STATUS"), IMAPD_IN, IMAPD_EXPUNGES, imapd_cmd_status},
-    {SL_INIT("APPEND"), IMAPD_IN, IMAPD_EXPUNGES, imapd_cmd_append},
-    {SL_INIT("IDLE"), IMAPD_IN, IMAPD_EXPUNGES, imapd_cmd_idle},
+    {SL_INIT("ENABLE"), IMAPD_IN, 0, 0, imapd_cmd_enable},
+    {SL_INIT("SELECT"), IMAPD_IN, 0, 0, imapd_cmd_select},
+    {SL_INIT("EXAMINE"), IMAPD_IN, 0, 0, imapd_cmd_examine},
+    {SL_INIT("CREATE"), IMAPD_IN, IMAPD_EXPUNGES, 0, imapd_cmd_create},
+    {SL_INIT("DELETE"), IMAPD_IN, IMAPD_EXPUNGES, 0, imapd_cmd_delete},
+    {SL_INIT("RENAME"), IMAPD_IN, IMAPD_EXPUNGES, 0, imapd_cmd_rename},
+    {SL_INIT("SUBSCRIBE"), IMAPD_IN, IMAPD_EXPUNGES, 0, imapd_cmd_subscribe},
+    {SL_INIT("UNSUBSCRIBE"), IMAPD_IN, IMAPD_EXPUNGES, 0, imapd_cmd_unsubscribe},
+    {SL_INIT("LIST"), IMAPD_IN, IMAPD_EXPUNGES, 0, imapd_cmd_list},
+    {SL_INIT("LSUB"), IMAPD_IN, IMAPD_EXPUNGES, 0, imapd_cmd_lsub},
+    {SL_INIT("NAMESPACE"), IMAPD_IN, IMAPD_EXPUNGES, 0, imapd_cmd_namespace},
+    {SL_INIT("STATUS"), IMAPD_IN, IMAPD_EXPUNGES, 0, imapd_cmd_status},
+    {SL_INIT("APPEND"), IMAPD_IN, IMAPD_EXPUNGES, 0, imapd_cmd_append},
+    {SL_INIT("IDLE"), IMAPD_IN, IMAPD_EXPUNGES, 0, imapd_cmd_idle},
     /* with a mailbox selected (6.4) */
-    {SL_INIT("CHECK"), IMAPD_SELECTED, IMAPD_EXPUNGES, imapd_cmd_check},
-    {SL_INIT("CLOSE"), IMAPD_SELECTED, 0, imapd_cmd_close},
-    {SL_INIT("UNSELECT"), IMAPD_SELECTED, 0, imapd_cmd_unselect},
-    {SL_INIT("EXPUNGE"), IMAPD_SELECTED, IMAPD_UID | IMAPD_EXPUNGES, imapd_cmd_expunge},
-    {SL_INIT("FETCH"), IMAPD_SELECTED, IMAPD_UID, imapd_cmd_fetch},
-    {SL_INIT("STORE"), IMAPD_SELECTED, IMAPD_UID, imapd_cmd_store},
-    {SL_INIT("SEARCH"), IMAPD_SELECTED, IMAPD_UID, imapd_cmd_search},
-    {SL_INIT("COPY"), IMAPD_SELECTED, IMAPD_UID | IMAPD_EXPUNGES, imapd_cmd_copy},
-    {SL_INIT("MOVE"), IMAPD_SELECTED, IMAPD_UID | IMAPD_EXPUNGES, imapd_cmd_move},
+    {SL_INIT("CHECK"), IMAPD_SELECTED, IMAPD_EXPUNGES, 0, imapd_cmd_check},
+    {SL_INIT("CLOSE"), IMAPD_SELECTED, 0, 0, imapd_cmd_close},
+    {SL_INIT("UNSELECT"), IMAPD_SELECTED, 0, 0, imapd_cmd_unselect},
+    {SL_INIT("EXPUNGE"), IMAPD_SELECTED, IMAPD_UID | IMAPD_EXPUNGES, 0, imapd_cmd_expunge},
+    {SL_INIT("FETCH"), IMAPD_SELECTED, IMAPD_UID, 0, imapd_cmd_fetch},
+    {SL_INIT("STORE"), IMAPD_SELECTED, IMAPD_UID, 0, imapd_cmd_store},
+    {SL_INIT("SEARCH"), IMAPD_SELECTED, IMAPD_UID, 0, imapd_cmd_search},
+    {SL_INIT("COPY"), IMAPD_SELECTED, IMAPD_UID | IMAPD_EXPUNGES, 0, imapd_cmd_copy},
+    {SL_INIT("MOVE"), IMAPD_SELECTED, IMAPD_UID | IMAPD_EXPUNGES, 0, imapd_cmd_move},
 };
 
 const struct imapd_command *imapd_command_find(struct slice name)
@@ -79,6 +79,7 @@ void imapd_dispatch(struct imapd_session *s)
         imapd_bad(s, "%s", why_not_now(s, c));
         return;
     }
+    if (s->state == IMAPD_LOGGED_OUT) s->cost += c->cost;
     s->may_expunge = c->flags & IMAPD_EXPUNGES || s->uid;
     unsigned junk = s->junk;
     c->run(s, &in);

@@ -223,8 +223,19 @@ static void park(struct imapd_session *s)
     conn_park(s->c, s->g, s->wake, resume, s);
 }
 
+/* Before the login all clocks run from the greeting on, whatever is said. */
+static bool patience_ended(struct imapd_session *s)
+{
+    if (s->over || s->state != IMAPD_LOGGED_OUT) return s->over;
+    if (rt_now() >= s->born + IMAPD_STRANGER) imapd_bye(s, NULL, "log in sooner next time");
+    else if (s->cost >= IMAPD_COST_MAX) imapd_bye(s, NULL, "too many commands before the login");
+    return s->over;
+}
+
 static void run_command(struct imapd_session *s)
 {
+    bool stranger = s->state == IMAPD_LOGGED_OUT;
+    int64_t before = deadline_narrow(stranger ? s->born + IMAPD_STRANGER : RT_NEVER);
     int r = read_command(s);
     if (r < 0) {
         if (r == ERR_TIMEOUT) imapd_bye(s, NULL, "the command took too long to arrive");
@@ -235,6 +246,8 @@ static void run_command(struct imapd_session *s)
     if (s->junk >= IMAPD_JUNK_MAX && !s->over) imapd_bye(s, NULL, "too many bad commands");
     ar_reset(&s->a);
     if (s->cmd.size > 16384) buf_free(&s->cmd);
+    deadline_restore(before);
+    fiber_breathe();
 }
 
 /* The password was changed, the account disabled or removed: the login counts no more (RFC 5530). */
@@ -263,6 +276,7 @@ static void session_run(struct imapd_session *s)
             return;
         }
         run_command(s);
+        if (patience_ended(s)) break;
         s->until = s->state == IMAPD_LOGGED_OUT ? s->born + IMAPD_STRANGER : rt_now() + IMAPD_IDLE;
     }
     session_end(s);

@@ -19,6 +19,7 @@ enum {
     IMAPD_SWALLOW_MAX = 1024 * 1024, /* a refused {n+} that is read and dropped; beyond it: BYE */
     IMAPD_JUNK_MAX = 20,             /* bad commands in a row */
     IMAPD_LOGINS_MAX = 5,            /* failed logins */
+    IMAPD_COST_MAX = 50,             /* of commands before the login; the table says what each costs */
     IMAPD_CHUNK = 32 * 1024,         /* of a body under way to the client */
     IMAPD_HEAD_MAX = 512 * 1024,     /* of a header that is looked into */
 };
@@ -52,7 +53,7 @@ struct imapd_session {
     bool counted;     /* among its account's sessions */
     bool uid;         /* the command at hand began with UID */
     bool may_expunge; /* and allows untagged EXPUNGE before it ends */
-    unsigned junk, failed_logins;
+    unsigned junk, cost, failed_logins;
     int64_t born, until; /* until: when the session times out */
     int64_t wake;        /* and when it is looked at while parked */
     char who[64];        /* for the log */
@@ -101,6 +102,7 @@ enum {
 struct imapd_command {
     struct slice name;
     unsigned states, flags;
+    unsigned cost;                                            /* against IMAPD_COST_MAX */
     void (*run)(struct imapd_session *s, struct imap_in *in); /* arguments begin at in (after the name) */
 };
 const struct imapd_command *imapd_command_find(struct slice name);
@@ -240,10 +242,10 @@ MUST_CHECK int imapd_swallow(struct imapd_session *s, uint64_t n);
 
 #define IMAPD_COMMANDS(X)                                                                                    \
     X(append)                                                                                                \
-    X(authenticate) X(capability) X(check) X(close) X(copy) X(create) X(delete) X(enable) X(examine)         \
-        X(expunge) X(fetch) X(id) X(idle) X(list) X(login) X(logout) X(lsub) X(move) X(namespace) X(noop)    \
-            X(rename) X(search) X(select) X(starttls) X(status) X(store) X(subscribe) X(unselect)            \
-                X(unsubscribe)
+    X(authenticate)                                                                                          \
+    X(capability) X(check) X(close) X(copy) X(create) X(delete) X(enable) X(examine) X(expunge) X(fetch)     \
+        X(id) X(idle) X(list) X(login) X(logout) X(lsub) X(move) X(namespace) X(noop) X(rename) X(search)    \
+            X(select) X(starttls) X(status) X(store) X(subscribe) X(unselect) X(unsubscribe)
 #define X(name) void imapd_cmd_##name(struct imapd_session *s, struct imap_in *in);
 IMAPD_COMMANDS(X)
 #undef X

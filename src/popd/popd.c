@@ -12,20 +12,20 @@ static void popd_noop(struct popd_session *s, struct pop3_command *c)
 }
 
 static const struct popd_command table[] = {
-    {POP3_CAPA, POPD_STRANGER | POPD_IN, popd_capa},
-    {POP3_STLS, POPD_STRANGER, popd_stls},
-    {POP3_USER, POPD_STRANGER | POPD_TLS, popd_user},
-    {POP3_PASS, POPD_STRANGER | POPD_TLS, popd_pass},
-    {POP3_AUTH, POPD_STRANGER | POPD_TLS, popd_auth},
-    {POP3_STAT, POPD_IN, popd_stat},
-    {POP3_LIST, POPD_IN, popd_list},
-    {POP3_UIDL, POPD_IN, popd_uidl},
-    {POP3_RETR, POPD_IN, popd_retr},
-    {POP3_TOP, POPD_IN, popd_top},
-    {POP3_DELE, POPD_IN, popd_dele},
-    {POP3_RSET, POPD_IN, popd_rset},
-    {POP3_NOOP, POPD_IN, popd_noop},
-    {POP3_QUIT, POPD_STRANGER | POPD_IN, popd_quit},
+    {POP3_CAPA, POPD_STRANGER | POPD_IN, 1, popd_capa},
+    {POP3_STLS, POPD_STRANGER, 1, popd_stls},
+    {POP3_USER, POPD_STRANGER | POPD_TLS, 1, popd_user},
+    {POP3_PASS, POPD_STRANGER | POPD_TLS, 1, popd_pass},
+    {POP3_AUTH, POPD_STRANGER | POPD_TLS, 1, popd_auth},
+    {POP3_STAT, POPD_IN, 0, popd_stat},
+    {POP3_LIST, POPD_IN, 0, popd_list},
+    {POP3_UIDL, POPD_IN, 0, popd_uidl},
+    {POP3_RETR, POPD_IN, 0, popd_retr},
+    {POP3_TOP, POPD_IN, 0, popd_top},
+    {POP3_DELE, POPD_IN, 0, popd_dele},
+    {POP3_RSET, POPD_IN, 0, popd_rset},
+    {POP3_NOOP, POPD_IN, 0, popd_noop},
+    {POP3_QUIT, POPD_STRANGER | POPD_IN, 0, popd_quit},
 };
 
 static const struct popd_command *find(enum pop3_verb v)
@@ -98,6 +98,25 @@ static void run_command(struct popd_session *s, struct slice line)
     else if ((t->flags & POPD_TLS) && !s->tls) popd_err(s, NULL, "begin TLS with STLS before you log in");
     else if (r) popd_err(s, NULL, "%s", err_text(r));
     else t->run(s, &c);
+    if (t && !s->in) s->cost += t->cost;
+}
+
+/* Before the login all clocks run from the greeting on, whatever is said. */
+static int64_t patience_ends(const struct popd_session *s)
+{
+    return s->in ? DEADLINE_IN(POPD_IDLE) : s->born + POPD_PATIENCE;
+}
+
+static void check_budgets(struct popd_session *s)
+{
+    if (s->over) return;
+    const char *why = NULL;
+    if (s->errors >= (s->locked ? POPD_ERRORS_USER : POPD_ERRORS_MAX)) why = "too many errors";
+    else if (!s->in && s->cost >= POPD_COST_MAX) why = "too many commands before the login";
+    else if (rt_now() >= patience_ends(s)) why = "no login came for too long";
+    if (!why) return;
+    popd_err(s, NULL, "%s; the connection is closed", why);
+    s->over = true;
 }
 
 /* The password was changed, the account disabled or removed: the login counts no more, and nothing
@@ -114,7 +133,7 @@ static bool may_go_on(struct popd_session *s)
 static void one_command(struct popd_session *s)
 {
     struct slice line;
-    int64_t before = deadline_narrow(DEADLINE_IN(s->in ? POPD_IDLE : POPD_IDLE_STRANGER));
+    int64_t before = deadline_narrow(patience_ends(s));
     int r = conn_read_line(s->c, s->in ? POP3_LINE_MAX : POP3_AUTH_LINE_MAX, &line);
     if (r == ERR_TOO_LONG || r == ERR_SYNTAX) {
         popd_err(s, NULL, r == ERR_SYNTAX ? "lines must end in CR LF" : "the line is too long");
@@ -126,22 +145,21 @@ static void one_command(struct popd_session *s)
     } else {
         deadline_restore(before);
         /* Letters take the time they need, with deadlines of their own. */
-        if (!sl_startsi(line, SL("RETR")) && !sl_startsi(line, SL("TOP")))
-            deadline_narrow(DEADLINE_IN(POPD_IDLE));
+        if (!sl_startsi(line, SL("RETR")) && !sl_startsi(line, SL("TOP"))) deadline_narrow(patience_ends(s));
         if (may_go_on(s)) run_command(s, line);
     }
     deadline_restore(before);
-    if (s->errors >= (s->locked ? POPD_ERRORS_USER : POPD_ERRORS_MAX) && !s->over) {
-        popd_err(s, NULL, "too many errors; the connection is closed");
-        s->over = true;
-    }
 }
 
 static void session_loop(struct popd_session *s, bool tls_at_once)
 {
     if (tls_at_once && popd_tls_begin(s)) return;
     popd_ok(s, "%.*s POP3 Tram", SLF(s->conf->hostname));
-    while (!s->over) one_command(s);
+    while (!s->over) {
+        one_command(s);
+        check_budgets(s);
+        fiber_breathe();
+    }
 }
 
 void popd_session(struct popd *server, bool tls_at_once, struct conn *c, struct group *g)
@@ -152,6 +170,7 @@ void popd_session(struct popd *server, bool tls_at_once, struct conn *c, struct 
     s->server = server;
     s->conf = &server->conf;
     s->c = c;
+    s->born = rt_now();
     snprintf(s->who, sizeof s->who, "popd [%s]", ip_format(&conn_peer(c)->ip, ip));
     session_loop(s, tls_at_once);
     popd_close_box(s);

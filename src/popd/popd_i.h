@@ -14,11 +14,12 @@ enum {
     POPD_ERRORS_MAX = 20,    /* before login; */
     POPD_ERRORS_USER = 1000, /* after it: a client that asks for letters which are gone must reach its QUIT */
     POPD_LOGINS_MAX = 3,
+    POPD_COST_MAX = 50, /* of commands before the login; the table says what each costs */
     POPD_MESSAGES_MAX = 5000000,
     POPD_CHUNK = 32 * 1024,
 };
-#define POPD_IDLE_STRANGER (120 * RT_S)
-#define POPD_IDLE (600 * RT_S) /* RFC 1939 section 3: at least 10 minutes */
+#define POPD_PATIENCE (120 * RT_S) /* to log in, from the greeting on */
+#define POPD_IDLE (600 * RT_S)     /* RFC 1939 section 3: at least 10 minutes */
 #define POPD_WORK (60 * RT_S)
 #define POPD_CHUNK_WAIT (600 * RT_S) /* for a client to take POPD_CHUNK bytes */
 
@@ -37,7 +38,8 @@ struct popd_session {
     char who[64];
     bool tls, in, over; /* in: TRANSACTION state */
     char *user;         /* between USER and PASS */
-    unsigned errors, failed_logins;
+    unsigned errors, cost, failed_logins;
+    int64_t born;
     struct account account;
     struct authority authority;
     bool locked;
@@ -56,6 +58,7 @@ enum { POPD_STRANGER = 1, POPD_IN = 2, POPD_TLS = 4 /* only over TLS: carries a 
 struct popd_command {
     enum pop3_verb verb;
     unsigned flags;
+    unsigned cost; /* against POPD_COST_MAX */
     void (*run)(struct popd_session *s, struct pop3_command *c);
 };
 

@@ -71,21 +71,15 @@ static void begin_letter(struct smtpd_session *s)
     conn_set_min_rate(s->c, SMTPD_RATE, SMTPD_RATE_GRACE);
 }
 
-static void end_letter(struct smtpd_session *s)
-{
-    conn_set_min_rate(s->c, 0, 0);
-    conn_set_buffer(s->c, SMTPD_BUFFER / 4);
-}
-
 /* All of the letter is there. */
 static void complete(struct smtpd_session *s)
 {
-    end_letter(s);
     if (!s->tx.head_done && !s->tx.answer.code) smtpd_head_complete(s); /* nothing but a header section */
     int64_t before = deadline_narrow(DEADLINE_IN(SMTPD_WORK_LETTER));
     smtpd_letter_complete(s);
     deadline_restore(before);
     smtpd_tx_end(s);
+    s->progress = rt_now();
 }
 
 static bool has_recipients(struct smtpd_session *s)
@@ -117,10 +111,6 @@ static int receive_data(struct smtpd_session *s)
 void smtpd_data(struct smtpd_session *s, struct smtp_command *c)
 {
     (void)c;
-    if (s->tx.chunking) {
-        smtpd_reply(s, 503, "5.5.1", "A letter that was begun with BDAT goes on with BDAT");
-        return;
-    }
     if (!has_recipients(s)) return;
     smtpd_reply(s, 354, NULL, "Send the letter, end with a line that holds a dot only");
     begin_letter(s);
@@ -130,7 +120,6 @@ void smtpd_data(struct smtpd_session *s, struct smtp_command *c)
         return;
     }
     log_info(s->who, "letter %s did not arrive whole: %s", s->tx.id.s, err_text(r));
-    end_letter(s);
     smtpd_tx_end(s);
 }
 
@@ -158,32 +147,58 @@ static int receive_chunk(struct smtpd_session *s, uint64_t n, bool use)
     return 0;
 }
 
-/* The octets follow at once, so they are read even when the command is out of place. */
-void smtpd_bdat(struct smtpd_session *s, struct smtp_command *c)
+/* A chunk may not be larger than a whole letter, and one that belongs to no letter is only read
+ * when that is soon done: the connection ends instead. */
+static bool chunk_fits(struct smtpd_session *s, uint64_t size, bool use)
 {
-    bool use = s->tx.open && s->tx.nsaid;
-    if (use && !s->tx.chunking) {
-        begin_letter(s);
-        s->tx.chunking = true;
-    }
-    int r = receive_chunk(s, c->size, use);
-    if (!r && use && c->last && !smtp_data_whole(&s->tx.data)) { /* RFC 5322 section 3.5: lines end in CRLF */
+    uint64_t max = use ? smtpd_size_max(s) : SMTPD_SWALLOW_MAX;
+    if (size <= max) return true;
+    if (use)
+        smtpd_reply(s, 552, "5.3.4", "Letters of more than %llu bytes are not taken here",
+                    (unsigned long long)max);
+    else smtpd_reply(s, 503, "5.5.1", "MAIL and an accepted RCPT come before BDAT");
+    s->over = true;
+    return false;
+}
+
+/* The octets follow at once, so they are read even when the command is out of place. */
+static int drop_chunk(struct smtpd_session *s, uint64_t size)
+{
+    conn_set_min_rate(s->c, SMTPD_RATE, SMTPD_RATE_GRACE);
+    int r = receive_chunk(s, size, false);
+    if (!s->tx.receiving) conn_set_min_rate(s->c, 0, 0);
+    if (!r) smtpd_reply(s, 503, "5.5.1", "MAIL and an accepted RCPT come before BDAT");
+    return r;
+}
+
+static int take_chunk(struct smtpd_session *s, const struct smtp_command *c)
+{
+    if (!s->tx.chunking) begin_letter(s);
+    s->tx.chunking = true;
+    int r = receive_chunk(s, c->size, true);
+    if (r) return r;
+    if (c->last && !smtp_data_whole(&s->tx.data)) { /* RFC 5322 section 3.5: lines end in CRLF */
         smtp_data_scan(&s->tx.data, SL("\r\n"));
         letter_bytes(s, SL("\r\n"));
     }
-    if (r) {
-        log_info(s->who, "a chunk did not arrive whole: %s", err_text(r));
-        end_letter(s);
-        smtpd_tx_end(s);
-    } else if (!use) {
-        smtpd_reply(s, 503, "5.5.1", "MAIL and an accepted RCPT come before BDAT");
-    } else if (c->last) {
+    if (c->last) {
         complete(s);
     } else if (s->tx.answer.code) { /* section 2: a refused chunk ends the letter */
         smtpd_letter_complete(s);
-        end_letter(s);
         smtpd_tx_end(s);
     } else {
         smtpd_reply(s, 250, "2.0.0", "%llu bytes are here", (unsigned long long)c->size);
     }
+    return 0;
+}
+
+void smtpd_bdat(struct smtpd_session *s, struct smtp_command *c)
+{
+    bool use = s->tx.open && s->tx.nsaid;
+    if (!c->size && !c->last) s->cost++; /* leads nowhere */
+    if (!chunk_fits(s, c->size, use)) return;
+    int r = use ? take_chunk(s, c) : drop_chunk(s, c->size);
+    if (!r) return;
+    log_info(s->who, "a chunk did not arrive whole: %s", err_text(r));
+    smtpd_tx_end(s);
 }

@@ -10,6 +10,10 @@ void smtpd_tx_end(struct smtpd_session *s)
     if (t->auth) mailauth_free(&t->auth);
     if (t->signing) (void)!signing_end(t->pass, NULL);
     if (t->body) body_abandon(&t->body);
+    if (t->receiving) { /* also when the letter is given up: what follows are commands */
+        conn_set_min_rate(s->c, 0, 0);
+        conn_set_buffer(s->c, SMTPD_BUFFER / 4);
+    }
     map_free(&t->routes);
     struct arena a = t->a;
     struct buf head = t->head, edited = t->edited;
@@ -200,6 +204,7 @@ static void accept_rcpt(struct smtpd_session *s, const struct smtp_path *p, stru
     t->said[t->nsaid++] = address;
     t->international |= !is_ascii(p->local);
     begin_checks(s);
+    s->progress = rt_now();
     smtpd_reply(s, 250, "2.1.5", "Recipient is fine");
 }
 
@@ -250,6 +255,7 @@ static void judge_rcpt(struct smtpd_session *s, const struct smtp_path *p, const
     struct slice address = mail_addr_join(&s->cmd_a, p->local, p->domain.n ? p->domain : s->conf->hostname);
     int r = resolve(s, p, &routes);
     if (r) {
+        s->refused++;
         smtpd_reply_error(s, r, "The directory cannot be read");
         return;
     }

@@ -42,7 +42,6 @@ void smtpd_helo(struct smtpd_session *s, struct smtp_command *c)
                     smtp_verb_name(c->verb));
         return;
     }
-    if (s->helo[0]) s->junk++;
     smtpd_tx_end(s); /* like RSET: RFC 5321 section 4.1.4 */
     snprintf(s->helo, sizeof s->helo, "%.*s", SLF(c->arg));
     s->extended = c->verb == SMTP_EHLO;
@@ -101,7 +100,6 @@ void smtpd_noop(struct smtpd_session *s, struct smtp_command *c)
 void smtpd_rset(struct smtpd_session *s, struct smtp_command *c)
 {
     (void)c;
-    if (!s->tx.open) s->junk++;
     smtpd_tx_end(s);
     smtpd_reply(s, 250, "2.0.0", "Forgotten");
 }

@@ -369,7 +369,7 @@ void smtpd_letter_complete(struct smtpd_session *s)
     }
     if (!t->answer.code) {
         s->letters++;
-        s->junk = 0;
+        s->cost = 0;
         log_debug(s->who, "letter %s accepted for %zu recipients", t->id.s, t->nsaid);
         smtpd_reply(s, 250, "2.0.0", "Accepted as %s", t->id.s);
         return;

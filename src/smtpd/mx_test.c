@@ -383,6 +383,7 @@ TEST(mx_chunking)
     client_send(&cl, SL("BDAT 24\r\nFrom: carol@one.test\r\n\r\n"));
     CHECK(sl_starts(client_reply(&cl), SL("250 ")));
     CHECK(sl_starts(talk(&cl, "DATA"), SL("503 5.5.1 ")));
+    CHECK(sl_starts(talk(&cl, "RCPT TO:<bob@home.test>"), SL("503 5.5.1 ")));
     client_send(&cl, SL("BDAT 3 LAST\r\nx\ny"));
     CHECK(sl_starts(client_reply(&cl), SL("554 5.5.2 ")));
     client_close(&cl);

@@ -6,21 +6,22 @@
 #include "smtpd_i.h"
 
 static const struct smtpd_command table[] = {
-    {SMTP_EHLO, SMTPD_LAST, smtpd_helo, "EHLO host"},
-    {SMTP_HELO, SMTPD_LAST, smtpd_helo, "HELO host"},
-    {SMTP_MAIL, SMTPD_HELO | SMTPD_NO_TX | SMTPD_USER, smtpd_mail,
+    {SMTP_EHLO, SMTPD_LAST, 1, smtpd_helo, "EHLO host"},
+    {SMTP_HELO, SMTPD_LAST, 1, smtpd_helo, "HELO host"},
+    {SMTP_MAIL, SMTPD_HELO | SMTPD_NO_TX | SMTPD_USER, 1, smtpd_mail,
      "MAIL FROM:<address> [SIZE=n] [BODY=7BIT|8BITMIME] [SMTPUTF8] [RET=..] [ENVID=..]"},
-    {SMTP_RCPT, SMTPD_HELO | SMTPD_TX | SMTPD_USER, smtpd_rcpt, "RCPT TO:<address> [NOTIFY=..] [ORCPT=..]"},
-    {SMTP_DATA, SMTPD_HELO | SMTPD_TX | SMTPD_USER | SMTPD_LAST, smtpd_data, "DATA"},
-    {SMTP_BDAT, 0, smtpd_bdat, "BDAT size [LAST]"},
-    {SMTP_RSET, 0, smtpd_rset, "RSET"},
-    {SMTP_NOOP, SMTPD_JUNK, smtpd_noop, "NOOP"},
-    {SMTP_QUIT, SMTPD_LAST, smtpd_quit, "QUIT"},
-    {SMTP_STARTTLS, SMTPD_NO_TX | SMTPD_LAST, smtpd_starttls, "STARTTLS"},
-    {SMTP_AUTH, SMTPD_HELO | SMTPD_NO_TX | SMTPD_LAST, smtpd_auth, "AUTH mechanism [initial-response]"},
-    {SMTP_VRFY, SMTPD_JUNK | SMTPD_LAST, smtpd_vrfy, "VRFY word"},
-    {SMTP_EXPN, SMTPD_JUNK | SMTPD_LAST, smtpd_expn, "EXPN word"},
-    {SMTP_HELP, SMTPD_JUNK, smtpd_help, "HELP"},
+    {SMTP_RCPT, SMTPD_HELO | SMTPD_TX | SMTPD_USER | SMTPD_WHOLE, 0, smtpd_rcpt,
+     "RCPT TO:<address> [NOTIFY=..] [ORCPT=..]"},
+    {SMTP_DATA, SMTPD_HELO | SMTPD_TX | SMTPD_USER | SMTPD_LAST | SMTPD_WHOLE, 0, smtpd_data, "DATA"},
+    {SMTP_BDAT, 0, 0, smtpd_bdat, "BDAT size [LAST]"},
+    {SMTP_RSET, 0, 1, smtpd_rset, "RSET"},
+    {SMTP_NOOP, 0, 1, smtpd_noop, "NOOP"},
+    {SMTP_QUIT, SMTPD_LAST, 0, smtpd_quit, "QUIT"},
+    {SMTP_STARTTLS, SMTPD_NO_TX | SMTPD_LAST, 1, smtpd_starttls, "STARTTLS"},
+    {SMTP_AUTH, SMTPD_HELO | SMTPD_NO_TX | SMTPD_LAST, 1, smtpd_auth, "AUTH mechanism [initial-response]"},
+    {SMTP_VRFY, SMTPD_LAST, 1, smtpd_vrfy, "VRFY word"},
+    {SMTP_EXPN, SMTPD_LAST, 1, smtpd_expn, "EXPN word"},
+    {SMTP_HELP, 0, 1, smtpd_help, "HELP"},
 };
 
 const struct smtpd_command *smtpd_table(size_t *n)
@@ -50,6 +51,8 @@ static bool allowed(struct smtpd_session *s, const struct smtpd_command *t)
         smtpd_reply(s, 503, "5.5.1", "MAIL comes first");
     } else if ((t->flags & SMTPD_NO_TX) && s->tx.open) {
         smtpd_reply(s, 503, "5.5.1", "A letter is under way; end it, or give it up with RSET");
+    } else if ((t->flags & SMTPD_WHOLE) && s->tx.chunking) {
+        smtpd_reply(s, 503, "5.5.1", "A letter that was begun with BDAT goes on with BDAT");
     } else {
         return true;
     }
@@ -91,7 +94,7 @@ static void run_command(struct smtpd_session *s, struct slice line)
         unknown(s, &c);
         return;
     }
-    if (t->flags & SMTPD_JUNK) s->junk++;
+    s->cost += t->cost;
     if ((t->flags & SMTPD_LAST) && c.verb != SMTP_QUIT && conn_peek(s->c).n && !s->early) {
         s->early = true;
         log_info(s->who, "the client did not wait for the answer to %s", smtp_verb_name(c.verb));
@@ -109,10 +112,18 @@ static size_t line_max(const struct smtpd_session *s)
     return s->kind != SMTPD_MX && !s->logged_in ? SMTP_AUTH_LINE_MAX : SMTP_LINE_MAX;
 }
 
+/* Until when a session may go on without leading to anything, however busy it is. */
+static int64_t patience_ends(const struct smtpd_session *s)
+{
+    if (s->logged_in) return RT_NEVER;
+    return s->progress + (s->kind == SMTPD_MX ? SMTPD_FRUITLESS : SMTPD_STRANGER);
+}
+
 static int read_command(struct smtpd_session *s, struct slice *line)
 {
     int64_t idle = (s->conf->idle_s ? s->conf->idle_s : 300) * RT_S;
     int64_t before = deadline_narrow(DEADLINE_IN(idle));
+    deadline_narrow(patience_ends(s));
     int r = conn_read_line(s->c, line_max(s), line);
     deadline_restore(before);
     return r;
@@ -146,7 +157,10 @@ static void check_budgets(struct smtpd_session *s)
     if (refused || (s->errors >= SMTPD_ERRORS_MAX && !s->tx.nsaid)) {
         log_info(s->who, "closed: too many refused commands");
         smtpd_reply(s, 421, "4.7.0", "Too many errors; the connection is closed");
-    } else if (s->junk >= SMTPD_JUNK_MAX) {
+    } else if (rt_now() >= patience_ends(s)) {
+        log_info(s->who, "closed: nothing came of it for too long");
+        smtpd_reply(s, 421, "4.4.2", "This leads nowhere; the connection is closed");
+    } else if (s->cost >= SMTPD_COST_MAX) {
         log_info(s->who, "closed: too many commands that lead nowhere");
         smtpd_reply(s, 421, "4.7.0", "Too many commands without a letter; the connection is closed");
     }
@@ -169,6 +183,7 @@ static void session_loop(struct smtpd_session *s)
     while (!s->over) {
         one_command(s);
         check_budgets(s);
+        fiber_breathe();
     }
 }
 
@@ -181,6 +196,7 @@ void smtpd_session(struct smtpd *server, enum smtpd_kind kind, struct conn *c, s
     s->conf = &server->conf;
     s->kind = kind;
     s->c = c;
+    s->progress = rt_now();
     snprintf(s->who, sizeof s->who, "smtpd [%s]", ip_format(&conn_peer(c)->ip, ip));
     session_loop(s);
     smtpd_tx_end(s);

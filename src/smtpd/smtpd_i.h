@@ -16,14 +16,17 @@ enum {
     SMTPD_ERRORS_MAX = 20,    /* refused commands of a session, recipients apart */
     SMTPD_REFUSED_MAX = 100,  /* recipients refused, */
     SMTPD_REFUSED_TX = 10000, /* and while some of a letter are accepted, which a 421 would lose */
-    SMTPD_JUNK_MAX = 100,     /* commands that lead nowhere, since the last accepted letter */
-    SMTPD_LOGINS_MAX = 3,     /* failed logins; RFC 4954 section 4 */
-    SMTPD_HOPS_MAX = 100,     /* Received fields: more is a loop (RFC 5321 section 6.3) */
-    SMTPD_LINE_MX = 16384,    /* bytes of a line of a letter that are put up with from the world */
+    SMTPD_COST_MAX = 100,  /* of commands (the table says what each costs) since the last accepted letter */
+    SMTPD_LOGINS_MAX = 3,  /* failed logins; RFC 4954 section 4 */
+    SMTPD_HOPS_MAX = 100,  /* Received fields: more is a loop (RFC 5321 section 6.3) */
+    SMTPD_LINE_MX = 16384, /* bytes of a line of a letter that are put up with from the world */
     SMTPD_BUFFER = 64 * 1024,
-    SMTPD_RATE = 100, /* bytes a second that a letter must make on average, */
+    SMTPD_RATE = 100,            /* bytes a second that a letter must make on average, */
+    SMTPD_SWALLOW_MAX = 1 << 20, /* bytes of a chunk out of place that are read and dropped */
 };
 #define SMTPD_RATE_GRACE (120 * RT_S) /* after so long */
+#define SMTPD_FRUITLESS (1800 * RT_S) /* of a session without a recipient or a letter that was accepted, */
+#define SMTPD_STRANGER (300 * RT_S)   /* and on submission before the login */
 #define SMTPD_DATA_WAIT (300 * RT_S)  /* between two packets of a letter: RFC 5321 section 4.5.3.2.7 */
 #define SMTPD_WORK (60 * RT_S)        /* of ours on one command */
 #define SMTPD_WORK_LETTER                                                                                    \
@@ -90,7 +93,8 @@ struct smtpd_session {
     struct tls_info tls_info;
     struct account account;
     struct authority authority;
-    unsigned errors, refused, junk, failed_logins, letters;
+    unsigned errors, refused, cost, failed_logins, letters;
+    int64_t progress;          /* when it last led to something */
     struct iprev_result iprev; /* of the first letter, for the next ones */
     bool has_iprev;
 };
@@ -102,16 +106,17 @@ struct smtpd {
 /* ---- the table ---- */
 
 enum {
-    SMTPD_HELO = 1,  /* only after EHLO or HELO */
-    SMTPD_TX = 2,    /* only within a transaction */
-    SMTPD_NO_TX = 4, /* not within one */
-    SMTPD_USER = 8,  /* on submission only after login, which needs TLS */
-    SMTPD_LAST = 16, /* nothing may be sent after it before the answer (RFC 2920 section 3.1) */
-    SMTPD_JUNK = 32, /* counts against the junk budget */
+    SMTPD_HELO = 1,   /* only after EHLO or HELO */
+    SMTPD_TX = 2,     /* only within a transaction */
+    SMTPD_NO_TX = 4,  /* not within one */
+    SMTPD_USER = 8,   /* on submission only after login, which needs TLS */
+    SMTPD_LAST = 16,  /* nothing may be sent after it before the answer (RFC 2920 section 3.1) */
+    SMTPD_WHOLE = 32, /* not between the chunks of a letter (RFC 3030 section 2) */
 };
 struct smtpd_command {
     enum smtp_verb verb;
     unsigned flags;
+    unsigned cost; /* against SMTPD_COST_MAX */
     void (*run)(struct smtpd_session *s, struct smtp_command *c);
     const char *help;
 };

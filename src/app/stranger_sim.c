@@ -1,0 +1,188 @@
+/* stranger_sim.c - what a stranger may take of a whole server: answers, bytes and virtual time are
+ * counted (issue: nobody is too much). Each case is one way to be a nuisance without a login. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/test.h"
+#include "base/text.h"
+#include "world_sim.h"
+
+enum { SMTP = 10025, SUBMISSION = 10587, IMAP = 10143, POP3 = 10110 };
+
+struct stranger {
+    uint16_t port;
+    const char *first; /* said once */
+    const char *again; /* and this as long as somebody listens */
+    int64_t pause;     /* between two of them; 0: a flood */
+    /* what came of it */
+    size_t answers; /* lines */
+    uint64_t sent;
+    int64_t took;
+    bool closed; /* by the server */
+};
+
+static int hear(struct stranger *x, struct conn *c)
+{
+    int e = conn_fill(c);
+    struct slice in = conn_peek(c);
+    for (size_t i = 0; i < in.n; i++) x->answers += in.p[i] == '\n';
+    conn_consume(c, in.n);
+    return e < 0 ? e : 0;
+}
+
+/* Talks until the server ends it, or for so long that it never would. */
+static void talk(struct stranger *x, struct conn *c)
+{
+    enum { AT_ONCE = 100, ROUNDS = 400 };
+    int e = hear(x, c);
+    conn_puts(c, x->first);
+    for (int round = 0; !e && round < ROUNDS; round++) {
+        for (int i = 0; i < (x->pause ? 1 : AT_ONCE); i++) conn_puts(c, x->again);
+        e = hear(x, c);
+        if (!e && x->pause) e = fiber_sleep(x->pause);
+    }
+    x->closed = e && e != ERR_CANCELED && e != ERR_TIMEOUT;
+}
+
+static int stranger_main(void *arg)
+{
+    struct stranger *x = arg;
+    struct endpoint at = {.port = x->port};
+    struct conn *c;
+    ip_parse(SL("198.51.100.2"), &at.ip);
+    if (conn_dial(&c, &at, NULL)) return 1;
+    int64_t before = deadline_narrow(DEADLINE_IN(36000 * RT_S)), from = rt_now();
+    talk(x, c);
+    x->took = rt_now() - from;
+    x->sent = conn_bytes_out(c);
+    conn_close(&c);
+    deadline_restore(before);
+    return 0;
+}
+
+static void meet(struct stranger *v, size_t n)
+{
+    struct sim *s = sim_new(1);
+    struct sim_node *host = sim_node(s, "mail.one.test", "127.0.0.2,198.51.100.2"),
+                    *peer = sim_node(s, "stranger.test", "203.0.113.9");
+    struct server server = {0};
+    server_configure(&server);
+    sim_node_start(host, server_main, &server);
+    int64_t now = 0;
+    while (!server.ready && !server.failed && now < 600 * RT_S) now = sim_run(s, now + RT_S);
+    for (size_t i = 0; i < n; i++) {
+        sim_node_start(peer, stranger_main, &v[i]);
+        for (int64_t end = now + 40000 * RT_S; sim_node_running(peer) && now < end;)
+            now = sim_run(s, now + 10 * RT_S);
+    }
+    sim_signal(host, SIGTERM);
+    sim_run(s, now + 2400 * RT_S);
+    CHECK(!sim_node_running(host));
+    sim_free(&s);
+}
+
+TEST(a_flood_of_commands_that_lead_nowhere_ends)
+{
+    struct stranger v[] = {
+        {.port = IMAP, .first = "", .again = "a NOOP\r\n"},
+        {.port = IMAP, .first = "", .again = "a CAPABILITY\r\n"},
+        {.port = IMAP, .first = "", .again = "a ID NIL\r\n"},
+        {.port = POP3, .first = "", .again = "CAPA\r\n"},
+        {.port = POP3, .first = "", .again = "QUIET\r\n"},
+        {.port = SMTP, .first = "", .again = "NOOP\r\n"},
+        {.port = SMTP, .first = "", .again = "EHLO a.test\r\n"},
+        {.port = SMTP, .first = "EHLO a.test\r\n", .again = "MAIL FROM:<a@elsewhere.test>\r\nRSET\r\n"},
+        {.port = SMTP,
+         .first = "EHLO a.test\r\nMAIL FROM:<a@elsewhere.test>\r\nRCPT TO:<bob@one.test>\r\n",
+         .again = "BDAT 0\r\n"},
+        {.port = SMTP, .first = "", .again = "HELP\r\n"},
+        {.port = SUBMISSION, .first = "EHLO a.test\r\n", .again = "RSET\r\n"},
+    };
+    meet(v, COUNT_OF(v));
+    for (size_t i = 0; i < COUNT_OF(v); i++) {
+        if (!v[i].closed) test_fail(__FILE__, __LINE__, "served for ever: %s", v[i].again);
+        if (v[i].answers > 2000)
+            test_fail(__FILE__, __LINE__, "%zu lines of answers to: %s", v[i].answers, v[i].again);
+    }
+}
+
+TEST(a_slow_session_that_leads_nowhere_ends_by_the_clock)
+{
+    struct stranger v[] = {
+        {.port = IMAP, .first = "", .again = "a NOOP\r\n", .pause = 20 * RT_S, .took = 60},
+        {.port = IMAP, .first = "a LOGIN x {4000}\r\n", .again = "x", .pause = 20 * RT_S, .took = 60},
+        {.port = POP3, .first = "", .again = "CAPA\r\n", .pause = 20 * RT_S, .took = 120},
+        {.port = SUBMISSION, .first = "", .again = "NOOP\r\n", .pause = 20 * RT_S, .took = 300},
+        {.port = SMTP, .first = "", .again = "NOOP\r\n", .pause = 100 * RT_S, .took = 1800},
+    };
+    int64_t most[COUNT_OF(v)];
+    for (size_t i = 0; i < COUNT_OF(v); i++) most[i] = v[i].took + v[i].pause / RT_S + 10;
+    meet(v, COUNT_OF(v));
+    for (size_t i = 0; i < COUNT_OF(v); i++)
+        if (!v[i].closed || v[i].took / RT_S > most[i])
+            test_fail(__FILE__, __LINE__, "%s%s: %lld s", v[i].first, v[i].again,
+                      (long long)(v[i].took / RT_S));
+}
+
+TEST(a_chunk_of_absurd_size_is_not_swallowed)
+{
+    static const char text[] = "0123456789012345678901234567890123456789012345678901234567890123456789";
+    struct stranger v[] = {
+        {.port = SMTP, .first = "BDAT 9000000000000000000\r\n", .again = text},
+        {.port = SUBMISSION, .first = "EHLO a.test\r\nBDAT 18446744073709551615 LAST\r\n", .again = text},
+        {.port = SMTP,
+         .first = "EHLO a.test\r\nMAIL FROM:<a@elsewhere.test>\r\nRCPT TO:<bob@one.test>\r\nBDAT "
+                  "9000000000000000000\r\n",
+         .again = text},
+        {.port = SMTP, .first = "BDAT 1000000\r\n", .again = "x", .pause = 60 * RT_S},
+    };
+    meet(v, COUNT_OF(v));
+    for (size_t i = 0; i < COUNT_OF(v); i++) {
+        CHECK(v[i].closed);
+        CHECK(v[i].sent < 100000);
+        CHECK(v[i].took < 1000 * RT_S);
+    }
+}
+
+/* ---- the least rate belongs to a letter, not to the session ---- */
+
+static int patient_main(void *arg)
+{
+    bool *heard = arg;
+    struct endpoint at = {.port = SMTP};
+    struct conn *c;
+    ip_parse(SL("198.51.100.2"), &at.ip);
+    if (conn_dial(&c, &at, NULL)) return 1;
+    struct slice line;
+    conn_puts(c, "EHLO a.test\r\nMAIL FROM:<a@elsewhere.test>\r\nRCPT TO:<bob@one.test>\r\n");
+    conn_puts(c, "BDAT 3\r\na:bRSET\r\n");
+    int e = conn_flush(c);
+    if (!e) e = fiber_sleep(250 * RT_S);
+    conn_puts(c, "NOOP\r\n");
+    while (!e && !*heard) {
+        e = conn_read_line(c, 1000, &line);
+        *heard = !e && sl_eq(line, SL("250 2.0.0 Done, nothing"));
+    }
+    conn_close(&c);
+    return e;
+}
+
+TEST(the_least_rate_ends_with_the_transaction)
+{
+    struct sim *s = sim_new(2);
+    struct sim_node *host = sim_node(s, "mail.one.test", "127.0.0.2,198.51.100.2"),
+                    *peer = sim_node(s, "patient.test", "203.0.113.9");
+    struct server server = {0};
+    bool heard = false;
+    server_configure(&server);
+    sim_node_start(host, server_main, &server);
+    int64_t now = 0;
+    while (!server.ready && !server.failed && now < 600 * RT_S) now = sim_run(s, now + RT_S);
+    sim_node_start(peer, patient_main, &heard);
+    now = sim_run(s, now + 1000 * RT_S);
+    CHECK(heard);
+    sim_signal(host, SIGTERM);
+    sim_run(s, now + 2400 * RT_S);
+    sim_free(&s);
+}

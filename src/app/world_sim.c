@@ -1,0 +1,74 @@
+/* world_sim.c - a whole server in the simulator. */
+#include "world_sim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "serve.h"
+
+const char *const server_users[USERS] = {"alice", "bob", "carol"};
+static const char zone[] = "elsewhere.test. IN TXT \"v=spf1 +all\"\nelsewhere.test. IN MX 0 .\n"
+                           "one.test. IN MX 10 mail.one.test.\nmail.one.test. IN A 127.0.0.2\n";
+
+void server_configure(struct server *s)
+{
+    config_defaults(&s->conf);
+    s->conf.hostname = SL("mail.one.test");
+    s->conf.nlisten = 0;
+    ip_parse(SL("127.0.0.2"), &s->conf.listen[s->conf.nlisten++]);
+    ip_parse(SL("198.51.100.2"), &s->conf.listen[s->conf.nlisten++]);
+    s->conf.port_offset = 10000;
+    s->conf.queue_retry_first_s = 5;
+}
+
+static int first_boot(struct core *core)
+{
+    int e = domain_add(core->store, SL("one.test"));
+    for (int i = 0; i < USERS && (!e || e == ERR_EXISTS); i++) {
+        char address[64];
+        snprintf(address, sizeof address, "%s@one.test", server_users[i]);
+        e = account_add(core->store, sl_cstr(address), SL("secret"));
+    }
+    return e == ERR_EXISTS ? 0 : e;
+}
+
+int server_open_core(struct core *core, struct server *s)
+{
+    struct dns *dns;
+    struct kv *kv;
+    struct body_store *body;
+    int e = dns_open_zone_text(&dns, sl_cstr(zone));
+    if (!e) e = kv_mem_open(&kv, "index.log");
+    if (!e) e = body_open(&body, "bodies", 0);
+    return e ? e : core_open_on(core, &s->conf, dns, kv, body);
+}
+
+static void is_ready(void *arg)
+{
+    struct server *s = arg;
+    s->ready = true;
+}
+
+int server_main(void *arg)
+{
+    struct server *s = arg;
+    struct node *n = xcalloc(1, sizeof *n);
+    struct buf chain = BUF_INIT, key = BUF_INIT;
+    struct slice name = SL("mail.one.test");
+    int e = server_open_core(&n->core, s);
+    if (!e) {
+        e = first_boot(&n->core);
+        if (!e) e = tls_self_signed(&name, 1, 30, &chain, &key);
+        if (!e) e = node_start(n, buf_slice(&chain), buf_slice(&key));
+        if (!e) e = serve(n, false, is_ready, s);
+        node_stop(n);
+    }
+    if (e && e != ERR_CANCELED && !s->disk_fails) {
+        s->failed = true;
+        printf("    the server ended with %s: %s\n", err_name(e), err_text(e));
+    }
+    buf_free(&chain);
+    buf_free(&key);
+    free(n);
+    return e;
+}
