@@ -98,10 +98,11 @@ struct shard {
     struct link ready; /* struct hop with something to start */
     size_t under_way;
     size_t hops_left;  /* next hops of which rows were left on the disk */
-    int64_t forget_at; /* unix seconds */
+    int64_t forget_at; /* rt_now() */
     bool again;        /* look at the schedule again at once */
     bool running, stopping;
-    int64_t look_at; /* unix seconds: when the schedule is to be read next */
+    int64_t
+        look_at; /* rt_now(): when the schedule is to be read next; a wall clock that jumps moves it not */
     char cursor[48]; /* from which row on; "" = from the first */
     struct waitq news;
     struct group fibers, scheduler;
@@ -150,6 +151,13 @@ MUST_CHECK int load_group(struct shard *s, const struct letter_id *id, uint32_t 
 MUST_CHECK int load_rcpts(struct shard *s, const struct letter_id *id, int64_t g, struct arena *a,
                           struct q_rcpt **out, size_t *n);
 int64_t retry_interval(const struct queue *q, uint32_t attempts);
+int64_t retry_longest(const struct queue *q);
+/* A time in a row, in unix seconds: one further off than anything waits was written by a clock that was
+ * wrong and means now. */
+static inline int64_t queue_time(const struct queue *q, int64_t t, int64_t now)
+{
+    return t > now + retry_longest(q) ? now : t;
+}
 
 /* local.c */
 void local_attempt(struct queue *q, const struct q_loaded *l, struct q_rcpt *const *rcpt,

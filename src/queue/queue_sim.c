@@ -40,8 +40,9 @@ struct world {
     struct letter_id reports[REPORTS_MAX]; /* names of letters with a null sender */
     size_t nreports;
     bool tried[LETTERS], taken[LETTERS];
-    bool chaos;    /* the other servers fail at random */
-    int64_t first; /* how long the first program runs; 0 = 7 days */
+    bool chaos;                /* the other servers fail at random */
+    int64_t first;             /* how long the first program runs; 0 = 7 days */
+    int64_t skew[3], after[2]; /* the wall clock when letters come, and each time after so long (rt_now) */
     size_t in_queue, in_inbox, twice;
 };
 
@@ -157,6 +158,22 @@ static int first_days(void *arg)
     return e;
 }
 
+/* The clock is wrong by skew[0] when the letters come, by skew[1] after a while, by skew[2] at the end. */
+static int days_with_jumps(void *arg)
+{
+    struct world *w = arg;
+    int e = open_all(w);
+    sim_clock_skew(w->node, w->skew[0]);
+    for (int i = 0; !e && i < LETTERS; i++) e = submit(w, i);
+    for (int i = 0; !e && i < 2; i++) {
+        e = fiber_sleep(w->after[i]);
+        sim_clock_skew(w->node, w->skew[i + 1]);
+    }
+    if (!e) e = fiber_sleep(7 * DAY);
+    close_all(w);
+    return e;
+}
+
 static int more_days(void *arg)
 {
     struct world *w = arg;
@@ -240,6 +257,33 @@ TEST(every_letter_ends_within_its_lifetime)
     check_ends(&w, 0);
     CHECK_INT(w.nreports, 3 * LETTERS);
     world_free(&w);
+}
+
+/* Whatever the clock says at accept and between attempts: nothing waits for a time that a wrong clock wrote.
+ */
+TEST(a_clock_that_jumps_keeps_no_letter)
+{
+    static const int64_t year = INT64_C(365) * 86400 * 1000000;
+    static const struct {
+        int64_t skew[3], after[2];
+    } jumps[] = {
+        {{year, 0, 0}, {1, 1}},                                /* wrong at accept only */
+        {{year, year, 0}, {30 * RT_S, 60 * RT_S}},             /* wrong during retries too */
+        {{year, -year, 0}, {100 * RT_S, 100 * RT_S}},          /* from one side to the other */
+        {{0, -year, -year}, {100 * RT_S, 100 * RT_S}},         /* back for good */
+        {{7200000000, 0, 0}, {1, 1}},                          /* two hours */
+        {{30 * year, 30 * year, 0}, {600 * RT_S, 3000 * RT_S}} /* and back when some have ended */
+    };
+    for (size_t i = 0; i < COUNT_OF(jumps); i++) {
+        struct world w = world_new(500 + i);
+        memcpy(w.skew, jumps[i].skew, sizeof w.skew);
+        memcpy(w.after, jumps[i].after, sizeof w.after);
+        run(&w, days_with_jumps);
+        CHECK_INT(sim_node_result(w.node), 0);
+        run(&w, take_stock);
+        check_ends(&w, 0);
+        world_free(&w);
+    }
 }
 
 static void cut_at(uint64_t seed, uint64_t step)

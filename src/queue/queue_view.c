@@ -28,7 +28,8 @@ static int ask_sending(void *arg)
 }
 
 /* hold: why the letter was held when it came. */
-static struct slice why(struct arena *a, const struct q_rcpt *r, struct slice hold, bool sending)
+static struct slice why(const struct queue *q, struct arena *a, const struct q_rcpt *r, struct slice hold,
+                        bool sending)
 {
     char when[CIVIL_TEXT_MAX];
     if (sending) return SL("an attempt is under way");
@@ -44,7 +45,7 @@ static struct slice why(struct arena *a, const struct q_rcpt *r, struct slice ho
     if (!r->attempts) return SL("it has not been tried yet");
     return ar_printf(a, "%s, it is tried again at %s",
                      r->uncertain ? "the answer to the end of the data was lost" : "it was not taken",
-                     civil_format(r->next_try, when));
+                     civil_format(queue_time(q, r->next_try, rt_wall_seconds()), when));
 }
 
 static struct slice state_of(const struct q_rcpt *r, bool sending)
@@ -118,15 +119,17 @@ static int info_of(struct shard *s, const struct q_envelope *e, int env, struct 
                                .nrcpt = n,
                                .damage = damage};
     for (size_t i = 0; i < n; i++)
-        out->rcpt[i] = (struct queue_rcpt_info){
-            .address = r[i].address,
-            .state = state_of(&r[i], x.yes[i]),
-            .reply = r[i].reply,
-            .host = r[i].host,
-            .next_try = r[i].state == Q_WAITING || r[i].state == Q_FAILED ? r[i].next_try : 0,
-            .last_try = r[i].last_try,
-            .attempts = r[i].attempts,
-            .why = why(a, &r[i], e->l.hold, x.yes[i])};
+        out->rcpt[i] =
+            (struct queue_rcpt_info){.address = r[i].address,
+                                     .state = state_of(&r[i], x.yes[i]),
+                                     .reply = r[i].reply,
+                                     .host = r[i].host,
+                                     .next_try = r[i].state == Q_WAITING || r[i].state == Q_FAILED
+                                                     ? queue_time(s->q, r[i].next_try, rt_wall_seconds())
+                                                     : 0,
+                                     .last_try = r[i].last_try,
+                                     .attempts = r[i].attempts,
+                                     .why = why(s->q, a, &r[i], e->l.hold, x.yes[i])};
     return 0;
 }
 

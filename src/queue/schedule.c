@@ -38,10 +38,10 @@ struct hop {
     struct link link;  /* in shard->ready, when something can be started */
     struct link items; /* ready ones */
     size_t nready, under_way;
-    bool failing; /* the last attempt reached no server */
-    int64_t last; /* unix seconds of the last end of an attempt */
-    int64_t not_before;
-    char cursor[48]; /* from here on its rows were left on the disk; "" = none were */
+    bool failing;       /* the last attempt reached no server */
+    int64_t last;       /* rt_now() of the last end of an attempt */
+    int64_t not_before; /* rt_now() */
+    char cursor[48];    /* from here on its rows were left on the disk; "" = none were */
     char *name;
 };
 
@@ -171,19 +171,42 @@ static int read_rows(struct shard *s, char cursor[48], struct hop *only, int64_t
     return e ? e : !room;
 }
 
-static int next_due(struct shard *s, int64_t now, int64_t *out)
+/* *after: seconds until the first row after `now` is due. */
+static int next_due(struct shard *s, int64_t now, int64_t *after)
 {
     struct arena a = {0};
     struct kv_page page;
     struct letter_id id;
     uint32_t g;
-    *out = now + LOOK_AT_LEAST_S;
+    *after = LOOK_AT_LEAST_S;
     int e = kv_scan(s->q->store->kv, shard_object(s), ar_printf(&a, "d%012lld", (long long)now + 1), SL("e"),
                     1, &a, &page);
     int64_t due;
-    if (!e && page.n && key_due_parse(page.row[0].key, &due, &id, &g) && due < *out) *out = due;
+    if (!e && page.n && key_due_parse(page.row[0].key, &due, &id, &g) && due - now < *after)
+        *after = due - now;
     ar_free(&a);
     return e;
+}
+
+/* Rows later than anything waits were written by a clock that was wrong: they are due. 1: there are more. */
+static int read_impossible(struct shard *s, int64_t now)
+{
+    struct arena a = {0};
+    struct kv_page page;
+    bool more = false;
+    struct slice from = ar_printf(&a, "d%012lld", (long long)(now + retry_longest(s->q) + 1));
+    int e = kv_scan(s->q->store->kv, shard_object(s), from, SL("e"), PAGE, &a, &page);
+    for (size_t i = 0; !e && i < page.n; i++) {
+        int64_t due;
+        struct letter_id id;
+        uint32_t g;
+        struct slice key = page.row[i].key;
+        bool known = key_due_parse(key, &due, &id, &g);
+        if (known && !item_add(s, key, &id, g, page.row[i].value)) more = true;
+    }
+    more |= !e && page.more;
+    ar_free(&a);
+    return e ? e : more;
 }
 
 /* Next hops that failed and that nobody has asked for since. */
@@ -192,9 +215,17 @@ static void forget_failures(struct shard *s, int64_t now)
     struct map_iter it = {0};
     while (map_next(&s->hops, &it)) {
         struct hop *h = it.value;
-        if (h->failing && !h->nready && !h->under_way && now - h->last > HOP_REMEMBER_S) h->failing = false;
+        if (h->failing && !h->nready && !h->under_way && now - h->last > HOP_REMEMBER_S * RT_S)
+            h->failing = false;
         hop_place(s, h);
     }
+}
+
+/* The schedule is to be read in so many seconds, if not before. */
+static void look_in(struct shard *s, int64_t seconds)
+{
+    int64_t at = rt_now() + seconds * RT_S;
+    if (at < s->look_at) s->look_at = at;
 }
 
 /* Reads on in the rows of all; afterwards s->look_at says when to look again. */
@@ -204,14 +235,16 @@ static void read_schedule(struct shard *s)
     s->again = false;
     s->look_at = INT64_MAX;                    /* offers that come while this reads move it back */
     if (s->items.count == 0) s->cursor[0] = 0; /* nothing is in memory: what was passed over is found now */
-    int64_t next = now + AGAIN_AFTER_ERROR_S;
+    int64_t next = AGAIN_AFTER_ERROR_S;
     int e = read_rows(s, s->cursor, NULL, now);
     if (e == 1) s->again = true;
     if (e >= 0) e = next_due(s, now, &next);
-    if (e && e != ERR_CANCELED)
+    if (e >= 0) e = read_impossible(s, now);
+    if (e == 1) next = AGAIN_AFTER_ERROR_S;
+    if (e < 0 && e != ERR_CANCELED)
         log_warn("queue", "cannot read the schedule of %s: %s", s->object, err_text(e));
-    if (next < s->look_at) s->look_at = next;
-    forget_failures(s, now);
+    look_in(s, next);
+    forget_failures(s, rt_now());
 }
 
 static void refill_hop(struct shard *s, struct hop *h, int64_t now)
@@ -220,24 +253,23 @@ static void refill_hop(struct shard *s, struct hop *h, int64_t now)
     memcpy(cursor, h->cursor, sizeof cursor);
     h->cursor[0] = 0;
     s->hops_left--;
-    h->not_before = now + 1;
+    h->not_before = rt_now() + RT_S;
     h->under_way++; /* it must not go while this suspends */
     int e = read_rows(s, cursor, h, now);
     if (e) hop_leave(s, h, sl_cstr(cursor));
-    if (e < 0) h->not_before = now + AGAIN_AFTER_ERROR_S;
-    else if (h->nready >= HOP_READY) h->not_before = now;
+    if (e < 0) h->not_before = rt_now() + AGAIN_AFTER_ERROR_S * RT_S;
+    else if (h->nready >= HOP_READY) h->not_before = rt_now();
     h->under_way--;
 }
 
 /* Next hops of which rows were left on the disk. */
 static void tend_hops(struct shard *s)
 {
-    int64_t now = rt_wall_seconds();
     struct map_iter it = {0};
     while (map_next(&s->hops, &it)) {
         struct hop *h = it.value;
-        if (h->cursor[0] && h->nready < HOP_READY / 4 && now >= h->not_before) {
-            refill_hop(s, h, now);
+        if (h->cursor[0] && h->nready < HOP_READY / 4 && rt_now() >= h->not_before) {
+            refill_hop(s, h, rt_wall_seconds());
             it = (struct map_iter){0}; /* the map may have changed meanwhile */
         }
         hop_place(s, h);
@@ -301,17 +333,17 @@ static void attempt(void *arg)
     s->under_way--;
     h->under_way--;
     h->failing = !reached;
-    h->last = rt_wall_seconds();
+    h->last = rt_now();
     if (is_unreadable(e)) { /* it is read again from its true place in the schedule */
         log_warn("queue", "%s: a row of this letter cannot be read: %s", id.s, err_text(e));
     } else if (e && !s->stopping) {
         log_warn("queue", "%s: the state of the attempt could not be recorded: %s", id.s, err_text(e));
         hop_leave(s, h, sl_cstr(FIRST_KEY));
-        h->not_before = h->last + AGAIN_AFTER_ERROR_S;
-        if (h->not_before < s->look_at) s->look_at = h->not_before;
+        h->not_before = h->last + AGAIN_AFTER_ERROR_S * RT_S;
+        look_in(s, AGAIN_AFTER_ERROR_S);
     } else if (again) {
         struct arena a = {0};
-        struct slice key = key_due(&a, h->last, &id, g);
+        struct slice key = key_due(&a, rt_wall_seconds(), &id, g);
         if (!item_add(s, key, &id, g, sl_cstr(h->name))) {
             leave(s->cursor, key);
             s->again = true;
@@ -347,14 +379,14 @@ static bool hops_waiting(struct shard *s)
     struct map_iter it = {0};
     while (s->hops_left && map_next(&s->hops, &it)) {
         struct hop *h = it.value;
-        if (h->cursor[0] && h->nready < HOP_READY / 4 && rt_wall_seconds() >= h->not_before) return true;
+        if (h->cursor[0] && h->nready < HOP_READY / 4 && rt_now() >= h->not_before) return true;
     }
     return false;
 }
 
 static void forget_old(struct shard *s)
 {
-    s->forget_at = rt_wall_seconds() + 3600;
+    s->forget_at = rt_now() + 3600 * RT_S;
     int e = queue_forget_names(s);
     if (e && e != ERR_CANCELED) log_warn("queue", "cannot tidy %s: %s", s->object, err_text(e));
 }
@@ -364,14 +396,14 @@ static void scheduler(void *arg)
     struct shard *s = arg;
     while (!s->stopping && !fiber_canceled()) {
         bool room = s->items.count < ITEMS_MAX / 2;
-        if (rt_wall_seconds() >= s->forget_at) forget_old(s);
-        if ((s->again && room) || rt_wall_seconds() >= s->look_at) read_schedule(s);
+        if (rt_now() >= s->forget_at) forget_old(s);
+        if ((s->again && room) || rt_now() >= s->look_at) read_schedule(s);
         if (hops_waiting(s)) tend_hops(s);
         start_ready(s);
-        int64_t left = s->look_at - rt_wall_seconds();
-        if (left < 1) left = 1;
-        if (left > LOOK_AT_LEAST_S) left = LOOK_AT_LEAST_S;
-        int64_t before = deadline_narrow(DEADLINE_IN(left * RT_S));
+        int64_t left = s->look_at - rt_now();
+        if (left < RT_S) left = RT_S;
+        if (left > LOOK_AT_LEAST_S * RT_S) left = LOOK_AT_LEAST_S * RT_S;
+        int64_t before = deadline_narrow(DEADLINE_IN(left));
         int e = waitq_wait(&s->news);
         deadline_restore(before);
         if (e == ERR_CANCELED) break;
@@ -383,8 +415,10 @@ static void scheduler(void *arg)
 static void offer_here(struct shard *s, int64_t due, const struct letter_id *id, uint32_t g, struct slice hop)
 {
     if (!s->running || s->stopping) return; /* found in the schedule at the start */
-    if (due > rt_wall_seconds()) {
-        if (due < s->look_at) s->look_at = due;
+    int64_t now = rt_wall_seconds();
+    due = queue_time(s->q, due, now);
+    if (due > now) {
+        look_in(s, due - now);
     } else {
         struct arena a = {0};
         struct slice key = key_due(&a, due, id, g);

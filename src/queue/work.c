@@ -92,11 +92,13 @@ static void unload(struct shard *s, struct q_loaded *l)
 }
 
 /* Recipients in a state whose time has come; at most QUEUE_ATTEMPT_RCPTS. */
-static size_t pick(const struct q_loaded *l, enum q_state state, int64_t now, struct q_rcpt **out)
+static size_t pick(const struct queue *q, const struct q_loaded *l, enum q_state state, int64_t now,
+                   struct q_rcpt **out)
 {
     size_t n = 0;
     for (size_t i = 0; i < l->n && n < QUEUE_ATTEMPT_RCPTS; i++)
-        if (l->rcpt[i].state == state && l->rcpt[i].next_try <= now) out[n++] = &l->rcpt[i];
+        if (l->rcpt[i].state == state && queue_time(q, l->rcpt[i].next_try, now) <= now)
+            out[n++] = &l->rcpt[i];
     return n;
 }
 
@@ -111,6 +113,12 @@ int64_t retry_interval(const struct queue *q, uint32_t attempts)
     if (s > q->retry_most_s) s = q->retry_most_s;
     int64_t spread = s / 5;
     return s - spread + (int64_t)rt_random_below((uint64_t)(2 * spread + 1));
+}
+
+int64_t retry_longest(const struct queue *q)
+{
+    int64_t most = q->retry_most_s > q->retry_first_s ? q->retry_most_s : q->retry_first_s;
+    return most + most / 5;
 }
 
 struct recording {
@@ -387,18 +395,54 @@ static int warn_of_delay(struct shard *s, struct q_envelope *e, struct arena *a)
     return bad;
 }
 
+struct right_times {
+    const struct letter_id *id;
+    int64_t received, expires;
+};
+
+static int right_times_tx(struct kv_tx *tx, void *arg)
+{
+    struct right_times *x = arg;
+    struct arena a = {0};
+    struct slice row, key = key_envelope(&a, x->id);
+    struct q_envelope e;
+    struct buf b = BUF_INIT;
+    int bad = kv_tx_get(tx, key, &row);
+    if (!bad) bad = q_envelope_get(row, x->id, &e);
+    if (!bad) {
+        if (e.l.received > x->received) e.l.received = x->received;
+        if (e.expires > x->expires) e.expires = x->expires;
+        q_envelope_put(&b, &e);
+        kv_tx_put_record(tx, key, &b);
+    }
+    buf_free(&b);
+    ar_free(&a);
+    return bad;
+}
+
+/* A letter that came while the clock was ahead: its time begins now, else it would wait until then. */
+static int right_times(struct shard *s, struct q_envelope *e, int64_t now)
+{
+    struct right_times x = {&e->l.id, now, now + s->q->lifetime_s};
+    if (e->l.received > x.received) e->l.received = x.received;
+    if (e->expires > x.expires) e->expires = x.expires;
+    return kv_transact(s->q->store->kv, shard_object(s), right_times_tx, &x);
+}
+
 /* One step of what is due; *more: there may be another. */
 static int work_step(struct shard *s, struct q_loaded *l, struct arena *a, bool *reached, bool *more)
 {
     struct q_rcpt *some[QUEUE_ATTEMPT_RCPTS];
     int64_t now = rt_wall_seconds();
-    size_t n = pick(l, Q_WAITING, now, some);
+    int e = now < l->e.l.received || l->e.expires > now + s->q->lifetime_s ? right_times(s, &l->e, now) : 0;
+    if (e) return gone_is_fine(e);
+    size_t n = pick(s->q, l, Q_WAITING, now, some);
     *more = true;
     if (n) {
         *more = n < l->n;
         return try_now(s, l, some, n, a, reached, more);
     }
-    n = pick(l, Q_FAILED, now, some);
+    n = pick(s->q, l, Q_FAILED, now, some);
     if (n) return bounce(s, l, some, n, a);
     *more = false;
     return warn_of_delay(s, &l->e, a);

@@ -264,8 +264,12 @@ static int send_all(const struct round *r, struct arena *a)
     while (!e && more) {
         e = kv_objects(store->kv, from, SL("r::"), 100, a, &name, &n, &more);
         for (size_t i = 0; !e && i < n; i++) {
-            if (!day_of(name[i], &day) || (day >= r->today && !r->now)) continue;
-            if (day + ERASE_DAYS * (int64_t)DMARC_DAY_S < r->today) e = erase(store, name[i]);
+            if (!day_of(name[i], &day)) continue;
+            bool over = day + ERASE_DAYS * (int64_t)DMARC_DAY_S < r->today;
+            bool stray = day > r->today + DMARC_DAY_S; /* no report tells of days to come */
+            if (stray) e = store_stray_day(store, name[i], ERASE_DAYS * (int64_t)DMARC_DAY_S, &over);
+            if (e || (!over && (stray || (day >= r->today && !r->now)))) continue;
+            if (over) e = erase(store, name[i]);
             else e = send_day(r, name[i], day);
         }
         if (n) from = kv_after(a, name[n - 1]);

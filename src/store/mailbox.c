@@ -162,8 +162,9 @@ void mailbox_name_del(struct kv_tx *tx, struct slice name, uint32_t id)
  * uidvalidity never means two mailboxes (RFC 9051 section 2.3.1.1). */
 static uint32_t next_uidvalidity(struct account_row *a)
 {
-    uint32_t now = (uint32_t)rt_wall_seconds();
-    a->uidvalidity = now > a->uidvalidity ? now : a->uidvalidity + 1;
+    int64_t now = rt_wall_seconds();
+    bool sane = now > a->uidvalidity && now <= INT32_MAX; /* a wrong clock must not use the numbers up */
+    a->uidvalidity = sane ? (uint32_t)now : a->uidvalidity + 1;
     return a->uidvalidity;
 }
 

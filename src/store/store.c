@@ -68,6 +68,41 @@ void store_close(struct store **sp)
     *sp = NULL;
 }
 
+/* ---- days that have not come ---- */
+
+struct stray {
+    int64_t now, keep_s;
+    bool over;
+};
+
+static int stray_tx(struct kv_tx *tx, void *arg)
+{
+    struct stray *x = arg;
+    struct slice row;
+    struct rec r;
+    int64_t seen = 0;
+    int rc = kv_tx_get(tx, SL(STORE_STRAY), &row);
+    if (rc == 0) rc = rec_open(&r, row, 1);
+    while (rc == 0 && rec_next(&r))
+        if (r.tag == 't') seen = (int64_t)rec_u64(&r);
+    x->over = seen && seen <= x->now && x->now - seen > x->keep_s;
+    if (seen && seen <= x->now) return 0;
+    struct buf b = BUF_INIT;
+    rec_begin(&b, 1);
+    rec_put_u64(&b, 't', (uint64_t)x->now);
+    kv_tx_put_record(tx, SL(STORE_STRAY), &b);
+    buf_free(&b);
+    return 0;
+}
+
+int store_stray_day(struct store *s, struct slice object, int64_t keep_s, bool *over)
+{
+    struct stray x = {.now = rt_wall_seconds(), .keep_s = keep_s};
+    int rc = kv_transact(s->kv, object, stray_tx, &x);
+    *over = rc == 0 && x.over;
+    return rc;
+}
+
 /* 50 bits of microseconds since 2020 (they last until 2055) and 30 bits of chance,
  * five bits a character, so that ids sort by time. */
 static const char base32hex[] = "0123456789abcdefghijklmnopqrstuv";
@@ -75,7 +110,8 @@ static const int64_t id_epoch = INT64_C(1577836800) * 1000000;
 
 void letter_id_new(struct letter_id *out)
 {
-    uint64_t time = (uint64_t)(rt_wall() - id_epoch), chance;
+    int64_t wall = rt_wall() < id_epoch ? id_epoch : rt_wall(); /* a clock that stands before 2020 */
+    uint64_t time = (uint64_t)(wall - id_epoch), chance;
     rt_random(&chance, sizeof chance);
     for (int i = 9; i >= 0; i--, time >>= 5) out->s[i] = base32hex[time & 31];
     for (int i = 15; i >= 10; i--, chance >>= 5) out->s[i] = base32hex[chance & 31];

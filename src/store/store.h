@@ -26,6 +26,12 @@ struct store {
 MUST_CHECK int store_open(struct store **out, struct kv *kv, struct body_store *body);
 void store_close(struct store **s); /* SUSPENDS */
 
+/* For an object that is named by a day that has not come: a clock that was wrong made it, and its age says
+ * nothing (nor is it certain that the clock is right now). So it counts from when it was first found, which
+ * a row of it remembers; *over: that is more than keep_s ago. SUSPENDS. */
+#define STORE_STRAY "stray"
+MUST_CHECK int store_stray_day(struct store *s, struct slice object, int64_t keep_s, bool *over);
+
 /* A letter's name from acceptance to its end: 16 characters of base32hex, lower case
  * (time in microseconds, then chance), so ids sort by age. */
 enum { LETTER_ID_LEN = 16 };

@@ -10,6 +10,7 @@
 #include "mailbox.h"
 #include "rt/file.h"
 #include "sim/sim.h"
+#include "trace.h"
 
 enum { FIBERS = 3, ROUNDS = 3, LETTERS = FIBERS * ROUNDS };
 
@@ -408,4 +409,59 @@ TEST(a_flipped_bit_in_a_pack_hides_no_other_letter)
         run(w, pack_lies);
         world_free(w);
     }
+}
+
+/* ---- a clock that was wrong ---- */
+
+static bool traced(struct world *w, const struct letter_id *id)
+{
+    struct arena a;
+    struct trace_event *e;
+    size_t n;
+    ar_init(&a, 0);
+    int rc = trace_read(w->s, id, &a, &e, &n);
+    CHECK(rc == 0 || rc == ERR_NOT_FOUND);
+    ar_free(&a);
+    return rc == 0;
+}
+
+static int wrong_clock(void *arg)
+{
+    struct world *w = arg;
+    static const int64_t year = INT64_C(365) * 86400 * 1000000, day = 86400 * RT_S;
+    struct letter_id id[3];
+    struct mailbox box[3];
+    struct arena a;
+    REQUIRE_OK(open_store(w));
+    ar_init(&a, 0);
+    CHECK_OK(mailbox_make_defaults(w->s, acc));
+    for (int i = 0; i < 3; i++) { /* a year ahead, before there were ids, a century ahead */
+        sim_clock_skew(w->node, i == 0 ? year : i == 1 ? -60 * year : 100 * year);
+        letter_id_new(&id[i]);
+        CHECK(letter_id_ok(sl_cstr(id[i].s)));
+        trace_addf(w->s, &id[i], TRACE_QUEUED, SL(""), "by a wrong clock");
+        CHECK_OK(mailbox_create(w->s, acc, SL("again"), 0, &a, &box[i]));
+        CHECK_OK(mailbox_delete(w->s, acc, SL("again")));
+        CHECK(!i || box[i].uidvalidity > box[i - 1].uidvalidity);
+    }
+    CHECK(box[2].uidvalidity < UINT32_MAX - 1000000); /* room for more than were ever made */
+    sim_clock_skew(w->node, 0);
+    CHECK_OK(trace_expire(w->s, 30));
+    CHECK(traced(w, &id[0]));
+    CHECK_OK(fiber_sleep(20 * day));
+    CHECK_OK(trace_expire(w->s, 30));
+    CHECK(traced(w, &id[0]));
+    CHECK_OK(fiber_sleep(11 * day));
+    CHECK_OK(trace_expire(w->s, 30));
+    CHECK(!traced(w, &id[0])); /* not only in a year */
+    ar_free(&a);
+    store_close(&w->s);
+    return 0;
+}
+
+TEST(what_a_wrong_clock_named_is_no_burden_for_ever)
+{
+    struct world *w = world_new(1);
+    run(w, wrong_clock);
+    world_free(w);
 }

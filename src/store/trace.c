@@ -377,6 +377,14 @@ static int erase_some(struct kv_tx *tx, void *arg)
     return kv_tx_scan(tx, SL(""), SL(""), erase_row, &(struct erase){.tx = tx});
 }
 
+static int erase_day(struct store *s, struct slice day)
+{
+    int rc;
+    while ((rc = kv_transact(s->kv, day, erase_some, NULL)) > 0) {
+    } /* there is more */
+    return rc;
+}
+
 int trace_expire(struct store *s, int keep_days)
 {
     char room[KEY_ROOM];
@@ -384,12 +392,14 @@ int trace_expire(struct store *s, int keep_days)
     struct slice *day;
     size_t n;
     ar_init(&a, 0);
-    struct slice first = day_object(rt_wall_seconds() - (int64_t)keep_days * DAY_SECONDS, room);
+    int64_t now = rt_wall_seconds(), keep_s = (int64_t)keep_days * DAY_SECONDS;
+    struct slice first = ar_dup(&a, day_object(now - keep_s, room));
+    struct slice tomorrow = day_object(now + DAY_SECONDS, room);
     int rc = days(s, &a, &day, &n);
-    for (size_t i = 0; rc == 0 && i < n && sl_cmp(day[i], first) < 0;) {
-        rc = kv_transact(s->kv, day[i], erase_some, NULL);
-        if (rc == 0) i++;
-        if (rc > 0) rc = 0; /* there is more */
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        bool over = sl_cmp(day[i], first) < 0;
+        if (sl_cmp(day[i], tomorrow) > 0) rc = store_stray_day(s, day[i], keep_s, &over);
+        if (rc == 0 && over) rc = erase_day(s, day[i]);
     }
     ar_free(&a);
     return rc;
