@@ -45,10 +45,15 @@ static int start_servers(struct node *n)
         .hostname = c->hostname,
         .size_max = c->size_max,
         .rcpts_max = c->rcpts_max,
+        .logins = c->login_mechanisms,
     };
-    struct imapd_conf ic = {
-        .store = n->core.store, .tls = n->tls_server, .hostname = c->hostname, .append_max = c->size_max};
-    struct popd_conf pc = {.store = n->core.store, .tls = n->tls_server, .hostname = c->hostname};
+    struct imapd_conf ic = {.store = n->core.store,
+                            .tls = n->tls_server,
+                            .hostname = c->hostname,
+                            .append_max = c->size_max,
+                            .logins = c->login_mechanisms};
+    struct popd_conf pc = {
+        .store = n->core.store, .tls = n->tls_server, .hostname = c->hostname, .logins = c->login_mechanisms};
     int e = smtpd_open(&n->smtpd, &sc);
     if (!e) e = imapd_open(&n->imapd, &ic);
     if (!e) e = popd_open(&n->popd, &pc);

@@ -12,6 +12,7 @@
 #include "dns/dns.h"
 #include "queue/accept.h"
 #include "rt/file.h"
+#include "store/sasl.h"
 
 enum { CONFIG_MAX = 1 << 20 };
 
@@ -52,6 +53,8 @@ const struct setting settings[] = {
      FIELD(trace_keep_s), .shown = true},
     {"trusted_sealers", "", "domains whose ARC chains may set aside a DMARC failure", SETTING_DOMAINS,
      FIELD(trusted_sealers)},
+    {"login_mechanisms", "SCRAM-SHA-256 PLAIN LOGIN", "the ways to log in that SMTP, IMAP and POP3 offer",
+     SETTING_SET, .words = SASL_WORDS, FIELD(login_mechanisms)},
     {"preflight", "warn", "what to do with a letter of ours that a strict receiver would refuse",
      SETTING_CHOICE, .words = "warn hold refuse off", FIELD(preflight), .shown = true},
     {"dmarc_reports", "true", "send aggregate reports to domains that ask for them", SETTING_YES,
@@ -103,16 +106,37 @@ static int take_number(struct config *c, const struct setting *s, struct slice t
     return 0;
 }
 
+/* Which of the words it is, or -1. */
+static int word_number(const char *words, struct slice text)
+{
+    struct slice rest = sl_cstr(words), word;
+    for (int n = 0; sl_next(&rest, ' ', &word); n++)
+        if (sl_eqi(word, text)) return n;
+    return -1;
+}
+
 static int take_choice(struct config *c, const struct setting *s, struct slice text)
 {
-    struct slice words = sl_cstr(s->words);
-    uint64_t n = 0;
-    for (struct slice word; sl_next(&words, ' ', &word); n++)
-        if (sl_eq(word, text)) {
-            put_number(c, s, n);
-            return 0;
-        }
-    return err_set(ERR_SYNTAX, "%s \"%.*s\" must be one of: %s", s->name, SLF(text), s->words);
+    int n = word_number(s->words, text);
+    if (n < 0) return err_set(ERR_SYNTAX, "%s \"%.*s\" must be one of: %s", s->name, SLF(text), s->words);
+    put_number(c, s, (uint64_t)n);
+    return 0;
+}
+
+static int take_set(struct config *c, const struct setting *s, struct slice text)
+{
+    struct slice rest = text, word;
+    uint64_t set = 0;
+    bool good = true;
+    while (good && sl_next(&rest, ' ', &word)) {
+        int n = word_number(s->words, word);
+        if (n >= 0) set |= (uint64_t)1 << n;
+        good = n >= 0 || !word.n;
+    }
+    if (!good || !set)
+        return err_set(ERR_SYNTAX, "%s \"%.*s\" must be some of: %s", s->name, SLF(text), s->words);
+    put_number(c, s, set);
+    return 0;
 }
 
 static int take_yes(struct config *c, const struct setting *s, struct slice text)
@@ -149,6 +173,7 @@ static int take_one(struct config *c, const struct setting *s, struct slice text
     case SETTING_HOST: return take_host(c, s, text);
     case SETTING_ENDPOINT: return take_endpoint(c, s, text);
     case SETTING_CHOICE: return take_choice(c, s, text);
+    case SETTING_SET: return take_set(c, s, text);
     case SETTING_YES: return take_yes(c, s, text);
     case SETTING_PATH: *(struct slice *)((char *)c + s->at) = text; return 0;
     default: return take_number(c, s, text);

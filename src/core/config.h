@@ -20,6 +20,7 @@ struct config {
     struct slice tls_certificate, tls_key; /* paths, relative to the home */
     uint64_t size_max;                     /* bytes */
     int64_t queue_lifetime_s, queue_retry_first_s, queue_retry_most_s, queue_delay_warning_s, trace_keep_s;
+    uint32_t login_mechanisms; /* a set: store/sasl.h */
     uint32_t rcpts_max, connections_max, connections_per_address;
     struct slice *trusted_sealers; /* domains whose ARC chains may override DMARC */
     size_t ntrusted_sealers;
@@ -40,6 +41,7 @@ enum setting_type {
     SETTING_TIME,     /* a number and its unit: s, m, h, d, w */
     SETTING_DOMAINS,  /* a list of domains */
     SETTING_CHOICE,   /* one of words */
+    SETTING_SET,      /* several of words, with a space between; a bit each, in the order of words */
     SETTING_YES,      /* true or false */
 };
 struct setting {

@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "config.h"
 #include "rt/file.h"
+#include "store/sasl.h"
 
 /* Reads hostname and these lines; 0, or the error with its sentence. */
 static int read_lines(struct arena *a, const char *lines, struct config *c)
@@ -23,6 +24,7 @@ TEST(defaults_are_those_of_the_table)
     CHECK_OK(read_lines(&a, "", &c));
     CHECK_INT(d.queue_retry_first_s, 60);
     CHECK_INT(c.queue_retry_first_s, 60);
+    CHECK_INT(c.login_mechanisms, SASL_SCRAM | SASL_PLAIN | SASL_LOGIN);
     CHECK_INT(c.size_max, 50 << 20);
     CHECK_INT(c.nlisten, 2);
     CHECK(c.dmarc_reports && !c.arc_seal);

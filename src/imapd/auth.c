@@ -9,17 +9,41 @@
 
 enum { SASL_LINE_MAX = 8192 };
 
+/* ---- what is offered ---- */
+
+struct imapd_refusal imapd_starttls_closed(struct imapd_session *s)
+{
+    if (conn_is_tls(s->c)) return (struct imapd_refusal){NULL, "TLS is on already"};
+    if (!s->server->conf.tls) return (struct imapd_refusal){"CANNOT", "there is no TLS here"};
+    return (struct imapd_refusal){0};
+}
+
+/* LOGIN the command says what LOGIN the mechanism would. */
+unsigned imapd_logins(struct imapd_session *s)
+{
+    uint8_t binding[32];
+    return sasl_offered(s->server->conf.logins, conn_tls_exporter(s->c, binding) == 0) &
+           ~(unsigned)SASL_LOGIN;
+}
+
+struct imapd_refusal imapd_authenticate_closed(struct imapd_session *s)
+{
+    if (!conn_is_tls(s->c)) return (struct imapd_refusal){"PRIVACYREQUIRED", "turn on TLS first"};
+    return (struct imapd_refusal){0};
+}
+
+struct imapd_refusal imapd_login_closed(struct imapd_session *s)
+{
+    if (!(sasl_offered(s->server->conf.logins, false) & (SASL_PLAIN | SASL_LOGIN)))
+        return (struct imapd_refusal){"CANNOT", "passwords are not taken in this way here; use AUTHENTICATE"};
+    return imapd_authenticate_closed(s);
+}
+
+/* ---- STARTTLS ---- */
+
 void imapd_cmd_starttls(struct imapd_session *s, struct imap_in *in)
 {
     if (imapd_args_bad(s, in)) return;
-    if (conn_is_tls(s->c)) {
-        imapd_bad(s, "TLS is on already");
-        return;
-    }
-    if (!s->server->conf.tls) {
-        imapd_no(s, "CANNOT", "there is no TLS here");
-        return;
-    }
     if (conn_peek(s->c).n) { /* a command slipped in before TLS must not count after it */
         imapd_bad(s, "nothing may follow STARTTLS before TLS is on");
         s->over = true;
@@ -79,13 +103,6 @@ static void turn_away(struct imapd_session *s, int e, struct slice user)
     if (s->failed_logins >= IMAPD_LOGINS_MAX) imapd_bye(s, NULL, "too many failed logins");
 }
 
-static bool in_clear(struct imapd_session *s)
-{
-    if (conn_is_tls(s->c)) return false;
-    imapd_no(s, "PRIVACYREQUIRED", "turn on TLS first");
-    return true;
-}
-
 void imapd_cmd_login(struct imapd_session *s, struct imap_in *in)
 {
     struct account acc;
@@ -93,7 +110,7 @@ void imapd_cmd_login(struct imapd_session *s, struct imap_in *in)
     struct slice user = imap_astring(in);
     imap_sp(in);
     struct slice password = imap_astring(in);
-    if (imapd_args_bad(s, in) || in_clear(s)) return;
+    if (imapd_args_bad(s, in)) return;
     int r = login_password(s->server->conf.store, &s->a, user, password, &acc);
     if (r) turn_away(s, r, user);
     else welcome(s, &acc, "LOGIN");
@@ -132,12 +149,6 @@ static bool exchange(struct imapd_session *s, struct sasl *x, const struct slice
     return true;
 }
 
-static bool offered(struct slice mechanism)
-{
-    return sl_eqi(mechanism, SL("PLAIN")) || sl_eqi(mechanism, SL("SCRAM-SHA-256")) ||
-           sl_eqi(mechanism, SL("SCRAM-SHA-256-PLUS"));
-}
-
 void imapd_cmd_authenticate(struct imapd_session *s, struct imap_in *in)
 {
     struct sasl x;
@@ -148,11 +159,9 @@ void imapd_cmd_authenticate(struct imapd_session *s, struct imap_in *in)
     bool initial = imap_skip(in, ' '); /* RFC 4959 */
     struct slice encoded = initial ? sl_from(in->s, in->at) : SL("");
     if (initial) in->at = in->s.n;
-    if (imapd_args_bad(s, in) || in_clear(s)) return;
+    if (imapd_args_bad(s, in)) return;
     bool bound = conn_tls_exporter(s->c, binding) == 0;
-    int r = offered(mechanism)
-                ? sasl_begin(&x, s->server->conf.store, &s->a, mechanism, bound ? binding : NULL)
-                : ERR_UNSUPPORTED;
+    int r = sasl_begin(&x, s->server->conf.store, &s->a, mechanism, imapd_logins(s), bound ? binding : NULL);
     if (r) {
         imapd_no(s, "CANNOT", "this mechanism is not known here");
         return;

@@ -1,41 +1,52 @@
 /* command.c - the table of commands, and how one is run. */
 #include "imapd_i.h"
+#include "store/sasl.h"
 
 static const struct imapd_command table[] = {
     /* any state (RFC 9051 section 6.1) */
-    {SL_INIT("CAPABILITY"), IMAPD_ANY, 0, 1, imapd_cmd_capability},
-    {SL_INIT("NOOP"), IMAPD_ANY, IMAPD_EXPUNGES, 1, imapd_cmd_noop},
-    {SL_INIT("LOGOUT"), IMAPD_ANY, 0, 0, imapd_cmd_logout},
-    {SL_INIT("ID"), IMAPD_ANY, IMAPD_EXPUNGES, 1, imapd_cmd_id},
+    {SL_INIT("CAPABILITY"), IMAPD_ANY, IMAPD_EARLY, .cost = 1, .run = imapd_cmd_capability,
+     .capabilities = "IMAP4rev1 IMAP4rev2 SASL-IR LITERAL+"},
+    {SL_INIT("NOOP"), IMAPD_ANY, IMAPD_EXPUNGES, .cost = 1, .run = imapd_cmd_noop},
+    {SL_INIT("LOGOUT"), IMAPD_ANY, 0, .run = imapd_cmd_logout},
+    {SL_INIT("ID"), IMAPD_ANY, IMAPD_EXPUNGES | IMAPD_EARLY, .cost = 1, .run = imapd_cmd_id,
+     .capabilities = "ID"},
     /* before login (6.2) */
-    {SL_INIT("STARTTLS"), IMAPD_LOGGED_OUT, 0, 1, imapd_cmd_starttls},
-    {SL_INIT("LOGIN"), IMAPD_LOGGED_OUT, IMAPD_SECRET, 1, imapd_cmd_login},
-    {SL_INIT("AUTHENTICATE"), IMAPD_LOGGED_OUT, IMAPD_SECRET, 1, imapd_cmd_authenticate},
+    {SL_INIT("STARTTLS"), IMAPD_LOGGED_OUT, IMAPD_EARLY, .cost = 1, .run = imapd_cmd_starttls,
+     .capabilities = "STARTTLS", .closed = imapd_starttls_closed},
+    {SL_INIT("LOGIN"), IMAPD_LOGGED_OUT, 0, .cost = 1, .run = imapd_cmd_login, .closed = imapd_login_closed},
+    {SL_INIT("AUTHENTICATE"), IMAPD_LOGGED_OUT, IMAPD_EARLY, .cost = 1, .run = imapd_cmd_authenticate,
+     .capabilities = "AUTH=", .closed = imapd_authenticate_closed},
     /* after login (6.3) */
-    {SL_INIT("ENABLE"), IMAPD_IN, 0, 0, imapd_cmd_enable},
-    {SL_INIT("SELECT"), IMAPD_IN, 0, 0, imapd_cmd_select},
-    {SL_INIT("EXAMINE"), IMAPD_IN, 0, 0, imapd_cmd_examine},
-    {SL_INIT("CREATE"), IMAPD_IN, IMAPD_EXPUNGES, 0, imapd_cmd_create},
-    {SL_INIT("DELETE"), IMAPD_IN, IMAPD_EXPUNGES, 0, imapd_cmd_delete},
-    {SL_INIT("RENAME"), IMAPD_IN, IMAPD_EXPUNGES, 0, imapd_cmd_rename},
-    {SL_INIT("SUBSCRIBE"), IMAPD_IN, IMAPD_EXPUNGES, 0, imapd_cmd_subscribe},
-    {SL_INIT("UNSUBSCRIBE"), IMAPD_IN, IMAPD_EXPUNGES, 0, imapd_cmd_unsubscribe},
-    {SL_INIT("LIST"), IMAPD_IN, IMAPD_EXPUNGES, 0, imapd_cmd_list},
-    {SL_INIT("LSUB"), IMAPD_IN, IMAPD_EXPUNGES, 0, imapd_cmd_lsub},
-    {SL_INIT("NAMESPACE"), IMAPD_IN, IMAPD_EXPUNGES, 0, imapd_cmd_namespace},
-    {SL_INIT("STATUS"), IMAPD_IN, IMAPD_EXPUNGES, 0, imapd_cmd_status},
-    {SL_INIT("APPEND"), IMAPD_IN, IMAPD_EXPUNGES, 0, imapd_cmd_append},
-    {SL_INIT("IDLE"), IMAPD_IN, IMAPD_EXPUNGES, 0, imapd_cmd_idle},
+    {SL_INIT("ENABLE"), IMAPD_IN, 0, .run = imapd_cmd_enable, .capabilities = "ENABLE UTF8=ACCEPT CONDSTORE"},
+    {SL_INIT("SELECT"), IMAPD_IN, 0, .run = imapd_cmd_select},
+    {SL_INIT("EXAMINE"), IMAPD_IN, 0, .run = imapd_cmd_examine},
+    {SL_INIT("CREATE"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_create,
+     .capabilities = "CREATE-SPECIAL-USE"},
+    {SL_INIT("DELETE"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_delete},
+    {SL_INIT("RENAME"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_rename},
+    {SL_INIT("SUBSCRIBE"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_subscribe},
+    {SL_INIT("UNSUBSCRIBE"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_unsubscribe},
+    {SL_INIT("LIST"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_list,
+     .capabilities = "CHILDREN SPECIAL-USE LIST-EXTENDED LIST-STATUS"},
+    {SL_INIT("LSUB"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_lsub},
+    {SL_INIT("NAMESPACE"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_namespace, .capabilities = "NAMESPACE"},
+    {SL_INIT("STATUS"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_status,
+     .capabilities = "STATUS=SIZE OBJECTID"},
+    {SL_INIT("APPEND"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_append, .capabilities = "MULTIAPPEND"},
+    {SL_INIT("IDLE"), IMAPD_IN, IMAPD_EXPUNGES | IMAPD_EARLY, .run = imapd_cmd_idle, .capabilities = "IDLE"},
     /* with a mailbox selected (6.4) */
-    {SL_INIT("CHECK"), IMAPD_SELECTED, IMAPD_EXPUNGES, 0, imapd_cmd_check},
-    {SL_INIT("CLOSE"), IMAPD_SELECTED, 0, 0, imapd_cmd_close},
-    {SL_INIT("UNSELECT"), IMAPD_SELECTED, 0, 0, imapd_cmd_unselect},
-    {SL_INIT("EXPUNGE"), IMAPD_SELECTED, IMAPD_UID | IMAPD_EXPUNGES, 0, imapd_cmd_expunge},
-    {SL_INIT("FETCH"), IMAPD_SELECTED, IMAPD_UID, 0, imapd_cmd_fetch},
-    {SL_INIT("STORE"), IMAPD_SELECTED, IMAPD_UID, 0, imapd_cmd_store},
-    {SL_INIT("SEARCH"), IMAPD_SELECTED, IMAPD_UID, 0, imapd_cmd_search},
-    {SL_INIT("COPY"), IMAPD_SELECTED, IMAPD_UID | IMAPD_EXPUNGES, 0, imapd_cmd_copy},
-    {SL_INIT("MOVE"), IMAPD_SELECTED, IMAPD_UID | IMAPD_EXPUNGES, 0, imapd_cmd_move},
+    {SL_INIT("CHECK"), IMAPD_SELECTED, IMAPD_EXPUNGES, .run = imapd_cmd_check},
+    {SL_INIT("CLOSE"), IMAPD_SELECTED, 0, .run = imapd_cmd_close},
+    {SL_INIT("UNSELECT"), IMAPD_SELECTED, 0, .run = imapd_cmd_unselect, .capabilities = "UNSELECT"},
+    {SL_INIT("EXPUNGE"), IMAPD_SELECTED, IMAPD_UID | IMAPD_EXPUNGES, .run = imapd_cmd_expunge,
+     .capabilities = "UIDPLUS"},
+    {SL_INIT("FETCH"), IMAPD_SELECTED, IMAPD_UID, .run = imapd_cmd_fetch, .capabilities = "BINARY SAVEDATE"},
+    {SL_INIT("STORE"), IMAPD_SELECTED, IMAPD_UID, .run = imapd_cmd_store},
+    {SL_INIT("SEARCH"), IMAPD_SELECTED, IMAPD_UID, .run = imapd_cmd_search,
+     .capabilities = "ESEARCH SEARCHRES WITHIN"},
+    {SL_INIT("COPY"), IMAPD_SELECTED, IMAPD_UID | IMAPD_EXPUNGES, .run = imapd_cmd_copy},
+    {SL_INIT("MOVE"), IMAPD_SELECTED, IMAPD_UID | IMAPD_EXPUNGES, .run = imapd_cmd_move,
+     .capabilities = "MOVE"},
 };
 
 const struct imapd_command *imapd_command_find(struct slice name)
@@ -80,6 +91,12 @@ void imapd_dispatch(struct imapd_session *s)
         return;
     }
     if (s->state == IMAPD_LOGGED_OUT) s->cost += c->cost;
+    struct imapd_refusal no = c->closed ? c->closed(s) : (struct imapd_refusal){0};
+    if (no.text) {
+        if (no.code) imapd_no(s, no.code, "%s", no.text);
+        else imapd_bad(s, "%s", no.text);
+        return;
+    }
     s->may_expunge = c->flags & IMAPD_EXPUNGES || s->uid;
     unsigned junk = s->junk;
     c->run(s, &in);
@@ -88,21 +105,23 @@ void imapd_dispatch(struct imapd_session *s)
 
 /* ---- capabilities ---- */
 
+static bool is_closed(struct imapd_session *s, const struct imapd_command *c)
+{
+    return c->closed && c->closed(s).text;
+}
+
 void imapd_capabilities(struct imapd_session *s, struct buf *out)
 {
-    buf_str(out, "IMAP4rev1 IMAP4rev2 SASL-IR LITERAL+ ID ENABLE IDLE");
-    if (s->state == IMAPD_LOGGED_OUT) {
-        uint8_t binding[32];
-        if (conn_is_tls(s->c)) buf_str(out, " AUTH=PLAIN AUTH=SCRAM-SHA-256");
-        if (conn_is_tls(s->c) && conn_tls_exporter(s->c, binding) == 0)
-            buf_str(out, " AUTH=SCRAM-SHA-256-PLUS");
-        if (conn_is_tls(s->c)) return;
-        buf_str(out, s->server->conf.tls ? " STARTTLS LOGINDISABLED" : " LOGINDISABLED");
-        return;
+    bool out_yet = s->state == IMAPD_LOGGED_OUT;
+    size_t begin = out->n;
+    for (size_t i = 0; i < COUNT_OF(table); i++) {
+        const struct imapd_command *c = &table[i];
+        bool told = out_yet ? c->flags & IMAPD_EARLY : c->states != IMAPD_LOGGED_OUT;
+        if (out_yet && c->run == imapd_cmd_login && is_closed(s, c)) buf_str(out, " LOGINDISABLED");
+        if (!c->capabilities || !told || is_closed(s, c)) continue;
+        if (c->run == imapd_cmd_authenticate) sasl_put(out, imapd_logins(s), " AUTH=", "");
+        else buf_printf(out, "%s%s", out->n > begin ? " " : "", c->capabilities);
     }
-    buf_str(out, " NAMESPACE UNSELECT UIDPLUS MOVE CHILDREN SPECIAL-USE LIST-EXTENDED LIST-STATUS STATUS=SIZE"
-                 " ESEARCH SEARCHRES WITHIN CONDSTORE UTF8=ACCEPT BINARY MULTIAPPEND OBJECTID SAVEDATE "
-                 "CREATE-SPECIAL-USE");
 }
 
 void imapd_cmd_capability(struct imapd_session *s, struct imap_in *in)

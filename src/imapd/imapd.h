@@ -7,6 +7,7 @@
 struct imapd_conf { /* borrowed, outlives the server */
     struct store *store;
     struct tls_ctx *tls;
+    unsigned logins; /* the ways to log in that are offered (store/sasl.h); 0 = all */
     struct slice hostname;
     uint64_t append_max;   /* bytes of an APPEND; 0 = 50 MiB */
     uint32_t sessions_max; /* of one account at the same time; 0 = 5000 */

@@ -96,15 +96,25 @@ struct imapd {
 enum {
     IMAPD_UID = 1,      /* has a UID form */
     IMAPD_EXPUNGES = 2, /* untagged EXPUNGE may come before its end (RFC 9051 section 7.5.1) */
-    IMAPD_CLEAR = 4,    /* only without TLS */
-    IMAPD_SECRET = 8
+    IMAPD_EARLY = 4,    /* its capabilities are told before login too */
+};
+struct imapd_refusal {
+    const char *code, *text; /* text NULL: none; code NULL: BAD instead of NO */
 };
 struct imapd_command {
     struct slice name;
     unsigned states, flags;
     unsigned cost;                                            /* against IMAPD_COST_MAX */
     void (*run)(struct imapd_session *s, struct imap_in *in); /* arguments begin at in (after the name) */
+    const char *capabilities; /* that it serves, with a space between; NULL: none */
+    /* Why it is not offered on this connection; NULL: it always is. CAPABILITY and the loop both ask it, so
+     * that what is told is what is served. */
+    struct imapd_refusal (*closed)(struct imapd_session *s);
 };
+struct imapd_refusal imapd_starttls_closed(struct imapd_session *s); /* auth.c */
+struct imapd_refusal imapd_login_closed(struct imapd_session *s);
+struct imapd_refusal imapd_authenticate_closed(struct imapd_session *s);
+unsigned imapd_logins(struct imapd_session *s); /* the mechanisms of AUTHENTICATE that are offered */
 const struct imapd_command *imapd_command_find(struct slice name);
 void imapd_capabilities(struct imapd_session *s, struct buf *out); /* "IMAP4rev1 ..." as true now */
 /* Parses and runs the command in s->cmd. */
@@ -243,9 +253,10 @@ MUST_CHECK int imapd_swallow(struct imapd_session *s, uint64_t n);
 #define IMAPD_COMMANDS(X)                                                                                    \
     X(append)                                                                                                \
     X(authenticate)                                                                                          \
-    X(capability) X(check) X(close) X(copy) X(create) X(delete) X(enable) X(examine) X(expunge) X(fetch)     \
-        X(id) X(idle) X(list) X(login) X(logout) X(lsub) X(move) X(namespace) X(noop) X(rename) X(search)    \
-            X(select) X(starttls) X(status) X(store) X(subscribe) X(unselect) X(unsubscribe)
+    X(capability)                                                                                            \
+    X(check) X(close) X(copy) X(create) X(delete) X(enable) X(examine) X(expunge) X(fetch) X(id) X(idle)     \
+        X(list) X(login) X(logout) X(lsub) X(move) X(namespace) X(noop) X(rename) X(search) X(select)        \
+            X(starttls) X(status) X(store) X(subscribe) X(unselect) X(unsubscribe)
 #define X(name) void imapd_cmd_##name(struct imapd_session *s, struct imap_in *in);
 IMAPD_COMMANDS(X)
 #undef X

@@ -4,23 +4,27 @@
 #include "base/text.h"
 #include "popd_i.h"
 
-static const char *mechanisms(struct popd_session *s)
+unsigned popd_logins(struct popd_session *s)
 {
     uint8_t binding[32];
-    return sasl_mechanisms(conn_tls_exporter(s->c, binding) == 0);
+    return sasl_offered(s->conf->logins, conn_tls_exporter(s->c, binding) == 0);
 }
 
-/* RFC 2449 section 5. Passwords are offered over TLS only. */
+/* RFC 2449 section 5. */
 void popd_capa(struct popd_session *s, struct pop3_command *c)
 {
+    size_t n;
+    const struct popd_command *table = popd_table(&n);
     (void)c;
     buf_clear(&s->out);
-    buf_str(
-        &s->out,
-        "+OK what there is\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\n");
-    if (s->tls) buf_printf(&s->out, "USER\r\nSASL %s\r\n", mechanisms(s));
-    if (!s->tls && s->conf->tls && !s->in) buf_str(&s->out, "STLS\r\n");
-    buf_str(&s->out, "IMPLEMENTATION Tram\r\n.\r\n");
+    buf_str(&s->out, "+OK what there is\r\n");
+    for (size_t i = 0; i < n; i++) {
+        if (!table[i].capability || popd_closed(s, &table[i])) continue;
+        buf_str(&s->out, table[i].capability);
+        if (table[i].verb == POP3_AUTH) sasl_put(&s->out, popd_logins(s), " ", "");
+        buf_str(&s->out, "\r\n");
+    }
+    buf_str(&s->out, ".\r\n");
     conn_write(s->c, buf_slice(&s->out));
 }
 
@@ -43,10 +47,6 @@ int popd_tls_begin(struct popd_session *s)
 void popd_stls(struct popd_session *s, struct pop3_command *c)
 {
     (void)c;
-    if (s->tls || !s->conf->tls) {
-        popd_err(s, NULL, s->tls ? "TLS is already in use" : "TLS is not offered here");
-        return;
-    }
     if (conn_peek(s->c).n) { /* what came in clear must never count as said in TLS */
         popd_err(s, NULL, "commands were sent after STLS before its answer; the connection is closed");
         s->over = true;
@@ -137,10 +137,11 @@ static int exchange(struct popd_session *s, struct sasl *x, const struct slice *
 
 static void list_mechanisms(struct popd_session *s)
 {
-    struct slice rest = sl_cstr(mechanisms(s)), word;
     popd_ok(s, "ways to log in follow");
-    while (sl_next(&rest, ' ', &word)) conn_printf(s->c, "%.*s\r\n", SLF(word));
-    conn_puts(s->c, ".\r\n");
+    buf_clear(&s->out);
+    sasl_put(&s->out, popd_logins(s), "", "\r\n");
+    buf_str(&s->out, ".\r\n");
+    conn_write(s->c, buf_slice(&s->out));
 }
 
 void popd_auth(struct popd_session *s, struct pop3_command *c)
@@ -155,7 +156,7 @@ void popd_auth(struct popd_session *s, struct pop3_command *c)
     ar_reset(&s->a);
     bool binds = conn_tls_exporter(s->c, binding) == 0;
     int r = c->has_initial ? sasl_line_decode(&s->a, c->initial, &initial) : 0;
-    if (!r) r = sasl_begin(&x, s->conf->store, &s->a, c->mechanism, binds ? binding : NULL);
+    if (!r) r = sasl_begin(&x, s->conf->store, &s->a, c->mechanism, popd_logins(s), binds ? binding : NULL);
     if (!r) r = exchange(s, &x, c->has_initial ? &initial : NULL);
     if (r == SASL_DONE) {
         s->account = x.account;

@@ -12,21 +12,38 @@ static void popd_noop(struct popd_session *s, struct pop3_command *c)
 }
 
 static const struct popd_command table[] = {
-    {POP3_CAPA, POPD_STRANGER | POPD_IN, 1, popd_capa},
-    {POP3_STLS, POPD_STRANGER, 1, popd_stls},
-    {POP3_USER, POPD_STRANGER | POPD_TLS, 1, popd_user},
-    {POP3_PASS, POPD_STRANGER | POPD_TLS, 1, popd_pass},
-    {POP3_AUTH, POPD_STRANGER | POPD_TLS, 1, popd_auth},
-    {POP3_STAT, POPD_IN, 0, popd_stat},
-    {POP3_LIST, POPD_IN, 0, popd_list},
-    {POP3_UIDL, POPD_IN, 0, popd_uidl},
-    {POP3_RETR, POPD_IN, 0, popd_retr},
-    {POP3_TOP, POPD_IN, 0, popd_top},
-    {POP3_DELE, POPD_IN, 0, popd_dele},
-    {POP3_RSET, POPD_IN, 0, popd_rset},
-    {POP3_NOOP, POPD_IN, 0, popd_noop},
-    {POP3_QUIT, POPD_STRANGER | POPD_IN, 0, popd_quit},
+    {POP3_CAPA, POPD_STRANGER | POPD_IN, .cost = 1, .run = popd_capa,
+     .capability = "RESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\nIMPLEMENTATION Tram"},
+    {POP3_STLS, POPD_STRANGER, .cost = 1, .run = popd_stls, .capability = "STLS"},
+    {POP3_USER, POPD_STRANGER | POPD_TLS | POPD_PASSWORD, .cost = 1, .run = popd_user, .capability = "USER"},
+    {POP3_PASS, POPD_STRANGER | POPD_TLS | POPD_PASSWORD, .cost = 1, .run = popd_pass},
+    {POP3_AUTH, POPD_STRANGER | POPD_TLS, .cost = 1, .run = popd_auth, .capability = "SASL"},
+    {POP3_STAT, POPD_IN, .run = popd_stat},
+    {POP3_LIST, POPD_IN, .run = popd_list},
+    {POP3_UIDL, POPD_IN, .run = popd_uidl, .capability = "UIDL"},
+    {POP3_RETR, POPD_IN | POPD_LETTER, .run = popd_retr},
+    {POP3_TOP, POPD_IN | POPD_LETTER, .run = popd_top, .capability = "TOP"},
+    {POP3_DELE, POPD_IN, .run = popd_dele},
+    {POP3_RSET, POPD_IN, .run = popd_rset},
+    {POP3_NOOP, POPD_IN, .run = popd_noop},
+    {POP3_QUIT, POPD_STRANGER | POPD_IN, .run = popd_quit},
 };
+
+const struct popd_command *popd_table(size_t *n)
+{
+    *n = COUNT_OF(table);
+    return table;
+}
+
+const char *popd_closed(struct popd_session *s, const struct popd_command *c)
+{
+    if ((c->flags & POPD_TLS) && !s->tls) return "begin TLS with STLS before you log in";
+    if ((c->flags & POPD_PASSWORD) && !(popd_logins(s) & (SASL_PLAIN | SASL_LOGIN)))
+        return "passwords are not taken in this way here; use AUTH";
+    if (c->verb == POP3_STLS && s->tls) return "TLS is already in use";
+    if (c->verb == POP3_STLS && !s->conf->tls) return "TLS is not offered here";
+    return NULL;
+}
 
 static const struct popd_command *find(enum pop3_verb v)
 {
@@ -86,21 +103,6 @@ void popd_unlock(struct popd_session *s)
 
 /* ---- the loop ---- */
 
-static void run_command(struct popd_session *s, struct slice line)
-{
-    struct pop3_command c;
-    ar_reset(&s->cmd_a);
-    int r = pop3_command_parse(ar_dup(&s->cmd_a, line), &c); /* commands may read on */
-    const struct popd_command *t = find(c.verb);
-    if (!t) popd_err(s, NULL, "there is no such command here");
-    else if (!(t->flags & (s->in ? POPD_IN : POPD_STRANGER)))
-        popd_err(s, NULL, s->in ? "you are logged in already" : "log in first");
-    else if ((t->flags & POPD_TLS) && !s->tls) popd_err(s, NULL, "begin TLS with STLS before you log in");
-    else if (r) popd_err(s, NULL, "%s", err_text(r));
-    else t->run(s, &c);
-    if (t && !s->in) s->cost += t->cost;
-}
-
 /* Before the login all clocks run from the greeting on, whatever is said. */
 static int64_t patience_ends(const struct popd_session *s)
 {
@@ -130,6 +132,23 @@ static bool may_go_on(struct popd_session *s)
     return false;
 }
 
+static void run_command(struct popd_session *s, struct slice line)
+{
+    struct pop3_command c;
+    ar_reset(&s->cmd_a);
+    int r = pop3_command_parse(ar_dup(&s->cmd_a, line), &c); /* commands may read on */
+    const struct popd_command *t = find(c.verb);
+    if (!t || !(t->flags & POPD_LETTER)) (void)deadline_narrow(patience_ends(s));
+    const char *closed = t ? popd_closed(s, t) : "there is no such command here";
+    if (!may_go_on(s)) return;
+    if (t && !(t->flags & (s->in ? POPD_IN : POPD_STRANGER)))
+        popd_err(s, NULL, s->in ? "you are logged in already" : "log in first");
+    else if (closed) popd_err(s, NULL, "%s", closed);
+    else if (r) popd_err(s, NULL, "%s", err_text(r));
+    else t->run(s, &c);
+    if (t && !s->in) s->cost += t->cost;
+}
+
 static void one_command(struct popd_session *s)
 {
     struct slice line;
@@ -144,9 +163,7 @@ static void one_command(struct popd_session *s)
         s->over = true;
     } else {
         deadline_restore(before);
-        /* Letters take the time they need, with deadlines of their own. */
-        if (!sl_startsi(line, SL("RETR")) && !sl_startsi(line, SL("TOP"))) deadline_narrow(patience_ends(s));
-        if (may_go_on(s)) run_command(s, line);
+        run_command(s, line);
     }
     deadline_restore(before);
 }

@@ -7,6 +7,7 @@
 struct popd_conf { /* borrowed, outlives the server */
     struct store *store;
     struct tls_ctx *tls;
+    unsigned logins; /* the ways to log in that are offered (store/sasl.h); 0 = all */
     struct slice hostname;
 };
 struct popd;

@@ -54,13 +54,25 @@ struct popd {
     struct map open; /* account ids of the sessions that have logged in */
 };
 
-enum { POPD_STRANGER = 1, POPD_IN = 2, POPD_TLS = 4 /* only over TLS: carries a password */ };
+enum {
+    POPD_STRANGER = 1,
+    POPD_IN = 2,
+    POPD_TLS = 4,      /* only over TLS: carries a password */
+    POPD_PASSWORD = 8, /* only where passwords in the clear text of TLS are a way to log in */
+    POPD_LETTER = 16,  /* takes a letter's time, with deadlines of its own */
+};
 struct popd_command {
     enum pop3_verb verb;
     unsigned flags;
     unsigned cost; /* against POPD_COST_MAX */
     void (*run)(struct popd_session *s, struct pop3_command *c);
+    const char *capability; /* the line of CAPA that it serves, or NULL (RFC 2449 section 6) */
 };
+const struct popd_command *popd_table(size_t *n);
+/* Why this connection does not offer it, in whatever state; or NULL. CAPA and the loop both ask it, so that
+ * what is told is what is served. */
+const char *popd_closed(struct popd_session *s, const struct popd_command *c);
+unsigned popd_logins(struct popd_session *s); /* the ways to log in that are offered */
 
 /* One line of answer; code as in RFC 2449 section 8, RFC 3206, or NULL. */
 void popd_ok(struct popd_session *s, const char *fmt, ...) PRINTF_LIKE(2, 3);

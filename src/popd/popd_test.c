@@ -314,15 +314,15 @@ TEST(pop3_logs_in_over_tls_only)
     client_open(&cl, &w, 0);
     CHECK_SL(talk(&cl, "CAPA"), "+OK what there is");
     CHECK_SL(lines(&cl),
-             "TOP\nUIDL\nRESP-CODES\nAUTH-RESP-CODE\nPIPELINING\nEXPIRE NEVER\nSTLS\nIMPLEMENTATION Tram\n");
+             "RESP-CODES\nAUTH-RESP-CODE\nPIPELINING\nEXPIRE NEVER\nIMPLEMENTATION Tram\nSTLS\nUIDL\nTOP\n");
     CHECK_SL(talk(&cl, "USER alice@home.test"), "-ERR begin TLS with STLS before you log in");
     CHECK_SL(talk(&cl, "AUTH PLAIN"), "-ERR begin TLS with STLS before you log in");
     CHECK_SL(talk(&cl, "STAT"), "-ERR log in first");
     CHECK_SL(talk(&cl, "STLS"), "+OK begin TLS");
     CHECK_OK(conn_tls_connect(cl.c, w.client_tls, &peer));
     CHECK_SL(talk(&cl, "CAPA"), "+OK what there is");
-    CHECK_SL(lines(&cl), "TOP\nUIDL\nRESP-CODES\nAUTH-RESP-CODE\nPIPELINING\nEXPIRE NEVER\nUSER\n"
-                         "SASL SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN\nIMPLEMENTATION Tram\n");
+    CHECK_SL(lines(&cl), "RESP-CODES\nAUTH-RESP-CODE\nPIPELINING\nEXPIRE NEVER\nIMPLEMENTATION Tram\nUSER\n"
+                         "SASL SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN\nUIDL\nTOP\n");
     CHECK_SL(talk(&cl, "STLS"), "-ERR TLS is already in use");
     CHECK_SL(talk(&cl, "PASS x"), "-ERR USER comes first");
     CHECK_SL(talk(&cl, "AUTH PLAIN"), "+ ");

@@ -78,24 +78,28 @@ static void answer(struct smtpd_session *s, struct sasl *x, int r)
     }
 }
 
+/* Never in clear: RFC 4954 section 9. */
+struct smtpd_refusal smtpd_auth_closed(const struct smtpd_session *s)
+{
+    if (s->kind == SMTPD_MX)
+        return (struct smtpd_refusal){
+            503, "5.5.1", "There is no login on this port; mail programs log in on port 587 or 465"};
+    if (s->logged_in) return (struct smtpd_refusal){503, "5.5.1", "You are logged in already"};
+    if (!s->tls) return (struct smtpd_refusal){538, "5.7.11", "Begin TLS with STARTTLS before you log in"};
+    return (struct smtpd_refusal){0};
+}
+
+unsigned smtpd_logins(struct smtpd_session *s)
+{
+    uint8_t binding[32];
+    return sasl_offered(s->conf->logins, conn_tls_exporter(s->c, binding) == 0);
+}
+
 void smtpd_auth(struct smtpd_session *s, struct smtp_command *c)
 {
     struct slice initial, *given = NULL;
     struct sasl x = {0};
     uint8_t binding[32];
-    if (s->kind == SMTPD_MX) {
-        smtpd_reply(s, 503, "5.5.1",
-                    "There is no login on this port; mail programs log in on port 587 or 465");
-        return;
-    }
-    if (s->logged_in) {
-        smtpd_reply(s, 503, "5.5.1", "You are logged in already");
-        return;
-    }
-    if (!s->tls) {
-        smtpd_reply(s, 538, "5.7.11", "Begin TLS with STARTTLS before you log in");
-        return;
-    }
     int r = 0;
     if (c->has_initial) {
         given = &initial;
@@ -103,7 +107,7 @@ void smtpd_auth(struct smtpd_session *s, struct smtp_command *c)
                                        : sasl_line_decode(&s->a, c->initial, &initial);
     }
     bool binds = conn_tls_exporter(s->c, binding) == 0;
-    if (!r) r = sasl_begin(&x, s->conf->store, &s->a, c->mechanism, binds ? binding : NULL);
+    if (!r) r = sasl_begin(&x, s->conf->store, &s->a, c->mechanism, smtpd_logins(s), binds ? binding : NULL);
     if (r == ERR_UNSUPPORTED) {
         smtpd_reply(s, 504, "5.5.4", "%s", err_text(r));
         return;

@@ -46,12 +46,28 @@ static void head_bytes(struct smtpd_session *s, struct slice run)
 static void letter_bytes(struct smtpd_session *s, struct slice run)
 {
     struct smtpd_tx *t = &s->tx;
-    if (t->data.size > smtpd_size_max(s))
+    if (t->data.size > smtpd_size_max(s) || t->mended.size > smtpd_size_max(s))
         smtpd_decide(s, 552, "5.3.4", "The letter is larger than %llu bytes; send less, or send a link",
                      (unsigned long long)smtpd_size_max(s));
     if (t->answer.code || !run.n) return;
     if (t->head_done) body_bytes(s, run);
     else head_bytes(s, run);
+}
+
+/* Programs of our own users end lines as their system does. That is mended here, behind the search for the
+ * final dot: what a bare LF stands next to never ends the letter. */
+static void take_bytes(struct smtpd_session *s, struct slice run)
+{
+    struct smtpd_tx *t = &s->tx;
+    struct slice piece;
+    if (!s->logged_in) {
+        letter_bytes(s, run);
+        return;
+    }
+    while (smtp_stuff_next(&t->mend, &run, &piece)) {
+        smtp_data_scan(&t->mended, piece);
+        letter_bytes(s, piece);
+    }
 }
 
 /* More input, within the time that RFC 5321 section 4.5.3.2.5 gives. */
@@ -67,6 +83,8 @@ static void begin_letter(struct smtpd_session *s)
 {
     s->tx.receiving = true;
     smtp_data_begin(&s->tx.data);
+    smtp_data_begin(&s->tx.mended);
+    smtp_mend_begin(&s->tx.mend);
     conn_set_buffer(s->c, SMTPD_BUFFER);
     conn_set_min_rate(s->c, SMTPD_RATE, SMTPD_RATE_GRACE);
 }
@@ -99,7 +117,7 @@ static int receive_data(struct smtpd_session *s)
         int what = SMTP_DATA_RUN;
         while (what == SMTP_DATA_RUN) {
             what = smtp_data_feed(&t->data, &rest, &run);
-            letter_bytes(s, run);
+            take_bytes(s, run);
         }
         conn_consume(s->c, in.n - rest.n);
         if (what == SMTP_DATA_END) return 0;
@@ -139,7 +157,7 @@ static int receive_chunk(struct smtpd_session *s, uint64_t n, bool use)
         in = sl_sub(in, 0, n < in.n ? (size_t)n : in.n);
         if (use) {
             smtp_data_scan(&t->data, in);
-            letter_bytes(s, in);
+            take_bytes(s, in);
         }
         conn_consume(s->c, in.n);
         n -= in.n;
@@ -179,7 +197,7 @@ static int take_chunk(struct smtpd_session *s, const struct smtp_command *c)
     if (r) return r;
     if (c->last && !smtp_data_whole(&s->tx.data)) { /* RFC 5322 section 3.5: lines end in CRLF */
         smtp_data_scan(&s->tx.data, SL("\r\n"));
-        letter_bytes(s, SL("\r\n"));
+        take_bytes(s, SL("\r\n"));
     }
     if (c->last) {
         complete(s);

@@ -5,31 +5,30 @@
 
 /* ---- EHLO and HELO (RFC 5321 section 4.1.1.1) ---- */
 
-static void put_keyword(struct smtpd_session *s, const char *keyword)
+/* Returns where the line begins. */
+static size_t put_keyword(struct smtpd_session *s, struct slice keyword)
 {
-    buf_printf(&s->out, "250-%s\r\n", keyword);
+    size_t at = s->out.n;
+    buf_printf(&s->out, "250-%.*s", SLF(keyword));
+    if (sl_eq(keyword, SL("SIZE"))) buf_printf(&s->out, " %llu", (unsigned long long)smtpd_size_max(s));
+    if (sl_eq(keyword, SL("AUTH"))) sasl_put(&s->out, smtpd_logins(s), " ", "");
+    buf_str(&s->out, "\r\n");
+    return at;
 }
 
-static bool may_log_in(const struct smtpd_session *s)
-{
-    return s->kind != SMTPD_MX && s->tls && !s->logged_in;
-}
-
+/* What the table's commands serve at this moment. */
 static void put_ehlo(struct smtpd_session *s)
 {
-    uint8_t binding[32];
+    size_t n, last = 0;
+    const struct smtpd_command *table = smtpd_table(&n);
     buf_clear(&s->out);
     buf_printf(&s->out, "250-%.*s at your service\r\n", SLF(s->conf->hostname));
-    put_keyword(s, "PIPELINING");
-    buf_printf(&s->out, "250-SIZE %llu\r\n", (unsigned long long)smtpd_size_max(s));
-    put_keyword(s, "8BITMIME");
-    put_keyword(s, "CHUNKING");
-    put_keyword(s, "DSN");
-    put_keyword(s, "SMTPUTF8");
-    if (s->conf->tls && !s->tls) put_keyword(s, "STARTTLS");
-    if (may_log_in(s)) /* never in clear: RFC 4954 section 9 */
-        buf_printf(&s->out, "250-AUTH %s\r\n", sasl_mechanisms(conn_tls_exporter(s->c, binding) == 0));
-    buf_str(&s->out, "250 ENHANCEDSTATUSCODES\r\n");
+    for (size_t i = 0; i < n; i++) {
+        struct slice rest = sl_cstr(table[i].keywords ? table[i].keywords : ""), word;
+        if (table[i].closed && table[i].closed(s).code) continue;
+        while (rest.n && sl_next(&rest, ' ', &word)) last = put_keyword(s, word);
+    }
+    s->out.p[last + 3] = ' '; /* RFC 5321 section 4.1.1.1: the last line has no hyphen */
     conn_write(s->c, buf_slice(&s->out));
 }
 
@@ -66,17 +65,16 @@ int smtpd_tls_begin(struct smtpd_session *s)
     return 0;
 }
 
+struct smtpd_refusal smtpd_starttls_closed(const struct smtpd_session *s)
+{
+    if (s->tls) return (struct smtpd_refusal){503, "5.5.1", "TLS is already in use"};
+    if (!s->conf->tls) return (struct smtpd_refusal){502, "5.5.1", "TLS is not offered here"};
+    return (struct smtpd_refusal){0};
+}
+
 void smtpd_starttls(struct smtpd_session *s, struct smtp_command *c)
 {
     (void)c;
-    if (s->tls) {
-        smtpd_reply(s, 503, "5.5.1", "TLS is already in use");
-        return;
-    }
-    if (!s->conf->tls) {
-        smtpd_reply(s, 502, "5.5.1", "TLS is not offered here");
-        return;
-    }
     if (conn_peek(s->c).n) { /* section 6: what came in clear must never count as said in TLS */
         smtpd_reply(s, 421, "4.7.0",
                     "Commands were sent after STARTTLS before its answer; the connection is closed");

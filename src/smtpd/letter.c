@@ -198,7 +198,7 @@ static void trace_received(struct smtpd_session *s, const struct mailauth_verdic
 static void check_lines(struct smtpd_session *s)
 {
     const struct smtpd_tx *t = &s->tx;
-    const struct smtp_data *d = &t->data;
+    const struct smtp_data *d = s->logged_in ? &t->mended : &t->data;
     size_t max = s->kind == SMTPD_MX ? SMTPD_LINE_MX : SMTP_TEXT_LINE_MAX;
     if (d->fault)
         smtpd_decide(s, 554, "5.5.2",

@@ -6,22 +6,27 @@
 #include "smtpd_i.h"
 
 static const struct smtpd_command table[] = {
-    {SMTP_EHLO, SMTPD_LAST, 1, smtpd_helo, "EHLO host"},
-    {SMTP_HELO, SMTPD_LAST, 1, smtpd_helo, "HELO host"},
-    {SMTP_MAIL, SMTPD_HELO | SMTPD_NO_TX | SMTPD_USER, 1, smtpd_mail,
-     "MAIL FROM:<address> [SIZE=n] [BODY=7BIT|8BITMIME] [SMTPUTF8] [RET=..] [ENVID=..]"},
-    {SMTP_RCPT, SMTPD_HELO | SMTPD_TX | SMTPD_USER | SMTPD_WHOLE, 0, smtpd_rcpt,
-     "RCPT TO:<address> [NOTIFY=..] [ORCPT=..]"},
-    {SMTP_DATA, SMTPD_HELO | SMTPD_TX | SMTPD_USER | SMTPD_LAST | SMTPD_WHOLE, 0, smtpd_data, "DATA"},
-    {SMTP_BDAT, 0, 0, smtpd_bdat, "BDAT size [LAST]"},
-    {SMTP_RSET, 0, 1, smtpd_rset, "RSET"},
-    {SMTP_NOOP, 0, 1, smtpd_noop, "NOOP"},
-    {SMTP_QUIT, SMTPD_LAST, 0, smtpd_quit, "QUIT"},
-    {SMTP_STARTTLS, SMTPD_NO_TX | SMTPD_LAST, 1, smtpd_starttls, "STARTTLS"},
-    {SMTP_AUTH, SMTPD_HELO | SMTPD_NO_TX | SMTPD_LAST, 1, smtpd_auth, "AUTH mechanism [initial-response]"},
-    {SMTP_VRFY, SMTPD_LAST, 1, smtpd_vrfy, "VRFY word"},
-    {SMTP_EXPN, SMTPD_LAST, 1, smtpd_expn, "EXPN word"},
-    {SMTP_HELP, 0, 1, smtpd_help, "HELP"},
+    {SMTP_EHLO, SMTPD_LAST, .cost = 1, .run = smtpd_helo, .help = "EHLO host",
+     .keywords = "PIPELINING ENHANCEDSTATUSCODES"},
+    {SMTP_HELO, SMTPD_LAST, .cost = 1, .run = smtpd_helo, .help = "HELO host"},
+    {SMTP_MAIL, SMTPD_HELO | SMTPD_NO_TX | SMTPD_USER, .cost = 1, .run = smtpd_mail,
+     .help = "MAIL FROM:<address> [SIZE=n] [BODY=7BIT|8BITMIME] [SMTPUTF8] [RET=..] [ENVID=..]",
+     .keywords = "SIZE 8BITMIME SMTPUTF8 DSN"},
+    {SMTP_RCPT, SMTPD_HELO | SMTPD_TX | SMTPD_USER | SMTPD_WHOLE, .run = smtpd_rcpt,
+     .help = "RCPT TO:<address> [NOTIFY=..] [ORCPT=..]"},
+    {SMTP_DATA, SMTPD_HELO | SMTPD_TX | SMTPD_USER | SMTPD_LAST | SMTPD_WHOLE | SMTPD_LETTER,
+     .run = smtpd_data, .help = "DATA"},
+    {SMTP_BDAT, SMTPD_LETTER, .run = smtpd_bdat, .help = "BDAT size [LAST]", .keywords = "CHUNKING"},
+    {SMTP_RSET, 0, .cost = 1, .run = smtpd_rset, .help = "RSET"},
+    {SMTP_NOOP, 0, .cost = 1, .run = smtpd_noop, .help = "NOOP"},
+    {SMTP_QUIT, SMTPD_LAST, .run = smtpd_quit, .help = "QUIT"},
+    {SMTP_STARTTLS, SMTPD_NO_TX | SMTPD_LAST, .cost = 1, .run = smtpd_starttls, .help = "STARTTLS",
+     .keywords = "STARTTLS", .closed = smtpd_starttls_closed},
+    {SMTP_AUTH, SMTPD_HELO | SMTPD_NO_TX | SMTPD_LAST, .cost = 1, .run = smtpd_auth,
+     .help = "AUTH mechanism [initial-response]", .keywords = "AUTH", .closed = smtpd_auth_closed},
+    {SMTP_VRFY, SMTPD_LAST, .cost = 1, .run = smtpd_vrfy, .help = "VRFY word"},
+    {SMTP_EXPN, SMTPD_LAST, .cost = 1, .run = smtpd_expn, .help = "EXPN word"},
+    {SMTP_HELP, 0, .cost = 1, .run = smtpd_help, .help = "HELP"},
 };
 
 const struct smtpd_command *smtpd_table(size_t *n)
@@ -90,6 +95,8 @@ static void run_command(struct smtpd_session *s, struct slice line)
     ar_reset(&s->cmd_a);
     int r = smtp_command_parse(&s->cmd_a, line, &c);
     const struct smtpd_command *t = smtpd_find(c.verb);
+    if (!t || !(t->flags & SMTPD_LETTER)) (void)deadline_narrow(DEADLINE_IN(SMTPD_WORK));
+    if (!smtpd_may_go_on(s)) return;
     if (!t) {
         unknown(s, &c);
         return;
@@ -98,6 +105,11 @@ static void run_command(struct smtpd_session *s, struct slice line)
     if ((t->flags & SMTPD_LAST) && c.verb != SMTP_QUIT && conn_peek(s->c).n && !s->early) {
         s->early = true;
         log_info(s->who, "the client did not wait for the answer to %s", smtp_verb_name(c.verb));
+    }
+    struct smtpd_refusal no = t->closed ? t->closed(s) : (struct smtpd_refusal){0};
+    if (no.code) {
+        smtpd_reply(s, no.code, no.enhanced, "%s", no.text);
+        return;
     }
     if (!allowed(s, t)) return;
     if (r) bad_syntax(s, &c, r);
@@ -142,10 +154,8 @@ static void one_command(struct smtpd_session *s)
         if (r == ERR_CANCELED) smtpd_reply(s, 421, "4.3.2", "The server is shutting down; try again later");
         s->over = true;
     } else {
-        int64_t before = deadline_narrow(DEADLINE_IN(SMTPD_WORK));
-        /* Letters take the time they need, with deadlines of their own. */
-        if (sl_startsi(line, SL("DATA")) || sl_startsi(line, SL("BDAT"))) deadline_restore(before);
-        if (smtpd_may_go_on(s)) run_command(s, line);
+        int64_t before = deadline_narrow(INT64_MAX);
+        run_command(s, line);
         deadline_restore(before);
     }
 }

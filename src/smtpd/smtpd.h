@@ -22,6 +22,7 @@ struct smtpd_conf { /* everything is borrowed and outlives the server */
     struct preflight_gate *preflight; /* for letters of our users; NULL: they are not looked at */
     struct dmarc_store *reports;      /* DMARC aggregate reports; NULL = none */
     struct tls_ctx *tls;
+    unsigned logins; /* the ways to log in that are offered (store/sasl.h); 0 = all */
     struct slice hostname;
     uint64_t size_max;  /* bytes of a letter; 0 = 50 MiB */
     uint32_t rcpts_max; /* of one transaction; 0 = 1000 */

@@ -61,6 +61,8 @@ struct smtpd_tx { /* RFC 5321 section 3.3 */
     /* the letter while it arrives */
     bool receiving, chunking;
     struct smtp_data data;
+    struct smtp_stuff mend;  /* of a sender who has logged in, bare line ends are mended; */
+    struct smtp_data mended; /* then the lines are judged behind that */
     struct buf head, edited;
     struct mail_head parsed;
     struct slice message_id, subject; /* within their limits, once the header section is there */
@@ -106,12 +108,17 @@ struct smtpd {
 /* ---- the table ---- */
 
 enum {
-    SMTPD_HELO = 1,   /* only after EHLO or HELO */
-    SMTPD_TX = 2,     /* only within a transaction */
-    SMTPD_NO_TX = 4,  /* not within one */
-    SMTPD_USER = 8,   /* on submission only after login, which needs TLS */
-    SMTPD_LAST = 16,  /* nothing may be sent after it before the answer (RFC 2920 section 3.1) */
-    SMTPD_WHOLE = 32, /* not between the chunks of a letter (RFC 3030 section 2) */
+    SMTPD_HELO = 1,    /* only after EHLO or HELO */
+    SMTPD_TX = 2,      /* only within a transaction */
+    SMTPD_NO_TX = 4,   /* not within one */
+    SMTPD_USER = 8,    /* on submission only after login, which needs TLS */
+    SMTPD_LAST = 16,   /* nothing may be sent after it before the answer (RFC 2920 section 3.1) */
+    SMTPD_WHOLE = 32,  /* not between the chunks of a letter (RFC 3030 section 2) */
+    SMTPD_LETTER = 64, /* takes a letter's time, with deadlines of its own */
+};
+struct smtpd_refusal {
+    int code; /* 0: none */
+    const char *enhanced, *text;
 };
 struct smtpd_command {
     enum smtp_verb verb;
@@ -119,6 +126,10 @@ struct smtpd_command {
     unsigned cost; /* against SMTPD_COST_MAX */
     void (*run)(struct smtpd_session *s, struct smtp_command *c);
     const char *help;
+    const char *keywords; /* of EHLO that it serves, with a space between; NULL: none */
+    /* Why it is not offered to this session at this moment; NULL: it always is. EHLO and the loop both ask
+     * it, so that what is told is what is served. */
+    struct smtpd_refusal (*closed)(const struct smtpd_session *s);
 };
 const struct smtpd_command *smtpd_find(enum smtp_verb v);
 const struct smtpd_command *smtpd_table(size_t *n);
@@ -138,6 +149,7 @@ void smtpd_decide_error(struct smtpd_session *s, int e, const char *what);
 /* ---- commands ---- */
 
 void smtpd_helo(struct smtpd_session *s, struct smtp_command *c); /* hello.c */
+struct smtpd_refusal smtpd_starttls_closed(const struct smtpd_session *s);
 void smtpd_starttls(struct smtpd_session *s, struct smtp_command *c);
 int smtpd_tls_begin(struct smtpd_session *s);
 void smtpd_noop(struct smtpd_session *s, struct smtp_command *c);
@@ -146,6 +158,8 @@ void smtpd_vrfy(struct smtpd_session *s, struct smtp_command *c);
 void smtpd_expn(struct smtpd_session *s, struct smtp_command *c);
 void smtpd_help(struct smtpd_session *s, struct smtp_command *c);
 void smtpd_quit(struct smtpd_session *s, struct smtp_command *c);
+struct smtpd_refusal smtpd_auth_closed(const struct smtpd_session *s);
+unsigned smtpd_logins(struct smtpd_session *s);                   /* the ways to log in that are offered */
 void smtpd_auth(struct smtpd_session *s, struct smtp_command *c); /* auth.c */
 void smtpd_mail(struct smtpd_session *s, struct smtp_command *c); /* envelope.c */
 void smtpd_rcpt(struct smtpd_session *s, struct smtp_command *c);

@@ -34,7 +34,7 @@ TEST(submission_of_a_letter)
              "538 5.7.11 Begin TLS with STARTTLS before you log in");
     client_starttls(&cl, &w);
     ehlo = talk(&cl, "EHLO my_laptop");
-    CHECK(has(ehlo, "250-AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN\n") && !has(ehlo, "STARTTLS"));
+    CHECK(has(ehlo, "250 AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN") && !has(ehlo, "STARTTLS"));
     CHECK_SL(talk(&cl, "MAIL FROM:<alice@home.test>"), "530 5.7.0 Log in first");
     CHECK_SL(talk_plain(&cl, "alice@home.test", "wonderland"), "235 2.7.0 Welcome");
     CHECK_SL(talk(&cl, "MAIL FROM:<alice@home.test>"), "250 2.1.0 Sender is fine");
@@ -229,6 +229,64 @@ TEST(login_with_scram)
     CHECK_SL(scram(&cl, "nobody@home.test", "x"), "535 5.7.8 User name or password is wrong");
     CHECK_SL(scram(&cl, "alice@home.test", "wonderland"), "235 2.7.0 Welcome");
     CHECK(sl_starts(talk(&cl, "MAIL FROM:<alice@home.test>"), SL("250 ")));
+    client_close(&cl);
+    world_end(&w);
+}
+
+static void no_plus(struct smtpd_conf *c) { c->logins = SASL_SCRAM | SASL_PLAIN; }
+
+TEST(submission_offers_what_the_setting_says)
+{
+    struct world w;
+    struct client cl;
+    world_begin(&w, no_plus);
+    client_open(&cl, &w, SMTPD_SUBMISSION);
+    client_starttls(&cl, &w);
+    CHECK(has(talk(&cl, "EHLO me"), "250 AUTH SCRAM-SHA-256 PLAIN"));
+    CHECK_SL(talk(&cl, "AUTH SCRAM-SHA-256-PLUS"),
+             "504 5.5.4 this way to log in is not known here, known are SCRAM-SHA-256 PLAIN");
+    CHECK(sl_starts(talk(&cl, "AUTH LOGIN"), SL("504 ")));
+    /* y: the client could bind and sees that we do not offer it */
+    CHECK(sl_starts(talk(&cl, "AUTH SCRAM-SHA-256 eSwsbj1hbGljZUBob21lLnRlc3Qscj1mcm9iYXJmcm9iYXI="),
+                    SL("334 ")));
+    CHECK(sl_starts(talk(&cl, "*"), SL("501 ")));
+    CHECK_SL(talk_plain(&cl, "alice@home.test", "wonderland"), "235 2.7.0 Welcome");
+    CHECK(!has(talk(&cl, "EHLO me"), "AUTH"));
+    client_close(&cl);
+    world_end(&w);
+}
+
+static void from_alice(struct client *cl)
+{
+    CHECK(sl_starts(talk(cl, "MAIL FROM:<alice@home.test>"), SL("250 ")));
+    CHECK(sl_starts(talk(cl, "RCPT TO:<bob@home.test>"), SL("250 ")));
+}
+
+TEST(submission_mends_line_ends)
+{
+    struct world w;
+    struct client cl;
+    world_begin(&w, NULL);
+    client_open(&cl, &w, SMTPD_SUBMISSION);
+    client_starttls(&cl, &w);
+    CHECK(sl_starts(talk(&cl, "EHLO me"), SL("250")));
+    CHECK_SL(talk_plain(&cl, "alice@home.test", "wonderland"), "235 2.7.0 Welcome");
+    from_alice(&cl);
+    /* LF . LF, LF . CR LF and CR LF . LF end nothing: one letter comes of it */
+    CHECK(sl_starts(
+        send_letter(
+            &cl, SL("From: alice@home.test\nSubject: x\n\none\n.\ntwo\n..\r\nMAIL FROM:<a@home.test>\r\n..\n"
+                    "three\rfour\r\n.\r\n")),
+        SL("250 2.0.0 Accepted as ")));
+    CHECK_INT(handed.count, 1);
+    CHECK(sl_ends(handed.bytes,
+                  SL("\r\n\r\none\r\n.\r\ntwo\r\n..\r\nMAIL FROM:<a@home.test>\r\n.\r\nthree\r\nfour\r\n")));
+    CHECK(has(handed.bytes, "\r\nSubject: x\r\n"));
+    from_alice(&cl);
+    client_send(&cl, SL("BDAT 27\r\nFrom: alice@home.test\n\none\nBDAT 5 LAST\r\ntwo\n."));
+    CHECK(sl_starts(client_reply(&cl), SL("250 ")));
+    CHECK(sl_starts(client_reply(&cl), SL("250 2.0.0 Accepted as ")));
+    CHECK(sl_ends(handed.bytes, SL("\r\n\r\none\r\ntwo\r\n.\r\n")));
     client_close(&cl);
     world_end(&w);
 }

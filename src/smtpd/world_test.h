@@ -4,6 +4,7 @@
 #pragma once
 #include "base/log.h"
 #include "smtpd.h"
+#include "store/sasl.h"
 
 struct world {
     char dir[64];

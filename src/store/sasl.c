@@ -3,24 +3,34 @@
 
 #include "base/text.h"
 
-enum { PLAIN, LOGIN, SCRAM, SCRAM_PLUS };
-static const char *const names[] = {"PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"};
+static const char *const names[] = {"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN"};
 
-const char *sasl_mechanisms(bool binding)
+void sasl_put(struct buf *out, unsigned set, const char *before, const char *after)
 {
-    return binding ? "SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN" : "SCRAM-SHA-256 PLAIN LOGIN";
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        if (set >> i & 1) buf_printf(out, "%s%s%s", before, names[i], after);
 }
 
-int sasl_begin(struct sasl *x, struct store *s, struct arena *a, struct slice mechanism,
+static int not_known(unsigned offered)
+{
+    struct buf b = BUF_INIT;
+    sasl_put(&b, offered, " ", "");
+    int e =
+        err_set(ERR_UNSUPPORTED, "this way to log in is not known here, known are%.*s", SLF(buf_slice(&b)));
+    buf_free(&b);
+    return e;
+}
+
+int sasl_begin(struct sasl *x, struct store *s, struct arena *a, struct slice mechanism, unsigned offered,
                const uint8_t binding[32])
 {
-    int m = 0;
-    while (m < (int)COUNT_OF(names) && !sl_eqi(mechanism, sl_cstr(names[m]))) m++;
-    if (m == (int)COUNT_OF(names) || (m == SCRAM_PLUS && !binding))
-        return err_set(ERR_UNSUPPORTED, "this way to log in is not known here, known are %s",
-                       sasl_mechanisms(binding));
+    unsigned m = 0;
+    while (m < COUNT_OF(names) && !sl_eqi(mechanism, sl_cstr(names[m]))) m++;
+    m = m < COUNT_OF(names) ? 1u << m & offered : 0;
+    if (!m || (m == SASL_SCRAM_PLUS && !binding)) return not_known(offered);
     *x = (struct sasl){.store = s, .a = a, .mechanism = m};
-    if (binding) {
+    /* Without -PLUS a client that says that it could bind is right (RFC 5802 section 6). */
+    if (binding && (offered & SASL_SCRAM_PLUS)) {
         memcpy(x->scram.cb_data, binding, 32);
         x->scram.cb_size = 32;
     }
@@ -79,7 +89,7 @@ static int scram_begin(struct sasl *x, struct slice response, struct slice *out)
 {
     struct scram_keys keys;
     uint8_t nonce[18];
-    int r = scram_first(&x->scram, x->a, response, x->mechanism == SCRAM_PLUS);
+    int r = scram_first(&x->scram, x->a, response, x->mechanism == SASL_SCRAM_PLUS);
     if (r) return r;
     x->user = x->scram.user;
     r = scram_user(x, &keys);
@@ -108,8 +118,8 @@ int sasl_step(struct sasl *x, struct slice response, struct slice *out)
 {
     *out = SL("");
     switch (x->mechanism) {
-    case PLAIN: return step_plain(x, response);
-    case LOGIN: return step_login(x, response, out);
+    case SASL_PLAIN: return step_plain(x, response);
+    case SASL_LOGIN: return step_login(x, response, out);
     default: return step_scram(x, response, out);
     }
 }
@@ -118,7 +128,7 @@ int sasl_start(struct sasl *x, const struct slice *initial, struct slice *out)
 {
     *out = SL("");
     if (initial) return sasl_step(x, *initial, out);
-    if (x->mechanism == LOGIN) *out = SL("Username:");
+    if (x->mechanism == SASL_LOGIN) *out = SL("Username:");
     return SASL_MORE;
 }
 

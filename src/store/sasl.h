@@ -1,7 +1,7 @@
 /* sasl.h - the server's side of a login, the same for SMTP, IMAP and POP3: PLAIN (RFC 4616),
  * LOGIN, SCRAM-SHA-256 and SCRAM-SHA-256-PLUS (RFC 5802, 7677, 9266).
  *
- *     sasl_begin(&x, store, &arena, mechanism, binding);
+ *     sasl_begin(&x, store, &arena, mechanism, offered, binding);
  *     for (r = sasl_start(&x, initial or NULL, &out); r == SASL_MORE;) {
  *         send `out` in base64, receive a line, decode it with sasl_line_decode();
  *         r = sasl_step(&x, response, &out);
@@ -14,22 +14,34 @@
 
 enum { SASL_FIELD_MAX = 1000, SASL_DONE = 0, SASL_MORE = 1 };
 
-/* "PLAIN LOGIN SCRAM-SHA-256", with -PLUS in front when the connection can bind (TLS 1.3). Static. */
-const char *sasl_mechanisms(bool binding);
+/* The ways to log in, as a set. */
+enum { SASL_SCRAM_PLUS = 1, SASL_SCRAM = 2, SASL_PLAIN = 4, SASL_LOGIN = 8, SASL_ALL = 15 };
+#define SASL_WORDS                                                                                           \
+    "SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN" /* their names, in the order of the bits                  \
+                                                    */
+
+/* What a connection offers of a set (0: all): -PLUS only where it can bind (TLS 1.3). */
+static inline unsigned sasl_offered(unsigned set, bool binds)
+{
+    return (set ? set : SASL_ALL) & ~(binds ? 0u : (unsigned)SASL_SCRAM_PLUS);
+}
+/* The names of a set, each with before and after. */
+void sasl_put(struct buf *out, unsigned set, const char *before, const char *after);
 
 struct sasl {
     struct store *store;
     struct arena *a;
-    int mechanism, step;
+    unsigned mechanism;
+    int step;
     struct slice user;      /* who tries, as given; for the log. Empty until it was said */
     struct account account; /* when done */
     struct scram_server scram;
     int denied; /* what must come out in the end although the exchange goes on */
 };
-/* a: lives until the account is no longer used. binding: 32 bytes of conn_tls_exporter(), or NULL.
- * ERR_UNSUPPORTED: no such mechanism here. */
+/* a: lives until the account is no longer used. offered: what this connection offers, see above. binding: 32
+ * bytes of conn_tls_exporter(), or NULL. ERR_UNSUPPORTED: no such mechanism here. */
 MUST_CHECK int sasl_begin(struct sasl *x, struct store *s, struct arena *a, struct slice mechanism,
-                          const uint8_t binding[32]);
+                          unsigned offered, const uint8_t binding[32]);
 /* SASL_MORE with *out (not base64; may be empty) to be sent, SASL_DONE, or ERR_DENIED, ERR_SYNTAX, or a
  * temporary error. initial: decoded initial response, or NULL when there was none. SUSPENDS. */
 MUST_CHECK int sasl_start(struct sasl *x, const struct slice *initial, struct slice *out);

@@ -19,6 +19,18 @@ TEST(sasl_plain)
     CHECK_ERR(sasl_plain_parse(sl("\0a\0\xff", 4), &p), ERR_SYNTAX);
 }
 
+TEST(sasl_names)
+{
+    struct buf b = BUF_INIT;
+    sasl_put(&b, SASL_ALL, "", " ");
+    CHECK_SL(sl_trim(buf_slice(&b)), SASL_WORDS);
+    buf_clear(&b);
+    sasl_put(&b, sasl_offered(SASL_SCRAM_PLUS | SASL_LOGIN, false), "<", ">");
+    CHECK_SL(buf_slice(&b), "<LOGIN>");
+    CHECK_INT(sasl_offered(0, true), SASL_ALL);
+    buf_free(&b);
+}
+
 TEST(sasl_lines)
 {
     struct arena a;

@@ -1,5 +1,9 @@
-"""Clients that nobody here wrote, with their ordinary settings: swaks, curl, openssl."""
+"""Clients that nobody here wrote, with their ordinary settings: swaks, curl, openssl, mutt, neomutt."""
+import os
+import shlex
 import subprocess
+
+import pytest
 
 from world import letter
 
@@ -55,3 +59,39 @@ def test_openssl_sees_modern_tls_only(one):
     for flag, good in (("-tls1_3", True), ("-tls1_2", True), ("-tls1_1", False)):
         done = run("openssl", "s_client", "-connect", f"{one.address}:{one.port(993)}", flag, "-brief", input="a LOGOUT\r\n")
         assert ("CONNECTION ESTABLISHED" in done.stderr) == good, (flag, done)
+
+
+def mutt(program, home, tmp_path, user, *words, input=""):
+    """A mutt of this user, with nothing set but who and where; the certificate was accepted before."""
+    rc = tmp_path / f"{user}.rc"
+    login = f"{user}%40one.test@{home.address}"
+    rc.write_text(f"""set from = "{user}@one.test"
+set smtp_url = "smtp://{login}:{home.port(587)}/"
+set smtp_pass = secret
+set imap_user = "{user}@one.test"
+set imap_pass = secret
+set folder = "imap://{login}:{home.port(143)}/"
+set spoolfile = "+INBOX"
+set certificate_file = {home.dir}/tls/certificate.pem
+set ssl_verify_host = no
+set ssl_force_tls = yes
+set copy = no
+set confirmcreate = no
+set confirmappend = no
+set header_cache = ""
+""")
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "TERM": "vt100", "LANG": "C.UTF-8"}
+    command = [program, "-n", "-F", str(rc), *words]
+    if not input:  # it wants a terminal
+        command = ["script", "-qec", shlex.join(command), "/dev/null"]
+    return subprocess.run(command, capture_output=True, input=input.encode(), env=env, timeout=60)
+
+
+@pytest.mark.parametrize("program", ["mutt", "neomutt"])
+def test_mutt_sends_and_reads(one, tmp_path, program):
+    done = mutt(program, one, tmp_path, "alice", "-s", f"from {program}", "bob@one.test", input="Hello by mutt\n")
+    assert done.returncode == 0, (done.stdout, one.log.read_text()[-2000:])
+    one.wait_for("bob")
+    copy = tmp_path / "copy"
+    mutt(program, one, tmp_path, "bob", "-e", f"push <first-entry><copy-message><kill-line>{copy}<enter><exit>")
+    assert f"Subject: from {program}" in copy.read_text() and "Hello by mutt" in copy.read_text()
