@@ -29,7 +29,7 @@ override CFLAGS += -std=gnu17 $(OPT) $(WARN) $(HARD) $(SANFLAGS) -fno-omit-frame
 LDFLAGS += -pie -Wl,-z,relro,-z,now $(SANFLAGS)
 
 # Every folder and the folders below it that it may use (tools/floors checks the includes).
-FOLDERS = base rt crypto mail wire dns kv body spf dkim dmarc mailauth store outgoing queue relay report \
+FOLDERS = base rt crypto mail wire dns kv body spf dkim dmarc mailauth store guard outgoing queue relay report \
  core command smtpd imapd popd app
 USES_base =
 USES_rt = base
@@ -46,11 +46,12 @@ USES_dkim = dns crypto mail rt base
 USES_dmarc = dns mail rt base
 USES_mailauth = spf dkim dmarc dns crypto mail rt base
 USES_store = mail dns body kv crypto rt base
+USES_guard = rt base
 USES_outgoing = store mailauth $(USES_mailauth) body kv
 USES_queue = outgoing $(USES_outgoing)
 USES_relay = queue wire $(USES_queue)
 USES_report = queue $(USES_queue)
-USES_core = report $(USES_report)
+USES_core = report guard $(USES_report)
 USES_command = core wire $(USES_core)
 USES_smtpd = command $(USES_command)
 USES_imapd = command $(USES_command)

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "base/map.h"
 #include "command/control.h"
 #include "core/home.h"
 #include "crypto/cert.h"
@@ -54,9 +53,6 @@ struct serving {
     struct node *node;
     struct door door[DOORS_MAX];
     size_t ndoors;
-    struct lock lock;
-    struct map peers; /* address -> (void *)count */
-    size_t connections, most;
 };
 
 /* What runs on one loop. */
@@ -73,55 +69,20 @@ struct visit { /* one accepted connection */
     struct group *g;
     struct conn *c;
     enum service service;
-    bool counted; /* by admit() */
-    char peer[IP_TEXT_MAX];
+    struct guard_visit guard;
 };
 
-/* ---- how many connections, in all and from one address ---- */
-
-static bool admit(struct serving *s, const char *peer)
-{
-    struct slice key = sl_cstr(peer);
-    lock_take(&s->lock);
-    size_t have = (size_t)map_get(&s->peers, key);
-    struct ip ip;
-    bool near =
-        ip_parse(key, &ip) && ip_is_loopback(&ip); /* a proxy or a test on this host speaks for many */
-    bool yes = s->connections < s->most && (near || have < s->node->core.conf->connections_per_address);
-    if (yes) {
-        s->connections++;
-        map_put(&s->peers, key, (void *)(have + 1));
-    }
-    lock_release(&s->lock);
-    return yes;
-}
-
-static void leave(struct serving *s, const char *peer)
-{
-    struct slice key = sl_cstr(peer);
-    lock_take(&s->lock);
-    size_t have = (size_t)map_get(&s->peers, key);
-    s->connections--;
-    if (have > 1) map_put(&s->peers, key, (void *)(have - 1));
-    else map_del(&s->peers, key);
-    lock_release(&s->lock);
-}
-
-static void turn_away(struct visit *v)
+static void turn_away(struct visit *v, int e)
 {
     static const char *const words[] = {
-        [SERVICE_MX] = "421 4.7.0 too many connections from your address at this moment: try again later\r\n",
-        [SERVICE_SUBMISSION] =
-            "421 4.7.0 too many connections from your address at this moment: try again later\r\n",
-        [SERVICE_IMAP] = "* BYE too many connections from your address at this moment: try again later\r\n",
-        [SERVICE_POP3] =
-            "-ERR [SYS/TEMP] too many connections from your address at this moment: try again later\r\n",
-        [SERVICE_CONTROL] = "",
+        [SERVICE_MX] = "421 4.7.0 %s\r\n", [SERVICE_SUBMISSION] = "421 4.7.0 %s\r\n",
+        [SERVICE_IMAP] = "* BYE %s\r\n",   [SERVICE_POP3] = "-ERR [SYS/TEMP] %s\r\n",
+        [SERVICE_CONTROL] = NULL,
     };
-    if ((size_t)v->service < COUNT_OF(words) && words[v->service]) conn_puts(v->c, words[v->service]);
-    log_warn("serve",
-             "turned %s away: it has reached connections_per_address or connections_max of tram.conf",
-             v->peer);
+    char peer[IP_TEXT_MAX];
+    if ((size_t)v->service < COUNT_OF(words) && words[v->service])
+        conn_printf(v->c, words[v->service], err_text(e));
+    log_warn("serve", "turned %s away: %s", ip_format(&v->guard.ip, peer), err_text(e));
     conn_close(&v->c);
 }
 
@@ -129,13 +90,13 @@ static void run_session(struct visit *v)
 {
     struct node *n = v->s->node;
     switch (v->service) {
-    case SERVICE_MX: smtpd_session(n->smtpd, SMTPD_MX, v->c, v->g); break;
-    case SERVICE_SUBMISSION: smtpd_session(n->smtpd, SMTPD_SUBMISSION, v->c, v->g); break;
-    case SERVICE_SUBMISSIONS: smtpd_session(n->smtpd, SMTPD_SUBMISSIONS, v->c, v->g); break;
-    case SERVICE_IMAP: imapd_session(n->imapd, false, v->c, v->g); break;
-    case SERVICE_IMAPS: imapd_session(n->imapd, true, v->c, v->g); break;
-    case SERVICE_POP3: popd_session(n->popd, false, v->c, v->g); break;
-    case SERVICE_POP3S: popd_session(n->popd, true, v->c, v->g); break;
+    case SERVICE_MX: smtpd_session(n->smtpd, SMTPD_MX, v->c, v->g, &v->guard); break;
+    case SERVICE_SUBMISSION: smtpd_session(n->smtpd, SMTPD_SUBMISSION, v->c, v->g, &v->guard); break;
+    case SERVICE_SUBMISSIONS: smtpd_session(n->smtpd, SMTPD_SUBMISSIONS, v->c, v->g, &v->guard); break;
+    case SERVICE_IMAP: imapd_session(n->imapd, false, v->c, v->g, &v->guard); break;
+    case SERVICE_IMAPS: imapd_session(n->imapd, true, v->c, v->g, &v->guard); break;
+    case SERVICE_POP3: popd_session(n->popd, false, v->c, v->g, &v->guard); break;
+    case SERVICE_POP3S: popd_session(n->popd, true, v->c, v->g, &v->guard); break;
     case SERVICE_CONTROL: control_session(&n->core, v->c); break;
     }
 }
@@ -144,18 +105,20 @@ static void run_session(struct visit *v)
 static void visit_ends(void *arg)
 {
     struct visit *v = arg;
-    if (v->counted) leave(v->s, v->peer);
+    guard_leave(&v->guard);
     free(v);
 }
 
 static void visit_fiber(void *arg)
 {
     struct visit *v = arg;
-    bool wanted = v->service == SERVICE_CONTROL || admit(v->s, v->peer);
-    v->counted = wanted && v->service != SERVICE_CONTROL;
+    enum guard_door door = v->service == SERVICE_MX ? GUARD_WORLD : GUARD_USERS;
+    int e = 0;
     conn_on_close(v->c, visit_ends, v);
-    if (wanted) run_session(v);
-    else turn_away(v);
+    if (v->service != SERVICE_CONTROL)
+        e = guard_enter(v->s->node->core.guard, &v->guard, &conn_peer(v->c)->ip, door);
+    if (!e) run_session(v);
+    else turn_away(v, e);
 }
 
 struct accepting {
@@ -170,7 +133,6 @@ static void accept_fiber(void *arg)
     while (listener_accept(a->door->listener, &c) == 0) {
         struct visit *v = xcalloc(1, sizeof *v);
         *v = (struct visit){.s = a->l->s, .g = &a->l->sessions, .c = c, .service = a->door->service};
-        ip_format(&conn_peer(c)->ip, v->peer);
         if (group_go(&a->l->sessions, "session", visit_fiber, v)) {
             log_warn("serve", "no room for another session: the connection is closed");
             conn_close(&c);
@@ -326,15 +288,18 @@ static void wait_for_end(struct node *n)
     if (signo > 0) log_info("serve", "stopping: signal %d", signo);
 }
 
-static int keep_descriptors(struct serving *s)
+/* As many connections as the open files that are allowed are enough for. */
+static int open_guard(struct core *core)
 {
-    size_t wanted = s->node->core.conf->connections_max, possible;
+    size_t wanted = core->conf->connections_max, possible;
     int e = rt_reserve(KEPT_FILES, KEPT_DIALS, LEAST_CONNECTIONS, &possible);
     if (e) return e;
-    s->most = wanted < possible ? wanted : possible;
     if (possible < wanted)
         log_warn("serve", "connections_max is %zu, but the limit of open files is enough for %zu connections",
                  wanted, possible);
+    struct guard_conf conf = {.connections = wanted < possible ? wanted : possible,
+                              .per_network = core->conf->connections_per_address};
+    guard_open(&core->guard, &conf);
     return 0;
 }
 
@@ -342,8 +307,7 @@ int serve(struct node *n, bool control, void (*ready)(void *), void *arg)
 {
     struct serving *s = xcalloc(1, sizeof *s);
     s->node = n;
-    map_init(&s->peers, false);
-    int e = keep_descriptors(s), loops = rt_loops();
+    int e = open_guard(&n->core), loops = rt_loops();
     if (!e) e = open_doors(s, control);
     struct on_loop *l = xcalloc((size_t)loops, sizeof *l);
     struct group loops_group, care;
@@ -370,7 +334,7 @@ int serve(struct node *n, bool control, void (*ready)(void *), void *arg)
         if (l[i].s) (void)rt_call(i, stop_loop, &l[i]); /* not rt_post: l must outlive it */
     while (group_wait(&loops_group)) continue;
     close_doors(s);
-    map_free(&s->peers);
+    guard_close(&n->core.guard);
     free(l);
     free(s);
     return e;

@@ -61,25 +61,45 @@ static int stranger_main(void *arg)
     return 0;
 }
 
+struct world {
+    struct sim *s;
+    struct sim_node *host, *peer;
+    struct server server;
+    int64_t now;
+};
+
+static void world_begin(struct world *w)
+{
+    *w = (struct world){.s = sim_new(1)};
+    w->host = sim_node(w->s, "mail.one.test", "127.0.0.2,198.51.100.2");
+    w->peer = sim_node(w->s, "stranger.test", "203.0.113.9");
+    server_configure(&w->server);
+    sim_node_start(w->host, server_main, &w->server);
+    while (!w->server.ready && !w->server.failed && w->now < 600 * RT_S)
+        w->now = sim_run(w->s, w->now + RT_S);
+}
+
+static void world_end(struct world *w)
+{
+    sim_signal(w->host, SIGTERM);
+    sim_run(w->s, w->now + 2400 * RT_S);
+    CHECK(!sim_node_running(w->host));
+    sim_free(&w->s);
+}
+
+static void peer_does(struct world *w, int (*fn)(void *), void *arg)
+{
+    sim_node_start(w->peer, fn, arg);
+    for (int64_t end = w->now + 40000 * RT_S; sim_node_running(w->peer) && w->now < end;)
+        w->now = sim_run(w->s, w->now + 10 * RT_S);
+}
+
 static void meet(struct stranger *v, size_t n)
 {
-    struct sim *s = sim_new(1);
-    struct sim_node *host = sim_node(s, "mail.one.test", "127.0.0.2,198.51.100.2"),
-                    *peer = sim_node(s, "stranger.test", "203.0.113.9");
-    struct server server = {0};
-    server_configure(&server);
-    sim_node_start(host, server_main, &server);
-    int64_t now = 0;
-    while (!server.ready && !server.failed && now < 600 * RT_S) now = sim_run(s, now + RT_S);
-    for (size_t i = 0; i < n; i++) {
-        sim_node_start(peer, stranger_main, &v[i]);
-        for (int64_t end = now + 40000 * RT_S; sim_node_running(peer) && now < end;)
-            now = sim_run(s, now + 10 * RT_S);
-    }
-    sim_signal(host, SIGTERM);
-    sim_run(s, now + 2400 * RT_S);
-    CHECK(!sim_node_running(host));
-    sim_free(&s);
+    struct world w;
+    world_begin(&w);
+    for (size_t i = 0; i < n; i++) peer_does(&w, stranger_main, &v[i]);
+    world_end(&w);
 }
 
 TEST(a_flood_of_commands_that_lead_nowhere_ends)
@@ -170,19 +190,66 @@ static int patient_main(void *arg)
 
 TEST(the_least_rate_ends_with_the_transaction)
 {
-    struct sim *s = sim_new(2);
-    struct sim_node *host = sim_node(s, "mail.one.test", "127.0.0.2,198.51.100.2"),
-                    *peer = sim_node(s, "patient.test", "203.0.113.9");
-    struct server server = {0};
+    struct world w;
     bool heard = false;
-    server_configure(&server);
-    sim_node_start(host, server_main, &server);
-    int64_t now = 0;
-    while (!server.ready && !server.failed && now < 600 * RT_S) now = sim_run(s, now + RT_S);
-    sim_node_start(peer, patient_main, &heard);
-    now = sim_run(s, now + 1000 * RT_S);
+    world_begin(&w);
+    peer_does(&w, patient_main, &heard);
     CHECK(heard);
-    sim_signal(host, SIGTERM);
-    sim_run(s, now + 2400 * RT_S);
-    sim_free(&s);
+    world_end(&w);
+}
+
+TEST(recipients_that_are_probed_are_answered_ever_more_slowly)
+{
+    struct stranger v[12];
+    size_t answers = 0;
+    for (size_t i = 0; i < COUNT_OF(v); i++)
+        v[i] = (struct stranger){.port = SMTP,
+                                 .first = "EHLO a.test\r\nMAIL FROM:<a@elsewhere.test>\r\n",
+                                 .again = "RCPT TO:<nobody@one.test>\r\n"};
+    meet(v, COUNT_OF(v));
+    for (size_t i = 0; i < COUNT_OF(v); i++) {
+        CHECK(v[i].closed);
+        answers += v[i].answers;
+    }
+    CHECK(v[0].took > 100 * RT_S);
+    CHECK(v[4].took > 400 * RT_S);
+    CHECK(answers < 100 * COUNT_OF(v) + 200);
+}
+
+/* ---- many connections at once ---- */
+
+enum { CROWD = 200 };
+struct crowd {
+    size_t served, turned_away;
+};
+
+static int crowd_main(void *arg)
+{
+    static const uint16_t ports[] = {SMTP, SUBMISSION, IMAP, POP3};
+    struct crowd *x = arg;
+    struct conn *c[CROWD];
+    struct endpoint at = {0};
+    struct slice line;
+    ip_parse(SL("198.51.100.2"), &at.ip);
+    for (int i = 0; i < CROWD; i++) {
+        at.port = ports[i % COUNT_OF(ports)];
+        if (conn_dial(&c[i], &at, NULL)) return 1;
+        if (conn_read_line(c[i], 1000, &line)) continue;
+        bool away = sl_starts(line, SL("421")) || sl_starts(line, SL("* BYE")) || sl_starts(line, SL("-ERR"));
+        x->turned_away += away;
+        x->served += !away;
+    }
+    for (int i = 0; i < CROWD; i++) conn_close(&c[i]);
+    return 0;
+}
+
+TEST(one_network_has_a_share_of_the_places)
+{
+    struct world w;
+    struct crowd crowd = {0};
+    world_begin(&w);
+    peer_does(&w, crowd_main, &crowd);
+    CHECK_INT(crowd.served, GUARD_STRANGERS);
+    CHECK_INT(crowd.turned_away, CROWD - GUARD_STRANGERS);
+    world_end(&w);
 }

@@ -3,6 +3,7 @@
 #pragma once
 #include "config.h"
 #include "dns/dns.h"
+#include "guard/guard.h"
 #include "mailauth/mailauth.h"
 #include "outgoing/signing.h"
 #include "queue/queue.h"
@@ -18,6 +19,7 @@ struct core {
     struct preflight_gate *preflight;
     struct queue *queue;
     struct dmarc_store *reports;
+    struct guard *guard; /* while it serves */
     struct mailauth_ctx mailauth;
     int64_t started; /* unix seconds; 0 = not serving */
 };

@@ -282,11 +282,13 @@ static void session_run(struct imapd_session *s)
     session_end(s);
 }
 
-void imapd_session(struct imapd *d, bool tls_at_once, struct conn *c, struct group *g)
+void imapd_session(struct imapd *d, bool tls_at_once, struct conn *c, struct group *g,
+                   struct guard_visit *visit)
 {
     struct imapd_session *s = xcalloc(1, sizeof *s);
     char peer[ENDPOINT_TEXT_MAX];
-    *s = (struct imapd_session){.server = d, .c = c, .g = g, .state = IMAPD_LOGGED_OUT, .born = rt_now()};
+    *s = (struct imapd_session){
+        .server = d, .c = c, .g = g, .visit = visit, .state = IMAPD_LOGGED_OUT, .born = rt_now()};
     s->until = s->born + IMAPD_STRANGER;
     endpoint_format(conn_peer(c), peer);
     snprintf(s->who, sizeof s->who, "imap %.50s", peer);

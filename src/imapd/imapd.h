@@ -1,5 +1,6 @@
 /* imapd.h - the IMAP server (143 with STARTTLS, 993). */
 #pragma once
+#include "guard/guard.h"
 #include "rt/conn.h"
 #include "store/directory.h"
 #include "store/mailbox.h"
@@ -15,5 +16,7 @@ struct imapd_conf { /* borrowed, outlives the server */
 struct imapd;
 MUST_CHECK int imapd_open(struct imapd **out, const struct imapd_conf *conf);
 void imapd_close(struct imapd **s);
-/* One session; takes c over. tls_at_once: port 993. An idle one is parked in g. */
-void imapd_session(struct imapd *s, bool tls_at_once, struct conn *c, struct group *g);
+/* One session; takes c over. tls_at_once: port 993. An idle one is parked in g. visit: how the
+ * guard knows the connection, or NULL. */
+void imapd_session(struct imapd *s, bool tls_at_once, struct conn *c, struct group *g,
+                   struct guard_visit *visit);

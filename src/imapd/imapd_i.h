@@ -43,6 +43,7 @@ struct imapd_recent {
 struct imapd_session {
     struct imapd *server;
     struct conn *c;
+    struct guard_visit *visit; /* or NULL */
     struct group *g;
     struct arena a;   /* of the command at hand */
     struct buf cmd;   /* its text */

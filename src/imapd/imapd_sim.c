@@ -269,7 +269,7 @@ static bool agree(const struct client *x, const struct client *y)
 
 static struct world *world; /* of the run under way */
 
-static void session(void *arg) { imapd_session(world->imapd, true, arg, &world->sessions); }
+static void session(void *arg) { imapd_session(world->imapd, true, arg, &world->sessions, NULL); }
 
 static void accept_all(void *arg)
 {

@@ -23,8 +23,8 @@ static struct world {
 
 /* ---- a server ---- */
 
-static void plain_session(void *arg) { imapd_session(w.imapd, false, arg, &w.sessions); }
-static void tls_session(void *arg) { imapd_session(w.imapd, true, arg, &w.sessions); }
+static void plain_session(void *arg) { imapd_session(w.imapd, false, arg, &w.sessions, NULL); }
+static void tls_session(void *arg) { imapd_session(w.imapd, true, arg, &w.sessions, NULL); }
 
 static void accept_from(struct listener *l, fiber_fn *session)
 {
@@ -76,7 +76,7 @@ static void start(void)
     CHECK_OK(imapd_open(&w.imapd, &conf));
     CHECK_OK(listener_open(&w.plain, &at));
     CHECK_OK(listener_open(&w.tls, &at));
-    group_init(&w.sessions);
+    group_init(&w.sessions, NULL);
     group_init(&w.accepting);
     CHECK_OK(group_go(&w.accepting, "accept", accept_plain, NULL));
     CHECK_OK(group_go(&w.accepting, "accept", accept_tls, NULL));
@@ -95,8 +95,8 @@ static void stop(void)
 {
     group_cancel(&w.accepting);
     group_wait(&w.accepting);
-    group_cancel(&w.sessions);
-    group_wait(&w.sessions);
+    group_cancel(&w.sessions, NULL);
+    group_wait(&w.sessions, NULL);
     listener_close(&w.plain);
     listener_close(&w.tls);
     imapd_close(&w.imapd);
@@ -848,7 +848,7 @@ TEST(imapd_says_good_bye_when_the_server_stops)
     start();
     struct conn *a = login(), *b = login();
     TALK(b, "1 IDLE", "+ idling\n");
-    group_cancel(&w.sessions);
+    group_cancel(&w.sessions, NULL);
     EXPECT(a, "* BYE [UNAVAILABLE] the server is shutting down\n");
     EXPECT(b, "* BYE [UNAVAILABLE] the server is shutting down\n");
     conn_close(&a);

@@ -179,7 +179,8 @@ static void session_loop(struct popd_session *s, bool tls_at_once)
     }
 }
 
-void popd_session(struct popd *server, bool tls_at_once, struct conn *c, struct group *g)
+void popd_session(struct popd *server, bool tls_at_once, struct conn *c, struct group *g,
+                  struct guard_visit *visit)
 {
     char ip[IP_TEXT_MAX];
     struct popd_session *s = xcalloc(1, sizeof *s);
@@ -187,6 +188,7 @@ void popd_session(struct popd *server, bool tls_at_once, struct conn *c, struct 
     s->server = server;
     s->conf = &server->conf;
     s->c = c;
+    s->visit = visit;
     s->born = rt_now();
     snprintf(s->who, sizeof s->who, "popd [%s]", ip_format(&conn_peer(c)->ip, ip));
     session_loop(s, tls_at_once);

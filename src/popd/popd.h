@@ -1,5 +1,6 @@
 /* popd.h - the POP3 server (110 with STLS, 995). */
 #pragma once
+#include "guard/guard.h"
 #include "rt/conn.h"
 #include "store/directory.h"
 #include "store/mailbox.h"
@@ -13,5 +14,6 @@ struct popd_conf { /* borrowed, outlives the server */
 struct popd;
 MUST_CHECK int popd_open(struct popd **out, const struct popd_conf *conf);
 void popd_close(struct popd **s);
-/* One session; takes c over. tls_at_once: port 995. */
-void popd_session(struct popd *s, bool tls_at_once, struct conn *c, struct group *g);
+/* One session; takes c over. tls_at_once: port 995. visit: how the guard knows the connection, or NULL. */
+void popd_session(struct popd *s, bool tls_at_once, struct conn *c, struct group *g,
+                  struct guard_visit *visit);

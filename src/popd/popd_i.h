@@ -33,6 +33,7 @@ struct popd_session {
     struct popd *server;
     const struct popd_conf *conf;
     struct conn *c;
+    struct guard_visit *visit; /* or NULL */
     struct arena a, cmd_a;
     struct buf out;
     char who[64];

@@ -59,7 +59,7 @@ struct visit {
 static void session_fiber(void *arg)
 {
     struct visit *v = arg;
-    popd_session(v->w->popd, v->door == 1, v->c, &v->w->group);
+    popd_session(v->w->popd, v->door == 1, v->c, &v->w->group, NULL);
     free(v);
 }
 

@@ -208,10 +208,24 @@ static void accept_rcpt(struct smtpd_session *s, const struct smtp_path *p, stru
     smtpd_reply(s, 250, "2.1.5", "Recipient is fine");
 }
 
+/* Who asks for one recipient after another that is not here hears of them ever more slowly. */
+static bool brake(struct smtpd_session *s)
+{
+    int64_t delay = 0;
+    int r = s->logged_in ? 0 : guard_probe(s->visit, &delay);
+    if (delay && !r) {
+        (void)!conn_flush(s->c);
+        (void)!fiber_sleep(delay);
+    }
+    if (r) smtpd_reply(s, 421, "4.7.0", "%s", err_text(r));
+    return r == 0;
+}
+
 /* An honest list holds addresses that are gone: they have a budget of their own. */
 static void refuse_rcpt(struct smtpd_session *s, struct slice address, int code, const char *enhanced,
                         struct slice text)
 {
+    if (!brake(s)) return;
     unsigned before = s->errors;
     smtpd_reply(s, code, enhanced, "%.*s", SLF(text));
     s->errors = before;

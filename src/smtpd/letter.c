@@ -146,6 +146,10 @@ void smtpd_trace_refused(struct smtpd_session *s, struct slice who, const char *
                          struct slice text)
 {
     char ip[IP_TEXT_MAX];
+    if (!guard_evidence(s->visit)) {
+        s->unwritten++;
+        return;
+    }
     if (who.n) trace_index(s->conf->store, &s->tx.id, SL(""), s->tx.sender, &who, 1);
     trace_addf(s->conf->store, &s->tx.id, TRACE_REFUSED, who, "refused to %s [%s], sender <%.*s>: %d %s %.*s",
                s->helo, ip_format(&conn_peer(s->c)->ip, ip), SLF(s->tx.sender), code, enhanced, SLF(text));
@@ -374,7 +378,7 @@ void smtpd_letter_complete(struct smtpd_session *s)
         smtpd_reply(s, 250, "2.0.0", "Accepted as %s", t->id.s);
         return;
     }
-    index_letter(s);
+    if (guard_evidence(s->visit)) index_letter(s);
     smtpd_trace_refused(s, SL(""), t->answer.enhanced, t->answer.code, t->answer.text);
     log_info(s->who, "letter %s refused: %d %s %.*s", t->id.s, t->answer.code, t->answer.enhanced,
              SLF(t->answer.text));

@@ -197,7 +197,8 @@ static void session_loop(struct smtpd_session *s)
     }
 }
 
-void smtpd_session(struct smtpd *server, enum smtpd_kind kind, struct conn *c, struct group *g)
+void smtpd_session(struct smtpd *server, enum smtpd_kind kind, struct conn *c, struct group *g,
+                   struct guard_visit *visit)
 {
     char ip[IP_TEXT_MAX];
     struct smtpd_session *s = xcalloc(1, sizeof *s);
@@ -206,9 +207,11 @@ void smtpd_session(struct smtpd *server, enum smtpd_kind kind, struct conn *c, s
     s->conf = &server->conf;
     s->kind = kind;
     s->c = c;
+    s->visit = visit;
     s->progress = rt_now();
     snprintf(s->who, sizeof s->who, "smtpd [%s]", ip_format(&conn_peer(c)->ip, ip));
     session_loop(s);
+    if (s->unwritten) log_info(s->who, "%u refusals more are in no trace", s->unwritten);
     smtpd_tx_end(s);
     ar_free(&s->tx.a);
     buf_free(&s->tx.head);

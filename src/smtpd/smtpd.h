@@ -1,5 +1,6 @@
 /* smtpd.h - the SMTP server: mail from the world (25) and from our users (587, 465). */
 #pragma once
+#include "guard/guard.h"
 #include "mailauth/mailauth.h"
 #include "outgoing/preflight_gate.h"
 #include "outgoing/signing.h"
@@ -32,5 +33,7 @@ struct smtpd;
 MUST_CHECK int smtpd_open(struct smtpd **out, const struct smtpd_conf *conf);
 void smtpd_close(struct smtpd **s); /* when no session is left */
 /* One session, from the greeting to the end; runs on a fiber of its own and takes c
- * over. g: the group that parked continuations run in. Several loops use one smtpd. */
-void smtpd_session(struct smtpd *s, enum smtpd_kind kind, struct conn *c, struct group *g);
+ * over. g: the group that parked continuations run in. visit: how the guard knows the connection, or NULL.
+ * Several loops use one smtpd. */
+void smtpd_session(struct smtpd *s, enum smtpd_kind kind, struct conn *c, struct group *g,
+                   struct guard_visit *visit);

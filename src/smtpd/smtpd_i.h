@@ -85,6 +85,7 @@ struct smtpd_session {
     const struct smtpd_conf *conf;
     enum smtpd_kind kind;
     struct conn *c;
+    struct guard_visit *visit;
     struct arena a, cmd_a;
     struct buf out;
     struct smtpd_tx tx;
@@ -96,6 +97,7 @@ struct smtpd_session {
     struct account account;
     struct authority authority;
     unsigned errors, refused, cost, failed_logins, letters;
+    unsigned unwritten;        /* refusals that left no trace: there were too many */
     int64_t progress;          /* when it last led to something */
     struct iprev_result iprev; /* of the first letter, for the next ones */
     bool has_iprev;

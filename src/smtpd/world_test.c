@@ -100,7 +100,7 @@ struct visit {
 static void session_fiber(void *arg)
 {
     struct visit *v = arg;
-    smtpd_session(v->w->smtpd, v->kind, v->c, &v->w->group);
+    smtpd_session(v->w->smtpd, v->kind, v->c, &v->w->group, NULL);
     free(v);
 }
 

@@ -1,0 +1,233 @@
+/* guard_sim.c - counts and blocks as time goes by. */
+#include "base/test.h"
+#include "guard.h"
+#include "rt/rt.h"
+#include "sim/sim.h"
+
+static void in_world(int (*fn)(void *), void *arg)
+{
+    struct sim *s = sim_new(1);
+    struct sim_node *n = sim_node(s, "x.test", "127.0.0.2");
+    sim_node_start(n, fn, arg);
+    sim_run(s, 100000 * RT_S);
+    CHECK(!sim_node_running(n));
+    sim_free(&s);
+}
+
+static struct ip at(const char *text)
+{
+    struct ip ip;
+    CHECK(ip_parse(sl_cstr(text), &ip));
+    return ip;
+}
+
+static struct guard *make(size_t connections, size_t per_network)
+{
+    struct guard *g;
+    guard_open(&g, &(struct guard_conf){.connections = connections, .per_network = per_network});
+    return g;
+}
+
+static int networks(void *arg)
+{
+    enum { MANY = 400 };
+    static struct guard_visit v[MANY];
+    struct guard *g = make(MANY, 60);
+    char text[64];
+    size_t in = 0;
+    (void)arg;
+    for (int i = 0; i < MANY; i++) { /* one household's addresses are one network */
+        snprintf(text, sizeof text, "2001:db8::%x", i + 1);
+        struct ip ip = at(text);
+        in += guard_enter(g, &v[i], &ip, GUARD_USERS) == 0;
+    }
+    CHECK_INT(in, GUARD_STRANGERS);
+    struct ip other = at("2001:db8:0:1::1");
+    struct guard_visit w;
+    CHECK_OK(guard_enter(g, &w, &other, GUARD_WORLD));
+    guard_leave(&w);
+    for (int i = 0; i < 20; i++) guard_logged_in(&v[i], SL("alice@x.test"));
+    for (int i = GUARD_STRANGERS; i < MANY; i++) in += guard_enter(g, &v[i], &v[0].ip, GUARD_USERS) == 0;
+    CHECK_INT(in, 60); /* users and strangers together */
+    for (int i = 0; i < MANY; i++) guard_leave(&v[i]);
+    for (int i = 0; i < GUARD_STRANGERS; i++) CHECK_OK(guard_enter(g, &v[i], &v[0].ip, GUARD_USERS));
+    for (int i = 0; i < GUARD_STRANGERS; i++) guard_leave(&v[i]);
+    guard_close(&g);
+    return 0;
+}
+
+TEST(connections_are_counted_by_network) { in_world(networks, NULL); }
+
+static int reserve(void *arg)
+{
+    enum { PLACES = 40 };
+    static struct guard_visit v[PLACES], w[PLACES];
+    struct guard *g = make(PLACES, 100);
+    char text[32];
+    size_t world = 0, strangers = 0;
+    (void)arg;
+    for (int i = 0; i < PLACES; i++) {
+        snprintf(text, sizeof text, "192.0.2.%d", i + 1);
+        struct ip ip = at(text);
+        world += guard_enter(g, &v[i], &ip, GUARD_WORLD) == 0;
+    }
+    CHECK_INT(world, PLACES / 2);
+    for (int i = 0; i < PLACES; i++) {
+        snprintf(text, sizeof text, "203.0.113.%d", i + 1);
+        struct ip ip = at(text);
+        strangers += guard_enter(g, &w[i], &ip, GUARD_USERS) == 0;
+    }
+    CHECK_INT(strangers, PLACES / 4); /* the last quarter is for those who log in */
+    for (int i = 0; i < PLACES; i++)
+        if (w[i].inside) guard_logged_in(&w[i], SL("alice@x.test"));
+    struct guard_visit more;
+    struct ip ip = at("198.51.100.1");
+    CHECK_OK(guard_enter(g, &more, &ip, GUARD_USERS));
+    guard_leave(&more);
+    for (int i = 0; i < PLACES; i++) guard_leave(&v[i]), guard_leave(&w[i]);
+    guard_close(&g);
+    return 0;
+}
+
+TEST(users_have_a_reserve_of_places) { in_world(reserve, NULL); }
+
+static int guesses(void *arg)
+{
+    struct guard *g = make(100, 100);
+    struct guard_visit bad, home, elsewhere;
+    struct ip a = at("192.0.2.1"), b = at("192.0.2.2"), c = at("192.0.2.3");
+    (void)arg;
+    CHECK_OK(guard_enter(g, &bad, &a, GUARD_USERS));
+    CHECK_OK(guard_enter(g, &home, &b, GUARD_USERS));
+    CHECK_OK(guard_enter(g, &elsewhere, &c, GUARD_USERS));
+    CHECK_OK(guard_try(&home, SL("Alice@x.test")));
+    guard_logged_in(&home, SL("Alice@x.test"));
+    size_t tried = 0;
+    for (int i = 0; i < 1000; i++) tried += guard_try(&bad, SL("alice@x.test")) == 0;
+    CHECK_INT(tried, GUARD_LOGINS_MAX + 1);
+    CHECK_INT(guard_login_delay(&bad, SL("alice@x.test")), GUARD_SLOW);
+    CHECK_ERR(guard_try(&bad, SL("bob@x.test")), ERR_BUSY); /* the network is shut out */
+    CHECK_OK(guard_try(&elsewhere, SL("alice@x.test")));    /* others are not */
+    guard_untried(&elsewhere, SL("alice@x.test"));
+    struct guard_block block[4];
+    CHECK_INT(guard_blocks(g, block, 4), 1);
+    CHECK_SL(sl_cstr(block[0].who), "192.0.2.1");
+    fiber_sleep(GUARD_SHUT + RT_S);
+    CHECK_INT(guard_blocks(g, block, 4), 0);
+    CHECK_OK(guard_try(&bad, SL("bob@x.test")));
+    guard_leave(&bad), guard_leave(&home), guard_leave(&elsewhere);
+    guard_close(&g);
+    return 0;
+}
+
+TEST(guesses_of_a_network_are_slowed_and_shut_out) { in_world(guesses, NULL); }
+
+static int many_networks(void *arg)
+{
+    struct guard *g = make(100, 100);
+    struct guard_visit home, v;
+    struct ip b = at("203.0.113.9");
+    size_t tried = 0;
+    char text[32];
+    (void)arg;
+    CHECK_OK(guard_enter(g, &home, &b, GUARD_USERS));
+    CHECK_OK(guard_try(&home, SL("alice@x.test")));
+    guard_logged_in(&home, SL("alice@x.test"));
+    for (int i = 0; i < 250; i++) {
+        snprintf(text, sizeof text, "192.0.2.%d", i + 1);
+        struct ip ip = at(text);
+        CHECK_OK(guard_enter(g, &v, &ip, GUARD_USERS));
+        for (int k = 0; k < 4; k++) tried += guard_try(&v, SL("alice@x.test")) == 0;
+        guard_leave(&v);
+    }
+    CHECK_INT(tried, GUARD_LOGINS_ACCOUNT + 1);
+    for (int i = 0; i < 10; i++) { /* the owner is known there, and goes on */
+        CHECK_OK(guard_try(&home, SL("alice@x.test")));
+        guard_logged_in(&home, SL("alice@x.test"));
+    }
+    guard_leave(&home);
+    guard_close(&g);
+    return 0;
+}
+
+TEST(an_account_is_shut_to_networks_that_it_does_not_know) { in_world(many_networks, NULL); }
+
+static int probes(void *arg)
+{
+    struct guard *g = make(100, 100);
+    struct guard_visit v;
+    struct ip a = at("192.0.2.1");
+    int64_t delay, whole = 0;
+    size_t n = 0;
+    (void)arg;
+    CHECK_OK(guard_enter(g, &v, &a, GUARD_WORLD));
+    for (; guard_probe(&v, &delay) == 0; n++) whole += delay;
+    CHECK_INT(n, GUARD_PROBES_MAX);
+    CHECK(whole > 1000 * RT_S);
+    guard_leave(&v);
+    CHECK_ERR(guard_enter(g, &v, &a, GUARD_WORLD), ERR_DENIED);
+    CHECK_OK(guard_enter(g, &v, &a, GUARD_USERS)); /* a user there may still read mail */
+    guard_leave(&v);
+    CHECK_OK(guard_unblock(g, SL("192.0.2.1")));
+    CHECK_ERR(guard_unblock(g, SL("192.0.2.1")), ERR_NOT_FOUND);
+    CHECK_OK(guard_enter(g, &v, &a, GUARD_WORLD));
+    guard_leave(&v);
+    CHECK_OK(guard_block(g, SL("192.0.2.1"), 60 * RT_S));
+    CHECK_ERR(guard_enter(g, &v, &a, GUARD_USERS), ERR_DENIED);
+    CHECK_ERR(guard_block(g, SL("192.0.2.0/24"), 60 * RT_S), ERR_SYNTAX);
+    fiber_sleep(61 * RT_S);
+    CHECK_OK(guard_enter(g, &v, &a, GUARD_USERS));
+    guard_leave(&v);
+    guard_close(&g);
+    return 0;
+}
+
+TEST(probes_of_recipients_are_braked) { in_world(probes, NULL); }
+
+static int evidence(void *arg)
+{
+    struct guard *g = make(100, 100);
+    struct guard_visit v;
+    struct ip a = at("192.0.2.1");
+    int n = 0;
+    (void)arg;
+    for (int i = 0; i < 1000; i++) {
+        a.b[1] = (uint8_t)(i / 200);
+        CHECK_OK(guard_enter(g, &v, &a, GUARD_WORLD));
+        n += guard_evidence(&v);
+        guard_leave(&v);
+    }
+    CHECK_INT(n, 5 * GUARD_EVIDENCE);
+    for (int i = 0; i < 100000; i++) {
+        a.b[1] = (uint8_t)(i >> 8), a.b[2] = (uint8_t)i;
+        CHECK_OK(guard_enter(g, &v, &a, GUARD_WORLD));
+        n += guard_evidence(&v);
+        guard_leave(&v);
+    }
+    CHECK_INT(n, GUARD_EVIDENCE_ALL);
+    guard_close(&g);
+    return 0;
+}
+
+TEST(evidence_of_refusals_is_bounded) { in_world(evidence, NULL); }
+
+static int memory(void *arg)
+{
+    struct guard *g = make(100, 100);
+    struct guard_visit v;
+    struct ip a = at("192.0.2.1");
+    char user[32];
+    (void)arg;
+    for (int i = 0; i < 3 * GUARD_ENTRIES_MAX; i++) {
+        a.b[1] = (uint8_t)(i >> 16), a.b[2] = (uint8_t)(i >> 8), a.b[3] = (uint8_t)i;
+        CHECK_OK(guard_enter(g, &v, &a, GUARD_USERS));
+        snprintf(user, sizeof user, "user%d@x.test", i);
+        CHECK_OK(guard_try(&v, sl_cstr(user)));
+        guard_leave(&v);
+    }
+    CHECK_INT(guard_entries(g), GUARD_ENTRIES_MAX);
+    guard_close(&g);
+    return 0;
+}
+
+TEST(what_is_remembered_is_bounded) { in_world(memory, NULL); }
