@@ -231,6 +231,11 @@ static void sweep_once(struct core *core)
     else if (!e && rep.dropped + rep.compacted)
         log_info("care", "gave %llu bytes of deleted mail back to the disk",
                  (unsigned long long)rep.bytes_freed);
+    if (!e && rep.damaged)
+        log_warn("care",
+                 "%llu rows of the index cannot be read: %llu files of bodies are kept for them; `tram "
+                 "verify` names them",
+                 (unsigned long long)rep.damaged, (unsigned long long)rep.kept);
 }
 
 /* At start for the days missed, then when a day is over. */

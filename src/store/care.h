@@ -18,12 +18,15 @@ struct care_queue {
 struct sweep_report {
     uint64_t packs, dropped, compacted, bytes_freed, bodies_alive;
     uint64_t accounts_read; /* of which rows were read: those that changed since the last sweep */
-    uint64_t damaged;       /* records that do not tell what they refer to: nothing is dropped then */
+    uint64_t damaged;       /* rows that do not tell what they refer to */
+    uint64_t kept;          /* packs that stay because of these, or of a loss */
 };
 /* Finds what is alive (queue objects first, then accounts: a letter on its way from one to
  * the other is seen in at least one), drops sealed packs in which nothing is, and moves the
  * rest out of packs of which less than a third is, some packs each time. Packs younger than
  * min_age_s or pinned are left alone. bytes_per_second limits the moving (0: no limit).
+ * A row that cannot be read might name any body there was when it was first found so: packs made until
+ * then stay as long as it does (a row of _store keeps that moment); what came later is swept.
  * queue: may be NULL. */
 MUST_CHECK int store_sweep(struct store *s, const struct care_queue *queue, int64_t min_age_s,
                            uint64_t bytes_per_second, struct sweep_report *out);

@@ -89,8 +89,8 @@ TEST(what_the_queue_refers_to_lives)
     CHECK_INT(sweep(&f, &queue, 0).dropped, 0);
     struct body_ref nonsense = {"nonsense"};
     queue.ctx = &nonsense;
-    struct sweep_report r = sweep(&f, &queue, 0); /* not sure what is alive: nothing is dropped */
-    CHECK(r.dropped == 0 && r.damaged == 1);
+    struct sweep_report r = sweep(&f, &queue, 0); /* not sure what is alive */
+    CHECK(r.dropped == 0 && r.damaged == 1 && r.kept == 1);
     CHECK_INT(sweep(&f, NULL, 0).dropped, 1);
     fixture_end(&f);
 }
@@ -266,13 +266,13 @@ TEST(verify_says_what_is_wrong_and_whom_it_concerns)
     struct body_ref none = letter(&f, "of nobody", 0).body;
     body_unpin(f.s->body, &none);
     seal(&f);
-    struct sweep_report r = sweep(&f, NULL, 0); /* not sure what is alive: nothing is dropped */
-    CHECK(r.damaged == 1 && r.dropped == 0);
+    struct sweep_report r = sweep(&f, NULL, 0); /* not sure what is alive */
+    CHECK(r.damaged == 1 && r.dropped == 0 && r.kept == 2);
     uint32_t uid = 1;
     CHECK_OK(message_expunge(f.s, ACC, INBOX_ID, &uid, 1, false, &f.a, NULL, NULL));
     CHECK_OK(kv_transact(f.s->kv, SL("u:" ACC), damage_rows, &(int){3}));
     r = sweep(&f, NULL, 0); /* the row is gone */
-    CHECK(r.damaged == 0 && r.dropped == 2);
+    CHECK(r.damaged == 0 && r.dropped == 1);
     buf_free(&said);
     fixture_end(&f);
 }
@@ -281,6 +281,51 @@ static int damage_one(struct kv_tx *tx, void *key)
 {
     kv_tx_put(tx, sl_cstr(key), SL("\1x"));
     return 0;
+}
+
+static int delete_one(struct kv_tx *tx, void *key)
+{
+    kv_tx_del(tx, sl_cstr(key));
+    return 0;
+}
+
+static void expunged_letter(struct fixture *f, const char *text)
+{
+    uint32_t uid = add(f, INBOX_ID, text, 0);
+    seal(f);
+    expunge(f, uid);
+}
+
+/* The bodies that it might name stay; what came later is swept. */
+TEST(a_damaged_row_keeps_what_it_might_name_and_stops_nothing_else)
+{
+    struct fixture f;
+    struct kv_page page;
+    struct slice got;
+    char key[] = "m/00000001/00000002", other[] = "m/00000001/00000009";
+    REQUIRE(fixture_begin(&f));
+    for (int i = 0; i < 2; i++) add(&f, INBOX_ID, "old", 0);
+    struct body_ref two = ref_of(&f, 2);
+    CHECK_OK(kv_transact(f.s->kv, SL("u:" ACC), damage_one, key));
+    seal(&f);
+    expunge(&f, 1);
+    for (int i = 0; i < 2; i++) { /* the moment is that of the first sweep, not of the last */
+        struct sweep_report r = sweep(&f, NULL, 0);
+        CHECK(r.dropped == (uint64_t)i && r.damaged == 1 && r.kept == 1);
+        expunged_letter(&f, "new");
+    }
+    CHECK_OK(body_get(f.s->body, &two, 10, &f.a, &got));
+    /* further damage might name what has come since */
+    CHECK_OK(kv_transact(f.s->kv, SL("u:" ACC), damage_one, other));
+    struct sweep_report r = sweep(&f, NULL, 0);
+    CHECK(r.dropped == 0 && r.damaged == 2 && r.kept == 2);
+    CHECK_OK(kv_transact(f.s->kv, SL("u:" ACC), delete_one, other));
+    CHECK_OK(kv_transact(f.s->kv, SL("u:" ACC), delete_one, key));
+    r = sweep(&f, NULL, 0);
+    CHECK(r.dropped == 2 && r.damaged == 0 && r.kept == 0);
+    CHECK_OK(kv_scan(f.s->kv, SL("_store"), SL("damage/"), SL("damage0"), 10, &f.a, &page));
+    CHECK_INT(page.n, 0);
+    fixture_end(&f);
 }
 
 TEST(verify_names_a_damaged_row_of_every_object)

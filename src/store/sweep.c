@@ -8,11 +8,14 @@
  * to, or pinned (a letter that is just coming in, or an attempt that holds an older
  * reference); the queue is read before the accounts (a delivery adds to the account
  * before the queue forgets); what was added to an account while it was read is read too
- * (sweep_mark.c); one sweep or backup runs at a time. */
+ * (sweep_mark.c); one sweep or backup runs at a time. A row that cannot be read keeps what it may
+ * refer to (sweep_damage.c). */
 #include "sweep_i.h"
 
 enum { ALIVE_PART = 3, MOVE_PACKS = 64 };
 static const uint64_t move_bytes = 256 << 20; /* in one round: the next one goes on */
+
+static bool is_unreadable(int rc) { return rc == ERR_CORRUPT || rc == ERR_VERSION; }
 
 /* ---- move ---- */
 
@@ -80,7 +83,7 @@ static int move_message(void *arg, uint32_t box, uint32_t uid, const struct mess
     if (rc || stays) return rc;
     sweep_forget_account(w, w->acc); /* what is remembered of it is not so any more */
     rc = kv_transact(w->s->kv, account_object(w->acc, room), relink, &r);
-    return rc == ERR_CORRUPT ? 0 : rc;
+    return is_unreadable(rc) ? 0 : rc;
 }
 
 static int move_account(void *arg, const char *acc)
@@ -88,7 +91,8 @@ static int move_account(void *arg, const char *acc)
     struct sweep *w = arg;
     w->acc = acc;
     if (!sweep_account_moves(w, acc)) return 0;
-    return messages_each(w->s, acc, move_message, w);
+    int rc = messages_each(w->s, acc, move_message, w);
+    return is_unreadable(rc) ? 0 : rc;
 }
 
 static int move_letter(void *arg, struct slice letter, struct slice ref)
@@ -100,7 +104,7 @@ static int move_letter(void *arg, struct slice letter, struct slice ref)
     int rc = new_place(w, &from, BODY_QUEUE, &to, &stays);
     if (rc || stays) return rc;
     rc = w->queue->relink(w->queue->ctx, w->s, letter, &from, &to);
-    return rc == ERR_CORRUPT || rc == ERR_NOT_FOUND ? 0 : rc;
+    return is_unreadable(rc) || rc == ERR_NOT_FOUND ? 0 : rc;
 }
 
 /* Accounts first: a body that a letter shares with a mailbox goes where mail that stays lies. */
@@ -108,7 +112,7 @@ static int move_all(struct sweep *w)
 {
     int rc = accounts_each(w->s, move_account, w);
     if (rc == 0 && w->queue) rc = w->queue->refs(w->queue->ctx, w->s, move_letter, w);
-    return rc;
+    return is_unreadable(rc) ? 0 : rc;
 }
 
 static void unpin_moved(struct sweep *w)
@@ -134,12 +138,15 @@ static int drop(struct sweep *w, const struct body_pack *p)
 static int drop_dead(struct sweep *w, const struct body_pack *pack, size_t n, int64_t min_age_s, bool *moves)
 {
     uint64_t bytes = 0, kept = loss_upto(w->s);
+    if (kept < w->keep_to) kept = w->keep_to;
     int first = 0;
     for (size_t i = 0; i < n; i++) {
         const struct body_pack *p = &pack[i];
         struct live *l = sweep_live(w, p->number, false);
-        if (p->open || p->age_s < min_age_s || p->number <= kept) continue;
-        if (!l && !w->report->damaged) {
+        if (p->open || p->age_s < min_age_s) continue;
+        if (p->number <= kept) {
+            w->report->kept++;
+        } else if (!l) {
             int rc = drop(w, p);
             if (rc == ERR_CANCELED || rc == ERR_DENIED) return rc;
             if (!first) first = rc;
@@ -161,6 +168,7 @@ static int sweep(struct sweep *w, int64_t min_age_s)
     int rc = body_packs(w->s->body, &w->a, &pack, &n); /* before marking: what comes later is not looked at */
     w->report->packs = n;
     if (rc == 0) rc = sweep_mark(w);
+    if (rc == 0) rc = sweep_settle_damage(w);
     if (rc == 0) rc = drop_dead(w, pack, n, min_age_s, &moves);
     if (rc != ERR_CANCELED && rc != ERR_DENIED && moves) {
         int e = move_all(w);
@@ -181,9 +189,11 @@ int store_sweep(struct store *s, const struct care_queue *queue, int64_t min_age
     ar_init(&w.a, 0);
     map_init(&w.packs, false);
     map_init(&w.moved, false);
+    map_init(&w.damaged, false);
     rc = sweep(&w, min_age_s);
     map_free(&w.packs);
     map_free(&w.moved);
+    sweep_forget_damage(&w);
     ar_free(&w.a);
     care_end(&w.care);
     return rc;

@@ -10,7 +10,6 @@
  * account that did not change is not read again. */
 #include <stdlib.h>
 
-#include "base/log.h"
 #include "sweep_i.h"
 
 enum { CATCH_UPS = 4, REMEMBER_BYTES = 32 << 20 };
@@ -114,20 +113,14 @@ static void mark_known(struct sweep *w, const struct known *k)
     }
 }
 
-/* A record that does not say what it refers to: every pack may be the one. */
-static void damaged(struct sweep *w, const char *whose, struct slice which)
-{
-    w->report->damaged++;
-    log_error("care", "the record %.*s of %s is damaged: no pack is dropped until it is mended or removed",
-              SLF(which), whose);
-}
+static const struct slice queue_name = SL("q");
 
 static int mark_letter(void *arg, struct slice letter, struct slice ref)
 {
     struct sweep *w = arg;
     struct body_ref r;
     int rc = care_check(&w->care);
-    if (body_ref_parse(ref, &r)) damaged(w, "the queue", letter);
+    if (body_ref_parse(ref, &r)) sweep_damaged(w, queue_name, letter);
     else sweep_live(w, body_ref_pack(&r), true)->bytes += body_ref_size(&r) + 48;
     return rc;
 }
@@ -154,13 +147,21 @@ static void reading_add(struct reading *r, const struct body_ref *ref)
     p->bodies++;
 }
 
+/* key empty: there are rows that cannot be seen. */
+static void read_damage(struct reading *r, struct slice key)
+{
+    char room[KEY_ROOM];
+    r->damaged = true;
+    sweep_damaged(r->w, account_object(r->w->acc, room), key);
+}
+
 static int read_row(void *arg, struct slice key, struct slice value)
 {
     struct reading *r = arg;
     struct message m;
     uint32_t box;
     if (message_of_row(key, value, &box, &m)) reading_add(r, &m.body);
-    else if (!r->damaged) damaged(r->w, r->w->acc, key), r->damaged = true;
+    else read_damage(r, key);
     return 0;
 }
 
@@ -306,6 +307,10 @@ static int mark_by_reading(struct sweep *w, uint64_t modseq)
     int rc = mailbox_finish_deletes(w->s, w->acc);
     if (rc == ERR_CORRUPT) rc = 0; /* what could not be deleted is read */
     if (rc == 0) rc = read_account(&r, &modseq);
+    if (rc == ERR_CORRUPT) {
+        read_damage(&r, (struct slice){0});
+        rc = 0;
+    }
     struct known *k = known_from(&r, modseq);
     if (rc == 0) mark_known(w, k);
     if (rc == 0 && may_remember(&r, modseq)) remember(w, k);
@@ -342,6 +347,10 @@ int sweep_mark(struct sweep *w)
 {
     memory_begin(w->s);
     int rc = w->queue ? w->queue->refs(w->queue->ctx, w->s, mark_letter, w) : 0;
+    if (rc == ERR_CORRUPT) {
+        sweep_damaged(w, queue_name, (struct slice){0});
+        rc = 0;
+    }
     if (rc == 0) rc = accounts_each(w->s, mark_account, w);
     if (rc == 0) memory_end(w->s);
     return rc;
