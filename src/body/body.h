@@ -31,6 +31,8 @@ struct body_ref {
 static inline struct slice body_ref_slice(const struct body_ref *r) { return sl_cstr(r->s); }
 MUST_CHECK int body_ref_parse(struct slice s, struct body_ref *out);
 uint64_t body_ref_size(const struct body_ref *r); /* bytes of the body */
+/* Size and checksum in words: the same wherever the body lies. Valid as long as r. */
+struct slice body_ref_content(const struct body_ref *r);
 uint64_t body_ref_pack(const struct body_ref *r); /* number of the pack it lies in */
 enum { BODY_FILE_MAX = 40 };
 void body_ref_file(const struct body_ref *r, char out[BODY_FILE_MAX]); /* name of its file in the folder */

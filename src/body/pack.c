@@ -204,6 +204,13 @@ uint64_t body_ref_pack(const struct body_ref *r)
     return place_parse(body_ref_slice(r), &p) ? p.pack : 0;
 }
 
+struct slice body_ref_content(const struct body_ref *r)
+{
+    struct slice s = body_ref_slice(r);
+    size_t sum = sl_rchr(s, '.'), size = sum == SL_NONE ? SL_NONE : sl_rchr(sl_sub(s, 0, sum), '.');
+    return size == SL_NONE ? s : sl_from(s, size + 1);
+}
+
 /* ---- names of files ---- */
 
 void body_ref_file(const struct body_ref *r, char out[BODY_FILE_MAX])

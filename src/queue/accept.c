@@ -165,11 +165,11 @@ static int into_queue(struct queue *q, struct letter *l, bool once, struct arena
     return 0;
 }
 
-static int into_account(struct queue *q, struct letter *l, struct arena *a)
+static int into_account(struct queue *q, struct letter *l, bool once, struct arena *a)
 {
     const struct letter_rcpt *r = &l->rcpt[0];
     bool duplicate;
-    int e = local_deliver(q->store, l, r->route.account, 0, &duplicate);
+    int e = local_deliver(q->store, l, r->route.account, 0, once, &duplicate);
     if (e) return e;
     queue_tally(&q->delivered, 1);
     trace_addf(q->store, &l->id, TRACE_DELIVERED, r->route.address, "delivered to %.*s, %s",
@@ -187,7 +187,7 @@ static int accept_any(struct queue *q, struct letter *l, bool once)
     int e = l->nrcpt ? letter_fits(l) : err_set(ERR_USAGE, "the letter has no recipients");
     /* a report of success is made by the queue */
     bool direct = l->nrcpt == 1 && l->rcpt[0].route.local && !(l->rcpt[0].notify & NOTIFY_SUCCESS);
-    if (!e) e = direct ? into_account(q, l, &a) : into_queue(q, l, once, &a);
+    if (!e) e = direct ? into_account(q, l, once, &a) : into_queue(q, l, once, &a);
     if (e != ERR_UNKNOWN) body_unpin(q->store->body, &l->body); /* else a row that nobody sees may name it */
     ar_free(&a);
     return e;

@@ -1,16 +1,18 @@
 /* local.c - delivery into an account here, exactly once: the account remembers the
- * delivery's name, made of the letter's id and the recipient's number. */
+ * delivery's name, made of the letter's id, the recipient's number and what the body is: another letter
+ * that has the same id by chance is not taken for delivered. */
 #include <stdio.h>
 
 #include "queue_i.h"
 #include "store/mailbox.h"
 
-int local_deliver(struct store *s, const struct letter *l, const char *account, uint32_t rcpt_n,
+int local_deliver(struct store *s, const struct letter *l, const char *account, uint32_t rcpt_n, bool once,
                   bool *duplicate)
 {
-    char name[LETTER_ID_LEN + 16];
+    char name[LETTER_ID_LEN + 16 + sizeof l->body.s];
     uint32_t uid;
-    snprintf(name, sizeof name, "%s.%u", l->id.s, rcpt_n);
+    struct slice content = once ? SL("once") : body_ref_content(&l->body);
+    snprintf(name, sizeof name, "%s.%u.%.*s", l->id.s, rcpt_n, SLF(content));
     struct message_new m = {.internal_date = l->received,
                             .size = body_ref_size(&l->body),
                             .head_size = l->head_size,
@@ -27,10 +29,10 @@ int local_deliver(struct store *s, const struct letter *l, const char *account, 
 static int deliver_until_known(struct store *s, const struct q_loaded *l, uint32_t rcpt_n, bool *duplicate)
 {
     enum { PAUSE_MAX_S = 60 };
-    int e = local_deliver(s, &l->e.l, l->g.account, rcpt_n, duplicate);
+    int e = local_deliver(s, &l->e.l, l->g.account, rcpt_n, false, duplicate);
     for (int64_t pause = 1; e == ERR_UNKNOWN && fiber_sleep(pause * RT_S) == 0; pause *= 2) {
         if (pause > PAUSE_MAX_S) pause = PAUSE_MAX_S;
-        e = local_deliver(s, &l->e.l, l->g.account, rcpt_n, duplicate);
+        e = local_deliver(s, &l->e.l, l->g.account, rcpt_n, false, duplicate);
     }
     return e;
 }

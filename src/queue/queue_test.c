@@ -185,6 +185,30 @@ TEST(queue_an_id_that_names_another_letter_loses_none)
     end(&t);
 }
 
+TEST(queue_an_id_that_was_delivered_before_loses_no_other_letter)
+{
+    struct tester t;
+    struct message *m;
+    REQUIRE(begin(&t, NULL));
+    struct letter l = letter_to(&t, "x@two.test", "bob@one.test"), again = l;
+    CHECK_OK(accept_letter(t.q, &l));
+    CHECK_OK(body_pin(t.f.s->body, &again.body));
+    CHECK_OK(accept_letter(t.q, &again));
+    CHECK_INT(inbox(&t, "bob@one.test", &m), 1);
+    struct letter other = letter_to(&t, "y@two.test", "bob@one.test");
+    body_unpin(t.f.s->body, &other.body);
+    CHECK_OK(body_put(t.f.s->body, BODY_MAIL, SL("Subject: another\r\n\r\none\r\n"), &other.body));
+    other.id = l.id;
+    CHECK_OK(accept_letter(t.q, &other));
+    CHECK_INT(inbox(&t, "bob@one.test", &m), 2);
+    /* a letter of our own may be made anew, with another date: then it is the same */
+    other.id = again.id = (struct letter_id){"0123456789abcdef"};
+    CHECK_OK(accept_once(t.q, &other));
+    CHECK_OK(accept_once(t.q, &again));
+    CHECK_INT(inbox(&t, "bob@one.test", &m), 3);
+    end(&t);
+}
+
 TEST(queue_local_and_remote)
 {
     struct tester t;

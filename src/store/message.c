@@ -177,9 +177,8 @@ static int forget_row(void *arg, struct slice key, struct slice value)
     struct forget *f = arg;
     int64_t time = 0;
     uint32_t uid;
-    int rc = delivery_row(value, &time, &uid);
-    if (rc) return rc;
-    if (time < f->before) kv_tx_del(f->tx, key);
+    /* one that cannot be read does not say its age: verify names it */
+    if (delivery_row(value, &time, &uid) == 0 && time < f->before) kv_tx_del(f->tx, key);
     if (--f->left) return 0;
     snprintf(f->next, sizeof f->next, "%.*s", SLF(key));
     return 1;
@@ -191,6 +190,7 @@ static int forget_old(struct kv_tx *tx)
     struct slice from = SL("d/");
     int rc = kv_tx_get(tx, SL("e"), &from);
     if (rc && rc != ERR_NOT_FOUND) return rc;
+    if (!sl_starts(from, SL("d/")) || from.n > KV_KEY_MAX) from = SL("d/"); /* damaged: from the start */
     rc = kv_tx_scan(tx, from, SL("d0"), forget_row, &f);
     if (rc < 0) return rc;
     kv_tx_put(tx, SL("e"), f.next[0] ? sl_cstr(f.next) : SL("d/"));

@@ -117,6 +117,9 @@ static int old_delivery(struct kv_tx *tx, void *arg)
     rec_begin(&b, 1);
     rec_put_u64(&b, 't', 1000000000);
     rec_put_u64(&b, 'u', 1);
+    /* damaged ones stop nothing: verify names them */
+    kv_tx_put(tx, SL("d/0damaged"), SL("\1x"));
+    kv_tx_put(tx, SL("e"), SL("no key\xff"));
     for (int i = 0; i < 700; i++) {
         snprintf(key, sizeof key, "d/old%04d", i);
         kv_tx_put(tx, sl_cstr(key), buf_slice(&b));
