@@ -102,6 +102,12 @@ static bool is_kind_with_state(const struct dkim_key *k, enum key_kind kind, enu
     return k->kind == kind && k->state == state;
 }
 
+static void did(json_t *done, const char *what, struct slice selector)
+{
+    json_array_append_new(done,
+                          json_pack("{s:s, s:s#}", "did", what, "selector", selector.p, (int)selector.n));
+}
+
 static int make_next(struct request *r, struct slice domain, const struct dkim_key *k, size_t n,
                      enum key_kind kind, json_t *done)
 {
@@ -114,28 +120,19 @@ static int make_next(struct request *r, struct slice domain, const struct dkim_k
         for (size_t i = 0; i < n; i++) taken |= sl_eqi(k[i].selector, selector);
         if (taken) continue;
         int e = dkim_key_add(r->core->store, domain, selector, kind, DKIM_KEY_PUBLISH);
-        if (!e)
-            json_array_append_new(
-                done, json_pack("{s:s, s:s#}", "did", "made", "selector", selector.p, (int)selector.n));
+        if (!e) did(done, "made", selector);
         return e;
     }
     return err_set(ERR_LIMIT, "there were 26 keys of this kind today already: go on tomorrow");
 }
 
-static int activate(struct request *r, struct slice domain, const struct dkim_key *k, size_t n,
-                    const struct dkim_key *next, json_t *done)
+static int activate(struct request *r, struct slice domain, struct slice selector, json_t *done)
 {
-    int e = dkim_key_set_state(r->core->store, domain, next->selector, DKIM_KEY_ACTIVE);
-    if (!e)
-        json_array_append_new(done, json_pack("{s:s, s:s#}", "did", "activated", "selector", next->selector.p,
-                                              (int)next->selector.n));
-    for (size_t i = 0; !e && i < n; i++) {
-        if (!is_kind_with_state(&k[i], next->kind, DKIM_KEY_ACTIVE)) continue;
-        e = dkim_key_set_state(r->core->store, domain, k[i].selector, DKIM_KEY_RETIRED);
-        if (!e)
-            json_array_append_new(done, json_pack("{s:s, s:s#}", "did", "retired", "selector",
-                                                  k[i].selector.p, (int)k[i].selector.n));
-    }
+    struct slice *retired;
+    size_t n;
+    int e = dkim_key_take_over(r->core->store, r->a, domain, selector, &retired, &n);
+    if (!e) did(done, "activated", selector);
+    for (size_t i = 0; i < n; i++) did(done, "retired", retired[i]);
     return e;
 }
 
@@ -148,7 +145,7 @@ static int rotate_kind(struct request *r, struct slice domain, const struct dkim
         struct dkim_publish p;
         int e = publication(r, domain, &k[i], &p);
         if (e) return e;
-        if (p.state == DKIM_PUB_RIGHT) return activate(r, domain, k, n, &k[i], done);
+        if (p.state == DKIM_PUB_RIGHT) return activate(r, domain, k[i].selector, done);
         json_array_append_new(waits, publication_json(&k[i], &p));
         return 0;
     }
@@ -162,9 +159,8 @@ static int remove_landed(struct request *r, struct slice domain, const struct dk
     for (size_t i = 0; !e && i < n; i++) {
         if (k[i].state != DKIM_KEY_RETIRED || k[i].changed + RETIRED_FOR_S > rt_wall_seconds()) continue;
         e = dkim_key_remove(r->core->store, domain, k[i].selector);
-        if (!e)
-            json_array_append_new(done, json_pack("{s:s, s:s#}", "did", "removed", "selector",
-                                                  k[i].selector.p, (int)k[i].selector.n));
+        if (!e) did(done, "removed", k[i].selector);
+        if (e == ERR_NOT_FOUND) e = 0; /* somebody else rotates as well */
     }
     return e;
 }

@@ -159,10 +159,13 @@ struct dkim_key {
 };
 MUST_CHECK int dkim_keys(struct store *s, struct arena *a, struct slice domain, struct dkim_key **out,
                          size_t *n);
+/* ERR_EXISTS; ERR_STATE: another of its kind waits already (one waits at a time). */
 MUST_CHECK int dkim_key_add(struct store *s, struct slice domain, struct slice selector, enum key_kind kind,
                             enum dkim_key_state state);
-MUST_CHECK int dkim_key_set_state(struct store *s, struct slice domain, struct slice selector,
-                                  enum dkim_key_state state);
+/* A key that waits signs from now on; those of its kind that signed so far are retired (their selectors,
+ * in the arena): all or nothing. ERR_STATE: it does not wait, ERR_NOT_FOUND. */
+MUST_CHECK int dkim_key_take_over(struct store *s, struct arena *a, struct slice domain,
+                                  struct slice selector, struct slice **retired, size_t *n);
 MUST_CHECK int dkim_key_remove(struct store *s, struct slice domain, struct slice selector);
 /* Changes whenever a domain's keys change: for caches of parsed keys. Does not suspend. */
 uint64_t directory_generation(struct store *s);

@@ -108,6 +108,14 @@ static int not_there(int e, struct slice domain, struct slice selector)
     return err_set(e, "%.*s has no DKIM key with the selector %.*s", SLF(domain), SLF(selector));
 }
 
+static int waits_already(void *arg, struct slice key, struct slice value)
+{
+    const struct dkim_key *next = arg;
+    struct dkim_key k;
+    (void)key;
+    return dkim_key_parse(value, &k) == 0 && k.kind == next->kind && k.state == DKIM_KEY_PUBLISH;
+}
+
 static int add_key(struct kv_tx *tx, void *arg)
 {
     struct dkim_key *k = arg;
@@ -117,6 +125,8 @@ static int add_key(struct kv_tx *tx, void *arg)
     int e = kv_tx_get(tx, key_row(&a, k->selector), &row);
     ar_free(&a);
     if (e != ERR_NOT_FOUND) return e ? e : ERR_EXISTS;
+    e = k->state == DKIM_KEY_PUBLISH ? kv_tx_scan(tx, SL("k:"), SL("k;"), waits_already, k) : 0;
+    if (e) return e < 0 ? e : ERR_STATE;
     dkim_key_put(tx, k);
     return 0;
 }
@@ -137,6 +147,7 @@ int dkim_key_add(struct store *s, struct slice domain, struct slice selector, en
     }
     if (e == ERR_EXISTS)
         err_set(e, "%.*s has a DKIM key with the selector %.*s already", SLF(domain), SLF(selector));
+    if (e == ERR_STATE) err_set(e, "a new DKIM key of this kind waits already in %.*s", SLF(domain));
     ar_free(&a);
     return e;
 }
@@ -151,35 +162,57 @@ int dkim_keys_make(struct arena *a, struct dkim_key pair[2])
                    &pair[1]);
 }
 
-struct key_change {
+struct takeover {
+    struct kv_tx *tx;
     struct arena *a;
-    struct slice selector;
-    enum dkim_key_state state;
+    struct dkim_key next;
+    struct slice *retired;
+    size_t n, cap;
 };
 
-static int change_key(struct kv_tx *tx, void *arg)
+static int retire_row(void *arg, struct slice key, struct slice value)
 {
-    struct key_change *c = arg;
-    struct slice row;
-    struct dkim_key k = {.selector = c->selector};
-    int e = kv_tx_get(tx, key_row(c->a, c->selector), &row);
-    if (!e) e = dkim_key_parse(row, &k);
-    if (e || k.state == c->state) return e;
-    k.state = c->state;
+    struct takeover *t = arg;
+    struct dkim_key k;
+    if (dkim_key_parse(value, &k)) return 0; /* it does not sign */
+    if (k.kind != t->next.kind || k.state != DKIM_KEY_ACTIVE) return 0;
+    k.selector = sl_from(ar_dup(t->a, key), 2);
+    k.state = DKIM_KEY_RETIRED;
     k.changed = rt_wall_seconds();
-    dkim_key_put(tx, &k);
+    dkim_key_put(t->tx, &k);
+    if (t->n == t->cap) t->retired = ar_grow(t->a, t->retired, &t->cap, sizeof *t->retired);
+    t->retired[t->n++] = k.selector;
     return 0;
 }
 
-int dkim_key_set_state(struct store *s, struct slice domain, struct slice selector, enum dkim_key_state state)
+static int take_over(struct kv_tx *tx, void *arg)
 {
-    struct arena a;
-    ar_init(&a, 0);
-    struct key_change c = {&a, selector, state};
-    int e = domain_name(&a, domain, &domain);
-    if (!e) e = not_there(directory_transact(s, domain, change_key, &c), domain, selector);
-    ar_free(&a);
+    struct takeover *t = arg;
+    struct slice row;
+    int e = kv_tx_get(tx, key_row(t->a, t->next.selector), &row);
+    if (!e) e = dkim_key_parse(row, &t->next);
+    if (e) return e;
+    if (t->next.state != DKIM_KEY_PUBLISH) return ERR_STATE;
+    t->next.pem = ar_dup(t->a, t->next.pem);
+    t->tx = tx;
+    t->n = 0;
+    e = kv_tx_scan(tx, SL("k:"), SL("k;"), retire_row, t);
+    t->next.state = DKIM_KEY_ACTIVE;
+    t->next.changed = rt_wall_seconds();
+    dkim_key_put(tx, &t->next);
+    wipe((char *)t->next.pem.p, t->next.pem.n);
     return e;
+}
+
+int dkim_key_take_over(struct store *s, struct arena *a, struct slice domain, struct slice selector,
+                       struct slice **retired, size_t *n)
+{
+    struct takeover t = {.a = a, .next.selector = selector};
+    int e = domain_name(a, domain, &domain);
+    if (!e) e = not_there(directory_transact(s, domain, take_over, &t), domain, selector);
+    *retired = t.retired;
+    *n = e ? 0 : t.n;
+    return e == ERR_STATE ? err_set(e, "the DKIM key %.*s waits no more", SLF(selector)) : e;
 }
 
 int dkim_key_remove(struct store *s, struct slice domain, struct slice selector)
