@@ -29,7 +29,7 @@ override CFLAGS += -std=gnu17 $(OPT) $(WARN) $(HARD) $(SANFLAGS) -fno-omit-frame
 LDFLAGS += -pie -Wl,-z,relro,-z,now $(SANFLAGS)
 
 # Every folder and the folders below it that it may use (tools/floors checks the includes).
-FOLDERS = base rt crypto mail wire dns kv body spf dkim dmarc mailauth store guard outgoing queue relay report \
+FOLDERS = base rt crypto mail wire dns kv body spf dkim dmarc mailauth store guard outgoing shape queue relay report \
  core command smtpd imapd popd app
 USES_base =
 USES_rt = base
@@ -48,7 +48,8 @@ USES_mailauth = spf dkim dmarc dns crypto mail rt base
 USES_store = mail dns body kv crypto rt base
 USES_guard = rt base
 USES_outgoing = store mailauth $(USES_mailauth) body kv
-USES_queue = outgoing $(USES_outgoing)
+USES_shape = mail wire base
+USES_queue = shape wire outgoing $(USES_outgoing)
 USES_relay = queue wire $(USES_queue)
 USES_report = queue $(USES_queue)
 USES_core = report guard $(USES_report)
@@ -89,6 +90,7 @@ $(B)/lib/%.a:
 	@$(AR) rcs $@ $^
 
 # Nothing is compiled before the packages are there, also with many jobs.
+$(B)/obj/shape/data.o: $(wildcard share/*/*)
 $(B)/obj/%.o: src/%.c Makefile | deps-check
 	@mkdir -p $(@D)
 	@echo "  CC $<"

@@ -125,6 +125,12 @@ const struct command commands[] = {
     DNS("check message", check_message, "what Tram would write and do if this letter came from there",
         ARGS(ENVELOPE), .input = "message"),
 
+    {.name = "check reply", .needs = NEEDS_NOTHING, .run = run_check_reply, .print = print_check_reply,
+     .help = "what a server's refusal means, and which rule says so", .input = "reply",
+     ARGS(OPTION("host", "H", "the name of the server that said it"))},
+    {.name = "shaping check", .needs = NEEDS_NOTHING, .run = run_shaping_check, .print = print_shaping_check,
+     .help = "names rules about replies that cannot fire, contradict or shadow each other"},
+
     STORE("queue list", queue_list, "lists what waits, and why",
           ARGS(MAYBE("address", "ADDRESS", "only letters to this address"),
                OPTION("sender", "A", "only letters from this sender"),
