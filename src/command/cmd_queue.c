@@ -23,6 +23,8 @@ static json_t *rcpt_json(const struct queue_rcpt_info *q)
     if (q->next_try) reply_int(o, "next_try", q->next_try);
     if (q->last_try) reply_int(o, "last_try", q->last_try);
     if (q->reply.n) reply_text(o, "reply", q->reply);
+    if (q->class.n) reply_text(o, "class", q->class);
+    if (q->rule.n) reply_text(o, "rule", q->rule);
     if (q->host.n) reply_text(o, "host", q->host);
     return o;
 }
@@ -67,6 +69,8 @@ static void print_rcpt(struct arena *a, json_t *rcpt, int64_t now, struct buf *o
                    SLF(say_time(a, arg_number(rcpt, "last_try"), now)));
     if (*arg_text(rcpt, "host")) buf_printf(out, "     asked %s\n", arg_text(rcpt, "host"));
     if (*arg_text(rcpt, "reply")) buf_printf(out, "     answer: %s\n", arg_text(rcpt, "reply"));
+    if (*arg_text(rcpt, "class"))
+        buf_printf(out, "     taken for: %s, by the rule %s\n", arg_text(rcpt, "class"), arg_text(rcpt, "rule"));
     if (arg_number(rcpt, "next_try"))
         buf_printf(out, "     next attempt %.*s\n", SLF(say_time(a, arg_number(rcpt, "next_try"), now)));
 }

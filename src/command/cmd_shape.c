@@ -31,8 +31,8 @@ static void tell_verdict(json_t *o, const struct reply_verdict *v)
     reply_text(o, "suppress", sl_cstr(suppress[v->suppress]));
     json_object_set_new(o, "again", json_boolean(v->again));
     json_object_set_new(o, "pause", json_boolean(v->pause));
-    reply_int(o, "first_wait_s", v->first_s);
-    reply_int(o, "longest_wait_s", v->most_s);
+    reply_int(o, "first_wait", v->first);
+    reply_int(o, "longest_wait", v->most);
 }
 
 int run_check_reply(struct request *r)
@@ -57,8 +57,9 @@ void print_check_reply(json_t *args, json_t *reply, struct buf *out)
     buf_printf(out, "decided by: %s\n", arg_text(reply, "rule"));
     buf_printf(out, "it refuses: %s\n", arg_text(reply, "about"));
     buf_printf(out, "try again: %s", arg_flag(reply, "again") ? "yes" : "no");
-    if (arg_flag(reply, "again") && arg_number(reply, "first_wait_s"))
-        buf_printf(out, ", after %lld minutes", (long long)arg_number(reply, "first_wait_s") / 60);
+    if (arg_flag(reply, "again") && arg_number(reply, "first_wait"))
+        buf_printf(out, ", first after %lld times the first interval",
+                   (long long)arg_number(reply, "first_wait"));
     buf_printf(out, "\nmay the address be suppressed: %s\n", arg_text(reply, "suppress"));
     if (arg_flag(reply, "pause"))
         buf_str(out, "it speaks of us: after a few of them the path to this site rests\n");

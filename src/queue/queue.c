@@ -48,8 +48,11 @@ int queue_open(struct queue **out, struct store *s, const struct queue_conf *con
         return err_set(ERR_USAGE, "1 to %d shards", QUEUE_SHARDS_MAX);
     int e = kv_transact(s->kv, SL("_store"), shards_tx, &x);
     if (e) return err_prefix(e, "cannot open the queue");
+    struct replies *replies;
+    if ((e = replies_open(&replies)) != 0) return e;
     struct queue *q = xcalloc(1, sizeof *q);
     q->store = s;
+    q->replies = replies;
     q->signing = conf->signing;
     q->hostname = sl(xstrndup(conf->hostname.p, conf->hostname.n), conf->hostname.n);
     q->retry_first_s = or_default(conf->retry_first_s, 60);
@@ -210,6 +213,7 @@ void queue_close(struct queue **qp)
     group_wait(&g);
     /* Offers that shards of other loops posted while they stopped: they arrive before this does. */
     for (int i = 0; q->started && i < q->nshards; i++) (void)rt_call(q->shard[i].loop, nothing, NULL);
+    replies_close(&q->replies);
     free((char *)q->hostname.p);
     free(q);
     *qp = NULL;

@@ -59,6 +59,7 @@ MUST_CHECK int queue_start(struct queue *q, queue_relay *relay, void *ctx);
 
 struct queue_rcpt_info {
     struct slice address, reply, host;
+    struct slice class, rule;   /* what the reply means, by which rule (docs/delivery.md); or empty */
     struct slice state;         /* "waiting" "sending" "held" "delivered" "bounced" "dropped" "damaged" */
     int64_t next_try, last_try; /* unix seconds, 0 = none */
     uint32_t attempts;

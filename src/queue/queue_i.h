@@ -14,6 +14,7 @@
 #include "base/heap.h"
 #include "base/map.h"
 #include "queue.h"
+#include "shape/reply.h"
 
 enum { QUEUE_REPLY_MAX = LIMIT_SENTENCE, QUEUE_ATTEMPT_RCPTS = 100, QUEUE_SHARDS_MAX = 64 };
 
@@ -47,6 +48,7 @@ struct q_rcpt {
     int64_t next_try, last_try; /* unix seconds */
     int code;
     struct slice enhanced, reply, host, tls;
+    struct slice class, rule; /* what the reply means, and which rule says so (shape/reply.h); or empty */
     bool uncertain; /* an attempt may have delivered it */
     bool expired;   /* failed because its time was over */
     bool barred;    /* held since it came, for the reason in the envelope (hold) */
@@ -111,6 +113,7 @@ struct queue {
     struct store *store;
     struct signing *signing;
     struct slice hostname;
+    struct replies *replies;
     int64_t retry_first_s, retry_most_s, lifetime_s, delay_warning_s;
     int nshards;
     struct shard shard[QUEUE_SHARDS_MAX];
@@ -150,7 +153,8 @@ MUST_CHECK int load_group(struct shard *s, const struct letter_id *id, uint32_t 
 /* Recipients of one group, or of all when g < 0; those whose rows cannot be read are marked. */
 MUST_CHECK int load_rcpts(struct shard *s, const struct letter_id *id, int64_t g, struct arena *a,
                           struct q_rcpt **out, size_t *n);
-int64_t retry_interval(const struct queue *q, uint32_t attempts);
+/* After so many attempts; first, most: multiples of the configured first wait, 0 = as configured. */
+int64_t retry_interval(const struct queue *q, uint32_t attempts, unsigned first, unsigned most);
 int64_t retry_longest(const struct queue *q);
 /* A time in a row, in unix seconds: one further off than anything waits was written by a clock that was
  * wrong and means now. */

@@ -158,6 +158,8 @@ void q_rcpt_put(struct buf *b, const struct q_rcpt *r)
     rec_opt(b, 'r', utf8_cut(r->reply, QUEUE_REPLY_MAX));
     rec_opt(b, 'h', utf8_cut(r->host, QUEUE_REPLY_MAX));
     rec_opt(b, 'T', utf8_cut(r->tls, QUEUE_REPLY_MAX));
+    rec_opt(b, 'C', r->class);
+    rec_opt(b, 'R', r->rule);
     rec_opt_u64(b, 'u', r->uncertain);
     rec_opt_u64(b, 'x', r->expired);
     rec_opt_u64(b, 'H', r->barred);
@@ -180,6 +182,8 @@ static int rcpt_fields(struct rec *r, struct q_rcpt *out)
         case 'r': out->reply = r->field; break;
         case 'h': out->host = r->field; break;
         case 'T': out->tls = r->field; break;
+        case 'C': out->class = r->field; break;
+        case 'R': out->rule = r->field; break;
         case 'u': out->uncertain = rec_u64(r) != 0; break;
         case 'x': out->expired = rec_u64(r) != 0; break;
         case 'H': out->barred = rec_u64(r) != 0; break;

@@ -23,6 +23,8 @@ static void fill(struct attempt_letter *at, struct attempt_rcpt *r)
     } table[] = {
         {SL_INIT("temp"), ATTEMPT_TEMPORARY, 451, "4.7.1", "451 4.7.1 come back later"},
         {SL_INIT("perm"), ATTEMPT_PERMANENT, 550, "5.1.1", "550 5.1.1 no such user"},
+        {SL_INIT("fast"), ATTEMPT_PERMANENT, 550, "", "550 Connection frequency limited"},
+        {SL_INIT("full"), ATTEMPT_TEMPORARY, 452, "4.2.2", "452 4.2.2 The mailbox is over its quota"},
         {SL_INIT("unsure"), ATTEMPT_UNCERTAIN, 0, "4.4.2", "the connection broke"},
         {SL_INIT(""), ATTEMPT_DELIVERED, 250, "2.0.0", "250 2.0.0 taken"},
     };
@@ -697,14 +699,41 @@ TEST(queue_retry_grows)
     struct queue q = {.retry_first_s = 300, .retry_most_s = 14400};
     int64_t last = 0;
     for (uint32_t n = 1; n < 40; n++) {
-        int64_t s = retry_interval(&q, n);
+        int64_t s = retry_interval(&q, n, 0, 0);
         CHECK(s >= 240 && s <= 14400 * 6 / 5);
         if (n % 4 == 0 && n < 10) {
             CHECK(s > last);
             last = s;
         }
     }
-    CHECK(retry_interval(&q, 30) >= 14400 * 4 / 5);
+    CHECK(retry_interval(&q, 30, 0, 0) >= 14400 * 4 / 5);
+    CHECK(retry_interval(&q, 1, 10, 20) >= 3000 * 4 / 5); /* a full mailbox, for example */
+    CHECK(retry_interval(&q, 30, 10, 20) <= 6000 * 6 / 5);
+    CHECK(retry_interval(&q, 1, 1000, 0) <= 14400 * 6 / 5);
+}
+
+/* The class, and the rule that decided, stand in the recipient's row; a 5yz that speaks of a moment is
+ * tried again, and each class has its own wait. */
+TEST(queue_understands_replies)
+{
+    struct tester t;
+    struct queue_info info;
+    REQUIRE(begin(&t, NULL));
+    go(&t);
+    struct letter l = letter_to(&t, "alice@one.test", "fast@two.test full@two.test");
+    CHECK_OK(accept_letter(t.q, &l));
+    CHECK(until(&t, one_deferred));
+    CHECK_OK(queue_show(t.q, &l.id, &t.f.a, &info));
+    REQUIRE(info.nrcpt == 2);
+    for (size_t i = 0; i < 2; i++) {
+        bool fast = sl_starts(info.rcpt[i].address, SL("fast"));
+        int64_t in = info.rcpt[i].next_try - info.rcpt[i].last_try, want = fast ? 5 * 60 : 60 * 60;
+        CHECK_SL(info.rcpt[i].state, "waiting");
+        CHECK_SL(info.rcpt[i].class, fast ? "rate" : "full");
+        CHECK_SL(info.rcpt[i].rule, fast ? "tencent/frequency" : "words/over-quota");
+        CHECK(in >= want * 4 / 5 && in <= want * 6 / 5 + 1);
+    }
+    end(&t);
 }
 
 TEST(queue_rows_round_trip)

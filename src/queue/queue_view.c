@@ -124,6 +124,8 @@ static int info_of(struct shard *s, const struct q_envelope *e, int env, struct 
                                      .state = state_of(&r[i], x.yes[i]),
                                      .reply = r[i].reply,
                                      .host = r[i].host,
+                                     .class = r[i].class,
+                                     .rule = r[i].rule,
                                      .next_try = r[i].state == Q_WAITING || r[i].state == Q_FAILED
                                                      ? queue_time(s->q, r[i].next_try, rt_wall_seconds())
                                                      : 0,

@@ -106,11 +106,13 @@ static size_t pick(const struct queue *q, const struct q_loaded *l, enum q_state
 
 /* Growing by half each time from the first interval to the longest, give or take a fifth,
  * so that letters that failed together do not come back together. */
-int64_t retry_interval(const struct queue *q, uint32_t attempts)
+int64_t retry_interval(const struct queue *q, uint32_t attempts, unsigned first, unsigned most)
 {
-    int64_t s = q->retry_first_s;
-    for (uint32_t i = 1; i < attempts && s < q->retry_most_s; i++) s = s * 3 / 2 + 1;
-    if (s > q->retry_most_s) s = q->retry_most_s;
+    int64_t longest = most ? q->retry_first_s * most : q->retry_most_s;
+    int64_t s = q->retry_first_s * (first ? first : 1);
+    if (longest > q->retry_most_s) longest = q->retry_most_s;
+    for (uint32_t i = 1; i < attempts && s < longest; i++) s = s * 3 / 2 + 1;
+    if (s > longest) s = longest;
     int64_t spread = s / 5;
     return s - spread + (int64_t)rt_random_below((uint64_t)(2 * spread + 1));
 }
@@ -121,16 +123,23 @@ int64_t retry_longest(const struct queue *q)
     return most + most / 5;
 }
 
+/* What a reply means for one recipient. */
+struct meaning {
+    struct slice class, rule;
+    int64_t next_try;
+};
 struct recording {
     const struct letter_id *id;
     uint32_t g;
-    int64_t now, expires, next_try;
+    int64_t now, expires;
     struct q_rcpt *const *rcpt;
     const struct attempt_rcpt *result;
+    const struct meaning *meaning;
     size_t n;
 };
 
-static void take_result(struct recording *x, struct q_rcpt *r, const struct attempt_rcpt *got)
+static void take_result(struct recording *x, struct q_rcpt *r, const struct attempt_rcpt *got,
+                        const struct meaning *m)
 {
     r->attempts++;
     r->last_try = x->now;
@@ -139,6 +148,8 @@ static void take_result(struct recording *x, struct q_rcpt *r, const struct atte
     r->reply = got->reply;
     r->host = got->host;
     r->tls = got->tls;
+    r->class = m->class;
+    r->rule = m->rule;
     r->uncertain = got->result == ATTEMPT_UNCERTAIN;
     bool over = x->now >= x->expires;
     switch (got->result) {
@@ -152,7 +163,7 @@ static void take_result(struct recording *x, struct q_rcpt *r, const struct atte
         if (r->state == Q_HELD) break; /* an operator held it meanwhile */
         q_move(r, over ? Q_FAILED : Q_WAITING);
         r->expired = over;
-        r->next_try = over ? x->now : x->next_try;
+        r->next_try = over ? x->now : m->next_try;
         break;
     }
 }
@@ -166,7 +177,7 @@ static int record_tx(struct kv_tx *tx, void *arg)
         struct q_rcpt r;
         e = tx_rcpt(tx, &a, x->id, x->g, x->rcpt[i]->n, &r);
         if (e || (r.state != Q_WAITING && r.state != Q_HELD)) continue; /* dropped meanwhile */
-        take_result(x, &r, &x->result[i]);
+        take_result(x, &r, &x->result[i], &x->meaning[i]);
         tx_put_rcpt(tx, &a, x->id, &r);
     }
     if (!e) e = tx_settle(tx, &a, x->id, x->g);
@@ -180,6 +191,7 @@ static int gone_is_fine(int e) { return e == ERR_NOT_FOUND ? 0 : e; }
 static void trace_result(struct shard *s, const struct recording *x, size_t i)
 {
     const struct attempt_rcpt *r = &x->result[i];
+    const struct meaning *m = &x->meaning[i];
     struct slice who = x->rcpt[i]->address;
     struct store *st = s->q->store;
     char until[CIVIL_TEXT_MAX];
@@ -192,13 +204,13 @@ static void trace_result(struct shard *s, const struct recording *x, size_t i)
     case ATTEMPT_PERMANENT: break; /* told with the bounce, which follows */
     case ATTEMPT_UNCERTAIN:
     case ATTEMPT_TEMPORARY:
-        trace_addf(st, x->id, TRACE_DEFERED, who, "%s%s%.*s: %.*s; %s %s",
+        trace_addf(st, x->id, TRACE_DEFERED, who, "%s%s%.*s: %.*s; %s%.*s%s%s %s",
                    r->result == ATTEMPT_UNCERTAIN
                        ? "perhaps delivered, the answer to the end of the data was lost"
                        : "not taken now",
-                   by, SLF(r->host), SLF(r->reply),
-                   x->now >= x->expires ? "its time ended" : "the next attempt is at",
-                   civil_format(x->now >= x->expires ? x->expires : x->next_try, until));
+                   by, SLF(r->host), SLF(r->reply), m->class.n ? "taken for: " : "", SLF(m->class),
+                   m->class.n ? "; " : "", x->now >= x->expires ? "its time ended" : "the next attempt is at",
+                   civil_format(x->now >= x->expires ? x->expires : m->next_try, until));
         break;
     }
 }
@@ -269,18 +281,44 @@ static bool any_answer(const struct attempt_rcpt *r, size_t n)
     return false;
 }
 
+/* What each reply means, and when to try again. A refusal for good that speaks of a moment is not the
+ * last word (docs/delivery.md). */
+static struct meaning *understand(struct shard *s, const struct q_loaded *l, struct q_rcpt *const *rcpt,
+                                  struct attempt_rcpt *result, size_t n, int64_t now, struct arena *a)
+{
+    struct meaning *m = ar_array(a, struct meaning, n);
+    for (size_t i = 0; i < n; i++) {
+        struct attempt_rcpt *r = &result[i];
+        struct reply_verdict v = {0};
+        struct reply_in in = {
+            .code = r->code, .enhanced = sl_cstr(r->enhanced), .text = r->reply, .host = r->host};
+        if (r->code >= 400) reply_class(s->q->replies, a, &in, &v);
+        if (r->code >= 400) m[i].class = sl_cstr(reply_class_word(v.class)), m[i].rule = sl_cstr(v.rule);
+        if (r->result == ATTEMPT_PERMANENT && v.again) r->result = ATTEMPT_TEMPORARY;
+        int64_t next = now + retry_interval(s->q, rcpt[i]->attempts + 1, v.first, v.most);
+        if (next > l->e.expires) next = l->e.expires > now ? l->e.expires : now + 1;
+        m[i].next_try = fiber_canceled() ? now : next; /* the server stops: the next one tries at once */
+    }
+    return m;
+}
+
+static int64_t soonest(const struct meaning *m, size_t n)
+{
+    int64_t t = INT64_MAX;
+    for (size_t i = 0; i < n; i++)
+        if (m[i].next_try < t) t = m[i].next_try;
+    return t;
+}
+
 static int try_now(struct shard *s, const struct q_loaded *l, struct q_rcpt *const *rcpt, size_t n,
                    struct arena *a, bool *reached, bool *rest)
 {
     struct attempt_rcpt *result = ar_array(a, struct attempt_rcpt, n);
-    uint32_t attempts = 0;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         result[i] = (struct attempt_rcpt){.address = rcpt[i]->address,
                                           .notify = rcpt[i]->notify,
                                           .orcpt = rcpt[i]->orcpt,
                                           .result = ATTEMPT_TEMPORARY};
-        if (rcpt[i]->attempts > attempts) attempts = rcpt[i]->attempts;
-    }
     if (l->g.local) local_attempt(s->q, l, rcpt, result, n);
     else attempt_remote(s, l, rcpt, n, result, a);
     *reached = any_answer(result, n);
@@ -295,12 +333,10 @@ static int try_now(struct shard *s, const struct q_loaded *l, struct q_rcpt *con
                           .expires = l->e.expires,
                           .rcpt = rcpt,
                           .result = result,
+                          .meaning = understand(s, l, rcpt, result, n, now, a),
                           .n = n};
-    x.next_try = now + retry_interval(s->q, attempts + 1);
-    if (x.next_try > x.expires) x.next_try = x.expires > now ? x.expires : now + 1;
-    if (fiber_canceled()) x.next_try = now; /* the server stops: the next one tries at once */
     e = record(s, &x);
-    if (!e && *rest) schedule_offer(s, x.next_try, x.id, x.g, l->g.hop);
+    if (!e && *rest) schedule_offer(s, soonest(x.meaning, n), x.id, x.g, l->g.hop);
     return e;
 }
 
@@ -346,9 +382,10 @@ static int bounce(struct shard *s, const struct q_loaded *l, struct q_rcpt *cons
     if (e) return e;
     queue_tally(&s->q->bounced, n);
     for (size_t i = 0; i < n; i++)
-        trace_addf(s->q->store, x.id, TRACE_BOUNCED, rcpt[i]->address, "%s%s%.*s: %.*s; %s",
+        trace_addf(s->q->store, x.id, TRACE_BOUNCED, rcpt[i]->address, "%s%s%.*s: %.*s%s%.*s; %s",
                    rcpt[i]->expired ? "given up, its time is over; the last word" : "refused for good",
                    rcpt[i]->host.n ? " by " : "", SLF(rcpt[i]->host), SLF(rcpt[i]->reply),
+                   rcpt[i]->class.n ? "; taken for: " : "", SLF(rcpt[i]->class),
                    told              ? "the sender is told"
                    : l->e.l.sender.n ? "the sender does not want to be told or cannot be"
                                      : "there is no sender to be told");

@@ -108,23 +108,23 @@ const struct rule *rule_for(const struct replies *r, const struct trial *t)
 
 /* ---- what follows ---- */
 
-/* Waits in seconds; again5: a refusal for good is no last word, for it speaks of a moment. */
+/* again5: a refusal for good is no last word, for it speaks of a moment. */
 static const struct consequence {
     bool pause, again5;
-    int64_t first_s, most_s;
+    unsigned first, most;
 } consequences[REPLY_NCLASSES] = {
-    [REPLY_INVALID] = {.first_s = 1800},
-    [REPLY_INACTIVE] = {.first_s = 3600},
-    [REPLY_FULL] = {.first_s = 3600, .most_s = 8 * 3600},
-    [REPLY_POLICY] = {.pause = true, .first_s = 1800},
-    [REPLY_AUTH] = {.pause = true, .first_s = 1800},
-    [REPLY_REPUTATION] = {.pause = true, .first_s = 1800},
-    [REPLY_CONTENT] = {.first_s = 1800},
-    [REPLY_RATE] = {.pause = true, .again5 = true, .first_s = 300, .most_s = 3600},
-    [REPLY_GREYLIST] = {.again5 = true, .first_s = 330, .most_s = 1800},
+    [REPLY_INVALID] = {.first = 30},
+    [REPLY_INACTIVE] = {.first = 60},
+    [REPLY_FULL] = {.first = 60},
+    [REPLY_POLICY] = {.pause = true, .first = 30},
+    [REPLY_AUTH] = {.pause = true, .first = 30},
+    [REPLY_REPUTATION] = {.pause = true, .first = 30},
+    [REPLY_CONTENT] = {.first = 30},
+    [REPLY_RATE] = {.pause = true, .again5 = true, .first = 5, .most = 60},
+    [REPLY_GREYLIST] = {.again5 = true, .first = 6, .most = 30},
     [REPLY_TLS] = {.pause = true},
-    [REPLY_DNS] = {.pause = true, .first_s = 600},
-    [REPLY_RELAY] = {.pause = true, .first_s = 1800},
+    [REPLY_DNS] = {.pause = true, .first = 10},
+    [REPLY_RELAY] = {.pause = true, .first = 30},
 };
 
 static enum reply_suppress suppress(const struct replies *r, const struct trial *t, const struct rule *rule)
@@ -150,8 +150,8 @@ void reply_class(const struct replies *r, struct arena *a, const struct reply_in
     out->suppress = suppress(r, &t, rule);
     out->again |= c->again5;
     out->pause = c->pause && rule->about == REPLY_OF_SENDER;
-    out->first_s = c->first_s;
-    out->most_s = c->most_s;
+    out->first = c->first;
+    out->most = c->most;
 }
 
 /* ---- lines of a corpus ---- */

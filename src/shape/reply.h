@@ -58,7 +58,8 @@ struct reply_verdict {
     enum reply_suppress suppress; /* may the address be kept from getting mail? */
     bool again;                   /* worth another attempt; also after a 5yz that speaks of a moment */
     bool pause;                   /* it speaks of us: after a few of them the path should rest */
-    int64_t first_s, most_s;      /* the first and the longest wait between attempts; 0: as configured */
+    unsigned first, most; /* the first and the longest wait between attempts, as multiples of the configured
+                             first one; 0: as configured */
 };
 
 struct replies;

@@ -168,7 +168,7 @@ TEST(reply_that_speaks_of_us_pauses_the_path)
     v = judge_one(550, "", "Connection frequency limited", "");
     CHECK(v.pause);
     CHECK(v.again); /* a 5yz that speaks of a moment */
-    CHECK(v.first_s > 0 && v.most_s >= v.first_s);
+    CHECK(v.first > 0 && v.most >= v.first);
     v = judge_one(552, "5.2.2", "Mailbox full", "");
     CHECK(!v.pause);
 }
