@@ -41,7 +41,8 @@ static const struct {
  * and what the relay needs to go on sending. */
 enum { KEPT_FILES = 512, KEPT_DIALS = 128, LEAST_CONNECTIONS = 32 };
 enum { DOORS_MAX = COUNT_OF(services) * LISTEN_MAX + 1 };
-static const int64_t stop_grace = 20 * RT_S, sweep_every = 300 * RT_S, reports_every = 600 * RT_S;
+static const int64_t stop_grace = 20 * RT_S, sweep_every = 300 * RT_S, reports_every = 600 * RT_S,
+                     certificate_every = 86400 * RT_S;
 
 struct door { /* one listener */
     struct listener *listener;
@@ -261,6 +262,30 @@ static void reports_fiber(void *arg)
     while (!e) e = fiber_sleep(send_reports(arg) ? reports_every : 6 * reports_every);
 }
 
+/* BLOCKS. */
+static int tell_certificate(void *arg)
+{
+    struct core *core = arg;
+    struct arena a;
+    struct cert_finding *f;
+    enum cert_grade worst;
+    size_t n = 0;
+    ar_init(&a, 0);
+    int e = home_judge_certificate(core->conf, &a, &f, &n, &worst);
+    if (e) log_error("serve", "the certificate cannot be read: %s", err_text(e));
+    for (size_t i = 0; !e && i < n; i++)
+        if (f[i].grade == CERT_WARN) log_warn("serve", "%.*s", SLF(f[i].sentence));
+        else if (f[i].grade > CERT_WARN) log_error("serve", "%.*s", SLF(f[i].sentence));
+    ar_free(&a);
+    return 0;
+}
+
+static void certificate_fiber(void *arg)
+{
+    do offload(tell_certificate, arg);
+    while (fiber_sleep(certificate_every) == 0);
+}
+
 static void care_fiber(void *arg)
 {
     struct core *core = arg;
@@ -283,6 +308,7 @@ static void reload(struct node *n)
     if (!e) e = tls_server_set_cert(n->tls_server, certificate, key);
     if (e) log_error("serve", "the certificate is not changed: %s", err_text(e));
     else log_info("serve", "the certificate is now %.*s; a changed tram.conf needs a restart", SLF(what));
+    if (!e) offload(tell_certificate, &n->core);
     ar_free(&a);
 }
 
@@ -328,6 +354,7 @@ int serve(struct node *n, bool control, void (*ready)(void *), void *arg)
         e = group_go(&loops_group, "loop", loop_child_fiber, c);
     }
     if (!e) e = group_go(&care, "care", care_fiber, &n->core);
+    if (!e) e = group_go(&care, "certificate", certificate_fiber, &n->core);
     if (!e) e = group_go(&care, "reports", reports_fiber, &n->core);
     if (!e) {
         ready(arg);

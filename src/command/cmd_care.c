@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "cmd.h"
 #include "core/home.h"
+#include "crypto/cert.h"
 #include "mail/head.h"
 #include "store/care.h"
 
@@ -14,10 +15,13 @@ int run_stats(struct request *r)
     struct account *acc;
     struct domain *d;
     size_t naccounts, ndomains;
+    int64_t ends;
     int e = run_queue_stats(r);
     if (!e) e = domain_list(r->core->store, r->a, &d, &ndomains);
     if (!e) e = account_list(r->core->store, r->a, (struct slice){0}, &acc, &naccounts);
     if (e) return e;
+    if (cert_expires(core_certificate(r->core, r->a), &ends) == 0)
+        reply_int(r->reply, "certificate_days_left", (ends - rt_wall_seconds()) / 86400);
     kv_stats(r->core->store->kv, &k);
     rt_stats(&t);
     reply_int(r->reply, "domains", (int64_t)ndomains);

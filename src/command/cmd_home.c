@@ -1,7 +1,6 @@
 /* cmd_home.c - init and config check: commands about the folder that a node lives in. */
 #include "cmd.h"
 #include "core/home.h"
-#include "rt/tls.h"
 
 static int take_listen(json_t *list, struct config_start *c)
 {
@@ -48,17 +47,6 @@ void print_init(json_t *args, json_t *reply, struct buf *out)
                home, arg_text(reply, "hostname"), domain, home, domain, home, domain, home);
 }
 
-/* What `serve` would do with them. */
-static int try_certificate(struct slice certificate, struct slice key)
-{
-    struct tls_ctx *t;
-    int e = tls_server_new(&t, NULL);
-    if (e) return e;
-    e = tls_server_set_cert(t, certificate, key);
-    tls_free(&t);
-    return e ? err_prefix(e, "tls_certificate and tls_key of tram.conf cannot be used") : 0;
-}
-
 static int restore_on_thread(void *from) { return home_restore(from); }
 
 int run_restore(struct request *r)
@@ -79,19 +67,43 @@ void print_restore(json_t *args, json_t *reply, struct buf *out)
                home, arg_text(args, "from"), home, home);
 }
 
+static int check_certificate(struct request *r, const struct config *c)
+{
+    static const char *const words[] = {"fine", "warning", "wrong", "useless"};
+    struct cert_finding *f;
+    enum cert_grade worst;
+    size_t n;
+    int e = home_judge_certificate(c, r->a, &f, &n, &worst);
+    json_t *list = json_array();
+    json_object_set_new(r->reply, "certificate", list);
+    struct slice wrong = {0};
+    for (size_t i = 0; !e && i < n; i++) {
+        json_t *o = json_object();
+        reply_text(o, "grade", sl_cstr(words[f[i].grade]));
+        reply_text(o, "sentence", f[i].sentence);
+        json_array_append_new(list, o);
+        if (f[i].grade >= CERT_WRONG)
+            wrong = ar_printf(r->a, "%.*s%s%.*s", SLF(wrong), wrong.n ? "; " : "", SLF(f[i].sentence));
+    }
+    return e || worst < CERT_WRONG ? e : err_set(ERR_STATE, "%.*s", SLF(wrong));
+}
+
 int run_config_check(struct request *r)
 {
     struct config c;
-    struct slice certificate, key;
     int e = config_read(r->a, "tram.conf", &c);
-    if (!e) e = home_certificate(&c, r->a, &certificate, &key);
-    if (!e) e = try_certificate(certificate, key);
+    if (!e) e = check_certificate(r, &c);
     /* What is wrong in a file is the answer, not wrong use of the command. */
     return e == ERR_SYNTAX ? err_set(ERR_STATE, "%s", ar_cstr(r->a, sl_cstr(err_text(e)))) : e;
 }
 
 void print_config_check(json_t *args, json_t *reply, struct buf *out)
 {
-    (void)args, (void)reply;
+    (void)args;
+    size_t i;
+    json_t *o;
     buf_str(out, "tram.conf is right.\n");
+    json_array_foreach(json_object_get(reply, "certificate"), i, o) buf_printf(
+        out, "%s%s\n",
+        strcmp(arg_text(o, "grade"), "fine") ? "warning: " : "certificate: ", arg_text(o, "sentence"));
 }

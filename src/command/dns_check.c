@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/text.h"
+#include "core/home.h"
 #include "dkim/dkim_publish.h"
 #include "dmarc/dmarc.h"
 #include "dns_check_i.h"
@@ -249,6 +250,27 @@ static int check_reverse(struct checking *c, const struct dns_line *l)
     return 0;
 }
 
+/* What peers see when they turn to TLS. */
+static int check_certificate(struct checking *c, const struct dns_line *l)
+{
+    static const enum dns_finding findings[] = {FINDING_RIGHT, FINDING_WRONG, FINDING_DANGEROUS,
+                                                FINDING_DANGEROUS};
+    struct cert_finding *f;
+    enum cert_grade worst;
+    size_t n;
+    (void)l;
+    int e = home_judge_certificate(c->core->conf, c->a, &f, &n, &worst);
+    if (e) {
+        dns_found(c, "certificate", (struct slice){0}, FINDING_DANGEROUS, ar_dup(c->a, sl_cstr(err_text(e))),
+                  (struct slice){0});
+        return 0;
+    }
+    for (size_t i = 0; i < n; i++)
+        dns_found(c, "certificate", (struct slice){0}, findings[f[i].grade], f[i].sentence,
+                  (struct slice){0});
+    return 0;
+}
+
 /* ---- all of them at the same time ---- */
 
 typedef int check_fn(struct checking *c, const struct dns_line *l);
@@ -353,7 +375,7 @@ int dns_check_domain(struct core *core, struct arena *a, struct slice domain, st
     c.domain = d.name;
     e = dns_records_of(core, a, d.name, certificate, &l, &lines);
     if (!e) e = check_resolver(&c, &dead);
-    struct asking *job = ar_array(a, struct asking, e ? 0 : lines + 4);
+    struct asking *job = ar_array(a, struct asking, e ? 0 : lines + 5);
     if (!e) job[n++].run = check_public;
     for (size_t i = 0; !e && i < lines; i++) {
         if (!spf && strcmp(l[i].what, "SPF") == 0) spf = &l[i];
@@ -364,6 +386,7 @@ int dns_check_domain(struct core *core, struct arena *a, struct slice domain, st
         job[n++].run = check_dkim_keys;
         job[n++] = (struct asking){.run = dns_check_spf_passes, .line = spf};
         job[n++].run = check_reverse;
+        job[n++].run = check_certificate;
         if (!dead) e = run_jobs(&c, job, n);
     }
     *out = c.v;

@@ -1,6 +1,9 @@
 /* home.c - making a home. */
 #include "home.h"
 
+#include <string.h>
+#include <sys/stat.h>
+
 #include "core.h"
 #include "rt/file.h"
 #include "rt/tls.h"
@@ -61,4 +64,30 @@ int home_certificate(const struct config *c, struct arena *a, struct slice *cert
 {
     int e = read_pem(a, c->tls_certificate, certificate);
     return e ? e : read_pem(a, c->tls_key, key);
+}
+
+static bool others_read(struct arena *a, struct slice path)
+{
+    struct stat st;
+    return stat(ar_cstr(a, path), &st) == 0 && (st.st_mode & S_IROTH);
+}
+
+int home_judge_certificate(const struct config *c, struct arena *a, struct cert_finding **out, size_t *n,
+                           enum cert_grade *worst)
+{
+    struct cert_pair q = {.host = c->hostname, .now = rt_wall_seconds()};
+    struct cert_finding *judged;
+    int e = home_certificate(c, a, &q.chain_pem, &q.key_pem);
+    if (e) return e;
+    cert_judge(a, &q, &judged, n);
+    *out = ar_array(a, struct cert_finding, *n + 1);
+    memcpy(*out, judged, *n * sizeof **out);
+    if (others_read(a, c->tls_key))
+        (*out)[(*n)++] = (struct cert_finding){
+            CERT_WARN,
+            ar_printf(a, "every user of this machine can read the key %.*s: chmod 600", SLF(c->tls_key))};
+    *worst = CERT_FINE;
+    for (size_t i = 0; i < *n; i++)
+        if ((*out)[i].grade > *worst) *worst = (*out)[i].grade;
+    return 0;
 }

@@ -2,6 +2,7 @@
 #pragma once
 #include "config.h"
 #include "core.h"
+#include "crypto/cert.h"
 
 struct home_start {
     struct config_start conf;
@@ -13,6 +14,12 @@ MUST_CHECK int home_init(const struct home_start *h);
 /* Reads certificate and key. BLOCKS. */
 MUST_CHECK int home_certificate(const struct config *c, struct arena *a, struct slice *certificate,
                                 struct slice *key);
+
+/* The one judgement over certificate and key, for every command that tells of them and for the server: that
+ * of cert_judge(), whether the files can be read, and who else may read the key. *worst: of all. In the
+ * arena. BLOCKS. */
+MUST_CHECK int home_judge_certificate(const struct config *c, struct arena *a, struct cert_finding **out,
+                                      size_t *n, enum cert_grade *worst);
 
 /* Copies the whole node, while it runs, into the new folder `to` (an absolute path): a home by itself.
  * ERR_EXISTS; ERR_BUSY while a sweep runs; after any other error to.unfinished is left, and said to

@@ -5,6 +5,8 @@
 #include "base/text.h"
 #include "cert.h"
 
+#include <openssl/err.h>
+#include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
 static X509 *first_of(struct slice pem)
@@ -28,20 +30,25 @@ int cert_spki_sha256(struct slice chain_pem, uint8_t out[32])
     return n > 0 ? 0 : no_certificate();
 }
 
-int cert_expires(struct slice chain_pem, int64_t *when)
+static bool unix_of(const ASN1_TIME *t, int64_t *out)
 {
-    X509 *cert = first_of(chain_pem);
     struct tm tm;
-    bool ok = cert && ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm) == 1;
-    X509_free(cert);
-    if (!ok) return no_certificate();
+    if (ASN1_TIME_to_tm(t, &tm) != 1) return false;
     struct civil c = {.year = tm.tm_year + 1900,
                       .month = tm.tm_mon + 1,
                       .day = tm.tm_mday,
                       .hour = tm.tm_hour,
                       .minute = tm.tm_min,
                       .second = tm.tm_sec};
-    return civil_to_unix(&c, when) ? 0 : no_certificate();
+    return civil_to_unix(&c, out);
+}
+
+int cert_expires(struct slice chain_pem, int64_t *when)
+{
+    X509 *cert = first_of(chain_pem);
+    bool ok = cert && unix_of(X509_get0_notAfter(cert), when);
+    X509_free(cert);
+    return ok ? 0 : no_certificate();
 }
 
 static struct slice names_of(struct arena *a, X509 *cert)
@@ -72,4 +79,157 @@ int cert_describe(struct arena *a, struct slice chain_pem, struct slice *out)
                      SLF(names_of(a, cert)), civil_format(end, when));
     X509_free(cert);
     return 0;
+}
+
+/* ---- judging ---- */
+
+enum { CHAIN_MAX = 16, DAY = 86400 };
+
+struct judging {
+    struct arena *a;
+    const struct cert_pair *q;
+    X509 *leaf;
+    STACK_OF(X509) * rest;
+    struct cert_finding *v;
+    size_t n, cap;
+};
+
+static void found(struct judging *j, enum cert_grade grade, struct slice sentence)
+{
+    if (j->n == j->cap) j->v = ar_grow(j->a, j->v, &j->cap, sizeof *j->v);
+    j->v[j->n++] = (struct cert_finding){grade, sentence};
+}
+
+/* Who serves cannot be asked. */
+static int no_passphrase(char *buf, int size, int rw, void *arg)
+{
+    (void)buf, (void)size, (void)rw, (void)arg;
+    return -1;
+}
+
+static BIO *bio_of(struct slice s)
+{
+    return BIO_new_mem_buf(s.n ? s.p : "", s.n > INT32_MAX ? INT32_MAX : (int)s.n);
+}
+
+static bool read_chain(struct judging *j)
+{
+    BIO *in = bio_of(j->q->chain_pem);
+    X509 *x;
+    j->rest = sk_X509_new_null();
+    j->leaf = PEM_read_bio_X509(in, NULL, no_passphrase, NULL);
+    while (j->leaf && sk_X509_num(j->rest) < CHAIN_MAX &&
+           (x = PEM_read_bio_X509(in, NULL, no_passphrase, NULL)))
+        sk_X509_push(j->rest, x);
+    BIO_free(in);
+    if (!j->leaf) found(j, CERT_USELESS, SL("the file of tls_certificate holds no certificate in PEM form"));
+    return j->leaf != NULL;
+}
+
+static void check_pair(struct judging *j)
+{
+    BIO *in = bio_of(j->q->key_pem);
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(in, NULL, no_passphrase, NULL);
+    BIO_free(in);
+    if (!key && sl_find(j->q->key_pem, SL("ENCRYPTED")) != SL_NONE)
+        found(j, CERT_USELESS,
+              SL("the private key is encrypted, and nobody is there to be asked for its passphrase: "
+                 "write it in clear with `openssl pkey`"));
+    else if (!key) found(j, CERT_USELESS, SL("the file of tls_key holds no private key in PEM form"));
+    else if (X509_check_private_key(j->leaf, key) != 1)
+        found(j, CERT_USELESS, SL("the private key does not belong to the certificate"));
+    EVP_PKEY_free(key);
+}
+
+static struct slice name_of(struct arena *a, X509_NAME *n)
+{
+    char text[256];
+    X509_NAME_oneline(n, text, sizeof text);
+    return printable(a, sl_cstr(text), 255);
+}
+
+/* whose: "the certificate" or one of its chain. */
+static void check_time(struct judging *j, X509 *x, struct slice whose)
+{
+    int64_t begin, end, now = j->q->now;
+    char day[CIVIL_TEXT_MAX];
+    if (!unix_of(X509_get0_notBefore(x), &begin) || !unix_of(X509_get0_notAfter(x), &end)) return;
+    if (begin > now)
+        found(j, CERT_WRONG,
+              ar_printf(j->a, "%.*s is not valid before %s", SLF(whose), civil_format(begin, day)));
+    if (end <= now)
+        found(j, CERT_WRONG,
+              ar_printf(j->a, "%.*s ended on %s: put a new one there and send SIGHUP", SLF(whose),
+                        civil_format(end, day)));
+    else if (end - now < CERT_WARN_DAYS * DAY)
+        found(j, CERT_WARN,
+              ar_printf(j->a, "%.*s ends on %s, in %d days: put a new one there and send SIGHUP", SLF(whose),
+                        civil_format(end, day), (int)((end - now) / DAY)));
+}
+
+static void check_host(struct judging *j)
+{
+    if (X509_check_host(j->leaf, j->q->host.p, j->q->host.n, 0, NULL) == 1) return;
+    found(j, CERT_WRONG,
+          ar_printf(j->a, "the certificate is for %.*s and not for %.*s, where peers look for it",
+                    SLF(names_of(j->a, j->leaf)), SLF(j->q->host)));
+}
+
+static void tell_chain(struct judging *j, int error, X509 *at)
+{
+    if (error == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY ||
+        error == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN || error == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT ||
+        error == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE)
+        found(j, CERT_WARN,
+              ar_printf(
+                  j->a,
+                  "the chain is not whole, or this machine does not trust where it leads: the issuer %.*s "
+                  "is not known; put the certificates between into the file, behind the first",
+                  SLF(name_of(j->a, X509_get_issuer_name(at ? at : j->leaf)))));
+    else
+        found(j, CERT_WRONG,
+              ar_printf(j->a, "the chain of the certificate is not right: %s",
+                        X509_verify_cert_error_string(error)));
+}
+
+static void check_chain(struct judging *j)
+{
+    for (int i = 0; i < sk_X509_num(j->rest); i++) {
+        X509 *x = sk_X509_value(j->rest, i);
+        check_time(j, x, ar_printf(j->a, "%.*s of its chain", SLF(name_of(j->a, X509_get_subject_name(x)))));
+    }
+    if (X509_self_signed(j->leaf, 1) == 1) {
+        found(j, CERT_FINE,
+              SL("it is signed by itself: other servers take it, mail programs ask whether to trust it"));
+        return;
+    }
+    X509_STORE *store = X509_STORE_new();
+    X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+    if (store && ctx && X509_STORE_set_default_paths(store) == 1 &&
+        X509_STORE_CTX_init(ctx, store, j->leaf, j->rest) == 1) {
+        X509_STORE_CTX_set_flags(ctx, X509_V_FLAG_NO_CHECK_TIME);
+        if (X509_verify_cert(ctx) != 1)
+            tell_chain(j, X509_STORE_CTX_get_error(ctx), X509_STORE_CTX_get_current_cert(ctx));
+    }
+    X509_STORE_CTX_free(ctx);
+    X509_STORE_free(store);
+}
+
+void cert_judge(struct arena *a, const struct cert_pair *c, struct cert_finding **out, size_t *n)
+{
+    struct judging j = {.a = a, .q = c};
+    struct slice what;
+    ERR_clear_error();
+    if (read_chain(&j)) {
+        if (cert_describe(a, c->chain_pem, &what) == 0) found(&j, CERT_FINE, what);
+        check_pair(&j);
+        check_time(&j, j.leaf, SL("the certificate"));
+        check_host(&j);
+        check_chain(&j);
+    }
+    X509_free(j.leaf);
+    sk_X509_pop_free(j.rest, X509_free);
+    ERR_clear_error();
+    *out = j.v;
+    *n = j.n;
 }

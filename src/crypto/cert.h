@@ -11,3 +11,26 @@ MUST_CHECK int cert_expires(struct slice chain_pem, int64_t *when);
 /* "/CN=mail.x.test for mail.x.test, x.test, until 2026-12-01T00:00:00Z": subject, names and end of the
  * first certificate, for people. In the arena. ERR_SYNTAX. */
 MUST_CHECK int cert_describe(struct arena *a, struct slice chain_pem, struct slice *out);
+
+/* ---- is it the right one? ---- */
+
+enum cert_grade {
+    CERT_FINE,
+    CERT_WARN,    /* it wants attention */
+    CERT_WRONG,   /* it can be served, and who checks does not believe it */
+    CERT_USELESS, /* it cannot be served */
+};
+struct cert_finding {
+    enum cert_grade grade;
+    struct slice sentence;
+};
+enum { CERT_WARN_DAYS = 21 }; /* before its end */
+struct cert_pair {
+    struct slice chain_pem, key_pem; /* as they stand in the files */
+    struct slice host;               /* under which peers look for it */
+    int64_t now;                     /* unix seconds */
+};
+/* Readable, a pair, of this time, for the host, its chain whole and trusted by this machine: what the
+ * certificate is, and each thing that is not so, at least one finding. In the arena. BLOCKS (the system's
+ * trust store). */
+void cert_judge(struct arena *a, const struct cert_pair *c, struct cert_finding **out, size_t *n);

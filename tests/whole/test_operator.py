@@ -1,11 +1,15 @@
 """The operator's first days: what is refused, what is said, and what is kept."""
 import json
 import os
+import signal
 import socket
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
+
+from world import until
 
 
 def test_only_init_makes_a_store(world):
@@ -104,3 +108,47 @@ def test_dns_check_keeps_what_is_there_and_claims_nothing(world):
     wrong = [f for f in findings(home) if f["what"] == "SPF of us"]
     assert wrong[0]["finding"] == "wrong"
     assert wrong[0]["publish"] == 'one.test. IN TXT "v=spf1 mx include:_spf.mass.test -all"'
+
+
+def openssl(*words):
+    done = subprocess.run(["openssl", *map(str, words)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def certificate(home, name="mail.one.test", days=90):
+    """A self-signed one in the place of the home's."""
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", days, "-subj", f"/CN={name}",
+            "-addext", f"subjectAltName=DNS:{name}", "-keyout", home.dir / "tls/key.pem", "-out", home.dir / "tls/certificate.pem")
+
+
+def test_one_check_of_certificates_for_every_command(world, tmp_path):
+    home = world.home("one.test")
+    key, chain = home.dir / "tls/key.pem", home.dir / "tls/certificate.pem"
+    assert "signed by itself" in home.tram("config", "check").stdout
+    certificate(home, days=5)
+    assert "warning: the certificate ends on" in home.tram("config", "check").stdout
+    told = [f for f in findings(home) if f["what"] == "certificate" and f["finding"] == "wrong"]
+    assert len(told) == 1 and "send SIGHUP" in told[0]["sentence"]
+    assert home.json("stats")["certificate_days_left"] in (4, 5)
+    home.start()
+    until(lambda: "warning serve: the certificate ends on" in home.log.read_text(), what="the warning at start")
+    certificate(home, name="other.test")
+    assert "is for other.test and not for mail.one.test" in home.tram("config", "check", status=1).stderr
+    home.process.send_signal(signal.SIGHUP)
+    until(lambda: "error serve: the certificate is for other.test" in home.log.read_text(), what="the error at SIGHUP")
+    home.stop()
+    certificate(home)
+    key.chmod(0o644)
+    assert "can read the key" in home.tram("config", "check").stdout
+    openssl("ec", "-in", key, "-aes256", "-passout", "pass:x", "-out", tmp_path / "locked.pem")
+    key.write_bytes((tmp_path / "locked.pem").read_bytes())
+    assert "encrypted" in home.tram("config", "check", status=1).stderr
+    # an authority that this machine does not know
+    certificate(home, name="authority.test")
+    for path in (key, chain):
+        path.rename(tmp_path / f"ca-{path.name}")
+    openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=mail.one.test", "-addext",
+            "subjectAltName=DNS:mail.one.test", "-keyout", key, "-out", tmp_path / "csr.pem")
+    openssl("x509", "-req", "-in", tmp_path / "csr.pem", "-CA", tmp_path / "ca-certificate.pem", "-CAkey", tmp_path / "ca-key.pem",
+            "-days", "90", "-copy_extensions", "copy", "-set_serial", "7", "-out", chain)
+    assert "the issuer /CN=authority.test is not known" in home.tram("config", "check").stdout

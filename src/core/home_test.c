@@ -1,0 +1,62 @@
+/* home_test.c - the one judgement over a certificate, at any time. */
+#include "base/test.h"
+#include "home.h"
+#include "rt/tls.h"
+
+enum { DAYS = 60, DAY = 86400 };
+
+static bool says(const struct cert_finding *f, size_t n, enum cert_grade grade, const char *words)
+{
+    for (size_t i = 0; i < n; i++)
+        if (f[i].grade == grade && sl_find(f[i].sentence, sl_cstr(words)) != SL_NONE) return true;
+    return false;
+}
+
+TEST(a_certificate_is_judged)
+{
+    struct arena a;
+    struct buf chain = BUF_INIT, key = BUF_INIT, chain2 = BUF_INIT, key2 = BUF_INIT;
+    struct slice name[] = {SL("mail.one.test"), SL("*.two.test")};
+    struct cert_finding *f;
+    size_t n;
+    int64_t now = rt_wall_seconds();
+    ar_init(&a, 0);
+    REQUIRE(tls_self_signed(name, 2, DAYS, &chain, &key) == 0);
+    REQUIRE(tls_self_signed(name, 1, DAYS, &chain2, &key2) == 0);
+    struct cert_pair q = {buf_slice(&chain), buf_slice(&key), SL("mail.one.test"), now};
+    cert_judge(&a, &q, &f, &n);
+    CHECK_INT(n, 2);
+    CHECK(says(f, n, CERT_FINE, "mail.one.test, *.two.test, until") &&
+          says(f, n, CERT_FINE, "signed by itself"));
+    q.host = SL("a.two.test");
+    cert_judge(&a, &q, &f, &n);
+    CHECK_INT(n, 2);
+    q.host = SL("three.test");
+    cert_judge(&a, &q, &f, &n);
+    CHECK(says(f, n, CERT_WRONG, "and not for three.test"));
+    q.host = SL("mail.one.test");
+    q.now = now + (DAYS - CERT_WARN_DAYS) * DAY - 100;
+    cert_judge(&a, &q, &f, &n);
+    CHECK_INT(n, 2);
+    q.now = now + (DAYS - CERT_WARN_DAYS) * DAY + 100;
+    cert_judge(&a, &q, &f, &n);
+    CHECK(n == 3 && says(f, n, CERT_WARN, "in 20 days"));
+    q.now = now + DAYS * DAY + 100;
+    cert_judge(&a, &q, &f, &n);
+    CHECK(n == 3 && says(f, n, CERT_WRONG, "the certificate ended on"));
+    q.now = now - DAY;
+    cert_judge(&a, &q, &f, &n);
+    CHECK(n == 3 && says(f, n, CERT_WRONG, "is not valid before"));
+    q.now = now;
+    q.key_pem = buf_slice(&key2);
+    cert_judge(&a, &q, &f, &n);
+    CHECK(says(f, n, CERT_USELESS, "does not belong"));
+    q.key_pem = SL("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n");
+    cert_judge(&a, &q, &f, &n);
+    CHECK(says(f, n, CERT_USELESS, "passphrase"));
+    q.chain_pem = SL("garbage");
+    cert_judge(&a, &q, &f, &n);
+    CHECK(n == 1 && says(f, n, CERT_USELESS, "no certificate"));
+    buf_free(&chain), buf_free(&key), buf_free(&chain2), buf_free(&key2);
+    ar_free(&a);
+}
