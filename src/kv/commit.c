@@ -30,9 +30,9 @@ int kv_number_read(struct kv *kv, uint64_t *number)
 static void number_put(struct kv *kv, uint64_t number)
 {
     char room[KV_FULL_MAX], text[24];
-    struct onode *n = omap_node(&kv->batch, number_key(room));
+    struct onode *n = omap_node(&kv->batch.rows, number_key(room));
     n->kind = OMAP_PUT;
-    omap_set(&kv->batch, n,
+    omap_set(&kv->batch.rows, n,
              sl(text, (size_t)snprintf(text, sizeof text, "%llu", (unsigned long long)number)));
 }
 
@@ -88,9 +88,10 @@ int kv_mend(struct kv *kv)
 
 /* ---- writing ---- */
 
-static bool batch_changes(const struct omap *m)
+static bool batch_changes(const struct kv_batch *b)
 {
-    for (struct onode *n = omap_first(m); n; n = omap_next(n))
+    if (b->nerased) return true;
+    for (struct onode *n = omap_first(&b->rows); n; n = omap_next(n))
         if (n->kind != OMAP_NONE) return true;
     return false;
 }

@@ -1,5 +1,4 @@
-/* kv.c - what all engines share: the committer, transactions over the batch of a
- * group, notes.
+/* kv.c - what all engines share: the committer, notes, opening and closing.
  *
  * One thread runs the waiting transactions one after another. Each sees the
  * engine's state with the changes of the group laid over it; one that fails has
@@ -33,15 +32,7 @@ struct slice kv_full(char *room, struct slice object, struct slice key)
     return sl(room, object.n + 1 + key.n);
 }
 
-/* ---- one transaction ---- */
-
-struct kv_tx {
-    struct kv *kv;
-    struct slice object;
-    size_t bytes; /* put so far, with what was replaced */
-    int error;
-    char room[KV_FULL_MAX]; /* object NUL, then the key at hand */
-};
+/* ---- the committer ---- */
 
 struct txn {
     struct job job;
@@ -52,125 +43,16 @@ struct txn {
     char why[ERR_TEXT_MAX];
 };
 
-struct slice kv_tx_object(const struct kv_tx *tx) { return tx->object; }
-
-static struct slice tx_full(struct kv_tx *tx, struct slice key)
+static void batch_clear(struct kv *kv)
 {
-    memcpy(tx->room + tx->object.n + 1, key.p, key.n);
-    return sl(tx->room, tx->object.n + 1 + key.n);
+    omap_clear(&kv->batch.rows);
+    kv->batch.nerased = kv->erased_before = 0;
+    ar_reset(&kv->group);
 }
 
-int kv_tx_get(struct kv_tx *tx, struct slice key, struct slice *value)
+static bool batch_full(const struct kv_batch *b)
 {
-    if (!kv_name_ok(key)) return err_set(ERR_USAGE, "a key is empty, too long or not printable");
-    struct slice full = tx_full(tx, key);
-    struct onode *n = omap_find(&tx->kv->batch, full);
-    if (n && n->kind == OMAP_PUT) {
-        *value = n->value;
-        return 0;
-    }
-    if (n && n->kind == OMAP_DEL) return ERR_NOT_FOUND;
-    int rc = tx->kv->engine->get(tx->kv, KV_READ_COMMITTER, full, &tx->kv->scratch, value);
-    if (rc && rc != ERR_NOT_FOUND) tx->error = rc;
-    return rc;
-}
-
-static void undo_note(struct kv *kv, struct onode *n)
-{
-    if (kv->nundo == kv->undo_cap) {
-        kv->undo_cap = kv->undo_cap ? 2 * kv->undo_cap : 64;
-        kv->undo = xrealloc(kv->undo, kv->undo_cap * sizeof *kv->undo);
-    }
-    kv->undo[kv->nundo++] = (struct kv_undo){.node = n, .value = n->value, .kind = n->kind};
-}
-
-static void tx_change(struct kv_tx *tx, struct slice key, enum omap_kind kind, struct slice value)
-{
-    if (tx->error) return;
-    tx->bytes += key.n + value.n;
-    if (!kv_name_ok(key)) {
-        tx->error = err_set(ERR_USAGE, "a key is empty, too long or not printable");
-    } else if (kind == OMAP_PUT && (value.n == 0 || value.n > KV_VALUE_MAX)) {
-        tx->error = err_set(ERR_USAGE, "a value of %zu bytes cannot be stored", value.n);
-    } else if (tx->bytes > KV_BATCH_MAX) {
-        tx->error = err_set(ERR_TOO_LONG, "one transaction changes more than %d bytes", KV_BATCH_MAX);
-    } else {
-        struct onode *n = omap_node(&tx->kv->batch, tx_full(tx, key));
-        undo_note(tx->kv, n);
-        n->kind = kind;
-        if (kind == OMAP_PUT) omap_set(&tx->kv->batch, n, value);
-    }
-}
-
-void kv_tx_put(struct kv_tx *tx, struct slice key, struct slice value)
-{
-    tx_change(tx, key, OMAP_PUT, value);
-}
-
-void kv_tx_put_record(struct kv_tx *tx, struct slice key, const struct buf *record)
-{
-    if (!record->over) tx_change(tx, key, OMAP_PUT, buf_slice(record));
-    else if (!tx->error)
-        tx->error =
-            err_set(ERR_TOO_LONG, "a record is longer than %d bytes and cannot be stored", KV_VALUE_MAX);
-}
-
-void kv_tx_del(struct kv_tx *tx, struct slice key) { tx_change(tx, key, OMAP_DEL, sl(NULL, 0)); }
-
-/* The engine's rows merged with the batch, which wins. */
-struct merge {
-    struct onode *next; /* of the batch, not yet passed */
-    struct slice to;
-    size_t skip; /* object NUL */
-    kv_visit *visit;
-    void *arg;
-};
-
-/* Visits the batch's puts up to `until` (exclusive; empty = to the end of the range). */
-static int merge_batch(struct merge *m, struct slice until)
-{
-    while (m->next && sl_cmp(m->next->key, until) < 0) {
-        struct onode *n = m->next;
-        int rc = n->kind == OMAP_PUT ? m->visit(m->arg, sl_from(n->key, m->skip), n->value) : 0;
-        m->next = omap_next(n); /* after the visit, which may have put more */
-        if (rc) return rc;
-    }
-    return 0;
-}
-
-static int merge_row(void *arg, struct slice full, struct slice value)
-{
-    struct merge *m = arg;
-    int rc = merge_batch(m, full);
-    if (rc) return rc;
-    if (m->next && sl_eq(m->next->key, full) && m->next->kind != OMAP_NONE)
-        return 0; /* the batch knows better */
-    return m->visit(m->arg, sl_from(full, m->skip), value);
-}
-
-int kv_tx_scan(struct kv_tx *tx, struct slice from, struct slice to, kv_visit *visit, void *arg)
-{
-    struct kv_range r;
-    int rc = kv_range_make(&r, tx->object, from, to);
-    if (rc) return rc;
-    struct merge m = {.next = omap_from(&tx->kv->batch, r.from),
-                      .to = r.to,
-                      .skip = tx->object.n + 1,
-                      .visit = visit,
-                      .arg = arg};
-    rc = tx->kv->engine->scan(tx->kv, KV_READ_COMMITTER, r.from, r.to, merge_row, &m);
-    return rc ? rc : merge_batch(&m, r.to);
-}
-
-/* ---- the committer ---- */
-
-static void undo_all(struct kv *kv)
-{
-    while (kv->nundo) {
-        struct kv_undo *u = &kv->undo[--kv->nundo];
-        u->node->value = u->value;
-        u->node->kind = u->kind;
-    }
+    return b->rows.bytes > KV_GROUP_BYTES || b->nerased > KV_ERASES_MAX / 2;
 }
 
 static int txn_fail(struct txn *t, int status)
@@ -189,7 +71,7 @@ static int txn_run(struct kv *kv, struct txn *t)
     if (rc >= 0 && tx.error) rc = tx.error;
     if (rc < 0) {
         txn_fail(t, rc);
-        undo_all(kv);
+        kv_tx_undo(kv);
     } else {
         t->status = rc;
     }
@@ -202,16 +84,16 @@ static bool txn_apply(struct kv *kv, struct txn *t)
     enum kv_fault f = kv_fault_next(kv, KV_FAULT_IO, KV_FAULT_RERUN);
     int rc = txn_run(kv, t);
     if (f == KV_FAULT_RERUN) {
-        undo_all(kv);
+        kv_tx_undo(kv);
         rc = txn_run(kv, t);
     }
     bool settled = rc >= 0 && f != KV_FAULT_NONE && f != KV_FAULT_RERUN;
     if (settled) {
-        if (f != KV_FAULT_UNKNOWN_DONE) undo_all(kv);
+        if (f != KV_FAULT_UNKNOWN_DONE) kv_tx_undo(kv);
         int e = f == KV_FAULT_IO ? ERR_IO : f == KV_FAULT_FULL ? ERR_FULL : ERR_UNKNOWN;
         txn_fail(t, err_set(e, "a fault was injected"));
     }
-    kv->nundo = 0;
+    kv_tx_keep(kv);
     ar_reset(&kv->scratch);
     return settled;
 }
@@ -226,10 +108,9 @@ static void group_commit(struct kv *kv, struct txn **in, size_t n)
     lock_take(&kv->lock);
     kv->stats.transactions += n;
     kv->stats.groups++;
-    kv->stats.bytes += kv->batch.bytes;
+    kv->stats.bytes += kv->batch.rows.bytes;
     lock_release(&kv->lock);
-    omap_clear(&kv->batch);
-    ar_reset(&kv->group);
+    batch_clear(kv);
 }
 
 static uint32_t take_u32(struct slice *s)
@@ -249,9 +130,9 @@ static void notes_drain(struct kv *kv)
     lock_release(&kv->lock);
     for (struct slice s = buf_slice(&full); s.n;) {
         uint32_t klen = take_u32(&s), vlen = take_u32(&s);
-        struct onode *node = omap_node(&kv->batch, sl_sub(s, 0, klen));
+        struct onode *node = omap_node(&kv->batch.rows, sl_sub(s, 0, klen));
         node->kind = OMAP_PUT;
-        omap_set(&kv->batch, node, sl_sub(s, klen, klen + vlen));
+        omap_set(&kv->batch.rows, node, sl_sub(s, klen, klen + vlen));
         s = sl_from(s, klen + vlen);
     }
     buf_clear(&full);
@@ -270,7 +151,7 @@ static void handle(void *ctx, struct job *jobs)
     for (struct job *j = jobs; j; j = j->next) {
         struct txn *t = CONTAINER_OF(j, struct txn, job);
         if (!txn_apply(kv, t)) in[n++] = t;
-        if (n == KV_GROUP_MAX || kv->batch.bytes > KV_GROUP_BYTES) {
+        if (n == KV_GROUP_MAX || batch_full(&kv->batch)) {
             group_commit(kv, in, n);
             n = 0;
         }
@@ -343,12 +224,11 @@ static int format_write(struct kv *kv, struct slice full)
 {
     char version[16];
     int n = snprintf(version, sizeof version, "%d", KV_FORMAT);
-    struct onode *node = omap_node(&kv->batch, full);
+    struct onode *node = omap_node(&kv->batch.rows, full);
     node->kind = OMAP_PUT;
-    omap_set(&kv->batch, node, sl(version, (size_t)n));
+    omap_set(&kv->batch.rows, node, sl(version, (size_t)n));
     int rc = kv->engine->write(kv, &kv->batch);
-    omap_clear(&kv->batch);
-    ar_reset(&kv->group);
+    batch_clear(kv);
     return rc;
 }
 
@@ -385,7 +265,7 @@ int kv_start(struct kv *kv, const struct kv_engine *engine)
     kv->lock = (struct lock)LOCK_INIT;
     ar_init(&kv->group, 0);
     ar_init(&kv->scratch, 0);
-    omap_init(&kv->batch, &kv->group);
+    omap_init(&kv->batch.rows, &kv->group);
     kv_watches_init(kv);
     int rc = format_check(kv);
     if (rc == 0) rc = kv_number_read(kv, &kv->number);

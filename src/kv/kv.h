@@ -54,6 +54,12 @@ void kv_tx_del(struct kv_tx *tx, struct slice key);
  * may put and del (whether the scan sees that is not defined). */
 typedef int kv_visit(void *arg, struct slice key, struct slice value);
 int kv_tx_scan(struct kv_tx *tx, struct slice from, struct slice to, kv_visit *visit, void *arg);
+/* Erases the keys in [from, to); to empty = to the end of the object. However many rows there are, it
+ * costs the transaction no more than a few hundred. Sticky errors as put's; ERR_TOO_LONG: more than 128 large
+ * ranges in one transaction. */
+void kv_tx_erase(struct kv_tx *tx, struct slice from, struct slice to);
+/* The same as a transaction of its own. SUSPENDS. */
+MUST_CHECK int kv_erase(struct kv *kv, struct slice object, struct slice from, struct slice to);
 /* The name of the object this transaction is on. */
 struct slice kv_tx_object(const struct kv_tx *tx);
 

@@ -14,6 +14,7 @@ enum {
     KV_FORMAT = 1,            /* version of the index; docs/format.md */
     KV_NOTES_MAX = 4 << 20,   /* bytes of notes that may wait */
     KV_GROUP_BYTES = 4 << 20, /* a group that has grown past this is committed */
+    KV_ERASES_MAX = 256,      /* ranges that a group erases */
     KV_WOULD_BLOCK = -1000,   /* an engine's answer to KV_READ_CACHED only */
 };
 
@@ -23,15 +24,25 @@ enum kv_read {
     KV_READ_COMMITTER, /* from the committer, the only writer: sees a state that nobody changes */
 };
 
+/* What a group changes: first the ranges are erased, then the rows put or deleted. */
+struct kv_span {
+    struct slice from, to; /* full keys */
+};
+struct kv_batch {
+    struct omap rows;
+    struct kv_span erased[KV_ERASES_MAX];
+    size_t nerased;
+};
+
 struct kv_engine {
     const char *name;
     int (*get)(struct kv *kv, enum kv_read how, struct slice full, struct arena *a, struct slice *value);
     /* Rows in [from, to) ascending, to not empty; visit's non-zero value ends it and is returned. */
     int (*scan)(struct kv *kv, enum kv_read how, struct slice from, struct slice to, kv_visit *visit,
                 void *arg);
-    /* Makes the changes durable, all or none. Not called with an empty map. ERR_FULL: certainly
+    /* Makes the changes durable, all or none. Not called with an empty batch. ERR_FULL: certainly
      * nothing was done; any other error: perhaps done, the log knows once it is open again. */
-    int (*write)(struct kv *kv, const struct omap *changes);
+    int (*write)(struct kv *kv, const struct kv_batch *changes);
     int (*backup)(struct kv *kv, const char *to);
     /* After a write that failed nothing is written before this has succeeded: closes the engine and
      * opens it again, with nobody inside of the gate. What it finds is durable, in files that were
@@ -69,7 +80,8 @@ struct kv {
 
     /* the committer's own */
     struct arena group, scratch; /* the batch; what one transaction read */
-    struct omap batch;
+    struct kv_batch batch;
+    size_t erased_before; /* ranges of the batch that are not this transaction's */
     struct kv_undo *undo;
     size_t nundo, undo_cap;
     struct buf draining;
@@ -88,6 +100,18 @@ struct kv {
     struct lock watch_lock;
     struct map watches; /* object -> struct watch_list */
 };
+
+struct kv_tx {
+    struct kv *kv;
+    struct slice object;
+    size_t bytes; /* put so far, with what was replaced */
+    int error;
+    char room[KV_FULL_MAX]; /* object NUL, then the key at hand */
+};
+
+/* tx.c. Takes back, or keeps for good, what was changed since the last kv_tx_keep(). */
+void kv_tx_undo(struct kv *kv);
+void kv_tx_keep(struct kv *kv);
 
 /* After the engine is open: checks or writes the format record, starts the
  * committer. On failure the engine is closed. BLOCKS. */

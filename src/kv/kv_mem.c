@@ -79,20 +79,28 @@ static uint32_t get_u32(const void *at)
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-/* length, checksum over salt, place and changes; each change: kind, key length, value length, key, value */
-static void record_make(struct kv_mem *m, const struct omap *changes)
+static void put_change(struct buf *b, char kind, struct slice key, struct slice value)
+{
+    buf_char(b, kind);
+    put_u32(b, (uint32_t)key.n);
+    put_u32(b, (uint32_t)value.n);
+    buf_put(b, key);
+    buf_put(b, value);
+}
+
+/* length, checksum over salt, place and changes; each change: kind, key length, value length, key, value;
+ * of a range that is erased the value is its end */
+static void record_make(struct kv_mem *m, const struct kv_batch *changes)
 {
     struct buf *b = &m->record;
     buf_clear(b);
     put_u32(b, 0);
     put_u32(b, 0);
-    for (struct onode *n = omap_first(changes); n; n = omap_next(n)) {
-        if (n->kind == OMAP_NONE) continue;
-        buf_char(b, n->kind == OMAP_PUT ? 'P' : 'D');
-        put_u32(b, (uint32_t)n->key.n);
-        put_u32(b, n->kind == OMAP_PUT ? (uint32_t)n->value.n : 0);
-        buf_put(b, n->key);
-        if (n->kind == OMAP_PUT) buf_put(b, n->value);
+    for (size_t i = 0; i < changes->nerased; i++)
+        put_change(b, 'E', changes->erased[i].from, changes->erased[i].to);
+    for (struct onode *n = omap_first(&changes->rows); n; n = omap_next(n)) {
+        if (n->kind == OMAP_PUT) put_change(b, 'P', n->key, n->value);
+        if (n->kind == OMAP_DEL) put_change(b, 'D', n->key, SL(""));
     }
 }
 
@@ -126,6 +134,12 @@ static int log_write_record(struct kv_mem *m)
     return rc;
 }
 
+static void apply_erase(struct kv_mem *m, struct slice from, struct slice to)
+{
+    struct onode *n;
+    while ((n = omap_from(&m->rows, from)) && sl_cmp(n->key, to) < 0) omap_remove(&m->rows, n->key);
+}
+
 static void apply(struct kv_mem *m, enum omap_kind kind, struct slice key, struct slice value)
 {
     if (kind == OMAP_DEL) {
@@ -137,22 +151,24 @@ static void apply(struct kv_mem *m, enum omap_kind kind, struct slice key, struc
     omap_set(&m->rows, n, value);
 }
 
-static int write_log(struct kv_mem *m, const struct omap *changes)
+static int write_log(struct kv_mem *m, const struct kv_batch *changes)
 {
     if (!m->file) return 0;
     record_make(m, changes);
     return log_write_record(m);
 }
 
-static void apply_all(struct kv_mem *m, const struct omap *changes)
+static void apply_all(struct kv_mem *m, const struct kv_batch *changes)
 {
     lock_take(&m->lock);
-    for (struct onode *n = omap_first(changes); n; n = omap_next(n))
+    for (size_t i = 0; i < changes->nerased; i++)
+        apply_erase(m, changes->erased[i].from, changes->erased[i].to);
+    for (struct onode *n = omap_first(&changes->rows); n; n = omap_next(n))
         if (n->kind != OMAP_NONE) apply(m, n->kind, n->key, n->value);
     lock_release(&m->lock);
 }
 
-static int mem_write(struct kv *kv, const struct omap *changes)
+static int mem_write(struct kv *kv, const struct kv_batch *changes)
 {
     struct kv_mem *m = mem(kv);
     enum kv_fault f = kv_fault_next(kv, KV_FAULT_WRITE_DONE, KV_FAULT_WRITE_FULL);
@@ -166,11 +182,13 @@ static int mem_write(struct kv *kv, const struct omap *changes)
 static bool replay(struct kv_mem *m, struct slice s)
 {
     while (s.n >= 9) {
-        enum omap_kind kind = s.p[0] == 'P' ? OMAP_PUT : OMAP_DEL;
+        char kind = s.p[0];
         uint32_t kn = get_u32(s.p + 1), vn = get_u32(s.p + 5);
         s = sl_from(s, 9);
         if (kn > KV_FULL_MAX || vn > KV_VALUE_MAX || s.n < (size_t)kn + vn) return false;
-        apply(m, kind, sl_sub(s, 0, kn), sl_sub(s, kn, kn + vn));
+        struct slice key = sl_sub(s, 0, kn), value = sl_sub(s, kn, kn + vn);
+        if (kind == 'E') apply_erase(m, key, value);
+        else apply(m, kind == 'P' ? OMAP_PUT : OMAP_DEL, key, value);
         s = sl_from(s, kn + vn);
     }
     return s.n == 0;
@@ -266,14 +284,14 @@ static int log_open(struct kv_mem *m, const char *path)
 static int copy_rows(struct kv_mem *m, struct kv_mem *to)
 {
     struct arena a;
-    struct omap all;
+    struct kv_batch all = {0};
     ar_init(&a, 0);
-    omap_init(&all, &a);
+    omap_init(&all.rows, &a);
     lock_take(&m->lock);
     for (struct onode *n = omap_first(&m->rows); n; n = omap_next(n)) {
-        struct onode *copy = omap_node(&all, n->key);
+        struct onode *copy = omap_node(&all.rows, n->key);
         copy->kind = OMAP_PUT;
-        omap_set(&all, copy, n->value);
+        omap_set(&all.rows, copy, n->value);
     }
     lock_release(&m->lock);
     int rc = write_log(to, &all);

@@ -109,12 +109,16 @@ static int rocks_scan(struct kv *kv, enum kv_read how, struct slice from, struct
 
 /* ---- writing ---- */
 
-static int rocks_write(struct kv *kv, const struct omap *changes)
+static int rocks_write(struct kv *kv, const struct kv_batch *changes)
 {
     struct kv_rocks *r = rocks(kv);
     rocksdb_set_perf_level(rocksdb_disable); /* of this thread: its counters are read by nobody */
     rocksdb_writebatch_clear(r->batch);
-    for (struct onode *n = omap_first(changes); n; n = omap_next(n)) {
+    for (size_t i = 0; i < changes->nerased; i++) {
+        const struct kv_span *s = &changes->erased[i];
+        rocksdb_writebatch_delete_range(r->batch, s->from.p, s->from.n, s->to.p, s->to.n);
+    }
+    for (struct onode *n = omap_first(&changes->rows); n; n = omap_next(n)) {
         if (n->kind == OMAP_PUT) rocksdb_writebatch_put(r->batch, n->key.p, n->key.n, n->value.p, n->value.n);
         else if (n->kind == OMAP_DEL) rocksdb_writebatch_delete(r->batch, n->key.p, n->key.n);
     }

@@ -38,6 +38,22 @@ static int write_pair(struct kv_tx *tx, void *arg)
     return 0;
 }
 
+enum { RANGE = 300 };
+
+/* Rows of a range, more than are deleted one by one, appear and are erased; the row "range" says which. */
+static int turn_range(struct kv_tx *tx, void *arg)
+{
+    struct slice now;
+    char key[16];
+    (void)arg;
+    bool there = kv_tx_get(tx, SL("range"), &now) == 0 && sl_eq(now, SL("there"));
+    if (there) kv_tx_erase(tx, SL("k/"), SL("k0"));
+    for (int i = 0; !there && i < RANGE; i++)
+        kv_tx_put(tx, sl(key, (size_t)snprintf(key, sizeof key, "k/%03d", i)), SL("v"));
+    kv_tx_put(tx, SL("range"), there ? SL("gone") : SL("there"));
+    return 0;
+}
+
 static void writer(void *arg)
 {
     struct writer *x = arg;
@@ -45,6 +61,7 @@ static void writer(void *arg)
         x->value = x->w->tried[x->i] = x->w->tried[x->i] + 1;
         kv_note(x->w->kv, SL("n"), SL("note"), SL("rides along"));
         if (kv_transact(x->w->kv, SL("o"), write_pair, x) == 0) x->w->acked[x->i] = x->value;
+        if (x->i == 0) (void)!kv_transact(x->w->kv, SL("e"), turn_range, NULL);
         fiber_yield();
     }
 }
@@ -79,6 +96,17 @@ static uint64_t value_of(struct kv *kv, struct arena *a, struct slice key)
     return n;
 }
 
+static void look_at_range(struct kv *kv, struct arena *a)
+{
+    struct slice now;
+    struct kv_page page;
+    int rc = kv_get(kv, SL("e"), SL("range"), a, &now);
+    bool there = rc == 0 && sl_eq(now, SL("there"));
+    CHECK(rc == 0 || rc == ERR_NOT_FOUND);
+    CHECK_OK(kv_scan(kv, SL("e"), SL("k/"), SL("k0"), KV_PAGE_MAX, a, &page));
+    CHECK_INT(page.n, there ? RANGE : 0);
+}
+
 static int look(void *arg)
 {
     struct world *w = arg;
@@ -95,6 +123,7 @@ static int look(void *arg)
         CHECK(one >= w->acked[i] && one <= w->tried[i]);
         w->acked[i] = one;
     }
+    look_at_range(w->kv, &a);
     ar_free(&a);
     kv_close(&w->kv);
     return 0;

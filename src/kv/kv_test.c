@@ -296,6 +296,121 @@ EACH_ENGINE(objects_are_listed)
     CHECK(n == 0 && !more);
 }
 
+/* ---- erasing ---- */
+
+enum { ERASED_FEW = 3, ERASED_MANY = 1000 }; /* few are deleted one by one, many as a range */
+
+static int fill_fn(struct kv_tx *tx, void *arg)
+{
+    char key[32];
+    for (size_t i = 0; i < *(size_t *)arg; i++) {
+        snprintf(key, sizeof key, "k/%04zu", i);
+        kv_tx_put(tx, sl_cstr(key), SL("v"));
+    }
+    kv_tx_put(tx, SL("a"), SL("before"));
+    kv_tx_put(tx, SL("z"), SL("behind"));
+    return 0;
+}
+
+static void fill(struct suite *s, const char *object, size_t n)
+{
+    CHECK_OK(kv_transact(s->kv, sl_cstr(object), fill_fn, &n));
+}
+
+static int text_row(void *arg, struct slice key, struct slice value);
+
+/* Puts before and behind the erase; what it sees then. */
+static int erase_and_look(struct kv_tx *tx, void *arg)
+{
+    struct slice v;
+    kv_tx_put(tx, SL("k/mine"), SL("1"));
+    kv_tx_erase(tx, SL("k/"), SL("k0"));
+    CHECK_ERR(kv_tx_get(tx, SL("k/0000"), &v), ERR_NOT_FOUND);
+    CHECK_ERR(kv_tx_get(tx, SL("k/mine"), &v), ERR_NOT_FOUND);
+    kv_tx_put(tx, SL("k/0001"), SL("new"));
+    CHECK_OK(kv_tx_get(tx, SL("k/0001"), &v));
+    CHECK_INT(kv_tx_scan(tx, SL(""), SL(""), text_row, arg), 0);
+    return 0;
+}
+
+static int erase_and_fail(struct kv_tx *tx, void *arg)
+{
+    struct buf b = BUF_INIT;
+    (void)!erase_and_look(tx, &b);
+    kv_tx_erase(tx, SL(""), SL(""));
+    buf_free(&b);
+    return *(int *)arg;
+}
+
+static void erase_ranges(struct suite *s, size_t n)
+{
+    struct buf seen = BUF_INIT;
+    int no = ERR_DENIED;
+    fill(s, "n", n);
+    fill(s, "o", n);
+    fill(s, "p", n);
+    CHECK_ERR(kv_transact(s->kv, SL("o"), erase_and_fail, &no), ERR_DENIED);
+    CHECK_SL(get(s, "o", "k/0002"), "v");
+    CHECK_SL(get(s, "o", "k/mine"), "ERR_NOT_FOUND");
+    CHECK_OK(kv_transact(s->kv, SL("o"), erase_and_look, &seen));
+    for (int i = 0; i < 2; i++) {
+        CHECK_SL(buf_slice(&seen), "a=before k/0001=new z=behind ");
+        CHECK_SL(scan(s, "o", "", "", 10), "a=before k/0001=new z=behind ");
+        CHECK_SL(scan(s, "n", "", "", 1), "a=before ...");
+        CHECK_SL(get(s, "n", "k/0002"), "v");
+        CHECK_SL(get(s, "p", "k/0002"), "v");
+        CHECK_SL(get(s, "o", "k/0002"), "ERR_NOT_FOUND");
+        reopen(s);
+    }
+    CHECK_OK(kv_erase(s->kv, SL("n"), SL("k/0001"), SL("")));
+    CHECK_SL(scan(s, "n", "", "", 10), "a=before k/0000=v ");
+    CHECK_OK(kv_erase(s->kv, SL("o"), SL(""), SL("")));
+    CHECK_SL(scan(s, "o", "", "", 10), "");
+    CHECK_SL(scan(s, "p", "", "", 1), "a=before ...");
+    CHECK_OK(put(s->kv, "o", "k/0002", "again"));
+    reopen(s);
+    CHECK_SL(scan(s, "o", "", "", 10), "k/0002=again ");
+    buf_free(&seen);
+}
+
+EACH_ENGINE(few_rows_are_erased) { erase_ranges(s, ERASED_FEW); }
+EACH_ENGINE(a_range_is_erased) { erase_ranges(s, ERASED_MANY); }
+
+static int erase_too_much(struct kv_tx *tx, void *arg)
+{
+    size_t n = ERASED_MANY;
+    for (int i = 0; i < *(int *)arg; i++) {
+        (void)!fill_fn(tx, &n);
+        kv_tx_erase(tx, SL("k/"), SL("k0"));
+    }
+    return 0;
+}
+
+EACH_ENGINE(ranges_have_a_limit)
+{
+    int n = 100;
+    CHECK_OK(kv_transact(s->kv, SL("o"), erase_too_much, &n));
+    CHECK_SL(scan(s, "o", "", "", 10), "a=before z=behind ");
+    CHECK_OK(put(s->kv, "o", "z", "kept"));
+    n = 300;
+    CHECK_ERR(kv_transact(s->kv, SL("o"), erase_too_much, &n), ERR_TOO_LONG);
+    CHECK_SL(scan(s, "o", "", "", 10), "a=before z=kept ");
+}
+
+static int erase_wrong(struct kv_tx *tx, void *arg)
+{
+    (void)arg;
+    char longest[KV_KEY_MAX + 2];
+    memset(longest, 'x', sizeof longest);
+    kv_tx_erase(tx, sl(longest, sizeof longest), SL(""));
+    return 0;
+}
+
+EACH_ENGINE(bounds_of_an_erase_are_checked)
+{
+    CHECK_ERR(kv_transact(s->kv, SL("o"), erase_wrong, NULL), ERR_USAGE);
+}
+
 /* ---- inside a transaction ---- */
 
 static int text_row(void *arg, struct slice key, struct slice value)

@@ -230,8 +230,7 @@ static int forget_tx(struct kv_tx *tx, void *arg)
     return 0;
 }
 
-static int forget_range(struct dmarc_store *ds, struct slice object, struct slice from, struct slice to,
-                        bool heads)
+static int forget_heads(struct dmarc_store *ds, struct slice object, struct slice until)
 {
     struct arena a;
     struct kv_page page = {.more = true};
@@ -239,13 +238,10 @@ static int forget_range(struct dmarc_store *ds, struct slice object, struct slic
     ar_init(&a, 0);
     while (!e && page.more) {
         ar_reset(&a);
-        e = kv_scan(ds->conf.store->kv, object, from, to, PAGE, &a, &page);
+        e = kv_scan(ds->conf.store->kv, object, SL("h/"), until, PAGE, &a, &page);
         if (e || !page.n) break;
         struct forgetting f = {page.row, page.n};
-        struct slice key[PAGE];
-        for (size_t i = 0; i < page.n; i++) key[i] = page.row[i].key;
-        e = heads ? kv_transact(ds->conf.store->kv, object, forget_tx, &f)
-                  : dmarc_delete(ds->conf.store, object, key, page.n);
+        e = kv_transact(ds->conf.store->kv, object, forget_tx, &f);
     }
     ar_free(&a);
     return e;
@@ -263,8 +259,8 @@ int dmarc_store_expire(struct dmarc_store *ds)
     while (!e && more) {
         e = kv_objects(ds->conf.store->kv, from, SL("r:in;"), 100, &a, &name, &n, &more);
         for (size_t i = 0; !e && i < n; i++) {
-            e = forget_range(ds, name[i], SL("h/"), ar_cat(&a, SL("h/"), day), true);
-            if (!e) e = forget_range(ds, name[i], SL("w/"), ar_cat(&a, SL("w/"), day), false);
+            e = forget_heads(ds, name[i], ar_cat(&a, SL("h/"), day));
+            if (!e) e = kv_erase(ds->conf.store->kv, name[i], SL("w/"), ar_cat(&a, SL("w/"), day));
         }
         if (n) from = kv_after(&a, name[n - 1]);
         else more = false;

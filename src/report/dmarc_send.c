@@ -16,7 +16,7 @@
 #include "dmarc_send_i.h"
 #include "kv/record.h"
 
-enum { GIVE_UP_DAYS = 3, ERASE_DAYS = 8, ERASE_PAGE = 500, AT_ONCE = 16 };
+enum { GIVE_UP_DAYS = 3, ERASE_DAYS = 8, AT_ONCE = 16 };
 
 /* ---- the promise ---- */
 
@@ -181,23 +181,6 @@ static int domain_step(const struct round *r, struct slice object, int64_t day, 
 
 /* ---- one day ---- */
 
-static int erase(struct store *st, struct slice object)
-{
-    struct arena a;
-    struct kv_page page = {.more = true};
-    int e = 0;
-    ar_init(&a, 0);
-    while (!e && page.more) {
-        ar_reset(&a);
-        e = kv_scan(st->kv, object, SL(""), SL(""), ERASE_PAGE, &a, &page);
-        struct slice key[ERASE_PAGE];
-        for (size_t i = 0; !e && i < page.n; i++) key[i] = page.row[i].key;
-        if (!e) e = dmarc_delete(st, object, key, page.n);
-    }
-    ar_free(&a);
-    return e;
-}
-
 /* Domains of one page, each fiber taking the next. */
 struct page_work {
     const struct round *round;
@@ -269,7 +252,7 @@ static int send_all(const struct round *r, struct arena *a)
             bool stray = day > r->today + DMARC_DAY_S; /* no report tells of days to come */
             if (stray) e = store_stray_day(store, name[i], ERASE_DAYS * (int64_t)DMARC_DAY_S, &over);
             if (e || (!over && (stray || (day >= r->today && !r->now)))) continue;
-            if (over) e = erase(store, name[i]);
+            if (over) e = kv_erase(store->kv, name[i], SL(""), SL(""));
             else e = send_day(r, name[i], day);
         }
         if (n) from = kv_after(a, name[n - 1]);

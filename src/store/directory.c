@@ -350,13 +350,6 @@ struct removal {
     uint64_t turn;
 };
 
-static int delete_row(void *arg, struct slice key, struct slice value)
-{
-    (void)value;
-    kv_tx_del(arg, key);
-    return 0;
-}
-
 static int found_one(void *arg, struct slice key, struct slice value)
 {
     (void)arg, (void)key, (void)value;
@@ -373,8 +366,9 @@ static int remove_domain(struct kv_tx *tx, void *arg)
     if (e) return e;
     e = kv_tx_scan(tx, SL("a:"), SL("a;"), found_one, NULL);
     if (e) return e == 1 ? ERR_STATE : e;
-    e = kv_tx_scan(tx, SL(" "), SL("x:"), delete_row, tx);
-    return e ? e : kv_tx_scan(tx, SL("x;"), (struct slice){0}, delete_row, tx);
+    kv_tx_erase(tx, SL(""), SL("x:"));
+    kv_tx_erase(tx, SL("x;"), SL(""));
+    return 0;
 }
 
 int domain_remove(struct store *s, struct slice name)

@@ -1,6 +1,9 @@
 /* directory_test.c - who is here, where a letter for an address goes, who may log in and send as whom. */
 #include "directory.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "store_i.h"
 #include "store_test.h"
 
@@ -25,6 +28,30 @@ static bool reaches(struct fixture *f, const char *local, const char *domain, co
 {
     struct routes r = resolve(f, local, domain);
     return r.result == RESOLVED && r.n == 1 && sl_eq(r.v[0].address, sl_cstr(address));
+}
+
+static int put_large_rows(struct kv_tx *tx, void *arg)
+{
+    char *value = xcalloc(1, 60000), key[32];
+    for (int i = 0; i < 50; i++) {
+        snprintf(key, sizeof key, "l:%s%d", (const char *)arg, i);
+        kv_tx_put(tx, sl_cstr(key), sl(value, 60000));
+    }
+    free(value);
+    return 0;
+}
+
+TEST(a_domain_is_removed_however_much_it_holds)
+{
+    struct fixture f;
+    struct kv_page page;
+    REQUIRE(begin(&f));
+    CHECK_OK(kv_transact(f.s->kv, SL("d:two.test"), put_large_rows, "a"));
+    CHECK_OK(kv_transact(f.s->kv, SL("d:two.test"), put_large_rows, "b"));
+    CHECK_OK(domain_remove(f.s, SL("two.test")));
+    CHECK_OK(kv_scan(f.s->kv, SL("d:two.test"), SL(""), SL(""), 10, &f.a, &page));
+    CHECK_INT(page.n, 0);
+    fixture_end(&f);
 }
 
 TEST(directory_domains_and_accounts)

@@ -454,12 +454,10 @@ int account_set_quota(struct store *s, const char *acc, uint64_t bytes)
     return account_transact(s, acc, set_quota, &bytes);
 }
 
-/* The account's row goes first, so that nothing can be added meanwhile. */
 int account_erase(struct store *s, const char *acc)
 {
     char room[KEY_ROOM];
-    int rc = rows_erase(s, acc, SL("a"));
-    if (rc == 0) rc = rows_erase(s, acc, SL(""));
+    int rc = kv_erase(s->kv, account_object(acc, room), SL(""), SL(""));
     if (rc == 0) kv_notify(s->kv, account_object(acc, room));
     return rc;
 }

@@ -189,5 +189,5 @@ struct account_usage {
 };
 MUST_CHECK int account_usage(struct store *s, const char *acc, struct account_usage *out);
 MUST_CHECK int account_set_quota(struct store *s, const char *acc, uint64_t bytes); /* 0 = none */
-/* Removes every record of the account, in steps that may be repeated. */
+/* Removes every record of the account at once; may be repeated. */
 MUST_CHECK int account_erase(struct store *s, const char *acc);

@@ -125,8 +125,6 @@ bool leb_take(struct slice *s, uint64_t *v); /* false at the end, or when it is 
 
 /* ---- mailbox_tree.c: rows of what is gone ---- */
 
-/* Removes every row with the prefix, some at a time. SUSPENDS. */
-MUST_CHECK int rows_erase(struct store *s, const char *acc, struct slice prefix);
 /* Finishes deletions that a crash interrupted. SUSPENDS. */
 MUST_CHECK int mailbox_finish_deletes(struct store *s, const char *acc);
 

@@ -167,47 +167,20 @@ static int delete (struct kv_tx *tx, void *arg)
     return 0;
 }
 
-struct erase {
-    struct kv_tx *tx;
-    struct slice from, to;
-    size_t n;
-};
-
-static int erase_row(void *arg, struct slice key, struct slice value)
+static int erase_rows(struct kv_tx *tx, void *arg)
 {
-    struct erase *e = arg;
-    (void)value;
-    kv_tx_del(e->tx, key);
-    return ++e->n == CHANGE_MAX;
-}
-
-static int erase_some(struct kv_tx *tx, void *arg)
-{
-    struct erase *e = arg;
-    e->tx = tx;
-    e->n = 0;
-    return kv_tx_scan(tx, e->from, e->to, erase_row, e);
-}
-
-int rows_erase(struct store *s, const char *acc, struct slice prefix)
-{
-    struct arena a;
-    char room[KEY_ROOM];
-    ar_init(&a, 0);
-    struct erase e = {.from = prefix, .to = kv_prefix_end(&a, prefix)};
-    int rc = 1;
-    while (rc > 0) rc = kv_transact(s->kv, account_object(acc, room), erase_some, &e);
-    ar_free(&a);
-    return rc;
+    uint32_t id = *(const uint32_t *)arg;
+    char from[KEY_ROOM], to[KEY_ROOM];
+    for (const char *kind = "mjir"; *kind; kind++)
+        kv_tx_erase(tx, key_prefix(*kind, id, from), key_prefix_end(*kind, id, to));
+    kv_tx_del(tx, key_box('x', id, from));
+    return 0;
 }
 
 static int erase_box(struct store *s, const char *acc, uint32_t id)
 {
     char room[KEY_ROOM];
-    int rc = 0;
-    for (const char *kind = "mjir"; rc == 0 && *kind; kind++)
-        rc = rows_erase(s, acc, key_prefix(*kind, id, room));
-    return rc ? rc : rows_erase(s, acc, key_box('x', id, room));
+    return kv_transact(s->kv, account_object(acc, room), erase_rows, &id);
 }
 
 int mailbox_finish_deletes(struct store *s, const char *acc)

@@ -356,35 +356,6 @@ int trace_find(struct store *s, struct slice what, size_t limit, struct arena *a
 
 /* ---- forgetting ---- */
 
-enum { ERASE_ROWS = 2000 };
-
-struct erase {
-    struct kv_tx *tx;
-    size_t n;
-};
-
-static int erase_row(void *arg, struct slice key, struct slice value)
-{
-    struct erase *e = arg;
-    (void)value;
-    kv_tx_del(e->tx, key);
-    return ++e->n == ERASE_ROWS;
-}
-
-static int erase_some(struct kv_tx *tx, void *arg)
-{
-    (void)arg;
-    return kv_tx_scan(tx, SL(""), SL(""), erase_row, &(struct erase){.tx = tx});
-}
-
-static int erase_day(struct store *s, struct slice day)
-{
-    int rc;
-    while ((rc = kv_transact(s->kv, day, erase_some, NULL)) > 0) {
-    } /* there is more */
-    return rc;
-}
-
 int trace_expire(struct store *s, int keep_days)
 {
     char room[KEY_ROOM];
@@ -399,7 +370,7 @@ int trace_expire(struct store *s, int keep_days)
     for (size_t i = 0; rc == 0 && i < n; i++) {
         bool over = sl_cmp(day[i], first) < 0;
         if (sl_cmp(day[i], tomorrow) > 0) rc = store_stray_day(s, day[i], keep_s, &over);
-        if (rc == 0 && over) rc = erase_day(s, day[i]);
+        if (rc == 0 && over) rc = kv_erase(s->kv, day[i], SL(""), SL(""));
     }
     ar_free(&a);
     return rc;

@@ -1,0 +1,233 @@
+/* tx.c - within a transaction: the engine's state with the changes of the group laid over it.
+ *
+ * The batch holds ranges that are erased and rows that are put or deleted; a row wins over a range, for
+ * what an erase finds in the batch it takes out. Each change can be taken back. */
+#include "kv_i.h"
+
+enum { STOP = 1, FEW_ROWS = 256, FEW_BYTES = 256 << 10 };
+
+struct slice kv_tx_object(const struct kv_tx *tx) { return tx->object; }
+
+static struct slice tx_full(struct kv_tx *tx, struct slice key)
+{
+    memcpy(tx->room + tx->object.n + 1, key.p, key.n);
+    return sl(tx->room, tx->object.n + 1 + key.n);
+}
+
+/* ---- ranges that the group erases ---- */
+
+static bool erased(const struct kv_batch *b, struct slice full)
+{
+    for (size_t i = 0; i < b->nerased; i++)
+        if (sl_cmp(b->erased[i].from, full) <= 0 && sl_cmp(full, b->erased[i].to) < 0) return true;
+    return false;
+}
+
+/* Moves *at past what is erased; gives where the next erased range begins, at most `to`. */
+static struct slice next_gap(const struct kv_batch *b, struct slice *at, struct slice to)
+{
+    for (bool moved = true; moved;) {
+        moved = false;
+        for (size_t i = 0; i < b->nerased; i++) {
+            if (sl_cmp(b->erased[i].from, *at) > 0 || sl_cmp(*at, b->erased[i].to) >= 0) continue;
+            *at = b->erased[i].to;
+            moved = true;
+        }
+    }
+    for (size_t i = 0; i < b->nerased; i++) {
+        struct slice from = b->erased[i].from;
+        if (sl_cmp(from, *at) > 0 && sl_cmp(from, to) < 0) to = from;
+    }
+    return to;
+}
+
+/* ---- reading and changing rows ---- */
+
+int kv_tx_get(struct kv_tx *tx, struct slice key, struct slice *value)
+{
+    if (!kv_name_ok(key)) return err_set(ERR_USAGE, "a key is empty, too long or not printable");
+    struct slice full = tx_full(tx, key);
+    struct onode *n = omap_find(&tx->kv->batch.rows, full);
+    if (n && n->kind == OMAP_PUT) {
+        *value = n->value;
+        return 0;
+    }
+    if (n && n->kind == OMAP_DEL) return ERR_NOT_FOUND;
+    if (erased(&tx->kv->batch, full)) return ERR_NOT_FOUND;
+    int rc = tx->kv->engine->get(tx->kv, KV_READ_COMMITTER, full, &tx->kv->scratch, value);
+    if (rc && rc != ERR_NOT_FOUND) tx->error = rc;
+    return rc;
+}
+
+static void undo_note(struct kv *kv, struct onode *n)
+{
+    if (kv->nundo == kv->undo_cap) {
+        kv->undo_cap = kv->undo_cap ? 2 * kv->undo_cap : 64;
+        kv->undo = xrealloc(kv->undo, kv->undo_cap * sizeof *kv->undo);
+    }
+    kv->undo[kv->nundo++] = (struct kv_undo){.node = n, .value = n->value, .kind = n->kind};
+}
+
+static void tx_change(struct kv_tx *tx, struct slice key, enum omap_kind kind, struct slice value)
+{
+    if (tx->error) return;
+    tx->bytes += key.n + value.n;
+    if (!kv_name_ok(key)) {
+        tx->error = err_set(ERR_USAGE, "a key is empty, too long or not printable");
+    } else if (kind == OMAP_PUT && (value.n == 0 || value.n > KV_VALUE_MAX)) {
+        tx->error = err_set(ERR_USAGE, "a value of %zu bytes cannot be stored", value.n);
+    } else if (tx->bytes > KV_BATCH_MAX) {
+        tx->error = err_set(ERR_TOO_LONG, "one transaction changes more than %d bytes", KV_BATCH_MAX);
+    } else {
+        struct onode *n = omap_node(&tx->kv->batch.rows, tx_full(tx, key));
+        undo_note(tx->kv, n);
+        n->kind = kind;
+        if (kind == OMAP_PUT) omap_set(&tx->kv->batch.rows, n, value);
+    }
+}
+
+void kv_tx_put(struct kv_tx *tx, struct slice key, struct slice value)
+{
+    tx_change(tx, key, OMAP_PUT, value);
+}
+
+void kv_tx_put_record(struct kv_tx *tx, struct slice key, const struct buf *record)
+{
+    if (!record->over) tx_change(tx, key, OMAP_PUT, buf_slice(record));
+    else if (!tx->error)
+        tx->error =
+            err_set(ERR_TOO_LONG, "a record is longer than %d bytes and cannot be stored", KV_VALUE_MAX);
+}
+
+void kv_tx_del(struct kv_tx *tx, struct slice key) { tx_change(tx, key, OMAP_DEL, sl(NULL, 0)); }
+
+/* The engine's rows merged with the batch, which wins. */
+struct merge {
+    struct onode *next; /* of the batch, not yet passed */
+    struct slice to;
+    size_t skip; /* object NUL */
+    kv_visit *visit;
+    void *arg;
+};
+
+/* Visits the batch's puts up to `until` (exclusive; empty = to the end of the range). */
+static int merge_batch(struct merge *m, struct slice until)
+{
+    while (m->next && sl_cmp(m->next->key, until) < 0) {
+        struct onode *n = m->next;
+        int rc = n->kind == OMAP_PUT ? m->visit(m->arg, sl_from(n->key, m->skip), n->value) : 0;
+        m->next = omap_next(n); /* after the visit, which may have put more */
+        if (rc) return rc;
+    }
+    return 0;
+}
+
+static int merge_row(void *arg, struct slice full, struct slice value)
+{
+    struct merge *m = arg;
+    int rc = merge_batch(m, full);
+    if (rc) return rc;
+    if (m->next && sl_eq(m->next->key, full) && m->next->kind != OMAP_NONE)
+        return 0; /* the batch knows better */
+    return m->visit(m->arg, sl_from(full, m->skip), value);
+}
+
+static int tx_rows(struct kv_tx *tx, const struct kv_range *r, kv_visit *visit, void *arg)
+{
+    struct kv *kv = tx->kv;
+    struct merge m = {.next = omap_from(&kv->batch.rows, r->from),
+                      .to = r->to,
+                      .skip = tx->object.n + 1,
+                      .visit = visit,
+                      .arg = arg};
+    int rc = 0;
+    for (struct slice at = r->from; rc == 0 && sl_cmp(at, r->to) < 0;) {
+        struct slice until = next_gap(&kv->batch, &at, r->to);
+        if (sl_cmp(at, until) < 0) rc = kv->engine->scan(kv, KV_READ_COMMITTER, at, until, merge_row, &m);
+        at = until;
+    }
+    return rc ? rc : merge_batch(&m, r->to);
+}
+
+int kv_tx_scan(struct kv_tx *tx, struct slice from, struct slice to, kv_visit *visit, void *arg)
+{
+    struct kv_range r;
+    int rc = kv_range_make(&r, tx->object, from, to);
+    return rc ? rc : tx_rows(tx, &r, visit, arg);
+}
+
+/* ---- erasing ---- */
+
+struct few {
+    struct kv_tx *tx;
+    size_t rows, bytes;
+};
+
+static int delete_few(void *arg, struct slice key, struct slice value)
+{
+    struct few *f = arg;
+    f->bytes += value.n;
+    if (++f->rows > FEW_ROWS || f->bytes > FEW_BYTES) return STOP;
+    kv_tx_del(f->tx, key);
+    return 0;
+}
+
+static void erase_range(struct kv_tx *tx, const struct kv_range *r)
+{
+    struct kv *kv = tx->kv;
+    struct kv_batch *b = &kv->batch;
+    if (b->nerased == KV_ERASES_MAX) {
+        tx->error = err_set(ERR_TOO_LONG, "one transaction erases more than %d ranges", KV_ERASES_MAX / 2);
+        return;
+    }
+    for (struct onode *n = omap_from(&b->rows, r->from); n && sl_cmp(n->key, r->to) < 0; n = omap_next(n)) {
+        undo_note(kv, n);
+        n->kind = OMAP_NONE;
+    }
+    b->erased[b->nerased++] = (struct kv_span){ar_dup(&kv->group, r->from), ar_dup(&kv->group, r->to)};
+}
+
+/* Few rows are deleted one by one: each range that was erased costs every later read a little. What
+ * cannot be read can be erased. */
+void kv_tx_erase(struct kv_tx *tx, struct slice from, struct slice to)
+{
+    struct kv_range r;
+    struct few f = {.tx = tx};
+    if (tx->error) return;
+    tx->error = kv_range_make(&r, tx->object, from, to);
+    if (!tx->error && tx_rows(tx, &r, delete_few, &f)) erase_range(tx, &r);
+}
+
+struct erase {
+    struct slice from, to;
+};
+
+static int erase(struct kv_tx *tx, void *arg)
+{
+    const struct erase *e = arg;
+    kv_tx_erase(tx, e->from, e->to);
+    return 0;
+}
+
+int kv_erase(struct kv *kv, struct slice object, struct slice from, struct slice to)
+{
+    return kv_transact(kv, object, erase, &(struct erase){from, to});
+}
+
+/* ---- taking back ---- */
+
+void kv_tx_undo(struct kv *kv)
+{
+    while (kv->nundo) {
+        struct kv_undo *u = &kv->undo[--kv->nundo];
+        u->node->value = u->value;
+        u->node->kind = u->kind;
+    }
+    kv->batch.nerased = kv->erased_before;
+}
+
+void kv_tx_keep(struct kv *kv)
+{
+    kv->nundo = 0;
+    kv->erased_before = kv->batch.nerased;
+}
