@@ -40,6 +40,8 @@ struct txn {
     kv_fn *fn;
     void *arg;
     int status;
+    bool may_wait; /* it may read the disk itself */
+    struct kv_wishes *wishes;
     char why[ERR_TEXT_MAX];
 };
 
@@ -64,25 +66,30 @@ static int txn_fail(struct txn *t, int status)
 
 static int txn_run(struct kv *kv, struct txn *t)
 {
-    struct kv_tx tx = {.kv = kv, .object = t->object};
+    struct kv_tx tx = {.kv = kv,
+                       .object = t->object,
+                       .how = t->may_wait ? KV_READ_COMMITTER : KV_READ_COMMITTER_CACHED,
+                       .wishes = t->wishes};
+    t->wishes->n = 0;
     memcpy(tx.room, t->object.p, t->object.n);
     tx.room[t->object.n] = 0;
     int rc = t->fn(&tx, t->arg);
-    if (rc >= 0 && tx.error) rc = tx.error;
-    if (rc < 0) {
-        txn_fail(t, rc);
-        kv_tx_undo(kv);
-    } else {
-        t->status = rc;
-    }
+    if (tx.error && (rc >= 0 || tx.error == KV_WOULD_BLOCK)) rc = tx.error;
+    if (rc < 0) kv_tx_undo(kv);
+    if (rc < 0 && rc != KV_WOULD_BLOCK) txn_fail(t, rc);
+    else t->status = rc;
     return rc;
 }
 
 /* Runs one transaction into the batch. True when its answer is settled whatever the commit says. */
 static bool txn_apply(struct kv *kv, struct txn *t)
 {
-    enum kv_fault f = kv_fault_next(kv, KV_FAULT_IO, KV_FAULT_RERUN);
     int rc = txn_run(kv, t);
+    if (rc == KV_WOULD_BLOCK) {
+        ar_reset(&kv->scratch);
+        return true; /* it comes again */
+    }
+    enum kv_fault f = kv_fault_next(kv, KV_FAULT_IO, KV_FAULT_RERUN);
     if (f == KV_FAULT_RERUN) {
         kv_tx_undo(kv);
         rc = txn_run(kv, t);
@@ -159,11 +166,28 @@ static void handle(void *ctx, struct job *jobs)
     group_commit(kv, in, n);
 }
 
+/* What the transaction wanted is fetched, and it runs again. */
+static void run_again(struct kv *kv, struct txn *t, bool may_wait)
+{
+    kv_fetch(kv, t->wishes);
+    lock_take(&kv->lock);
+    if (may_wait) kv->stats.waited++;
+    else kv->stats.fetched++;
+    lock_release(&kv->lock);
+    t->may_wait = may_wait;
+    t->status = ERR_CANCELED;
+    worker_do(kv->committer, &t->job);
+}
+
 int kv_transact(struct kv *kv, struct slice object, kv_fn *fn, void *arg)
 {
     if (!kv_name_ok(object)) return err_set(ERR_USAGE, "the name of an object is not allowed");
-    struct txn t = {.object = object, .fn = fn, .arg = arg, .status = ERR_CANCELED};
+    struct kv_wishes wishes;
+    struct txn t = {.object = object, .fn = fn, .arg = arg, .status = ERR_CANCELED, .wishes = &wishes};
+    kv_users_enter(&kv->users);
     worker_do(kv->committer, &t.job);
+    for (int runs = 1; t.status == KV_WOULD_BLOCK; runs++) run_again(kv, &t, runs == KV_RUNS_MAX);
+    kv_users_leave(&kv->users);
     return t.status < 0 && t.why[0] ? err_set(t.status, "%s", t.why) : t.status;
 }
 
@@ -263,6 +287,7 @@ int kv_start(struct kv *kv, const struct kv_engine *engine)
 {
     kv->engine = engine;
     kv->lock = (struct lock)LOCK_INIT;
+    kv->users.lock = (struct lock)LOCK_INIT;
     ar_init(&kv->group, 0);
     ar_init(&kv->scratch, 0);
     omap_init(&kv->batch.rows, &kv->group);
@@ -293,6 +318,7 @@ void kv_close(struct kv **kvp)
     struct kv *kv = *kvp;
     if (!kv) return;
     *kvp = NULL;
+    kv_users_wait(&kv->users);
     worker_free(&kv->committer);
     if (fiber_current()) offload(close_on_thread, kv);
     else close_on_thread(kv);

@@ -42,16 +42,21 @@ void kv_close(struct kv **kv); /* SUSPENDS: waits for transactions under way */
 typedef int kv_fn(struct kv_tx *tx, void *arg);
 MUST_CHECK int kv_transact(struct kv *kv, struct slice object, kv_fn *fn, void *arg);
 
-/* Within fn. get: the value is valid until fn returns; ERR_NOT_FOUND. Sees the
- * transaction's own writes. put and del: sticky errors, reported by kv_transact. */
+/* Within fn. get: the value is valid until fn returns; ERR_NOT_FOUND; other errors are sticky. Sees the
+ * transaction's own writes. put and del: sticky errors, reported by kv_transact. What is not in memory is
+ * fetched while others go on: the get or scan fails, and whatever fn then returns it is run again. */
 MUST_CHECK int kv_tx_get(struct kv_tx *tx, struct slice key, struct slice *value);
 void kv_tx_put(struct kv_tx *tx, struct slice key, struct slice value);
 /* A record (kv/record.h): ERR_TOO_LONG, sticky like put's errors, when it did not fit. */
 void kv_tx_put_record(struct kv_tx *tx, struct slice key, const struct buf *record);
 void kv_tx_del(struct kv_tx *tx, struct slice key);
+/* What the transaction tells another object (events, counters): a put of a record there, made with the
+ * transaction's own changes and taken back with them; never dropped. Nothing of the other object is
+ * read: whoever tells knows a key that nobody else writes. Sticky errors as put's. */
+void kv_tx_note(struct kv_tx *tx, struct slice object, struct slice key, const struct buf *record);
 /* Keys in [from, to) ascending; to empty = to the end of the object. visit gets
  * slices valid during the call; non-zero stops the scan and is returned. visit
- * may put and del (whether the scan sees that is not defined). */
+ * may put and del (whether the scan sees that is not defined). Other errors are sticky. */
 typedef int kv_visit(void *arg, struct slice key, struct slice value);
 int kv_tx_scan(struct kv_tx *tx, struct slice from, struct slice to, kv_visit *visit, void *arg);
 /* Erases the keys in [from, to); to empty = to the end of the object. However many rows there are, it
@@ -129,6 +134,8 @@ MUST_CHECK int kv_loss_done(struct kv *kv);
 struct kv_stats {
     uint64_t transactions, groups, notes, notes_dropped, bytes;
     uint64_t reopened; /* times the engine was opened again after a write error */
+    uint64_t fetched;  /* runs of transactions that were put off to fetch what was not in memory */
+    uint64_t waited;   /* transactions that read the disk while all others waited, after several such runs */
 };
 void kv_stats(struct kv *kv, struct kv_stats *out);
 
@@ -147,6 +154,9 @@ enum kv_fault {
     KV_FAULT_WRITE_LOST,
     KV_FAULT_WRITE_FULL, /* not done, and known */
 };
+/* From here on each row, and each place where a scan begins, counts as one that is not in memory until
+ * it was read once: every transaction has to be run again. */
+void kv_mem_cool(struct kv *kv);
 void kv_mem_inject(struct kv *kv, enum kv_fault fault, unsigned times);
 /* The next openings again end with this error: ERR_IO, ERR_BUSY (no descriptor is left); ERR_FULL:
  * there is no room to try. */

@@ -15,13 +15,18 @@ enum {
     KV_NOTES_MAX = 4 << 20,   /* bytes of notes that may wait */
     KV_GROUP_BYTES = 4 << 20, /* a group that has grown past this is committed */
     KV_ERASES_MAX = 256,      /* ranges that a group erases */
-    KV_WOULD_BLOCK = -1000,   /* an engine's answer to KV_READ_CACHED only */
+    KV_WISHES_MAX = 4,        /* rows or ranges that are fetched before a transaction runs again */
+    KV_FETCH_ROWS = 1000,     /* of a range */
+    KV_RUNS_MAX = 6,          /* runs of a transaction before it may read the disk itself */
+    KV_WOULD_BLOCK = -1000,   /* an engine's answer to KV_READ_CACHED and KV_READ_COMMITTER_CACHED only */
 };
 
 enum kv_read {
-    KV_READ_CACHED,    /* from a loop: what is in memory, or KV_WOULD_BLOCK */
-    KV_READ_DISK,      /* from an offload thread */
-    KV_READ_COMMITTER, /* from the committer, the only writer: sees a state that nobody changes */
+    KV_READ_CACHED, /* from a loop: what is in memory, or KV_WOULD_BLOCK */
+    KV_READ_DISK,   /* from an offload thread */
+    /* from the committer, the only writer: sees a state that nobody changes */
+    KV_READ_COMMITTER,
+    KV_READ_COMMITTER_CACHED, /* what is in memory, or KV_WOULD_BLOCK */
 };
 
 /* What a group changes: first the ranges are erased, then the rows put or deleted. */
@@ -66,6 +71,13 @@ struct kv_gate {
     struct completion *drained; /* the committer waits for the last one inside */
 };
 
+/* Transactions under way: while one fetches, the committer does not know of it. */
+struct kv_users {
+    struct lock lock;
+    size_t n;
+    struct completion *none; /* kv_close() waits for the last */
+};
+
 struct kv_undo {
     struct onode *node;
     struct slice value;
@@ -90,6 +102,7 @@ struct kv {
     bool doubt;      /* and the log may hold group number + 1 */
 
     struct kv_gate gate;
+    struct kv_users users;
     struct lock lock; /* what follows, up to watches */
     struct buf notes;
     struct kv_stats stats;
@@ -101,13 +114,32 @@ struct kv {
     struct map watches; /* object -> struct watch_list */
 };
 
+/* Rows that a transaction wanted and that were not in memory. */
+struct kv_wishes {
+    size_t n;
+    struct {
+        char from_room[KV_FULL_MAX + 1], to_room[KV_FULL_MAX + 1];
+        struct slice from, to; /* to empty: one row */
+    } v[KV_WISHES_MAX];
+};
+
 struct kv_tx {
     struct kv *kv;
     struct slice object;
+    enum kv_read how;
+    struct kv_wishes *wishes;
     size_t bytes; /* put so far, with what was replaced */
     int error;
     char room[KV_FULL_MAX]; /* object NUL, then the key at hand */
 };
+
+/* fetch.c. Notes one more; those that are too many are left for the next run. */
+void kv_wish(struct kv_wishes *w, struct slice from, struct slice to);
+/* Reads them, so that they are in memory; what cannot be read the transaction will find out. SUSPENDS. */
+void kv_fetch(struct kv *kv, struct kv_wishes *w);
+void kv_users_enter(struct kv_users *u);
+void kv_users_leave(struct kv_users *u);
+void kv_users_wait(struct kv_users *u); /* SUSPENDS until there is none; no new one may come */
 
 /* tx.c. Takes back, or keeps for good, what was changed since the last kv_tx_keep(). */
 void kv_tx_undo(struct kv *kv);

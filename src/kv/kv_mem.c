@@ -21,6 +21,8 @@ struct kv_mem {
     struct kv kv;
     struct lock lock; /* the committer changes rows under it, loops read under it */
     struct omap rows;
+    bool cold;         /* only what is in warm counts as being in memory */
+    struct omap warm;  /* where reads from the disk began */
     struct file *file; /* NULL: nothing is kept */
     char *path;
     uint64_t end;
@@ -35,17 +37,38 @@ static struct kv_mem *mem(struct kv *kv) { return CONTAINER_OF(kv, struct kv_mem
 
 static void hold(struct kv_mem *m, enum kv_read how)
 {
-    if (how != KV_READ_COMMITTER) lock_take(&m->lock);
+    if (how < KV_READ_COMMITTER) lock_take(&m->lock);
 }
 
 static void unhold(struct kv_mem *m, enum kv_read how)
 {
-    if (how != KV_READ_COMMITTER) lock_release(&m->lock);
+    if (how < KV_READ_COMMITTER) lock_release(&m->lock);
+}
+
+/* Would reading from here wait for the disk? For tests: everything is in memory in truth. */
+static bool would_block(struct kv_mem *m, enum kv_read how, struct slice from)
+{
+    lock_take(&m->lock);
+    if (m->cold && how == KV_READ_DISK) omap_node(&m->warm, from)->kind = OMAP_PUT;
+    bool cold = m->cold && how == KV_READ_COMMITTER_CACHED && !omap_find(&m->warm, from);
+    lock_release(&m->lock);
+    return cold;
+}
+
+void kv_mem_cool(struct kv *kv)
+{
+    struct kv_mem *m = mem(kv);
+    lock_take(&m->lock);
+    omap_free(&m->warm);
+    omap_init(&m->warm, NULL);
+    m->cold = true;
+    lock_release(&m->lock);
 }
 
 static int mem_get(struct kv *kv, enum kv_read how, struct slice full, struct arena *a, struct slice *value)
 {
     struct kv_mem *m = mem(kv);
+    if (would_block(m, how, full)) return KV_WOULD_BLOCK;
     hold(m, how);
     struct onode *n = omap_find(&m->rows, full);
     if (n) *value = ar_dup(a, n->value);
@@ -58,6 +81,7 @@ static int mem_scan(struct kv *kv, enum kv_read how, struct slice from, struct s
 {
     struct kv_mem *m = mem(kv);
     int rc = 0;
+    if (would_block(m, how, from)) return KV_WOULD_BLOCK;
     hold(m, how);
     struct onode *n = omap_from(&m->rows, from);
     for (; rc == 0 && n && sl_cmp(n->key, to) < 0; n = omap_next(n)) rc = visit(arg, n->key, n->value);
@@ -305,6 +329,7 @@ static void mem_close(struct kv *kv)
     struct kv_mem *m = mem(kv);
     if (m->file) file_close(&m->file);
     omap_free(&m->rows);
+    omap_free(&m->warm);
     buf_free(&m->record);
     free(m->path);
     free(m);
@@ -315,6 +340,7 @@ static struct kv_mem *mem_new(void)
     struct kv_mem *m = xcalloc(1, sizeof *m);
     m->lock = (struct lock)LOCK_INIT;
     omap_init(&m->rows, NULL);
+    omap_init(&m->warm, NULL);
     return m;
 }
 

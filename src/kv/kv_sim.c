@@ -73,6 +73,7 @@ static int work(void *arg)
     struct group g;
     int rc = kv_mem_open(&w->kv, "kv.log");
     if (rc) return rc;
+    kv_mem_cool(w->kv); /* transactions run again */
     group_init(&g);
     for (int i = 0; i < WRITERS; i++) {
         x[i] = (struct writer){.w = w, .i = i};

@@ -411,6 +411,115 @@ EACH_ENGINE(bounds_of_an_erase_are_checked)
     CHECK_ERR(kv_transact(s->kv, SL("o"), erase_wrong, NULL), ERR_USAGE);
 }
 
+/* ---- telling another object ---- */
+
+static int tell(struct kv_tx *tx, void *arg)
+{
+    struct buf b = BUF_INIT;
+    rec_begin(&b, 1);
+    kv_tx_put(tx, SL("mine"), SL("v"));
+    kv_tx_note(tx, SL("other"), SL("told"), &b);
+    buf_free(&b);
+    return *(int *)arg;
+}
+
+static int tell_wrong(struct kv_tx *tx, void *arg)
+{
+    struct buf cut = record_of(KV_VALUE_MAX), b = BUF_INIT;
+    rec_begin(&b, 1);
+    kv_tx_put(tx, SL("mine"), SL("v"));
+    switch (*(int *)arg) {
+    case 0: kv_tx_note(tx, SL("other"), SL("told"), &cut); break;
+    case 1: kv_tx_note(tx, SL("o\n"), SL("told"), &b); break;
+    default: kv_tx_note(tx, SL("other"), SL(""), &b);
+    }
+    buf_free(&cut);
+    buf_free(&b);
+    return 0;
+}
+
+EACH_ENGINE(what_is_told_goes_with_the_transaction)
+{
+    static const int wrong[] = {ERR_TOO_LONG, ERR_USAGE, ERR_USAGE};
+    int rc = ERR_DENIED;
+    CHECK_ERR(kv_transact(s->kv, SL("o"), tell, &rc), ERR_DENIED);
+    for (int i = 0; i < 3; i++) CHECK_ERR(kv_transact(s->kv, SL("o"), tell_wrong, &i), wrong[i]);
+    CHECK_SL(get(s, "other", "told"), "ERR_NOT_FOUND");
+    CHECK_SL(get(s, "o", "mine"), "ERR_NOT_FOUND");
+    rc = 0;
+    CHECK_OK(kv_transact(s->kv, SL("o"), tell, &rc));
+    reopen(s);
+    CHECK_SL(get(s, "other", "told"), "\1");
+    CHECK_SL(get(s, "o", "mine"), "v");
+}
+
+/* ---- what is not in memory ---- */
+
+struct cold {
+    int runs;
+    struct buf seen;
+};
+
+static int read_much(struct kv_tx *tx, void *arg)
+{
+    struct cold *c = arg;
+    struct slice v;
+    c->runs++;
+    buf_clear(&c->seen);
+    if (kv_tx_get(tx, SL("a"), &v) == 0) buf_put(&c->seen, v);
+    if (kv_tx_get(tx, SL("z"), &v) == 0) buf_put(&c->seen, v);
+    (void)!kv_tx_scan(tx, SL("k/"), SL("k0"), text_row, &c->seen);
+    kv_tx_put(tx, SL("z"), buf_slice(&c->seen));
+    kv_tx_erase(tx, SL("k/"), SL("k0"));
+    return 0; /* as if nothing were the matter */
+}
+
+static void cold_rows(void)
+{
+    struct suite s = {.engine = "mem"};
+    struct cold c = {.seen = BUF_INIT};
+    struct kv_stats st;
+    ar_init(&s.a, 0);
+    REQUIRE(kv_mem_open(&s.kv, NULL) == 0);
+    fill(&s, "o", 2);
+    kv_mem_cool(s.kv);
+    CHECK_OK(kv_transact(s.kv, SL("o"), read_much, &c));
+    CHECK_SL(buf_slice(&c.seen), "beforebehindk/0000=v k/0001=v ");
+    CHECK_SL(scan(&s, "o", "", "", 10), "a=before z=beforebehindk/0000=v k/0001=v  ");
+    kv_stats(s.kv, &st);
+    CHECK(c.runs == 2 && st.fetched == 1 && st.waited == 0);
+    buf_free(&c.seen);
+    kv_close(&s.kv);
+    ar_free(&s.a);
+}
+
+TEST(what_is_not_in_memory_is_fetched_and_the_transaction_runs_again) { cold_rows(); }
+
+static int read_one_more(struct kv_tx *tx, void *arg)
+{
+    char key[16];
+    struct slice v;
+    int *n = arg; /* each run wants another row */
+    snprintf(key, sizeof key, "k%d", ++*n);
+    int rc = kv_tx_get(tx, sl_cstr(key), &v);
+    return rc == ERR_NOT_FOUND ? 0 : rc;
+}
+
+TEST(a_transaction_that_never_finds_all_in_memory_reads_the_disk_itself)
+{
+    struct kv *kv;
+    struct kv_stats st;
+    int n = 0;
+    REQUIRE(kv_mem_open(&kv, NULL) == 0);
+    kv_mem_cool(kv);
+    CHECK_OK(kv_transact(kv, SL("o"), read_one_more, &n));
+    kv_stats(kv, &st);
+    CHECK_INT(st.waited, 1);
+    CHECK_INT(st.fetched, 5);
+    CHECK_INT(n, 7);
+    kv_close(&kv);
+}
+
 /* ---- inside a transaction ---- */
 
 static int text_row(void *arg, struct slice key, struct slice value)

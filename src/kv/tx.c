@@ -8,8 +8,10 @@ enum { STOP = 1, FEW_ROWS = 256, FEW_BYTES = 256 << 10 };
 
 struct slice kv_tx_object(const struct kv_tx *tx) { return tx->object; }
 
+/* Empty when the key is not allowed. */
 static struct slice tx_full(struct kv_tx *tx, struct slice key)
 {
+    if (!kv_name_ok(key)) return sl(NULL, 0);
     memcpy(tx->room + tx->object.n + 1, key.p, key.n);
     return sl(tx->room, tx->object.n + 1 + key.n);
 }
@@ -43,10 +45,20 @@ static struct slice next_gap(const struct kv_batch *b, struct slice *at, struct 
 
 /* ---- reading and changing rows ---- */
 
+/* What is not in memory is noted, to be fetched before the transaction runs again (kv.c). Any error
+ * is sticky: what was decided without this row cannot stand. */
+static int read_failed(struct kv_tx *tx, int rc, struct slice from, struct slice to)
+{
+    if (rc != KV_WOULD_BLOCK) return tx->error = rc;
+    tx->error = KV_WOULD_BLOCK;
+    kv_wish(tx->wishes, from, to);
+    return err_set(ERR_IO, "a row is fetched from the disk first");
+}
+
 int kv_tx_get(struct kv_tx *tx, struct slice key, struct slice *value)
 {
-    if (!kv_name_ok(key)) return err_set(ERR_USAGE, "a key is empty, too long or not printable");
     struct slice full = tx_full(tx, key);
+    if (!full.n) return err_set(ERR_USAGE, "a key is empty, too long or not printable");
     struct onode *n = omap_find(&tx->kv->batch.rows, full);
     if (n && n->kind == OMAP_PUT) {
         *value = n->value;
@@ -54,9 +66,8 @@ int kv_tx_get(struct kv_tx *tx, struct slice key, struct slice *value)
     }
     if (n && n->kind == OMAP_DEL) return ERR_NOT_FOUND;
     if (erased(&tx->kv->batch, full)) return ERR_NOT_FOUND;
-    int rc = tx->kv->engine->get(tx->kv, KV_READ_COMMITTER, full, &tx->kv->scratch, value);
-    if (rc && rc != ERR_NOT_FOUND) tx->error = rc;
-    return rc;
+    int rc = tx->kv->engine->get(tx->kv, tx->how, full, &tx->kv->scratch, value);
+    return rc && rc != ERR_NOT_FOUND ? read_failed(tx, rc, full, sl(NULL, 0)) : rc;
 }
 
 static void undo_note(struct kv *kv, struct onode *n)
@@ -68,54 +79,75 @@ static void undo_note(struct kv *kv, struct onode *n)
     kv->undo[kv->nundo++] = (struct kv_undo){.node = n, .value = n->value, .kind = n->kind};
 }
 
-static void tx_change(struct kv_tx *tx, struct slice key, enum omap_kind kind, struct slice value)
+/* full: the key with its object's name in front, when both are allowed. */
+static void tx_change(struct kv_tx *tx, struct slice full, enum omap_kind kind, struct slice value)
 {
     if (tx->error) return;
-    tx->bytes += key.n + value.n;
-    if (!kv_name_ok(key)) {
+    tx->bytes += full.n + value.n;
+    if (!full.n) {
         tx->error = err_set(ERR_USAGE, "a key is empty, too long or not printable");
     } else if (kind == OMAP_PUT && (value.n == 0 || value.n > KV_VALUE_MAX)) {
         tx->error = err_set(ERR_USAGE, "a value of %zu bytes cannot be stored", value.n);
     } else if (tx->bytes > KV_BATCH_MAX) {
         tx->error = err_set(ERR_TOO_LONG, "one transaction changes more than %d bytes", KV_BATCH_MAX);
     } else {
-        struct onode *n = omap_node(&tx->kv->batch.rows, tx_full(tx, key));
+        struct onode *n = omap_node(&tx->kv->batch.rows, full);
         undo_note(tx->kv, n);
         n->kind = kind;
         if (kind == OMAP_PUT) omap_set(&tx->kv->batch.rows, n, value);
     }
 }
 
-void kv_tx_put(struct kv_tx *tx, struct slice key, struct slice value)
+static void tx_put_record(struct kv_tx *tx, struct slice full, const struct buf *record)
 {
-    tx_change(tx, key, OMAP_PUT, value);
-}
-
-void kv_tx_put_record(struct kv_tx *tx, struct slice key, const struct buf *record)
-{
-    if (!record->over) tx_change(tx, key, OMAP_PUT, buf_slice(record));
+    if (!record->over) tx_change(tx, full, OMAP_PUT, buf_slice(record));
     else if (!tx->error)
         tx->error =
             err_set(ERR_TOO_LONG, "a record is longer than %d bytes and cannot be stored", KV_VALUE_MAX);
 }
 
-void kv_tx_del(struct kv_tx *tx, struct slice key) { tx_change(tx, key, OMAP_DEL, sl(NULL, 0)); }
+void kv_tx_put(struct kv_tx *tx, struct slice key, struct slice value)
+{
+    tx_change(tx, tx_full(tx, key), OMAP_PUT, value);
+}
+
+void kv_tx_put_record(struct kv_tx *tx, struct slice key, const struct buf *record)
+{
+    tx_put_record(tx, tx_full(tx, key), record);
+}
+
+void kv_tx_del(struct kv_tx *tx, struct slice key) { tx_change(tx, tx_full(tx, key), OMAP_DEL, sl(NULL, 0)); }
+
+/* All engines so far write one batch over all objects, so what is told goes with it. */
+void kv_tx_note(struct kv_tx *tx, struct slice object, struct slice key, const struct buf *record)
+{
+    char room[KV_FULL_MAX];
+    bool good = kv_name_ok(object) && kv_name_ok(key);
+    tx_put_record(tx, good ? kv_full(room, object, key) : sl(NULL, 0), record);
+}
 
 /* The engine's rows merged with the batch, which wins. */
 struct merge {
     struct onode *next; /* of the batch, not yet passed */
-    struct slice to;
-    size_t skip; /* object NUL */
+    size_t skip;        /* object NUL */
     kv_visit *visit;
     void *arg;
+    int said; /* what visit ended the scan with */
+    struct slice at;
+    char at_room[KV_FULL_MAX + 1]; /* just behind the engine's last row */
 };
+
+static int merge_visit(struct merge *m, struct slice full, struct slice value)
+{
+    return m->said = m->visit(m->arg, sl_from(full, m->skip), value);
+}
 
 /* Visits the batch's puts up to `until` (exclusive; empty = to the end of the range). */
 static int merge_batch(struct merge *m, struct slice until)
 {
     while (m->next && sl_cmp(m->next->key, until) < 0) {
         struct onode *n = m->next;
-        int rc = n->kind == OMAP_PUT ? m->visit(m->arg, sl_from(n->key, m->skip), n->value) : 0;
+        int rc = n->kind == OMAP_PUT ? merge_visit(m, n->key, n->value) : 0;
         m->next = omap_next(n); /* after the visit, which may have put more */
         if (rc) return rc;
     }
@@ -126,26 +158,30 @@ static int merge_row(void *arg, struct slice full, struct slice value)
 {
     struct merge *m = arg;
     int rc = merge_batch(m, full);
+    if (full.n <= KV_FULL_MAX) {
+        memcpy(m->at_room, full.p, full.n);
+        m->at_room[full.n] = 0;
+        m->at = sl(m->at_room, full.n + 1);
+    }
     if (rc) return rc;
     if (m->next && sl_eq(m->next->key, full) && m->next->kind != OMAP_NONE)
         return 0; /* the batch knows better */
-    return m->visit(m->arg, sl_from(full, m->skip), value);
+    return merge_visit(m, full, value);
 }
 
 static int tx_rows(struct kv_tx *tx, const struct kv_range *r, kv_visit *visit, void *arg)
 {
     struct kv *kv = tx->kv;
-    struct merge m = {.next = omap_from(&kv->batch.rows, r->from),
-                      .to = r->to,
-                      .skip = tx->object.n + 1,
-                      .visit = visit,
-                      .arg = arg};
+    struct merge m = {
+        .next = omap_from(&kv->batch.rows, r->from), .skip = tx->object.n + 1, .visit = visit, .arg = arg};
     int rc = 0;
     for (struct slice at = r->from; rc == 0 && sl_cmp(at, r->to) < 0;) {
         struct slice until = next_gap(&kv->batch, &at, r->to);
-        if (sl_cmp(at, until) < 0) rc = kv->engine->scan(kv, KV_READ_COMMITTER, at, until, merge_row, &m);
+        m.at = at;
+        if (sl_cmp(at, until) < 0) rc = kv->engine->scan(kv, tx->how, at, until, merge_row, &m);
         at = until;
     }
+    if (rc && !m.said) return read_failed(tx, rc, m.at, r->to);
     return rc ? rc : merge_batch(&m, r->to);
 }
 
@@ -153,7 +189,7 @@ int kv_tx_scan(struct kv_tx *tx, struct slice from, struct slice to, kv_visit *v
 {
     struct kv_range r;
     int rc = kv_range_make(&r, tx->object, from, to);
-    return rc ? rc : tx_rows(tx, &r, visit, arg);
+    return rc ? (tx->error = rc) : tx_rows(tx, &r, visit, arg);
 }
 
 /* ---- erasing ---- */
@@ -195,7 +231,9 @@ void kv_tx_erase(struct kv_tx *tx, struct slice from, struct slice to)
     struct few f = {.tx = tx};
     if (tx->error) return;
     tx->error = kv_range_make(&r, tx->object, from, to);
-    if (!tx->error && tx_rows(tx, &r, delete_few, &f)) erase_range(tx, &r);
+    if (tx->error || !tx_rows(tx, &r, delete_few, &f) || tx->error == KV_WOULD_BLOCK) return;
+    tx->error = 0;
+    erase_range(tx, &r);
 }
 
 struct erase {

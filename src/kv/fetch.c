@@ -1,0 +1,80 @@
+/* fetch.c - the committer does not wait for the disk: what a transaction wants and is not in memory is
+ * read here, on an offload thread, while the committer goes on with others. */
+#include "kv_i.h"
+
+enum { STOP = 1 };
+
+void kv_wish(struct kv_wishes *w, struct slice from, struct slice to)
+{
+    if (w->n == KV_WISHES_MAX) return;
+    memcpy(w->v[w->n].from_room, from.p, from.n);
+    memcpy(w->v[w->n].to_room, to.p, to.n);
+    w->v[w->n].from = sl(w->v[w->n].from_room, from.n);
+    w->v[w->n].to = sl(w->v[w->n].to_room, to.n);
+    w->n++;
+}
+
+struct fetch {
+    struct kv *kv;
+    struct kv_wishes *w;
+    size_t rows;
+};
+
+static int count_row(void *arg, struct slice full, struct slice value)
+{
+    struct fetch *f = arg;
+    (void)full, (void)value;
+    return ++f->rows == KV_FETCH_ROWS ? STOP : 0;
+}
+
+static int fetch_on_thread(void *arg)
+{
+    struct fetch *f = arg;
+    const struct kv_engine *engine = f->kv->engine;
+    struct arena a = {0};
+    struct slice value;
+    for (size_t i = 0; i < f->w->n; i++) {
+        struct slice from = f->w->v[i].from, to = f->w->v[i].to;
+        f->rows = 0;
+        if (to.n) (void)!engine->scan(f->kv, KV_READ_DISK, from, to, count_row, f);
+        else (void)!engine->get(f->kv, KV_READ_DISK, from, &a, &value);
+    }
+    ar_free(&a);
+    return 0;
+}
+
+void kv_fetch(struct kv *kv, struct kv_wishes *w)
+{
+    struct fetch f = {.kv = kv, .w = w};
+    if (kv_gate_enter(kv)) return;
+    (void)!offload(fetch_on_thread, &f);
+    kv_gate_leave(kv);
+}
+
+/* ---- who is under way ---- */
+
+void kv_users_enter(struct kv_users *u)
+{
+    lock_take(&u->lock);
+    u->n++;
+    lock_release(&u->lock);
+}
+
+void kv_users_leave(struct kv_users *u)
+{
+    lock_take(&u->lock);
+    struct completion *last = --u->n == 0 ? u->none : NULL;
+    lock_release(&u->lock);
+    if (last) completion_signal(last);
+}
+
+void kv_users_wait(struct kv_users *u)
+{
+    struct completion none;
+    completion_init(&none);
+    lock_take(&u->lock);
+    bool wait = u->n > 0;
+    if (wait) u->none = &none;
+    lock_release(&u->lock);
+    if (wait) completion_wait(&none);
+}
