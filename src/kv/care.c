@@ -70,7 +70,7 @@ static int check_page(struct care *c)
     int rc = kv_gate_enter(c->kv);
     if (rc) return rc;
     c->rows = c->damaged = 0;
-    rc = c->kv->engine->scan(c->kv, KV_READ_DISK, c->from, SL("\x7f"), check_row, c);
+    rc = c->kv->engine->scan(c->kv, KV_READ_WALK, c->from, SL("\x7f"), check_row, c);
     kv_gate_leave(c->kv);
     for (; c->damaged; c->damaged--)
         c->bad(c->arg, "the index holds a row whose key or value is not allowed");

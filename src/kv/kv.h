@@ -18,6 +18,8 @@ enum { KV_KEY_MAX = 200, KV_VALUE_MAX = 65536, KV_BATCH_MAX = 4 << 20, KV_PAGE_M
 
 /* Opens or creates. BLOCKS. ERR_VERSION, ERR_BUSY (another process has it), ERR_CORRUPT. */
 MUST_CHECK int kv_rocks_open(struct kv **out, const char *dir);
+/* How much memory blocks of rows, indexes and bloom filters may take; 32 MiB until it is set. */
+void kv_rocks_cache(struct kv *kv, uint64_t bytes);
 /* In memory, for tests and simulation. With a path the log is kept in one file
  * through rt's file.h, so that a simulated crash keeps what was synced (and
  * maybe more) and loses the rest; NULL: nothing is kept. BLOCKS. */
@@ -93,6 +95,10 @@ struct kv_page {
     bool more;
 };
 MUST_CHECK int kv_scan(struct kv *kv, struct slice object, struct slice from, struct slice to, size_t limit,
+                       struct arena *a, struct kv_page *page);
+/* The same for whoever walks through much that nobody will ask for again: what is read from the disk
+ * leaves no trace in the cache. SUSPENDS, always. */
+MUST_CHECK int kv_walk(struct kv *kv, struct slice object, struct slice from, struct slice to, size_t limit,
                        struct arena *a, struct kv_page *page);
 /* The least key after `key`: key + " " (0x20 is the least byte a key may hold). */
 struct slice kv_after(struct arena *a, struct slice key);

@@ -18,9 +18,17 @@
 #include "rocks_files.h"
 #include "rt/file.h"
 
+/* Traces lie in a column family of their own: they are written with every letter and read by nobody, and
+ * must not be merged with, or lie between, what each delivery reads. Both are flushed together, else a log
+ * that is damaged could leave one ahead of the other. */
+enum { MAIN, TRACE, FAMILIES, CACHE_FIRST = 32 << 20 };
+static const char *const family_name[FAMILIES] = {"default", "trace"};
+static const struct slice trace_from = {"t:", 2}, trace_to = {"t;", 2}; /* objects in TRACE */
+
 struct kv_rocks {
     struct kv kv;
     rocksdb_t *db;
+    rocksdb_column_family_handle_t *family[FAMILIES];
     rocksdb_options_t *opts;
     rocksdb_cache_t *cache;
     rocksdb_readoptions_t *read, *cached; /* cached: nothing that is not in memory */
@@ -50,16 +58,19 @@ static bool incomplete(const char *message) { return !strncmp(message, "Result i
 
 /* ---- reading ---- */
 
-static const rocksdb_readoptions_t *options_for(const struct kv_rocks *r, enum kv_read how)
+static bool only_memory(enum kv_read how) { return how == KV_READ_CACHED || how == KV_READ_COMMITTER_CACHED; }
+
+static rocksdb_column_family_handle_t *family_of(const struct kv_rocks *r, struct slice full)
 {
-    return how == KV_READ_CACHED ? r->cached : r->read;
+    return r->family[sl_starts(full, trace_from) ? TRACE : MAIN];
 }
 
 static int rocks_get(struct kv *kv, enum kv_read how, struct slice full, struct arena *a, struct slice *value)
 {
     struct kv_rocks *r = rocks(kv);
     char *e = NULL;
-    rocksdb_pinnableslice_t *pin = rocksdb_get_pinned(r->db, options_for(r, how), full.p, full.n, &e);
+    rocksdb_pinnableslice_t *pin = rocksdb_get_pinned_cf(r->db, only_memory(how) ? r->cached : r->read,
+                                                         family_of(r, full), full.p, full.n, &e);
     if (e && incomplete(e)) {
         rocksdb_free(e);
         return KV_WOULD_BLOCK;
@@ -84,14 +95,10 @@ static int rows(rocksdb_iterator_t *it, kv_visit *visit, void *arg)
     return rc;
 }
 
-static int rocks_scan(struct kv *kv, enum kv_read how, struct slice from, struct slice to, kv_visit *visit,
-                      void *arg)
+static int scan_family(struct kv_rocks *r, int family, rocksdb_readoptions_t *o, struct slice from,
+                       kv_visit *visit, void *arg)
 {
-    struct kv_rocks *r = rocks(kv);
-    rocksdb_readoptions_t *o = rocksdb_readoptions_create();
-    rocksdb_readoptions_set_iterate_upper_bound(o, to.p, to.n);
-    if (how == KV_READ_CACHED) rocksdb_readoptions_set_read_tier(o, 1);
-    rocksdb_iterator_t *it = rocksdb_create_iterator(r->db, o);
+    rocksdb_iterator_t *it = rocksdb_create_iterator_cf(r->db, o, r->family[family]);
     rocksdb_iter_seek(it, from.p, from.n);
     int rc = rows(it, visit, arg);
     char *e = NULL;
@@ -103,7 +110,28 @@ static int rocks_scan(struct kv *kv, enum kv_read how, struct slice from, struct
         rc = rocks_err(r, "read", e);
     }
     rocksdb_iter_destroy(it);
-    rocksdb_readoptions_destroy(o);
+    return rc;
+}
+
+static struct slice lesser(struct slice a, struct slice b) { return sl_cmp(a, b) < 0 ? a : b; }
+
+/* What lies before the traces, the traces, what lies behind them. */
+static int rocks_scan(struct kv *kv, enum kv_read how, struct slice from, struct slice to, kv_visit *visit,
+                      void *arg)
+{
+    struct kv_rocks *r = rocks(kv);
+    const struct slice end[] = {lesser(to, trace_from), lesser(to, trace_to), to};
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < COUNT_OF(end); i++) {
+        if (sl_cmp(from, end[i]) >= 0) continue;
+        rocksdb_readoptions_t *o = rocksdb_readoptions_create();
+        rocksdb_readoptions_set_iterate_upper_bound(o, end[i].p, end[i].n);
+        if (only_memory(how)) rocksdb_readoptions_set_read_tier(o, 1);
+        if (how == KV_READ_WALK) rocksdb_readoptions_set_fill_cache(o, 0);
+        rc = scan_family(r, i == 1 ? TRACE : MAIN, o, from, visit, arg);
+        rocksdb_readoptions_destroy(o);
+        from = end[i];
+    }
     return rc;
 }
 
@@ -116,11 +144,14 @@ static int rocks_write(struct kv *kv, const struct kv_batch *changes)
     rocksdb_writebatch_clear(r->batch);
     for (size_t i = 0; i < changes->nerased; i++) {
         const struct kv_span *s = &changes->erased[i];
-        rocksdb_writebatch_delete_range(r->batch, s->from.p, s->from.n, s->to.p, s->to.n);
+        rocksdb_writebatch_delete_range_cf(r->batch, family_of(r, s->from), s->from.p, s->from.n, s->to.p,
+                                           s->to.n);
     }
     for (struct onode *n = omap_first(&changes->rows); n; n = omap_next(n)) {
-        if (n->kind == OMAP_PUT) rocksdb_writebatch_put(r->batch, n->key.p, n->key.n, n->value.p, n->value.n);
-        else if (n->kind == OMAP_DEL) rocksdb_writebatch_delete(r->batch, n->key.p, n->key.n);
+        rocksdb_column_family_handle_t *f = family_of(r, n->key);
+        if (n->kind == OMAP_PUT)
+            rocksdb_writebatch_put_cf(r->batch, f, n->key.p, n->key.n, n->value.p, n->value.n);
+        else if (n->kind == OMAP_DEL) rocksdb_writebatch_delete_cf(r->batch, f, n->key.p, n->key.n);
     }
     char *e = NULL;
     rocksdb_write(r->db, r->sync, r->batch, &e);
@@ -147,10 +178,18 @@ static int rocks_backup(struct kv *kv, const char *to)
 
 /* ---- opening and closing ---- */
 
+static void close_db(struct kv_rocks *r)
+{
+    if (!r->db) return;
+    for (int i = 0; i < FAMILIES; i++) rocksdb_column_family_handle_destroy(r->family[i]);
+    rocksdb_close(r->db);
+    r->db = NULL;
+}
+
 static void rocks_close(struct kv *kv)
 {
     struct kv_rocks *r = rocks(kv);
-    if (r->db) rocksdb_close(r->db);
+    close_db(r);
     rocksdb_options_destroy(r->opts);
     rocksdb_cache_destroy(r->cache);
     rocksdb_readoptions_destroy(r->read);
@@ -167,6 +206,7 @@ static void set_tables(struct kv_rocks *r)
     rocksdb_block_based_options_set_block_size(t, 8 << 10);
     rocksdb_block_based_options_set_block_cache(t, r->cache);
     rocksdb_block_based_options_set_cache_index_and_filter_blocks(t, 1);
+    rocksdb_block_based_options_set_cache_index_and_filter_blocks_with_high_priority(t, 1);
     rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(t, 1);
     rocksdb_block_based_options_set_filter_policy(t, rocksdb_filterpolicy_create_bloom_full(10));
     rocksdb_block_based_options_set_format_version(t, 5);
@@ -190,6 +230,8 @@ static void set_options(struct kv_rocks *r)
                                    rocksdb_lz4_compression};
     rocksdb_options_t *o = r->opts;
     rocksdb_options_set_create_if_missing(o, 1);
+    rocksdb_options_set_create_missing_column_families(o, 1);
+    rocksdb_options_set_atomic_flush(o, 1);
     rocksdb_options_set_paranoid_checks(o, 1);
     rocksdb_options_set_write_buffer_size(o, 8 << 20);
     rocksdb_options_set_arena_block_size(o, 256 << 10);
@@ -199,7 +241,7 @@ static void set_options(struct kv_rocks *r)
     rocksdb_options_set_memtable_whole_key_filtering(o, 1);
     rocksdb_options_set_level0_file_num_compaction_trigger(
         o, 8); /* fewer, larger merges: 20 % less CPU a letter */
-    rocksdb_options_set_target_file_size_base(o, 16 << 20);
+    rocksdb_options_set_target_file_size_base(o, 32 << 20);
     rocksdb_options_set_max_bytes_for_level_base(o, 64 << 20);
     rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 1);
     rocksdb_options_set_compression_per_level(o, packing, COUNT_OF(packing));
@@ -217,9 +259,18 @@ static void set_options(struct kv_rocks *r)
 static int first_log_needed(const struct kv_rocks *r, uint64_t *number)
 {
     char *e = NULL;
-    rocksdb_t *db = rocksdb_open_for_read_only(r->opts, r->dir, 0, &e);
+    size_t n; /* one, when the program died while the store was made */
+    rocksdb_column_family_handle_t *f[FAMILIES];
+    const rocksdb_options_t *opts[FAMILIES] = {r->opts, r->opts};
+    char **names = rocksdb_list_column_families(r->opts, r->dir, &n, &e);
+    if (e) return rocks_err(r, "look at", e);
+    rocksdb_list_column_families_destroy(names, n);
+    if (n > FAMILIES) return err_set(ERR_VERSION, "the index in %s has %zu column families", r->dir, n);
+    rocksdb_t *db =
+        rocksdb_open_for_read_only_column_families(r->opts, r->dir, (int)n, family_name, opts, f, 0, &e);
     if (e) return rocks_err(r, "look at", e);
     int unknown = rocksdb_property_int(db, "rocksdb.min-log-number-to-keep", number);
+    for (size_t i = 0; i < n; i++) rocksdb_column_family_handle_destroy(f[i]);
     rocksdb_close(db);
     return unknown ? err_set(ERR_IO, "the index in %s does not say which logs it needs", r->dir) : 0;
 }
@@ -247,7 +298,8 @@ static int open_db(struct kv_rocks *r)
     char *e = NULL;
     int rc = check_files(r);
     if (rc) return rc;
-    r->db = rocksdb_open(r->opts, r->dir, &e);
+    const rocksdb_options_t *opts[FAMILIES] = {r->opts, r->opts};
+    r->db = rocksdb_open_column_families(r->opts, r->dir, FAMILIES, family_name, opts, r->family, &e);
     if (!e) return 0;
     r->db = NULL;
     return rocks_err(r, "open", e);
@@ -256,9 +308,15 @@ static int open_db(struct kv_rocks *r)
 static int rocks_reopen(struct kv *kv)
 {
     struct kv_rocks *r = rocks(kv);
-    if (r->db) rocksdb_close(r->db);
-    r->db = NULL;
+    close_db(r);
     return open_db(r);
+}
+
+/* Half of the cache is kept for indexes of tables and bloom filters, as long as they need it (RocksDB's
+ * default), so that rows that are read once cannot push them out. */
+void kv_rocks_cache(struct kv *kv, uint64_t bytes)
+{
+    rocksdb_cache_set_capacity(rocks(kv)->cache, (size_t)bytes);
 }
 
 struct log_files {
@@ -295,7 +353,7 @@ static struct kv_rocks *rocks_new(const char *dir)
     struct kv_rocks *r = xcalloc(1, sizeof *r);
     r->dir = xstrndup(dir, strlen(dir));
     r->opts = rocksdb_options_create();
-    r->cache = rocksdb_cache_create_lru(32 << 20);
+    r->cache = rocksdb_cache_create_lru(CACHE_FIRST);
     r->read = rocksdb_readoptions_create();
     r->cached = rocksdb_readoptions_create();
     rocksdb_readoptions_set_read_tier(r->cached, 1);

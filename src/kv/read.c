@@ -47,6 +47,25 @@ static int read_on_thread(void *arg)
     return rc;
 }
 
+/* A walk goes to the other thread at once: it is nobody's answer. */
+static int walk_on_thread(void *arg)
+{
+    struct read *r = arg;
+    int rc = r->fn(r, KV_READ_WALK);
+    if (rc < 0) snprintf(r->why, sizeof r->why, "%s", err_text(rc));
+    return rc;
+}
+
+static int walk_run(struct read *r)
+{
+    int rc = kv_gate_enter(r->kv);
+    if (rc) return rc;
+    rc = offload(walk_on_thread, r);
+    if (rc < 0 && r->why[0]) err_set(rc, "%s", r->why);
+    kv_gate_leave(r->kv);
+    return rc;
+}
+
 static int read_run(struct read *r)
 {
     int rc = kv_gate_enter(r->kv);
@@ -95,8 +114,8 @@ static int read_page(struct read *r, enum kv_read how)
     return rc == STOP ? 0 : rc;
 }
 
-int kv_scan(struct kv *kv, struct slice object, struct slice from, struct slice to, size_t limit,
-            struct arena *a, struct kv_page *page)
+static int page_run(struct kv *kv, int (*run)(struct read *r), struct slice object, struct slice from,
+                    struct slice to, size_t limit, struct arena *a, struct kv_page *page)
 {
     struct read r = {.kv = kv,
                      .fn = read_page,
@@ -108,9 +127,21 @@ int kv_scan(struct kv *kv, struct slice object, struct slice from, struct slice 
     if (rc) return rc;
     r.cap = r.limit < 16 ? r.limit : 16;
     r.page.row = ar_array(a, struct kv_row, r.cap);
-    rc = read_run(&r);
+    rc = run(&r);
     if (rc == 0) *page = r.page;
     return rc;
+}
+
+int kv_scan(struct kv *kv, struct slice object, struct slice from, struct slice to, size_t limit,
+            struct arena *a, struct kv_page *page)
+{
+    return page_run(kv, read_run, object, from, to, limit, a, page);
+}
+
+int kv_walk(struct kv *kv, struct slice object, struct slice from, struct slice to, size_t limit,
+            struct arena *a, struct kv_page *page)
+{
+    return page_run(kv, walk_run, object, from, to, limit, a, page);
 }
 
 static int first_row(void *arg, struct slice full, struct slice value)

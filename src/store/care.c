@@ -102,7 +102,7 @@ int rows_each(struct store *s, const char *acc, struct slice from, struct slice 
     int rc = 0;
     ar_init(&a, 0);
     while (rc == 0 && page.more) {
-        rc = fiber_canceled() ? ERR_CANCELED : kv_scan(s->kv, object, from, to, KV_PAGE_MAX, &a, &page);
+        rc = fiber_canceled() ? ERR_CANCELED : kv_walk(s->kv, object, from, to, KV_PAGE_MAX, &a, &page);
         for (size_t i = 0; rc == 0 && i < page.n; i++) rc = each(arg, page.row[i].key, page.row[i].value);
         if (rc == 0 && page.n)
             from = sl(next, (size_t)snprintf(next, sizeof next, "%.*s ", SLF(page.row[page.n - 1].key)));
