@@ -4,7 +4,7 @@
 
 /* Days are counted from 1 March of year 0 in eras of 400 years, so that the leap
  * day is the last of its year. */
-int64_t civil_days(int year, int month, int day)
+static int64_t civil_days(int year, int month, int day)
 {
     int64_t y = year - (month <= 2);
     int64_t era = (y >= 0 ? y : y - 399) / 400;

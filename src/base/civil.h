@@ -14,7 +14,6 @@ struct civil {
 struct civil civil_from_unix(int64_t seconds);
 /* False when a field is out of range (second 60 is taken as 59; weekday is not looked at). */
 bool civil_to_unix(const struct civil *c, int64_t *seconds);
-int64_t civil_days(int year, int month, int day); /* days since 1970-01-01 */
 /* "2026-11-22T21:34:26Z" (RFC 3339). Returns buf. */
 #define CIVIL_TEXT_MAX 32
 char *civil_format(int64_t seconds, char buf[CIVIL_TEXT_MAX]);

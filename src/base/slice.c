@@ -21,16 +21,6 @@ int sl_cmp(struct slice a, struct slice b)
     return r ? r : by_length(a.n, b.n);
 }
 
-int sl_cmpi(struct slice a, struct slice b)
-{
-    size_t n = a.n < b.n ? a.n : b.n;
-    for (size_t i = 0; i < n; i++) {
-        unsigned char x = (unsigned char)sl_lower(a.p[i]), y = (unsigned char)sl_lower(b.p[i]);
-        if (x != y) return x < y ? -1 : 1;
-    }
-    return by_length(a.n, b.n);
-}
-
 bool sl_starts(struct slice s, struct slice prefix)
 {
     return s.n >= prefix.n && sl_eq(sl_sub(s, 0, prefix.n), prefix);

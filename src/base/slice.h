@@ -49,7 +49,6 @@ static inline char sl_upper(char c) { return c >= 'a' && c <= 'z' ? (char)(c - 3
 bool sl_eq(struct slice a, struct slice b);
 bool sl_eqi(struct slice a, struct slice b); /* ignoring ASCII case */
 int sl_cmp(struct slice a, struct slice b);  /* <0, 0, >0 by bytes, then length */
-int sl_cmpi(struct slice a, struct slice b);
 bool sl_starts(struct slice s, struct slice prefix);
 bool sl_startsi(struct slice s, struct slice prefix);
 bool sl_ends(struct slice s, struct slice suffix);

@@ -91,8 +91,6 @@ const struct command *command_find(int argc, char **argv, int *used);
 const struct command *command_named(const char *name);
 /* "[ADDRESS] [--limit N]", from the declaration. In the arena. */
 struct slice command_usage(struct arena *a, const struct command *c);
-/* What every command takes besides. */
-extern const struct arg common_args[];
 
 /* Words of a command line into args. ERR_USAGE with a sentence. */
 MUST_CHECK int command_parse(const struct command *c, struct arena *a, int argc, char **argv, json_t *args);
@@ -104,7 +102,6 @@ MUST_CHECK int command_ask(const struct command *c, json_t *args);
 
 /* DESIGN section 13: the one map from what happened to an exit status. */
 enum { EXIT_DONE = 0, EXIT_NO = 1, EXIT_WRONG_USE = 2, EXIT_COULD_NOT = 3 };
-int command_exit(int e);
 /* Checks the arguments, runs the function, gives the exit status and the sentence. SUSPENDS. */
 int command_run(const struct command *c, struct request *r, struct buf *error);
 

@@ -234,7 +234,7 @@ const struct command *command_find(int argc, char **argv, int *used)
     return argc >= 1 ? command_named(argv[0]) : NULL;
 }
 
-int command_exit(int e)
+static int command_exit(int e)
 {
     switch (e) {
     case 0: return EXIT_DONE;

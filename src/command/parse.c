@@ -7,7 +7,8 @@
 #include "base/text.h"
 #include "command.h"
 
-const struct arg common_args[] = {
+/* What every command takes besides. */
+static const struct arg common_args[] = {
     {.name = "json", .type = ARG_FLAG, .meaning = "prints data for programs"},
     {.name = "help", .type = ARG_FLAG, .meaning = "explains the command"},
     {0},

@@ -18,7 +18,3 @@
 
 const EVP_MD *hash_md(enum hash_kind k); /* static */
 
-/* err_set() with the reason of the oldest entry of OpenSSL's error queue, which
- * is emptied. The queue is per thread and shared by all fibers of a loop: take
- * it right after the call that failed. */
-int openssl_err(int e, const char *what);

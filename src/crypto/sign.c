@@ -19,7 +19,10 @@ struct verify_key {
     enum key_kind kind;
 };
 
-int openssl_err(int e, const char *what)
+/* err_set() with the reason of the oldest entry of OpenSSL's error queue, which
+ * is emptied. The queue is per thread and shared by all fibers of a loop: take
+ * it right after the call that failed. */
+static int openssl_err(int e, const char *what)
 {
     unsigned long code = ERR_get_error();
     const char *reason = code ? ERR_reason_error_string(code) : NULL;

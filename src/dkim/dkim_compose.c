@@ -70,7 +70,8 @@ void dkim_fold_list(struct dkim_fold *f, const char *tag, struct slice list, cha
     fold_piece(f, SL(";"));
 }
 
-void dkim_fold_base64(struct dkim_fold *f, struct slice bytes)
+/* broken anywhere */
+static void dkim_fold_base64(struct dkim_fold *f, struct slice bytes)
 {
     struct buf text = BUF_INIT;
     b64_encode(&text, bytes);

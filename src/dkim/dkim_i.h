@@ -140,7 +140,6 @@ void dkim_fold_start(struct dkim_fold *f, struct buf *out, const char *name);   
 void dkim_fold_tag(struct dkim_fold *f, const char *fmt, ...) PRINTF_LIKE(2, 3); /* " v=1;" in one piece */
 /* " h=from:to;", broken behind sep */
 void dkim_fold_list(struct dkim_fold *f, const char *tag, struct slice list, char sep);
-void dkim_fold_base64(struct dkim_fold *f, struct slice bytes); /* broken anywhere */
 
 /* The names of h= for a message by these rules, "from:from:to": each as often as it occurs,
  * and once more when oversigned. */

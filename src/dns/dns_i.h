@@ -83,5 +83,3 @@ struct cache_stats {
     uint64_t hits, joined, asked;
 };
 void cache_stats(struct cache *c, struct cache_stats *out);
-/* A copy that needs nothing of r's memory. */
-void answer_copy(struct arena *a, enum dns_type type, const struct dns_answer *r, struct dns_answer *out);

@@ -49,7 +49,7 @@ static const struct imapd_command table[] = {
      .capabilities = "MOVE"},
 };
 
-const struct imapd_command *imapd_command_find(struct slice name)
+static const struct imapd_command *imapd_command_find(struct slice name)
 {
     for (size_t i = 0; i < COUNT_OF(table); i++)
         if (sl_eqi(table[i].name, name)) return &table[i];

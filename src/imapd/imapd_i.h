@@ -116,7 +116,6 @@ struct imapd_refusal imapd_starttls_closed(struct imapd_session *s); /* auth.c *
 struct imapd_refusal imapd_login_closed(struct imapd_session *s);
 struct imapd_refusal imapd_authenticate_closed(struct imapd_session *s);
 unsigned imapd_logins(struct imapd_session *s); /* the mechanisms of AUTHENTICATE that are offered */
-const struct imapd_command *imapd_command_find(struct slice name);
 void imapd_capabilities(struct imapd_session *s, struct buf *out); /* "IMAP4rev1 ..." as true now */
 /* Parses and runs the command in s->cmd. */
 void imapd_dispatch(struct imapd_session *s);

@@ -36,9 +36,6 @@ struct authres_info *authres_add(struct arena *a, struct authres *r, struct slic
 void authres_prop(struct arena *a, struct authres_info *i, const char *ptype, const char *property,
                   struct slice value);
 
-/* "authserv-id; method=result ...;" without field name and final CRLF, folded below 78 columns
- * with CRLF TAB where it can be. `column`: how many bytes stand before it on its first line. */
-void authres_payload(struct buf *out, const struct authres *r, size_t column);
 /* The whole field: "Authentication-Results: ...\r\n". */
 struct slice authres_field(struct arena *a, const struct authres *r);
 

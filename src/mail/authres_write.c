@@ -73,7 +73,9 @@ static void put_info(struct arena *a, struct fold *f, const struct authres_info 
     if (i->comment.n && !i->nprop && !i->reason.n) fold_begin(f, sl_cstr(end));
 }
 
-void authres_payload(struct buf *out, const struct authres *r, size_t column)
+/* "authserv-id; method=result ...;" without field name and final CRLF, folded below 78 columns
+ * with CRLF TAB where it can be. `column`: how many bytes stand before it on its first line. */
+static void authres_payload(struct buf *out, const struct authres *r, size_t column)
 {
     struct arena a;
     struct fold f = {.out = out, .column = column};

@@ -148,8 +148,6 @@ struct q_loaded {
 };
 MUST_CHECK int load_envelope(struct shard *s, const struct letter_id *id, struct arena *a,
                              struct q_envelope *e);
-MUST_CHECK int load_group(struct shard *s, const struct letter_id *id, uint32_t g, struct arena *a,
-                          struct q_loaded *out);
 /* Recipients of one group, or of all when g < 0; those whose rows cannot be read are marked. */
 MUST_CHECK int load_rcpts(struct shard *s, const struct letter_id *id, int64_t g, struct arena *a,
                           struct q_rcpt **out, size_t *n);

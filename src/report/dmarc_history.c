@@ -26,7 +26,7 @@ void dmarc_kept_put(struct buf *b, const struct dmarc_kept *k)
     rec_opt_u64(b, 'c', k->chunks);
 }
 
-int dmarc_kept_get(struct slice value, struct dmarc_kept *k)
+static int dmarc_kept_get(struct slice value, struct dmarc_kept *k)
 {
     struct rec r;
     int e = rec_open(&r, value, DMARC_ROW_VERSION);

@@ -69,8 +69,6 @@ void dmarc_row_encode(struct buf *out, const struct dmarc_row *r);
 MUST_CHECK int dmarc_row_decode(struct slice bytes, struct dmarc_row *out);
 void dmarc_published_encode(struct buf *out, const struct dmarc_published *p);
 MUST_CHECK int dmarc_published_decode(struct slice bytes, struct dmarc_published *out);
-struct dmarc_published dmarc_published_of(struct arena *a, struct slice policy_domain,
-                                          const struct dmarc_record *r);
 
 /* ---- writing ---- */
 

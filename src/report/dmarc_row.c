@@ -59,7 +59,7 @@ static void take_signatures(const struct mailauth_verdict *v, struct dmarc_row *
         }
 }
 
-struct dmarc_published dmarc_published_of(struct arena *a, struct slice policy_domain,
+static struct dmarc_published dmarc_published_of(struct arena *a, struct slice policy_domain,
                                           const struct dmarc_record *r)
 {
     struct slice fo = ar_printf(a, "%s%s%s",

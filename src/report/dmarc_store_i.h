@@ -52,7 +52,6 @@ struct dmarc_kept {
     uint64_t bytes, chunks;
 };
 void dmarc_kept_put(struct buf *b, const struct dmarc_kept *k);
-MUST_CHECK int dmarc_kept_get(struct slice value, struct dmarc_kept *k);
 /* Numbers in rows of their own: field n. Within a transaction. */
 int64_t dmarc_tx_number(struct kv_tx *tx, struct slice key); /* 0 when there is none */
 void dmarc_tx_add(struct kv_tx *tx, struct slice key, int64_t by);

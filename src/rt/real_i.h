@@ -42,12 +42,10 @@ struct real_loop {
     struct link due; /* sockets whose watch is to be called without a new event */
 };
 
-struct real_loop *real_loop_at(int id);
 static inline struct real_loop *real_self(void) { return (struct real_loop *)loop_self(); }
 
 /* Gives a chain (first to last by next) to its loop and wakes that. Any thread. */
 void real_complete(int loop, struct completion *first, struct completion *last);
-void real_post(struct real_loop *l, struct message *m);
 
 /* real_sock.c: for the loop's turn */
 void real_sock_event(void *sock, uint32_t events);

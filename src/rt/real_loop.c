@@ -26,7 +26,7 @@ static struct real_loop *loops;
 static int nloops;
 static int signals = -1; /* signalfd, only while rt_run() runs */
 
-struct real_loop *real_loop_at(int id)
+static struct real_loop *real_loop_at(int id)
 {
     ASSERT(id >= 0 && id < nloops);
     return &loops[id];
@@ -154,7 +154,7 @@ static void kick(struct real_loop *l)
     (void)n; /* the counter cannot be full: it is read each time */
 }
 
-void real_post(struct real_loop *l, struct message *m)
+static void real_post(struct real_loop *l, struct message *m)
 {
     PUSH_CHAIN(&l->messages, m, m);
     if (loop_self() != &l->loop) kick(l);

@@ -35,7 +35,7 @@ const struct smtpd_command *smtpd_table(size_t *n)
     return table;
 }
 
-const struct smtpd_command *smtpd_find(enum smtp_verb v)
+static const struct smtpd_command *smtpd_find(enum smtp_verb v)
 {
     for (size_t i = 0; i < COUNT_OF(table); i++)
         if (table[i].verb == v) return &table[i];

@@ -133,7 +133,6 @@ struct smtpd_command {
      * it, so that what is told is what is served. */
     struct smtpd_refusal (*closed)(const struct smtpd_session *s);
 };
-const struct smtpd_command *smtpd_find(enum smtp_verb v);
 const struct smtpd_command *smtpd_table(size_t *n);
 
 /* ---- answers (reply.c) ---- */

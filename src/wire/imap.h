@@ -95,7 +95,6 @@ struct imap_flags {
     struct slice *keyword; /* unlike one another; flags "\Other" are dropped */
     size_t n;
 };
-struct imap_flags imap_flag_list(struct imap_in *in); /* "(...)" */
 
 struct imap_store {
     int op; /* '+', '-' or 0 */

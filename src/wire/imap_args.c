@@ -208,7 +208,8 @@ static struct imap_flags flags_until(struct imap_in *in, bool bracket)
     return f;
 }
 
-struct imap_flags imap_flag_list(struct imap_in *in)
+/* "(...)" */
+static struct imap_flags imap_flag_list(struct imap_in *in)
 {
     imap_need(in, '(');
     return flags_until(in, true);

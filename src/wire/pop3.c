@@ -12,7 +12,7 @@ static const char *const names[POP3_VERB_COUNT] = {"unknown",
 #undef X
 };
 
-const char *pop3_verb_name(enum pop3_verb v) { return v < POP3_VERB_COUNT ? names[v] : names[0]; }
+static const char *pop3_verb_name(enum pop3_verb v) { return v < POP3_VERB_COUNT ? names[v] : names[0]; }
 
 static enum pop3_verb verb_of(struct slice word)
 {

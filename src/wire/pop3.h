@@ -17,7 +17,6 @@ enum pop3_verb {
 #undef X
         POP3_VERB_COUNT
 };
-const char *pop3_verb_name(enum pop3_verb v);
 
 struct pop3_command {
     enum pop3_verb verb;

@@ -95,7 +95,6 @@ struct smtp_rcpt_opts {
 MUST_CHECK int smtp_mail_opts(struct arena *a, const struct smtp_command *c, struct smtp_mail_opts *out);
 MUST_CHECK int smtp_rcpt_opts(struct arena *a, const struct smtp_command *c, struct smtp_rcpt_opts *out);
 /* xtext of RFC 3461 section 4. */
-MUST_CHECK int smtp_xtext_decode(struct arena *a, struct slice s, struct slice *out);
 void smtp_xtext_encode(struct buf *out, struct slice s);
 
 /* ---- replies: making them ---- */
