@@ -1,6 +1,14 @@
-# Tram. The targets that people use: deps build run demo test bench fuzz sim install clean.
-#   make run     install what is missing, build, serve a home for trying out
-#   make test    install what is missing, run every test
+# Tram. `make help` lists the targets.
+#: make run          installs what is missing, builds, serves a home for trying out (try/)
+#: make test         installs what is missing, runs every test; what CI runs
+#: make build        builds build/tram; says which packages are missing, installs nothing
+#: make demo         the road of a letter between two servers on loopback, explained
+#: make install      puts program and manual under PREFIX (/usr/local) and DESTDIR
+#: make unit sims seeds whole floors    parts of the tests; SAN=1 with ASan and UBSan
+#: make format       puts the sources into the one form; format-check says where they differ
+#: make fuzz kill sim agree peers       longer campaigns (TIME, KILLS, SEEDS in the environment)
+#: make bench bench-auth                measurements beside other servers
+#: make deps clean   installs every package that any target needs; removes build/
 # B=DIR builds elsewhere; SAN=1 builds with AddressSanitizer and UBSan (in build/san).
 
 ifdef FUZZER

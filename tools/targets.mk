@@ -4,20 +4,30 @@ PYTEST = /usr/bin/python3 -m pytest -q -p no:cacheprovider
 PREFIX ?= /usr/local
 TIME ?= 60
 
-.PHONY: deps deps-check test unit sims seeds whole floors sanitized run demo bench bench-auth agree peers kill fuzz sim install clean
+.PHONY: help deps deps-check format format-check test unit sims seeds whole floors sanitized run demo bench bench-auth agree peers kill fuzz sim install clean
+help:
+	@sed -n 's/^#: //p' Makefile
 deps:
-	@tools/deps all
+	@tools/deps install all
+# Says what is missing; installs nothing.
 deps-check:
-	@tools/deps build
+	@tools/deps check
 
 # Everything that must hold: the house in order, each folder's tests (plain, and with
 # AddressSanitizer and UBSan), servers in the simulator, seeds of the fuzz targets, whole programs.
 test:
-	@tools/deps build test
+	@tools/deps install build test
 	@tools/test-all
 
 floors:
 	@tools/floors
+# .clang-format rules; clang-format 14 is the one that is obeyed.
+FORMATTED = $(wildcard src/*/*.[ch] bench/*.[ch] tests/*/*.[ch])
+format:
+	@tools/deps install format
+	@clang-format -i $(FORMATTED)
+format-check:
+	@tools/format-check $(FORMATTED)
 unit: deps-check $(UNIT)
 	@tools/run-tests $(UNIT)
 sims: deps-check $(SIMS)
@@ -30,18 +40,18 @@ whole: deps-check $(B)/tram
 # ---- longer campaigns ----
 
 kill: build
-	@tools/deps test
+	@tools/deps install test
 	KILLS=$${KILLS:-200} $(PYTEST) -s tests/whole/test_kill.py
 sim: deps-check $(SIMS)
 	@SEEDS=$${SEEDS:-1000} tools/run-tests $(SIMS)
 fuzz:
-	@tools/deps fuzz
+	@tools/deps install fuzz
 	@$(MAKE) --no-print-directory FUZZER=1 fuzz-run
 .PHONY: fuzz-run
 fuzz-run: $(addprefix $(B)/fuzz/,$(FUZZ_NAMES))
 	@tools/run-fuzz $(B)/fuzz $(TIME) $(FUZZ_NAMES)
 bench: build
-	@tools/deps bench
+	@tools/deps install bench
 	@/usr/bin/python3 bench/bench.py
 # Checks and signatures per second on one core.
 bench-auth: deps-check $(B)/bench_auth
@@ -54,19 +64,21 @@ $(B)/bench_auth: bench/auth.c $(call libs_for,mailauth $(USES_mailauth))
 
 # Generated cases judged by Tram and by Debian's SPF, DKIM, ARC and DMARC; docs/agreement.md keeps the result.
 agree: deps-check
-	@tools/deps peers
+	@tools/deps install peers
 	+@tests/mailauth/agree
 # Letters both ways between Tram and a real Postfix with opendkim.
 peers: build
-	@tools/deps peers
+	@tools/deps install peers
 	@$(PYTEST) tests/peers
 
 # ---- trying it out ----
 
-run: build
+run:
+	@tools/deps install build
+	@$(MAKE) --no-print-directory build
 	@tools/run
 demo: build
-	@tools/deps test
+	@tools/deps install test
 	@/usr/bin/python3 tools/demo.py
 
 install: build

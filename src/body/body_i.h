@@ -60,7 +60,8 @@ uint64_t pack_number_new(struct body_store *b);         /* takes the lock */
 /* The pack with its file open, not to go away until pack_release(). ERR_NOT_FOUND, ERR_IO. SUSPENDS. */
 MUST_CHECK int pack_hold(struct body_store *b, uint64_t number, struct pack **out);
 void pack_release(struct body_store *b, struct pack *p);
-void files_trim(struct body_store *b); /* closes an idle file when too many are open. BLOCKS */
+void pack_free(struct body_store *b, struct pack *p); /* one that is in no table. BLOCKS */
+void files_trim(struct body_store *b);                /* closes an idle file when too many are open. BLOCKS */
 /* Reads the header and, of a shared pack, the seal, unless they are known; seals what a crash left open. The
  * pack is held. A damaged header is no error (p->damaged). ERR_IO, ERR_VERSION. BLOCKS. */
 MUST_CHECK int pack_learn(struct body_store *b, struct pack *p);

@@ -21,6 +21,10 @@ COMMAND_FUNCTIONS(X)
 #undef X
 void print_numbers(json_t *args, json_t *reply, struct buf *out); /* every number of the reply on a line */
 
+/* For help: a command with its arguments, and all settings, as data. */
+json_t *help_command(struct arena *a, const struct command *c);
+json_t *help_settings(void);
+
 json_t *dkim_key_json(const struct dkim_key *k);
 struct slice core_certificate(struct core *core, struct arena *a);
 int before_verify(json_t *args);

@@ -24,7 +24,7 @@ static json_t *arg_json(const struct arg *g)
     return o;
 }
 
-static json_t *command_json(struct arena *a, const struct command *c)
+json_t *help_command(struct arena *a, const struct command *c)
 {
     json_t *o = json_object(), *list = json_array();
     for (const struct arg *g = c->args; g && g->name; g++) json_array_append_new(list, arg_json(g));
@@ -51,27 +51,11 @@ static json_t *setting_json(const struct setting *s)
     return o;
 }
 
-static json_t *settings_json(void)
+json_t *help_settings(void)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < nsettings; i++) json_array_append_new(list, setting_json(&settings[i]));
     return list;
-}
-
-int run_help(struct request *r)
-{
-    json_t *list = json_array(), *w;
-    struct slice asked = {0};
-    size_t i;
-    json_array_foreach(json_object_get(r->args, "command"), i, w) asked =
-        ar_printf(r->a, "%.*s%s%s", SLF(asked), i ? " " : "", json_string_value(w));
-    for (i = 0; i < ncommands; i++)
-        if (sl_starts(sl_cstr(commands[i].name), asked))
-            json_array_append_new(list, command_json(r->a, &commands[i]));
-    json_object_set_new(r->reply, "commands", list);
-    if (!asked.n) json_object_set_new(r->reply, "settings", settings_json());
-    reply_text(r->reply, "asked", asked);
-    return json_array_size(list) ? 0 : err_set(ERR_NOT_FOUND, "there is no command \"%.*s\"", SLF(asked));
 }
 
 static void print_arg(json_t *g, struct buf *out)

@@ -256,3 +256,19 @@ int command_run(const struct command *c, struct request *r, struct buf *error)
     if (e < 0) buf_str(error, err_text(e));
     return command_exit(e);
 }
+
+int run_help(struct request *r)
+{
+    json_t *list = json_array(), *w;
+    struct slice asked = {0};
+    size_t i;
+    json_array_foreach(json_object_get(r->args, "command"), i, w) asked =
+        ar_printf(r->a, "%.*s%s%s", SLF(asked), i ? " " : "", json_string_value(w));
+    for (i = 0; i < ncommands; i++)
+        if (sl_starts(sl_cstr(commands[i].name), asked))
+            json_array_append_new(list, help_command(r->a, &commands[i]));
+    json_object_set_new(r->reply, "commands", list);
+    if (!asked.n) json_object_set_new(r->reply, "settings", help_settings());
+    reply_text(r->reply, "asked", asked);
+    return json_array_size(list) ? 0 : err_set(ERR_NOT_FOUND, "there is no command \"%.*s\"", SLF(asked));
+}

@@ -17,4 +17,3 @@
 #include "crypto.h"
 
 const EVP_MD *hash_md(enum hash_kind k); /* static */
-

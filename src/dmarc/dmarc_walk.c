@@ -18,7 +18,7 @@ struct slice dmarc_parent(struct slice name)
 
 /* Sets *record when exactly one DMARC record stands at _dmarc.<domain>; several are none. */
 static int dmarc_fetch(struct dns *d, struct arena *a, struct slice domain, struct dmarc_record **record,
-                struct dns_answer *ans)
+                       struct dns_answer *ans)
 {
     size_t found = 0;
     struct slice text = {0};

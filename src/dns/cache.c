@@ -62,7 +62,8 @@ static struct slice *rr_bytes(struct dns_rr *rr, enum dns_type type)
 }
 
 /* A copy that needs nothing of r's memory. */
-static void answer_copy(struct arena *a, enum dns_type type, const struct dns_answer *r, struct dns_answer *out)
+static void answer_copy(struct arena *a, enum dns_type type, const struct dns_answer *r,
+                        struct dns_answer *out)
 {
     *out = *r;
     out->canon = ar_dup(a, r->canon);

@@ -16,22 +16,6 @@ enum { STOP = 1 };
 
 /* ---- names ---- */
 
-bool kv_name_ok(struct slice s)
-{
-    if (s.n == 0 || s.n > KV_KEY_MAX) return false;
-    for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] < 0x20 || s.p[i] > 0x7e) return false;
-    return true;
-}
-
-struct slice kv_full(char *room, struct slice object, struct slice key)
-{
-    memcpy(room, object.p, object.n);
-    room[object.n] = 0;
-    if (key.n) memcpy(room + object.n + 1, key.p, key.n);
-    return sl(room, object.n + 1 + key.n);
-}
-
 /* ---- the committer ---- */
 
 struct txn {

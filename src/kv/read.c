@@ -6,26 +6,6 @@
 
 enum { STOP = 1 };
 
-int kv_range_make(struct kv_range *r, struct slice object, struct slice from, struct slice to)
-{
-    /* A bound may be one byte longer than a key (kv_after of the longest). */
-    if (!kv_name_ok(object) || from.n > KV_KEY_MAX + 1 || to.n > KV_KEY_MAX + 1)
-        return err_set(ERR_USAGE, "the name of an object or the bound of a range is not allowed");
-    r->from = kv_full(r->from_room, object, from);
-    r->to = kv_full(r->to_room, object, to);
-    if (!to.n) r->to_room[object.n] = 1; /* just past every key of the object */
-    return 0;
-}
-
-struct slice kv_after(struct arena *a, struct slice key) { return ar_cat(a, key, SL(" ")); }
-
-struct slice kv_prefix_end(struct arena *a, struct slice prefix)
-{
-    struct slice s = ar_dup(a, prefix);
-    if (s.n) ((char *)s.p)[s.n - 1]++; /* at most 0x7f, for a key holds nothing above 0x7e */
-    return s;
-}
-
 /* A read is tried from memory on the loop, then from disk on another thread. */
 struct read {
     struct kv *kv;

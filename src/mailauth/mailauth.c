@@ -147,10 +147,6 @@ static int verify_signatures(struct mailauth *m)
     return e ? e : arc_verify_end(m->arc, m->ctx->dns, &m->v.arc);
 }
 
-/* RFC 6376 section 3.6.1: what a key in test (t=y) signed is treated as unsigned, whether it verifies
- * or not. The field still tells that it passed, and that the key is in test. */
-bool mailauth_vouches(const struct dkim_sig_result *s) { return s->result == DKIM_PASS && !s->testing; }
-
 static size_t domains_with(const struct dkim_results *r, enum dkim_result result, struct slice *out)
 {
     size_t n = 0;

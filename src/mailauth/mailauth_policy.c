@@ -190,3 +190,7 @@ void mailauth_decide(const struct mailauth_ctx *ctx, struct arena *a, struct mai
     struct slice why = d->why.n ? d->why : SL("no policy speaks against it");
     decide(a, v, MAILAUTH_ACCEPT, "2.0.0", ar_printf(a, "accepted: %.*s", SLF(why)));
 }
+
+/* RFC 6376 section 3.6.1: what a key in test (t=y) signed is treated as unsigned, whether it verifies
+ * or not. The field still tells that it passed, and that the key is in test. */
+bool mailauth_vouches(const struct dkim_sig_result *s) { return s->result == DKIM_PASS && !s->testing; }

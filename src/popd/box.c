@@ -192,3 +192,23 @@ void popd_quit(struct popd_session *s, struct pop3_command *c)
     }
     s->over = true;
 }
+
+bool popd_lock(struct popd_session *s)
+{
+    struct slice key = sl_cstr(s->account.id);
+    lock_take(&s->server->lock);
+    bool yes = !map_get(&s->server->open, key);
+    if (yes) map_put(&s->server->open, key, s);
+    lock_release(&s->server->lock);
+    s->locked = yes;
+    return yes;
+}
+
+void popd_unlock(struct popd_session *s)
+{
+    if (!s->locked) return;
+    lock_take(&s->server->lock);
+    map_del(&s->server->open, sl_cstr(s->account.id));
+    lock_release(&s->server->lock);
+    s->locked = false;
+}

@@ -54,52 +54,7 @@ static const struct popd_command *find(enum pop3_verb v)
 
 /* ---- answers ---- */
 
-void popd_ok(struct popd_session *s, const char *fmt, ...)
-{
-    char text[480];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    buf_clear(&s->out);
-    pop3_ok(&s->out, "%s", text);
-    conn_write(s->c, buf_slice(&s->out));
-}
-
-void popd_err(struct popd_session *s, const char *code, const char *fmt, ...)
-{
-    char text[480];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    buf_clear(&s->out);
-    pop3_err(&s->out, code, "%s", text);
-    conn_write(s->c, buf_slice(&s->out));
-    s->errors++;
-}
-
 /* ---- the lock on an account's inbox (RFC 1939 section 4) ---- */
-
-bool popd_lock(struct popd_session *s)
-{
-    struct slice key = sl_cstr(s->account.id);
-    lock_take(&s->server->lock);
-    bool yes = !map_get(&s->server->open, key);
-    if (yes) map_put(&s->server->open, key, s);
-    lock_release(&s->server->lock);
-    s->locked = yes;
-    return yes;
-}
-
-void popd_unlock(struct popd_session *s)
-{
-    if (!s->locked) return;
-    lock_take(&s->server->lock);
-    map_del(&s->server->open, sl_cstr(s->account.id));
-    lock_release(&s->server->lock);
-    s->locked = false;
-}
 
 /* ---- the loop ---- */
 

@@ -52,7 +52,8 @@ int load_rcpts(struct shard *s, const struct letter_id *id, int64_t g, struct ar
     return 0;
 }
 
-static int load_group(struct shard *s, const struct letter_id *id, uint32_t g, struct arena *a, struct q_loaded *out)
+static int load_group(struct shard *s, const struct letter_id *id, uint32_t g, struct arena *a,
+                      struct q_loaded *out)
 {
     struct slice row;
     int e = load_envelope(s, id, a, &out->e);

@@ -117,11 +117,6 @@ int dmarc_own_domain(struct dmarc_store *ds, struct arena *a, struct slice domai
     return 0;
 }
 
-struct slice dmarc_in_object(struct arena *a, struct slice domain)
-{
-    return ar_cat(a, SL("r:in:"), dmarc_key_domain(a, domain));
-}
-
 /* ---- keeping ---- */
 
 struct keeping {

@@ -60,7 +60,7 @@ static void take_signatures(const struct mailauth_verdict *v, struct dmarc_row *
 }
 
 static struct dmarc_published dmarc_published_of(struct arena *a, struct slice policy_domain,
-                                          const struct dmarc_record *r)
+                                                 const struct dmarc_record *r)
 {
     struct slice fo = ar_printf(a, "%s%s%s",
                                 r->fo_1   ? "1"
