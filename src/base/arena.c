@@ -1,3 +1,4 @@
+/* arena.c - memory that goes at once: blocks, and an allocator that does not return when there is none. */
 #include "arena.h"
 
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* base_test.c - slices, numbers, base64, UTF-8, dates, addresses, maps, heaps, arenas, buffers. */
 #include "arena.h"
 #include "buf.h"
 #include "civil.h"

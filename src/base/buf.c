@@ -1,3 +1,4 @@
+/* buf.c - bytes that grow. */
 #include "buf.h"
 
 #include <stdarg.h>

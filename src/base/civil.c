@@ -1,3 +1,4 @@
+/* civil.c - dates of the Gregorian calendar, without the C library's time zones. */
 #include "civil.h"
 
 #include <stdio.h>

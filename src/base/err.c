@@ -1,3 +1,4 @@
+/* err.c - names of errors, and the last sentence of this fiber. */
 #include "err.h"
 
 #include <errno.h>

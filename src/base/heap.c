@@ -1,3 +1,4 @@
+/* heap.c - a binary heap whose elements know their place. */
 #include "heap.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* ip.c - IPv4 and IPv6 addresses and networks as text. */
 #include "ip.h"
 
 #include <arpa/inet.h>

@@ -1,3 +1,4 @@
+/* log.c - lines of the log, handed to a sink. */
 #include "log.h"
 
 #include <stdarg.h>

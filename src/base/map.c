@@ -1,3 +1,4 @@
+/* map.c - a hash table with chains, from bytes to pointers. */
 #include "map.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* slice.c - comparing, cutting and searching bytes. */
 #define _GNU_SOURCE
 #include "slice.h"
 

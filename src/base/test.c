@@ -1,3 +1,4 @@
+/* test.c - the frame of the test programs: runs what TEST() registered. */
 #include "test.h"
 
 #include <signal.h>

@@ -1,3 +1,4 @@
+/* text.c - numbers, hex, base64, UTF-8 and what may be printed. */
 #include "text.h"
 
 #include "err.h"

@@ -19,16 +19,6 @@ const char *dns_finding_name(enum dns_finding f)
     return names[f];
 }
 
-void dns_found(struct checking *c, const char *what, struct slice name, enum dns_finding finding,
-               struct slice sentence, struct slice publish)
-{
-    if (c->count == c->cap) c->v = ar_grow(c->a, c->v, &c->cap, sizeof *c->v);
-    bool nothing_to_do =
-        finding == FINDING_RIGHT || finding == FINDING_UNKNOWN || finding == FINDING_NOT_CHECKED;
-    c->v[c->count++] = (struct dns_checked){sl_cstr(what), name, finding, sentence,
-                                            nothing_to_do ? (struct slice){0} : publish};
-}
-
 static bool unanswered(struct checking *c, const char *what, struct slice name, const struct dns_answer *d)
 {
     if (d->status != DNS_TEMPFAIL) return false;

@@ -115,3 +115,13 @@ int dns_check_spf_passes(struct checking *c, const struct dns_line *l)
     }
     return e;
 }
+
+void dns_found(struct checking *c, const char *what, struct slice name, enum dns_finding finding,
+               struct slice sentence, struct slice publish)
+{
+    if (c->count == c->cap) c->v = ar_grow(c->a, c->v, &c->cap, sizeof *c->v);
+    bool nothing_to_do =
+        finding == FINDING_RIGHT || finding == FINDING_UNKNOWN || finding == FINDING_NOT_CHECKED;
+    c->v[c->count++] = (struct dns_checked){sl_cstr(what), name, finding, sentence,
+                                            nothing_to_do ? (struct slice){0} : publish};
+}

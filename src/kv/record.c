@@ -1,3 +1,4 @@
+/* record.c - tagged fields to bytes and back. */
 #include "record.h"
 
 #include "kv.h"
