@@ -52,10 +52,6 @@ static const struct popd_command *find(enum pop3_verb v)
     return NULL;
 }
 
-/* ---- answers ---- */
-
-/* ---- the lock on an account's inbox (RFC 1939 section 4) ---- */
-
 /* ---- the loop ---- */
 
 /* Before the login all clocks run from the greeting on, whatever is said. */
