@@ -10,7 +10,7 @@
 void buf_free(struct buf *b)
 {
     free(b->p);
-    *b = (struct buf){.cap = b->cap};
+    *b = (struct buf){.cap = b->cap, .spill = b->spill, .spill_arg = b->spill_arg};
 }
 
 char *buf_space(struct buf *b, size_t n)

@@ -8,8 +8,10 @@
 struct buf {
     char *p;
     size_t n, size;
-    size_t cap; /* most bytes it may hold; 0 = no limit */
-    bool over;  /* something did not fit */
+    size_t cap;                              /* most bytes it may hold; 0 = no limit */
+    bool over;                               /* something did not fit */
+    void (*spill)(struct buf *b, void *arg); /* takes what is there: buf_spill() */
+    void *spill_arg;
 };
 
 #define BUF_INIT                                                                                             \
@@ -30,5 +32,12 @@ void buf_u64(struct buf *b, uint64_t v); /* decimal */
 /* Space for n more bytes to be filled in by the caller, who then adds to b->n;
  * NULL (and over set) when the cap forbids it. */
 char *buf_space(struct buf *b, size_t n);
+/* Writers of much text call it now and then, where no part of what is there will be changed any more:
+ * above BUF_SPILL bytes the owner's spill(), if there is one, takes them. It may suspend. */
+enum { BUF_SPILL = 16 * 1024 };
+static inline void buf_spill(struct buf *b)
+{
+    if (b->spill && b->n >= BUF_SPILL) b->spill(b, b->spill_arg);
+}
 /* Removes the first n bytes. */
 void buf_drop(struct buf *b, size_t n);

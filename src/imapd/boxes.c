@@ -197,8 +197,9 @@ static int gather(struct imapd_session *s, struct entries *es)
     int r = mailbox_list(s->server->conf.store, s->account, es->a, &box, &n);
     if (!r) r = mailbox_subscriptions(s->server->conf.store, s->account, es->a, &sub, &nsub);
     if (r) return r;
-    for (size_t i = 0; i < n; i++) add_box(es, &box[i]);
-    for (size_t i = 0; i < nsub; i++) add_subscription(es, sub[i]);
+    for (size_t i = 0; i < n && es->n < IMAPD_NAMES_MAX; i++) add_box(es, &box[i]);
+    for (size_t i = 0; i < nsub && es->n < IMAPD_NAMES_MAX; i++) add_subscription(es, sub[i]);
+    if (es->n >= IMAPD_NAMES_MAX) return err_set(ERR_LIMIT, "there are more than %d names", IMAPD_NAMES_MAX);
     if (es->n) qsort(es->v, es->n, sizeof *es->v, by_name);
     return 0;
 }
@@ -212,10 +213,14 @@ static bool matches(const struct imap_list *l, struct slice name)
 }
 
 /* The reference in front of each pattern, in the form that names have. */
-static void complete_patterns(struct imapd_session *s, struct imap_list *l)
+static int complete_patterns(struct imapd_session *s, struct imap_list *l)
 {
-    for (size_t i = 0; i < l->n; i++)
+    for (size_t i = 0; i < l->n; i++) {
+        if (l->reference.n + l->pattern[i].n > IMAP_NAME_MAX)
+            return err_set(ERR_TOO_LONG, "reference and pattern have more than %d bytes", IMAP_NAME_MAX);
         l->pattern[i] = mailbox_pattern(&s->a, ar_cat(&s->a, l->reference, l->pattern[i]));
+    }
+    return 0;
 }
 
 static void put_attribute(struct imapd_session *s, const char *name)
@@ -264,9 +269,9 @@ void imapd_cmd_list(struct imapd_session *s, struct imap_in *in)
         return;
     }
     struct entries es = {.a = &s->a};
-    complete_patterns(s, &l);
+    int r = complete_patterns(s, &l);
     map_init(&es.by_name, false);
-    int r = gather(s, &es);
+    if (!r) r = gather(s, &es);
     map_free(&es.by_name);
     if (r) {
         imapd_failed(s, r);
@@ -293,9 +298,9 @@ void imapd_cmd_lsub(struct imapd_session *s, struct imap_in *in)
     struct imap_list l = imap_list_args(in, true);
     if (imapd_args_bad(s, in)) return;
     struct entries es = {.a = &s->a};
-    complete_patterns(s, &l);
+    int r = complete_patterns(s, &l);
     map_init(&es.by_name, false);
-    int r = gather(s, &es);
+    if (!r) r = gather(s, &es);
     map_free(&es.by_name);
     if (r) {
         imapd_failed(s, r);

@@ -94,12 +94,25 @@ static int put_envelope(struct fetch *f)
     return 0;
 }
 
+/* A letter may take a hundred megabytes to describe: from here on the response is with the client. */
+static void spill(struct buf *b, void *arg)
+{
+    struct fetch *f = arg;
+    (void)b;
+    f->started = true;
+    imapd_flush(f->s);
+    fiber_breathe();
+}
+
 static int put_structure(struct fetch *f, bool extended)
 {
     int r = imapd_letter_tree(f->s, f->letter);
     if (r) return r;
     item(f, extended ? "BODYSTRUCTURE " : "BODY ");
+    f->s->out.spill = spill;
+    f->s->out.spill_arg = f;
     mime_imap_structure(&f->s->out, f->letter->tree->root, extended);
+    f->s->out.spill = NULL;
     return 0;
 }
 

@@ -290,6 +290,7 @@ void imapd_session(struct imapd *d, bool tls_at_once, struct conn *c, struct gro
     *s = (struct imapd_session){
         .server = d, .c = c, .g = g, .visit = visit, .state = IMAPD_LOGGED_OUT, .born = rt_now()};
     s->until = s->born + IMAPD_STRANGER;
+    ar_init(&s->a, IMAPD_MEMORY);
     endpoint_format(conn_peer(c), peer);
     snprintf(s->who, sizeof s->who, "imap %.50s", peer);
     if (tls_at_once) {

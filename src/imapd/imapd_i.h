@@ -16,6 +16,8 @@ enum {
     IMAPD_COMMAND_STRANGER = 48 * 1024,
     IMAPD_LITERAL_MAX = 64 * 1024, /* one literal (but APPEND's) */
     IMAPD_LITERAL_STRANGER = 4 * 1024,
+    IMAPD_MEMORY = 64 << 20,         /* of one command */
+    IMAPD_NAMES_MAX = 100000,        /* that one LIST looks through, those above mailboxes included */
     IMAPD_SWALLOW_MAX = 1024 * 1024, /* a refused {n+} that is read and dropped; beyond it: BYE */
     IMAPD_JUNK_MAX = 20,             /* bad commands in a row */
     IMAPD_LOGINS_MAX = 5,            /* failed logins */
@@ -254,9 +256,10 @@ MUST_CHECK int imapd_swallow(struct imapd_session *s, uint64_t n);
     X(append)                                                                                                \
     X(authenticate)                                                                                          \
     X(capability)                                                                                            \
-    X(check) X(close) X(copy) X(create) X(delete) X(enable) X(examine) X(expunge) X(fetch) X(id) X(idle)     \
-        X(list) X(login) X(logout) X(lsub) X(move) X(namespace) X(noop) X(rename) X(search) X(select)        \
-            X(starttls) X(status) X(store) X(subscribe) X(unselect) X(unsubscribe)
+    X(check)                                                                                                 \
+    X(close) X(copy) X(create) X(delete) X(enable) X(examine) X(expunge) X(fetch) X(id) X(idle) X(list)      \
+        X(login) X(logout) X(lsub) X(move) X(namespace) X(noop) X(rename) X(search) X(select) X(starttls)    \
+            X(status) X(store) X(subscribe) X(unselect) X(unsubscribe)
 #define X(name) void imapd_cmd_##name(struct imapd_session *s, struct imap_in *in);
 IMAPD_COMMANDS(X)
 #undef X

@@ -76,7 +76,7 @@ static void start(void)
     CHECK_OK(imapd_open(&w.imapd, &conf));
     CHECK_OK(listener_open(&w.plain, &at));
     CHECK_OK(listener_open(&w.tls, &at));
-    group_init(&w.sessions, NULL);
+    group_init(&w.sessions);
     group_init(&w.accepting);
     CHECK_OK(group_go(&w.accepting, "accept", accept_plain, NULL));
     CHECK_OK(group_go(&w.accepting, "accept", accept_tls, NULL));
@@ -95,8 +95,8 @@ static void stop(void)
 {
     group_cancel(&w.accepting);
     group_wait(&w.accepting);
-    group_cancel(&w.sessions, NULL);
-    group_wait(&w.sessions, NULL);
+    group_cancel(&w.sessions);
+    group_wait(&w.sessions);
     listener_close(&w.plain);
     listener_close(&w.tls);
     imapd_close(&w.imapd);
@@ -432,6 +432,74 @@ TEST(imapd_select_and_fetch)
     TALK(c, "14 FETCH 1 (EMAILID THREADID MODSEQ)",
          "* OK [HIGHESTMODSEQ ~] the last change\n* 1 FETCH (MODSEQ (~) THREADID NIL EMAILID (~))\n14 OK "
          "fetched\n");
+    bye(&c);
+    stop();
+}
+
+/* The items are a set (RFC 9051 section 6.4.5 speaks of what to return, not how often). */
+TEST(imapd_tells_an_item_once)
+{
+    start();
+    struct conn *c = login();
+    append(c, "INBOX", "", letter);
+    conn_puts(c, "s SELECT INBOX\r\n");
+    read_until(c, SL("s OK"));
+    TALK(c,
+         "1 FETCH 1 (BODY.PEEK[1] UID BODY BODY.PEEK[1]<0.2> BODY BODY.PEEK[1] UID BODY.PEEK[1]<0.2> "
+         "BODY.PEEK[1]<0.3>)",
+         "* 1 FETCH (UID 1 BODY[1] {14}\nHello, Alice\n BODY (\"text\" \"plain\" (\"charset\" \"us-ascii\") "
+         "NIL NIL "
+         "\"7bit\" 14 1) BODY[1]<0> {2}\nHe BODY[1]<0> {3}\nHel)\n1 OK fetched\n");
+    bye(&c);
+    stop();
+}
+
+/* Longer than any name that could match. */
+TEST(imapd_list_takes_no_pattern_without_end)
+{
+    start();
+    struct conn *c = login();
+    conn_puts(c, "1 LIST \"");
+    for (int i = 0; i < 990; i++) conn_puts(c, "x");
+    conn_puts(c, "\" (xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx *)\r\n");
+    EXPECT(c, "1 NO [LIMIT] reference and pattern have more than 1000 bytes\n");
+    TALK(c, "2 LIST \"\" INBOX", "* LIST (\\HasNoChildren) \"/\" INBOX\n2 OK these are the mailboxes\n");
+    bye(&c);
+    stop();
+}
+
+/* A letter that takes megabytes to describe is described piece by piece. */
+TEST(imapd_describes_a_large_letter_in_pieces)
+{
+    enum { PARTS = 40, ADDRESSES = 2000 };
+    struct buf b = BUF_INIT;
+    struct slice line;
+    start();
+    struct conn *c = login();
+    buf_str(&b, "Content-Type: multipart/mixed; boundary=b\r\n\r\n");
+    for (int i = 0; i < PARTS; i++) {
+        buf_str(&b, "--b\r\nContent-Type: message/rfc822\r\n\r\nFrom: ");
+        for (int k = 0; k < ADDRESSES; k++) buf_str(&b, "a@b,\r\n ");
+        buf_str(&b, "a@b\r\n\r\nx\r\n");
+    }
+    buf_str(&b, "--b--\r\n");
+    conn_printf(c, "p APPEND INBOX {%zu+}\r\n", b.n);
+    conn_write(c, buf_slice(&b));
+    conn_puts(c, "\r\n");
+    read_until(c, SL("p OK"));
+    conn_puts(c, "s SELECT INBOX\r\n");
+    read_until(c, SL("s OK"));
+    conn_puts(c, "1 FETCH 1 (BODYSTRUCTURE BODYSTRUCTURE ENVELOPE)\r\n");
+    int64_t before = deadline_narrow(DEADLINE_IN(20 * RT_S));
+    CHECK_OK(conn_read_line(c, 32 << 20, &line));
+    deadline_restore(before);
+    CHECK(line.n > 3 << 20);
+    size_t senders = 0; /* From, and Sender and Reply-To that are taken from it */
+    for (size_t i = 0; i + 15 < line.n; i++) senders += memcmp(line.p + i, "(NIL NIL \"a\" \"b", 15) == 0;
+    CHECK_INT(senders, 3 * PARTS * (ADDRESSES + 1));
+    CHECK(sl_ends(line, SL(" ENVELOPE (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL))")));
+    read_until(c, SL("1 OK"));
+    buf_free(&b);
     bye(&c);
     stop();
 }
@@ -848,7 +916,7 @@ TEST(imapd_says_good_bye_when_the_server_stops)
     start();
     struct conn *a = login(), *b = login();
     TALK(b, "1 IDLE", "+ idling\n");
-    group_cancel(&w.sessions, NULL);
+    group_cancel(&w.sessions);
     EXPECT(a, "* BYE [UNAVAILABLE] the server is shutting down\n");
     EXPECT(b, "* BYE [UNAVAILABLE] the server is shutting down\n");
     conn_close(&a);

@@ -49,5 +49,4 @@ struct slice authres_id(struct arena *a, struct slice payload);
  * name, body: of the header field. A field that cannot be parsed but mentions our name where the
  * authserv-id stands counts, and so does one with a version we do not know. Case and A/U-label
  * forms are folded by the caller giving both forms in `ours`. */
-bool authres_is_forged(struct arena *a, struct slice name, struct slice body, const struct slice *ours,
-                       size_t n);
+bool authres_is_forged(struct slice name, struct slice body, const struct slice *ours, size_t n);

@@ -79,6 +79,7 @@ static void put_list(struct buf *out, const struct mail_addrs *l)
         }
         /* A local part or host that is NIL would be read as a group's start or end. */
         if (!m->nobody) put_address(out, m->name, m->route, m->local, m->domain);
+        buf_spill(out);
     }
     if (group.p) put_group(out, none);
 }
@@ -98,10 +99,11 @@ static void put_addresses(struct buf *out, struct arena *a, struct slice body)
 
 /* Absent or empty, Sender and Reply-To are taken from From (RFC 9051 section 7.5.2), whose
  * text lies at [at, end) of the output. */
-static void put_or_copy(struct buf *out, struct arena *a, struct slice body, size_t at, size_t end)
+static void put_or_copy(struct buf *out, struct arena *a, struct slice body, struct slice from, size_t at,
+                        size_t end)
 {
-    if (body.n) {
-        put_addresses(out, a, body);
+    if (body.n || out->spill) { /* what was spilled cannot be copied */
+        put_addresses(out, a, body.n ? body : from);
         return;
     }
     char *to = buf_space(out, end - at);
@@ -124,9 +126,9 @@ void mime_imap_envelope(struct buf *out, const struct mime_envelope *e)
     put_addresses(out, &a, e->from);
     size_t from_end = out->n;
     buf_char(out, ' ');
-    put_or_copy(out, &a, e->sender, from, from_end);
+    put_or_copy(out, &a, e->sender, e->from, from, from_end);
     buf_char(out, ' ');
-    put_or_copy(out, &a, e->reply_to, from, from_end);
+    put_or_copy(out, &a, e->reply_to, e->from, from, from_end);
     for (size_t i = 0; i < COUNT_OF(to); i++) {
         buf_char(out, ' ');
         put_addresses(out, &a, to[i]);
@@ -240,6 +242,7 @@ static void put_single(struct buf *out, const struct mime_part *p, bool extended
 
 static void put_part(struct buf *out, const struct mime_part *p, bool extended)
 {
+    buf_spill(out);
     if (p->kind == MIME_MULTIPART) put_multipart(out, p, extended);
     else put_single(out, p, extended);
 }

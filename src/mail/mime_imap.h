@@ -2,7 +2,7 @@
  * BODYSTRUCTURE, and where a section lies (RFC 9051 sections 6.4.5, 7.5.2, 9). Pure.
  *
  * Output is well formed whatever the message is: strings with bytes that a quoted string may
- * not hold become literals, a NUL becomes '?'. */
+ * not hold become literals, a NUL becomes '?'. What is long is spilled (buf_spill). */
 #pragma once
 #include "mime.h"
 

@@ -276,7 +276,7 @@ bool mailauth_must_remove(const struct mailauth_ctx *ctx, struct arena *a, const
     if (!id.n || !sl_eqi(sl_trim(f->name), SL("Authentication-Results"))) return false;
     if (dns_to_ascii(a, id, &ascii) != 0) ascii = id;
     struct slice ours[] = {id, ascii, dns_to_unicode(a, ascii), ctx->hostname};
-    return authres_is_forged(a, f->name, f->body, ours, COUNT_OF(ours));
+    return authres_is_forged(f->name, f->body, ours, COUNT_OF(ours));
 }
 
 bool mailauth_forged(const void *ctx, struct arena *a, const struct mail_field *f)

@@ -38,7 +38,7 @@ static void set_aside(struct mailauth_verdict *v, const char *type, struct slice
 
 /* ---- a trusted forwarder's word (RFC 8617 section 7.2) ---- */
 
-static bool aar_says_pass(struct arena *a, struct slice aar, struct slice author)
+static bool says_pass(struct arena *a, struct slice aar, struct slice author)
 {
     struct authres r;
     if (authres_parse(a, aar, &r) != 0) return false;
@@ -53,15 +53,24 @@ static bool aar_says_pass(struct arena *a, struct slice aar, struct slice author
     return false;
 }
 
+static bool aar_says_pass(struct slice aar, struct slice author)
+{
+    struct arena scratch;
+    ar_init(&scratch, 0);
+    bool yes = says_pass(&scratch, aar, author);
+    ar_free(&scratch);
+    return yes;
+}
+
 /* From the newest set down, as long as each sealer is trusted: did one of them see the author
  * domain pass? A sealer that is not trusted might have written anything below its seal. */
-static bool arc_vouches(const struct mailauth_ctx *ctx, struct arena *a, const struct mailauth_verdict *v)
+static bool arc_vouches(const struct mailauth_ctx *ctx, const struct mailauth_verdict *v)
 {
     const struct arc_result *arc = &v->arc;
     if (!ctx->trusts_sealer || arc->status != ARC_PASS || v->dmarc.from_state != DMARC_FROM_ONE) return false;
     for (size_t i = arc->n; i-- > 0;) {
         if (!ctx->trusts_sealer(ctx->trusts_arg, arc->set[i].seal_domain)) return false;
-        if (aar_says_pass(a, arc->set[i].aar, v->dmarc.author)) return true;
+        if (aar_says_pass(arc->set[i].aar, v->dmarc.author)) return true;
     }
     return false;
 }
@@ -96,7 +105,7 @@ static bool fail_by_dmarc(const struct mailauth_ctx *ctx, struct arena *a, struc
     const struct dmarc_result *d = &v->dmarc;
     if (d->applied != d->published) set_aside(v, "policy_test_mode", SL("the policy is in test (t=y)"));
     if (d->applied == DMARC_P_NONE) return false;
-    if (arc_vouches(ctx, a, v)) {
+    if (arc_vouches(ctx, v)) {
         const struct arc_set *last = &v->arc.set[v->arc.n - 1];
         set_aside(v, "trusted_forwarder",
                   ar_printf(a, "the trusted forwarder %.*s saw it pass", SLF(last->seal_domain)));

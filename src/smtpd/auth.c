@@ -101,6 +101,7 @@ void smtpd_auth(struct smtpd_session *s, struct smtp_command *c)
     struct sasl x = {0};
     uint8_t binding[32];
     int r = 0;
+    ar_reset(&s->a); /* of the try before */
     if (c->has_initial) {
         given = &initial;
         r = sl_eq(c->initial, SL("*")) ? err_set(ERR_SYNTAX, "the initial response is no base64")

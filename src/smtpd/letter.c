@@ -38,11 +38,12 @@ static void check_return(struct smtpd_session *s)
 }
 
 /* Every author, and Sender, must be an address of the account (RFC 6409 section 6.1). */
-static void check_authors(struct smtpd_session *s, const struct mail_addrs *l, const char *field)
+static void check_authors(struct smtpd_session *s, struct arena *scratch, const struct mail_addrs *l,
+                          const char *field)
 {
     for (size_t i = 0; i < l->n && !s->tx.answer.code; i++) {
         struct slice domain;
-        int r = smtpd_ascii_domain(&s->tx.a, l->v[i].domain, &domain);
+        int r = smtpd_ascii_domain(scratch, l->v[i].domain, &domain);
         if (!r) r = login_may_send_as(s->conf->store, &s->account, l->v[i].local, domain);
         if (r == ERR_DENIED || r == ERR_SYNTAX)
             smtpd_decide(s, 550, "5.7.1", "In %s: %s", field, err_text(r));
@@ -50,23 +51,34 @@ static void check_authors(struct smtpd_session *s, const struct mail_addrs *l, c
     }
 }
 
-static void check_submitted(struct smtpd_session *s)
+/* Tens of thousands of addresses may stand there: they are looked at in scratch memory. */
+static void check_addresses(struct smtpd_session *s, struct arena *scratch)
 {
     struct smtpd_tx *t = &s->tx;
     struct mail_addrs from, sender;
-    int r = mail_submit_check(&t->a, &t->parsed, &from);
+    struct slice domain;
+    int r = mail_submit_check(scratch, &t->parsed, &from);
     if (r) {
         smtpd_decide(s, 554, "5.6.0", "The letter is not well-formed: %s", err_text(r));
         return;
     }
-    check_authors(s, &from, "From");
-    if (!t->answer.code) (void)!smtpd_ascii_domain(&t->a, from.v[0].domain, &t->from_domain);
+    check_authors(s, scratch, &from, "From");
+    if (!t->answer.code && smtpd_ascii_domain(scratch, from.v[0].domain, &domain) == 0)
+        t->from_domain = ar_dup(&t->a, domain);
     const struct mail_field *f = mail_head_find(&t->parsed, SL("Sender"), 0);
     if (!f) return;
-    if (mail_addrs_parse(&t->a, f->body, &sender) == 0) check_authors(s, &sender, "Sender");
+    if (mail_addrs_parse(scratch, f->body, &sender) == 0) check_authors(s, scratch, &sender, "Sender");
     else
         smtpd_decide(s, 554, "5.6.0",
                      "The letter is not well-formed: the Sender field does not hold a valid address");
+}
+
+static void check_submitted(struct smtpd_session *s)
+{
+    struct arena scratch;
+    ar_init(&scratch, 0);
+    check_addresses(s, &scratch);
+    ar_free(&scratch);
 }
 
 static struct slice authserv_id(const struct smtpd_session *s)
@@ -129,6 +141,9 @@ void smtpd_head_complete(struct smtpd_session *s)
         r = mailauth_head(t->auth, &t->parsed, sl_sub(buf_slice(&t->head), 0, t->parsed.size));
         if (r) smtpd_decide_error(s, r, "The letter cannot be checked");
     }
+    if (ar_over(&t->a))
+        smtpd_decide(s, 552, "5.3.4", "The header section takes more than %d bytes of memory",
+                     SMTPD_TX_MEMORY);
     if (t->answer.code) return;
     r = body_begin(s->conf->store->body, accept_body_class(t->any_local), &t->body);
     if (r) smtpd_decide_error(s, r, "The letter cannot be stored");

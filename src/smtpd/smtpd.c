@@ -177,6 +177,14 @@ static void check_budgets(struct smtpd_session *s)
     if (conn_error(s->c)) s->over = s->over || conn_error(s->c) == ERR_CANCELED;
 }
 
+/* What a transaction holds is bounded whatever holds it. */
+static void check_memory(struct smtpd_session *s)
+{
+    if (s->over || !ar_over(&s->tx.a)) return;
+    log_info(s->who, "closed: a letter takes more than %d bytes of memory", SMTPD_TX_MEMORY);
+    smtpd_reply(s, 421, "4.3.1", "This letter takes too much memory");
+}
+
 static void greet(struct smtpd_session *s)
 {
     if (conn_peek(s->c).n) { /* RFC 5321 section 4.3.1: the client waits for the greeting */
@@ -192,6 +200,7 @@ static void session_loop(struct smtpd_session *s)
     greet(s);
     while (!s->over) {
         one_command(s);
+        check_memory(s);
         check_budgets(s);
         fiber_breathe();
     }
@@ -208,6 +217,7 @@ void smtpd_session(struct smtpd *server, enum smtpd_kind kind, struct conn *c, s
     s->kind = kind;
     s->c = c;
     s->visit = visit;
+    ar_init(&s->tx.a, SMTPD_TX_MEMORY);
     s->progress = rt_now();
     snprintf(s->who, sizeof s->who, "smtpd [%s]", ip_format(&conn_peer(c)->ip, ip));
     session_loop(s);

@@ -21,6 +21,7 @@ enum {
     SMTPD_HOPS_MAX = 100,  /* Received fields: more is a loop (RFC 5321 section 6.3) */
     SMTPD_LINE_MX = 16384, /* bytes of a line of a letter that are put up with from the world */
     SMTPD_BUFFER = 64 * 1024,
+    SMTPD_TX_MEMORY = 8 << 20,   /* of a transaction: recipients, fields, what is known of them */
     SMTPD_RATE = 100,            /* bytes a second that a letter must make on average, */
     SMTPD_SWALLOW_MAX = 1 << 20, /* bytes of a chunk out of place that are read and dropped */
 };

@@ -188,12 +188,32 @@ static void take_modifiers(struct imap_in *in, struct imap_fetch *f)
     imap_need(in, ')');
 }
 
+static bool same_item(const struct imap_fetch_item *a, const struct imap_fetch_item *b)
+{
+    return a->kind == b->kind && a->partial == b->partial && a->from == b->from && a->count == b->count &&
+           sl_eq(a->label, b->label);
+}
+
+/* What is named again is told once: the items are a set. */
+static void drop_repeated(struct imap_fetch *f)
+{
+    if (!f->n) return;
+    const struct imap_fetch_item *last = &f->item[f->n - 1];
+    for (size_t i = 0; i + 1 < f->n; i++)
+        if (same_item(&f->item[i], last)) {
+            f->n--;
+            return;
+        }
+}
+
 struct imap_fetch imap_fetch_args(struct imap_in *in)
 {
     struct imap_fetch f = {.item = ar_array(in->a, struct imap_fetch_item, IMAP_ITEMS_MAX)};
     if (imap_skip(in, '(')) {
-        do take_item(in, &f);
-        while (imap_skip(in, ' '));
+        do {
+            take_item(in, &f);
+            drop_repeated(&f);
+        } while (imap_skip(in, ' '));
         imap_need(in, ')');
     } else if (!take_macro(in, &f)) {
         take_item(in, &f);

@@ -327,7 +327,12 @@ TEST(imap_fetch)
     buf_char(&b, 0);
     fetch(b.p, ERR_LIMIT);
     buf_clear(&b);
-    for (int i = 0; i < 200; i++) buf_str(&b, i ? " UID" : "(UID");
+    for (int i = 0; i < 200; i++) buf_str(&b, i ? " UID BODY" : "(UID BODY"); /* items are a set */
+    buf_str(&b, ")");
+    buf_char(&b, 0);
+    CHECK_INT(fetch(b.p, 0).n, 2);
+    buf_clear(&b);
+    for (int i = 0; i < 200; i++) buf_printf(&b, "%cBODY[%d]", i ? ' ' : '(', i + 1);
     buf_str(&b, ")");
     buf_char(&b, 0);
     fetch(b.p, ERR_LIMIT);
