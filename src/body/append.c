@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "body_i.h"
 
 static int write_head(struct pack *p)
@@ -78,25 +79,38 @@ static size_t part_add(struct file_part *part, size_t n, const void *p, size_t l
 static int group_write(struct body_store *b, struct pack *p, struct append **in, size_t n)
 {
     static const uint8_t zeros[8];
-    struct file_part part[4 * BODY_GROUP_MAX];
+    struct file_part part[5 * BODY_GROUP_MAX];
     size_t parts = 0;
-    uint64_t at = p->bytes;
+    uint64_t at = p->bytes, origins = 0;
+    lock_take(&b->lock);
+    uint64_t stamp = stamp_new(b);
+    lock_release(&b->lock);
     for (size_t i = 0; i < n; i++) {
         struct append *a = in[i];
         uint64_t size = a->prefix.n + a->bytes.n;
-        a->record = (struct record){.offset = at, .size = size, .sum = a->sum};
+        uint32_t origin = (uint32_t)a->origin.n;
+        a->record = (struct record){.offset = at,
+                                    .size = size,
+                                    .sum = a->sum,
+                                    .origin = origin,
+                                    .origin_sum = crc32c(0, a->origin.p, origin),
+                                    .stamp = a->stamp ? a->stamp : stamp};
         record_put(&p->head, &a->record, a->header);
         parts = part_add(part, parts, a->header, RECORD_HEADER);
         parts = part_add(part, parts, a->prefix.p, a->prefix.n);
         parts = part_add(part, parts, a->bytes.p, a->bytes.n);
-        parts = part_add(part, parts, zeros, (size_t)(record_span(size) - RECORD_HEADER - size));
-        at += record_span(size);
+        parts = part_add(part, parts, a->origin.p, origin);
+        parts =
+            part_add(part, parts, zeros, (size_t)(record_span(size, origin) - RECORD_HEADER - size - origin));
+        at += record_span(size, origin);
+        origins += origin;
     }
     int rc = file_pwritev(p->file, part, parts, p->bytes);
     if (rc == 0) rc = file_sync(p->file);
     if (rc) return rc;
     lock_take(&b->lock);
     p->bytes = at;
+    p->origins += origins;
     p->last = rt_wall_seconds();
     p->touched = rt_now();
     p->pins += (unsigned)n;
@@ -126,7 +140,7 @@ static void append_group(struct body_store *b, enum body_class cls, struct appen
 void append_handle(void *ctx, struct job *jobs)
 {
     struct body_store *b = ctx;
-    for (int cls = BODY_QUEUE; cls <= BODY_MAIL; cls++) {
+    for (int cls = 0; cls < BODY_CLASSES; cls++) {
         struct append *in[BODY_GROUP_MAX];
         size_t n = 0;
         for (struct job *j = jobs; j; j = j->next) {
@@ -138,8 +152,12 @@ void append_handle(void *ctx, struct job *jobs)
     for (struct job *j = jobs; j; j = j->next) {
         struct append *a = CONTAINER_OF(j, struct append, job);
         if (a->kind != APPEND_ROTATE) continue;
-        int queue = rotate(b, BODY_QUEUE, true), mail = rotate(b, BODY_MAIL, true);
-        answer(a, NULL, queue ? queue : mail);
+        int first = 0;
+        for (int cls = 0; cls < BODY_CLASSES; cls++) {
+            int rc = rotate(b, (enum body_class)cls, true);
+            if (!first) first = rc;
+        }
+        answer(a, NULL, first);
     }
 }
 

@@ -19,10 +19,11 @@
 struct body_store;
 struct body_writer;
 
-enum { BODY_SMALL = 256 * 1024, BODY_PREFIX_MAX = 512 * 1024, BODY_REF_MAX = 64 };
+enum { BODY_SMALL = 256 * 1024, BODY_PREFIX_MAX = 512 * 1024, BODY_ORIGIN_MAX = 2 << 20, BODY_REF_MAX = 64 };
 
-/* Letters that live for seconds and mail that lives for years go to different packs. */
-enum body_class { BODY_QUEUE, BODY_MAIL };
+/* Letters that live for seconds, mail that lives for years, and images of the index, which live until the
+ * next one, go to different packs. */
+enum body_class { BODY_QUEUE, BODY_MAIL, BODY_IMAGE, BODY_CLASSES };
 
 /* An opaque name: printable ASCII, to be stored as it is. */
 struct body_ref {
@@ -52,17 +53,21 @@ uint64_t body_written(const struct body_writer *w);
 /* While the body is still small: all bytes written so far, in one piece; else empty. */
 struct slice body_small(const struct body_writer *w);
 /* Puts `prefix` (at most BODY_PREFIX_MAX bytes) in front of what was written and
- * makes the whole durable; *ref names it. SUSPENDS for a shared fdatasync. The
+ * makes the whole durable; *ref names it. `origin` (at most BODY_ORIGIN_MAX bytes; opaque here,
+ * store/origin.h) says whence it is, so that the index can be made again from the bodies: it lies beside the
+ * body and is no part of it. SUSPENDS for a shared fdatasync. The
  * writer is gone afterwards, whatever the result. The body is pinned, that is
  * not swept, until body_unpin(); call that after the index refers to it. */
-MUST_CHECK int body_finish(struct body_writer **w, struct slice prefix, struct body_ref *ref);
+MUST_CHECK int body_finish(struct body_writer **w, struct slice prefix, struct slice origin,
+                           struct body_ref *ref);
 void body_abandon(struct body_writer **w); /* nothing stays */
 void body_unpin(struct body_store *b, const struct body_ref *ref);
 /* Pins a body once more, for somebody who goes on with a reference while the index may change: look
  * afterwards whether the index still has this one. ERR_NOT_FOUND: its pack is gone. */
 MUST_CHECK int body_pin(struct body_store *b, const struct body_ref *ref);
 /* begin + write + finish for bytes in memory. SUSPENDS. */
-MUST_CHECK int body_put(struct body_store *b, enum body_class cls, struct slice bytes, struct body_ref *ref);
+MUST_CHECK int body_put(struct body_store *b, enum body_class cls, struct slice bytes, struct slice origin,
+                        struct body_ref *ref);
 
 /* ---- reading ---- */
 
@@ -80,6 +85,7 @@ MUST_CHECK int body_get(struct body_store *b, const struct body_ref *ref, size_t
 
 struct body_pack {
     uint64_t number, bytes;
+    uint64_t origins; /* of the bytes: those of origins */
     enum body_class cls;
     bool open;     /* still appended to, or holding pinned bodies: leave it alone */
     int64_t age_s; /* since its last append, or since the store was opened when that is later */
@@ -88,12 +94,24 @@ struct body_pack {
  * is given as open. SUSPENDS. */
 MUST_CHECK int body_packs(struct body_store *b, struct arena *a, struct body_pack **out, size_t *n);
 MUST_CHECK int body_drop_pack(struct body_store *b, uint64_t number); /* ERR_BUSY while open. SUSPENDS */
-/* Copies a body out of its pack into the current one of the class; pinned like a new one. SUSPENDS. */
+/* Copies a body out of its pack into the current one of the class, with its origin and stamp; pinned like a
+ * new one. SUSPENDS. */
 MUST_CHECK int body_move(struct body_store *b, const struct body_ref *from, enum body_class cls,
                          struct body_ref *to);
-/* Every record of a pack (or of all when number is 0), damaged ones too. SUSPENDS. */
+/* When a body was first written: microseconds since 1970, never less than the number of the newest pack at
+ * that time, so that a clock that goes back makes none older than those before it by more than that. */
+uint64_t body_stamp(struct body_store *b); /* of a body that would be written now */
+struct body_seen {
+    struct body_ref ref;
+    int status; /* 0, or ERR_CORRUPT for its bytes */
+    uint64_t stamp;
+    struct slice origin; /* valid during the call; empty: none, or damaged */
+    bool origin_damaged;
+};
+/* Every record of a pack (or of all when number is 0), damaged ones too. each() runs on another thread while
+ * this waits. SUSPENDS. */
 MUST_CHECK int body_verify(struct body_store *b, uint64_t number,
-                           void (*each)(void *arg, const struct body_ref *ref, int status), void *arg);
+                           void (*each)(void *arg, const struct body_seen *seen), void *arg);
 /* Hard links (copies on another file system) of every pack into the new folder; what is written from
  * now on goes to other packs. go_on(arg) is asked before each (NULL: always): an error of it ends the
  * copying. No pack may be dropped meanwhile: one that is not there any more is ERR_NOT_FOUND. SUSPENDS. */

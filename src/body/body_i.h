@@ -20,15 +20,16 @@ struct pack {
     struct link unread; /* in store->unread: its header was not read yet */
     struct link idle;   /* in store->idle: its file is open and nobody uses it */
     struct pack_head head;
-    uint64_t bytes;  /* up to here it is written */
-    int64_t last;    /* unix seconds of the last append */
-    int64_t touched; /* rt_now() of the last append, or when it was found */
-    unsigned pins;   /* bodies that the index may not know yet */
-    unsigned users;  /* readers at work; the file stays open meanwhile */
-    bool known;      /* the header, bytes and last were read */
-    bool open;       /* still written to */
-    bool damaged;    /* its header is damaged: what lies in it is found by references only */
-    bool gone;       /* dropped: freed when the last user leaves */
+    uint64_t bytes;   /* up to here it is written */
+    uint64_t origins; /* of them: the origins */
+    int64_t last;     /* unix seconds of the last append */
+    int64_t touched;  /* rt_now() of the last append, or when it was found */
+    unsigned pins;    /* bodies that the index may not know yet */
+    unsigned users;   /* readers at work; the file stays open meanwhile */
+    bool known;       /* the header, bytes and last were read */
+    bool open;        /* still written to */
+    bool damaged;     /* its header is damaged: what lies in it is found by references only */
+    bool gone;        /* dropped: freed when the last user leaves */
     struct file *file;
 };
 
@@ -36,7 +37,7 @@ struct body_store {
     char *dir;
     uint64_t pack_bytes;
     struct worker *worker;
-    struct pack *current[2]; /* the worker's: for each class the pack appended to, or NULL */
+    struct pack *current[BODY_CLASSES]; /* the worker's: for each class the pack appended to, or NULL */
 
     struct lock lock;
     struct map by_number; /* 8 bytes of number -> struct pack */
@@ -57,6 +58,7 @@ void pack_add(struct body_store *b, struct pack *p);           /* takes the lock
 void pack_remove(struct body_store *b, struct pack *p);        /* under the lock */
 void pack_closes(struct body_store *b, struct pack *p); /* nothing is appended any more. Takes the lock */
 uint64_t pack_number_new(struct body_store *b);         /* takes the lock */
+uint64_t stamp_new(struct body_store *b);               /* under the lock */
 /* The pack with its file open, not to go away until pack_release(). ERR_NOT_FOUND, ERR_IO. SUSPENDS. */
 MUST_CHECK int pack_hold(struct body_store *b, uint64_t number, struct pack **out);
 void pack_release(struct body_store *b, struct pack *p);
@@ -70,13 +72,17 @@ void packs_learn(struct body_store *b);
 /* Runs fn on an offload thread, on a plain thread at once; carries the sentence of an error over. */
 MUST_CHECK int on_thread(int (*fn)(void *), void *arg);
 
+/* writer.c: the body that is written is not new. */
+void writer_stamp(struct body_writer *w, uint64_t stamp);
+
 /* append.c: the worker's jobs */
 struct append {
     struct job job;
     enum append_kind { APPEND_BODY, APPEND_ROTATE } kind; /* rotate: seals the current packs */
     enum body_class cls;
-    struct slice prefix, bytes;
+    struct slice prefix, bytes, origin;
     uint32_t sum;
+    uint64_t stamp;    /* 0: now */
     struct pack *pack; /* the answer: where it lies */
     struct record record;
     uint8_t header[RECORD_HEADER];
@@ -90,8 +96,8 @@ MUST_CHECK int pack_seal(struct pack *p, int64_t last);
 
 /* scan.c */
 /* Every record whose header is valid, in order, until a seal or the end; *end: just after the last.
- * status: 0 or ERR_CORRUPT for the bytes. each may be NULL. BLOCKS. */
-typedef void scan_fn(void *arg, const struct record *r, int status);
+ * status: 0 or ERR_CORRUPT for the bytes. origin: no bytes at NULL when they are damaged. BLOCKS. */
+typedef void scan_fn(void *arg, const struct record *r, struct slice origin, int status);
 MUST_CHECK int pack_scan(struct file *f, const struct pack_head *h, uint64_t size, scan_fn *each, void *arg,
                          uint64_t *end);
 /* Checks every chunk of a large pack. BLOCKS. */

@@ -43,7 +43,8 @@ static int write_body(struct world *w, struct arena *a, unsigned i)
     int rc = body_begin(w->b, i % 2 ? BODY_MAIL : BODY_QUEUE, &x);
     if (rc == 0) rc = body_write(x, sl_sub(s, s.n / 3, s.n));
     if (rc == 0)
-        return body_finish(&x, sl_sub(s, 0, s.n / 3 < BODY_PREFIX_MAX ? s.n / 3 : 0), &w->kept[i].ref);
+        return body_finish(&x, sl_sub(s, 0, s.n / 3 < BODY_PREFIX_MAX ? s.n / 3 : 0), SL(""),
+                           &w->kept[i].ref);
     body_abandon(&x);
     return rc;
 }

@@ -51,7 +51,7 @@ static struct slice bytes_of(struct arena *a, size_t n, unsigned seed)
 static struct body_ref put(struct place_for_tests *t, enum body_class cls, struct slice s)
 {
     struct body_ref ref = {0};
-    CHECK_OK(body_put(t->b, cls, s, &ref));
+    CHECK_OK(body_put(t->b, cls, s, SL(""), &ref));
     return ref;
 }
 
@@ -139,7 +139,7 @@ TEST(bodies_of_all_sizes_with_a_prefix)
                 CHECK_OK(body_write(w, sl_sub(rest, 0, n)));
             CHECK_INT(body_written(w), sizes[i]);
             CHECK_INT(body_small(w).n, sizes[i] > BODY_SMALL ? 0 : sizes[i]);
-            CHECK_OK(body_finish(&w, prefix, &ref));
+            CHECK_OK(body_finish(&w, prefix, SL(""), &ref));
             CHECK(!w);
             check_body(&t, &ref, ar_cat(&t.a, prefix, body));
             char piece[1000];
@@ -163,7 +163,7 @@ TEST(a_prefix_has_a_limit_and_writers_can_be_given_up)
     REQUIRE(begin(&t, 0));
     CHECK_OK(body_begin(t.b, BODY_MAIL, &w));
     CHECK_OK(body_write(w, SL("x")));
-    CHECK_ERR(body_finish(&w, bytes_of(&t.a, BODY_PREFIX_MAX + 1, 1), &ref), ERR_TOO_LONG);
+    CHECK_ERR(body_finish(&w, bytes_of(&t.a, BODY_PREFIX_MAX + 1, 1), SL(""), &ref), ERR_TOO_LONG);
     CHECK(!w);
     CHECK_OK(body_begin(t.b, BODY_MAIL, &w));
     CHECK_OK(body_write(w, bytes_of(&t.a, 3 * BODY_SMALL, 1)));
@@ -190,7 +190,7 @@ static void write_twenty(void *arg)
     struct writer_fiber *f = arg;
     for (unsigned i = 0; i < 20; i++) {
         struct slice s = f->bytes[i];
-        CHECK_OK(body_put(f->t->b, i % 2 ? BODY_MAIL : BODY_QUEUE, s, &f->ref[i]));
+        CHECK_OK(body_put(f->t->b, i % 2 ? BODY_MAIL : BODY_QUEUE, s, SL(""), &f->ref[i]));
         fiber_breathe();
     }
 }
@@ -248,11 +248,11 @@ TEST(few_files_are_open_whatever_is_written_and_read)
 
 /* ---- damage ---- */
 
-static void count_bad(void *arg, const struct body_ref *ref, int status)
+static void count_bad(void *arg, const struct body_seen *seen)
 {
     size_t *n = arg;
-    CHECK(body_ref_pack(ref) != 0);
-    n[status ? 1 : 0]++;
+    CHECK(body_ref_pack(&seen->ref) != 0);
+    n[seen->status ? 1 : 0]++;
 }
 
 TEST(damage_is_seen_and_hides_nothing_else)
@@ -434,5 +434,64 @@ TEST(files_of_many_packs_are_closed_again)
     CHECK(files > BODY_FILES_MAX / 2 && files <= BODY_FILES_MAX + 1);
     check_body(&t, &r[0], bytes_of(&t.a, 200, 0));
     free(r);
+    end(&t);
+}
+
+struct seen_origin {
+    struct body_ref ref;
+    struct slice want;
+    uint64_t stamp;
+    int found, damaged;
+};
+
+static void look_at_origin(void *arg, const struct body_seen *seen)
+{
+    struct seen_origin *x = arg;
+    if (strcmp(seen->ref.s, x->ref.s)) return;
+    x->found += sl_eq(seen->origin, x->want);
+    x->damaged += seen->origin_damaged && !seen->origin.n && !seen->status;
+    x->stamp = seen->stamp;
+}
+
+static struct seen_origin origin_seen(struct place_for_tests *t, const struct body_ref *ref,
+                                      struct slice want)
+{
+    struct seen_origin x = {.ref = *ref, .want = want};
+    CHECK_OK(body_verify(t->b, body_ref_pack(ref), look_at_origin, &x));
+    return x;
+}
+
+/* Beside small and large bodies, through a move and a reopening; the body is not touched by it. */
+TEST(origins_stay_with_their_bodies)
+{
+    struct place_for_tests t;
+    REQUIRE(begin(&t, 0));
+    struct slice bytes[] = {SL(""), SL("a letter\r\n"), bytes_of(&t.a, 900000, 3)};
+    struct slice origin[] = {SL("whence"), bytes_of(&t.a, 70000, 4), bytes_of(&t.a, BODY_ORIGIN_MAX, 5)};
+    for (size_t i = 0; i < COUNT_OF(bytes); i++) {
+        struct body_ref ref, moved;
+        CHECK_OK(body_put(t.b, BODY_QUEUE, bytes[i], origin[i], &ref));
+        struct seen_origin one = origin_seen(&t, &ref, origin[i]);
+        CHECK(one.found == 1 && !one.damaged && one.stamp >= body_ref_pack(&ref) - 1000000);
+        check_body(&t, &ref, bytes[i]);
+        CHECK_OK(body_move(t.b, &ref, BODY_MAIL, &moved));
+        body_unpin(t.b, &ref);
+        body_unpin(t.b, &moved);
+        reopen(&t, 0);
+        struct seen_origin two = origin_seen(&t, &moved, origin[i]);
+        CHECK(two.found == 1 && two.stamp == one.stamp);
+        check_body(&t, &moved, bytes[i]);
+        CHECK(pack_of(&t, &moved).origins >= origin[i].n);
+        struct place pl;
+        struct large l;
+        CHECK_OK(place_get(&moved, &pl));
+        l = place_large(&pl);
+        spoil(&t, &moved, pl.kind == PACK_LARGE ? large_origin(&l) : pl.at + RECORD_HEADER + pl.size);
+        CHECK_INT(origin_seen(&t, &moved, origin[i]).damaged, 1);
+        check_body(&t, &moved, bytes[i]);
+    }
+    CHECK_ERR(
+        body_put(t.b, BODY_MAIL, SL("x"), bytes_of(&t.a, BODY_ORIGIN_MAX + 1, 6), &(struct body_ref){0}),
+        ERR_LIMIT);
     end(&t);
 }

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/text.h"
 #include "body_i.h"
 
 static int learn_on_thread(void *b)
@@ -26,6 +27,7 @@ int body_packs(struct body_store *b, struct arena *a, struct body_pack **out, si
         if (*n == cap) *out = ar_grow(a, *out, &cap, sizeof **out);
         (*out)[(*n)++] = (struct body_pack){.number = p->head.number,
                                             .bytes = p->bytes,
+                                            .origins = p->origins,
                                             .cls = p->head.cls,
                                             .open = p->open || p->pins || !p->known,
                                             .age_s = now > p->touched ? (now - p->touched) / RT_S : 0};
@@ -67,14 +69,74 @@ int body_drop_pack(struct body_store *b, uint64_t number)
     return rc;
 }
 
+struct origin_read {
+    struct body_store *b;
+    struct pack *p;
+    const struct place *pl;
+    struct arena *a;
+    struct slice origin;
+    uint64_t stamp;
+};
+
+/* What is damaged of it is lost; the body goes on. */
+static int origin_take(struct origin_read *o, uint64_t at, uint32_t n, uint32_t sum)
+{
+    char *bytes = ar_alloc(o->a, n + 1);
+    int64_t got = file_pread(o->p->file, bytes, n, at);
+    if (got < 0) return (int)got;
+    if ((uint64_t)got == n && crc32c(0, bytes, n) == sum) o->origin = sl(bytes, n);
+    return 0;
+}
+
+static int origin_on_thread(void *arg)
+{
+    struct origin_read *o = arg;
+    uint8_t header[RECORD_HEADER];
+    struct record r;
+    int rc = pack_learn(o->b, o->p);
+    if (rc || o->p->damaged) return rc;
+    const struct pack_head *h = &o->p->head;
+    o->stamp = h->stamp;
+    struct large l = place_large(o->pl);
+    if (o->pl->kind == PACK_LARGE) return origin_take(o, large_origin(&l), h->origin, h->origin_sum);
+    int64_t got = file_pread(o->p->file, header, sizeof header, o->pl->at);
+    if (got < 0) return (int)got;
+    if (got != sizeof header || !record_get(h, o->pl->at, header, &r)) return 0;
+    o->stamp = r.stamp;
+    return origin_take(o, o->pl->at + RECORD_HEADER + r.size, r.origin, r.origin_sum);
+}
+
+/* Origin and stamp of a body: empty and 0 when its header is damaged. */
+static int origin_read(struct body_store *b, const struct place *pl, struct arena *a, struct slice *origin,
+                       uint64_t *stamp)
+{
+    struct origin_read o = {.b = b, .pl = pl, .a = a, .origin = SL("")};
+    int rc = pack_hold(b, pl->pack, &o.p);
+    if (rc) return rc;
+    rc = on_thread(origin_on_thread, &o);
+    pack_release(b, o.p);
+    *origin = o.origin;
+    *stamp = o.stamp;
+    return rc;
+}
+
 /* Through memory when it is small, piece by piece when it is large. */
 int body_move(struct body_store *b, const struct body_ref *from, enum body_class cls, struct body_ref *to)
 {
     struct place pl;
     struct body_writer *w;
+    struct arena a;
+    struct slice origin = SL("");
+    uint64_t stamp = 0;
+    ar_init(&a, 0);
     int rc = place_get(from, &pl);
+    if (rc == 0) rc = origin_read(b, &pl, &a, &origin, &stamp);
     if (rc == 0) rc = body_begin(b, cls, &w);
-    if (rc) return rc;
+    if (rc) {
+        ar_free(&a);
+        return rc;
+    }
+    writer_stamp(w, stamp);
     char *piece = xmalloc(BODY_SMALL);
     int64_t got = 0;
     for (uint64_t at = 0; rc == 0 && at < pl.size; at += (uint64_t)got) {
@@ -82,8 +144,9 @@ int body_move(struct body_store *b, const struct body_ref *from, enum body_class
         rc = got < 0 ? (int)got : body_write(w, sl(piece, (size_t)got));
     }
     free(piece);
-    if (rc == 0) return body_finish(&w, sl(NULL, 0), to);
-    body_abandon(&w);
+    if (rc == 0) rc = body_finish(&w, sl(NULL, 0), origin, to);
+    else body_abandon(&w);
+    ar_free(&a);
     return rc;
 }
 
@@ -93,29 +156,37 @@ struct verify {
     struct body_store *store;
     struct pack *pack;
     uint64_t bytes;
-    void (*each)(void *arg, const struct body_ref *ref, int status);
+    void (*each)(void *arg, const struct body_seen *seen);
     void *arg;
 };
 
-static void verify_record(void *arg, const struct record *r, int status)
+static void verify_record(void *arg, const struct record *r, struct slice origin, int status)
 {
     struct verify *v = arg;
-    struct body_ref ref;
+    struct body_seen seen = {
+        .status = status, .stamp = r->stamp, .origin = origin, .origin_damaged = !origin.p && r->origin};
     struct place pl = {v->pack->head.cls, PACK_SHARED, v->pack->head.number, r->offset, r->size, r->sum};
-    place_put(&pl, &ref);
-    v->each(v->arg, &ref, status);
+    place_put(&pl, &seen.ref);
+    v->each(v->arg, &seen);
 }
 
 static int verify_large(struct verify *v)
 {
     const struct pack_head *h = &v->pack->head;
-    struct body_ref ref;
+    struct body_seen seen = {.stamp = h->stamp};
     struct place pl = {h->cls, PACK_LARGE, h->number, h->prefix, h->prefix + h->content, h->table_sum};
-    int status = large_check(v->pack->file, h);
-    if (status && status != ERR_CORRUPT) return status;
-    place_put(&pl, &ref);
-    v->each(v->arg, &ref, status);
-    return 0;
+    struct large l = place_large(&pl);
+    seen.status = large_check(v->pack->file, h);
+    if (seen.status && seen.status != ERR_CORRUPT) return seen.status;
+    char *origin = xmalloc(h->origin + 1);
+    int64_t got = file_pread(v->pack->file, origin, h->origin, large_origin(&l));
+    if (got == (int64_t)h->origin && crc32c(0, origin, h->origin) == h->origin_sum)
+        seen.origin = sl(origin, h->origin);
+    seen.origin_damaged = seen.origin.n != h->origin;
+    place_put(&pl, &seen.ref);
+    if (got >= 0) v->each(v->arg, &seen);
+    free(origin);
+    return got < 0 ? (int)got : 0;
 }
 
 static int verify_on_thread(void *arg)
@@ -143,8 +214,8 @@ static int verify_pack(struct body_store *b, uint64_t number, struct verify *v)
     return rc;
 }
 
-int body_verify(struct body_store *b, uint64_t number,
-                void (*each)(void *arg, const struct body_ref *ref, int status), void *arg)
+int body_verify(struct body_store *b, uint64_t number, void (*each)(void *arg, const struct body_seen *seen),
+                void *arg)
 {
     struct verify v = {.store = b, .each = each, .arg = arg};
     if (number) return verify_pack(b, number, &v);

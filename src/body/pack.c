@@ -24,8 +24,9 @@ static uint32_t get32(const uint8_t *p)
 static uint64_t get64(const uint8_t *p) { return get32(p) | (uint64_t)get32(p + 4) << 32; }
 
 /* ---- the header of a pack ----
- *  0 "TRAMPACK"   8 version   9 kind   10 class   11 zero   12 table sum
- * 16 number   24 salt   32 created   40 content   48 prefix   52 zero   60 sum of bytes 0-59 */
+ *  0 "TRAMPACK"   8 version   9 kind   10 class   11 codec   12 table sum
+ * 16 number   24 salt   32 created   40 content   48 prefix   52 origin   56 sum of the origin
+ * 60 stamp   68 sum of bytes 0-67 */
 
 static const char pack_magic[8] = "TRAMPACK";
 
@@ -42,16 +43,20 @@ void pack_head_put(const struct pack_head *h, uint8_t page[PACK_PAGE])
     put64(page + 32, (uint64_t)h->created);
     put64(page + 40, h->content);
     put32(page + 48, h->prefix);
-    put32(page + 60, crc32c(0, page, 60));
+    page[11] = h->codec;
+    put32(page + 52, h->origin);
+    put32(page + 56, h->origin_sum);
+    put64(page + 60, h->stamp);
+    put32(page + 68, crc32c(0, page, 68));
     memcpy(page + PACK_COPY, page, PACK_HEADER);
 }
 
 static int head_copy_get(struct pack_head *h, const uint8_t *p)
 {
-    if (memcmp(p, pack_magic, sizeof pack_magic) || get32(p + 60) != crc32c(0, p, 60)) return ERR_CORRUPT;
+    if (memcmp(p, pack_magic, sizeof pack_magic) || get32(p + 68) != crc32c(0, p, 68)) return ERR_CORRUPT;
     if (p[8] != PACK_VERSION)
         return err_set(ERR_VERSION, "the pack has version %u, this program knows %d", p[8], PACK_VERSION);
-    if (p[9] > PACK_LARGE || p[10] > BODY_MAIL) return ERR_CORRUPT;
+    if (p[9] > PACK_LARGE || p[10] >= BODY_CLASSES) return ERR_CORRUPT;
     *h = (struct pack_head){.kind = p[9],
                             .cls = p[10],
                             .table_sum = get32(p + 12),
@@ -59,8 +64,12 @@ static int head_copy_get(struct pack_head *h, const uint8_t *p)
                             .salt = get64(p + 24),
                             .created = (int64_t)get64(p + 32),
                             .content = get64(p + 40),
-                            .prefix = get32(p + 48)};
-    return h->prefix <= BODY_PREFIX_MAX ? 0 : ERR_CORRUPT;
+                            .prefix = get32(p + 48),
+                            .codec = p[11],
+                            .origin = get32(p + 52),
+                            .origin_sum = get32(p + 56),
+                            .stamp = get64(p + 60)};
+    return h->prefix <= BODY_PREFIX_MAX && h->origin <= BODY_ORIGIN_MAX ? 0 : ERR_CORRUPT;
 }
 
 int pack_head_get(struct pack_head *h, const uint8_t *page, size_t n)
@@ -71,14 +80,14 @@ int pack_head_get(struct pack_head *h, const uint8_t *page, size_t n)
 }
 
 /* ---- the header of a record ----
- *  0 "TBR1" or "TBS1"   4 version   5 zero   8 pack   16 offset   24 size   32 sum of the body
- * 36 sum of the salt and bytes 0-35 */
+ *  0 "TBR1" or "TBS1"   4 version   5 codec   6 zero   8 pack   16 offset   24 size   32 sum of the body
+ * 36 origin   40 stamp   48 sum of the origin   52 sum of the salt and bytes 0-51 */
 
 static uint32_t keyed_sum(const struct pack_head *h, const uint8_t *p)
 {
     uint8_t salt[8];
     put64(salt, h->salt);
-    return crc32c(crc32c(0, salt, sizeof salt), p, 36);
+    return crc32c(crc32c(0, salt, sizeof salt), p, 52);
 }
 
 void record_put(const struct pack_head *h, const struct record *r, uint8_t out[RECORD_HEADER])
@@ -90,20 +99,28 @@ void record_put(const struct pack_head *h, const struct record *r, uint8_t out[R
     put64(out + 16, r->offset);
     put64(out + 24, r->size);
     put32(out + 32, r->sum);
-    put32(out + 36, keyed_sum(h, out));
+    out[5] = r->codec;
+    put32(out + 36, r->origin);
+    put64(out + 40, r->stamp);
+    put32(out + 48, r->origin_sum);
+    put32(out + 52, keyed_sum(h, out));
 }
 
 bool record_get(const struct pack_head *h, uint64_t offset, const uint8_t in[RECORD_HEADER], struct record *r)
 {
     bool seal = !memcmp(in, "TBS1", 4);
     if (!seal && memcmp(in, "TBR1", 4)) return false;
-    if (in[4] != PACK_VERSION || get32(in + 36) != keyed_sum(h, in)) return false;
+    if (in[4] != PACK_VERSION || get32(in + 52) != keyed_sum(h, in)) return false;
     if (get64(in + 8) != h->number || get64(in + 16) != offset) return false;
     *r = (struct record){.kind = seal ? RECORD_SEAL : RECORD_BODY,
                          .offset = offset,
                          .size = get64(in + 24),
-                         .sum = get32(in + 32)};
-    return seal || r->size <= BODY_SMALL + BODY_PREFIX_MAX;
+                         .sum = get32(in + 32),
+                         .codec = in[5],
+                         .origin = get32(in + 36),
+                         .stamp = get64(in + 40),
+                         .origin_sum = get32(in + 48)};
+    return seal || (r->size <= BODY_SMALL + BODY_PREFIX_MAX && r->origin <= BODY_ORIGIN_MAX);
 }
 
 bool record_search(const struct pack_head *h, uint64_t offset, const uint8_t *p, size_t n, size_t *at,
@@ -136,9 +153,11 @@ uint64_t large_chunk_of(const struct large *l, uint64_t at)
 
 /* ---- references ---- */
 
+static const char class_letter[BODY_CLASSES + 1] = "qmi";
+
 void place_put(const struct place *p, struct body_ref *out)
 {
-    int n = snprintf(out->s, sizeof out->s, "%c%c.%llx.%llx.%llx.%x", p->cls == BODY_QUEUE ? 'q' : 'm',
+    int n = snprintf(out->s, sizeof out->s, "%c%c.%llx.%llx.%llx.%x", class_letter[p->cls],
                      p->kind == PACK_LARGE ? 'l' : 's', (unsigned long long)p->pack,
                      (unsigned long long)p->at, (unsigned long long)p->size, p->sum);
     ASSERT(n > 0 && (size_t)n < sizeof out->s);
@@ -157,9 +176,9 @@ static bool take_hex(struct slice *s, uint64_t *v)
 static bool place_parse(struct slice s, struct place *p)
 {
     uint64_t sum;
-    if (s.n < 3 || (s.p[0] != 'q' && s.p[0] != 'm') || (s.p[1] != 's' && s.p[1] != 'l') || s.p[2] != '.')
-        return false;
-    p->cls = s.p[0] == 'q' ? BODY_QUEUE : BODY_MAIL;
+    size_t cls = s.n < 3 ? SL_NONE : sl_chr(sl(class_letter, BODY_CLASSES), s.p[0]);
+    if (cls == SL_NONE || (s.p[1] != 's' && s.p[1] != 'l') || s.p[2] != '.') return false;
+    p->cls = (enum body_class)cls;
     p->kind = s.p[1] == 'l' ? PACK_LARGE : PACK_SHARED;
     s = sl_from(s, 3);
     if (!take_hex(&s, &p->pack) || !take_hex(&s, &p->at) || !take_hex(&s, &p->size) || !take_hex(&s, &sum))
@@ -220,17 +239,23 @@ void body_ref_file(const struct body_ref *r, char out[BODY_FILE_MAX])
     pack_name(p.cls, p.pack, false, out);
 }
 
+static const char *const class_name[BODY_CLASSES] = {"queue", "mail", "image"};
+
 void pack_name(enum body_class cls, uint64_t number, bool part, char out[PACK_NAME_MAX])
 {
-    snprintf(out, PACK_NAME_MAX, "%s-%016llx.%s", cls == BODY_QUEUE ? "queue" : "mail",
-             (unsigned long long)number, part ? "part" : "pack");
+    snprintf(out, PACK_NAME_MAX, "%s-%016llx.%s", class_name[cls], (unsigned long long)number,
+             part ? "part" : "pack");
 }
 
 bool pack_name_parse(struct slice name, enum body_class *cls, uint64_t *number, bool *part)
 {
-    if (sl_starts(name, SL("queue-"))) *cls = BODY_QUEUE, name = sl_from(name, 6);
-    else if (sl_starts(name, SL("mail-"))) *cls = BODY_MAIL, name = sl_from(name, 5);
-    else return false;
+    size_t dash = sl_chr(name, '-');
+    int c = 0;
+    while (c < BODY_CLASSES && (dash == SL_NONE || !sl_eq(sl_sub(name, 0, dash), sl_cstr(class_name[c]))))
+        c++;
+    if (c == BODY_CLASSES) return false;
+    *cls = (enum body_class)c;
+    name = sl_from(name, dash + 1);
     *part = sl_ends(name, SL(".part"));
     return name.n == 21 && (*part || sl_ends(name, SL(".pack"))) && num_hex64(sl_sub(name, 0, 16), number);
 }

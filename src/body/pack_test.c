@@ -15,7 +15,7 @@ TEST(pack_headers_round_trip)
                           .table_sum = 0xdeadbeef},
                      got;
     pack_head_put(&h, page);
-    CHECK(!memcmp(page, "TRAMPACK\1\1\1\0", 12));
+    CHECK(!memcmp(page, "TRAMPACK\2\1\1\0", 12));
     CHECK_INT(page[16], 8); /* little-endian */
     CHECK_OK(pack_head_get(&got, page, sizeof page));
     CHECK(got.number == h.number && got.salt == 42 && got.created == h.created && got.kind == PACK_LARGE);
@@ -32,18 +32,18 @@ TEST(pack_headers_round_trip)
 
 TEST(record_headers_belong_to_one_pack_and_place)
 {
-    uint8_t h40[RECORD_HEADER], room[200] = {0};
+    uint8_t h56[RECORD_HEADER], room[200] = {0};
     struct pack_head h = {.number = 7, .salt = 99}, other = {.number = 7, .salt = 98};
-    struct record r = {.offset = 4096, .size = 10, .sum = 5}, got;
-    record_put(&h, &r, h40);
-    CHECK(record_get(&h, 4096, h40, &got) && got.size == 10 && got.sum == 5 && got.kind == RECORD_BODY);
-    CHECK(!record_get(&h, 4104, h40, &got));
-    CHECK(!record_get(&other, 4096, h40, &got)); /* forged without knowing the salt */
+    struct record r = {.offset = 4096, .size = 10, .sum = 5, .origin = 6, .origin_sum = 7, .stamp = 8}, got;
+    record_put(&h, &r, h56);
+    CHECK(record_get(&h, 4096, h56, &got) && got.size == 10 && got.sum == 5 && got.kind == RECORD_BODY);
+    CHECK(got.origin == 6 && got.origin_sum == 7 && got.stamp == 8);
+    CHECK(!record_get(&h, 4104, h56, &got));
+    CHECK(!record_get(&other, 4096, h56, &got)); /* forged without knowing the salt */
     for (size_t i = 0; i < RECORD_HEADER; i++) {
-        if (i == 5 || i == 6 || i == 7) continue;
-        h40[i] ^= 0x20;
-        CHECK(!record_get(&h, 4096, h40, &got));
-        h40[i] ^= 0x20;
+        h56[i] ^= 0x20;
+        CHECK(!record_get(&h, 4096, h56, &got));
+        h56[i] ^= 0x20;
     }
     size_t at = 0;
     r.offset = 8000 + 96;
@@ -51,9 +51,10 @@ TEST(record_headers_belong_to_one_pack_and_place)
     CHECK(record_search(&h, 8000, room, sizeof room, &at, &got) && at == 96);
     at = 97;
     CHECK(!record_search(&h, 8000, room, sizeof room, &at, &got));
-    CHECK_INT(record_span(0), 40);
-    CHECK_INT(record_span(1), 48);
-    CHECK_INT(record_span(8), 48);
+    CHECK_INT(record_span(0, 0), 56);
+    CHECK_INT(record_span(1, 0), 64);
+    CHECK_INT(record_span(8, 0), 64);
+    CHECK_INT(record_span(4, 5), 72);
 }
 
 TEST(chunks_of_large_bodies_cover_them)

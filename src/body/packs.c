@@ -90,6 +90,20 @@ uint64_t pack_number_new(struct body_store *b)
     return number;
 }
 
+uint64_t stamp_new(struct body_store *b)
+{
+    uint64_t now = (uint64_t)rt_wall();
+    return now > b->newest ? now : b->newest;
+}
+
+uint64_t body_stamp(struct body_store *b)
+{
+    lock_take(&b->lock);
+    uint64_t stamp = stamp_new(b);
+    lock_release(&b->lock);
+    return stamp;
+}
+
 void pack_free(struct body_store *b, struct pack *p)
 {
     lock_take(&b->lock);
@@ -227,6 +241,7 @@ int pack_seal(struct pack *p, int64_t last)
 {
     uint8_t header[RECORD_HEADER];
     struct record seal = {.kind = RECORD_SEAL, .offset = p->bytes, .size = (uint64_t)last};
+    seal.origin = (uint32_t)p->origins;
     record_put(&p->head, &seal, header);
     int rc = file_pwrite(p->file, header, sizeof header, p->bytes);
     return rc ? rc : file_truncate(p->file, p->bytes + sizeof header);
@@ -242,6 +257,7 @@ static bool sealed(struct pack *p, uint64_t size)
     if (file_pread(p->file, tail, sizeof tail, at) != sizeof tail) return false;
     if (!record_get(&p->head, at, tail, &seal) || seal.kind != RECORD_SEAL) return false;
     p->bytes = at;
+    p->origins = seal.origin;
     p->last = (int64_t)seal.size;
     return true;
 }
@@ -266,9 +282,16 @@ static int written_end(struct file *f, uint64_t size, uint64_t *end)
 
 /* The program ended while this pack was written. What stands behind the last record that can be found is the
  * torn end of a write, or a body whose header is damaged and that references still find: it stays. */
+static void add_origin(void *arg, const struct record *r, struct slice origin, int status)
+{
+    struct pack *p = arg;
+    (void)origin, (void)status;
+    p->origins += r->origin;
+}
+
 static int seal_end(struct pack *p, uint64_t size)
 {
-    int rc = pack_scan(p->file, &p->head, size, NULL, NULL, &p->bytes);
+    int rc = pack_scan(p->file, &p->head, size, add_origin, p, &p->bytes);
     if (rc == 0) rc = written_end(p->file, size, &p->bytes);
     if (rc) return rc;
     p->bytes = record_padded(p->bytes);
@@ -286,7 +309,7 @@ static int pack_read_head(struct pack *p, enum body_class cls, uint64_t number, 
     if (rc == 0 && (p->head.number != number || p->head.cls != cls))
         rc = err_set(ERR_CORRUPT, "the header is another pack's");
     if (rc == 0 && p->head.kind == PACK_LARGE &&
-        (l.content > size || large_table(&l) + 4 * large_chunks(&l) > size))
+        (l.content > size || large_origin(&l) + p->head.origin > size))
         rc = err_set(ERR_CORRUPT, "the pack of a large body is cut short");
     return rc;
 }
@@ -303,11 +326,13 @@ static int read_pack(struct body_store *b, struct pack *p)
     if (rc == 0) rc = pack_read_head(p, cls, number, size);
     p->bytes = size;
     p->last = p->head.created;
+    p->origins = p->head.origin;
     if (rc == 0 && p->head.kind == PACK_SHARED && !sealed(p, size)) rc = seal_end(p, size);
     if (rc == ERR_CORRUPT) {
         log_error("body", "%s: %s; only what the index refers to can be found in it", path, err_text(rc));
         p->damaged = true;
         p->head = (struct pack_head){.number = number, .cls = cls};
+        p->origins = 0;
         rc = 0;
     }
     file_close(&p->file);
@@ -326,6 +351,7 @@ int pack_learn(struct body_store *b, struct pack *p)
     if (!p->known) { /* else another thread was quicker, and found the same */
         p->head = got.head;
         p->bytes = got.bytes;
+        p->origins = got.origins;
         p->last = got.last;
         p->damaged = got.damaged;
         p->known = true;

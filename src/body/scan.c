@@ -4,7 +4,7 @@
 #include "base/text.h"
 #include "body_i.h"
 
-enum { WINDOW = 2 << 20 };
+enum { WINDOW = 4 << 20 }; /* a whole record fits */
 
 /* A part of the file in memory. */
 struct window {
@@ -58,12 +58,14 @@ static int walk(struct window *w, const struct pack_head *h, scan_fn *each, void
     *end = PACK_PAGE;
     while (next_record(w, h, &at, &r, &error) && r.kind == RECORD_BODY) {
         size_t n;
-        const uint8_t *p = window_at(w, at, (size_t)(RECORD_HEADER + r.size), &n, &error);
+        const uint8_t *p = window_at(w, at, (size_t)(RECORD_HEADER + r.size + r.origin), &n, &error);
         if (!p) return error;
-        bool whole = n >= RECORD_HEADER + r.size;
-        bool good = whole && crc32c(0, p + RECORD_HEADER, (size_t)r.size) == r.sum;
-        if (each) each(arg, &r, good ? 0 : ERR_CORRUPT);
-        at += whole ? record_span(r.size) : 8;
+        bool whole = n >= RECORD_HEADER + r.size + r.origin;
+        bool good = n >= RECORD_HEADER + r.size && crc32c(0, p + RECORD_HEADER, (size_t)r.size) == r.sum;
+        struct slice origin = sl((const char *)p + RECORD_HEADER + r.size, r.origin);
+        if (!whole || crc32c(0, origin.p, origin.n) != r.origin_sum) origin = (struct slice){0};
+        each(arg, &r, origin, good ? 0 : ERR_CORRUPT);
+        at += whole ? record_span(r.size, r.origin) : 8;
         if (whole) *end = at;
     }
     return error;

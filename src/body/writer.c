@@ -22,7 +22,8 @@ struct body_writer {
     uint64_t written;
     int error;
     struct large_out *large;
-    struct slice prefix; /* during body_finish */
+    struct slice prefix, origin; /* during body_finish */
+    uint64_t stamp;              /* of a body that moves; 0: it is new */
     struct pack *pack;
 };
 
@@ -109,6 +110,7 @@ static int write_ends(struct body_writer *w, struct buf *table)
     int rc = file_pwrite(l->file, page, sizeof page, 0);
     if (rc == 0 && w->prefix.n) rc = file_pwrite(l->file, w->prefix.p, w->prefix.n, large_start(&shape));
     if (rc == 0) rc = file_pwrite(l->file, table->p, table->n, large_table(&shape));
+    if (rc == 0 && w->origin.n) rc = file_pwrite(l->file, w->origin.p, w->origin.n, large_origin(&shape));
     return rc ? rc : file_sync(l->file);
 }
 
@@ -117,6 +119,7 @@ static void large_to_table(struct body_writer *w)
     struct large_out *l = w->large;
     struct pack *p = xcalloc(1, sizeof *p);
     *p = (struct pack){.head = l->head, .last = l->head.created, .file = l->file, .pins = 1, .known = true};
+    p->origins = l->head.origin;
     p->bytes = PACK_CONTENT + l->head.content;
     l->file = NULL;
     w->pack = p;
@@ -135,6 +138,9 @@ static int large_end(void *arg)
     l->head.content = w->written;
     l->head.prefix = (uint32_t)w->prefix.n;
     l->head.table_sum = crc32c(0, table.p, table.n);
+    l->head.origin = (uint32_t)w->origin.n;
+    l->head.origin_sum = crc32c(0, w->origin.p, w->origin.n);
+    l->head.stamp = w->stamp ? w->stamp : body_stamp(w->store);
     if (rc == 0) rc = write_ends(w, &table);
     if (rc == 0) rc = pack_publish(w->store, &l->head);
     if (rc == 0) large_to_table(w);
@@ -172,6 +178,8 @@ void body_abandon(struct body_writer **wp)
 static int small_end(struct body_writer *w, struct body_ref *ref)
 {
     struct append a = {.cls = w->cls, .prefix = w->prefix, .bytes = buf_slice(&w->buf)};
+    a.origin = w->origin;
+    a.stamp = w->stamp;
     a.sum = crc32c(crc32c(0, a.prefix.p, a.prefix.n), a.bytes.p, a.bytes.n);
     int rc = append_do(w->store, &a);
     if (rc) return rc;
@@ -185,6 +193,8 @@ static int finish(struct body_writer *w, struct body_ref *ref)
     if (w->error) return w->error;
     if (w->prefix.n > BODY_PREFIX_MAX)
         return err_set(ERR_TOO_LONG, "the header fields put in front of a letter are too long");
+    if (w->origin.n > BODY_ORIGIN_MAX)
+        return err_set(ERR_LIMIT, "the recipients are too many for one letter");
     if (!w->large) return small_end(w, ref);
     int rc = on_thread(large_end, w);
     if (rc) return rc;
@@ -194,11 +204,12 @@ static int finish(struct body_writer *w, struct body_ref *ref)
     return 0;
 }
 
-int body_finish(struct body_writer **wp, struct slice prefix, struct body_ref *ref)
+int body_finish(struct body_writer **wp, struct slice prefix, struct slice origin, struct body_ref *ref)
 {
     struct body_writer *w = *wp;
     *wp = NULL;
     w->prefix = prefix;
+    w->origin = origin;
     int rc = finish(w, ref);
     char why[ERR_TEXT_MAX] = "";
     if (rc) memcpy(why, err_text(rc), strnlen(err_text(rc), sizeof why - 1));
@@ -206,13 +217,16 @@ int body_finish(struct body_writer **wp, struct slice prefix, struct body_ref *r
     return rc ? err_set(rc, "%s", why) : 0;
 }
 
-int body_put(struct body_store *b, enum body_class cls, struct slice bytes, struct body_ref *ref)
+void writer_stamp(struct body_writer *w, uint64_t stamp) { w->stamp = stamp; }
+
+int body_put(struct body_store *b, enum body_class cls, struct slice bytes, struct slice origin,
+             struct body_ref *ref)
 {
     struct body_writer *w;
     int rc = body_begin(b, cls, &w);
     if (rc) return rc;
     rc = body_write(w, bytes);
-    if (rc == 0) return body_finish(&w, sl(NULL, 0), ref);
+    if (rc == 0) return body_finish(&w, sl(NULL, 0), origin, ref);
     body_abandon(&w);
     return rc;
 }

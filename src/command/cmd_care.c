@@ -49,16 +49,16 @@ struct unreferenced {
     int64_t letters, bytes;
 };
 
-static void one_body(void *arg, const struct body_ref *ref, int status)
+static void one_body(void *arg, const struct body_seen *seen)
 {
     struct unreferenced *u = arg;
     u->letters++;
-    u->bytes += (int64_t)body_ref_size(ref);
+    u->bytes += (int64_t)body_ref_size(&seen->ref);
     if (json_array_size(u->list) == LETTERS_SHOWN) return;
     json_t *o = json_object();
-    json_object_set_new(o, "body", json_string(ref->s));
-    reply_int(o, "bytes", (int64_t)body_ref_size(ref));
-    if (status) json_object_set_new(o, "damaged", json_true());
+    json_object_set_new(o, "body", json_string(seen->ref.s));
+    reply_int(o, "bytes", (int64_t)body_ref_size(&seen->ref));
+    if (seen->status) json_object_set_new(o, "damaged", json_true());
     json_array_append_new(u->list, o);
 }
 

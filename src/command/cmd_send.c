@@ -309,7 +309,10 @@ static int commit(struct sending *s)
     buf_put(&prefix, s->edited);
     buf_str(&prefix, "\r\n");
     l->head_size = (uint32_t)prefix.n;
-    e = body_finish(&s->body, buf_slice(&prefix), &l->body);
+    struct buf origin = BUF_INIT;
+    e = letter_origin(&origin, l);
+    if (!e) e = body_finish(&s->body, buf_slice(&prefix), buf_slice(&origin), &l->body);
+    buf_free(&origin);
     buf_free(&prefix);
     if (e) return e;
     trace_addf(r->core->store, &l->id, TRACE_RECEIVED, (struct slice){0},

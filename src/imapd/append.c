@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "imapd_i.h"
+#include "store/origin.h"
 #include "wire/smtp.h"
 
 enum { MESSAGES_MAX = 100 };
@@ -133,17 +134,20 @@ static int take_message(struct imapd_session *s, struct appending *p)
         if (w) body_abandon(&w);
         return r;
     }
-    p->failed = body_finish(&w, SL(""), &m->body);
-    if (p->failed) return 0;
     m->flags = p->options.flags.system;
     m->keyword = p->options.flags.keyword;
     m->nkeywords = p->options.flags.n;
     m->internal_date = p->options.has_date ? p->options.date : rt_wall_seconds();
     m->internal_zone = p->options.has_date ? p->options.zone : 0;
-    m->size = body_ref_size(&m->body);
+    m->size = body_written(w);
     m->by_lines = smtp_lines_end(&lines);
     m->head_size = head.size > UINT32_MAX ? 0 : (uint32_t)head.size;
-    p->n++;
+    struct buf origin = BUF_INIT;
+    p->failed = origin_message(&origin, s->account, &p->box, m);
+    if (p->failed) body_abandon(&w);
+    else p->failed = body_finish(&w, SL(""), buf_slice(&origin), &m->body);
+    buf_free(&origin);
+    p->n += !p->failed;
     return 0;
 }
 

@@ -126,7 +126,7 @@ static uint32_t deliver(struct world *w, struct slice text)
     struct mailbox box;
     struct body_ref ref;
     uint32_t validity, uid = 0;
-    CHECK_OK(body_put(w->store->body, BODY_MAIL, text, &ref));
+    CHECK_OK(body_put(w->store->body, BODY_MAIL, text, SL(""), &ref));
     CHECK_OK(mailbox_find(w->store, w->account, SL("INBOX"), &w->a, &box));
     struct message_new m = {.internal_date = 1795383266, .size = text.n, .body = ref};
     CHECK_OK(message_append(w->store, w->account, box.id, &m, 1, &validity, &uid));

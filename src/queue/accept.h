@@ -52,6 +52,15 @@ struct letter {
  * to LIMIT_SUBJECT. In a. ERR_TOO_LONG with a sentence: a Message-ID above LIMIT_MESSAGE_ID. */
 MUST_CHECK int letter_fields(struct arena *a, const struct mail_head *head, struct slice *message_id,
                              struct slice *subject);
+/* What the body's record says of it: given to body_finish(), so that a lost index can be made again. All
+ * of the letter but its body is known by then. ERR_LIMIT: too many recipients. */
+MUST_CHECK int letter_origin(struct buf *b, const struct letter *l);
+/* For a letter in memory: body_put() with its origin. local: one of its recipients is here. SUSPENDS. */
+MUST_CHECK int letter_put(struct store *s, struct letter *l, struct slice text, bool local);
+/* r: from origin_open(). The body stays empty; slices point into the origin, recipients lie in the arena.
+ * ERR_CORRUPT. */
+struct rec;
+MUST_CHECK int letter_origin_get(struct rec *r, struct arena *a, struct letter *l);
 /* One local recipient and nothing else: straight into the account. Otherwise one
  * transaction on a queue shard. Also writes the trace's QUEUED/DELIVERED and index, and
  * wakes the queue. SUSPENDS. Temporary errors: answer 4xx, nothing was accepted. ERR_TOO_LONG, ERR_LIMIT

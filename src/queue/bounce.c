@@ -154,9 +154,8 @@ static int submit(struct queue *q, struct arena *a, struct letter *l, struct sli
     size_t end = sl_find(text, SL("\r\n\r\n"));
     l->head_size = (uint32_t)(end == SL_NONE ? text.n : end + 4);
     l->eight_bit = !is_ascii(text);
-    int e = body_put(q->store->body, accept_body_class(local), text, &l->body);
-    if (e) return e;
-    return accept_once(q, l);
+    int e = letter_put(q->store, l, text, local);
+    return e ? e : accept_once(q, l);
 }
 
 int bounce_tell(struct queue *q, const struct q_envelope *e, struct q_rcpt *const *rcpt, size_t n,

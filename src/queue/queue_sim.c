@@ -137,7 +137,7 @@ static int submit(struct world *w, int n)
         rcpt[i] = (struct letter_rcpt){.address = sl_cstr(to[i]), .route = {.address = sl_cstr(to[i])}};
     rcpt[5] = (struct letter_rcpt){.address = SL("me@one.test"),
                                    .route = {.local = true, .account = ACC, .address = SL("me@one.test")}};
-    int e = body_put(w->store->body, BODY_MAIL, SL(TEXT), &l.body);
+    int e = body_put(w->store->body, BODY_MAIL, SL(TEXT), SL(""), &l.body);
     if (e) return e;
     w->tried[n] = true;
     e = accept_letter(w->queue, &l);

@@ -1,6 +1,7 @@
 /* queue_test.c - letters through the queue with a relay made up by the test: results by the
  * recipient's local part. Time is real here; retries over days are in queue_sim.c. */
 #include "queue_i.h"
+#include "store/origin.h"
 #include "store/store_test.h"
 #include "store/trace.h"
 
@@ -97,7 +98,7 @@ static struct letter letter_to(struct tester *t, const char *sender, const char 
         x->address = one;
         x->route = r.result == RESOLVED ? r.v[0] : (struct route){.address = one};
     }
-    CHECK_OK(body_put(t->f.s->body, BODY_MAIL, SL(TEXT), &l.body));
+    CHECK_OK(body_put(t->f.s->body, BODY_MAIL, SL(TEXT), SL(""), &l.body));
     return l;
 }
 
@@ -166,7 +167,7 @@ TEST(queue_one_local_goes_straight)
     CHECK(is_empty(&t));
     l.junk = true;
     letter_id_new(&l.id);
-    CHECK_OK(body_put(t.f.s->body, BODY_MAIL, SL(TEXT), &l.body));
+    CHECK_OK(body_put(t.f.s->body, BODY_MAIL, SL(TEXT), SL(""), &l.body));
     CHECK_OK(accept_letter(t.q, &l));
     CHECK_INT(inbox(&t, "bob@one.test", &m), 1); /* in Junk */
     end(&t);
@@ -660,7 +661,7 @@ TEST(queue_store_that_fails)
     CHECK_OK(accept_letter(t.q, &l));
     CHECK_INT(stats(&t).letters, 1);
     letter_id_new(&l.id);
-    CHECK_OK(body_put(t.f.s->body, BODY_MAIL, SL(TEXT), &l.body));
+    CHECK_OK(body_put(t.f.s->body, BODY_MAIL, SL(TEXT), SL(""), &l.body));
     kv_mem_inject(t.f.s->kv, KV_FAULT_UNKNOWN_NOT_DONE, 1);
     CHECK_ERR(accept_letter(t.q, &l), ERR_UNKNOWN);
     kv_mem_inject(t.f.s->kv, KV_FAULT_RERUN, 1);
@@ -770,4 +771,50 @@ TEST(queue_rows_round_trip)
           !key_due_parse(SL("d00000000x234/0123456789abcdef/00005"), &due, &id2, &g));
     buf_free(&b);
     ar_free(&a);
+}
+
+TEST(the_origin_of_a_letter_has_its_whole_envelope)
+{
+    struct letter_rcpt rcpt[] = {
+        {.address = SL("asked@one.test"),
+         .route = {.local = true, .account = "acc1", .address = SL("me@one.test"), .detail = SL("tag")}},
+        {.address = SL("you@two.test"),
+         .route = {.address = SL("you@two.test")},
+         .notify = NOTIFY_FAILURE,
+         .orcpt = SL("rfc822;you")}};
+    struct letter l = {.sender = SL("me@one.test"),
+                       .rcpt = rcpt,
+                       .nrcpt = 2,
+                       .skip = 3,
+                       .head_size = 20,
+                       .received = 1700000000,
+                       .eight_bit = true,
+                       .junk = true,
+                       .submitter = SL("acc1"),
+                       .message_id = SL("<m@one.test>"),
+                       .subject = SL("s"),
+                       .ret = SL("HDRS"),
+                       .envid = SL("e")},
+                  got;
+    struct buf b = BUF_INIT;
+    struct arena a = {0};
+    struct rec r;
+    letter_id_new(&l.id);
+    CHECK_OK(letter_origin(&b, &l));
+    CHECK(origin_open(buf_slice(&b), &r) == ORIGIN_LETTER);
+    CHECK_OK(letter_origin_get(&r, &a, &got));
+    CHECK(!strcmp(got.id.s, l.id.s) && sl_eq(got.sender, l.sender) && got.skip == 3 && got.head_size == 20);
+    CHECK(got.received == l.received && got.eight_bit && got.junk && !got.smtputf8 && got.nrcpt == 2);
+    CHECK(sl_eq(got.submitter, l.submitter) && sl_eq(got.message_id, l.message_id) && sl_eq(got.ret, l.ret));
+    CHECK(sl_eq(got.subject, l.subject) && sl_eq(got.envid, l.envid));
+    const struct letter_rcpt *one = &got.rcpt[0], *two = &got.rcpt[1];
+    CHECK(one->route.local && !strcmp(one->route.account, "acc1") && sl_eq(one->route.detail, SL("tag")));
+    CHECK(sl_eq(one->address, SL("asked@one.test")) && sl_eq(one->route.address, SL("me@one.test")));
+    CHECK(!two->route.local && sl_eq(two->address, SL("you@two.test")) && two->notify == NOTIFY_FAILURE);
+    CHECK(sl_eq(two->orcpt, SL("rfc822;you")));
+    for (size_t n = 1; n < b.n; n++) /* what is cut short is no whole letter, whatever it says */
+        if (origin_open(sl(b.p, n), &r) == ORIGIN_LETTER && letter_origin_get(&r, &a, &got) == 0)
+            CHECK(got.nrcpt == 1 && n < b.n);
+    ar_free(&a);
+    buf_free(&b);
 }

@@ -165,7 +165,7 @@ static int submit(struct world *w, struct store *s, struct queue *q, int n)
     struct letter l = {.sender = SL("sender@d0.test"), .rcpt = &r, .nrcpt = 1, .received = rt_wall_seconds()};
     l.head_size = (uint32_t)sl_find(sl(text, (size_t)size), SL("\r\n\r\n")) + 4;
     letter_id_new(&l.id);
-    int e = body_put(s->body, BODY_QUEUE, sl(text, (size_t)size), &l.body);
+    int e = body_put(s->body, BODY_QUEUE, sl(text, (size_t)size), SL(""), &l.body);
     if (!e) e = accept_letter(q, &l);
     w->letter[n].submitted = rt_now();
     return e;

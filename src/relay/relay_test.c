@@ -240,7 +240,7 @@ static void prepare(struct tester *t, const char *domain, const char *to)
     struct slice rest = sl_cstr(to), one;
     t->letter = (struct letter){.sender = SL("alice@one.test"), .skip = 27, .head_size = 46};
     letter_id_new(&t->letter.id);
-    CHECK_OK(body_put(t->f.s->body, BODY_QUEUE, SL(TEXT), &t->letter.body));
+    CHECK_OK(body_put(t->f.s->body, BODY_QUEUE, SL(TEXT), SL(""), &t->letter.body));
     t->at = (struct attempt_letter){.letter = &t->letter,
                                     .domain = sl_cstr(domain),
                                     .rcpt = t->rcpt,
@@ -683,7 +683,7 @@ TEST(relay_large_letter_streams)
     CHECK_OK(body_write(w, SL("Return-Path: <x@one.test>\r\n")));
     for (int i = 0; i < 20000; i++)
         CHECK_OK(body_write(w, SL(".a line that begins with a dot, and is of some length\r\n")));
-    CHECK_OK(body_finish(&w, SL(""), &t.letter.body));
+    CHECK_OK(body_finish(&w, SL(""), SL(""), &t.letter.body));
     relay_deliver(t.relay, &t.at);
     CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
     CHECK_INT(t.a.letter.n, 20000 * 55);
@@ -693,7 +693,7 @@ TEST(relay_large_letter_streams)
     CHECK_OK(body_begin(t.f.s->body, BODY_QUEUE, &w));
     for (int i = 0; i < 60000; i++)
         CHECK_OK(body_write(w, SL(".a line that begins with a dot, and is of some length\r\n")));
-    CHECK_OK(body_finish(&w, SL(""), &t.letter.body));
+    CHECK_OK(body_finish(&w, SL(""), SL(""), &t.letter.body));
     relay_deliver(t.relay, &t.at);
     CHECK_INT(t.rcpt[0].result, ATTEMPT_TEMPORARY); /* the final dot was never said */
     t.a.say[DOT] = EARLY;

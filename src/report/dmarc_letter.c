@@ -70,7 +70,7 @@ static int hand_over(struct sending *s, struct slice mailbox, const struct route
     size_t end = sl_find(text, SL("\r\n\r\n"));
     l.head_size = (uint32_t)(end == SL_NONE ? text.n : end + 4);
     l.subject = dmarc_report_subject(s->a, s->published.domain, s->ds->conf.hostname, s->report_id);
-    e = body_put(store->body, accept_body_class(local), text, &l.body);
+    e = letter_put(store, &l, text, local);
     if (e) return e;
     trace_addf(store, &l.id, TRACE_RECEIVED, SL(""),
                "made here: the DMARC report %.*s with %zu rows, for %.*s", SLF(s->report_id), s->rows,

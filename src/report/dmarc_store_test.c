@@ -470,7 +470,7 @@ static void take(struct tester *t, struct slice letter_text, const char *author)
     struct body_ref ref;
     struct letter_id id;
     letter_id_new(&id);
-    CHECK_OK(body_put(t->f.s->body, BODY_MAIL, letter_text, &ref));
+    CHECK_OK(body_put(t->f.s->body, BODY_MAIL, letter_text, SL(""), &ref));
     dmarc_store_take(t->ds, &id, &ref, sl_cstr(author));
     body_unpin(t->f.s->body, &ref);
 }

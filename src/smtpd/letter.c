@@ -310,16 +310,15 @@ static int put_prefix(struct smtpd_session *s, const struct mailauth_verdict *v,
     return 0;
 }
 
-static int hand_over(struct smtpd_session *s, const struct mailauth_verdict *v, struct body_ref ref,
-                     uint32_t skip, size_t head_size, int64_t now)
+static struct letter letter_of(struct smtpd_session *s, const struct mailauth_verdict *v, uint32_t skip,
+                               size_t head_size, int64_t now)
 {
     struct smtpd_tx *t = &s->tx;
-    struct letter l = {
+    return (struct letter){
         .id = t->id,
         .sender = t->sender,
         .rcpt = t->rcpt,
         .nrcpt = t->nrcpt,
-        .body = ref,
         .skip = skip,
         .head_size = (uint32_t)head_size,
         .received = now,
@@ -335,26 +334,28 @@ static int hand_over(struct smtpd_session *s, const struct mailauth_verdict *v, 
         .envid = t->opts.envid,
         .hold = t->hold,
     };
-    return accept_letter(s->conf->queue, &l);
 }
 
 /* The body first, then the index; only then the letter is ours. ERR_UNKNOWN: it may be ours. */
 static int commit(struct smtpd_session *s, const struct mailauth_verdict *v)
 {
     struct smtpd_tx *t = &s->tx;
-    struct buf prefix = BUF_INIT;
-    struct body_ref ref;
+    struct buf prefix = BUF_INIT, origin = BUF_INIT;
+    struct letter l = {0};
     uint32_t skip;
     int64_t now = rt_wall_seconds();
     int r = put_prefix(s, v, now, &prefix, &skip);
-    if (!r) r = body_finish(&t->body, buf_slice(&prefix), &ref);
+    if (!r) l = letter_of(s, v, skip, prefix.n, now);
+    if (!r) r = letter_origin(&origin, &l);
+    if (!r) r = body_finish(&t->body, buf_slice(&prefix), buf_slice(&origin), &l.body);
     if (!r) {
         trace_received(s, v);
-        r = hand_over(s, v, ref, skip, prefix.n, now);
-        if (!r) smtpd_report_take(s, v, &ref);
+        r = accept_letter(s->conf->queue, &l);
+        if (!r) smtpd_report_take(s, v, &l.body);
     } else if (t->auth) {
         trace_checked(s, v);
     }
+    buf_free(&origin);
     buf_free(&prefix);
     if (r == ERR_TOO_LONG || r == ERR_LIMIT)
         smtpd_decide(s, 554, "5.3.4", "The letter cannot be taken: %s", err_text(r));

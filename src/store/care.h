@@ -52,9 +52,9 @@ struct store_loss {
 MUST_CHECK int store_loss(struct store *s, struct arena *a, struct store_loss *out); /* ERR_NOT_FOUND: none */
 MUST_CHECK int store_loss_close(struct store *s);                                    /* ERR_NOT_FOUND */
 /* Every body in these packs that nothing refers to: what was lost, and what was deleted or sent on but not
- * swept by then. status: 0, or ERR_CORRUPT for its bytes. each() runs on another thread while this waits. */
+ * swept by then. each() runs on another thread while this waits. */
 MUST_CHECK int store_loss_bodies(struct store *s, const struct store_loss *l, const struct care_queue *queue,
-                                 void (*each)(void *arg, const struct body_ref *ref, int status), void *arg);
+                                 void (*each)(void *arg, const struct body_seen *seen), void *arg);
 
 /* Copies the running store into the new folder: to_dir/index, to_dir/bodies. Then opens the copied
  * index with open_index and looks whether each pack that it names is in the copy: ERR_NOT_FOUND

@@ -104,8 +104,8 @@ TEST(queued_bodies_are_moved_out_of_mostly_dead_packs)
     struct slice got;
     REQUIRE(fixture_begin(&f));
     memset(big, 'x', sizeof big);
-    CHECK_OK(body_put(f.s->body, BODY_QUEUE, sl(big, sizeof big), &gone));
-    CHECK_OK(body_put(f.s->body, BODY_QUEUE, SL("deferred"), &body));
+    CHECK_OK(body_put(f.s->body, BODY_QUEUE, sl(big, sizeof big), SL(""), &gone));
+    CHECK_OK(body_put(f.s->body, BODY_QUEUE, SL("deferred"), SL(""), &body));
     body_unpin(f.s->body, &gone);
     body_unpin(f.s->body, &body);
     seal(&f);
@@ -369,7 +369,7 @@ TEST(verify_reads_the_bodies)
     struct file *file = NULL;
     snprintf(path, sizeof path, "%s/mail-%016llx.pack", f.dir, (unsigned long long)body_ref_pack(&ref));
     CHECK_OK(file_open(&file, path, FILE_WRITE));
-    CHECK_OK(file_pwrite(file, "X", 1, 4096 + 48 + 40)); /* the second record's first byte */
+    CHECK_OK(file_pwrite(file, "X", 1, 4096 + 64 + 56)); /* the second record's first byte */
     file_close(&file);
     CHECK_ERR(store_verify(f.s, NULL, NULL, note_fault, &said), ERR_CORRUPT);
     struct slice want = SL("account acc1, mailbox 1, message 2: its body ");

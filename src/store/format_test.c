@@ -1,5 +1,7 @@
 /* format_test.c - the bytes of rows, as docs/format.md has them. A change here is a change of format. */
 #include "mailbox_i.h"
+#include "origin.h"
+#include "rt/file.h"
 #include "store_test.h"
 
 static void check_row(struct fixture *f, const char *object, const char *key, const char *want)
@@ -102,7 +104,7 @@ TEST(rows_have_the_documented_bytes)
               "0300");
     check_row(&f, "_store", "format",
               "01"
-              "660101");
+              "660102");
     fixture_end(&f);
 }
 
@@ -122,4 +124,64 @@ TEST(records_of_other_programs)
     CHECK_ERR(message_row_get(SL(""), 4, &m), ERR_CORRUPT);
     CHECK_ERR(message_row_get(SL("\1m\1\5"), 4, &m), ERR_CORRUPT); /* without a body */
     CHECK_ERR(message_row_get(SL("\1m\5\5"), 4, &m), ERR_CORRUPT); /* cut short */
+}
+
+static int put_format_1(struct kv_tx *tx, void *arg)
+{
+    (void)arg;
+    kv_tx_put(tx, SL("format"), SL("\1f\1\1"));
+    return 0;
+}
+
+TEST(a_store_of_format_1_is_refused_in_words)
+{
+    struct kv *kv = NULL;
+    struct body_store *b = NULL;
+    struct store *s = NULL;
+    char dir[] = "/tmp/tram-format-test-XXXXXX";
+    REQUIRE(mkdtemp(dir) != NULL);
+    REQUIRE(kv_mem_open(&kv, NULL) == 0);
+    REQUIRE(body_open(&b, dir, 0) == 0);
+    CHECK_OK(kv_transact(kv, SL("_store"), put_format_1, NULL));
+    CHECK_ERR(store_open(&s, kv, b), ERR_VERSION);
+    CHECK(strstr(err_text(ERR_VERSION), "the store has format 1, this program knows 2"));
+    CHECK_OK(path_list(dir, remove_entry, dir));
+    CHECK(rmdir(dir) == 0);
+}
+
+TEST(the_origin_of_a_message)
+{
+    static const char *const want = "016b016d610161620102"
+                                    "6e06427269656665"
+                                    "640164"
+                                    "7a02dc0b"
+                                    "660101"
+                                    "77046b657931"
+                                    "77046b657932"
+                                    "6c0103"
+                                    "680114";
+    struct slice keyword[] = {SL("key1"), SL("key2")};
+    struct message_new m = {.flags = FLAG_SEEN,
+                            .keyword = keyword,
+                            .nkeywords = 2,
+                            .internal_date = 100,
+                            .internal_zone = 60,
+                            .by_lines = 3,
+                            .head_size = 20};
+    struct mailbox box = {.id = 2, .name = SL("Briefe")};
+    struct buf b = BUF_INIT, hex = BUF_INIT;
+    struct origin_message got;
+    struct rec r;
+    CHECK_OK(origin_message(&b, "a", &box, &m));
+    hex_encode(&hex, buf_slice(&b));
+    CHECK_SL(buf_slice(&hex), want);
+    CHECK(origin_open(buf_slice(&b), &r) == ORIGIN_MESSAGE);
+    CHECK_OK(origin_message_get(&r, &got));
+    CHECK(!strcmp(got.acc, "a") && got.box == 2 && sl_eq(got.name, box.name) && got.m.flags == FLAG_SEEN);
+    CHECK(got.m.nkeywords == 2 && sl_eq(got.m.keyword[1], SL("key2")) && got.m.internal_zone == 60);
+    CHECK(got.m.internal_date == 100 && got.m.by_lines == 3 && got.m.head_size == 20);
+    CHECK(origin_open(SL(""), &r) == ORIGIN_NONE && origin_open(SL("\2k\1m"), &r) == ORIGIN_NONE);
+    CHECK(origin_open(SL("\1k\1?"), &r) == ORIGIN_NONE && origin_open(SL("\1a\1m"), &r) == ORIGIN_NONE);
+    buf_free(&b);
+    buf_free(&hex);
 }

@@ -126,7 +126,7 @@ struct orphans {
     struct store *s;
     uint64_t upto;
     struct map known; /* references into packs up to `upto` */
-    void (*each)(void *arg, const struct body_ref *ref, int status);
+    void (*each)(void *arg, const struct body_seen *seen);
     void *arg;
 };
 
@@ -156,10 +156,10 @@ static int know_account(void *arg, const char *acc)
     return messages_each(o->s, acc, know_message, o);
 }
 
-static void one_record(void *arg, const struct body_ref *ref, int status)
+static void one_record(void *arg, const struct body_seen *seen)
 {
     struct orphans *o = arg;
-    if (!map_get(&o->known, body_ref_slice(ref))) o->each(o->arg, ref, status);
+    if (!map_get(&o->known, body_ref_slice(&seen->ref))) o->each(o->arg, seen);
 }
 
 static int read_packs(struct orphans *o)
@@ -180,7 +180,7 @@ static int read_packs(struct orphans *o)
 }
 
 int store_loss_bodies(struct store *s, const struct store_loss *l, const struct care_queue *queue,
-                      void (*each)(void *arg, const struct body_ref *ref, int status), void *arg)
+                      void (*each)(void *arg, const struct body_seen *seen), void *arg)
 {
     struct orphans o = {.s = s, .upto = l->upto, .each = each, .arg = arg};
     map_init(&o.known, false);

@@ -7,10 +7,11 @@
 #include "kv/record.h"
 #include "store_i.h"
 
-enum { STORE_FORMAT = 1 };
+enum { STORE_FORMAT = 2 };
 
 struct format_check {
     struct buf fresh;
+    uint64_t found;
 };
 
 /* The first program to open a store writes the format; every later one checks it. */
@@ -30,6 +31,7 @@ static int check_format(struct kv_tx *tx, void *arg)
     while (rec_next(&r))
         if (r.tag == 'f') format = rec_u64(&r);
     e = rec_error(&r);
+    c->found = format;
     return e ? e : format == STORE_FORMAT ? 0 : ERR_VERSION;
 }
 
@@ -39,12 +41,13 @@ int store_open(struct store **out, struct kv *kv, struct body_store *body)
     s->kv = kv;
     s->body = body;
     s->expunged = expunged_new();
-    struct format_check c = {BUF_INIT};
+    struct format_check c = {.fresh = BUF_INIT};
     rec_begin(&c.fresh, 1);
     rec_put_u64(&c.fresh, 'f', STORE_FORMAT);
     int e = kv_transact(kv, SL("_store"), check_format, &c);
     if (e == ERR_VERSION)
-        err_set(e, "the store has another format than %d: open it with the Tram that wrote it", STORE_FORMAT);
+        err_set(e, "the store has format %llu, this program knows %d: open it with the Tram that wrote it",
+                (unsigned long long)c.found, STORE_FORMAT);
     buf_free(&c.fresh);
     if (!e) e = loss_take_note(s);
     if (!e) e = directory_open(s);

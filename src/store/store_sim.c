@@ -52,7 +52,7 @@ static int deliver(struct world *w, int i)
     size_t n = (size_t)snprintf(text, sizeof text, "letter %d %0*d", i, i * 150 + 1, i);
     snprintf(id, sizeof id, "delivery-%d", i);
     m.size = n;
-    int rc = body_put(w->s->body, BODY_MAIL, sl(text, n), &m.body);
+    int rc = body_put(w->s->body, BODY_MAIL, sl(text, n), SL(""), &m.body);
     if (rc) return rc;
     rc = message_deliver(w->s, acc, sl_cstr(id), SL("INBOX"), &m, &w->uid[i], &twice);
     body_unpin(w->s->body, &m.body);
@@ -280,10 +280,10 @@ struct found {
     size_t n;
 };
 
-static void one_unreferenced(void *arg, const struct body_ref *ref, int status)
+static void one_unreferenced(void *arg, const struct body_seen *seen)
 {
     struct found *f = arg;
-    if (status == 0 && f->n < COUNT_OF(f->ref)) f->ref[f->n++] = *ref;
+    if (seen->status == 0 && f->n < COUNT_OF(f->ref)) f->ref[f->n++] = seen->ref;
 }
 
 static int letter_of(struct world *w, struct arena *a, const struct body_ref *ref)

@@ -51,7 +51,7 @@ static inline struct message_new letter(struct fixture *f, const char *text, uin
 {
     struct message_new m = {
         .flags = flags, .internal_date = 1700000000, .size = strlen(text), .head_size = 1};
-    CHECK_OK(body_put(f->s->body, BODY_MAIL, sl_cstr(text), &m.body));
+    CHECK_OK(body_put(f->s->body, BODY_MAIL, sl_cstr(text), SL(""), &m.body));
     return m;
 }
 
