@@ -20,6 +20,7 @@ static int serve_home(void *arg)
     struct slice certificate, key;
     struct node *n = xcalloc(1, sizeof *n);
     ar_init(&a, 0);
+    log_set_level(c->log_level);
     int e = home_certificate(c, &a, &certificate, &key);
     if (!e) e = core_open(&n->core, c);
     if (!e) {

@@ -223,3 +223,27 @@ TEST(calendar_round_trips)
     int64_t t;
     CHECK(!civil_to_unix(&bad, &t));
 }
+
+static char logged[LOG_LINE_MAX + 1];
+static void keep_line(struct slice line) { snprintf(logged, sizeof logged, "%.*s", SLF(line)); }
+static int64_t at_zero(void) { return 0; }
+
+TEST(an_event_of_the_log_is_names_and_values)
+{
+    char long_text[3000];
+    memset(long_text, '"', sizeof long_text);
+    log_set_sink(keep_line);
+    log_set_clock(at_zero);
+    log_set_level(LOG_INFO);
+    LOG_EVENT(LOG_INFO, "letter", {"event", SL("refused")}, {"to", SL("")},
+              {"why", SL("550 \"no\\\" a=b\nevil")}, {"id", SL("1")});
+    CHECK_SL(sl_cstr(logged),
+             "1970-01-01T00:00:00Z info letter: event=refused why=\"550 \\\"no\\\\\\\" a=b?evil\" id=1\n");
+    LOG_EVENT(LOG_INFO, "letter", {"why", sl(long_text, sizeof long_text)}, {"id", SL("1")});
+    CHECK_INT(strlen(logged), LOG_LINE_MAX - 1);
+    LOG_EVENT(LOG_DEBUG, "letter", {"id", SL("2")});
+    CHECK(!strstr(logged, "id=2"));
+    log_set_level(LOG_ERROR + 1);
+    log_set_sink(NULL);
+    log_set_clock(NULL);
+}

@@ -46,6 +46,39 @@ void log_write(enum log_level level, const char *who, const char *fmt, ...)
     sink(sl(line, used));
 }
 
+static bool is_plain(struct slice v)
+{
+    for (size_t i = 0; i < v.n; i++)
+        if (v.p[i] <= ' ' || v.p[i] == '"' || v.p[i] == '=' || v.p[i] == '\\') return false;
+    return true;
+}
+
+/* Appends what has room. */
+static void put_value(char *line, size_t *n, struct slice v)
+{
+    bool quoted = !is_plain(v);
+    if (quoted && *n < LOG_LINE_MAX) line[(*n)++] = '"';
+    for (size_t i = 0; i < v.n && *n + 2 < LOG_LINE_MAX; i++) {
+        if (v.p[i] == '"' || v.p[i] == '\\') line[(*n)++] = '\\';
+        line[(*n)++] = v.p[i];
+    }
+    if (quoted && *n < LOG_LINE_MAX) line[(*n)++] = '"';
+}
+
+void log_event(enum log_level level, const char *who, const struct log_field *f, size_t n)
+{
+    if (!log_wants(level)) return;
+    char line[LOG_LINE_MAX];
+    size_t used = 0;
+    for (size_t i = 0; i < n && used < sizeof line; i++) {
+        if (!f[i].value.n) continue;
+        int k = snprintf(line + used, sizeof line - used, "%s%s=", used ? " " : "", f[i].name);
+        used += k < 0 ? 0 : (size_t)k < sizeof line - used ? (size_t)k : sizeof line - used;
+        put_value(line, &used, f[i].value);
+    }
+    log_write(level, who, "%.*s", (int)used, line);
+}
+
 void assert_failed(const char *what, const char *file, int line)
 {
     fprintf(stderr, "tram: broken invariant: %s (%s:%d); stopping before harm is done\n", what, file, line);

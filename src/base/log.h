@@ -18,6 +18,17 @@ void log_write(enum log_level level, const char *who, const char *fmt, ...) PRIN
 #define log_warn(who, ...) log_write(LOG_WARN, who, __VA_ARGS__)
 #define log_error(who, ...) log_write(LOG_ERROR, who, __VA_ARGS__)
 
+/* One event as a line for programs too: "<time> <level> <who>: name=value name="two words"". Fields with an
+ * empty value are left out. In quotes \ stands before " and \. */
+struct log_field {
+    const char *name;
+    struct slice value;
+};
+void log_event(enum log_level level, const char *who, const struct log_field *f, size_t n);
+#define LOG_EVENT(level, who, ...)                                                                           \
+    log_event(level, who, (const struct log_field[]){__VA_ARGS__},                                           \
+              sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))
+
 /* Where lines go (line includes the newline) and where the time comes from
  * (seconds since the Unix epoch). NULL restores the default. */
 void log_set_sink(void (*sink)(struct slice line));

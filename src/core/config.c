@@ -55,6 +55,8 @@ const struct setting settings[] = {
      FIELD(trusted_sealers)},
     {"login_mechanisms", "SCRAM-SHA-256 PLAIN LOGIN", "the ways to log in that SMTP, IMAP and POP3 offer",
      SETTING_SET, .words = SASL_WORDS, FIELD(login_mechanisms)},
+    {"log_level", "info", "the least that the log tells", SETTING_CHOICE, .words = "debug info warning error",
+     FIELD(log_level), .shown = true},
     {"preflight", "warn", "what to do with a letter of ours that a strict receiver would refuse",
      SETTING_CHOICE, .words = "warn hold refuse off", FIELD(preflight), .shown = true},
     {"dmarc_reports", "true", "send aggregate reports to domains that ask for them", SETTING_YES,

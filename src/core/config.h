@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/ip.h"
+#include "base/log.h"
 #include "outgoing/preflight_gate.h"
 
 enum { LISTEN_MAX = 64, PORT_OFFSET_MAX = 65535 - 995 };
@@ -20,6 +21,7 @@ struct config {
     struct slice tls_certificate, tls_key; /* paths, relative to the home */
     uint64_t size_max;                     /* bytes */
     int64_t queue_lifetime_s, queue_retry_first_s, queue_retry_most_s, queue_delay_warning_s, trace_keep_s;
+    enum log_level log_level;
     uint32_t login_mechanisms; /* a set: store/sasl.h */
     uint32_t rcpts_max, connections_max, connections_per_address;
     struct slice *trusted_sealers; /* domains whose ARC chains may override DMARC */

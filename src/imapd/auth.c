@@ -64,7 +64,7 @@ static void on_authority(void *arg)
     conn_wake(s->c);
 }
 
-static void welcome(struct imapd_session *s, const struct account *acc, const char *how)
+static void welcome(struct imapd_session *s, const struct account *acc)
 {
     struct buf b = BUF_INIT;
     snprintf(s->account, sizeof s->account, "%s", acc->id);
@@ -80,7 +80,7 @@ static void welcome(struct imapd_session *s, const struct account *acc, const ch
     s->address = xstrndup(acc->address.p, acc->address.n);
     s->failed_logins = 0;
     conn_set_buffer(s->c, IMAPD_LINE_MAX + 4096);
-    log_info(s->who, "%s logged in (%s)", s->address, how);
+    sasl_tell(s->who, acc->address, SL(""));
     buf_str(&b, "CAPABILITY ");
     imapd_capabilities(s, &b);
     buf_char(&b, 0);
@@ -95,8 +95,7 @@ static void turn_away(struct imapd_session *s, int e, struct slice user)
         imapd_failed(s, e);
         return;
     }
-    struct slice name = printable(&s->a, user, 100);
-    log_info(s->who, "login failed for %.*s", SLF(name));
+    sasl_tell(s->who, user, sl_cstr(err_text(e)));
     s->failed_logins++;
     if (fiber_sleep((int64_t)s->failed_logins * RT_S / 2) != 0) s->over = true;
     imapd_no(s, "AUTHENTICATIONFAILED", "the name or the password is wrong");
@@ -113,7 +112,7 @@ void imapd_cmd_login(struct imapd_session *s, struct imap_in *in)
     if (imapd_args_bad(s, in)) return;
     int r = login_password(s->server->conf.store, &s->a, user, password, &acc);
     if (r) turn_away(s, r, user);
-    else welcome(s, &acc, "LOGIN");
+    else welcome(s, &acc);
 }
 
 /* ---- SASL ---- */
@@ -153,7 +152,6 @@ void imapd_cmd_authenticate(struct imapd_session *s, struct imap_in *in)
 {
     struct sasl x;
     uint8_t binding[32];
-    char how[32];
     imap_sp(in);
     struct slice mechanism = imap_atom(in), message = SL("");
     bool initial = imap_skip(in, ' '); /* RFC 4959 */
@@ -170,9 +168,8 @@ void imapd_cmd_authenticate(struct imapd_session *s, struct imap_in *in)
         imapd_bad(s, "that was no base64");
         return;
     }
-    snprintf(how, sizeof how, "%.*s", SLF(mechanism));
     if (!exchange(s, &x, initial ? &message : NULL, &r)) return;
     if (r == ERR_SYNTAX) imapd_bad(s, "%s", err_text(r));
     else if (r) turn_away(s, r, x.user);
-    else welcome(s, &x.account, how);
+    else welcome(s, &x.account);
 }

@@ -62,8 +62,7 @@ void popd_stls(struct popd_session *s, struct pop3_command *c)
 
 static void failed(struct popd_session *s, struct slice user)
 {
-    struct slice shown = printable(&s->cmd_a, user, 100);
-    log_info(s->who, "login as \"%.*s\" failed", SLF(shown));
+    sasl_tell(s->who, user, sl_cstr(err_text(ERR_DENIED)));
     popd_err(s, "AUTH", "user name or password is wrong");
     if (++s->failed_logins >= POPD_LOGINS_MAX) s->over = true;
 }
@@ -89,7 +88,7 @@ static void enter(struct popd_session *s)
     }
     s->in = true;
     authority_begin(&s->authority, &s->account);
-    log_debug(s->who, "logged in as %.*s", SLF(s->account.address));
+    sasl_tell(s->who, s->account.address, SL(""));
     popd_ok(s, "%zu messages", s->n);
 }
 

@@ -133,7 +133,7 @@ static void session_loop(struct popd_session *s, bool tls_at_once)
 void popd_session(struct popd *server, bool tls_at_once, struct conn *c, struct group *g,
                   struct guard_visit *visit)
 {
-    char ip[IP_TEXT_MAX];
+    char peer[ENDPOINT_TEXT_MAX];
     struct popd_session *s = xcalloc(1, sizeof *s);
     (void)g;
     s->server = server;
@@ -141,7 +141,8 @@ void popd_session(struct popd *server, bool tls_at_once, struct conn *c, struct 
     s->c = c;
     s->visit = visit;
     s->born = rt_now();
-    snprintf(s->who, sizeof s->who, "popd [%s]", ip_format(&conn_peer(c)->ip, ip));
+    endpoint_format(conn_peer(c), peer);
+    snprintf(s->who, sizeof s->who, "popd %.50s", peer);
     session_loop(s, tls_at_once);
     popd_close_box(s);
     free(s->user);

@@ -35,9 +35,8 @@ static int exchange(struct smtpd_session *s, struct sasl *x, const struct slice 
 
 static void failed(struct smtpd_session *s, const struct sasl *x, int e)
 {
-    struct slice user = printable(&s->cmd_a, x->user, 100);
+    sasl_tell(s->who, x->user, sl_cstr(err_text(e)));
     s->failed_logins++;
-    log_info(s->who, "login as \"%.*s\" failed: %s", SLF(user), err_text(e));
     if (s->failed_logins >= SMTPD_LOGINS_MAX)
         smtpd_reply(s, 421, "4.7.0", "Too many failed logins; try again later");
     else smtpd_reply(s, 535, "5.7.8", "User name or password is wrong");
@@ -57,7 +56,7 @@ static void answer(struct smtpd_session *s, struct sasl *x, int r)
         s->logged_in = true;
         s->account = x->account;
         authority_begin(&s->authority, &s->account);
-        log_debug(s->who, "logged in as %.*s", SLF(s->account.address));
+        sasl_tell(s->who, s->account.address, SL(""));
         smtpd_reply(s, 235, "2.7.0", "Welcome");
         return;
     case ERR_DENIED: failed(s, x, r); return;

@@ -166,8 +166,13 @@ void smtpd_trace_refused(struct smtpd_session *s, struct slice who, const char *
         return;
     }
     if (who.n) trace_index(s->conf->store, &s->tx.id, SL(""), s->tx.sender, &who, 1);
-    trace_addf(s->conf->store, &s->tx.id, TRACE_REFUSED, who, "refused to %s [%s], sender <%.*s>: %d %s %.*s",
-               s->helo, ip_format(&conn_peer(s->c)->ip, ip), SLF(s->tx.sender), code, enhanced, SLF(text));
+    struct slice sentence =
+        ar_printf(&s->tx.a, "refused to %s [%s], sender <%.*s>: %d %s %.*s", s->helo,
+                  ip_format(&conn_peer(s->c)->ip, ip), SLF(s->tx.sender), code, enhanced, SLF(text));
+    trace_add(
+        s->conf->store,
+        &(struct trace_event){
+            .id = s->tx.id, .kind = TRACE_REFUSED, .who = who, .sentence = sentence, .session = s->who});
 }
 
 static struct slice checked_sentence(struct smtpd_session *s, const struct mailauth_verdict *v)
@@ -200,7 +205,8 @@ static void trace_received(struct smtpd_session *s, const struct mailauth_verdic
     struct smtpd_tx *t = &s->tx;
     struct trace_event e[TRACE_TOGETHER_MAX];
     size_t n = 0;
-    e[n++] = (struct trace_event){.id = t->id, .kind = TRACE_RECEIVED, .sentence = received_sentence(s)};
+    e[n++] = (struct trace_event){
+        .id = t->id, .kind = TRACE_RECEIVED, .sentence = received_sentence(s), .session = s->who};
     if (t->auth)
         e[n++] = (struct trace_event){.id = t->id, .kind = TRACE_CHECKED, .sentence = checked_sentence(s, v)};
     if (t->edits)

@@ -209,7 +209,7 @@ static void session_loop(struct smtpd_session *s)
 void smtpd_session(struct smtpd *server, enum smtpd_kind kind, struct conn *c, struct group *g,
                    struct guard_visit *visit)
 {
-    char ip[IP_TEXT_MAX];
+    char peer[ENDPOINT_TEXT_MAX];
     struct smtpd_session *s = xcalloc(1, sizeof *s);
     (void)g;
     s->server = server;
@@ -219,7 +219,8 @@ void smtpd_session(struct smtpd *server, enum smtpd_kind kind, struct conn *c, s
     s->visit = visit;
     ar_init(&s->tx.a, SMTPD_TX_MEMORY);
     s->progress = rt_now();
-    snprintf(s->who, sizeof s->who, "smtpd [%s]", ip_format(&conn_peer(c)->ip, ip));
+    endpoint_format(conn_peer(c), peer);
+    snprintf(s->who, sizeof s->who, "smtpd %.50s", peer);
     session_loop(s);
     if (s->unwritten) log_info(s->who, "%u refusals more are in no trace", s->unwritten);
     smtpd_tx_end(s);

@@ -1,6 +1,7 @@
 /* sasl.c - the server's side of a login (RFC 4422, 4616, 5802, 7677; LOGIN as it is done). */
 #include "sasl.h"
 
+#include "base/log.h"
 #include "base/text.h"
 
 static const char *const names[] = {"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN"};
@@ -130,6 +131,12 @@ int sasl_start(struct sasl *x, const struct slice *initial, struct slice *out)
     if (initial) return sasl_step(x, *initial, out);
     if (x->mechanism == SASL_LOGIN) *out = SL("Username:");
     return SASL_MORE;
+}
+
+void sasl_tell(const char *session, struct slice user, struct slice why)
+{
+    LOG_EVENT(LOG_INFO, "login", {"event", why.n ? SL("refused") : SL("accepted")},
+              {"user", sl_sub(user, 0, 254)}, {"session", sl_cstr(session)}, {"why", why});
 }
 
 /* ---- the messages ---- */

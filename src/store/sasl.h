@@ -47,6 +47,10 @@ MUST_CHECK int sasl_begin(struct sasl *x, struct store *s, struct arena *a, stru
 MUST_CHECK int sasl_start(struct sasl *x, const struct slice *initial, struct slice *out);
 MUST_CHECK int sasl_step(struct sasl *x, struct slice response, struct slice *out);
 
+/* The log's line for a login, however it came: why is empty when it succeeded. session: the server and the
+ * peer. */
+void sasl_tell(const char *session, struct slice user, struct slice why);
+
 /* ---- the messages; pure ---- */
 
 struct sasl_plain {

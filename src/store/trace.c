@@ -110,6 +110,12 @@ static void put_event(struct buf *b, const struct trace_event *e)
     rec_opt(b, 's', sl_sub(e->sentence, 0, TEXT_MAX));
 }
 
+static void tell(const struct trace_event *e)
+{
+    LOG_EVENT(LOG_INFO, "letter", {"event", sl_cstr(trace_word(e->kind))}, {"id", sl_cstr(e->id.s)},
+              {"to", e->who}, {"session", sl_cstr(e->session ? e->session : "")}, {"why", e->sentence});
+}
+
 /* A row may hold KV_VALUE_MAX bytes: data goes alone, and is left out when it is too long. */
 void trace_add_together(struct store *s, const struct trace_event *e, size_t n)
 {
@@ -125,6 +131,7 @@ void trace_add_together(struct store *s, const struct trace_event *e, size_t n)
     if (n == 1 && e->data.n <= KV_VALUE_MAX - 3 * TEXT_MAX) rec_opt(&b, 'd', e->data);
     ASSERT(n >= 1 && n <= TRACE_TOGETHER_MAX); /* these fit, however long their texts */
     kv_note_record(s->kv, letter_object(&e->id, object), event_key(&e->id, time, serial, key), &b);
+    for (size_t i = 0; i < n; i++) tell(&e[i]);
     buf_free(&b);
 }
 

@@ -32,8 +32,9 @@ struct trace_event {
     struct slice who;      /* the recipient it concerns, or empty */
     struct slice sentence; /* for people, complete: "SPF passed: 192.0.2.1 may send for one.test" */
     struct slice data;     /* a JSON object for programs, or empty */
+    const char *session;   /* who served it, for the log only: "smtpd [192.0.2.1]"; or NULL */
 };
-/* Does not suspend. */
+/* Each event is a line of the log as well (log_event): event, id, to, session, why. Does not suspend. */
 void trace_add(struct store *s, const struct trace_event *e);
 /* n events of one letter that come together, TRACE_TOGETHER_MAX at most: one row instead of one each, with
  * the id and time of the first. */
