@@ -70,7 +70,8 @@ static void print_rcpt(struct arena *a, json_t *rcpt, int64_t now, struct buf *o
     if (*arg_text(rcpt, "host")) buf_printf(out, "     asked %s\n", arg_text(rcpt, "host"));
     if (*arg_text(rcpt, "reply")) buf_printf(out, "     answer: %s\n", arg_text(rcpt, "reply"));
     if (*arg_text(rcpt, "class"))
-        buf_printf(out, "     taken for: %s, by the rule %s\n", arg_text(rcpt, "class"), arg_text(rcpt, "rule"));
+        buf_printf(out, "     taken for: %s, by the rule %s\n", arg_text(rcpt, "class"),
+                   arg_text(rcpt, "rule"));
     if (arg_number(rcpt, "next_try"))
         buf_printf(out, "     next attempt %.*s\n", SLF(say_time(a, arg_number(rcpt, "next_try"), now)));
 }
@@ -228,13 +229,32 @@ static json_t *event_json(const struct trace_event *ev)
     return o;
 }
 
+static int find_letters(struct request *r, struct letter_id **id, size_t *n)
+{
+    struct slice what = arg_slice(r->args, "what"), since = arg_slice(r->args, "since");
+    struct trace_filter f = {.domain = arg_slice(r->args, "domain"), .host = arg_slice(r->args, "host")};
+    int64_t span, last = arg_number(r->args, "last");
+    size_t limit = (size_t)(last ? last : arg_number(r->args, "limit"));
+    if (what.n && (f.domain.n || f.host.n || since.n || last))
+        return err_set(ERR_USAGE,
+                       "which letter is said already: leave --last, --domain, --host and --since out");
+    if (what.n) return trace_find(r->core->store, what, limit, r->a, id, n);
+    if (since.n && !num_duration(since, &span))
+        return err_set(ERR_USAGE, "--since %.*s must be a time such as 30m, 2h or 5d", SLF(since));
+    if (since.n) f.since = rt_wall_seconds() - span;
+    return trace_last(r->core->store, &f, limit, r->a, id, n);
+}
+
 int run_trace(struct request *r)
 {
     struct letter_id *id;
     size_t n;
     struct slice what = arg_slice(r->args, "what");
-    int e = trace_find(r->core->store, what, (size_t)arg_number(r->args, "limit"), r->a, &id, &n);
+    int e = find_letters(r, &id, &n);
     if (!e && !n) e = ERR_NOT_FOUND;
+    if (e == ERR_NOT_FOUND && !what.n)
+        return err_set(e, "there is no such letter (events are kept %d days)",
+                       (int)(r->core->conf->trace_keep_s / 86400));
     if (e == ERR_NOT_FOUND)
         return err_set(e,
                        "nothing is known of %.*s: give a letter's id, a Message-ID or an address (events are "
@@ -271,7 +291,7 @@ void print_trace(json_t *args, json_t *reply, struct buf *out)
             char when[CIVIL_TEXT_MAX];
             int64_t us = arg_number(ev, "time_us");
             civil_format(us / 1000000, when);
-            buf_printf(out, "  %.10s %.8s.%03d  %-10s ", when, when + 11, (int)(us / 1000 % 1000),
+            buf_printf(out, "  %.10s %.8s.%03dZ  %-10s ", when, when + 11, (int)(us / 1000 % 1000),
                        arg_text(ev, "event"));
             if (*arg_text(ev, "recipient")) buf_printf(out, "%s: ", arg_text(ev, "recipient"));
             buf_printf(out, "%s\n", arg_text(ev, "sentence"));

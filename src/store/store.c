@@ -121,6 +121,14 @@ void letter_id_new(struct letter_id *out)
     out->s[LETTER_ID_LEN] = 0;
 }
 
+void letter_id_floor(struct letter_id *out, int64_t wall_us)
+{
+    uint64_t time = wall_us < id_epoch ? 0 : (uint64_t)(wall_us - id_epoch);
+    memset(out->s, '0', LETTER_ID_LEN);
+    for (int i = 9; i >= 0; i--, time >>= 5) out->s[i] = base32hex[time & 31];
+    out->s[LETTER_ID_LEN] = 0;
+}
+
 static int digit_of(char c)
 {
     return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'v' ? c - 'a' + 10 : -1;

@@ -39,5 +39,7 @@ struct letter_id {
     char s[LETTER_ID_LEN + 1];
 };
 void letter_id_new(struct letter_id *out);
+/* The least id of that time (unix microseconds) or later. */
+void letter_id_floor(struct letter_id *out, int64_t wall_us);
 bool letter_id_ok(struct slice s);
 int64_t letter_id_time(const struct letter_id *id); /* unix seconds */

@@ -361,6 +361,119 @@ int trace_find(struct store *s, struct slice what, size_t limit, struct arena *a
     return rc;
 }
 
+/* ---- the newest ---- */
+
+static bool is_name_char(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == ':' || c == '_';
+}
+
+/* Does the text name it, not as a part of a longer name? Both in lower case. */
+static bool names(struct slice text, struct slice what)
+{
+    for (size_t at; (at = sl_find(text, what)) != SL_NONE; text = sl_from(text, at + 1)) {
+        size_t end = at + what.n;
+        bool begins = at == 0 || !is_name_char(text.p[at - 1]);
+        bool ends = end >= text.n || !is_name_char(text.p[end]) ||
+                    ((text.p[end] == '.' || text.p[end] == ':') &&
+                     (end + 1 >= text.n || !is_name_char(text.p[end + 1])));
+        if (begins && ends) return true;
+    }
+    return false;
+}
+
+struct window {
+    struct store *s;
+    struct arena *a;
+    struct slice at_domain, host; /* in lower case; empty: whatever */
+    struct letter_id *v;          /* of this window, oldest first */
+    size_t n, cap;
+};
+
+static bool fits(struct window *w, const struct letter_id *id, const struct kv_row *row)
+{
+    struct reading x = {.id = id, .a = w->a, .cap = 4};
+    x.v = ar_array(w->a, struct trace_event, x.cap);
+    if (!w->at_domain.n && !w->host.n) return true;
+    if (event_row(&x, row->key, row->value)) return false;
+    bool domain = !w->at_domain.n, host = !w->host.n;
+    for (size_t i = 0; i < x.n; i++) {
+        struct slice who = ar_lower(w->a, x.v[i].who), sentence = ar_lower(w->a, x.v[i].sentence);
+        if (w->at_domain.n && (sl_ends(who, w->at_domain) || sl_find(sentence, w->at_domain) != SL_NONE))
+            domain = domain || sl_ends(who, w->at_domain) ||
+                     names(sl_from(sentence, sl_find(sentence, w->at_domain)), w->at_domain);
+        if (w->host.n) host = host || names(sentence, w->host);
+    }
+    return domain && host;
+}
+
+static void window_row(struct window *w, const struct kv_row *row)
+{
+    struct letter_id id;
+    if (row->key.n < 2 + LETTER_ID_LEN) return;
+    memcpy(id.s, row->key.p + 2, LETTER_ID_LEN);
+    id.s[LETTER_ID_LEN] = 0;
+    bool again = w->n && !strcmp(w->v[w->n - 1].s, id.s);
+    if (again || !letter_id_ok(sl_cstr(id.s)) || !fits(w, &id, row)) return;
+    if (w->n == w->cap) w->v = ar_grow(w->a, w->v, &w->cap, sizeof *w->v);
+    w->v[w->n++] = id;
+}
+
+/* Letters that came from begin to before end (microseconds), both of one day. */
+static int scan_window(struct window *w, int64_t begin, int64_t end)
+{
+    char object[KEY_ROOM];
+    struct letter_id first, after;
+    struct kv_page page = {.more = true};
+    letter_id_floor(&first, begin);
+    letter_id_floor(&after, end);
+    struct slice from = ar_printf(w->a, "e/%s", first.s), to = ar_printf(w->a, "e/%s", after.s);
+    int rc = 0;
+    while (rc == 0 && page.more) {
+        rc = kv_scan(w->s->kv, day_object(begin / 1000000, object), from, to, KV_PAGE_MAX, w->a, &page);
+        for (size_t i = 0; rc == 0 && i < page.n; i++) window_row(w, &page.row[i]);
+        if (rc == 0 && page.n) from = kv_after(w->a, page.row[page.n - 1].key);
+    }
+    return rc;
+}
+
+static int first_day(struct store *s, struct arena *a, int64_t *us)
+{
+    struct slice *day;
+    size_t n;
+    uint64_t number;
+    int rc = days(s, a, &day, &n);
+    *us = INT64_MAX;
+    if (rc == 0 && n && num_hex64(sl_from(day[0], 2), &number)) *us = (int64_t)number * DAY_SECONDS * 1000000;
+    return rc;
+}
+
+int trace_last(struct store *s, const struct trace_filter *f, size_t limit, struct arena *a,
+               struct letter_id **out, size_t *n)
+{
+    const int64_t minute = 60000000, day = DAY_SECONDS * (int64_t)1000000;
+    int64_t end = rt_wall() + minute, oldest, span = 2 * minute;
+    struct window w = {.s = s, .a = a, .host = ar_lower(a, f->host)};
+    ASSERT(limit > 0);
+    if (f->domain.n) w.at_domain = ar_lower(a, ar_cat(a, SL("@"), f->domain));
+    *out = ar_array(a, struct letter_id, limit);
+    *n = 0;
+    int rc = flush(s);
+    if (rc == 0) rc = first_day(s, a, &oldest);
+    if (rc == 0 && oldest < f->since * 1000000) oldest = f->since * 1000000;
+    while (rc == 0 && *n < limit && end > oldest) { /* wider and wider, back in time */
+        int64_t begin = end - span, midnight = (end - 1) / day * day;
+        if (begin < midnight) begin = midnight;
+        if (begin < oldest) begin = oldest;
+        w.n = 0;
+        rc = scan_window(&w, begin, end);
+        for (size_t i = w.n; rc == 0 && i-- > 0 && *n < limit;) (*out)[(*n)++] = w.v[i];
+        end = begin;
+        if (span < day) span *= 4;
+    }
+    return rc;
+}
+
 /* ---- forgetting ---- */
 
 int trace_expire(struct store *s, int keep_days)

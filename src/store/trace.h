@@ -52,5 +52,14 @@ MUST_CHECK int trace_read(struct store *s, const struct letter_id *id, struct ar
 /* Letters by id, Message-ID (with or without <>) or address; newest first, at most limit (> 0). SUSPENDS. */
 MUST_CHECK int trace_find(struct store *s, struct slice what, size_t limit, struct arena *a,
                           struct letter_id **out, size_t *n);
+/* Letters by what their events name; each that is empty or 0 fits all. */
+struct trace_filter {
+    struct slice domain; /* of a recipient or the sender */
+    struct slice host;   /* a name or an address of a server or client */
+    int64_t since;       /* letters that came then or later; unix seconds */
+};
+/* The newest of those that fit, newest first, at most limit (> 0). In the arena. SUSPENDS. */
+MUST_CHECK int trace_last(struct store *s, const struct trace_filter *f, size_t limit, struct arena *a,
+                          struct letter_id **out, size_t *n);
 /* Forgets days older than keep_days. SUSPENDS. */
 MUST_CHECK int trace_expire(struct store *s, int keep_days);

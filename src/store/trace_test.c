@@ -122,3 +122,46 @@ TEST(old_days_are_forgotten)
     CHECK_OK(trace_read(f.s, &new, &f.a, &e, &n));
     fixture_end(&f);
 }
+
+static struct letter_id letter_at(struct fixture *f, int64_t seconds_ago, const char *to,
+                                  const char *sentence)
+{
+    struct letter_id id;
+    letter_id_floor(&id, rt_wall() - seconds_ago * 1000000);
+    trace_addf(f->s, &id, TRACE_RECEIVED, SL(""), "from mail.peer.test [192.0.2.1]");
+    trace_addf(f->s, &id, TRACE_DELIVERED, sl_cstr(to), "%s", sentence);
+    return id;
+}
+
+static const char *newest(struct fixture *f, struct trace_filter x, size_t limit)
+{
+    struct letter_id *id;
+    size_t n;
+    struct slice out = SL("");
+    if (trace_last(f->s, &x, limit, &f->a, &id, &n)) return "error";
+    for (size_t i = 0; i < n; i++) out = ar_printf(&f->a, "%.*s%s%s", SLF(out), i ? " " : "", id[i].s);
+    return ar_cstr(&f->a, out);
+}
+
+TEST(the_newest_letters_by_time_domain_and_host)
+{
+    struct fixture f;
+    REQUIRE(fixture_begin(&f));
+    CHECK(!strcmp(newest(&f, (struct trace_filter){0}, 5), ""));
+    struct letter_id old = letter_at(&f, 3 * 86400, "a@one.test", "to mx.far.test [203.0.113.9]:25");
+    struct letter_id mid = letter_at(&f, 4000, "b@two.test", "sender <x@sub.one.test>");
+    struct letter_id new = letter_at(&f, 5, "c@TWO.test", "sender <y@one.test.>, by 203.0.113.90");
+    const char *all = ar_cstr(&f.a, ar_printf(&f.a, "%s %s %s", new.s, mid.s, old.s));
+    CHECK(!strcmp(newest(&f, (struct trace_filter){0}, 5), all));
+    CHECK(!strcmp(newest(&f, (struct trace_filter){0}, 1), new.s));
+    CHECK(!strcmp(newest(&f, (struct trace_filter){.domain = SL("one.test")}, 5),
+                  ar_cstr(&f.a, ar_printf(&f.a, "%s %s", new.s, old.s))));
+    CHECK(!strcmp(newest(&f, (struct trace_filter){.domain = SL("Two.test")}, 1), new.s));
+    CHECK(!strcmp(newest(&f, (struct trace_filter){.host = SL("203.0.113.9")}, 5), old.s));
+    CHECK(!strcmp(newest(&f, (struct trace_filter){.host = SL("MX.far.test")}, 5), old.s));
+    CHECK(!strcmp(newest(&f, (struct trace_filter){.host = SL("far.test")}, 5), ""));
+    CHECK(!strcmp(newest(&f, (struct trace_filter){.host = SL("mail.peer.test")}, 5), all));
+    CHECK(!strcmp(newest(&f, (struct trace_filter){.since = rt_wall_seconds() - 5000}, 5),
+                  ar_cstr(&f.a, ar_printf(&f.a, "%s %s", new.s, mid.s))));
+    fixture_end(&f);
+}

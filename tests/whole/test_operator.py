@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from world import until
+from world import letter, until
 
 
 def test_only_init_makes_a_store(world):
@@ -152,3 +152,32 @@ def test_one_check_of_certificates_for_every_command(world, tmp_path):
     openssl("x509", "-req", "-in", tmp_path / "csr.pem", "-CA", tmp_path / "ca-certificate.pem", "-CAkey", tmp_path / "ca-key.pem",
             "-days", "90", "-copy_extensions", "copy", "-set_serial", "7", "-out", chain)
     assert "the issuer /CN=authority.test is not known" in home.tram("config", "check").stdout
+
+
+def test_the_log_and_the_trace_tell_of_letters_and_logins(one):
+    from smtplib import SMTPAuthenticationError
+    with pytest.raises(SMTPAuthenticationError):
+        one.submission(password="wrong")
+    with one.submission() as client:
+        client.sendmail("alice@one.test", ["bob@one.test"], letter("alice@one.test", "bob@one.test"))
+    one.wait_for("bob")
+    with one.mx() as client:
+        client.ehlo()
+        client.mail("x@elsewhere.test")
+        assert client.rcpt("nobody@one.test")[0] == 550
+    lines = one.log.read_text().splitlines()
+    def told(*words):
+        return [line for line in lines if all(word in line for word in words)]
+    assert told("info login: event=refused user=alice@one.test", f'session="smtpd {one.address.rsplit(".", 3)[0]}')
+    assert told("info login: event=accepted user=alice@one.test") and told("user=bob@one.test", 'session="imap')
+    assert told("info letter: event=received id=", 'session="smtpd ', "alice@one.test")
+    assert told("info letter: event=delivered id=", "to=bob@one.test")
+    assert told("info letter: event=refused id=", "to=nobody@one.test", "why=", "550")
+    ids = [o["id"] for o in one.json("trace", "--last", "2")["letters"]]
+    assert len(ids) == 2
+    assert [o["id"] for o in one.json("trace", "--domain", "elsewhere.test", "--since", "1h")["letters"]] == ids[1:]
+    one.tram("trace", "--host", "192.0.2.200", status=1)
+    one.tram("trace", "--since", "yesterday", status=2)
+    one.tram("trace", ids[0], "--last", "2", status=2)
+    one.tram("trace", status=2)
+    assert "Z  received" in one.tram("trace", ids[0]).stdout
