@@ -1,6 +1,7 @@
 /* cmd_shape.c - check reply: what a server's refusal means; shaping check: are the rules in order? */
 #include "base/text.h"
 #include "cmd.h"
+#include "shape/limits.h"
 #include "shape/reply.h"
 #include "wire/smtp.h"
 
@@ -91,7 +92,15 @@ int run_shaping_check(struct request *r)
     json_t *faults = json_array();
     int e = replies_open(&rules);
     if (e) return e;
+    struct shaping *sites;
+    if ((e = shaping_open(&sites)) != 0) {
+        replies_close(&rules);
+        return e;
+    }
     replies_check(rules, replies_corpus(), &out);
+    shaping_check(sites, &out);
+    reply_int(r->reply, "sites", (int64_t)shaping_sites(sites));
+    shaping_close(&sites);
     struct slice rest = buf_slice(&out), line;
     while (sl_next(&rest, '\n', &line))
         if (line.n) json_array_append_new(faults, text_value(line));
@@ -113,7 +122,76 @@ void print_shaping_check(json_t *args, json_t *reply, struct buf *out)
     json_array_foreach(json_object_get(reply, "faults"), i, fault)
         buf_printf(out, "%s\n", json_string_value(fault));
     buf_printf(out,
-               "%lld rules of %s, %zu faults; of the %lld lines of the corpus %lld are classified rightly\n",
-               (long long)arg_number(reply, "rules"), arg_text(reply, "dated"), i,
-               (long long)arg_number(reply, "lines"), (long long)arg_number(reply, "right"));
+               "%lld rules of %s, %lld sites, %zu faults; of the %lld lines of the corpus %lld are "
+               "classified rightly\n",
+               (long long)arg_number(reply, "rules"), arg_text(reply, "dated"),
+               (long long)arg_number(reply, "sites"), i, (long long)arg_number(reply, "lines"),
+               (long long)arg_number(reply, "right"));
+}
+
+/* ---- shaping show ---- */
+
+/* The most preferred host for mail to the domain: its name, of several equal ones the first by name. */
+static int mail_host(struct core *core, struct arena *a, struct slice domain, struct slice *out)
+{
+    struct dns_answer r;
+    struct slice ascii;
+    int e = dns_to_ascii(a, domain, &ascii);
+    if (!e) e = dns_ask(core->dns, a, ascii, DNS_MX, &r);
+    if (e) return e;
+    if (r.status == DNS_TEMPFAIL)
+        return err_set(ERR_DNS, "DNS gave no answer about %.*s: %.*s", SLF(ascii), SLF(r.why));
+    if (r.status == DNS_NXDOMAIN) return err_set(ERR_NOT_FOUND, "the domain %.*s does not exist", SLF(ascii));
+    *out = ascii;
+    for (size_t i = 0, best = 0; r.status == DNS_FOUND && i < r.n; i++) {
+        bool better = r.rr[i].mx.preference < r.rr[best].mx.preference ||
+                      (r.rr[i].mx.preference == r.rr[best].mx.preference &&
+                       sl_cmp(r.rr[i].mx.host, r.rr[best].mx.host) < 0);
+        if (better) best = i;
+        *out = r.rr[best].mx.host;
+    }
+    return out->n ? 0 : err_set(ERR_NOT_FOUND, "the domain %.*s takes no mail (null MX)", SLF(ascii));
+}
+
+int run_shaping_show(struct request *r)
+{
+    struct shaping *s;
+    struct shape_limits l;
+    struct slice host;
+    json_t *limits = json_object();
+    int e = mail_host(r->core, r->a, arg_slice(r->args, "domain"), &host);
+    if (!e) e = shaping_open(&s);
+    if (e) return e;
+    shaping_limits(s, host, &l);
+    reply_text(r->reply, "host", host);
+    reply_text(r->reply, "site", l.site);
+    json_object_set_new(r->reply, "apart", json_boolean(l.apart));
+    reply_text(r->reply, "dated", shaping_dated(s));
+    for (int i = 0; i < SHAPE_NLIMITS; i++) {
+        json_t *o = json_object();
+        reply_int(o, "limit", l.v[i].n);
+        reply_text(o, "from", l.v[i].from);
+        reply_text(o, "source", l.v[i].source);
+        json_object_set_new(limits, shape_limit_word((enum shape_limit)i), o);
+    }
+    json_object_set_new(r->reply, "limits", limits);
+    shaping_close(&s);
+    return 0;
+}
+
+void print_shaping_show(json_t *args, json_t *reply, struct buf *out)
+{
+    const char *name;
+    json_t *o;
+    buf_printf(out, "%s goes to %s: the site %s of share/shaping/sites, dated %s\n", arg_text(args, "domain"),
+               arg_text(reply, "host"), arg_text(reply, "site"), arg_text(reply, "dated"));
+    json_object_foreach(json_object_get(reply, "limits"), name, o)
+        buf_printf(out, "  %-12s %6lld  from %s: %s\n", name, (long long)arg_number(o, "limit"),
+                   arg_text(o, "from"), arg_text(o, "source"));
+    buf_printf(
+        out,
+        "connections: at once from the whole node, %s; letters: a connection; recipients: a transaction\n",
+        arg_flag(reply, "apart") || strcmp(arg_text(reply, "site"), "default") == 0
+            ? "to each set of MX hosts"
+            : "to all domains of the site together");
 }

@@ -137,6 +137,8 @@ const struct command commands[] = {
      .run = run_shaping_check,
      .print = print_shaping_check,
      .help = "names rules about replies that cannot fire, contradict or shadow each other"},
+    DNS("shaping show", shaping_show, "the limits towards the servers of a domain, and where each comes from",
+        ARGS(WORD("domain", "DOMAIN", "any domain"))),
 
     STORE("queue list", queue_list, "lists what waits, and why",
           ARGS(MAYBE("address", "ADDRESS", "only letters to this address"),

@@ -9,10 +9,8 @@
 #include "relay_i.h"
 
 enum {
-    SITE_CONNECTIONS = 20,
     ADDRESSES_TRIED = 8, /* of one attempt */
     SESSIONS_TRIED = 2,  /* with servers that answered: one that says "later" has a second */
-    LETTERS_A_SESSION = 100,
 };
 
 struct delivery {
@@ -67,6 +65,22 @@ static void close_open(struct delivery *d)
     }
 }
 
+/* Do they refuse us, rather than a recipient or a letter? */
+static void learn(struct delivery *d, size_t from, size_t n)
+{
+    for (size_t i = from; i < from + n; i++) {
+        const struct attempt_rcpt *r = d->open[i];
+        struct reply_verdict v = {0};
+        struct reply_in in = {
+            .code = r->code, .enhanced = sl_cstr(r->enhanced), .text = r->reply, .host = r->host};
+        if (r->result == ATTEMPT_DELIVERED) berth_taken(d->relay, d->site->berth);
+        if (r->code >= 400) reply_class(d->relay->replies, d->at->a, &in, &v);
+        if (!v.pause) continue;
+        berth_refused(d->relay, d->site->berth, r->reply);
+        return; /* one letter is one refusal, however many recipients it has */
+    }
+}
+
 /* ---- one session ---- */
 
 /* Lets the peer take the open recipients, in as many transactions as it wants. The session is
@@ -75,18 +89,21 @@ static void close_open(struct delivery *d)
 static bool use_peer(struct delivery *d, struct peer *p)
 {
     const struct relay_conf *conf = &d->relay->conf;
-    size_t most = p->rcpt_max && p->rcpt_max < d->nopen ? p->rcpt_max : d->nopen;
+    const unsigned letters = d->site->limits.v[SHAPE_LETTERS].n;
+    size_t most = d->site->limits.v[SHAPE_RECIPIENTS].n;
+    if (p->rcpt_max && p->rcpt_max < most) most = p->rcpt_max;
     bool usable = true, fresh = false, kept = p->letters > 0;
     for (size_t at = 0; usable && at < d->nopen; at += most) {
         size_t n = d->nopen - at < most ? d->nopen - at : most;
         transaction(conf, p, d->at, d->open + at, n, &usable, &fresh);
-        if (p->letters >= LETTERS_A_SESSION) break;
+        learn(d, at, n);
+        if (p->letters >= letters) break;
     }
     bool stale = kept && fresh;
     if (p->degraded) /* refused for being in clear, perhaps: TLS has its chance next time */
         for (size_t i = 0; i < d->nopen; i++)
             if (d->open[i]->code / 100 == 5) reach_set_tls(d->site->home, &p->ip, true);
-    if (usable && p->letters < LETTERS_A_SESSION) {
+    if (usable && p->letters < letters) {
         site_keep(d->site, p);
     } else {
         peer_close(&p, true);
@@ -225,9 +242,12 @@ static void deliver(struct delivery *d)
         return;
     }
     put_first(&hosts, d->at->first_host);
-    d->site = site_get(&d->relay->loop[rt_loop_id()], hosts.site);
+    d->site = site_get(&d->relay->loop[rt_loop_id()], hosts.site, hosts.v[0].name);
     const char *down = site_down(d, &hosts);
-    if (down)
+    struct slice rests;
+    if (berth_rests(d->relay, d->site->berth, d->at->a, &rests))
+        fail_all(d, ATTEMPT_TEMPORARY, "4.7.0", rests);
+    else if (down)
         fail_all(d, ATTEMPT_TEMPORARY, "4.4.1",
                  ar_printf(d->at->a, "the site could not be reached a moment ago: %s", down));
     else try_hosts(d, &hosts);
@@ -260,10 +280,17 @@ static int init_loop(void *arg)
 int relay_open(struct relay **out, const struct relay_conf *conf)
 {
     struct relay *r = xcalloc(1, sizeof *r);
-    uint32_t most = conf->site_connections ? conf->site_connections : SITE_CONNECTIONS;
+    map_init(&r->berths, true);
+    r->wake = site_wake;
     r->conf = *conf;
+    int e = replies_open(&r->replies);
+    if (!e) e = shaping_open(&r->shaping);
+    if (e) {
+        replies_close(&r->replies);
+        free(r);
+        return e;
+    }
     int loops = rt_loops() < RELAY_LOOPS_MAX ? rt_loops() : RELAY_LOOPS_MAX;
-    r->per_loop = most / (uint32_t)loops ? most / (uint32_t)loops : 1;
     for (int i = 0; i < loops; i++) {
         r->loop[i].relay = r;
         rt_call(i, init_loop, &r->loop[i]);
@@ -276,6 +303,10 @@ void relay_close(struct relay **r)
 {
     if (!*r) return;
     for (int i = 0; i < rt_loops() && i < RELAY_LOOPS_MAX; i++) rt_call(i, site_close_all, &(*r)->loop[i]);
+    while (__atomic_load_n(&(*r)->calls, __ATOMIC_ACQUIRE) && fiber_sleep(RT_MS) == 0) continue;
+    berth_free_all(*r);
+    replies_close(&(*r)->replies);
+    shaping_close(&(*r)->shaping);
     free(*r);
     *r = NULL;
 }

@@ -12,7 +12,7 @@ struct relay_conf { /* borrowed, outlives the relay */
     struct ip source;           /* leave from this address; family 0 = the system's choice */
     const struct endpoint *own; /* our own listeners on that port: an MX that is one of them is a loop */
     size_t nown;
-    uint32_t site_connections; /* at most so many at once to one site; 0 = 20 */
+    uint32_t site_connections; /* at most so many at once to one site; 0 = as share/shaping says */
 };
 struct relay;
 /* SUSPENDS. */

@@ -2,6 +2,8 @@
 #pragma once
 #include "base/map.h"
 #include "relay.h"
+#include "shape/limits.h"
+#include "shape/reply.h"
 #include "wire/smtp.h"
 
 enum { RELAY_LOOPS_MAX = 256, MX_HOSTS_MAX = 10, MX_ADDRESSES_MAX = 4 };
@@ -38,12 +40,40 @@ struct mx_list {
 MUST_CHECK int mx_find(const struct relay_conf *conf, struct arena *a, struct slice domain,
                        struct mx_list *out, struct verdict *why);
 
+struct relay;
+
+/* ---- berth.c: the whole node towards one receiving system. From any loop, none suspends ---- */
+
+struct berth {
+    char *key;
+    unsigned users, used, limit;           /* sites of loops; connections */
+    uint64_t wanted[RELAY_LOOPS_MAX / 64]; /* loops with somebody who waits for a connection */
+    unsigned refused;                      /* replies that speak of us, in a row */
+    int64_t rest_s, rest_until;            /* wall clock */
+    char words[200];                       /* the reply for which it rests */
+};
+struct berth *berth_get(struct relay *r, struct slice key, unsigned limit);
+void berth_put(struct relay *r, struct berth *p);
+void berth_free_all(struct relay *r);
+/* False: as many as allowed are open; the loop is called (wake) when one is closed. */
+bool berth_take(struct relay *r, struct berth *p, int loop);
+void berth_give(struct relay *r, struct berth *p);
+void berth_want(struct relay *r, struct berth *p, int loop); /* somebody waits still */
+bool berth_wanted(struct relay *r, struct berth *p);
+void berth_taken(struct relay *r, struct berth *p); /* a letter was */
+void berth_refused(struct relay *r, struct berth *p, struct slice words);
+bool berth_rests(struct relay *r, struct berth *p, struct arena *a, struct slice *why);
+
 /* ---- site.c: connections to one receiving system, on one loop ---- */
 
 struct peer;
+struct berth;
 struct site {
     char *key;
     struct relay_loop *home;
+    struct berth *berth;
+    struct shape_limits limits;
+    unsigned waiting;     /* for room */
     unsigned users;       /* fibers that hold a pointer */
     unsigned connections; /* open or being opened, idle ones too */
     struct waitq room;
@@ -59,10 +89,17 @@ struct relay_loop {
 };
 struct relay {
     struct relay_conf conf;
-    uint32_t per_loop; /* connections to one site from one loop */
+    struct shaping *shaping;
+    struct replies *replies;
+    struct lock lock; /* the berths and what is in them */
+    struct map berths;
+    void (*wake)(struct relay_loop *l, const struct berth *b); /* site_wake */
+    unsigned calls; /* of loops, on their way; atomic */
     struct relay_loop loop[RELAY_LOOPS_MAX];
 };
-struct site *site_get(struct relay_loop *l, struct slice key);
+/* key: its MX set; host: the most preferred of them. */
+struct site *site_get(struct relay_loop *l, struct slice key, struct slice host);
+void site_wake(struct relay_loop *l, const struct berth *p); /* a connection of the place was closed */
 void site_put(struct site *s);
 /* A place for one connection; *kept: an idle one that is open already, or NULL. SUSPENDS. */
 MUST_CHECK int site_enter(struct site *s, struct peer **kept);

@@ -187,6 +187,8 @@ static const char zone[] =
     "pair.test. MX 10 a.two.test.\npair.test. MX 20 b.two.test.\n"
     "b.two.test. A 127.0.0.3\n"
     "bare.test. A 127.0.0.2\n"
+    "apple.test. MX 10 mx1.icloud.com.\nmx1.icloud.com. A 127.0.0.2\n"
+    "other-apple.test. MX 10 mx2.icloud.com.\nmx2.icloud.com. A 127.0.0.2\n"
     "alias.test. CNAME two.test.\n"
     "nullmx.test. MX 0 .\n"
     "noaddr.test. MX 10 nowhere.test.\n"
@@ -726,25 +728,101 @@ static void deliver_one(void *arg)
     ar_free(&a);
 }
 
+static int call_deliver(void *arg)
+{
+    deliver_one(arg);
+    return 0;
+}
+
+struct elsewhere {
+    struct one_more x;
+    int loop;
+};
+static void deliver_elsewhere(void *arg)
+{
+    struct elsewhere *e = arg;
+    CHECK_OK(rt_call(e->loop, call_deliver, &e->x));
+}
+
+/* Over all loops, and for all domains of a site that the shaping names. */
 TEST(relay_connections_of_a_site_are_limited)
 {
     struct tester t;
-    struct one_more x[30];
+    struct elsewhere x[40];
     struct group g;
     REQUIRE(begin(&t));
     relay_close(&t.relay);
-    t.conf.site_connections = (uint32_t)(3 * rt_loops());
+    t.conf.site_connections = 3;
     CHECK_OK(relay_open(&t.relay, &t.conf));
-    prepare(&t, "two.test", "ok@two.test");
+    prepare(&t, "apple.test", "ok@two.test");
     group_init(&g);
     for (size_t i = 0; i < COUNT_OF(x); i++) {
-        x[i].t = &t;
-        CHECK_OK(group_go(&g, "deliver", deliver_one, &x[i]));
+        x[i] = (struct elsewhere){.x = {.t = &t, .domain = i & 1 ? "apple.test" : "other-apple.test"},
+                                  .loop = (int)(i / 2) % rt_loops()};
+        CHECK_OK(group_go(&g, "deliver", deliver_elsewhere, &x[i]));
     }
     CHECK_OK(group_wait(&g));
-    for (size_t i = 0; i < COUNT_OF(x); i++) CHECK_INT(x[i].rcpt.result, ATTEMPT_DELIVERED);
+    for (size_t i = 0; i < COUNT_OF(x); i++) CHECK_INT(x[i].x.rcpt.result, ATTEMPT_DELIVERED);
     CHECK_INT(t.a.times[DOT], COUNT_OF(x));
-    CHECK(t.a.most_at_once <= 3 && t.a.sessions <= 3);
+    CHECK(t.a.most_at_once <= 3 && t.a.most_at_once > 0);
+    end(&t);
+}
+
+TEST(relay_letters_and_recipients_are_limited)
+{
+    struct tester t;
+    REQUIRE(begin(&t));
+    for (int i = 0; i < 6; i++)
+        send(&t, "apple.test", "ok@apple.test"); /* five a connection, says the shaping */
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    CHECK_INT(t.a.sessions, 2);
+    prepare(&t, "two.test", "ok@two.test");
+    for (t.at.nrcpt = 0; t.at.nrcpt < 120; t.at.nrcpt++) t.rcpt[t.at.nrcpt].address = SL("ok@two.test");
+    forget(&t.a);
+    relay_deliver(t.relay, &t.at);
+    CHECK_INT(t.rcpt[119].result, ATTEMPT_DELIVERED);
+    CHECK_INT(t.a.times[MAIL], 2); /* a hundred a transaction */
+    end(&t);
+}
+
+/* The rest of a list is not refused one by one because the host has a bad name. */
+TEST(relay_site_that_refuses_us_rests)
+{
+    struct tester t;
+    REQUIRE(begin(&t));
+    t.a.say[RCPT] = "550 5.7.1 Your IP address is on our blacklist";
+    for (int i = 0; i < 3; i++) {
+        send(&t, "two.test", "ok@two.test other@two.test");
+        CHECK_INT(t.rcpt[0].result, ATTEMPT_PERMANENT);
+    }
+    int asked = t.a.times[RCPT];
+    send(&t, "two.test", "ok@two.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_TEMPORARY);
+    CHECK_INT(t.rcpt[0].code, 0); /* nobody said it: it counts against nobody */
+    HAS(t.rcpt[0].reply, "refuses us, not the recipient");
+    HAS(t.rcpt[0].reply, "on our blacklist");
+    CHECK_INT(t.a.times[RCPT], asked);
+    send(&t, "half.test", "ok@half.test"); /* another site */
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    end(&t);
+}
+
+TEST(relay_site_that_refuses_addresses_does_not_rest)
+{
+    struct tester t;
+    REQUIRE(begin(&t));
+    for (int i = 0; i < 5; i++) send(&t, "two.test", "no@two.test");
+    send(&t, "two.test", "ok@two.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    t.a.say[RCPT] = "550 5.7.1 Your IP address is on our blacklist";
+    for (int i = 0; i < 2; i++) send(&t, "two.test", "ok@two.test");
+    t.a.say[RCPT] = NULL; /* one is taken: the row is broken */
+    send(&t, "two.test", "ok@two.test");
+    t.a.say[RCPT] = "550 5.7.1 Your IP address is on our blacklist";
+    for (int i = 0; i < 2; i++) send(&t, "two.test", "ok@two.test");
+    t.a.say[RCPT] = NULL;
+    send(&t, "two.test", "ok@two.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
     end(&t);
 }
 

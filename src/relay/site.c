@@ -1,4 +1,4 @@
-/* site.c - places for connections to one receiving system, and connections kept for the next
+/* site.c - berths for connections to one receiving system, and connections kept for the next
  * letter. All on one loop. */
 #include <stdlib.h>
 
@@ -7,7 +7,18 @@
 
 #define KEEP_IDLE (5 * RT_S)
 
-struct site *site_get(struct relay_loop *l, struct slice key)
+/* A site that the shaping names counts its connections for all of its MX sets together, unless it says
+ * otherwise; every other for its MX set. */
+static void shape(struct site *s, struct slice host)
+{
+    struct relay *r = s->home->relay;
+    shaping_limits(r->shaping, host, &s->limits);
+    if (r->conf.site_connections) s->limits.v[SHAPE_CONNECTIONS].n = r->conf.site_connections;
+    bool by_name = !s->limits.apart && !sl_eq(s->limits.site, SL("default"));
+    s->berth = berth_get(r, by_name ? s->limits.site : sl_cstr(s->key), s->limits.v[SHAPE_CONNECTIONS].n);
+}
+
+struct site *site_get(struct relay_loop *l, struct slice key, struct slice host)
 {
     struct site *s = map_get(&l->sites, key);
     if (!s) {
@@ -17,6 +28,7 @@ struct site *site_get(struct relay_loop *l, struct slice key)
         waitq_init(&s->room);
         list_init(&s->idle);
         map_put(&l->sites, key, s);
+        shape(s, host);
     }
     s->users++;
     return s;
@@ -26,6 +38,7 @@ static void free_if_unused(struct site *s)
 {
     if (s->users || s->connections) return;
     map_del(&s->home->sites, sl_cstr(s->key));
+    berth_put(s->home->relay, s->berth);
     free(s->key);
     free(s);
 }
@@ -45,11 +58,13 @@ int site_enter(struct site *s, struct peer **kept)
             list_remove(&(*kept)->link);
             return 0;
         }
-        if (s->connections < s->home->relay->per_loop) {
+        if (berth_take(s->home->relay, s->berth, rt_loop_id())) {
             s->connections++;
             return 0;
         }
+        s->waiting++;
         int e = waitq_wait(&s->room);
+        s->waiting--;
         if (e) return e;
     }
 }
@@ -57,7 +72,19 @@ int site_enter(struct site *s, struct peer **kept)
 void site_leave(struct site *s)
 {
     s->connections--;
-    waitq_wake_one(&s->room);
+    berth_give(s->home->relay, s->berth);
+}
+
+/* One of those who wait tries; where more do, the loop wants to be called again. */
+void site_wake(struct relay_loop *l, const struct berth *p)
+{
+    struct map_iter it = {0};
+    while (map_next(&l->sites, &it)) {
+        struct site *s = it.value;
+        if (s->berth != p || !s->waiting) continue;
+        waitq_wake_one(&s->room);
+        if (s->waiting > 1) berth_want(l->relay, s->berth, rt_loop_id());
+    }
 }
 
 /* Closes what has been idle for long; true when there was something. SUSPENDS then. */
@@ -84,7 +111,8 @@ static void tend(void *arg)
         while (map_next(&l->sites, &it)) {
             struct site *s = it.value;
             s->users++;
-            bool closed = close_idle(s, rt_now() - KEEP_IDLE);
+            bool wanted = !s->waiting && berth_wanted(l->relay, s->berth);
+            bool closed = close_idle(s, wanted ? INT64_MAX : rt_now() - KEEP_IDLE);
             site_put(s);
             if (closed) it = (struct map_iter){0}; /* others may have come and gone meanwhile */
             if (l->closing) break;
@@ -96,7 +124,8 @@ static void tend(void *arg)
 void site_keep(struct site *s, struct peer *p)
 {
     struct relay_loop *l = s->home;
-    if (l->closing) {
+    /* others wait, on other loops or for another MX set of the same site */
+    if (l->closing || (!s->waiting && berth_wanted(l->relay, s->berth))) {
         peer_close(&p, false);
         site_leave(s);
         return;

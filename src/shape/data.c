@@ -1,4 +1,5 @@
 /* data.c - the files of share/, in the program: it works without an installed folder. */
+#include "limits.h"
 #include "reply.h"
 
 #define EMBED(name, file)                                                                                    \
@@ -9,6 +10,7 @@
 
 EMBED(share_replies_rules, "share/replies/rules");
 EMBED(share_replies_corpus, "share/replies/corpus.tsv");
+EMBED(share_shaping_sites, "share/shaping/sites");
 
 int replies_open(struct replies **out)
 {
@@ -19,4 +21,10 @@ int replies_open(struct replies **out)
 struct slice replies_corpus(void)
 {
     return sl(share_replies_corpus, (size_t)(share_replies_corpus_end - share_replies_corpus));
+}
+
+int shaping_open(struct shaping **out)
+{
+    return shaping_read(out,
+                        sl(share_shaping_sites, (size_t)(share_shaping_sites_end - share_shaping_sites)));
 }

@@ -2,6 +2,7 @@
 #include "reply.h"
 
 #include "base/text.h"
+#include "limits.h"
 #include "reply_i.h"
 
 static const char *const class_words[] = {
@@ -65,13 +66,6 @@ bool rule_fires(const struct trial *t, const struct rule *r)
 
 /* ---- whose rules? ---- */
 
-static bool host_within(struct slice host, struct slice domain)
-{
-    if (sl_ends(host, SL("."))) host.n--;
-    if (!sl_endsi(host, domain)) return false;
-    return host.n == domain.n || host.p[host.n - domain.n - 1] == '.';
-}
-
 /* 2: by the name of the host; 1: by its text; 0: not this one. */
 static int provider_is(const struct trial *t, const struct provider *p)
 {
@@ -79,7 +73,7 @@ static int provider_is(const struct trial *t, const struct provider *p)
     size_t blank = sl_chr(t->in->host, ' ');
     struct slice host = blank == SL_NONE ? t->in->host : sl_sub(t->in->host, 0, blank);
     while (host.n && sl_next(&hosts, ' ', &one))
-        if (one.n && host_within(host, one)) return 2;
+        if (one.n && shape_host_within(host, one)) return 2;
     return p->sign && pattern_matches(p->sign, &t->words);
 }
 
@@ -116,15 +110,14 @@ static const struct consequence {
     [REPLY_INVALID] = {.first = 30},
     [REPLY_INACTIVE] = {.first = 60},
     [REPLY_FULL] = {.first = 60},
-    [REPLY_POLICY] = {.pause = true, .first = 30},
-    [REPLY_AUTH] = {.pause = true, .first = 30},
+    [REPLY_POLICY] = {.first = 30},
+    [REPLY_AUTH] = {.first = 30},
     [REPLY_REPUTATION] = {.pause = true, .first = 30},
     [REPLY_CONTENT] = {.first = 30},
     [REPLY_RATE] = {.pause = true, .again5 = true, .first = 5, .most = 60},
     [REPLY_GREYLIST] = {.again5 = true, .first = 6, .most = 30},
-    [REPLY_TLS] = {.pause = true},
-    [REPLY_DNS] = {.pause = true, .first = 10},
-    [REPLY_RELAY] = {.pause = true, .first = 30},
+    [REPLY_DNS] = {.first = 10},
+    [REPLY_RELAY] = {.first = 30},
 };
 
 static enum reply_suppress suppress(const struct replies *r, const struct trial *t, const struct rule *rule)
