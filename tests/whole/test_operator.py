@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from world import letter, until
+from world import ROOT, letter, next_address, until
 
 
 def test_only_init_makes_a_store(world):
@@ -181,3 +181,28 @@ def test_the_log_and_the_trace_tell_of_letters_and_logins(one):
     one.tram("trace", ids[0], "--last", "2", status=2)
     one.tram("trace", status=2)
     assert "Z  received" in one.tram("trace", ids[0]).stdout
+
+
+def test_make_run_prints_its_hints_when_it_serves_and_ends_with_its_terminal(tmp_path):
+    address = next_address()
+    env = {**os.environ, "HOME_DIR": str(tmp_path / "try"), "ADDRESS": address}
+    run = subprocess.Popen([str(ROOT / "tools/run")], cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        assert "Tram serves" in run.stdout.readline()
+        with socket.create_connection((address, 10143), timeout=10) as s:
+            assert s.recv(100).startswith(b"* OK")
+        run.send_signal(signal.SIGHUP)
+        assert run.wait(30) == 0
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((address, 10143), timeout=10)
+        # a port in use: no hints, and the server's own words and status
+        with socket.socket() as s:
+            s.bind((address, 10025))
+            s.listen()
+            done = subprocess.run([str(ROOT / "tools/run")], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+            assert done.returncode == 3 and not done.stdout and f"{address}:10025" in done.stderr
+    finally:
+        if run.poll() is None:
+            run.terminate()
+            run.wait(30)
+        run.stdout.close()
