@@ -57,14 +57,16 @@ int read_input(size_t max, struct buf *out)
     }
 }
 
+enum { PASSWORD_LEAST = 8 };
+
 static int read_line_silently(const char *prompt, struct buf *out)
 {
     struct termios was, quiet;
     if (tcgetattr(STDIN_FILENO, &was)) return err_set(ERR_IO, "cannot ask for the password");
     quiet = was;
     quiet.c_lflag &= ~(tcflag_t)ECHO;
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet); /* what was typed before the question is no answer */
     fprintf(stderr, "%s: ", prompt);
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
     char line[1024];
     bool got = fgets(line, sizeof line, stdin) != NULL;
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &was);
@@ -74,15 +76,39 @@ static int read_line_silently(const char *prompt, struct buf *out)
     return got ? 0 : err_set(ERR_USAGE, "no password was given");
 }
 
+static struct slice first_line(const struct buf *in)
+{
+    size_t n = 0;
+    while (n < in->n && in->p[n] != '\n' && in->p[n] != '\r') n++;
+    return sl(in->p, n);
+}
+
+/* Who types it does not see it, and who chooses one for a person can choose a better one; a script knows what
+ * it does. */
+static int check_typed(struct slice password)
+{
+    struct buf again = BUF_INIT;
+    if (password.n < PASSWORD_LEAST)
+        return err_set(ERR_USAGE, "the password is shorter than %d characters: whoever guesses finds it",
+                       PASSWORD_LEAST);
+    int e = read_line_silently("The same again", &again);
+    if (!e && !sl_eq(first_line(&again), password))
+        e = err_set(ERR_USAGE, "that was not the same password twice");
+    wipe(again.p, again.n);
+    buf_free(&again);
+    return e;
+}
+
 int read_password(const char *prompt, json_t *args)
 {
     struct buf in = BUF_INIT;
-    int e = isatty(STDIN_FILENO) ? read_line_silently(prompt, &in) : read_input(4096, &in);
-    size_t n = 0;
-    while (n < in.n && in.p[n] != '\n' && in.p[n] != '\r') n++;
-    if (!e && !n) e = err_set(ERR_USAGE, "the password is empty: give it on standard input");
-    if (!e && !utf8_valid(sl(in.p, n))) e = err_set(ERR_USAGE, "the password is not UTF-8");
-    if (!e) reply_text(args, "password", sl(in.p, n));
+    bool typed = isatty(STDIN_FILENO);
+    int e = typed ? read_line_silently(prompt, &in) : read_input(4096, &in);
+    struct slice password = first_line(&in);
+    if (!e && !password.n) e = err_set(ERR_USAGE, "the password is empty: give it on standard input");
+    if (!e && !utf8_valid(password)) e = err_set(ERR_USAGE, "the password is not UTF-8");
+    if (!e && typed) e = check_typed(password);
+    if (!e) reply_text(args, "password", password);
     wipe(in.p, in.n);
     buf_free(&in);
     return e;

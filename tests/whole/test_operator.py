@@ -1,6 +1,7 @@
 """The operator's first days: what is refused, what is said, and what is kept."""
 import json
 import os
+import pty
 import signal
 import socket
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from world import ROOT, letter, next_address, until
+from world import ROOT, TRAM, letter, next_address, until
 
 
 def test_only_init_makes_a_store(world):
@@ -206,3 +207,27 @@ def test_make_run_prints_its_hints_when_it_serves_and_ends_with_its_terminal(tmp
             run.terminate()
             run.wait(30)
         run.stdout.close()
+
+
+def test_a_typed_password_is_asked_for_twice(world):
+    home = world.home("one.test")
+    def typed(*lines):
+        master, slave = pty.openpty()
+        run = subprocess.Popen([TRAM, "-C", str(home.dir), "account", "add", "x@one.test"], stdin=slave, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.PIPE)
+        os.close(slave)
+        said = b""
+        for line in lines:
+            while not said.endswith(b": ") and (byte := run.stderr.read(1)):
+                said += byte
+            os.write(master, line.encode() + b"\n")
+            said += b"|"
+        said += run.stderr.read()
+        run.stderr.close()
+        os.close(master)
+        return run.wait(30), said.decode()
+    assert "shorter than 8" in typed("short")[1]
+    assert "not the same" in typed("long enough", "long enouhg")[1]
+    assert "x@one.test" not in home.tram("account", "list").stdout
+    assert typed("long enough", "long enough")[0] == 0
+    assert "x@one.test" in home.tram("account", "list").stdout
