@@ -19,7 +19,7 @@
 struct body_store;
 struct body_writer;
 
-enum { BODY_SMALL = 256 * 1024, BODY_PREFIX_MAX = 512 * 1024, BODY_ORIGIN_MAX = 2 << 20, BODY_REF_MAX = 64 };
+enum { BODY_SMALL = 256 * 1024, BODY_PREFIX_MAX = 512 * 1024, BODY_ORIGIN_MAX = 5 << 20, BODY_REF_MAX = 64 };
 
 /* Letters that live for seconds, mail that lives for years, and images of the index, which live until the
  * next one, go to different packs. */

@@ -4,7 +4,7 @@
 #include "base/text.h"
 #include "body_i.h"
 
-enum { WINDOW = 4 << 20 }; /* a whole record fits */
+enum { WINDOW = 8 << 20 }; /* a whole record fits */
 
 /* A part of the file in memory. */
 struct window {

@@ -194,7 +194,7 @@ static int finish(struct body_writer *w, struct body_ref *ref)
     if (w->prefix.n > BODY_PREFIX_MAX)
         return err_set(ERR_TOO_LONG, "the header fields put in front of a letter are too long");
     if (w->origin.n > BODY_ORIGIN_MAX)
-        return err_set(ERR_LIMIT, "the recipients are too many for one letter");
+        return err_set(ERR_LIMIT, "what the record of a body says of its origin is too long");
     if (!w->large) return small_end(w, ref);
     int rc = on_thread(large_end, w);
     if (rc) return rc;

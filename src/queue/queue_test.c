@@ -200,7 +200,7 @@ TEST(queue_an_id_that_was_delivered_before_loses_no_other_letter)
     CHECK_INT(inbox(&t, "bob@one.test", &m), 1);
     struct letter other = letter_to(&t, "y@two.test", "bob@one.test");
     body_unpin(t.f.s->body, &other.body);
-    CHECK_OK(body_put(t.f.s->body, BODY_MAIL, SL("Subject: another\r\n\r\none\r\n"), &other.body));
+    CHECK_OK(body_put(t.f.s->body, BODY_MAIL, SL("Subject: another\r\n\r\none\r\n"), SL(""), &other.body));
     other.id = l.id;
     CHECK_OK(accept_letter(t.q, &other));
     CHECK_INT(inbox(&t, "bob@one.test", &m), 2);
@@ -817,4 +817,30 @@ TEST(the_origin_of_a_letter_has_its_whole_envelope)
             CHECK(got.nrcpt == 1 && n < b.n);
     ar_free(&a);
     buf_free(&b);
+}
+
+/* What fits the rows of the queue fits the record of the body: nobody is refused after the last byte. */
+TEST(the_largest_envelope_fits_its_origin)
+{
+    static const struct {
+        size_t n, address, route, orcpt;
+    } c[] = {{10000, 320, 10, 0}, {10000, 10, 10, 60}, {2800, 320, 320, 500}};
+    char *text = xmalloc(1000);
+    memset(text, 'x', 1000);
+    for (size_t k = 0; k < COUNT_OF(c); k++) {
+        struct letter_rcpt *rcpt = xcalloc(c[k].n, sizeof *rcpt);
+        for (size_t i = 0; i < c[k].n; i++)
+            rcpt[i] = (struct letter_rcpt){.address = sl(text, c[k].address),
+                                           .route = {.address = sl(text + 1, c[k].route)},
+                                           .notify = NOTIFY_FAILURE,
+                                           .orcpt = sl(text, c[k].orcpt)};
+        struct letter l = {.rcpt = rcpt, .nrcpt = c[k].n, .sender = sl(text, 320), .subject = sl(text, 500)};
+        struct buf b = BUF_INIT;
+        letter_id_new(&l.id);
+        CHECK_OK(letter_origin(&b, &l));
+        CHECK(b.n > c[k].n * (c[k].route + c[k].orcpt) && b.n <= BODY_ORIGIN_MAX);
+        buf_free(&b);
+        free(rcpt);
+    }
+    free(text);
 }

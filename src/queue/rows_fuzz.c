@@ -1,7 +1,9 @@
 /* rows_fuzz.c - the rows of the queue as a damaged disk may give them back: the first byte
- * chooses the kind; for recipients and the schedule a key comes first, up to a NUL. */
+ * chooses the kind; for recipients and the schedule a key comes first, up to a NUL. And the origin of a
+ * letter. */
 #include "base/fuzz.h"
 #include "queue_i.h"
+#include "store/origin.h"
 
 FUZZ
 {
@@ -26,5 +28,15 @@ FUZZ
     } else if (key_due_parse(key, &due, &id, &n)) {
         ASSERT(due >= 0 && n <= 99999 && letter_id_ok(sl_cstr(id.s)));
     }
+    struct rec origin;
+    struct arena a = {0};
+    struct letter l, again;
+    if (origin_open(input, &origin) == ORIGIN_LETTER && letter_origin_get(&origin, &a, &l) == 0) {
+        ASSERT(l.nrcpt >= 1 && letter_id_ok(sl_cstr(l.id.s)) && l.skip <= l.head_size);
+        bool fits = letter_origin(&b, &l) == 0;
+        ASSERT(!fits || (origin_open(buf_slice(&b), &origin) == ORIGIN_LETTER &&
+                         letter_origin_get(&origin, &a, &again) == 0 && again.nrcpt == l.nrcpt));
+    }
+    ar_free(&a);
     buf_free(&b);
 }

@@ -1,6 +1,7 @@
 /* row_fuzz.c - bytes as the rows of an account, and as names of mailboxes. */
 #include "base/fuzz.h"
 #include "mailbox_i.h"
+#include "origin.h"
 
 FUZZ
 {
@@ -19,6 +20,10 @@ FUZZ
         while (journal_next_flags(&j, &uid, &flags)) continue;
         while (journal_next_gone(&j, &uid)) continue;
     }
+    struct rec r;
+    struct origin_message o;
+    if (origin_open(input, &r) == ORIGIN_MESSAGE && origin_message_get(&r, &o) == 0)
+        ASSERT(strlen(o.acc) < sizeof o.acc && o.m.nkeywords <= MAILBOX_KEYWORDS_MAX);
     ar_init(&arena, 0);
     if (mailbox_name(&arena, input, &name) == 0) {
         ASSERT(mailbox_name(&arena, name, &again) == 0 && sl_eq(name, again));
