@@ -196,7 +196,7 @@ static int check_account(void *arg, const char *acc)
 static bool is_bare(struct slice object, struct slice key)
 {
     return sl_eq(object, SL("_format")) || (sl_eq(object, SL("_store")) && sl_eq(key, SL("queue-shards"))) ||
-           (sl_starts(object, SL("u:")) && sl_eq(key, SL("e")));
+           (sl_starts(object, SL("u:")) && (sl_eq(key, SL("e")) || sl_eq(key, SL("w"))));
 }
 
 static int check_row(struct arena *a, struct slice object, const struct kv_row *row)
