@@ -64,6 +64,7 @@ static int first_boot(struct core *core, const struct server *s)
 {
     char address[64];
     int e = domain_add(core->store, sl_cstr(s->domain));
+    if (!e) e = dkim_key_add(core->store, sl_cstr(s->domain), SL("s"), KEY_ED25519, DKIM_KEY_ACTIVE);
     for (int i = 0; s->user[i] && (!e || e == ERR_EXISTS); i++) {
         snprintf(address, sizeof address, "%s@%s", s->user[i], s->domain);
         e = account_add(core->store, sl_cstr(address), SL("secret"));

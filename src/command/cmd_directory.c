@@ -56,6 +56,7 @@ static json_t *domain_json(const struct domain *d)
     reply_text(o, "domain", d->name);
     reply_int(o, "created", d->created);
     if (d->catch_all.n) reply_text(o, "catch_all", d->catch_all);
+    if (d->damage.n) reply_text(o, "damage", d->damage);
     return o;
 }
 
@@ -76,10 +77,11 @@ void print_domain_list(json_t *args, json_t *reply, struct buf *out)
     size_t i;
     json_t *d;
     json_array_foreach(json_object_get(reply, "domains"), i, d)
-        buf_printf(out, "%s\n", arg_text(d, "domain"));
+        buf_printf(out, *arg_text(d, "damage") ? "%s  damaged: %s\n" : "%s%s\n", arg_text(d, "domain"),
+                   arg_text(d, "damage"));
 }
 
-static const char *const key_states[] = {"publish", "active", "retired"};
+static const char *const key_states[] = {"publish", "active", "retired", "damaged"};
 
 json_t *dkim_key_json(const struct dkim_key *k)
 {
@@ -178,14 +180,18 @@ int run_account_list(struct request *r)
     json_t *list = json_array();
     for (size_t i = 0; !e && i < n; i++) {
         json_t *o = json_object();
-        struct account_usage u;
+        struct account_usage u = {0};
         reply_text(o, "address", acc[i].address);
         reply_text(o, "id", sl_cstr(acc[i].id));
         reply_int(o, "created", acc[i].created);
         json_object_set_new(o, "disabled", json_boolean(acc[i].disabled));
-        e = account_usage(r->core->store, acc[i].id, &u);
+        if (!acc[i].damage.n && account_usage(r->core->store, acc[i].id, &u)) {
+            acc[i].damage = ar_printf(r->a, "%s", err_text(ERR_CORRUPT));
+            u = (struct account_usage){0};
+        }
         reply_int(o, "messages", (int64_t)u.messages);
         reply_int(o, "bytes", (int64_t)u.bytes);
+        if (acc[i].damage.n) reply_text(o, "damage", acc[i].damage);
         json_array_append_new(list, o);
     }
     json_object_set_new(r->reply, "accounts", list);
@@ -198,10 +204,11 @@ void print_account_list(json_t *args, json_t *reply, struct buf *out)
     size_t i;
     json_t *o;
     json_array_foreach(json_object_get(reply, "accounts"), i, o)
-        buf_printf(out, "%-40s %8lld messages %12lld bytes%s\n", arg_text(o, "address"),
+        buf_printf(out, "%-40s %8lld messages %12lld bytes%s%s%s\n", arg_text(o, "address"),
                    (long long)json_integer_value(json_object_get(o, "messages")),
                    (long long)json_integer_value(json_object_get(o, "bytes")),
-                   json_is_true(json_object_get(o, "disabled")) ? "  disabled" : "");
+                   json_is_true(json_object_get(o, "disabled")) ? "  disabled" : "",
+                   *arg_text(o, "damage") ? "  damaged: " : "", arg_text(o, "damage"));
 }
 
 /* ---- aliases ---- */
@@ -278,6 +285,7 @@ int run_alias_list(struct request *r)
         for (size_t k = 0; k < x[i].n; k++)
             json_array_append_new(to, json_stringn(x[i].target[k].p, x[i].target[k].n));
         json_object_set_new(o, "targets", to);
+        if (x[i].damage.n) reply_text(o, "damage", x[i].damage);
         json_array_append_new(list, o);
     }
     json_object_set_new(r->reply, "aliases", list);
@@ -294,6 +302,7 @@ void print_alias_list(json_t *args, json_t *reply, struct buf *out)
         buf_printf(out, "%-40s ->", arg_text(o, "address"));
         json_array_foreach(json_object_get(o, "targets"), k, t)
             buf_printf(out, "%s %s", k ? "," : "", json_string_value(t));
+        if (*arg_text(o, "damage")) buf_printf(out, " damaged: %s", arg_text(o, "damage"));
         buf_char(out, '\n');
     }
 }

@@ -72,6 +72,13 @@ int run_dkim_publish_check(struct request *r)
     json_t *list = json_array();
     for (size_t i = 0; !e && i < n; i++) {
         struct dkim_publish p;
+        if (k[i].state == DKIM_KEY_DAMAGED) {
+            p = (struct dkim_publish){.state = DKIM_PUB_UNKNOWN,
+                                      .reason = SL("the row of this key is damaged")};
+            json_array_append_new(list, publication_json(&k[i], &p));
+            all = false;
+            continue;
+        }
         e = publication(r, domain, &k[i], &p);
         if (e) break;
         all = all && (p.state == DKIM_PUB_RIGHT || k[i].state == DKIM_KEY_RETIRED);

@@ -97,6 +97,12 @@ static int check_dkim_keys(struct checking *c, const struct dns_line *l)
     for (size_t i = 0; !e && i < n; i++) {
         struct sign_key *key;
         struct dkim_publish p;
+        if (k[i].state == DKIM_KEY_DAMAGED) {
+            dns_found(c, "DKIM", k[i].selector, FINDING_UNKNOWN,
+                      SL("the row of this key is damaged: `tram dkim rotate` makes another"),
+                      (struct slice){0});
+            continue;
+        }
         e = sign_key_from_pem(k[i].pem, &key);
         if (e) break;
         active += k[i].state == DKIM_KEY_ACTIVE;

@@ -54,6 +54,7 @@ static int add_dkim(struct lines *l, struct core *core, struct slice domain)
     int e = dkim_keys(core->store, l->a, domain, &k, &count);
     for (size_t i = 0; !e && i < count; i++) {
         struct sign_key *key;
+        if (k[i].state == DKIM_KEY_DAMAGED) continue;
         e = sign_key_from_pem(k[i].pem, &key);
         if (e) break;
         add_txt(l, dkim_key_name(l->a, k[i].selector, domain), dkim_record_text(l->a, key, ""), "DKIM",

@@ -62,13 +62,19 @@ static int ring_load(struct signing *g, struct slice domain, struct keyring *rin
     struct arena a;
     ar_init(&a, 0);
     struct dkim_key *k;
-    size_t n;
+    size_t n, damaged = 0;
     int e = dkim_keys(g->store, &a, domain, &k, &n);
     for (size_t i = 0; !e && i < n && ring->n < SIGNING_KEYS_MAX; i++) {
+        if (k[i].state == DKIM_KEY_DAMAGED) damaged = i + 1;
         if (k[i].state != DKIM_KEY_ACTIVE) continue;
         e = sign_key_from_pem(k[i].pem, &ring->key[ring->n]);
         if (!e) snprintf(ring->selector[ring->n++], sizeof ring->selector[0], "%.*s", SLF(k[i].selector));
     }
+    if (damaged && !e)
+        log_error("signing", "the row of the DKIM key %.*s of %.*s is damaged", SLF(k[damaged - 1].selector),
+                  SLF(domain));
+    if (damaged && !e && !ring->n) /* better late than unsigned */
+        e = err_set(ERR_CORRUPT, "the DKIM keys of %.*s cannot be read", SLF(domain));
     ar_free(&a);
     return e;
 }

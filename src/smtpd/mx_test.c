@@ -86,6 +86,42 @@ TEST(mx_takes_a_letter)
     world_end(&w);
 }
 
+static void add_crowd(struct world *w, const char *alias, int crowd)
+{
+    struct slice to[ALIAS_TARGETS_MAX];
+    for (int i = 0; i < ALIAS_TARGETS_MAX; i++) to[i] = ar_printf(&w->a, "u%d-%d@elsewhere.test", crowd, i);
+    CHECK_OK(alias_add(w->store, sl_cstr(alias), to, COUNT_OF(to)));
+}
+
+TEST(mx_answers_in_words_what_is_above_a_limit)
+{
+    struct world w;
+    struct client cl;
+    struct slice both[2] = {SL("crowd0@home.test"), SL("crowd1@home.test")};
+    enum { CROWDS = LIMIT_LETTER_RCPTS / ALIAS_TARGETS_MAX };
+    char id[LIMIT_MESSAGE_ID + 2];
+    world_begin(&w, NULL);
+    for (int i = 0; i <= CROWDS; i++)
+        add_crowd(&w, ar_cstr(&w.a, ar_printf(&w.a, "crowd%d@home.test", i)), i);
+    CHECK_OK(alias_add(w.store, SL("both@home.test"), both, 2));
+    client_open(&cl, &w, SMTPD_MX);
+    envelope(&cl, "carol@one.test");
+    CHECK(sl_starts(talk(&cl, "RCPT TO:<both@home.test>"),
+                    SL("550 5.5.3 The address both@home.test leads to more than 500 others")));
+    memset(id, 'x', sizeof id);
+    struct slice text =
+        ar_printf(&cl.a, "From: carol@one.test\r\nMessage-ID: %.*s\r\n\r\n.\r\n", LIMIT_MESSAGE_ID + 1, id);
+    CHECK(sl_starts(send_letter(&cl, text),
+                    SL("554 5.6.0 The letter is not well-formed: the Message-ID has 999 bytes")));
+    CHECK_INT(handed.count, 0);
+    talk(&cl, "MAIL FROM:<carol@one.test>");
+    for (int i = 0; i <= CROWDS; i++)
+        CHECK(sl_starts(talk(&cl, ar_cstr(&cl.a, ar_printf(&cl.a, "RCPT TO:<crowd%d@home.test>", i))),
+                        i < CROWDS ? SL("250 2.1.5") : SL("452 4.5.3 Too many recipients behind")));
+    client_close(&cl);
+    world_end(&w);
+}
+
 TEST(mx_takes_a_pipeline_and_many_letters)
 {
     struct world w;

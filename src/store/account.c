@@ -392,8 +392,13 @@ int accounts_finish(struct store *s, struct slice domain)
     int e = 0;
     while (!e && page.more) {
         e = kv_scan(s->kv, domain_object(&a, domain), from, SL("x;"), KV_PAGE_MAX, &a, &page);
-        for (size_t k = 0; !e && k < page.n; k++)
+        for (size_t k = 0; !e && k < page.n; k++) {
             e = erase_buried(s, domain, page.row[k].key, page.row[k].value);
+            if (!row_is_unreadable(e)) continue;
+            log_error("directory", "object d:%.*s: the row %.*s, a removed account, cannot be carried on: %s",
+                      SLF(domain), SLF(page.row[k].key), err_text(e));
+            e = 0;
+        }
         if (!e && page.n) from = kv_after(&a, page.row[page.n - 1].key);
     }
     ar_free(&a);
@@ -427,7 +432,13 @@ int account_list(struct store *s, struct arena *a, struct slice domain, struct a
                 if (*n == cap) *out = ar_grow(a, *out, &cap, sizeof **out);
                 e = account_parse(a, local_from_key(a, page.row[k].key), names[i], page.row[k].value,
                                   &(*out)[*n]);
-                if (e) return e;
+                if (row_is_unreadable(e)) {
+                    struct slice local = local_from_key(a, page.row[k].key);
+                    (*out)[*n] = (struct account){.local = local,
+                                                  .domain = names[i],
+                                                  .address = mail_addr_join(a, local, names[i]),
+                                                  .damage = row_damage(a, e)};
+                } else if (e) return e;
                 ++*n;
             }
             if (page.n) from = kv_after(a, page.row[page.n - 1].key);

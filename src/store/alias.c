@@ -146,7 +146,12 @@ int alias_list(struct store *s, struct arena *a, struct slice domain, struct ali
                 if (*n == cap) *out = ar_grow(a, *out, &cap, sizeof **out);
                 struct alias *x = &(*out)[(*n)++];
                 x->address = mail_addr_join(a, local_from_key(a, page.row[k].key), names[i]);
+                x->damage = (struct slice){0};
                 e = alias_parse(a, page.row[k].value, x);
+                if (!row_is_unreadable(e)) continue;
+                x->damage = row_damage(a, e);
+                x->n = 0;
+                e = 0;
             }
             if (e) return e;
             if (page.n) from = kv_after(a, page.row[page.n - 1].key);

@@ -2,6 +2,7 @@
 #include "care_i.h"
 #include "directory.h"
 #include "rt/file.h"
+#include "store_i.h"
 #include "store_test.h"
 
 static struct body_ref ref_of(struct fixture *f, uint32_t uid)
@@ -347,6 +348,8 @@ TEST(verify_names_a_damaged_row_of_every_object)
     struct buf said = BUF_INIT;
     REQUIRE(fixture_begin(&f));
     CHECK_OK(domain_add(f.s, SL("one.test")));
+    CHECK_OK(dkim_key_add(f.s, SL("one.test"), SL("good"), KEY_ED25519, DKIM_KEY_ACTIVE));
+    CHECK_OK(account_add(f.s, SL("bob@one.test"), SL("secret")));
     CHECK_OK(store_verify(f.s, NULL, NULL, note_fault, &said));
     for (size_t i = 0; i < COUNT_OF(rows); i++)
         CHECK_OK(kv_transact(f.s->kv, sl_cstr(rows[i].object), damage_one, (void *)rows[i].key));
@@ -355,6 +358,79 @@ TEST(verify_names_a_damaged_row_of_every_object)
         if (sl_find(buf_slice(&said), sl_cstr(rows[i].said)) == SL_NONE)
             test_fail(__FILE__, __LINE__, "not said: %s", rows[i].said);
     buf_free(&said);
+    fixture_end(&f);
+}
+
+static int set_duties(struct kv_tx *tx, void *local)
+{
+    struct domain d;
+    CHECK_OK(tx_domain(tx, &d));
+    d.first = sl_cstr(local);
+    tx_domain_put(tx, &d);
+    return 0;
+}
+
+static int miscount_keyword(struct kv_tx *tx, void *arg)
+{
+    struct box_row b;
+    CHECK_OK(tx_box(tx, INBOX_ID, &b));
+    b.users[0] += *(uint32_t *)arg;
+    box_row_put(tx, &b);
+    return 0;
+}
+
+TEST(verify_compares_what_belongs_together)
+{
+    struct fixture f;
+    struct buf said = BUF_INIT;
+    struct slice keyword = SL("work");
+    uint32_t v, uid;
+    REQUIRE(fixture_begin(&f));
+    CHECK_OK(domain_add(f.s, SL("one.test")));
+    CHECK_OK(account_add(f.s, SL("bob@one.test"), SL("secret")));
+    struct message_new m = letter(&f, "text", 0);
+    m.keyword = &keyword, m.nkeywords = 1;
+    CHECK_OK(message_append(f.s, ACC, INBOX_ID, &m, 1, &v, &uid));
+    CHECK_ERR(store_verify(f.s, NULL, NULL, note_fault, &said), ERR_CORRUPT);
+    CHECK_SL(buf_slice(&said), "the domain one.test has no DKIM key that signs\n");
+    CHECK_OK(dkim_key_add(f.s, SL("one.test"), SL("s"), KEY_ED25519, DKIM_KEY_ACTIVE));
+    CHECK_OK(store_verify(f.s, NULL, NULL, note_fault, &said));
+    static const struct {
+        char duties[4];
+        uint32_t more;
+        const char *said;
+    } x[] = {
+        {"al", 0, "the domain one.test: postmaster's mail falls to al, no enabled account there\n"},
+        {"", 0, "the domain one.test: postmaster's mail falls to nobody, though there are accounts\n"},
+        {"bob", 1, "account acc1, mailbox 1: counts 2 messages with the keyword work, has 1\n"},
+    };
+    for (size_t i = 0; i < COUNT_OF(x); i++) {
+        buf_clear(&said);
+        CHECK_OK(kv_transact(f.s->kv, SL("d:one.test"), set_duties, (void *)x[i].duties));
+        CHECK_OK(kv_transact(f.s->kv, SL("u:" ACC), miscount_keyword, (void *)&x[i].more));
+        CHECK_ERR(store_verify(f.s, NULL, NULL, note_fault, &said), ERR_CORRUPT);
+        CHECK_SL(buf_slice(&said), x[i].said);
+    }
+    buf_free(&said);
+    fixture_end(&f);
+}
+
+static void verify_canceled(void *arg)
+{
+    struct fixture *f = arg;
+    CHECK_ERR(store_verify(f->s, NULL, NULL, note_fault, &(struct buf){0}), ERR_CANCELED);
+}
+
+TEST(verify_ends_when_it_is_canceled)
+{
+    struct fixture f;
+    struct group g;
+    REQUIRE(fixture_begin(&f));
+    add(&f, INBOX_ID, "letter", 0);
+    group_init(&g);
+    REQUIRE(group_go(&g, "verify", verify_canceled, &f) == 0);
+    group_cancel(&g);
+    CHECK_OK(group_wait(&g));
     fixture_end(&f);
 }
 

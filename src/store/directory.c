@@ -182,13 +182,25 @@ void directory_domains(struct store *s, struct arena *a, struct slice **names, s
     lock_release(&d->lock);
 }
 
+bool row_is_unreadable(int e) { return e == ERR_CORRUPT || e == ERR_VERSION; }
+
+struct slice row_damage(struct arena *a, int e) { return ar_printf(a, "%s", err_text(e)); }
+
 /* A removed domain may have left accounts whose erasure is not over. */
+static int domain_parse(struct slice row, struct domain *out);
+
 static int open_domain(struct store *s, struct arena *a, struct slice object)
 {
     struct slice row, name = sl_from(object, 2);
     int e = kv_get(s->kv, object, SL("."), a, &row);
     if (e && e != ERR_NOT_FOUND) return e;
-    if (!e) remember(s->directory, name, true, next_turn(s->directory));
+    if (!e) {
+        struct domain d;
+        remember(s->directory, name, true, next_turn(s->directory));
+        if (domain_parse(row, &d))
+            log_error("directory", "the row of the domain %.*s is damaged: what is set for it is not known",
+                      SLF(name));
+    }
     e = accounts_finish(s, name);
     if (e) log_warn("directory", "accounts of %.*s are not erased yet: %s", SLF(name), err_text(e));
     return 0;
@@ -415,7 +427,8 @@ int domain_list(struct store *s, struct arena *a, struct domain **out, size_t *n
     for (size_t i = 0; i < all; i++) {
         int e = domain_get(s, a, names[i], &(*out)[*n]);
         if (e == ERR_NOT_FOUND) continue;
-        if (e) return e;
+        if (row_is_unreadable(e)) (*out)[*n].damage = row_damage(a, e);
+        else if (e) return e;
         ++*n;
     }
     qsort(*out, *n, sizeof **out, by_name);

@@ -18,6 +18,7 @@ struct domain {
     int64_t created;        /* unix seconds */
     struct slice catch_all; /* address that gets what no account or alias takes, or empty */
     struct slice first;     /* local part of the account that the duties fall to, or empty */
+    struct slice damage;    /* of domain_list(): why its row cannot be read, or empty */
 };
 /* With an RSA and an Ed25519 key that sign at once, named after the month: both or nothing.
  * ERR_EXISTS, ERR_SYNTAX. SUSPENDS (offload). */
@@ -41,6 +42,8 @@ struct account {
     struct scram_keys keys;
     uint64_t authority;  /* a new one with each change of password and of disabled */
     uint64_t generation; /* of the directory, before this was read */
+    struct slice
+        damage; /* of account_list(): why its row cannot be read (then only names are known), or empty */
 };
 /* Also makes the special-use mailboxes. ERR_EXISTS, ERR_NOT_FOUND (domain), ERR_SYNTAX. */
 MUST_CHECK int account_add(struct store *s, struct slice address, struct slice password);
@@ -58,6 +61,7 @@ struct alias {
     struct slice address;
     struct slice *target;
     size_t n;
+    struct slice damage; /* of alias_list(): why its row cannot be read, or empty */
 };
 MUST_CHECK int alias_add(struct store *s, struct slice address, const struct slice *target,
                          size_t n); /* adds to those there. ERR_LIMIT: too many, or too long together */
@@ -149,6 +153,7 @@ enum dkim_key_state {
     DKIM_KEY_PUBLISH, /* made, waiting until the world can see it */
     DKIM_KEY_ACTIVE,  /* signs */
     DKIM_KEY_RETIRED, /* signs no more; published until letters in flight have landed */
+    DKIM_KEY_DAMAGED, /* its row cannot be read; never stored */
 };
 struct dkim_key {
     struct slice selector;
@@ -157,6 +162,7 @@ struct dkim_key {
     int64_t created, changed; /* unix seconds; changed: since when in this state */
     struct slice pem;         /* private */
 };
+/* Every key; of a damaged one only the selector is known. */
 MUST_CHECK int dkim_keys(struct store *s, struct arena *a, struct slice domain, struct dkim_key **out,
                          size_t *n);
 /* ERR_EXISTS; ERR_STATE: another of its kind waits already (one waits at a time). */

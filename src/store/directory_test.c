@@ -302,6 +302,81 @@ TEST(directory_dkim_keys)
     fixture_end(&f);
 }
 
+/* ---- damaged rows, and many of them ---- */
+
+static int put_damaged(struct kv_tx *tx, void *key)
+{
+    kv_tx_put(tx, sl_cstr(key), SL("\1x"));
+    return 0;
+}
+
+static void spoil(struct fixture *f, const char *object, const char *key)
+{
+    CHECK_OK(kv_transact(f->s->kv, sl_cstr(object), put_damaged, (void *)key));
+}
+
+TEST(directory_a_damaged_row_hides_no_other)
+{
+    struct fixture f;
+    struct account *acc;
+    struct alias *alias;
+    struct domain *d;
+    struct dkim_key *k;
+    struct slice to = SL("bob@elsewhere.test");
+    size_t n;
+    REQUIRE(begin(&f));
+    CHECK_OK(alias_add(f.s, SL("zoe@one.test"), &to, 1));
+    CHECK_OK(dkim_key_add(f.s, SL("one.test"), SL("s"), KEY_ED25519, DKIM_KEY_ACTIVE));
+    CHECK_OK(domain_list(f.s, &f.a, &d, &n));
+    size_t domains = n;
+    CHECK_OK(account_list(f.s, &f.a, SL("one.test"), &acc, &n));
+    size_t accounts = n;
+    spoil(&f, "d:one.test", "a:aa");
+    spoil(&f, "d:one.test", "l:aa");
+    spoil(&f, "d:one.test", "k:aa");
+    CHECK_OK(account_list(f.s, &f.a, SL("one.test"), &acc, &n));
+    REQUIRE(n == accounts + 1);
+    CHECK_SL(acc[0].address, "aa@one.test");
+    CHECK(acc[0].damage.n > 0 && !acc[1].damage.n);
+    CHECK_OK(alias_list(f.s, &f.a, SL("one.test"), &alias, &n));
+    CHECK(alias[0].damage.n > 0 && !alias[0].n && !alias[n - 1].damage.n);
+    CHECK_SL(alias[n - 1].address, "zoe@one.test");
+    CHECK_OK(dkim_keys(f.s, &f.a, SL("one.test"), &k, &n));
+    REQUIRE(n == 2 && k[0].state == DKIM_KEY_DAMAGED && k[1].state == DKIM_KEY_ACTIVE);
+    spoil(&f, "d:one.test", ".");
+    CHECK_OK(domain_list(f.s, &f.a, &d, &n));
+    REQUIRE(n == domains);
+    for (size_t i = 0; i < n; i++) CHECK(sl_eq(d[i].name, SL("one.test")) == (d[i].damage.n > 0));
+    fixture_end(&f);
+}
+
+/* A thousand, each with a name of 150 bytes. */
+static int put_aliases(struct kv_tx *tx, void *arg)
+{
+    int from = *(int *)arg;
+    char key[200];
+    for (int i = from; i < from + 1000; i++) {
+        snprintf(key, sizeof key, "l:%0150d", i);
+        kv_tx_put(tx, sl_cstr(key), SL("\1t\5a@b.c"));
+    }
+    return 0;
+}
+
+TEST(directory_a_domain_with_any_number_of_aliases_goes)
+{
+    enum { ALIASES = 30000 };
+    struct fixture f;
+    struct alias *alias;
+    size_t n;
+    REQUIRE(begin(&f));
+    CHECK_OK(domain_add(f.s, SL("big.test")));
+    for (int i = 0; i < ALIASES; i += 1000) CHECK_OK(kv_transact(f.s->kv, SL("d:big.test"), put_aliases, &i));
+    CHECK_OK(domain_remove(f.s, SL("big.test")));
+    CHECK_OK(alias_list(f.s, &f.a, SL("big.test"), &alias, &n));
+    CHECK_INT(n, 0);
+    fixture_end(&f);
+}
+
 /* ---- read, changed and written as one ---- */
 
 static void change_password(void *arg)

@@ -48,8 +48,7 @@ int dkim_keys(struct store *s, struct arena *a, struct slice domain, struct dkim
     for (*n = 0; *n < page.n; ++*n) {
         struct dkim_key *k = &(*out)[*n];
         k->selector = sl_from(page.row[*n].key, 2);
-        e = dkim_key_parse(page.row[*n].value, k);
-        if (e) return err_prefix(e, "DKIM key %.*s of %.*s", SLF(k->selector), SLF(domain));
+        if (dkim_key_parse(page.row[*n].value, k)) k->state = DKIM_KEY_DAMAGED;
     }
     return 0;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "kv/record.h"
 
 enum { WHAT_MAX = 2000 };
@@ -66,7 +67,7 @@ static int put_loss(struct kv_tx *tx, void *arg)
     rec_begin(&n->row, 1);
     rec_put_u64(&n->row, 't', (uint64_t)n->l.when);
     rec_put_u64(&n->row, 'p', n->l.upto);
-    rec_put(&n->row, 'w', sl_sub(what, 0, what.n < WHAT_MAX ? what.n : WHAT_MAX));
+    rec_put(&n->row, 'w', utf8_cut(what, WHAT_MAX));
     kv_tx_put_record(tx, SL("loss"), &n->row);
     ar_free(&a);
     return 0;

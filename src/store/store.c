@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "care_i.h"
 #include "kv/record.h"
 #include "store_i.h"
@@ -12,6 +13,7 @@ enum { STORE_FORMAT = 2 };
 struct format_check {
     struct buf fresh;
     uint64_t found;
+    bool damaged;
 };
 
 /* The first program to open a store writes the format; every later one checks it. */
@@ -27,12 +29,14 @@ static int check_format(struct kv_tx *tx, void *arg)
         return 0;
     }
     if (!e) e = rec_open(&r, row, 1);
-    if (e) return e;
-    while (rec_next(&r))
-        if (r.tag == 'f') format = rec_u64(&r);
-    e = rec_error(&r);
+    if (!e) {
+        while (rec_next(&r))
+            if (r.tag == 'f') format = rec_u64(&r);
+        e = rec_error(&r);
+    }
     c->found = format;
-    return e ? e : format == STORE_FORMAT ? 0 : ERR_VERSION;
+    c->damaged = e == ERR_CORRUPT; /* each row says its own version */
+    return c->damaged ? 0 : e ? e : format == STORE_FORMAT ? 0 : ERR_VERSION;
 }
 
 int store_open(struct store **out, struct kv *kv, struct body_store *body)
@@ -49,6 +53,7 @@ int store_open(struct store **out, struct kv *kv, struct body_store *body)
         err_set(e, "the store has format %llu, this program knows %d: open it with the Tram that wrote it",
                 (unsigned long long)c.found, STORE_FORMAT);
     buf_free(&c.fresh);
+    if (!e && c.damaged) log_error("store", "the row format of the object _store is damaged");
     if (!e) e = loss_take_note(s);
     if (!e) e = directory_open(s);
     if (!e) e = trace_open(s);

@@ -45,6 +45,9 @@ void directory_domains(struct store *s, struct arena *a, struct slice **names, s
 
 MUST_CHECK int alias_parse(struct arena *a, struct slice value, struct alias *out);
 MUST_CHECK int dkim_key_parse(struct slice value, struct dkim_key *out);
+/* Of one row: the list goes on, and shows it with these words. */
+bool row_is_unreadable(int e);
+struct slice row_damage(struct arena *a, int e);
 /* A row of a domain's object as those who use it would read it. ERR_CORRUPT. */
 MUST_CHECK int directory_row_check(struct arena *a, struct slice key, struct slice value);
 

@@ -106,8 +106,8 @@ static struct slice event_key(const struct letter_id *id, int64_t time, uint32_t
 static void put_event(struct buf *b, const struct trace_event *e)
 {
     rec_put(b, 'k', sl_cstr(trace_word(e->kind)));
-    rec_opt(b, 'w', sl_sub(e->who, 0, TEXT_MAX));
-    rec_opt(b, 's', sl_sub(e->sentence, 0, TEXT_MAX));
+    rec_opt(b, 'w', utf8_cut(e->who, TEXT_MAX));
+    rec_opt(b, 's', utf8_cut(e->sentence, TEXT_MAX));
 }
 
 static void tell(const struct trace_event *e)
@@ -140,13 +140,14 @@ void trace_add(struct store *s, const struct trace_event *e) { trace_add_togethe
 void trace_addf(struct store *s, const struct letter_id *id, enum trace_kind kind, struct slice who,
                 const char *fmt, ...)
 {
-    char text[SENTENCE_MAX];
+    char text[SENTENCE_MAX + 4]; /* room for the whole character at which it is cut */
     va_list ap;
     va_start(ap, fmt);
     int n = vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     size_t len = n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
-    trace_add(s, &(struct trace_event){.id = *id, .kind = kind, .who = who, .sentence = sl(text, len)});
+    trace_add(s, &(struct trace_event){
+                     .id = *id, .kind = kind, .who = who, .sentence = utf8_cut(sl(text, len), SENTENCE_MAX)});
 }
 
 static struct slice index_key(char kind, struct slice what, const struct letter_id *id, char room[KEY_ROOM])
@@ -233,12 +234,11 @@ static int event_row(struct reading *x, struct slice key, struct slice value)
     uint64_t time;
     struct slice rest = key, piece;
     size_t before = x->n;
-    int rc = rec_open(&r, value, TRACE_ROWS);
-    if (rc) return rc;
     for (int i = 0; i < 3; i++)
         if (!sl_next(&rest, '/', &piece)) return err_set(ERR_CORRUPT, "the key of an event is damaged");
     if (!num_hex64(piece, &time)) return err_set(ERR_CORRUPT, "the key of an event is damaged");
-    rc = row_events(x, &r, (int64_t)time);
+    int rc = rec_open(&r, value, TRACE_ROWS);
+    if (rc == 0) rc = row_events(x, &r, (int64_t)time);
     if (rc) x->n = before;
     return rc;
 }
@@ -248,6 +248,17 @@ int trace_row_check(struct arena *a, struct slice key, struct slice value)
     struct letter_id none = {{0}};
     struct reading x = {.id = &none, .a = a, .cap = 4, .v = ar_array(a, struct trace_event, 4)};
     return sl_starts(key, SL("e/")) ? event_row(&x, key, value) : 0;
+}
+
+/* Damaged, or of a later program. */
+static void say_unreadable(struct reading *x, struct slice key, int why)
+{
+    if (x->n == x->cap) x->v = ar_grow(x->a, x->v, &x->cap, sizeof *x->v);
+    x->v[x->n++] = (struct trace_event){
+        .id = *x->id,
+        .time = x->n > 1 ? x->v[x->n - 2].time : letter_id_time(x->id) * 1000000,
+        .kind = TRACE_UNREADABLE,
+        .sentence = ar_printf(x->a, "an event cannot be read, the row %.*s: %s", SLF(key), err_text(why))};
 }
 
 int trace_read(struct store *s, const struct letter_id *id, struct arena *a, struct trace_event **out,
@@ -263,8 +274,10 @@ int trace_read(struct store *s, const struct letter_id *id, struct arena *a, str
     int rc = flush(s);
     while (rc == 0 && page.more) {
         rc = kv_scan(s->kv, letter_object(id, object), from, to, KV_PAGE_MAX, a, &page);
-        for (size_t i = 0; rc == 0 && i < page.n; i++) /* a row of a later program is passed over */
-            (void)!event_row(&x, page.row[i].key, page.row[i].value);
+        for (size_t i = 0; rc == 0 && i < page.n; i++) {
+            int bad = event_row(&x, page.row[i].key, page.row[i].value);
+            if (bad) say_unreadable(&x, page.row[i].key, bad);
+        }
         if (rc == 0 && page.n) from = kv_after(a, page.row[page.n - 1].key);
     }
     *out = x.v;

@@ -16,7 +16,9 @@
     X(DEFERED, "deferred")    /* not yet: why, until when */                                                 \
     X(BOUNCED, "bounced")     /* failed for good; the sender is told (or why not) */                         \
     X(DELAY_TOLD, "delay-told")                                                                              \
-    X(HELD, "held") X(RELEASED, "released") X(DROPPED, "dropped") X(RETRIED, "retried")
+    X(HELD, "held")                                                                                          \
+    X(RELEASED, "released") X(DROPPED, "dropped") X(RETRIED, "retried")                                      \
+        X(UNREADABLE, "unreadable") /* never stored: here is an event whose row cannot be read, and why */
 
 enum trace_kind {
 #define X(name, word) TRACE_##name,
@@ -46,7 +48,8 @@ void trace_addf(struct store *s, const struct letter_id *id, enum trace_kind kin
 void trace_index(struct store *s, const struct letter_id *id, struct slice message_id, struct slice sender,
                  const struct slice *recipient, size_t n);
 
-/* Events of one letter in order of time. SUSPENDS. ERR_NOT_FOUND. */
+/* Events of one letter in order of time; one that cannot be read is there as TRACE_UNREADABLE. SUSPENDS.
+ * ERR_NOT_FOUND. */
 MUST_CHECK int trace_read(struct store *s, const struct letter_id *id, struct arena *a,
                           struct trace_event **out, size_t *n);
 /* Letters by id, Message-ID (with or without <>) or address; newest first, at most limit (> 0). SUSPENDS. */

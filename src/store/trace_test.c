@@ -104,6 +104,42 @@ TEST(letters_are_found_newest_first)
     fixture_end(&f);
 }
 
+static int damage_first(void *tx, struct slice key, struct slice value)
+{
+    (void)value;
+    kv_tx_put(tx, key, SL("\1x"));
+    return 1;
+}
+
+static int damage_an_event(struct kv_tx *tx, void *arg)
+{
+    (void)arg;
+    return kv_tx_scan(tx, SL("e/"), SL("e0"), damage_first, tx) < 0;
+}
+
+TEST(an_event_that_cannot_be_read_is_told_and_hides_no_other)
+{
+    struct fixture f;
+    struct letter_id id = {"0000000000abcdef"};
+    struct trace_event *e;
+    size_t n;
+    char name[16], text[2100];
+    REQUIRE(fixture_begin(&f));
+    memset(text, 'x', sizeof text);
+    memcpy(text + 1999, "\xc3\xa4", 3);
+    trace_addf(f.s, &id, TRACE_RECEIVED, SL(""), "lost");
+    trace_addf(f.s, &id, TRACE_QUEUED, SL(""), "%s", text);
+    CHECK_OK(trace_read(f.s, &id, &f.a, &e, &n));
+    REQUIRE(n == 2 && e[1].sentence.n == 1999); /* not half a character */
+    snprintf(name, sizeof name, "t:%05llx", (unsigned long long)letter_id_time(&id) / 86400);
+    CHECK_OK(kv_transact(f.s->kv, sl_cstr(name), damage_an_event, NULL));
+    CHECK_OK(trace_read(f.s, &id, &f.a, &e, &n));
+    REQUIRE(n == 2);
+    CHECK(e[0].kind == TRACE_UNREADABLE && e[1].kind == TRACE_QUEUED);
+    CHECK(sl_starts(e[0].sentence, SL("an event cannot be read, the row e/0000000000abcdef/")));
+    fixture_end(&f);
+}
+
 TEST(old_days_are_forgotten)
 {
     struct fixture f;
