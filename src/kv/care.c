@@ -1,5 +1,6 @@
 /* care.c - copying and checking the whole index while it runs. Neither keeps the engine for long:
- * a check goes from page to page and leaves the gate in between. */
+ * a check goes from page to page and leaves the gate in between. Behind a block that cannot be read it goes
+ * on where the next rows are. */
 #include <stdio.h>
 
 #include "kv_i.h"
@@ -13,7 +14,7 @@ struct care {
     void *arg;
     char why[ERR_TEXT_MAX];
 
-    char from_room[KV_FULL_MAX + 1]; /* of a check: where the next page starts */
+    char from_room[KV_FULL_MAX + 9]; /* of a check: where the next page starts */
     struct slice from;
     size_t rows, damaged; /* of this page */
 };
@@ -65,30 +66,91 @@ static int check_row(void *arg, struct slice full, struct slice value)
     return ++c->rows >= PAGE || kv_gate_wanted(c->kv) ? STOP : 0;
 }
 
-static int check_page(struct care *c)
+static int scan_page(struct care *c)
 {
     int rc = kv_gate_enter(c->kv);
     if (rc) return rc;
     c->rows = c->damaged = 0;
     rc = c->kv->engine->scan(c->kv, KV_READ_WALK, c->from, SL("\x7f"), check_row, c);
     kv_gate_leave(c->kv);
-    for (; c->damaged; c->damaged--)
-        c->bad(c->arg, "the index holds a row whose key or value is not allowed");
     return rc;
 }
 
-static int verify_on_thread(void *arg)
+static int page_on_thread(void *arg) { return keep_why(arg, scan_page(arg)); }
+
+/* ---- behind a damaged block ---- */
+
+/* The eight bytes from `at` on as a number, in the order of keys. */
+static uint64_t digits(struct slice key, size_t at)
+{
+    uint64_t n = 0;
+    for (size_t i = at; i < at + 8; i++) n = n << 8 | (i < key.n ? (uint8_t)key.p[i] : 0);
+    return n;
+}
+
+static int any_row(void *arg, struct slice full, struct slice value)
+{
+    (void)arg, (void)full, (void)value;
+    return STOP;
+}
+
+static bool readable(struct care *c, struct slice from)
+{
+    if (kv_gate_enter(c->kv)) return false;
+    int rc = c->kv->engine->scan(c->kv, KV_READ_DISK, from, SL("\x7f"), any_row, NULL);
+    kv_gate_leave(c->kv);
+    return rc == STOP || rc == 0;
+}
+
+static struct slice with_digits(char *room, size_t at, uint64_t n)
+{
+    for (int i = 7; i >= 0; i--, n >>= 8) room[at + (size_t)i] = (char)n;
+    return sl(room, at + 8);
+}
+
+/* Where rows can be read again: among the keys that have the first `at` bytes of the last good one the least
+ * from which reading succeeds, found by halving. False: none of them can be. */
+static bool find_behind(struct care *c, size_t at)
+{
+    char room[KV_FULL_MAX + 9];
+    memcpy(room, c->from.p, at);
+    uint64_t low = digits(c->from, at), high = UINT64_MAX;
+    if (!readable(c, with_digits(room, at, high))) return false;
+    while (high - low > 1) {
+        uint64_t middle = low + (high - low) / 2;
+        if (readable(c, with_digits(room, at, middle))) high = middle;
+        else low = middle;
+    }
+    c->from = with_digits(c->from_room, at, high);
+    return true;
+}
+
+static int skip_on_thread(void *arg)
 {
     struct care *c = arg;
-    int rc = STOP;
-    while (rc == STOP) rc = check_page(c);
-    if (rc != ERR_CORRUPT) return keep_why(c, rc);
-    c->bad(c->arg, err_text(rc));
+    if (c->from.p != c->from_room) memcpy(c->from_room, c->from.p, c->from.n), c->from.p = c->from_room;
+    for (size_t at = c->from.n < KV_FULL_MAX ? c->from.n : KV_FULL_MAX; at-- > 0;)
+        if (find_behind(c, at)) return STOP;
     return 0;
+}
+
+/* ---- page by page ---- */
+
+static int check_page(struct care *c)
+{
+    if (fiber_current() && fiber_canceled()) return ERR_CANCELED;
+    int rc = care_run(page_on_thread, c);
+    for (; c->damaged; c->damaged--)
+        c->bad(c->arg, "the index holds a row whose key or value is not allowed");
+    if (rc != ERR_CORRUPT) return rc;
+    c->bad(c->arg, err_text(rc));
+    return care_run(skip_on_thread, c);
 }
 
 int kv_verify(struct kv *kv, void (*bad)(void *arg, const char *what), void *arg)
 {
     struct care c = {.kv = kv, .bad = bad, .arg = arg, .from = SL(" ")};
-    return care_run(verify_on_thread, &c);
+    int rc = STOP;
+    while (rc == STOP) rc = check_page(&c);
+    return rc;
 }

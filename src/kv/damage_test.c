@@ -360,3 +360,37 @@ TEST(a_damaged_table_file_is_told)
     }
     end();
 }
+
+static int put_noise(struct kv_tx *tx, void *arg)
+{
+    uint64_t chance = 88172645463325252u, value[256];
+    char key[16];
+    (void)arg;
+    for (int n = 0; n < 400; n++) {
+        for (size_t i = 0; i < COUNT_OF(value); i++) {
+            chance ^= chance << 13, chance ^= chance >> 7, chance ^= chance << 17;
+            value[i] = chance;
+        }
+        kv_tx_put(tx, sl(key, (size_t)snprintf(key, sizeof key, "m/%08x", n)), sl(value, sizeof value));
+    }
+    return 0;
+}
+
+/* The first does not hide the others. */
+TEST(every_damaged_block_is_told)
+{
+    struct kv *kv = NULL;
+    int faults = 0;
+    begin("rocks");
+    REQUIRE(engine_open(&kv) == 0);
+    CHECK_OK(kv_transact(kv, SL("o"), put_noise, NULL));
+    kv_close(&kv);
+    REQUIRE(engine_open(&kv) == 0); /* the rows of the log go to a table file */
+    kv_close(&kv);
+    for (unsigned part = 200; part <= 800; part += 300) flip(".sst", part);
+    REQUIRE(engine_open(&kv) == 0);
+    CHECK_OK(kv_verify(kv, bad, &faults));
+    CHECK_INT(faults, 3);
+    kv_close(&kv);
+    end();
+}
