@@ -81,7 +81,7 @@ static int look_at_group(struct shard *s, struct looking *x, const struct letter
 
 /* Which rows of a letter cannot be read; env: 0 or why the envelope could not. */
 static int damage_of(struct shard *s, const struct q_envelope *e, int env, const struct q_rcpt *r, size_t n,
-                     struct arena *a, struct slice *out)
+                     struct arena *a, struct slice *out, size_t *groups)
 {
     struct looking x = {.a = a};
     *out = SL("");
@@ -89,6 +89,7 @@ static int damage_of(struct shard *s, const struct q_envelope *e, int env, const
     int bad = look_at_group(s, &x, &e->l.id);
     for (size_t i = 0; i < n; i++)
         if (r[i].damaged) note_bad(&x, key_rcpt(a, &e->l.id, r[i].g, r[i].n));
+    *groups = x.groups;
     if (!env && x.groups < e->groups) note_bad(&x, ar_printf(a, "g%s/", e->l.id.s));
     if (x.bad)
         *out = ar_printf(a, "%zu of its rows in the index cannot be read or %s missing, the first is %.*s",
@@ -100,12 +101,12 @@ static int info_of(struct shard *s, const struct q_envelope *e, int env, struct 
                    struct queue_info *out)
 {
     struct q_rcpt *r;
-    size_t n;
+    size_t n, groups;
     struct slice damage;
     int bad = load_rcpts(s, &e->l.id, -1, a, &r, &n);
-    if (!bad) bad = damage_of(s, e, env, r, n, a, &damage);
+    if (!bad) bad = damage_of(s, e, env, r, n, a, &damage, &groups);
     if (bad) return bad;
-    if (env == ERR_NOT_FOUND && !n) return ERR_NOT_FOUND;
+    if (env == ERR_NOT_FOUND && !n && !groups) return ERR_NOT_FOUND;
     struct sending_ask x = {s, &e->l.id, r, n, ar_array(a, bool, n)};
     rt_call(s->loop, ask_sending, &x);
     *out = (struct queue_info){.id = e->l.id,
@@ -179,41 +180,78 @@ static bool row_matches(struct shard *s, const struct queue_filter *f, struct ar
     return load_rcpts(s, id, -1, scratch, &r, &n) == 0 && any_rcpt_matches(f, r, n);
 }
 
-/* Calls each() for the letters that match, in order of age within a shard, until it returns non-zero. */
+struct walk {
+    struct queue *q;
+    const struct queue_filter *f;
+    int (*each)(void *arg, const struct letter_id *id);
+    void *arg;
+    struct shard *s;
+    struct arena scratch;
+    struct letter_id last; /* of the rows at hand */
+};
+
+static bool has_row(struct walk *w, struct slice from)
+{
+    struct kv_page page;
+    return kv_scan(w->q->store->kv, shard_object(w->s), from, kv_prefix_end(&w->scratch, from), 1,
+                   &w->scratch, &page) == 0 &&
+           page.n;
+}
+
+static int envelope_row(struct walk *w, const struct kv_row *row, const struct letter_id *id)
+{
+    return row_matches(w->s, w->f, &w->scratch, row->value, id) ? w->each(w->arg, id) : 0;
+}
+
+/* A row of a group or a recipient: only what no row before it, of another kind, has shown already. */
+static int other_row(struct walk *w, const struct kv_row *row, const struct letter_id *id)
+{
+    if (strcmp(id->s, w->last.s) == 0) return 0;
+    w->last = *id;
+    ar_reset(&w->scratch);
+    if (has_row(w, key_envelope(&w->scratch, id))) return 0;
+    if (row->key.p[0] == 'r' && has_row(w, ar_printf(&w->scratch, "g%s/", id->s))) return 0;
+    return envelope_row(w, &(struct kv_row){.key = row->key}, id);
+}
+
+/* The letters that rows of this kind ('e', 'g', 'r') name. */
+static int walk_rows(struct walk *w, char kind)
+{
+    char last[KV_KEY_MAX + 2] = {kind}, end[2] = {(char)(kind + 1)};
+    struct arena rows = {0};
+    struct kv_page page = {.more = true};
+    int e = 0;
+    w->last = (struct letter_id){{0}};
+    while (!e && page.more) {
+        ar_reset(&rows);
+        e = kv_scan(w->q->store->kv, shard_object(w->s), sl_cstr(last), sl_cstr(end), 100, &rows, &page);
+        for (size_t i = 0; !e && i < page.n; i++) {
+            struct letter_id id = {{0}};
+            struct slice key = page.row[i].key;
+            if (!letter_id_ok(sl_sub(key, 1, 1 + LETTER_ID_LEN))) continue; /* `tram verify` tells of it */
+            memcpy(id.s, key.p + 1, LETTER_ID_LEN);
+            e = kind == 'e' ? envelope_row(w, &page.row[i], &id) : other_row(w, &page.row[i], &id);
+        }
+        if (page.n) snprintf(last, sizeof last, "%.*s ", SLF(page.row[page.n - 1].key));
+        fiber_breathe();
+    }
+    ar_free(&rows);
+    return e;
+}
+
+/* Calls each() for the letters that match, in order of age within a shard, then for those of it whose
+ * envelope is missing, until it returns non-zero. */
 static int walk(struct queue *q, const struct queue_filter *f,
                 int (*each)(void *arg, const struct letter_id *id), void *arg)
 {
-    struct arena scratch = {0};
-    for (int k = 0; k < q->nshards; k++) {
-        struct shard *s = &q->shard[k];
-        struct arena rows = {0};
-        struct slice from = SL("e");
-        struct kv_page page = {.more = true};
-        char last[24];
-        int e = 0;
-        while (!e && page.more) {
-            ar_reset(&rows);
-            e = kv_scan(q->store->kv, shard_object(s), from, SL("f"), 100, &rows, &page);
-            for (size_t i = 0; !e && i < page.n; i++) {
-                struct letter_id id = {{0}};
-                struct slice key = page.row[i].key;
-                if (!letter_id_ok(sl_from(key, 1))) continue; /* `tram verify` tells of it */
-                memcpy(id.s, key.p + 1, LETTER_ID_LEN);
-                if (row_matches(s, f, &scratch, page.row[i].value, &id)) e = each(arg, &id);
-            }
-            if (page.n) {
-                snprintf(last, sizeof last, "%.*s ", SLF(page.row[page.n - 1].key));
-                from = sl_cstr(last);
-            }
-            fiber_breathe();
-        }
-        ar_free(&rows);
-        if (!e) continue;
-        ar_free(&scratch);
-        return e < 0 ? e : 0;
+    struct walk w = {.q = q, .f = f, .each = each, .arg = arg};
+    int e = 0;
+    for (int k = 0; !e && k < q->nshards; k++) {
+        w.s = &q->shard[k];
+        for (const char *kind = "egr"; !e && *kind; kind++) e = walk_rows(&w, *kind);
     }
-    ar_free(&scratch);
-    return 0;
+    ar_free(&w.scratch);
+    return e < 0 ? e : 0;
 }
 
 struct listing {
