@@ -107,7 +107,7 @@ static int check_shard(struct verify *v)
     while (!e && page.more) {
         ar_reset(&v->a);
         e = fiber_canceled() ? ERR_CANCELED
-                             : kv_scan(v->q->store->kv, shard_object(v->s), from, SL(""), 200, &v->a, &page);
+                             : kv_walk(v->q->store->kv, shard_object(v->s), from, SL(""), 200, &v->a, &page);
         for (size_t i = 0; !e && i < page.n; i++) check_row(v, &page.row[i]);
         if (!e && page.n)
             from = sl(next, (size_t)snprintf(next, sizeof next, "%.*s ", SLF(page.row[page.n - 1].key)));

@@ -280,7 +280,8 @@ static int check_object(struct verify *v, struct slice object)
     int rc = 0;
     while (rc == 0 && page.more) {
         ar_reset(&a);
-        rc = fiber_canceled() ? ERR_CANCELED : kv_walk(v->s->kv, object, from, SL(\"\"), KV_PAGE_MAX, &a, &page);
+        rc =
+            fiber_canceled() ? ERR_CANCELED : kv_walk(v->s->kv, object, from, SL(""), KV_PAGE_MAX, &a, &page);
         for (size_t i = 0; rc == 0 && i < page.n; i++)
             if (check_row(&a, object, &page.row[i]))
                 say(v, "object %.*s: the row %.*s is damaged", SLF(object), SLF(page.row[i].key));
