@@ -37,8 +37,8 @@ override CFLAGS += -std=gnu17 $(OPT) $(WARN) $(HARD) $(SANFLAGS) -fno-omit-frame
 LDFLAGS += -pie -Wl,-z,relro,-z,now $(SANFLAGS)
 
 # Every folder and the folders below it that it may use (tools/floors checks the includes).
-FOLDERS = base rt crypto mail wire dns kv body spf dkim dmarc mailauth store guard outgoing shape queue relay report \
- core command smtpd imapd popd app
+FOLDERS = base rt crypto mail wire dns kv body trace directory store spf dkim dmarc mailauth login guard \
+ outgoing shape queue relay report core command smtpd imapd popd app
 USES_base =
 USES_rt = base
 # the simulator, the other half of the linker's choice: only tests x_sim.c may include it
@@ -49,18 +49,21 @@ USES_wire = base
 USES_dns = rt base
 USES_kv = rt base
 USES_body = rt base
+USES_trace = kv rt base
+USES_directory = trace mail dns kv crypto rt base
+USES_store = directory trace mail dns body kv crypto rt base
 USES_spf = dns mail rt base
 USES_dkim = dns crypto mail rt base
 USES_dmarc = dns mail rt base
 USES_mailauth = spf dkim dmarc dns crypto mail rt base
-USES_store = mail dns body kv crypto rt base
+USES_login = directory $(USES_directory)
 USES_guard = rt base
-USES_outgoing = store mailauth $(USES_mailauth) body kv
+USES_outgoing = directory trace mailauth $(USES_mailauth) kv
 USES_shape = mail wire base
-USES_queue = shape wire outgoing $(USES_outgoing)
+USES_queue = shape wire outgoing store body $(USES_outgoing)
 USES_relay = queue wire $(USES_queue)
 USES_report = queue $(USES_queue)
-USES_core = report guard $(USES_report)
+USES_core = report login guard $(USES_report)
 USES_command = core wire $(USES_core)
 USES_smtpd = command $(USES_command)
 USES_imapd = command $(USES_command)
@@ -74,6 +77,7 @@ LIBS_rt = -lssl -lcrypto -lpthread
 LIBS_crypto = -lcrypto -lunistring
 LIBS_dns = -lunbound -lidn2 -lunistring
 LIBS_kv = -lrocksdb
+LIBS_directory = -lunistring
 LIBS_core = -lconfuse
 LIBS_command = -ljansson
 

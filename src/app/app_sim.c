@@ -107,7 +107,7 @@ static int count_letters(struct core *core, int user, int *count)
     size_t nm = 0;
     char address[64];
     snprintf(address, sizeof address, "%s@one.test", server_users[user]);
-    int e = account_get(core->store, &a, sl_cstr(address), &acc);
+    int e = account_get(core->store->directory, &a, sl_cstr(address), &acc);
     if (!e) e = mailbox_find(core->store, acc.id, SL("INBOX"), &a, &box);
     if (!e) e = message_list(core->store, acc.id, box.id, 1, 1000, &a, &m, &nm);
     for (size_t i = 0; !e && i < nm; i++) {

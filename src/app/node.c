@@ -35,6 +35,7 @@ static int start_servers(struct node *n)
     const struct config *c = n->core.conf;
     struct smtpd_conf sc = {
         .store = n->core.store,
+        .login = n->core.login,
         .queue = n->core.queue,
         .signing = n->core.signing,
         .mailauth = &n->core.mailauth,
@@ -48,12 +49,16 @@ static int start_servers(struct node *n)
         .logins = c->login_mechanisms,
     };
     struct imapd_conf ic = {.store = n->core.store,
+                            .login = n->core.login,
                             .tls = n->tls_server,
                             .hostname = c->hostname,
                             .append_max = c->size_max,
                             .logins = c->login_mechanisms};
-    struct popd_conf pc = {
-        .store = n->core.store, .tls = n->tls_server, .hostname = c->hostname, .logins = c->login_mechanisms};
+    struct popd_conf pc = {.store = n->core.store,
+                           .login = n->core.login,
+                           .tls = n->tls_server,
+                           .hostname = c->hostname,
+                           .logins = c->login_mechanisms};
     int e = smtpd_open(&n->smtpd, &sc);
     if (!e) e = imapd_open(&n->imapd, &ic);
     if (!e) e = popd_open(&n->popd, &pc);

@@ -10,7 +10,7 @@
 #include "crypto/cert.h"
 #include "rt/file.h"
 #include "store/care.h"
-#include "store/trace.h"
+#include "trace/trace.h"
 
 enum service {
     SERVICE_MX,
@@ -291,7 +291,7 @@ static void care_fiber(void *arg)
     struct core *core = arg;
     while (fiber_sleep(sweep_every) == 0) {
         sweep_once(core);
-        int e = trace_expire(core->store, (int)(core->conf->trace_keep_s / 86400));
+        int e = trace_expire(core->store->trace, (int)(core->conf->trace_keep_s / 86400));
         if (e && e != ERR_CANCELED)
             log_warn("care", "old trace events could not be removed: %s", err_text(e));
     }

@@ -23,11 +23,11 @@ void server_configure(struct server *s)
 
 static int first_boot(struct core *core)
 {
-    int e = domain_add(core->store, SL("one.test"));
+    int e = domain_add(core->store->directory, SL("one.test"));
     for (int i = 0; i < USERS && (!e || e == ERR_EXISTS); i++) {
         char address[64];
         snprintf(address, sizeof address, "%s@one.test", server_users[i]);
-        e = account_add(core->store, sl_cstr(address), SL("secret"));
+        e = account_add(core->store->directory, sl_cstr(address), SL("secret"));
     }
     return e == ERR_EXISTS ? 0 : e;
 }

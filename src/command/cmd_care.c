@@ -17,8 +17,8 @@ int run_stats(struct request *r)
     size_t naccounts, ndomains;
     int64_t ends;
     int e = run_queue_stats(r);
-    if (!e) e = domain_list(r->core->store, r->a, &d, &ndomains);
-    if (!e) e = account_list(r->core->store, r->a, (struct slice){0}, &acc, &naccounts);
+    if (!e) e = domain_list(r->core->store->directory, r->a, &d, &ndomains);
+    if (!e) e = account_list(r->core->store->directory, r->a, (struct slice){0}, &acc, &naccounts);
     if (e) return e;
     if (cert_expires(core_certificate(r->core, r->a), &ends) == 0)
         reply_int(r->reply, "certificate_days_left", (ends - rt_wall_seconds()) / 86400);

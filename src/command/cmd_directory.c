@@ -7,7 +7,7 @@
 
 int run_domain_add(struct request *r)
 {
-    int e = domain_add_with_keys(r->core->store, arg_slice(r->args, "domain"));
+    int e = domain_add_with_keys(r->core->store->directory, arg_slice(r->args, "domain"));
     if (!e) reply_text(r->reply, "domain", arg_slice(r->args, "domain"));
     return e;
 }
@@ -25,7 +25,7 @@ void print_domain_add(json_t *args, json_t *reply, struct buf *out)
 
 int run_domain_remove(struct request *r)
 {
-    return domain_remove(r->core->store, arg_slice(r->args, "domain"));
+    return domain_remove(r->core->store->directory, arg_slice(r->args, "domain"));
 }
 
 void print_domain_remove(json_t *args, json_t *reply, struct buf *out)
@@ -36,7 +36,7 @@ void print_domain_remove(json_t *args, json_t *reply, struct buf *out)
 
 int run_domain_set(struct request *r)
 {
-    return domain_set_catch_all(r->core->store, arg_slice(r->args, "domain"),
+    return domain_set_catch_all(r->core->store->directory, arg_slice(r->args, "domain"),
                                 arg_slice(r->args, "catch-all"));
 }
 
@@ -64,7 +64,7 @@ int run_domain_list(struct request *r)
 {
     struct domain *d;
     size_t n;
-    int e = domain_list(r->core->store, r->a, &d, &n);
+    int e = domain_list(r->core->store->directory, r->a, &d, &n);
     json_t *list = json_array();
     for (size_t i = 0; !e && i < n; i++) json_array_append_new(list, domain_json(&d[i]));
     json_object_set_new(r->reply, "domains", list);
@@ -101,10 +101,10 @@ int run_domain_show(struct request *r)
     struct alias *alias;
     struct dkim_key *key;
     size_t naccounts = 0, naliases = 0, nkeys = 0;
-    int e = domain_get(r->core->store, r->a, arg_slice(r->args, "domain"), &d);
-    if (!e) e = account_list(r->core->store, r->a, d.name, &acc, &naccounts);
-    if (!e) e = alias_list(r->core->store, r->a, d.name, &alias, &naliases);
-    if (!e) e = dkim_keys(r->core->store, r->a, d.name, &key, &nkeys);
+    int e = domain_get(r->core->store->directory, r->a, arg_slice(r->args, "domain"), &d);
+    if (!e) e = account_list(r->core->store->directory, r->a, d.name, &acc, &naccounts);
+    if (!e) e = alias_list(r->core->store->directory, r->a, d.name, &alias, &naliases);
+    if (!e) e = dkim_keys(r->core->store->directory, r->a, d.name, &key, &nkeys);
     if (e) return e;
     json_t *o = domain_json(&d);
     json_object_update(r->reply, o);
@@ -138,25 +138,27 @@ void print_domain_show(json_t *args, json_t *reply, struct buf *out)
 
 int run_account_add(struct request *r)
 {
-    return account_add(r->core->store, arg_slice(r->args, "address"), arg_slice(r->args, "password"));
+    return account_add(r->core->store->directory, arg_slice(r->args, "address"),
+                       arg_slice(r->args, "password"));
 }
 
 int run_account_passwd(struct request *r)
 {
-    return account_password(r->core->store, arg_slice(r->args, "address"), arg_slice(r->args, "password"));
+    return account_password(r->core->store->directory, arg_slice(r->args, "address"),
+                            arg_slice(r->args, "password"));
 }
 
 int run_account_disable(struct request *r)
 {
-    return account_disable(r->core->store, arg_slice(r->args, "address"), true);
+    return account_disable(r->core->store->directory, arg_slice(r->args, "address"), true);
 }
 int run_account_enable(struct request *r)
 {
-    return account_disable(r->core->store, arg_slice(r->args, "address"), false);
+    return account_disable(r->core->store->directory, arg_slice(r->args, "address"), false);
 }
 int run_account_remove(struct request *r)
 {
-    return account_remove(r->core->store, arg_slice(r->args, "address"));
+    return account_remove(r->core->store->directory, arg_slice(r->args, "address"));
 }
 
 #define SAY(name, sentence)                                                                                  \
@@ -176,7 +178,7 @@ int run_account_list(struct request *r)
 {
     struct account *acc;
     size_t n;
-    int e = account_list(r->core->store, r->a, arg_slice(r->args, "domain"), &acc, &n);
+    int e = account_list(r->core->store->directory, r->a, arg_slice(r->args, "domain"), &acc, &n);
     json_t *list = json_array();
     for (size_t i = 0; !e && i < n; i++) {
         json_t *o = json_object();
@@ -216,7 +218,7 @@ void print_account_list(json_t *args, json_t *reply, struct buf *out)
 static int tell_effect(struct request *r)
 {
     struct alias_effect x;
-    int e = alias_effect(r->core->store, r->a, arg_slice(r->args, "address"), &x);
+    int e = alias_effect(r->core->store->directory, r->a, arg_slice(r->args, "address"), &x);
     json_t *list = json_array();
     for (size_t i = 0; !e && i < x.n; i++) {
         json_t *o = json_object();
@@ -236,7 +238,7 @@ int run_alias_add(struct request *r)
     size_t i, n = json_array_size(targets);
     struct slice *to = ar_array(r->a, struct slice, n);
     json_array_foreach(targets, i, t) to[i] = sl_cstr(json_string_value(t));
-    int e = alias_add(r->core->store, arg_slice(r->args, "address"), to, n);
+    int e = alias_add(r->core->store->directory, arg_slice(r->args, "address"), to, n);
     return e ? e : tell_effect(r);
 }
 
@@ -262,7 +264,7 @@ void print_alias_add(json_t *args, json_t *reply, struct buf *out)
 int run_alias_remove(struct request *r)
 {
     struct slice target = arg_slice(r->args, "target");
-    return alias_remove(r->core->store, arg_slice(r->args, "address"), target.n ? &target : NULL);
+    return alias_remove(r->core->store->directory, arg_slice(r->args, "address"), target.n ? &target : NULL);
 }
 
 void print_alias_remove(json_t *args, json_t *reply, struct buf *out)
@@ -277,7 +279,7 @@ int run_alias_list(struct request *r)
 {
     struct alias *x;
     size_t n;
-    int e = alias_list(r->core->store, r->a, arg_slice(r->args, "domain"), &x, &n);
+    int e = alias_list(r->core->store->directory, r->a, arg_slice(r->args, "domain"), &x, &n);
     json_t *list = json_array();
     for (size_t i = 0; !e && i < n; i++) {
         json_t *o = json_object(), *to = json_array();

@@ -11,10 +11,10 @@ enum { RETIRED_FOR_S = 7 * 86400 };
 static int keys_of(struct request *r, struct slice *domain, struct dkim_key **k, size_t *n)
 {
     struct domain d;
-    int e = domain_get(r->core->store, r->a, arg_slice(r->args, "domain"), &d);
+    int e = domain_get(r->core->store->directory, r->a, arg_slice(r->args, "domain"), &d);
     if (e) return e;
     *domain = d.name;
-    return dkim_keys(r->core->store, r->a, d.name, k, n);
+    return dkim_keys(r->core->store->directory, r->a, d.name, k, n);
 }
 
 int run_dkim_list(struct request *r)
@@ -126,7 +126,7 @@ static int make_next(struct request *r, struct slice domain, const struct dkim_k
         bool taken = false;
         for (size_t i = 0; i < n; i++) taken |= sl_eqi(k[i].selector, selector);
         if (taken) continue;
-        int e = dkim_key_add(r->core->store, domain, selector, kind, DKIM_KEY_PUBLISH);
+        int e = dkim_key_add(r->core->store->directory, domain, selector, kind, DKIM_KEY_PUBLISH);
         if (!e) did(done, "made", selector);
         return e;
     }
@@ -137,7 +137,7 @@ static int activate(struct request *r, struct slice domain, struct slice selecto
 {
     struct slice *retired;
     size_t n;
-    int e = dkim_key_take_over(r->core->store, r->a, domain, selector, &retired, &n);
+    int e = dkim_key_take_over(r->core->store->directory, r->a, domain, selector, &retired, &n);
     if (!e) did(done, "activated", selector);
     for (size_t i = 0; i < n; i++) did(done, "retired", retired[i]);
     return e;
@@ -165,7 +165,7 @@ static int remove_landed(struct request *r, struct slice domain, const struct dk
     int e = 0;
     for (size_t i = 0; !e && i < n; i++) {
         if (k[i].state != DKIM_KEY_RETIRED || k[i].changed + RETIRED_FOR_S > rt_wall_seconds()) continue;
-        e = dkim_key_remove(r->core->store, domain, k[i].selector);
+        e = dkim_key_remove(r->core->store->directory, domain, k[i].selector);
         if (!e) did(done, "removed", k[i].selector);
         if (e == ERR_NOT_FOUND) e = 0; /* somebody else rotates as well */
     }
@@ -185,7 +185,7 @@ int run_dkim_rotate(struct request *r)
     if (!e) e = rotate_kind(r, domain, k, n, KEY_ED25519, done, waits);
     if (!e) e = remove_landed(r, domain, k, n, done);
     if (e) return e;
-    e = dkim_keys(r->core->store, r->a, domain, &k, &n);
+    e = dkim_keys(r->core->store->directory, r->a, domain, &k, &n);
     json_t *lines = json_array();
     for (size_t i = 0; !e && i < n; i++) {
         struct sign_key *key;

@@ -2,7 +2,7 @@
 #include "base/civil.h"
 #include "base/text.h"
 #include "cmd.h"
-#include "store/trace.h"
+#include "trace/trace.h"
 
 static struct queue_filter filter_of(json_t *args)
 {
@@ -238,11 +238,11 @@ static int find_letters(struct request *r, struct letter_id **id, size_t *n)
     if (what.n && (f.domain.n || f.host.n || since.n || last))
         return err_set(ERR_USAGE,
                        "which letter is said already: leave --last, --domain, --host and --since out");
-    if (what.n) return trace_find(r->core->store, what, limit, r->a, id, n);
+    if (what.n) return trace_find(r->core->store->trace, what, limit, r->a, id, n);
     if (since.n && !num_duration(since, &span))
         return err_set(ERR_USAGE, "--since %.*s must be a time such as 30m, 2h or 5d", SLF(since));
     if (since.n) f.since = rt_wall_seconds() - span;
-    return trace_last(r->core->store, &f, limit, r->a, id, n);
+    return trace_last(r->core->store->trace, &f, limit, r->a, id, n);
 }
 
 int run_trace(struct request *r)
@@ -265,7 +265,7 @@ int run_trace(struct request *r)
     for (size_t i = n; i-- > 0;) {
         struct trace_event *ev;
         size_t count;
-        if (trace_read(r->core->store, &id[i], r->a, &ev, &count)) continue;
+        if (trace_read(r->core->store->trace, &id[i], r->a, &ev, &count)) continue;
         json_t *o = json_object(), *events = json_array();
         reply_text(o, "id", sl_cstr(id[i].s));
         for (size_t k = 0; k < count; k++) json_array_append_new(events, event_json(&ev[k]));

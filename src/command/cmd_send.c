@@ -6,7 +6,7 @@
 #include "mail/build.h"
 #include "mail/handed.h"
 #include "mail/submit.h"
-#include "store/trace.h"
+#include "trace/trace.h"
 
 struct sending {
     struct request *r;
@@ -57,7 +57,7 @@ static int resolve(struct sending *s, struct slice text, struct routes *routes)
 {
     struct slice local, domain;
     int e = mail_addr_split(s->r->a, text, &local, &domain);
-    if (!e) e = directory_resolve(s->r->core->store, s->r->a, local, domain, routes);
+    if (!e) e = directory_resolve(s->r->core->store->directory, s->r->a, local, domain, routes);
     if (e) return e;
     switch (routes->result) {
     case RESOLVED: return 0;
@@ -315,7 +315,7 @@ static int commit(struct sending *s)
     buf_free(&origin);
     buf_free(&prefix);
     if (e) return e;
-    trace_addf(r->core->store, &l->id, TRACE_RECEIVED, (struct slice){0},
+    trace_addf(r->core->store->trace, &l->id, TRACE_RECEIVED, (struct slice){0},
                "handed over by %.*s with `tram send`, from %.*s", SLF(user), SLF(l->sender));
     return accept_letter(r->core->queue, l);
 }

@@ -93,7 +93,7 @@ static int check_dkim_keys(struct checking *c, const struct dns_line *l)
     (void)l;
     struct dkim_key *k;
     size_t n, active = 0;
-    int e = dkim_keys(c->core->store, c->a, c->domain, &k, &n);
+    int e = dkim_keys(c->core->store->directory, c->a, c->domain, &k, &n);
     for (size_t i = 0; !e && i < n; i++) {
         struct sign_key *key;
         struct dkim_publish p;
@@ -366,7 +366,7 @@ int dns_check_domain(struct core *core, struct arena *a, struct slice domain, st
     size_t lines, n = 0;
     struct domain d;
     bool dead = false;
-    int e = domain_get(core->store, a, domain, &d);
+    int e = domain_get(core->store->directory, a, domain, &d);
     if (e) return e;
     c.domain = d.name;
     e = dns_records_of(core, a, d.name, certificate, &l, &lines);

@@ -51,7 +51,7 @@ static int add_dkim(struct lines *l, struct core *core, struct slice domain)
 {
     struct dkim_key *k;
     size_t count;
-    int e = dkim_keys(core->store, l->a, domain, &k, &count);
+    int e = dkim_keys(core->store->directory, l->a, domain, &k, &count);
     for (size_t i = 0; !e && i < count; i++) {
         struct sign_key *key;
         if (k[i].state == DKIM_KEY_DAMAGED) continue;
@@ -93,7 +93,7 @@ int dns_records_of(struct core *core, struct arena *a, struct slice domain, stru
     const struct config *c = core->conf;
     struct lines l = {.a = a};
     struct domain d;
-    int e = domain_get(core->store, a, domain, &d);
+    int e = domain_get(core->store->directory, a, domain, &d);
     if (e) return e;
     add_addresses(&l, c, c->hostname, "where the host is");
     add_reverse(&l, c);

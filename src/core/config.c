@@ -12,7 +12,7 @@
 #include "dns/dns.h"
 #include "queue/accept.h"
 #include "rt/file.h"
-#include "store/sasl.h"
+#include "login/sasl.h"
 
 enum { CONFIG_MAX = 1 << 20 };
 

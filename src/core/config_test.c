@@ -3,7 +3,7 @@
 #include "base/text.h"
 #include "config.h"
 #include "rt/file.h"
-#include "store/sasl.h"
+#include "login/sasl.h"
 
 /* Reads hostname and these lines; 0, or the error with its sentence. */
 static int read_lines(struct arena *a, const char *lines, struct config *c)

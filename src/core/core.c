@@ -106,7 +106,7 @@ static void open_preflight(struct core *core)
     struct ip seen[LISTEN_MAX];
     struct preflight_gate_conf pc = {
         .dns = core->dns,
-        .store = core->store,
+        .trace = core->store->trace,
         .signing = core->signing,
         .helo = core->conf->hostname,
         .policy = core->conf->preflight,
@@ -121,7 +121,8 @@ int core_open_on(struct core *core, const struct config *conf, struct dns *dns, 
     prepare(core, conf);
     set_dns(core, dns);
     int e = store_open(&core->store, kv, body);
-    if (!e) e = signing_open(&core->signing, core->store);
+    if (!e) e = login_open(&core->login, kv, core->store->directory);
+    if (!e) e = signing_open(&core->signing, core->store->directory);
     if (!e) open_preflight(core);
     struct queue_conf qc = {
         .hostname = conf->hostname,
@@ -151,6 +152,7 @@ void core_close(struct core *core)
     dmarc_store_close(&core->reports);
     preflight_gate_free(&core->preflight);
     signing_close(&core->signing);
+    login_close(&core->login);
     if (core->store) store_close(&core->store);
     if (core->dns) dns_close(&core->dns);
     ar_free(&core->arena);
@@ -160,7 +162,7 @@ struct slice core_domain(struct core *core, struct arena *a)
 {
     struct domain *d;
     size_t count;
-    if (domain_list(core->store, a, &d, &count) || !count) return (struct slice){0};
+    if (domain_list(core->store->directory, a, &d, &count) || !count) return (struct slice){0};
     for (size_t i = 0; i < count; i++)
         if (sl_endsi(core->conf->hostname, d[i].name) && core->conf->hostname.n > d[i].name.n &&
             core->conf->hostname.p[core->conf->hostname.n - d[i].name.n - 1] == '.')

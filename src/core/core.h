@@ -4,17 +4,19 @@
 #include "config.h"
 #include "dns/dns.h"
 #include "guard/guard.h"
+#include "login/login.h"
 #include "mailauth/mailauth.h"
 #include "outgoing/signing.h"
 #include "queue/queue.h"
 #include "report/dmarc_store.h"
-#include "store/directory.h"
+#include "store/store.h"
 
 struct core {
     const struct config *conf;
     struct arena arena; /* what lives as long as the node */
     struct dns *dns;
     struct store *store;
+    struct login *login;
     struct signing *signing;
     struct preflight_gate *preflight;
     struct queue *queue;

@@ -5,9 +5,9 @@
 #include <sys/stat.h>
 
 #include "core.h"
+#include "directory/directory.h"
 #include "rt/file.h"
 #include "rt/tls.h"
-#include "store/directory.h"
 
 enum { CERTIFICATE_DAYS = 3650, PEM_MAX = 1 << 20 };
 
@@ -42,7 +42,7 @@ int home_init(const struct home_start *h)
     if (!e) e = make_certificate(&c, h->domain);
     if (!e) e = core_make(&core, &c);
     if (!e) {
-        e = domain_add_with_keys(core.store, h->domain);
+        e = domain_add_with_keys(core.store->directory, h->domain);
         core_close(&core);
     }
     if (e && e != ERR_EXISTS) (void)!path_unlink("tram.conf"); /* a half-made home can be made again */

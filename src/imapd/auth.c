@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "imapd_i.h"
-#include "store/sasl.h"
+#include "login/sasl.h"
 
 enum { SASL_LINE_MAX = 8192 };
 
@@ -75,7 +75,7 @@ static void welcome(struct imapd_session *s, const struct account *acc)
     }
     s->state = IMAPD_AUTH;
     authority_begin(&s->authority, acc);
-    s->authority_watch = authority_watch(s->server->conf.store, s->account, on_authority, s);
+    s->authority_watch = account_watch(s->server->conf.store->directory, s->account, on_authority, s);
     free(s->address);
     s->address = xstrndup(acc->address.p, acc->address.n);
     s->failed_logins = 0;
@@ -110,7 +110,7 @@ void imapd_cmd_login(struct imapd_session *s, struct imap_in *in)
     imap_sp(in);
     struct slice password = imap_astring(in);
     if (imapd_args_bad(s, in)) return;
-    int r = login_password(s->server->conf.store, &s->a, user, password, &acc);
+    int r = login_password(s->server->conf.login, &s->a, user, password, &acc);
     if (r) turn_away(s, r, user);
     else welcome(s, &acc);
 }
@@ -159,7 +159,7 @@ void imapd_cmd_authenticate(struct imapd_session *s, struct imap_in *in)
     if (initial) in->at = in->s.n;
     if (imapd_args_bad(s, in)) return;
     bool bound = conn_tls_exporter(s->c, binding) == 0;
-    int r = sasl_begin(&x, s->server->conf.store, &s->a, mechanism, imapd_logins(s), bound ? binding : NULL);
+    int r = sasl_begin(&x, s->server->conf.login, &s->a, mechanism, imapd_logins(s), bound ? binding : NULL);
     if (r) {
         imapd_no(s, "CANNOT", "this mechanism is not known here");
         return;

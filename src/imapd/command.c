@@ -1,6 +1,6 @@
 /* command.c - the table of commands, and how one is run. */
 #include "imapd_i.h"
-#include "store/sasl.h"
+#include "login/sasl.h"
 
 static const struct imapd_command table[] = {
     /* any state (RFC 9051 section 6.1) */

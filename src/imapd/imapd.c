@@ -253,7 +253,7 @@ static void run_command(struct imapd_session *s)
 /* The password was changed, the account disabled or removed: the login counts no more (RFC 5530). */
 static bool may_go_on(struct imapd_session *s)
 {
-    int r = s->authority_watch ? authority_check(&s->authority, s->server->conf.store) : 0;
+    int r = s->authority_watch ? authority_check(&s->authority, s->server->conf.store->directory) : 0;
     if (r) imapd_bye(s, r == ERR_DENIED ? "EXPIRED" : "UNAVAILABLE", "%s", err_text(r));
     return !s->over;
 }

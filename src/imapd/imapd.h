@@ -1,14 +1,15 @@
 /* imapd.h - the IMAP server (143 with STARTTLS, 993). */
 #pragma once
 #include "guard/guard.h"
+#include "login/login.h"
 #include "rt/conn.h"
-#include "store/directory.h"
 #include "store/mailbox.h"
 
 struct imapd_conf { /* borrowed, outlives the server */
     struct store *store;
+    struct login *login;
     struct tls_ctx *tls;
-    unsigned logins; /* the ways to log in that are offered (store/sasl.h); 0 = all */
+    unsigned logins; /* the ways to log in that are offered (login/sasl.h); 0 = all */
     struct slice hostname;
     uint64_t append_max;   /* bytes of an APPEND; 0 = 50 MiB */
     uint32_t sessions_max; /* of one account at the same time; 0 = 5000 */

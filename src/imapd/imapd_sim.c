@@ -28,6 +28,7 @@ struct client {
 };
 struct world {
     struct store *store;
+    struct login *login;
     struct imapd *imapd;
     struct tls_ctx *server, *tls;
     struct listener *l;
@@ -288,12 +289,13 @@ static int open_all(struct world *w)
     int r = kv_mem_open(&kv, w->faulty ? "index.log" : NULL);
     if (!r) r = body_open(&body, "bodies", 0);
     if (!r) r = store_open(&w->store, kv, body);
-    if (!r) r = domain_add(w->store, SL("x.test"));
-    if (!r) r = account_add(w->store, SL("alice@x.test"), SL("secret"));
+    if (!r) r = login_open(&w->login, kv, w->store->directory);
+    if (!r) r = domain_add(w->store->directory, SL("x.test"));
+    if (!r) r = account_add(w->store->directory, SL("alice@x.test"), SL("secret"));
     if (!r) r = tls_self_signed(&name, 1, 10, &chain, &key);
     if (!r) r = tls_server_new(&w->server, NULL);
     if (!r) r = tls_server_add_cert(w->server, buf_slice(&chain), buf_slice(&key));
-    struct imapd_conf conf = {.store = w->store, .tls = w->server, .hostname = SL("x")};
+    struct imapd_conf conf = {.store = w->store, .login = w->login, .tls = w->server, .hostname = SL("x")};
     if (!r) r = imapd_open(&w->imapd, &conf);
     if (!r) r = listener_open(&w->l, &at);
     buf_free(&chain);
@@ -317,6 +319,7 @@ static int server_main(void *arg)
     group_wait(&w->sessions);
     listener_close(&w->l);
     imapd_close(&w->imapd);
+    login_close(&w->login);
     store_close(&w->store);
     tls_free(&w->server);
     return 0;

@@ -14,6 +14,7 @@ static struct world {
     struct kv *kv;
     struct body_store *body;
     struct store *store;
+    struct login *login;
     struct tls_ctx *server_tls, *client_tls;
     struct imapd *imapd;
     struct listener *plain, *tls;
@@ -66,9 +67,11 @@ static void start(void)
     struct endpoint at = {.ip = {.family = 4, .b = {127, 0, 0, 1}}};
     CHECK_OK(offload(open_store, NULL));
     CHECK_OK(store_open(&w.store, w.kv, w.body));
-    CHECK_OK(domain_add(w.store, SL("x.test")));
-    CHECK_OK(account_add(w.store, SL("alice@x.test"), SL("secret")));
+    CHECK_OK(login_open(&w.login, w.kv, w.store->directory));
+    CHECK_OK(domain_add(w.store->directory, SL("x.test")));
+    CHECK_OK(account_add(w.store->directory, SL("alice@x.test"), SL("secret")));
     struct imapd_conf conf = {.store = w.store,
+                              .login = w.login,
                               .tls = w.server_tls,
                               .hostname = SL("mail.x.test"),
                               .append_max = 1 << 20,
@@ -100,6 +103,7 @@ static void stop(void)
     listener_close(&w.plain);
     listener_close(&w.tls);
     imapd_close(&w.imapd);
+    login_close(&w.login);
     store_close(&w.store);
     tls_free(&w.server_tls);
     tls_free(&w.client_tls);
@@ -863,8 +867,11 @@ TEST(imapd_recent)
          "* STATUS INBOX (RECENT 0)\n* 1 FETCH (UID 1 FLAGS (\\Seen))\n9 OK ~\n");
     bye(&a);
     bye(&b);
-    struct imapd_conf conf = {
-        .store = w.store, .tls = w.server_tls, .hostname = SL("mail.x.test"), .sessions_max = 20};
+    struct imapd_conf conf = {.store = w.store,
+                              .login = w.login,
+                              .tls = w.server_tls,
+                              .hostname = SL("mail.x.test"),
+                              .sessions_max = 20};
     imapd_close(&w.imapd);
     CHECK_OK(imapd_open(&w.imapd, &conf));
     a = login();

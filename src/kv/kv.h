@@ -145,6 +145,14 @@ struct kv_stats {
 };
 void kv_stats(struct kv *kv, struct kv_stats *out);
 
+/* ---- days that have not come ---- */
+
+/* For an object that is named by a day that has not come: a clock that was wrong made it, and its age says
+ * nothing (nor is it certain that the clock is right now). So it counts from when it was first found, which
+ * a row of it remembers; *over: that is more than keep_s ago. SUSPENDS. */
+#define KV_STRAY "stray"
+MUST_CHECK int kv_stray_day(struct kv *kv, struct slice object, int64_t keep_s, bool *over);
+
 /* For tests on kv_mem. */
 enum kv_fault {
     KV_FAULT_NONE,

@@ -7,7 +7,6 @@
 #include "base/text.h"
 #include "mail/submit.h"
 #include "preflight.h"
-#include "store/trace.h"
 
 enum { SENTENCE_MAX = 300 }; /* it is told in an SMTP reply */
 
@@ -70,7 +69,7 @@ static void tell(struct preflight_gate *g, const struct letter_id *id, const str
                  struct slice sentence)
 {
     const char *publish = r->line.n ? "; publish: " : "";
-    trace_addf(g->conf.store, id, TRACE_CHECKED, SL(""),
+    trace_addf(g->conf.trace, id, TRACE_CHECKED, SL(""),
                "preflight: strict receivers would refuse it: %.*s%s%.*s", SLF(sentence), publish,
                SLF(r->line));
     if (!r->remembered)

@@ -7,6 +7,7 @@
 #include "dns/dns.h"
 #include "mail/head.h"
 #include "signing.h"
+#include "trace/trace.h"
 
 enum preflight_policy { PREFLIGHT_WARN, PREFLIGHT_HOLD, PREFLIGHT_REFUSE, PREFLIGHT_OFF };
 
@@ -14,7 +15,7 @@ enum { PREFLIGHT_GATE_SECONDS = 10 }; /* a submitter waits for it: what is not k
 
 struct preflight_gate_conf { /* all borrowed */
     struct dns *dns;
-    struct store *store; /* for the trace */
+    struct trace *trace;
     struct signing *signing;
     struct slice helo; /* the name that we greet with */
     struct ip source;  /* the address that letters leave from; family 0: not known */

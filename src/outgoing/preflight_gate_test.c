@@ -2,8 +2,7 @@
 #include "preflight_gate.h"
 
 #include "base/text.h"
-#include "store/store_test.h"
-#include "store/trace.h"
+#include "directory/directory_test.h"
 
 #define HOST "1.2.0.192.in-addr.arpa. PTR mail.one.test.\nmail.one.test. A 192.0.2.1\n"
 #define SPF "one.test. TXT \"v=spf1 ip4:192.0.2.1 -all\"\n"
@@ -11,7 +10,7 @@
 #define NO_SPF "one.test. TXT \"v=spf1 ip4:198.51.100.9 -all\"\n"
 
 struct gate_world {
-    struct fixture f;
+    struct dir_fixture f;
     struct dns *zone, *dns;
     struct signing *signing;
     unsigned asked;
@@ -35,7 +34,7 @@ static void open_zone(struct gate_world *w, const char *text, bool key)
     struct dkim_key *k;
     size_t n;
     struct arena *a = &w->f.a;
-    CHECK_OK(dkim_keys(w->f.s, a, SL("one.test"), &k, &n));
+    CHECK_OK(dkim_keys(w->f.dir, a, SL("one.test"), &k, &n));
     REQUIRE(n == 1);
     struct sign_key *sk;
     CHECK_OK(sign_key_from_pem(k[0].pem, &sk));
@@ -51,15 +50,15 @@ static void open_zone(struct gate_world *w, const char *text, bool key)
 static bool begin(struct gate_world *w, const char *text, bool key, enum preflight_policy policy)
 {
     *w = (struct gate_world){0};
-    if (!fixture_begin(&w->f)) return false;
+    if (!dir_fixture_begin(&w->f)) return false;
     log_set_level(LOG_ERROR);
-    CHECK_OK(domain_add(w->f.s, SL("one.test")));
-    CHECK_OK(dkim_key_add(w->f.s, SL("one.test"), SL("t"), KEY_ED25519, DKIM_KEY_ACTIVE));
-    CHECK_OK(signing_open(&w->signing, w->f.s));
+    CHECK_OK(domain_add(w->f.dir, SL("one.test")));
+    CHECK_OK(dkim_key_add(w->f.dir, SL("one.test"), SL("t"), KEY_ED25519, DKIM_KEY_ACTIVE));
+    CHECK_OK(signing_open(&w->signing, w->f.dir));
     open_zone(w, text, key);
     w->dns = dns_open_func(ask, w);
     struct preflight_gate_conf c = {.dns = w->dns,
-                                    .store = w->f.s,
+                                    .trace = w->f.trace,
                                     .signing = w->signing,
                                     .helo = SL("mail.one.test"),
                                     .source = {4, {192, 0, 2, 1}},
@@ -75,7 +74,7 @@ static void end(struct gate_world *w)
     signing_close(&w->signing);
     dns_close(&w->dns);
     dns_close(&w->zone);
-    fixture_end(&w->f);
+    dir_fixture_end(&w->f);
 }
 
 static int pass(struct gate_world *w, const char *head)
@@ -109,7 +108,7 @@ static bool traced(struct gate_world *w, const char *what)
     struct trace_event *e;
     size_t n;
     for (int k = 0; k < 1000; k++) {
-        if (trace_read(w->f.s, &w->id, &w->f.a, &e, &n) != 0) n = 0;
+        if (trace_read(w->f.trace, &w->id, &w->f.a, &e, &n) != 0) n = 0;
         for (size_t i = 0; i < n; i++)
             if (sl_find(e[i].sentence, sl_cstr(what)) != SL_NONE) return true;
         if (fiber_sleep(2 * RT_MS) != 0) break;

@@ -18,7 +18,7 @@ struct keyring {
 };
 
 struct signing {
-    struct store *store;
+    struct directory *dir;
     struct lock lock;
     struct map rings; /* domain -> struct keyring */
 };
@@ -39,10 +39,10 @@ static void ring_release(struct keyring *k)
     free(k);
 }
 
-int signing_open(struct signing **out, struct store *s)
+int signing_open(struct signing **out, struct directory *dir)
 {
     struct signing *g = *out = xcalloc(1, sizeof *g);
-    g->store = s;
+    g->dir = dir;
     map_init(&g->rings, true);
     return 0;
 }
@@ -64,7 +64,7 @@ static int ring_load(struct signing *g, struct slice domain, struct keyring *rin
     ar_init(&a, 0);
     struct dkim_key *k;
     size_t n, damaged = 0;
-    int e = dkim_keys(g->store, &a, domain, &k, &n);
+    int e = dkim_keys(g->dir, &a, domain, &k, &n);
     for (size_t i = 0; !e && i < n && ring->n < SIGNING_KEYS_MAX; i++) {
         if (k[i].state == DKIM_KEY_DAMAGED) damaged = i + 1;
         if (k[i].state != DKIM_KEY_ACTIVE) continue;
@@ -93,7 +93,7 @@ static struct keyring *ring_cached(struct signing *g, struct slice domain, uint6
 /* The caller releases *out. */
 static int ring_get(struct signing *g, struct slice domain, struct keyring **out)
 {
-    uint64_t generation = directory_generation(g->store);
+    uint64_t generation = directory_generation(g->dir);
     *out = ring_cached(g, domain, generation);
     if (*out) return 0;
     struct keyring *ring = xcalloc(1, sizeof *ring);
@@ -117,7 +117,7 @@ int signing_keys(struct signing *g, struct arena *a, struct slice from_domain, s
 {
     bool here;
     *out = (struct signing_keys){0};
-    int e = domain_is_local(g->store, from_domain, &here);
+    int e = domain_is_local(g->dir, from_domain, &here);
     if (e || !here) return e;
     out->domain = ar_lower(a, from_domain);
     e = ring_get(g, out->domain, &out->ring);

@@ -1,13 +1,13 @@
 /* signing.h - DKIM signatures for what leaves under one of our domains.
  * Streams like the verifier: begin with the final header section, feed the body, end. */
 #pragma once
+#include "directory/directory.h"
 #include "mail/head.h"
-#include "store/directory.h"
 
 struct signing;      /* the node's cache of parsed keys */
 struct signing_pass; /* one letter */
 
-MUST_CHECK int signing_open(struct signing **out, struct store *s);
+MUST_CHECK int signing_open(struct signing **out, struct directory *dir);
 void signing_close(struct signing **g);
 /* head: the header section as it will be sent, without the empty line; it, and a, live until
  * signing_end. *pass is NULL when the domain is not ours or has no active key (nothing to do;

@@ -109,7 +109,7 @@ void popd_pass(struct popd_session *s, struct pop3_command *c)
     free(s->user);
     s->user = NULL;
     ar_reset(&s->a);
-    int r = login_password(s->conf->store, &s->a, user, c->arg, &s->account);
+    int r = login_password(s->conf->login, &s->a, user, c->arg, &s->account);
     if (r == 0) enter(s);
     else if (r == ERR_DENIED || r == ERR_SYNTAX) failed(s, user);
     else trouble(s, r);
@@ -155,7 +155,7 @@ void popd_auth(struct popd_session *s, struct pop3_command *c)
     ar_reset(&s->a);
     bool binds = conn_tls_exporter(s->c, binding) == 0;
     int r = c->has_initial ? sasl_line_decode(&s->a, c->initial, &initial) : 0;
-    if (!r) r = sasl_begin(&x, s->conf->store, &s->a, c->mechanism, popd_logins(s), binds ? binding : NULL);
+    if (!r) r = sasl_begin(&x, s->conf->login, &s->a, c->mechanism, popd_logins(s), binds ? binding : NULL);
     if (!r) r = exchange(s, &x, c->has_initial ? &initial : NULL);
     if (r == SASL_DONE) {
         s->account = x.account;

@@ -76,7 +76,7 @@ static void check_budgets(struct popd_session *s)
  * is removed (RFC 1939 section 6, RFC 3206). */
 static bool may_go_on(struct popd_session *s)
 {
-    int r = s->in ? authority_check(&s->authority, s->conf->store) : 0;
+    int r = s->in ? authority_check(&s->authority, s->conf->store->directory) : 0;
     if (!r) return true;
     popd_err(s, r == ERR_DENIED ? "AUTH" : "SYS/TEMP", "%s", err_text(r));
     s->over = true;

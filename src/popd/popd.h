@@ -1,14 +1,15 @@
 /* popd.h - the POP3 server (110 with STLS, 995). */
 #pragma once
 #include "guard/guard.h"
+#include "login/login.h"
 #include "rt/conn.h"
-#include "store/directory.h"
 #include "store/mailbox.h"
 
 struct popd_conf { /* borrowed, outlives the server */
     struct store *store;
+    struct login *login;
     struct tls_ctx *tls;
-    unsigned logins; /* the ways to log in that are offered (store/sasl.h); 0 = all */
+    unsigned logins; /* the ways to log in that are offered (login/sasl.h); 0 = all */
     struct slice hostname;
 };
 struct popd;

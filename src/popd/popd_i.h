@@ -6,8 +6,8 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "login/sasl.h"
 #include "popd.h"
-#include "store/sasl.h"
 #include "wire/pop3.h"
 
 enum {

@@ -13,6 +13,7 @@
 struct world {
     char dir[64];
     struct store *store;
+    struct login *login;
     struct tls_ctx *tls, *client_tls;
     struct popd_conf conf;
     struct popd *popd;
@@ -32,9 +33,10 @@ static void open_store(struct world *w)
     ASSERT(kv_mem_open(&kv, NULL) == 0);
     ASSERT(body_open(&body, w->dir, 0) == 0);
     CHECK_OK(store_open(&w->store, kv, body));
-    CHECK_OK(domain_add(w->store, SL("home.test")));
-    CHECK_OK(account_add(w->store, SL("alice@home.test"), SL("wonder land")));
-    CHECK_OK(account_get(w->store, &w->a, SL("alice@home.test"), &acc));
+    CHECK_OK(login_open(&w->login, kv, w->store->directory));
+    CHECK_OK(domain_add(w->store->directory, SL("home.test")));
+    CHECK_OK(account_add(w->store->directory, SL("alice@home.test"), SL("wonder land")));
+    CHECK_OK(account_get(w->store->directory, &w->a, SL("alice@home.test"), &acc));
     memcpy(w->account, acc.id, sizeof w->account);
 }
 
@@ -81,7 +83,8 @@ static void world_begin(struct world *w)
     log_set_level(LOG_ERROR);
     open_store(w);
     open_tls(w);
-    w->conf = (struct popd_conf){.store = w->store, .tls = w->tls, .hostname = SL("pop.home.test")};
+    w->conf = (struct popd_conf){
+        .store = w->store, .login = w->login, .tls = w->tls, .hostname = SL("pop.home.test")};
     CHECK_OK(popd_open(&w->popd, &w->conf));
     group_init(&w->group);
     for (int k = 0; k < 2; k++) {
@@ -113,6 +116,7 @@ static void world_end(struct world *w)
     (void)group_wait(&w->group);
     for (int k = 0; k < 2; k++) listener_close(&w->listener[k]);
     popd_close(&w->popd);
+    login_close(&w->login);
     store_close(&w->store);
     tls_free(&w->tls);
     tls_free(&w->client_tls);

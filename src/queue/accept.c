@@ -3,7 +3,7 @@
 
 #include "base/log.h"
 #include "queue_i.h"
-#include "store/trace.h"
+#include "trace/trace.h"
 
 struct accepting {
     struct queue *q;
@@ -140,7 +140,7 @@ static void index_letter(struct store *s, struct arena *a, const struct letter *
 {
     struct slice *to = ar_array(a, struct slice, l->nrcpt);
     for (size_t i = 0; i < l->nrcpt; i++) to[i] = l->rcpt[i].address;
-    trace_index(s, &l->id, l->message_id, l->sender, to, l->nrcpt);
+    trace_index(s->trace, &l->id, l->message_id, l->sender, to, l->nrcpt);
 }
 
 static int into_queue(struct queue *q, struct letter *l, bool once, struct arena *a)
@@ -155,9 +155,9 @@ static int into_queue(struct queue *q, struct letter *l, bool once, struct arena
     }
     if (e) return e;
     if (!x.before) {
-        trace_addf(q->store, &l->id, TRACE_QUEUED, SL(""), "queued for %zu recipient%s in %u group%s",
+        trace_addf(q->store->trace, &l->id, TRACE_QUEUED, SL(""), "queued for %zu recipient%s in %u group%s",
                    l->nrcpt, l->nrcpt == 1 ? "" : "s", x.groups, x.groups == 1 ? "" : "s");
-        if (l->hold.n) trace_addf(q->store, &l->id, TRACE_HELD, SL(""), "held: %.*s", SLF(l->hold));
+        if (l->hold.n) trace_addf(q->store->trace, &l->id, TRACE_HELD, SL(""), "held: %.*s", SLF(l->hold));
         index_letter(q->store, a, l);
     }
     for (uint32_t i = 0; i < x.groups; i++)
@@ -172,7 +172,7 @@ static int into_account(struct queue *q, struct letter *l, bool once, struct are
     int e = local_deliver(q->store, l, r->route.account, 0, once, &duplicate);
     if (e) return e;
     queue_tally(&q->delivered, 1);
-    trace_addf(q->store, &l->id, TRACE_DELIVERED, r->route.address, "delivered to %.*s, %s",
+    trace_addf(q->store->trace, &l->id, TRACE_DELIVERED, r->route.address, "delivered to %.*s, %s",
                SLF(r->route.address),
                duplicate ? "where it was already"
                : l->junk ? "as junk"

@@ -6,7 +6,7 @@
  * caller answers nothing; its name makes accept_once() safe to repeat. */
 #pragma once
 #include "mail/head.h"
-#include "store/directory.h"
+#include "directory/directory.h"
 #include "store/store.h"
 
 struct queue;

@@ -10,7 +10,7 @@
 #include "mail/dsn.h"
 #include "outgoing/signing.h"
 #include "queue_i.h"
-#include "store/trace.h"
+#include "trace/trace.h"
 
 enum { RETURN_FULL_MAX = 256 * 1024 };
 
@@ -32,7 +32,7 @@ static int route_back(struct queue *q, struct arena *a, struct slice sender, str
     struct slice local, domain;
     int e = mail_addr_split(a, sender, &local, &domain);
     if (e) return e;
-    e = directory_resolve(q->store, a, local, domain, out);
+    e = directory_resolve(q->store->directory, a, local, domain, out);
     if (e || out->result == RESOLVED) return e;
     if (out->result != RESOLVED_NOT_LOCAL) return ERR_NOT_FOUND;
     out->v = ar_new(a, struct route);
@@ -47,10 +47,10 @@ static int own_domain(struct queue *q, struct slice sender, struct slice *out)
     size_t at = sl_rchr(sender, '@');
     struct slice d = at == SL_NONE ? (struct slice){0} : sl_from(sender, at + 1);
     bool ours = false;
-    int e = d.n ? domain_is_local(q->store, d, &ours) : 0;
+    int e = d.n ? domain_is_local(q->store->directory, d, &ours) : 0;
     for (struct slice h = q->hostname; !e && !ours && h.n;) {
         d = h;
-        e = domain_is_local(q->store, h, &ours);
+        e = domain_is_local(q->store->directory, h, &ours);
         size_t dot = sl_chr(h, '.');
         h = dot == SL_NONE ? (struct slice){0} : sl_from(h, dot + 1);
     }

@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "queue_i.h"
-#include "store/trace.h"
+#include "trace/trace.h"
 
 enum { SHARDS_DEFAULT = 8, DAY_S = 86400, ONCE_KEEP_S = 7 * DAY_S, CLOSE_S = 8 };
 
@@ -132,7 +132,7 @@ static int find_interrupted(struct shard *s, struct arena *a)
         struct interrupted x = {&id, (uint32_t)g};
         e = kv_transact(s->q->store->kv, shard_object(s), interrupted_tx, &x);
         if (!e)
-            trace_addf(s->q->store, &id, TRACE_DEFERED, SL(""),
+            trace_addf(s->q->store->trace, &id, TRACE_DEFERED, SL(""),
                        "the server ended during an attempt; the letter may have been handed over already");
     }
     return e ? e : page.more;

@@ -3,7 +3,7 @@
 #include "queue_i.h"
 #include "store/origin.h"
 #include "store/store_test.h"
-#include "store/trace.h"
+#include "trace/trace.h"
 
 struct tester {
     struct fixture f;
@@ -58,9 +58,9 @@ static bool begin(struct tester *t, const struct queue_conf *conf)
     c.hostname = SL("mail.one.test");
     c.shards = 1; /* its loop is the test's: no locks in the tester */
     if (!fixture_begin(&t->f)) return false;
-    CHECK_OK(domain_add(t->f.s, SL("one.test")));
-    CHECK_OK(account_add(t->f.s, SL("alice@one.test"), SL("secret")));
-    CHECK_OK(account_add(t->f.s, SL("bob@one.test"), SL("secret")));
+    CHECK_OK(domain_add(t->f.s->directory, SL("one.test")));
+    CHECK_OK(account_add(t->f.s->directory, SL("alice@one.test"), SL("secret")));
+    CHECK_OK(account_add(t->f.s->directory, SL("bob@one.test"), SL("secret")));
     CHECK_OK(queue_open(&t->q, t->f.s, &c));
     return t->q != NULL;
 }
@@ -93,7 +93,7 @@ static struct letter letter_to(struct tester *t, const char *sender, const char 
         struct routes r = {0};
         size_t at = sl_rchr(one, '@');
         local = sl_sub(one, 0, at), domain = sl_from(one, at + 1);
-        CHECK_OK(directory_resolve(t->f.s, a, local, domain, &r));
+        CHECK_OK(directory_resolve(t->f.s->directory, a, local, domain, &r));
         struct letter_rcpt *x = &l.rcpt[l.nrcpt++];
         x->address = one;
         x->route = r.result == RESOLVED ? r.v[0] : (struct route){.address = one};
@@ -133,7 +133,7 @@ static size_t inbox(struct tester *t, const char *address, struct message **out)
     struct account acc;
     struct mailbox box;
     size_t n = 0;
-    CHECK_OK(account_get(t->f.s, &t->f.a, sl_cstr(address), &acc));
+    CHECK_OK(account_get(t->f.s->directory, &t->f.a, sl_cstr(address), &acc));
     CHECK_OK(mailbox_find(t->f.s, acc.id, SL("INBOX"), &t->f.a, &box));
     CHECK_OK(message_list(t->f.s, acc.id, box.id, 1, 1000, &t->f.a, out, &n));
     return n;
@@ -230,7 +230,7 @@ TEST(queue_local_and_remote)
     CHECK_INT(inbox(&t, "alice@one.test", &m), 1);
     CHECK_INT(stats(&t).delivered, 5);
     CHECK_INT(stats(&t).recipients, 0);
-    CHECK_OK(trace_read(t.f.s, &l.id, &t.f.a, &ev, &nev));
+    CHECK_OK(trace_read(t.f.s->trace, &l.id, &t.f.a, &ev, &nev));
     size_t relayed = 0, delivered = 0;
     for (size_t i = 0; i < nev; i++)
         relayed += ev[i].kind == TRACE_RELAYED, delivered += ev[i].kind == TRACE_DELIVERED;
@@ -286,7 +286,7 @@ TEST(queue_reports_find_quoted_senders)
     static const char *const senders[] = {"\"a b\"@one.test",
                                           "\"\\\"bob\\\"\"@one.test"}; /* the second is not bob */
     for (size_t i = 0; i < COUNT_OF(senders); i++) {
-        CHECK_OK(alias_add(t.f.s, sl_cstr(senders[i]), &target, 1));
+        CHECK_OK(alias_add(t.f.s->directory, sl_cstr(senders[i]), &target, 1));
         struct letter l = letter_to(&t, senders[i], "perm@two.test");
         CHECK_OK(accept_letter(t.q, &l));
         CHECK(until(&t, is_empty));

@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "kv/record.h"
 #include "queue_i.h"
-#include "store/trace.h"
+#include "trace/trace.h"
 
 enum { ACT_CHUNK = 500, DUE_COUNT_MAX = 100000 };
 
@@ -359,7 +359,7 @@ static int drop_damaged(struct queue *q, const struct letter_id *id, bool *done)
         e = kv_transact(q->store->kv, shard_object(queue_shard(q, id)), drop_tx, (void *)id);
         *done = !e;
         if (!e)
-            trace_addf(q->store, id, TRACE_DROPPED, SL(""), "an operator threw it away; nobody is told. %.*s",
+            trace_addf(q->store->trace, id, TRACE_DROPPED, SL(""), "an operator threw it away; nobody is told. %.*s",
                        SLF(info.damage));
     }
     ar_free(&a);
@@ -390,7 +390,7 @@ int queue_act(struct queue *q, const struct letter_id *id, enum queue_action wha
     ar_free(&a);
     if (e) return e;
     if (!changed) return err_set(ERR_STATE, "nothing of %s is in a state for this", id->s);
-    trace_addf(q->store, id, actions[what].kind, SL(""), "%s", actions[what].sentence);
+    trace_addf(q->store->trace, id, actions[what].kind, SL(""), "%s", actions[what].sentence);
     return 0;
 }
 

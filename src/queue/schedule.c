@@ -10,7 +10,7 @@
 
 #include "base/log.h"
 #include "queue_i.h"
-#include "store/trace.h"
+#include "trace/trace.h"
 
 enum {
     UNDER_WAY_MAX = 250, /* attempts at once in a shard */
@@ -310,7 +310,7 @@ static int quarantine(struct shard *s, const struct item *it, int why)
               "%s: a row of this letter is damaged or missing (%s); it is not tried any more, see `tram "
               "queue show %s`",
               it->id.s, text, it->id.s);
-    trace_addf(s->q->store, &it->id, TRACE_HELD, SL(""),
+    trace_addf(s->q->store->trace, &it->id, TRACE_HELD, SL(""),
                "a row of it is damaged or missing: %s; it is not tried any more, an operator can drop it",
                text);
     return 0;

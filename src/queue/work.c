@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "queue_i.h"
-#include "store/trace.h"
+#include "trace/trace.h"
 
 enum { ROUNDS_MAX = 2 * LETTER_RCPTS_MAX / QUEUE_ATTEMPT_RCPTS + 10, RECORD_PAUSE_MAX_S = 60, MOVES_MAX = 5 };
 #define ATTEMPT_MAX (2 * 3600 * RT_S)
@@ -199,13 +199,14 @@ static void trace_result(struct shard *s, const struct recording *x, size_t i)
     const char *by = r->host.n ? " by " : "";
     switch (r->result) {
     case ATTEMPT_DELIVERED:
-        trace_addf(st, x->id, r->host.n ? TRACE_RELAYED : TRACE_DELIVERED, who, "accepted%s%.*s%s%.*s: %.*s",
-                   by, SLF(r->host), r->tls.n ? " over " : "", SLF(r->tls), SLF(r->reply));
+        trace_addf(st->trace, x->id, r->host.n ? TRACE_RELAYED : TRACE_DELIVERED, who,
+                   "accepted%s%.*s%s%.*s: %.*s", by, SLF(r->host), r->tls.n ? " over " : "", SLF(r->tls),
+                   SLF(r->reply));
         break;
     case ATTEMPT_PERMANENT: break; /* told with the bounce, which follows */
     case ATTEMPT_UNCERTAIN:
     case ATTEMPT_TEMPORARY:
-        trace_addf(st, x->id, TRACE_DEFERED, who, "%s%s%.*s: %.*s; %s%.*s%s%s %s",
+        trace_addf(st->trace, x->id, TRACE_DEFERED, who, "%s%s%.*s: %.*s; %s%.*s%s%s %s",
                    r->result == ATTEMPT_UNCERTAIN
                        ? "perhaps delivered, the answer to the end of the data was lost"
                        : "not taken now",
@@ -383,7 +384,7 @@ static int bounce(struct shard *s, const struct q_loaded *l, struct q_rcpt *cons
     if (e) return e;
     queue_tally(&s->q->bounced, n);
     for (size_t i = 0; i < n; i++)
-        trace_addf(s->q->store, x.id, TRACE_BOUNCED, rcpt[i]->address, "%s%s%.*s: %.*s%s%.*s; %s",
+        trace_addf(s->q->store->trace, x.id, TRACE_BOUNCED, rcpt[i]->address, "%s%s%.*s: %.*s%s%.*s; %s",
                    rcpt[i]->expired ? "given up, its time is over; the last word" : "refused for good",
                    rcpt[i]->host.n ? " by " : "", SLF(rcpt[i]->host), SLF(rcpt[i]->reply),
                    rcpt[i]->class.n ? "; taken for: " : "", SLF(rcpt[i]->class),
@@ -427,7 +428,7 @@ static int warn_of_delay(struct shard *s, struct q_envelope *e, struct arena *a)
     e->delay_told = now;
     if (!bad) bad = gone_is_fine(kv_transact(s->q->store->kv, shard_object(s), delay_told_tx, e));
     if (!bad && told)
-        trace_addf(s->q->store, &e->l.id, TRACE_DELAY_TOLD, SL(""),
+        trace_addf(s->q->store->trace, &e->l.id, TRACE_DELAY_TOLD, SL(""),
                    "the sender is told that %zu recipient%s wait%s", nlate, nlate == 1 ? "" : "s",
                    nlate == 1 ? "s" : "");
     return bad;

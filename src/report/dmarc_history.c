@@ -177,7 +177,7 @@ int dmarc_store_read(struct dmarc_store *ds, struct arena *a, struct slice domai
     struct arena pages;
     struct kv_page page = {.more = true};
     *out = (struct dmarc_history){0};
-    int e = domain_get(ds->conf.store, a, domain, &d);
+    int e = domain_get(ds->conf.store->directory, a, domain, &d);
     if (e) return e;
     struct reading r = {
         .kv = ds->conf.store->kv, .a = a, .object = dmarc_in_object(a, d.name), .since = since, .out = out};

@@ -106,7 +106,7 @@ int dmarc_own_domain(struct dmarc_store *ds, struct arena *a, struct slice domai
     int e = 0;
     *out = domain = ar_lower(a, domain);
     for (int labels = 0; domain.n && labels < 128; labels++) {
-        e = domain_is_local(ds->conf.store, domain, &here);
+        e = domain_is_local(ds->conf.store->directory, domain, &here);
         if (e || here) break;
         size_t dot = sl_chr(domain, '.');
         domain = dot == SL_NONE ? SL("") : sl_from(domain, dot + 1);

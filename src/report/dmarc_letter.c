@@ -6,7 +6,7 @@
 #include "mail/addr.h"
 #include "mail/build.h"
 #include "outgoing/signing.h"
-#include "store/trace.h"
+#include "trace/trace.h"
 
 /* The promise's letter id, with chance made of the address: a repetition has the same one. */
 static struct letter_id letter_name(const struct promise *p, struct slice mailbox)
@@ -72,7 +72,7 @@ static int hand_over(struct sending *s, struct slice mailbox, const struct route
     l.subject = dmarc_report_subject(s->a, s->published.domain, s->ds->conf.hostname, s->report_id);
     e = letter_put(store, &l, text, local);
     if (e) return e;
-    trace_addf(store, &l.id, TRACE_RECEIVED, SL(""),
+    trace_addf(store->trace, &l.id, TRACE_RECEIVED, SL(""),
                "made here: the DMARC report %.*s with %zu rows, for %.*s", SLF(s->report_id), s->rows,
                SLF(mailbox));
     return accept_once(s->ds->conf.queue, &l);
@@ -104,10 +104,10 @@ int dmarc_letter(struct sending *s, const struct dmarc_destination *d)
     }
     bool here = false;
     int e = mail_addr_split(s->a, d->mailbox, &local, &domain);
-    if (!e) e = domain_is_local(s->ds->conf.store, domain, &here);
+    if (!e) e = domain_is_local(s->ds->conf.store->directory, domain, &here);
     bool keeps = !e && here && sl_eqi(local, SL(DMARC_REPORTS_LOCAL));
     if (keeps && dmarc_own_domain(s->ds, s->a, s->published.domain, &own) == 0) return keep_here(s);
-    if (!e) e = directory_resolve(s->ds->conf.store, s->a, local, domain, &routes);
+    if (!e) e = directory_resolve(s->ds->conf.store->directory, s->a, local, domain, &routes);
     if (e == ERR_SYNTAX || e == ERR_TOO_LONG) return 0;
     if (e) return e;
     if (routes.result == RESOLVED_NOT_LOCAL) {

@@ -250,7 +250,7 @@ static int send_all(const struct round *r, struct arena *a)
             if (!day_of(name[i], &day)) continue;
             bool over = day + ERASE_DAYS * (int64_t)DMARC_DAY_S < r->today;
             bool stray = day > r->today + DMARC_DAY_S; /* no report tells of days to come */
-            if (stray) e = store_stray_day(store, name[i], ERASE_DAYS * (int64_t)DMARC_DAY_S, &over);
+            if (stray) e = kv_stray_day(store->kv, name[i], ERASE_DAYS * (int64_t)DMARC_DAY_S, &over);
             if (e || (!over && (stray || (day >= r->today && !r->now)))) continue;
             if (over) e = kv_erase(store->kv, name[i], SL(""), SL(""));
             else e = send_day(r, name[i], day);

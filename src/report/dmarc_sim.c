@@ -84,7 +84,7 @@ static int open_all(struct world *w)
         return e;
     }
     e = store_open(&w->store, kv, b);
-    if (!e) e = domain_add(w->store, SL("one.test"));
+    if (!e) e = domain_add(w->store->directory, SL("one.test"));
     if (e == ERR_EXISTS) e = 0;
     if (!e) e = queue_open(&w->queue, w->store, &c);
     if (!e) e = queue_start(w->queue, other_side, w);

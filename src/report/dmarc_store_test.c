@@ -47,8 +47,8 @@ static bool begin(struct tester *t)
     *t = (struct tester){0};
     struct queue_conf c = {.hostname = SL("mail.one.test"), .shards = 1};
     if (!fixture_begin(&t->f)) return false;
-    CHECK_OK(domain_add(t->f.s, SL("one.test")));
-    CHECK_OK(account_add(t->f.s, SL("alice@one.test"), SL("secret")));
+    CHECK_OK(domain_add(t->f.s->directory, SL("one.test")));
+    CHECK_OK(account_add(t->f.s->directory, SL("alice@one.test"), SL("secret")));
     CHECK_OK(dns_open_zone_text(&t->dns, sl_cstr(zone)));
     CHECK_OK(queue_open(&t->q, t->f.s, &c));
     CHECK_OK(open_reports(t));

@@ -44,7 +44,7 @@ static void failed(struct smtpd_session *s, const struct sasl *x, int e)
 
 bool smtpd_may_go_on(struct smtpd_session *s)
 {
-    int r = s->logged_in ? authority_check(&s->authority, s->conf->store) : 0;
+    int r = s->logged_in ? authority_check(&s->authority, s->conf->store->directory) : 0;
     if (r) smtpd_reply(s, 421, "4.7.0", "%s", err_text(r));
     return r == 0;
 }
@@ -107,7 +107,7 @@ void smtpd_auth(struct smtpd_session *s, struct smtp_command *c)
                                        : sasl_line_decode(&s->a, c->initial, &initial);
     }
     bool binds = conn_tls_exporter(s->c, binding) == 0;
-    if (!r) r = sasl_begin(&x, s->conf->store, &s->a, c->mechanism, smtpd_logins(s), binds ? binding : NULL);
+    if (!r) r = sasl_begin(&x, s->conf->login, &s->a, c->mechanism, smtpd_logins(s), binds ? binding : NULL);
     if (r == ERR_UNSUPPORTED) {
         smtpd_reply(s, 504, "5.5.4", "%s", err_text(r));
         return;

@@ -89,7 +89,7 @@ static bool size_fits(struct smtpd_session *s, const struct smtp_mail_opts *o)
 static bool sender_allowed(struct smtpd_session *s, const struct smtp_path *p)
 {
     if (!s->logged_in || p->null) return true;
-    int r = login_may_send_as(s->conf->store, &s->account, p->local, p->domain);
+    int r = account_may_send_as(s->conf->store->directory, &s->account, p->local, p->domain);
     if (r == 0) return true;
     if (r == ERR_DENIED) smtpd_reply(s, 550, "5.7.1", "%s", err_text(r));
     else smtpd_reply_error(s, r, "The directory cannot be read");
@@ -256,11 +256,12 @@ static void judge_remote(struct smtpd_session *s, const struct smtp_path *p, str
 static int resolve(struct smtpd_session *s, const struct smtp_path *p, struct routes *out)
 {
     static const struct slice duties[] = {SL_INIT("postmaster"), SL_INIT("abuse"), SL_INIT("mailer-daemon")};
-    int r = directory_resolve(s->conf->store, &s->cmd_a, p->local, p->domain, out);
+    int r = directory_resolve(s->conf->store->directory, &s->cmd_a, p->local, p->domain, out);
     bool host = out->result == RESOLVED_NOT_LOCAL && sl_eqi(p->domain, s->conf->hostname), duty = false;
     for (size_t i = 0; i < COUNT_OF(duties); i++) duty |= sl_eqi(p->local, duties[i]);
     if (r || !duty || !(host || out->result == RESOLVED_NO_USER)) return r;
-    return directory_resolve(s->conf->store, &s->cmd_a, SL("postmaster"), host ? SL("") : p->domain, out);
+    return directory_resolve(s->conf->store->directory, &s->cmd_a, SL("postmaster"),
+                             host ? SL("") : p->domain, out);
 }
 
 static void judge_rcpt(struct smtpd_session *s, const struct smtp_path *p, const struct smtp_rcpt_opts *o)

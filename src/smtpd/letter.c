@@ -44,7 +44,7 @@ static void check_authors(struct smtpd_session *s, struct arena *scratch, const 
     for (size_t i = 0; i < l->n && !s->tx.answer.code; i++) {
         struct slice domain;
         int r = smtpd_ascii_domain(scratch, l->v[i].domain, &domain);
-        if (!r) r = login_may_send_as(s->conf->store, &s->account, l->v[i].local, domain);
+        if (!r) r = account_may_send_as(s->conf->store->directory, &s->account, l->v[i].local, domain);
         if (r == ERR_DENIED || r == ERR_SYNTAX)
             smtpd_decide(s, 550, "5.7.1", "In %s: %s", field, err_text(r));
         else if (r) smtpd_decide_error(s, r, "The directory cannot be read");
@@ -154,7 +154,7 @@ void smtpd_head_complete(struct smtpd_session *s)
 static void index_letter(struct smtpd_session *s)
 {
     struct smtpd_tx *t = &s->tx;
-    trace_index(s->conf->store, &t->id, t->message_id, t->sender, t->said, t->nsaid);
+    trace_index(s->conf->store->trace, &t->id, t->message_id, t->sender, t->said, t->nsaid);
 }
 
 void smtpd_trace_refused(struct smtpd_session *s, struct slice who, const char *enhanced, int code,
@@ -165,12 +165,12 @@ void smtpd_trace_refused(struct smtpd_session *s, struct slice who, const char *
         s->unwritten++;
         return;
     }
-    if (who.n) trace_index(s->conf->store, &s->tx.id, SL(""), s->tx.sender, &who, 1);
+    if (who.n) trace_index(s->conf->store->trace, &s->tx.id, SL(""), s->tx.sender, &who, 1);
     struct slice sentence =
         ar_printf(&s->tx.a, "refused to %s [%s], sender <%.*s>: %d %s %.*s", s->helo,
                   ip_format(&conn_peer(s->c)->ip, ip), SLF(s->tx.sender), code, enhanced, SLF(text));
     trace_add(
-        s->conf->store,
+        s->conf->store->trace,
         &(struct trace_event){
             .id = s->tx.id, .kind = TRACE_REFUSED, .who = who, .sentence = sentence, .session = s->who});
 }
@@ -182,8 +182,9 @@ static struct slice checked_sentence(struct smtpd_session *s, const struct maila
 
 static void trace_checked(struct smtpd_session *s, const struct mailauth_verdict *v)
 {
-    trace_add(s->conf->store, &(struct trace_event){
-                                  .id = s->tx.id, .kind = TRACE_CHECKED, .sentence = checked_sentence(s, v)});
+    trace_add(
+        s->conf->store->trace,
+        &(struct trace_event){.id = s->tx.id, .kind = TRACE_CHECKED, .sentence = checked_sentence(s, v)});
 }
 
 static struct slice received_sentence(struct smtpd_session *s)
@@ -214,7 +215,7 @@ static void trace_received(struct smtpd_session *s, const struct mailauth_verdic
             .id = t->id,
             .kind = TRACE_REWRITTEN,
             .sentence = ar_printf(&t->a, "%d header fields were added or removed", t->edits)};
-    trace_add_together(s->conf->store, e, n);
+    trace_add_together(s->conf->store->trace, e, n);
 }
 
 /* ---- the letter is there ---- */
@@ -300,7 +301,7 @@ static int put_prefix(struct smtpd_session *s, const struct mailauth_verdict *v,
         t->signing = false;
         if (r) return r;
         if (signatures.n)
-            trace_addf(s->conf->store, &t->id, TRACE_SIGNED, SL(""), "signed with DKIM for %.*s",
+            trace_addf(s->conf->store->trace, &t->id, TRACE_SIGNED, SL(""), "signed with DKIM for %.*s",
                        SLF(t->from_domain));
     }
     mail_return_path(out, t->sender_path);
@@ -374,7 +375,7 @@ static int commit(struct smtpd_session *s, const struct mailauth_verdict *v)
 static void leave_open(struct smtpd_session *s)
 {
     index_letter(s);
-    trace_addf(s->conf->store, &s->tx.id, TRACE_UNKNOWN, SL(""),
+    trace_addf(s->conf->store->trace, &s->tx.id, TRACE_UNKNOWN, SL(""),
                "not answered, the connection was closed: %s", err_text(ERR_UNKNOWN));
     log_error(s->who, "letter %s is not answered: %s", s->tx.id.s, err_text(ERR_UNKNOWN));
     s->over = true;
@@ -385,7 +386,7 @@ void smtpd_letter_complete(struct smtpd_session *s)
     struct smtpd_tx *t = &s->tx;
     struct mailauth_verdict v = {0};
     check_lines(s);
-    int r = s->logged_in ? authority_check(&s->authority, s->conf->store) : 0;
+    int r = s->logged_in ? authority_check(&s->authority, s->conf->store->directory) : 0;
     if (r) smtpd_decide(s, 421, "4.7.0", "%s", err_text(r));
     judge(s, &v);
     preflight(s);

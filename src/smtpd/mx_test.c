@@ -90,7 +90,7 @@ static void add_crowd(struct world *w, const char *alias, int crowd)
 {
     struct slice to[ALIAS_TARGETS_MAX];
     for (int i = 0; i < ALIAS_TARGETS_MAX; i++) to[i] = ar_printf(&w->a, "u%d-%d@elsewhere.test", crowd, i);
-    CHECK_OK(alias_add(w->store, sl_cstr(alias), to, COUNT_OF(to)));
+    CHECK_OK(alias_add(w->store->directory, sl_cstr(alias), to, COUNT_OF(to)));
 }
 
 TEST(mx_answers_in_words_what_is_above_a_limit)
@@ -103,7 +103,7 @@ TEST(mx_answers_in_words_what_is_above_a_limit)
     world_begin(&w, NULL);
     for (int i = 0; i <= CROWDS; i++)
         add_crowd(&w, ar_cstr(&w.a, ar_printf(&w.a, "crowd%d@home.test", i)), i);
-    CHECK_OK(alias_add(w.store, SL("both@home.test"), both, 2));
+    CHECK_OK(alias_add(w.store->directory, SL("both@home.test"), both, 2));
     client_open(&cl, &w, SMTPD_MX);
     envelope(&cl, "carol@one.test");
     CHECK(sl_starts(talk(&cl, "RCPT TO:<both@home.test>"),
@@ -229,7 +229,7 @@ TEST(mx_resolves_recipients)
     struct world w;
     struct client cl;
     world_begin(&w, NULL);
-    CHECK_OK(account_disable(w.store, SL("bob@home.test"), true));
+    CHECK_OK(account_disable(w.store->directory, SL("bob@home.test"), true));
     client_open(&cl, &w, SMTPD_MX);
     envelope(&cl, "carol@one.test");
     CHECK(sl_starts(talk(&cl, "RCPT TO:<bob@home.test>"),
@@ -642,8 +642,8 @@ TEST(mx_international_letters)
     struct world w;
     struct client cl;
     world_begin(&w, NULL);
-    CHECK_OK(domain_add(w.store, SL("xn--bcher-kva.test"))); /* buecher, with an umlaut */
-    CHECK_OK(account_add(w.store, SL("j\xc3\xb6rg@xn--bcher-kva.test"), SL("secret")));
+    CHECK_OK(domain_add(w.store->directory, SL("xn--bcher-kva.test"))); /* buecher, with an umlaut */
+    CHECK_OK(account_add(w.store->directory, SL("j\xc3\xb6rg@xn--bcher-kva.test"), SL("secret")));
     client_open(&cl, &w, SMTPD_MX);
     talk(&cl, "EHLO mail.one.test");
     CHECK(sl_starts(talk(&cl, "MAIL FROM:<j\xc3\xbc@one.test>"), SL("553 5.6.7 ")));

@@ -11,7 +11,7 @@ static bool is_report_address(struct smtpd_session *s, struct slice address)
     if (!sl_startsi(address, SL(DMARC_REPORTS_LOCAL "@")) ||
         mail_addr_split(&s->tx.a, address, &local, &domain) != 0)
         return false;
-    return domain_is_local(s->conf->store, domain, &here) == 0 && here;
+    return domain_is_local(s->conf->store->directory, domain, &here) == 0 && here;
 }
 
 static size_t report_addresses(struct smtpd_session *s)

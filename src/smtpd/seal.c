@@ -41,7 +41,7 @@ static int make_set(struct smtpd_session *s, const struct mailauth_verdict *v, s
     if (i < 0) r = err_set(ERR_NOT_FOUND, "%.*s has no active RSA key", SLF(domain));
     else r = mailauth_seal(t->auth, v, &head, keys.domain, keys.selector[i], keys.key[i], set);
     if (!r)
-        trace_addf(s->conf->store, &t->id, TRACE_SIGNED, SL(""),
+        trace_addf(s->conf->store->trace, &t->id, TRACE_SIGNED, SL(""),
                    "sealed with ARC for %.*s, because it is sent on", SLF(domain));
     signing_keys_end(&keys);
     return r;

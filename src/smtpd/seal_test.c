@@ -29,7 +29,7 @@ static size_t seals(const char *rcpt, const char *text, bool rsa, void (*change)
     struct mail_head head;
     size_t n = 0;
     world_begin(&w, change);
-    if (rsa) CHECK_OK(dkim_key_add(w.store, SL("home.test"), SL("r"), KEY_RSA, DKIM_KEY_ACTIVE));
+    if (rsa) CHECK_OK(dkim_key_add(w.store->directory, SL("home.test"), SL("r"), KEY_RSA, DKIM_KEY_ACTIVE));
     client_open(&cl, &w, SMTPD_MX);
     CHECK(sl_starts(send_to(&cl, rcpt, text), SL("250 2.0.0 ")));
     CHECK_OK(mail_head_parse(&cl.a, handed.bytes, &head));

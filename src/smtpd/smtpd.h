@@ -1,6 +1,7 @@
 /* smtpd.h - the SMTP server: mail from the world (25) and from our users (587, 465). */
 #pragma once
 #include "guard/guard.h"
+#include "login/login.h"
 #include "mailauth/mailauth.h"
 #include "outgoing/preflight_gate.h"
 #include "outgoing/signing.h"
@@ -16,6 +17,7 @@ enum smtpd_kind {
 
 struct smtpd_conf { /* everything is borrowed and outlives the server */
     struct store *store;
+    struct login *login;
     struct queue *queue;
     struct signing *signing;
     const struct mailauth_ctx *mailauth;
@@ -23,7 +25,7 @@ struct smtpd_conf { /* everything is borrowed and outlives the server */
     struct preflight_gate *preflight; /* for letters of our users; NULL: they are not looked at */
     struct dmarc_store *reports;      /* DMARC aggregate reports; NULL = none */
     struct tls_ctx *tls;
-    unsigned logins; /* the ways to log in that are offered (store/sasl.h); 0 = all */
+    unsigned logins; /* the ways to log in that are offered (login/sasl.h); 0 = all */
     struct slice hostname;
     uint64_t size_max;  /* bytes of a letter; 0 = 50 MiB */
     uint32_t rcpts_max; /* of one transaction; 0 = 1000 */

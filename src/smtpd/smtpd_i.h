@@ -8,8 +8,8 @@
 #include "base/map.h"
 #include "mail/head.h"
 #include "smtpd.h"
-#include "store/sasl.h"
-#include "store/trace.h"
+#include "login/sasl.h"
+#include "trace/trace.h"
 #include "wire/smtp.h"
 
 enum {

@@ -153,7 +153,7 @@ TEST(login_refused)
     struct world w;
     struct client cl;
     world_begin(&w, NULL);
-    CHECK_OK(account_disable(w.store, SL("bob@home.test"), true));
+    CHECK_OK(account_disable(w.store->directory, SL("bob@home.test"), true));
     client_open(&cl, &w, SMTPD_SUBMISSIONS);
     talk(&cl, "EHLO x");
     CHECK_SL(talk_plain(&cl, "nobody@home.test", "x"), "535 5.7.8 User name or password is wrong");

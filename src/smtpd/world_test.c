@@ -71,12 +71,13 @@ static void open_store(struct world *w)
     ASSERT(kv_mem_open(&kv, NULL) == 0);
     ASSERT(body_open(&body, w->dir, 0) == 0);
     CHECK_OK(store_open(&w->store, kv, body));
-    CHECK_OK(domain_add(w->store, SL("home.test")));
-    CHECK_OK(dkim_key_add(w->store, SL("home.test"), SL("test"), KEY_ED25519, DKIM_KEY_ACTIVE));
-    CHECK_OK(account_add(w->store, SL("alice@home.test"), SL("wonderland")));
-    CHECK_OK(account_add(w->store, SL("bob@home.test"), SL("builder")));
+    CHECK_OK(login_open(&w->login, kv, w->store->directory));
+    CHECK_OK(domain_add(w->store->directory, SL("home.test")));
+    CHECK_OK(dkim_key_add(w->store->directory, SL("home.test"), SL("test"), KEY_ED25519, DKIM_KEY_ACTIVE));
+    CHECK_OK(account_add(w->store->directory, SL("alice@home.test"), SL("wonderland")));
+    CHECK_OK(account_add(w->store->directory, SL("bob@home.test"), SL("builder")));
     struct slice both[2] = {SL("alice@home.test"), SL("far@away.test")};
-    CHECK_OK(alias_add(w->store, SL("team@home.test"), both, 2));
+    CHECK_OK(alias_add(w->store->directory, SL("team@home.test"), both, 2));
 }
 
 static void open_tls(struct world *w)
@@ -125,9 +126,10 @@ void world_begin(struct world *w, void (*change)(struct smtpd_conf *))
     open_store(w);
     open_tls(w);
     CHECK_OK(dns_open_zone_text(&w->dns, sl_cstr(zone)));
-    CHECK_OK(signing_open(&w->signing, w->store));
+    CHECK_OK(signing_open(&w->signing, w->store->directory));
     w->mailauth = (struct mailauth_ctx){.dns = w->dns, .hostname = SL("mx.home.test")};
     w->conf = (struct smtpd_conf){.store = w->store,
+                                  .login = w->login,
                                   .queue = (struct queue *)w->store,
                                   .signing = w->signing,
                                   .mailauth = &w->mailauth,
@@ -167,6 +169,7 @@ void world_end(struct world *w)
     smtpd_close(&w->smtpd);
     signing_close(&w->signing);
     dns_close(&w->dns);
+    login_close(&w->login);
     store_close(&w->store);
     tls_free(&w->tls);
     tls_free(&w->client_tls);

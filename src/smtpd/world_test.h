@@ -4,11 +4,12 @@
 #pragma once
 #include "base/log.h"
 #include "smtpd.h"
-#include "store/sasl.h"
+#include "login/sasl.h"
 
 struct world {
     char dir[64];
     struct store *store;
+    struct login *login;
     struct dns *dns;
     struct signing *signing;
     struct tls_ctx *tls, *client_tls;

@@ -22,9 +22,6 @@ void care_end(struct care *c);
 /* Inside a transaction on an account: bad() says which mailboxes have one name, and which names and
  * mailboxes do not belong together. */
 MUST_CHECK int verify_names(struct kv_tx *tx, void (*bad)(void *arg, const char *what), void *arg);
-/* Inside a transaction on a domain's object: bad() says whether somebody has its duties, and whether it can
- * sign. */
-MUST_CHECK int verify_domain(struct kv_tx *tx, void (*bad)(void *arg, const char *what), void *arg);
 /* Calls each() with the id of every account that has rows; its non-zero value ends the walk. */
 MUST_CHECK int accounts_each(struct store *s, int (*each)(void *arg, const char *acc), void *arg);
 /* Rows of the account with keys in [from, to), page by page. */

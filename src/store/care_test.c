@@ -1,6 +1,5 @@
 /* care_test.c - sweep, verify, backup. */
 #include "care_i.h"
-#include "directory.h"
 #include "rt/file.h"
 #include "store_i.h"
 #include "store_test.h"
@@ -347,9 +346,9 @@ TEST(verify_names_a_damaged_row_of_every_object)
     };
     struct buf said = BUF_INIT;
     REQUIRE(fixture_begin(&f));
-    CHECK_OK(domain_add(f.s, SL("one.test")));
-    CHECK_OK(dkim_key_add(f.s, SL("one.test"), SL("good"), KEY_ED25519, DKIM_KEY_ACTIVE));
-    CHECK_OK(account_add(f.s, SL("bob@one.test"), SL("secret")));
+    CHECK_OK(domain_add(f.s->directory, SL("one.test")));
+    CHECK_OK(dkim_key_add(f.s->directory, SL("one.test"), SL("good"), KEY_ED25519, DKIM_KEY_ACTIVE));
+    CHECK_OK(account_add(f.s->directory, SL("bob@one.test"), SL("secret")));
     CHECK_OK(store_verify(f.s, NULL, NULL, note_fault, &said));
     for (size_t i = 0; i < COUNT_OF(rows); i++)
         CHECK_OK(kv_transact(f.s->kv, sl_cstr(rows[i].object), damage_one, (void *)rows[i].key));
@@ -386,14 +385,14 @@ TEST(verify_compares_what_belongs_together)
     struct slice keyword = SL("work");
     uint32_t v, uid;
     REQUIRE(fixture_begin(&f));
-    CHECK_OK(domain_add(f.s, SL("one.test")));
-    CHECK_OK(account_add(f.s, SL("bob@one.test"), SL("secret")));
+    CHECK_OK(domain_add(f.s->directory, SL("one.test")));
+    CHECK_OK(account_add(f.s->directory, SL("bob@one.test"), SL("secret")));
     struct message_new m = letter(&f, "text", 0);
     m.keyword = &keyword, m.nkeywords = 1;
     CHECK_OK(message_append(f.s, ACC, INBOX_ID, &m, 1, &v, &uid));
     CHECK_ERR(store_verify(f.s, NULL, NULL, note_fault, &said), ERR_CORRUPT);
     CHECK_SL(buf_slice(&said), "the domain one.test has no DKIM key that signs\n");
-    CHECK_OK(dkim_key_add(f.s, SL("one.test"), SL("s"), KEY_ED25519, DKIM_KEY_ACTIVE));
+    CHECK_OK(dkim_key_add(f.s->directory, SL("one.test"), SL("s"), KEY_ED25519, DKIM_KEY_ACTIVE));
     CHECK_OK(store_verify(f.s, NULL, NULL, note_fault, &said));
     static const struct {
         char duties[4];

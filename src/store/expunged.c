@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "mailbox_i.h"
-#include "store_i.h"
 
 enum { PLACES = 16384 };
 

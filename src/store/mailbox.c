@@ -3,7 +3,6 @@
 
 #include "base/log.h"
 #include "mailbox_i.h"
-#include "store_i.h"
 
 /* ---- reading ---- */
 
@@ -342,7 +341,7 @@ int mailbox_subscriptions(struct store *s, const char *acc, struct arena *a, str
 
 /* ---- a new account ---- */
 
-static int make_defaults(struct kv_tx *tx, void *arg)
+int mailbox_defaults(struct kv_tx *tx, void *arg)
 {
     (void)arg;
     struct account_row a = {.next_box = INBOX_ID};
@@ -362,36 +361,10 @@ static int make_defaults(struct kv_tx *tx, void *arg)
 
 int mailbox_make_defaults(struct store *s, const char *acc)
 {
-    return account_transact(s, acc, make_defaults, NULL);
+    return account_transact(s, acc, mailbox_defaults, NULL);
 }
 
 /* The mark lies beside the account's rows until they go. */
-static int make_account(struct kv_tx *tx, void *arg)
-{
-    struct account_row a;
-    int rc = tx_account(tx, &a);
-    if (rc != ERR_NOT_FOUND) return rc ? rc : ERR_EXISTS;
-    kv_tx_put(tx, SL("w"), *(struct slice *)arg);
-    return make_defaults(tx, NULL);
-}
-
-int account_make(struct store *s, const char *acc, struct slice mark)
-{
-    return account_transact(s, acc, make_account, &mark);
-}
-
-int account_made_as(struct store *s, const char *acc, struct slice mark, bool *yes)
-{
-    char room[KEY_ROOM];
-    struct arena a;
-    struct slice row;
-    ar_init(&a, 0);
-    int rc = kv_get(s->kv, account_object(acc, room), SL("w"), &a, &row);
-    *yes = rc == 0 && sl_eq(row, mark);
-    ar_free(&a);
-    return rc == ERR_NOT_FOUND ? 0 : rc;
-}
-
 /* ---- recent ---- */
 
 enum { RECENT_ROW = 1 };
@@ -452,14 +425,6 @@ static int set_quota(struct kv_tx *tx, void *arg)
 int account_set_quota(struct store *s, const char *acc, uint64_t bytes)
 {
     return account_transact(s, acc, set_quota, &bytes);
-}
-
-int account_erase(struct store *s, const char *acc)
-{
-    char room[KEY_ROOM];
-    int rc = kv_erase(s->kv, account_object(acc, room), SL(""), SL(""));
-    if (rc == 0) kv_notify(s->kv, account_object(acc, room));
-    return rc;
 }
 
 struct kv_watch *mailbox_watch(struct store *s, const char *acc, void (*fn)(void *), void *arg)

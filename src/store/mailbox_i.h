@@ -100,6 +100,13 @@ void mailbox_name_del(struct kv_tx *tx, struct slice name, uint32_t id);
 MUST_CHECK int mailbox_make(struct kv_tx *tx, struct account_row *a, struct slice name, unsigned use,
                             struct box_row *out);
 
+/* Inside a transaction on an account without mailboxes: makes its row and the special-use ones. */
+MUST_CHECK int mailbox_defaults(struct kv_tx *tx, void *arg);
+
+/* ---- account.c ---- */
+
+struct account_home account_home(struct store *s);
+
 /* ---- journal.c ---- */
 
 /* One row: what a transaction changed in a mailbox, ascending by uid. Packed as LEB128. */
@@ -130,6 +137,8 @@ MUST_CHECK int mailbox_finish_deletes(struct store *s, const char *acc);
 
 /* ---- expunged.c ---- */
 
+struct expunged *expunged_new(void);
+void expunged_free(struct expunged *e);
 /* As it was before it was expunged. */
 void expunged_add(struct expunged *e, const char *acc, uint32_t box, const struct message *m);
 

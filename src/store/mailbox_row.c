@@ -2,7 +2,6 @@
 #include <stdio.h>
 
 #include "mailbox_i.h"
-#include "store_i.h"
 
 enum { ZONE_ZERO = 1440 /* minutes of a day: no zone is stored as a negative number */ };
 enum { ACCOUNT_ROW = 1, BOX_ROW = 1, MESSAGE_ROW = 1 };
@@ -21,7 +20,7 @@ struct slice key_box(char kind, uint32_t box, char room[KEY_ROOM])
 {
     room[0] = kind;
     room[1] = '/';
-    return sl(room, 2 + put_hex(room + 2, box, 8));
+    return sl(room, 2 + hex_digits(room + 2, box, 8));
 }
 
 static struct slice key_box_and(char kind, uint32_t box, char end, char room[KEY_ROOM])
@@ -44,7 +43,7 @@ struct slice key_prefix_end(char kind, uint32_t box, char room[KEY_ROOM])
 struct slice key_two(char kind, uint32_t box, uint64_t n, int digits, char room[KEY_ROOM])
 {
     size_t at = key_prefix(kind, box, room).n;
-    return sl(room, at + put_hex(room + at, n, digits));
+    return sl(room, at + hex_digits(room + at, n, digits));
 }
 
 int key_number(struct slice key, uint64_t *out)

@@ -10,7 +10,6 @@
 #include "mailbox.h"
 #include "rt/file.h"
 #include "sim/sim.h"
-#include "trace.h"
 
 enum { FIBERS = 3, ROUNDS = 3, LETTERS = FIBERS * ROUNDS };
 
@@ -419,7 +418,7 @@ static bool traced(struct world *w, const struct letter_id *id)
     struct trace_event *e;
     size_t n;
     ar_init(&a, 0);
-    int rc = trace_read(w->s, id, &a, &e, &n);
+    int rc = trace_read(w->s->trace, id, &a, &e, &n);
     CHECK(rc == 0 || rc == ERR_NOT_FOUND);
     ar_free(&a);
     return rc == 0;
@@ -439,20 +438,20 @@ static int wrong_clock(void *arg)
         sim_clock_skew(w->node, i == 0 ? year : i == 1 ? -60 * year : 100 * year);
         letter_id_new(&id[i]);
         CHECK(letter_id_ok(sl_cstr(id[i].s)));
-        trace_addf(w->s, &id[i], TRACE_QUEUED, SL(""), "by a wrong clock");
+        trace_addf(w->s->trace, &id[i], TRACE_QUEUED, SL(""), "by a wrong clock");
         CHECK_OK(mailbox_create(w->s, acc, SL("again"), 0, &a, &box[i]));
         CHECK_OK(mailbox_delete(w->s, acc, SL("again")));
         CHECK(!i || box[i].uidvalidity > box[i - 1].uidvalidity);
     }
     CHECK(box[2].uidvalidity < UINT32_MAX - 1000000); /* room for more than were ever made */
     sim_clock_skew(w->node, 0);
-    CHECK_OK(trace_expire(w->s, 30));
+    CHECK_OK(trace_expire(w->s->trace, 30));
     CHECK(traced(w, &id[0]));
     CHECK_OK(fiber_sleep(20 * day));
-    CHECK_OK(trace_expire(w->s, 30));
+    CHECK_OK(trace_expire(w->s->trace, 30));
     CHECK(traced(w, &id[0]));
     CHECK_OK(fiber_sleep(11 * day));
-    CHECK_OK(trace_expire(w->s, 30));
+    CHECK_OK(trace_expire(w->s->trace, 30));
     CHECK(!traced(w, &id[0])); /* not only in a year */
     ar_free(&a);
     store_close(&w->s);

@@ -1,7 +1,6 @@
 /* verify.c - is everything there that should be? Rows that can be read, counters that agree
  * with what they count, bodies that are whole. Reports, changes nothing. */
 #include "care_i.h"
-#include "store_i.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -298,7 +297,7 @@ static int check_object(struct verify *v, struct slice object)
     return rc;
 }
 
-static int check_domain_tx(struct kv_tx *tx, void *arg) { return verify_domain(tx, bad_index, arg); }
+static int check_domain_tx(struct kv_tx *tx, void *arg) { return domain_check(tx, bad_index, arg); }
 
 static int check_domain(struct verify *v, struct slice object)
 {

@@ -1,7 +1,7 @@
 /* alias.c - aliases: rows of their domain's object. */
+#include "directory_i.h"
 #include "kv/record.h"
 #include "mail/addr.h"
-#include "store_i.h"
 
 enum { ALIAS_VERSION = 1 };
 
@@ -21,10 +21,11 @@ int alias_parse(struct arena *a, struct slice value, struct alias *out)
     return rec_error(&r);
 }
 
-int alias_get(struct store *s, struct arena *a, struct slice local, struct slice domain, struct alias *out)
+int alias_get(struct directory *dir, struct arena *a, struct slice local, struct slice domain,
+              struct alias *out)
 {
     struct slice row;
-    int e = kv_get(s->kv, domain_object(a, domain), local_key(a, 'l', local), a, &row);
+    int e = kv_get(dir->kv, domain_object(a, domain), local_key(a, 'l', local), a, &row);
     return e ? e : alias_parse(a, row, out);
 }
 
@@ -36,12 +37,12 @@ bool alias_has(const struct alias *x, struct slice target)
     return false;
 }
 
-int alias_target(struct store *s, struct arena *a, struct slice address, struct slice *out)
+int alias_target(struct directory *dir, struct arena *a, struct slice address, struct slice *out)
 {
     struct slice local, domain;
     bool here;
     int e = address_split(a, address, &local, &domain);
-    if (!e) e = domain_is_local(s, domain, &here);
+    if (!e) e = domain_is_local(dir, domain, &here);
     if (e) return e;
     if (here) local = local_name(a, local);
     *out = mail_addr_join(a, local, domain);
@@ -99,17 +100,18 @@ static int change_alias(struct kv_tx *tx, void *arg)
     return 0;
 }
 
-static int alias_change(struct store *s, struct slice address, const struct slice *target, size_t n, bool add)
+static int alias_change(struct directory *dir, struct slice address, const struct slice *target, size_t n,
+                        bool add)
 {
     struct arena a;
     ar_init(&a, 0);
     struct slice local, domain;
     struct alias_change c = {.a = &a, .add = add, .n = n, .target = ar_array(&a, struct slice, n)};
-    int e = address_split_here(s, &a, address, &local, &domain);
-    for (size_t i = 0; i < n && !e; i++) e = alias_target(s, &a, target[i], &c.target[i]);
+    int e = address_split_here(dir, &a, address, &local, &domain);
+    for (size_t i = 0; i < n && !e; i++) e = alias_target(dir, &a, target[i], &c.target[i]);
     if (!e) {
         c.key = local_key(&a, 'l', local);
-        e = directory_transact(s, domain, change_alias, &c);
+        e = directory_transact(dir, domain, change_alias, &c);
         if (e == ERR_NOT_FOUND && !add)
             e = n ? err_set(e, "%.*s does not lead to %.*s", SLF(address), SLF(target[0]))
                   : err_set(e, "there is no alias %.*s", SLF(address));
@@ -118,30 +120,30 @@ static int alias_change(struct store *s, struct slice address, const struct slic
     return e;
 }
 
-int alias_add(struct store *s, struct slice address, const struct slice *target, size_t n)
+int alias_add(struct directory *dir, struct slice address, const struct slice *target, size_t n)
 {
-    return alias_change(s, address, target, n, true);
+    return alias_change(dir, address, target, n, true);
 }
 
-int alias_remove(struct store *s, struct slice address, const struct slice *target)
+int alias_remove(struct directory *dir, struct slice address, const struct slice *target)
 {
-    return alias_change(s, address, target, target ? 1 : 0, false);
+    return alias_change(dir, address, target, target ? 1 : 0, false);
 }
 
-int alias_list(struct store *s, struct arena *a, struct slice domain, struct alias **out, size_t *n)
+int alias_list(struct directory *dir, struct arena *a, struct slice domain, struct alias **out, size_t *n)
 {
     int rc;
     struct slice *names = &domain;
     size_t all = 1, cap = 0;
     *out = NULL;
     *n = 0;
-    if (!domain.n) directory_domains(s, a, &names, &all);
+    if (!domain.n) directory_domains(dir, a, &names, &all);
     else if ((rc = domain_name(a, domain, &domain))) return rc;
     for (size_t i = 0; i < all; i++) {
         struct slice object = domain_object(a, names[i]), from = SL("l:");
         struct kv_page page = {.more = true};
         while (page.more) {
-            int e = kv_scan(s->kv, object, from, SL("l;"), KV_PAGE_MAX, a, &page);
+            int e = kv_scan(dir->kv, object, from, SL("l;"), KV_PAGE_MAX, a, &page);
             for (size_t k = 0; !e && k < page.n; k++) {
                 if (*n == cap) *out = ar_grow(a, *out, &cap, sizeof **out);
                 struct alias *x = &(*out)[(*n)++];

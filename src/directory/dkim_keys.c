@@ -1,8 +1,8 @@
 /* dkim_keys.c - the private keys with which a domain signs, as rows of its object. */
 #include "base/civil.h"
 #include "base/text.h"
+#include "directory_i.h"
 #include "kv/record.h"
-#include "store_i.h"
 
 enum { DKIM_KEY_VERSION = 1, DKIM_RSA_BITS = 2048, SELECTOR_MAX = 63 };
 
@@ -38,11 +38,11 @@ int dkim_key_parse(struct slice value, struct dkim_key *out)
                  : err_set(ERR_CORRUPT, "the record of a key names a kind or state that there is not");
 }
 
-int dkim_keys(struct store *s, struct arena *a, struct slice domain, struct dkim_key **out, size_t *n)
+int dkim_keys(struct directory *dir, struct arena *a, struct slice domain, struct dkim_key **out, size_t *n)
 {
     struct kv_page page;
     int e = domain_name(a, domain, &domain);
-    if (!e) e = kv_scan(s->kv, domain_object(a, domain), SL("k:"), SL("k;"), KV_PAGE_MAX, a, &page);
+    if (!e) e = kv_scan(dir->kv, domain_object(a, domain), SL("k:"), SL("k;"), KV_PAGE_MAX, a, &page);
     if (e) return e;
     *out = ar_array(a, struct dkim_key, page.n);
     for (*n = 0; *n < page.n; ++*n) {
@@ -130,7 +130,7 @@ static int add_key(struct kv_tx *tx, void *arg)
     return 0;
 }
 
-int dkim_key_add(struct store *s, struct slice domain, struct slice selector, enum key_kind kind,
+int dkim_key_add(struct directory *dir, struct slice domain, struct slice selector, enum key_kind kind,
                  enum dkim_key_state state)
 {
     struct arena a;
@@ -141,7 +141,7 @@ int dkim_key_add(struct store *s, struct slice domain, struct slice selector, en
     int e = domain_name(&a, domain, &domain);
     if (!e) e = new_key(&a, selector, kind, state, &k);
     if (!e) {
-        e = directory_transact(s, domain, add_key, &k);
+        e = directory_transact(dir, domain, add_key, &k);
         wipe((char *)k.pem.p, k.pem.n);
     }
     if (e == ERR_EXISTS)
@@ -203,23 +203,23 @@ static int take_over(struct kv_tx *tx, void *arg)
     return e;
 }
 
-int dkim_key_take_over(struct store *s, struct arena *a, struct slice domain, struct slice selector,
+int dkim_key_take_over(struct directory *dir, struct arena *a, struct slice domain, struct slice selector,
                        struct slice **retired, size_t *n)
 {
     struct takeover t = {.a = a, .next.selector = selector};
     int e = domain_name(a, domain, &domain);
-    if (!e) e = not_there(directory_transact(s, domain, take_over, &t), domain, selector);
+    if (!e) e = not_there(directory_transact(dir, domain, take_over, &t), domain, selector);
     *retired = t.retired;
     *n = e ? 0 : t.n;
     return e == ERR_STATE ? err_set(e, "the DKIM key %.*s waits no more", SLF(selector)) : e;
 }
 
-int dkim_key_remove(struct store *s, struct slice domain, struct slice selector)
+int dkim_key_remove(struct directory *dir, struct slice domain, struct slice selector)
 {
     struct arena a;
     ar_init(&a, 0);
     int e = domain_name(&a, domain, &domain);
-    if (!e) e = not_there(directory_delete(s, domain, key_row(&a, selector)), domain, selector);
+    if (!e) e = not_there(directory_delete(dir, domain, key_row(&a, selector)), domain, selector);
     ar_free(&a);
     return e;
 }

@@ -7,7 +7,24 @@
 #pragma once
 #include "base/limits.h"
 #include "crypto/crypto.h"
-#include "store.h"
+#include "kv/kv.h"
+
+struct directory; /* usable from every loop */
+
+/* What an account owns outside of its domain's object (its mailboxes): store fills this. All may SUSPEND. */
+
+struct account_home {
+    void *ctx;
+    /* Makes it, with the mark inside. ERR_EXISTS: there is something of that id, and it was left alone. */
+    int (*make)(void *ctx, const char *id, struct slice mark);
+    /* Is what is there made with this mark? */
+    int (*made_as)(void *ctx, const char *id, struct slice mark, bool *yes);
+    int (*erase)(void *ctx, const char *id); /* 0 also when nothing is there */
+};
+/* Reads which domains are here, and finishes what was cut off: accounts half made or half removed. kv stays
+ * the caller's and outlives it. */
+MUST_CHECK int directory_open(struct directory **out, struct kv *kv, const struct account_home *home);
+void directory_close(struct directory **dir);
 
 enum { LOCAL_PART_MAX = LIMIT_LOCAL_PART, ALIAS_TARGETS_MAX = LIMIT_ALIAS_TARGETS, ALIAS_DEPTH_MAX = 10 };
 
@@ -22,16 +39,33 @@ struct domain {
 };
 /* With an RSA and an Ed25519 key that sign at once, named after the month: both or nothing.
  * ERR_EXISTS, ERR_SYNTAX. SUSPENDS (offload). */
-MUST_CHECK int domain_add_with_keys(struct store *s, struct slice name);
-MUST_CHECK int domain_add(struct store *s, struct slice name);    /* one whose mail leaves unsigned */
-MUST_CHECK int domain_remove(struct store *s, struct slice name); /* ERR_STATE while accounts are left */
-MUST_CHECK int domain_get(struct store *s, struct arena *a, struct slice name,
+MUST_CHECK int domain_add_with_keys(struct directory *dir, struct slice name);
+MUST_CHECK int domain_add(struct directory *dir, struct slice name); /* one whose mail leaves unsigned */
+MUST_CHECK int domain_remove(struct directory *dir,
+                             struct slice name); /* ERR_STATE while accounts are left */
+MUST_CHECK int domain_get(struct directory *dir, struct arena *a, struct slice name,
                           struct domain *out); /* ERR_NOT_FOUND */
-MUST_CHECK int domain_list(struct store *s, struct arena *a, struct domain **out, size_t *n); /* by name */
-MUST_CHECK int domain_set_catch_all(struct store *s, struct slice name, struct slice address);
-MUST_CHECK int domain_is_local(struct store *s, struct slice name, bool *yes);
+MUST_CHECK int domain_list(struct directory *dir, struct arena *a, struct domain **out,
+                           size_t *n); /* by name */
+MUST_CHECK int domain_set_catch_all(struct directory *dir, struct slice name, struct slice address);
+/* Domains here right now: names copied into the arena. Does not suspend. */
+void directory_domains(struct directory *dir, struct arena *a, struct slice **names, size_t *n);
+MUST_CHECK int domain_is_local(struct directory *dir, struct slice name, bool *yes);
+
+/* ---- names ---- */
+
+/* How names are compared, applied once where they come in. A domain: A-labels, lower case, no
+ * final dot; ERR_SYNTAX. A local part of ours: lower case, NFC (as RFC 8265 section 3.3 has it). */
+MUST_CHECK int domain_name(struct arena *a, struct slice name, struct slice *out);
+struct slice local_name(struct arena *a, struct slice local);
+/* "local@domain" split: the local part as written, for elsewhere it is not ours to judge (RFC 5321
+ * section 2.4), the domain as domain_name() has it; ERR_SYNTAX with the sentence. */
+MUST_CHECK int address_split(struct arena *a, struct slice address, struct slice *local,
+                             struct slice *domain);
 
 /* ---- accounts ---- */
+
+enum { PASSWORD_ITERATIONS = 20000 }; /* of the keys made from passwords, and of decoys */
 
 struct account {
     char id[20];          /* names the object u:<id>; never used again */
@@ -46,13 +80,19 @@ struct account {
         damage; /* of account_list(): why its row cannot be read (then only names are known), or empty */
 };
 /* Also makes the special-use mailboxes. ERR_EXISTS, ERR_NOT_FOUND (domain), ERR_SYNTAX. */
-MUST_CHECK int account_add(struct store *s, struct slice address, struct slice password);
-MUST_CHECK int account_password(struct store *s, struct slice address, struct slice password);
-MUST_CHECK int account_disable(struct store *s, struct slice address, bool disabled);
-MUST_CHECK int account_remove(struct store *s, struct slice address);
-MUST_CHECK int account_get(struct store *s, struct arena *a, struct slice address, struct account *out);
+MUST_CHECK int account_add(struct directory *dir, struct slice address, struct slice password);
+MUST_CHECK int account_password(struct directory *dir, struct slice address, struct slice password);
+MUST_CHECK int account_disable(struct directory *dir, struct slice address, bool disabled);
+MUST_CHECK int account_remove(struct directory *dir, struct slice address);
+MUST_CHECK int account_get(struct directory *dir, struct arena *a, struct slice address, struct account *out);
+/* The same by names as local_name() and domain_name() have them. ERR_NOT_FOUND without a sentence. */
+MUST_CHECK int account_read(struct directory *dir, struct arena *a, struct slice local, struct slice domain,
+                            struct account *out);
+/* fn runs on this loop when the account's password, its being disabled or its being here changed: a hint to
+ * look. */
+struct kv_watch *account_watch(struct directory *dir, const char *acc, void (*fn)(void *), void *arg);
 /* domain empty: of all domains. By address. */
-MUST_CHECK int account_list(struct store *s, struct arena *a, struct slice domain, struct account **out,
+MUST_CHECK int account_list(struct directory *dir, struct arena *a, struct slice domain, struct account **out,
                             size_t *n);
 
 /* ---- aliases: an address that stands for others, here or elsewhere ---- */
@@ -63,11 +103,11 @@ struct alias {
     size_t n;
     struct slice damage; /* of alias_list(): why its row cannot be read, or empty */
 };
-MUST_CHECK int alias_add(struct store *s, struct slice address, const struct slice *target,
+MUST_CHECK int alias_add(struct directory *dir, struct slice address, const struct slice *target,
                          size_t n); /* adds to those there. ERR_LIMIT: too many, or too long together */
 /* One target, or the whole alias when target is NULL. The last target takes the alias with it. */
-MUST_CHECK int alias_remove(struct store *s, struct slice address, const struct slice *target);
-MUST_CHECK int alias_list(struct store *s, struct arena *a, struct slice domain, struct alias **out,
+MUST_CHECK int alias_remove(struct directory *dir, struct slice address, const struct slice *target);
+MUST_CHECK int alias_list(struct directory *dir, struct arena *a, struct slice domain, struct alias **out,
                           size_t *n);
 
 /* What becomes of a letter for the alias, as things stand. An account hides an alias of its address,
@@ -86,7 +126,8 @@ struct alias_effect {
     enum alias_end *end; /* of each target */
     size_t n;
 };
-MUST_CHECK int alias_effect(struct store *s, struct arena *a, struct slice address, struct alias_effect *out);
+MUST_CHECK int alias_effect(struct directory *dir, struct arena *a, struct slice address,
+                            struct alias_effect *out);
 
 /* ---- where does a letter for this address go? ---- */
 
@@ -114,38 +155,15 @@ struct routes {
  * order; postmaster, abuse and dmarc-reports fall back to the domain's first account, then to the
  * node's. local "postmaster" with an empty domain is ours (RFC 5321 section 4.5.1). Each
  * account at most once. Returns 0, or an error when the directory cannot be read (4xx). */
-MUST_CHECK int directory_resolve(struct store *s, struct arena *a, struct slice local, struct slice domain,
-                                 struct routes *out);
+MUST_CHECK int directory_resolve(struct directory *dir, struct arena *a, struct slice local,
+                                 struct slice domain, struct routes *out);
 
 /* ---- login ---- */
 
-/* user: the address; a bare local part when exactly one domain is here. ERR_NOT_FOUND,
- * ERR_DENIED when disabled. For SCRAM: keys are in *out. */
-MUST_CHECK int login_find(struct store *s, struct arena *a, struct slice user, struct account *out);
-/* For PLAIN and LOGIN. ERR_DENIED for a wrong password, an unknown user and a disabled
- * account alike, in the same time. SUSPENDS (offload; a password that was right within
- * the last ten minutes is remembered as a keyed hash). */
-MUST_CHECK int login_password(struct store *s, struct arena *a, struct slice user, struct slice password,
-                              struct account *out);
-/* Keys to go on with for an unknown user, always the same for the same name. */
-void login_decoy(struct store *s, struct slice user, struct scram_keys *out);
-/* What a session may go on doing with: the account as it was when it logged in. It ends with
- * `account passwd`, `disable` and `remove`. */
-struct authority {
-    char id[20], local[LOCAL_PART_MAX + 1], domain[256];
-    uint64_t version, generation;
-};
-void authority_begin(struct authority *x, const struct account *acc); /* does not suspend */
-/* Before each command. 0, ERR_DENIED with the sentence when the login counts no more, or why that
- * cannot be told. SUSPENDS only after a change of the directory. */
-MUST_CHECK int authority_check(struct authority *x, struct store *s);
-/* News about an account's authority: fn runs on this loop; a hint to check. */
-struct kv_watch *authority_watch(struct store *s, const char *acc, void (*fn)(void *), void *arg);
-
 /* May the account send as this address? Its own, with any +tag, and aliases that lead
  * to it alone. 0 or ERR_DENIED with the sentence. */
-MUST_CHECK int login_may_send_as(struct store *s, const struct account *acc, struct slice local,
-                                 struct slice domain);
+MUST_CHECK int account_may_send_as(struct directory *dir, const struct account *acc, struct slice local,
+                                   struct slice domain);
 
 /* ---- DKIM keys of a domain ---- */
 
@@ -163,15 +181,20 @@ struct dkim_key {
     struct slice pem;         /* private */
 };
 /* Every key; of a damaged one only the selector is known. */
-MUST_CHECK int dkim_keys(struct store *s, struct arena *a, struct slice domain, struct dkim_key **out,
+MUST_CHECK int dkim_keys(struct directory *dir, struct arena *a, struct slice domain, struct dkim_key **out,
                          size_t *n);
 /* ERR_EXISTS; ERR_STATE: another of its kind waits already (one waits at a time). */
-MUST_CHECK int dkim_key_add(struct store *s, struct slice domain, struct slice selector, enum key_kind kind,
-                            enum dkim_key_state state);
+MUST_CHECK int dkim_key_add(struct directory *dir, struct slice domain, struct slice selector,
+                            enum key_kind kind, enum dkim_key_state state);
 /* A key that waits signs from now on; those of its kind that signed so far are retired (their selectors,
  * in the arena): all or nothing. ERR_STATE: it does not wait, ERR_NOT_FOUND. */
-MUST_CHECK int dkim_key_take_over(struct store *s, struct arena *a, struct slice domain,
+MUST_CHECK int dkim_key_take_over(struct directory *dir, struct arena *a, struct slice domain,
                                   struct slice selector, struct slice **retired, size_t *n);
-MUST_CHECK int dkim_key_remove(struct store *s, struct slice domain, struct slice selector);
+MUST_CHECK int dkim_key_remove(struct directory *dir, struct slice domain, struct slice selector);
+/* A row of a domain's object as those who use it would read it. ERR_CORRUPT. Does not suspend. */
+MUST_CHECK int directory_row_check(struct arena *a, struct slice key, struct slice value);
+/* Inside a transaction on a domain's object: bad() says whether somebody has its duties, and whether it can
+ * sign. */
+MUST_CHECK int domain_check(struct kv_tx *tx, void (*bad)(void *arg, const char *what), void *arg);
 /* Changes whenever a domain's keys change: for caches of parsed keys. Does not suspend. */
-uint64_t directory_generation(struct store *s);
+uint64_t directory_generation(struct directory *dir);

@@ -16,27 +16,29 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "kv/record.h"
-#include "store_i.h"
+#include "rt/rt.h"
 
 enum { TRACE_ROW = 1, TRACE_ROWS = 2 }; /* one event in a row; several */
 enum { KEY_ROOM = KV_KEY_MAX + 1, DAY_SECONDS = 86400, TEXT_MAX = 8000, SENTENCE_MAX = 2000 };
 
 struct trace {
+    struct kv *kv;
     struct lock lock;
     uint32_t serial; /* tells events of the same microsecond apart */
 };
 
-int trace_open(struct store *s)
+struct trace *trace_open(struct kv *kv)
 {
-    s->trace = xcalloc(1, sizeof *s->trace);
-    s->trace->lock = (struct lock)LOCK_INIT;
-    return 0;
+    struct trace *t = xcalloc(1, sizeof *t);
+    t->kv = kv;
+    t->lock = (struct lock)LOCK_INIT;
+    return t;
 }
 
-void trace_close(struct store *s)
+void trace_close(struct trace **t)
 {
-    free(s->trace);
-    s->trace = NULL;
+    free(*t);
+    *t = NULL;
 }
 
 const char *trace_word(enum trace_kind k)
@@ -63,7 +65,7 @@ static int kind_of(struct slice word, enum trace_kind *out)
 static struct slice day_object(int64_t seconds, char room[KEY_ROOM])
 {
     memcpy(room, "t:", 2);
-    return sl(room, 2 + put_hex(room + 2, (uint64_t)(seconds / DAY_SECONDS), 5));
+    return sl(room, 2 + hex_digits(room + 2, (uint64_t)(seconds / DAY_SECONDS), 5));
 }
 
 static struct slice letter_object(const struct letter_id *id, char room[KEY_ROOM])
@@ -98,9 +100,9 @@ static struct slice event_key(const struct letter_id *id, int64_t time, uint32_t
     memcpy(room, "e/", 2);
     memcpy(room + n, id->s, LETTER_ID_LEN);
     room[n += LETTER_ID_LEN] = '/';
-    n += 1 + put_hex(room + n + 1, (uint64_t)time, 14);
+    n += 1 + hex_digits(room + n + 1, (uint64_t)time, 14);
     room[n] = '/';
-    return sl(room, n + 1 + put_hex(room + n + 1, serial, 8));
+    return sl(room, n + 1 + hex_digits(room + n + 1, serial, 8));
 }
 
 static void put_event(struct buf *b, const struct trace_event *e)
@@ -117,27 +119,27 @@ static void tell(const struct trace_event *e)
 }
 
 /* A row may hold KV_VALUE_MAX bytes: data goes alone, and is left out when it is too long. */
-void trace_add_together(struct store *s, const struct trace_event *e, size_t n)
+void trace_add_together(struct trace *t, const struct trace_event *e, size_t n)
 {
     char object[KEY_ROOM], key[KEY_ROOM];
     struct buf b = BUF_INIT;
     if (!letter_id_ok(sl_cstr(e->id.s))) return;
     int64_t time = e->time ? e->time : rt_wall();
-    lock_take(&s->trace->lock);
-    uint32_t serial = s->trace->serial++;
-    lock_release(&s->trace->lock);
+    lock_take(&t->lock);
+    uint32_t serial = t->serial++;
+    lock_release(&t->lock);
     rec_begin(&b, n == 1 ? TRACE_ROW : TRACE_ROWS);
     for (size_t i = 0; i < n; i++) put_event(&b, &e[i]);
     if (n == 1 && e->data.n <= KV_VALUE_MAX - 3 * TEXT_MAX) rec_opt(&b, 'd', e->data);
     ASSERT(n >= 1 && n <= TRACE_TOGETHER_MAX); /* these fit, however long their texts */
-    kv_note_record(s->kv, letter_object(&e->id, object), event_key(&e->id, time, serial, key), &b);
+    kv_note_record(t->kv, letter_object(&e->id, object), event_key(&e->id, time, serial, key), &b);
     for (size_t i = 0; i < n; i++) tell(&e[i]);
     buf_free(&b);
 }
 
-void trace_add(struct store *s, const struct trace_event *e) { trace_add_together(s, e, 1); }
+void trace_add(struct trace *t, const struct trace_event *e) { trace_add_together(t, e, 1); }
 
-void trace_addf(struct store *s, const struct letter_id *id, enum trace_kind kind, struct slice who,
+void trace_addf(struct trace *t, const struct letter_id *id, enum trace_kind kind, struct slice who,
                 const char *fmt, ...)
 {
     char text[SENTENCE_MAX + 4]; /* room for the whole character at which it is cut */
@@ -146,7 +148,7 @@ void trace_addf(struct store *s, const struct letter_id *id, enum trace_kind kin
     int n = vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     size_t len = n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
-    trace_add(s, &(struct trace_event){
+    trace_add(t, &(struct trace_event){
                      .id = *id, .kind = kind, .who = who, .sentence = utf8_cut(sl(text, len), SENTENCE_MAX)});
 }
 
@@ -154,20 +156,20 @@ static struct slice index_key(char kind, struct slice what, const struct letter_
 {
     room[0] = kind;
     room[1] = '/';
-    size_t n = 2 + put_hex(room + 2, stable_hash(what), 16);
+    size_t n = 2 + hex_digits(room + 2, stable_hash(what), 16);
     room[n++] = '/';
     complement(id->s, room + n);
     return sl(room, n + LETTER_ID_LEN);
 }
 
-static void index_one(struct store *s, const struct letter_id *id, char kind, struct slice what)
+static void index_one(struct trace *t, const struct letter_id *id, char kind, struct slice what)
 {
     char object[KEY_ROOM], key[KEY_ROOM];
     struct buf b = BUF_INIT;
     if (!what.n || what.n > TEXT_MAX) return;
     rec_begin(&b, TRACE_ROW);
     rec_put(&b, 'w', what);
-    kv_note_record(s->kv, letter_object(id, object), index_key(kind, what, id, key), &b);
+    kv_note_record(t->kv, letter_object(id, object), index_key(kind, what, id, key), &b);
     buf_free(&b);
 }
 
@@ -178,13 +180,13 @@ static struct slice bare_message_id(struct slice s)
     return s;
 }
 
-void trace_index(struct store *s, const struct letter_id *id, struct slice message_id, struct slice sender,
+void trace_index(struct trace *t, const struct letter_id *id, struct slice message_id, struct slice sender,
                  const struct slice *recipient, size_t n)
 {
     if (!letter_id_ok(sl_cstr(id->s))) return;
-    index_one(s, id, 'm', bare_message_id(message_id));
-    index_one(s, id, 'a', sender);
-    for (size_t i = 0; i < n; i++) index_one(s, id, 'a', recipient[i]);
+    index_one(t, id, 'm', bare_message_id(message_id));
+    index_one(t, id, 'a', sender);
+    for (size_t i = 0; i < n; i++) index_one(t, id, 'a', recipient[i]);
 }
 
 /* ---- reading ---- */
@@ -196,7 +198,7 @@ static int nothing(struct kv_tx *tx, void *arg)
 }
 
 /* Notes that wait are written with the next transaction: this is one. */
-static int flush(struct store *s) { return kv_transact(s->kv, SL("_store"), nothing, NULL); }
+static int flush(struct trace *t) { return kv_transact(t->kv, SL("_store"), nothing, NULL); }
 
 /* What trace_read has found so far. */
 struct reading {
@@ -261,7 +263,7 @@ static void say_unreadable(struct reading *x, struct slice key, int why)
         .sentence = ar_printf(x->a, "an event cannot be read, the row %.*s: %s", SLF(key), err_text(why))};
 }
 
-int trace_read(struct store *s, const struct letter_id *id, struct arena *a, struct trace_event **out,
+int trace_read(struct trace *t, const struct letter_id *id, struct arena *a, struct trace_event **out,
                size_t *n)
 {
     char object[KEY_ROOM];
@@ -271,9 +273,9 @@ int trace_read(struct store *s, const struct letter_id *id, struct arena *a, str
     *out = x.v = ar_array(a, struct trace_event, x.cap);
     if (!letter_id_ok(sl_cstr(id->s))) return err_set(ERR_SYNTAX, "this is no letter's id");
     struct slice from = ar_printf(a, "e/%s/", id->s), to = kv_prefix_end(a, from);
-    int rc = flush(s);
+    int rc = flush(t);
     while (rc == 0 && page.more) {
-        rc = kv_scan(s->kv, letter_object(id, object), from, to, KV_PAGE_MAX, a, &page);
+        rc = kv_scan(t->kv, letter_object(id, object), from, to, KV_PAGE_MAX, a, &page);
         for (size_t i = 0; rc == 0 && i < page.n; i++) {
             int bad = event_row(&x, page.row[i].key, page.row[i].value);
             if (bad) say_unreadable(&x, page.row[i].key, bad);
@@ -287,7 +289,7 @@ int trace_read(struct store *s, const struct letter_id *id, struct arena *a, str
 }
 
 struct find {
-    struct store *s;
+    struct trace *t;
     struct arena *a;
     struct slice what;
     char kind;
@@ -330,7 +332,7 @@ static int find_in_day(struct find *f, struct slice object)
     struct kv_page page = {.more = true};
     int rc = 0;
     while (rc == 0 && page.more && f->n < f->limit) {
-        rc = kv_scan(f->s->kv, object, from, to, f->limit, f->a, &page);
+        rc = kv_scan(f->t->kv, object, from, to, f->limit, f->a, &page);
         for (size_t i = 0; rc == 0 && i < page.n && f->n < f->limit; i++) find_row(f, &page.row[i]);
         if (rc == 0 && page.n) from = kv_after(f->a, page.row[page.n - 1].key);
     }
@@ -338,33 +340,33 @@ static int find_in_day(struct find *f, struct slice object)
 }
 
 /* The days there are, oldest first. */
-static int days(struct store *s, struct arena *a, struct slice **day, size_t *n)
+static int days(struct trace *t, struct arena *a, struct slice **day, size_t *n)
 {
     bool more;
-    return kv_objects(s->kv, SL("t:"), SL("t;"), KV_PAGE_MAX, a, day, n, &more);
+    return kv_objects(t->kv, SL("t:"), SL("t;"), KV_PAGE_MAX, a, day, n, &more);
 }
 
-int trace_find(struct store *s, struct slice what, size_t limit, struct arena *a, struct letter_id **out,
+int trace_find(struct trace *t, struct slice what, size_t limit, struct arena *a, struct letter_id **out,
                size_t *n)
 {
     struct slice *day;
     size_t ndays;
     ASSERT(limit > 0);
     what = sl_trim(what);
-    struct find f = {.s = s, .a = a, .limit = limit, .v = ar_array(a, struct letter_id, limit + 1)};
+    struct find f = {.t = t, .a = a, .limit = limit, .v = ar_array(a, struct letter_id, limit + 1)};
     *out = f.v;
     *n = 0;
-    int rc = flush(s);
+    int rc = flush(t);
     if (rc || !limit) return rc;
     if (letter_id_ok(what)) {
         struct trace_event *e;
         size_t events;
         memcpy(f.v[0].s, what.p, LETTER_ID_LEN);
-        rc = trace_read(s, &f.v[0], a, &e, &events);
+        rc = trace_read(t, &f.v[0], a, &e, &events);
         *n = rc == 0;
         if (rc != ERR_NOT_FOUND) return rc;
     }
-    rc = days(s, a, &day, &ndays);
+    rc = days(t, a, &day, &ndays);
     for (const char *kind = "am"; rc == 0 && *kind && !f.n; kind++) {
         f.kind = *kind;
         f.what = *kind == 'm' ? bare_message_id(what) : what;
@@ -396,7 +398,7 @@ static bool names(struct slice text, struct slice what)
 }
 
 struct window {
-    struct store *s;
+    struct trace *t;
     struct arena *a;
     struct slice at_domain, host; /* in lower case; empty: whatever */
     struct letter_id *v;          /* of this window, oldest first */
@@ -443,36 +445,36 @@ static int scan_window(struct window *w, int64_t begin, int64_t end)
     struct slice from = ar_printf(w->a, "e/%s", first.s), to = ar_printf(w->a, "e/%s", after.s);
     int rc = 0;
     while (rc == 0 && page.more) {
-        rc = kv_scan(w->s->kv, day_object(begin / 1000000, object), from, to, KV_PAGE_MAX, w->a, &page);
+        rc = kv_scan(w->t->kv, day_object(begin / 1000000, object), from, to, KV_PAGE_MAX, w->a, &page);
         for (size_t i = 0; rc == 0 && i < page.n; i++) window_row(w, &page.row[i]);
         if (rc == 0 && page.n) from = kv_after(w->a, page.row[page.n - 1].key);
     }
     return rc;
 }
 
-static int first_day(struct store *s, struct arena *a, int64_t *us)
+static int first_day(struct trace *t, struct arena *a, int64_t *us)
 {
     struct slice *day;
     size_t n;
     uint64_t number;
-    int rc = days(s, a, &day, &n);
+    int rc = days(t, a, &day, &n);
     *us = INT64_MAX;
     if (rc == 0 && n && num_hex64(sl_from(day[0], 2), &number)) *us = (int64_t)number * DAY_SECONDS * 1000000;
     return rc;
 }
 
-int trace_last(struct store *s, const struct trace_filter *f, size_t limit, struct arena *a,
+int trace_last(struct trace *t, const struct trace_filter *f, size_t limit, struct arena *a,
                struct letter_id **out, size_t *n)
 {
     const int64_t minute = 60000000, day = DAY_SECONDS * (int64_t)1000000;
     int64_t end = rt_wall() + minute, oldest, span = 2 * minute;
-    struct window w = {.s = s, .a = a, .host = ar_lower(a, f->host)};
+    struct window w = {.t = t, .a = a, .host = ar_lower(a, f->host)};
     ASSERT(limit > 0);
     if (f->domain.n) w.at_domain = ar_lower(a, ar_cat(a, SL("@"), f->domain));
     *out = ar_array(a, struct letter_id, limit);
     *n = 0;
-    int rc = flush(s);
-    if (rc == 0) rc = first_day(s, a, &oldest);
+    int rc = flush(t);
+    if (rc == 0) rc = first_day(t, a, &oldest);
     if (rc == 0 && oldest < f->since * 1000000) oldest = f->since * 1000000;
     while (rc == 0 && *n < limit && end > oldest) { /* wider and wider, back in time */
         int64_t begin = end - span, midnight = (end - 1) / day * day;
@@ -489,7 +491,7 @@ int trace_last(struct store *s, const struct trace_filter *f, size_t limit, stru
 
 /* ---- forgetting ---- */
 
-int trace_expire(struct store *s, int keep_days)
+int trace_expire(struct trace *t, int keep_days)
 {
     char room[KEY_ROOM];
     struct arena a;
@@ -499,11 +501,11 @@ int trace_expire(struct store *s, int keep_days)
     int64_t now = rt_wall_seconds(), keep_s = (int64_t)keep_days * DAY_SECONDS;
     struct slice first = ar_dup(&a, day_object(now - keep_s, room));
     struct slice tomorrow = day_object(now + DAY_SECONDS, room);
-    int rc = days(s, &a, &day, &n);
+    int rc = days(t, &a, &day, &n);
     for (size_t i = 0; rc == 0 && i < n; i++) {
         bool over = sl_cmp(day[i], first) < 0;
-        if (sl_cmp(day[i], tomorrow) > 0) rc = store_stray_day(s, day[i], keep_s, &over);
-        if (rc == 0 && over) rc = kv_erase(s->kv, day[i], SL(""), SL(""));
+        if (sl_cmp(day[i], tomorrow) > 0) rc = kv_stray_day(t->kv, day[i], keep_s, &over);
+        if (rc == 0 && over) rc = kv_erase(t->kv, day[i], SL(""), SL(""));
     }
     ar_free(&a);
     return rc;

@@ -1,8 +1,7 @@
-/* verify_domain.c - do the rows of a domain agree with each other? */
-#include "care_i.h"
-#include "store_i.h"
-
+/* domain_check.c - do the rows of a domain agree with each other? */
 #include <stdio.h>
+
+#include "directory_i.h"
 
 struct domain_rows {
     struct arena a;
@@ -31,7 +30,7 @@ static int look_at_key(void *arg, struct slice key, struct slice value)
     return 0;
 }
 
-int verify_domain(struct kv_tx *tx, void (*bad)(void *arg, const char *what), void *arg)
+int domain_check(struct kv_tx *tx, void (*bad)(void *arg, const char *what), void *arg)
 {
     struct domain row;
     char text[ERR_TEXT_MAX];

@@ -1,6 +1,31 @@
 /* trace_test.c - events and finding letters. */
-#include "store_test.h"
 #include "trace.h"
+
+#include <stdio.h>
+
+#include "rt/test_rt.h"
+
+struct fixture {
+    struct kv *kv;
+    struct trace *t;
+    struct arena a;
+};
+
+static bool fixture_begin(struct fixture *f)
+{
+    ar_init(&f->a, 0);
+    int e = kv_mem_open(&f->kv, NULL);
+    CHECK_OK(e);
+    if (e == 0) f->t = trace_open(f->kv);
+    return e == 0;
+}
+
+static void fixture_end(struct fixture *f)
+{
+    trace_close(&f->t);
+    kv_close(&f->kv);
+    ar_free(&f->a);
+}
 
 TEST(a_letters_events_come_in_order)
 {
@@ -11,16 +36,16 @@ TEST(a_letters_events_come_in_order)
     REQUIRE(fixture_begin(&f));
     letter_id_new(&id);
     letter_id_new(&other);
-    trace_addf(f.s, &id, TRACE_RECEIVED, SL(""), "from %s", "192.0.2.1");
-    trace_add(f.s, &(struct trace_event){.id = id,
+    trace_addf(f.t, &id, TRACE_RECEIVED, SL(""), "from %s", "192.0.2.1");
+    trace_add(f.t, &(struct trace_event){.id = id,
                                          .kind = TRACE_DELIVERED,
                                          .who = SL("bob@one.test"),
                                          .sentence = SL("into INBOX"),
                                          .data = SL("{\"uid\":1}")});
-    trace_addf(f.s, &other, TRACE_REFUSED, SL(""), "550");
-    trace_add(f.s,
+    trace_addf(f.t, &other, TRACE_REFUSED, SL(""), "550");
+    trace_add(f.t,
               &(struct trace_event){.id = id, .time = 1, .kind = TRACE_CHECKED, .sentence = SL("earlier")});
-    CHECK_OK(trace_read(f.s, &id, &f.a, &e, &n));
+    CHECK_OK(trace_read(f.t, &id, &f.a, &e, &n));
     REQUIRE(n == 3);
     CHECK_SL(e[0].sentence, "earlier");
     CHECK(e[0].time == 1 && e[0].kind == TRACE_CHECKED);
@@ -30,8 +55,8 @@ TEST(a_letters_events_come_in_order)
     CHECK_SL(e[2].data, "{\"uid\":1}");
     CHECK_SL(sl_cstr(trace_word(e[2].kind)), "delivered");
     letter_id_new(&id);
-    CHECK_ERR(trace_read(f.s, &id, &f.a, &e, &n), ERR_NOT_FOUND);
-    CHECK_ERR(trace_read(f.s, &(struct letter_id){"nonsense"}, &f.a, &e, &n), ERR_SYNTAX);
+    CHECK_ERR(trace_read(f.t, &id, &f.a, &e, &n), ERR_NOT_FOUND);
+    CHECK_ERR(trace_read(f.t, &(struct letter_id){"nonsense"}, &f.a, &e, &n), ERR_SYNTAX);
     fixture_end(&f);
 }
 
@@ -51,10 +76,10 @@ TEST(events_that_come_together_share_a_row)
         {.id = id, .kind = TRACE_REWRITTEN},
         {.id = id, .kind = TRACE_SIGNED, .who = sl(text, sizeof text), .sentence = sl(text, sizeof text)},
     };
-    trace_add_together(f.s, four, 4);
-    for (int i = 0; i < 20; i++) trace_add_together(f.s, four, 2);
-    trace_addf(f.s, &id, TRACE_DELIVERED, SL(""), "last");
-    CHECK_OK(trace_read(f.s, &id, &f.a, &e, &n));
+    trace_add_together(f.t, four, 4);
+    for (int i = 0; i < 20; i++) trace_add_together(f.t, four, 2);
+    trace_addf(f.t, &id, TRACE_DELIVERED, SL(""), "last");
+    CHECK_OK(trace_read(f.t, &id, &f.a, &e, &n));
     REQUIRE(n == 4 + 40 + 1);
     CHECK_SL(e[0].sentence, "from a");
     CHECK(e[0].who.n == 0 && e[0].time > 1700000000000000);
@@ -78,28 +103,28 @@ TEST(letters_are_found_newest_first)
         char message_id[32];
         letter_id_new(&id[i]);
         snprintf(message_id, sizeof message_id, "<%d@one.test>", i);
-        trace_addf(f.s, &id[i], TRACE_RECEIVED, SL(""), "letter %d", i);
-        trace_index(f.s, &id[i], sl_cstr(message_id), SL("alice@one.test"), rcpt, i % 2 ? 2 : 1);
+        trace_addf(f.t, &id[i], TRACE_RECEIVED, SL(""), "letter %d", i);
+        trace_index(f.t, &id[i], sl_cstr(message_id), SL("alice@one.test"), rcpt, i % 2 ? 2 : 1);
     }
-    CHECK_OK(trace_find(f.s, SL("bob@one.TEST"), 5, &f.a, &found, &n));
+    CHECK_OK(trace_find(f.t, SL("bob@one.TEST"), 5, &f.a, &found, &n));
     REQUIRE(n == 5);
     for (int i = 0; i < 5; i++)
         CHECK(!strcmp(found[i].s, id[29 - i].s) || letter_id_time(&found[i]) == letter_id_time(&id[29]));
-    CHECK_OK(trace_find(f.s, SL("carol@one.test"), 100, &f.a, &found, &n));
+    CHECK_OK(trace_find(f.t, SL("carol@one.test"), 100, &f.a, &found, &n));
     CHECK_INT(n, 15);
-    CHECK_OK(trace_find(f.s, SL("alice@one.test"), 100, &f.a, &found, &n));
+    CHECK_OK(trace_find(f.t, SL("alice@one.test"), 100, &f.a, &found, &n));
     CHECK_INT(n, 30);
-    CHECK_OK(trace_find(f.s, SL("<7@one.test>"), 100, &f.a, &found, &n));
+    CHECK_OK(trace_find(f.t, SL("<7@one.test>"), 100, &f.a, &found, &n));
     REQUIRE(n == 1);
     CHECK_SL(sl_cstr(found[0].s), id[7].s);
-    CHECK_OK(trace_find(f.s, SL("7@one.test"), 100, &f.a, &found, &n));
+    CHECK_OK(trace_find(f.t, SL("7@one.test"), 100, &f.a, &found, &n));
     CHECK_INT(n, 1);
-    CHECK_OK(trace_find(f.s, sl_cstr(id[3].s), 100, &f.a, &found, &n));
+    CHECK_OK(trace_find(f.t, sl_cstr(id[3].s), 100, &f.a, &found, &n));
     REQUIRE(n == 1);
     CHECK_SL(sl_cstr(found[0].s), id[3].s);
-    CHECK_OK(trace_find(f.s, SL("nobody@one.test"), 100, &f.a, &found, &n));
+    CHECK_OK(trace_find(f.t, SL("nobody@one.test"), 100, &f.a, &found, &n));
     CHECK_INT(n, 0);
-    CHECK_OK(trace_find(f.s, SL(""), 100, &f.a, &found, &n));
+    CHECK_OK(trace_find(f.t, SL(""), 100, &f.a, &found, &n));
     CHECK_INT(n, 0);
     fixture_end(&f);
 }
@@ -148,14 +173,14 @@ TEST(old_days_are_forgotten)
     size_t n;
     REQUIRE(fixture_begin(&f));
     letter_id_new(&new);
-    trace_addf(f.s, &old, TRACE_RECEIVED, SL(""), "in 2020");
-    trace_addf(f.s, &new, TRACE_RECEIVED, SL(""), "today");
-    CHECK_OK(trace_read(f.s, &old, &f.a, &e, &n));
-    CHECK_OK(trace_expire(f.s, 30));
-    CHECK_ERR(trace_read(f.s, &old, &f.a, &e, &n), ERR_NOT_FOUND);
-    CHECK_OK(trace_read(f.s, &new, &f.a, &e, &n));
-    CHECK_OK(trace_expire(f.s, 0)); /* today is kept */
-    CHECK_OK(trace_read(f.s, &new, &f.a, &e, &n));
+    trace_addf(f.t, &old, TRACE_RECEIVED, SL(""), "in 2020");
+    trace_addf(f.t, &new, TRACE_RECEIVED, SL(""), "today");
+    CHECK_OK(trace_read(f.t, &old, &f.a, &e, &n));
+    CHECK_OK(trace_expire(f.t, 30));
+    CHECK_ERR(trace_read(f.t, &old, &f.a, &e, &n), ERR_NOT_FOUND);
+    CHECK_OK(trace_read(f.t, &new, &f.a, &e, &n));
+    CHECK_OK(trace_expire(f.t, 0)); /* today is kept */
+    CHECK_OK(trace_read(f.t, &new, &f.a, &e, &n));
     fixture_end(&f);
 }
 
@@ -164,8 +189,8 @@ static struct letter_id letter_at(struct fixture *f, int64_t seconds_ago, const 
 {
     struct letter_id id;
     letter_id_floor(&id, rt_wall() - seconds_ago * 1000000);
-    trace_addf(f->s, &id, TRACE_RECEIVED, SL(""), "from mail.peer.test [192.0.2.1]");
-    trace_addf(f->s, &id, TRACE_DELIVERED, sl_cstr(to), "%s", sentence);
+    trace_addf(f->t, &id, TRACE_RECEIVED, SL(""), "from mail.peer.test [192.0.2.1]");
+    trace_addf(f->t, &id, TRACE_DELIVERED, sl_cstr(to), "%s", sentence);
     return id;
 }
 
@@ -174,7 +199,7 @@ static const char *newest(struct fixture *f, struct trace_filter x, size_t limit
     struct letter_id *id;
     size_t n;
     struct slice out = SL("");
-    if (trace_last(f->s, &x, limit, &f->a, &id, &n)) return "error";
+    if (trace_last(f->t, &x, limit, &f->a, &id, &n)) return "error";
     for (size_t i = 0; i < n; i++) out = ar_printf(&f->a, "%.*s%s%s", SLF(out), i ? " " : "", id[i].s);
     return ar_cstr(&f->a, out);
 }

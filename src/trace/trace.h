@@ -1,7 +1,9 @@
 /* trace.h - what happened to each letter, with its cause. Written as notes that ride on
  * commits (kv_note); read by `tram trace`. Kept for a set time (default 30 days). */
 #pragma once
-#include "store.h"
+#include "base/arena.h"
+#include "kv/kv.h"
+#include "letter_id.h"
 
 #define TRACE_KINDS(X)                                                                                       \
     X(RECEIVED, "received") /* a session handed it over: who, how, which TLS, size */                        \
@@ -27,6 +29,10 @@ enum trace_kind {
 };
 const char *trace_word(enum trace_kind k);
 
+/* kv stays the caller's and outlives it. */
+struct trace *trace_open(struct kv *kv);
+void trace_close(struct trace **t);
+
 struct trace_event {
     struct letter_id id;
     int64_t time; /* unix microseconds; 0 = now */
@@ -37,23 +43,23 @@ struct trace_event {
     const char *session;   /* who served it, for the log only: "smtpd [192.0.2.1]"; or NULL */
 };
 /* Each event is a line of the log as well (log_event): event, id, to, session, why. Does not suspend. */
-void trace_add(struct store *s, const struct trace_event *e);
+void trace_add(struct trace *t, const struct trace_event *e);
 /* n events of one letter that come together, TRACE_TOGETHER_MAX at most: one row instead of one each, with
  * the id and time of the first. */
 enum { TRACE_TOGETHER_MAX = 4 };
-void trace_add_together(struct store *s, const struct trace_event *e, size_t n);
-void trace_addf(struct store *s, const struct letter_id *id, enum trace_kind kind, struct slice who,
+void trace_add_together(struct trace *t, const struct trace_event *e, size_t n);
+void trace_addf(struct trace *t, const struct letter_id *id, enum trace_kind kind, struct slice who,
                 const char *fmt, ...) PRINTF_LIKE(5, 6);
 /* Makes the letter findable by these. Any may be empty. Addresses compare without case. */
-void trace_index(struct store *s, const struct letter_id *id, struct slice message_id, struct slice sender,
+void trace_index(struct trace *t, const struct letter_id *id, struct slice message_id, struct slice sender,
                  const struct slice *recipient, size_t n);
 
 /* Events of one letter in order of time; one that cannot be read is there as TRACE_UNREADABLE. SUSPENDS.
  * ERR_NOT_FOUND. */
-MUST_CHECK int trace_read(struct store *s, const struct letter_id *id, struct arena *a,
+MUST_CHECK int trace_read(struct trace *t, const struct letter_id *id, struct arena *a,
                           struct trace_event **out, size_t *n);
 /* Letters by id, Message-ID (with or without <>) or address; newest first, at most limit (> 0). SUSPENDS. */
-MUST_CHECK int trace_find(struct store *s, struct slice what, size_t limit, struct arena *a,
+MUST_CHECK int trace_find(struct trace *t, struct slice what, size_t limit, struct arena *a,
                           struct letter_id **out, size_t *n);
 /* Letters by what their events name; each that is empty or 0 fits all. */
 struct trace_filter {
@@ -62,7 +68,9 @@ struct trace_filter {
     int64_t since;       /* letters that came then or later; unix seconds */
 };
 /* The newest of those that fit, newest first, at most limit (> 0). In the arena. SUSPENDS. */
-MUST_CHECK int trace_last(struct store *s, const struct trace_filter *f, size_t limit, struct arena *a,
+MUST_CHECK int trace_last(struct trace *t, const struct trace_filter *f, size_t limit, struct arena *a,
                           struct letter_id **out, size_t *n);
+/* A row of a day as trace_read() would read it. ERR_CORRUPT. Does not suspend. */
+MUST_CHECK int trace_row_check(struct arena *a, struct slice key, struct slice value);
 /* Forgets days older than keep_days. SUSPENDS. */
-MUST_CHECK int trace_expire(struct store *s, int keep_days);
+MUST_CHECK int trace_expire(struct trace *t, int keep_days);

@@ -1,7 +1,7 @@
 /* sasl.h - the server's side of a login, the same for SMTP, IMAP and POP3: PLAIN (RFC 4616),
  * LOGIN, SCRAM-SHA-256 and SCRAM-SHA-256-PLUS (RFC 5802, 7677, 9266).
  *
- *     sasl_begin(&x, store, &arena, mechanism, offered, binding);
+ *     sasl_begin(&x, login, &arena, mechanism, offered, binding);
  *     for (r = sasl_start(&x, initial or NULL, &out); r == SASL_MORE;) {
  *         send `out` in base64, receive a line, decode it with sasl_line_decode();
  *         r = sasl_step(&x, response, &out);
@@ -10,7 +10,7 @@
  *
  * Unknown users, disabled accounts and wrong passwords are not told apart, in time either. */
 #pragma once
-#include "directory.h"
+#include "login.h"
 
 enum { SASL_FIELD_MAX = 1000, SASL_DONE = 0, SASL_MORE = 1 };
 
@@ -29,7 +29,7 @@ static inline unsigned sasl_offered(unsigned set, bool binds)
 void sasl_put(struct buf *out, unsigned set, const char *before, const char *after);
 
 struct sasl {
-    struct store *store;
+    struct login *login;
     struct arena *a;
     unsigned mechanism;
     int step;
@@ -40,7 +40,7 @@ struct sasl {
 };
 /* a: lives until the account is no longer used. offered: what this connection offers, see above. binding: 32
  * bytes of conn_tls_exporter(), or NULL. ERR_UNSUPPORTED: no such mechanism here. */
-MUST_CHECK int sasl_begin(struct sasl *x, struct store *s, struct arena *a, struct slice mechanism,
+MUST_CHECK int sasl_begin(struct sasl *x, struct login *l, struct arena *a, struct slice mechanism,
                           unsigned offered, const uint8_t binding[32]);
 /* SASL_MORE with *out (not base64; may be empty) to be sent, SASL_DONE, or ERR_DENIED, ERR_SYNTAX, or a
  * temporary error. initial: decoded initial response, or NULL when there was none. SUSPENDS. */

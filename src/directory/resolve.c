@@ -2,9 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "directory_i.h"
 #include "dns/dns.h"
 #include "mail/addr.h"
-#include "store_i.h"
 
 enum { RESOLVE_STEPS_MAX = 2000 };
 
@@ -16,7 +16,7 @@ struct step {
 };
 
 struct resolving {
-    struct store *s;
+    struct directory *dir;
     struct arena *a;
     struct routes *out;
     struct map expanded; /* aliases whose targets are in out already */
@@ -86,7 +86,7 @@ static int resolve_exact(struct resolving *r, struct slice local, struct slice d
     struct account acc;
     struct alias x;
     struct slice who = mail_addr_join(r->a, local, domain);
-    int e = account_read(r->s, r->a, local, domain, &acc);
+    int e = account_read(r->dir, r->a, local, domain, &acc);
     bool account = e == 0;
     if (account) {
         add_account(r, &acc, detail);
@@ -94,7 +94,7 @@ static int resolve_exact(struct resolving *r, struct slice local, struct slice d
         if (acc.disabled) return 0;
     }
     if (e && e != ERR_NOT_FOUND) return e;
-    e = alias_get(r->s, r->a, local, domain, &x);
+    e = alias_get(r->dir, r->a, local, domain, &x);
     if (e) return e == ERR_NOT_FOUND && account ? 0 : e;
     if (account && !alias_has(&x, who)) return 0;
     if (!on_the_way(up, who)) return expand(r, who, &x, up);
@@ -106,7 +106,7 @@ static int resolve_catch_all(struct resolving *r, struct slice domain, const str
 {
     struct domain d;
     struct slice who = ar_cat(r->a, SL("@"), domain);
-    int e = domain_get(r->s, r->a, domain, &d);
+    int e = domain_get(r->dir, r->a, domain, &d);
     if (e) return e;
     if (!d.catch_all.n) return ERR_NOT_FOUND;
     if (on_the_way(up, who)) { /* it leads to a name that nobody has */
@@ -144,21 +144,21 @@ static void first_remember(struct directory *d, struct slice address, uint64_t g
  * Looked for once after each change of the directory. */
 static int first_of_node(struct resolving *r, struct slice *address)
 {
-    uint64_t generation = directory_generation(r->s);
+    uint64_t generation = directory_generation(r->dir);
     struct domain *d;
     size_t n;
     int64_t oldest = 0;
-    *address = first_known(r->s->directory, r->a, generation);
+    *address = first_known(r->dir, r->a, generation);
     if (address->n) return 0;
-    int e = domain_list(r->s, r->a, &d, &n);
+    int e = domain_list(r->dir, r->a, &d, &n);
     for (size_t i = 0; !e && i < n; i++) {
         struct account acc;
         if (!d[i].first.n) continue;
-        e = account_read(r->s, r->a, d[i].first, d[i].name, &acc);
+        e = account_read(r->dir, r->a, d[i].first, d[i].name, &acc);
         if (e == ERR_NOT_FOUND) e = 0;
         else if (!e && (!address->n || acc.created < oldest)) *address = acc.address, oldest = acc.created;
     }
-    if (!e && address->n) first_remember(r->s->directory, *address, generation);
+    if (!e && address->n) first_remember(r->dir, *address, generation);
     return e;
 }
 
@@ -166,14 +166,14 @@ static int duty_account(struct resolving *r, struct slice domain, struct account
 {
     struct domain d;
     struct slice address;
-    int e = domain_get(r->s, r->a, domain, &d);
-    if (!e) e = d.first.n ? account_read(r->s, r->a, d.first, domain, acc) : ERR_NOT_FOUND;
+    int e = domain_get(r->dir, r->a, domain, &d);
+    if (!e) e = d.first.n ? account_read(r->dir, r->a, d.first, domain, acc) : ERR_NOT_FOUND;
     if (e != ERR_NOT_FOUND) return e;
     e = first_of_node(r, &address);
     if (e) return e;
     size_t at = sl_rchr(address, '@');
     if (at == SL_NONE) return ERR_NOT_FOUND;
-    return account_read(r->s, r->a, sl_sub(address, 0, at), sl_from(address, at + 1), acc);
+    return account_read(r->dir, r->a, sl_sub(address, 0, at), sl_from(address, at + 1), acc);
 }
 
 /* RFC 5321 section 4.5.1 and RFC 2142: these must reach somebody; so must the address that our
@@ -215,7 +215,7 @@ static int resolve_address(struct resolving *r, struct slice address, const stru
     }
     int e = address_split(r->a, address, &local, &domain);
     if (e) return e;
-    e = domain_is_local(r->s, domain, &here);
+    e = domain_is_local(r->dir, domain, &here);
     if (e) return e;
     if (here) return resolve_local(r, local_name(r->a, local), domain, up);
     add_route(r, (struct route){.address = address});
@@ -239,11 +239,11 @@ static int resolve_from(struct resolving *r, struct slice local, struct slice do
 }
 
 /* The domain of a bare "postmaster": the first one here. */
-static struct slice home_domain(struct store *s, struct arena *a)
+static struct slice home_domain(struct directory *dir, struct arena *a)
 {
     struct slice *names, least = {0};
     size_t n;
-    directory_domains(s, a, &names, &n);
+    directory_domains(dir, a, &names, &n);
     for (size_t i = 0; i < n; i++)
         if (!least.n || sl_cmp(names[i], least) < 0) least = names[i];
     return least;
@@ -254,25 +254,26 @@ static int resolve(struct resolving *r, struct slice local, struct slice domain)
     bool here = false;
     *r->out = (struct routes){.result = RESOLVED_NOT_LOCAL};
     local = local_name(r->a, local);
-    if (!domain.n && sl_eq(local, SL("postmaster"))) domain = home_domain(r->s, r->a);
-    int e = domain_is_local(r->s, domain, &here);
+    if (!domain.n && sl_eq(local, SL("postmaster"))) domain = home_domain(r->dir, r->a);
+    int e = domain_is_local(r->dir, domain, &here);
     if (!e && here) e = domain_name(r->a, domain, &domain);
     return e || !here ? e : resolve_from(r, local, domain);
 }
 
-int directory_resolve(struct store *s, struct arena *a, struct slice local, struct slice domain,
+int directory_resolve(struct directory *dir, struct arena *a, struct slice local, struct slice domain,
                       struct routes *out)
 {
-    struct resolving r = {.s = s, .a = a, .out = out};
+    struct resolving r = {.dir = dir, .a = a, .out = out};
     return resolve(&r, local, domain);
 }
 
-int login_may_send_as(struct store *s, const struct account *acc, struct slice local, struct slice domain)
+int account_may_send_as(struct directory *dir, const struct account *acc, struct slice local,
+                        struct slice domain)
 {
     struct arena a;
     ar_init(&a, 0);
     struct routes routes;
-    struct resolving r = {.s = s, .a = &a, .out = &routes};
+    struct resolving r = {.dir = dir, .a = &a, .out = &routes};
     int e = resolve(&r, local, domain);
     bool own = !e && strcmp(r.home, acc->id) == 0;
     bool leads = !e && routes.result == RESOLVED && routes.n == 1 && routes.v[0].local && !r.fallback_used &&
@@ -288,12 +289,12 @@ int login_may_send_as(struct store *s, const struct account *acc, struct slice l
 
 /* ---- what an alias really does ---- */
 
-static int judge_target(struct store *s, struct arena *a, struct slice who, struct slice target,
+static int judge_target(struct directory *dir, struct arena *a, struct slice who, struct slice target,
                         enum alias_end *out)
 {
     struct slice local, domain;
     struct routes routes;
-    struct resolving r = {.s = s, .a = a, .out = &routes};
+    struct resolving r = {.dir = dir, .a = a, .out = &routes};
     *out = ALIAS_ARRIVES;
     if (sl_eq(target, who)) return 0;
     int e = address_split(a, target, &local, &domain);
@@ -308,17 +309,17 @@ static int judge_target(struct store *s, struct arena *a, struct slice who, stru
     return 0;
 }
 
-int alias_effect(struct store *s, struct arena *a, struct slice address, struct alias_effect *out)
+int alias_effect(struct directory *dir, struct arena *a, struct slice address, struct alias_effect *out)
 {
     struct slice local, domain, who;
     struct account acc;
     struct alias x;
     *out = (struct alias_effect){0};
-    int e = address_split_here(s, a, address, &local, &domain);
-    if (!e) e = alias_get(s, a, local, domain, &x);
+    int e = address_split_here(dir, a, address, &local, &domain);
+    if (!e) e = alias_get(dir, a, local, domain, &x);
     if (e) return e;
     who = mail_addr_join(a, local, domain);
-    e = account_read(s, a, local, domain, &acc);
+    e = account_read(dir, a, local, domain, &acc);
     if (e && e != ERR_NOT_FOUND) return e;
     out->kept = !e && alias_has(&x, who);
     out->hidden = !e && !out->kept;
@@ -327,7 +328,7 @@ int alias_effect(struct store *s, struct arena *a, struct slice address, struct 
     out->end = ar_array(a, enum alias_end, x.n);
     e = 0;
     for (size_t i = 0; !e && i < x.n; i++) {
-        e = judge_target(s, a, who, x.target[i], &out->end[i]);
+        e = judge_target(dir, a, who, x.target[i], &out->end[i]);
         if (!out->kept && sl_eq(x.target[i], who)) out->end[i] = ALIAS_CIRCLE;
     }
     return e;

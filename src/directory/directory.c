@@ -5,10 +5,10 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "directory_i.h"
 #include "dns/dns.h"
 #include "kv/record.h"
 #include "mail/addr.h"
-#include "store_i.h"
 
 enum { DOMAIN_VERSION = 1 };
 
@@ -84,12 +84,12 @@ int address_split(struct arena *a, struct slice address, struct slice *local, st
     return domain_name(a, d, domain);
 }
 
-int address_split_here(struct store *s, struct arena *a, struct slice address, struct slice *local,
+int address_split_here(struct directory *dir, struct arena *a, struct slice address, struct slice *local,
                        struct slice *domain)
 {
     bool here;
     int e = address_split(a, address, local, domain);
-    if (!e) e = domain_is_local(s, *domain, &here);
+    if (!e) e = domain_is_local(dir, *domain, &here);
     if (e) return e;
     if (!here) return domain_not_here(*domain);
     *local = local_name(a, *local);
@@ -122,13 +122,13 @@ static int change(struct kv_tx *tx, void *arg)
     return e ? e : c->fn(tx, c->arg);
 }
 
-int directory_transact(struct store *s, struct slice domain, kv_fn *fn, void *arg)
+int directory_transact(struct directory *dir, struct slice domain, kv_fn *fn, void *arg)
 {
     struct arena a;
     ar_init(&a, 0);
     struct change c = {.fn = fn, .arg = arg};
-    int e = kv_transact(s->kv, domain_object(&a, domain), change, &c);
-    directory_changed(s);
+    int e = kv_transact(dir->kv, domain_object(&a, domain), change, &c);
+    directory_changed(dir);
     ar_free(&a);
     return e == ERR_NOT_FOUND && c.gone ? domain_not_here(domain) : e;
 }
@@ -141,18 +141,15 @@ static int delete_one(struct kv_tx *tx, void *arg)
     return e;
 }
 
-int directory_delete(struct store *s, struct slice domain, struct slice key)
+int directory_delete(struct directory *dir, struct slice domain, struct slice key)
 {
-    return directory_transact(s, domain, delete_one, &key);
+    return directory_transact(dir, domain, delete_one, &key);
 }
 
-void directory_changed(struct store *s)
+void directory_changed(struct directory *dir) { __atomic_add_fetch(&dir->generation, 1, __ATOMIC_ACQ_REL); }
+uint64_t directory_generation(struct directory *dir)
 {
-    __atomic_add_fetch(&s->directory->generation, 1, __ATOMIC_ACQ_REL);
-}
-uint64_t directory_generation(struct store *s)
-{
-    return __atomic_load_n(&s->directory->generation, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(&dir->generation, __ATOMIC_ACQUIRE);
 }
 
 /* ---- which domains are here ---- */
@@ -170,16 +167,15 @@ static void remember(struct directory *d, struct slice domain, bool here, uint64
 
 static bool is_here(void *value) { return (uintptr_t)value & 1; }
 
-void directory_domains(struct store *s, struct arena *a, struct slice **names, size_t *n)
+void directory_domains(struct directory *dir, struct arena *a, struct slice **names, size_t *n)
 {
-    struct directory *d = s->directory;
-    lock_take(&d->lock);
-    *names = ar_array(a, struct slice, d->domains.count);
+    lock_take(&dir->lock);
+    *names = ar_array(a, struct slice, dir->domains.count);
     *n = 0;
     struct map_iter it = {0};
-    while (map_next(&d->domains, &it))
+    while (map_next(&dir->domains, &it))
         if (is_here(it.value)) (*names)[(*n)++] = ar_dup(a, it.key);
-    lock_release(&d->lock);
+    lock_release(&dir->lock);
 }
 
 bool row_is_unreadable(int e) { return e == ERR_CORRUPT || e == ERR_VERSION; }
@@ -189,62 +185,63 @@ struct slice row_damage(struct arena *a, int e) { return ar_printf(a, "%s", err_
 /* A removed domain may have left accounts whose erasure is not over. */
 static int domain_parse(struct slice row, struct domain *out);
 
-static int open_domain(struct store *s, struct arena *a, struct slice object)
+static int open_domain(struct directory *dir, struct arena *a, struct slice object)
 {
     struct slice row, name = sl_from(object, 2);
-    int e = kv_get(s->kv, object, SL("."), a, &row);
+    int e = kv_get(dir->kv, object, SL("."), a, &row);
     if (e && e != ERR_NOT_FOUND) return e;
     if (!e) {
         struct domain d;
-        remember(s->directory, name, true, next_turn(s->directory));
+        remember(dir, name, true, next_turn(dir));
         if (domain_parse(row, &d))
             log_error("directory", "the row of the domain %.*s is damaged: what is set for it is not known",
                       SLF(name));
     }
-    e = accounts_finish(s, name);
+    e = accounts_finish(dir, name);
     if (e) log_warn("directory", "accounts of %.*s are not erased yet: %s", SLF(name), err_text(e));
     return 0;
 }
 
-int directory_open(struct store *s)
+int directory_open(struct directory **out, struct kv *kv, const struct account_home *home)
 {
-    struct directory *d = s->directory = xcalloc(1, sizeof *d);
-    map_init(&d->domains, true);
+    struct directory *dir = *out = xcalloc(1, sizeof *dir);
+    dir->kv = kv;
+    dir->home = *home;
+    map_init(&dir->domains, true);
     struct arena a;
     ar_init(&a, 0);
     struct slice from = SL("d:"), *name;
     size_t n;
     bool more = true;
-    int e = login_memory_open(s);
+    int e = 0;
     while (!e && more) {
-        e = kv_objects(s->kv, from, SL("d;"), 1000, &a, &name, &n, &more);
-        for (size_t i = 0; !e && i < n; i++) e = open_domain(s, &a, name[i]);
+        e = kv_objects(kv, from, SL("d;"), 1000, &a, &name, &n, &more);
+        for (size_t i = 0; !e && i < n; i++) e = open_domain(dir, &a, name[i]);
         if (!e && n) from = kv_after(&a, name[n - 1]);
     }
     ar_free(&a);
+    if (e) directory_close(out);
     return e;
 }
 
-void directory_close(struct store *s)
+void directory_close(struct directory **dir)
 {
-    if (!s->directory) return;
-    map_free(&s->directory->domains);
-    login_memory_free(&s->directory->logins);
-    free(s->directory->first);
-    free(s->directory);
-    s->directory = NULL;
+    if (!*dir) return;
+    map_free(&(*dir)->domains);
+    free((*dir)->first);
+    free(*dir);
+    *dir = NULL;
 }
 
-int domain_is_local(struct store *s, struct slice name, bool *yes)
+int domain_is_local(struct directory *dir, struct slice name, bool *yes)
 {
-    struct directory *d = s->directory;
     struct arena a;
     ar_init(&a, 0);
     *yes = false;
     if (dns_to_ascii(&a, name, &name) == 0) { /* what can be no domain is none of ours */
-        lock_take(&d->lock);
-        *yes = is_here(map_get(&d->domains, name));
-        lock_release(&d->lock);
+        lock_take(&dir->lock);
+        *yes = is_here(map_get(&dir->domains, name));
+        lock_release(&dir->lock);
     }
     ar_free(&a);
     return 0;
@@ -301,7 +298,7 @@ static int check_domain_name(struct arena *a, struct slice name, struct slice *a
 }
 
 struct addition {
-    struct store *s;
+    struct directory *dir;
     struct domain d;
     const struct dkim_key *key;
     size_t nkeys;
@@ -313,7 +310,7 @@ static int add_domain(struct kv_tx *tx, void *arg)
     struct addition *x = arg;
     struct slice row;
     int e = kv_tx_get(tx, SL("."), &row);
-    x->turn = next_turn(x->s->directory);
+    x->turn = next_turn(x->dir);
     if (e != ERR_NOT_FOUND) return e ? e : ERR_EXISTS;
     tx_domain_put(tx, &x->d);
     for (size_t i = 0; i < x->nkeys; i++) dkim_key_put(tx, &x->key[i]);
@@ -321,43 +318,43 @@ static int add_domain(struct kv_tx *tx, void *arg)
 }
 
 /* After a transaction of which nobody knows whether it was done (ERR_UNKNOWN), what is there counts. */
-static void look_again(struct store *s, struct slice name, uint64_t turn)
+static void look_again(struct directory *dir, struct slice name, uint64_t turn)
 {
     struct arena a;
     struct slice row;
     ar_init(&a, 0);
-    int e = kv_get(s->kv, domain_object(&a, name), SL("."), &a, &row);
-    if (!e || e == ERR_NOT_FOUND) remember(s->directory, name, !e, turn);
+    int e = kv_get(dir->kv, domain_object(&a, name), SL("."), &a, &row);
+    if (!e || e == ERR_NOT_FOUND) remember(dir, name, !e, turn);
     ar_free(&a);
 }
 
-static int add(struct store *s, struct slice name, bool keys)
+static int add(struct directory *dir, struct slice name, bool keys)
 {
     struct arena a;
     struct dkim_key pair[2];
     ar_init(&a, 0);
-    struct addition x = {.s = s, .d.created = rt_wall_seconds()};
+    struct addition x = {.dir = dir, .d.created = rt_wall_seconds()};
     int e = check_domain_name(&a, name, &x.d.name);
     if (!e && keys) {
         e = dkim_keys_make(&a, pair);
         x.key = pair;
         x.nkeys = 2;
     }
-    if (!e) e = kv_transact(s->kv, domain_object(&a, x.d.name), add_domain, &x);
+    if (!e) e = kv_transact(dir->kv, domain_object(&a, x.d.name), add_domain, &x);
     if (e == ERR_EXISTS) err_set(e, "the domain %.*s is here already", SLF(x.d.name));
-    if (!e) remember(s->directory, x.d.name, true, x.turn);
-    if (e == ERR_UNKNOWN) look_again(s, x.d.name, x.turn);
-    directory_changed(s);
+    if (!e) remember(dir, x.d.name, true, x.turn);
+    if (e == ERR_UNKNOWN) look_again(dir, x.d.name, x.turn);
+    directory_changed(dir);
     for (size_t i = 0; i < x.nkeys; i++) wipe((char *)pair[i].pem.p, pair[i].pem.n);
     ar_free(&a);
     return e;
 }
 
-int domain_add(struct store *s, struct slice name) { return add(s, name, false); }
-int domain_add_with_keys(struct store *s, struct slice name) { return add(s, name, true); }
+int domain_add(struct directory *dir, struct slice name) { return add(dir, name, false); }
+int domain_add_with_keys(struct directory *dir, struct slice name) { return add(dir, name, true); }
 
 struct removal {
-    struct store *s;
+    struct directory *dir;
     struct slice domain;
     uint64_t turn;
 };
@@ -374,7 +371,7 @@ static int remove_domain(struct kv_tx *tx, void *arg)
     struct removal *r = arg;
     struct slice row;
     int e = kv_tx_get(tx, SL("."), &row);
-    r->turn = next_turn(r->s->directory);
+    r->turn = next_turn(r->dir);
     if (e) return e;
     e = kv_tx_scan(tx, SL("a:"), SL("a;"), found_one, NULL);
     if (e) return e == 1 ? ERR_STATE : e;
@@ -383,30 +380,30 @@ static int remove_domain(struct kv_tx *tx, void *arg)
     return 0;
 }
 
-int domain_remove(struct store *s, struct slice name)
+int domain_remove(struct directory *dir, struct slice name)
 {
     struct arena a;
     ar_init(&a, 0);
-    struct removal r = {.s = s};
+    struct removal r = {.dir = dir};
     int e = check_domain_name(&a, name, &r.domain);
-    if (!e) e = kv_transact(s->kv, domain_object(&a, r.domain), remove_domain, &r);
+    if (!e) e = kv_transact(dir->kv, domain_object(&a, r.domain), remove_domain, &r);
     if (e == ERR_NOT_FOUND) err_set(e, "the domain %.*s is not here", SLF(r.domain));
     if (e == ERR_STATE)
         err_set(e, "the domain %.*s still has accounts: remove them first (`tram account list`)",
                 SLF(r.domain));
-    if (!e) remember(s->directory, r.domain, false, r.turn);
-    if (e == ERR_UNKNOWN) look_again(s, r.domain, r.turn);
-    directory_changed(s);
+    if (!e) remember(dir, r.domain, false, r.turn);
+    if (e == ERR_UNKNOWN) look_again(dir, r.domain, r.turn);
+    directory_changed(dir);
     ar_free(&a);
     return e;
 }
 
-int domain_get(struct store *s, struct arena *a, struct slice name, struct domain *out)
+int domain_get(struct directory *dir, struct arena *a, struct slice name, struct domain *out)
 {
     struct slice row;
     *out = (struct domain){0};
     int e = domain_name(a, name, &out->name);
-    if (!e) e = kv_get(s->kv, domain_object(a, out->name), SL("."), a, &row);
+    if (!e) e = kv_get(dir->kv, domain_object(a, out->name), SL("."), a, &row);
     if (e == ERR_NOT_FOUND) return err_set(e, "the domain %.*s is not here", SLF(out->name));
     return e ? e : domain_parse(row, out);
 }
@@ -417,15 +414,15 @@ static int by_name(const void *x, const void *y)
     return sl_cmp(a->name, b->name);
 }
 
-int domain_list(struct store *s, struct arena *a, struct domain **out, size_t *n)
+int domain_list(struct directory *dir, struct arena *a, struct domain **out, size_t *n)
 {
     struct slice *names;
     size_t all;
-    directory_domains(s, a, &names, &all);
+    directory_domains(dir, a, &names, &all);
     *out = ar_array(a, struct domain, all);
     *n = 0;
     for (size_t i = 0; i < all; i++) {
-        int e = domain_get(s, a, names[i], &(*out)[*n]);
+        int e = domain_get(dir, a, names[i], &(*out)[*n]);
         if (e == ERR_NOT_FOUND) continue;
         if (row_is_unreadable(e)) (*out)[*n].damage = row_damage(a, e);
         else if (e) return e;
@@ -445,14 +442,14 @@ static int set_catch_all(struct kv_tx *tx, void *arg)
     return 0;
 }
 
-int domain_set_catch_all(struct store *s, struct slice name, struct slice address)
+int domain_set_catch_all(struct directory *dir, struct slice name, struct slice address)
 {
     struct arena a;
     ar_init(&a, 0);
     struct slice domain;
     int e = domain_name(&a, name, &domain);
-    if (!e && address.n) e = alias_target(s, &a, address, &address);
-    if (!e) e = directory_transact(s, domain, set_catch_all, &address);
+    if (!e && address.n) e = alias_target(dir, &a, address, &address);
+    if (!e) e = directory_transact(dir, domain, set_catch_all, &address);
     ar_free(&a);
     return e;
 }

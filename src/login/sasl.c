@@ -22,14 +22,14 @@ static int not_known(unsigned offered)
     return e;
 }
 
-int sasl_begin(struct sasl *x, struct store *s, struct arena *a, struct slice mechanism, unsigned offered,
+int sasl_begin(struct sasl *x, struct login *l, struct arena *a, struct slice mechanism, unsigned offered,
                const uint8_t binding[32])
 {
     unsigned m = 0;
     while (m < COUNT_OF(names) && !sl_eqi(mechanism, sl_cstr(names[m]))) m++;
     m = m < COUNT_OF(names) ? 1u << m & offered : 0;
     if (!m || (m == SASL_SCRAM_PLUS && !binding)) return not_known(offered);
-    *x = (struct sasl){.store = s, .a = a, .mechanism = m};
+    *x = (struct sasl){.login = l, .a = a, .mechanism = m};
     /* Without -PLUS a client that says that it could bind is right (RFC 5802 section 6). */
     if (binding && (offered & SASL_SCRAM_PLUS)) {
         memcpy(x->scram.cb_data, binding, 32);
@@ -42,7 +42,7 @@ int sasl_begin(struct sasl *x, struct store *s, struct arena *a, struct slice me
 
 static int finish_password(struct sasl *x, struct slice password)
 {
-    return login_password(x->store, x->a, x->user, password, &x->account);
+    return login_password(x->login, x->a, x->user, password, &x->account);
 }
 
 static int step_plain(struct sasl *x, struct slice response)
@@ -73,14 +73,14 @@ static int step_login(struct sasl *x, struct slice response, struct slice *out)
 /* An unknown or disabled user gets made-up keys and fails at the end like a wrong password. */
 static int scram_user(struct sasl *x, struct scram_keys *keys)
 {
-    int r = login_find(x->store, x->a, x->user, &x->account);
+    int r = login_find(x->login, x->a, x->user, &x->account);
     if (r == 0) {
         *keys = x->account.keys;
         return 0;
     }
     if (r != ERR_NOT_FOUND && r != ERR_DENIED && r != ERR_SYNTAX) return r;
     x->denied = ERR_DENIED;
-    login_decoy(x->store, x->user, keys);
+    login_decoy(x->login, x->user, keys);
     if (r == ERR_DENIED)
         memcpy(keys->salt, x->account.keys.salt, sizeof keys->salt); /* as when it was enabled */
     return 0;

@@ -1,10 +1,10 @@
-/* directory_sim.c - accounts are made and removed with power cuts at every durable step: after the
+/* account_sim.c - accounts are made and removed with power cuts at every durable step: after the
  * next start an account can be found and is whole, or nothing is left of it. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/test.h"
-#include "directory.h"
+#include "directory/directory.h"
 #include "mailbox.h"
 #include "sim/sim.h"
 
@@ -31,11 +31,11 @@ static int work(void *arg)
     struct world *w = arg;
     int rc = open_store(w);
     if (rc) return rc;
-    rc = domain_add(w->s, SL("one.test"));
-    if (rc == 0 || rc == ERR_EXISTS) rc = account_add(w->s, SL("alice@one.test"), SL("secret"));
-    if (rc == 0) rc = account_remove(w->s, SL("alice@one.test"));
+    rc = domain_add(w->s->directory, SL("one.test"));
+    if (rc == 0 || rc == ERR_EXISTS) rc = account_add(w->s->directory, SL("alice@one.test"), SL("secret"));
+    if (rc == 0) rc = account_remove(w->s->directory, SL("alice@one.test"));
     w->removed = rc == 0;
-    if (w->removed) rc = domain_remove(w->s, SL("one.test"));
+    if (w->removed) rc = domain_remove(w->s->directory, SL("one.test"));
     store_close(&w->s);
     return rc;
 }
@@ -54,7 +54,7 @@ static int look(void *arg)
     CHECK_OK(rc);
     if (rc) return rc;
     ar_init(&a, 0);
-    rc = account_get(w->s, &a, SL("alice@one.test"), &acc);
+    rc = account_get(w->s->directory, &a, SL("alice@one.test"), &acc);
     CHECK(rc == 0 || rc == ERR_NOT_FOUND);
     if (rc == 0) snprintf(id, sizeof id, "%s", acc.id);
     if (rc == 0) CHECK_OK(mailbox_list(w->s, id, &a, &box, &boxes));
@@ -63,7 +63,7 @@ static int look(void *arg)
     CHECK_OK(kv_objects(w->s->kv, SL("u:"), SL("u;"), 10, &a, &object, &n, &more));
     CHECK_INT(n, rc == 0);
     if (rc == 0 && n) CHECK_SL(sl_from(object[0], 2), id);
-    if (rc == 0) CHECK_OK(account_remove(w->s, SL("alice@one.test")));
+    if (rc == 0) CHECK_OK(account_remove(w->s->directory, SL("alice@one.test")));
     ar_free(&a);
     store_close(&w->s);
     return 0;

@@ -1,0 +1,473 @@
+/* account.c - accounts as rows of their domain's object.
+ *
+ * Made: a tombstone first, then the mailboxes, then the row takes the tombstone's place in one
+ * transaction: an account that can be found is whole, and one that was not finished is erased.
+ * Removed: the row gives way to a tombstone in the same transaction, then the account's object
+ * is erased, then the tombstone goes. directory_open takes both up where a crash left them.
+ *
+ * A tombstone of an account in the making holds a mark that the account's object bears too, so
+ * that nothing is erased but what was made with it. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "directory_i.h"
+#include "kv/record.h"
+#include "mail/addr.h"
+#include "trace/letter_id.h"
+
+enum { ACCOUNT_VERSION = 1, ID_TRIES = 3, MARK = 16 };
+
+static void account_record(struct buf *b, const struct account *acc)
+{
+    struct buf keys = BUF_INIT;
+    scram_keys_text(&acc->keys, &keys);
+    rec_begin(b, ACCOUNT_VERSION);
+    rec_put(b, 'i', sl_cstr(acc->id));
+    rec_put_u64(b, 'c', (uint64_t)acc->created);
+    rec_put(b, 'k', buf_slice(&keys));
+    rec_opt_u64(b, 'd', acc->disabled);
+    rec_opt_u64(b, 'v', acc->authority);
+    wipe(keys.p, keys.n);
+    buf_free(&keys);
+}
+
+int account_parse(struct arena *a, struct slice local, struct slice domain, struct slice value,
+                  struct account *out)
+{
+    struct rec r;
+    int e = rec_open(&r, value, ACCOUNT_VERSION);
+    if (e) return e;
+    *out = (struct account){.local = local, .domain = domain};
+    out->address = mail_addr_join(a, local, domain);
+    while (rec_next(&r)) switch (r.tag) {
+        case 'i':
+            if (r.field.n < sizeof out->id) snprintf(out->id, sizeof out->id, "%.*s", SLF(r.field));
+            break;
+        case 'c': out->created = (int64_t)rec_u64(&r); break;
+        case 'd': out->disabled = rec_u64(&r) != 0; break;
+        case 'v': out->authority = rec_u64(&r); break;
+        case 'k':
+            e = scram_keys_parse(r.field, &out->keys);
+            if (e) return err_set(ERR_CORRUPT, "the keys of %.*s are damaged", SLF(out->address));
+        }
+    if (!out->id[0])
+        return err_set(ERR_CORRUPT, "the record of %.*s does not name its object", SLF(out->address));
+    return rec_error(&r);
+}
+
+static int no_such_account(struct slice address)
+{
+    return err_set(ERR_NOT_FOUND, "there is no account %.*s", SLF(address));
+}
+
+int account_read(struct directory *dir, struct arena *a, struct slice local, struct slice domain,
+                 struct account *out)
+{
+    struct slice row;
+    uint64_t generation = directory_generation(dir); /* before the row: a later change must be seen */
+    int e = kv_get(dir->kv, domain_object(a, domain), local_key(a, 'a', local), a, &row);
+    if (!e) e = account_parse(a, local, domain, row, out);
+    if (!e) out->generation = generation;
+    return e;
+}
+
+int account_get(struct directory *dir, struct arena *a, struct slice address, struct account *out)
+{
+    struct slice local, domain;
+    int e = address_split_here(dir, a, address, &local, &domain);
+    if (!e) e = account_read(dir, a, local, domain, out);
+    return e == ERR_NOT_FOUND ? no_such_account(address) : e;
+}
+
+static void put_account(struct kv_tx *tx, struct slice key, const struct account *acc)
+{
+    struct buf b = BUF_INIT;
+    account_record(&b, acc);
+    kv_tx_put_record(tx, key, &b);
+    wipe(b.p, b.n);
+    buf_free(&b);
+}
+
+/* ---- whom a domain's duties fall to (RFC 5321 section 4.5.1): its first account that is enabled ---- */
+
+struct first {
+    struct arena *a;
+    struct slice but; /* the key of one that does not count */
+    int64_t created;
+    struct slice local;
+};
+
+static int look_at_first(void *arg, struct slice key, struct slice value)
+{
+    struct first *f = arg;
+    struct account acc;
+    if (sl_eq(key, f->but)) return 0;
+    struct slice local = local_from_key(f->a, key);
+    if (account_parse(f->a, local, (struct slice){0}, value, &acc) || acc.disabled) return 0;
+    if (f->local.n && acc.created >= f->created) return 0;
+    f->local = local;
+    f->created = acc.created;
+    return 0;
+}
+
+/* The account with this key is here and enabled, or it is not. */
+static int duties_follow(struct kv_tx *tx, struct arena *a, struct slice key, const struct account *acc,
+                         bool enabled)
+{
+    struct domain d;
+    int e = tx_domain(tx, &d);
+    if (e) return e;
+    bool his = sl_eq(d.first, acc->local);
+    if (enabled ? d.first.n > 0 : !his) return 0;
+    struct first f = {.a = a, .but = key};
+    if (enabled) f.local = acc->local;
+    else e = kv_tx_scan(tx, SL("a:"), SL("a;"), look_at_first, &f);
+    if (e) return e;
+    d.first = f.local;
+    tx_domain_put(tx, &d);
+    return 0;
+}
+
+/* ---- news ---- */
+
+/* Hints go to the watchers of an object that has no rows. */
+static struct slice news_object(const char *acc, char room[KV_KEY_MAX])
+{
+    return sl(room, (size_t)snprintf(room, KV_KEY_MAX, "a:%s", acc));
+}
+
+static void account_notify(struct directory *dir, const char *acc)
+{
+    char room[KV_KEY_MAX];
+    kv_notify(dir->kv, news_object(acc, room));
+}
+
+struct kv_watch *account_watch(struct directory *dir, const char *acc, void (*fn)(void *), void *arg)
+{
+    char room[KV_KEY_MAX];
+    return kv_watch(dir->kv, news_object(acc, room), fn, arg);
+}
+
+/* ---- making ---- */
+
+struct derivation {
+    struct slice password;
+    struct scram_keys *out;
+    uint8_t salt[16];
+};
+
+static int derive(void *arg)
+{
+    struct derivation *d = arg;
+    return scram_derive(d->password, d->salt, PASSWORD_ITERATIONS, d->out);
+}
+
+static int derive_keys(struct slice password, struct scram_keys *out)
+{
+    if (!password.n) return err_set(ERR_SYNTAX, "the password is empty");
+    struct derivation d = {.password = password, .out = out};
+    rt_random(d.salt, sizeof d.salt);
+    return offload(derive, &d);
+}
+
+struct making {
+    struct arena *a;
+    struct account acc;
+    struct slice key, tombstone, mark;
+    char random[MARK];
+};
+
+static int announce(struct kv_tx *tx, void *arg)
+{
+    struct making *m = arg;
+    struct slice row;
+    struct buf b = BUF_INIT;
+    int e = kv_tx_get(tx, m->key, &row);
+    if (e != ERR_NOT_FOUND) return e ? e : ERR_EXISTS;
+    rec_begin(&b, ACCOUNT_VERSION);
+    rec_put(&b, 'w', m->mark);
+    kv_tx_put_record(tx, m->tombstone, &b);
+    buf_free(&b);
+    return 0;
+}
+
+static int appear(struct kv_tx *tx, void *arg)
+{
+    struct making *m = arg;
+    struct slice row;
+    int e = kv_tx_get(tx, m->key, &row);
+    if (e != ERR_NOT_FOUND) return e ? e : ERR_EXISTS;
+    e = kv_tx_get(tx, m->tombstone, &row);
+    if (e) return e == ERR_NOT_FOUND ? ERR_STATE : e;
+    kv_tx_del(tx, m->tombstone);
+    put_account(tx, m->key, &m->acc);
+    return duties_follow(tx, m->a, m->key, &m->acc, true);
+}
+
+static int erase_buried(struct directory *dir, struct slice domain, struct slice tombstone,
+                        struct slice value);
+
+static void begin_making(struct making *m)
+{
+    struct letter_id id;
+    letter_id_new(&id);
+    snprintf(m->acc.id, sizeof m->acc.id, "%s", id.s);
+    rt_random(m->random, sizeof m->random);
+    m->mark = sl(m->random, sizeof m->random);
+    m->tombstone = ar_printf(m->a, "x:%s", m->acc.id);
+}
+
+/* Whatever became of the attempt: nothing is left of an account that cannot be found. */
+static void unmake(struct directory *dir, struct making *m)
+{
+    struct slice row;
+    int e = kv_get(dir->kv, domain_object(m->a, m->acc.domain), m->tombstone, m->a, &row);
+    if (!e) e = erase_buried(dir, m->acc.domain, m->tombstone, row);
+    if (e && e != ERR_NOT_FOUND)
+        log_warn("directory", "what was made of %.*s is not erased yet: %s", SLF(m->acc.address),
+                 err_text(e));
+}
+
+/* *taken: the id names another account, which is left alone. */
+static int make(struct directory *dir, struct making *m, bool *taken)
+{
+    begin_making(m);
+    int e = directory_transact(dir, m->acc.domain, announce, m);
+    if (e) return e;
+    e = dir->home.make(dir->home.ctx, m->acc.id, m->mark);
+    *taken = e == ERR_EXISTS;
+    if (!e) e = directory_transact(dir, m->acc.domain, appear, m);
+    if (e) {
+        struct account now;
+        if (e == ERR_UNKNOWN && account_get(dir, m->a, m->acc.address, &now) == 0 &&
+            !strcmp(now.id, m->acc.id))
+            return 0;
+        unmake(dir, m);
+    }
+    return e;
+}
+
+int account_add(struct directory *dir, struct slice address, struct slice password)
+{
+    struct arena a;
+    ar_init(&a, 0);
+    struct making m = {.a = &a, .acc.created = rt_wall_seconds()};
+    struct slice row;
+    bool taken = true;
+    int e = address_split_here(dir, &a, address, &m.acc.local, &m.acc.domain);
+    m.acc.address = address;
+    if (!e && sl_chr(m.acc.local, '+') != SL_NONE)
+        e = err_set(ERR_SYNTAX, "an account's name cannot hold a +: name+anything reaches the account name");
+    if (!e) {
+        m.key = local_key(&a, 'a', m.acc.local);
+        e = kv_get(dir->kv, domain_object(&a, m.acc.domain), m.key, &a, &row);
+        e = e == ERR_NOT_FOUND ? 0 : e ? e : ERR_EXISTS;
+    }
+    if (!e) e = derive_keys(password, &m.acc.keys);
+    for (int i = 0; !e && taken && i < ID_TRIES; i++) {
+        taken = false;
+        e = make(dir, &m, &taken);
+        if (taken && i + 1 < ID_TRIES) e = 0;
+    }
+    if (e == ERR_EXISTS) err_set(e, "the account %.*s exists already", SLF(address));
+    ar_free(&a);
+    return e;
+}
+
+/* ---- changing ---- */
+
+struct account_change {
+    struct arena *a;
+    struct slice local, key;
+    const struct scram_keys *keys; /* new ones, or NULL */
+    int disabled;                  /* -1: as it is */
+    struct account acc;            /* as it became */
+};
+
+static int change_account(struct kv_tx *tx, void *arg)
+{
+    struct account_change *c = arg;
+    struct slice row;
+    int e = kv_tx_get(tx, c->key, &row);
+    if (!e) e = account_parse(c->a, c->local, sl_from(kv_tx_object(tx), 2), row, &c->acc);
+    if (e) return e;
+    if (c->keys) c->acc.keys = *c->keys;
+    if (c->disabled >= 0) c->acc.disabled = c->disabled;
+    c->acc.authority++;
+    put_account(tx, c->key, &c->acc);
+    return c->disabled < 0 ? 0 : duties_follow(tx, c->a, c->key, &c->acc, !c->disabled);
+}
+
+static int account_change(struct directory *dir, struct slice address, const struct scram_keys *keys,
+                          int disabled)
+{
+    struct arena a;
+    ar_init(&a, 0);
+    struct account_change c = {.a = &a, .keys = keys, .disabled = disabled};
+    struct slice domain;
+    int e = address_split_here(dir, &a, address, &c.local, &domain);
+    c.key = local_key(&a, 'a', c.local);
+    if (!e) {
+        e = directory_transact(dir, domain, change_account, &c);
+        if (e == ERR_NOT_FOUND && c.key.n) e = no_such_account(address);
+    }
+    if (!e) account_notify(dir, c.acc.id);
+    ar_free(&a);
+    return e;
+}
+
+int account_password(struct directory *dir, struct slice address, struct slice password)
+{
+    struct scram_keys keys;
+    int e = derive_keys(password, &keys);
+    if (!e) e = account_change(dir, address, &keys, -1);
+    wipe(&keys, sizeof keys);
+    return e;
+}
+
+int account_disable(struct directory *dir, struct slice address, bool disabled)
+{
+    return account_change(dir, address, NULL, disabled);
+}
+
+/* ---- removing ---- */
+
+struct burial {
+    struct arena *a;
+    struct slice local, key, tombstone, row;
+    struct account acc;
+};
+
+static int bury(struct kv_tx *tx, void *arg)
+{
+    struct burial *b = arg;
+    struct slice row;
+    int e = kv_tx_get(tx, b->key, &row);
+    if (!e) e = account_parse(b->a, b->local, (struct slice){0}, row, &b->acc);
+    if (e) return e;
+    b->row = ar_dup(b->a, row);
+    b->tombstone = ar_printf(b->a, "x:%s", b->acc.id);
+    kv_tx_put(tx, b->tombstone, row);
+    kv_tx_del(tx, b->key);
+    return duties_follow(tx, b->a, b->key, &b->acc, false);
+}
+
+static int tombstone_mark(struct slice value, struct slice *mark)
+{
+    struct rec r;
+    *mark = (struct slice){0};
+    int e = rec_open(&r, value, ACCOUNT_VERSION);
+    if (e) return e;
+    while (rec_next(&r))
+        if (r.tag == 'w') *mark = r.field;
+    return rec_error(&r);
+}
+
+static int delete_tombstone(struct kv_tx *tx, void *arg)
+{
+    kv_tx_del(tx, *(struct slice *)arg);
+    return 0;
+}
+
+/* The domain itself may be gone already. */
+static int erase_buried(struct directory *dir, struct slice domain, struct slice tombstone,
+                        struct slice value)
+{
+    struct arena a;
+    ar_init(&a, 0);
+    struct slice mark;
+    bool ours = true;
+    const char *id = ar_cstr(&a, sl_from(tombstone, 2));
+    int e = tombstone_mark(value, &mark);
+    if (!e && mark.n) e = dir->home.made_as(dir->home.ctx, id, mark, &ours);
+    if (!e && ours) e = dir->home.erase(dir->home.ctx, id);
+    if (!e) e = kv_transact(dir->kv, domain_object(&a, domain), delete_tombstone, &tombstone);
+    ar_free(&a);
+    return e;
+}
+
+int account_remove(struct directory *dir, struct slice address)
+{
+    struct arena a;
+    ar_init(&a, 0);
+    struct burial b = {.a = &a};
+    struct slice domain;
+    int e = address_split_here(dir, &a, address, &b.local, &domain);
+    b.key = local_key(&a, 'a', b.local);
+    if (!e) {
+        e = directory_transact(dir, domain, bury, &b);
+        if (e == ERR_NOT_FOUND) e = no_such_account(address);
+    }
+    if (!e) {
+        account_notify(dir, b.acc.id);
+        e = erase_buried(dir, domain, b.tombstone, b.row);
+    }
+    ar_free(&a);
+    return e;
+}
+
+int accounts_finish(struct directory *dir, struct slice domain)
+{
+    struct arena a;
+    ar_init(&a, 0);
+    struct slice from = SL("x:");
+    struct kv_page page = {.more = true};
+    int e = 0;
+    while (!e && page.more) {
+        e = kv_scan(dir->kv, domain_object(&a, domain), from, SL("x;"), KV_PAGE_MAX, &a, &page);
+        for (size_t k = 0; !e && k < page.n; k++) {
+            e = erase_buried(dir, domain, page.row[k].key, page.row[k].value);
+            if (!row_is_unreadable(e)) continue;
+            log_error("directory", "object d:%.*s: the row %.*s, a removed account, cannot be carried on: %s",
+                      SLF(domain), SLF(page.row[k].key), err_text(e));
+            e = 0;
+        }
+        if (!e && page.n) from = kv_after(&a, page.row[page.n - 1].key);
+    }
+    ar_free(&a);
+    return e;
+}
+
+/* ---- listing ---- */
+
+static int by_address(const void *x, const void *y)
+{
+    const struct account *a = x, *b = y;
+    return sl_cmp(a->address, b->address);
+}
+
+int account_list(struct directory *dir, struct arena *a, struct slice domain, struct account **out, size_t *n)
+{
+    int rc;
+    struct slice *names = &domain;
+    size_t all = 1, cap = 0;
+    *out = NULL;
+    *n = 0;
+    if (!domain.n) directory_domains(dir, a, &names, &all);
+    else if ((rc = domain_name(a, domain, &domain))) return rc;
+    for (size_t i = 0; i < all; i++) {
+        struct slice object = domain_object(a, names[i]), from = SL("a:");
+        struct kv_page page = {.more = true};
+        while (page.more) {
+            int e = kv_scan(dir->kv, object, from, SL("a;"), KV_PAGE_MAX, a, &page);
+            if (e) return e;
+            for (size_t k = 0; k < page.n; k++) {
+                if (*n == cap) *out = ar_grow(a, *out, &cap, sizeof **out);
+                e = account_parse(a, local_from_key(a, page.row[k].key), names[i], page.row[k].value,
+                                  &(*out)[*n]);
+                if (row_is_unreadable(e)) {
+                    struct slice local = local_from_key(a, page.row[k].key);
+                    (*out)[*n] = (struct account){.local = local,
+                                                  .domain = names[i],
+                                                  .address = mail_addr_join(a, local, names[i]),
+                                                  .damage = row_damage(a, e)};
+                } else if (e) return e;
+                ++*n;
+            }
+            if (page.n) from = kv_after(a, page.row[page.n - 1].key);
+        }
+    }
+    if (*n) qsort(*out, *n, sizeof **out, by_address);
+    return 0;
+}

@@ -1,0 +1,55 @@
+/* directory_i.h - shared by the files of this folder only. */
+#pragma once
+#include "base/map.h"
+#include "directory.h"
+#include "rt/rt.h"
+
+/* directory.c */
+/* A local part as a key: what is not [a-z0-9.+_-] as %XX. */
+struct slice local_key(struct arena *a, char kind, struct slice local);
+struct slice local_from_key(struct arena *a, struct slice key);
+struct slice domain_object(struct arena *a, struct slice domain); /* of domain_name() */
+/* The same as address_split() for an address that must be here: local as local_name() has it. ERR_NOT_FOUND:
+ * the domain is not here. */
+MUST_CHECK int address_split_here(struct directory *dir, struct arena *a, struct slice address,
+                                  struct slice *local, struct slice *domain);
+int domain_not_here(struct slice domain); /* ERR_NOT_FOUND with the sentence */
+/* Runs fn on a domain's object: what it changes it reads there, not before. ERR_NOT_FOUND with the
+ * sentence when the domain is gone. Callers then drop what they remember (directory_generation). */
+MUST_CHECK int directory_transact(struct directory *dir, struct slice domain, kv_fn *fn, void *arg);
+MUST_CHECK int directory_delete(struct directory *dir, struct slice domain,
+                                struct slice key);              /* ERR_NOT_FOUND */
+MUST_CHECK int tx_domain(struct kv_tx *tx, struct domain *out); /* the row of the domain at hand */
+void tx_domain_put(struct kv_tx *tx, const struct domain *d);
+void directory_changed(struct directory *dir);
+
+MUST_CHECK int alias_parse(struct arena *a, struct slice value, struct alias *out);
+MUST_CHECK int dkim_key_parse(struct slice value, struct dkim_key *out);
+/* Of one row: the list goes on, and shows it with these words. */
+bool row_is_unreadable(int e);
+struct slice row_damage(struct arena *a, int e);
+
+/* account.c */
+MUST_CHECK int account_parse(struct arena *a, struct slice local, struct slice domain, struct slice value,
+                             struct account *out);
+/* Erases what is left of removed accounts, and of those whose making was cut off. */
+MUST_CHECK int accounts_finish(struct directory *dir, struct slice domain);
+/* alias.c; local and domain as local_name() and domain_name() have them. ERR_NOT_FOUND. */
+MUST_CHECK int alias_get(struct directory *dir, struct arena *a, struct slice local, struct slice domain,
+                         struct alias *out);
+bool alias_has(const struct alias *x, struct slice target);
+/* An address as an alias keeps it. */
+MUST_CHECK int alias_target(struct directory *dir, struct arena *a, struct slice address, struct slice *out);
+/* dkim_keys.c */
+MUST_CHECK int dkim_keys_make(struct arena *a, struct dkim_key pair[2]);
+void dkim_key_put(struct kv_tx *tx, const struct dkim_key *k);
+
+struct directory {
+    struct kv *kv;
+    struct account_home home;
+    struct lock lock;
+    struct map domains; /* name -> twice the turn of its last change, + 1 when it is here */
+    uint64_t turn, generation;
+    char *first; /* resolve.c: the node's first account, as of the generation first_at */
+    uint64_t first_at;
+};

@@ -1,0 +1,176 @@
+/* login.c - is this person who they say they are? */
+#include "login.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/map.h"
+#include "kv/record.h"
+#include "rt/rt.h"
+
+/* Passwords that were right lately, as keyed hashes, so that a client that logs in every
+ * minute does not cost a key derivation each time. A changed password changes the
+ * stored key, which is part of the hash. */
+enum { REMEMBERED_MAX = 20000, SECRET = 32 };
+static const int64_t remembered_for = 600 * RT_S;
+
+struct login {
+    struct directory *dir;
+    struct lock lock;
+    struct map until; /* hash -> int64_t * */
+    uint8_t secret[32];
+    uint8_t decoys[SECRET]; /* the same as long as the store lives */
+};
+
+/* The node's secret from which the salts of those come who have no account. */
+static int keep_secret(struct kv_tx *tx, void *arg)
+{
+    struct login *l = arg;
+    struct slice row, secret = {0};
+    struct rec r;
+    int e = kv_tx_get(tx, SL("secret"), &row);
+    if (e == ERR_NOT_FOUND) {
+        struct buf b = BUF_INIT;
+        rec_begin(&b, 1);
+        rec_put(&b, 's', sl((char *)l->decoys, SECRET));
+        kv_tx_put_record(tx, SL("secret"), &b);
+        buf_free(&b);
+        return 0;
+    }
+    if (!e) e = rec_open(&r, row, 1);
+    if (e) return e;
+    while (rec_next(&r))
+        if (r.tag == 's') secret = r.field;
+    if (secret.n != SECRET) return err_set(ERR_CORRUPT, "the secret of the store is damaged");
+    memcpy(l->decoys, secret.p, SECRET);
+    return rec_error(&r);
+}
+
+static void forget_all(struct login *l)
+{
+    struct map_iter it = {0};
+    while (map_next(&l->until, &it)) free(it.value);
+    map_free(&l->until);
+}
+
+int login_open(struct login **out, struct kv *kv, struct directory *dir)
+{
+    struct login *l = *out = xcalloc(1, sizeof *l);
+    l->dir = dir;
+    map_init(&l->until, false);
+    rt_random(l->secret, sizeof l->secret);
+    rt_random(l->decoys, sizeof l->decoys);
+    int e = kv_transact(kv, SL("_store"), keep_secret, l);
+    if (e) login_close(out);
+    return e;
+}
+
+void login_close(struct login **l)
+{
+    if (!*l) return;
+    forget_all(*l);
+    wipe((*l)->secret, sizeof(*l)->secret);
+    wipe((*l)->decoys, sizeof(*l)->decoys);
+    free(*l);
+    *l = NULL;
+}
+
+static void fingerprint(struct login *l, const struct account *acc, struct slice password, uint8_t out[32])
+{
+    struct buf b = BUF_INIT;
+    buf_str(&b, acc->id);
+    buf_bytes(&b, acc->keys.stored_key, sizeof acc->keys.stored_key);
+    buf_put(&b, password);
+    hmac_sha256(sl(l->secret, sizeof l->secret), buf_slice(&b), out);
+    wipe(b.p, b.n);
+    buf_free(&b);
+}
+
+static bool remembered(struct login *l, const uint8_t print[32])
+{
+    lock_take(&l->lock);
+    int64_t *until = map_get(&l->until, sl(print, 32));
+    bool yes = until && *until > rt_now();
+    lock_release(&l->lock);
+    return yes;
+}
+
+static void remember_login(struct login *l, const uint8_t print[32])
+{
+    int64_t *until = xmalloc(sizeof *until);
+    *until = rt_now() + remembered_for;
+    lock_take(&l->lock);
+    if (l->until.count >= REMEMBERED_MAX) forget_all(l);
+    free(map_put(&l->until, sl(print, 32), until));
+    lock_release(&l->lock);
+}
+
+/* A bare name is one of the only domain here. */
+static struct slice whole_address(struct login *l, struct arena *a, struct slice user)
+{
+    struct slice *domain;
+    size_t n;
+    if (sl_chr(user, '@') != SL_NONE) return user;
+    directory_domains(l->dir, a, &domain, &n);
+    return n == 1 ? ar_printf(a, "%.*s@%.*s", SLF(user), SLF(domain[0])) : user;
+}
+
+int login_find(struct login *l, struct arena *a, struct slice user, struct account *out)
+{
+    user = whole_address(l, a, user);
+    if (sl_chr(user, '@') == SL_NONE)
+        return err_set(ERR_NOT_FOUND, "the login needs the whole address, name@domain");
+    int e = account_get(l->dir, a, user, out);
+    if (e == ERR_SYNTAX) return ERR_NOT_FOUND;
+    if (!e && out->disabled) return err_set(ERR_DENIED, "the account %.*s is disabled", SLF(out->address));
+    return e;
+}
+
+/* Spellings of one name get one salt, as they do when there is an account. */
+void login_decoy(struct login *l, struct slice user, struct scram_keys *out)
+{
+    struct arena a;
+    struct slice local, domain;
+    ar_init(&a, 0);
+    user = whole_address(l, &a, user);
+    if (address_split(&a, user, &local, &domain) == 0)
+        user = ar_printf(&a, "%.*s@%.*s", SLF(local_name(&a, local)), SLF(domain));
+    else user = local_name(&a, user);
+    scram_decoy(user, l->decoys, out);
+    out->iterations = PASSWORD_ITERATIONS;
+    ar_free(&a);
+}
+
+struct check {
+    const struct scram_keys *keys;
+    struct slice password;
+};
+
+static int check_password(void *arg)
+{
+    struct check *c = arg;
+    return scram_check_password(c->keys, c->password);
+}
+
+int login_password(struct login *l, struct arena *a, struct slice user, struct slice password,
+                   struct account *out)
+{
+    uint8_t print[32];
+    struct scram_keys decoy;
+    int found = login_find(l, a, user, out);
+    if (found && found != ERR_NOT_FOUND && found != ERR_DENIED) return found;
+    if (!found) {
+        fingerprint(l, out, password, print);
+        if (remembered(l, print)) return 0;
+    } else {
+        login_decoy(l, user, &decoy);
+    }
+    struct check c = {found ? &decoy : &out->keys, password};
+    int e = offload(check_password, &c);
+    if (!e && !found) {
+        remember_login(l, print);
+        return 0;
+    }
+    if (e == ERR_CANCELED || e == ERR_TIMEOUT) return e;
+    return err_set(ERR_DENIED, "user name or password is wrong");
+}

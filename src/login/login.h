@@ -1,0 +1,31 @@
+/* login.h - is this person who they say they are, and does that still count? */
+#pragma once
+#include "directory/directory.h"
+
+/* What a node knows of logins: passwords that were right lately, the secret behind decoys. */
+struct login;
+/* kv and directory stay the caller's and outlive it. SUSPENDS. */
+MUST_CHECK int login_open(struct login **out, struct kv *kv, struct directory *dir);
+void login_close(struct login **l);
+
+/* user: the address; a bare local part when exactly one domain is here. ERR_NOT_FOUND,
+ * ERR_DENIED when disabled. For SCRAM: keys are in *out. */
+MUST_CHECK int login_find(struct login *l, struct arena *a, struct slice user, struct account *out);
+/* For PLAIN and LOGIN. ERR_DENIED for a wrong password, an unknown user and a disabled
+ * account alike, in the same time. SUSPENDS (offload; a password that was right within
+ * the last ten minutes is remembered as a keyed hash). */
+MUST_CHECK int login_password(struct login *l, struct arena *a, struct slice user, struct slice password,
+                              struct account *out);
+/* Keys to go on with for an unknown user, always the same for the same name. */
+void login_decoy(struct login *l, struct slice user, struct scram_keys *out);
+
+/* What a session may go on doing with: the account as it was when it logged in. It ends with
+ * `account passwd`, `disable` and `remove`. */
+struct authority {
+    char id[20], local[LOCAL_PART_MAX + 1], domain[256];
+    uint64_t version, generation;
+};
+void authority_begin(struct authority *x, const struct account *acc); /* does not suspend */
+/* Before each command. 0, ERR_DENIED with the sentence when the login counts no more, or why that
+ * cannot be told. SUSPENDS only after a change of the directory. */
+MUST_CHECK int authority_check(struct authority *x, struct directory *dir);
