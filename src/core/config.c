@@ -10,9 +10,9 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "dns/dns.h"
+#include "login/sasl.h"
 #include "queue/accept.h"
 #include "rt/file.h"
-#include "login/sasl.h"
 
 enum { CONFIG_MAX = 1 << 20 };
 

@@ -2,8 +2,8 @@
 #include "base/test.h"
 #include "base/text.h"
 #include "config.h"
-#include "rt/file.h"
 #include "login/sasl.h"
+#include "rt/file.h"
 
 /* Reads hostname and these lines; 0, or the error with its sentence. */
 static int read_lines(struct arena *a, const char *lines, struct config *c)

@@ -21,7 +21,12 @@ MUST_CHECK int directory_delete(struct directory *dir, struct slice domain,
                                 struct slice key);              /* ERR_NOT_FOUND */
 MUST_CHECK int tx_domain(struct kv_tx *tx, struct domain *out); /* the row of the domain at hand */
 void tx_domain_put(struct kv_tx *tx, const struct domain *d);
+MUST_CHECK int domain_parse(struct slice row, struct domain *out);
 void directory_changed(struct directory *dir);
+/* Numbers of changes, and what the one with this number left: whoever waited for an earlier transaction may
+ * come later. */
+uint64_t directory_next_turn(struct directory *dir);
+void directory_remember(struct directory *dir, struct slice domain, bool here, uint64_t turn);
 
 MUST_CHECK int alias_parse(struct arena *a, struct slice value, struct alias *out);
 MUST_CHECK int dkim_key_parse(struct slice value, struct dkim_key *out);

@@ -340,7 +340,7 @@ TEST(directory_a_domain_with_any_number_of_aliases_goes)
     size_t n;
     REQUIRE(begin(&f));
     CHECK_OK(domain_add(f.dir, SL("big.test")));
-    for (int i = 0; i < ALIASES; i += 1000) CHECK_OK(kv_transact(f.s->kv, SL("d:big.test"), put_aliases, &i));
+    for (int i = 0; i < ALIASES; i += 1000) CHECK_OK(kv_transact(f.kv, SL("d:big.test"), put_aliases, &i));
     CHECK_OK(domain_remove(f.dir, SL("big.test")));
     CHECK_OK(alias_list(f.dir, &f.a, SL("big.test"), &alias, &n));
     CHECK_INT(n, 0);

@@ -5,8 +5,8 @@
  * recipient and the caller may answer 250. ERR_UNKNOWN: it may be taken or not, so the
  * caller answers nothing; its name makes accept_once() safe to repeat. */
 #pragma once
-#include "mail/head.h"
 #include "directory/directory.h"
+#include "mail/head.h"
 #include "store/store.h"
 
 struct queue;

@@ -6,9 +6,9 @@
 #pragma once
 #include "base/log.h"
 #include "base/map.h"
+#include "login/sasl.h"
 #include "mail/head.h"
 #include "smtpd.h"
-#include "login/sasl.h"
 #include "trace/trace.h"
 #include "wire/smtp.h"
 

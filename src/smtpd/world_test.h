@@ -3,8 +3,8 @@
  * keeps what was handed over. */
 #pragma once
 #include "base/log.h"
-#include "smtpd.h"
 #include "login/sasl.h"
+#include "smtpd.h"
 
 struct world {
     char dir[64];

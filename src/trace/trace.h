@@ -19,7 +19,8 @@
     X(BOUNCED, "bounced")     /* failed for good; the sender is told (or why not) */                         \
     X(DELAY_TOLD, "delay-told")                                                                              \
     X(HELD, "held")                                                                                          \
-    X(RELEASED, "released") X(DROPPED, "dropped") X(RETRIED, "retried")                                      \
+    X(RELEASED, "released")                                                                                  \
+    X(DROPPED, "dropped") X(RETRIED, "retried")                                                              \
         X(UNREADABLE, "unreadable") /* never stored: here is an event whose row cannot be read, and why */
 
 enum trace_kind {

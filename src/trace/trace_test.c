@@ -152,13 +152,13 @@ TEST(an_event_that_cannot_be_read_is_told_and_hides_no_other)
     REQUIRE(fixture_begin(&f));
     memset(text, 'x', sizeof text);
     memcpy(text + 1999, "\xc3\xa4", 3);
-    trace_addf(f.s, &id, TRACE_RECEIVED, SL(""), "lost");
-    trace_addf(f.s, &id, TRACE_QUEUED, SL(""), "%s", text);
-    CHECK_OK(trace_read(f.s, &id, &f.a, &e, &n));
+    trace_addf(f.t, &id, TRACE_RECEIVED, SL(""), "lost");
+    trace_addf(f.t, &id, TRACE_QUEUED, SL(""), "%s", text);
+    CHECK_OK(trace_read(f.t, &id, &f.a, &e, &n));
     REQUIRE(n == 2 && e[1].sentence.n == 1999); /* not half a character */
     snprintf(name, sizeof name, "t:%05llx", (unsigned long long)letter_id_time(&id) / 86400);
-    CHECK_OK(kv_transact(f.s->kv, sl_cstr(name), damage_an_event, NULL));
-    CHECK_OK(trace_read(f.s, &id, &f.a, &e, &n));
+    CHECK_OK(kv_transact(f.kv, sl_cstr(name), damage_an_event, NULL));
+    CHECK_OK(trace_read(f.t, &id, &f.a, &e, &n));
     REQUIRE(n == 2);
     CHECK(e[0].kind == TRACE_UNREADABLE && e[1].kind == TRACE_QUEUED);
     CHECK(sl_starts(e[0].sentence, SL("an event cannot be read, the row e/0000000000abcdef/")));
