@@ -38,7 +38,7 @@ LDFLAGS += -pie -Wl,-z,relro,-z,now $(SANFLAGS)
 
 # Every folder and the folders below it that it may use (tools/floors checks the includes).
 FOLDERS = base rt crypto mail wire dns kv body trace directory store spf dkim dmarc mailauth login guard \
- outgoing shape queue relay report core command smtpd imapd popd app
+ outgoing shape queue relay report intake core command smtpd imapd popd app
 USES_base =
 USES_rt = base
 # the simulator, the other half of the linker's choice: only tests x_sim.c may include it
@@ -63,7 +63,8 @@ USES_shape = mail wire base
 USES_queue = shape wire outgoing store body $(USES_outgoing)
 USES_relay = queue wire $(USES_queue)
 USES_report = queue $(USES_queue)
-USES_core = report login guard $(USES_report)
+USES_intake = report guard $(USES_report)
+USES_core = intake login $(USES_intake)
 USES_command = core wire $(USES_core)
 USES_smtpd = command $(USES_command)
 USES_imapd = command $(USES_command)

@@ -36,15 +36,8 @@ static int start_servers(struct node *n)
     struct smtpd_conf sc = {
         .store = n->core.store,
         .login = n->core.login,
-        .queue = n->core.queue,
-        .signing = n->core.signing,
-        .mailauth = &n->core.mailauth,
-        .arc_seal = c->arc_seal,
-        .preflight = n->core.preflight,
-        .reports = n->core.reports,
+        .intake = &n->core.intake,
         .tls = n->tls_server,
-        .hostname = c->hostname,
-        .size_max = c->size_max,
         .rcpts_max = c->rcpts_max,
         .logins = c->login_mechanisms,
     };

@@ -3,27 +3,18 @@
 #include "base/text.h"
 #include "cmd.h"
 #include "mail/addr.h"
-#include "mail/build.h"
 #include "mail/handed.h"
-#include "mail/submit.h"
-#include "trace/trace.h"
+#include "mail/lines.h"
 
 struct sending {
     struct request *r;
-    struct buf head; /* until the empty line */
+    struct mail_lines lines; /* until the header section has ended */
+    struct buf head;         /* until the empty line */
     bool head_done;
     size_t line_at;  /* where its last line begins */
-    char last;       /* byte seen */
     json_t *refused; /* addresses that are nobody's, each with the reason */
-    struct body_writer *body;
-    struct signing_pass *signing;
-    struct slice edited; /* the header section as it will be kept */
-    struct mail_head parsed;
-    struct mail_addrs from;
     struct slice sender;
-    struct letter letter;
-    size_t cap;
-    bool any_local;
+    struct intake_letter letter;
 };
 
 static int bad_letter(const char *what) { return err_set(ERR_SYNTAX, "%s", what); }
@@ -41,50 +32,21 @@ static unsigned notify_of(struct slice words)
     return n & NOTIFY_NEVER ? NOTIFY_NEVER : n;
 }
 
-static int add_route(struct sending *s, struct slice address, const struct route *route)
-{
-    struct letter *l = &s->letter;
-    if (l->nrcpt >= LETTER_RCPTS_MAX)
-        return err_set(ERR_LIMIT, "a letter can have at most %d recipients", LETTER_RCPTS_MAX);
-    if (l->nrcpt == s->cap) l->rcpt = ar_grow(s->r->a, l->rcpt, &s->cap, sizeof *l->rcpt);
-    l->rcpt[l->nrcpt++] = (struct letter_rcpt){
-        .address = address, .route = *route, .notify = notify_of(arg_slice(s->r->args, "N"))};
-    s->any_local |= route->local;
-    return 0;
-}
-
-static int resolve(struct sending *s, struct slice text, struct routes *routes)
-{
-    struct slice local, domain;
-    int e = mail_addr_split(s->r->a, text, &local, &domain);
-    if (!e) e = directory_resolve(s->r->core->store->directory, s->r->a, local, domain, routes);
-    if (e) return e;
-    switch (routes->result) {
-    case RESOLVED: return 0;
-    case RESOLVED_NOT_LOCAL:
-        *routes = (struct routes){.v = ar_new(s->r->a, struct route), .n = 1};
-        routes->v->address = text;
-        return 0;
-    case RESOLVED_NO_USER: return err_set(ERR_NOT_FOUND, "nobody here has this address");
-    case RESOLVED_DISABLED: return err_set(ERR_DENIED, "the account is disabled");
-    case RESOLVED_TOO_MANY:
-        return err_set(ERR_LIMIT, "the aliases behind it lead to more than %d addresses, or too far",
-                       ALIAS_TARGETS_MAX);
-    case RESOLVED_LOOP: return err_set(ERR_STATE, "the aliases behind it lead in a circle");
-    }
-    return 0;
-}
-
 /* A bad address is told and holds nobody else back; what may pass fails the whole, nothing is sent. */
-static int add_recipient(struct sending *s, struct slice text)
+static int add_recipient(struct sending *s, const struct mail_addr *m)
 {
-    struct routes routes;
-    int e = resolve(s, text, &routes);
-    for (size_t i = 0; !e && i < routes.n; i++) e = add_route(s, text, &routes.v[i]);
-    if (!e || err_is_temporary(e)) return e;
+    struct arena *a = s->r->a;
+    struct slice spec = mail_addr_spec(a, m);
+    struct intake_to to = {.notify = notify_of(arg_slice(s->r->args, "N"))};
+    struct intake_refusal no = {.error = mail_addr_split(a, spec, &to.local, &to.domain)};
+    if (!no.error && !is_ascii(to.domain)) no.error = dns_to_ascii(a, to.domain, &to.domain);
+    if (no.error) no.text = sl_cstr(err_text(no.error));
+    else no = intake_rcpt(&s->letter, &to, a);
+    if (!no.error) return 0;
+    if (err_is_temporary(no.error)) return err_set(no.error, "%.*s", SLF(no.text));
     json_t *bad = json_object();
-    reply_text(bad, "address", text);
-    reply_text(bad, "why", sl_cstr(err_text(e)));
+    reply_text(bad, "address", spec);
+    reply_text(bad, "why", no.text);
     json_array_append_new(s->refused, bad);
     return 0;
 }
@@ -103,7 +65,7 @@ static int add_recipients(struct sending *s, struct slice list)
         json_array_append_new(s->refused, bad);
         if (e) return 0;
     }
-    for (size_t i = 0; !e && i < addrs.n; i++) e = add_recipient(s, mail_addr_spec(a, &addrs.v[i]));
+    for (size_t i = 0; !e && i < addrs.n; i++) e = add_recipient(s, &addrs.v[i]);
     return e;
 }
 
@@ -127,7 +89,7 @@ static int take_recipients(struct sending *s, const struct mail_head *h)
     json_array_foreach(list, i, v) if (!e) e = add_recipients(s, sl_cstr(json_string_value(v)));
     for (i = 0; !e && i < COUNT_OF(names) && arg_flag(s->r->args, "t"); i++)
         e = add_recipients_of(s, h, resent ? again[i] : names[i]);
-    if (e || s->letter.nrcpt) return e;
+    if (e || s->letter.nsaid) return e;
     v = json_array_get(s->refused, 0);
     if (!v) return err_set(ERR_USAGE, "the letter has no recipient");
     return err_set(ERR_NOT_FOUND, "%s: %s", arg_text(v, "address"), arg_text(v, "why"));
@@ -151,54 +113,41 @@ static int take_sender(struct sending *s, struct slice *from)
     return 0;
 }
 
-/* The header section as it was handed over becomes one that can be sent. */
-static int repair_head(struct sending *s, struct slice raw, struct slice from)
+static int begin(struct sending *s)
 {
-    struct arena *a = s->r->a;
-    struct buf b = BUF_INIT;
-    int e = mail_handed_head(a, raw, core_domain(s->r->core, a), from, &b);
-    raw = ar_dup(a, buf_slice(&b));
-    buf_free(&b);
-    if (!e) e = mail_head_parse(a, raw, &s->parsed);
-    const struct mail_field *f = e ? NULL : mail_head_find(&s->parsed, SL("From"), 0);
-    return f ? mail_addrs_parse(a, f->body, &s->from) : e;
+    struct request *r = s->r;
+    struct slice ret = arg_slice(r->args, "R");
+    struct intake_from from = {.origin = INTAKE_PROGRAM,
+                               .by =
+                                   ar_printf(r->a, "%.*s with `tram send`", SLF(arg_slice(r->args, "user")))};
+    struct intake_sender sender = {.envid = sl_sub(arg_slice(r->args, "V"), 0, 100),
+                                   .ret = sl_eqi(ret, SL("full"))   ? SL("FULL")
+                                          : sl_eqi(ret, SL("hdrs")) ? SL("HDRS")
+                                                                    : SL("")};
+    int e = s->sender.n ? mail_addr_split(r->a, s->sender, &sender.local, &sender.domain) : 0;
+    if (e) return e;
+    struct intake_refusal no = intake_begin(&s->letter, &r->core->intake, &from, &sender, r->a);
+    return no.code ? err_set(no.error, "%.*s", SLF(no.text)) : 0;
 }
 
-/* The whole header section is here: judge it, edit it, begin the body. */
+/* The whole header section is here: it becomes one that can be sent, and goes in. */
 static int head_complete(struct sending *s)
 {
     struct arena *a = s->r->a;
     struct slice raw = ar_dup(a, buf_slice(&s->head)), from;
     struct mail_head handed;
+    struct buf fit = BUF_INIT;
     int e = take_sender(s, &from);
+    if (!e) e = begin(s);
     if (!e) e = mail_head_parse(a, raw, &handed);
     if (!e) e = take_recipients(s, &handed);
-    if (!e) e = repair_head(s, raw, from);
-    if (e) return e;
-    struct buf edited = BUF_INIT;
-    struct mail_edit edit = {.forged = mailauth_forged,
-                             .forged_arg = &s->r->core->mailauth,
-                             .domain = s->from.v[0].domain,
-                             .now = rt_wall_seconds(),
-                             .submission = true};
-    rt_random(&edit.random, sizeof edit.random);
-    mail_head_edit(a, &s->parsed, &edit, &edited);
-    s->edited = ar_dup(a, buf_slice(&edited));
-    buf_free(&edited);
-    s->letter.eight_bit = !is_ascii(s->edited);
-    e = signing_begin(s->r->core->signing, a, s->from.v[0].domain, s->edited, &s->signing);
-    if (!e) e = body_begin(s->r->core->store->body, accept_body_class(s->any_local), &s->body);
+    if (!e) e = mail_handed_head(a, raw, core_domain(s->r->core, a), from, &fit);
+    if (!e) {
+        buf_str(&fit, "\r\n");
+        intake_bytes(&s->letter, buf_slice(&fit));
+    }
+    buf_free(&fit);
     return e;
-}
-
-static int body_bytes(struct sending *s, struct slice bytes)
-{
-    if (body_written(s->body) + bytes.n > s->r->core->conf->size_max)
-        return err_set(ERR_TOO_LONG, "the letter is larger than size_max (%llu bytes)",
-                       (unsigned long long)s->r->core->conf->size_max);
-    s->letter.eight_bit |= !is_ascii(bytes);
-    signing_body(s->signing, bytes);
-    return body_write(s->body, bytes);
 }
 
 /* One line of what may be the header section, in s->head from `at` on. *here: it is not part of it. */
@@ -237,31 +186,25 @@ static int take_head(struct sending *s, struct slice *in, struct slice *line)
     return 0;
 }
 
-static int take_clean(struct sending *s, struct slice out)
+/* One piece of what may be the header section, its lines mended; what is behind it goes in. */
+static int take_run(struct sending *s, struct slice run)
 {
     struct slice line = SL("");
-    int e = 0;
-    if (!s->head_done) {
-        e = take_head(s, &out, &line);
-        if (!e && s->head_done) e = head_complete(s);
-        if (!e && line.n) e = body_bytes(s, line);
-    }
-    if (!e && s->head_done && out.n) e = body_bytes(s, out);
-    return e;
+    int e = take_head(s, &run, &line);
+    if (e || !s->head_done) return e;
+    e = head_complete(s);
+    if (e) return e;
+    intake_bytes(&s->letter, line);
+    intake_bytes(&s->letter, run);
+    return 0;
 }
 
-/* LF alone and CR alone become CRLF on the way in: a letter never holds one of them. */
 static int take_bytes(struct sending *s, struct slice in)
 {
-    struct buf b = BUF_INIT;
-    for (size_t i = 0; i < in.n; i++) {
-        char c = in.p[i];
-        if (c == '\n' || s->last == '\r') buf_str(&b, "\r\n");
-        if (c != '\n' && c != '\r') buf_char(&b, c);
-        s->last = c;
-    }
-    int e = take_clean(s, buf_slice(&b));
-    buf_free(&b);
+    struct slice run;
+    int e = 0;
+    while (!e && !s->head_done && mail_lines_next(&s->lines, &in, &run)) e = take_run(s, run);
+    if (!e && s->head_done) intake_bytes(&s->letter, in);
     return e;
 }
 
@@ -273,60 +216,23 @@ static int read_all(struct sending *s)
         e = take_bytes(s, piece);
         if (e) return e;
     }
-    if (!e && s->last && s->last != '\n') e = take_bytes(s, s->last == '\r' ? SL("\n") : SL("\n"));
-    return !e && !s->head_done ? head_complete(s) : e;
+    if (e || s->head_done) return e;
+    e = take_run(s, mail_lines_end(&s->lines));
+    return e || s->head_done ? e : head_complete(s);
 }
 
-static int commit(struct sending *s)
+/* What SMTP would say about it, as the answer of a command. */
+static int end(struct sending *s)
 {
-    struct request *r = s->r;
-    struct letter *l = &s->letter;
-    struct slice signature, user = arg_slice(r->args, "user");
-    struct buf prefix = BUF_INIT;
-    letter_id_new(&l->id);
-    l->sender = s->sender;
-    struct mail_head final;
-    int e = mail_head_parse(r->a, s->edited, &final);
-    if (!e) e = letter_fields(r->a, &final, &l->message_id, &l->subject);
-    if (!e && letter_leaves(l))
-        e = preflight_gate(r->core->preflight, r->a, &l->id, l->sender, &s->parsed, &l->hold);
-    if (e) return e;
-    e = signing_end(s->signing, &signature);
-    s->signing = NULL;
-    if (e) return e;
-    l->received = rt_wall_seconds();
-    struct slice ret = arg_slice(r->args, "R");
-    l->ret = sl_eqi(ret, SL("full")) ? SL("FULL") : sl_eqi(ret, SL("hdrs")) ? SL("HDRS") : SL("");
-    l->envid = sl_sub(arg_slice(r->args, "V"), 0, 100);
-    mail_return_path(&prefix, l->sender);
-    l->skip = (uint32_t)prefix.n;
-    struct mail_received rec = {.by = r->core->conf->hostname,
-                                .id = sl_cstr(l->id.s),
-                                .when = l->received,
-                                .for_one = l->nrcpt == 1 ? l->rcpt[0].address : (struct slice){0}};
-    mail_received(&prefix, &rec);
-    buf_put(&prefix, signature);
-    buf_put(&prefix, s->edited);
-    buf_str(&prefix, "\r\n");
-    l->head_size = (uint32_t)prefix.n;
-    struct buf origin = BUF_INIT;
-    e = letter_origin(&origin, l);
-    if (!e) e = body_finish(&s->body, buf_slice(&prefix), buf_slice(&origin), &l->body);
-    buf_free(&origin);
-    buf_free(&prefix);
-    if (e) return e;
-    trace_addf(r->core->store->trace, &l->id, TRACE_RECEIVED, (struct slice){0},
-               "handed over by %.*s with `tram send`, from %.*s", SLF(user), SLF(l->sender));
-    return accept_letter(r->core->queue, l);
+    int e = intake_end(&s->letter);
+    return e && e != ERR_UNKNOWN ? err_set(e, "%.*s", SLF(s->letter.refusal.text)) : e;
 }
 
 int run_send(struct request *r)
 {
     struct sending s = {.r = r, .refused = json_array()};
     int e = read_all(&s);
-    if (!e) e = commit(&s);
-    if (s.body) body_abandon(&s.body);
-    if (s.signing) (void)!signing_end(s.signing, NULL);
+    if (!e) e = end(&s);
     buf_free(&s.head);
     bool some = json_array_size(s.refused) > 0;
     if (!e) {
@@ -334,6 +240,7 @@ int run_send(struct request *r)
         if (some) json_object_set(r->reply, "refused", s.refused);
     }
     json_decref(s.refused);
+    intake_free(&s.letter);
     return e ? e : some ? NO : 0;
 }
 

@@ -115,6 +115,22 @@ static void open_preflight(struct core *core)
     core->preflight = preflight_gate_new(&pc);
 }
 
+static void set_intake(struct core *core)
+{
+    const struct config *c = core->conf;
+    core->intake = (struct intake){
+        .store = core->store,
+        .queue = core->queue,
+        .signing = core->signing,
+        .mailauth = &core->mailauth,
+        .preflight = core->preflight,
+        .reports = core->reports,
+        .hostname = c->hostname,
+        .size_max = c->size_max,
+        .arc_seal = c->arc_seal,
+    };
+}
+
 int core_open_on(struct core *core, const struct config *conf, struct dns *dns, struct kv *kv,
                  struct body_store *body)
 {
@@ -143,6 +159,7 @@ int core_open_on(struct core *core, const struct config *conf, struct dns *dns, 
     };
     if (!e) e = dmarc_store_open(&core->reports, &rc);
     if (e) core_close(core);
+    else set_intake(core);
     return e;
 }
 

@@ -4,6 +4,7 @@
 #include "config.h"
 #include "dns/dns.h"
 #include "guard/guard.h"
+#include "intake/intake.h"
 #include "login/login.h"
 #include "mailauth/mailauth.h"
 #include "outgoing/signing.h"
@@ -23,7 +24,8 @@ struct core {
     struct dmarc_store *reports;
     struct guard *guard; /* while it serves */
     struct mailauth_ctx mailauth;
-    int64_t started; /* unix seconds; 0 = not serving */
+    struct intake intake; /* the way in for every letter */
+    int64_t started;      /* unix seconds; 0 = not serving */
 };
 
 /* Opens DNS. Enough for `check` and `dns check`. On a fiber. */

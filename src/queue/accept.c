@@ -1,4 +1,4 @@
-/* accept.c - the one way in: what arrives becomes durable for every recipient, or for none. */
+/* accept.c - what arrives becomes durable for every recipient, or for none. */
 #include "accept.h"
 
 #include "base/log.h"
@@ -8,7 +8,7 @@
 struct accepting {
     struct queue *q;
     const struct letter *l;
-    bool once, before;  /* before: it was accepted earlier */
+    bool before;        /* it was accepted earlier */
     uint32_t *group_of; /* of each recipient */
     struct q_group *group;
     uint32_t groups;
@@ -89,15 +89,15 @@ static int accept_tx(struct kv_tx *tx, void *arg)
     struct slice row;
     struct slice once = key_once(&a, &x->l->id), key = key_envelope(&a, &x->l->id);
     bool taken = kv_tx_get(tx, key, &row) == 0;
-    if (taken && !x->once && !same_body(x->l, row)) {
+    if (taken && !x->l->once && !same_body(x->l, row)) {
         ar_free(&a);
         return err_set(ERR_BUSY, "the id %s names another letter: try again", x->l->id.s);
     }
-    x->before = taken || (x->once && kv_tx_get(tx, once, &row) == 0);
+    x->before = taken || (x->l->once && kv_tx_get(tx, once, &row) == 0);
     if (!x->before) {
         put_letter(tx, &a, x);
         tx_count(tx, 1, (int64_t)x->l->nrcpt);
-        if (x->once) kv_tx_put(tx, once, ar_printf(&a, "%lld", (long long)x->now));
+        if (x->l->once) kv_tx_put(tx, once, ar_printf(&a, "%lld", (long long)x->now));
     }
     ar_free(&a);
     return 0;
@@ -143,9 +143,9 @@ static void index_letter(struct store *s, struct arena *a, const struct letter *
     trace_index(s->trace, &l->id, l->message_id, l->sender, to, l->nrcpt);
 }
 
-static int into_queue(struct queue *q, struct letter *l, bool once, struct arena *a)
+static int into_queue(struct queue *q, struct letter *l, struct arena *a)
 {
-    struct accepting x = {.q = q, .l = l, .once = once, .now = rt_wall_seconds()};
+    struct accepting x = {.q = q, .l = l, .now = rt_wall_seconds()};
     make_groups(a, &x);
     struct shard *s = queue_shard(q, &l->id);
     int e = kv_transact(q->store->kv, shard_object(s), accept_tx, &x);
@@ -165,11 +165,11 @@ static int into_queue(struct queue *q, struct letter *l, bool once, struct arena
     return 0;
 }
 
-static int into_account(struct queue *q, struct letter *l, bool once, struct arena *a)
+static int into_account(struct queue *q, struct letter *l, struct arena *a)
 {
     const struct letter_rcpt *r = &l->rcpt[0];
     bool duplicate;
-    int e = local_deliver(q->store, l, r->route.account, 0, once, &duplicate);
+    int e = local_deliver(q->store, l, r->route.account, 0, &duplicate);
     if (e) return e;
     queue_tally(&q->delivered, 1);
     trace_addf(q->store->trace, &l->id, TRACE_DELIVERED, r->route.address, "delivered to %.*s, %s",
@@ -181,17 +181,14 @@ static int into_account(struct queue *q, struct letter *l, bool once, struct are
     return 0;
 }
 
-static int accept_any(struct queue *q, struct letter *l, bool once)
+int accept_letter(struct queue *q, struct letter *l)
 {
     struct arena a = {0};
     int e = l->nrcpt ? letter_fits(l) : err_set(ERR_USAGE, "the letter has no recipients");
     /* a report of success is made by the queue */
     bool direct = l->nrcpt == 1 && l->rcpt[0].route.local && !(l->rcpt[0].notify & NOTIFY_SUCCESS);
-    if (!e) e = direct ? into_account(q, l, once, &a) : into_queue(q, l, once, &a);
+    if (!e) e = direct ? into_account(q, l, &a) : into_queue(q, l, &a);
     if (e != ERR_UNKNOWN) body_unpin(q->store->body, &l->body); /* else a row that nobody sees may name it */
     ar_free(&a);
     return e;
 }
-
-int accept_letter(struct queue *q, struct letter *l) { return accept_any(q, l, false); }
-int accept_once(struct queue *q, struct letter *l) { return accept_any(q, l, true); }

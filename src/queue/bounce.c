@@ -155,7 +155,7 @@ static int submit(struct queue *q, struct arena *a, struct letter *l, struct sli
     l->head_size = (uint32_t)(end == SL_NONE ? text.n : end + 4);
     l->eight_bit = !is_ascii(text);
     int e = letter_put(q->store, l, text, local);
-    return e ? e : accept_once(q, l);
+    return e ? e : accept_letter(q, l);
 }
 
 int bounce_tell(struct queue *q, const struct q_envelope *e, struct q_rcpt *const *rcpt, size_t n,
@@ -176,6 +176,7 @@ int bounce_tell(struct queue *q, const struct q_envelope *e, struct q_rcpt *cons
     if (bad) return bad;
     struct letter l = {.received = rt_wall_seconds(),
                        .subject = SL("(a report about another letter)"),
+                       .once = true,
                        .nrcpt = routes.n,
                        .smtputf8 = e->l.smtputf8};
     bool local = false;

@@ -6,12 +6,13 @@
 #include "queue_i.h"
 #include "store/mailbox.h"
 
-int local_deliver(struct store *s, const struct letter *l, const char *account, uint32_t rcpt_n, bool once,
+int local_deliver(struct store *s, const struct letter *l, const char *account, uint32_t rcpt_n,
                   bool *duplicate)
 {
     char name[LETTER_ID_LEN + 16 + sizeof l->body.s];
     uint32_t uid;
-    struct slice content = once ? SL("once") : body_ref_content(&l->body);
+    /* of our own, a letter with this id may be made anew, and is the same whatever its body */
+    struct slice content = l->once ? SL("once") : body_ref_content(&l->body);
     snprintf(name, sizeof name, "%s.%u.%.*s", l->id.s, rcpt_n, SLF(content));
     struct message_new m = {.internal_date = l->received,
                             .size = body_ref_size(&l->body),
@@ -29,10 +30,10 @@ int local_deliver(struct store *s, const struct letter *l, const char *account, 
 static int deliver_until_known(struct store *s, const struct q_loaded *l, uint32_t rcpt_n, bool *duplicate)
 {
     enum { PAUSE_MAX_S = 60 };
-    int e = local_deliver(s, &l->e.l, l->g.account, rcpt_n, false, duplicate);
+    int e = local_deliver(s, &l->e.l, l->g.account, rcpt_n, duplicate);
     for (int64_t pause = 1; e == ERR_UNKNOWN && fiber_sleep(pause * RT_S) == 0; pause *= 2) {
         if (pause > PAUSE_MAX_S) pause = PAUSE_MAX_S;
-        e = local_deliver(s, &l->e.l, l->g.account, rcpt_n, false, duplicate);
+        e = local_deliver(s, &l->e.l, l->g.account, rcpt_n, duplicate);
     }
     return e;
 }

@@ -161,11 +161,11 @@ static inline int64_t queue_time(const struct queue *q, int64_t t, int64_t now)
     return t > now + retry_longest(q) ? now : t;
 }
 
-/* local.c; once: a letter with this id may be made anew, and is the same whatever its body. */
+/* local.c */
 void local_attempt(struct queue *q, const struct q_loaded *l, struct q_rcpt *const *rcpt,
                    struct attempt_rcpt *out, size_t n);
 MUST_CHECK int local_deliver(struct store *s, const struct letter *l, const char *account, uint32_t rcpt_n,
-                             bool once, bool *duplicate);
+                             bool *duplicate);
 
 /* bounce.c: tells the sender about rcpt (all FAILED, or all delayed). Returns 0 when that is
  * durable or nobody is to be told; *told: a report was made. */

@@ -53,6 +53,7 @@ static int hand_over(struct sending *s, struct slice mailbox, const struct route
     struct letter l = {.id = letter_name(&s->promise, mailbox),
                        .sender = sender,
                        .received = rt_wall_seconds(),
+                       .once = true,
                        .nrcpt = routes->n};
     l.rcpt = ar_array(s->a, struct letter_rcpt, routes->n);
     for (size_t i = 0; i < routes->n; i++) {
@@ -75,7 +76,7 @@ static int hand_over(struct sending *s, struct slice mailbox, const struct route
     trace_addf(store->trace, &l.id, TRACE_RECEIVED, SL(""),
                "made here: the DMARC report %.*s with %zu rows, for %.*s", SLF(s->report_id), s->rows,
                SLF(mailbox));
-    return accept_once(s->ds->conf.queue, &l);
+    return accept_letter(s->ds->conf.queue, &l);
 }
 
 /* Our own DMARC_REPORTS_LOCAL: the report goes where it would be kept, without a letter about

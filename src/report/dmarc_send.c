@@ -3,7 +3,7 @@
  * The order of the steps for one domain, each durable before the next:
  *   1. promise   row s/<domain>: the period, the letter's id, the chance in its file name, and
  *                which generations of rows it covers
- *   2. letters   accept_once() under names made of the promise's letter id and the address
+ *   2. letters   accepted under names made of the promise's letter id and the address
  *   3. sent      the row says so
  *   4. rows      the covered rows are deleted; then the row says done
  * A crash after 1 repeats with the same rows, report id and file name (a report that is sent

@@ -1,74 +1,5 @@
-/* data.c - the letter's bytes come in, by DATA or BDAT, and stream on: the header section into
- * memory, the body to the disk and to those who hash it. */
-#include "base/text.h"
+/* data.c - the letter's bytes come in, by DATA or BDAT, and stream on into intake. */
 #include "smtpd_i.h"
-
-/* ---- bytes of the letter ---- */
-
-static void body_bytes(struct smtpd_session *s, struct slice run)
-{
-    struct smtpd_tx *t = &s->tx;
-    if (!run.n || t->answer.code) return;
-    if (!t->eight_bit) t->eight_bit = !is_ascii(run);
-    if (t->auth) mailauth_body(t->auth, run);
-    if (t->signing) signing_body(t->pass, run);
-    int r = body_write(t->body, run);
-    if (r) smtpd_decide_error(s, r, "The letter cannot be stored");
-}
-
-/* Bytes up to and with the empty line that ends the header section, or SL_NONE. */
-static size_t head_end(struct smtpd_tx *t)
-{
-    struct slice h = buf_slice(&t->head);
-    if (sl_starts(h, SL("\r\n"))) return 2;
-    size_t at = sl_find(sl_from(h, t->head_seen), SL("\r\n\r\n"));
-    if (at != SL_NONE) return t->head_seen + at + 4;
-    t->head_seen = h.n > 3 ? h.n - 3 : 0;
-    return SL_NONE;
-}
-
-static void head_bytes(struct smtpd_session *s, struct slice run)
-{
-    struct smtpd_tx *t = &s->tx;
-    size_t before = t->head.n, room = (size_t)MAIL_HEAD_MAX + 4 - before;
-    buf_put(&t->head, sl_sub(run, 0, room));
-    size_t end = head_end(t);
-    if (end == SL_NONE) {
-        if (run.n >= room)
-            smtpd_decide(s, 552, "5.3.4", "The header section is longer than %d bytes", MAIL_HEAD_MAX);
-        return;
-    }
-    t->head.n = end;
-    smtpd_head_complete(s);
-    body_bytes(s, sl_from(run, end - before));
-}
-
-static void letter_bytes(struct smtpd_session *s, struct slice run)
-{
-    struct smtpd_tx *t = &s->tx;
-    if (t->data.size > smtpd_size_max(s) || t->mended.size > smtpd_size_max(s))
-        smtpd_decide(s, 552, "5.3.4", "The letter is larger than %llu bytes; send less, or send a link",
-                     (unsigned long long)smtpd_size_max(s));
-    if (t->answer.code || !run.n) return;
-    if (t->head_done) body_bytes(s, run);
-    else head_bytes(s, run);
-}
-
-/* Programs of our own users end lines as their system does. That is mended here, behind the search for the
- * final dot: what a bare LF stands next to never ends the letter. */
-static void take_bytes(struct smtpd_session *s, struct slice run)
-{
-    struct smtpd_tx *t = &s->tx;
-    struct slice piece;
-    if (!s->logged_in) {
-        letter_bytes(s, run);
-        return;
-    }
-    while (smtp_stuff_next(&t->mend, &run, &piece)) {
-        smtp_data_scan(&t->mended, piece);
-        letter_bytes(s, piece);
-    }
-}
 
 /* More input, within the time that RFC 5321 section 4.5.3.2.5 gives. */
 static int fill(struct smtpd_session *s)
@@ -83,18 +14,63 @@ static void begin_letter(struct smtpd_session *s)
 {
     s->tx.receiving = true;
     smtp_data_begin(&s->tx.data);
-    smtp_data_begin(&s->tx.mended);
-    smtp_mend_begin(&s->tx.mend);
     conn_set_buffer(s->c, SMTPD_BUFFER);
     conn_set_min_rate(s->c, SMTPD_RATE, SMTPD_RATE_GRACE);
 }
 
-/* All of the letter is there. */
+/* For the next letters of the session; what failed for the moment is asked again. */
+static void keep_iprev(struct smtpd_session *s)
+{
+    const struct intake_letter *l = &s->tx.letter;
+    const struct iprev_result *r = &l->verdict.iprev;
+    if (!l->judged || s->has_iprev || r->code == IPREV_TEMPERROR) return;
+    s->iprev = *r;
+    s->iprev.name = ar_dup(&s->a, r->name);
+    s->iprev.problem = ar_dup(&s->a, r->problem);
+    s->has_iprev = true;
+}
+
+/* What DATA itself shows to be wrong: from the world a bare CR or LF may be an attempt to smuggle. */
+static void check_lines(struct smtpd_session *s)
+{
+    const struct smtp_data *d = &s->tx.data;
+    if (s->kind != SMTPD_MX) return;
+    if (d->fault)
+        intake_refuse(&s->tx.letter, ERR_SYNTAX, 554, "5.5.2",
+                      "A line of the letter ends in %s; lines must end in CR LF (RFC 5321 section 2.3.8)",
+                      d->fault == SMTP_FAULT_BARE_LF ? "LF without CR" : "CR without LF");
+    else if (d->longest > SMTPD_LINE_MX)
+        intake_refuse(&s->tx.letter, ERR_TOO_LONG, 554, "5.6.0",
+                      "A line of the letter is longer than %d bytes (RFC 5322 section 2.1.1)", SMTPD_LINE_MX);
+}
+
+static void answer(struct smtpd_session *s, int e)
+{
+    const struct intake_letter *l = &s->tx.letter;
+    const struct intake_refusal *no = &l->refusal;
+    if (e == ERR_UNKNOWN) { /* the client hears nothing and will try again, as after a broken connection */
+        s->over = true;
+    } else if (e) {
+        log_info(s->who, "letter %s refused: %d %s %.*s", l->id.s, no->code, no->enhanced, SLF(no->text));
+        smtpd_refuse(s, no);
+    } else {
+        s->letters++;
+        s->cost = 0;
+        log_debug(s->who, "letter %s accepted for %zu recipients", l->id.s, l->nsaid);
+        smtpd_reply(s, 250, "2.0.0", "Accepted as %s", l->id.s);
+    }
+}
+
+/* All of the letter is there, or all that is wanted of it. */
 static void complete(struct smtpd_session *s)
 {
-    if (!s->tx.head_done && !s->tx.answer.code) smtpd_head_complete(s); /* nothing but a header section */
     int64_t before = deadline_narrow(DEADLINE_IN(SMTPD_WORK_LETTER));
-    smtpd_letter_complete(s);
+    check_lines(s);
+    int e = s->logged_in ? authority_check(&s->authority, s->conf->store->directory) : 0;
+    if (e) intake_refuse(&s->tx.letter, e, 421, "4.7.0", "%s", err_text(e));
+    e = intake_end(&s->tx.letter);
+    keep_iprev(s);
+    answer(s, e);
     deadline_restore(before);
     smtpd_tx_end(s);
     s->progress = rt_now();
@@ -102,7 +78,7 @@ static void complete(struct smtpd_session *s)
 
 static bool has_recipients(struct smtpd_session *s)
 {
-    if (s->tx.nsaid) return true;
+    if (s->tx.letter.nsaid) return true;
     smtpd_reply(s, 554, "5.5.1", "No recipient was accepted");
     return false;
 }
@@ -117,7 +93,7 @@ static int receive_data(struct smtpd_session *s)
         int what = SMTP_DATA_RUN;
         while (what == SMTP_DATA_RUN) {
             what = smtp_data_feed(&t->data, &rest, &run);
-            take_bytes(s, run);
+            intake_bytes(&t->letter, run);
         }
         conn_consume(s->c, in.n - rest.n);
         if (what == SMTP_DATA_END) return 0;
@@ -137,7 +113,7 @@ void smtpd_data(struct smtpd_session *s, struct smtp_command *c)
         complete(s);
         return;
     }
-    log_info(s->who, "letter %s did not arrive whole: %s", s->tx.id.s, err_text(r));
+    log_info(s->who, "letter %s did not arrive whole: %s", s->tx.letter.id.s, err_text(r));
     smtpd_tx_end(s);
 }
 
@@ -157,7 +133,7 @@ static int receive_chunk(struct smtpd_session *s, uint64_t n, bool use)
         in = sl_sub(in, 0, n < in.n ? (size_t)n : in.n);
         if (use) {
             smtp_data_scan(&t->data, in);
-            take_bytes(s, in);
+            intake_bytes(&t->letter, in);
         }
         conn_consume(s->c, in.n);
         n -= in.n;
@@ -169,7 +145,7 @@ static int receive_chunk(struct smtpd_session *s, uint64_t n, bool use)
  * when that is soon done: the connection ends instead. */
 static bool chunk_fits(struct smtpd_session *s, uint64_t size, bool use)
 {
-    uint64_t max = use ? smtpd_size_max(s) : SMTPD_SWALLOW_MAX;
+    uint64_t max = use ? intake_size_max(s->conf->intake) : SMTPD_SWALLOW_MAX;
     if (size <= max) return true;
     if (use)
         smtpd_reply(s, 552, "5.3.4", "Letters of more than %llu bytes are not taken here",
@@ -197,22 +173,16 @@ static int take_chunk(struct smtpd_session *s, const struct smtp_command *c)
     if (r) return r;
     if (c->last && !smtp_data_whole(&s->tx.data)) { /* RFC 5322 section 3.5: lines end in CRLF */
         smtp_data_scan(&s->tx.data, SL("\r\n"));
-        take_bytes(s, SL("\r\n"));
+        intake_bytes(&s->tx.letter, SL("\r\n"));
     }
-    if (c->last) {
-        complete(s);
-    } else if (s->tx.answer.code) { /* section 2: a refused chunk ends the letter */
-        smtpd_letter_complete(s);
-        smtpd_tx_end(s);
-    } else {
-        smtpd_reply(s, 250, "2.0.0", "%llu bytes are here", (unsigned long long)c->size);
-    }
+    if (c->last || s->tx.letter.refusal.code) complete(s); /* section 2: a refused chunk ends the letter */
+    else smtpd_reply(s, 250, "2.0.0", "%llu bytes are here", (unsigned long long)c->size);
     return 0;
 }
 
 void smtpd_bdat(struct smtpd_session *s, struct smtp_command *c)
 {
-    bool use = s->tx.open && s->tx.nsaid;
+    bool use = s->tx.open && s->tx.letter.nsaid;
     if (!c->size && !c->last) s->cost++; /* leads nowhere */
     if (!chunk_fits(s, c->size, use)) return;
     int r = use ? take_chunk(s, c) : drop_chunk(s, c->size);

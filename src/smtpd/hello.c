@@ -10,7 +10,8 @@ static size_t put_keyword(struct smtpd_session *s, struct slice keyword)
 {
     size_t at = s->out.n;
     buf_printf(&s->out, "250-%.*s", SLF(keyword));
-    if (sl_eq(keyword, SL("SIZE"))) buf_printf(&s->out, " %llu", (unsigned long long)smtpd_size_max(s));
+    if (sl_eq(keyword, SL("SIZE")))
+        buf_printf(&s->out, " %llu", (unsigned long long)intake_size_max(s->conf->intake));
     if (sl_eq(keyword, SL("AUTH"))) sasl_put(&s->out, smtpd_logins(s), " ", "");
     buf_str(&s->out, "\r\n");
     return at;
@@ -22,7 +23,7 @@ static void put_ehlo(struct smtpd_session *s)
     size_t n, last = 0;
     const struct smtpd_command *table = smtpd_table(&n);
     buf_clear(&s->out);
-    buf_printf(&s->out, "250-%.*s at your service\r\n", SLF(s->conf->hostname));
+    buf_printf(&s->out, "250-%.*s at your service\r\n", SLF(s->conf->intake->hostname));
     for (size_t i = 0; i < n; i++) {
         struct slice rest = sl_cstr(table[i].keywords ? table[i].keywords : ""), word;
         if (table[i].closed && table[i].closed(s).code) continue;
@@ -45,7 +46,7 @@ void smtpd_helo(struct smtpd_session *s, struct smtp_command *c)
     snprintf(s->helo, sizeof s->helo, "%.*s", SLF(c->arg));
     s->extended = c->verb == SMTP_EHLO;
     if (s->extended) put_ehlo(s);
-    else smtpd_reply(s, 250, NULL, "%.*s at your service", SLF(s->conf->hostname));
+    else smtpd_reply(s, 250, NULL, "%.*s at your service", SLF(s->conf->intake->hostname));
 }
 
 /* ---- STARTTLS (RFC 3207) ---- */

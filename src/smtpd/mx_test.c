@@ -312,10 +312,10 @@ TEST(mx_refuses_smuggled_line_ends)
     world_end(&w);
 }
 
-static void small_limits(struct smtpd_conf *c)
+static void small_limits(struct world *w)
 {
-    c->size_max = 1000;
-    c->rcpts_max = 2;
+    w->intake.size_max = 1000;
+    w->conf.rcpts_max = 2;
 }
 
 TEST(mx_limits)
@@ -612,7 +612,7 @@ TEST(mx_budgets)
     world_end(&w);
 }
 
-static void short_idle(struct smtpd_conf *c) { c->idle_s = 1; }
+static void short_idle(struct world *w) { w->conf.idle_s = 1; }
 
 TEST(mx_idle_and_broken_connections)
 {

@@ -4,7 +4,7 @@
 #include "rt/test_rt.h"
 #include "world_test.h"
 
-static void switch_on(struct smtpd_conf *c) { c->arc_seal = true; }
+static void switch_on(struct world *w) { w->intake.arc_seal = true; }
 
 static struct slice send_to(struct client *cl, const char *rcpt, const char *text)
 {
@@ -22,7 +22,7 @@ static const char plain[] = "From: Carol <carol@one.test>\r\nSubject: x\r\n\r\nH
 static bool has(struct slice s, const char *what) { return sl_find(s, sl_cstr(what)) != SL_NONE; }
 
 /* How many seals of ours the letter to rcpt has when it is handed over. */
-static size_t seals(const char *rcpt, const char *text, bool rsa, void (*change)(struct smtpd_conf *))
+static size_t seals(const char *rcpt, const char *text, bool rsa, void (*change)(struct world *))
 {
     struct world w;
     struct client cl;

@@ -163,8 +163,8 @@ static void one_command(struct smtpd_session *s)
 static void check_budgets(struct smtpd_session *s)
 {
     if (s->over) return;
-    bool refused = s->refused >= (s->tx.nsaid ? SMTPD_REFUSED_TX : SMTPD_REFUSED_MAX);
-    if (refused || (s->errors >= SMTPD_ERRORS_MAX && !s->tx.nsaid)) {
+    bool refused = s->refused >= (s->tx.letter.nsaid ? SMTPD_REFUSED_TX : SMTPD_REFUSED_MAX);
+    if (refused || (s->errors >= SMTPD_ERRORS_MAX && !s->tx.letter.nsaid)) {
         log_info(s->who, "closed: too many refused commands");
         smtpd_reply(s, 421, "4.7.0", "Too many errors; the connection is closed");
     } else if (rt_now() >= patience_ends(s)) {
@@ -180,8 +180,8 @@ static void check_budgets(struct smtpd_session *s)
 /* What a transaction holds is bounded whatever holds it. */
 static void check_memory(struct smtpd_session *s)
 {
-    if (s->over || !ar_over(&s->tx.a)) return;
-    log_info(s->who, "closed: a letter takes more than %d bytes of memory", SMTPD_TX_MEMORY);
+    if (s->over || !ar_over(&s->tx.letter.a)) return;
+    log_info(s->who, "closed: a letter takes more than %d bytes of memory", INTAKE_MEMORY);
     smtpd_reply(s, 421, "4.3.1", "This letter takes too much memory");
 }
 
@@ -191,7 +191,7 @@ static void greet(struct smtpd_session *s)
         s->early = true;
         log_info(s->who, "the client spoke before the greeting");
     }
-    smtpd_reply(s, 220, NULL, "%.*s ESMTP Tram", SLF(s->conf->hostname));
+    smtpd_reply(s, 220, NULL, "%.*s ESMTP Tram", SLF(s->conf->intake->hostname));
 }
 
 static void session_loop(struct smtpd_session *s)
@@ -217,16 +217,13 @@ void smtpd_session(struct smtpd *server, enum smtpd_kind kind, struct conn *c, s
     s->kind = kind;
     s->c = c;
     s->visit = visit;
-    ar_init(&s->tx.a, SMTPD_TX_MEMORY);
     s->progress = rt_now();
     endpoint_format(conn_peer(c), peer);
     snprintf(s->who, sizeof s->who, "smtpd %.50s", peer);
     session_loop(s);
-    if (s->unwritten) log_info(s->who, "%u refusals more are in no trace", s->unwritten);
+    if (s->tx.letter.unwritten) log_info(s->who, "%u refusals more are in no trace", s->tx.letter.unwritten);
     smtpd_tx_end(s);
-    ar_free(&s->tx.a);
-    buf_free(&s->tx.head);
-    buf_free(&s->tx.edited);
+    intake_free(&s->tx.letter);
     buf_free(&s->out);
     ar_free(&s->cmd_a);
     ar_free(&s->a);

@@ -1,12 +1,8 @@
 /* smtpd.h - the SMTP server: mail from the world (25) and from our users (587, 465). */
 #pragma once
 #include "guard/guard.h"
+#include "intake/intake.h"
 #include "login/login.h"
-#include "mailauth/mailauth.h"
-#include "outgoing/preflight_gate.h"
-#include "outgoing/signing.h"
-#include "queue/accept.h"
-#include "report/dmarc_store.h"
 #include "rt/conn.h"
 
 enum smtpd_kind {
@@ -18,16 +14,9 @@ enum smtpd_kind {
 struct smtpd_conf { /* everything is borrowed and outlives the server */
     struct store *store;
     struct login *login;
-    struct queue *queue;
-    struct signing *signing;
-    const struct mailauth_ctx *mailauth;
-    bool arc_seal;                    /* letters that aliases send on are sealed */
-    struct preflight_gate *preflight; /* for letters of our users; NULL: they are not looked at */
-    struct dmarc_store *reports;      /* DMARC aggregate reports; NULL = none */
+    const struct intake *intake; /* where letters go; with our name and the size of a letter */
     struct tls_ctx *tls;
-    unsigned logins; /* the ways to log in that are offered (login/sasl.h); 0 = all */
-    struct slice hostname;
-    uint64_t size_max;  /* bytes of a letter; 0 = 50 MiB */
+    unsigned logins;    /* the ways to log in that are offered (login/sasl.h); 0 = all */
     uint32_t rcpts_max; /* of one transaction; 0 = 1000 */
     int64_t idle_s;     /* between commands; 0 = 300 (RFC 5321 section 4.5.3.2.7) */
 };

@@ -5,11 +5,8 @@
  * a transaction's (from MAIL to the answer after the final dot), the session's. */
 #pragma once
 #include "base/log.h"
-#include "base/map.h"
 #include "login/sasl.h"
-#include "mail/head.h"
 #include "smtpd.h"
-#include "trace/trace.h"
 #include "wire/smtp.h"
 
 enum {
@@ -21,7 +18,6 @@ enum {
     SMTPD_HOPS_MAX = 100,  /* Received fields: more is a loop (RFC 5321 section 6.3) */
     SMTPD_LINE_MX = 16384, /* bytes of a line of a letter that are put up with from the world */
     SMTPD_BUFFER = 64 * 1024,
-    SMTPD_TX_MEMORY = 8 << 20,   /* of a transaction: recipients, fields, what is known of them */
     SMTPD_RATE = 100,            /* bytes a second that a letter must make on average, */
     SMTPD_SWALLOW_MAX = 1 << 20, /* bytes of a chunk out of place that are read and dropped */
 };
@@ -34,51 +30,12 @@ enum {
     (300 * RT_S) /* and after the final dot: the client waits 10 minutes (4.5.3.2.6)                         \
                   */
 
-/* An answer that is already certain while the letter still arrives. */
-struct smtpd_answer {
-    int code; /* 0: none */
-    const char *enhanced;
-    struct slice text; /* in the transaction's arena */
-};
-
 struct smtpd_tx { /* RFC 5321 section 3.3 */
     bool open;    /* MAIL was accepted */
-    struct arena a;
-    struct letter_id id;
-    struct smtp_mail_opts opts;
-    struct slice sender;      /* in canonical form (mail_addr_join) */
-    struct slice sender_path; /* as it is written in SMTP */
-    struct letter_rcpt *rcpt; /* one for each route */
-    size_t nrcpt, room;
-    size_t rows;           /* bytes that the recipients' rows will take */
-    struct map routes;     /* to find the second of two equal routes */
-    struct slice first;    /* the first recipient as written, for "for" */
-    struct slice *said;    /* each accepted RCPT */
-    struct slice *forward; /* those of them that lead elsewhere */
-    size_t nforward, forward_room;
-    size_t nsaid, said_room;
-    bool any_local;
-
-    /* the letter while it arrives */
     bool receiving, chunking;
+    bool smtputf8; /* MAIL said so */
     struct smtp_data data;
-    struct smtp_stuff mend;  /* of a sender who has logged in, bare line ends are mended; */
-    struct smtp_data mended; /* then the lines are judged behind that */
-    struct buf head, edited;
-    struct mail_head parsed;
-    struct slice message_id, subject; /* within their limits, once the header section is there */
-    size_t head_seen;                 /* how far the search for the empty line has come */
-    bool head_done, eight_bit;
-    bool international; /* an address or the header section needs SMTPUTF8 */
-    int edits;
-    struct slice from_domain;
-    struct body_writer *body;
-    struct mailauth *auth;
-    struct signing_pass *pass;
-    bool signing;
-    bool sealing;      /* it is sent on with an ARC Set */
-    struct slice hold; /* why it may not leave for now, or empty */
-    struct smtpd_answer answer;
+    struct intake_letter letter;
 };
 
 struct smtpd_session {
@@ -98,7 +55,6 @@ struct smtpd_session {
     struct account account;
     struct authority authority;
     unsigned errors, refused, cost, failed_logins, letters;
-    unsigned unwritten;        /* refusals that left no trace: there were too many */
     int64_t progress;          /* when it last led to something */
     struct iprev_result iprev; /* of the first letter, for the next ones */
     bool has_iprev;
@@ -143,10 +99,8 @@ void smtpd_reply(struct smtpd_session *s, int code, const char *enhanced, const 
     PRINTF_LIKE(4, 5);
 /* What to say when something of ours failed with error e: 452 full, 421 stopping, 451 else. */
 void smtpd_reply_error(struct smtpd_session *s, int e, const char *what);
-/* Keeps the answer to the final dot; the first one stays. */
-void smtpd_decide(struct smtpd_session *s, int code, const char *enhanced, const char *fmt, ...)
-    PRINTF_LIKE(4, 5);
-void smtpd_decide_error(struct smtpd_session *s, int e, const char *what);
+/* Says a refusal of intake's; code 0: says nothing. */
+void smtpd_refuse(struct smtpd_session *s, const struct intake_refusal *r);
 
 /* ---- commands ---- */
 
@@ -170,24 +124,7 @@ void smtpd_bdat(struct smtpd_session *s, struct smtp_command *c);
 
 /* ---- the transaction ---- */
 
-void smtpd_tx_end(struct smtpd_session *s);        /* envelope.c: forgets it and all it holds. SUSPENDS */
-void smtpd_head_complete(struct smtpd_session *s); /* letter.c: the header section is there */
-void smtpd_seal_begin(struct smtpd_session *s);    /* seal.c: before the header section is judged */
-/* Puts the ARC Set into prefix at `at`, above the fields behind it, when the letter is sent on. SUSPENDS. */
-void smtpd_seal(struct smtpd_session *s, const struct mailauth_verdict *v, struct buf *prefix, size_t at);
-void smtpd_letter_complete(
-    struct smtpd_session *s); /* letter.c: after the final dot: judges, commits, answers */
-void smtpd_report_note(
-    struct smtpd_session *s,
-    const struct mailauth_verdict *v); /* reports.c: counts it for DMARC's aggregate reports */
-/* Reads the report in a letter for our report address, once it is kept. SUSPENDS. */
-void smtpd_report_take(struct smtpd_session *s, const struct mailauth_verdict *v,
-                       const struct body_ref *body);
+void smtpd_tx_end(struct smtpd_session *s); /* envelope.c: forgets it and all it holds. SUSPENDS */
 /* False: the login counts no more, since the password was changed or the account disabled or removed;
  * 421 was answered. SUSPENDS. */
 bool smtpd_may_go_on(struct smtpd_session *s);
-void smtpd_trace_refused(struct smtpd_session *s, struct slice who, const char *enhanced, int code,
-                         struct slice text);
-uint64_t smtpd_size_max(const struct smtpd_session *s);
-/* A domain as the directory and the DNS know it: A-labels; literals stay. ERR_SYNTAX. */
-MUST_CHECK int smtpd_ascii_domain(struct arena *a, struct slice domain, struct slice *out);

@@ -233,7 +233,7 @@ TEST(login_with_scram)
     world_end(&w);
 }
 
-static void no_plus(struct smtpd_conf *c) { c->logins = SASL_SCRAM | SASL_PLAIN; }
+static void no_plus(struct world *w) { w->conf.logins = SASL_SCRAM | SASL_PLAIN; }
 
 TEST(submission_offers_what_the_setting_says)
 {

@@ -117,7 +117,7 @@ static void accept_fiber(void *arg)
     free(door);
 }
 
-void world_begin(struct world *w, void (*change)(struct smtpd_conf *))
+void world_begin(struct world *w, void (*change)(struct world *))
 {
     *w = (struct world){0};
     free((void *)handed.bytes.p);
@@ -128,14 +128,13 @@ void world_begin(struct world *w, void (*change)(struct smtpd_conf *))
     CHECK_OK(dns_open_zone_text(&w->dns, sl_cstr(zone)));
     CHECK_OK(signing_open(&w->signing, w->store->directory));
     w->mailauth = (struct mailauth_ctx){.dns = w->dns, .hostname = SL("mx.home.test")};
-    w->conf = (struct smtpd_conf){.store = w->store,
-                                  .login = w->login,
-                                  .queue = (struct queue *)w->store,
-                                  .signing = w->signing,
-                                  .mailauth = &w->mailauth,
-                                  .tls = w->tls,
-                                  .hostname = SL("mx.home.test")};
-    if (change) change(&w->conf);
+    w->intake = (struct intake){.store = w->store,
+                                .queue = (struct queue *)w->store,
+                                .signing = w->signing,
+                                .mailauth = &w->mailauth,
+                                .hostname = SL("mx.home.test")};
+    w->conf = (struct smtpd_conf){.store = w->store, .login = w->login, .intake = &w->intake, .tls = w->tls};
+    if (change) change(w);
     CHECK_OK(smtpd_open(&w->smtpd, &w->conf));
     group_init(&w->group);
     for (int k = 0; k < 3; k++) {

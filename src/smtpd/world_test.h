@@ -14,13 +14,14 @@ struct world {
     struct signing *signing;
     struct tls_ctx *tls, *client_tls;
     struct mailauth_ctx mailauth;
+    struct intake intake;
     struct smtpd_conf conf;
     struct smtpd *smtpd;
     struct listener *listener[3]; /* by enum smtpd_kind */
     struct group group;
     struct arena a;
 };
-void world_begin(struct world *w, void (*change)(struct smtpd_conf *));
+void world_begin(struct world *w, void (*change)(struct world *));
 void world_end(struct world *w);
 
 /* The last letter that was handed over, and what to answer to the next ones. */

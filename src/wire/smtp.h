@@ -190,12 +190,8 @@ bool smtp_data_whole(const struct smtp_data *d);
 
 struct smtp_stuff {
     uint8_t state;
-    bool keep_dots;
 };
-static inline void smtp_stuff_begin(struct smtp_stuff *s) { *s = (struct smtp_stuff){0}; }
-/* The same without doubled dots: a bare CR or LF becomes CRLF, nothing else changes. For letters of those who
- * have logged in, behind smtp_data_feed(): what ended the data is decided before. */
-static inline void smtp_mend_begin(struct smtp_stuff *s) { *s = (struct smtp_stuff){.keep_dots = true}; }
+static inline void smtp_stuff_begin(struct smtp_stuff *s) { s->state = 0; }
 /* Cuts the next run to send off the front of *in; false when *in is used up. Runs are slices of
  * the input or of static text (the doubled dot; CRLF for a bare LF or CR, which stored letters do
  * not hold). */

@@ -137,7 +137,7 @@ static bool extend(struct smtp_stuff *s, const char **q, const char *end)
 {
     while (*q < end) {
         if (s->state == SEND_START) {
-            if (**q == '.' && !s->keep_dots) return false;
+            if (**q == '.') return false;
             s->state = SEND_LINE;
         }
         const char *lf = memchr(*q, '\n', (size_t)(end - *q)), *stop = lf ? lf : end;
@@ -164,7 +164,7 @@ bool smtp_stuff_next(struct smtp_stuff *s, struct slice *in, struct slice *run)
             *run = SL("\r\n");
             return true;
         }
-        if (s->state == SEND_START && *in->p == '.' && !s->keep_dots) {
+        if (s->state == SEND_START && *in->p == '.') {
             s->state = SEND_LINE;
             *run = SL(".");
             return true;

@@ -196,28 +196,3 @@ TEST(smtp_lines_count_what_sending_adds)
             CHECK_INT(in.n + smtp_lines_end(&l), sent);
         }
 }
-
-TEST(line_ends_are_mended_whatever_the_pieces)
-{
-    static const struct {
-        const char *in, *out;
-    } mends[] = {{"a\nb\rc\r\nd", "a\r\nb\r\nc\r\nd"},
-                 {"\n\n\r\r\n.\n..\n", "\r\n\r\n\r\n\r\n.\r\n..\r\n"},
-                 {".\r\n", ".\r\n"},
-                 {"", ""}};
-    struct buf out = BUF_INIT;
-    for (size_t i = 0; i < COUNT_OF(mends); i++)
-        for (size_t piece = 1; piece < 12; piece++) {
-            struct smtp_stuff m;
-            struct slice all = sl_cstr(mends[i].in), run;
-            smtp_mend_begin(&m);
-            buf_clear(&out);
-            while (all.n) {
-                struct slice in = sl_sub(all, 0, piece);
-                all = sl_from(all, in.n);
-                while (smtp_stuff_next(&m, &in, &run)) buf_put(&out, run);
-            }
-            CHECK_SL(buf_slice(&out), mends[i].out);
-        }
-    buf_free(&out);
-}

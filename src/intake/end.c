@@ -1,0 +1,144 @@
+/* end.c - the letter is there: the last steps of judging it, dressed with trace fields, committed. */
+#include "intake_i.h"
+#include "mail/build.h"
+
+static void check_lines(struct intake_letter *l)
+{
+    if (l->from.origin == INTAKE_USER && l->lines.longest > INTAKE_LINE_MAX)
+        intake_refuse(l, ERR_TOO_LONG, 554, "5.6.0",
+                      "A line of the letter is longer than %d bytes (RFC 5322 section 2.1.1)",
+                      INTAKE_LINE_MAX);
+}
+
+static void verdict(struct intake_letter *l)
+{
+    struct mailauth_verdict *v = &l->verdict;
+    if (!l->auth) return;
+    int e = mailauth_end(l->auth, v);
+    if (e) {
+        intake_fail(l, e, "The letter cannot be checked");
+        return;
+    }
+    l->judged = true;
+    intake_report_note(l);
+    if (v->disposition == MAILAUTH_REJECT || v->disposition == MAILAUTH_DEFER)
+        intake_refuse(l, v->disposition == MAILAUTH_DEFER ? ERR_DNS : ERR_DENIED, v->reply, v->enhanced,
+                      "%.*s", SLF(v->sentence));
+}
+
+/* What users and programs send must stand before the strictest receiver. */
+static void preflight(struct intake_letter *l)
+{
+    enum intake_origin o = l->from.origin;
+    if (!l->in->preflight || (o != INTAKE_USER && o != INTAKE_PROGRAM)) return;
+    if (!letter_leaves(&(struct letter){.rcpt = l->rcpt, .nrcpt = l->nrcpt})) return;
+    int e = preflight_gate(l->in->preflight, &l->a, &l->id, l->sender, &l->parsed, &l->hold);
+    if (e == ERR_DENIED) intake_refuse(l, e, 550, "5.7.1", "%s", err_text(e));
+    else if (e) intake_fail(l, e, "The letter cannot be checked");
+}
+
+static void sign(struct intake_letter *l)
+{
+    if (!l->signing) return;
+    l->signing = false;
+    int e = signing_end(l->pass, &l->signatures);
+    if (e) intake_fail(l, e, "The letter cannot be signed");
+}
+
+/* ---- what stands in front of the body ---- */
+
+static void put_received(struct intake_letter *l, int64_t now, struct buf *out)
+{
+    struct mail_received r = {
+        .helo = l->from.helo,
+        .peer = l->from.peer,
+        .by = l->in->hostname,
+        .with = l->from.with,
+        .tls_version = l->from.tls_version,
+        .tls_cipher = l->from.tls_cipher,
+        .id = sl_cstr(l->id.s),
+        .when = now,
+    };
+    if (l->judged && l->verdict.iprev.code == IPREV_PASS) r.name = l->verdict.iprev.name;
+    if (l->nsaid == 1)
+        r.for_one = l->said[0]; /* several would tell them of each other: RFC 5321 section 7.2 */
+    mail_received(out, &r);
+}
+
+/* *skip: how much of it is for local eyes only. */
+static void put_prefix(struct intake_letter *l, int64_t now, struct buf *out, uint32_t *skip)
+{
+    mail_return_path(out, l->sender);
+    *skip = (uint32_t)out->n;
+    if (l->judged) buf_put(out, l->verdict.field);
+    else if (l->from.origin == INTAKE_USER)
+        buf_put(out, mailauth_submission_field(&l->a, intake_authserv_id(l->in), l->from.account->address));
+    put_received(l, now, out);
+    if (l->nforward == 1 && l->nsaid == 1) mail_field(out, SL("Delivered-To"), l->forward[0]);
+    buf_put(out, l->signatures);
+    buf_put(out, buf_slice(&l->edited));
+    intake_seal(l, out, *skip);
+    if (l->parsed.complete) buf_str(out, "\r\n");
+}
+
+/* ---- commit ---- */
+
+static struct letter letter_of(struct intake_letter *l, uint32_t skip, size_t head_size, int64_t now)
+{
+    return (struct letter){
+        .id = l->id,
+        .sender = l->sender,
+        .rcpt = l->rcpt,
+        .nrcpt = l->nrcpt,
+        .skip = skip,
+        .head_size = (uint32_t)head_size,
+        .received = now,
+        .eight_bit = l->eight_bit,
+        .smtputf8 = l->international,
+        .junk = l->judged && l->verdict.disposition == MAILAUTH_QUARANTINE,
+        .once = l->from.origin == INTAKE_OURS,
+        .submitter = l->from.account ? sl_cstr(l->from.account->id) : SL(""),
+        .message_id = l->message_id,
+        .subject = l->subject,
+        .ret = l->ret,
+        .envid = l->envid,
+        .hold = l->hold,
+    };
+}
+
+/* The body first, then the index; only then the letter is ours. ERR_UNKNOWN: it may be ours. */
+static int commit(struct intake_letter *l)
+{
+    struct buf prefix = BUF_INIT, origin = BUF_INIT;
+    uint32_t skip;
+    int64_t now = rt_wall_seconds();
+    put_prefix(l, now, &prefix, &skip);
+    struct letter to = letter_of(l, skip, prefix.n, now);
+    int e = letter_origin(&origin, &to);
+    if (!e) e = body_finish(&l->body, buf_slice(&prefix), buf_slice(&origin), &to.body);
+    if (!e) {
+        intake_note_received(l);
+        e = accept_letter(l->in->queue, &to);
+    }
+    if (!e) intake_report_take(l, &to.body);
+    buf_free(&prefix);
+    buf_free(&origin);
+    return e;
+}
+
+int intake_end(struct intake_letter *l)
+{
+    static intake_step *const steps[] = {check_lines, verdict, preflight, sign};
+    ASSERT(l->in && l->nrcpt);
+    if (l->from.origin != INTAKE_STRANGER) intake_bytes(l, mail_lines_end(&l->lines));
+    if (!l->head_done && !l->refusal.code) intake_head_complete(l); /* nothing but a header section */
+    intake_run(l, steps, COUNT_OF(steps));
+    int e = l->refusal.code ? l->refusal.error : commit(l);
+    if (!e) return 0;
+    if (!l->refusal.code && (e == ERR_TOO_LONG || e == ERR_LIMIT))
+        intake_refuse(l, e, 554, "5.3.4", "The letter cannot be taken: %s", err_text(e));
+    else if (!l->refusal.code && e != ERR_UNKNOWN) intake_fail(l, e, "The letter cannot be stored");
+    if (l->refusal.code) intake_note_refused(l, SL(""), &l->refusal);
+    else intake_note_unknown(l);
+    return e;
+}

@@ -1,0 +1,188 @@
+/* envelope.c - who sends, and who may be written to from there (RFC 5321 section 3.3). */
+#include "intake_i.h"
+#include "mail/addr.h"
+
+static const struct intake_refusal none;
+
+/* ---- the sender ---- */
+
+/* A user sends only under addresses of their own; receipts have the null path. */
+static struct intake_refusal judge_sender(const struct intake *in, const struct intake_from *from,
+                                          const struct intake_sender *s, struct arena *a)
+{
+    if (from->origin != INTAKE_USER || !s->domain.n) return none;
+    int e = account_may_send_as(in->store->directory, from->account, s->local, s->domain);
+    if (e == ERR_DENIED) return (struct intake_refusal){550, "5.7.1", e, ar_dup(a, sl_cstr(err_text(e)))};
+    return e ? intake_failure(a, e, "The directory cannot be read") : none;
+}
+
+struct intake_refusal intake_begin(struct intake_letter *l, const struct intake *in,
+                                   const struct intake_from *from, const struct intake_sender *s,
+                                   struct arena *a)
+{
+    ASSERT(!l->in);
+    ASSERT(from->origin != INTAKE_USER || from->account);
+    struct intake_refusal r = judge_sender(in, from, s, a);
+    if (r.code) return r;
+    l->in = in;
+    l->a.cap = INTAKE_MEMORY;
+    l->from = *from;
+    l->sender = s->domain.n ? mail_addr_join(&l->a, s->local, s->domain) : SL("");
+    l->ret = ar_dup(&l->a, s->ret);
+    l->envid = ar_dup(&l->a, s->envid);
+    l->smtputf8 = s->smtputf8;
+    l->international = !is_ascii(s->local);
+    map_init(&l->routes, false);
+    letter_id_new(&l->id);
+    return none;
+}
+
+/* ---- a recipient ---- */
+
+/* RFC 8601 section 3, RFC 7208: the questions about the client and the sender begin now, and are answered
+ * while the letter arrives. */
+static void begin_checks(struct intake_letter *l)
+{
+    if (l->from.origin != INTAKE_STRANGER || l->auth || !l->in->mailauth) return;
+    struct mailauth_conn conn = {
+        .ip = l->from.peer, .helo = l->from.helo, .tls = l->from.tls_version.n > 0, .iprev = l->from.iprev};
+    struct mailauth_envelope env = {.mail_from = l->sender};
+    int e = mailauth_new(&l->auth, l->in->mailauth, &l->a, &conn, &env);
+    if (e) {
+        l->auth = NULL;
+        intake_fail(l, e, "The sender cannot be checked");
+    }
+}
+
+static void *one_more(struct arena *a, void *v, size_t n, size_t *room, size_t size)
+{
+    if (n < *room) return v;
+    if (*room) return ar_grow(a, v, room, size);
+    *room = 4;
+    return ar_zalloc_n(a, *room, size);
+}
+
+static void add_route(struct intake_letter *l, struct slice address, const struct route *r, unsigned notify,
+                      struct slice orcpt)
+{
+    /* elsewhere Bob@ and bob@ are two (RFC 5321 section 2.4) */
+    size_t at = r->local ? SL_NONE : sl_rchr(r->address, '@');
+    struct slice key =
+        at == SL_NONE ? sl_cstr(r->account)
+                      : ar_cat(&l->a, sl_sub(r->address, 0, at), ar_lower(&l->a, sl_from(r->address, at)));
+    if (map_get(&l->routes, key)) return;
+    l->rcpt = one_more(&l->a, l->rcpt, l->nrcpt, &l->rcpt_room, sizeof *l->rcpt);
+    struct letter_rcpt *to = &l->rcpt[l->nrcpt++];
+    *to = (struct letter_rcpt){.address = address, .route = *r, .notify = notify, .orcpt = orcpt};
+    to->route.address = ar_dup(&l->a, r->address);
+    to->route.detail = ar_dup(&l->a, r->detail);
+    l->rows += letter_rcpt_rows(to);
+    l->any_local |= r->local;
+    map_put(&l->routes, key, l);
+}
+
+/* An alias of ours that sends on to other servers: from there the letter may come back. */
+static bool leads_elsewhere(const struct routes *r)
+{
+    for (size_t i = 0; r->rewritten && i < r->n; i++)
+        if (!r->v[i].local) return true;
+    return false;
+}
+
+static void add_rcpt(struct intake_letter *l, const struct intake_to *to, struct slice address,
+                     const struct routes *routes)
+{
+    struct slice orcpt = ar_dup(&l->a, to->orcpt);
+    address = ar_dup(&l->a, address);
+    if (leads_elsewhere(routes)) {
+        l->forward = one_more(&l->a, l->forward, l->nforward, &l->forward_room, sizeof *l->forward);
+        l->forward[l->nforward++] = address;
+    }
+    for (size_t i = 0; i < routes->n; i++) add_route(l, address, &routes->v[i], to->notify, orcpt);
+    l->said = one_more(&l->a, l->said, l->nsaid, &l->said_room, sizeof *l->said);
+    l->said[l->nsaid++] = address;
+    l->international |= !is_ascii(to->local);
+    begin_checks(l);
+}
+
+/* Mail to the names that every server has reaches its postmaster (RFC 5321 section 4.5.1, RFC 2142),
+ * at the host's own name as well, and so do answers to our reports. */
+static int resolve(const struct intake *in, struct arena *a, const struct intake_to *to, struct routes *out)
+{
+    static const struct slice duties[] = {SL_INIT("postmaster"), SL_INIT("abuse"), SL_INIT("mailer-daemon")};
+    int e = directory_resolve(in->store->directory, a, to->local, to->domain, out);
+    if (e) return e;
+    bool host = out->result == RESOLVED_NOT_LOCAL && sl_eqi(to->domain, in->hostname), duty = false;
+    for (size_t i = 0; i < COUNT_OF(duties); i++) duty |= sl_eqi(to->local, duties[i]);
+    if (!duty || !(host || out->result == RESOLVED_NO_USER)) return 0;
+    return directory_resolve(in->store->directory, a, SL("postmaster"), host ? SL("") : to->domain, out);
+}
+
+/* Would the rows of one more recipient for each route fit the letter? */
+static bool routes_fit(const struct intake_letter *l, const struct routes *routes, struct slice orcpt)
+{
+    size_t rows = l->rows;
+    for (size_t i = 0; i < routes->n; i++)
+        rows += letter_rcpt_rows(&(struct letter_rcpt){.route = routes->v[i], .orcpt = orcpt});
+    return l->nrcpt + routes->n <= LETTER_RCPTS_MAX && rows <= LETTER_ROWS_MAX && !ar_over(&l->a);
+}
+
+static struct intake_refusal no_relay(const struct intake_to *to, struct arena *a)
+{
+    return (struct intake_refusal){
+        550, "5.7.1", ERR_DENIED,
+        ar_printf(a,
+                  "Mail for %.*s is not passed on from here. If you are a user of this server, "
+                  "log in on port 587 or 465; if not, look at the MX records of %.*s",
+                  SLF(to->domain), SLF(to->domain))};
+}
+
+/* address: as it is known here. A remote one becomes its own route, but never for a stranger: this is no open
+ * relay. */
+static struct intake_refusal judge(const struct intake_letter *l, const struct intake_to *to,
+                                   struct slice address, struct routes *routes, struct arena *a)
+{
+    int e = resolve(l->in, a, to, routes);
+    if (e) return intake_failure(a, e, "The directory cannot be read");
+    switch (routes->result) {
+    case RESOLVED: break;
+    case RESOLVED_NOT_LOCAL:
+        if (l->from.origin == INTAKE_STRANGER) return no_relay(to, a);
+        *routes = (struct routes){.result = RESOLVED, .v = ar_new(a, struct route), .n = 1};
+        routes->v->address = address;
+        break;
+    case RESOLVED_NO_USER:
+        return (struct intake_refusal){
+            550, "5.1.1", ERR_NOT_FOUND,
+            ar_printf(a, "There is no mailbox %.*s here; look for a typing error before the @",
+                      SLF(address))};
+    case RESOLVED_DISABLED:
+        return (struct intake_refusal){550, "5.2.1", ERR_DENIED,
+                                       ar_printf(a, "The mailbox %.*s is switched off", SLF(address))};
+    case RESOLVED_TOO_MANY:
+        return (struct intake_refusal){
+            550, "5.5.3", ERR_LIMIT,
+            ar_printf(a, "The address %.*s leads to more than %d others, or too far; tell postmaster",
+                      SLF(address), ALIAS_TARGETS_MAX)};
+    case RESOLVED_LOOP:
+        return (struct intake_refusal){
+            550, "5.4.6", ERR_STATE,
+            ar_printf(a, "The address %.*s leads in a circle; tell postmaster", SLF(address))};
+    }
+    if (!routes_fit(l, routes, to->orcpt))
+        return (struct intake_refusal){
+            452, "4.5.3", ERR_LIMIT,
+            SL("Too many recipients behind the addresses; send another letter to the others")};
+    return none;
+}
+
+struct intake_refusal intake_rcpt(struct intake_letter *l, const struct intake_to *to, struct arena *a)
+{
+    struct routes routes;
+    struct slice address = mail_addr_join(a, to->local, to->domain.n ? to->domain : l->in->hostname);
+    ASSERT(!l->head_done);
+    struct intake_refusal r = judge(l, to, address, &routes, a);
+    if (r.code) intake_note_refused(l, address, &r);
+    else add_rcpt(l, to, address, &routes);
+    return r;
+}

@@ -1,0 +1,159 @@
+/* head.c - the header section is there: judged and edited by one table of steps. */
+#include "intake_i.h"
+#include "mail/addr.h"
+#include "mail/submit.h"
+
+static void check_hops(struct intake_letter *l)
+{
+    size_t n = mail_head_count(&l->parsed, SL("Received"));
+    if (n > INTAKE_HOPS_MAX)
+        intake_refuse(l, ERR_STATE, 554, "5.4.6", "The letter has passed %zu servers, it goes in a circle",
+                      n);
+}
+
+/* A letter that an alias of ours sent on says so, and is not sent on a second time. */
+static void check_return(struct intake_letter *l)
+{
+    for (const struct mail_field *f = mail_head_find(&l->parsed, SL("Delivered-To"), 0); f;
+         f = mail_head_find(&l->parsed, SL("Delivered-To"), (size_t)(f - l->parsed.field) + 1))
+        for (size_t i = 0; i < l->nforward; i++)
+            if (sl_eqi(sl_trim(f->body), l->forward[i]))
+                intake_refuse(l, ERR_STATE, 554, "5.4.6",
+                              "The letter was sent on from %.*s before and has come back",
+                              SLF(l->forward[i]));
+}
+
+/* What readers take for different things is not taken from strangers at all: a NUL, or a first line that
+ * would be the end of our own trace field. */
+static void check_form(struct intake_letter *l)
+{
+    struct slice head = buf_slice(&l->head);
+    if (l->from.origin != INTAKE_STRANGER) return;
+    if (sl_chr(head, 0) != SL_NONE)
+        intake_refuse(l, ERR_SYNTAX, 554, "5.6.0",
+                      "There is a NUL in the header section (RFC 5322 section 2.2)");
+    else if (head.n && (head.p[0] == ' ' || head.p[0] == '\t'))
+        intake_refuse(l, ERR_SYNTAX, 554, "5.6.0",
+                      "The first line of the header section begins with a blank");
+}
+
+/* Every author, and Sender, must be an address of the account (RFC 6409 section 6.1). */
+static void check_addresses(struct intake_letter *l, struct arena *scratch, const struct mail_addrs *list,
+                            const char *field)
+{
+    for (size_t i = 0; i < list->n && !l->refusal.code; i++) {
+        struct slice domain;
+        int e = intake_ascii_domain(scratch, list->v[i].domain, &domain);
+        if (!e) e = account_may_send_as(l->in->store->directory, l->from.account, list->v[i].local, domain);
+        if (e == ERR_DENIED || e == ERR_SYNTAX)
+            intake_refuse(l, e, 550, "5.7.1", "In %s: %s", field, err_text(e));
+        else if (e) intake_fail(l, e, "The directory cannot be read");
+    }
+}
+
+static void check_user(struct intake_letter *l, struct arena *scratch, struct mail_addrs *from)
+{
+    struct mail_addrs sender;
+    int e = mail_submit_check(scratch, &l->parsed, from);
+    if (e) {
+        intake_refuse(l, e, 554, "5.6.0", "The letter is not well-formed: %s", err_text(e));
+        return;
+    }
+    check_addresses(l, scratch, from, "From");
+    const struct mail_field *f = mail_head_find(&l->parsed, SL("Sender"), 0);
+    if (!f) return;
+    if (mail_addrs_parse(scratch, f->body, &sender) == 0) check_addresses(l, scratch, &sender, "Sender");
+    else
+        intake_refuse(l, ERR_SYNTAX, 554, "5.6.0",
+                      "The letter is not well-formed: the Sender field does not hold a valid address");
+}
+
+/* Who wrote it, where that is ours to know; the author's domain will sign. Tens of thousands of addresses may
+ * stand there: they are looked at in scratch memory. */
+static void check_authors(struct intake_letter *l)
+{
+    struct arena scratch = {0};
+    struct mail_addrs from = {0};
+    struct slice domain;
+    const struct mail_field *f = mail_head_find(&l->parsed, SL("From"), 0);
+    if (l->from.origin == INTAKE_STRANGER) return;
+    if (l->from.origin == INTAKE_USER) check_user(l, &scratch, &from);
+    else if (f && mail_addrs_parse(&scratch, f->body, &from) != 0) from.n = 0;
+    if (!l->refusal.code && from.n && intake_ascii_domain(&scratch, from.v[0].domain, &domain) == 0)
+        l->from_domain = ar_dup(&l->a, domain);
+    ar_free(&scratch);
+}
+
+static void check_memory(struct intake_letter *l)
+{
+    if (ar_over(&l->a))
+        intake_refuse(l, ERR_LIMIT, 552, "5.3.4", "The header section takes more than %d bytes of memory",
+                      INTAKE_MEMORY);
+}
+
+/* What the rows and the trace keep of it. */
+static void read_fields(struct intake_letter *l)
+{
+    int e = letter_fields(&l->a, &l->parsed, &l->message_id, &l->subject);
+    if (e) intake_refuse(l, e, 554, "5.6.0", "The letter is not well-formed: %s", err_text(e));
+}
+
+static void edit(struct intake_letter *l)
+{
+    struct mailauth_ctx ours = {.hostname = l->in->hostname, .authserv_id = intake_authserv_id(l->in)};
+    struct mail_edit e = {.forged = mailauth_forged,
+                          .forged_arg = &ours,
+                          .domain = l->from_domain.n ? l->from_domain : l->in->hostname,
+                          .now = rt_wall_seconds(),
+                          .delivery = true,
+                          .submission = l->from.origin != INTAKE_STRANGER};
+    rt_random(&e.random, sizeof e.random);
+    l->edits = mail_head_edit(&l->a, &l->parsed, &e, &l->edited);
+    if (l->message_id.n || !e.submission) return;
+    struct mail_head kept; /* with the Message-ID that was missing */
+    if (mail_head_parse(&l->a, buf_slice(&l->edited), &kept) == 0)
+        l->message_id = mail_head_get(&l->a, &kept, SL("Message-ID"), NULL);
+}
+
+static void begin_signing(struct intake_letter *l)
+{
+    if (!l->from_domain.n || !l->in->signing) return;
+    int e = signing_begin(l->in->signing, &l->a, l->from_domain, buf_slice(&l->edited), &l->pass);
+    if (!e) l->signing = true;
+    else if (l->from.origin != INTAKE_OURS || err_is_temporary(e))
+        intake_fail(l, e, "The letter cannot be signed");
+    else log_warn("intake", "%s: goes unsigned: %s", l->id.s, err_text(e));
+}
+
+static void begin_judging(struct intake_letter *l)
+{
+    if (!l->auth) return;
+    intake_seal_begin(l);
+    int e = mailauth_head(l->auth, &l->parsed, sl_sub(buf_slice(&l->head), 0, l->parsed.size));
+    if (e) intake_fail(l, e, "The letter cannot be checked");
+}
+
+static void begin_body(struct intake_letter *l)
+{
+    int e = body_begin(l->in->store->body, accept_body_class(l->any_local), &l->body);
+    if (e) intake_fail(l, e, "The letter cannot be stored");
+}
+
+void intake_head_complete(struct intake_letter *l)
+{
+    static intake_step *const steps[] = {read_fields,   check_hops, check_return,  check_form,
+                                         check_authors, edit,       begin_signing, begin_judging,
+                                         check_memory,  begin_body};
+    l->head_done = true;
+    int e = mail_head_parse(&l->a, buf_slice(&l->head), &l->parsed);
+    if (e) {
+        intake_refuse(l, e, 552, "5.3.4", "%s", err_text(e));
+        return;
+    }
+    bool ascii = is_ascii(buf_slice(&l->head));
+    l->eight_bit = !ascii; /* the fact counts, whatever MAIL declared: ASCII can go anywhere */
+    /* Said to be possible; only what needs it is held to it on the way on (RFC 6531 section 3.3). What we
+     * make says so because a message/global part is in it (RFC 6533 section 3). */
+    l->international |= l->smtputf8 && (!ascii || l->from.origin == INTAKE_OURS);
+    intake_run(l, steps, COUNT_OF(steps));
+}

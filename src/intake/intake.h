@@ -1,0 +1,145 @@
+/* intake.h - the one way in for a letter, whoever hands it over: another server, a user of ours, a
+ * program on this machine, or Tram itself.
+ *
+ *     intake_begin    origin and sender        may this sender?
+ *     intake_rcpt     each recipient           who is that, may it be written to from there?
+ *     intake_bytes    header section, body     line ends, size; judged, edited, signed, hashed on the way
+ *     intake_end      the verdict, preflight, signatures; body and envelope durable; trace
+ *     intake_drop     forgets it
+ *
+ * What happens when the header section is complete, and at the end, are the rows of two tables
+ * (head.c, end.c), one function each, in the one order that holds for all: what judges or limits a
+ * letter (a budget, a filter) is a row there, with a name. A refusal is a value; each front end says
+ * it in its own language. Everything is streamed: memory does not grow with the letter. */
+#pragma once
+#include "base/map.h"
+#include "guard/guard.h"
+#include "mail/head.h"
+#include "mail/lines.h"
+#include "mailauth/mailauth.h"
+#include "outgoing/preflight_gate.h"
+#include "outgoing/signing.h"
+#include "queue/accept.h"
+#include "report/dmarc_store.h"
+
+enum {
+    INTAKE_MEMORY = 8 << 20, /* of a letter: recipients, fields, what is known of them */
+    INTAKE_HOPS_MAX = 100,   /* Received fields: more is a loop (RFC 5321 section 6.3) */
+    INTAKE_LINE_MAX = 998,   /* bytes of a line that a user sends (RFC 5322 section 2.1.1) */
+    INTAKE_SIZE_DEFAULT = 50 << 20,
+    INTAKE_BUFFER = 64 * 1024, /* kept from one letter to the next */
+};
+
+struct intake { /* what a node's letters meet; everything is borrowed and outlives every letter */
+    struct store *store;
+    struct queue *queue;
+    struct signing *signing;             /* NULL: nothing is signed */
+    const struct mailauth_ctx *mailauth; /* NULL: strangers are not judged */
+    struct preflight_gate *preflight;    /* NULL: what leaves is not looked at */
+    struct dmarc_store *reports;         /* DMARC aggregate reports; NULL: none */
+    struct slice hostname;
+    uint64_t size_max; /* bytes of a letter; 0 = INTAKE_SIZE_DEFAULT */
+    bool arc_seal;     /* letters that aliases send on are sealed */
+};
+uint64_t intake_size_max(const struct intake *in);
+
+enum intake_origin {
+    INTAKE_STRANGER, /* the world: judged by mailauth, goes to accounts here and nowhere else */
+    INTAKE_USER,     /* logged in: writes under own addresses only */
+    INTAKE_PROGRAM,  /* on this machine, by whoever may use the home (`tram send`) */
+    INTAKE_OURS,     /* bounces and reports: exempt from limits, never refused by preflight */
+};
+struct intake_from { /* slices and pointers live until intake_drop() */
+    enum intake_origin origin;
+    struct slice by;     /* a program, ours: who or what it is, for the trace ("root with `tram send`") */
+    const char *session; /* as the log names it, or NULL */
+    /* a session: */
+    struct ip peer;
+    struct slice helo, with;              /* as said; mail_with() */
+    struct slice tls_version, tls_cipher; /* empty without TLS */
+    const struct account *account;        /* of the user */
+    const struct iprev_result *iprev;     /* of an earlier letter of the connection, or NULL */
+    struct guard_visit *visit;            /* how the guard knows the connection, or NULL */
+};
+struct intake_sender {
+    struct slice local, domain; /* domain in A-labels, or a literal; both empty: the null path */
+    struct slice ret, envid;    /* RFC 3461: "FULL" "HDRS" ""; at most 100 bytes */
+    bool smtputf8;              /* said to need it (RFC 6531) */
+};
+struct intake_to {
+    struct slice local, domain; /* domain as above; empty for the bare Postmaster */
+    unsigned notify;            /* NOTIFY_ bits */
+    struct slice orcpt;
+};
+
+/* Why not: what SMTP would say, and the same as an error of the list. code 0: nothing is wrong. */
+struct intake_refusal {
+    int code;
+    const char *enhanced;
+    int error;
+    struct slice text;
+};
+
+/* A letter on its way in. A session keeps one for all its letters: {0} at first, intake_free() at last. */
+struct intake_letter {
+    const struct intake *in; /* NULL: none is under way */
+    struct intake_from from;
+    struct arena a;
+    struct letter_id id;
+    struct slice sender, ret, envid;
+    struct letter_rcpt *rcpt; /* one for each route */
+    size_t nrcpt, rcpt_room;
+    struct map routes;     /* to find the second of two equal routes */
+    struct slice *said;    /* each recipient that was accepted */
+    struct slice *forward; /* those of them that lead elsewhere */
+    size_t nsaid, said_room, nforward, forward_room;
+    size_t rows; /* bytes that the recipients' rows will take */
+    bool any_local;
+
+    struct mail_lines lines;
+    uint64_t size; /* bytes so far */
+    struct buf head, edited;
+    struct mail_head parsed;
+    struct slice message_id, subject; /* within their limits, once the header section is there */
+    size_t head_seen;                 /* how far the search for the empty line has come */
+    bool head_done, eight_bit, smtputf8;
+    bool international; /* an address or the header section needs SMTPUTF8 */
+    int edits;
+    struct slice from_domain; /* of the first author, in A-labels; empty for strangers */
+    struct body_writer *body;
+    struct mailauth *auth;
+    struct signing_pass *pass;
+    bool signing;
+    bool sealing; /* it is sent on with an ARC Set */
+    struct slice signatures;
+    struct slice sealed_for; /* the domain, once it is sealed */
+    struct slice hold;       /* why it may not leave for now, or empty */
+    struct mailauth_verdict verdict;
+    bool judged, told;             /* the verdict is there; it is in the trace */
+    struct intake_refusal refusal; /* the first one; certain while the letter still arrives */
+    unsigned unwritten;            /* refusals that left no trace, of all letters: there were too many */
+};
+
+/* A new letter under a new id. Refused (the text lies in a): none is under way. SUSPENDS. */
+MUST_CHECK struct intake_refusal intake_begin(struct intake_letter *l, const struct intake *in,
+                                              const struct intake_from *from, const struct intake_sender *s,
+                                              struct arena *a);
+/* One more recipient, with all that its address stands for. A refused one (the text lies in a) is
+ * traced, the others stay. SUSPENDS. */
+MUST_CHECK struct intake_refusal intake_rcpt(struct intake_letter *l, const struct intake_to *to,
+                                             struct arena *a);
+/* The letter's bytes, header section first, SMTP's dots undone. Lines of a stranger end in CR LF (the front
+ * end refuses what does not); those of others are made to. Once refused the rest is passed over. SUSPENDS. */
+void intake_bytes(struct intake_letter *l, struct slice bytes);
+/* The front end's own reason against it; the first reason counts. */
+void intake_refuse(struct intake_letter *l, int error, int code, const char *enhanced, const char *fmt, ...)
+    PRINTF_LIKE(5, 6);
+/* All of it is there. 0: durable, answer 250. ERR_UNKNOWN: it may be taken or not, so nothing
+ * is answered (RFC 5321 section 4.2.5). Else l->refusal.error, and l->refusal tells. Traced. SUSPENDS. */
+MUST_CHECK int intake_end(struct intake_letter *l);
+/* Forgets the letter and all it holds, taken or not; harmless when there is none. SUSPENDS. */
+void intake_drop(struct intake_letter *l);
+void intake_free(struct intake_letter *l); /* and its memory. SUSPENDS */
+
+/* What to say when something of ours failed with error e: 452 full, 421 stopping, 451 else. Logged. */
+struct intake_refusal intake_failure(struct arena *a, int e, const char *what);

@@ -1,0 +1,34 @@
+/* intake_i.h - what the files of intake share. */
+#pragma once
+#include "base/log.h"
+#include "base/text.h"
+#include "intake.h"
+#include "trace/trace.h"
+
+/* ---- refuse.c ---- */
+void intake_fail(struct intake_letter *l, int e, const char *what); /* refuses for an error of ours */
+/* The domain in A-labels; literals stay. ERR_SYNTAX. */
+MUST_CHECK int intake_ascii_domain(struct arena *a, struct slice domain, struct slice *out);
+struct slice intake_authserv_id(const struct intake *in);
+/* Runs rows of a table of steps until one refuses. */
+typedef void intake_step(struct intake_letter *l);
+void intake_run(struct intake_letter *l, intake_step *const *step, size_t n);
+
+/* ---- head.c: the header section is there. SUSPENDS ---- */
+void intake_head_complete(struct intake_letter *l);
+
+/* ---- seal.c ---- */
+void intake_seal_begin(struct intake_letter *l); /* before the header section is judged */
+/* Puts the ARC Set into prefix at `at`, above the fields behind it, when the letter is sent on. SUSPENDS. */
+void intake_seal(struct intake_letter *l, struct buf *prefix, size_t at);
+
+/* ---- reports.c ---- */
+void intake_report_note(struct intake_letter *l); /* counts it for DMARC's aggregate reports */
+/* Reads the report in a letter for our report address, once it is kept. SUSPENDS. */
+void intake_report_take(struct intake_letter *l, const struct body_ref *body);
+
+/* ---- notes.c: what the trace says of it ---- */
+void intake_note_received(struct intake_letter *l); /* it is about to be committed */
+/* who: the recipient that was refused; empty: the letter was. */
+void intake_note_refused(struct intake_letter *l, struct slice who, const struct intake_refusal *r);
+void intake_note_unknown(struct intake_letter *l);

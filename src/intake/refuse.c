@@ -1,0 +1,58 @@
+/* refuse.c - refusals as values, tables of steps that end with the first one, and names that many steps
+ * ask for. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "dns/dns.h"
+#include "intake_i.h"
+
+uint64_t intake_size_max(const struct intake *in)
+{
+    return in->size_max ? in->size_max : INTAKE_SIZE_DEFAULT;
+}
+
+struct slice intake_authserv_id(const struct intake *in)
+{
+    return in->mailauth && in->mailauth->authserv_id.n ? in->mailauth->authserv_id : in->hostname;
+}
+
+int intake_ascii_domain(struct arena *a, struct slice domain, struct slice *out)
+{
+    *out = domain;
+    return is_ascii(domain) ? 0 : dns_to_ascii(a, domain, out);
+}
+
+/* ---- refusals ---- */
+
+struct intake_refusal intake_failure(struct arena *a, int e, const char *what)
+{
+    struct intake_refusal r = {.code = 451, .enhanced = "4.3.0", .error = e == ERR_UNKNOWN ? ERR_IO : e};
+    if (e == ERR_FULL) r.code = 452, r.enhanced = "4.3.1";
+    if (e == ERR_QUOTA) r.code = 452, r.enhanced = "4.2.2";
+    if (e == ERR_CANCELED) r.code = 421, r.enhanced = "4.3.2";
+    log_warn("intake", "%s: %s", what, err_text(e));
+    r.text = ar_printf(a, "%s; try again later", what);
+    return r;
+}
+
+void intake_fail(struct intake_letter *l, int e, const char *what)
+{
+    struct intake_refusal r = intake_failure(&l->a, e, what);
+    if (!l->refusal.code) l->refusal = r;
+}
+
+void intake_refuse(struct intake_letter *l, int error, int code, const char *enhanced, const char *fmt, ...)
+{
+    if (l->refusal.code) return;
+    char text[2048];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    l->refusal = (struct intake_refusal){code, enhanced, error, ar_dup(&l->a, sl_cstr(text))};
+}
+
+void intake_run(struct intake_letter *l, intake_step *const *step, size_t n)
+{
+    for (size_t i = 0; i < n && !l->refusal.code; i++) step[i](l);
+}

@@ -1,0 +1,65 @@
+/* letter.h - a letter on its way: envelope, recipients with their routes, where its body lies. */
+#pragma once
+#include "directory/directory.h"
+#include "mail/head.h"
+#include "store/store.h"
+
+enum {
+    LETTER_RCPTS_MAX = LIMIT_LETTER_RCPTS,
+    LETTER_ROWS_MAX = KV_BATCH_MAX - 65536, /* bytes of all recipients' rows: letter_rcpt_rows() */
+    NOTIFY_DEFAULT = 0,
+    NOTIFY_NEVER = 1,
+    NOTIFY_SUCCESS = 2,
+    NOTIFY_FAILURE = 4,
+    NOTIFY_DELAY = 8
+};
+
+struct letter_rcpt {
+    struct slice address; /* as in RCPT TO, in canonical form (mail_addr_join) */
+    struct route route;   /* where it goes, from directory_resolve (an alias: one letter_rcpt a route) */
+    unsigned notify;      /* NOTIFY_ bits (RFC 3461) */
+    struct slice orcpt;
+};
+/* At most so many bytes of rows are made of a recipient: its own, its group's, its schedule's. */
+static inline size_t letter_rcpt_rows(const struct letter_rcpt *r)
+{
+    return 320 + 3 * r->route.address.n + r->orcpt.n + r->route.detail.n;
+}
+struct letter {
+    struct letter_id id;
+    struct slice sender; /* return path, in canonical form; empty = null */
+    struct letter_rcpt *rcpt;
+    size_t nrcpt;
+    struct body_ref body; /* pinned; accept_letter takes over the pin, whatever it returns */
+    uint32_t skip;        /* bytes at the start that are for local eyes only (the Return-Path line) */
+    uint32_t head_size;   /* header section with its empty line, from the start of the body (skip included) */
+    int64_t received;     /* unix seconds */
+    bool eight_bit, smtputf8; /* there are 8-bit bytes in it; addresses or header need SMTPUTF8 */
+    bool junk;                /* goes to Junk (quarantine) */
+    bool once; /* of our own making, under an id that is always the same for the same cause: the second
+                * time nothing happens */
+    struct slice submitter;           /* account id of the user who sent it, or empty */
+    struct slice message_id, subject; /* for trace and lists, from letter_fields(); may be empty */
+    struct slice ret, envid;          /* RFC 3461 */
+    struct slice hold; /* not empty: its remote recipients wait for an operator; a sentence that says why */
+};
+/* What the letter's rows keep of its header section: the Message-ID, and the Subject decoded and cut
+ * to LIMIT_SUBJECT. In a. ERR_TOO_LONG with a sentence: a Message-ID above LIMIT_MESSAGE_ID. */
+MUST_CHECK int letter_fields(struct arena *a, const struct mail_head *head, struct slice *message_id,
+                             struct slice *subject);
+/* What the body's record says of it: given to body_finish(), so that a lost index can be made again. All
+ * of the letter but its body is known by then. ERR_LIMIT: too many recipients. */
+MUST_CHECK int letter_origin(struct buf *b, const struct letter *l);
+/* For a letter in memory: body_put() with its origin. local: one of its recipients is here. SUSPENDS. */
+MUST_CHECK int letter_put(struct store *s, struct letter *l, struct slice text, bool local);
+/* r: from origin_open(). The body stays empty; slices point into the origin, recipients lie in the arena.
+ * ERR_CORRUPT. */
+struct rec;
+MUST_CHECK int letter_origin_get(struct rec *r, struct arena *a, struct letter *l);
+/* Has it a recipient that is not here? */
+static inline bool letter_leaves(const struct letter *l)
+{
+    for (size_t i = 0; i < l->nrcpt; i++)
+        if (!l->rcpt[i].route.local) return true;
+    return false;
+}
