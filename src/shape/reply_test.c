@@ -72,7 +72,8 @@ static void at_least(struct slice corpus, size_t lines, unsigned percent)
 
 TEST(reply_corpus) { at_least(replies_corpus(), 202 + 150, 95); }
 
-/* Not seen by those who write rules. */
+/* Not a blind test: the same author wrote it, before the rules, and one of its misses led to a rule. A
+ * fresh set gave 79 of 100 before the hints were widened (docs/delivery.md). */
 TEST(reply_holdout)
 {
     struct arena a = {0};
