@@ -44,42 +44,24 @@ static void put_thread(struct arena *a, struct buf *out, const struct mail_head 
     else mail_field(out, SL("References"), id);
 }
 
-static struct slice cut_utf8(struct slice s, size_t max)
+static void put_subject(struct arena *a, struct buf *out, const struct dsn *d, const struct mail_head *h,
+                        const struct dsn_language *l)
 {
-    if (s.n <= max) return s;
-    while (max && (s.p[max] & 0xc0) == 0x80) max--;
-    return sl_sub(s, 0, max);
-}
-
-static const char *subject_words(enum dsn_action what)
-{
-    switch (what) {
-    case DSN_FAILED: return "Not delivered";
-    case DSN_DELAYED: return "Not yet delivered";
-    case DSN_DELIVERED: return "Delivered";
-    case DSN_RELAYED: return "Passed on";
-    case DSN_EXPANDED: return "Passed on to several";
-    }
-    return "Delivery report";
-}
-
-static void put_subject(struct arena *a, struct buf *out, const struct dsn *d, const struct mail_head *h)
-{
-    struct slice old = mail_words_decode(a, mail_head_get(a, h, SL("Subject"), NULL)), text;
-    const char *what = subject_words(dsn_worst(d));
-    old = cut_utf8(old, 150);
-    if (d->n == 1) text = ar_printf(a, "%s to %.*s", what, SLF(d->recipient[0].address));
-    else text = ar_printf(a, "%s to %zu recipients", what, d->n);
+    struct slice old = mail_words_decode(a, mail_head_get(a, h, SL("Subject"), NULL)), whom;
+    old = utf8_cut(old, 150);
+    if (d->n == 1) whom = d->recipient[0].address;
+    else whom = dsn_fill(a, l->recipients, ar_printf(a, "%zu", d->n));
+    struct slice text = dsn_fill(a, l->subject[dsn_worst(d)], whom);
     if (old.n) text = ar_printf(a, "%.*s: %.*s", SLF(text), SLF(old));
     mail_field(out, SL("Subject"), mail_text_encode(a, text));
 }
 
 static void put_head(struct arena *a, struct buf *out, const struct dsn *d, const struct mail_head *h,
-                     const char *boundary)
+                     const struct dsn_language *l, const char *boundary)
 {
     mail_field(out, SL("From"), ar_printf(a, "Mail Delivery System <%.*s>", SLF(d->from)));
     mail_field(out, SL("To"), ar_printf(a, "<%.*s>", SLF(d->to)));
-    put_subject(a, out, d, h);
+    put_subject(a, out, d, h, l);
     mail_date_field(out, SL("Date"), d->now);
     mail_field(out, SL("Message-ID"), mail_message_id(a, d->now, d->random, d->hostname));
     put_thread(a, out, h);
@@ -222,12 +204,13 @@ int mail_dsn_build(struct arena *a, struct buf *out, const struct dsn *d)
     if (!d->to.n) return err_set(ERR_USAGE, "a delivery report needs somebody to go to");
     struct mail_head h;
     if (mail_head_parse(a, d->original, &h)) h = (struct mail_head){0};
+    const struct dsn_language *l = dsn_language(a, &h);
     char boundary[40];
     snprintf(boundary, sizeof boundary, "=_tram_%016llx",
              (unsigned long long)(d->random ^ 0x9e3779b97f4a7c15ull));
-    put_head(a, out, d, &h, boundary);
+    put_head(a, out, d, &h, l, boundary);
     buf_printf(out, "\r\n--%s\r\n", boundary);
-    dsn_put_words(a, out, d);
+    dsn_put_words(a, out, d, l);
     buf_printf(out, "\r\n--%s\r\n", boundary);
     put_status_part(a, out, d);
     buf_printf(out, "\r\n--%s\r\n", boundary);

@@ -3,7 +3,9 @@
 
 #include "base/test.h"
 #include "base/text.h"
-#include "head.h"
+#include "dsn_i.h"
+#include "encoded.h"
+#include "mime.h"
 
 static struct arena ar;
 
@@ -55,6 +57,26 @@ static struct slice part(struct slice s, int n)
     return end == SL_NONE ? SL("") : sl_sub(s, line + 2, end);
 }
 
+/* What a mail program shows of the first part, its lines joined by blanks. */
+static struct slice shown(struct slice message, const struct mime_part **out)
+{
+    const struct mime_part *root = mime_parse(&ar, message)->root;
+    struct buf b = BUF_INIT;
+    *out = root->child;
+    CHECK(sl_eqi(root->subtype, SL("report")) && root->nchild == 3 && root->child);
+    if (!root->child) return SL("");
+    struct mime_decoder d;
+    mime_decode_begin(&d, root->child->encoding);
+    mime_decode(&d, sl_sub(message, root->child->body_at, root->child->body_at + root->child->body_size), &b);
+    mime_decode_end(&d, &b);
+    struct slice text = ar_dup(&ar, buf_slice(&b)), joined = SL(""), line;
+    buf_free(&b);
+    CHECK(utf8_valid(text));
+    while (sl_next(&text, '\n', &line))
+        joined = ar_printf(&ar, "%.*s%.*s ", SLF(joined), SLF(sl_rtrim(line)));
+    return joined;
+}
+
 TEST(dsn_of_a_failure)
 {
     struct buf b = BUF_INIT;
@@ -74,7 +96,9 @@ TEST(dsn_of_a_failure)
     struct slice words = part(s, 0);
     CHECK(has(words, "To b@two.test: the letter could not be delivered."));
     CHECK(has(words, "The server mx.two.test said:\r\n    550-5.1.1 No such user\r\n    550 5.1.1 here\r\n"));
-    CHECK(has(words, "typing error in the part before the @"));
+    CHECK(sl_starts(words, SL("Content-Type: text/plain; charset=utf-8\r\nContent-Language: en\r\n\r\n")));
+    const struct mime_part *text;
+    CHECK(has(shown(s, &text), "What you can do: Look for a typing error in the part before the @."));
 
     CHECK_SL(part(s, 1), "Content-Type: message/delivery-status\r\n\r\n"
                          "Reporting-MTA: dns; mx.one.test\r\n"
@@ -113,7 +137,9 @@ TEST(dsn_of_a_delay)
         status,
         "Action: delayed\r\nStatus: 4.0.0\r\nDiagnostic-Code: x-tram; mx.two.test cannot be reached\r\n"
         "Will-Retry-Until: Mon, 23 Nov 2026 02:13:20 +0000\r\n\r\nFinal-Recipient: rfc822; c@two.test\r\n"));
-    CHECK(has(part(s, 0), "You need not do anything."));
+    const struct mime_part *text;
+    CHECK(
+        has(shown(s, &text), "You need not do anything: this server tries until Mon, 23 Nov 2026 02:13:20"));
     buf_free(&b);
     ar_free(&ar);
 }
@@ -148,6 +174,124 @@ TEST(dsn_returns_the_whole_when_asked)
     CHECK(has(part(s, 2), "Content-Type: message/rfc822\r\n\r\nFrom: a@one.test\r\n"));
     CHECK(has(part(s, 2), "\r\n\r\nsecret body\r\n"));
     CHECK(has(part(s, 1), "Original-Envelope-Id: env-1\r\nReporting-MTA"));
+    buf_free(&b);
+    ar_free(&ar);
+}
+
+/* ---- languages ---- */
+
+static const struct dsn_language *language_of(const char *fields)
+{
+    struct mail_head h;
+    CHECK_OK(mail_head_parse(&ar, ar_printf(&ar, "%s\r\n", fields), &h));
+    return dsn_language(&ar, &h);
+}
+
+TEST(dsn_speaks_the_language_of_the_sender)
+{
+    static const struct {
+        const char *fields, *tag;
+    } t[] = {
+        {"", "en"},
+        {"Content-Language: vi\r\n", "vi"},
+        {"Content-Language: VI-vn\r\n", "vi"},
+        {"content-language: de,\r\n vi, en\r\n", "vi"},
+        {"Content-Language: vie\r\n", "en"},
+        {"Content-Language: v\r\n", "en"},
+        {"Content-Language: fr\r\n", "en"},
+        {"Content-Language:\r\n", "en"},
+        {"Content-Language: ,;=,\xff,;q=\r\n", "en"},
+        {"Accept-Language: vi\r\nContent-Language: en\r\n", "vi"},
+        {"Content-Language: vi\r\nAccept-Language: en\r\n", "en"},
+        {"Content-Language: vi\r\nAccept-Language: fr\r\n", "vi"},
+        {"Accept-Language: en;q=0.5, vi ; q=0.75\r\n", "vi"},
+        {"Accept-Language: vi;q=0.129, en;q=0.13\r\n", "en"},
+        {"Accept-Language: vi;q=0, fr\r\n", "en"},
+        {"Accept-Language: a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q,r,s,vi\r\n", "vi"},
+        {"Accept-Language: a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q,r,s,t,vi\r\n", "en"}, /* 20 are looked at */
+    };
+    for (size_t i = 0; i < COUNT_OF(t); i++) {
+        const char *tag = language_of(t[i].fields)->tag;
+        if (strcmp(tag, t[i].tag) != 0)
+            test_fail(__FILE__, __LINE__, "%s is answered in %s", t[i].fields, tag);
+    }
+    ar_free(&ar);
+}
+
+static void has_all_words(const struct dsn_language *l)
+{
+    const char *const filled[] = {l->recipients,  l->intro, l->arrived, l->gave_up,
+                                  l->tries_until, l->can,   l->said,    l->number};
+    for (size_t i = 0; i < COUNT_OF(filled); i++) CHECK(filled[i] && has(sl_cstr(filled[i]), "{}"));
+    CHECK(l->tries && l->reason && l->whole && l->head);
+    for (int i = 0; i <= DSN_EXPANDED; i++) {
+        CHECK(l->subject[i] && has(sl_cstr(l->subject[i]), "{}"));
+        CHECK(l->opening[i] && has(sl_cstr(l->opening[i]), "{}"));
+    }
+    for (int c = 0; c < DSN_NCAUSES; c++) {
+        struct slice what = sl_cstr(l->cause[c].what), can = sl_cstr(l->cause[c].can);
+        if (what.n < 20 || can.n < 20)
+            test_fail(__FILE__, __LINE__, "cause %d has no words in %s", c, l->tag);
+        CHECK(utf8_valid(what) && utf8_valid(can));
+        CHECK(sl_ends(what, SL(".")) && sl_ends(can, SL(".")));
+        CHECK(is_ascii(what) == !strcmp(l->tag, "en") && is_ascii(can) == !strcmp(l->tag, "en"));
+        for (int other = 0; other < c; other++) CHECK(!sl_eq(what, sl_cstr(l->cause[other].what)));
+    }
+}
+
+TEST(dsn_has_words_for_each_cause_in_each_language)
+{
+    has_all_words(language_of("Content-Language: en\r\n"));
+    has_all_words(language_of("Content-Language: vi\r\n"));
+    ar_free(&ar);
+}
+
+TEST(dsn_in_vietnamese)
+{
+    struct buf b = BUF_INIT;
+    struct dsn_recipient r = failed;
+    const struct mime_part *part;
+    struct mail_head h;
+    r.cause = DSN_CAUSE_FULL;
+    r.expired = 1795383266;
+    struct dsn d = base(&r, 1);
+    d.original = ar_printf(&ar, "Content-Language: vi\r\n%s", original);
+    struct slice s = build(&b, &d), text = shown(s, &part);
+    REQUIRE(part && mail_head_parse(&ar, s, &h) == 0);
+    CHECK(is_ascii(s));
+    CHECK_SL(mail_words_decode(&ar, mail_head_get(&ar, &h, SL("Subject"), NULL)),
+             "Không gửi được thư tới b@two.test: Grüße");
+    CHECK_SL(mime_param_get(&ar, part->param, part->nparam, SL("charset")), "utf-8");
+    CHECK(part->encoding == MIME_QP && part->nlanguage == 1);
+    CHECK_SL(part->language[0], "vi");
+    CHECK(has(text, "Thư đến máy chủ này lúc 21:33 ngày 22/11/2026 (giờ UTC)."));
+    CHECK(has(text, "Tới b@two.test: không gửi được thư. Hộp thư của người nhận đã đầy. Chỉ người nhận mới "
+                    "thay đổi được điều đó. Máy chủ này đã thử đến 21:34 ngày 22/11/2026 (giờ UTC) rồi dừng "
+                    "lại. Việc bạn có thể làm: Hãy báo người nhận"));
+    CHECK(has(text, "Máy chủ mx.two.test trả lời:     550-5.1.1 No such user     550 5.1.1 here "));
+    buf_free(&b);
+    ar_free(&ar);
+}
+
+/* The class of the reply says more than its code: 5.7.1 may be anything. */
+TEST(dsn_words_go_by_the_cause_then_by_the_status)
+{
+    struct buf b = BUF_INIT;
+    struct dsn_recipient r = failed;
+    const struct mime_part *part;
+    struct dsn d = base(&r, 1);
+    r.status = SL("5.7.1");
+    CHECK(has(shown(build(&b, &d), &part), "A rule of the recipient's server refuses the letter"));
+    r.cause = DSN_CAUSE_REPUTATION;
+    CHECK(has(shown(build(&b, &d), &part), "a matter of our side, not of the recipient's address. What you"));
+    r.action = DSN_DELAYED;
+    struct slice text = shown(build(&b, &d), &part);
+    CHECK(has(text, "a matter of our side, not of the recipient's address. You need not do anything"));
+    CHECK(!has(text, "What you can do"));
+    r = (struct dsn_recipient){.address = SL("b@two.test"), .status = SL("5.1.10"), .reason = SL("null MX")};
+    CHECK(has(shown(build(&b, &d), &part), "The domain of the address says that it receives no mail."));
+    r.status = SL("");
+    CHECK(has(shown(build(&b, &d), &part), "The letter was not taken"));
     buf_free(&b);
     ar_free(&ar);
 }

@@ -1,8 +1,7 @@
-/* dsn_words.c - the part of a delivery report that people read: who did not get the letter,
- * what the other server said, what the sender can do. */
+/* dsn_words.c - the part of a delivery report that people read: who did not get the letter, why, what
+ * the sender can do, what the other server said. The sentences are in dsn_languages.c. */
 #include "base/text.h"
 #include "charset.h"
-#include "date.h"
 #include "dsn_i.h"
 
 enum { WIDTH = 72 };
@@ -37,47 +36,29 @@ struct slice dsn_status(const struct dsn_recipient *r)
     return r->action == DSN_DELAYED ? SL("4.0.0") : SL("2.0.0");
 }
 
-/* ---- what the sender can do, by status (RFC 3463 section 3, without the class) ---- */
+/* ---- why, when nobody knows better than the status (RFC 3463 section 3, without the class) ---- */
 
 static const struct {
-    const char *prefix, *advice;
-} advices[] = {
-    {"1.1",
-     "Look for a typing error in the part before the @. If it is right, the mailbox does not exist (any "
-     "more): ask the recipient by another way for the present address."},
-    {"1.2", "Look for a typing error in the part after the @: no mail server is known for it."},
-    {"1.3", "The address is not written correctly: correct it and send the letter again."},
-    {"1.10", "The domain says that it receives no mail: use another address."},
-    {"1.", "Check the address, correct it and send the letter again."},
-    {"2.1", "The mailbox is switched off at present: reach the recipient by another way."},
-    {"2.2",
-     "The mailbox is full: ask the recipient by another way to make room, then send the letter again."},
-    {"2.3",
-     "The letter is too large for this recipient: send less, or put large files where they can be fetched "
-     "from and send a link."},
-    {"2.", "Reach the recipient by another way and tell what the other server said."},
-    {"3.4",
-     "The letter is too large for the other server: send less, or put large files where they can be fetched "
-     "from and send a link."},
-    {"3.", "The other server has a problem of its own: try again later."},
-    {"4.6",
-     "The letter went in a circle between servers: tell the recipient's or your own mail administrator."},
-    {"4.", "The other server could not be reached: check the part after the @, or try again later."},
-    {"6.", "The other server could not take the letter in this form: send it as plain text or with simple "
-           "attachments."},
-    {"7.",
-     "The other server refuses the letter by its rules; its words above say why. Show this report to your "
-     "mail administrator or to the recipient."},
+    const char *prefix;
+    enum dsn_cause cause;
+} causes[] = {
+    {"1.2", DSN_CAUSE_NO_DOMAIN}, {"1.3", DSN_CAUSE_BAD_ADDRESS}, {"1.7", DSN_CAUSE_FORM},
+    {"1.8", DSN_CAUSE_DNS},       {"1.10", DSN_CAUSE_NO_MAIL},    {"1.", DSN_CAUSE_INVALID},
+    {"2.2", DSN_CAUSE_FULL},      {"2.3", DSN_CAUSE_SIZE},        {"2.", DSN_CAUSE_INACTIVE},
+    {"3.4", DSN_CAUSE_SIZE},      {"3.", DSN_CAUSE_TEMPORARY},    {"4.6", DSN_CAUSE_LOOP},
+    {"4.", DSN_CAUSE_NETWORK},    {"5.", DSN_CAUSE_PROTOCOL},     {"6.", DSN_CAUSE_FORM},
+    {"7.", DSN_CAUSE_POLICY},
 };
 
-static const char *advice_for(const struct dsn_recipient *r)
+static enum dsn_cause cause_of(const struct dsn_recipient *r)
 {
-    struct slice s = dsn_status(r), tail = sl_from(s, 2);
-    for (size_t i = 0; i < COUNT_OF(advices); i++) {
-        struct slice p = sl_cstr(advices[i].prefix);
-        if (sl_eq(tail, p) || (sl_ends(p, SL(".")) && sl_starts(tail, p))) return advices[i].advice;
+    struct slice tail = sl_from(dsn_status(r), 2);
+    if (r->cause != DSN_CAUSE_UNKNOWN) return r->cause;
+    for (size_t i = 0; i < COUNT_OF(causes); i++) {
+        struct slice p = sl_cstr(causes[i].prefix);
+        if (sl_eq(tail, p) || (sl_ends(p, SL(".")) && sl_starts(tail, p))) return causes[i].cause;
     }
-    return "If it was important, try again later or reach the recipient by another way.";
+    return DSN_CAUSE_UNKNOWN;
 }
 
 /* ---- writing ---- */
@@ -88,19 +69,27 @@ static void put_harmless(struct buf *out, struct slice s)
         buf_char(out, (unsigned char)s.p[i] < 32 || s.p[i] == 127 ? ' ' : s.p[i]);
 }
 
-/* Words of text, lines of at most WIDTH bytes where possible, each after `indent`. */
+/* Characters of UTF-8. */
+static size_t width_of(struct slice s)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s.n; i++) n += (s.p[i] & 0xc0) != 0x80;
+    return n;
+}
+
+/* Words of text, lines of at most WIDTH characters where possible, each after `indent`. */
 static void put_wrapped(struct buf *out, const char *indent, struct slice text)
 {
     size_t line = 0;
     struct slice rest = text, word;
     while (sl_next(&rest, ' ', &word)) {
         if (!word.n) continue;
-        if (line && line + 1 + word.n > WIDTH) {
+        if (line && line + 1 + width_of(word) > WIDTH) {
             buf_str(out, "\n");
             line = 0;
         }
         buf_str(out, line ? " " : indent);
-        line += (line ? 1 : strlen(indent)) + word.n;
+        line += (line ? 1 : strlen(indent)) + width_of(word);
         put_harmless(out, word);
     }
     buf_str(out, "\n");
@@ -113,66 +102,54 @@ static void put_verbatim(struct arena *a, struct buf *out, struct slice text)
     while (sl_next(&rest, '\n', &line)) put_wrapped(out, "    ", sl_rtrim(line));
 }
 
-static const char *opening(enum dsn_action a)
+static void say(struct arena *a, struct buf *out, const char *sentence, struct slice what)
 {
-    switch (a) {
-    case DSN_FAILED: return "could not be delivered";
-    case DSN_DELAYED: return "has not been delivered yet; this server goes on trying";
-    case DSN_DELIVERED: return "was delivered";
-    case DSN_RELAYED: return "was passed on to a server that sends no reports of its own";
-    case DSN_EXPANDED: return "was passed on to the members of a list or an alias";
-    }
-    return "has news";
+    put_wrapped(out, "", dsn_fill(a, sentence, what));
 }
 
-static void put_one(struct arena *a, struct buf *out, const struct dsn_recipient *r)
+static void put_why(struct arena *a, struct buf *out, const struct dsn_recipient *r,
+                    const struct dsn_language *l)
 {
-    char date[MAIL_DATE_MAX];
-    buf_str(out, "\n");
-    put_wrapped(out, "", ar_printf(a, "To %.*s: the letter %s.", SLF(r->address), opening(r->action)));
-    if (r->diagnostic.n) {
-        if (r->remote_mta.n) put_wrapped(out, "", ar_printf(a, "The server %.*s said:", SLF(r->remote_mta)));
-        else put_wrapped(out, "", SL("The reason given was:"));
-        put_verbatim(a, out, r->diagnostic);
-    } else if (r->reason.n) {
-        put_wrapped(out, "", SL("The reason:"));
-        put_verbatim(a, out, r->reason);
-    }
+    enum dsn_cause c = cause_of(r);
+    say(a, out, l->cause[c].what, SL(""));
     if (r->action == DSN_FAILED) {
-        put_wrapped(out, "", ar_printf(a, "What you can do: %s", advice_for(r)));
-    } else if (r->action == DSN_DELAYED) {
-        if (r->retry_until)
-            put_wrapped(out, "",
-                        ar_printf(a,
-                                  "You need not do anything. The server tries until %s and tells you if "
-                                  "it does not succeed.",
-                                  mail_date_format(r->retry_until, 0, date)));
-        else put_wrapped(out, "", SL("You need not do anything. You will be told if it does not succeed."));
+        if (r->expired) say(a, out, l->gave_up, l->date(a, r->expired));
+        say(a, out, l->can, sl_cstr(l->cause[c].can));
+    } else if (r->retry_until) {
+        say(a, out, l->tries_until, l->date(a, r->retry_until));
+    } else {
+        say(a, out, l->tries, SL(""));
     }
 }
 
-static void put_text(struct arena *a, struct buf *t, const struct dsn *d)
+static void put_one(struct arena *a, struct buf *out, const struct dsn_recipient *r,
+                    const struct dsn_language *l)
 {
-    char date[MAIL_DATE_MAX];
-    put_wrapped(t, "",
-                ar_printf(a, "This is the mail server %.*s, about a letter that you sent%s%s.",
-                          SLF(d->hostname), d->arrival ? " and that arrived here on " : "",
-                          d->arrival ? mail_date_format(d->arrival, 0, date) : ""));
-    for (size_t i = 0; i < d->n; i++) put_one(a, t, &d->recipient[i]);
-    buf_str(t, "\n");
-    put_wrapped(
-        t, "",
-        ar_printf(a, "%s",
-                  d->full ? "The letter itself is attached." : "The head of your letter is attached."));
-    if (d->queue_id.n) put_wrapped(t, "", ar_printf(a, "Its number here is %.*s.", SLF(d->queue_id)));
+    buf_str(out, "\n");
+    say(a, out, l->opening[r->action], r->address);
+    if (r->action == DSN_FAILED || r->action == DSN_DELAYED) put_why(a, out, r, l);
+    if (!r->diagnostic.n && !r->reason.n) return;
+    if (r->diagnostic.n && r->remote_mta.n) say(a, out, l->said, r->remote_mta);
+    else say(a, out, l->reason, SL(""));
+    put_verbatim(a, out, r->diagnostic.n ? r->diagnostic : r->reason);
 }
 
-void dsn_put_words(struct arena *a, struct buf *out, const struct dsn *d)
+static void put_text(struct arena *a, struct buf *t, const struct dsn *d, const struct dsn_language *l)
+{
+    say(a, t, l->intro, d->hostname);
+    if (d->arrival) say(a, t, l->arrived, l->date(a, d->arrival));
+    for (size_t i = 0; i < d->n; i++) put_one(a, t, &d->recipient[i], l);
+    buf_str(t, "\n");
+    say(a, t, d->full ? l->whole : l->head, SL(""));
+    if (d->queue_id.n) say(a, t, l->number, d->queue_id);
+}
+
+void dsn_put_words(struct arena *a, struct buf *out, const struct dsn *d, const struct dsn_language *l)
 {
     struct buf t = BUF_INIT;
-    put_text(a, &t, d);
+    put_text(a, &t, d, l);
     struct slice text = buf_slice(&t);
-    buf_str(out, "Content-Type: text/plain; charset=utf-8\r\n");
+    buf_printf(out, "Content-Type: text/plain; charset=utf-8\r\nContent-Language: %s\r\n", l->tag);
     if (is_ascii(text)) {
         buf_str(out, "\r\n");
         dsn_put_lines(out, text);

@@ -73,11 +73,24 @@ static void report_id(const struct q_envelope *e, const struct q_rcpt *first, en
         out->s[i] = "0123456789abcdefghijklmnopqrstuv"[h & 31];
 }
 
-static struct dsn_recipient describe(struct arena *a, const struct q_envelope *e, const struct q_rcpt *r,
+/* The words of mail/ for each class of shape/: a class without any does not compile. */
+static enum dsn_cause cause_of(struct slice class)
+{
+    static const enum dsn_cause causes[REPLY_NCLASSES] = {
+#define X(name, word, about) [REPLY_##name] = DSN_CAUSE_##name,
+        REPLY_CLASSES(X)
+#undef X
+    };
+    enum reply_class c;
+    return reply_class_named(class, &c) ? causes[c] : DSN_CAUSE_UNKNOWN;
+}
+
+static struct dsn_recipient describe(const struct q_envelope *e, const struct q_rcpt *r,
                                      enum bounce_kind kind)
 {
     struct dsn_recipient d = {
         .address = r->address, .original = r->orcpt, .status = r->enhanced, .last_attempt = r->last_try};
+    d.cause = cause_of(r->class);
     d.action = kind == BOUNCE_FAILED    ? DSN_FAILED
                : kind == BOUNCE_DELAYED ? DSN_DELAYED
                : r->host.n              ? DSN_RELAYED
@@ -90,8 +103,7 @@ static struct dsn_recipient describe(struct arena *a, const struct q_envelope *e
     else if (kind != BOUNCE_SUCCESS) d.reason = r->reply;
     if (r->expired) {
         d.status = SL("4.4.7"); /* RFC 3463: delivery time expired */
-        d.reason = ar_printf(a, "it could not be delivered within %lld hours; the last attempt: %.*s",
-                             (long long)((e->expires - e->l.received) / 3600), SLF(r->reply));
+        d.expired = e->expires;
     }
     return d;
 }
@@ -126,8 +138,7 @@ static int build(struct queue *q, struct arena *a, const struct q_envelope *e, e
                     .now = rt_wall_seconds(),
                     .recipient = rcpt,
                     .n = n,
-                    .full = full,
-                    .utf8 = e->l.smtputf8};
+                    .full = full};
     rt_random(&d.random, sizeof d.random);
     d.original = original(q, a, &e->l, full);
     bad = mail_dsn_build(a, &text, &d);
@@ -168,7 +179,7 @@ int bounce_tell(struct queue *q, const struct q_envelope *e, struct q_rcpt *cons
     *told = false;
     if (!e->l.sender.n) return 0; /* RFC 5321 section 4.5.5: never to a null return path */
     for (size_t i = 0; i < n; i++)
-        if (wants(rcpt[i], kind)) d[nd++] = describe(a, e, rcpt[i], kind);
+        if (wants(rcpt[i], kind)) d[nd++] = describe(e, rcpt[i], kind);
     if (!nd) return 0;
     int bad = route_back(q, a, e->l.sender, &routes);
     if (bad == ERR_NOT_FOUND || bad == ERR_SYNTAX || bad == ERR_TOO_LONG) return 0; /* nobody of that name */

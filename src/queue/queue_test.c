@@ -1,5 +1,7 @@
 /* queue_test.c - letters through the queue with a relay made up by the test: results by the
  * recipient's local part. Time is real here; retries over days are in queue_sim.c. */
+#include "mail/head.h"
+#include "mail/mime.h"
 #include "queue_i.h"
 #include "store/origin.h"
 #include "store/store_test.h"
@@ -24,6 +26,7 @@ static void fill(struct attempt_letter *at, struct attempt_rcpt *r)
     } table[] = {
         {SL_INIT("temp"), ATTEMPT_TEMPORARY, 451, "4.7.1", "451 4.7.1 come back later"},
         {SL_INIT("perm"), ATTEMPT_PERMANENT, 550, "5.1.1", "550 5.1.1 no such user"},
+        {SL_INIT("block"), ATTEMPT_PERMANENT, 550, "5.7.1", "550 5.7.1 Your IP is on our blacklist"},
         {SL_INIT("fast"), ATTEMPT_PERMANENT, 550, "", "550 Connection frequency limited"},
         {SL_INIT("full"), ATTEMPT_TEMPORARY, 452, "4.2.2", "452 4.2.2 The mailbox is over its quota"},
         {SL_INIT("unsure"), ATTEMPT_UNCERTAIN, 0, "4.4.2", "the connection broke"},
@@ -274,6 +277,35 @@ TEST(queue_permanent_failure_bounces)
     CHECK_OK(accept_letter(t.q, &l));
     CHECK(until(&t, is_empty));
     CHECK_INT(t.attempts, 7);
+    end(&t);
+}
+
+/* The reply's class chooses the words, the letter its language. */
+TEST(queue_report_speaks_by_class_in_the_senders_language)
+{
+    struct tester t;
+    struct message *m;
+    struct buf words = BUF_INIT;
+    struct mime_decoder d;
+    REQUIRE(begin(&t, NULL));
+    go(&t);
+    struct letter l = letter_to(&t, "alice@one.test", "block@two.test");
+    struct slice text = SL("Content-Language: vi\r\nSubject: test\r\n\r\nHello\r\n");
+    l.skip = 0, l.head_size = (uint32_t)mail_head_end(text);
+    CHECK_OK(body_put(t.f.s->body, BODY_MAIL, text, SL(""), &l.body));
+    CHECK_OK(accept_letter(t.q, &l));
+    CHECK(until(&t, is_empty));
+    REQUIRE(inbox(&t, "alice@one.test", &m) == 1);
+    text = text_of(&t, &m[0]);
+    const struct mime_part *root = mime_parse(&t.f.a, text)->root, *part = root->child;
+    REQUIRE(root->nchild == 3 && part->nlanguage == 1);
+    CHECK_SL(part->language[0], "vi");
+    mime_decode_begin(&d, part->encoding);
+    mime_decode(&d, sl_sub(text, part->body_at, part->body_at + part->body_size), &words);
+    mime_decode_end(&d, &words);
+    CHECK(sl_find(buf_slice(&words), SL("Máy chủ bên nhận không tin cậy máy chủ đã gửi thư")) != SL_NONE);
+    CHECK(sl_find(buf_slice(&words), SL("    550 5.7.1 Your IP is on our blacklist\r\n")) != SL_NONE);
+    buf_free(&words);
     end(&t);
 }
 
