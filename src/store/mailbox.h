@@ -91,7 +91,8 @@ struct message {
 };
 /* uid exactly. ERR_NOT_FOUND when expunged meanwhile. */
 MUST_CHECK int message_get(struct store *s, const char *acc, uint32_t box, uint32_t uid, struct message *out);
-/* Ascending from uid `from`, at most limit (<= 1000), into the arena. */
+/* Ascending from uid `from`, at most limit (<= 1000), fewer only at the end, into the arena. A damaged record
+ * is logged and left out. */
 MUST_CHECK int message_list(struct store *s, const char *acc, uint32_t box, uint32_t from, size_t limit,
                             struct arena *a, struct message **out, size_t *n);
 

@@ -20,23 +20,45 @@ int message_get(struct store *s, const char *acc, uint32_t box, uint32_t uid, st
     return rc;
 }
 
-int message_list(struct store *s, const char *acc, uint32_t box, uint32_t from, size_t limit, struct arena *a,
-                 struct message **out, size_t *n)
+/* One page of rows from uid *next on; *next becomes the uid after it, 0 at the end. A damaged row hides no
+ * other. */
+static int list_page(struct store *s, const char *acc, uint32_t box, uint32_t *next, size_t limit,
+                     struct arena *a, struct message **out, size_t *n, size_t *cap)
 {
     char room[KEY_ROOM], first[KEY_ROOM], end[KEY_ROOM];
     struct arena rows;
     struct kv_page page;
+    uint64_t uid = 0;
     ar_init(&rows, 0);
-    *n = 0;
-    int rc = kv_scan(s->kv, account_object(acc, room), key_two('m', box, from, 8, first),
+    int rc = kv_scan(s->kv, account_object(acc, room), key_two('m', box, *next, 8, first),
                      key_prefix_end('m', box, end), limit, &rows, &page);
-    if (rc == 0) *out = ar_array(a, struct message, page.n);
     for (size_t i = 0; rc == 0 && i < page.n; i++) {
-        uint64_t uid;
         rc = key_number(page.row[i].key, &uid);
-        if (rc == 0) rc = message_row_get(page.row[i].value, (uint32_t)uid, &(*out)[(*n)++]);
+        if (rc) break;
+        if (*n == *cap) *out = ar_grow(a, *out, cap, sizeof **out);
+        rc = message_row_get(page.row[i].value, (uint32_t)uid, &(*out)[*n]);
+        if (rc == 0) ++*n;
+        else if (rc == ERR_CORRUPT) {
+            log_error("store",
+                      "account %s, mailbox %u: the record %.*s is damaged and left out; see tram verify", acc,
+                      box, SLF(page.row[i].key));
+            rc = 0;
+        }
     }
+    if (rc == 0) *next = page.more ? (uint32_t)uid + 1 : 0;
     ar_free(&rows);
+    return rc;
+}
+
+int message_list(struct store *s, const char *acc, uint32_t box, uint32_t from, size_t limit, struct arena *a,
+                 struct message **out, size_t *n)
+{
+    size_t cap = 0;
+    int rc = 0;
+    *out = NULL;
+    *n = 0;
+    for (uint32_t next = from; rc == 0 && next && *n < limit;)
+        rc = list_page(s, acc, box, &next, limit - *n, a, out, n, &cap);
     return rc;
 }
 

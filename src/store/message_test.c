@@ -41,6 +41,34 @@ static void check_counters(struct fixture *f, uint32_t box)
     CHECK(b.exists == n && b.unseen == unseen && b.deleted == deleted && b.size == size);
 }
 
+static int damage_message(struct kv_tx *tx, void *uid)
+{
+    char key[KEY_ROOM];
+    kv_tx_put(tx, key_two('m', INBOX_ID, *(uint32_t *)uid, 8, key), SL("\1\xff"));
+    return 0;
+}
+
+TEST(a_damaged_message_hides_no_other)
+{
+    struct fixture f;
+    struct message *m;
+    size_t n;
+    REQUIRE(fixture_begin(&f));
+    for (int i = 0; i < 5; i++) add(&f, INBOX_ID, "x", 0);
+    for (uint32_t uid = 1; uid <= 3; uid += 2)
+        CHECK_OK(kv_transact(f.s->kv, SL("u:" ACC), damage_message, &uid));
+    CHECK_SL(listing(&f, INBOX_ID), "2:0 4:0 5:0");
+    CHECK_OK(
+        message_list(f.s, ACC, INBOX_ID, 1, 2, &f.a, &m, &n)); /* a page is full although rows are left out */
+    REQUIRE(n == 2);
+    CHECK(m[0].uid == 2 && m[1].uid == 4);
+    struct view *v = NULL;
+    CHECK_OK(view_open(&v, f.s, ACC, INBOX_ID));
+    CHECK(v && v->n == 3);
+    view_close(&v);
+    fixture_end(&f);
+}
+
 TEST(messages_are_added_with_ascending_uids)
 {
     struct fixture f;
