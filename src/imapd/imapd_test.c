@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "rt/file.h"
 #include "rt/test_rt.h"
+#include "store/origin.h"
 
 static struct world {
     struct kv *kv;
@@ -947,4 +948,31 @@ TEST(imapd_pipelined)
     bye(&c);
     stop();
     buf_free(&got);
+}
+
+static void count_origin(void *arg, const struct body_seen *seen)
+{
+    struct origin_message m;
+    struct rec r;
+    bool good = origin_open(seen->origin, &r) == ORIGIN_MESSAGE && origin_message_get(&r, &m) == 0;
+    CHECK(seen->status == 0 && good);
+    if (!good) return;
+    CHECK(m.acc[0] && m.box && sl_eq(m.name, SL("Sent")) && m.m.head_size == 8);
+    CHECK(m.m.flags == FLAG_SEEN && m.m.nkeywords == 1 && sl_eq(m.m.keyword[0], SL("$MDNSent")));
+    CHECK(m.m.internal_date == 1700000000 && m.m.internal_zone == 60);
+    ++*(int *)arg;
+}
+
+/* The body alone tells where the message lay (docs/format.md section 5). */
+TEST(imapd_append_names_the_origin)
+{
+    int seen = 0;
+    start();
+    struct conn *c = login();
+    TALK(c, "1 APPEND Sent (\\Seen $MDNSent) \"14-Nov-2023 23:13:20 +0100\" {9+}\r\na: b\r\n\r\nc",
+         "1 OK [APPENDUID ~ 1] appended\n");
+    bye(&c);
+    CHECK_OK(body_verify(w.body, 0, count_origin, &seen));
+    CHECK_INT(seen, 1);
+    stop();
 }
