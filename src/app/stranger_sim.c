@@ -8,15 +8,26 @@
 #include "base/text.h"
 #include "world_sim.h"
 
-enum { SMTP = 10025, SUBMISSION = 10587, IMAP = 10143, POP3 = 10110 };
+enum {
+    SMTP = 10025,
+    SUBMISSION = 10587,
+    IMAP = 10143,
+    POP3 = 10110,
+    IMAPS = 10993,
+    POP3S = 10995,
+    SUBMISSIONS = 10465
+};
 
 struct stranger {
     uint16_t port;
     const char *first; /* said once */
     const char *again; /* and this as long as somebody listens */
-    int64_t pause;     /* between two of them; 0: a flood */
+    bool tls;
+    int64_t pause; /* between two of them; 0: a flood */
     /* what came of it */
     size_t answers; /* lines */
+    size_t wrong;   /* passwords that were looked at */
+    bool right;
     uint64_t sent;
     int64_t took;
     bool closed; /* by the server */
@@ -27,6 +38,8 @@ static int hear(struct stranger *x, struct conn *c)
     int e = conn_fill(c);
     struct slice in = conn_peek(c);
     for (size_t i = 0; i < in.n; i++) x->answers += in.p[i] == '\n';
+    for (size_t i = 0; i < in.n; i++) x->wrong += sl_starts(sl_from(in, i), SL("password is wrong"));
+    x->right |= sl_find(in, SL("logged in\r\n")) != SL_NONE;
     conn_consume(c, in.n);
     return e < 0 ? e : 0;
 }
@@ -53,10 +66,16 @@ static int stranger_main(void *arg)
     ip_parse(SL("198.51.100.2"), &at.ip);
     if (conn_dial(&c, &at, NULL)) return 1;
     int64_t before = deadline_narrow(DEADLINE_IN(36000 * RT_S)), from = rt_now();
-    talk(x, c);
+    struct tls_peer name = {.name = SL("mail.one.test"), .verify = TLS_VERIFY_NONE};
+    struct tls_ctx *tls = NULL;
+    int e = x->tls ? tls_client_new(&tls, SL("")) : 0;
+    if (!e && x->tls) e = conn_tls_connect(c, tls, &name);
+    if (!e) talk(x, c);
+    x->closed |= e != 0;
     x->took = rt_now() - from;
     x->sent = conn_bytes_out(c);
     conn_close(&c);
+    if (tls) tls_free(&tls);
     deadline_restore(before);
     return 0;
 }
@@ -214,6 +233,28 @@ TEST(recipients_that_are_probed_are_answered_ever_more_slowly)
     CHECK(v[0].took > 100 * RT_S);
     CHECK(v[4].took > 400 * RT_S);
     CHECK(answers < 100 * COUNT_OF(v) + 200);
+}
+
+TEST(guessed_passwords_are_counted_over_all_protocols)
+{
+    static const struct stranger kinds[] = {
+        {.port = IMAPS, .first = "", .again = "a LOGIN alice@one.test wrong\r\n", .pause = RT_S},
+        {.port = POP3S, .first = "", .again = "USER bob@one.test\r\nPASS wrong\r\n", .pause = RT_S},
+        {.port = SUBMISSIONS,
+         .first = "EHLO a.test\r\n",
+         .again = "AUTH PLAIN AGNhcm9sQG9uZS50ZXN0AHdyb25n\r\n",
+         .pause = RT_S},
+    };
+    struct stranger v[26], right = {.port = IMAPS, .first = "a LOGIN alice@one.test secret\r\n", .again = ""};
+    size_t wrong = 0;
+    v[0] = right; /* the owner of one account is known here */
+    for (size_t i = 1; i < COUNT_OF(v); i++) v[i] = kinds[1 + i % 2];
+    v[25] = right;
+    for (size_t i = 0; i < COUNT_OF(v); i++) v[i].tls = true;
+    meet(v, COUNT_OF(v));
+    for (size_t i = 1; i < 25; i++) wrong += v[i].wrong;
+    CHECK(v[0].right && v[25].right);
+    CHECK(wrong >= 20 && wrong < 2 * GUARD_LOGINS_MAX);
 }
 
 /* ---- many connections at once ---- */

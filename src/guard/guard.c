@@ -293,6 +293,8 @@ int guard_try(struct guard_visit *v, struct slice user)
     return e;
 }
 
+int guard_gate(void *visit, struct slice user) { return guard_try(visit, user); }
+
 /* The try that was counted was no failure. */
 static void take_back(struct guard *g, const struct guard_visit *v, struct slice user)
 {
@@ -340,6 +342,14 @@ int64_t guard_login_delay(struct guard_visit *v, struct slice user)
     int64_t wait = slowness(score_now(e, GUARD_LOGIN_FADES), GUARD_LOGINS_FREE, RT_S);
     lock_release(&v->g->lock);
     return wait;
+}
+
+void guard_tried(struct guard_visit *v, struct slice user, int result)
+{
+    if (!v || !user.n || result == ERR_BUSY) return; /* what was not let through was not counted */
+    if (result == 0) guard_logged_in(v, user);
+    else if (result != ERR_DENIED && result != ERR_SYNTAX && result != ERR_NOT_FOUND) guard_untried(v, user);
+    else (void)!fiber_sleep(guard_login_delay(v, user));
 }
 
 /* ---- recipients ---- */

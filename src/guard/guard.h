@@ -4,7 +4,7 @@
  * A network is an IPv4 address or an IPv6 /64 (a household's, RFC 6177). Counts fade with time. They are
  * in memory only and bounded: the one that was touched longest ago makes room. What is asked for the
  * good of an owner comes first: an account is never shut to a network from which its owner logged in.
- * Any thread may call; nothing suspends. docs/limits.md names the figures. */
+ * Any thread may call; nothing suspends unless it says so. docs/limits.md names the figures. */
 #pragma once
 #include "base/err.h"
 #include "base/ip.h"
@@ -59,12 +59,16 @@ void guard_leave(struct guard_visit *v); /* no effect when it did not enter */
 /* Before a password is looked at: ERR_BUSY with the sentence when the network or the account is shut out
  * for now. Else the try counts as failed until guard_logged_in(). user: as given. */
 MUST_CHECK int guard_try(struct guard_visit *v, struct slice user);
+int guard_gate(void *visit, struct slice user); /* the same, for struct sasl */
 /* It was right: the network is one that the account is known by, the connection no stranger's. */
 void guard_logged_in(struct guard_visit *v, struct slice user);
 /* It could not be judged (the store is out of order): it does not count. */
 void guard_untried(struct guard_visit *v, struct slice user);
 /* How long the answer to a failed login waits, in nanoseconds. */
 int64_t guard_login_delay(struct guard_visit *v, struct slice user);
+/* What came of a try that guard_try() let through: 0 right, ERR_DENIED wrong, else it could not be judged.
+ * A wrong one waits here. SUSPENDS. */
+void guard_tried(struct guard_visit *v, struct slice user, int result);
 
 /* ---- recipients ---- */
 

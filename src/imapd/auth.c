@@ -91,6 +91,11 @@ static void welcome(struct imapd_session *s, const struct account *acc)
 /* Why is not told (RFC 9051 section 11.7); who guesses waits longer each time. */
 static void turn_away(struct imapd_session *s, int e, struct slice user)
 {
+    if (e == ERR_BUSY) {
+        imapd_no(s, "UNAVAILABLE", "%s", err_text(e));
+        imapd_bye(s, NULL, "too many failed logins");
+        return;
+    }
     if (err_is_temporary(e)) {
         imapd_failed(s, e);
         return;
@@ -110,7 +115,9 @@ void imapd_cmd_login(struct imapd_session *s, struct imap_in *in)
     imap_sp(in);
     struct slice password = imap_astring(in);
     if (imapd_args_bad(s, in)) return;
-    int r = login_password(s->server->conf.login, &s->a, user, password, &acc);
+    int r = guard_try(s->visit, user);
+    if (!r) r = login_password(s->server->conf.login, &s->a, user, password, &acc);
+    guard_tried(s->visit, user, r);
     if (r) turn_away(s, r, user);
     else welcome(s, &acc);
 }
@@ -168,7 +175,11 @@ void imapd_cmd_authenticate(struct imapd_session *s, struct imap_in *in)
         imapd_bad(s, "that was no base64");
         return;
     }
-    if (!exchange(s, &x, initial ? &message : NULL, &r)) return;
+    x.gate = guard_gate;
+    x.gate_arg = s->visit;
+    bool whole = exchange(s, &x, initial ? &message : NULL, &r);
+    guard_tried(s->visit, x.user, whole ? r : ERR_DENIED);
+    if (!whole) return;
     if (r == ERR_SYNTAX) imapd_bad(s, "%s", err_text(r));
     else if (r) turn_away(s, r, x.user);
     else welcome(s, &x.account);

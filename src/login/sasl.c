@@ -40,8 +40,13 @@ int sasl_begin(struct sasl *x, struct login *l, struct arena *a, struct slice me
 
 /* ---- PLAIN and LOGIN ---- */
 
+/* May this user try at all? Asked before the key is derived, which costs much. */
+static int ask_gate(struct sasl *x) { return x->gate ? x->gate(x->gate_arg, x->user) : 0; }
+
 static int finish_password(struct sasl *x, struct slice password)
 {
+    int r = ask_gate(x);
+    if (r) return r;
     return login_password(x->login, x->a, x->user, password, &x->account);
 }
 
@@ -93,7 +98,8 @@ static int scram_begin(struct sasl *x, struct slice response, struct slice *out)
     int r = scram_first(&x->scram, x->a, response, x->mechanism == SASL_SCRAM_PLUS);
     if (r) return r;
     x->user = x->scram.user;
-    r = scram_user(x, &keys);
+    r = ask_gate(x);
+    if (!r) r = scram_user(x, &keys);
     if (r) return r;
     rt_random(nonce, sizeof nonce);
     *out = scram_challenge(&x->scram, &keys, b64_encode_ar(x->a, sl(nonce, sizeof nonce)));

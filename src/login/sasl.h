@@ -36,6 +36,8 @@ struct sasl {
     struct slice user;      /* who tries, as given; for the log. Empty until it was said */
     struct account account; /* when done */
     struct scram_server scram;
+    int (*gate)(void *arg, struct slice user); /* asked before a password is looked at; NULL: nobody */
+    void *gate_arg;
     int denied; /* what must come out in the end although the exchange goes on */
 };
 /* a: lives until the account is no longer used. offered: what this connection offers, see above. binding: 32

@@ -69,6 +69,11 @@ static void failed(struct popd_session *s, struct slice user)
 
 static void trouble(struct popd_session *s, int e)
 {
+    if (e == ERR_BUSY) {
+        popd_err(s, "LOGIN-DELAY", "%s", err_text(e)); /* RFC 2449 section 8.1.1 */
+        s->over = true;
+        return;
+    }
     log_warn(s->who, "logins cannot be checked: %s", err_text(e));
     popd_err(s, "SYS/TEMP", "logins cannot be checked at this moment; try again later");
 }
@@ -109,7 +114,9 @@ void popd_pass(struct popd_session *s, struct pop3_command *c)
     free(s->user);
     s->user = NULL;
     ar_reset(&s->a);
-    int r = login_password(s->conf->login, &s->a, user, c->arg, &s->account);
+    int r = guard_try(s->visit, user);
+    if (!r) r = login_password(s->conf->login, &s->a, user, c->arg, &s->account);
+    guard_tried(s->visit, user, r);
     if (r == 0) enter(s);
     else if (r == ERR_DENIED || r == ERR_SYNTAX) failed(s, user);
     else trouble(s, r);
@@ -156,7 +163,10 @@ void popd_auth(struct popd_session *s, struct pop3_command *c)
     bool binds = conn_tls_exporter(s->c, binding) == 0;
     int r = c->has_initial ? sasl_line_decode(&s->a, c->initial, &initial) : 0;
     if (!r) r = sasl_begin(&x, s->conf->login, &s->a, c->mechanism, popd_logins(s), binds ? binding : NULL);
+    x.gate = guard_gate;
+    x.gate_arg = s->visit;
     if (!r) r = exchange(s, &x, c->has_initial ? &initial : NULL);
+    guard_tried(s->visit, x.user, r);
     if (r == SASL_DONE) {
         s->account = x.account;
         enter(s);

@@ -60,6 +60,7 @@ static void answer(struct smtpd_session *s, struct sasl *x, int r)
         smtpd_reply(s, 235, "2.7.0", "Welcome");
         return;
     case ERR_DENIED: failed(s, x, r); return;
+    case ERR_BUSY: smtpd_reply(s, 421, "4.7.0", "%s", err_text(r)); return;
     case ERR_SYNTAX: smtpd_reply(s, 501, "5.5.2", "%s", err_text(r)); return;
     case ERR_TOO_LONG:
         smtpd_reply(s, 500, "5.5.6", "The line is longer than %d bytes", SMTP_AUTH_LINE_MAX);
@@ -112,6 +113,9 @@ void smtpd_auth(struct smtpd_session *s, struct smtp_command *c)
         smtpd_reply(s, 504, "5.5.4", "%s", err_text(r));
         return;
     }
+    x.gate = guard_gate;
+    x.gate_arg = s->visit;
     if (!r) r = exchange(s, &x, given);
+    guard_tried(s->visit, x.user, r);
     answer(s, &x, r);
 }
