@@ -4,7 +4,7 @@ PYTEST = /usr/bin/python3 -m pytest -q -p no:cacheprovider
 PREFIX ?= /usr/local
 TIME ?= 60
 
-.PHONY: help deps deps-check format format-check test unit sims seeds whole floors sanitized run demo bench bench-auth agree peers kill fuzz sim install clean
+.PHONY: help deps deps-check format format-check test unit sims seeds whole floors sanitized run demo bench bench-auth agree peers kill attack fuzz sim install clean
 help:
 	@sed -n 's/^#: //p' Makefile
 deps:
@@ -42,6 +42,9 @@ whole: deps-check $(B)/tram
 kill: build
 	@tools/deps install test
 	KILLS=$${KILLS:-200} $(PYTEST) -s tests/whole/test_kill.py
+attack: build
+	@tools/deps install test
+	@$(PYTEST) -s tests/attack
 sim: deps-check $(SIMS)
 	@SEEDS=$${SEEDS:-1000} tools/run-tests $(SIMS)
 fuzz:

@@ -65,6 +65,12 @@ static void put_received(struct intake_letter *l, int64_t now, struct buf *out)
     mail_received(out, &r);
 }
 
+/* Who sends as an alias may not want the world to know the login behind it; the trace knows. */
+static struct slice login_to_tell(const struct intake_letter *l)
+{
+    return sl_eqi(l->sender, l->from.account->address) ? l->from.account->address : SL("");
+}
+
 /* *skip: how much of it is for local eyes only. */
 static void put_prefix(struct intake_letter *l, int64_t now, struct buf *out, uint32_t *skip)
 {
@@ -72,7 +78,7 @@ static void put_prefix(struct intake_letter *l, int64_t now, struct buf *out, ui
     *skip = (uint32_t)out->n;
     if (l->judged) buf_put(out, l->verdict.field);
     else if (l->from.origin == INTAKE_USER)
-        buf_put(out, mailauth_submission_field(&l->a, intake_authserv_id(l->in), l->from.account->address));
+        buf_put(out, mailauth_submission_field(&l->a, intake_authserv_id(l->in), login_to_tell(l)));
     put_received(l, now, out);
     if (l->nforward == 1 && l->nsaid == 1) mail_field(out, SL("Delivered-To"), l->forward[0]);
     buf_put(out, l->signatures);

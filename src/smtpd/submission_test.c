@@ -56,6 +56,22 @@ TEST(submission_of_a_letter)
     world_end(&w);
 }
 
+TEST(a_letter_sent_as_an_alias_does_not_tell_the_login)
+{
+    struct world w;
+    struct client cl;
+    struct slice to = SL("alice@home.test");
+    world_begin(&w, NULL);
+    CHECK_OK(alias_add(w.store, SL("sales@home.test"), &to, 1));
+    alice(&cl, &w);
+    CHECK_SL(talk(&cl, "MAIL FROM:<sales@home.test>"), "250 2.1.0 Sender is fine");
+    CHECK_SL(talk(&cl, "RCPT TO:<carol@one.test>"), "250 2.1.5 Recipient is fine");
+    CHECK(sl_starts(send_letter(&cl, SL("From: sales@home.test\r\n\r\nHello\r\n.\r\n")), SL("250 2.0.0 ")));
+    CHECK(has(handed.bytes, "auth=pass") && !has(handed.bytes, "alice"));
+    client_close(&cl);
+    world_end(&w);
+}
+
 TEST(submission_under_own_addresses_only)
 {
     struct world w;

@@ -1,0 +1,155 @@
+"""A scripted stranger against the real program (make attack): while each attack runs, letters of good people
+go through in under a second, the loops answer in time, and memory stays where it is."""
+import socket
+import statistics
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "whole"))
+import world as w  # noqa: E402
+
+STRANGER = "127.200.0.9"  # the host itself, 127.0.0.1, has no share of its own
+MEMORY_KB = 200 * 1024
+
+
+@pytest.fixture
+def home(tmp_path):
+    world = w.World(tmp_path)
+    made = world.home("one.test", accounts=["alice", "bob"])
+    world.publish(extra="good.test. IN TXT \"v=spf1 +all\"\ngood.test. IN MX 0 .\n")
+    yield made.start()
+    world.close()
+
+
+class Attack:
+    """Runs attacker(stop) on some threads; measures what good people notice meanwhile."""
+
+    def __init__(self, home, attacker, threads):
+        self.home, self.attacker, self.stop = home, attacker, threading.Event()
+        self.threads = [threading.Thread(target=self.run) for _ in range(threads)]
+
+    def run(self):
+        while not self.stop.is_set():
+            try:
+                self.attacker(self.home, self.stop)
+            except OSError:  # the server ends what leads nowhere
+                time.sleep(0.02)
+
+    def measure(self, seconds=8):
+        before = self.home.resident_kb()
+        for thread in self.threads:
+            thread.start()
+        delays, letters, most, end = [], [], 0, time.monotonic() + seconds
+        while time.monotonic() < end:
+            letters.append(self.letter())
+            delays += self.round_trips(20)
+            most = max(most, self.home.resident_kb())
+        self.stop.set()
+        for thread in self.threads:
+            thread.join(30)
+        p99 = statistics.quantiles(delays, n=100)[98]
+        print(f"\n  {self.attacker.__name__}: {most - before} KB more, p99 of a command {1000 * p99:.1f} ms, "
+              f"slowest letter {1000 * max(letters):.0f} ms of {len(letters)}")
+        assert most - before < MEMORY_KB
+        assert max(letters) < 1
+        assert p99 < 0.02
+
+    def letter(self):
+        start = time.monotonic()
+        with self.home.mx("127.0.0.1") as client:
+            client.sendmail("carol@good.test", ["bob@one.test"], w.letter("carol@good.test", "bob@one.test"))
+        return time.monotonic() - start
+
+    def round_trips(self, n):
+        took = []
+        with self.home.mx("127.0.0.1") as client:
+            for _ in range(n):
+                start = time.monotonic()
+                client.noop()
+                took.append(time.monotonic() - start)
+        return took
+
+
+def dial(home, port):
+    s = socket.create_connection((home.address, home.port(port)), 10, source_address=(STRANGER, 0))
+    s.settimeout(10)
+    assert s.recv(1000)
+    return s
+
+
+def flood(port, text):
+    def commands_that_lead_nowhere(home, stop):
+        with dial(home, port) as s:
+            while not stop.is_set():
+                s.sendall(text * 200)
+                if not s.recv(1 << 16):
+                    return
+    return commands_that_lead_nowhere
+
+
+def fields_without_end(home, stop):
+    """232 KB of Authentication-Results, and then the letter trickles."""
+    field = b"Authentication-Results: x.test" + b"; a=b" * 30 + b"\r\n"
+    with dial(home, 25) as s:
+        s.sendall(b"EHLO a.test\r\nMAIL FROM:<a@good.test>\r\nRCPT TO:<bob@one.test>\r\nDATA\r\n")
+        while b"354" not in s.recv(4096):
+            pass
+        s.sendall(field * (232 * 1024 // len(field)) + b"From: a@good.test\r\n\r\n")
+        while not stop.is_set():
+            s.sendall(b"x")
+            time.sleep(0.2)
+
+
+def guesses(home, stop):
+    context = w.insecure_tls()
+    with context.wrap_socket(dial_raw(home, 993)) as s:
+        while not stop.is_set():
+            s.sendall(b"a LOGIN alice@one.test wrong\r\n")
+            if not s.recv(4096):
+                return
+
+
+def dial_raw(home, port):
+    s = socket.create_connection((home.address, home.port(port)), 10, source_address=(STRANGER, 0))
+    s.settimeout(30)
+    return s
+
+
+def probes(home, stop):
+    with dial(home, 25) as s:
+        s.sendall(b"EHLO a.test\r\nMAIL FROM:<a@good.test>\r\n")
+        for n in range(1000):
+            s.sendall(b"RCPT TO:<nobody%d@one.test>\r\n" % n)
+            if stop.is_set() or not s.recv(4096):
+                return
+
+
+def places(home, stop):
+    held = []
+    try:
+        while not stop.is_set() and len(held) < 500:
+            held.append(dial_raw(home, 143))
+        stop.wait(5)
+    finally:
+        for s in held:
+            s.close()
+
+
+def absurd_chunk(home, stop):
+    with dial(home, 25) as s:
+        s.sendall(b"BDAT 9000000000000000000\r\n")
+        while not stop.is_set():
+            s.sendall(b"x" * 65536)
+
+
+@pytest.mark.parametrize("attacker, threads", [
+    (flood(143, b"a NOOP\r\n"), 4), (flood(110, b"CAPA\r\n"), 4),
+    (flood(25, b"EHLO a.test\r\nMAIL FROM:<a@good.test>\r\nRSET\r\n"), 4),
+    (absurd_chunk, 4), (fields_without_end, 40), (guesses, 20), (probes, 20), (places, 2),
+], ids=lambda v: getattr(v, "__name__", str(v)))
+def test_a_stranger_takes_no_more_than_a_share(home, attacker, threads):
+    Attack(home, attacker, threads).measure()
