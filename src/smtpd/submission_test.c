@@ -62,7 +62,7 @@ TEST(a_letter_sent_as_an_alias_does_not_tell_the_login)
     struct client cl;
     struct slice to = SL("alice@home.test");
     world_begin(&w, NULL);
-    CHECK_OK(alias_add(w.store, SL("sales@home.test"), &to, 1));
+    CHECK_OK(alias_add(w.store->directory, SL("sales@home.test"), &to, 1));
     alice(&cl, &w);
     CHECK_SL(talk(&cl, "MAIL FROM:<sales@home.test>"), "250 2.1.0 Sender is fine");
     CHECK_SL(talk(&cl, "RCPT TO:<carol@one.test>"), "250 2.1.5 Recipient is fine");
