@@ -15,7 +15,6 @@ enum {
     SMTPD_REFUSED_TX = 10000, /* and while some of a letter are accepted, which a 421 would lose */
     SMTPD_COST_MAX = 100,  /* of commands (the table says what each costs) since the last accepted letter */
     SMTPD_LOGINS_MAX = 3,  /* failed logins; RFC 4954 section 4 */
-    SMTPD_HOPS_MAX = 100,  /* Received fields: more is a loop (RFC 5321 section 6.3) */
     SMTPD_LINE_MX = 16384, /* bytes of a line of a letter that are put up with from the world */
     SMTPD_BUFFER = 64 * 1024,
     SMTPD_RATE = 100,            /* bytes a second that a letter must make on average, */
