@@ -51,6 +51,8 @@ const struct setting settings[] = {
      "60d", FIELD(queue_delay_warning_s), .shown = true},
     {"trace_keep", "30d", "how long events are kept for `tram trace`", SETTING_TIME, "1d", "3650d",
      FIELD(trace_keep_s), .shown = true},
+    {"index_cache", "0", "memory for what the index has read; 0: an eighth of the machine's", SETTING_SIZE,
+     "0", "64G", FIELD(index_cache)},
     {"trusted_sealers", "", "domains whose ARC chains may set aside a DMARC failure", SETTING_DOMAINS,
      FIELD(trusted_sealers)},
     {"login_mechanisms", "SCRAM-SHA-256 PLAIN LOGIN", "the ways to log in that SMTP, IMAP and POP3 offer",

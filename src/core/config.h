@@ -23,6 +23,7 @@ struct config {
     int64_t queue_lifetime_s, queue_retry_first_s, queue_retry_most_s, queue_delay_warning_s, trace_keep_s;
     enum log_level log_level;
     uint32_t login_mechanisms; /* a set: login/sasl.h */
+    uint64_t index_cache;      /* bytes; 0: an eighth of the machine's memory */
     uint32_t rcpts_max, connections_max, connections_per_address;
     struct slice *trusted_sealers; /* domains whose ARC chains may override DMARC */
     size_t ntrusted_sealers;

@@ -70,11 +70,12 @@ static int look_for_store(void)
                          "a store");
 }
 
-static int open_store_files(struct kv **kv, struct body_store **body, bool make)
+static int open_store_files(const struct config *conf, struct kv **kv, struct body_store **body, bool make)
 {
     int e = make ? path_make("store") : look_for_store();
     if (!e) e = kv_rocks_open(kv, "store/index");
     if (e) return e;
+    kv_rocks_cache(*kv, conf->index_cache ? conf->index_cache : rt_memory() / 8);
     e = body_open(body, "store/bodies", 0);
     if (e) kv_close(kv);
     return e;
@@ -89,7 +90,7 @@ static int open_core(struct core *core, const struct config *conf, bool make)
     struct body_store *body;
     prepare(core, conf);
     int e = open_dns(conf, &core->arena, &dns);
-    if (!e) e = open_store_files(&kv, &body, make);
+    if (!e) e = open_store_files(conf, &kv, &body, make);
     if (e) {
         if (dns) dns_close(&dns);
         return e;

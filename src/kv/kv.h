@@ -54,7 +54,8 @@ void kv_tx_put_record(struct kv_tx *tx, struct slice key, const struct buf *reco
 void kv_tx_del(struct kv_tx *tx, struct slice key);
 /* What the transaction tells another object (events, counters): a put of a record there, made with the
  * transaction's own changes and taken back with them; never dropped. Nothing of the other object is
- * read: whoever tells knows a key that nobody else writes. Sticky errors as put's. */
+ * read: whoever tells knows a key that nobody else writes. Sticky errors as put's; at most 4 MiB, counted
+ * apart. */
 void kv_tx_note(struct kv_tx *tx, struct slice object, struct slice key, const struct buf *record);
 /* Keys in [from, to) ascending; to empty = to the end of the object. visit gets
  * slices valid during the call; non-zero stops the scan and is returned. visit

@@ -129,7 +129,7 @@ struct kv_tx {
     struct slice object;
     enum kv_read how;
     struct kv_wishes *wishes;
-    size_t bytes; /* put so far, with what was replaced */
+    size_t bytes, told; /* put so far, with what was replaced; in other objects */
     int error;
     char room[KV_FULL_MAX]; /* object NUL, then the key at hand */
 };

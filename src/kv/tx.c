@@ -123,7 +123,11 @@ void kv_tx_note(struct kv_tx *tx, struct slice object, struct slice key, const s
 {
     char room[KV_FULL_MAX];
     bool good = kv_name_ok(object) && kv_name_ok(key);
+    size_t own = tx->bytes;
+    tx->bytes = tx->told;
     tx_put_record(tx, good ? kv_full(room, object, key) : sl(NULL, 0), record);
+    tx->told = tx->bytes;
+    tx->bytes = own;
 }
 
 /* The engine's rows merged with the batch, which wins. */

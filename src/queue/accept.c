@@ -82,6 +82,24 @@ static bool same_body(const struct letter *l, struct slice row)
     return q_envelope_get(row, &l->id, &there) == 0 && strcmp(there.l.body.s, l->body.s) == 0;
 }
 
+static void index_letter(struct trace *t, struct kv_tx *tx, struct arena *a, const struct letter *l)
+{
+    struct slice *to = ar_array(a, struct slice, l->nrcpt);
+    for (size_t i = 0; i < l->nrcpt; i++) to[i] = l->rcpt[i].address;
+    trace_tx_index(t, tx, &l->id, l->message_id, l->sender, to, l->nrcpt);
+}
+
+/* What the trace says of it goes with the letter. */
+static void tell_queued(struct kv_tx *tx, struct arena *a, const struct accepting *x)
+{
+    struct trace *t = x->q->store->trace;
+    const struct letter *l = x->l;
+    trace_tx_addf(t, tx, &l->id, TRACE_QUEUED, SL(""), "queued for %zu recipient%s in %u group%s", l->nrcpt,
+                  l->nrcpt == 1 ? "" : "s", x->groups, x->groups == 1 ? "" : "s");
+    if (l->hold.n) trace_tx_addf(t, tx, &l->id, TRACE_HELD, SL(""), "held: %.*s", SLF(l->hold));
+    index_letter(t, tx, a, l);
+}
+
 static int accept_tx(struct kv_tx *tx, void *arg)
 {
     struct accepting *x = arg;
@@ -97,6 +115,7 @@ static int accept_tx(struct kv_tx *tx, void *arg)
     if (!x->before) {
         put_letter(tx, &a, x);
         tx_count(tx, 1, (int64_t)x->l->nrcpt);
+        tell_queued(tx, &a, x);
         if (x->l->once) kv_tx_put(tx, once, ar_printf(&a, "%lld", (long long)x->now));
     }
     ar_free(&a);
@@ -136,13 +155,6 @@ static int letter_fits(const struct letter *l)
     return e;
 }
 
-static void index_letter(struct store *s, struct arena *a, const struct letter *l)
-{
-    struct slice *to = ar_array(a, struct slice, l->nrcpt);
-    for (size_t i = 0; i < l->nrcpt; i++) to[i] = l->rcpt[i].address;
-    trace_index(s->trace, &l->id, l->message_id, l->sender, to, l->nrcpt);
-}
-
 static int into_queue(struct queue *q, struct letter *l, struct arena *a)
 {
     struct accepting x = {.q = q, .l = l, .now = rt_wall_seconds()};
@@ -154,30 +166,39 @@ static int into_queue(struct queue *q, struct letter *l, struct arena *a)
         if (kv_get(q->store->kv, shard_object(s), key_envelope(a, &l->id), a, &row) == 0) e = 0;
     }
     if (e) return e;
-    if (!x.before) {
-        trace_addf(q->store->trace, &l->id, TRACE_QUEUED, SL(""), "queued for %zu recipient%s in %u group%s",
-                   l->nrcpt, l->nrcpt == 1 ? "" : "s", x.groups, x.groups == 1 ? "" : "s");
-        if (l->hold.n) trace_addf(q->store->trace, &l->id, TRACE_HELD, SL(""), "held: %.*s", SLF(l->hold));
-        index_letter(q->store, a, l);
-    }
     for (uint32_t i = 0; i < x.groups; i++)
         if (x.group[i].due) schedule_offer(s, x.now, &l->id, i, x.group[i].hop);
     return 0;
 }
 
-static int into_account(struct queue *q, struct letter *l, struct arena *a)
+struct delivering {
+    struct trace *trace;
+    const struct letter *l;
+};
+
+static int tell_delivered(struct kv_tx *tx, void *arg)
+{
+    const struct delivering *x = arg;
+    struct arena a = {0};
+    struct slice who = x->l->rcpt[0].route.address;
+    trace_tx_addf(x->trace, tx, &x->l->id, TRACE_DELIVERED, who, "delivered to %.*s, %s", SLF(who),
+                  x->l->junk ? "as junk" : "into the inbox");
+    index_letter(x->trace, tx, &a, x->l);
+    ar_free(&a);
+    return 0;
+}
+
+static int into_account(struct queue *q, struct letter *l)
 {
     const struct letter_rcpt *r = &l->rcpt[0];
+    struct delivering x = {q->store->trace, l};
     bool duplicate;
-    int e = local_deliver(q->store, l, r->route.account, 0, &duplicate);
+    int e = local_deliver(q->store, l, r->route.account, 0, tell_delivered, &x, &duplicate);
     if (e) return e;
     queue_tally(&q->delivered, 1);
-    trace_addf(q->store->trace, &l->id, TRACE_DELIVERED, r->route.address, "delivered to %.*s, %s",
-               SLF(r->route.address),
-               duplicate ? "where it was already"
-               : l->junk ? "as junk"
-                         : "into the inbox");
-    index_letter(q->store, a, l);
+    if (duplicate)
+        trace_addf(q->store->trace, &l->id, TRACE_DELIVERED, r->route.address,
+                   "delivered to %.*s, where it was already", SLF(r->route.address));
     return 0;
 }
 
@@ -187,7 +208,7 @@ int accept_letter(struct queue *q, struct letter *l)
     int e = l->nrcpt ? letter_fits(l) : err_set(ERR_USAGE, "the letter has no recipients");
     /* a report of success is made by the queue */
     bool direct = l->nrcpt == 1 && l->rcpt[0].route.local && !(l->rcpt[0].notify & NOTIFY_SUCCESS);
-    if (!e) e = direct ? into_account(q, l, &a) : into_queue(q, l, &a);
+    if (!e) e = direct ? into_account(q, l) : into_queue(q, l, &a);
     if (e != ERR_UNKNOWN) body_unpin(q->store->body, &l->body); /* else a row that nobody sees may name it */
     ar_free(&a);
     return e;

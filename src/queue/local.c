@@ -6,8 +6,8 @@
 #include "queue_i.h"
 #include "store/mailbox.h"
 
-int local_deliver(struct store *s, const struct letter *l, const char *account, uint32_t rcpt_n,
-                  bool *duplicate)
+int local_deliver(struct store *s, const struct letter *l, const char *account, uint32_t rcpt_n, kv_fn *tell,
+                  void *arg, bool *duplicate)
 {
     char name[LETTER_ID_LEN + 16 + sizeof l->body.s];
     uint32_t uid;
@@ -17,7 +17,9 @@ int local_deliver(struct store *s, const struct letter *l, const char *account, 
     struct message_new m = {.internal_date = l->received,
                             .size = body_ref_size(&l->body),
                             .head_size = l->head_size,
-                            .body = l->body};
+                            .body = l->body,
+                            .tell = tell,
+                            .tell_arg = arg};
     int e =
         message_deliver(s, account, sl_cstr(name), l->junk ? SL("Junk") : SL("INBOX"), &m, &uid, duplicate);
     if (e != ERR_UNKNOWN) return e;
@@ -30,10 +32,10 @@ int local_deliver(struct store *s, const struct letter *l, const char *account, 
 static int deliver_until_known(struct store *s, const struct q_loaded *l, uint32_t rcpt_n, bool *duplicate)
 {
     enum { PAUSE_MAX_S = 60 };
-    int e = local_deliver(s, &l->e.l, l->g.account, rcpt_n, duplicate);
+    int e = local_deliver(s, &l->e.l, l->g.account, rcpt_n, NULL, NULL, duplicate);
     for (int64_t pause = 1; e == ERR_UNKNOWN && fiber_sleep(pause * RT_S) == 0; pause *= 2) {
         if (pause > PAUSE_MAX_S) pause = PAUSE_MAX_S;
-        e = local_deliver(s, &l->e.l, l->g.account, rcpt_n, duplicate);
+        e = local_deliver(s, &l->e.l, l->g.account, rcpt_n, NULL, NULL, duplicate);
     }
     return e;
 }

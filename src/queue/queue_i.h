@@ -49,10 +49,10 @@ struct q_rcpt {
     int code;
     struct slice enhanced, reply, host, tls;
     struct slice class, rule; /* what the reply means, and which rule says so (shape/reply.h); or empty */
-    bool uncertain; /* an attempt may have delivered it */
-    bool expired;   /* failed because its time was over */
-    bool barred;    /* held since it came, for the reason in the envelope (hold) */
-    bool damaged;   /* its row cannot be read: HELD, and nothing else is known of it */
+    bool uncertain;           /* an attempt may have delivered it */
+    bool expired;             /* failed because its time was over */
+    bool barred;              /* held since it came, for the reason in the envelope (hold) */
+    bool damaged;             /* its row cannot be read: HELD, and nothing else is known of it */
 };
 void q_move(struct q_rcpt *r, enum q_state to); /* asserts that the move is legal */
 
@@ -161,11 +161,11 @@ static inline int64_t queue_time(const struct queue *q, int64_t t, int64_t now)
     return t > now + retry_longest(q) ? now : t;
 }
 
-/* local.c */
+/* local.c; tell: run in the transaction that delivers it, or NULL. */
 void local_attempt(struct queue *q, const struct q_loaded *l, struct q_rcpt *const *rcpt,
                    struct attempt_rcpt *out, size_t n);
 MUST_CHECK int local_deliver(struct store *s, const struct letter *l, const char *account, uint32_t rcpt_n,
-                             bool *duplicate);
+                             kv_fn *tell, void *arg, bool *duplicate);
 
 /* bounce.c: tells the sender about rcpt (all FAILED, or all delayed). Returns 0 when that is
  * durable or nobody is to be told; *told: a report was made. */

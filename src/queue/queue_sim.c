@@ -12,6 +12,7 @@
 #include "queue_i.h"
 #include "sim/sim.h"
 #include "store/mailbox.h"
+#include "trace/trace.h"
 
 enum { LETTERS = 3, REPORTS_MAX = 64 };
 #define DAY (86400 * RT_S)
@@ -40,6 +41,7 @@ struct world {
     struct letter_id reports[REPORTS_MAX]; /* names of letters with a null sender */
     size_t nreports;
     bool tried[LETTERS], taken[LETTERS];
+    struct letter_id id[LETTERS];
     bool chaos;                /* the other servers fail at random */
     int64_t first;             /* how long the first program runs; 0 = 7 days */
     int64_t skew[3], after[2]; /* the wall clock when letters come, and each time after so long (rt_now) */
@@ -140,6 +142,7 @@ static int submit(struct world *w, int n)
     int e = body_put(w->store->body, BODY_MAIL, SL(TEXT), SL(""), &l.body);
     if (e) return e;
     w->tried[n] = true;
+    w->id[n] = l.id;
     e = accept_letter(w->queue, &l);
     if (!e) w->taken[n] = true;
     return e;
@@ -183,6 +186,24 @@ static int more_days(void *arg)
     return e;
 }
 
+/* What happened to a letter is told with what happened, whenever the power went. */
+static void check_events(struct world *w, struct arena *a, const struct letter_id *id)
+{
+    struct trace_event *e;
+    size_t n = 0, queued = 0, relayed = 0, bounced = 0, warned = 0;
+    CHECK_OK(trace_read(w->store->trace, id, a, &e, &n));
+    for (size_t i = 0; i < n; i++) {
+        queued += e[i].kind == TRACE_QUEUED;
+        relayed += e[i].kind == TRACE_RELAYED;
+        bounced += e[i].kind == TRACE_BOUNCED;
+        warned += e[i].kind == TRACE_DELAY_TOLD;
+    }
+    CHECK_INT(queued, 1);
+    CHECK_INT(relayed, 3); /* ok, later, unsure */
+    CHECK_INT(bounced, 2); /* perm, never */
+    CHECK_INT(warned, 1);
+}
+
 static int take_stock(void *arg)
 {
     struct world *w = arg;
@@ -207,6 +228,8 @@ static int take_stock(void *arg)
     }
     for (int i = 0; i < LETTERS; i++)
         if (w->taken[i]) CHECK_INT(seen[i], 1);
+    for (int i = 0; i < LETTERS; i++)
+        if (w->taken[i]) check_events(w, &a, &w->id[i]);
     ar_free(&a);
     close_all(w);
     return 0;

@@ -297,10 +297,12 @@ static const struct {
 };
 
 struct acting {
+    struct store *store;
     const struct letter_id *id;
     enum queue_action what;
     const struct q_rcpt *r;
     size_t n, changed;
+    bool told; /* by a part before this one */
     int64_t now;
 };
 
@@ -324,6 +326,9 @@ static int act_tx(struct kv_tx *tx, void *arg)
         if (x->what == QUEUE_HOLD && is_unreadable(e))
             e = 0; /* its group cannot be read, so it is not tried */
     }
+    if (!e && x->changed && !x->told)
+        trace_tx_addf(x->store->trace, tx, x->id, actions[x->what].kind, SL(""), "%s",
+                      actions[x->what].sentence);
     ar_free(&a);
     return e;
 }
@@ -340,11 +345,20 @@ static void offer_groups(struct shard *s, struct arena *a, const struct acting *
     }
 }
 
+struct dropping {
+    struct store *store;
+    const struct letter_id *id;
+    struct slice damage;
+};
+
 static int drop_tx(struct kv_tx *tx, void *arg)
 {
+    const struct dropping *x = arg;
     struct arena a = {0};
-    int e = tx_erase_letter(tx, &a, arg);
+    int e = tx_erase_letter(tx, &a, x->id);
     ar_free(&a);
+    trace_tx_addf(x->store->trace, tx, x->id, TRACE_DROPPED, SL(""),
+                  "an operator threw it away; nobody is told. %.*s", SLF(x->damage));
     return e;
 }
 
@@ -356,11 +370,9 @@ static int drop_damaged(struct queue *q, const struct letter_id *id, bool *done)
     *done = false;
     int e = queue_show(q, id, &a, &info);
     if (!e && info.damage.n) {
-        e = kv_transact(q->store->kv, shard_object(queue_shard(q, id)), drop_tx, (void *)id);
+        struct dropping x = {q->store, id, info.damage};
+        e = kv_transact(q->store->kv, shard_object(queue_shard(q, id)), drop_tx, &x);
         *done = !e;
-        if (!e)
-            trace_addf(q->store->trace, id, TRACE_DROPPED, SL(""), "an operator threw it away; nobody is told. %.*s",
-                       SLF(info.damage));
     }
     ar_free(&a);
     return e;
@@ -378,7 +390,9 @@ int queue_act(struct queue *q, const struct letter_id *id, enum queue_action wha
     e = load_rcpts(s, id, -1, &a, &r, &n);
     if (!e && !n) e = err_set(ERR_NOT_FOUND, "no letter %s is in the queue", id->s);
     for (size_t at = 0; !e && at < n; at += ACT_CHUNK) {
-        struct acting x = {.id = id,
+        struct acting x = {.store = q->store,
+                           .told = changed > 0,
+                           .id = id,
                            .what = what,
                            .r = r + at,
                            .n = n - at < ACT_CHUNK ? n - at : ACT_CHUNK,
@@ -390,7 +404,6 @@ int queue_act(struct queue *q, const struct letter_id *id, enum queue_action wha
     ar_free(&a);
     if (e) return e;
     if (!changed) return err_set(ERR_STATE, "nothing of %s is in a state for this", id->s);
-    trace_addf(q->store->trace, id, actions[what].kind, SL(""), "%s", actions[what].sentence);
     return 0;
 }
 

@@ -130,6 +130,7 @@ struct meaning {
     int64_t next_try;
 };
 struct recording {
+    struct store *store;
     const struct letter_id *id;
     uint32_t g;
     int64_t now, expires;
@@ -169,6 +170,34 @@ static void take_result(struct recording *x, struct q_rcpt *r, const struct atte
     }
 }
 
+static void tell_result(struct kv_tx *tx, const struct recording *x, size_t i)
+{
+    const struct attempt_rcpt *r = &x->result[i];
+    const struct meaning *m = &x->meaning[i];
+    struct slice who = x->rcpt[i]->address;
+    struct store *st = x->store;
+    char until[CIVIL_TEXT_MAX];
+    const char *by = r->host.n ? " by " : "";
+    switch (r->result) {
+    case ATTEMPT_DELIVERED:
+        trace_tx_addf(st->trace, tx, x->id, r->host.n ? TRACE_RELAYED : TRACE_DELIVERED, who,
+                      "accepted%s%.*s%s%.*s: %.*s", by, SLF(r->host), r->tls.n ? " over " : "", SLF(r->tls),
+                      SLF(r->reply));
+        break;
+    case ATTEMPT_PERMANENT: break; /* told with the bounce, which follows */
+    case ATTEMPT_UNCERTAIN:
+    case ATTEMPT_TEMPORARY:
+        trace_tx_addf(
+            st->trace, tx, x->id, TRACE_DEFERED, who, "%s%s%.*s: %.*s; %s%.*s%s%s %s",
+            r->result == ATTEMPT_UNCERTAIN ? "perhaps delivered, the answer to the end of the data was lost"
+                                           : "not taken now",
+            by, SLF(r->host), SLF(r->reply), m->class.n ? "taken for: " : "", SLF(m->class),
+            m->class.n ? "; " : "", x->now >= x->expires ? "its time ended" : "the next attempt is at",
+            civil_format(x->now >= x->expires ? x->expires : m->next_try, until));
+        break;
+    }
+}
+
 static int record_tx(struct kv_tx *tx, void *arg)
 {
     struct recording *x = arg;
@@ -180,6 +209,7 @@ static int record_tx(struct kv_tx *tx, void *arg)
         if (e || (r.state != Q_WAITING && r.state != Q_HELD)) continue; /* dropped meanwhile */
         take_result(x, &r, &x->result[i], &x->meaning[i]);
         tx_put_rcpt(tx, &a, x->id, &r);
+        tell_result(tx, x, i);
     }
     if (!e) e = tx_settle(tx, &a, x->id, x->g);
     ar_free(&a);
@@ -188,34 +218,6 @@ static int record_tx(struct kv_tx *tx, void *arg)
 
 /* The letter was dropped meanwhile: nothing is left to record. */
 static int gone_is_fine(int e) { return e == ERR_NOT_FOUND ? 0 : e; }
-
-static void trace_result(struct shard *s, const struct recording *x, size_t i)
-{
-    const struct attempt_rcpt *r = &x->result[i];
-    const struct meaning *m = &x->meaning[i];
-    struct slice who = x->rcpt[i]->address;
-    struct store *st = s->q->store;
-    char until[CIVIL_TEXT_MAX];
-    const char *by = r->host.n ? " by " : "";
-    switch (r->result) {
-    case ATTEMPT_DELIVERED:
-        trace_addf(st->trace, x->id, r->host.n ? TRACE_RELAYED : TRACE_DELIVERED, who,
-                   "accepted%s%.*s%s%.*s: %.*s", by, SLF(r->host), r->tls.n ? " over " : "", SLF(r->tls),
-                   SLF(r->reply));
-        break;
-    case ATTEMPT_PERMANENT: break; /* told with the bounce, which follows */
-    case ATTEMPT_UNCERTAIN:
-    case ATTEMPT_TEMPORARY:
-        trace_addf(st->trace, x->id, TRACE_DEFERED, who, "%s%s%.*s: %.*s; %s%.*s%s%s %s",
-                   r->result == ATTEMPT_UNCERTAIN
-                       ? "perhaps delivered, the answer to the end of the data was lost"
-                       : "not taken now",
-                   by, SLF(r->host), SLF(r->reply), m->class.n ? "taken for: " : "", SLF(m->class),
-                   m->class.n ? "; " : "", x->now >= x->expires ? "its time ended" : "the next attempt is at",
-                   civil_format(x->now >= x->expires ? x->expires : m->next_try, until));
-        break;
-    }
-}
 
 /* A result that is lost means that the letter goes out once more, and on a dead disk again and
  * again. So this goes on until it is recorded; meanwhile the group counts as under way, and what is
@@ -232,7 +234,6 @@ static int record(struct shard *s, struct recording *x)
     }
     if ((e = gone_is_fine(e)) != 0) return e;
     for (size_t i = 0; i < x->n; i++) {
-        trace_result(s, x, i);
         if (x->result[i].result == ATTEMPT_DELIVERED) queue_tally(&s->q->delivered, 1);
         else if (x->result[i].result != ATTEMPT_PERMANENT) queue_tally(&s->q->deferred, 1);
     }
@@ -329,7 +330,8 @@ static int try_now(struct shard *s, const struct q_loaded *l, struct q_rcpt *con
     int e = tell_success(s, l, rcpt, n, result, a);
     if (e) log_warn("queue", "%s: no report of success could be made: %s", l->e.l.id.s, err_text(e));
     int64_t now = rt_wall_seconds();
-    struct recording x = {.id = &l->e.l.id,
+    struct recording x = {.store = s->q->store,
+                          .id = &l->e.l.id,
                           .g = l->g.n,
                           .now = now,
                           .expires = l->e.expires,
@@ -345,11 +347,21 @@ static int try_now(struct shard *s, const struct q_loaded *l, struct q_rcpt *con
 /* ---- what failed, what is late ---- */
 
 struct marking {
+    struct store *store;
     const struct letter_id *id;
     uint32_t g;
     struct q_rcpt *const *rcpt;
     size_t n;
+    const char *told; /* whether the sender is told, in words */
 };
+
+static void tell_bounced(struct kv_tx *tx, const struct marking *x, const struct q_rcpt *r)
+{
+    trace_tx_addf(x->store->trace, tx, x->id, TRACE_BOUNCED, r->address, "%s%s%.*s: %.*s%s%.*s; %s",
+                  r->expired ? "given up, its time is over; the last word" : "refused for good",
+                  r->host.n ? " by " : "", SLF(r->host), SLF(r->reply), r->class.n ? "; taken for: " : "",
+                  SLF(r->class), x->told);
+}
 
 static int bounced_tx(struct kv_tx *tx, void *arg)
 {
@@ -362,6 +374,7 @@ static int bounced_tx(struct kv_tx *tx, void *arg)
         if (e || r.state != Q_FAILED) continue;
         q_move(&r, Q_BOUNCED);
         tx_put_rcpt(tx, &a, x->id, &r);
+        tell_bounced(tx, x, x->rcpt[i]);
     }
     if (!e) e = tx_settle(tx, &a, x->id, x->g);
     ar_free(&a);
@@ -379,34 +392,46 @@ static int bounce(struct shard *s, const struct q_loaded *l, struct q_rcpt *cons
         e = 0;
     }
     if (e) return e;
-    struct marking x = {&l->e.l.id, l->g.n, rcpt, n};
+    struct marking x = {s->q->store,
+                        &l->e.l.id,
+                        l->g.n,
+                        rcpt,
+                        n,
+                        told              ? "the sender is told"
+                        : l->e.l.sender.n ? "the sender does not want to be told or cannot be"
+                                          : "there is no sender to be told"};
     e = gone_is_fine(kv_transact(s->q->store->kv, shard_object(s), bounced_tx, &x));
     if (e) return e;
     queue_tally(&s->q->bounced, n);
-    for (size_t i = 0; i < n; i++)
-        trace_addf(s->q->store->trace, x.id, TRACE_BOUNCED, rcpt[i]->address, "%s%s%.*s: %.*s%s%.*s; %s",
-                   rcpt[i]->expired ? "given up, its time is over; the last word" : "refused for good",
-                   rcpt[i]->host.n ? " by " : "", SLF(rcpt[i]->host), SLF(rcpt[i]->reply),
-                   rcpt[i]->class.n ? "; taken for: " : "", SLF(rcpt[i]->class),
-                   told              ? "the sender is told"
-                   : l->e.l.sender.n ? "the sender does not want to be told or cannot be"
-                                     : "there is no sender to be told");
     return 0;
 }
 
+struct delay {
+    struct store *store;
+    struct q_envelope *e;
+    size_t rcpts; /* of which the sender is told; 0: of none */
+};
+
 static int delay_told_tx(struct kv_tx *tx, void *arg)
 {
-    struct q_envelope *told = arg, e;
+    const struct delay *d = arg;
+    const struct letter_id *id = &d->e->l.id;
+    struct q_envelope e;
     struct arena a = {0};
-    struct slice row, key = key_envelope(&a, &told->l.id);
+    struct slice row, key = key_envelope(&a, id);
     struct buf b = BUF_INIT;
     int bad = kv_tx_get(tx, key, &row);
-    if (!bad) bad = q_envelope_get(row, &told->l.id, &e);
-    if (!bad) {
-        e.delay_told = told->delay_told;
+    if (!bad) bad = q_envelope_get(row, id, &e);
+    bool first = !bad && !e.delay_told; /* another group of it may have been quicker */
+    if (first) {
+        e.delay_told = d->e->delay_told;
         q_envelope_put(&b, &e);
         kv_tx_put_record(tx, key, &b);
     }
+    if (first && d->rcpts)
+        trace_tx_addf(d->store->trace, tx, id, TRACE_DELAY_TOLD, SL(""),
+                      "the sender is told that %zu recipient%s wait%s", d->rcpts, d->rcpts == 1 ? "" : "s",
+                      d->rcpts == 1 ? "s" : "");
     buf_free(&b);
     ar_free(&a);
     return bad;
@@ -426,11 +451,8 @@ static int warn_of_delay(struct shard *s, struct q_envelope *e, struct arena *a)
     if (bad || !nlate) return bad;
     bad = bounce_tell(s->q, e, late, nlate, BOUNCE_DELAYED, a, &told);
     e->delay_told = now;
-    if (!bad) bad = gone_is_fine(kv_transact(s->q->store->kv, shard_object(s), delay_told_tx, e));
-    if (!bad && told)
-        trace_addf(s->q->store->trace, &e->l.id, TRACE_DELAY_TOLD, SL(""),
-                   "the sender is told that %zu recipient%s wait%s", nlate, nlate == 1 ? "" : "s",
-                   nlate == 1 ? "s" : "");
+    struct delay d = {s->q->store, e, told ? nlate : 0};
+    if (!bad) bad = gone_is_fine(kv_transact(s->q->store->kv, shard_object(s), delay_told_tx, &d));
     return bad;
 }
 

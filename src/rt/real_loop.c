@@ -75,6 +75,12 @@ static void from_kernel(char *at, size_t n)
 
 /* Small requests share system calls: each thread keeps some random bytes, and wipes them as it gives
  * them away. The process never forks, so no two ever give the same. */
+uint64_t rt_memory(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : (uint64_t)1 << 30;
+}
+
 void rt_random(void *p, size_t n)
 {
     enum { POOL = 256, SMALL = 32 }; /* up to 256 bytes the kernel gives all at once */

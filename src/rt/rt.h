@@ -69,6 +69,7 @@ void rt_die(const char *who, const char *why);
 int64_t rt_now(void);  /* nanoseconds, monotonic; cached for a turn of the loop */
 int64_t rt_wall(void); /* microseconds since the Unix epoch */
 static inline int64_t rt_wall_seconds(void) { return rt_wall() / 1000000; }
+uint64_t rt_memory(void);          /* bytes that the machine has */
 void rt_random(void *p, size_t n); /* unpredictable (getrandom); from the seed in the simulator */
 uint64_t rt_random_below(uint64_t n);
 void rt_pause(int64_t ns); /* BLOCKS; on a worker or an offload thread */

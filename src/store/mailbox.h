@@ -105,6 +105,8 @@ struct message_new {
     uint64_t size, by_lines;
     uint32_t head_size;
     struct body_ref body; /* pinned by body_finish; unpin after this returns */
+    kv_fn *tell;          /* message_deliver: run at the end of its transaction, to tell others; or NULL */
+    void *tell_arg;
 };
 /* All or none get consecutive uids from *first_uid. ERR_NOT_FOUND no such mailbox, ERR_QUOTA,
  * ERR_LIMIT: every keyword of the mailbox is in use. */

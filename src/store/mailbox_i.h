@@ -20,7 +20,7 @@
 
 enum {
     INBOX_ID = 1,
-    CHANGE_MAX = 3000,    /* messages changed in one transaction */
+    CHANGE_MAX = 250,     /* messages changed in one transaction: about 2 ms of everybody's time */
     COPY_MAX = 10000,     /* messages copied in one transaction */
     JOURNAL_MAX = 20000,  /* rows a mailbox keeps; older ones are pruned */
     JOURNAL_PRUNE = 1000, /* at a time */

@@ -242,6 +242,8 @@ static int deliver(struct kv_tx *tx, void *arg)
     rc = add_messages(tx, &a, &b, d->m, 1, true);
     if (rc) return rc;
     delivery_row_put(tx, key, d->uid);
+    if (d->m->tell) rc = d->m->tell(tx, d->m->tell_arg);
+    if (rc) return rc;
     return a.modseq % FORGET_EVERY ? 0 : forget_old(tx);
 }
 

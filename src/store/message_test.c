@@ -385,7 +385,7 @@ TEST(moving_is_both_or_none)
 /* More than one transaction's worth. */
 TEST(large_sets_are_changed_in_parts)
 {
-    enum { N = 2 * CHANGE_MAX + 50 };
+    enum { N = 2 * CHANGE_MAX + 50, LAST = 2 * CHANGE_MAX + 7 };
     struct fixture f;
     uint32_t v, first, *uids = xcalloc(N, sizeof *uids), *out, *to;
     size_t n;
@@ -394,12 +394,12 @@ TEST(large_sets_are_changed_in_parts)
     for (uint32_t i = 0; i < N; i++) all[i] = one, uids[i] = i + 1;
     CHECK_OK(message_append(f.s, ACC, INBOX_ID, all, N, &v, &first));
     uint64_t seq = box_now(&f, INBOX_ID).modseq;
-    CHECK_OK(message_flags(f.s, ACC, INBOX_ID, &(uint32_t){2000}, 1, FLAGS_ADD,
+    CHECK_OK(message_flags(f.s, ACC, INBOX_ID, &(uint32_t){LAST}, 1, FLAGS_ADD,
                            &(struct flag_set){.bits = FLAG_SEEN}, 0, &f.a, &out, &n));
     CHECK_OK(message_flags(f.s, ACC, INBOX_ID, uids, N, FLAGS_ADD, &(struct flag_set){.bits = FLAG_DELETED},
                            seq, &f.a, &out, &n));
     REQUIRE(n == 1);
-    CHECK_INT(out[0], 2000);
+    CHECK_INT(out[0], LAST);
     struct mailbox b = box_now(&f, INBOX_ID);
     CHECK(b.deleted == N - 1 && b.unseen == N - 1);
     CHECK_OK(message_copy(f.s, ACC, INBOX_ID, uids, N, 3, false, &f.a, &v, &out, &to, &n));

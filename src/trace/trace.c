@@ -6,7 +6,8 @@
  *   a/<hash>/<later letter>    letters by address: hash of it in lower case
  *   m/<hash>/<later letter>    letters by Message-ID without <>
  * The letter's id is complemented in the last two, so that the newest comes first. The
- * value of an index row holds what was hashed. Everything is written as kv_note. */
+ * value of an index row holds what was hashed. What belongs to a transaction is told with it (kv_tx_note),
+ * the rest is written as kv_note. */
 #include "trace.h"
 
 #include <stdarg.h>
@@ -112,14 +113,23 @@ static void put_event(struct buf *b, const struct trace_event *e)
     rec_opt(b, 's', utf8_cut(e->sentence, TEXT_MAX));
 }
 
+/* A transaction that is run again tells the log again. */
 static void tell(const struct trace_event *e)
 {
     LOG_EVENT(LOG_INFO, "letter", {"event", sl_cstr(trace_word(e->kind))}, {"id", sl_cstr(e->id.s)},
               {"to", e->who}, {"session", sl_cstr(e->session ? e->session : "")}, {"why", e->sentence});
 }
 
+/* With the transaction when there is one, else as a note. */
+static void put_row(struct trace *t, struct kv_tx *tx, struct slice object, struct slice key,
+                    const struct buf *b)
+{
+    if (tx) kv_tx_note(tx, object, key, b);
+    else kv_note_record(t->kv, object, key, b);
+}
+
 /* A row may hold KV_VALUE_MAX bytes: data goes alone, and is left out when it is too long. */
-void trace_add_together(struct trace *t, const struct trace_event *e, size_t n)
+static void add(struct trace *t, struct kv_tx *tx, const struct trace_event *e, size_t n)
 {
     char object[KEY_ROOM], key[KEY_ROOM];
     struct buf b = BUF_INIT;
@@ -132,24 +142,43 @@ void trace_add_together(struct trace *t, const struct trace_event *e, size_t n)
     for (size_t i = 0; i < n; i++) put_event(&b, &e[i]);
     if (n == 1 && e->data.n <= KV_VALUE_MAX - 3 * TEXT_MAX) rec_opt(&b, 'd', e->data);
     ASSERT(n >= 1 && n <= TRACE_TOGETHER_MAX); /* these fit, however long their texts */
-    kv_note_record(t->kv, letter_object(&e->id, object), event_key(&e->id, time, serial, key), &b);
+    put_row(t, tx, letter_object(&e->id, object), event_key(&e->id, time, serial, key), &b);
     for (size_t i = 0; i < n; i++) tell(&e[i]);
     buf_free(&b);
 }
 
-void trace_add(struct trace *t, const struct trace_event *e) { trace_add_together(t, e, 1); }
+void trace_add_together(struct trace *t, const struct trace_event *e, size_t n) { add(t, NULL, e, n); }
+
+void trace_add(struct trace *t, const struct trace_event *e) { add(t, NULL, e, 1); }
+
+static void addf(struct trace *t, struct kv_tx *tx, const struct letter_id *id, enum trace_kind kind,
+                 struct slice who, const char *fmt, va_list ap)
+{
+    char text[SENTENCE_MAX + 4]; /* room for the whole character at which it is cut */
+    int n = vsnprintf(text, sizeof text, fmt, ap);
+    size_t len = n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
+    add(t, tx,
+        &(struct trace_event){
+            .id = *id, .kind = kind, .who = who, .sentence = utf8_cut(sl(text, len), SENTENCE_MAX)},
+        1);
+}
 
 void trace_addf(struct trace *t, const struct letter_id *id, enum trace_kind kind, struct slice who,
                 const char *fmt, ...)
 {
-    char text[SENTENCE_MAX + 4]; /* room for the whole character at which it is cut */
     va_list ap;
     va_start(ap, fmt);
-    int n = vsnprintf(text, sizeof text, fmt, ap);
+    addf(t, NULL, id, kind, who, fmt, ap);
     va_end(ap);
-    size_t len = n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
-    trace_add(t, &(struct trace_event){
-                     .id = *id, .kind = kind, .who = who, .sentence = utf8_cut(sl(text, len), SENTENCE_MAX)});
+}
+
+void trace_tx_addf(struct trace *t, struct kv_tx *tx, const struct letter_id *id, enum trace_kind kind,
+                   struct slice who, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    addf(t, tx, id, kind, who, fmt, ap);
+    va_end(ap);
 }
 
 static struct slice index_key(char kind, struct slice what, const struct letter_id *id, char room[KEY_ROOM])
@@ -162,14 +191,15 @@ static struct slice index_key(char kind, struct slice what, const struct letter_
     return sl(room, n + LETTER_ID_LEN);
 }
 
-static void index_one(struct trace *t, const struct letter_id *id, char kind, struct slice what)
+static void index_one(struct trace *t, struct kv_tx *tx, const struct letter_id *id, char kind,
+                      struct slice what)
 {
     char object[KEY_ROOM], key[KEY_ROOM];
     struct buf b = BUF_INIT;
-    if (!what.n || what.n > TEXT_MAX) return;
+    if (!what.n || what.n > TEXT_MAX || !letter_id_ok(sl_cstr(id->s))) return;
     rec_begin(&b, TRACE_ROW);
     rec_put(&b, 'w', what);
-    kv_note_record(t->kv, letter_object(id, object), index_key(kind, what, id, key), &b);
+    put_row(t, tx, letter_object(id, object), index_key(kind, what, id, key), &b);
     buf_free(&b);
 }
 
@@ -180,13 +210,19 @@ static struct slice bare_message_id(struct slice s)
     return s;
 }
 
+void trace_tx_index(struct trace *t, struct kv_tx *tx, const struct letter_id *id, struct slice message_id,
+                    struct slice sender, const struct slice *recipient, size_t n)
+{
+    if (!letter_id_ok(sl_cstr(id->s))) return;
+    index_one(t, tx, id, 'm', bare_message_id(message_id));
+    index_one(t, tx, id, 'a', sender);
+    for (size_t i = 0; i < n; i++) index_one(t, tx, id, 'a', recipient[i]);
+}
+
 void trace_index(struct trace *t, const struct letter_id *id, struct slice message_id, struct slice sender,
                  const struct slice *recipient, size_t n)
 {
-    if (!letter_id_ok(sl_cstr(id->s))) return;
-    index_one(t, id, 'm', bare_message_id(message_id));
-    index_one(t, id, 'a', sender);
-    for (size_t i = 0; i < n; i++) index_one(t, id, 'a', recipient[i]);
+    trace_tx_index(t, NULL, id, message_id, sender, recipient, n);
 }
 
 /* ---- reading ---- */

@@ -1,5 +1,5 @@
-/* trace.h - what happened to each letter, with its cause. Written as notes that ride on
- * commits (kv_note); read by `tram trace`. Kept for a set time (default 30 days). */
+/* trace.h - what happened to each letter, with its cause. Written with the transaction that did it, or as
+ * notes that ride on commits (kv_note); read by `tram trace`. Kept for a set time (default 30 days). */
 #pragma once
 #include "base/arena.h"
 #include "kv/kv.h"
@@ -20,7 +20,8 @@
     X(DELAY_TOLD, "delay-told")                                                                              \
     X(HELD, "held")                                                                                          \
     X(RELEASED, "released")                                                                                  \
-    X(DROPPED, "dropped") X(RETRIED, "retried")                                                              \
+    X(DROPPED, "dropped")                                                                                    \
+    X(RETRIED, "retried")                                                                                    \
         X(UNREADABLE, "unreadable") /* never stored: here is an event whose row cannot be read, and why */
 
 enum trace_kind {
@@ -51,9 +52,14 @@ enum { TRACE_TOGETHER_MAX = 4 };
 void trace_add_together(struct trace *t, const struct trace_event *e, size_t n);
 void trace_addf(struct trace *t, const struct letter_id *id, enum trace_kind kind, struct slice who,
                 const char *fmt, ...) PRINTF_LIKE(5, 6);
+/* From within a transaction: the event is made with its changes, or not at all, and never dropped. */
+void trace_tx_addf(struct trace *t, struct kv_tx *tx, const struct letter_id *id, enum trace_kind kind,
+                   struct slice who, const char *fmt, ...) PRINTF_LIKE(6, 7);
 /* Makes the letter findable by these. Any may be empty. Addresses compare without case. */
 void trace_index(struct trace *t, const struct letter_id *id, struct slice message_id, struct slice sender,
                  const struct slice *recipient, size_t n);
+void trace_tx_index(struct trace *t, struct kv_tx *tx, const struct letter_id *id, struct slice message_id,
+                    struct slice sender, const struct slice *recipient, size_t n);
 
 /* Events of one letter in order of time; one that cannot be read is there as TRACE_UNREADABLE. SUSPENDS.
  * ERR_NOT_FOUND. */
