@@ -38,7 +38,7 @@ LDFLAGS += -pie -Wl,-z,relro,-z,now $(SANFLAGS)
 
 # Every folder and the folders below it that it may use (tools/floors checks the includes).
 FOLDERS = base rt crypto mail wire dns kv body trace directory store spf dkim dmarc mailauth login guard \
- outgoing shape queue relay report intake core command smtpd imapd popd app
+ reader outgoing shape queue relay report intake core command smtpd imapd popd app
 USES_base =
 USES_rt = base
 # the simulator, the other half of the linker's choice: only tests x_sim.c may include it
@@ -58,6 +58,7 @@ USES_dmarc = dns mail rt base
 USES_mailauth = spf dkim dmarc dns crypto mail rt base
 USES_login = directory $(USES_directory)
 USES_guard = rt base
+USES_reader = store $(USES_store)
 USES_outgoing = directory trace mailauth $(USES_mailauth) kv
 USES_shape = mail wire base
 USES_queue = shape wire outgoing store body $(USES_outgoing)
@@ -67,9 +68,9 @@ USES_intake = report guard $(USES_report)
 USES_core = intake login $(USES_intake)
 USES_command = core wire $(USES_core)
 USES_smtpd = command $(USES_command)
-USES_imapd = command $(USES_command)
+USES_imapd = reader command $(USES_command)
 USES_popd = command $(USES_command)
-USES_app = smtpd imapd popd relay command $(USES_command)
+USES_app = smtpd imapd popd reader relay command $(USES_command)
 
 LIBS_base =
 LIBS_mail = -lunistring

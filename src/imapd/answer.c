@@ -1,55 +1,16 @@
-/* answer.c - responses: untagged, tagged, and which code tells an error. */
+/* answer.c - the answer that ends a command, with the news before it; which code tells an error. */
 #include <stdarg.h>
 #include <stdio.h>
 
 #include "base/log.h"
 #include "imapd_i.h"
 
-void imapd_write(struct imapd_session *s, struct slice bytes)
-{
-    int64_t before = deadline_narrow(DEADLINE_IN(IMAPD_WRITE));
-    conn_write(s->c, bytes);
-    deadline_restore(before);
-}
-
-void imapd_flush(struct imapd_session *s)
-{
-    imapd_write(s, buf_slice(&s->out));
-    buf_clear(&s->out);
-}
-
-void imapd_untagged(struct imapd_session *s, const char *fmt, ...)
-{
-    char text[512];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    buf_str(&s->out, "* ");
-    buf_str(&s->out, text);
-    buf_str(&s->out, "\r\n");
-    imapd_flush(s);
-}
-
-static void put_answer(struct imapd_session *s, struct slice tag, const char *word, const char *code,
-                       const char *fmt, va_list ap)
-{
-    char text[600];
-    vsnprintf(text, sizeof text, fmt, ap);
-    buf_put(&s->out, tag);
-    buf_printf(&s->out, " %s ", word);
-    if (code) buf_printf(&s->out, "[%s] ", code);
-    imap_put_text(&s->out, sl_cstr(text));
-    buf_str(&s->out, "\r\n");
-    imapd_flush(s);
-}
-
 void imapd_ok(struct imapd_session *s, const char *code, const char *fmt, ...)
 {
     va_list ap;
     imapd_news(s);
     va_start(ap, fmt);
-    put_answer(s, s->tag, "OK", code, fmt, ap);
+    imapd_put_answer(s, s->tag, "OK", code, fmt, ap);
     va_end(ap);
 }
 
@@ -58,7 +19,7 @@ void imapd_no(struct imapd_session *s, const char *code, const char *fmt, ...)
     va_list ap;
     imapd_news(s);
     va_start(ap, fmt);
-    put_answer(s, s->tag, "NO", code, fmt, ap);
+    imapd_put_answer(s, s->tag, "NO", code, fmt, ap);
     va_end(ap);
 }
 
@@ -67,17 +28,8 @@ void imapd_bad(struct imapd_session *s, const char *fmt, ...)
     va_list ap;
     s->junk++;
     va_start(ap, fmt);
-    put_answer(s, s->tag, "BAD", NULL, fmt, ap);
+    imapd_put_answer(s, s->tag, "BAD", NULL, fmt, ap);
     va_end(ap);
-}
-
-void imapd_bye(struct imapd_session *s, const char *code, const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    put_answer(s, SL("*"), "BYE", code, fmt, ap);
-    va_end(ap);
-    s->over = true;
 }
 
 /* RFC 9051 section 7.1 and RFC 5530. A change that may be done gets no answer, for each would be a guess. */

@@ -18,11 +18,11 @@ struct fetch {
     struct imapd_session *s;
     struct imap_fetch args;
     struct imapd_picked picked;
-    struct imapd_records records;
+    struct reader_records records;
     struct arena a; /* of the message at hand */
     size_t i;       /* its index in the view */
     const struct message *record;
-    struct imapd_letter *letter;
+    struct reader *reader;
     bool first;   /* no item was written yet */
     bool started; /* part of the response is on its way: it cannot be taken back */
     bool lost;    /* and the rest cannot be read */
@@ -87,7 +87,7 @@ static void put_view_items(struct fetch *f, unsigned kinds)
 static int put_envelope(struct fetch *f)
 {
     struct slice head;
-    int r = imapd_letter_head(f->s, f->letter, &f->a, &head);
+    int r = reader_head(f->reader, &f->a, &head);
     if (r) return r;
     item(f, "ENVELOPE ");
     mime_imap_envelope(&f->s->out, mime_parse(&f->a, head)->root->envelope);
@@ -106,12 +106,12 @@ static void spill(struct buf *b, void *arg)
 
 static int put_structure(struct fetch *f, bool extended)
 {
-    int r = imapd_letter_tree(f->s, f->letter);
+    int r = reader_tree(f->reader);
     if (r) return r;
     item(f, extended ? "BODYSTRUCTURE " : "BODY ");
     f->s->out.spill = spill;
     f->s->out.spill_arg = f;
-    mime_imap_structure(&f->s->out, f->letter->tree->root, extended);
+    mime_imap_structure(&f->s->out, f->reader->tree->root, extended);
     f->s->out.spill = NULL;
     return 0;
 }
@@ -130,8 +130,7 @@ static int stream(struct fetch *f, struct mime_range r)
     struct imapd_session *s = f->s;
     char *chunk = ar_alloc(&f->a, r.size < IMAPD_CHUNK ? r.size : IMAPD_CHUNK);
     int64_t got =
-        r.size ? imapd_letter_read(s, f->letter, r.at, chunk, r.size < IMAPD_CHUNK ? r.size : IMAPD_CHUNK)
-               : 0;
+        r.size ? reader_read(f->reader, r.at, chunk, r.size < IMAPD_CHUNK ? r.size : IMAPD_CHUNK) : 0;
     if (got < 0) return (int)got;
     if (r.size && !got) return err_set(ERR_CORRUPT, "the message is shorter than it should be");
     hide_nuls(chunk, (size_t)got);
@@ -141,7 +140,7 @@ static int stream(struct fetch *f, struct mime_range r)
     f->started = true;
     imapd_flush(s);
     while (r.at += (uint64_t)got, r.size -= (uint64_t)got, r.size && !conn_error(s->c)) {
-        got = imapd_letter_read(s, f->letter, r.at, chunk, r.size < IMAPD_CHUNK ? r.size : IMAPD_CHUNK);
+        got = reader_read(f->reader, r.at, chunk, r.size < IMAPD_CHUNK ? r.size : IMAPD_CHUNK);
         if (got <= 0)
             return got ? (int)got : err_set(ERR_CORRUPT, "the message is shorter than it should be");
         hide_nuls(chunk, (size_t)got);
@@ -164,13 +163,13 @@ static int find_section(struct fetch *f, const struct imap_fetch_item *it, struc
 {
     uint64_t head = 0;
     if (it->npath) {
-        int r = imapd_letter_tree(f->s, f->letter);
+        int r = reader_tree(f->reader);
         if (r) return r;
-        bool found = mime_imap_section(f->letter->tree, it->path, it->npath, what_of(it->text), out);
+        bool found = mime_imap_section(f->reader->tree, it->path, it->npath, what_of(it->text), out);
         return found ? 0 : err_set(ERR_NOT_FOUND, "there is no such section");
     }
-    uint64_t size = f->letter->m.size;
-    int r = it->text == IMAP_WHOLE ? 0 : imapd_letter_head_size(f->s, f->letter, &head);
+    uint64_t size = f->reader->m.size;
+    int r = it->text == IMAP_WHOLE ? 0 : reader_head_size(f->reader, &head);
     if (head > size) head = size;
     *out = it->text == IMAP_WHOLE  ? (struct mime_range){0, size}
            : it->text == IMAP_TEXT ? (struct mime_range){head, size - head}
@@ -190,7 +189,7 @@ static int put_fields(struct fetch *f, struct mime_range where, const struct ima
 {
     struct slice head;
     struct buf b = BUF_INIT;
-    int r = imapd_letter_range(f->s, f->letter, where.at, where.size, &f->a, &head);
+    int r = reader_range(f->reader, where.at, where.size, &f->a, &head);
     if (r) return r;
     hide_nuls((char *)head.p, head.n);
     mime_imap_fields(&b, &f->a, head, it->field, it->nfields, it->text == IMAP_HEADER_FIELDS_NOT);
@@ -232,17 +231,42 @@ static int put_rfc822(struct fetch *f, enum imap_item kind)
     return put_section(f, &it);
 }
 
+struct window {
+    struct imapd_session *s;
+    uint64_t at, from, to;
+};
+
+static int write_window(void *arg, struct slice piece)
+{
+    struct window *w = arg;
+    uint64_t start = w->at, end = w->at + piece.n;
+    w->at = end;
+    if (end <= w->from || start >= w->to) return start >= w->to;
+    size_t a = w->from > start ? (size_t)(w->from - start) : 0;
+    imapd_write(w->s, sl_sub(piece, a, w->to < end ? (size_t)(w->to - start) : piece.n));
+    return conn_error(w->s->c) || w->at >= w->to;
+}
+
+/* A range of the decoded body to the client. */
+static int write_decoded(struct fetch *f, const struct mime_part *p, struct mime_range range)
+{
+    struct window w = {.s = f->s, .from = range.at, .to = range.at + range.size};
+    if (!range.size) return 0;
+    int r = reader_decoded(f->reader, p, write_window, &w);
+    return r < 0 ? r : 0;
+}
+
 /* RFC 3516: a part as it was before its transfer encoding; the whole message as it is. */
 static int put_binary(struct fetch *f, const struct imap_fetch_item *it)
 {
     struct imapd_session *s = f->s;
-    struct imapd_decoded d = {.size = f->letter->m.size};
+    struct reader_decoded d = {.size = f->reader->m.size};
     const struct mime_part whole = {.encoding = MIME_BINARY, .body_size = d.size}, *p = &whole;
-    int r = it->npath ? imapd_letter_tree(s, f->letter) : 0;
+    int r = it->npath ? reader_tree(f->reader) : 0;
     if (r) return r;
-    if (it->npath) p = mime_imap_part(f->letter->tree, it->path, it->npath);
+    if (it->npath) p = mime_imap_part(f->reader->tree, it->path, it->npath);
     if (p && p->encoding == MIME_OTHER) return err_set(ERR_UNSUPPORTED, "the transfer encoding is not known");
-    if (p && (it->npath || it->kind == IMAP_BINARY)) r = imapd_decoded_size(s, f->letter, p, &d);
+    if (p && (it->npath || it->kind == IMAP_BINARY)) r = reader_decoded_size(f->reader, p, &d);
     if (r) return r;
     item(f, "");
     buf_put(&s->out, it->label);
@@ -259,7 +283,7 @@ static int put_binary(struct fetch *f, const struct imap_fetch_item *it)
     if (it->kind != IMAP_BINARY) return 0;
     f->started = true;
     imapd_flush(s);
-    return imapd_decoded_write(s, f->letter, p, part.at, part.size);
+    return write_decoded(f, p, part);
 }
 
 static int put_byte_item(struct fetch *f, const struct imap_fetch_item *it)
@@ -286,8 +310,8 @@ static int put_items(struct fetch *f, unsigned kinds)
     uint32_t uid = s->view->msg[f->i].uid;
     int r = 0;
     f->record = NULL;
-    if (kinds & OF_RECORD) r = imapd_record(s, &f->records, uid, &f->record);
-    if (!r && kinds & OF_BYTES) r = imapd_letter(s, uid, f->record, &f->letter);
+    if (kinds & OF_RECORD) r = reader_record(&f->records, uid, &f->record);
+    if (!r && kinds & OF_BYTES) r = imapd_reader(s, uid, f->record, &f->reader);
     if (r) return r;
     buf_str(&s->out, "* ");
     buf_u64(&s->out, f->i + 1);
@@ -356,7 +380,7 @@ static void fetch_all(struct fetch *f, unsigned kinds)
 {
     struct imapd_session *s = f->s;
     if (!f->picked.n) return;
-    imapd_records_begin(&f->records, f->picked.uid[f->picked.n - 1]);
+    reader_records_begin(&f->records, s->server->conf.store, imapd_box(s), f->picked.uid[f->picked.n - 1]);
     ar_init(&f->a, 0);
     for (size_t k = 0; k < f->picked.n && !f->lost && !conn_error(s->c); k++) {
         f->i = f->picked.at[k];
@@ -365,7 +389,7 @@ static void fetch_all(struct fetch *f, unsigned kinds)
     }
     imapd_flush(s);
     ar_free(&f->a);
-    imapd_records_end(&f->records);
+    reader_records_end(&f->records);
 }
 
 void imapd_cmd_fetch(struct imapd_session *s, struct imap_in *in)

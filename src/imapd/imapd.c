@@ -60,8 +60,8 @@ static void release_buffers(struct imapd_session *s)
     buf_free(&s->out);
     ar_free(&s->a);
     /* A client that fetches a message piece by piece does not have it parsed for each. */
-    if (s->idling || s->over) imapd_letter_forget(s);
-    else imapd_letter_trim(s);
+    if (s->idling || s->over) reader_close(&s->reader);
+    else reader_trim(&s->reader);
 }
 
 static void session_end(struct imapd_session *s)

@@ -4,9 +4,12 @@
  * between commands, and in IDLE, it is parked and holds no stack. A command's memory is
  * session.a; what lives longer is owned by the session and named there. */
 #pragma once
+#include <stdarg.h>
+
 #include "base/map.h"
 #include "imapd.h"
 #include "mail/mime.h"
+#include "reader/reader.h"
 #include "wire/imap.h"
 
 enum {
@@ -23,7 +26,6 @@ enum {
     IMAPD_LOGINS_MAX = 5,            /* failed logins */
     IMAPD_COST_MAX = 50,             /* of commands before the login; the table says what each costs */
     IMAPD_CHUNK = 32 * 1024,         /* of a body under way to the client */
-    IMAPD_HEAD_MAX = 512 * 1024,     /* of a header that is looked into */
 };
 #define IMAPD_KEEPALIVE                                                                                      \
     (3 * 60 * RT_S)                 /* in IDLE something is sent this often: NATs forget after 4 minutes */
@@ -84,7 +86,7 @@ struct imapd_session {
         next_tag[IMAP_TAG_MAX + 1]; /* of the line being read, should it be refused; "*" when there is none */
     uint32_t *saved;                /* "$": uids, ascending (RFC 5182) */
     size_t nsaved;
-    struct imapd_letter *letter; /* the message last looked into */
+    struct reader *reader; /* the message last looked into */
 };
 
 struct imapd {
@@ -134,6 +136,9 @@ void imapd_bad(struct imapd_session *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void imapd_failed(struct imapd_session *s,
                   int e); /* NO with the code that fits, or BAD; the sentence is err_text(e) */
 void imapd_bye(struct imapd_session *s, const char *code, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* A status response (RFC 9051 section 7.1): "tag WORD [code] text". code: or NULL. */
+void imapd_put_answer(struct imapd_session *s, struct slice tag, const char *word, const char *code,
+                      const char *fmt, va_list ap);
 bool imapd_args_bad(struct imapd_session *s, struct imap_in *in); /* true: syntax error, answered */
 
 /* ---- the session ---- */
@@ -146,6 +151,10 @@ MUST_CHECK int imapd_line(struct imapd_session *s, size_t max, struct slice *lin
 void imapd_news(struct imapd_session *s);
 /* Only brings the view up to date, and the names of keywords. SUSPENDS. */
 void imapd_sync(struct imapd_session *s);
+/* Reads the names of keywords; true: there are new ones, or another name for one. SUSPENDS. */
+bool imapd_reload_keywords(struct imapd_session *s);
+void imapd_tell_flags(struct imapd_session *s);  /* FLAGS and PERMANENTFLAGS */
+void imapd_tell_counts(struct imapd_session *s); /* EXISTS and RECENT, into s->out */
 void imapd_unselect(struct imapd_session *s);
 /* A CONDSTORE enabling command was given; the first one tells HIGHESTMODSEQ (RFC 7162 section 3.1). */
 void imapd_condstore(struct imapd_session *s);
@@ -153,6 +162,9 @@ void imapd_condstore(struct imapd_session *s);
 uint64_t imapd_flags(const struct imapd_session *s, const struct imap_flags *f);
 /* "(\Seen ...)" of the message at index i of the view, into s->out. */
 void imapd_put_flags(struct imapd_session *s, size_t i);
+/* Messages below uid `to` that no session was told of become recent here. SUSPENDS. */
+void imapd_claim_recent(struct imapd_session *s, uint32_t to);
+size_t imapd_recent_shown(const struct imapd_session *s); /* how many messages are recent here */
 bool imapd_recent_has(const struct imapd_session *s, uint32_t uid);
 /* How many messages of a mailbox no session was told of. SUSPENDS. */
 MUST_CHECK int imapd_recent_count(struct imapd_session *s, const struct mailbox *m, uint32_t *out);
@@ -173,75 +185,15 @@ bool imapd_pick(struct imapd_session *s, struct imap_set set, bool gone, struct 
 /* STORE of a message that is gone but not told: only this session sees it (RFC 2180 section 4.2). */
 void imapd_gone_flags(struct imapd_session *s, size_t i, enum flags_op op, uint64_t flags);
 
-/* ---- reading messages ---- */
-
-/* Records of messages that are asked for in ascending order, read in pages. */
-struct imapd_records {
-    struct arena a;
-    struct message *v;
-    size_t n, at;
-    uint32_t last;       /* the last uid that will be asked for */
-    struct message gone; /* one that was expunged lately */
-};
-void imapd_records_begin(struct imapd_records *r, uint32_t last);
-void imapd_records_end(struct imapd_records *r);
-/* One that was expunged is told as it was, while that is remembered (RFC 2180); ERR_NOT_FOUND:
- * it is no more. Valid until the next one is asked for. SUSPENDS. */
-MUST_CHECK int imapd_record(struct imapd_session *s, struct imapd_records *r, uint32_t uid,
-                            const struct message **out);
-
-struct imapd_letter {
-    struct store *store;
-    struct message m;
-    struct arena tree_a, all_a;
-    struct mime_tree *tree; /* when parsed */
-    struct slice all;       /* the bytes, when they were read as a whole */
-    uint64_t head_size;     /* of its header section, + 1; 0 = not known yet */
-};
+/* The selected mailbox; its account's id is the session's. */
+static inline struct mailbox_ref imapd_box(const struct imapd_session *s)
+{
+    return (struct mailbox_ref){s->account, s->view->box};
+}
 /* The message with this uid of the selected mailbox; kept until another one is asked for.
  * known: its record, or NULL. ERR_NOT_FOUND: expunged. SUSPENDS. */
-MUST_CHECK int imapd_letter(struct imapd_session *s, uint32_t uid, const struct message *known,
-                            struct imapd_letter **out);
-void imapd_letter_forget(struct imapd_session *s);
-void imapd_letter_trim(struct imapd_session *s); /* keeps no more than a small tree */
-MUST_CHECK int imapd_letter_tree(struct imapd_session *s, struct imapd_letter *l); /* SUSPENDS */
-MUST_CHECK int imapd_letter_head_size(struct imapd_session *s, struct imapd_letter *l,
-                                      uint64_t *out); /* SUSPENDS */
-/* Its header section, but not more of it than IMAPD_HEAD_MAX bytes, in `a`. SUSPENDS. */
-MUST_CHECK int imapd_letter_head(struct imapd_session *s, struct imapd_letter *l, struct arena *a,
-                                 struct slice *out);
-/* Bytes [at, at + n) into p; the number read. SUSPENDS. */
-MUST_CHECK int64_t imapd_letter_read(struct imapd_session *s, struct imapd_letter *l, uint64_t at, void *p,
-                                     size_t n);
-/* The same into the arena, at most IMAPD_HEAD_MAX bytes. SUSPENDS. */
-MUST_CHECK int imapd_letter_range(struct imapd_session *s, struct imapd_letter *l, uint64_t at, uint64_t n,
-                                  struct arena *a, struct slice *out);
-
-struct imapd_decoded {
-    uint64_t size;
-    bool nul; /* it holds a NUL */
-};
-/* The body of a part with its transfer encoding undone: what it is, and bytes [from, from + n)
- * of it to the client. SUSPENDS. */
-MUST_CHECK int imapd_decoded_size(struct imapd_session *s, struct imapd_letter *l, const struct mime_part *p,
-                                  struct imapd_decoded *out);
-MUST_CHECK int imapd_decoded_write(struct imapd_session *s, struct imapd_letter *l, const struct mime_part *p,
-                                   uint64_t from, uint64_t n);
-
-/* ---- searching texts ---- */
-
-struct imapd_needle {
-    struct slice folded;
-    bool in_head, in_body; /* found in the message looked through last */
-};
-/* Looks for all needles in the header (with those of its parts) and the decoded text parts of
- * a message, stops when all are found. SUSPENDS. */
-MUST_CHECK int imapd_text_search(struct imapd_session *s, struct imapd_letter *l, struct imapd_needle *v,
-                                 size_t n);
-/* Is there a field of that name that holds the folded text? Decoded and folded first. */
-bool imapd_head_holds(struct slice head, struct slice field, struct slice folded);
-/* The same for the addresses in such fields as ENVELOPE tells them, without comments. */
-bool imapd_head_addresses(struct slice head, struct slice field, struct slice folded);
+MUST_CHECK int imapd_reader(struct imapd_session *s, uint32_t uid, const struct message *known,
+                            struct reader **out);
 
 /* ---- commands that need more than the table ---- */
 
@@ -257,9 +209,11 @@ MUST_CHECK int imapd_swallow(struct imapd_session *s, uint64_t n);
     X(authenticate)                                                                                          \
     X(capability)                                                                                            \
     X(check)                                                                                                 \
-    X(close) X(copy) X(create) X(delete) X(enable) X(examine) X(expunge) X(fetch) X(id) X(idle) X(list)      \
-        X(login) X(logout) X(lsub) X(move) X(namespace) X(noop) X(rename) X(search) X(select) X(starttls)    \
-            X(status) X(store) X(subscribe) X(unselect) X(unsubscribe)
+    X(close)                                                                                                 \
+    X(copy)                                                                                                  \
+    X(create) X(delete) X(enable) X(examine) X(expunge) X(fetch) X(id) X(idle) X(list) X(login) X(logout)    \
+        X(lsub) X(move) X(namespace) X(noop) X(rename) X(search) X(select) X(starttls) X(status) X(store)    \
+            X(subscribe) X(unselect) X(unsubscribe)
 #define X(name) void imapd_cmd_##name(struct imapd_session *s, struct imap_in *in);
 IMAPD_COMMANDS(X)
 #undef X

@@ -16,7 +16,7 @@ enum { KNOW_VIEW, KNOW_RECORD, KNOW_HEADER, KNOW_TEXT };
 
 struct search {
     struct imapd_session *s;
-    struct imapd_needle *needle;
+    struct reader_needle *needle;
     size_t nneedles;
     struct arena a; /* of the message at hand */
     int64_t now;
@@ -39,7 +39,7 @@ static int prepare_text(struct search *x, struct imap_search *k, struct slice ch
     if (k->key == IMAP_KEY_HEADER || k->key == IMAP_KEY_ADDRESS) return 0;
     if (x->nneedles == NEEDLES_MAX)
         return err_set(ERR_LIMIT, "more than %d texts to search for", NEEDLES_MAX);
-    struct imapd_needle *n = &x->needle[x->nneedles++];
+    struct reader_needle *n = &x->needle[x->nneedles++];
     n->folded = k->text;
     k->mark = n;
     return 0;
@@ -150,8 +150,8 @@ static enum answer header_key(struct search *x, const struct imap_search *k)
     switch (k->key) {
     case IMAP_KEY_HEADER:
         fiber_breathe(); /* there may be a thousand of them */
-        return is(imapd_head_holds(x->head, k->field, k->text));
-    case IMAP_KEY_ADDRESS: fiber_breathe(); return is(imapd_head_addresses(x->head, k->field, k->text));
+        return is(reader_head_holds(x->head, k->field, k->text));
+    case IMAP_KEY_ADDRESS: fiber_breathe(); return is(reader_head_addresses(x->head, k->field, k->text));
     case IMAP_KEY_SENTBEFORE:
     case IMAP_KEY_SENTON:
     case IMAP_KEY_SENTSINCE:
@@ -163,7 +163,7 @@ static enum answer header_key(struct search *x, const struct imap_search *k)
 
 static enum answer text_key(const struct imap_search *k)
 {
-    const struct imapd_needle *n = k->mark;
+    const struct reader_needle *n = k->mark;
     return is(n->in_body || (k->key == IMAP_KEY_TEXT && n->in_head));
 }
 
@@ -195,20 +195,20 @@ static enum answer ask(struct search *x, const struct imap_search *k)
 /* ---- one message ---- */
 
 /* Learns the next thing about the message. */
-static int learn(struct search *x, struct imapd_records *records)
+static int learn(struct search *x, struct reader_records *records)
 {
-    struct imapd_letter *l;
+    struct reader *rd;
     int r = 0;
     x->know++;
-    if (x->know == KNOW_RECORD) return imapd_record(x->s, records, x->m->uid, &x->record);
-    r = imapd_letter(x->s, x->m->uid, x->record, &l);
-    if (!r && x->know == KNOW_HEADER) r = imapd_letter_head(x->s, l, &x->a, &x->head);
-    if (!r && x->know == KNOW_TEXT) r = imapd_text_search(x->s, l, x->needle, x->nneedles);
+    if (x->know == KNOW_RECORD) return reader_record(records, x->m->uid, &x->record);
+    r = imapd_reader(x->s, x->m->uid, x->record, &rd);
+    if (!r && x->know == KNOW_HEADER) r = reader_head(rd, &x->a, &x->head);
+    if (!r && x->know == KNOW_TEXT) r = reader_search(rd, x->needle, x->nneedles);
     return r;
 }
 
 /* 1: it matches, 0: not (or it is gone). */
-static int judge(struct search *x, const struct imap_search *key, struct imapd_records *records, size_t i)
+static int judge(struct search *x, const struct imap_search *key, struct reader_records *records, size_t i)
 {
     enum answer r;
     int e = 0;
@@ -226,17 +226,17 @@ static int judge(struct search *x, const struct imap_search *key, struct imapd_r
 static int search_all(struct search *x, const struct imap_search *key, size_t *hits, size_t *n)
 {
     struct imapd_session *s = x->s;
-    struct imapd_records records;
+    struct reader_records records;
     int r = 0;
     *n = 0;
     if (!s->told) return 0;
-    imapd_records_begin(&records, s->view->msg[s->told - 1].uid);
+    reader_records_begin(&records, s->server->conf.store, imapd_box(s), s->view->msg[s->told - 1].uid);
     for (size_t i = 0; i < s->told && r >= 0 && !conn_error(s->c); i++) {
         r = judge(x, key, &records, i);
         if (r == 1) hits[(*n)++] = i;
         fiber_breathe();
     }
-    imapd_records_end(&records);
+    reader_records_end(&records);
     return r < 0 ? r : 0;
 }
 
@@ -337,7 +337,7 @@ void imapd_cmd_search(struct imapd_session *s, struct imap_in *in)
     if (args.modseq) imapd_condstore(s);
     if (!args.wants) args.wants = IMAP_RETURN_ALL; /* IMAP4rev2 always answers with ESEARCH */
     struct search x = {.s = s, .now = rt_wall_seconds()};
-    x.needle = ar_array(&s->a, struct imapd_needle, NEEDLES_MAX);
+    x.needle = ar_array(&s->a, struct reader_needle, NEEDLES_MAX);
     size_t *hits = ar_array(&s->a, size_t, s->told), n = 0;
     ar_init(&x.a, 0);
     int r = prepare(&x, args.key, args.charset);

@@ -49,6 +49,11 @@ struct mailbox {
     size_t nkeywords;
     uint32_t names; /* how often a bit was given to another name */
 };
+/* One mailbox of an account; who keeps it sees that the account's id outlives it. */
+struct mailbox_ref {
+    const char *account;
+    uint32_t box;
+};
 /* INBOX first, then by name. */
 MUST_CHECK int mailbox_list(struct store *s, const char *acc, struct arena *a, struct mailbox **out,
                             size_t *n);

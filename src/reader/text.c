@@ -1,19 +1,19 @@
-/* search_text.c - texts in messages: decoded, in UTF-8, folded; then plain substrings. Bodies
+/* text.c - texts in messages: decoded, in UTF-8, folded; then plain substrings. Bodies
  * stream by, so that a message of any size is searched in bounded memory. */
 #include <stdlib.h>
 
-#include "imapd_i.h"
 #include "mail/addr.h"
 #include "mail/charset.h"
 #include "mail/encoded.h"
 #include "mail/head.h"
+#include "reader.h"
+#include "rt/rt.h"
 
 enum { LOOK_AT = 32 * 1024, HELD_MAX = 4096, PART_HEAD_MAX = 64 * 1024 };
 
 struct scan {
-    struct imapd_session *s;
-    struct imapd_letter *l;
-    struct imapd_needle *v;
+    struct reader *rd;
+    struct reader_needle *v;
     size_t n, longest;
     bool body;         /* what is fed now belongs to the body */
     struct buf folded; /* what was folded and not yet dropped */
@@ -93,14 +93,14 @@ static int feed_part_head(struct scan *x, const struct mime_part *p)
     struct arena a;
     struct slice head;
     ar_init(&a, 0);
-    int r = imapd_letter_range(x->s, x->l, p->head_at,
-                               p->head_size < PART_HEAD_MAX ? p->head_size : PART_HEAD_MAX, &a, &head);
+    int r = reader_range(x->rd, p->head_at, p->head_size < PART_HEAD_MAX ? p->head_size : PART_HEAD_MAX, &a,
+                         &head);
     if (!r) feed_head(x, head);
     ar_free(&a);
     return r;
 }
 
-bool imapd_head_holds(struct slice head, struct slice field, struct slice folded)
+bool reader_head_holds(struct slice head, struct slice field, struct slice folded)
 {
     struct arena a;
     struct mail_head h;
@@ -138,7 +138,7 @@ static bool addresses_hold(struct arena *a, struct slice body, struct slice fold
     return found;
 }
 
-bool imapd_head_addresses(struct slice head, struct slice field, struct slice folded)
+bool reader_head_addresses(struct slice head, struct slice field, struct slice folded)
 {
     struct arena a;
     struct mail_head h;
@@ -161,7 +161,7 @@ static int feed_text_part(struct scan *x, const struct mime_part *p)
     struct charset c;
     struct buf bytes = BUF_INIT, utf8 = BUF_INIT;
     struct arena a;
-    char *chunk = xmalloc(IMAPD_CHUNK);
+    char *chunk = xmalloc(READER_CHUNK);
     uint64_t at = p->body_at, end = p->body_at + p->body_size;
     int64_t got = 0;
     mime_decode_begin(&d, p->encoding);
@@ -170,8 +170,7 @@ static int feed_text_part(struct scan *x, const struct mime_part *p)
     } /* as UTF-8, then */
     ar_free(&a);
     while (at < end && !done(x)) {
-        got = imapd_letter_read(x->s, x->l, at, chunk,
-                                end - at < IMAPD_CHUNK ? (size_t)(end - at) : IMAPD_CHUNK);
+        got = reader_read(x->rd, at, chunk, end - at < READER_CHUNK ? (size_t)(end - at) : READER_CHUNK);
         if (got <= 0) break;
         at += (uint64_t)got;
         struct slice plain = sl(chunk, (size_t)got);
@@ -214,15 +213,15 @@ static int feed_part(struct scan *x, const struct mime_part *p)
     return r;
 }
 
-int imapd_text_search(struct imapd_session *s, struct imapd_letter *l, struct imapd_needle *v, size_t n)
+int reader_search(struct reader *rd, struct reader_needle *v, size_t n)
 {
-    struct scan x = {.s = s, .l = l, .v = v, .n = n};
+    struct scan x = {.rd = rd, .v = v, .n = n};
     for (size_t i = 0; i < n; i++) {
         v[i].in_head = v[i].in_body = !v[i].folded.n;
         if (v[i].folded.n > x.longest) x.longest = v[i].folded.n;
     }
-    int r = imapd_letter_tree(s, l);
-    if (!r) r = feed_part(&x, l->tree->root);
+    int r = reader_tree(rd);
+    if (!r) r = feed_part(&x, rd->tree->root);
     buf_free(&x.folded);
     buf_free(&x.held);
     return r;

@@ -1,0 +1,53 @@
+/* output.c - what goes to the client as it is: bytes, untagged responses, a status response, BYE. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "imapd_i.h"
+
+void imapd_write(struct imapd_session *s, struct slice bytes)
+{
+    int64_t before = deadline_narrow(DEADLINE_IN(IMAPD_WRITE));
+    conn_write(s->c, bytes);
+    deadline_restore(before);
+}
+
+void imapd_flush(struct imapd_session *s)
+{
+    imapd_write(s, buf_slice(&s->out));
+    buf_clear(&s->out);
+}
+
+void imapd_untagged(struct imapd_session *s, const char *fmt, ...)
+{
+    char text[512];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    buf_str(&s->out, "* ");
+    buf_str(&s->out, text);
+    buf_str(&s->out, "\r\n");
+    imapd_flush(s);
+}
+
+void imapd_put_answer(struct imapd_session *s, struct slice tag, const char *word, const char *code,
+                      const char *fmt, va_list ap)
+{
+    char text[600];
+    vsnprintf(text, sizeof text, fmt, ap);
+    buf_put(&s->out, tag);
+    buf_printf(&s->out, " %s ", word);
+    if (code) buf_printf(&s->out, "[%s] ", code);
+    imap_put_text(&s->out, sl_cstr(text));
+    buf_str(&s->out, "\r\n");
+    imapd_flush(s);
+}
+
+void imapd_bye(struct imapd_session *s, const char *code, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    imapd_put_answer(s, SL("*"), "BYE", code, fmt, ap);
+    va_end(ap);
+    s->over = true;
+}

@@ -1,0 +1,144 @@
+/* reader.c - a stored message's bytes, its header section and its parts. */
+#include "reader.h"
+
+#include <stdlib.h>
+
+#include "mail/head.h"
+#include "rt/rt.h"
+
+enum { TREE_KEPT = 64 * 1024 };
+
+/* The message, or what it was before it was expunged. */
+static int record_of(struct store *store, struct mailbox_ref box, uint32_t uid, struct message *out)
+{
+    int r = message_get(store, box.account, box.box, uid, out);
+    return r == ERR_NOT_FOUND ? message_expunged(store, box.account, box.box, uid, out) : r;
+}
+
+int reader_open(struct reader **out, struct store *store, struct mailbox_ref box, uint32_t uid,
+                const struct message *known)
+{
+    struct message m;
+    *out = NULL;
+    int r = known ? 0 : record_of(store, box, uid, &m);
+    if (r) return r;
+    struct reader *rd = xcalloc(1, sizeof *rd);
+    rd->store = store;
+    rd->box = box;
+    rd->m = known ? *known : m;
+    ar_init(&rd->tree_a, 0);
+    ar_init(&rd->all_a, 0);
+    *out = rd;
+    return 0;
+}
+
+void reader_close(struct reader **rd)
+{
+    if (!*rd) return;
+    ar_free(&(*rd)->tree_a);
+    ar_free(&(*rd)->all_a);
+    free(*rd);
+    *rd = NULL;
+}
+
+void reader_trim(struct reader **rd)
+{
+    struct reader *x = *rd;
+    if (!x) return;
+    if (x->tree_a.used > TREE_KEPT || !x->tree) {
+        reader_close(rd);
+        return;
+    }
+    ar_free(&x->all_a);
+    x->all = (struct slice){0};
+}
+
+/* Reads from the store; a body that was moved meanwhile is looked up again. */
+static int64_t read_store(struct reader *rd, uint64_t at, void *p, size_t n)
+{
+    int64_t got = body_read(rd->store->body, &rd->m.body, at, p, n);
+    if (got != ERR_NOT_FOUND) return got;
+    int r = record_of(rd->store, rd->box, rd->m.uid, &rd->m);
+    return r ? r : body_read(rd->store->body, &rd->m.body, at, p, n);
+}
+
+static int load_small(struct reader *rd)
+{
+    if (rd->all.p || !rd->m.size || rd->m.size > BODY_SMALL) return 0;
+    char *p = ar_alloc(&rd->all_a, rd->m.size);
+    int64_t got = read_store(rd, 0, p, rd->m.size);
+    if (got < 0) return (int)got;
+    rd->all = sl(p, (size_t)got);
+    return 0;
+}
+
+int64_t reader_read(struct reader *rd, uint64_t at, void *p, size_t n)
+{
+    int r = load_small(rd);
+    if (r) return r;
+    if (!rd->all.p) return read_store(rd, at, p, n);
+    if (at >= rd->all.n) return 0;
+    if (n > rd->all.n - at) n = rd->all.n - (size_t)at;
+    memcpy(p, rd->all.p + at, n);
+    return (int64_t)n;
+}
+
+int reader_range(struct reader *rd, uint64_t at, uint64_t n, struct arena *a, struct slice *out)
+{
+    if (n > READER_HEAD_MAX) n = READER_HEAD_MAX;
+    char *p = ar_alloc(a, n + 1);
+    size_t have = 0;
+    while (have < n) {
+        int64_t got = reader_read(rd, at + have, p + have, (size_t)n - have);
+        if (got < 0) return (int)got;
+        if (!got) break;
+        have += (size_t)got;
+    }
+    *out = sl(p, have);
+    return 0;
+}
+
+int reader_tree(struct reader *rd)
+{
+    if (rd->tree) return 0;
+    char *chunk = xmalloc(READER_CHUNK);
+    struct mime_parser *p = mime_begin(&rd->tree_a);
+    int64_t got;
+    for (uint64_t at = 0; (got = reader_read(rd, at, chunk, READER_CHUNK)) > 0; at += (uint64_t)got) {
+        mime_feed(p, sl(chunk, (size_t)got));
+        fiber_breathe();
+    }
+    free(chunk);
+    if (got < 0) {
+        mime_abandon(p);
+        ar_free(&rd->tree_a);
+        return (int)got;
+    }
+    rd->tree = mime_finish(p);
+    return 0;
+}
+
+int reader_head_size(struct reader *rd, uint64_t *out)
+{
+    struct arena a;
+    struct slice head;
+    int r = 0;
+    if (!rd->head_size && (!rd->m.head_size || rd->m.head_size > READER_HEAD_MAX)) {
+        r = reader_tree(rd);
+        if (!r) *out = rd->tree->root->head_size;
+        return r;
+    }
+    ar_init(&a, 0);
+    if (!rd->head_size) r = reader_range(rd, 0, rd->m.head_size, &a, &head);
+    if (!r && !rd->head_size) rd->head_size = mail_head_end(head) + 1;
+    ar_free(&a);
+    if (!r) *out = rd->head_size - 1;
+    return r;
+}
+
+int reader_head(struct reader *rd, struct arena *a, struct slice *out)
+{
+    uint64_t n;
+    int r = reader_head_size(rd, &n);
+    return r ? r : reader_range(rd, 0, n, a, out);
+}

@@ -1,0 +1,87 @@
+/* reader.h - stored messages as programs that show and search mail need them: records, bytes, header section,
+ * parts, decoded bodies, texts. It speaks no protocol; servers pick the messages and write the answers.
+ *
+ * A reader reads one message. It sees one that was expunged lately as it was (RFC 2180), and looks a body up
+ * again that was moved meanwhile. One fiber at a time uses it. */
+#pragma once
+#include "mail/mime.h"
+#include "store/mailbox.h"
+
+enum {
+    READER_CHUNK = 32 * 1024,     /* of a body that is walked through */
+    READER_HEAD_MAX = 512 * 1024, /* of a header that is looked into */
+};
+
+/* ---- records ---- */
+
+/* Records of messages that are asked for in ascending order, read in pages. */
+struct reader_records {
+    struct store *store;
+    struct mailbox_ref box;
+    struct arena a;
+    struct message *v;
+    size_t n, at;
+    uint32_t last;       /* the last uid that will be asked for */
+    struct message gone; /* one that was expunged lately */
+};
+/* The text in `box` outlives it. */
+void reader_records_begin(struct reader_records *r, struct store *store, struct mailbox_ref box,
+                          uint32_t last);
+void reader_records_end(struct reader_records *r);
+/* One that was expunged is told as it was, while that is remembered (RFC 2180); ERR_NOT_FOUND:
+ * it is no more. Valid until the next one is asked for. SUSPENDS. */
+MUST_CHECK int reader_record(struct reader_records *r, uint32_t uid, const struct message **out);
+
+/* ---- a message ---- */
+
+struct reader {
+    struct store *store;
+    struct mailbox_ref box;
+    struct message m;
+    struct arena tree_a, all_a;
+    struct mime_tree *tree; /* when parsed: after reader_tree() */
+    struct slice all;       /* the bytes, when they were read as a whole */
+    uint64_t head_size;     /* of its header section, + 1; 0 = not known yet */
+};
+/* known: its record, or NULL. The text in `box` outlives it. ERR_NOT_FOUND: expunged; *out is NULL after an
+ * error. SUSPENDS. */
+MUST_CHECK int reader_open(struct reader **out, struct store *store, struct mailbox_ref box, uint32_t uid,
+                           const struct message *known);
+void reader_close(struct reader **rd);         /* harmless when it is NULL */
+void reader_trim(struct reader **rd);          /* keeps no more than a small tree, or closes it */
+MUST_CHECK int reader_tree(struct reader *rd); /* its parts, into rd->tree. SUSPENDS */
+/* Bytes up to and with the empty line. SUSPENDS. */
+MUST_CHECK int reader_head_size(struct reader *rd, uint64_t *out);
+/* Its header section, but not more of it than READER_HEAD_MAX bytes, in `a`. SUSPENDS. */
+MUST_CHECK int reader_head(struct reader *rd, struct arena *a, struct slice *out);
+/* Bytes [at, at + n) into p; the number read, 0 at the end. SUSPENDS. */
+MUST_CHECK int64_t reader_read(struct reader *rd, uint64_t at, void *p, size_t n);
+/* The same into the arena, at most READER_HEAD_MAX bytes. SUSPENDS. */
+MUST_CHECK int reader_range(struct reader *rd, uint64_t at, uint64_t n, struct arena *a, struct slice *out);
+
+/* ---- decoded bodies ---- */
+
+/* Walks through the body of a part with its transfer encoding undone, piece by piece (RFC 3516); stops when
+ * each() returns other than 0 and returns that. ERR_CORRUPT: it is shorter than it should be. SUSPENDS. */
+MUST_CHECK int reader_decoded(struct reader *rd, const struct mime_part *p,
+                              int (*each)(void *arg, struct slice piece), void *arg);
+struct reader_decoded {
+    uint64_t size;
+    bool nul; /* it holds a NUL */
+};
+/* What such a walk comes upon. SUSPENDS. */
+MUST_CHECK int reader_decoded_size(struct reader *rd, const struct mime_part *p, struct reader_decoded *out);
+
+/* ---- searching texts ---- */
+
+struct reader_needle {
+    struct slice folded;
+    bool in_head, in_body; /* found in the message looked through last */
+};
+/* Looks for all needles in the header (with those of its parts) and the decoded text parts of
+ * a message, stops when all are found. SUSPENDS. */
+MUST_CHECK int reader_search(struct reader *rd, struct reader_needle *v, size_t n);
+/* Is there a field of that name that holds the folded text? Decoded and folded first. */
+bool reader_head_holds(struct slice head, struct slice field, struct slice folded);
+/* The same for the addresses in such fields as ENVELOPE tells them, without comments. */
+bool reader_head_addresses(struct slice head, struct slice field, struct slice folded);
