@@ -143,7 +143,8 @@ int core_open_on(struct core *core, const struct config *conf, struct dns *dns, 
     if (!e) open_preflight(core);
     struct queue_conf qc = {
         .hostname = conf->hostname,
-        .signing = core->signing,
+        .take = intake_take,
+        .take_ctx = &core->intake,
         .retry_first_s = conf->queue_retry_first_s,
         .retry_most_s = conf->queue_retry_most_s,
         .lifetime_s = conf->queue_lifetime_s,
@@ -152,8 +153,8 @@ int core_open_on(struct core *core, const struct config *conf, struct dns *dns, 
     if (!e) e = queue_open(&core->queue, core->store, &qc);
     struct dmarc_store_conf rc = {
         .store = core->store,
-        .queue = core->queue,
-        .signing = core->signing,
+        .take = intake_take,
+        .take_ctx = &core->intake,
         .dns = core->dns,
         .hostname = conf->hostname,
         .gather = conf->dmarc_reports,

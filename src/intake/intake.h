@@ -143,3 +143,6 @@ void intake_free(struct intake_letter *l); /* and its memory. SUSPENDS */
 
 /* What to say when something of ours failed with error e: 452 full, 421 stopping, 451 else. Logged. */
 struct intake_refusal intake_failure(struct arena *a, int e, const char *what);
+
+/* A letter_take (queue/letter.h) for who makes letters on floors below; intake: a struct intake. SUSPENDS. */
+MUST_CHECK int intake_take(void *intake, const struct letter_own *own);

@@ -194,18 +194,3 @@ int signing_end(struct signing_pass *p, struct slice *fields)
     ring_release(p->ring);
     return e;
 }
-
-int signing_letter(struct signing *g, struct arena *a, struct slice from_domain, struct slice letter,
-                   struct slice *out)
-{
-    struct mail_head head;
-    struct signing_pass *p;
-    struct slice fields;
-    int e = mail_head_parse(a, letter, &head);
-    if (!e) e = signing_begin(g, a, from_domain, sl_sub(letter, 0, head.size), &p);
-    if (e) return e;
-    signing_body(p, sl_from(letter, head.body_at));
-    e = signing_end(p, &fields);
-    if (!e) *out = ar_cat(a, fields, letter);
-    return e;
-}

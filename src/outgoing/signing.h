@@ -20,9 +20,6 @@ void signing_body(struct signing_pass *p, struct slice bytes);
  * section; empty when there was nothing to do. Must be called, also to give up (fields NULL).
  * SUSPENDS (offload). */
 MUST_CHECK int signing_end(struct signing_pass *p, struct slice *fields);
-/* All at once, for letters in memory (bounces, reports): the letter with its signatures in front. */
-MUST_CHECK int signing_letter(struct signing *g, struct arena *a, struct slice from_domain,
-                              struct slice letter, struct slice *signed_letter);
 
 /* The keys that letters from a domain are signed with. Slices and keys live until signing_keys_end. */
 enum { SIGNING_KEYS_MAX = 4 };

@@ -5,12 +5,8 @@
 
 #include "base/log.h"
 #include "base/text.h"
-#include "mail/addr.h"
-#include "mail/build.h"
 #include "mail/dsn.h"
-#include "outgoing/signing.h"
 #include "queue_i.h"
-#include "trace/trace.h"
 
 enum { RETURN_FULL_MAX = 256 * 1024 };
 
@@ -24,21 +20,6 @@ static bool wants(const struct q_rcpt *r, enum bounce_kind kind)
     case BOUNCE_SUCCESS: return r->notify & NOTIFY_SUCCESS;
     }
     return false;
-}
-
-/* Where the report goes. False: nowhere. */
-static int route_back(struct queue *q, struct arena *a, struct slice sender, struct routes *out)
-{
-    struct slice local, domain;
-    int e = mail_addr_split(a, sender, &local, &domain);
-    if (e) return e;
-    e = directory_resolve(q->store->directory, a, local, domain, out);
-    if (e || out->result == RESOLVED) return e;
-    if (out->result != RESOLVED_NOT_LOCAL) return ERR_NOT_FOUND;
-    out->v = ar_new(a, struct route);
-    out->v->address = sender;
-    out->n = 1;
-    return 0;
 }
 
 /* A domain of ours to write from: the sender's, else the one that the host belongs to. */
@@ -144,29 +125,7 @@ static int build(struct queue *q, struct arena *a, const struct q_envelope *e, e
     bad = mail_dsn_build(a, &text, &d);
     *out = ar_dup(a, buf_slice(&text));
     buf_free(&text);
-    if (bad || !q->signing) return bad;
-    struct slice with = *out;
-    bad = signing_letter(q->signing, a, domain, *out, &with);
-    if (bad) log_warn("queue", "%s: the report is not signed: %s", e->l.id.s, err_text(bad));
-    else *out = with;
-    return 0;
-}
-
-/* text: the report; made durable and given to accept. */
-static int submit(struct queue *q, struct arena *a, struct letter *l, struct slice text, bool local)
-{
-    struct buf path = BUF_INIT;
-    if (local) {
-        mail_return_path(&path, SL(""));
-        l->skip = (uint32_t)path.n;
-        text = ar_cat(a, buf_slice(&path), text);
-    }
-    buf_free(&path);
-    size_t end = sl_find(text, SL("\r\n\r\n"));
-    l->head_size = (uint32_t)(end == SL_NONE ? text.n : end + 4);
-    l->eight_bit = !is_ascii(text);
-    int e = letter_put(q->store, l, text, local);
-    return e ? e : accept_letter(q, l);
+    return bad;
 }
 
 int bounce_tell(struct queue *q, const struct q_envelope *e, struct q_rcpt *const *rcpt, size_t n,
@@ -174,31 +133,19 @@ int bounce_tell(struct queue *q, const struct q_envelope *e, struct q_rcpt *cons
 {
     struct dsn_recipient *d = ar_array(a, struct dsn_recipient, n);
     size_t nd = 0;
-    struct routes routes;
-    struct slice text;
+    struct letter_own own = {.to = e->l.sender, .smtputf8 = e->l.smtputf8};
     *told = false;
     if (!e->l.sender.n) return 0; /* RFC 5321 section 4.5.5: never to a null return path */
     for (size_t i = 0; i < n; i++)
         if (wants(rcpt[i], kind)) d[nd++] = describe(e, rcpt[i], kind);
     if (!nd) return 0;
-    int bad = route_back(q, a, e->l.sender, &routes);
-    if (bad == ERR_NOT_FOUND || bad == ERR_SYNTAX || bad == ERR_TOO_LONG) return 0; /* nobody of that name */
-    if (!bad) bad = build(q, a, e, kind, d, nd, &text);
+    int bad = build(q, a, e, kind, d, nd, &own.text);
     if (bad) return bad;
-    struct letter l = {.received = rt_wall_seconds(),
-                       .subject = SL("(a report about another letter)"),
-                       .once = true,
-                       .nrcpt = routes.n,
-                       .smtputf8 = e->l.smtputf8};
-    bool local = false;
-    l.rcpt = ar_array(a, struct letter_rcpt, routes.n);
-    for (size_t i = 0; i < routes.n; i++) {
-        l.rcpt[i] = (struct letter_rcpt){
-            .address = routes.v[i].address, .route = routes.v[i], .notify = NOTIFY_NEVER};
-        local |= routes.v[i].local;
-    }
-    report_id(e, rcpt[0], kind, &l.id);
-    bad = submit(q, a, &l, text, local);
+    report_id(e, rcpt[0], kind, &own.id);
+    own.what = ar_printf(a, "the report about the letter %s", e->l.id.s);
+    bad = q->take(q->take_ctx, &own);
     *told = !bad;
-    return bad;
+    if (bad != ERR_DENIED) return bad;
+    log_info("queue", "%s: the sender cannot be told: %s", e->l.id.s, err_text(bad));
+    return 0; /* the next time it would be the same */
 }

@@ -50,8 +50,6 @@ MUST_CHECK int letter_fields(struct arena *a, const struct mail_head *head, stru
 /* What the body's record says of it: given to body_finish(), so that a lost index can be made again. All
  * of the letter but its body is known by then. ERR_LIMIT: too many recipients. */
 MUST_CHECK int letter_origin(struct buf *b, const struct letter *l);
-/* For a letter in memory: body_put() with its origin. local: one of its recipients is here. SUSPENDS. */
-MUST_CHECK int letter_put(struct store *s, struct letter *l, struct slice text, bool local);
 /* r: from origin_open(). The body stays empty; slices point into the origin, recipients lie in the arena.
  * ERR_CORRUPT. */
 struct rec;
@@ -63,3 +61,18 @@ static inline bool letter_leaves(const struct letter *l)
         if (!l->rcpt[i].route.local) return true;
     return false;
 }
+
+/* ---- letters of our own: bounces, reports ---- */
+
+struct letter_own {
+    struct letter_id id; /* always the same for the same cause */
+    struct slice sender; /* return path, or empty */
+    struct slice to;     /* the one recipient, in canonical form */
+    struct slice text;   /* header section, empty line, body */
+    struct slice what;   /* what it is, for the trace: "made here: what" */
+    bool smtputf8; /* what stands in it may go to none but a server with SMTPUTF8 (RFC 6533 section 3) */
+};
+/* The way in for them, filled by who stands above (core: intake_take). 0: it is durable, now or since an
+ * earlier time with the same id. ERR_DENIED with a sentence: never, nobody of that name for one. Else it is
+ * to be tried again under the same id. Outlives who was given it; from any fiber. SUSPENDS. */
+typedef int letter_take(void *ctx, const struct letter_own *own);

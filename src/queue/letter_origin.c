@@ -39,15 +39,6 @@ int letter_origin(struct buf *b, const struct letter *l)
     return over ? err_set(ERR_LIMIT, "the recipients are too many for one letter") : 0;
 }
 
-int letter_put(struct store *s, struct letter *l, struct slice text, bool local)
-{
-    struct buf origin = BUF_INIT;
-    int e = letter_origin(&origin, l);
-    if (!e) e = body_put(s->body, accept_body_class(local), text, buf_slice(&origin), &l->body);
-    buf_free(&origin);
-    return e;
-}
-
 static int get_rcpt(struct slice field, struct letter_rcpt *out)
 {
     struct rec r;

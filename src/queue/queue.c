@@ -53,7 +53,8 @@ int queue_open(struct queue **out, struct store *s, const struct queue_conf *con
     struct queue *q = xcalloc(1, sizeof *q);
     q->store = s;
     q->replies = replies;
-    q->signing = conf->signing;
+    q->take = conf->take;
+    q->take_ctx = conf->take_ctx;
     q->hostname = sl(xstrndup(conf->hostname.p, conf->hostname.n), conf->hostname.n);
     q->retry_first_s = or_default(conf->retry_first_s, 60);
     q->retry_most_s = or_default(conf->retry_most_s, 4 * 3600);

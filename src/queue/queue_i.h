@@ -111,7 +111,8 @@ struct shard {
 };
 struct queue {
     struct store *store;
-    struct signing *signing;
+    letter_take *take;
+    void *take_ctx;
     struct slice hostname;
     struct replies *replies;
     int64_t retry_first_s, retry_most_s, lifetime_s, delay_warning_s;

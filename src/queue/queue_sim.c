@@ -9,6 +9,7 @@
 
 #include "base/test.h"
 #include "base/text.h"
+#include "own_test.h"
 #include "queue_i.h"
 #include "sim/sim.h"
 #include "store/mailbox.h"
@@ -33,6 +34,7 @@ struct outside {
     int asked_later;
 };
 struct world {
+    struct own_way way;
     struct sim *sim;
     struct sim_node *node;
     struct store *store;
@@ -104,7 +106,9 @@ static int open_all(struct world *w)
 {
     struct kv *kv = NULL;
     struct body_store *b = NULL;
-    struct queue_conf c = {.hostname = SL("mail.one.test"), .shards = 2};
+    struct queue_conf c = {
+        .hostname = SL("mail.one.test"), .shards = 2, .take = own_way_take, .take_ctx = &w->way};
+    w->way = (struct own_way){&w->store, &w->queue};
     w->store = NULL;
     w->queue = NULL;
     int e = kv_mem_open(&kv, "kv.log");

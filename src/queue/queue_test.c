@@ -2,6 +2,7 @@
  * recipient's local part. Time is real here; retries over days are in queue_sim.c. */
 #include "mail/head.h"
 #include "mail/mime.h"
+#include "own_test.h"
 #include "queue_i.h"
 #include "store/origin.h"
 #include "store/store_test.h"
@@ -9,6 +10,7 @@
 
 struct tester {
     struct fixture f;
+    struct own_way way;
     struct queue *q;
     int attempts, rcpts, under_way, most_under_way;
     bool slow;
@@ -53,18 +55,25 @@ static void fake_relay(void *ctx, struct attempt_letter *at)
     for (size_t i = 0; i < at->nrcpt; i++, t->rcpts++) fill(at, &at->rcpt[i]);
 }
 
+static int open_queue(struct tester *t, struct queue_conf c)
+{
+    t->way = (struct own_way){&t->f.s, &t->q};
+    c.hostname = SL("mail.one.test");
+    c.take = own_way_take, c.take_ctx = &t->way;
+    return queue_open(&t->q, t->f.s, &c);
+}
+
 static bool begin(struct tester *t, const struct queue_conf *conf)
 {
     *t = (struct tester){0};
     waitq_init(&t->slow_end);
     struct queue_conf c = conf ? *conf : (struct queue_conf){0};
-    c.hostname = SL("mail.one.test");
     c.shards = 1; /* its loop is the test's: no locks in the tester */
     if (!fixture_begin(&t->f)) return false;
     CHECK_OK(domain_add(t->f.s->directory, SL("one.test")));
     CHECK_OK(account_add(t->f.s->directory, SL("alice@one.test"), SL("secret")));
     CHECK_OK(account_add(t->f.s->directory, SL("bob@one.test"), SL("secret")));
-    CHECK_OK(queue_open(&t->q, t->f.s, &c));
+    CHECK_OK(open_queue(t, c));
     return t->q != NULL;
 }
 
@@ -505,12 +514,11 @@ TEST(queue_survives_being_reopened)
 {
     struct tester t;
     struct queue_info info;
-    struct queue_conf c = {.hostname = SL("mail.one.test"), .shards = 5};
     REQUIRE(begin(&t, NULL));
     struct letter l = letter_to(&t, "alice@one.test", "unsure@two.test ok@three.test");
     CHECK_OK(accept_letter(t.q, &l)); /* never started */
     queue_close(&t.q);
-    CHECK_OK(queue_open(&t.q, t.f.s, &c));
+    CHECK_OK(open_queue(&t, (struct queue_conf){.shards = 5}));
     CHECK_INT(t.q->nshards, 1); /* fixed when the store was made */
     go(&t);
     CHECK(until(&t, one_deferred));
@@ -600,7 +608,6 @@ TEST(queue_damaged_rows_stop_nothing_and_can_be_dropped)
     for (enum spoiled what = 0; what < SPOILED; what++) {
         struct tester t;
         struct queue_info info, *list;
-        struct queue_conf c = {.hostname = SL("mail.one.test"), .shards = 1};
         struct message *m;
         struct buf said = BUF_INIT;
         size_t n;
@@ -614,7 +621,7 @@ TEST(queue_damaged_rows_stop_nothing_and_can_be_dropped)
         kv_note(t.f.s->kv, SL("q:00"), SL("s-damaged"), SL("1"));
         struct slice key = spoil_one(&t, &bad.id, what);
         queue_close(&t.q);
-        CHECK_OK(queue_open(&t.q, t.f.s, &c));
+        CHECK_OK(open_queue(&t, (struct queue_conf){.shards = 1}));
         go(&t);
         CHECK(until(&t, nothing_due) || what == RCPT);
         CHECK_INT(inbox(&t, "bob@one.test", &m), 1);

@@ -10,6 +10,7 @@
 
 #include "base/test.h"
 #include "base/text.h"
+#include "queue/own_test.h"
 #include "queue/queue.h"
 #include "relay_i.h"
 #include "sim/sim.h"
@@ -192,7 +193,9 @@ static int tram_main(void *arg)
     struct queue *q = NULL;
     struct relay *r = NULL;
     struct queue_stats st = {0};
-    struct queue_conf qc = {.hostname = SL("mail.one.test"), .shards = 4};
+    struct own_way way = {&s, &q};
+    struct queue_conf qc = {
+        .hostname = SL("mail.one.test"), .shards = 4, .take = own_way_take, .take_ctx = &way};
     struct dns *d = zone(&a);
     int e = kv_mem_open(&kv, "kv.log");
     if (!e) e = body_open(&b, "body", 1 << 20);

@@ -4,9 +4,6 @@
 #include "base/text.h"
 #include "dmarc_send_i.h"
 #include "mail/addr.h"
-#include "mail/build.h"
-#include "outgoing/signing.h"
-#include "trace/trace.h"
 
 /* The promise's letter id, with chance made of the address: a repetition has the same one. */
 static struct letter_id letter_name(const struct promise *p, struct slice mailbox)
@@ -18,7 +15,7 @@ static struct letter_id letter_name(const struct promise *p, struct slice mailbo
     return id;
 }
 
-static int write_letter(struct sending *s, struct slice mailbox, struct slice from, struct slice *out)
+static struct slice write_letter(struct sending *s, struct slice mailbox, struct slice from)
 {
     const struct promise *p = &s->promise;
     struct buf text = BUF_INIT;
@@ -33,50 +30,28 @@ static int write_letter(struct sending *s, struct slice mailbox, struct slice fr
                            .random = p->random,
                            .gzip = buf_slice(&s->gzip)};
     dmarc_report_message(&text, &m);
-    struct slice plain = buf_slice(&text);
-    int e = 0;
-    *out = plain;
-    if (s->ds->conf.signing) e = signing_letter(s->ds->conf.signing, s->a, s->round->from_domain, plain, out);
-    if (!e && out->p == plain.p) *out = ar_dup(s->a, plain);
+    struct slice out = ar_dup(s->a, buf_slice(&text));
     buf_free(&text);
-    return e;
+    return out;
 }
 
-static int hand_over(struct sending *s, struct slice mailbox, const struct routes *routes)
+static int hand_over(struct sending *s, struct slice mailbox)
 {
-    struct store *store = s->ds->conf.store;
     /* A return path that exists, so that SPF passes too (RFC 5321 section 4.5.5 keeps the null path
      * for reports about delivery); nobody wants to hear that a report was not taken. */
-    struct slice sender = ar_cat(s->a, SL("postmaster@"), s->round->from_domain), text;
-    struct buf path = BUF_INIT;
-    bool local = false;
-    struct letter l = {.id = letter_name(&s->promise, mailbox),
-                       .sender = sender,
-                       .received = rt_wall_seconds(),
-                       .once = true,
-                       .nrcpt = routes->n};
-    l.rcpt = ar_array(s->a, struct letter_rcpt, routes->n);
-    for (size_t i = 0; i < routes->n; i++) {
-        l.rcpt[i] = (struct letter_rcpt){.address = mailbox, .route = routes->v[i], .notify = NOTIFY_NEVER};
-        local |= routes->v[i].local;
-    }
-    int e = write_letter(s, mailbox, sender, &text);
-    if (e) return e;
-    if (local) {
-        mail_return_path(&path, sender);
-        l.skip = (uint32_t)path.n;
-        text = ar_cat(s->a, buf_slice(&path), text);
-        buf_free(&path);
-    }
-    size_t end = sl_find(text, SL("\r\n\r\n"));
-    l.head_size = (uint32_t)(end == SL_NONE ? text.n : end + 4);
-    l.subject = dmarc_report_subject(s->a, s->published.domain, s->ds->conf.hostname, s->report_id);
-    e = letter_put(store, &l, text, local);
-    if (e) return e;
-    trace_addf(store->trace, &l.id, TRACE_RECEIVED, SL(""),
-               "made here: the DMARC report %.*s with %zu rows, for %.*s", SLF(s->report_id), s->rows,
-               SLF(mailbox));
-    return accept_letter(s->ds->conf.queue, &l);
+    struct slice sender = ar_cat(s->a, SL("postmaster@"), s->round->from_domain);
+    struct letter_own own = {.id = letter_name(&s->promise, mailbox),
+                             .sender = sender,
+                             .to = mailbox,
+                             .text = write_letter(s, mailbox, sender),
+                             .what = ar_printf(s->a, "the DMARC report %.*s with %zu rows, for %.*s",
+                                               SLF(s->report_id), s->rows, SLF(mailbox))};
+    int e = s->ds->conf.take(s->ds->conf.take_ctx, &own);
+    if (!e) s->round->sent->letters++;
+    if (e != ERR_DENIED) return e;
+    log_info("dmarc", "the report %.*s is not sent to %.*s: %s", SLF(s->report_id), SLF(mailbox),
+             err_text(e));
+    return 0;
 }
 
 /* Our own DMARC_REPORTS_LOCAL: the report goes where it would be kept, without a letter about
@@ -97,7 +72,6 @@ static int keep_here(struct sending *s)
 int dmarc_letter(struct sending *s, const struct dmarc_destination *d)
 {
     struct slice local, domain, own;
-    struct routes routes = {0};
     if (d->max_bytes && s->gzip.n > d->max_bytes) { /* RFC 7489 section 6.2 */
         log_info("dmarc", "the report to %.*s has %zu bytes, it takes %llu: not sent", SLF(d->mailbox),
                  s->gzip.n, (unsigned long long)d->max_bytes);
@@ -108,18 +82,6 @@ int dmarc_letter(struct sending *s, const struct dmarc_destination *d)
     if (!e) e = domain_is_local(s->ds->conf.store->directory, domain, &here);
     bool keeps = !e && here && sl_eqi(local, SL(DMARC_REPORTS_LOCAL));
     if (keeps && dmarc_own_domain(s->ds, s->a, s->published.domain, &own) == 0) return keep_here(s);
-    if (!e) e = directory_resolve(s->ds->conf.store->directory, s->a, local, domain, &routes);
     if (e == ERR_SYNTAX || e == ERR_TOO_LONG) return 0;
-    if (e) return e;
-    if (routes.result == RESOLVED_NOT_LOCAL) {
-        routes.v = ar_new(s->a, struct route);
-        routes.v->address = d->mailbox;
-        routes.n = 1;
-    } else if (routes.result != RESOLVED) {
-        log_info("dmarc", "nobody here takes reports at %.*s", SLF(d->mailbox));
-        return 0;
-    }
-    e = hand_over(s, d->mailbox, &routes);
-    if (!e) s->round->sent->letters++;
-    return e;
+    return e ? e : hand_over(s, d->mailbox);
 }

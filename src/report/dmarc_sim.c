@@ -7,6 +7,7 @@
 
 #include "base/test.h"
 #include "dmarc_store_i.h"
+#include "queue/own_test.h"
 #include "queue/queue.h"
 #include "sim/sim.h"
 #include "store/mailbox.h"
@@ -24,6 +25,7 @@ struct seen { /* one report, as the other side got it */
     uint64_t count;
 };
 struct world {
+    struct own_way way;
     struct sim *sim;
     struct sim_node *node;
     struct store *store;
@@ -72,7 +74,9 @@ static int open_all(struct world *w)
 {
     struct kv *kv = NULL;
     struct body_store *b = NULL;
-    struct queue_conf c = {.hostname = SL("mail.one.test"), .shards = 2};
+    struct queue_conf c = {
+        .hostname = SL("mail.one.test"), .shards = 2, .take = own_way_take, .take_ctx = &w->way};
+    w->way = (struct own_way){&w->store, &w->queue};
     w->store = NULL;
     w->queue = NULL;
     w->dns = NULL;
@@ -89,8 +93,12 @@ static int open_all(struct world *w)
     if (!e) e = queue_open(&w->queue, w->store, &c);
     if (!e) e = queue_start(w->queue, other_side, w);
     if (!e) e = dns_open_zone_text(&w->dns, sl_cstr(zone));
-    struct dmarc_store_conf rc = {
-        .store = w->store, .queue = w->queue, .dns = w->dns, .hostname = c.hostname, .gather = true};
+    struct dmarc_store_conf rc = {.store = w->store,
+                                  .take = own_way_take,
+                                  .take_ctx = &w->way,
+                                  .dns = w->dns,
+                                  .hostname = c.hostname,
+                                  .gather = true};
     return e ? e : dmarc_store_open(&w->ds, &rc);
 }
 

@@ -12,7 +12,6 @@
 #include "queue/accept.h"
 
 struct dmarc_store;
-struct signing;
 
 /* The local part of the address that our DMARC records name. */
 #define DMARC_REPORTS_LOCAL "dmarc-reports"
@@ -34,8 +33,8 @@ enum {
 
 struct dmarc_store_conf {
     struct store *store;
-    struct queue *queue;
-    struct signing *signing; /* NULL: reports leave unsigned */
+    letter_take *take; /* for our reports */
+    void *take_ctx;
     struct dns *dns;
     struct slice hostname; /* ours; copied */
     bool gather;           /* count for reports to others, and send them */

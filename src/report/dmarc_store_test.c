@@ -1,5 +1,6 @@
 /* dmarc_store_test.c - DMARC reports gathered, sent, received and read again, on a store in memory. */
 #include "dmarc_store_i.h"
+#include "queue/own_test.h"
 #include "queue/queue.h"
 #include "store/store_test.h"
 
@@ -13,6 +14,7 @@ static const char zone[] =
     ";! servfail _dmarc.broken.test\n";
 
 struct tester {
+    struct own_way way;
     struct fixture f;
     struct queue *q;
     bool draining; /* the queue's schedule runs */
@@ -37,15 +39,21 @@ static void catch_letter(void *ctx, struct attempt_letter *at)
 
 static int open_reports(struct tester *t)
 {
-    struct dmarc_store_conf c = {
-        .store = t->f.s, .queue = t->q, .dns = t->dns, .hostname = SL("mail.one.test"), .gather = true};
+    struct dmarc_store_conf c = {.store = t->f.s,
+                                 .take = own_way_take,
+                                 .take_ctx = &t->way,
+                                 .dns = t->dns,
+                                 .hostname = SL("mail.one.test"),
+                                 .gather = true};
     return dmarc_store_open(&t->ds, &c);
 }
 
 static bool begin(struct tester *t)
 {
     *t = (struct tester){0};
-    struct queue_conf c = {.hostname = SL("mail.one.test"), .shards = 1};
+    struct queue_conf c = {
+        .hostname = SL("mail.one.test"), .shards = 1, .take = own_way_take, .take_ctx = &t->way};
+    t->way = (struct own_way){&t->f.s, &t->q};
     if (!fixture_begin(&t->f)) return false;
     CHECK_OK(domain_add(t->f.s->directory, SL("one.test")));
     CHECK_OK(account_add(t->f.s->directory, SL("alice@one.test"), SL("secret")));
