@@ -64,13 +64,15 @@ static int first_boot(struct core *core, const struct server *s)
 {
     char address[64];
     int e = domain_add(core->store->directory, sl_cstr(s->domain));
-    if (!e) e = dkim_key_add(core->store->directory, sl_cstr(s->domain), SL("s"), KEY_ED25519, DKIM_KEY_ACTIVE);
+    if (!e)
+        e = dkim_key_add(core->store->directory, sl_cstr(s->domain), SL("s"), KEY_ED25519, DKIM_KEY_ACTIVE);
     for (int i = 0; s->user[i] && (!e || e == ERR_EXISTS); i++) {
         snprintf(address, sizeof address, "%s@%s", s->user[i], s->domain);
         e = account_add(core->store->directory, sl_cstr(address), SL("secret"));
     }
     struct slice far[2] = {SL("carol@two.test"), SL("nobody@two.test")};
-    if (s->is_one && (!e || e == ERR_EXISTS)) e = alias_add(core->store->directory, SL("far@one.test"), far, 2);
+    if (s->is_one && (!e || e == ERR_EXISTS))
+        e = alias_add(core->store->directory, SL("far@one.test"), far, 2);
     return e == ERR_EXISTS ? 0 : e;
 }
 
@@ -229,7 +231,7 @@ static int count_letters(struct core *core, const struct server *s, int user, in
     size_t nm = 0;
     int e = account_get(core->store->directory, &a, ar_printf(&a, "%s@%s", s->user[user], s->domain), &acc);
     if (!e) e = mailbox_find(core->store, acc.id, SL("INBOX"), &a, &box);
-    if (!e) e = message_list(core->store, acc.id, box.id, 1, 1000, &a, &m, &nm);
+    if (!e) e = message_list(core->store, (struct mailbox_ref){acc.id, box.id}, 1, 1000, &a, &m, &nm);
     for (size_t i = 0; !e && i < nm; i++) {
         struct slice bytes, mark = SL("X-Letter: ");
         uint64_t number;

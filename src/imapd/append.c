@@ -191,7 +191,8 @@ static int drop_messages(struct imapd_session *s, struct appending *p)
 static int keep_messages(struct imapd_session *s, struct appending *p)
 {
     uint32_t uidvalidity, uid;
-    int r = message_append(s->server->conf.store, s->account, p->box.id, p->v, p->n, &uidvalidity, &uid);
+    int r = message_append(s->server->conf.store, (struct mailbox_ref){s->account, p->box.id}, p->v, p->n,
+                           &uidvalidity, &uid);
     if (r) return r;
     char code[80];
     int n = snprintf(code, sizeof code, "APPENDUID %u %u", uidvalidity, uid);

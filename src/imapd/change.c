@@ -12,26 +12,26 @@ static bool only_to_read(struct imapd_session *s)
 
 /* ---- store ---- */
 
-static bool has_uid(const uint32_t *v, size_t n, uint32_t uid)
+static bool has_uid(struct uids u, uint32_t uid)
 {
-    size_t from = 0, to = n;
+    size_t from = 0, to = u.n;
     while (from < to) {
         size_t mid = from + (to - from) / 2;
-        if (v[mid] < uid) from = mid + 1;
+        if (u.v[mid] < uid) from = mid + 1;
         else to = mid;
     }
-    return from < n && v[from] == uid;
+    return from < u.n && u.v[from] == uid;
 }
 
 /* The new flags, to the client that set them: all of them, or with .SILENT only what it needs
  * to know the change by (RFC 7162 section 3.1.3). */
 static void tell_stored(struct imapd_session *s, const struct imap_store *args, const struct imapd_picked *p,
-                        const uint32_t *failed, size_t nfailed)
+                        struct uids failed)
 {
     for (size_t k = 0; k < p->n; k++) {
         size_t i = p->at[k];
         struct view_msg *m = &s->view->msg[i];
-        if (has_uid(failed, nfailed, m->uid)) continue;
+        if (has_uid(failed, m->uid)) continue;
         if (m->changed) s->view->nchanged--;
         m->changed = false;
         if (args->silent && !s->condstore) continue;
@@ -51,12 +51,14 @@ static void tell_stored(struct imapd_session *s, const struct imap_store *args, 
 }
 
 /* "MODIFIED 7,9", in sequence numbers unless the command was UID STORE. */
-static char *modified_code(struct imapd_session *s, uint32_t *failed, size_t n)
+static char *modified_code(struct imapd_session *s, struct uids failed)
 {
     struct buf b = BUF_INIT;
-    for (size_t i = 0; i < n && !s->uid; i++) failed[i] = (uint32_t)view_find(s->view, failed[i]) + 1;
+    uint32_t *number = ar_array(&s->a, uint32_t, failed.n);
+    for (size_t i = 0; i < failed.n; i++)
+        number[i] = s->uid ? failed.v[i] : (uint32_t)view_find(s->view, failed.v[i]) + 1;
     buf_str(&b, "MODIFIED ");
-    imap_put_set(&b, failed, n);
+    imap_put_set(&b, number, failed.n);
     char *code = ar_cstr(&s->a, buf_slice(&b));
     buf_free(&b);
     return code;
@@ -78,33 +80,34 @@ static enum flags_op op_of(const struct imap_store *args)
 }
 
 static int store_flags(struct imapd_session *s, const struct imap_store *args, const struct imapd_picked *p,
-                       uint32_t **failed, size_t *nfailed)
+                       struct uids *failed)
 {
     const struct imap_flags *f = &args->flags;
-    struct flag_set set = {.bits = f->system, .keyword = f->keyword, .n = f->n};
-    *nfailed = 0;
+    const struct flags_change change = {.op = op_of(args),
+                                        .bits = f->system,
+                                        .keyword = f->keyword,
+                                        .n = f->n,
+                                        .unchanged_since = args->unchanged_since};
     if (!p->n) return 0;
     if (args->conditional && !args->unchanged_since) { /* 0 is older than every message */
-        *failed = p->uid;
-        *nfailed = p->n;
+        *failed = (struct uids){p->uid, p->n};
         return 0;
     }
-    return message_flags(s->server->conf.store, s->account, s->view->box, p->uid, p->n, op_of(args), &set,
-                         args->unchanged_since, &s->a, failed, nfailed);
+    return message_flags(s->server->conf.store, imapd_box(s), (struct uids){p->uid, p->n}, &change, &s->a,
+                         failed);
 }
 
 void imapd_cmd_store(struct imapd_session *s, struct imap_in *in)
 {
     struct imapd_picked p;
-    uint32_t *failed = NULL;
-    size_t nfailed;
+    struct uids failed = {0};
     imap_sp(in);
     struct imap_set set = imap_set(in);
     imap_sp(in);
     struct imap_store args = imap_store_args(in);
     if (imapd_args_bad(s, in) || only_to_read(s) || !imapd_pick(s, set, !args.conditional, &p)) return;
     if (args.conditional) imapd_condstore(s);
-    int r = store_flags(s, &args, &p, &failed, &nfailed);
+    int r = store_flags(s, &args, &p, &failed);
     s->news = true;
     imapd_sync(s);
     if (s->over) return;
@@ -113,21 +116,20 @@ void imapd_cmd_store(struct imapd_session *s, struct imap_in *in)
         return;
     }
     for (size_t k = 0; k < p.n; k++) imapd_gone_flags(s, p.at[k], op_of(&args), imapd_flags(s, &args.flags));
-    tell_stored(s, &args, &p, failed, nfailed);
-    if (nfailed) imapd_ok(s, modified_code(s, failed, nfailed), "some were changed meanwhile");
+    tell_stored(s, &args, &p, failed);
+    if (failed.n) imapd_ok(s, modified_code(s, failed), "some were changed meanwhile");
     else imapd_ok(s, p.missing ? "EXPUNGEISSUED" : NULL, "stored");
 }
 
 /* ---- copy and move ---- */
 
-static char *copyuid_code(struct imapd_session *s, uint32_t uidvalidity, const uint32_t *from,
-                          const uint32_t *to, size_t n)
+static char *copyuid_code(struct imapd_session *s, const struct message_copied *c)
 {
     struct buf b = BUF_INIT;
-    buf_printf(&b, "COPYUID %u ", uidvalidity);
-    imap_put_set(&b, from, n);
+    buf_printf(&b, "COPYUID %u ", c->uidvalidity);
+    imap_put_set(&b, c->from, c->n);
     buf_char(&b, ' ');
-    imap_put_set(&b, to, n);
+    imap_put_set(&b, c->to, c->n);
     char *code = ar_cstr(&s->a, buf_slice(&b));
     buf_free(&b);
     return code;
@@ -151,18 +153,15 @@ static void copy(struct imapd_session *s, struct imap_in *in, bool move)
     if (r == ERR_NOT_FOUND) imapd_no(s, "TRYCREATE", "there is no such mailbox");
     else if (r) imapd_failed(s, r);
     if (r) return;
-    uint32_t uidvalidity = 0, *from_uid = NULL, *to_uid = NULL;
-    size_t n = 0;
-    if (p.n)
-        r = message_copy(store, s->account, s->view->box, p.uid, p.n, to.id, move, &s->a, &uidvalidity,
-                         &from_uid, &to_uid, &n);
+    struct message_copied c = {0};
+    if (p.n) r = message_copy(store, imapd_box(s), (struct uids){p.uid, p.n}, to.id, move, &s->a, &c);
     s->news = true;
     if (r) {
         imapd_failed(s, r);
         return;
     }
-    char *code = n ? copyuid_code(s, uidvalidity, from_uid, to_uid, n) : NULL;
-    if (n && move) { /* RFC 6851 section 4.3: before the EXPUNGEs */
+    char *code = c.n ? copyuid_code(s, &c) : NULL;
+    if (c.n && move) { /* RFC 6851 section 4.3: before the EXPUNGEs */
         buf_printf(&s->out, "* OK [%s] moved\r\n", code);
         imapd_flush(s);
         code = NULL;
@@ -188,8 +187,8 @@ void imapd_cmd_expunge(struct imapd_session *s, struct imap_in *in)
     if (s->uid && !imapd_pick(s, set, false, &p)) return;
     int r = 0;
     if (!s->uid || p.n)
-        r = message_expunge(s->server->conf.store, s->account, s->view->box, s->uid ? p.uid : NULL, p.n, true,
-                            &s->a, NULL, NULL);
+        r = message_expunge(s->server->conf.store, imapd_box(s), (struct uids){s->uid ? p.uid : NULL, p.n},
+                            true, &s->a, NULL);
     s->news = true;
     if (r) imapd_failed(s, r);
     else imapd_ok(s, NULL, "expunged");

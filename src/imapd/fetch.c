@@ -360,15 +360,14 @@ static bool wanted(const struct fetch *f, size_t i)
 static int set_seen(struct fetch *f)
 {
     struct imapd_session *s = f->s;
-    const struct flag_set seen = {.bits = FLAG_SEEN};
-    uint32_t *uid = ar_array(&s->a, uint32_t, f->picked.n), *failed;
-    size_t n = 0, nfailed;
+    const struct flags_change seen = {.op = FLAGS_ADD, .bits = FLAG_SEEN};
+    uint32_t *uid = ar_array(&s->a, uint32_t, f->picked.n);
+    size_t n = 0;
     for (size_t k = 0; k < f->picked.n; k++)
         if (wanted(f, f->picked.at[k]) && !(s->view->msg[f->picked.at[k]].flags & FLAG_SEEN))
             uid[n++] = f->picked.uid[k];
     if (!n) return 0;
-    int r = message_flags(s->server->conf.store, s->account, s->view->box, uid, n, FLAGS_ADD, &seen, 0, &s->a,
-                          &failed, &nfailed);
+    int r = message_flags(s->server->conf.store, imapd_box(s), (struct uids){uid, n}, &seen, &s->a, NULL);
     s->news = true;
     imapd_sync(s);
     for (size_t k = 0; k < f->picked.n && !s->over; k++)

@@ -131,8 +131,7 @@ void imapd_cmd_close(struct imapd_session *s, struct imap_in *in)
 {
     if (imapd_args_bad(s, in)) return;
     if (!s->read_only) {
-        int r = message_expunge(s->server->conf.store, s->account, s->view->box, NULL, 0, true, &s->a, NULL,
-                                NULL);
+        int r = message_expunge(s->server->conf.store, imapd_box(s), (struct uids){0}, true, &s->a, NULL);
         if (r && r != ERR_NOT_FOUND) {
             imapd_failed(s, r);
             return;

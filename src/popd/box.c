@@ -29,7 +29,7 @@ int popd_open_box(struct popd_session *s)
     s->uidvalidity = box.uidvalidity;
     for (uint32_t from = 1; from && s->n < POPD_MESSAGES_MAX; from = n == PAGE ? m[n - 1].uid + 1 : 0) {
         ar_reset(&s->cmd_a);
-        r = message_list(s->conf->store, s->account.id, s->box, from, PAGE, &s->cmd_a, &m, &n);
+        r = message_list(s->conf->store, popd_box(s), from, PAGE, &s->cmd_a, &m, &n);
         if (r) return r;
         if (!n) break;
         add_page(s, m, n);
@@ -161,14 +161,14 @@ static int each_step(struct popd_session *s, bool deleted,
 static int expunge(struct popd_session *s, const uint32_t *uid, size_t n)
 {
     ar_reset(&s->cmd_a);
-    return message_expunge(s->conf->store, s->account.id, s->box, uid, n, false, &s->cmd_a, NULL, NULL);
+    return message_expunge(s->conf->store, popd_box(s), (struct uids){uid, n}, false, &s->cmd_a, NULL);
 }
 
 static int mark_seen(struct popd_session *s, const uint32_t *uid, size_t n)
 {
     ar_reset(&s->cmd_a);
-    return message_flags(s->conf->store, s->account.id, s->box, uid, n, FLAGS_ADD,
-                         &(struct flag_set){.bits = FLAG_SEEN}, 0, &s->cmd_a, NULL, NULL);
+    return message_flags(s->conf->store, popd_box(s), (struct uids){uid, n},
+                         &(struct flags_change){.op = FLAGS_ADD, .bits = FLAG_SEEN}, &s->cmd_a, NULL);
 }
 
 /* The UPDATE state (RFC 1939 section 6): only now is anything removed. */

@@ -48,6 +48,11 @@ struct popd_session {
     struct popd_message *m; /* malloced */
     size_t n, room;
 };
+/* The inbox; its account's id is the session's. */
+static inline struct mailbox_ref popd_box(const struct popd_session *s)
+{
+    return (struct mailbox_ref){s->account.id, s->box};
+}
 
 struct popd {
     struct popd_conf conf;

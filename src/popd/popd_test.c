@@ -133,7 +133,7 @@ static uint32_t deliver(struct world *w, struct slice text)
     CHECK_OK(body_put(w->store->body, BODY_MAIL, text, SL(""), &ref));
     CHECK_OK(mailbox_find(w->store, w->account, SL("INBOX"), &w->a, &box));
     struct message_new m = {.internal_date = 1795383266, .size = text.n, .body = ref};
-    CHECK_OK(message_append(w->store, w->account, box.id, &m, 1, &validity, &uid));
+    CHECK_OK(message_append(w->store, (struct mailbox_ref){w->account, box.id}, &m, 1, &validity, &uid));
     body_unpin(w->store->body, &ref);
     return uid;
 }
@@ -294,7 +294,8 @@ TEST(pop3_keeps_its_snapshot)
     CHECK_SL(talk(&cl, "STAT"), "+OK 1 33");
     struct mailbox box;
     CHECK_OK(mailbox_find(w.store, w.account, SL("INBOX"), &w.a, &box));
-    CHECK_OK(message_expunge(w.store, w.account, box.id, &uid, 1, false, &w.a, NULL, NULL));
+    CHECK_OK(message_expunge(w.store, (struct mailbox_ref){w.account, box.id}, (struct uids){&uid, 1}, false,
+                             &w.a, NULL));
     CHECK_SL(talk(&cl, "RETR 1"), "-ERR the message was removed meanwhile by another program");
     client_open(&other, &w, 1);
     talk(&other, "USER alice@home.test");

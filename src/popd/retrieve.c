@@ -20,7 +20,7 @@ static int64_t read_range(struct popd_session *s, uint32_t uid, struct message *
 {
     int64_t n = body_read(s->conf->store->body, &m->body, at, p, POPD_CHUNK);
     if (n != ERR_NOT_FOUND) return n;
-    int r = message_get(s->conf->store, s->account.id, s->box, uid, m);
+    int r = message_get(s->conf->store, popd_box(s), uid, m);
     return r ? r : body_read(s->conf->store->body, &m->body, at, p, POPD_CHUNK);
 }
 
@@ -45,7 +45,7 @@ static void retrieve(struct popd_session *s, struct popd_message *p, struct send
     struct message m;
     char *chunk = ar_alloc(&s->cmd_a, POPD_CHUNK);
     int64_t first = 0;
-    int r = message_get(s->conf->store, s->account.id, s->box, p->uid, &m);
+    int r = message_get(s->conf->store, popd_box(s), p->uid, &m);
     if (!r && (first = read_range(s, p->uid, &m, 0, chunk)) < 0) r = (int)first;
     if (r) { /* nothing was said yet, so it can be said */
         log_warn(s->who, "message %u of %.*s: %s", p->uid, SLF(s->account.address), err_text(r));

@@ -11,8 +11,8 @@ enum { TREE_KEPT = 64 * 1024 };
 /* The message, or what it was before it was expunged. */
 static int record_of(struct store *store, struct mailbox_ref box, uint32_t uid, struct message *out)
 {
-    int r = message_get(store, box.account, box.box, uid, out);
-    return r == ERR_NOT_FOUND ? message_expunged(store, box.account, box.box, uid, out) : r;
+    int r = message_get(store, box, uid, out);
+    return r == ERR_NOT_FOUND ? message_expunged(store, box, uid, out) : r;
 }
 
 int reader_open(struct reader **out, struct store *store, struct mailbox_ref box, uint32_t uid,

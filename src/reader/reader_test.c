@@ -21,7 +21,7 @@ static uint32_t put(struct room *x, uint64_t flags)
     struct message_new m = letter(&x->f, text, flags);
     uint32_t validity, uid = 0;
     m.head_size = (uint32_t)(strstr(text, "--x") - text);
-    CHECK_OK(message_append(x->f.s, ACC, x->box.box, &m, 1, &validity, &uid));
+    CHECK_OK(message_append(x->f.s, x->box, &m, 1, &validity, &uid));
     body_unpin(x->f.s->body, &m.body);
     return uid;
 }
@@ -112,7 +112,7 @@ TEST(reader_sees_what_was_expunged_as_it_was)
     char b[8];
     if (!begin(&x)) return;
     uint32_t second = put(&x, FLAG_SEEN);
-    CHECK_OK(message_expunge(x.f.s, ACC, x.box.box, &x.uid, 1, false, &x.f.a, NULL, NULL));
+    CHECK_OK(message_expunge(x.f.s, x.box, (struct uids){&x.uid, 1}, false, &x.f.a, NULL));
     reader_records_begin(&r, x.f.s, x.box, second + 1);
     CHECK_OK(reader_record(&r, x.uid, &m));
     CHECK(m->uid == x.uid);

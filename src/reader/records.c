@@ -14,18 +14,16 @@ void reader_records_end(struct reader_records *r) { ar_free(&r->a); }
 
 int reader_record(struct reader_records *r, uint32_t uid, const struct message **out)
 {
-    const struct mailbox_ref *b = &r->box;
     while (r->at < r->n && r->v[r->at].uid < uid) r->at++;
     if (r->at == r->n) {
         size_t limit = r->last - uid < PAGE ? r->last - uid + 1 : PAGE;
         ar_reset(&r->a);
         r->at = r->n = 0;
-        int e = message_list(r->store, b->account, b->box, uid, limit, &r->a, &r->v, &r->n);
+        int e = message_list(r->store, r->box, uid, limit, &r->a, &r->v, &r->n);
         if (e) return e;
     }
     *out = &r->gone;
-    if (r->at == r->n || r->v[r->at].uid != uid)
-        return message_expunged(r->store, b->account, b->box, uid, &r->gone);
+    if (r->at == r->n || r->v[r->at].uid != uid) return message_expunged(r->store, r->box, uid, &r->gone);
     *out = &r->v[r->at];
     return 0;
 }

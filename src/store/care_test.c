@@ -6,7 +6,7 @@
 static struct body_ref ref_of(struct fixture *f, uint32_t uid)
 {
     struct message m;
-    CHECK_OK(message_get(f->s, ACC, INBOX_ID, uid, &m));
+    CHECK_OK(message_get(f->s, BOX(INBOX_ID), uid, &m));
     return m.body;
 }
 
@@ -27,7 +27,7 @@ static struct sweep_report sweep(struct fixture *f, const struct care_queue *que
 
 static void expunge(struct fixture *f, uint32_t uid)
 {
-    CHECK_OK(message_expunge(f->s, ACC, INBOX_ID, &uid, 1, false, &f->a, NULL, NULL));
+    CHECK_OK(message_expunge(f->s, BOX(INBOX_ID), (struct uids){&uid, 1}, false, &f->a, NULL));
 }
 
 static void check_text(struct fixture *f, uint32_t uid, const char *want)
@@ -133,12 +133,12 @@ static void shuttle(void *arg)
     struct shuttle *x = arg;
     while (!x->stop) {
         struct arena a = {0};
-        uint32_t v, *from, *to, uid = x->uid;
-        size_t n;
-        CHECK_OK(message_copy(x->f->s, ACC, x->box, &uid, 1, x->other, true, &a, &v, &from, &to, &n));
-        REQUIRE(n == 1);
+        uint32_t uid = x->uid;
+        struct message_copied c;
+        CHECK_OK(message_copy(x->f->s, BOX(x->box), (struct uids){&uid, 1}, x->other, true, &a, &c));
+        REQUIRE(c.n == 1);
         uint32_t was = x->box;
-        x->uid = to[0];
+        x->uid = c.to[0];
         x->box = x->other;
         x->other = was;
         ar_free(&a);
@@ -167,7 +167,7 @@ TEST(a_sweep_ends_however_busy_an_account_is)
     CHECK_OK(group_wait(&g));
     struct message m;
     struct slice got;
-    CHECK_OK(message_get(f.s, ACC, x.box, x.uid, &m));
+    CHECK_OK(message_get(f.s, BOX(x.box), x.uid, &m));
     CHECK_OK(body_get(f.s->body, &m.body, 100, &f.a, &got));
     CHECK_SL(got, "on the move");
     fixture_end(&f);
@@ -201,13 +201,13 @@ TEST(mostly_dead_packs_are_moved_out_of)
 {
     static char big[5000];
     struct fixture f;
-    uint32_t copy_of = 4, v, *from, *to;
-    size_t n;
+    uint32_t copy_of = 4;
+    struct message_copied c;
     REQUIRE(fixture_begin(&f));
     memset(big, 'x', sizeof big - 1);
     for (int i = 0; i < 3; i++) add(&f, INBOX_ID, big, 0);
     CHECK_INT(add(&f, INBOX_ID, "survivor", 0), 4);
-    CHECK_OK(message_copy(f.s, ACC, INBOX_ID, &copy_of, 1, INBOX_ID, false, &f.a, &v, &from, &to, &n));
+    CHECK_OK(message_copy(f.s, BOX(INBOX_ID), (struct uids){&copy_of, 1}, INBOX_ID, false, &f.a, &c));
     seal(&f);
     expunge(&f, 1);
     CHECK_INT(sweep(&f, NULL, 0).compacted, 0); /* more than a third is alive */
@@ -268,7 +268,7 @@ TEST(verify_says_what_is_wrong_and_whom_it_concerns)
     struct sweep_report r = sweep(&f, NULL, 0); /* not sure what is alive */
     CHECK(r.damaged == 1 && r.dropped == 0 && r.kept == 2);
     uint32_t uid = 1;
-    CHECK_OK(message_expunge(f.s, ACC, INBOX_ID, &uid, 1, false, &f.a, NULL, NULL));
+    CHECK_OK(message_expunge(f.s, BOX(INBOX_ID), (struct uids){&uid, 1}, false, &f.a, NULL));
     CHECK_OK(kv_transact(f.s->kv, SL("u:" ACC), damage_rows, &(int){3}));
     r = sweep(&f, NULL, 0); /* the row is gone */
     CHECK(r.damaged == 0 && r.dropped == 1);
@@ -390,7 +390,7 @@ TEST(verify_compares_what_belongs_together)
     CHECK_OK(account_add(f.s->directory, SL("bob@one.test"), SL("secret")));
     struct message_new m = letter(&f, "text", 0);
     m.keyword = &keyword, m.nkeywords = 1;
-    CHECK_OK(message_append(f.s, ACC, INBOX_ID, &m, 1, &v, &uid));
+    CHECK_OK(message_append(f.s, BOX(INBOX_ID), &m, 1, &v, &uid));
     CHECK_ERR(store_verify(f.s, NULL, NULL, note_fault, &said), ERR_CORRUPT);
     CHECK_SL(buf_slice(&said), "the domain one.test has no DKIM key that signs\n");
     CHECK_OK(dkim_key_add(f.s->directory, SL("one.test"), SL("s"), KEY_ED25519, DKIM_KEY_ACTIVE));
@@ -484,7 +484,7 @@ TEST(a_backup_opens_as_a_store)
     snprintf(path, sizeof path, "%s/bodies", to);
     REQUIRE(body_open(&b, path, 0) == 0);
     REQUIRE(store_open(&copy, kv, b) == 0);
-    CHECK_OK(message_get(copy, ACC, INBOX_ID, 1, &m));
+    CHECK_OK(message_get(copy, BOX(INBOX_ID), 1, &m));
     CHECK_OK(body_get(b, &m.body, 100, &f.a, &got));
     CHECK_SL(got, "letter");
     store_close(&copy);

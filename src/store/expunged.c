@@ -46,12 +46,12 @@ void expunged_add(struct expunged *e, const char *acc, uint32_t box, const struc
     lock_release(&e->lock);
 }
 
-int message_expunged(struct store *s, const char *acc, uint32_t box, uint32_t uid, struct message *out)
+int message_expunged(struct store *s, struct mailbox_ref box, uint32_t uid, struct message *out)
 {
     struct expunged *e = s->expunged;
-    const struct place *p = place_of(e, acc, box, uid);
+    const struct place *p = place_of(e, box.account, box.box, uid);
     lock_take(&e->lock);
-    bool found = p->box == box && p->m.uid == uid && strcmp(p->acc, acc) == 0;
+    bool found = p->box == box.box && p->m.uid == uid && strcmp(p->acc, box.account) == 0;
     if (found) *out = p->m;
     lock_release(&e->lock);
     return found ? 0 : err_set(ERR_NOT_FOUND, "the message with UID %u is gone", uid);

@@ -95,10 +95,10 @@ struct message {
     char email_id[20]; /* RFC 8474 OBJECTID; the same for copies */
 };
 /* uid exactly. ERR_NOT_FOUND when expunged meanwhile. */
-MUST_CHECK int message_get(struct store *s, const char *acc, uint32_t box, uint32_t uid, struct message *out);
+MUST_CHECK int message_get(struct store *s, struct mailbox_ref box, uint32_t uid, struct message *out);
 /* Ascending from uid `from`, at most limit (<= 1000), fewer only at the end, into the arena. A damaged record
  * is logged and left out. */
-MUST_CHECK int message_list(struct store *s, const char *acc, uint32_t box, uint32_t from, size_t limit,
+MUST_CHECK int message_list(struct store *s, struct mailbox_ref box, uint32_t from, size_t limit,
                             struct arena *a, struct message **out, size_t *n);
 
 struct message_new {
@@ -115,8 +115,8 @@ struct message_new {
 };
 /* All or none get consecutive uids from *first_uid. ERR_NOT_FOUND no such mailbox, ERR_QUOTA,
  * ERR_LIMIT: every keyword of the mailbox is in use. */
-MUST_CHECK int message_append(struct store *s, const char *acc, uint32_t box, const struct message_new *m,
-                              size_t n, uint32_t *uidvalidity, uint32_t *first_uid);
+MUST_CHECK int message_append(struct store *s, struct mailbox_ref box, const struct message_new *m, size_t n,
+                              uint32_t *uidvalidity, uint32_t *first_uid);
 /* Delivery exactly once: an account remembers delivery ids for 30 days; the second time nothing
  * happens and *duplicate is set. Keywords that do not fit are dropped: they are hints, the letter is not.
  * box_name: "INBOX", "Junk", ... INBOX when there is none of it. */
@@ -124,31 +124,39 @@ MUST_CHECK int message_deliver(struct store *s, const char *acc, struct slice de
                                struct slice box_name, const struct message_new *m, uint32_t *uid,
                                bool *duplicate);
 
+/* Uids, ascending. */
+struct uids {
+    const uint32_t *v;
+    size_t n;
+};
+
 enum flags_op { FLAGS_ADD, FLAGS_REMOVE, FLAGS_REPLACE };
-struct flag_set {
+struct flags_change {
+    enum flags_op op;
     uint64_t bits;               /* system flags */
     const struct slice *keyword; /* by name; made when missing, but to remove it */
     size_t n;
+    uint64_t unchanged_since; /* 0 = always, else messages with a higher modseq are left (RFC 7162 3.1.3) */
 };
-/* Changes flags of the uids (ascending; those gone are passed over). unchanged_since: 0 = always,
- * else messages with a higher modseq are left and listed in *failed (RFC 7162 3.1.3). ERR_LIMIT:
- * every keyword of the mailbox is in use. */
-MUST_CHECK int message_flags(struct store *s, const char *acc, uint32_t box, const uint32_t *uid, size_t n,
-                             enum flags_op op, const struct flag_set *flags, uint64_t unchanged_since,
-                             struct arena *a, uint32_t **failed, size_t *nfailed);
+/* Changes flags of the uids; those gone are passed over. *failed, in the arena: what was left because of
+ * unchanged_since; may be NULL. ERR_LIMIT: every keyword of the mailbox is in use. */
+MUST_CHECK int message_flags(struct store *s, struct mailbox_ref box, struct uids uids,
+                             const struct flags_change *change, struct arena *a, struct uids *failed);
 /* A message that was expunged lately, as it was: sessions that were not told yet go on to see it
  * (RFC 2180). Kept in memory, the latest ones. ERR_NOT_FOUND. Does not suspend. */
-MUST_CHECK int message_expunged(struct store *s, const char *acc, uint32_t box, uint32_t uid,
-                                struct message *out);
-/* Removes the uids, or all with \Deleted when uid is NULL; only_deleted: of the uids just those
- * that have \Deleted (UID EXPUNGE). *gone: what was removed, ascending; may be NULL. */
-MUST_CHECK int message_expunge(struct store *s, const char *acc, uint32_t box, const uint32_t *uid, size_t n,
-                               bool only_deleted, struct arena *a, uint32_t **gone, size_t *ngone);
-/* Copies (moves) in order of uid, within the account. from_uid[i] became to_uid[i]. Moving is one
- * transaction. */
-MUST_CHECK int message_copy(struct store *s, const char *acc, uint32_t from, const uint32_t *uid, size_t n,
-                            uint32_t to, bool move, struct arena *a, uint32_t *uidvalidity,
-                            uint32_t **from_uid, uint32_t **to_uid, size_t *ncopied);
+MUST_CHECK int message_expunged(struct store *s, struct mailbox_ref box, uint32_t uid, struct message *out);
+/* Removes the uids, or all with \Deleted when uids.v is NULL; only_deleted: of the uids just those
+ * that have \Deleted (UID EXPUNGE). *gone, in the arena: what was removed; may be NULL. */
+MUST_CHECK int message_expunge(struct store *s, struct mailbox_ref box, struct uids uids, bool only_deleted,
+                               struct arena *a, struct uids *gone);
+struct message_copied {
+    uint32_t uidvalidity;      /* of the mailbox they came to */
+    const uint32_t *from, *to; /* from[i] became to[i]; in the arena */
+    size_t n;
+};
+/* Copies (moves) in order of uid into the account's mailbox `to`. Moving is one transaction. */
+MUST_CHECK int message_copy(struct store *s, struct mailbox_ref box, struct uids uids, uint32_t to, bool move,
+                            struct arena *a, struct message_copied *out);
 
 /* ---- a selected mailbox ---- */
 

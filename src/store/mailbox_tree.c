@@ -110,13 +110,15 @@ static int rename_inbox(struct store *s, const char *acc, struct slice to, struc
     if (rc == 0) rc = mailbox_create(s, acc, to, 0, a, &box);
     for (uint32_t from = 1; rc == 0 && from < inbox.uidnext;) {
         struct message *m;
-        uint32_t uids[KV_PAGE_MAX], validity, *from_uid, *to_uid;
-        size_t n, all, moved;
-        rc = message_list(s, acc, INBOX_ID, from, KV_PAGE_MAX, a, &m, &all);
+        uint32_t uids[KV_PAGE_MAX];
+        struct message_copied c;
+        size_t n, all;
+        rc = message_list(s, (struct mailbox_ref){acc, INBOX_ID}, from, KV_PAGE_MAX, a, &m, &all);
         for (n = 0; rc == 0 && n < all && m[n].uid < inbox.uidnext; n++) uids[n] = m[n].uid;
         if (rc || !n) break;
         from = uids[n - 1] + 1;
-        rc = message_copy(s, acc, INBOX_ID, uids, n, box.id, true, a, &validity, &from_uid, &to_uid, &moved);
+        rc =
+            message_copy(s, (struct mailbox_ref){acc, INBOX_ID}, (struct uids){uids, n}, box.id, true, a, &c);
     }
     return rc;
 }

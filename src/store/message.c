@@ -7,13 +7,13 @@
 
 /* ---- reading ---- */
 
-int message_get(struct store *s, const char *acc, uint32_t box, uint32_t uid, struct message *out)
+int message_get(struct store *s, struct mailbox_ref box, uint32_t uid, struct message *out)
 {
     char room[KEY_ROOM], key[KEY_ROOM];
     struct arena a;
     struct slice value;
     ar_init(&a, 0);
-    int rc = kv_get(s->kv, account_object(acc, room), key_two('m', box, uid, 8, key), &a, &value);
+    int rc = kv_get(s->kv, account_object(box.account, room), key_two('m', box.box, uid, 8, key), &a, &value);
     if (rc == 0) rc = message_row_get(value, uid, out);
     else if (rc == ERR_NOT_FOUND) err_set(rc, "the message with UID %u is gone", uid);
     ar_free(&a);
@@ -22,16 +22,16 @@ int message_get(struct store *s, const char *acc, uint32_t box, uint32_t uid, st
 
 /* One page of rows from uid *next on; *next becomes the uid after it, 0 at the end. A damaged row hides no
  * other. */
-static int list_page(struct store *s, const char *acc, uint32_t box, uint32_t *next, size_t limit,
-                     struct arena *a, struct message **out, size_t *n, size_t *cap)
+static int list_page(struct store *s, struct mailbox_ref box, uint32_t *next, size_t limit, struct arena *a,
+                     struct message **out, size_t *n, size_t *cap)
 {
     char room[KEY_ROOM], first[KEY_ROOM], end[KEY_ROOM];
     struct arena rows;
     struct kv_page page;
     uint64_t uid = 0;
     ar_init(&rows, 0);
-    int rc = kv_scan(s->kv, account_object(acc, room), key_two('m', box, *next, 8, first),
-                     key_prefix_end('m', box, end), limit, &rows, &page);
+    int rc = kv_scan(s->kv, account_object(box.account, room), key_two('m', box.box, *next, 8, first),
+                     key_prefix_end('m', box.box, end), limit, &rows, &page);
     for (size_t i = 0; rc == 0 && i < page.n; i++) {
         rc = key_number(page.row[i].key, &uid);
         if (rc) break;
@@ -40,8 +40,8 @@ static int list_page(struct store *s, const char *acc, uint32_t box, uint32_t *n
         if (rc == 0) ++*n;
         else if (rc == ERR_CORRUPT) {
             log_error("store",
-                      "account %s, mailbox %u: the record %.*s is damaged and left out; see tram verify", acc,
-                      box, SLF(page.row[i].key));
+                      "account %s, mailbox %u: the record %.*s is damaged and left out; see tram verify",
+                      box.account, box.box, SLF(page.row[i].key));
             rc = 0;
         }
     }
@@ -50,7 +50,7 @@ static int list_page(struct store *s, const char *acc, uint32_t box, uint32_t *n
     return rc;
 }
 
-int message_list(struct store *s, const char *acc, uint32_t box, uint32_t from, size_t limit, struct arena *a,
+int message_list(struct store *s, struct mailbox_ref box, uint32_t from, size_t limit, struct arena *a,
                  struct message **out, size_t *n)
 {
     size_t cap = 0;
@@ -58,7 +58,7 @@ int message_list(struct store *s, const char *acc, uint32_t box, uint32_t from, 
     *out = NULL;
     *n = 0;
     for (uint32_t next = from; rc == 0 && next && *n < limit;)
-        rc = list_page(s, acc, box, &next, limit - *n, a, out, n, &cap);
+        rc = list_page(s, box, &next, limit - *n, a, out, n, &cap);
     return rc;
 }
 
@@ -140,13 +140,13 @@ static int append(struct kv_tx *tx, void *arg)
     return add_messages(tx, &a, &b, p->m, p->n, false);
 }
 
-int message_append(struct store *s, const char *acc, uint32_t box, const struct message_new *m, size_t n,
+int message_append(struct store *s, struct mailbox_ref box, const struct message_new *m, size_t n,
                    uint32_t *uidvalidity, uint32_t *first_uid)
 {
-    struct append p = {.box = box, .m = m, .n = n};
+    struct append p = {.box = box.box, .m = m, .n = n};
     if (n == 0 || n > COPY_MAX)
         return err_set(ERR_LIMIT, "at most %d messages can be added at once", COPY_MAX);
-    int rc = account_transact(s, acc, append, &p);
+    int rc = account_transact(s, box.account, append, &p);
     *uidvalidity = p.uidvalidity;
     *first_uid = p.first_uid;
     return rc;

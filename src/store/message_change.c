@@ -8,12 +8,12 @@
 #include "mailbox_i.h"
 
 /* What a transaction found out. It may run twice, so each run starts anew. */
-struct uids {
+struct gather {
     uint32_t *v;
     size_t n, cap;
 };
 
-static void uids_add(struct uids *u, uint32_t uid)
+static void gather_add(struct gather *u, uint32_t uid)
 {
     if (u->n == u->cap) {
         u->cap = u->cap ? 2 * u->cap : 64;
@@ -22,16 +22,20 @@ static void uids_add(struct uids *u, uint32_t uid)
     u->v[u->n++] = uid;
 }
 
-/* Into the arena, and frees it. */
-static void uids_hand_out(struct uids *u, struct arena *a, uint32_t **v, size_t *n)
+/* Into the arena. */
+static const uint32_t *gather_keep(const struct gather *g, struct arena *a)
 {
-    if (v) {
-        *v = ar_array(a, uint32_t, u->n);
-        if (u->n) memcpy(*v, u->v, u->n * sizeof **v);
-        *n = u->n;
-    }
-    free(u->v);
-    *u = (struct uids){0};
+    uint32_t *v = ar_array(a, uint32_t, g->n);
+    if (g->n) memcpy(v, g->v, g->n * sizeof *v);
+    return v;
+}
+
+/* The same, unless out is NULL; and frees it. */
+static void gather_hand_out(struct gather *g, struct arena *a, struct uids *out)
+{
+    if (out) *out = (struct uids){gather_keep(g, a), g->n};
+    free(g->v);
+    *g = (struct gather){0};
 }
 
 /* Messages as they were before a transaction removed them. */
@@ -59,14 +63,13 @@ static void gone_keep(struct store *s, const char *acc, uint32_t box, struct gon
 
 /* ---- flags ---- */
 
-struct flags_change {
+struct flagging {
     uint32_t box;
     const uint32_t *uid;
     size_t n;
-    enum flags_op op;
-    const struct flag_set *set;
-    uint64_t flags, unchanged_since; /* flags: of the set, in this mailbox now */
-    struct uids failed;
+    const struct flags_change *as;
+    uint64_t flags; /* that it names, in this mailbox now */
+    struct gather failed;
     size_t failed_before; /* by the parts before this one */
     struct journal journal;
 };
@@ -76,17 +79,16 @@ static uint64_t apply(enum flags_op op, uint64_t old, uint64_t flags)
     return op == FLAGS_ADD ? old | flags : op == FLAGS_REMOVE ? old & ~flags : flags;
 }
 
-static int flags_one(struct kv_tx *tx, struct flags_change *c, struct box_row *b, uint64_t modseq,
-                     uint32_t uid)
+static int flags_one(struct kv_tx *tx, struct flagging *c, struct box_row *b, uint64_t modseq, uint32_t uid)
 {
     struct message m;
     int rc = tx_message(tx, c->box, uid, &m);
     if (rc) return rc == ERR_NOT_FOUND ? 0 : rc;
-    if (c->unchanged_since && m.modseq > c->unchanged_since) {
-        uids_add(&c->failed, uid);
+    if (c->as->unchanged_since && m.modseq > c->as->unchanged_since) {
+        gather_add(&c->failed, uid);
         return 0;
     }
-    uint64_t flags = apply(c->op, m.flags, c->flags);
+    uint64_t flags = apply(c->as->op, m.flags, c->flags);
     if (flags == m.flags) return 0;
     count_flags(b, m.flags, flags);
     m.flags = flags;
@@ -98,7 +100,7 @@ static int flags_one(struct kv_tx *tx, struct flags_change *c, struct box_row *b
 
 static int change_flags(struct kv_tx *tx, void *arg)
 {
-    struct flags_change *c = arg;
+    struct flagging *c = arg;
     struct account_row a;
     struct box_row b;
     c->failed.n = c->failed_before;
@@ -106,7 +108,7 @@ static int change_flags(struct kv_tx *tx, void *arg)
     int rc = tx_account(tx, &a);
     if (rc == 0) rc = tx_box(tx, c->box, &b);
     if (rc == 0)
-        rc = box_flags(&b, c->set->bits, c->set->keyword, c->set->n, c->op != FLAGS_REMOVE, &c->flags);
+        rc = box_flags(&b, c->as->bits, c->as->keyword, c->as->n, c->as->op != FLAGS_REMOVE, &c->flags);
     for (size_t i = 0; rc == 0 && i < c->n; i++) rc = flags_one(tx, c, &b, a.modseq + 1, c->uid[i]);
     if (rc || !c->journal.changes.n) return rc;
     b.m.modseq = ++a.modseq;
@@ -116,20 +118,19 @@ static int change_flags(struct kv_tx *tx, void *arg)
     return 0;
 }
 
-int message_flags(struct store *s, const char *acc, uint32_t box, const uint32_t *uid, size_t n,
-                  enum flags_op op, const struct flag_set *flags, uint64_t unchanged_since, struct arena *a,
-                  uint32_t **failed, size_t *nfailed)
+int message_flags(struct store *s, struct mailbox_ref box, struct uids uids,
+                  const struct flags_change *change, struct arena *a, struct uids *failed)
 {
-    struct flags_change c = {.box = box, .op = op, .set = flags, .unchanged_since = unchanged_since};
+    struct flagging c = {.box = box.box, .as = change};
     int rc = 0;
-    for (size_t at = 0; rc == 0 && at < n; at += c.n) {
-        c.uid = uid + at;
-        c.n = n - at < CHANGE_MAX ? n - at : CHANGE_MAX;
+    for (size_t at = 0; rc == 0 && at < uids.n; at += c.n) {
+        c.uid = uids.v + at;
+        c.n = uids.n - at < CHANGE_MAX ? uids.n - at : CHANGE_MAX;
         c.failed_before = c.failed.n;
-        rc = account_transact(s, acc, change_flags, &c);
+        rc = account_transact(s, box.account, change_flags, &c);
     }
     journal_free(&c.journal);
-    uids_hand_out(&c.failed, a, failed, nfailed);
+    gather_hand_out(&c.failed, a, failed);
     return rc;
 }
 
@@ -140,7 +141,7 @@ struct expunge {
     const uint32_t *uid;
     size_t n;
     bool only_deleted;
-    struct uids gone;
+    struct gather gone;
     size_t gone_before;
     struct gone rows;
     struct journal journal;
@@ -164,7 +165,7 @@ static int expunge(struct kv_tx *tx, void *arg)
             count_message(&a, &b, &m, -1);
             kv_tx_del(tx, key_two('m', c->box, m.uid, 8, room));
             journal_gone(&c->journal, m.uid);
-            uids_add(&c->gone, m.uid);
+            gather_add(&c->gone, m.uid);
             gone_add(&c->rows, &m);
         }
         if (rc == ERR_NOT_FOUND) rc = 0;
@@ -177,12 +178,12 @@ static int expunge(struct kv_tx *tx, void *arg)
     return 0;
 }
 
-static int expunge_parts(struct store *s, const char *acc, struct expunge *c, const uint32_t *uid, size_t n)
+static int expunge_parts(struct store *s, const char *acc, struct expunge *c, struct uids uids)
 {
     int rc = 0;
-    for (size_t at = 0; rc == 0 && at < n; at += c->n) {
-        c->uid = uid + at;
-        c->n = n - at < CHANGE_MAX ? n - at : CHANGE_MAX;
+    for (size_t at = 0; rc == 0 && at < uids.n; at += c->n) {
+        c->uid = uids.v + at;
+        c->n = uids.n - at < CHANGE_MAX ? uids.n - at : CHANGE_MAX;
         c->gone_before = c->gone.n;
         rc = account_transact(s, acc, expunge, c);
         gone_keep(s, acc, c->box, &c->rows, rc == 0);
@@ -191,19 +192,19 @@ static int expunge_parts(struct store *s, const char *acc, struct expunge *c, co
 }
 
 /* The uids that have \Deleted now. */
-static int find_deleted(struct store *s, const char *acc, uint32_t box, struct uids *out)
+static int find_deleted(struct store *s, struct mailbox_ref box, struct gather *out)
 {
     struct arena a;
     struct mailbox b;
     struct message *m;
     size_t n = 1;
     ar_init(&a, 0);
-    int rc = mailbox_get(s, acc, box, &a, &b);
+    int rc = mailbox_get(s, box.account, box.box, &a, &b);
     uint32_t left = rc ? 0 : b.deleted;
     for (uint32_t from = 1; rc == 0 && left && n;) {
-        rc = message_list(s, acc, box, from, KV_PAGE_MAX, &a, &m, &n);
+        rc = message_list(s, box, from, KV_PAGE_MAX, &a, &m, &n);
         for (size_t i = 0; rc == 0 && i < n; i++)
-            if (m[i].flags & FLAG_DELETED) uids_add(out, m[i].uid);
+            if (m[i].flags & FLAG_DELETED) gather_add(out, m[i].uid);
         if (rc == 0 && n) from = m[n - 1].uid + 1;
         ar_reset(&a);
         fiber_breathe();
@@ -212,21 +213,20 @@ static int find_deleted(struct store *s, const char *acc, uint32_t box, struct u
     return rc;
 }
 
-int message_expunge(struct store *s, const char *acc, uint32_t box, const uint32_t *uid, size_t n,
-                    bool only_deleted, struct arena *a, uint32_t **gone, size_t *ngone)
+int message_expunge(struct store *s, struct mailbox_ref box, struct uids uids, bool only_deleted,
+                    struct arena *a, struct uids *gone)
 {
-    struct expunge c = {.box = box, .only_deleted = only_deleted || !uid};
-    struct uids found = {0};
+    struct expunge c = {.box = box.box, .only_deleted = only_deleted || !uids.v};
+    struct gather found = {0};
     int rc = 0;
-    if (!uid) {
-        rc = find_deleted(s, acc, box, &found);
-        uid = found.v;
-        n = found.n;
+    if (!uids.v) {
+        rc = find_deleted(s, box, &found);
+        uids = (struct uids){found.v, found.n};
     }
-    if (rc == 0) rc = expunge_parts(s, acc, &c, uid, n);
+    if (rc == 0) rc = expunge_parts(s, box.account, &c, uids);
     journal_free(&c.journal);
     free(found.v);
-    uids_hand_out(&c.gone, a, gone, ngone);
+    gather_hand_out(&c.gone, a, gone);
     return rc;
 }
 
@@ -237,7 +237,7 @@ struct copy {
     const uint32_t *uid;
     size_t n;
     bool move;
-    struct uids old, new;
+    struct gather old, new;
     struct gone gone;
     size_t before;
     uint32_t uidvalidity;
@@ -266,8 +266,8 @@ static int copy_one(struct kv_tx *tx, struct copy *c, struct account_row *a, str
     uint64_t flags = m.flags;
     rc = from == to ? 0 : translate(from, to, &flags);
     if (rc) return rc;
-    uids_add(&c->old, uid);
-    uids_add(&c->new, to->m.uidnext);
+    gather_add(&c->old, uid);
+    gather_add(&c->new, to->m.uidnext);
     if (c->move) {
         gone_add(&c->gone, &m);
         count_message(a, from, &m, -1);
@@ -321,29 +321,28 @@ static int copy(struct kv_tx *tx, void *arg)
 static void undo_copies(struct store *s, const char *acc, struct copy *c)
 {
     struct expunge e = {.box = c->to};
-    (void)!expunge_parts(s, acc, &e, c->new.v, c->before);
+    (void)!expunge_parts(s, acc, &e, (struct uids){c->new.v, c->before});
     journal_free(&e.journal);
     free(e.gone.v);
 }
 
-int message_copy(struct store *s, const char *acc, uint32_t from, const uint32_t *uid, size_t n, uint32_t to,
-                 bool move, struct arena *a, uint32_t *uidvalidity, uint32_t **from_uid, uint32_t **to_uid,
-                 size_t *ncopied)
+int message_copy(struct store *s, struct mailbox_ref box, struct uids uids, uint32_t to, bool move,
+                 struct arena *a, struct message_copied *out)
 {
-    struct copy c = {.from = from, .to = to, .move = move};
+    struct copy c = {.from = box.box, .to = to, .move = move};
     int rc = 0;
-    for (size_t at = 0; rc == 0 && at < n; at += c.n) {
-        c.uid = uid + at;
-        c.n = n - at < COPY_MAX ? n - at : COPY_MAX;
+    for (size_t at = 0; rc == 0 && at < uids.n; at += c.n) {
+        c.uid = uids.v + at;
+        c.n = uids.n - at < COPY_MAX ? uids.n - at : COPY_MAX;
         c.before = c.new.n;
-        rc = account_transact(s, acc, copy, &c);
-        gone_keep(s, acc, from, &c.gone, rc == 0);
+        rc = account_transact(s, box.account, copy, &c);
+        gone_keep(s, box.account, box.box, &c.gone, rc == 0);
     }
-    if (rc && !move) undo_copies(s, acc, &c);
+    if (rc && !move) undo_copies(s, box.account, &c);
     if (rc) c.old.n = c.new.n = move ? c.before : 0;
     journal_free(&c.journal);
-    *uidvalidity = c.uidvalidity;
-    uids_hand_out(&c.old, a, from_uid, ncopied);
-    uids_hand_out(&c.new, a, to_uid, ncopied);
+    *out = (struct message_copied){c.uidvalidity, gather_keep(&c.old, a), gather_keep(&c.new, a), c.new.n};
+    free(c.old.v);
+    free(c.new.v);
     return rc;
 }

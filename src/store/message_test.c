@@ -16,7 +16,7 @@ static struct slice listing(struct fixture *f, uint32_t box)
     struct message *m;
     size_t n;
     struct slice text = SL("");
-    CHECK_OK(message_list(f->s, ACC, box, 1, 1000, &f->a, &m, &n));
+    CHECK_OK(message_list(f->s, BOX(box), 1, 1000, &f->a, &m, &n));
     for (size_t i = 0; i < n; i++)
         text = ar_printf(&f->a, "%.*s%s%u:%llx", SLF(text), i ? " " : "", m[i].uid,
                          (unsigned long long)m[i].flags);
@@ -31,7 +31,7 @@ static void check_counters(struct fixture *f, uint32_t box)
     size_t n;
     uint32_t unseen = 0, deleted = 0;
     uint64_t size = 0;
-    CHECK_OK(message_list(f->s, ACC, box, 1, 1000, &f->a, &m, &n));
+    CHECK_OK(message_list(f->s, BOX(box), 1, 1000, &f->a, &m, &n));
     for (size_t i = 0; i < n; i++) {
         unseen += !(m[i].flags & FLAG_SEEN);
         deleted += (m[i].flags & FLAG_DELETED) != 0;
@@ -59,7 +59,7 @@ TEST(a_damaged_message_hides_no_other)
         CHECK_OK(kv_transact(f.s->kv, SL("u:" ACC), damage_message, &uid));
     CHECK_SL(listing(&f, INBOX_ID), "2:0 4:0 5:0");
     CHECK_OK(
-        message_list(f.s, ACC, INBOX_ID, 1, 2, &f.a, &m, &n)); /* a page is full although rows are left out */
+        message_list(f.s, BOX(INBOX_ID), 1, 2, &f.a, &m, &n)); /* a page is full although rows are left out */
     REQUIRE(n == 2);
     CHECK(m[0].uid == 2 && m[1].uid == 4);
     struct view *v = NULL;
@@ -82,32 +82,32 @@ TEST(messages_are_added_with_ascending_uids)
     struct slice keyword[] = {SL("$Junk")};
     new[1].keyword = keyword;
     new[1].nkeywords = 1;
-    CHECK_OK(message_append(f.s, ACC, INBOX_ID, new, 3, &validity, &first));
+    CHECK_OK(message_append(f.s, BOX(INBOX_ID), new, 3, &validity, &first));
     CHECK(first == 1 && validity == box_now(&f, INBOX_ID).uidvalidity);
     CHECK_SL(listing(&f, INBOX_ID), "1:0 2:21 3:8");
     CHECK(box_now(&f, INBOX_ID).modseq > before);
     check_counters(&f, INBOX_ID);
-    CHECK_OK(message_get(f.s, ACC, INBOX_ID, 2, &m));
+    CHECK_OK(message_get(f.s, BOX(INBOX_ID), 2, &m));
     CHECK(m.uid == 2 && m.size == 4 && m.internal_date == 1700000000 && m.head_size == 1 &&
           m.save_date > 1700000000);
     CHECK_OK(body_get(f.s->body, &m.body, 100, &f.a, &text));
     CHECK_SL(text, "two!");
-    CHECK_ERR(message_get(f.s, ACC, INBOX_ID, 4, &m), ERR_NOT_FOUND);
-    CHECK_ERR(message_append(f.s, ACC, 99, new, 1, &validity, &first), ERR_NOT_FOUND);
-    CHECK_ERR(message_append(f.s, "nobody", INBOX_ID, new, 1, &validity, &first), ERR_NOT_FOUND);
+    CHECK_ERR(message_get(f.s, BOX(INBOX_ID), 4, &m), ERR_NOT_FOUND);
+    CHECK_ERR(message_append(f.s, BOX(99), new, 1, &validity, &first), ERR_NOT_FOUND);
+    CHECK_ERR(message_append(f.s, (struct mailbox_ref){"nobody", INBOX_ID}, new, 1, &validity, &first),
+              ERR_NOT_FOUND);
     fixture_end(&f);
 }
 
 TEST(a_uid_is_never_used_again)
 {
     struct fixture f;
-    uint32_t *gone;
-    size_t n;
+    struct uids gone;
     REQUIRE(fixture_begin(&f));
     CHECK_INT(add(&f, INBOX_ID, "one", FLAG_DELETED), 1);
     CHECK_INT(add(&f, INBOX_ID, "two", FLAG_DELETED), 2);
-    CHECK_OK(message_expunge(f.s, ACC, INBOX_ID, NULL, 0, false, &f.a, &gone, &n));
-    CHECK_INT(n, 2);
+    CHECK_OK(message_expunge(f.s, BOX(INBOX_ID), (struct uids){0}, false, &f.a, &gone));
+    CHECK_INT(gone.n, 2);
     CHECK_INT(add(&f, INBOX_ID, "three", 0), 3);
     check_counters(&f, INBOX_ID);
     fixture_end(&f);
@@ -180,19 +180,19 @@ TEST(old_delivery_ids_are_forgotten)
 TEST(a_quota_is_kept)
 {
     struct fixture f;
-    uint32_t uid, v, *from, *to;
-    size_t n;
+    uint32_t uid, v;
+    struct message_copied c;
     bool twice;
     REQUIRE(fixture_begin(&f));
     CHECK_OK(account_set_quota(f.s, ACC, 10));
     struct message_new m = letter(&f, "123456", 0);
     CHECK_OK(message_deliver(f.s, ACC, SL("1"), SL("INBOX"), &m, &uid, &twice));
     CHECK_ERR(message_deliver(f.s, ACC, SL("2"), SL("INBOX"), &m, &uid, &twice), ERR_QUOTA);
-    CHECK_ERR(message_append(f.s, ACC, INBOX_ID, &m, 1, &v, &uid), ERR_QUOTA);
+    CHECK_ERR(message_append(f.s, BOX(INBOX_ID), &m, 1, &v, &uid), ERR_QUOTA);
     uint32_t one = 1;
-    CHECK_ERR(message_copy(f.s, ACC, INBOX_ID, &one, 1, 2, false, &f.a, &v, &from, &to, &n), ERR_QUOTA);
-    CHECK_INT(n, 0);
-    CHECK_OK(message_copy(f.s, ACC, INBOX_ID, &one, 1, 2, true, &f.a, &v, &from, &to, &n));
+    CHECK_ERR(message_copy(f.s, BOX(INBOX_ID), (struct uids){&one, 1}, 2, false, &f.a, &c), ERR_QUOTA);
+    CHECK_INT(c.n, 0);
+    CHECK_OK(message_copy(f.s, BOX(INBOX_ID), (struct uids){&one, 1}, 2, true, &f.a, &c));
     CHECK_OK(account_set_quota(f.s, ACC, 12));
     CHECK_OK(message_deliver(f.s, ACC, SL("2"), SL("INBOX"), &m, &uid,
                              &twice)); /* what failed was not remembered */
@@ -204,57 +204,60 @@ TEST(flags_change_with_a_new_modseq)
 {
     struct fixture f;
     struct message m;
-    uint32_t uids[] = {1, 2, 3, 9}, *failed;
-    size_t n;
+    uint32_t uids[] = {1, 2, 3, 9};
+    struct uids failed;
     REQUIRE(fixture_begin(&f));
     for (int i = 0; i < 3; i++) add(&f, INBOX_ID, "x", 0);
     uint64_t seq = box_now(&f, INBOX_ID).modseq;
-    CHECK_OK(message_flags(f.s, ACC, INBOX_ID, uids, 4, FLAGS_ADD,
-                           &(struct flag_set){.bits = FLAG_SEEN | FLAG_DELETED}, 0, &f.a, &failed, &n));
+    CHECK_OK(message_flags(f.s, BOX(INBOX_ID), (struct uids){uids, 4},
+                           &(struct flags_change){.op = FLAGS_ADD, .bits = FLAG_SEEN | FLAG_DELETED}, &f.a,
+                           &failed));
     CHECK_SL(listing(&f, INBOX_ID), "1:9 2:9 3:9");
-    CHECK(box_now(&f, INBOX_ID).modseq > seq && n == 0);
+    CHECK(box_now(&f, INBOX_ID).modseq > seq && failed.n == 0);
     check_counters(&f, INBOX_ID);
     seq = box_now(&f, INBOX_ID).modseq;
-    CHECK_OK(message_flags(f.s, ACC, INBOX_ID, uids, 4, FLAGS_ADD, &(struct flag_set){.bits = FLAG_SEEN}, 0,
-                           &f.a, &failed, &n));
+    CHECK_OK(message_flags(f.s, BOX(INBOX_ID), (struct uids){uids, 4},
+                           &(struct flags_change){.op = FLAGS_ADD, .bits = FLAG_SEEN}, &f.a, &failed));
     CHECK_INT(box_now(&f, INBOX_ID).modseq, seq); /* nothing changed */
-    CHECK_OK(message_flags(f.s, ACC, INBOX_ID, uids + 1, 1, FLAGS_REMOVE,
-                           &(struct flag_set){.bits = FLAG_DELETED}, 0, &f.a, &failed, &n));
+    CHECK_OK(message_flags(f.s, BOX(INBOX_ID), (struct uids){uids + 1, 1},
+                           &(struct flags_change){.op = FLAGS_REMOVE, .bits = FLAG_DELETED}, &f.a, &failed));
     CHECK_SL(listing(&f, INBOX_ID), "1:9 2:1 3:9");
     /* RFC 7162 section 3.1.3: the one that changed since is left alone and named. */
-    CHECK_OK(message_flags(f.s, ACC, INBOX_ID, uids, 3, FLAGS_REPLACE,
-                           &(struct flag_set){.bits = FLAG_FLAGGED}, seq, &f.a, &failed, &n));
+    CHECK_OK(message_flags(
+        f.s, BOX(INBOX_ID), (struct uids){uids, 3},
+        &(struct flags_change){.op = FLAGS_REPLACE, .bits = FLAG_FLAGGED, .unchanged_since = seq}, &f.a,
+        &failed));
     CHECK_SL(listing(&f, INBOX_ID), "1:4 2:1 3:4");
-    REQUIRE(n == 1);
-    CHECK_INT(failed[0], 2);
-    CHECK_OK(message_get(f.s, ACC, INBOX_ID, 3, &m));
+    REQUIRE(failed.n == 1);
+    CHECK_INT(failed.v[0], 2);
+    CHECK_OK(message_get(f.s, BOX(INBOX_ID), 3, &m));
     CHECK_INT(m.modseq, box_now(&f, INBOX_ID).modseq);
     check_counters(&f, INBOX_ID);
-    CHECK_ERR(
-        message_flags(f.s, ACC, 99, uids, 3, FLAGS_ADD, &(struct flag_set){.bits = 1}, 0, &f.a, &failed, &n),
-        ERR_NOT_FOUND);
+    CHECK_ERR(message_flags(f.s, BOX(99), (struct uids){uids, 3},
+                            &(struct flags_change){.op = FLAGS_ADD, .bits = 1}, &f.a, &failed),
+              ERR_NOT_FOUND);
     fixture_end(&f);
 }
 
 TEST(expunge_removes_what_it_should)
 {
     struct fixture f;
-    uint32_t uids[] = {1, 2, 4, 7}, *gone;
-    size_t n;
+    uint32_t uids[] = {1, 2, 4, 7};
+    struct uids gone;
     REQUIRE(fixture_begin(&f));
     for (uint64_t i = 1; i <= 5; i++) add(&f, INBOX_ID, "x", i % 2 ? FLAG_DELETED : 0);
     uint64_t seq = box_now(&f, INBOX_ID).modseq;
-    CHECK_OK(message_expunge(f.s, ACC, INBOX_ID, uids, 4, true, &f.a, &gone, &n));
-    REQUIRE(n == 1);
-    CHECK_INT(gone[0], 1);
+    CHECK_OK(message_expunge(f.s, BOX(INBOX_ID), (struct uids){uids, 4}, true, &f.a, &gone));
+    REQUIRE(gone.n == 1);
+    CHECK_INT(gone.v[0], 1);
     CHECK_SL(listing(&f, INBOX_ID), "2:0 3:8 4:0 5:8");
     CHECK(box_now(&f, INBOX_ID).modseq > seq);
-    CHECK_OK(message_expunge(f.s, ACC, INBOX_ID, uids, 4, false, &f.a, &gone, &n));
-    CHECK_INT(n, 2);
-    CHECK_OK(message_expunge(f.s, ACC, INBOX_ID, NULL, 0, false, &f.a, NULL, NULL));
+    CHECK_OK(message_expunge(f.s, BOX(INBOX_ID), (struct uids){uids, 4}, false, &f.a, &gone));
+    CHECK_INT(gone.n, 2);
+    CHECK_OK(message_expunge(f.s, BOX(INBOX_ID), (struct uids){0}, false, &f.a, NULL));
     CHECK_SL(listing(&f, INBOX_ID), "");
-    CHECK_OK(message_expunge(f.s, ACC, INBOX_ID, NULL, 0, false, &f.a, &gone, &n));
-    CHECK_INT(n, 0);
+    CHECK_OK(message_expunge(f.s, BOX(INBOX_ID), (struct uids){0}, false, &f.a, &gone));
+    CHECK_INT(gone.n, 0);
     check_counters(&f, INBOX_ID);
     fixture_end(&f);
 }
@@ -262,8 +265,8 @@ TEST(expunge_removes_what_it_should)
 static int keyword(struct fixture *f, uint32_t box, uint32_t uid, enum flags_op op, const char *name)
 {
     struct slice one = sl_cstr(name);
-    struct flag_set set = {.keyword = &one, .n = 1};
-    return message_flags(f->s, ACC, box, &uid, 1, op, &set, 0, &f->a, NULL, NULL);
+    struct flags_change set = {.op = op, .keyword = &one, .n = 1};
+    return message_flags(f->s, BOX(box), (struct uids){&uid, 1}, &set, &f->a, NULL);
 }
 
 /* When all are taken, one that no message has gives way; never one that some message has. */
@@ -273,8 +276,8 @@ TEST(keywords_are_given_back)
     struct mailbox m, junk;
     struct message row;
     char name[16];
-    uint32_t *from, *to, v, uid;
-    size_t n;
+    uint32_t v, uid;
+    struct message_copied c;
     REQUIRE(fixture_begin(&f));
     for (int i = 0; i < 3; i++) add(&f, INBOX_ID, "x", 0);
     for (int i = 0; i < MAILBOX_KEYWORDS_MAX; i++) {
@@ -287,24 +290,24 @@ TEST(keywords_are_given_back)
     struct message_new y = letter(&f, "y", 0);
     y.keyword = &more;
     y.nkeywords = 1;
-    CHECK_ERR(message_append(f.s, ACC, INBOX_ID, &y, 1, &v, &uid), ERR_LIMIT);
+    CHECK_ERR(message_append(f.s, BOX(INBOX_ID), &y, 1, &v, &uid), ERR_LIMIT);
     CHECK_OK(keyword(&f, INBOX_ID, 3, FLAGS_REMOVE, "kw2"));
-    CHECK_OK(message_append(f.s, ACC, INBOX_ID, &y, 1, &v, &uid));
+    CHECK_OK(message_append(f.s, BOX(INBOX_ID), &y, 1, &v, &uid));
     m = box_now(&f, INBOX_ID);
     CHECK(m.nkeywords == 59 && m.names == 1);
     CHECK_SL(m.keyword[2], "more");
-    CHECK_OK(message_get(f.s, ACC, INBOX_ID, uid, &row));
+    CHECK_OK(message_get(f.s, BOX(INBOX_ID), uid, &row));
     CHECK_INT(row.flags, 1 << 7);
-    CHECK_OK(message_get(f.s, ACC, INBOX_ID, 3, &row));
+    CHECK_OK(message_get(f.s, BOX(INBOX_ID), 3, &row));
     CHECK(!(row.flags & 1 << 7));
     /* A copy does not lose one in silence. */
     CHECK_OK(mailbox_find(f.s, ACC, SL("Junk"), &f.a, &junk));
     add(&f, junk.id, "x", 0);
     CHECK_OK(keyword(&f, junk.id, 1, FLAGS_ADD, "$Forwarded"));
-    CHECK_ERR(message_copy(f.s, ACC, junk.id, &(uint32_t){1}, 1, INBOX_ID, false, &f.a, &v, &from, &to, &n),
+    CHECK_ERR(message_copy(f.s, BOX(junk.id), (struct uids){&(uint32_t){1}, 1}, INBOX_ID, false, &f.a, &c),
               ERR_LIMIT);
-    CHECK_OK(message_expunge(f.s, ACC, INBOX_ID, &uid, 1, false, &f.a, NULL, NULL));
-    CHECK_OK(message_copy(f.s, ACC, junk.id, &(uint32_t){1}, 1, INBOX_ID, false, &f.a, &v, &from, &to, &n));
+    CHECK_OK(message_expunge(f.s, BOX(INBOX_ID), (struct uids){&uid, 1}, false, &f.a, NULL));
+    CHECK_OK(message_copy(f.s, BOX(junk.id), (struct uids){&(uint32_t){1}, 1}, INBOX_ID, false, &f.a, &c));
     CHECK_SL(box_now(&f, INBOX_ID).keyword[2], "$Forwarded");
     check_counters(&f, INBOX_ID);
     fixture_end(&f);
@@ -316,11 +319,11 @@ TEST(what_was_expunged_is_remembered_for_a_while)
     struct message m;
     REQUIRE(fixture_begin(&f));
     add(&f, INBOX_ID, "abc", FLAG_SEEN);
-    CHECK_ERR(message_expunged(f.s, ACC, INBOX_ID, 1, &m), ERR_NOT_FOUND);
-    CHECK_OK(message_expunge(f.s, ACC, INBOX_ID, &(uint32_t){1}, 1, false, &f.a, NULL, NULL));
-    CHECK_OK(message_expunged(f.s, ACC, INBOX_ID, 1, &m));
+    CHECK_ERR(message_expunged(f.s, BOX(INBOX_ID), 1, &m), ERR_NOT_FOUND);
+    CHECK_OK(message_expunge(f.s, BOX(INBOX_ID), (struct uids){&(uint32_t){1}, 1}, false, &f.a, NULL));
+    CHECK_OK(message_expunged(f.s, BOX(INBOX_ID), 1, &m));
     CHECK(m.uid == 1 && m.size == 3 && m.flags == FLAG_SEEN);
-    CHECK_ERR(message_expunged(f.s, ACC, INBOX_ID + 1, 1, &m), ERR_NOT_FOUND);
+    CHECK_ERR(message_expunged(f.s, BOX(INBOX_ID + 1), 1, &m), ERR_NOT_FOUND);
     fixture_end(&f);
 }
 
@@ -329,8 +332,8 @@ TEST(copies_keep_what_belongs_to_the_message)
     struct fixture f;
     struct mailbox junk;
     struct message a, b;
-    uint32_t uids[] = {1, 3, 8}, *from, *to, v;
-    size_t n;
+    uint32_t uids[] = {1, 3, 8};
+    struct message_copied c;
     REQUIRE(fixture_begin(&f));
     CHECK_OK(mailbox_find(f.s, ACC, SL("Junk"), &f.a, &junk));
     for (int i = 0; i < 3; i++) add(&f, INBOX_ID, "x", FLAG_SEEN);
@@ -338,11 +341,12 @@ TEST(copies_keep_what_belongs_to_the_message)
     CHECK_OK(keyword(&f, INBOX_ID, 1, FLAGS_REMOVE, "Other"));
     CHECK_OK(keyword(&f, INBOX_ID, 1, FLAGS_ADD, "Work"));
     CHECK_OK(keyword(&f, INBOX_ID, 3, FLAGS_ADD, "work"));
-    CHECK_OK(message_copy(f.s, ACC, INBOX_ID, uids, 3, junk.id, false, &f.a, &v, &from, &to, &n));
-    REQUIRE(n == 2);
-    CHECK(from[0] == 1 && from[1] == 3 && to[0] == 1 && to[1] == 2 && v == junk.uidvalidity);
-    CHECK_OK(message_get(f.s, ACC, INBOX_ID, 3, &a));
-    CHECK_OK(message_get(f.s, ACC, junk.id, 2, &b));
+    CHECK_OK(message_copy(f.s, BOX(INBOX_ID), (struct uids){uids, 3}, junk.id, false, &f.a, &c));
+    REQUIRE(c.n == 2);
+    CHECK(c.from[0] == 1 && c.from[1] == 3 && c.to[0] == 1 && c.to[1] == 2 &&
+          c.uidvalidity == junk.uidvalidity);
+    CHECK_OK(message_get(f.s, BOX(INBOX_ID), 3, &a));
+    CHECK_OK(message_get(f.s, BOX(junk.id), 2, &b));
     CHECK_SL(sl_cstr(a.email_id), b.email_id);
     CHECK_SL(body_ref_slice(&a.body), b.body.s);
     CHECK_INT(a.internal_date, b.internal_date);
@@ -351,7 +355,7 @@ TEST(copies_keep_what_belongs_to_the_message)
     CHECK(junk.nkeywords == 1 && sl_eq(junk.keyword[0], SL("Work")));
     check_counters(&f, junk.id);
     check_counters(&f, INBOX_ID);
-    CHECK_OK(message_get(f.s, ACC, INBOX_ID, 1, &b));
+    CHECK_OK(message_get(f.s, BOX(INBOX_ID), 1, &b));
     CHECK(strcmp(a.email_id, b.email_id));
     fixture_end(&f);
 }
@@ -359,22 +363,22 @@ TEST(copies_keep_what_belongs_to_the_message)
 TEST(moving_is_both_or_none)
 {
     struct fixture f;
-    uint32_t uids[] = {1, 2}, *from, *to, v;
-    size_t n;
+    uint32_t uids[] = {1, 2};
+    struct message_copied c;
     struct account_usage u;
     REQUIRE(fixture_begin(&f));
     for (int i = 0; i < 3; i++) add(&f, INBOX_ID, "x", FLAG_DELETED);
-    CHECK_OK(message_copy(f.s, ACC, INBOX_ID, uids, 2, 4, true, &f.a, &v, &from, &to, &n));
-    CHECK_INT(n, 2);
+    CHECK_OK(message_copy(f.s, BOX(INBOX_ID), (struct uids){uids, 2}, 4, true, &f.a, &c));
+    CHECK_INT(c.n, 2);
     CHECK_SL(listing(&f, INBOX_ID), "3:8");
     CHECK_SL(listing(&f, 4), "1:8 2:8");
     check_counters(&f, INBOX_ID);
     check_counters(&f, 4);
     CHECK_OK(
-        message_copy(f.s, ACC, 4, uids, 2, 4, true, &f.a, &v, &from, &to, &n)); /* onto itself: new uids */
+        message_copy(f.s, BOX(4), (struct uids){uids, 2}, 4, true, &f.a, &c)); /* onto itself: new uids */
     CHECK_SL(listing(&f, 4), "3:8 4:8");
     check_counters(&f, 4);
-    CHECK_ERR(message_copy(f.s, ACC, INBOX_ID, &(uint32_t){3}, 1, 99, true, &f.a, &v, &from, &to, &n),
+    CHECK_ERR(message_copy(f.s, BOX(INBOX_ID), (struct uids){&(uint32_t){3}, 1}, 99, true, &f.a, &c),
               ERR_NOT_FOUND);
     CHECK_SL(listing(&f, INBOX_ID), "3:8");
     CHECK_OK(account_usage(f.s, ACC, &u));
@@ -387,26 +391,28 @@ TEST(large_sets_are_changed_in_parts)
 {
     enum { N = 2 * CHANGE_MAX + 50, LAST = 2 * CHANGE_MAX + 7 };
     struct fixture f;
-    uint32_t v, first, *uids = xcalloc(N, sizeof *uids), *out, *to;
-    size_t n;
+    uint32_t v, first, *uids = xcalloc(N, sizeof *uids);
+    struct message_copied c;
+    struct uids out;
     REQUIRE(fixture_begin(&f));
     struct message_new one = letter(&f, "x", 0), *all = xcalloc(N, sizeof *all);
     for (uint32_t i = 0; i < N; i++) all[i] = one, uids[i] = i + 1;
-    CHECK_OK(message_append(f.s, ACC, INBOX_ID, all, N, &v, &first));
+    CHECK_OK(message_append(f.s, BOX(INBOX_ID), all, N, &v, &first));
     uint64_t seq = box_now(&f, INBOX_ID).modseq;
-    CHECK_OK(message_flags(f.s, ACC, INBOX_ID, &(uint32_t){LAST}, 1, FLAGS_ADD,
-                           &(struct flag_set){.bits = FLAG_SEEN}, 0, &f.a, &out, &n));
-    CHECK_OK(message_flags(f.s, ACC, INBOX_ID, uids, N, FLAGS_ADD, &(struct flag_set){.bits = FLAG_DELETED},
-                           seq, &f.a, &out, &n));
-    REQUIRE(n == 1);
-    CHECK_INT(out[0], LAST);
+    CHECK_OK(message_flags(f.s, BOX(INBOX_ID), (struct uids){&(uint32_t){LAST}, 1},
+                           &(struct flags_change){.op = FLAGS_ADD, .bits = FLAG_SEEN}, &f.a, &out));
+    CHECK_OK(message_flags(
+        f.s, BOX(INBOX_ID), (struct uids){uids, N},
+        &(struct flags_change){.op = FLAGS_ADD, .bits = FLAG_DELETED, .unchanged_since = seq}, &f.a, &out));
+    REQUIRE(out.n == 1);
+    CHECK_INT(out.v[0], LAST);
     struct mailbox b = box_now(&f, INBOX_ID);
     CHECK(b.deleted == N - 1 && b.unseen == N - 1);
-    CHECK_OK(message_copy(f.s, ACC, INBOX_ID, uids, N, 3, false, &f.a, &v, &out, &to, &n));
-    CHECK_INT(n, N);
-    CHECK_INT(to[N - 1], N);
-    CHECK_OK(message_expunge(f.s, ACC, INBOX_ID, NULL, 0, true, &f.a, &out, &n));
-    CHECK_INT(n, N - 1);
+    CHECK_OK(message_copy(f.s, BOX(INBOX_ID), (struct uids){uids, N}, 3, false, &f.a, &c));
+    CHECK_INT(c.n, N);
+    CHECK_INT(c.to[N - 1], N);
+    CHECK_OK(message_expunge(f.s, BOX(INBOX_ID), (struct uids){0}, true, &f.a, &out));
+    CHECK_INT(out.n, N - 1);
     CHECK_INT(box_now(&f, INBOX_ID).exists, 1);
     CHECK_INT(box_now(&f, 3).exists, N);
     free(all);

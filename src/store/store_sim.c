@@ -66,8 +66,9 @@ static void courier(void *arg)
         int i = r * FIBERS + c->i;
         if (!w->acked[i]) w->acked[i] = deliver(w, i) == 0;
         if (w->acked[i] && !w->flagged[i] && i % 2)
-            w->flagged[i] = message_flags(w->s, acc, 1, &w->uid[i], 1, FLAGS_ADD,
-                                          &(struct flag_set){.bits = FLAG_SEEN}, 0, NULL, NULL, NULL) == 0;
+            w->flagged[i] =
+                message_flags(w->s, (struct mailbox_ref){acc, 1}, (struct uids){&w->uid[i], 1},
+                              &(struct flags_change){.op = FLAGS_ADD, .bits = FLAG_SEEN}, NULL, NULL) == 0;
         fiber_yield();
     }
 }
@@ -115,7 +116,7 @@ static void look_at_messages(struct world *w, struct arena *a, const struct mail
     struct message *m;
     size_t n;
     bool there[LETTERS] = {false};
-    CHECK_OK(message_list(w->s, acc, 1, 1, 1000, a, &m, &n));
+    CHECK_OK(message_list(w->s, (struct mailbox_ref){acc, 1}, 1, 1000, a, &m, &n));
     for (size_t k = 0; k < n; k++) {
         int i = letter_number(w, a, &m[k]);
         if (i < 0 || i >= LETTERS) continue;
@@ -300,7 +301,7 @@ static void look_for_letters(struct world *w, struct arena *a)
     struct found f = {0};
     size_t n = 0;
     bool there[LETTERS] = {false};
-    int rc = message_list(w->s, acc, 1, 1, 1000, a, &m, &n);
+    int rc = message_list(w->s, (struct mailbox_ref){acc, 1}, 1, 1000, a, &m, &n);
     CHECK(rc == 0 || rc == ERR_NOT_FOUND);
     if (rc) n = 0;
     CHECK_OK(store_loss(w->s, a, &l));
@@ -384,7 +385,7 @@ static int pack_lies(void *arg)
     flip_bit(path, 0, 0);
     REQUIRE_OK(open_store(w));
     ar_init(&a, 0);
-    CHECK_OK(message_list(w->s, acc, 1, 1, 1000, &a, &m, &n));
+    CHECK_OK(message_list(w->s, (struct mailbox_ref){acc, 1}, 1, 1000, &a, &m, &n));
     CHECK_INT(n, LETTERS);
     for (size_t i = 0; i < n; i++) {
         int rc = body_get(w->s->body, &m[i].body, SIZE_MAX, &a, &text);

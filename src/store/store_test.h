@@ -9,6 +9,7 @@
 #include "rt/test_rt.h"
 
 #define ACC "acc1"
+#define BOX(id) ((struct mailbox_ref){ACC, id})
 
 struct fixture {
     struct store *s;
@@ -60,7 +61,7 @@ static inline uint32_t add(struct fixture *f, uint32_t box, const char *text, ui
 {
     struct message_new m = letter(f, text, flags);
     uint32_t validity, uid = 0;
-    CHECK_OK(message_append(f->s, ACC, box, &m, 1, &validity, &uid));
+    CHECK_OK(message_append(f->s, BOX(box), &m, 1, &validity, &uid));
     body_unpin(f->s->body, &m.body);
     return uid;
 }

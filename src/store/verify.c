@@ -62,7 +62,9 @@ static int check_body(struct verify *v, uint32_t box, uint32_t uid, const struct
     struct message again;
     int rc = store_read_body(v->s, &m->body);
     /* Moved by a sweep or expunged since the row was read: then there is nothing to complain of. */
-    if (rc == ERR_NOT_FOUND && message_get(v->s, v->acc, box, uid, &again) == ERR_NOT_FOUND) return 0;
+    if (rc == ERR_NOT_FOUND &&
+        message_get(v->s, (struct mailbox_ref){v->acc, box}, uid, &again) == ERR_NOT_FOUND)
+        return 0;
     if (rc == ERR_NOT_FOUND && strcmp(again.body.s, m->body.s)) rc = store_read_body(v->s, &again.body);
     if (rc == ERR_CORRUPT || rc == ERR_NOT_FOUND)
         say(v, "account %s, mailbox %u, message %u: its body %s cannot be read: %s", v->acc, box, uid,

@@ -88,7 +88,7 @@ static int read_new(struct view *v, uint32_t until, size_t *added)
     int rc = 0;
     ar_init(&a, 0);
     for (uint32_t from = v->uidnext; rc == 0 && n && from < until;) {
-        rc = message_list(v->store, v->acc, v->box, from, KV_PAGE_MAX, &a, &m, &n);
+        rc = message_list(v->store, (struct mailbox_ref){v->acc, v->box}, from, KV_PAGE_MAX, &a, &m, &n);
         for (size_t i = 0; rc == 0 && i < n && m[i].uid < until; i++) {
             *view_add(v) = (struct view_msg){.uid = m[i].uid, .flags = m[i].flags, .modseq = m[i].modseq};
             ++*added;

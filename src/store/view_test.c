@@ -21,13 +21,13 @@ static struct slice shown(struct fixture *f, const struct view *v)
 
 static void set_flags(struct fixture *f, uint32_t box, uint32_t uid, uint64_t flags)
 {
-    CHECK_OK(message_flags(f->s, ACC, box, &uid, 1, FLAGS_REPLACE, &(struct flag_set){.bits = flags}, 0,
-                           &f->a, NULL, NULL));
+    CHECK_OK(message_flags(f->s, BOX(box), (struct uids){&uid, 1},
+                           &(struct flags_change){.op = FLAGS_REPLACE, .bits = flags}, &f->a, NULL));
 }
 
 static void expunge(struct fixture *f, uint32_t box, uint32_t uid)
 {
-    CHECK_OK(message_expunge(f->s, ACC, box, &uid, 1, false, &f->a, NULL, NULL));
+    CHECK_OK(message_expunge(f->s, BOX(box), (struct uids){&uid, 1}, false, &f->a, NULL));
 }
 
 /* The view says the same as the messages do. */
@@ -37,7 +37,7 @@ static void check_same(struct fixture *f, const struct view *v)
     size_t n = 0, i = 0;
     uint32_t from = 1;
     do {
-        CHECK_OK(message_list(f->s, ACC, v->box, from, 1000, &f->a, &m, &n));
+        CHECK_OK(message_list(f->s, BOX(v->box), from, 1000, &f->a, &m, &n));
         for (size_t k = 0; k < n; k++, i++)
             if (!(i < v->n && v->msg[i].uid == m[k].uid && v->msg[i].flags == m[k].flags &&
                   v->msg[i].modseq == m[k].modseq))
