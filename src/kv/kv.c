@@ -307,3 +307,19 @@ void kv_close(struct kv **kvp)
     if (fiber_current()) offload(close_on_thread, kv);
     else close_on_thread(kv);
 }
+
+struct erase {
+    struct slice from, to;
+};
+
+static int erase(struct kv_tx *tx, void *arg)
+{
+    const struct erase *e = arg;
+    kv_tx_erase(tx, e->from, e->to);
+    return 0;
+}
+
+int kv_erase(struct kv *kv, struct slice object, struct slice from, struct slice to)
+{
+    return kv_transact(kv, object, erase, &(struct erase){from, to});
+}

@@ -240,22 +240,6 @@ void kv_tx_erase(struct kv_tx *tx, struct slice from, struct slice to)
     erase_range(tx, &r);
 }
 
-struct erase {
-    struct slice from, to;
-};
-
-static int erase(struct kv_tx *tx, void *arg)
-{
-    const struct erase *e = arg;
-    kv_tx_erase(tx, e->from, e->to);
-    return 0;
-}
-
-int kv_erase(struct kv *kv, struct slice object, struct slice from, struct slice to)
-{
-    return kv_transact(kv, object, erase, &(struct erase){from, to});
-}
-
 /* ---- taking back ---- */
 
 void kv_tx_undo(struct kv *kv)
