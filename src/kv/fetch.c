@@ -8,7 +8,7 @@ void kv_wish(struct kv_wishes *w, struct slice from, struct slice to)
 {
     if (w->n == KV_WISHES_MAX) return;
     memcpy(w->v[w->n].from_room, from.p, from.n);
-    memcpy(w->v[w->n].to_room, to.p, to.n);
+    if (to.n) memcpy(w->v[w->n].to_room, to.p, to.n); /* one key: no range */
     w->v[w->n].from = sl(w->v[w->n].from_room, from.n);
     w->v[w->n].to = sl(w->v[w->n].to_room, to.n);
     w->n++;

@@ -176,6 +176,7 @@ static int start_shard(void *arg)
 
 int queue_start(struct queue *q, queue_relay *relay, void *ctx)
 {
+    ASSERT(!q->started && relay);
     q->relay = relay;
     q->relay_ctx = ctx;
     int e = 0;
