@@ -199,7 +199,7 @@ int domain_list(struct directory *dir, struct arena *a, struct domain **out, siz
         else if (e) return e;
         ++*n;
     }
-    qsort(*out, *n, sizeof **out, by_name);
+    if (*n) qsort(*out, *n, sizeof **out, by_name);
     return 0;
 }
 

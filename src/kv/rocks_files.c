@@ -183,7 +183,7 @@ static int look(struct folder *f, uint64_t needed, struct rocks_damage *out)
                                                "put a backup in the index's place",
                                                f->dir)
                                      : 0;
-    qsort(f->log, f->nlogs, sizeof *f->log, by_number);
+    if (f->nlogs) qsort(f->log, f->nlogs, sizeof *f->log, by_number);
     rc = look_at_manifest(f);
     if (rc == 0) rc = walk_logs(f, needed);
     return rc ? rc : find_damage(f, needed, out);
