@@ -94,7 +94,7 @@ struct relay {
     struct lock lock; /* the berths and what is in them */
     struct map berths;
     void (*wake)(struct relay_loop *l, const struct berth *b); /* site_wake */
-    unsigned calls; /* of loops, on their way; atomic */
+    unsigned calls;                                            /* of loops, on their way; atomic */
     struct relay_loop loop[RELAY_LOOPS_MAX];
 };
 /* key: its MX set; host: the most preferred of them. */

@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 
-
 enum { ZONE_ZERO = 1440 };
 
 void origin_begin(struct buf *b, enum origin_kind kind)

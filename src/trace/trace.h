@@ -22,7 +22,7 @@
     X(RELEASED, "released")                                                                                  \
     X(DROPPED, "dropped")                                                                                    \
     X(RETRIED, "retried")                                                                                    \
-        X(UNREADABLE, "unreadable") /* never stored: here is an event whose row cannot be read, and why */
+    X(UNREADABLE, "unreadable") /* never stored: here is an event whose row cannot be read, and why */
 
 enum trace_kind {
 #define X(name, word) TRACE_##name,

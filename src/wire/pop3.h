@@ -9,8 +9,9 @@ enum { POP3_LINE_MAX = 512, POP3_AUTH_LINE_MAX = 12288 }; /* RFC 2449 section 4:
 #define POP3_VERBS(X)                                                                                        \
     X(USER)                                                                                                  \
     X(PASS)                                                                                                  \
-    X(APOP) X(AUTH) X(CAPA) X(STLS) X(QUIT) X(STAT) X(LIST) X(RETR) X(DELE) X(NOOP) X(RSET) X(TOP) X(UIDL)   \
-        X(UTF8) X(LANG)
+    X(APOP)                                                                                                  \
+    X(AUTH) X(CAPA) X(STLS) X(QUIT) X(STAT) X(LIST) X(RETR) X(DELE) X(NOOP) X(RSET) X(TOP) X(UIDL) X(UTF8)   \
+        X(LANG)
 enum pop3_verb {
     POP3_UNKNOWN,
 #define X(v) POP3_##v,
