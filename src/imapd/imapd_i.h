@@ -204,17 +204,13 @@ MUST_CHECK int imapd_append(struct imapd_session *s, const struct imap_literal *
 /* Reads n bytes and drops them. SUSPENDS. */
 MUST_CHECK int imapd_swallow(struct imapd_session *s, uint64_t n);
 
-#define IMAPD_COMMANDS(X)                                                                                    \
-    X(append)                                                                                                \
-    X(authenticate)                                                                                          \
-    X(capability)                                                                                            \
-    X(check)                                                                                                 \
-    X(close)                                                                                                 \
-    X(copy)                                                                                                  \
-    X(create)                                                                                                \
-    X(delete) X(enable) X(examine) X(expunge) X(fetch) X(id) X(idle) X(list) X(login) X(logout) X(lsub)      \
-        X(move) X(namespace) X(noop) X(rename) X(search) X(select) X(starttls) X(status) X(store)            \
-            X(subscribe) X(unselect) X(unsubscribe)
+/* clang-format off */
+#define IMAPD_COMMANDS(X) \
+    X(append) X(authenticate) X(capability) X(check) X(close) X(copy) X(create) X(delete) X(enable) \
+    X(examine) X(expunge) X(fetch) X(id) X(idle) X(list) X(login) X(logout) X(lsub) X(move) \
+    X(namespace) X(noop) X(rename) X(search) X(select) X(starttls) X(status) X(store) X(subscribe) \
+    X(unselect) X(unsubscribe)
+/* clang-format on */
 #define X(name) void imapd_cmd_##name(struct imapd_session *s, struct imap_in *in);
 IMAPD_COMMANDS(X)
 #undef X

@@ -6,12 +6,11 @@
 
 enum { POP3_LINE_MAX = 512, POP3_AUTH_LINE_MAX = 12288 }; /* RFC 2449 section 4: 255 octets, responses 512 */
 
-#define POP3_VERBS(X)                                                                                        \
-    X(USER)                                                                                                  \
-    X(PASS)                                                                                                  \
-    X(APOP)                                                                                                  \
-    X(AUTH) X(CAPA) X(STLS) X(QUIT) X(STAT) X(LIST) X(RETR) X(DELE) X(NOOP) X(RSET) X(TOP) X(UIDL) X(UTF8)   \
-        X(LANG)
+/* clang-format off */
+#define POP3_VERBS(X) \
+    X(USER) X(PASS) X(APOP) X(AUTH) X(CAPA) X(STLS) X(QUIT) X(STAT) X(LIST) X(RETR) X(DELE) X(NOOP) \
+    X(RSET) X(TOP) X(UIDL) X(UTF8) X(LANG)
+/* clang-format on */
 enum pop3_verb {
     POP3_UNKNOWN,
 #define X(v) POP3_##v,
