@@ -187,7 +187,9 @@ def test_the_log_and_the_trace_tell_of_letters_and_logins(one):
 def test_make_run_prints_its_hints_when_it_serves_and_ends_with_its_terminal(tmp_path):
     address = next_address()
     env = {**os.environ, "HOME_DIR": str(tmp_path / "try"), "ADDRESS": address}
-    run = subprocess.Popen([str(ROOT / "tools/run")], cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    # Who ran the tests may have ignored SIGHUP (nohup), and a shell cannot undo that.
+    run = subprocess.Popen([str(ROOT / "tools/run")], cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                           preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
     try:
         assert "Tram serves" in run.stdout.readline()
         with socket.create_connection((address, 10143), timeout=10) as s:
