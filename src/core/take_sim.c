@@ -16,13 +16,16 @@ struct world {
 
 static int open_core(struct core *core, struct world *w)
 {
-    struct dns *dns;
-    struct kv *kv;
-    struct body_store *body;
+    struct dns *dns = NULL;
+    struct kv *kv = NULL;
+    struct body_store *body = NULL;
     int e = dns_open_zone_text(&dns, SL("mail.one.test. IN A 192.0.2.1\n"));
     if (!e) e = kv_mem_open(&kv, "index.log");
     if (!e) e = body_open(&body, "bodies", 0);
-    return e ? e : core_open_on(core, &w->conf, dns, kv, body);
+    if (!e) return core_open_on(core, &w->conf, dns, kv, body);
+    if (kv) kv_close(&kv); /* the power went in between */
+    if (dns) dns_close(&dns);
+    return e;
 }
 
 static int people(struct directory *d)
