@@ -137,7 +137,7 @@ static void append_group(struct body_store *b, enum body_class cls, struct appen
     (void)!rotate(b, cls, false);
 }
 
-void append_handle(void *ctx, struct job *jobs)
+void writer_append_handle(void *ctx, struct job *jobs)
 {
     struct body_store *b = ctx;
     for (int cls = 0; cls < BODY_CLASSES; cls++) {
@@ -161,7 +161,7 @@ void append_handle(void *ctx, struct job *jobs)
     }
 }
 
-int append_do(struct body_store *b, struct append *a)
+int writer_append_do(struct body_store *b, struct append *a)
 {
     a->status = ERR_CANCELED;
     worker_do(b->worker, &a->job);

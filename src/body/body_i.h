@@ -70,7 +70,7 @@ MUST_CHECK int pack_learn(struct body_store *b, struct pack *p);
 /* The same for every pack of which it was not done yet; what cannot be read stays unknown. BLOCKS. */
 void packs_learn(struct body_store *b);
 /* Runs fn on an offload thread, on a plain thread at once; carries the sentence of an error over. */
-MUST_CHECK int on_thread(int (*fn)(void *), void *arg);
+MUST_CHECK int body_on_thread(int (*fn)(void *), void *arg);
 
 /* writer.c: the body that is written is not new. */
 void writer_stamp(struct body_writer *w, uint64_t stamp);
@@ -89,8 +89,8 @@ struct append {
     int status;
     char why[ERR_TEXT_MAX];
 };
-void append_handle(void *ctx, struct job *jobs);
-MUST_CHECK int append_do(struct body_store *b, struct append *a); /* SUSPENDS */
+void writer_append_handle(void *ctx, struct job *jobs);
+MUST_CHECK int writer_append_do(struct body_store *b, struct append *a); /* SUSPENDS */
 /* The seal that ends a shared pack; cuts the file after it. BLOCKS. */
 MUST_CHECK int pack_seal(struct pack *p, int64_t last);
 

@@ -21,7 +21,7 @@ static int away(void *arg)
     return rc;
 }
 
-int on_thread(int (*fn)(void *), void *arg)
+int body_on_thread(int (*fn)(void *), void *arg)
 {
     if (!fiber_current()) return fn(arg);
     struct away w = {.fn = fn, .arg = arg};
@@ -191,7 +191,7 @@ int pack_hold(struct body_store *b, uint64_t number, struct pack **out)
     lock_release(&b->lock);
     if (!p) return err_set(ERR_NOT_FOUND, "the pack %016llx is not there", (unsigned long long)number);
     struct hold h = {b, p};
-    int rc = there ? 0 : on_thread(hold_open, &h);
+    int rc = there ? 0 : body_on_thread(hold_open, &h);
     if (rc) pack_release(b, p);
     else *out = p;
     return rc;
@@ -222,8 +222,8 @@ void pack_release(struct body_store *b, struct pack *p)
     }
     lock_release(&b->lock);
     struct hold h = {b, p};
-    if (last) (void)!on_thread(free_on_thread, &h);
-    if (spare) (void)!on_thread(close_spare, spare);
+    if (last) (void)!body_on_thread(free_on_thread, &h);
+    if (spare) (void)!body_on_thread(close_spare, spare);
 }
 
 /* ---- opening ---- */

@@ -50,7 +50,7 @@ int body_open(struct body_store **out, const char *dir, uint64_t pack_bytes)
     list_init(&b->idle);
     int rc = path_make(dir);
     if (rc == 0) rc = path_list(dir, load_name, b);
-    if (rc == 0) rc = worker_new(&b->worker, "bodies", BODY_GROUP_MAX, append_handle, b);
+    if (rc == 0) rc = worker_new(&b->worker, "bodies", BODY_GROUP_MAX, writer_append_handle, b);
     if (rc == 0) {
         *out = b;
         return 0;
@@ -73,7 +73,7 @@ void body_close(struct body_store **bp)
     if (!b) return;
     *bp = NULL;
     struct append seal = {.kind = APPEND_ROTATE};
-    if (append_do(b, &seal)) log_warn("body", "a pack could not be sealed: %s", seal.why);
+    if (writer_append_do(b, &seal)) log_warn("body", "a pack could not be sealed: %s", seal.why);
     worker_free(&b->worker);
-    (void)!on_thread(close_on_thread, b);
+    (void)!body_on_thread(close_on_thread, b);
 }

@@ -86,7 +86,7 @@ int body_write(struct body_writer *w, struct slice bytes)
         w->written += n;
         bytes = sl_from(bytes, n);
         bool full = w->large ? w->buf.n >= FLUSH : w->written > BODY_SMALL;
-        if (full) w->error = on_thread(spill, w);
+        if (full) w->error = body_on_thread(spill, w);
     }
     return w->error;
 }
@@ -162,7 +162,7 @@ static int large_abandon(void *arg)
 static void writer_free(struct body_writer *w)
 {
     /* A file that cannot be removed now is removed at the next open. */
-    if (w->large && w->large->file) (void)!on_thread(large_abandon, w);
+    if (w->large && w->large->file) (void)!body_on_thread(large_abandon, w);
     if (w->large) buf_free(&w->large->table);
     free(w->large);
     buf_free(&w->buf);
@@ -181,7 +181,7 @@ static int small_end(struct body_writer *w, struct body_ref *ref)
     a.origin = w->origin;
     a.stamp = w->stamp;
     a.sum = crc32c(crc32c(0, a.prefix.p, a.prefix.n), a.bytes.p, a.bytes.n);
-    int rc = append_do(w->store, &a);
+    int rc = writer_append_do(w->store, &a);
     if (rc) return rc;
     struct place place = {w->cls, PACK_SHARED, a.pack->head.number, a.record.offset, a.record.size, a.sum};
     place_put(&place, ref);
@@ -196,7 +196,7 @@ static int finish(struct body_writer *w, struct body_ref *ref)
     if (w->origin.n > BODY_ORIGIN_MAX)
         return err_set(ERR_LIMIT, "what the record of a body says of its origin is too long");
     if (!w->large) return small_end(w, ref);
-    int rc = on_thread(large_end, w);
+    int rc = body_on_thread(large_end, w);
     if (rc) return rc;
     const struct pack_head *h = &w->pack->head;
     struct place place = {w->cls, PACK_LARGE, h->number, h->prefix, h->prefix + h->content, h->table_sum};

@@ -116,7 +116,7 @@ static int duties_follow(struct kv_tx *tx, struct arena *a, struct slice key, co
                          bool enabled)
 {
     struct domain d;
-    int e = tx_domain(tx, &d);
+    int e = domain_tx(tx, &d);
     if (e) return e;
     bool his = sl_eq(d.first, acc->local);
     if (enabled ? d.first.n > 0 : !his) return 0;
@@ -125,7 +125,7 @@ static int duties_follow(struct kv_tx *tx, struct arena *a, struct slice key, co
     else e = kv_tx_scan(tx, SL("a:"), SL("a;"), look_at_first, &f);
     if (e) return e;
     d.first = f.local;
-    tx_domain_put(tx, &d);
+    domain_tx_put(tx, &d);
     return 0;
 }
 

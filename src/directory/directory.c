@@ -221,7 +221,7 @@ int domain_parse(struct slice row, struct domain *out)
     return rec_error(&r);
 }
 
-int tx_domain(struct kv_tx *tx, struct domain *out)
+int domain_tx(struct kv_tx *tx, struct domain *out)
 {
     struct slice row;
     *out = (struct domain){.name = sl_from(kv_tx_object(tx), 2)};
@@ -229,7 +229,7 @@ int tx_domain(struct kv_tx *tx, struct domain *out)
     return e ? e : domain_parse(row, out);
 }
 
-void tx_domain_put(struct kv_tx *tx, const struct domain *d)
+void domain_tx_put(struct kv_tx *tx, const struct domain *d)
 {
     struct buf b = BUF_INIT;
     domain_record(&b, d);

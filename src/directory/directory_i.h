@@ -19,8 +19,8 @@ int domain_not_here(struct slice domain); /* ERR_NOT_FOUND with the sentence */
 MUST_CHECK int directory_transact(struct directory *dir, struct slice domain, kv_fn *fn, void *arg);
 MUST_CHECK int directory_delete(struct directory *dir, struct slice domain,
                                 struct slice key);              /* ERR_NOT_FOUND */
-MUST_CHECK int tx_domain(struct kv_tx *tx, struct domain *out); /* the row of the domain at hand */
-void tx_domain_put(struct kv_tx *tx, const struct domain *d);
+MUST_CHECK int domain_tx(struct kv_tx *tx, struct domain *out); /* the row of the domain at hand */
+void domain_tx_put(struct kv_tx *tx, const struct domain *d);
 MUST_CHECK int domain_parse(struct slice row, struct domain *out);
 void directory_changed(struct directory *dir);
 /* Numbers of changes, and what the one with this number left: whoever waited for an earlier transaction may

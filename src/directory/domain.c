@@ -83,7 +83,7 @@ static int add_domain(struct kv_tx *tx, void *arg)
     int e = kv_tx_get(tx, SL("."), &row);
     x->turn = directory_next_turn(x->dir);
     if (e != ERR_NOT_FOUND) return e ? e : ERR_EXISTS;
-    tx_domain_put(tx, &x->d);
+    domain_tx_put(tx, &x->d);
     for (size_t i = 0; i < x->nkeys; i++) dkim_key_put(tx, &x->key[i]);
     return 0;
 }
@@ -206,10 +206,10 @@ int domain_list(struct directory *dir, struct arena *a, struct domain **out, siz
 static int set_catch_all(struct kv_tx *tx, void *arg)
 {
     struct domain d;
-    int e = tx_domain(tx, &d);
+    int e = domain_tx(tx, &d);
     if (e) return e;
     d.catch_all = *(struct slice *)arg;
-    tx_domain_put(tx, &d);
+    domain_tx_put(tx, &d);
     return 0;
 }
 

@@ -34,7 +34,7 @@ int domain_check(struct kv_tx *tx, void (*bad)(void *arg, const char *what), voi
 {
     struct domain row;
     char text[ERR_TEXT_MAX];
-    int rc = tx_domain(tx, &row);
+    int rc = domain_tx(tx, &row);
     if (rc) return rc == ERR_NOT_FOUND || row_is_unreadable(rc) ? 0 : rc; /* removed; told of elsewhere */
     struct domain_rows d = {.first = row.first};
     ar_init(&d.a, 0);

@@ -53,11 +53,11 @@ static void put_letter(struct kv_tx *tx, struct arena *a, const struct accepting
     struct q_envelope e = {
         .l = *l, .expires = x->now + x->q->lifetime_s, .groups = x->groups, .open = x->groups};
     q_envelope_put(&b, &e);
-    kv_tx_put_record(tx, key_envelope(a, &l->id), &b);
+    kv_tx_put_record(tx, queue_key_envelope(a, &l->id), &b);
     for (uint32_t i = 0; i < x->groups; i++) {
         q_group_put(&b, &x->group[i]);
-        kv_tx_put_record(tx, key_group(a, &l->id, i), &b);
-        if (x->group[i].due) kv_tx_put(tx, key_due(a, x->now, &l->id, i), x->group[i].hop);
+        kv_tx_put_record(tx, queue_key_group(a, &l->id, i), &b);
+        if (x->group[i].due) kv_tx_put(tx, queue_key_due(a, x->now, &l->id, i), x->group[i].hop);
     }
     for (size_t i = 0; i < l->nrcpt; i++) {
         const struct letter_rcpt *in = &l->rcpt[i];
@@ -70,7 +70,7 @@ static void put_letter(struct kv_tx *tx, struct arena *a, const struct accepting
                            .next_try = x->now};
         if (is_held(l, &in->route)) r.state = Q_HELD, r.barred = true;
         q_rcpt_put(&b, &r);
-        kv_tx_put_record(tx, key_rcpt(a, &l->id, r.g, r.n), &b);
+        kv_tx_put_record(tx, queue_key_rcpt(a, &l->id, r.g, r.n), &b);
     }
     buf_free(&b);
 }
@@ -105,7 +105,7 @@ static int accept_tx(struct kv_tx *tx, void *arg)
     struct accepting *x = arg;
     struct arena a = {0};
     struct slice row;
-    struct slice once = key_once(&a, &x->l->id), key = key_envelope(&a, &x->l->id);
+    struct slice once = queue_key_once(&a, &x->l->id), key = queue_key_envelope(&a, &x->l->id);
     bool taken = kv_tx_get(tx, key, &row) == 0;
     if (taken && !x->l->once && !same_body(x->l, row)) {
         ar_free(&a);
@@ -114,7 +114,7 @@ static int accept_tx(struct kv_tx *tx, void *arg)
     x->before = taken || (x->l->once && kv_tx_get(tx, once, &row) == 0);
     if (!x->before) {
         put_letter(tx, &a, x);
-        tx_count(tx, 1, (int64_t)x->l->nrcpt);
+        queue_tx_count(tx, 1, (int64_t)x->l->nrcpt);
         tell_queued(tx, &a, x);
         if (x->l->once) kv_tx_put(tx, once, ar_printf(&a, "%lld", (long long)x->now));
     }
@@ -163,7 +163,7 @@ static int into_queue(struct queue *q, struct letter *l, struct arena *a)
     int e = kv_transact(q->store->kv, shard_object(s), accept_tx, &x);
     if (e == ERR_UNKNOWN) { /* a name is given once: what is there is this letter */
         struct slice row;
-        if (kv_get(q->store->kv, shard_object(s), key_envelope(a, &l->id), a, &row) == 0) e = 0;
+        if (kv_get(q->store->kv, shard_object(s), queue_key_envelope(a, &l->id), a, &row) == 0) e = 0;
     }
     if (e) return e;
     for (uint32_t i = 0; i < x.groups; i++)

@@ -52,7 +52,7 @@ static int move_tx(struct kv_tx *tx, void *arg)
     struct moving *x = arg;
     struct q_envelope e;
     struct arena a = {0};
-    struct slice row, key = key_envelope(&a, x->id);
+    struct slice row, key = queue_key_envelope(&a, x->id);
     struct buf b = BUF_INIT;
     int bad = kv_tx_get(tx, key, &row);
     if (!bad) bad = q_envelope_get(row, x->id, &e);

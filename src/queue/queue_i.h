@@ -56,13 +56,13 @@ struct q_rcpt {
 };
 void q_move(struct q_rcpt *r, enum q_state to); /* asserts that the move is legal */
 
-struct slice key_envelope(struct arena *a, const struct letter_id *id);
-struct slice key_group(struct arena *a, const struct letter_id *id, uint32_t g);
-struct slice key_rcpt(struct arena *a, const struct letter_id *id, uint32_t g, uint32_t n);
-struct slice key_due(struct arena *a, int64_t due, const struct letter_id *id, uint32_t g);
-struct slice key_sending(struct arena *a, const struct letter_id *id, uint32_t g);
-struct slice key_once(struct arena *a, const struct letter_id *id);
-bool key_due_parse(struct slice key, int64_t *due, struct letter_id *id, uint32_t *g);
+struct slice queue_key_envelope(struct arena *a, const struct letter_id *id);
+struct slice queue_key_group(struct arena *a, const struct letter_id *id, uint32_t g);
+struct slice queue_key_rcpt(struct arena *a, const struct letter_id *id, uint32_t g, uint32_t n);
+struct slice queue_key_due(struct arena *a, int64_t due, const struct letter_id *id, uint32_t g);
+struct slice queue_key_sending(struct arena *a, const struct letter_id *id, uint32_t g);
+struct slice queue_key_once(struct arena *a, const struct letter_id *id);
+bool queue_key_due_parse(struct slice key, int64_t *due, struct letter_id *id, uint32_t *g);
 
 void q_envelope_put(struct buf *b, const struct q_envelope *e);
 MUST_CHECK int q_envelope_get(struct slice row, const struct letter_id *id, struct q_envelope *e);
@@ -74,18 +74,18 @@ MUST_CHECK int q_rcpt_get(struct slice key, struct slice row, struct q_rcpt *r);
 
 /* ---- changes, inside a transaction (queue_tx.c) ---- */
 
-MUST_CHECK int tx_rcpt(struct kv_tx *tx, struct arena *a, const struct letter_id *id, uint32_t g, uint32_t n,
-                       struct q_rcpt *out);
-void tx_put_rcpt(struct kv_tx *tx, struct arena *a, const struct letter_id *id, const struct q_rcpt *r);
+MUST_CHECK int queue_tx_rcpt(struct kv_tx *tx, struct arena *a, const struct letter_id *id, uint32_t g,
+                             uint32_t n, struct q_rcpt *out);
+void queue_tx_put_rcpt(struct kv_tx *tx, struct arena *a, const struct letter_id *id, const struct q_rcpt *r);
 /* After recipients of group g changed: its schedule row, and the end of the group or the letter. */
-MUST_CHECK int tx_settle(struct kv_tx *tx, struct arena *a, const struct letter_id *id, uint32_t g);
-void tx_count(struct kv_tx *tx, int64_t letters, int64_t rcpts);
+MUST_CHECK int queue_tx_settle(struct kv_tx *tx, struct arena *a, const struct letter_id *id, uint32_t g);
+void queue_tx_count(struct kv_tx *tx, int64_t letters, int64_t rcpts);
 /* Every row of the letter, whatever can be read of them. */
-MUST_CHECK int tx_erase_letter(struct kv_tx *tx, struct arena *a, const struct letter_id *id);
+MUST_CHECK int queue_tx_erase_letter(struct kv_tx *tx, struct arena *a, const struct letter_id *id);
 /* Takes the group out of the schedule at `due` when its rows cannot be read or are not there; *taken:
  * it stood there. The rows stay for `tram verify` and for who drops the letter. */
-MUST_CHECK int tx_quarantine(struct kv_tx *tx, struct arena *a, const struct letter_id *id, uint32_t g,
-                             int64_t due, bool *taken);
+MUST_CHECK int queue_tx_quarantine(struct kv_tx *tx, struct arena *a, const struct letter_id *id, uint32_t g,
+                                   int64_t due, bool *taken);
 
 /* ---- the queue in memory ---- */
 
@@ -147,11 +147,11 @@ struct q_loaded {
     size_t n;
     bool pinned; /* the body is; work.c's own */
 };
-MUST_CHECK int load_envelope(struct shard *s, const struct letter_id *id, struct arena *a,
-                             struct q_envelope *e);
+MUST_CHECK int queue_load_envelope(struct shard *s, const struct letter_id *id, struct arena *a,
+                                   struct q_envelope *e);
 /* Recipients of one group, or of all when g < 0; those whose rows cannot be read are marked. */
-MUST_CHECK int load_rcpts(struct shard *s, const struct letter_id *id, int64_t g, struct arena *a,
-                          struct q_rcpt **out, size_t *n);
+MUST_CHECK int queue_load_rcpts(struct shard *s, const struct letter_id *id, int64_t g, struct arena *a,
+                                struct q_rcpt **out, size_t *n);
 /* After so many attempts; first, most: multiples of the configured first wait, 0 = as configured. */
 int64_t retry_interval(const struct queue *q, uint32_t attempts, unsigned first, unsigned most);
 int64_t retry_longest(const struct queue *q);

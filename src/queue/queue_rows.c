@@ -7,25 +7,31 @@ enum { ROW_VERSION = 1 };
 
 /* ---- keys ---- */
 
-struct slice key_envelope(struct arena *a, const struct letter_id *id) { return ar_printf(a, "e%s", id->s); }
-struct slice key_once(struct arena *a, const struct letter_id *id) { return ar_printf(a, "z%s", id->s); }
+struct slice queue_key_envelope(struct arena *a, const struct letter_id *id)
+{
+    return ar_printf(a, "e%s", id->s);
+}
+struct slice queue_key_once(struct arena *a, const struct letter_id *id)
+{
+    return ar_printf(a, "z%s", id->s);
+}
 
-struct slice key_group(struct arena *a, const struct letter_id *id, uint32_t g)
+struct slice queue_key_group(struct arena *a, const struct letter_id *id, uint32_t g)
 {
     return ar_printf(a, "g%s/%05u", id->s, g);
 }
 
-struct slice key_rcpt(struct arena *a, const struct letter_id *id, uint32_t g, uint32_t n)
+struct slice queue_key_rcpt(struct arena *a, const struct letter_id *id, uint32_t g, uint32_t n)
 {
     return ar_printf(a, "r%s/%05u/%05u", id->s, g, n);
 }
 
-struct slice key_due(struct arena *a, int64_t due, const struct letter_id *id, uint32_t g)
+struct slice queue_key_due(struct arena *a, int64_t due, const struct letter_id *id, uint32_t g)
 {
     return ar_printf(a, "d%012lld/%s/%05u", (long long)due, id->s, g);
 }
 
-struct slice key_sending(struct arena *a, const struct letter_id *id, uint32_t g)
+struct slice queue_key_sending(struct arena *a, const struct letter_id *id, uint32_t g)
 {
     return ar_printf(a, "s%s/%05u", id->s, g);
 }
@@ -35,7 +41,7 @@ static bool digits(struct slice s, size_t from, size_t n, uint64_t *out)
     return s.n >= from + n && num_u64(sl_sub(s, from, from + n), UINT64_MAX, out);
 }
 
-bool key_due_parse(struct slice key, int64_t *due, struct letter_id *id, uint32_t *g)
+bool queue_key_due_parse(struct slice key, int64_t *due, struct letter_id *id, uint32_t *g)
 {
     uint64_t t, n;
     if (key.n != 36 || key.p[0] != 'd' || key.p[13] != '/' || key.p[30] != '/') return false;

@@ -595,9 +595,9 @@ enum spoiled { ENVELOPE, GROUP, NO_GROUP, RCPT, NO_ENVELOPE, SPOILED };
 static struct slice spoil_one(struct tester *t, const struct letter_id *id, enum spoiled what)
 {
     struct arena *a = &t->f.a;
-    struct slice key = what == ENVELOPE || what == NO_ENVELOPE ? key_envelope(a, id)
-                       : what == RCPT                          ? key_rcpt(a, id, 0, 0)
-                                                               : key_group(a, id, 0);
+    struct slice key = what == ENVELOPE || what == NO_ENVELOPE ? queue_key_envelope(a, id)
+                       : what == RCPT                          ? queue_key_rcpt(a, id, 0, 0)
+                                                               : queue_key_group(a, id, 0);
     spoil(t, key, what == NO_GROUP || what == NO_ENVELOPE ? "" : "\1x");
     return key;
 }
@@ -618,7 +618,8 @@ TEST(queue_damaged_rows_stop_nothing_and_can_be_dropped)
         good.rcpt[0].notify = NOTIFY_SUCCESS; /* by way of the queue */
         CHECK_OK(accept_letter(t.q, &bad));
         CHECK_OK(accept_letter(t.q, &good));
-        kv_note(t.f.s->kv, SL("q:00"), key_sending(&t.f.a, &bad.id, 0), SL("1")); /* it died in an attempt */
+        kv_note(t.f.s->kv, SL("q:00"), queue_key_sending(&t.f.a, &bad.id, 0),
+                SL("1")); /* it died in an attempt */
         kv_note(t.f.s->kv, SL("q:00"), SL("s-damaged"), SL("1"));
         struct slice key = spoil_one(&t, &bad.id, what);
         queue_close(&t.q);
@@ -655,7 +656,7 @@ TEST(queue_damaged_recipient_hides_no_other)
     REQUIRE(begin(&t, NULL));
     struct letter l = letter_to(&t, "alice@one.test", "ok@two.test also@two.test");
     CHECK_OK(accept_letter(t.q, &l));
-    spoil(&t, key_rcpt(&t.f.a, &l.id, 0, 0), "\1x");
+    spoil(&t, queue_key_rcpt(&t.f.a, &l.id, 0, 0), "\1x");
     go(&t);
     CHECK(until(&t, first_is_done));
     CHECK_OK(queue_show(t.q, &l.id, &t.f.a, &info));
@@ -795,21 +796,21 @@ TEST(queue_rows_round_trip)
                         .reply = SL("451 no")},
                   r;
     q_rcpt_put(&b, &r2);
-    CHECK_OK(q_rcpt_get(key_rcpt(&a, &id, 3, 77), buf_slice(&b), &r));
+    CHECK_OK(q_rcpt_get(queue_key_rcpt(&a, &id, 3, 77), buf_slice(&b), &r));
     CHECK(r.g == 3 && r.n == 77 && r.state == Q_HELD && r.attempts == 4 && r.code == 451 && r.uncertain &&
           r.barred && !r.expired);
     CHECK_SL(r.reply, "451 no");
     for (size_t n = 0; n < b.n; n++) /* damage is seen or harmless, never a crash */
-        if (q_rcpt_get(key_rcpt(&a, &id, 3, 77), sl_sub(buf_slice(&b), 0, n), &r) == 0)
+        if (q_rcpt_get(queue_key_rcpt(&a, &id, 3, 77), sl_sub(buf_slice(&b), 0, n), &r) == 0)
             CHECK(r.state < Q_STATES);
     CHECK_ERR(q_rcpt_get(SL("r"), buf_slice(&b), &r), ERR_CORRUPT);
     int64_t due;
     uint32_t g;
     struct letter_id id2;
-    CHECK(key_due_parse(key_due(&a, 1234, &id, 5), &due, &id2, &g) && due == 1234 && g == 5 &&
+    CHECK(queue_key_due_parse(queue_key_due(&a, 1234, &id, 5), &due, &id2, &g) && due == 1234 && g == 5 &&
           !strcmp(id.s, id2.s));
-    CHECK(!key_due_parse(SL("d"), &due, &id2, &g) &&
-          !key_due_parse(SL("d00000000x234/0123456789abcdef/00005"), &due, &id2, &g));
+    CHECK(!queue_key_due_parse(SL("d"), &due, &id2, &g) &&
+          !queue_key_due_parse(SL("d00000000x234/0123456789abcdef/00005"), &due, &id2, &g));
     buf_free(&b);
     ar_free(&a);
 }

@@ -85,10 +85,10 @@ static int damage_of(struct shard *s, const struct q_envelope *e, int env, const
 {
     struct looking x = {.a = a};
     *out = SL("");
-    if (env) note_bad(&x, key_envelope(a, &e->l.id));
+    if (env) note_bad(&x, queue_key_envelope(a, &e->l.id));
     int bad = look_at_group(s, &x, &e->l.id);
     for (size_t i = 0; i < n; i++)
-        if (r[i].damaged) note_bad(&x, key_rcpt(a, &e->l.id, r[i].g, r[i].n));
+        if (r[i].damaged) note_bad(&x, queue_key_rcpt(a, &e->l.id, r[i].g, r[i].n));
     *groups = x.groups;
     if (!env && x.groups < e->groups) note_bad(&x, ar_printf(a, "g%s/", e->l.id.s));
     if (x.bad)
@@ -103,7 +103,7 @@ static int info_of(struct shard *s, const struct q_envelope *e, int env, struct 
     struct q_rcpt *r;
     size_t n, groups;
     struct slice damage;
-    int bad = load_rcpts(s, &e->l.id, -1, a, &r, &n);
+    int bad = queue_load_rcpts(s, &e->l.id, -1, a, &r, &n);
     if (!bad) bad = damage_of(s, e, env, r, n, a, &damage, &groups);
     if (bad) return bad;
     if (env == ERR_NOT_FOUND && !n && !groups) return ERR_NOT_FOUND;
@@ -142,7 +142,7 @@ int queue_show(struct queue *q, const struct letter_id *id, struct arena *a, str
 {
     struct shard *s = queue_shard(q, id);
     struct q_envelope e;
-    int env = load_envelope(s, id, a, &e), bad = env;
+    int env = queue_load_envelope(s, id, a, &e), bad = env;
     if (is_unreadable(env))
         e = (struct q_envelope){.l = {.id = *id, .received = letter_id_time(id)}}, bad = 0;
     if (!bad) bad = info_of(s, &e, env, a, out);
@@ -172,12 +172,12 @@ static bool row_matches(struct shard *s, const struct queue_filter *f, struct ar
     if (q_envelope_get(value, id, &e) != 0) { /* shown wherever its recipients would be */
         if (f->sender.n) return false;
         return (!f->address.n && !f->domain.n) ||
-               (load_rcpts(s, id, -1, scratch, &r, &n) == 0 && any_rcpt_matches(f, r, n));
+               (queue_load_rcpts(s, id, -1, scratch, &r, &n) == 0 && any_rcpt_matches(f, r, n));
     }
     if (f->sender.n && !sl_eqi(f->sender, e.l.sender)) return false;
     if (!f->address.n && !f->domain.n) return true;
     if (f->address.n && !f->domain.n && sl_eqi(f->address, e.l.sender)) return true;
-    return load_rcpts(s, id, -1, scratch, &r, &n) == 0 && any_rcpt_matches(f, r, n);
+    return queue_load_rcpts(s, id, -1, scratch, &r, &n) == 0 && any_rcpt_matches(f, r, n);
 }
 
 struct walk {
@@ -209,7 +209,7 @@ static int other_row(struct walk *w, const struct kv_row *row, const struct lett
     if (strcmp(id->s, w->last.s) == 0) return 0;
     w->last = *id;
     ar_reset(&w->scratch);
-    if (has_row(w, key_envelope(&w->scratch, id))) return 0;
+    if (has_row(w, queue_key_envelope(&w->scratch, id))) return 0;
     if (row->key.p[0] == 'r' && has_row(w, ar_printf(&w->scratch, "g%s/", id->s))) return 0;
     return envelope_row(w, &(struct kv_row){.key = row->key}, id);
 }
@@ -314,15 +314,16 @@ static int act_tx(struct kv_tx *tx, void *arg)
     x->changed = 0;
     for (size_t i = 0; !e && i < x->n; i++) {
         struct q_rcpt r = {.state = Q_STATES};
-        if (!x->r[i].damaged) e = tx_rcpt(tx, &a, x->id, x->r[i].g, x->r[i].n, &r);
+        if (!x->r[i].damaged) e = queue_tx_rcpt(tx, &a, x->id, x->r[i].g, x->r[i].n, &r);
         if (!e && r.state < Q_STATES && actions[x->what].from & 1u << r.state) {
             if (actions[x->what].to != Q_STATES) q_move(&r, actions[x->what].to);
             r.next_try = x->now;
-            tx_put_rcpt(tx, &a, x->id, &r);
+            queue_tx_put_rcpt(tx, &a, x->id, &r);
             x->changed++;
         }
         /* rows come in order of group: settle each once, after its last row here */
-        if (!e && (i + 1 == x->n || x->r[i + 1].g != x->r[i].g)) e = tx_settle(tx, &a, x->id, x->r[i].g);
+        if (!e && (i + 1 == x->n || x->r[i + 1].g != x->r[i].g))
+            e = queue_tx_settle(tx, &a, x->id, x->r[i].g);
         if (x->what == QUEUE_HOLD && is_unreadable(e))
             e = 0; /* its group cannot be read, so it is not tried */
     }
@@ -339,7 +340,7 @@ static void offer_groups(struct shard *s, struct arena *a, const struct acting *
         struct slice row;
         struct q_group g;
         if (i && x->r[i].g == x->r[i - 1].g) continue;
-        if (kv_get(s->q->store->kv, shard_object(s), key_group(a, x->id, x->r[i].g), a, &row) == 0 &&
+        if (kv_get(s->q->store->kv, shard_object(s), queue_key_group(a, x->id, x->r[i].g), a, &row) == 0 &&
             q_group_get(row, x->r[i].g, &g) == 0 && g.due)
             schedule_offer(s, g.due, x->id, g.n, g.hop);
     }
@@ -355,7 +356,7 @@ static int drop_tx(struct kv_tx *tx, void *arg)
 {
     const struct dropping *x = arg;
     struct arena a = {0};
-    int e = tx_erase_letter(tx, &a, x->id);
+    int e = queue_tx_erase_letter(tx, &a, x->id);
     ar_free(&a);
     trace_tx_addf(x->store->trace, tx, x->id, TRACE_DROPPED, SL(""),
                   "an operator threw it away; nobody is told. %.*s", SLF(x->damage));
@@ -387,7 +388,7 @@ int queue_act(struct queue *q, const struct letter_id *id, enum queue_action wha
     bool dropped = false;
     int e = what == QUEUE_DROP ? drop_damaged(q, id, &dropped) : 0;
     if (e || dropped) return e;
-    e = load_rcpts(s, id, -1, &a, &r, &n);
+    e = queue_load_rcpts(s, id, -1, &a, &r, &n);
     if (!e && !n) e = err_set(ERR_NOT_FOUND, "no letter %s is in the queue", id->s);
     for (size_t at = 0; !e && at < n; at += ACT_CHUNK) {
         struct acting x = {.store = q->store,

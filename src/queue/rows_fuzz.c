@@ -25,7 +25,7 @@ FUZZ
         ASSERT(r.state < Q_STATES && r.g <= 99999 && r.n <= 99999);
         q_rcpt_put(&b, &r);
         ASSERT(q_rcpt_get(key, buf_slice(&b), &r) == 0);
-    } else if (key_due_parse(key, &due, &id, &n)) {
+    } else if (queue_key_due_parse(key, &due, &id, &n)) {
         ASSERT(due >= 0 && n <= 99999 && letter_id_ok(sl_cstr(id.s)));
     }
     struct rec origin;

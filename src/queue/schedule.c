@@ -118,7 +118,7 @@ static bool item_add(struct shard *s, struct slice key, const struct letter_id *
     it = xcalloc(1, sizeof *it);
     *it = (struct item){.hop = h, .shard = s, .id = *id, .g = g};
     struct letter_id same;
-    (void)key_due_parse(key, &it->due, &same, &g);
+    (void)queue_key_due_parse(key, &it->due, &same, &g);
     list_push(&h->items, &it->link);
     h->nready++;
     map_put(&s->items, k, it);
@@ -143,7 +143,7 @@ static bool take_page(struct shard *s, const struct kv_page *page, char cursor[4
         struct letter_id id;
         uint32_t g;
         struct slice key = page->row[i].key, hop = page->row[i].value;
-        bool wanted = key_due_parse(key, &due, &id, &g) && (!only || sl_eq(hop, sl_cstr(only->name)));
+        bool wanted = queue_key_due_parse(key, &due, &id, &g) && (!only || sl_eq(hop, sl_cstr(only->name)));
         bool full = wanted && ((only && only->nready >= HOP_READY) || !item_add(s, key, &id, g, hop));
         snprintf(cursor, 48, "%.*s%s", SLF(key), full ? "" : " "); /* with a blank: the least key after it */
         if (full) return false;
@@ -182,7 +182,7 @@ static int next_due(struct shard *s, int64_t now, int64_t *after)
     int e = kv_scan(s->q->store->kv, shard_object(s), ar_printf(&a, "d%012lld", (long long)now + 1), SL("e"),
                     1, &a, &page);
     int64_t due;
-    if (!e && page.n && key_due_parse(page.row[0].key, &due, &id, &g) && due - now < *after)
+    if (!e && page.n && queue_key_due_parse(page.row[0].key, &due, &id, &g) && due - now < *after)
         *after = due - now;
     ar_free(&a);
     return e;
@@ -201,7 +201,7 @@ static int read_impossible(struct shard *s, int64_t now)
         struct letter_id id;
         uint32_t g;
         struct slice key = page.row[i].key;
-        bool known = key_due_parse(key, &due, &id, &g);
+        bool known = queue_key_due_parse(key, &due, &id, &g);
         if (known && !item_add(s, key, &id, g, page.row[i].value)) more = true;
     }
     more |= !e && page.more;
@@ -287,7 +287,7 @@ static int quarantine_tx(struct kv_tx *tx, void *arg)
 {
     struct quarantine *q = arg;
     struct arena a = {0};
-    int e = tx_quarantine(tx, &a, &q->it->id, q->it->g, q->it->due, &q->taken);
+    int e = queue_tx_quarantine(tx, &a, &q->it->id, q->it->g, q->it->due, &q->taken);
     ar_free(&a);
     return e;
 }
@@ -301,7 +301,7 @@ static int quarantine(struct shard *s, const struct item *it, int why)
     struct quarantine q = {.it = it};
     char text[ERR_TEXT_MAX];
     snprintf(text, sizeof text, "%s", err_text(why));
-    int e = kv_get(s->q->store->kv, shard_object(s), key_due(&a, it->due, &it->id, it->g), &a, &row);
+    int e = kv_get(s->q->store->kv, shard_object(s), queue_key_due(&a, it->due, &it->id, it->g), &a, &row);
     ar_free(&a);
     if (e) return e == ERR_NOT_FOUND && why == ERR_NOT_FOUND ? 0 : e == ERR_NOT_FOUND ? why : e;
     e = kv_transact(s->q->store->kv, shard_object(s), quarantine_tx, &q);
@@ -343,7 +343,7 @@ static void attempt(void *arg)
         look_in(s, AGAIN_AFTER_ERROR_S);
     } else if (again) {
         struct arena a = {0};
-        struct slice key = key_due(&a, rt_wall_seconds(), &id, g);
+        struct slice key = queue_key_due(&a, rt_wall_seconds(), &id, g);
         if (!item_add(s, key, &id, g, sl_cstr(h->name))) {
             leave(s->cursor, key);
             s->again = true;
@@ -421,7 +421,7 @@ static void offer_here(struct shard *s, int64_t due, const struct letter_id *id,
         look_in(s, due - now);
     } else {
         struct arena a = {0};
-        struct slice key = key_due(&a, due, id, g);
+        struct slice key = queue_key_due(&a, due, id, g);
         if (!item_add(s, key, id, g, hop)) {
             leave(s->cursor, key);
             s->again = true;

@@ -13,10 +13,10 @@ enum { ROUNDS_MAX = 2 * LETTER_RCPTS_MAX / QUEUE_ATTEMPT_RCPTS + 10, RECORD_PAUS
 
 /* ---- reading ---- */
 
-int load_envelope(struct shard *s, const struct letter_id *id, struct arena *a, struct q_envelope *e)
+int queue_load_envelope(struct shard *s, const struct letter_id *id, struct arena *a, struct q_envelope *e)
 {
     struct slice row;
-    int bad = kv_get(s->q->store->kv, shard_object(s), key_envelope(a, id), a, &row);
+    int bad = kv_get(s->q->store->kv, shard_object(s), queue_key_envelope(a, id), a, &row);
     return bad ? bad : q_envelope_get(row, id, e);
 }
 
@@ -30,8 +30,8 @@ static void mark_damaged(struct q_rcpt *r, struct slice key)
     log_error("queue", "the row %.*s is damaged; see `tram verify`", SLF(key));
 }
 
-int load_rcpts(struct shard *s, const struct letter_id *id, int64_t g, struct arena *a, struct q_rcpt **out,
-               size_t *n)
+int queue_load_rcpts(struct shard *s, const struct letter_id *id, int64_t g, struct arena *a,
+                     struct q_rcpt **out, size_t *n)
 {
     struct slice prefix = g < 0 ? ar_printf(a, "r%s/", id->s) : ar_printf(a, "r%s/%05u/", id->s, (uint32_t)g);
     struct slice from = prefix, to = kv_prefix_end(a, prefix);
@@ -56,10 +56,10 @@ static int load_group(struct shard *s, const struct letter_id *id, uint32_t g, s
                       struct q_loaded *out)
 {
     struct slice row;
-    int e = load_envelope(s, id, a, &out->e);
-    if (!e) e = kv_get(s->q->store->kv, shard_object(s), key_group(a, id, g), a, &row);
+    int e = queue_load_envelope(s, id, a, &out->e);
+    if (!e) e = kv_get(s->q->store->kv, shard_object(s), queue_key_group(a, id, g), a, &row);
     if (!e) e = q_group_get(row, g, &out->g);
-    if (!e) e = load_rcpts(s, id, g, a, &out->rcpt, &out->n);
+    if (!e) e = queue_load_rcpts(s, id, g, a, &out->rcpt, &out->n);
     return e;
 }
 
@@ -75,7 +75,7 @@ static int load_pinned(struct shard *s, const struct letter_id *id, uint32_t g, 
         int e = load_group(s, id, g, a, out);
         if (e) return e;
         bool pinned = body_pin(b, &out->e.l.body) == 0;
-        e = load_envelope(s, id, a, &again);
+        e = queue_load_envelope(s, id, a, &again);
         if (!e && strcmp(again.l.body.s, out->e.l.body.s) == 0) {
             out->pinned = pinned; /* not: the pack is lost, and reading it will say so */
             return 0;
@@ -205,13 +205,13 @@ static int record_tx(struct kv_tx *tx, void *arg)
     int e = 0;
     for (size_t i = 0; !e && i < x->n; i++) {
         struct q_rcpt r;
-        e = tx_rcpt(tx, &a, x->id, x->g, x->rcpt[i]->n, &r);
+        e = queue_tx_rcpt(tx, &a, x->id, x->g, x->rcpt[i]->n, &r);
         if (e || (r.state != Q_WAITING && r.state != Q_HELD)) continue; /* dropped meanwhile */
         take_result(x, &r, &x->result[i], &x->meaning[i]);
-        tx_put_rcpt(tx, &a, x->id, &r);
+        queue_tx_put_rcpt(tx, &a, x->id, &r);
         tell_result(tx, x, i);
     }
-    if (!e) e = tx_settle(tx, &a, x->id, x->g);
+    if (!e) e = queue_tx_settle(tx, &a, x->id, x->g);
     ar_free(&a);
     return e;
 }
@@ -254,7 +254,7 @@ static void attempt_remote(struct shard *s, const struct q_loaded *l, struct q_r
     for (size_t i = 0; i < n; i++)
         if (rcpt[i]->uncertain) at.first_host = rcpt[i]->host;
     /* should the machine die meanwhile, the letter may have been handed over */
-    kv_note(s->q->store->kv, shard_object(s), key_sending(a, &l->e.l.id, l->g.n), SL("1"));
+    kv_note(s->q->store->kv, shard_object(s), queue_key_sending(a, &l->e.l.id, l->g.n), SL("1"));
     s->q->relay(s->q->relay_ctx, &at);
 }
 
@@ -370,13 +370,13 @@ static int bounced_tx(struct kv_tx *tx, void *arg)
     int e = 0;
     for (size_t i = 0; !e && i < x->n; i++) {
         struct q_rcpt r;
-        e = tx_rcpt(tx, &a, x->id, x->g, x->rcpt[i]->n, &r);
+        e = queue_tx_rcpt(tx, &a, x->id, x->g, x->rcpt[i]->n, &r);
         if (e || r.state != Q_FAILED) continue;
         q_move(&r, Q_BOUNCED);
-        tx_put_rcpt(tx, &a, x->id, &r);
+        queue_tx_put_rcpt(tx, &a, x->id, &r);
         tell_bounced(tx, x, x->rcpt[i]);
     }
-    if (!e) e = tx_settle(tx, &a, x->id, x->g);
+    if (!e) e = queue_tx_settle(tx, &a, x->id, x->g);
     ar_free(&a);
     return e;
 }
@@ -418,7 +418,7 @@ static int delay_told_tx(struct kv_tx *tx, void *arg)
     const struct letter_id *id = &d->e->l.id;
     struct q_envelope e;
     struct arena a = {0};
-    struct slice row, key = key_envelope(&a, id);
+    struct slice row, key = queue_key_envelope(&a, id);
     struct buf b = BUF_INIT;
     int bad = kv_tx_get(tx, key, &row);
     if (!bad) bad = q_envelope_get(row, id, &e);
@@ -445,7 +445,7 @@ static int warn_of_delay(struct shard *s, struct q_envelope *e, struct arena *a)
     bool told = false;
     int64_t now = rt_wall_seconds();
     if (s->q->delay_warning_s < 0 || e->delay_told || now - e->l.received < s->q->delay_warning_s) return 0;
-    int bad = load_rcpts(s, &e->l.id, -1, a, &all, &n);
+    int bad = queue_load_rcpts(s, &e->l.id, -1, a, &all, &n);
     for (size_t i = 0; !bad && i < n && nlate < QUEUE_ATTEMPT_RCPTS; i++)
         if (all[i].state == Q_WAITING && all[i].attempts) late[nlate++] = &all[i];
     if (bad || !nlate) return bad;
@@ -465,7 +465,7 @@ static int right_times_tx(struct kv_tx *tx, void *arg)
 {
     struct right_times *x = arg;
     struct arena a = {0};
-    struct slice row, key = key_envelope(&a, x->id);
+    struct slice row, key = queue_key_envelope(&a, x->id);
     struct q_envelope e;
     struct buf b = BUF_INIT;
     int bad = kv_tx_get(tx, key, &row);

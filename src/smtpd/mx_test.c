@@ -1,7 +1,7 @@
 /* mx_test.c - mail from the world: dialogues with port 25, answer by answer. */
 #include "base/test.h"
 #include "rt/test_rt.h"
-#include "world_test.h"
+#include "talk_test.h"
 
 static bool has(struct slice s, const char *what) { return sl_find(s, sl_cstr(what)) != SL_NONE; }
 

@@ -2,7 +2,7 @@
 #include "base/test.h"
 #include "mail/head.h"
 #include "rt/test_rt.h"
-#include "world_test.h"
+#include "talk_test.h"
 
 static void switch_on(struct world *w) { w->intake.arc_seal = true; }
 

@@ -4,7 +4,7 @@
 static int make_account(struct kv_tx *tx, void *arg)
 {
     struct account_row a;
-    int rc = tx_account(tx, &a);
+    int rc = account_tx(tx, &a);
     if (rc != ERR_NOT_FOUND) return rc ? rc : ERR_EXISTS;
     kv_tx_put(tx, SL("w"), *(struct slice *)arg);
     return mailbox_defaults(tx, NULL);

@@ -235,7 +235,7 @@ static void note_fault(void *arg, const char *sentence)
 static int damage_rows(struct kv_tx *tx, void *arg)
 {
     struct box_row b;
-    CHECK_OK(tx_box(tx, INBOX_ID, &b));
+    CHECK_OK(box_tx(tx, INBOX_ID, &b));
     b.m.unseen = 7;
     if (*(int *)arg == 1) box_row_put(tx, &b);
     if (*(int *)arg == 2) kv_tx_put(tx, SL("m/00000001/00000002"), SL("\1x"));
@@ -373,7 +373,7 @@ static int set_duties(struct kv_tx *tx, void *local)
 static int miscount_keyword(struct kv_tx *tx, void *arg)
 {
     struct box_row b;
-    CHECK_OK(tx_box(tx, INBOX_ID, &b));
+    CHECK_OK(box_tx(tx, INBOX_ID, &b));
     b.users[0] += *(uint32_t *)arg;
     box_row_put(tx, &b);
     return 0;

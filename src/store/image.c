@@ -87,8 +87,8 @@ int image_load(struct view *v, const struct box_row *b, bool *found)
     struct image first = {0}, part;
     ar_init(&a, 0);
     *found = false;
-    int rc = kv_scan(v->store->kv, account_object(v->acc, room), key_prefix('i', b->m.id, from),
-                     key_prefix_end('i', b->m.id, to), KV_PAGE_MAX, &a, &page);
+    int rc = kv_scan(v->store->kv, account_object(v->acc, room), row_prefix('i', b->m.id, from),
+                     row_prefix_end('i', b->m.id, to), KV_PAGE_MAX, &a, &page);
     bool good = rc == 0 && page.n && image_row(page.row[0].value, &first) == 0 && first.parts == page.n &&
                 fits(&first, b);
     if (good) make_room(v, (size_t)first.count);
@@ -151,7 +151,7 @@ static void put_part(struct kv_tx *tx, const struct save *s, size_t i)
     if (i == 0) rec_put_u64(&b, 'n', s->count);
     if (i == 0) rec_put_u64(&b, 'p', s->parts);
     rec_put(&b, 'd', buf_slice(&s->data[i]));
-    kv_tx_put_record(tx, key_two('i', s->v->box, i, 4, room), &b);
+    kv_tx_put_record(tx, row_key('i', s->v->box, i, 4, room), &b);
     buf_free(&b);
 }
 
@@ -162,13 +162,13 @@ static int save(struct kv_tx *tx, void *arg)
     struct image old;
     struct slice value;
     char from[KEY_ROOM], to[KEY_ROOM];
-    int rc = tx_box(tx, s->v->box, &b);
+    int rc = box_tx(tx, s->v->box, &b);
     if (rc) return rc;
-    bool newer = kv_tx_get(tx, key_two('i', s->v->box, 0, 4, from), &value) == 0 &&
+    bool newer = kv_tx_get(tx, row_key('i', s->v->box, 0, 4, from), &value) == 0 &&
                  image_row(value, &old) == 0 && old.uidvalidity == s->v->uidvalidity &&
                  old.modseq >= s->v->modseq;
     if (newer || b.m.uidvalidity != s->v->uidvalidity) return 0;
-    rc = kv_tx_scan(tx, key_prefix('i', s->v->box, from), key_prefix_end('i', s->v->box, to), delete_row, tx);
+    rc = kv_tx_scan(tx, row_prefix('i', s->v->box, from), row_prefix_end('i', s->v->box, to), delete_row, tx);
     for (size_t i = 0; rc == 0 && i < s->parts; i++) put_part(tx, s, i);
     return rc;
 }

@@ -58,7 +58,7 @@ static int prune_row(void *arg, struct slice key, struct slice value)
     struct prune *p = arg;
     uint64_t modseq;
     (void)value;
-    int rc = key_number(key, &modseq);
+    int rc = row_number(key, &modseq);
     if (rc) return rc;
     kv_tx_del(p->tx, key);
     p->box->journal_floor = modseq;
@@ -75,11 +75,11 @@ void journal_put(struct kv_tx *tx, struct journal *j, struct box_row *box)
     rec_begin(&b, JOURNAL_ROW);
     rec_opt(&b, 'c', buf_slice(&j->changes));
     rec_opt(&b, 'x', buf_slice(&j->gone));
-    kv_tx_put_record(tx, key_two('j', box->m.id, box->m.modseq, 16, room), &b);
+    kv_tx_put_record(tx, row_key('j', box->m.id, box->m.modseq, 16, room), &b);
     buf_free(&b);
     if (++box->journal_rows <= JOURNAL_MAX) return;
     struct prune p = {tx, box, JOURNAL_PRUNE};
-    (void)kv_tx_scan(tx, key_prefix('j', box->m.id, from), key_prefix_end('j', box->m.id, to), prune_row, &p);
+    (void)kv_tx_scan(tx, row_prefix('j', box->m.id, from), row_prefix_end('j', box->m.id, to), prune_row, &p);
 }
 
 void journal_free(struct journal *j)

@@ -71,7 +71,7 @@ static int list_boxes(struct store *s, const char *acc, struct arena *a, struct 
         for (size_t i = 0; rc == 0 && i < page.n; i++) {
             struct box_row row;
             uint64_t id;
-            rc = key_number(page.row[i].key, &id);
+            rc = row_number(page.row[i].key, &id);
             if (rc == 0) rc = box_row_get(page.row[i].value, (uint32_t)id, &row);
             if (rc) break;
             if (*n == cap) *out = ar_grow(a, *out, &cap, sizeof **out);
@@ -103,7 +103,7 @@ static int is_subscribed(struct store *s, const char *acc, struct slice name, st
     struct rec r;
     *yes = false;
     int rc =
-        kv_get(s->kv, account_object(acc, room), key_box('s', crc32c(0, name.p, name.n), key), a, &value);
+        kv_get(s->kv, account_object(acc, room), box_key('s', crc32c(0, name.p, name.n), key), a, &value);
     if (rc) return rc == ERR_NOT_FOUND ? 0 : rc;
     rc = rec_open(&r, value, 1);
     while (rc == 0 && rec_next(&r)) *yes = *yes || sl_eq(r.field, name);
@@ -115,7 +115,7 @@ int mailbox_get(struct store *s, const char *acc, uint32_t id, struct arena *a, 
     char room[KEY_ROOM], key[KEY_ROOM];
     struct box_row row;
     struct slice value;
-    int rc = kv_get(s->kv, account_object(acc, room), key_box('b', id, key), a, &value);
+    int rc = kv_get(s->kv, account_object(acc, room), box_key('b', id, key), a, &value);
     if (rc == ERR_NOT_FOUND) return err_set(rc, "there is no such mailbox");
     if (rc == 0) rc = box_row_get(value, id, &row);
     if (rc) return rc;
@@ -131,11 +131,11 @@ int mailbox_find(struct store *s, const char *acc, struct slice name, struct are
     if (rc) return rc;
     if (sl_eq(name, SL("INBOX"))) return mailbox_get(s, acc, INBOX_ID, a, out);
     uint32_t sum = crc32c(0, name.p, name.n);
-    rc = kv_scan(s->kv, account_object(acc, room), key_prefix('n', sum, from), key_prefix_end('n', sum, to),
+    rc = kv_scan(s->kv, account_object(acc, room), row_prefix('n', sum, from), row_prefix_end('n', sum, to),
                  KV_PAGE_MAX, a, &page);
     for (size_t i = 0; rc == 0 && i < page.n; i++) {
         uint64_t id;
-        rc = key_number(page.row[i].key, &id);
+        rc = row_number(page.row[i].key, &id);
         if (rc == 0) rc = mailbox_get(s, acc, (uint32_t)id, a, out);
         if (rc == 0 && sl_eq(out->name, name)) return 0;
         if (rc == ERR_NOT_FOUND) rc = 0; /* deleted between the two reads */
@@ -148,13 +148,13 @@ int mailbox_find(struct store *s, const char *acc, struct slice name, struct are
 void mailbox_name_put(struct kv_tx *tx, struct slice name, uint32_t id)
 {
     char room[KEY_ROOM];
-    kv_tx_put(tx, key_two('n', crc32c(0, name.p, name.n), id, 8, room), SL("\1"));
+    kv_tx_put(tx, row_key('n', crc32c(0, name.p, name.n), id, 8, room), SL("\1"));
 }
 
 void mailbox_name_del(struct kv_tx *tx, struct slice name, uint32_t id)
 {
     char room[KEY_ROOM];
-    kv_tx_del(tx, key_two('n', crc32c(0, name.p, name.n), id, 8, room));
+    kv_tx_del(tx, row_key('n', crc32c(0, name.p, name.n), id, 8, room));
 }
 
 /* Greater than every one given before in this account, so that a name with its
@@ -188,7 +188,7 @@ int mailbox_make(struct kv_tx *tx, struct account_row *a, struct slice name, uns
     struct box_row above;
     for (size_t i = 0; i < name.n; i++) {
         if (name.p[i] != '/') continue;
-        int rc = tx_box_named(tx, sl_sub(name, 0, i), &above);
+        int rc = box_tx_named(tx, sl_sub(name, 0, i), &above);
         if (rc == ERR_NOT_FOUND) rc = make_box(tx, a, sl_sub(name, 0, i), 0, &above);
         if (rc) return rc;
     }
@@ -235,9 +235,9 @@ static int create(struct kv_tx *tx, void *arg)
     struct create *c = arg;
     struct account_row a;
     struct box_row b;
-    int rc = tx_account(tx, &a);
+    int rc = account_tx(tx, &a);
     if (rc) return rc;
-    rc = tx_box_named(tx, c->name, &b);
+    rc = box_tx_named(tx, c->name, &b);
     if (rc == 0) return err_set(ERR_EXISTS, "the mailbox exists already");
     unsigned use = c->use ? c->use : use_of_name(tx, c->name);
     if (rc == ERR_NOT_FOUND) rc = mailbox_make(tx, &a, c->name, use, &b);
@@ -272,8 +272,8 @@ static int subscribe(struct kv_tx *tx, void *arg)
     struct buf b = BUF_INIT;
     char room[KEY_ROOM];
     bool was = false, others = false;
-    struct slice key = key_box('s', crc32c(0, c->name.p, c->name.n), room);
-    int rc = tx_account(tx, &a);
+    struct slice key = box_key('s', crc32c(0, c->name.p, c->name.n), room);
+    int rc = account_tx(tx, &a);
     if (rc) return rc;
     rec_begin(&b, 1);
     rc = kv_tx_get(tx, key, &value);
@@ -346,10 +346,10 @@ int mailbox_defaults(struct kv_tx *tx, void *arg)
     (void)arg;
     struct account_row a = {.next_box = INBOX_ID};
     struct box_row b;
-    int rc = tx_account(tx, &a);
+    int rc = account_tx(tx, &a);
     if (rc && rc != ERR_NOT_FOUND) return rc;
     for (size_t i = 0; i < COUNT_OF(defaults); i++) {
-        rc = tx_box_named(tx, defaults[i].name, &b);
+        rc = box_tx_named(tx, defaults[i].name, &b);
         if (rc == ERR_NOT_FOUND) rc = make_box(tx, &a, defaults[i].name, defaults[i].use, &b);
         if (rc) return rc;
     }
@@ -377,7 +377,7 @@ int mailbox_recent(struct store *s, const char *acc, uint32_t box, uint32_t *fir
     struct rec r;
     *first = 1;
     ar_init(&a, 0);
-    int rc = kv_get(s->kv, account_object(acc, room), key_two('r', box, 0, 4, key), &a, &value);
+    int rc = kv_get(s->kv, account_object(acc, room), row_key('r', box, 0, 4, key), &a, &value);
     if (rc == 0) rc = rec_open(&r, value, RECENT_ROW);
     while (rc == 0 && rec_next(&r))
         if (r.tag == 'u') *first = (uint32_t)rec_u64(&r);
@@ -392,7 +392,7 @@ void mailbox_recent_note(struct store *s, const char *acc, uint32_t box, uint32_
     struct buf b = BUF_INIT;
     rec_begin(&b, RECENT_ROW);
     rec_put_u64(&b, 'u', first);
-    kv_note_record(s->kv, account_object(acc, room), key_two('r', box, 0, 4, key), &b);
+    kv_note_record(s->kv, account_object(acc, room), row_key('r', box, 0, 4, key), &b);
     buf_free(&b);
 }
 
@@ -415,7 +415,7 @@ int account_usage(struct store *s, const char *acc, struct account_usage *out)
 static int set_quota(struct kv_tx *tx, void *arg)
 {
     struct account_row a;
-    int rc = tx_account(tx, &a);
+    int rc = account_tx(tx, &a);
     if (rc) return rc;
     a.quota = *(uint64_t *)arg;
     account_row_put(tx, &a);

@@ -56,13 +56,13 @@ bool mailbox_below(struct slice name, struct slice above); /* is it below, in th
 
 /* "u:<account>" into room. */
 struct slice account_object(const char *acc, char room[KEY_ROOM]);
-struct slice key_box(char kind, uint32_t box, char room[KEY_ROOM]); /* "b/0000000a" */
-struct slice key_two(char kind, uint32_t box, uint64_t n, int digits,
+struct slice box_key(char kind, uint32_t box, char room[KEY_ROOM]); /* "b/0000000a" */
+struct slice row_key(char kind, uint32_t box, uint64_t n, int digits,
                      char room[KEY_ROOM]);                                 /* "m/0000000a/00000001" */
-struct slice key_prefix(char kind, uint32_t box, char room[KEY_ROOM]);     /* "m/0000000a/" */
-struct slice key_prefix_end(char kind, uint32_t box, char room[KEY_ROOM]); /* "m/0000000a0" */
+struct slice row_prefix(char kind, uint32_t box, char room[KEY_ROOM]);     /* "m/0000000a/" */
+struct slice row_prefix_end(char kind, uint32_t box, char room[KEY_ROOM]); /* "m/0000000a0" */
 /* The number in the last component of a key. */
-MUST_CHECK int key_number(struct slice key, uint64_t *out);
+MUST_CHECK int row_number(struct slice key, uint64_t *out);
 
 MUST_CHECK int account_row_get(struct slice value, struct account_row *out);
 void account_row_put(struct kv_tx *tx, const struct account_row *r);
@@ -72,10 +72,10 @@ MUST_CHECK int message_row_get(struct slice value, uint32_t uid, struct message 
 void message_row_put(struct kv_tx *tx, uint32_t box, const struct message *m);
 
 /* Within a transaction. ERR_NOT_FOUND with a sentence. */
-MUST_CHECK int tx_account(struct kv_tx *tx, struct account_row *out);
-MUST_CHECK int tx_box(struct kv_tx *tx, uint32_t id, struct box_row *out);
-MUST_CHECK int tx_box_named(struct kv_tx *tx, struct slice name, struct box_row *out); /* the name is clean */
-MUST_CHECK int tx_message(struct kv_tx *tx, uint32_t box, uint32_t uid, struct message *out);
+MUST_CHECK int account_tx(struct kv_tx *tx, struct account_row *out);
+MUST_CHECK int box_tx(struct kv_tx *tx, uint32_t id, struct box_row *out);
+MUST_CHECK int box_tx_named(struct kv_tx *tx, struct slice name, struct box_row *out); /* the name is clean */
+MUST_CHECK int message_tx(struct kv_tx *tx, uint32_t box, uint32_t uid, struct message *out);
 /* Runs fn on the account's object; when it changed something watchers hear of it. */
 MUST_CHECK int account_transact(struct store *s, const char *acc, kv_fn *fn, void *arg);
 

@@ -16,7 +16,7 @@ struct slice account_object(const char *acc, char room[KEY_ROOM])
     return sl(room, n + 2);
 }
 
-struct slice key_box(char kind, uint32_t box, char room[KEY_ROOM])
+struct slice box_key(char kind, uint32_t box, char room[KEY_ROOM])
 {
     room[0] = kind;
     room[1] = '/';
@@ -25,28 +25,28 @@ struct slice key_box(char kind, uint32_t box, char room[KEY_ROOM])
 
 static struct slice key_box_and(char kind, uint32_t box, char end, char room[KEY_ROOM])
 {
-    size_t n = key_box(kind, box, room).n;
+    size_t n = box_key(kind, box, room).n;
     room[n++] = end;
     return sl(room, n);
 }
 
-struct slice key_prefix(char kind, uint32_t box, char room[KEY_ROOM])
+struct slice row_prefix(char kind, uint32_t box, char room[KEY_ROOM])
 {
     return key_box_and(kind, box, '/', room);
 }
 
-struct slice key_prefix_end(char kind, uint32_t box, char room[KEY_ROOM])
+struct slice row_prefix_end(char kind, uint32_t box, char room[KEY_ROOM])
 {
     return key_box_and(kind, box, '0', room); /* '0' follows '/' */
 }
 
-struct slice key_two(char kind, uint32_t box, uint64_t n, int digits, char room[KEY_ROOM])
+struct slice row_key(char kind, uint32_t box, uint64_t n, int digits, char room[KEY_ROOM])
 {
-    size_t at = key_prefix(kind, box, room).n;
+    size_t at = row_prefix(kind, box, room).n;
     return sl(room, at + hex_digits(room + at, n, digits));
 }
 
-int key_number(struct slice key, uint64_t *out)
+int row_number(struct slice key, uint64_t *out)
 {
     size_t slash = sl_rchr(key, '/');
     if (slash != SL_NONE && num_hex64(sl_from(key, slash + 1), out)) return 0;
@@ -150,7 +150,7 @@ void box_row_put(struct kv_tx *tx, const struct box_row *row)
         rec_put(&b, 'k', row->keyword[i]);
         rec_opt_u64(&b, 'c', row->users[i]);
     }
-    kv_tx_put_record(tx, key_box('b', m->id, room), &b);
+    kv_tx_put_record(tx, box_key('b', m->id, room), &b);
     buf_free(&b);
 }
 
@@ -194,13 +194,13 @@ void message_row_put(struct kv_tx *tx, uint32_t box, const struct message *m)
     rec_opt_u64(&b, 'h', m->head_size);
     rec_put(&b, 'r', body_ref_slice(&m->body));
     rec_put(&b, 'e', sl_cstr(m->email_id));
-    kv_tx_put_record(tx, key_two('m', box, m->uid, 8, room), &b);
+    kv_tx_put_record(tx, row_key('m', box, m->uid, 8, room), &b);
     buf_free(&b);
 }
 
 /* ---- in a transaction ---- */
 
-int tx_account(struct kv_tx *tx, struct account_row *out)
+int account_tx(struct kv_tx *tx, struct account_row *out)
 {
     struct slice value;
     int rc = kv_tx_get(tx, SL("a"), &value);
@@ -209,11 +209,11 @@ int tx_account(struct kv_tx *tx, struct account_row *out)
     return rc ? rc : account_row_get(value, out);
 }
 
-int tx_box(struct kv_tx *tx, uint32_t id, struct box_row *out)
+int box_tx(struct kv_tx *tx, uint32_t id, struct box_row *out)
 {
     char room[KEY_ROOM];
     struct slice value;
-    int rc = kv_tx_get(tx, key_box('b', id, room), &value);
+    int rc = kv_tx_get(tx, box_key('b', id, room), &value);
     if (rc == ERR_NOT_FOUND) return err_set(rc, "there is no such mailbox");
     return rc ? rc : box_row_get(value, id, out);
 }
@@ -229,27 +229,27 @@ static int try_box(void *arg, struct slice key, struct slice value)
     struct by_name *f = arg;
     uint64_t id;
     (void)value;
-    int rc = key_number(key, &id);
-    if (rc == 0) rc = tx_box(f->tx, (uint32_t)id, f->out);
+    int rc = row_number(key, &id);
+    if (rc == 0) rc = box_tx(f->tx, (uint32_t)id, f->out);
     if (rc == ERR_NOT_FOUND) return 0;
     return rc ? rc : sl_eq(f->out->m.name, f->name);
 }
 
-int tx_box_named(struct kv_tx *tx, struct slice name, struct box_row *out)
+int box_tx_named(struct kv_tx *tx, struct slice name, struct box_row *out)
 {
     char from[KEY_ROOM], to[KEY_ROOM];
     uint32_t sum = crc32c(0, name.p, name.n);
-    if (sl_eq(name, SL("INBOX"))) return tx_box(tx, INBOX_ID, out);
+    if (sl_eq(name, SL("INBOX"))) return box_tx(tx, INBOX_ID, out);
     struct by_name f = {tx, name, out};
-    int rc = kv_tx_scan(tx, key_prefix('n', sum, from), key_prefix_end('n', sum, to), try_box, &f);
+    int rc = kv_tx_scan(tx, row_prefix('n', sum, from), row_prefix_end('n', sum, to), try_box, &f);
     return rc == 1 ? 0 : rc < 0 ? rc : err_set(ERR_NOT_FOUND, "there is no mailbox of this name");
 }
 
-int tx_message(struct kv_tx *tx, uint32_t box, uint32_t uid, struct message *out)
+int message_tx(struct kv_tx *tx, uint32_t box, uint32_t uid, struct message *out)
 {
     char room[KEY_ROOM];
     struct slice value;
-    int rc = kv_tx_get(tx, key_two('m', box, uid, 8, room), &value);
+    int rc = kv_tx_get(tx, row_key('m', box, uid, 8, room), &value);
     return rc ? rc : message_row_get(value, uid, out);
 }
 

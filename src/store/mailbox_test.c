@@ -200,7 +200,7 @@ TEST(a_mailbox_that_comes_back_has_its_use_again)
 static int two_of_one_name(struct kv_tx *tx, void *arg)
 {
     struct box_row b;
-    int rc = tx_box_named(tx, SL("Sent"), &b);
+    int rc = box_tx_named(tx, SL("Sent"), &b);
     if (rc) return rc;
     b.m.name = SL("Drafts");
     mailbox_name_del(tx, SL("Archive"), 6);

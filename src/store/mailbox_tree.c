@@ -11,7 +11,7 @@ struct rename {
 static int move_box(struct kv_tx *tx, struct account_row *a, uint32_t id, struct slice to)
 {
     struct box_row b;
-    int rc = tx_box(tx, id, &b);
+    int rc = box_tx(tx, id, &b);
     if (rc) return rc;
     mailbox_name_del(tx, b.m.name, id);
     mailbox_name_put(tx, to, id);
@@ -34,7 +34,7 @@ static int find_below(void *arg, struct slice key, struct slice value)
     struct below *l = arg;
     struct box_row b;
     uint64_t id;
-    int rc = key_number(key, &id);
+    int rc = row_number(key, &id);
     if (rc == 0) rc = box_row_get(value, (uint32_t)id, &b);
     if (rc) return rc;
     if (!sl_eq(b.m.name, l->r->from) && !mailbox_below(b.m.name, l->r->from)) return 0;
@@ -55,7 +55,7 @@ static int make_parents(struct kv_tx *tx, struct account_row *a, struct slice na
     struct slice above;
     struct box_row b;
     if (!mailbox_parent(name, &above)) return 0;
-    int rc = tx_box_named(tx, above, &b);
+    int rc = box_tx_named(tx, above, &b);
     return rc == ERR_NOT_FOUND ? mailbox_make(tx, a, above, 0, &b) : rc;
 }
 
@@ -71,7 +71,7 @@ static int names_are_free(struct kv_tx *tx, const struct below *l)
 {
     struct box_row there;
     for (size_t i = 0; i < l->n; i++) {
-        int rc = tx_box_named(tx, l->to[i], &there);
+        int rc = box_tx_named(tx, l->to[i], &there);
         if (rc == 0 && !moves(l, there.m.id))
             return err_set(ERR_EXISTS, "the mailbox \"%.*s\" exists already", SLF(sl_sub(l->to[i], 0, 200)));
         if (rc && rc != ERR_NOT_FOUND) return rc;
@@ -88,9 +88,9 @@ static int rename_tree(struct kv_tx *tx, void *arg)
     struct below l = {.r = r, .cap = 16, .ncap = 16};
     l.id = ar_array(r->a, uint32_t, l.cap);
     l.to = ar_array(r->a, struct slice, l.ncap);
-    int rc = tx_account(tx, &a);
+    int rc = account_tx(tx, &a);
     if (rc) return rc;
-    rc = tx_box_named(tx, r->to, &b);
+    rc = box_tx_named(tx, r->to, &b);
     if (rc == 0) return err_set(ERR_EXISTS, "a mailbox with the new name exists already");
     if (rc == ERR_NOT_FOUND) rc = kv_tx_scan(tx, SL("b/"), SL("b0"), find_below, &l);
     if (rc == 0 && !l.n) rc = err_set(ERR_NOT_FOUND, "there is no mailbox of this name");
@@ -154,8 +154,8 @@ static int delete (struct kv_tx *tx, void *arg)
     struct account_row a;
     struct box_row b;
     char room[KEY_ROOM];
-    int rc = tx_account(tx, &a);
-    if (rc == 0) rc = tx_box_named(tx, d->name, &b);
+    int rc = account_tx(tx, &a);
+    if (rc == 0) rc = box_tx_named(tx, d->name, &b);
     if (rc) return rc;
     d->id = b.m.id;
     a.modseq++;
@@ -164,8 +164,8 @@ static int delete (struct kv_tx *tx, void *arg)
     a.messages -= b.m.exists;
     account_row_put(tx, &a);
     mailbox_name_del(tx, b.m.name, d->id);
-    kv_tx_del(tx, key_box('b', d->id, room));
-    kv_tx_put(tx, key_box('x', d->id, room), SL("\1"));
+    kv_tx_del(tx, box_key('b', d->id, room));
+    kv_tx_put(tx, box_key('x', d->id, room), SL("\1"));
     return 0;
 }
 
@@ -174,8 +174,8 @@ static int erase_rows(struct kv_tx *tx, void *arg)
     uint32_t id = *(const uint32_t *)arg;
     char from[KEY_ROOM], to[KEY_ROOM];
     for (const char *kind = "mjir"; *kind; kind++)
-        kv_tx_erase(tx, key_prefix(*kind, id, from), key_prefix_end(*kind, id, to));
-    kv_tx_del(tx, key_box('x', id, from));
+        kv_tx_erase(tx, row_prefix(*kind, id, from), row_prefix_end(*kind, id, to));
+    kv_tx_del(tx, box_key('x', id, from));
     return 0;
 }
 
@@ -194,7 +194,7 @@ int mailbox_finish_deletes(struct store *s, const char *acc)
     int rc = kv_scan(s->kv, account_object(acc, room), SL("x/"), SL("x0"), KV_PAGE_MAX, &a, &page);
     for (size_t i = 0; rc == 0 && i < page.n; i++) {
         uint64_t id;
-        rc = key_number(page.row[i].key, &id);
+        rc = row_number(page.row[i].key, &id);
         if (rc == 0) rc = erase_box(s, acc, (uint32_t)id);
     }
     ar_free(&a);

@@ -13,7 +13,7 @@ int message_get(struct store *s, struct mailbox_ref box, uint32_t uid, struct me
     struct arena a;
     struct slice value;
     ar_init(&a, 0);
-    int rc = kv_get(s->kv, account_object(box.account, room), key_two('m', box.box, uid, 8, key), &a, &value);
+    int rc = kv_get(s->kv, account_object(box.account, room), row_key('m', box.box, uid, 8, key), &a, &value);
     if (rc == 0) rc = message_row_get(value, uid, out);
     else if (rc == ERR_NOT_FOUND) err_set(rc, "the message with UID %u is gone", uid);
     ar_free(&a);
@@ -30,10 +30,10 @@ static int list_page(struct store *s, struct mailbox_ref box, uint32_t *next, si
     struct kv_page page;
     uint64_t uid = 0;
     ar_init(&rows, 0);
-    int rc = kv_scan(s->kv, account_object(box.account, room), key_two('m', box.box, *next, 8, first),
-                     key_prefix_end('m', box.box, end), limit, &rows, &page);
+    int rc = kv_scan(s->kv, account_object(box.account, room), row_key('m', box.box, *next, 8, first),
+                     row_prefix_end('m', box.box, end), limit, &rows, &page);
     for (size_t i = 0; rc == 0 && i < page.n; i++) {
-        rc = key_number(page.row[i].key, &uid);
+        rc = row_number(page.row[i].key, &uid);
         if (rc) break;
         if (*n == *cap) *out = ar_grow(a, *out, cap, sizeof **out);
         rc = message_row_get(page.row[i].value, (uint32_t)uid, &(*out)[*n]);
@@ -132,8 +132,8 @@ static int append(struct kv_tx *tx, void *arg)
     struct append *p = arg;
     struct account_row a;
     struct box_row b;
-    int rc = tx_account(tx, &a);
-    if (rc == 0) rc = tx_box(tx, p->box, &b);
+    int rc = account_tx(tx, &a);
+    if (rc == 0) rc = box_tx(tx, p->box, &b);
     if (rc) return rc;
     p->uidvalidity = b.m.uidvalidity;
     p->first_uid = b.m.uidnext;
@@ -227,7 +227,7 @@ static int deliver(struct kv_tx *tx, void *arg)
     struct slice value;
     int64_t time;
     char room[KEY_ROOM];
-    int rc = tx_account(tx, &a);
+    int rc = account_tx(tx, &a);
     if (rc) return rc;
     memcpy(room, "d/", 2);
     memcpy(room + 2, d->id.p, d->id.n);
@@ -235,8 +235,8 @@ static int deliver(struct kv_tx *tx, void *arg)
     rc = kv_tx_get(tx, key, &value);
     d->duplicate = rc == 0;
     if (rc == 0) return delivery_row(value, &time, &d->uid);
-    if (rc == ERR_NOT_FOUND) rc = tx_box_named(tx, d->box_name, &b);
-    if (rc == ERR_NOT_FOUND) rc = tx_box(tx, INBOX_ID, &b);
+    if (rc == ERR_NOT_FOUND) rc = box_tx_named(tx, d->box_name, &b);
+    if (rc == ERR_NOT_FOUND) rc = box_tx(tx, INBOX_ID, &b);
     if (rc) return rc;
     d->uid = b.m.uidnext;
     rc = add_messages(tx, &a, &b, d->m, 1, true);

@@ -82,7 +82,7 @@ static uint64_t apply(enum flags_op op, uint64_t old, uint64_t flags)
 static int flags_one(struct kv_tx *tx, struct flagging *c, struct box_row *b, uint64_t modseq, uint32_t uid)
 {
     struct message m;
-    int rc = tx_message(tx, c->box, uid, &m);
+    int rc = message_tx(tx, c->box, uid, &m);
     if (rc) return rc == ERR_NOT_FOUND ? 0 : rc;
     if (c->as->unchanged_since && m.modseq > c->as->unchanged_since) {
         gather_add(&c->failed, uid);
@@ -105,8 +105,8 @@ static int change_flags(struct kv_tx *tx, void *arg)
     struct box_row b;
     c->failed.n = c->failed_before;
     journal_free(&c->journal);
-    int rc = tx_account(tx, &a);
-    if (rc == 0) rc = tx_box(tx, c->box, &b);
+    int rc = account_tx(tx, &a);
+    if (rc == 0) rc = box_tx(tx, c->box, &b);
     if (rc == 0)
         rc = box_flags(&b, c->as->bits, c->as->keyword, c->as->n, c->as->op != FLAGS_REMOVE, &c->flags);
     for (size_t i = 0; rc == 0 && i < c->n; i++) rc = flags_one(tx, c, &b, a.modseq + 1, c->uid[i]);
@@ -157,13 +157,13 @@ static int expunge(struct kv_tx *tx, void *arg)
     c->gone.n = c->gone_before;
     c->rows.n = 0;
     journal_free(&c->journal);
-    int rc = tx_account(tx, &a);
-    if (rc == 0) rc = tx_box(tx, c->box, &b);
+    int rc = account_tx(tx, &a);
+    if (rc == 0) rc = box_tx(tx, c->box, &b);
     for (size_t i = 0; rc == 0 && i < c->n; i++) {
-        rc = tx_message(tx, c->box, c->uid[i], &m);
+        rc = message_tx(tx, c->box, c->uid[i], &m);
         if (rc == 0 && (!c->only_deleted || m.flags & FLAG_DELETED)) {
             count_message(&a, &b, &m, -1);
-            kv_tx_del(tx, key_two('m', c->box, m.uid, 8, room));
+            kv_tx_del(tx, row_key('m', c->box, m.uid, 8, room));
             journal_gone(&c->journal, m.uid);
             gather_add(&c->gone, m.uid);
             gone_add(&c->rows, &m);
@@ -260,7 +260,7 @@ static int copy_one(struct kv_tx *tx, struct copy *c, struct account_row *a, str
 {
     struct message m;
     char room[KEY_ROOM];
-    int rc = tx_message(tx, c->from, uid, &m);
+    int rc = message_tx(tx, c->from, uid, &m);
     if (rc) return rc == ERR_NOT_FOUND ? 0 : rc;
     if (to->m.uidnext == UINT32_MAX) return err_set(ERR_LIMIT, "the mailbox has used up its UIDs");
     uint64_t flags = m.flags;
@@ -271,7 +271,7 @@ static int copy_one(struct kv_tx *tx, struct copy *c, struct account_row *a, str
     if (c->move) {
         gone_add(&c->gone, &m);
         count_message(a, from, &m, -1);
-        kv_tx_del(tx, key_two('m', c->from, uid, 8, room));
+        kv_tx_del(tx, row_key('m', c->from, uid, 8, room));
         journal_gone(&c->journal, uid);
     }
     m.uid = to->m.uidnext++;
@@ -307,9 +307,9 @@ static int copy(struct kv_tx *tx, void *arg)
     c->old.n = c->new.n = c->before;
     c->gone.n = 0;
     journal_free(&c->journal);
-    int rc = tx_account(tx, &a);
-    if (rc == 0) rc = tx_box(tx, c->from, from);
-    if (rc == 0 && to != from) rc = tx_box(tx, c->to, to);
+    int rc = account_tx(tx, &a);
+    if (rc == 0) rc = box_tx(tx, c->from, from);
+    if (rc == 0 && to != from) rc = box_tx(tx, c->to, to);
     if (rc) return rc;
     c->uidvalidity = to->m.uidvalidity;
     a.modseq++;

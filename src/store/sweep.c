@@ -64,7 +64,7 @@ static int relink(struct kv_tx *tx, void *arg)
 {
     struct relink *r = arg;
     struct message m;
-    int rc = tx_message(tx, r->box, r->uid, &m);
+    int rc = message_tx(tx, r->box, r->uid, &m);
     if (rc) return rc == ERR_NOT_FOUND ? 0 : rc;
     if (strcmp(m.body.s, r->from.s)) return 0;
     m.body = r->to;

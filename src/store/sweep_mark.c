@@ -170,7 +170,7 @@ static int note_uidnext(void *arg, struct slice key, struct slice value)
     struct reading *r = arg;
     struct box_row b;
     uint64_t id;
-    if (key_number(key, &id) || box_row_get(value, (uint32_t)id, &b))
+    if (row_number(key, &id) || box_row_get(value, (uint32_t)id, &b))
         return 0; /* then all of it is read again */
     uint32_t box = (uint32_t)id;
     map_put(&r->fresh, sl(&box, sizeof box), (void *)(uintptr_t)(b.m.uidnext ? b.m.uidnext : 1));
@@ -188,7 +188,7 @@ static int note_uidnexts(struct reading *r)
 /* Where the rows of a mailbox begin that were not there when the last reading began. */
 static struct slice added_from(struct reading *r, uint32_t box, char room[KEY_ROOM])
 {
-    return key_two('m', box, (uint32_t)(uintptr_t)map_get(&r->uidnext, sl(&box, sizeof box)), 8, room);
+    return row_key('m', box, (uint32_t)(uintptr_t)map_get(&r->uidnext, sl(&box, sizeof box)), 8, room);
 }
 
 /* What was added since uidnext was noted, in the mailboxes there are now. */
@@ -200,7 +200,7 @@ static int read_added(struct reading *r)
     while (rc == 0 && map_next(&r->fresh, &it)) {
         uint32_t box;
         memcpy(&box, it.key.p, sizeof box);
-        rc = rows_each(r->w->s, r->w->acc, added_from(r, box, from), key_prefix_end('m', box, to), read_row,
+        rc = rows_each(r->w->s, r->w->acc, added_from(r, box, from), row_prefix_end('m', box, to), read_row,
                        r);
     }
     return rc;
@@ -217,9 +217,9 @@ static int added_in_box(void *arg, struct slice key, struct slice value)
     char from[KEY_ROOM], to[KEY_ROOM];
     uint64_t id;
     (void)value;
-    if (key_number(key, &id)) return 0;
+    if (row_number(key, &id)) return 0;
     uint32_t box = (uint32_t)id;
-    return kv_tx_scan(x->tx, added_from(x->r, box, from), key_prefix_end('m', box, to), read_row, x->r);
+    return kv_tx_scan(x->tx, added_from(x->r, box, from), row_prefix_end('m', box, to), read_row, x->r);
 }
 
 /* The same, while nothing can change: there is nothing left to miss. */

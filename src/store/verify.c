@@ -94,7 +94,7 @@ static int count_row(void *arg, struct slice key, struct slice value)
     struct verify *v = arg;
     struct message m;
     uint64_t uid;
-    if (key_number(key, &uid) || message_row_get(value, (uint32_t)uid, &m)) return 0; /* told of already */
+    if (row_number(key, &uid) || message_row_get(value, (uint32_t)uid, &m)) return 0; /* told of already */
     v->exists++;
     v->unseen += !(m.flags & FLAG_SEEN);
     v->deleted += (m.flags & FLAG_DELETED) != 0;
@@ -141,9 +141,9 @@ static int count_box(struct kv_tx *tx, void *arg)
     struct verify *v = arg;
     char from[KEY_ROOM], to[KEY_ROOM];
     begin_count(v);
-    int rc = tx_box(tx, v->current, &v->box);
+    int rc = box_tx(tx, v->current, &v->box);
     if (rc) return rc == ERR_NOT_FOUND ? 0 : rc;
-    rc = kv_tx_scan(tx, key_prefix('m', v->current, from), key_prefix_end('m', v->current, to), count_row, v);
+    rc = kv_tx_scan(tx, row_prefix('m', v->current, from), row_prefix_end('m', v->current, to), count_row, v);
     if (rc == 0) compare_box(v);
     return rc;
 }
@@ -155,12 +155,12 @@ static int count_pages(struct verify *v, struct arena *a)
     struct slice object = account_object(v->acc, room), before, after;
     size_t said = v->said.n, faults = v->faults;
     begin_count(v);
-    int rc = kv_get(v->s->kv, object, key_box('b', v->current, key), a, &before);
+    int rc = kv_get(v->s->kv, object, box_key('b', v->current, key), a, &before);
     if (rc == 0) rc = box_row_get(before, v->current, &v->box);
     if (rc) return rc == ERR_NOT_FOUND ? 0 : rc;
-    rc = rows_each(v->s, v->acc, key_prefix('m', v->current, from), key_prefix_end('m', v->current, to),
+    rc = rows_each(v->s, v->acc, row_prefix('m', v->current, from), row_prefix_end('m', v->current, to),
                    count_row, v);
-    if (rc == 0) rc = kv_get(v->s->kv, object, key_box('b', v->current, key), a, &after);
+    if (rc == 0) rc = kv_get(v->s->kv, object, box_key('b', v->current, key), a, &after);
     if (rc == ERR_NOT_FOUND || (rc == 0 && !sl_eq(before, after))) rc = 1;
     if (rc == 0) compare_box(v);
     else v->said.n = said, v->faults = faults;
@@ -191,7 +191,7 @@ static int sum_box(void *arg, struct slice key, struct slice value)
     struct sum *t = arg;
     struct box_row b;
     uint64_t id;
-    if (key_number(key, &id) || box_row_get(value, (uint32_t)id, &b)) {
+    if (row_number(key, &id) || box_row_get(value, (uint32_t)id, &b)) {
         say(t->v, "account %s: the record of a mailbox is damaged", t->v->acc);
         return 0;
     }
@@ -211,7 +211,7 @@ static int count_account(struct kv_tx *tx, void *arg)
     struct verify *v = arg;
     struct account_row a;
     struct sum t = {.v = v};
-    int rc = tx_account(tx, &a);
+    int rc = account_tx(tx, &a);
     if (rc == ERR_NOT_FOUND) return 0; /* being erased */
     if (rc) {
         say(v, "account %s: its record is damaged: %s", v->acc, err_text(rc));

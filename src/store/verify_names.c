@@ -23,13 +23,13 @@ static int look_at_box(void *arg, struct slice key, struct slice value)
     struct slice row;
     uint64_t id;
     char room[KEY_ROOM];
-    if (key_number(key, &id) || box_row_get(value, (uint32_t)id, &b)) return 0; /* told of elsewhere */
+    if (row_number(key, &id) || box_row_get(value, (uint32_t)id, &b)) return 0; /* told of elsewhere */
     uintptr_t other = (uintptr_t)map_put(&v->by_name, b.m.name, (void *)(uintptr_t)id);
     if (other)
         say(v, ar_printf(&v->a, "mailboxes %llu and %llu have the same name, \"%.*s\"",
                          (unsigned long long)other, (unsigned long long)id, SLF(shown(v, b.m.name))));
     if (id == INBOX_ID) return 0; /* found by its number */
-    int rc = kv_tx_get(v->tx, key_two('n', crc32c(0, b.m.name.p, b.m.name.n), id, 8, room), &row);
+    int rc = kv_tx_get(v->tx, row_key('n', crc32c(0, b.m.name.p, b.m.name.n), id, 8, room), &row);
     if (rc == ERR_NOT_FOUND)
         say(v, ar_printf(&v->a, "mailbox %llu, \"%.*s\", cannot be found by its name", (unsigned long long)id,
                          SLF(shown(v, b.m.name))));
@@ -44,7 +44,7 @@ static int look_at_name(void *arg, struct slice key, struct slice value)
     uint64_t sum = 0, id = 0;
     (void)value;
     bool good = key.n == 19 && num_hex64(sl_sub(key, 2, 10), &sum) && num_hex64(sl_from(key, 11), &id);
-    int rc = good ? tx_box(v->tx, (uint32_t)id, &b) : ERR_NOT_FOUND;
+    int rc = good ? box_tx(v->tx, (uint32_t)id, &b) : ERR_NOT_FOUND;
     if (rc == ERR_CORRUPT || rc == ERR_VERSION) return 0; /* told of elsewhere */
     if (rc == ERR_NOT_FOUND || (rc == 0 && crc32c(0, b.m.name.p, b.m.name.n) != sum))
         say(v, ar_printf(&v->a, "the name %.*s leads to no mailbox that bears it", SLF(shown(v, key))));

@@ -75,7 +75,7 @@ static int box_now(struct view *v, struct arena *a, struct box_row *out)
 {
     char room[KEY_ROOM], key[KEY_ROOM];
     struct slice value;
-    int rc = kv_get(v->store->kv, account_object(v->acc, room), key_box('b', v->box, key), a, &value);
+    int rc = kv_get(v->store->kv, account_object(v->acc, room), box_key('b', v->box, key), a, &value);
     return rc ? rc : box_row_get(value, v->box, out);
 }
 
@@ -107,7 +107,7 @@ static int apply_row(struct view *v, const struct kv_row *row)
     struct journal_reader r;
     uint64_t modseq, flags;
     uint32_t uid;
-    int rc = key_number(row->key, &modseq);
+    int rc = row_number(row->key, &modseq);
     if (rc == 0) rc = journal_open(row->value, &r);
     if (rc) return rc;
     for (; journal_next_flags(&r, &uid, &flags); whole(v)->behind++) mark_changed(v, uid, flags, modseq);
@@ -123,8 +123,8 @@ static int read_journal(struct view *v, uint64_t until)
     struct kv_page page = {.more = v->modseq < until};
     int rc = 0;
     ar_init(&a, 0);
-    struct slice from = key_two('j', v->box, v->modseq + 1, 16, first),
-                 to = key_two('j', v->box, until + 1, 16, end);
+    struct slice from = row_key('j', v->box, v->modseq + 1, 16, first),
+                 to = row_key('j', v->box, until + 1, 16, end);
     while (rc == 0 && page.more) {
         rc = kv_scan(v->store->kv, account_object(v->acc, room), from, to, KV_PAGE_MAX, &a, &page);
         for (size_t i = 0; rc == 0 && i < page.n; i++) rc = apply_row(v, &page.row[i]);

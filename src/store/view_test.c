@@ -104,7 +104,7 @@ TEST(a_view_of_a_deleted_mailbox_says_so)
     fixture_end(&f);
 }
 
-static struct slice image_key(char room[KEY_ROOM]) { return key_two('i', INBOX_ID, 0, 4, room); }
+static struct slice image_key(char room[KEY_ROOM]) { return row_key('i', INBOX_ID, 0, 4, room); }
 
 TEST(an_image_is_kept_and_brought_up_to_date)
 {
@@ -164,7 +164,7 @@ TEST(a_damaged_image_is_made_anew)
 static int forget_journal(struct kv_tx *tx, void *arg)
 {
     struct box_row b;
-    int rc = tx_box(tx, INBOX_ID, &b);
+    int rc = box_tx(tx, INBOX_ID, &b);
     (void)arg;
     b.journal_floor = b.m.modseq;
     box_row_put(tx, &b);

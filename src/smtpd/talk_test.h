@@ -1,4 +1,4 @@
-/* world_test.h - for the tests of this folder: a store with two users, a DNS, a server on loopback
+/* talk_test.h - for the tests of this folder: a store with two users, a DNS, a server on loopback
  * for each kind, and a client that speaks line by line. accept_letter() is the tests' own: it
  * keeps what was handed over. */
 #pragma once

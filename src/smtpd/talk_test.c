@@ -1,5 +1,5 @@
-/* world_test.c - what the tests of this folder stand on. */
-#include "world_test.h"
+/* talk_test.c - what the tests of this folder stand on. */
+#include "talk_test.h"
 
 #include <dirent.h>
 #include <stdio.h>
