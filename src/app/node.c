@@ -18,7 +18,6 @@ static int start_relay(struct node *n)
     for (size_t i = 0; i < c->npublic; i++)
         own[c->nlisten + i] = (struct endpoint){.ip = c->public_address[i], .port = port};
     struct relay_conf rc = {
-        .store = n->core.store,
         .dns = n->core.dns,
         .tls = n->tls_client,
         .hostname = c->hostname,

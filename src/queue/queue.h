@@ -5,6 +5,7 @@
 #pragma once
 #include "accept.h"
 #include "dns/dns.h"
+#include "letter_source.h"
 #include "store/care.h"
 
 struct queue_conf {
@@ -41,8 +42,9 @@ struct attempt_rcpt {
     bool dsn_taken;        /* the next server speaks DSN and got notify and orcpt (RFC 3461 section 4) */
 };
 struct attempt_letter {
-    const struct letter *letter; /* its rcpt is NULL */
-    struct slice domain;         /* all recipients are of this domain (next hop) */
+    const struct letter *letter; /* the envelope; its rcpt is NULL. The bytes: */
+    const struct letter_source *source;
+    struct slice domain; /* all recipients are of this domain (next hop) */
     struct attempt_rcpt *rcpt;
     size_t nrcpt;            /* at most 100 */
     struct slice first_host; /* try this host first: its answer to the final dot was lost; or empty */

@@ -15,7 +15,9 @@ struct tester {
     int attempts, rcpts, under_way, most_under_way;
     bool slow;
     struct waitq slow_end;
-    char first_host[64];
+    char first_host[64], bytes[600]; /* the first of the letter that was sent last */
+    struct letter_source sent;
+    size_t nbytes;
 };
 
 static void fill(struct attempt_letter *at, struct attempt_rcpt *r)
@@ -53,6 +55,9 @@ static void fake_relay(void *ctx, struct attempt_letter *at)
     t->under_way--;
     snprintf(t->first_host, sizeof t->first_host, "%.*s", SLF(at->first_host));
     for (size_t i = 0; i < at->nrcpt; i++, t->rcpts++) fill(at, &at->rcpt[i]);
+    t->sent = (struct letter_source){.size = at->source->size, .head = at->source->head};
+    int64_t n = letter_source_read(at->source, 0, t->bytes, sizeof t->bytes);
+    t->nbytes = n > 0 ? (size_t)n : 0;
 }
 
 static int open_queue(struct tester *t, struct queue_conf c)
@@ -182,6 +187,20 @@ TEST(queue_one_local_goes_straight)
     CHECK_OK(body_put(t.f.s->body, BODY_MAIL, SL(TEXT), SL(""), &l.body));
     CHECK_OK(accept_letter(t.q, &l));
     CHECK_INT(inbox(&t, "bob@one.test", &m), 1); /* in Junk */
+    end(&t);
+}
+
+TEST(queue_attempt_gets_what_is_for_others)
+{
+    struct tester t;
+    REQUIRE(begin(&t, NULL));
+    struct letter l = letter_to(&t, "x@one.test", "carol@two.test");
+    CHECK_OK(accept_letter(t.q, &l));
+    go(&t);
+    CHECK(until(&t, is_empty));
+    CHECK_SL(sl(t.bytes, t.nbytes), "Subject: test\r\n\r\nHello\r\n"); /* no Return-Path */
+    CHECK_INT(t.sent.size, t.nbytes);
+    CHECK_INT(t.sent.head, l.head_size - l.skip);
     end(&t);
 }
 

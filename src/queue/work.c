@@ -245,7 +245,9 @@ static int record(struct shard *s, struct recording *x)
 static void attempt_remote(struct shard *s, const struct q_loaded *l, struct q_rcpt *const *rcpt, size_t n,
                            struct attempt_rcpt *result, struct arena *a)
 {
+    struct letter_source source = letter_source_stored(a, s->q->store->body, &l->e.l);
     struct attempt_letter at = {.letter = &l->e.l,
+                                .source = &source,
                                 .domain = l->g.hop,
                                 .rcpt = result,
                                 .nrcpt = n,

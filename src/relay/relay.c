@@ -88,14 +88,13 @@ static void learn(struct delivery *d, size_t from, size_t n)
  * had gone stale, and nothing was said. */
 static bool use_peer(struct delivery *d, struct peer *p)
 {
-    const struct relay_conf *conf = &d->relay->conf;
     const unsigned letters = d->site->limits.v[SHAPE_LETTERS].n;
     size_t most = d->site->limits.v[SHAPE_RECIPIENTS].n;
     if (p->rcpt_max && p->rcpt_max < most) most = p->rcpt_max;
     bool usable = true, fresh = false, kept = p->letters > 0;
     for (size_t at = 0; usable && at < d->nopen; at += most) {
         size_t n = d->nopen - at < most ? d->nopen - at : most;
-        transaction(conf, p, d->at, d->open + at, n, &usable, &fresh);
+        transaction(p, d->at, d->open + at, n, &usable, &fresh);
         learn(d, at, n);
         if (p->letters >= letters) break;
     }
@@ -257,6 +256,7 @@ static void deliver(struct delivery *d)
 
 void relay_deliver(void *relay, struct attempt_letter *at)
 {
+    ASSERT(at->letter && at->source && at->rcpt && at->nrcpt);
     struct delivery d = {.relay = relay, .at = at, .nopen = at->nrcpt};
     d.open = ar_array(at->a, struct attempt_rcpt *, at->nrcpt);
     for (size_t i = 0; i < at->nrcpt; i++) d.open[i] = &at->rcpt[i];

@@ -4,7 +4,6 @@
 #include "rt/conn.h"
 
 struct relay_conf { /* borrowed, outlives the relay */
-    struct store *store;
     struct dns *dns;
     struct tls_ctx *tls;        /* a client's context */
     struct slice hostname;      /* for EHLO */

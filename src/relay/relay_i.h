@@ -147,5 +147,5 @@ MUST_CHECK int peer_hear(struct peer *p, struct arena *a, int64_t limit, struct 
 
 /* Hands the letter over for the n recipients of `rcpt`; fills in their results. *usable: the session
  * can take another one. *fresh: it broke before it answered anything: worth a new session. SUSPENDS. */
-void transaction(const struct relay_conf *conf, struct peer *p, struct attempt_letter *at,
-                 struct attempt_rcpt *const *rcpt, size_t n, bool *usable, bool *fresh);
+void transaction(struct peer *p, struct attempt_letter *at, struct attempt_rcpt *const *rcpt, size_t n,
+                 bool *usable, bool *fresh);

@@ -200,7 +200,7 @@ static int tram_main(void *arg)
     int e = kv_mem_open(&kv, "kv.log");
     if (!e) e = body_open(&b, "body", 1 << 20);
     if (!e) e = store_open(&s, kv, b);
-    struct relay_conf rc = {.store = s, .dns = d, .hostname = SL("mail.one.test"), .port = PORT};
+    struct relay_conf rc = {.dns = d, .hostname = SL("mail.one.test"), .port = PORT};
     if (!e) e = relay_open(&r, &rc);
     if (!e) e = queue_open(&q, s, &qc);
     if (!e) e = queue_start(q, relay_deliver, r);

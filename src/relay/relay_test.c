@@ -1,7 +1,10 @@
 /* relay_test.c - the relay against made-up servers on loopback that answer in every way,
  * good and bad, and a DNS zone that names them. */
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "relay_i.h"
-#include "store/store_test.h"
+#include "rt/test_rt.h"
 
 enum step { GREET, EHLO, HELO, TLS, MAIL, RCPT, DATA, DOT, RSET, QUIT, STEPS };
 static const char DROP[] = "(closes)", SILENT[] = "(says nothing)", ENDLESS[] = "(a line without end)",
@@ -21,7 +24,7 @@ struct server {
     struct buf letter;
 };
 struct tester {
-    struct fixture f;
+    struct arena arena;
     struct server a, b; /* 127.0.0.2, 127.0.0.3 */
     struct dns *dns;
     struct relay *relay;
@@ -29,6 +32,7 @@ struct tester {
     struct tls_ctx *client;
     struct attempt_rcpt rcpt[150];
     struct letter letter;
+    struct letter_source source;
     struct attempt_letter at;
 };
 
@@ -206,15 +210,14 @@ static bool begin(struct tester *t)
     static struct endpoint own; /* outlives the relay */
     char at[32];
     memset(t, 0, sizeof *t);
-    if (!fixture_begin(&t->f) || !server_start(&t->a, "127.0.0.2:0")) return false;
+    if (!server_start(&t->a, "127.0.0.2:0")) return false;
     uint16_t port = listener_at(t->a.l)->port;
     snprintf(at, sizeof at, "127.0.0.3:%u", port);
     if (!server_start(&t->b, at)) return false;
     CHECK_OK(dns_open_zone_text(&t->dns, sl_cstr(zone)));
     CHECK_OK(tls_client_new(&t->client, SL("")));
     own = (struct endpoint){.ip = {4, {127, 0, 0, 1}}, .port = port};
-    t->conf = (struct relay_conf){.store = t->f.s,
-                                  .dns = t->dns,
+    t->conf = (struct relay_conf){.dns = t->dns,
                                   .tls = t->client,
                                   .hostname = SL("mail.one.test"),
                                   .port = port,
@@ -232,21 +235,32 @@ static void end(struct tester *t)
     server_stop(&t->b);
     tls_free(&t->client);
     dns_close(&t->dns);
-    fixture_end(&t->f);
+    ar_free(&t->arena);
 }
 
-#define TEXT "Return-Path: <x@one.test>\r\nSubject: dots\r\n\r\n.one\r\n..two\r\n.\r\nend\r\n"
+#define TEXT "Subject: dots\r\n\r\n.one\r\n..two\r\n.\r\nend\r\n"
+#define LINE ".a line that begins with a dot, and is of some length\r\n"
+
+/* A letter that lies nowhere: the same text again and again, made as it is asked for. */
+static int64_t again_and_again(void *text, uint64_t at, void *p, size_t n)
+{
+    size_t len = strlen(text);
+    for (size_t i = 0; i < n; i++) ((char *)p)[i] = ((char *)text)[(at + i) % len];
+    return (int64_t)n;
+}
 
 static void prepare(struct tester *t, const char *domain, const char *to)
 {
     struct slice rest = sl_cstr(to), one;
-    t->letter = (struct letter){.sender = SL("alice@one.test"), .skip = 27, .head_size = 46};
+    t->letter = (struct letter){.sender = SL("alice@one.test")};
     letter_id_new(&t->letter.id);
-    CHECK_OK(body_put(t->f.s->body, BODY_QUEUE, SL(TEXT), SL(""), &t->letter.body));
+    t->source =
+        (struct letter_source){.size = sizeof TEXT - 1, .head = 19, .read = again_and_again, .ctx = TEXT};
     t->at = (struct attempt_letter){.letter = &t->letter,
+                                    .source = &t->source,
                                     .domain = sl_cstr(domain),
                                     .rcpt = t->rcpt,
-                                    .a = &t->f.a,
+                                    .a = &t->arena,
                                     .until = DEADLINE_IN(20 * RT_S)};
     memset(t->rcpt, 0, sizeof t->rcpt);
     while (sl_next(&rest, ' ', &one)) t->rcpt[t->at.nrcpt++].address = one;
@@ -552,7 +566,7 @@ TEST(relay_what_one_server_refuses_another_may_take)
     forget(&t.b);
     prepare(&t, "pair.test", "ok@pair.test");
     t.b.caps = "8BITMIME";
-    t.letter.eight_bit = true;
+    t.source.eight_bit = true;
     relay_deliver(t.relay, &t.at);
     CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
     end(&t);
@@ -598,11 +612,11 @@ TEST(relay_what_a_server_cannot_take)
     relay_close(&t.relay);
     CHECK_OK(relay_open(&t.relay, &t.conf));
     prepare(&t, "two.test", "ok@two.test");
-    t.letter.eight_bit = true;
+    t.source.eight_bit = true;
     relay_deliver(t.relay, &t.at);
     CHECK_SL(sl_cstr(t.rcpt[0].enhanced), "5.6.3");
     prepare(&t, "two.test", "ok@two.test");
-    t.letter.smtputf8 = true;
+    t.source.smtputf8 = true;
     relay_deliver(t.relay, &t.at);
     CHECK_SL(sl_cstr(t.rcpt[0].enhanced), "5.6.7");
     send(&t, "two.test", "\xC3\xA4@two.test ok@two.test");
@@ -623,7 +637,7 @@ TEST(relay_passes_dsn_and_8bit_on)
     prepare(&t, "two.test", "ok@two.test never@two.test");
     t.letter.ret = SL("HDRS");
     t.letter.envid = SL("a+b=c");
-    t.letter.eight_bit = t.letter.smtputf8 = true;
+    t.source.eight_bit = t.source.smtputf8 = true;
     t.rcpt[0].notify = NOTIFY_SUCCESS | NOTIFY_DELAY;
     t.rcpt[0].orcpt = SL("rfc822;Ok+1@two.test");
     t.rcpt[1].notify = NOTIFY_NEVER;
@@ -675,36 +689,49 @@ TEST(relay_same_host_first_after_uncertainty)
     end(&t);
 }
 
+/* How large it is, the test says, and never has it whole. */
+static void prepare_large(struct tester *t, int lines)
+{
+    prepare(t, "two.test", "ok@two.test");
+    t->source.size = (uint64_t)lines * (sizeof LINE - 1);
+    t->source.ctx = LINE;
+}
+
+static int64_t torn(void *ctx, uint64_t at, void *p, size_t n)
+{
+    return at ? 0 : again_and_again(ctx, at, p, n);
+}
+
 TEST(relay_large_letter_streams)
 {
     struct tester t;
     REQUIRE(begin(&t));
-    prepare(&t, "two.test", "ok@two.test");
-    struct body_writer *w;
-    CHECK_OK(body_begin(t.f.s->body, BODY_QUEUE, &w));
-    CHECK_OK(body_write(w, SL("Return-Path: <x@one.test>\r\n")));
-    for (int i = 0; i < 20000; i++)
-        CHECK_OK(body_write(w, SL(".a line that begins with a dot, and is of some length\r\n")));
-    CHECK_OK(body_finish(&w, SL(""), SL(""), &t.letter.body));
+    prepare_large(&t, 20000);
     relay_deliver(t.relay, &t.at);
     CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
     CHECK_INT(t.a.letter.n, 20000 * 55);
     CHECK(sl_starts(buf_slice(&t.a.letter), SL(".a line")));
     t.a.say[DOT] = RESET;
-    prepare(&t, "two.test", "ok@two.test");
-    CHECK_OK(body_begin(t.f.s->body, BODY_QUEUE, &w));
-    for (int i = 0; i < 60000; i++)
-        CHECK_OK(body_write(w, SL(".a line that begins with a dot, and is of some length\r\n")));
-    CHECK_OK(body_finish(&w, SL(""), SL(""), &t.letter.body));
+    prepare_large(&t, 60000);
     relay_deliver(t.relay, &t.at);
     CHECK_INT(t.rcpt[0].result, ATTEMPT_TEMPORARY); /* the final dot was never said */
     t.a.say[DOT] = EARLY;
-    struct body_ref large = t.letter.body;
-    prepare(&t, "two.test", "ok@two.test");
-    t.letter.body = large;
+    prepare_large(&t, 60000);
     relay_deliver(t.relay, &t.at);
     CHECK_INT(t.rcpt[0].result, ATTEMPT_PERMANENT);
     CHECK_SL(t.rcpt[0].reply, "552-5.3.4 this is\n552 5.3.4 too much");
+    end(&t);
+}
+
+TEST(relay_letter_that_ends_too_early_is_not_handed_over)
+{
+    struct tester t;
+    REQUIRE(begin(&t));
+    prepare_large(&t, 20000);
+    t.source.read = torn;
+    relay_deliver(t.relay, &t.at);
+    CHECK(t.rcpt[0].result != ATTEMPT_DELIVERED && t.rcpt[0].result != ATTEMPT_UNCERTAIN);
+    CHECK_INT(t.a.times[DOT], 0);
     end(&t);
 }
 
@@ -719,6 +746,7 @@ static void deliver_one(void *arg)
     struct arena a = {0};
     x->rcpt = (struct attempt_rcpt){.address = SL("ok@two.test")};
     struct attempt_letter at = {.letter = &x->t->letter,
+                                .source = &x->t->source,
                                 .domain = sl_cstr(x->domain ? x->domain : "two.test"),
                                 .rcpt = &x->rcpt,
                                 .nrcpt = 1,

@@ -17,7 +17,6 @@
 enum { BLOCK = 32 * 1024 };
 
 struct talk {
-    const struct relay_conf *conf;
     struct peer *p;
     struct attempt_letter *at;
     struct attempt_rcpt *const *rcpt;
@@ -66,16 +65,15 @@ static bool wire_address(struct talk *t, struct slice address, struct slice *out
     return true;
 }
 
-static uint64_t letter_size(const struct letter *l) { return body_ref_size(&l->body) - l->skip; }
-
 static void put_mail(struct talk *t, struct buf *b, struct slice sender)
 {
     const struct letter *l = t->at->letter;
+    const struct letter_source *src = t->at->source;
     unsigned ext = t->p->ext;
     buf_printf(b, "MAIL FROM:<%.*s>", SLF(sender));
-    if (ext & SMTP_EXT_SIZE) buf_printf(b, " SIZE=%llu", (unsigned long long)letter_size(l));
-    if (l->eight_bit && ext & SMTP_EXT_8BITMIME) buf_str(b, " BODY=8BITMIME");
-    if (l->smtputf8 && ext & SMTP_EXT_SMTPUTF8) buf_str(b, " SMTPUTF8");
+    if (ext & SMTP_EXT_SIZE) buf_printf(b, " SIZE=%llu", (unsigned long long)src->size);
+    if (src->eight_bit && ext & SMTP_EXT_8BITMIME) buf_str(b, " BODY=8BITMIME");
+    if (src->smtputf8 && ext & SMTP_EXT_SMTPUTF8) buf_str(b, " SMTPUTF8");
     if (ext & SMTP_EXT_DSN && l->ret.n) buf_printf(b, " RET=%.*s", SLF(l->ret));
     if (ext & SMTP_EXT_DSN && l->envid.n) {
         buf_str(b, " ENVID=");
@@ -129,20 +127,20 @@ static void put_rcpt(struct talk *t, struct buf *b, const struct attempt_rcpt *r
 
 static bool fits(struct talk *t)
 {
-    const struct letter *l = t->at->letter;
+    const struct letter_source *src = t->at->source;
     struct verdict v;
     struct arena *a = t->at->a;
     const char *host = t->p->host;
-    if (l->smtputf8 && !(t->p->ext & SMTP_EXT_SMTPUTF8))
+    if (src->smtputf8 && !(t->p->ext & SMTP_EXT_SMTPUTF8))
         verdict_set(&v, ATTEMPT_PERMANENT, "5.6.7",
                     ar_printf(a, "%s takes no internationalised letters (SMTPUTF8), and this is one", host));
-    else if (l->eight_bit && !(t->p->ext & SMTP_EXT_8BITMIME))
+    else if (src->eight_bit && !(t->p->ext & SMTP_EXT_8BITMIME))
         verdict_set(&v, ATTEMPT_PERMANENT, "5.6.3",
                     ar_printf(a, "%s takes no letters with 8-bit text, and this is one", host));
-    else if (t->p->ext & SMTP_EXT_SIZE && t->p->size_max && letter_size(l) > t->p->size_max)
+    else if (t->p->ext & SMTP_EXT_SIZE && t->p->size_max && src->size > t->p->size_max)
         verdict_set(&v, ATTEMPT_PERMANENT, "5.3.4",
                     ar_printf(a, "the letter has %llu bytes, %s takes at most %llu",
-                              (unsigned long long)letter_size(l), host, (unsigned long long)t->p->size_max));
+                              (unsigned long long)src->size, host, (unsigned long long)t->p->size_max));
     else return true;
     v.elsewhere = true;
     give_all(t, &v);
@@ -216,12 +214,11 @@ static int hear_data(struct talk *t)
  * the end, what it says waits to be heard. */
 static int send_body(struct talk *t, struct smtp_stuff *stuff)
 {
-    const struct letter *l = t->at->letter;
+    const struct letter_source *src = t->at->source;
     char *block = ar_alloc(t->at->a, BLOCK);
-    uint64_t size = body_ref_size(&l->body);
-    for (uint64_t at = l->skip; at < size;) {
-        int64_t n = body_read(t->conf->store->body, &l->body, at, block, BLOCK);
-        if (n <= 0) return n < 0 ? (int)n : ERR_CORRUPT;
+    for (uint64_t at = 0; at < src->size;) {
+        int64_t n = letter_source_read(src, at, block, BLOCK);
+        if (n < 0) return (int)n;
         struct slice in = sl(block, (size_t)n), run;
         int64_t before = deadline_narrow(DEADLINE_IN(BLOCK_TIME));
         while (smtp_stuff_next(stuff, &in, &run)) conn_write(t->p->c, run);
@@ -357,10 +354,10 @@ static size_t addresses(struct talk *t, struct attempt_rcpt **keep, struct slice
     return n;
 }
 
-void transaction(const struct relay_conf *conf, struct peer *p, struct attempt_letter *at,
-                 struct attempt_rcpt *const *rcpt, size_t n, bool *usable, bool *fresh)
+void transaction(struct peer *p, struct attempt_letter *at, struct attempt_rcpt *const *rcpt, size_t n,
+                 bool *usable, bool *fresh)
 {
-    struct talk t = {.conf = conf, .p = p, .at = at, .rcpt = rcpt, .n = n};
+    struct talk t = {.p = p, .at = at, .rcpt = rcpt, .n = n};
     struct slice *address = ar_array(at->a, struct slice, n), sender = at->letter->sender;
     struct attempt_rcpt **keep = ar_array(at->a, struct attempt_rcpt *, n);
     struct buf commands = BUF_INIT;
