@@ -57,13 +57,6 @@ void imapd_cmd_starttls(struct imapd_session *s, struct imap_in *in)
 
 /* ---- the outcome ---- */
 
-/* A parked session looks whether it may go on. */
-static void on_authority(void *arg)
-{
-    struct imapd_session *s = arg;
-    conn_wake(s->c);
-}
-
 static void welcome(struct imapd_session *s, const struct account *acc)
 {
     struct buf b = BUF_INIT;
@@ -74,8 +67,7 @@ static void welcome(struct imapd_session *s, const struct account *acc)
         return;
     }
     s->state = IMAPD_AUTH;
-    authority_begin(&s->authority, acc);
-    s->authority_watch = account_watch(s->server->conf.store->directory, s->account, on_authority, s);
+    authority_begin(&s->authority, s->server->conf.store->directory, acc, s->c);
     free(s->address);
     s->address = xstrndup(acc->address.p, acc->address.n);
     s->failed_logins = 0;

@@ -68,7 +68,7 @@ static void session_end(struct imapd_session *s)
 {
     s->over = true;
     imapd_unselect(s);
-    if (s->authority_watch) kv_unwatch(&s->authority_watch);
+    authority_end(&s->authority);
     if (s->counted) change_count(s, -1);
     release_buffers(s);
     conn_close(&s->c);
@@ -253,7 +253,8 @@ static void run_command(struct imapd_session *s)
 /* The password was changed, the account disabled or removed: the login counts no more (RFC 5530). */
 static bool may_go_on(struct imapd_session *s)
 {
-    int r = s->authority_watch ? authority_check(&s->authority, s->server->conf.store->directory) : 0;
+    int r = authority_check(&s->authority);
+    if (r) log_info(s->who, "closed: %s", err_text(r));
     if (r) imapd_bye(s, r == ERR_DENIED ? "EXPIRED" : "UNAVAILABLE", "%s", err_text(r));
     return !s->over;
 }

@@ -66,7 +66,6 @@ struct imapd_session {
     char account[20];
     char *address;
     struct authority authority;
-    struct kv_watch *authority_watch;
     bool utf8, rev2, condstore, utf8_accept; /* ENABLEd; utf8: by rev2 or UTF8=ACCEPT */
 
     struct view *view; /* selected */

@@ -976,3 +976,33 @@ TEST(imapd_append_names_the_origin)
     CHECK_INT(seen, 1);
     stop();
 }
+
+static int passwd(struct directory *d, struct slice who) { return account_password(d, who, SL("another")); }
+static int disable(struct directory *d, struct slice who) { return account_disable(d, who, true); }
+
+/* Nothing that the client says or waits for ends these sessions before the answer is given up. */
+TEST(imap_an_idle_session_ends_when_its_account_changes)
+{
+    static const char gone[] = "* BYE [EXPIRED] the account was changed: log in again\n";
+    static int (*const change[])(struct directory *, struct slice) = {passwd, disable, account_remove};
+    for (size_t i = 0; i < COUNT_OF(change); i++) {
+        start();
+        CHECK_OK(account_add(w.store->directory, SL("bob@x.test"), SL("builder")));
+        struct conn *idle = login(), *parked = login(), *bob = dial(true);
+        conn_puts(idle, "s SELECT INBOX\r\n");
+        read_until(idle, SL("s OK"));
+        conn_puts(idle, "i IDLE\r\n");
+        read_until(idle, SL("+ idling"));
+        conn_puts(bob, "b LOGIN bob@x.test builder\r\n");
+        read_until(bob, SL("b OK"));
+        CHECK_OK(change[i](w.store->directory, SL("alice@x.test")));
+        EXPECT(idle, gone);
+        EXPECT(parked, gone);
+        conn_puts(bob, "n NOOP\r\n"); /* another account's goes on */
+        read_until(bob, SL("n OK"));
+        conn_close(&idle);
+        conn_close(&parked);
+        conn_close(&bob);
+        stop();
+    }
+}

@@ -2,28 +2,47 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "kv/kv.h"
 #include "login.h"
+#include "rt/conn.h"
 
-void authority_begin(struct authority *x, const struct account *acc)
+/* A parked session looks whether it may go on. */
+static void on_news(void *arg) { conn_wake(arg); }
+
+void authority_begin(struct authority *x, struct directory *dir, const struct account *acc, struct conn *c)
 {
     snprintf(x->id, sizeof x->id, "%s", acc->id);
     snprintf(x->local, sizeof x->local, "%.*s", SLF(acc->local));
     snprintf(x->domain, sizeof x->domain, "%.*s", SLF(acc->domain));
     x->version = acc->authority;
     x->generation = acc->generation;
+    x->dir = dir;
+    if (c) x->watch = account_watch(dir, x->id, on_news, c);
 }
 
-int authority_check(struct authority *x, struct directory *dir)
+void authority_end(struct authority *x)
+{
+    if (x->watch) kv_unwatch(&x->watch);
+    x->dir = NULL;
+}
+
+static int look(struct authority *x)
 {
     struct arena a;
     struct account now;
-    uint64_t generation = directory_generation(dir);
-    if (x->generation == generation) return 0;
     ar_init(&a, 0);
-    int e = account_read(dir, &a, sl_cstr(x->local), sl_cstr(x->domain), &now);
+    int e = account_read(x->dir, &a, sl_cstr(x->local), sl_cstr(x->domain), &now);
     bool same = !e && strcmp(now.id, x->id) == 0 && now.authority == x->version && !now.disabled;
     if (!e && same) x->generation = now.generation;
     ar_free(&a);
     if (e && e != ERR_NOT_FOUND) return e;
     return same ? 0 : err_set(ERR_DENIED, "the account was changed: log in again");
+}
+
+/* What changes while it is read is read again: who parks after this misses nothing. */
+int authority_check(struct authority *x)
+{
+    int e = 0;
+    while (!e && x->dir && x->generation != directory_generation(x->dir)) e = look(x);
+    return e;
 }

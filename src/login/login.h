@@ -20,12 +20,19 @@ MUST_CHECK int login_password(struct login *l, struct arena *a, struct slice use
 void login_decoy(struct login *l, struct slice user, struct scram_keys *out);
 
 /* What a session may go on doing with: the account as it was when it logged in. It ends with
- * `account passwd`, `disable` and `remove`. */
+ * `account passwd`, `disable` and `remove`. Zeroed before the login. */
 struct authority {
+    struct directory *dir;
+    struct kv_watch *watch;
     char id[20], local[LOCAL_PART_MAX + 1], domain[256];
     uint64_t version, generation;
 };
-void authority_begin(struct authority *x, const struct account *acc); /* does not suspend */
-/* Before each command. 0, ERR_DENIED with the sentence when the login counts no more, or why that
- * cannot be told. SUSPENDS only after a change of the directory. */
-MUST_CHECK int authority_check(struct authority *x, struct directory *dir);
+struct conn;
+/* acc has logged in on c, which such a change wakes when it is parked; c may be NULL. x stays where it is
+ * until authority_end(), which comes before the end of c and is called on the same loop. Neither suspends. */
+void authority_begin(struct authority *x, struct directory *dir, const struct account *acc, struct conn *c);
+void authority_end(struct authority *x); /* also when nobody has logged in */
+/* Before each command, and before the session is parked. 0 (also before the login), ERR_DENIED with the
+ * sentence when the login counts no more, or why that cannot be told. SUSPENDS only after a change of the
+ * directory. */
+MUST_CHECK int authority_check(struct authority *x);

@@ -60,23 +60,23 @@ TEST(login_an_open_session_learns_that_its_login_counts_no_more)
     REQUIRE(begin(&w));
     CHECK_OK(account_get(w.f.dir, &w.f.a, SL("alice@one.test"), &alice));
     CHECK_OK(account_get(w.f.dir, &w.f.a, SL("bob@one.test"), &bob));
-    authority_begin(&a, &alice);
-    authority_begin(&b, &bob);
+    authority_begin(&a, w.f.dir, &alice, NULL);
+    authority_begin(&b, w.f.dir, &bob, NULL);
     CHECK_OK(domain_add(w.f.dir, SL("three.test")));
-    CHECK_OK(authority_check(&a, w.f.dir));
+    CHECK_OK(authority_check(&a));
     again = a;
     CHECK_OK(account_password(w.f.dir, SL("alice@one.test"), SL("secret-a"))); /* the same one, set again */
-    CHECK_ERR(authority_check(&a, w.f.dir), ERR_DENIED);
-    CHECK_ERR(authority_check(&again, w.f.dir), ERR_DENIED);
-    CHECK_OK(authority_check(&b, w.f.dir));
+    CHECK_ERR(authority_check(&a), ERR_DENIED);
+    CHECK_ERR(authority_check(&again), ERR_DENIED);
+    CHECK_OK(authority_check(&b));
     CHECK_OK(account_disable(w.f.dir, SL("bob@one.test"), true));
     CHECK_OK(account_disable(w.f.dir, SL("bob@one.test"), false)); /* nobody looked meanwhile */
-    CHECK_ERR(authority_check(&b, w.f.dir), ERR_DENIED);
+    CHECK_ERR(authority_check(&b), ERR_DENIED);
     CHECK_OK(account_get(w.f.dir, &w.f.a, SL("bob@one.test"), &bob));
-    authority_begin(&b, &bob);
+    authority_begin(&b, w.f.dir, &bob, NULL);
     CHECK_OK(account_remove(w.f.dir, SL("bob@one.test")));
     CHECK_OK(account_add(w.f.dir, SL("bob@one.test"), SL("secret-b")));
-    CHECK_ERR(authority_check(&b, w.f.dir), ERR_DENIED);
+    CHECK_ERR(authority_check(&b), ERR_DENIED);
     end(&w);
 }
 

@@ -92,7 +92,7 @@ static void enter(struct popd_session *s)
         return;
     }
     s->in = true;
-    authority_begin(&s->authority, &s->account);
+    authority_begin(&s->authority, s->conf->store->directory, &s->account, s->c);
     sasl_tell(s->who, s->account.address, SL(""));
     popd_ok(s, "%zu messages", s->n);
 }

@@ -76,8 +76,9 @@ static void check_budgets(struct popd_session *s)
  * is removed (RFC 1939 section 6, RFC 3206). */
 static bool may_go_on(struct popd_session *s)
 {
-    int r = s->in ? authority_check(&s->authority, s->conf->store->directory) : 0;
+    int r = authority_check(&s->authority);
     if (!r) return true;
+    log_info(s->who, "closed: %s", err_text(r));
     popd_err(s, r == ERR_DENIED ? "AUTH" : "SYS/TEMP", "%s", err_text(r));
     s->over = true;
     return false;
@@ -100,6 +101,14 @@ static void run_command(struct popd_session *s, struct slice line)
     if (t && !s->in) s->cost += t->cost;
 }
 
+/* The wait for a command ended with r; without QUIT nothing is removed (RFC 1939 section 3). */
+static void cut_off(struct popd_session *s, int r)
+{
+    if (r == ERR_TIMEOUT) popd_err(s, "SYS/TEMP", "nothing was said for too long");
+    if (r == ERR_CANCELED) popd_err(s, "SYS/TEMP", "the server is shutting down");
+    s->over = true;
+}
+
 static void one_command(struct popd_session *s)
 {
     struct slice line;
@@ -108,10 +117,7 @@ static void one_command(struct popd_session *s)
     if (r == ERR_TOO_LONG || r == ERR_SYNTAX) {
         popd_err(s, NULL, r == ERR_SYNTAX ? "lines must end in CR LF" : "the line is too long");
     } else if (r) {
-        /* RFC 1939 section 3: without QUIT nothing is removed. */
-        if (r == ERR_TIMEOUT) popd_err(s, "SYS/TEMP", "nothing was said for too long");
-        if (r == ERR_CANCELED) popd_err(s, "SYS/TEMP", "the server is shutting down");
-        s->over = true;
+        cut_off(s, r);
     } else {
         deadline_restore(before);
         run_command(s, line);
@@ -119,31 +125,9 @@ static void one_command(struct popd_session *s)
     deadline_restore(before);
 }
 
-static void session_loop(struct popd_session *s, bool tls_at_once)
+static void session_end(struct popd_session *s)
 {
-    if (tls_at_once && popd_tls_begin(s)) return;
-    popd_ok(s, "%.*s POP3 Tram", SLF(s->conf->hostname));
-    while (!s->over) {
-        one_command(s);
-        check_budgets(s);
-        fiber_breathe();
-    }
-}
-
-void popd_session(struct popd *server, bool tls_at_once, struct conn *c, struct group *g,
-                  struct guard_visit *visit)
-{
-    char peer[ENDPOINT_TEXT_MAX];
-    struct popd_session *s = xcalloc(1, sizeof *s);
-    (void)g;
-    s->server = server;
-    s->conf = &server->conf;
-    s->c = c;
-    s->visit = visit;
-    s->born = rt_now();
-    endpoint_format(conn_peer(c), peer);
-    snprintf(s->who, sizeof s->who, "popd %.50s", peer);
-    session_loop(s, tls_at_once);
+    authority_end(&s->authority);
     popd_close_box(s);
     free(s->user);
     buf_free(&s->out);
@@ -151,6 +135,60 @@ void popd_session(struct popd *server, bool tls_at_once, struct conn *c, struct 
     ar_free(&s->a);
     conn_close(&s->c);
     free(s);
+}
+
+static void session_run(struct popd_session *s);
+
+static void resume(void *arg)
+{
+    struct popd_session *s = arg;
+    if (fiber_canceled()) cut_off(s, ERR_CANCELED);
+    else if (!conn_peek(s->c).n && rt_now() >= s->until) cut_off(s, ERR_TIMEOUT);
+    session_run(s);
+}
+
+/* Who has logged in waits without a stack, and a change of the account wakes them. */
+static bool is_idle(const struct popd_session *s) { return s->in && !conn_peek(s->c).n && !conn_error(s->c); }
+
+static void park(struct popd_session *s)
+{
+    buf_free(&s->out);
+    ar_free(&s->cmd_a);
+    s->until = patience_ends(s);
+    conn_park(s->c, s->g, s->until, resume, s);
+}
+
+static void session_run(struct popd_session *s)
+{
+    while (!s->over) {
+        if (is_idle(s)) {
+            if (!may_go_on(s)) break;
+            park(s);
+            return;
+        }
+        one_command(s);
+        check_budgets(s);
+        fiber_breathe();
+    }
+    session_end(s);
+}
+
+void popd_session(struct popd *server, bool tls_at_once, struct conn *c, struct group *g,
+                  struct guard_visit *visit)
+{
+    char peer[ENDPOINT_TEXT_MAX];
+    struct popd_session *s = xcalloc(1, sizeof *s);
+    s->server = server;
+    s->g = g;
+    s->conf = &server->conf;
+    s->c = c;
+    s->visit = visit;
+    s->born = rt_now();
+    endpoint_format(conn_peer(c), peer);
+    snprintf(s->who, sizeof s->who, "popd %.50s", peer);
+    if (tls_at_once && popd_tls_begin(s)) s->over = true;
+    else popd_ok(s, "%.*s POP3 Tram", SLF(s->conf->hostname));
+    session_run(s);
 }
 
 int popd_open(struct popd **out, const struct popd_conf *conf)

@@ -41,6 +41,8 @@ struct popd_session {
     char *user;         /* between USER and PASS */
     unsigned errors, cost, failed_logins;
     int64_t born;
+    struct group *g; /* what it is parked in, */
+    int64_t until;   /* and how long */
     struct account account;
     struct authority authority;
     bool locked;

@@ -416,3 +416,38 @@ TEST(pop3_streams_large_letters_and_long_lists)
     buf_free(&want);
     world_end(&w);
 }
+
+static int passwd(struct directory *d, struct slice who)
+{
+    return account_password(d, who, SL("another one"));
+}
+static int disable(struct directory *d, struct slice who) { return account_disable(d, who, true); }
+
+/* Nothing that the client says or waits for ends these sessions before the reply is given up. */
+TEST(pop3_an_idle_session_ends_when_its_account_changes)
+{
+    static int (*const change[])(struct directory *, struct slice) = {passwd, disable, account_remove};
+    for (size_t i = 0; i < COUNT_OF(change); i++) {
+        struct world w;
+        struct client idle, half;
+        world_begin(&w);
+        deliver(&w, sl_cstr(first));
+        CHECK_OK(account_add(w.store->directory, SL("bob@home.test"), SL("builder")));
+        alice(&idle, &w);
+        CHECK_SL(talk(&idle, "DELE 1"), "+OK message 1 is gone after QUIT");
+        client_open(&half, &w, 1);
+        CHECK(sl_starts(talk(&half, "USER bob@home.test"), SL("+OK ")));
+        CHECK_SL(talk(&half, "PASS builder"), "+OK 0 messages");
+        CHECK_OK(change[i](w.store->directory, SL("alice@home.test")));
+        CHECK_SL(reply(&idle), "-ERR [AUTH] the account was changed: log in again");
+        CHECK_SL(reply(&idle), "");
+        CHECK_SL(talk(&half, "NOOP"), "+OK done, nothing"); /* another account's goes on */
+        conn_puts(half.c, "NO");
+        CHECK_OK(conn_flush(half.c));
+        CHECK_OK(change[i](w.store->directory, SL("bob@home.test")));
+        CHECK_SL(talk(&half, "OP"), "-ERR [AUTH] the account was changed: log in again");
+        client_close(&idle);
+        client_close(&half);
+        world_end(&w);
+    }
+}

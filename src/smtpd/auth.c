@@ -44,7 +44,8 @@ static void failed(struct smtpd_session *s, const struct sasl *x, int e)
 
 bool smtpd_may_go_on(struct smtpd_session *s)
 {
-    int r = s->logged_in ? authority_check(&s->authority, s->conf->store->directory) : 0;
+    int r = authority_check(&s->authority);
+    if (r) log_info(s->who, "closed: %s", err_text(r));
     if (r) smtpd_reply(s, 421, "4.7.0", "%s", err_text(r));
     return r == 0;
 }
@@ -55,7 +56,7 @@ static void answer(struct smtpd_session *s, struct sasl *x, int r)
     case SASL_DONE:
         s->logged_in = true;
         s->account = x->account;
-        authority_begin(&s->authority, &s->account);
+        authority_begin(&s->authority, s->conf->store->directory, &s->account, s->c);
         sasl_tell(s->who, s->account.address, SL(""));
         smtpd_reply(s, 235, "2.7.0", "Welcome");
         return;

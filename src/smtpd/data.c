@@ -66,7 +66,7 @@ static void complete(struct smtpd_session *s)
 {
     int64_t before = deadline_narrow(DEADLINE_IN(SMTPD_WORK_LETTER));
     check_lines(s);
-    int e = s->logged_in ? authority_check(&s->authority, s->conf->store->directory) : 0;
+    int e = authority_check(&s->authority);
     if (e) intake_refuse(&s->tx.letter, e, 421, "4.7.0", "%s", err_text(e));
     e = intake_end(&s->tx.letter);
     keep_iprev(s);

@@ -131,14 +131,26 @@ static int64_t patience_ends(const struct smtpd_session *s)
     return s->progress + (s->kind == SMTPD_MX ? SMTPD_FRUITLESS : SMTPD_STRANGER);
 }
 
+static int64_t idle_ends(const struct smtpd_session *s)
+{
+    return DEADLINE_IN((s->conf->idle_s ? s->conf->idle_s : 300) * RT_S);
+}
+
 static int read_command(struct smtpd_session *s, struct slice *line)
 {
-    int64_t idle = (s->conf->idle_s ? s->conf->idle_s : 300) * RT_S;
-    int64_t before = deadline_narrow(DEADLINE_IN(idle));
+    int64_t before = deadline_narrow(idle_ends(s));
     deadline_narrow(patience_ends(s));
     int r = conn_read_line(s->c, line_max(s), line);
     deadline_restore(before);
     return r;
+}
+
+/* The wait for a command ended with r. */
+static void cut_off(struct smtpd_session *s, int r)
+{
+    if (r == ERR_TIMEOUT) smtpd_reply(s, 421, "4.4.2", "Nothing was said for too long");
+    if (r == ERR_CANCELED) smtpd_reply(s, 421, "4.3.2", "The server is shutting down; try again later");
+    s->over = true;
 }
 
 static void one_command(struct smtpd_session *s)
@@ -150,9 +162,7 @@ static void one_command(struct smtpd_session *s)
     } else if (r == ERR_SYNTAX) {
         smtpd_reply(s, 500, "5.5.2", "Lines must end in CR LF");
     } else if (r) {
-        if (r == ERR_TIMEOUT) smtpd_reply(s, 421, "4.4.2", "Nothing was said for too long");
-        if (r == ERR_CANCELED) smtpd_reply(s, 421, "4.3.2", "The server is shutting down; try again later");
-        s->over = true;
+        cut_off(s, r);
     } else {
         int64_t before = deadline_narrow(INT64_MAX);
         run_command(s, line);
@@ -194,33 +204,9 @@ static void greet(struct smtpd_session *s)
     smtpd_reply(s, 220, NULL, "%.*s ESMTP Tram", SLF(s->conf->intake->hostname));
 }
 
-static void session_loop(struct smtpd_session *s)
+static void session_end(struct smtpd_session *s)
 {
-    if (s->kind == SMTPD_SUBMISSIONS && smtpd_tls_begin(s)) return;
-    greet(s);
-    while (!s->over) {
-        one_command(s);
-        check_memory(s);
-        check_budgets(s);
-        fiber_breathe();
-    }
-}
-
-void smtpd_session(struct smtpd *server, enum smtpd_kind kind, struct conn *c, struct group *g,
-                   struct guard_visit *visit)
-{
-    char peer[ENDPOINT_TEXT_MAX];
-    struct smtpd_session *s = xcalloc(1, sizeof *s);
-    (void)g;
-    s->server = server;
-    s->conf = &server->conf;
-    s->kind = kind;
-    s->c = c;
-    s->visit = visit;
-    s->progress = rt_now();
-    endpoint_format(conn_peer(c), peer);
-    snprintf(s->who, sizeof s->who, "smtpd %.50s", peer);
-    session_loop(s);
+    authority_end(&s->authority);
     if (s->tx.letter.unwritten) log_info(s->who, "%u refusals more are in no trace", s->tx.letter.unwritten);
     smtpd_tx_end(s);
     intake_free(&s->tx.letter);
@@ -229,6 +215,65 @@ void smtpd_session(struct smtpd *server, enum smtpd_kind kind, struct conn *c, s
     ar_free(&s->a);
     conn_close(&s->c);
     free(s);
+}
+
+static void session_run(struct smtpd_session *s);
+
+static void resume(void *arg)
+{
+    struct smtpd_session *s = arg;
+    if (fiber_canceled()) cut_off(s, ERR_CANCELED);
+    else if (!conn_peek(s->c).n && rt_now() >= s->until) cut_off(s, ERR_TIMEOUT);
+    session_run(s);
+}
+
+/* Who has logged in waits without a stack, and a change of the account wakes them. */
+static bool is_idle(const struct smtpd_session *s)
+{
+    return s->logged_in && !conn_peek(s->c).n && !conn_error(s->c);
+}
+
+static void park(struct smtpd_session *s)
+{
+    buf_free(&s->out);
+    ar_free(&s->cmd_a);
+    s->until = idle_ends(s);
+    conn_park(s->c, s->g, s->until, resume, s);
+}
+
+static void session_run(struct smtpd_session *s)
+{
+    while (!s->over) {
+        if (is_idle(s)) {
+            if (!smtpd_may_go_on(s)) break;
+            park(s);
+            return;
+        }
+        one_command(s);
+        check_memory(s);
+        check_budgets(s);
+        fiber_breathe();
+    }
+    session_end(s);
+}
+
+void smtpd_session(struct smtpd *server, enum smtpd_kind kind, struct conn *c, struct group *g,
+                   struct guard_visit *visit)
+{
+    char peer[ENDPOINT_TEXT_MAX];
+    struct smtpd_session *s = xcalloc(1, sizeof *s);
+    s->server = server;
+    s->g = g;
+    s->conf = &server->conf;
+    s->kind = kind;
+    s->c = c;
+    s->visit = visit;
+    s->progress = rt_now();
+    endpoint_format(conn_peer(c), peer);
+    snprintf(s->who, sizeof s->who, "smtpd %.50s", peer);
+    if (kind == SMTPD_SUBMISSIONS && smtpd_tls_begin(s)) s->over = true;
+    else greet(s);
+    session_run(s);
 }
 
 int smtpd_open(struct smtpd **out, const struct smtpd_conf *conf)

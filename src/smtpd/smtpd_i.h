@@ -55,6 +55,8 @@ struct smtpd_session {
     struct authority authority;
     unsigned errors, refused, cost, failed_logins, letters;
     int64_t progress;          /* when it last led to something */
+    struct group *g;           /* what it is parked in, */
+    int64_t until;             /* and how long */
     struct iprev_result iprev; /* of the first letter, for the next ones */
     bool has_iprev;
 };

@@ -306,3 +306,47 @@ TEST(submission_mends_line_ends)
     client_close(&cl);
     world_end(&w);
 }
+
+static int passwd(struct directory *d, struct slice who) { return account_password(d, who, SL("another")); }
+static int disable(struct directory *d, struct slice who) { return account_disable(d, who, true); }
+
+static void in_as(struct client *cl, struct world *w, const char *user, const char *password)
+{
+    client_open(cl, w, SMTPD_SUBMISSIONS);
+    talk(cl, "EHLO x");
+    CHECK_SL(talk_plain(cl, user, password), "235 2.7.0 Welcome");
+}
+
+/* Nothing that the client says or waits for ends these sessions before the reply is given up. */
+TEST(submission_an_idle_session_ends_when_its_account_changes)
+{
+    static const char gone[] = "421 4.7.0 the account was changed: log in again";
+    static int (*const change[])(struct directory *, struct slice) = {passwd, disable, account_remove};
+    for (size_t i = 0; i < COUNT_OF(change); i++) {
+        struct world w;
+        struct client idle, begun, data, bob;
+        world_begin(&w, NULL);
+        in_as(&idle, &w, "alice@home.test", "wonderland");
+        in_as(&begun, &w, "alice@home.test", "wonderland");
+        CHECK(sl_starts(talk(&begun, "MAIL FROM:<alice@home.test>"), SL("250 ")));
+        in_as(&data, &w, "alice@home.test", "wonderland");
+        CHECK(sl_starts(talk(&data, "MAIL FROM:<alice@home.test>"), SL("250 ")));
+        CHECK(sl_starts(talk(&data, "RCPT TO:<bob@home.test>"), SL("250 ")));
+        CHECK(sl_starts(talk(&data, "DATA"), SL("354 ")));
+        in_as(&bob, &w, "bob@home.test", "builder");
+        CHECK_OK(change[i](w.store->directory, SL("alice@home.test")));
+        CHECK_SL(client_reply(&idle), gone);
+        CHECK_SL(client_reply(&idle), "");
+        CHECK_SL(client_reply(&begun), gone);
+        struct slice late = talk(&data, "From: alice@home.test\r\n\r\nlate\r\n.");
+        if (change[i] != account_remove) CHECK_SL(late, gone);
+        else CHECK(sl_starts(late, SL("550 5.7.1 "))); /* nobody has that address any more */
+        CHECK_INT(handed.count, 0);
+        CHECK_SL(talk(&bob, "NOOP"), "250 2.0.0 Done, nothing"); /* another account's goes on */
+        client_close(&idle);
+        client_close(&begun);
+        client_close(&data);
+        client_close(&bob);
+        world_end(&w);
+    }
+}
