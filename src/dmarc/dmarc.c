@@ -288,9 +288,11 @@ static int no_author(const struct dmarc_authors *from, struct arena *a, struct d
         [DMARC_FROM_TOO_MANY] = "the From field names too many domains",
     };
     out->code = DMARC_PERMERROR;
-    out->why = from->state == DMARC_FROM_BAD
-                   ? ar_printf(a, "the From field names \"%.*s\", which can be no domain", SLF(from->bad))
-                   : sl_cstr(why[from->state]);
+    if (from->state == DMARC_FROM_BAD)
+        out->why = ar_printf(a, "the From field names \"%.*s\", which can be no domain", SLF(from->bad));
+    else if (from->state == DMARC_FROM_HIDDEN)
+        out->why = ar_printf(a, "an encoded word of the From field hides an address at %.*s", SLF(from->bad));
+    else out->why = sl_cstr(why[from->state]);
     return 0;
 }
 

@@ -82,6 +82,7 @@ enum dmarc_from {
     DMARC_FROM_REPEATED,  /* several From fields */
     DMARC_FROM_NO_DOMAIN, /* nothing in it that is an address with a domain */
     DMARC_FROM_BAD,       /* a domain that can be none */
+    DMARC_FROM_HIDDEN,    /* an encoded-word hides one: who decodes first sees another author */
     DMARC_FROM_SEVERAL,   /* several different domains: the strictest failing one decides */
     DMARC_FROM_TOO_MANY,  /* more than DMARC_AUTHORS_MAX different domains */
 };
@@ -109,7 +110,7 @@ struct dmarc_authors {
     enum dmarc_from state;
     struct slice domain[DMARC_AUTHORS_MAX + 1]; /* A-labels */
     size_t n;
-    struct slice bad; /* FROM_BAD: the domain as written, printable */
+    struct slice bad; /* FROM_BAD, FROM_HIDDEN: the domain as written, printable */
 };
 MUST_CHECK int dmarc_authors(struct arena *a, const struct mail_head *head, struct dmarc_authors *out);
 

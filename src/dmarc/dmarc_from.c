@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "dmarc.h"
 #include "mail/addr.h"
+#include "mail/encoded.h"
 #include "mail/head.h"
 
 /* Adds a domain once. False when there are too many. */
@@ -95,6 +96,38 @@ static void from_list(struct arena *a, const struct mail_addrs *list, struct dma
     }
 }
 
+static bool has(const struct dmarc_authors *all, struct slice domain)
+{
+    for (size_t i = 0; i < all->n; i++)
+        if (sl_eqi(all->domain[i], domain)) return true;
+    return false;
+}
+
+/* Some readers decode encoded-words before they look for addresses (RFC 2047 section 6.2 forbids it). When
+ * they would then see an author that does not stand there, nobody can tell who the author is. A display name
+ * that merely looks like an address makes no author. */
+static void look_behind_words(struct arena *a, struct slice body, bool clean, struct dmarc_authors *out)
+{
+    struct mail_addrs list = {0};
+    struct dmarc_authors shown = {0};
+    struct slice text = mail_unfold(a, body);
+    struct slice decoded = mail_words_decode(a, text);
+    if (sl_eq(text, decoded)) return;
+    bool in_address = false; /* section 5 (3): never within an addr-spec */
+    if (clean && mail_addrs_parse(a, body, &list) == 0)
+        for (size_t i = 0; i < list.n; i++) in_address |= sl_find(list.v[i].local, SL("=?")) != SL_NONE;
+    list = (struct mail_addrs){0};
+    bool plain = clean && !in_address && mail_addrs_parse(a, decoded, &list) == 0 && is_clean(decoded, &list);
+    if (plain) from_list(a, &list, &shown);
+    else search(a, decoded, true, &shown);
+    for (size_t i = 0; i < shown.n && out->state != DMARC_FROM_HIDDEN; i++)
+        if (!has(out, shown.domain[i])) {
+            out->state = DMARC_FROM_HIDDEN;
+            out->bad = printable(a, shown.domain[i], 100);
+        }
+    if (shown.state == DMARC_FROM_BAD && out->state != DMARC_FROM_HIDDEN) set_bad(a, out, shown.bad);
+}
+
 int dmarc_authors(struct arena *a, const struct mail_head *head, struct dmarc_authors *out)
 {
     *out = (struct dmarc_authors){.state = DMARC_FROM_ONE};
@@ -112,7 +145,8 @@ int dmarc_authors(struct arena *a, const struct mail_head *head, struct dmarc_au
     if (clean) from_list(a, &list, out);
     /* A display name may hold an unquoted address: some readers show that one. */
     if (!clean || !search(a, body, false, out)) search(a, body, true, out);
-    if (out->state == DMARC_FROM_BAD) return 0;
+    if (out->state == DMARC_FROM_ONE) look_behind_words(a, body, clean, out);
+    if (out->state != DMARC_FROM_ONE) return 0;
     if (out->n > DMARC_AUTHORS_MAX || e == ERR_LIMIT) out->state = DMARC_FROM_TOO_MANY;
     else if (out->n > 1) out->state = DMARC_FROM_SEVERAL;
     else if (out->n == 0) out->state = DMARC_FROM_NO_DOMAIN;

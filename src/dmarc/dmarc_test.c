@@ -270,6 +270,21 @@ TEST(dmarc_from_fields)
         {"From: undisclosed:;\r\n\r\n", DMARC_FROM_NO_DOMAIN, NULL},
         {"From: a@[192.0.2.1]\r\n\r\n", DMARC_FROM_BAD, NULL},
         {"From: a@localhost\r\n\r\n", DMARC_FROM_BAD, NULL},
+        /* who decodes first sees another author */
+        {"From: =?utf-8?q?boss=40bank.example?=, a@evil.example\r\n\r\n", DMARC_FROM_HIDDEN, NULL},
+        {"From: =?utf-8?b?Ym9zc0BiYW5rLmV4YW1wbGU=?=, a@evil.example\r\n\r\n", DMARC_FROM_HIDDEN, NULL},
+        {"From: =?utf-8?q?boss=40bank.example=2C?= <a@evil.example>\r\n\r\n", DMARC_FROM_HIDDEN, NULL},
+        {"From: =?utf-8?q?boss=40bank?=\r\n =?utf-8?q?=2Eexample=2C?= <a@evil.example>\r\n\r\n",
+         DMARC_FROM_HIDDEN, NULL},
+        {"From: =?utf-8?q?=3Cboss=40bank.example=3E?= <a@evil.example>\r\n\r\n", DMARC_FROM_HIDDEN, NULL},
+        {"From: =?utf-8?q?boss=40bank.example?=@evil.example\r\n\r\n", DMARC_FROM_HIDDEN, NULL},
+        {"From: a@evil.example (=?utf-8?q?=29=2Cboss=40bank.example?=)\r\n\r\n", DMARC_FROM_HIDDEN, NULL},
+        {"From: \"=?utf-8?q?=22=2C_boss=40bank.example?=\" <a@evil.example>\r\n\r\n", DMARC_FROM_HIDDEN,
+         NULL},
+        {"From: =?utf-8?q?M=C3=BCller=2C_Hans?= <a@example.com>\r\n\r\n", DMARC_FROM_ONE, "example.com"},
+        {"From: =?utf-8?q?a=40example.com=2C_b?= <a@example.com>\r\n\r\n", DMARC_FROM_ONE, "example.com"},
+        {"From: =?utf-8?q?=40home?= <a@example.com>\r\n\r\n", DMARC_FROM_ONE, "example.com"},
+        {"From: =?x-none?q?boss=40bank.example?=, a@evil.example\r\n\r\n", DMARC_FROM_ONE, "evil.example"},
     };
     struct arena a = {0};
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
