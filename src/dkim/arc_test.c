@@ -19,15 +19,18 @@ static const char text[] =
     "\n"
     "Text of the letter.\n";
 
-/* Seals as `domain` what arrived with this result; RSA for selector r. */
-static struct slice seal(struct arena *a, struct slice msg, const char *domain, const char *selector,
-                         const struct arc_result *arrived)
+/* Seals as `domain` what arrived with this result; RSA for selector r; rules: NULL for the default. */
+static struct slice seal_with(struct arena *a, struct slice msg, const char *domain, const char *selector,
+                              const struct arc_result *arrived, const struct dkim_field_rule *rules,
+                              size_t nrules)
 {
     struct mail_head *head = ar_new(a, struct mail_head);
     struct arc_sealer s = {
         .domain = sl_cstr(domain),
         .selector = sl_cstr(selector),
         .key = test_key(*selector == 'r' ? KEY_RSA : KEY_ED25519),
+        .rules = rules,
+        .nrules = nrules,
         .authres = ar_printf(a, "%s;\r\n\tspf=pass smtp.mailfrom=joe@example.com; dkim=fail", domain)};
     struct buf out = BUF_INIT;
     struct arc_seal *x = NULL;
@@ -41,6 +44,12 @@ static struct slice seal(struct arena *a, struct slice msg, const char *domain, 
     struct slice sealed = ar_dup(a, buf_slice(&out));
     buf_free(&out);
     return sealed;
+}
+
+static struct slice seal(struct arena *a, struct slice msg, const char *domain, const char *selector,
+                         const struct arc_result *arrived)
+{
+    return seal_with(a, msg, domain, selector, arrived, NULL, 0);
 }
 
 /* Verifies and seals again. */
@@ -326,6 +335,40 @@ TEST(arc_long_chain)
     buf_put(&many, letter(&a, text));
     must_fail(&a, d, buf_slice(&many), "more than 50 sets");
     buf_free(&many);
+    dns_close(&d);
+    ar_free(&a);
+}
+
+/* Section 4.1.2, 5.2: a message signature may cover fields of the sets before it, all but ARC-Seal, which is
+ * written after it. Chains of every length by sealers that do so, in turn with those that do not. */
+TEST(arc_chains_that_sign_arc_fields)
+{
+    static const struct dkim_field_rule rules[] = {{SL_INIT("from"), true},
+                                                   {SL_INIT("subject"), false},
+                                                   {SL_INIT("mime-version"), false},
+                                                   {SL_INIT("arc-authentication-results"), false},
+                                                   {SL_INIT("arc-message-signature"), false}},
+                                        seals[] = {{SL_INIT("from"), true}, {SL_INIT("arc-seal"), false}};
+    static const char twice[] =
+        "From: joe@example.com\nMIME-Version: 1.0\nMIME-Version: 1.0\nSubject: x\n\ntext\n";
+    static const char *const who[] = {"one.test", "two.test", "three.test"};
+    struct arena a = {0};
+    struct dns *d = zone(keys);
+    struct slice msg = letter(&a, twice);
+    for (int i = 0; i < 12; i++) {
+        struct arc_result arrived = verify_arc(&a, d, msg);
+        EXPECT(arrived, i ? ARC_PASS : ARC_NONE);
+        CHECK(arrived.oldest_pass == (i ? 0 : -1));
+        size_t n = i % 4 == 3 ? 0 : COUNT_OF(rules);
+        struct slice before = msg;
+        msg = seal_with(&a, msg, who[i % 3], "s", &arrived, n ? rules : NULL, n);
+        if (i && n) CHECK(sl_find(msg, SL("arc-authentication-results")) != SL_NONE);
+        if (i)
+            must_fail(&a, d, seal_with(&a, before, who[i % 3], "s", &arrived, seals, COUNT_OF(seals)),
+                      "signs ARC-Seal fields");
+    }
+    /* a set in the middle loses one word of what the others cover */
+    must_fail(&a, d, replace(&a, msg, "MIME-Version: 1.0", "MIME-Version: 2.0"), "ARC-Message-Signature");
     dns_close(&d);
     ar_free(&a);
 }
