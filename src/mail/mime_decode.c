@@ -27,9 +27,9 @@ static size_t end64(struct mime_decoder *d, char *to)
 }
 
 /* Padding ends a run of base64; what follows it begins a new one (joined texts). */
-static void decode64(struct mime_decoder *d, struct slice in, struct buf *out)
+static void decode64_piece(struct mime_decoder *d, struct slice in, struct buf *out)
 {
-    char *to = buf_space(out, in.n + 4);
+    char *to = buf_space(out, in.n / 4 * 3 + 6);
     size_t n = 0;
     if (!to) return;
     for (size_t i = 0; i < in.n; i++) {
@@ -45,6 +45,13 @@ static void decode64(struct mime_decoder *d, struct slice in, struct buf *out)
         d->word = 0;
     }
     out->n += n;
+}
+
+/* In pieces, so that a cap of `out` counts what comes out, not what goes in. */
+static void decode64(struct mime_decoder *d, struct slice in, struct buf *out)
+{
+    enum { PIECE = 16384 };
+    for (; in.n && !out->over; in = sl_from(in, PIECE)) decode64_piece(d, sl_sub(in, 0, PIECE), out);
 }
 
 static void release(struct mime_decoder *d, struct buf *out)

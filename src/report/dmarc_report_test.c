@@ -349,6 +349,12 @@ TEST(dmarc_hostile_xml)
     for (int i = 0; i < 10000; i++) buf_str(&deep, "name");
     buf_str(&deep, "/>");
     CHECK_ERR(dmarc_report_parse(&a, buf_slice(&deep), &r), ERR_LIMIT);
+    buf_clear(&deep);
+    buf_str(&deep, "<feedback");
+    for (int i = 0; i < 100000; i++) buf_printf(&deep, " a%d=''", i);
+    buf_str(&deep, "/>");
+    CHECK_ERR(dmarc_report_parse(&a, buf_slice(&deep), &r), ERR_LIMIT);
+    CHECK(sl_find(sl_cstr(err_text(ERR_LIMIT)), SL("a tag of more than")) != SL_NONE);
     buf_free(&deep);
     ar_free(&a);
 }
@@ -374,6 +380,25 @@ TEST(dmarc_report_rows_are_limited)
     CHECK(a.used < (size_t)100 << 20);
     free(rows);
     buf_free(&xml);
+    ar_free(&a);
+}
+
+/* As large as a report may be, packed: in base64 it is a third larger. */
+TEST(dmarc_report_of_the_most_bytes_in_a_letter)
+{
+    struct arena a = {0};
+    struct buf letter = BUF_INIT, out = BUF_INIT;
+    struct slice xml = sl(old_report, sizeof old_report - 1), blanks;
+    size_t pad = DMARC_PACKED_MAX - xml.n - 16;
+    char *p = ar_alloc(&a, pad + xml.n);
+    memcpy(p, xml.p, xml.n);
+    memset(p + xml.n, ' ', pad);
+    blanks = sl(p, pad + xml.n);
+    buf_str(&letter, "Content-Type: text/xml\r\nContent-Transfer-Encoding: base64\r\n\r\n");
+    b64_encode(&letter, blanks);
+    CHECK_OK(dmarc_report_in_message(&a, buf_slice(&letter), &out));
+    CHECK_INT(out.n, blanks.n);
+    buf_free(&letter), buf_free(&out);
     ar_free(&a);
 }
 
