@@ -1,6 +1,8 @@
 /* mailauth.c - the checks of one letter, in the order in which their input arrives. */
 #include "mailauth.h"
 
+#include "base/text.h"
+#include "mail/build.h"
 #include "mailauth_i.h"
 
 struct mailauth {
@@ -80,6 +82,15 @@ static int start(struct mailauth *m)
     return e;
 }
 
+/* In A-labels, so that neither questions nor fields hold other than ASCII (RFC 6531 section 3.7.1 wants
+ * that of clients); what can be no name is kept as it can be shown. */
+static struct slice helo_name(struct arena *a, struct slice said)
+{
+    struct slice name;
+    if (is_ascii(said)) return ar_dup(a, said);
+    return dns_to_ascii(a, said, &name) == 0 ? name : mail_clean(a, said, 255);
+}
+
 int mailauth_new(struct mailauth **out, const struct mailauth_ctx *ctx, struct arena *a,
                  const struct mailauth_conn *conn, const struct mailauth_envelope *env)
 {
@@ -87,7 +98,7 @@ int mailauth_new(struct mailauth **out, const struct mailauth_ctx *ctx, struct a
     m->ctx = ctx;
     m->a = a;
     m->conn = *conn;
-    m->conn.helo = ar_dup(a, conn->helo);
+    m->conn.helo = helo_name(a, conn->helo);
     m->mail_from = ar_dup(a, env->mail_from);
     m->started = rt_now();
     m->address_code = m->envelope_code = ERR_CANCELED;

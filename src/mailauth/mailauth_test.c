@@ -176,6 +176,26 @@ TEST(mailauth_helo_pass_is_no_author)
     ar_free(&a);
 }
 
+/* Whatever EHLO said, the field is ASCII, and so are the questions. */
+TEST(mailauth_helo_beyond_ascii)
+{
+    static const char *const said[] = {"b\303\274cher.example", "b\303\274", "\357\277\275.example",
+                                       "\342\200\256elpmaxe.test", "a\302\240b.example"};
+    struct dns *d = zone(world);
+    for (size_t i = 0; i < COUNT_OF(said); i++) {
+        struct arena a = {0};
+        struct letter_case c = {"192.0.2.1", said[i], "bounce@bank.example"};
+        struct mailauth_verdict v = judge(d, &a, c, letter(&a, plain));
+        CHECK(is_ascii(v.field));
+        if (i == 0) CHECK(says(&v, "smtp.helo=xn--bcher-kva.example"));
+        c.from = "";
+        v = judge(d, &a, c, letter(&a, plain));
+        CHECK(is_ascii(v.field));
+        ar_free(&a);
+    }
+    dns_close(&d);
+}
+
 TEST(mailauth_from_field_games)
 {
     static const char *const from[] = {
