@@ -51,21 +51,70 @@ static void check_addresses(struct intake_letter *l, struct arena *scratch, cons
     }
 }
 
+static void check_field(struct intake_letter *l, struct arena *scratch, const struct mail_field *f,
+                        const char *name, struct mail_addrs *list)
+{
+    if (mail_addrs_parse(scratch, f->body, list) == 0 && list->n && !list->bad)
+        check_addresses(l, scratch, list, name);
+    else
+        intake_refuse(l, ERR_SYNTAX, 554, "5.6.0",
+                      "The letter is not well-formed: the %s field does not hold a valid address", name);
+}
+
+/* Authors of a domain of ours are vouched for by our signature, so that they must be the account's own,
+ * whoever sends their letter again. Others are what they were. */
+static void check_resent_authors(struct intake_letter *l, struct arena *scratch, struct mail_addrs *from)
+{
+    struct mail_addrs ours = {.v = from->v};
+    size_t n = from->n;
+    for (size_t i = 0; i < n && !l->refusal.code; i++) {
+        struct slice domain;
+        bool here = false;
+        int e = intake_ascii_domain(scratch, from->v[i].domain, &domain);
+        if (!e) e = domain_is_local(l->in->store->directory, domain, &here);
+        ours.v = &from->v[i], ours.n = 1;
+        if (e == ERR_SYNTAX) continue;
+        if (e) intake_fail(l, e, "The directory cannot be read");
+        else if (here) check_addresses(l, scratch, &ours, "From");
+    }
+}
+
+/* A letter that is sent again as it was (RFC 5322 section 3.6.6): who sends it stands in the newest resent
+ * fields, the topmost ones. They sign for it. */
+static void check_resent(struct intake_letter *l, struct arena *scratch, const struct mail_resent *again,
+                         struct mail_addrs *from)
+{
+    struct mail_addrs sender = {0}, authors = *from;
+    if (!again->from) {
+        intake_refuse(l, ERR_SYNTAX, 554, "5.6.0",
+                      "The letter is not well-formed: Resent-Sender stands there without a Resent-From");
+        return;
+    }
+    check_field(l, scratch, again->from, "Resent-From", from);
+    if (!l->refusal.code && again->sender) check_field(l, scratch, again->sender, "Resent-Sender", &sender);
+    if (!l->refusal.code && from->n > 1 && !again->sender)
+        intake_refuse(l, ERR_SYNTAX, 554, "5.6.0",
+                      "The letter is not well-formed: Resent-From names several, then a Resent-Sender field "
+                      "must say who sends it");
+    if (!l->refusal.code) check_resent_authors(l, scratch, &authors);
+}
+
 static void check_user(struct intake_letter *l, struct arena *scratch, struct mail_addrs *from)
 {
     struct mail_addrs sender;
+    struct mail_resent again;
     int e = mail_submit_check(scratch, &l->parsed, from);
     if (e) {
         intake_refuse(l, e, 554, "5.6.0", "The letter is not well-formed: %s", err_text(e));
         return;
     }
+    if (mail_resent(&l->parsed, &again)) {
+        check_resent(l, scratch, &again, from);
+        return;
+    }
     check_addresses(l, scratch, from, "From");
     const struct mail_field *f = mail_head_find(&l->parsed, SL("Sender"), 0);
-    if (!f) return;
-    if (mail_addrs_parse(scratch, f->body, &sender) == 0) check_addresses(l, scratch, &sender, "Sender");
-    else
-        intake_refuse(l, ERR_SYNTAX, 554, "5.6.0",
-                      "The letter is not well-formed: the Sender field does not hold a valid address");
+    if (f && !l->refusal.code) check_field(l, scratch, f, "Sender", &sender);
 }
 
 /* Who wrote it, where that is ours to know; the author's domain will sign. Tens of thousands of addresses may

@@ -67,6 +67,22 @@ int mail_from_check(struct arena *a, const struct mail_head *h, struct mail_addr
     return 0;
 }
 
+bool mail_resent(const struct mail_head *h, struct mail_resent *out)
+{
+    *out = (struct mail_resent){0};
+    size_t i = 0;
+    while (i < h->n && !sl_startsi(h->field[i].name, SL("Resent-"))) i++;
+    for (; i < h->n && sl_startsi(h->field[i].name, SL("Resent-")); i++) {
+        const struct mail_field *f = &h->field[i];
+        const struct mail_field **place = sl_eqi(f->name, SL("Resent-From"))     ? &out->from
+                                          : sl_eqi(f->name, SL("Resent-Sender")) ? &out->sender
+                                                                                 : NULL;
+        if (place && *place) break; /* the block of who sent it again before */
+        if (place) *place = f;
+    }
+    return out->from || out->sender;
+}
+
 /* ---- editing ---- */
 
 static bool is_removed(struct arena *a, const struct mail_field *f, const struct mail_edit *e)

@@ -16,6 +16,13 @@ bool mail_submit_once(struct slice name);
  * 6.6.1): exactly one From field with exactly one author domain. */
 MUST_CHECK int mail_from_check(struct arena *a, const struct mail_head *h, struct mail_addrs *from);
 
+/* Who sends a letter again (RFC 5322 section 3.6.6): the topmost block of resent fields is the newest. */
+struct mail_resent {
+    const struct mail_field *from, *sender; /* Resent-From, Resent-Sender; NULL when there is none */
+};
+/* False when the block names nobody, or there is none. */
+bool mail_resent(const struct mail_head *h, struct mail_resent *out);
+
 struct mail_edit {
     /* Fields that only we may write and that claim to be ours are removed (RFC 8601 section 5); NULL: none.
      */

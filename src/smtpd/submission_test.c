@@ -101,6 +101,47 @@ TEST(submission_under_own_addresses_only)
     world_end(&w);
 }
 
+/* RFC 5322 section 3.6.6: the newest resent fields say who sends it. */
+TEST(submission_of_a_letter_sent_again)
+{
+    static const struct {
+        const char *head, *answer;
+    } cases[] = {
+        {"Resent-From: alice@home.test\r\nResent-To: carol@one.test\r\nFrom: carol@one.test\r\n", "250 "},
+        {"Resent-From: alice@home.test\r\nResent-From: carol@one.test\r\nFrom: carol@one.test\r\n", "250 "},
+        {"Resent-From: carol@one.test\r\nFrom: alice@home.test\r\n", "550 5.7.1 In Resent-From: "},
+        {"Resent-Sender: carol@one.test\r\nResent-From: alice@home.test\r\nFrom: carol@one.test\r\n",
+         "550 5.7.1 In Resent-Sender: "},
+        {"Resent-From: carol@one.test\r\nResent-From: alice@home.test\r\nFrom: carol@one.test\r\n",
+         "550 5.7.1 In Resent-From: "},
+        {"Resent-From: alice@home.test, x@one.test\r\nFrom: carol@one.test\r\n",
+         "550 5.7.1 In Resent-From: "},
+        {"Resent-From: alice@home.test\r\nFrom: bob@home.test\r\n", "550 5.7.1 In From: "},
+        {"Resent-From: nobody\r\nFrom: carol@one.test\r\n", "554 5.6.0 "},
+        {"Resent-Sender: alice@home.test\r\nFrom: carol@one.test\r\n", "554 5.6.0 "},
+        {"Resent-To: carol@one.test\r\nFrom: carol@one.test\r\n", "550 5.7.1 In From: "},
+        {"Resent-Subject: x\r\nSubject: y\r\nResent-From: alice@home.test\r\nFrom: carol@one.test\r\n",
+         "550 5.7.1 In From: "},
+    };
+    struct world w;
+    struct client cl;
+    world_begin(&w, NULL);
+    alice(&cl, &w);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct arena a = {0};
+        talk(&cl, "MAIL FROM:<alice@home.test>");
+        talk(&cl, "RCPT TO:<dave@one.test>");
+        struct slice said = send_letter(&cl, ar_printf(&a, "%sDate: x\r\n\r\nHello\r\n.\r\n", cases[i].head));
+        if (!sl_starts(said, sl_cstr(cases[i].answer)))
+            test_fail(__FILE__, __LINE__, "%s: %.*s", cases[i].head, SLF(said));
+        if (*cases[i].answer == '2')
+            CHECK(has(handed.bytes, "DKIM-Signature: ") && has(handed.bytes, "d=home.test"));
+        ar_free(&a);
+    }
+    client_close(&cl);
+    world_end(&w);
+}
+
 TEST(submission_wants_well_formed_letters)
 {
     struct world w;
