@@ -106,10 +106,11 @@ static void add_rcpt(struct intake_letter *l, const struct intake_to *to, struct
 }
 
 /* Mail to the names that every server has reaches its postmaster (RFC 5321 section 4.5.1, RFC 2142),
- * at the host's own name as well, and so do answers to our reports. */
+ * at the host's own name as well, and so do answers to our reports and what the machine tells its root. */
 static int resolve(const struct intake *in, struct arena *a, const struct intake_to *to, struct routes *out)
 {
-    static const struct slice duties[] = {SL_INIT("postmaster"), SL_INIT("abuse"), SL_INIT("mailer-daemon")};
+    static const struct slice duties[] = {SL_INIT("postmaster"), SL_INIT("abuse"), SL_INIT("mailer-daemon"),
+                                          SL_INIT("root")};
     int e = directory_resolve(in->store->directory, a, to->local, to->domain, out);
     if (e) return e;
     bool host = out->result == RESOLVED_NOT_LOCAL && sl_eqi(to->domain, in->hostname), duty = false;

@@ -535,8 +535,13 @@ TEST(mx_duties_reach_postmaster)
 {
     struct world w;
     struct client cl;
-    static const char *const names[] = {"postmaster@mx.home.test", "mailer-daemon@home.test",
-                                        "MAILER-DAEMON@mx.home.test", "abuse@mx.home.test", "postmaster"};
+    static const char *const names[] = {"postmaster@mx.home.test",
+                                        "mailer-daemon@home.test",
+                                        "MAILER-DAEMON@mx.home.test",
+                                        "abuse@mx.home.test",
+                                        "postmaster",
+                                        "root@home.test",
+                                        "Root@mx.home.test"};
     world_begin(&w, NULL);
     client_open(&cl, &w, SMTPD_MX);
     talk(&cl, "EHLO mail.one.test");
