@@ -71,6 +71,7 @@ static json_t *harmless(const char *s, bool one_line)
     struct slice rest = sl_cstr(s);
     for (uint32_t c; utf8_next(&rest, &c);) {
         bool control = c < 32 || (c >= 127 && c < 160);
+        if (c == '\r' && rest.n && rest.p[0] == '\n') continue; /* a line end of mail is one */
         if (c == '\n' && one_line) buf_str(&b, " / ");
         else if (control && c != '\n' && c != '\t') buf_printf(&b, "\\x%02x", (unsigned)c);
         else utf8_put(&b, c);
