@@ -92,27 +92,6 @@ int accounts_each(struct store *s, int (*each)(void *arg, const char *acc), void
     return rc;
 }
 
-int rows_each(struct store *s, const char *acc, struct slice from, struct slice to,
-              int (*each)(void *arg, struct slice key, struct slice value), void *arg)
-{
-    char room[KEY_ROOM], next[KEY_ROOM];
-    struct slice object = account_object(acc, room);
-    struct kv_page page = {.more = true};
-    struct arena a;
-    int rc = 0;
-    ar_init(&a, 0);
-    while (rc == 0 && page.more) {
-        rc = fiber_canceled() ? ERR_CANCELED : kv_walk(s->kv, object, from, to, KV_PAGE_MAX, &a, &page);
-        for (size_t i = 0; rc == 0 && i < page.n; i++) rc = each(arg, page.row[i].key, page.row[i].value);
-        if (rc == 0 && page.n)
-            from = sl(next, (size_t)snprintf(next, sizeof next, "%.*s ", SLF(page.row[page.n - 1].key)));
-        ar_reset(&a);
-        fiber_breathe();
-    }
-    ar_free(&a);
-    return rc;
-}
-
 bool message_of_row(struct slice key, struct slice value, uint32_t *box, struct message *m)
 {
     uint64_t b = 0, uid = 0;
@@ -126,6 +105,10 @@ bool message_of_row(struct slice key, struct slice value, uint32_t *box, struct 
 struct giving {
     int (*each)(void *arg, uint32_t box, uint32_t uid, const struct message *m);
     void *arg;
+    struct store *s;
+    const char *acc;
+    struct batch_range range; /* of the batch at hand; first 0: nobody sees it yet */
+    uint32_t box;
 };
 
 static int give_row(void *arg, struct slice key, struct slice value)
@@ -137,9 +120,45 @@ static int give_row(void *arg, struct slice key, struct slice value)
     return g->each(g->arg, box, m.uid, good ? &m : NULL);
 }
 
+static int give_batch_row(void *arg, struct slice key, struct slice value)
+{
+    struct giving *g = arg;
+    struct message m = {0};
+    bool good = batch_message_get(key, value, &g->range, &m) == 0;
+    return g->each(g->arg, g->box, m.uid, good ? &m : NULL);
+}
+
+static int give_batch(struct giving *g)
+{
+    struct batch_rows rows;
+    batch_rows(g->box, g->range.batch, 0, &rows);
+    return rows_each(g->s, g->acc, rows.from, rows.to, give_batch_row, g);
+}
+
+static int give_range(void *arg, struct slice key, struct slice value)
+{
+    struct giving *g = arg;
+    (void)value;
+    return batch_range_get(key, &g->box, &g->range) == 0 ? give_batch(g) : 0;
+}
+
+static int give_unseen(void *arg, struct slice key, struct slice value)
+{
+    struct giving *g = arg;
+    uint64_t box;
+    (void)value;
+    g->range = (struct batch_range){0};
+    if (!num_hex64(sl_sub(key, 2, 10), &box) || row_number(key, &g->range.batch)) return 0;
+    g->box = (uint32_t)box;
+    return give_batch(g);
+}
+
+/* Unseen batches first: one that becomes seen meanwhile is given twice rather than never. */
 int messages_each(struct store *s, const char *acc,
                   int (*each)(void *arg, uint32_t box, uint32_t uid, const struct message *m), void *arg)
 {
-    struct giving g = {each, arg};
-    return rows_each(s, acc, SL("m/"), SL("m0"), give_row, &g);
+    struct giving g = {.each = each, .arg = arg, .s = s, .acc = acc};
+    int rc = rows_each(s, acc, SL("m/"), SL("m0"), give_row, &g);
+    if (rc == 0) rc = rows_each(s, acc, SL("h/"), SL("h0"), give_unseen, &g);
+    return rc ? rc : rows_each(s, acc, SL("g/"), SL("g0"), give_range, &g);
 }

@@ -118,7 +118,7 @@ bool journal_next_gone(struct journal_reader *r, uint32_t *uid)
         *uid = ++r->gone_uid;
         return true;
     }
-    if (!leb_take(&r->gone, &step) || !leb_take(&r->gone, &more) || more >= COPY_MAX) return false;
+    if (!leb_take(&r->gone, &step) || !leb_take(&r->gone, &more) || more >= CHANGE_MAX) return false;
     *uid = r->gone_uid += (uint32_t)step;
     r->gone_more = (uint32_t)more;
     return true;

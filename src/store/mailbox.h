@@ -93,6 +93,8 @@ struct message {
     uint32_t head_size; /* bytes up to and with the first empty line; 0 = not known */
     struct body_ref body;
     char email_id[20]; /* RFC 8474 OBJECTID; the same for copies */
+    uint64_t batch;    /* where its row lies, for the store alone: in this batch, */
+    uint32_t place;    /* at this place */
 };
 /* uid exactly. ERR_NOT_FOUND when expunged meanwhile. */
 MUST_CHECK int message_get(struct store *s, struct mailbox_ref box, uint32_t uid, struct message *out);
@@ -154,7 +156,9 @@ struct message_copied {
     const uint32_t *from, *to; /* from[i] became to[i]; in the arena */
     size_t n;
 };
-/* Copies (moves) in order of uid into the account's mailbox `to`. Moving is one transaction. */
+/* Copies (moves) in order of uid into the account's mailbox `to`. Copies are seen all at once or not at all,
+ * with uids one after the other. A large set is moved some messages at a time, each of them wholly (RFC 6851
+ * section 3.3): after an error *out says which. */
 MUST_CHECK int message_copy(struct store *s, struct mailbox_ref box, struct uids uids, uint32_t to, bool move,
                             struct arena *a, struct message_copied *out);
 

@@ -4,6 +4,8 @@
  *   a                      the account: counters
  *   b/<box>                a mailbox
  *   d/<delivery id>        a delivery that was made
+ *   g/<box>/...            a range of uids whose messages came as a batch
+ *   h/<box>/<batch>        a batch that nobody sees yet
  *   i/<box>/<part>         image of a mailbox: uid, flags and modseq of each message
  *   j/<box>/<modseq>       journal: flags changed, messages expunged
  *   m/<box>/<uid>          a message
@@ -11,6 +13,7 @@
  *   r/<box>/0000           first message that no session was told of
  *   s/<sum>                subscribed names with this checksum
  *   x/<box>                a mailbox that is deleted, whose rows are still being removed
+ *   y/<box>/<batch>/<n>    a message of a batch
  * box, uid: 8 hex digits; modseq: 16; part: 4; sum: 8. */
 #pragma once
 #include "base/map.h"
@@ -21,7 +24,6 @@
 enum {
     INBOX_ID = 1,
     CHANGE_MAX = 250,     /* messages changed in one transaction: about 2 ms of everybody's time */
-    COPY_MAX = 10000,     /* messages copied in one transaction */
     JOURNAL_MAX = 20000,  /* rows a mailbox keeps; older ones are pruned */
     JOURNAL_PRUNE = 1000, /* at a time */
     DELIVERY_DAYS = 30,   /* delivery ids are remembered so long */
@@ -61,6 +63,10 @@ struct slice row_key(char kind, uint32_t box, uint64_t n, int digits,
                      char room[KEY_ROOM]);                                 /* "m/0000000a/00000001" */
 struct slice row_prefix(char kind, uint32_t box, char room[KEY_ROOM]);     /* "m/0000000a/" */
 struct slice row_prefix_end(char kind, uint32_t box, char room[KEY_ROOM]); /* "m/0000000a0" */
+/* One component more, behind a key that lies in the same room. */
+struct slice row_key_more(struct slice key, uint64_t n, int digits, char room[KEY_ROOM]);
+/* Where a message's row lies, plain or in a batch. */
+struct slice message_row_key(uint32_t box, const struct message *m, char room[KEY_ROOM]);
 /* The number in the last component of a key. */
 MUST_CHECK int row_number(struct slice key, uint64_t *out);
 
@@ -68,6 +74,7 @@ MUST_CHECK int account_row_get(struct slice value, struct account_row *out);
 void account_row_put(struct kv_tx *tx, const struct account_row *r);
 MUST_CHECK int box_row_get(struct slice value, uint32_t id, struct box_row *out);
 void box_row_put(struct kv_tx *tx, const struct box_row *r);
+/* modseq 0: that of the batch with which it came. */
 MUST_CHECK int message_row_get(struct slice value, uint32_t uid, struct message *out);
 void message_row_put(struct kv_tx *tx, uint32_t box, const struct message *m);
 
@@ -75,7 +82,6 @@ void message_row_put(struct kv_tx *tx, uint32_t box, const struct message *m);
 MUST_CHECK int account_tx(struct kv_tx *tx, struct account_row *out);
 MUST_CHECK int box_tx(struct kv_tx *tx, uint32_t id, struct box_row *out);
 MUST_CHECK int box_tx_named(struct kv_tx *tx, struct slice name, struct box_row *out); /* the name is clean */
-MUST_CHECK int message_tx(struct kv_tx *tx, uint32_t box, uint32_t uid, struct message *out);
 /* Runs fn on the account's object; when it changed something watchers hear of it. */
 MUST_CHECK int account_transact(struct store *s, const char *acc, kv_fn *fn, void *arg);
 
@@ -86,10 +92,71 @@ int box_keyword(struct box_row *b, struct slice name, bool make);
  * ERR_LIMIT: some do not fit; *out has the others. */
 MUST_CHECK int box_flags(struct box_row *b, uint64_t bits, const struct slice *keyword, size_t n, bool make,
                          uint64_t *out);
+/* Rows of the account with keys in [from, to), page by page. SUSPENDS. */
+MUST_CHECK int rows_each(struct store *s, const char *acc, struct slice from, struct slice to,
+                         int (*each)(void *arg, struct slice key, struct slice value), void *arg);
+/* ERR_QUOTA when so many bytes more do not fit. */
+MUST_CHECK int quota_check(const struct account_row *a, uint64_t more);
 /* Counts what changed when a message's flags did. */
 void count_flags(struct box_row *b, uint64_t old, uint64_t now);
 /* Counts a message in or out. */
 void count_message(struct account_row *a, struct box_row *b, const struct message *m, int sign);
+
+/* ---- batch.c: rows that are written unseen, in pages, and become seen at once ---- */
+
+struct batch_range { /* uids first to last came as a batch */
+    uint64_t batch, modseq;
+    uint32_t first, last;
+};
+struct batch_header { /* a batch that nobody sees yet: when its last page was written, how many rows it has */
+    int64_t time;
+    uint32_t n;
+};
+struct batch_rows {
+    struct slice from, to;
+    char room[2][KEY_ROOM];
+};
+MUST_CHECK int batch_range_get(struct slice key, uint32_t *box, struct batch_range *out);
+MUST_CHECK int batch_header_get(struct slice value, struct batch_header *out);
+/* The keys of a batch's rows from a place on. */
+void batch_rows(uint32_t box, uint64_t batch, uint32_t place, struct batch_rows *out);
+/* A row of a batch; r->first 0: one that nobody sees yet, its uid is 0. */
+MUST_CHECK int batch_message_get(struct slice key, struct slice value, const struct batch_range *r,
+                                 struct message *out);
+/* The first range that ends at or above uid. ERR_NOT_FOUND. find SUSPENDS. */
+MUST_CHECK int batch_range_tx(struct kv_tx *tx, uint32_t box, uint32_t uid, struct batch_range *out);
+MUST_CHECK int batch_range_find(struct store *s, struct mailbox_ref box, uint32_t uid,
+                                struct batch_range *out);
+/* The message with this uid when it came with a batch. ERR_NOT_FOUND. find SUSPENDS. */
+MUST_CHECK int batch_message_tx(struct kv_tx *tx, uint32_t box, uint32_t uid, struct message *out);
+MUST_CHECK int batch_message_find(struct store *s, struct mailbox_ref box, uint32_t uid, struct message *out);
+
+struct batch { /* one that is being written; nobody but its fiber knows of it */
+    struct store *s;
+    const char *account;
+    uint32_t box, n, names;
+    uint64_t id;
+    struct box_row count; /* of its messages */
+    struct account_row usage;
+    uint32_t uidvalidity, first_uid; /* after batch_see() */
+};
+/* Then pages, then batch_see() or batch_drop(). SUSPEND. ERR_BUSY: it was given up, or the mailbox's keywords
+ * changed, so that it has to be begun anew. */
+MUST_CHECK int batch_begin(struct batch *p, struct store *s, struct mailbox_ref to);
+/* One transaction in which fill adds messages with batch_add(), at most CHANGE_MAX. `to` is the mailbox's
+ * row, for the names of keywords. */
+typedef int batch_fill(struct kv_tx *tx, struct batch *p, struct box_row *to, void *arg);
+MUST_CHECK int batch_page(struct batch *p, batch_fill *fill, void *arg);
+void batch_add(struct kv_tx *tx, struct batch *p, struct message *m);
+MUST_CHECK int batch_see(struct batch *p);
+void batch_drop(struct batch *p);
+/* Erases batches that nobody writes any more, and ranges whose messages all went. SUSPENDS. */
+MUST_CHECK int batch_care(struct store *s, const char *acc);
+
+/* ---- message.c ---- */
+
+/* Within a transaction. ERR_NOT_FOUND. */
+MUST_CHECK int message_tx(struct kv_tx *tx, uint32_t box, uint32_t uid, struct message *out);
 
 /* ---- mailbox.c ---- */
 

@@ -46,6 +46,18 @@ struct slice row_key(char kind, uint32_t box, uint64_t n, int digits, char room[
     return sl(room, at + hex_digits(room + at, n, digits));
 }
 
+struct slice row_key_more(struct slice key, uint64_t n, int digits, char room[KEY_ROOM])
+{
+    room[key.n] = '/';
+    return sl(room, key.n + 1 + hex_digits(room + key.n + 1, n, digits));
+}
+
+struct slice message_row_key(uint32_t box, const struct message *m, char room[KEY_ROOM])
+{
+    if (!m->batch) return row_key('m', box, m->uid, 8, room);
+    return row_key_more(row_key('y', box, m->batch, 16, room), m->place, 8, room);
+}
+
 int row_number(struct slice key, uint64_t *out)
 {
     size_t slash = sl_rchr(key, '/');
@@ -184,7 +196,7 @@ void message_row_put(struct kv_tx *tx, uint32_t box, const struct message *m)
     char room[KEY_ROOM];
     struct buf b = BUF_INIT;
     rec_begin(&b, MESSAGE_ROW);
-    rec_put_u64(&b, 'm', m->modseq);
+    rec_opt_u64(&b, 'm', m->modseq);
     rec_opt_u64(&b, 'f', m->flags);
     rec_put_u64(&b, 'd', (uint64_t)m->internal_date);
     rec_opt_u64(&b, 'z', m->internal_zone ? (uint64_t)(m->internal_zone + ZONE_ZERO) : 0);
@@ -194,7 +206,7 @@ void message_row_put(struct kv_tx *tx, uint32_t box, const struct message *m)
     rec_opt_u64(&b, 'h', m->head_size);
     rec_put(&b, 'r', body_ref_slice(&m->body));
     rec_put(&b, 'e', sl_cstr(m->email_id));
-    kv_tx_put_record(tx, row_key('m', box, m->uid, 8, room), &b);
+    kv_tx_put_record(tx, message_row_key(box, m, room), &b);
     buf_free(&b);
 }
 
@@ -245,14 +257,6 @@ int box_tx_named(struct kv_tx *tx, struct slice name, struct box_row *out)
     return rc == 1 ? 0 : rc < 0 ? rc : err_set(ERR_NOT_FOUND, "there is no mailbox of this name");
 }
 
-int message_tx(struct kv_tx *tx, uint32_t box, uint32_t uid, struct message *out)
-{
-    char room[KEY_ROOM];
-    struct slice value;
-    int rc = kv_tx_get(tx, row_key('m', box, uid, 8, room), &value);
-    return rc ? rc : message_row_get(value, uid, out);
-}
-
 int account_transact(struct store *s, const char *acc, kv_fn *fn, void *arg)
 {
     char room[KEY_ROOM];
@@ -262,7 +266,35 @@ int account_transact(struct store *s, const char *acc, kv_fn *fn, void *arg)
     return rc;
 }
 
+int rows_each(struct store *s, const char *acc, struct slice from, struct slice to,
+              int (*each)(void *arg, struct slice key, struct slice value), void *arg)
+{
+    char room[KEY_ROOM], next[KEY_ROOM];
+    struct slice object = account_object(acc, room);
+    struct kv_page page = {.more = true};
+    struct arena a;
+    int rc = 0;
+    ar_init(&a, 0);
+    while (rc == 0 && page.more) {
+        rc = fiber_canceled() ? ERR_CANCELED : kv_walk(s->kv, object, from, to, KV_PAGE_MAX, &a, &page);
+        for (size_t i = 0; rc == 0 && i < page.n; i++) rc = each(arg, page.row[i].key, page.row[i].value);
+        if (rc == 0 && page.n)
+            from = sl(next, (size_t)snprintf(next, sizeof next, "%.*s ", SLF(page.row[page.n - 1].key)));
+        ar_reset(&a);
+        fiber_breathe();
+    }
+    ar_free(&a);
+    return rc;
+}
+
 /* ---- counting ---- */
+
+int quota_check(const struct account_row *a, uint64_t more)
+{
+    if (!a->quota || a->bytes + more <= a->quota) return 0;
+    return err_set(ERR_QUOTA, "the account holds %llu bytes of the %llu it may", (unsigned long long)a->bytes,
+                   (unsigned long long)a->quota);
+}
 
 /* The index for a new name; MAILBOX_KEYWORDS_MAX when every one has its messages. */
 static size_t free_keyword(struct box_row *b)

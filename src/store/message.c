@@ -15,37 +15,94 @@ int message_get(struct store *s, struct mailbox_ref box, uint32_t uid, struct me
     ar_init(&a, 0);
     int rc = kv_get(s->kv, account_object(box.account, room), row_key('m', box.box, uid, 8, key), &a, &value);
     if (rc == 0) rc = message_row_get(value, uid, out);
-    else if (rc == ERR_NOT_FOUND) err_set(rc, "the message with UID %u is gone", uid);
+    else if (rc == ERR_NOT_FOUND) rc = batch_message_find(s, box, uid, out);
+    if (rc == ERR_NOT_FOUND) err_set(rc, "the message with UID %u is gone", uid);
     ar_free(&a);
     return rc;
 }
 
-/* One page of rows from uid *next on; *next becomes the uid after it, 0 at the end. A damaged row hides no
- * other. */
-static int list_page(struct store *s, struct mailbox_ref box, uint32_t *next, size_t limit, struct arena *a,
-                     struct message **out, size_t *n, size_t *cap)
+int message_tx(struct kv_tx *tx, uint32_t box, uint32_t uid, struct message *out)
 {
-    char room[KEY_ROOM], first[KEY_ROOM], end[KEY_ROOM];
+    char room[KEY_ROOM];
+    struct slice value;
+    int rc = kv_tx_get(tx, row_key('m', box, uid, 8, room), &value);
+    if (rc == ERR_NOT_FOUND) return batch_message_tx(tx, box, uid, out);
+    return rc ? rc : message_row_get(value, uid, out);
+}
+
+/* A list that is being read. */
+struct listing {
+    struct store *s;
+    struct mailbox_ref box;
+    size_t limit;
+    struct arena *a;
+    struct message *v;
+    size_t n, cap;
+    uint32_t next; /* uid from which to go on; 0: that was all */
+};
+
+/* A damaged row hides no other. */
+static int list_row(struct listing *l, const struct kv_row *row, const struct batch_range *in)
+{
+    uint64_t uid = 0;
+    if (l->n == l->cap) l->v = ar_grow(l->a, l->v, &l->cap, sizeof *l->v);
+    int rc = in ? 0 : row_number(row->key, &uid);
+    if (rc) return rc;
+    rc = in ? batch_message_get(row->key, row->value, in, &l->v[l->n])
+            : message_row_get(row->value, (uint32_t)uid, &l->v[l->n]);
+    l->n += rc == 0;
+    if (rc != ERR_CORRUPT) return rc;
+    log_error("store", "account %s, mailbox %u: the record %.*s is damaged and left out; see tram verify",
+              l->box.account, l->box.box, SLF(row->key));
+    return 0;
+}
+
+static int list_scan(struct listing *l, struct slice from, struct slice to, struct arena *rows,
+                     struct kv_page *page)
+{
+    char room[KEY_ROOM];
+    return kv_scan(l->s->kv, account_object(l->box.account, room), from, to, l->limit - l->n, rows, page);
+}
+
+/* A page of the batch that has l->next. */
+static int list_batch(struct listing *l, const struct batch_range *r, struct arena *rows)
+{
+    struct batch_rows keys;
+    struct kv_page page;
+    uint64_t place = 0;
+    batch_rows(l->box.box, r->batch, l->next - r->first, &keys);
+    int rc = list_scan(l, keys.from, keys.to, rows, &page);
+    for (size_t i = 0; rc == 0 && i < page.n; i++) rc = list_row(l, &page.row[i], r);
+    if (rc == 0 && page.more) rc = row_number(page.row[page.n - 1].key, &place);
+    if (rc == 0) l->next = page.more ? r->first + (uint32_t)place + 1 : r->last + 1;
+    return rc;
+}
+
+/* A page of plain rows, up to the next batch. They are read before ranges are looked for: whoever finds one
+ * that came after a batch finds the batch. */
+static int list_page(struct listing *l)
+{
+    char first[KEY_ROOM], end[KEY_ROOM];
     struct arena rows;
     struct kv_page page;
+    struct batch_range r;
     uint64_t uid = 0;
     ar_init(&rows, 0);
-    int rc = kv_scan(s->kv, account_object(box.account, room), row_key('m', box.box, *next, 8, first),
-                     row_prefix_end('m', box.box, end), limit, &rows, &page);
+    int rc = list_scan(l, row_key('m', l->box.box, l->next, 8, first), row_prefix_end('m', l->box.box, end),
+                       &rows, &page);
+    int found = rc ? rc : batch_range_find(l->s, l->box, l->next, &r);
+    if (found && found != ERR_NOT_FOUND) rc = found;
+    uint32_t until = found ? UINT32_MAX : r.first;
     for (size_t i = 0; rc == 0 && i < page.n; i++) {
         rc = row_number(page.row[i].key, &uid);
-        if (rc) break;
-        if (*n == *cap) *out = ar_grow(a, *out, cap, sizeof **out);
-        rc = message_row_get(page.row[i].value, (uint32_t)uid, &(*out)[*n]);
-        if (rc == 0) ++*n;
-        else if (rc == ERR_CORRUPT) {
-            log_error("store",
-                      "account %s, mailbox %u: the record %.*s is damaged and left out; see tram verify",
-                      box.account, box.box, SLF(page.row[i].key));
-            rc = 0;
-        }
+        if (rc || uid >= until) break;
+        rc = list_row(l, &page.row[i], NULL);
     }
-    if (rc == 0) *next = page.more ? (uint32_t)uid + 1 : 0;
+    if (rc) goto out;
+    if (!found && l->next >= until) rc = list_batch(l, &r, &rows);
+    else if (page.more && uid < until) l->next = (uint32_t)uid + 1;
+    else l->next = found ? 0 : until;
+out:
     ar_free(&rows);
     return rc;
 }
@@ -53,12 +110,11 @@ static int list_page(struct store *s, struct mailbox_ref box, uint32_t *next, si
 int message_list(struct store *s, struct mailbox_ref box, uint32_t from, size_t limit, struct arena *a,
                  struct message **out, size_t *n)
 {
-    size_t cap = 0;
+    struct listing l = {.s = s, .box = box, .limit = limit, .a = a, .next = from};
     int rc = 0;
-    *out = NULL;
-    *n = 0;
-    for (uint32_t next = from; rc == 0 && next && *n < limit;)
-        rc = list_page(s, box, &next, limit - *n, a, out, n, &cap);
+    while (rc == 0 && l.next && l.n < limit) rc = list_page(&l);
+    *out = l.v;
+    *n = l.n;
     return rc;
 }
 
@@ -80,38 +136,36 @@ int box_flags(struct box_row *b, uint64_t bits, const struct slice *keyword, siz
     return rc;
 }
 
-static int quota_check(const struct account_row *a, uint64_t more)
+/* RFC 8474: never the same for two messages; the modseq is new, the number counts within it. */
+static void new_row(const struct message_new *m, uint64_t modseq, size_t number, struct message *out)
 {
-    if (!a->quota || a->bytes + more <= a->quota) return 0;
-    return err_set(ERR_QUOTA, "the account holds %llu bytes of the %llu it may", (unsigned long long)a->bytes,
-                   (unsigned long long)a->quota);
+    *out = (struct message){.modseq = modseq,
+                            .internal_date = m->internal_date,
+                            .internal_zone = m->internal_zone,
+                            .save_date = rt_wall_seconds(),
+                            .size = m->size,
+                            .by_lines = m->by_lines,
+                            .head_size = m->head_size,
+                            .body = m->body};
+    snprintf(out->email_id, sizeof out->email_id, "m%llx-%x", (unsigned long long)(modseq & 0xffffffffff),
+             (unsigned)(number & 0xffffff));
 }
 
 static int add_messages(struct kv_tx *tx, struct account_row *a, struct box_row *b,
                         const struct message_new *m, size_t n, bool hints)
 {
-    uint64_t more = 0, flags;
+    struct message row;
+    uint64_t more = 0;
     for (size_t i = 0; i < n; i++) more += m[i].size;
     int rc = quota_check(a, more);
     if (rc) return rc;
     if (UINT32_MAX - b->m.uidnext <= n) return err_set(ERR_LIMIT, "the mailbox has used up its UIDs");
     b->m.modseq = ++a->modseq;
     for (size_t i = 0; i < n; i++) {
-        rc = box_flags(b, m[i].flags, m[i].keyword, m[i].nkeywords, true, &flags);
+        new_row(&m[i], a->modseq, i, &row);
+        row.uid = b->m.uidnext++;
+        rc = box_flags(b, m[i].flags, m[i].keyword, m[i].nkeywords, true, &row.flags);
         if (rc && !hints) return rc;
-        struct message row = {.uid = b->m.uidnext++,
-                              .modseq = a->modseq,
-                              .flags = flags,
-                              .internal_date = m[i].internal_date,
-                              .internal_zone = m[i].internal_zone,
-                              .save_date = rt_wall_seconds(),
-                              .size = m[i].size,
-                              .by_lines = m[i].by_lines,
-                              .head_size = m[i].head_size,
-                              .body = m[i].body};
-        /* RFC 8474: never the same for two messages; the modseq is new, the uid counts within it. */
-        snprintf(row.email_id, sizeof row.email_id, "m%llx-%hx",
-                 (unsigned long long)(a->modseq & 0xffffffffff), (unsigned short)i);
         message_row_put(tx, b->m.id, &row);
         count_message(a, b, &row, 1);
     }
@@ -140,13 +194,41 @@ static int append(struct kv_tx *tx, void *arg)
     return add_messages(tx, &a, &b, p->m, p->n, false);
 }
 
+static int append_page(struct kv_tx *tx, struct batch *b, struct box_row *to, void *arg)
+{
+    struct append *p = arg;
+    struct message row;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < p->n; i++) {
+        new_row(&p->m[i], b->id, b->n, &row);
+        rc = box_flags(to, p->m[i].flags, p->m[i].keyword, p->m[i].nkeywords, true, &row.flags);
+        if (rc == 0) batch_add(tx, b, &row);
+    }
+    return rc;
+}
+
+static int append_batch(struct store *s, struct mailbox_ref box, struct append *p, size_t n)
+{
+    struct batch b;
+    int rc = batch_begin(&b, s, box);
+    if (rc) return rc;
+    for (; rc == 0 && n; p->m += p->n, n -= p->n) {
+        p->n = n < CHANGE_MAX ? n : CHANGE_MAX;
+        rc = batch_page(&b, append_page, p);
+    }
+    if (rc == 0) rc = batch_see(&b);
+    if (rc) batch_drop(&b);
+    p->uidvalidity = b.uidvalidity;
+    p->first_uid = b.first_uid;
+    return rc;
+}
+
 int message_append(struct store *s, struct mailbox_ref box, const struct message_new *m, size_t n,
                    uint32_t *uidvalidity, uint32_t *first_uid)
 {
     struct append p = {.box = box.box, .m = m, .n = n};
-    if (n == 0 || n > COPY_MAX)
-        return err_set(ERR_LIMIT, "at most %d messages can be added at once", COPY_MAX);
-    int rc = account_transact(s, box.account, append, &p);
+    if (n == 0) return err_set(ERR_USAGE, "there is nothing to add");
+    int rc = n > CHANGE_MAX ? append_batch(s, box, &p, n) : account_transact(s, box.account, append, &p);
     *uidvalidity = p.uidvalidity;
     *first_uid = p.first_uid;
     return rc;

@@ -163,7 +163,7 @@ static int expunge(struct kv_tx *tx, void *arg)
         rc = message_tx(tx, c->box, c->uid[i], &m);
         if (rc == 0 && (!c->only_deleted || m.flags & FLAG_DELETED)) {
             count_message(&a, &b, &m, -1);
-            kv_tx_del(tx, row_key('m', c->box, m.uid, 8, room));
+            kv_tx_del(tx, message_row_key(c->box, &m, room));
             journal_gone(&c->journal, m.uid);
             gather_add(&c->gone, m.uid);
             gone_add(&c->rows, &m);
@@ -271,10 +271,11 @@ static int copy_one(struct kv_tx *tx, struct copy *c, struct account_row *a, str
     if (c->move) {
         gone_add(&c->gone, &m);
         count_message(a, from, &m, -1);
-        kv_tx_del(tx, row_key('m', c->from, uid, 8, room));
+        kv_tx_del(tx, message_row_key(c->from, &m, room));
         journal_gone(&c->journal, uid);
     }
     m.uid = to->m.uidnext++;
+    m.batch = 0;
     m.modseq = a->modseq;
     m.save_date = rt_wall_seconds();
     m.flags = flags;
@@ -317,29 +318,68 @@ static int copy(struct kv_tx *tx, void *arg)
     return rc || c->new.n == c->before ? rc : copy_end(tx, c, &a, from, to);
 }
 
-/* RFC 9051 section 6.4.7: a COPY that fails leaves the destination as it was. */
-static void undo_copies(struct store *s, const char *acc, struct copy *c)
+/* ---- large sets ---- */
+
+static int copy_page(struct kv_tx *tx, struct batch *b, struct box_row *to, void *arg)
 {
-    struct expunge e = {.box = c->to};
-    (void)!expunge_parts(s, acc, &e, (struct uids){c->new.v, c->before});
-    journal_free(&e.journal);
-    free(e.gone.v);
+    struct copy *c = arg;
+    struct box_row other, *from = c->from == c->to ? to : &other;
+    struct message m;
+    c->old.n = b->n;
+    int rc = from == to ? 0 : box_tx(tx, c->from, from);
+    for (size_t i = 0; rc == 0 && i < c->n; i++) {
+        rc = message_tx(tx, c->from, c->uid[i], &m);
+        if (rc == 0 && from != to) rc = translate(from, to, &m.flags);
+        if (rc == ERR_NOT_FOUND) rc = 0;
+        else if (rc == 0) {
+            gather_add(&c->old, c->uid[i]);
+            m.save_date = rt_wall_seconds();
+            batch_add(tx, b, &m);
+        }
+    }
+    return rc;
+}
+
+/* Unseen until it is whole (RFC 9051 section 6.4.7: a COPY that fails leaves the destination as it was). */
+static int copy_batch(struct store *s, struct mailbox_ref box, struct copy *c, struct uids uids)
+{
+    struct batch b;
+    int rc = batch_begin(&b, s, (struct mailbox_ref){box.account, c->to});
+    if (rc) return rc;
+    for (size_t at = 0; rc == 0 && at < uids.n; at += c->n) {
+        c->uid = uids.v + at;
+        c->n = uids.n - at < CHANGE_MAX ? uids.n - at : CHANGE_MAX;
+        rc = batch_page(&b, copy_page, c);
+        if (fiber_canceled()) rc = ERR_CANCELED;
+    }
+    if (rc == 0) rc = batch_see(&b);
+    if (rc) batch_drop(&b);
+    c->uidvalidity = b.uidvalidity;
+    for (uint32_t i = 0; rc == 0 && i < b.n; i++) gather_add(&c->new, b.first_uid + i);
+    return rc;
+}
+
+/* Some at a time, each message wholly (RFC 6851 section 3.3). */
+static int copy_parts(struct store *s, struct mailbox_ref box, struct copy *c, struct uids uids)
+{
+    int rc = 0;
+    for (size_t at = 0; rc == 0 && at < uids.n; at += c->n) {
+        c->uid = uids.v + at;
+        c->n = uids.n - at < CHANGE_MAX ? uids.n - at : CHANGE_MAX;
+        c->before = c->new.n;
+        rc = account_transact(s, box.account, copy, c);
+        if (rc) c->old.n = c->new.n = c->before;
+        gone_keep(s, box.account, box.box, &c->gone, rc == 0);
+    }
+    return rc;
 }
 
 int message_copy(struct store *s, struct mailbox_ref box, struct uids uids, uint32_t to, bool move,
                  struct arena *a, struct message_copied *out)
 {
     struct copy c = {.from = box.box, .to = to, .move = move};
-    int rc = 0;
-    for (size_t at = 0; rc == 0 && at < uids.n; at += c.n) {
-        c.uid = uids.v + at;
-        c.n = uids.n - at < COPY_MAX ? uids.n - at : COPY_MAX;
-        c.before = c.new.n;
-        rc = account_transact(s, box.account, copy, &c);
-        gone_keep(s, box.account, box.box, &c.gone, rc == 0);
-    }
-    if (rc && !move) undo_copies(s, box.account, &c);
-    if (rc) c.old.n = c.new.n = move ? c.before : 0;
+    int rc = !move && uids.n > CHANGE_MAX ? copy_batch(s, box, &c, uids) : copy_parts(s, box, &c, uids);
+    if (rc && !move) c.new.n = 0;
     journal_free(&c.journal);
     *out = (struct message_copied){c.uidvalidity, gather_keep(&c.old, a), gather_keep(&c.new, a), c.new.n};
     free(c.old.v);

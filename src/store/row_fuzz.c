@@ -20,6 +20,10 @@ FUZZ
         while (journal_next_flags(&j, &uid, &flags)) continue;
         while (journal_next_gone(&j, &uid)) continue;
     }
+    struct batch_header h;
+    struct batch_range range;
+    (void)!batch_header_get(input, &h);
+    if (batch_range_get(input, &uid, &range) == 0) ASSERT(range.first && range.first <= range.last);
     struct rec r;
     struct origin_message o;
     if (origin_open(input, &r) == ORIGIN_MESSAGE && origin_message_get(&r, &o) == 0)

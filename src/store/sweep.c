@@ -55,8 +55,9 @@ static bool to_be_moved(struct sweep *w, const struct body_ref *ref)
 }
 
 struct relink {
-    uint32_t box, uid;
-    struct body_ref from, to;
+    uint32_t box;
+    const struct message *m; /* as it was read */
+    struct body_ref to;
 };
 
 /* The message may have been expunged or moved meanwhile. */
@@ -64,10 +65,15 @@ static int relink(struct kv_tx *tx, void *arg)
 {
     struct relink *r = arg;
     struct message m;
-    int rc = message_tx(tx, r->box, r->uid, &m);
+    struct slice value;
+    char room[KEY_ROOM];
+    int rc = kv_tx_get(tx, message_row_key(r->box, r->m, room), &value);
+    if (rc == 0) rc = message_row_get(value, r->m->uid, &m);
     if (rc) return rc == ERR_NOT_FOUND ? 0 : rc;
-    if (strcmp(m.body.s, r->from.s)) return 0;
+    if (strcmp(m.body.s, r->m->body.s)) return 0;
     m.body = r->to;
+    m.batch = r->m->batch;
+    m.place = r->m->place;
     message_row_put(tx, r->box, &m);
     return 0;
 }
@@ -77,9 +83,10 @@ static int move_message(void *arg, uint32_t box, uint32_t uid, const struct mess
     struct sweep *w = arg;
     char room[KEY_ROOM];
     bool stays;
+    (void)uid;
     if (!m || !to_be_moved(w, &m->body)) return 0;
-    struct relink r = {.box = box, .uid = uid, .from = m->body};
-    int rc = new_place(w, &r.from, BODY_MAIL, &r.to, &stays);
+    struct relink r = {.box = box, .m = m};
+    int rc = new_place(w, &m->body, BODY_MAIL, &r.to, &stays);
     if (rc || stays) return rc;
     sweep_forget_account(w, w->acc); /* what is remembered of it is not so any more */
     rc = kv_transact(w->s->kv, account_object(w->acc, room), relink, &r);

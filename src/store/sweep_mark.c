@@ -129,7 +129,8 @@ static int mark_letter(void *arg, struct slice letter, struct slice ref)
 struct reading {
     struct sweep *w;
     struct map parts;   /* 8 bytes of a pack's number -> struct part */
-    struct map uidnext; /* 4 bytes of a mailbox -> its uidnext when the reading under way began */
+    struct map uidnext; /* 4 bytes of a mailbox -> its uidnext when the reading under way began; 8 bytes of a
+                         * batch that nobody saw then -> how many rows it had */
     struct map fresh;   /* the same, for the reading after it */
     bool damaged;
 };
@@ -159,8 +160,7 @@ static int read_row(void *arg, struct slice key, struct slice value)
 {
     struct reading *r = arg;
     struct message m;
-    uint32_t box;
-    if (message_of_row(key, value, &box, &m)) reading_add(r, &m.body);
+    if (message_row_get(value, 0, &m) == 0) reading_add(r, &m.body);
     else read_damage(r, key);
     return 0;
 }
@@ -177,57 +177,90 @@ static int note_uidnext(void *arg, struct slice key, struct slice value)
     return 0;
 }
 
+static int note_batch(void *arg, struct slice key, struct slice value)
+{
+    struct reading *r = arg;
+    struct batch_header h;
+    uint64_t id;
+    if (row_number(key, &id) == 0 && batch_header_get(value, &h) == 0)
+        map_put(&r->fresh, sl(&id, sizeof id), (void *)(uintptr_t)h.n);
+    return 0; /* else all of it is read again */
+}
+
 static int note_uidnexts(struct reading *r)
 {
     map_free(&r->uidnext);
     r->uidnext = r->fresh;
     map_init(&r->fresh, false);
-    return rows_each(r->w->s, r->w->acc, SL("b/"), SL("b0"), note_uidnext, r);
+    int rc = rows_each(r->w->s, r->w->acc, SL("b/"), SL("b0"), note_uidnext, r);
+    return rc ? rc : rows_each(r->w->s, r->w->acc, SL("h/"), SL("h0"), note_batch, r);
 }
 
-/* Where the rows of a mailbox begin that were not there when the last reading began. */
-static struct slice added_from(struct reading *r, uint32_t box, char room[KEY_ROOM])
-{
-    return row_key('m', box, (uint32_t)(uintptr_t)map_get(&r->uidnext, sl(&box, sizeof box)), 8, room);
-}
+/* ---- what was added ---- */
 
-/* What was added since uidnext was noted, in the mailboxes there are now. */
-static int read_added(struct reading *r)
-{
-    char from[KEY_ROOM], to[KEY_ROOM];
-    int rc = note_uidnexts(r);
-    struct map_iter it = {0};
-    while (rc == 0 && map_next(&r->fresh, &it)) {
-        uint32_t box;
-        memcpy(&box, it.key.p, sizeof box);
-        rc = rows_each(r->w->s, r->w->acc, added_from(r, box, from), row_prefix_end('m', box, to), read_row,
-                       r);
-    }
-    return rc;
-}
-
-struct in_tx {
+/* Rows in a range of keys, by pages or in a transaction. */
+struct added {
     struct reading *r;
-    struct kv_tx *tx;
+    struct kv_tx *tx; /* or NULL */
 };
 
+static int each_row(struct added *x, struct slice from, struct slice to, kv_visit *visit, void *arg)
+{
+    return x->tx ? kv_tx_scan(x->tx, from, to, visit, arg)
+                 : rows_each(x->r->w->s, x->r->w->acc, from, to, visit, arg);
+}
+
+static uint32_t noted(struct reading *r, const void *p, size_t n)
+{
+    return (uint32_t)(uintptr_t)map_get(&r->uidnext, sl(p, n));
+}
+
+/* The rows of a batch that were not there when the last reading began. */
+static int added_to_batch(struct added *x, uint32_t box, uint64_t id)
+{
+    struct batch_rows rows;
+    batch_rows(box, id, noted(x->r, &id, sizeof id), &rows);
+    return each_row(x, rows.from, rows.to, read_row, x->r);
+}
+
+static int added_unseen(void *arg, struct slice key, struct slice value)
+{
+    uint64_t box, id;
+    (void)value;
+    if (!num_hex64(sl_sub(key, 2, 10), &box) || row_number(key, &id)) return 0;
+    return added_to_batch(arg, (uint32_t)box, id);
+}
+
+static int added_range(void *arg, struct slice key, struct slice value)
+{
+    struct batch_range range;
+    uint32_t box;
+    (void)value;
+    return batch_range_get(key, &box, &range) ? 0 : added_to_batch(arg, box, range.batch);
+}
+
+/* What a mailbox did not have when the last reading began lies at or above the uidnext of then. */
 static int added_in_box(void *arg, struct slice key, struct slice value)
 {
-    struct in_tx *x = arg;
+    struct added *x = arg;
     char from[KEY_ROOM], to[KEY_ROOM];
     uint64_t id;
     (void)value;
     if (row_number(key, &id)) return 0;
-    uint32_t box = (uint32_t)id;
-    return kv_tx_scan(x->tx, added_from(x->r, box, from), row_prefix_end('m', box, to), read_row, x->r);
+    uint32_t box = (uint32_t)id, uid = noted(x->r, &box, sizeof box);
+    int rc = each_row(x, row_key('m', box, uid, 8, from), row_prefix_end('m', box, to), read_row, x->r);
+    if (rc) return rc;
+    return each_row(x, row_key('g', box, uid, 8, from), row_prefix_end('g', box, to), added_range, x);
 }
 
-/* The same, while nothing can change: there is nothing left to miss. */
-static int read_added_tx(struct kv_tx *tx, void *arg)
+static int read_added(struct added *x)
 {
-    struct in_tx x = {arg, tx};
-    return kv_tx_scan(tx, SL("b/"), SL("b0"), added_in_box, &x);
+    int rc = each_row(x, SL("b/"), SL("b0"), added_in_box, x);
+    return rc ? rc : each_row(x, SL("h/"), SL("h0"), added_unseen, x);
 }
+
+/* While nothing can change: there is nothing left to miss. */
+static int read_added_tx(struct kv_tx *tx, void *arg) { return read_added(&(struct added){arg, tx}); }
 
 /* 0 without a row: it is being erased, its rows are read all the same. */
 static int modseq_of(struct store *s, const char *acc, uint64_t *out)
@@ -251,10 +284,12 @@ static int read_account(struct reading *r, uint64_t *modseq)
     uint64_t after = *modseq;
     int rc = note_uidnexts(r);
     if (rc == 0) rc = rows_each(w->s, w->acc, SL("m/"), SL("m0"), read_row, r);
+    if (rc == 0) rc = rows_each(w->s, w->acc, SL("y/"), SL("y0"), read_row, r);
     if (rc == 0) rc = modseq_of(w->s, w->acc, &after);
     for (int i = 0; rc == 0 && after != *modseq && i < CATCH_UPS; i++) {
         *modseq = after;
-        rc = read_added(r);
+        rc = note_uidnexts(r);
+        if (rc == 0) rc = read_added(&(struct added){.r = r});
         if (rc == 0) rc = modseq_of(w->s, w->acc, &after);
     }
     if (rc || after == *modseq) return rc;
@@ -265,7 +300,8 @@ static int read_account(struct reading *r, uint64_t *modseq)
     return kv_transact(w->s->kv, account_object(w->acc, room), read_added_tx, r);
 }
 
-/* Rows of mailboxes that are being deleted go without a change of the modseq. */
+/* Rows of mailboxes that are being deleted, and of batches that are given up, go without a change of the
+ * modseq. */
 static int found(void *arg, struct slice key, struct slice value)
 {
     (void)arg, (void)key, (void)value;
@@ -274,7 +310,8 @@ static int found(void *arg, struct slice key, struct slice value)
 
 static bool may_remember(struct reading *r, uint64_t modseq)
 {
-    return modseq && !r->damaged && rows_each(r->w->s, r->w->acc, SL("x/"), SL("x0"), found, NULL) == 0;
+    return modseq && !r->damaged && rows_each(r->w->s, r->w->acc, SL("x/"), SL("x0"), found, NULL) == 0 &&
+           rows_each(r->w->s, r->w->acc, SL("h/"), SL("h0"), found, NULL) == 0;
 }
 
 static struct known *known_from(struct reading *r, uint64_t modseq)
@@ -305,6 +342,7 @@ static int mark_by_reading(struct sweep *w, uint64_t modseq)
     map_init(&r.fresh, false);
     w->report->accounts_read++;
     int rc = mailbox_finish_deletes(w->s, w->acc);
+    if (rc == 0) rc = batch_care(w->s, w->acc);
     if (rc == ERR_CORRUPT) rc = 0; /* what could not be deleted is read */
     if (rc == 0) rc = read_account(&r, &modseq);
     if (rc == ERR_CORRUPT) {

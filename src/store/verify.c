@@ -13,6 +13,8 @@ struct verify {
     const char *acc;
     struct map good; /* references whose bodies have been read */
     struct box_row box;
+    struct kv_tx *tx;                          /* in which it is counted, or NULL */
+    struct batch_range batch;                  /* whose rows are being counted; first 0: plain ones */
     uint32_t exists, unseen, deleted, current; /* of the mailbox at hand */
     uint32_t users[MAILBOX_KEYWORDS_MAX];      /* messages that have each keyword */
     uint64_t unnamed;                          /* bits of keywords that have no name, in any message */
@@ -94,7 +96,10 @@ static int count_row(void *arg, struct slice key, struct slice value)
     struct verify *v = arg;
     struct message m;
     uint64_t uid;
-    if (row_number(key, &uid) || message_row_get(value, (uint32_t)uid, &m)) return 0; /* told of already */
+    if (row_number(key, &uid)) return 0;
+    int rc = v->batch.first ? batch_message_get(key, value, &v->batch, &m)
+                            : message_row_get(value, (uint32_t)uid, &m);
+    if (rc) return 0; /* told of already */
     v->exists++;
     v->unseen += !(m.flags & FLAG_SEEN);
     v->deleted += (m.flags & FLAG_DELETED) != 0;
@@ -104,7 +109,7 @@ static int count_row(void *arg, struct slice key, struct slice value)
         if ((size_t)i < v->box.m.nkeywords) v->users[i]++;
         else v->unnamed |= (uint64_t)1 << i;
     }
-    if (uid >= v->box.m.uidnext || m.modseq > v->box.m.modseq)
+    if (m.uid >= v->box.m.uidnext || m.modseq > v->box.m.modseq)
         say(v, "account %s, mailbox %u, message %u: its UID or MODSEQ is above the mailbox's", v->acc,
             v->box.m.id, m.uid);
     return 0;
@@ -135,15 +140,47 @@ static void begin_count(struct verify *v)
     memset(v->users, 0, sizeof v->users);
 }
 
+/* Rows in a range of keys, in a transaction or by pages. */
+static int count_range(struct verify *v, struct kv_tx *tx, char kind, kv_visit *each)
+{
+    char from[KEY_ROOM], to[KEY_ROOM];
+    struct slice first = row_prefix(kind, v->current, from), end = row_prefix_end(kind, v->current, to);
+    return tx ? kv_tx_scan(tx, first, end, each, v) : rows_each(v->s, v->acc, first, end, each, v);
+}
+
+static int count_batch(void *arg, struct slice key, struct slice value)
+{
+    struct verify *v = arg;
+    struct batch_rows rows;
+    uint32_t box;
+    (void)value;
+    if (batch_range_get(key, &box, &v->batch)) {
+        say(v, "account %s: %s", v->acc, err_text(ERR_CORRUPT));
+        return 0;
+    }
+    batch_rows(box, v->batch.batch, 0, &rows);
+    return v->tx ? kv_tx_scan(v->tx, rows.from, rows.to, count_row, v)
+                 : rows_each(v->s, v->acc, rows.from, rows.to, count_row, v);
+}
+
+static int count_rows(struct verify *v, struct kv_tx *tx)
+{
+    v->tx = tx;
+    v->batch = (struct batch_range){0};
+    int rc = count_range(v, tx, 'm', count_row);
+    if (rc == 0) rc = count_range(v, tx, 'g', count_batch);
+    v->tx = NULL;
+    return rc;
+}
+
 /* In one transaction, so that the counters and what they count are of one moment. */
 static int count_box(struct kv_tx *tx, void *arg)
 {
     struct verify *v = arg;
-    char from[KEY_ROOM], to[KEY_ROOM];
     begin_count(v);
     int rc = box_tx(tx, v->current, &v->box);
     if (rc) return rc == ERR_NOT_FOUND ? 0 : rc;
-    rc = kv_tx_scan(tx, row_prefix('m', v->current, from), row_prefix_end('m', v->current, to), count_row, v);
+    rc = count_rows(v, tx);
     if (rc == 0) compare_box(v);
     return rc;
 }
@@ -151,15 +188,14 @@ static int count_box(struct kv_tx *tx, void *arg)
 /* 1: the mailbox changed while it was read. Rows are told of only when it did not. */
 static int count_pages(struct verify *v, struct arena *a)
 {
-    char room[KEY_ROOM], key[KEY_ROOM], from[KEY_ROOM], to[KEY_ROOM];
+    char room[KEY_ROOM], key[KEY_ROOM];
     struct slice object = account_object(v->acc, room), before, after;
     size_t said = v->said.n, faults = v->faults;
     begin_count(v);
     int rc = kv_get(v->s->kv, object, box_key('b', v->current, key), a, &before);
     if (rc == 0) rc = box_row_get(before, v->current, &v->box);
     if (rc) return rc == ERR_NOT_FOUND ? 0 : rc;
-    rc = rows_each(v->s, v->acc, row_prefix('m', v->current, from), row_prefix_end('m', v->current, to),
-                   count_row, v);
+    rc = count_rows(v, NULL);
     if (rc == 0) rc = kv_get(v->s->kv, object, box_key('b', v->current, key), a, &after);
     if (rc == ERR_NOT_FOUND || (rc == 0 && !sl_eq(before, after))) rc = 1;
     if (rc == 0) compare_box(v);
