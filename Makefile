@@ -38,7 +38,7 @@ LDFLAGS += -pie -Wl,-z,relro,-z,now $(SANFLAGS)
 
 # Every folder and the folders below it that it may use (tools/floors checks the includes).
 FOLDERS = base rt crypto mail wire dns kv body trace directory store spf dkim dmarc mailauth login guard \
- reader outgoing shape queue relay report intake core command smtpd imapd popd app
+ reader outgoing shape queue relay report deliver intake core command smtpd imapd popd app
 USES_base =
 USES_rt = base
 # the simulator, the other half of the linker's choice: only tests x_sim.c may include it
@@ -64,8 +64,9 @@ USES_shape = mail wire base
 USES_queue = shape wire store $(USES_store)
 USES_relay = queue wire $(USES_queue)
 USES_report = queue mailauth spf dkim dmarc $(USES_queue)
+USES_deliver = queue $(USES_queue)
 USES_intake = report outgoing guard $(USES_report)
-USES_core = intake login $(USES_intake)
+USES_core = intake deliver login $(USES_intake)
 USES_command = core wire $(USES_core)
 USES_smtpd = command $(USES_command)
 USES_imapd = reader command $(USES_command)

@@ -1,6 +1,7 @@
-/* node.c - opening and closing a node. */
+/* core.c - everything but the servers, opened and closed in order. */
 #include "core.h"
 
+#include "deliver/deliver.h"
 #include "kv/kv.h"
 #include "rt/file.h"
 
@@ -145,6 +146,8 @@ int core_open_on(struct core *core, const struct config *conf, struct dns *dns, 
         .hostname = conf->hostname,
         .take = intake_take,
         .take_ctx = &core->intake,
+        .deliver = deliver_letter,
+        .deliver_ctx = core->store,
         .retry_first_s = conf->queue_retry_first_s,
         .retry_most_s = conf->queue_retry_most_s,
         .lifetime_s = conf->queue_lifetime_s,

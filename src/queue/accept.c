@@ -173,17 +173,17 @@ static int into_queue(struct queue *q, struct letter *l, struct arena *a)
 
 struct delivering {
     struct trace *trace;
-    const struct letter *l;
+    struct last_hop d;
 };
 
 static int tell_delivered(struct kv_tx *tx, void *arg)
 {
     const struct delivering *x = arg;
     struct arena a = {0};
-    struct slice who = x->l->rcpt[0].route.address;
-    trace_tx_addf(x->trace, tx, &x->l->id, TRACE_DELIVERED, who, "delivered to %.*s, %s", SLF(who),
-                  x->l->junk ? "as junk" : "into the inbox");
-    index_letter(x->trace, tx, &a, x->l);
+    const struct last_hop *d = &x->d;
+    trace_tx_addf(x->trace, tx, &d->letter->id, TRACE_DELIVERED, d->address, "delivered to %.*s, %s",
+                  SLF(d->address), d->where);
+    index_letter(x->trace, tx, &a, d->letter);
     ar_free(&a);
     return 0;
 }
@@ -191,12 +191,17 @@ static int tell_delivered(struct kv_tx *tx, void *arg)
 static int into_account(struct queue *q, struct letter *l)
 {
     const struct letter_rcpt *r = &l->rcpt[0];
-    struct delivering x = {q->store->trace, l};
-    bool duplicate;
-    int e = local_deliver(q->store, l, r->route.account, 0, tell_delivered, &x, &duplicate);
+    struct delivering x = {.trace = q->store->trace,
+                           .d = {.letter = l,
+                                 .account = r->route.account,
+                                 .address = r->route.address,
+                                 .detail = r->route.detail,
+                                 .tell = tell_delivered,
+                                 .tell_arg = &x}};
+    int e = local_deliver(q, &x.d, 0);
     if (e) return e;
     queue_tally(&q->delivered, 1);
-    if (duplicate)
+    if (x.d.before)
         trace_addf(q->store->trace, &l->id, TRACE_DELIVERED, r->route.address,
                    "delivered to %.*s, where it was already", SLF(r->route.address));
     return 0;

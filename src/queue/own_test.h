@@ -1,14 +1,31 @@
-/* own_test.h - intake's stand-in for tests of the floors below it: a letter_take that accepts as it is. */
+/* own_test.h - stand-ins of the floors above for tests: a letter_take that accepts as it is, a queue_deliver
+ * that files into the inbox. */
 #pragma once
 #include "accept.h"
 #include "mail/addr.h"
 #include "mail/build.h"
-#include "rt/rt.h"
+#include "queue.h"
+#include "store/mailbox.h"
 
 struct own_way { /* where the test keeps them: they may be opened after who is given it */
     struct store **store;
     struct queue **queue;
 };
+
+static inline int own_way_deliver(void *way, struct last_hop *d)
+{
+    const struct letter *l = d->letter;
+    struct message_new m = {.internal_date = l->received,
+                            .size = body_ref_size(&l->body),
+                            .head_size = l->head_size,
+                            .body = l->body,
+                            .tell = d->tell,
+                            .tell_arg = d->tell_arg};
+    uint32_t uid;
+    d->where = "into the inbox";
+    return message_deliver(*((struct own_way *)way)->store, d->account, d->name, SL("INBOX"), &m, &uid,
+                           &d->before);
+}
 
 static inline int own_way_take(void *way, const struct letter_own *own)
 {
@@ -45,4 +62,15 @@ static inline int own_way_take(void *way, const struct letter_own *own)
     buf_free(&origin);
     ar_free(&a);
     return e;
+}
+
+/* For queue_open(): one.test's queue over both. */
+static inline struct queue_conf own_way_queue(struct own_way *way, int shards)
+{
+    return (struct queue_conf){.hostname = SL("mail.one.test"),
+                               .take = own_way_take,
+                               .take_ctx = way,
+                               .deliver = own_way_deliver,
+                               .deliver_ctx = way,
+                               .shards = shards};
 }

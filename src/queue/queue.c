@@ -43,6 +43,7 @@ static int64_t or_default(int64_t v, int64_t otherwise) { return v ? v : otherwi
 
 int queue_open(struct queue **out, struct store *s, const struct queue_conf *conf)
 {
+    ASSERT(conf->take && conf->deliver);
     struct shards_row x = {.want = conf->shards ? conf->shards : SHARDS_DEFAULT};
     if (x.want < 1 || x.want > QUEUE_SHARDS_MAX)
         return err_set(ERR_USAGE, "1 to %d shards", QUEUE_SHARDS_MAX);
@@ -55,6 +56,8 @@ int queue_open(struct queue **out, struct store *s, const struct queue_conf *con
     q->replies = replies;
     q->take = conf->take;
     q->take_ctx = conf->take_ctx;
+    q->deliver = conf->deliver;
+    q->deliver_ctx = conf->deliver_ctx;
     q->hostname = sl(xstrndup(conf->hostname.p, conf->hostname.n), conf->hostname.n);
     q->retry_first_s = or_default(conf->retry_first_s, 60);
     q->retry_most_s = or_default(conf->retry_most_s, 4 * 3600);

@@ -5,6 +5,7 @@
 #pragma once
 #include "accept.h"
 #include "dns/dns.h"
+#include "last_hop.h"
 #include "letter_source.h"
 #include "store/care.h"
 
@@ -12,12 +13,14 @@ struct queue_conf {
     struct slice hostname; /* our name, for reports */
     letter_take *take;     /* for our bounces */
     void *take_ctx;
+    queue_deliver *deliver; /* for recipients here */
+    void *deliver_ctx;
     int64_t retry_first_s, retry_most_s; /* 0 = 60 s growing to 4 h, with jitter */
     int64_t lifetime_s;                  /* 0 = 5 days */
     int64_t delay_warning_s;             /* 0 = 4 h; -1 = never */
     int shards;                          /* 0 = 8; fixed when the store is made */
 };
-/* s and conf->take_ctx are borrowed, the rest is copied. SUSPENDS. */
+/* s, conf->take_ctx and conf->deliver_ctx are borrowed, the rest is copied. SUSPENDS. */
 MUST_CHECK int queue_open(struct queue **out, struct store *s, const struct queue_conf *conf);
 void queue_close(struct queue **q); /* SUSPENDS: lets attempts under way end (bounded) */
 

@@ -113,6 +113,8 @@ struct queue {
     struct store *store;
     letter_take *take;
     void *take_ctx;
+    queue_deliver *deliver;
+    void *deliver_ctx;
     struct slice hostname;
     struct replies *replies;
     int64_t retry_first_s, retry_most_s, lifetime_s, delay_warning_s;
@@ -162,11 +164,12 @@ static inline int64_t queue_time(const struct queue *q, int64_t t, int64_t now)
     return t > now + retry_longest(q) ? now : t;
 }
 
-/* local.c; tell: run in the transaction that delivers it, or NULL. */
+/* local.c. Words of the results lie in a. SUSPENDS. */
 void local_attempt(struct queue *q, const struct q_loaded *l, struct q_rcpt *const *rcpt,
-                   struct attempt_rcpt *out, size_t n);
-MUST_CHECK int local_deliver(struct store *s, const struct letter *l, const char *account, uint32_t rcpt_n,
-                             kv_fn *tell, void *arg, bool *duplicate);
+                   struct attempt_rcpt *out, size_t n, struct arena *a);
+/* Gives d its name, of the letter and the recipient's number in it, and has it delivered; as queue_deliver
+ * says. SUSPENDS. */
+MUST_CHECK int local_deliver(struct queue *q, struct last_hop *d, uint32_t rcpt_n);
 
 /* bounce.c: tells the sender about rcpt (all FAILED, or all delayed). Returns 0 when that is
  * durable or nobody is to be told; *told: a report was made. */

@@ -106,8 +106,7 @@ static int open_all(struct world *w)
 {
     struct kv *kv = NULL;
     struct body_store *b = NULL;
-    struct queue_conf c = {
-        .hostname = SL("mail.one.test"), .shards = 2, .take = own_way_take, .take_ctx = &w->way};
+    struct queue_conf c = own_way_queue(&w->way, 2);
     w->way = (struct own_way){&w->store, &w->queue};
     w->store = NULL;
     w->queue = NULL;

@@ -324,7 +324,7 @@ static int try_now(struct shard *s, const struct q_loaded *l, struct q_rcpt *con
                                           .notify = rcpt[i]->notify,
                                           .orcpt = rcpt[i]->orcpt,
                                           .result = ATTEMPT_TEMPORARY};
-    if (l->g.local) local_attempt(s->q, l, rcpt, result, n);
+    if (l->g.local) local_attempt(s->q, l, rcpt, result, n, a);
     else attempt_remote(s, l, rcpt, n, result, a);
     *reached = any_answer(result, n);
     for (size_t i = 0; i < n; i++)

@@ -194,8 +194,7 @@ static int tram_main(void *arg)
     struct relay *r = NULL;
     struct queue_stats st = {0};
     struct own_way way = {&s, &q};
-    struct queue_conf qc = {
-        .hostname = SL("mail.one.test"), .shards = 4, .take = own_way_take, .take_ctx = &way};
+    struct queue_conf qc = own_way_queue(&way, 4);
     struct dns *d = zone(&a);
     int e = kv_mem_open(&kv, "kv.log");
     if (!e) e = body_open(&b, "body", 1 << 20);

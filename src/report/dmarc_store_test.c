@@ -51,8 +51,7 @@ static int open_reports(struct tester *t)
 static bool begin(struct tester *t)
 {
     *t = (struct tester){0};
-    struct queue_conf c = {
-        .hostname = SL("mail.one.test"), .shards = 1, .take = own_way_take, .take_ctx = &t->way};
+    struct queue_conf c = own_way_queue(&t->way, 1);
     t->way = (struct own_way){&t->f.s, &t->q};
     if (!fixture_begin(&t->f)) return false;
     CHECK_OK(domain_add(t->f.s->directory, SL("one.test")));

@@ -1,0 +1,7 @@
+/* deliver.h - the last hop here: into which mailbox of its account a letter goes. (A recipient's own rules
+ * will stand here.) */
+#pragma once
+#include "queue/last_hop.h"
+
+/* A queue_deliver; store: struct store. Into the inbox, or as junk what intake judged so. SUSPENDS. */
+MUST_CHECK int deliver_letter(void *store, struct last_hop *d);

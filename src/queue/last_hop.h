@@ -1,0 +1,20 @@
+/* last_hop.h - the last hop of a letter that stays here: who stands above files it (core: deliver_letter). */
+#pragma once
+#include "letter.h"
+
+struct last_hop {                 /* one letter for one recipient here */
+    const struct letter *letter;  /* its rcpt is not looked at; its body is pinned */
+    const char *account;          /* id */
+    struct slice address, detail; /* as the route has them */
+    /* Always the same for this recipient of this letter and no other: what was delivered under it is not
+     * delivered again. */
+    struct slice name;
+    kv_fn *tell; /* run in the transaction that files the letter, after `where` is set; or NULL */
+    void *tell_arg;
+    const char *where; /* out, static: "into the inbox" */
+    bool before;       /* out: it was there already */
+};
+/* 0: it is durable there. ERR_NOT_FOUND: the account is gone. ERR_QUOTA. ERR_UNKNOWN: perhaps it is; to be
+ * called again under the same name until it is known. Else temporary or not as err_is_temporary() says. From
+ * any loop. SUSPENDS. */
+typedef int queue_deliver(void *ctx, struct last_hop *d);
