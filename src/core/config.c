@@ -13,6 +13,7 @@
 #include "login/sasl.h"
 #include "queue/accept.h"
 #include "rt/file.h"
+#include "wire/smtp.h"
 
 enum { CONFIG_MAX = 1 << 20 };
 
@@ -64,6 +65,8 @@ const struct setting settings[] = {
     {"dmarc_reports", "true", "send aggregate reports to domains that ask for them", SETTING_YES,
      FIELD(dmarc_reports)},
     {"arc_seal", "false", "seal letters that an alias sends on with ARC", SETTING_YES, FIELD(arc_seal)},
+    {"no_soliciting", "", "classes of solicitation that other servers are told not to send (RFC 3865)",
+     SETTING_CLASSES, FIELD(no_soliciting)},
 };
 const size_t nsettings = COUNT_OF(settings);
 _Static_assert(PORT_OFFSET_MAX == 64540 && LETTER_RCPTS_MAX == 10000, "stand in the table as text");
@@ -170,6 +173,16 @@ static int take_endpoint(struct config *c, const struct setting *s, struct slice
                    SLF(text));
 }
 
+static int take_classes(struct config *c, const struct setting *s, struct slice text)
+{
+    if (text.n && !smtp_solicit_ok(text))
+        return err_set(ERR_SYNTAX,
+                       "%s \"%.*s\" must be keywords such as net.example:ADV, with commas between", s->name,
+                       SLF(text));
+    c->no_soliciting = text;
+    return 0;
+}
+
 /* text lives as long as the configuration. */
 static int take_one(struct config *c, const struct setting *s, struct slice text)
 {
@@ -179,6 +192,7 @@ static int take_one(struct config *c, const struct setting *s, struct slice text
     case SETTING_CHOICE: return take_choice(c, s, text);
     case SETTING_SET: return take_set(c, s, text);
     case SETTING_YES: return take_yes(c, s, text);
+    case SETTING_CLASSES: return take_classes(c, s, text);
     case SETTING_PATH: *(struct slice *)((char *)c + s->at) = text; return 0;
     default: return take_number(c, s, text);
     }

@@ -30,6 +30,7 @@ struct config {
     enum preflight_policy preflight;
     bool dmarc_reports; /* send aggregate reports */
     bool arc_seal;
+    struct slice no_soliciting; /* RFC 3865: keywords with commas between, or empty */
 };
 
 /* ---- the table: what a line of tram.conf may say; the only place for names, defaults and limits ---- */
@@ -46,6 +47,7 @@ enum setting_type {
     SETTING_CHOICE,   /* one of words */
     SETTING_SET,      /* several of words, with a space between; a bit each, in the order of words */
     SETTING_YES,      /* true or false */
+    SETTING_CLASSES,  /* of solicitation (RFC 3865), with commas between; or empty */
 };
 struct setting {
     const char *name, *fallback, *meaning; /* fallback: as it would stand in tram.conf */

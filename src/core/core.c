@@ -130,6 +130,7 @@ static void set_intake(struct core *core)
         .hostname = c->hostname,
         .size_max = c->size_max,
         .arc_seal = c->arc_seal,
+        .no_soliciting = c->no_soliciting,
     };
 }
 

@@ -100,6 +100,7 @@ static struct letter letter_of(struct intake_letter *l, uint32_t skip, size_t he
         .head_size = (uint32_t)head_size,
         .received = now,
         .eight_bit = l->eight_bit,
+        .binary = l->binary,
         .smtputf8 = l->international,
         .junk = l->judged && l->verdict.disposition == MAILAUTH_QUARANTINE,
         .once = l->from.origin == INTAKE_OURS,
@@ -136,7 +137,8 @@ int intake_end(struct intake_letter *l)
 {
     static intake_step *const steps[] = {check_lines, verdict, preflight, sign};
     ASSERT(l->in && l->nrcpt);
-    if (l->from.origin != INTAKE_STRANGER) intake_bytes(l, mail_lines_end(&l->lines));
+    if (l->from.origin != INTAKE_STRANGER && !intake_body_is_binary(l))
+        intake_bytes(l, mail_lines_end(&l->lines));
     if (!l->head_done && !l->refusal.code) intake_head_complete(l); /* nothing but a header section */
     intake_run(l, steps, COUNT_OF(steps));
     int e = l->refusal.code ? l->refusal.error : commit(l);

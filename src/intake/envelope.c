@@ -23,6 +23,7 @@ struct intake_refusal intake_begin(struct intake_letter *l, const struct intake 
     ASSERT(!l->in);
     ASSERT(from->origin != INTAKE_USER || from->account);
     struct intake_refusal r = judge_sender(in, from, s, a);
+    if (!r.code) r = intake_solicits(in, from, s->solicit, a);
     if (r.code) return r;
     l->in = in;
     l->a.cap = INTAKE_MEMORY;
@@ -31,6 +32,7 @@ struct intake_refusal intake_begin(struct intake_letter *l, const struct intake 
     l->ret = ar_dup(&l->a, s->ret);
     l->envid = ar_dup(&l->a, s->envid);
     l->smtputf8 = s->smtputf8;
+    l->binary = s->binary;
     l->international = !is_ascii(s->local);
     map_init(&l->routes, false);
     letter_id_new(&l->id);

@@ -23,6 +23,13 @@ static void check_return(struct intake_letter *l)
                               SLF(l->forward[i]));
 }
 
+static bool has_lone_line_end(struct slice s)
+{
+    for (size_t at; (at = sl_chr(s, '\n')) != SL_NONE; s = sl_from(s, at + 1))
+        if (!at || sl_chr(s, '\r') != at - 1) return true;
+    return sl_chr(s, '\r') != SL_NONE;
+}
+
 /* What readers take for different things is not taken from strangers at all: a NUL, or a first line that
  * would be the end of our own trace field. */
 static void check_form(struct intake_letter *l)
@@ -32,6 +39,9 @@ static void check_form(struct intake_letter *l)
     if (sl_chr(head, 0) != SL_NONE)
         intake_refuse(l, ERR_SYNTAX, 554, "5.6.0",
                       "There is a NUL in the header section (RFC 5322 section 2.2)");
+    else if (l->binary && has_lone_line_end(head)) /* in text the front end looks for them */
+        intake_refuse(l, ERR_SYNTAX, 554, "5.5.2",
+                      "A line of the header section does not end in CR LF (RFC 5321 section 2.3.8)");
     else if (head.n && (head.p[0] == ' ' || head.p[0] == '\t'))
         intake_refuse(l, ERR_SYNTAX, 554, "5.6.0",
                       "The first line of the header section begins with a blank");
@@ -133,6 +143,14 @@ static void check_authors(struct intake_letter *l)
     ar_free(&scratch);
 }
 
+/* RFC 3865 sections 2.3, 2.5: of what classes the letter says that it is. */
+static void check_solicitation(struct intake_letter *l)
+{
+    struct slice classes = mail_head_get(&l->a, &l->parsed, SL("Solicitation"), NULL);
+    struct intake_refusal no = intake_solicits(l->in, &l->from, classes, &l->a);
+    if (no.code && !l->refusal.code) l->refusal = no;
+}
+
 static void check_memory(struct intake_letter *l)
 {
     if (ar_over(&l->a))
@@ -190,9 +208,9 @@ static void begin_body(struct intake_letter *l)
 
 void intake_head_complete(struct intake_letter *l)
 {
-    static intake_step *const steps[] = {read_fields,   check_hops, check_return,  check_form,
-                                         check_authors, edit,       begin_signing, begin_judging,
-                                         check_memory,  begin_body};
+    static intake_step *const steps[] = {read_fields,        check_hops,    check_return, check_form,
+                                         check_solicitation, check_authors, edit,         begin_signing,
+                                         begin_judging,      check_memory,  begin_body};
     l->head_done = true;
     int e = mail_head_parse(&l->a, buf_slice(&l->head), &l->parsed);
     if (e) {

@@ -55,9 +55,9 @@ static void clean_bytes(struct intake_letter *l, struct slice run)
 void intake_bytes(struct intake_letter *l, struct slice bytes)
 {
     struct slice run;
-    if (l->from.origin == INTAKE_STRANGER) clean_bytes(l, bytes);
-    else
-        while (mail_lines_next(&l->lines, &bytes, &run)) clean_bytes(l, run);
+    if (l->from.origin != INTAKE_STRANGER)
+        while (!intake_body_is_binary(l) && mail_lines_next(&l->lines, &bytes, &run)) clean_bytes(l, run);
+    clean_bytes(l, bytes);
 }
 
 /* ---- the end ---- */

@@ -38,8 +38,9 @@ struct intake { /* what a node's letters meet; everything is borrowed and outliv
     struct preflight_gate *preflight;    /* NULL: what leaves is not looked at */
     struct dmarc_store *reports;         /* DMARC aggregate reports; NULL: none */
     struct slice hostname;
-    uint64_t size_max; /* bytes of a letter; 0 = INTAKE_SIZE_DEFAULT */
-    bool arc_seal;     /* letters that aliases send on are sealed */
+    uint64_t size_max;          /* bytes of a letter; 0 = INTAKE_SIZE_DEFAULT */
+    struct slice no_soliciting; /* RFC 3865: classes that are not wanted, with commas between; or empty */
+    bool arc_seal;              /* letters that aliases send on are sealed */
 };
 uint64_t intake_size_max(const struct intake *in);
 
@@ -65,6 +66,8 @@ struct intake_sender {
     struct slice local, domain; /* domain in A-labels, or a literal; both empty: the null path */
     struct slice ret, envid;    /* RFC 3461: "FULL" "HDRS" ""; at most 100 bytes */
     bool smtputf8;              /* said to need it (RFC 6531) */
+    struct slice solicit;       /* RFC 3865: classes with commas between, or empty */
+    bool binary;                /* BODY=BINARYMIME: behind the header section each byte stays as it is */
 };
 struct intake_to {
     struct slice local, domain; /* domain as above; empty for the bare Postmaster */
@@ -102,7 +105,7 @@ struct intake_letter {
     struct mail_head parsed;
     struct slice message_id, subject; /* within their limits, once the header section is there */
     size_t head_seen;                 /* how far the search for the empty line has come */
-    bool head_done, eight_bit, smtputf8;
+    bool head_done, eight_bit, smtputf8, binary;
     bool international; /* an address or the header section needs SMTPUTF8 */
     int edits;
     struct slice from_domain; /* of the first author, in A-labels; empty for strangers */
@@ -129,7 +132,8 @@ MUST_CHECK struct intake_refusal intake_begin(struct intake_letter *l, const str
 MUST_CHECK struct intake_refusal intake_rcpt(struct intake_letter *l, const struct intake_to *to,
                                              struct arena *a);
 /* The letter's bytes, header section first, SMTP's dots undone. Lines of a stranger end in CR LF (the front
- * end refuses what does not); those of others are made to. Once refused the rest is passed over. SUSPENDS. */
+ * end refuses what does not); those of others are made to, but in the body of a binary letter. Once refused
+ * the rest is passed over. SUSPENDS. */
 void intake_bytes(struct intake_letter *l, struct slice bytes);
 /* The front end's own reason against it; the first reason counts. */
 void intake_refuse(struct intake_letter *l, int error, int code, const char *enhanced, const char *fmt, ...)

@@ -10,9 +10,15 @@ void intake_fail(struct intake_letter *l, int e, const char *what); /* refuses f
 /* The domain in A-labels; literals stay. ERR_SYNTAX. */
 MUST_CHECK int intake_ascii_domain(struct arena *a, struct slice domain, struct slice *out);
 struct slice intake_authserv_id(const struct intake *in);
+/* RFC 3865: a stranger's letter of classes (keywords with commas between) that are not wanted here. */
+struct intake_refusal intake_solicits(const struct intake *in, const struct intake_from *from,
+                                      struct slice classes, struct arena *a);
 /* Runs rows of a table of steps until one refuses. */
 typedef void intake_step(struct intake_letter *l);
 void intake_run(struct intake_letter *l, intake_step *const *step, size_t n);
+
+/* Bytes that come now stand in a body that has no lines. */
+static inline bool intake_body_is_binary(const struct intake_letter *l) { return l->binary && l->head_done; }
 
 /* ---- head.c: the header section is there. SUSPENDS ---- */
 void intake_head_complete(struct intake_letter *l);

@@ -5,6 +5,7 @@
 
 #include "dns/dns.h"
 #include "intake_i.h"
+#include "wire/smtp.h"
 
 uint64_t intake_size_max(const struct intake *in)
 {
@@ -33,6 +34,17 @@ struct intake_refusal intake_failure(struct arena *a, int e, const char *what)
     log_warn("intake", "%s: %s", what, err_text(e));
     r.text = ar_printf(a, "%s; try again later", what);
     return r;
+}
+
+/* Section 2.4: the reply names the classes as a parameter of MAIL would. */
+struct intake_refusal intake_solicits(const struct intake *in, const struct intake_from *from,
+                                      struct slice classes, struct arena *a)
+{
+    struct intake_refusal no = {.code = 550, .enhanced = "5.7.1", .error = ERR_DENIED};
+    if (from->origin != INTAKE_STRANGER || !smtp_solicit_meets(classes, in->no_soliciting))
+        return (struct intake_refusal){0};
+    no.text = ar_printf(a, "Letters of this class are not wanted here: SOLICIT=%.*s", SLF(in->no_soliciting));
+    return no;
 }
 
 void intake_fail(struct intake_letter *l, int e, const char *what)

@@ -35,6 +35,7 @@ struct letter {
     uint32_t head_size;   /* header section with its empty line, from the start of the body (skip included) */
     int64_t received;     /* unix seconds */
     bool eight_bit, smtputf8; /* there are 8-bit bytes in it; addresses or header need SMTPUTF8 */
+    bool binary;              /* its body may hold anything, lines or none (BINARYMIME, RFC 3030 section 3) */
     bool junk;                /* goes to Junk (quarantine) */
     bool once; /* of our own making, under an id that is always the same for the same cause: the second
                 * time nothing happens */

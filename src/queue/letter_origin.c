@@ -27,6 +27,7 @@ int letter_origin(struct buf *b, const struct letter *l)
     rec_put_u64(b, 't', (uint64_t)l->received);
     rec_opt_u64(b, '8', l->eight_bit);
     rec_opt_u64(b, 'u', l->smtputf8);
+    rec_opt_u64(b, 'B', l->binary);
     rec_opt_u64(b, 'j', l->junk);
     rec_opt(b, 's', l->submitter);
     rec_opt(b, 'm', l->message_id);
@@ -72,6 +73,7 @@ static void get_field(struct rec *r, struct letter *l)
     case 't': l->received = (int64_t)rec_u64(r); break;
     case '8': l->eight_bit = rec_u64(r) != 0; break;
     case 'u': l->smtputf8 = rec_u64(r) != 0; break;
+    case 'B': l->binary = rec_u64(r) != 0; break;
     case 'j': l->junk = rec_u64(r) != 0; break;
     case 's': l->submitter = r->field; break;
     case 'm': l->message_id = r->field; break;

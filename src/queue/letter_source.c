@@ -34,6 +34,7 @@ struct letter_source letter_source_stored(struct arena *a, struct body_store *b,
                                   .head = l->head_size > l->skip ? l->head_size - l->skip : 0,
                                   .eight_bit = l->eight_bit,
                                   .smtputf8 = l->smtputf8,
+                                  .binary = l->binary,
                                   .read = stored_read,
                                   .ctx = s};
 }

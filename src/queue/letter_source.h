@@ -13,6 +13,7 @@ struct letter_source {
     uint64_t size;            /* exactly as many bytes come: MAIL's SIZE= (RFC 1870) */
     uint32_t head;            /* of them the header section with its empty line */
     bool eight_bit, smtputf8; /* it goes to none but a server with 8BITMIME; with SMTPUTF8 */
+    bool binary;              /* with BINARYMIME and CHUNKING */
     /* Bytes [at, at+n), clipped to the size, into p; how many came: at least one while at < size. `at` is 0
      * (a server is tried, then the next: each reads it from the start) or where the read before ended, so
      * that a converter may work as it goes. SUSPENDS. ERR_CORRUPT, ERR_IO … of what it is made of. */

@@ -68,6 +68,7 @@ void q_envelope_put(struct buf *b, const struct q_envelope *e)
     rec_put_u64(b, 'x', (uint64_t)e->expires);
     rec_opt_u64(b, '8', l->eight_bit);
     rec_opt_u64(b, 'u', l->smtputf8);
+    rec_opt_u64(b, 'B', l->binary);
     rec_opt_u64(b, 'j', l->junk);
     rec_opt(b, 's', l->submitter);
     rec_opt(b, 'm', l->message_id);
@@ -99,6 +100,7 @@ int q_envelope_get(struct slice row, const struct letter_id *id, struct q_envelo
         case 'x': e->expires = (int64_t)rec_u64(&r); break;
         case '8': l->eight_bit = rec_u64(&r) != 0; break;
         case 'u': l->smtputf8 = rec_u64(&r) != 0; break;
+        case 'B': l->binary = rec_u64(&r) != 0; break;
         case 'j': l->junk = rec_u64(&r) != 0; break;
         case 's': l->submitter = r.field; break;
         case 'm': l->message_id = r.field; break;

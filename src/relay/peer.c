@@ -127,6 +127,7 @@ static int hello(struct peer *p, struct arena *a, struct slice hostname, struct 
     p->ext = caps.ext;
     p->size_max = caps.size;
     p->rcpt_max = caps.rcpt_max;
+    p->mail_max = caps.mail_max;
     return 0;
 }
 

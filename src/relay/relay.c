@@ -88,7 +88,8 @@ static void learn(struct delivery *d, size_t from, size_t n)
  * had gone stale, and nothing was said. */
 static bool use_peer(struct delivery *d, struct peer *p)
 {
-    const unsigned letters = d->site->limits.v[SHAPE_LETTERS].n;
+    unsigned letters = d->site->limits.v[SHAPE_LETTERS].n;
+    if (p->mail_max && p->mail_max < letters) letters = p->mail_max;
     size_t most = d->site->limits.v[SHAPE_RECIPIENTS].n;
     if (p->rcpt_max && p->rcpt_max < most) most = p->rcpt_max;
     bool usable = true, fresh = false, kept = p->letters > 0;

@@ -124,7 +124,7 @@ struct peer {
     struct conn *c;
     unsigned ext;
     uint64_t size_max;
-    uint32_t rcpt_max;
+    uint32_t rcpt_max, mail_max; /* of RFC 9422; 0: none told */
     unsigned letters;
     bool degraded; /* in clear though it offers TLS: what it refuses may be for that */
     struct ip ip;

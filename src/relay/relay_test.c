@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/text.h"
 #include "relay_i.h"
 #include "rt/test_rt.h"
 
@@ -88,6 +89,21 @@ static bool take_letter(struct server *s, struct conn *c)
     }
 }
 
+static bool take_chunk(struct server *s, struct conn *c, struct slice line)
+{
+    uint64_t n;
+    struct slice rest = sl_from(line, 5), size;
+    (void)sl_next(&rest, ' ', &size);
+    CHECK(num_u64(size, 1 << 20, &n) && sl_eq(rest, SL("LAST")));
+    for (buf_clear(&s->letter); s->letter.n < n;) {
+        if (conn_peek(c).n == 0 && conn_fill(c) < 0) return false;
+        struct slice in = sl_sub(conn_peek(c), 0, (size_t)n - s->letter.n);
+        buf_put(&s->letter, in);
+        conn_consume(c, in.n);
+    }
+    return answer(s, c, DOT, "250 2.0.0 taken as 17");
+}
+
 static bool hello(struct server *s, struct conn *c)
 {
     if (s->say[EHLO]) return answer(s, c, EHLO, "");
@@ -131,6 +147,7 @@ static bool command(struct server *s, struct conn *c, struct slice line)
     if (sl_startsi(line, SL("DATA")))
         return answer(s, c, DATA, "354 go on") &&
                ((s->say[DATA] && strncmp(s->say[DATA], "354", 3)) || take_letter(s, c));
+    if (sl_startsi(line, SL("BDAT"))) return take_chunk(s, c, line);
     if (sl_startsi(line, SL("QUIT"))) answer(s, c, QUIT, "221 bye");
     return false;
 }
@@ -247,6 +264,13 @@ static int64_t again_and_again(void *text, uint64_t at, void *p, size_t n)
     size_t len = strlen(text);
     for (size_t i = 0; i < n; i++) ((char *)p)[i] = ((char *)text)[(at + i) % len];
     return (int64_t)n;
+}
+
+static int64_t cut_from(void *bytes, uint64_t at, void *p, size_t n)
+{
+    struct slice s = sl_sub(*(struct slice *)bytes, (size_t)at, (size_t)at + n);
+    memcpy(p, s.p, s.n);
+    return (int64_t)s.n;
 }
 
 static void prepare(struct tester *t, const char *domain, const char *to)
@@ -625,6 +649,97 @@ TEST(relay_what_a_server_cannot_take)
     send(&t, "two.test", "a\rb@two.test");
     CHECK_INT(t.rcpt[0].result, ATTEMPT_PERMANENT);
     CHECK(sl_find(sl_cstr(t.a.log), SL("\r")) == SL_NONE);
+    CHECK_INT(t.a.sessions, 2);
+    end(&t);
+}
+
+/* RFC 3030: each byte as it is, in one chunk, behind the answers to RCPT. */
+TEST(relay_binary_letters)
+{
+    static const char *const caps[] = {"CHUNKING\nBINARYMIME\nPIPELINING", "CHUNKING\nBINARYMIME"};
+    struct slice bytes = SL("X: y\r\n\r\n\0\n.\r\n\r\xff.");
+    struct tester t;
+    REQUIRE(begin(&t));
+    for (size_t i = 0; i < COUNT_OF(caps); i++) {
+        forget(&t.a);
+        t.a.caps = caps[i];
+        relay_close(&t.relay);
+        CHECK_OK(relay_open(&t.relay, &t.conf));
+        prepare(&t, "two.test", "no@two.test ok@two.test");
+        t.source = (struct letter_source){
+            .size = bytes.n, .head = 8, .binary = true, .eight_bit = true, .read = cut_from, .ctx = &bytes};
+        relay_deliver(t.relay, &t.at);
+        CHECK_INT(t.rcpt[0].code, 550);
+        CHECK_INT(t.rcpt[1].result, ATTEMPT_DELIVERED);
+        CHECK(sl_eq(buf_slice(&t.a.letter), bytes));
+        HAS(sl_cstr(t.a.log), "MAIL FROM:<alice@one.test> BODY=BINARYMIME|");
+        CHECK_INT(t.a.times[DATA], 0);
+        t.at.nrcpt = 1; /* nobody is taken: nothing is sent, the session is good for another */
+        relay_deliver(t.relay, &t.at);
+        CHECK_INT(t.a.times[RSET], 1);
+    }
+    t.a.caps = "CHUNKING";
+    relay_close(&t.relay);
+    CHECK_OK(relay_open(&t.relay, &t.conf));
+    t.at.nrcpt = 2;
+    relay_deliver(t.relay, &t.at);
+    CHECK_INT(t.rcpt[1].result, ATTEMPT_PERMANENT);
+    CHECK_SL(sl_cstr(t.rcpt[1].enhanced), "5.6.3");
+    HAS(t.rcpt[1].reply, "takes no binary letters (BINARYMIME), and this is one");
+    end(&t);
+}
+
+/* draft-hall-prdr-00: what is said for a recipient behind the letter is its answer, when the last one is
+ * good. */
+TEST(relay_hears_an_answer_for_each_recipient)
+{
+    static const struct {
+        const char *said;
+        enum attempt result[2];
+        int code[2];
+    } x[] = {
+        {"353 they follow\r\n250 2.1.5 a\r\n550 5.7.1 b\r\n250 2.0.0 all",
+         {ATTEMPT_DELIVERED, ATTEMPT_PERMANENT},
+         {250, 550}},
+        {"353 they follow\r\n450 4.2.0 a\r\n250 2.1.5 b\r\n250 2.0.0 all",
+         {ATTEMPT_TEMPORARY, ATTEMPT_DELIVERED},
+         {450, 250}},
+        {"353 they follow\r\n250 2.1.5 a\r\n550 5.7.1 b\r\n451 4.3.0 none",
+         {ATTEMPT_TEMPORARY, ATTEMPT_TEMPORARY},
+         {451, 451}},
+        {"250 2.0.0 all", {ATTEMPT_DELIVERED, ATTEMPT_DELIVERED}, {250, 250}},
+    };
+    struct tester t;
+    REQUIRE(begin(&t));
+    t.a.caps = "PRDR\nPIPELINING";
+    for (size_t i = 0; i < COUNT_OF(x); i++) {
+        t.a.say[DOT] = x[i].said;
+        send(&t, "two.test", "one@two.test no@two.test two@two.test");
+        HAS(sl_cstr(t.a.log), "MAIL FROM:<alice@one.test> PRDR|");
+        CHECK(t.rcpt[0].result == x[i].result[0] && t.rcpt[0].code == x[i].code[0]);
+        CHECK_INT(t.rcpt[1].result, ATTEMPT_PERMANENT);
+        CHECK(t.rcpt[2].result == x[i].result[1] && t.rcpt[2].code == x[i].code[1]);
+    }
+    t.a.say[DOT] = "353 they follow\r\n250 2.1.5 a"; /* and no more: nobody knows */
+    prepare(&t, "two.test", "one@two.test two@two.test");
+    t.at.until = DEADLINE_IN(RT_S);
+    relay_deliver(t.relay, &t.at);
+    CHECK(t.rcpt[0].result == ATTEMPT_UNCERTAIN && t.rcpt[1].result == ATTEMPT_UNCERTAIN);
+    end(&t);
+}
+
+/* RFC 9422: letters of a session, recipients of a letter. */
+TEST(relay_obeys_the_limits_that_a_server_tells)
+{
+    struct tester t;
+    REQUIRE(begin(&t));
+    t.a.caps = "LIMITS MAILMAX=2 RCPTMAX=2\nPIPELINING";
+    send(&t, "two.test", "a@two.test b@two.test c@two.test");
+    for (int i = 0; i < 3; i++) CHECK_INT(t.rcpt[i].result, ATTEMPT_DELIVERED);
+    CHECK_INT(t.a.times[MAIL], 2);
+    CHECK_INT(t.a.sessions, 1);
+    send(&t, "two.test", "a@two.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
     CHECK_INT(t.a.sessions, 2);
     end(&t);
 }

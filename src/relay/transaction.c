@@ -24,6 +24,7 @@ struct talk {
     bool *taken;   /* RCPT was answered 2yz */
     bool broken;   /* the connection is good for nothing more */
     bool answered; /* something was */
+    bool prdr;     /* each recipient may be answered after the letter */
 };
 
 static void give(struct talk *t, struct attempt_rcpt *r, const struct verdict *v)
@@ -72,13 +73,15 @@ static void put_mail(struct talk *t, struct buf *b, struct slice sender)
     unsigned ext = t->p->ext;
     buf_printf(b, "MAIL FROM:<%.*s>", SLF(sender));
     if (ext & SMTP_EXT_SIZE) buf_printf(b, " SIZE=%llu", (unsigned long long)src->size);
-    if (src->eight_bit && ext & SMTP_EXT_8BITMIME) buf_str(b, " BODY=8BITMIME");
+    if (src->binary) buf_str(b, " BODY=BINARYMIME");
+    else if (src->eight_bit && ext & SMTP_EXT_8BITMIME) buf_str(b, " BODY=8BITMIME");
     if (src->smtputf8 && ext & SMTP_EXT_SMTPUTF8) buf_str(b, " SMTPUTF8");
     if (ext & SMTP_EXT_DSN && l->ret.n) buf_printf(b, " RET=%.*s", SLF(l->ret));
     if (ext & SMTP_EXT_DSN && l->envid.n) {
         buf_str(b, " ENVID=");
         smtp_xtext_encode(b, l->envid);
     }
+    if (t->prdr) buf_str(b, " PRDR");
     buf_str(b, "\r\n");
 }
 
@@ -125,6 +128,11 @@ static void put_rcpt(struct talk *t, struct buf *b, const struct attempt_rcpt *r
 
 /* ---- before anything is said: can this server take this letter at all? ---- */
 
+static bool takes_binary(const struct peer *p)
+{
+    return p->ext & SMTP_EXT_BINARYMIME && p->ext & SMTP_EXT_CHUNKING;
+}
+
 static bool fits(struct talk *t)
 {
     const struct letter_source *src = t->at->source;
@@ -134,7 +142,10 @@ static bool fits(struct talk *t)
     if (src->smtputf8 && !(t->p->ext & SMTP_EXT_SMTPUTF8))
         verdict_set(&v, ATTEMPT_PERMANENT, "5.6.7",
                     ar_printf(a, "%s takes no internationalised letters (SMTPUTF8), and this is one", host));
-    else if (src->eight_bit && !(t->p->ext & SMTP_EXT_8BITMIME))
+    else if (src->binary && !takes_binary(t->p))
+        verdict_set(&v, ATTEMPT_PERMANENT, "5.6.3",
+                    ar_printf(a, "%s takes no binary letters (BINARYMIME), and this is one", host));
+    else if (src->eight_bit && !src->binary && !(t->p->ext & SMTP_EXT_8BITMIME))
         verdict_set(&v, ATTEMPT_PERMANENT, "5.6.3",
                     ar_printf(a, "%s takes no letters with 8-bit text, and this is one", host));
     else if (t->p->ext & SMTP_EXT_SIZE && t->p->size_max && src->size > t->p->size_max)
@@ -210,8 +221,8 @@ static int hear_data(struct talk *t)
     return -1;
 }
 
-/* Streams the letter; memory does not depend on its size. ERR_STATE: the server answered before
- * the end, what it says waits to be heard. */
+/* Streams the letter, each byte as it is when stuff is NULL; memory does not depend on its size. ERR_STATE:
+ * the server answered before the end, what it says waits to be heard. */
 static int send_body(struct talk *t, struct smtp_stuff *stuff)
 {
     const struct letter_source *src = t->at->source;
@@ -221,7 +232,8 @@ static int send_body(struct talk *t, struct smtp_stuff *stuff)
         if (n < 0) return (int)n;
         struct slice in = sl(block, (size_t)n), run;
         int64_t before = deadline_narrow(DEADLINE_IN(BLOCK_TIME));
-        while (smtp_stuff_next(stuff, &in, &run)) conn_write(t->p->c, run);
+        while (stuff && smtp_stuff_next(stuff, &in, &run)) conn_write(t->p->c, run);
+        if (!stuff) conn_write(t->p->c, in);
         deadline_restore(before);
         if (conn_overhear(t->p->c)) return ERR_STATE;
         if (conn_error(t->p->c)) return conn_error(t->p->c);
@@ -242,20 +254,45 @@ static void refused_within(struct talk *t, int e)
     give_taken(t, &v);
 }
 
+/* The answer to the end of the letter. PRDR (draft-hall-prdr-00 section 4.5): 353, then one for each
+ * recipient that was taken, in that order, then the one that counts for those that are left. Until that is
+ * heard nobody knows. */
+static int hear_end(struct talk *t, struct smtp_reply *r, struct verdict *v)
+{
+    struct verdict each;
+    int e = hear(t, END_TIME, "while waiting for the answer to the end of the letter", r, v);
+    if (e || r->code != 353 || !t->prdr) return e;
+    bool *lost = ar_array(t->at->a, bool, t->n);
+    for (size_t i = 0; i < t->n; i++) {
+        if (!t->taken[i]) continue;
+        e = hear(t, END_TIME, "while waiting for the answers for each recipient", r, &each);
+        if (e) *v = each;
+        if (e) return e;
+        lost[i] = each.result != ATTEMPT_DELIVERED;
+        if (lost[i]) give(t, t->rcpt[i], &each);
+    }
+    e = hear(t, END_TIME, "while waiting for the answer to the end of the letter", r, v);
+    for (size_t i = 0; i < t->n && !e && v->result == ATTEMPT_DELIVERED; i++) t->taken[i] &= !lost[i];
+    return e;
+}
+
 /* The answer to the final dot: from its sending on nobody knows until it is heard. */
 static void hand_over(struct talk *t)
 {
     struct smtp_reply r;
     struct verdict v;
     struct smtp_stuff stuff;
+    const bool binary = t->at->source->binary;
     smtp_stuff_begin(&stuff);
-    int e = send_body(t, &stuff);
+    if (binary) /* one chunk (RFC 3030 section 2) */
+        conn_printf(t->p->c, "BDAT %llu LAST\r\n", (unsigned long long)t->at->source->size);
+    int e = send_body(t, binary ? NULL : &stuff);
     if (e) {
         refused_within(t, e);
         return;
     }
     int64_t before = deadline_narrow(DEADLINE_IN(BLOCK_TIME));
-    conn_write(t->p->c, smtp_stuff_end(&stuff));
+    if (!binary) conn_write(t->p->c, smtp_stuff_end(&stuff));
     e = conn_flush(t->p->c);
     deadline_restore(before);
     bool said = conn_pending(t->p->c) == 0;
@@ -263,7 +300,7 @@ static void hand_over(struct talk *t)
         refused_within(t, e);
         return;
     }
-    if (!e) e = hear(t, END_TIME, "while waiting for the answer to the end of the letter", &r, &v);
+    if (!e) e = hear_end(t, &r, &v);
     else verdict_error(&v, t->at->a, e, "while the end of the letter was sent");
     if (e) {
         t->broken = true;
@@ -297,7 +334,8 @@ static void reset(struct talk *t)
 static void pipelined(struct talk *t, const struct slice *address, struct buf *commands)
 {
     for (size_t i = 0; i < t->n; i++) put_rcpt(t, commands, t->rcpt[i], address[i]);
-    buf_str(commands, "DATA\r\n");
+    const bool binary = t->at->source->binary; /* the chunk goes when somebody was taken */
+    if (!binary) buf_str(commands, "DATA\r\n");
     conn_write(t->p->c, buf_slice(commands));
     int bad = hear_mail(t);
     if (t->broken) return;
@@ -308,9 +346,11 @@ static void pipelined(struct talk *t, const struct slice *address, struct buf *c
         if (bad && hear(t, RCPT_TIME, "", &r, &v) != 0) return; /* refused with MAIL: its words stay */
     }
     if (t->broken) return;
-    if (hear_data(t) == 0) {
+    if (!binary && hear_data(t) == 0) {
         if (t->accepted) hand_over(t);
         else end_empty(t);
+    } else if (binary && t->accepted) {
+        hand_over(t);
     } else if (!t->broken) {
         reset(t);
     }
@@ -330,8 +370,8 @@ static void step_by_step(struct talk *t, const struct slice *address, struct buf
         reset(t);
         return;
     }
-    conn_puts(t->p->c, "DATA\r\n");
-    if (hear_data(t) == 0) hand_over(t);
+    if (!t->at->source->binary) conn_puts(t->p->c, "DATA\r\n");
+    if (t->at->source->binary || hear_data(t) == 0) hand_over(t);
     else if (!t->broken) reset(t);
 }
 
@@ -377,6 +417,7 @@ void transaction(struct peer *p, struct attempt_letter *at, struct attempt_rcpt 
     }
     if (!t.n) return;
     p->letters++;
+    t.prdr = p->ext & SMTP_EXT_PRDR && t.n > 1;
     put_mail(&t, &commands, sender);
     if (p->ext & SMTP_EXT_PIPELINING) pipelined(&t, address, &commands);
     else step_by_step(&t, address, &commands);

@@ -34,7 +34,7 @@ static void keep_iprev(struct smtpd_session *s)
 static void check_lines(struct smtpd_session *s)
 {
     const struct smtp_data *d = &s->tx.data;
-    if (s->kind != SMTPD_MX) return;
+    if (s->kind != SMTPD_MX || s->tx.binary) return; /* a binary letter's header section: intake */
     if (d->fault)
         intake_refuse(&s->tx.letter, ERR_SYNTAX, 554, "5.5.2",
                       "A line of the letter ends in %s; lines must end in CR LF (RFC 5321 section 2.3.8)",
@@ -44,13 +44,30 @@ static void check_lines(struct smtpd_session *s)
                       "A line of the letter is longer than %d bytes (RFC 5322 section 2.1.1)", SMTPD_LINE_MX);
 }
 
+/* draft-hall-prdr-00 section 4.5: an answer for each recipient, in the order in which they were accepted, in
+ * front of the one that counts. */
+static void answer_each(struct smtpd_session *s)
+{
+    const struct intake_letter *l = &s->tx.letter;
+    unsigned before = s->errors;
+    if (!s->tx.prdr || l->nsaid < 2 || l->refusal.code == 421) return;
+    smtpd_reply(s, 353, NULL, "The answers for each recipient follow");
+    for (size_t i = 0; i < l->nsaid; i++)
+        if (l->refusal.code) smtpd_refuse(s, &l->refusal);
+        else smtpd_reply(s, 250, "2.1.5", "<%.*s> is fine", SLF(l->said[i]));
+    s->errors = before; /* it is one letter */
+}
+
 static void answer(struct smtpd_session *s, int e)
 {
     const struct intake_letter *l = &s->tx.letter;
     const struct intake_refusal *no = &l->refusal;
     if (e == ERR_UNKNOWN) { /* the client hears nothing and will try again, as after a broken connection */
         s->over = true;
-    } else if (e) {
+        return;
+    }
+    answer_each(s);
+    if (e) {
         log_info(s->who, "letter %s refused: %d %s %.*s", l->id.s, no->code, no->enhanced, SLF(no->text));
         smtpd_refuse(s, no);
     } else {
@@ -105,6 +122,10 @@ static int receive_data(struct smtpd_session *s)
 void smtpd_data(struct smtpd_session *s, struct smtp_command *c)
 {
     (void)c;
+    if (s->tx.binary) { /* RFC 3030 section 3 */
+        smtpd_reply(s, 503, "5.5.1", "A letter with BODY=BINARYMIME comes by BDAT");
+        return;
+    }
     if (!has_recipients(s)) return;
     smtpd_reply(s, 354, NULL, "Send the letter, end with a line that holds a dot only");
     begin_letter(s);
@@ -171,7 +192,8 @@ static int take_chunk(struct smtpd_session *s, const struct smtp_command *c)
     s->tx.chunking = true;
     int r = receive_chunk(s, c->size, true);
     if (r) return r;
-    if (c->last && !smtp_data_whole(&s->tx.data)) { /* RFC 5322 section 3.5: lines end in CRLF */
+    if (c->last && !s->tx.binary &&
+        !smtp_data_whole(&s->tx.data)) { /* RFC 5322 section 3.5: lines end in CRLF */
         smtp_data_scan(&s->tx.data, SL("\r\n"));
         intake_bytes(&s->tx.letter, SL("\r\n"));
     }

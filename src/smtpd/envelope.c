@@ -12,7 +12,7 @@ void smtpd_tx_end(struct smtpd_session *s)
         conn_set_min_rate(s->c, 0, 0);
         conn_set_buffer(s->c, SMTPD_BUFFER / 4);
     }
-    t->open = t->receiving = t->chunking = t->smtputf8 = false;
+    t->open = t->receiving = t->chunking = t->smtputf8 = t->binary = t->prdr = false;
 }
 
 /* A syntax error in a command's argument or parameters, told by its kind. */
@@ -45,14 +45,24 @@ static bool fold_path(struct smtpd_session *s, struct smtp_path *p, bool smtputf
 /* What was asked for and is not offered in EHLO. */
 static bool opts_offered(struct smtpd_session *s, const struct smtp_mail_opts *o)
 {
-    if (!s->extended && o->smtputf8) { /* RFC 5321 section 2.2.1: HELO knows no extensions */
-        smtpd_reply(s, 555, "5.5.4", "SMTPUTF8 is for those who say EHLO");
+    const struct {
+        bool asked;
+        const char *keyword;
+    } x[] = {
+        {o->smtputf8, "SMTPUTF8"},       {o->body == SMTP_BODY_BINARYMIME, "BINARYMIME"},
+        {o->requiretls, "REQUIRETLS"},   {o->prdr, "PRDR"},
+        {o->solicit.n, "NO-SOLICITING"},
+    };
+    for (size_t i = 0; i < COUNT_OF(x); i++) {
+        if (!x[i].asked) continue;
+        if (!smtpd_offers(s, sl_cstr(x[i].keyword)))
+            smtpd_reply(s, 555, "5.5.4", "%s is not offered here", x[i].keyword);
+        else if (!s->extended) /* RFC 5321 section 2.2.1: HELO knows no extensions */
+            smtpd_reply(s, 555, "5.5.4", "%s is for those who say EHLO", x[i].keyword);
+        else continue;
         return false;
     }
-    const char *what = o->requiretls ? "REQUIRETLS" : o->body == SMTP_BODY_BINARYMIME ? "BINARYMIME" : NULL;
-    if (!what) return true;
-    smtpd_reply(s, 555, "5.5.4", "%s is not offered here", what);
-    return false;
+    return true;
 }
 
 static bool size_fits(struct smtpd_session *s, const struct smtp_mail_opts *o)
@@ -90,11 +100,15 @@ void smtpd_mail(struct smtpd_session *s, struct smtp_command *c)
     }
     if (!opts_offered(s, &opts) || !size_fits(s, &opts) || !fold_path(s, &c->path, opts.smtputf8)) return;
     s->tx.smtputf8 = opts.smtputf8;
+    s->tx.binary = opts.body == SMTP_BODY_BINARYMIME;
+    s->tx.prdr = opts.prdr;
     struct intake_from from = session(s);
     struct intake_sender sender = {.ret = opts.ret == SMTP_RET_FULL   ? SL("FULL")
                                           : opts.ret == SMTP_RET_HDRS ? SL("HDRS")
                                                                       : SL(""),
                                    .envid = opts.envid,
+                                   .solicit = opts.solicit,
+                                   .binary = s->tx.binary,
                                    .smtputf8 = opts.smtputf8};
     if (!c->path.null) sender.local = c->path.local, sender.domain = c->path.domain;
     struct intake_refusal no = intake_begin(&s->tx.letter, s->conf->intake, &from, &sender, &s->cmd_a);
@@ -132,11 +146,10 @@ static void refuse_rcpt(struct smtpd_session *s, const struct intake_refusal *no
 void smtpd_rcpt(struct smtpd_session *s, struct smtp_command *c)
 {
     struct smtp_rcpt_opts opts;
-    uint32_t max = s->conf->rcpts_max ? s->conf->rcpts_max : 1000;
     int r = smtp_rcpt_opts(&s->cmd_a, c, &opts);
     if (r) {
         reply_syntax(s, r);
-    } else if (s->tx.letter.nsaid >= max) { /* RFC 5321 section 4.5.3.1.10 */
+    } else if (s->tx.letter.nsaid >= smtpd_rcpts_max(s)) { /* RFC 5321 section 4.5.3.1.10 */
         smtpd_reply(s, 452, "4.5.3", "Too many recipients; send another letter to the others");
         s->refused++;
     } else if (fold_path(s, &c->path, s->tx.smtputf8)) {

@@ -5,34 +5,6 @@
 
 /* ---- EHLO and HELO (RFC 5321 section 4.1.1.1) ---- */
 
-/* Returns where the line begins. */
-static size_t put_keyword(struct smtpd_session *s, struct slice keyword)
-{
-    size_t at = s->out.n;
-    buf_printf(&s->out, "250-%.*s", SLF(keyword));
-    if (sl_eq(keyword, SL("SIZE")))
-        buf_printf(&s->out, " %llu", (unsigned long long)intake_size_max(s->conf->intake));
-    if (sl_eq(keyword, SL("AUTH"))) sasl_put(&s->out, smtpd_logins(s), " ", "");
-    buf_str(&s->out, "\r\n");
-    return at;
-}
-
-/* What the table's commands serve at this moment. */
-static void put_ehlo(struct smtpd_session *s)
-{
-    size_t n, last = 0;
-    const struct smtpd_command *table = smtpd_table(&n);
-    buf_clear(&s->out);
-    buf_printf(&s->out, "250-%.*s at your service\r\n", SLF(s->conf->intake->hostname));
-    for (size_t i = 0; i < n; i++) {
-        struct slice rest = sl_cstr(table[i].keywords ? table[i].keywords : ""), word;
-        if (table[i].closed && table[i].closed(s).code) continue;
-        while (rest.n && sl_next(&rest, ' ', &word)) last = put_keyword(s, word);
-    }
-    s->out.p[last + 3] = ' '; /* RFC 5321 section 4.1.1.1: the last line has no hyphen */
-    conn_write(s->c, buf_slice(&s->out));
-}
-
 void smtpd_helo(struct smtpd_session *s, struct smtp_command *c)
 {
     if (c->arg.n > 1 && c->arg.p[c->arg.n - 1] == '.') c->arg.n--; /* written as in a master file */
@@ -45,7 +17,7 @@ void smtpd_helo(struct smtpd_session *s, struct smtp_command *c)
     smtpd_tx_end(s); /* like RSET: RFC 5321 section 4.1.4 */
     snprintf(s->helo, sizeof s->helo, "%.*s", SLF(c->arg));
     s->extended = c->verb == SMTP_EHLO;
-    if (s->extended) put_ehlo(s);
+    if (s->extended) smtpd_put_ehlo(s);
     else smtpd_reply(s, 250, NULL, "%.*s at your service", SLF(s->conf->intake->hostname));
 }
 
@@ -117,11 +89,9 @@ void smtpd_expn(struct smtpd_session *s, struct smtp_command *c)
 
 void smtpd_help(struct smtpd_session *s, struct smtp_command *c)
 {
-    size_t n;
-    const struct smtpd_command *table = smtpd_table(&n);
     (void)c;
     buf_clear(&s->out);
-    for (size_t i = 0; i < n; i++) buf_printf(&s->out, "214-2.0.0 %s\r\n", table[i].help);
+    for (size_t i = 0; i < s->ncommands; i++) buf_printf(&s->out, "214-2.0.0 %s\r\n", s->command[i].help);
     buf_str(&s->out, "214 2.0.0 These are the commands (RFC 5321)\r\n");
     conn_write(s->c, buf_slice(&s->out));
 }

@@ -10,13 +10,15 @@ static const struct smtpd_command table[] = {
      .keywords = "PIPELINING ENHANCEDSTATUSCODES"},
     {SMTP_HELO, SMTPD_LAST, .cost = 1, .run = smtpd_helo, .help = "HELO host"},
     {SMTP_MAIL, SMTPD_HELO | SMTPD_NO_TX | SMTPD_USER, .cost = 1, .run = smtpd_mail,
-     .help = "MAIL FROM:<address> [SIZE=n] [BODY=7BIT|8BITMIME] [SMTPUTF8] [RET=..] [ENVID=..]",
-     .keywords = "SIZE 8BITMIME SMTPUTF8 DSN"},
+     .help = "MAIL FROM:<address> [SIZE=n] [BODY=7BIT|8BITMIME|BINARYMIME] [SMTPUTF8] [RET=..] [ENVID=..] "
+             "[PRDR] [SOLICIT=..]",
+     .keywords = "SIZE 8BITMIME SMTPUTF8 DSN PRDR NO-SOLICITING"},
     {SMTP_RCPT, SMTPD_HELO | SMTPD_TX | SMTPD_USER | SMTPD_WHOLE, .run = smtpd_rcpt,
-     .help = "RCPT TO:<address> [NOTIFY=..] [ORCPT=..]"},
+     .help = "RCPT TO:<address> [NOTIFY=..] [ORCPT=..]", .keywords = "LIMITS"},
     {SMTP_DATA, SMTPD_HELO | SMTPD_TX | SMTPD_USER | SMTPD_LAST | SMTPD_WHOLE | SMTPD_LETTER,
      .run = smtpd_data, .help = "DATA"},
-    {SMTP_BDAT, SMTPD_LETTER, .run = smtpd_bdat, .help = "BDAT size [LAST]", .keywords = "CHUNKING"},
+    {SMTP_BDAT, SMTPD_LETTER, .run = smtpd_bdat, .help = "BDAT size [LAST]",
+     .keywords = "CHUNKING BINARYMIME"},
     {SMTP_RSET, 0, .cost = 1, .run = smtpd_rset, .help = "RSET"},
     {SMTP_NOOP, 0, .cost = 1, .run = smtpd_noop, .help = "NOOP"},
     {SMTP_QUIT, SMTPD_LAST, .run = smtpd_quit, .help = "QUIT"},
@@ -28,12 +30,6 @@ static const struct smtpd_command table[] = {
     {SMTP_EXPN, SMTPD_LAST, .cost = 1, .run = smtpd_expn, .help = "EXPN word"},
     {SMTP_HELP, 0, .cost = 1, .run = smtpd_help, .help = "HELP"},
 };
-
-const struct smtpd_command *smtpd_table(size_t *n)
-{
-    *n = COUNT_OF(table);
-    return table;
-}
 
 static const struct smtpd_command *smtpd_find(enum smtp_verb v)
 {
@@ -265,6 +261,8 @@ void smtpd_session(struct smtpd *server, enum smtpd_kind kind, struct conn *c, s
     s->server = server;
     s->g = g;
     s->conf = &server->conf;
+    s->command = table;
+    s->ncommands = COUNT_OF(table);
     s->kind = kind;
     s->c = c;
     s->visit = visit;

@@ -32,14 +32,17 @@ enum {
 struct smtpd_tx { /* RFC 5321 section 3.3 */
     bool open;    /* MAIL was accepted */
     bool receiving, chunking;
-    bool smtputf8; /* MAIL said so */
+    bool smtputf8, binary, prdr; /* MAIL said so */
     struct smtp_data data;
     struct intake_letter letter;
 };
 
+struct smtpd_command;
 struct smtpd_session {
     struct smtpd *server;
     const struct smtpd_conf *conf;
+    const struct smtpd_command *command; /* the table */
+    size_t ncommands;
     enum smtpd_kind kind;
     struct conn *c;
     struct guard_visit *visit;
@@ -65,6 +68,11 @@ struct smtpd {
     struct smtpd_conf conf;
 };
 
+static inline uint32_t smtpd_rcpts_max(const struct smtpd_session *s)
+{
+    return s->conf->rcpts_max ? s->conf->rcpts_max : 1000;
+}
+
 /* ---- the table ---- */
 
 enum {
@@ -86,12 +94,15 @@ struct smtpd_command {
     unsigned cost; /* against SMTPD_COST_MAX */
     void (*run)(struct smtpd_session *s, struct smtp_command *c);
     const char *help;
-    const char *keywords; /* of EHLO that it serves, with a space between; NULL: none */
+    const char *keywords; /* of EHLO that it serves, with a space between; NULL: none. See keywords.c */
     /* Why it is not offered to this session at this moment; NULL: it always is. EHLO and the loop both ask
      * it, so that what is told is what is served. */
     struct smtpd_refusal (*closed)(const struct smtpd_session *s);
 };
-const struct smtpd_command *smtpd_table(size_t *n);
+/* Does EHLO offer the keyword to this session at this moment? What it brings is taken only then (keywords.c).
+ */
+bool smtpd_offers(const struct smtpd_session *s, struct slice keyword);
+void smtpd_put_ehlo(struct smtpd_session *s); /* the whole answer */
 
 /* ---- answers (reply.c) ---- */
 

@@ -18,6 +18,7 @@ enum {
     SMTP_DOMAIN_MAX = LIMIT_DOMAIN,
     SMTP_PARAMS_MAX = 20,
     SMTP_TEXT_LINE_MAX = 998, /* without CRLF, RFC 5322 section 2.1.1 */
+    SMTP_SOLICIT_MAX = 999,   /* RFC 3865 section 2.2 */
 };
 
 #define SMTP_VERBS(X)                                                                                        \
@@ -81,10 +82,12 @@ struct smtp_mail_opts {
     enum smtp_body body; /* RFC 6152, 3030 */
     bool smtputf8;       /* RFC 6531 */
     bool requiretls;     /* RFC 8689 */
+    bool prdr;           /* draft-hall-prdr-00 section 4.2 */
     enum smtp_ret ret;   /* RFC 3461 section 4.3 */
     struct slice envid;  /* RFC 3461 section 4.4, xtext decoded, at most 100 bytes */
     struct slice auth;   /* RFC 4954 section 5, xtext decoded; "<>" or an address */
     bool has_auth;
+    struct slice solicit; /* SOLICIT, RFC 3865 section 2.3: keywords with commas between, or empty */
 };
 struct smtp_rcpt_opts {
     unsigned notify;    /* SMTP_NOTIFY_ bits; 0 = not said. RFC 3461 section 4.1 */
@@ -94,6 +97,10 @@ struct smtp_rcpt_opts {
  * a parameter given twice is ERR_SYNTAX. */
 MUST_CHECK int smtp_mail_opts(struct arena *a, const struct smtp_command *c, struct smtp_mail_opts *out);
 MUST_CHECK int smtp_rcpt_opts(struct arena *a, const struct smtp_command *c, struct smtp_rcpt_opts *out);
+/* Solicitation-keywords of RFC 3865 section 2.2? At most SMTP_SOLICIT_MAX bytes. */
+bool smtp_solicit_ok(struct slice s);
+/* Is a keyword in both lists (case ignored)? */
+bool smtp_solicit_meets(struct slice one, struct slice other);
 /* xtext of RFC 3461 section 4. */
 void smtp_xtext_encode(struct buf *out, struct slice s);
 
@@ -141,6 +148,7 @@ enum {
     SMTP_EXT_AUTH = 1 << 9,
     SMTP_EXT_REQUIRETLS = 1 << 10,
     SMTP_EXT_LIMITS = 1 << 11,
+    SMTP_EXT_PRDR = 1 << 12,
 };
 enum {
     SMTP_AUTH_PLAIN = 1,

@@ -1,4 +1,5 @@
-/* smtp_params.c - what the parameters of MAIL and RCPT mean (RFC 1870, 3461, 4954, 6152, 6531, 8689). */
+/* smtp_params.c - what the parameters of MAIL and RCPT mean (RFC 1870, 3461, 3865, 4954, 6152, 6531, 8689).
+ */
 #include "base/text.h"
 #include "smtp.h"
 
@@ -69,20 +70,61 @@ static int opt_body(struct arena *a, const struct smtp_param *p, void *to)
     return 0;
 }
 
+/* Parameters that are words alone. */
 static int opt_utf8(struct arena *a, const struct smtp_param *p, void *to)
 {
-    struct smtp_mail_opts *o = to;
     (void)a;
-    o->smtputf8 = true;
+    ((struct smtp_mail_opts *)to)->smtputf8 = true;
     return p->has_value ? wrong(p) : 0;
 }
 
 static int opt_requiretls(struct arena *a, const struct smtp_param *p, void *to)
 {
-    struct smtp_mail_opts *o = to;
     (void)a;
-    o->requiretls = true;
+    ((struct smtp_mail_opts *)to)->requiretls = true;
     return p->has_value ? wrong(p) : 0;
+}
+
+static int opt_prdr(struct arena *a, const struct smtp_param *p, void *to)
+{
+    (void)a;
+    ((struct smtp_mail_opts *)to)->prdr = true;
+    return p->has_value ? wrong(p) : 0;
+}
+
+/* word = ALPHA 0*(wordchar) */
+static bool solicit_word(struct slice w)
+{
+    if (!w.n || !is_alpha(w.p[0])) return false;
+    for (size_t i = 0; i < w.n; i++)
+        if (!is_alnum(w.p[i]) && !memchr(".-_:", w.p[i], 4)) return false;
+    return true;
+}
+
+bool smtp_solicit_ok(struct slice s)
+{
+    struct slice rest = s, word;
+    bool ok = s.n > 0 && s.n <= SMTP_SOLICIT_MAX && s.p[s.n - 1] != ',';
+    while (ok && sl_next(&rest, ',', &word)) ok = solicit_word(word);
+    return ok;
+}
+
+bool smtp_solicit_meets(struct slice one, struct slice other)
+{
+    struct slice w;
+    while (sl_next(&one, ',', &w)) {
+        struct slice rest = other, v;
+        while (sl_next(&rest, ',', &v))
+            if (w.n && sl_eqi(w, v)) return true;
+    }
+    return false;
+}
+
+static int opt_solicit(struct arena *a, const struct smtp_param *p, void *to)
+{
+    (void)a;
+    ((struct smtp_mail_opts *)to)->solicit = p->value;
+    return smtp_solicit_ok(p->value) ? 0 : wrong(p);
 }
 
 static int opt_ret(struct arena *a, const struct smtp_param *p, void *to)
@@ -168,8 +210,11 @@ static int take_all(struct arena *a, const struct smtp_command *c, const struct 
 int smtp_mail_opts(struct arena *a, const struct smtp_command *c, struct smtp_mail_opts *out)
 {
     static const struct option options[] = {
-        {"SIZE", opt_size}, {"BODY", opt_body},   {"SMTPUTF8", opt_utf8}, {"REQUIRETLS", opt_requiretls},
-        {"RET", opt_ret},   {"ENVID", opt_envid}, {"AUTH", opt_auth},
+        {"SIZE", opt_size},       {"BODY", opt_body},
+        {"SMTPUTF8", opt_utf8},   {"REQUIRETLS", opt_requiretls},
+        {"RET", opt_ret},         {"ENVID", opt_envid},
+        {"AUTH", opt_auth},       {"PRDR", opt_prdr},
+        {"SOLICIT", opt_solicit},
     };
     *out = (struct smtp_mail_opts){0};
     return take_all(a, c, options, COUNT_OF(options), out);

@@ -175,6 +175,7 @@ static void take_keyword(struct slice line, struct smtp_ehlo *out)
         {"AUTH", SMTP_EXT_AUTH},
         {"REQUIRETLS", SMTP_EXT_REQUIRETLS},
         {"LIMITS", SMTP_EXT_LIMITS},
+        {"PRDR", SMTP_EXT_PRDR},
     };
     struct slice rest = line;
     /* "AUTH=LOGIN" was written before RFC 2554; some still write it. */

@@ -188,20 +188,25 @@ TEST(smtp_parameters)
 {
     struct smtp_mail_opts m;
     CHECK_OK(
-        mail_opts("SIZE=500000 body=8bitmime SMTPUTF8 REQUIRETLS RET=HDRS ENVID=QQ314159+2B AUTH=<>", &m));
+        mail_opts("SIZE=500000 body=8bitmime SMTPUTF8 REQUIRETLS RET=HDRS ENVID=QQ314159+2B AUTH=<> PRDR "
+                  "SOLICIT=net.example:ADV,x_y-z",
+                  &m));
     CHECK_INT(m.size, 500000);
     CHECK_INT(m.body, SMTP_BODY_8BITMIME);
-    CHECK(m.smtputf8 && m.requiretls && m.has_auth);
+    CHECK(m.smtputf8 && m.requiretls && m.has_auth && m.prdr);
+    CHECK_SL(m.solicit, "net.example:ADV,x_y-z");
     CHECK_INT(m.ret, SMTP_RET_HDRS);
     CHECK_SL(m.envid, "QQ314159+");
     CHECK_SL(m.auth, "<>");
     CHECK_OK(mail_opts("AUTH=e+3Dmc2@example.com", &m)); /* RFC 4954 section 5 */
     CHECK_SL(m.auth, "e=mc2@example.com");
-    static const char *const bad[] = {"SIZE",      "SIZE=x",        "SIZE=99999999999999999999",
-                                      "BODY=9BIT", "BODY",          "SMTPUTF8=1",
-                                      "RET=ALL",   "ENVID=+0D+0A",  "ENVID=+4",
-                                      "ENVID=+zz", "SIZE=1 SIZE=1", "AUTH",
-                                      "ENVID",     "REQUIRETLS=1"};
+    static const char *const bad[] = {"SIZE",       "SIZE=x",        "SIZE=99999999999999999999",
+                                      "BODY=9BIT",  "BODY",          "SMTPUTF8=1",
+                                      "RET=ALL",    "ENVID=+0D+0A",  "ENVID=+4",
+                                      "ENVID=+zz",  "SIZE=1 SIZE=1", "AUTH",
+                                      "ENVID",      "REQUIRETLS=1",  "PRDR=1",
+                                      "SOLICIT",    "SOLICIT=,a",    "SOLICIT=a,,b",
+                                      "SOLICIT=-a", "SOLICIT=a/b"};
     for (size_t i = 0; i < COUNT_OF(bad); i++)
         if (mail_opts(bad[i], &m) != ERR_SYNTAX) test_fail(__FILE__, __LINE__, "\"%s\" is taken", bad[i]);
     CHECK_ERR(mail_opts("XYZZY=1", &m), ERR_UNSUPPORTED);

@@ -1,0 +1,233 @@
+/* extension_test.c - each SMTP extension as its RFC says, answer by answer. README names these tests. */
+#include "base/test.h"
+#include "rt/test_rt.h"
+#include "talk_test.h"
+#include "wire/smtp.h"
+
+static bool has(struct slice s, const char *what) { return sl_find(s, sl_cstr(what)) != SL_NONE; }
+
+/* Both ports, ready for MAIL; the sender is one that may send from there. */
+static const struct port {
+    enum smtpd_kind kind;
+    const char *sender;
+} ports[] = {{SMTPD_MX, "carol@one.test"}, {SMTPD_SUBMISSION, "alice@home.test"}};
+
+static struct slice hello(struct client *cl, struct world *w, enum smtpd_kind kind)
+{
+    client_open(cl, w, kind);
+    if (kind == SMTPD_MX) return talk(cl, "EHLO mail.one.test");
+    client_starttls(cl, w);
+    talk(cl, "EHLO me");
+    CHECK_SL(talk_plain(cl, "alice@home.test", "wonderland"), "235 2.7.0 Welcome");
+    return talk(cl, "EHLO me");
+}
+
+static struct slice mail(struct client *cl, const char *sender, const char *options)
+{
+    return talk(cl, ar_cstr(&cl->a, ar_printf(&cl->a, "MAIL FROM:<%s>%s", sender, options)));
+}
+
+static void rcpt(struct client *cl, const char *to)
+{
+    CHECK_SL(talk(cl, ar_cstr(&cl->a, ar_printf(&cl->a, "RCPT TO:<%s>", to))), "250 2.1.5 Recipient is fine");
+}
+
+static struct slice chunk(struct client *cl, struct slice bytes, const char *last)
+{
+    conn_printf(cl->c, "BDAT %zu%s\r\n", bytes.n, last);
+    client_send(cl, bytes);
+    return client_reply(cl);
+}
+
+#define BINARY "\0a\r\n.\r\nMAIL FROM:<>\n\rb\n\r\r\n\xff"
+
+TEST(extension_binarymime)
+{
+    struct world w;
+    struct client cl;
+    struct slice body = sl(BINARY, sizeof BINARY - 1);
+    world_begin(&w, NULL);
+    for (size_t i = 0; i < COUNT_OF(ports); i++) {
+        CHECK(has(hello(&cl, &w, ports[i].kind), "-CHUNKING\n250"));
+        CHECK(has(talk(&cl, "EHLO mail.one.test"), "BINARYMIME"));
+        CHECK_SL(mail(&cl, ports[i].sender, " BODY=BINARYMIME"), "250 2.1.0 Sender is fine");
+        rcpt(&cl, "bob@home.test");
+        /* RFC 3030 section 3: never by DATA; the letter may still go on */
+        CHECK_SL(talk(&cl, "DATA"), "503 5.5.1 A letter with BODY=BINARYMIME comes by BDAT");
+        struct slice head = ar_printf(&cl.a, "From: %s\r\nSubject: x\r\n\r\n", ports[i].sender);
+        CHECK(sl_starts(chunk(&cl, head, ""), SL("250 ")));
+        CHECK(sl_starts(chunk(&cl, sl_sub(body, 0, 9), ""), SL("250 ")));
+        CHECK(sl_starts(chunk(&cl, sl_from(body, 9), " LAST"), SL("250 2.0.0 Accepted as ")));
+        CHECK(sl_eq(sl_from(handed.bytes, handed.head_size), body));
+        CHECK(handed.binary);
+        /* header and body in one chunk, and the next letter is text again */
+        CHECK_SL(mail(&cl, ports[i].sender, " BODY=BINARYMIME"), "250 2.1.0 Sender is fine");
+        rcpt(&cl, "bob@home.test");
+        CHECK(sl_starts(chunk(&cl, ar_cat(&cl.a, head, body), " LAST"), SL("250 2.0.0 Accepted as ")));
+        CHECK(sl_eq(sl_from(handed.bytes, handed.head_size), body));
+        CHECK_SL(mail(&cl, ports[i].sender, " BODY=8BITMIME"), "250 2.1.0 Sender is fine");
+        rcpt(&cl, "bob@home.test");
+        CHECK(sl_starts(chunk(&cl, ar_cat(&cl.a, head, SL("one")), " LAST"), SL("250 2.0.0 Accepted as ")));
+        CHECK(!handed.binary && sl_ends(handed.bytes, SL("\r\n\r\none\r\n")));
+        client_close(&cl);
+    }
+    world_end(&w);
+}
+
+TEST(extension_binarymime_has_a_header_of_lines)
+{
+    static const char *const heads[] = {"From: carol@one.test\nSubject: x\r\n\r\n",
+                                        "\nFrom: carol@one.test\r\n\r\n",
+                                        "From: carol@one.test\rX: y\r\n\r\n"};
+    struct world w;
+    struct client cl;
+    world_begin(&w, NULL);
+    hello(&cl, &w, SMTPD_MX);
+    for (size_t i = 0; i < COUNT_OF(heads); i++) {
+        CHECK_SL(mail(&cl, "carol@one.test", " BODY=BINARYMIME"), "250 2.1.0 Sender is fine");
+        rcpt(&cl, "bob@home.test");
+        CHECK_SL(chunk(&cl, sl_cstr(heads[i]), " LAST"),
+                 "554 5.5.2 A line of the header section does not end in CR LF (RFC 5321 section 2.3.8)");
+    }
+    client_close(&cl);
+    world_end(&w);
+}
+
+static void two_recipients(struct world *w) { w->conf.rcpts_max = 2; }
+
+TEST(extension_limits)
+{
+    struct world w;
+    struct client cl;
+    world_begin(&w, two_recipients);
+    for (size_t i = 0; i < COUNT_OF(ports); i++) {
+        CHECK(has(hello(&cl, &w, ports[i].kind), "\n250-LIMITS RCPTMAX=2\n"));
+        mail(&cl, ports[i].sender, "");
+        rcpt(&cl, "bob@home.test");
+        rcpt(&cl, "alice@home.test");
+        CHECK_SL(talk(&cl, "RCPT TO:<team@home.test>"),
+                 "452 4.5.3 Too many recipients; send another letter to the others");
+        client_close(&cl);
+    }
+    world_end(&w);
+}
+
+TEST(extension_prdr)
+{
+    static const char good[] = "From: carol@one.test\r\n\r\nx\r\n.\r\n",
+                      bad[] = " From: carol@one.test\r\n\r\nx\r\n.\r\n";
+    struct world w;
+    struct client cl;
+    world_begin(&w, NULL);
+    CHECK(has(hello(&cl, &w, SMTPD_MX), "\n250-PRDR\n"));
+    for (int i = 0; i < 2; i++) {
+        CHECK_SL(mail(&cl, "carol@one.test", " PRDR"), "250 2.1.0 Sender is fine");
+        rcpt(&cl, "bob@home.test");
+        CHECK(sl_starts(talk(&cl, "RCPT TO:<nobody@home.test>"), SL("550 5.1.1 ")));
+        rcpt(&cl, "alice@home.test");
+        talk(&cl, "DATA");
+        client_send(&cl, sl_cstr(i ? bad : good));
+        CHECK_SL(client_reply(&cl), "353 The answers for each recipient follow");
+        const char *no = "554 5.6.0 The first line of the header section begins with a blank";
+        CHECK_SL(client_reply(&cl), i ? no : "250 2.1.5 <bob@home.test> is fine");
+        CHECK_SL(client_reply(&cl), i ? no : "250 2.1.5 <alice@home.test> is fine");
+        CHECK(sl_starts(client_reply(&cl), sl_cstr(i ? no : "250 2.0.0 Accepted as ")));
+    }
+    mail(&cl, "carol@one.test", " PRDR"); /* one recipient: the answer for it is the answer */
+    rcpt(&cl, "bob@home.test");
+    talk(&cl, "DATA");
+    client_send(&cl, sl_cstr(good));
+    CHECK(sl_starts(client_reply(&cl), SL("250 2.0.0 Accepted as ")));
+    mail(&cl, "carol@one.test", ""); /* nor without the word */
+    rcpt(&cl, "bob@home.test");
+    rcpt(&cl, "alice@home.test");
+    talk(&cl, "DATA");
+    client_send(&cl, sl_cstr(good));
+    CHECK(sl_starts(client_reply(&cl), SL("250 2.0.0 Accepted as ")));
+    CHECK_SL(talk(&cl, "NOOP"), "250 2.0.0 Done, nothing");
+    client_close(&cl);
+    world_end(&w);
+}
+
+static void no_advertising(struct world *w) { w->intake.no_soliciting = SL("net.example:ADV,org.example:X"); }
+
+/* RFC 3865 sections 2.1 to 2.5; for mail from other servers only. */
+TEST(extension_no_soliciting)
+{
+    static const char no[] =
+        "550 5.7.1 Letters of this class are not wanted here: SOLICIT=net.example:ADV,org.example:X";
+    struct world w;
+    struct client cl;
+    world_begin(&w, no_advertising);
+    CHECK(has(hello(&cl, &w, SMTPD_MX), "\n250-NO-SOLICITING net.example:ADV,org.example:X\n"));
+    CHECK_SL(mail(&cl, "carol@one.test", " SOLICIT=org.example:ADLT,NET.example:adv"), no);
+    CHECK(sl_starts(mail(&cl, "carol@one.test", " SOLICIT=1x"), SL("501 5.5.4 ")));
+    CHECK(sl_starts(mail(&cl, "carol@one.test", " SOLICIT=a,"), SL("501 5.5.4 ")));
+    CHECK_SL(mail(&cl, "carol@one.test", " SOLICIT=org.example:ADLT"), "250 2.1.0 Sender is fine");
+    rcpt(&cl, "bob@home.test");
+    talk(&cl, "DATA"); /* a lie in MAIL helps nobody */
+    client_send(&cl, SL("From: carol@one.test\r\nSolicitation: x:Y,org.example:X\r\n\r\nx\r\n.\r\n"));
+    CHECK_SL(client_reply(&cl), no);
+    client_close(&cl);
+    CHECK(!has(hello(&cl, &w, SMTPD_SUBMISSION), "NO-SOLICITING"));
+    client_close(&cl);
+    world_end(&w);
+    world_begin(&w, NULL);
+    CHECK(!has(hello(&cl, &w, SMTPD_MX), "NO-SOLICITING"));
+    CHECK_SL(mail(&cl, "carol@one.test", " SOLICIT=a:B"), "555 5.5.4 NO-SOLICITING is not offered here");
+    client_close(&cl);
+    world_end(&w);
+}
+
+/* RFC 1870 section 6: judged at MAIL by what is said, while it arrives by what comes. */
+static void thousand_bytes(struct world *w) { w->intake.size_max = 1000; }
+
+TEST(extension_size)
+{
+    static const char no[] = "552 5.3.4 Letters of more than 1000 bytes are not taken here";
+    struct world w;
+    struct client cl;
+    char line[81] = {0};
+    world_begin(&w, thousand_bytes);
+    CHECK(has(hello(&cl, &w, SMTPD_MX), "\n250-SIZE 1000\n"));
+    memset(line, 'x', 80);
+    CHECK(sl_starts(mail(&cl, "carol@one.test", " SIZE=1001"), sl_cstr(no)));
+    CHECK(sl_starts(mail(&cl, "carol@one.test", " SIZE=18446744073709551616"), SL("501 5.5.4 ")));
+    CHECK_SL(mail(&cl, "carol@one.test", " SIZE=10"), "250 2.1.0 Sender is fine"); /* a lie */
+    rcpt(&cl, "bob@home.test");
+    talk(&cl, "DATA");
+    client_send(&cl, SL("From: carol@one.test\r\n\r\n"));
+    for (int i = 0; i < 20; i++) conn_printf(cl.c, "%s\r\n", line);
+    client_send(&cl, SL(".\r\n"));
+    CHECK_SL(client_reply(&cl), "552 5.3.4 The letter is larger than 1000 bytes; send less, or send a link");
+    CHECK_SL(mail(&cl, "carol@one.test", " SIZE=10"), "250 2.1.0 Sender is fine");
+    rcpt(&cl, "bob@home.test");
+    CHECK(sl_starts(chunk(&cl, ar_printf(&cl.a, "From: carol@one.test\r\n\r\n%900s", ""), ""), SL("250 ")));
+    CHECK_SL(chunk(&cl, ar_printf(&cl.a, "%900s", ""), ""),
+             "552 5.3.4 The letter is larger than 1000 bytes; send less, or send a link");
+    CHECK_SL(talk(&cl, "NOOP"), "250 2.0.0 Done, nothing"); /* section 6.3; the session goes on */
+    client_close(&cl);
+    world_end(&w);
+}
+
+/* RFC 5321 sections 3.5, 4.1.1.8, 7.3. */
+TEST(extension_vrfy_and_help)
+{
+    struct world w;
+    struct client cl;
+    world_begin(&w, NULL);
+    hello(&cl, &w, SMTPD_MX);
+    const char *yes = "252 2.5.2 Send a letter and see; addresses are not verified in advance";
+    CHECK_SL(talk(&cl, "VRFY alice"), yes); /* one that is here, one that is not: the same */
+    CHECK_SL(talk(&cl, "VRFY nobody@home.test"), yes);
+    CHECK_SL(talk(&cl, "VRFY"), "501 5.5.4 VRFY needs an argument");
+    CHECK_SL(talk(&cl, "EXPN team"), "502 5.5.1 Lists are not expanded here");
+    struct slice help = talk(&cl, "HELP");
+    for (enum smtp_verb v = SMTP_UNKNOWN + 1; v < SMTP_VERB_COUNT; v++) /* LHLO is LMTP's */
+        CHECK(v == SMTP_LHLO ||
+              has(help, ar_cstr(&cl.a, ar_printf(&cl.a, "214-2.0.0 %s", smtp_verb_name(v)))));
+    CHECK(sl_ends(help, SL("\n214 2.0.0 These are the commands (RFC 5321)")));
+    CHECK(sl_eq(talk(&cl, "HELP MAIL"), help));
+    client_close(&cl);
+    world_end(&w);
+}
