@@ -69,8 +69,8 @@ void files_trim(struct body_store *b);                /* closes an idle file whe
 MUST_CHECK int pack_learn(struct body_store *b, struct pack *p);
 /* The same for every pack of which it was not done yet; what cannot be read stays unknown. BLOCKS. */
 void packs_learn(struct body_store *b);
-/* Runs fn on an offload thread, on a plain thread at once; carries the sentence of an error over. */
-MUST_CHECK int body_on_thread(int (*fn)(void *), void *arg);
+/* Runs fn on a thread of the pool, on a plain thread at once; carries the sentence of an error over. */
+MUST_CHECK int body_on_thread(enum rt_pool pool, int (*fn)(void *), void *arg);
 
 /* writer.c: the body that is written is not new. */
 void writer_stamp(struct body_writer *w, uint64_t stamp);

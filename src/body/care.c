@@ -17,7 +17,7 @@ int body_packs(struct body_store *b, struct arena *a, struct body_pack **out, si
 {
     size_t cap = 64;
     int64_t now = rt_now();
-    int rc = body_on_thread(learn_on_thread, b);
+    int rc = body_on_thread(POOL_CARE, learn_on_thread, b);
     if (rc) return rc;
     *out = ar_array(a, struct body_pack, cap);
     *n = 0;
@@ -64,7 +64,7 @@ int body_drop_pack(struct body_store *b, uint64_t number)
     lock_release(&b->lock);
     if (!d.p) return err_set(ERR_NOT_FOUND, "the pack %016llx is not there", (unsigned long long)number);
     if (busy) return err_set(ERR_BUSY, "the pack %016llx is in use", (unsigned long long)number);
-    int rc = body_on_thread(drop_on_thread, &d);
+    int rc = body_on_thread(POOL_CARE, drop_on_thread, &d);
     pack_release(b, d.p);
     return rc;
 }
@@ -113,7 +113,7 @@ static int origin_read(struct body_store *b, const struct place *pl, struct aren
     struct origin_read o = {.b = b, .pl = pl, .a = a, .origin = SL("")};
     int rc = pack_hold(b, pl->pack, &o.p);
     if (rc) return rc;
-    rc = body_on_thread(origin_on_thread, &o);
+    rc = body_on_thread(POOL_CARE, origin_on_thread, &o);
     pack_release(b, o.p);
     *origin = o.origin;
     *stamp = o.stamp;
@@ -209,7 +209,7 @@ static int verify_pack(struct body_store *b, uint64_t number, struct verify *v)
 {
     int rc = pack_hold(b, number, &v->pack);
     if (rc) return rc;
-    rc = body_on_thread(verify_on_thread, v);
+    rc = body_on_thread(POOL_CARE, verify_on_thread, v);
     pack_release(b, v->pack);
     return rc;
 }
@@ -296,13 +296,13 @@ int body_backup(struct body_store *b, const char *to, int (*go_on)(void *arg), v
     int rc = writer_append_do(b, &seal); /* what is written from now on goes to packs that are not copied */
     if (rc == 0) {
         backup_list(&k, &a);
-        rc = body_on_thread(backup_begin, &k);
+        rc = body_on_thread(POOL_CARE, backup_begin, &k);
     }
     for (; rc == 0 && k.at < k.n; k.at++) {
         rc = go_on ? go_on(arg) : 0;
-        if (rc == 0) rc = body_on_thread(backup_next, &k);
+        if (rc == 0) rc = body_on_thread(POOL_CARE, backup_next, &k);
     }
-    if (rc == 0) rc = body_on_thread(backup_end, &k);
+    if (rc == 0) rc = body_on_thread(POOL_CARE, backup_end, &k);
     ar_free(&a);
     return rc;
 }

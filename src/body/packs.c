@@ -21,11 +21,11 @@ static int away(void *arg)
     return rc;
 }
 
-int body_on_thread(int (*fn)(void *), void *arg)
+int body_on_thread(enum rt_pool pool, int (*fn)(void *), void *arg)
 {
     if (!fiber_current()) return fn(arg);
     struct away w = {.fn = fn, .arg = arg};
-    int rc = offload(away, &w);
+    int rc = offload_on(pool, away, &w);
     return rc < 0 && w.why[0] ? err_set(rc, "%s", w.why) : rc;
 }
 
@@ -191,7 +191,7 @@ int pack_hold(struct body_store *b, uint64_t number, struct pack **out)
     lock_release(&b->lock);
     if (!p) return err_set(ERR_NOT_FOUND, "the pack %016llx is not there", (unsigned long long)number);
     struct hold h = {b, p};
-    int rc = there ? 0 : body_on_thread(hold_open, &h);
+    int rc = there ? 0 : body_on_thread(POOL_DISK, hold_open, &h);
     if (rc) pack_release(b, p);
     else *out = p;
     return rc;
@@ -222,8 +222,8 @@ void pack_release(struct body_store *b, struct pack *p)
     }
     lock_release(&b->lock);
     struct hold h = {b, p};
-    if (last) (void)!body_on_thread(free_on_thread, &h);
-    if (spare) (void)!body_on_thread(close_spare, spare);
+    if (last) (void)!body_on_thread(POOL_DISK, free_on_thread, &h);
+    if (spare) (void)!body_on_thread(POOL_DISK, close_spare, spare);
 }
 
 /* ---- opening ---- */

@@ -75,5 +75,5 @@ void body_close(struct body_store **bp)
     struct append seal = {.kind = APPEND_ROTATE};
     if (writer_append_do(b, &seal)) log_warn("body", "a pack could not be sealed: %s", seal.why);
     worker_free(&b->worker);
-    (void)!body_on_thread(close_on_thread, b);
+    (void)!body_on_thread(POOL_DISK, close_on_thread, b);
 }

@@ -86,7 +86,7 @@ int body_write(struct body_writer *w, struct slice bytes)
         w->written += n;
         bytes = sl_from(bytes, n);
         bool full = w->large ? w->buf.n >= FLUSH : w->written > BODY_SMALL;
-        if (full) w->error = body_on_thread(spill, w);
+        if (full) w->error = body_on_thread(POOL_DISK, spill, w);
     }
     return w->error;
 }
@@ -162,7 +162,7 @@ static int large_abandon(void *arg)
 static void writer_free(struct body_writer *w)
 {
     /* A file that cannot be removed now is removed at the next open. */
-    if (w->large && w->large->file) (void)!body_on_thread(large_abandon, w);
+    if (w->large && w->large->file) (void)!body_on_thread(POOL_DISK, large_abandon, w);
     if (w->large) buf_free(&w->large->table);
     free(w->large);
     buf_free(&w->buf);
@@ -196,7 +196,7 @@ static int finish(struct body_writer *w, struct body_ref *ref)
     if (w->origin.n > BODY_ORIGIN_MAX)
         return err_set(ERR_LIMIT, "what the record of a body says of its origin is too long");
     if (!w->large) return small_end(w, ref);
-    int rc = body_on_thread(large_end, w);
+    int rc = body_on_thread(POOL_DISK, large_end, w);
     if (rc) return rc;
     const struct pack_head *h = &w->pack->head;
     struct place place = {w->cls, PACK_LARGE, h->number, h->prefix, h->prefix + h->content, h->table_sum};

@@ -51,7 +51,7 @@ static int restore_on_thread(void *from) { return home_restore(from); }
 
 int run_restore(struct request *r)
 {
-    int e = offload(restore_on_thread, (void *)arg_text(r->args, "from"));
+    int e = offload_on(POOL_CARE, restore_on_thread, (void *)arg_text(r->args, "from"));
     if (e) return e;
     reply_text(r->reply, "home", sl_cstr(r->home));
     return 0;

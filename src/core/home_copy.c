@@ -85,12 +85,12 @@ int home_backup(struct core *core, const char *to)
     struct copying c = {.conf = core->conf, .to = to};
     ar_init(&c.a, 0);
     c.unfinished = ar_printf(&c.a, "%s.unfinished", to).p;
-    int e = offload(copy_begin, &c);
+    int e = offload_on(POOL_CARE, copy_begin, &c);
     if (!e) {
         struct care_queue queue = queue_care(core->queue);
         e = store_backup(core->store, &queue, kv_rocks_open, below(&c.a, c.unfinished, "store"));
-        if (!e) e = offload(copy_rest, &c);
-        if (!e) e = offload(copy_end, &c);
+        if (!e) e = offload_on(POOL_CARE, copy_rest, &c);
+        if (!e) e = offload_on(POOL_CARE, copy_end, &c);
         if (e) err_prefix(e, "%s is not whole and of no use", c.unfinished);
     }
     ar_free(&c.a);

@@ -168,7 +168,7 @@ static int derive_keys(struct slice password, struct scram_keys *out)
     if (!password.n) return err_set(ERR_SYNTAX, "the password is empty");
     struct derivation d = {.password = password, .out = out};
     rt_random(d.salt, sizeof d.salt);
-    return offload(derive, &d);
+    return offload_on(POOL_PASSWORD, derive, &d);
 }
 
 struct making {

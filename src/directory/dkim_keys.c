@@ -81,7 +81,7 @@ static int new_key(struct arena *a, struct slice selector, enum key_kind kind, e
                    struct dkim_key *out)
 {
     struct making m = {.kind = kind};
-    int e = offload(make_key, &m);
+    int e = offload_on(POOL_PASSWORD, make_key, &m);
     if (e) return e;
     struct buf pem = BUF_INIT;
     sign_key_pem(m.key, &pem);

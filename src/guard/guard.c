@@ -134,6 +134,12 @@ static struct slice net_key(struct key *k, char kind, const struct ip *ip)
     return sl(k->text, (size_t)snprintf(k->text, sizeof k->text, "%c%s", kind, net));
 }
 
+uint64_t guard_asker(const struct guard_visit *v)
+{
+    struct key k;
+    return v ? sl_hash(net_key(&k, 'n', &v->ip)) | 1 : 0;
+}
+
 static struct slice fold(char *to, size_t room, struct slice user)
 {
     size_t n = user.n < room ? user.n : room;

@@ -108,7 +108,7 @@ void imapd_cmd_login(struct imapd_session *s, struct imap_in *in)
     struct slice password = imap_astring(in);
     if (imapd_args_bad(s, in)) return;
     int r = guard_try(s->visit, user);
-    if (!r) r = login_password(s->server->conf.login, &s->a, user, password, &acc);
+    if (!r) r = login_password(s->server->conf.login, &s->a, user, password, guard_asker(s->visit), &acc);
     guard_tried(s->visit, user, r);
     if (r) turn_away(s, r, user);
     else welcome(s, &acc);
@@ -169,6 +169,7 @@ void imapd_cmd_authenticate(struct imapd_session *s, struct imap_in *in)
     }
     x.gate = guard_gate;
     x.gate_arg = s->visit;
+    x.asker = guard_asker(s->visit);
     bool whole = exchange(s, &x, initial ? &message : NULL, &r);
     guard_tried(s->visit, x.user, whole ? r : ERR_DENIED);
     if (!whole) return;

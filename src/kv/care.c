@@ -21,7 +21,7 @@ struct care {
 
 static int care_run(int (*fn)(void *), struct care *c)
 {
-    int rc = fiber_current() ? offload(fn, c) : fn(c);
+    int rc = fiber_current() ? offload_on(POOL_CARE, fn, c) : fn(c);
     return rc < 0 && c->why[0] ? err_set(rc, "%s", c->why) : rc;
 }
 

@@ -40,7 +40,7 @@ static int walk_run(struct read *r)
 {
     int rc = kv_gate_enter(r->kv);
     if (rc) return rc;
-    rc = offload(walk_on_thread, r);
+    rc = offload_on(POOL_CARE, walk_on_thread, r);
     if (rc < 0 && r->why[0]) err_set(rc, "%s", r->why);
     kv_gate_leave(r->kv);
     return rc;

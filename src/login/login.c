@@ -152,7 +152,7 @@ static int check_password(void *arg)
     return scram_check_password(c->keys, c->password);
 }
 
-int login_password(struct login *l, struct arena *a, struct slice user, struct slice password,
+int login_password(struct login *l, struct arena *a, struct slice user, struct slice password, uint64_t asker,
                    struct account *out)
 {
     uint8_t print[32];
@@ -166,7 +166,7 @@ int login_password(struct login *l, struct arena *a, struct slice user, struct s
         login_decoy(l, user, &decoy);
     }
     struct check c = {found ? &decoy : &out->keys, password};
-    int e = offload(check_password, &c);
+    int e = offload_for(POOL_PASSWORD, asker, check_password, &c);
     if (!e && !found) {
         remember_login(l, print);
         return 0;

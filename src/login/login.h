@@ -12,10 +12,11 @@ void login_close(struct login **l);
  * ERR_DENIED when disabled. For SCRAM: keys are in *out. */
 MUST_CHECK int login_find(struct login *l, struct arena *a, struct slice user, struct account *out);
 /* For PLAIN and LOGIN. ERR_DENIED for a wrong password, an unknown user and a disabled
- * account alike, in the same time. SUSPENDS (offload; a password that was right within
- * the last ten minutes is remembered as a keyed hash). */
+ * account alike, in the same time. asker: who waits behind its own tries when many are made (guard_asker());
+ * 0: nobody in particular. SUSPENDS (offload; a password that was right within the last ten minutes is
+ * remembered as a keyed hash). */
 MUST_CHECK int login_password(struct login *l, struct arena *a, struct slice user, struct slice password,
-                              struct account *out);
+                              uint64_t asker, struct account *out);
 /* Keys to go on with for an unknown user, always the same for the same name. */
 void login_decoy(struct login *l, struct slice user, struct scram_keys *out);
 

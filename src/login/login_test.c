@@ -32,19 +32,19 @@ TEST(login_by_password)
     struct account acc;
     REQUIRE(begin(&w));
     for (int i = 0; i < 2; i++)
-        CHECK_OK(login_password(w.login, &w.f.a, SL("alice@one.test"), SL("secret-a"), &acc));
-    CHECK_ERR(login_password(w.login, &w.f.a, SL("alice@one.test"), SL("secret-b"), &acc), ERR_DENIED);
-    CHECK_ERR(login_password(w.login, &w.f.a, SL("nobody@one.test"), SL("secret-a"), &acc), ERR_DENIED);
-    CHECK_ERR(login_password(w.login, &w.f.a, SL("alice"), SL("secret-a"), &acc),
+        CHECK_OK(login_password(w.login, &w.f.a, SL("alice@one.test"), SL("secret-a"), 0, &acc));
+    CHECK_ERR(login_password(w.login, &w.f.a, SL("alice@one.test"), SL("secret-b"), 0, &acc), ERR_DENIED);
+    CHECK_ERR(login_password(w.login, &w.f.a, SL("nobody@one.test"), SL("secret-a"), 0, &acc), ERR_DENIED);
+    CHECK_ERR(login_password(w.login, &w.f.a, SL("alice"), SL("secret-a"), 0, &acc),
               ERR_DENIED); /* two domains are here */
     CHECK_OK(account_password(w.f.dir, SL("alice@one.test"), SL("new")));
-    CHECK_ERR(login_password(w.login, &w.f.a, SL("alice@one.test"), SL("secret-a"), &acc), ERR_DENIED);
-    CHECK_OK(login_password(w.login, &w.f.a, SL("alice@one.test"), SL("new"), &acc));
+    CHECK_ERR(login_password(w.login, &w.f.a, SL("alice@one.test"), SL("secret-a"), 0, &acc), ERR_DENIED);
+    CHECK_OK(login_password(w.login, &w.f.a, SL("alice@one.test"), SL("new"), 0, &acc));
     CHECK_OK(account_disable(w.f.dir, SL("alice@one.test"), true));
-    CHECK_ERR(login_password(w.login, &w.f.a, SL("alice@one.test"), SL("new"), &acc), ERR_DENIED);
+    CHECK_ERR(login_password(w.login, &w.f.a, SL("alice@one.test"), SL("new"), 0, &acc), ERR_DENIED);
     CHECK_OK(account_disable(w.f.dir, SL("alice@one.test"), false));
     CHECK_OK(domain_remove(w.f.dir, SL("two.test")));
-    CHECK_OK(login_password(w.login, &w.f.a, SL("alice"), SL("new"), &acc)); /* now there is one */
+    CHECK_OK(login_password(w.login, &w.f.a, SL("alice"), SL("new"), 0, &acc)); /* now there is one */
     struct scram_keys x, y;
     login_decoy(w.login, SL("ghost@one.test"), &x);
     login_decoy(w.login, SL("ghost@one.test"), &y);

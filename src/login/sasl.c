@@ -47,7 +47,7 @@ static int finish_password(struct sasl *x, struct slice password)
 {
     int r = ask_gate(x);
     if (r) return r;
-    return login_password(x->login, x->a, x->user, password, &x->account);
+    return login_password(x->login, x->a, x->user, password, x->asker, &x->account);
 }
 
 static int step_plain(struct sasl *x, struct slice response)

@@ -248,7 +248,7 @@ int mailauth_seal(struct mailauth *m, const struct mailauth_verdict *v, const st
         .domain = domain, .selector = selector, .key = key, .authres = sl_trim(sl_from(v->field, colon + 1))};
     struct sealing x = {.out = out};
     int e = arc_seal_new(m->a, leaving, &sealer, &v->arc, rt_wall_seconds(), m->body, &x.seal);
-    return e ? e : offload(make_seal, &x);
+    return e ? e : offload_on(POOL_SIGN, make_seal, &x);
 }
 
 /* ---- a letter in memory ---- */

@@ -188,7 +188,7 @@ int signing_end(struct signing_pass *p, struct slice *fields)
     if (!p) return 0;
     struct making m = {.sign = p->sign};
     dkim_body_end(p->body);
-    int e = fields ? offload(make_fields, &m) : 0;
+    int e = fields ? offload_on(POOL_SIGN, make_fields, &m) : 0;
     if (!e && fields) *fields = ar_dup(p->a, buf_slice(&m.out));
     buf_free(&m.out);
     ring_release(p->ring);

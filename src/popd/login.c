@@ -115,7 +115,7 @@ void popd_pass(struct popd_session *s, struct pop3_command *c)
     s->user = NULL;
     ar_reset(&s->a);
     int r = guard_try(s->visit, user);
-    if (!r) r = login_password(s->conf->login, &s->a, user, c->arg, &s->account);
+    if (!r) r = login_password(s->conf->login, &s->a, user, c->arg, guard_asker(s->visit), &s->account);
     guard_tried(s->visit, user, r);
     if (r == 0) enter(s);
     else if (r == ERR_DENIED || r == ERR_SYNTAX) failed(s, user);
@@ -165,6 +165,7 @@ void popd_auth(struct popd_session *s, struct pop3_command *c)
     if (!r) r = sasl_begin(&x, s->conf->login, &s->a, c->mechanism, popd_logins(s), binds ? binding : NULL);
     x.gate = guard_gate;
     x.gate_arg = s->visit;
+    x.asker = guard_asker(s->visit);
     if (!r) r = exchange(s, &x, c->has_initial ? &initial : NULL);
     guard_tried(s->visit, x.user, r);
     if (r == SASL_DONE) {

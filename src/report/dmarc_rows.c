@@ -116,7 +116,7 @@ int dmarc_rows_report(struct sending *s)
     if (s->left_out)
         log_warn("dmarc", "%zu rows are missing in the report to %.*s: it is full", s->left_out,
                  SLF(s->published.domain));
-    return e || !s->rows ? e : offload(zip, s);
+    return e || !s->rows ? e : offload_on(POOL_CARE, zip, s);
 }
 
 static int delete_page(struct sending *s, const struct kv_row *row, size_t n, void *arg)

@@ -51,9 +51,9 @@ void real_complete(int loop, struct completion *first, struct completion *last);
 void real_sock_event(void *sock, uint32_t events);
 void real_sock_due(struct real_loop *l);
 
-/* real_worker.c: the threads of offload() */
-void real_offload_start(int threads);
-void real_offload_stop(void);
+/* real_pool.c: the threads of offload_on() */
+void real_pools_start(int loops, int disk_threads);
+void real_pools_stop(void);
 
 /* real_log.c: the thread that writes log lines */
 void real_log_start(void);

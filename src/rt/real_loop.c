@@ -435,12 +435,12 @@ int rt_run(const struct rt_opts *opts, int (*main_fn)(void *), void *arg)
     for (int i = 0; i < nloops; i++) open_loop(&loops[i], i, opts->stack_bytes);
     loop_set_self(&loops[0].loop);
     stack_watch_thread();
-    real_offload_start(opts->offload_threads > 0 ? opts->offload_threads : 4);
+    real_pools_start(nloops, opts->disk_threads);
     for (int i = 1; i < nloops; i++) loops[i].thread = real_thread("loop", loop_thread, &loops[i]);
     ASSERT(fiber_start(NULL, "main", main_fiber, &s));
     run_loop(&loops[0]);
     for (int i = 1; i < nloops; i++) pthread_join(loops[i].thread, NULL);
-    real_offload_stop();
+    real_pools_stop();
     for (int i = 0; i < nloops; i++) close_loop(&loops[i]);
     loop_set_self(NULL);
     stack_unwatch_thread();

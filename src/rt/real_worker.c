@@ -1,4 +1,4 @@
-/* real_worker.c - what crosses threads: completions, offload, workers. */
+/* real_worker.c - what crosses threads: completions, workers. */
 #include "real_i.h"
 
 #include <stdlib.h>
@@ -215,78 +215,4 @@ void worker_free(struct worker **out)
     (void)offload(join_worker, w);
     free(w->group);
     free(w);
-}
-
-/* ---- offload: a few threads take from one queue ---- */
-
-struct task {
-    struct task *next;
-    struct errand errand;
-    struct completion done;
-};
-
-static struct {
-    pthread_mutex_t mutex;
-    pthread_cond_t more;
-    struct task *first, **last;
-    pthread_t *threads;
-    int n;
-    bool stop;
-} pool = {.mutex = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER};
-
-static void *pool_thread(void *arg)
-{
-    (void)arg;
-    pthread_mutex_lock(&pool.mutex);
-    for (;;) {
-        struct task *t = pool.first;
-        if (!t && pool.stop) break;
-        if (!t) {
-            pthread_cond_wait(&pool.more, &pool.mutex);
-            continue;
-        }
-        pool.first = t->next;
-        if (!pool.first) pool.last = &pool.first;
-        pthread_mutex_unlock(&pool.mutex);
-        errand_run(&t->errand);
-        completion_signal(&t->done);
-        pthread_mutex_lock(&pool.mutex);
-    }
-    pthread_mutex_unlock(&pool.mutex);
-    return NULL;
-}
-
-void real_offload_start(int threads)
-{
-    pool.first = NULL;
-    pool.last = &pool.first;
-    pool.stop = false;
-    pool.n = threads;
-    pool.threads = xcalloc((size_t)threads, sizeof *pool.threads);
-    for (int i = 0; i < threads; i++) pool.threads[i] = real_thread("offload", pool_thread, NULL);
-}
-
-void real_offload_stop(void)
-{
-    pthread_mutex_lock(&pool.mutex);
-    pool.stop = true;
-    pthread_cond_broadcast(&pool.more);
-    pthread_mutex_unlock(&pool.mutex);
-    for (int i = 0; i < pool.n; i++) pthread_join(pool.threads[i], NULL);
-    free(pool.threads);
-    pool.threads = NULL;
-}
-
-int offload(int (*fn)(void *), void *arg)
-{
-    if (!fiber_current()) return fn(arg);
-    struct task t = {.errand = {.fn = fn, .arg = arg}};
-    completion_init(&t.done);
-    pthread_mutex_lock(&pool.mutex);
-    *pool.last = &t;
-    pool.last = &t.next;
-    pthread_cond_signal(&pool.more);
-    pthread_mutex_unlock(&pool.mutex);
-    completion_wait(&t.done);
-    return errand_result(&t.errand);
 }

@@ -23,9 +23,9 @@
 /* ---- start and stop ---- */
 
 struct rt_opts {
-    int loops;           /* 0 = one for each core */
-    size_t stack_bytes;  /* of a fiber; 0 = 256 KiB */
-    int offload_threads; /* 0 = 4 */
+    int loops;          /* 0 = one for each core */
+    size_t stack_bytes; /* of a fiber; 0 = 256 KiB */
+    int disk_threads;   /* of POOL_DISK; 0 = 4 */
 };
 /* Starts the loops, runs main_fn(arg) as the first fiber on loop 0, and when it
  * returns cancels what is left, stops the loops and returns its value. Raises the
@@ -157,10 +157,24 @@ void completion_init(struct completion *c); /* by the fiber that will wait */
 void completion_signal(struct completion *c);
 void completion_wait(struct completion *c); /* SUSPENDS */
 
+/* What is handed to threads, by kind: each has threads and a line of its own, so that no kind of work waits
+ * for another. */
+enum rt_pool {
+    POOL_DISK,     /* files, short: 4 threads */
+    POOL_SIGN,     /* signatures, about a millisecond of the processor each: a thread for each loop */
+    POOL_PASSWORD, /* key derivations, new keys: tens of milliseconds each; a thread for each two loops, which
+                      leaves the processor to whoever wants it */
+    POOL_CARE,     /* walks, copies, proofs of everything there is: 2 threads */
+    RT_POOLS,
+};
 /* Runs fn(arg) on a thread of the pool and returns its value (and the sentence of
  * an error). SUSPENDS. Not cut short by cancel. fn may BLOCK; it must not use
  * fiber functions. On a thread that is no loop it just runs fn. */
-int offload(int (*fn)(void *), void *arg);
+int offload_on(enum rt_pool pool, int (*fn)(void *), void *arg);
+/* The same for one of many: those who wait for the pool get its threads in turns by asker, so that whoever
+ * asks a lot waits behind its own. 0: nobody in particular. */
+int offload_for(enum rt_pool pool, uint64_t asker, int (*fn)(void *), void *arg);
+static inline int offload(int (*fn)(void *), void *arg) { return offload_on(POOL_DISK, fn, arg); }
 
 /* A thread of its own that handles jobs in groups: while it works on one group
  * the next gathers, so the group grows with the load and a lone job does not

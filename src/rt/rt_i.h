@@ -1,12 +1,12 @@
 /* rt_i.h - inside the runtime: the seam between its common code and the world.
  *
- * Common (fiber.c stack.c group.c sync.c sock.c conn*.c tls*.c): fibers, groups,
+ * Common (fiber.c stack.c group.c sync.c turns.c sock.c conn*.c tls*.c): fibers, groups,
  * timers, wait queues, deadlines, buffered connections, TLS. They know one
  * struct loop, the one of this thread, and the world functions below.
  * World (real_*.c or sim_*.c, linked alternatively): everything under "the world
  * gives", and of the public headers:
  *   rt.h    rt_run rt_loops rt_loop_id rt_reserve rt_die rt_pause rt_post rt_call rt_wait_signal rt_wall
- * rt_random completion_* offload worker_* rt_wait_readable rt_stats (with loop_stats()) file.h  everything
+ * rt_random completion_* offload_* worker_* rt_wait_readable rt_stats (with loop_stats()) file.h  everything
  * All else of rt.h, conn.h and tls.h is common.
  *
  * In the simulator one loop runs the fibers of all nodes on one thread: a fiber
@@ -17,6 +17,7 @@
 #include <sys/uio.h>
 
 #include "base/heap.h"
+#include "base/map.h"
 #include "conn.h"
 #include "rt.h"
 
@@ -185,6 +186,22 @@ struct errand {
 };
 void errand_run(struct errand *e);   /* there */
 int errand_result(struct errand *e); /* here, afterwards */
+
+/* ---- who waits for a thread of a pool (turns.c) ---- */
+
+struct turn { /* one that waits; belongs to whoever put it in */
+    struct link link;
+    uint64_t asker;
+};
+/* Turns by asker; each asker's own in order of coming. Not for use by two threads at once. */
+struct turns {
+    struct map lanes;  /* by asker, of those who wait */
+    struct link order; /* the lanes, the next first */
+};
+void turns_init(struct turns *t);
+void turns_free(struct turns *t); /* nobody waits any more */
+void turns_put(struct turns *t, struct turn *x);
+struct turn *turns_take(struct turns *t); /* NULL: nobody waits */
 
 void listeners_bury(struct loop *l); /* listener.c; by loop_free() */
 

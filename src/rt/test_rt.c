@@ -22,7 +22,7 @@ static int body(void *arg)
 
 static void run_as_fiber(void (*fn)(void))
 {
-    struct rt_opts opts = {.loops = 2, .offload_threads = 2};
+    struct rt_opts opts = {.loops = 2, .disk_threads = 2};
     CHECK_OK(rt_run(&opts, body, &fn));
 }
 

@@ -264,6 +264,63 @@ TEST(offload_lets_others_run)
     world_free(w);
 }
 
+/* ---- each kind of work has its threads, each asker its turns ---- */
+
+struct errands {
+    struct world *w;
+    struct group g;
+    enum rt_pool pool;
+    uint64_t asker;
+    int64_t done; /* when the last one was */
+};
+static int derive(void *arg)
+{
+    (void)arg;
+    rt_pause(30 * RT_MS); /* of the processor */
+    return 0;
+}
+static int glance(void *arg)
+{
+    (void)arg;
+    rt_pause(RT_MS);
+    return 0;
+}
+static void one_errand(void *arg)
+{
+    struct errands *e = arg;
+    CHECK_OK(offload_for(e->pool, e->asker,
+                         e->pool == POOL_PASSWORD || e->pool == POOL_CARE ? derive : glance, NULL));
+    e->done = rt_now();
+}
+static int guessers_and_others(void *arg)
+{
+    enum { GUESSES = 400 };
+    struct errands stranger = {.pool = POOL_PASSWORD, .asker = 7}, user = {.pool = POOL_PASSWORD, .asker = 8},
+                   care = {.pool = POOL_CARE}, other[] = {{.pool = POOL_DISK}, {.pool = POOL_SIGN}};
+    struct group g;
+    int64_t from = rt_now();
+    (void)arg;
+    group_init(&g);
+    for (int i = 0; i < GUESSES; i++) {
+        CHECK_OK(group_go(&g, "stranger", one_errand, &stranger));
+        CHECK_OK(group_go(&g, "care", one_errand, &care));
+    }
+    CHECK_OK(fiber_sleep(RT_MS));
+    CHECK_OK(group_go(&g, "user", one_errand, &user));
+    for (size_t i = 0; i < COUNT_OF(other); i++) CHECK_OK(group_go(&g, "other", one_errand, &other[i]));
+    CHECK_OK(group_wait(&g));
+    for (size_t i = 0; i < COUNT_OF(other); i++) CHECK(other[i].done - from < 10 * RT_MS);
+    CHECK(user.done - from < 100 * RT_MS); /* behind the one in hand and one more of the stranger's */
+    CHECK(stranger.done - from >= GUESSES * 30 * RT_MS);
+    return 0;
+}
+TEST(who_asks_a_lot_waits_behind_its_own)
+{
+    struct world *w = world_new(1);
+    CHECK_OK(run(w, guessers_and_others));
+    world_free(w);
+}
+
 struct item {
     struct job job;
     int no;

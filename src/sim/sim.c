@@ -207,6 +207,7 @@ void sim_node_start(struct sim_node *n, int (*main_fn)(void *), void *arg)
     list_init(&p->posts);
     list_init(&p->posting);
     waitq_init(&p->signals);
+    for (int i = 0; i < RT_POOLS; i++) turns_init(&p->pools[i].waiting);
     list_push(&n->boots, &p->link);
     if (!dying(n)) begin(p);
 }

@@ -14,6 +14,11 @@ struct sim_place {
     bool thread; /* a worker's or offload's: rt_loop_id() is -1 there */
 };
 
+struct sim_pool { /* the threads of one kind of offload */
+    struct turns waiting;
+    int busy;
+};
+
 /* One run of a program on a node, from its start until its last fiber is gone. */
 struct sim_prog {
     struct link link; /* in node->progs; in node->boots while it has not begun */
@@ -29,6 +34,7 @@ struct sim_prog {
     struct link posting; /* in sim->posting while posts is not empty */
     struct waitq signals;
     unsigned signal_bits; /* arrived, not yet taken */
+    struct sim_pool pools[RT_POOLS];
 };
 
 struct sim_node {

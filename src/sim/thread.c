@@ -114,10 +114,50 @@ int rt_call(int loop, int (*fn)(void *), void *arg)
     return call_at(&sim_prog_now()->on_loop, "call", fn, arg, deadline_get());
 }
 
-int offload(int (*fn)(void *), void *arg)
+/* ---- offload ---- */
+
+static const int pool_threads[RT_POOLS] = {
+    [POOL_DISK] = 4, [POOL_SIGN] = 1, [POOL_PASSWORD] = 1, [POOL_CARE] = 2};
+
+struct task {
+    struct turn turn;
+    struct errand errand;
+    struct completion done;
+    struct sim_pool *pool;
+};
+
+/* A thread of the pool, for as long as there is work. */
+static void run_tasks(void *arg)
 {
-    return call_at(&sim_prog_now()->on_thread, "offload", fn, arg, RT_NEVER);
+    struct sim_pool *p = ((struct task *)arg)->pool;
+    for (struct task *t = arg; t;) {
+        errand_run(&t->errand);
+        completion_signal(&t->done);
+        struct turn *next = turns_take(&p->waiting);
+        t = next ? CONTAINER_OF(next, struct task, turn) : NULL;
+    }
+    p->busy--;
 }
+
+int offload_for(enum rt_pool pool, uint64_t asker, int (*fn)(void *), void *arg)
+{
+    if (sim_here()->thread) return fn(arg);
+    struct sim_prog *prog = sim_prog_now();
+    struct sim_pool *p = &prog->pools[pool];
+    struct task t = {.turn.asker = asker, .errand = {.fn = fn, .arg = arg}, .pool = p};
+    completion_init(&t.done);
+    if (p->busy == pool_threads[pool]) {
+        turns_put(&p->waiting, &t.turn);
+    } else {
+        if (!sim_fiber(&prog->on_thread, "offload", run_tasks, &t))
+            return err_set(ERR_LIMIT, "there is no memory for one more fiber (offload)");
+        p->busy++;
+    }
+    completion_wait(&t.done);
+    return errand_result(&t.errand);
+}
+
+int offload_on(enum rt_pool pool, int (*fn)(void *), void *arg) { return offload_for(pool, 0, fn, arg); }
 
 /* ---- completions ---- */
 

@@ -36,7 +36,7 @@ static int prove(struct proof *p, const struct body_ref *ref)
     body_ref_file(ref, name);
     ar_reset(&p->a);
     int rc = care_check(p->care);
-    if (rc == 0) rc = offload(look, (void *)ar_printf(&p->a, "%s/%s", p->bodies, name).p);
+    if (rc == 0) rc = offload_on(POOL_CARE, look, (void *)ar_printf(&p->a, "%s/%s", p->bodies, name).p);
     if (rc != ERR_NOT_FOUND) return rc;
     return err_set(rc, "the copy lacks %s, which its index refers to; see `tram verify`", name);
 }
@@ -101,12 +101,12 @@ int store_backup(struct store *s, const struct care_queue *queue,
     if (rc) return rc;
     ar_init(&a, 0);
     const char *index = ar_printf(&a, "%s/index", to_dir).p, *bodies = ar_printf(&a, "%s/bodies", to_dir).p;
-    rc = offload(make_folder, (void *)to_dir);
+    rc = offload_on(POOL_CARE, make_folder, (void *)to_dir);
     if (rc) err_set(rc, rc == ERR_EXISTS ? "%s exists already" : "%s cannot be made", to_dir);
     if (rc == 0) rc = copy_all(&c, index, bodies);
     if (rc == 0) rc = care_check(&c); /* up to here nothing was taken away */
     if (rc == 0) rc = check_copy(&c, queue, open_index, index, bodies);
-    if (rc == 0) rc = offload(sync_folder, (void *)to_dir);
+    if (rc == 0) rc = offload_on(POOL_CARE, sync_folder, (void *)to_dir);
     char why[ERR_TEXT_MAX] = "";
     if (rc) memcpy(why, err_text(rc), strnlen(err_text(rc), sizeof why - 1));
     care_end(&c);

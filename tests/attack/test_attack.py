@@ -1,5 +1,6 @@
 """A scripted stranger against the real program (make attack): while each attack runs, letters of good people
 go through in under a second, the loops answer in time, and memory stays where it is."""
+import random
 import socket
 import statistics
 import sys
@@ -113,8 +114,19 @@ def guesses(home, stop):
                 return
 
 
-def dial_raw(home, port):
-    s = socket.create_connection((home.address, home.port(port)), 10, source_address=(STRANGER, 0))
+def guesses_from_everywhere(home, stop):
+    """Each network tries each name a few times, as long as the guard lets it: many derivations wait at once."""
+    network = f"127.{random.randrange(1, 200)}.{random.randrange(256)}.{random.randrange(1, 255)}"
+    context = w.insecure_tls()
+    with context.wrap_socket(dial_raw(home, 993, network)) as s:
+        for n in range(4):
+            s.sendall(b"a LOGIN nobody%d@one.test wrong\r\n" % random.randrange(1000))
+            if stop.is_set() or not s.recv(4096):
+                return
+
+
+def dial_raw(home, port, network=STRANGER):
+    s = socket.create_connection((home.address, home.port(port)), 10, source_address=(network, 0))
     s.settimeout(30)
     return s
 
@@ -149,7 +161,8 @@ def absurd_chunk(home, stop):
 @pytest.mark.parametrize("attacker, threads", [
     (flood(143, b"a NOOP\r\n"), 4), (flood(110, b"CAPA\r\n"), 4),
     (flood(25, b"EHLO a.test\r\nMAIL FROM:<a@good.test>\r\nRSET\r\n"), 4),
-    (absurd_chunk, 4), (fields_without_end, 40), (guesses, 20), (probes, 20), (places, 2),
+    (absurd_chunk, 4), (fields_without_end, 40), (guesses, 20),
+    (guesses_from_everywhere, 400), (probes, 20), (places, 2),
 ], ids=lambda v: getattr(v, "__name__", str(v)))
 def test_a_stranger_takes_no_more_than_a_share(home, attacker, threads):
     Attack(home, attacker, threads).measure()
