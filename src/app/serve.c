@@ -10,6 +10,7 @@
 #include "crypto/cert.h"
 #include "rt/file.h"
 #include "store/care.h"
+#include "store/rescue.h"
 #include "trace/trace.h"
 
 enum service {
@@ -42,7 +43,9 @@ static const struct {
 enum { KEPT_FILES = 512, KEPT_DIALS = 128, LEAST_CONNECTIONS = 32 };
 enum { DOORS_MAX = COUNT_OF(services) * LISTEN_MAX + 1 };
 static const int64_t stop_grace = 20 * RT_S, sweep_every = 300 * RT_S, reports_every = 600 * RT_S,
-                     certificate_every = 86400 * RT_S;
+                     certificate_every = 86400 * RT_S, images_every = 60 * RT_S;
+/* Of the directory each time; of accounts each tenth time, so that none is older than 15 minutes. */
+enum { IMAGES_ALL_EACH = 10 };
 
 struct door { /* one listener */
     struct listener *listener;
@@ -297,6 +300,18 @@ static void care_fiber(void *arg)
     }
 }
 
+static void images_fiber(void *arg)
+{
+    struct core *core = arg;
+    struct images_report rep;
+    for (unsigned i = 0; fiber_sleep(images_every) == 0; i++) {
+        enum images_of which = i % IMAGES_ALL_EACH ? IMAGES_OF_DIRECTORY : IMAGES_OF_ALL;
+        int e = images_write(core->store, which, true, &rep);
+        if (e && e != ERR_CANCELED && e != ERR_BUSY)
+            log_warn("care", "images of the index could not be written: %s", err_text(e));
+    }
+}
+
 static void reload(struct node *n)
 {
     struct slice certificate, key;
@@ -354,6 +369,7 @@ int serve(struct node *n, bool control, void (*ready)(void *), void *arg)
         e = group_go(&loops_group, "loop", loop_child_fiber, c);
     }
     if (!e) e = group_go(&care, "care", care_fiber, &n->core);
+    if (!e) e = group_go(&care, "images", images_fiber, &n->core);
     if (!e) e = group_go(&care, "certificate", certificate_fiber, &n->core);
     if (!e) e = group_go(&care, "reports", reports_fiber, &n->core);
     if (!e) {

@@ -101,6 +101,9 @@ MUST_CHECK int body_move(struct body_store *b, const struct body_ref *from, enum
 /* When a body was first written: microseconds since 1970, never less than the number of the newest pack at
  * that time, so that a clock that goes back makes none older than those before it by more than that. */
 uint64_t body_stamp(struct body_store *b); /* of a body that would be written now */
+/* No body with a lower stamp waits for the index to refer to it: each was unpinned (or is pinned for more
+ * than a day, which is a reference that nobody knows the end of). */
+uint64_t body_settled(struct body_store *b);
 struct body_seen {
     struct body_ref ref;
     int status; /* 0, or ERR_CORRUPT for its bytes */

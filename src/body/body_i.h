@@ -33,6 +33,12 @@ struct pack {
     struct file *file;
 };
 
+/* A body that is being made durable, or is and was not unpinned yet: the index may not refer to it. */
+struct newborn {
+    struct link link;
+    uint64_t stamp; /* at most that of its record */
+};
+
 struct body_store {
     char *dir;
     uint64_t pack_bytes;
@@ -42,9 +48,11 @@ struct body_store {
     struct lock lock;
     struct map by_number; /* 8 bytes of number -> struct pack */
     struct link packs, unread;
-    struct link idle; /* least recently used first */
-    uint64_t newest;  /* number given last */
-    size_t files;     /* open ones */
+    struct link idle;   /* least recently used first */
+    struct link born;   /* struct newborn, oldest first */
+    struct map born_as; /* reference -> struct newborn */
+    uint64_t newest;    /* number given last */
+    size_t files;       /* open ones */
 };
 
 /* store.c */
@@ -59,6 +67,9 @@ void pack_remove(struct body_store *b, struct pack *p);        /* under the lock
 void pack_closes(struct body_store *b, struct pack *p); /* nothing is appended any more. Takes the lock */
 uint64_t pack_number_new(struct body_store *b);         /* takes the lock */
 uint64_t stamp_new(struct body_store *b);               /* under the lock */
+/* A body begins to be: then it has a name, or (ref NULL) it came to nothing. */
+struct newborn *newborn_begin(struct body_store *b);                                     /* takes the lock */
+void newborn_named(struct body_store *b, struct newborn *n, const struct body_ref *ref); /* takes the lock */
 /* The pack with its file open, not to go away until pack_release(). ERR_NOT_FOUND, ERR_IO. SUSPENDS. */
 MUST_CHECK int pack_hold(struct body_store *b, uint64_t number, struct pack **out);
 void pack_release(struct body_store *b, struct pack *p);

@@ -495,3 +495,22 @@ TEST(origins_stay_with_their_bodies)
         ERR_LIMIT);
     end(&t);
 }
+
+TEST(nothing_is_settled_above_a_body_that_still_waits)
+{
+    struct place_for_tests t;
+    struct body_ref first, second;
+    if (!begin(&t, 0)) return;
+    CHECK_OK(body_put(t.b, BODY_MAIL, SL("one"), SL(""), &first));
+    uint64_t between = body_stamp(t.b);
+    CHECK_OK(body_put(t.b, BODY_MAIL, SL("two"), SL(""), &second));
+    uint64_t waits = body_settled(t.b);
+    CHECK(waits <= between && waits <= body_settled(t.b));
+    body_unpin(t.b, &first);
+    CHECK(body_settled(t.b) >= between); /* the second one waits */
+    uint64_t before = body_stamp(t.b);
+    CHECK(body_settled(t.b) <= before);
+    body_unpin(t.b, &second);
+    CHECK(body_settled(t.b) >= before);
+    end(&t);
+}

@@ -104,6 +104,43 @@ uint64_t body_stamp(struct body_store *b)
     return stamp;
 }
 
+/* ---- bodies that the index may not know yet ---- */
+
+static const uint64_t newborn_longest = 86400ull * 1000000;
+
+struct newborn *newborn_begin(struct body_store *b)
+{
+    struct newborn *n = xcalloc(1, sizeof *n);
+    lock_take(&b->lock);
+    n->stamp = stamp_new(b);
+    list_push(&b->born, &n->link);
+    lock_release(&b->lock);
+    return n;
+}
+
+static void newborn_end(struct newborn *n)
+{
+    if (n) list_remove(&n->link);
+    free(n);
+}
+
+void newborn_named(struct body_store *b, struct newborn *n, const struct body_ref *ref)
+{
+    lock_take(&b->lock);
+    if (ref) n = map_put(&b->born_as, body_ref_slice(ref), n);
+    newborn_end(n);
+    lock_release(&b->lock);
+}
+
+uint64_t body_settled(struct body_store *b)
+{
+    lock_take(&b->lock);
+    uint64_t now = stamp_new(b), oldest = now;
+    if (!list_empty(&b->born)) oldest = CONTAINER_OF(b->born.next, struct newborn, link)->stamp;
+    lock_release(&b->lock);
+    return now - oldest < newborn_longest ? oldest : now - newborn_longest;
+}
+
 void pack_free(struct body_store *b, struct pack *p)
 {
     lock_take(&b->lock);
@@ -128,6 +165,7 @@ void body_unpin(struct body_store *b, const struct body_ref *ref)
     lock_take(&b->lock);
     struct pack *p = pack_find(b, body_ref_pack(ref));
     if (p && p->pins) p->pins--;
+    newborn_end(map_del(&b->born_as, body_ref_slice(ref)));
     lock_release(&b->lock);
 }
 

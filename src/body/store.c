@@ -30,6 +30,8 @@ static int load_name(void *arg, const char *name)
 
 static void store_free(struct body_store *b)
 {
+    for (struct link *l; (l = list_shift(&b->born));) free(CONTAINER_OF(l, struct newborn, link));
+    map_free(&b->born_as);
     for (struct link *l; (l = list_shift(&b->packs));) pack_free(b, CONTAINER_OF(l, struct pack, link));
     map_free(&b->by_number);
     free(b->dir);
@@ -48,6 +50,8 @@ int body_open(struct body_store **out, const char *dir, uint64_t pack_bytes)
     list_init(&b->packs);
     list_init(&b->unread);
     list_init(&b->idle);
+    list_init(&b->born);
+    map_init(&b->born_as, false);
     int rc = path_make(dir);
     if (rc == 0) rc = path_list(dir, load_name, b);
     if (rc == 0) rc = worker_new(&b->worker, "bodies", BODY_GROUP_MAX, writer_append_handle, b);

@@ -208,9 +208,12 @@ int body_finish(struct body_writer **wp, struct slice prefix, struct slice origi
 {
     struct body_writer *w = *wp;
     *wp = NULL;
+    struct body_store *b = w->store;
+    struct newborn *born = w->stamp ? NULL : newborn_begin(b); /* one that moves is known */
     w->prefix = prefix;
     w->origin = origin;
     int rc = finish(w, ref);
+    if (born) newborn_named(b, born, rc ? NULL : ref);
     char why[ERR_TEXT_MAX] = "";
     if (rc) memcpy(why, err_text(rc), strnlen(err_text(rc), sizeof why - 1));
     writer_free(w);

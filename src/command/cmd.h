@@ -11,7 +11,7 @@
     X(queue_list) X(queue_show) X(queue_retry) X(queue_hold) X(queue_release) X(queue_drop) X(queue_stats)  \
     X(trace) X(dns_records) X(dns_check) X(check_spf) X(check_dkim) X(check_arc) X(check_message) X(send)   \
     X(dkim_list) X(dkim_rotate) X(dkim_publish_check) X(dmarc_report) X(dmarc_send_reports)                 \
-    X(stats) X(verify) X(backup) X(restore) X(init) X(config_check) X(help) X(check_reply) \
+    X(stats) X(verify) X(images) X(backup) X(restore) X(init) X(config_check) X(help) X(check_reply) \
     X(shaping_check) X(shaping_show)
 /* clang-format on */
 #define X(name)                                                                                              \

@@ -202,6 +202,7 @@ const struct command commands[] = {
                 .type = ARG_FLAG,
                 .flags = ARG_EXCLUDES,
                 .meaning = "only says that this loss is judged: bodies are swept again"})),
+    STORE("images", images, "writes images of the directory and of accounts that changed, now"),
     STORE("backup", backup, "copies the whole node, while it runs: configuration, certificates, keys, mail",
           ARGS({.name = "to",
                 .value = "FOLDER",

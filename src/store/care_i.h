@@ -33,6 +33,23 @@ MUST_CHECK int messages_each(struct store *s, const char *acc,
                              int (*each)(void *arg, uint32_t box, uint32_t uid, const struct message *m),
                              void *arg);
 
+/* ---- account_walk.c ---- */
+
+/* The modseq of an account; 0 when its row is missing or damaged: it is being erased, its rows are read all
+ * the same. SUSPENDS. */
+MUST_CHECK int account_modseq(struct store *s, const char *acc, uint64_t *out);
+/* Gives every row of these kinds (the first letters of their keys; NULL: of all), while the account changes,
+ * and then the rows of messages that were added, copied or moved meanwhile, until none is missing: a row may
+ * be given twice, the later one is right, and what was expunged meanwhile may be given. *modseq: in, what
+ * account_modseq() said; out, the modseq that all is certainly of, or 0. SUSPENDS; so may each(), whose
+ * non-zero value ends the walk. */
+MUST_CHECK int account_walk(struct store *s, const char *acc, const char *kinds,
+                            int (*each)(void *arg, struct slice key, struct slice value), void *arg,
+                            uint64_t *modseq);
+/* Rows one behind the other: key and value, each behind its length as LEB128 (docs/format.md, section 5). */
+void rows_add(struct buf *b, struct slice key, struct slice value);
+bool rows_take(struct slice *rows, struct slice *key, struct slice *value); /* false at the end, or damaged */
+
 /* loss.c: packs up to this number are kept for a loss; 0 when there is none, all when that cannot be read. */
 uint64_t loss_upto(struct store *s);
 /* Called by store_open(): an engine that was opened without what its log had lost says so; that becomes a

@@ -291,6 +291,7 @@ static int subscribe(struct kv_tx *tx, void *arg)
         rc = err_set(ERR_LIMIT, "an account may have %d subscriptions", MAILBOXES_MAX);
     if (rc == 0 && was != c->yes) {
         a.subscriptions += c->yes ? 1 : UINT32_MAX;
+        a.modseq++; /* nothing changes without a change of the account's row */
         account_row_put(tx, &a);
         if (c->yes || others) kv_tx_put_record(tx, key, &b);
         else kv_tx_del(tx, key);

@@ -1,5 +1,5 @@
 /* origin.h - what the record of each body says of where the body belongs (docs/format.md, section 5): with
- * images of accounts and directory (store/objects.h) all that is needed to make a lost index again.
+ * images of accounts and directory (store/rescue.h) all that is needed to make a lost index again.
  *
  * A record (kv/record.h) whose first field says of what kind it is. Letters are queue/letter_origin.c's. */
 #pragma once

@@ -21,6 +21,8 @@ struct store {
     struct expunged *expunged;  /* messages expunged lately */
     struct sweep_memory *swept; /* sweep_mark.c; belongs to who takes care */
     bool cared_for;             /* a sweep or a backup runs; atomic */
+    bool imaging;               /* images are being written; atomic */
+    uint64_t imaged;            /* generation of the directory, + 1, that has images */
 };
 
 /* kv and body are taken over: closed by store_close. SUSPENDS. ERR_VERSION when a

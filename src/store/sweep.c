@@ -157,8 +157,10 @@ static int drop_dead(struct sweep *w, const struct body_pack *pack, size_t n, in
             int rc = drop(w, p);
             if (rc == ERR_CANCELED || rc == ERR_DENIED) return rc;
             if (!first) first = rc;
-        } else if (l && l->bytes < (p->bytes - p->origins) / ALIVE_PART &&
-                   w->report->compacted < MOVE_PACKS && bytes < move_bytes) {
+        } else if (p->cls == BODY_IMAGE) {
+            continue; /* images are not moved but written anew (rescue_image.c) */
+        } else if (l->bytes < (p->bytes - p->origins) / ALIVE_PART && w->report->compacted < MOVE_PACKS &&
+                   bytes < move_bytes) {
             l->move = *moves = true;
             bytes += l->bytes;
             w->report->compacted++;

@@ -1,18 +1,16 @@
 /* sweep_mark.c - which packs are referred to, and by how many bytes.
  *
- * An account is read page by page while it changes. A message that is copied or moved
- * meanwhile gets a new UID, so what may have been missed lies at or above the uidnext that its
- * mailbox had when the reading began: that is read next, and again what came during
- * this, each time less. When an account is busy even then, the last bit is read inside a
- * transaction: however busy an account is, its reading ends.
+ * An account is read page by page while it changes; nothing that is there when the reading ends is missed
+ * (account_walk.c), however busy it is.
  *
  * What an account refers to is remembered with its modseq, within a limit on memory: an
  * account that did not change is not read again. */
 #include <stdlib.h>
 
+#include "rescue_i.h"
 #include "sweep_i.h"
 
-enum { CATCH_UPS = 4, REMEMBER_BYTES = 32 << 20 };
+enum { REMEMBER_BYTES = 32 << 20 };
 
 /* ---- what is remembered from sweep to sweep ---- */
 
@@ -128,10 +126,7 @@ static int mark_letter(void *arg, struct slice letter, struct slice ref)
 /* One account that is being read. */
 struct reading {
     struct sweep *w;
-    struct map parts;   /* 8 bytes of a pack's number -> struct part */
-    struct map uidnext; /* 4 bytes of a mailbox -> its uidnext when the reading under way began; 8 bytes of a
-                         * batch that nobody saw then -> how many rows it had */
-    struct map fresh;   /* the same, for the reading after it */
+    struct map parts; /* 8 bytes of a pack's number -> struct part */
     bool damaged;
 };
 
@@ -163,141 +158,6 @@ static int read_row(void *arg, struct slice key, struct slice value)
     if (message_row_get(value, 0, &m) == 0) reading_add(r, &m.body);
     else read_damage(r, key);
     return 0;
-}
-
-static int note_uidnext(void *arg, struct slice key, struct slice value)
-{
-    struct reading *r = arg;
-    struct box_row b;
-    uint64_t id;
-    if (row_number(key, &id) || box_row_get(value, (uint32_t)id, &b))
-        return 0; /* then all of it is read again */
-    uint32_t box = (uint32_t)id;
-    map_put(&r->fresh, sl(&box, sizeof box), (void *)(uintptr_t)(b.m.uidnext ? b.m.uidnext : 1));
-    return 0;
-}
-
-static int note_batch(void *arg, struct slice key, struct slice value)
-{
-    struct reading *r = arg;
-    struct batch_header h;
-    uint64_t id;
-    if (row_number(key, &id) == 0 && batch_header_get(value, &h) == 0)
-        map_put(&r->fresh, sl(&id, sizeof id), (void *)(uintptr_t)h.n);
-    return 0; /* else all of it is read again */
-}
-
-static int note_uidnexts(struct reading *r)
-{
-    map_free(&r->uidnext);
-    r->uidnext = r->fresh;
-    map_init(&r->fresh, false);
-    int rc = rows_each(r->w->s, r->w->acc, SL("b/"), SL("b0"), note_uidnext, r);
-    return rc ? rc : rows_each(r->w->s, r->w->acc, SL("h/"), SL("h0"), note_batch, r);
-}
-
-/* ---- what was added ---- */
-
-/* Rows in a range of keys, by pages or in a transaction. */
-struct added {
-    struct reading *r;
-    struct kv_tx *tx; /* or NULL */
-};
-
-static int each_row(struct added *x, struct slice from, struct slice to, kv_visit *visit, void *arg)
-{
-    return x->tx ? kv_tx_scan(x->tx, from, to, visit, arg)
-                 : rows_each(x->r->w->s, x->r->w->acc, from, to, visit, arg);
-}
-
-static uint32_t noted(struct reading *r, const void *p, size_t n)
-{
-    return (uint32_t)(uintptr_t)map_get(&r->uidnext, sl(p, n));
-}
-
-/* The rows of a batch that were not there when the last reading began. */
-static int added_to_batch(struct added *x, uint32_t box, uint64_t id)
-{
-    struct batch_rows rows;
-    batch_rows(box, id, noted(x->r, &id, sizeof id), &rows);
-    return each_row(x, rows.from, rows.to, read_row, x->r);
-}
-
-static int added_unseen(void *arg, struct slice key, struct slice value)
-{
-    uint64_t box, id;
-    (void)value;
-    if (!num_hex64(sl_sub(key, 2, 10), &box) || row_number(key, &id)) return 0;
-    return added_to_batch(arg, (uint32_t)box, id);
-}
-
-static int added_range(void *arg, struct slice key, struct slice value)
-{
-    struct batch_range range;
-    uint32_t box;
-    (void)value;
-    return batch_range_get(key, &box, &range) ? 0 : added_to_batch(arg, box, range.batch);
-}
-
-/* What a mailbox did not have when the last reading began lies at or above the uidnext of then. */
-static int added_in_box(void *arg, struct slice key, struct slice value)
-{
-    struct added *x = arg;
-    char from[KEY_ROOM], to[KEY_ROOM];
-    uint64_t id;
-    (void)value;
-    if (row_number(key, &id)) return 0;
-    uint32_t box = (uint32_t)id, uid = noted(x->r, &box, sizeof box);
-    int rc = each_row(x, row_key('m', box, uid, 8, from), row_prefix_end('m', box, to), read_row, x->r);
-    if (rc) return rc;
-    return each_row(x, row_key('g', box, uid, 8, from), row_prefix_end('g', box, to), added_range, x);
-}
-
-static int read_added(struct added *x)
-{
-    int rc = each_row(x, SL("b/"), SL("b0"), added_in_box, x);
-    return rc ? rc : each_row(x, SL("h/"), SL("h0"), added_unseen, x);
-}
-
-/* While nothing can change: there is nothing left to miss. */
-static int read_added_tx(struct kv_tx *tx, void *arg) { return read_added(&(struct added){arg, tx}); }
-
-/* 0 without a row: it is being erased, its rows are read all the same. */
-static int modseq_of(struct store *s, const char *acc, uint64_t *out)
-{
-    char room[KEY_ROOM];
-    struct arena a;
-    struct slice value;
-    struct account_row row = {0};
-    ar_init(&a, 0);
-    int rc = kv_get(s->kv, account_object(acc, room), SL("a"), &a, &value);
-    if (rc == 0 && account_row_get(value, &row)) row.modseq = 0; /* damaged: read, and not remembered */
-    *out = row.modseq;
-    ar_free(&a);
-    return rc == ERR_NOT_FOUND ? 0 : rc;
-}
-
-static int read_account(struct reading *r, uint64_t *modseq)
-{
-    struct sweep *w = r->w;
-    char room[KEY_ROOM];
-    uint64_t after = *modseq;
-    int rc = note_uidnexts(r);
-    if (rc == 0) rc = rows_each(w->s, w->acc, SL("m/"), SL("m0"), read_row, r);
-    if (rc == 0) rc = rows_each(w->s, w->acc, SL("y/"), SL("y0"), read_row, r);
-    if (rc == 0) rc = modseq_of(w->s, w->acc, &after);
-    for (int i = 0; rc == 0 && after != *modseq && i < CATCH_UPS; i++) {
-        *modseq = after;
-        rc = note_uidnexts(r);
-        if (rc == 0) rc = read_added(&(struct added){.r = r});
-        if (rc == 0) rc = modseq_of(w->s, w->acc, &after);
-    }
-    if (rc || after == *modseq) return rc;
-    *modseq = 0; /* which one it has is not known: not to be remembered */
-    map_free(&r->uidnext);
-    r->uidnext = r->fresh;
-    map_init(&r->fresh, false);
-    return kv_transact(w->s->kv, account_object(w->acc, room), read_added_tx, r);
 }
 
 /* Rows of mailboxes that are being deleted, and of batches that are given up, go without a change of the
@@ -338,13 +198,11 @@ static int mark_by_reading(struct sweep *w, uint64_t modseq)
 {
     struct reading r = {.w = w};
     map_init(&r.parts, false);
-    map_init(&r.uidnext, false);
-    map_init(&r.fresh, false);
     w->report->accounts_read++;
     int rc = mailbox_finish_deletes(w->s, w->acc);
     if (rc == 0) rc = batch_care(w->s, w->acc);
     if (rc == ERR_CORRUPT) rc = 0; /* what could not be deleted is read */
-    if (rc == 0) rc = read_account(&r, &modseq);
+    if (rc == 0) rc = account_walk(w->s, w->acc, "my", read_row, &r, &modseq);
     if (rc == ERR_CORRUPT) {
         read_damage(&r, (struct slice){0});
         rc = 0;
@@ -356,8 +214,6 @@ static int mark_by_reading(struct sweep *w, uint64_t modseq)
     struct map_iter it = {0};
     while (map_next(&r.parts, &it)) free(it.value);
     map_free(&r.parts);
-    map_free(&r.uidnext);
-    map_free(&r.fresh);
     return rc;
 }
 
@@ -368,7 +224,7 @@ static int mark_account(void *arg, const char *acc)
     uint64_t modseq;
     w->acc = acc;
     int rc = care_check(&w->care);
-    if (rc == 0) rc = modseq_of(w->s, acc, &modseq);
+    if (rc == 0) rc = account_modseq(w->s, acc, &modseq);
     if (rc) return rc;
     struct known *k = map_get(&m->before, sl_cstr(acc));
     if (!k || k->modseq != modseq) {
@@ -381,6 +237,19 @@ static int mark_account(void *arg, const char *acc)
     return 0;
 }
 
+static void mark_pack(void *arg, uint64_t pack, uint64_t bytes)
+{
+    sweep_live(arg, pack, true)->bytes += bytes;
+}
+
+static int mark_image(void *arg, struct slice object, struct slice value)
+{
+    struct sweep *w = arg;
+    int rc = image_packs(value, mark_pack, w);
+    if (rc) sweep_damaged(w, SL("_images"), object);
+    return care_check(&w->care);
+}
+
 int sweep_mark(struct sweep *w)
 {
     memory_begin(w->s);
@@ -389,6 +258,7 @@ int sweep_mark(struct sweep *w)
         sweep_damaged(w, queue_name, (struct slice){0});
         rc = 0;
     }
+    if (rc == 0) rc = images_each(w->s, mark_image, w);
     if (rc == 0) rc = accounts_each(w->s, mark_account, w);
     if (rc == 0) memory_end(w->s);
     return rc;

@@ -1,0 +1,52 @@
+/* rescue_i.h - what images are made of; shared by who writes, reads and keeps them. */
+#pragma once
+#include "care_i.h"
+#include "origin.h"
+#include "rescue.h"
+
+enum { IMAGE_DIGEST = 16 };
+
+/* The row of an object in `_images`. Slices point into the value. */
+struct image_row {
+    struct body_ref head;
+    uint64_t stamp;       /* bodies with a lower one are told of in the image, or were not there any more */
+    int64_t when;         /* unix seconds */
+    struct slice digest;  /* of the head */
+    struct slice account; /* row `a` of an account, before its rows were read */
+};
+MUST_CHECK int image_row_get(struct slice value, struct image_row *out); /* ERR_CORRUPT */
+
+/* One body of an image: which it is, from its origin. */
+struct image_origin {
+    struct slice object;
+    bool part;
+    uint64_t stamp;
+    int64_t when;
+};
+MUST_CHECK int image_origin_get(struct rec *r,
+                                struct image_origin *out); /* r: from origin_open(). ERR_CORRUPT */
+
+/* The parts of a head and its own rows: part() gets a digest and a reference, rows() what rows_take() reads.
+ * Either may be NULL. SUSPENDS. ERR_CORRUPT, ERR_NOT_FOUND: not all of it is there. */
+struct image_reader {
+    int (*part)(void *arg, struct slice digest, const struct body_ref *ref);
+    int (*rows)(void *arg, struct slice rows);
+    void *arg;
+};
+MUST_CHECK int image_head(struct store *s, const struct body_ref *head, const struct image_reader *r);
+/* Every row of the image in order (a later one replaces an earlier one); each NULL: only looks whether all is
+ * there. Its non-zero value ends the reading. SUSPENDS. */
+MUST_CHECK int image_rows(struct store *s, const struct body_ref *head,
+                          int (*each)(void *arg, struct slice key, struct slice value), void *arg);
+/* Can the row be read by those who use it? Does not suspend. */
+bool image_row_good(struct arena *a, struct slice object, struct slice key, struct slice value);
+
+/* Every row of `_images`: value as image_row_get() takes it. SUSPENDS. */
+MUST_CHECK int images_each(struct store *s, int (*each)(void *arg, struct slice object, struct slice value),
+                           void *arg);
+/* The packs in which an image lies, with the bytes it has there. ERR_CORRUPT. Does not suspend. */
+MUST_CHECK int image_packs(struct slice value, void (*each)(void *arg, uint64_t pack, uint64_t bytes),
+                           void *arg);
+/* Every row of an object, while it changes. SUSPENDS. */
+MUST_CHECK int object_rows(struct store *s, struct slice object,
+                           int (*each)(void *arg, struct slice key, struct slice value), void *arg);

@@ -1,0 +1,465 @@
+/* rescue_image.c - images written.
+ *
+ * The rows of an object go in order into parts of some hundred rows. Where a part ends depends on the keys
+ * alone, so a change changes one part and the others are found again by their digests: they are named anew,
+ * not written. What is left behind the last part lies in the head.
+ *
+ * An account changes while it is read: account_walk() misses nothing that is there at the end; the rows of
+ * the mailboxes are read once more behind it. A row that cannot be read is taken from the image before. */
+#include "rescue_i.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "crypto/crypto.h"
+
+enum { PART_LEAST = 32 << 10, PART_MOST = 160 << 10, PART_MASK = 255, TOGETHER = 64, SOUGHT_MOST = 100 };
+static const int64_t pause_most = RT_S / 2;
+
+/* Images whose rows wait to be put together. */
+struct done {
+    struct slice object; /* in the arena */
+    struct buf row;
+};
+
+struct images {
+    struct store *s;
+    bool gently;
+    struct images_report *report;
+    struct map alive;  /* 8 bytes of an image pack's number -> bytes that are named, + 1 */
+    struct map vacate; /* packs of which little is: what lies there is written anew */
+    struct arena a;    /* of what waits */
+    struct done done[TOGETHER];
+    size_t ndone;
+    struct body_ref *pin; /* bodies that no row names yet */
+    size_t npin, pins;
+};
+
+/* One image under way. */
+struct imaging {
+    struct images *all;
+    struct slice object;
+    struct image_row before; /* the image before, if has_before */
+    bool has_before;
+    uint64_t stamp;
+    int64_t when;
+    struct slice account; /* row `a` */
+    struct map old;       /* digest of a part of the image before -> its reference, in a */
+    struct map packs;     /* 8 bytes of a pack's number -> bytes in it */
+    struct buf rows;      /* of the part at hand */
+    struct buf head;
+    size_t damaged; /* rows */
+    struct arena a;
+};
+
+/* ---- bodies ---- */
+
+static void keep_pinned(struct images *all, const struct body_ref *ref)
+{
+    if (all->npin == all->pins) {
+        all->pins = all->pins ? 2 * all->pins : 64;
+        all->pin = xrealloc(all->pin, all->pins * sizeof *all->pin);
+    }
+    all->pin[all->npin++] = *ref;
+}
+
+static void unpin(struct images *all)
+{
+    for (size_t i = 0; i < all->npin; i++) body_unpin(all->s->body, &all->pin[i]);
+    all->npin = 0;
+}
+
+static void count_bytes(struct map *packs, uint64_t pack, uint64_t bytes)
+{
+    struct slice key = sl(&pack, sizeof pack);
+    map_put(packs, key, (void *)((uintptr_t)map_get(packs, key) + bytes));
+}
+
+static int put_body(struct imaging *im, struct slice bytes, bool part, struct body_ref *ref)
+{
+    struct images *all = im->all;
+    struct buf origin = BUF_INIT;
+    origin_begin(&origin, ORIGIN_IMAGE);
+    rec_put(&origin, 'o', im->object);
+    rec_opt_u64(&origin, 'p', part);
+    rec_put_u64(&origin, 's', im->stamp);
+    rec_put_u64(&origin, 't', (uint64_t)im->when);
+    int rc = body_put(all->s->body, BODY_IMAGE, bytes, buf_slice(&origin), ref);
+    buf_free(&origin);
+    if (rc) return rc;
+    keep_pinned(all, ref);
+    all->report->bodies++;
+    all->report->bytes += bytes.n;
+    return 0;
+}
+
+/* ---- parts ---- */
+
+/* What the image before has, if it may stay where it is. */
+static struct body_ref *known_part(struct imaging *im, struct slice digest)
+{
+    struct body_ref *ref = map_get(&im->old, digest);
+    if (!ref) return NULL;
+    uint64_t pack = body_ref_pack(ref);
+    if (map_get(&im->all->vacate, sl(&pack, sizeof pack)) || body_pin(im->all->s->body, ref)) return NULL;
+    keep_pinned(im->all, ref);
+    return ref;
+}
+
+static void name_part(struct imaging *im, struct slice digest, const struct body_ref *ref)
+{
+    struct buf one = BUF_INIT;
+    rec_begin(&one, 1);
+    rec_put(&one, 'd', digest);
+    rec_put(&one, 'r', body_ref_slice(ref));
+    rec_put(&im->head, 'S', buf_slice(&one));
+    buf_free(&one);
+    count_bytes(&im->packs, body_ref_pack(ref), body_ref_size(ref) + 48);
+}
+
+static int end_part(struct imaging *im)
+{
+    uint8_t digest[HASH_MAX];
+    struct body_ref fresh, *ref;
+    hash_once(HASH_SHA256, buf_slice(&im->rows), digest);
+    struct slice name = sl(digest, IMAGE_DIGEST);
+    int rc = 0;
+    if (!(ref = known_part(im, name))) {
+        rc = put_body(im, buf_slice(&im->rows), true, &fresh);
+        ref = &fresh;
+    }
+    if (rc == 0) name_part(im, name, ref);
+    buf_clear(&im->rows);
+    return rc;
+}
+
+/* ---- rows ---- */
+
+struct finding {
+    struct slice key;
+    struct arena *a;
+    struct slice value;
+};
+
+static int find_row(void *arg, struct slice key, struct slice value)
+{
+    struct finding *f = arg;
+    if (sl_eq(key, f->key)) f->value = ar_dup(f->a, value); /* the last one is right */
+    return 0;
+}
+
+/* A row that cannot be read stays as the image before has it, until it is mended. */
+static struct slice best_of(struct imaging *im, struct slice key, struct slice value)
+{
+    struct finding f = {key, &im->a, value};
+    if (!im->has_before || im->damaged++ >= SOUGHT_MOST) return value;
+    return image_rows(im->all->s, &im->before.head, find_row, &f) ? value : f.value;
+}
+
+/* View images and journal are made anew, names of mailboxes follow from the mailboxes; batches that nobody
+ * sees stay unseen. */
+static bool belongs(struct slice object, struct slice key)
+{
+    return !sl_starts(object, SL("u:")) ||
+           !(sl_starts(key, SL("i/")) || sl_starts(key, SL("j/")) || sl_starts(key, SL("n/")) ||
+             sl_starts(key, SL("h/")) || sl_eq(key, SL("e")));
+}
+
+static int add_row(void *arg, struct slice key, struct slice value)
+{
+    struct imaging *im = arg;
+    struct arena a;
+    if (!belongs(im->object, key)) return 0;
+    ar_init(&a, 0);
+    if (!image_row_good(&a, im->object, key, value)) value = best_of(im, key, value);
+    ar_free(&a);
+    rows_add(&im->rows, key, value);
+    bool end = im->rows.n >= PART_LEAST && !(crc32c(0, key.p, key.n) & PART_MASK);
+    return end || im->rows.n >= PART_MOST ? end_part(im) : 0;
+}
+
+static int add_account(struct imaging *im)
+{
+    struct store *s = im->all->s;
+    struct account_row row = {0};
+    const char *acc = ar_cstr(&im->a, sl_from(im->object, 2));
+    if (account_row_get(im->account, &row)) row.modseq = 0;
+    int rc = account_walk(s, acc, NULL, add_row, im, &row.modseq);
+    if (rc == 0) rc = rows_each(s, acc, SL("a"), SL("a "), add_row, im);
+    if (rc == 0) rc = rows_each(s, acc, SL("b/"), SL("b0"), add_row, im);
+    return rc ? rc : rows_each(s, acc, SL("g/"), SL("g0"), add_row, im);
+}
+
+static int domains_each(struct images *all, int (*each)(void *arg, struct slice object), void *arg)
+{
+    char last[KEY_ROOM + 1];
+    struct arena a;
+    struct slice *name, from = SL("d:");
+    size_t n;
+    bool more = true;
+    int rc = 0;
+    ar_init(&a, 0);
+    while (rc == 0 && more) {
+        rc = kv_objects(all->s->kv, from, SL("d;"), KV_PAGE_MAX, &a, &name, &n, &more);
+        for (size_t i = 0; rc == 0 && i < n; i++) rc = each(arg, name[i]);
+        if (rc == 0 && n) from = sl(last, (size_t)snprintf(last, sizeof last, "%.*s ", SLF(name[n - 1])));
+        ar_reset(&a);
+    }
+    ar_free(&a);
+    return rc;
+}
+
+static int add_name(void *im, struct slice object) { return add_row(im, object, SL("\1")); }
+
+static int add_all(struct imaging *im)
+{
+    /* The names of all domains, so that one that was removed does not come back. */
+    if (sl_eq(im->object, SL("d:"))) return domains_each(im->all, add_name, im);
+    if (sl_starts(im->object, SL("u:"))) return add_account(im);
+    return object_rows(im->all->s, im->object, add_row, im);
+}
+
+/* ---- the rows of _images ---- */
+
+static int put_rows(struct kv_tx *tx, void *arg)
+{
+    const struct images *all = arg;
+    for (size_t i = 0; i < all->ndone; i++) kv_tx_put_record(tx, all->done[i].object, &all->done[i].row);
+    return 0;
+}
+
+/* Some at a time: a sync for each would be felt by others. */
+static int commit(struct images *all)
+{
+    int rc = all->ndone ? kv_transact(all->s->kv, SL("_images"), put_rows, all) : 0;
+    for (size_t i = 0; i < all->ndone; i++) buf_free(&all->done[i].row);
+    if (rc == 0) all->report->written += all->ndone;
+    all->ndone = 0;
+    unpin(all);
+    ar_reset(&all->a);
+    return rc;
+}
+
+static int name_image(struct imaging *im, const struct body_ref *head, struct slice digest)
+{
+    struct images *all = im->all;
+    struct done *d = &all->done[all->ndone++];
+    *d = (struct done){.object = ar_dup(&all->a, im->object), .row = BUF_INIT};
+    rec_begin(&d->row, 1);
+    rec_put(&d->row, 'h', body_ref_slice(head));
+    rec_put_u64(&d->row, 's', im->stamp);
+    rec_put_u64(&d->row, 't', (uint64_t)im->when);
+    rec_put(&d->row, 'd', digest);
+    rec_opt(&d->row, 'a', im->account);
+    count_bytes(&im->packs, body_ref_pack(head), body_ref_size(head) + 48);
+    struct map_iter it = {0};
+    while (map_next(&im->packs, &it)) {
+        uint64_t pack;
+        memcpy(&pack, it.key.p, sizeof pack);
+        rec_put_u64(&d->row, 'p', pack);
+        rec_put_u64(&d->row, 'b', (uintptr_t)it.value);
+    }
+    return all->ndone == TOGETHER ? commit(all) : 0;
+}
+
+/* ---- one image ---- */
+
+static int know_part(void *arg, struct slice digest, const struct body_ref *ref)
+{
+    struct imaging *im = arg;
+    struct body_ref *keep = ar_new(&im->a, struct body_ref);
+    *keep = *ref;
+    map_put(&im->old, digest, keep);
+    return 0;
+}
+
+static bool head_stays(struct imaging *im, struct slice digest)
+{
+    uint64_t pack = body_ref_pack(&im->before.head);
+    return im->has_before && sl_eq(im->before.digest, digest) &&
+           !map_get(&im->all->vacate, sl(&pack, sizeof pack)) && sl_eq(im->before.account, im->account);
+}
+
+static int make_image(struct imaging *im)
+{
+    uint8_t digest[HASH_MAX];
+    struct body_ref head;
+    rec_begin(&im->head, 1);
+    im->head.cap = 0;
+    int rc = add_all(im);
+    if (rc) return rc;
+    rec_put(&im->head, 'R', buf_slice(&im->rows));
+    hash_once(HASH_SHA256, buf_slice(&im->head), digest);
+    struct slice name = sl(digest, IMAGE_DIGEST);
+    if (head_stays(im, name)) return 0;
+    rc = put_body(im, buf_slice(&im->head), false, &head);
+    return rc ? rc : name_image(im, &head, name);
+}
+
+static int read_row(struct images *all, struct slice object, struct slice key, struct arena *a,
+                    struct slice *out)
+{
+    int rc = kv_get(all->s->kv, object, key, a, out);
+    if (rc == ERR_NOT_FOUND) *out = (struct slice){0};
+    return rc == ERR_NOT_FOUND ? 0 : rc;
+}
+
+static bool touches_vacated(struct imaging *im, struct slice row);
+
+/* Has it changed since? Of an account its row tells, of others nothing does. */
+static int prepare(struct imaging *im, bool *needed)
+{
+    struct slice row;
+    int rc = read_row(im->all, SL("_images"), im->object, &im->a, &row);
+    im->has_before = rc == 0 && row.n && image_row_get(row, &im->before) == 0;
+    bool account = sl_starts(im->object, SL("u:"));
+    if (rc == 0 && account) rc = read_row(im->all, im->object, SL("a"), &im->a, &im->account);
+    *needed = rc == 0 && !(account && im->has_before && im->account.n &&
+                           sl_eq(im->before.account, im->account) && !touches_vacated(im, row));
+    if (rc || !*needed || !im->has_before) return rc;
+    rc = image_head(im->all->s, &im->before.head, &(struct image_reader){.part = know_part, .arg = im});
+    if (rc == ERR_CANCELED) return rc;
+    im->has_before = rc == 0; /* one that cannot be read is as good as none */
+    return 0;
+}
+
+struct vacated {
+    struct images *all;
+    bool yes;
+};
+
+static void is_vacated(void *arg, uint64_t pack, uint64_t bytes)
+{
+    struct vacated *v = arg;
+    (void)bytes;
+    v->yes = v->yes || map_get(&v->all->vacate, sl(&pack, sizeof pack));
+}
+
+static bool touches_vacated(struct imaging *im, struct slice row)
+{
+    struct vacated v = {.all = im->all};
+    return image_packs(row, is_vacated, &v) || v.yes;
+}
+
+static bool is_unreadable(int rc) { return rc == ERR_CORRUPT || rc == ERR_VERSION; }
+
+static int image_object(struct images *all, struct slice object)
+{
+    struct imaging im = {.all = all, .object = object, .when = rt_wall_seconds()};
+    int64_t began = rt_now();
+    bool needed;
+    im.stamp = body_settled(all->s->body); /* before anything is read */
+    ar_init(&im.a, 0);
+    map_init(&im.old, false);
+    map_init(&im.packs, false);
+    all->report->objects++;
+    int rc = prepare(&im, &needed);
+    if (rc == 0 && needed) rc = make_image(&im);
+    if (is_unreadable(rc)) {
+        log_warn("care", "no image of %.*s can be made: %s; the one before stays", SLF(object), err_text(rc));
+        all->report->failed++;
+        rc = 0;
+    }
+    buf_free(&im.rows);
+    buf_free(&im.head);
+    map_free(&im.old);
+    map_free(&im.packs);
+    ar_free(&im.a);
+    int64_t pause = 2 * (rt_now() - began);
+    if (rc == 0 && needed && all->gently) rc = fiber_sleep(pause < pause_most ? pause : pause_most);
+    return rc;
+}
+
+/* ---- all of them ---- */
+
+static int each_account(void *arg, const char *acc)
+{
+    char room[KEY_ROOM];
+    return image_object(arg, account_object(acc, room));
+}
+
+static int each_domain(void *arg, struct slice object) { return image_object(arg, object); }
+
+/* The list of names first: an image that is younger than the list counts without being on it. */
+static int image_directory(struct images *all)
+{
+    uint64_t generation = directory_generation(all->s->directory) + 1;
+    if (all->gently && all->s->imaged == generation) return 0;
+    int rc = image_object(all, SL("d:"));
+    if (rc == 0) rc = domains_each(all, each_domain, all);
+    if (rc == 0 && !all->report->failed) all->s->imaged = generation;
+    return rc;
+}
+
+static void name_bytes(void *arg, uint64_t pack, uint64_t bytes)
+{
+    struct images *all = arg;
+    count_bytes(&all->alive, pack, bytes);
+}
+
+static int forget_tx(struct kv_tx *tx, void *arg)
+{
+    kv_tx_del(tx, *(struct slice *)arg);
+    return 0;
+}
+
+/* An image whose object is gone is nobody's. */
+static int look_at_row(void *arg, struct slice object, struct slice value)
+{
+    struct images *all = arg;
+    struct kv_page page = {.n = 1};
+    struct arena a;
+    ar_init(&a, 0);
+    int rc = sl_eq(object, SL("d:")) ? 0 : kv_scan(all->s->kv, object, SL(""), SL(""), 1, &a, &page);
+    ar_free(&a);
+    if (is_unreadable(rc)) page.n = 1, rc = 0;
+    if (rc) return rc;
+    if (!page.n) return kv_transact(all->s->kv, SL("_images"), forget_tx, &object);
+    (void)!image_packs(value, name_bytes, all); /* a damaged row names nothing: its image is made anew */
+    return 0;
+}
+
+/* Packs of which less than a third is named: who lies there is written anew, and the sweep drops them. */
+static int find_vacated(struct images *all)
+{
+    struct body_pack *pack;
+    size_t n = 0;
+    int rc = images_each(all->s, look_at_row, all);
+    if (rc == 0) rc = body_packs(all->s->body, &all->a, &pack, &n);
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        if (pack[i].cls != BODY_IMAGE || pack[i].open) continue;
+        struct slice key = sl(&pack[i].number, sizeof pack[i].number);
+        uint64_t alive = (uintptr_t)map_get(&all->alive, key);
+        if (alive && alive < (pack[i].bytes - pack[i].origins) / 3) map_put(&all->vacate, key, all);
+    }
+    ar_reset(&all->a);
+    return rc;
+}
+
+static int write_all(struct images *all, enum images_of which)
+{
+    int rc = which == IMAGES_OF_ALL ? find_vacated(all) : 0;
+    if (rc == 0) rc = image_directory(all);
+    if (rc == 0 && which == IMAGES_OF_ALL) rc = accounts_each(all->s, each_account, all);
+    int e = commit(all); /* what is made is made */
+    return rc ? rc : e;
+}
+
+int images_write(struct store *s, enum images_of which, bool gently, struct images_report *out)
+{
+    struct images all = {.s = s, .gently = gently, .report = out};
+    *out = (struct images_report){0};
+    if (__atomic_exchange_n(&s->imaging, true, __ATOMIC_ACQ_REL))
+        return err_set(ERR_BUSY, "images are being written");
+    map_init(&all.alive, false);
+    map_init(&all.vacate, false);
+    ar_init(&all.a, 0);
+    int rc = write_all(&all, which);
+    map_free(&all.alive);
+    map_free(&all.vacate);
+    ar_free(&all.a);
+    free(all.pin);
+    __atomic_store_n(&s->imaging, false, __ATOMIC_RELEASE);
+    return rc;
+}

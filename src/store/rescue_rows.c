@@ -1,0 +1,171 @@
+/* rescue_rows.c - images read: their rows in `_images`, their heads, their parts. */
+#include "rescue_i.h"
+
+#include <stdio.h>
+
+enum { IMAGE_ROW = 1, IMAGE_HEAD = 1 };
+
+int image_row_get(struct slice value, struct image_row *out)
+{
+    struct rec r;
+    int ref = ERR_CORRUPT, rc = rec_open(&r, value, IMAGE_ROW);
+    if (rc) return rc;
+    *out = (struct image_row){0};
+    while (rec_next(&r)) switch (r.tag) {
+        case 'h': ref = body_ref_parse(r.field, &out->head); break;
+        case 's': out->stamp = rec_u64(&r); break;
+        case 't': out->when = (int64_t)rec_u64(&r); break;
+        case 'd': out->digest = r.field; break;
+        case 'a': out->account = r.field; break;
+        }
+    rc = rec_error(&r);
+    return rc ? rc : ref ? err_set(ERR_CORRUPT, "the record of an image is damaged") : 0;
+}
+
+int image_packs(struct slice value, void (*each)(void *arg, uint64_t pack, uint64_t bytes), void *arg)
+{
+    struct image_row row;
+    struct rec r;
+    uint64_t pack = 0;
+    int rc = image_row_get(value, &row);
+    if (rc == 0) rc = rec_open(&r, value, IMAGE_ROW);
+    if (rc) return rc;
+    while (rec_next(&r)) {
+        if (r.tag == 'p') pack = rec_u64(&r);
+        if (r.tag == 'b') each(arg, pack, rec_u64(&r));
+    }
+    return rec_error(&r);
+}
+
+int image_origin_get(struct rec *r, struct image_origin *out)
+{
+    *out = (struct image_origin){0};
+    while (rec_next(r)) switch (r->tag) {
+        case 'o': out->object = r->field; break;
+        case 'p': out->part = rec_u64(r) != 0; break;
+        case 's': out->stamp = rec_u64(r); break;
+        case 't': out->when = (int64_t)rec_u64(r); break;
+        }
+    int rc = rec_error(r);
+    return rc ? rc : out->object.n ? 0 : err_set(ERR_CORRUPT, "the origin of an image names no object");
+}
+
+/* ---- heads and parts ---- */
+
+static int part_of(struct slice field, struct slice *digest, struct body_ref *ref)
+{
+    struct rec r;
+    int bad = ERR_CORRUPT, rc = rec_open(&r, field, IMAGE_HEAD);
+    if (rc) return rc;
+    while (rec_next(&r)) {
+        if (r.tag == 'd') *digest = r.field;
+        if (r.tag == 'r') bad = body_ref_parse(r.field, ref);
+    }
+    rc = rec_error(&r);
+    return rc ? rc : bad;
+}
+
+static int head_field(struct rec *r, const struct image_reader *to)
+{
+    struct slice digest = {0};
+    struct body_ref ref;
+    if (r->tag == 'R') return to->rows ? to->rows(to->arg, r->field) : 0;
+    if (r->tag != 'S' || !to->part) return 0;
+    int rc = part_of(r->field, &digest, &ref);
+    return rc ? rc : to->part(to->arg, digest, &ref);
+}
+
+int image_head(struct store *s, const struct body_ref *head, const struct image_reader *to)
+{
+    struct arena a;
+    struct slice text;
+    struct rec r;
+    ar_init(&a, 0);
+    int rc = body_get(s->body, head, SIZE_MAX, &a, &text);
+    if (rc == 0) rc = rec_open(&r, text, IMAGE_HEAD);
+    if (rc == 0) {
+        while (rc == 0 && rec_next(&r)) rc = head_field(&r, to);
+        if (rc == 0) rc = rec_error(&r);
+    }
+    ar_free(&a);
+    return rc;
+}
+
+struct reading {
+    struct store *s;
+    int (*each)(void *arg, struct slice key, struct slice value);
+    void *arg;
+};
+
+static int give_rows(void *arg, struct slice rows)
+{
+    struct reading *r = arg;
+    struct slice key, value;
+    int rc = 0;
+    while (rc == 0 && rows_take(&rows, &key, &value))
+        if (r->each) rc = r->each(r->arg, key, value);
+    return rc ? rc : rows.n ? err_set(ERR_CORRUPT, "the rows of an image are damaged") : 0;
+}
+
+static int give_part(void *arg, struct slice digest, const struct body_ref *ref)
+{
+    struct reading *r = arg;
+    struct arena a;
+    struct slice rows;
+    (void)digest;
+    if (fiber_canceled()) return ERR_CANCELED;
+    ar_init(&a, 0);
+    int rc = body_get(r->s->body, ref, SIZE_MAX, &a, &rows);
+    if (rc == 0) rc = give_rows(r, rows);
+    ar_free(&a);
+    fiber_breathe();
+    return rc;
+}
+
+int image_rows(struct store *s, const struct body_ref *head,
+               int (*each)(void *arg, struct slice key, struct slice value), void *arg)
+{
+    struct reading r = {s, each, arg};
+    return image_head(s, head, &(struct image_reader){give_part, give_rows, &r});
+}
+
+bool image_row_good(struct arena *a, struct slice object, struct slice key, struct slice value)
+{
+    struct account_row acc;
+    struct box_row b;
+    struct message m;
+    uint32_t box;
+    if (sl_starts(object, SL("d:"))) return directory_row_check(a, key, value) == 0;
+    if (sl_eq(key, SL("a"))) return account_row_get(value, &acc) == 0;
+    if (sl_starts(key, SL("b/"))) return box_row_get(value, 0, &b) == 0;
+    if (sl_starts(key, SL("y/"))) return message_row_get(value, 0, &m) == 0;
+    return !sl_starts(key, SL("m/")) || message_of_row(key, value, &box, &m);
+}
+
+/* ---- walks ---- */
+
+int object_rows(struct store *s, struct slice object,
+                int (*each)(void *arg, struct slice key, struct slice value), void *arg)
+{
+    char next[KEY_ROOM + 1];
+    struct slice from = SL("");
+    struct kv_page page = {.more = true};
+    struct arena a;
+    int rc = 0;
+    ar_init(&a, 0);
+    while (rc == 0 && page.more) {
+        rc = fiber_canceled() ? ERR_CANCELED : kv_walk(s->kv, object, from, SL(""), KV_PAGE_MAX, &a, &page);
+        for (size_t i = 0; rc == 0 && i < page.n; i++) rc = each(arg, page.row[i].key, page.row[i].value);
+        if (rc == 0 && page.n)
+            from = sl(next, (size_t)snprintf(next, sizeof next, "%.*s ", SLF(page.row[page.n - 1].key)));
+        ar_reset(&a);
+        fiber_breathe();
+    }
+    ar_free(&a);
+    return rc;
+}
+
+int images_each(struct store *s, int (*each)(void *arg, struct slice object, struct slice value), void *arg)
+{
+    return object_rows(s, SL("_images"), each, arg);
+}

@@ -1,0 +1,158 @@
+/* rescue_test.c - images of directory and accounts: written, kept, read. */
+#include "rescue.h"
+
+#include "care.h"
+#include "rescue_i.h"
+#include "store_test.h"
+
+static struct images_report write_images(struct fixture *f)
+{
+    struct images_report r;
+    CHECK_OK(images_write(f->s, IMAGES_OF_ALL, false, &r));
+    CHECK_INT(r.failed, 0);
+    return r;
+}
+
+static void sweep(struct fixture *f)
+{
+    struct sweep_report r;
+    CHECK_OK(store_sweep(f->s, NULL, 0, 0, &r));
+}
+
+static struct image_row image_of(struct fixture *f, const char *object)
+{
+    struct slice value = {0};
+    struct image_row row = {0};
+    CHECK_OK(kv_get(f->s->kv, SL("_images"), sl_cstr(object), &f->a, &value));
+    CHECK_OK(image_row_get(value, &row));
+    return row;
+}
+
+struct counted {
+    size_t rows, messages;
+    struct slice seek, found;
+    struct arena *a;
+};
+
+static int count_row(void *arg, struct slice key, struct slice value)
+{
+    struct counted *c = arg;
+    c->rows++;
+    c->messages += sl_starts(key, SL("m/")) || sl_starts(key, SL("y/"));
+    if (sl_eq(key, c->seek)) c->found = ar_dup(c->a, value);
+    return 0;
+}
+
+static struct counted count_image(struct fixture *f, const char *object, struct slice seek)
+{
+    struct counted c = {.seek = seek, .a = &f->a};
+    struct image_row row = image_of(f, object);
+    CHECK_OK(image_rows(f->s, &row.head, count_row, &c));
+    return c;
+}
+
+static void add_many(struct fixture *f, size_t n)
+{
+    struct message_new *m = ar_array(&f->a, struct message_new, n);
+    uint32_t validity, uid;
+    m[0] = letter(f, "many", 0);
+    for (size_t i = 1; i < n; i++) m[i] = m[0];
+    CHECK_OK(message_append(f->s, BOX(1), m, n, &validity, &uid));
+    body_unpin(f->s->body, &m[0].body);
+}
+
+TEST(an_image_holds_the_rows_of_an_account)
+{
+    struct fixture f;
+    if (!fixture_begin(&f)) return;
+    add(&f, 1, "one", FLAG_SEEN);
+    add(&f, 3, "two", 0);
+    struct images_report r = write_images(&f);
+    CHECK_INT(r.written, 2); /* the account; the list of domains, which is empty */
+    CHECK_INT(count_image(&f, "u:" ACC, SL("")).messages, 2);
+    CHECK_INT(write_images(&f).written, 0);
+    CHECK_OK(mailbox_subscribe(f.s, ACC, SL("Elsewhere"), true));
+    CHECK_INT(write_images(&f).written, 1);
+    CHECK_OK(mailbox_subscribe(f.s, ACC, SL("Elsewhere"), false));
+    CHECK_OK(mailbox_subscribe(f.s, ACC, SL("Somewhere"), true));
+    CHECK_INT(write_images(&f).written, 1); /* as many names, but others */
+    fixture_end(&f);
+}
+
+TEST(of_a_giant_only_what_changed_is_written_again)
+{
+    struct fixture f;
+    uint32_t uid = 2500;
+    struct flags_change seen = {.op = FLAGS_ADD, .bits = FLAG_SEEN};
+    if (!fixture_begin(&f)) return;
+    for (int i = 0; i < 3; i++) add_many(&f, 2000);
+    struct images_report all = write_images(&f);
+    CHECK(all.bodies > 4);
+    CHECK_OK(message_flags(f.s, BOX(1), (struct uids){&uid, 1}, &seen, NULL, NULL));
+    struct images_report one = write_images(&f);
+    CHECK(one.written == 1 && one.bodies <= 4 && one.bytes * 2 < all.bytes);
+    CHECK_INT(count_image(&f, "u:" ACC, SL("")).messages, 6000);
+    fixture_end(&f);
+}
+
+TEST(a_sweep_keeps_images_and_drops_older_ones)
+{
+    struct fixture f;
+    struct body_pack *pack;
+    size_t n;
+    if (!fixture_begin(&f)) return;
+    for (int i = 0; i < 12; i++) {
+        add_many(&f, 500);
+        write_images(&f);
+        CHECK_ERR(body_backup(f.s->body, "/nowhere/at/all", NULL, NULL),
+                  ERR_NOT_FOUND); /* but packs are sealed */
+        sweep(&f);
+        CHECK_INT(count_image(&f, "u:" ACC, SL("")).messages, 500u * (unsigned)(i + 1));
+    }
+    CHECK_OK(body_packs(f.s->body, &f.a, &pack, &n));
+    size_t images = 0;
+    for (size_t i = 0; i < n; i++) images += pack[i].cls == BODY_IMAGE;
+    CHECK(images && images < 9);
+    fixture_end(&f);
+}
+
+TEST(an_image_of_what_is_gone_is_forgotten)
+{
+    struct fixture f;
+    struct slice value;
+    if (!fixture_begin(&f)) return;
+    write_images(&f);
+    CHECK_OK(account_erase(f.s, ACC));
+    write_images(&f);
+    CHECK_ERR(kv_get(f.s->kv, SL("_images"), SL("u:" ACC), &f.a, &value), ERR_NOT_FOUND);
+    fixture_end(&f);
+}
+
+struct spoil {
+    struct slice key, value;
+};
+
+static int spoil(struct kv_tx *tx, void *arg)
+{
+    struct spoil *s = arg;
+    kv_tx_put(tx, s->key, s->value);
+    return 0;
+}
+
+TEST(a_damaged_row_does_not_push_a_good_one_out_of_the_image)
+{
+    struct fixture f;
+    char key[KEY_ROOM];
+    struct message m;
+    if (!fixture_begin(&f)) return;
+    uint32_t uid = add(&f, 1, "one", FLAG_SEEN);
+    write_images(&f);
+    struct spoil s = {row_key('m', 1, uid, 8, key), SL("\1damaged")};
+    CHECK_OK(account_transact(f.s, ACC, spoil, &s));
+    add(&f, 1, "two", 0);
+    CHECK_INT(write_images(&f).written, 1);
+    struct counted c = count_image(&f, "u:" ACC, s.key);
+    CHECK_OK(message_row_get(c.found, uid, &m));
+    CHECK_INT(m.flags, FLAG_SEEN);
+    fixture_end(&f);
+}
