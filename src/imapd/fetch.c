@@ -391,6 +391,16 @@ static void fetch_all(struct fetch *f, unsigned kinds)
     reader_records_end(&f->records);
 }
 
+/* RFC 9394 section 3.3: the page of the messages named, before anything else is asked of them. */
+static void take_page(struct imapd_picked *p, const struct imap_partial *page)
+{
+    size_t from, to;
+    imap_partial_of(page, p->n, &from, &to);
+    p->at += from;
+    p->uid += from;
+    p->n = to - from;
+}
+
 void imapd_cmd_fetch(struct imapd_session *s, struct imap_in *in)
 {
     struct fetch f = {.s = s};
@@ -398,10 +408,12 @@ void imapd_cmd_fetch(struct imapd_session *s, struct imap_in *in)
     struct imap_set set = imap_set(in);
     imap_sp(in);
     f.args = imap_fetch_args(in);
+    if (f.args.paged && !s->uid) imap_fail(in, ERR_SYNTAX, "PARTIAL goes with UID FETCH only");
     if (imapd_args_bad(s, in)) return;
     unsigned kinds = f.args.kinds | (s->uid ? KIND(UID) : 0) | (f.args.conditional ? KIND(MODSEQ) : 0);
     if (kinds & KIND(MODSEQ)) imapd_condstore(s);
     if (!imapd_pick(s, set, true, &f.picked)) return;
+    if (f.args.paged) take_page(&f.picked, &f.args.page);
     if (f.args.sets_seen && !s->read_only && set_seen(&f) != 0) {
     } /* the bytes matter more than the flag */
     if (s->over) return;

@@ -184,6 +184,38 @@ bool imapd_pick(struct imapd_session *s, struct imap_set set, bool gone, struct 
 /* STORE of a message that is gone but not told: only this session sees it (RFC 2180 section 4.2). */
 void imapd_gone_flags(struct imapd_session *s, size_t i, enum flags_op op, uint64_t flags);
 
+/* ---- searching ---- */
+
+/* What a search found: indices into the view, in the mailbox's order or in that of SORT. */
+struct imapd_found {
+    size_t *at;
+    size_t n;
+};
+/* Runs the keys over all messages the client knows of; *out lies in the command's arena. false: NO or BAD was
+ * answered. SUSPENDS. */
+bool imapd_search(struct imapd_session *s, const struct imap_search_args *args, struct imapd_found *out);
+/* The message number or, after UID, the uid of what stands at i. */
+uint32_t imapd_number(const struct imapd_session *s, size_t i);
+/* "* SEARCH n ..." or "* SORT n ...". SUSPENDS. */
+void imapd_tell_found(struct imapd_session *s, const char *word, const struct imap_search_args *args,
+                      const struct imapd_found *f);
+/* "* ESEARCH ..." with what args->wants, and "$" kept. SUSPENDS. */
+void imapd_tell_esearch(struct imapd_session *s, const struct imap_search_args *args,
+                        const struct imapd_found *f);
+/* The answer that ends a searching command. SUSPENDS. */
+void imapd_searched(struct imapd_session *s, const char *what);
+/* Looks into each message that was found: its record and, when `heads`, its header section; one that is gone
+ * for good comes with m NULL. What is made of it must lie in another arena than `head`, which lasts until the
+ * next one. Stops when each() returns other than 0 and returns that. SUSPENDS. */
+MUST_CHECK int imapd_each_found(struct imapd_session *s, const struct imapd_found *f, bool heads,
+                                int (*each)(void *arg, size_t k, const struct message *m, struct slice head),
+                                void *arg);
+
+/* "Sent date" (RFC 5256 section 2.2): of the Date field in UTC, else the internal date; m: its record or
+ * NULL. */
+struct mail_head;
+int64_t imapd_sent_date(struct arena *a, const struct mail_head *h, const struct message *m);
+
 /* The selected mailbox; its account's id is the session's. */
 static inline struct mailbox_ref imapd_box(const struct imapd_session *s)
 {
@@ -207,8 +239,8 @@ MUST_CHECK int imapd_swallow(struct imapd_session *s, uint64_t n);
 #define IMAPD_COMMANDS(X) \
     X(append) X(authenticate) X(capability) X(check) X(close) X(copy) X(create) X(delete) X(enable) \
     X(examine) X(expunge) X(fetch) X(id) X(idle) X(list) X(login) X(logout) X(lsub) X(move) \
-    X(namespace) X(noop) X(rename) X(search) X(select) X(starttls) X(status) X(store) X(subscribe) \
-    X(unselect) X(unsubscribe)
+    X(namespace) X(noop) X(rename) X(search) X(select) X(sort) X(starttls) X(status) X(store) \
+    X(subscribe) X(thread) X(unselect) X(unsubscribe)
 /* clang-format on */
 #define X(name) void imapd_cmd_##name(struct imapd_session *s, struct imap_in *in);
 IMAPD_COMMANDS(X)

@@ -3,8 +3,6 @@
  *
  * A key answers no, yes, or "not with what is known so far". What is known grows in steps:
  * the view, the stored record, the header, the text. Most messages are decided early. */
-#include <stdlib.h>
-
 #include "imapd_i.h"
 #include "mail/charset.h"
 #include "mail/date.h"
@@ -223,106 +221,50 @@ static int judge(struct search *x, const struct imap_search *key, struct reader_
     return r == YES;
 }
 
-static int search_all(struct search *x, const struct imap_search *key, size_t *hits, size_t *n)
+static int search_all(struct search *x, const struct imap_search *key, struct imapd_found *out)
 {
     struct imapd_session *s = x->s;
     struct reader_records records;
     int r = 0;
-    *n = 0;
     if (!s->told) return 0;
     reader_records_begin(&records, s->server->conf.store, imapd_box(s), s->view->msg[s->told - 1].uid);
     for (size_t i = 0; i < s->told && r >= 0 && !conn_error(s->c); i++) {
         r = judge(x, key, &records, i);
-        if (r == 1) hits[(*n)++] = i;
+        if (r == 1) out->at[out->n++] = i;
         fiber_breathe();
     }
     reader_records_end(&records);
     return r < 0 ? r : 0;
 }
 
-/* ---- the answer ---- */
-
-static uint32_t number_of(const struct imapd_session *s, size_t i)
+/* true: the charset is refused, and that was answered. */
+static bool charset_bad(struct imapd_session *s, const struct imap_search_args *args)
 {
-    return s->uid ? s->view->msg[i].uid : (uint32_t)i + 1;
+    if (!args->charset.n || charset_known(args->charset)) return false;
+    imapd_no(s, "BADCHARSET (UTF-8 US-ASCII)", "the charset is not known");
+    return true;
 }
 
-static uint64_t highest_modseq(const struct imapd_session *s, const size_t *hits, size_t n)
+bool imapd_search(struct imapd_session *s, const struct imap_search_args *args, struct imapd_found *out)
 {
-    uint64_t most = 0;
-    for (size_t k = 0; k < n; k++)
-        if (s->view->msg[hits[k]].modseq > most) most = s->view->msg[hits[k]].modseq;
-    return most;
-}
-
-static void tell_search(struct imapd_session *s, const struct imap_search_args *args, const size_t *hits,
-                        size_t n)
-{
-    buf_str(&s->out, "* SEARCH");
-    for (size_t k = 0; k < n; k++) {
-        buf_char(&s->out, ' ');
-        buf_u64(&s->out, number_of(s, hits[k]));
-    }
-    if (args->modseq && n)
-        buf_printf(&s->out, " (MODSEQ %llu)", (unsigned long long)highest_modseq(s, hits, n));
-    buf_str(&s->out, "\r\n");
-    imapd_flush(s);
-}
-
-/* RFC 4731 section 3.1; MIN, MAX and ALL are left out when nothing was found. */
-static void tell_esearch(struct imapd_session *s, const struct imap_search_args *args, const size_t *hits,
-                         size_t n)
-{
-    buf_str(&s->out, "* ESEARCH (TAG ");
-    imap_put_string(&s->out, s->tag, false);
-    buf_str(&s->out, s->uid ? ") UID" : ")");
-    if (n && args->wants & IMAP_RETURN_MIN) buf_printf(&s->out, " MIN %u", number_of(s, hits[0]));
-    if (n && args->wants & IMAP_RETURN_MAX) buf_printf(&s->out, " MAX %u", number_of(s, hits[n - 1]));
-    if (args->wants & IMAP_RETURN_COUNT) buf_printf(&s->out, " COUNT %zu", n);
-    if (n && args->wants & IMAP_RETURN_ALL) {
-        uint32_t *v = ar_array(&s->a, uint32_t, n);
-        for (size_t k = 0; k < n; k++) v[k] = number_of(s, hits[k]);
-        buf_str(&s->out, " ALL ");
-        imap_put_set(&s->out, v, n);
-    }
-    if (args->modseq && n) {
-        /* RFC 4731 section 3.2: with MIN or MAX alone, of the messages told. */
-        bool all = args->wants & (IMAP_RETURN_ALL | IMAP_RETURN_COUNT);
-        uint64_t first = highest_modseq(s, hits, 1), last = highest_modseq(s, hits + n - 1, 1);
-        uint64_t told = args->wants & IMAP_RETURN_MIN ? first : 0;
-        if (args->wants & IMAP_RETURN_MAX && last > told) told = last;
-        buf_printf(&s->out, " MODSEQ %llu",
-                   (unsigned long long)(all || !told ? highest_modseq(s, hits, n) : told));
-    }
-    buf_str(&s->out, "\r\n");
-    imapd_flush(s);
-}
-
-/* RFC 5182 section 2.1: with MIN or MAX alone only those are kept. */
-static void save(struct imapd_session *s, const struct imap_search_args *args, const size_t *hits, size_t n)
-{
-    unsigned ends = args->wants & (IMAP_RETURN_MIN | IMAP_RETURN_MAX);
-    bool only_ends = ends && !(args->wants & (IMAP_RETURN_ALL | IMAP_RETURN_COUNT));
-    free(s->saved);
-    s->saved = xcalloc(n, sizeof *s->saved);
-    s->nsaved = 0;
-    for (size_t k = 0; k < n; k++) {
-        bool kept =
-            !only_ends || (k == 0 && ends & IMAP_RETURN_MIN) || (k == n - 1 && ends & IMAP_RETURN_MAX);
-        if (kept) s->saved[s->nsaved++] = s->view->msg[hits[k]].uid;
-    }
-}
-
-static void answer(struct imapd_session *s, const struct imap_search_args *args, const size_t *hits, size_t n)
-{
-    if (args->wants & IMAP_RETURN_SAVE) save(s, args, hits, n);
-    if (!args->extended && !s->rev2) tell_search(s, args, hits, n);
-    else if (args->wants != IMAP_RETURN_SAVE) tell_esearch(s, args, hits, n);
-    imapd_ok(s, s->view->ngone ? "EXPUNGEISSUED" : NULL, "searched"); /* RFC 5530 */
+    if (charset_bad(s, args)) return false;
+    if (args->modseq) imapd_condstore(s);
+    struct search x = {.s = s, .now = rt_wall_seconds()};
+    x.needle = ar_array(&s->a, struct reader_needle, NEEDLES_MAX);
+    *out = (struct imapd_found){.at = ar_array(&s->a, size_t, s->told)};
+    ar_init(&x.a, 0);
+    int e = prepare(&x, args->key, args->charset);
+    if (!e) e = search_all(&x, args->key, out);
+    ar_free(&x.a);
+    if (!e) return true;
+    if (args->wants & IMAP_RETURN_SAVE) s->nsaved = 0; /* RFC 5182 section 2.1 */
+    imapd_failed(s, e);
+    return false;
 }
 
 void imapd_cmd_search(struct imapd_session *s, struct imap_in *in)
 {
+    struct imapd_found found;
     imap_sp(in);
     struct imap_search_args args = imap_search_args(in);
     if (imapd_args_bad(s, in)) return;
@@ -330,23 +272,9 @@ void imapd_cmd_search(struct imapd_session *s, struct imap_in *in)
         imapd_bad(s, "after UTF8=ACCEPT everything is UTF-8: no CHARSET");
         return;
     }
-    if (args.charset.n && !charset_known(args.charset)) {
-        imapd_no(s, "BADCHARSET (UTF-8 US-ASCII)", "the charset is not known");
-        return;
-    }
-    if (args.modseq) imapd_condstore(s);
     if (!args.wants) args.wants = IMAP_RETURN_ALL; /* IMAP4rev2 always answers with ESEARCH */
-    struct search x = {.s = s, .now = rt_wall_seconds()};
-    x.needle = ar_array(&s->a, struct reader_needle, NEEDLES_MAX);
-    size_t *hits = ar_array(&s->a, size_t, s->told), n = 0;
-    ar_init(&x.a, 0);
-    int r = prepare(&x, args.key, args.charset);
-    if (!r) r = search_all(&x, args.key, hits, &n);
-    ar_free(&x.a);
-    if (r) {
-        if (args.wants & IMAP_RETURN_SAVE) s->nsaved = 0; /* RFC 5182 section 2.1 */
-        imapd_failed(s, r);
-    } else {
-        answer(s, &args, hits, n);
-    }
+    if (!imapd_search(s, &args, &found)) return;
+    if (args.extended || s->rev2) imapd_tell_esearch(s, &args, &found);
+    else imapd_tell_found(s, "SEARCH", &args, &found);
+    imapd_searched(s, "searched");
 }

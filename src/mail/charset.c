@@ -251,42 +251,82 @@ static uint64_t lower_eight(uint64_t x)
     return x | upper >> 2;
 }
 
-static void fold_ascii(char *to, struct slice in)
+static void fold_ascii(struct buf *out, struct slice in)
 {
+    char *to = buf_space(out, in.n);
     size_t i = 0;
+    if (!to) return;
     for (uint64_t eight; i + sizeof eight <= in.n; i += sizeof eight) {
         memcpy(&eight, in.p + i, sizeof eight);
         eight = lower_eight(eight);
         memcpy(to + i, &eight, sizeof eight);
     }
     for (; i < in.n; i++) to[i] = sl_lower(in.p[i]);
+    out->n += in.n;
 }
 
-void fold_utf8(struct buf *out, struct slice in)
+/* ASCII and all else in turn, each to its function, long runs in pieces. */
+static void in_runs(struct buf *out, struct slice in, void (*ascii)(struct buf *, struct slice),
+                    void (*other)(struct buf *, struct slice))
 {
     while (in.n) {
         size_t n = ascii_run(in);
-        char *to = n ? buf_space(out, n) : NULL;
-        if (to) {
-            fold_ascii(to, sl_sub(in, 0, n));
-            out->n += n;
-        }
+        if (n) ascii(out, sl_sub(in, 0, n));
         in = sl_from(in, n);
         for (n = 0; n < in.n && in.p[n] & 0x80; n++) {
         }
         while (n) {
             size_t cut = run_cut(sl_sub(in, 0, n));
-            fold_run(out, sl_sub(in, 0, cut));
+            other(out, sl_sub(in, 0, cut));
             in = sl_from(in, cut);
             n -= cut;
         }
     }
 }
 
+void fold_utf8(struct buf *out, struct slice in) { in_runs(out, in, fold_ascii, fold_run); }
+
 struct slice fold_utf8_ar(struct arena *a, struct slice in)
 {
     struct buf b = BUF_INIT;
     fold_utf8(&b, in);
+    struct slice out = ar_dup(a, buf_slice(&b));
+    buf_free(&b);
+    return out;
+}
+
+/* ---- order ---- */
+
+/* Titlecase of a run without ASCII, decomposed. */
+static void collate_run(struct buf *out, struct slice run)
+{
+    struct buf titled = BUF_INIT;
+    size_t n = 0;
+    uint32_t cp;
+    while (run.n) {
+        if (utf8_next(&run, &cp)) {
+            utf8_put(&titled, uc_totitle(cp));
+        } else {
+            utf8_put(&titled, 0xfffd);
+            run = sl_from(run, 1);
+        }
+    }
+    uint8_t *made = u8_normalize(UNINORM_NFKD, (const uint8_t *)titled.p, titled.n, NULL, &n);
+    if (made) buf_bytes(out, made, n);
+    else buf_put(out, buf_slice(&titled));
+    free(made);
+    buf_free(&titled);
+}
+
+static void collate_ascii(struct buf *out, struct slice in)
+{
+    for (size_t i = 0; i < in.n; i++) buf_char(out, sl_upper(in.p[i]));
+}
+
+struct slice collation_key(struct arena *a, struct slice in)
+{
+    struct buf b = BUF_INIT;
+    in_runs(&b, in, collate_ascii, collate_run);
     struct slice out = ar_dup(a, buf_slice(&b));
     buf_free(&b);
     return out;

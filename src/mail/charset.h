@@ -35,3 +35,7 @@ struct slice utf8_clean(struct arena *a, struct slice in);
  * ASCII characters is the same as the whole folded. */
 void fold_utf8(struct buf *out, struct slice in);
 struct slice fold_utf8_ar(struct arena *a, struct slice in);
+
+/* For putting in order: the collation i;unicode-casemap (RFC 5051 section 2): titlecase, then compatibility
+ * decomposition; texts compare as their bytes do. `in` is UTF-8; other bytes become U+FFFD. */
+struct slice collation_key(struct arena *a, struct slice in);

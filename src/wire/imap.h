@@ -21,6 +21,7 @@ enum {
     IMAP_KEYWORD_MAX = 100, /* bytes of a keyword */
     IMAP_PATTERNS_MAX = 50, /* LIST patterns */
     IMAP_NAME_MAX = 1000,   /* bytes of a mailbox name or pattern */
+    IMAP_SORT_MAX = 20,     /* criteria of a SORT */
 };
 
 /* ---- literals at the end of a line ---- */
@@ -105,6 +106,19 @@ struct imap_store {
 };
 struct imap_store imap_store_args(struct imap_in *in);
 
+/* ---- a part of the results ---- */
+
+/* Results from the first-th to the last-th, counted from 1, or from the last one down when `from_end`
+ * (RFC 9394). */
+struct imap_partial {
+    uint32_t first, last; /* first <= last */
+    bool from_end;
+    struct slice label; /* as the client wrote it */
+};
+struct imap_partial imap_partial(struct imap_in *in);
+/* The part of n results: indices [*from, *to), perhaps none. */
+void imap_partial_of(const struct imap_partial *p, size_t n, size_t *from, size_t *to);
+
 /* ---- fetch ---- */
 
 enum imap_item {
@@ -146,6 +160,8 @@ struct imap_fetch {
     bool sets_seen;
     uint64_t changed_since; /* RFC 7162; 0 = not given */
     bool conditional;
+    struct imap_partial page; /* of the messages named, when `paged` */
+    bool paged;
 };
 struct imap_fetch imap_fetch_args(struct imap_in *in);
 
@@ -199,16 +215,49 @@ enum {
     IMAP_RETURN_MAX = 2,
     IMAP_RETURN_ALL = 4,
     IMAP_RETURN_COUNT = 8,
-    IMAP_RETURN_SAVE = 16
+    IMAP_RETURN_SAVE = 16,
+    IMAP_RETURN_PARTIAL = 32
 };
 struct imap_search_args {
-    bool extended;           /* RETURN was given: answer with ESEARCH */
-    unsigned wants;          /* IMAP_RETURN_*; "RETURN ()" means ALL */
+    bool extended;  /* RETURN was given: answer with ESEARCH */
+    unsigned wants; /* IMAP_RETURN_*; "RETURN ()" means ALL */
+    struct imap_partial partial;
     struct slice charset;    /* empty: not given */
     struct imap_search *key; /* an AND of all */
     bool modseq;             /* some key is MODSEQ */
 };
 struct imap_search_args imap_search_args(struct imap_in *in);
+
+/* ---- sort and thread (RFC 5256, 5957; RETURN: RFC 5267) ---- */
+
+enum imap_sort_key {
+    IMAP_SORT_ARRIVAL,
+    IMAP_SORT_CC,
+    IMAP_SORT_DATE,
+    IMAP_SORT_FROM,
+    IMAP_SORT_SIZE,
+    IMAP_SORT_SUBJECT,
+    IMAP_SORT_TO,
+    IMAP_SORT_DISPLAYFROM,
+    IMAP_SORT_DISPLAYTO
+};
+struct imap_sort {
+    enum imap_sort_key key;
+    bool reverse;
+};
+struct imap_sort_args {
+    struct imap_sort by[IMAP_SORT_MAX];
+    size_t n;
+    struct imap_search_args search;
+};
+struct imap_sort_args imap_sort_args(struct imap_in *in);
+
+enum imap_threading { IMAP_ORDEREDSUBJECT, IMAP_REFERENCES, IMAP_REFS };
+struct imap_thread_args {
+    enum imap_threading algorithm;
+    struct imap_search_args search;
+};
+struct imap_thread_args imap_thread_args(struct imap_in *in);
 
 /* ---- list and status ---- */
 
@@ -270,6 +319,7 @@ void imap_put_flags(struct buf *out, uint64_t flags, const struct slice *keyword
                     struct slice extra);
 /* Quoted, as it is written in a zone this many minutes east. */
 void imap_put_date_time(struct buf *out, int64_t unix_seconds, int zone);
-void imap_put_set(struct buf *out, const uint32_t *v, size_t n); /* ascending numbers as "1:3,7" */
+/* Numbers as "1:3,7"; in any order, only what ascends by one becomes a range (RFC 5267 section 3.2). */
+void imap_put_set(struct buf *out, const uint32_t *v, size_t n);
 /* Text of a response line: what is not printable ASCII becomes '?'. */
 void imap_put_text(struct buf *out, struct slice s);

@@ -176,15 +176,28 @@ static bool take_macro(struct imap_in *in, struct imap_fetch *f)
     return n > 0;
 }
 
-/* RFC 7162 section 3.1.4: "(CHANGEDSINCE n)" after the items. */
+static void take_modifier(struct imap_in *in, struct imap_fetch *f)
+{
+    if (imap_skip_word(in, SL("CHANGEDSINCE"))) { /* RFC 7162 section 3.1.4 */
+        imap_sp(in);
+        f->changed_since = imap_number(in, INT64_MAX);
+        f->conditional = true;
+    } else if (imap_skip_word(in, SL("PARTIAL"))) { /* RFC 9394 section 3.3 */
+        imap_sp(in);
+        f->page = imap_partial(in);
+        f->paged = true;
+    } else {
+        imap_fail(in, ERR_SYNTAX, "CHANGEDSINCE or PARTIAL was expected");
+    }
+}
+
+/* "(CHANGEDSINCE n PARTIAL 1:10)" after the items. */
 static void take_modifiers(struct imap_in *in, struct imap_fetch *f)
 {
     if (!imap_skip(in, ' ')) return;
     imap_need(in, '(');
-    if (!imap_skip_word(in, SL("CHANGEDSINCE"))) imap_fail(in, ERR_SYNTAX, "CHANGEDSINCE was expected");
-    imap_sp(in);
-    f->changed_since = imap_number(in, INT64_MAX);
-    f->conditional = true;
+    do take_modifier(in, f);
+    while (imap_skip(in, ' '));
     imap_need(in, ')');
 }
 

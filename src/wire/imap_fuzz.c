@@ -26,10 +26,10 @@ FUZZ
     struct imap_literal l;
     if (!input.n) return;
     ar_init(&a, 0);
-    char which = input.p[0];
+    unsigned char which = (unsigned char)input.p[0];
     imap_in_init(&in, &a, sl_from(input, 1), which & 64);
     imap_line_literal(in.s, &l);
-    switch (which % 8) {
+    switch (which < 128 ? which % 8 : 8 + which % 2) {
     case 0: {
         struct imap_search_args s = imap_search_args(&in);
         ASSERT(count_keys(s.key, 0) <= IMAP_KEYS_MAX * 3);
@@ -58,6 +58,21 @@ FUZZ
             ASSERT(!same || sl_eq(buf_slice(&b), in.s));
         }
         buf_free(&b);
+        break;
+    }
+    case 8: {
+        struct imap_sort_args s = imap_sort_args(&in);
+        ASSERT(s.n <= IMAP_SORT_MAX && count_keys(s.search.key, 0) <= IMAP_KEYS_MAX * 3);
+        break;
+    }
+    case 9: {
+        size_t from, to;
+        (void)imap_thread_args(&in);
+        struct imap_in again = {.s = in.s, .a = &a};
+        struct imap_partial p = imap_partial(&again);
+        if (again.code) break;
+        imap_partial_of(&p, input.n, &from, &to);
+        ASSERT(from <= to && to <= input.n);
         break;
     }
     default:

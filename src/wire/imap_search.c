@@ -174,37 +174,85 @@ static struct imap_search *take_key(struct search_parser *p, size_t depth)
     return take_word(p, depth);
 }
 
-static void take_return(struct imap_in *in, struct imap_search_args *s)
+struct imap_partial imap_partial(struct imap_in *in)
 {
-    static const struct slice names[] = {SL_INIT("MIN"), SL_INIT("MAX"), SL_INIT("ALL"), SL_INIT("COUNT"),
-                                         SL_INIT("SAVE")};
+    struct imap_partial p = {0};
+    size_t begin = in->at;
+    p.from_end = imap_skip(in, '-');
+    p.first = (uint32_t)imap_number(in, UINT32_MAX);
+    imap_need(in, ':');
+    if (p.from_end) imap_need(in, '-');
+    p.last = (uint32_t)imap_number(in, UINT32_MAX);
+    if (!in->code && (!p.first || !p.last)) imap_fail(in, ERR_SYNTAX, "results are counted from 1");
+    if (p.first > p.last) {
+        uint32_t first = p.last;
+        p.last = p.first;
+        p.first = first;
+    }
+    p.label = sl_sub(in->s, begin, in->at);
+    return p;
+}
+
+void imap_partial_of(const struct imap_partial *p, size_t n, size_t *from, size_t *to)
+{
+    size_t first = p->first - 1 < n ? p->first - 1 : n, last = p->last < n ? p->last : n;
+    *from = p->from_end ? n - last : first;
+    *to = p->from_end ? n - first : last;
+}
+
+/* One result option; each bit is 1 << its place in the list. */
+static void take_option(struct imap_in *in, struct imap_search_args *s)
+{
+    static const struct slice names[] = {SL_INIT("MIN"),   SL_INIT("MAX"),  SL_INIT("ALL"),
+                                         SL_INIT("COUNT"), SL_INIT("SAVE"), SL_INIT("PARTIAL")};
+    unsigned i = 0;
+    while (i < COUNT_OF(names) && !imap_skip_word(in, names[i])) i++;
+    if (i == COUNT_OF(names)) {
+        imap_fail(in, ERR_SYNTAX, "a result option was expected");
+        return;
+    }
+    unsigned option = 1u << i;
+    if (option == IMAP_RETURN_PARTIAL) {
+        imap_sp(in);
+        if (s->wants & option) imap_fail(in, ERR_SYNTAX, "PARTIAL was given twice");
+        s->partial = imap_partial(in);
+    }
+    s->wants |= option;
+    if (s->wants & IMAP_RETURN_PARTIAL && s->wants & IMAP_RETURN_ALL) /* RFC 9394 section 3.1 */
+        imap_fail(in, ERR_SYNTAX, "PARTIAL and ALL exclude each other");
+}
+
+void imap_search_return(struct imap_in *in, struct imap_search_args *s)
+{
+    if (!imap_skip_word(in, SL("RETURN"))) return;
     s->extended = true;
     imap_sp(in);
     imap_need(in, '(');
     if (!imap_skip(in, ')')) {
-        do {
-            unsigned i = 0;
-            while (i < COUNT_OF(names) && !imap_skip_word(in, names[i])) i++;
-            if (i == COUNT_OF(names)) imap_fail(in, ERR_SYNTAX, "a result option was expected");
-            else s->wants |= 1u << i;
-        } while (imap_skip(in, ' '));
+        do take_option(in, s);
+        while (imap_skip(in, ' '));
         imap_need(in, ')');
     }
     if (!s->wants) s->wants = IMAP_RETURN_ALL; /* RFC 4731 section 3.1 */
     imap_sp(in);
 }
 
-struct imap_search_args imap_search_args(struct imap_in *in)
+void imap_search_keys(struct imap_in *in, struct imap_search_args *s)
 {
     struct search_parser p = {.in = in};
+    s->key = take_keys(&p, 0);
+    s->modseq = p.modseq;
+}
+
+struct imap_search_args imap_search_args(struct imap_in *in)
+{
     struct imap_search_args s = {0};
-    if (imap_skip_word(in, SL("RETURN"))) take_return(in, &s);
+    imap_search_return(in, &s);
     if (imap_skip_word(in, SL("CHARSET"))) {
         imap_sp(in);
         s.charset = imap_astring(in);
         imap_sp(in);
     }
-    s.key = take_keys(&p, 0);
-    s.modseq = p.modseq;
+    imap_search_keys(in, &s);
     return s;
 }
