@@ -84,7 +84,7 @@ static size_t take_params(struct arena *a, struct slice s, struct mime_param *to
             skip_cfws(&s);
         }
         size_t i = 0;
-        while (i < s.n && s.p[i] != '=' && s.p[i] != ';' && !is_blank(s.p[i])) i++;
+        while (i < s.n && s.p[i] != '=' && s.p[i] != ';' && s.p[i] != '(' && !is_blank(s.p[i])) i++;
         struct slice name = sl_sub(s, 0, i);
         s = sl_from(s, i);
         skip_cfws(&s);

@@ -229,6 +229,8 @@ TEST(mime_parameters)
     CHECK_SL(param("a/b;;; ; =q; novalue; x=", "x"), "");
     CHECK(!param("a/b; novalue", "novalue").p);
     CHECK_SL(param("a/b; x=1; x=2", "x"), "1");
+    CHECK_SL(param("a/b; x(of (it))=(is)1(or so)", "x"), "1(or so)");
+    CHECK_SL(param("a/b; (a)x(=)(b) = 1", "x"), "1");
     mime_value_parse(&ar, SL("((((("), &v);
     CHECK_INT(v.value.n, 0);
     ar_free(&ar);

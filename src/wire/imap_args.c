@@ -54,7 +54,7 @@ static int64_t to_unix(struct imap_in *in, const struct civil *c)
 }
 
 /* One digit or two: iOS and Outlook write one where the grammar of APPEND asks for two. */
-static int take_day(struct imap_in *in)
+static int one_or_two_digits(struct imap_in *in)
 {
     return take_digits(in, in->at + 1 < in->s.n && is_digit(in->s.p[in->at + 1]) ? 2 : 1);
 }
@@ -63,7 +63,8 @@ int64_t imap_date(struct imap_in *in)
 {
     struct civil c = {0};
     bool quoted = imap_skip(in, '"');
-    c.day = take_day(in);
+    if (quoted) imap_skip(in, ' '); /* as in APPEND */
+    c.day = one_or_two_digits(in);
     take_month_year(in, &c);
     if (quoted) imap_need(in, '"');
     return to_unix(in, &c);
@@ -74,10 +75,10 @@ int64_t imap_date_time(struct imap_in *in, int *zone)
     struct civil c = {0};
     imap_need(in, '"');
     imap_skip(in, ' ');
-    c.day = take_day(in);
+    c.day = one_or_two_digits(in);
     take_month_year(in, &c);
     imap_sp(in);
-    c.hour = take_digits(in, 2);
+    c.hour = one_or_two_digits(in);
     imap_need(in, ':');
     c.minute = take_digits(in, 2);
     imap_need(in, ':');

@@ -193,6 +193,10 @@ TEST(imap_dates)
     CHECK_INT(imap_date_time(&in, &zone), 837596665);
     CHECK_OK(imap_done(&in));
     CHECK_INT(zone, -420);
+    in = cursor(SL("\"7-May-2026 0:00:00 +0530\""));
+    CHECK_INT(imap_date_time(&in, &zone), 1778092200);
+    in = cursor(SL("\" 7-May-2026\""));
+    CHECK_INT(imap_date(&in), 1778112000);
     in = cursor(SL("\"7-May-2026 00:00:00 +0530\"")); /* iOS 18.3 */
     CHECK_INT(imap_date_time(&in, &zone), 1778092200);
     CHECK_INT(zone, 330);
