@@ -132,6 +132,7 @@ static void set_intake(struct core *core)
         .arc_seal = c->arc_seal,
         .no_soliciting = c->no_soliciting,
     };
+    login_mark(core->login, SL("letters sent on"), core->intake.secret);
 }
 
 int core_open_on(struct core *core, const struct config *conf, struct dns *dns, struct kv *kv,

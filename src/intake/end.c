@@ -80,7 +80,8 @@ static void put_prefix(struct intake_letter *l, int64_t now, struct buf *out, ui
     else if (l->from.origin == INTAKE_USER)
         buf_put(out, mailauth_submission_field(&l->a, intake_authserv_id(l->in), login_to_tell(l)));
     put_received(l, now, out);
-    if (l->nforward == 1 && l->nsaid == 1) mail_field(out, SL("Delivered-To"), l->forward[0]);
+    for (size_t i = 0; i < l->nforward && i < INTAKE_MARKS_MAX; i++)
+        mail_field(out, SL("Delivered-To"), intake_sent_on_by(l, l->forward[i], l->nsaid == 1));
     buf_put(out, l->signatures);
     buf_put(out, buf_slice(&l->edited));
     intake_seal(l, out, *skip);

@@ -11,16 +11,33 @@ static void check_hops(struct intake_letter *l)
                       n);
 }
 
+struct slice intake_sent_on_by(struct intake_letter *l, struct slice address, bool open)
+{
+    uint8_t mark[32];
+    struct buf hex = BUF_INIT;
+    if (open) return address;
+    hmac_sha256(sl((const char *)l->in->secret, sizeof l->in->secret), ar_lower(&l->a, address), mark);
+    hex_encode(&hex, sl((const char *)mark, 10));
+    struct slice s = ar_printf(&l->a, "%.*s@%.*s", SLF(buf_slice(&hex)), SLF(l->in->hostname));
+    buf_free(&hex);
+    return s;
+}
+
 /* A letter that an alias of ours sent on says so, and is not sent on a second time. */
 static void check_return(struct intake_letter *l)
 {
-    for (const struct mail_field *f = mail_head_find(&l->parsed, SL("Delivered-To"), 0); f;
-         f = mail_head_find(&l->parsed, SL("Delivered-To"), (size_t)(f - l->parsed.field) + 1))
-        for (size_t i = 0; i < l->nforward; i++)
-            if (sl_eqi(sl_trim(f->body), l->forward[i]))
+    if (!mail_head_find(&l->parsed, SL("Delivered-To"), 0)) return;
+    for (size_t i = 0; i < l->nforward; i++) {
+        struct slice mark = intake_sent_on_by(l, l->forward[i], false);
+        for (size_t k = 0; k < l->parsed.n; k++) {
+            struct slice to = sl_trim(l->parsed.field[k].body);
+            if (!sl_eqi(l->parsed.field[k].name, SL("Delivered-To"))) continue;
+            if (sl_eqi(to, l->forward[i]) || sl_eqi(to, mark))
                 intake_refuse(l, ERR_STATE, 554, "5.4.6",
                               "The letter was sent on from %.*s before and has come back",
                               SLF(l->forward[i]));
+        }
+    }
 }
 
 static bool has_lone_line_end(struct slice s)

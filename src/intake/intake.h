@@ -25,6 +25,7 @@
 enum {
     INTAKE_MEMORY = 8 << 20, /* of a letter: recipients, fields, what is known of them */
     INTAKE_HOPS_MAX = 100,   /* Received fields: more is a loop (RFC 5321 section 6.3) */
+    INTAKE_MARKS_MAX = 32,   /* recipients of one letter by which its return is known */
     INTAKE_LINE_MAX = 998,   /* bytes of a line that a user sends (RFC 5322 section 2.1.1) */
     INTAKE_SIZE_DEFAULT = 50 << 20,
     INTAKE_BUFFER = 64 * 1024, /* kept from one letter to the next */
@@ -38,6 +39,7 @@ struct intake { /* what a node's letters meet; everything is borrowed and outliv
     struct preflight_gate *preflight;    /* NULL: what leaves is not looked at */
     struct dmarc_store *reports;         /* DMARC aggregate reports; NULL: none */
     struct slice hostname;
+    uint8_t secret[32];         /* behind the marks of letters that were sent on */
     uint64_t size_max;          /* bytes of a letter; 0 = INTAKE_SIZE_DEFAULT */
     struct slice no_soliciting; /* RFC 3865: classes that are not wanted, with commas between; or empty */
     bool arc_seal;              /* letters that aliases send on are sealed */

@@ -22,6 +22,9 @@ static inline bool intake_body_is_binary(const struct intake_letter *l) { return
 
 /* ---- head.c: the header section is there. SUSPENDS ---- */
 void intake_head_complete(struct intake_letter *l);
+/* What Delivered-To says of an address that sends the letter on: the address, or to those who may not see
+ * the others' (RFC 5321 section 7.2) what only this node understands. In the arena. */
+struct slice intake_sent_on_by(struct intake_letter *l, struct slice address, bool open);
 
 /* ---- seal.c ---- */
 void intake_seal_begin(struct intake_letter *l); /* before the header section is judged */

@@ -75,6 +75,16 @@ void login_close(struct login **l)
     *l = NULL;
 }
 
+/* No name of a user begins with NUL: salts tell nothing of marks. */
+void login_mark(const struct login *l, struct slice what, uint8_t out[32])
+{
+    struct buf b = BUF_INIT;
+    buf_char(&b, 0);
+    buf_put(&b, what);
+    hmac_sha256(sl((const char *)l->decoys, sizeof l->decoys), buf_slice(&b), out);
+    buf_free(&b);
+}
+
 static void fingerprint(struct login *l, const struct account *acc, struct slice password, uint8_t out[32])
 {
     struct buf b = BUF_INIT;

@@ -20,6 +20,9 @@ MUST_CHECK int login_password(struct login *l, struct arena *a, struct slice use
 /* Keys to go on with for an unknown user, always the same for the same name. */
 void login_decoy(struct login *l, struct slice user, struct scram_keys *out);
 
+/* What only this node can say about `what`, always the same: a keyed hash. */
+void login_mark(const struct login *l, struct slice what, uint8_t out[32]);
+
 /* What a session may go on doing with: the account as it was when it logged in. It ends with
  * `account passwd`, `disable` and `remove`. Zeroed before the login. */
 struct authority {

@@ -495,6 +495,26 @@ TEST(mx_loops_are_cut_at_the_first_return)
         try_letter(&cl, "alice@home.test", "Delivered-To: alice@home.test\r\nFrom: carol@one.test\r\n\r\n"),
         SL("250 "))); /* it ends here */
     CHECK(!has(handed.bytes, "Delivered-To: team"));
+    /* With others beside it the alias is not told to them; its letter is known all the same. */
+    talk(&cl, "MAIL FROM:<carol@one.test>");
+    talk(&cl, "RCPT TO:<alice@home.test>");
+    CHECK(sl_starts(talk(&cl, "RCPT TO:<team@home.test>"), SL("250 ")));
+    CHECK(sl_starts(send_letter(&cl, SL("From: carol@one.test\r\n\r\n.\r\n")), SL("250 ")));
+    CHECK(!has(handed.bytes, "team"));
+    size_t at = sl_find(handed.bytes, SL("Delivered-To: "));
+    REQUIRE(at != SL_NONE);
+    struct arena a = {0};
+    struct slice mark = sl_from(handed.bytes, at), back;
+    mark = sl_sub(mark, 0, sl_chr(mark, '\r'));
+    CHECK(sl_ends(mark, SL("@mx.home.test")));
+    back = ar_printf(&a, "%.*s\r\nFrom: carol@one.test\r\n\r\n", SLF(mark));
+    CHECK(sl_starts(try_letter(&cl, "team@home.test", ar_cstr(&a, back)), SL("554 5.4.6 ")));
+    CHECK(sl_starts(try_letter(&cl, "alice@home.test", ar_cstr(&a, back)), SL("250 ")));
+    talk(&cl, "MAIL FROM:<carol@one.test>");
+    talk(&cl, "RCPT TO:<alice@home.test>");
+    talk(&cl, "RCPT TO:<team@home.test>");
+    CHECK(sl_starts(send_letter(&cl, ar_cat(&a, back, SL(".\r\n"))), SL("554 5.4.6 ")));
+    ar_free(&a);
     for (int n = 100; n <= 101; n++) {
         buf_clear(&b);
         for (int i = 0; i < n; i++) buf_str(&b, "Received: x\r\n");
