@@ -294,7 +294,10 @@ static void care_fiber(void *arg)
     struct core *core = arg;
     while (fiber_sleep(sweep_every) == 0) {
         sweep_once(core);
-        int e = trace_expire(core->store->trace, (int)(core->conf->trace_keep_s / 86400));
+        int e = guard_care(core->guard);
+        if (e && e != ERR_CANCELED)
+            log_warn("care", "what the guard keeps could not be looked through: %s", err_text(e));
+        e = trace_expire(core->store->trace, (int)(core->conf->trace_keep_s / 86400));
         if (e && e != ERR_CANCELED)
             log_warn("care", "old trace events could not be removed: %s", err_text(e));
     }
@@ -335,7 +338,7 @@ static void wait_for_end(struct node *n)
 }
 
 /* As many connections as the open files that are allowed are enough for. */
-static int open_guard(struct core *core)
+static int set_guard(struct core *core)
 {
     size_t wanted = core->conf->connections_max, possible;
     int e = rt_reserve(KEPT_FILES, KEPT_DIALS, LEAST_CONNECTIONS, &possible);
@@ -345,7 +348,7 @@ static int open_guard(struct core *core)
                  wanted, possible);
     struct guard_conf conf = {.connections = wanted < possible ? wanted : possible,
                               .per_network = core->conf->connections_per_address};
-    guard_open(&core->guard, &conf);
+    guard_limit(core->guard, &conf);
     return 0;
 }
 
@@ -353,7 +356,7 @@ int serve(struct node *n, bool control, void (*ready)(void *), void *arg)
 {
     struct serving *s = xcalloc(1, sizeof *s);
     s->node = n;
-    int e = open_guard(&n->core), loops = rt_loops();
+    int e = set_guard(&n->core), loops = rt_loops();
     if (!e) e = open_doors(s, control);
     struct on_loop *l = xcalloc((size_t)loops, sizeof *l);
     struct group loops_group, care;
@@ -382,7 +385,6 @@ int serve(struct node *n, bool control, void (*ready)(void *), void *arg)
         if (l[i].s) (void)rt_call(i, stop_loop, &l[i]); /* not rt_post: l must outlive it */
     while (group_wait(&loops_group)) continue;
     close_doors(s);
-    guard_close(&n->core.guard);
     free(l);
     free(s);
     return e;

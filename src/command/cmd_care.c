@@ -114,7 +114,11 @@ int run_verify(struct request *r)
     int loss = tell_loss(r);
     if (loss < 0) return loss;
     int e = store_verify(s, queue_verify, r->core->queue, one_fault, faults);
-    if (e == ERR_CORRUPT && json_array_size(faults)) e = NO;
+    if (!e || e == ERR_CORRUPT) {
+        int g = guard_check(s->kv, one_fault, faults);
+        if (json_array_size(faults)) e = NO;
+        if (g) e = g;
+    }
     return e ? e : loss ? NO : 0;
 }
 

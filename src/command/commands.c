@@ -38,6 +38,7 @@
     {                                                                                                        \
         .name = "password", .meaning = "the password", .from = FROM_PASSWORD                                 \
     }
+#define WHO WORD("who", "NET|ACCOUNT", "an address, a network (192.0.2.0/24, 2001:db8::/48), or an account")
 #define LETTERS                                                                                              \
     {.name = "ids",                                                                                          \
      .value = "ID",                                                                                          \
@@ -95,6 +96,12 @@ const struct command commands[] = {
     STORE("account disable", account_disable, "no login, no new mail; what it holds stays", ARGS(ADDRESS)),
     STORE("account enable", account_enable, "undoes disable", ARGS(ADDRESS)),
     STORE("account remove", account_remove, "removes the account and all its mail", ARGS(ADDRESS)),
+
+    STORE("block list", block_list, "who is shut out, why, until when"),
+    STORE("block add", block_add, "shuts an address or network out, or an account from logging in",
+          ARGS(WHO, NUMBER("hours", "N", 1, 876000, 0, "for so long; else until it is removed"))),
+    STORE("block remove", block_remove, "lifts a block, made by hand or by itself, and what led to it",
+          ARGS(WHO)),
 
     STORE("alias add", alias_add, "mail for ADDRESS goes to the targets, here or elsewhere",
           ARGS(ADDRESS, {.name = "targets",

@@ -141,6 +141,8 @@ int core_open_on(struct core *core, const struct config *conf, struct dns *dns, 
     prepare(core, conf);
     set_dns(core, dns);
     int e = store_open(&core->store, kv, body);
+    guard_open(&core->guard, &(struct guard_conf){.connections = SIZE_MAX, .per_network = SIZE_MAX});
+    if (!e) e = guard_load(core->guard, kv);
     if (!e) e = login_open(&core->login, kv, core->store->directory);
     if (!e) e = signing_open(&core->signing, core->store->directory);
     if (!e) open_preflight(core);
@@ -177,6 +179,7 @@ void core_close(struct core *core)
     preflight_gate_free(&core->preflight);
     signing_close(&core->signing);
     login_close(&core->login);
+    guard_close(&core->guard);
     if (core->store) store_close(&core->store);
     if (core->dns) dns_close(&core->dns);
     ar_free(&core->arena);

@@ -22,7 +22,7 @@ struct core {
     struct preflight_gate *preflight;
     struct queue *queue;
     struct dmarc_store *reports;
-    struct guard *guard; /* while it serves */
+    struct guard *guard; /* without limits until serve() sets them */
     struct mailauth_ctx mailauth;
     struct intake intake; /* the way in for every letter */
     int64_t started;      /* unix seconds; 0 = not serving */

@@ -1,82 +1,14 @@
 /* guard.c - counts that fade, and what follows from them. */
-#include "guard.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/list.h"
-#include "base/map.h"
+#include "base/log.h"
 #include "base/text.h"
-#include "rt/rt.h"
+#include "guard_i.h"
 
-enum { KEY_MAX = 256 };
-
-struct count { /* in thousandths, as it was at `at` */
-    int64_t score, at;
-};
-struct entry {
-    struct link link; /* the one touched longest ago comes first */
-    struct count n;
-    int64_t shut; /* until then; 0: not */
-    const char *why;
-    char key[];
-};
-struct table {
-    struct map map;
-    struct link oldest;
-    size_t max;
-};
 struct share { /* the connections of a network */
     size_t all, strangers;
 };
-struct guard {
-    struct guard_conf conf;
-    struct lock lock;
-    struct table wrong, known;
-    struct map shares;
-    size_t all, world, strangers;
-    struct count evidence;
-};
-
-/* ---- tables ---- */
-
-static void table_open(struct table *t, size_t max)
-{
-    map_init(&t->map, false);
-    list_init(&t->oldest);
-    t->max = max;
-}
-
-static void drop(struct table *t, struct entry *e)
-{
-    list_remove(&e->link);
-    map_del(&t->map, sl_cstr(e->key));
-    free(e);
-}
-
-static void table_close(struct table *t)
-{
-    LIST_EACH(struct entry, e, &t->oldest, link) drop(t, e);
-    map_free(&t->map);
-}
-
-static struct entry *find(struct table *t, struct slice key) { return map_get(&t->map, key); }
-
-static struct entry *touch(struct table *t, struct slice key)
-{
-    struct entry *e = find(t, key);
-    if (e) {
-        list_remove(&e->link);
-    } else {
-        if (t->map.count >= t->max) drop(t, CONTAINER_OF(t->oldest.next, struct entry, link));
-        e = xcalloc(1, sizeof *e + key.n + 1);
-        memcpy(e->key, key.p, key.n);
-        list_init(&e->link);
-        map_put(&t->map, key, e);
-    }
-    list_push(&t->oldest, &e->link);
-    return e;
-}
 
 /* ---- counts ---- */
 
@@ -97,41 +29,28 @@ static int64_t score_now(const struct entry *e, int64_t fades) { return e ? fade
 /* Adds n to the count; what it is then. */
 static int64_t add(struct table *t, struct slice key, int n, int64_t fades)
 {
-    struct entry *e = touch(t, key);
+    struct entry *e = table_touch(t, key);
     add_to(&e->n, n, fades);
     return e->n.score / 1000;
 }
 
-static bool is_shut(const struct entry *e) { return e && e->shut > rt_now(); }
-
-static void shut(struct table *t, struct slice key, const char *why, int64_t ns)
+static void shut(struct guard *g, struct slice key, const char *why)
 {
-    struct entry *e = touch(t, key);
-    int64_t until = ns > RT_NEVER - rt_now() ? RT_NEVER : rt_now() + ns;
-    if (e->shut < until) e->shut = until;
+    struct entry *e = table_touch(&g->wrong, key);
+    if (!is_shut(e))
+        log_warn("guard", "%s is shut out for %d minutes: %s", e->key + 1, GUARD_SHUT_MINUTES, why);
+    e->shut = rt_now() + GUARD_SHUT;
     e->why = why;
+    keep_shut(g, e);
 }
 
 /* ---- names of networks and accounts ---- */
 
-struct key {
-    char text[KEY_MAX];
-};
-
-/* "192.0.2.1", "2001:db8::/64" */
-static void net_text(const struct ip *ip, char out[IP_TEXT_MAX + 4])
-{
-    struct ip net = *ip;
-    if (net.family == 6) memset(net.b + 8, 0, 8);
-    ip_format(&net, out);
-    if (net.family == 6) snprintf(out + strlen(out), 4, "/64");
-}
-
 static struct slice net_key(struct key *k, char kind, const struct ip *ip)
 {
     char net[IP_TEXT_MAX + 4];
-    net_text(ip, net);
-    return sl(k->text, (size_t)snprintf(k->text, sizeof k->text, "%c%s", kind, net));
+    guard_net_text(ip, net);
+    return guard_key(k, kind, sl_cstr(net));
 }
 
 uint64_t guard_asker(const struct guard_visit *v)
@@ -140,26 +59,16 @@ uint64_t guard_asker(const struct guard_visit *v)
     return v ? sl_hash(net_key(&k, 'n', &v->ip)) | 1 : 0;
 }
 
-static struct slice fold(char *to, size_t room, struct slice user)
-{
-    size_t n = user.n < room ? user.n : room;
-    for (size_t i = 0; i < n; i++) to[i] = user.p[i] ? sl_lower(user.p[i]) : '?';
-    return sl(to, n);
-}
-
-static struct slice account_key(struct key *k, struct slice user)
-{
-    k->text[0] = 'a';
-    return sl(k->text, 1 + fold(k->text + 1, 180, user).n);
-}
+static struct slice account_key(struct key *k, struct slice user) { return guard_key(k, 'a', user); }
 
 /* An account seen from a network. */
 static struct slice pair_key(struct key *k, const struct guard_visit *v, struct slice user)
 {
-    char net[IP_TEXT_MAX + 4];
-    net_text(&v->ip, net);
-    size_t n = (size_t)snprintf(k->text, sizeof k->text, "k%s ", net);
-    return sl(k->text, n + fold(k->text + n, 180, user).n);
+    char net[IP_TEXT_MAX + 4], both[GUARD_NAME_MAX + 1];
+    guard_net_text(&v->ip, net);
+    size_t n = (size_t)snprintf(both, sizeof both, "%s ", net), rest = GUARD_NAME_MAX - n;
+    memcpy(both + n, user.p, user.n < rest ? user.n : rest);
+    return guard_key(k, 'k', sl(both, n + (user.n < rest ? user.n : rest)));
 }
 
 /* ---- life ---- */
@@ -170,7 +79,15 @@ void guard_open(struct guard **out, const struct guard_conf *conf)
     g->conf = *conf;
     table_open(&g->wrong, GUARD_ENTRIES_MAX);
     table_open(&g->known, GUARD_KNOWN_MAX);
+    table_open(&g->hand, GUARD_BLOCKS_MAX);
     map_init(&g->shares, false);
+}
+
+void guard_limit(struct guard *g, const struct guard_conf *conf)
+{
+    lock_take(&g->lock);
+    g->conf = *conf;
+    lock_release(&g->lock);
 }
 
 void guard_close(struct guard **out)
@@ -180,6 +97,7 @@ void guard_close(struct guard **out)
     *out = NULL;
     table_close(&g->wrong);
     table_close(&g->known);
+    table_close(&g->hand);
     struct map_iter it = {0};
     while (map_next(&g->shares, &it)) free(it.value);
     map_free(&g->shares);
@@ -224,14 +142,27 @@ static void count(struct guard *g, const struct guard_visit *v, int by)
     free(s);
 }
 
+/* Is a network that holds it shut out by hand? */
+static bool by_hand(struct guard *g, const struct ip *ip)
+{
+    struct key k;
+    char net[IP_TEXT_MAX + 4];
+    unsigned all = ip->family == 4 ? 32 : 128;
+    for (unsigned bits = 0; bits <= all; bits++) {
+        if (!g->prefixes[ip->family == 6][bits]) continue;
+        guard_prefix_text(ip, bits, net);
+        if (is_shut(table_find(&g->hand, guard_key(&k, 'h', sl_cstr(net))))) return true;
+    }
+    return false;
+}
+
 int guard_enter(struct guard *g, struct guard_visit *v, const struct ip *ip, enum guard_door door)
 {
     struct key k;
     *v = (struct guard_visit){.g = g, .ip = *ip, .door = door};
     lock_take(&g->lock);
     int e = 0;
-    if (is_shut(find(&g->wrong, net_key(&k, 'b', ip))) ||
-        (door == GUARD_WORLD && is_shut(find(&g->wrong, net_key(&k, 'p', ip)))))
+    if (by_hand(g, ip) || (door == GUARD_WORLD && is_shut(table_find(&g->wrong, net_key(&k, 'p', ip)))))
         e = err_set(ERR_DENIED, "your address is shut out for some time: try again later");
     struct share *s = speaks_for_many(ip) ? NULL : map_get(&g->shares, net_key(&k, 'c', ip));
     if (!e) e = has_room(g, s, door);
@@ -262,14 +193,13 @@ static void becomes_known(struct guard_visit *v)
 
 static int refuse_try(void)
 {
-    return err_set(ERR_BUSY, "too many logins have failed; try again in %d minutes",
-                   (int)(GUARD_SHUT / 60 / RT_S));
+    return err_set(ERR_BUSY, "too many logins have failed; try again in %d minutes", GUARD_SHUT_MINUTES);
 }
 
 /* The owner's networks are only slowed down. */
 static int try_known(struct guard *g, struct slice pair)
 {
-    struct entry *e = find(&g->wrong, pair);
+    struct entry *e = table_find(&g->wrong, pair);
     if (score_now(e, GUARD_LOGIN_FADES) >= GUARD_LOGINS_MAX * 1000 && rt_now() - e->n.at < GUARD_SLOW)
         return refuse_try();
     add(&g->wrong, pair, 1, GUARD_LOGIN_FADES);
@@ -280,11 +210,10 @@ static int try_unknown(struct guard *g, const struct guard_visit *v, struct slic
 {
     struct key nk, ak;
     struct slice net = net_key(&nk, 'n', &v->ip), account = account_key(&ak, user);
-    if (is_shut(find(&g->wrong, net)) || is_shut(find(&g->wrong, account))) return refuse_try();
-    if (add(&g->wrong, net, 1, GUARD_LOGIN_FADES) > GUARD_LOGINS_MAX)
-        shut(&g->wrong, net, "too many failed logins", GUARD_SHUT);
+    if (is_shut(table_find(&g->wrong, net)) || is_shut(table_find(&g->wrong, account))) return refuse_try();
+    if (add(&g->wrong, net, 1, GUARD_LOGIN_FADES) > GUARD_LOGINS_MAX) shut(g, net, GUARD_WHY_LOGINS);
     if (add(&g->wrong, account, 1, GUARD_ACCOUNT_FADES) > GUARD_LOGINS_ACCOUNT)
-        shut(&g->wrong, account, "too many failed logins from networks that it does not know", GUARD_SHUT);
+        shut(g, account, GUARD_WHY_ACCOUNT);
     return 0;
 }
 
@@ -292,9 +221,12 @@ int guard_try(struct guard_visit *v, struct slice user)
 {
     struct key k;
     if (!v) return 0;
-    struct slice pair = pair_key(&k, v, user);
     lock_take(&v->g->lock);
-    int e = find(&v->g->known, pair) ? try_known(v->g, pair) : try_unknown(v->g, v, user);
+    bool out = is_shut(table_find(&v->g->hand, guard_key(&k, 'h', user)));
+    struct slice pair = pair_key(&k, v, user);
+    int e = out ? err_set(ERR_BUSY, "logins are not taken at this moment; try again later")
+            : table_find(&v->g->known, pair) ? try_known(v->g, pair)
+                                             : try_unknown(v->g, v, user);
     lock_release(&v->g->lock);
     return e;
 }
@@ -305,7 +237,7 @@ int guard_gate(void *visit, struct slice user) { return guard_try(visit, user); 
 static void take_back(struct guard *g, const struct guard_visit *v, struct slice user)
 {
     struct key k;
-    if (find(&g->known, pair_key(&k, v, user))) {
+    if (table_find(&g->known, pair_key(&k, v, user))) {
         add(&g->wrong, pair_key(&k, v, user), -1, GUARD_LOGIN_FADES);
         return;
     }
@@ -327,7 +259,7 @@ void guard_logged_in(struct guard_visit *v, struct slice user)
     if (!v) return;
     lock_take(&v->g->lock);
     take_back(v->g, v, user);
-    touch(&v->g->known, pair_key(&k, v, user));
+    keep_known(v->g, table_touch(&v->g->known, pair_key(&k, v, user)));
     becomes_known(v);
     lock_release(&v->g->lock);
 }
@@ -344,7 +276,8 @@ int64_t guard_login_delay(struct guard_visit *v, struct slice user)
     if (!v) return 0;
     lock_take(&v->g->lock);
     struct slice pair = pair_key(&k, v, user);
-    struct entry *e = find(&v->g->wrong, find(&v->g->known, pair) ? pair : net_key(&k, 'n', &v->ip));
+    struct entry *e =
+        table_find(&v->g->wrong, table_find(&v->g->known, pair) ? pair : net_key(&k, 'n', &v->ip));
     int64_t wait = slowness(score_now(e, GUARD_LOGIN_FADES), GUARD_LOGINS_FREE, RT_S);
     lock_release(&v->g->lock);
     return wait;
@@ -368,8 +301,8 @@ int guard_probe(struct guard_visit *v, int64_t *delay)
     struct slice net = net_key(&k, 'p', &v->ip);
     lock_take(&v->g->lock);
     int64_t n = add(&v->g->wrong, net, 1, GUARD_PROBE_FADES);
-    if (n > GUARD_PROBES_MAX) shut(&v->g->wrong, net, "too many recipients that do not exist", GUARD_SHUT);
-    bool out = is_shut(find(&v->g->wrong, net));
+    if (n > GUARD_PROBES_MAX) shut(v->g, net, GUARD_WHY_PROBES);
+    bool out = is_shut(table_find(&v->g->wrong, net));
     lock_release(&v->g->lock);
     *delay = slowness(n * 1000, GUARD_PROBES_FREE, RT_S / 10);
     return out ? err_set(ERR_DENIED, "too many recipients that do not exist; try again later") : 0;
@@ -383,71 +316,9 @@ bool guard_evidence(struct guard_visit *v)
     struct slice net = net_key(&k, 'e', &v->ip);
     lock_take(&g->lock);
     bool yes = faded(&g->evidence, GUARD_EVIDENCE_ALL_FADES) < GUARD_EVIDENCE_ALL * 1000 &&
-               score_now(find(&g->wrong, net), GUARD_EVIDENCE_FADES) < GUARD_EVIDENCE * 1000;
+               score_now(table_find(&g->wrong, net), GUARD_EVIDENCE_FADES) < GUARD_EVIDENCE * 1000;
     if (yes) add(&g->wrong, net, 1, GUARD_EVIDENCE_FADES);
     if (yes) add_to(&g->evidence, 1, GUARD_EVIDENCE_ALL_FADES);
     lock_release(&g->lock);
     return yes;
-}
-
-/* ---- for the operator ---- */
-
-size_t guard_blocks(struct guard *g, struct guard_block *v, size_t max)
-{
-    size_t n = 0;
-    lock_take(&g->lock);
-    LIST_EACH(struct entry, e, &g->wrong.oldest, link)
-    {
-        if (!is_shut(e)) continue;
-        if (n < max) {
-            v[n] = (struct guard_block){.why = e->why, .left = e->shut - rt_now()};
-            snprintf(v[n].who, sizeof v[n].who, "%s", e->key + 1);
-        }
-        n++;
-    }
-    lock_release(&g->lock);
-    return n;
-}
-
-size_t guard_entries(struct guard *g)
-{
-    lock_take(&g->lock);
-    size_t n = g->wrong.map.count;
-    lock_release(&g->lock);
-    return n;
-}
-
-int guard_block(struct guard *g, struct slice who, int64_t ns)
-{
-    struct key k;
-    struct ip ip;
-    size_t slash = sl_chr(who, '/');
-    if (!ip_parse(sl_sub(who, 0, slash), &ip) ||
-        (slash != SL_NONE && !(ip.family == 6 && sl_eq(sl_from(who, slash), SL("/64")))))
-        return err_set(ERR_SYNTAX, "%.*s is no IP address and no IPv6 network /64", SLF(who));
-    lock_take(&g->lock);
-    shut(&g->wrong, net_key(&k, 'b', &ip), "blocked by hand", ns);
-    lock_release(&g->lock);
-    return 0;
-}
-
-int guard_unblock(struct guard *g, struct slice who)
-{
-    struct key k;
-    char net[IP_TEXT_MAX + 4];
-    struct ip ip;
-    bool found = false;
-    if (ip_parse(sl_sub(who, 0, sl_chr(who, '/')), &ip)) {
-        net_text(&ip, net);
-        who = sl_cstr(net);
-    }
-    lock_take(&g->lock);
-    LIST_EACH(struct entry, e, &g->wrong.oldest, link)
-    {
-        if (!is_shut(e) || !sl_eqi(sl_cstr(e->key + 1), fold(k.text, sizeof k.text, who))) continue;
-        found = true;
-        drop(&g->wrong, e);
-    }
-    lock_release(&g->lock);
-    return found ? 0 : err_set(ERR_NOT_FOUND, "%.*s is not shut out", SLF(who));
 }

@@ -2,7 +2,8 @@
  * counted by network and account over all sessions and protocols of the node.
  *
  * A network is an IPv4 address or an IPv6 /64 (a household's, RFC 6177). Counts fade with time. They are
- * in memory only and bounded: the one that was touched longest ago makes room. What is asked for the
+ * in memory only and bounded: the one that was touched longest ago makes room. What matters outlives a
+ * restart: blocks, and the networks that owners are known by (guard_load). What is asked for the
  * good of an owner comes first: an account is never shut to a network from which its owner logged in.
  * Any thread may call; nothing suspends unless it says so. docs/limits.md names the figures. */
 #pragma once
@@ -20,6 +21,10 @@ enum {
     GUARD_EVIDENCE = 100,      /* refusals of a network that are written into the trace, */
     GUARD_EVIDENCE_ALL = 2000, /* and of all */
     GUARD_PROBES_MAX = 500,    /* before the network is shut out from port 25 */
+    GUARD_SHUT_MINUTES = 15,   /* how long a network or account is shut out */
+    GUARD_BLOCKS_MAX = 10000,  /* networks and accounts that are shut out by hand */
+    GUARD_KNOWN_DAYS = 90,     /* that a network is known by which nobody logged in */
+    GUARD_ROWS_MAX = 100000,   /* of all this on the disk */
 };
 #define GUARD_LOGIN_FADES                                                                                    \
     (60 * (int64_t)1000000000) /* one failed login of a network is forgotten this often */
@@ -27,8 +32,8 @@ enum {
 #define GUARD_EVIDENCE_FADES (10 * (int64_t)1000000000)     /* one more may be written this often, */
 #define GUARD_EVIDENCE_ALL_FADES ((int64_t)1000000000 / 10) /* and of all */
 #define GUARD_PROBE_FADES (10 * (int64_t)1000000000)
-#define GUARD_SHUT (900 * (int64_t)1000000000) /* how long a network or account is shut out */
-#define GUARD_SLOW (10 * (int64_t)1000000000)  /* the longest wait before an answer */
+#define GUARD_SHUT (GUARD_SHUT_MINUTES * 60 * (int64_t)1000000000)
+#define GUARD_SLOW (10 * (int64_t)1000000000) /* the longest wait before an answer */
 
 struct guard;
 struct guard_conf {
@@ -36,7 +41,17 @@ struct guard_conf {
     size_t per_network; /* of these from one network, strangers and users together */
 };
 void guard_open(struct guard **out, const struct guard_conf *conf);
+void guard_limit(struct guard *g, const struct guard_conf *conf); /* other limits from now on */
 void guard_close(struct guard **g);
+
+struct kv;
+/* What earlier runs kept in kv comes back, and is kept there from now on; kv outlives g. A row that cannot be
+ * read is named in the log and passed over. Right after guard_open(). SUSPENDS. */
+MUST_CHECK int guard_load(struct guard *g, struct kv *kv);
+/* Every few minutes: rows that say nothing any more go, what was noted is durable. SUSPENDS. */
+MUST_CHECK int guard_care(struct guard *g);
+/* For `verify`: bad() is told of each row that cannot be read. SUSPENDS. */
+MUST_CHECK int guard_check(struct kv *kv, void (*bad)(void *arg, const char *what), void *arg);
 
 /* ---- connections ---- */
 
@@ -85,14 +100,22 @@ bool guard_evidence(struct guard_visit *v);
 
 /* ---- for the operator ---- */
 
+#define GUARD_WHY_LOGINS "too many failed logins"
+#define GUARD_WHY_ACCOUNT "too many failed logins from networks that it does not know"
+#define GUARD_WHY_PROBES "too many recipients that do not exist"
 struct guard_block {
-    char who[256]; /* an address, a network (2001:db8::/64), or a login */
+    char who[256]; /* an address, a network (2001:db8::/64), or a login as somebody gave it */
     const char *why;
-    int64_t left; /* nanoseconds until it ends */
+    int64_t left; /* nanoseconds until it ends; RT_NEVER: it lasts until it is lifted */
+    bool by_hand;
 };
 /* Fills v with those who are shut out, at most max; the number of all. */
 size_t guard_blocks(struct guard *g, struct guard_block *v, size_t max);
 size_t guard_entries(struct guard *g); /* networks and accounts that are remembered for what went wrong */
-/* Shuts a network (address or IPv6 /64) out for so long, until a restart at most. ERR_SYNTAX. */
+/* Shuts out an address, a network of any length (of an IPv6 address its /64) from every port, or an account
+ * (as login_name() has it) from logging in, its owner too, for so long; RT_NEVER: until it is lifted.
+ * Durable. ERR_SYNTAX, ERR_LIMIT, or why it could not be kept. SUSPENDS. */
 MUST_CHECK int guard_block(struct guard *g, struct slice who, int64_t ns);
-MUST_CHECK int guard_unblock(struct guard *g, struct slice who); /* ERR_NOT_FOUND */
+/* Lifts what was shut out by hand or by itself, and what is counted against it. ERR_SYNTAX, ERR_NOT_FOUND, or
+ * why it is only lifted until a restart. SUSPENDS. */
+MUST_CHECK int guard_unblock(struct guard *g, struct slice who);

@@ -1,6 +1,12 @@
 /* guard_sim.c - counts and blocks as time goes by. */
-#include "base/test.h"
 #include "guard.h"
+
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/test.h"
+#include "kv/kv.h"
+#include "kv/record.h"
 #include "rt/rt.h"
 #include "sim/sim.h"
 
@@ -174,7 +180,6 @@ static int probes(void *arg)
     guard_leave(&v);
     CHECK_OK(guard_block(g, SL("192.0.2.1"), 60 * RT_S));
     CHECK_ERR(guard_enter(g, &v, &a, GUARD_USERS), ERR_DENIED);
-    CHECK_ERR(guard_block(g, SL("192.0.2.0/24"), 60 * RT_S), ERR_SYNTAX);
     fiber_sleep(61 * RT_S);
     CHECK_OK(guard_enter(g, &v, &a, GUARD_USERS));
     guard_leave(&v);
@@ -231,3 +236,216 @@ static int memory(void *arg)
 }
 
 TEST(what_is_remembered_is_bounded) { in_world(memory, NULL); }
+
+/* ---- what the operator does, and what outlives a restart ---- */
+
+static bool enters(struct guard *g, const char *address, enum guard_door door)
+{
+    struct guard_visit v;
+    struct ip ip = at(address);
+    bool yes = guard_enter(g, &v, &ip, door) == 0;
+    guard_leave(&v);
+    return yes;
+}
+
+static int by_hand(void *arg)
+{
+    struct guard *g = make(100, 100);
+    struct guard_visit v;
+    struct guard_block b[4];
+    struct ip home = at("203.0.113.1");
+    (void)arg;
+    CHECK_OK(guard_block(g, SL("192.0.2.7/24"), RT_NEVER));
+    CHECK_OK(guard_block(g, SL("2001:db8:ff::/40"), 3600 * RT_S));
+    CHECK_OK(guard_block(g, SL("2001:db9::1"), RT_NEVER)); /* its /64 */
+    CHECK(!enters(g, "192.0.2.255", GUARD_WORLD) && !enters(g, "192.0.2.0", GUARD_USERS));
+    CHECK(enters(g, "192.0.3.0", GUARD_WORLD) && enters(g, "192.0.1.255", GUARD_WORLD));
+    CHECK(!enters(g, "2001:db8:ff::9", GUARD_WORLD) && enters(g, "2001:db8:100::", GUARD_WORLD));
+    CHECK(!enters(g, "2001:db9::ffff", GUARD_WORLD) && enters(g, "2001:db9:0:1::", GUARD_WORLD));
+    CHECK_INT(guard_blocks(g, b, 4), 3);
+    CHECK_SL(sl_cstr(b[0].who), "192.0.2.0/24");
+    CHECK(b[0].by_hand && b[0].left == RT_NEVER && b[1].left == 3600 * RT_S);
+    CHECK_OK(guard_enter(g, &v, &home, GUARD_USERS));
+    guard_logged_in(&v, SL("alice@x.test"));
+    CHECK_OK(guard_block(g, SL("alice@x.test"), RT_NEVER));
+    CHECK_ERR(guard_try(&v, SL("alice@x.test")), ERR_BUSY); /* the owner too */
+    CHECK_OK(guard_try(&v, SL("bob@x.test")));
+    guard_leave(&v);
+    static const char *const wrong[] = {"192.0.2.0/33", "192.0.2", "2001:db8::/129", "alice", "", "a@b/8"};
+    for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+        CHECK_ERR(guard_block(g, sl_cstr(wrong[i]), RT_NEVER), ERR_SYNTAX);
+        CHECK_ERR(guard_unblock(g, sl_cstr(wrong[i])), ERR_SYNTAX);
+    }
+    CHECK_ERR(guard_unblock(g, SL("192.0.2.0/25")), ERR_NOT_FOUND);
+    CHECK_OK(guard_unblock(g, SL("192.0.2.255/24")));
+    CHECK_OK(guard_unblock(g, SL("Alice@x.test")));
+    CHECK(enters(g, "192.0.2.255", GUARD_WORLD));
+    fiber_sleep(3601 * RT_S);
+    CHECK(enters(g, "2001:db8:ff::9", GUARD_WORLD));
+    guard_close(&g);
+    return 0;
+}
+
+TEST(networks_of_any_length_and_accounts_are_shut_out_by_hand) { in_world(by_hand, NULL); }
+
+static int hand_is_bounded(void *arg)
+{
+    struct guard *g = make(100, 100);
+    char who[32];
+    (void)arg;
+    for (int i = 0; i < GUARD_BLOCKS_MAX; i++) {
+        snprintf(who, sizeof who, "10.%d.%d.%d", i >> 16, i >> 8 & 255, i & 255);
+        CHECK_OK(guard_block(g, sl_cstr(who), RT_NEVER));
+    }
+    CHECK_ERR(guard_block(g, SL("192.0.2.1"), RT_NEVER), ERR_LIMIT); /* none makes room for it */
+    CHECK(!enters(g, "10.0.0.0", GUARD_WORLD));
+    CHECK_OK(guard_block(g, SL("10.0.0.0"), RT_NEVER)); /* one that is there can be changed */
+    CHECK_OK(guard_unblock(g, SL("10.0.0.0")));
+    CHECK_OK(guard_block(g, SL("192.0.2.1"), RT_NEVER));
+    guard_close(&g);
+    return 0;
+}
+
+TEST(blocks_by_hand_are_bounded_and_push_out_none) { in_world(hand_is_bounded, NULL); }
+
+static void restart(struct guard **g, struct kv **kv)
+{
+    guard_close(g);
+    kv_close(kv);
+    CHECK_OK(kv_mem_open(kv, "index.log"));
+    *g = make(100, 100);
+    CHECK_OK(guard_load(*g, *kv));
+}
+
+static int restarts(void *arg)
+{
+    struct kv *kv;
+    struct guard_visit home, bad, other;
+    struct guard_block b[8];
+    struct ip h = at("203.0.113.1"), a = at("192.0.2.1"), o = at("198.51.100.1");
+    (void)arg;
+    log_set_level(LOG_ERROR);
+    CHECK_OK(kv_mem_open(&kv, "index.log"));
+    struct guard *g = make(100, 100);
+    CHECK_OK(guard_load(g, kv));
+    CHECK_OK(guard_block(g, SL("2001:db8::/48"), RT_NEVER));
+    CHECK_OK(guard_block(g, SL("10.1.1.1"), 3600 * RT_S));
+    CHECK_OK(guard_block(g, SL("10.1.1.2"), RT_NEVER));
+    CHECK_OK(guard_unblock(g, SL("10.1.1.2")));
+    CHECK_OK(guard_enter(g, &home, &h, GUARD_USERS));
+    CHECK_OK(guard_enter(g, &bad, &a, GUARD_USERS));
+    CHECK_OK(guard_try(&home, SL("alice@x.test")));
+    guard_logged_in(&home, SL("alice@x.test"));
+    for (int i = 0; i < GUARD_LOGINS_MAX + 1; i++) CHECK_OK(guard_try(&bad, SL("bob@x.test")));
+    guard_leave(&home), guard_leave(&bad);
+    fiber_sleep(60 * RT_S);
+    restart(&g, &kv);
+    CHECK_INT(guard_blocks(g, b, 8), 3);
+    CHECK(!enters(g, "2001:db8::1", GUARD_WORLD) && !enters(g, "10.1.1.1", GUARD_USERS));
+    CHECK(enters(g, "10.1.1.2", GUARD_USERS));
+    CHECK_OK(guard_enter(g, &bad, &a, GUARD_USERS));
+    CHECK_ERR(guard_try(&bad, SL("bob@x.test")), ERR_BUSY);
+    CHECK_SL(sl_cstr(b[2].why), GUARD_WHY_LOGINS);
+    CHECK(b[2].left > GUARD_SHUT - 70 * RT_S && b[2].left <= GUARD_SHUT - 50 * RT_S);
+    CHECK_OK(
+        guard_enter(g, &other, &o, GUARD_USERS)); /* the account is shut, but not to its owner's network */
+    CHECK_OK(guard_enter(g, &home, &h, GUARD_USERS));
+    for (int i = 0; i < 300; i++) {
+        struct ip ip = at("100.64.0.0");
+        struct guard_visit v;
+        ip.b[2] = (uint8_t)(i >> 4), ip.b[3] = (uint8_t)i;
+        CHECK_OK(guard_enter(g, &v, &ip, GUARD_USERS));
+        (void)!guard_try(&v, SL("alice@x.test"));
+        guard_leave(&v);
+    }
+    CHECK_ERR(guard_try(&other, SL("alice@x.test")), ERR_BUSY);
+    CHECK_OK(guard_try(&home, SL("alice@x.test")));
+    guard_leave(&home), guard_leave(&other), guard_leave(&bad);
+    fiber_sleep(3600 * RT_S);
+    CHECK_OK(guard_care(g));
+    restart(&g, &kv);
+    CHECK_INT(guard_blocks(g, b, 8), 1); /* what ended meanwhile is over, and its rows are gone */
+    struct kv_page page;
+    struct arena mem;
+    ar_init(&mem, 0);
+    CHECK_OK(kv_scan(kv, SL("_guard"), SL("a"), SL(""), 10, &mem, &page));
+    CHECK_INT(page.n, 2);
+    CHECK_SL(page.row[0].key, "h/2001:db8::/48");
+    CHECK_SL(page.row[1].key, "k/203.0.113.1%20alice@x.test");
+    ar_free(&mem);
+    fiber_sleep((GUARD_KNOWN_DAYS + 1) * 86400 * RT_S);
+    restart(&g, &kv);
+    CHECK_OK(guard_enter(g, &home, &h, GUARD_USERS));
+    for (int i = 0; i < GUARD_LOGINS_MAX + 1; i++) CHECK_OK(guard_try(&home, SL("alice@x.test")));
+    CHECK_ERR(guard_try(&home, SL("alice@x.test")), ERR_BUSY); /* shut: it is known there no more */
+    CHECK_INT(guard_blocks(g, b, 8), 2);
+    guard_leave(&home);
+    guard_close(&g);
+    kv_close(&kv);
+    return 0;
+}
+
+TEST(blocks_and_known_networks_outlive_a_restart)
+{
+    struct sim *s = sim_new(1);
+    struct sim_node *n = sim_node(s, "x.test", "127.0.0.2");
+    sim_node_start(n, restarts, NULL);
+    sim_run(s, 100 * 86400 * RT_S);
+    CHECK(!sim_node_running(n));
+    sim_free(&s);
+}
+
+struct put {
+    const char *key;
+    struct buf value;
+};
+
+static int put_row(struct kv_tx *tx, void *arg)
+{
+    struct put *p = arg;
+    kv_tx_put(tx, sl_cstr(p->key), buf_slice(&p->value));
+    return 0;
+}
+
+static void one_fault(void *arg, const char *what)
+{
+    (void)what;
+    ++*(int *)arg;
+}
+
+/* A clock that was wrong, and damage: no row hides another. */
+static int damaged(void *arg)
+{
+    struct kv *kv;
+    struct guard *g = make(100, 100);
+    struct guard_block b[4];
+    int faults = 0;
+    (void)arg;
+    log_set_level(LOG_ERROR);
+    CHECK_OK(kv_mem_open(&kv, NULL));
+    struct put p = {"a/junk", BUF_INIT};
+    buf_bytes(&p.value, "\1n\377", 3);
+    CHECK_OK(kv_transact(kv, SL("_guard"), put_row, &p));
+    p.key = "unknown";
+    CHECK_OK(kv_transact(kv, SL("_guard"), put_row, &p));
+    p.key = "h/noname";
+    rec_begin(&p.value, 1);
+    CHECK_OK(kv_transact(kv, SL("_guard"), put_row, &p));
+    p.key = "n/192.0.2.1";
+    rec_begin(&p.value, 1);
+    rec_put(&p.value, 'n', SL("192.0.2.1"));
+    rec_put_u64(&p.value, 'u', (uint64_t)rt_wall_seconds() + 1000000000);
+    CHECK_OK(kv_transact(kv, SL("_guard"), put_row, &p));
+    buf_free(&p.value);
+    CHECK_OK(guard_load(g, kv));
+    CHECK_INT(guard_blocks(g, b, 4), 1);
+    CHECK_SL(sl_cstr(b[0].who), "192.0.2.1");
+    CHECK_INT(b[0].left, GUARD_SHUT);
+    CHECK_OK(guard_check(kv, one_fault, &faults));
+    CHECK_INT(faults, 3);
+    guard_close(&g);
+    kv_close(&kv);
+    return 0;
+}
+
+TEST(rows_of_the_guard_that_are_damaged_hide_no_other) { in_world(damaged, NULL); }

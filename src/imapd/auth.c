@@ -107,9 +107,10 @@ void imapd_cmd_login(struct imapd_session *s, struct imap_in *in)
     imap_sp(in);
     struct slice password = imap_astring(in);
     if (imapd_args_bad(s, in)) return;
-    int r = guard_try(s->visit, user);
+    struct slice name = login_name(s->server->conf.login, &s->a, user);
+    int r = guard_try(s->visit, name);
     if (!r) r = login_password(s->server->conf.login, &s->a, user, password, guard_asker(s->visit), &acc);
-    guard_tried(s->visit, user, r);
+    guard_tried(s->visit, name, r);
     if (r) turn_away(s, r, user);
     else welcome(s, &acc);
 }
@@ -171,7 +172,7 @@ void imapd_cmd_authenticate(struct imapd_session *s, struct imap_in *in)
     x.gate_arg = s->visit;
     x.asker = guard_asker(s->visit);
     bool whole = exchange(s, &x, initial ? &message : NULL, &r);
-    guard_tried(s->visit, x.user, whole ? r : ERR_DENIED);
+    guard_tried(s->visit, x.name, whole ? r : ERR_DENIED);
     if (!whole) return;
     if (r == ERR_SYNTAX) imapd_bad(s, "%s", err_text(r));
     else if (r) turn_away(s, r, x.user);

@@ -136,17 +136,20 @@ int login_find(struct login *l, struct arena *a, struct slice user, struct accou
     return e;
 }
 
+struct slice login_name(struct login *l, struct arena *a, struct slice user)
+{
+    struct slice local, domain;
+    user = whole_address(l, a, user);
+    if (address_split(a, user, &local, &domain)) return local_name(a, user);
+    return ar_printf(a, "%.*s@%.*s", SLF(local_name(a, local)), SLF(domain));
+}
+
 /* Spellings of one name get one salt, as they do when there is an account. */
 void login_decoy(struct login *l, struct slice user, struct scram_keys *out)
 {
     struct arena a;
-    struct slice local, domain;
     ar_init(&a, 0);
-    user = whole_address(l, &a, user);
-    if (address_split(&a, user, &local, &domain) == 0)
-        user = ar_printf(&a, "%.*s@%.*s", SLF(local_name(&a, local)), SLF(domain));
-    else user = local_name(&a, user);
-    scram_decoy(user, l->decoys, out);
+    scram_decoy(login_name(l, &a, user), l->decoys, out);
     out->iterations = PASSWORD_ITERATIONS;
     ar_free(&a);
 }

@@ -17,6 +17,8 @@ MUST_CHECK int login_find(struct login *l, struct arena *a, struct slice user, s
  * remembered as a keyed hash). */
 MUST_CHECK int login_password(struct login *l, struct arena *a, struct slice user, struct slice password,
                               uint64_t asker, struct account *out);
+/* The one name of all spellings of a login, whether there is such an account or not: for counters. */
+struct slice login_name(struct login *l, struct arena *a, struct slice user);
 /* Keys to go on with for an unknown user, always the same for the same name. */
 void login_decoy(struct login *l, struct slice user, struct scram_keys *out);
 

@@ -41,7 +41,12 @@ int sasl_begin(struct sasl *x, struct login *l, struct arena *a, struct slice me
 /* ---- PLAIN and LOGIN ---- */
 
 /* May this user try at all? Asked before the key is derived, which costs much. */
-static int ask_gate(struct sasl *x) { return x->gate ? x->gate(x->gate_arg, x->user) : 0; }
+static int ask_gate(struct sasl *x)
+{
+    if (!x->gate) return 0;
+    x->name = login_name(x->login, x->a, x->user);
+    return x->gate(x->gate_arg, x->name);
+}
 
 static int finish_password(struct sasl *x, struct slice password)
 {

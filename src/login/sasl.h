@@ -34,6 +34,7 @@ struct sasl {
     unsigned mechanism;
     int step;
     struct slice user;      /* who tries, as given; for the log. Empty until it was said */
+    struct slice name;      /* what the gate was asked about (login_name()); empty before */
     struct account account; /* when done */
     struct scram_server scram;
     int (*gate)(void *arg, struct slice user); /* asked before a password is looked at; NULL: nobody */

@@ -114,9 +114,10 @@ void popd_pass(struct popd_session *s, struct pop3_command *c)
     free(s->user);
     s->user = NULL;
     ar_reset(&s->a);
-    int r = guard_try(s->visit, user);
+    struct slice name = login_name(s->conf->login, &s->a, user);
+    int r = guard_try(s->visit, name);
     if (!r) r = login_password(s->conf->login, &s->a, user, c->arg, guard_asker(s->visit), &s->account);
-    guard_tried(s->visit, user, r);
+    guard_tried(s->visit, name, r);
     if (r == 0) enter(s);
     else if (r == ERR_DENIED || r == ERR_SYNTAX) failed(s, user);
     else trouble(s, r);
@@ -167,7 +168,7 @@ void popd_auth(struct popd_session *s, struct pop3_command *c)
     x.gate_arg = s->visit;
     x.asker = guard_asker(s->visit);
     if (!r) r = exchange(s, &x, c->has_initial ? &initial : NULL);
-    guard_tried(s->visit, x.user, r);
+    guard_tried(s->visit, x.name, r);
     if (r == SASL_DONE) {
         s->account = x.account;
         enter(s);

@@ -118,6 +118,6 @@ void smtpd_auth(struct smtpd_session *s, struct smtp_command *c)
     x.gate_arg = s->visit;
     x.asker = guard_asker(s->visit);
     if (!r) r = exchange(s, &x, given);
-    guard_tried(s->visit, x.user, r);
+    guard_tried(s->visit, x.name, r);
     answer(s, &x, r);
 }

@@ -1,4 +1,5 @@
 """The operator's first days: what is refused, what is said, and what is kept."""
+import imaplib
 import json
 import os
 import pty
@@ -233,3 +234,38 @@ def test_a_typed_password_is_asked_for_twice(world):
     assert "x@one.test" not in home.tram("account", "list").stdout
     assert typed("long enough", "long enough")[0] == 0
     assert "x@one.test" in home.tram("account", "list").stdout
+
+
+def test_blocks_are_listed_made_and_lifted_and_outlive_a_restart(one):
+    home = one
+
+    def blocks():
+        return {b["who"]: b for b in json.loads(home.tram("block", "list", "--json").stdout)["blocks"]}
+
+    def greeting():
+        with socket.create_connection((home.address, home.port(25)), timeout=20) as s:
+            return s.makefile("rb").readline()
+
+    assert home.tram("block", "list").stdout == "Nobody is shut out.\n"
+    home.tram("block", "add", "192.0.2.9/24")
+    home.tram("block", "add", "127.0.0.0/8", "--hours", "1")
+    home.tram("block", "add", "ALICE@one.test")
+    home.tram("block", "add", "nobody@one.test", status=1)
+    home.tram("block", "add", "192.0.2.0/40", status=2)
+    home.tram("block", "remove", "198.51.100.1", status=1)
+    assert blocks().keys() == {"192.0.2.0/24", "127.0.0.0/8", "alice@one.test"}
+    assert "until" not in blocks()["192.0.2.0/24"] and blocks()["127.0.0.0/8"]["by_hand"]
+    assert 3500 < blocks()["127.0.0.0/8"]["until"] - time.time() <= 3601
+    assert greeting().startswith(b"421 4.7.0 ")
+    home.stop()
+    home.tram("block", "remove", "192.0.2.200/24")  # without a server, too
+    home.start()
+    assert blocks().keys() == {"127.0.0.0/8", "alice@one.test"}
+    assert greeting().startswith(b"421 4.7.0 ")
+    home.tram("block", "remove", "127.0.0.1/8")
+    assert greeting().startswith(b"220 ")
+    with pytest.raises(imaplib.IMAP4.error, match="logins are not taken"):
+        home.imap("alice")
+    home.tram("block", "remove", "alice@one.test")
+    home.imap("alice").logout()
+    assert home.tram("block", "list").stdout == "Nobody is shut out.\n"

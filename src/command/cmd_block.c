@@ -1,0 +1,98 @@
+/* cmd_block.c - block list, add, remove: who is shut out. */
+#include "base/ip.h"
+#include "base/text.h"
+#include "cmd.h"
+
+enum { SHOWN = 1000 };
+
+/* An account has one name however it is spelled; it need not be here to be forgiven. */
+static int whom(struct request *r, bool must_be_here, struct slice *out)
+{
+    struct account acc;
+    struct ip ip;
+    *out = arg_slice(r->args, "who");
+    if (ip_parse(sl_sub(*out, 0, sl_chr(*out, '/')), &ip) || sl_chr(*out, '@') == SL_NONE) return 0;
+    int e = account_get(r->core->store->directory, r->a, *out, &acc);
+    if (!e) *out = acc.address;
+    else if (!must_be_here && e == ERR_NOT_FOUND) *out = login_name(r->core->login, r->a, *out), e = 0;
+    return e;
+}
+
+static json_t *block_json(const struct guard_block *b)
+{
+    json_t *o = json_object();
+    reply_text(o, "who", sl_cstr(b->who));
+    reply_text(o, "why", sl_cstr(b->why));
+    json_object_set_new(o, "by_hand", json_boolean(b->by_hand));
+    if (b->left != RT_NEVER) reply_int(o, "until", rt_wall_seconds() + (b->left + RT_S - 1) / RT_S);
+    return o;
+}
+
+int run_block_list(struct request *r)
+{
+    struct guard_block *v = ar_alloc(r->a, SHOWN * sizeof *v);
+    json_t *list = json_array();
+    size_t n = guard_blocks(r->core->guard, v, SHOWN);
+    for (size_t i = 0; i < n && i < SHOWN; i++) json_array_append_new(list, block_json(&v[i]));
+    json_object_set_new(r->reply, "blocks", list);
+    reply_int(r->reply, "count", (int64_t)n);
+    return 0;
+}
+
+void print_block_list(json_t *args, json_t *reply, struct buf *out)
+{
+    struct arena a;
+    size_t i;
+    json_t *b;
+    (void)args;
+    ar_init(&a, 0);
+    json_array_foreach(json_object_get(reply, "blocks"), i, b)
+    {
+        int64_t until = arg_number(b, "until");
+        struct slice end = until ? say_time(&a, until, rt_wall_seconds()) : SL("until it is removed");
+        buf_printf(out, "%-40.*s  %.*s  (%s)\n", SLF(printable(&a, arg_slice(b, "who"), 256)), SLF(end),
+                   arg_text(b, "why"));
+    }
+    if (!arg_number(reply, "count")) buf_str(out, "Nobody is shut out.\n");
+    if (arg_number(reply, "count") > SHOWN)
+        buf_printf(out, "and %lld more.\n", (long long)arg_number(reply, "count") - SHOWN);
+    ar_free(&a);
+}
+
+int run_block_add(struct request *r)
+{
+    struct slice who;
+    int64_t hours = arg_number(r->args, "hours");
+    int e = whom(r, true, &who);
+    if (!e) e = guard_block(r->core->guard, who, hours ? hours * 3600 * RT_S : RT_NEVER);
+    if (!e) reply_text(r->reply, "who", who);
+    if (!e && hours) reply_int(r->reply, "until", rt_wall_seconds() + hours * 3600);
+    return e;
+}
+
+void print_block_add(json_t *args, json_t *reply, struct buf *out)
+{
+    struct arena a;
+    int64_t until = arg_number(reply, "until");
+    (void)args;
+    ar_init(&a, 0);
+    struct slice end = until ? say_time(&a, until, rt_wall_seconds()) : SL("until `tram block remove`");
+    buf_printf(out, "%s is shut out: %.*s. Sessions that are open go on.\n", arg_text(reply, "who"),
+               SLF(end));
+    ar_free(&a);
+}
+
+int run_block_remove(struct request *r)
+{
+    struct slice who;
+    int e = whom(r, false, &who);
+    if (!e) e = guard_unblock(r->core->guard, who);
+    if (!e) reply_text(r->reply, "who", who);
+    return e;
+}
+
+void print_block_remove(json_t *args, json_t *reply, struct buf *out)
+{
+    (void)args;
+    buf_printf(out, "%s is no longer shut out.\n", arg_text(reply, "who"));
+}

@@ -1,0 +1,79 @@
+/* guard_i.h - inside the guard: entries, tables, and the rows that outlive a restart. */
+#pragma once
+#include "base/list.h"
+#include "base/map.h"
+#include "guard.h"
+#include "rt/rt.h"
+
+enum {
+    GUARD_NAME_MAX = 240, /* of a network, a login, or both */
+    GUARD_PREFIX_MAX = 128,
+};
+
+struct count { /* in thousandths, as it was at `at` */
+    int64_t score, at;
+};
+/* What is remembered under a kind and a name: 'n' failed logins of a network, 'a' of an account, 'p' probes
+ * and 'e' evidence of a network, 'k' a network that an account is known by, 'h' shut out by hand. */
+struct entry {
+    struct link link; /* the one touched longest ago comes first */
+    struct count n;
+    int64_t shut; /* until then; 0: not; RT_NEVER: until it is lifted */
+    int64_t kept; /* as its row says: until when it is shut; of a known pair: the day */
+    const char *why;
+    char key[]; /* kind, name */
+};
+struct table {
+    struct map map;
+    struct link oldest;
+    size_t max;
+};
+struct guard {
+    struct guard_conf conf;
+    struct kv *kv; /* NULL: nothing is kept */
+    struct lock lock;
+    struct table wrong, known, hand;
+    unsigned prefixes[2][GUARD_PREFIX_MAX + 1]; /* how many networks of that length are shut out by hand */
+    struct map shares;
+    size_t all, world, strangers;
+    struct count evidence;
+    uint64_t noted; /* rows since the last care */
+};
+
+/* ---- tables (table.c); under the lock ---- */
+
+void table_open(struct table *t, size_t max);
+void table_close(struct table *t);
+struct entry *table_find(struct table *t, struct slice key);
+struct entry *table_touch(struct table *t, struct slice key); /* makes it when it is not there */
+void table_drop(struct table *t, struct entry *e);
+static inline bool is_shut(const struct entry *e) { return e && e->shut > rt_now(); }
+
+/* ---- names ---- */
+
+struct key {
+    char text[1 + GUARD_NAME_MAX + 1];
+};
+struct slice guard_key(struct key *k, char kind, struct slice name); /* cut to GUARD_NAME_MAX; lower case */
+/* "192.0.2.1", "2001:db8::/64": the network whose share an address has. */
+void guard_net_text(const struct ip *ip, char out[IP_TEXT_MAX + 4]);
+/* "192.0.2.0/24": the first `bits` bits; an address of IPv4 without its length. */
+void guard_prefix_text(const struct ip *ip, unsigned bits, char out[IP_TEXT_MAX + 4]);
+
+/* The same parsed; of an IPv6 address without a length its /64. */
+bool guard_net_parse(struct slice who, struct ip *ip, unsigned *bits);
+
+/* ---- shut out by hand (table.c); under the lock ---- */
+
+void hand_put(struct guard *g, struct slice key, int64_t shut); /* shut: rt_now() scale, or RT_NEVER */
+void hand_drop(struct guard *g, struct entry *e);
+void hand_expire(struct guard *g); /* drops those that are over */
+
+/* ---- rows (rows.c) ---- */
+
+/* A block by hand, durable when it returns; until: as shut. SUSPENDS. */
+MUST_CHECK int rows_put_hand(struct guard *g, struct slice key, int64_t until);
+MUST_CHECK int rows_forget(struct guard *g, struct slice name); /* all that shuts it out. SUSPENDS */
+/* A row is written with the next commit, when it says something new. Under the lock; does not suspend. */
+void keep_shut(struct guard *g, struct entry *e);
+void keep_known(struct guard *g, struct entry *e);
