@@ -36,6 +36,7 @@ static json_t *letter_json(const struct queue_info *q)
     reply_text(o, "sender", q->sender);
     reply_text(o, "message_id", q->message_id);
     reply_text(o, "subject", q->subject);
+    if (q->wants.n) reply_text(o, "asked_for", q->wants);
     if (q->damage.n) reply_text(o, "damage", q->damage);
     reply_int(o, "received", q->received);
     reply_int(o, "expires", q->expires);
@@ -138,6 +139,7 @@ void print_queue_show(json_t *args, json_t *reply, struct buf *out)
     if (*arg_text(reply, "subject")) buf_printf(out, "subject  %s\n", arg_text(reply, "subject"));
     if (*arg_text(reply, "message_id")) buf_printf(out, "id       %s\n", arg_text(reply, "message_id"));
     buf_printf(out, "since    %.*s\n", SLF(say_time(&a, arg_number(reply, "received"), now)));
+    if (*arg_text(reply, "asked_for")) buf_printf(out, "asks     %s\n", arg_text(reply, "asked_for"));
     if (*arg_text(reply, "damage"))
         buf_printf(out, "damaged  %s; it can be dropped, `tram verify` tells more\n",
                    arg_text(reply, "damage"));

@@ -110,6 +110,7 @@ static struct letter letter_of(struct intake_letter *l, uint32_t skip, size_t he
         .subject = l->subject,
         .ret = l->ret,
         .envid = l->envid,
+        .wants = l->wants,
         .hold = l->hold,
     };
 }

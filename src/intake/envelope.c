@@ -33,6 +33,7 @@ struct intake_refusal intake_begin(struct intake_letter *l, const struct intake 
     l->envid = ar_dup(&l->a, s->envid);
     l->smtputf8 = s->smtputf8;
     l->binary = s->binary;
+    l->wants = s->wants;
     l->international = !is_ascii(s->local);
     map_init(&l->routes, false);
     letter_id_new(&l->id);

@@ -168,6 +168,15 @@ static void check_solicitation(struct intake_letter *l)
     if (no.code && !l->refusal.code) l->refusal = no;
 }
 
+/* RFC 8689 section 4.1: the field counts where MAIL did not say REQUIRETLS; section 3: it stands there once.
+ */
+static void read_tls_required(struct intake_letter *l)
+{
+    struct slice no = mail_head_get(&l->a, &l->parsed, SL("TLS-Required"), NULL);
+    if (l->wants.requiretls || mail_head_count(&l->parsed, SL("TLS-Required")) != 1) return;
+    l->wants.tls_optional = sl_eqi(no, SL("No"));
+}
+
 static void check_memory(struct intake_letter *l)
 {
     if (ar_over(&l->a))
@@ -225,9 +234,9 @@ static void begin_body(struct intake_letter *l)
 
 void intake_head_complete(struct intake_letter *l)
 {
-    static intake_step *const steps[] = {read_fields,        check_hops,    check_return, check_form,
-                                         check_solicitation, check_authors, edit,         begin_signing,
-                                         begin_judging,      check_memory,  begin_body};
+    static intake_step *const steps[] = {read_fields,        check_hops,        check_return,  check_form,
+                                         check_solicitation, read_tls_required, check_authors, edit,
+                                         begin_signing,      begin_judging,     check_memory,  begin_body};
     l->head_done = true;
     int e = mail_head_parse(&l->a, buf_slice(&l->head), &l->parsed);
     if (e) {

@@ -68,8 +68,9 @@ struct intake_sender {
     struct slice local, domain; /* domain in A-labels, or a literal; both empty: the null path */
     struct slice ret, envid;    /* RFC 3461: "FULL" "HDRS" ""; at most 100 bytes */
     bool smtputf8;              /* said to need it (RFC 6531) */
-    struct slice solicit;       /* RFC 3865: classes with commas between, or empty */
-    bool binary;                /* BODY=BINARYMIME: behind the header section each byte stays as it is */
+    struct letter_wants wants;
+    struct slice solicit; /* RFC 3865: classes with commas between, or empty */
+    bool binary;          /* BODY=BINARYMIME: behind the header section each byte stays as it is */
 };
 struct intake_to {
     struct slice local, domain; /* domain as above; empty for the bare Postmaster */
@@ -92,6 +93,7 @@ struct intake_letter {
     struct arena a;
     struct letter_id id;
     struct slice sender, ret, envid;
+    struct letter_wants wants;
     struct letter_rcpt *rcpt; /* one for each route */
     size_t nrcpt, rcpt_room;
     struct map routes;     /* to find the second of two equal routes */

@@ -23,7 +23,7 @@ int intake_take(void *intake, const struct letter_own *own)
     struct arena a = {0};
     struct intake_letter *l = ar_new(&a, struct intake_letter);
     struct intake_from from = {.origin = INTAKE_OURS, .by = own->what};
-    struct intake_sender sender = {.smtputf8 = own->smtputf8};
+    struct intake_sender sender = {.smtputf8 = own->smtputf8, .wants = own->wants};
     struct intake_to to = {.notify = NOTIFY_NEVER};
     int e = own->sender.n ? mail_addr_split(&a, own->sender, &sender.local, &sender.domain) : 0;
     if (!e) e = mail_addr_split(&a, own->to, &to.local, &to.domain);

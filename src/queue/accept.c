@@ -94,8 +94,10 @@ static void tell_queued(struct kv_tx *tx, struct arena *a, const struct acceptin
 {
     struct trace *t = x->q->store->trace;
     const struct letter *l = x->l;
-    trace_tx_addf(t, tx, &l->id, TRACE_QUEUED, SL(""), "queued for %zu recipient%s in %u group%s", l->nrcpt,
-                  l->nrcpt == 1 ? "" : "s", x->groups, x->groups == 1 ? "" : "s");
+    struct slice wants = letter_wants_text(a, &l->wants);
+    trace_tx_addf(t, tx, &l->id, TRACE_QUEUED, SL(""), "queued for %zu recipient%s in %u group%s%s%.*s",
+                  l->nrcpt, l->nrcpt == 1 ? "" : "s", x->groups, x->groups == 1 ? "" : "s",
+                  wants.n ? "; asked for: " : "", SLF(wants));
     if (l->hold.n) trace_tx_addf(t, tx, &l->id, TRACE_HELD, SL(""), "held: %.*s", SLF(l->hold));
     index_letter(t, tx, a, l);
 }

@@ -106,8 +106,9 @@ static int build(struct queue *q, struct arena *a, const struct q_envelope *e, e
 {
     struct slice domain;
     struct buf text = BUF_INIT;
-    bool full =
-        kind == BOUNCE_FAILED && sl_eqi(e->l.ret, SL("FULL")) && body_ref_size(&e->l.body) <= RETURN_FULL_MAX;
+    bool full = /* never of one that required TLS (RFC 8689 section 5) */
+        kind == BOUNCE_FAILED && sl_eqi(e->l.ret, SL("FULL")) && !e->l.wants.requiretls &&
+        body_ref_size(&e->l.body) <= RETURN_FULL_MAX;
     int bad = own_domain(q, e->l.sender, &domain);
     if (bad) return bad;
     struct dsn d = {.hostname = q->hostname,
@@ -128,12 +129,18 @@ static int build(struct queue *q, struct arena *a, const struct q_envelope *e, e
     return bad;
 }
 
+/* A report is guarded as its letter was (RFC 8689 section 5). */
+static struct letter_wants report_wants(const struct letter *l)
+{
+    return (struct letter_wants){.requiretls = l->wants.requiretls};
+}
+
 int bounce_tell(struct queue *q, const struct q_envelope *e, struct q_rcpt *const *rcpt, size_t n,
                 enum bounce_kind kind, struct arena *a, bool *told)
 {
     struct dsn_recipient *d = ar_array(a, struct dsn_recipient, n);
     size_t nd = 0;
-    struct letter_own own = {.to = e->l.sender, .smtputf8 = e->l.smtputf8};
+    struct letter_own own = {.to = e->l.sender, .smtputf8 = e->l.smtputf8, .wants = report_wants(&e->l)};
     *told = false;
     if (!e->l.sender.n) return 0; /* RFC 5321 section 4.5.5: never to a null return path */
     for (size_t i = 0; i < n; i++)

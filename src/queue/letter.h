@@ -1,6 +1,7 @@
 /* letter.h - a letter on its way: envelope, recipients with their routes, where its body lies. */
 #pragma once
 #include "directory/directory.h"
+#include "letter_wants.h"
 #include "mail/head.h"
 #include "store/store.h"
 
@@ -42,6 +43,7 @@ struct letter {
     struct slice submitter;           /* account id of the user who sent it, or empty */
     struct slice message_id, subject; /* for trace and lists, from letter_fields(); may be empty */
     struct slice ret, envid;          /* RFC 3461 */
+    struct letter_wants wants;
     struct slice hold; /* not empty: its remote recipients wait for an operator; a sentence that says why */
 };
 /* What the letter's rows keep of its header section: the Message-ID, and the Subject decoded and cut
@@ -66,11 +68,12 @@ static inline bool letter_leaves(const struct letter *l)
 /* ---- letters of our own: bounces, reports ---- */
 
 struct letter_own {
-    struct letter_id id; /* always the same for the same cause */
-    struct slice sender; /* return path, or empty */
-    struct slice to;     /* the one recipient, in canonical form */
-    struct slice text;   /* header section, empty line, body */
-    struct slice what;   /* what it is, for the trace: "made here: what" */
+    struct letter_id id;       /* always the same for the same cause */
+    struct slice sender;       /* return path, or empty */
+    struct slice to;           /* the one recipient, in canonical form */
+    struct slice text;         /* header section, empty line, body */
+    struct slice what;         /* what it is, for the trace: "made here: what" */
+    struct letter_wants wants; /* as the letter that it is about */
     bool smtputf8; /* what stands in it may go to none but a server with SMTPUTF8 (RFC 6533 section 3) */
 };
 /* The way in for them, filled by who stands above (core: intake_take). 0: it is durable, now or since an

@@ -34,6 +34,7 @@ int letter_origin(struct buf *b, const struct letter *l)
     rec_opt(b, 'S', l->subject);
     rec_opt(b, 'r', l->ret);
     rec_opt(b, 'v', l->envid);
+    letter_wants_put(b, &l->wants);
     for (size_t i = 0; i < l->nrcpt && !b->over; i++) put_rcpt(b, &one, &l->rcpt[i]);
     bool over = b->over || one.over;
     buf_free(&one);
@@ -61,7 +62,7 @@ static int get_rcpt(struct slice field, struct letter_rcpt *out)
     return rec_error(&r);
 }
 
-static void get_field(struct rec *r, struct letter *l)
+static int get_field(struct rec *r, struct letter *l)
 {
     switch (r->tag) {
     case 'i':
@@ -80,7 +81,9 @@ static void get_field(struct rec *r, struct letter *l)
     case 'S': l->subject = r->field; break;
     case 'r': l->ret = r->field; break;
     case 'v': l->envid = r->field; break;
+    case 'w': return letter_wants_get(r->field, &l->wants);
     }
+    return 0;
 }
 
 int letter_origin_get(struct rec *r, struct arena *a, struct letter *l)
@@ -90,7 +93,7 @@ int letter_origin_get(struct rec *r, struct arena *a, struct letter *l)
     *l = (struct letter){.rcpt = ar_array(a, struct letter_rcpt, cap)};
     while (!e && rec_next(r)) {
         if (r->tag != 'R') {
-            get_field(r, l);
+            e = get_field(r, l);
             continue;
         }
         if (l->nrcpt == cap) l->rcpt = ar_grow(a, l->rcpt, &cap, sizeof *l->rcpt);

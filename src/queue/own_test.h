@@ -48,6 +48,7 @@ static inline int own_way_take(void *way, const struct letter_own *own)
                        .nrcpt = 1,
                        .received = rt_wall_seconds(),
                        .once = true,
+                       .wants = own->wants,
                        .smtputf8 = own->smtputf8};
     mail_return_path(&text, own->sender);
     l.skip = (uint32_t)text.n;

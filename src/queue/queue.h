@@ -77,6 +77,7 @@ struct queue_info {
     uint64_t size;
     struct queue_rcpt_info *rcpt;
     size_t nrcpt;
+    struct slice wants;  /* what the sender asks of servers, in words; or empty */
     struct slice damage; /* a sentence: which of its rows cannot be read; or empty */
 };
 struct queue_filter {

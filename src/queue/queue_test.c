@@ -18,6 +18,7 @@ struct tester {
     char first_host[64], bytes[600]; /* the first of the letter that was sent last */
     struct letter_source sent;
     size_t nbytes;
+    struct letter_wants wants; /* of the last letter that was relayed */
 };
 
 static void fill(struct attempt_letter *at, struct attempt_rcpt *r)
@@ -55,6 +56,7 @@ static void fake_relay(void *ctx, struct attempt_letter *at)
     t->under_way--;
     snprintf(t->first_host, sizeof t->first_host, "%.*s", SLF(at->first_host));
     for (size_t i = 0; i < at->nrcpt; i++, t->rcpts++) fill(at, &at->rcpt[i]);
+    t->wants = at->letter->wants;
     t->sent = (struct letter_source){.size = at->source->size, .head = at->source->head};
     int64_t n = letter_source_read(at->source, 0, t->bytes, sizeof t->bytes);
     t->nbytes = n > 0 ? (size_t)n : 0;
@@ -352,6 +354,27 @@ TEST(queue_reports_find_quoted_senders)
         CHECK(sl_find(text_of(&t, &m[i]), ar_printf(&t.f.a, "To: <%s>\r\n", senders[i])) != SL_NONE);
     }
     CHECK_INT(inbox(&t, "bob@one.test", &m), 0);
+    end(&t);
+}
+
+/* RFC 8689 section 5: a report asks for TLS as its letter did, and tells the header section only. */
+TEST(queue_reports_are_guarded_as_their_letters)
+{
+    struct tester t;
+    struct queue_info info;
+    REQUIRE(begin(&t, NULL));
+    struct letter l = letter_to(&t, "sender@away.test", "perm@two.test");
+    l.ret = SL("FULL");
+    l.wants.requiretls = true;
+    CHECK_OK(accept_letter(t.q, &l));
+    CHECK_OK(queue_show(t.q, &l.id, &t.f.a, &info));
+    CHECK_SL(info.wants, "verified TLS all the way (REQUIRETLS)");
+    go(&t);
+    CHECK(until(&t, is_empty));
+    CHECK_INT(t.attempts, 2);
+    struct slice report = sl(t.bytes, t.nbytes);
+    CHECK(t.wants.requiretls && sl_find(report, SL("report-type=delivery-status")) != SL_NONE);
+    CHECK(sl_find(report, SL("Hello\r\n")) == SL_NONE);
     end(&t);
 }
 
@@ -847,6 +870,8 @@ TEST(the_origin_of_a_letter_has_its_whole_envelope)
                        .head_size = 20,
                        .received = 1700000000,
                        .eight_bit = true,
+                       .binary = true,
+                       .wants = {.requiretls = true, .tls_optional = true},
                        .junk = true,
                        .submitter = SL("acc1"),
                        .message_id = SL("<m@one.test>"),
@@ -862,9 +887,11 @@ TEST(the_origin_of_a_letter_has_its_whole_envelope)
     CHECK(origin_open(buf_slice(&b), &r) == ORIGIN_LETTER);
     CHECK_OK(letter_origin_get(&r, &a, &got));
     CHECK(!strcmp(got.id.s, l.id.s) && sl_eq(got.sender, l.sender) && got.skip == 3 && got.head_size == 20);
-    CHECK(got.received == l.received && got.eight_bit && got.junk && !got.smtputf8 && got.nrcpt == 2);
+    CHECK(got.received == l.received && got.eight_bit && got.binary && got.junk && !got.smtputf8 &&
+          got.nrcpt == 2);
     CHECK(sl_eq(got.submitter, l.submitter) && sl_eq(got.message_id, l.message_id) && sl_eq(got.ret, l.ret));
     CHECK(sl_eq(got.subject, l.subject) && sl_eq(got.envid, l.envid));
+    CHECK(got.wants.requiretls && got.wants.tls_optional);
     const struct letter_rcpt *one = &got.rcpt[0], *two = &got.rcpt[1];
     CHECK(one->route.local && !strcmp(one->route.account, "acc1") && sl_eq(one->route.detail, SL("tag")));
     CHECK(sl_eq(one->address, SL("asked@one.test")) && sl_eq(one->route.address, SL("me@one.test")));

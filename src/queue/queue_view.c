@@ -118,6 +118,7 @@ static int info_of(struct shard *s, const struct q_envelope *e, int env, struct 
                                .size = body_ref_size(&e->l.body) - e->l.skip,
                                .rcpt = ar_array(a, struct queue_rcpt_info, n),
                                .nrcpt = n,
+                               .wants = letter_wants_text(a, &e->l.wants),
                                .damage = damage};
     for (size_t i = 0; i < n; i++)
         out->rcpt[i] =

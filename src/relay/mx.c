@@ -65,6 +65,7 @@ static int names(const struct relay_conf *c, struct arena *a, struct slice domai
         return -1;
     }
     if (r.status == DNS_TEMPFAIL) return dns_failed(why, a, domain, &r);
+    out->secure = r.secure;
     if (r.status == DNS_NXDOMAIN) {
         verdict_set(why, ATTEMPT_PERMANENT, "5.1.2",
                     ar_printf(a, "the domain %.*s does not exist", SLF(domain)));

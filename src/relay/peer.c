@@ -135,7 +135,7 @@ static void describe_tls(struct peer *p)
 {
     struct tls_info t;
     conn_tls_info(p->c, &t);
-    bool sure = strcmp(t.verify, "ok") == 0;
+    bool sure = p->verified = strcmp(t.verify, "ok") == 0;
     snprintf(p->tls, sizeof p->tls, "%s %s, %s%.100s", t.version, t.cipher,
              sure ? "certificate verified" : "certificate not verified: ", sure ? "" : t.verify);
 }

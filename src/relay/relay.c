@@ -241,6 +241,16 @@ static void deliver(struct delivery *d)
         give_open(d, &why, "");
         return;
     }
+    if (requires_tls(d->at->letter) && !hosts.secure) { /* RFC 8689 section 4.2.1; MTA-STS is not asked yet */
+        fail_all(
+            d, ATTEMPT_PERMANENT, "5.7.30",
+            ar_printf(
+                d->at->a,
+                "the letter requires TLS all the way (REQUIRETLS), and DNSSEC does not prove which servers "
+                "are those of %.*s",
+                SLF(d->at->domain)));
+        return;
+    }
     put_first(&hosts, d->at->first_host);
     d->site = site_get(&d->relay->loop[rt_loop_id()], hosts.site, hosts.v[0].name);
     const char *down = site_down(d, &hosts);

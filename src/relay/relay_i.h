@@ -34,6 +34,7 @@ struct mx_host {
 struct mx_list {
     struct mx_host *v;
     size_t n;
+    bool secure;       /* DNSSEC proves the names */
     struct slice site; /* names of the most preferred hosts: domains with the same are one site */
 };
 /* RFC 5321 section 5.1. 0, or -1 with the reason. SUSPENDS. */
@@ -126,6 +127,7 @@ struct peer {
     uint64_t size_max;
     uint32_t rcpt_max, mail_max; /* of RFC 9422; 0: none told */
     unsigned letters;
+    bool verified; /* over TLS, and its certificate is its own */
     bool degraded; /* in clear though it offers TLS: what it refuses may be for that */
     struct ip ip;
     int64_t idle_since;
@@ -144,6 +146,9 @@ void peer_close(struct peer **p, bool wait);
 MUST_CHECK int peer_hear(struct peer *p, struct arena *a, int64_t limit, struct smtp_reply *r);
 
 /* ---- transaction.c ---- */
+
+/* It may leave over verified TLS only; a report goes as well as it can (RFC 8689 section 5). */
+static inline bool requires_tls(const struct letter *l) { return l->wants.requiretls && l->sender.n; }
 
 /* Hands the letter over for the n recipients of `rcpt`; fills in their results. *usable: the session
  * can take another one. *fresh: it broke before it answered anything: worth a new session. SUSPENDS. */

@@ -653,6 +653,101 @@ TEST(relay_what_a_server_cannot_take)
     end(&t);
 }
 
+static void reopen(struct tester *t)
+{
+    relay_close(&t->relay);
+    CHECK_OK(relay_open(&t->relay, &t->conf));
+}
+
+/* RFC 8689 section 4.2.1: over verified TLS, to a server that promises the same, of a domain whose servers
+ * are proved; a report goes anyhow (section 5). */
+TEST(relay_requires_tls)
+{
+    enum { CLEAR = 1, STRANGE = 2, BROKEN = 4, FOREIGN = 8, REPORT = 16 };
+    static const struct {
+        int how;
+        const char *caps;
+        enum attempt result;
+        const char *enhanced, *words;
+    } x[] = {
+        {0, "STARTTLS\nREQUIRETLS\nPIPELINING", ATTEMPT_DELIVERED, "2.0.0", "taken"},
+        {0, "STARTTLS", ATTEMPT_PERMANENT, "5.7.30", "does not promise it (REQUIRETLS)"},
+        {CLEAR, "REQUIRETLS", ATTEMPT_PERMANENT, "5.7.10", "does not offer it"},
+        {STRANGE, "STARTTLS\nREQUIRETLS", ATTEMPT_PERMANENT, "5.7.10", "is not proved: TLSv1.3"},
+        {BROKEN, "STARTTLS\nREQUIRETLS", ATTEMPT_TEMPORARY, "4.7.10", "it did not come about"},
+        {FOREIGN, "STARTTLS\nREQUIRETLS", ATTEMPT_PERMANENT, "5.7.30", "DNSSEC does not prove"},
+        {REPORT, "STARTTLS", ATTEMPT_DELIVERED, "2.0.0", "taken"},
+        {REPORT | CLEAR, "REQUIRETLS", ATTEMPT_DELIVERED, "2.0.0", "taken"},
+    };
+    struct tester t;
+    struct buf chain = BUF_INIT, key = BUF_INIT;
+    struct slice name = SL("a.two.test");
+    struct dns *dns;
+    REQUIRE(begin(&t));
+    CHECK_OK(tls_self_signed(&name, 1, 30, &chain, &key));
+    CHECK_OK(tls_server_new(&t.a.tls, NULL));
+    CHECK_OK(tls_server_add_cert(t.a.tls, buf_slice(&chain), buf_slice(&key)));
+    CHECK_OK(
+        dns_open_zone_text(&dns, SL(";! insecure\ntwo.test. MX 10 a.two.test.\na.two.test. A 127.0.0.2\n")));
+    struct tls_ctx *stranger = t.client, *friend;
+    struct dns *signed_zone = t.dns;
+    CHECK_OK(tls_client_new(&friend, buf_slice(&chain)));
+    for (size_t i = 0; i < COUNT_OF(x); i++) {
+        forget(&t.a);
+        t.conf.tls = x[i].how & STRANGE ? stranger : friend;
+        t.conf.dns = x[i].how & FOREIGN ? dns : signed_zone;
+        t.a.broken_tls = x[i].how & BROKEN;
+        t.a.caps = x[i].caps;
+        reopen(&t);
+        prepare(&t, "two.test", "ok@two.test");
+        if (x[i].how & REPORT) t.letter.sender = SL("");
+        t.letter.wants.requiretls = true;
+        relay_deliver(t.relay, &t.at);
+        CHECK_INT(t.rcpt[0].result, x[i].result);
+        CHECK_SL(sl_cstr(t.rcpt[0].enhanced), x[i].enhanced);
+        CHECK(sl_find(t.rcpt[0].reply, sl_cstr(x[i].words)) != SL_NONE);
+        bool said = sl_find(sl_cstr(t.a.log), SL("> REQUIRETLS|")) != SL_NONE;
+        CHECK(said == (i == 0));
+        CHECK(t.a.times[MAIL] == (x[i].result == ATTEMPT_DELIVERED));
+    }
+    relay_close(&t.relay);
+    t.conf.tls = t.client = stranger, t.conf.dns = t.dns = signed_zone;
+    CHECK_OK(relay_open(&t.relay, &t.conf));
+    tls_free(&friend);
+    dns_close(&dns);
+    buf_free(&chain);
+    buf_free(&key);
+    end(&t);
+}
+
+/* The next server of the domain may promise what the first does not (section 4.2.1). */
+TEST(relay_looks_for_a_server_that_promises_tls)
+{
+    struct tester t;
+    struct buf chain = BUF_INIT, key = BUF_INIT;
+    struct slice names[] = {SL("a.two.test"), SL("b.two.test")};
+    REQUIRE(begin(&t));
+    CHECK_OK(tls_self_signed(names, 2, 30, &chain, &key));
+    for (struct server *s = &t.a; s; s = s == &t.a ? &t.b : NULL) {
+        CHECK_OK(tls_server_new(&s->tls, NULL));
+        CHECK_OK(tls_server_add_cert(s->tls, buf_slice(&chain), buf_slice(&key)));
+    }
+    tls_free(&t.client);
+    CHECK_OK(tls_client_new(&t.client, buf_slice(&chain)));
+    t.conf.tls = t.client;
+    t.a.caps = "STARTTLS", t.b.caps = "STARTTLS\nREQUIRETLS";
+    reopen(&t);
+    prepare(&t, "pair.test", "ok@pair.test");
+    t.letter.wants.requiretls = true;
+    relay_deliver(t.relay, &t.at);
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    HAS(t.rcpt[0].host, "b.two.test");
+    CHECK_INT(t.a.times[MAIL], 0);
+    buf_free(&chain);
+    buf_free(&key);
+    end(&t);
+}
+
 /* RFC 3030: each byte as it is, in one chunk, behind the answers to RCPT. */
 TEST(relay_binary_letters)
 {

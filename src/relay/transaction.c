@@ -81,6 +81,7 @@ static void put_mail(struct talk *t, struct buf *b, struct slice sender)
         buf_str(b, " ENVID=");
         smtp_xtext_encode(b, l->envid);
     }
+    if (l->wants.requiretls && ext & SMTP_EXT_REQUIRETLS && conn_is_tls(t->p->c)) buf_str(b, " REQUIRETLS");
     if (t->prdr) buf_str(b, " PRDR");
     buf_str(b, "\r\n");
 }
@@ -133,26 +134,59 @@ static bool takes_binary(const struct peer *p)
     return p->ext & SMTP_EXT_BINARYMIME && p->ext & SMTP_EXT_CHUNKING;
 }
 
-static bool fits(struct talk *t)
+/* Is the session one that a letter with REQUIRETLS may go over (RFC 8689 section 4.2.1)? A report goes anyhow
+ * (section 5). */
+static bool guarded(struct talk *t, struct verdict *v)
+{
+    struct arena *a = t->at->a;
+    const char *host = t->p->host;
+    if (!requires_tls(t->at->letter)) return true;
+    if (t->p->degraded) /* it may be mended */
+        verdict_set(
+            v, ATTEMPT_TEMPORARY, "4.7.10",
+            ar_printf(a, "the letter requires TLS (REQUIRETLS), and with %s it did not come about", host));
+    else if (!conn_is_tls(t->p->c))
+        verdict_set(v, ATTEMPT_PERMANENT, "5.7.10",
+                    ar_printf(a, "the letter requires TLS (REQUIRETLS), and %s does not offer it", host));
+    else if (!t->p->verified)
+        verdict_set(v, ATTEMPT_PERMANENT, "5.7.10",
+                    ar_printf(a, "the letter requires verified TLS (REQUIRETLS), and %s is not proved: %s",
+                              host, t->p->tls));
+    else if (!(t->p->ext & SMTP_EXT_REQUIRETLS))
+        verdict_set(v, ATTEMPT_PERMANENT, "5.7.30",
+                    ar_printf(a,
+                              "the letter requires TLS all the way, and %s does not promise it (REQUIRETLS)",
+                              host));
+    else return true;
+    return false;
+}
+
+static bool suits(struct talk *t, struct verdict *v)
 {
     const struct letter_source *src = t->at->source;
-    struct verdict v;
     struct arena *a = t->at->a;
     const char *host = t->p->host;
     if (src->smtputf8 && !(t->p->ext & SMTP_EXT_SMTPUTF8))
-        verdict_set(&v, ATTEMPT_PERMANENT, "5.6.7",
+        verdict_set(v, ATTEMPT_PERMANENT, "5.6.7",
                     ar_printf(a, "%s takes no internationalised letters (SMTPUTF8), and this is one", host));
     else if (src->binary && !takes_binary(t->p))
-        verdict_set(&v, ATTEMPT_PERMANENT, "5.6.3",
+        verdict_set(v, ATTEMPT_PERMANENT, "5.6.3",
                     ar_printf(a, "%s takes no binary letters (BINARYMIME), and this is one", host));
     else if (src->eight_bit && !src->binary && !(t->p->ext & SMTP_EXT_8BITMIME))
-        verdict_set(&v, ATTEMPT_PERMANENT, "5.6.3",
+        verdict_set(v, ATTEMPT_PERMANENT, "5.6.3",
                     ar_printf(a, "%s takes no letters with 8-bit text, and this is one", host));
     else if (t->p->ext & SMTP_EXT_SIZE && t->p->size_max && src->size > t->p->size_max)
-        verdict_set(&v, ATTEMPT_PERMANENT, "5.3.4",
+        verdict_set(v, ATTEMPT_PERMANENT, "5.3.4",
                     ar_printf(a, "the letter has %llu bytes, %s takes at most %llu",
                               (unsigned long long)src->size, host, (unsigned long long)t->p->size_max));
     else return true;
+    return false;
+}
+
+static bool fits(struct talk *t)
+{
+    struct verdict v;
+    if (guarded(t, &v) && suits(t, &v)) return true;
     v.elsewhere = true;
     give_all(t, &v);
     return false;

@@ -107,6 +107,7 @@ void smtpd_mail(struct smtpd_session *s, struct smtp_command *c)
                                           : opts.ret == SMTP_RET_HDRS ? SL("HDRS")
                                                                       : SL(""),
                                    .envid = opts.envid,
+                                   .wants = {.requiretls = opts.requiretls},
                                    .solicit = opts.solicit,
                                    .binary = s->tx.binary,
                                    .smtputf8 = opts.smtputf8};

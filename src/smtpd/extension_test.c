@@ -95,6 +95,43 @@ TEST(extension_binarymime_has_a_header_of_lines)
 
 static void two_recipients(struct world *w) { w->conf.rcpts_max = 2; }
 
+/* RFC 8689 sections 2, 3, 4.1. */
+TEST(extension_requiretls)
+{
+    static const struct {
+        const char *option, *field;
+        bool required, optional;
+    } x[] = {
+        {" REQUIRETLS", "", true, false},
+        {" REQUIRETLS", "TLS-Required: No\r\n", true, false}, /* the parameter counts */
+        {"", "TLS-Required: No\r\n", false, true},
+        {"", "TLS-required:\r\n  no\r\n", false, true},
+        {"", "TLS-Required: No\r\nTLS-Required: No\r\n", false, false}, /* it must stand there once */
+        {"", "TLS-Required: Yes\r\n", false, false},
+        {"", "", false, false},
+    };
+    struct world w;
+    struct client cl;
+    world_begin(&w, NULL);
+    CHECK(!has(hello(&cl, &w, SMTPD_MX), "REQUIRETLS")); /* in clear it would be a lie */
+    CHECK_SL(mail(&cl, "carol@one.test", " REQUIRETLS"), "555 5.5.4 REQUIRETLS is not offered here");
+    client_starttls(&cl, &w);
+    CHECK(has(talk(&cl, "EHLO mail.one.test"), "\n250-REQUIRETLS\n"));
+    CHECK(sl_starts(mail(&cl, "carol@one.test", " REQUIRETLS=x"), SL("501 5.5.4 ")));
+    for (size_t i = 0; i < COUNT_OF(x); i++) {
+        CHECK_SL(mail(&cl, "carol@one.test", x[i].option), "250 2.1.0 Sender is fine");
+        rcpt(&cl, "team@home.test"); /* an alias that sends on: the wish goes with it */
+        talk(&cl, "DATA");
+        conn_printf(cl.c, "From: carol@one.test\r\n%s\r\nx\r\n.\r\n", x[i].field);
+        CHECK(sl_starts(client_reply(&cl), SL("250 2.0.0 Accepted as ")));
+        CHECK(handed.wants.requiretls == x[i].required && handed.wants.tls_optional == x[i].optional);
+    }
+    client_close(&cl);
+    CHECK(has(hello(&cl, &w, SMTPD_SUBMISSION), "\n250-REQUIRETLS\n"));
+    client_close(&cl);
+    world_end(&w);
+}
+
 TEST(extension_limits)
 {
     struct world w;

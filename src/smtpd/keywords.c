@@ -17,6 +17,8 @@ static bool has_classes(const struct smtpd_session *s)
     return s->kind == SMTPD_MX && s->conf->intake->no_soliciting.n;
 }
 
+static bool within_tls(const struct smtpd_session *s) { return s->tls; }
+
 static void put_classes(struct smtpd_session *s)
 {
     buf_printf(&s->out, " %.*s", SLF(s->conf->intake->no_soliciting));
@@ -28,10 +30,9 @@ static const struct keyword {
     void (*put)(struct smtpd_session *s);
     bool (*open)(const struct smtpd_session *s);
 } special[] = {
-    {"SIZE", put_size, NULL},
-    {"AUTH", put_auth, NULL},
-    {"LIMITS", put_limits, NULL},
-    {"NO-SOLICITING", put_classes, has_classes},
+    {"SIZE", put_size, NULL},         {"AUTH", put_auth, NULL},
+    {"LIMITS", put_limits, NULL},     {"NO-SOLICITING", put_classes, has_classes},
+    {"REQUIRETLS", NULL, within_tls}, /* RFC 8689 section 2 */
 };
 
 static const struct keyword *find_special(struct slice word)
@@ -76,7 +77,7 @@ void smtpd_put_ehlo(struct smtpd_session *s)
         const struct keyword *k = find_special(word);
         last = s->out.n;
         buf_printf(&s->out, "250-%.*s", SLF(word));
-        if (k) k->put(s);
+        if (k && k->put) k->put(s);
         buf_str(&s->out, "\r\n");
     }
     s->out.p[last + 3] = ' '; /* RFC 5321 section 4.1.1.1: the last line has no hyphen */

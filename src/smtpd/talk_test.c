@@ -50,6 +50,7 @@ int accept_letter(struct queue *q, struct letter *l)
     handed.eight_bit = l->eight_bit;
     handed.smtputf8 = l->smtputf8;
     handed.binary = l->binary;
+    handed.wants = l->wants;
     handed.skip = l->skip;
     handed.head_size = l->head_size;
     struct buf b = BUF_INIT;
