@@ -115,6 +115,23 @@ void imapd_cmd_login(struct imapd_session *s, struct imap_in *in)
     else welcome(s, &acc);
 }
 
+/* RFC 8437: another login may follow on this connection; nothing of the last one is left. */
+void imapd_cmd_unauthenticate(struct imapd_session *s, struct imap_in *in)
+{
+    if (imapd_args_bad(s, in)) return;
+    imapd_unselect(s);
+    authority_end(&s->authority);
+    imapd_uncount_session(s);
+    free(s->address);
+    s->address = NULL;
+    s->account[0] = 0;
+    s->utf8 = s->rev2 = s->condstore = s->utf8_accept = false;
+    s->state = IMAPD_LOGGED_OUT;
+    s->born = rt_now(); /* as after a greeting */
+    s->cost = 0;
+    imapd_ok(s, NULL, "logged out; the connection goes on");
+}
+
 /* ---- SASL ---- */
 
 /* The client's next message, after "+ challenge"; false: the exchange is over and answered. */

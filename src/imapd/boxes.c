@@ -120,6 +120,14 @@ static void tell_status(struct imapd_session *s, const struct mailbox *m, unsign
             space = true;
         }
     if (items & IMAP_STATUS_MAILBOXID) buf_printf(&s->out, "%sMAILBOXID (M%u)", space ? " " : "", m->id);
+    space |= items & IMAP_STATUS_MAILBOXID;
+    if (items & IMAP_STATUS_APPENDLIMIT) /* RFC 7889 section 3.1 */
+        buf_printf(&s->out, "%sAPPENDLIMIT %llu", space ? " " : "",
+                   (unsigned long long)s->server->conf.append_max);
+    space |= items & IMAP_STATUS_APPENDLIMIT;
+    if (items & IMAP_STATUS_DELETED_STORAGE)
+        buf_printf(&s->out, "%sDELETED-STORAGE %llu", space ? " " : "",
+                   (unsigned long long)imapd_deleted_storage(s, m));
     buf_str(&s->out, ")\r\n");
     imapd_flush(s);
 }

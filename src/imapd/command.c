@@ -32,6 +32,11 @@ static const struct imapd_command table[] = {
     {SL_INIT("NAMESPACE"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_namespace, .capabilities = "NAMESPACE"},
     {SL_INIT("STATUS"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_status,
      .capabilities = "STATUS=SIZE OBJECTID"},
+    {SL_INIT("GETQUOTA"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_getquota,
+     .capabilities = "QUOTA QUOTA=RES-STORAGE"},
+    {SL_INIT("GETQUOTAROOT"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_getquotaroot},
+    {SL_INIT("UNAUTHENTICATE"), IMAPD_IN, 0, .run = imapd_cmd_unauthenticate,
+     .capabilities = "UNAUTHENTICATE"},
     {SL_INIT("APPEND"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_append, .capabilities = "MULTIAPPEND"},
     {SL_INIT("IDLE"), IMAPD_IN, IMAPD_EXPUNGES | IMAPD_EARLY, .run = imapd_cmd_idle, .capabilities = "IDLE"},
     /* with a mailbox selected (6.4) */
@@ -40,7 +45,8 @@ static const struct imapd_command table[] = {
     {SL_INIT("UNSELECT"), IMAPD_SELECTED, 0, .run = imapd_cmd_unselect, .capabilities = "UNSELECT"},
     {SL_INIT("EXPUNGE"), IMAPD_SELECTED, IMAPD_UID | IMAPD_EXPUNGES, .run = imapd_cmd_expunge,
      .capabilities = "UIDPLUS"},
-    {SL_INIT("FETCH"), IMAPD_SELECTED, IMAPD_UID, .run = imapd_cmd_fetch, .capabilities = "BINARY SAVEDATE"},
+    {SL_INIT("FETCH"), IMAPD_SELECTED, IMAPD_UID, .run = imapd_cmd_fetch,
+     .capabilities = "BINARY SAVEDATE PREVIEW"},
     {SL_INIT("STORE"), IMAPD_SELECTED, IMAPD_UID, .run = imapd_cmd_store},
     {SL_INIT("SEARCH"), IMAPD_SELECTED, IMAPD_UID, .run = imapd_cmd_search,
      .capabilities = "ESEARCH SEARCHRES WITHIN PARTIAL"},
@@ -125,6 +131,8 @@ void imapd_capabilities(struct imapd_session *s, struct buf *out)
         if (!c->capabilities || !told || is_closed(s, c)) continue;
         if (c->run == imapd_cmd_authenticate) sasl_put(out, imapd_logins(s), " AUTH=", "");
         else buf_printf(out, "%s%s", out->n > begin ? " " : "", c->capabilities);
+        if (c->run == imapd_cmd_append) /* RFC 7889 */
+            buf_printf(out, " APPENDLIMIT=%llu", (unsigned long long)s->server->conf.append_max);
     }
 }
 

@@ -11,7 +11,7 @@ enum {
     OF_RECORD = 1u << IMAP_INTERNALDATE | 1u << IMAP_SIZE | 1u << IMAP_EMAILID | 1u << IMAP_SAVEDATE,
     OF_BYTES = 1u << IMAP_ENVELOPE | 1u << IMAP_BODY | 1u << IMAP_BODYSTRUCTURE | 1u << IMAP_SECTION |
                1u << IMAP_RFC822 | 1u << IMAP_RFC822_HEADER | 1u << IMAP_RFC822_TEXT | 1u << IMAP_BINARY |
-               1u << IMAP_BINARY_SIZE
+               1u << IMAP_BINARY_SIZE | 1u << IMAP_PREVIEW
 };
 
 struct fetch {
@@ -113,6 +113,16 @@ static int put_structure(struct fetch *f, bool extended)
     f->s->out.spill_arg = f;
     mime_imap_structure(&f->s->out, f->reader->tree->root, extended);
     f->s->out.spill = NULL;
+    return 0;
+}
+
+static int put_preview(struct fetch *f)
+{
+    struct slice text;
+    int r = reader_preview(f->reader, &f->a, &text);
+    if (r) return r;
+    item(f, "PREVIEW ");
+    imap_put_string(&f->s->out, text, f->s->utf8);
     return 0;
 }
 
@@ -298,6 +308,7 @@ static int put_byte_item(struct fetch *f, const struct imap_fetch_item *it)
     case IMAP_RFC822_TEXT: return put_rfc822(f, it->kind);
     case IMAP_BINARY:
     case IMAP_BINARY_SIZE: return put_binary(f, it);
+    case IMAP_PREVIEW: return put_preview(f);
     default: return 0;
     }
 }

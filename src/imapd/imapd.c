@@ -52,6 +52,12 @@ bool imapd_count_session(struct imapd_session *s)
     return s->counted;
 }
 
+void imapd_uncount_session(struct imapd_session *s)
+{
+    if (s->counted) change_count(s, -1);
+    s->counted = false;
+}
+
 /* ---- the end ---- */
 
 static void release_buffers(struct imapd_session *s)
@@ -69,7 +75,7 @@ static void session_end(struct imapd_session *s)
     s->over = true;
     imapd_unselect(s);
     authority_end(&s->authority);
-    if (s->counted) change_count(s, -1);
+    imapd_uncount_session(s);
     release_buffers(s);
     conn_close(&s->c);
     free(s->address);

@@ -144,6 +144,7 @@ bool imapd_args_bad(struct imapd_session *s, struct imap_in *in); /* true: synta
 
 /* Counts the session among its account's; false: it has too many. Undone when it ends. */
 bool imapd_count_session(struct imapd_session *s);
+void imapd_uncount_session(struct imapd_session *s); /* harmless when it does not count */
 /* A line of the client in the middle of a command (AUTHENTICATE, DONE). SUSPENDS. */
 MUST_CHECK int imapd_line(struct imapd_session *s, size_t max, struct slice *line);
 /* News about the selected mailbox: EXPUNGE when the command allows, EXISTS, FETCH. SUSPENDS. */
@@ -183,6 +184,9 @@ bool imapd_pick(struct imapd_session *s, struct imap_set set, bool gone, struct 
 
 /* STORE of a message that is gone but not told: only this session sees it (RFC 2180 section 4.2). */
 void imapd_gone_flags(struct imapd_session *s, size_t i, enum flags_op op, uint64_t flags);
+
+/* Bytes of the messages with \Deleted, as far as they can be read (RFC 9208 section 4.1.4). SUSPENDS. */
+uint64_t imapd_deleted_storage(struct imapd_session *s, const struct mailbox *m);
 
 /* ---- searching ---- */
 
@@ -238,9 +242,9 @@ MUST_CHECK int imapd_swallow(struct imapd_session *s, uint64_t n);
 /* clang-format off */
 #define IMAPD_COMMANDS(X) \
     X(append) X(authenticate) X(capability) X(check) X(close) X(copy) X(create) X(delete) X(enable) \
-    X(examine) X(expunge) X(fetch) X(id) X(idle) X(list) X(login) X(logout) X(lsub) X(move) \
+    X(examine) X(expunge) X(fetch) X(getquota) X(getquotaroot) X(id) X(idle) X(list) X(login) X(logout) X(lsub) X(move) \
     X(namespace) X(noop) X(rename) X(search) X(select) X(sort) X(starttls) X(status) X(store) \
-    X(subscribe) X(thread) X(unselect) X(unsubscribe)
+    X(subscribe) X(thread) X(unauthenticate) X(unselect) X(unsubscribe)
 /* clang-format on */
 #define X(name) void imapd_cmd_##name(struct imapd_session *s, struct imap_in *in);
 IMAPD_COMMANDS(X)

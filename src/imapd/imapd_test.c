@@ -1,229 +1,8 @@
 /* imapd_test.c - dialogues with the server over loopback, with exact answers. */
-#include "imapd.h"
-
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
+#include "dialog_test.h"
 
 #include "base/text.h"
-#include "rt/file.h"
-#include "rt/test_rt.h"
 #include "store/origin.h"
-
-static struct world {
-    struct kv *kv;
-    struct body_store *body;
-    struct store *store;
-    struct login *login;
-    struct tls_ctx *server_tls, *client_tls;
-    struct imapd *imapd;
-    struct listener *plain, *tls;
-    struct group sessions, accepting;
-    char dir[64];
-} w;
-
-/* ---- a server ---- */
-
-static void plain_session(void *arg) { imapd_session(w.imapd, false, arg, &w.sessions, NULL); }
-static void tls_session(void *arg) { imapd_session(w.imapd, true, arg, &w.sessions, NULL); }
-
-static void accept_from(struct listener *l, fiber_fn *session)
-{
-    struct conn *c;
-    while (listener_accept(l, &c) == 0)
-        if (group_go(&w.sessions, "imap", session, c) != 0) conn_close(&c);
-}
-static void accept_plain(void *arg) { (void)arg, accept_from(w.plain, plain_session); }
-static void accept_tls(void *arg) { (void)arg, accept_from(w.tls, tls_session); }
-
-static int remove_file(void *dir, const char *name)
-{
-    char path[400];
-    snprintf(path, sizeof path, "%s/%s", (char *)dir, name);
-    return path_unlink(path);
-}
-
-static int open_store(void *arg)
-{
-    (void)arg;
-    struct buf chain = BUF_INIT, key = BUF_INIT;
-    struct slice name = SL("mail.x.test");
-    snprintf(w.dir, sizeof w.dir, "/tmp/imapd_test.%d", (int)getpid());
-    if (path_mkdir(w.dir) != 0) {
-    }
-    int r = kv_mem_open(&w.kv, NULL);
-    if (!r) r = body_open(&w.body, w.dir, 0);
-    if (!r) r = tls_self_signed(&name, 1, 10, &chain, &key);
-    if (!r) r = tls_server_new(&w.server_tls, NULL);
-    if (!r) r = tls_server_add_cert(w.server_tls, buf_slice(&chain), buf_slice(&key));
-    if (!r) r = tls_client_new(&w.client_tls, SL(""));
-    buf_free(&chain);
-    buf_free(&key);
-    return r;
-}
-
-static void start(void)
-{
-    struct endpoint at = {.ip = {.family = 4, .b = {127, 0, 0, 1}}};
-    CHECK_OK(offload(open_store, NULL));
-    CHECK_OK(store_open(&w.store, w.kv, w.body));
-    CHECK_OK(login_open(&w.login, w.kv, w.store->directory));
-    CHECK_OK(domain_add(w.store->directory, SL("x.test")));
-    CHECK_OK(account_add(w.store->directory, SL("alice@x.test"), SL("secret")));
-    struct imapd_conf conf = {.store = w.store,
-                              .login = w.login,
-                              .tls = w.server_tls,
-                              .hostname = SL("mail.x.test"),
-                              .append_max = 1 << 20,
-                              .sessions_max = 20};
-    CHECK_OK(imapd_open(&w.imapd, &conf));
-    CHECK_OK(listener_open(&w.plain, &at));
-    CHECK_OK(listener_open(&w.tls, &at));
-    group_init(&w.sessions);
-    group_init(&w.accepting);
-    CHECK_OK(group_go(&w.accepting, "accept", accept_plain, NULL));
-    CHECK_OK(group_go(&w.accepting, "accept", accept_tls, NULL));
-}
-
-static int clean_up(void *arg)
-{
-    (void)arg;
-    if (path_list(w.dir, remove_file, w.dir) != 0) {
-    }
-    rmdir(w.dir);
-    return 0;
-}
-
-static void stop(void)
-{
-    group_cancel(&w.accepting);
-    group_wait(&w.accepting);
-    group_cancel(&w.sessions);
-    group_wait(&w.sessions);
-    listener_close(&w.plain);
-    listener_close(&w.tls);
-    imapd_close(&w.imapd);
-    login_close(&w.login);
-    store_close(&w.store);
-    tls_free(&w.server_tls);
-    tls_free(&w.client_tls);
-    offload(clean_up, NULL);
-}
-
-/* ---- a client ---- */
-
-static struct buf got;
-
-static struct conn *dial(bool tls)
-{
-    struct conn *c = NULL;
-    struct tls_peer peer = {.name = SL("mail.x.test"), .verify = TLS_VERIFY_NONE};
-    CHECK_OK(conn_dial(&c, listener_at(tls ? w.tls : w.plain), NULL));
-    if (tls) CHECK_OK(conn_tls_connect(c, w.client_tls, &peer));
-    return c;
-}
-
-/* Lines up to one that begins with `last`, into got. */
-static void read_until(struct conn *c, struct slice last)
-{
-    struct slice line;
-    int64_t before = deadline_narrow(DEADLINE_IN(20 * RT_S));
-    buf_clear(&got);
-    do {
-        int r = conn_read_line(c, 60000, &line);
-        if (r) {
-            test_fail(__FILE__, __LINE__, "waiting for \"%.*s\": %s; got \"%.*s\"", SLF(last), err_text(r),
-                      SLF(buf_slice(&got)));
-            break;
-        }
-        buf_put(&got, line);
-        buf_char(&got, '\n');
-    } while (!sl_starts(line, last));
-    deadline_restore(before);
-}
-
-/* '~' in the pattern stands for any run of bytes within a line. */
-static bool like(struct slice pattern, struct slice s)
-{
-    if (!pattern.n) return !s.n;
-    if (pattern.p[0] == '~') {
-        for (size_t i = 0;; i++) {
-            if (like(sl_from(pattern, 1), sl_from(s, i))) return true;
-            if (i >= s.n || s.p[i] == '\n') return false;
-        }
-    }
-    return s.n && s.p[0] == pattern.p[0] && like(sl_from(pattern, 1), sl_from(s, 1));
-}
-
-/* Only tests that speak of \Recent look at it. */
-static void without_recent(struct buf *b)
-{
-    size_t at;
-    while ((at = sl_find(buf_slice(b), SL("\\Recent"))) != SL_NONE) {
-        size_t n = 7 + (b->p[at + 7] == ' ');
-        memmove(b->p + at, b->p + at + n, b->n - at - n);
-        b->n -= n;
-    }
-}
-
-static void expect_at(int line, struct conn *c, const char *want)
-{
-    struct slice last = sl_cstr(want), w2 = last, tag;
-    size_t lf = sl_rchr(sl_sub(last, 0, last.n - 1), '\n');
-    last = lf == SL_NONE ? last : sl_from(last, lf + 1);
-    sl_next(&last, ' ', &tag);
-    if (sl_eq(tag, SL("*"))) { /* an untagged line: compare as many lines as are wanted */
-        size_t lines = 0;
-        for (size_t i = 0; i < w2.n; i++) lines += w2.p[i] == '\n';
-        struct buf all = BUF_INIT;
-        for (size_t i = 0; i < lines; i++) {
-            read_until(c, SL(""));
-            buf_put(&all, buf_slice(&got));
-        }
-        buf_clear(&got);
-        buf_put(&got, buf_slice(&all));
-        buf_free(&all);
-    } else {
-        struct buf t = BUF_INIT;
-        buf_put(&t, tag);
-        buf_char(&t, ' ');
-        read_until(c, buf_slice(&t));
-        buf_free(&t);
-    }
-    if (sl_find(w2, SL("Recent")) == SL_NONE) without_recent(&got);
-    if (!like(w2, buf_slice(&got)))
-        test_fail(__FILE__, line, "got\n%.*sinstead of\n%s", SLF(buf_slice(&got)), want);
-}
-#define EXPECT(c, want) expect_at(__LINE__, c, want)
-#define TALK(c, line, want) (conn_puts(c, line "\r\n"), conn_flush(c), expect_at(__LINE__, c, want))
-
-static struct conn *login(void)
-{
-    struct conn *c = dial(true);
-    EXPECT(c, "* OK [CAPABILITY IMAP4rev1 ~] mail.x.test Tram is ready\n");
-    TALK(c, "l LOGIN alice@x.test secret", "l OK [CAPABILITY IMAP4rev1 ~] logged in\n");
-    return c;
-}
-
-static void append(struct conn *c, const char *box, const char *flags, const char *text)
-{
-    conn_printf(c, "p APPEND %s %s{%zu+}\r\n%s\r\n", box, flags, strlen(text), text);
-    CHECK_OK(conn_flush(c));
-    read_until(c, SL("p "));
-    CHECK(like(SL("~p OK [APPENDUID ~] appended\n"), buf_slice(&got)) ||
-          sl_find(buf_slice(&got), SL("p OK [APPENDUID")) != SL_NONE);
-}
-
-static void bye(struct conn **c)
-{
-    conn_puts(*c, "z LOGOUT\r\n");
-    CHECK_OK(conn_flush(*c));
-    read_until(*c, SL("z OK"));
-    struct slice line;
-    CHECK_ERR(conn_read_line(*c, 100, &line), ERR_EOF);
-    conn_close(c);
-}
 
 /* ---- before login ---- */
 
@@ -382,9 +161,6 @@ TEST(imapd_mailboxes)
 
 /* ---- messages ---- */
 
-static const char letter[] =
-    "From: Bob <bob@y.test>\r\nTo: alice@x.test\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"
-    "Date: Mon, 7 Feb 1994 21:52:25 -0800\r\n\r\nHello, Alice\r\n";
 static const char mixed[] =
     "Subject: two parts\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
     "--b\r\nContent-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: "
@@ -395,7 +171,7 @@ TEST(imapd_select_and_fetch)
 {
     start();
     struct conn *c = login();
-    append(c, "INBOX", "", letter);
+    append(c, "INBOX", "", a_letter);
     append(c, "INBOX", "(\\Seen $Work) \"17-Jul-1996 02:44:25 -0700\" ", mixed);
     TALK(
         c, "1 SELECT INBOX",
@@ -446,7 +222,7 @@ TEST(imapd_tells_an_item_once)
 {
     start();
     struct conn *c = login();
-    append(c, "INBOX", "", letter);
+    append(c, "INBOX", "", a_letter);
     conn_puts(c, "s SELECT INBOX\r\n");
     read_until(c, SL("s OK"));
     TALK(c,
@@ -509,12 +285,6 @@ TEST(imapd_describes_a_large_letter_in_pieces)
     stop();
 }
 
-static void select_inbox(struct conn *c)
-{
-    conn_puts(c, "s SELECT INBOX\r\n");
-    read_until(c, SL("s OK"));
-}
-
 /* RFC 3501 section 9 (CHAR8), RFC 3516 section 4.4 */
 TEST(imapd_nul_only_in_literal8)
 {
@@ -538,7 +308,7 @@ TEST(imapd_dates_keep_their_zone)
 {
     start();
     struct conn *c = login();
-    append(c, "INBOX", "\"7-May-2026 01:00:00 +0530\" ", letter);
+    append(c, "INBOX", "\"7-May-2026 01:00:00 +0530\" ", a_letter);
     select_inbox(c);
     TALK(c, "1 FETCH 1 INTERNALDATE",
          "* 1 FETCH (INTERNALDATE \"07-May-2026 01:00:00 +0530\")\n1 OK fetched\n");
@@ -557,7 +327,7 @@ TEST(imapd_long_lines)
 {
     start();
     struct conn *c = login();
-    append(c, "INBOX", "", letter);
+    append(c, "INBOX", "", a_letter);
     select_inbox(c);
     conn_puts(c, "1 UID FETCH ");
     for (int i = 1; i < 32000; i += 2) conn_printf(c, "%d,", i);
@@ -607,18 +377,19 @@ TEST(imapd_condstore_tells_the_modseq)
 {
     start();
     struct conn *c = login();
-    for (int i = 0; i < 3; i++) append(c, "INBOX", "", letter);
+    for (int i = 0; i < 3; i++) append(c, "INBOX", "", a_letter);
     select_inbox(c);
     TALK(c, "1 STORE 1 +FLAGS.SILENT (\\Flagged)", "1 OK stored\n");
     TALK(c, "2 ENABLE CONDSTORE",
          "* ENABLED CONDSTORE\n* OK [HIGHESTMODSEQ ~] the last change\n2 OK enabled\n");
     TALK(c, "3 FETCH 1:3 MODSEQ",
-         "* 1 FETCH (MODSEQ (10))\n* 2 FETCH (MODSEQ (8))\n* 3 FETCH (MODSEQ (9))\n3 OK fetched\n");
-    TALK(c, "4 SEARCH RETURN (MIN) MODSEQ 1", "* ESEARCH (TAG \"4\") MIN 1 MODSEQ 10\n4 OK ~\n");
-    TALK(c, "5 SEARCH RETURN (MAX) MODSEQ 1", "* ESEARCH (TAG \"5\") MAX 3 MODSEQ 9\n5 OK ~\n");
-    TALK(c, "6 SEARCH RETURN (MIN MAX) 2:3 MODSEQ 1", "* ESEARCH (TAG \"6\") MIN 2 MAX 3 MODSEQ 9\n6 OK ~\n");
+         "* 1 FETCH (MODSEQ (16))\n* 2 FETCH (MODSEQ (14))\n* 3 FETCH (MODSEQ (15))\n3 OK fetched\n");
+    TALK(c, "4 SEARCH RETURN (MIN) MODSEQ 1", "* ESEARCH (TAG \"4\") MIN 1 MODSEQ 16\n4 OK ~\n");
+    TALK(c, "5 SEARCH RETURN (MAX) MODSEQ 1", "* ESEARCH (TAG \"5\") MAX 3 MODSEQ 15\n5 OK ~\n");
+    TALK(c, "6 SEARCH RETURN (MIN MAX) 2:3 MODSEQ 1",
+         "* ESEARCH (TAG \"6\") MIN 2 MAX 3 MODSEQ 15\n6 OK ~\n");
     TALK(c, "7 SEARCH RETURN (MAX COUNT) MODSEQ 1",
-         "* ESEARCH (TAG \"7\") MAX 3 COUNT 3 MODSEQ 10\n7 OK ~\n");
+         "* ESEARCH (TAG \"7\") MAX 3 COUNT 3 MODSEQ 16\n7 OK ~\n");
     bye(&c);
     stop();
 }
@@ -650,7 +421,7 @@ TEST(imapd_rev2)
 {
     start();
     struct conn *c = login();
-    append(c, "INBOX", "", letter);
+    append(c, "INBOX", "", a_letter);
     TALK(c, "1 ENABLE IMAP4rev2", "* ENABLED IMAP4rev2\n1 OK enabled\n");
     TALK(c, "2 CREATE \"&-\xc3\xa9\"", "2 OK ~\n");
     TALK(c, "3 LIST \"\" &*", "* LIST (\\HasNoChildren) \"/\" \"&-\xc3\xa9\"\n3 OK ~\n");
@@ -729,7 +500,7 @@ TEST(imapd_store_copy_move_expunge)
 {
     start();
     struct conn *c = login();
-    for (int i = 0; i < 4; i++) append(c, "INBOX", "", letter);
+    for (int i = 0; i < 4; i++) append(c, "INBOX", "", a_letter);
     conn_puts(c, "0 SELECT INBOX\r\n");
     read_until(c, SL("0 OK"));
     TALK(c, "1 STORE 1:2 +FLAGS (\\Flagged)",
@@ -764,7 +535,7 @@ TEST(imapd_condstore)
 {
     start();
     struct conn *c = login();
-    for (int i = 0; i < 2; i++) append(c, "INBOX", "", letter);
+    for (int i = 0; i < 2; i++) append(c, "INBOX", "", a_letter);
     conn_puts(c, "0 SELECT INBOX (CONDSTORE)\r\n");
     read_until(c, SL("0 OK"));
     TALK(c, "1 UID STORE 1:2 (UNCHANGEDSINCE 0) +FLAGS (\\Seen)",
@@ -780,7 +551,7 @@ TEST(imapd_search)
 {
     start();
     struct conn *c = login();
-    append(c, "INBOX", "", letter);
+    append(c, "INBOX", "", a_letter);
     append(c, "INBOX", "(\\Seen) \"17-Jul-1996 02:44:25 -0700\" ", mixed);
     append(c, "INBOX", "(\\Flagged k1) ", "Subject: third\r\nX-Test: a\r\n\r\nnothing here\r\n");
     conn_puts(c, "0 SELECT INBOX\r\n");
@@ -818,7 +589,7 @@ TEST(imapd_two_sessions)
 {
     start();
     struct conn *a = login(), *b = login();
-    for (int i = 0; i < 3; i++) append(a, "INBOX", "", letter);
+    for (int i = 0; i < 3; i++) append(a, "INBOX", "", a_letter);
     conn_puts(a, "0 SELECT INBOX\r\n");
     read_until(a, SL("0 OK"));
     conn_puts(b, "0 SELECT INBOX\r\n");
@@ -852,7 +623,7 @@ TEST(imapd_recent)
 {
     start();
     struct conn *a = login(), *b = login();
-    for (int i = 0; i < 2; i++) append(a, "INBOX", "", letter);
+    for (int i = 0; i < 2; i++) append(a, "INBOX", "", a_letter);
     TALK(a, "1 STATUS INBOX (RECENT)", "* STATUS INBOX (RECENT 2)\n1 OK ~\n");
     TALK(a, "2 EXAMINE INBOX",
          "* FLAGS ~\n* OK ~\n* 2 EXISTS\n* 2 RECENT\n~\n~\n~\n~\n~\n2 OK [READ-ONLY] selected\n");
@@ -876,7 +647,7 @@ TEST(imapd_recent)
     imapd_close(&w.imapd);
     CHECK_OK(imapd_open(&w.imapd, &conf));
     a = login();
-    append(a, "INBOX", "", letter);
+    append(a, "INBOX", "", a_letter);
     TALK(a, "1 STATUS INBOX (RECENT)", "* STATUS INBOX (RECENT 1)\n1 OK ~\n");
     select_inbox(a);
     TALK(a, "2 SEARCH OLD", "* SEARCH 1 2\n2 OK ~\n");
@@ -892,7 +663,7 @@ TEST(imapd_idle)
     struct conn *a = login(), *b = login();
     TALK(a, "0 IDLE", "+ idling\n"); /* with nothing selected */
     TALK(a, "done", "0 OK idle no more\n");
-    append(a, "INBOX", "", letter);
+    append(a, "INBOX", "", a_letter);
     conn_puts(a, "0 SELECT INBOX\r\n");
     read_until(a, SL("0 OK"));
     TALK(a, "1 IDLE", "+ idling\n");
@@ -937,7 +708,7 @@ TEST(imapd_pipelined)
 {
     start();
     struct conn *c = login();
-    append(c, "INBOX", "", letter);
+    append(c, "INBOX", "", a_letter);
     conn_puts(c, "1 SELECT INBOX\r\n2 FETCH 1 UID\r\n3 NOOP\r\n4 IDLE\r\nDONE\r\n5 CLOSE\r\n");
     read_until(c, SL("1 OK"));
     EXPECT(c, "* 1 FETCH (UID 1)\n2 OK fetched\n");
@@ -1005,98 +776,4 @@ TEST(imap_an_idle_session_ends_when_its_account_changes)
         conn_close(&bob);
         stop();
     }
-}
-
-/* ---- SORT, THREAD, PARTIAL ---- */
-
-static void append_letter(struct conn *c, const char *from, const char *subject, const char *date,
-                          const char *rest)
-{
-    struct buf b = BUF_INIT;
-    buf_printf(&b, "From: %s\r\nSubject: %s\r\nDate: %s\r\n%s\r\nx\r\n", from, subject, date, rest);
-    buf_char(&b, 0);
-    append(c, "INBOX", "", b.p);
-    buf_free(&b);
-}
-
-static void append_four(struct conn *c)
-{
-    append_letter(c, "Zoe <b@x.test>", "Re: [list] plan", "Tue, 3 Jan 2006 10:00:00 +0000",
-                  "Message-ID: <2@x>\r\nIn-Reply-To: <1@x> (Monday)\r\n");
-    append_letter(c, "=?utf-8?q?=C3=89mile?= <c@x.test>", "plan", "Mon, 2 Jan 2006 10:00:00 +0000",
-                  "Message-ID: <1@x>\r\n");
-    append_letter(c, "a@x.test", "other_", "Tue, 3 Jan 2006 12:00:00 +0300", "Message-ID: <3@x>\r\n");
-    append_letter(c, "<d@x.test>", "Other", "no date", "References: <0@x> <1@x> <2@x>\r\n");
-}
-
-TEST(imapd_sort)
-{
-    start();
-    struct conn *c = login();
-    append_four(c);
-    select_inbox(c);
-    TALK(c, "1 SORT (SUBJECT) UTF-8 ALL", "* SORT 4 3 1 2\n1 OK sorted\n");
-    TALK(c, "2 SORT (SUBJECT REVERSE DATE) US-ASCII ALL", "* SORT 4 3 1 2\n2 OK sorted\n");
-    TALK(c, "3 SORT (DATE) UTF-8 1:3", "* SORT 2 3 1\n3 OK sorted\n");
-    TALK(c, "4 SORT (REVERSE FROM) UTF-8 ALL", "* SORT 4 2 1 3\n4 OK sorted\n");
-    TALK(c, "5 UID SORT (DISPLAYFROM) UTF-8 ALL", "* SORT 3 4 2 1\n5 OK sorted\n");
-    TALK(c, "6 SORT (REVERSE SIZE ARRIVAL) UTF-8 UID 1:2", "* SORT 1 2\n6 OK sorted\n");
-    TALK(c, "7 SORT (CC) UTF-8 SUBJECT plan", "* SORT 1 2\n7 OK sorted\n");
-    TALK(c, "8 UID SORT RETURN (MIN MAX COUNT ALL) (DATE) UTF-8 1:3",
-         "* ESEARCH (TAG \"8\") UID MIN 2 MAX 1 COUNT 3 ALL 2:3,1\n8 OK sorted\n");
-    TALK(c, "9 SORT RETURN (PARTIAL -1:-2) (DATE) UTF-8 1:3",
-         "* ESEARCH (TAG \"9\") PARTIAL (-1:-2 3,1)\n9 OK sorted\n");
-    TALK(c, "10 SORT RETURN (SAVE) (REVERSE DATE) UTF-8 1:2", "10 OK sorted\n");
-    TALK(c, "11 SEARCH $", "* SEARCH 1 2\n11 OK searched\n");
-    TALK(c, "12 SORT (FOO) UTF-8 ALL", "12 BAD byte 10: a sort criterion was expected\n");
-    TALK(c, "13 SORT (DATE) x-none ALL", "13 NO [BADCHARSET (UTF-8 US-ASCII)] ~\n");
-    TALK(c, "14 SORT () UTF-8 ALL", "14 BAD ~\n");
-    TALK(c, "15 SORT (DATE) UTF-8 TEXT nowhere", "* SORT\n15 OK sorted\n");
-    bye(&c);
-    stop();
-}
-
-TEST(imapd_thread)
-{
-    start();
-    struct conn *c = login();
-    append_four(c);
-    append_letter(c, "e@x.test", "Re: plan", "Wed, 4 Jan 2006 10:00:00 +0000", "References: <9@x>\r\n");
-    append_letter(c, "e@x.test", "alone", "Thu, 5 Jan 2006 10:00:00 +0000", "References: <8@x>\r\n");
-    append_letter(c, "e@x.test", "alone", "Fri, 6 Jan 2006 10:00:00 +0000", "References: <8@x>\r\n");
-    select_inbox(c);
-    TALK(c, "1 THREAD REFERENCES UTF-8 ALL", "* THREAD (2 (1 4)(5))(3)((6)(7))\n1 OK threaded\n");
-    TALK(c, "2 THREAD ORDEREDSUBJECT UTF-8 ALL", "* THREAD (2 (1)(5))(3)(6 7)(4)\n2 OK threaded\n");
-    TALK(c, "3 UID THREAD REFS UTF-8 ALL", "* THREAD (3)(5)((6)(7))(2 1 4)\n3 OK threaded\n");
-    TALK(c, "4 THREAD REFERENCES UTF-8 TEXT nowhere", "* THREAD\n4 OK threaded\n");
-    TALK(c, "5 THREAD FOO UTF-8 ALL", "5 BAD ~\n");
-    bye(&c);
-    stop();
-}
-
-TEST(imapd_partial)
-{
-    start();
-    struct conn *c = login();
-    for (int i = 0; i < 5; i++) append(c, "INBOX", i == 3 ? "(\\Seen) " : "", letter);
-    select_inbox(c);
-    TALK(c, "1 UID SEARCH RETURN (PARTIAL 1:2) UNSEEN",
-         "* ESEARCH (TAG \"1\") UID PARTIAL (1:2 1:2)\n1 OK searched\n");
-    TALK(c, "2 UID SEARCH RETURN (PARTIAL -1:-2 COUNT) UNSEEN",
-         "* ESEARCH (TAG \"2\") UID COUNT 4 PARTIAL (-1:-2 3,5)\n2 OK searched\n");
-    TALK(c, "3 SEARCH RETURN (PARTIAL 4:9) UNSEEN", "* ESEARCH (TAG \"3\") PARTIAL (4:9 5)\n3 OK searched\n");
-    TALK(c, "4 SEARCH RETURN (PARTIAL 5:9) UNSEEN",
-         "* ESEARCH (TAG \"4\") PARTIAL (5:9 NIL)\n4 OK searched\n");
-    TALK(c, "5 SEARCH RETURN (SAVE PARTIAL 2:3 MIN) ALL",
-         "* ESEARCH (TAG \"5\") MIN 1 PARTIAL (2:3 2:3)\n5 OK searched\n");
-    TALK(c, "6 UID SEARCH $", "* SEARCH 1 2 3\n6 OK searched\n");
-    TALK(c, "7 SEARCH RETURN (PARTIAL 1:2 ALL) ALL", "7 BAD ~ PARTIAL and ALL exclude each other\n");
-    TALK(c, "8 SEARCH RETURN (PARTIAL 0:2) ALL", "8 BAD ~\n");
-    TALK(c, "9 UID FETCH 2:* FLAGS (PARTIAL -1:-2)",
-         "* 4 FETCH (UID 4 FLAGS (\\Seen))\n* 5 FETCH (UID 5 FLAGS ())\n9 OK fetched\n");
-    TALK(c, "10 UID FETCH 2:* FLAGS (PARTIAL 2:2)", "* 3 FETCH (UID 3 FLAGS ())\n10 OK fetched\n");
-    TALK(c, "11 FETCH 2:* FLAGS (PARTIAL 1:2)", "11 BAD ~\n");
-    TALK(c, "12 UID FETCH 2:* FLAGS (PARTIAL 7:8)", "12 OK fetched\n");
-    bye(&c);
-    stop();
 }

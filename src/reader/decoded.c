@@ -1,6 +1,7 @@
 /* decoded.c - a part's body with its transfer encoding undone, streamed (RFC 3516). */
 #include <stdlib.h>
 
+#include "mail/charset.h"
 #include "reader.h"
 #include "rt/rt.h"
 
@@ -28,6 +29,43 @@ int reader_decoded(struct reader *rd, const struct mime_part *p, int (*each)(voi
     }
     free(chunk);
     buf_free(&out);
+    return r;
+}
+
+struct converting {
+    struct charset charset;
+    struct buf utf8;
+    int (*each)(void *arg, struct slice utf8);
+    void *arg;
+};
+
+static int give(struct converting *c)
+{
+    int r = c->utf8.n ? c->each(c->arg, buf_slice(&c->utf8)) : 0;
+    buf_clear(&c->utf8);
+    return r;
+}
+
+static int convert(void *arg, struct slice piece)
+{
+    struct converting *c = arg;
+    charset_feed(&c->charset, piece, &c->utf8);
+    return give(c);
+}
+
+int reader_text(struct reader *rd, const struct mime_part *p, int (*each)(void *arg, struct slice utf8),
+                void *arg)
+{
+    struct converting c = {.each = each, .arg = arg};
+    struct arena a;
+    ar_init(&a, 0);
+    if (charset_begin(&c.charset, mime_param_get(&a, p->param, p->nparam, SL("charset"))) != 0) {
+    } /* as UTF-8, then */
+    ar_free(&a);
+    int r = reader_decoded(rd, p, convert, &c);
+    charset_end(&c.charset, &c.utf8);
+    if (!r) r = give(&c);
+    buf_free(&c.utf8);
     return r;
 }
 

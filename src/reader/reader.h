@@ -65,12 +65,22 @@ MUST_CHECK int reader_range(struct reader *rd, uint64_t at, uint64_t n, struct a
  * each() returns other than 0 and returns that. ERR_CORRUPT: it is shorter than it should be. SUSPENDS. */
 MUST_CHECK int reader_decoded(struct reader *rd, const struct mime_part *p,
                               int (*each)(void *arg, struct slice piece), void *arg);
+/* The same, converted from its charset to UTF-8, cut between characters. SUSPENDS. */
+MUST_CHECK int reader_text(struct reader *rd, const struct mime_part *p,
+                           int (*each)(void *arg, struct slice utf8), void *arg);
 struct reader_decoded {
     uint64_t size;
     bool nul; /* it holds a NUL */
 };
 /* What such a walk comes upon. SUSPENDS. */
 MUST_CHECK int reader_decoded_size(struct reader *rd, const struct mime_part *p, struct reader_decoded *out);
+
+/* ---- previews ---- */
+
+enum { READER_PREVIEW_CHARS = 200, READER_PREVIEW_LOOKED_AT = 256 * 1024 };
+/* The beginning of what the message says (RFC 8970 section 3.3), without markup and quoted lines, in the
+ * arena; empty when it has no text. SUSPENDS. */
+MUST_CHECK int reader_preview(struct reader *rd, struct arena *a, struct slice *out);
 
 /* ---- searching texts ---- */
 

@@ -1,7 +1,5 @@
 /* text.c - texts in messages: decoded, in UTF-8, folded; then plain substrings. Bodies
  * stream by, so that a message of any size is searched in bounded memory. */
-#include <stdlib.h>
-
 #include "mail/addr.h"
 #include "mail/charset.h"
 #include "mail/encoded.h"
@@ -155,43 +153,18 @@ bool reader_head_addresses(struct slice head, struct slice field, struct slice f
 
 /* ---- bodies ---- */
 
+static int feed_text(void *arg, struct slice utf8)
+{
+    struct scan *x = arg;
+    feed(x, utf8);
+    return done(x);
+}
+
 static int feed_text_part(struct scan *x, const struct mime_part *p)
 {
-    struct mime_decoder d;
-    struct charset c;
-    struct buf bytes = BUF_INIT, utf8 = BUF_INIT;
-    struct arena a;
-    char *chunk = xmalloc(READER_CHUNK);
-    uint64_t at = p->body_at, end = p->body_at + p->body_size;
-    int64_t got = 0;
-    mime_decode_begin(&d, p->encoding);
-    ar_init(&a, 0);
-    if (charset_begin(&c, mime_param_get(&a, p->param, p->nparam, SL("charset"))) != 0) {
-    } /* as UTF-8, then */
-    ar_free(&a);
-    while (at < end && !done(x)) {
-        got = reader_read(x->rd, at, chunk, end - at < READER_CHUNK ? (size_t)(end - at) : READER_CHUNK);
-        if (got <= 0) break;
-        at += (uint64_t)got;
-        struct slice plain = sl(chunk, (size_t)got);
-        if (p->encoding == MIME_QP || p->encoding == MIME_BASE64) {
-            mime_decode(&d, plain, &bytes);
-            if (at == end) mime_decode_end(&d, &bytes);
-            plain = buf_slice(&bytes);
-        }
-        charset_feed(&c, plain, &utf8);
-        feed(x, buf_slice(&utf8));
-        buf_clear(&bytes);
-        buf_clear(&utf8);
-        fiber_breathe();
-    }
-    charset_end(&c, &utf8);
-    feed(x, buf_slice(&utf8));
+    int r = reader_text(x->rd, p, feed_text, x);
     end_text(x);
-    free(chunk);
-    buf_free(&bytes);
-    buf_free(&utf8);
-    return got < 0 ? (int)got : 0;
+    return r < 0 ? r : 0;
 }
 
 /* What is written to be read; of message/... that are delivery-status, partial and the like. */

@@ -139,6 +139,7 @@ enum imap_item {
     IMAP_RFC822_TEXT,
     IMAP_BINARY,
     IMAP_BINARY_SIZE,
+    IMAP_PREVIEW,
 };
 enum imap_text { IMAP_WHOLE, IMAP_HEADER, IMAP_HEADER_FIELDS, IMAP_HEADER_FIELDS_NOT, IMAP_TEXT, IMAP_MIME };
 struct imap_fetch_item {
@@ -270,7 +271,9 @@ enum {
     IMAP_STATUS_DELETED = 32,
     IMAP_STATUS_SIZE = 64,
     IMAP_STATUS_HIGHESTMODSEQ = 128,
-    IMAP_STATUS_MAILBOXID = 256
+    IMAP_STATUS_MAILBOXID = 256,
+    IMAP_STATUS_APPENDLIMIT = 512,
+    IMAP_STATUS_DELETED_STORAGE = 1024
 };
 unsigned imap_status_items(struct imap_in *in); /* "(...)", a set of IMAP_STATUS_ bits */
 

@@ -263,9 +263,9 @@ struct imap_append imap_append_options(struct imap_in *in)
 unsigned imap_status_items(struct imap_in *in)
 {
     static const struct slice names[] = {
-        SL_INIT("MESSAGES"),    SL_INIT("RECENT"),        SL_INIT("UIDNEXT"),
-        SL_INIT("UIDVALIDITY"), SL_INIT("UNSEEN"),        SL_INIT("DELETED"),
-        SL_INIT("SIZE"),        SL_INIT("HIGHESTMODSEQ"), SL_INIT("MAILBOXID")};
+        SL_INIT("MESSAGES"),  SL_INIT("RECENT"),      SL_INIT("UIDNEXT"),        SL_INIT("UIDVALIDITY"),
+        SL_INIT("UNSEEN"),    SL_INIT("DELETED"),     SL_INIT("SIZE"),           SL_INIT("HIGHESTMODSEQ"),
+        SL_INIT("MAILBOXID"), SL_INIT("APPENDLIMIT"), SL_INIT("DELETED-STORAGE")};
     unsigned bits = 0;
     imap_need(in, '(');
     do {

@@ -33,6 +33,18 @@ static struct imap_fetch_item *add(struct imap_in *in, struct imap_fetch *f, enu
     return i;
 }
 
+/* "PREVIEW (LAZY)" (RFC 8970 section 6): LAZY allows what is never needed here, a preview that comes later.
+ */
+static void take_preview(struct imap_in *in, struct imap_fetch *f)
+{
+    add(in, f, IMAP_PREVIEW);
+    if (!sl_startsi(sl_from(in->s, in->at), SL(" (LAZY"))) return;
+    imap_sp(in);
+    imap_need(in, '(');
+    if (!imap_skip_word(in, SL("LAZY"))) imap_fail(in, ERR_SYNTAX, "LAZY was expected");
+    imap_need(in, ')');
+}
+
 /* ---- sections ---- */
 
 static void take_path(struct imap_in *in, struct imap_fetch_item *i)
@@ -154,6 +166,7 @@ static void take_item(struct imap_in *in, struct imap_fetch *f)
     else if (skip_before_bracket(in, SL("BINARY.PEEK"))) take_binary(in, f, false, true);
     else if (skip_before_bracket(in, SL("BINARY.SIZE"))) take_binary(in, f, true, true);
     else if (imap_skip_word(in, SL("BODY"))) add(in, f, IMAP_BODY);
+    else if (imap_skip_word(in, SL("PREVIEW"))) take_preview(in, f);
     else {
         for (size_t i = 0; i < COUNT_OF(words); i++)
             if (imap_skip_word(in, words[i].name)) {

@@ -1,0 +1,125 @@
+/* limits_test.c - what a client is told of limits (APPENDLIMIT, QUOTA), previews, and a connection that
+ * changes its owner (UNAUTHENTICATE). */
+#include "dialog_test.h"
+
+static void account_id(struct arena *a, struct account *out)
+{
+    CHECK_OK(account_get(w.store->directory, a, SL("alice@x.test"), out));
+}
+
+TEST(imapd_quota)
+{
+    struct arena a;
+    struct account alice;
+    start();
+    ar_init(&a, 0);
+    account_id(&a, &alice);
+    struct conn *c = login();
+    append(c, "INBOX", "", a_letter);
+    append(c, "INBOX", "(\\Deleted) ", a_letter);
+    TALK(c, "1 GETQUOTAROOT INBOX", "* QUOTAROOT INBOX\n1 OK it has no limit\n");
+    TALK(c, "2 GETQUOTA account", "2 NO [NONEXISTENT] there is no such quota root\n");
+    CHECK_OK(account_set_quota(w.store, alice.id, 4096));
+    TALK(c, "3 GETQUOTAROOT \"not there\"",
+         "* QUOTAROOT \"not there\" account\n* QUOTA account (STORAGE 1 4)\n3 OK that is its quota\n");
+    TALK(c, "4 GETQUOTA account", "* QUOTA account (STORAGE 1 4)\n4 OK that is the quota\n");
+    TALK(c, "5 GETQUOTA other", "5 NO [NONEXISTENT] there is no such quota root\n");
+    TALK(c, "6 STATUS INBOX (DELETED DELETED-STORAGE APPENDLIMIT MAILBOXID)",
+         "* STATUS INBOX (DELETED 1 MAILBOXID (M1) APPENDLIMIT 1048576 DELETED-STORAGE 134)\n6 OK ~\n");
+    TALK(c, "7 SETQUOTA account (STORAGE 1)", "7 BAD there is no such command\n");
+    TALK(c, "8 CAPABILITY", "* CAPABILITY ~ QUOTA QUOTA=RES-STORAGE ~ APPENDLIMIT=1048576 ~\n8 OK ~\n");
+    bye(&c);
+    ar_free(&a);
+    stop();
+}
+
+TEST(imapd_unauthenticate)
+{
+    start();
+    CHECK_OK(account_add(w.store->directory, SL("bob@x.test"), SL("builder")));
+    struct conn *c = login();
+    append(c, "INBOX", "", a_letter);
+    TALK(c, "1 ENABLE IMAP4rev2 UTF8=ACCEPT", "* ENABLED UTF8=ACCEPT IMAP4rev2\n1 OK ~\n");
+    select_inbox(c);
+    TALK(c, "2 UNAUTHENTICATE", "2 OK logged out; the connection goes on\n");
+    TALK(c, "3 FETCH 1 UID", "3 BAD log in first\n");
+    TALK(c, "4 UNAUTHENTICATE", "4 BAD log in first\n");
+    TALK(c, "5 LOGIN bob@x.test builder", "5 OK [CAPABILITY ~] logged in\n");
+    TALK(c, "6 STATUS INBOX (MESSAGES)", "* STATUS INBOX (MESSAGES 0)\n6 OK ~\n");
+    TALK(c, "7 FETCH 1 UID", "7 BAD select a mailbox first\n");
+    TALK(c, "8 ENABLE IMAP4rev2", "* ENABLED IMAP4rev2\n8 OK ~\n"); /* it was off again */
+    bye(&c);
+    stop();
+}
+
+static void preview(struct conn *c, const char *text, const char *want)
+{
+    static int tag;
+    struct buf b = BUF_INIT;
+    TALK(c, "d STORE 1:* +FLAGS.SILENT (\\Deleted)", "d OK ~\n");
+    append(c, "INBOX", "", text);
+    conn_puts(c, "e EXPUNGE\r\n");
+    read_until(c, SL("e OK"));
+    buf_printf(&b, "* 1 FETCH (PREVIEW %s)\np%d OK fetched\n", want, ++tag);
+    buf_char(&b, 0);
+    conn_printf(c, "p%d FETCH 1 PREVIEW\r\n", tag);
+    CHECK_OK(conn_flush(c));
+    expect_at(__FILE__, __LINE__, c, b.p);
+    buf_free(&b);
+}
+
+TEST(imapd_preview)
+{
+    start();
+    struct conn *c = login();
+    append(c, "INBOX", "", a_letter);
+    select_inbox(c);
+    preview(c, "Subject: x\r\n\r\n> quoted\r\n  Hello,\r\n\tworld\r\n > more\r\nend", "\"Hello, world end\"");
+    preview(c, "Subject: x\r\nContent-Type: image/png\r\n\r\nabc", "\"\"");
+    preview(c,
+            "Content-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n"
+            "<p>no</p>\r\n--b\r\nContent-Type: text/plain; charset=iso-8859-1\r\n"
+            "Content-Transfer-Encoding: quoted-printable\r\n\r\ncaf=E9\r\n--b--\r\n",
+            "{5}\ncaf\xc3\xa9");
+    preview(c,
+            "Content-Type: text/html\r\n\r\n<html><head><title>t</title><style>p { x > y }</style></head>\r\n"
+            "<body a=\">\"><!-- <b>no</b> -- > --><h1>A&amp;B</h1>w<b>or</b>d &lt;&#x41;&#66;&nosuch;"
+            "<br>AT&T & co<script>if (a<b) {}</script></body></html>",
+            "\"A&B word <AB&nosuch; AT&T & co\"");
+    preview(c,
+            "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Disposition: attachment\r\n\r\n"
+            "not this\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: y\r\n\r\nnor this\r\n--b--\r\n",
+            "\"\"");
+    TALK(c, "1 FETCH 1 (PREVIEW (LAZY) UID)", "* 1 FETCH (UID ~ PREVIEW \"\")\n1 OK fetched\n");
+    TALK(c, "2 FETCH 1 PREVIEW (LAZY)", "* 1 FETCH (PREVIEW \"\")\n2 OK fetched\n");
+    TALK(c, "3 FETCH 1 PREVIEW (CHANGEDSINCE 1)",
+         "* OK [HIGHESTMODSEQ ~\n* 1 FETCH (MODSEQ ~ PREVIEW \"\")\n3 OK fetched\n");
+    bye(&c);
+    stop();
+}
+
+/* 200 characters, whatever is sent, and no more of it is read than needed. */
+TEST(imapd_preview_is_cut)
+{
+    start();
+    struct conn *c = login();
+    struct buf b = BUF_INIT;
+    buf_str(&b, "Content-Type: text/plain; charset=utf-8\r\n\r\n");
+    for (int i = 0; i < 300; i++) buf_str(&b, "\xc3\xa9");
+    buf_char(&b, 0);
+    append(c, "INBOX", "", b.p);
+    buf_clear(&b);
+    buf_str(&b, "Content-Type: text/html\r\n\r\n");
+    for (int i = 0; i < 30000; i++) buf_str(&b, "<td class='x'> ");
+    buf_str(&b, "late");
+    buf_char(&b, 0);
+    append(c, "INBOX", "", b.p);
+    buf_free(&b);
+    select_inbox(c);
+    conn_puts(c, "1 FETCH 1:2 PREVIEW\r\n");
+    read_until(c, SL("1 OK"));
+    CHECK(sl_find(buf_slice(&got), SL("PREVIEW {400}")) != SL_NONE);
+    CHECK(sl_find(buf_slice(&got), SL("PREVIEW \"\"")) != SL_NONE);
+    bye(&c);
+    stop();
+}

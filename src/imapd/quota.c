@@ -1,0 +1,73 @@
+/* quota.c - GETQUOTA and GETQUOTAROOT (RFC 9208): an account has one quota root over all its mailboxes, when
+ * it has a limit. Limits are the operator's to set, so there is no SETQUOTA. */
+#include "imapd_i.h"
+
+#define ROOT SL("account")
+
+uint64_t imapd_deleted_storage(struct imapd_session *s, const struct mailbox *m)
+{
+    struct mailbox_ref box = {s->account, m->id};
+    uint64_t bytes = 0;
+    struct arena a;
+    ar_init(&a, 0);
+    uint32_t left = m->deleted, from = 1;
+    for (bool more = left > 0; more && left;) {
+        struct message *v;
+        size_t n;
+        ar_reset(&a);
+        if (message_list(s->server->conf.store, box, from, 1000, &a, &v, &n) != 0) break;
+        for (size_t i = 0; i < n && left; i++)
+            if (v[i].flags & FLAG_DELETED) bytes += v[i].size, left--;
+        more = n == 1000;
+        if (n) from = v[n - 1].uid + 1;
+        fiber_breathe();
+    }
+    ar_free(&a);
+    return bytes;
+}
+
+/* In units of 1,024 bytes (section 5.1), rounded up: what is used is never told as less. */
+static void tell_quota(struct imapd_session *s, const struct account_usage *u)
+{
+    imapd_untagged(s, "QUOTA %.*s (STORAGE %llu %llu)", SLF(ROOT),
+                   (unsigned long long)((u->bytes + 1023) / 1024),
+                   (unsigned long long)(u->quota_bytes / 1024));
+}
+
+void imapd_cmd_getquota(struct imapd_session *s, struct imap_in *in)
+{
+    struct account_usage u;
+    imap_sp(in);
+    struct slice root = imap_astring(in);
+    if (imapd_args_bad(s, in)) return;
+    int e = account_usage(s->server->conf.store, s->account, &u);
+    if (!e && (!sl_eq(root, ROOT) || !u.quota_bytes))
+        e = err_set(ERR_NOT_FOUND, "there is no such quota root");
+    if (e) {
+        imapd_failed(s, e);
+        return;
+    }
+    tell_quota(s, &u);
+    imapd_ok(s, NULL, "that is the quota");
+}
+
+/* The mailbox need not exist (section 4.1.2). */
+void imapd_cmd_getquotaroot(struct imapd_session *s, struct imap_in *in)
+{
+    struct account_usage u;
+    imap_sp(in);
+    struct slice name = imap_mailbox(in);
+    if (imapd_args_bad(s, in)) return;
+    int e = account_usage(s->server->conf.store, s->account, &u);
+    if (e) {
+        imapd_failed(s, e);
+        return;
+    }
+    buf_str(&s->out, "* QUOTAROOT ");
+    imap_put_mailbox(&s->out, name, s->utf8);
+    if (u.quota_bytes) buf_printf(&s->out, " %.*s", SLF(ROOT));
+    buf_str(&s->out, "\r\n");
+    imapd_flush(s);
+    if (u.quota_bytes) tell_quota(s, &u);
+    imapd_ok(s, NULL, u.quota_bytes ? "that is its quota" : "it has no limit");
+}
