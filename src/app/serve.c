@@ -341,7 +341,7 @@ static void wait_for_end(struct node *n)
 static int set_guard(struct core *core)
 {
     size_t wanted = core->conf->connections_max, possible;
-    int e = rt_reserve(KEPT_FILES, KEPT_DIALS, LEAST_CONNECTIONS, &possible);
+    int e = rt_reserve(KEPT_FILES + dns_files_max(), KEPT_DIALS, LEAST_CONNECTIONS, &possible);
     if (e) return e;
     if (possible < wanted)
         log_warn("serve", "connections_max is %zu, but the limit of open files is enough for %zu connections",

@@ -87,15 +87,25 @@ struct world {
     int64_t now;
 };
 
-static void world_begin(struct world *w)
+static void world_make(struct world *w)
 {
     *w = (struct world){.s = sim_new(1)};
     w->host = sim_node(w->s, "mail.one.test", "127.0.0.2,198.51.100.2");
     w->peer = sim_node(w->s, "stranger.test", "203.0.113.9");
     server_configure(&w->server);
+}
+
+static void world_boot(struct world *w)
+{
     sim_node_start(w->host, server_main, &w->server);
     while (!w->server.ready && !w->server.failed && w->now < 600 * RT_S)
         w->now = sim_run(w->s, w->now + RT_S);
+}
+
+static void world_begin(struct world *w)
+{
+    world_make(w);
+    world_boot(w);
 }
 
 static void world_end(struct world *w)
@@ -255,6 +265,67 @@ TEST(guessed_passwords_are_counted_over_all_protocols)
     for (size_t i = 1; i < 25; i++) wrong += v[i].wrong;
     CHECK(v[0].right && v[25].right);
     CHECK(wrong >= 20 && wrong < 2 * GUARD_LOGINS_MAX);
+}
+
+/* ---- a DNS that is silent about a stranger's domains ---- */
+
+enum { SIGNED = 12, SIGNATURES = 8 };
+
+/* A letter with signatures of domains about which the DNS never says anything. */
+static int silent_main(void *arg)
+{
+    struct conn *c;
+    struct slice line;
+    struct endpoint at = {.port = SMTP};
+    (void)arg;
+    ip_parse(SL("198.51.100.2"), &at.ip);
+    if (conn_dial(&c, &at, NULL)) return 1;
+    conn_puts(c, "EHLO a.test\r\nMAIL FROM:<a@elsewhere.test>\r\nRCPT TO:<bob@one.test>\r\nDATA\r\n");
+    for (int i = 0; i < SIGNATURES; i++)
+        conn_printf(c,
+                    "DKIM-Signature: v=1; a=rsa-sha256; d=silent.test; s=s%d; h=from; "
+                    "bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=AAAA\r\n",
+                    i);
+    conn_puts(c, "From: a@elsewhere.test\r\n\r\n.\r\nQUIT\r\n");
+    while (conn_read_line(c, 1000, &line) == 0) continue;
+    conn_close(&c);
+    return 0;
+}
+
+/* *arg: how long the letter took, in nanoseconds. */
+static int good_letter_main(void *arg)
+{
+    struct conn *c;
+    struct slice line;
+    struct endpoint at = {.port = SMTP};
+    int64_t from = rt_now();
+    bool taken = false;
+    ip_parse(SL("198.51.100.2"), &at.ip);
+    if (conn_dial(&c, &at, NULL)) return 1;
+    conn_puts(c, "EHLO b.test\r\nMAIL FROM:<b@elsewhere.test>\r\nRCPT TO:<bob@one.test>\r\nDATA\r\n"
+                 "From: b@elsewhere.test\r\n\r\nhello\r\n.\r\nQUIT\r\n");
+    while (conn_read_line(c, 1000, &line) == 0) taken |= sl_find(line, SL("Accepted as")) != SL_NONE;
+    conn_close(&c);
+    *(int64_t *)arg = taken ? rt_now() - from : INT64_MAX;
+    return 0;
+}
+
+TEST(a_stranger_whose_domains_are_silent_keeps_nobody_waiting)
+{
+    struct world w;
+    int64_t took = INT64_MAX;
+    world_make(&w);
+    w.server.dns_ports = DNS_SHARE + 8;
+    world_boot(&w);
+    struct sim_node *good = sim_node(w.s, "good.test", "203.0.113.10");
+    for (int i = 0; i < SIGNED; i++) sim_node_start(w.peer, silent_main, NULL);
+    w.now = sim_run(w.s, w.now + 2 * RT_S);
+    sim_node_start(good, good_letter_main, &took);
+    w.now = sim_run(w.s, w.now + 5 * RT_S);
+    CHECK(took < 2 * RT_S);
+    w.now = sim_run(w.s, w.now + 300 * RT_S);
+    CHECK(!sim_node_running(w.peer));
+    world_end(&w);
 }
 
 /* ---- many connections at once ---- */

@@ -32,12 +32,44 @@ static int first_boot(struct core *core)
     return e == ERR_EXISTS ? 0 : e;
 }
 
+/* ---- a resolver with few ports ---- */
+
+static struct narrow {
+    struct dns *zone;
+    int ports;
+    struct waitq free;
+} narrow; /* one world at a time */
+
+static int narrow_ask(void *arg, struct arena *a, struct slice name, enum dns_type type,
+                      struct dns_answer *out)
+{
+    struct narrow *x = arg;
+    int e = 0;
+    while (!x->ports && !e) e = waitq_wait(&x->free);
+    if (e) return e;
+    x->ports--;
+    e = sl_ends(name, SL("silent.test")) ? fiber_sleep(3600 * RT_S) : dns_ask(x->zone, a, name, type, out);
+    x->ports++;
+    waitq_wake_one(&x->free);
+    return e;
+}
+
+static int open_dns(struct dns **out, struct server *s)
+{
+    int e = dns_open_zone_text(out, sl_cstr(zone));
+    if (e || !s->dns_ports) return e;
+    narrow = (struct narrow){.zone = *out, .ports = s->dns_ports};
+    waitq_init(&narrow.free);
+    *out = dns_open_func(narrow_ask, &narrow);
+    return 0;
+}
+
 int server_open_core(struct core *core, struct server *s)
 {
     struct dns *dns;
     struct kv *kv;
     struct body_store *body;
-    int e = dns_open_zone_text(&dns, sl_cstr(zone));
+    int e = open_dns(&dns, s);
     if (!e) e = kv_mem_open(&kv, "index.log");
     if (!e) e = body_open(&body, "bodies", 0);
     return e ? e : core_open_on(core, &s->conf, dns, kv, body);
@@ -62,6 +94,7 @@ int server_main(void *arg)
         if (!e) e = node_start(n, buf_slice(&chain), buf_slice(&key));
         if (!e) e = serve(n, false, is_ready, s);
         node_stop(n);
+        dns_close(&narrow.zone);
     }
     if (e && e != ERR_CANCELED && !s->disk_fails) {
         s->failed = true;

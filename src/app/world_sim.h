@@ -12,6 +12,9 @@ struct server {
     struct config conf;
     bool ready, failed;
     bool disk_fails; /* so a start may, too, and is tried again */
+    /* Names that end in silent.test get no answer; each question takes one of so many ports until its asker
+     * gives up, and others wait for one. 0: all are answered at once. */
+    int dns_ports;
 };
 void server_configure(struct server *s);
 /* Opens the store on the node's disk and the DNS of this world. */

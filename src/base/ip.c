@@ -53,6 +53,8 @@ bool ip_in(const struct ip *a, const struct ip *net, unsigned bits)
     return rest == 0 || ((a->b[whole] ^ net->b[whole]) >> (8 - rest)) == 0;
 }
 
+uint64_t ip_network_hash(const struct ip *a) { return sl_hash(sl(a->b, a->family == 6 ? 8 : 4)) | 1; }
+
 bool ip_is_loopback(const struct ip *a)
 {
     static const struct ip v4 = {4, {127}}, v6 = {6, {[15] = 1}};

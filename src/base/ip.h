@@ -17,6 +17,9 @@ char *ip_format(const struct ip *a, char buf[IP_TEXT_MAX]);
 bool ip_eq(const struct ip *a, const struct ip *b);
 /* Are the first `bits` bits the same (and the family)? */
 bool ip_in(const struct ip *a, const struct ip *net, unsigned bits);
+/* The network of one host or household, an IPv4 address or an IPv6 /64 (RFC 6177), as a number that is not 0;
+ * keyed (slice.h), so that nobody can choose to share another's. */
+uint64_t ip_network_hash(const struct ip *a);
 bool ip_is_loopback(const struct ip *a);
 bool ip_is_unspecified(const struct ip *a); /* 0.0.0.0 or :: */
 /* Not to be reached from the world: RFC 1918, 3927, 6598, and 4193, 4291 section 2.5.6. Loopback is not

@@ -9,14 +9,14 @@ enum {
     TTL_MAX = 86400,          /* a record may say a week; a mail server wants to hear of changes */
     NEGATIVE_TTL_MAX = 10800, /* RFC 2308 section 5 */
     TEMPFAIL_TTL = 5,         /* RFC 2308 section 7 allows 300 */
-    UNDER_WAY_MAX = 20000,
 };
 
 struct flight {
     struct cache *cache;
     struct slice key, name;
     enum dns_type type;
-    int users; /* the map and everybody who waits or copies; under the lock */
+    uint64_t asker; /* whose place it takes while it is under way */
+    int users;      /* the map and everybody who waits or copies; under the lock */
     bool under_way;
     struct link waits;  /* struct wait, while under way */
     struct link by_age; /* of those with an answer, oldest use first */
@@ -24,16 +24,9 @@ struct flight {
     struct dns_answer *answer; /* one block of `bytes` */
     size_t bytes;
 };
-/* One asker. It may give up earlier than the answer comes, so it counts its two users,
- * both on the asker's loop. */
-struct wait {
-    struct link link;
-    struct waitq q;
-    int loop, users;
-    bool done;
-};
 struct cache {
     struct lock lock;
+    struct shares *shares;
     struct map flights;
     struct link by_age;
     size_t bytes, max_bytes, under_way;
@@ -159,22 +152,11 @@ static int64_t lifetime(const struct dns_answer *r)
     return (r->ttl < most ? (int64_t)r->ttl : most) * RT_S;
 }
 
-/* On the asker's loop. */
-static void wait_over(void *arg)
-{
-    struct wait *w = arg;
-    w->done = true;
-    waitq_wake_all(&w->q);
-    if (--w->users == 0) free(w);
-}
-
 void flight_finish(struct flight *f, const struct dns_answer *r)
 {
     struct cache *c = f->cache;
     size_t bytes;
     struct dns_answer *answer = answer_pack(f->type, r, &bytes);
-    struct link waits;
-    list_init(&waits);
     lock_take(&c->lock);
     f->answer = answer;
     f->bytes = bytes;
@@ -183,35 +165,20 @@ void flight_finish(struct flight *f, const struct dns_answer *r)
     c->under_way--;
     c->bytes += cost(f);
     list_push(&c->by_age, &f->by_age);
-    for (struct link *l; (l = list_shift(&f->waits)) != NULL;) list_push(&waits, l);
+    for (struct link *l; (l = list_shift(&f->waits)) != NULL;) wait_end(CONTAINER_OF(l, struct wait, link));
+    uint64_t asker = f->asker;
     trim(c);
     lock_release(&c->lock);
-    for (struct link *l; (l = list_shift(&waits)) != NULL;) {
-        struct wait *w = CONTAINER_OF(l, struct wait, link);
-        rt_post(w->loop, wait_over, w);
-    }
+    shares_leave(c->shares, asker);
 }
 
 /* ---- asking ---- */
 
-static struct wait *wait_new(struct flight *f)
-{
-    struct wait *w = xcalloc(1, sizeof *w);
-    w->users = 2;
-    w->loop = rt_loop_id();
-    waitq_init(&w->q);
-    list_push(&f->waits, &w->link);
-    return w;
-}
-
-/* The answer to read: one in the cache, one under way, or a new question. *w: to be
- * waited for, or NULL. *fresh: it has yet to be started. The caller becomes a user. */
-static struct flight *flight_for(struct cache *c, struct slice key, struct slice name, enum dns_type type,
-                                 struct wait **w, bool *fresh)
+/* Under the lock. What is known or under way; *w: to be waited for, or NULL. The caller becomes a user. */
+static struct flight *find_flight(struct cache *c, struct slice key, struct wait **w)
 {
     struct flight *f = map_get(&c->flights, key);
     *w = NULL;
-    *fresh = false;
     if (f && !f->under_way && f->expires <= rt_now()) {
         forget(c, f);
         f = NULL;
@@ -222,25 +189,45 @@ static struct flight *flight_for(struct cache *c, struct slice key, struct slice
         c->hits++;
     } else if (f) {
         c->joined++;
-    } else if (c->under_way < UNDER_WAY_MAX) {
-        f = flight_new(c, key, name, type);
-        f->users++; /* until it is started: it may be finished and forgotten meanwhile */
-        *fresh = true;
     } else {
         return NULL;
     }
     f->users++;
-    if (f->under_way) *w = wait_new(f);
+    if (f->under_way) *w = wait_new(&f->waits);
     return f;
 }
 
-static int wait_for(struct wait *w)
+static void drop(struct flight *f)
 {
-    int e = 0;
-    while (!w->done && !e) e = waitq_wait(&w->q);
-    if (w->done) e = 0;
-    if (--w->users == 0) free(w);
-    return e;
+    struct cache *c = f->cache;
+    lock_take(&c->lock);
+    unuse(f);
+    lock_release(&c->lock);
+}
+
+/* A new question takes a place of the asker's share; waiting for it, another may have asked the same. */
+static int find_or_start(struct cache *c, struct dns_asker by, struct slice key, struct slice name,
+                         enum dns_type type, struct wait **w, struct flight **out)
+{
+    bool fresh = false;
+    int e = shares_enter(c->shares, by);
+    if (e) return e;
+    lock_take(&c->lock);
+    struct flight *f = *out = find_flight(c, key, w);
+    if (!f && c->under_way < DNS_UNDER_WAY_MAX) {
+        f = *out = flight_new(c, key, name, type);
+        f->asker = by.who;
+        f->users += 2; /* the caller, and until it is started: it may be finished and forgotten meanwhile */
+        *w = wait_new(&f->waits);
+        fresh = true;
+    }
+    lock_release(&c->lock);
+    if (!fresh) shares_leave(c->shares, by.who);
+    if (!f) return err_set(ERR_LIMIT, "too many questions are under way");
+    if (!fresh) return 0;
+    c->start(c->ctx, f);
+    drop(f);
+    return 0;
 }
 
 /* The ttl that is left; an answer that was waited for holds for a moment even at 0. */
@@ -253,31 +240,18 @@ static void set_ttl(const struct flight *f, struct dns_answer *out)
         if (ttl < out->rr[i].ttl) out->rr[i].ttl = ttl;
 }
 
-static void drop(struct flight *f)
-{
-    struct cache *c = f->cache;
-    lock_take(&c->lock);
-    unuse(f);
-    lock_release(&c->lock);
-}
-
-int cache_ask(struct cache *c, struct arena *a, struct slice name, enum dns_type type, struct dns_answer *out)
+int cache_ask(struct cache *c, struct arena *a, struct dns_asker by, struct slice name, enum dns_type type,
+              struct dns_answer *out)
 {
     struct slice key = ar_printf(a, "%u %.*s", (unsigned)type, SLF(name));
     struct wait *w;
-    bool fresh;
+    bool ended;
     lock_take(&c->lock);
-    struct flight *f = flight_for(c, key, name, type, &w, &fresh);
+    struct flight *f = find_flight(c, key, &w);
     lock_release(&c->lock);
-    if (!f) {
-        answer_tempfail(out, SL("too many questions are under way"));
-        return 0;
-    }
-    if (fresh) {
-        c->start(c->ctx, f);
-        drop(f);
-    }
-    int e = w ? wait_for(w) : 0;
+    int e = f ? 0 : find_or_start(c, by, key, name, type, &w, &f);
+    if (e) return e;
+    if (w) e = wait_for(w, &c->lock, &ended);
     if (!e) {
         answer_copy(a, type, f->answer, out); /* it does not change once it is there */
         set_ttl(f, out);
@@ -291,7 +265,7 @@ int cache_ask(struct cache *c, struct arena *a, struct slice name, enum dns_type
 struct cache *cache_new(size_t max_bytes, void (*start)(void *ctx, struct flight *f), void *ctx)
 {
     struct cache *c = xcalloc(1, sizeof *c);
-    *c = (struct cache){.max_bytes = max_bytes, .start = start, .ctx = ctx};
+    *c = (struct cache){.max_bytes = max_bytes, .start = start, .ctx = ctx, .shares = shares_new()};
     map_init(&c->flights, false);
     list_init(&c->by_age);
     return c;
@@ -303,6 +277,7 @@ void cache_free(struct cache **c)
     ASSERT((*c)->under_way == 0);
     while (!list_empty(&(*c)->by_age)) forget(*c, CONTAINER_OF((*c)->by_age.next, struct flight, by_age));
     map_free(&(*c)->flights);
+    shares_free(&(*c)->shares);
     free(*c);
     *c = NULL;
 }

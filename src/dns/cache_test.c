@@ -5,6 +5,8 @@
 #include "rt/file.h"
 #include "rt/test_rt.h"
 
+#define NOBODY ((struct dns_asker){0})
+
 struct slow {
     struct flight *pending[8];
     size_t n, started;
@@ -37,18 +39,18 @@ TEST(cache_keeps_answers)
     struct dns_answer r;
     struct cache_stats st;
     for (int i = 0; i < 3; i++) {
-        CHECK_OK(cache_ask(c, &a, SL("x.test"), DNS_MX, &r));
+        CHECK_OK(cache_ask(c, &a, NOBODY, SL("x.test"), DNS_MX, &r));
         CHECK(r.status == DNS_FOUND && r.n == 2 && r.secure);
         CHECK_SL(r.rr[1].mx.host, "b.test");
         CHECK_SL(r.canon, "x.test");
         CHECK(r.ttl <= 100 && r.ttl >= 98 && r.rr[0].ttl == r.ttl);
     }
     CHECK_INT(s.started, 1);
-    CHECK_OK(cache_ask(c, &a, SL("x.test"), DNS_SRV, &r)); /* another type is another question */
+    CHECK_OK(cache_ask(c, &a, NOBODY, SL("x.test"), DNS_SRV, &r)); /* another type is another question */
     CHECK_INT(s.started, 2);
     s.answer = (struct dns_answer){.status = DNS_NXDOMAIN, .ttl = 0};
-    CHECK_OK(cache_ask(c, &a, SL("zero.test"), DNS_A, &r)); /* ttl 0 is not kept */
-    CHECK_OK(cache_ask(c, &a, SL("zero.test"), DNS_A, &r));
+    CHECK_OK(cache_ask(c, &a, NOBODY, SL("zero.test"), DNS_A, &r)); /* ttl 0 is not kept */
+    CHECK_OK(cache_ask(c, &a, NOBODY, SL("zero.test"), DNS_A, &r));
     CHECK_INT(s.started, 4);
     cache_stats(c, &st);
     CHECK(st.hits == 2 && st.asked == 4);
@@ -64,15 +66,15 @@ TEST(cache_is_bounded)
     struct dns_answer r;
     struct cache_stats st;
     for (int i = 0; i < 200; i++) {
-        CHECK_OK(cache_ask(c, &a, ar_printf(&a, "n%d.test", i), DNS_MX, &r));
-        CHECK_OK(cache_ask(c, &a, SL("n0.test"), DNS_MX, &r)); /* used often: stays */
+        CHECK_OK(cache_ask(c, &a, NOBODY, ar_printf(&a, "n%d.test", i), DNS_MX, &r));
+        CHECK_OK(cache_ask(c, &a, NOBODY, SL("n0.test"), DNS_MX, &r)); /* used often: stays */
     }
     cache_stats(c, &st);
     CHECK(st.bytes <= 5000 && st.entries > 3 && st.entries < 50);
     CHECK_INT(s.started, 200);
     cache_free(&c);
     c = cache_new(1, slow_start, &s); /* smaller than one entry: answers still arrive */
-    CHECK_OK(cache_ask(c, &a, SL("n0.test"), DNS_MX, &r));
+    CHECK_OK(cache_ask(c, &a, NOBODY, SL("n0.test"), DNS_MX, &r));
     CHECK_INT(r.n, 2);
     cache_free(&c);
     ar_free(&a);
@@ -90,7 +92,7 @@ static void asker(void *arg)
     struct arena a = {0};
     struct dns_answer r = {0};
     deadline_narrow(DEADLINE_IN(k->wait));
-    k->result = cache_ask(k->c, &a, SL("x.test"), DNS_MX, &r);
+    k->result = cache_ask(k->c, &a, NOBODY, SL("x.test"), DNS_MX, &r);
     k->records = r.n;
     ar_free(&a);
 }
@@ -234,5 +236,86 @@ TEST(dns_by_function)
     CHECK_INT(r.status, DNS_NXDOMAIN);
     dns_close(&d);
     CHECK(!d);
+    ar_free(&a);
+}
+
+/* ---- shares ---- */
+
+enum { SILENT = 200 };
+struct crowd {
+    struct dns *dns;
+    uint64_t who;
+    size_t answered, told;
+    int under_way, most;
+};
+
+/* Nobody answers within an hour, but for one name. */
+static int silent_resolver(void *arg, struct arena *a, struct slice name, enum dns_type type,
+                           struct dns_answer *out)
+{
+    struct crowd *x = arg;
+    (void)a, (void)type;
+    out->status = DNS_NODATA;
+    if (sl_eq(name, SL("good.test"))) return 0;
+    if (++x->under_way > x->most) x->most = x->under_way;
+    int e = fiber_sleep(3600 * RT_S);
+    x->under_way--;
+    return e;
+}
+
+static void one_of_crowd(void *arg)
+{
+    struct crowd *x = arg;
+    struct arena a = {0};
+    struct dns_answer r;
+    (void)deadline_narrow(DEADLINE_IN(100 * RT_MS));
+    CHECK_OK(dns_ask(dns_share(&a, x->dns, x->who, 0), &a, SL("silent.test"), DNS_TXT, &r));
+    x->answered += r.status != DNS_TEMPFAIL;
+    x->told += sl_eq(r.why, SL("too many questions of the same asker are under way"));
+    ar_free(&a);
+}
+
+TEST(who_asks_the_silent_waits_for_its_own_questions_only)
+{
+    struct arena a = {0};
+    struct crowd x = {.who = 7};
+    struct group g;
+    struct dns_answer r;
+    x.dns = dns_open_func(silent_resolver, &x);
+    group_init(&g);
+    for (int i = 0; i < SILENT; i++) CHECK_OK(group_go(&g, "crowd", one_of_crowd, &x));
+    CHECK_OK(fiber_sleep(10 * RT_MS));
+    CHECK_INT(x.most, DNS_SHARE);
+    CHECK_OK(dns_ask(dns_share(&a, x.dns, 8, 0), &a, SL("good.test"), DNS_TXT, &r));
+    CHECK_INT(r.status, DNS_NODATA);
+    CHECK_OK(group_wait(&g));
+    CHECK(x.answered == 0 && x.told > 0);
+    CHECK_OK(dns_ask(dns_share(&a, x.dns, 7, 0), &a, SL("good.test"), DNS_TXT, &r));
+    CHECK_INT(r.status, DNS_NODATA); /* each place was given back */
+    dns_close(&x.dns);
+    ar_free(&a);
+}
+
+TEST(all_shares_together_leave_room_for_our_own_questions)
+{
+    struct arena a = {0};
+    struct crowd x[DNS_UNDER_WAY_MAX / DNS_SHARE];
+    struct group g;
+    struct dns_answer r;
+    struct dns *dns = dns_open_func(silent_resolver, &x[0]);
+    group_init(&g);
+    x[0].under_way = x[0].most = 0;
+    for (size_t i = 0; i < COUNT_OF(x); i++) {
+        x[i] = (struct crowd){.dns = dns, .who = i + 1};
+        for (int k = 0; k < DNS_SHARE; k++) CHECK_OK(group_go(&g, "crowd", one_of_crowd, &x[i]));
+    }
+    CHECK_OK(fiber_sleep(10 * RT_MS));
+    CHECK_INT(x[0].most, DNS_UNDER_WAY_MAX / 4 * 3);
+    CHECK_OK(dns_ask(dns_share(&a, dns, 5000, 0), &a, SL("good.test"), DNS_TXT, &r));
+    CHECK_SL(r.why, "too many questions are under way");
+    CHECK_OK(dns_ask(dns, &a, SL("good.test"), DNS_TXT, &r));
+    CHECK_INT(r.status, DNS_NODATA);
+    CHECK_OK(group_wait(&g));
+    dns_close(&dns);
     ar_free(&a);
 }

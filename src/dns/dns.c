@@ -33,7 +33,7 @@ int dns_ask(struct dns *d, struct arena *a, struct slice name, enum dns_type typ
     }
     bool fiber = fiber_current();
     int64_t before = fiber ? deadline_narrow(DEADLINE_IN(ASK_MAX)) : 0;
-    int e = d->ask(d, a, asked, type, out);
+    int e = d->ask(d, a, (struct dns_asker){0}, asked, type, out);
     if (fiber) deadline_restore(before);
     if (!e || e == ERR_CANCELED) {
         if (!e && !out->canon.p) out->canon = asked;
@@ -51,28 +51,61 @@ void dns_close(struct dns **d)
     *d = NULL;
 }
 
+/* ---- on behalf of one of many ---- */
+
+struct dns_by_share {
+    struct dns dns, *of;
+    struct dns_asker by;
+};
+
+static int share_ask(struct dns *d, struct arena *a, struct dns_asker by, struct slice name,
+                     enum dns_type type, struct dns_answer *out)
+{
+    struct dns_by_share *s = CONTAINER_OF(d, struct dns_by_share, dns);
+    return s->of->ask(s->of, a, by.who ? by : s->by, name, type, out);
+}
+
+struct dns *dns_share(struct arena *a, struct dns *d, uint64_t asker, size_t share)
+{
+    struct dns_by_share *s = ar_new(a, struct dns_by_share);
+    s->dns.ask = share_ask;
+    s->of = d;
+    s->by = (struct dns_asker){asker, share ? share : DNS_SHARE};
+    return &s->dns;
+}
+
 /* ---- a function ---- */
 
 struct dns_by_func {
     struct dns dns;
+    struct shares *shares;
     dns_func *fn;
     void *arg;
 };
 
-static int func_ask(struct dns *d, struct arena *a, struct slice name, enum dns_type type,
-                    struct dns_answer *out)
+static int func_ask(struct dns *d, struct arena *a, struct dns_asker by, struct slice name,
+                    enum dns_type type, struct dns_answer *out)
 {
     struct dns_by_func *f = CONTAINER_OF(d, struct dns_by_func, dns);
     *out = (struct dns_answer){0};
-    return f->fn(f->arg, a, name, type, out);
+    int e = shares_enter(f->shares, by);
+    if (e) return e;
+    e = f->fn(f->arg, a, name, type, out);
+    shares_leave(f->shares, by.who);
+    return e;
 }
 
-static void func_close(struct dns *d) { free(CONTAINER_OF(d, struct dns_by_func, dns)); }
+static void func_close(struct dns *d)
+{
+    struct dns_by_func *f = CONTAINER_OF(d, struct dns_by_func, dns);
+    shares_free(&f->shares);
+    free(f);
+}
 
 struct dns *dns_open_func(dns_func *fn, void *arg)
 {
     struct dns_by_func *f = xcalloc(1, sizeof *f);
-    *f = (struct dns_by_func){{func_ask, func_close}, fn, arg};
+    *f = (struct dns_by_func){{func_ask, func_close}, shares_new(), fn, arg};
     return &f->dns;
 }
 
@@ -85,6 +118,7 @@ struct zone_use {
 };
 struct dns_by_zone {
     struct dns dns;
+    struct shares *shares;
     struct lock lock;
     struct zone_use *use;
     char *path; /* NULL: the text was given */
@@ -169,10 +203,9 @@ static void look_again(struct dns_by_zone *d)
     lock_release(&d->lock);
 }
 
-static int zone_dns_ask(struct dns *dns, struct arena *a, struct slice name, enum dns_type type,
-                        struct dns_answer *out)
+static int zone_answer(struct dns_by_zone *d, struct arena *a, struct slice name, enum dns_type type,
+                       struct dns_answer *out)
 {
-    struct dns_by_zone *d = CONTAINER_OF(dns, struct dns_by_zone, dns);
     if (d->path) look_again(d);
     lock_take(&d->lock);
     bool missing = d->missing;
@@ -189,10 +222,22 @@ static int zone_dns_ask(struct dns *dns, struct arena *a, struct slice name, enu
     return e == ERR_TIMEOUT && fiber_current() ? fiber_sleep(2 * ASK_MAX) : e;
 }
 
+static int zone_dns_ask(struct dns *dns, struct arena *a, struct dns_asker by, struct slice name,
+                        enum dns_type type, struct dns_answer *out)
+{
+    struct dns_by_zone *d = CONTAINER_OF(dns, struct dns_by_zone, dns);
+    int e = shares_enter(d->shares, by);
+    if (e) return e;
+    e = zone_answer(d, a, name, type, out);
+    shares_leave(d->shares, by.who);
+    return e;
+}
+
 static void zone_dns_close(struct dns *dns)
 {
     struct dns_by_zone *d = CONTAINER_OF(dns, struct dns_by_zone, dns);
     use_drop(d, d->use);
+    shares_free(&d->shares);
     free(d->path);
     free(d);
 }
@@ -202,6 +247,7 @@ static struct dns_by_zone *by_zone(struct zone *z, const char *path)
     struct dns_by_zone *d = xcalloc(1, sizeof *d);
     d->dns = (struct dns){zone_dns_ask, zone_dns_close};
     d->use = use_new(z);
+    d->shares = shares_new();
     d->path = path ? xstrndup(path, strlen(path)) : NULL;
     return d;
 }

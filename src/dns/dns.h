@@ -76,6 +76,18 @@ struct dns_answer {
 MUST_CHECK int dns_ask(struct dns *d, struct arena *a, struct slice name, enum dns_type type,
                        struct dns_answer *out);
 
+/* d on behalf of one of many: at most `share` of its questions (0: DNS_SHARE) wait for the world at the same
+ * time. Those above it wait for their turn within the deadline of dns_ask() and are then a DNS_TEMPFAIL, for
+ * this asker alone; all who ask through a share have three quarters of the node's questions together, the
+ * rest is for those who ask d itself. What the cache knows costs no share. asker: a number that is not 0. In
+ * the arena, nothing to be closed; d stays the caller's. */
+struct dns *dns_share(struct arena *a, struct dns *d, uint64_t asker, size_t share);
+enum {
+    DNS_SHARE = 32,          /* questions of one network that wait for an answer at the same time */
+    DNS_SHARE_SENDER = 64,   /* of our own deliveries for one sender */
+    DNS_UNDER_WAY_MAX = 800, /* of all; three quarters of them through shares */
+};
+
 /* The world. forward: NULL = recursion from the root with the built-in trust
  * anchor, else the resolver to ask. Answers are cached here as well, for their ttl. */
 MUST_CHECK int dns_open_unbound(struct dns **out, const struct endpoint *forward);
@@ -92,6 +104,8 @@ typedef int dns_func(void *arg, struct arena *a, struct slice name, enum dns_typ
                      struct dns_answer *out);
 struct dns *dns_open_func(dns_func *fn, void *arg);
 void dns_close(struct dns **d); /* SUSPENDS */
+/* Descriptors that a resolver of the world may hold: an eighth of those allowed, at most 1600. */
+size_t dns_files_max(void);
 
 /* Domains as people write them, to A-labels and back (IDNA2008 with UTS 46
  * mapping, libidn2). ERR_SYNTAX for what can be no domain. ASCII is lower-cased. */

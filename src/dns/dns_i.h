@@ -35,9 +35,14 @@ const char *rdata_form(unsigned type);
 
 /* ---- kinds of resolvers ---- */
 
+struct dns_asker { /* on whose behalf; who 0: nobody's share */
+    uint64_t who;
+    size_t share;
+};
 struct dns {
     /* name: lower case, without final dot. May return ERR_TIMEOUT for a time-out. */
-    int (*ask)(struct dns *d, struct arena *a, struct slice name, enum dns_type type, struct dns_answer *out);
+    int (*ask)(struct dns *d, struct arena *a, struct dns_asker by, struct slice name, enum dns_type type,
+               struct dns_answer *out);
     void (*close)(struct dns *d); /* frees d */
 };
 /* The answer for failures; why: static. */
@@ -66,15 +71,41 @@ MUST_CHECK int zone_parse(struct zone *z, struct slice text, const char *what);
 
 /* ---- a cache in front of a resolver that answers later ---- */
 
+/* ---- a fiber that waits for what another thread will do (wait.c) ---- */
+
+/* It may give up before, so it counts its two users, both on the waiter's loop. */
+struct wait {
+    struct link link;
+    struct waitq q;
+    int loop, users;
+    bool done;
+};
+struct wait *wait_new(struct link *list); /* by the fiber; under the list's lock */
+void wait_end(struct wait *w);            /* by whoever took it out of the list; any thread */
+/* SUSPENDS. 0, or ERR_TIMEOUT, ERR_CANCELED, and then *ended: somebody took it out of the list nevertheless.
+ * Frees w. lock: the list's. */
+MUST_CHECK int wait_for(struct wait *w, struct lock *lock, bool *ended);
+
+/* ---- shares of the questions that wait for an answer (share.c) ---- */
+
+struct shares;
+struct shares *shares_new(void);
+void shares_free(struct shares **s); /* nobody has a place any more */
+/* Takes a place; waits for one when the asker's are taken. SUSPENDS. ERR_CANCELED; ERR_LIMIT: not
+ * within the deadline, or those of all are taken. */
+MUST_CHECK int shares_enter(struct shares *s, struct dns_asker by);
+void shares_leave(struct shares *s, uint64_t who); /* any thread */
+
 struct cache;
 struct flight; /* a question under way, for all that ask it meanwhile */
 /* start(ctx, f): begins to ask, from any loop, without suspending; it leads to one
  * flight_finish(f), from any thread, perhaps at once. */
 struct cache *cache_new(size_t max_bytes, void (*start)(void *ctx, struct flight *f), void *ctx);
 void cache_free(struct cache **c); /* nothing is under way any more */
-/* SUSPENDS until the answer, the deadline (ERR_TIMEOUT) or ERR_CANCELED. */
-MUST_CHECK int cache_ask(struct cache *c, struct arena *a, struct slice name, enum dns_type type,
-                         struct dns_answer *out);
+/* SUSPENDS until the answer, the deadline (ERR_TIMEOUT) or ERR_CANCELED. A question that has to be asked
+ * takes a place of the asker's share until it is answered. */
+MUST_CHECK int cache_ask(struct cache *c, struct arena *a, struct dns_asker by, struct slice name,
+                         enum dns_type type, struct dns_answer *out);
 struct slice flight_name(const struct flight *f); /* NUL-terminated */
 enum dns_type flight_type(const struct flight *f);
 void flight_finish(struct flight *f, const struct dns_answer *r); /* copies r */

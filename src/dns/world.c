@@ -17,6 +17,7 @@
 #include "dns_i.h"
 
 enum { CACHE_BYTES = 16 << 20, DNSKEY = 48, PROBE_AGAIN_S = 60 };
+enum { FILES_MAX = 1600, FILES_LEAST = 100, TCP_MAX = 50 };
 
 /* The root's key signing keys of 2017 and 2024 (IANA). */
 static const char *const root_keys[] = {
@@ -221,12 +222,35 @@ static int forward_to(struct ub_ctx *c, const struct endpoint *to)
     return e;
 }
 
+/* The library's own values are those of a small program: 16 ports, so that 16 questions about silent domains
+ * stop all others. */
+static const struct {
+    const char *name, *value;
+} capacity[] = {
+    {"num-queries-per-thread:", "1600"}, /* two for each of ours: those that resolving needs */
+    {"outgoing-num-tcp:", "50"},
+    /* A server that is silent about one name is not down for the others: what is noted of its times holds a
+     * second. With a resolver to forward to, all names have the same server. */
+    {"infra-host-ttl:", "0"},
+};
+
+size_t dns_files_max(void)
+{
+    size_t n = rt_files_max() / 8;
+    return n > FILES_MAX ? FILES_MAX : n < FILES_LEAST ? FILES_LEAST : n;
+}
+
 static int context(struct ub_ctx **out, const struct endpoint *forward, bool validate)
 {
+    char ports[24];
     struct ub_ctx *c = ub_ctx_create();
     if (!c) return err_set(ERR_DNS, "libunbound cannot be started");
     int e = ub_ctx_async(c, 1);
     ub_ctx_debugout(c, NULL);
+    snprintf(ports, sizeof ports, "%zu", dns_files_max() - TCP_MAX);
+    if (!e) e = ub_ctx_set_option(c, "outgoing-range:", ports); /* each a descriptor while a question waits */
+    for (size_t i = 0; !e && i < COUNT_OF(capacity); i++)
+        e = ub_ctx_set_option(c, capacity[i].name, capacity[i].value);
     /* answers are kept in our own cache; this one serves what resolving needs */
     if (!e) e = ub_ctx_set_option(c, "msg-cache-size:", "2m");
     if (!e) e = ub_ctx_set_option(c, "rrset-cache-size:", "8m");
@@ -268,10 +292,10 @@ static int delete_contexts(void *arg)
     return 0;
 }
 
-static int world_ask(struct dns *d, struct arena *a, struct slice name, enum dns_type type,
-                     struct dns_answer *out)
+static int world_ask(struct dns *d, struct arena *a, struct dns_asker by, struct slice name,
+                     enum dns_type type, struct dns_answer *out)
 {
-    return cache_ask(CONTAINER_OF(d, struct world, dns)->cache, a, name, type, out);
+    return cache_ask(CONTAINER_OF(d, struct world, dns)->cache, a, by, name, type, out);
 }
 
 static void world_close(struct dns *d)

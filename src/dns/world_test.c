@@ -86,6 +86,7 @@ static void *serve(void *arg)
         ssize_t n = recvfrom(s->fd, m, sizeof m - 512, 0, (struct sockaddr *)&from, &len);
         if (n < 17) break;
         if (!strcasecmp((char *)m + 12, "\4slow\4test")) continue;
+        if (!strncasecmp((char *)m + 13, "silent", 6)) continue;
         size_t out = respond(s, m, (size_t)n);
         sendto(s->fd, m, out, 0, (struct sockaddr *)&from, len);
     }
@@ -162,6 +163,51 @@ TEST(world_through_a_resolver)
     CHECK_INT(r.status, DNS_TEMPFAIL);
     dns_close(&d); /* with the slow question still under way */
     CHECK(!d);
+    server_stop(&s);
+    ar_free(&a);
+}
+
+struct silent {
+    struct dns *dns;
+    int n;
+};
+
+static void ask_silent(void *arg)
+{
+    struct silent *x = arg;
+    struct arena a = {0};
+    char name[32];
+    snprintf(name, sizeof name, "silent%d.test", x->n++);
+    struct dns_answer r;
+    int e = dns_ask(x->dns, &a, sl_cstr(name), DNS_TXT, &r);
+    CHECK(e == ERR_CANCELED || (!e && r.status == DNS_TEMPFAIL));
+    ar_free(&a);
+}
+
+/* With the library's own values the 17th question stops all others, and a resolver that is silent about some
+ * names is taken for one that is down. */
+TEST(silent_domains_do_not_stop_others)
+{
+    enum { SILENT = 160 };
+    struct arena a = {0};
+    struct silent x = {0};
+    struct server s;
+    struct group g;
+    REQUIRE(server_start(&s));
+    REQUIRE(dns_open_unbound(&x.dns, &s.at) == 0);
+    group_init(&g);
+    CHECK_INT(ask(x.dns, &a, "text.test", DNS_TXT).status, DNS_FOUND);
+    int64_t before = deadline_narrow(DEADLINE_IN(8 * RT_S));
+    for (int i = 0; i < SILENT; i++) CHECK_OK(group_go(&g, "silent", ask_silent, &x));
+    CHECK_OK(fiber_sleep(6 * RT_S));
+    deadline_restore(before);
+    before = deadline_narrow(DEADLINE_IN(RT_S));
+    CHECK_INT(ask(x.dns, &a, "mail.test", DNS_MX).status, DNS_FOUND);
+    CHECK_INT(ask(x.dns, &a, "www.test", DNS_A).status, DNS_FOUND);
+    deadline_restore(before);
+    group_cancel(&g);
+    (void)group_wait(&g);
+    dns_close(&x.dns);
     server_stop(&s);
     ar_free(&a);
 }

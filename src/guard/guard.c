@@ -53,11 +53,7 @@ static struct slice net_key(struct key *k, char kind, const struct ip *ip)
     return guard_key(k, kind, sl_cstr(net));
 }
 
-uint64_t guard_asker(const struct guard_visit *v)
-{
-    struct key k;
-    return v ? sl_hash(net_key(&k, 'n', &v->ip)) | 1 : 0;
-}
+uint64_t guard_asker(const struct guard_visit *v) { return v ? ip_network_hash(&v->ip) : 0; }
 
 static struct slice account_key(struct key *k, struct slice user) { return guard_key(k, 'a', user); }
 

@@ -81,7 +81,7 @@ void guard_logged_in(struct guard_visit *v, struct slice user);
 void guard_untried(struct guard_visit *v, struct slice user);
 /* How long the answer to a failed login waits, in nanoseconds. */
 int64_t guard_login_delay(struct guard_visit *v, struct slice user);
-/* Whose turn it is when many wait (offload_for(), dns_asked_by()): the network, as a number that is not 0. 0
+/* Whose turn it is when many wait (offload_for()): the network, as a number that is not 0. 0
  * without a visit. */
 uint64_t guard_asker(const struct guard_visit *v);
 /* What came of a try that guard_try() let through: 0 right, ERR_DENIED wrong, else it could not be judged.

@@ -9,6 +9,7 @@ struct mailauth {
     const struct mailauth_ctx *ctx;
     struct arena *a;
     struct mailauth_conn conn;
+    struct dns *dns; /* the share of the peer's network */
     struct slice mail_from;
     int64_t started;
     struct group children;
@@ -34,8 +35,8 @@ static void check_address(void *arg)
 {
     struct mailauth *m = arg;
     int e = 0;
-    if (!m->conn.iprev) e = iprev_check(m->ctx->dns, m->a, &m->conn.ip, &m->v.iprev);
-    if (e == 0) e = helo_check(m->ctx->dns, m->a, &m->conn.ip, m->conn.helo, &m->v.helo);
+    if (!m->conn.iprev) e = iprev_check(m->dns, m->a, &m->conn.ip, &m->v.iprev);
+    if (e == 0) e = helo_check(m->dns, m->a, &m->conn.ip, m->conn.helo, &m->v.helo);
     m->address_code = e;
 }
 
@@ -43,14 +44,14 @@ static void check_envelope(void *arg)
 {
     struct mailauth *m = arg;
     struct spf_query q = m->query;
-    int e = spf_check(m->ctx->dns, m->a, &q, &m->v.spf);
+    int e = spf_check(m->dns, m->a, &q, &m->v.spf);
     if (e == 0 && !m->mail_from.n) { /* the null path is the HELO identity already */
         m->v.spf_helo = m->v.spf;
         m->v.spf_helo.identity = SPF_HELO;
         m->v.spf_helo.questions = 0;
     } else if (e == 0) {
         q.identity = SPF_HELO;
-        e = spf_check(m->ctx->dns, m->a, &q, &m->v.spf_helo);
+        e = spf_check(m->dns, m->a, &q, &m->v.spf_helo);
     }
     m->envelope_code = e;
 }
@@ -58,13 +59,13 @@ static void check_envelope(void *arg)
 static void ask_dkim_keys(void *arg)
 {
     struct mailauth *m = arg;
-    (void)dkim_verify_ask(m->dkim, m->ctx->dns); /* canceled: the end finds keys without an answer */
+    (void)dkim_verify_ask(m->dkim, m->dns); /* canceled: the end finds keys without an answer */
 }
 
 static void ask_arc_keys(void *arg)
 {
     struct mailauth *m = arg;
-    (void)arc_verify_ask(m->arc, m->ctx->dns);
+    (void)arc_verify_ask(m->arc, m->dns);
 }
 
 /* When no fiber is to be had the end asks by itself. */
@@ -98,6 +99,7 @@ int mailauth_new(struct mailauth **out, const struct mailauth_ctx *ctx, struct a
     m->ctx = ctx;
     m->a = a;
     m->conn = *conn;
+    m->dns = dns_share(a, ctx->dns, ip_network_hash(&conn->ip), 0);
     m->conn.helo = helo_name(a, conn->helo);
     m->mail_from = ar_dup(a, env->mail_from);
     m->started = rt_now();
@@ -154,8 +156,8 @@ static void mark_unfinished(struct mailauth *m)
 static int verify_signatures(struct mailauth *m)
 {
     if (!m->head) return 0;
-    int e = dkim_verify_end(m->dkim, m->ctx->dns, &m->v.dkim);
-    return e ? e : arc_verify_end(m->arc, m->ctx->dns, &m->v.arc);
+    int e = dkim_verify_end(m->dkim, m->dns, &m->v.dkim);
+    return e ? e : arc_verify_end(m->arc, m->dns, &m->v.arc);
 }
 
 static size_t domains_with(const struct dkim_results *r, enum dkim_result result, struct slice *out)
@@ -183,7 +185,7 @@ static int check_dmarc(struct mailauth *m)
         .ndkim_temperror = domains_with(&m->v.dkim, DKIM_TEMPERROR, unknown),
     };
     int code = dmarc_authors(m->a, m->head ? m->head : &empty, &from);
-    return code ? code : dmarc_check(m->ctx->dns, m->a, &from, &e, &m->v.dmarc);
+    return code ? code : dmarc_check(m->dns, m->a, &from, &e, &m->v.dmarc);
 }
 
 static struct slice id_of(const struct mailauth_ctx *ctx)

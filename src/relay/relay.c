@@ -237,7 +237,9 @@ static void deliver(struct delivery *d)
 {
     struct mx_list hosts;
     struct verdict why;
-    if (mx_find(&d->relay->conf, d->at->a, d->at->domain, &hosts, &why) != 0) {
+    struct relay_conf conf = d->relay->conf; /* what one sender asks for keeps no other's questions waiting */
+    conf.dns = dns_share(d->at->a, conf.dns, sl_hash(d->at->letter->sender) | 1, DNS_SHARE_SENDER);
+    if (mx_find(&conf, d->at->a, d->at->domain, &hosts, &why) != 0) {
         give_open(d, &why, "");
         return;
     }

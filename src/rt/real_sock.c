@@ -49,16 +49,16 @@ static struct sock *sock_make(int fd)
 /* The system gives the lowest number that is free: a descriptor with number n means that n are open. */
 static int accept_below = INT_MAX, dial_below = INT_MAX;
 
-static uint64_t descriptors(void)
+size_t rt_files_max(void)
 {
     struct rlimit r;
     if (getrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_cur > INT_MAX) return INT_MAX;
-    return (uint64_t)r.rlim_cur;
+    return (size_t)r.rlim_cur;
 }
 
 int rt_reserve(size_t files, size_t dials, size_t least, size_t *accepted)
 {
-    uint64_t all = descriptors(), own = 32 + 4 * (uint64_t)rt_loops(), kept = files + dials + own;
+    uint64_t all = rt_files_max(), own = 32 + 4 * (uint64_t)rt_loops(), kept = files + dials + own;
     if (all < kept + 2 * least)
         return err_set(ERR_LIMIT,
                        "this process may have %llu files open, and needs at least %llu: raise the limit "

@@ -19,6 +19,8 @@ int rt_loop_id(void) { return fiber_current() && sim_here()->thread ? -1 : 0; }
 
 void rt_pause(int64_t ns) { sim_thread_pause(ns, ns); }
 
+size_t rt_files_max(void) { return SIZE_MAX; }
+
 int rt_reserve(size_t files, size_t dials, size_t least, size_t *accepted)
 {
     (void)files, (void)dials, (void)least;
