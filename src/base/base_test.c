@@ -238,7 +238,7 @@ TEST(an_event_of_the_log_is_names_and_values)
     LOG_EVENT(LOG_INFO, "letter", {"event", SL("refused")}, {"to", SL("")},
               {"why", SL("550 \"no\\\" a=b\nevil")}, {"id", SL("1")});
     CHECK_SL(sl_cstr(logged),
-             "1970-01-01T00:00:00Z info letter: event=refused why=\"550 \\\"no\\\\\\\" a=b?evil\" id=1\n");
+             "1970-01-01T00:00:00Z info letter: event=refused why=\"550 \\\"no\\\\\\\" a=b / evil\" id=1\n");
     LOG_EVENT(LOG_INFO, "letter", {"why", sl(long_text, sizeof long_text)}, {"id", SL("1")});
     CHECK_INT(strlen(logged), LOG_LINE_MAX - 1);
     LOG_EVENT(LOG_DEBUG, "letter", {"id", SL("2")});
@@ -246,4 +246,63 @@ TEST(an_event_of_the_log_is_names_and_values)
     log_set_level(LOG_ERROR + 1);
     log_set_sink(NULL);
     log_set_clock(NULL);
+}
+
+TEST(foreign_text_steers_nothing_and_forges_no_line)
+{
+    static const struct {
+        const char *in, *line, *text;
+    } cases[] = {
+        {"plain \xc3\xa9 \xe2\x82\xac", "plain \xc3\xa9 \xe2\x82\xac", "plain \xc3\xa9 \xe2\x82\xac"},
+        {"\033[31mred\007\177", "\\x1b[31mred\\x07\\x7f", "\\x1b[31mred\\x07\\x7f"},
+        {"\xc2\x9b"
+         "31m",
+         "\\x9b31m", "\\x9b31m"}, /* CSI as one character */
+        {"\x9b"
+         "31m\xff",
+         "\\x9b31m\\xff", "\\x9b31m\\xff"}, /* and as a byte */
+        {"a\r\nb\nc\td\re", "a / b / c d\\x0de", "a\nb\nc\td\\x0de"},
+        {"\xe2\x80\xae"
+         "cod.exe\xd8\x9c\xe2\x81\xa6\xe2\x80\xa8",
+         "\\u202ecod.exe\\u061c\\u2066\\u2028", "\\u202ecod.exe\\u061c\\u2066\\u2028"},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        char room[100];
+        struct buf b = BUF_INIT;
+        struct slice in = sl_cstr(cases[i].in);
+        CHECK_SL(sl(room, foreign_text(room, sizeof room, in, true)), cases[i].line);
+        foreign_put(&b, in, false);
+        CHECK_SL(buf_slice(&b), cases[i].text);
+        for (size_t n = 0; n <= b.n; n++) { /* nothing is cut in the middle */
+            size_t used = foreign_text(room, n, in, false);
+            CHECK(used <= n && utf8_valid(sl(room, used)));
+        }
+        buf_free(&b);
+    }
+    CHECK_INT(foreign_text((char[4]){0}, 3, SL("\033"), true), 0);
+}
+
+static struct buf log_lines;
+static void keep_foreign(struct slice line) { buf_put(&log_lines, line); }
+
+TEST(log_lines_carry_no_foreign_controls)
+{
+    log_set_sink(keep_foreign);
+    log_set_level(LOG_INFO);
+    log_warn("who", "EHLO %s",
+             "\xc2\x9b"
+             "2J\033]0;x\007\n2026 error forged: yes\xe2\x80\xae");
+    LOG_EVENT(LOG_WARN, "letter", {"subject", SL("\xc2\x85 a\r\nb \xe2\x80\xa9")});
+    for (int i = 0; i < 40; i++) log_warn("who", "%*s\xe2\x82\xac\xe2\x82\xac", LOG_LINE_MAX - 60 + i, "");
+    log_set_sink(NULL);
+    log_set_level(LOG_ERROR + 1);
+    size_t lines = 0;
+    struct slice rest = buf_slice(&log_lines);
+    for (uint32_t c; utf8_next(&rest, &c);) {
+        lines += c == '\n';
+        CHECK(c == '\n' || !text_steers(c));
+    }
+    CHECK(!rest.n);
+    CHECK_INT(lines, 42);
+    buf_free(&log_lines);
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "civil.h"
+#include "text.h"
 
 static enum log_level least_level = LOG_INFO;
 
@@ -31,17 +32,16 @@ void log_write(enum log_level level, const char *who, const char *fmt, ...)
 {
     if (!log_wants(level)) return;
     static const char *const names[] = {"debug", "info", "warning", "error"};
-    char line[LOG_LINE_MAX], when[CIVIL_TEXT_MAX];
-    int n = snprintf(line, sizeof line, "%s %s %.64s: ", civil_format(clock_now(), when), names[level], who);
+    char said[LOG_LINE_MAX], line[LOG_LINE_MAX], when[CIVIL_TEXT_MAX];
+    int n = snprintf(said, sizeof said, "%s %s %.64s: ", civil_format(clock_now(), when), names[level], who);
     size_t used = (size_t)n;
     va_list ap;
     va_start(ap, fmt);
-    n = vsnprintf(line + used, sizeof line - used, fmt, ap);
+    n = vsnprintf(said + used, sizeof said - used, fmt, ap);
     va_end(ap);
     used += n < 0 ? 0 : (size_t)n;
-    if (used > sizeof line - 2) used = sizeof line - 2;
-    for (size_t i = 0; i < used; i++)
-        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f) line[i] = '?';
+    if (used > sizeof said - 1) used = sizeof said - 1;
+    used = foreign_text(line, sizeof line - 2, utf8_cut(sl(said, used), sizeof line - 2), true);
     line[used++] = '\n';
     sink(sl(line, used));
 }

@@ -1,6 +1,8 @@
 /* text.c - numbers, hex, base64, UTF-8 and what may be printed. */
 #include "text.h"
 
+#include <stdio.h>
+
 #include "err.h"
 #if defined __x86_64__
 #include <nmmintrin.h>
@@ -300,18 +302,59 @@ uint32_t crc32c(uint32_t crc, const void *bytes, size_t n)
     return ~crc;
 }
 
+bool text_steers(uint32_t c)
+{
+    return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x61c || c == 0x200e || c == 0x200f ||
+           (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+}
+
+/* One character, or one byte that belongs to none, from the front of *s as it may be shown. */
+static size_t show_next(struct slice *s, bool one_line, char out[12])
+{
+    struct slice before = *s;
+    uint32_t c;
+    if (!utf8_next(s, &c)) {
+        *s = sl_from(before, 1);
+        return (size_t)snprintf(out, 12, "\\x%02x", (unsigned char)before.p[0]);
+    }
+    if (c == '\r' && s->n && s->p[0] == '\n') return 0;
+    if (c == '\n') return (size_t)snprintf(out, 12, one_line ? " / " : "\n");
+    if (c == '\t') return (size_t)snprintf(out, 12, one_line ? " " : "\t");
+    if (text_steers(c)) return (size_t)snprintf(out, 12, c < 0xa0 ? "\\x%02x" : "\\u%04x", (unsigned)c);
+    size_t n = before.n - s->n;
+    memcpy(out, before.p, n);
+    return n;
+}
+
+size_t foreign_text(char *out, size_t room, struct slice s, bool one_line)
+{
+    char one[12];
+    size_t used = 0;
+    while (s.n) {
+        size_t n = show_next(&s, one_line, one);
+        if (n > room - used) break;
+        memcpy(out + used, one, n);
+        used += n;
+    }
+    return used;
+}
+
+void foreign_put(struct buf *b, struct slice s, bool one_line)
+{
+    char one[12];
+    while (s.n) {
+        size_t n = show_next(&s, one_line, one);
+        buf_put(b, sl(one, n));
+    }
+}
+
 struct slice printable(struct arena *a, struct slice s, size_t max)
 {
+    char one[12];
     struct buf b = BUF_INIT;
     while (s.n && b.n < max) {
-        struct slice before = s;
-        uint32_t cp;
-        if (utf8_next(&s, &cp) && cp >= 0x20 && cp != 0x7f && !(cp >= 0x80 && cp < 0xa0)) {
-            buf_put(&b, sl(before.p, before.n - s.n));
-        } else {
-            buf_printf(&b, "\\x%02x", (unsigned char)before.p[0]);
-            s = sl_from(before, 1);
-        }
+        size_t n = show_next(&s, true, one);
+        buf_put(&b, sl(one, n));
     }
     if (s.n) buf_str(&b, "...");
     struct slice out = ar_dup(a, buf_slice(&b));

@@ -46,6 +46,14 @@ bool is_ascii(struct slice s);
 /* CRC-32C (Castagnoli), for records on disk. Start with crc = 0. */
 uint32_t crc32c(uint32_t crc, const void *p, size_t n);
 
-/* For people and logs: s with control characters and bytes that are no UTF-8
- * replaced by \xNN, and cut with "..." after max bytes. In the arena. */
+/* The one way in which text of strangers reaches a terminal or a log: control characters (C0, DEL, C1), bytes
+ * that are no UTF-8, line and paragraph separators and marks that turn the direction of writing as \x1b,
+ * \u202e; CR LF is one line end. one_line: a line end is " / " and a tab a blank, so that no line can be
+ * forged; else line feeds and tabs stay. At most room bytes, never part of a character or escape; how many.
+ */
+bool text_steers(uint32_t c); /* is this one of the characters that are shown as escapes? */
+size_t foreign_text(char *out, size_t room, struct slice s, bool one_line);
+void foreign_put(struct buf *b, struct slice s, bool one_line);
+
+/* For sentences: s as one line of foreign_text(), cut with "..." after max bytes. In the arena. */
 struct slice printable(struct arena *a, struct slice s, size_t max);

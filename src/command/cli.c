@@ -60,22 +60,20 @@ static void print_json(struct task *t)
     if (t->error.n) reply_text(t->reply, "error", buf_slice(&t->error));
     if (t->error.n) reply_int(t->reply, "status", t->status);
     char *text = json_dumps(t->reply, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
-    if (text) printf("%s\n", text);
+    struct slice rest = sl_cstr(text);
+    struct buf b = BUF_INIT;
+    for (uint32_t c; utf8_next(&rest, &c);)
+        if (c >= 0x7f && text_steers(c)) buf_printf(&b, "\\u%04x", (unsigned)c); /* a terminal may show it */
+        else utf8_put(&b, c);
+    printf("%.*s\n", SLF(buf_slice(&b)));
+    buf_free(&b);
     free(text);
 }
 
-/* Text of strangers must not steer the terminal (ESC, C1) nor forge lines of an answer. */
 static json_t *harmless(const char *s, bool one_line)
 {
     struct buf b = BUF_INIT;
-    struct slice rest = sl_cstr(s);
-    for (uint32_t c; utf8_next(&rest, &c);) {
-        bool control = c < 32 || (c >= 127 && c < 160);
-        if (c == '\r' && rest.n && rest.p[0] == '\n') continue; /* a line end of mail is one */
-        if (c == '\n' && one_line) buf_str(&b, " / ");
-        else if (control && c != '\n' && c != '\t') buf_printf(&b, "\\x%02x", (unsigned)c);
-        else utf8_put(&b, c);
-    }
+    foreign_put(&b, sl_cstr(s), one_line);
     json_t *v = json_stringn(b.p ? b.p : "", b.n);
     buf_free(&b);
     return v;
@@ -102,7 +100,17 @@ static void make_harmless(json_t *o, bool one_line)
 /* Here a text is one line of a table or a story; elsewhere (zone lines, fields) it has several. */
 static bool is_one_line(const struct command *c)
 {
-    return strncmp(c->name, "queue ", 6) == 0 || strcmp(c->name, "trace") == 0;
+    return strncmp(c->name, "queue ", 6) == 0 || strncmp(c->name, "block ", 6) == 0 ||
+           strcmp(c->name, "trace") == 0;
+}
+
+/* The words of an error may be somebody else's. */
+static void complain(struct slice words)
+{
+    struct buf b = BUF_INIT;
+    foreign_put(&b, words, true);
+    fprintf(stderr, "tram: %.*s\n", SLF(buf_slice(&b)));
+    buf_free(&b);
 }
 
 /* With --json the answer is one object on standard output, also when it is an error. */
@@ -114,7 +122,7 @@ static void print_answer(struct task *t)
         return;
     }
     make_harmless(t->reply, is_one_line(t->cmd));
-    if (t->error.n) fprintf(stderr, "tram: %.*s\n", SLF(buf_slice(&t->error)));
+    if (t->error.n) complain(buf_slice(&t->error));
     else if (t->status <= EXIT_NO) t->cmd->print(t->args, t->reply, &out);
     if (t->status == EXIT_WRONG_USE)
         fprintf(stderr, "usage: tram [-C DIR] %s %.*s\n", t->cmd->name, SLF(command_usage(&t->a, t->cmd)));

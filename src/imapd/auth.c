@@ -41,6 +41,16 @@ struct imapd_refusal imapd_login_closed(struct imapd_session *s)
 
 /* ---- STARTTLS ---- */
 
+int imapd_tls_begin(struct imapd_session *s)
+{
+    static const char *const alpn[] = {"imap", NULL};
+    int64_t before = deadline_narrow(s->born + IMAPD_STRANGER);
+    int r = conn_tls_accept_as(s->c, s->server->conf.tls, alpn);
+    deadline_restore(before);
+    if (r) log_info(s->who, "TLS did not come about: %s", err_text(r));
+    return r;
+}
+
 void imapd_cmd_starttls(struct imapd_session *s, struct imap_in *in)
 {
     if (imapd_args_bad(s, in)) return;
@@ -50,9 +60,7 @@ void imapd_cmd_starttls(struct imapd_session *s, struct imap_in *in)
         return;
     }
     imapd_ok(s, NULL, "begin TLS now");
-    int64_t before = deadline_narrow(s->born + IMAPD_STRANGER);
-    if (conn_tls_accept(s->c, s->server->conf.tls) != 0) s->over = true;
-    deadline_restore(before);
+    if (imapd_tls_begin(s)) s->over = true;
 }
 
 /* ---- the outcome ---- */

@@ -300,14 +300,9 @@ void imapd_session(struct imapd *d, bool tls_at_once, struct conn *c, struct gro
     ar_init(&s->a, IMAPD_MEMORY);
     endpoint_format(conn_peer(c), peer);
     snprintf(s->who, sizeof s->who, "imap %.50s", peer);
-    if (tls_at_once) {
-        int64_t before = deadline_narrow(s->born + IMAPD_STRANGER);
-        int r = conn_tls_accept(c, d->conf.tls);
-        deadline_restore(before);
-        if (r) {
-            session_end(s);
-            return;
-        }
+    if (tls_at_once && imapd_tls_begin(s)) {
+        session_end(s);
+        return;
     }
     buf_str(&s->out, "* OK [CAPABILITY ");
     imapd_capabilities(s, &s->out);

@@ -118,6 +118,7 @@ struct imapd_command {
 struct imapd_refusal imapd_starttls_closed(struct imapd_session *s); /* auth.c */
 struct imapd_refusal imapd_login_closed(struct imapd_session *s);
 struct imapd_refusal imapd_authenticate_closed(struct imapd_session *s);
+int imapd_tls_begin(struct imapd_session *s);   /* SUSPENDS */
 unsigned imapd_logins(struct imapd_session *s); /* the mechanisms of AUTHENTICATE that are offered */
 void imapd_capabilities(struct imapd_session *s, struct buf *out); /* "IMAP4rev1 ..." as true now */
 /* Parses and runs the command in s->cmd. */

@@ -32,8 +32,9 @@ void popd_capa(struct popd_session *s, struct pop3_command *c)
 
 int popd_tls_begin(struct popd_session *s)
 {
+    static const char *const alpn[] = {"pop3", NULL};
     int64_t before = deadline_narrow(DEADLINE_IN(POPD_WORK));
-    int r = conn_tls_accept(s->c, s->conf->tls);
+    int r = conn_tls_accept_as(s->c, s->conf->tls, alpn);
     deadline_restore(before);
     if (r) {
         log_info(s->who, "TLS did not come about: %s", err_text(r));

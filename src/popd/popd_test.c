@@ -451,3 +451,25 @@ TEST(pop3_an_idle_session_ends_when_its_account_changes)
         world_end(&w);
     }
 }
+
+/* RFC 7301: who names other protocols only meant somebody else; who names none is served. */
+TEST(pop3_tls_for_another_protocol_is_refused)
+{
+    static const char *const wrong[] = {"imap", "http/1.1", NULL}, *const right[] = {"h2", "pop3", NULL};
+    static const struct {
+        const char *const *alpn;
+        int error;
+    } cases[] = {{wrong, ERR_TLS}, {right, 0}, {NULL, 0}};
+    struct world w;
+    world_begin(&w);
+    for (size_t i = 0; i < 2 * COUNT_OF(cases); i++) {
+        struct tls_peer peer = {.name = SL("pop.home.test"), .alpn = cases[i / 2].alpn};
+        struct client cl = {0};
+        ASSERT(conn_dial(&cl.c, listener_at(w.listener[i % 2]), NULL) == 0);
+        if (i % 2 == 0) CHECK_SL(reply(&cl), "+OK pop.home.test POP3 Tram");
+        if (i % 2 == 0) CHECK_SL(talk(&cl, "STLS"), "+OK begin TLS");
+        CHECK_ERR(conn_tls_connect(cl.c, w.client_tls, &peer), cases[i / 2].error);
+        client_close(&cl);
+    }
+    world_end(&w);
+}

@@ -86,6 +86,11 @@ size_t conn_pending(const struct conn *c); /* bytes not yet handed to the kernel
  * empty (RFC 3207 section 5: nothing sent in clear may count after STARTTLS;
  * asserted). Pending output is flushed first. SUSPENDS. ERR_TLS with the reason. */
 MUST_CHECK int conn_tls_accept(struct conn *c, struct tls_ctx *tls);
+/* The same for one of several protocols that share a context: alpn (NULL-terminated, together at most 32
+ * bytes, static) names what is spoken here, in place of the context's list. A client that names only others
+ * is refused, so that nobody leads a browser to this port; one that names nothing is not (RFC 7301
+ * section 3.2). */
+MUST_CHECK int conn_tls_accept_as(struct conn *c, struct tls_ctx *tls, const char *const *alpn);
 MUST_CHECK int conn_tls_connect(struct conn *c, struct tls_ctx *tls, const struct tls_peer *peer);
 bool conn_is_tls(const struct conn *c);
 void conn_tls_info(const struct conn *c, struct tls_info *out);

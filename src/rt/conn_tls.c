@@ -31,6 +31,11 @@ static int start(struct conn *c, struct tls_ctx *tls, bool server, const struct 
 
 int conn_tls_accept(struct conn *c, struct tls_ctx *tls) { return start(c, tls, true, NULL); }
 
+int conn_tls_accept_as(struct conn *c, struct tls_ctx *tls, const char *const *alpn)
+{
+    return start(c, tls, true, &(struct tls_peer){.alpn = alpn});
+}
+
 int conn_tls_connect(struct conn *c, struct tls_ctx *tls, const struct tls_peer *peer)
 {
     return start(c, tls, false, peer);

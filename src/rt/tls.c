@@ -90,19 +90,6 @@ unsigned tls_alpn_wire(const char *const *names, unsigned char *out, size_t size
     return (unsigned)n;
 }
 
-/* A client that offers only other protocols meant somebody else (section 3.2). */
-static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n, const unsigned char *in,
-                       unsigned in_n, void *arg)
-{
-    struct tls_ctx *t = arg;
-    unsigned char *chosen;
-    (void)ssl;
-    if (SSL_select_next_proto(&chosen, out_n, t->alpn, t->alpn_n, in, in_n) != OPENSSL_NPN_NEGOTIATED)
-        return SSL_TLSEXT_ERR_ALERT_FATAL;
-    *out = chosen;
-    return SSL_TLSEXT_ERR_OK;
-}
-
 /* ---- servers ---- */
 
 /* The certificate is set on the session itself, which takes references of its own: the context's
@@ -146,7 +133,7 @@ int tls_server_new(struct tls_ctx **out, const char *const *alpn)
     SSL_CTX_set_cert_cb(t->ssl, use_cert, t);
     SSL_CTX_set_tlsext_servername_callback(t->ssl, accept_name);
     t->alpn_n = tls_alpn_wire(alpn, t->alpn, sizeof t->alpn);
-    if (t->alpn_n) SSL_CTX_set_alpn_select_cb(t->ssl, choose_alpn, t);
+    SSL_CTX_set_alpn_select_cb(t->ssl, tls_choose_alpn, t);
     *out = t;
     return 0;
 }

@@ -48,6 +48,10 @@ const char *tls_reason(void); /* the reason alone; static or OpenSSL's; clears t
 /* Names in wire form (RFC 7301 section 3.1); the length, or 0 when they do not fit. */
 unsigned tls_alpn_wire(const char *const *names, unsigned char *out, size_t size);
 
+/* tls_link.c: OpenSSL asks a server for its choice; arg: the context. */
+int tls_choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n, const unsigned char *in,
+                    unsigned in_n, void *arg);
+
 void tls_ctx_hold(struct tls_ctx *t);
 void tls_ctx_drop(struct tls_ctx *t);
 

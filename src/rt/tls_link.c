@@ -15,8 +15,10 @@ struct tls_link {
     struct tls_ctx *ctx;
     struct sock *sock;
     int wants;
-    int io_error; /* what the socket said, when it failed */
-    bool done;    /* the handshake is */
+    int io_error;           /* what the socket said, when it failed */
+    bool done;              /* the handshake is */
+    unsigned char alpn[32]; /* server: wire form of what this connection speaks */
+    unsigned alpn_n;
     char session_key[TLS_NAME_MAX + 32];
     char io_text[128];
 };
@@ -155,6 +157,23 @@ static int prepare_client(struct tls_link *l, const struct tls_peer *peer)
     return 0;
 }
 
+/* What this connection speaks, else what its context does. A client that offers only other protocols meant
+ * somebody else (RFC 7301 section 3.2). */
+int tls_choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n, const unsigned char *in,
+                    unsigned in_n, void *arg)
+{
+    const struct tls_ctx *t = arg;
+    const struct tls_link *l = SSL_get_app_data(ssl);
+    const unsigned char *ours = l->alpn_n ? l->alpn : t->alpn;
+    unsigned n = l->alpn_n ? l->alpn_n : t->alpn_n;
+    unsigned char *chosen;
+    if (!n) return SSL_TLSEXT_ERR_NOACK;
+    if (SSL_select_next_proto(&chosen, out_n, ours, n, in, in_n) != OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    *out = chosen;
+    return SSL_TLSEXT_ERR_OK;
+}
+
 int tls_link_new(struct tls_link **out, struct tls_ctx *t, struct sock *s, bool server,
                  const struct tls_peer *peer)
 {
@@ -171,6 +190,7 @@ int tls_link_new(struct tls_link **out, struct tls_ctx *t, struct sock *s, bool 
     X509_VERIFY_PARAM_set_time(SSL_get0_param(l->ssl), (time_t)rt_wall_seconds());
     attach_bio(l);
     if (server) {
+        if (peer) l->alpn_n = tls_alpn_wire(peer->alpn, l->alpn, sizeof l->alpn);
         SSL_set_accept_state(l->ssl);
         return 0;
     }

@@ -391,3 +391,26 @@ TEST(submission_an_idle_session_ends_when_its_account_changes)
         world_end(&w);
     }
 }
+
+/* RFC 7301: who names other protocols only meant somebody else; who names none is served. */
+TEST(smtp_tls_for_another_protocol_is_refused)
+{
+    static const char *const wrong[] = {"imap", "http/1.1", NULL}, *const right[] = {"h2", "smtp", NULL};
+    static const struct {
+        const char *const *alpn;
+        int error;
+    } cases[] = {{wrong, ERR_TLS}, {right, 0}, {NULL, 0}};
+    struct world w;
+    world_begin(&w, NULL);
+    for (size_t i = 0; i < 3 * COUNT_OF(cases); i++) {
+        enum smtpd_kind kind = (enum smtpd_kind)(i % 3);
+        struct tls_peer peer = {.name = SL("mx.home.test"), .alpn = cases[i / 3].alpn};
+        struct client cl = {0};
+        ASSERT(conn_dial(&cl.c, listener_at(w.listener[kind]), NULL) == 0);
+        if (kind != SMTPD_SUBMISSIONS) CHECK_SL(client_reply(&cl), "220 mx.home.test ESMTP Tram");
+        if (kind != SMTPD_SUBMISSIONS) CHECK_SL(talk(&cl, "STARTTLS"), "220 2.0.0 Begin TLS");
+        CHECK_ERR(conn_tls_connect(cl.c, w.client_tls, &peer), cases[i / 3].error);
+        client_close(&cl);
+    }
+    world_end(&w);
+}

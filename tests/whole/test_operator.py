@@ -6,6 +6,7 @@ import pty
 import signal
 import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -269,3 +270,55 @@ def test_blocks_are_listed_made_and_lifted_and_outlive_a_restart(one):
     home.tram("block", "remove", "alice@one.test")
     home.imap("alice").logout()
     assert home.tram("block", "list").stdout == "Nobody is shut out.\n"
+
+
+def reply_to_all(lines):
+    """A server that greets and answers everything with these bytes; its address and port."""
+    server = socket.create_server((next_address(), 10025))
+
+    def run():
+        while True:
+            try:
+                peer, _ = server.accept()
+            except OSError:
+                return
+            with peer, peer.makefile("rb") as f:
+                peer.sendall(b"220 mx\r\n")
+                while line := f.readline():
+                    peer.sendall(b"250 ok\r\n" if line[:4].upper() in (b"EHLO", b"HELO") else lines)
+
+    threading.Thread(target=run, daemon=True).start()
+    return server
+
+
+def test_nothing_that_strangers_say_steers_the_terminal(world):
+    evil = "\x1b]0;x\x07\x1b[2J\u009b31m\u202etxt.exe\u2028\x7f"
+    server = reply_to_all(f"451 4.0.0 {evil}\r\n".encode())
+    try:
+        home = world.home("one.test", accounts=["alice"])
+        world.publish(extra=f"evil.test. MX 10 mx.evil.test.\nmx.evil.test. A {server.getsockname()[0]}\n"
+                            "sender.test. TXT \"v=spf1 +all\"\nsender.test. MX 0 .\n")
+        home.start()
+        with socket.create_connection((home.address, home.port(25)), timeout=20) as s, s.makefile("rb") as f:
+            f.readline()
+            for line in (f"EHLO {evil}", f"MAIL FROM:<{evil}@sender.test>", f"RCPT TO:<{evil}@one.test>", f"X{evil}",
+                         "EHLO client.test", "MAIL FROM:<a@sender.test> SMTPUTF8", "RCPT TO:<alice@one.test>", "DATA",
+                         f"From: {evil} <a@sender.test>\r\nSubject: {evil}\r\nMessage-ID: <{evil}@x>\r\n\r\nHello\r\n."):
+                s.sendall(line.encode() + b"\r\n")
+                while f.readline()[3:4] == b"-":
+                    pass
+        with home.submission() as client:
+            client.sendmail("alice@one.test", ["bob@evil.test"], letter("alice@one.test", "bob@evil.test", subject="hi"))
+        waits = until(lambda: [q for q in home.json("queue", "list")["letters"]
+                               if "451" in home.tram("queue", "show", q["id"]).stdout])
+        said = [home.tram("queue", "show", waits[0]["id"]).stdout, home.tram("queue", "list").stdout,
+                home.tram("queue", "list", "--json").stdout, home.tram("trace", "--last", "50").stdout,
+                home.tram("trace", "--last", "50", "--json").stdout, home.tram("trace", evil, ok=False).stderr,
+                home.tram("alias", "add", f"{evil}@one.test", "x", ok=False).stderr, home.log.read_text(errors="replace")]
+        home.stop()
+        assert "txt.exe" in said[0] and "txt.exe" in said[-1]
+        for text in said:
+            bad = [c for c in text if c != "\n" and (ord(c) < 32 or 0x7f <= ord(c) < 0xa0 or c in "\u202e\u2028\ufffd")]
+            assert not bad, (bad, text)
+    finally:
+        server.close()
