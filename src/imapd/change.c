@@ -30,19 +30,18 @@ static void tell_stored(struct imapd_session *s, const struct imap_store *args, 
 {
     for (size_t k = 0; k < p->n; k++) {
         size_t i = p->at[k];
-        struct view_msg *m = &s->view->msg[i];
-        if (has_uid(failed, m->uid)) continue;
-        if (m->changed) s->view->nchanged--;
-        m->changed = false;
+        struct view_msg m = view_at(s->view, i);
+        if (has_uid(failed, m.uid)) continue;
+        view_told(s->view, i);
         if (args->silent && !s->condstore) continue;
         buf_printf(&s->out, "* %zu FETCH (", i + 1);
-        if (s->uid || s->condstore) buf_printf(&s->out, "UID %u ", m->uid);
+        if (s->uid || s->condstore) buf_printf(&s->out, "UID %u ", m.uid);
         if (!args->silent) {
             buf_str(&s->out, "FLAGS ");
             imapd_put_flags(s, i);
         }
         if (s->condstore)
-            buf_printf(&s->out, "%sMODSEQ (%llu)", args->silent ? "" : " ", (unsigned long long)m->modseq);
+            buf_printf(&s->out, "%sMODSEQ (%llu)", args->silent ? "" : " ", (unsigned long long)m.modseq);
         buf_str(&s->out, ")\r\n");
         if (s->out.n > IMAPD_CHUNK) imapd_flush(s);
         fiber_breathe();
@@ -66,12 +65,10 @@ static char *modified_code(struct imapd_session *s, struct uids failed)
 
 void imapd_gone_flags(struct imapd_session *s, size_t i, enum flags_op op, uint64_t flags)
 {
-    struct view_msg *m = &s->view->msg[i];
-    uint64_t now = op == FLAGS_ADD ? m->flags | flags : op == FLAGS_REMOVE ? m->flags & ~flags : flags;
-    if (!m->gone || now == m->flags) return;
-    m->flags = now;
-    s->view->nchanged += !m->changed;
-    m->changed = true;
+    if (!s->view->ngone) return;
+    struct view_msg m = view_at(s->view, i);
+    uint64_t now = op == FLAGS_ADD ? m.flags | flags : op == FLAGS_REMOVE ? m.flags & ~flags : flags;
+    if (m.gone) view_gone_flags(s->view, i, now);
 }
 
 static enum flags_op op_of(const struct imap_store *args)

@@ -64,22 +64,22 @@ static void put_record_items(struct fetch *f, unsigned kinds)
 static void put_view_items(struct fetch *f, unsigned kinds)
 {
     struct imapd_session *s = f->s;
-    struct view_msg *m = &s->view->msg[f->i];
+    struct view_msg m = view_at(s->view, f->i);
+    bool changed = view_changed(s->view, f->i);
     if (kinds & KIND(UID)) {
         item(f, "UID ");
-        buf_u64(&s->out, m->uid);
+        buf_u64(&s->out, m.uid);
     }
     /* \Seen that this very command sets is told as well. */
-    if (kinds & KIND(FLAGS) || m->changed) {
+    if (kinds & KIND(FLAGS) || changed) {
         item(f, "FLAGS ");
         imapd_put_flags(s, f->i);
-        if (m->changed) s->view->nchanged--;
-        if (m->changed && s->condstore) kinds |= KIND(MODSEQ);
-        m->changed = false;
+        if (changed && s->condstore) kinds |= KIND(MODSEQ);
+        view_told(s->view, f->i);
     }
     if (kinds & KIND(MODSEQ)) {
         item(f, "MODSEQ (");
-        buf_printf(&s->out, "%llu)", (unsigned long long)m->modseq);
+        buf_printf(&s->out, "%llu)", (unsigned long long)m.modseq);
     }
     if (kinds & KIND(THREADID)) item(f, "THREADID NIL");
 }
@@ -318,7 +318,7 @@ static int put_byte_item(struct fetch *f, const struct imap_fetch_item *it)
 static int put_items(struct fetch *f, unsigned kinds)
 {
     struct imapd_session *s = f->s;
-    uint32_t uid = s->view->msg[f->i].uid;
+    uint32_t uid = view_at(s->view, f->i).uid;
     int r = 0;
     f->record = NULL;
     if (kinds & OF_RECORD) r = reader_record(&f->records, uid, &f->record);
@@ -338,9 +338,8 @@ static int put_items(struct fetch *f, unsigned kinds)
 static void fetch_one(struct fetch *f, unsigned kinds)
 {
     struct imapd_session *s = f->s;
-    struct view_msg *m = &s->view->msg[f->i];
     size_t before = s->out.n;
-    bool changed = m->changed;
+    bool changed = view_changed(s->view, f->i);
     f->started = false;
     int r = put_items(f, kinds);
     if (r && f->started) {
@@ -351,10 +350,7 @@ static void fetch_one(struct fetch *f, unsigned kinds)
     }
     if (r) {
         s->out.n = before;
-        if (changed && !m->changed) { /* its flags were not told after all */
-            m->changed = true;
-            s->view->nchanged++;
-        }
+        if (changed) view_not_told(s->view, f->i); /* its flags were not told after all */
         if (r == ERR_NOT_FOUND) f->missing = true;
         else f->failed = r;
     }
@@ -364,7 +360,7 @@ static void fetch_one(struct fetch *f, unsigned kinds)
 
 static bool wanted(const struct fetch *f, size_t i)
 {
-    return !f->args.conditional || f->s->view->msg[i].modseq > f->args.changed_since;
+    return !f->args.conditional || view_at(f->s->view, i).modseq > f->args.changed_since;
 }
 
 /* BODY[] without PEEK sets \Seen, in one change for all messages of the command. */
@@ -375,7 +371,7 @@ static int set_seen(struct fetch *f)
     uint32_t *uid = ar_array(&s->a, uint32_t, f->picked.n);
     size_t n = 0;
     for (size_t k = 0; k < f->picked.n; k++)
-        if (wanted(f, f->picked.at[k]) && !(s->view->msg[f->picked.at[k]].flags & FLAG_SEEN))
+        if (wanted(f, f->picked.at[k]) && !(view_at(s->view, f->picked.at[k]).flags & FLAG_SEEN))
             uid[n++] = f->picked.uid[k];
     if (!n) return 0;
     int r = message_flags(s->server->conf.store, imapd_box(s), (struct uids){uid, n}, &seen, &s->a, NULL);

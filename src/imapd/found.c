@@ -6,14 +6,14 @@
 
 uint32_t imapd_number(const struct imapd_session *s, size_t i)
 {
-    return s->uid ? s->view->msg[i].uid : (uint32_t)i + 1;
+    return s->uid ? view_at(s->view, i).uid : (uint32_t)i + 1;
 }
 
 static uint64_t highest_modseq(const struct imapd_session *s, const size_t *at, size_t n)
 {
     uint64_t most = 0;
     for (size_t k = 0; k < n; k++)
-        if (s->view->msg[at[k]].modseq > most) most = s->view->msg[at[k]].modseq;
+        if (view_at(s->view, at[k]).modseq > most) most = view_at(s->view, at[k]).modseq;
     return most;
 }
 
@@ -79,7 +79,7 @@ static void save(struct imapd_session *s, const struct imap_search_args *args, c
     for (size_t k = 0; k < f->n; k++) {
         bool kept = all || (k >= from && k < to) || (k == 0 && some & IMAP_RETURN_MIN) ||
                     (k == f->n - 1 && some & IMAP_RETURN_MAX);
-        if (kept) s->saved[s->nsaved++] = s->view->msg[f->at[k]].uid;
+        if (kept) s->saved[s->nsaved++] = view_at(s->view, f->at[k]).uid;
     }
     qsort(s->saved, s->nsaved, sizeof *s->saved, by_uid); /* a SORT has another order */
 }
@@ -120,12 +120,13 @@ int imapd_each_found(struct imapd_session *s, const struct imapd_found *f, bool 
     int e = 0;
     if (!f->n) return 0;
     ar_init(&a, 0);
-    reader_records_begin(&records, s->server->conf.store, imapd_box(s), s->view->msg[f->at[f->n - 1]].uid);
+    reader_records_begin(&records, s->server->conf.store, imapd_box(s),
+                         view_at(s->view, f->at[f->n - 1]).uid);
     for (size_t k = 0; k < f->n && !e; k++) {
         const struct message *m = NULL;
         struct reader *rd;
         struct slice head = SL("");
-        uint32_t uid = s->view->msg[f->at[k]].uid;
+        uint32_t uid = view_at(s->view, f->at[k]).uid;
         ar_reset(&a);
         e = reader_record(&records, uid, &m);
         if (!e && heads) e = imapd_reader(s, uid, m, &rd);

@@ -24,9 +24,9 @@ bool imapd_reload_keywords(struct imapd_session *s)
 
 void imapd_put_flags(struct imapd_session *s, size_t i)
 {
-    const struct view_msg *m = &s->view->msg[i];
-    imap_put_flags(&s->out, m->flags, s->keyword, s->nkeywords, FLAG_KEYWORD_FIRST,
-                   !s->rev2 && imapd_recent_has(s, m->uid) ? SL("\\Recent") : SL(""));
+    struct view_msg m = view_at(s->view, i);
+    imap_put_flags(&s->out, m.flags, s->keyword, s->nkeywords, FLAG_KEYWORD_FIRST,
+                   !s->rev2 && imapd_recent_has(s, m.uid) ? SL("\\Recent") : SL(""));
 }
 
 void imapd_tell_flags(struct imapd_session *s)
@@ -62,9 +62,11 @@ uint64_t imapd_flags(const struct imapd_session *s, const struct imap_flags *f)
 
 /* ---- news ---- */
 
+/* One that came and went meanwhile lies behind all that the client knows of. */
 static void tell_expunge(void *arg, uint32_t seq)
 {
     struct imapd_session *s = arg;
+    if (seq > s->told) return;
     buf_printf(&s->out, "* %u EXPUNGE\r\n", seq);
     s->told--;
 }
@@ -80,7 +82,7 @@ static void tell_exists(struct imapd_session *s)
 {
     const struct view *v = s->view;
     size_t n = v->n;
-    if (s->told < n) imapd_claim_recent(s, v->msg[n - 1].uid + 1);
+    if (s->told < n) imapd_claim_recent(s, view_at(v, n - 1).uid + 1);
     s->told = n;
     imapd_tell_counts(s);
 }
@@ -88,17 +90,16 @@ static void tell_exists(struct imapd_session *s)
 static void tell_changed(struct imapd_session *s)
 {
     struct view *v = s->view;
-    for (size_t i = 0; i < v->n && v->nchanged; i++) {
-        struct view_msg *m = &v->msg[i];
-        if (!m->changed) continue;
-        m->changed = false;
-        if (i >= s->told || m->gone) continue;
-        buf_printf(&s->out, "* %zu FETCH (UID %u FLAGS ", i + 1, m->uid);
+    for (size_t i = 0; (i = view_next_changed(v, i)) < s->told; i++) {
+        struct view_msg m = view_at(v, i);
+        if (m.gone) continue;
+        buf_printf(&s->out, "* %zu FETCH (UID %u FLAGS ", i + 1, m.uid);
         imapd_put_flags(s, i);
-        if (s->condstore) buf_printf(&s->out, " MODSEQ (%llu)", (unsigned long long)m->modseq);
+        if (s->condstore) buf_printf(&s->out, " MODSEQ (%llu)", (unsigned long long)m.modseq);
         buf_str(&s->out, ")\r\n");
+        if (s->out.n > IMAPD_CHUNK) imapd_flush(s);
     }
-    v->nchanged = 0;
+    view_told_all(v);
 }
 
 /* Is some flag set for which we have no name? */
@@ -106,9 +107,7 @@ static bool unknown_keyword(const struct imapd_session *s)
 {
     uint64_t known =
         s->nkeywords >= 59 ? ~(uint64_t)0 : ((uint64_t)1 << (FLAG_KEYWORD_FIRST + s->nkeywords)) - 1;
-    for (size_t i = 0; i < s->view->n; i++)
-        if (s->view->msg[i].flags & ~known) return true;
-    return false;
+    return view_flags(s->view) & ~known;
 }
 
 void imapd_sync(struct imapd_session *s)

@@ -90,7 +90,7 @@ bool imapd_recent_has(const struct imapd_session *s, uint32_t uid)
 size_t imapd_recent_shown(const struct imapd_session *s)
 {
     size_t n = 0;
-    for (size_t i = s->recent.n ? 0 : s->view->n; i < s->view->n; i++)
-        n += imapd_recent_has(s, s->view->msg[i].uid);
+    for (size_t i = 0; i < s->recent.n; i++)
+        n += view_rank(s->view, s->recent.range[i].hi + 1) - view_rank(s->view, s->recent.range[i].lo);
     return n;
 }

@@ -20,7 +20,7 @@ struct search {
     int64_t now;
     int know;
     size_t i; /* its index in the view */
-    const struct view_msg *m;
+    struct view_msg m;
     const struct message *record;
     struct slice head;
     int64_t sent; /* day of the Date field, as written; -1 = none */
@@ -51,7 +51,7 @@ static int prepare(struct search *x, struct imap_search *k, struct slice charset
         switch (k->key) {
         case IMAP_KEY_SEQ: imap_set_fix(&k->set, (uint32_t)s->told); break;
         case IMAP_KEY_UID:
-            imap_set_fix(&k->set, s->told ? s->view->msg[s->told - 1].uid : s->view->uidnext);
+            imap_set_fix(&k->set, s->told ? view_at(s->view, s->told - 1).uid : s->view->uidnext);
             break;
         case IMAP_KEY_HEADER:
         case IMAP_KEY_ADDRESS:
@@ -93,7 +93,7 @@ static bool in_saved(const struct imapd_session *s, uint32_t uid)
 
 static enum answer view_key(const struct search *x, const struct imap_search *k)
 {
-    const struct view_msg *m = x->m;
+    const struct view_msg *m = &x->m;
     switch (k->key) {
     case IMAP_KEY_ALL: return YES;
     case IMAP_KEY_SEQ:
@@ -198,8 +198,8 @@ static int learn(struct search *x, struct reader_records *records)
     struct reader *rd;
     int r = 0;
     x->know++;
-    if (x->know == KNOW_RECORD) return reader_record(records, x->m->uid, &x->record);
-    r = imapd_reader(x->s, x->m->uid, x->record, &rd);
+    if (x->know == KNOW_RECORD) return reader_record(records, x->m.uid, &x->record);
+    r = imapd_reader(x->s, x->m.uid, x->record, &rd);
     if (!r && x->know == KNOW_HEADER) r = reader_head(rd, &x->a, &x->head);
     if (!r && x->know == KNOW_TEXT) r = reader_search(rd, x->needle, x->nneedles);
     return r;
@@ -211,7 +211,7 @@ static int judge(struct search *x, const struct imap_search *key, struct reader_
     enum answer r;
     int e = 0;
     x->i = i;
-    x->m = &x->s->view->msg[i];
+    x->m = view_at(x->s->view, i);
     x->know = KNOW_VIEW;
     x->sent_known = false;
     ar_reset(&x->a);
@@ -227,7 +227,7 @@ static int search_all(struct search *x, const struct imap_search *key, struct im
     struct reader_records records;
     int r = 0;
     if (!s->told) return 0;
-    reader_records_begin(&records, s->server->conf.store, imapd_box(s), s->view->msg[s->told - 1].uid);
+    reader_records_begin(&records, s->server->conf.store, imapd_box(s), view_at(s->view, s->told - 1).uid);
     for (size_t i = 0; i < s->told && r >= 0 && !conn_error(s->c); i++) {
         r = judge(x, key, &records, i);
         if (r == 1) out->at[out->n++] = i;

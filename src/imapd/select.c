@@ -29,8 +29,7 @@ void imapd_unselect(struct imapd_session *s)
 static void tell_mailbox(struct imapd_session *s, struct slice name)
 {
     const struct view *v = s->view;
-    size_t unseen = 0;
-    while (unseen < v->n && v->msg[unseen].flags & FLAG_SEEN) unseen++;
+    size_t unseen = view_first_without(v, FLAG_SEEN);
     imapd_tell_flags(s);
     imapd_tell_counts(s);
     if (unseen < v->n && !s->rev2)
@@ -57,27 +56,19 @@ void imapd_condstore(struct imapd_session *s)
                        (unsigned long long)(s->view->modseq ? s->view->modseq : 1));
 }
 
-static void tell_nobody(void *arg, uint32_t seq) { (void)arg, (void)seq; }
-
 static int open_mailbox(struct imapd_session *s, struct slice name, bool read_only)
 {
     struct store *store = s->server->conf.store;
     struct mailbox m;
-    size_t added;
     int r = mailbox_find(store, s->account, name, &s->a, &m);
     if (r) return r;
     /* Watched before it is read, so that nothing falls between. */
     s->watch = mailbox_watch(store, s->account, on_news, s);
     r = view_open(&s->view, store, s->account, m.id);
-    if (!r) r = view_sync(s->view, &added);
-    if (!r && s->view->deleted) r = err_set(ERR_NOT_FOUND, "there is no such mailbox");
     if (r) return r;
     s->state = IMAPD_SELECTED;
     s->read_only = read_only;
     imapd_reload_keywords(s);
-    for (size_t i = 0; i < s->view->n; i++) s->view->msg[i].changed = false;
-    s->view->nchanged = 0;
-    view_drop_gone(s->view, tell_nobody, NULL);
     return 0;
 }
 

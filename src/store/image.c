@@ -1,26 +1,18 @@
-/* image.c - the stored image of a mailbox: uid, flags and modseq of each message, packed, as of
- * one modseq. Opening a mailbox reads it and the journal since then, not a row for each message.
+/* image.c - the stored image of a mailbox: its roll, packed, a row a page. Opening a mailbox reads it and the
+ * journal since then, not a row for each message.
  *
- * Rows i/<box>/<part>, each a record: m modseq, v uidvalidity, u uidnext, n messages, p parts
- * (in part 0), d data: for each message LEB128 of the step to its uid, its flags, and the
- * distance of its modseq below m. */
+ * Rows i/<box>/<part>: m modseq, d for each message LEB128 of the step to its uid, its flags, and the
+ * distance of its modseq below m. Row i/<box>/head: m, v, u of the mailbox as of the image, n messages, p
+ * parts: it stands for the whole. While more parts are written than fit into one transaction there is only
+ * its w, by which their writer finds his work again. */
 #include <stdlib.h>
 
 #include "mailbox_i.h"
 
-enum { IMAGE_ROW = 1, PART_BYTES = 60000, PARTS_MAX = 60 };
-
-struct view_msg *view_add(struct view *v)
-{
-    if (v->n == v->size) {
-        v->size = v->size ? 2 * v->size : 64;
-        v->msg = xrealloc(v->msg, v->size * sizeof *v->msg);
-    }
-    return memset(&v->msg[v->n++], 0, sizeof *v->msg);
-}
+enum { IMAGE_ROW = 1, STEP_PARTS = 40, PART_DIGITS = 6, LOAD_PARTS = 100 };
 
 struct image {
-    uint64_t modseq, count, parts;
+    uint64_t modseq, count, parts, writer;
     uint32_t uidvalidity, uidnext;
     struct slice data;
 };
@@ -37,10 +29,25 @@ static int image_row(struct slice value, struct image *out)
         case 'u': out->uidnext = (uint32_t)rec_u64(&r); break;
         case 'n': out->count = rec_u64(&r); break;
         case 'p': out->parts = rec_u64(&r); break;
+        case 'w': out->writer = rec_u64(&r); break;
         case 'd': out->data = r.field; break;
         }
     return rec_error(&r);
 }
+
+static struct slice head_key(uint32_t box, char room[KEY_ROOM])
+{
+    size_t n = row_prefix('i', box, room).n;
+    memcpy(room + n, "head", 4);
+    return sl(room, n + 4);
+}
+
+static struct slice part_key(uint32_t box, uint32_t number, char room[KEY_ROOM])
+{
+    return row_key('i', box, number, PART_DIGITS, room);
+}
+
+/* ---- loading ---- */
 
 /* Most numbers have one byte. */
 static inline bool take(struct slice *s, uint64_t *v)
@@ -51,136 +58,204 @@ static inline bool take(struct slice *s, uint64_t *v)
     return true;
 }
 
-/* False when the data is damaged. The view has room for all of them. */
-static bool unpack(struct view *v, struct slice data, const struct image *image)
+/* False when the part is damaged. */
+static bool unpack(struct roll *r, uint32_t number, const struct image *part)
 {
-    uint64_t step, flags, below;
-    uint64_t uid = v->n ? v->msg[v->n - 1].uid : 0;
+    struct slice data = part->data;
+    uint64_t step, flags, below, uid = (uint64_t)number * ROLL_PAGE;
+    uint32_t n = data.n / 3 < ROLL_PAGE ? (uint32_t)(data.n / 3) : ROLL_PAGE;
+    struct roll_page *p = roll_add_page(r, number, n);
     while (data.n) {
-        if (v->n == image->count || !take(&data, &step) || !take(&data, &flags) || !take(&data, &below))
-            return false;
+        if (p->n == n || !take(&data, &step) || !take(&data, &flags) || !take(&data, &below)) return false;
         uid += step;
-        if (!step || uid >= image->uidnext || below > image->modseq) return false;
-        v->msg[v->n++] =
-            (struct view_msg){.uid = (uint32_t)uid, .flags = flags, .modseq = image->modseq - below};
+        if ((!step && p->n) || uid >= r->uidnext || uid / ROLL_PAGE != number || below > part->modseq)
+            return false;
+        p->m[p->n++] =
+            (struct roll_msg){.uid = (uint32_t)uid, .flags = flags, .modseq = part->modseq - below};
+        p->flags |= flags;
     }
-    return true;
-}
-
-static void make_room(struct view *v, size_t count)
-{
-    v->size = count + 64;
-    v->msg = xrealloc(v->msg, v->size * sizeof *v->msg);
+    r->n += p->n;
+    return p->n > 0;
 }
 
 static bool fits(const struct image *i, const struct box_row *b)
 {
-    return i->uidvalidity == b->m.uidvalidity && i->modseq <= b->m.modseq && i->modseq >= b->journal_floor &&
-           i->uidnext <= b->m.uidnext && i->count < i->uidnext;
+    return !i->writer && i->uidvalidity == b->m.uidvalidity && i->modseq <= b->m.modseq &&
+           i->modseq >= b->journal_floor && i->uidnext <= b->m.uidnext && i->count < i->uidnext;
 }
 
-int image_load(struct view *v, const struct box_row *b, bool *found)
+/* Rows of parts, page by page; false when one is damaged. */
+static int load_parts(struct store *s, struct mailbox_ref box, struct roll *r, bool *good)
 {
     char room[KEY_ROOM], from[KEY_ROOM], to[KEY_ROOM];
     struct arena a;
-    struct kv_page page;
-    struct image first = {0}, part;
+    struct kv_page page = {.more = true};
+    struct image part;
+    uint64_t number = 0;
+    struct slice first = part_key(box.box, 0, from);
+    int rc = 0;
     ar_init(&a, 0);
-    *found = false;
-    int rc = kv_scan(v->store->kv, account_object(v->acc, room), row_prefix('i', b->m.id, from),
-                     row_prefix_end('i', b->m.id, to), KV_PAGE_MAX, &a, &page);
-    bool good = rc == 0 && page.n && image_row(page.row[0].value, &first) == 0 && first.parts == page.n &&
-                fits(&first, b);
-    if (good) make_room(v, (size_t)first.count);
-    for (size_t i = 0; good && i < page.n; i++)
-        good = image_row(page.row[i].value, &part) == 0 && part.modseq == first.modseq &&
-               unpack(v, part.data, &first);
+    while (rc == 0 && *good && page.more) {
+        rc = kv_scan(s->kv, account_object(box.account, room), first, head_key(box.box, to), LOAD_PARTS, &a,
+                     &page);
+        for (size_t i = 0; rc == 0 && *good && i < page.n; i++)
+            *good = row_number(page.row[i].key, &number) == 0 && number <= UINT32_MAX / ROLL_PAGE &&
+                    image_row(page.row[i].value, &part) == 0 && unpack(r, (uint32_t)number, &part);
+        first = part_key(box.box, (uint32_t)number + 1, from);
+        ar_reset(&a);
+        fiber_breathe();
+    }
     ar_free(&a);
-    *found = good && v->n == first.count;
-    if (!*found) v->n = 0; /* it can be made anew from the messages */
-    if (*found) v->modseq = first.modseq, v->uidnext = first.uidnext;
+    return rc;
+}
+
+/* The row that stands for the whole; *good false: there is none to be used. */
+static int load_head(struct store *s, struct mailbox_ref box, struct image *out, bool *good)
+{
+    char room[KEY_ROOM], key[KEY_ROOM];
+    struct arena a;
+    struct slice value;
+    ar_init(&a, 0);
+    int rc = kv_get(s->kv, account_object(box.account, room), head_key(box.box, key), &a, &value);
+    *good = rc == 0 && image_row(value, out) == 0;
+    ar_free(&a);
+    return rc == ERR_NOT_FOUND ? 0 : rc;
+}
+
+int image_load(struct store *s, const char *acc, const struct box_row *b, struct roll **out)
+{
+    const struct mailbox_ref box = {acc, b->m.id};
+    struct image head, after;
+    bool good;
+    *out = NULL;
+    int rc = load_head(s, box, &head, &good);
+    if (rc || !good || !fits(&head, b)) return rc;
+    struct roll *r = roll_new();
+    r->modseq = head.modseq;
+    r->uidvalidity = head.uidvalidity;
+    r->uidnext = head.uidnext;
+    rc = load_parts(s, box, r, &good);
+    good = good && r->n == head.count && r->npages == head.parts;
+    bool still = good;
+    if (rc == 0 && good) rc = load_head(s, box, &after, &still); /* written to meanwhile? */
+    if (rc == 0 && good && still && after.modseq == head.modseq && !after.writer) *out = roll_ref(r);
+    roll_unref(&r); /* what is no good can be made anew from the messages */
     return rc;
 }
 
 /* ---- saving ---- */
 
 struct save {
-    const struct view *v;
-    struct buf data[PARTS_MAX];
-    size_t parts;
-    uint64_t count;
+    struct roll *r;
+    uint32_t box;
+    uint64_t base, writer; /* the image it goes out from; 0: none */
+    bool first, last;      /* step */
+    bool stop;             /* somebody else keeps a newer one */
+    size_t from, to;       /* pages of this step */
 };
 
-static int pack(struct save *s)
-{
-    const struct view *v = s->v;
-    uint32_t last = 0;
-    for (size_t i = 0; i < v->n; i++) {
-        const struct view_msg *m = &v->msg[i];
-        if (m->gone) continue;
-        if (!s->parts || s->data[s->parts - 1].n > PART_BYTES) {
-            if (s->parts == PARTS_MAX) return ERR_TOO_LONG;
-            s->parts++;
-        }
-        struct buf *b = &s->data[s->parts - 1];
-        leb_put(b, m->uid - last);
-        leb_put(b, m->flags);
-        leb_put(b, v->modseq > m->modseq ? v->modseq - m->modseq : 0);
-        last = m->uid;
-        s->count++;
-    }
-    if (!s->parts) s->parts = 1;
-    return 0;
-}
-
-static int delete_row(void *arg, struct slice key, struct slice value)
-{
-    (void)value;
-    kv_tx_del(arg, key);
-    return 0;
-}
-
-static void put_part(struct kv_tx *tx, const struct save *s, size_t i)
+static void put_part(struct kv_tx *tx, const struct save *s, const struct roll_page *p)
 {
     char room[KEY_ROOM];
-    struct buf b = BUF_INIT;
+    uint64_t modseq = s->r->modseq;
+    uint32_t last = p->number * ROLL_PAGE;
+    struct buf b = BUF_INIT, data = BUF_INIT;
+    for (uint32_t i = 0; i < p->n; i++) {
+        const struct roll_msg *m = &p->m[i];
+        leb_put(&data, m->uid - last);
+        leb_put(&data, m->flags);
+        leb_put(&data, modseq > m->modseq ? modseq - m->modseq : 0);
+        last = m->uid;
+    }
     rec_begin(&b, IMAGE_ROW);
-    rec_put_u64(&b, 'm', s->v->modseq);
-    rec_put_u64(&b, 'v', s->v->uidvalidity);
-    rec_put_u64(&b, 'u', s->v->uidnext);
-    if (i == 0) rec_put_u64(&b, 'n', s->count);
-    if (i == 0) rec_put_u64(&b, 'p', s->parts);
-    rec_put(&b, 'd', buf_slice(&s->data[i]));
-    kv_tx_put_record(tx, row_key('i', s->v->box, i, 4, room), &b);
+    rec_put_u64(&b, 'm', modseq);
+    rec_put(&b, 'd', buf_slice(&data));
+    kv_tx_put_record(tx, part_key(s->box, p->number, room), &b);
+    buf_free(&data);
     buf_free(&b);
 }
 
-static int save(struct kv_tx *tx, void *arg)
-{
-    struct save *s = arg;
-    struct box_row b;
-    struct image old;
-    struct slice value;
-    char from[KEY_ROOM], to[KEY_ROOM];
-    int rc = box_tx(tx, s->v->box, &b);
-    if (rc) return rc;
-    bool newer = kv_tx_get(tx, row_key('i', s->v->box, 0, 4, from), &value) == 0 &&
-                 image_row(value, &old) == 0 && old.uidvalidity == s->v->uidvalidity &&
-                 old.modseq >= s->v->modseq;
-    if (newer || b.m.uidvalidity != s->v->uidvalidity) return 0;
-    rc = kv_tx_scan(tx, row_prefix('i', s->v->box, from), row_prefix_end('i', s->v->box, to), delete_row, tx);
-    for (size_t i = 0; rc == 0 && i < s->parts; i++) put_part(tx, s, i);
-    return rc;
-}
-
-int image_save(const struct view *v)
+static void put_head(struct kv_tx *tx, const struct save *s)
 {
     char room[KEY_ROOM];
-    struct save *s = xcalloc(1, sizeof *s);
-    s->v = v;
-    int rc = pack(s);
-    if (rc == 0) rc = kv_transact(v->store->kv, account_object(v->acc, room), save, s);
-    for (size_t i = 0; i < s->parts; i++) buf_free(&s->data[i]);
-    free(s);
-    return rc;
+    struct buf b = BUF_INIT;
+    size_t parts = 0;
+    for (size_t i = 0; i < s->r->npages; i++) parts += s->r->page[i].page->n > 0;
+    rec_begin(&b, IMAGE_ROW);
+    if (s->last) {
+        rec_put_u64(&b, 'm', s->r->modseq);
+        rec_put_u64(&b, 'v', s->r->uidvalidity);
+        rec_put_u64(&b, 'u', s->r->uidnext);
+        rec_opt_u64(&b, 'n', s->r->n);
+        rec_opt_u64(&b, 'p', parts);
+    } else {
+        rec_put_u64(&b, 'w', s->writer);
+    }
+    kv_tx_put_record(tx, head_key(s->box, room), &b);
+    buf_free(&b);
+}
+
+/* May this step be done? The first one looks whether the image is the one that clean pages are of, or begins
+ * anew; the others whether nobody else has begun since. */
+static int look_at_head(struct kv_tx *tx, struct save *s)
+{
+    char room[KEY_ROOM], to[KEY_ROOM];
+    struct box_row b;
+    struct image head = {0};
+    struct slice value;
+    int rc = box_tx(tx, s->box, &b);
+    if (rc) return rc;
+    rc = kv_tx_get(tx, head_key(s->box, room), &value);
+    bool there = rc == 0 && image_row(value, &head) == 0;
+    if (rc && rc != ERR_NOT_FOUND) return rc;
+    s->stop = s->first ? there && !head.writer && head.modseq >= s->r->modseq : head.writer != s->writer;
+    if (s->stop || !s->first) return 0;
+    if (s->base && (!there || head.writer || head.modseq != s->base)) s->stop = true;
+    if (!s->base) kv_tx_erase(tx, row_prefix('i', s->box, room), row_prefix_end('i', s->box, to));
+    return 0;
+}
+
+static int save_step(struct kv_tx *tx, void *arg)
+{
+    struct save *s = arg;
+    char room[KEY_ROOM];
+    int rc = look_at_head(tx, s);
+    if (rc || s->stop) return rc;
+    for (size_t i = s->from; i < s->to; i++) {
+        const struct roll_page *p = s->r->page[i].page;
+        if (s->base && !p->dirty) continue;
+        if (p->n) put_part(tx, s, p);
+        else kv_tx_del(tx, part_key(s->box, p->number, room));
+    }
+    put_head(tx, s);
+    return 0;
+}
+
+/* The end of a step that begins at page `from`. */
+static size_t step_end(const struct save *s, size_t from)
+{
+    size_t parts = 0;
+    for (; from < s->r->npages && parts < STEP_PARTS; from++)
+        parts += !s->base || s->r->page[from].page->dirty;
+    return from;
+}
+
+int image_save(struct store *store, const char *acc, uint32_t box, struct roll *r, uint64_t base)
+{
+    char room[KEY_ROOM];
+    struct save s = {.r = roll_ref(r), .box = box, .base = base, .first = true};
+    int rc = 0;
+    rt_random(&s.writer, sizeof s.writer);
+    s.writer |= 1;
+    while (rc == 0 && !s.last && !s.stop) {
+        s.from = s.to;
+        s.to = step_end(&s, s.from);
+        s.last = s.to == r->npages;
+        rc = kv_transact(store->kv, account_object(acc, room), save_step, &s);
+        s.first = false;
+    }
+    bool kept = rc == 0 && !s.stop;
+    for (size_t i = 0; kept && i < r->npages; i++) r->page[i].page->dirty = false;
+    roll_unref(&s.r);
+    return kept ? 0 : rc ? rc : ERR_BUSY;
 }

@@ -165,32 +165,50 @@ MUST_CHECK int message_copy(struct store *s, struct mailbox_ref box, struct uids
 /* ---- a selected mailbox ---- */
 
 /* Messages in order of uid; index + 1 is the IMAP sequence number. Expunged ones stay
- * (gone set) until view_drop_gone(), because a client may only hear of them at certain times. */
+ * (gone set) until view_drop_gone(), because a client may only hear of them at certain times. All views of a
+ * mailbox on a loop share what they have in common. What does not say so does not suspend. */
 struct view_msg {
     uint32_t uid;
-    bool gone, changed; /* changed: flags differ since view_sync's caller last cleared it */
+    bool gone;
     uint64_t flags, modseq;
 };
 struct view {
     struct store *store;
     char acc[20];
     uint32_t box, uidvalidity, uidnext;
-    uint32_t names;  /* as of struct mailbox: when it differs the keywords are to be read again */
-    uint64_t modseq; /* the state shown */
-    struct view_msg *msg;
-    size_t n, size, ngone, nchanged;
-    bool deleted; /* the mailbox itself is gone */
+    uint32_t names;            /* as of struct mailbox: when it differs the keywords are to be read again */
+    uint64_t modseq;           /* the state shown */
+    size_t n, ngone, nchanged; /* n: messages, those gone too */
+    bool deleted;              /* the mailbox itself is gone */
 };
+/* SUSPENDS. */
 MUST_CHECK int view_open(struct view **out, struct store *s, const char *acc, uint32_t box);
-void view_close(struct view **v);
-/* Brings the view up to date: new messages are added at the end, flags changed in place
- * (changed set), expunged ones marked gone. *added: how many are new. */
+void view_close(struct view **v); /* SUSPENDS */
+/* Brings the view up to date: new messages are added at the end, flags changed in place (and marked as
+ * changed), expunged ones marked gone. *added: how many are new. SUSPENDS. */
 MUST_CHECK int view_sync(struct view *v, size_t *added);
 /* Removes the gone ones; calls each(arg, sequence number at that moment) in the order in
- * which untagged EXPUNGEs must be sent. Does not suspend. */
+ * which untagged EXPUNGEs must be sent. */
 void view_drop_gone(struct view *v, void (*each)(void *arg, uint32_t seq), void *arg);
-/* Index of uid, or SL_NONE. Does not suspend. */
+/* The message at an index below n. */
+struct view_msg view_at(const struct view *v, size_t i);
+/* Index of uid, or SL_NONE; of the first one that is not lower, or n. */
 size_t view_find(const struct view *v, uint32_t uid);
+size_t view_rank(const struct view *v, uint32_t uid);
+/* Index of the first message without all of the flags, or n. */
+size_t view_first_without(const struct view *v, uint64_t flags);
+/* All flags that some message has; perhaps some that one had. */
+uint64_t view_flags(const struct view *v);
+
+/* Flags that changed and that the client was not told of. */
+bool view_changed(const struct view *v, size_t i);
+void view_told(struct view *v, size_t i);
+void view_told_all(struct view *v);
+void view_not_told(struct view *v, size_t i); /* after all */
+/* The first such index from `from` on, or SL_NONE. */
+size_t view_next_changed(const struct view *v, size_t from);
+/* Other flags for a message that is gone, as this view shows it; counts as changed. */
+void view_gone_flags(struct view *v, size_t i, uint64_t flags);
 
 /* News about an account (any change): fn runs on this loop, calls are joined; hints only. */
 struct kv_watch *mailbox_watch(struct store *s, const char *acc, void (*fn)(void *), void *arg);

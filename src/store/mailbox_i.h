@@ -20,6 +20,7 @@
 #include "base/text.h"
 #include "kv/record.h"
 #include "mailbox.h"
+#include "roll.h"
 
 enum {
     INBOX_ID = 1,
@@ -211,8 +212,30 @@ void expunged_add(struct expunged *e, const char *acc, uint32_t box, const struc
 
 /* ---- image.c ---- */
 
-/* Fills the view from the stored image when there is one that fits the row; *found. SUSPENDS. */
-MUST_CHECK int image_load(struct view *v, const struct box_row *b, bool *found);
-MUST_CHECK int image_save(const struct view *v);
-/* Room for one more; returns it. */
-struct view_msg *view_add(struct view *v);
+/* *out: the roll that the stored image holds, with clean pages; NULL when none fits the row. SUSPENDS. */
+MUST_CHECK int image_load(struct store *s, const char *acc, const struct box_row *b, struct roll **out);
+/* Writes the pages that are not clean, and makes them so. base: modseq of the image that the clean ones are
+ * of; 0: there is none, all are written. ERR_BUSY: there is another image than that one: base is of no use
+ * any more. SUSPENDS. */
+MUST_CHECK int image_save(struct store *s, const char *acc, uint32_t box, struct roll *r, uint64_t base);
+
+/* ---- loop_view.c: a mailbox as all sessions of a loop see it ---- */
+
+struct loop_view {
+    struct store *s;
+    char acc[20];
+    uint32_t box;
+    unsigned users;
+    struct roll *roll; /* the newest state that was read; NULL before the first */
+    bool deleted;
+    struct fmutex reading, saving;
+    uint64_t image; /* modseq of the stored image that clean pages are of; 0: none is known */
+    size_t behind;  /* changes since */
+};
+struct loop_views *loop_views_new(void);
+void loop_views_free(struct loop_views *v);
+/* The one of this loop; put back by loop_view_put(), which may write an image: SUSPENDS. */
+struct loop_view *loop_view_get(struct store *s, const char *acc, uint32_t box);
+void loop_view_put(struct loop_view **v);
+/* Brings it up to date. ERR_NOT_FOUND: the mailbox is not there and never was seen. SUSPENDS. */
+MUST_CHECK int loop_view_sync(struct loop_view *v);

@@ -44,6 +44,7 @@ int store_open(struct store **out, struct kv *kv, struct body_store *body)
     s->kv = kv;
     s->body = body;
     s->expunged = expunged_new();
+    s->views = loop_views_new();
     struct format_check c = {.fresh = BUF_INIT};
     rec_begin(&c.fresh, 1);
     rec_put_u64(&c.fresh, 'f', STORE_FORMAT);
@@ -69,6 +70,7 @@ void store_close(struct store **sp)
     trace_close(&s->trace);
     directory_close(&s->directory);
     expunged_free(s->expunged);
+    loop_views_free(s->views);
     store_sweep_forget(s);
     kv_close(&s->kv);
     body_close(&s->body);

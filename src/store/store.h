@@ -19,6 +19,7 @@ struct store {
     struct directory *directory; /* cache of d: objects, shared by the loops */
     struct trace *trace;
     struct expunged *expunged;  /* messages expunged lately */
+    struct loop_views *views;   /* selected mailboxes, of each loop */
     struct sweep_memory *swept; /* sweep_mark.c; belongs to who takes care */
     bool cared_for;             /* a sweep or a backup runs; atomic */
     bool imaging;               /* images are being written; atomic */

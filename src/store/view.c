@@ -1,260 +1,355 @@
-/* view.c - a selected mailbox: a compact array of its messages, kept current from the journal. */
+/* view.c - a selected mailbox as one session sees it: a roll that it shares, and what is its own: messages
+ * that are gone but not told, flags that changed and were not told. */
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/log.h"
 #include "mailbox_i.h"
 
-enum {
-    SAVE_AT_CLOSE = 200, /* an image this many changes old is written anew when the view closes */
-    SAVE_AT_OPEN = 5000, /* and one this many old at once */
+struct gone_msg {
+    struct roll_msg m;
+    size_t at; /* its index in the view */
+};
+struct change_mark {
+    uint32_t uid;
+    bool told;
 };
 
-/* The struct view that users see, and how far its image is behind. */
+/* The struct view that users see, and what stands behind it. */
 struct whole_view {
     struct view v;
-    size_t behind;
+    struct loop_view *loop;
+    struct roll *roll;
+    struct gone_msg *gone;      /* v.ngone, ascending */
+    struct change_mark *change; /* ascending; v.nchanged of them are not told */
+    size_t nmarks;
 };
 
 static struct whole_view *whole(struct view *v) { return CONTAINER_OF(v, struct whole_view, v); }
-
-/* ---- the array ---- */
-
-static size_t lower_bound(const struct view *v, uint32_t uid)
+static const struct whole_view *whole_c(const struct view *v)
 {
-    size_t lo = 0, hi = v->n;
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        if (v->msg[mid].uid < uid) lo = mid + 1;
-        else hi = mid;
+    return CONTAINER_OF(v, const struct whole_view, v);
+}
+
+/* ---- messages ---- */
+
+/* How many of the gone ones have a lower index. */
+static size_t gone_before(const struct whole_view *w, size_t i)
+{
+    size_t from = 0, to = w->v.ngone;
+    while (from < to) {
+        size_t mid = from + (to - from) / 2;
+        if (w->gone[mid].at < i) from = mid + 1;
+        else to = mid;
     }
-    return lo;
+    return from;
+}
+
+static bool is_gone(const struct whole_view *w, size_t i, size_t *k)
+{
+    *k = gone_before(w, i);
+    return *k < w->v.ngone && w->gone[*k].at == i;
+}
+
+struct view_msg view_at(const struct view *v, size_t i)
+{
+    const struct whole_view *w = whole_c(v);
+    size_t k;
+    bool gone = is_gone(w, i, &k);
+    const struct roll_msg *m = gone ? &w->gone[k].m : roll_at(w->roll, i - k);
+    return (struct view_msg){.uid = m->uid, .gone = gone, .flags = m->flags, .modseq = m->modseq};
+}
+
+size_t view_rank(const struct view *v, uint32_t uid)
+{
+    const struct whole_view *w = whole_c(v);
+    size_t from = 0, to = v->ngone;
+    while (from < to) {
+        size_t mid = from + (to - from) / 2;
+        if (w->gone[mid].m.uid < uid) from = mid + 1;
+        else to = mid;
+    }
+    return from + roll_rank(w->roll, uid);
 }
 
 size_t view_find(const struct view *v, uint32_t uid)
 {
-    size_t i = lower_bound(v, uid);
-    return i < v->n && v->msg[i].uid == uid ? i : SL_NONE;
+    size_t i = view_rank(v, uid);
+    return i < v->n && view_at(v, i).uid == uid ? i : SL_NONE;
 }
 
-static void mark_changed(struct view *v, uint32_t uid, uint64_t flags, uint64_t modseq)
+size_t view_first_without(const struct view *v, uint64_t flags)
 {
-    size_t i = view_find(v, uid);
-    if (i == SL_NONE || v->msg[i].modseq >= modseq) return;
-    v->msg[i].flags = flags;
-    v->msg[i].modseq = modseq;
-    if (!v->msg[i].changed) v->nchanged++;
-    v->msg[i].changed = true;
+    const struct roll *r = whole_c(v)->roll;
+    size_t first = v->n;
+    for (size_t p = 0; p < r->npages && first == v->n; p++)
+        for (uint32_t i = 0; i < r->page[p].page->n && first == v->n; i++)
+            if (flags & ~r->page[p].page->m[i].flags) first = view_rank(v, r->page[p].page->m[i].uid);
+    for (size_t k = 0; k < v->ngone && whole_c(v)->gone[k].at < first; k++)
+        if (flags & ~whole_c(v)->gone[k].m.flags) first = whole_c(v)->gone[k].at;
+    return first;
 }
 
-static void mark_gone(struct view *v, size_t i)
+uint64_t view_flags(const struct view *v)
 {
-    if (i == SL_NONE || v->msg[i].gone) return;
-    v->msg[i].gone = true;
-    v->ngone++;
+    const struct whole_view *w = whole_c(v);
+    uint64_t all = 0;
+    for (size_t i = 0; i < w->roll->npages; i++) all |= w->roll->page[i].page->flags;
+    for (size_t k = 0; k < v->ngone; k++) all |= w->gone[k].m.flags;
+    return all;
+}
+
+/* ---- what the client was not told of ---- */
+
+static size_t mark_rank(const struct whole_view *w, uint32_t uid)
+{
+    size_t from = 0, to = w->nmarks;
+    while (from < to) {
+        size_t mid = from + (to - from) / 2;
+        if (w->change[mid].uid < uid) from = mid + 1;
+        else to = mid;
+    }
+    return from;
+}
+
+static struct change_mark *find_mark(const struct whole_view *w, uint32_t uid)
+{
+    size_t k = mark_rank(w, uid);
+    return k < w->nmarks && w->change[k].uid == uid ? &w->change[k] : NULL;
+}
+
+bool view_changed(const struct view *v, size_t i)
+{
+    if (!v->nchanged) return false;
+    const struct change_mark *c = find_mark(whole_c(v), view_at(v, i).uid);
+    return c && !c->told;
+}
+
+void view_told_all(struct view *v)
+{
+    struct whole_view *w = whole(v);
+    free(w->change);
+    w->change = NULL;
+    w->nmarks = v->nchanged = 0;
+}
+
+static void told(struct whole_view *w, uint32_t uid)
+{
+    struct change_mark *c = w->v.nchanged ? find_mark(w, uid) : NULL;
+    if (!c || c->told) return;
+    c->told = true;
+    if (--w->v.nchanged == 0) view_told_all(&w->v);
+}
+
+void view_told(struct view *v, size_t i)
+{
+    if (v->nchanged) told(whole(v), view_at(v, i).uid);
+}
+
+static void mark(struct whole_view *w, uint32_t uid)
+{
+    size_t k = mark_rank(w, uid);
+    bool there = k < w->nmarks && w->change[k].uid == uid;
+    if (there && !w->change[k].told) return;
+    if (!there) {
+        w->change = xrealloc(w->change, (w->nmarks + 1) * sizeof *w->change);
+        memmove(&w->change[k + 1], &w->change[k], (w->nmarks - k) * sizeof *w->change);
+        w->nmarks++;
+    }
+    w->change[k] = (struct change_mark){.uid = uid};
+    w->v.nchanged++;
+}
+
+void view_not_told(struct view *v, size_t i) { mark(whole(v), view_at(v, i).uid); }
+
+size_t view_next_changed(const struct view *v, size_t from)
+{
+    const struct whole_view *w = whole_c(v);
+    if (!v->nchanged || from >= v->n) return SL_NONE;
+    for (size_t k = mark_rank(w, view_at(v, from).uid); k < w->nmarks; k++)
+        if (!w->change[k].told) return view_find(v, w->change[k].uid);
+    return SL_NONE;
+}
+
+void view_gone_flags(struct view *v, size_t i, uint64_t flags)
+{
+    struct whole_view *w = whole(v);
+    size_t k;
+    if (!is_gone(w, i, &k) || w->gone[k].m.flags == flags) return;
+    w->gone[k].m.flags = flags;
+    mark(w, w->gone[k].m.uid);
 }
 
 void view_drop_gone(struct view *v, void (*each)(void *arg, uint32_t seq), void *arg)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < v->n; i++) {
-        if (!v->msg[i].gone) {
-            v->msg[kept++] = v->msg[i];
+    struct whole_view *w = whole(v);
+    for (size_t k = 0; k < v->ngone; k++) {
+        told(w, w->gone[k].m.uid);
+        if (each) each(arg, (uint32_t)(w->gone[k].at - k) + 1); /* those before it that went count no more */
+    }
+    free(w->gone);
+    w->gone = NULL;
+    v->ngone = 0;
+    v->n = w->roll->n;
+}
+
+/* ---- what differs from the newest state ---- */
+
+struct diff {
+    struct whole_view *w;
+    struct gone_msg *gone; /* newly gone */
+    size_t ngone, gone_room;
+    struct change_mark *change; /* newly changed */
+    size_t nchange, change_room;
+    size_t added;
+};
+
+static void diff_changed(struct diff *d, uint32_t uid)
+{
+    if (d->nchange == d->change_room) {
+        d->change_room = d->change_room ? 2 * d->change_room : 16;
+        d->change = xrealloc(d->change, d->change_room * sizeof *d->change);
+    }
+    d->change[d->nchange++] = (struct change_mark){.uid = uid};
+}
+
+/* It is shown with the flags that it had last, when that is still known. */
+static void diff_gone(struct diff *d, const struct roll_msg *m)
+{
+    const struct view *v = &d->w->v;
+    struct message last;
+    if (d->ngone == d->gone_room) {
+        d->gone_room = d->gone_room ? 2 * d->gone_room : 16;
+        d->gone = xrealloc(d->gone, d->gone_room * sizeof *d->gone);
+    }
+    struct roll_msg *gone = &d->gone[d->ngone++].m;
+    *gone = *m;
+    if (message_expunged(v->store, (struct mailbox_ref){v->acc, v->box}, m->uid, &last)) return;
+    if (last.modseq <= m->modseq) return;
+    gone->flags = last.flags;
+    gone->modseq = last.modseq;
+    diff_changed(d, m->uid);
+}
+
+/* Two states of a page; one of them may be NULL. */
+static void diff_page(struct diff *d, const struct roll_page *old, const struct roll_page *new)
+{
+    uint32_t i = 0, k = 0, nold = old ? old->n : 0, nnew = new ? new->n : 0;
+    while (i < nold && old != new) {
+        if (k < nnew && new->m[k].uid < old->m[i].uid) {
+            k++;
             continue;
         }
-        if (v->msg[i].changed) v->nchanged--;
-        if (each) each(arg, (uint32_t)kept + 1); /* those before it that went already count no more */
+        bool there = k < nnew && new->m[k].uid == old->m[i].uid;
+        if (!there) diff_gone(d, &old->m[i]);
+        else if (new->m[k].modseq != old->m[i].modseq) diff_changed(d, old->m[i].uid);
+        k += there;
+        i++;
     }
-    v->n = kept;
-    v->ngone = 0;
 }
 
-/* ---- reading what is new ---- */
-
-static int box_now(struct view *v, struct arena *a, struct box_row *out)
+static void diff_rolls(struct diff *d, const struct roll *old, const struct roll *new)
 {
-    char room[KEY_ROOM], key[KEY_ROOM];
-    struct slice value;
-    int rc = kv_get(v->store->kv, account_object(v->acc, room), box_key('b', v->box, key), a, &value);
-    return rc ? rc : box_row_get(value, v->box, out);
+    size_t k = 0;
+    for (size_t i = 0; i < old->npages; i++) {
+        const struct roll_page *p = old->page[i].page, *q = NULL;
+        while (k < new->npages &&new->page[k].page->number < p->number) k++;
+        if (k < new->npages &&new->page[k].page->number == p->number) q = new->page[k].page;
+        diff_page(d, p, q);
+    }
+    d->added = new->n - (old->n - d->ngone);
 }
 
-/* Messages in [v->uidnext, until) to the end of the array. */
-static int read_new(struct view *v, uint32_t until, size_t *added)
+static void merge_gone(struct whole_view *w, const struct diff *d)
 {
-    struct arena a;
-    struct message *m;
-    size_t n = 1;
-    int rc = 0;
-    ar_init(&a, 0);
-    for (uint32_t from = v->uidnext; rc == 0 && n && from < until;) {
-        rc = message_list(v->store, (struct mailbox_ref){v->acc, v->box}, from, KV_PAGE_MAX, &a, &m, &n);
-        for (size_t i = 0; rc == 0 && i < n && m[i].uid < until; i++) {
-            *view_add(v) = (struct view_msg){.uid = m[i].uid, .flags = m[i].flags, .modseq = m[i].modseq};
-            ++*added;
+    size_t n = w->v.ngone + d->ngone, i = 0, k = 0;
+    if (!d->ngone) return;
+    struct gone_msg *all = xmalloc(n * sizeof *all);
+    for (size_t at = 0; at < n; at++) {
+        bool old = k == d->ngone || (i < w->v.ngone && w->gone[i].m.uid < d->gone[k].m.uid);
+        all[at] = old ? w->gone[i++] : d->gone[k++];
+    }
+    free(w->gone);
+    w->gone = all;
+    w->v.ngone = n;
+}
+
+static void merge_changed(struct whole_view *w, const struct diff *d)
+{
+    size_t n = 0, i = 0, k = 0;
+    if (!d->nchange) return;
+    struct change_mark *all = xmalloc((w->nmarks + d->nchange) * sizeof *all);
+    while (i < w->nmarks || k < d->nchange) {
+        struct change_mark m;
+        if (k == d->nchange || (i < w->nmarks && w->change[i].uid < d->change[k].uid)) {
+            m = w->change[i++];
+        } else {
+            if (i < w->nmarks && w->change[i].uid == d->change[k].uid) i++;
+            m = d->change[k++];
         }
-        if (rc == 0 && n) from = m[n - 1].uid + 1;
-        ar_reset(&a);
-        fiber_breathe();
+        if (!m.told) all[n++] = m;
     }
-    ar_free(&a);
-    if (rc == 0) v->uidnext = until;
-    return rc;
+    free(w->change);
+    w->change = all;
+    w->nmarks = w->v.nchanged = n;
 }
 
-static int apply_row(struct view *v, const struct kv_row *row)
+/* Where the gone ones stand among the others. */
+static void place_gone(struct whole_view *w)
 {
-    struct journal_reader r;
-    uint64_t modseq, flags;
-    uint32_t uid;
-    int rc = row_number(row->key, &modseq);
-    if (rc == 0) rc = journal_open(row->value, &r);
-    if (rc) return rc;
-    for (; journal_next_flags(&r, &uid, &flags); whole(v)->behind++) mark_changed(v, uid, flags, modseq);
-    for (; journal_next_gone(&r, &uid); whole(v)->behind++) mark_gone(v, view_find(v, uid));
-    return 0;
+    for (size_t k = 0; k < w->v.ngone; k++) w->gone[k].at = k + roll_rank(w->roll, w->gone[k].m.uid);
 }
 
-/* Journal rows of modseqs in (v->modseq, until]. */
-static int read_journal(struct view *v, uint64_t until)
+/* Shows the newest state of the loop. */
+static void show(struct whole_view *w, size_t *added)
 {
-    char room[KEY_ROOM], first[KEY_ROOM], end[KEY_ROOM];
-    struct arena a;
-    struct kv_page page = {.more = v->modseq < until};
-    int rc = 0;
-    ar_init(&a, 0);
-    struct slice from = row_key('j', v->box, v->modseq + 1, 16, first),
-                 to = row_key('j', v->box, until + 1, 16, end);
-    while (rc == 0 && page.more) {
-        rc = kv_scan(v->store->kv, account_object(v->acc, room), from, to, KV_PAGE_MAX, &a, &page);
-        for (size_t i = 0; rc == 0 && i < page.n; i++) rc = apply_row(v, &page.row[i]);
-        if (rc == 0 && page.n) from = kv_after(&a, page.row[page.n - 1].key);
-        fiber_breathe();
+    struct roll *new = w->loop->roll;
+    struct diff d = {.w = w};
+    if (w->roll && w->roll != new) {
+        diff_rolls(&d, w->roll, new);
+        merge_gone(w, &d);
+        merge_changed(w, &d);
     }
-    ar_free(&a);
-    return rc;
-}
-
-/* The journal does not reach back far enough: compares with the messages themselves. */
-static int compare_all(struct view *v, const struct box_row *b, size_t *added)
-{
-    struct whole_view now = {.v = *v};
-    now.v.msg = NULL;
-    now.v.n = now.v.size = 0;
-    now.v.uidnext = 1;
-    size_t all = 0;
-    int rc = read_new(&now.v, b->m.uidnext, &all);
-    for (size_t i = 0; rc == 0 && i < v->n; i++) {
-        size_t k = view_find(&now.v, v->msg[i].uid);
-        if (k == SL_NONE) mark_gone(v, i);
-        else mark_changed(v, v->msg[i].uid, now.v.msg[k].flags, now.v.msg[k].modseq);
+    if (w->roll != new) {
+        roll_unref(&w->roll);
+        w->roll = roll_ref(new);
+        place_gone(w);
     }
-    for (size_t k = lower_bound(&now.v, v->uidnext); rc == 0 && k < now.v.n; k++) {
-        *view_add(v) = now.v.msg[k];
-        ++*added;
-    }
-    if (rc == 0) v->uidnext = b->m.uidnext;
-    free(now.v.msg);
-    return rc;
-}
-
-/* Did the journal still hold everything after v->modseq when it was read? It may have been pruned
- * between the row and it. */
-static int journal_held(struct view *v, bool *held)
-{
-    struct arena a;
-    struct box_row now;
-    ar_init(&a, 0);
-    int rc = box_now(v, &a, &now);
-    *held = rc == 0 && v->modseq >= now.journal_floor;
-    ar_free(&a);
-    return rc == ERR_NOT_FOUND ? 0 : rc; /* the mailbox went: the next call tells */
-}
-
-/* The row was read first: what is newer than it comes with the next call. */
-static int catch_up(struct view *v, const struct box_row *b, size_t *added)
-{
-    int rc = 0;
-    bool held = v->modseq >= b->journal_floor;
-    v->names = b->m.names;
-    if (b->m.modseq == v->modseq) return 0;
-    if (held) rc = read_journal(v, b->m.modseq);
-    if (rc == 0 && held) rc = journal_held(v, &held);
-    if (rc == 0) rc = held ? read_new(v, b->m.uidnext, added) : compare_all(v, b, added);
-    whole(v)->behind += *added;
-    if (rc == 0) v->modseq = b->m.modseq;
-    return rc;
+    free(d.gone);
+    free(d.change);
+    *added = d.added;
+    w->v.n = new->n + w->v.ngone;
+    w->v.uidvalidity = new->uidvalidity;
+    w->v.uidnext = new->uidnext;
+    w->v.modseq = new->modseq;
+    w->v.names = new->names;
+    w->v.deleted = w->loop->deleted;
 }
 
 int view_sync(struct view *v, size_t *added)
 {
-    struct arena a;
-    struct box_row b;
+    struct whole_view *w = whole(v);
     *added = 0;
     if (v->deleted) return 0;
-    ar_init(&a, 0);
-    int rc = box_now(v, &a, &b);
-    if (rc == ERR_NOT_FOUND) {
-        v->deleted = true;
-        rc = 0;
-    } else if (rc == 0) {
-        rc = catch_up(v, &b, added);
-    }
-    ar_free(&a);
+    int rc = loop_view_sync(w->loop);
+    if (rc == 0) show(w, added);
     return rc;
 }
 
 /* ---- opening and closing ---- */
 
-static void clear_changed(struct view *v)
-{
-    for (size_t i = 0; i < v->n; i++) v->msg[i].changed = false;
-    v->nchanged = 0;
-}
-
-static int fill(struct view *v)
-{
-    struct arena a;
-    struct box_row b;
-    bool found = false;
-    size_t added = 0;
-    ar_init(&a, 0);
-    int rc = box_now(v, &a, &b);
-    if (rc == ERR_NOT_FOUND) err_set(rc, "there is no such mailbox");
-    if (rc == 0) {
-        v->uidvalidity = b.m.uidvalidity;
-        v->uidnext = 1;
-        rc = image_load(v, &b, &found);
-    }
-    if (rc == 0 && found) rc = catch_up(v, &b, &added);
-    if (rc == 0 && !found) {
-        rc = read_new(v, b.m.uidnext, &added);
-        whole(v)->behind = added;
-        v->modseq = b.m.modseq;
-        v->names = b.m.names;
-    }
-    ar_free(&a);
-    view_drop_gone(v, NULL, NULL);
-    clear_changed(v);
-    return rc;
-}
-
 int view_open(struct view **out, struct store *s, const char *acc, uint32_t box)
 {
     struct whole_view *w = xcalloc(1, sizeof *w);
+    size_t added;
     w->v.store = s;
     w->v.box = box;
     snprintf(w->v.acc, sizeof w->v.acc, "%s", acc);
-    int rc = fill(&w->v);
-    if (rc) {
-        free(w->v.msg);
-        free(w);
-        return rc;
-    }
-    /* Only speed depends on the image, so its failure is nobody's error. */
-    if (w->behind >= SAVE_AT_OPEN && image_save(&w->v) == 0) w->behind = 0;
+    w->loop = loop_view_get(s, acc, box);
+    int rc = view_sync(&w->v, &added);
+    if (rc == 0 && w->v.deleted) rc = err_set(ERR_NOT_FOUND, "there is no such mailbox");
     *out = &w->v;
-    return 0;
+    if (rc) view_close(out);
+    return rc;
 }
 
 void view_close(struct view **vp)
@@ -262,7 +357,10 @@ void view_close(struct view **vp)
     struct view *v = *vp;
     if (!v) return;
     *vp = NULL;
-    if (whole(v)->behind >= SAVE_AT_CLOSE && !v->deleted) (void)!image_save(v);
-    free(v->msg);
-    free(whole(v));
+    struct whole_view *w = whole(v);
+    roll_unref(&w->roll);
+    free(w->gone);
+    free(w->change);
+    loop_view_put(&w->loop);
+    free(w);
 }

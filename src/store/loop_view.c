@@ -1,0 +1,266 @@
+/* loop_view.c - a mailbox as all sessions of a loop see it: one roll, kept current from the journal.
+ *
+ * Each change makes a new roll that shares the pages which did not change; a session holds the one that it
+ * shows. So a thousand sessions on one large mailbox read it once and keep it once. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "mailbox_i.h"
+
+enum {
+    SAVE_AT_CLOSE = 200, /* an image this many changes old is brought up to date when the last view closes */
+    SAVE_AT_SYNC = 5000, /* and one this many old at once */
+};
+
+struct loop_views {
+    struct lock lock;
+    struct map map; /* loop, account, mailbox -> struct loop_view */
+};
+
+/* ---- which there are ---- */
+
+struct loop_views *loop_views_new(void)
+{
+    struct loop_views *v = xcalloc(1, sizeof *v);
+    map_init(&v->map, false);
+    return v;
+}
+
+void loop_views_free(struct loop_views *v)
+{
+    if (v) map_free(&v->map);
+    free(v);
+}
+
+enum { VIEW_KEY = 64 };
+
+static struct slice view_key(const char *acc, uint32_t box, char room[VIEW_KEY])
+{
+    return sl(room, (size_t)snprintf(room, VIEW_KEY, "%d %s %u", rt_loop_id(), acc, box));
+}
+
+struct loop_view *loop_view_get(struct store *s, const char *acc, uint32_t box)
+{
+    char room[VIEW_KEY];
+    struct loop_view *fresh = xcalloc(1, sizeof *fresh), *v;
+    snprintf(fresh->acc, sizeof fresh->acc, "%s", acc);
+    fresh->s = s;
+    fresh->box = box;
+    fmutex_init(&fresh->reading);
+    fmutex_init(&fresh->saving);
+    struct slice key = view_key(fresh->acc, box, room);
+    lock_take(&s->views->lock);
+    v = map_get(&s->views->map, key);
+    if (!v) map_put(&s->views->map, key, v = fresh);
+    lock_release(&s->views->lock);
+    if (v != fresh) free(fresh);
+    v->users++;
+    return v;
+}
+
+/* Only speed depends on the image, so its failure is nobody's error. */
+static void keep_image(struct loop_view *v)
+{
+    if (v->deleted || !v->roll || v->saving.held || fmutex_lock(&v->saving)) return;
+    struct roll *r = roll_ref(v->roll);
+    size_t behind = v->behind;
+    int rc = image_save(v->s, v->acc, v->box, r, v->image);
+    v->image = rc ? 0 : r->modseq;
+    if (rc == 0 || rc == ERR_BUSY) v->behind -= behind; /* else once more, later */
+    roll_unref(&r);
+    fmutex_unlock(&v->saving);
+}
+
+void loop_view_put(struct loop_view **vp)
+{
+    struct loop_view *v = *vp;
+    char room[VIEW_KEY];
+    *vp = NULL;
+    if (v->users == 1 && v->behind >= SAVE_AT_CLOSE) keep_image(v);
+    if (--v->users) return; /* somebody came meanwhile */
+    lock_take(&v->s->views->lock);
+    (void)map_del(&v->s->views->map, view_key(v->acc, v->box, room));
+    lock_release(&v->s->views->lock);
+    roll_unref(&v->roll);
+    free(v);
+}
+
+/* ---- reading what is new ---- */
+
+static int box_now(struct loop_view *v, struct arena *a, struct box_row *out)
+{
+    char room[KEY_ROOM], key[KEY_ROOM];
+    struct slice value;
+    int rc = kv_get(v->s->kv, account_object(v->acc, room), box_key('b', v->box, key), a, &value);
+    return rc ? rc : box_row_get(value, v->box, out);
+}
+
+/* Messages in [r->uidnext, until) to the end of the roll. */
+static int read_new(struct loop_view *v, struct roll *r, uint32_t until)
+{
+    struct arena a;
+    struct message *m;
+    size_t n = 1;
+    int rc = 0;
+    ar_init(&a, 0);
+    for (uint32_t from = r->uidnext; rc == 0 && n && from < until;) {
+        rc = message_list(v->s, (struct mailbox_ref){v->acc, v->box}, from, KV_PAGE_MAX, &a, &m, &n);
+        for (size_t i = 0; rc == 0 && i < n && m[i].uid < until; i++, v->behind++)
+            roll_add(r, &(struct roll_msg){.uid = m[i].uid, .flags = m[i].flags, .modseq = m[i].modseq});
+        if (rc == 0 && n) from = m[n - 1].uid + 1;
+        ar_reset(&a);
+        fiber_breathe();
+    }
+    ar_free(&a);
+    if (rc == 0) r->uidnext = until;
+    return rc;
+}
+
+static void change(struct roll *r, uint32_t uid, uint64_t flags, uint64_t modseq)
+{
+    const struct roll_msg *old = roll_find(r, uid);
+    if (!old || old->modseq >= modseq) return;
+    struct roll_msg *m = roll_edit(r, uid);
+    m->flags = flags;
+    m->modseq = modseq;
+    roll_note_flags(r, m);
+}
+
+static int apply_row(struct loop_view *v, struct roll *r, const struct kv_row *row)
+{
+    struct journal_reader j;
+    uint64_t modseq, flags;
+    uint32_t uid;
+    int rc = row_number(row->key, &modseq);
+    if (rc == 0) rc = journal_open(row->value, &j);
+    if (rc) return rc;
+    for (; journal_next_flags(&j, &uid, &flags); v->behind++) change(r, uid, flags, modseq);
+    for (; journal_next_gone(&j, &uid); v->behind++) roll_remove(r, uid);
+    return 0;
+}
+
+/* Journal rows of modseqs in (r->modseq, until]. */
+static int read_journal(struct loop_view *v, struct roll *r, uint64_t until)
+{
+    char room[KEY_ROOM], first[KEY_ROOM], end[KEY_ROOM];
+    struct arena a;
+    struct kv_page page = {.more = r->modseq < until};
+    uint64_t at = r->modseq;
+    int rc = 0;
+    ar_init(&a, 0);
+    struct slice to = row_key('j', v->box, until + 1, 16, end);
+    while (rc == 0 && page.more) {
+        rc = kv_scan(v->s->kv, account_object(v->acc, room), row_key('j', v->box, at + 1, 16, first), to,
+                     KV_PAGE_MAX, &a, &page);
+        for (size_t i = 0; rc == 0 && i < page.n; i++) rc = apply_row(v, r, &page.row[i]);
+        if (rc == 0 && page.n) rc = row_number(page.row[page.n - 1].key, &at);
+        ar_reset(&a);
+        fiber_breathe();
+    }
+    ar_free(&a);
+    return rc;
+}
+
+/* The journal does not reach back far enough: compares with the messages themselves. What was not there
+ * below the uidnext of before stays out: a sequence number is never given twice. */
+static int compare_all(struct loop_view *v, struct roll *r, const struct box_row *b)
+{
+    struct roll *now = roll_new();
+    size_t behind = v->behind + b->m.exists;
+    int rc = read_new(v, now, b->m.uidnext);
+    v->behind = behind;
+    roll_settle(now);
+    for (size_t i = 0; rc == 0 && i < r->n; i++) {
+        struct roll_msg m = *roll_at(r, i);
+        const struct roll_msg *there = roll_find(now, m.uid);
+        if (!there) roll_remove(r, m.uid);
+        else change(r, m.uid, there->flags, there->modseq);
+    }
+    for (size_t i = roll_rank(now, r->uidnext); rc == 0 && i < now->n; i++) roll_add(r, roll_at(now, i));
+    if (rc == 0) r->uidnext = b->m.uidnext;
+    roll_unref(&now);
+    return rc;
+}
+
+/* Did the journal still hold everything after `modseq` when it was read? It may have been pruned
+ * between the row and it. */
+static int journal_held(struct loop_view *v, uint64_t modseq, bool *held)
+{
+    struct arena a;
+    struct box_row now;
+    ar_init(&a, 0);
+    int rc = box_now(v, &a, &now);
+    *held = rc == 0 && modseq >= now.journal_floor;
+    ar_free(&a);
+    return rc == ERR_NOT_FOUND ? 0 : rc; /* the mailbox went: the next call tells */
+}
+
+/* The row was read first: what is newer than it comes with the next call. */
+static int catch_up(struct loop_view *v, const struct box_row *b)
+{
+    struct roll *r = roll_copy(v->roll);
+    bool held = r->modseq >= b->journal_floor;
+    int rc = 0;
+    if (held) rc = read_journal(v, r, b->m.modseq);
+    if (rc == 0 && held) rc = journal_held(v, r->modseq, &held);
+    if (rc == 0) roll_settle(r);
+    if (rc == 0) rc = held ? read_new(v, r, b->m.uidnext) : compare_all(v, r, b);
+    if (rc == 0) {
+        roll_settle(r);
+        r->modseq = b->m.modseq;
+        r->names = b->m.names;
+        roll_unref(&v->roll);
+        v->roll = roll_ref(r);
+    }
+    roll_unref(&r);
+    return rc;
+}
+
+/* From the image, or else from the messages. */
+static int first_roll(struct loop_view *v, const struct box_row *b)
+{
+    struct roll *r;
+    int rc = image_load(v->s, v->acc, b, &r);
+    if (rc) return rc;
+    v->image = r ? r->modseq : 0;
+    if (!r) {
+        r = roll_new();
+        r->uidvalidity = b->m.uidvalidity;
+        rc = read_new(v, r, b->m.uidnext);
+        roll_settle(r);
+        r->modseq = b->m.modseq;
+    }
+    r->names = b->m.names;
+    if (rc == 0) v->roll = roll_ref(r);
+    roll_unref(&r);
+    return rc;
+}
+
+static int sync_now(struct loop_view *v)
+{
+    struct arena a;
+    struct box_row b;
+    if (v->deleted) return 0;
+    ar_init(&a, 0);
+    int rc = box_now(v, &a, &b);
+    if (rc == ERR_NOT_FOUND) {
+        v->deleted = true;
+        rc = v->roll ? 0 : err_set(rc, "there is no such mailbox");
+    } else {
+        if (rc == 0 && !v->roll) rc = first_roll(v, &b);
+        if (rc == 0 && b.m.modseq != v->roll->modseq) rc = catch_up(v, &b);
+    }
+    ar_free(&a);
+    return rc;
+}
+
+int loop_view_sync(struct loop_view *v)
+{
+    int rc = fmutex_lock(&v->reading);
+    if (rc) return rc;
+    rc = sync_now(v);
+    if (rc == 0 && !v->roll) rc = err_set(ERR_NOT_FOUND, "there is no such mailbox");
+    fmutex_unlock(&v->reading);
+    if (rc == 0 && v->behind >= SAVE_AT_SYNC) keep_image(v);
+    return rc;
+}
