@@ -157,18 +157,29 @@ static int next_of_stdin(struct payload *p, struct slice *piece)
     return n > 0;
 }
 
+static struct request request_of(struct task *t, struct core *core)
+{
+    if (!t->reply) t->reply = json_object();
+    return (struct request){
+        .core = core, .home = t->home, .a = &t->a, .args = t->args, .reply = t->reply, .payload = t->payload};
+}
+
+static int run_before(struct task *t)
+{
+    struct request r = request_of(t, NULL);
+    return t->cmd->before ? t->cmd->before(t->conf, &r) : 0;
+}
+
 static void run_function(struct task *t, struct core *core)
 {
-    t->reply = json_object();
-    struct request r = {
-        .core = core, .home = t->home, .a = &t->a, .args = t->args, .reply = t->reply, .payload = t->payload};
+    struct request r = request_of(t, core);
     t->status = command_run(t->cmd, &r, &t->error);
 }
 
 static int run_here(struct task *t)
 {
     struct core *core = xcalloc(1, sizeof *core);
-    int e = t->cmd->before ? t->cmd->before(t->args) : 0;
+    int e = run_before(t);
     if (!e) e = t->cmd->needs == NEEDS_DNS ? core_open_dns(core, t->conf) : core_open(core, t->conf);
     if (!e) {
         run_function(t, core);

@@ -40,7 +40,11 @@ int run_stats(struct request *r)
 
 enum { LETTERS_SHOWN = 1000, HEAD_READ = 64 << 10 };
 
-int before_verify(json_t *args) { return arg_flag(args, "accept-loss") ? core_accept_loss() : 0; }
+int before_verify(const struct config *conf, struct request *r)
+{
+    if (arg_flag(r->args, "accept-loss")) return core_accept_loss();
+    return arg_flag(r->args, "repair") ? rescue_before(conf, r) : 0;
+}
 
 static void one_fault(void *arg, const char *sentence) { json_array_append_new(arg, json_string(sentence)); }
 
@@ -111,7 +115,7 @@ int run_verify(struct request *r)
     if (arg_flag(r->args, "accept-loss") && r->core->started)
         return err_set(ERR_STATE, "the server runs, so its index is open: there is no loss to accept");
     if (arg_flag(r->args, "close-loss")) return store_loss_close(s);
-    int loss = tell_loss(r);
+    int loss = arg_flag(r->args, "repair") ? 0 : tell_loss(r);
     if (loss < 0) return loss;
     int e = store_verify(s, queue_verify, r->core->queue, one_fault, faults);
     if (!e || e == ERR_CORRUPT) {
@@ -157,6 +161,7 @@ void print_verify(json_t *args, json_t *reply, struct buf *out)
         return;
     }
     print_loss(json_object_get(reply, "loss"), out);
+    print_rebuilt(reply, out);
     json_array_foreach(faults, i, f) buf_printf(out, "%s\n", json_string_value(f));
     if (!json_array_size(faults)) buf_str(out, "Every record and every body is whole.\n");
 }

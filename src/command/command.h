@@ -79,8 +79,8 @@ struct command {
         const char *alone, *glued,
             *with; /* without value; with one in the same word; in the same or the next */
     } idle;
-    int (*before)(
-        json_t *args); /* or NULL: what comes before the store is opened, where no server has it. BLOCKS */
+    /* Or NULL: what comes before the store is opened, where no server has it. BLOCKS, on a fiber. */
+    int (*before)(const struct config *conf, struct request *r);
     int (*run)(struct request *r);
     void (*print)(json_t *args, json_t *reply, struct buf *out);
 };

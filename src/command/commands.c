@@ -201,7 +201,12 @@ const struct command commands[] = {
 
     STORE("stats", stats, "numbers about the server"),
     STORE("verify", verify, "checks every record and every body", .before = before_verify,
-          ARGS({.name = "accept-loss",
+          ARGS({.name = "repair",
+                .type = ARG_FLAG,
+                .flags = ARG_EXCLUDES,
+                .meaning =
+                    "mends what can be mended: makes a lost index again from images and younger letters"},
+               {.name = "accept-loss",
                 .type = ARG_FLAG,
                 .flags = ARG_EXCLUDES,
                 .meaning = "first opens an index whose log is damaged, with what stands before the damage"},

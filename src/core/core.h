@@ -10,6 +10,7 @@
 #include "outgoing/signing.h"
 #include "queue/queue.h"
 #include "report/dmarc_store.h"
+#include "store/rescue.h"
 #include "store/store.h"
 
 struct core {
@@ -39,6 +40,23 @@ MUST_CHECK int core_make(struct core *core, const struct config *conf);
 /* Accepts that what stands behind damage in the log of the index is lost: then core_open() does not refuse
  * it. ERR_STATE when there is no such damage. BLOCKS. */
 MUST_CHECK int core_accept_loss(void);
+/* A letter that came back from its body: delivered here, or waiting in the queue, held. */
+struct core_letter {
+    struct letter_id id;
+    struct slice sender, held; /* held: for whom it waits */
+    uint64_t delivered, nheld;
+};
+struct core_rebuilt {
+    bool done;          /* false: the index is there, or there is nothing to make one from */
+    struct slice aside; /* where an index lies now that could not be opened, or empty */
+    struct rescue_report rescue;
+    struct core_letter *letter;
+    size_t n;
+};
+/* When store/index is missing, or damaged elsewhere than in its log: makes a new one from images and younger
+ * bodies (store/rescue.h), and puts it into its place when it is whole. *out lies in the arena. On a fiber.
+ * SUSPENDS, BLOCKS. */
+MUST_CHECK int core_rebuild(const struct config *conf, struct arena *a, struct core_rebuilt *out);
 /* core_open() on a store that the caller opened (the simulator's); it is taken over. */
 MUST_CHECK int core_open_on(struct core *core, const struct config *conf, struct dns *dns, struct kv *kv,
                             struct body_store *body);

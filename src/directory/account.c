@@ -56,6 +56,12 @@ int account_parse(struct arena *a, struct slice local, struct slice domain, stru
     return rec_error(&r);
 }
 
+int account_row_parse(struct arena *a, struct slice domain, struct slice key, struct slice value,
+                      struct account *out)
+{
+    return account_parse(a, local_from_key(a, key), domain, value, out);
+}
+
 static int no_such_account(struct slice address)
 {
     return err_set(ERR_NOT_FOUND, "there is no account %.*s", SLF(address));

@@ -88,6 +88,9 @@ MUST_CHECK int account_get(struct directory *dir, struct arena *a, struct slice 
 /* The same by names as local_name() and domain_name() have them. ERR_NOT_FOUND without a sentence. */
 MUST_CHECK int account_read(struct directory *dir, struct arena *a, struct slice local, struct slice domain,
                             struct account *out);
+/* A row a:LOCAL of a domain's object, for who has it and no directory. ERR_CORRUPT. Does not suspend. */
+MUST_CHECK int account_row_parse(struct arena *a, struct slice domain, struct slice key, struct slice value,
+                                 struct account *out);
 /* fn runs on this loop when the account's password, its being disabled or its being here changed: a hint to
  * look. */
 struct kv_watch *account_watch(struct directory *dir, const char *acc, void (*fn)(void *), void *arg);

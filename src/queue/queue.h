@@ -98,5 +98,17 @@ struct queue_stats {
 };
 MUST_CHECK int queue_stats(struct queue *q, struct queue_stats *out);
 struct care_queue queue_care(struct queue *q); /* for store_sweep and store_backup */
+/* What became of a letter that came back from its body, when the index was lost (store/rescue.h). */
+struct queue_back {
+    struct letter_id id;
+    struct slice sender;
+    uint64_t delivered; /* recipients here who got it now */
+    size_t nheld;       /* recipients who may have it already: it waits for them, held */
+    struct slice held;  /* their addresses */
+};
+struct rescue_letter;
+/* Slices lie in the arena, or point into the origin. ERR_CORRUPT: so is the origin. SUSPENDS. */
+MUST_CHECK int queue_take_back(struct queue *q, const struct rescue_letter *from, struct arena *a,
+                               struct queue_back *out);
 /* For store_verify: says of each damaged row of the queue which it is. */
 MUST_CHECK int queue_verify(void *queue, struct store *s, verify_bad *bad, void *arg);

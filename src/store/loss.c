@@ -1,6 +1,6 @@
 /* loss.c - what was lost with the index's log, once that was accepted: until somebody has judged it, no
  * body that was there at that time is swept, for rows that were lost may have referred to it. */
-#include "care_i.h"
+#include "rescue_i.h"
 
 #include <stdlib.h>
 
@@ -84,25 +84,31 @@ static uint64_t newest_pack(struct store *s, struct arena *a)
     return newest;
 }
 
+int loss_note(struct store *s, struct slice what)
+{
+    struct arena a;
+    struct loss_new n = {.l = {.when = rt_wall_seconds(), .what = what}, .row = BUF_INIT};
+    ar_init(&a, 0);
+    n.l.upto = newest_pack(s, &a);
+    int rc = kv_transact(s->kv, SL("_store"), put_loss, &n);
+    buf_free(&n.row);
+    ar_free(&a);
+    return rc;
+}
+
 int loss_take_note(struct store *s)
 {
     struct buf what = BUF_INIT;
-    struct arena a;
-    ar_init(&a, 0);
     int rc = kv_loss(s->kv, &what);
-    struct loss_new n = {.l = {.when = rt_wall_seconds(), .what = buf_slice(&what)}, .row = BUF_INIT};
     if (rc == 0) {
-        n.l.upto = newest_pack(s, &a);
         log_error("store",
                   "the index was opened without what was lost of its log: %.*s; no body is swept that "
                   "was there, until tram verify --close-loss",
-                  SLF(n.l.what));
-        rc = kv_transact(s->kv, SL("_store"), put_loss, &n);
+                  SLF(buf_slice(&what)));
+        rc = loss_note(s, buf_slice(&what));
         if (rc == 0) rc = kv_loss_done(s->kv);
     }
-    buf_free(&n.row);
     buf_free(&what);
-    ar_free(&a);
     return rc == ERR_NOT_FOUND ? 0 : rc;
 }
 
@@ -171,7 +177,7 @@ static int read_packs(struct orphans *o)
     ar_init(&a, 0);
     int rc = body_packs(o->s->body, &a, &pack, &n);
     for (size_t i = 0; rc == 0 && i < n; i++) {
-        if (pack[i].number > o->upto) continue;
+        if (pack[i].number > o->upto || pack[i].cls == BODY_IMAGE) continue;
         rc = body_verify(o->s->body, pack[i].number, one_record, o);
         if (rc == ERR_CORRUPT || rc == ERR_NOT_FOUND)
             rc = 0; /* its header is damaged: nothing in it can be found */

@@ -77,6 +77,7 @@ MUST_CHECK int box_row_get(struct slice value, uint32_t id, struct box_row *out)
 void box_row_put(struct kv_tx *tx, const struct box_row *r);
 /* modseq 0: that of the batch with which it came. */
 MUST_CHECK int message_row_get(struct slice value, uint32_t uid, struct message *out);
+void message_row_record(struct buf *b, const struct message *m); /* the value */
 void message_row_put(struct kv_tx *tx, uint32_t box, const struct message *m);
 
 /* Within a transaction. ERR_NOT_FOUND with a sentence. */

@@ -191,21 +191,26 @@ int message_row_get(struct slice value, uint32_t uid, struct message *out)
     return rc ? rc : ref ? err_set(ERR_CORRUPT, "the record of message %u is damaged", uid) : 0;
 }
 
+void message_row_record(struct buf *b, const struct message *m)
+{
+    rec_begin(b, MESSAGE_ROW);
+    rec_opt_u64(b, 'm', m->modseq);
+    rec_opt_u64(b, 'f', m->flags);
+    rec_put_u64(b, 'd', (uint64_t)m->internal_date);
+    rec_opt_u64(b, 'z', m->internal_zone ? (uint64_t)(m->internal_zone + ZONE_ZERO) : 0);
+    rec_put_u64(b, 't', (uint64_t)m->save_date);
+    rec_put_u64(b, 's', m->size);
+    rec_opt_u64(b, 'b', m->by_lines);
+    rec_opt_u64(b, 'h', m->head_size);
+    rec_put(b, 'r', body_ref_slice(&m->body));
+    rec_put(b, 'e', sl_cstr(m->email_id));
+}
+
 void message_row_put(struct kv_tx *tx, uint32_t box, const struct message *m)
 {
     char room[KEY_ROOM];
     struct buf b = BUF_INIT;
-    rec_begin(&b, MESSAGE_ROW);
-    rec_opt_u64(&b, 'm', m->modseq);
-    rec_opt_u64(&b, 'f', m->flags);
-    rec_put_u64(&b, 'd', (uint64_t)m->internal_date);
-    rec_opt_u64(&b, 'z', m->internal_zone ? (uint64_t)(m->internal_zone + ZONE_ZERO) : 0);
-    rec_put_u64(&b, 't', (uint64_t)m->save_date);
-    rec_put_u64(&b, 's', m->size);
-    rec_opt_u64(&b, 'b', m->by_lines);
-    rec_opt_u64(&b, 'h', m->head_size);
-    rec_put(&b, 'r', body_ref_slice(&m->body));
-    rec_put(&b, 'e', sl_cstr(m->email_id));
+    message_row_record(&b, m);
     kv_tx_put_record(tx, message_row_key(box, m, room), &b);
     buf_free(&b);
 }

@@ -6,6 +6,7 @@
  * Object
  * `_images` names the current image of each object: these the sweep keeps, older ones it drops. */
 #pragma once
+#include "kv/record.h"
 #include "mailbox.h"
 
 /* ---- writing ---- */
@@ -23,3 +24,54 @@ struct images_report {
  * A crash at any step leaves the image before. gently: takes a third of the time, for whoever has some; a
  * directory that this process did not change is passed over. ERR_BUSY: another one is at it. SUSPENDS. */
 MUST_CHECK int images_write(struct store *s, enum images_of which, bool gently, struct images_report *out);
+
+/* ---- an index made again ---- */
+
+struct rescue_account {
+    const char *id;
+    struct slice address;
+    int64_t image;  /* when its image was begun, unix seconds; 0: it had none that can be read */
+    uint64_t stamp; /* of the image */
+    uint64_t quota;
+    uint64_t messages; /* that its image gave */
+    uint64_t gone;     /* that its image names, but their bodies are not there any more: expunged since */
+    uint64_t appended; /* from younger bodies: appended messages */
+    uint64_t letters;  /* from younger bodies: letters delivered */
+};
+/* The body of a letter that some recipients may lack. rescue_has() says of an account whether it has what it
+ * ever had of it (1), may lack it (0: a delivery under the letter's old name is right), or is not here
+ * (ERR_NOT_FOUND); received: unix seconds, of the letter. SUSPENDS. rescue_delivered() counts. */
+struct rescue;
+struct rescue_letter {
+    struct rec *origin; /* from origin_open() */
+    const struct body_ref *ref;
+    uint64_t stamp;
+    bool waited; /* it is so young that recipients elsewhere may not have it */
+    struct rescue *rescue;
+};
+MUST_CHECK int rescue_has(const struct rescue_letter *l, const char *acc, int64_t received);
+void rescue_delivered(const struct rescue_letter *l, const char *acc);
+
+struct rescue_conf {
+    int64_t queued_s; /* so long a letter may wait in the queue */
+    int (*letter)(void *ctx, const struct rescue_letter *l);
+    void *ctx;
+};
+struct rescue_report {
+    int64_t
+        directory; /* when the oldest image of a domain in use was begun, unix seconds; 0: there is none */
+    uint64_t domains, bodies;
+    uint64_t damaged, packs_lost; /* bodies, whole packs that cannot be read */
+    uint64_t nameless;            /* whose origin cannot be read: from them nothing came back */
+    uint64_t strangers;           /* of accounts that are not here: removed, or made after the last image */
+    uint64_t rows_lost;           /* damaged rows in images */
+    struct rescue_account *account;
+    size_t n;
+};
+/* Fills the store, whose index is new and empty, from the images and the younger bodies in its packs. What
+ * was there is not swept until store_loss_close(). Numbers that clients have seen are not given again:
+ * UIDNEXT, MODSEQ and the numbers of mailboxes jump by RESCUE_JUMP. The report lies in the arena.
+ * ERR_NOT_FOUND: there is no image of a directory. SUSPENDS. */
+enum { RESCUE_JUMP = 1 << 20 };
+MUST_CHECK int rescue_index(struct store *s, const struct rescue_conf *conf, struct arena *a,
+                            struct rescue_report *out);

@@ -50,3 +50,45 @@ MUST_CHECK int image_packs(struct slice value, void (*each)(void *arg, uint64_t 
 /* Every row of an object, while it changes. SUSPENDS. */
 MUST_CHECK int object_rows(struct store *s, struct slice object,
                            int (*each)(void *arg, struct slice key, struct slice value), void *arg);
+
+/* ---- an index made again ---- */
+
+struct rescue {
+    struct store *s;
+    const struct rescue_conf *conf;
+    struct rescue_report *report;
+    struct arena *a;     /* the caller's: of the report */
+    struct arena own;    /* what lives as long as the rescue */
+    struct map heads;    /* object -> struct head_seen, youngest first */
+    struct map accounts; /* id -> struct rescue_account */
+    struct map packs;    /* 8 bytes of a pack's number */
+    struct map recent;   /* "acc reference" of messages that an image gave and that are not old */
+    struct map missing;  /* content of a body (size and checksum) -> struct missing: their packs are gone */
+    uint64_t newest;     /* the end of what is known, as a stamp */
+    uint64_t oldest;     /* least stamp of an account's image */
+};
+struct head_seen {
+    struct head_seen *next;
+    struct body_ref head;
+    uint64_t stamp; /* of the image */
+    int64_t when;
+    uint64_t body; /* stamp of the head itself: which is the younger */
+};
+/* A message of an image whose pack is not there any more: its body was moved, or it was expunged. */
+struct missing {
+    struct missing *next;
+    struct rescue_account *acc;
+    uint32_t box;
+    struct message m;
+};
+
+/* The youngest image of an object that is whole. ERR_NOT_FOUND. SUSPENDS. */
+MUST_CHECK int rescue_image(struct rescue *r, struct slice object, struct head_seen **out);
+/* rescue_account.c: rows of the account from its image, or a new one. SUSPENDS. */
+MUST_CHECK int rescue_account(struct rescue *r, struct rescue_account *acc);
+/* Its body lies at ref now. SUSPENDS. */
+MUST_CHECK int rescue_missing(struct rescue *r, struct missing *m, const struct body_ref *ref);
+bool rescue_remembers(struct rescue *r, const char *acc, const struct body_ref *ref);
+void rescue_remember(struct rescue *r, const char *acc, const struct body_ref *ref);
+/* loss.c: as after a loss that was accepted, with these words. SUSPENDS. */
+MUST_CHECK int loss_note(struct store *s, struct slice what);
