@@ -98,3 +98,15 @@ struct mime_decoder {
 void mime_decode_begin(struct mime_decoder *d, enum mime_encoding e);
 void mime_decode(struct mime_decoder *d, struct slice in, struct buf *out);
 void mime_decode_end(struct mime_decoder *d, struct buf *out);
+
+struct mime_encoder {
+    enum mime_encoding encoding;
+    size_t have, column, lines; /* held bytes; characters in the line at hand (QP); lines so far (base64) */
+    bool cr;                    /* QP: a CR was seen and not given out */
+    char hold[64];
+};
+/* To MIME_QP (lines of the text end in CR LF; a lone CR or LF is a byte like others) or MIME_BASE64; all else
+ * is passed through. encode() adds to `out`, end() what was held back. Base64 does not end its last line. */
+void mime_encode_begin(struct mime_encoder *e, enum mime_encoding to);
+void mime_encode(struct mime_encoder *e, struct slice in, struct buf *out);
+void mime_encode_end(struct mime_encoder *e, struct buf *out);
