@@ -111,6 +111,7 @@ static struct letter letter_of(struct intake_letter *l, uint32_t skip, size_t he
         .ret = l->ret,
         .envid = l->envid,
         .wants = l->wants,
+        .signed_for = l->signatures.n ? l->from_domain : SL(""),
         .hold = l->hold,
     };
 }

@@ -44,6 +44,7 @@ struct letter {
     struct slice message_id, subject; /* for trace and lists, from letter_fields(); may be empty */
     struct slice ret, envid;          /* RFC 3461 */
     struct letter_wants wants;
+    struct slice signed_for; /* the domain of ours whose keys signed it, in A-labels; or empty */
     struct slice hold; /* not empty: its remote recipients wait for an operator; a sentence that says why */
 };
 /* What the letter's rows keep of its header section: the Message-ID, and the Subject decoded and cut

@@ -35,6 +35,7 @@ int letter_origin(struct buf *b, const struct letter *l)
     rec_opt(b, 'r', l->ret);
     rec_opt(b, 'v', l->envid);
     letter_wants_put(b, &l->wants);
+    rec_opt(b, 'Z', l->signed_for);
     for (size_t i = 0; i < l->nrcpt && !b->over; i++) put_rcpt(b, &one, &l->rcpt[i]);
     bool over = b->over || one.over;
     buf_free(&one);
@@ -81,6 +82,7 @@ static int get_field(struct rec *r, struct letter *l)
     case 'S': l->subject = r->field; break;
     case 'r': l->ret = r->field; break;
     case 'v': l->envid = r->field; break;
+    case 'Z': l->signed_for = r->field; break;
     case 'w': return letter_wants_get(r->field, &l->wants);
     }
     return 0;

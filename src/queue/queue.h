@@ -49,10 +49,11 @@ struct attempt_letter {
     const struct letter_source *source;
     struct slice domain; /* all recipients are of this domain (next hop) */
     struct attempt_rcpt *rcpt;
-    size_t nrcpt;            /* at most 100 */
-    struct slice first_host; /* try this host first: its answer to the final dot was lost; or empty */
-    struct arena *a;         /* results lie in it */
-    int64_t until;           /* deadline (rt_now scale) of the attempt */
+    size_t nrcpt;                 /* at most 100 */
+    struct slice first_host;      /* try this host first: its answer to the final dot was lost; or empty */
+    struct arena *a;              /* results lie in it */
+    int64_t until;                /* deadline (rt_now scale) of the attempt */
+    struct conversion *converted; /* the relay's own: for servers that take less than the letter holds */
 };
 /* The relay, called on a fiber for each (letter, domain) that is due. Fills in the
  * results; never fails as a whole. */

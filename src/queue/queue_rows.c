@@ -76,6 +76,7 @@ void q_envelope_put(struct buf *b, const struct q_envelope *e)
     rec_opt(b, 'r', l->ret);
     rec_opt(b, 'v', l->envid);
     letter_wants_put(b, &l->wants);
+    rec_opt(b, 'Z', l->signed_for);
     rec_opt(b, 'H', utf8_cut(l->hold, QUEUE_REPLY_MAX));
     rec_opt_u64(b, 'd', (uint64_t)e->delay_told);
     rec_put_u64(b, 'g', e->groups);
@@ -108,6 +109,7 @@ int q_envelope_get(struct slice row, const struct letter_id *id, struct q_envelo
         case 'S': l->subject = r.field; break;
         case 'r': l->ret = r.field; break;
         case 'v': l->envid = r.field; break;
+        case 'Z': l->signed_for = r.field; break;
         case 'w':
             if (letter_wants_get(r.field, &l->wants) != 0) l->body.s[0] = 0;
             break;

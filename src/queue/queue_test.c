@@ -871,6 +871,7 @@ TEST(the_origin_of_a_letter_has_its_whole_envelope)
                        .received = 1700000000,
                        .eight_bit = true,
                        .binary = true,
+                       .signed_for = SL("one.test"),
                        .wants = {.requiretls = true, .tls_optional = true},
                        .junk = true,
                        .submitter = SL("acc1"),
@@ -891,7 +892,7 @@ TEST(the_origin_of_a_letter_has_its_whole_envelope)
           got.nrcpt == 2);
     CHECK(sl_eq(got.submitter, l.submitter) && sl_eq(got.message_id, l.message_id) && sl_eq(got.ret, l.ret));
     CHECK(sl_eq(got.subject, l.subject) && sl_eq(got.envid, l.envid));
-    CHECK(got.wants.requiretls && got.wants.tls_optional);
+    CHECK(got.wants.requiretls && got.wants.tls_optional && sl_eq(got.signed_for, l.signed_for));
     const struct letter_rcpt *one = &got.rcpt[0], *two = &got.rcpt[1];
     CHECK(one->route.local && !strcmp(one->route.account, "acc1") && sl_eq(one->route.detail, SL("tag")));
     CHECK(sl_eq(one->address, SL("asked@one.test")) && sl_eq(one->route.address, SL("me@one.test")));

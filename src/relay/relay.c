@@ -95,7 +95,7 @@ static bool use_peer(struct delivery *d, struct peer *p)
     bool usable = true, fresh = false, kept = p->letters > 0;
     for (size_t at = 0; usable && at < d->nopen; at += most) {
         size_t n = d->nopen - at < most ? d->nopen - at : most;
-        transaction(p, d->at, d->open + at, n, &usable, &fresh);
+        transaction(&d->relay->conf, p, d->at, d->open + at, n, &usable, &fresh);
         learn(d, at, n);
         if (p->letters >= letters) break;
     }
@@ -277,6 +277,7 @@ void relay_deliver(void *relay, struct attempt_letter *at)
     int64_t before = deadline_narrow(at->until);
     deliver(&d);
     deadline_restore(before);
+    convert_end(&at->converted);
 }
 
 /* ---- open and close ---- */

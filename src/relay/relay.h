@@ -6,6 +6,7 @@
 struct relay_conf { /* borrowed, outlives the relay */
     struct dns *dns;
     struct tls_ctx *tls;        /* a client's context */
+    struct signing *signing;    /* for what is converted on the way; NULL: it goes unsigned */
     struct slice hostname;      /* for EHLO */
     uint16_t port;              /* 25, or 25 plus the trial offset */
     struct ip source;           /* leave from this address; family 0 = the system's choice */

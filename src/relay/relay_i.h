@@ -1,6 +1,7 @@
 /* relay_i.h - what the files of the relay share: hosts, sites, sessions with peers. */
 #pragma once
 #include "base/map.h"
+#include "mail/convert.h"
 #include "relay.h"
 #include "shape/limits.h"
 #include "shape/reply.h"
@@ -145,6 +146,16 @@ void peer_close(struct peer **p, bool wait);
  * speaks nonsense. */
 MUST_CHECK int peer_hear(struct peer *p, struct arena *a, int64_t limit, struct smtp_reply *r);
 
+/* ---- convert.c ---- */
+
+/* The letter converted: what it is read from lies in the attempt's arena, and convert_end() must be called.
+ * ERR_UNSUPPORTED with a phrase: it cannot be. Other errors are for the moment. SUSPENDS. */
+struct conversion;
+MUST_CHECK int convert_letter(const struct relay_conf *conf, struct attempt_letter *at,
+                              enum mail_convert_to to, struct conversion **out);
+const struct letter_source *convert_source(const struct conversion *v);
+void convert_end(struct conversion **v);
+
 /* ---- transaction.c ---- */
 
 /* It may leave over verified TLS only; a report goes as well as it can (RFC 8689 section 5). */
@@ -152,5 +163,5 @@ static inline bool requires_tls(const struct letter *l) { return l->wants.requir
 
 /* Hands the letter over for the n recipients of `rcpt`; fills in their results. *usable: the session
  * can take another one. *fresh: it broke before it answered anything: worth a new session. SUSPENDS. */
-void transaction(struct peer *p, struct attempt_letter *at, struct attempt_rcpt *const *rcpt, size_t n,
-                 bool *usable, bool *fresh);
+void transaction(const struct relay_conf *conf, struct peer *p, struct attempt_letter *at,
+                 struct attempt_rcpt *const *rcpt, size_t n, bool *usable, bool *fresh);

@@ -636,9 +636,14 @@ TEST(relay_what_a_server_cannot_take)
     relay_close(&t.relay);
     CHECK_OK(relay_open(&t.relay, &t.conf));
     prepare(&t, "two.test", "ok@two.test");
-    t.source.eight_bit = true;
+    struct slice bytes = SL("Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\n\xe4\r\n--b--\r\n");
+    t.source = (struct letter_source){
+        .size = bytes.n, .head = 46, .eight_bit = true, .read = cut_from, .ctx = &bytes};
     relay_deliver(t.relay, &t.at);
     CHECK_SL(sl_cstr(t.rcpt[0].enhanced), "5.6.3");
+    HAS(t.rcpt[0].reply,
+        " takes no 8-bit text (8BITMIME), and this one cannot be converted: a part that would have "
+        "to be is signed (multipart/signed)");
     prepare(&t, "two.test", "ok@two.test");
     t.source.smtputf8 = true;
     relay_deliver(t.relay, &t.at);
@@ -773,14 +778,67 @@ TEST(relay_binary_letters)
         relay_deliver(t.relay, &t.at);
         CHECK_INT(t.a.times[RSET], 1);
     }
-    t.a.caps = "CHUNKING";
-    relay_close(&t.relay);
-    CHECK_OK(relay_open(&t.relay, &t.conf));
+    t.a.caps = "CHUNKING\nPIPELINING"; /* it takes lines of ASCII only */
+    reopen(&t);
     t.at.nrcpt = 2;
     relay_deliver(t.relay, &t.at);
-    CHECK_INT(t.rcpt[1].result, ATTEMPT_PERMANENT);
-    CHECK_SL(sl_cstr(t.rcpt[1].enhanced), "5.6.3");
-    HAS(t.rcpt[1].reply, "takes no binary letters (BINARYMIME), and this is one");
+    CHECK_INT(t.rcpt[1].result, ATTEMPT_DELIVERED);
+    HAS(t.rcpt[1].tls, ", converted for it");
+    CHECK_SL(buf_slice(&t.a.letter),
+             "X: y\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=unknown-8bit\r\n"
+             "Content-Transfer-Encoding: base64\r\n\r\nAAouDQoN/y4=\r\n");
+    end(&t);
+}
+
+static int64_t broken_read(void *left, uint64_t at, void *p, size_t n)
+{
+    (void)at;
+    if (--*(int *)left < 0) return err_set(ERR_IO, "the disk fails");
+    memset(p, 'x', n);
+    memcpy(p, "A: b\r\n\r\n\xe4", n < 9 ? n : 9);
+    return (int64_t)n;
+}
+
+/* RFC 6152 section 3: converted, and SIZE tells what comes; a large letter as well, to the first server and
+ * then to the next. What cannot be read is for the moment. */
+TEST(relay_converts_for_servers_that_take_less)
+{
+    struct tester t;
+    struct buf letter = BUF_INIT, decoded = BUF_INIT;
+    struct mime_decoder d;
+    REQUIRE(begin(&t));
+    buf_str(&letter, "Subject: x\r\nContent-Type: text/plain; charset=utf-8\r\nMIME-Version: 1.0\r\n"
+                     "Content-Transfer-Encoding: 8bit\r\n\r\n");
+    size_t head = letter.n;
+    for (int i = 0; i < 20000; i++) buf_printf(&letter, ".%d caf\xc3\xa9 and then some more words\r\n", i);
+    struct slice bytes = buf_slice(&letter);
+    t.a.caps = t.b.caps = "PIPELINING\nSIZE";
+    t.a.say[DOT] = EARLY;
+    prepare(&t, "pair.test", "ok@pair.test");
+    t.source = (struct letter_source){
+        .size = bytes.n, .head = (uint32_t)head, .eight_bit = true, .read = cut_from, .ctx = &bytes};
+    relay_deliver(t.relay, &t.at);
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    struct slice got = buf_slice(&t.b.letter);
+    char size[40];
+    snprintf(size, sizeof size, " SIZE=%zu|", got.n);
+    CHECK(sl_find(sl_cstr(t.b.log), sl_cstr(size)) != SL_NONE && is_ascii(got));
+    CHECK(sl_starts(got, SL("Subject: x\r\nContent-Type: text/plain; charset=utf-8\r\nMIME-Version: "
+                            "1.0\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n")));
+    mime_decode_begin(&d, MIME_QP);
+    mime_decode(&d, sl_from(got, sl_find(got, SL("\r\n\r\n")) + 4), &decoded);
+    mime_decode_end(&d, &decoded);
+    CHECK(sl_eq(buf_slice(&decoded), sl_from(bytes, head)));
+    for (int reads = 0; reads < 9; reads++) { /* at each step of it */
+        int left = reads;
+        prepare(&t, "two.test", "ok@two.test");
+        t.source = (struct letter_source){
+            .size = 40000, .head = 8, .eight_bit = true, .read = broken_read, .ctx = &left};
+        relay_deliver(t.relay, &t.at);
+        CHECK(t.rcpt[0].result == ATTEMPT_TEMPORARY || (reads == 8 && t.rcpt[0].result == ATTEMPT_PERMANENT));
+    }
+    buf_free(&letter);
+    buf_free(&decoded);
     end(&t);
 }
 

@@ -17,8 +17,10 @@
 enum { BLOCK = 32 * 1024 };
 
 struct talk {
+    const struct relay_conf *conf;
     struct peer *p;
     struct attempt_letter *at;
+    const struct letter_source *src; /* the letter's bytes as they leave to this server */
     struct attempt_rcpt *const *rcpt;
     size_t n, accepted;
     bool *taken;   /* RCPT was answered 2yz */
@@ -35,7 +37,7 @@ static void give(struct talk *t, struct attempt_rcpt *r, const struct verdict *v
     memcpy(r->enhanced, v->enhanced, sizeof r->enhanced);
     r->reply = v->text;
     r->host = ar_dup(t->at->a, sl_cstr(t->p->host));
-    r->tls = ar_dup(t->at->a, sl_cstr(t->p->tls));
+    r->tls = ar_printf(t->at->a, "%s%s", t->p->tls, t->src == t->at->source ? "" : ", converted for it");
 }
 
 static void give_all(struct talk *t, const struct verdict *v)
@@ -69,7 +71,7 @@ static bool wire_address(struct talk *t, struct slice address, struct slice *out
 static void put_mail(struct talk *t, struct buf *b, struct slice sender)
 {
     const struct letter *l = t->at->letter;
-    const struct letter_source *src = t->at->source;
+    const struct letter_source *src = t->src;
     unsigned ext = t->p->ext;
     buf_printf(b, "MAIL FROM:<%.*s>", SLF(sender));
     if (ext & SMTP_EXT_SIZE) buf_printf(b, " SIZE=%llu", (unsigned long long)src->size);
@@ -163,18 +165,12 @@ static bool guarded(struct talk *t, struct verdict *v)
 
 static bool suits(struct talk *t, struct verdict *v)
 {
-    const struct letter_source *src = t->at->source;
+    const struct letter_source *src = t->src;
     struct arena *a = t->at->a;
     const char *host = t->p->host;
     if (src->smtputf8 && !(t->p->ext & SMTP_EXT_SMTPUTF8))
         verdict_set(v, ATTEMPT_PERMANENT, "5.6.7",
                     ar_printf(a, "%s takes no internationalised letters (SMTPUTF8), and this is one", host));
-    else if (src->binary && !takes_binary(t->p))
-        verdict_set(v, ATTEMPT_PERMANENT, "5.6.3",
-                    ar_printf(a, "%s takes no binary letters (BINARYMIME), and this is one", host));
-    else if (src->eight_bit && !src->binary && !(t->p->ext & SMTP_EXT_8BITMIME))
-        verdict_set(v, ATTEMPT_PERMANENT, "5.6.3",
-                    ar_printf(a, "%s takes no letters with 8-bit text, and this is one", host));
     else if (t->p->ext & SMTP_EXT_SIZE && t->p->size_max && src->size > t->p->size_max)
         verdict_set(v, ATTEMPT_PERMANENT, "5.3.4",
                     ar_printf(a, "the letter has %llu bytes, %s takes at most %llu",
@@ -183,10 +179,37 @@ static bool suits(struct talk *t, struct verdict *v)
     return false;
 }
 
+/* What it would have to be converted to for this server; false: it need not be. */
+static bool needs_conversion(const struct talk *t, enum mail_convert_to *to)
+{
+    const struct letter_source *src = t->src;
+    bool eight = t->p->ext & SMTP_EXT_8BITMIME;
+    *to = eight ? MAIL_CONVERT_TO_8BIT : MAIL_CONVERT_TO_7BIT;
+    return src->binary ? !takes_binary(t->p) : src->eight_bit && !eight;
+}
+
+/* RFC 6152 section 3, RFC 3030 section 3. */
+static bool converted(struct talk *t, struct verdict *v)
+{
+    struct attempt_letter *at = t->at;
+    enum mail_convert_to to;
+    if (!needs_conversion(t, &to)) return true;
+    convert_end(&at->converted); /* the last server's may be another one */
+    int e = convert_letter(t->conf, at, to, &at->converted);
+    const char *lacks = t->src->binary ? "binary letters (BINARYMIME)" : "8-bit text (8BITMIME)";
+    if (!e) t->src = convert_source(at->converted);
+    else if (e == ERR_UNSUPPORTED)
+        verdict_set(v, ATTEMPT_PERMANENT, "5.6.3",
+                    ar_printf(at->a, "%s takes no %s, and this one cannot be converted: %s", t->p->host,
+                              lacks, err_text(e)));
+    else verdict_error(v, at->a, e, "while the letter was converted");
+    return e == 0;
+}
+
 static bool fits(struct talk *t)
 {
     struct verdict v;
-    if (guarded(t, &v) && suits(t, &v)) return true;
+    if (guarded(t, &v) && converted(t, &v) && suits(t, &v)) return true;
     v.elsewhere = true;
     give_all(t, &v);
     return false;
@@ -259,7 +282,7 @@ static int hear_data(struct talk *t)
  * the server answered before the end, what it says waits to be heard. */
 static int send_body(struct talk *t, struct smtp_stuff *stuff)
 {
-    const struct letter_source *src = t->at->source;
+    const struct letter_source *src = t->src;
     char *block = ar_alloc(t->at->a, BLOCK);
     for (uint64_t at = 0; at < src->size;) {
         int64_t n = letter_source_read(src, at, block, BLOCK);
@@ -316,10 +339,10 @@ static void hand_over(struct talk *t)
     struct smtp_reply r;
     struct verdict v;
     struct smtp_stuff stuff;
-    const bool binary = t->at->source->binary;
+    const bool binary = t->src->binary;
     smtp_stuff_begin(&stuff);
     if (binary) /* one chunk (RFC 3030 section 2) */
-        conn_printf(t->p->c, "BDAT %llu LAST\r\n", (unsigned long long)t->at->source->size);
+        conn_printf(t->p->c, "BDAT %llu LAST\r\n", (unsigned long long)t->src->size);
     int e = send_body(t, binary ? NULL : &stuff);
     if (e) {
         refused_within(t, e);
@@ -368,7 +391,7 @@ static void reset(struct talk *t)
 static void pipelined(struct talk *t, const struct slice *address, struct buf *commands)
 {
     for (size_t i = 0; i < t->n; i++) put_rcpt(t, commands, t->rcpt[i], address[i]);
-    const bool binary = t->at->source->binary; /* the chunk goes when somebody was taken */
+    const bool binary = t->src->binary; /* the chunk goes when somebody was taken */
     if (!binary) buf_str(commands, "DATA\r\n");
     conn_write(t->p->c, buf_slice(commands));
     int bad = hear_mail(t);
@@ -404,8 +427,8 @@ static void step_by_step(struct talk *t, const struct slice *address, struct buf
         reset(t);
         return;
     }
-    if (!t->at->source->binary) conn_puts(t->p->c, "DATA\r\n");
-    if (t->at->source->binary || hear_data(t) == 0) hand_over(t);
+    if (!t->src->binary) conn_puts(t->p->c, "DATA\r\n");
+    if (t->src->binary || hear_data(t) == 0) hand_over(t);
     else if (!t->broken) reset(t);
 }
 
@@ -428,10 +451,10 @@ static size_t addresses(struct talk *t, struct attempt_rcpt **keep, struct slice
     return n;
 }
 
-void transaction(struct peer *p, struct attempt_letter *at, struct attempt_rcpt *const *rcpt, size_t n,
-                 bool *usable, bool *fresh)
+void transaction(const struct relay_conf *conf, struct peer *p, struct attempt_letter *at,
+                 struct attempt_rcpt *const *rcpt, size_t n, bool *usable, bool *fresh)
 {
-    struct talk t = {.p = p, .at = at, .rcpt = rcpt, .n = n};
+    struct talk t = {.conf = conf, .p = p, .at = at, .src = at->source, .rcpt = rcpt, .n = n};
     struct slice *address = ar_array(at->a, struct slice, n), sender = at->letter->sender;
     struct attempt_rcpt **keep = ar_array(at->a, struct attempt_rcpt *, n);
     struct buf commands = BUF_INIT;
