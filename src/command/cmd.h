@@ -11,7 +11,7 @@
     X(queue_list) X(queue_show) X(queue_retry) X(queue_hold) X(queue_release) X(queue_drop) X(queue_stats)  \
     X(trace) X(dns_records) X(dns_check) X(check_spf) X(check_dkim) X(check_arc) X(check_message) X(send)   \
     X(dkim_list) X(dkim_rotate) X(dkim_publish_check) X(dmarc_report) X(dmarc_send_reports)                 \
-    X(stats) X(verify) X(images) X(backup) X(restore) X(init) X(config_check) X(help) X(check_reply) \
+    X(stats) X(verify) X(images) X(backup) X(restore) X(init) X(config_check) X(check_reply) \
     X(shaping_check) X(shaping_show) X(block_list) X(block_add) X(block_remove)
 /* clang-format on */
 #define X(name)                                                                                              \
@@ -19,6 +19,7 @@
     void print_##name(json_t *args, json_t *reply, struct buf *out);
 COMMAND_FUNCTIONS(X)
 #undef X
+void print_help(json_t *args, json_t *reply, struct buf *out);
 void print_numbers(json_t *args, json_t *reply, struct buf *out); /* every number of the reply on a line */
 
 /* For help: a command with its arguments, and all settings, as data. */

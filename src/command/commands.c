@@ -64,6 +64,8 @@
         .name = name_, .needs = NEEDS_DNS, .run = run_##fn, .print = print_##fn, .help = help_, __VA_ARGS__  \
     }
 
+static int run_help(struct request *r);
+
 const struct command commands[] = {
     {.name = "init",
      .needs = NEEDS_NEW_HOME,
@@ -294,7 +296,7 @@ int command_run(const struct command *c, struct request *r, struct buf *error)
     return command_exit(e);
 }
 
-int run_help(struct request *r)
+static int run_help(struct request *r)
 {
     json_t *list = json_array(), *w;
     struct slice asked = {0};

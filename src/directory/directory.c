@@ -83,6 +83,12 @@ int address_split(struct arena *a, struct slice address, struct slice *local, st
     return domain_name(a, d, domain);
 }
 
+static int domain_not_here(struct slice domain)
+{
+    return err_set(ERR_NOT_FOUND, "the domain %.*s is not here: add it with `tram domain add %.*s`",
+                   SLF(domain), SLF(domain));
+}
+
 int address_split_here(struct directory *dir, struct arena *a, struct slice address, struct slice *local,
                        struct slice *domain)
 {
@@ -95,12 +101,6 @@ int address_split_here(struct directory *dir, struct arena *a, struct slice addr
     if (local->n > LOCAL_PART_MAX)
         return err_set(ERR_SYNTAX, "the part before the @ is longer than %d bytes", LOCAL_PART_MAX);
     return 0;
-}
-
-int domain_not_here(struct slice domain)
-{
-    return err_set(ERR_NOT_FOUND, "the domain %.*s is not here: add it with `tram domain add %.*s`",
-                   SLF(domain), SLF(domain));
 }
 
 /* ---- changing ---- */

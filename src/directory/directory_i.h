@@ -13,7 +13,6 @@ struct slice domain_object(struct arena *a, struct slice domain); /* of domain_n
  * the domain is not here. */
 MUST_CHECK int address_split_here(struct directory *dir, struct arena *a, struct slice address,
                                   struct slice *local, struct slice *domain);
-int domain_not_here(struct slice domain); /* ERR_NOT_FOUND with the sentence */
 /* Runs fn on a domain's object: what it changes it reads there, not before. ERR_NOT_FOUND with the
  * sentence when the domain is gone. Callers then drop what they remember (directory_generation). */
 MUST_CHECK int directory_transact(struct directory *dir, struct slice domain, kv_fn *fn, void *arg);

@@ -2,14 +2,20 @@
 #include "imapd_i.h"
 #include "login/sasl.h"
 
+static void cmd_capability(struct imapd_session *s, struct imap_in *in),
+    cmd_check(struct imapd_session *s, struct imap_in *in),
+    cmd_enable(struct imapd_session *s, struct imap_in *in),
+    cmd_id(struct imapd_session *s, struct imap_in *in),
+    cmd_logout(struct imapd_session *s, struct imap_in *in),
+    cmd_noop(struct imapd_session *s, struct imap_in *in);
+
 static const struct imapd_command table[] = {
     /* any state (RFC 9051 section 6.1) */
-    {SL_INIT("CAPABILITY"), IMAPD_ANY, IMAPD_EARLY, .cost = 1, .run = imapd_cmd_capability,
+    {SL_INIT("CAPABILITY"), IMAPD_ANY, IMAPD_EARLY, .cost = 1, .run = cmd_capability,
      .capabilities = "IMAP4rev1 IMAP4rev2 SASL-IR LITERAL+"},
-    {SL_INIT("NOOP"), IMAPD_ANY, IMAPD_EXPUNGES, .cost = 1, .run = imapd_cmd_noop},
-    {SL_INIT("LOGOUT"), IMAPD_ANY, 0, .run = imapd_cmd_logout},
-    {SL_INIT("ID"), IMAPD_ANY, IMAPD_EXPUNGES | IMAPD_EARLY, .cost = 1, .run = imapd_cmd_id,
-     .capabilities = "ID"},
+    {SL_INIT("NOOP"), IMAPD_ANY, IMAPD_EXPUNGES, .cost = 1, .run = cmd_noop},
+    {SL_INIT("LOGOUT"), IMAPD_ANY, 0, .run = cmd_logout},
+    {SL_INIT("ID"), IMAPD_ANY, IMAPD_EXPUNGES | IMAPD_EARLY, .cost = 1, .run = cmd_id, .capabilities = "ID"},
     /* before login (6.2) */
     {SL_INIT("STARTTLS"), IMAPD_LOGGED_OUT, IMAPD_EARLY, .cost = 1, .run = imapd_cmd_starttls,
      .capabilities = "STARTTLS", .closed = imapd_starttls_closed},
@@ -17,7 +23,7 @@ static const struct imapd_command table[] = {
     {SL_INIT("AUTHENTICATE"), IMAPD_LOGGED_OUT, IMAPD_EARLY, .cost = 1, .run = imapd_cmd_authenticate,
      .capabilities = "AUTH=", .closed = imapd_authenticate_closed},
     /* after login (6.3) */
-    {SL_INIT("ENABLE"), IMAPD_IN, 0, .run = imapd_cmd_enable, .capabilities = "ENABLE UTF8=ACCEPT CONDSTORE"},
+    {SL_INIT("ENABLE"), IMAPD_IN, 0, .run = cmd_enable, .capabilities = "ENABLE UTF8=ACCEPT CONDSTORE"},
     {SL_INIT("SELECT"), IMAPD_IN, 0, .run = imapd_cmd_select},
     {SL_INIT("EXAMINE"), IMAPD_IN, 0, .run = imapd_cmd_examine},
     {SL_INIT("CREATE"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_create,
@@ -40,7 +46,7 @@ static const struct imapd_command table[] = {
     {SL_INIT("APPEND"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_append, .capabilities = "MULTIAPPEND"},
     {SL_INIT("IDLE"), IMAPD_IN, IMAPD_EXPUNGES | IMAPD_EARLY, .run = imapd_cmd_idle, .capabilities = "IDLE"},
     /* with a mailbox selected (6.4) */
-    {SL_INIT("CHECK"), IMAPD_SELECTED, IMAPD_EXPUNGES, .run = imapd_cmd_check},
+    {SL_INIT("CHECK"), IMAPD_SELECTED, IMAPD_EXPUNGES, .run = cmd_check},
     {SL_INIT("CLOSE"), IMAPD_SELECTED, 0, .run = imapd_cmd_close},
     {SL_INIT("UNSELECT"), IMAPD_SELECTED, 0, .run = imapd_cmd_unselect, .capabilities = "UNSELECT"},
     {SL_INIT("EXPUNGE"), IMAPD_SELECTED, IMAPD_UID | IMAPD_EXPUNGES, .run = imapd_cmd_expunge,
@@ -136,7 +142,7 @@ void imapd_capabilities(struct imapd_session *s, struct buf *out)
     }
 }
 
-void imapd_cmd_capability(struct imapd_session *s, struct imap_in *in)
+static void cmd_capability(struct imapd_session *s, struct imap_in *in)
 {
     if (imapd_args_bad(s, in)) return;
     buf_str(&s->out, "* CAPABILITY ");
@@ -146,14 +152,14 @@ void imapd_cmd_capability(struct imapd_session *s, struct imap_in *in)
     imapd_ok(s, NULL, "these are the capabilities");
 }
 
-void imapd_cmd_noop(struct imapd_session *s, struct imap_in *in)
+static void cmd_noop(struct imapd_session *s, struct imap_in *in)
 {
     if (!imapd_args_bad(s, in)) imapd_ok(s, NULL, "done");
 }
 
-void imapd_cmd_check(struct imapd_session *s, struct imap_in *in) { imapd_cmd_noop(s, in); }
+static void cmd_check(struct imapd_session *s, struct imap_in *in) { cmd_noop(s, in); }
 
-void imapd_cmd_logout(struct imapd_session *s, struct imap_in *in)
+static void cmd_logout(struct imapd_session *s, struct imap_in *in)
 {
     if (imapd_args_bad(s, in)) return;
     imapd_untagged(s, "BYE good bye");
@@ -163,7 +169,7 @@ void imapd_cmd_logout(struct imapd_session *s, struct imap_in *in)
 }
 
 /* RFC 2971: what the client says about itself is not kept. */
-void imapd_cmd_id(struct imapd_session *s, struct imap_in *in)
+static void cmd_id(struct imapd_session *s, struct imap_in *in)
 {
     imap_sp(in);
     if (imap_skip(in, '(')) {
@@ -183,7 +189,7 @@ void imapd_cmd_id(struct imapd_session *s, struct imap_in *in)
 }
 
 /* RFC 5161: what is not known is passed over. */
-void imapd_cmd_enable(struct imapd_session *s, struct imap_in *in)
+static void cmd_enable(struct imapd_session *s, struct imap_in *in)
 {
     bool utf8 = false, rev2 = false, condstore = false;
     do {

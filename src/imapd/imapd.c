@@ -208,6 +208,25 @@ static int read_command(struct imapd_session *s)
 
 /* ---- the loop ---- */
 
+/* News out, DONE in. true: something happened, look again; false: nothing left to do. */
+static bool idle_turn(struct imapd_session *s)
+{
+    s->tag = sl_cstr(s->idle_tag);
+    s->may_expunge = true;
+    if (s->news) {
+        imapd_news(s);
+        return true;
+    }
+    if (!conn_peek(s->c).n) return false;
+    struct slice line;
+    int r = imapd_line(s, IMAPD_LINE_STRANGER, &line);
+    s->idling = false;
+    if (r && refuse_line(s, r) != 0) s->over = true;
+    else if (!r && sl_eqi(line, SL("DONE"))) imapd_ok(s, NULL, "idle no more");
+    else if (!r) imapd_bad(s, "DONE was expected");
+    return true;
+}
+
 static void session_run(struct imapd_session *s);
 
 static void resume(void *arg)
@@ -269,7 +288,7 @@ static void session_run(struct imapd_session *s)
 {
     while (!s->over && !conn_error(s->c) && may_go_on(s)) {
         if (s->idling) {
-            if (imapd_idle_turn(s)) {
+            if (idle_turn(s)) {
                 s->until = rt_now() + IMAPD_IDLE;
                 continue;
             }
@@ -320,23 +339,4 @@ void imapd_cmd_idle(struct imapd_session *s, struct imap_in *in)
     s->idling = true;
     imapd_write(s, SL("+ idling\r\n"));
     s->news = s->view; /* what is known now is told at once */
-}
-
-/* News out, DONE in. true: something happened, look again; false: nothing left to do. */
-bool imapd_idle_turn(struct imapd_session *s)
-{
-    s->tag = sl_cstr(s->idle_tag);
-    s->may_expunge = true;
-    if (s->news) {
-        imapd_news(s);
-        return true;
-    }
-    if (!conn_peek(s->c).n) return false;
-    struct slice line;
-    int r = imapd_line(s, IMAPD_LINE_STRANGER, &line);
-    s->idling = false;
-    if (r && refuse_line(s, r) != 0) s->over = true;
-    else if (!r && sl_eqi(line, SL("DONE"))) imapd_ok(s, NULL, "idle no more");
-    else if (!r) imapd_bad(s, "DONE was expected");
-    return true;
 }

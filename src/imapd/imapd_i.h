@@ -169,7 +169,6 @@ size_t imapd_recent_shown(const struct imapd_session *s); /* how many messages a
 bool imapd_recent_has(const struct imapd_session *s, uint32_t uid);
 /* How many messages of a mailbox no session was told of. SUSPENDS. */
 MUST_CHECK int imapd_recent_count(struct imapd_session *s, const struct mailbox *m, uint32_t *out);
-bool imapd_idle_turn(struct imapd_session *s); /* false: parked */
 
 /* ---- sets ---- */
 
@@ -242,9 +241,9 @@ MUST_CHECK int imapd_swallow(struct imapd_session *s, uint64_t n);
 
 /* clang-format off */
 #define IMAPD_COMMANDS(X) \
-    X(append) X(authenticate) X(capability) X(check) X(close) X(copy) X(create) X(delete) X(enable) \
-    X(examine) X(expunge) X(fetch) X(getquota) X(getquotaroot) X(id) X(idle) X(list) X(login) X(logout) X(lsub) X(move) \
-    X(namespace) X(noop) X(rename) X(search) X(select) X(sort) X(starttls) X(status) X(store) \
+    X(append) X(authenticate) X(close) X(copy) X(create) X(delete) \
+    X(examine) X(expunge) X(fetch) X(getquota) X(getquotaroot) X(idle) X(list) X(login) X(lsub) X(move) \
+    X(namespace) X(rename) X(search) X(select) X(sort) X(starttls) X(status) X(store) \
     X(subscribe) X(thread) X(unauthenticate) X(unselect) X(unsubscribe)
 /* clang-format on */
 #define X(name) void imapd_cmd_##name(struct imapd_session *s, struct imap_in *in);

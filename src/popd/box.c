@@ -37,13 +37,22 @@ int popd_open_box(struct popd_session *s)
     return 0;
 }
 
+static void unlock(struct popd_session *s)
+{
+    if (!s->locked) return;
+    lock_take(&s->server->lock);
+    map_del(&s->server->open, sl_cstr(s->account.id));
+    lock_release(&s->server->lock);
+    s->locked = false;
+}
+
 void popd_close_box(struct popd_session *s)
 {
     free(s->m);
     s->m = NULL;
     s->n = s->room = 0;
     s->in = false;
-    popd_unlock(s);
+    unlock(s);
 }
 
 struct popd_message *popd_message(struct popd_session *s, const struct pop3_command *c)
@@ -202,13 +211,4 @@ bool popd_lock(struct popd_session *s)
     lock_release(&s->server->lock);
     s->locked = yes;
     return yes;
-}
-
-void popd_unlock(struct popd_session *s)
-{
-    if (!s->locked) return;
-    lock_take(&s->server->lock);
-    map_del(&s->server->open, sl_cstr(s->account.id));
-    lock_release(&s->server->lock);
-    s->locked = false;
 }

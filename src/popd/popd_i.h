@@ -112,4 +112,3 @@ void popd_top(struct popd_session *s, struct pop3_command *c);
 
 /* popd.c: one POP3 session an account at a time. False: another one is there. */
 bool popd_lock(struct popd_session *s);
-void popd_unlock(struct popd_session *s);

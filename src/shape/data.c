@@ -3,8 +3,7 @@
 #include "reply.h"
 
 #define EMBED(name, file)                                                                                    \
-    __asm__(".pushsection .rodata\n.global " #name "\n.hidden " #name "\n" #name ":\n.incbin \"" file        \
-            "\"\n.global " #name "_end\n.hidden " #name "_end\n" #name "_end:\n.popsection");                \
+    __asm__(".pushsection .rodata\n" #name ":\n.incbin \"" file "\"\n" #name "_end:\n.popsection");          \
     extern const char name[] __attribute__((visibility("hidden")));                                          \
     extern const char name##_end[] __attribute__((visibility("hidden")))
 

@@ -28,9 +28,3 @@ void smtpd_refuse(struct smtpd_session *s, const struct intake_refusal *r)
 {
     if (r->code) put_reply(s, r->code, r->enhanced, r->text);
 }
-
-void smtpd_reply_error(struct smtpd_session *s, int e, const char *what)
-{
-    struct intake_refusal r = intake_failure(&s->cmd_a, e, what);
-    smtpd_refuse(s, &r);
-}

@@ -110,7 +110,6 @@ void smtpd_put_ehlo(struct smtpd_session *s); /* the whole answer */
 void smtpd_reply(struct smtpd_session *s, int code, const char *enhanced, const char *fmt, ...)
     PRINTF_LIKE(4, 5);
 /* What to say when something of ours failed with error e: 452 full, 421 stopping, 451 else. */
-void smtpd_reply_error(struct smtpd_session *s, int e, const char *what);
 /* Says a refusal of intake's; code 0: says nothing. */
 void smtpd_refuse(struct smtpd_session *s, const struct intake_refusal *r);
 

@@ -87,7 +87,7 @@ static int first_range(void *arg, struct slice key, struct slice value)
     return f->rc ? 0 : 1; /* a key that is none says nothing */
 }
 
-int batch_range_tx(struct kv_tx *tx, uint32_t box, uint32_t uid, struct batch_range *out)
+static int batch_range_tx(struct kv_tx *tx, uint32_t box, uint32_t uid, struct batch_range *out)
 {
     char from[KEY_ROOM], to[KEY_ROOM];
     struct find_range f = {.out = out};

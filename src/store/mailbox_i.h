@@ -126,7 +126,6 @@ void batch_rows(uint32_t box, uint64_t batch, uint32_t place, struct batch_rows 
 MUST_CHECK int batch_message_get(struct slice key, struct slice value, const struct batch_range *r,
                                  struct message *out);
 /* The first range that ends at or above uid. ERR_NOT_FOUND. find SUSPENDS. */
-MUST_CHECK int batch_range_tx(struct kv_tx *tx, uint32_t box, uint32_t uid, struct batch_range *out);
 MUST_CHECK int batch_range_find(struct store *s, struct mailbox_ref box, uint32_t uid,
                                 struct batch_range *out);
 /* The message with this uid when it came with a batch. ERR_NOT_FOUND. find SUSPENDS. */
