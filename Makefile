@@ -36,42 +36,44 @@ CFLAGS ?= -g
 override CFLAGS += -std=gnu17 $(OPT) $(WARN) $(HARD) $(SANFLAGS) -fno-omit-frame-pointer -fno-strict-aliasing -Isrc -MMD -MP
 LDFLAGS += -pie -Wl,-z,relro,-z,now $(SANFLAGS)
 
-# Every folder and the folders below it that it may use (tools/floors checks the includes).
+# Every folder, from the ground up, and the folders that it uses itself (tools/floors compares with its includes and
+# calls: no more, no less). What those stand on is linked with it: ALL_.
 FOLDERS = base rt crypto mail wire dns kv body trace directory store spf dkim dmarc mailauth login guard \
  reader outgoing shape queue relay report deliver intake core command smtpd imapd popd app
 USES_base =
 USES_rt = base
 # the simulator, the other half of the linker's choice: only tests x_sim.c may include it
-USES_sim = rt base
+USES_sim = base rt
 USES_crypto = base
 USES_mail = base
 USES_wire = base
-USES_dns = rt base
-USES_kv = rt base
-USES_body = rt base
-USES_trace = kv rt base
-USES_directory = trace mail dns kv crypto rt base
-USES_store = directory trace mail dns body kv crypto rt base
-USES_spf = dns mail rt base
-USES_dkim = dns crypto mail rt base
-USES_dmarc = dns mail rt base
-USES_mailauth = spf dkim dmarc dns crypto mail rt base
-USES_login = directory $(USES_directory)
-USES_guard = kv rt base
-USES_reader = store $(USES_store)
-USES_outgoing = directory trace mailauth $(USES_mailauth) kv
-USES_shape = mail wire base
-USES_queue = shape wire store $(USES_store)
-USES_relay = queue outgoing wire $(USES_queue) $(USES_outgoing)
-USES_report = queue mailauth spf dkim dmarc $(USES_queue)
-USES_deliver = queue $(USES_queue)
-USES_intake = report outgoing guard $(USES_report)
-USES_core = intake deliver login $(USES_intake)
-USES_command = core wire $(USES_core)
-USES_smtpd = command $(USES_command)
-USES_imapd = reader command $(USES_command)
-USES_popd = command $(USES_command)
-USES_app = smtpd imapd popd reader relay command $(USES_command)
+USES_dns = base rt
+USES_kv = base rt
+USES_body = base rt
+USES_trace = base rt kv
+USES_directory = base rt crypto mail dns kv trace
+USES_store = base rt kv body trace directory
+USES_spf = base rt mail dns
+USES_dkim = base rt crypto mail dns
+USES_dmarc = base rt mail dns
+USES_mailauth = base rt mail dns spf dkim dmarc
+USES_login = base rt crypto kv directory
+USES_guard = base rt kv
+USES_reader = base rt mail body store
+USES_outgoing = base rt crypto mail dns trace directory spf dkim dmarc mailauth
+USES_shape = base mail wire
+USES_queue = base rt mail kv body trace directory store shape
+USES_relay = base rt mail wire dns outgoing shape queue
+USES_report = base rt crypto mail dns kv body trace directory spf dkim dmarc mailauth queue
+USES_deliver = base body store queue
+USES_intake = base rt crypto mail dns body trace directory mailauth guard outgoing queue report
+USES_core = base rt crypto dns kv body directory store mailauth login guard outgoing queue report deliver intake
+USES_command = base rt crypto mail wire dns kv body trace directory store spf dkim dmarc mailauth shape queue report intake core
+USES_smtpd = base rt mail wire dns login guard intake
+USES_imapd = base rt mail wire kv body store login guard reader
+USES_popd = base rt wire body store login guard
+USES_app = base rt crypto trace store guard queue relay report core command smtpd imapd popd
+$(foreach f,$(FOLDERS) sim,$(eval ALL_$(f) := $(sort $(USES_$(f)) $(foreach u,$(USES_$(f)),$(ALL_$(u))))))
 
 LIBS_base =
 LIBS_mail = -lunistring
@@ -115,9 +117,9 @@ libs_for = $(foreach f,$(1),$(B)/lib/lib$(f).a)
 syslibs_for = $(foreach f,$(1),$(LIBS_$(f)))
 link = $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
 
-$(B)/tram: $(B)/obj/app/main.o $(call libs_for,app $(USES_app))
+$(B)/tram: $(B)/obj/app/main.o $(call libs_for,app $(ALL_app))
 	@echo "  LD $@"
-	@$(link) $(call syslibs_for,app $(USES_app))
+	@$(link) $(call syslibs_for,app $(ALL_app))
 
 # ---- tests: all x_test.c of a folder are one program; x_sim.c run in the simulator ----
 
@@ -127,12 +129,12 @@ TEST_MAIN = $(B)/obj/base/test.o
 # rt's test_rt.c makes test bodies run as fibers of the real runtime.
 
 define test_rules
-$(B)/test/$(1)_test: $(call tests_of,$(1)) $(TEST_MAIN) $(call libs_for,$(1) $(USES_$(1)))
+$(B)/test/$(1)_test: $(call tests_of,$(1)) $(TEST_MAIN) $(call libs_for,$(1) $(ALL_$(1)))
 	@mkdir -p $$(@D)
-	@$$(link) $$(call syslibs_for,$(1) $(USES_$(1)))
-$(B)/test/$(1)_sim: $(call sims_of,$(1)) $(TEST_MAIN) $(subst librt.a,librtsim.a,$(call libs_for,$(filter-out sim,$(1)) $(USES_$(1))))
+	@$$(link) $$(call syslibs_for,$(1) $(ALL_$(1)))
+$(B)/test/$(1)_sim: $(call sims_of,$(1)) $(TEST_MAIN) $(subst librt.a,librtsim.a,$(call libs_for,$(filter-out sim,$(1)) $(ALL_$(1))))
 	@mkdir -p $$(@D)
-	@$$(link) $$(call syslibs_for,$(1) $(USES_$(1)))
+	@$$(link) $$(call syslibs_for,$(1) $(ALL_$(1)))
 endef
 $(foreach f,$(FOLDERS) sim,$(eval $(call test_rules,$(f))))
 UNIT = $(foreach f,$(FOLDERS),$(if $(wildcard src/$(f)/*_test.c),$(B)/test/$(f)_test))
@@ -145,9 +147,9 @@ FUZZ_SRC = $(wildcard src/*/*_fuzz.c)
 FUZZ_NAMES = $(patsubst %_fuzz,%,$(basename $(notdir $(FUZZ_SRC))))
 fuzz_folder = $(word 2,$(subst /, ,$(filter %/$(1)_fuzz.c,$(FUZZ_SRC))))
 define fuzz_rules
-$(B)/fuzz/$(1): $(B)/obj/$(call fuzz_folder,$(1))/$(1)_fuzz.o $(if $(FUZZER),,$(B)/obj/base/fuzz_main.o) $(call libs_for,$(call fuzz_folder,$(1)) $(USES_$(call fuzz_folder,$(1))))
+$(B)/fuzz/$(1): $(B)/obj/$(call fuzz_folder,$(1))/$(1)_fuzz.o $(if $(FUZZER),,$(B)/obj/base/fuzz_main.o) $(call libs_for,$(call fuzz_folder,$(1)) $(ALL_$(call fuzz_folder,$(1))))
 	@mkdir -p $$(@D)
-	@$$(link) $(if $(FUZZER),-fsanitize=fuzzer) $$(call syslibs_for,$(call fuzz_folder,$(1)) $(USES_$(call fuzz_folder,$(1))))
+	@$$(link) $(if $(FUZZER),-fsanitize=fuzzer) $$(call syslibs_for,$(call fuzz_folder,$(1)) $(ALL_$(call fuzz_folder,$(1))))
 endef
 $(foreach x,$(FUZZ_NAMES),$(eval $(call fuzz_rules,$(x))))
 

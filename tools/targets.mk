@@ -59,9 +59,9 @@ bench: build
 # Checks and signatures per second on one core.
 bench-auth: deps-check $(B)/bench_auth
 	@taskset -c 0 $(B)/bench_auth
-$(B)/bench_auth: bench/auth.c $(call libs_for,mailauth $(USES_mailauth))
+$(B)/bench_auth: bench/auth.c $(call libs_for,mailauth $(ALL_mailauth))
 	@$(CC) $(CFLAGS) $(LDFLAGS) -MF $@.d -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
-		$(call syslibs_for,mailauth $(USES_mailauth))
+		$(call syslibs_for,mailauth $(ALL_mailauth))
 
 # ---- beside the implementations of others ----
 

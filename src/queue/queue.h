@@ -4,7 +4,6 @@
  * and moves are a table in queue_state.c, asserted on every change. */
 #pragma once
 #include "accept.h"
-#include "dns/dns.h"
 #include "last_hop.h"
 #include "letter_source.h"
 #include "store/care.h"

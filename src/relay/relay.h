@@ -1,5 +1,6 @@
 /* relay.h - outbound: finds the receiving server of a domain, connects, hands letters over. */
 #pragma once
+#include "dns/dns.h"
 #include "queue/queue.h"
 #include "rt/conn.h"
 
