@@ -92,7 +92,7 @@ int accounts_each(struct store *s, int (*each)(void *arg, const char *acc), void
     return rc;
 }
 
-static bool message_of_row(struct slice key, struct slice value, uint32_t *box, struct message *m)
+bool message_of_row(struct slice key, struct slice value, uint32_t *box, struct message *m)
 {
     uint64_t b = 0, uid = 0;
     bool good = key.n == 19 && num_hex64(sl_sub(key, 2, 10), &b) && num_hex64(sl_from(key, 11), &uid);

@@ -26,6 +26,7 @@ MUST_CHECK int verify_names(struct kv_tx *tx, void (*bad)(void *arg, const char 
 MUST_CHECK int accounts_each(struct store *s, int (*each)(void *arg, const char *acc), void *arg);
 /* Takes "m/BBBBBBBB/UUUUUUUU" and its value apart; false when they are damaged (box and uid are what
  * the key says, or 0). */
+bool message_of_row(struct slice key, struct slice value, uint32_t *box, struct message *m);
 /* Every message row of the account, of all mailboxes, those being deleted too; also of batches that nobody
  * sees yet: their uid is 0. A row that cannot be read is given with m == NULL. */
 MUST_CHECK int messages_each(struct store *s, const char *acc,
