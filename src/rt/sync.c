@@ -19,12 +19,22 @@ int waitq_wait(struct waitq *q)
     return e;
 }
 
+/* Who waits is woken on its own loop: from another one, or a thread, by rt_post() or a completion. */
+static void must_be_here(const struct fiber *f)
+{
+    struct loop *l = loop_self();
+    ASSERT(f->loop == l && f->member.node == l->node && "a fiber of this loop");
+}
+
 /* A waiter that time or cancel woke first still stands in the queue until it runs. */
 static bool wake_first(struct waitq *q)
 {
     struct link *l;
-    while ((l = list_shift(&q->waiters)))
-        if (fiber_wake(CONTAINER_OF(l, struct waiter, link)->fiber, 0)) return true;
+    while ((l = list_shift(&q->waiters))) {
+        struct fiber *f = CONTAINER_OF(l, struct waiter, link)->fiber;
+        must_be_here(f);
+        if (fiber_wake(f, 0)) return true;
+    }
     return false;
 }
 

@@ -91,7 +91,7 @@ static void arrive(struct timer *t)
 {
     struct sock *s = CONTAINER_OF(t, struct sock, arrival);
     struct sim *w = the_sim;
-    w->loop.node = &s->prog->on_loop;
+    w->loop.node = s->prog->on_loop;
     if (s->far != s->prog->node && net_cut(s->far, s->prog->node)) {
         int64_t wait = s->tries < 10 ? RETRY_FIRST << s->tries : RETRY_MOST;
         if (++s->tries > RETRIES) give_up(s);

@@ -43,6 +43,7 @@ struct sock {
     unsigned tries;       /* of the first segment, or of the SYN, while cut off */
     struct timer arrival, dial;
     int want;
+    void *watcher; /* struct sim_place: on which loop fn is called */
     void (*fn)(void *);
     void *arg;
 };

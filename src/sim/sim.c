@@ -67,7 +67,7 @@ void sim_thread_pause(int64_t least, int64_t most)
 {
     struct pause p = {.fiber = fiber_self()};
     struct sim_place *here = sim_here();
-    if (!here->thread || here->prog->dead || locks_held() || !p.fiber) return;
+    if (here->loop >= 0 || here->prog->dead || locks_held() || !p.fiber) return;
     timer_set(&p.timer, the_sim->now + rng_between(&the_sim->sched, least, most), pause_over);
     fiber_block_hard();
 }
@@ -108,6 +108,7 @@ struct sim_node *sim_node(struct sim *s, const char *name, const char *addresses
     n->name = xstrndup(name, strlen(name));
     n->id = list_empty(&s->nodes) ? 1 : CONTAINER_OF(s->nodes.prev, struct sim_node, link)->id + 1;
     n->up = true;
+    n->loops = 1;
     n->next_port = 32768;
     while (sl_next(&rest, ',', &one)) {
         if (sl_empty(sl_trim(one))) continue;
@@ -172,7 +173,7 @@ static void program(void *arg)
     sim_note(EV_END, p->id, (uint64_t)r);
     p->node->result = r;
     p->ending = true;
-    loop_cancel_all(&the_sim->loop, &p->on_loop, fiber_self());
+    for (int i = 0; i < p->loops; i++) loop_cancel_all(&the_sim->loop, &p->on_loop[i], fiber_self());
 }
 
 static void begin(struct sim_prog *p)
@@ -183,7 +184,7 @@ static void begin(struct sim_prog *p)
     n->up = true;
     p->id = ++n->sim->progs;
     sim_note(EV_START, n->id, p->id);
-    ASSERT(sim_fiber(&p->on_loop, "main", program, p) && "a stack for a program");
+    ASSERT(sim_fiber(p->on_loop, "main", program, p) && "a stack for a program");
 }
 
 static bool dying(const struct sim_node *n)
@@ -191,6 +192,19 @@ static bool dying(const struct sim_node *n)
     for (const struct link *l = n->progs.next; l != &n->progs; l = l->next)
         if (CONTAINER_OF(l, struct sim_prog, link)->dead) return true;
     return false;
+}
+
+void sim_node_loops(struct sim_node *n, int loops)
+{
+    ASSERT(loops >= 1 && loops <= SIM_LOOPS_MAX);
+    n->loops = loops;
+}
+
+static void place_init(struct sim_place *at, struct sim_prog *p, int loop)
+{
+    *at = (struct sim_place){.prog = p, .loop = loop};
+    list_init(&at->posts);
+    list_init(&at->posting);
 }
 
 /* After a power cut the node boots when the fibers of the old run are gone, so that the two
@@ -201,11 +215,10 @@ void sim_node_start(struct sim_node *n, int (*main_fn)(void *), void *arg)
     p->node = n;
     p->main_fn = main_fn;
     p->arg = arg;
-    p->on_loop = (struct sim_place){p, false};
-    p->on_thread = (struct sim_place){p, true};
+    p->loops = n->loops;
+    for (int i = 0; i < p->loops; i++) place_init(&p->on_loop[i], p, i);
+    place_init(&p->on_thread, p, -1);
     list_init(&p->socks);
-    list_init(&p->posts);
-    list_init(&p->posting);
     waitq_init(&p->signals);
     for (int i = 0; i < RT_POOLS; i++) turns_init(&p->pools[i].waiting);
     list_push(&n->boots, &p->link);
@@ -221,7 +234,9 @@ static bool has_fibers(const struct sim_prog *p)
     if (((struct sim_place *)f->member.node)->prog == p) return true;
     LIST_EACH(struct member, m, &the_sim->loop.parked, parked)
     if (((struct sim_place *)m->node)->prog == p) return true;
-    return !list_empty(&p->posts);
+    for (int i = 0; i < p->loops; i++)
+        if (!list_empty(&p->on_loop[i].posts)) return true;
+    return false;
 }
 
 static void bury(struct sim_prog *p)
@@ -256,7 +271,7 @@ void sim_kill(struct sim_node *n)
         if (p->dead) continue;
         p->dead = true;
         sim_net_drop(p);
-        loop_cancel_all(&n->sim->loop, &p->on_loop, NULL);
+        for (int i = 0; i < p->loops; i++) loop_cancel_all(&n->sim->loop, &p->on_loop[i], NULL);
     }
     disk_crash(&n->disk);
 }
@@ -277,7 +292,7 @@ static void run_fiber(struct sim *s, size_t k)
     while (k--) l = l->next;
     struct fiber *f = CONTAINER_OF(l, struct fiber, ready);
     struct sim_place *at = f->member.node;
-    if ((at->prog->dead || at->prog->ending) && !at->thread) fiber_cancel(f);
+    if ((at->prog->dead || at->prog->ending) && at->loop >= 0) fiber_cancel(f);
     s->loop.node = at;
     sim_note(EV_RUN, sl_hash(sl_cstr(f->name)), s->loop.nready);
     loop_run_fiber(&s->loop, f);
@@ -295,7 +310,7 @@ static void run_something(struct sim *s)
     }
     struct link *l = s->posting.next;
     for (k -= s->loop.nready; k; k--) l = l->next;
-    sim_run_post(CONTAINER_OF(l, struct sim_prog, posting));
+    sim_run_post(CONTAINER_OF(l, struct sim_place, posting));
 }
 
 static bool can_run(const struct sim *s) { return s->loop.nready || s->nposting || !list_empty(&s->ringing); }

@@ -12,15 +12,16 @@
  *     sim_free(&s);
  *
  * One world exists at a time, all of it on the calling thread. Each program has one
- * loop; what it hands to workers and offload() runs as further fibers, which let others
- * run at each step on the disk. The disk's model stands in sim_disk.h, the network's in
- * sim_net.h. The C library's time() gives the world's time while there is a world, and
- * OpenSSL draws its randomness from the seed, so that TLS repeats as well. */
+ * loop or several (sim_node_loops), whose fibers and posts run in any order; what it hands to workers and
+ * offload() runs as further fibers, which let others run at each step on the disk. The disk's model stands in
+ * sim_disk.h, the network's in sim_net.h. The C library's time() gives the world's time while there is a
+ * world, and OpenSSL draws its randomness from the seed, so that TLS repeats as well. */
 #pragma once
 #include "rt/rt.h"
 
 struct sim;
 struct sim_node;
+enum { SIM_LOOPS_MAX = 4 };
 
 struct sim *sim_new(uint64_t seed);
 void sim_free(struct sim **s);
@@ -28,6 +29,9 @@ void sim_free(struct sim **s);
 /* A host: its addresses (comma separated), disk, clock. Names are for messages. Besides, each
  * node answers itself at 127.0.0.1, ::1 and any other loopback address that no node was given. */
 struct sim_node *sim_node(struct sim *s, const char *name, const char *addresses);
+/* Loops of the programs that are started from now on: 1 to SIM_LOOPS_MAX; 1 if never called. What waits on
+ * one loop and is woken from another fails an assertion, here as in the real world. */
+void sim_node_loops(struct sim_node *n, int loops);
 /* Runs main_fn(arg) as the first fiber of a program on the node: what rt_run()
  * does in the real world. The value it returned: sim_node_result(). When it returns, what is
  * left of the program is canceled. After a power cut the start waits until the fibers of the

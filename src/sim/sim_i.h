@@ -2,7 +2,7 @@
  *
  * One struct loop runs the fibers of all programs. What loop->node and a fiber's
  * member.node point at is a struct sim_place: a program, and whether the code runs on
- * its loop or on one of its threads. */
+ * one of its loops or on one of its threads. */
 #pragma once
 #include "disk_i.h"
 #include "rng_i.h"
@@ -11,7 +11,9 @@
 
 struct sim_place {
     struct sim_prog *prog;
-    bool thread; /* a worker's or offload's: rt_loop_id() is -1 there */
+    int loop;            /* rt_loop_id(): -1 on a worker's or offload's thread */
+    struct link posts;   /* struct post, oldest first */
+    struct link posting; /* in sim->posting while posts is not empty */
 };
 
 struct sim_pool { /* the threads of one kind of offload */
@@ -23,15 +25,14 @@ struct sim_pool { /* the threads of one kind of offload */
 struct sim_prog {
     struct link link; /* in node->progs; in node->boots while it has not begun */
     struct sim_node *node;
-    struct sim_place on_loop, on_thread;
+    struct sim_place on_loop[SIM_LOOPS_MAX], on_thread;
+    int loops;
     uint64_t id; /* from 1, in order of starting: never an address in the digest */
     int (*main_fn)(void *);
     void *arg;
-    bool ending;         /* main_fn has returned: all else is canceled */
-    bool dead;           /* killed: touches the world no more */
-    struct link socks;   /* all it owns */
-    struct link posts;   /* struct post, oldest first */
-    struct link posting; /* in sim->posting while posts is not empty */
+    bool ending;       /* main_fn has returned: all else is canceled */
+    bool dead;         /* killed: touches the world no more */
+    struct link socks; /* all it owns */
     struct waitq signals;
     unsigned signal_bits; /* arrived, not yet taken */
     struct sim_pool pools[RT_POOLS];
@@ -46,7 +47,7 @@ struct sim_node {
     unsigned id;
     bool up; /* false from sim_kill() to the next start */
     struct link progs, boots;
-    int result;
+    int result, loops;
     int64_t skew; /* of its wall clock, microseconds */
     struct disk disk;
     uint64_t steps, kill_at; /* kill_at: the value of steps at which it dies; 0 = never */
@@ -66,7 +67,7 @@ struct sim {
     struct link nodes, cuts;
     struct link ports;   /* struct port: what is listened at */
     struct link ringing; /* struct sock whose watch is to be called */
-    struct link posting; /* struct sim_prog */
+    struct link posting; /* struct sim_place */
     size_t nposting;
     struct sim_faults faults;
 };
@@ -105,7 +106,7 @@ enum sim_event {
 };
 void sim_note(enum sim_event what, uint64_t a, uint64_t b); /* into the digest, with the time */
 
-void sim_run_post(struct sim_prog *p); /* the oldest of p->posts */
+void sim_run_post(struct sim_place *at); /* the oldest of its posts */
 
 /* ---- network ---- */
 void sim_ring_all(struct sim *s); /* calls the watches that are due (sim_sock.c) */

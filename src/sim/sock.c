@@ -52,6 +52,7 @@ void sock_watch(struct sock *s, int want, void (*fn)(void *), void *arg)
 {
     list_remove(&s->ringing);
     s->want = want;
+    s->watcher = the_sim->loop.node;
     s->fn = fn;
     s->arg = arg;
     net_ring(s);
@@ -66,7 +67,7 @@ void sim_ring_all(struct sim *w)
         if (!s->want || !is_due(s)) continue;
         s->want = 0;
         w->loop.now = ++w->now;
-        w->loop.node = &s->prog->on_loop;
+        w->loop.node = s->watcher;
         s->fn(s->arg);
         w->loop.node = NULL;
     }
@@ -248,7 +249,7 @@ static void syn_arrives(struct timer *t)
 {
     struct sock *s = CONTAINER_OF(t, struct sock, dial);
     struct sim *w = the_sim;
-    w->loop.node = &s->prog->on_loop;
+    w->loop.node = s->prog->on_loop;
     bool away = s->far != s->prog->node;
     if (away && (!s->far->up || net_cut(s->prog->node, s->far))) {
         dial_again(s, syn_arrives);
@@ -268,7 +269,7 @@ static void syn_arrives(struct timer *t)
 static void answer_arrives(struct timer *t)
 {
     struct sock *s = CONTAINER_OF(t, struct sock, dial);
-    the_sim->loop.node = &s->prog->on_loop;
+    the_sim->loop.node = s->prog->on_loop;
     if (s->state == SOCK_OPEN) return;
     if (s->far != s->prog->node && net_cut(s->prog->node, s->far)) dial_again(s, answer_arrives);
     else if (s->state == SOCK_SYN_REFUSED) dial_fails(s, ERR_REFUSED);
@@ -281,7 +282,7 @@ static void answer_arrives(struct timer *t)
 static void no_route(struct timer *t)
 {
     struct sock *s = CONTAINER_OF(t, struct sock, dial);
-    the_sim->loop.node = &s->prog->on_loop;
+    the_sim->loop.node = s->prog->on_loop;
     dial_fails(s, ERR_UNREACHABLE);
 }
 

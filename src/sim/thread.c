@@ -14,8 +14,8 @@ int rt_run(const struct rt_opts *opts, int (*main_fn)(void *), void *arg)
     return main_fn(arg);
 }
 
-int rt_loops(void) { return 1; }
-int rt_loop_id(void) { return fiber_current() && sim_here()->thread ? -1 : 0; }
+int rt_loops(void) { return the_sim && the_sim->loop.node ? sim_prog_now()->loops : 1; }
+int rt_loop_id(void) { return the_sim && the_sim->loop.node ? sim_here()->loop : 0; }
 
 void rt_pause(int64_t ns) { sim_thread_pause(ns, ns); }
 
@@ -56,29 +56,30 @@ struct post {
 
 void rt_post(int loop, void (*fn)(void *), void *arg)
 {
-    ASSERT(loop == 0);
     struct sim_prog *p = sim_prog_now();
+    ASSERT(loop >= 0 && loop < p->loops);
+    struct sim_place *at = &p->on_loop[loop];
     struct post *x = xcalloc(1, sizeof *x);
     x->fn = fn;
     x->arg = arg;
-    if (list_empty(&p->posts)) {
-        list_push(&the_sim->posting, &p->posting);
+    if (list_empty(&at->posts)) {
+        list_push(&the_sim->posting, &at->posting);
         the_sim->nposting++;
     }
-    list_push(&p->posts, &x->link);
+    list_push(&at->posts, &x->link);
 }
 
-void sim_run_post(struct sim_prog *p)
+void sim_run_post(struct sim_place *at)
 {
-    struct post x, *first = CONTAINER_OF(list_shift(&p->posts), struct post, link);
+    struct post x, *first = CONTAINER_OF(list_shift(&at->posts), struct post, link);
     x = *first;
     free(first);
-    if (list_empty(&p->posts)) {
-        list_remove(&p->posting);
+    if (list_empty(&at->posts)) {
+        list_remove(&at->posting);
         the_sim->nposting--;
     }
-    the_sim->loop.node = &p->on_loop;
-    sim_note(EV_POST, p->id, 0);
+    the_sim->loop.node = at;
+    sim_note(EV_POST, at->prog->id, (uint64_t)at->loop);
     x.fn(x.arg);
     the_sim->loop.node = NULL;
 }
@@ -112,8 +113,9 @@ static int call_at(struct sim_place *at, const char *name, int (*fn)(void *), vo
 
 int rt_call(int loop, int (*fn)(void *), void *arg)
 {
-    ASSERT(loop == 0);
-    return call_at(&sim_prog_now()->on_loop, "call", fn, arg, deadline_get());
+    struct sim_prog *p = sim_prog_now();
+    ASSERT(loop >= 0 && loop < p->loops);
+    return call_at(&p->on_loop[loop], "call", fn, arg, deadline_get());
 }
 
 /* ---- offload ---- */
@@ -143,7 +145,7 @@ static void run_tasks(void *arg)
 
 int offload_for(enum rt_pool pool, uint64_t asker, int (*fn)(void *), void *arg)
 {
-    if (sim_here()->thread) return fn(arg);
+    if (sim_here()->loop < 0) return fn(arg);
     struct sim_prog *prog = sim_prog_now();
     struct sim_pool *p = &prog->pools[pool];
     struct task t = {.turn.asker = asker, .errand = {.fn = fn, .arg = arg}, .pool = p};
@@ -275,8 +277,11 @@ void sim_signal(struct sim_node *n, int signo)
 {
     LIST_EACH(struct sim_prog, p, &n->progs, link)
     {
+        void *node = n->sim->loop.node;
         p->signal_bits |= 1u << signo;
+        n->sim->loop.node = p->on_loop; /* main waits on the first loop */
         waitq_wake_all(&p->signals);
+        n->sim->loop.node = node;
     }
     sim_note(EV_SIGNAL, n->id, (uint64_t)signo);
 }
