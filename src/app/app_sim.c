@@ -7,6 +7,7 @@
 #include "base/test.h"
 #include "base/text.h"
 #include "mail/head.h"
+#include "sim/power.h"
 #include "world_sim.h"
 
 enum { LETTERS = 8, BIG = 300 * 1024 };
@@ -143,98 +144,107 @@ static int checker_main(void *arg)
     return e;
 }
 
-static void check_books(const struct client *k, const struct found *f, uint64_t step)
+struct world {
+    struct power p;
+    struct sim_node *peer;
+    struct server server;
+    struct client client;
+    struct found found;
+    int64_t now;
+};
+
+static void check_books(void *arg)
 {
-    if (f->result)
-        test_fail(__FILE__, __LINE__, "step %llu: reading the store: %s", (unsigned long long)step,
-                  err_name(f->result));
-    if (f->waiting)
-        test_fail(__FILE__, __LINE__, "step %llu: %zu letters still wait", (unsigned long long)step,
-                  f->waiting);
+    const struct world *w = arg;
+    const struct client *k = &w->client;
+    const struct found *f = &w->found;
+    CHECK(k->done);
+    if (f->result) test_fail(__FILE__, __LINE__, "reading the store: %s", err_name(f->result));
+    if (f->waiting) test_fail(__FILE__, __LINE__, "%zu letters still wait", f->waiting);
     for (int i = 0; i < LETTERS; i++)
         for (int u = 0; u < USERS; u++) {
             int want_most = to_users(i) >> u & 1, want_least = k->said[i] ? want_most : 0;
             if (f->count[u][i] < want_least || f->count[u][i] > want_most)
-                test_fail(__FILE__, __LINE__, "step %llu: letter %d is %d times with %s (250 %s)",
-                          (unsigned long long)step, i, f->count[u][i], server_users[u],
-                          k->said[i] ? "was said" : "was not said");
+                test_fail(__FILE__, __LINE__, "letter %d is %d times with %s (250 %s)", i, f->count[u][i],
+                          server_users[u], k->said[i] ? "was said" : "was not said");
         }
 }
 
-/* One world: the server dies at its step-th durable step after it is ready (0: never), boots
- * again, the client goes on; or its disk fails by chance while the client is at work. Returns the
- * number of durable steps the server took. */
-static uint64_t run_world_on(uint64_t seed, uint64_t step, struct sim_faults faults)
+static void boot(struct world *w)
 {
-    struct sim *s = sim_new(seed);
-    struct sim_node *host = sim_node(s, "mail.one.test", "127.0.0.2,198.51.100.2"),
-                    *peer = sim_node(s, "client.test", "127.0.0.9");
-    struct server server = {0};
-    struct client client = {.server = &server};
-    struct found found = {.server = &server};
-    server_configure(&server);
-    sim_node_start(host, server_main, &server);
-    int64_t now = 0;
-    while (!server.ready && !server.failed && now < 600 * RT_S) now = sim_run(s, now + RT_S);
-    uint64_t before = sim_steps(host);
-    if (step) sim_kill_at_step(host, step);
-    server.disk_fails = faults.write_fails;
-    sim_faults(s, &faults);
-    sim_node_start(peer, client_main, &client);
-    for (int64_t end = now + 3600 * RT_S; !client.done && now < end;) {
-        now = sim_run(s, now + RT_S);
-        if (!sim_node_running(host) && !server.failed) sim_node_start(host, server_main, &server);
+    if (!sim_node_running(w->p.node) && !w->server.failed) sim_node_start(w->p.node, server_main, &w->server);
+}
+
+/* The power may go when the server is ready. */
+static void begin(void *arg)
+{
+    struct world *w = arg;
+    w->peer = sim_node(w->p.sim, "client.test", "127.0.0.9");
+    w->client.server = w->found.server = &w->server;
+    server_configure(&w->server);
+    boot(w);
+    while (!w->server.ready && !w->server.failed && w->now < 600 * RT_S)
+        w->now = sim_run(w->p.sim, w->now + RT_S);
+}
+
+/* The client sends its letters, whatever becomes of the server, which boots again when it is gone; then the
+ * queue empties, and the server stops in order. */
+static void serve_client(void *arg)
+{
+    struct world *w = arg;
+    boot(w);
+    if (!w->client.done) sim_node_start(w->peer, client_main, &w->client);
+    for (int64_t end = w->now + 3600 * RT_S; !w->client.done && w->now < end; boot(w))
+        w->now = sim_run(w->p.sim, w->now + RT_S);
+    w->now = sim_run(w->p.sim, w->now + 600 * RT_S);
+    if (!sim_node_running(w->p.node)) {
+        boot(w);
+        w->now = sim_run(w->p.sim, w->now + 1200 * RT_S);
     }
-    uint64_t steps = sim_steps(host) - before;
-    sim_faults(s, &(struct sim_faults){0});
-    server.disk_fails = false;
-    if (faults.write_fails && seed % 2) sim_kill(host); /* what the disk only pretended to have is gone */
-    sim_run(s, now + 600 * RT_S);                       /* the queue empties */
-    if (!sim_node_running(host) && !server.failed) {
-        sim_node_start(host, server_main, &server);
-        now = sim_run(s, now + 1200 * RT_S);
-    }
-    sim_signal(host, SIGTERM);
-    now = sim_run(s, now + 2400 * RT_S);
-    CHECK(client.done);
-    CHECK(!sim_node_running(host));
-    sim_node_start(host, checker_main, &found);
-    sim_run(s, now + 3600 * RT_S);
-    check_books(&client, &found, step);
-    sim_free(&s);
-    return steps;
+    sim_signal(w->p.node, SIGTERM);
+    w->now = sim_run(w->p.sim, w->now + 2400 * RT_S);
+    CHECK(!sim_node_running(w->p.node));
 }
 
-static uint64_t run_world(uint64_t seed, uint64_t step)
+static int count_all(void *arg) { return checker_main(&((struct world *)arg)->found); }
+
+static const struct power_test power = {.addresses = "127.0.0.2,198.51.100.2",
+                                        .size = sizeof(struct world),
+                                        .begin = begin,
+                                        .drive = serve_client,
+                                        .stock = count_all,
+                                        .check = check_books,
+                                        .least = 30};
+
+TEST(a_server_takes_letters_and_stops_in_order)
 {
-    return run_world_on(seed, step, (struct sim_faults){0});
+    struct world *w = power_begin(&power, 1);
+    serve_client(w);
+    power_end(&power, w);
 }
 
-TEST(a_server_takes_letters_and_stops_in_order) { CHECK(run_world(1, 0) > 0); }
+TEST(power_cut_at_every_durable_step) { power_cut_everywhere(&power); }
 
-TEST(power_cut_at_every_durable_step)
+/* So a start may fail, too, and is tried again. */
+static void begin_badly(void *arg)
 {
-    uint64_t steps = run_world(1, 0);
-    for (uint64_t step = 1; step <= steps; step++) run_world(1, step);
-    printf("    %llu durable steps, the power cut at each\n", (unsigned long long)steps);
+    begin(arg);
+    ((struct world *)arg)->server.disk_fails = true;
 }
 
-TEST(power_cuts_in_other_orders)
+static struct sim_faults much_fails(uint64_t seed)
 {
-    const char *asked = getenv("SEEDS");
-    uint64_t seeds = 20;
-    if (asked && !num_u64(sl_cstr(asked), 1000000, &seeds)) seeds = 20;
-    for (uint64_t seed = 2; seed < 2 + seeds; seed++) run_world(seed, 1 + seed * 2654435761u % 60);
+    uint32_t hard = seed % 3 ? 1 : 4;
+    return (struct sim_faults){.write_fails = 10000 * hard,
+                               .disk_full = 5000 * hard,
+                               .sync_full = 10000 * hard,
+                               .no_descriptor = 5000 * hard};
 }
 
 TEST(a_disk_that_fails_now_and_then_loses_and_doubles_nothing)
 {
-    for (uint64_t seed = 1; seed <= 12; seed++) {
-        uint32_t hard = seed % 3 ? 1 : 4;
-        run_world_on(seed, 0,
-                     (struct sim_faults){.write_fails = 10000 * hard,
-                                         .disk_full = 5000 * hard,
-                                         .sync_full = 10000 * hard,
-                                         .no_descriptor = 5000 * hard});
-    }
+    struct power_test bad = power;
+    bad.begin = begin_badly;
+    power_bad_disk(&bad, 6, true, much_fails);
+    power_bad_disk(&bad, 6, false, much_fails); /* what the disk only pretended to have is gone */
 }

@@ -18,13 +18,23 @@ void test_register(struct test *t)
     last = &t->next;
 }
 
+static char run_is[100];
+
+void test_run_is(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(run_is, sizeof run_is, fmt, ap);
+    va_end(ap);
+}
+
 void test_fail(const char *file, int line, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
     printf("    %s:%d: ", file, line);
     vprintf(fmt, ap);
-    printf("\n");
+    printf(run_is[0] ? " [%s]\n" : "\n", run_is);
     va_end(ap);
     __atomic_add_fetch(&failures_now, 1, __ATOMIC_RELAXED);
 }

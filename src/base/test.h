@@ -17,6 +17,8 @@ struct test {
 };
 void test_register(struct test *t);
 void test_fail(const char *file, int line, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* Which of many runs is under way (a seed, a step): printed with each failure. fmt "": none. */
+void test_run_is(const char *fmt, ...) PRINTF_LIKE(1, 2);
 /* How a test body is run: rt's test helper replaces it so that bodies run as fibers. */
 extern void (*test_runner)(void (*fn)(void));
 

@@ -5,7 +5,7 @@
 #include "base/test.h"
 #include "base/text.h"
 #include "body.h"
-#include "sim/sim.h"
+#include "sim/power.h"
 
 enum { WRITERS = 3, ROUNDS = 4, BODIES = WRITERS * ROUNDS };
 
@@ -15,8 +15,7 @@ struct kept {
 };
 
 struct world {
-    struct sim *sim;
-    struct sim_node *node;
+    struct power p;
     struct body_store *b;
     struct kept kept[BODIES];
     size_t readable;
@@ -101,57 +100,16 @@ static int look(void *arg)
     return 0;
 }
 
-/* How many seeds for each step: a few, or more for a long campaign (SEEDS=1000). */
-static uint64_t seeds(void)
+static void check_all(void *arg)
 {
-    uint64_t n;
-    const char *asked = getenv("SEEDS");
-    return asked && num_u64(sl_cstr(asked), 1000000, &n) ? 4 + n / 20 : 4;
+    const struct world *w = arg;
+    CHECK_INT(w->readable, BODIES);
 }
 
-static void run(struct world *w, int (*fn)(void *))
-{
-    sim_node_start(w->node, fn, w);
-    sim_run(w->sim, RT_NEVER);
-    CHECK(!sim_node_running(w->node));
-}
+static const struct power_test power = {
+    .size = sizeof(struct world), .work = work, .look = look, .check = check_all, .seeds = 4, .least = 30};
 
-static struct world *world_new(uint64_t seed)
-{
-    struct world *w = xcalloc(1, sizeof *w);
-    w->sim = sim_new(seed);
-    w->node = sim_node(w->sim, "one.test", "192.0.2.1");
-    return w;
-}
-
-static void world_free(struct world *w)
-{
-    sim_free(&w->sim);
-    free(w);
-}
-
-TEST(acknowledged_bodies_survive_a_power_cut_at_every_step)
-{
-    struct world *whole = world_new(0);
-    run(whole, work);
-    uint64_t steps = sim_steps(whole->node) + 10; /* other seeds make other groups */
-    world_free(whole);
-    for (uint64_t k = 1; k <= steps; k++) {
-        for (uint64_t seed = 1; seed <= seeds(); seed++) {
-            struct world *w = world_new(seed * 100000 + k);
-            sim_kill_at_step(w->node, k);
-            run(w, work);
-            sim_kill_at_step(w->node, 0);
-            run(w, look);
-            run(w, work); /* the rest, after the restart */
-            sim_kill(w->node);
-            run(w, look);
-            CHECK_INT(w->readable, BODIES);
-            world_free(w);
-        }
-    }
-    CHECK(steps > 30);
-}
+TEST(acknowledged_bodies_survive_a_power_cut_at_every_step) { power_cut_everywhere(&power); }
 
 /* ---- a disk that cannot be read ---- */
 
@@ -166,17 +124,14 @@ static int open_and_close(void *arg)
 
 TEST(packs_that_cannot_be_read_stop_no_start)
 {
-    struct world *w = world_new(1);
-    struct sim_faults f = {.read_fails = 1000000};
-    run(w, work);
-    sim_kill(w->node);
-    sim_faults(w->sim, &f);
-    run(w, open_and_close);
-    f = (struct sim_faults){0};
-    sim_faults(w->sim, &f);
-    run(w, look);
-    CHECK_INT(w->readable, BODIES);
-    world_free(w);
+    struct world *w = power_begin(&power, 1);
+    power_run(w, work);
+    sim_kill(w->p.node);
+    sim_faults(w->p.sim, &(struct sim_faults){.read_fails = 1000000});
+    power_run(w, open_and_close);
+    sim_faults(w->p.sim, &(struct sim_faults){0});
+    power_run(w, look);
+    power_end(&power, w);
 }
 
 /* ---- clocks ---- */
@@ -195,7 +150,7 @@ static int work_with_jumps(void *arg)
     if (rc) return rc;
     ar_init(&a, 0);
     for (unsigned i = 0; i < BODIES; i++) {
-        sim_clock_skew(w->node, i % 3 == 0 ? 30 * years : i % 3 == 1 ? -years : 0);
+        sim_clock_skew(w->p.node, i % 3 == 0 ? 30 * years : i % 3 == 1 ? -years : 0);
         w->kept[i].acked = write_body(w, &a, i) == 0;
         CHECK(w->kept[i].acked);
         if (body_ref_pack(&w->kept[i].ref) < last) CHECK(i % 5 != 4); /* a large one is newer than any */
@@ -213,26 +168,18 @@ static int work_with_jumps(void *arg)
 
 TEST(a_clock_that_jumps_makes_no_pack_old_or_young)
 {
-    struct world *w = world_new(1);
-    run(w, work_with_jumps);
-    sim_kill(w->node);
-    sim_clock_skew(w->node, 0);
-    run(w, look);
-    CHECK_INT(w->readable, BODIES);
-    world_free(w);
+    struct world *w = power_begin(&power, 1);
+    power_run(w, work_with_jumps);
+    sim_kill(w->p.node);
+    sim_clock_skew(w->p.node, 0);
+    power_run(w, look);
+    power_end(&power, w);
 }
 
-TEST(a_body_whose_write_failed_is_not_acknowledged)
+static struct sim_faults writes_fail(uint64_t seed)
 {
-    for (uint64_t seed = 1; seed <= 60; seed++) {
-        struct world *w = world_new(seed);
-        struct sim_faults f = {.write_fails = 50000, .disk_full = 30000};
-        sim_faults(w->sim, &f);
-        run(w, work);
-        sim_kill(w->node);
-        f = (struct sim_faults){0};
-        sim_faults(w->sim, &f);
-        run(w, look);
-        world_free(w);
-    }
+    (void)seed;
+    return (struct sim_faults){.write_fails = 50000, .disk_full = 30000};
 }
+
+TEST(a_body_whose_write_failed_is_not_acknowledged) { power_bad_disk(&power, 60, false, writes_fail); }

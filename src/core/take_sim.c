@@ -2,12 +2,13 @@
  * which is repeated under the same id; there is one letter. */
 #include "base/test.h"
 #include "core.h"
-#include "sim/sim.h"
+#include "sim/power.h"
 #include "store/mailbox.h"
 
 static const char *const to[] = {"alice@one.test", "bob@two.test", "both@one.test"};
 
 struct world {
+    struct power p;
     struct config conf;
     struct letter_id id[COUNT_OF(to)];
     bool taken[COUNT_OF(to)];
@@ -82,43 +83,34 @@ static int take_stock(void *arg)
     return 0;
 }
 
-static void run(struct sim *s, struct sim_node *n, int (*fn)(void *), struct world *w)
+static void begin(void *arg)
 {
-    sim_node_start(n, fn, w);
-    sim_run(s, RT_NEVER);
-    CHECK(!sim_node_running(n));
+    struct world *w = arg;
+    config_defaults(&w->conf);
+    w->conf.hostname = SL("mail.one.test");
+    for (size_t i = 0; i < COUNT_OF(to); i++) {
+        w->id[i] = (struct letter_id){"0123456789abcdef"};
+        w->id[i].s[LETTER_ID_LEN - 1] = (char)('0' + i);
+    }
 }
 
-/* step: the power goes there, or 0. Returns the steps it took. */
-static uint64_t take_all(uint64_t seed, uint64_t step)
+static void check(void *arg)
 {
-    struct world w = {0};
-    struct sim *s = sim_new(seed);
-    struct sim_node *n = sim_node(s, "mail.one.test", "192.0.2.1");
-    config_defaults(&w.conf);
-    w.conf.hostname = SL("mail.one.test");
-    for (size_t i = 0; i < COUNT_OF(to); i++) {
-        w.id[i] = (struct letter_id){"0123456789abcdef"};
-        w.id[i].s[LETTER_ID_LEN - 1] = (char)('0' + i);
-    }
-    sim_kill_at_step(n, step);
-    run(s, n, make_letters, &w);
-    uint64_t steps = sim_steps(n);
-    sim_kill_at_step(n, 0);
-    run(s, n, make_letters, &w); /* whatever was done is done again */
-    CHECK_INT(sim_node_result(n), 0);
-    for (size_t i = 0; i < COUNT_OF(to); i++) CHECK(w.taken[i]);
-    run(s, n, take_stock, &w);
-    if (w.in_inbox != 1 || w.in_queue != 2 || w.recipients != 3)
-        test_fail(__FILE__, __LINE__, "step %llu: %zu in the inbox, %zu in the queue for %zu",
-                  (unsigned long long)step, w.in_inbox, w.in_queue, w.recipients);
-    sim_free(&s);
-    return steps;
+    const struct world *w = arg;
+    for (size_t i = 0; i < COUNT_OF(to); i++) CHECK(w->taken[i]);
+    if (w->in_inbox != 1 || w->in_queue != 2 || w->recipients != 3)
+        test_fail(__FILE__, __LINE__, "%zu in the inbox, %zu in the queue for %zu", w->in_inbox, w->in_queue,
+                  w->recipients);
 }
 
 TEST(a_letter_of_our_own_that_is_made_again_after_a_power_cut_is_one)
 {
-    uint64_t steps = take_all(1, 0);
-    CHECK(steps > 10);
-    for (uint64_t step = 1; step <= steps; step++) take_all(1, step);
+    power_cut_everywhere(&(struct power_test){.loops = 2,
+                                              .size = sizeof(struct world),
+                                              .begin = begin,
+                                              .work = make_letters,
+                                              .stock = take_stock,
+                                              .check = check,
+                                              .must_end = true,
+                                              .least = 10});
 }

@@ -5,13 +5,12 @@
 #include "base/test.h"
 #include "base/text.h"
 #include "kv.h"
-#include "sim/sim.h"
+#include "sim/power.h"
 
 enum { WRITERS = 4, ROUNDS = 6 };
 
 struct world {
-    struct sim *sim;
-    struct sim_node *node;
+    struct power p;
     struct kv *kv;
     uint64_t tried[WRITERS], acked[WRITERS];
     uint64_t reopened;
@@ -130,65 +129,25 @@ static int look(void *arg)
     return 0;
 }
 
-/* How many seeds for each step: a few, or more for a long campaign (SEEDS=1000). */
-static uint64_t seeds(void)
-{
-    uint64_t n;
-    const char *asked = getenv("SEEDS");
-    return asked && num_u64(sl_cstr(asked), 1000000, &n) ? 5 + n / 20 : 5;
-}
+static const struct power_test power = {
+    .size = sizeof(struct world), .work = work, .look = look, .seeds = 5, .least = 20};
 
-static void run(struct world *w, int (*fn)(void *))
-{
-    sim_node_start(w->node, fn, w);
-    sim_run(w->sim, RT_NEVER);
-    CHECK(!sim_node_running(w->node));
-}
-
-static struct world world_new(uint64_t seed)
-{
-    struct world w = {.sim = sim_new(seed)};
-    w.node = sim_node(w.sim, "one.test", "192.0.2.1");
-    return w;
-}
-
-TEST(what_was_acknowledged_survives_a_power_cut_at_every_step)
-{
-    struct world whole = world_new(0);
-    run(&whole, work);
-    uint64_t steps = sim_steps(whole.node) + 10; /* other seeds make other groups */
-    sim_free(&whole.sim);
-    for (uint64_t k = 1; k <= steps; k++) {
-        for (uint64_t seed = 1; seed <= seeds(); seed++) {
-            struct world w = world_new(seed * 100000 + k);
-            sim_kill_at_step(w.node, k);
-            run(&w, work);
-            sim_kill_at_step(w.node, 0);
-            run(&w, look);
-            run(&w, work); /* and it goes on from there */
-            sim_kill(w.node);
-            run(&w, look);
-            sim_free(&w.sim);
-        }
-    }
-    CHECK(steps > 20);
-}
+TEST(what_was_acknowledged_survives_a_power_cut_at_every_step) { power_cut_everywhere(&power); }
 
 /* The disk fails while work goes on, the power goes, and what was acknowledged is there. Gives how many
  * times the index was opened again, and whether the program gave up. */
 static uint64_t failing_disk(uint64_t seed, struct sim_faults f, bool *gave_up)
 {
-    struct world w = world_new(seed);
-    run(&w, work);
-    sim_faults(w.sim, &f);
-    run(&w, work);
-    *gave_up = sim_node_result(w.node) != 0;
-    sim_kill(w.node);
-    f = (struct sim_faults){0};
-    sim_faults(w.sim, &f);
-    run(&w, look);
-    uint64_t reopened = w.reopened;
-    sim_free(&w.sim);
+    struct world *w = power_begin(&power, seed);
+    power_run(w, work);
+    sim_faults(w->p.sim, &f);
+    power_run(w, work);
+    *gave_up = sim_node_result(w->p.node) != 0;
+    sim_kill(w->p.node);
+    sim_faults(w->p.sim, &(struct sim_faults){0});
+    power_run(w, look);
+    uint64_t reopened = w->reopened;
+    power_end(&power, w);
     return reopened;
 }
 
@@ -225,7 +184,7 @@ TEST(a_lease_given_by_a_wrong_clock_is_over_when_the_clock_is_right)
 TEST(a_failing_disk_loses_nothing_that_was_acknowledged)
 {
     uint64_t reopened = 0, given_up = 0;
-    for (uint64_t seed = 1; seed <= 40 * seeds(); seed++) {
+    for (uint64_t seed = 1; seed <= power_seeds(200); seed++) {
         bool gave_up;
         uint32_t hard = seed % 3 == 0 ? 4 : 1;
         struct sim_faults f = {.write_fails = 60000 * hard,

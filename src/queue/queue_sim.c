@@ -11,7 +11,7 @@
 #include "base/text.h"
 #include "own_test.h"
 #include "queue_i.h"
-#include "sim/sim.h"
+#include "sim/power.h"
 #include "store/mailbox.h"
 #include "trace/trace.h"
 
@@ -20,23 +20,14 @@ enum { LETTERS = 3, REPORTS_MAX = 64 };
 #define ACC "acc1"
 #define TEXT "Subject: s\r\n\r\nbody\r\n"
 
-/* How many times as many runs as usual: SEEDS=1000 for a long campaign. */
-static uint64_t campaign(void)
-{
-    const char *asked = getenv("SEEDS");
-    uint64_t n = 1;
-    return asked && num_u64(sl_cstr(asked), 100000, &n) && n >= 100 ? n / 50 : 1;
-}
-
 /* What the world outside saw; it has no power cuts. */
 struct outside {
     int ok, later, unsure, lost; /* deliveries of one letter */
     int asked_later;
 };
 struct world {
+    struct power p;
     struct own_way way;
-    struct sim *sim;
-    struct sim_node *node;
     struct store *store;
     struct queue *queue;
     struct outside seen[LETTERS];
@@ -169,11 +160,11 @@ static int days_with_jumps(void *arg)
 {
     struct world *w = arg;
     int e = open_all(w);
-    sim_clock_skew(w->node, w->skew[0]);
+    sim_clock_skew(w->p.node, w->skew[0]);
     for (int i = 0; !e && i < LETTERS; i++) e = submit(w, i);
     for (int i = 0; !e && i < 2; i++) {
         e = fiber_sleep(w->after[i]);
-        sim_clock_skew(w->node, w->skew[i + 1]);
+        sim_clock_skew(w->p.node, w->skew[i + 1]);
     }
     if (!e) e = fiber_sleep(7 * DAY);
     close_all(w);
@@ -238,15 +229,10 @@ static int take_stock(void *arg)
     return 0;
 }
 
-static void run(struct world *w, int (*fn)(void *))
+static void check_ends(void *arg)
 {
-    sim_node_start(w->node, fn, w);
-    sim_run(w->sim, RT_NEVER);
-    CHECK(!sim_node_running(w->node));
-}
-
-static void check_ends(struct world *w, int cuts)
-{
+    const struct world *w = arg;
+    int cuts = (int)w->p.cuts;
     size_t taken = 0, tried = 0;
     for (int i = 0; i < LETTERS; i++) {
         const struct outside *o = &w->seen[i];
@@ -265,24 +251,22 @@ static void check_ends(struct world *w, int cuts)
                   tried);
 }
 
-static void world_free(struct world *w) { sim_free(&w->sim); }
-
-static struct world world_new(uint64_t seed)
-{
-    struct world w = {.sim = sim_new(seed)};
-    w.node = sim_node(w.sim, "one.test", "192.0.2.1");
-    return w;
-}
+static const struct power_test power = {.loops = 2,
+                                        .size = sizeof(struct world),
+                                        .work = first_days,
+                                        .again = more_days,
+                                        .stock = take_stock,
+                                        .check = check_ends,
+                                        .sparse = 150,
+                                        .least = 100};
 
 TEST(every_letter_ends_within_its_lifetime)
 {
-    struct world w = world_new(1);
-    run(&w, first_days);
-    CHECK_INT(sim_node_result(w.node), 0);
-    run(&w, take_stock);
-    check_ends(&w, 0);
-    CHECK_INT(w.nreports, 3 * LETTERS);
-    world_free(&w);
+    struct world *w = power_begin(&power, 1);
+    power_run(w, first_days);
+    CHECK_INT(sim_node_result(w->p.node), 0);
+    CHECK_INT(w->nreports, 3 * LETTERS);
+    power_end(&power, w);
 }
 
 /* Whatever the clock says at accept and between attempts: nothing waits for a time that a wrong clock wrote.
@@ -301,88 +285,62 @@ TEST(a_clock_that_jumps_keeps_no_letter)
         {{30 * year, 30 * year, 0}, {600 * RT_S, 3000 * RT_S}} /* and back when some have ended */
     };
     for (size_t i = 0; i < COUNT_OF(jumps); i++) {
-        struct world w = world_new(500 + i);
-        memcpy(w.skew, jumps[i].skew, sizeof w.skew);
-        memcpy(w.after, jumps[i].after, sizeof w.after);
-        run(&w, days_with_jumps);
-        CHECK_INT(sim_node_result(w.node), 0);
-        run(&w, take_stock);
-        check_ends(&w, 0);
-        world_free(&w);
+        struct world *w = power_begin(&power, 500 + i);
+        memcpy(w->skew, jumps[i].skew, sizeof w->skew);
+        memcpy(w->after, jumps[i].after, sizeof w->after);
+        power_run(w, days_with_jumps);
+        CHECK_INT(sim_node_result(w->p.node), 0);
+        power_end(&power, w);
     }
 }
 
-static void cut_at(uint64_t seed, uint64_t step)
-{
-    struct world w = world_new(seed);
-    sim_kill_at_step(w.node, step);
-    run(&w, first_days);
-    sim_kill_at_step(w.node, 0);
-    run(&w, more_days);
-    run(&w, take_stock);
-    check_ends(&w, 1);
-    world_free(&w);
-}
-
-TEST(a_power_cut_at_any_step_loses_nothing)
-{
-    struct world whole = world_new(0);
-    run(&whole, first_days);
-    uint64_t steps = sim_steps(whole.node);
-    world_free(&whole);
-    CHECK(steps > 100);
-    uint64_t times = campaign();
-    for (uint64_t round = 0; round < times; round++) /* a longer campaign cuts at each step */
-        for (uint64_t k = 1; k <= steps; k += times > 1 || k < 150 ? 1 : 5) cut_at(1000 * (round + 1) + k, k);
-}
+TEST(a_power_cut_at_any_step_loses_nothing) { power_cut_everywhere(&power); }
 
 TEST(many_power_cuts)
 {
-    for (uint64_t seed = 1; seed <= 10 * campaign(); seed++) {
-        struct world w = world_new(seed);
-        w.chaos = true;
-        sim_kill_at_step(w.node, 20 + seed * 3);
-        run(&w, first_days);
-        int cuts = 1;
-        for (; cuts < 8; cuts++) {
-            sim_kill_at_step(w.node, 5 + seed + (uint64_t)cuts * 7);
-            run(&w, more_days);
+    for (uint64_t seed = 1; seed <= power_seeds(10); seed++) {
+        struct world *w = power_begin(&power, seed);
+        w->chaos = true;
+        for (; w->p.cuts < 8; w->p.cuts++) {
+            sim_kill_at_step(w->p.node, w->p.cuts ? 5 + seed + (uint64_t)w->p.cuts * 7 : 20 + seed * 3);
+            power_run(w, w->p.cuts ? more_days : first_days);
         }
-        sim_kill_at_step(w.node, 0);
-        run(&w, more_days);
-        run(&w, take_stock);
-        check_ends(&w, cuts);
-        world_free(&w);
+        sim_kill_at_step(w->p.node, 0);
+        power_run(w, more_days);
+        power_end(&power, w);
     }
+}
+
+/* Made in good times; and an index that has given up writing stays so until the next start. */
+static void one_day_is_bad(void *arg)
+{
+    struct world *w = arg;
+    power_run(w, take_stock);
+    w->first = DAY;
+}
+
+static struct sim_faults writes_fail(uint64_t seed)
+{
+    (void)seed;
+    return (struct sim_faults){.write_fails = 20000, .disk_full = 10000};
 }
 
 TEST(a_disk_that_fails_now_and_then)
 {
-    for (uint64_t seed = 1; seed <= 10 * campaign(); seed++) {
-        struct world w = world_new(seed);
-        run(&w, take_stock); /* made in good times */
-        w.first = DAY;       /* an index that has given up writing stays so until the next start */
-        struct sim_faults f = {.write_fails = 20000, .disk_full = 10000};
-        sim_faults(w.sim, &f);
-        run(&w, first_days);
-        f = (struct sim_faults){0};
-        sim_faults(w.sim, &f);
-        run(&w, more_days);
-        run(&w, take_stock);
-        check_ends(&w, 1);
-        world_free(&w);
-    }
+    struct power_test bad = power;
+    bad.begin = one_day_is_bad;
+    power_bad_disk(&bad, 10, true, writes_fail);
 }
 
 TEST(the_same_seed_gives_the_same_days)
 {
     uint64_t digest[2];
     for (int i = 0; i < 2; i++) {
-        struct world w = world_new(77);
-        w.chaos = true;
-        run(&w, first_days);
-        digest[i] = sim_digest(w.sim);
-        world_free(&w);
+        struct world *w = power_begin(&power, 77);
+        w->chaos = true;
+        power_run(w, first_days);
+        digest[i] = sim_digest(w->p.sim);
+        power_end(&power, w);
     }
     CHECK(digest[0] == digest[1]);
 }

@@ -9,7 +9,7 @@
 #include "dmarc_store_i.h"
 #include "queue/own_test.h"
 #include "queue/queue.h"
-#include "sim/sim.h"
+#include "sim/power.h"
 #include "store/mailbox.h"
 
 enum { DOMAINS = 3, SEEN_MAX = 32, GOOD = 5, BAD = 2 };
@@ -25,9 +25,8 @@ struct seen { /* one report, as the other side got it */
     uint64_t count;
 };
 struct world {
+    struct power p;
     struct own_way way;
-    struct sim *sim;
-    struct sim_node *node;
     struct store *store;
     struct queue *queue;
     struct dns *dns;
@@ -193,16 +192,10 @@ static int take_stock(void *arg)
     return 0;
 }
 
-static void run(struct world *w, int (*fn)(void *))
-{
-    sim_node_start(w->node, fn, w);
-    sim_run(w->sim, RT_NEVER);
-    CHECK(!sim_node_running(w->node));
-}
-
 /* Exactly what was counted, when it was on the disk before the power went; else at most that. */
-static void check_told(struct world *w)
+static void check_told(void *arg)
 {
+    const struct world *w = arg;
     uint64_t told[DOMAINS] = {0}, all = GOOD + BAD;
     for (size_t i = 0; i < w->nseen; i++)
         for (unsigned d = 0; d < DOMAINS; d++)
@@ -213,44 +206,23 @@ static void check_told(struct world *w)
     if (w->durable ? w->own != all : w->own > all)
         test_fail(__FILE__, __LINE__, "%llu letters are kept", (unsigned long long)w->own);
     CHECK_INT(w->left, 0);
+    if (!w->p.cuts) CHECK(w->durable);
+    if (!w->p.cuts) CHECK_INT(w->nseen, DOMAINS);
 }
 
-static struct world world_new(uint64_t seed, bool early)
+static void early(void *arg) { ((struct world *)arg)->early = true; }
+
+static void cut_everywhere(void (*begin)(void *))
 {
-    struct world w = {.sim = sim_new(seed), .early = early};
-    w.node = sim_node(w.sim, "one.test", "192.0.2.1");
-    return w;
+    power_cut_everywhere(&(struct power_test){.loops = 2,
+                                              .size = sizeof(struct world),
+                                              .begin = begin,
+                                              .work = first_days,
+                                              .again = more_days,
+                                              .stock = take_stock,
+                                              .check = check_told,
+                                              .least = 20});
 }
 
-static uint64_t whole_run(bool early)
-{
-    struct world w = world_new(1, early);
-    run(&w, first_days);
-    CHECK_INT(sim_node_result(w.node), 0);
-    uint64_t steps = sim_steps(w.node);
-    run(&w, take_stock);
-    CHECK(w.durable);
-    CHECK_INT(w.nseen, DOMAINS);
-    check_told(&w);
-    sim_free(&w.sim);
-    return steps;
-}
-
-static void cut_everywhere(bool early)
-{
-    uint64_t steps = whole_run(early);
-    CHECK(steps > 20);
-    for (uint64_t k = 1; k <= steps; k++) {
-        struct world w = world_new(1000 + k, early);
-        sim_kill_at_step(w.node, k);
-        run(&w, first_days);
-        sim_kill_at_step(w.node, 0);
-        run(&w, more_days);
-        run(&w, take_stock);
-        check_told(&w);
-        sim_free(&w.sim);
-    }
-}
-
-TEST(dmarc_a_power_cut_at_any_step_tells_all_once) { cut_everywhere(false); }
-TEST(dmarc_early_reports_too) { cut_everywhere(true); }
+TEST(dmarc_a_power_cut_at_any_step_tells_all_once) { cut_everywhere(NULL); }
+TEST(dmarc_early_reports_too) { cut_everywhere(early); }

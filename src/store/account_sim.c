@@ -6,11 +6,10 @@
 #include "base/test.h"
 #include "directory/directory.h"
 #include "mailbox.h"
-#include "sim/sim.h"
+#include "sim/power.h"
 
 struct world {
-    struct sim *sim;
-    struct sim_node *node;
+    struct power p;
     struct store *s;
     bool removed; /* acknowledged */
 };
@@ -69,33 +68,8 @@ static int look(void *arg)
     return 0;
 }
 
-static void run(struct world *w, int (*fn)(void *))
-{
-    sim_node_start(w->node, fn, w);
-    sim_run(w->sim, RT_NEVER);
-    CHECK(!sim_node_running(w->node));
-}
-
-/* The number of steps of the whole work; cut at step k when k > 0. */
-static uint64_t trial(uint64_t k, uint64_t seed)
-{
-    struct world w = {.sim = sim_new(seed)};
-    w.node = sim_node(w.sim, "one.test", "192.0.2.1");
-    for (int i = 0; i < 2; i++) {
-        sim_kill_at_step(w.node, k);
-        run(&w, work);
-        sim_kill_at_step(w.node, 0);
-        if (k) run(&w, look);
-    }
-    uint64_t steps = sim_steps(w.node);
-    sim_free(&w.sim);
-    return steps;
-}
-
 TEST(accounts_are_whole_or_gone_after_power_cuts_at_every_step)
 {
-    uint64_t steps = trial(0, 1);
-    CHECK(steps > 20);
-    for (uint64_t k = 1; k <= steps; k++)
-        for (uint64_t seed = 1; seed <= 4; seed++) trial(k, seed * 1000 + k);
+    power_cut_everywhere(&(struct power_test){
+        .size = sizeof(struct world), .work = work, .look = look, .rounds = 2, .seeds = 4, .least = 20});
 }

@@ -9,7 +9,7 @@
 #include "care.h"
 #include "mailbox_i.h"
 #include "rt/file.h"
-#include "sim/sim.h"
+#include "sim/power.h"
 
 enum { FIBERS = 3, ROUNDS = 3, LETTERS = FIBERS * ROUNDS };
 
@@ -21,8 +21,7 @@ enum { FIBERS = 3, ROUNDS = 3, LETTERS = FIBERS * ROUNDS };
     } while (0)
 
 struct world {
-    struct sim *sim;
-    struct sim_node *node;
+    struct power p;
     struct store *s;
     bool acked[LETTERS], flagged[LETTERS];
     uint32_t uid[LETTERS];
@@ -162,87 +161,36 @@ static int look(void *arg)
     return 0;
 }
 
-/* How many seeds for each step: a few, or more for a long campaign (SEEDS=1000). */
-static uint64_t seeds(void)
+static void check_all(void *arg)
 {
-    uint64_t n;
-    const char *asked = getenv("SEEDS");
-    return asked && num_u64(sl_cstr(asked), 1000000, &n) ? 4 + n / 20 : 4;
-}
-
-static void run(struct world *w, int (*fn)(void *))
-{
-    sim_node_start(w->node, fn, w);
-    sim_run(w->sim, RT_NEVER);
-    CHECK(!sim_node_running(w->node));
-}
-
-static struct world *world_new(uint64_t seed)
-{
-    struct world *w = xcalloc(1, sizeof *w);
-    w->sim = sim_new(seed);
-    w->node = sim_node(w->sim, "one.test", "192.0.2.1");
-    return w;
-}
-
-static void world_free(struct world *w)
-{
-    sim_free(&w->sim);
-    free(w);
-}
-
-/* The power goes at step k, and again at step k of the second try. */
-static void cut_twice(uint64_t k, uint64_t seed)
-{
-    struct world *w = world_new(seed);
-    for (int i = 0; i < 2; i++) {
-        sim_kill_at_step(w->node, k);
-        run(w, work);
-        sim_kill_at_step(w->node, 0);
-        run(w, look);
-    }
-    run(w, work);
-    sim_kill(w->node);
-    run(w, look);
+    const struct world *w = arg;
     CHECK_INT(w->present, LETTERS);
-    world_free(w);
 }
 
-TEST(deliveries_survive_power_cuts_at_every_step)
+static const struct power_test power = {.size = sizeof(struct world),
+                                        .work = work,
+                                        .look = look,
+                                        .check = check_all,
+                                        .rounds = 2,
+                                        .seeds = 4,
+                                        .least = 30};
+
+TEST(deliveries_survive_power_cuts_at_every_step) { power_cut_everywhere(&power); }
+
+static struct sim_faults writes_fail(uint64_t seed)
 {
-    struct world *whole = world_new(0);
-    run(whole, work);
-    uint64_t steps = sim_steps(whole->node) + 10; /* other seeds make other groups */
-    world_free(whole);
-    for (uint64_t k = 1; k <= steps; k++)
-        for (uint64_t seed = 1; seed <= seeds(); seed++) cut_twice(k, seed * 100000 + k);
-    CHECK(steps > 30);
+    (void)seed;
+    return (struct sim_faults){.write_fails = 60000, .disk_full = 40000};
 }
 
-TEST(a_failing_disk_is_never_answered_with_success)
-{
-    for (uint64_t seed = 1; seed <= 80; seed++) {
-        struct world *w = world_new(seed);
-        struct sim_faults f = {.write_fails = 60000, .disk_full = 40000};
-        sim_faults(w->sim, &f);
-        run(w, work);
-        sim_kill(w->node);
-        f = (struct sim_faults){0};
-        sim_faults(w->sim, &f);
-        run(w, look);
-        run(w, work);
-        run(w, look);
-        CHECK_INT(w->present, LETTERS);
-        world_free(w);
-    }
-}
+TEST(a_failing_disk_is_never_answered_with_success) { power_bad_disk(&power, 80, false, writes_fail); }
 
 /* ---- batches ---- */
 
 enum { BATCH = CHANGE_MAX + 30, SENT = 3 };
 
 struct crowd {
-    struct world *w;
+    struct world w;
     bool appended, copied, delivered;
 };
 
@@ -267,15 +215,15 @@ static void copy_crowd(void *arg)
     uint32_t uid[BATCH];
     for (uint32_t i = 0; i < BATCH; i++) uid[i] = i + 1;
     if (c->copied || !c->appended) return;
-    c->copied = message_copy(c->w->s, (struct mailbox_ref){acc, 1}, (struct uids){uid, BATCH}, SENT, false,
-                             &a, &copied) == 0;
+    c->copied = message_copy(c->w.s, (struct mailbox_ref){acc, 1}, (struct uids){uid, BATCH}, SENT, false, &a,
+                             &copied) == 0;
     ar_free(&a);
 }
 
 static int crowd_work(void *arg)
 {
     struct crowd *c = arg;
-    struct world *w = c->w;
+    struct world *w = &c->w;
     struct group g;
     bool twice;
     uint32_t uid;
@@ -318,7 +266,7 @@ static size_t crowd_in(struct world *w, struct arena *a, uint32_t id)
 static int crowd_look(void *arg)
 {
     struct crowd *c = arg;
-    struct world *w = c->w;
+    struct world *w = &c->w;
     struct arena a;
     struct mailbox box;
     struct sweep_report report;
@@ -343,34 +291,24 @@ static int crowd_look(void *arg)
     return 0;
 }
 
-static void crowd_run(struct crowd *c, int (*fn)(void *))
+static void check_crowd(void *arg)
 {
-    sim_node_start(c->w->node, fn, c);
-    sim_run(c->w->sim, RT_NEVER);
-    CHECK(!sim_node_running(c->w->node));
+    const struct crowd *c = arg;
+    CHECK(c->appended && c->copied && c->delivered);
 }
 
 TEST(a_large_copy_is_whole_or_not_there_after_a_power_cut)
 {
-    struct crowd whole = {.w = world_new(0)};
-    crowd_run(&whole, crowd_work);
-    uint64_t steps = sim_steps(whole.w->node) + 5;
-    world_free(whole.w);
-    CHECK(steps > 20);
-    for (uint64_t k = 1; k <= steps; k++) {
-        struct crowd c = {.w = world_new(k)};
-        sim_kill_at_step(c.w->node, k);
-        crowd_run(&c, crowd_work);
-        sim_kill_at_step(c.w->node, 0);
-        crowd_run(&c, crowd_look);
-        crowd_run(&c, crowd_work);
-        CHECK(c.appended && c.copied && c.delivered);
-        crowd_run(&c, crowd_look);
-        world_free(c.w);
-    }
+    power_cut_everywhere(&(struct power_test){.size = sizeof(struct crowd),
+                                              .work = crowd_work,
+                                              .look = crowd_look,
+                                              .check = check_crowd,
+                                              .least = 20});
 }
 
 /* ---- a disk that lies ---- */
+
+static const struct power_test plain = {.size = sizeof(struct world)};
 
 enum { LOG_HEADER = 16 };
 
@@ -481,11 +419,11 @@ static int log_lies(void *arg)
 
 TEST(nothing_is_lost_in_silence_when_a_bit_of_the_log_flips)
 {
-    for (uint64_t seed = 1; seed <= 40 * seeds(); seed++) {
-        struct world *w = world_new(seed);
-        run(w, work);
-        run(w, log_lies);
-        world_free(w);
+    for (uint64_t seed = 1; seed <= power_seeds(160); seed++) {
+        struct world *w = power_begin(&plain, seed);
+        power_run(w, work);
+        power_run(w, log_lies);
+        power_end(&plain, w);
     }
 }
 
@@ -536,11 +474,11 @@ static int pack_lies(void *arg)
 
 TEST(a_flipped_bit_in_a_pack_hides_no_other_letter)
 {
-    for (uint64_t seed = 1; seed <= 40 * seeds(); seed++) {
-        struct world *w = world_new(seed);
-        run(w, work);
-        run(w, pack_lies);
-        world_free(w);
+    for (uint64_t seed = 1; seed <= power_seeds(160); seed++) {
+        struct world *w = power_begin(&plain, seed);
+        power_run(w, work);
+        power_run(w, pack_lies);
+        power_end(&plain, w);
     }
 }
 
@@ -569,7 +507,7 @@ static int wrong_clock(void *arg)
     ar_init(&a, 0);
     CHECK_OK(mailbox_make_defaults(w->s, acc));
     for (int i = 0; i < 3; i++) { /* a year ahead, before there were ids, a century ahead */
-        sim_clock_skew(w->node, i == 0 ? year : i == 1 ? -60 * year : 100 * year);
+        sim_clock_skew(w->p.node, i == 0 ? year : i == 1 ? -60 * year : 100 * year);
         letter_id_new(&id[i]);
         CHECK(letter_id_ok(sl_cstr(id[i].s)));
         trace_addf(w->s->trace, &id[i], TRACE_QUEUED, SL(""), "by a wrong clock");
@@ -578,7 +516,7 @@ static int wrong_clock(void *arg)
         CHECK(!i || box[i].uidvalidity > box[i - 1].uidvalidity);
     }
     CHECK(box[2].uidvalidity < UINT32_MAX - 1000000); /* room for more than were ever made */
-    sim_clock_skew(w->node, 0);
+    sim_clock_skew(w->p.node, 0);
     CHECK_OK(trace_expire(w->s->trace, 30));
     CHECK(traced(w, &id[0]));
     CHECK_OK(fiber_sleep(20 * day));
@@ -594,7 +532,7 @@ static int wrong_clock(void *arg)
 
 TEST(what_a_wrong_clock_named_is_no_burden_for_ever)
 {
-    struct world *w = world_new(1);
-    run(w, wrong_clock);
-    world_free(w);
+    struct world *w = power_begin(&plain, 1);
+    power_run(w, wrong_clock);
+    power_end(&plain, w);
 }
