@@ -68,11 +68,11 @@ USES_report = base rt crypto mail dns kv body trace directory spf dkim dmarc mai
 USES_deliver = base body store queue
 USES_intake = base rt crypto mail wire dns body trace directory mailauth guard outgoing queue report
 USES_core = base rt crypto wire dns kv body directory store mailauth login guard outgoing queue report deliver intake
-USES_command = base rt crypto mail wire dns kv body trace directory store spf dkim dmarc mailauth shape queue report intake core
+USES_command = base rt crypto mail wire dns kv body trace directory store spf dkim dmarc mailauth login guard shape queue report intake core
 USES_smtpd = base rt mail wire dns login guard intake
 USES_imapd = base rt mail wire kv body store login guard reader
 USES_popd = base rt wire body store login guard
-USES_app = base rt crypto trace store guard queue relay report core command smtpd imapd popd
+USES_app = base rt crypto dns trace store guard queue relay report core command smtpd imapd popd
 $(foreach f,$(FOLDERS) sim,$(eval ALL_$(f) := $(sort $(USES_$(f)) $(foreach u,$(USES_$(f)),$(ALL_$(u))))))
 
 LIBS_base =
