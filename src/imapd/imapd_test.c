@@ -849,7 +849,7 @@ TEST(imapd_partial)
 {
     start();
     struct conn *c = login();
-    for (int i = 0; i < 5; i++) append(c, "INBOX", i == 3 ? "(\\Seen) " : "", letter);
+    for (int i = 0; i < 5; i++) append(c, "INBOX", i == 3 ? "(\\Seen) " : "", a_letter);
     select_inbox(c);
     TALK(c, "1 UID SEARCH RETURN (PARTIAL 1:2) UNSEEN",
          "* ESEARCH (TAG \"1\") UID PARTIAL (1:2 1:2)\n1 OK searched\n");

@@ -274,6 +274,7 @@ static int see(struct kv_tx *tx, void *arg)
     struct batch_range r = {p->id, a.modseq, p->first_uid, to.m.uidnext - 1};
     kv_tx_put(tx, range_key(p->box, &r, room), SL("\1"));
     kv_tx_del(tx, header_key(p->box, p->id, room));
+    journal_put(tx, &a, &(struct journal_box){.box = p->box, .first_added = p->first_uid, .added = p->n}, 1);
     box_row_put(tx, &to);
     account_row_put(tx, &a);
     return 0;

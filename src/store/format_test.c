@@ -45,15 +45,15 @@ static int put_rows(struct kv_tx *tx, void *arg)
                         .head_size = 40,
                         .body = {"ms.1.1000.1f4.5"},
                         .email_id = "m12b-0"};
-    struct journal j = {0};
+    struct journal_box j[2] = {{.box = 9}, {.box = 10, .first_added = 7, .added = 3}};
     account_row_put(tx, &a);
     message_row_put(tx, 9, &m);
-    journal_flags(&j, 2, 1);
-    journal_flags(&j, 200, 32);
-    for (uint32_t uid = 4; uid < 7; uid++) journal_gone(&j, uid);
-    journal_gone(&j, 9);
-    journal_put(tx, &j, &b);
-    journal_free(&j);
+    journal_flags(&j[0], 2, 1);
+    journal_flags(&j[0], 200, 32);
+    for (uint32_t uid = 4; uid < 7; uid++) journal_gone(&j[0], uid);
+    journal_gone(&j[0], 9);
+    journal_put(tx, &a, j, 2);
+    journal_free(&j[0]);
     box_row_put(tx, &b);
     return 0;
 }
@@ -82,7 +82,6 @@ TEST(rows_have_the_documented_bytes)
               "6e0101"
               "7302e807"
               "550110"
-              "6a0101"
               "6b05244a756e6b");
     check_row(&f, "u:x", "m/00000009/00000002",
               "01"
@@ -94,14 +93,18 @@ TEST(rows_have_the_documented_bytes)
               "680128"
               "720f6d732e312e313030302e3166342e35"
               "65066d3132622d30");
-    check_row(&f, "u:x", "j/00000009/000000000000012c",
+    check_row(&f, "u:x", "j/000000000000012c",
               "01"
+              "620109"
               "6305"
               "0201"
               "c60120"
               "7804"
               "0402"
-              "0300");
+              "0300"
+              "62010a"
+              "750107"
+              "6e0103");
     check_row(&f, "_store", "format",
               "01"
               "660102");

@@ -78,10 +78,12 @@ static bool unpack(struct roll *r, uint32_t number, const struct image *part)
     return p->n > 0;
 }
 
-static bool fits(const struct image *i, const struct box_row *b)
+/* A mailbox that did not change since needs no journal. */
+static bool fits(const struct image *i, const struct box_row *b, uint64_t journal_floor)
 {
     return !i->writer && i->uidvalidity == b->m.uidvalidity && i->modseq <= b->m.modseq &&
-           i->modseq >= b->journal_floor && i->uidnext <= b->m.uidnext && i->count < i->uidnext;
+           (i->modseq == b->m.modseq || i->modseq >= journal_floor) && i->uidnext <= b->m.uidnext &&
+           i->count < i->uidnext;
 }
 
 /* Rows of parts, page by page; false when one is damaged. */
@@ -122,14 +124,15 @@ static int load_head(struct store *s, struct mailbox_ref box, struct image *out,
     return rc == ERR_NOT_FOUND ? 0 : rc;
 }
 
-int image_load(struct store *s, const char *acc, const struct box_row *b, struct roll **out)
+int image_load(struct store *s, const char *acc, const struct box_row *b, uint64_t journal_floor,
+               struct roll **out)
 {
     const struct mailbox_ref box = {acc, b->m.id};
     struct image head, after;
     bool good;
     *out = NULL;
     int rc = load_head(s, box, &head, &good);
-    if (rc || !good || !fits(&head, b)) return rc;
+    if (rc || !good || !fits(&head, b, journal_floor)) return rc;
     struct roll *r = roll_new();
     r->modseq = head.modseq;
     r->uidvalidity = head.uidvalidity;

@@ -71,12 +71,19 @@ static void keep_image(struct loop_view *v)
     fmutex_unlock(&v->saving);
 }
 
+/* Many changes old, or soon older than the journal reaches back. */
+static bool image_is_old(const struct loop_view *v)
+{
+    return v->behind >= SAVE_AT_CLOSE ||
+           (v->behind && v->image && v->roll && v->roll->modseq - v->image > JOURNAL_MAX / 4);
+}
+
 void loop_view_put(struct loop_view **vp)
 {
     struct loop_view *v = *vp;
     char room[VIEW_KEY];
     *vp = NULL;
-    if (v->users == 1 && v->behind >= SAVE_AT_CLOSE) keep_image(v);
+    if (v->users == 1 && image_is_old(v)) keep_image(v);
     if (--v->users) return; /* somebody came meanwhile */
     lock_take(&v->s->views->lock);
     (void)map_del(&v->s->views->map, view_key(v->acc, v->box, room));
@@ -133,25 +140,27 @@ static int apply_row(struct loop_view *v, struct roll *r, const struct kv_row *r
     uint32_t uid;
     int rc = row_number(row->key, &modseq);
     if (rc == 0) rc = journal_open(row->value, &j);
-    if (rc) return rc;
-    for (; journal_next_flags(&j, &uid, &flags); v->behind++) change(r, uid, flags, modseq);
-    for (; journal_next_gone(&j, &uid); v->behind++) roll_remove(r, uid);
-    return 0;
+    while (rc == 0 && journal_next_box(&j)) {
+        if (j.box != v->box) continue;
+        for (; journal_next_flags(&j, &uid, &flags); v->behind++) change(r, uid, flags, modseq);
+        for (; journal_next_gone(&j, &uid); v->behind++) roll_remove(r, uid);
+    }
+    return rc;
 }
 
 /* Journal rows of modseqs in (r->modseq, until]. */
 static int read_journal(struct loop_view *v, struct roll *r, uint64_t until)
 {
-    char room[KEY_ROOM], first[KEY_ROOM], end[KEY_ROOM];
+    char room[KEY_ROOM];
     struct arena a;
+    struct journal_keys keys;
     struct kv_page page = {.more = r->modseq < until};
     uint64_t at = r->modseq;
     int rc = 0;
     ar_init(&a, 0);
-    struct slice to = row_key('j', v->box, until + 1, 16, end);
     while (rc == 0 && page.more) {
-        rc = kv_scan(v->s->kv, account_object(v->acc, room), row_key('j', v->box, at + 1, 16, first), to,
-                     KV_PAGE_MAX, &a, &page);
+        journal_range(at, until, &keys);
+        rc = kv_scan(v->s->kv, account_object(v->acc, room), keys.from, keys.to, KV_PAGE_MAX, &a, &page);
         for (size_t i = 0; rc == 0 && i < page.n; i++) rc = apply_row(v, r, &page.row[i]);
         if (rc == 0 && page.n) rc = row_number(page.row[page.n - 1].key, &at);
         ar_reset(&a);
@@ -182,27 +191,40 @@ static int compare_all(struct loop_view *v, struct roll *r, const struct box_row
     return rc;
 }
 
-/* Did the journal still hold everything after `modseq` when it was read? It may have been pruned
- * between the row and it. */
-static int journal_held(struct loop_view *v, uint64_t modseq, bool *held)
+static int journal_floor(struct loop_view *v, uint64_t *floor)
 {
+    char room[KEY_ROOM];
     struct arena a;
-    struct box_row now;
+    struct slice value;
+    struct account_row row = {0};
     ar_init(&a, 0);
-    int rc = box_now(v, &a, &now);
-    *held = rc == 0 && modseq >= now.journal_floor;
+    int rc = kv_get(v->s->kv, account_object(v->acc, room), SL("a"), &a, &value);
+    if (rc == 0) rc = account_row_get(value, &row);
+    *floor = row.journal_floor;
     ar_free(&a);
-    return rc == ERR_NOT_FOUND ? 0 : rc; /* the mailbox went: the next call tells */
+    return rc == ERR_NOT_FOUND ? 0 : rc; /* the account went: the next call tells */
+}
+
+/* Brings the roll to the row's modseq by the journal; *held false: it does not reach back far enough, or much
+ * else happened in the account and the mailbox is small. It may have been pruned while it was read. */
+static int follow(struct loop_view *v, struct roll *r, const struct box_row *b, bool *held)
+{
+    uint64_t floor;
+    int rc = journal_floor(v, &floor);
+    *held = rc == 0 && r->modseq >= floor && (b->m.modseq - r->modseq) / 4 <= r->n + 1000;
+    if (!*held) return rc;
+    rc = read_journal(v, r, b->m.modseq);
+    if (rc == 0) rc = journal_floor(v, &floor);
+    *held = rc == 0 && r->modseq >= floor;
+    return rc;
 }
 
 /* The row was read first: what is newer than it comes with the next call. */
 static int catch_up(struct loop_view *v, const struct box_row *b)
 {
     struct roll *r = roll_copy(v->roll);
-    bool held = r->modseq >= b->journal_floor;
-    int rc = 0;
-    if (held) rc = read_journal(v, r, b->m.modseq);
-    if (rc == 0 && held) rc = journal_held(v, r->modseq, &held);
+    bool held;
+    int rc = follow(v, r, b, &held);
     if (rc == 0) roll_settle(r);
     if (rc == 0) rc = held ? read_new(v, r, b->m.uidnext) : compare_all(v, r, b);
     if (rc == 0) {
@@ -220,7 +242,9 @@ static int catch_up(struct loop_view *v, const struct box_row *b)
 static int first_roll(struct loop_view *v, const struct box_row *b)
 {
     struct roll *r;
-    int rc = image_load(v->s, v->acc, b, &r);
+    uint64_t floor;
+    int rc = journal_floor(v, &floor);
+    if (rc == 0) rc = image_load(v->s, v->acc, b, floor, &r);
     if (rc) return rc;
     v->image = r ? r->modseq : 0;
     if (!r) {

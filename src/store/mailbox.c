@@ -175,6 +175,7 @@ static int make_box(struct kv_tx *tx, struct account_row *a, struct slice name, 
     *out = (struct box_row){.m = {.id = a->next_box++, .name = name, .uidnext = 1, .use = use}};
     out->m.uidvalidity = next_uidvalidity(a);
     out->m.modseq = ++a->modseq;
+    journal_put(tx, a, &(struct journal_box){.box = out->m.id, .kind = JOURNAL_MADE}, 1);
     a->boxes++;
     mailbox_name_put(tx, name, out->m.id);
     box_row_put(tx, out);

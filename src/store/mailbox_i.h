@@ -7,7 +7,7 @@
  *   g/<box>/...            a range of uids whose messages came as a batch
  *   h/<box>/<batch>        a batch that nobody sees yet
  *   i/<box>/<part>         image of a mailbox: uid, flags and modseq of each message
- *   j/<box>/<modseq>       journal: flags changed, messages expunged
+ *   j/<modseq>             journal: what a transaction changed, in which mailboxes
  *   m/<box>/<uid>          a message
  *   n/<sum>/<box>          mailboxes by the checksum of their names
  *   r/<box>/0000           first message that no session was told of
@@ -25,8 +25,8 @@
 enum {
     INBOX_ID = 1,
     CHANGE_MAX = 250,     /* messages changed in one transaction: about 2 ms of everybody's time */
-    JOURNAL_MAX = 20000,  /* rows a mailbox keeps; older ones are pruned */
-    JOURNAL_PRUNE = 1000, /* at a time */
+    JOURNAL_MAX = 50000,  /* changes that the journal of an account reaches back */
+    JOURNAL_PRUNE = 1000, /* and more, before older ones are pruned */
     DELIVERY_DAYS = 30,   /* delivery ids are remembered so long */
     KEYWORD_MAX = 250,    /* bytes of a keyword's name */
     KEY_ROOM = KV_KEY_MAX + 1,
@@ -37,14 +37,13 @@ struct account_row {
     uint32_t next_box, uidvalidity; /* the id of the next mailbox; the last uidvalidity given */
     uint32_t boxes, subscriptions;
     uint64_t bytes, messages, quota;
+    uint64_t journal_floor; /* changes up to this modseq are not in the journal any more */
 };
 struct box_row {
     struct mailbox m; /* name and keywords point into the stored value; subscribed is not known */
     struct slice keyword[MAILBOX_KEYWORDS_MAX];
     uint32_t users[MAILBOX_KEYWORDS_MAX]; /* how many messages have it */
-    uint64_t taken;         /* keywords that this transaction gave out: bit i for keyword[i]; not stored */
-    uint64_t journal_floor; /* changes up to this modseq are not in the journal any more */
-    uint32_t journal_rows;
+    uint64_t taken; /* keywords that this transaction gave out: bit i for keyword[i]; not stored */
 };
 
 /* ---- mailbox_name.c ---- */
@@ -177,22 +176,41 @@ struct account_home account_home(struct store *s);
 
 /* ---- journal.c ---- */
 
-/* One row: what a transaction changed in a mailbox, ascending by uid. Packed as LEB128. */
-struct journal {
-    struct buf changes; /* uid step, flags */
-    struct buf gone;    /* step to the first uid, how many more follow it at once */
+enum journal_kind { JOURNAL_MESSAGES, JOURNAL_MADE, JOURNAL_RENAMED, JOURNAL_DELETED };
+
+/* What a transaction changed in one mailbox, ascending by uid. Packed as LEB128. */
+struct journal_box {
+    uint32_t box;
+    enum journal_kind kind;      /* what became of the mailbox itself */
+    uint32_t first_added, added; /* messages that came, with uids one after the other */
+    struct buf changes;          /* uid step, flags */
+    struct buf gone;             /* step to the first uid, how many more follow it at once */
     uint32_t last_changed, gone_first, gone_last, gone_before;
 };
-void journal_flags(struct journal *j, uint32_t uid, uint64_t flags);
-void journal_gone(struct journal *j, uint32_t uid);
-/* Writes the row with the mailbox's modseq, prunes old ones; nothing when nothing was noted. */
-void journal_put(struct kv_tx *tx, struct journal *j, struct box_row *b);
-void journal_free(struct journal *j);
+void journal_flags(struct journal_box *j, uint32_t uid, uint64_t flags);
+void journal_gone(struct journal_box *j, uint32_t uid);
+void journal_added(struct journal_box *j, uint32_t first, uint32_t n);
+/* Writes the row with the account's modseq, which is a new one, and prunes old ones. No row when nothing was
+ * noted. */
+void journal_put(struct kv_tx *tx, struct account_row *a, struct journal_box *j, size_t n);
+void journal_free(struct journal_box *j); /* what was noted; the mailbox stays */
+
+struct journal_keys {
+    struct slice from, to;
+    char room[2][KEY_ROOM];
+};
+/* The keys of rows with modseqs in (after, upto]. */
+void journal_range(uint64_t after, uint64_t upto, struct journal_keys *out);
 struct journal_reader {
+    struct rec rec;
+    uint32_t box; /* the one at hand */
+    enum journal_kind kind;
+    uint32_t first_added, added;
     struct slice changes, gone;
     uint32_t changed_uid, gone_uid, gone_more;
 };
 MUST_CHECK int journal_open(struct slice value, struct journal_reader *r);
+bool journal_next_box(struct journal_reader *r); /* false: that was the last one */
 bool journal_next_flags(struct journal_reader *r, uint32_t *uid, uint64_t *flags);
 bool journal_next_gone(struct journal_reader *r, uint32_t *uid);
 void leb_put(struct buf *b, uint64_t v);
@@ -212,8 +230,10 @@ void expunged_add(struct expunged *e, const char *acc, uint32_t box, const struc
 
 /* ---- image.c ---- */
 
-/* *out: the roll that the stored image holds, with clean pages; NULL when none fits the row. SUSPENDS. */
-MUST_CHECK int image_load(struct store *s, const char *acc, const struct box_row *b, struct roll **out);
+/* *out: the roll that the stored image holds, with clean pages; NULL when none fits the row, or the
+ * journal. SUSPENDS. */
+MUST_CHECK int image_load(struct store *s, const char *acc, const struct box_row *b, uint64_t journal_floor,
+                          struct roll **out);
 /* Writes the pages that are not clean, and makes them so. base: modseq of the image that the clean ones are
  * of; 0: there is none, all are written. ERR_BUSY: there is another image than that one: base is of no use
  * any more. SUSPENDS. */

@@ -82,6 +82,7 @@ int account_row_get(struct slice value, struct account_row *out)
         case 's': out->bytes = rec_u64(&r); break;
         case 'n': out->messages = rec_u64(&r); break;
         case 'q': out->quota = rec_u64(&r); break;
+        case 'f': out->journal_floor = rec_u64(&r); break;
         }
     return rec_error(&r);
 }
@@ -98,6 +99,7 @@ void account_row_put(struct kv_tx *tx, const struct account_row *a)
     rec_opt_u64(&b, 's', a->bytes);
     rec_opt_u64(&b, 'n', a->messages);
     rec_opt_u64(&b, 'q', a->quota);
+    rec_opt_u64(&b, 'f', a->journal_floor);
     kv_tx_put_record(tx, SL("a"), &b);
     buf_free(&b);
 }
@@ -117,8 +119,6 @@ static void box_field(struct rec *r, struct box_row *b)
     case 'd': m->deleted = (uint32_t)rec_u64(r); break;
     case 's': m->size = rec_u64(r); break;
     case 'U': m->use = (unsigned)rec_u64(r); break;
-    case 'f': b->journal_floor = rec_u64(r); break;
-    case 'j': b->journal_rows = (uint32_t)rec_u64(r); break;
     case 'k':
         if (m->nkeywords < MAILBOX_KEYWORDS_MAX) b->keyword[m->nkeywords++] = r->field;
         break;
@@ -155,8 +155,6 @@ void box_row_put(struct kv_tx *tx, const struct box_row *row)
     rec_opt_u64(&b, 'd', m->deleted);
     rec_opt_u64(&b, 's', m->size);
     rec_opt_u64(&b, 'U', m->use);
-    rec_opt_u64(&b, 'f', row->journal_floor);
-    rec_opt_u64(&b, 'j', row->journal_rows);
     rec_opt_u64(&b, 'g', m->names);
     for (size_t i = 0; i < m->nkeywords; i++) {
         rec_put(&b, 'k', row->keyword[i]);

@@ -17,6 +17,7 @@ static int move_box(struct kv_tx *tx, struct account_row *a, uint32_t id, struct
     mailbox_name_put(tx, to, id);
     b.m.name = to;
     b.m.modseq = ++a->modseq;
+    journal_put(tx, a, &(struct journal_box){.box = id, .kind = JOURNAL_RENAMED}, 1);
     box_row_put(tx, &b);
     return 0;
 }
@@ -159,6 +160,7 @@ static int delete (struct kv_tx *tx, void *arg)
     if (rc) return rc;
     d->id = b.m.id;
     a.modseq++;
+    journal_put(tx, &a, &(struct journal_box){.box = d->id, .kind = JOURNAL_DELETED}, 1);
     a.boxes--;
     a.bytes -= b.m.size;
     a.messages -= b.m.exists;
@@ -173,7 +175,7 @@ static int erase_rows(struct kv_tx *tx, void *arg)
 {
     uint32_t id = *(const uint32_t *)arg;
     char from[KEY_ROOM], to[KEY_ROOM];
-    for (const char *kind = "mjirghy"; *kind; kind++)
+    for (const char *kind = "mirghy"; *kind; kind++)
         kv_tx_erase(tx, row_prefix(*kind, id, from), row_prefix_end(*kind, id, to));
     kv_tx_del(tx, box_key('x', id, from));
     return 0;

@@ -160,6 +160,8 @@ static int add_messages(struct kv_tx *tx, struct account_row *a, struct box_row 
     int rc = quota_check(a, more);
     if (rc) return rc;
     if (UINT32_MAX - b->m.uidnext <= n) return err_set(ERR_LIMIT, "the mailbox has used up its UIDs");
+    struct journal_box added = {.box = b->m.id};
+    journal_added(&added, b->m.uidnext, (uint32_t)n);
     b->m.modseq = ++a->modseq;
     for (size_t i = 0; i < n; i++) {
         new_row(&m[i], a->modseq, i, &row);
@@ -169,6 +171,7 @@ static int add_messages(struct kv_tx *tx, struct account_row *a, struct box_row 
         message_row_put(tx, b->m.id, &row);
         count_message(a, b, &row, 1);
     }
+    journal_put(tx, a, &added, 1);
     box_row_put(tx, b);
     account_row_put(tx, a);
     return 0;

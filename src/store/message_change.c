@@ -71,7 +71,7 @@ struct flagging {
     uint64_t flags; /* that it names, in this mailbox now */
     struct gather failed;
     size_t failed_before; /* by the parts before this one */
-    struct journal journal;
+    struct journal_box journal;
 };
 
 static uint64_t apply(enum flags_op op, uint64_t old, uint64_t flags)
@@ -112,7 +112,7 @@ static int change_flags(struct kv_tx *tx, void *arg)
     for (size_t i = 0; rc == 0 && i < c->n; i++) rc = flags_one(tx, c, &b, a.modseq + 1, c->uid[i]);
     if (rc || !c->journal.changes.n) return rc;
     b.m.modseq = ++a.modseq;
-    journal_put(tx, &c->journal, &b);
+    journal_put(tx, &a, &c->journal, 1);
     box_row_put(tx, &b);
     account_row_put(tx, &a);
     return 0;
@@ -121,7 +121,7 @@ static int change_flags(struct kv_tx *tx, void *arg)
 int message_flags(struct store *s, struct mailbox_ref box, struct uids uids,
                   const struct flags_change *change, struct arena *a, struct uids *failed)
 {
-    struct flagging c = {.box = box.box, .as = change};
+    struct flagging c = {.box = box.box, .as = change, .journal.box = box.box};
     int rc = 0;
     for (size_t at = 0; rc == 0 && at < uids.n; at += c.n) {
         c.uid = uids.v + at;
@@ -144,7 +144,7 @@ struct expunge {
     struct gather gone;
     size_t gone_before;
     struct gone rows;
-    struct journal journal;
+    struct journal_box journal;
 };
 
 static int expunge(struct kv_tx *tx, void *arg)
@@ -172,7 +172,7 @@ static int expunge(struct kv_tx *tx, void *arg)
     }
     if (rc || c->gone.n == c->gone_before) return rc;
     b.m.modseq = ++a.modseq; /* RFC 7162 section 3.2.7 */
-    journal_put(tx, &c->journal, &b);
+    journal_put(tx, &a, &c->journal, 1);
     box_row_put(tx, &b);
     account_row_put(tx, &a);
     return 0;
@@ -216,7 +216,7 @@ static int find_deleted(struct store *s, struct mailbox_ref box, struct gather *
 int message_expunge(struct store *s, struct mailbox_ref box, struct uids uids, bool only_deleted,
                     struct arena *a, struct uids *gone)
 {
-    struct expunge c = {.box = box.box, .only_deleted = only_deleted || !uids.v};
+    struct expunge c = {.box = box.box, .only_deleted = only_deleted || !uids.v, .journal.box = box.box};
     struct gather found = {0};
     int rc = 0;
     if (!uids.v) {
@@ -241,7 +241,7 @@ struct copy {
     struct gone gone;
     size_t before;
     uint32_t uidvalidity;
-    struct journal journal;
+    struct journal_box journal[2]; /* from, to */
 };
 
 /* A keyword has another bit in the other mailbox. */
@@ -272,13 +272,14 @@ static int copy_one(struct kv_tx *tx, struct copy *c, struct account_row *a, str
         gone_add(&c->gone, &m);
         count_message(a, from, &m, -1);
         kv_tx_del(tx, message_row_key(c->from, &m, room));
-        journal_gone(&c->journal, uid);
+        journal_gone(&c->journal[0], uid);
     }
     m.uid = to->m.uidnext++;
     m.batch = 0;
     m.modseq = a->modseq;
     m.save_date = rt_wall_seconds();
     m.flags = flags;
+    journal_added(&c->journal[1], m.uid, 1);
     count_message(a, to, &m, 1);
     message_row_put(tx, c->to, &m);
     return 0;
@@ -292,9 +293,9 @@ static int copy_end(struct kv_tx *tx, struct copy *c, struct account_row *a, str
     to->m.modseq = a->modseq;
     if (c->move) {
         from->m.modseq = a->modseq;
-        journal_put(tx, &c->journal, from);
         if (from != to) box_row_put(tx, from);
     }
+    journal_put(tx, a, c->journal, 2);
     box_row_put(tx, to);
     account_row_put(tx, a);
     return 0;
@@ -307,7 +308,7 @@ static int copy(struct kv_tx *tx, void *arg)
     struct box_row boxes[2], *from = &boxes[0], *to = c->from == c->to ? from : &boxes[1];
     c->old.n = c->new.n = c->before;
     c->gone.n = 0;
-    journal_free(&c->journal);
+    for (int i = 0; i < 2; i++) journal_free(&c->journal[i]);
     int rc = account_tx(tx, &a);
     if (rc == 0) rc = box_tx(tx, c->from, from);
     if (rc == 0 && to != from) rc = box_tx(tx, c->to, to);
@@ -377,10 +378,10 @@ static int copy_parts(struct store *s, struct mailbox_ref box, struct copy *c, s
 int message_copy(struct store *s, struct mailbox_ref box, struct uids uids, uint32_t to, bool move,
                  struct arena *a, struct message_copied *out)
 {
-    struct copy c = {.from = box.box, .to = to, .move = move};
+    struct copy c = {.from = box.box, .to = to, .move = move, .journal = {{.box = box.box}, {.box = to}}};
     int rc = !move && uids.n > CHANGE_MAX ? copy_batch(s, box, &c, uids) : copy_parts(s, box, &c, uids);
     if (rc && !move) c.new.n = 0;
-    journal_free(&c.journal);
+    for (int i = 0; i < 2; i++) journal_free(&c.journal[i]);
     *out = (struct message_copied){c.uidvalidity, gather_keep(&c.old, a), gather_keep(&c.new, a), c.new.n};
     free(c.old.v);
     free(c.new.v);

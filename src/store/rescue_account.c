@@ -192,8 +192,7 @@ static void begin_count(struct restoring *x, struct box_seen *b)
     if (m->uidnext <= b->uid) m->uidnext = b->uid + 1;
     uint32_t room = (UINT32_MAX - m->uidnext) / 2;
     m->uidnext += room < RESCUE_JUMP ? room : RESCUE_JUMP;
-    m->modseq = b->row.journal_floor = x->modseq;
-    b->row.journal_rows = 0;
+    m->modseq = x->modseq;
     if (m->uidvalidity > x->row.uidvalidity) x->row.uidvalidity = m->uidvalidity;
     if (b->id >= x->row.next_box) x->row.next_box = b->id + 1;
 }
@@ -243,7 +242,7 @@ static int end_account(struct restoring *x)
     x->row.quota = x->row.bytes = x->row.messages = 0;
     x->row.boxes = (uint32_t)x->boxes.count;
     x->row.subscriptions = 0;
-    x->row.modseq = x->modseq;
+    x->row.modseq = x->row.journal_floor = x->modseq;
     while (map_next(&x->boxes, &it)) begin_count(x, it.value);
     x->row.next_box += RESCUE_JUMP;
     int rc = rows_each(s, x->acc->id, SL("m/"), SL("m0"), count_row, x);

@@ -16,10 +16,11 @@ FUZZ
     (void)!account_row_get(input, &a);
     if (box_row_get(input, 1, &b) == 0) ASSERT(b.m.nkeywords <= MAILBOX_KEYWORDS_MAX);
     if (message_row_get(input, 1, &m) == 0) ASSERT(strlen(m.email_id) < sizeof m.email_id);
-    if (journal_open(input, &j) == 0) {
-        while (journal_next_flags(&j, &uid, &flags)) continue;
-        while (journal_next_gone(&j, &uid)) continue;
-    }
+    if (journal_open(input, &j) == 0)
+        while (journal_next_box(&j)) {
+            while (journal_next_flags(&j, &uid, &flags)) continue;
+            while (journal_next_gone(&j, &uid)) continue;
+        }
     struct batch_header h;
     struct batch_range range;
     (void)!batch_header_get(input, &h);

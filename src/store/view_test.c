@@ -161,13 +161,34 @@ TEST(a_damaged_image_is_made_anew)
     fixture_end(&f);
 }
 
+static void add_many(struct fixture *f, uint32_t box, size_t n)
+{
+    struct message_new one = letter(f, "x", 0), *all = ar_array(&f->a, struct message_new, n);
+    uint32_t validity, first;
+    for (size_t i = 0; i < n; i++) all[i] = one;
+    CHECK_OK(message_append(f->s, BOX(box), all, n, &validity, &first));
+    body_unpin(f->s->body, &one.body);
+}
+
+struct part_row {
+    size_t n;
+    uint32_t sum[64];
+};
+
+static int note_part(void *arg, struct slice key, struct slice value)
+{
+    struct part_row *p = arg;
+    if (!sl_ends(key, SL("head"))) p->sum[p->n++ % 64] = crc32c(0, value.p, value.n);
+    return 0;
+}
+
 static int forget_journal(struct kv_tx *tx, void *arg)
 {
-    struct box_row b;
-    int rc = box_tx(tx, INBOX_ID, &b);
+    struct account_row a;
+    int rc = account_tx(tx, &a);
     (void)arg;
-    b.journal_floor = b.m.modseq;
-    box_row_put(tx, &b);
+    a.journal_floor = a.modseq;
+    account_row_put(tx, &a);
     return rc;
 }
 
@@ -192,23 +213,102 @@ TEST(a_view_older_than_the_journal_compares)
     fixture_end(&f);
 }
 
+static int much_happened(struct kv_tx *tx, void *arg)
+{
+    struct account_row a;
+    int rc = account_tx(tx, &a);
+    (void)arg;
+    a.modseq += JOURNAL_MAX + JOURNAL_PRUNE;
+    account_row_put(tx, &a);
+    return rc;
+}
+
+static size_t journal_rows(struct fixture *f, uint64_t upto)
+{
+    struct part_row p = {0};
+    struct journal_keys keys;
+    journal_range(0, upto, &keys);
+    CHECK_OK(rows_each(f->s, ACC, keys.from, keys.to, note_part, &p));
+    return p.n;
+}
+
 TEST(the_journal_is_pruned)
 {
     struct fixture f;
     struct slice value;
-    struct box_row b;
-    REQUIRE(fixture_begin(&f));
-    add(&f, INBOX_ID, "x", 0);
-    struct view *v = opened(&f, INBOX_ID);
-    for (int i = 0; i < JOURNAL_MAX + 10; i++) set_flags(&f, INBOX_ID, 1, i % 2 ? 0 : FLAG_SEEN);
-    CHECK_OK(kv_get(f.s->kv, SL("u:" ACC), SL("b/00000001"), &f.a, &value));
-    CHECK_OK(box_row_get(value, INBOX_ID, &b));
-    CHECK_INT(b.journal_rows, JOURNAL_MAX + 10 - JOURNAL_PRUNE);
-    CHECK(b.journal_floor > v->modseq);
+    struct account_row a;
     size_t added;
+    REQUIRE(fixture_begin(&f));
+    add_many(&f, INBOX_ID, 3);
+    struct view *v = opened(&f, INBOX_ID);
+    set_flags(&f, INBOX_ID, 1, FLAG_SEEN);
+    CHECK(journal_rows(&f, v->modseq) > 0);
+    CHECK_OK(kv_transact(f.s->kv, SL("u:" ACC), much_happened, NULL));
+    expunge(&f, INBOX_ID, 2);
+    CHECK_INT(journal_rows(&f, v->modseq + 1), 0);
+    CHECK_OK(kv_get(f.s->kv, SL("u:" ACC), SL("a"), &f.a, &value));
+    CHECK_OK(account_row_get(value, &a));
+    CHECK(a.journal_floor == a.modseq - JOURNAL_MAX && a.journal_floor > v->modseq);
     CHECK_OK(view_sync(v, &added));
+    CHECK_SL(shown(&f, v), "1* 2- 3");
+    view_drop_gone(v, NULL, NULL);
     check_same(&f, v);
     view_close(&v);
+    fixture_end(&f);
+}
+
+/* "box: made, 1+2, 3f, 4-" of each change, in order. */
+static int tell_change(void *arg, struct slice key, struct slice value)
+{
+    struct buf *b = arg;
+    struct journal_reader j;
+    uint64_t flags;
+    uint32_t uid;
+    (void)key;
+    CHECK_OK(journal_open(value, &j));
+    while (journal_next_box(&j)) {
+        buf_printf(b, "%u:%s", j.box,
+                   j.kind == JOURNAL_MADE      ? " made"
+                   : j.kind == JOURNAL_RENAMED ? " renamed"
+                   : j.kind == JOURNAL_DELETED ? " deleted"
+                                               : "");
+        if (j.added) buf_printf(b, " %u+%u", j.first_added, j.added);
+        while (journal_next_flags(&j, &uid, &flags))
+            buf_printf(b, " %uf%llu", uid, (unsigned long long)flags);
+        while (journal_next_gone(&j, &uid)) buf_printf(b, " %u-", uid);
+        buf_str(b, "; ");
+    }
+    return 0;
+}
+
+/* Whoever follows the account hears of all of its mailboxes. */
+TEST(the_journal_names_every_change_of_the_account)
+{
+    struct fixture f;
+    struct mailbox box;
+    struct message_copied c;
+    struct account_usage u;
+    struct buf told = BUF_INIT;
+    REQUIRE(fixture_begin(&f));
+    CHECK_OK(mailbox_create(f.s, ACC, SL("x"), 0, &f.a, &box));
+    uint64_t after = box.modseq - 1;
+    add(&f, INBOX_ID, "one", 0);
+    add(&f, INBOX_ID, "two", 0);
+    set_flags(&f, INBOX_ID, 2, FLAG_SEEN);
+    CHECK_OK(message_copy(f.s, BOX(INBOX_ID), (struct uids){(uint32_t[]){1, 2}, 2}, box.id, false, &f.a, &c));
+    CHECK_OK(message_copy(f.s, BOX(INBOX_ID), (struct uids){(uint32_t[]){1, 2}, 2}, box.id, true, &f.a, &c));
+    expunge(&f, box.id, 3);
+    add_many(&f, INBOX_ID, CHANGE_MAX + 1);
+    CHECK_OK(mailbox_rename(f.s, ACC, SL("x"), SL("y")));
+    CHECK_OK(mailbox_delete(f.s, ACC, SL("y")));
+    struct journal_keys keys;
+    journal_range(after, UINT32_MAX, &keys);
+    CHECK_OK(rows_each(f.s, ACC, keys.from, keys.to, tell_change, &told));
+    CHECK_SL(buf_slice(&told), "7: made; 1: 1+1; 1: 2+1; 1: 2f1; 7: 1+2; 1: 1- 2-; 7: 3+2; 7: 3-; 1: 3+251; "
+                               "7: renamed; 7: deleted; ");
+    CHECK_OK(account_usage(f.s, ACC, &u));
+    CHECK_INT(u.messages, CHANGE_MAX + 1);
+    buf_free(&told);
     fixture_end(&f);
 }
 
@@ -240,15 +340,6 @@ TEST(views_and_messages_never_disagree)
     }
     view_close(&v);
     fixture_end(&f);
-}
-
-static void add_many(struct fixture *f, uint32_t box, size_t n)
-{
-    struct message_new one = letter(f, "x", 0), *all = ar_array(&f->a, struct message_new, n);
-    uint32_t validity, first;
-    for (size_t i = 0; i < n; i++) all[i] = one;
-    CHECK_OK(message_append(f->s, BOX(box), all, n, &validity, &first));
-    body_unpin(f->s->body, &one.body);
 }
 
 /* What a client knows that hears of expunges now and then. */
@@ -315,18 +406,6 @@ TEST(a_view_keeps_its_numbers_until_it_is_told)
     view_close(&late);
     free(b);
     fixture_end(&f);
-}
-
-struct part_row {
-    size_t n;
-    uint32_t sum[64];
-};
-
-static int note_part(void *arg, struct slice key, struct slice value)
-{
-    struct part_row *p = arg;
-    if (!sl_ends(key, SL("head"))) p->sum[p->n++ % 64] = crc32c(0, value.p, value.n);
-    return 0;
 }
 
 static struct part_row parts_now(struct fixture *f)
