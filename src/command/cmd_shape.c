@@ -188,10 +188,11 @@ void print_shaping_show(json_t *args, json_t *reply, struct buf *out)
     json_object_foreach(json_object_get(reply, "limits"), name, o)
         buf_printf(out, "  %-12s %6lld  from %s: %s\n", name, (long long)arg_number(o, "limit"),
                    arg_text(o, "from"), arg_text(o, "source"));
-    buf_printf(
-        out,
-        "connections: at once from the whole node, %s; letters: a connection; recipients: a transaction\n",
-        arg_flag(reply, "apart") || strcmp(arg_text(reply, "site"), "default") == 0
-            ? "to each set of MX hosts"
-            : "to all domains of the site together");
+    buf_printf(out,
+               "connections: at once from the whole node, %s; rate, opens: letters and connections a minute; "
+               "letters: a "
+               "connection; recipients: a transaction\n",
+               arg_flag(reply, "apart") || strcmp(arg_text(reply, "site"), "default") == 0
+                   ? "to each set of MX hosts"
+                   : "to all domains of the site together");
 }

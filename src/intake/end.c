@@ -104,6 +104,7 @@ static struct letter letter_of(struct intake_letter *l, uint32_t skip, size_t he
         .binary = l->binary,
         .smtputf8 = l->international,
         .junk = l->judged && l->verdict.disposition == MAILAUTH_QUARANTINE,
+        .stream = l->stream,
         .once = l->from.origin == INTAKE_OURS,
         .submitter = l->from.account ? sl_cstr(l->from.account->id) : SL(""),
         .message_id = l->message_id,

@@ -107,6 +107,7 @@ struct intake_letter {
     uint64_t size; /* bytes so far */
     struct buf head, edited;
     struct mail_head parsed;
+    enum stream stream;
     struct slice message_id, subject; /* within their limits, once the header section is there */
     size_t head_seen;                 /* how far the search for the empty line has come */
     bool head_done, eight_bit, smtputf8, binary;

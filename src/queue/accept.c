@@ -57,7 +57,11 @@ static void put_letter(struct kv_tx *tx, struct arena *a, const struct accepting
     for (uint32_t i = 0; i < x->groups; i++) {
         q_group_put(&b, &x->group[i]);
         kv_tx_put_record(tx, queue_key_group(a, &l->id, i), &b);
-        if (x->group[i].due) kv_tx_put(tx, queue_key_due(a, x->now, &l->id, i), x->group[i].hop);
+        struct q_due d;
+        if (!x->group[i].due) continue;
+        q_due_of(&d, &e, &x->group[i], x->now, false);
+        q_due_put(&b, &d);
+        kv_tx_put_record(tx, queue_key_due(a, d.stream, d.due, &l->id, i), &b);
     }
     for (size_t i = 0; i < l->nrcpt; i++) {
         const struct letter_rcpt *in = &l->rcpt[i];
@@ -168,8 +172,11 @@ static int into_queue(struct queue *q, struct letter *l, struct arena *a)
         if (kv_get(q->store->kv, shard_object(s), queue_key_envelope(a, &l->id), a, &row) == 0) e = 0;
     }
     if (e) return e;
-    for (uint32_t i = 0; i < x.groups; i++)
-        if (x.group[i].due) schedule_offer(s, x.now, &l->id, i, x.group[i].hop);
+    for (uint32_t i = 0; i < x.groups; i++) {
+        struct q_due d;
+        q_due_of(&d, &(struct q_envelope){.l = *l}, &x.group[i], x.now, false);
+        if (x.group[i].due) schedule_offer(s, &d);
+    }
     return 0;
 }
 

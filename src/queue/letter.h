@@ -15,6 +15,13 @@ enum {
     NOTIFY_DELAY = 8
 };
 
+/* What goes first. Nothing that is sent to many holds up what somebody waits for. */
+enum stream {
+    STREAM_SYSTEM,        /* our own: bounces, reports */
+    STREAM_TRANSACTIONAL, /* from one to one, or nobody said otherwise */
+    STREAM_BULK,          /* to many: Precedence: bulk or list, a List-Id */
+    STREAMS
+};
 struct letter_rcpt {
     struct slice address; /* as in RCPT TO, in canonical form (mail_addr_join) */
     struct route route;   /* where it goes, from directory_resolve (an alias: one letter_rcpt a route) */
@@ -38,6 +45,7 @@ struct letter {
     bool eight_bit, smtputf8; /* there are 8-bit bytes in it; addresses or header need SMTPUTF8 */
     bool binary;              /* its body may hold anything, lines or none (BINARYMIME, RFC 3030 section 3) */
     bool junk;                /* goes to Junk (quarantine) */
+    enum stream stream;
     bool once; /* of our own making, under an id that is always the same for the same cause: the second
                 * time nothing happens */
     struct slice submitter;           /* account id of the user who sent it, or empty */
@@ -51,6 +59,8 @@ struct letter {
  * to LIMIT_SUBJECT. In a. ERR_TOO_LONG with a sentence: a Message-ID above LIMIT_MESSAGE_ID. */
 MUST_CHECK int letter_fields(struct arena *a, const struct mail_head *head, struct slice *message_id,
                              struct slice *subject);
+/* What somebody else sends: bulk with `Precedence: bulk`, `list` or `junk`, or a List-Id (RFC 2919). */
+enum stream letter_stream(struct arena *a, const struct mail_head *head);
 /* What the body's record says of it: given to body_finish(), so that a lost index can be made again. All
  * of the letter but its body is known by then. ERR_LIMIT: too many recipients. */
 MUST_CHECK int letter_origin(struct buf *b, const struct letter *l);

@@ -29,6 +29,7 @@ int letter_origin(struct buf *b, const struct letter *l)
     rec_opt_u64(b, 'u', l->smtputf8);
     rec_opt_u64(b, 'B', l->binary);
     rec_opt_u64(b, 'j', l->junk);
+    rec_put_u64(b, 'p', l->stream);
     rec_opt(b, 's', l->submitter);
     rec_opt(b, 'm', l->message_id);
     rec_opt(b, 'S', l->subject);
@@ -77,6 +78,7 @@ static int get_field(struct rec *r, struct letter *l)
     case 'u': l->smtputf8 = rec_u64(r) != 0; break;
     case 'B': l->binary = rec_u64(r) != 0; break;
     case 'j': l->junk = rec_u64(r) != 0; break;
+    case 'p': l->stream = (enum stream)rec_u64(r); break;
     case 's': l->submitter = r->field; break;
     case 'm': l->message_id = r->field; break;
     case 'S': l->subject = r->field; break;
@@ -102,6 +104,7 @@ int letter_origin_get(struct rec *r, struct arena *a, struct letter *l)
         e = get_rcpt(r->field, &l->rcpt[l->nrcpt++]);
     }
     if (!e) e = rec_error(r);
-    bool whole = l->id.s[0] && l->nrcpt && l->nrcpt <= LETTER_RCPTS_MAX && l->skip <= l->head_size;
+    bool whole = l->id.s[0] && l->nrcpt && l->nrcpt <= LETTER_RCPTS_MAX && l->skip <= l->head_size &&
+                 (unsigned)l->stream < STREAMS;
     return e ? e : whole ? 0 : err_set(ERR_CORRUPT, "the origin of a letter is damaged");
 }

@@ -7,7 +7,7 @@
 #include "queue_i.h"
 #include "trace/trace.h"
 
-enum { SHARDS_DEFAULT = 8, DAY_S = 86400, ONCE_KEEP_S = 7 * DAY_S, CLOSE_S = 8 };
+enum { SHARDS_DEFAULT = 256, DAY_S = 86400, CLOSE_S = 8 };
 
 struct shard *queue_shard(struct queue *q, const struct letter_id *id)
 {
@@ -49,11 +49,16 @@ int queue_open(struct queue **out, struct store *s, const struct queue_conf *con
         return err_set(ERR_USAGE, "1 to %d shards", QUEUE_SHARDS_MAX);
     int e = kv_transact(s->kv, SL("_store"), shards_tx, &x);
     if (e) return err_prefix(e, "cannot open the queue");
-    struct replies *replies;
-    if ((e = replies_open(&replies)) != 0) return e;
     struct queue *q = xcalloc(1, sizeof *q);
+    e = replies_open(&q->replies);
+    if (!e) e = sites_open(&q->sites, schedule_site_free, q);
+    if (e) {
+        replies_close(&q->replies);
+        free(q);
+        return e;
+    }
     q->store = s;
-    q->replies = replies;
+    q->nloops = rt_loops() < QUEUE_LOOPS_MAX ? rt_loops() : QUEUE_LOOPS_MAX;
     q->take = conf->take;
     q->take_ctx = conf->take_ctx;
     q->deliver = conf->deliver;
@@ -68,8 +73,8 @@ int queue_open(struct queue **out, struct store *s, const struct queue_conf *con
         struct shard *sh = &q->shard[i];
         sh->q = q;
         sh->n = i;
-        sh->loop = i % rt_loops();
-        snprintf(sh->object, sizeof sh->object, "q:%02d", i);
+        sh->loop = i % q->nloops;
+        snprintf(sh->object, sizeof sh->object, "q:%03d", i);
     }
     *out = q;
     return 0;
@@ -142,39 +147,20 @@ static int find_interrupted(struct shard *s, struct arena *a)
     return e ? e : page.more;
 }
 
-int queue_forget_names(struct shard *s)
-{
-    struct kv *kv = s->q->store->kv;
-    struct kv_page page = {.more = true};
-    struct arena a = {0};
-    int64_t now = rt_wall_seconds();
-    char from[KV_KEY_MAX + 2] = "z";
-    uint64_t when;
-    int e = 0;
-    while (!e && page.more) {
-        ar_reset(&a);
-        e = kv_scan(kv, shard_object(s), ar_dup(&a, sl_cstr(from)), SL("z~"), KV_PAGE_MAX, &a, &page);
-        if (e || !page.n) break;
-        snprintf(from, sizeof from, "%.*s ", SLF(page.row[page.n - 1].key));
-        size_t n = 0;
-        for (size_t i = 0; i < page.n; i++)
-            if (!num_u64(page.row[i].value, INT64_MAX, &when) || (int64_t)when < now - ONCE_KEEP_S)
-                page.row[n++] = page.row[i];
-        page.n = n;
-        if (n) e = kv_transact(kv, shard_object(s), forget_tx, &page);
-    }
-    ar_free(&a);
-    return e;
-}
+struct starting {
+    struct queue *q;
+    int loop;
+};
 
-static int start_shard(void *arg)
+static int start_loop(void *arg)
 {
-    struct shard *s = arg;
+    struct starting *x = arg;
     struct arena a = {0};
-    int e;
-    while ((e = find_interrupted(s, &a)) == 1) ar_reset(&a);
+    int e = 0;
+    for (int i = x->loop; e >= 0 && i < x->q->nshards; i += x->q->nloops)
+        while ((e = find_interrupted(&x->q->shard[i], &a)) == 1) ar_reset(&a);
     ar_free(&a);
-    return e ? err_prefix(e, "cannot read the queue") : schedule_start(s);
+    return e ? err_prefix(e, "cannot read the queue") : schedule_start(x->q, x->loop);
 }
 
 int queue_start(struct queue *q, queue_relay *relay, void *ctx)
@@ -184,21 +170,20 @@ int queue_start(struct queue *q, queue_relay *relay, void *ctx)
     q->relay_ctx = ctx;
     int e = 0;
     q->started = true;
-    for (int i = 0; !e && i < q->nshards; i++) e = rt_call(q->shard[i].loop, start_shard, &q->shard[i]);
+    for (int i = 0; !e && i < q->nloops; i++) e = rt_call(i, start_loop, &(struct starting){q, i});
     return e;
 }
 
-static int stop_shard(void *arg)
+static int stop_loop(void *arg)
 {
-    struct shard *s = arg;
-    schedule_stop(s, DEADLINE_IN(CLOSE_S * RT_S));
+    schedule_stop(arg, DEADLINE_IN(CLOSE_S * RT_S));
     return 0;
 }
 
 static void stop_fiber(void *arg)
 {
-    struct shard *s = arg;
-    rt_call(s->loop, stop_shard, s);
+    struct schedule *x = arg;
+    rt_call(schedule_loop(x), stop_loop, x);
 }
 
 static int nothing(void *arg)
@@ -213,11 +198,14 @@ void queue_close(struct queue **qp)
     if (!q) return;
     struct group g;
     group_init(&g);
-    for (int i = 0; q->started && i < q->nshards; i++) /* all at once: one bound for all */
-        if (group_go(&g, "stop", stop_fiber, &q->shard[i]) != 0) stop_fiber(&q->shard[i]);
+    for (int i = 0; i < q->nloops; i++) /* all at once: one bound for all */
+        if (q->schedule[i] && group_go(&g, "stop", stop_fiber, q->schedule[i]) != 0)
+            stop_fiber(q->schedule[i]);
     group_wait(&g);
-    /* Offers that shards of other loops posted while they stopped: they arrive before this does. */
-    for (int i = 0; q->started && i < q->nshards; i++) (void)rt_call(q->shard[i].loop, nothing, NULL);
+    /* What the loops posted to each other while they stopped: it arrives before this does. */
+    for (int i = 0; q->started && i < q->nloops; i++) (void)rt_call(i, nothing, NULL);
+    for (int i = 0; i < q->nloops; i++) free(q->schedule[i]);
+    sites_close(&q->sites);
     replies_close(&q->replies);
     free((char *)q->hostname.p);
     free(q);

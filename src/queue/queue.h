@@ -17,7 +17,7 @@ struct queue_conf {
     int64_t retry_first_s, retry_most_s; /* 0 = 60 s growing to 4 h, with jitter */
     int64_t lifetime_s;                  /* 0 = 5 days */
     int64_t delay_warning_s;             /* 0 = 4 h; -1 = never */
-    int shards;                          /* 0 = 8; fixed when the store is made */
+    int shards;                          /* 0 = 256; fixed when the store is made */
 };
 /* s, conf->take_ctx and conf->deliver_ctx are borrowed, the rest is copied. SUSPENDS. */
 MUST_CHECK int queue_open(struct queue **out, struct store *s, const struct queue_conf *conf);
@@ -53,7 +53,14 @@ struct attempt_letter {
     struct arena *a;              /* results lie in it */
     int64_t until;                /* deadline (rt_now scale) of the attempt */
     struct conversion *converted; /* the relay's own: for servers that take less than the letter holds */
+    struct item *item;            /* the schedule's own; NULL: nobody keeps count */
+    bool no_room;                 /* out: attempt_place() or attempt_may_open() said no */
 };
+/* The relay has found the site: its MX set and the most preferred host. False: it has no room now; the relay
+ * returns at once, nothing is recorded, and the letter goes back to the schedule. On the attempt's fiber. */
+MUST_CHECK bool attempt_place(struct attempt_letter *at, struct slice mx_set, struct slice host);
+/* Before each connection: false as above. */
+MUST_CHECK bool attempt_may_open(struct attempt_letter *at);
 /* The relay, called on a fiber for each (letter, domain) that is due. Fills in the
  * results; never fails as a whole. */
 typedef void queue_relay(void *ctx, struct attempt_letter *at);

@@ -4,7 +4,7 @@
  *   e<id>                 the envelope of a letter
  *   g<id>/<group>         a group: the recipients of one next hop (domain) or one account here
  *   r<id>/<group>/<rcpt>  a recipient with its state
- *   d<time>/<id>/<group>  the schedule: when a group has something to do (value: next hop)
+ *   d<stream><time>/<id>/<group>  the schedule: when a group has something to do (struct q_due)
  *   s<id>/<group>         a note that an attempt began; gone with its result
  *   z<id>                 a letter of our own making was accepted (so that it is made once)
  *   c                     counts
@@ -15,8 +15,14 @@
 #include "base/map.h"
 #include "queue.h"
 #include "shape/reply.h"
+#include "site.h"
 
-enum { QUEUE_REPLY_MAX = LIMIT_SENTENCE, QUEUE_ATTEMPT_RCPTS = 100, QUEUE_SHARDS_MAX = 64 };
+enum {
+    QUEUE_REPLY_MAX = LIMIT_SENTENCE,
+    QUEUE_ATTEMPT_RCPTS = 100,
+    QUEUE_SHARDS_MAX = 256,
+    QUEUE_LOOPS_MAX = 256
+};
 
 /* ---- states and moves (queue_state.c) ---- */
 
@@ -54,20 +60,37 @@ struct q_rcpt {
     bool barred;              /* held since it came, for the reason in the envelope (hold) */
     bool damaged;             /* its row cannot be read: HELD, and nothing else is known of it */
 };
+/* A row of the schedule knows what its order and its limits need. */
+enum { Q_DUE_DOMAIN_MAX = 60 };
+struct q_due {
+    int64_t due;
+    enum stream stream;
+    struct letter_id id;
+    uint32_t g;
+    bool local, tell;     /* hop: an account here; nothing is to be sent, only the sender to be told */
+    struct slice hop;     /* as in the group */
+    struct slice domain;  /* of the sender, cut to Q_DUE_DOMAIN_MAX; may be empty */
+    struct slice account; /* who submitted it, or empty */
+};
 void q_move(struct q_rcpt *r, enum q_state to); /* asserts that the move is legal */
 
 struct slice queue_key_envelope(struct arena *a, const struct letter_id *id);
 struct slice queue_key_group(struct arena *a, const struct letter_id *id, uint32_t g);
 struct slice queue_key_rcpt(struct arena *a, const struct letter_id *id, uint32_t g, uint32_t n);
-struct slice queue_key_due(struct arena *a, int64_t due, const struct letter_id *id, uint32_t g);
+struct slice queue_key_due(struct arena *a, enum stream stream, int64_t due, const struct letter_id *id,
+                           uint32_t g);
+/* The least key of what is due at that time or later, in that stream. */
+struct slice queue_key_due_from(struct arena *a, enum stream stream, int64_t due);
 struct slice queue_key_sending(struct arena *a, const struct letter_id *id, uint32_t g);
 struct slice queue_key_once(struct arena *a, const struct letter_id *id);
-bool queue_key_due_parse(struct slice key, int64_t *due, struct letter_id *id, uint32_t *g);
 
 void q_envelope_put(struct buf *b, const struct q_envelope *e);
 MUST_CHECK int q_envelope_get(struct slice row, const struct letter_id *id, struct q_envelope *e);
 void q_group_put(struct buf *b, const struct q_group *g);
 MUST_CHECK int q_group_get(struct slice row, uint32_t n, struct q_group *g);
+void q_due_of(struct q_due *d, const struct q_envelope *e, const struct q_group *g, int64_t due, bool tell);
+void q_due_put(struct buf *b, const struct q_due *d);
+MUST_CHECK int q_due_get(struct slice key, struct slice row, struct q_due *d);
 void q_rcpt_put(struct buf *b, const struct q_rcpt *r);
 /* key: "r<id>/<group>/<rcpt>" */
 MUST_CHECK int q_rcpt_get(struct slice key, struct slice row, struct q_rcpt *r);
@@ -82,32 +105,24 @@ MUST_CHECK int queue_tx_settle(struct kv_tx *tx, struct arena *a, const struct l
 void queue_tx_count(struct kv_tx *tx, int64_t letters, int64_t rcpts);
 /* Every row of the letter, whatever can be read of them. */
 MUST_CHECK int queue_tx_erase_letter(struct kv_tx *tx, struct arena *a, const struct letter_id *id);
-/* Takes the group out of the schedule at `due` when its rows cannot be read or are not there; *taken:
+/* Takes the group out of the schedule at that time when its rows cannot be read or are not there; *taken:
  * it stood there. The rows stay for `tram verify` and for who drops the letter. */
-MUST_CHECK int queue_tx_quarantine(struct kv_tx *tx, struct arena *a, const struct letter_id *id, uint32_t g,
-                                   int64_t due, bool *taken);
+MUST_CHECK int queue_tx_quarantine(struct kv_tx *tx, struct arena *a, const struct q_due *d, bool *taken);
 
 /* ---- the queue in memory ---- */
 
-struct hop; /* schedule.c */
+struct schedule; /* schedule.c: of a loop, over all its shards */
 struct shard {
     struct queue *q;
     int n, loop;
-    char object[16]; /* "q:07" */
-    /* all below belongs to the shard's loop */
-    struct map items;  /* "<id>/<group>" -> struct item: in memory, ready or under way */
-    struct map hops;   /* next hop -> struct hop */
-    struct link ready; /* struct hop with something to start */
-    size_t under_way;
-    size_t hops_left;  /* next hops of which rows were left on the disk */
-    int64_t forget_at; /* rt_now() */
-    bool again;        /* look at the schedule again at once */
-    bool running, stopping;
-    int64_t
-        look_at; /* rt_now(): when the schedule is to be read next; a wall clock that jumps moves it not */
-    char cursor[48]; /* from which row on; "" = from the first */
-    struct waitq news;
-    struct group fibers, scheduler;
+    char object[16]; /* "q:007" */
+    struct schedule *schedule;
+    /* all below belongs to the shard's loop: how far its rows have been read (ahead.c) */
+    struct heap_node look;    /* rt_now(): when its schedule is to be read next; a wall clock that jumps moves
+                                 it not */
+    char cursor[STREAMS][48]; /* from which row on; "" = from the first */
+    bool again;               /* there was more than room for it */
+    int64_t forget_at;        /* rt_now() */
 };
 struct queue {
     struct store *store;
@@ -118,29 +133,48 @@ struct queue {
     struct slice hostname;
     struct replies *replies;
     int64_t retry_first_s, retry_most_s, lifetime_s, delay_warning_s;
-    int nshards;
+    struct sites *sites;
+    int nshards, nloops;
     struct shard shard[QUEUE_SHARDS_MAX];
+    struct schedule *schedule[QUEUE_LOOPS_MAX];
     queue_relay *relay;
     void *relay_ctx;
     bool started;
     uint64_t delivered, bounced, deferred; /* since the start; atomic */
 };
-/* queue.c: forgets the names of own reports that no step can make again. SUSPENDS. */
+/* once.c: forgets the names of own reports that no step can make again. SUSPENDS. */
 MUST_CHECK int queue_forget_names(struct shard *s);
 struct shard *queue_shard(struct queue *q, const struct letter_id *id);
 static inline struct slice shard_object(const struct shard *s) { return sl_cstr(s->object); }
 static inline void queue_tally(uint64_t *n, uint64_t by) { __atomic_add_fetch(n, by, __ATOMIC_RELAXED); }
 
-/* schedule.c. From any loop: there may be something to do for the shard at `due`. */
-void schedule_offer(struct shard *s, int64_t due, const struct letter_id *id, uint32_t g, struct slice hop);
-MUST_CHECK int schedule_start(struct shard *s);                                 /* on its loop */
-void schedule_stop(struct shard *s, int64_t until);                             /* on its loop. SUSPENDS */
+/* ---- the schedule of a loop (schedule.c) ---- */
+
+/* From any loop: there may be something to do. */
+void schedule_offer(struct shard *s, const struct q_due *d);
+MUST_CHECK int schedule_start(struct queue *q, int loop); /* on that loop */
+int schedule_loop(const struct schedule *x);
+void schedule_stop(struct schedule *x, int64_t until);                          /* on its loop. SUSPENDS */
 bool schedule_sending(struct shard *s, const struct letter_id *id, uint32_t g); /* on its loop */
+/* What keeps a group that is due, in a sentence; empty: nothing does. On its loop. */
+struct slice schedule_why(struct shard *s, const struct q_due *d, struct arena *a);
+size_t schedule_under_way(const struct schedule *x);                     /* from any loop */
+void schedule_site_free(void *queue, int loop, const struct site *site); /* a site_wake */
 
 /* work.c: does what is due for a group. Returns 0 when all that is recorded; ERR_NOT_FOUND,
  * ERR_CORRUPT, ERR_VERSION: its rows are not there or cannot be read; else the group is looked
- * at again later. *reached: false when no server of the next hop was. */
-MUST_CHECK int work_group(struct shard *s, const struct letter_id *id, uint32_t g, bool *reached);
+ * at again later. */
+struct item;
+struct trip {             /* what one start of a group came to */
+    struct item *item;    /* in; see attempt_place() */
+    const bool *stopping; /* in: the queue is being closed */
+    int64_t again;        /* it is due again then; 0: nobody says when */
+    bool no_room;         /* there was none at its site: it was not tried */
+    enum site_news news;
+    struct slice words; /* of the site; in room */
+    char room[200];
+};
+MUST_CHECK int work_group(struct shard *s, const struct letter_id *id, uint32_t g, struct trip *trip);
 /* A letter with its group's rows, in the arena. ERR_NOT_FOUND. */
 struct q_loaded {
     struct q_envelope e;

@@ -26,9 +26,15 @@ struct slice queue_key_rcpt(struct arena *a, const struct letter_id *id, uint32_
     return ar_printf(a, "r%s/%05u/%05u", id->s, g, n);
 }
 
-struct slice queue_key_due(struct arena *a, int64_t due, const struct letter_id *id, uint32_t g)
+struct slice queue_key_due(struct arena *a, enum stream stream, int64_t due, const struct letter_id *id,
+                           uint32_t g)
 {
-    return ar_printf(a, "d%012lld/%s/%05u", (long long)due, id->s, g);
+    return ar_printf(a, "d%d%012lld/%s/%05u", (int)stream, (long long)due, id->s, g);
+}
+
+struct slice queue_key_due_from(struct arena *a, enum stream stream, int64_t due)
+{
+    return ar_printf(a, "d%d%012lld", (int)stream, (long long)due);
 }
 
 struct slice queue_key_sending(struct arena *a, const struct letter_id *id, uint32_t g)
@@ -41,17 +47,60 @@ static bool digits(struct slice s, size_t from, size_t n, uint64_t *out)
     return s.n >= from + n && num_u64(sl_sub(s, from, from + n), UINT64_MAX, out);
 }
 
-bool queue_key_due_parse(struct slice key, int64_t *due, struct letter_id *id, uint32_t *g)
+/* ---- the schedule ---- */
+
+void q_due_of(struct q_due *d, const struct q_envelope *e, const struct q_group *g, int64_t due, bool tell)
 {
-    uint64_t t, n;
-    if (key.n != 36 || key.p[0] != 'd' || key.p[13] != '/' || key.p[30] != '/') return false;
-    if (!digits(key, 1, 12, &t) || !digits(key, 31, 5, &n) || !letter_id_ok(sl_sub(key, 14, 30)))
+    struct slice domain = sl_from(e->l.sender, sl_rchr(e->l.sender, '@') + 1); /* SL_NONE + 1 is 0 */
+    *d = (struct q_due){.due = due,
+                        .stream = e->l.stream,
+                        .id = e->l.id,
+                        .g = g->n,
+                        .local = g->local,
+                        .tell = tell,
+                        .hop = g->hop,
+                        .domain = utf8_cut(domain, Q_DUE_DOMAIN_MAX),
+                        .account = e->l.submitter};
+}
+
+void q_due_put(struct buf *b, const struct q_due *d)
+{
+    rec_begin(b, ROW_VERSION);
+    rec_put(b, 'h', d->hop);
+    rec_opt_u64(b, 'l', d->local);
+    rec_opt_u64(b, 't', d->tell);
+    rec_opt(b, 'f', d->domain);
+    rec_opt(b, 's', d->account);
+}
+
+static bool due_key(struct slice key, struct q_due *d)
+{
+    uint64_t s, t, n;
+    if (key.n != 37 || key.p[0] != 'd' || key.p[14] != '/' || key.p[31] != '/') return false;
+    if (!digits(key, 1, 1, &s) || !digits(key, 2, 12, &t) || !digits(key, 32, 5, &n) || s >= STREAMS ||
+        !letter_id_ok(sl_sub(key, 15, 31)))
         return false;
-    memcpy(id->s, key.p + 14, LETTER_ID_LEN);
-    id->s[LETTER_ID_LEN] = 0;
-    *due = (int64_t)t;
-    *g = (uint32_t)n;
+    *d = (struct q_due){.due = (int64_t)t, .stream = (enum stream)s, .g = (uint32_t)n};
+    memcpy(d->id.s, key.p + 15, LETTER_ID_LEN);
     return true;
+}
+
+int q_due_get(struct slice key, struct slice row, struct q_due *d)
+{
+    struct rec r;
+    if (!due_key(key, d)) return ERR_CORRUPT;
+    int bad = rec_open(&r, row, ROW_VERSION);
+    if (bad) return bad;
+    while (rec_next(&r)) {
+        switch (r.tag) {
+        case 'h': d->hop = r.field; break;
+        case 'l': d->local = rec_u64(&r) != 0; break;
+        case 't': d->tell = rec_u64(&r) != 0; break;
+        case 'f': d->domain = r.field; break;
+        case 's': d->account = r.field; break;
+        }
+    }
+    return rec_error(&r);
 }
 
 /* ---- envelopes ---- */
@@ -70,6 +119,7 @@ void q_envelope_put(struct buf *b, const struct q_envelope *e)
     rec_opt_u64(b, 'u', l->smtputf8);
     rec_opt_u64(b, 'B', l->binary);
     rec_opt_u64(b, 'j', l->junk);
+    rec_put_u64(b, 'p', l->stream);
     rec_opt(b, 's', l->submitter);
     rec_opt(b, 'm', l->message_id);
     rec_opt(b, 'S', l->subject);
@@ -104,6 +154,7 @@ int q_envelope_get(struct slice row, const struct letter_id *id, struct q_envelo
         case 'u': l->smtputf8 = rec_u64(&r) != 0; break;
         case 'B': l->binary = rec_u64(&r) != 0; break;
         case 'j': l->junk = rec_u64(&r) != 0; break;
+        case 'p': l->stream = (enum stream)rec_u64(&r); break;
         case 's': l->submitter = r.field; break;
         case 'm': l->message_id = r.field; break;
         case 'S': l->subject = r.field; break;
@@ -119,7 +170,8 @@ int q_envelope_get(struct slice row, const struct letter_id *id, struct q_envelo
         case 'o': e->open = (uint32_t)rec_u64(&r); break;
         }
     }
-    bool whole = l->body.s[0] && l->skip <= l->head_size && l->head_size <= body_ref_size(&l->body);
+    bool whole = l->body.s[0] && (unsigned)l->stream < STREAMS && l->skip <= l->head_size &&
+                 l->head_size <= body_ref_size(&l->body);
     return whole ? rec_error(&r) : err_set(ERR_CORRUPT, "the envelope of %s is damaged", id->s);
 }
 

@@ -53,8 +53,16 @@ struct erasing {
     struct kv_tx *tx;
     struct arena *a;
     const struct letter_id *id;
+    int stream; /* of its letter; -1: not known */
     int64_t rcpts;
 };
+
+static int read_envelope(struct kv_tx *tx, struct arena *a, const struct letter_id *id, struct q_envelope *e)
+{
+    struct slice row;
+    int bad = kv_tx_get(tx, queue_key_envelope(a, id), &row);
+    return bad ? bad : q_envelope_get(row, id, e);
+}
 
 static int erase_row(void *arg, struct slice key, struct slice value)
 {
@@ -64,14 +72,18 @@ static int erase_row(void *arg, struct slice key, struct slice value)
     uint64_t n;
     if (key.p[0] == 'g' && key.n == 23 && num_u64(sl_from(key, 18), 99999, &n) &&
         q_group_get(value, (uint32_t)n, &g) == 0 && g.due)
-        kv_tx_del(x->tx, queue_key_due(x->a, g.due, x->id, g.n));
+        for (int i = 0; i < STREAMS; i++)
+            if (x->stream < 0 || x->stream == i)
+                kv_tx_del(x->tx, queue_key_due(x->a, (enum stream)i, g.due, x->id, g.n));
     kv_tx_del(x->tx, key);
     return 0;
 }
 
 int queue_tx_erase_letter(struct kv_tx *tx, struct arena *a, const struct letter_id *id)
 {
-    struct erasing x = {tx, a, id, 0};
+    struct q_envelope env;
+    bool known = read_envelope(tx, a, id, &env) == 0;
+    struct erasing x = {tx, a, id, known ? (int)env.l.stream : -1, 0};
     static const char kinds[] = {'g', 'r', 's'};
     for (size_t i = 0; i < sizeof kinds; i++) {
         struct slice from = ar_printf(a, "%c%s/", kinds[i], id->s);
@@ -85,39 +97,35 @@ int queue_tx_erase_letter(struct kv_tx *tx, struct arena *a, const struct letter
 
 static int close_group(struct kv_tx *tx, struct arena *a, const struct letter_id *id)
 {
-    struct slice row, key = queue_key_envelope(a, id);
     struct q_envelope e;
-    int bad = kv_tx_get(tx, key, &row);
-    if (!bad) bad = q_envelope_get(row, id, &e);
+    int bad = read_envelope(tx, a, id, &e);
     if (bad) return bad;
     if (!e.open) return err_set(ERR_CORRUPT, "the envelope of %s counts fewer groups than there are", id->s);
     if (--e.open == 0) return queue_tx_erase_letter(tx, a, id);
     struct buf b = BUF_INIT;
     q_envelope_put(&b, &e);
-    kv_tx_put_record(tx, key, &b);
+    kv_tx_put_record(tx, queue_key_envelope(a, id), &b);
     buf_free(&b);
     return 0;
 }
 
 /* ---- rows that cannot be read ---- */
 
-static bool group_is_due(struct kv_tx *tx, struct arena *a, const struct letter_id *id, uint32_t n,
-                         int64_t due)
+static bool group_is_due(struct kv_tx *tx, struct arena *a, const struct q_due *d)
 {
     struct slice row;
     struct q_envelope e;
     struct q_group g;
-    return kv_tx_get(tx, queue_key_envelope(a, id), &row) == 0 && q_envelope_get(row, id, &e) == 0 &&
-           kv_tx_get(tx, queue_key_group(a, id, n), &row) == 0 && q_group_get(row, n, &g) == 0 &&
-           g.due == due;
+    return read_envelope(tx, a, &d->id, &e) == 0 && e.l.stream == d->stream &&
+           kv_tx_get(tx, queue_key_group(a, &d->id, d->g), &row) == 0 && q_group_get(row, d->g, &g) == 0 &&
+           g.due == d->due;
 }
 
-int queue_tx_quarantine(struct kv_tx *tx, struct arena *a, const struct letter_id *id, uint32_t g,
-                        int64_t due, bool *taken)
+int queue_tx_quarantine(struct kv_tx *tx, struct arena *a, const struct q_due *d, bool *taken)
 {
-    struct slice row, key = queue_key_due(a, due, id, g);
+    struct slice row, key = queue_key_due(a, d->stream, d->due, &d->id, d->g);
     int e = kv_tx_get(tx, key, &row);
-    *taken = !e && !group_is_due(tx, a, id, g, due);
+    *taken = !e && !group_is_due(tx, a, d);
     if (*taken) kv_tx_del(tx, key);
     return e == ERR_NOT_FOUND ? 0 : e;
 }
@@ -127,6 +135,7 @@ int queue_tx_quarantine(struct kv_tx *tx, struct arena *a, const struct letter_i
 struct tally {
     uint32_t open;
     int64_t next; /* least next_try of those that have something to do, 0 = none */
+    bool tell;    /* then there is nothing to send, only to tell */
 };
 
 static int tally_row(void *arg, struct slice key, struct slice value)
@@ -137,23 +146,38 @@ static int tally_row(void *arg, struct slice key, struct slice value)
     if (!damaged && q_is_end(r.state)) return 0;
     t->open++;
     if (damaged) return 0;
-    if (r.state != Q_HELD && (!t->next || r.next_try < t->next)) t->next = r.next_try;
+    if (r.state == Q_HELD || (t->next && (r.next_try > t->next || (r.next_try == t->next && !t->tell))))
+        return 0;
+    t->next = r.next_try;
+    t->tell = r.state == Q_FAILED;
     return 0;
+}
+
+static void put_due(struct kv_tx *tx, struct arena *a, const struct q_due *d)
+{
+    struct buf b = BUF_INIT;
+    q_due_put(&b, d);
+    kv_tx_put_record(tx, queue_key_due(a, d->stream, d->due, &d->id, d->g), &b);
+    buf_free(&b);
 }
 
 int queue_tx_settle(struct kv_tx *tx, struct arena *a, const struct letter_id *id, uint32_t n)
 {
     struct slice row, from = ar_printf(a, "r%s/%05u/", id->s, n);
+    struct q_envelope env;
     struct q_group g;
+    struct q_due d;
     struct tally t = {0};
     int e = kv_tx_get(tx, queue_key_group(a, id, n), &row);
     if (!e) e = q_group_get(row, n, &g);
     if (e || g.closed) return e;
     e = kv_tx_scan(tx, from, kv_prefix_end(a, from), tally_row, &t);
+    if (!e) e = read_envelope(tx, a, id, &env);
     if (e) return e;
     kv_tx_del(tx, queue_key_sending(a, id, n));
-    if (g.due && g.due != t.next) kv_tx_del(tx, queue_key_due(a, g.due, id, n));
-    if (t.next && g.due != t.next) kv_tx_put(tx, queue_key_due(a, t.next, id, n), g.hop);
+    q_due_of(&d, &env, &g, t.next, t.tell);
+    if (g.due && g.due != t.next) kv_tx_del(tx, queue_key_due(a, d.stream, g.due, id, n));
+    if (t.next) put_due(tx, a, &d);
     bool changed = g.due != t.next || !t.open;
     g.due = t.next;
     g.closed = t.open == 0;

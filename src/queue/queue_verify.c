@@ -51,12 +51,15 @@ static void check_group(struct verify *v, const struct kv_row *row, const struct
 {
     struct q_group g;
     uint64_t n;
+    struct q_envelope e;
+    struct slice env;
     if (row->key.n != 23 || !num_u64(sl_from(row->key, 18), 99999, &n) ||
         q_group_get(row->value, (uint32_t)n, &g) != 0)
         say(v, row->key, "is damaged: a group of recipients");
-    else if (!still_there(v, queue_key_envelope(&v->a, id)) && still_there(v, row->key))
-        say(v, row->key, "belongs to a letter whose envelope is missing");
-    else if (g.due && !still_there(v, queue_key_due(&v->a, g.due, id, g.n)) && still_there(v, row->key))
+    else if (kv_get(v->q->store->kv, shard_object(v->s), queue_key_envelope(&v->a, id), &v->a, &env) != 0) {
+        if (still_there(v, row->key)) say(v, row->key, "belongs to a letter whose envelope is missing");
+    } else if (g.due && q_envelope_get(env, id, &e) == 0 &&
+               !still_there(v, queue_key_due(&v->a, e.l.stream, g.due, id, g.n)) && still_there(v, row->key))
         say(v, row->key, "waits for a time at which the schedule does not know it");
 }
 
@@ -79,8 +82,7 @@ static void check_row(struct verify *v, const struct kv_row *row)
 {
     struct letter_id id;
     struct q_rcpt r;
-    int64_t due;
-    uint32_t g;
+    struct q_due due;
     bool named = key_id(row->key, &id), good = named;
     switch (row->key.p[0]) {
     case 'e':
@@ -90,7 +92,7 @@ static void check_row(struct verify *v, const struct kv_row *row)
         if (named) check_group(v, row, &id);
         break;
     case 'r': good = named && q_rcpt_get(row->key, row->value, &r) == 0; break;
-    case 'd': good = queue_key_due_parse(row->key, &due, &id, &g); break;
+    case 'd': good = q_due_get(row->key, row->value, &due) == 0; break;
     case 's': good = named && row->key.n == 23; break;
     case 'z': good = named && text_is_time(row->value); break;
     default: good = is_record(row->value); break; /* counts, leases */

@@ -3,6 +3,7 @@
 
 #include "base/civil.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "kv/record.h"
 #include "queue_i.h"
 #include "trace/trace.h"
@@ -11,25 +12,39 @@ enum { ACT_CHUNK = 500, DUE_COUNT_MAX = 100000 };
 
 /* ---- seeing ---- */
 
-struct sending_ask {
+/* What only the schedule knows, asked for on its loop. */
+struct schedule_ask {
     struct shard *s;
-    const struct letter_id *id;
+    const struct q_envelope *e;
+    const struct q_group *group; /* by number; those that could be read */
+    size_t groups;
     const struct q_rcpt *rcpt;
     size_t n;
-    bool *yes;
+    struct arena *a;
+    bool *sending;
+    struct slice *why; /* of those that are due */
 };
 
-static int ask_sending(void *arg)
+static int ask_schedule(void *arg)
 {
-    struct sending_ask *x = arg;
-    for (size_t i = 0; i < x->n; i++)
-        x->yes[i] = x->rcpt[i].state == Q_WAITING && schedule_sending(x->s, x->id, x->rcpt[i].g);
+    struct schedule_ask *x = arg;
+    int64_t now = rt_wall_seconds();
+    for (size_t i = 0; i < x->n; i++) {
+        const struct q_rcpt *r = &x->rcpt[i];
+        if (r->state != Q_WAITING) continue;
+        x->sending[i] = schedule_sending(x->s, &x->e->l.id, r->g);
+        const struct q_group *g = r->g < x->groups ? &x->group[r->g] : NULL;
+        struct q_due d;
+        if (x->sending[i] || !g || !g->hop.n || queue_time(x->s->q, r->next_try, now) > now) continue;
+        q_due_of(&d, x->e, g, g->due, false);
+        x->why[i] = schedule_why(x->s, &d, x->a);
+    }
     return 0;
 }
 
 /* hold: why the letter was held when it came. */
 static struct slice why(const struct queue *q, struct arena *a, const struct q_rcpt *r, struct slice hold,
-                        bool sending)
+                        bool sending, struct slice waits)
 {
     char when[CIVIL_TEXT_MAX];
     if (sending) return SL("an attempt is under way");
@@ -42,6 +57,7 @@ static struct slice why(const struct queue *q, struct arena *a, const struct q_r
     case Q_DROPPED: return SL("an operator threw it away");
     default: break;
     }
+    if (waits.n) return waits;
     if (!r->attempts) return SL("it has not been tried yet");
     return ar_printf(a, "%s, it is tried again at %s",
                      r->uncertain ? "the answer to the end of the data was lost" : "it was not taken",
@@ -57,6 +73,8 @@ struct looking {
     struct arena *a;
     struct slice first; /* the first row that cannot be read */
     size_t bad, groups;
+    struct q_group *group; /* by number, as far as they can be read; room for `room` */
+    size_t room;
 };
 
 static void note_bad(struct looking *x, struct slice key)
@@ -72,8 +90,13 @@ static int look_at_group(struct shard *s, struct looking *x, const struct letter
     int e = 0;
     while (!e && page.more) {
         e = kv_scan(s->q->store->kv, shard_object(s), from, to, KV_PAGE_MAX, x->a, &page);
-        for (size_t i = 0; !e && i < page.n; i++, x->groups++)
-            if (q_group_get(page.row[i].value, 0, &g) != 0) note_bad(x, page.row[i].key);
+        for (size_t i = 0; !e && i < page.n; i++, x->groups++) {
+            uint64_t n = UINT64_MAX;
+            bool good = q_group_get(page.row[i].value, 0, &g) == 0;
+            if (!good) note_bad(x, page.row[i].key);
+            if (good && num_u64(sl_from(page.row[i].key, 18), 99999, &n) && n < x->room)
+                g.n = (uint32_t)n, x->group[n] = g;
+        }
         if (!e && page.n) from = kv_after(x->a, page.row[page.n - 1].key);
     }
     return e;
@@ -81,19 +104,18 @@ static int look_at_group(struct shard *s, struct looking *x, const struct letter
 
 /* Which rows of a letter cannot be read; env: 0 or why the envelope could not. */
 static int damage_of(struct shard *s, const struct q_envelope *e, int env, const struct q_rcpt *r, size_t n,
-                     struct arena *a, struct slice *out, size_t *groups)
+                     struct looking *x, struct slice *out)
 {
-    struct looking x = {.a = a};
+    struct arena *a = x->a;
     *out = SL("");
-    if (env) note_bad(&x, queue_key_envelope(a, &e->l.id));
-    int bad = look_at_group(s, &x, &e->l.id);
+    if (env) note_bad(x, queue_key_envelope(a, &e->l.id));
+    int bad = look_at_group(s, x, &e->l.id);
     for (size_t i = 0; i < n; i++)
-        if (r[i].damaged) note_bad(&x, queue_key_rcpt(a, &e->l.id, r[i].g, r[i].n));
-    *groups = x.groups;
-    if (!env && x.groups < e->groups) note_bad(&x, ar_printf(a, "g%s/", e->l.id.s));
-    if (x.bad)
+        if (r[i].damaged) note_bad(x, queue_key_rcpt(a, &e->l.id, r[i].g, r[i].n));
+    if (!env && x->groups < e->groups) note_bad(x, ar_printf(a, "g%s/", e->l.id.s));
+    if (x->bad)
         *out = ar_printf(a, "%zu of its rows in the index cannot be read or %s missing, the first is %.*s",
-                         x.bad, x.bad == 1 ? "is" : "are", SLF(x.first));
+                         x->bad, x->bad == 1 ? "is" : "are", SLF(x->first));
     return bad;
 }
 
@@ -101,14 +123,17 @@ static int info_of(struct shard *s, const struct q_envelope *e, int env, struct 
                    struct queue_info *out)
 {
     struct q_rcpt *r;
-    size_t n, groups;
+    size_t n;
     struct slice damage;
     int bad = queue_load_rcpts(s, &e->l.id, -1, a, &r, &n);
-    if (!bad) bad = damage_of(s, e, env, r, n, a, &damage, &groups);
+    size_t room = n ? r[n - 1].g + 1 : 0; /* rows come in order of group */
+    struct looking look = {.a = a, .room = room, .group = ar_array(a, struct q_group, room)};
+    if (!bad) bad = damage_of(s, e, env, r, n, &look, &damage);
     if (bad) return bad;
-    if (env == ERR_NOT_FOUND && !n && !groups) return ERR_NOT_FOUND;
-    struct sending_ask x = {s, &e->l.id, r, n, ar_array(a, bool, n)};
-    rt_call(s->loop, ask_sending, &x);
+    if (env == ERR_NOT_FOUND && !n && !look.groups) return ERR_NOT_FOUND;
+    struct schedule_ask x = {
+        s, e, look.group, room, r, n, a, ar_array(a, bool, n), ar_array(a, struct slice, n)};
+    rt_call(s->loop, ask_schedule, &x);
     *out = (struct queue_info){.id = e->l.id,
                                .sender = e->l.sender,
                                .message_id = e->l.message_id,
@@ -123,7 +148,7 @@ static int info_of(struct shard *s, const struct q_envelope *e, int env, struct 
     for (size_t i = 0; i < n; i++)
         out->rcpt[i] =
             (struct queue_rcpt_info){.address = r[i].address,
-                                     .state = state_of(&r[i], x.yes[i]),
+                                     .state = state_of(&r[i], x.sending[i]),
                                      .reply = r[i].reply,
                                      .host = r[i].host,
                                      .class = r[i].class,
@@ -133,7 +158,7 @@ static int info_of(struct shard *s, const struct q_envelope *e, int env, struct 
                                                      : 0,
                                      .last_try = r[i].last_try,
                                      .attempts = r[i].attempts,
-                                     .why = why(s->q, a, &r[i], e->l.hold, x.yes[i])};
+                                     .why = why(s->q, a, &r[i], e->l.hold, x.sending[i], x.why[i])};
     return 0;
 }
 
@@ -337,13 +362,18 @@ static int act_tx(struct kv_tx *tx, void *arg)
 
 static void offer_groups(struct shard *s, struct arena *a, const struct acting *x)
 {
+    struct q_envelope e;
+    if (queue_load_envelope(s, x->id, a, &e) != 0) return;
     for (size_t i = 0; i < x->n; i++) {
         struct slice row;
         struct q_group g;
+        struct q_due d;
         if (i && x->r[i].g == x->r[i - 1].g) continue;
         if (kv_get(s->q->store->kv, shard_object(s), queue_key_group(a, x->id, x->r[i].g), a, &row) == 0 &&
-            q_group_get(row, x->r[i].g, &g) == 0 && g.due)
-            schedule_offer(s, g.due, x->id, g.n, g.hop);
+            q_group_get(row, x->r[i].g, &g) == 0 && g.due) {
+            q_due_of(&d, &e, &g, g.due, false);
+            schedule_offer(s, &d);
+        }
     }
 }
 
@@ -454,14 +484,18 @@ static void read_counts(struct slice row, struct queue_stats *out)
 static int count_due(struct shard *s, struct queue_stats *out)
 {
     struct arena a = {0};
-    struct slice from = SL("d"), to = ar_printf(&a, "d%012lld", (long long)rt_wall_seconds() + 1);
-    struct kv_page page = {.more = true};
+    int64_t now = rt_wall_seconds();
     int e = 0;
-    while (!e && page.more && out->due < DUE_COUNT_MAX) {
-        e = kv_scan(s->q->store->kv, shard_object(s), from, to, KV_PAGE_MAX, &a, &page);
-        if (e) break;
-        out->due += page.n;
-        if (page.n) from = kv_after(&a, page.row[page.n - 1].key);
+    for (int i = 0; !e && i < STREAMS; i++) {
+        struct slice from = queue_key_due_from(&a, (enum stream)i, 0),
+                     to = queue_key_due_from(&a, (enum stream)i, now + 1);
+        struct kv_page page = {.more = true};
+        while (!e && page.more && out->due < DUE_COUNT_MAX) {
+            e = kv_scan(s->q->store->kv, shard_object(s), from, to, KV_PAGE_MAX, &a, &page);
+            if (e) break;
+            out->due += page.n;
+            if (page.n) from = kv_after(&a, page.row[page.n - 1].key);
+        }
     }
     ar_free(&a);
     return e;
@@ -474,12 +508,12 @@ int queue_stats(struct queue *q, struct queue_stats *out)
                                 .bounced = __atomic_load_n(&q->bounced, __ATOMIC_RELAXED),
                                 .deferred = __atomic_load_n(&q->deferred, __ATOMIC_RELAXED)};
     int e = 0;
+    for (int i = 0; i < q->nloops; i++) out->sending += schedule_under_way(q->schedule[i]);
     for (int i = 0; !e && i < q->nshards; i++) {
         struct shard *s = &q->shard[i];
         struct slice row;
         struct kv_page page;
         if (kv_get(q->store->kv, shard_object(s), SL("c"), &a, &row) == 0) read_counts(row, out);
-        out->sending += __atomic_load_n(&s->under_way, __ATOMIC_RELAXED);
         e = count_due(s, out);
         if (!e) e = kv_scan(q->store->kv, shard_object(s), SL("e"), SL("f"), 1, &a, &page);
         if (e || !page.n || !letter_id_ok(sl_from(page.row[0].key, 1))) continue;

@@ -12,8 +12,7 @@ FUZZ
     struct q_group g;
     struct q_rcpt r;
     struct buf b = BUF_INIT;
-    int64_t due;
-    uint32_t n;
+    struct q_due due;
     if (!input.n) return;
     struct slice row = sl_from(input, 1), key = row;
     if (input.p[0] == 'e' && q_envelope_get(row, &id, &e) == 0) {
@@ -25,8 +24,8 @@ FUZZ
         ASSERT(r.state < Q_STATES && r.g <= 99999 && r.n <= 99999);
         q_rcpt_put(&b, &r);
         ASSERT(q_rcpt_get(key, buf_slice(&b), &r) == 0);
-    } else if (queue_key_due_parse(key, &due, &id, &n)) {
-        ASSERT(due >= 0 && n <= 99999 && letter_id_ok(sl_cstr(id.s)));
+    } else if (input.p[0] == 'd' && sl_next(&row, 0, &key) && q_due_get(key, row, &due) == 0) {
+        ASSERT(due.due >= 0 && due.g <= 99999 && letter_id_ok(sl_cstr(due.id.s)) && due.stream < STREAMS);
     }
     struct rec origin;
     struct arena a = {0};

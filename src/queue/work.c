@@ -105,25 +105,6 @@ static size_t pick(const struct queue *q, const struct q_loaded *l, enum q_state
 
 /* ---- recording ---- */
 
-/* Growing by half each time from the first interval to the longest, give or take a fifth,
- * so that letters that failed together do not come back together. */
-int64_t retry_interval(const struct queue *q, uint32_t attempts, unsigned first, unsigned most)
-{
-    int64_t longest = most ? q->retry_first_s * most : q->retry_most_s;
-    int64_t s = q->retry_first_s * (first ? first : 1);
-    if (longest > q->retry_most_s) longest = q->retry_most_s;
-    for (uint32_t i = 1; i < attempts && s < longest; i++) s = s * 3 / 2 + 1;
-    if (s > longest) s = longest;
-    int64_t spread = s / 5;
-    return s - spread + (int64_t)rt_random_below((uint64_t)(2 * spread + 1));
-}
-
-int64_t retry_longest(const struct queue *q)
-{
-    int64_t most = q->retry_most_s > q->retry_first_s ? q->retry_most_s : q->retry_first_s;
-    return most + most / 5;
-}
-
 /* What a reply means for one recipient. */
 struct meaning {
     struct slice class, rule;
@@ -222,14 +203,14 @@ static int gone_is_fine(int e) { return e == ERR_NOT_FOUND ? 0 : e; }
 /* A result that is lost means that the letter goes out once more, and on a dead disk again and
  * again. So this goes on until it is recorded; meanwhile the group counts as under way, and what is
  * under way is bounded. Recording twice does no harm: what has moved on is passed over. */
-static int record(struct shard *s, struct recording *x)
+static int record(struct shard *s, struct recording *x, const struct trip *trip)
 {
     int e = kv_transact(s->q->store->kv, shard_object(s), record_tx, x);
     for (int64_t pause = 1; e && e != ERR_NOT_FOUND && e != ERR_CORRUPT && err_is_temporary(e); pause *= 2) {
         if (pause > RECORD_PAUSE_MAX_S) pause = RECORD_PAUSE_MAX_S;
         log_error("queue", "%s: the result of an attempt cannot be written down yet: %s", x->id->s,
                   err_text(e));
-        if (s->stopping || fiber_sleep(pause * RT_S) != 0) break;
+        if (*trip->stopping || fiber_sleep(pause * RT_S) != 0) break;
         e = kv_transact(s->q->store->kv, shard_object(s), record_tx, x);
     }
     if ((e = gone_is_fine(e)) != 0) return e;
@@ -243,7 +224,7 @@ static int record(struct shard *s, struct recording *x)
 /* ---- an attempt ---- */
 
 static void attempt_remote(struct shard *s, const struct q_loaded *l, struct q_rcpt *const *rcpt, size_t n,
-                           struct attempt_rcpt *result, struct arena *a)
+                           struct attempt_rcpt *result, struct arena *a, struct trip *trip)
 {
     struct letter_source source = letter_source_stored(a, s->q->store->body, &l->e.l);
     struct attempt_letter at = {.letter = &l->e.l,
@@ -252,12 +233,14 @@ static void attempt_remote(struct shard *s, const struct q_loaded *l, struct q_r
                                 .rcpt = result,
                                 .nrcpt = n,
                                 .a = a,
+                                .item = trip->item,
                                 .until = DEADLINE_IN(ATTEMPT_MAX)};
     for (size_t i = 0; i < n; i++)
         if (rcpt[i]->uncertain) at.first_host = rcpt[i]->host;
     /* should the machine die meanwhile, the letter may have been handed over */
     kv_note(s->q->store->kv, shard_object(s), queue_key_sending(a, &l->e.l.id, l->g.n), SL("1"));
     s->q->relay(s->q->relay_ctx, &at);
+    trip->no_room = at.no_room;
 }
 
 /* Reports of success that the next server will not make (RFC 3461 section 4.1). */
@@ -279,18 +262,35 @@ static int tell_success(struct shard *s, const struct q_loaded *l, struct q_rcpt
     return ngood ? bounce_tell(s->q, &l->e, good, ngood, BOUNCE_SUCCESS, a, &told) : 0;
 }
 
-static bool any_answer(const struct attempt_rcpt *r, size_t n)
+/* What an answer says of the site. */
+static enum site_news news_of(const struct attempt_rcpt *r, const struct reply_verdict *v)
 {
-    for (size_t i = 0; i < n; i++)
-        if (r[i].code || r[i].result == ATTEMPT_DELIVERED || r[i].result == ATTEMPT_PERMANENT) return true;
-    return false;
+    if (r->result == ATTEMPT_DELIVERED) return SITE_GOOD;
+    if (!r->code) return r->result == ATTEMPT_PERMANENT ? SITE_ANSWERED : SITE_UNREACHED;
+    if (v->pause) return SITE_REFUSED;
+    bool busy = v->class == REPLY_TEMPORARY || v->class == REPLY_NETWORK || r->code == 421;
+    return r->code / 100 == 4 && busy ? SITE_BUSY : SITE_ANSWERED;
+}
+
+/* Of the recipients of one letter: that one was taken counts most, then that the site refuses us. */
+static void tell_site(struct trip *trip, const struct attempt_rcpt *r, const struct reply_verdict *v)
+{
+    static const int weight[] = {[SITE_NO_NEWS] = 0, [SITE_UNREACHED] = 1, [SITE_ANSWERED] = 2,
+                                 [SITE_BUSY] = 3,    [SITE_REFUSED] = 4,   [SITE_GOOD] = 5};
+    enum site_news n = news_of(r, v);
+    if (weight[n] <= weight[trip->news]) return;
+    trip->news = n;
+    trip->words = utf8_cut(r->reply, sizeof trip->room);
+    memcpy(trip->room, trip->words.p, trip->words.n);
+    trip->words.p = trip->room;
 }
 
 /* What each reply means, and when to try again. A refusal for good that speaks of a moment is not the
  * last word (docs/delivery.md). */
 static struct meaning *understand(struct shard *s, const struct q_loaded *l, struct q_rcpt *const *rcpt,
-                                  struct attempt_rcpt *result, size_t n, int64_t now, struct arena *a)
+                                  struct attempt_rcpt *result, size_t n, struct arena *a, struct trip *trip)
 {
+    int64_t now = rt_wall_seconds();
     struct meaning *m = ar_array(a, struct meaning, n);
     for (size_t i = 0; i < n; i++) {
         struct attempt_rcpt *r = &result[i];
@@ -299,6 +299,7 @@ static struct meaning *understand(struct shard *s, const struct q_loaded *l, str
             .code = r->code, .enhanced = sl_cstr(r->enhanced), .text = r->reply, .host = r->host};
         if (r->code >= 400) reply_class(s->q->replies, a, &in, &v);
         if (r->code >= 400) m[i].class = sl_cstr(reply_class_word(v.class)), m[i].rule = sl_cstr(v.rule);
+        if (!l->g.local) tell_site(trip, r, &v);
         if (r->result == ATTEMPT_PERMANENT && v.again) r->result = ATTEMPT_TEMPORARY;
         int64_t next = now + retry_interval(s->q, rcpt[i]->attempts + 1, v.first, v.most);
         if (next > l->e.expires) next = l->e.expires > now ? l->e.expires : now + 1;
@@ -315,8 +316,14 @@ static int64_t soonest(const struct meaning *m, size_t n)
     return t;
 }
 
+/* It is due again then. */
+static void again(struct trip *trip, int64_t due)
+{
+    if (!trip->again || due < trip->again) trip->again = due;
+}
+
 static int try_now(struct shard *s, const struct q_loaded *l, struct q_rcpt *const *rcpt, size_t n,
-                   struct arena *a, bool *reached, bool *rest)
+                   struct arena *a, struct trip *trip, bool *rest)
 {
     struct attempt_rcpt *result = ar_array(a, struct attempt_rcpt, n);
     for (size_t i = 0; i < n; i++)
@@ -325,8 +332,8 @@ static int try_now(struct shard *s, const struct q_loaded *l, struct q_rcpt *con
                                           .orcpt = rcpt[i]->orcpt,
                                           .result = ATTEMPT_TEMPORARY};
     if (l->g.local) local_attempt(s->q, l, rcpt, result, n, a);
-    else attempt_remote(s, l, rcpt, n, result, a);
-    *reached = any_answer(result, n);
+    else attempt_remote(s, l, rcpt, n, result, a, trip);
+    if (trip->no_room) return *rest = false, 0;
     for (size_t i = 0; i < n; i++)
         *rest |= result[i].result != ATTEMPT_DELIVERED; /* else all is done with this */
     int e = tell_success(s, l, rcpt, n, result, a);
@@ -339,10 +346,10 @@ static int try_now(struct shard *s, const struct q_loaded *l, struct q_rcpt *con
                           .expires = l->e.expires,
                           .rcpt = rcpt,
                           .result = result,
-                          .meaning = understand(s, l, rcpt, result, n, now, a),
+                          .meaning = understand(s, l, rcpt, result, n, a, trip),
                           .n = n};
-    e = record(s, &x);
-    if (!e && *rest) schedule_offer(s, soonest(x.meaning, n), x.id, x.g, l->g.hop);
+    e = record(s, &x, trip);
+    if (!e && *rest) again(trip, soonest(x.meaning, n));
     return e;
 }
 
@@ -492,18 +499,24 @@ static int right_times(struct shard *s, struct q_envelope *e, int64_t now)
     return kv_transact(s->q->store->kv, shard_object(s), right_times_tx, &x);
 }
 
-/* One step of what is due; *more: there may be another. */
-static int work_step(struct shard *s, struct q_loaded *l, struct arena *a, bool *reached, bool *more)
+/* One step of what is due; *more: there may be another. Of what is sent elsewhere one portion is a step, and
+ * a start of the schedule: others have their turn before the next. */
+static int work_step(struct shard *s, struct q_loaded *l, struct arena *a, struct trip *trip, bool *more)
 {
     struct q_rcpt *some[QUEUE_ATTEMPT_RCPTS];
     int64_t now = rt_wall_seconds();
     int e = now < l->e.l.received || l->e.expires > now + s->q->lifetime_s ? right_times(s, &l->e, now) : 0;
     if (e) return gone_is_fine(e);
     size_t n = pick(s->q, l, Q_WAITING, now, some);
+    if (n && trip->news != SITE_NO_NEWS) {
+        *more = false;
+        again(trip, now);
+        return 0;
+    }
     *more = true;
     if (n) {
         *more = n < l->n;
-        return try_now(s, l, some, n, a, reached, more);
+        return try_now(s, l, some, n, a, trip, more);
     }
     n = pick(s->q, l, Q_FAILED, now, some);
     if (n) return bounce(s, l, some, n, a);
@@ -511,18 +524,17 @@ static int work_step(struct shard *s, struct q_loaded *l, struct arena *a, bool 
     return warn_of_delay(s, &l->e, a);
 }
 
-int work_group(struct shard *s, const struct letter_id *id, uint32_t g, bool *reached)
+int work_group(struct shard *s, const struct letter_id *id, uint32_t g, struct trip *trip)
 {
     struct arena a = {0};
     bool more = true;
     int e = 0;
-    *reached = true;
-    for (int round = 0; !e && more && round < ROUNDS_MAX && !s->stopping; round++) {
+    for (int round = 0; !e && more && round < ROUNDS_MAX && !*trip->stopping; round++) {
         struct q_loaded l = {0};
         ar_reset(&a);
         e = load_pinned(s, id, g, &a, &l);
         if (e) break;
-        e = work_step(s, &l, &a, reached, &more);
+        e = work_step(s, &l, &a, trip, &more);
         unload(s, &l);
     }
     ar_free(&a);

@@ -1,17 +1,9 @@
-/* berth.c - what the whole node has towards one receiving system: how many connections are open, and
- * whether it rests because the system refuses us. Used by every loop. */
-#include <stdio.h>
+/* berth.c - how many connections the whole node has to one site, those included that are kept for the next
+ * letter. A delivery that has its place (queue/site.h) and no connection waits here at most for an idle one
+ * of another loop to be closed. Used by every loop. */
 #include <stdlib.h>
 
-#include "base/civil.h"
 #include "relay_i.h"
-
-enum {
-    REFUSED_IN_ROW = 3, /* so many replies that speak of us, none taken between them, and it rests */
-    REST_FIRST_S = 300,
-    REST_MOST_S = 3600,
-    BERTHS_MAX = 20000, /* above it none is remembered for its rest alone */
-};
 
 struct berth *berth_get(struct relay *r, struct slice key, unsigned limit)
 {
@@ -31,8 +23,7 @@ struct berth *berth_get(struct relay *r, struct slice key, unsigned limit)
 void berth_put(struct relay *r, struct berth *p)
 {
     lock_take(&r->lock);
-    bool remember = p->rest_until > rt_wall_seconds() && r->berths.count < BERTHS_MAX;
-    if (--p->users == 0 && !p->used && !remember) {
+    if (--p->users == 0 && !p->used) {
         map_del(&r->berths, sl_cstr(p->key));
         free(p->key);
         free(p);
@@ -108,42 +99,4 @@ void berth_give(struct relay *r, struct berth *p)
         __atomic_add_fetch(&r->calls, 1, __ATOMIC_RELAXED);
         rt_post(i, call_loop, c);
     }
-}
-
-/* ---- rest ---- */
-
-void berth_taken(struct relay *r, struct berth *p)
-{
-    lock_take(&r->lock);
-    p->refused = 0;
-    p->rest_s = 0;
-    lock_release(&r->lock);
-}
-
-void berth_refused(struct relay *r, struct berth *p, struct slice words)
-{
-    int64_t now = rt_wall_seconds();
-    lock_take(&r->lock);
-    if (p->rest_until <= now && ++p->refused >= REFUSED_IN_ROW) {
-        p->refused = REFUSED_IN_ROW - 1; /* after the rest one letter shows whether it is over */
-        p->rest_s = !p->rest_s ? REST_FIRST_S : p->rest_s * 2 > REST_MOST_S ? REST_MOST_S : p->rest_s * 2;
-        p->rest_until = now + p->rest_s;
-        snprintf(p->words, sizeof p->words, "%.*s", SLF(words));
-    }
-    lock_release(&r->lock);
-}
-
-bool berth_rests(struct relay *r, struct berth *p, struct arena *a, struct slice *why)
-{
-    char until[CIVIL_TEXT_MAX];
-    int64_t now = rt_wall_seconds();
-    lock_take(&r->lock);
-    if (p->rest_until > now + REST_MOST_S) p->rest_until = now; /* a clock that jumped */
-    bool rests = p->rest_until > now;
-    if (rests)
-        *why =
-            ar_printf(a, "this site refuses us, not the recipient, and is left alone until %s; it said: %s",
-                      civil_format(p->rest_until, until), p->words);
-    lock_release(&r->lock);
-    return rests;
 }

@@ -16,7 +16,7 @@ enum {
 struct delivery {
     struct relay *relay;
     struct attempt_letter *at;
-    struct site *site;
+    struct pool *pool;
     struct attempt_rcpt **open; /* still without a final answer */
     size_t nopen;
     int sessions, tries;
@@ -65,22 +65,6 @@ static void close_open(struct delivery *d)
     }
 }
 
-/* Do they refuse us, rather than a recipient or a letter? */
-static void learn(struct delivery *d, size_t from, size_t n)
-{
-    for (size_t i = from; i < from + n; i++) {
-        const struct attempt_rcpt *r = d->open[i];
-        struct reply_verdict v = {0};
-        struct reply_in in = {
-            .code = r->code, .enhanced = sl_cstr(r->enhanced), .text = r->reply, .host = r->host};
-        if (r->result == ATTEMPT_DELIVERED) berth_taken(d->relay, d->site->berth);
-        if (r->code >= 400) reply_class(d->relay->replies, d->at->a, &in, &v);
-        if (!v.pause) continue;
-        berth_refused(d->relay, d->site->berth, r->reply);
-        return; /* one letter is one refusal, however many recipients it has */
-    }
-}
-
 /* ---- one session ---- */
 
 /* Lets the peer take the open recipients, in as many transactions as it wants. The session is
@@ -88,26 +72,25 @@ static void learn(struct delivery *d, size_t from, size_t n)
  * had gone stale, and nothing was said. */
 static bool use_peer(struct delivery *d, struct peer *p)
 {
-    unsigned letters = d->site->limits.v[SHAPE_LETTERS].n;
+    unsigned letters = d->pool->limits.v[SHAPE_LETTERS].n;
     if (p->mail_max && p->mail_max < letters) letters = p->mail_max;
-    size_t most = d->site->limits.v[SHAPE_RECIPIENTS].n;
+    size_t most = d->pool->limits.v[SHAPE_RECIPIENTS].n;
     if (p->rcpt_max && p->rcpt_max < most) most = p->rcpt_max;
     bool usable = true, fresh = false, kept = p->letters > 0;
     for (size_t at = 0; usable && at < d->nopen; at += most) {
         size_t n = d->nopen - at < most ? d->nopen - at : most;
         transaction(&d->relay->conf, p, d->at, d->open + at, n, &usable, &fresh);
-        learn(d, at, n);
         if (p->letters >= letters) break;
     }
     bool stale = kept && fresh;
     if (p->degraded) /* refused for being in clear, perhaps: TLS has its chance next time */
         for (size_t i = 0; i < d->nopen; i++)
-            if (d->open[i]->code / 100 == 5) reach_set_tls(d->site->home, &p->ip, true);
+            if (d->open[i]->code / 100 == 5) reach_set_tls(d->pool->home, &p->ip, true);
     if (usable && p->letters < letters) {
-        site_keep(d->site, p);
+        pool_keep(d->pool, p);
     } else {
         peer_close(&p, true);
-        site_leave(d->site);
+        pool_leave(d->pool);
     }
     bool later = drop_answered(d);
     d->asked |= !stale;
@@ -118,7 +101,7 @@ static bool use_peer(struct delivery *d, struct peer *p)
 /* A new session. */
 static void try_address(struct delivery *d, const struct mx_host *host, const struct ip *ip)
 {
-    struct relay_loop *l = d->site->home;
+    struct relay_loop *l = d->pool->home;
     struct peer *p = NULL;
     struct verdict why = {0};
     int e = peer_open(&d->relay->conf, d->at->a, host, ip, reach_tls(l, ip), &p, &why);
@@ -135,7 +118,7 @@ static void try_address(struct delivery *d, const struct mx_host *host, const st
         give_open(d, &why, p->host);
         drop_answered(d);
         peer_close(&p, true);
-        site_leave(d->site);
+        pool_leave(d->pool);
         reach_failed(l, ip, &why);
         return;
     }
@@ -173,7 +156,7 @@ static bool goes_on(const struct delivery *d)
 
 static int enter(struct delivery *d, struct peer **kept)
 {
-    int e = site_enter(d->site, kept);
+    int e = pool_enter(d->pool, kept);
     if (!e) return 0;
     fail_all(d, ATTEMPT_TEMPORARY, "4.4.5",
              e == ERR_CANCELED ? SL("the server is shutting down")
@@ -204,10 +187,14 @@ static void try_hosts(struct delivery *d, const struct mx_list *l)
     size_t addresses = 0;
     for (size_t i = 0; i < l->n; i++) addresses += l->v[i].n;
     if (!try_kept(d, addresses)) return;
+    if (!d->asked && !attempt_may_open(d->at)) {
+        pool_leave(d->pool);
+        return;
+    }
     bool place = true; /* try_address gives it up */
     for (size_t i = 0; i < l->n; i++)
         for (size_t k = 0; k < l->v[i].n && goes_on(d); k++) {
-            if (reach_down(d->site->home, &l->v[i].ip[k])) {
+            if (reach_down(d->pool->home, &l->v[i].ip[k])) {
                 d->left_out = true;
                 continue;
             }
@@ -217,7 +204,7 @@ static void try_hosts(struct delivery *d, const struct mx_list *l)
             place = false;
             try_address(d, &l->v[i], &l->v[i].ip[k]);
         }
-    if (place) site_leave(d->site);
+    if (place) pool_leave(d->pool);
 }
 
 /* Why none of the site's addresses is to be tried for now, or NULL. */
@@ -226,7 +213,7 @@ static const char *site_down(struct delivery *d, const struct mx_list *l)
     const char *why = NULL;
     for (size_t i = 0; i < l->n; i++)
         for (size_t k = 0; k < l->v[i].n; k++) {
-            const char *one = reach_down(d->site->home, &l->v[i].ip[k]);
+            const char *one = reach_down(d->pool->home, &l->v[i].ip[k]);
             if (!one) return NULL;
             if (!why) why = one;
         }
@@ -253,18 +240,16 @@ static void deliver(struct delivery *d)
                 SLF(d->at->domain)));
         return;
     }
+    if (!attempt_place(d->at, hosts.site, hosts.v[0].name)) return;
+    d->pool = pool_get(&d->relay->loop[rt_loop_id()], hosts.site, hosts.v[0].name);
     put_first(&hosts, d->at->first_host);
-    d->site = site_get(&d->relay->loop[rt_loop_id()], hosts.site, hosts.v[0].name);
     const char *down = site_down(d, &hosts);
-    struct slice rests;
-    if (berth_rests(d->relay, d->site->berth, d->at->a, &rests))
-        fail_all(d, ATTEMPT_TEMPORARY, "4.7.0", rests);
-    else if (down)
+    if (down)
         fail_all(d, ATTEMPT_TEMPORARY, "4.4.1",
                  ar_printf(d->at->a, "the site could not be reached a moment ago: %s", down));
     else try_hosts(d, &hosts);
     close_open(d);
-    site_put(d->site);
+    pool_put(d->pool);
 }
 
 void relay_deliver(void *relay, struct attempt_letter *at)
@@ -285,7 +270,7 @@ void relay_deliver(void *relay, struct attempt_letter *at)
 static int init_loop(void *arg)
 {
     struct relay_loop *l = arg;
-    map_init(&l->sites, true);
+    map_init(&l->pools, true);
     map_init(&l->reach, false);
     group_init(&l->fibers);
     return 0;
@@ -295,12 +280,10 @@ int relay_open(struct relay **out, const struct relay_conf *conf)
 {
     struct relay *r = xcalloc(1, sizeof *r);
     map_init(&r->berths, true);
-    r->wake = site_wake;
+    r->wake = pool_wake;
     r->conf = *conf;
-    int e = replies_open(&r->replies);
-    if (!e) e = shaping_open(&r->shaping);
+    int e = shaping_open(&r->shaping);
     if (e) {
-        replies_close(&r->replies);
         free(r);
         return e;
     }
@@ -316,10 +299,9 @@ int relay_open(struct relay **out, const struct relay_conf *conf)
 void relay_close(struct relay **r)
 {
     if (!*r) return;
-    for (int i = 0; i < rt_loops() && i < RELAY_LOOPS_MAX; i++) rt_call(i, site_close_all, &(*r)->loop[i]);
+    for (int i = 0; i < rt_loops() && i < RELAY_LOOPS_MAX; i++) rt_call(i, pool_close_all, &(*r)->loop[i]);
     while (__atomic_load_n(&(*r)->calls, __ATOMIC_ACQUIRE) && fiber_sleep(RT_MS) == 0) continue;
     berth_free_all(*r);
-    replies_close(&(*r)->replies);
     shaping_close(&(*r)->shaping);
     free(*r);
     *r = NULL;

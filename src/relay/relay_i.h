@@ -1,10 +1,9 @@
-/* relay_i.h - what the files of the relay share: hosts, sites, sessions with peers. */
+/* relay_i.h - what the files of the relay share: hosts, connections, sessions with peers. */
 #pragma once
 #include "base/map.h"
 #include "mail/convert.h"
 #include "relay.h"
 #include "shape/limits.h"
-#include "shape/reply.h"
 #include "wire/smtp.h"
 
 enum { RELAY_LOOPS_MAX = 256, MX_HOSTS_MAX = 10, MX_ADDRESSES_MAX = 4 };
@@ -44,15 +43,13 @@ MUST_CHECK int mx_find(const struct relay_conf *conf, struct arena *a, struct sl
 
 struct relay;
 
-/* ---- berth.c: the whole node towards one receiving system. From any loop, none suspends ---- */
+/* ---- berth.c: connections of the whole node to one site, idle ones too. From any loop, none suspends ----
+ */
 
 struct berth {
     char *key;
     unsigned users, used, limit;           /* sites of loops; connections */
     uint64_t wanted[RELAY_LOOPS_MAX / 64]; /* loops with somebody who waits for a connection */
-    unsigned refused;                      /* replies that speak of us, in a row */
-    int64_t rest_s, rest_until;            /* wall clock */
-    char words[200];                       /* the reply for which it rests */
 };
 struct berth *berth_get(struct relay *r, struct slice key, unsigned limit);
 void berth_put(struct relay *r, struct berth *p);
@@ -62,15 +59,11 @@ bool berth_take(struct relay *r, struct berth *p, int loop);
 void berth_give(struct relay *r, struct berth *p);
 void berth_want(struct relay *r, struct berth *p, int loop); /* somebody waits still */
 bool berth_wanted(struct relay *r, struct berth *p);
-void berth_taken(struct relay *r, struct berth *p); /* a letter was */
-void berth_refused(struct relay *r, struct berth *p, struct slice words);
-bool berth_rests(struct relay *r, struct berth *p, struct arena *a, struct slice *why);
-
-/* ---- site.c: connections to one receiving system, on one loop ---- */
+/* ---- pool.c: connections to one MX set, on one loop ---- */
 
 struct peer;
 struct berth;
-struct site {
+struct pool {
     char *key;
     struct relay_loop *home;
     struct berth *berth;
@@ -83,7 +76,7 @@ struct site {
 };
 struct relay_loop {
     struct relay *relay;
-    struct map sites;
+    struct map pools;
     struct map reach;       /* struct ip -> struct reach, of addresses with which something is wrong */
     size_t reach_forget_at; /* at so many those that no longer matter are looked for */
     struct group fibers;
@@ -92,22 +85,21 @@ struct relay_loop {
 struct relay {
     struct relay_conf conf;
     struct shaping *shaping;
-    struct replies *replies;
     struct lock lock; /* the berths and what is in them */
     struct map berths;
-    void (*wake)(struct relay_loop *l, const struct berth *b); /* site_wake */
+    void (*wake)(struct relay_loop *l, const struct berth *b); /* pool_wake */
     unsigned calls;                                            /* of loops, on their way; atomic */
     struct relay_loop loop[RELAY_LOOPS_MAX];
 };
 /* key: its MX set; host: the most preferred of them. */
-struct site *site_get(struct relay_loop *l, struct slice key, struct slice host);
-void site_wake(struct relay_loop *l, const struct berth *p); /* a connection of the place was closed */
-void site_put(struct site *s);
+struct pool *pool_get(struct relay_loop *l, struct slice key, struct slice host);
+void pool_wake(struct relay_loop *l, const struct berth *p); /* a connection of the place was closed */
+void pool_put(struct pool *s);
 /* A place for one connection; *kept: an idle one that is open already, or NULL. SUSPENDS. */
-MUST_CHECK int site_enter(struct site *s, struct peer **kept);
-void site_leave(struct site *s);                /* the connection of that place is closed */
-void site_keep(struct site *s, struct peer *p); /* idle for a while, for the next letter */
-int site_close_all(void *loop);                 /* on its loop. SUSPENDS */
+MUST_CHECK int pool_enter(struct pool *s, struct peer **kept);
+void pool_leave(struct pool *s);                /* the connection of that place is closed */
+void pool_keep(struct pool *s, struct peer *p); /* idle for a while, for the next letter */
+int pool_close_all(void *loop);                 /* on its loop. SUSPENDS */
 
 /* ---- reach.c: which addresses answer, and how; on one loop, none suspends ---- */
 

@@ -1081,47 +1081,6 @@ TEST(relay_letters_and_recipients_are_limited)
     end(&t);
 }
 
-/* The rest of a list is not refused one by one because the host has a bad name. */
-TEST(relay_site_that_refuses_us_rests)
-{
-    struct tester t;
-    REQUIRE(begin(&t));
-    t.a.say[RCPT] = "550 5.7.1 Your IP address is on our blacklist";
-    for (int i = 0; i < 3; i++) {
-        send(&t, "two.test", "ok@two.test other@two.test");
-        CHECK_INT(t.rcpt[0].result, ATTEMPT_PERMANENT);
-    }
-    int asked = t.a.times[RCPT];
-    send(&t, "two.test", "ok@two.test");
-    CHECK_INT(t.rcpt[0].result, ATTEMPT_TEMPORARY);
-    CHECK_INT(t.rcpt[0].code, 0); /* nobody said it: it counts against nobody */
-    HAS(t.rcpt[0].reply, "refuses us, not the recipient");
-    HAS(t.rcpt[0].reply, "on our blacklist");
-    CHECK_INT(t.a.times[RCPT], asked);
-    send(&t, "half.test", "ok@half.test"); /* another site */
-    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
-    end(&t);
-}
-
-TEST(relay_site_that_refuses_addresses_does_not_rest)
-{
-    struct tester t;
-    REQUIRE(begin(&t));
-    for (int i = 0; i < 5; i++) send(&t, "two.test", "no@two.test");
-    send(&t, "two.test", "ok@two.test");
-    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
-    t.a.say[RCPT] = "550 5.7.1 Your IP address is on our blacklist";
-    for (int i = 0; i < 2; i++) send(&t, "two.test", "ok@two.test");
-    t.a.say[RCPT] = NULL; /* one is taken: the row is broken */
-    send(&t, "two.test", "ok@two.test");
-    t.a.say[RCPT] = "550 5.7.1 Your IP address is on our blacklist";
-    for (int i = 0; i < 2; i++) send(&t, "two.test", "ok@two.test");
-    t.a.say[RCPT] = NULL;
-    send(&t, "two.test", "ok@two.test");
-    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
-    end(&t);
-}
-
 TEST(relay_dead_site_is_left_alone_for_a_while)
 {
     struct tester t;

@@ -8,7 +8,9 @@
     /*  name          word         most */                                                                   \
     X(CONNECTIONS, "connections", 10000) /* at once, from the whole node */                                  \
     X(LETTERS, "letters", 100000)        /* in one connection */                                             \
-    X(RECIPIENTS, "recipients", 1000)    /* in one transaction */
+    X(RECIPIENTS, "recipients", 1000)    /* in one transaction */                                            \
+    X(RATE, "rate", 10000000)            /* letters a minute, from the whole node */                         \
+    X(OPENS, "opens", 10000000)          /* connections a minute, from the whole node */
 
 enum shape_limit {
 #define X(name, word, most) SHAPE_##name,

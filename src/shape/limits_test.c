@@ -33,7 +33,9 @@ static void wrong(const char *text, const char *sentence)
         test_fail(__FILE__, __LINE__, "\"%s\" does not say \"%s\"", err_text(ERR_SYNTAX), sentence);
 }
 
-#define DEFAULT "default\nconnections 2 guessed\nletters 3 guessed\nrecipients 4 guessed\n"
+#define DEFAULT                                                                                              \
+    "default\nconnections 2 guessed\nletters 3 guessed\nrecipients 4 guessed\nrate 5 guessed\nopens 6 "      \
+    "guessed\n"
 
 TEST(limits_are_refused_with_their_line)
 {
@@ -44,7 +46,7 @@ TEST(limits_are_refused_with_their_line)
     wrong(DEFAULT "site a\nhost a.test\nletters 0 guessed", "no number");
     wrong(DEFAULT "site a\nhost a.test\nconnections 10001 guessed", "no number");
     wrong(DEFAULT "site a\nletters 5 guessed", "no host is named for \"a\"");
-    wrong(DEFAULT "speed 5 guessed", "line 5 of the shaping: this is not understood");
+    wrong(DEFAULT "speed 5 guessed", "line 7 of the shaping: this is not understood");
     wrong(DEFAULT "letters 5 guessed", "this stands twice");
 }
 

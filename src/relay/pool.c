@@ -1,5 +1,4 @@
-/* site.c - berths for connections to one receiving system, and connections kept for the next
- * letter. All on one loop. */
+/* pool.c - connections to one MX set, and those kept for the next letter. All on one loop. */
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -9,7 +8,7 @@
 
 /* A site that the shaping names counts its connections for all of its MX sets together, unless it says
  * otherwise; every other for its MX set. */
-static void shape(struct site *s, struct slice host)
+static void shape(struct pool *s, struct slice host)
 {
     struct relay *r = s->home->relay;
     shaping_limits(r->shaping, host, &s->limits);
@@ -18,38 +17,38 @@ static void shape(struct site *s, struct slice host)
     s->berth = berth_get(r, by_name ? s->limits.site : sl_cstr(s->key), s->limits.v[SHAPE_CONNECTIONS].n);
 }
 
-struct site *site_get(struct relay_loop *l, struct slice key, struct slice host)
+struct pool *pool_get(struct relay_loop *l, struct slice key, struct slice host)
 {
-    struct site *s = map_get(&l->sites, key);
+    struct pool *s = map_get(&l->pools, key);
     if (!s) {
         s = xcalloc(1, sizeof *s);
         s->key = xstrndup(key.p, key.n);
         s->home = l;
         waitq_init(&s->room);
         list_init(&s->idle);
-        map_put(&l->sites, key, s);
+        map_put(&l->pools, key, s);
         shape(s, host);
     }
     s->users++;
     return s;
 }
 
-static void free_if_unused(struct site *s)
+static void free_if_unused(struct pool *s)
 {
     if (s->users || s->connections) return;
-    map_del(&s->home->sites, sl_cstr(s->key));
+    map_del(&s->home->pools, sl_cstr(s->key));
     berth_put(s->home->relay, s->berth);
     free(s->key);
     free(s);
 }
 
-void site_put(struct site *s)
+void pool_put(struct pool *s)
 {
     s->users--;
     free_if_unused(s);
 }
 
-int site_enter(struct site *s, struct peer **kept)
+int pool_enter(struct pool *s, struct peer **kept)
 {
     *kept = NULL;
     for (;;) {
@@ -69,18 +68,18 @@ int site_enter(struct site *s, struct peer **kept)
     }
 }
 
-void site_leave(struct site *s)
+void pool_leave(struct pool *s)
 {
     s->connections--;
     berth_give(s->home->relay, s->berth);
 }
 
 /* One of those who wait tries; where more do, the loop wants to be called again. */
-void site_wake(struct relay_loop *l, const struct berth *p)
+void pool_wake(struct relay_loop *l, const struct berth *p)
 {
     struct map_iter it = {0};
-    while (map_next(&l->sites, &it)) {
-        struct site *s = it.value;
+    while (map_next(&l->pools, &it)) {
+        struct pool *s = it.value;
         if (s->berth != p || !s->waiting) continue;
         waitq_wake_one(&s->room);
         if (s->waiting > 1) berth_want(l->relay, s->berth, rt_loop_id());
@@ -88,7 +87,7 @@ void site_wake(struct relay_loop *l, const struct berth *p)
 }
 
 /* Closes what has been idle for long; true when there was something. SUSPENDS then. */
-static bool close_idle(struct site *s, int64_t before)
+static bool close_idle(struct pool *s, int64_t before)
 {
     bool any = false;
     while (!list_empty(&s->idle)) {
@@ -96,24 +95,24 @@ static bool close_idle(struct site *s, int64_t before)
         if (p->idle_since > before) break;
         list_remove(&p->link);
         peer_close(&p, !s->home->closing);
-        site_leave(s);
+        pool_leave(s);
         any = true;
     }
     return any;
 }
 
-/* Goes over the sites of a loop once a second as long as there are any. */
+/* Goes over the pools of a loop once a second as long as there are any. */
 static void tend(void *arg)
 {
     struct relay_loop *l = arg;
-    while (l->sites.count && !l->closing && fiber_sleep(RT_S) == 0) {
+    while (l->pools.count && !l->closing && fiber_sleep(RT_S) == 0) {
         struct map_iter it = {0};
-        while (map_next(&l->sites, &it)) {
-            struct site *s = it.value;
+        while (map_next(&l->pools, &it)) {
+            struct pool *s = it.value;
             s->users++;
             bool wanted = !s->waiting && berth_wanted(l->relay, s->berth);
             bool closed = close_idle(s, wanted ? INT64_MAX : rt_now() - KEEP_IDLE);
-            site_put(s);
+            pool_put(s);
             if (closed) it = (struct map_iter){0}; /* others may have come and gone meanwhile */
             if (l->closing) break;
         }
@@ -121,13 +120,13 @@ static void tend(void *arg)
     l->tending = false;
 }
 
-void site_keep(struct site *s, struct peer *p)
+void pool_keep(struct pool *s, struct peer *p)
 {
     struct relay_loop *l = s->home;
     /* others wait, on other loops or for another MX set of the same site */
     if (l->closing || (!s->waiting && berth_wanted(l->relay, s->berth))) {
         peer_close(&p, false);
-        site_leave(s);
+        pool_leave(s);
         return;
     }
     p->idle_since = rt_now();
@@ -136,22 +135,22 @@ void site_keep(struct site *s, struct peer *p)
     if (!l->tending) l->tending = group_go(&l->fibers, "relay", tend, l) == 0;
 }
 
-int site_close_all(void *arg)
+int pool_close_all(void *arg)
 {
     struct relay_loop *l = arg;
     l->closing = true;
     group_cancel(&l->fibers);
     group_wait(&l->fibers);
-    while (l->sites.count) {
+    while (l->pools.count) {
         struct map_iter it = {0};
-        if (!map_next(&l->sites, &it)) break;
-        struct site *s = it.value;
+        if (!map_next(&l->pools, &it)) break;
+        struct pool *s = it.value;
         s->users++;
         close_idle(s, INT64_MAX);
         ASSERT(s->users == 1 && s->connections == 0); /* attempts have ended before */
-        site_put(s);
+        pool_put(s);
     }
-    map_free(&l->sites);
+    map_free(&l->pools);
     reach_free(l);
     return 0;
 }

@@ -1,0 +1,247 @@
+/* ahead.c - reading the schedule. Each shard is read in order of stream and time, in portions, the shards of
+ * a loop in turn; `cursor` remembers from where on. What finds no room stays in its row: of one line, hop or
+ * sender (struct crowd) until there is room for its like, of all until there is room for anything. */
+#include "ahead.h"
+
+#include <stdio.h>
+
+#include "base/log.h"
+
+enum {
+    PORTION = 100,         /* rows of a shard and stream in one go */
+    LOOK_AT_LEAST_S = 300, /* a shard is read again after so long without a reason */
+    AGAIN_AFTER_ERROR_S = 10,
+};
+#define NOTHING "~" /* a cursor behind all rows */
+
+void ahead_init(struct ahead *h, struct queue *q, struct ready *r, int loop)
+{
+    *h = (struct ahead){.q = q, .ready = r, .loop = loop};
+    for (int i = loop; i < q->nshards; i += q->nloops) heap_put(&h->shards, &q->shard[i].look, 0);
+}
+
+void ahead_free(struct ahead *h)
+{
+    for (int i = h->loop; i < h->q->nshards; i += h->q->nloops) heap_remove(&h->shards, &h->q->shard[i].look);
+    heap_free(&h->shards);
+}
+
+static void look_at(struct ahead *h, struct shard *s, int64_t at)
+{
+    if (at < s->look.key || !s->look.at) heap_put(&h->shards, &s->look, at);
+}
+
+void ahead_look_in(struct ahead *h, struct shard *s, int64_t seconds)
+{
+    look_at(h, s, rt_now() + (seconds > LOOK_AT_LEAST_S ? LOOK_AT_LEAST_S : seconds) * RT_S);
+}
+
+/* From key on it is read again. */
+static void back_to(struct shard *s, enum stream stream, struct slice key)
+{
+    char *c = s->cursor[stream];
+    if (c[0] && sl_cmp(sl_cstr(c), key) > 0) snprintf(c, sizeof s->cursor[0], "%.*s", SLF(key));
+}
+
+void ahead_leave(struct shard *s, const struct q_due *d)
+{
+    struct arena a = {0};
+    back_to(s, d->stream, queue_key_due_from(&a, d->stream, d->due));
+    s->again = true;
+    ar_free(&a);
+}
+
+void ahead_error(struct ahead *h, struct shard *s)
+{
+    for (int i = 0; i < STREAMS; i++) s->cursor[i][0] = 0;
+    ahead_look_in(h, s, AGAIN_AFTER_ERROR_S);
+}
+
+/* ---- a shard ---- */
+
+static enum added add_row(struct ahead *h, struct shard *s, const struct kv_row *row)
+{
+    struct q_due d;
+    if (q_due_get(row->key, row->value, &d) != 0) return ADDED; /* `tram verify` tells of it */
+    return ready_add(h->ready, s, &d, row->key);
+}
+
+/* Rows of a stream in [from, to), a portion of them; from becomes where to go on. 0, 1: there are more, 2:
+ * there was no room for all; or an error. */
+static int read_rows(struct ahead *h, struct shard *s, char from[48], struct slice to)
+{
+    struct arena a = {0};
+    struct kv_page page = {0};
+    bool room = true;
+    int e = kv_scan(h->q->store->kv, shard_object(s), sl_cstr(from), to, PORTION, &a, &page);
+    for (size_t i = 0; !e && room && i < page.n; i++) {
+        room = add_row(h, s, &page.row[i]) != NO_ROOM;
+        snprintf(from, 48, "%.*s%s", SLF(page.row[i].key),
+                 room ? " " : ""); /* with a blank: the least after it */
+    }
+    ar_free(&a);
+    return e ? e : !room ? 2 : page.more;
+}
+
+/* What is due of a stream; its cursor goes on, but not over what is left behind it meanwhile. */
+static int read_stream(struct ahead *h, struct shard *s, enum stream stream, int64_t now)
+{
+    struct arena a = {0};
+    char from[48];
+    struct slice first = queue_key_due_from(&a, stream, 0);
+    snprintf(from, sizeof from, "%.*s", SLF(s->cursor[stream][0] ? sl_cstr(s->cursor[stream]) : first));
+    snprintf(s->cursor[stream], sizeof s->cursor[stream], NOTHING);
+    int rc = read_rows(h, s, from, queue_key_due_from(&a, stream, now + 1));
+    back_to(s, stream, sl_cstr(from));
+    ar_free(&a);
+    return rc;
+}
+
+/* Rows later than anything waits were written by a clock that was wrong: they are due. */
+static int read_impossible(struct ahead *h, struct shard *s, enum stream stream, int64_t now)
+{
+    struct arena a = {0};
+    char from[48];
+    snprintf(from, sizeof from, "%.*s", SLF(queue_key_due_from(&a, stream, now + retry_longest(s->q) + 1)));
+    int rc = read_rows(h, s, from, queue_key_due_from(&a, stream + 1, 0));
+    ar_free(&a);
+    return rc;
+}
+
+/* Seconds until the first row after `now` is due. */
+static int next_due(struct shard *s, enum stream stream, int64_t now, int64_t *after)
+{
+    struct arena a = {0};
+    struct kv_page page;
+    struct q_due d;
+    int e = kv_scan(s->q->store->kv, shard_object(s), queue_key_due_from(&a, stream, now + 1),
+                    queue_key_due_from(&a, stream + 1, 0), 1, &a, &page);
+    if (!e && page.n && q_due_get(page.row[0].key, page.row[0].value, &d) == 0 && d.due - now < *after)
+        *after = d.due - now;
+    ar_free(&a);
+    return e;
+}
+
+static void forget_names(struct shard *s)
+{
+    if (rt_now() < s->forget_at) return;
+    s->forget_at = rt_now() + 3600 * RT_S;
+    int e = queue_forget_names(s);
+    if (e && e != ERR_CANCELED) log_warn("queue", "cannot tidy %s: %s", s->object, err_text(e));
+}
+
+static void read_shard(struct ahead *h, struct shard *s)
+{
+    int64_t now = rt_wall_seconds(), next = LOOK_AT_LEAST_S;
+    bool more = false;
+    int e = 0;
+    forget_names(s);
+    if (h->ready->items.count == 0 && list_empty(&h->ready->crowds)) /* what was passed over is found now */
+        for (int i = 0; i < STREAMS; i++) s->cursor[i][0] = 0;
+    s->again = false;
+    heap_put(&h->shards, &s->look, RT_NEVER); /* offers that come while this reads move it back */
+    for (int i = 0; e >= 0 && i < STREAMS; i++) {
+        e = read_stream(h, s, (enum stream)i, now);
+        more |= e == 1;
+        s->again |= e == 2;
+        if (e >= 0) e = next_due(s, (enum stream)i, now, &next);
+        if (e >= 0) e = read_impossible(h, s, (enum stream)i, now);
+        if (e > 0) next = AGAIN_AFTER_ERROR_S;
+    }
+    if (e < 0 && e != ERR_CANCELED)
+        log_warn("queue", "cannot read the schedule of %s: %s", s->object, err_text(e));
+    ahead_look_in(h, s, e < 0 ? AGAIN_AFTER_ERROR_S : more ? 0 : next);
+}
+
+/* ---- what was left ---- */
+
+/* The rows of one shard and stream that belong to the crowd. 1: there is no room for more. */
+static int refill_stream(struct ahead *h, struct crowd *c, struct shard *s, enum stream stream, int64_t now)
+{
+    struct arena a = {0};
+    struct kv_page page = {.more = true};
+    struct slice first = queue_key_due_from(&a, stream, c->from[stream]),
+                 to = queue_key_due_from(&a, stream, now + 1);
+    if (sl_cmp(first, sl_cstr(c->key)) > 0) snprintf(c->key, sizeof c->key, "%.*s", SLF(first));
+    int e = 0;
+    while (!e && page.more) {
+        struct arena rows = {0};
+        e = kv_scan(h->q->store->kv, shard_object(s), sl_cstr(c->key), to, KV_PAGE_MAX, &rows, &page);
+        for (size_t i = 0; !e && i < page.n; i++) {
+            struct q_due d;
+            struct slice key = page.row[i].key;
+            bool its = q_due_get(key, page.row[i].value, &d) == 0 && crowd_has(c, &d);
+            if (its && (crowd_full(c) || ready_add(h->ready, s, &d, key) == NO_ROOM)) e = 1;
+            snprintf(c->key, sizeof c->key, "%.*s%s", SLF(key), e ? "" : " ");
+        }
+        ar_free(&rows);
+        fiber_breathe();
+    }
+    ar_free(&a);
+    return e;
+}
+
+static int refill_shard(struct ahead *h, struct crowd *c, int64_t now)
+{
+    struct shard *s = &h->q->shard[h->loop + c->at * h->q->nloops];
+    int e = 0;
+    for (int i = 0; !e && i < STREAMS; i++)
+        if (c->from[i] <= now) e = refill_stream(h, c, s, (enum stream)i, now);
+    return e;
+}
+
+static void refill(struct ahead *h, struct crowd *c)
+{
+    int64_t now = rt_wall_seconds();
+    int e = 0;
+    c->reading = true;
+    while (!e && h->loop + c->at * h->q->nloops < h->q->nshards) {
+        e = refill_shard(h, c, now);
+        if (!e) c->at++, c->key[0] = 0;
+    }
+    if (!e) { /* all shards were read: what was left meanwhile is read the next time */
+        c->left = false;
+        for (int i = 0; i < STREAMS; i++) {
+            c->from[i] = c->later[i];
+            c->later[i] = INT64_MAX;
+            c->left |= c->from[i] != INT64_MAX;
+        }
+        c->at = 0;
+    }
+    c->not_before = rt_now() + (e < 0 ? AGAIN_AFTER_ERROR_S * RT_S : crowd_full(c) ? 0 : RT_S);
+    crowd_done(h->ready, c);
+}
+
+static struct crowd *hungry_crowd(struct ahead *h)
+{
+    int64_t now = rt_now();
+    LIST_EACH(struct crowd, c, &h->ready->crowds, link)
+    if (crowd_wants(c, now)) return c;
+    return NULL;
+}
+
+/* A shard of which not all found room. */
+static struct shard *hungry_shard(struct ahead *h)
+{
+    if (h->ready->items.count >= h->ready->items_most / 2) return NULL;
+    int n = (h->q->nshards - h->loop + h->q->nloops - 1) / h->q->nloops;
+    for (int i = 0; i < n; i++) {
+        struct shard *s = &h->q->shard[h->loop + (h->next + i) % n * h->q->nloops];
+        if (!s->again) continue;
+        h->next = (h->next + i + 1) % n;
+        return s;
+    }
+    return NULL;
+}
+
+int64_t ahead_read(struct ahead *h)
+{
+    struct heap_node *first = heap_least(&h->shards);
+    struct crowd *c = hungry_crowd(h);
+    if (c) refill(h, c);
+    struct shard *s =
+        first && first->key <= rt_now() ? CONTAINER_OF(first, struct shard, look) : hungry_shard(h);
+    if (s) read_shard(h, s);
+    first = heap_least(&h->shards);
+    return s || hungry_crowd(h) ? 0 : first ? first->key : RT_NEVER;
+}

@@ -1,0 +1,22 @@
+/* ahead.h - looking ahead: what is due on the disk comes into memory, shard after shard, in bounded portions.
+ */
+#pragma once
+#include "ready.h"
+
+struct ahead {
+    struct queue *q;
+    struct ready *ready;
+    int loop;
+    struct heap shards; /* by when they are to be read */
+    int next;           /* the shard with which one whose rows did not all fit is gone on with */
+};
+void ahead_init(struct ahead *h, struct queue *q, struct ready *r, int loop);
+void ahead_free(struct ahead *h);
+/* There may be something due in the shard in so many seconds. */
+void ahead_look_in(struct ahead *h, struct shard *s, int64_t seconds);
+/* A row that was offered finds no room: it is read from the disk later. */
+void ahead_leave(struct shard *s, const struct q_due *d);
+/* Something of the shard could not be written: it is read again from the first row, in a while. */
+void ahead_error(struct ahead *h, struct shard *s);
+/* Reads a portion of what is to be read now. Returns when next (rt_now()). SUSPENDS. */
+int64_t ahead_read(struct ahead *h);

@@ -1,0 +1,708 @@
+/* ready.c - lines, senders, hops and docks: who is next. */
+#include "ready.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/civil.h"
+
+enum {
+    NODE_QUICK = 512,   /* deliveries at once that have not lasted long */
+    NODE_SLOW = 4096,   /* those that have: they wait for somebody else, and cost little but memory */
+    NODE_ITEMS = 40000, /* in memory */
+    LINE_ITEMS = 100,
+    HOP_ITEMS = 2000,
+    SHARE_PART = 4,  /* of the items in memory one sender may have this part */
+    DOWN_ITEMS = 10, /* of a hop whose site does not answer */
+    ACCOUNT_AT_ONCE = 8,
+};
+#define QUICK_FOR RT_S
+
+static struct slice item_key(const struct letter_id *id, uint32_t g, char text[32])
+{
+    return sl(text, (size_t)snprintf(text, 32, "%s/%05u", id->s, g));
+}
+
+static size_t part(size_t of_node, int loops)
+{
+    size_t n = of_node / (size_t)loops;
+    return n ? n : 1;
+}
+
+void ready_init(struct ready *r, struct sites *sites, int loops)
+{
+    *r = (struct ready){.sites = sites,
+                        .quick_most = part(NODE_QUICK, loops),
+                        .slow_most = part(NODE_SLOW, loops),
+                        .items_most = part(NODE_ITEMS, loops)};
+    map_init(&r->items, false);
+    map_init(&r->lines, true);
+    map_init(&r->shares, true);
+    map_init(&r->hops, true);
+    map_init(&r->docks, true);
+    list_init(&r->crowds);
+    list_init(&r->quick);
+}
+
+/* ---- crowds ---- */
+
+static void crowd_init(struct crowd *c, enum crowd_of of, size_t most)
+{
+    *c = (struct crowd){.of = of, .most = most};
+    list_init(&c->link);
+    for (int s = 0; s < STREAMS; s++) c->from[s] = c->later[s] = INT64_MAX;
+}
+
+/* A row stays on the disk. Of a shard that this pass has yet to read it comes with it, else with the next. */
+static void crowd_leave(struct ready *r, struct crowd *c, const struct shard *s, const struct q_due *d,
+                        struct slice key)
+{
+    int shard = s->n / s->q->nloops;
+    if (!c->left) c->at = 0, c->key[0] = 0;
+    bool passed = shard < c->at || (shard == c->at && (c->reading || sl_cmp(key, sl_cstr(c->key)) < 0));
+    int64_t *least = passed ? c->later : c->from;
+    if (d->due < least[d->stream]) least[d->stream] = d->due;
+    c->left = true;
+    if (list_empty(&c->link)) list_push(&r->crowds, &c->link);
+}
+
+/* ---- senders, hops, docks, lines: found or made, gone when nothing is left of them ---- */
+
+static struct slice share_name(const struct q_due *d) { return d->account.n ? d->account : d->domain; }
+
+static struct slice hop_name(const struct q_due *d, char text[320])
+{
+    const char *mark = d->tell ? "!" : d->local ? "@" : "";
+    int n = snprintf(text, 320, "%s%.*s", mark, SLF(d->tell ? SL("") : d->hop));
+    return sl(text, (size_t)(n < 320 ? n : 319));
+}
+
+static struct slice line_name(const struct q_due *d, char text[512])
+{
+    char hop[320];
+    struct slice h = hop_name(d, hop);
+    int n = snprintf(text, 512, "%d %.*s %.*s %.*s", (int)d->stream, SLF(d->account), SLF(d->domain), SLF(h));
+    return sl(text, (size_t)(n < 512 ? n : 511));
+}
+
+static struct share *share_get(struct ready *r, struct slice name)
+{
+    struct share *s = map_get(&r->shares, name);
+    if (s) return s;
+    s = xcalloc(1, sizeof *s);
+    crowd_init(&s->crowd, OF_SHARE, r->items_most / SHARE_PART);
+    s->name = xstrndup(name.p, name.n);
+    list_init(&s->waiting);
+    map_put(&r->shares, name, s);
+    return s;
+}
+
+static struct hop *hop_get(struct ready *r, const struct q_due *d)
+{
+    char text[320];
+    struct slice name = hop_name(d, text);
+    struct hop *h = map_get(&r->hops, name);
+    if (h) return h;
+    h = xcalloc(1, sizeof *h);
+    crowd_init(&h->crowd, OF_HOP, HOP_ITEMS);
+    h->name = xstrndup(name.p, name.n);
+    h->local = d->local || d->tell;
+    list_init(&h->dock_link);
+    list_init(&h->lines);
+    list_init(&h->waiting);
+    map_put(&r->hops, name, h);
+    return h;
+}
+
+static void hop_leaves(struct ready *r, struct hop *h)
+{
+    struct dock *d = h->dock;
+    list_remove(&h->dock_link);
+    h->dock = NULL;
+    if (!d || !list_empty(&d->hops)) return;
+    heap_remove(&r->alarms, &d->alarm);
+    map_del(&r->docks, site_name(d->site));
+    site_put(d->site);
+    heap_free(&d->lines);
+    free(d);
+}
+
+static void hop_check(struct ready *r, struct hop *h)
+{
+    if (!list_empty(&h->lines) || h->under_way || h->crowd.left || h->crowd.reading) return;
+    hop_leaves(r, h);
+    map_del(&r->hops, sl_cstr(h->name));
+    free(h->name);
+    free(h);
+}
+
+static void share_check(struct ready *r, struct share *s)
+{
+    if (s->lines || s->quick || s->slow || s->crowd.left || s->crowd.reading) return;
+    map_del(&r->shares, sl_cstr(s->name));
+    free(s->name);
+    free(s);
+}
+
+static struct slice copy(struct slice s) { return sl(xstrndup(s.p, s.n), s.n); }
+
+static void line_free(struct line *l)
+{
+    free((char *)l->like.hop.p);
+    free((char *)l->like.domain.p);
+    free((char *)l->like.account.p);
+    free(l->name);
+    free(l);
+}
+
+static struct line *line_get(struct ready *r, const struct q_due *d)
+{
+    char text[512];
+    struct slice name = line_name(d, text);
+    struct line *l = map_get(&r->lines, name);
+    if (l) return l;
+    l = xcalloc(1, sizeof *l);
+    crowd_init(&l->crowd, OF_LINE, LINE_ITEMS);
+    l->name = xstrndup(name.p, name.n);
+    l->stream = d->stream;
+    l->like = (struct q_due){.stream = d->stream,
+                             .local = d->local,
+                             .tell = d->tell,
+                             .hop = copy(d->hop),
+                             .domain = copy(d->domain),
+                             .account = copy(d->account)};
+    l->share = share_get(r, share_name(d));
+    l->share->lines++;
+    l->hop = hop_get(r, d);
+    list_push(&l->hop->lines, &l->hop_link);
+    list_init(&l->items);
+    list_init(&l->link);
+    map_put(&r->lines, name, l);
+    return l;
+}
+
+static void line_away(struct ready *r, struct line *l)
+{
+    if (l->where == READY) heap_remove(&r->able, &l->node);
+    if (l->where == AT_DOCK) heap_remove(&l->hop->dock->lines, &l->node);
+    list_remove(&l->link);
+    l->where = NOWHERE;
+}
+
+static void line_check(struct ready *r, struct line *l)
+{
+    if (list_empty(&l->items)) line_away(r, l);
+    if (!list_empty(&l->items) || l->under_way || l->crowd.left || l->crowd.reading) return;
+    struct hop *h = l->hop;
+    struct share *s = l->share;
+    list_remove(&l->hop_link);
+    s->lines--;
+    map_del(&r->lines, sl_cstr(l->name));
+    line_free(l);
+    hop_check(r, h);
+    share_check(r, s);
+}
+
+static struct line *line_of(struct crowd *c) { return CONTAINER_OF(c, struct line, crowd); }
+static struct share *share_of(struct crowd *c) { return CONTAINER_OF(c, struct share, crowd); }
+static struct hop *hop_of(struct crowd *c) { return CONTAINER_OF(c, struct hop, crowd); }
+
+bool crowd_has(struct crowd *c, const struct q_due *d)
+{
+    char text[512];
+    if (c->of == OF_LINE) return sl_eqi(line_name(d, text), sl_cstr(line_of(c)->name));
+    if (c->of == OF_SHARE) return sl_eqi(share_name(d), sl_cstr(share_of(c)->name));
+    return sl_eqi(hop_name(d, text), sl_cstr(hop_of(c)->name));
+}
+
+void crowd_done(struct ready *r, struct crowd *c)
+{
+    c->reading = false;
+    if (!c->left) list_remove(&c->link);
+    if (c->of == OF_LINE) line_check(r, line_of(c));
+    else if (c->of == OF_SHARE) share_check(r, share_of(c));
+    else hop_check(r, hop_of(c));
+}
+
+/* ---- a line stands where it belongs ---- */
+
+static int64_t wall(void) { return rt_wall_seconds(); }
+
+static void line_able(struct ready *r, struct line *l)
+{
+    l->where = READY;
+    l->since = wall();
+    heap_put(&r->able, &l->node, l->node.key);
+}
+
+/* It gets its turn: senders take theirs one after another, whatever they have lined up. */
+static void line_enter(struct ready *r, struct line *l)
+{
+    if (l->where != NOWHERE || list_empty(&l->items)) return;
+    struct share *s = l->share;
+    int64_t turn = s->turn > r->turn ? s->turn : r->turn;
+    s->turn = turn + 1;
+    l->node.key = (int64_t)l->stream << 48 | turn;
+    line_able(r, l);
+}
+
+static void line_waits(struct line *l, enum where where, struct link *list)
+{
+    l->where = where;
+    l->since = wall();
+    if (list) list_push(list, &l->link);
+    else heap_put(&l->hop->dock->lines, &l->node, l->node.key);
+}
+
+static bool share_has_room(const struct ready *r, const struct share *s)
+{
+    return s->quick < (r->quick_most + 1) / 2;
+}
+
+static bool hop_has_room(const struct hop *h)
+{
+    return h->under_way < (h->local ? ACCOUNT_AT_ONCE : h->known ? SIZE_MAX : 1);
+}
+
+static void wake_one(struct ready *r, struct link *waiting)
+{
+    struct link *first = list_shift(waiting);
+    if (first) line_able(r, CONTAINER_OF(first, struct line, link));
+}
+
+static void share_stir(struct ready *r, struct share *s)
+{
+    if (share_has_room(r, s)) wake_one(r, &s->waiting);
+}
+
+static void hop_stir(struct ready *r, struct hop *h)
+{
+    if (hop_has_room(h)) wake_one(r, &h->waiting);
+}
+
+/* The first of those who wait for room at the site may try. */
+static void dock_stir(struct ready *r, struct dock *d)
+{
+    struct heap_node *first = heap_least(&d->lines);
+    if (!first || CONTAINER_OF(first, struct line, node)->stream >= d->shut) return;
+    heap_remove(&d->lines, first);
+    line_able(r, CONTAINER_OF(first, struct line, node));
+}
+
+/* What one line found or did, the next may find as well. */
+static void stir(struct ready *r, struct share *s, struct hop *h)
+{
+    share_stir(r, s);
+    hop_stir(r, h);
+    if (h->dock) dock_stir(r, h->dock);
+}
+
+static void dock_open(struct ready *r, struct dock *d)
+{
+    d->shut = STREAMS;
+    d->bind = SITE_HAS_ROOM;
+    heap_remove(&r->alarms, &d->alarm);
+    dock_stir(r, d);
+}
+
+static size_t hop_most(const struct hop *h)
+{
+    bool down = h->dock && (h->dock->bind == SITE_DOWN || h->dock->bind == SITE_RESTS);
+    return down ? DOWN_ITEMS : h->crowd.most;
+}
+
+static size_t crowd_most(struct crowd *c) { return c->of == OF_HOP ? hop_most(hop_of(c)) : c->most; }
+
+bool crowd_full(struct crowd *c) { return c->n >= crowd_most(c); }
+
+bool crowd_wants(struct crowd *c, int64_t now)
+{
+    return c->left && !c->reading && c->n <= crowd_most(c) / 4 && c->not_before <= now;
+}
+
+/* ---- items ---- */
+
+static struct slice due_key(const struct q_due *d, char text[READY_KEY])
+{
+    return sl(text, (size_t)snprintf(text, READY_KEY, "d%d%012lld/%s/%05u", (int)d->stream, (long long)d->due,
+                                     d->id.s, d->g));
+}
+
+/* Which of its crowds has no room for one more? */
+static struct crowd *too_many(struct line *l)
+{
+    if (crowd_full(&l->crowd) || (l->crowd.left && !l->crowd.reading)) return &l->crowd;
+    if (crowd_full(&l->hop->crowd)) return &l->hop->crowd;
+    return crowd_full(&l->share->crowd) ? &l->share->crowd : NULL;
+}
+
+static void count(struct line *l, size_t by)
+{
+    l->crowd.n += by;
+    l->hop->crowd.n += by;
+    l->share->crowd.n += by;
+}
+
+/* Bulk leaves a quarter of the memory to what somebody waits for. */
+static bool has_memory(const struct ready *r, enum stream s)
+{
+    size_t most = s == STREAM_BULK ? r->items_most / 4 * 3 : s ? r->items_most / 16 * 15 : r->items_most;
+    return r->items.count < most;
+}
+
+enum added ready_add(struct ready *r, struct shard *s, const struct q_due *d, struct slice key)
+{
+    char text[32];
+    struct slice k = item_key(&d->id, d->g, text);
+    struct item *it = map_get(&r->items, k);
+    if (it) return ADDED;
+    if (!has_memory(r, d->stream)) return NO_ROOM;
+    struct line *l = line_get(r, d);
+    struct crowd *full = too_many(l);
+    if (full) {
+        crowd_leave(r, full, s, d, key);
+        line_check(r, l);
+        return LEFT;
+    }
+    it = xcalloc(1, sizeof *it);
+    *it = (struct item){.line = l, .shard = s, .id = d->id, .g = d->g, .due = d->due};
+    list_push(&l->items, &it->link);
+    count(l, 1);
+    map_put(&r->items, k, it);
+    line_enter(r, l);
+    return ADDED;
+}
+
+struct item *ready_find(const struct ready *r, const struct letter_id *id, uint32_t g)
+{
+    char text[32];
+    return map_get(&r->items, item_key(id, g, text));
+}
+
+static void item_free(struct ready *r, struct item *it)
+{
+    char text[32];
+    list_remove(&it->link);
+    count(it->line, (size_t)-1);
+    map_del(&r->items, item_key(&it->id, it->g, text));
+    free(it);
+}
+
+/* Of a hop whose site is left alone for a while a few are enough in memory. */
+static void hop_unload(struct ready *r, struct hop *h)
+{
+    char text[READY_KEY];
+    LIST_EACH(struct line, l, &h->lines, hop_link)
+    for (size_t n = l->crowd.n - l->under_way; n && h->crowd.n > DOWN_ITEMS; n--) {
+        struct item *it = CONTAINER_OF(l->items.prev, struct item, link);
+        struct q_due d = {.stream = l->stream, .due = it->due, .id = it->id, .g = it->g};
+        crowd_leave(r, &h->crowd, it->shard, &d, due_key(&d, text));
+        item_free(r, it);
+        line_check(r, l);
+    }
+}
+
+/* ---- who is next ---- */
+
+static bool node_has_place(const struct ready *r, enum stream s)
+{
+    size_t most = s == STREAM_BULK ? r->quick_most / 4 * 3 : s ? r->quick_most / 16 * 15 : r->quick_most;
+    return r->nquick < (most ? most : 1);
+}
+
+static bool waits_for_share(struct ready *r, struct line *l)
+{
+    if (share_has_room(r, l->share)) return false;
+    line_waits(l, AT_SHARE, &l->share->waiting);
+    return true;
+}
+
+static bool waits_for_hop(struct line *l)
+{
+    if (hop_has_room(l->hop)) return false;
+    line_waits(l, AT_HOP, &l->hop->waiting);
+    return true;
+}
+
+static void shut(struct ready *r, struct dock *d, enum stream s, enum site_bind bind, int64_t again)
+{
+    if (d->shut == STREAMS) d->since = wall();
+    if (s < d->shut) d->shut = s;
+    d->bind = bind;
+    if (again == RT_NEVER) heap_remove(&r->alarms, &d->alarm);
+    else heap_put(&r->alarms, &d->alarm, again);
+    if (bind == SITE_DOWN || bind == SITE_RESTS)
+        LIST_EACH(struct hop, h, &d->hops, dock_link) hop_unload(r, h);
+}
+
+static bool take_place(struct ready *r, struct item *it, struct dock *d)
+{
+    int64_t again;
+    enum stream s = it->line->stream;
+    enum site_bind bind = s >= d->shut ? d->bind : site_take(d->site, s, &again);
+    if (bind == SITE_HAS_ROOM) {
+        it->place = site_again(d->site);
+        it->placed = rt_now();
+    } else if (s < d->shut) {
+        shut(r, d, s, bind, again);
+    }
+    return bind == SITE_HAS_ROOM;
+}
+
+/* What its dock sheds may be all that there was of it. */
+static bool waits_for_site(struct ready *r, struct line *l)
+{
+    struct dock *d = l->hop->dock;
+    if (!d) return false;
+    l->under_way++; /* it stays while this goes on */
+    bool taken = take_place(r, CONTAINER_OF(l->items.next, struct item, link), d);
+    l->under_way--;
+    if (!taken && !list_empty(&l->items)) line_waits(l, AT_DOCK, NULL);
+    return !taken;
+}
+
+static struct item *start(struct ready *r, struct line *l)
+{
+    struct item *it = CONTAINER_OF(list_shift(&l->items), struct item, link);
+    int64_t turn = l->node.key & ((INT64_C(1) << 48) - 1);
+    if (turn > r->turn) r->turn = turn;
+    it->pace = QUICK;
+    it->started = rt_now();
+    list_push(&r->quick, &it->link);
+    r->nquick++;
+    l->under_way++;
+    l->hop->under_way++;
+    l->share->quick++;
+    line_enter(r, l);
+    return it;
+}
+
+struct item *ready_next(struct ready *r)
+{
+    struct heap_node *first;
+    while ((first = heap_least(&r->able)) != NULL) {
+        struct line *l = CONTAINER_OF(first, struct line, node);
+        if (!node_has_place(r, l->stream)) return NULL; /* those behind it have less */
+        heap_remove(&r->able, first);
+        l->where = NOWHERE;
+        bool waits = waits_for_share(r, l) || waits_for_hop(l) || waits_for_site(r, l);
+        struct item *it = waits ? NULL : start(r, l);
+        stir(r, l->share, l->hop);
+        if (it) return it;
+        line_check(r, l);
+    }
+    return NULL;
+}
+
+/* ---- hops find their sites ---- */
+
+static struct dock *dock_get(struct ready *r, struct site *s)
+{
+    struct dock *d = map_get(&r->docks, site_name(s));
+    if (d) return d;
+    d = xcalloc(1, sizeof *d);
+    d->site = site_again(s);
+    d->shut = STREAMS;
+    list_init(&d->hops);
+    map_put(&r->docks, site_name(s), d);
+    return d;
+}
+
+static void hop_goes(struct ready *r, struct hop *h, struct site *s)
+{
+    bool there = h->dock && h->dock->site == s;
+    if (!there) {
+        LIST_EACH(struct line, l, &h->lines, hop_link)
+        if (l->where == AT_DOCK) line_away(r, l), line_enter(r, l);
+        struct dock *d = dock_get(r, s);
+        hop_leaves(r, h);
+        h->dock = d;
+        list_push(&d->hops, &h->dock_link);
+    }
+    h->known = true;
+    while (!list_empty(&h->waiting)) wake_one(r, &h->waiting);
+}
+
+static void place_leave(struct item *it, enum site_news news, struct slice words)
+{
+    if (!it->place) return;
+    site_give(it->place, it->line->stream, news, words, it->placed);
+    site_put(it->place);
+    it->place = NULL;
+}
+
+bool ready_place(struct ready *r, struct item *it, struct slice mx_set, struct slice host)
+{
+    struct site *s = site_get(r->sites, mx_set, host);
+    struct hop *h = it->line->hop;
+    hop_goes(r, h, s);
+    if (it->place != s) {
+        place_leave(it, SITE_NO_NEWS, SL(""));
+        (void)take_place(r, it, h->dock);
+    }
+    site_put(s);
+    return it->place != NULL;
+}
+
+/* ---- the end of a delivery ---- */
+
+static void undo_start(struct ready *r, struct item *it)
+{
+    struct line *l = it->line;
+    if (it->pace == QUICK) r->nquick--, l->share->quick--;
+    else r->nslow--, l->share->slow--;
+    list_remove(&it->link);
+    it->pace = WAITS;
+    l->hop->under_way--;
+    l->under_way--;
+    share_stir(r, l->share);
+    hop_stir(r, l->hop);
+}
+
+void ready_back(struct ready *r, struct item *it)
+{
+    place_leave(it, SITE_NO_NEWS, SL(""));
+    undo_start(r, it);
+    list_unshift(&it->line->items, &it->link);
+    line_enter(r, it->line);
+}
+
+void ready_end(struct ready *r, struct item *it, const struct trip *trip)
+{
+    struct line *l = it->line;
+    struct hop *h = l->hop;
+    if (!h->known && !h->local) { /* whoever delivers names no sites, or none was found */
+        struct site *s = site_get(r->sites, sl_cstr(h->name), SL(""));
+        if (trip->news == SITE_UNREACHED) site_miss(s, trip->words);
+        hop_goes(r, h, s);
+        site_put(s);
+    }
+    place_leave(it, trip->news, trip->words);
+    if (trip->no_room) return ready_back(r, it);
+    undo_start(r, it);
+    item_free(r, it);
+    line_enter(r, l);
+    line_check(r, l);
+}
+
+void ready_site_free(struct ready *r, const struct site *s)
+{
+    struct dock *d = map_get(&r->docks, site_name(s));
+    if (d && d->shut < STREAMS) dock_open(r, d);
+}
+
+int64_t ready_tick(struct ready *r)
+{
+    int64_t now = rt_now(), next = RT_NEVER;
+    struct heap_node *a;
+    while ((a = heap_least(&r->alarms)) != NULL && a->key <= now)
+        dock_open(r, CONTAINER_OF(a, struct dock, alarm));
+    if (a) next = a->key;
+    LIST_EACH(struct item, it, &r->quick, link)
+    {
+        struct share *s = it->line->share;
+        if (it->started + QUICK_FOR > now) {
+            if (it->started + QUICK_FOR < next) next = it->started + QUICK_FOR;
+            break;
+        }
+        if (r->nslow >= r->slow_most || s->slow >= (r->slow_most + 1) / 2) continue;
+        list_remove(&it->link);
+        it->pace = SLOW;
+        r->nquick--, s->quick--;
+        r->nslow++, s->slow++;
+        share_stir(r, s);
+    }
+    return next;
+}
+
+/* ---- why ---- */
+
+static struct slice with_since(struct arena *a, struct slice what, int64_t since, int64_t until)
+{
+    char one[CIVIL_TEXT_MAX], two[CIVIL_TEXT_MAX];
+    return ar_printf(a, "%.*s; since %s, %s%s", SLF(what), civil_format(since, one),
+                     until ? "until " : "until one ends", until ? civil_format(until, two) : "");
+}
+
+static struct slice site_why(struct ready *r, struct dock *d, enum stream s, struct arena *a)
+{
+    struct site_state st;
+    site_look(d->site, s, &st);
+    struct slice name = site_name(d->site), what = SL("");
+    const struct shape_number *n = st.limits.v;
+    (void)r;
+    switch (st.bind) {
+    case SITE_HAS_ROOM: return SL("its turn comes now");
+    case SITE_PLACES:
+        what = ar_printf(a, "%u deliveries to the site %.*s are under way, as many as it gets at once (%.*s)",
+                         st.under_way, SLF(name), SLF(n[SHAPE_CONNECTIONS].source));
+        break;
+    case SITE_WINDOW:
+        what =
+            ar_printf(a, "%u deliveries to the site %.*s are under way, as many as it has shown it can take",
+                      st.under_way, SLF(name));
+        break;
+    case SITE_LETTERS:
+        what = ar_printf(a, "the site %.*s gets %u letters a minute (%.*s)", SLF(name), n[SHAPE_RATE].n,
+                         SLF(n[SHAPE_RATE].source));
+        break;
+    case SITE_OPENS:
+        what = ar_printf(a, "the site %.*s gets %u connections a minute (%.*s)", SLF(name), n[SHAPE_OPENS].n,
+                         SLF(n[SHAPE_OPENS].source));
+        break;
+    case SITE_RESTS:
+        what = ar_printf(a, "the site %.*s refuses us, not the recipient, and is left alone; it said: %s",
+                         SLF(name), st.words);
+        break;
+    case SITE_DOWN:
+        what = ar_printf(a, "the site %.*s does not answer, one letter tries from time to time: %s",
+                         SLF(name), st.words);
+        break;
+    }
+    return with_since(a, what, st.since ? st.since : d->since, st.until);
+}
+
+struct slice ready_why(struct ready *r, const struct q_due *d, struct arena *a)
+{
+    char text[512];
+    struct line *l = map_get(&r->lines, line_name(d, text));
+    struct hop *h = l ? l->hop : map_get(&r->hops, hop_name(d, text));
+    struct item *it = ready_find(r, &d->id, d->g);
+    if (h && h->dock && d->stream >= h->dock->shut) return site_why(r, h->dock, d->stream, a);
+    if (!l) return SL("more is due than is looked ahead at; its turn comes");
+    if (l->where == AT_SHARE)
+        return with_since(a, SL("as many letters of this sender are under way as one sender may have"),
+                          l->since, 0);
+    if (l->where == AT_HOP)
+        return with_since(a,
+                          h->local
+                              ? SL("as many letters to this account are being delivered as may be at once")
+                              : SL("the first letter to this domain is under way, to find its site"),
+                          l->since, 0);
+    if (l->where == READY && !node_has_place(r, l->stream))
+        return with_since(a, SL("as many deliveries are under way as this node may have"), l->since, 0);
+    return it ? SL("its turn comes now") : SL("others of the same sender and domain come before it");
+}
+
+void ready_free(struct ready *r)
+{
+    struct map_iter it = {0};
+    while (map_next(&r->items, &it)) {
+        struct item *i = it.value;
+        struct line *l = i->line;
+        item_free(r, i);
+        line_check(r, l);
+    }
+    LIST_EACH(struct crowd, c, &r->crowds, link)
+    {
+        c->left = false;
+        crowd_done(r, c);
+    }
+    map_free(&r->items);
+    map_free(&r->lines);
+    map_free(&r->shares);
+    map_free(&r->hops);
+    map_free(&r->docks);
+    heap_free(&r->able);
+    heap_free(&r->alarms);
+}

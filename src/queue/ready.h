@@ -1,0 +1,120 @@
+/* ready.h - what is due and in memory, on one loop, and which of it is to be started next.
+ *
+ *   item   a group that is due
+ *   line   items of one stream, one sender and one next hop, in order of time
+ *   share  a sender: an account here, or a domain; senders take turns
+ *   hop    a next hop: a domain, or an account here
+ *   dock   a site (site.h) as this loop sees it, with the lines that wait for room there
+ *
+ * A line stands in the heap of those that can be started, in order of stream and then of turn, or waits where
+ * something binds: at its dock, its hop, or its share. Nothing here suspends. */
+#pragma once
+#include "queue_i.h"
+
+enum { READY_KEY = 48 };
+
+/* Of a line, a share or a hop at most so many items are in memory. The rows of the others are left on the
+ * disk and read again, shard after shard, when there is room (ahead.c). */
+struct crowd {
+    enum crowd_of { OF_LINE, OF_SHARE, OF_HOP } of;
+    struct link link; /* in ready->crowds while something is left */
+    size_t n, most;
+    bool left, reading;
+    int64_t from[STREAMS],
+        later[STREAMS];  /* least time left: of shards still to be read; of those already read */
+    int at;              /* the shard that is being read, of this loop's */
+    char key[READY_KEY]; /* how far; "" = it begins */
+    int64_t not_before;
+};
+struct share {
+    struct crowd crowd;
+    char *name;
+    size_t lines, quick, slow;
+    int64_t turn;
+    struct link waiting; /* lines, for one of its deliveries to end */
+};
+struct dock {
+    struct site *site;
+    struct link hops;
+    enum site_bind bind; /* what bound last */
+    enum stream shut;    /* this stream and those behind it find no room; STREAMS: none does */
+    int64_t since;       /* unix seconds: when the first of those who wait began to */
+    struct heap lines;   /* which wait for room */
+    struct heap_node alarm;
+};
+struct hop {
+    struct crowd crowd;
+    char *name;
+    bool local, known; /* known: at which dock */
+    struct dock *dock;
+    struct link dock_link, lines;
+    size_t under_way;
+    struct link waiting; /* lines, for the first delivery to find the site, or for one of an account to end */
+};
+enum where { NOWHERE, READY, AT_DOCK, AT_HOP, AT_SHARE };
+struct line {
+    struct crowd crowd;
+    char *name;
+    struct q_due like; /* what its rows have in common */
+    enum stream stream;
+    struct share *share;
+    struct hop *hop;
+    struct link hop_link, items;
+    enum where where;
+    struct heap_node node; /* READY, AT_DOCK */
+    struct link link;      /* AT_HOP, AT_SHARE */
+    int64_t since;         /* unix seconds: when it began to wait there */
+    size_t under_way;
+};
+enum pace { WAITS, QUICK, SLOW };
+struct item {
+    struct link link; /* in its line, or in ready->quick while it is quick */
+    struct line *line;
+    struct shard *shard;
+    struct letter_id id;
+    uint32_t g;
+    int64_t due; /* the time in the row it was read from */
+    enum pace pace;
+    void *again;     /* schedule.c: it was offered anew while it was under way */
+    int64_t started; /* rt_now() */
+    struct site *place;
+    int64_t placed;
+};
+struct ready {
+    struct sites *sites;
+    struct map items, lines, shares, hops, docks;
+    struct heap able, alarms;
+    struct link crowds, quick; /* quick: items under way, oldest first */
+    int64_t turn;
+    size_t nquick, nslow, quick_most, slow_most, items_most;
+    bool closing;
+};
+void ready_init(struct ready *r, struct sites *sites, int loops);
+void ready_free(struct ready *r); /* nothing is under way any more */
+
+enum added { ADDED, LEFT, NO_ROOM };
+/* A group that is due; key: of its row. LEFT: to be read again when there is room for its like. */
+enum added ready_add(struct ready *r, struct shard *s, const struct q_due *d, struct slice key);
+/* The next that can be started, under way from now on, its place taken; NULL: nothing can. */
+struct item *ready_next(struct ready *r);
+/* It could not be started after all. */
+void ready_back(struct ready *r, struct item *it);
+/* The delivery has found its site. False: no room there. */
+bool ready_place(struct ready *r, struct item *it, struct slice mx_set, struct slice host);
+/* It ended. no_room: it waits again; else it is gone afterwards. */
+void ready_end(struct ready *r, struct item *it, const struct trip *trip);
+void ready_site_free(struct ready *r, const struct site *s);
+/* What time alone changes: docks to be tried again, deliveries that are slow now. Returns when next
+ * (rt_now()). */
+int64_t ready_tick(struct ready *r);
+struct item *ready_find(const struct ready *r, const struct letter_id *id, uint32_t g);
+/* Why a group that is due is not under way, in a sentence. */
+struct slice ready_why(struct ready *r, const struct q_due *d, struct arena *a);
+
+/* ---- for who reads what was left on the disk ---- */
+
+bool crowd_wants(struct crowd *c, int64_t now); /* is there something, and room for it? */
+bool crowd_full(struct crowd *c);
+/* Does the row belong to it? */
+bool crowd_has(struct crowd *c, const struct q_due *d);
+void crowd_done(struct ready *r, struct crowd *c); /* after reading: it may be gone afterwards */

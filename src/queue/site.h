@@ -1,0 +1,65 @@
+/* site.h - receiving systems as the whole node sees them: how much each gets at once, and what it showed.
+ *
+ * A site is found by the MX set of a domain (domains with one set are one site); one that share/shaping
+ * names counts for all of its sets together. A delivery takes a place at its site before it begins, and
+ * none waits while it holds one. Used from every loop; nothing here suspends. Times are of rt_now(). */
+#pragma once
+#include "letter.h"
+#include "shape/limits.h"
+
+struct sites;
+struct site;
+
+/* wake(ctx, loop, site): on that loop, in its own turn: a place may be free. ctx outlives the sites. */
+typedef void site_wake(void *ctx, int loop, const struct site *s);
+MUST_CHECK int sites_open(struct sites **out, site_wake *wake, void *ctx);
+void sites_close(struct sites **all); /* after the loops have let go of all */
+
+/* mx_set: what names the site, unless the shaping has a name for `host`, its most preferred host. Each get
+ * is given back by one put. */
+struct site *site_get(struct sites *all, struct slice mx_set, struct slice host);
+struct site *site_again(struct site *s); /* one more hold of it */
+void site_put(struct site *s);
+struct slice site_name(const struct site *s); /* lives with it */
+
+/* What binds. */
+enum site_bind {
+    SITE_HAS_ROOM,
+    SITE_PLACES,  /* as many as it gets at once are under way */
+    SITE_WINDOW,  /* as many as it has shown that it can take at once are */
+    SITE_LETTERS, /* the letters of this minute */
+    SITE_OPENS,   /* the connections of this minute */
+    SITE_RESTS,   /* it refuses us */
+    SITE_DOWN,    /* no server of it answers; one letter tries from time to time */
+};
+/* A place for one delivery of a stream. Else *again: when it may be worth another try, RT_NEVER: when the
+ * loop is woken. */
+enum site_bind site_take(struct site *s, enum stream stream, int64_t *again);
+
+/* What a delivery came to, for the site. */
+enum site_news {
+    SITE_NO_NEWS,   /* nothing was tried, or what was said has to do with the letter alone */
+    SITE_ANSWERED,  /* it speaks, and took nothing */
+    SITE_GOOD,      /* it took a letter */
+    SITE_BUSY,      /* "later", or the session broke */
+    SITE_REFUSED,   /* it refuses us, whoever writes to whom */
+    SITE_UNREACHED, /* no server of it answered */
+};
+/* Gives the place back; words: what was said, for SITE_REFUSED and SITE_UNREACHED. since: when it was taken.
+ */
+void site_give(struct site *s, enum stream stream, enum site_news news, struct slice words, int64_t since);
+
+/* No server of it was even found, or none answered, and no place was taken: as SITE_UNREACHED. */
+void site_miss(struct site *s, struct slice words);
+
+/* May a connection be opened now? It counts against the rate. */
+bool site_may_open(struct site *s);
+
+struct site_state {
+    enum site_bind bind;        /* for this stream */
+    int64_t since, until;       /* unix seconds; 0: not known */
+    unsigned under_way, places; /* so many deliveries of so many that are allowed now */
+    struct shape_limits limits;
+    char words[200]; /* what the site said */
+};
+void site_look(struct site *s, enum stream stream, struct site_state *out);

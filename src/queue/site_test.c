@@ -1,0 +1,112 @@
+/* site_test.c - places at sites: limits, what a site shows, rests. */
+#include "base/test.h"
+#include "rt/rt.h"
+#include "site.h"
+
+static int called;
+
+static void wake(void *ctx, int loop, const struct site *s)
+{
+    (void)ctx, (void)loop, (void)s;
+    called++;
+}
+
+/* So many places are free for the stream; they are taken. */
+static int take_all(struct site *s, enum stream stream)
+{
+    int64_t again;
+    int n = 0;
+    while (n < 10000 && site_take(s, stream, &again) == SITE_HAS_ROOM) n++;
+    return n;
+}
+
+static int64_t began;
+
+static void give(struct site *s, enum stream stream, int n, enum site_news news)
+{
+    for (int i = 0; i < n; i++) site_give(s, stream, news, SL("words"), began);
+}
+
+static struct sites *open_sites(void)
+{
+    struct sites *all;
+    CHECK_OK(sites_open(&all, wake, NULL));
+    began = rt_now();
+    CHECK_OK(fiber_sleep(RT_MS));
+    return all;
+}
+
+static void end(struct sites *all)
+{
+    CHECK_OK(fiber_sleep(RT_MS)); /* calls to loops arrive */
+    sites_close(&all);
+}
+
+TEST(site_takes_more_as_it_shows_that_it_can)
+{
+    struct sites *all = open_sites();
+    struct site_state st;
+    struct site *s = site_get(all, SL("mx.two.test"), SL("mx.two.test"));
+    int n = take_all(s, STREAM_TRANSACTIONAL);
+    CHECK_INT(n, 5);
+    for (int i = 0; i < 40 && n < 20; i++) {
+        give(s, STREAM_TRANSACTIONAL, 1, SITE_GOOD);
+        n += take_all(s, STREAM_TRANSACTIONAL) - 1;
+    }
+    CHECK_INT(n, 20); /* as the shaping says */
+    give(s, STREAM_TRANSACTIONAL, 1, SITE_BUSY);
+    CHECK_INT(take_all(s, STREAM_TRANSACTIONAL), 0);
+    site_look(s, STREAM_TRANSACTIONAL, &st);
+    CHECK(st.bind == SITE_WINDOW && st.places == 15 && st.under_way == 19);
+    give(s, STREAM_TRANSACTIONAL, 19, SITE_NO_NEWS);
+    CHECK_OK(fiber_sleep(RT_MS));
+    CHECK(called > 0); /* who was refused */
+    site_put(s);
+    end(all);
+}
+
+TEST(site_keeps_a_place_for_what_somebody_waits_for)
+{
+    struct sites *all = open_sites();
+    struct site *s = site_get(all, SL("mx.two.test"), SL("mx.two.test"));
+    CHECK_INT(take_all(s, STREAM_BULK), 4);
+    CHECK_INT(take_all(s, STREAM_TRANSACTIONAL), 2); /* its place, and one above what was found out */
+    give(s, STREAM_TRANSACTIONAL, 2, SITE_NO_NEWS);
+    give(s, STREAM_BULK, 4, SITE_NO_NEWS);
+    CHECK_OK(fiber_sleep(RT_MS));
+    site_put(s);
+    end(all);
+}
+
+TEST(site_that_does_not_answer_gets_one_letter)
+{
+    struct sites *all = open_sites();
+    struct site_state st;
+    int64_t again;
+    struct site *s = site_get(all, SL("mx.two.test"), SL("mx.two.test"));
+    CHECK_INT(take_all(s, STREAM_SYSTEM), 5);
+    give(s, STREAM_SYSTEM, 5, SITE_UNREACHED);
+    CHECK_INT(site_take(s, STREAM_SYSTEM, &again), SITE_DOWN);
+    CHECK(again > rt_now() + 20 * RT_S && again < rt_now() + 40 * RT_S); /* five at once are one pause */
+    site_look(s, STREAM_SYSTEM, &st);
+    CHECK(st.bind == SITE_DOWN && st.since && st.until && !strcmp(st.words, "words"));
+    site_put(s); /* it is remembered while nobody uses it */
+    s = site_get(all, SL("mx.two.test"), SL("mx.two.test"));
+    CHECK_INT(site_take(s, STREAM_SYSTEM, &again), SITE_DOWN);
+    site_put(s);
+    end(all);
+}
+
+TEST(site_that_the_shaping_names_is_one_for_all_its_hosts)
+{
+    struct sites *all = open_sites();
+    struct site *a = site_get(all, SL("alt1.google.com"), SL("alt1.google.com")),
+                *b = site_get(all, SL("aspmx.google.com"), SL("aspmx.google.com")),
+                *c = site_get(all, SL("mx.two.test"), SL("mx.two.test"));
+    CHECK(a == b && a != c);
+    CHECK_SL(site_name(a), "google");
+    site_put(a);
+    site_put(b);
+    site_put(c);
+    end(all);
+}
