@@ -130,8 +130,7 @@ static int tram_main(void *arg)
     struct queue *q = NULL;
     struct relay *r = NULL;
     struct own_way way = {&s, &q};
-    struct queue_conf qc = {
-        .hostname = SL("mail.one.test"), .shards = 1, .take = own_way_take, .take_ctx = &way};
+    struct queue_conf qc = own_way_queue(&way, 1);
     struct dns *d = zone(&a, w);
     int e = kv_mem_open(&kv, "kv.log");
     if (!e) e = body_open(&b, "body", 1 << 20);
