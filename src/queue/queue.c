@@ -11,32 +11,7 @@ enum { SHARDS_DEFAULT = 256, DAY_S = 86400, CLOSE_S = 8 };
 
 struct shard *queue_shard(struct queue *q, const struct letter_id *id)
 {
-    /* the same in every run and program: not the keyed hash */
-    return &q->shard[crc32c(0, id->s, LETTER_ID_LEN) % (uint32_t)q->nshards];
-}
-
-/* ---- the number of shards, fixed when the store is made ---- */
-
-struct shards_row {
-    int want, got;
-};
-
-static int shards_tx(struct kv_tx *tx, void *arg)
-{
-    struct shards_row *x = arg;
-    struct slice row;
-    char text[16];
-    uint64_t n;
-    int e = kv_tx_get(tx, SL("queue-shards"), &row);
-    if (e == ERR_NOT_FOUND) {
-        x->got = x->want;
-        kv_tx_put(tx, SL("queue-shards"), sl(text, (size_t)snprintf(text, sizeof text, "%d", x->want)));
-        return 0;
-    }
-    if (e) return e;
-    if (!num_u64(row, QUEUE_SHARDS_MAX, &n) || !n) return ERR_CORRUPT;
-    x->got = (int)n;
-    return 0;
+    return &q->shard[queue_shard_of(id->s, q->nshards)];
 }
 
 static int64_t or_default(int64_t v, int64_t otherwise) { return v ? v : otherwise; }
@@ -44,11 +19,8 @@ static int64_t or_default(int64_t v, int64_t otherwise) { return v ? v : otherwi
 int queue_open(struct queue **out, struct store *s, const struct queue_conf *conf)
 {
     ASSERT(conf->take && conf->deliver);
-    struct shards_row x = {.want = conf->shards ? conf->shards : SHARDS_DEFAULT};
-    if (x.want < 1 || x.want > QUEUE_SHARDS_MAX)
-        return err_set(ERR_USAGE, "1 to %d shards", QUEUE_SHARDS_MAX);
-    int e = kv_transact(s->kv, SL("_store"), shards_tx, &x);
-    if (e) return err_prefix(e, "cannot open the queue");
+    int shards, e = queue_shards(s, conf->shards ? conf->shards : SHARDS_DEFAULT, &shards);
+    if (e) return e;
     struct queue *q = xcalloc(1, sizeof *q);
     e = replies_open(&q->replies);
     if (!e) e = sites_open(&q->sites, schedule_site_free, q);
@@ -68,7 +40,7 @@ int queue_open(struct queue **out, struct store *s, const struct queue_conf *con
     q->retry_most_s = or_default(conf->retry_most_s, 4 * 3600);
     q->lifetime_s = or_default(conf->lifetime_s, 5 * DAY_S);
     q->delay_warning_s = or_default(conf->delay_warning_s, 4 * 3600);
-    q->nshards = x.got;
+    q->nshards = shards;
     for (int i = 0; i < q->nshards; i++) {
         struct shard *sh = &q->shard[i];
         sh->q = q;

@@ -144,6 +144,11 @@ struct queue {
 };
 /* once.c: forgets the names of own reports that no step can make again. SUSPENDS. */
 MUST_CHECK int queue_forget_names(struct shard *s);
+/* queue_shards.c */
+uint32_t queue_shard_of(const char *id, int shards); /* in which of so many a letter lies */
+/* The number of shards of this store: that of its row, else what the letters tell; `want` for a new one. The
+ * row says it from now on. SUSPENDS. */
+MUST_CHECK int queue_shards(struct store *s, int want, int *out);
 struct shard *queue_shard(struct queue *q, const struct letter_id *id);
 static inline struct slice shard_object(const struct shard *s) { return sl_cstr(s->object); }
 static inline void queue_tally(uint64_t *n, uint64_t by) { __atomic_add_fetch(n, by, __ATOMIC_RELAXED); }

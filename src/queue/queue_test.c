@@ -992,3 +992,35 @@ TEST(the_largest_envelope_fits_its_origin)
     }
     free(text);
 }
+
+static int spoil_shards(struct kv_tx *tx, void *arg)
+{
+    const char *text = arg;
+    if (*text) kv_tx_put(tx, SL("queue-shards"), sl_cstr(text));
+    else kv_tx_del(tx, SL("queue-shards"));
+    return 0;
+}
+
+/* The letters know in how many shards they lie. */
+TEST(a_damaged_or_lost_number_of_shards_stops_no_start)
+{
+    struct tester t;
+    struct letter_id ids[6];
+    struct queue_info info;
+    int shards;
+    if (!begin(&t, &(struct queue_conf){.shards = 5})) return;
+    for (size_t i = 0; i < COUNT_OF(ids); i++) {
+        struct letter l = letter_to(&t, "alice@one.test", "x@two.test");
+        ids[i] = l.id;
+        CHECK_OK(accept_letter(t.q, &l));
+    }
+    const char *spoilt[] = {"five", "", "0", "70000"};
+    for (size_t k = 0; k < COUNT_OF(spoilt); k++) {
+        queue_close(&t.q);
+        CHECK_OK(kv_transact(t.f.s->kv, SL("_store"), spoil_shards, (void *)spoilt[k]));
+        CHECK_OK(open_queue(&t, (struct queue_conf){.shards = 8}));
+        CHECK_OK(queue_shards(t.f.s, 8, &shards));
+        for (size_t i = 0; i < COUNT_OF(ids); i++) CHECK_OK(queue_show(t.q, &ids[i], &t.f.a, &info));
+    }
+    end(&t);
+}
