@@ -47,6 +47,8 @@ MUST_CHECK int images_each(struct store *s, int (*each)(void *arg, struct slice 
 /* The packs in which an image lies, with the bytes it has there. ERR_CORRUPT. Does not suspend. */
 MUST_CHECK int image_packs(struct slice value, void (*each)(void *arg, uint64_t pack, uint64_t bytes),
                            void *arg);
+/* For store_verify(): is each image whole? SUSPENDS. */
+MUST_CHECK int images_verify(struct store *s, verify_bad *bad, void *arg);
 /* Every row of an object, while it changes. SUSPENDS. */
 MUST_CHECK int object_rows(struct store *s, struct slice object,
                            int (*each)(void *arg, struct slice key, struct slice value), void *arg);

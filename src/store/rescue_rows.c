@@ -169,3 +169,45 @@ int images_each(struct store *s, int (*each)(void *arg, struct slice object, str
 {
     return object_rows(s, SL("_images"), each, arg);
 }
+
+struct verifying {
+    struct store *s;
+    verify_bad *bad;
+    void *arg;
+};
+
+/* It may have been replaced since the row was read, and swept. */
+static bool is_replaced(struct store *s, struct slice object, struct slice value)
+{
+    struct arena a;
+    struct slice now;
+    ar_init(&a, 0);
+    int rc = kv_get(s->kv, SL("_images"), object, &a, &now);
+    bool yes = rc == ERR_NOT_FOUND || (rc == 0 && !sl_eq(now, value));
+    ar_free(&a);
+    return yes;
+}
+
+static int verify_image(void *arg, struct slice object, struct slice value)
+{
+    struct verifying *v = arg;
+    struct image_row row;
+    struct arena a;
+    int rc = image_row_get(value, &row);
+    if (rc == 0) rc = image_rows(v->s, &row.head, NULL, NULL);
+    if (rc == 0 || is_replaced(v->s, object, value)) return 0;
+    if (rc != ERR_CORRUPT && rc != ERR_VERSION && rc != ERR_NOT_FOUND) return rc;
+    ar_init(&a, 0);
+    v->bad(v->arg,
+           ar_printf(&a, "the image of %.*s cannot be read: %s; `tram verify --repair` makes a new one",
+                     SLF(object), err_text(rc))
+               .p);
+    ar_free(&a);
+    return 0;
+}
+
+int images_verify(struct store *s, verify_bad *bad, void *arg)
+{
+    struct verifying v = {s, bad, arg};
+    return images_each(s, verify_image, &v);
+}

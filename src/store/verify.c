@@ -1,6 +1,6 @@
 /* verify.c - is everything there that should be? Rows that can be read, counters that agree
  * with what they count, bodies that are whole. Reports, changes nothing. */
-#include "care_i.h"
+#include "rescue_i.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -372,6 +372,7 @@ int store_verify(struct store *s, verify_queue *queue, void *ctx, verify_bad *ba
     tell(&v);
     if (rc == 0) rc = check_objects(&v);
     if (rc == 0) rc = accounts_each(s, check_account, &v);
+    if (rc == 0) rc = images_verify(s, bad_index, &v);
     if (rc == 0 && queue) rc = queue(ctx, s, bad_index, &v);
     tell(&v);
     map_free(&v.good);

@@ -1,0 +1,221 @@
+/* rescue_sim.c - power cuts at every durable step of writing images, with sweeps in between; then the index
+ * is lost: what was acknowledged comes back from images and younger bodies, once. */
+#include "rescue.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/test.h"
+#include "base/text.h"
+#include "care.h"
+#include "origin.h"
+#include "rt/file.h"
+#include "sim/sim.h"
+
+enum { ROUNDS = 3, EACH = 3, LETTERS = ROUNDS * EACH, BOX = 1 };
+
+struct world {
+    struct sim *sim;
+    struct sim_node *node;
+    struct store *s;
+    char acc[20];
+    bool imaged, done;
+    bool acked[LETTERS], kept[LETTERS];    /* kept: an image that is done has it */
+    bool expunged[LETTERS], away[LETTERS]; /* away: an image that is done was made after that */
+    uint32_t uid[LETTERS];
+    uint32_t validity, uidnext; /* the highest that somebody was told */
+};
+
+static int open_store(struct world *w, const char *index)
+{
+    struct kv *kv = NULL;
+    struct body_store *b = NULL;
+    int rc = kv_mem_open(&kv, index);
+    if (rc == 0) rc = body_open(&b, "bodies", 3000);
+    if (rc == 0) return store_open(&w->s, kv, b); /* takes both over */
+    kv_close(&kv);
+    return rc;
+}
+
+static int set_up(void *arg)
+{
+    struct world *w = arg;
+    struct account acc = {0};
+    struct arena a;
+    ar_init(&a, 0);
+    int rc = open_store(w, "index.log");
+    if (rc == 0) rc = domain_add(w->s->directory, SL("one.test"));
+    if (rc == 0) rc = dkim_key_add(w->s->directory, SL("one.test"), SL("key"), KEY_ED25519, DKIM_KEY_ACTIVE);
+    if (rc == 0) rc = account_add(w->s->directory, SL("a@one.test"), SL("secret"));
+    if (rc == 0) rc = account_get(w->s->directory, &a, SL("a@one.test"), &acc);
+    snprintf(w->acc, sizeof w->acc, "%s", acc.id);
+    CHECK_OK(rc);
+    ar_free(&a);
+    store_close(&w->s);
+    return rc;
+}
+
+static int append(struct world *w, int i)
+{
+    char text[1000];
+    struct arena a;
+    struct mailbox box;
+    struct buf origin = BUF_INIT;
+    struct message_new m = {.internal_date = 1700000000 + i};
+    size_t n = (size_t)snprintf(text, sizeof text, "letter %d %0*d", i, i * 80 + 1, i);
+    ar_init(&a, 0);
+    m.size = n;
+    int rc = mailbox_get(w->s, w->acc, BOX, &a, &box);
+    if (rc == 0) rc = origin_message(&origin, w->acc, &box, &m);
+    if (rc == 0) rc = body_put(w->s->body, BODY_MAIL, sl(text, n), buf_slice(&origin), &m.body);
+    if (rc == 0) {
+        rc = message_append(w->s, (struct mailbox_ref){w->acc, BOX}, &m, 1, &w->validity, &w->uid[i]);
+        body_unpin(w->s->body, &m.body);
+    }
+    if (rc == 0 && w->uid[i] >= w->uidnext) w->uidnext = w->uid[i] + 1;
+    buf_free(&origin);
+    ar_free(&a);
+    return rc;
+}
+
+static int make_images(struct world *w)
+{
+    struct images_report images;
+    struct sweep_report swept;
+    bool acked[LETTERS], expunged[LETTERS];
+    memcpy(acked, w->acked, sizeof acked);
+    memcpy(expunged, w->expunged, sizeof expunged);
+    int rc = images_write(w->s, IMAGES_OF_ALL, false, &images);
+    if (rc) return rc;
+    w->imaged = true;
+    memcpy(w->kept, acked, sizeof acked);
+    memcpy(w->away, expunged, sizeof expunged);
+    return store_sweep(w->s, NULL, 0, 0, &swept);
+}
+
+static int work(void *arg)
+{
+    struct world *w = arg;
+    int rc = open_store(w, "index.log");
+    for (int r = 0; rc == 0 && r < ROUNDS; r++) {
+        for (int i = r * EACH; rc == 0 && i < (r + 1) * EACH; i++) {
+            rc = append(w, i);
+            w->acked[i] = rc == 0;
+        }
+        if (rc == 0) rc = make_images(w);
+        int i = r * EACH;
+        if (rc == 0)
+            rc = message_expunge(w->s, (struct mailbox_ref){w->acc, BOX}, (struct uids){&w->uid[i], 1}, false,
+                                 NULL, NULL);
+        w->expunged[i] = rc == 0;
+    }
+    if (rc == 0) rc = make_images(w);
+    store_close(&w->s);
+    w->done = rc == 0;
+    return rc;
+}
+
+/* ---- the index is gone ---- */
+
+static int no_letter(void *ctx, const struct rescue_letter *l)
+{
+    (void)ctx, (void)l;
+    return ERR_CORRUPT;
+}
+
+static void complain(void *arg, const char *sentence)
+{
+    (void)arg;
+    test_fail(__FILE__, __LINE__, "%s", sentence);
+}
+
+static int letter_number(struct world *w, struct arena *a, const struct message *m)
+{
+    struct slice text = {0};
+    CHECK_OK(body_get(w->s->body, &m->body, SIZE_MAX, a, &text));
+    int i = text.n > 7 ? text.p[7] - '0' : -1;
+    CHECK(i >= 0 && i < LETTERS);
+    return i;
+}
+
+/* image: the account had one; else it is a new one with new numbers. */
+static void look_at_messages(struct world *w, struct arena *a, bool image)
+{
+    struct message *m;
+    struct mailbox box = {0};
+    size_t n;
+    bool there[LETTERS] = {false};
+    CHECK_OK(mailbox_get(w->s, w->acc, BOX, a, &box));
+    CHECK(!image || !w->validity || box.uidvalidity == w->validity);
+    CHECK(!image || box.uidnext >= w->uidnext);
+    CHECK_OK(message_list(w->s, (struct mailbox_ref){w->acc, BOX}, 1, 1000, a, &m, &n));
+    for (size_t k = 0; k < n; k++) {
+        int i = letter_number(w, a, &m[k]);
+        if (i < 0 || i >= LETTERS) continue;
+        CHECK(!there[i] && !w->away[i] && m[k].internal_date == 1700000000 + i);
+        CHECK(!w->kept[i] || m[k].uid == w->uid[i]);
+        CHECK(!image || m[k].uid == w->uid[i] ||
+              m[k].uid >= w->uidnext); /* a UID never means another message */
+        there[i] = true;
+    }
+    for (int i = 0; i < LETTERS; i++) CHECK(there[i] || !w->acked[i] || w->expunged[i]);
+}
+
+static int look(void *arg)
+{
+    struct world *w = arg;
+    struct rescue_conf conf = {.queued_s = 86400, .letter = no_letter};
+    struct rescue_report report;
+    struct account acc;
+    struct arena a;
+    ar_init(&a, 0);
+    int rc = open_store(w, "again.log");
+    CHECK_OK(rc);
+    if (rc == 0) rc = rescue_index(w->s, &conf, &a, &report);
+    if (rc == ERR_NOT_FOUND) CHECK(!w->imaged);
+    else CHECK_OK(rc);
+    store_close(&w->s);
+    if (rc == 0) {
+        CHECK_OK(open_store(w, "again.log"));
+        CHECK_OK(account_get(w->s->directory, &a, SL("a@one.test"), &acc));
+        CHECK(strcmp(acc.id, w->acc) == 0 && report.rows_lost == 0);
+        look_at_messages(w, &a, report.account[0].image);
+        CHECK_OK(store_verify(w->s, NULL, NULL, complain, NULL));
+        store_close(&w->s);
+    }
+    ar_free(&a);
+    return 0;
+}
+
+static void run(struct world *w, int (*fn)(void *))
+{
+    sim_node_start(w->node, fn, w);
+    sim_run(w->sim, RT_NEVER);
+    CHECK(!sim_node_running(w->node));
+}
+
+static bool cut_at(uint64_t k, uint64_t seed)
+{
+    struct world *w = xcalloc(1, sizeof *w);
+    w->sim = sim_new(seed);
+    w->node = sim_node(w->sim, "one.test", "192.0.2.1");
+    run(w, set_up);
+    sim_kill_at_step(w->node, k);
+    run(w, work);
+    sim_kill_at_step(w->node, 0);
+    run(w, look);
+    bool done = w->done;
+    sim_free(&w->sim);
+    free(w);
+    return done;
+}
+
+TEST(a_power_cut_while_images_are_written_costs_nothing_that_was_acknowledged)
+{
+    const char *asked = getenv("SEEDS");
+    uint64_t n, seeds = asked && num_u64(sl_cstr(asked), 1000000, &n) ? 2 + n / 50 : 2;
+    uint64_t k = 1;
+    for (uint64_t done = 0; done < seeds; k++)
+        for (uint64_t seed = done = 0; seed < seeds; seed++) done += cut_at(k, seed + 1);
+    CHECK(k > 40);
+}
