@@ -31,4 +31,5 @@ struct slice core_certificate(struct core *core, struct arena *a);
 int before_verify(const struct config *conf, struct request *r);
 /* cmd_rescue.c */
 MUST_CHECK int rescue_before(const struct config *conf, struct request *r);
+MUST_CHECK int rescue_rows(struct request *r);
 void print_rebuilt(json_t *reply, struct buf *out);

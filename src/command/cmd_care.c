@@ -115,7 +115,7 @@ int run_verify(struct request *r)
     if (arg_flag(r->args, "accept-loss") && r->core->started)
         return err_set(ERR_STATE, "the server runs, so its index is open: there is no loss to accept");
     if (arg_flag(r->args, "close-loss")) return store_loss_close(s);
-    int loss = arg_flag(r->args, "repair") ? 0 : tell_loss(r);
+    int loss = arg_flag(r->args, "repair") ? rescue_rows(r) : tell_loss(r);
     if (loss < 0) return loss;
     int e = store_verify(s, queue_verify, r->core->queue, one_fault, faults);
     if (!e || e == ERR_CORRUPT) {

@@ -83,6 +83,18 @@ int rescue_before(const struct config *conf, struct request *r)
     return e;
 }
 
+static void one_mended(void *arg, const char *sentence) { json_array_append_new(arg, json_string(sentence)); }
+
+int rescue_rows(struct request *r)
+{
+    struct images_report images;
+    json_t *mended = json_array();
+    json_object_set_new(r->reply, "mended", mended);
+    int e = rescue_mend(r->core->store, one_mended, mended);
+    if (!e) e = images_write(r->core->store, IMAGES_OF_ALL, false, &images);
+    return e == ERR_BUSY ? 0 : e;
+}
+
 static long long number(json_t *o, const char *name)
 {
     return (long long)json_integer_value(json_object_get(o, name));
@@ -117,6 +129,7 @@ void print_rebuilt(json_t *reply, struct buf *out)
 {
     json_t *b = json_object_get(reply, "rebuilt"), *o;
     size_t i;
+    json_array_foreach(json_object_get(reply, "mended"), i, o) buf_printf(out, "%s\n", json_string_value(o));
     if (!b) return;
     buf_printf(out, "The index was lost and is made again from images and younger letters.\n");
     if (json_object_get(b, "lost_index"))

@@ -75,3 +75,10 @@ struct rescue_report {
 enum { RESCUE_JUMP = 1 << 20 };
 MUST_CHECK int rescue_index(struct store *s, const struct rescue_conf *conf, struct arena *a,
                             struct rescue_report *out);
+
+/* ---- single rows ---- */
+
+/* Rows of directory and accounts that cannot be read are taken from the images; say() gets a sentence of
+ * each, also of those that no image can mend. Images that are damaged give way to new ones with the next
+ * images_write(). SUSPENDS. */
+MUST_CHECK int rescue_mend(struct store *s, void (*say)(void *arg, const char *sentence), void *arg);

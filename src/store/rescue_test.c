@@ -156,3 +156,53 @@ TEST(a_damaged_row_does_not_push_a_good_one_out_of_the_image)
     CHECK_INT(m.flags, FLAG_SEEN);
     fixture_end(&f);
 }
+
+static void count_sentence(void *n, const char *sentence)
+{
+    (void)sentence;
+    ++*(size_t *)n;
+}
+
+static void complain(void *arg, const char *sentence)
+{
+    (void)arg;
+    test_fail(__FILE__, __LINE__, "%s", sentence);
+}
+
+static void spoil_row(struct fixture *f, struct slice key)
+{
+    struct spoil s = {key, SL("\1damaged")};
+    CHECK_OK(kv_transact(f->s->kv, SL("u:" ACC), spoil, &s));
+}
+
+TEST(damaged_rows_of_an_account_are_mended_from_its_image)
+{
+    struct fixture f;
+    char key[KEY_ROOM], box[KEY_ROOM];
+    struct message m;
+    struct mailbox before, after;
+    size_t said = 0;
+    if (!fixture_begin(&f)) return;
+    uint32_t uid = add(&f, 1, "one", FLAG_SEEN);
+    add_many(&f, 600);
+    write_images(&f);
+    uint32_t late = add(&f, 1, "two", 0);
+    CHECK_OK(mailbox_get(f.s, ACC, 1, &f.a, &before));
+    spoil_row(&f, row_key('m', 1, uid, 8, key));
+    spoil_row(&f, box_key('b', 1, box));
+    spoil_row(&f, SL("a"));
+    CHECK_OK(rescue_mend(f.s, count_sentence, &said));
+    CHECK_INT(said, 3);
+    CHECK_OK(store_verify(f.s, NULL, NULL, complain, NULL));
+    CHECK_OK(message_get(f.s, BOX(1), uid, &m));
+    CHECK(m.flags == FLAG_SEEN && m.modseq > before.modseq);
+    CHECK_OK(message_get(f.s, BOX(1), late, &m));
+    CHECK_OK(mailbox_get(f.s, ACC, 1, &f.a, &after));
+    CHECK(after.exists == before.exists && after.uidvalidity == before.uidvalidity);
+    CHECK(after.uidnext >= late + RESCUE_JUMP && after.unseen == before.unseen);
+    spoil_row(&f, row_key('m', 1, late, 8, key)); /* younger than the image */
+    said = 0;
+    CHECK_OK(rescue_mend(f.s, count_sentence, &said));
+    CHECK(said == 1 && message_get(f.s, BOX(1), late, &m) == ERR_CORRUPT);
+    fixture_end(&f);
+}
