@@ -4,6 +4,7 @@
 
 static void cmd_capability(struct imapd_session *s, struct imap_in *in),
     cmd_check(struct imapd_session *s, struct imap_in *in),
+    cmd_compress(struct imapd_session *s, struct imap_in *in),
     cmd_enable(struct imapd_session *s, struct imap_in *in),
     cmd_id(struct imapd_session *s, struct imap_in *in),
     cmd_logout(struct imapd_session *s, struct imap_in *in),
@@ -24,6 +25,7 @@ static const struct imapd_command table[] = {
      .capabilities = "AUTH=", .closed = imapd_authenticate_closed},
     /* after login (6.3) */
     {SL_INIT("ENABLE"), IMAPD_IN, 0, .run = cmd_enable, .capabilities = "ENABLE UTF8=ACCEPT CONDSTORE"},
+    {SL_INIT("COMPRESS"), IMAPD_IN, 0, .run = cmd_compress, .capabilities = "COMPRESS=DEFLATE"},
     {SL_INIT("SELECT"), IMAPD_IN, 0, .run = imapd_cmd_select},
     {SL_INIT("EXAMINE"), IMAPD_IN, 0, .run = imapd_cmd_examine},
     {SL_INIT("CREATE"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_create,
@@ -155,6 +157,23 @@ static void cmd_capability(struct imapd_session *s, struct imap_in *in)
 static void cmd_noop(struct imapd_session *s, struct imap_in *in)
 {
     if (!imapd_args_bad(s, in)) imapd_ok(s, NULL, "done");
+}
+
+/* RFC 4978. Who has a connection compressed is told that it cannot be done again. */
+static void cmd_compress(struct imapd_session *s, struct imap_in *in)
+{
+    imap_sp(in);
+    if (!imap_skip_word(in, SL("DEFLATE"))) imap_fail(in, ERR_SYNTAX, "DEFLATE was expected");
+    if (imapd_args_bad(s, in)) return;
+    if (conn_is_compressed(s->c)) {
+        imapd_no(s, "COMPRESSIONACTIVE", "the connection is compressed already");
+    } else if (conn_peek(s->c).n) { /* a command slipped in before must not count after it */
+        imapd_bad(s, "nothing may follow COMPRESS before its answer");
+        s->over = true;
+    } else {
+        imapd_ok(s, NULL, "compressed from here on");
+        conn_compress(s->c);
+    }
 }
 
 static void cmd_check(struct imapd_session *s, struct imap_in *in) { cmd_noop(s, in); }

@@ -52,6 +52,31 @@ TEST(imapd_unauthenticate)
     stop();
 }
 
+TEST(imapd_compress)
+{
+    start();
+    struct conn *c = login();
+    append(c, "INBOX", "", a_letter);
+    TALK(c, "1 COMPRESS LZW", "1 BAD byte 12: DEFLATE was expected\n");
+    TALK(c, "2 COMPRESS DEFLATE", "2 OK compressed from here on\n");
+    conn_compress(c);
+    select_inbox(c);
+    TALK(c, "3 FETCH 1 BODY.PEEK[HEADER.FIELDS (TO)]",
+         "* 1 FETCH (BODY[HEADER.FIELDS (TO)] {20}\nTo: alice@x.test\n\n)\n3 OK ~\n");
+    TALK(c, "4 COMPRESS DEFLATE", "4 NO [COMPRESSIONACTIVE] ~\n");
+    TALK(c, "5 IDLE", "+ idling\n");
+    struct conn *other = login();
+    append(other, "INBOX", "", a_letter);
+    EXPECT(c, "* 2 EXISTS\n* ~ RECENT\n"); /* parked and woken meanwhile */
+    TALK(c, "DONE", "5 OK ~\n");
+    bye(&other);
+    bye(&c);
+    c = login();
+    TALK(c, "1 COMPRESS DEFLATE\r\n2 NOOP", "1 BAD nothing may follow COMPRESS before its answer\n");
+    conn_close(&c);
+    stop();
+}
+
 static void preview(struct conn *c, const char *text, const char *want)
 {
     static int tag;

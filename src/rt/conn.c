@@ -102,6 +102,7 @@ void conn_close(struct conn **out)
     ASSERT(!c->parked && !c->waiting);
     *out = NULL;
     if (!c->err) send_last_words(c);
+    flate_free(c);
     tls_link_free(&c->tls);
     sock_close(&c->sock);
     span_free(&c->in);
@@ -178,7 +179,7 @@ static int64_t rate_deadline(const struct conn *c)
     return rt_now() + c->rate_grace + earned - c->rate_waited;
 }
 
-static ssize_t receive_into(struct conn *c, void *p, size_t n)
+ssize_t conn_receive_plain(struct conn *c, void *p, size_t n)
 {
     ssize_t k = c->tls ? tls_link_read(c->tls, p, n) : sock_recv(c->sock, p, n);
     if (k > 0) {
@@ -191,6 +192,11 @@ static ssize_t receive_into(struct conn *c, void *p, size_t n)
         conn_fail(c, (int)k);
     }
     return k;
+}
+
+static ssize_t receive_into(struct conn *c, void *p, size_t n)
+{
+    return c->flate ? flate_receive(c, p, n) : conn_receive_plain(c, p, n);
 }
 
 ssize_t conn_receive(struct conn *c, size_t limit)
@@ -336,6 +342,7 @@ static int send_and_account(struct conn *c, struct slice *s)
 int conn_try_send(struct conn *c)
 {
     struct slice none = {0};
+    if (!c->err) flate_flush(c);
     while (!c->err && span_used(&c->out)) {
         int e = send_and_account(c, &none);
         if (e) return e;
@@ -361,11 +368,13 @@ int conn_flush(struct conn *c)
     return e;
 }
 
+size_t conn_out_room(struct conn *c, size_t most) { return span_room(&c->out, CONN_OUT_FIRST, most); }
+
 /* Copies what fits of s into the output buffer. */
 static void keep(struct conn *c, struct slice *s)
 {
     size_t room;
-    while (s->n && (room = span_room(&c->out, CONN_OUT_FIRST, CONN_OUT_MAX))) {
+    while (s->n && (room = conn_out_room(c, CONN_OUT_MAX))) {
         size_t k = s->n < room ? s->n : room;
         memcpy(c->out.p + c->out.to, s->p, k);
         c->out.to += k;
@@ -375,8 +384,14 @@ static void keep(struct conn *c, struct slice *s)
 
 void conn_write(struct conn *c, struct slice s)
 {
+    if (c->flate) flate_write(c, s);
+    else conn_write_plain(c, s);
+}
+
+void conn_write_plain(struct conn *c, struct slice s)
+{
     while (s.n && !c->err) {
-        if (s.n <= CONN_OUT_MAX - span_used(&c->out)) {
+        if (s.n + span_used(&c->out) <= CONN_OUT_MAX) {
             keep(c, &s);
             return;
         }

@@ -97,6 +97,14 @@ void conn_tls_info(const struct conn *c, struct tls_info *out);
 /* tls-exporter channel binding (RFC 9266), 32 bytes. ERR_STATE without TLS 1.3. */
 MUST_CHECK int conn_tls_exporter(struct conn *c, uint8_t out[32]);
 
+/* ---- compression ---- */
+
+/* From now on what is written and read are DEFLATE streams (RFC 1951), the compressed bytes inside TLS. What
+ * was written before goes out as it is. The caller has checked that conn_peek() is empty (asserted). Data
+ * that cannot be decompressed is the sticky error ERR_SYNTAX. */
+void conn_compress(struct conn *c);
+bool conn_is_compressed(const struct conn *c);
+
 /* ---- parking: a waiting connection holds no stack ---- */
 
 /* The calling fiber gives c up and returns from its function soon after. When

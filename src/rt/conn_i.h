@@ -19,6 +19,7 @@ static inline size_t span_used(const struct span *s) { return s->to - s->from; }
 struct conn {
     struct sock *sock;
     struct tls_link *tls;  /* NULL: plain */
+    struct flate *flate;   /* NULL: not compressed */
     struct fiber *waiting; /* in a call on this connection */
     struct span in, out;
     size_t in_max, scanned; /* scanned: input bytes known to hold no LF */
@@ -51,6 +52,19 @@ int conn_try_send(struct conn *c);
 int conn_wait(struct conn *c, int want);
 int conn_fail(struct conn *c, int e); /* makes e the sticky error; returns it */
 void span_release(struct span *s);    /* when nothing is in it */
+
+/* The same without what conn_flate.c makes of it. write SUSPENDS. */
+void conn_write_plain(struct conn *c, struct slice s);
+ssize_t conn_receive_plain(struct conn *c, void *p, size_t n);
+/* Makes room in the output buffer without passing `most` bytes in use; how much there is. */
+size_t conn_out_room(struct conn *c, size_t most);
+
+/* conn_flate.c: for a connection that is compressed. Only write suspends. */
+void flate_write(struct conn *c, struct slice s);
+void flate_flush(struct conn *c); /* all that was written into the output buffer; also when not compressed */
+void flate_rest(struct conn *c);  /* the same, and the compressor's memory is given back */
+ssize_t flate_receive(struct conn *c, void *p, size_t n); /* as conn_receive(), into p */
+void flate_free(struct conn *c);
 
 /* tls.c: one TLS session over a socket. Calls never suspend. */
 struct tls_link;

@@ -70,6 +70,7 @@ void conn_park(struct conn *c, struct group *g, int64_t until, fiber_fn *resume,
     list_init(&c->member.link);
     list_push(&l->parked, &c->member.parked);
     l->nparked++;
+    flate_rest(c);
     bool now = conn_error(c) || span_used(&c->in) || arrived(c);
     group_join(g, &c->member, on_cancel); /* runs it again at once when g is canceled */
     if (!c->parked) return;
