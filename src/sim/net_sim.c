@@ -415,6 +415,14 @@ TEST(refusals)
     CHECK_INT(t->failed[0] + t->failed[-ERR_REFUSED], 200);
     net_free(t);
 }
+/* Who could not be accepted is, when there is a descriptor again. */
+TEST(descriptors_run_out)
+{
+    struct net *t = faulty(&(struct sim_faults){.no_descriptor = 250000});
+    CHECK(t->failed[-ERR_BUSY] > 30 && t->failed[-ERR_BUSY] < 75);
+    CHECK_INT(t->failed[0] + t->failed[-ERR_BUSY], 200);
+    net_free(t);
+}
 TEST(stalls)
 {
     struct net *t = faulty(&(struct sim_faults){.stall = 20000});

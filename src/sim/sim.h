@@ -65,7 +65,7 @@ struct sim_faults {
     uint32_t write_fails;   /* a file write, sync or change of a name: ERR_IO */
     uint32_t disk_full;     /* a file write fails with ERR_FULL */
     uint32_t sync_full;     /* a file sync fails with ERR_FULL: what was written may be there or not */
-    uint32_t no_descriptor; /* a file_open() fails with ERR_BUSY */
+    uint32_t no_descriptor; /* opening a file, accepting or connecting fails with ERR_BUSY */
     uint32_t read_fails;
     int64_t delay_min, delay_max; /* of a segment, ns; both 0: 0.2 to 20 ms */
 };

@@ -200,10 +200,18 @@ static void port_close(struct port *p)
     free(p);
 }
 
+static bool no_descriptor(void)
+{
+    if (!rng_chance(&the_sim->net, the_sim->faults.no_descriptor)) return false;
+    sim_note(EV_FAULT, 0, 0);
+    return true;
+}
+
 int sock_accept(struct sock *l, struct sock **out, struct endpoint *peer, struct endpoint *local)
 {
     if (l->error) return sock_connected(l);
     if (!l->port->nbacklog) return SOCK_AGAIN;
+    if (no_descriptor()) return err_set(ERR_BUSY, "cannot accept a connection: no descriptor is left");
     struct sock *s = CONTAINER_OF(list_shift(&l->port->backlog), struct sock, of_port);
     l->port->nbacklog--;
     s->port = NULL;
@@ -293,6 +301,7 @@ int sock_connect(struct sock **out, const struct endpoint *to, const struct ip *
     struct endpoint local = {0};
     int e = sim_alive();
     if (!e && !to->path[0]) e = source(n, &to->ip, from, &local.ip);
+    if (!e && no_descriptor()) e = err_set(ERR_BUSY, "cannot connect: no descriptor is left");
     if (e) return e;
     if (!to->path[0]) local.port = free_port(n);
     struct sock *s = *out = sock_new(p, SOCK_SYN_SENT);
