@@ -361,3 +361,10 @@ struct slice printable(struct arena *a, struct slice s, size_t max)
     buf_free(&b);
     return out;
 }
+
+uint64_t hash_stable(struct slice s, bool fold)
+{
+    uint64_t h = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < s.n; i++) h = (h ^ (uint8_t)(fold ? sl_lower(s.p[i]) : s.p[i])) * 0x100000001b3u;
+    return h;
+}

@@ -45,6 +45,9 @@ bool is_ascii(struct slice s);
 
 /* CRC-32C (Castagnoli), for records on disk. Start with crc = 0. */
 uint32_t crc32c(uint32_t crc, const void *p, size_t n);
+/* FNV-1a with 64 bits, for keys on disk: the same in every program. Who can choose the bytes can make two of
+ * them equal. fold: of the text in lower case (ASCII). */
+uint64_t hash_stable(struct slice s, bool fold);
 
 /* The one way in which text of strangers reaches a terminal or a log: control characters (C0, DEL, C1), bytes
  * that are no UTF-8, line and paragraph separators and marks that turn the direction of writing as \x1b,

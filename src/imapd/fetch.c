@@ -8,7 +8,8 @@ enum { FLUSH_AT = 16 * 1024 };
 
 #define KIND(x) (1u << IMAP_##x)
 enum {
-    OF_RECORD = 1u << IMAP_INTERNALDATE | 1u << IMAP_SIZE | 1u << IMAP_EMAILID | 1u << IMAP_SAVEDATE,
+    OF_RECORD = 1u << IMAP_INTERNALDATE | 1u << IMAP_SIZE | 1u << IMAP_EMAILID | 1u << IMAP_THREADID |
+                1u << IMAP_SAVEDATE,
     OF_BYTES = 1u << IMAP_ENVELOPE | 1u << IMAP_BODY | 1u << IMAP_BODYSTRUCTURE | 1u << IMAP_SECTION |
                1u << IMAP_RFC822 | 1u << IMAP_RFC822_HEADER | 1u << IMAP_RFC822_TEXT | 1u << IMAP_BINARY |
                1u << IMAP_BINARY_SIZE | 1u << IMAP_PREVIEW
@@ -22,6 +23,7 @@ struct fetch {
     struct arena a; /* of the message at hand */
     size_t i;       /* its index in the view */
     const struct message *record;
+    uint64_t thread;
     struct reader *reader;
     bool first;   /* no item was written yet */
     bool started; /* part of the response is on its way: it cannot be taken back */
@@ -55,6 +57,11 @@ static void put_record_items(struct fetch *f, unsigned kinds)
         buf_str(out, f->record->email_id);
         buf_char(out, ')');
     }
+    if (kinds & KIND(THREADID)) {
+        item(f, "THREADID ");
+        if (f->thread) buf_printf(out, "(T%llx)", (unsigned long long)f->thread);
+        else buf_str(out, "NIL"); /* it went before anybody asked */
+    }
     if (kinds & KIND(SAVEDATE)) {
         item(f, "SAVEDATE ");
         imap_put_date_time(out, f->record->save_date, 0);
@@ -81,7 +88,6 @@ static void put_view_items(struct fetch *f, unsigned kinds)
         item(f, "MODSEQ (");
         buf_printf(&s->out, "%llu)", (unsigned long long)m.modseq);
     }
-    if (kinds & KIND(THREADID)) item(f, "THREADID NIL");
 }
 
 static int put_envelope(struct fetch *f)
@@ -315,6 +321,15 @@ static int put_byte_item(struct fetch *f, const struct imap_fetch_item *it)
 
 /* ---- a message ---- */
 
+static int find_thread(struct fetch *f, uint32_t uid)
+{
+    f->thread = f->record->thread;
+    if (f->thread) return 0;
+    int r = imapd_reader(f->s, uid, f->record, &f->reader);
+    if (!r) r = reader_thread(f->reader, &f->a, &f->thread);
+    return r == ERR_NOT_FOUND ? 0 : r;
+}
+
 static int put_items(struct fetch *f, unsigned kinds)
 {
     struct imapd_session *s = f->s;
@@ -322,6 +337,7 @@ static int put_items(struct fetch *f, unsigned kinds)
     int r = 0;
     f->record = NULL;
     if (kinds & OF_RECORD) r = reader_record(&f->records, uid, &f->record);
+    if (!r && kinds & KIND(THREADID)) r = find_thread(f, uid);
     if (!r && kinds & OF_BYTES) r = imapd_reader(s, uid, f->record, &f->reader);
     if (r) return r;
     buf_str(&s->out, "* ");

@@ -211,8 +211,36 @@ TEST(imapd_select_and_fetch)
          "* 1 FETCH (RFC822.HEADER {120}\nFrom: Bob <bob@y.test>\nTo: alice@x.test\n"
          "Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\nDate: Mon, 7 Feb 1994 21:52:25 -0800\n\n)\n13 OK fetched\n");
     TALK(c, "14 FETCH 1 (EMAILID THREADID MODSEQ)",
-         "* OK [HIGHESTMODSEQ ~] the last change\n* 1 FETCH (MODSEQ (~) THREADID NIL EMAILID (~))\n14 OK "
+         "* OK [HIGHESTMODSEQ ~] the last change\n* 1 FETCH (MODSEQ (~) EMAILID (~) THREADID (T~))\n14 OK "
          "fetched\n");
+    bye(&c);
+    stop();
+}
+
+/* RFC 8474 sections 5.2 and 6: one thread in two mailboxes, whoever is asked first. */
+TEST(imapd_threads_relatives)
+{
+    char line[80];
+    start();
+    struct conn *c = login();
+    append(c, "INBOX", "",
+           "Message-ID: <b@x.test>\r\nReferences: <a@x.test>\r\nSubject: Re: plans\r\n\r\nx\r\n");
+    append(c, "Archive", "", "Message-ID: <a@x.test>\r\nSubject: plans\r\n\r\nx\r\n");
+    append(c, "Archive", "", "Message-ID: <c@x.test>\r\nSubject: others\r\n\r\nx\r\n");
+    select_inbox(c);
+    conn_puts(c, "1 FETCH 1 THREADID\r\n");
+    conn_flush(c);
+    read_until(c, SL("1 "));
+    size_t at = sl_find(buf_slice(&got), SL("THREADID (T"));
+    REQUIRE(at != SL_NONE);
+    struct slice id = sl_from(buf_slice(&got), at + 10);
+    snprintf(line, sizeof line, "3 SEARCH THREADID %.*s\r\n", SLF(sl_sub(id, 0, sl_chr(id, ')'))));
+    TALK(c, "2 SELECT Archive", "~\n~\n~\n~\n~\n~\n~\n~\n~\n2 OK ~\n");
+    conn_puts(c, line);
+    conn_flush(c);
+    EXPECT(c, "* SEARCH 1\n3 OK ~\n");
+    TALK(c, "4 SEARCH THREADID Tffff", "* SEARCH\n4 OK ~\n");
+    TALK(c, "5 SEARCH NOT THREADID M1", "* SEARCH 1 2\n5 OK ~\n");
     bye(&c);
     stop();
 }

@@ -3,6 +3,7 @@
  *
  * A key answers no, yes, or "not with what is known so far". What is known grows in steps:
  * the view, the stored record, the header, the text. Most messages are decided early. */
+#include "base/text.h"
 #include "imapd_i.h"
 #include "mail/charset.h"
 #include "mail/date.h"
@@ -23,6 +24,8 @@ struct search {
     struct view_msg m;
     const struct message *record;
     struct slice head;
+    bool threads; /* a key asks for them */
+    uint64_t thread;
     int64_t sent; /* day of the Date field, as written; -1 = none */
     bool sent_known;
 };
@@ -63,6 +66,11 @@ static int prepare(struct search *x, struct imap_search *k, struct slice charset
             k->number = at < s->nkeywords ? (uint64_t)1 << (FLAG_KEYWORD_FIRST + at) : 0;
             break;
         }
+        case IMAP_KEY_THREADID:
+            x->threads = true;
+            k->number = 0;
+            if (sl_starts(k->text, SL("T")) && !num_hex64(sl_from(k->text, 1), &k->number)) k->number = 0;
+            break;
         default: break;
         }
         if (!r && k->child) r = prepare(x, k->child, charset);
@@ -105,7 +113,6 @@ static enum answer view_key(const struct search *x, const struct imap_search *k)
     case IMAP_KEY_OLD: return is(!imapd_recent_has(x->s, m->uid));
     case IMAP_KEY_NEW: return is(imapd_recent_has(x->s, m->uid) && !(m->flags & FLAG_SEEN));
     case IMAP_KEY_MODSEQ: return is(m->modseq >= k->number);
-    case IMAP_KEY_THREADID: return NO;
     default: return MAYBE;
     }
 }
@@ -125,6 +132,7 @@ static enum answer record_key(const struct search *x, const struct imap_search *
     case IMAP_KEY_SMALLER: return is(m->size < k->number);
     case IMAP_KEY_OLDER: return is(x->now - m->internal_date >= (int64_t)k->number);
     case IMAP_KEY_YOUNGER: return is(x->now - m->internal_date <= (int64_t)k->number);
+    case IMAP_KEY_THREADID: return m->thread ? is(m->thread == k->number) : MAYBE;
     case IMAP_KEY_EMAILID: return is(sl_eq(k->text, sl_cstr(m->email_id)));
     default: return MAYBE;
     }
@@ -155,6 +163,7 @@ static enum answer header_key(struct search *x, const struct imap_search *k)
     case IMAP_KEY_SENTSINCE:
         if (!x->sent_known) find_sent(x);
         return x->sent < 0 ? NO : by_day(k->key, IMAP_KEY_SENTBEFORE, x->sent, k->day);
+    case IMAP_KEY_THREADID: return is(x->thread && x->thread == k->number);
     default: return MAYBE;
     }
 }
@@ -201,6 +210,7 @@ static int learn(struct search *x, struct reader_records *records)
     if (x->know == KNOW_RECORD) return reader_record(records, x->m.uid, &x->record);
     r = imapd_reader(x->s, x->m.uid, x->record, &rd);
     if (!r && x->know == KNOW_HEADER) r = reader_head(rd, &x->a, &x->head);
+    if (!r && x->know == KNOW_HEADER && x->threads) r = reader_thread(rd, &x->a, &x->thread);
     if (!r && x->know == KNOW_TEXT) r = reader_search(rd, x->needle, x->nneedles);
     return r;
 }

@@ -75,6 +75,12 @@ struct reader_decoded {
 /* What such a walk comes upon. SUSPENDS. */
 MUST_CHECK int reader_decoded_size(struct reader *rd, const struct mime_part *p, struct reader_decoded *out);
 
+/* ---- threads ---- */
+
+/* The thread the message belongs to (RFC 8474), found out at the first time. ERR_NOT_FOUND: the message is
+ * gone. SUSPENDS. */
+MUST_CHECK int reader_thread(struct reader *rd, struct arena *a, uint64_t *out);
+
 /* ---- previews ---- */
 
 enum { READER_PREVIEW_CHARS = 200, READER_PREVIEW_LOOKED_AT = 256 * 1024 };

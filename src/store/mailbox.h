@@ -93,6 +93,7 @@ struct message {
     uint32_t head_size; /* bytes up to and with the first empty line; 0 = not known */
     struct body_ref body;
     char email_id[20]; /* RFC 8474 OBJECTID; the same for copies */
+    uint64_t thread;   /* 0: nobody asked for it yet, see message_thread() */
     uint64_t batch;    /* where its row lies, for the store alone: in this batch, */
     uint32_t place;    /* at this place */
 };
@@ -161,6 +162,20 @@ struct message_copied {
  * section 3.3): after an error *out says which. */
 MUST_CHECK int message_copy(struct store *s, struct mailbox_ref box, struct uids uids, uint32_t to, bool move,
                             struct arena *a, struct message_copied *out);
+
+enum { MESSAGE_RELATIONS_MAX = 24 };
+/* What relates a message to others. */
+struct message_relations {
+    struct slice id[MESSAGE_RELATIONS_MAX]; /* its Message-ID, then those it refers to, the nearest first */
+    size_t n;
+    struct slice subject; /* base subject (RFC 5256 section 2.1) */
+    bool reply;           /* the subject says that it is a reply or a forward */
+};
+/* The thread a message belongs to (RFC 8474 section 5.2): that of the first of its relations that is known,
+ * by subject only within 30 days, else a new one. Kept: it never changes, and copies have the same.
+ * ERR_NOT_FOUND: the message is gone. */
+MUST_CHECK int message_thread(struct store *s, struct mailbox_ref box, uint32_t uid,
+                              const struct message_relations *r, uint64_t *thread);
 
 /* ---- a selected mailbox ---- */
 

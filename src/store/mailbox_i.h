@@ -8,6 +8,7 @@
  *   h/<box>/<batch>        a batch that nobody sees yet
  *   i/<box>/<part>         image of a mailbox: uid, flags and modseq of each message
  *   j/<modseq>             journal: what a transaction changed, in which mailboxes
+ *   k/<kind>/<hash>        what relates messages to a thread
  *   m/<box>/<uid>          a message
  *   n/<sum>/<box>          mailboxes by the checksum of their names
  *   r/<box>/0000           first message that no session was told of

@@ -183,6 +183,7 @@ int message_row_get(struct slice value, uint32_t uid, struct message *out)
         case 'b': out->by_lines = rec_u64(&r); break;
         case 'h': out->head_size = (uint32_t)rec_u64(&r); break;
         case 'r': ref = body_ref_parse(r.field, &out->body); break;
+        case 'T': out->thread = rec_u64(&r); break;
         case 'e': snprintf(out->email_id, sizeof out->email_id, "%.*s", SLF(r.field)); break;
         }
     rc = rec_error(&r);
@@ -202,6 +203,7 @@ void message_row_record(struct buf *b, const struct message *m)
     rec_opt_u64(b, 'h', m->head_size);
     rec_put(b, 'r', body_ref_slice(&m->body));
     rec_put(b, 'e', sl_cstr(m->email_id));
+    rec_opt_u64(b, 'T', m->thread);
 }
 
 void message_row_put(struct kv_tx *tx, uint32_t box, const struct message *m)

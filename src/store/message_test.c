@@ -419,3 +419,74 @@ TEST(large_sets_are_changed_in_parts)
     free(uids);
     fixture_end(&f);
 }
+
+/* ---- threads ---- */
+
+static uint64_t thread_of(struct fixture *f, uint32_t box, uint32_t uid, const char *ids, const char *subject,
+                          bool reply)
+{
+    struct message_relations r = {.subject = sl_cstr(subject), .reply = reply};
+    struct slice rest = sl_cstr(ids), id;
+    uint64_t thread = 0;
+    while (rest.n && sl_next(&rest, ' ', &id)) r.id[r.n++] = id;
+    CHECK_OK(message_thread(f->s, BOX(box), uid, &r, &thread));
+    return thread;
+}
+
+/* RFC 8474 section 5.2. */
+TEST(relatives_have_one_thread_whoever_is_asked_first)
+{
+    struct fixture f;
+    struct message_copied c;
+    struct message m;
+    uint64_t none;
+    REQUIRE(fixture_begin(&f));
+    for (int i = 0; i < 8; i++) add(&f, INBOX_ID, "x", 0);
+    uint64_t answer = thread_of(&f, INBOX_ID, 2, "b a", "plans", true);
+    CHECK(answer != 0);
+    CHECK(thread_of(&f, INBOX_ID, 1, "a", "plans", false) == answer);         /* its parent, asked later */
+    CHECK(thread_of(&f, INBOX_ID, 3, "c b", "new plans", true) == answer);    /* a grandchild */
+    CHECK(thread_of(&f, INBOX_ID, 4, "d", "plans", false) != answer);         /* begins anew */
+    CHECK(thread_of(&f, INBOX_ID, 5, "e lost", "new plans", true) == answer); /* by its subject alone */
+    CHECK(thread_of(&f, INBOX_ID, 6, "A", "", false) != answer);
+    CHECK(thread_of(&f, INBOX_ID, 2, "z", "", false) == answer); /* it never changes */
+    uint64_t bare = thread_of(&f, INBOX_ID, 7, "", "", false);
+    CHECK(bare && bare != thread_of(&f, INBOX_ID, 8, "", "", false));
+    uint32_t uids[] = {2, 7, 8};
+    CHECK_OK(message_copy(f.s, BOX(INBOX_ID), (struct uids){uids, 3}, 3, false, &f.a, &c));
+    CHECK_OK(message_get(f.s, BOX(3), 1, &m));
+    CHECK(m.thread == answer);
+    CHECK(thread_of(&f, 3, 2, "", "", false) == bare);
+    CHECK_ERR(message_thread(f.s, BOX(3), 9, &(struct message_relations){0}, &none), ERR_NOT_FOUND);
+    fixture_end(&f);
+}
+
+TEST(copies_made_before_anybody_asked_have_one_thread)
+{
+    struct fixture f;
+    struct message_copied c;
+    REQUIRE(fixture_begin(&f));
+    add(&f, INBOX_ID, "x", 0);
+    CHECK_OK(message_copy(f.s, BOX(INBOX_ID), (struct uids){&(uint32_t){1}, 1}, 3, false, &f.a, &c));
+    CHECK(thread_of(&f, INBOX_ID, 1, "", "", false) == thread_of(&f, 3, 1, "", "", false));
+    fixture_end(&f);
+}
+
+static void add_at(struct fixture *f, int64_t date)
+{
+    struct message_new m = letter(f, "x", 0);
+    uint32_t validity, uid;
+    m.internal_date = date;
+    CHECK_OK(message_append(f->s, BOX(INBOX_ID), &m, 1, &validity, &uid));
+}
+
+TEST(the_subject_of_last_year_is_another_thread)
+{
+    struct fixture f;
+    REQUIRE(fixture_begin(&f));
+    for (int64_t date = 1700000000; date < 1800000000; date += 31 * 86400 / 2) add_at(&f, date);
+    uint64_t first = thread_of(&f, INBOX_ID, 1, "a", "hello", false);
+    CHECK(thread_of(&f, INBOX_ID, 2, "b", "hello", true) == first);
+    CHECK(thread_of(&f, INBOX_ID, 4, "c", "hello", true) != first);
+    fixture_end(&f);
+}

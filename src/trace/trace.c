@@ -74,14 +74,6 @@ static struct slice letter_object(const struct letter_id *id, char room[KEY_ROOM
     return day_object(letter_id_time(id), room);
 }
 
-/* FNV-1a: the same in every program that reads the store; what it points to is compared in full. */
-static uint64_t stable_hash(struct slice s)
-{
-    uint64_t h = 0xcbf29ce484222325u;
-    for (size_t i = 0; i < s.n; i++) h = (h ^ (uint8_t)sl_lower(s.p[i])) * 0x100000001b3u;
-    return h;
-}
-
 /* Swaps 0 and v, 1 and u... in base32hex: the order of ids turns round. */
 static void complement(const char *id, char out[LETTER_ID_LEN + 1])
 {
@@ -185,7 +177,7 @@ static struct slice index_key(char kind, struct slice what, const struct letter_
 {
     room[0] = kind;
     room[1] = '/';
-    size_t n = 2 + hex_digits(room + 2, stable_hash(what), 16);
+    size_t n = 2 + hex_digits(room + 2, hash_stable(what, true), 16);
     room[n++] = '/';
     complement(id->s, room + n);
     return sl(room, n + LETTER_ID_LEN);
@@ -363,7 +355,8 @@ static void find_row(struct find *f, const struct kv_row *row)
 
 static int find_in_day(struct find *f, struct slice object)
 {
-    struct slice from = ar_printf(f->a, "%c/%016llx/", f->kind, (unsigned long long)stable_hash(f->what));
+    struct slice from =
+        ar_printf(f->a, "%c/%016llx/", f->kind, (unsigned long long)hash_stable(f->what, true));
     struct slice to = kv_prefix_end(f->a, from);
     struct kv_page page = {.more = true};
     int rc = 0;

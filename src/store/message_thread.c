@@ -1,0 +1,121 @@
+/* message_thread.c - which messages belong together (RFC 8474 section 5.2): found out when somebody first
+ * asks, and kept with the message from then on, for a THREADID that was told never changes.
+ *
+ * A row k/<kind>/<hash> leads from what relates messages to their thread: the EMAILID, so that copies have
+ * one thread; the message's own identifier and those it refers to, so that it does not matter who of two
+ * relatives is asked for first; the base subject. They stay when the messages go: an answer to one that was
+ * deleted belongs to the rest. */
+#include <stdio.h>
+
+#include "base/text.h"
+#include "mailbox_i.h"
+
+enum { RELATION_ROW = 1, SUBJECT_DAYS = 30 };
+
+struct relation_row {
+    uint64_t thread;
+    int64_t time; /* internal date of the message that brought it */
+};
+
+static struct slice relation_key(char kind, struct slice what, char room[KEY_ROOM])
+{
+    memcpy(room, "k/?/", 4);
+    room[2] = kind;
+    return sl(room, 4 + hex_digits(room + 4, hash_stable(what, false), 16));
+}
+
+static int relation_get(struct slice value, struct relation_row *out)
+{
+    struct rec r;
+    *out = (struct relation_row){0};
+    int rc = rec_open(&r, value, RELATION_ROW);
+    while (rc == 0 && rec_next(&r)) {
+        if (r.tag == 'T') out->thread = rec_u64(&r);
+        if (r.tag == 't') out->time = (int64_t)rec_u64(&r);
+    }
+    return rc ? rc : rec_error(&r);
+}
+
+struct relating {
+    struct kv_tx *tx;
+    const struct message *m;
+    uint64_t thread; /* 0: none was found yet */
+};
+
+/* A damaged row relates to nothing; it is written anew. */
+static int look(struct relating *x, char kind, struct slice what, bool *found)
+{
+    char room[KEY_ROOM];
+    struct relation_row row;
+    struct slice value;
+    int rc = kv_tx_get(x->tx, relation_key(kind, what, room), &value);
+    if (rc) return rc == ERR_NOT_FOUND ? 0 : rc;
+    if (relation_get(value, &row)) return 0;
+    int64_t apart =
+        row.time > x->m->internal_date ? row.time - x->m->internal_date : x->m->internal_date - row.time;
+    *found = kind != 's' || apart <= SUBJECT_DAYS * 86400;
+    if (*found && !x->thread) x->thread = row.thread;
+    return 0;
+}
+
+static void relate(struct relating *x, char kind, struct slice what)
+{
+    char room[KEY_ROOM];
+    struct buf b = BUF_INIT;
+    rec_begin(&b, RELATION_ROW);
+    rec_put_u64(&b, 'T', x->thread);
+    rec_put_u64(&b, 't', (uint64_t)x->m->internal_date);
+    kv_tx_put_record(x->tx, relation_key(kind, what, room), &b);
+    buf_free(&b);
+}
+
+/* The first that is known decides; those that are not known yet lead to the same thread from now on. */
+static int find_thread(struct relating *x, const struct message_relations *r, uint64_t fresh)
+{
+    bool known[MESSAGE_RELATIONS_MAX] = {false}, copy = false, subject = false;
+    int rc = look(x, 'e', sl_cstr(x->m->email_id), &copy);
+    for (size_t i = 0; rc == 0 && i < r->n; i++) rc = look(x, 'i', r->id[i], &known[i]);
+    if (rc == 0 && r->reply && r->subject.n) rc = look(x, 's', r->subject, &subject);
+    if (rc) return rc;
+    if (!x->thread) x->thread = fresh;
+    if (!copy) relate(x, 'e', sl_cstr(x->m->email_id));
+    for (size_t i = 0; i < r->n; i++)
+        if (!known[i]) relate(x, 'i', r->id[i]);
+    if (r->subject.n) relate(x, 's', r->subject);
+    return 0;
+}
+
+struct threading {
+    uint32_t box, uid;
+    const struct message_relations *r;
+    uint64_t thread;
+};
+
+static int thread_tx(struct kv_tx *tx, void *arg)
+{
+    struct threading *t = arg;
+    struct account_row a;
+    struct message m;
+    struct relating x = {.tx = tx, .m = &m};
+    int rc = account_tx(tx, &a);
+    if (rc == 0) rc = message_tx(tx, t->box, t->uid, &m);
+    if (rc) return rc;
+    t->thread = m.thread;
+    if (m.thread) return 0;
+    rc = find_thread(&x, t->r, ++a.modseq);
+    if (rc) return rc;
+    t->thread = m.thread = x.thread;
+    message_row_put(tx, t->box, &m);
+    account_row_put(tx, &a);
+    return 0;
+}
+
+int message_thread(struct store *s, struct mailbox_ref box, uint32_t uid, const struct message_relations *r,
+                   uint64_t *thread)
+{
+    char room[KEY_ROOM];
+    struct threading t = {.box = box.box, .uid = uid, .r = r};
+    int rc = kv_transact(s->kv, account_object(box.account, room), thread_tx, &t);
+    *thread = rc ? 0 : t.thread;
+    return rc;
+}
