@@ -6,6 +6,7 @@
 
 #include "base/test.h"
 #include "base/text.h"
+#include "session_sim.h"
 #include "world_sim.h"
 
 enum {
@@ -364,4 +365,34 @@ TEST(one_network_has_a_share_of_the_places)
     CHECK_INT(crowd.served, GUARD_STRANGERS);
     CHECK_INT(crowd.turned_away, CROWD - GUARD_STRANGERS);
     world_end(&w);
+}
+
+/* What the session fuzzers find can be found again. */
+TEST(a_session_of_hostile_bytes_is_the_same_each_time)
+{
+    static const struct {
+        enum session_kind kind;
+        const char *input;
+    } cases[] = {
+        {SESSION_SMTP, "EHLO x\r\nMAIL FROM:<a@elsewhere.test>\r\nRCPT TO:<alice@one.test>\r\nDATA\r\n\x1e"
+                       "From: a@elsewhere.test\r\n\r\nx\r\n.\r\n\xff\r\n"},
+        {SESSION_SUBMISSION, "STARTTLS\r\n\x1e\x1d"
+                             "EHLO x\r\nAUTH LOGIN\r\nYQ==\r\n\x1eYQ==\r\n"},
+        {SESSION_IMAP_IN, "1 SELECT INBOX\r\n2 FETCH 1:* ALL\r\n3 STORE 1 FLAGS (a b\r\n\x1e"},
+        {SESSION_POP3_IN, "RETR 1\r\nDELE 1\r\nQUIT\r\n"},
+        {SESSION_RELAY, "220 x\r\n\x1e"
+                        "250 x\r\n\x1e"
+                        "250 ok\r\n\x1e"
+                        "250 ok\r\n\x1e"
+                        "354 go\r\n\x1e"
+                        "4"},
+    };
+    uint64_t first[COUNT_OF(cases)];
+    for (size_t i = 0; i < 2 * COUNT_OF(cases); i++) {
+        size_t k = i % COUNT_OF(cases);
+        uint64_t digest = session_play(cases[k].kind, sl_cstr(cases[k].input));
+        if (i < COUNT_OF(cases)) first[k] = digest;
+        else CHECK_INT(digest, first[k]);
+    }
+    CHECK(session_play(SESSION_POP3_IN, SL("RETR 2\r\nQUIT\r\n")) != first[3]);
 }

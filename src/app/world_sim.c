@@ -8,7 +8,8 @@
 
 const char *const server_users[USERS] = {"alice", "bob", "carol"};
 static const char zone[] = "elsewhere.test. IN TXT \"v=spf1 +all\"\nelsewhere.test. IN MX 0 .\n"
-                           "one.test. IN MX 10 mail.one.test.\nmail.one.test. IN A 127.0.0.2\n";
+                           "one.test. IN MX 10 mail.one.test.\nmail.one.test. IN A 127.0.0.2\n"
+                           "far.test. IN MX 10 mail.far.test.\nmail.far.test. IN A 203.0.113.9\n";
 
 void server_configure(struct server *s)
 {

@@ -1,5 +1,6 @@
 /* fuzz_main.c - runs a fuzz target over its seed corpus, in the ordinary tests:
  *     build/fuzz/<x> tests/corpus/<x>      every file, each cut short and with each of some bytes changed too
+ *     build/fuzz/<x> -8 tests/corpus/<x>   with 8 of these variants instead of 64, for whole sessions
  */
 #include <dirent.h>
 #include <stdio.h>
@@ -12,7 +13,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { SEED_MAX = 1 << 20, VARIANTS = 64 };
+enum { SEED_MAX = 1 << 20 };
+
+static size_t variants = 64;
 
 static size_t read_seed(const char *path, uint8_t *out)
 {
@@ -37,8 +40,8 @@ static void run_once(const uint8_t *bytes, size_t n)
 static void run_seed(uint8_t *seed, size_t n)
 {
     run_once(seed, n);
-    for (size_t i = 0; i < VARIANTS && n; i++) {
-        size_t at = i * n / VARIANTS;
+    for (size_t i = 0; i < variants && n; i++) {
+        size_t at = i * n / variants;
         uint8_t kept = seed[at];
         run_once(seed, at);
         seed[at] ^= (uint8_t)(1u << i % 8);
@@ -53,6 +56,7 @@ int main(int argc, char **argv)
     uint8_t *seed = xmalloc(SEED_MAX);
     log_set_level(LOG_ERROR + 1);
     for (int i = 1; i < argc; i++) {
+        if (argv[i][0] == '-') variants = strtoul(argv[i] + 1, NULL, 10);
         DIR *dir = opendir(argv[i]);
         struct dirent *e;
         char path[4096];
