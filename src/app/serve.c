@@ -21,7 +21,8 @@ enum service {
     SERVICE_IMAPS,
     SERVICE_POP3,
     SERVICE_POP3S,
-    SERVICE_CONTROL
+    SERVICE_CONTROL,
+    SERVICE_PUBLIC, /* the control socket of every user */
 };
 
 static const struct {
@@ -41,7 +42,7 @@ static const struct {
 /* Descriptors that connections may not take: the index's tables and logs, packs that are kept open,
  * and what the relay needs to go on sending. */
 enum { KEPT_FILES = 512, KEPT_DIALS = 128, LEAST_CONNECTIONS = 32 };
-enum { DOORS_MAX = COUNT_OF(services) * LISTEN_MAX + 1 };
+enum { DOORS_MAX = COUNT_OF(services) * LISTEN_MAX + 2 };
 static const int64_t stop_grace = 20 * RT_S, sweep_every = 300 * RT_S, reports_every = 600 * RT_S,
                      certificate_every = 86400 * RT_S, images_every = 60 * RT_S;
 /* Of the directory each time; of accounts each tenth time, so that none is older than 15 minutes. */
@@ -57,6 +58,7 @@ struct serving {
     struct node *node;
     struct door door[DOORS_MAX];
     size_t ndoors;
+    int public_visits; /* at the socket of every user, on all loops */
 };
 
 /* What runs on one loop. */
@@ -101,7 +103,8 @@ static void run_session(struct visit *v)
     case SERVICE_IMAPS: imapd_session(n->imapd, true, v->c, v->g, &v->guard); break;
     case SERVICE_POP3: popd_session(n->popd, false, v->c, v->g, &v->guard); break;
     case SERVICE_POP3S: popd_session(n->popd, true, v->c, v->g, &v->guard); break;
-    case SERVICE_CONTROL: control_session(&n->core, v->c); break;
+    case SERVICE_CONTROL: control_session(&n->core, v->c, false); break;
+    case SERVICE_PUBLIC: control_session(&n->core, v->c, true); break;
     }
 }
 
@@ -109,6 +112,7 @@ static void run_session(struct visit *v)
 static void visit_ends(void *arg)
 {
     struct visit *v = arg;
+    if (v->service == SERVICE_PUBLIC) __atomic_sub_fetch(&v->s->public_visits, 1, __ATOMIC_RELAXED);
     guard_leave(&v->guard);
     free(v);
 }
@@ -119,7 +123,12 @@ static void visit_fiber(void *arg)
     enum guard_door door = v->service == SERVICE_MX ? GUARD_WORLD : GUARD_USERS;
     int e = 0;
     conn_on_close(v->c, visit_ends, v);
-    if (v->service != SERVICE_CONTROL)
+    if (v->service == SERVICE_PUBLIC &&
+        __atomic_add_fetch(&v->s->public_visits, 1, __ATOMIC_RELAXED) > CONTROL_PUBLIC_MAX) {
+        conn_close(&v->c);
+        return;
+    }
+    if (v->service < SERVICE_CONTROL)
         e = guard_enter(v->s->node->core.guard, &v->guard, &conn_peer(v->c)->ip, door);
     if (!e) run_session(v);
     else turn_away(v, e);
@@ -159,11 +168,20 @@ static int open_door(struct serving *s, const struct endpoint *at, enum service 
     return 0;
 }
 
+static int open_public_door(struct serving *s)
+{
+    int e = control_public_folder();
+    return e ? e
+             : open_door(s, &(struct endpoint){.path = CONTROL_PUBLIC_PATH, .everyone = true},
+                         SERVICE_PUBLIC);
+}
+
 static int open_doors(struct serving *s, bool control)
 {
     const struct config *c = s->node->core.conf;
     int e = 0;
     if (control) e = open_door(s, &(struct endpoint){.path = CONTROL_PATH}, SERVICE_CONTROL);
+    if (control && !e && c->local_users) e = open_public_door(s);
     for (size_t i = 0; i < c->nlisten; i++)
         for (size_t k = 0; !e && k < COUNT_OF(services); k++) {
             struct endpoint at = {.ip = c->listen[i], .port = (uint16_t)(services[k].port + c->port_offset)};

@@ -35,6 +35,7 @@ struct endpoint {
     struct ip ip;
     uint16_t port;
     char path[108]; /* a Unix socket's path instead, when not empty */
+    bool everyone;  /* that socket may be opened by every user of the machine */
 };
 bool endpoint_parse(struct slice s, struct endpoint *out); /* "1.2.3.4:25", "[::1]:25" */
 #define ENDPOINT_TEXT_MAX 120

@@ -15,6 +15,7 @@
 #include "rt/file.h"
 
 static const char tram_version[] = "0.2";
+static const char default_home[] = "/var/lib/tram"; /* when neither -C nor TRAM_HOME names one */
 
 /* Runs fn(arg) as the first fiber; the sentence of its error survives the fiber. */
 struct first {
@@ -45,7 +46,7 @@ static int run_first(int loops, int (*fn)(void *), void *arg)
 
 struct task {
     const struct command *cmd;
-    const char *home;
+    const char *home, *socket; /* the server's, in the home */
     const struct config *conf;
     struct arena a;
     json_t *args, *reply;
@@ -130,8 +131,26 @@ static void print_answer(struct task *t)
     buf_free(&out);
 }
 
+static bool wants_json(int argc, char **argv)
+{
+    for (int i = 0; i < argc; i++)
+        if (strcmp(argv[i], "--json") == 0) return true;
+    return false;
+}
+
 static int unknown_command(int argc, char **argv)
 {
+    if (wants_json(argc, argv)) {
+        struct task t = {.args = json_pack("{s:b}", "json", 1), .status = EXIT_WRONG_USE};
+        bool named = argc && strcmp(argv[0], "--json");
+        buf_printf(&t.error, named ? "there is no command \"%s\"" : "a command is missing",
+                   named ? argv[0] : "");
+        print_answer(&t);
+        json_decref(t.args);
+        json_decref(t.reply);
+        buf_free(&t.error);
+        return t.status;
+    }
     if (!argc) fprintf(stderr, "tram: a command is missing; `tram help` lists them\n");
     else fprintf(stderr, "tram: there is no command \"%s\"; `tram help` lists them\n", argv[0]);
     for (size_t i = 0; argc && i < ncommands; i++)
@@ -198,24 +217,42 @@ static int task_main(void *arg)
         return 0;
     }
     if (t->cmd->needs == NEEDS_STORE)
-        e = control_call(t->cmd, t->args, t->payload, &t->status, &t->reply, &t->error);
-    return e == ERR_NOT_FOUND || e == ERR_REFUSED ? run_here(t) : e;
+        e = control_call(t->socket, t->cmd, t->args, t->payload, &t->status, &t->reply, &t->error);
+    bool nobody = e == ERR_NOT_FOUND || e == ERR_REFUSED;
+    if (nobody && !t->conf)
+        return err_set(ERR_UNREACHABLE,
+                       "the server of %s does not run, or serves only its owner "
+                       "(local_users in its tram.conf); try again later",
+                       t->home);
+    return nobody ? run_here(t) : e;
 }
 
 static int go_home(struct task *t)
 {
-    if (!t->home) return err_set(ERR_USAGE, "which node? say tram -C DIR ..., or set TRAM_HOME");
+    struct stat st;
+    if (!t->home && stat(default_home, &st) == 0) t->home = default_home;
+    if (!t->home)
+        return err_set(ERR_USAGE, "which node? say tram -C DIR ..., or set TRAM_HOME (there is no %s)",
+                       default_home);
     int e = t->cmd->needs == NEEDS_NEW_HOME ? path_make(t->home) : 0;
     if (e) return e;
     if (chdir(t->home)) return err_errno(errno, "cannot enter the home %s", t->home);
     return become_owner(t->cmd->needs == IS_SERVER);
 }
 
+/* Is this home somebody else's, whose server serves everybody? */
+static bool is_strange(void) { return access("tram.conf", R_OK) != 0 && errno == EACCES; }
+
 static int run_at_home(struct task *t, int (*serve)(void *conf))
 {
     struct config conf;
     int e = go_home(t);
     if (e) return e;
+    if (t->cmd->everyone && is_strange()) {
+        t->socket = CONTROL_PUBLIC_PATH;
+        return run_first(1, task_main, t);
+    }
+    t->socket = CONTROL_PATH;
     if (t->cmd->needs != NEEDS_HOME && t->cmd->needs != NEEDS_NEW_HOME)
         e = config_read(&t->a, "tram.conf", &conf);
     t->conf = &conf;
@@ -253,7 +290,22 @@ static int take_args(struct task *t, int argc, char **argv)
     return e ? e : command_ask(t->cmd, t->args);
 }
 
-/* The program's own words: -C DIR before the command; called as `sendmail` it is `tram send`. */
+/* Called as sendmail(8) it is `tram send`; -bp and -q, which mean the queue, are commands of their own. */
+static const struct command *as_sendmail(int *argc, char ***argv)
+{
+    bool list = false, retry = false;
+    for (int i = 0; i < *argc && (*argv)[i][0] == '-' && (*argv)[i][1] != '-'; i++) {
+        list |= strcmp((*argv)[i], "-bp") == 0;
+        retry |= strcmp((*argv)[i], "-q") == 0;
+    }
+    if (!list && !retry) return command_named("send");
+    static char *all[] = {(char *)"--all"};
+    *argc = list ? 0 : 1;
+    *argv = all;
+    return command_named(list ? "queue list" : "queue retry");
+}
+
+/* The program's own words: -C DIR before the command. sendmail and mailq are its other names. */
 static const struct command *take_command(int *argc, char ***argv, const char **home)
 {
     static char *help[] = {(char *)"help"};
@@ -261,7 +313,8 @@ static const struct command *take_command(int *argc, char ***argv, const char **
     self = self ? self + 1 : (*argv)[0];
     *home = getenv("TRAM_HOME");
     --*argc, ++*argv;
-    if (strcmp(self, "sendmail") == 0) return command_named("send");
+    if (strcmp(self, "sendmail") == 0) return as_sendmail(argc, argv);
+    if (strcmp(self, "mailq") == 0) return command_named("queue list");
     while (*argc >= 2 && strcmp((*argv)[0], "-C") == 0) {
         *home = (*argv)[1];
         *argc -= 2, *argv += 2;

@@ -2,6 +2,7 @@
 #include "base/civil.h"
 #include "base/text.h"
 #include "cmd.h"
+#include "mail/addr.h"
 #include "trace/trace.h"
 
 static struct queue_filter filter_of(json_t *args)
@@ -51,6 +52,8 @@ int run_queue_list(struct request *r)
     struct queue_filter f = filter_of(r->args);
     struct queue_info *q;
     size_t n;
+    if (r->login) /* others see what they sent themselves */
+        f.sender = mail_addr_join(r->a, sl_cstr(r->login), core_domain(r->core, r->a));
     int e = queue_list(r->core->queue, &f, r->a, &q, &n);
     json_t *list = json_array();
     for (size_t i = 0; !e && i < n; i++) json_array_append_new(list, letter_json(&q[i]));

@@ -15,6 +15,7 @@ struct sending {
     json_t *refused; /* addresses that are nobody's, each with the reason */
     struct slice sender;
     struct intake_letter letter;
+    struct account account; /* of a user who may do only what is theirs, when one bears that name */
 };
 
 static int bad_letter(const char *what) { return err_set(ERR_SYNTAX, "%s", what); }
@@ -113,6 +114,19 @@ static int take_sender(struct sending *s, struct slice *from)
     return 0;
 }
 
+/* A user of the machine writes as themselves: LOGIN at the first domain, and what its account may. */
+static int bind_to_login(struct sending *s, struct intake_from *from)
+{
+    struct request *r = s->r;
+    if (!r->login) return 0;
+    from->login = sl_cstr(r->login);
+    from->login_domain = core_domain(r->core, r->a);
+    int e = account_read(r->core->store->directory, r->a, ar_lower(r->a, from->login), from->login_domain,
+                         &s->account);
+    if (!e && !s->account.disabled) from->account = &s->account;
+    return e == ERR_NOT_FOUND ? 0 : e;
+}
+
 static int begin(struct sending *s)
 {
     struct request *r = s->r;
@@ -125,6 +139,7 @@ static int begin(struct sending *s)
                                           : sl_eqi(ret, SL("hdrs")) ? SL("HDRS")
                                                                     : SL("")};
     int e = s->sender.n ? mail_addr_split(r->a, s->sender, &sender.local, &sender.domain) : 0;
+    if (!e) e = bind_to_login(s, &from);
     if (e) return e;
     struct intake_refusal no = intake_begin(&s->letter, &r->core->intake, &from, &sender, r->a);
     return no.code ? err_set(no.error, "%.*s", SLF(no.text)) : 0;

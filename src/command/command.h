@@ -21,6 +21,7 @@ struct payload {
 
 struct request {
     struct core *core; /* NULL for commands that need none */
+    const char *login; /* a user of the machine who may do only what is theirs; NULL: who runs the node */
     const char *home;  /* the folder of the node, as the user named it; NULL in the server */
     struct arena *a;
     json_t *args, *reply;    /* objects */
@@ -75,6 +76,7 @@ struct command {
     const struct arg *args; /* until one without a name; NULL: none */
     const char *input;      /* what it reads from standard input by itself: "message", or NULL */
     bool takes_payload;     /* standard input comes as the payload of the request */
+    bool everyone;          /* any user of the machine may call it; it minds request.login */
     struct {                /* short options that are passed over */
         const char *alone, *glued,
             *with; /* without value; with one in the same word; in the same or the next */

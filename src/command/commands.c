@@ -149,7 +149,7 @@ const struct command commands[] = {
     DNS("shaping show", shaping_show, "the limits towards the servers of a domain, and where each comes from",
         ARGS(WORD("domain", "DOMAIN", "any domain"))),
 
-    STORE("queue list", queue_list, "lists what waits, and why",
+    STORE("queue list", queue_list, "lists what waits, and why", .everyone = true,
           ARGS(MAYBE("address", "ADDRESS", "only letters to this address"),
                OPTION("sender", "A", "only letters from this sender"),
                OPTION("domain", "D", "only letters to this domain"),
@@ -181,7 +181,8 @@ const struct command commands[] = {
                OPTION("since", "TIME", "letters of the last TIME, such as 30m or 2d", .flags = ARG_SELECTS),
                NUMBER("limit", "N", 1, 1000, 10, "at most so many letters, the newest"))),
     STORE("send", send, "sends a letter from standard input, as sendmail(8)", .takes_payload = true,
-          .idle = {.alone = "GImnixU", .glued = "deoq", .with = "ABCLOXhp"}, .input = "message",
+          .everyone = true, .idle = {.alone = "GImnixU", .glued = "deoq", .with = "ABCLOXhp"},
+          .input = "message",
           ARGS(OPTION("f", "FROM", "the return path"), OPTION("r", "FROM", "the same"),
                OPTION("F", "NAME", "the sender's name, when the letter has no From"),
                OPTION("N", "NOTIFY", "when to report: never, or success,failure,delay"),

@@ -1,19 +1,25 @@
 /* control.c - both ends of the control socket. */
 #include "control.h"
 
+#include <errno.h>
+#include <pwd.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "rt/conn.h"
+#include "rt/file.h"
 
-enum { CONTROL_LINE_MAX = 4 << 20, CONTROL_PIECE_MAX = 64 << 10 };
-static const int64_t control_idle = 60 * RT_S;
+enum { CONTROL_LINE_MAX = 4 << 20, CONTROL_PUBLIC_LINE_MAX = 256 << 10, CONTROL_PIECE_MAX = 64 << 10 };
+static const int64_t control_idle = 60 * RT_S, control_public_all = 600 * RT_S;
 
-/* Up to a LF, which is consumed with the next call; ERR_TOO_LONG. */
+/* Up to a LF, which is consumed with the next call; ERR_LIMIT when it is longer than the connection's buffer.
+ */
 static int read_lf_line(struct conn *c, struct slice *line)
 {
     size_t seen = 0, lf;
-    conn_set_buffer(c, CONTROL_LINE_MAX);
     while ((lf = sl_chr(sl_from(conn_peek(c), seen), '\n')) == SL_NONE) {
         seen = conn_peek(c).n;
         int e = conn_fill(c);
@@ -86,7 +92,43 @@ static void answer(struct conn *c, int status, struct slice error, json_t *reply
     json_decref(o);
 }
 
-static void answer_request(struct core *core, struct conn *c, json_t *q)
+/* Who asks, at the public socket. */
+struct caller {
+    uint32_t user;
+    bool runs_node; /* root, and whom the node belongs to */
+    char name[64];
+};
+
+/* Names come from the user database, which may be anywhere. BLOCKS. */
+static int name_caller(void *arg)
+{
+    struct caller *who = arg;
+    struct passwd entry, *found = NULL;
+    char room[4096];
+    if (getpwuid_r(who->user, &entry, room, sizeof room, &found) == 0 && found)
+        snprintf(who->name, sizeof who->name, "%s", found->pw_name);
+    else snprintf(who->name, sizeof who->name, "uid%u", who->user);
+    return 0;
+}
+
+static int find_caller(struct conn *c, struct caller *who)
+{
+    int e = conn_peer_user(c, &who->user);
+    if (e) return e;
+    who->runs_node = who->user == 0 || who->user == geteuid();
+    return offload(name_caller, who);
+}
+
+/* What the kernel knows of the caller counts, not what the request says. */
+static const char *take_caller(const struct command *cmd, const struct caller *who, json_t *args)
+{
+    for (const struct arg *g = cmd->args; g && g->name; g++)
+        if (g->from == FROM_LOGIN) json_object_set_new(args, g->name, json_string(who->name));
+    return who->runs_node ? NULL : who->name;
+}
+
+/* who: NULL at the socket of the owner. */
+static void answer_request(struct core *core, struct conn *c, const struct caller *who, json_t *q)
 {
     const struct command *cmd = command_named(json_string_value(json_object_get(q, "command")));
     struct wire_payload w = {
@@ -96,11 +138,16 @@ static void answer_request(struct core *core, struct conn *c, json_t *q)
                SL("the server does not know this command: it may be another version of Tram"), NULL);
         return;
     }
+    if (who && !cmd->everyone) {
+        answer(c, EXIT_NO, SL("only root and the owner of the node may do that"), NULL);
+        return;
+    }
     struct arena a;
     struct buf error = BUF_INIT;
     ar_init(&a, 0);
     struct request r = {
         .core = core, .a = &a, .args = json_object_get(q, "args"), .reply = json_object(), .payload = &w.p};
+    if (who) r.login = take_caller(cmd, who, r.args);
     int status = command_run(cmd, &r, &error);
     if (wire_drain(&w) == 0) answer(c, status, buf_slice(&error), r.reply);
     else json_decref(r.reply);
@@ -108,26 +155,43 @@ static void answer_request(struct core *core, struct conn *c, json_t *q)
     ar_free(&a);
 }
 
-void control_session(struct core *core, struct conn *c)
+static int one_request(struct core *core, struct conn *c, const struct caller *who)
 {
     struct slice line;
-    for (;;) {
-        int64_t before = deadline_narrow(DEADLINE_IN(control_idle));
-        int e = read_lf_line(c, &line);
-        deadline_restore(before);
-        if (e) break;
-        json_t *q = json_loadb(line.p, line.n, 0, NULL);
-        conn_consume(c, line.n + 1);
-        if (!json_is_object(q) || !json_is_object(json_object_get(q, "args"))) {
-            answer(c, EXIT_WRONG_USE, SL("a request is one line of JSON with a command and args"), NULL);
-            json_decref(q);
-            break;
-        }
-        answer_request(core, c, q);
-        json_decref(q);
-        if (conn_flush(c)) break;
-    }
+    int64_t before = deadline_narrow(DEADLINE_IN(control_idle));
+    int e = read_lf_line(c, &line);
+    deadline_restore(before);
+    if (e) return e;
+    json_t *q = json_loadb(line.p, line.n, 0, NULL);
+    conn_consume(c, line.n + 1);
+    bool good = json_is_object(q) && json_is_object(json_object_get(q, "args"));
+    if (good) answer_request(core, c, who, q);
+    else answer(c, EXIT_WRONG_USE, SL("a request is one line of JSON with a command and args"), NULL);
+    json_decref(q);
+    e = conn_flush(c);
+    return good ? e : ERR_SYNTAX;
+}
+
+void control_session(struct core *core, struct conn *c, bool everyone)
+{
+    struct caller who = {0};
+    int e = everyone ? find_caller(c, &who) : 0;
+    conn_set_buffer(c, everyone ? CONTROL_PUBLIC_LINE_MAX : CONTROL_LINE_MAX);
+    int64_t before = deadline_narrow(everyone ? DEADLINE_IN(control_public_all) : RT_NEVER);
+    while (!e) e = one_request(core, c, everyone ? &who : NULL);
+    deadline_restore(before);
     conn_close(&c);
+}
+
+int control_public_folder(void)
+{
+    struct stat home;
+    int e = path_make(CONTROL_PUBLIC_FOLDER);
+    if (!e && chmod(CONTROL_PUBLIC_FOLDER, 0711)) e = err_errno(errno, "cannot open " CONTROL_PUBLIC_FOLDER);
+    if (!e && stat(".", &home) == 0 && !(home.st_mode & S_IXOTH))
+        log_warn("control", "other users of this machine cannot send: let them through the home with "
+                            "`chmod 711`, or say local_users = false in tram.conf");
+    return e;
 }
 
 /* ---- the user's end ---- */
@@ -165,14 +229,16 @@ static int receive_reply(struct conn *c, int *status, json_t **reply, struct buf
     return 0;
 }
 
-int control_call(const struct command *cmd, json_t *args, struct payload *payload, int *status,
-                 json_t **reply, struct buf *error)
+int control_call(const char *path, const struct command *cmd, json_t *args, struct payload *payload,
+                 int *status, json_t **reply, struct buf *error)
 {
     struct conn *c;
-    struct endpoint at = {.path = CONTROL_PATH};
+    struct endpoint at = {0};
+    snprintf(at.path, sizeof at.path, "%s", path);
     *reply = NULL;
     int e = conn_dial(&c, &at, NULL);
     if (e) return e;
+    conn_set_buffer(c, CONTROL_LINE_MAX);
     json_t *q = json_pack("{s:s, s:O, s:b}", "command", cmd->name, "args", args, "payload", payload != NULL);
     char *text = json_dumps(q, JSON_COMPACT);
     conn_puts(c, text);

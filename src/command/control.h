@@ -9,11 +9,18 @@
 #include "rt/conn.h"
 
 #define CONTROL_PATH "control.sock"
+/* The same for every user of the machine (mode 0666, the kernel says who it is): commands marked `everyone`,
+ * and of these only what is the user's own. The owner of the node and root may do all of them. */
+#define CONTROL_PUBLIC_FOLDER "public"
+#define CONTROL_PUBLIC_PATH "public/control.sock"
+enum { CONTROL_PUBLIC_MAX = 100 }; /* connections of all users at the same time */
 
 /* Serves one control connection; takes it over. SUSPENDS. */
-void control_session(struct core *core, struct conn *c);
+void control_session(struct core *core, struct conn *c, bool everyone);
+/* Makes the folder of the public socket. Warns when others cannot come to it. BLOCKS. */
+MUST_CHECK int control_public_folder(void);
 
-/* From the user's process. ERR_NOT_FOUND or ERR_REFUSED: no server runs there.
+/* From the user's process, through the socket at `path`. ERR_NOT_FOUND or ERR_REFUSED: no server runs there.
  * *status is the exit status; the reply is a new reference. SUSPENDS. */
-MUST_CHECK int control_call(const struct command *cmd, json_t *args, struct payload *payload, int *status,
-                            json_t **reply, struct buf *error);
+MUST_CHECK int control_call(const char *path, const struct command *cmd, json_t *args,
+                            struct payload *payload, int *status, json_t **reply, struct buf *error);

@@ -129,6 +129,7 @@ static void set_intake(struct core *core)
         .reports = core->reports,
         .hostname = c->hostname,
         .size_max = c->size_max,
+        .refuse_unknown_domains = c->refuse_unknown_domains,
         .arc_seal = c->arc_seal,
         .no_soliciting = c->no_soliciting,
     };

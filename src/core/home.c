@@ -1,6 +1,7 @@
 /* home.c - making a home. */
 #include "home.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -39,6 +40,8 @@ int home_init(const struct home_start *h)
         e = err_set(ERR_EXISTS, "there is a tram.conf here already: this home is made");
     if (!e) e = path_write("tram.conf", config_text(&a, &h->conf), 0600);
     if (!e) e = config_read(&a, "tram.conf", &c);
+    if (!e && chmod(".", 0711))
+        e = err_errno(errno, "others cannot be let through the home"); /* to public/ */
     if (!e) e = make_certificate(&c, h->domain);
     if (!e) e = core_make(&core, &c);
     if (!e) {

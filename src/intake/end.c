@@ -1,4 +1,5 @@
 /* end.c - the letter is there: the last steps of judging it, dressed with trace fields, committed. */
+#include "dns/dns.h"
 #include "intake_i.h"
 #include "mail/build.h"
 
@@ -24,6 +25,25 @@ static void verdict(struct intake_letter *l)
     if (v->disposition == MAILAUTH_REJECT || v->disposition == MAILAUTH_DEFER)
         intake_refuse(l, v->disposition == MAILAUTH_DEFER ? ERR_DNS : ERR_DENIED, v->reply, v->enhanced,
                       "%.*s", SLF(v->sentence));
+}
+
+/* Nobody could be told of what becomes of such a letter, nor answer it. Only a name that is surely not there
+ * counts: a DNS that gives no answer refuses nothing. */
+static void check_domain(struct intake_letter *l, struct slice domain, const char *whose)
+{
+    struct dns_answer answer = {0};
+    if (!domain.n || domain.p[0] == '[' || l->refusal.code) return;
+    if (dns_ask(l->in->mailauth->dns, &l->a, domain, DNS_MX, &answer) == 0 && answer.status == DNS_NXDOMAIN)
+        intake_refuse(l, ERR_DENIED, 550, "5.1.8", "The domain %.*s of the %s does not exist", SLF(domain),
+                      whose);
+}
+
+static void check_domains(struct intake_letter *l)
+{
+    size_t at = sl_rchr(l->sender, '@');
+    if (!l->judged || !l->in->refuse_unknown_domains) return;
+    check_domain(l, at == SL_NONE ? SL("") : sl_from(l->sender, at + 1), "sender");
+    check_domain(l, l->verdict.dmarc.author, "author");
 }
 
 /* What users and programs send must stand before the strictest receiver. */
@@ -139,7 +159,7 @@ static int commit(struct intake_letter *l)
 
 int intake_end(struct intake_letter *l)
 {
-    static intake_step *const steps[] = {check_lines, verdict, preflight, sign};
+    static intake_step *const steps[] = {check_lines, verdict, check_domains, preflight, sign};
     ASSERT(l->in && l->nrcpt);
     if (l->from.origin != INTAKE_STRANGER && !intake_body_is_binary(l))
         intake_bytes(l, mail_lines_end(&l->lines));

@@ -6,12 +6,25 @@ static const struct intake_refusal none;
 
 /* ---- the sender ---- */
 
+int intake_may_write_as(const struct intake *in, const struct intake_from *from, struct slice local,
+                        struct slice domain)
+{
+    if (from->login.n && sl_eqi(local, from->login) &&
+        (sl_eqi(domain, from->login_domain) || sl_eqi(domain, in->hostname)))
+        return 0;
+    if (from->account) return account_may_send_as(in->store->directory, from->account, local, domain);
+    return err_set(ERR_DENIED,
+                   "the user %.*s of this machine sends as %.*s@%.*s only, unless an account of that name "
+                   "has other addresses",
+                   SLF(from->login), SLF(from->login), SLF(from->login_domain));
+}
+
 /* A user sends only under addresses of their own; receipts have the null path. */
 static struct intake_refusal judge_sender(const struct intake *in, const struct intake_from *from,
                                           const struct intake_sender *s, struct arena *a)
 {
-    if (from->origin != INTAKE_USER || !s->domain.n) return none;
-    int e = account_may_send_as(in->store->directory, from->account, s->local, s->domain);
+    if (!intake_is_bound(from) || !s->domain.n) return none;
+    int e = intake_may_write_as(in, from, s->local, s->domain);
     if (e == ERR_DENIED) return (struct intake_refusal){550, "5.7.1", e, ar_dup(a, sl_cstr(err_text(e)))};
     return e ? intake_failure(a, e, "The directory cannot be read") : none;
 }

@@ -71,7 +71,7 @@ static void check_addresses(struct intake_letter *l, struct arena *scratch, cons
     for (size_t i = 0; i < list->n && !l->refusal.code; i++) {
         struct slice domain;
         int e = intake_ascii_domain(scratch, list->v[i].domain, &domain);
-        if (!e) e = account_may_send_as(l->in->store->directory, l->from.account, list->v[i].local, domain);
+        if (!e) e = intake_may_write_as(l->in, &l->from, list->v[i].local, domain);
         if (e == ERR_DENIED || e == ERR_SYNTAX)
             intake_refuse(l, e, 550, "5.7.1", "In %s: %s", field, err_text(e));
         else if (e) intake_fail(l, e, "The directory cannot be read");
@@ -153,7 +153,7 @@ static void check_authors(struct intake_letter *l)
     struct slice domain;
     const struct mail_field *f = mail_head_find(&l->parsed, SL("From"), 0);
     if (l->from.origin == INTAKE_STRANGER) return;
-    if (l->from.origin == INTAKE_USER) check_user(l, &scratch, &from);
+    if (intake_is_bound(&l->from)) check_user(l, &scratch, &from);
     else if (f && mail_addrs_parse(&scratch, f->body, &from) != 0) from.n = 0;
     if (!l->refusal.code && from.n && intake_ascii_domain(&scratch, from.v[0].domain, &domain) == 0)
         l->from_domain = ar_dup(&l->a, domain);

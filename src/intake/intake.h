@@ -39,10 +39,11 @@ struct intake { /* what a node's letters meet; everything is borrowed and outliv
     struct preflight_gate *preflight;    /* NULL: what leaves is not looked at */
     struct dmarc_store *reports;         /* DMARC aggregate reports; NULL: none */
     struct slice hostname;
-    uint8_t secret[32];         /* behind the marks of letters that were sent on */
-    uint64_t size_max;          /* bytes of a letter; 0 = INTAKE_SIZE_DEFAULT */
-    struct slice no_soliciting; /* RFC 3865: classes that are not wanted, with commas between; or empty */
-    bool arc_seal;              /* letters that aliases send on are sealed */
+    uint8_t secret[32];          /* behind the marks of letters that were sent on */
+    uint64_t size_max;           /* bytes of a letter; 0 = INTAKE_SIZE_DEFAULT */
+    struct slice no_soliciting;  /* RFC 3865: classes that are not wanted, with commas between; or empty */
+    bool refuse_unknown_domains; /* strangers whose domains are surely not there */
+    bool arc_seal;               /* letters that aliases send on are sealed */
 };
 uint64_t intake_size_max(const struct intake *in);
 
@@ -54,6 +55,9 @@ enum intake_origin {
 };
 struct intake_from { /* slices and pointers live until intake_drop() */
     enum intake_origin origin;
+    /* A program whose user is neither root nor the node's owner: writes as login@ one of these, and as
+     * `account`, which bears that name, may. Empty: as anybody. */
+    struct slice login, login_domain;
     struct slice by;     /* a program, ours: who or what it is, for the trace ("root with `tram send`") */
     const char *session; /* as the log names it, or NULL */
     /* a session: */

@@ -20,6 +20,15 @@ void intake_run(struct intake_letter *l, intake_step *const *step, size_t n);
 /* Bytes that come now stand in a body that has no lines. */
 static inline bool intake_body_is_binary(const struct intake_letter *l) { return l->binary && l->head_done; }
 
+/* ---- envelope.c ---- */
+static inline bool intake_is_bound(const struct intake_from *from) /* to own addresses */
+{
+    return from->origin == INTAKE_USER || from->login.n;
+}
+/* May who hands it over write under this address? ERR_DENIED. SUSPENDS. */
+MUST_CHECK int intake_may_write_as(const struct intake *in, const struct intake_from *from,
+                                   struct slice local, struct slice domain);
+
 /* ---- head.c: the header section is there. SUSPENDS ---- */
 void intake_head_complete(struct intake_letter *l);
 /* What Delivered-To says of an address that sends the letter on: the address, or to those who may not see

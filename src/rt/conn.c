@@ -134,6 +134,7 @@ int conn_fail(struct conn *c, int e)
 
 const struct endpoint *conn_peer(const struct conn *c) { return &c->peer; }
 const struct endpoint *conn_local(const struct conn *c) { return &c->local; }
+int conn_peer_user(const struct conn *c, uint32_t *user) { return sock_peer_user(c->sock, user); }
 int conn_error(const struct conn *c) { return c->err ? c->err : c->read_err; }
 bool conn_is_tls(const struct conn *c) { return c->tls != NULL; }
 uint64_t conn_bytes_in(const struct conn *c) { return c->bytes_in; }

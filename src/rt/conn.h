@@ -17,7 +17,7 @@ struct listener;
 /* ---- coming to be ---- */
 
 /* Binds and listens (SO_REUSEADDR; IPV6_V6ONLY). at->path: a Unix socket, mode
- * 0600, a stale one is replaced. Every loop may accept from the same listener.
+ * 0600 (0666 for everyone), a stale one is replaced. Every loop may accept from the same listener.
  * ERR_BUSY port in use, ERR_DENIED. The sentence names the address. */
 MUST_CHECK int listener_open(struct listener **out, const struct endpoint *at);
 /* Waiting accepts end with ERR_CANCELED, and later ones (with a copy of the pointer) too. */
@@ -42,6 +42,8 @@ void conn_abort(struct conn *c);
 
 const struct endpoint *conn_peer(const struct conn *c);
 const struct endpoint *conn_local(const struct conn *c);
+/* Of a Unix socket: the number of the user at the other end, as the kernel knows it. ERR_UNSUPPORTED. */
+MUST_CHECK int conn_peer_user(const struct conn *c, uint32_t *user);
 int conn_error(const struct conn *c); /* 0 or the sticky error */
 
 /* ---- reading ---- */

@@ -125,6 +125,16 @@ void sock_local(struct sock *s, struct endpoint *out)
     else memset(out, 0, sizeof *out);
 }
 
+int sock_peer_user(struct sock *s, uint32_t *user)
+{
+    struct ucred c;
+    socklen_t n = sizeof c;
+    if (getsockopt(s->fd, SOL_SOCKET, SO_PEERCRED, &c, &n) != 0 || n != sizeof c || c.uid == (uid_t)-1)
+        return err_set(ERR_UNSUPPORTED, "only a Unix socket has users");
+    *user = c.uid;
+    return 0;
+}
+
 static int fail(int fd, const char *what, const struct endpoint *at)
 {
     char text[ENDPOINT_TEXT_MAX];
@@ -149,10 +159,11 @@ static bool stale(const struct endpoint *at, const union address *a, socklen_t n
 
 static int bind_unix(int fd, const struct endpoint *at, const union address *a, socklen_t n)
 {
+    mode_t mode = at->everyone ? 0666 : 0600;
     if (stale(at, a, n)) (void)unlink(at->path);
     if (fchmod(fd, 0600) != 0) return -1; /* the mode of the name that bind() makes */
     if (bind(fd, &a->any, n) != 0) return -1;
-    return chmod(at->path, 0600);
+    return chmod(at->path, mode);
 }
 
 static int bind_inet(int fd, const union address *a, socklen_t n)

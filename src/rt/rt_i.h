@@ -228,6 +228,7 @@ MUST_CHECK int sock_accept(struct sock *l, struct sock **out, struct endpoint *p
 MUST_CHECK int sock_connect(struct sock **out, const struct endpoint *to, const struct ip *from);
 MUST_CHECK int sock_connected(struct sock *s);
 void sock_local(struct sock *s, struct endpoint *out);
+MUST_CHECK int sock_peer_user(struct sock *s, uint32_t *user);
 void sock_ack(struct sock *s); /* acknowledges at once what came; for this time only */
 MUST_CHECK ssize_t sock_recv(struct sock *s, void *p, size_t n);            /* > 0; ERR_EOF at the end */
 MUST_CHECK ssize_t sock_send(struct sock *s, const struct iovec *v, int n); /* > 0; ERR_EOF: peer is gone */

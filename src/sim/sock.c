@@ -315,6 +315,13 @@ int sock_connect(struct sock **out, const struct endpoint *to, const struct ip *
 
 void sock_local(struct sock *s, struct endpoint *out) { *out = s->local; }
 
+int sock_peer_user(struct sock *s, uint32_t *user)
+{
+    *user = 0; /* a node has one user */
+    return s->remote.path[0] || s->local.path[0] ? 0
+                                                 : err_set(ERR_UNSUPPORTED, "only a Unix socket has users");
+}
+
 /* ---- the end ---- */
 
 /* Its place in the world goes: the port it listened at, the stream it was an end of. */

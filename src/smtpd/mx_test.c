@@ -575,6 +575,40 @@ TEST(mx_duties_reach_postmaster)
     world_end(&w);
 }
 
+static void refuse_unknown(struct world *w) { w->intake.refuse_unknown_domains = true; }
+
+/* Only names that are surely not there count: what the DNS does not tell refuses nothing. */
+TEST(mx_domains_that_do_not_exist)
+{
+    static const struct {
+        const char *sender, *from, *refused;
+    } cases[] = {
+        {"x@gone.test", "x@suspect.test", "550 5.1.8 The domain gone.test of the sender"},
+        {"carol@one.test", "x@gone.test", "550 5.1.8 The domain gone.test of the author"},
+        {"x@a.b.gone.test", "x@suspect.test", "550 5.1.8 "},
+        {"", "x@suspect.test", "250 "},
+        {"x@[192.0.2.1]", "x@suspect.test", "250 "},
+        {"carol@one.test", "carol@one.test", "250 "},
+    };
+    for (int refuses = 0; refuses < 2; refuses++) {
+        struct world w;
+        struct client cl;
+        world_begin(&w, refuses ? refuse_unknown : NULL);
+        client_open(&cl, &w, SMTPD_MX);
+        talk(&cl, "EHLO mail.one.test");
+        for (size_t i = 0; i < COUNT_OF(cases); i++) {
+            const char *want = refuses ? cases[i].refused : "250 ";
+            talk(&cl, ar_cstr(&cl.a, ar_printf(&cl.a, "MAIL FROM:<%s>", cases[i].sender)));
+            talk(&cl, "RCPT TO:<alice@home.test>");
+            struct slice said = send_letter(&cl, ar_printf(&cl.a, "From: %s\r\n\r\n.\r\n", cases[i].from));
+            if (!sl_starts(said, sl_cstr(want)))
+                test_fail(__FILE__, __LINE__, "%s, %s: %.*s", cases[i].sender, cases[i].from, SLF(said));
+        }
+        client_close(&cl);
+        world_end(&w);
+    }
+}
+
 TEST(mx_quoted_senders_keep_their_quotes)
 {
     struct world w;

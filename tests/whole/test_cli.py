@@ -200,6 +200,12 @@ def test_json_is_json(one):
         json.loads(one.tram(*words, "--json").stdout)
 
 
+def test_json_of_an_unknown_command(one):
+    for words in (("nonsense", "--json"), ("--json",), ("queue", "nonsense", "--json"), ("queue", "show", "--json"), ("domain", "add", "--json")):
+        done = one.tram(*words, status=2)
+        assert json.loads(done.stdout)["status"] == 2 and not done.stderr, words
+
+
 def test_nobody_else_reads_what_a_home_holds(one):
     old = os.umask(0)
     try:
