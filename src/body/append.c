@@ -13,8 +13,8 @@ static int write_head(struct pack *p)
 {
     uint8_t page[PACK_PAGE];
     pack_head_put(&p->head, page);
-    int rc = file_pwrite(p->file, page, sizeof page, 0);
-    return rc ? rc : file_sync(p->file);
+    int e = file_pwrite(p->file, page, sizeof page, 0);
+    return e ? e : file_sync(p->file);
 }
 
 /* The header is durable before the name is, so a pack under its final name has a header. */
@@ -28,17 +28,17 @@ static int pack_create(struct body_store *b, enum body_class cls, struct pack **
     p->last = p->head.created;
     p->open = p->known = true;
     body_path(b, cls, p->head.number, true, path);
-    int rc = file_open(&p->file, path, FILE_WRITE | FILE_CREATE | FILE_EXCL);
-    if (rc == 0) rc = write_head(p);
-    if (rc == 0) rc = pack_publish(b, &p->head);
-    if (rc == 0) rc = file_truncate(p->file, b->pack_bytes + PACK_PAGE);
-    if (rc == 0) {
+    int e = file_open(&p->file, path, FILE_WRITE | FILE_CREATE | FILE_EXCL);
+    if (e == 0) e = write_head(p);
+    if (e == 0) e = pack_publish(b, &p->head);
+    if (e == 0) e = file_truncate(p->file, b->pack_bytes + PACK_PAGE);
+    if (e == 0) {
         pack_add(b, p);
         *out = p;
         return 0;
     }
     char why[ERR_TEXT_MAX];
-    snprintf(why, sizeof why, "%s", err_text(rc));
+    snprintf(why, sizeof why, "%s", err_text(e));
     /* Whichever name it has: what cannot be removed now is found, and swept, after the next start. */
     if (p->file && path_unlink(path)) {
         body_path(b, cls, p->head.number, false, path);
@@ -46,7 +46,7 @@ static int pack_create(struct body_store *b, enum body_class cls, struct pack **
     }
     file_close(&p->file);
     free(p);
-    return err_set(rc, "%s", why);
+    return err_set(e, "%s", why);
 }
 
 /* Ends the current pack of the class. One that could not be written any more gets its seal when it is opened
@@ -55,10 +55,10 @@ static int rotate(struct body_store *b, enum body_class cls, bool seal)
 {
     struct pack *p = b->current[cls];
     if (!p) return 0;
-    int rc = seal ? pack_seal(p, p->last) : 0;
+    int e = seal ? pack_seal(p, p->last) : 0;
     pack_closes(b, p);
     b->current[cls] = NULL;
-    return rc;
+    return e;
 }
 
 static int ready_pack(struct body_store *b, enum body_class cls)
@@ -105,9 +105,9 @@ static int group_write(struct body_store *b, struct pack *p, struct append **in,
         at += record_span(size, origin);
         origins += origin;
     }
-    int rc = file_pwritev(p->file, part, parts, p->bytes);
-    if (rc == 0) rc = file_sync(p->file);
-    if (rc) return rc;
+    int e = file_pwritev(p->file, part, parts, p->bytes);
+    if (e == 0) e = file_sync(p->file);
+    if (e) return e;
     lock_take(&b->lock);
     p->bytes = at;
     p->origins += origins;
@@ -127,11 +127,11 @@ static void answer(struct append *a, struct pack *p, int status)
 
 static void append_group(struct body_store *b, enum body_class cls, struct append **in, size_t n)
 {
-    int rc = ready_pack(b, cls);
+    int e = ready_pack(b, cls);
     struct pack *p = b->current[cls];
-    if (rc == 0) rc = group_write(b, p, in, n);
-    for (size_t i = 0; i < n; i++) answer(in[i], p, rc);
-    if (rc == 0 || !b->current[cls]) return;
+    if (e == 0) e = group_write(b, p, in, n);
+    for (size_t i = 0; i < n; i++) answer(in[i], p, e);
+    if (e == 0 || !b->current[cls]) return;
     /* Nothing is known about the rest of this file: it gives its space back and is not written any more. */
     (void)!file_truncate(p->file, p->bytes);
     (void)!rotate(b, cls, false);
@@ -154,8 +154,8 @@ void writer_append_handle(void *ctx, struct job *jobs)
         if (a->kind != APPEND_ROTATE) continue;
         int first = 0;
         for (int cls = 0; cls < BODY_CLASSES; cls++) {
-            int rc = rotate(b, (enum body_class)cls, true);
-            if (!first) first = rc;
+            int e = rotate(b, (enum body_class)cls, true);
+            if (!first) first = e;
         }
         answer(a, NULL, first);
     }

@@ -39,13 +39,13 @@ static int write_body(struct world *w, struct arena *a, unsigned i)
 {
     struct body_writer *x;
     struct slice s = bytes_of(a, i);
-    int rc = body_begin(w->b, i % 2 ? BODY_MAIL : BODY_QUEUE, &x);
-    if (rc == 0) rc = body_write(x, sl_sub(s, s.n / 3, s.n));
-    if (rc == 0)
+    int e = body_begin(w->b, i % 2 ? BODY_MAIL : BODY_QUEUE, &x);
+    if (e == 0) e = body_write(x, sl_sub(s, s.n / 3, s.n));
+    if (e == 0)
         return body_finish(&x, sl_sub(s, 0, s.n / 3 < BODY_PREFIX_MAX ? s.n / 3 : 0), SL(""),
                            &w->kept[i].ref);
     body_abandon(&x);
-    return rc;
+    return e;
 }
 
 static void writer(void *arg)
@@ -67,25 +67,25 @@ static int work(void *arg)
     struct world *w = arg;
     struct writer x[WRITERS];
     struct group g;
-    int rc = body_open(&w->b, "bodies", 12000);
-    if (rc) return rc;
+    int e = body_open(&w->b, "bodies", 12000);
+    if (e) return e;
     group_init(&g);
     for (unsigned i = 0; i < WRITERS; i++) {
         x[i] = (struct writer){w, i};
         if (group_go(&g, "writer", writer, &x[i])) break;
     }
-    rc = group_wait(&g);
+    e = group_wait(&g);
     body_close(&w->b);
-    return rc;
+    return e;
 }
 
 static int look(void *arg)
 {
     struct world *w = arg;
     struct arena a;
-    int rc = body_open(&w->b, "bodies", 12000);
-    CHECK_OK(rc);
-    if (rc) return rc;
+    int e = body_open(&w->b, "bodies", 12000);
+    CHECK_OK(e);
+    if (e) return e;
     ar_init(&a, 0);
     w->readable = 0;
     for (unsigned i = 0; i < BODIES; i++) {
@@ -116,10 +116,10 @@ TEST(acknowledged_bodies_survive_a_power_cut_at_every_step) { power_cut_everywhe
 static int open_and_close(void *arg)
 {
     struct world *w = arg;
-    int rc = body_open(&w->b, "bodies", 12000);
-    CHECK_OK(rc);
-    if (rc == 0) body_close(&w->b);
-    return rc;
+    int e = body_open(&w->b, "bodies", 12000);
+    CHECK_OK(e);
+    if (e == 0) body_close(&w->b);
+    return e;
 }
 
 TEST(packs_that_cannot_be_read_stop_no_start)
@@ -146,8 +146,8 @@ static int work_with_jumps(void *arg)
     struct arena a;
     size_t n;
     uint64_t last = 0;
-    int rc = body_open(&w->b, "bodies", 2000); /* each body ends its pack */
-    if (rc) return rc;
+    int e = body_open(&w->b, "bodies", 2000); /* each body ends its pack */
+    if (e) return e;
     ar_init(&a, 0);
     for (unsigned i = 0; i < BODIES; i++) {
         sim_clock_skew(w->p.node, i % 3 == 0 ? 30 * years : i % 3 == 1 ? -years : 0);

@@ -16,9 +16,9 @@ static bool begin(struct place_for_tests *t, uint64_t pack_bytes)
 {
     *t = (struct place_for_tests){.dir = "/tmp/tram-body-test-XXXXXX"};
     ar_init(&t->a, 0);
-    int rc = mkdtemp(t->dir) ? body_open(&t->b, t->dir, pack_bytes) : ERR_IO;
-    CHECK_OK(rc);
-    return rc == 0;
+    int e = mkdtemp(t->dir) ? body_open(&t->b, t->dir, pack_bytes) : ERR_IO;
+    CHECK_OK(e);
+    return e == 0;
 }
 
 static void end(struct place_for_tests *t)

@@ -17,8 +17,8 @@ int body_packs(struct body_store *b, struct arena *a, struct body_pack **out, si
 {
     size_t cap = 64;
     int64_t now = rt_now();
-    int rc = body_on_thread(POOL_CARE, learn_on_thread, b);
-    if (rc) return rc;
+    int e = body_on_thread(POOL_CARE, learn_on_thread, b);
+    if (e) return e;
     *out = ar_array(a, struct body_pack, cap);
     *n = 0;
     lock_take(&b->lock);
@@ -47,8 +47,8 @@ static int drop_on_thread(void *arg)
     struct drop *d = arg;
     char path[BODY_PATH_MAX];
     body_path(d->b, d->p->head.cls, d->p->head.number, false, path);
-    int rc = path_unlink(path);
-    return rc ? rc : path_sync_dir(d->b->dir);
+    int e = path_unlink(path);
+    return e ? e : path_sync_dir(d->b->dir);
 }
 
 int body_drop_pack(struct body_store *b, uint64_t number)
@@ -64,9 +64,9 @@ int body_drop_pack(struct body_store *b, uint64_t number)
     lock_release(&b->lock);
     if (!d.p) return err_set(ERR_NOT_FOUND, "the pack %016llx is not there", (unsigned long long)number);
     if (busy) return err_set(ERR_BUSY, "the pack %016llx is in use", (unsigned long long)number);
-    int rc = body_on_thread(POOL_CARE, drop_on_thread, &d);
+    int e = body_on_thread(POOL_CARE, drop_on_thread, &d);
     pack_release(b, d.p);
-    return rc;
+    return e;
 }
 
 struct origin_read {
@@ -93,8 +93,8 @@ static int origin_on_thread(void *arg)
     struct origin_read *o = arg;
     uint8_t header[RECORD_HEADER];
     struct record r;
-    int rc = pack_learn(o->b, o->p);
-    if (rc || o->p->damaged) return rc;
+    int e = pack_learn(o->b, o->p);
+    if (e || o->p->damaged) return e;
     const struct pack_head *h = &o->p->head;
     o->stamp = h->stamp;
     struct large l = place_large(o->pl);
@@ -111,13 +111,13 @@ static int origin_read(struct body_store *b, const struct place *pl, struct aren
                        uint64_t *stamp)
 {
     struct origin_read o = {.b = b, .pl = pl, .a = a, .origin = SL("")};
-    int rc = pack_hold(b, pl->pack, &o.p);
-    if (rc) return rc;
-    rc = body_on_thread(POOL_CARE, origin_on_thread, &o);
+    int e = pack_hold(b, pl->pack, &o.p);
+    if (e) return e;
+    e = body_on_thread(POOL_CARE, origin_on_thread, &o);
     pack_release(b, o.p);
     *origin = o.origin;
     *stamp = o.stamp;
-    return rc;
+    return e;
 }
 
 /* Through memory when it is small, piece by piece when it is large. */
@@ -129,25 +129,25 @@ int body_move(struct body_store *b, const struct body_ref *from, enum body_class
     struct slice origin = SL("");
     uint64_t stamp = 0;
     ar_init(&a, 0);
-    int rc = place_get(from, &pl);
-    if (rc == 0) rc = origin_read(b, &pl, &a, &origin, &stamp);
-    if (rc == 0) rc = body_begin(b, cls, &w);
-    if (rc) {
+    int e = place_get(from, &pl);
+    if (e == 0) e = origin_read(b, &pl, &a, &origin, &stamp);
+    if (e == 0) e = body_begin(b, cls, &w);
+    if (e) {
         ar_free(&a);
-        return rc;
+        return e;
     }
     writer_stamp(w, stamp);
     char *piece = xmalloc(BODY_SMALL);
     int64_t got = 0;
-    for (uint64_t at = 0; rc == 0 && at < pl.size; at += (uint64_t)got) {
+    for (uint64_t at = 0; e == 0 && at < pl.size; at += (uint64_t)got) {
         got = body_read(b, from, at, piece, BODY_SMALL);
-        rc = got < 0 ? (int)got : body_write(w, sl(piece, (size_t)got));
+        e = got < 0 ? (int)got : body_write(w, sl(piece, (size_t)got));
     }
     free(piece);
-    if (rc == 0) rc = body_finish(&w, sl(NULL, 0), origin, to);
+    if (e == 0) e = body_finish(&w, sl(NULL, 0), origin, to);
     else body_abandon(&w);
     ar_free(&a);
-    return rc;
+    return e;
 }
 
 /* ---- verifying ---- */
@@ -193,8 +193,8 @@ static int verify_on_thread(void *arg)
 {
     struct verify *v = arg;
     uint64_t end;
-    int rc = pack_learn(v->store, v->pack);
-    if (rc) return rc;
+    int e = pack_learn(v->store, v->pack);
+    if (e) return e;
     if (v->pack->damaged)
         return err_set(ERR_CORRUPT, "the header of the pack %016llx is damaged",
                        (unsigned long long)v->pack->head.number);
@@ -207,11 +207,11 @@ static int verify_on_thread(void *arg)
 
 static int verify_pack(struct body_store *b, uint64_t number, struct verify *v)
 {
-    int rc = pack_hold(b, number, &v->pack);
-    if (rc) return rc;
-    rc = body_on_thread(POOL_CARE, verify_on_thread, v);
+    int e = pack_hold(b, number, &v->pack);
+    if (e) return e;
+    e = body_on_thread(POOL_CARE, verify_on_thread, v);
     pack_release(b, v->pack);
-    return rc;
+    return e;
 }
 
 int body_verify(struct body_store *b, uint64_t number, void (*each)(void *arg, const struct body_seen *seen),
@@ -223,14 +223,14 @@ int body_verify(struct body_store *b, uint64_t number, void (*each)(void *arg, c
     struct body_pack *pack;
     size_t n;
     ar_init(&a, 0);
-    int rc = body_packs(b, &a, &pack, &n), worst = 0;
-    for (size_t i = 0; rc == 0 && i < n; i++) {
-        rc = verify_pack(b, pack[i].number, &v);
-        if (rc == ERR_CORRUPT) worst = rc, rc = 0; /* a pack whose header is damaged: go on with the others */
-        if (rc == ERR_NOT_FOUND) rc = 0;           /* dropped meanwhile */
+    int e = body_packs(b, &a, &pack, &n), worst = 0;
+    for (size_t i = 0; e == 0 && i < n; i++) {
+        e = verify_pack(b, pack[i].number, &v);
+        if (e == ERR_CORRUPT) worst = e, e = 0; /* a pack whose header is damaged: go on with the others */
+        if (e == ERR_NOT_FOUND) e = 0;          /* dropped meanwhile */
     }
     ar_free(&a);
-    return rc ? rc : worst;
+    return e ? e : worst;
 }
 
 /* ---- copying ---- */
@@ -264,8 +264,8 @@ static int backup_pack(const struct backup *k, const struct body_pack *p)
     body_path(k->b, p->cls, p->number, false, from);
     if ((size_t)snprintf(to, sizeof to, "%s/%s", k->to, name) >= sizeof to)
         return err_set(ERR_TOO_LONG, "the path is too long");
-    int rc = path_link(from, to);
-    if (rc == 0 || rc == ERR_EXISTS || rc == ERR_FULL) return rc;
+    int e = path_link(from, to);
+    if (e == 0 || e == ERR_EXISTS || e == ERR_FULL) return e;
     return path_copy(from, to); /* to another file system */
 }
 
@@ -293,16 +293,16 @@ int body_backup(struct body_store *b, const char *to, int (*go_on)(void *arg), v
     struct backup k = {.b = b, .to = to};
     struct append seal = {.kind = APPEND_ROTATE};
     ar_init(&a, 0);
-    int rc = writer_append_do(b, &seal); /* what is written from now on goes to packs that are not copied */
-    if (rc == 0) {
+    int e = writer_append_do(b, &seal); /* what is written from now on goes to packs that are not copied */
+    if (e == 0) {
         backup_list(&k, &a);
-        rc = body_on_thread(POOL_CARE, backup_begin, &k);
+        e = body_on_thread(POOL_CARE, backup_begin, &k);
     }
-    for (; rc == 0 && k.at < k.n; k.at++) {
-        rc = go_on ? go_on(arg) : 0;
-        if (rc == 0) rc = body_on_thread(POOL_CARE, backup_next, &k);
+    for (; e == 0 && k.at < k.n; k.at++) {
+        e = go_on ? go_on(arg) : 0;
+        if (e == 0) e = body_on_thread(POOL_CARE, backup_next, &k);
     }
-    if (rc == 0) rc = body_on_thread(POOL_CARE, backup_end, &k);
+    if (e == 0) e = body_on_thread(POOL_CARE, backup_end, &k);
     ar_free(&a);
-    return rc;
+    return e;
 }

@@ -74,9 +74,9 @@ static int head_copy_get(struct pack_head *h, const uint8_t *p)
 
 int pack_head_get(struct pack_head *h, const uint8_t *page, size_t n)
 {
-    int rc = n < PACK_HEADER ? ERR_CORRUPT : head_copy_get(h, page);
-    if (rc == ERR_CORRUPT && n >= PACK_COPY + PACK_HEADER) rc = head_copy_get(h, page + PACK_COPY);
-    return rc == ERR_CORRUPT ? err_set(rc, "both copies of the pack's header are damaged") : rc;
+    int e = n < PACK_HEADER ? ERR_CORRUPT : head_copy_get(h, page);
+    if (e == ERR_CORRUPT && n >= PACK_COPY + PACK_HEADER) e = head_copy_get(h, page + PACK_COPY);
+    return e == ERR_CORRUPT ? err_set(e, "both copies of the pack's header are damaged") : e;
 }
 
 /* ---- the header of a record ----

@@ -16,17 +16,17 @@ struct away {
 static int away(void *arg)
 {
     struct away *w = arg;
-    int rc = w->fn(w->arg);
-    if (rc < 0) snprintf(w->why, sizeof w->why, "%s", err_text(rc));
-    return rc;
+    int e = w->fn(w->arg);
+    if (e < 0) snprintf(w->why, sizeof w->why, "%s", err_text(e));
+    return e;
 }
 
 int body_on_thread(enum rt_pool pool, int (*fn)(void *), void *arg)
 {
     if (!fiber_current()) return fn(arg);
     struct away w = {.fn = fn, .arg = arg};
-    int rc = offload_on(pool, away, &w);
-    return rc < 0 && w.why[0] ? err_set(rc, "%s", w.why) : rc;
+    int e = offload_on(pool, away, &w);
+    return e < 0 && w.why[0] ? err_set(e, "%s", w.why) : e;
 }
 
 /* ---- the table ---- */
@@ -203,8 +203,8 @@ static int hold_open(void *arg)
     struct file *f = NULL;
     char path[BODY_PATH_MAX];
     body_path(h->b, h->p->head.cls, h->p->head.number, false, path);
-    int rc = file_open(&f, path, FILE_READ);
-    if (rc) return rc;
+    int e = file_open(&f, path, FILE_READ);
+    if (e) return e;
     lock_take(&h->b->lock);
     if (!h->p->file) {
         h->p->file = f;
@@ -229,10 +229,10 @@ int pack_hold(struct body_store *b, uint64_t number, struct pack **out)
     lock_release(&b->lock);
     if (!p) return err_set(ERR_NOT_FOUND, "the pack %016llx is not there", (unsigned long long)number);
     struct hold h = {b, p};
-    int rc = there ? 0 : body_on_thread(POOL_DISK, hold_open, &h);
-    if (rc) pack_release(b, p);
+    int e = there ? 0 : body_on_thread(POOL_DISK, hold_open, &h);
+    if (e) pack_release(b, p);
     else *out = p;
-    return rc;
+    return e;
 }
 
 static int free_on_thread(void *arg)
@@ -271,8 +271,8 @@ int pack_publish(struct body_store *b, const struct pack_head *h)
     char part[BODY_PATH_MAX], path[BODY_PATH_MAX];
     body_path(b, h->cls, h->number, true, part);
     body_path(b, h->cls, h->number, false, path);
-    int rc = path_rename(part, path);
-    return rc ? rc : path_sync_dir(b->dir);
+    int e = path_rename(part, path);
+    return e ? e : path_sync_dir(b->dir);
 }
 
 int pack_seal(struct pack *p, int64_t last)
@@ -281,8 +281,8 @@ int pack_seal(struct pack *p, int64_t last)
     struct record seal = {.kind = RECORD_SEAL, .offset = p->bytes, .size = (uint64_t)last};
     seal.origin = (uint32_t)p->origins;
     record_put(&p->head, &seal, header);
-    int rc = file_pwrite(p->file, header, sizeof header, p->bytes);
-    return rc ? rc : file_truncate(p->file, p->bytes + sizeof header);
+    int e = file_pwrite(p->file, header, sizeof header, p->bytes);
+    return e ? e : file_truncate(p->file, p->bytes + sizeof header);
 }
 
 /* True when the file ends with a seal: everything up to it was written. */
@@ -329,9 +329,9 @@ static void add_origin(void *arg, const struct record *r, struct slice origin, i
 
 static int seal_end(struct pack *p, uint64_t size)
 {
-    int rc = pack_scan(p->file, &p->head, size, add_origin, p, &p->bytes);
-    if (rc == 0) rc = written_end(p->file, size, &p->bytes);
-    if (rc) return rc;
+    int e = pack_scan(p->file, &p->head, size, add_origin, p, &p->bytes);
+    if (e == 0) e = written_end(p->file, size, &p->bytes);
+    if (e) return e;
     p->bytes = record_padded(p->bytes);
     p->last = rt_wall_seconds();
     return pack_seal(p, p->last);
@@ -342,14 +342,14 @@ static int pack_read_head(struct pack *p, enum body_class cls, uint64_t number, 
     uint8_t page[PACK_PAGE];
     int64_t got = file_pread(p->file, page, sizeof page, 0);
     if (got < 0) return (int)got;
-    int rc = pack_head_get(&p->head, page, (size_t)got);
+    int e = pack_head_get(&p->head, page, (size_t)got);
     struct large l = {.content = p->head.content, .prefix = p->head.prefix};
-    if (rc == 0 && (p->head.number != number || p->head.cls != cls))
-        rc = err_set(ERR_CORRUPT, "the header is another pack's");
-    if (rc == 0 && p->head.kind == PACK_LARGE &&
+    if (e == 0 && (p->head.number != number || p->head.cls != cls))
+        e = err_set(ERR_CORRUPT, "the header is another pack's");
+    if (e == 0 && p->head.kind == PACK_LARGE &&
         (l.content > size || large_origin(&l) + p->head.origin > size))
-        rc = err_set(ERR_CORRUPT, "the pack of a large body is cut short");
-    return rc;
+        e = err_set(ERR_CORRUPT, "the pack of a large body is cut short");
+    return e;
 }
 
 /* Into a pack of the caller's own, which nobody else sees. */
@@ -359,22 +359,22 @@ static int read_pack(struct body_store *b, struct pack *p)
     uint64_t number = p->head.number, size = 0;
     char path[BODY_PATH_MAX];
     body_path(b, cls, number, false, path);
-    int rc = file_open(&p->file, path, FILE_WRITE);
-    if (rc == 0) rc = file_size(p->file, &size);
-    if (rc == 0) rc = pack_read_head(p, cls, number, size);
+    int e = file_open(&p->file, path, FILE_WRITE);
+    if (e == 0) e = file_size(p->file, &size);
+    if (e == 0) e = pack_read_head(p, cls, number, size);
     p->bytes = size;
     p->last = p->head.created;
     p->origins = p->head.origin;
-    if (rc == 0 && p->head.kind == PACK_SHARED && !sealed(p, size)) rc = seal_end(p, size);
-    if (rc == ERR_CORRUPT) {
-        log_error("body", "%s: %s; only what the index refers to can be found in it", path, err_text(rc));
+    if (e == 0 && p->head.kind == PACK_SHARED && !sealed(p, size)) e = seal_end(p, size);
+    if (e == ERR_CORRUPT) {
+        log_error("body", "%s: %s; only what the index refers to can be found in it", path, err_text(e));
         p->damaged = true;
         p->head = (struct pack_head){.number = number, .cls = cls};
         p->origins = 0;
-        rc = 0;
+        e = 0;
     }
     file_close(&p->file);
-    return rc < 0 ? err_prefix(rc, "%s", path) : 0;
+    return e < 0 ? err_prefix(e, "%s", path) : 0;
 }
 
 int pack_learn(struct body_store *b, struct pack *p)
@@ -383,8 +383,8 @@ int pack_learn(struct body_store *b, struct pack *p)
     struct pack got = {.head = p->head, .known = p->known};
     lock_release(&b->lock);
     if (got.known) return 0;
-    int rc = read_pack(b, &got);
-    if (rc) return rc;
+    int e = read_pack(b, &got);
+    if (e) return e;
     lock_take(&b->lock);
     if (!p->known) { /* else another thread was quicker, and found the same */
         p->head = got.head;
@@ -413,10 +413,10 @@ void packs_learn(struct body_store *b)
             for (struct link *again; (again = list_shift(&failed));) list_push(&b->unread, again);
         lock_release(&b->lock);
         if (!p) return;
-        int rc = pack_learn(b, p);
-        if (rc) log_warn("body", "%s", err_text(rc));
+        int e = pack_learn(b, p);
+        if (e) log_warn("body", "%s", err_text(e));
         lock_take(&b->lock);
-        if (rc && !p->gone) list_push(&failed, &p->unread);
+        if (e && !p->gone) list_push(&failed, &p->unread);
         lock_release(&b->lock);
         pack_release(b, p);
     }

@@ -22,8 +22,8 @@ static int read_exactly(struct file *f, const struct place *pl, void *p, size_t 
 /* The whole body of a shared pack into p. */
 static int shared_whole(struct file *f, const struct place *pl, void *p)
 {
-    int rc = read_exactly(f, pl, p, (size_t)pl->size, pl->at + RECORD_HEADER);
-    if (rc) return rc;
+    int e = read_exactly(f, pl, p, (size_t)pl->size, pl->at + RECORD_HEADER);
+    if (e) return e;
     return crc32c(0, p, (size_t)pl->size) == pl->sum ? 0 : damaged(pl);
 }
 
@@ -31,10 +31,10 @@ static int shared_range(struct file *f, const struct place *pl, uint64_t at, cha
 {
     if (n == pl->size) return shared_whole(f, pl, p);
     char *whole = xmalloc((size_t)pl->size);
-    int rc = shared_whole(f, pl, whole);
-    if (rc == 0) memcpy(p, whole + at, n);
+    int e = shared_whole(f, pl, whole);
+    if (e == 0) memcpy(p, whole + at, n);
     free(whole);
-    return rc;
+    return e;
 }
 
 /* Chunks [first, last] into room, checked; *from: the file offset of the first byte. */
@@ -46,50 +46,49 @@ static int chunks_read(struct file *f, const struct place *pl, uint64_t first, u
     uint64_t from, to, end;
     large_chunk(&l, first, start, &to);
     large_chunk(&l, last, &from, &end);
-    int rc = read_exactly(f, pl, room, (size_t)(end - *start), *start);
-    if (rc == 0)
-        rc = read_exactly(f, pl, sums, (size_t)(4 * (last - first + 1)), large_table(&l) + 4 * first);
-    for (uint64_t i = first; rc == 0 && i <= last; i++) {
+    int e = read_exactly(f, pl, room, (size_t)(end - *start), *start);
+    if (e == 0) e = read_exactly(f, pl, sums, (size_t)(4 * (last - first + 1)), large_table(&l) + 4 * first);
+    for (uint64_t i = first; e == 0 && i <= last; i++) {
         const uint8_t *s = sums + 4 * (i - first);
         uint32_t want = (uint32_t)s[0] | (uint32_t)s[1] << 8 | (uint32_t)s[2] << 16 | (uint32_t)s[3] << 24;
         large_chunk(&l, i, &from, &to);
-        if (crc32c(0, room + (from - *start), (size_t)(to - from)) != want) rc = damaged(pl);
+        if (crc32c(0, room + (from - *start), (size_t)(to - from)) != want) e = damaged(pl);
     }
-    return rc;
+    return e;
 }
 
 static int large_range(struct file *f, const struct place *pl, uint64_t at, char *p, size_t n)
 {
     struct large l = place_large(pl);
     uint8_t *room = xmalloc(PIECE + 2 * PACK_CHUNK);
-    int rc = 0;
-    while (rc == 0 && n) {
+    int e = 0;
+    while (e == 0 && n) {
         size_t piece = n < PIECE ? n : PIECE;
         uint64_t start;
-        rc = chunks_read(f, pl, large_chunk_of(&l, at), large_chunk_of(&l, at + piece - 1), room, &start);
-        if (rc) break;
+        e = chunks_read(f, pl, large_chunk_of(&l, at), large_chunk_of(&l, at + piece - 1), room, &start);
+        if (e) break;
         memcpy(p, room + (large_start(&l) + at - start), piece);
         p += piece, at += piece, n -= piece;
     }
     free(room);
-    return rc;
+    return e;
 }
 
 int64_t body_read(struct body_store *b, const struct body_ref *ref, uint64_t at, void *p, size_t n)
 {
     struct place pl;
     struct pack *pack;
-    int rc = place_get(ref, &pl);
-    if (rc) return rc;
+    int e = place_get(ref, &pl);
+    if (e) return e;
     if (at > pl.size) at = pl.size;
     if (n > pl.size - at) n = (size_t)(pl.size - at);
     if (n == 0) return 0;
-    rc = pack_hold(b, pl.pack, &pack);
-    if (rc) return rc;
-    rc = pl.kind == PACK_LARGE ? large_range(pack->file, &pl, at, p, n)
-                               : shared_range(pack->file, &pl, at, p, n);
+    e = pack_hold(b, pl.pack, &pack);
+    if (e) return e;
+    e = pl.kind == PACK_LARGE ? large_range(pack->file, &pl, at, p, n)
+                              : shared_range(pack->file, &pl, at, p, n);
     pack_release(b, pack);
-    return rc ? rc : (int64_t)n;
+    return e ? e : (int64_t)n;
 }
 
 int body_get(struct body_store *b, const struct body_ref *ref, size_t max, struct arena *a, struct slice *out)

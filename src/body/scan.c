@@ -75,10 +75,10 @@ int pack_scan(struct file *f, const struct pack_head *h, uint64_t size, scan_fn 
               uint64_t *end)
 {
     struct window w = {.file = f, .size = size, .p = xmalloc(WINDOW)};
-    int rc = size < PACK_PAGE ? err_set(ERR_CORRUPT, "a pack is shorter than its header")
-                              : walk(&w, h, each, arg, end);
+    int e = size < PACK_PAGE ? err_set(ERR_CORRUPT, "a pack is shorter than its header")
+                             : walk(&w, h, each, arg, end);
     free(w.p);
-    return rc;
+    return e;
 }
 
 static int chunk_check(struct file *f, const struct large *l, uint64_t i, const uint8_t sum[4], uint8_t *room)
@@ -100,11 +100,11 @@ int large_check(struct file *f, const struct pack_head *h)
     size_t n = (size_t)large_chunks(&l) * 4;
     uint8_t *table = xmalloc(n + 1), *room = xmalloc(PACK_CHUNK);
     int64_t got = file_pread(f, table, n, large_table(&l));
-    int rc = got < 0 ? (int)got : 0;
-    if (!rc && ((size_t)got != n || crc32c(0, table, n) != h->table_sum))
-        rc = err_set(ERR_CORRUPT, "the table of checksums of a large body is damaged");
-    for (uint64_t i = 0; !rc && i < large_chunks(&l); i++) rc = chunk_check(f, &l, i, table + 4 * i, room);
+    int e = got < 0 ? (int)got : 0;
+    if (!e && ((size_t)got != n || crc32c(0, table, n) != h->table_sum))
+        e = err_set(ERR_CORRUPT, "the table of checksums of a large body is damaged");
+    for (uint64_t i = 0; !e && i < large_chunks(&l); i++) e = chunk_check(f, &l, i, table + 4 * i, room);
     free(table);
     free(room);
-    return rc;
+    return e;
 }

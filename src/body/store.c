@@ -52,17 +52,17 @@ int body_open(struct body_store **out, const char *dir, uint64_t pack_bytes)
     list_init(&b->idle);
     list_init(&b->born);
     map_init(&b->born_as, false);
-    int rc = path_make(dir);
-    if (rc == 0) rc = path_list(dir, load_name, b);
-    if (rc == 0) rc = worker_new(&b->worker, "bodies", BODY_GROUP_MAX, writer_append_handle, b);
-    if (rc == 0) {
+    int e = path_make(dir);
+    if (e == 0) e = path_list(dir, load_name, b);
+    if (e == 0) e = worker_new(&b->worker, "bodies", BODY_GROUP_MAX, writer_append_handle, b);
+    if (e == 0) {
         *out = b;
         return 0;
     }
     char why[ERR_TEXT_MAX];
-    snprintf(why, sizeof why, "%s", err_text(rc));
+    snprintf(why, sizeof why, "%s", err_text(e));
     store_free(b);
-    return err_set(rc, "%s", why);
+    return err_set(e, "%s", why);
 }
 
 static int close_on_thread(void *arg)

@@ -53,10 +53,10 @@ static int flush(struct body_writer *w, size_t n)
     struct large_out *l = w->large;
     for (size_t at = 0; at < n; at += PACK_CHUNK)
         put_sum(&l->table, w->buf.p + at, n - at < PACK_CHUNK ? n - at : PACK_CHUNK);
-    int rc = n ? file_pwrite(l->file, w->buf.p, n, PACK_CONTENT + l->flushed) : 0;
+    int e = n ? file_pwrite(l->file, w->buf.p, n, PACK_CONTENT + l->flushed) : 0;
     l->flushed += n;
     buf_drop(&w->buf, n);
-    return rc;
+    return e;
 }
 
 static int large_begin(struct body_writer *w)
@@ -74,8 +74,8 @@ static int large_begin(struct body_writer *w)
 static int spill(void *arg)
 {
     struct body_writer *w = arg;
-    int rc = w->large ? 0 : large_begin(w);
-    return rc ? rc : flush(w, w->buf.n / PACK_CHUNK * PACK_CHUNK);
+    int e = w->large ? 0 : large_begin(w);
+    return e ? e : flush(w, w->buf.n / PACK_CHUNK * PACK_CHUNK);
 }
 
 int body_write(struct body_writer *w, struct slice bytes)
@@ -107,11 +107,11 @@ static int write_ends(struct body_writer *w, struct buf *table)
     struct large shape = {.content = l->head.content, .prefix = l->head.prefix};
     uint8_t page[PACK_PAGE];
     pack_head_put(&l->head, page);
-    int rc = file_pwrite(l->file, page, sizeof page, 0);
-    if (rc == 0 && w->prefix.n) rc = file_pwrite(l->file, w->prefix.p, w->prefix.n, large_start(&shape));
-    if (rc == 0) rc = file_pwrite(l->file, table->p, table->n, large_table(&shape));
-    if (rc == 0 && w->origin.n) rc = file_pwrite(l->file, w->origin.p, w->origin.n, large_origin(&shape));
-    return rc ? rc : file_sync(l->file);
+    int e = file_pwrite(l->file, page, sizeof page, 0);
+    if (e == 0 && w->prefix.n) e = file_pwrite(l->file, w->prefix.p, w->prefix.n, large_start(&shape));
+    if (e == 0) e = file_pwrite(l->file, table->p, table->n, large_table(&shape));
+    if (e == 0 && w->origin.n) e = file_pwrite(l->file, w->origin.p, w->origin.n, large_origin(&shape));
+    return e ? e : file_sync(l->file);
 }
 
 static void large_to_table(struct body_writer *w)
@@ -132,7 +132,7 @@ static int large_end(void *arg)
     struct body_writer *w = arg;
     struct large_out *l = w->large;
     struct buf table = BUF_INIT;
-    int rc = flush(w, w->buf.n);
+    int e = flush(w, w->buf.n);
     prefix_sums(w->prefix, &table);
     buf_put(&table, buf_slice(&l->table));
     l->head.content = w->written;
@@ -141,11 +141,11 @@ static int large_end(void *arg)
     l->head.origin = (uint32_t)w->origin.n;
     l->head.origin_sum = crc32c(0, w->origin.p, w->origin.n);
     l->head.stamp = w->stamp ? w->stamp : body_stamp(w->store);
-    if (rc == 0) rc = write_ends(w, &table);
-    if (rc == 0) rc = pack_publish(w->store, &l->head);
-    if (rc == 0) large_to_table(w);
+    if (e == 0) e = write_ends(w, &table);
+    if (e == 0) e = pack_publish(w->store, &l->head);
+    if (e == 0) large_to_table(w);
     buf_free(&table);
-    return rc;
+    return e;
 }
 
 /* ---- ends ---- */
@@ -181,8 +181,8 @@ static int small_end(struct body_writer *w, struct body_ref *ref)
     a.origin = w->origin;
     a.stamp = w->stamp;
     a.sum = crc32c(crc32c(0, a.prefix.p, a.prefix.n), a.bytes.p, a.bytes.n);
-    int rc = writer_append_do(w->store, &a);
-    if (rc) return rc;
+    int e = writer_append_do(w->store, &a);
+    if (e) return e;
     struct place place = {w->cls, PACK_SHARED, a.pack->head.number, a.record.offset, a.record.size, a.sum};
     place_put(&place, ref);
     return 0;
@@ -196,8 +196,8 @@ static int finish(struct body_writer *w, struct body_ref *ref)
     if (w->origin.n > BODY_ORIGIN_MAX)
         return err_set(ERR_LIMIT, "what the record of a body says of its origin is too long");
     if (!w->large) return small_end(w, ref);
-    int rc = body_on_thread(POOL_DISK, large_end, w);
-    if (rc) return rc;
+    int e = body_on_thread(POOL_DISK, large_end, w);
+    if (e) return e;
     const struct pack_head *h = &w->pack->head;
     struct place place = {w->cls, PACK_LARGE, h->number, h->prefix, h->prefix + h->content, h->table_sum};
     place_put(&place, ref);
@@ -212,12 +212,12 @@ int body_finish(struct body_writer **wp, struct slice prefix, struct slice origi
     struct newborn *born = w->stamp ? NULL : newborn_begin(b); /* one that moves is known */
     w->prefix = prefix;
     w->origin = origin;
-    int rc = finish(w, ref);
-    if (born) newborn_named(b, born, rc ? NULL : ref);
+    int e = finish(w, ref);
+    if (born) newborn_named(b, born, e ? NULL : ref);
     char why[ERR_TEXT_MAX] = "";
-    if (rc) memcpy(why, err_text(rc), strnlen(err_text(rc), sizeof why - 1));
+    if (e) memcpy(why, err_text(e), strnlen(err_text(e), sizeof why - 1));
     writer_free(w);
-    return rc ? err_set(rc, "%s", why) : 0;
+    return e ? err_set(e, "%s", why) : 0;
 }
 
 void writer_stamp(struct body_writer *w, uint64_t stamp) { w->stamp = stamp; }
@@ -226,10 +226,10 @@ int body_put(struct body_store *b, enum body_class cls, struct slice bytes, stru
              struct body_ref *ref)
 {
     struct body_writer *w;
-    int rc = body_begin(b, cls, &w);
-    if (rc) return rc;
-    rc = body_write(w, bytes);
-    if (rc == 0) return body_finish(&w, sl(NULL, 0), origin, ref);
+    int e = body_begin(b, cls, &w);
+    if (e) return e;
+    e = body_write(w, bytes);
+    if (e == 0) return body_finish(&w, sl(NULL, 0), origin, ref);
     body_abandon(&w);
-    return rc;
+    return e;
 }

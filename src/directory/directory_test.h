@@ -36,10 +36,10 @@ static inline int test_home_made_as(void *kv, const char *id, struct slice mark,
     struct arena a;
     struct slice row;
     ar_init(&a, 0);
-    int rc = kv_get(kv, test_home_object(id, room), SL("a"), &a, &row);
-    *yes = rc == 0 && sl_eq(row, mark);
+    int e = kv_get(kv, test_home_object(id, room), SL("a"), &a, &row);
+    *yes = e == 0 && sl_eq(row, mark);
     ar_free(&a);
-    return rc == ERR_NOT_FOUND ? 0 : rc;
+    return e == ERR_NOT_FOUND ? 0 : e;
 }
 
 static inline int test_home_del(struct kv_tx *tx, void *arg)
@@ -65,11 +65,11 @@ static inline bool dir_fixture_begin(struct dir_fixture *f)
 {
     *f = (struct dir_fixture){0};
     ar_init(&f->a, 0);
-    int rc = kv_mem_open(&f->kv, NULL);
-    if (rc == 0) f->trace = trace_open(f->kv);
-    if (rc == 0) rc = dir_fixture_open(f);
-    CHECK_OK(rc);
-    return rc == 0;
+    int e = kv_mem_open(&f->kv, NULL);
+    if (e == 0) f->trace = trace_open(f->kv);
+    if (e == 0) e = dir_fixture_open(f);
+    CHECK_OK(e);
+    return e == 0;
 }
 
 static inline void dir_fixture_end(struct dir_fixture *f)

@@ -34,14 +34,14 @@ int domain_check(struct kv_tx *tx, void (*bad)(void *arg, const char *what), voi
 {
     struct domain row;
     char text[ERR_TEXT_MAX];
-    int rc = domain_tx(tx, &row);
-    if (rc) return rc == ERR_NOT_FOUND || row_is_unreadable(rc) ? 0 : rc; /* removed; told of elsewhere */
+    int e = domain_tx(tx, &row);
+    if (e) return e == ERR_NOT_FOUND || row_is_unreadable(e) ? 0 : e; /* removed; told of elsewhere */
     struct domain_rows d = {.first = row.first};
     ar_init(&d.a, 0);
-    rc = kv_tx_scan(tx, SL("a:"), SL("a;"), look_at_account, &d);
-    if (rc == 0) rc = kv_tx_scan(tx, SL("k:"), SL("k;"), look_at_key, &d);
+    e = kv_tx_scan(tx, SL("a:"), SL("a;"), look_at_account, &d);
+    if (e == 0) e = kv_tx_scan(tx, SL("k:"), SL("k;"), look_at_key, &d);
     ar_free(&d.a);
-    if (rc) return rc;
+    if (e) return e;
     if (!d.signs) {
         snprintf(text, sizeof text, "the domain %.*s has no DKIM key that signs", SLF(row.name));
         bad(arg, text);

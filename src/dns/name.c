@@ -143,9 +143,9 @@ int dns_to_ascii(struct arena *a, struct slice domain, struct slice *out)
     if (!utf8_valid(domain) || sl_chr(domain, 0) != SL_NONE)
         return err_set(ERR_SYNTAX, "the domain is no UTF-8");
     uint8_t *ascii = NULL;
-    int rc =
+    int e =
         idn2_lookup_u8((const uint8_t *)ar_cstr(a, domain), &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
-    if (rc != IDN2_OK) return err_set(ERR_SYNTAX, "%.*s is no domain: %s", SLF(domain), idn2_strerror(rc));
+    if (e != IDN2_OK) return err_set(ERR_SYNTAX, "%.*s is no domain: %s", SLF(domain), idn2_strerror(e));
     *out = ar_lower(a, sl_cstr((char *)ascii));
     idn2_free(ascii);
     /* the library's own check of ASCII would drop characters in silence */

@@ -21,8 +21,8 @@ struct care {
 
 static int care_run(int (*fn)(void *), struct care *c)
 {
-    int rc = fiber_current() ? offload_on(POOL_CARE, fn, c) : fn(c);
-    return rc < 0 && c->why[0] ? err_set(rc, "%s", c->why) : rc;
+    int e = fiber_current() ? offload_on(POOL_CARE, fn, c) : fn(c);
+    return e < 0 && c->why[0] ? err_set(e, "%s", c->why) : e;
 }
 
 static int keep_why(struct care *c, int rc)
@@ -34,12 +34,12 @@ static int keep_why(struct care *c, int rc)
 static int backup_on_thread(void *arg)
 {
     struct care *c = arg;
-    int rc = kv_gate_enter(c->kv);
-    if (rc == 0) {
-        rc = c->kv->engine->backup(c->kv, c->to);
+    int e = kv_gate_enter(c->kv);
+    if (e == 0) {
+        e = c->kv->engine->backup(c->kv, c->to);
         kv_gate_leave(c->kv);
     }
-    return keep_why(c, rc);
+    return keep_why(c, e);
 }
 
 int kv_backup(struct kv *kv, const char *to)
@@ -68,12 +68,12 @@ static int check_row(void *arg, struct slice full, struct slice value)
 
 static int scan_page(struct care *c)
 {
-    int rc = kv_gate_enter(c->kv);
-    if (rc) return rc;
+    int e = kv_gate_enter(c->kv);
+    if (e) return e;
     c->rows = c->damaged = 0;
-    rc = c->kv->engine->scan(c->kv, KV_READ_WALK, c->from, SL("\x7f"), check_row, c);
+    e = c->kv->engine->scan(c->kv, KV_READ_WALK, c->from, SL("\x7f"), check_row, c);
     kv_gate_leave(c->kv);
-    return rc;
+    return e;
 }
 
 static int page_on_thread(void *arg) { return keep_why(arg, scan_page(arg)); }
@@ -97,9 +97,9 @@ static int any_row(void *arg, struct slice full, struct slice value)
 static bool readable(struct care *c, struct slice from)
 {
     if (kv_gate_enter(c->kv)) return false;
-    int rc = c->kv->engine->scan(c->kv, KV_READ_DISK, from, SL("\x7f"), any_row, NULL);
+    int e = c->kv->engine->scan(c->kv, KV_READ_DISK, from, SL("\x7f"), any_row, NULL);
     kv_gate_leave(c->kv);
-    return rc == STOP || rc == 0;
+    return e == STOP || e == 0;
 }
 
 static struct slice with_digits(char *room, size_t at, uint64_t n)
@@ -139,18 +139,18 @@ static int skip_on_thread(void *arg)
 static int check_page(struct care *c)
 {
     if (fiber_current() && fiber_canceled()) return ERR_CANCELED;
-    int rc = care_run(page_on_thread, c);
+    int e = care_run(page_on_thread, c);
     for (; c->damaged; c->damaged--)
         c->bad(c->arg, "the index holds a row whose key or value is not allowed");
-    if (rc != ERR_CORRUPT) return rc;
-    c->bad(c->arg, err_text(rc));
+    if (e != ERR_CORRUPT) return e;
+    c->bad(c->arg, err_text(e));
     return care_run(skip_on_thread, c);
 }
 
 int kv_verify(struct kv *kv, void (*bad)(void *arg, const char *what), void *arg)
 {
     struct care c = {.kv = kv, .bad = bad, .arg = arg, .from = SL(" ")};
-    int rc = STOP;
-    while (rc == STOP) rc = check_page(&c);
-    return rc;
+    int e = STOP;
+    while (e == STOP) e = check_page(&c);
+    return e;
 }

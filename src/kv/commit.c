@@ -21,10 +21,10 @@ int kv_number_read(struct kv *kv, uint64_t *number)
     char room[KV_FULL_MAX];
     struct slice value;
     *number = 0;
-    int rc = kv->engine->get(kv, KV_READ_COMMITTER, number_key(room), &kv->scratch, &value);
-    if (rc == 0 && !num_u64(value, UINT64_MAX, number))
+    int e = kv->engine->get(kv, KV_READ_COMMITTER, number_key(room), &kv->scratch, &value);
+    if (e == 0 && !num_u64(value, UINT64_MAX, number))
         return err_set(ERR_CORRUPT, "the row with the number of the last group is damaged");
-    return rc == ERR_NOT_FOUND ? 0 : rc;
+    return e == ERR_NOT_FOUND ? 0 : e;
 }
 
 static void number_put(struct kv *kv, uint64_t number)
@@ -41,9 +41,9 @@ static void number_put(struct kv *kv, uint64_t number)
 static int reopen_once(struct kv *kv)
 {
     uint64_t found;
-    int rc = kv->engine->reopen(kv);
-    if (rc == 0) rc = kv_number_read(kv, &found);
-    if (rc) return rc;
+    int e = kv->engine->reopen(kv);
+    if (e == 0) e = kv_number_read(kv, &found);
+    if (e) return e;
     if (found != kv->number && !(kv->doubt && found == kv->number + 1))
         return err_set(ERR_CORRUPT,
                        "it ends with group %llu, but group %llu was acknowledged: the disk has lost changes",
@@ -62,10 +62,10 @@ static int reopen(struct kv *kv)
 {
     int64_t pause = pause_first;
     for (int failures = 0;; pause *= 2) {
-        int rc = reopen_once(kv);
-        if (rc == 0 || rc == ERR_FULL || rc == ERR_CANCELED) return rc;
-        log_error("kv", "the index cannot be opened again: %s", err_text(rc));
-        if (++failures == FAILURES_MOST || rc == ERR_CORRUPT || rc == ERR_VERSION) {
+        int e = reopen_once(kv);
+        if (e == 0 || e == ERR_FULL || e == ERR_CANCELED) return e;
+        log_error("kv", "the index cannot be opened again: %s", err_text(e));
+        if (++failures == FAILURES_MOST || e == ERR_CORRUPT || e == ERR_VERSION) {
             rt_die("kv", "the index cannot be opened again after a write error; look at the disk, "
                          "then start again: what was acknowledged had been synced before");
             return ERR_CANCELED;
@@ -79,11 +79,11 @@ int kv_mend(struct kv *kv)
     if (!kv->broken) return 0;
     if (!kv->engine->room(kv)) return err_set(ERR_FULL, "the disk has no space for the index to go on");
     kv_gate_shut(kv);
-    int rc = reopen(kv);
-    if (rc) kv_gate_down(kv, rc);
+    int e = reopen(kv);
+    if (e) kv_gate_down(kv, e);
     else kv_gate_open(kv);
     ar_reset(&kv->scratch);
-    return rc;
+    return e;
 }
 
 /* ---- writing ---- */
@@ -98,16 +98,16 @@ static bool batch_changes(const struct kv_batch *b)
 
 static int write_once(struct kv *kv, uint64_t mine)
 {
-    int rc = kv->engine->write(kv, &kv->batch);
-    if (rc == 0) {
+    int e = kv->engine->write(kv, &kv->batch);
+    if (e == 0) {
         kv->number = mine;
         return 0;
     }
     kv->broken = true;
-    if (rc == ERR_FULL || rc == ERR_CANCELED) return rc;
+    if (e == ERR_FULL || e == ERR_CANCELED) return e;
     kv->doubt = true;
-    log_error("kv", "%s; the index is opened again", err_text(rc));
-    return rc;
+    log_error("kv", "%s; the index is opened again", err_text(e));
+    return e;
 }
 
 static int unknown(int rc)
@@ -123,12 +123,12 @@ int kv_commit(struct kv *kv)
     if (!batch_changes(&kv->batch)) return 0;
     number_put(kv, mine);
     for (int failures = 0; kv->number != mine;) {
-        int rc = kv_mend(kv);
-        if (rc) return failures ? unknown(rc) : rc;
+        int e = kv_mend(kv);
+        if (e) return failures ? unknown(e) : e;
         if (kv->number == mine) break;
-        rc = write_once(kv, mine);
-        if (rc == ERR_FULL || rc == ERR_CANCELED) return rc;
-        if (rc && ++failures == FAILURES_MOST) {
+        e = write_once(kv, mine);
+        if (e == ERR_FULL || e == ERR_CANCELED) return e;
+        if (e && ++failures == FAILURES_MOST) {
             rt_die("kv", "the index cannot be written: look at the disk, start again");
             return ERR_CANCELED;
         }
@@ -169,8 +169,8 @@ enum kv_fault kv_fault_next(struct kv *kv, enum kv_fault from, enum kv_fault to)
 int kv_refusal_next(struct kv *kv)
 {
     lock_take(&kv->lock);
-    int rc = kv->refusals ? kv->refusal : 0;
+    int e = kv->refusals ? kv->refusal : 0;
     if (kv->refusals) kv->refusals--;
     lock_release(&kv->lock);
-    return rc;
+    return e;
 }

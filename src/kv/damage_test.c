@@ -306,10 +306,10 @@ static void refused_when_flipped(const char *ending, const char *said)
         put_rows(3);
         put_rows(3); /* again, so that the MANIFEST knows of a table file and the log begins anew */
         flip(ending, part);
-        int rc = engine_open(&kv);
-        CHECK(rc == ERR_CORRUPT || rc == ERR_IO);
-        if (rc == 0) kv_close(&kv);
-        else if (!strstr(err_text(rc), said)) test_fail(__FILE__, __LINE__, "%u: %s", part, err_text(rc));
+        int e = engine_open(&kv);
+        CHECK(e == ERR_CORRUPT || e == ERR_IO);
+        if (e == 0) kv_close(&kv);
+        else if (!strstr(err_text(e), said)) test_fail(__FILE__, __LINE__, "%u: %s", part, err_text(e));
         end();
     }
 }
@@ -347,8 +347,8 @@ TEST(a_damaged_table_file_is_told)
     REQUIRE(engine_open(&kv) == 0); /* the rows of the log go to a table file */
     kv_close(&kv);
     flip(".sst", 100);
-    int rc = engine_open(&kv);
-    if (rc == 0) {
+    int e = engine_open(&kv);
+    if (e == 0) {
         ar_init(&a, 0);
         CHECK_OK(kv_verify(kv, bad, &faults));
         CHECK(faults > 0);
@@ -356,7 +356,7 @@ TEST(a_damaged_table_file_is_told)
         ar_free(&a);
         kv_close(&kv);
     } else {
-        CHECK_ERR(rc, ERR_CORRUPT);
+        CHECK_ERR(e, ERR_CORRUPT);
     }
     end();
 }

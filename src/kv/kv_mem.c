@@ -80,13 +80,13 @@ static int mem_scan(struct kv *kv, enum kv_read how, struct slice from, struct s
                     void *arg)
 {
     struct kv_mem *m = mem(kv);
-    int rc = 0;
+    int e = 0;
     if (would_block(m, how, from)) return KV_WOULD_BLOCK;
     hold(m, how);
     struct onode *n = omap_from(&m->rows, from);
-    for (; rc == 0 && n && sl_cmp(n->key, to) < 0; n = omap_next(n)) rc = visit(arg, n->key, n->value);
+    for (; e == 0 && n && sl_cmp(n->key, to) < 0; n = omap_next(n)) e = visit(arg, n->key, n->value);
     unhold(m, how);
-    return rc;
+    return e;
 }
 
 /* ---- the log ---- */
@@ -150,12 +150,12 @@ static void record_seal(struct buf *b, uint32_t salt, uint64_t at)
 static int log_write_record(struct kv_mem *m)
 {
     record_seal(&m->record, m->salt, m->end);
-    int rc = file_pwrite(m->file, m->record.p, m->record.n, m->end);
-    if (rc) return rc;
-    rc = file_sync(m->file);
-    if (rc == ERR_FULL) return err_set(ERR_IO, "%s", err_text(rc));
-    if (rc == 0) m->end += m->record.n;
-    return rc;
+    int e = file_pwrite(m->file, m->record.p, m->record.n, m->end);
+    if (e) return e;
+    e = file_sync(m->file);
+    if (e == ERR_FULL) return err_set(ERR_IO, "%s", err_text(e));
+    if (e == 0) m->end += m->record.n;
+    return e;
 }
 
 static void apply_erase(struct kv_mem *m, struct slice from, struct slice to)
@@ -197,9 +197,9 @@ static int mem_write(struct kv *kv, const struct kv_batch *changes)
     struct kv_mem *m = mem(kv);
     enum kv_fault f = kv_fault_next(kv, KV_FAULT_WRITE_DONE, KV_FAULT_WRITE_FULL);
     if (f == KV_FAULT_WRITE_FULL) return err_set(ERR_FULL, "a fault was injected");
-    int rc = f == KV_FAULT_WRITE_LOST ? 0 : write_log(m, changes);
-    if (rc == 0 && (f == KV_FAULT_NONE || (f == KV_FAULT_WRITE_DONE && !m->file))) apply_all(m, changes);
-    return rc || f == KV_FAULT_NONE ? rc : err_set(ERR_IO, "a fault was injected");
+    int e = f == KV_FAULT_WRITE_LOST ? 0 : write_log(m, changes);
+    if (e == 0 && (f == KV_FAULT_NONE || (f == KV_FAULT_WRITE_DONE && !m->file))) apply_all(m, changes);
+    return e || f == KV_FAULT_NONE ? e : err_set(ERR_IO, "a fault was injected");
 }
 
 /* False when the changes are not well formed (the checksum was right, so: not written by this program). */
@@ -251,10 +251,10 @@ static int log_replay(struct kv_mem *m, const char *path, struct slice s)
         m->end += RECORD_HEAD + changes.n;
     }
     if (!s.n) return 0;
-    int rc = 0;
-    if (log_look_behind(m, s)) rc = loss_accepted(path, m->damage) ? 0 : loss_refuse(path, m->damage);
-    if (rc == 0) rc = file_truncate(m->file, m->end);
-    return rc ? rc : file_sync(m->file);
+    int e = 0;
+    if (log_look_behind(m, s)) e = loss_accepted(path, m->damage) ? 0 : loss_refuse(path, m->damage);
+    if (e == 0) e = file_truncate(m->file, m->end);
+    return e ? e : file_sync(m->file);
 }
 
 /* What follows the header. In one read: a disk that fails now and then must not fail each time. */
@@ -263,9 +263,9 @@ static int log_read(struct kv_mem *m, const char *path, uint64_t size)
     char *all = xmalloc(size - HEADER + 1);
     int64_t got = file_pread(m->file, all, size - HEADER, HEADER);
     m->end = HEADER;
-    int rc = got < 0 ? (int)got : log_replay(m, path, sl(all, (size_t)got));
+    int e = got < 0 ? (int)got : log_replay(m, path, sl(all, (size_t)got));
     free(all);
-    return rc;
+    return e;
 }
 
 static int log_create(struct kv_mem *m, const char *path)
@@ -277,19 +277,19 @@ static int log_create(struct kv_mem *m, const char *path)
     uint32_t sum = crc32c(0, head, 12);
     for (int i = 0; i < 4; i++) head[12 + i] = (char)(sum >> 8 * i);
     m->end = HEADER;
-    int rc = file_truncate(m->file, 0);
-    if (rc == 0) rc = file_pwrite(m->file, head, sizeof head, 0);
-    if (rc == 0) rc = file_sync(m->file);
-    return rc ? rc : kv_sync_parent(path);
+    int e = file_truncate(m->file, 0);
+    if (e == 0) e = file_pwrite(m->file, head, sizeof head, 0);
+    if (e == 0) e = file_sync(m->file);
+    return e ? e : kv_sync_parent(path);
 }
 
 static int log_open(struct kv_mem *m, const char *path)
 {
     uint8_t head[HEADER];
     uint64_t size;
-    int rc = file_open(&m->file, path, FILE_WRITE | FILE_CREATE);
-    if (rc == 0) rc = file_size(m->file, &size);
-    if (rc) return rc;
+    int e = file_open(&m->file, path, FILE_WRITE | FILE_CREATE);
+    if (e == 0) e = file_size(m->file, &size);
+    if (e) return e;
     int64_t got = file_pread(m->file, head, sizeof head, 0);
     if (got < 0) return (int)got;
     /* A log whose header never got durable held nothing that was acknowledged. */
@@ -318,10 +318,10 @@ static int copy_rows(struct kv_mem *m, struct kv_mem *to)
         omap_set(&all.rows, copy, n->value);
     }
     lock_release(&m->lock);
-    int rc = write_log(to, &all);
-    if (rc == 0) apply_all(to, &all);
+    int e = write_log(to, &all);
+    if (e == 0) apply_all(to, &all);
     ar_free(&a);
-    return rc;
+    return e;
 }
 
 static void mem_close(struct kv *kv)
@@ -347,15 +347,15 @@ static struct kv_mem *mem_new(void)
 /* The folder holds one log, "kv.log", that kv_mem_open() reads. */
 static int mem_backup(struct kv *kv, const char *to)
 {
-    int rc = path_mkdir(to);
-    if (rc) return rc;
+    int e = path_mkdir(to);
+    if (e) return e;
     char path[4096];
     snprintf(path, sizeof path, "%s/kv.log", to);
     struct kv_mem *copy = mem_new();
-    rc = log_open(copy, path);
-    if (rc == 0) rc = copy_rows(mem(kv), copy);
+    e = log_open(copy, path);
+    if (e == 0) e = copy_rows(mem(kv), copy);
     mem_close(&copy->kv);
-    return rc;
+    return e;
 }
 
 /* The rows of the log at path, in a log written anew under the same name. */
@@ -364,14 +364,14 @@ static int log_renew(const char *path, struct kv_mem *fresh)
     char temp[4096];
     struct kv_mem *old = mem_new();
     snprintf(temp, sizeof temp, "%s.new", path);
-    int rc = log_open(old, path);
-    if (rc == 0) rc = file_open(&fresh->file, temp, FILE_WRITE | FILE_CREATE);
-    if (rc == 0) rc = log_create(fresh, temp);
-    if (rc == 0) rc = copy_rows(old, fresh);
-    if (rc == 0) rc = path_rename(temp, path);
-    if (rc == 0) rc = kv_sync_parent(path);
+    int e = log_open(old, path);
+    if (e == 0) e = file_open(&fresh->file, temp, FILE_WRITE | FILE_CREATE);
+    if (e == 0) e = log_create(fresh, temp);
+    if (e == 0) e = copy_rows(old, fresh);
+    if (e == 0) e = path_rename(temp, path);
+    if (e == 0) e = kv_sync_parent(path);
     mem_close(&old->kv);
-    return rc;
+    return e;
 }
 
 static void swap_logs(struct kv_mem *m, struct kv_mem *fresh)
@@ -391,14 +391,14 @@ static void swap_logs(struct kv_mem *m, struct kv_mem *fresh)
 static int mem_reopen(struct kv *kv)
 {
     struct kv_mem *m = mem(kv);
-    int rc = kv_refusal_next(kv);
-    if (rc) return err_set(rc, "a fault was injected");
+    int e = kv_refusal_next(kv);
+    if (e) return err_set(e, "a fault was injected");
     if (!m->path) return 0;
     struct kv_mem *fresh = mem_new();
-    rc = log_renew(m->path, fresh);
-    if (rc == 0) swap_logs(m, fresh);
+    e = log_renew(m->path, fresh);
+    if (e == 0) swap_logs(m, fresh);
     mem_close(&fresh->kv);
-    return rc;
+    return e;
 }
 
 static bool mem_room(struct kv *kv)
@@ -415,22 +415,22 @@ int kv_mem_open(struct kv **out, const char *path)
                                             mem_backup, mem_reopen, mem_room, mem_close};
     struct kv_mem *m = mem_new();
     if (path) m->kv.path = m->path = xstrndup(path, strlen(path));
-    int rc = path ? log_open(m, path) : 0;
-    if (rc) {
+    int e = path ? log_open(m, path) : 0;
+    if (e) {
         mem_close(&m->kv);
-        return rc;
+        return e;
     }
-    rc = kv_start(&m->kv, &engine);
-    if (rc == 0) *out = &m->kv;
-    return rc;
+    e = kv_start(&m->kv, &engine);
+    if (e == 0) *out = &m->kv;
+    return e;
 }
 
 int kv_mem_accept_loss(const char *path)
 {
     struct kv_mem *m = mem_new();
-    int rc = log_open(m, path);
-    if (rc == ERR_CORRUPT && m->damage[0]) rc = loss_accept(path, m->damage);
-    else if (rc == 0) rc = err_set(ERR_STATE, "the log %s is not damaged: there is no loss to accept", path);
+    int e = log_open(m, path);
+    if (e == ERR_CORRUPT && m->damage[0]) e = loss_accept(path, m->damage);
+    else if (e == 0) e = err_set(ERR_STATE, "the log %s is not damaged: there is no loss to accept", path);
     mem_close(&m->kv);
-    return rc;
+    return e;
 }

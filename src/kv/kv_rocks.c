@@ -86,13 +86,13 @@ static int rocks_get(struct kv *kv, enum kv_read how, struct slice full, struct 
 
 static int rows(rocksdb_iterator_t *it, kv_visit *visit, void *arg)
 {
-    int rc = 0;
-    for (; rc == 0 && rocksdb_iter_valid(it); rocksdb_iter_next(it)) {
+    int e = 0;
+    for (; e == 0 && rocksdb_iter_valid(it); rocksdb_iter_next(it)) {
         size_t kn, vn;
         const char *k = rocksdb_iter_key(it, &kn), *v = rocksdb_iter_value(it, &vn);
-        rc = visit(arg, sl(k, kn), sl(v, vn));
+        e = visit(arg, sl(k, kn), sl(v, vn));
     }
-    return rc;
+    return e;
 }
 
 static int scan_family(struct kv_rocks *r, int family, rocksdb_readoptions_t *o, struct slice from,
@@ -121,18 +121,18 @@ static int rocks_scan(struct kv *kv, enum kv_read how, struct slice from, struct
 {
     struct kv_rocks *r = rocks(kv);
     const struct slice end[] = {lesser(to, trace_from), lesser(to, trace_to), to};
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < COUNT_OF(end); i++) {
+    int e = 0;
+    for (size_t i = 0; e == 0 && i < COUNT_OF(end); i++) {
         if (sl_cmp(from, end[i]) >= 0) continue;
         rocksdb_readoptions_t *o = rocksdb_readoptions_create();
         rocksdb_readoptions_set_iterate_upper_bound(o, end[i].p, end[i].n);
         if (only_memory(how)) rocksdb_readoptions_set_read_tier(o, 1);
         if (how == KV_READ_WALK) rocksdb_readoptions_set_fill_cache(o, 0);
-        rc = scan_family(r, i == 1 ? TRACE : MAIN, o, from, visit, arg);
+        e = scan_family(r, i == 1 ? TRACE : MAIN, o, from, visit, arg);
         rocksdb_readoptions_destroy(o);
         from = end[i];
     }
-    return rc;
+    return e;
 }
 
 /* ---- writing ---- */
@@ -279,17 +279,17 @@ static int first_log_needed(const struct kv_rocks *r, uint64_t *number)
 static int look_at_files(const struct kv_rocks *r, struct rocks_damage *d)
 {
     uint64_t needed;
-    int rc = rocks_files_look(r->dir, 0, d);
-    if (rc != 1) return rc;
-    rc = first_log_needed(r, &needed);
-    return rc ? rc : rocks_files_look(r->dir, needed, d);
+    int e = rocks_files_look(r->dir, 0, d);
+    if (e != 1) return e;
+    e = first_log_needed(r, &needed);
+    return e ? e : rocks_files_look(r->dir, needed, d);
 }
 
 static int check_files(const struct kv_rocks *r)
 {
     struct rocks_damage d;
-    int rc = look_at_files(r, &d);
-    if (rc != 1) return rc;
+    int e = look_at_files(r, &d);
+    if (e != 1) return e;
     return loss_accepted(r->dir, d.what) ? 0 : loss_refuse(r->dir, d.what);
 }
 
@@ -369,28 +369,28 @@ int kv_rocks_accept_loss(const char *dir)
 {
     struct kv_rocks *r = rocks_new(dir);
     struct rocks_damage d;
-    int rc = look_at_files(r, &d);
-    if (rc == 1) rc = loss_accept(dir, d.what);
-    else if (rc == 0)
-        rc = err_set(ERR_STATE, "the log of the index in %s is not damaged: there is no loss to accept", dir);
+    int e = look_at_files(r, &d);
+    if (e == 1) e = loss_accept(dir, d.what);
+    else if (e == 0)
+        e = err_set(ERR_STATE, "the log of the index in %s is not damaged: there is no loss to accept", dir);
     rocks_close(&r->kv);
-    return rc;
+    return e;
 }
 
 int kv_rocks_open(struct kv **out, const char *dir)
 {
-    int rc = path_mkdir(dir);
-    if (rc == 0 || rc == ERR_EXISTS) rc = kv_sync_parent(dir);
-    if (rc) return rc;
+    int e = path_mkdir(dir);
+    if (e == 0 || e == ERR_EXISTS) e = kv_sync_parent(dir);
+    if (e) return e;
     struct kv_rocks *r = rocks_new(dir);
-    rc = open_db(r);
-    if (rc) {
+    e = open_db(r);
+    if (e) {
         rocks_close(&r->kv);
-        return rc;
+        return e;
     }
     static const struct kv_engine engine = {"rocks",      rocks_get,    rocks_scan, rocks_write,
                                             rocks_backup, rocks_reopen, rocks_room, rocks_close};
-    rc = kv_start(&r->kv, &engine);
-    if (rc == 0) *out = &r->kv;
-    return rc;
+    e = kv_start(&r->kv, &engine);
+    if (e == 0) *out = &r->kv;
+    return e;
 }

@@ -70,29 +70,29 @@ static int work(void *arg)
     struct world *w = arg;
     struct writer x[WRITERS];
     struct group g;
-    int rc = kv_mem_open(&w->kv, "kv.log");
-    if (rc) return rc;
+    int e = kv_mem_open(&w->kv, "kv.log");
+    if (e) return e;
     kv_mem_cool(w->kv); /* transactions run again */
     group_init(&g);
     for (int i = 0; i < WRITERS; i++) {
         x[i] = (struct writer){.w = w, .i = i};
         if (group_go(&g, "writer", writer, &x[i])) break;
     }
-    rc = group_wait(&g);
+    e = group_wait(&g);
     struct kv_stats st;
     kv_stats(w->kv, &st);
     w->reopened += st.reopened;
     kv_close(&w->kv);
-    return rc;
+    return e;
 }
 
 static uint64_t value_of(struct kv *kv, struct arena *a, struct slice key)
 {
     struct slice v;
     uint64_t n = 0;
-    int rc = kv_get(kv, SL("o"), key, a, &v);
-    if (rc != ERR_NOT_FOUND) CHECK_OK(rc);
-    if (rc == 0) CHECK(num_u64(v, UINT64_MAX, &n));
+    int e = kv_get(kv, SL("o"), key, a, &v);
+    if (e != ERR_NOT_FOUND) CHECK_OK(e);
+    if (e == 0) CHECK(num_u64(v, UINT64_MAX, &n));
     return n;
 }
 
@@ -111,9 +111,9 @@ static int look(void *arg)
 {
     struct world *w = arg;
     struct arena a;
-    int rc = kv_mem_open(&w->kv, "kv.log");
-    CHECK_OK(rc);
-    if (rc) return rc;
+    int e = kv_mem_open(&w->kv, "kv.log");
+    CHECK_OK(e);
+    if (e) return e;
     ar_init(&a, 0);
     for (int i = 0; i < WRITERS; i++) {
         char key[8];
@@ -159,8 +159,8 @@ static int lease_with_jumps(void *arg)
     uint64_t one, two;
     int64_t left;
     (void)arg;
-    int rc = kv_mem_open(&kv, NULL);
-    if (rc) return rc;
+    int e = kv_mem_open(&kv, NULL);
+    if (e) return e;
     sim_clock_skew(node, INT64_C(31536000) * 1000000);
     CHECK_OK(kv_lease(kv, SL("q"), SL("l"), SL("one"), 60000, &one, &left));
     CHECK_ERR(kv_lease(kv, SL("q"), SL("l"), SL("two"), 60000, &two, &left), ERR_BUSY);

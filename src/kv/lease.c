@@ -25,8 +25,8 @@ static int lease_key(char room[KV_KEY_MAX], struct slice name, struct slice *key
 static int lease_parse(struct slice value, struct lease *out)
 {
     struct rec r;
-    int rc = rec_open(&r, value, LEASE_VERSION);
-    if (rc) return rc;
+    int e = rec_open(&r, value, LEASE_VERSION);
+    if (e) return e;
     while (rec_next(&r)) switch (r.tag) {
         case 'f': out->fence = rec_u64(&r); break;
         case 'x': out->expires_ms = rec_u64(&r); break;
@@ -40,9 +40,9 @@ static int lease_read(struct kv_tx *tx, struct slice name, char room[KV_KEY_MAX]
                       struct lease *out)
 {
     struct slice value;
-    int rc = lease_key(room, name, key);
-    if (rc == 0) rc = kv_tx_get(tx, *key, &value);
-    return rc ? rc : lease_parse(value, out);
+    int e = lease_key(room, name, key);
+    if (e == 0) e = kv_tx_get(tx, *key, &value);
+    return e ? e : lease_parse(value, out);
 }
 
 struct take {
@@ -59,10 +59,10 @@ static int take(struct kv_tx *tx, void *arg)
     struct slice key;
     struct buf b = BUF_INIT;
     uint64_t now = (uint64_t)(rt_wall() / 1000);
-    int rc = lease_read(tx, t->name, room, &key, &l);
-    if (rc && rc != ERR_NOT_FOUND) return rc;
+    int e = lease_read(tx, t->name, room, &key, &l);
+    if (e && e != ERR_NOT_FOUND) return e;
     /* An expiry further off than the lease ever ran was given by a clock that was wrong. */
-    bool running = rc == 0 && l.expires_ms > now && l.expires_ms - now <= l.ttl_ms;
+    bool running = e == 0 && l.expires_ms > now && l.expires_ms - now <= l.ttl_ms;
     if (running && !sl_eq(l.owner, t->owner)) {
         t->left_ms = (int64_t)(l.expires_ms - now);
         return err_set(ERR_BUSY, "%.*s is held by %.*s", SLF(t->name), SLF(l.owner));
@@ -85,10 +85,10 @@ int kv_lease(struct kv *kv, struct slice object, struct slice name, struct slice
     if (owner.n == 0 || owner.n > KV_KEY_MAX || ttl_ms < 0)
         return err_set(ERR_USAGE, "the owner or time of a lease is not allowed");
     struct take t = {.name = name, .owner = owner, .ttl_ms = ttl_ms};
-    int rc = kv_transact(kv, object, take, &t);
+    int e = kv_transact(kv, object, take, &t);
     *fence = t.fence;
     *left_ms = t.left_ms;
-    return rc;
+    return e;
 }
 
 int kv_tx_fence(struct kv_tx *tx, struct slice name, uint64_t fence)
@@ -96,9 +96,9 @@ int kv_tx_fence(struct kv_tx *tx, struct slice name, uint64_t fence)
     struct lease l = {0};
     char room[KV_KEY_MAX];
     struct slice key;
-    int rc = lease_read(tx, name, room, &key, &l);
-    if (rc && rc != ERR_NOT_FOUND) return rc;
-    if (rc || l.fence != fence)
+    int e = lease_read(tx, name, room, &key, &l);
+    if (e && e != ERR_NOT_FOUND) return e;
+    if (e || l.fence != fence)
         return err_set(ERR_DENIED, "the lease %.*s has passed to another owner", SLF(name));
     return 0;
 }

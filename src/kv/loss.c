@@ -20,17 +20,17 @@ static char *note_path(const char *path)
 static int note_read(const char *path, struct buf *out)
 {
     char *note = note_path(path);
-    int rc = path_read(note, NOTE_MAX, out);
+    int e = path_read(note, NOTE_MAX, out);
     free(note);
-    return rc;
+    return e;
 }
 
 int loss_accept(const char *path, const char *what)
 {
     char *note = note_path(path);
-    int rc = path_write(note, sl_cstr(what), 0600);
+    int e = path_write(note, sl_cstr(what), 0600);
     free(note);
-    return rc;
+    return e;
 }
 
 bool loss_accepted(const char *path, const char *what)
@@ -66,10 +66,10 @@ static int remove_on_thread(void *arg)
 {
     struct loss_away *l = arg;
     char *note = note_path(l->kv->path);
-    int rc = path_unlink(note);
-    if (rc == 0) rc = kv_sync_parent(note);
+    int e = path_unlink(note);
+    if (e == 0) e = kv_sync_parent(note);
     free(note);
-    return rc;
+    return e;
 }
 
 static int away(int (*fn)(void *), struct loss_away *l) { return fiber_current() ? offload(fn, l) : fn(l); }

@@ -67,25 +67,25 @@ static int walk_name(const struct folder *f, const char *name, struct rocks_log 
     struct file *file;
     if ((size_t)snprintf(path, sizeof path, "%s/%s", f->dir, name) >= sizeof path)
         return err_set(ERR_TOO_LONG, "the path of the index is too long");
-    int rc = file_open(&file, path, FILE_READ);
-    if (rc) return rc;
-    rc = walk_file(file, w);
+    int e = file_open(&file, path, FILE_READ);
+    if (e) return e;
+    e = walk_file(file, w);
     file_close(&file);
-    return rc;
+    return e;
 }
 
 /* The newest first: when another process writes at this moment, no log ends before one that was
  * read already begins. */
 static int walk_logs(struct folder *f, uint64_t needed)
 {
-    int rc = 0;
-    for (size_t i = f->nlogs; rc == 0 && i-- > 0 && f->log[i].number >= needed;) {
+    int e = 0;
+    for (size_t i = f->nlogs; e == 0 && i-- > 0 && f->log[i].number >= needed;) {
         char name[FILE_NAME_MAX];
         snprintf(name, sizeof name, "%06u.log", f->log[i].number);
-        rc = walk_name(f, name, &f->log[i]);
-        if (rc == ERR_NOT_FOUND) rc = 0; /* that process has no need of it any more */
+        e = walk_name(f, name, &f->log[i]);
+        if (e == ERR_NOT_FOUND) e = 0; /* that process has no need of it any more */
     }
-    return rc;
+    return e;
 }
 
 /* ---- the verdict ---- */
@@ -132,14 +132,14 @@ static int read_current(const struct folder *f, char name[FILE_NAME_MAX])
     struct buf b = BUF_INIT;
     if ((size_t)snprintf(path, sizeof path, "%s/CURRENT", f->dir) >= sizeof path)
         return err_set(ERR_TOO_LONG, "the path of the index is too long");
-    int rc = path_read(path, FILE_NAME_MAX - 1, &b);
+    int e = path_read(path, FILE_NAME_MAX - 1, &b);
     struct slice s = buf_slice(&b);
     uint64_t number;
-    bool good = rc == 0 && s.n < FILE_NAME_MAX && sl_starts(s, prefix) && sl_ends(s, SL("\n")) &&
+    bool good = e == 0 && s.n < FILE_NAME_MAX && sl_starts(s, prefix) && sl_ends(s, SL("\n")) &&
                 num_u64(sl_sub(s, prefix.n, s.n - 1), UINT64_MAX, &number);
     if (good) snprintf(name, FILE_NAME_MAX, "%.*s", (int)(s.n - 1), s.p);
     buf_free(&b);
-    if (rc && rc != ERR_TOO_LONG) return rc;
+    if (e && e != ERR_TOO_LONG) return e;
     return good ? 0
                 : err_set(ERR_CORRUPT,
                           "%s/CURRENT is damaged: it must hold the name of a MANIFEST in %s and a "
@@ -151,14 +151,14 @@ static int look_at_manifest(const struct folder *f)
 {
     char name[FILE_NAME_MAX];
     struct rocks_log w = {.kind = ROCKS_MANIFEST};
-    int rc = read_current(f, name);
-    if (rc == 0) rc = walk_name(f, name, &w);
-    if (rc == ERR_NOT_FOUND)
+    int e = read_current(f, name);
+    if (e == 0) e = walk_name(f, name, &w);
+    if (e == ERR_NOT_FOUND)
         return err_set(ERR_CORRUPT,
                        "%s/CURRENT names %s, which is not there: one of them is damaged; put a backup "
                        "in the index's place",
                        f->dir, name);
-    if (rc) return rc;
+    if (e) return e;
     if (w.damaged || !w.groups)
         return err_set(ERR_CORRUPT,
                        "%s/%s, the list of the index's files, is damaged at byte %llu; put a backup in "
@@ -174,9 +174,9 @@ static int look_at_manifest(const struct folder *f)
 
 static int look(struct folder *f, uint64_t needed, struct rocks_damage *out)
 {
-    int rc = path_list(f->dir, take_name, f);
-    if (rc == ERR_NOT_FOUND) return 0;
-    if (rc) return rc;
+    int e = path_list(f->dir, take_name, f);
+    if (e == ERR_NOT_FOUND) return 0;
+    if (e) return e;
     if (!f->current)
         return f->tables || f->nlogs ? err_set(ERR_CORRUPT,
                                                "%s holds an index, but its file CURRENT is missing; "
@@ -184,15 +184,15 @@ static int look(struct folder *f, uint64_t needed, struct rocks_damage *out)
                                                f->dir)
                                      : 0;
     if (f->nlogs) qsort(f->log, f->nlogs, sizeof *f->log, by_number);
-    rc = look_at_manifest(f);
-    if (rc == 0) rc = walk_logs(f, needed);
-    return rc ? rc : find_damage(f, needed, out);
+    e = look_at_manifest(f);
+    if (e == 0) e = walk_logs(f, needed);
+    return e ? e : find_damage(f, needed, out);
 }
 
 int rocks_files_look(const char *dir, uint64_t needed, struct rocks_damage *out)
 {
     struct folder f = {.dir = dir};
-    int rc = look(&f, needed, out);
+    int e = look(&f, needed, out);
     free(f.log);
-    return rc;
+    return e;
 }

@@ -14,9 +14,9 @@ static int stray_tx(struct kv_tx *tx, void *arg)
     struct slice row;
     struct rec r;
     int64_t seen = 0;
-    int rc = kv_tx_get(tx, SL(KV_STRAY), &row);
-    if (rc == 0) rc = rec_open(&r, row, 1);
-    while (rc == 0 && rec_next(&r))
+    int e = kv_tx_get(tx, SL(KV_STRAY), &row);
+    if (e == 0) e = rec_open(&r, row, 1);
+    while (e == 0 && rec_next(&r))
         if (r.tag == 't') seen = (int64_t)rec_u64(&r);
     x->over = seen && seen <= x->now && x->now - seen > x->keep_s;
     if (seen && seen <= x->now) return 0;
@@ -31,7 +31,7 @@ static int stray_tx(struct kv_tx *tx, void *arg)
 int kv_stray_day(struct kv *kv, struct slice object, int64_t keep_s, bool *over)
 {
     struct stray x = {.now = rt_wall_seconds(), .keep_s = keep_s};
-    int rc = kv_transact(kv, object, stray_tx, &x);
-    *over = rc == 0 && x.over;
-    return rc;
+    int e = kv_transact(kv, object, stray_tx, &x);
+    *over = e == 0 && x.over;
+    return e;
 }

@@ -91,10 +91,10 @@ static int read_stream(struct ahead *h, struct shard *s, enum stream stream, int
     struct slice first = queue_key_due_from(&a, stream, 0);
     snprintf(from, sizeof from, "%.*s", SLF(s->cursor[stream][0] ? sl_cstr(s->cursor[stream]) : first));
     snprintf(s->cursor[stream], sizeof s->cursor[stream], NOTHING);
-    int rc = read_rows(h, s, from, queue_key_due_from(&a, stream, now + 1));
+    int e = read_rows(h, s, from, queue_key_due_from(&a, stream, now + 1));
     back_to(s, stream, sl_cstr(from));
     ar_free(&a);
-    return rc;
+    return e;
 }
 
 /* Rows later than anything waits were written by a clock that was wrong: they are due. */
@@ -103,9 +103,9 @@ static int read_impossible(struct ahead *h, struct shard *s, enum stream stream,
     struct arena a = {0};
     char from[48];
     snprintf(from, sizeof from, "%.*s", SLF(queue_key_due_from(&a, stream, now + retry_longest(s->q) + 1)));
-    int rc = read_rows(h, s, from, queue_key_due_from(&a, stream + 1, 0));
+    int e = read_rows(h, s, from, queue_key_due_from(&a, stream + 1, 0));
     ar_free(&a);
-    return rc;
+    return e;
 }
 
 /* Seconds until the first row after `now` is due. */

@@ -4,8 +4,8 @@
 static int make_account(struct kv_tx *tx, void *arg)
 {
     struct account_row a;
-    int rc = account_tx(tx, &a);
-    if (rc != ERR_NOT_FOUND) return rc ? rc : ERR_EXISTS;
+    int e = account_tx(tx, &a);
+    if (e != ERR_NOT_FOUND) return e ? e : ERR_EXISTS;
     kv_tx_put(tx, SL("w"), *(struct slice *)arg);
     return mailbox_defaults(tx, NULL);
 }
@@ -22,18 +22,18 @@ static int account_made_as(void *store, const char *acc, struct slice mark, bool
     struct arena a;
     struct slice row;
     ar_init(&a, 0);
-    int rc = kv_get(s->kv, account_object(acc, room), SL("w"), &a, &row);
-    *yes = rc == 0 && sl_eq(row, mark);
+    int e = kv_get(s->kv, account_object(acc, room), SL("w"), &a, &row);
+    *yes = e == 0 && sl_eq(row, mark);
     ar_free(&a);
-    return rc == ERR_NOT_FOUND ? 0 : rc;
+    return e == ERR_NOT_FOUND ? 0 : e;
 }
 
 int account_erase(struct store *s, const char *acc)
 {
     char room[KEY_ROOM];
-    int rc = kv_erase(s->kv, account_object(acc, room), SL(""), SL(""));
-    if (rc == 0) kv_notify(s->kv, account_object(acc, room));
-    return rc;
+    int e = kv_erase(s->kv, account_object(acc, room), SL(""), SL(""));
+    if (e == 0) kv_notify(s->kv, account_object(acc, room));
+    return e;
 }
 
 static int erase(void *store, const char *acc) { return account_erase(store, acc); }

@@ -18,25 +18,25 @@ static int open_store(struct world *w)
 {
     struct kv *kv = NULL;
     struct body_store *b = NULL;
-    int rc = kv_mem_open(&kv, "index.log");
-    if (rc == 0) rc = body_open(&b, "bodies", 3000);
-    if (rc == 0) return store_open(&w->s, kv, b); /* takes both over */
+    int e = kv_mem_open(&kv, "index.log");
+    if (e == 0) e = body_open(&b, "bodies", 3000);
+    if (e == 0) return store_open(&w->s, kv, b); /* takes both over */
     kv_close(&kv);
-    return rc;
+    return e;
 }
 
 static int work(void *arg)
 {
     struct world *w = arg;
-    int rc = open_store(w);
-    if (rc) return rc;
-    rc = domain_add(w->s->directory, SL("one.test"));
-    if (rc == 0 || rc == ERR_EXISTS) rc = account_add(w->s->directory, SL("alice@one.test"), SL("secret"));
-    if (rc == 0) rc = account_remove(w->s->directory, SL("alice@one.test"));
-    w->removed = rc == 0;
-    if (w->removed) rc = domain_remove(w->s->directory, SL("one.test"));
+    int e = open_store(w);
+    if (e) return e;
+    e = domain_add(w->s->directory, SL("one.test"));
+    if (e == 0 || e == ERR_EXISTS) e = account_add(w->s->directory, SL("alice@one.test"), SL("secret"));
+    if (e == 0) e = account_remove(w->s->directory, SL("alice@one.test"));
+    w->removed = e == 0;
+    if (w->removed) e = domain_remove(w->s->directory, SL("one.test"));
     store_close(&w->s);
-    return rc;
+    return e;
 }
 
 static int look(void *arg)
@@ -49,20 +49,20 @@ static int look(void *arg)
     struct slice *object;
     size_t n, boxes = 0;
     bool more;
-    int rc = open_store(w);
-    CHECK_OK(rc);
-    if (rc) return rc;
+    int e = open_store(w);
+    CHECK_OK(e);
+    if (e) return e;
     ar_init(&a, 0);
-    rc = account_get(w->s->directory, &a, SL("alice@one.test"), &acc);
-    CHECK(rc == 0 || rc == ERR_NOT_FOUND);
-    if (rc == 0) snprintf(id, sizeof id, "%s", acc.id);
-    if (rc == 0) CHECK_OK(mailbox_list(w->s, id, &a, &box, &boxes));
-    CHECK(rc || boxes == 6);
-    CHECK(!w->removed || rc);
+    e = account_get(w->s->directory, &a, SL("alice@one.test"), &acc);
+    CHECK(e == 0 || e == ERR_NOT_FOUND);
+    if (e == 0) snprintf(id, sizeof id, "%s", acc.id);
+    if (e == 0) CHECK_OK(mailbox_list(w->s, id, &a, &box, &boxes));
+    CHECK(e || boxes == 6);
+    CHECK(!w->removed || e);
     CHECK_OK(kv_objects(w->s->kv, SL("u:"), SL("u;"), 10, &a, &object, &n, &more));
-    CHECK_INT(n, rc == 0);
-    if (rc == 0 && n) CHECK_SL(sl_from(object[0], 2), id);
-    if (rc == 0) CHECK_OK(account_remove(w->s->directory, SL("alice@one.test")));
+    CHECK_INT(n, e == 0);
+    if (e == 0 && n) CHECK_SL(sl_from(object[0], 2), id);
+    if (e == 0) CHECK_OK(account_remove(w->s->directory, SL("alice@one.test")));
     ar_free(&a);
     store_close(&w->s);
     return 0;

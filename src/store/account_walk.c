@@ -48,11 +48,11 @@ int account_modseq(struct store *s, const char *acc, uint64_t *out)
     struct slice value;
     struct account_row row = {0};
     ar_init(&a, 0);
-    int rc = kv_get(s->kv, account_object(acc, room), SL("a"), &a, &value);
-    if (rc == 0 && account_row_get(value, &row)) row.modseq = 0;
+    int e = kv_get(s->kv, account_object(acc, room), SL("a"), &a, &value);
+    if (e == 0 && account_row_get(value, &row)) row.modseq = 0;
     *out = row.modseq;
     ar_free(&a);
-    return rc == ERR_NOT_FOUND ? 0 : rc;
+    return e == ERR_NOT_FOUND ? 0 : e;
 }
 
 static int note_uidnext(void *arg, struct slice key, struct slice value)
@@ -88,8 +88,8 @@ static void turn_over(struct walk *w)
 static int note_uidnexts(struct walk *w)
 {
     turn_over(w);
-    int rc = rows_each(w->s, w->acc, SL("b/"), SL("b0"), note_uidnext, w);
-    return rc ? rc : rows_each(w->s, w->acc, SL("h/"), SL("h0"), note_batch, w);
+    int e = rows_each(w->s, w->acc, SL("b/"), SL("b0"), note_uidnext, w);
+    return e ? e : rows_each(w->s, w->acc, SL("h/"), SL("h0"), note_batch, w);
 }
 
 /* ---- what was added ---- */
@@ -157,15 +157,15 @@ static int added_in_box(void *arg, struct slice key, struct slice value)
     (void)value;
     if (row_number(key, &id)) return 0;
     uint32_t box = (uint32_t)id, uid = noted(x->w, &box, sizeof box);
-    int rc = give_rows(x, row_key('m', box, uid, 8, from), row_prefix_end('m', box, to));
-    if (rc) return rc;
+    int e = give_rows(x, row_key('m', box, uid, 8, from), row_prefix_end('m', box, to));
+    if (e) return e;
     return each_row(x, row_key('g', box, uid, 8, from), row_prefix_end('g', box, to), added_range, x);
 }
 
 static int read_added(struct added *x)
 {
-    int rc = each_row(x, SL("b/"), SL("b0"), added_in_box, x);
-    return rc ? rc : each_row(x, SL("h/"), SL("h0"), added_unseen, x);
+    int e = each_row(x, SL("b/"), SL("b0"), added_in_box, x);
+    return e ? e : each_row(x, SL("h/"), SL("h0"), added_unseen, x);
 }
 
 /* While nothing can change: there is nothing left to miss. */
@@ -181,37 +181,37 @@ static int read_last(struct walk *w)
     char room[KEY_ROOM];
     struct slice rows, key, value;
     turn_over(w);
-    int rc = kv_transact(w->s->kv, account_object(w->acc, room), read_added_tx, w);
+    int e = kv_transact(w->s->kv, account_object(w->acc, room), read_added_tx, w);
     rows = buf_slice(&w->last);
-    while (rc == 0 && rows_take(&rows, &key, &value)) rc = w->each(w->arg, key, value);
-    return rc;
+    while (e == 0 && rows_take(&rows, &key, &value)) e = w->each(w->arg, key, value);
+    return e;
 }
 
 static int read_kinds(struct walk *w, const char *kinds)
 {
     char from[3] = "?/", to[3] = "?0";
-    int rc = 0;
+    int e = 0;
     if (!kinds) return rows_each(w->s, w->acc, SL(""), SL(""), w->each, w->arg);
-    for (; rc == 0 && *kinds; kinds++) {
+    for (; e == 0 && *kinds; kinds++) {
         from[0] = to[0] = *kinds;
-        rc = rows_each(w->s, w->acc, sl_cstr(from), sl_cstr(to), w->each, w->arg);
+        e = rows_each(w->s, w->acc, sl_cstr(from), sl_cstr(to), w->each, w->arg);
     }
-    return rc;
+    return e;
 }
 
 static int walk(struct walk *w, const char *kinds, uint64_t *modseq)
 {
     uint64_t after = *modseq;
-    int rc = note_uidnexts(w);
-    if (rc == 0) rc = read_kinds(w, kinds);
-    if (rc == 0) rc = account_modseq(w->s, w->acc, &after);
-    for (int i = 0; rc == 0 && after != *modseq && i < CATCH_UPS; i++) {
+    int e = note_uidnexts(w);
+    if (e == 0) e = read_kinds(w, kinds);
+    if (e == 0) e = account_modseq(w->s, w->acc, &after);
+    for (int i = 0; e == 0 && after != *modseq && i < CATCH_UPS; i++) {
         *modseq = after;
-        rc = note_uidnexts(w);
-        if (rc == 0) rc = read_added(&(struct added){.w = w});
-        if (rc == 0) rc = account_modseq(w->s, w->acc, &after);
+        e = note_uidnexts(w);
+        if (e == 0) e = read_added(&(struct added){.w = w});
+        if (e == 0) e = account_modseq(w->s, w->acc, &after);
     }
-    if (rc || after == *modseq) return rc;
+    if (e || after == *modseq) return e;
     *modseq = 0; /* which one it has is not known */
     return read_last(w);
 }
@@ -222,9 +222,9 @@ int account_walk(struct store *s, const char *acc, const char *kinds,
     struct walk w = {.s = s, .acc = acc, .each = each, .arg = arg};
     map_init(&w.uidnext, false);
     map_init(&w.fresh, false);
-    int rc = walk(&w, kinds, modseq);
+    int e = walk(&w, kinds, modseq);
     map_free(&w.uidnext);
     map_free(&w.fresh);
     buf_free(&w.last);
-    return rc;
+    return e;
 }

@@ -12,8 +12,8 @@ static int may_go_on(void *care) { return care_check(care); }
 static int copy_all(struct care *c, const char *index, const char *bodies)
 {
     /* The index first: every body it names is in its pack already, and no pack goes meanwhile. */
-    int rc = kv_backup(c->s->kv, index);
-    return rc ? rc : body_backup(c->s->body, bodies, may_go_on, c);
+    int e = kv_backup(c->s->kv, index);
+    return e ? e : body_backup(c->s->body, bodies, may_go_on, c);
 }
 
 /* ---- is each pack there? ---- */
@@ -35,10 +35,10 @@ static int prove(struct proof *p, const struct body_ref *ref)
     map_put(&p->seen, sl(&pack, sizeof pack), (void *)1);
     body_ref_file(ref, name);
     ar_reset(&p->a);
-    int rc = care_check(p->care);
-    if (rc == 0) rc = offload_on(POOL_CARE, look, (void *)ar_printf(&p->a, "%s/%s", p->bodies, name).p);
-    if (rc != ERR_NOT_FOUND) return rc;
-    return err_set(rc, "the copy lacks %s, which its index refers to; see `tram verify`", name);
+    int e = care_check(p->care);
+    if (e == 0) e = offload_on(POOL_CARE, look, (void *)ar_printf(&p->a, "%s/%s", p->bodies, name).p);
+    if (e != ERR_NOT_FOUND) return e;
+    return err_set(e, "the copy lacks %s, which its index refers to; see `tram verify`", name);
 }
 
 static int prove_letter(void *arg, struct slice letter, struct slice ref)
@@ -70,8 +70,8 @@ static int prove_all(struct proof *p, const struct care_queue *queue, struct kv 
 {
     struct store copy = {.kv = kv};
     struct proving x = {p, &copy};
-    int rc = queue ? queue->refs(queue->ctx, &copy, prove_letter, p) : 0;
-    return rc ? rc : accounts_each(&copy, prove_account, &x);
+    int e = queue ? queue->refs(queue->ctx, &copy, prove_letter, p) : 0;
+    return e ? e : accounts_each(&copy, prove_account, &x);
 }
 
 static int check_copy(struct care *c, const struct care_queue *queue,
@@ -82,14 +82,14 @@ static int check_copy(struct care *c, const struct care_queue *queue,
     struct kv *kv = NULL;
     map_init(&p.seen, false);
     ar_init(&p.a, 0);
-    int rc = open_index(&kv, index);
-    if (rc == 0) rc = prove_all(&p, queue, kv);
+    int e = open_index(&kv, index);
+    if (e == 0) e = prove_all(&p, queue, kv);
     char why[ERR_TEXT_MAX] = "";
-    if (rc) memcpy(why, err_text(rc), strnlen(err_text(rc), sizeof why - 1));
+    if (e) memcpy(why, err_text(e), strnlen(err_text(e), sizeof why - 1));
     kv_close(&kv);
     map_free(&p.seen);
     ar_free(&p.a);
-    return rc ? err_set(rc, "%s", why) : 0;
+    return e ? err_set(e, "%s", why) : 0;
 }
 
 int store_backup(struct store *s, const struct care_queue *queue,
@@ -97,19 +97,19 @@ int store_backup(struct store *s, const struct care_queue *queue,
 {
     struct care c;
     struct arena a;
-    int rc = care_begin(&c, s, "backup");
-    if (rc) return rc;
+    int e = care_begin(&c, s, "backup");
+    if (e) return e;
     ar_init(&a, 0);
     const char *index = ar_printf(&a, "%s/index", to_dir).p, *bodies = ar_printf(&a, "%s/bodies", to_dir).p;
-    rc = offload_on(POOL_CARE, make_folder, (void *)to_dir);
-    if (rc) err_set(rc, rc == ERR_EXISTS ? "%s exists already" : "%s cannot be made", to_dir);
-    if (rc == 0) rc = copy_all(&c, index, bodies);
-    if (rc == 0) rc = care_check(&c); /* up to here nothing was taken away */
-    if (rc == 0) rc = check_copy(&c, queue, open_index, index, bodies);
-    if (rc == 0) rc = offload_on(POOL_CARE, sync_folder, (void *)to_dir);
+    e = offload_on(POOL_CARE, make_folder, (void *)to_dir);
+    if (e) err_set(e, e == ERR_EXISTS ? "%s exists already" : "%s cannot be made", to_dir);
+    if (e == 0) e = copy_all(&c, index, bodies);
+    if (e == 0) e = care_check(&c); /* up to here nothing was taken away */
+    if (e == 0) e = check_copy(&c, queue, open_index, index, bodies);
+    if (e == 0) e = offload_on(POOL_CARE, sync_folder, (void *)to_dir);
     char why[ERR_TEXT_MAX] = "";
-    if (rc) memcpy(why, err_text(rc), strnlen(err_text(rc), sizeof why - 1));
+    if (e) memcpy(why, err_text(e), strnlen(err_text(e), sizeof why - 1));
     care_end(&c);
     ar_free(&a);
-    return rc ? err_set(rc, "%s", why) : 0;
+    return e ? err_set(e, "%s", why) : 0;
 }

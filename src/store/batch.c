@@ -61,14 +61,14 @@ void batch_rows(uint32_t box, uint64_t batch, uint32_t place, struct batch_rows 
 int batch_message_get(struct slice key, struct slice value, const struct batch_range *r, struct message *out)
 {
     uint64_t place;
-    int rc = row_number(key, &place);
+    int e = row_number(key, &place);
     uint32_t uid = r->first ? r->first + (uint32_t)place : 0;
-    if (rc == 0) rc = message_row_get(value, uid, out);
+    if (e == 0) e = message_row_get(value, uid, out);
     out->uid = uid;
     out->batch = r->batch;
     out->place = (uint32_t)place;
     if (!out->modseq) out->modseq = r->modseq;
-    return rc;
+    return e;
 }
 
 /* ---- ranges ---- */
@@ -91,8 +91,8 @@ static int batch_range_tx(struct kv_tx *tx, uint32_t box, uint32_t uid, struct b
 {
     char from[KEY_ROOM], to[KEY_ROOM];
     struct find_range f = {.out = out};
-    int rc = kv_tx_scan(tx, row_key('g', box, uid, 8, from), row_prefix_end('g', box, to), first_range, &f);
-    return rc == 1 ? 0 : rc < 0 ? rc : err_set(ERR_NOT_FOUND, "there is no batch above UID %u", uid);
+    int e = kv_tx_scan(tx, row_key('g', box, uid, 8, from), row_prefix_end('g', box, to), first_range, &f);
+    return e == 1 ? 0 : e < 0 ? e : err_set(ERR_NOT_FOUND, "there is no batch above UID %u", uid);
 }
 
 int batch_range_find(struct store *s, struct mailbox_ref box, uint32_t uid, struct batch_range *out)
@@ -102,11 +102,11 @@ int batch_range_find(struct store *s, struct mailbox_ref box, uint32_t uid, stru
     struct kv_page page;
     uint32_t id;
     ar_init(&a, 0);
-    int rc = kv_scan(s->kv, account_object(box.account, room), row_key('g', box.box, uid, 8, from),
-                     row_prefix_end('g', box.box, to), 1, &a, &page);
-    if (rc == 0) rc = page.n ? batch_range_get(page.row[0].key, &id, out) : ERR_NOT_FOUND;
+    int e = kv_scan(s->kv, account_object(box.account, room), row_key('g', box.box, uid, 8, from),
+                    row_prefix_end('g', box.box, to), 1, &a, &page);
+    if (e == 0) e = page.n ? batch_range_get(page.row[0].key, &id, out) : ERR_NOT_FOUND;
     ar_free(&a);
-    return rc;
+    return e;
 }
 
 int batch_message_tx(struct kv_tx *tx, uint32_t box, uint32_t uid, struct message *out)
@@ -114,11 +114,11 @@ int batch_message_tx(struct kv_tx *tx, uint32_t box, uint32_t uid, struct messag
     char room[KEY_ROOM];
     struct batch_range r;
     struct slice value;
-    int rc = batch_range_tx(tx, box, uid, &r);
-    if (rc || r.first > uid) return rc ? rc : ERR_NOT_FOUND;
+    int e = batch_range_tx(tx, box, uid, &r);
+    if (e || r.first > uid) return e ? e : ERR_NOT_FOUND;
     struct slice key = rows_from(box, r.batch, uid - r.first, room);
-    rc = kv_tx_get(tx, key, &value);
-    return rc ? rc : batch_message_get(key, value, &r, out);
+    e = kv_tx_get(tx, key, &value);
+    return e ? e : batch_message_get(key, value, &r, out);
 }
 
 int batch_message_find(struct store *s, struct mailbox_ref box, uint32_t uid, struct message *out)
@@ -127,14 +127,14 @@ int batch_message_find(struct store *s, struct mailbox_ref box, uint32_t uid, st
     struct batch_range r;
     struct arena a;
     struct slice value;
-    int rc = batch_range_find(s, box, uid, &r);
-    if (rc || r.first > uid) return rc ? rc : ERR_NOT_FOUND;
+    int e = batch_range_find(s, box, uid, &r);
+    if (e || r.first > uid) return e ? e : ERR_NOT_FOUND;
     struct slice key = rows_from(box.box, r.batch, uid - r.first, room);
     ar_init(&a, 0);
-    rc = kv_get(s->kv, account_object(box.account, object), key, &a, &value);
-    if (rc == 0) rc = batch_message_get(key, value, &r, out);
+    e = kv_get(s->kv, account_object(box.account, object), key, &a, &value);
+    if (e == 0) e = batch_message_get(key, value, &r, out);
     ar_free(&a);
-    return rc;
+    return e;
 }
 
 /* ---- writing ---- */
@@ -143,12 +143,12 @@ int batch_header_get(struct slice value, struct batch_header *out)
 {
     struct rec r;
     *out = (struct batch_header){0};
-    int rc = rec_open(&r, value, BATCH_ROW);
-    while (rc == 0 && rec_next(&r)) {
+    int e = rec_open(&r, value, BATCH_ROW);
+    while (e == 0 && rec_next(&r)) {
         if (r.tag == 't') out->time = (int64_t)rec_u64(&r);
         if (r.tag == 'n') out->n = (uint32_t)rec_u64(&r);
     }
-    return rc ? rc : rec_error(&r);
+    return e ? e : rec_error(&r);
 }
 
 static void header_put(struct kv_tx *tx, const struct batch *p)
@@ -166,9 +166,9 @@ static int begin(struct kv_tx *tx, void *arg)
 {
     struct batch *p = arg;
     struct account_row a;
-    int rc = account_tx(tx, &a);
-    if (rc == 0) rc = box_tx(tx, p->box, &p->count);
-    if (rc) return rc;
+    int e = account_tx(tx, &a);
+    if (e == 0) e = box_tx(tx, p->box, &p->count);
+    if (e) return e;
     p->id = ++a.modseq;
     p->names = p->count.m.names;
     p->count = (struct box_row){0};
@@ -188,11 +188,11 @@ static int still_there(struct kv_tx *tx, const struct batch *p, const struct box
 {
     char room[KEY_ROOM];
     struct slice value;
-    int rc = kv_tx_get(tx, header_key(p->box, p->id, room), &value);
-    if (rc == ERR_NOT_FOUND) return err_set(ERR_BUSY, "it took too long and was given up");
-    if (rc == 0 && to->m.names != p->names)
+    int e = kv_tx_get(tx, header_key(p->box, p->id, room), &value);
+    if (e == ERR_NOT_FOUND) return err_set(ERR_BUSY, "it took too long and was given up");
+    if (e == 0 && to->m.names != p->names)
         return err_set(ERR_BUSY, "the mailbox's keywords changed meanwhile: try again");
-    return rc;
+    return e;
 }
 
 void batch_add(struct kv_tx *tx, struct batch *p, struct message *m)
@@ -219,13 +219,13 @@ static int page(struct kv_tx *tx, void *arg)
     struct account_row a;
     struct box_row to;
     *p = g->before;
-    int rc = account_tx(tx, &a);
-    if (rc == 0) rc = box_tx(tx, p->box, &to);
-    if (rc == 0) rc = still_there(tx, p, &to);
-    size_t keywords = rc ? 0 : to.m.nkeywords;
-    if (rc == 0) rc = g->fill(tx, p, &to, g->arg);
-    if (rc == 0) rc = quota_check(&a, p->usage.bytes);
-    if (rc) return rc;
+    int e = account_tx(tx, &a);
+    if (e == 0) e = box_tx(tx, p->box, &to);
+    if (e == 0) e = still_there(tx, p, &to);
+    size_t keywords = e ? 0 : to.m.nkeywords;
+    if (e == 0) e = g->fill(tx, p, &to, g->arg);
+    if (e == 0) e = quota_check(&a, p->usage.bytes);
+    if (e) return e;
     if (to.m.names != p->names) return err_set(ERR_LIMIT, "the mailbox has no room for more keywords");
     if (to.m.nkeywords != keywords) box_row_put(tx, &to);
     a.modseq++; /* a sweep that reads the account sees that there is more */
@@ -238,9 +238,9 @@ int batch_page(struct batch *p, batch_fill *fill, void *arg)
 {
     char room[KEY_ROOM];
     struct page g = {p, fill, arg, *p};
-    int rc = kv_transact(p->s->kv, account_object(p->account, room), page, &g);
-    if (rc) *p = g.before;
-    return rc;
+    int e = kv_transact(p->s->kv, account_object(p->account, room), page, &g);
+    if (e) *p = g.before;
+    return e;
 }
 
 static void add_counts(struct box_row *b, const struct box_row *more)
@@ -258,11 +258,11 @@ static int see(struct kv_tx *tx, void *arg)
     struct account_row a;
     struct box_row to;
     char room[KEY_ROOM];
-    int rc = account_tx(tx, &a);
-    if (rc == 0) rc = box_tx(tx, p->box, &to);
-    if (rc == 0) rc = still_there(tx, p, &to);
-    if (rc == 0) rc = quota_check(&a, p->usage.bytes);
-    if (rc) return rc;
+    int e = account_tx(tx, &a);
+    if (e == 0) e = box_tx(tx, p->box, &to);
+    if (e == 0) e = still_there(tx, p, &to);
+    if (e == 0) e = quota_check(&a, p->usage.bytes);
+    if (e) return e;
     if (UINT32_MAX - to.m.uidnext <= p->n) return err_set(ERR_LIMIT, "the mailbox has used up its UIDs");
     p->uidvalidity = to.m.uidvalidity;
     p->first_uid = to.m.uidnext;
@@ -306,8 +306,8 @@ static int drop(struct kv_tx *tx, void *arg)
     struct batch_header h;
     struct slice value;
     char room[KEY_ROOM];
-    int rc = kv_tx_get(tx, header_key(d->box, d->id, room), &value);
-    if (rc) return rc == ERR_NOT_FOUND ? 0 : rc; /* seen, or given up */
+    int e = kv_tx_get(tx, header_key(d->box, d->id, room), &value);
+    if (e) return e == ERR_NOT_FOUND ? 0 : e; /* seen, or given up */
     bool damaged = batch_header_get(value, &h) != 0;
     if (d->older && !damaged && !is_old(&h, d->older)) return 0;
     batch_rows(d->box, d->id, 0, &rows);
@@ -357,9 +357,9 @@ struct spent {
 static int drop_spent(struct kv_tx *tx, void *arg)
 {
     struct spent *p = arg;
-    int rc = kv_tx_scan(tx, p->rows.from, p->rows.to, any_row, NULL);
-    if (rc == 0) kv_tx_del(tx, p->key);
-    return rc < 0 ? rc : 0;
+    int e = kv_tx_scan(tx, p->rows.from, p->rows.to, any_row, NULL);
+    if (e == 0) kv_tx_del(tx, p->key);
+    return e < 0 ? e : 0;
 }
 
 static int look_at_range(void *arg, struct slice key, struct slice value)
@@ -372,13 +372,13 @@ static int look_at_range(void *arg, struct slice key, struct slice value)
     (void)value;
     if (batch_range_get(key, &box, &r)) return 0;
     batch_rows(box, r.batch, 0, &p.rows);
-    int rc = rows_each(c->s, c->acc, p.rows.from, p.rows.to, any_row, NULL);
-    return rc ? rc < 0 ? rc : 0 : kv_transact(c->s->kv, account_object(c->acc, room), drop_spent, &p);
+    int e = rows_each(c->s, c->acc, p.rows.from, p.rows.to, any_row, NULL);
+    return e ? e < 0 ? e : 0 : kv_transact(c->s->kv, account_object(c->acc, room), drop_spent, &p);
 }
 
 int batch_care(struct store *s, const char *acc)
 {
     struct care_of c = {s, acc, rt_wall_seconds() - BATCH_HOURS * 3600};
-    int rc = rows_each(s, acc, SL("h/"), SL("h0"), look_at_header, &c);
-    return rc ? rc : rows_each(s, acc, SL("g/"), SL("g0"), look_at_range, &c);
+    int e = rows_each(s, acc, SL("h/"), SL("h0"), look_at_header, &c);
+    return e ? e : rows_each(s, acc, SL("g/"), SL("g0"), look_at_range, &c);
 }

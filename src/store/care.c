@@ -11,9 +11,9 @@ enum { CARE_LEASE_MS = 120 * 1000 };
 static int renew(struct care *c, uint64_t *fence)
 {
     int64_t left, began = rt_now();
-    int rc = kv_lease(c->s->kv, SL("_store"), SL("care"), sl_cstr(c->who), CARE_LEASE_MS, fence, &left);
-    if (rc == 0) c->until = began + CARE_LEASE_MS * RT_MS;
-    return rc;
+    int e = kv_lease(c->s->kv, SL("_store"), SL("care"), sl_cstr(c->who), CARE_LEASE_MS, fence, &left);
+    if (e == 0) c->until = began + CARE_LEASE_MS * RT_MS;
+    return e;
 }
 
 static void keep(void *arg)
@@ -22,9 +22,9 @@ static void keep(void *arg)
     while (!c->lost && fiber_sleep(CARE_LEASE_MS / 4 * RT_MS) == 0) {
         uint64_t fence = c->fence;
         int64_t until = c->until;
-        int rc =
+        int e =
             renew(c, &fence); /* a disk that fails for a moment is tried again: the time has not run out */
-        c->lost = rc == ERR_BUSY || fence != c->fence;
+        c->lost = e == ERR_BUSY || fence != c->fence;
         if (c->lost) c->until = until;
     }
 }
@@ -41,14 +41,14 @@ int care_begin(struct care *c, struct store *s, const char *what)
     snprintf(c->who, sizeof c->who, "%.14s-%016llx", what, (unsigned long long)chance);
     if (!enter(s)) return err_set(ERR_BUSY, "a sweep or a backup is running");
     group_init(&c->keeper);
-    int rc = renew(c, &c->fence);
-    if (rc == 0) {
-        rc = group_go(&c->keeper, "care", keep, c);
-        if (rc) care_end(c);
+    int e = renew(c, &c->fence);
+    if (e == 0) {
+        e = group_go(&c->keeper, "care", keep, c);
+        if (e) care_end(c);
     } else {
         leave(s);
     }
-    return rc;
+    return e;
 }
 
 int care_check(struct care *c)
@@ -79,17 +79,17 @@ int accounts_each(struct store *s, int (*each)(void *arg, const char *acc), void
     struct slice *name, from = SL("u:");
     size_t n;
     bool more = true;
-    int rc = 0;
+    int e = 0;
     ar_init(&a, 0);
-    while (rc == 0 && more) {
-        rc = kv_objects(s->kv, from, SL("u;"), KV_PAGE_MAX, &a, &name, &n, &more);
-        for (size_t i = 0; rc == 0 && i < n; i++)
-            rc = fiber_canceled() ? ERR_CANCELED : each(arg, ar_cstr(&a, sl_from(name[i], 2)));
-        if (rc == 0 && n) from = sl(last, (size_t)snprintf(last, sizeof last, "%.*s ", SLF(name[n - 1])));
+    while (e == 0 && more) {
+        e = kv_objects(s->kv, from, SL("u;"), KV_PAGE_MAX, &a, &name, &n, &more);
+        for (size_t i = 0; e == 0 && i < n; i++)
+            e = fiber_canceled() ? ERR_CANCELED : each(arg, ar_cstr(&a, sl_from(name[i], 2)));
+        if (e == 0 && n) from = sl(last, (size_t)snprintf(last, sizeof last, "%.*s ", SLF(name[n - 1])));
         ar_reset(&a);
     }
     ar_free(&a);
-    return rc;
+    return e;
 }
 
 bool message_of_row(struct slice key, struct slice value, uint32_t *box, struct message *m)
@@ -158,7 +158,7 @@ int messages_each(struct store *s, const char *acc,
                   int (*each)(void *arg, uint32_t box, uint32_t uid, const struct message *m), void *arg)
 {
     struct giving g = {.each = each, .arg = arg, .s = s, .acc = acc};
-    int rc = rows_each(s, acc, SL("m/"), SL("m0"), give_row, &g);
-    if (rc == 0) rc = rows_each(s, acc, SL("h/"), SL("h0"), give_unseen, &g);
-    return rc ? rc : rows_each(s, acc, SL("g/"), SL("g0"), give_range, &g);
+    int e = rows_each(s, acc, SL("m/"), SL("m0"), give_row, &g);
+    if (e == 0) e = rows_each(s, acc, SL("h/"), SL("h0"), give_unseen, &g);
+    return e ? e : rows_each(s, acc, SL("g/"), SL("g0"), give_range, &g);
 }

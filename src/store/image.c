@@ -20,8 +20,8 @@ struct image {
 static int image_row(struct slice value, struct image *out)
 {
     struct rec r;
-    int rc = rec_open(&r, value, IMAGE_ROW);
-    if (rc) return rc;
+    int e = rec_open(&r, value, IMAGE_ROW);
+    if (e) return e;
     *out = (struct image){0};
     while (rec_next(&r)) switch (r.tag) {
         case 'm': out->modseq = rec_u64(&r); break;
@@ -95,12 +95,12 @@ static int load_parts(struct store *s, struct mailbox_ref box, struct roll *r, b
     struct image part;
     uint64_t number = 0;
     struct slice first = part_key(box.box, 0, from);
-    int rc = 0;
+    int e = 0;
     ar_init(&a, 0);
-    while (rc == 0 && *good && page.more) {
-        rc = kv_scan(s->kv, account_object(box.account, room), first, head_key(box.box, to), LOAD_PARTS, &a,
-                     &page);
-        for (size_t i = 0; rc == 0 && *good && i < page.n; i++)
+    while (e == 0 && *good && page.more) {
+        e = kv_scan(s->kv, account_object(box.account, room), first, head_key(box.box, to), LOAD_PARTS, &a,
+                    &page);
+        for (size_t i = 0; e == 0 && *good && i < page.n; i++)
             *good = row_number(page.row[i].key, &number) == 0 && number <= UINT32_MAX / ROLL_PAGE &&
                     image_row(page.row[i].value, &part) == 0 && unpack(r, (uint32_t)number, &part);
         first = part_key(box.box, (uint32_t)number + 1, from);
@@ -108,7 +108,7 @@ static int load_parts(struct store *s, struct mailbox_ref box, struct roll *r, b
         fiber_breathe();
     }
     ar_free(&a);
-    return rc;
+    return e;
 }
 
 /* The row that stands for the whole; *good false: there is none to be used. */
@@ -118,10 +118,10 @@ static int load_head(struct store *s, struct mailbox_ref box, struct image *out,
     struct arena a;
     struct slice value;
     ar_init(&a, 0);
-    int rc = kv_get(s->kv, account_object(box.account, room), head_key(box.box, key), &a, &value);
-    *good = rc == 0 && image_row(value, out) == 0;
+    int e = kv_get(s->kv, account_object(box.account, room), head_key(box.box, key), &a, &value);
+    *good = e == 0 && image_row(value, out) == 0;
     ar_free(&a);
-    return rc == ERR_NOT_FOUND ? 0 : rc;
+    return e == ERR_NOT_FOUND ? 0 : e;
 }
 
 int image_load(struct store *s, const char *acc, const struct box_row *b, uint64_t journal_floor,
@@ -131,19 +131,19 @@ int image_load(struct store *s, const char *acc, const struct box_row *b, uint64
     struct image head, after;
     bool good;
     *out = NULL;
-    int rc = load_head(s, box, &head, &good);
-    if (rc || !good || !fits(&head, b, journal_floor)) return rc;
+    int e = load_head(s, box, &head, &good);
+    if (e || !good || !fits(&head, b, journal_floor)) return e;
     struct roll *r = roll_new();
     r->modseq = head.modseq;
     r->uidvalidity = head.uidvalidity;
     r->uidnext = head.uidnext;
-    rc = load_parts(s, box, r, &good);
+    e = load_parts(s, box, r, &good);
     good = good && r->n == head.count && r->npages == head.parts;
     bool still = good;
-    if (rc == 0 && good) rc = load_head(s, box, &after, &still); /* written to meanwhile? */
-    if (rc == 0 && good && still && after.modseq == head.modseq && !after.writer) *out = roll_ref(r);
+    if (e == 0 && good) e = load_head(s, box, &after, &still); /* written to meanwhile? */
+    if (e == 0 && good && still && after.modseq == head.modseq && !after.writer) *out = roll_ref(r);
     roll_unref(&r); /* what is no good can be made anew from the messages */
-    return rc;
+    return e;
 }
 
 /* ---- saving ---- */
@@ -206,11 +206,11 @@ static int look_at_head(struct kv_tx *tx, struct save *s)
     struct box_row b;
     struct image head = {0};
     struct slice value;
-    int rc = box_tx(tx, s->box, &b);
-    if (rc) return rc;
-    rc = kv_tx_get(tx, head_key(s->box, room), &value);
-    bool there = rc == 0 && image_row(value, &head) == 0;
-    if (rc && rc != ERR_NOT_FOUND) return rc;
+    int e = box_tx(tx, s->box, &b);
+    if (e) return e;
+    e = kv_tx_get(tx, head_key(s->box, room), &value);
+    bool there = e == 0 && image_row(value, &head) == 0;
+    if (e && e != ERR_NOT_FOUND) return e;
     s->stop = s->first ? there && !head.writer && head.modseq >= s->r->modseq : head.writer != s->writer;
     if (s->stop || !s->first) return 0;
     if (s->base && (!there || head.writer || head.modseq != s->base)) s->stop = true;
@@ -222,8 +222,8 @@ static int save_step(struct kv_tx *tx, void *arg)
 {
     struct save *s = arg;
     char room[KEY_ROOM];
-    int rc = look_at_head(tx, s);
-    if (rc || s->stop) return rc;
+    int e = look_at_head(tx, s);
+    if (e || s->stop) return e;
     for (size_t i = s->from; i < s->to; i++) {
         const struct roll_page *p = s->r->page[i].page;
         if (s->base && !p->dirty) continue;
@@ -247,18 +247,18 @@ int image_save(struct store *store, const char *acc, uint32_t box, struct roll *
 {
     char room[KEY_ROOM];
     struct save s = {.r = roll_ref(r), .box = box, .base = base, .first = true};
-    int rc = 0;
+    int e = 0;
     rt_random(&s.writer, sizeof s.writer);
     s.writer |= 1;
-    while (rc == 0 && !s.last && !s.stop) {
+    while (e == 0 && !s.last && !s.stop) {
         s.from = s.to;
         s.to = step_end(&s, s.from);
         s.last = s.to == r->npages;
-        rc = kv_transact(store->kv, account_object(acc, room), save_step, &s);
+        e = kv_transact(store->kv, account_object(acc, room), save_step, &s);
         s.first = false;
     }
-    bool kept = rc == 0 && !s.stop;
+    bool kept = e == 0 && !s.stop;
     for (size_t i = 0; kept && i < r->npages; i++) r->page[i].page->dirty = false;
     roll_unref(&s.r);
-    return kept ? 0 : rc ? rc : ERR_BUSY;
+    return kept ? 0 : e ? e : ERR_BUSY;
 }

@@ -114,12 +114,12 @@ void journal_free(struct journal_box *j)
 int journal_open(struct slice value, struct journal_reader *out)
 {
     *out = (struct journal_reader){0};
-    int rc = rec_open(&out->rec, value, JOURNAL_ROW);
-    if (rc) return rc;
+    int e = rec_open(&out->rec, value, JOURNAL_ROW);
+    if (e) return e;
     while (rec_next(&out->rec)) {
     }
-    rc = rec_error(&out->rec);
-    return rc ? rc : rec_open(&out->rec, value, JOURNAL_ROW);
+    e = rec_error(&out->rec);
+    return e ? e : rec_open(&out->rec, value, JOURNAL_ROW);
 }
 
 bool journal_next_box(struct journal_reader *r)

@@ -64,9 +64,9 @@ static void keep_image(struct loop_view *v)
     if (v->deleted || !v->roll || v->saving.held || fmutex_lock(&v->saving)) return;
     struct roll *r = roll_ref(v->roll);
     size_t behind = v->behind;
-    int rc = image_save(v->s, v->acc, v->box, r, v->image);
-    v->image = rc ? 0 : r->modseq;
-    if (rc == 0 || rc == ERR_BUSY) v->behind -= behind; /* else once more, later */
+    int e = image_save(v->s, v->acc, v->box, r, v->image);
+    v->image = e ? 0 : r->modseq;
+    if (e == 0 || e == ERR_BUSY) v->behind -= behind; /* else once more, later */
     roll_unref(&r);
     fmutex_unlock(&v->saving);
 }
@@ -98,8 +98,8 @@ static int box_now(struct loop_view *v, struct arena *a, struct box_row *out)
 {
     char room[KEY_ROOM], key[KEY_ROOM];
     struct slice value;
-    int rc = kv_get(v->s->kv, account_object(v->acc, room), box_key('b', v->box, key), a, &value);
-    return rc ? rc : box_row_get(value, v->box, out);
+    int e = kv_get(v->s->kv, account_object(v->acc, room), box_key('b', v->box, key), a, &value);
+    return e ? e : box_row_get(value, v->box, out);
 }
 
 /* Messages in [r->uidnext, until) to the end of the roll. */
@@ -108,19 +108,19 @@ static int read_new(struct loop_view *v, struct roll *r, uint32_t until)
     struct arena a;
     struct message *m;
     size_t n = 1;
-    int rc = 0;
+    int e = 0;
     ar_init(&a, 0);
-    for (uint32_t from = r->uidnext; rc == 0 && n && from < until;) {
-        rc = message_list(v->s, (struct mailbox_ref){v->acc, v->box}, from, KV_PAGE_MAX, &a, &m, &n);
-        for (size_t i = 0; rc == 0 && i < n && m[i].uid < until; i++, v->behind++)
+    for (uint32_t from = r->uidnext; e == 0 && n && from < until;) {
+        e = message_list(v->s, (struct mailbox_ref){v->acc, v->box}, from, KV_PAGE_MAX, &a, &m, &n);
+        for (size_t i = 0; e == 0 && i < n && m[i].uid < until; i++, v->behind++)
             roll_add(r, &(struct roll_msg){.uid = m[i].uid, .flags = m[i].flags, .modseq = m[i].modseq});
-        if (rc == 0 && n) from = m[n - 1].uid + 1;
+        if (e == 0 && n) from = m[n - 1].uid + 1;
         ar_reset(&a);
         fiber_breathe();
     }
     ar_free(&a);
-    if (rc == 0) r->uidnext = until;
-    return rc;
+    if (e == 0) r->uidnext = until;
+    return e;
 }
 
 static void change(struct roll *r, uint32_t uid, uint64_t flags, uint64_t modseq)
@@ -138,14 +138,14 @@ static int apply_row(struct loop_view *v, struct roll *r, const struct kv_row *r
     struct journal_reader j;
     uint64_t modseq, flags;
     uint32_t uid;
-    int rc = row_number(row->key, &modseq);
-    if (rc == 0) rc = journal_open(row->value, &j);
-    while (rc == 0 && journal_next_box(&j)) {
+    int e = row_number(row->key, &modseq);
+    if (e == 0) e = journal_open(row->value, &j);
+    while (e == 0 && journal_next_box(&j)) {
         if (j.box != v->box) continue;
         for (; journal_next_flags(&j, &uid, &flags); v->behind++) change(r, uid, flags, modseq);
         for (; journal_next_gone(&j, &uid); v->behind++) roll_remove(r, uid);
     }
-    return rc;
+    return e;
 }
 
 /* Journal rows of modseqs in (r->modseq, until]. */
@@ -156,18 +156,18 @@ static int read_journal(struct loop_view *v, struct roll *r, uint64_t until)
     struct journal_keys keys;
     struct kv_page page = {.more = r->modseq < until};
     uint64_t at = r->modseq;
-    int rc = 0;
+    int e = 0;
     ar_init(&a, 0);
-    while (rc == 0 && page.more) {
+    while (e == 0 && page.more) {
         journal_range(at, until, &keys);
-        rc = kv_scan(v->s->kv, account_object(v->acc, room), keys.from, keys.to, KV_PAGE_MAX, &a, &page);
-        for (size_t i = 0; rc == 0 && i < page.n; i++) rc = apply_row(v, r, &page.row[i]);
-        if (rc == 0 && page.n) rc = row_number(page.row[page.n - 1].key, &at);
+        e = kv_scan(v->s->kv, account_object(v->acc, room), keys.from, keys.to, KV_PAGE_MAX, &a, &page);
+        for (size_t i = 0; e == 0 && i < page.n; i++) e = apply_row(v, r, &page.row[i]);
+        if (e == 0 && page.n) e = row_number(page.row[page.n - 1].key, &at);
         ar_reset(&a);
         fiber_breathe();
     }
     ar_free(&a);
-    return rc;
+    return e;
 }
 
 /* The journal does not reach back far enough: compares with the messages themselves. What was not there
@@ -176,19 +176,19 @@ static int compare_all(struct loop_view *v, struct roll *r, const struct box_row
 {
     struct roll *now = roll_new();
     size_t behind = v->behind + b->m.exists;
-    int rc = read_new(v, now, b->m.uidnext);
+    int e = read_new(v, now, b->m.uidnext);
     v->behind = behind;
     roll_settle(now);
-    for (size_t i = 0; rc == 0 && i < r->n; i++) {
+    for (size_t i = 0; e == 0 && i < r->n; i++) {
         struct roll_msg m = *roll_at(r, i);
         const struct roll_msg *there = roll_find(now, m.uid);
         if (!there) roll_remove(r, m.uid);
         else change(r, m.uid, there->flags, there->modseq);
     }
-    for (size_t i = roll_rank(now, r->uidnext); rc == 0 && i < now->n; i++) roll_add(r, roll_at(now, i));
-    if (rc == 0) r->uidnext = b->m.uidnext;
+    for (size_t i = roll_rank(now, r->uidnext); e == 0 && i < now->n; i++) roll_add(r, roll_at(now, i));
+    if (e == 0) r->uidnext = b->m.uidnext;
     roll_unref(&now);
-    return rc;
+    return e;
 }
 
 static int journal_floor(struct loop_view *v, uint64_t *floor)
@@ -198,11 +198,11 @@ static int journal_floor(struct loop_view *v, uint64_t *floor)
     struct slice value;
     struct account_row row = {0};
     ar_init(&a, 0);
-    int rc = kv_get(v->s->kv, account_object(v->acc, room), SL("a"), &a, &value);
-    if (rc == 0) rc = account_row_get(value, &row);
+    int e = kv_get(v->s->kv, account_object(v->acc, room), SL("a"), &a, &value);
+    if (e == 0) e = account_row_get(value, &row);
     *floor = row.journal_floor;
     ar_free(&a);
-    return rc == ERR_NOT_FOUND ? 0 : rc; /* the account went: the next call tells */
+    return e == ERR_NOT_FOUND ? 0 : e; /* the account went: the next call tells */
 }
 
 /* Brings the roll to the row's modseq by the journal; *held false: it does not reach back far enough, or much
@@ -210,13 +210,13 @@ static int journal_floor(struct loop_view *v, uint64_t *floor)
 static int follow(struct loop_view *v, struct roll *r, const struct box_row *b, bool *held)
 {
     uint64_t floor;
-    int rc = journal_floor(v, &floor);
-    *held = rc == 0 && r->modseq >= floor && (b->m.modseq - r->modseq) / 4 <= r->n + 1000;
-    if (!*held) return rc;
-    rc = read_journal(v, r, b->m.modseq);
-    if (rc == 0) rc = journal_floor(v, &floor);
-    *held = rc == 0 && r->modseq >= floor;
-    return rc;
+    int e = journal_floor(v, &floor);
+    *held = e == 0 && r->modseq >= floor && (b->m.modseq - r->modseq) / 4 <= r->n + 1000;
+    if (!*held) return e;
+    e = read_journal(v, r, b->m.modseq);
+    if (e == 0) e = journal_floor(v, &floor);
+    *held = e == 0 && r->modseq >= floor;
+    return e;
 }
 
 /* The row was read first: what is newer than it comes with the next call. */
@@ -224,10 +224,10 @@ static int catch_up(struct loop_view *v, const struct box_row *b)
 {
     struct roll *r = roll_copy(v->roll);
     bool held;
-    int rc = follow(v, r, b, &held);
-    if (rc == 0) roll_settle(r);
-    if (rc == 0) rc = held ? read_new(v, r, b->m.uidnext) : compare_all(v, r, b);
-    if (rc == 0) {
+    int e = follow(v, r, b, &held);
+    if (e == 0) roll_settle(r);
+    if (e == 0) e = held ? read_new(v, r, b->m.uidnext) : compare_all(v, r, b);
+    if (e == 0) {
         roll_settle(r);
         r->modseq = b->m.modseq;
         r->names = b->m.names;
@@ -235,7 +235,7 @@ static int catch_up(struct loop_view *v, const struct box_row *b)
         v->roll = roll_ref(r);
     }
     roll_unref(&r);
-    return rc;
+    return e;
 }
 
 /* From the image, or else from the messages. */
@@ -243,21 +243,21 @@ static int first_roll(struct loop_view *v, const struct box_row *b)
 {
     struct roll *r;
     uint64_t floor;
-    int rc = journal_floor(v, &floor);
-    if (rc == 0) rc = image_load(v->s, v->acc, b, floor, &r);
-    if (rc) return rc;
+    int e = journal_floor(v, &floor);
+    if (e == 0) e = image_load(v->s, v->acc, b, floor, &r);
+    if (e) return e;
     v->image = r ? r->modseq : 0;
     if (!r) {
         r = roll_new();
         r->uidvalidity = b->m.uidvalidity;
-        rc = read_new(v, r, b->m.uidnext);
+        e = read_new(v, r, b->m.uidnext);
         roll_settle(r);
         r->modseq = b->m.modseq;
     }
     r->names = b->m.names;
-    if (rc == 0) v->roll = roll_ref(r);
+    if (e == 0) v->roll = roll_ref(r);
     roll_unref(&r);
-    return rc;
+    return e;
 }
 
 static int sync_now(struct loop_view *v)
@@ -266,25 +266,25 @@ static int sync_now(struct loop_view *v)
     struct box_row b;
     if (v->deleted) return 0;
     ar_init(&a, 0);
-    int rc = box_now(v, &a, &b);
-    if (rc == ERR_NOT_FOUND) {
+    int e = box_now(v, &a, &b);
+    if (e == ERR_NOT_FOUND) {
         v->deleted = true;
-        rc = v->roll ? 0 : err_set(rc, "there is no such mailbox");
+        e = v->roll ? 0 : err_set(e, "there is no such mailbox");
     } else {
-        if (rc == 0 && !v->roll) rc = first_roll(v, &b);
-        if (rc == 0 && b.m.modseq != v->roll->modseq) rc = catch_up(v, &b);
+        if (e == 0 && !v->roll) e = first_roll(v, &b);
+        if (e == 0 && b.m.modseq != v->roll->modseq) e = catch_up(v, &b);
     }
     ar_free(&a);
-    return rc;
+    return e;
 }
 
 int loop_view_sync(struct loop_view *v)
 {
-    int rc = fmutex_lock(&v->reading);
-    if (rc) return rc;
-    rc = sync_now(v);
-    if (rc == 0 && !v->roll) rc = err_set(ERR_NOT_FOUND, "there is no such mailbox");
+    int e = fmutex_lock(&v->reading);
+    if (e) return e;
+    e = sync_now(v);
+    if (e == 0 && !v->roll) e = err_set(ERR_NOT_FOUND, "there is no such mailbox");
     fmutex_unlock(&v->reading);
-    if (rc == 0 && v->behind >= SAVE_AT_SYNC) keep_image(v);
-    return rc;
+    if (e == 0 && v->behind >= SAVE_AT_SYNC) keep_image(v);
+    return e;
 }

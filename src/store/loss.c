@@ -14,8 +14,8 @@ static int loss_row_get(struct slice row, struct store_loss *out)
 {
     struct rec r;
     *out = (struct store_loss){0};
-    int rc = rec_open(&r, row, 1);
-    if (rc) return rc;
+    int e = rec_open(&r, row, 1);
+    if (e) return e;
     while (rec_next(&r)) switch (r.tag) {
         case 't': out->when = (int64_t)rec_u64(&r); break;
         case 'p': out->upto = rec_u64(&r); break;
@@ -27,8 +27,8 @@ static int loss_row_get(struct slice row, struct store_loss *out)
 int store_loss(struct store *s, struct arena *a, struct store_loss *out)
 {
     struct slice row;
-    int rc = kv_get(s->kv, SL("_store"), SL("loss"), a, &row);
-    return rc ? rc : loss_row_get(row, out);
+    int e = kv_get(s->kv, SL("_store"), SL("loss"), a, &row);
+    return e ? e : loss_row_get(row, out);
 }
 
 uint64_t loss_upto(struct store *s)
@@ -36,10 +36,9 @@ uint64_t loss_upto(struct store *s)
     struct arena a;
     struct store_loss l = {0};
     ar_init(&a, 0);
-    int rc = store_loss(s, &a, &l);
-    if (rc && rc != ERR_NOT_FOUND) {
-        log_error("care", "whether bodies are kept for a loss cannot be read: %s; all are kept",
-                  err_text(rc));
+    int e = store_loss(s, &a, &l);
+    if (e && e != ERR_NOT_FOUND) {
+        log_error("care", "whether bodies are kept for a loss cannot be read: %s; all are kept", err_text(e));
         l.upto = UINT64_MAX;
     }
     ar_free(&a);
@@ -90,41 +89,41 @@ int loss_note(struct store *s, struct slice what)
     struct loss_new n = {.l = {.when = rt_wall_seconds(), .what = what}, .row = BUF_INIT};
     ar_init(&a, 0);
     n.l.upto = newest_pack(s, &a);
-    int rc = kv_transact(s->kv, SL("_store"), put_loss, &n);
+    int e = kv_transact(s->kv, SL("_store"), put_loss, &n);
     buf_free(&n.row);
     ar_free(&a);
-    return rc;
+    return e;
 }
 
 int loss_take_note(struct store *s)
 {
     struct buf what = BUF_INIT;
-    int rc = kv_loss(s->kv, &what);
-    if (rc == 0) {
+    int e = kv_loss(s->kv, &what);
+    if (e == 0) {
         log_error("store",
                   "the index was opened without what was lost of its log: %.*s; no body is swept that "
                   "was there, until tram verify --close-loss",
                   SLF(buf_slice(&what)));
-        rc = loss_note(s, buf_slice(&what));
-        if (rc == 0) rc = kv_loss_done(s->kv);
+        e = loss_note(s, buf_slice(&what));
+        if (e == 0) e = kv_loss_done(s->kv);
     }
     buf_free(&what);
-    return rc == ERR_NOT_FOUND ? 0 : rc;
+    return e == ERR_NOT_FOUND ? 0 : e;
 }
 
 static int del_loss(struct kv_tx *tx, void *arg)
 {
     struct slice row;
     (void)arg;
-    int rc = kv_tx_get(tx, SL("loss"), &row);
-    if (rc == 0) kv_tx_del(tx, SL("loss"));
-    return rc;
+    int e = kv_tx_get(tx, SL("loss"), &row);
+    if (e == 0) kv_tx_del(tx, SL("loss"));
+    return e;
 }
 
 int store_loss_close(struct store *s)
 {
-    int rc = kv_transact(s->kv, SL("_store"), del_loss, NULL);
-    return rc == ERR_NOT_FOUND ? err_set(rc, "no bodies are kept for a loss") : rc;
+    int e = kv_transact(s->kv, SL("_store"), del_loss, NULL);
+    return e == ERR_NOT_FOUND ? err_set(e, "no bodies are kept for a loss") : e;
 }
 
 /* ---- what nothing refers to ---- */
@@ -175,15 +174,15 @@ static int read_packs(struct orphans *o)
     struct body_pack *pack;
     size_t n;
     ar_init(&a, 0);
-    int rc = body_packs(o->s->body, &a, &pack, &n);
-    for (size_t i = 0; rc == 0 && i < n; i++) {
+    int e = body_packs(o->s->body, &a, &pack, &n);
+    for (size_t i = 0; e == 0 && i < n; i++) {
         if (pack[i].number > o->upto || pack[i].cls == BODY_IMAGE) continue;
-        rc = body_verify(o->s->body, pack[i].number, one_record, o);
-        if (rc == ERR_CORRUPT || rc == ERR_NOT_FOUND)
-            rc = 0; /* its header is damaged: nothing in it can be found */
+        e = body_verify(o->s->body, pack[i].number, one_record, o);
+        if (e == ERR_CORRUPT || e == ERR_NOT_FOUND)
+            e = 0; /* its header is damaged: nothing in it can be found */
     }
     ar_free(&a);
-    return rc;
+    return e;
 }
 
 int store_loss_bodies(struct store *s, const struct store_loss *l, const struct care_queue *queue,
@@ -191,9 +190,9 @@ int store_loss_bodies(struct store *s, const struct store_loss *l, const struct 
 {
     struct orphans o = {.s = s, .upto = l->upto, .each = each, .arg = arg};
     map_init(&o.known, false);
-    int rc = queue ? queue->refs(queue->ctx, s, know_queued, &o) : 0;
-    if (rc == 0) rc = accounts_each(s, know_account, &o);
-    if (rc == 0) rc = read_packs(&o);
+    int e = queue ? queue->refs(queue->ctx, s, know_queued, &o) : 0;
+    if (e == 0) e = accounts_each(s, know_account, &o);
+    if (e == 0) e = read_packs(&o);
     map_free(&o.known);
-    return rc;
+    return e;
 }

@@ -21,15 +21,15 @@ static int subscriptions_each(struct store *s, const char *acc, struct arena *a,
     struct kv_page page = {.more = true};
     struct slice from = SL("s/");
     while (page.more) {
-        int rc = kv_scan(s->kv, account_object(acc, room), from, SL("s0"), KV_PAGE_MAX, a, &page);
-        for (size_t i = 0; rc == 0 && i < page.n; i++) {
+        int e = kv_scan(s->kv, account_object(acc, room), from, SL("s0"), KV_PAGE_MAX, a, &page);
+        for (size_t i = 0; e == 0 && i < page.n; i++) {
             struct rec r;
-            rc = rec_open(&r, page.row[i].value, 1);
-            while (rc == 0 && rec_next(&r))
-                if (r.tag == 'n') rc = each(arg, r.field);
-            if (rc == 0) rc = rec_error(&r);
+            e = rec_open(&r, page.row[i].value, 1);
+            while (e == 0 && rec_next(&r))
+                if (r.tag == 'n') e = each(arg, r.field);
+            if (e == 0) e = rec_error(&r);
         }
-        if (rc) return rc;
+        if (e) return e;
         if (page.n) from = kv_after(a, page.row[page.n - 1].key);
     }
     return 0;
@@ -46,9 +46,9 @@ static int subscribed_set(struct store *s, const char *acc, struct map *set)
     struct arena a;
     ar_init(&a, 0);
     map_init(set, false);
-    int rc = subscriptions_each(s, acc, &a, note_name, set);
+    int e = subscriptions_each(s, acc, &a, note_name, set);
     ar_free(&a);
-    return rc;
+    return e;
 }
 
 static int by_name(const void *x, const void *y)
@@ -67,17 +67,17 @@ static int list_boxes(struct store *s, const char *acc, struct arena *a, struct 
     *n = 0;
     *out = ar_array(a, struct mailbox, cap);
     while (page.more) {
-        int rc = kv_scan(s->kv, account_object(acc, room), from, SL("b0"), KV_PAGE_MAX, a, &page);
-        for (size_t i = 0; rc == 0 && i < page.n; i++) {
+        int e = kv_scan(s->kv, account_object(acc, room), from, SL("b0"), KV_PAGE_MAX, a, &page);
+        for (size_t i = 0; e == 0 && i < page.n; i++) {
             struct box_row row;
             uint64_t id;
-            rc = row_number(page.row[i].key, &id);
-            if (rc == 0) rc = box_row_get(page.row[i].value, (uint32_t)id, &row);
-            if (rc) break;
+            e = row_number(page.row[i].key, &id);
+            if (e == 0) e = box_row_get(page.row[i].value, (uint32_t)id, &row);
+            if (e) break;
             if (*n == cap) *out = ar_grow(a, *out, &cap, sizeof **out);
             copy_out(a, &row, &(*out)[(*n)++]);
         }
-        if (rc) return rc;
+        if (e) return e;
         if (page.n) from = kv_after(a, page.row[page.n - 1].key);
     }
     return 0;
@@ -86,14 +86,14 @@ static int list_boxes(struct store *s, const char *acc, struct arena *a, struct 
 int mailbox_list(struct store *s, const char *acc, struct arena *a, struct mailbox **out, size_t *n)
 {
     struct map subscribed;
-    int rc = subscribed_set(s, acc, &subscribed);
-    if (rc == 0) rc = list_boxes(s, acc, a, out, n);
-    if (rc == 0) {
+    int e = subscribed_set(s, acc, &subscribed);
+    if (e == 0) e = list_boxes(s, acc, a, out, n);
+    if (e == 0) {
         for (size_t i = 0; i < *n; i++) (*out)[i].subscribed = map_get(&subscribed, (*out)[i].name);
         qsort(*out, *n, sizeof **out, by_name);
     }
     map_free(&subscribed);
-    return rc;
+    return e;
 }
 
 static int is_subscribed(struct store *s, const char *acc, struct slice name, struct arena *a, bool *yes)
@@ -102,12 +102,11 @@ static int is_subscribed(struct store *s, const char *acc, struct slice name, st
     struct slice value;
     struct rec r;
     *yes = false;
-    int rc =
-        kv_get(s->kv, account_object(acc, room), box_key('s', crc32c(0, name.p, name.n), key), a, &value);
-    if (rc) return rc == ERR_NOT_FOUND ? 0 : rc;
-    rc = rec_open(&r, value, 1);
-    while (rc == 0 && rec_next(&r)) *yes = *yes || sl_eq(r.field, name);
-    return rc;
+    int e = kv_get(s->kv, account_object(acc, room), box_key('s', crc32c(0, name.p, name.n), key), a, &value);
+    if (e) return e == ERR_NOT_FOUND ? 0 : e;
+    e = rec_open(&r, value, 1);
+    while (e == 0 && rec_next(&r)) *yes = *yes || sl_eq(r.field, name);
+    return e;
 }
 
 int mailbox_get(struct store *s, const char *acc, uint32_t id, struct arena *a, struct mailbox *out)
@@ -115,10 +114,10 @@ int mailbox_get(struct store *s, const char *acc, uint32_t id, struct arena *a, 
     char room[KEY_ROOM], key[KEY_ROOM];
     struct box_row row;
     struct slice value;
-    int rc = kv_get(s->kv, account_object(acc, room), box_key('b', id, key), a, &value);
-    if (rc == ERR_NOT_FOUND) return err_set(rc, "there is no such mailbox");
-    if (rc == 0) rc = box_row_get(value, id, &row);
-    if (rc) return rc;
+    int e = kv_get(s->kv, account_object(acc, room), box_key('b', id, key), a, &value);
+    if (e == ERR_NOT_FOUND) return err_set(e, "there is no such mailbox");
+    if (e == 0) e = box_row_get(value, id, &row);
+    if (e) return e;
     copy_out(a, &row, out);
     return is_subscribed(s, acc, out->name, a, &out->subscribed);
 }
@@ -127,20 +126,20 @@ int mailbox_find(struct store *s, const char *acc, struct slice name, struct are
 {
     char room[KEY_ROOM], from[KEY_ROOM], to[KEY_ROOM];
     struct kv_page page;
-    int rc = mailbox_name(a, name, &name);
-    if (rc) return rc;
+    int e = mailbox_name(a, name, &name);
+    if (e) return e;
     if (sl_eq(name, SL("INBOX"))) return mailbox_get(s, acc, INBOX_ID, a, out);
     uint32_t sum = crc32c(0, name.p, name.n);
-    rc = kv_scan(s->kv, account_object(acc, room), row_prefix('n', sum, from), row_prefix_end('n', sum, to),
-                 KV_PAGE_MAX, a, &page);
-    for (size_t i = 0; rc == 0 && i < page.n; i++) {
+    e = kv_scan(s->kv, account_object(acc, room), row_prefix('n', sum, from), row_prefix_end('n', sum, to),
+                KV_PAGE_MAX, a, &page);
+    for (size_t i = 0; e == 0 && i < page.n; i++) {
         uint64_t id;
-        rc = row_number(page.row[i].key, &id);
-        if (rc == 0) rc = mailbox_get(s, acc, (uint32_t)id, a, out);
-        if (rc == 0 && sl_eq(out->name, name)) return 0;
-        if (rc == ERR_NOT_FOUND) rc = 0; /* deleted between the two reads */
+        e = row_number(page.row[i].key, &id);
+        if (e == 0) e = mailbox_get(s, acc, (uint32_t)id, a, out);
+        if (e == 0 && sl_eq(out->name, name)) return 0;
+        if (e == ERR_NOT_FOUND) e = 0; /* deleted between the two reads */
     }
-    return rc ? rc : err_set(ERR_NOT_FOUND, "there is no mailbox \"%.*s\"", SLF(sl_sub(name, 0, 200)));
+    return e ? e : err_set(ERR_NOT_FOUND, "there is no mailbox \"%.*s\"", SLF(sl_sub(name, 0, 200)));
 }
 
 /* ---- making ---- */
@@ -189,9 +188,9 @@ int mailbox_make(struct kv_tx *tx, struct account_row *a, struct slice name, uns
     struct box_row above;
     for (size_t i = 0; i < name.n; i++) {
         if (name.p[i] != '/') continue;
-        int rc = box_tx_named(tx, sl_sub(name, 0, i), &above);
-        if (rc == ERR_NOT_FOUND) rc = make_box(tx, a, sl_sub(name, 0, i), 0, &above);
-        if (rc) return rc;
+        int e = box_tx_named(tx, sl_sub(name, 0, i), &above);
+        if (e == ERR_NOT_FOUND) e = make_box(tx, a, sl_sub(name, 0, i), 0, &above);
+        if (e) return e;
     }
     return make_box(tx, a, name, use, out);
 }
@@ -236,13 +235,13 @@ static int create(struct kv_tx *tx, void *arg)
     struct create *c = arg;
     struct account_row a;
     struct box_row b;
-    int rc = account_tx(tx, &a);
-    if (rc) return rc;
-    rc = box_tx_named(tx, c->name, &b);
-    if (rc == 0) return err_set(ERR_EXISTS, "the mailbox exists already");
+    int e = account_tx(tx, &a);
+    if (e) return e;
+    e = box_tx_named(tx, c->name, &b);
+    if (e == 0) return err_set(ERR_EXISTS, "the mailbox exists already");
     unsigned use = c->use ? c->use : use_of_name(tx, c->name);
-    if (rc == ERR_NOT_FOUND) rc = mailbox_make(tx, &a, c->name, use, &b);
-    if (rc) return rc;
+    if (e == ERR_NOT_FOUND) e = mailbox_make(tx, &a, c->name, use, &b);
+    if (e) return e;
     account_row_put(tx, &a);
     c->id = b.m.id;
     return 0;
@@ -252,9 +251,9 @@ int mailbox_create(struct store *s, const char *acc, struct slice name, unsigned
                    struct mailbox *out)
 {
     struct create c = {.use = use};
-    int rc = mailbox_name(a, name, &c.name);
-    if (rc == 0) rc = account_transact(s, acc, create, &c);
-    return rc ? rc : mailbox_get(s, acc, c.id, a, out);
+    int e = mailbox_name(a, name, &c.name);
+    if (e == 0) e = account_transact(s, acc, create, &c);
+    return e ? e : mailbox_get(s, acc, c.id, a, out);
 }
 
 /* ---- subscriptions ---- */
@@ -274,23 +273,23 @@ static int subscribe(struct kv_tx *tx, void *arg)
     char room[KEY_ROOM];
     bool was = false, others = false;
     struct slice key = box_key('s', crc32c(0, c->name.p, c->name.n), room);
-    int rc = account_tx(tx, &a);
-    if (rc) return rc;
+    int e = account_tx(tx, &a);
+    if (e) return e;
     rec_begin(&b, 1);
-    rc = kv_tx_get(tx, key, &value);
-    if (rc == 0) rc = rec_open(&r, value, 1);
-    while (rc == 0 && rec_next(&r)) {
+    e = kv_tx_get(tx, key, &value);
+    if (e == 0) e = rec_open(&r, value, 1);
+    while (e == 0 && rec_next(&r)) {
         bool same = sl_eq(r.field, c->name);
         was = was || same;
         others = others || !same;
         if (!same) rec_put(&b, 'n', r.field);
     }
     if (c->yes) rec_put(&b, 'n', c->name);
-    rc = rc == ERR_NOT_FOUND ? 0 : rc;
-    if (rc == 0 && b.over) rc = err_set(ERR_LIMIT, "this name cannot be subscribed");
-    if (rc == 0 && c->yes && !was && a.subscriptions >= MAILBOXES_MAX)
-        rc = err_set(ERR_LIMIT, "an account may have %d subscriptions", MAILBOXES_MAX);
-    if (rc == 0 && was != c->yes) {
+    e = e == ERR_NOT_FOUND ? 0 : e;
+    if (e == 0 && b.over) e = err_set(ERR_LIMIT, "this name cannot be subscribed");
+    if (e == 0 && c->yes && !was && a.subscriptions >= MAILBOXES_MAX)
+        e = err_set(ERR_LIMIT, "an account may have %d subscriptions", MAILBOXES_MAX);
+    if (e == 0 && was != c->yes) {
         a.subscriptions += c->yes ? 1 : UINT32_MAX;
         a.modseq++; /* nothing changes without a change of the account's row */
         account_row_put(tx, &a);
@@ -298,7 +297,7 @@ static int subscribe(struct kv_tx *tx, void *arg)
         else kv_tx_del(tx, key);
     }
     buf_free(&b);
-    return rc;
+    return e;
 }
 
 int mailbox_subscribe(struct store *s, const char *acc, struct slice name, bool yes)
@@ -306,10 +305,10 @@ int mailbox_subscribe(struct store *s, const char *acc, struct slice name, bool 
     struct arena a;
     struct subscribe c = {.yes = yes};
     ar_init(&a, 0);
-    int rc = mailbox_name(&a, name, &c.name);
-    if (rc == 0) rc = account_transact(s, acc, subscribe, &c);
+    int e = mailbox_name(&a, name, &c.name);
+    if (e == 0) e = account_transact(s, acc, subscribe, &c);
     ar_free(&a);
-    return rc;
+    return e;
 }
 
 struct names {
@@ -334,11 +333,11 @@ static int slice_order(const void *x, const void *y)
 int mailbox_subscriptions(struct store *s, const char *acc, struct arena *a, struct slice **names, size_t *n)
 {
     struct names l = {.a = a, .cap = 16, .v = ar_array(a, struct slice, 16)};
-    int rc = subscriptions_each(s, acc, a, add_name, &l);
+    int e = subscriptions_each(s, acc, a, add_name, &l);
     qsort(l.v, l.n, sizeof *l.v, slice_order);
     *names = l.v;
-    *n = rc ? 0 : l.n;
-    return rc;
+    *n = e ? 0 : l.n;
+    return e;
 }
 
 /* ---- a new account ---- */
@@ -348,17 +347,17 @@ int mailbox_defaults(struct kv_tx *tx, void *arg)
     (void)arg;
     struct account_row a = {.next_box = INBOX_ID};
     struct box_row b;
-    int rc = account_tx(tx, &a);
-    if (rc && rc != ERR_NOT_FOUND) return rc;
+    int e = account_tx(tx, &a);
+    if (e && e != ERR_NOT_FOUND) return e;
     for (size_t i = 0; i < COUNT_OF(defaults); i++) {
-        rc = box_tx_named(tx, defaults[i].name, &b);
-        if (rc == ERR_NOT_FOUND) rc = make_box(tx, &a, defaults[i].name, defaults[i].use, &b);
-        if (rc) return rc;
+        e = box_tx_named(tx, defaults[i].name, &b);
+        if (e == ERR_NOT_FOUND) e = make_box(tx, &a, defaults[i].name, defaults[i].use, &b);
+        if (e) return e;
     }
     account_row_put(tx, &a);
-    for (size_t i = 0; rc == 0 && i < COUNT_OF(defaults); i++)
-        rc = subscribe(tx, &(struct subscribe){defaults[i].name, true});
-    return rc;
+    for (size_t i = 0; e == 0 && i < COUNT_OF(defaults); i++)
+        e = subscribe(tx, &(struct subscribe){defaults[i].name, true});
+    return e;
 }
 
 int mailbox_make_defaults(struct store *s, const char *acc)
@@ -379,13 +378,13 @@ int mailbox_recent(struct store *s, const char *acc, uint32_t box, uint32_t *fir
     struct rec r;
     *first = 1;
     ar_init(&a, 0);
-    int rc = kv_get(s->kv, account_object(acc, room), row_key('r', box, 0, 4, key), &a, &value);
-    if (rc == 0) rc = rec_open(&r, value, RECENT_ROW);
-    while (rc == 0 && rec_next(&r))
+    int e = kv_get(s->kv, account_object(acc, room), row_key('r', box, 0, 4, key), &a, &value);
+    if (e == 0) e = rec_open(&r, value, RECENT_ROW);
+    while (e == 0 && rec_next(&r))
         if (r.tag == 'u') *first = (uint32_t)rec_u64(&r);
-    if (rc == 0) rc = rec_error(&r);
+    if (e == 0) e = rec_error(&r);
     ar_free(&a);
-    return rc == ERR_NOT_FOUND ? 0 : rc;
+    return e == ERR_NOT_FOUND ? 0 : e;
 }
 
 void mailbox_recent_note(struct store *s, const char *acc, uint32_t box, uint32_t first)
@@ -407,18 +406,18 @@ int account_usage(struct store *s, const char *acc, struct account_usage *out)
     struct slice value;
     struct account_row row = {0};
     ar_init(&a, 0);
-    int rc = kv_get(s->kv, account_object(acc, room), SL("a"), &a, &value);
-    if (rc == 0) rc = account_row_get(value, &row);
+    int e = kv_get(s->kv, account_object(acc, room), SL("a"), &a, &value);
+    if (e == 0) e = account_row_get(value, &row);
     *out = (struct account_usage){row.bytes, row.messages, row.quota};
     ar_free(&a);
-    return rc;
+    return e;
 }
 
 static int set_quota(struct kv_tx *tx, void *arg)
 {
     struct account_row a;
-    int rc = account_tx(tx, &a);
-    if (rc) return rc;
+    int e = account_tx(tx, &a);
+    if (e) return e;
     a.quota = *(uint64_t *)arg;
     account_row_put(tx, &a);
     return 0;

@@ -9,9 +9,9 @@ static int refuse(struct slice name, const char *why)
     struct arena a;
     ar_init(&a, 0);
     struct slice shown = printable(&a, name, 100);
-    int rc = err_set(ERR_SYNTAX, "\"%.*s\" cannot be the name of a mailbox: %s", SLF(shown), why);
+    int e = err_set(ERR_SYNTAX, "\"%.*s\" cannot be the name of a mailbox: %s", SLF(shown), why);
     ar_free(&a);
-    return rc;
+    return e;
 }
 
 /* Net-Unicode: NFC. ASCII is in it already. */
@@ -59,12 +59,12 @@ int mailbox_name(struct arena *a, struct slice name, struct slice *out)
     if (sl_ends(name, SL("/"))) name.n--; /* CREATE "foo/": RFC 9051 section 6.3.4 */
     if (!name.n) return refuse(name, "it is empty");
     if (name.n > MAILBOX_NAME_MAX) return refuse(name, "it is too long");
-    int rc = check_characters(name);
-    if (rc) return rc;
+    int e = check_characters(name);
+    if (e) return e;
     name = to_nfc(a, name);
     if (name.n > MAILBOX_NAME_MAX) return refuse(name, "it is too long");
-    rc = check_components(name);
-    if (rc) return rc;
+    e = check_components(name);
+    if (e) return e;
     if (name.n >= 5 && sl_eqi(sl_sub(name, 0, 5), SL("INBOX")) && (name.n == 5 || name.p[5] == '/'))
         name = ar_cat(a, SL("INBOX"), sl_from(name, 5));
     *out = name;

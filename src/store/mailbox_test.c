@@ -200,8 +200,8 @@ TEST(a_mailbox_that_comes_back_has_its_use_again)
 static int two_of_one_name(struct kv_tx *tx, void *arg)
 {
     struct box_row b;
-    int rc = box_tx_named(tx, SL("Sent"), &b);
-    if (rc) return rc;
+    int e = box_tx_named(tx, SL("Sent"), &b);
+    if (e) return e;
     b.m.name = SL("Drafts");
     mailbox_name_del(tx, SL("Archive"), 6);
     mailbox_name_put(tx, SL("ghost"), 99);

@@ -11,8 +11,8 @@ struct rename {
 static int move_box(struct kv_tx *tx, struct account_row *a, uint32_t id, struct slice to)
 {
     struct box_row b;
-    int rc = box_tx(tx, id, &b);
-    if (rc) return rc;
+    int e = box_tx(tx, id, &b);
+    if (e) return e;
     mailbox_name_del(tx, b.m.name, id);
     mailbox_name_put(tx, to, id);
     b.m.name = to;
@@ -35,9 +35,9 @@ static int find_below(void *arg, struct slice key, struct slice value)
     struct below *l = arg;
     struct box_row b;
     uint64_t id;
-    int rc = row_number(key, &id);
-    if (rc == 0) rc = box_row_get(value, (uint32_t)id, &b);
-    if (rc) return rc;
+    int e = row_number(key, &id);
+    if (e == 0) e = box_row_get(value, (uint32_t)id, &b);
+    if (e) return e;
     if (!sl_eq(b.m.name, l->r->from) && !mailbox_below(b.m.name, l->r->from)) return 0;
     if (l->n == l->cap) {
         l->id = ar_grow(l->r->a, l->id, &l->cap, sizeof *l->id);
@@ -56,8 +56,8 @@ static int make_parents(struct kv_tx *tx, struct account_row *a, struct slice na
     struct slice above;
     struct box_row b;
     if (!mailbox_parent(name, &above)) return 0;
-    int rc = box_tx_named(tx, above, &b);
-    return rc == ERR_NOT_FOUND ? mailbox_make(tx, a, above, 0, &b) : rc;
+    int e = box_tx_named(tx, above, &b);
+    return e == ERR_NOT_FOUND ? mailbox_make(tx, a, above, 0, &b) : e;
 }
 
 static bool moves(const struct below *l, uint32_t id)
@@ -72,10 +72,10 @@ static int names_are_free(struct kv_tx *tx, const struct below *l)
 {
     struct box_row there;
     for (size_t i = 0; i < l->n; i++) {
-        int rc = box_tx_named(tx, l->to[i], &there);
-        if (rc == 0 && !moves(l, there.m.id))
+        int e = box_tx_named(tx, l->to[i], &there);
+        if (e == 0 && !moves(l, there.m.id))
             return err_set(ERR_EXISTS, "the mailbox \"%.*s\" exists already", SLF(sl_sub(l->to[i], 0, 200)));
-        if (rc && rc != ERR_NOT_FOUND) return rc;
+        if (e && e != ERR_NOT_FOUND) return e;
     }
     return 0;
 }
@@ -89,17 +89,17 @@ static int rename_tree(struct kv_tx *tx, void *arg)
     struct below l = {.r = r, .cap = 16, .ncap = 16};
     l.id = ar_array(r->a, uint32_t, l.cap);
     l.to = ar_array(r->a, struct slice, l.ncap);
-    int rc = account_tx(tx, &a);
-    if (rc) return rc;
-    rc = box_tx_named(tx, r->to, &b);
-    if (rc == 0) return err_set(ERR_EXISTS, "a mailbox with the new name exists already");
-    if (rc == ERR_NOT_FOUND) rc = kv_tx_scan(tx, SL("b/"), SL("b0"), find_below, &l);
-    if (rc == 0 && !l.n) rc = err_set(ERR_NOT_FOUND, "there is no mailbox of this name");
-    if (rc == 0) rc = names_are_free(tx, &l);
-    if (rc == 0) rc = make_parents(tx, &a, r->to);
-    for (size_t i = 0; rc == 0 && i < l.n; i++) rc = move_box(tx, &a, l.id[i], l.to[i]);
-    if (rc == 0) account_row_put(tx, &a);
-    return rc;
+    int e = account_tx(tx, &a);
+    if (e) return e;
+    e = box_tx_named(tx, r->to, &b);
+    if (e == 0) return err_set(ERR_EXISTS, "a mailbox with the new name exists already");
+    if (e == ERR_NOT_FOUND) e = kv_tx_scan(tx, SL("b/"), SL("b0"), find_below, &l);
+    if (e == 0 && !l.n) e = err_set(ERR_NOT_FOUND, "there is no mailbox of this name");
+    if (e == 0) e = names_are_free(tx, &l);
+    if (e == 0) e = make_parents(tx, &a, r->to);
+    for (size_t i = 0; e == 0 && i < l.n; i++) e = move_box(tx, &a, l.id[i], l.to[i]);
+    if (e == 0) account_row_put(tx, &a);
+    return e;
 }
 
 /* RFC 9051 section 6.3.6: the messages move to a new mailbox, INBOX and what is below it stay. So do
@@ -107,21 +107,20 @@ static int rename_tree(struct kv_tx *tx, void *arg)
 static int rename_inbox(struct store *s, const char *acc, struct slice to, struct arena *a)
 {
     struct mailbox inbox, box;
-    int rc = mailbox_get(s, acc, INBOX_ID, a, &inbox);
-    if (rc == 0) rc = mailbox_create(s, acc, to, 0, a, &box);
-    for (uint32_t from = 1; rc == 0 && from < inbox.uidnext;) {
+    int e = mailbox_get(s, acc, INBOX_ID, a, &inbox);
+    if (e == 0) e = mailbox_create(s, acc, to, 0, a, &box);
+    for (uint32_t from = 1; e == 0 && from < inbox.uidnext;) {
         struct message *m;
         uint32_t uids[KV_PAGE_MAX];
         struct message_copied c;
         size_t n, all;
-        rc = message_list(s, (struct mailbox_ref){acc, INBOX_ID}, from, KV_PAGE_MAX, a, &m, &all);
-        for (n = 0; rc == 0 && n < all && m[n].uid < inbox.uidnext; n++) uids[n] = m[n].uid;
-        if (rc || !n) break;
+        e = message_list(s, (struct mailbox_ref){acc, INBOX_ID}, from, KV_PAGE_MAX, a, &m, &all);
+        for (n = 0; e == 0 && n < all && m[n].uid < inbox.uidnext; n++) uids[n] = m[n].uid;
+        if (e || !n) break;
         from = uids[n - 1] + 1;
-        rc =
-            message_copy(s, (struct mailbox_ref){acc, INBOX_ID}, (struct uids){uids, n}, box.id, true, a, &c);
+        e = message_copy(s, (struct mailbox_ref){acc, INBOX_ID}, (struct uids){uids, n}, box.id, true, a, &c);
     }
-    return rc;
+    return e;
 }
 
 int mailbox_rename(struct store *s, const char *acc, struct slice from, struct slice to)
@@ -129,15 +128,15 @@ int mailbox_rename(struct store *s, const char *acc, struct slice from, struct s
     struct arena a;
     struct rename r = {.a = &a};
     ar_init(&a, 0);
-    int rc = mailbox_name(&a, from, &r.from);
-    if (rc == 0) rc = mailbox_name(&a, to, &r.to);
-    if (rc == 0 && mailbox_below(r.to, r.from) && !sl_eq(r.from, SL("INBOX")))
-        rc = err_set(ERR_SYNTAX, "a mailbox cannot be moved below itself");
-    if (rc == 0)
-        rc = sl_eq(r.from, SL("INBOX")) ? rename_inbox(s, acc, r.to, &a)
-                                        : account_transact(s, acc, rename_tree, &r);
+    int e = mailbox_name(&a, from, &r.from);
+    if (e == 0) e = mailbox_name(&a, to, &r.to);
+    if (e == 0 && mailbox_below(r.to, r.from) && !sl_eq(r.from, SL("INBOX")))
+        e = err_set(ERR_SYNTAX, "a mailbox cannot be moved below itself");
+    if (e == 0)
+        e = sl_eq(r.from, SL("INBOX")) ? rename_inbox(s, acc, r.to, &a)
+                                       : account_transact(s, acc, rename_tree, &r);
     ar_free(&a);
-    return rc;
+    return e;
 }
 
 /* ---- deleting ---- */
@@ -193,14 +192,14 @@ int mailbox_finish_deletes(struct store *s, const char *acc)
     struct arena a;
     struct kv_page page;
     ar_init(&a, 0);
-    int rc = kv_scan(s->kv, account_object(acc, room), SL("x/"), SL("x0"), KV_PAGE_MAX, &a, &page);
-    for (size_t i = 0; rc == 0 && i < page.n; i++) {
+    int e = kv_scan(s->kv, account_object(acc, room), SL("x/"), SL("x0"), KV_PAGE_MAX, &a, &page);
+    for (size_t i = 0; e == 0 && i < page.n; i++) {
         uint64_t id;
-        rc = row_number(page.row[i].key, &id);
-        if (rc == 0) rc = erase_box(s, acc, (uint32_t)id);
+        e = row_number(page.row[i].key, &id);
+        if (e == 0) e = erase_box(s, acc, (uint32_t)id);
     }
     ar_free(&a);
-    return rc;
+    return e;
 }
 
 int mailbox_delete(struct store *s, const char *acc, struct slice name)
@@ -208,9 +207,9 @@ int mailbox_delete(struct store *s, const char *acc, struct slice name)
     struct arena a;
     struct delete d = {0};
     ar_init(&a, 0);
-    int rc = mailbox_name(&a, name, &d.name);
-    if (rc == 0 && sl_eq(d.name, SL("INBOX"))) rc = err_set(ERR_DENIED, "INBOX cannot be deleted");
-    if (rc == 0) rc = account_transact(s, acc, delete, &d);
+    int e = mailbox_name(&a, name, &d.name);
+    if (e == 0 && sl_eq(d.name, SL("INBOX"))) e = err_set(ERR_DENIED, "INBOX cannot be deleted");
+    if (e == 0) e = account_transact(s, acc, delete, &d);
     ar_free(&a);
-    return rc ? rc : erase_box(s, acc, d.id);
+    return e ? e : erase_box(s, acc, d.id);
 }

@@ -13,21 +13,21 @@ int message_get(struct store *s, struct mailbox_ref box, uint32_t uid, struct me
     struct arena a;
     struct slice value;
     ar_init(&a, 0);
-    int rc = kv_get(s->kv, account_object(box.account, room), row_key('m', box.box, uid, 8, key), &a, &value);
-    if (rc == 0) rc = message_row_get(value, uid, out);
-    else if (rc == ERR_NOT_FOUND) rc = batch_message_find(s, box, uid, out);
-    if (rc == ERR_NOT_FOUND) err_set(rc, "the message with UID %u is gone", uid);
+    int e = kv_get(s->kv, account_object(box.account, room), row_key('m', box.box, uid, 8, key), &a, &value);
+    if (e == 0) e = message_row_get(value, uid, out);
+    else if (e == ERR_NOT_FOUND) e = batch_message_find(s, box, uid, out);
+    if (e == ERR_NOT_FOUND) err_set(e, "the message with UID %u is gone", uid);
     ar_free(&a);
-    return rc;
+    return e;
 }
 
 int message_tx(struct kv_tx *tx, uint32_t box, uint32_t uid, struct message *out)
 {
     char room[KEY_ROOM];
     struct slice value;
-    int rc = kv_tx_get(tx, row_key('m', box, uid, 8, room), &value);
-    if (rc == ERR_NOT_FOUND) return batch_message_tx(tx, box, uid, out);
-    return rc ? rc : message_row_get(value, uid, out);
+    int e = kv_tx_get(tx, row_key('m', box, uid, 8, room), &value);
+    if (e == ERR_NOT_FOUND) return batch_message_tx(tx, box, uid, out);
+    return e ? e : message_row_get(value, uid, out);
 }
 
 /* A list that is being read. */
@@ -46,12 +46,12 @@ static int list_row(struct listing *l, const struct kv_row *row, const struct ba
 {
     uint64_t uid = 0;
     if (l->n == l->cap) l->v = ar_grow(l->a, l->v, &l->cap, sizeof *l->v);
-    int rc = in ? 0 : row_number(row->key, &uid);
-    if (rc) return rc;
-    rc = in ? batch_message_get(row->key, row->value, in, &l->v[l->n])
-            : message_row_get(row->value, (uint32_t)uid, &l->v[l->n]);
-    l->n += rc == 0;
-    if (rc != ERR_CORRUPT) return rc;
+    int e = in ? 0 : row_number(row->key, &uid);
+    if (e) return e;
+    e = in ? batch_message_get(row->key, row->value, in, &l->v[l->n])
+           : message_row_get(row->value, (uint32_t)uid, &l->v[l->n]);
+    l->n += e == 0;
+    if (e != ERR_CORRUPT) return e;
     log_error("store", "account %s, mailbox %u: the record %.*s is damaged and left out; see tram verify",
               l->box.account, l->box.box, SLF(row->key));
     return 0;
@@ -71,11 +71,11 @@ static int list_batch(struct listing *l, const struct batch_range *r, struct are
     struct kv_page page;
     uint64_t place = 0;
     batch_rows(l->box.box, r->batch, l->next - r->first, &keys);
-    int rc = list_scan(l, keys.from, keys.to, rows, &page);
-    for (size_t i = 0; rc == 0 && i < page.n; i++) rc = list_row(l, &page.row[i], r);
-    if (rc == 0 && page.more) rc = row_number(page.row[page.n - 1].key, &place);
-    if (rc == 0) l->next = page.more ? r->first + (uint32_t)place + 1 : r->last + 1;
-    return rc;
+    int e = list_scan(l, keys.from, keys.to, rows, &page);
+    for (size_t i = 0; e == 0 && i < page.n; i++) e = list_row(l, &page.row[i], r);
+    if (e == 0 && page.more) e = row_number(page.row[page.n - 1].key, &place);
+    if (e == 0) l->next = page.more ? r->first + (uint32_t)place + 1 : r->last + 1;
+    return e;
 }
 
 /* A page of plain rows, up to the next batch. They are read before ranges are looked for: whoever finds one
@@ -88,34 +88,34 @@ static int list_page(struct listing *l)
     struct batch_range r;
     uint64_t uid = 0;
     ar_init(&rows, 0);
-    int rc = list_scan(l, row_key('m', l->box.box, l->next, 8, first), row_prefix_end('m', l->box.box, end),
-                       &rows, &page);
-    int found = rc ? rc : batch_range_find(l->s, l->box, l->next, &r);
-    if (found && found != ERR_NOT_FOUND) rc = found;
+    int e = list_scan(l, row_key('m', l->box.box, l->next, 8, first), row_prefix_end('m', l->box.box, end),
+                      &rows, &page);
+    int found = e ? e : batch_range_find(l->s, l->box, l->next, &r);
+    if (found && found != ERR_NOT_FOUND) e = found;
     uint32_t until = found ? UINT32_MAX : r.first;
-    for (size_t i = 0; rc == 0 && i < page.n; i++) {
-        rc = row_number(page.row[i].key, &uid);
-        if (rc || uid >= until) break;
-        rc = list_row(l, &page.row[i], NULL);
+    for (size_t i = 0; e == 0 && i < page.n; i++) {
+        e = row_number(page.row[i].key, &uid);
+        if (e || uid >= until) break;
+        e = list_row(l, &page.row[i], NULL);
     }
-    if (rc) goto out;
-    if (!found && l->next >= until) rc = list_batch(l, &r, &rows);
+    if (e) goto out;
+    if (!found && l->next >= until) e = list_batch(l, &r, &rows);
     else if (page.more && uid < until) l->next = (uint32_t)uid + 1;
     else l->next = found ? 0 : until;
 out:
     ar_free(&rows);
-    return rc;
+    return e;
 }
 
 int message_list(struct store *s, struct mailbox_ref box, uint32_t from, size_t limit, struct arena *a,
                  struct message **out, size_t *n)
 {
     struct listing l = {.s = s, .box = box, .limit = limit, .a = a, .next = from};
-    int rc = 0;
-    while (rc == 0 && l.next && l.n < limit) rc = list_page(&l);
+    int e = 0;
+    while (e == 0 && l.next && l.n < limit) e = list_page(&l);
     *out = l.v;
     *n = l.n;
-    return rc;
+    return e;
 }
 
 /* ---- adding ---- */
@@ -123,17 +123,17 @@ int message_list(struct store *s, struct mailbox_ref box, uint32_t from, size_t 
 int box_flags(struct box_row *b, uint64_t bits, const struct slice *keyword, size_t n, bool make,
               uint64_t *out)
 {
-    int rc = 0;
+    int e = 0;
     *out = bits & (((uint64_t)1 << FLAG_KEYWORD_FIRST) - 1);
     for (size_t i = 0; i < n; i++) {
         bool fits = keyword[i].n && keyword[i].n <= KEYWORD_MAX;
         int bit = fits ? box_keyword(b, keyword[i], make) : -1;
         if (bit >= 0) *out |= (uint64_t)1 << bit;
         else if (make)
-            rc = err_set(ERR_LIMIT, "the keyword %.*s does not fit: a mailbox may have %d that are in use",
-                         SLF(sl_sub(keyword[i], 0, 100)), MAILBOX_KEYWORDS_MAX);
+            e = err_set(ERR_LIMIT, "the keyword %.*s does not fit: a mailbox may have %d that are in use",
+                        SLF(sl_sub(keyword[i], 0, 100)), MAILBOX_KEYWORDS_MAX);
     }
-    return rc;
+    return e;
 }
 
 /* RFC 8474: never the same for two messages; the modseq is new, the number counts within it. */
@@ -157,8 +157,8 @@ static int add_messages(struct kv_tx *tx, struct account_row *a, struct box_row 
     struct message row;
     uint64_t more = 0;
     for (size_t i = 0; i < n; i++) more += m[i].size;
-    int rc = quota_check(a, more);
-    if (rc) return rc;
+    int e = quota_check(a, more);
+    if (e) return e;
     if (UINT32_MAX - b->m.uidnext <= n) return err_set(ERR_LIMIT, "the mailbox has used up its UIDs");
     struct journal_box added = {.box = b->m.id};
     journal_added(&added, b->m.uidnext, (uint32_t)n);
@@ -166,8 +166,8 @@ static int add_messages(struct kv_tx *tx, struct account_row *a, struct box_row 
     for (size_t i = 0; i < n; i++) {
         new_row(&m[i], a->modseq, i, &row);
         row.uid = b->m.uidnext++;
-        rc = box_flags(b, m[i].flags, m[i].keyword, m[i].nkeywords, true, &row.flags);
-        if (rc && !hints) return rc;
+        e = box_flags(b, m[i].flags, m[i].keyword, m[i].nkeywords, true, &row.flags);
+        if (e && !hints) return e;
         message_row_put(tx, b->m.id, &row);
         count_message(a, b, &row, 1);
     }
@@ -189,9 +189,9 @@ static int append(struct kv_tx *tx, void *arg)
     struct append *p = arg;
     struct account_row a;
     struct box_row b;
-    int rc = account_tx(tx, &a);
-    if (rc == 0) rc = box_tx(tx, p->box, &b);
-    if (rc) return rc;
+    int e = account_tx(tx, &a);
+    if (e == 0) e = box_tx(tx, p->box, &b);
+    if (e) return e;
     p->uidvalidity = b.m.uidvalidity;
     p->first_uid = b.m.uidnext;
     return add_messages(tx, &a, &b, p->m, p->n, false);
@@ -201,29 +201,29 @@ static int append_page(struct kv_tx *tx, struct batch *b, struct box_row *to, vo
 {
     struct append *p = arg;
     struct message row;
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < p->n; i++) {
+    int e = 0;
+    for (size_t i = 0; e == 0 && i < p->n; i++) {
         new_row(&p->m[i], b->id, b->n, &row);
-        rc = box_flags(to, p->m[i].flags, p->m[i].keyword, p->m[i].nkeywords, true, &row.flags);
-        if (rc == 0) batch_add(tx, b, &row);
+        e = box_flags(to, p->m[i].flags, p->m[i].keyword, p->m[i].nkeywords, true, &row.flags);
+        if (e == 0) batch_add(tx, b, &row);
     }
-    return rc;
+    return e;
 }
 
 static int append_batch(struct store *s, struct mailbox_ref box, struct append *p, size_t n)
 {
     struct batch b;
-    int rc = batch_begin(&b, s, box);
-    if (rc) return rc;
-    for (; rc == 0 && n; p->m += p->n, n -= p->n) {
+    int e = batch_begin(&b, s, box);
+    if (e) return e;
+    for (; e == 0 && n; p->m += p->n, n -= p->n) {
         p->n = n < CHANGE_MAX ? n : CHANGE_MAX;
-        rc = batch_page(&b, append_page, p);
+        e = batch_page(&b, append_page, p);
     }
-    if (rc == 0) rc = batch_see(&b);
-    if (rc) batch_drop(&b);
+    if (e == 0) e = batch_see(&b);
+    if (e) batch_drop(&b);
     p->uidvalidity = b.uidvalidity;
     p->first_uid = b.first_uid;
-    return rc;
+    return e;
 }
 
 int message_append(struct store *s, struct mailbox_ref box, const struct message_new *m, size_t n,
@@ -231,10 +231,10 @@ int message_append(struct store *s, struct mailbox_ref box, const struct message
 {
     struct append p = {.box = box.box, .m = m, .n = n};
     if (n == 0) return err_set(ERR_USAGE, "there is nothing to add");
-    int rc = n > CHANGE_MAX ? append_batch(s, box, &p, n) : account_transact(s, box.account, append, &p);
+    int e = n > CHANGE_MAX ? append_batch(s, box, &p, n) : account_transact(s, box.account, append, &p);
     *uidvalidity = p.uidvalidity;
     *first_uid = p.first_uid;
-    return rc;
+    return e;
 }
 
 /* ---- delivering, exactly once ---- */
@@ -251,8 +251,8 @@ struct delivery {
 static int delivery_row(struct slice value, int64_t *time, uint32_t *uid)
 {
     struct rec r;
-    int rc = rec_open(&r, value, DELIVERY_ROW);
-    if (rc) return rc;
+    int e = rec_open(&r, value, DELIVERY_ROW);
+    if (e) return e;
     while (rec_next(&r)) {
         if (r.tag == 't') *time = (int64_t)rec_u64(&r);
         if (r.tag == 'u') *uid = (uint32_t)rec_u64(&r);
@@ -312,23 +312,23 @@ static int deliver(struct kv_tx *tx, void *arg)
     struct slice value;
     int64_t time;
     char room[KEY_ROOM];
-    int rc = account_tx(tx, &a);
-    if (rc) return rc;
+    int e = account_tx(tx, &a);
+    if (e) return e;
     memcpy(room, "d/", 2);
     memcpy(room + 2, d->id.p, d->id.n);
     struct slice key = sl(room, 2 + d->id.n);
-    rc = kv_tx_get(tx, key, &value);
-    d->duplicate = rc == 0;
-    if (rc == 0) return delivery_row(value, &time, &d->uid);
-    if (rc == ERR_NOT_FOUND) rc = box_tx_named(tx, d->box_name, &b);
-    if (rc == ERR_NOT_FOUND) rc = box_tx(tx, INBOX_ID, &b);
-    if (rc) return rc;
+    e = kv_tx_get(tx, key, &value);
+    d->duplicate = e == 0;
+    if (e == 0) return delivery_row(value, &time, &d->uid);
+    if (e == ERR_NOT_FOUND) e = box_tx_named(tx, d->box_name, &b);
+    if (e == ERR_NOT_FOUND) e = box_tx(tx, INBOX_ID, &b);
+    if (e) return e;
     d->uid = b.m.uidnext;
-    rc = add_messages(tx, &a, &b, d->m, 1, true);
-    if (rc) return rc;
+    e = add_messages(tx, &a, &b, d->m, 1, true);
+    if (e) return e;
     delivery_row_put(tx, key, d->uid);
-    if (d->m->tell) rc = d->m->tell(tx, d->m->tell_arg);
-    if (rc) return rc;
+    if (d->m->tell) e = d->m->tell(tx, d->m->tell_arg);
+    if (e) return e;
     return a.modseq % FORGET_EVERY ? 0 : forget_old(tx);
 }
 
@@ -341,9 +341,9 @@ int message_deliver(struct store *s, const char *acc, struct slice delivery_id, 
         return err_set(ERR_USAGE, "a delivery id of %zu bytes", delivery_id.n);
     ar_init(&a, 0);
     if (mailbox_name(&a, box_name, &d.box_name)) d.box_name = SL("INBOX");
-    int rc = account_transact(s, acc, deliver, &d);
+    int e = account_transact(s, acc, deliver, &d);
     ar_free(&a);
     *uid = d.uid;
-    *duplicate = rc == 0 && d.duplicate;
-    return rc;
+    *duplicate = e == 0 && d.duplicate;
+    return e;
 }

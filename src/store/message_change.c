@@ -82,8 +82,8 @@ static uint64_t apply(enum flags_op op, uint64_t old, uint64_t flags)
 static int flags_one(struct kv_tx *tx, struct flagging *c, struct box_row *b, uint64_t modseq, uint32_t uid)
 {
     struct message m;
-    int rc = message_tx(tx, c->box, uid, &m);
-    if (rc) return rc == ERR_NOT_FOUND ? 0 : rc;
+    int e = message_tx(tx, c->box, uid, &m);
+    if (e) return e == ERR_NOT_FOUND ? 0 : e;
     if (c->as->unchanged_since && m.modseq > c->as->unchanged_since) {
         gather_add(&c->failed, uid);
         return 0;
@@ -105,12 +105,12 @@ static int change_flags(struct kv_tx *tx, void *arg)
     struct box_row b;
     c->failed.n = c->failed_before;
     journal_free(&c->journal);
-    int rc = account_tx(tx, &a);
-    if (rc == 0) rc = box_tx(tx, c->box, &b);
-    if (rc == 0)
-        rc = box_flags(&b, c->as->bits, c->as->keyword, c->as->n, c->as->op != FLAGS_REMOVE, &c->flags);
-    for (size_t i = 0; rc == 0 && i < c->n; i++) rc = flags_one(tx, c, &b, a.modseq + 1, c->uid[i]);
-    if (rc || !c->journal.changes.n) return rc;
+    int e = account_tx(tx, &a);
+    if (e == 0) e = box_tx(tx, c->box, &b);
+    if (e == 0)
+        e = box_flags(&b, c->as->bits, c->as->keyword, c->as->n, c->as->op != FLAGS_REMOVE, &c->flags);
+    for (size_t i = 0; e == 0 && i < c->n; i++) e = flags_one(tx, c, &b, a.modseq + 1, c->uid[i]);
+    if (e || !c->journal.changes.n) return e;
     b.m.modseq = ++a.modseq;
     journal_put(tx, &a, &c->journal, 1);
     box_row_put(tx, &b);
@@ -122,16 +122,16 @@ int message_flags(struct store *s, struct mailbox_ref box, struct uids uids,
                   const struct flags_change *change, struct arena *a, struct uids *failed)
 {
     struct flagging c = {.box = box.box, .as = change, .journal.box = box.box};
-    int rc = 0;
-    for (size_t at = 0; rc == 0 && at < uids.n; at += c.n) {
+    int e = 0;
+    for (size_t at = 0; e == 0 && at < uids.n; at += c.n) {
         c.uid = uids.v + at;
         c.n = uids.n - at < CHANGE_MAX ? uids.n - at : CHANGE_MAX;
         c.failed_before = c.failed.n;
-        rc = account_transact(s, box.account, change_flags, &c);
+        e = account_transact(s, box.account, change_flags, &c);
     }
     journal_free(&c.journal);
     gather_hand_out(&c.failed, a, failed);
-    return rc;
+    return e;
 }
 
 /* ---- expunging ---- */
@@ -157,20 +157,20 @@ static int expunge(struct kv_tx *tx, void *arg)
     c->gone.n = c->gone_before;
     c->rows.n = 0;
     journal_free(&c->journal);
-    int rc = account_tx(tx, &a);
-    if (rc == 0) rc = box_tx(tx, c->box, &b);
-    for (size_t i = 0; rc == 0 && i < c->n; i++) {
-        rc = message_tx(tx, c->box, c->uid[i], &m);
-        if (rc == 0 && (!c->only_deleted || m.flags & FLAG_DELETED)) {
+    int e = account_tx(tx, &a);
+    if (e == 0) e = box_tx(tx, c->box, &b);
+    for (size_t i = 0; e == 0 && i < c->n; i++) {
+        e = message_tx(tx, c->box, c->uid[i], &m);
+        if (e == 0 && (!c->only_deleted || m.flags & FLAG_DELETED)) {
             count_message(&a, &b, &m, -1);
             kv_tx_del(tx, message_row_key(c->box, &m, room));
             journal_gone(&c->journal, m.uid);
             gather_add(&c->gone, m.uid);
             gone_add(&c->rows, &m);
         }
-        if (rc == ERR_NOT_FOUND) rc = 0;
+        if (e == ERR_NOT_FOUND) e = 0;
     }
-    if (rc || c->gone.n == c->gone_before) return rc;
+    if (e || c->gone.n == c->gone_before) return e;
     b.m.modseq = ++a.modseq; /* RFC 7162 section 3.2.7 */
     journal_put(tx, &a, &c->journal, 1);
     box_row_put(tx, &b);
@@ -180,15 +180,15 @@ static int expunge(struct kv_tx *tx, void *arg)
 
 static int expunge_parts(struct store *s, const char *acc, struct expunge *c, struct uids uids)
 {
-    int rc = 0;
-    for (size_t at = 0; rc == 0 && at < uids.n; at += c->n) {
+    int e = 0;
+    for (size_t at = 0; e == 0 && at < uids.n; at += c->n) {
         c->uid = uids.v + at;
         c->n = uids.n - at < CHANGE_MAX ? uids.n - at : CHANGE_MAX;
         c->gone_before = c->gone.n;
-        rc = account_transact(s, acc, expunge, c);
-        gone_keep(s, acc, c->box, &c->rows, rc == 0);
+        e = account_transact(s, acc, expunge, c);
+        gone_keep(s, acc, c->box, &c->rows, e == 0);
     }
-    return rc;
+    return e;
 }
 
 /* The uids that have \Deleted now. */
@@ -199,18 +199,18 @@ static int find_deleted(struct store *s, struct mailbox_ref box, struct gather *
     struct message *m;
     size_t n = 1;
     ar_init(&a, 0);
-    int rc = mailbox_get(s, box.account, box.box, &a, &b);
-    uint32_t left = rc ? 0 : b.deleted;
-    for (uint32_t from = 1; rc == 0 && left && n;) {
-        rc = message_list(s, box, from, KV_PAGE_MAX, &a, &m, &n);
-        for (size_t i = 0; rc == 0 && i < n; i++)
+    int e = mailbox_get(s, box.account, box.box, &a, &b);
+    uint32_t left = e ? 0 : b.deleted;
+    for (uint32_t from = 1; e == 0 && left && n;) {
+        e = message_list(s, box, from, KV_PAGE_MAX, &a, &m, &n);
+        for (size_t i = 0; e == 0 && i < n; i++)
             if (m[i].flags & FLAG_DELETED) gather_add(out, m[i].uid);
-        if (rc == 0 && n) from = m[n - 1].uid + 1;
+        if (e == 0 && n) from = m[n - 1].uid + 1;
         ar_reset(&a);
         fiber_breathe();
     }
     ar_free(&a);
-    return rc;
+    return e;
 }
 
 int message_expunge(struct store *s, struct mailbox_ref box, struct uids uids, bool only_deleted,
@@ -218,16 +218,16 @@ int message_expunge(struct store *s, struct mailbox_ref box, struct uids uids, b
 {
     struct expunge c = {.box = box.box, .only_deleted = only_deleted || !uids.v, .journal.box = box.box};
     struct gather found = {0};
-    int rc = 0;
+    int e = 0;
     if (!uids.v) {
-        rc = find_deleted(s, box, &found);
+        e = find_deleted(s, box, &found);
         uids = (struct uids){found.v, found.n};
     }
-    if (rc == 0) rc = expunge_parts(s, box.account, &c, uids);
+    if (e == 0) e = expunge_parts(s, box.account, &c, uids);
     journal_free(&c.journal);
     free(found.v);
     gather_hand_out(&c.gone, a, gone);
-    return rc;
+    return e;
 }
 
 /* ---- copying and moving ---- */
@@ -260,12 +260,12 @@ static int copy_one(struct kv_tx *tx, struct copy *c, struct account_row *a, str
 {
     struct message m;
     char room[KEY_ROOM];
-    int rc = message_tx(tx, c->from, uid, &m);
-    if (rc) return rc == ERR_NOT_FOUND ? 0 : rc;
+    int e = message_tx(tx, c->from, uid, &m);
+    if (e) return e == ERR_NOT_FOUND ? 0 : e;
     if (to->m.uidnext == UINT32_MAX) return err_set(ERR_LIMIT, "the mailbox has used up its UIDs");
     uint64_t flags = m.flags;
-    rc = from == to ? 0 : translate(from, to, &flags);
-    if (rc) return rc;
+    e = from == to ? 0 : translate(from, to, &flags);
+    if (e) return e;
     gather_add(&c->old, uid);
     gather_add(&c->new, to->m.uidnext);
     if (c->move) {
@@ -309,14 +309,14 @@ static int copy(struct kv_tx *tx, void *arg)
     c->old.n = c->new.n = c->before;
     c->gone.n = 0;
     for (int i = 0; i < 2; i++) journal_free(&c->journal[i]);
-    int rc = account_tx(tx, &a);
-    if (rc == 0) rc = box_tx(tx, c->from, from);
-    if (rc == 0 && to != from) rc = box_tx(tx, c->to, to);
-    if (rc) return rc;
+    int e = account_tx(tx, &a);
+    if (e == 0) e = box_tx(tx, c->from, from);
+    if (e == 0 && to != from) e = box_tx(tx, c->to, to);
+    if (e) return e;
     c->uidvalidity = to->m.uidvalidity;
     a.modseq++;
-    for (size_t i = 0; rc == 0 && i < c->n; i++) rc = copy_one(tx, c, &a, from, to, c->uid[i]);
-    return rc || c->new.n == c->before ? rc : copy_end(tx, c, &a, from, to);
+    for (size_t i = 0; e == 0 && i < c->n; i++) e = copy_one(tx, c, &a, from, to, c->uid[i]);
+    return e || c->new.n == c->before ? e : copy_end(tx, c, &a, from, to);
 }
 
 /* ---- large sets ---- */
@@ -327,63 +327,63 @@ static int copy_page(struct kv_tx *tx, struct batch *b, struct box_row *to, void
     struct box_row other, *from = c->from == c->to ? to : &other;
     struct message m;
     c->old.n = b->n;
-    int rc = from == to ? 0 : box_tx(tx, c->from, from);
-    for (size_t i = 0; rc == 0 && i < c->n; i++) {
-        rc = message_tx(tx, c->from, c->uid[i], &m);
-        if (rc == 0 && from != to) rc = translate(from, to, &m.flags);
-        if (rc == ERR_NOT_FOUND) rc = 0;
-        else if (rc == 0) {
+    int e = from == to ? 0 : box_tx(tx, c->from, from);
+    for (size_t i = 0; e == 0 && i < c->n; i++) {
+        e = message_tx(tx, c->from, c->uid[i], &m);
+        if (e == 0 && from != to) e = translate(from, to, &m.flags);
+        if (e == ERR_NOT_FOUND) e = 0;
+        else if (e == 0) {
             gather_add(&c->old, c->uid[i]);
             m.save_date = rt_wall_seconds();
             batch_add(tx, b, &m);
         }
     }
-    return rc;
+    return e;
 }
 
 /* Unseen until it is whole (RFC 9051 section 6.4.7: a COPY that fails leaves the destination as it was). */
 static int copy_batch(struct store *s, struct mailbox_ref box, struct copy *c, struct uids uids)
 {
     struct batch b;
-    int rc = batch_begin(&b, s, (struct mailbox_ref){box.account, c->to});
-    if (rc) return rc;
-    for (size_t at = 0; rc == 0 && at < uids.n; at += c->n) {
+    int e = batch_begin(&b, s, (struct mailbox_ref){box.account, c->to});
+    if (e) return e;
+    for (size_t at = 0; e == 0 && at < uids.n; at += c->n) {
         c->uid = uids.v + at;
         c->n = uids.n - at < CHANGE_MAX ? uids.n - at : CHANGE_MAX;
-        rc = batch_page(&b, copy_page, c);
-        if (fiber_canceled()) rc = ERR_CANCELED;
+        e = batch_page(&b, copy_page, c);
+        if (fiber_canceled()) e = ERR_CANCELED;
     }
-    if (rc == 0) rc = batch_see(&b);
-    if (rc) batch_drop(&b);
+    if (e == 0) e = batch_see(&b);
+    if (e) batch_drop(&b);
     c->uidvalidity = b.uidvalidity;
-    for (uint32_t i = 0; rc == 0 && i < b.n; i++) gather_add(&c->new, b.first_uid + i);
-    return rc;
+    for (uint32_t i = 0; e == 0 && i < b.n; i++) gather_add(&c->new, b.first_uid + i);
+    return e;
 }
 
 /* Some at a time, each message wholly (RFC 6851 section 3.3). */
 static int copy_parts(struct store *s, struct mailbox_ref box, struct copy *c, struct uids uids)
 {
-    int rc = 0;
-    for (size_t at = 0; rc == 0 && at < uids.n; at += c->n) {
+    int e = 0;
+    for (size_t at = 0; e == 0 && at < uids.n; at += c->n) {
         c->uid = uids.v + at;
         c->n = uids.n - at < CHANGE_MAX ? uids.n - at : CHANGE_MAX;
         c->before = c->new.n;
-        rc = account_transact(s, box.account, copy, c);
-        if (rc) c->old.n = c->new.n = c->before;
-        gone_keep(s, box.account, box.box, &c->gone, rc == 0);
+        e = account_transact(s, box.account, copy, c);
+        if (e) c->old.n = c->new.n = c->before;
+        gone_keep(s, box.account, box.box, &c->gone, e == 0);
     }
-    return rc;
+    return e;
 }
 
 int message_copy(struct store *s, struct mailbox_ref box, struct uids uids, uint32_t to, bool move,
                  struct arena *a, struct message_copied *out)
 {
     struct copy c = {.from = box.box, .to = to, .move = move, .journal = {{.box = box.box}, {.box = to}}};
-    int rc = !move && uids.n > CHANGE_MAX ? copy_batch(s, box, &c, uids) : copy_parts(s, box, &c, uids);
-    if (rc && !move) c.new.n = 0;
+    int e = !move && uids.n > CHANGE_MAX ? copy_batch(s, box, &c, uids) : copy_parts(s, box, &c, uids);
+    if (e && !move) c.new.n = 0;
     for (int i = 0; i < 2; i++) journal_free(&c.journal[i]);
     *out = (struct message_copied){c.uidvalidity, gather_keep(&c.old, a), gather_keep(&c.new, a), c.new.n};
     free(c.old.v);
     free(c.new.v);
-    return rc;
+    return e;
 }

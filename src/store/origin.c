@@ -54,6 +54,6 @@ int origin_message_get(struct rec *r, struct origin_message *out)
         case 'l': m->by_lines = rec_u64(r); break;
         case 'h': m->head_size = (uint32_t)rec_u64(r); break;
         }
-    int rc = rec_error(r);
-    return rc ? rc : out->acc[0] ? 0 : err_set(ERR_CORRUPT, "the origin of a message names no account");
+    int e = rec_error(r);
+    return e ? e : out->acc[0] ? 0 : err_set(ERR_CORRUPT, "the origin of a message names no account");
 }

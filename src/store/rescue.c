@@ -48,13 +48,13 @@ static int packs_each(struct rescue *r, bool images, int (*see)(struct rescue *r
     struct body_pack *pack;
     size_t n;
     ar_init(&a, 0);
-    int rc = body_packs(r->s->body, &a, &pack, &n);
-    for (size_t i = 0; rc == 0 && i < n; i++) {
-        if (fiber_canceled()) rc = ERR_CANCELED;
-        else if ((pack[i].cls == BODY_IMAGE) == images) rc = sooner(see(r, &pack[i]));
+    int e = body_packs(r->s->body, &a, &pack, &n);
+    for (size_t i = 0; e == 0 && i < n; i++) {
+        if (fiber_canceled()) e = ERR_CANCELED;
+        else if ((pack[i].cls == BODY_IMAGE) == images) e = sooner(see(r, &pack[i]));
     }
     ar_free(&a);
-    return rc;
+    return e;
 }
 
 static int see_image_pack(struct rescue *r, const struct body_pack *p)
@@ -86,9 +86,9 @@ static int put_rows(struct kv_tx *tx, void *arg)
 static int put_waiting(struct restoring *x)
 {
     struct slice rows = buf_slice(&x->rows);
-    int rc = rows.n ? kv_transact(x->r->s->kv, x->object, put_rows, &rows) : 0;
+    int e = rows.n ? kv_transact(x->r->s->kv, x->object, put_rows, &rows) : 0;
     buf_clear(&x->rows);
-    return rc;
+    return e;
 }
 
 static void note_account(struct rescue *r, struct slice domain, struct slice key, struct slice value)
@@ -120,10 +120,10 @@ static int restore_row(void *arg, struct slice key, struct slice value)
 static int restore_domain(struct rescue *r, struct slice object, const struct head_seen *h)
 {
     struct restoring x = {.r = r, .object = object};
-    int rc = image_rows(r->s, &h->head, restore_row, &x);
-    if (rc == 0) rc = put_waiting(&x);
+    int e = image_rows(r->s, &h->head, restore_row, &x);
+    if (e == 0) e = put_waiting(&x);
     buf_free(&x.rows);
-    if (rc) return rc;
+    if (e) return e;
     r->report->domains++;
     if (!r->report->directory || h->when < r->report->directory) r->report->directory = h->when;
     return 0;
@@ -142,19 +142,19 @@ static int restore_directory(struct rescue *r)
     struct map_iter it = {0};
     struct head_seen *list = NULL, *h;
     map_init(&names, false);
-    int rc = rescue_image(r, SL("d:"), &list);
-    if (rc == 0) rc = image_rows(r->s, &list->head, note_name, &names);
+    int e = rescue_image(r, SL("d:"), &list);
+    if (e == 0) e = image_rows(r->s, &list->head, note_name, &names);
     else list = NULL;
-    rc = rc == ERR_NOT_FOUND ? 0 : rc;
-    while (rc == 0 && map_next(&r->heads, &it)) {
+    e = e == ERR_NOT_FOUND ? 0 : e;
+    while (e == 0 && map_next(&r->heads, &it)) {
         if (!sl_starts(it.key, SL("d:")) || it.key.n == 2 || rescue_image(r, it.key, &h)) continue;
         bool here = !list || map_get(&names, it.key) || h->body > list->body;
-        if (here) rc = restore_domain(r, it.key, h);
+        if (here) e = restore_domain(r, it.key, h);
     }
     map_free(&names);
-    if (rc == 0 && !r->report->domains)
-        rc = err_set(ERR_NOT_FOUND, "there is no image of a domain among the bodies: put a backup there");
-    return rc;
+    if (e == 0 && !r->report->domains)
+        e = err_set(ERR_NOT_FOUND, "there is no image of a domain among the bodies: put a backup there");
+    return e;
 }
 
 /* ---- the accounts ---- */
@@ -163,26 +163,26 @@ static int restore_accounts(struct rescue *r)
 {
     struct map_iter it = {0};
     size_t n = 0;
-    int rc = 0;
+    int e = 0;
     r->report->account = ar_array(r->a, struct rescue_account, r->accounts.count);
     while (map_next(&r->accounts, &it)) r->report->account[n++] = *(struct rescue_account *)it.value;
     r->report->n = n;
-    for (size_t i = 0; rc == 0 && i < n; i++) {
+    for (size_t i = 0; e == 0 && i < n; i++) {
         struct rescue_account *acc = &r->report->account[i];
         map_put(&r->accounts, sl_cstr(acc->id), acc);
-        rc = rescue_account(r, acc);
+        e = rescue_account(r, acc);
     }
-    return rc;
+    return e;
 }
 
 static int restore_quotas(struct rescue *r)
 {
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < r->report->n; i++) {
+    int e = 0;
+    for (size_t i = 0; e == 0 && i < r->report->n; i++) {
         const struct rescue_account *acc = &r->report->account[i];
-        if (acc->quota) rc = account_set_quota(r->s, acc->id, acc->quota);
+        if (acc->quota) e = account_set_quota(r->s, acc->id, acc->quota);
     }
-    return rc;
+    return e;
 }
 
 /* ---- younger bodies ---- */
@@ -218,14 +218,14 @@ static void see_body(void *arg, const struct body_seen *seen)
 /* A body of this account and date: do messages of an image wait for it? */
 static int fill_gaps(struct rescue *r, const char *acc, int64_t date, const struct body_ref *ref)
 {
-    int rc = 0;
-    for (struct missing *m = map_get(&r->missing, body_ref_content(ref)); rc == 0 && m; m = m->next) {
+    int e = 0;
+    for (struct missing *m = map_get(&r->missing, body_ref_content(ref)); e == 0 && m; m = m->next) {
         if (!m->m.uid || strcmp(m->acc->id, acc) || m->m.internal_date != date) continue;
-        rc = rescue_missing(r, m, ref);
-        if (rc == 0) m->m.uid = 0; /* it is there */
-        rc = sooner(rc);
+        e = rescue_missing(r, m, ref);
+        if (e == 0) m->m.uid = 0; /* it is there */
+        e = sooner(e);
     }
-    return rc;
+    return e;
 }
 
 /* Where it was: by number, if that mailbox has the name; by name; by number, for it was renamed; else made.
@@ -235,9 +235,9 @@ static int find_box(struct rescue *r, const struct origin_message *o, struct are
     struct mailbox named;
     int by_number = mailbox_get(r->s, o->acc, o->box, a, out);
     if (by_number == 0 && sl_eq(out->name, o->name)) return 0;
-    int rc = mailbox_find(r->s, o->acc, o->name, a, &named);
-    if (rc == 0) *out = named;
-    if (rc != ERR_NOT_FOUND || by_number == 0) return rc == ERR_NOT_FOUND ? 0 : rc;
+    int e = mailbox_find(r->s, o->acc, o->name, a, &named);
+    if (e == 0) *out = named;
+    if (e != ERR_NOT_FOUND || by_number == 0) return e == ERR_NOT_FOUND ? 0 : e;
     return mailbox_create(r->s, o->acc, o->name, 0, a, out);
 }
 
@@ -249,16 +249,16 @@ static int append(struct rescue *r, struct origin_message *o, const struct body_
     ar_init(&a, 0);
     o->m.body = *ref;
     o->m.size = body_ref_size(ref);
-    int rc = find_box(r, o, &a, &box);
-    if (rc == ERR_SYNTAX) rc = mailbox_get(r->s, o->acc, INBOX_ID, &a, &box);
+    int e = find_box(r, o, &a, &box);
+    if (e == ERR_SYNTAX) e = mailbox_get(r->s, o->acc, INBOX_ID, &a, &box);
     struct mailbox_ref to = {o->acc, box.id};
-    if (rc == 0) rc = message_append(r->s, to, &o->m, 1, &validity, &uid);
-    if (rc == ERR_LIMIT) {
+    if (e == 0) e = message_append(r->s, to, &o->m, 1, &validity, &uid);
+    if (e == ERR_LIMIT) {
         o->m.nkeywords = 0; /* hints; the message is not */
-        rc = message_append(r->s, to, &o->m, 1, &validity, &uid);
+        e = message_append(r->s, to, &o->m, 1, &validity, &uid);
     }
     ar_free(&a);
-    return rc;
+    return e;
 }
 
 /* A sweep may have moved it: then the copy it was moved from lies in another pack. */
@@ -287,11 +287,11 @@ static int take_message(struct rescue *r, struct rec *rec, const struct found *f
         r->report->strangers++;
         return 0;
     }
-    int rc = fill_gaps(r, o.acc, o.m.internal_date, &f->ref);
-    if (rc || f->stamp < acc->stamp || rescue_remembers(r, o.acc, &f->ref) || is_second_copy(r, f)) return rc;
-    rc = append(r, &o, &f->ref);
-    if (rc == 0) acc->appended++;
-    return rc;
+    int e = fill_gaps(r, o.acc, o.m.internal_date, &f->ref);
+    if (e || f->stamp < acc->stamp || rescue_remembers(r, o.acc, &f->ref) || is_second_copy(r, f)) return e;
+    e = append(r, &o, &f->ref);
+    if (e == 0) acc->appended++;
+    return e;
 }
 
 /* ---- letters ---- */
@@ -300,8 +300,8 @@ int rescue_has(const struct rescue_letter *l, const char *acc, int64_t received)
 {
     struct rescue_account *x = map_get(&l->rescue->accounts, sl_cstr(acc));
     if (!x) return ERR_NOT_FOUND;
-    int rc = fill_gaps(l->rescue, acc, received, l->ref);
-    return rc ? rc : l->stamp + letter_back < x->stamp || rescue_remembers(l->rescue, acc, l->ref);
+    int e = fill_gaps(l->rescue, acc, received, l->ref);
+    return e ? e : l->stamp + letter_back < x->stamp || rescue_remembers(l->rescue, acc, l->ref);
 }
 
 void rescue_delivered(const struct rescue_letter *l, const char *acc)
@@ -319,9 +319,9 @@ static int take_letter(struct rescue *r, struct rec *rec, const struct found *f)
                               .waited = f->stamp + queued >= r->newest,
                               .rescue = r};
     bool old = !l.waited && f->stamp + letter_back < r->oldest && !r->missing.count;
-    int rc = old ? 0 : r->conf->letter(r->conf->ctx, &l);
-    if (rc == ERR_CORRUPT) r->report->nameless++;
-    return sooner(rc);
+    int e = old ? 0 : r->conf->letter(r->conf->ctx, &l);
+    if (e == ERR_CORRUPT) r->report->nameless++;
+    return sooner(e);
 }
 
 static int take_body(struct rescue *r, const struct found *f)
@@ -338,15 +338,15 @@ static int take_pack(struct rescue *r, const struct body_pack *p)
     struct finding f = {.r = r};
     ar_init(&f.a, 0);
     f.last = &f.first;
-    int rc = body_verify(r->s->body, p->number, see_body, &f);
-    if (is_unreadable(rc)) {
-        log_error("care", "nothing comes back from a pack of bodies: %s", err_text(rc));
+    int e = body_verify(r->s->body, p->number, see_body, &f);
+    if (is_unreadable(e)) {
+        log_error("care", "nothing comes back from a pack of bodies: %s", err_text(e));
         r->report->packs_lost++;
-        rc = 0;
+        e = 0;
     }
-    for (struct found *x = f.first; rc == 0 && x; x = x->next) rc = take_body(r, x);
+    for (struct found *x = f.first; e == 0 && x; x = x->next) e = take_body(r, x);
     ar_free(&f.a);
-    return rc;
+    return e;
 }
 
 /* ---- all of it ---- */
@@ -372,16 +372,15 @@ static void measure(struct rescue *r)
 
 static int rescue_all(struct rescue *r)
 {
-    int rc = packs_each(r, true, see_image_pack);
-    if (rc == 0) rc = packs_each(r, false, note_pack);
-    if (rc == 0) rc = restore_directory(r);
-    if (rc == 0) rc = restore_accounts(r);
-    if (rc == 0) measure(r);
-    if (rc == 0) rc = packs_each(r, false, take_pack);
-    if (rc == 0) rc = restore_quotas(r);
-    if (rc == 0)
-        rc = loss_note(r->s, SL("the index was lost, and made again from images and younger bodies"));
-    return rc;
+    int e = packs_each(r, true, see_image_pack);
+    if (e == 0) e = packs_each(r, false, note_pack);
+    if (e == 0) e = restore_directory(r);
+    if (e == 0) e = restore_accounts(r);
+    if (e == 0) measure(r);
+    if (e == 0) e = packs_each(r, false, take_pack);
+    if (e == 0) e = restore_quotas(r);
+    if (e == 0) e = loss_note(r->s, SL("the index was lost, and made again from images and younger bodies"));
+    return e;
 }
 
 int rescue_index(struct store *s, const struct rescue_conf *conf, struct arena *a, struct rescue_report *out)
@@ -391,8 +390,8 @@ int rescue_index(struct store *s, const struct rescue_conf *conf, struct arena *
     *out = (struct rescue_report){0};
     ar_init(&r.own, 0);
     for (size_t i = 0; i < COUNT_OF(maps); i++) map_init(maps[i], false);
-    int rc = rescue_all(&r);
+    int e = rescue_all(&r);
     for (size_t i = 0; i < COUNT_OF(maps); i++) map_free(maps[i]);
     ar_free(&r.own);
-    return rc;
+    return e;
 }

@@ -45,10 +45,10 @@ static int put_waiting(struct restoring *x)
 {
     char room[KEY_ROOM];
     struct slice rows = buf_slice(&x->rows);
-    int rc = x->nrows ? kv_transact(x->r->s->kv, account_object(x->acc->id, room), put_rows, &rows) : 0;
+    int e = x->nrows ? kv_transact(x->r->s->kv, account_object(x->acc->id, room), put_rows, &rows) : 0;
     buf_clear(&x->rows);
     x->nrows = 0;
-    return rc;
+    return e;
 }
 
 static int put_later(struct restoring *x, struct slice key, struct slice value)
@@ -144,9 +144,9 @@ static int put_message(struct restoring *x, uint32_t box, const struct message *
     char room[KEY_ROOM];
     struct buf b = BUF_INIT;
     message_row_record(&b, m);
-    int rc = put_later(x, row_key('m', box, m->uid, 8, room), buf_slice(&b));
+    int e = put_later(x, row_key('m', box, m->uid, 8, room), buf_slice(&b));
     buf_free(&b);
-    return rc;
+    return e;
 }
 
 static int restore_message(struct restoring *x, struct slice key, struct slice value)
@@ -245,45 +245,45 @@ static int end_account(struct restoring *x)
     x->row.modseq = x->row.journal_floor = x->modseq;
     while (map_next(&x->boxes, &it)) begin_count(x, it.value);
     x->row.next_box += RESCUE_JUMP;
-    int rc = rows_each(s, x->acc->id, SL("m/"), SL("m0"), count_row, x);
-    if (rc == 0) rc = rows_each(s, x->acc->id, SL("s/"), SL("s0"), count_names, x);
+    int e = rows_each(s, x->acc->id, SL("m/"), SL("m0"), count_row, x);
+    if (e == 0) e = rows_each(s, x->acc->id, SL("s/"), SL("s0"), count_names, x);
     it = (struct map_iter){0};
-    while (rc == 0 && map_next(&x->boxes, &it)) rc = kv_transact(s->kv, object, put_box, it.value);
-    return rc ? rc : kv_transact(s->kv, object, put_account, &x->row);
+    while (e == 0 && map_next(&x->boxes, &it)) e = kv_transact(s->kv, object, put_box, it.value);
+    return e ? e : kv_transact(s->kv, object, put_account, &x->row);
 }
 
 /* ---- one account ---- */
 
 static int restore(struct restoring *x, const struct body_ref *head)
 {
-    int rc = image_rows(x->r->s, head, first_look, x);
+    int e = image_rows(x->r->s, head, first_look, x);
     if (x->row.modseq > x->modseq) x->modseq = x->row.modseq;
     x->modseq += RESCUE_JUMP;
-    if (rc == 0 && !box_of(x, INBOX_ID)) return ERR_NOT_FOUND; /* a damaged image, or of an erased account */
-    if (rc == 0) rc = image_rows(x->r->s, head, restore_row, x);
-    if (rc == 0) rc = put_waiting(x);
-    return rc ? rc : end_account(x);
+    if (e == 0 && !box_of(x, INBOX_ID)) return ERR_NOT_FOUND; /* a damaged image, or of an erased account */
+    if (e == 0) e = image_rows(x->r->s, head, restore_row, x);
+    if (e == 0) e = put_waiting(x);
+    return e ? e : end_account(x);
 }
 
 int rescue_account(struct rescue *r, struct rescue_account *acc)
 {
     char room[KEY_ROOM];
     struct head_seen *h;
-    int rc = rescue_image(r, account_object(acc->id, room), &h);
-    if (rc == 0) {
+    int e = rescue_image(r, account_object(acc->id, room), &h);
+    if (e == 0) {
         struct restoring x = {.r = r, .acc = acc, .stamp = h->stamp};
         ar_init(&x.a, 0);
         map_init(&x.boxes, false);
         map_init(&x.ranges, false);
         acc->image = h->when;
         acc->stamp = h->stamp;
-        rc = restore(&x, &h->head);
+        e = restore(&x, &h->head);
         buf_free(&x.rows);
         map_free(&x.boxes);
         map_free(&x.ranges);
         ar_free(&x.a);
     }
-    if (rc != ERR_NOT_FOUND) return rc;
+    if (e != ERR_NOT_FOUND) return e;
     acc->image = 0;
     acc->stamp = 0;
     return mailbox_make_defaults(r->s, acc->id);
@@ -302,9 +302,9 @@ static int bring_back(struct kv_tx *tx, void *arg)
     struct account_row a;
     struct box_row b;
     struct message m = x->m->m;
-    int rc = account_tx(tx, &a);
-    if (rc == 0) rc = box_tx(tx, x->m->box, &b);
-    if (rc) return rc;
+    int e = account_tx(tx, &a);
+    if (e == 0) e = box_tx(tx, x->m->box, &b);
+    if (e) return e;
     m.body = *x->ref;
     message_row_put(tx, x->m->box, &m);
     count_message(&a, &b, &m, 1);
@@ -316,8 +316,8 @@ static int bring_back(struct kv_tx *tx, void *arg)
 int rescue_missing(struct rescue *r, struct missing *m, const struct body_ref *ref)
 {
     struct bring_back x = {m, ref};
-    int rc = account_transact(r->s, m->acc->id, bring_back, &x);
-    if (rc) return rc;
+    int e = account_transact(r->s, m->acc->id, bring_back, &x);
+    if (e) return e;
     m->acc->gone--;
     m->acc->messages++;
     rescue_remember(r, m->acc->id, ref);

@@ -85,9 +85,9 @@ static int put_body(struct imaging *im, struct slice bytes, bool part, struct bo
     rec_opt_u64(&origin, 'p', part);
     rec_put_u64(&origin, 's', im->stamp);
     rec_put_u64(&origin, 't', (uint64_t)im->when);
-    int rc = body_put(all->s->body, BODY_IMAGE, bytes, buf_slice(&origin), ref);
+    int e = body_put(all->s->body, BODY_IMAGE, bytes, buf_slice(&origin), ref);
     buf_free(&origin);
-    if (rc) return rc;
+    if (e) return e;
     keep_pinned(all, ref);
     all->report->bodies++;
     all->report->bytes += bytes.n;
@@ -124,14 +124,14 @@ static int end_part(struct imaging *im)
     struct body_ref fresh, *ref;
     hash_once(HASH_SHA256, buf_slice(&im->rows), digest);
     struct slice name = sl(digest, IMAGE_DIGEST);
-    int rc = 0;
+    int e = 0;
     if (!(ref = known_part(im, name))) {
-        rc = put_body(im, buf_slice(&im->rows), true, &fresh);
+        e = put_body(im, buf_slice(&im->rows), true, &fresh);
         ref = &fresh;
     }
-    if (rc == 0) name_part(im, name, ref);
+    if (e == 0) name_part(im, name, ref);
     buf_clear(&im->rows);
-    return rc;
+    return e;
 }
 
 /* ---- rows ---- */
@@ -185,10 +185,10 @@ static int add_account(struct imaging *im)
     struct account_row row = {0};
     const char *acc = ar_cstr(&im->a, sl_from(im->object, 2));
     if (account_row_get(im->account, &row)) row.modseq = 0;
-    int rc = account_walk(s, acc, NULL, add_row, im, &row.modseq);
-    if (rc == 0) rc = rows_each(s, acc, SL("a"), SL("a "), add_row, im);
-    if (rc == 0) rc = rows_each(s, acc, SL("b/"), SL("b0"), add_row, im);
-    return rc ? rc : rows_each(s, acc, SL("g/"), SL("g0"), add_row, im);
+    int e = account_walk(s, acc, NULL, add_row, im, &row.modseq);
+    if (e == 0) e = rows_each(s, acc, SL("a"), SL("a "), add_row, im);
+    if (e == 0) e = rows_each(s, acc, SL("b/"), SL("b0"), add_row, im);
+    return e ? e : rows_each(s, acc, SL("g/"), SL("g0"), add_row, im);
 }
 
 static int domains_each(struct images *all, int (*each)(void *arg, struct slice object), void *arg)
@@ -198,16 +198,16 @@ static int domains_each(struct images *all, int (*each)(void *arg, struct slice 
     struct slice *name, from = SL("d:");
     size_t n;
     bool more = true;
-    int rc = 0;
+    int e = 0;
     ar_init(&a, 0);
-    while (rc == 0 && more) {
-        rc = kv_objects(all->s->kv, from, SL("d;"), KV_PAGE_MAX, &a, &name, &n, &more);
-        for (size_t i = 0; rc == 0 && i < n; i++) rc = each(arg, name[i]);
-        if (rc == 0 && n) from = sl(last, (size_t)snprintf(last, sizeof last, "%.*s ", SLF(name[n - 1])));
+    while (e == 0 && more) {
+        e = kv_objects(all->s->kv, from, SL("d;"), KV_PAGE_MAX, &a, &name, &n, &more);
+        for (size_t i = 0; e == 0 && i < n; i++) e = each(arg, name[i]);
+        if (e == 0 && n) from = sl(last, (size_t)snprintf(last, sizeof last, "%.*s ", SLF(name[n - 1])));
         ar_reset(&a);
     }
     ar_free(&a);
-    return rc;
+    return e;
 }
 
 static int add_name(void *im, struct slice object) { return add_row(im, object, SL("\1")); }
@@ -232,13 +232,13 @@ static int put_rows(struct kv_tx *tx, void *arg)
 /* Some at a time: a sync for each would be felt by others. */
 static int commit(struct images *all)
 {
-    int rc = all->ndone ? kv_transact(all->s->kv, SL("_images"), put_rows, all) : 0;
+    int e = all->ndone ? kv_transact(all->s->kv, SL("_images"), put_rows, all) : 0;
     for (size_t i = 0; i < all->ndone; i++) buf_free(&all->done[i].row);
-    if (rc == 0) all->report->written += all->ndone;
+    if (e == 0) all->report->written += all->ndone;
     all->ndone = 0;
     unpin(all);
     ar_reset(&all->a);
-    return rc;
+    return e;
 }
 
 static int name_image(struct imaging *im, const struct body_ref *head, struct slice digest)
@@ -287,22 +287,22 @@ static int make_image(struct imaging *im)
     struct body_ref head;
     rec_begin(&im->head, 1);
     im->head.cap = 0;
-    int rc = add_all(im);
-    if (rc) return rc;
+    int e = add_all(im);
+    if (e) return e;
     rec_put(&im->head, 'R', buf_slice(&im->rows));
     hash_once(HASH_SHA256, buf_slice(&im->head), digest);
     struct slice name = sl(digest, IMAGE_DIGEST);
     if (head_stays(im, name)) return 0;
-    rc = put_body(im, buf_slice(&im->head), false, &head);
-    return rc ? rc : name_image(im, &head, name);
+    e = put_body(im, buf_slice(&im->head), false, &head);
+    return e ? e : name_image(im, &head, name);
 }
 
 static int read_row(struct images *all, struct slice object, struct slice key, struct arena *a,
                     struct slice *out)
 {
-    int rc = kv_get(all->s->kv, object, key, a, out);
-    if (rc == ERR_NOT_FOUND) *out = (struct slice){0};
-    return rc == ERR_NOT_FOUND ? 0 : rc;
+    int e = kv_get(all->s->kv, object, key, a, out);
+    if (e == ERR_NOT_FOUND) *out = (struct slice){0};
+    return e == ERR_NOT_FOUND ? 0 : e;
 }
 
 static bool touches_vacated(struct imaging *im, struct slice row);
@@ -311,16 +311,16 @@ static bool touches_vacated(struct imaging *im, struct slice row);
 static int prepare(struct imaging *im, bool *needed)
 {
     struct slice row;
-    int rc = read_row(im->all, SL("_images"), im->object, &im->a, &row);
-    im->has_before = rc == 0 && row.n && image_row_get(row, &im->before) == 0;
+    int e = read_row(im->all, SL("_images"), im->object, &im->a, &row);
+    im->has_before = e == 0 && row.n && image_row_get(row, &im->before) == 0;
     bool account = sl_starts(im->object, SL("u:"));
-    if (rc == 0 && account) rc = read_row(im->all, im->object, SL("a"), &im->a, &im->account);
-    *needed = rc == 0 && !(account && im->has_before && im->account.n &&
-                           sl_eq(im->before.account, im->account) && !touches_vacated(im, row));
-    if (rc || !*needed || !im->has_before) return rc;
-    rc = image_head(im->all->s, &im->before.head, &(struct image_reader){.part = know_part, .arg = im});
-    if (rc == ERR_CANCELED) return rc;
-    im->has_before = rc == 0; /* one that cannot be read is as good as none */
+    if (e == 0 && account) e = read_row(im->all, im->object, SL("a"), &im->a, &im->account);
+    *needed = e == 0 && !(account && im->has_before && im->account.n &&
+                          sl_eq(im->before.account, im->account) && !touches_vacated(im, row));
+    if (e || !*needed || !im->has_before) return e;
+    e = image_head(im->all->s, &im->before.head, &(struct image_reader){.part = know_part, .arg = im});
+    if (e == ERR_CANCELED) return e;
+    im->has_before = e == 0; /* one that cannot be read is as good as none */
     return 0;
 }
 
@@ -342,7 +342,7 @@ static bool touches_vacated(struct imaging *im, struct slice row)
     return image_packs(row, is_vacated, &v) || v.yes;
 }
 
-static bool is_unreadable(int rc) { return rc == ERR_CORRUPT || rc == ERR_VERSION; }
+static bool is_unreadable(int e) { return e == ERR_CORRUPT || e == ERR_VERSION; }
 
 static int image_object(struct images *all, struct slice object)
 {
@@ -354,12 +354,12 @@ static int image_object(struct images *all, struct slice object)
     map_init(&im.old, false);
     map_init(&im.packs, false);
     all->report->objects++;
-    int rc = prepare(&im, &needed);
-    if (rc == 0 && needed) rc = make_image(&im);
-    if (is_unreadable(rc)) {
-        log_warn("care", "no image of %.*s can be made: %s; the one before stays", SLF(object), err_text(rc));
+    int e = prepare(&im, &needed);
+    if (e == 0 && needed) e = make_image(&im);
+    if (is_unreadable(e)) {
+        log_warn("care", "no image of %.*s can be made: %s; the one before stays", SLF(object), err_text(e));
         all->report->failed++;
-        rc = 0;
+        e = 0;
     }
     buf_free(&im.rows);
     buf_free(&im.head);
@@ -367,8 +367,8 @@ static int image_object(struct images *all, struct slice object)
     map_free(&im.packs);
     ar_free(&im.a);
     int64_t pause = 2 * (rt_now() - began);
-    if (rc == 0 && needed && all->gently) rc = fiber_sleep(pause < pause_most ? pause : pause_most);
-    return rc;
+    if (e == 0 && needed && all->gently) e = fiber_sleep(pause < pause_most ? pause : pause_most);
+    return e;
 }
 
 /* ---- all of them ---- */
@@ -386,10 +386,10 @@ static int image_directory(struct images *all)
 {
     uint64_t generation = directory_generation(all->s->directory) + 1;
     if (all->gently && all->s->imaged == generation) return 0;
-    int rc = image_object(all, SL("d:"));
-    if (rc == 0) rc = domains_each(all, each_domain, all);
-    if (rc == 0 && !all->report->failed) all->s->imaged = generation;
-    return rc;
+    int e = image_object(all, SL("d:"));
+    if (e == 0) e = domains_each(all, each_domain, all);
+    if (e == 0 && !all->report->failed) all->s->imaged = generation;
+    return e;
 }
 
 static void name_bytes(void *arg, uint64_t pack, uint64_t bytes)
@@ -411,10 +411,10 @@ static int look_at_row(void *arg, struct slice object, struct slice value)
     struct kv_page page = {.n = 1};
     struct arena a;
     ar_init(&a, 0);
-    int rc = sl_eq(object, SL("d:")) ? 0 : kv_scan(all->s->kv, object, SL(""), SL(""), 1, &a, &page);
+    int e = sl_eq(object, SL("d:")) ? 0 : kv_scan(all->s->kv, object, SL(""), SL(""), 1, &a, &page);
     ar_free(&a);
-    if (is_unreadable(rc)) page.n = 1, rc = 0;
-    if (rc) return rc;
+    if (is_unreadable(e)) page.n = 1, e = 0;
+    if (e) return e;
     if (!page.n) return kv_transact(all->s->kv, SL("_images"), forget_tx, &object);
     (void)!image_packs(value, name_bytes, all); /* a damaged row names nothing: its image is made anew */
     return 0;
@@ -425,16 +425,16 @@ static int find_vacated(struct images *all)
 {
     struct body_pack *pack;
     size_t n = 0;
-    int rc = images_each(all->s, look_at_row, all);
-    if (rc == 0) rc = body_packs(all->s->body, &all->a, &pack, &n);
-    for (size_t i = 0; rc == 0 && i < n; i++) {
+    int e = images_each(all->s, look_at_row, all);
+    if (e == 0) e = body_packs(all->s->body, &all->a, &pack, &n);
+    for (size_t i = 0; e == 0 && i < n; i++) {
         if (pack[i].cls != BODY_IMAGE || pack[i].open) continue;
         struct slice key = sl(&pack[i].number, sizeof pack[i].number);
         uint64_t alive = (uintptr_t)map_get(&all->alive, key);
         if (alive && alive < (pack[i].bytes - pack[i].origins) / 3) map_put(&all->vacate, key, all);
     }
     ar_reset(&all->a);
-    return rc;
+    return e;
 }
 
 static int write_all(struct images *all, enum images_of which)
@@ -455,11 +455,11 @@ int images_write(struct store *s, enum images_of which, bool gently, struct imag
     map_init(&all.alive, false);
     map_init(&all.vacate, false);
     ar_init(&all.a, 0);
-    int rc = write_all(&all, which);
+    int e = write_all(&all, which);
     map_free(&all.alive);
     map_free(&all.vacate);
     ar_free(&all.a);
     free(all.pin);
     __atomic_store_n(&s->imaging, false, __ATOMIC_RELEASE);
-    return rc;
+    return e;
 }

@@ -4,13 +4,13 @@
 
 int rescue_image(struct rescue *r, struct slice object, struct head_seen **out)
 {
-    int rc = ERR_NOT_FOUND;
+    int e = ERR_NOT_FOUND;
     for (struct head_seen *h = map_get(&r->heads, object); h; h = h->next) {
-        rc = image_rows(r->s, &h->head, NULL, NULL);
+        e = image_rows(r->s, &h->head, NULL, NULL);
         *out = h;
-        if (!(rc == ERR_CORRUPT || rc == ERR_VERSION || rc == ERR_NOT_FOUND)) return rc;
+        if (!(e == ERR_CORRUPT || e == ERR_VERSION || e == ERR_NOT_FOUND)) return e;
         log_error("care", "an image of %.*s cannot be read: %s; an older one is taken", SLF(object),
-                  err_text(rc));
+                  err_text(e));
     }
     return ERR_NOT_FOUND;
 }

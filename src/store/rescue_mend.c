@@ -109,9 +109,9 @@ static int count_message_row(void *arg, struct slice key, struct slice value)
     struct message m;
     uint64_t n;
     if (row_number(key, &n)) return 0;
-    int rc = x->batch.first ? batch_message_get(key, value, &x->batch, &m)
-                            : message_row_get(value, (uint32_t)n, &m);
-    if (rc) return 0; /* not mended */
+    int e = x->batch.first ? batch_message_get(key, value, &x->batch, &m)
+                           : message_row_get(value, (uint32_t)n, &m);
+    if (e) return 0; /* not mended */
     count_message(&x->account, x->box, &m, 1);
     if (m.uid >= x->box->m.uidnext) x->box->m.uidnext = m.uid + 1;
     return 0;
@@ -133,9 +133,8 @@ static int count_box(struct mending *x)
     char from[KEY_ROOM], to[KEY_ROOM];
     uint32_t id = x->box->m.id;
     x->batch = (struct batch_range){0};
-    int rc = kv_tx_scan(x->tx, row_prefix('m', id, from), row_prefix_end('m', id, to), count_message_row, x);
-    return rc ? rc
-              : kv_tx_scan(x->tx, row_prefix('g', id, from), row_prefix_end('g', id, to), count_batch, x);
+    int e = kv_tx_scan(x->tx, row_prefix('m', id, from), row_prefix_end('m', id, to), count_message_row, x);
+    return e ? e : kv_tx_scan(x->tx, row_prefix('g', id, from), row_prefix_end('g', id, to), count_batch, x);
 }
 
 /* Counted anew; of one whose row is older than it was the numbers jump. */
@@ -151,8 +150,8 @@ static int settle_box(void *arg, struct slice key, struct slice value)
     memset(b.users, 0, sizeof b.users);
     x->box = &b;
     x->account.boxes++;
-    int rc = count_box(x);
-    if (rc) return rc;
+    int e = count_box(x);
+    if (e) return e;
     if (d && d->mended) {
         uint32_t room = (UINT32_MAX - b.m.uidnext) / 2;
         b.m.uidnext += room < RESCUE_JUMP ? room : RESCUE_JUMP;
@@ -190,16 +189,16 @@ static bool put_good(struct mending *x, bool *older)
 static int take_numbers(struct mending *x, bool older)
 {
     struct slice row;
-    int rc = kv_tx_get(x->tx, SL("a"), &row);
-    if (rc == 0) rc = account_row_get(row, &x->account);
-    if (rc && rc != ERR_NOT_FOUND && rc != ERR_CORRUPT) return rc;
+    int e = kv_tx_get(x->tx, SL("a"), &row);
+    if (e == 0) e = account_row_get(row, &x->account);
+    if (e && e != ERR_NOT_FOUND && e != ERR_CORRUPT) return e;
     x->modseq = 0;
-    rc = kv_tx_scan(x->tx, SL("b/"), SL("b0"), highest_of_box, x);
+    e = kv_tx_scan(x->tx, SL("b/"), SL("b0"), highest_of_box, x);
     if (x->account.modseq > x->modseq) x->modseq = x->account.modseq;
     x->modseq += older ? RESCUE_JUMP : 1;
     x->account.next_box += older ? RESCUE_JUMP : 0;
     x->account.bytes = x->account.messages = x->account.boxes = x->account.subscriptions = 0;
-    return rc;
+    return e;
 }
 
 static int mend_account(struct kv_tx *tx, void *arg)
@@ -209,14 +208,14 @@ static int mend_account(struct kv_tx *tx, void *arg)
     x->tx = tx;
     x->account = (struct account_row){0};
     if (!put_good(x, &older)) return 0;
-    int rc = take_numbers(x, older);
+    int e = take_numbers(x, older);
     for (struct damaged *d = x->first; d; d = d->next)
         if (d->mended && is_message(d->key)) put_message(x, d);
-    if (rc == 0) rc = kv_tx_scan(tx, SL("b/"), SL("b0"), settle_box, x);
-    if (rc == 0) rc = kv_tx_scan(tx, SL("s/"), SL("s0"), count_names, x);
+    if (e == 0) e = kv_tx_scan(tx, SL("b/"), SL("b0"), settle_box, x);
+    if (e == 0) e = kv_tx_scan(tx, SL("s/"), SL("s0"), count_names, x);
     x->account.modseq = x->account.journal_floor = x->modseq; /* no row of the journal tells of this */
-    if (rc == 0) account_row_put(tx, &x->account);
-    return rc;
+    if (e == 0) account_row_put(tx, &x->account);
+    return e;
 }
 
 static int mend_domain(struct kv_tx *tx, void *arg)
@@ -250,14 +249,14 @@ static void tell(struct mending *x)
 static int mend_object(struct mending *x)
 {
     bool account = sl_starts(x->object, SL("u:"));
-    int rc = object_rows(x->s, x->object, find_damaged, x);
-    if (rc || !x->first) return rc;
-    rc = image_rows(x->s, &x->image.head, find_good, x);
-    if (rc) return rc;
+    int e = object_rows(x->s, x->object, find_damaged, x);
+    if (e || !x->first) return e;
+    e = image_rows(x->s, &x->image.head, find_good, x);
+    if (e) return e;
     drop_moved(x);
-    rc = kv_transact(x->s->kv, x->object, account ? mend_account : mend_domain, x);
-    if (rc == 0) tell(x);
-    return rc;
+    e = kv_transact(x->s->kv, x->object, account ? mend_account : mend_domain, x);
+    if (e == 0) tell(x);
+    return e;
 }
 
 static int forget_image(struct kv_tx *tx, void *arg)
@@ -266,7 +265,7 @@ static int forget_image(struct kv_tx *tx, void *arg)
     return 0;
 }
 
-static bool is_unreadable(int rc) { return rc == ERR_CORRUPT || rc == ERR_VERSION || rc == ERR_NOT_FOUND; }
+static bool is_unreadable(int e) { return e == ERR_CORRUPT || e == ERR_VERSION || e == ERR_NOT_FOUND; }
 
 /* An image that is damaged gives way to a new one; an object that cannot be read to its end keeps its image.
  */
@@ -274,19 +273,19 @@ static int each_image(void *arg, struct slice object, struct slice value)
 {
     struct mending *all = arg;
     struct mending x = {.s = all->s, .say = all->say, .arg = all->arg, .object = object};
-    int rc = image_row_get(value, &x.image);
-    if (rc == 0) rc = image_rows(x.s, &x.image.head, NULL, NULL);
-    if (is_unreadable(rc)) {
-        log_error("care", "the image of %.*s is damaged and made anew: %s", SLF(object), err_text(rc));
+    int e = image_row_get(value, &x.image);
+    if (e == 0) e = image_rows(x.s, &x.image.head, NULL, NULL);
+    if (is_unreadable(e)) {
+        log_error("care", "the image of %.*s is damaged and made anew: %s", SLF(object), err_text(e));
         return kv_transact(x.s->kv, SL("_images"), forget_image, &object);
     }
-    if (rc || sl_eq(object, SL("d:"))) return rc;
+    if (e || sl_eq(object, SL("d:"))) return e;
     ar_init(&x.a, 0);
     map_init(&x.rows, false);
-    rc = mend_object(&x);
+    e = mend_object(&x);
     map_free(&x.rows);
     ar_free(&x.a);
-    return is_unreadable(rc) ? 0 : rc; /* verify says so */
+    return is_unreadable(e) ? 0 : e; /* verify says so */
 }
 
 int rescue_mend(struct store *s, void (*say)(void *arg, const char *sentence), void *arg)

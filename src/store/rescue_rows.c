@@ -27,9 +27,9 @@ int image_packs(struct slice value, void (*each)(void *arg, uint64_t pack, uint6
     struct image_row row;
     struct rec r;
     uint64_t pack = 0;
-    int rc = image_row_get(value, &row);
-    if (rc == 0) rc = rec_open(&r, value, IMAGE_ROW);
-    if (rc) return rc;
+    int e = image_row_get(value, &row);
+    if (e == 0) e = rec_open(&r, value, IMAGE_ROW);
+    if (e) return e;
     while (rec_next(&r)) {
         if (r.tag == 'p') pack = rec_u64(&r);
         if (r.tag == 'b') each(arg, pack, rec_u64(&r));
@@ -46,8 +46,8 @@ int image_origin_get(struct rec *r, struct image_origin *out)
         case 's': out->stamp = rec_u64(r); break;
         case 't': out->when = (int64_t)rec_u64(r); break;
         }
-    int rc = rec_error(r);
-    return rc ? rc : out->object.n ? 0 : err_set(ERR_CORRUPT, "the origin of an image names no object");
+    int e = rec_error(r);
+    return e ? e : out->object.n ? 0 : err_set(ERR_CORRUPT, "the origin of an image names no object");
 }
 
 /* ---- heads and parts ---- */
@@ -71,8 +71,8 @@ static int head_field(struct rec *r, const struct image_reader *to)
     struct body_ref ref;
     if (r->tag == 'R') return to->rows ? to->rows(to->arg, r->field) : 0;
     if (r->tag != 'S' || !to->part) return 0;
-    int rc = part_of(r->field, &digest, &ref);
-    return rc ? rc : to->part(to->arg, digest, &ref);
+    int e = part_of(r->field, &digest, &ref);
+    return e ? e : to->part(to->arg, digest, &ref);
 }
 
 int image_head(struct store *s, const struct body_ref *head, const struct image_reader *to)
@@ -81,14 +81,14 @@ int image_head(struct store *s, const struct body_ref *head, const struct image_
     struct slice text;
     struct rec r;
     ar_init(&a, 0);
-    int rc = body_get(s->body, head, SIZE_MAX, &a, &text);
-    if (rc == 0) rc = rec_open(&r, text, IMAGE_HEAD);
-    if (rc == 0) {
-        while (rc == 0 && rec_next(&r)) rc = head_field(&r, to);
-        if (rc == 0) rc = rec_error(&r);
+    int e = body_get(s->body, head, SIZE_MAX, &a, &text);
+    if (e == 0) e = rec_open(&r, text, IMAGE_HEAD);
+    if (e == 0) {
+        while (e == 0 && rec_next(&r)) e = head_field(&r, to);
+        if (e == 0) e = rec_error(&r);
     }
     ar_free(&a);
-    return rc;
+    return e;
 }
 
 struct reading {
@@ -101,10 +101,10 @@ static int give_rows(void *arg, struct slice rows)
 {
     struct reading *r = arg;
     struct slice key, value;
-    int rc = 0;
-    while (rc == 0 && rows_take(&rows, &key, &value))
-        if (r->each) rc = r->each(r->arg, key, value);
-    return rc ? rc : rows.n ? err_set(ERR_CORRUPT, "the rows of an image are damaged") : 0;
+    int e = 0;
+    while (e == 0 && rows_take(&rows, &key, &value))
+        if (r->each) e = r->each(r->arg, key, value);
+    return e ? e : rows.n ? err_set(ERR_CORRUPT, "the rows of an image are damaged") : 0;
 }
 
 static int give_part(void *arg, struct slice digest, const struct body_ref *ref)
@@ -115,11 +115,11 @@ static int give_part(void *arg, struct slice digest, const struct body_ref *ref)
     (void)digest;
     if (fiber_canceled()) return ERR_CANCELED;
     ar_init(&a, 0);
-    int rc = body_get(r->s->body, ref, SIZE_MAX, &a, &rows);
-    if (rc == 0) rc = give_rows(r, rows);
+    int e = body_get(r->s->body, ref, SIZE_MAX, &a, &rows);
+    if (e == 0) e = give_rows(r, rows);
     ar_free(&a);
     fiber_breathe();
-    return rc;
+    return e;
 }
 
 int image_rows(struct store *s, const struct body_ref *head,
@@ -151,18 +151,18 @@ int object_rows(struct store *s, struct slice object,
     struct slice from = SL("");
     struct kv_page page = {.more = true};
     struct arena a;
-    int rc = 0;
+    int e = 0;
     ar_init(&a, 0);
-    while (rc == 0 && page.more) {
-        rc = fiber_canceled() ? ERR_CANCELED : kv_walk(s->kv, object, from, SL(""), KV_PAGE_MAX, &a, &page);
-        for (size_t i = 0; rc == 0 && i < page.n; i++) rc = each(arg, page.row[i].key, page.row[i].value);
-        if (rc == 0 && page.n)
+    while (e == 0 && page.more) {
+        e = fiber_canceled() ? ERR_CANCELED : kv_walk(s->kv, object, from, SL(""), KV_PAGE_MAX, &a, &page);
+        for (size_t i = 0; e == 0 && i < page.n; i++) e = each(arg, page.row[i].key, page.row[i].value);
+        if (e == 0 && page.n)
             from = sl(next, (size_t)snprintf(next, sizeof next, "%.*s ", SLF(page.row[page.n - 1].key)));
         ar_reset(&a);
         fiber_breathe();
     }
     ar_free(&a);
-    return rc;
+    return e;
 }
 
 int images_each(struct store *s, int (*each)(void *arg, struct slice object, struct slice value), void *arg)
@@ -182,8 +182,8 @@ static bool is_replaced(struct store *s, struct slice object, struct slice value
     struct arena a;
     struct slice now;
     ar_init(&a, 0);
-    int rc = kv_get(s->kv, SL("_images"), object, &a, &now);
-    bool yes = rc == ERR_NOT_FOUND || (rc == 0 && !sl_eq(now, value));
+    int e = kv_get(s->kv, SL("_images"), object, &a, &now);
+    bool yes = e == ERR_NOT_FOUND || (e == 0 && !sl_eq(now, value));
     ar_free(&a);
     return yes;
 }
@@ -193,14 +193,14 @@ static int verify_image(void *arg, struct slice object, struct slice value)
     struct verifying *v = arg;
     struct image_row row;
     struct arena a;
-    int rc = image_row_get(value, &row);
-    if (rc == 0) rc = image_rows(v->s, &row.head, NULL, NULL);
-    if (rc == 0 || is_replaced(v->s, object, value)) return 0;
-    if (rc != ERR_CORRUPT && rc != ERR_VERSION && rc != ERR_NOT_FOUND) return rc;
+    int e = image_row_get(value, &row);
+    if (e == 0) e = image_rows(v->s, &row.head, NULL, NULL);
+    if (e == 0 || is_replaced(v->s, object, value)) return 0;
+    if (e != ERR_CORRUPT && e != ERR_VERSION && e != ERR_NOT_FOUND) return e;
     ar_init(&a, 0);
     v->bad(v->arg,
            ar_printf(&a, "the image of %.*s cannot be read: %s; `tram verify --repair` makes a new one",
-                     SLF(object), err_text(rc))
+                     SLF(object), err_text(e))
                .p);
     ar_free(&a);
     return 0;

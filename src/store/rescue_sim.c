@@ -30,11 +30,11 @@ static int open_store(struct world *w, const char *index)
 {
     struct kv *kv = NULL;
     struct body_store *b = NULL;
-    int rc = kv_mem_open(&kv, index);
-    if (rc == 0) rc = body_open(&b, "bodies", 3000);
-    if (rc == 0) return store_open(&w->s, kv, b); /* takes both over */
+    int e = kv_mem_open(&kv, index);
+    if (e == 0) e = body_open(&b, "bodies", 3000);
+    if (e == 0) return store_open(&w->s, kv, b); /* takes both over */
     kv_close(&kv);
-    return rc;
+    return e;
 }
 
 static int set_up(void *arg)
@@ -43,16 +43,16 @@ static int set_up(void *arg)
     struct account acc = {0};
     struct arena a;
     ar_init(&a, 0);
-    int rc = open_store(w, "index.log");
-    if (rc == 0) rc = domain_add(w->s->directory, SL("one.test"));
-    if (rc == 0) rc = dkim_key_add(w->s->directory, SL("one.test"), SL("key"), KEY_ED25519, DKIM_KEY_ACTIVE);
-    if (rc == 0) rc = account_add(w->s->directory, SL("a@one.test"), SL("secret"));
-    if (rc == 0) rc = account_get(w->s->directory, &a, SL("a@one.test"), &acc);
+    int e = open_store(w, "index.log");
+    if (e == 0) e = domain_add(w->s->directory, SL("one.test"));
+    if (e == 0) e = dkim_key_add(w->s->directory, SL("one.test"), SL("key"), KEY_ED25519, DKIM_KEY_ACTIVE);
+    if (e == 0) e = account_add(w->s->directory, SL("a@one.test"), SL("secret"));
+    if (e == 0) e = account_get(w->s->directory, &a, SL("a@one.test"), &acc);
     snprintf(w->acc, sizeof w->acc, "%s", acc.id);
-    CHECK_OK(rc);
+    CHECK_OK(e);
     ar_free(&a);
     store_close(&w->s);
-    return rc;
+    return e;
 }
 
 static int append(struct world *w, int i)
@@ -65,17 +65,17 @@ static int append(struct world *w, int i)
     size_t n = (size_t)snprintf(text, sizeof text, "letter %d %0*d", i, i * 80 + 1, i);
     ar_init(&a, 0);
     m.size = n;
-    int rc = mailbox_get(w->s, w->acc, BOX, &a, &box);
-    if (rc == 0) rc = origin_message(&origin, w->acc, &box, &m);
-    if (rc == 0) rc = body_put(w->s->body, BODY_MAIL, sl(text, n), buf_slice(&origin), &m.body);
-    if (rc == 0) {
-        rc = message_append(w->s, (struct mailbox_ref){w->acc, BOX}, &m, 1, &w->validity, &w->uid[i]);
+    int e = mailbox_get(w->s, w->acc, BOX, &a, &box);
+    if (e == 0) e = origin_message(&origin, w->acc, &box, &m);
+    if (e == 0) e = body_put(w->s->body, BODY_MAIL, sl(text, n), buf_slice(&origin), &m.body);
+    if (e == 0) {
+        e = message_append(w->s, (struct mailbox_ref){w->acc, BOX}, &m, 1, &w->validity, &w->uid[i]);
         body_unpin(w->s->body, &m.body);
     }
-    if (rc == 0 && w->uid[i] >= w->uidnext) w->uidnext = w->uid[i] + 1;
+    if (e == 0 && w->uid[i] >= w->uidnext) w->uidnext = w->uid[i] + 1;
     buf_free(&origin);
     ar_free(&a);
-    return rc;
+    return e;
 }
 
 static int make_images(struct world *w)
@@ -85,8 +85,8 @@ static int make_images(struct world *w)
     bool acked[LETTERS], expunged[LETTERS];
     memcpy(acked, w->acked, sizeof acked);
     memcpy(expunged, w->expunged, sizeof expunged);
-    int rc = images_write(w->s, IMAGES_OF_ALL, false, &images);
-    if (rc) return rc;
+    int e = images_write(w->s, IMAGES_OF_ALL, false, &images);
+    if (e) return e;
     w->imaged = true;
     memcpy(w->kept, acked, sizeof acked);
     memcpy(w->away, expunged, sizeof expunged);
@@ -96,23 +96,23 @@ static int make_images(struct world *w)
 static int work(void *arg)
 {
     struct world *w = arg;
-    int rc = open_store(w, "index.log");
-    for (int r = 0; rc == 0 && r < ROUNDS; r++) {
-        for (int i = r * EACH; rc == 0 && i < (r + 1) * EACH; i++) {
-            rc = append(w, i);
-            w->acked[i] = rc == 0;
+    int e = open_store(w, "index.log");
+    for (int r = 0; e == 0 && r < ROUNDS; r++) {
+        for (int i = r * EACH; e == 0 && i < (r + 1) * EACH; i++) {
+            e = append(w, i);
+            w->acked[i] = e == 0;
         }
-        if (rc == 0) rc = make_images(w);
+        if (e == 0) e = make_images(w);
         int i = r * EACH;
-        if (rc == 0)
-            rc = message_expunge(w->s, (struct mailbox_ref){w->acc, BOX}, (struct uids){&w->uid[i], 1}, false,
-                                 NULL, NULL);
-        w->expunged[i] = rc == 0;
+        if (e == 0)
+            e = message_expunge(w->s, (struct mailbox_ref){w->acc, BOX}, (struct uids){&w->uid[i], 1}, false,
+                                NULL, NULL);
+        w->expunged[i] = e == 0;
     }
-    if (rc == 0) rc = make_images(w);
+    if (e == 0) e = make_images(w);
     store_close(&w->s);
-    w->done = rc == 0;
-    return rc;
+    w->done = e == 0;
+    return e;
 }
 
 /* ---- the index is gone ---- */
@@ -169,13 +169,13 @@ static int look(void *arg)
     struct account acc;
     struct arena a;
     ar_init(&a, 0);
-    int rc = open_store(w, "again.log");
-    CHECK_OK(rc);
-    if (rc == 0) rc = rescue_index(w->s, &conf, &a, &report);
-    if (rc == ERR_NOT_FOUND) CHECK(!w->imaged);
-    else CHECK_OK(rc);
+    int e = open_store(w, "again.log");
+    CHECK_OK(e);
+    if (e == 0) e = rescue_index(w->s, &conf, &a, &report);
+    if (e == ERR_NOT_FOUND) CHECK(!w->imaged);
+    else CHECK_OK(e);
     store_close(&w->s);
-    if (rc == 0) {
+    if (e == 0) {
         CHECK_OK(open_store(w, "again.log"));
         CHECK_OK(account_get(w->s->directory, &a, SL("a@one.test"), &acc));
         CHECK(strcmp(acc.id, w->acc) == 0 && report.rows_lost == 0);

@@ -57,11 +57,11 @@ static int deliver(struct world *w, int i)
     size_t n = (size_t)snprintf(text, sizeof text, "letter %d %0*d", i, i * 150 + 1, i);
     snprintf(id, sizeof id, "delivery-%d", i);
     m.size = n;
-    int rc = body_put(w->s->body, BODY_MAIL, sl(text, n), SL(""), &m.body);
-    if (rc) return rc;
-    rc = message_deliver(w->s, acc, sl_cstr(id), SL("INBOX"), &m, &w->uid[i], &twice);
+    int e = body_put(w->s->body, BODY_MAIL, sl(text, n), SL(""), &m.body);
+    if (e) return e;
+    e = message_deliver(w->s, acc, sl_cstr(id), SL("INBOX"), &m, &w->uid[i], &twice);
     body_unpin(w->s->body, &m.body);
-    return rc;
+    return e;
 }
 
 static void courier(void *arg)
@@ -85,18 +85,18 @@ static int work(void *arg)
     struct courier c[FIBERS];
     struct sweep_report report;
     struct group g;
-    int rc = open_store(w);
-    if (rc) return rc;
-    rc = mailbox_make_defaults(w->s, acc);
+    int e = open_store(w);
+    if (e) return e;
+    e = mailbox_make_defaults(w->s, acc);
     group_init(&g);
-    for (int i = 0; rc == 0 && i < FIBERS; i++) {
+    for (int i = 0; e == 0 && i < FIBERS; i++) {
         c[i] = (struct courier){w, i};
         if (group_go(&g, "courier", courier, &c[i])) break;
     }
-    if (rc == 0) rc = store_sweep(w->s, NULL, 0, 0, &report); /* at the same time */
+    if (e == 0) e = store_sweep(w->s, NULL, 0, 0, &report); /* at the same time */
     int ended = group_wait(&g);
     store_close(&w->s);
-    return rc ? rc : ended;
+    return e ? e : ended;
 }
 
 /* ---- looking ---- */
@@ -141,19 +141,19 @@ static int look(void *arg)
     struct world *w = arg;
     struct arena a;
     struct mailbox box;
-    int rc = open_store(w);
-    CHECK_OK(rc);
-    if (rc) return rc;
+    int e = open_store(w);
+    CHECK_OK(e);
+    if (e) return e;
     ar_init(&a, 0);
-    rc = mailbox_find(w->s, acc, SL("INBOX"), &a, &box);
-    if (rc == 0) {
+    e = mailbox_find(w->s, acc, SL("INBOX"), &a, &box);
+    if (e == 0) {
         look_at_messages(w, &a, &box);
         CHECK(box.uidnext >= w->uidnext && box.modseq >= w->modseq);
         w->uidnext = box.uidnext;
         w->modseq = box.modseq;
         CHECK_OK(store_verify(w->s, NULL, NULL, complain, NULL));
     } else {
-        CHECK_ERR(rc, ERR_NOT_FOUND); /* the account was never made */
+        CHECK_ERR(e, ERR_NOT_FOUND); /* the account was never made */
         for (int i = 0; i < LETTERS; i++) CHECK(!w->acked[i]);
     }
     ar_free(&a);
@@ -199,12 +199,12 @@ static int append_crowd(struct world *w)
     static struct message_new all[BATCH];
     uint32_t validity, first;
     struct message_new m = {.internal_date = 1700000000, .size = 1};
-    int rc = body_put(w->s->body, BODY_MAIL, SL("x"), SL(""), &m.body);
-    if (rc) return rc;
+    int e = body_put(w->s->body, BODY_MAIL, SL("x"), SL(""), &m.body);
+    if (e) return e;
     for (size_t i = 0; i < BATCH; i++) all[i] = m;
-    rc = message_append(w->s, (struct mailbox_ref){acc, 1}, all, BATCH, &validity, &first);
+    e = message_append(w->s, (struct mailbox_ref){acc, 1}, all, BATCH, &validity, &first);
     body_unpin(w->s->body, &m.body);
-    return rc;
+    return e;
 }
 
 static void copy_crowd(void *arg)
@@ -227,20 +227,20 @@ static int crowd_work(void *arg)
     struct group g;
     bool twice;
     uint32_t uid;
-    int rc = open_store(w);
-    if (rc) return rc;
-    rc = mailbox_make_defaults(w->s, acc);
-    if (rc == 0 && !c->appended) c->appended = append_crowd(w) == 0;
+    int e = open_store(w);
+    if (e) return e;
+    e = mailbox_make_defaults(w->s, acc);
+    if (e == 0 && !c->appended) c->appended = append_crowd(w) == 0;
     group_init(&g);
-    if (rc == 0) rc = group_go(&g, "copy", copy_crowd, c);
+    if (e == 0) e = group_go(&g, "copy", copy_crowd, c);
     struct message_new m = {.internal_date = 1700000000, .size = 1};
-    if (rc == 0) rc = body_put(w->s->body, BODY_MAIL, SL("y"), SL(""), &m.body);
-    if (rc == 0) rc = message_deliver(w->s, acc, SL("one"), SL("Sent"), &m, &uid, &twice);
-    c->delivered |= rc == 0;
-    if (rc == 0) body_unpin(w->s->body, &m.body);
+    if (e == 0) e = body_put(w->s->body, BODY_MAIL, SL("y"), SL(""), &m.body);
+    if (e == 0) e = message_deliver(w->s, acc, SL("one"), SL("Sent"), &m, &uid, &twice);
+    c->delivered |= e == 0;
+    if (e == 0) body_unpin(w->s->body, &m.body);
     int ended = group_wait(&g);
     store_close(&w->s);
-    return rc ? rc : ended;
+    return e ? e : ended;
 }
 
 static int one_row(void *arg, struct slice key, struct slice value)
@@ -372,9 +372,9 @@ static void look_for_letters(struct world *w, struct arena *a)
     struct found f = {0};
     size_t n = 0;
     bool there[LETTERS] = {false};
-    int rc = message_list(w->s, (struct mailbox_ref){acc, 1}, 1, 1000, a, &m, &n);
-    CHECK(rc == 0 || rc == ERR_NOT_FOUND);
-    if (rc) n = 0;
+    int e = message_list(w->s, (struct mailbox_ref){acc, 1}, 1, 1000, a, &m, &n);
+    CHECK(e == 0 || e == ERR_NOT_FOUND);
+    if (e) n = 0;
     CHECK_OK(store_loss(w->s, a, &l));
     CHECK(sl_find(l.what, SL("at byte")) != SL_NONE);
     CHECK_OK(store_loss_bodies(w->s, &l, NULL, one_unreferenced, &f));
@@ -459,14 +459,14 @@ static int pack_lies(void *arg)
     CHECK_OK(message_list(w->s, (struct mailbox_ref){acc, 1}, 1, 1000, &a, &m, &n));
     CHECK_INT(n, LETTERS);
     for (size_t i = 0; i < n; i++) {
-        int rc = body_get(w->s->body, &m[i].body, SIZE_MAX, &a, &text);
-        bad += rc != 0;
-        if (rc) CHECK_ERR(rc, ERR_CORRUPT);
+        int e = body_get(w->s->body, &m[i].body, SIZE_MAX, &a, &text);
+        bad += e != 0;
+        if (e) CHECK_ERR(e, ERR_CORRUPT);
         else (void)letter_number(w, &a, &m[i]);
     }
     CHECK(bad <= 1);
-    int rc = store_verify(w->s, NULL, NULL, count_fault, &faults);
-    CHECK(bad ? rc == ERR_CORRUPT && faults >= 1 : rc == 0 || rc == ERR_CORRUPT);
+    int e = store_verify(w->s, NULL, NULL, count_fault, &faults);
+    CHECK(bad ? e == ERR_CORRUPT && faults >= 1 : e == 0 || e == ERR_CORRUPT);
     ar_free(&a);
     store_close(&w->s);
     return 0;

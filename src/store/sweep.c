@@ -15,7 +15,7 @@
 enum { ALIVE_PART = 3, MOVE_PACKS = 64 };
 static const uint64_t move_bytes = 256 << 20; /* in one round: the next one goes on */
 
-static bool is_unreadable(int rc) { return rc == ERR_CORRUPT || rc == ERR_VERSION; }
+static bool is_unreadable(int e) { return e == ERR_CORRUPT || e == ERR_VERSION; }
 
 /* ---- move ---- */
 
@@ -23,8 +23,8 @@ static bool is_unreadable(int rc) { return rc == ERR_CORRUPT || rc == ERR_VERSIO
 static int wait_for_rate(struct sweep *w, uint64_t more)
 {
     w->bytes_moved += more;
-    int rc = care_check(&w->care);
-    if (rc || !w->bytes_per_second) return rc;
+    int e = care_check(&w->care);
+    if (e || !w->bytes_per_second) return e;
     int64_t due = w->started + (int64_t)((double)w->bytes_moved / (double)w->bytes_per_second * 1e9);
     return due > rt_now() ? fiber_sleep(due - rt_now()) : 0;
 }
@@ -37,11 +37,11 @@ static int new_place(struct sweep *w, const struct body_ref *from, enum body_cla
     struct body_ref *known = map_get(&w->moved, body_ref_slice(from));
     *stays = false;
     if (!known) {
-        int rc = wait_for_rate(w, body_ref_size(from));
+        int e = wait_for_rate(w, body_ref_size(from));
         known = ar_new(&w->a, struct body_ref);
-        if (rc == 0) rc = body_move(w->s->body, from, cls, known);
-        *stays = rc == ERR_CORRUPT || rc == ERR_NOT_FOUND;
-        if (rc) return *stays ? 0 : rc;
+        if (e == 0) e = body_move(w->s->body, from, cls, known);
+        *stays = e == ERR_CORRUPT || e == ERR_NOT_FOUND;
+        if (e) return *stays ? 0 : e;
         map_put(&w->moved, body_ref_slice(from), known);
     }
     *to = *known;
@@ -67,9 +67,9 @@ static int relink(struct kv_tx *tx, void *arg)
     struct message m;
     struct slice value;
     char room[KEY_ROOM];
-    int rc = kv_tx_get(tx, message_row_key(r->box, r->m, room), &value);
-    if (rc == 0) rc = message_row_get(value, r->m->uid, &m);
-    if (rc) return rc == ERR_NOT_FOUND ? 0 : rc;
+    int e = kv_tx_get(tx, message_row_key(r->box, r->m, room), &value);
+    if (e == 0) e = message_row_get(value, r->m->uid, &m);
+    if (e) return e == ERR_NOT_FOUND ? 0 : e;
     if (strcmp(m.body.s, r->m->body.s)) return 0;
     m.body = r->to;
     m.batch = r->m->batch;
@@ -86,11 +86,11 @@ static int move_message(void *arg, uint32_t box, uint32_t uid, const struct mess
     (void)uid;
     if (!m || !to_be_moved(w, &m->body)) return 0;
     struct relink r = {.box = box, .m = m};
-    int rc = new_place(w, &m->body, BODY_MAIL, &r.to, &stays);
-    if (rc || stays) return rc;
+    int e = new_place(w, &m->body, BODY_MAIL, &r.to, &stays);
+    if (e || stays) return e;
     sweep_forget_account(w, w->acc); /* what is remembered of it is not so any more */
-    rc = kv_transact(w->s->kv, account_object(w->acc, room), relink, &r);
-    return is_unreadable(rc) ? 0 : rc;
+    e = kv_transact(w->s->kv, account_object(w->acc, room), relink, &r);
+    return is_unreadable(e) ? 0 : e;
 }
 
 static int move_account(void *arg, const char *acc)
@@ -98,8 +98,8 @@ static int move_account(void *arg, const char *acc)
     struct sweep *w = arg;
     w->acc = acc;
     if (!sweep_account_moves(w, acc)) return 0;
-    int rc = messages_each(w->s, acc, move_message, w);
-    return is_unreadable(rc) ? 0 : rc;
+    int e = messages_each(w->s, acc, move_message, w);
+    return is_unreadable(e) ? 0 : e;
 }
 
 static int move_letter(void *arg, struct slice letter, struct slice ref)
@@ -108,18 +108,18 @@ static int move_letter(void *arg, struct slice letter, struct slice ref)
     struct body_ref from, to;
     bool stays;
     if (body_ref_parse(ref, &from) || !to_be_moved(w, &from)) return 0;
-    int rc = new_place(w, &from, BODY_QUEUE, &to, &stays);
-    if (rc || stays) return rc;
-    rc = w->queue->relink(w->queue->ctx, w->s, letter, &from, &to);
-    return is_unreadable(rc) || rc == ERR_NOT_FOUND ? 0 : rc;
+    int e = new_place(w, &from, BODY_QUEUE, &to, &stays);
+    if (e || stays) return e;
+    e = w->queue->relink(w->queue->ctx, w->s, letter, &from, &to);
+    return is_unreadable(e) || e == ERR_NOT_FOUND ? 0 : e;
 }
 
 /* Accounts first: a body that a letter shares with a mailbox goes where mail that stays lies. */
 static int move_all(struct sweep *w)
 {
-    int rc = accounts_each(w->s, move_account, w);
-    if (rc == 0 && w->queue) rc = w->queue->refs(w->queue->ctx, w->s, move_letter, w);
-    return is_unreadable(rc) ? 0 : rc;
+    int e = accounts_each(w->s, move_account, w);
+    if (e == 0 && w->queue) e = w->queue->refs(w->queue->ctx, w->s, move_letter, w);
+    return is_unreadable(e) ? 0 : e;
 }
 
 static void unpin_moved(struct sweep *w)
@@ -132,9 +132,9 @@ static void unpin_moved(struct sweep *w)
 
 static int drop(struct sweep *w, const struct body_pack *p)
 {
-    int rc = care_check(&w->care);
-    if (rc == 0) rc = body_drop_pack(w->s->body, p->number);
-    if (rc) return rc == ERR_BUSY || rc == ERR_NOT_FOUND ? 0 : rc;
+    int e = care_check(&w->care);
+    if (e == 0) e = body_drop_pack(w->s->body, p->number);
+    if (e) return e == ERR_BUSY || e == ERR_NOT_FOUND ? 0 : e;
     w->report->dropped++;
     w->report->bytes_freed += p->bytes;
     return 0;
@@ -154,9 +154,9 @@ static int drop_dead(struct sweep *w, const struct body_pack *pack, size_t n, in
         if (p->number <= kept) {
             w->report->kept++;
         } else if (!l) {
-            int rc = drop(w, p);
-            if (rc == ERR_CANCELED || rc == ERR_DENIED) return rc;
-            if (!first) first = rc;
+            int e = drop(w, p);
+            if (e == ERR_CANCELED || e == ERR_DENIED) return e;
+            if (!first) first = e;
         } else if (p->cls == BODY_IMAGE) {
             continue; /* images are not moved but written anew (rescue_image.c) */
         } else if (l->bytes < (p->bytes - p->origins) / ALIVE_PART && w->report->compacted < MOVE_PACKS &&
@@ -193,17 +193,17 @@ int store_sweep(struct store *s, const struct care_queue *queue, int64_t min_age
     struct sweep w = {
         .s = s, .queue = queue, .report = out, .bytes_per_second = bytes_per_second, .started = rt_now()};
     *out = (struct sweep_report){0};
-    int rc = care_begin(&w.care, s, "sweep");
-    if (rc) return rc;
+    int e = care_begin(&w.care, s, "sweep");
+    if (e) return e;
     ar_init(&w.a, 0);
     map_init(&w.packs, false);
     map_init(&w.moved, false);
     map_init(&w.damaged, false);
-    rc = sweep(&w, min_age_s);
+    e = sweep(&w, min_age_s);
     map_free(&w.packs);
     map_free(&w.moved);
     sweep_forget_damage(&w);
     ar_free(&w.a);
     care_end(&w.care);
-    return rc;
+    return e;
 }

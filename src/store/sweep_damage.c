@@ -100,10 +100,10 @@ static int settle(struct kv_tx *tx, void *arg)
         if (!d->pack) d->pack = w->newest;
         if (d->pack > w->keep_to) w->keep_to = d->pack;
     }
-    int rc = kv_tx_scan(tx, SL("damage/"), SL("damage0"), forget, tx);
+    int e = kv_tx_scan(tx, SL("damage/"), SL("damage0"), forget, tx);
     it = (struct map_iter){0};
     while (map_next(&w->damaged, &it)) put_damage(tx, damage_key(it.key, key), it.value);
-    return rc;
+    return e;
 }
 
 int sweep_settle_damage(struct sweep *w)
@@ -111,13 +111,13 @@ int sweep_settle_damage(struct sweep *w)
     struct kv_page page;
     struct body_pack *pack;
     size_t n = 0;
-    int rc = kv_scan(w->s->kv, SL("_store"), SL("damage/"), SL("damage0"), 1, &w->a, &page);
-    if (rc || (!page.n && !w->damaged.count)) return rc;
-    rc = body_packs(w->s->body, &w->a, &pack,
-                    &n); /* after marking: none that a damaged row could name is newer */
+    int e = kv_scan(w->s->kv, SL("_store"), SL("damage/"), SL("damage0"), 1, &w->a, &page);
+    if (e || (!page.n && !w->damaged.count)) return e;
+    e = body_packs(w->s->body, &w->a, &pack,
+                   &n); /* after marking: none that a damaged row could name is newer */
     for (size_t i = 0; i < n; i++)
         if (pack[i].number > w->newest) w->newest = pack[i].number;
-    return rc ? rc : kv_transact(w->s->kv, SL("_store"), settle, w);
+    return e ? e : kv_transact(w->s->kv, SL("_store"), settle, w);
 }
 
 void sweep_forget_damage(struct sweep *w)

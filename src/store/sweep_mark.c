@@ -117,10 +117,10 @@ static int mark_letter(void *arg, struct slice letter, struct slice ref)
 {
     struct sweep *w = arg;
     struct body_ref r;
-    int rc = care_check(&w->care);
+    int e = care_check(&w->care);
     if (body_ref_parse(ref, &r)) sweep_damaged(w, queue_name, letter);
     else sweep_live(w, body_ref_pack(&r), true)->bytes += body_ref_size(&r) + 48;
-    return rc;
+    return e;
 }
 
 /* One account that is being read. */
@@ -199,22 +199,22 @@ static int mark_by_reading(struct sweep *w, uint64_t modseq)
     struct reading r = {.w = w};
     map_init(&r.parts, false);
     w->report->accounts_read++;
-    int rc = mailbox_finish_deletes(w->s, w->acc);
-    if (rc == 0) rc = batch_care(w->s, w->acc);
-    if (rc == ERR_CORRUPT) rc = 0; /* what could not be deleted is read */
-    if (rc == 0) rc = account_walk(w->s, w->acc, "my", read_row, &r, &modseq);
-    if (rc == ERR_CORRUPT) {
+    int e = mailbox_finish_deletes(w->s, w->acc);
+    if (e == 0) e = batch_care(w->s, w->acc);
+    if (e == ERR_CORRUPT) e = 0; /* what could not be deleted is read */
+    if (e == 0) e = account_walk(w->s, w->acc, "my", read_row, &r, &modseq);
+    if (e == ERR_CORRUPT) {
         read_damage(&r, (struct slice){0});
-        rc = 0;
+        e = 0;
     }
     struct known *k = known_from(&r, modseq);
-    if (rc == 0) mark_known(w, k);
-    if (rc == 0 && may_remember(&r, modseq)) remember(w, k);
+    if (e == 0) mark_known(w, k);
+    if (e == 0 && may_remember(&r, modseq)) remember(w, k);
     else free(k);
     struct map_iter it = {0};
     while (map_next(&r.parts, &it)) free(it.value);
     map_free(&r.parts);
-    return rc;
+    return e;
 }
 
 static int mark_account(void *arg, const char *acc)
@@ -223,9 +223,9 @@ static int mark_account(void *arg, const char *acc)
     struct sweep_memory *m = w->s->swept;
     uint64_t modseq;
     w->acc = acc;
-    int rc = care_check(&w->care);
-    if (rc == 0) rc = account_modseq(w->s, acc, &modseq);
-    if (rc) return rc;
+    int e = care_check(&w->care);
+    if (e == 0) e = account_modseq(w->s, acc, &modseq);
+    if (e) return e;
     struct known *k = map_get(&m->before, sl_cstr(acc));
     if (!k || k->modseq != modseq) {
         forget(m, &m->before, acc);
@@ -245,23 +245,23 @@ static void mark_pack(void *arg, uint64_t pack, uint64_t bytes)
 static int mark_image(void *arg, struct slice object, struct slice value)
 {
     struct sweep *w = arg;
-    int rc = image_packs(value, mark_pack, w);
-    if (rc) sweep_damaged(w, SL("_images"), object);
+    int e = image_packs(value, mark_pack, w);
+    if (e) sweep_damaged(w, SL("_images"), object);
     return care_check(&w->care);
 }
 
 int sweep_mark(struct sweep *w)
 {
     memory_begin(w->s);
-    int rc = w->queue ? w->queue->refs(w->queue->ctx, w->s, mark_letter, w) : 0;
-    if (rc == ERR_CORRUPT) {
+    int e = w->queue ? w->queue->refs(w->queue->ctx, w->s, mark_letter, w) : 0;
+    if (e == ERR_CORRUPT) {
         sweep_damaged(w, queue_name, (struct slice){0});
-        rc = 0;
+        e = 0;
     }
-    if (rc == 0) rc = images_each(w->s, mark_image, w);
-    if (rc == 0) rc = accounts_each(w->s, mark_account, w);
-    if (rc == 0) memory_end(w->s);
-    return rc;
+    if (e == 0) e = images_each(w->s, mark_image, w);
+    if (e == 0) e = accounts_each(w->s, mark_account, w);
+    if (e == 0) memory_end(w->s);
+    return e;
 }
 
 bool sweep_account_moves(struct sweep *w, const char *acc)

@@ -62,16 +62,16 @@ static int check_body(struct verify *v, uint32_t box, uint32_t uid, const struct
 {
     if (map_get(&v->good, body_ref_slice(&m->body))) return 0;
     struct message again;
-    int rc = store_read_body(v->s, &m->body);
+    int e = store_read_body(v->s, &m->body);
     /* Moved by a sweep or expunged since the row was read: then there is nothing to complain of. */
-    if (rc == ERR_NOT_FOUND &&
+    if (e == ERR_NOT_FOUND &&
         message_get(v->s, (struct mailbox_ref){v->acc, box}, uid, &again) == ERR_NOT_FOUND)
         return 0;
-    if (rc == ERR_NOT_FOUND && strcmp(again.body.s, m->body.s)) rc = store_read_body(v->s, &again.body);
-    if (rc == ERR_CORRUPT || rc == ERR_NOT_FOUND)
+    if (e == ERR_NOT_FOUND && strcmp(again.body.s, m->body.s)) e = store_read_body(v->s, &again.body);
+    if (e == ERR_CORRUPT || e == ERR_NOT_FOUND)
         say(v, "account %s, mailbox %u, message %u: its body %s cannot be read: %s", v->acc, box, uid,
-            m->body.s, err_text(rc));
-    else if (rc) return rc;
+            m->body.s, err_text(e));
+    else if (e) return e;
     else if (body_ref_size(&m->body) != m->size)
         say(v, "account %s, mailbox %u, message %u: has %llu bytes but is recorded with %llu", v->acc, box,
             uid, (unsigned long long)body_ref_size(&m->body), (unsigned long long)m->size);
@@ -97,9 +97,9 @@ static int count_row(void *arg, struct slice key, struct slice value)
     struct message m;
     uint64_t uid;
     if (row_number(key, &uid)) return 0;
-    int rc = v->batch.first ? batch_message_get(key, value, &v->batch, &m)
-                            : message_row_get(value, (uint32_t)uid, &m);
-    if (rc) return 0; /* told of already */
+    int e = v->batch.first ? batch_message_get(key, value, &v->batch, &m)
+                           : message_row_get(value, (uint32_t)uid, &m);
+    if (e) return 0; /* told of already */
     v->exists++;
     v->unseen += !(m.flags & FLAG_SEEN);
     v->deleted += (m.flags & FLAG_DELETED) != 0;
@@ -167,10 +167,10 @@ static int count_rows(struct verify *v, struct kv_tx *tx)
 {
     v->tx = tx;
     v->batch = (struct batch_range){0};
-    int rc = count_range(v, tx, 'm', count_row);
-    if (rc == 0) rc = count_range(v, tx, 'g', count_batch);
+    int e = count_range(v, tx, 'm', count_row);
+    if (e == 0) e = count_range(v, tx, 'g', count_batch);
     v->tx = NULL;
-    return rc;
+    return e;
 }
 
 /* In one transaction, so that the counters and what they count are of one moment. */
@@ -178,11 +178,11 @@ static int count_box(struct kv_tx *tx, void *arg)
 {
     struct verify *v = arg;
     begin_count(v);
-    int rc = box_tx(tx, v->current, &v->box);
-    if (rc) return rc == ERR_NOT_FOUND ? 0 : rc;
-    rc = count_rows(v, tx);
-    if (rc == 0) compare_box(v);
-    return rc;
+    int e = box_tx(tx, v->current, &v->box);
+    if (e) return e == ERR_NOT_FOUND ? 0 : e;
+    e = count_rows(v, tx);
+    if (e == 0) compare_box(v);
+    return e;
 }
 
 /* 1: the mailbox changed while it was read. Rows are told of only when it did not. */
@@ -192,15 +192,15 @@ static int count_pages(struct verify *v, struct arena *a)
     struct slice object = account_object(v->acc, room), before, after;
     size_t said = v->said.n, faults = v->faults;
     begin_count(v);
-    int rc = kv_get(v->s->kv, object, box_key('b', v->current, key), a, &before);
-    if (rc == 0) rc = box_row_get(before, v->current, &v->box);
-    if (rc) return rc == ERR_NOT_FOUND ? 0 : rc;
-    rc = count_rows(v, NULL);
-    if (rc == 0) rc = kv_get(v->s->kv, object, box_key('b', v->current, key), a, &after);
-    if (rc == ERR_NOT_FOUND || (rc == 0 && !sl_eq(before, after))) rc = 1;
-    if (rc == 0) compare_box(v);
+    int e = kv_get(v->s->kv, object, box_key('b', v->current, key), a, &before);
+    if (e == 0) e = box_row_get(before, v->current, &v->box);
+    if (e) return e == ERR_NOT_FOUND ? 0 : e;
+    e = count_rows(v, NULL);
+    if (e == 0) e = kv_get(v->s->kv, object, box_key('b', v->current, key), a, &after);
+    if (e == ERR_NOT_FOUND || (e == 0 && !sl_eq(before, after))) e = 1;
+    if (e == 0) compare_box(v);
     else v->said.n = said, v->faults = faults;
-    return rc;
+    return e;
 }
 
 /* Page by page, so that nobody waits for it; one that changes all the time at a stroke. */
@@ -210,11 +210,11 @@ static int check_box(struct verify *v)
     char room[KEY_ROOM];
     struct arena a;
     ar_init(&a, 0);
-    int rc = 1;
-    for (int i = 0; rc == 1 && i < TRIES; i++) rc = count_pages(v, &a);
-    if (rc == 1) rc = kv_transact(v->s->kv, account_object(v->acc, room), count_box, v);
+    int e = 1;
+    for (int i = 0; e == 1 && i < TRIES; i++) e = count_pages(v, &a);
+    if (e == 1) e = kv_transact(v->s->kv, account_object(v->acc, room), count_box, v);
     ar_free(&a);
-    return rc == ERR_CORRUPT || rc == ERR_VERSION ? 0 : rc; /* told of already */
+    return e == ERR_CORRUPT || e == ERR_VERSION ? 0 : e; /* told of already */
 }
 
 struct sum {
@@ -247,18 +247,18 @@ static int count_account(struct kv_tx *tx, void *arg)
     struct verify *v = arg;
     struct account_row a;
     struct sum t = {.v = v};
-    int rc = account_tx(tx, &a);
-    if (rc == ERR_NOT_FOUND) return 0; /* being erased */
-    if (rc) {
-        say(v, "account %s: its record is damaged: %s", v->acc, err_text(rc));
+    int e = account_tx(tx, &a);
+    if (e == ERR_NOT_FOUND) return 0; /* being erased */
+    if (e) {
+        say(v, "account %s: its record is damaged: %s", v->acc, err_text(e));
         return 0;
     }
-    rc = kv_tx_scan(tx, SL("b/"), SL("b0"), sum_box, &t);
-    if (rc == 0 && (t.bytes != a.bytes || t.messages != a.messages))
+    e = kv_tx_scan(tx, SL("b/"), SL("b0"), sum_box, &t);
+    if (e == 0 && (t.bytes != a.bytes || t.messages != a.messages))
         say(v, "account %s: counts %llu messages with %llu bytes, has %llu with %llu", v->acc,
             (unsigned long long)a.messages, (unsigned long long)a.bytes, (unsigned long long)t.messages,
             (unsigned long long)t.bytes);
-    return rc ? rc : verify_names(tx, bad_name, v);
+    return e ? e : verify_names(tx, bad_name, v);
 }
 
 static int check_account(void *arg, const char *acc)
@@ -270,18 +270,18 @@ static int check_account(void *arg, const char *acc)
     size_t n = 0;
     v->acc = acc;
     ar_init(&a, 0);
-    int rc = kv_transact(v->s->kv, account_object(acc, room), count_account, v);
-    if (rc == 0) rc = mailbox_list(v->s, acc, &a, &box, &n);
-    if (rc == ERR_CORRUPT) rc = 0; /* told of already */
-    for (size_t i = 0; rc == 0 && i < n; i++) {
+    int e = kv_transact(v->s->kv, account_object(acc, room), count_account, v);
+    if (e == 0) e = mailbox_list(v->s, acc, &a, &box, &n);
+    if (e == ERR_CORRUPT) e = 0; /* told of already */
+    for (size_t i = 0; e == 0 && i < n; i++) {
         v->current = box[i].id;
-        rc = check_box(v);
+        e = check_box(v);
     }
     tell(v);
-    if (rc == 0) rc = messages_each(v->s, acc, check_message, v);
+    if (e == 0) e = messages_each(v->s, acc, check_message, v);
     tell(v);
     ar_free(&a);
-    return rc;
+    return e;
 }
 
 static void bad_index(void *arg, const char *what) { say(arg, "%s", what); }
@@ -299,13 +299,13 @@ static int check_row(struct arena *a, struct slice object, const struct kv_row *
 {
     struct rec r;
     if (is_bare(object, row->key)) return 0;
-    int rc = rec_open(&r, row->value, UINT8_MAX);
-    while (rc == 0 && rec_next(&r)) {
+    int e = rec_open(&r, row->value, UINT8_MAX);
+    while (e == 0 && rec_next(&r)) {
     }
-    if (rc == 0) rc = rec_error(&r);
-    if (rc == 0 && sl_starts(object, SL("t:"))) rc = trace_row_check(a, row->key, row->value);
-    if (rc == 0 && sl_starts(object, SL("d:"))) rc = directory_row_check(a, row->key, row->value);
-    return rc;
+    if (e == 0) e = rec_error(&r);
+    if (e == 0 && sl_starts(object, SL("t:"))) e = trace_row_check(a, row->key, row->value);
+    if (e == 0 && sl_starts(object, SL("d:"))) e = directory_row_check(a, row->key, row->value);
+    return e;
 }
 
 static int check_object(struct verify *v, struct slice object)
@@ -314,33 +314,32 @@ static int check_object(struct verify *v, struct slice object)
     struct slice from = SL("");
     struct kv_page page = {.more = true};
     char next[KEY_ROOM + 1];
-    int rc = 0;
-    while (rc == 0 && page.more) {
+    int e = 0;
+    while (e == 0 && page.more) {
         ar_reset(&a);
-        rc =
-            fiber_canceled() ? ERR_CANCELED : kv_walk(v->s->kv, object, from, SL(""), KV_PAGE_MAX, &a, &page);
-        for (size_t i = 0; rc == 0 && i < page.n; i++)
+        e = fiber_canceled() ? ERR_CANCELED : kv_walk(v->s->kv, object, from, SL(""), KV_PAGE_MAX, &a, &page);
+        for (size_t i = 0; e == 0 && i < page.n; i++)
             if (check_row(&a, object, &page.row[i]))
                 say(v, "object %.*s: the row %.*s is damaged", SLF(object), SLF(page.row[i].key));
-        if (rc == 0 && page.n)
+        if (e == 0 && page.n)
             from = sl(next, (size_t)snprintf(next, sizeof next, "%.*s ", SLF(page.row[page.n - 1].key)));
         tell(v);
         fiber_breathe();
     }
-    if (rc == ERR_CORRUPT) {
-        say(v, "object %.*s: cannot be read to its end: %s", SLF(object), err_text(rc));
-        rc = 0;
+    if (e == ERR_CORRUPT) {
+        say(v, "object %.*s: cannot be read to its end: %s", SLF(object), err_text(e));
+        e = 0;
     }
     ar_free(&a);
-    return rc;
+    return e;
 }
 
 static int check_domain_tx(struct kv_tx *tx, void *arg) { return domain_check(tx, bad_index, arg); }
 
 static int check_domain(struct verify *v, struct slice object)
 {
-    int rc = kv_transact(v->s->kv, object, check_domain_tx, v);
-    return rc == ERR_CORRUPT ? 0 : rc; /* told of already */
+    int e = kv_transact(v->s->kv, object, check_domain_tx, v);
+    return e == ERR_CORRUPT ? 0 : e; /* told of already */
 }
 
 static int check_objects(struct verify *v)
@@ -349,18 +348,18 @@ static int check_objects(struct verify *v)
     struct slice *name, from = SL(" ");
     size_t n;
     bool more = true;
-    int rc = 0;
-    while (rc == 0 && more) {
-        rc = kv_objects(v->s->kv, from, SL("\x7f"), KV_PAGE_MAX, &a, &name, &n, &more);
-        for (size_t i = 0; rc == 0 && i < n; i++)
-            if (!sl_starts(name[i], SL("q:"))) rc = check_object(v, name[i]);
-        for (size_t i = 0; rc == 0 && i < n; i++)
-            if (sl_starts(name[i], SL("d:"))) rc = check_domain(v, name[i]);
+    int e = 0;
+    while (e == 0 && more) {
+        e = kv_objects(v->s->kv, from, SL("\x7f"), KV_PAGE_MAX, &a, &name, &n, &more);
+        for (size_t i = 0; e == 0 && i < n; i++)
+            if (!sl_starts(name[i], SL("q:"))) e = check_object(v, name[i]);
+        for (size_t i = 0; e == 0 && i < n; i++)
+            if (sl_starts(name[i], SL("d:"))) e = check_domain(v, name[i]);
         tell(v);
-        if (rc == 0 && n) from = kv_after(&a, name[n - 1]);
+        if (e == 0 && n) from = kv_after(&a, name[n - 1]);
     }
     ar_free(&a);
-    return rc;
+    return e;
 }
 
 int store_verify(struct store *s, verify_queue *queue, void *ctx, verify_bad *bad, void *arg)
@@ -368,15 +367,15 @@ int store_verify(struct store *s, verify_queue *queue, void *ctx, verify_bad *ba
     struct verify v = {.s = s, .bad = bad, .arg = arg};
     map_init(&v.good, false);
     buf_init(&v.said, 1 << 20);
-    int rc = kv_verify(s->kv, bad_index, &v);
+    int e = kv_verify(s->kv, bad_index, &v);
     tell(&v);
-    if (rc == 0) rc = check_objects(&v);
-    if (rc == 0) rc = accounts_each(s, check_account, &v);
-    if (rc == 0) rc = images_verify(s, bad_index, &v);
-    if (rc == 0 && queue) rc = queue(ctx, s, bad_index, &v);
+    if (e == 0) e = check_objects(&v);
+    if (e == 0) e = accounts_each(s, check_account, &v);
+    if (e == 0) e = images_verify(s, bad_index, &v);
+    if (e == 0 && queue) e = queue(ctx, s, bad_index, &v);
     tell(&v);
     map_free(&v.good);
     buf_free(&v.said);
-    if (rc) return rc;
+    if (e) return e;
     return v.faults ? err_set(ERR_CORRUPT, "%zu faults were found", v.faults) : 0;
 }

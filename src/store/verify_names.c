@@ -29,11 +29,11 @@ static int look_at_box(void *arg, struct slice key, struct slice value)
         say(v, ar_printf(&v->a, "mailboxes %llu and %llu have the same name, \"%.*s\"",
                          (unsigned long long)other, (unsigned long long)id, SLF(shown(v, b.m.name))));
     if (id == INBOX_ID) return 0; /* found by its number */
-    int rc = kv_tx_get(v->tx, row_key('n', crc32c(0, b.m.name.p, b.m.name.n), id, 8, room), &row);
-    if (rc == ERR_NOT_FOUND)
+    int e = kv_tx_get(v->tx, row_key('n', crc32c(0, b.m.name.p, b.m.name.n), id, 8, room), &row);
+    if (e == ERR_NOT_FOUND)
         say(v, ar_printf(&v->a, "mailbox %llu, \"%.*s\", cannot be found by its name", (unsigned long long)id,
                          SLF(shown(v, b.m.name))));
-    return rc == ERR_NOT_FOUND ? 0 : rc;
+    return e == ERR_NOT_FOUND ? 0 : e;
 }
 
 /* n/SUM/BOX: there is such a mailbox, and its name has this sum. */
@@ -44,11 +44,11 @@ static int look_at_name(void *arg, struct slice key, struct slice value)
     uint64_t sum = 0, id = 0;
     (void)value;
     bool good = key.n == 19 && num_hex64(sl_sub(key, 2, 10), &sum) && num_hex64(sl_from(key, 11), &id);
-    int rc = good ? box_tx(v->tx, (uint32_t)id, &b) : ERR_NOT_FOUND;
-    if (rc == ERR_CORRUPT || rc == ERR_VERSION) return 0; /* told of elsewhere */
-    if (rc == ERR_NOT_FOUND || (rc == 0 && crc32c(0, b.m.name.p, b.m.name.n) != sum))
+    int e = good ? box_tx(v->tx, (uint32_t)id, &b) : ERR_NOT_FOUND;
+    if (e == ERR_CORRUPT || e == ERR_VERSION) return 0; /* told of elsewhere */
+    if (e == ERR_NOT_FOUND || (e == 0 && crc32c(0, b.m.name.p, b.m.name.n) != sum))
         say(v, ar_printf(&v->a, "the name %.*s leads to no mailbox that bears it", SLF(shown(v, key))));
-    return rc == ERR_NOT_FOUND ? 0 : rc;
+    return e == ERR_NOT_FOUND ? 0 : e;
 }
 
 int verify_names(struct kv_tx *tx, void (*bad)(void *arg, const char *what), void *arg)
@@ -56,9 +56,9 @@ int verify_names(struct kv_tx *tx, void (*bad)(void *arg, const char *what), voi
     struct names v = {.tx = tx, .bad = bad, .arg = arg};
     ar_init(&v.a, 0);
     map_init(&v.by_name, false);
-    int rc = kv_tx_scan(tx, SL("b/"), SL("b0"), look_at_box, &v);
-    if (rc == 0) rc = kv_tx_scan(tx, SL("n/"), SL("n0"), look_at_name, &v);
+    int e = kv_tx_scan(tx, SL("b/"), SL("b0"), look_at_box, &v);
+    if (e == 0) e = kv_tx_scan(tx, SL("n/"), SL("n0"), look_at_name, &v);
     map_free(&v.by_name);
     ar_free(&v.a);
-    return rc;
+    return e;
 }

@@ -330,9 +330,9 @@ int view_sync(struct view *v, size_t *added)
     struct whole_view *w = whole(v);
     *added = 0;
     if (v->deleted) return 0;
-    int rc = loop_view_sync(w->loop);
-    if (rc == 0) show(w, added);
-    return rc;
+    int e = loop_view_sync(w->loop);
+    if (e == 0) show(w, added);
+    return e;
 }
 
 /* ---- opening and closing ---- */
@@ -345,11 +345,11 @@ int view_open(struct view **out, struct store *s, const char *acc, uint32_t box)
     w->v.box = box;
     snprintf(w->v.acc, sizeof w->v.acc, "%s", acc);
     w->loop = loop_view_get(s, acc, box);
-    int rc = view_sync(&w->v, &added);
-    if (rc == 0 && w->v.deleted) rc = err_set(ERR_NOT_FOUND, "there is no such mailbox");
+    int e = view_sync(&w->v, &added);
+    if (e == 0 && w->v.deleted) e = err_set(ERR_NOT_FOUND, "there is no such mailbox");
     *out = &w->v;
-    if (rc) view_close(out);
-    return rc;
+    if (e) view_close(out);
+    return e;
 }
 
 void view_close(struct view **vp)

@@ -185,11 +185,11 @@ static int note_part(void *arg, struct slice key, struct slice value)
 static int forget_journal(struct kv_tx *tx, void *arg)
 {
     struct account_row a;
-    int rc = account_tx(tx, &a);
+    int e = account_tx(tx, &a);
     (void)arg;
     a.journal_floor = a.modseq;
     account_row_put(tx, &a);
-    return rc;
+    return e;
 }
 
 TEST(a_view_older_than_the_journal_compares)
@@ -216,11 +216,11 @@ TEST(a_view_older_than_the_journal_compares)
 static int much_happened(struct kv_tx *tx, void *arg)
 {
     struct account_row a;
-    int rc = account_tx(tx, &a);
+    int e = account_tx(tx, &a);
     (void)arg;
     a.modseq += JOURNAL_MAX + JOURNAL_PRUNE;
     account_row_put(tx, &a);
-    return rc;
+    return e;
 }
 
 static size_t journal_rows(struct fixture *f, uint64_t upto)
