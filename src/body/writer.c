@@ -29,6 +29,7 @@ struct body_writer {
 
 int body_begin(struct body_store *b, enum body_class cls, struct body_writer **out)
 {
+    ASSERT(b && cls >= 0 && cls < BODY_CLASSES);
     struct body_writer *w = xcalloc(1, sizeof *w);
     w->store = b;
     w->cls = cls;

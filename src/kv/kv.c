@@ -165,6 +165,7 @@ static void run_again(struct kv *kv, struct txn *t, bool may_wait)
 
 int kv_transact(struct kv *kv, struct slice object, kv_fn *fn, void *arg)
 {
+    ASSERT(kv && fn);
     if (!kv_name_ok(object)) return err_set(ERR_USAGE, "the name of an object is not allowed");
     struct kv_wishes wishes;
     struct txn t = {.object = object, .fn = fn, .arg = arg, .status = ERR_CANCELED, .wishes = &wishes};

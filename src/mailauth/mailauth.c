@@ -1,6 +1,7 @@
 /* mailauth.c - the checks of one letter, in the order in which their input arrives. */
 #include "mailauth.h"
 
+#include "base/log.h"
 #include "base/text.h"
 #include "mail/build.h"
 #include "mailauth_i.h"
@@ -95,6 +96,7 @@ static struct slice helo_name(struct arena *a, struct slice said)
 int mailauth_new(struct mailauth **out, const struct mailauth_ctx *ctx, struct arena *a,
                  const struct mailauth_conn *conn, const struct mailauth_envelope *env)
 {
+    ASSERT(ctx && ctx->dns && conn && env);
     struct mailauth *m = ar_new(a, struct mailauth);
     m->ctx = ctx;
     m->a = a;

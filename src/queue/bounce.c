@@ -138,6 +138,7 @@ static struct letter_wants report_wants(const struct letter *l)
 int bounce_tell(struct queue *q, const struct q_envelope *e, struct q_rcpt *const *rcpt, size_t n,
                 enum bounce_kind kind, struct arena *a, bool *told)
 {
+    ASSERT(n && kind <= BOUNCE_SUCCESS);
     struct dsn_recipient *d = ar_array(a, struct dsn_recipient, n);
     size_t nd = 0;
     struct letter_own own = {.to = e->l.sender, .smtputf8 = e->l.smtputf8, .wants = report_wants(&e->l)};
