@@ -52,6 +52,9 @@ static void put_letter(struct kv_tx *tx, struct arena *a, const struct accepting
     struct buf b = BUF_INIT;
     struct q_envelope e = {
         .l = *l, .expires = x->now + x->q->lifetime_s, .groups = x->groups, .open = x->groups};
+    e.age = x->q->delay_warning_s < 0 ? e.expires : x->now + x->q->delay_warning_s;
+    if (e.age > e.expires) e.age = e.expires;
+    kv_tx_put(tx, queue_key_age(a, e.age, &l->id), SL("1"));
     q_envelope_put(&b, &e);
     kv_tx_put_record(tx, queue_key_envelope(a, &l->id), &b);
     for (uint32_t i = 0; i < x->groups; i++) {

@@ -5,6 +5,7 @@
  *   g<id>/<group>         a group: the recipients of one next hop (domain) or one account here
  *   r<id>/<group>/<rcpt>  a recipient with its state
  *   d<stream><time>/<id>/<group>  the schedule: when a group has something to do (struct q_due)
+ *   x<time>/<id>          when a letter is looked at for its age, whatever else it waits for (age.c)
  *   s<id>/<group>         a note that an attempt began; gone with its result
  *   z<id>                 a letter of our own making was accepted (so that it is made once)
  *   c                     counts
@@ -36,6 +37,7 @@ const char *q_state_word(enum q_state s);
 struct q_envelope {
     struct letter l; /* without recipients */
     int64_t expires, delay_told;
+    int64_t age;           /* when it is looked at for its age: its row x */
     uint32_t groups, open; /* open: groups with recipients that are not at an end */
 };
 struct q_group {
@@ -81,6 +83,8 @@ struct slice queue_key_due(struct arena *a, enum stream stream, int64_t due, con
                            uint32_t g);
 /* The least key of what is due at that time or later, in that stream. */
 struct slice queue_key_due_from(struct arena *a, enum stream stream, int64_t due);
+struct slice queue_key_age(struct arena *a, int64_t at, const struct letter_id *id);
+bool queue_key_age_parse(struct slice key, int64_t *at, struct letter_id *id);
 struct slice queue_key_sending(struct arena *a, const struct letter_id *id, uint32_t g);
 struct slice queue_key_once(struct arena *a, const struct letter_id *id);
 
@@ -174,12 +178,20 @@ struct trip {             /* what one start of a group came to */
     struct item *item;    /* in; see attempt_place() */
     const bool *stopping; /* in: the queue is being closed */
     int64_t again;        /* it is due again then; 0: nobody says when */
+    bool tell;            /* in: nothing is to be sent, only the sender to be told */
     bool no_room;         /* there was none at its site: it was not tried */
     enum site_news news;
     struct slice words; /* of the site; in room */
     char room[200];
 };
 MUST_CHECK int work_group(struct shard *s, const struct letter_id *id, uint32_t g, struct trip *trip);
+/* age.c. A letter that came while the clock was ahead: its time begins now, else it would wait until then.
+ * SUSPENDS. */
+MUST_CHECK int age_right(struct shard *s, struct q_envelope *e, int64_t now);
+/* The letter's row x at that time has come: the sender is told of a delay; when its time is over, *over, in
+ * a, are the rows of its groups that are due now, to be told of. SUSPENDS. */
+MUST_CHECK int age_look(struct shard *s, int64_t at, const struct letter_id *id, struct arena *a,
+                        struct q_due **over, size_t *n);
 /* A letter with its group's rows, in the arena. ERR_NOT_FOUND. */
 struct q_loaded {
     struct q_envelope e;

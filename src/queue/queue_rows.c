@@ -37,6 +37,11 @@ struct slice queue_key_due_from(struct arena *a, enum stream stream, int64_t due
     return ar_printf(a, "d%d%012lld", (int)stream, (long long)due);
 }
 
+struct slice queue_key_age(struct arena *a, int64_t at, const struct letter_id *id)
+{
+    return ar_printf(a, "x%012lld/%s", (long long)at, id->s);
+}
+
 struct slice queue_key_sending(struct arena *a, const struct letter_id *id, uint32_t g)
 {
     return ar_printf(a, "s%s/%05u", id->s, g);
@@ -129,6 +134,7 @@ void q_envelope_put(struct buf *b, const struct q_envelope *e)
     rec_opt(b, 'Z', l->signed_for);
     rec_opt(b, 'H', utf8_cut(l->hold, QUEUE_REPLY_MAX));
     rec_opt_u64(b, 'd', (uint64_t)e->delay_told);
+    rec_put_u64(b, 'A', (uint64_t)e->age);
     rec_put_u64(b, 'g', e->groups);
     rec_put_u64(b, 'o', e->open);
 }
@@ -166,6 +172,7 @@ int q_envelope_get(struct slice row, const struct letter_id *id, struct q_envelo
             break;
         case 'H': l->hold = r.field; break;
         case 'd': e->delay_told = (int64_t)rec_u64(&r); break;
+        case 'A': e->age = (int64_t)rec_u64(&r); break;
         case 'g': e->groups = (uint32_t)rec_u64(&r); break;
         case 'o': e->open = (uint32_t)rec_u64(&r); break;
         }

@@ -7,11 +7,11 @@
  *   bounced    failed, and the sender was told or may not be told     end
  *   dropped    thrown away by an operator                             end
  *
- * Who moves: the result of an attempt moves waiting and, when an operator held it
- * meanwhile, held; a retry, hold, release or drop moves the states that it may; the report
- * to the sender, once durable, moves failed to bounced. A letter's rows go in the same
- * transaction in which its last recipient comes to an end. Crash tests: queue_sim.c kills
- * the server at each durable step of each of these moves. */
+ * Who moves: the end of its time moves waiting to failed (age.c, also where no attempt can be made); the
+ * result of an attempt moves waiting and, when an operator held it meanwhile, held; a retry, hold, release or
+ * drop moves the states that it may; the report to the sender, once durable, moves failed to bounced. A
+ * letter's rows go in the same transaction in which its last recipient comes to an end. Crash tests:
+ * queue_sim.c kills the server at each durable step of each of these moves. */
 #include "base/log.h"
 #include "queue_i.h"
 

@@ -90,6 +90,7 @@ int queue_tx_erase_letter(struct kv_tx *tx, struct arena *a, const struct letter
         int e = kv_tx_scan(tx, from, kv_prefix_end(a, from), erase_row, &x);
         if (e) return e;
     }
+    if (known) kv_tx_del(tx, queue_key_age(a, env.age, id));
     kv_tx_del(tx, queue_key_envelope(a, id));
     queue_tx_count(tx, -1, -x.rcpts);
     return 0;

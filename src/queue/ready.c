@@ -388,6 +388,13 @@ static void item_free(struct ready *r, struct item *it)
     free(it);
 }
 
+void ready_drop(struct ready *r, struct item *it)
+{
+    struct line *l = it->line;
+    item_free(r, it);
+    line_check(r, l);
+}
+
 /* Of a hop whose site is left alone for a while a few are enough in memory. */
 static void hop_unload(struct ready *r, struct hop *h)
 {

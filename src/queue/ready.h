@@ -97,6 +97,7 @@ enum added { ADDED, LEFT, NO_ROOM };
 enum added ready_add(struct ready *r, struct shard *s, const struct q_due *d, struct slice key);
 /* The next that can be started, under way from now on, its place taken; NULL: nothing can. */
 struct item *ready_next(struct ready *r);
+void ready_drop(struct ready *r, struct item *it); /* it waits, and need not any more */
 /* It could not be started after all. */
 void ready_back(struct ready *r, struct item *it);
 /* The delivery has found its site. False: no room there. */

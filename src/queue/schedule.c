@@ -15,9 +15,11 @@ struct schedule {
     bool running, stopping;
     struct ready ready;
     struct ahead ahead;
-    struct waitq news;
+    struct waitq news, end;
     struct group fibers, scheduler;
 };
+enum { AGES_AT_ONCE = 100, DAY_S = 86400 };
+#define AGES_EVERY (30 * RT_S)
 #define TURN_AT_LEAST (5 * RT_MS)
 
 /* ---- offers ---- */
@@ -58,6 +60,7 @@ static void offer_here(struct shard *s, const struct q_due *due)
     struct q_due d = *due;
     int64_t now = rt_wall_seconds();
     d.due = queue_time(s->q, d.due, now);
+    if (it && it->pace == WAITS && it->line->like.tell != d.tell) ready_drop(&x->ready, it), it = NULL;
     if (it && it->pace != WAITS) {
         free(it->again);
         it->again = offer_new(s, due);
@@ -150,14 +153,14 @@ static void attempt(void *arg)
     struct item *it = arg;
     struct shard *s = it->shard;
     struct schedule *x = s->schedule;
-    struct trip trip = {.item = it, .stopping = &x->stopping};
+    struct trip trip = {.item = it, .stopping = &x->stopping, .tell = it->line->like.tell};
     struct letter_id id = it->id;
     int e = work_group(s, &it->id, it->g, &trip);
     if (is_unreadable(e)) e = quarantine(s, it, e);
     struct offer *again = it->again;
     it->again = NULL;
     struct offer *next = trip.again ? offer_new(s, &it->line->like) : NULL;
-    if (next) next->due.id = id, next->due.g = it->g, next->due.due = trip.again;
+    if (next) next->due.id = id, next->due.g = it->g, next->due.due = trip.again, next->due.tell = false;
     ready_end(&x->ready, it, &trip);
     if (is_unreadable(e)) { /* it is read again from its true place in the schedule */
         log_warn("queue", "%s: a row of this letter cannot be read: %s", id.s, err_text(e));
@@ -192,6 +195,58 @@ static void scheduler(void *arg)
         if (next < rt_now() + TURN_AT_LEAST) next = rt_now() + TURN_AT_LEAST;
         int64_t before = deadline_narrow(next);
         int e = waitq_wait(&x->news);
+        deadline_restore(before);
+        if (e == ERR_CANCELED) break;
+    }
+}
+
+/* ---- age ---- */
+
+static int look_at_one(struct schedule *x, struct shard *s, struct slice key)
+{
+    struct letter_id id;
+    struct arena a = {0};
+    struct q_due *over;
+    int64_t at;
+    size_t n;
+    if (!queue_key_age_parse(key, &at, &id)) return 0; /* `tram verify` tells of it */
+    int e = age_look(s, at, &id, &a, &over, &n);
+    for (size_t i = 0; !e && i < n && !x->stopping; i++) offer_here(s, &over[i]);
+    if (e && e != ERR_CANCELED) log_warn("queue", "%s: its age cannot be judged: %s", id.s, err_text(e));
+    ar_free(&a);
+    return e;
+}
+
+/* Letters whose time to be looked at lies in [from, to). */
+static void look_at_ages(struct schedule *x, struct shard *s, struct slice from, struct slice to)
+{
+    struct arena a = {0};
+    struct kv_page page = {.more = true};
+    int e = 0;
+    while (!e && page.more && !x->stopping) {
+        e = kv_scan(x->q->store->kv, shard_object(s), from, to, AGES_AT_ONCE, &a, &page);
+        for (size_t i = 0; !e && i < page.n && !x->stopping; i++) e = look_at_one(x, s, page.row[i].key);
+        if (page.n) from = kv_after(&a, page.row[page.n - 1].key);
+    }
+    ar_free(&a);
+}
+
+/* Whatever keeps a letter, its age is judged. A time later than any was written by a clock that was wrong. */
+static void ager(void *arg)
+{
+    struct schedule *x = arg;
+    while (!x->stopping && !fiber_canceled()) {
+        int64_t now = rt_wall_seconds();
+        for (int i = x->loop; i < x->q->nshards && !x->stopping; i += x->q->nloops) {
+            struct arena a = {0};
+            struct slice latest = ar_printf(&a, "x%012lld", (long long)(now + x->q->lifetime_s + 2 * DAY_S));
+            look_at_ages(x, &x->q->shard[i], SL("x"), ar_printf(&a, "x%012lld", (long long)now + 1));
+            look_at_ages(x, &x->q->shard[i], latest, SL("y"));
+            ar_free(&a);
+            fiber_breathe();
+        }
+        int64_t before = deadline_narrow(DEADLINE_IN(AGES_EVERY));
+        int e = waitq_wait(&x->end);
         deadline_restore(before);
         if (e == ERR_CANCELED) break;
     }
@@ -238,17 +293,20 @@ int schedule_start(struct queue *q, int loop)
     for (int i = loop; i < q->nshards; i += q->nloops) q->shard[i].schedule = x;
     ahead_init(&x->ahead, q, &x->ready, loop);
     waitq_init(&x->news);
+    waitq_init(&x->end);
     group_init(&x->fibers);
     group_init(&x->scheduler);
     x->running = true;
     q->schedule[loop] = x;
-    return group_go(&x->scheduler, "schedule", scheduler, x);
+    int e = group_go(&x->scheduler, "schedule", scheduler, x);
+    return e ? e : group_go(&x->scheduler, "age", ager, x);
 }
 
 void schedule_stop(struct schedule *x, int64_t until)
 {
     x->stopping = true;
     waitq_wake_all(&x->news);
+    waitq_wake_all(&x->end);
     group_wait(&x->scheduler);
     int64_t before = deadline_narrow(until);
     group_wait(&x->fibers); /* past the deadline the attempts are cut short */

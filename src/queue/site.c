@@ -242,7 +242,8 @@ static void grow(struct site *s)
 {
     unsigned most = s->limits.v[SHAPE_CONNECTIONS].n;
     s->good++;
-    if (s->window >= most || s->under_way < (unsigned)s->window) return; /* less was asked of it than that */
+    if (s->window >= most || s->under_way + 1 < (unsigned)s->window)
+        return; /* less was asked of it than that */
     if (!s->ceiling) {
         s->window += 1;
     } else if (s->window + 1 < s->ceiling) {

@@ -13,45 +13,6 @@ enum { ROUNDS_MAX = 2 * LETTER_RCPTS_MAX / QUEUE_ATTEMPT_RCPTS + 10, RECORD_PAUS
 
 /* ---- reading ---- */
 
-int queue_load_envelope(struct shard *s, const struct letter_id *id, struct arena *a, struct q_envelope *e)
-{
-    struct slice row;
-    int bad = kv_get(s->q->store->kv, shard_object(s), queue_key_envelope(a, id), a, &row);
-    return bad ? bad : q_envelope_get(row, id, e);
-}
-
-/* It is held, so that nothing is done about it, and hides no other. */
-static void mark_damaged(struct q_rcpt *r, struct slice key)
-{
-    uint64_t g = 0, n = 0;
-    if (key.n == 29) (void)(num_u64(sl_sub(key, 18, 23), 99999, &g) && num_u64(sl_from(key, 24), 99999, &n));
-    *r = (struct q_rcpt){
-        .g = (uint32_t)g, .n = (uint32_t)n, .state = Q_HELD, .damaged = true, .address = SL("(damaged)")};
-    log_error("queue", "the row %.*s is damaged; see `tram verify`", SLF(key));
-}
-
-int queue_load_rcpts(struct shard *s, const struct letter_id *id, int64_t g, struct arena *a,
-                     struct q_rcpt **out, size_t *n)
-{
-    struct slice prefix = g < 0 ? ar_printf(a, "r%s/", id->s) : ar_printf(a, "r%s/%05u/", id->s, (uint32_t)g);
-    struct slice from = prefix, to = kv_prefix_end(a, prefix);
-    struct kv_page page = {.more = true};
-    size_t cap = 16;
-    *out = ar_array(a, struct q_rcpt, cap);
-    *n = 0;
-    while (page.more) {
-        int e = kv_scan(s->q->store->kv, shard_object(s), from, to, KV_PAGE_MAX, a, &page);
-        if (e) return e;
-        for (size_t i = 0; i < page.n; i++) {
-            if (*n == cap) *out = ar_grow(a, *out, &cap, sizeof **out);
-            struct q_rcpt *r = &(*out)[(*n)++];
-            if (q_rcpt_get(page.row[i].key, page.row[i].value, r) != 0) mark_damaged(r, page.row[i].key);
-        }
-        if (page.n) from = kv_after(a, page.row[page.n - 1].key);
-    }
-    return 0;
-}
-
 static int load_group(struct shard *s, const struct letter_id *id, uint32_t g, struct arena *a,
                       struct q_loaded *out)
 {
@@ -92,13 +53,14 @@ static void unload(struct shard *s, struct q_loaded *l)
     l->pinned = false;
 }
 
-/* Recipients in a state whose time has come; at most QUEUE_ATTEMPT_RCPTS. */
+/* Recipients in a state whose time has come, or is over; at most QUEUE_ATTEMPT_RCPTS. */
 static size_t pick(const struct queue *q, const struct q_loaded *l, enum q_state state, int64_t now,
                    struct q_rcpt **out)
 {
     size_t n = 0;
     for (size_t i = 0; i < l->n && n < QUEUE_ATTEMPT_RCPTS; i++)
-        if (l->rcpt[i].state == state && queue_time(q, l->rcpt[i].next_try, now) <= now)
+        if (l->rcpt[i].state == state &&
+            (now >= l->e.expires || queue_time(q, l->rcpt[i].next_try, now) <= now))
             out[n++] = &l->rcpt[i];
     return n;
 }
@@ -362,6 +324,7 @@ struct marking {
     struct q_rcpt *const *rcpt;
     size_t n;
     const char *told; /* whether the sender is told, in words */
+    int64_t now;
 };
 
 static void tell_bounced(struct kv_tx *tx, const struct marking *x, const struct q_rcpt *r)
@@ -408,95 +371,53 @@ static int bounce(struct shard *s, const struct q_loaded *l, struct q_rcpt *cons
                         n,
                         told              ? "the sender is told"
                         : l->e.l.sender.n ? "the sender does not want to be told or cannot be"
-                                          : "there is no sender to be told"};
+                                          : "there is no sender to be told",
+                        0};
     e = gone_is_fine(kv_transact(s->q->store->kv, shard_object(s), bounced_tx, &x));
     if (e) return e;
     queue_tally(&s->q->bounced, n);
     return 0;
 }
 
-struct delay {
-    struct store *store;
-    struct q_envelope *e;
-    size_t rcpts; /* of which the sender is told; 0: of none */
-};
+/* ---- its time is over ---- */
 
-static int delay_told_tx(struct kv_tx *tx, void *arg)
+static int expire_tx(struct kv_tx *tx, void *arg)
 {
-    const struct delay *d = arg;
-    const struct letter_id *id = &d->e->l.id;
-    struct q_envelope e;
+    struct marking *x = arg;
     struct arena a = {0};
-    struct slice row, key = queue_key_envelope(&a, id);
-    struct buf b = BUF_INIT;
-    int bad = kv_tx_get(tx, key, &row);
-    if (!bad) bad = q_envelope_get(row, id, &e);
-    bool first = !bad && !e.delay_told; /* another group of it may have been quicker */
-    if (first) {
-        e.delay_told = d->e->delay_told;
-        q_envelope_put(&b, &e);
-        kv_tx_put_record(tx, key, &b);
+    int e = 0;
+    for (size_t i = 0; !e && i < x->n; i++) {
+        struct q_rcpt r;
+        e = queue_tx_rcpt(tx, &a, x->id, x->g, x->rcpt[i]->n, &r);
+        if (e || r.state != Q_WAITING) continue;
+        q_move(&r, Q_FAILED);
+        r.expired = true;
+        r.next_try = x->now;
+        if (!r.attempts) { /* RFC 3463: delivery time expired */
+            r.enhanced = SL("4.4.7");
+            r.reply = SL("no attempt could be made before its time was over");
+        }
+        queue_tx_put_rcpt(tx, &a, x->id, &r);
     }
-    if (first && d->rcpts)
-        trace_tx_addf(d->store->trace, tx, id, TRACE_DELAY_TOLD, SL(""),
-                      "the sender is told that %zu recipient%s wait%s", d->rcpts, d->rcpts == 1 ? "" : "s",
-                      d->rcpts == 1 ? "s" : "");
-    buf_free(&b);
+    if (!e) e = queue_tx_settle(tx, &a, x->id, x->g);
     ar_free(&a);
-    return bad;
+    return e;
 }
 
-/* Once for a letter, when some recipient has waited for long. */
-static int warn_of_delay(struct shard *s, struct q_envelope *e, struct arena *a)
+static int expire(struct shard *s, const struct q_loaded *l, int64_t now)
 {
-    struct q_rcpt *all, *late[QUEUE_ATTEMPT_RCPTS];
-    size_t n, nlate = 0;
-    bool told = false;
-    int64_t now = rt_wall_seconds();
-    if (s->q->delay_warning_s < 0 || e->delay_told || now - e->l.received < s->q->delay_warning_s) return 0;
-    int bad = queue_load_rcpts(s, &e->l.id, -1, a, &all, &n);
-    for (size_t i = 0; !bad && i < n && nlate < QUEUE_ATTEMPT_RCPTS; i++)
-        if (all[i].state == Q_WAITING && all[i].attempts) late[nlate++] = &all[i];
-    if (bad || !nlate) return bad;
-    bad = bounce_tell(s->q, e, late, nlate, BOUNCE_DELAYED, a, &told);
-    e->delay_told = now;
-    struct delay d = {s->q->store, e, told ? nlate : 0};
-    if (!bad) bad = gone_is_fine(kv_transact(s->q->store->kv, shard_object(s), delay_told_tx, &d));
-    return bad;
+    struct q_rcpt *some[QUEUE_ATTEMPT_RCPTS];
+    struct marking x = {.store = s->q->store, .id = &l->e.l.id, .g = l->g.n, .rcpt = some, .now = now};
+    for (size_t i = 0; i < l->n && x.n < QUEUE_ATTEMPT_RCPTS; i++)
+        if (l->rcpt[i].state == Q_WAITING) some[x.n++] = &l->rcpt[i];
+    return x.n ? gone_is_fine(kv_transact(s->q->store->kv, shard_object(s), expire_tx, &x)) : 0;
 }
 
-struct right_times {
-    const struct letter_id *id;
-    int64_t received, expires;
-};
-
-static int right_times_tx(struct kv_tx *tx, void *arg)
+static bool any_waits(const struct q_loaded *l)
 {
-    struct right_times *x = arg;
-    struct arena a = {0};
-    struct slice row, key = queue_key_envelope(&a, x->id);
-    struct q_envelope e;
-    struct buf b = BUF_INIT;
-    int bad = kv_tx_get(tx, key, &row);
-    if (!bad) bad = q_envelope_get(row, x->id, &e);
-    if (!bad) {
-        if (e.l.received > x->received) e.l.received = x->received;
-        if (e.expires > x->expires) e.expires = x->expires;
-        q_envelope_put(&b, &e);
-        kv_tx_put_record(tx, key, &b);
-    }
-    buf_free(&b);
-    ar_free(&a);
-    return bad;
-}
-
-/* A letter that came while the clock was ahead: its time begins now, else it would wait until then. */
-static int right_times(struct shard *s, struct q_envelope *e, int64_t now)
-{
-    struct right_times x = {&e->l.id, now, now + s->q->lifetime_s};
-    if (e->l.received > x.received) e->l.received = x.received;
-    if (e->expires > x.expires) e->expires = x.expires;
-    return kv_transact(s->q->store->kv, shard_object(s), right_times_tx, &x);
+    for (size_t i = 0; i < l->n; i++)
+        if (l->rcpt[i].state == Q_WAITING) return true;
+    return false;
 }
 
 /* One step of what is due; *more: there may be another. Of what is sent elsewhere one portion is a step, and
@@ -505,23 +426,20 @@ static int work_step(struct shard *s, struct q_loaded *l, struct arena *a, struc
 {
     struct q_rcpt *some[QUEUE_ATTEMPT_RCPTS];
     int64_t now = rt_wall_seconds();
-    int e = now < l->e.l.received || l->e.expires > now + s->q->lifetime_s ? right_times(s, &l->e, now) : 0;
+    int e = age_right(s, &l->e, now);
     if (e) return gone_is_fine(e);
-    size_t n = pick(s->q, l, Q_WAITING, now, some);
-    if (n && trip->news != SITE_NO_NEWS) {
-        *more = false;
-        again(trip, now);
-        return 0;
-    }
     *more = true;
-    if (n) {
+    if (trip->tell && now >= l->e.expires && any_waits(l)) return expire(s, l, now);
+    size_t n = pick(s->q, l, Q_WAITING, now, some);
+    if (n && !trip->tell && trip->news == SITE_NO_NEWS) {
         *more = n < l->n;
         return try_now(s, l, some, n, a, trip, more);
     }
+    if (n) again(trip, now);
     n = pick(s->q, l, Q_FAILED, now, some);
     if (n) return bounce(s, l, some, n, a);
     *more = false;
-    return warn_of_delay(s, &l->e, a);
+    return 0;
 }
 
 int work_group(struct shard *s, const struct letter_id *id, uint32_t g, struct trip *trip)

@@ -1,0 +1,199 @@
+/* age.c - what time alone does to a letter, wherever it waits and whatever keeps it: the sender is told of
+ * the delay, and when its time is over what still waits fails. Each letter has one row by the time at which
+ * it is looked at next, so that this is found without a look at any other. */
+#include "base/text.h"
+#include "queue_i.h"
+#include "trace/trace.h"
+
+enum { DAY_S = 86400, LAST_S = 600 }; /* so long after its time the last attempt may begin */
+
+bool queue_key_age_parse(struct slice key, int64_t *at, struct letter_id *id)
+{
+    uint64_t t;
+    if (key.n != 30 || key.p[0] != 'x' || key.p[13] != '/' || !num_u64(sl_sub(key, 1, 13), INT64_MAX, &t) ||
+        !letter_id_ok(sl_from(key, 14)))
+        return false;
+    *id = (struct letter_id){{0}};
+    memcpy(id->s, key.p + 14, LETTER_ID_LEN);
+    *at = (int64_t)t;
+    return true;
+}
+
+struct right_times {
+    const struct letter_id *id;
+    int64_t received, expires;
+};
+
+static int right_times_tx(struct kv_tx *tx, void *arg)
+{
+    struct right_times *x = arg;
+    struct arena a = {0};
+    struct slice row, key = queue_key_envelope(&a, x->id);
+    struct q_envelope e;
+    struct buf b = BUF_INIT;
+    int bad = kv_tx_get(tx, key, &row);
+    if (!bad) bad = q_envelope_get(row, x->id, &e);
+    if (!bad) {
+        if (e.l.received > x->received) e.l.received = x->received;
+        if (e.expires > x->expires) e.expires = x->expires;
+        q_envelope_put(&b, &e);
+        kv_tx_put_record(tx, key, &b);
+    }
+    buf_free(&b);
+    ar_free(&a);
+    return bad;
+}
+
+/* A letter that came while the clock was ahead: its time begins now, else it would wait until then. */
+int age_right(struct shard *s, struct q_envelope *e, int64_t now)
+{
+    if (now >= e->l.received && e->expires <= now + s->q->lifetime_s) return 0;
+    struct right_times x = {&e->l.id, now, now + s->q->lifetime_s};
+    if (e->l.received > x.received) e->l.received = x.received;
+    if (e->expires > x.expires) e->expires = x.expires;
+    return kv_transact(s->q->store->kv, shard_object(s), right_times_tx, &x);
+}
+
+struct delay {
+    struct store *store;
+    struct q_envelope *e;
+    size_t rcpts; /* of which the sender is told; 0: of none */
+};
+
+static int delay_told_tx(struct kv_tx *tx, void *arg)
+{
+    const struct delay *d = arg;
+    const struct letter_id *id = &d->e->l.id;
+    struct q_envelope e;
+    struct arena a = {0};
+    struct slice row, key = queue_key_envelope(&a, id);
+    struct buf b = BUF_INIT;
+    int bad = kv_tx_get(tx, key, &row);
+    if (!bad) bad = q_envelope_get(row, id, &e);
+    bool first = !bad && !e.delay_told; /* another group of it may have been quicker */
+    if (first) {
+        e.delay_told = d->e->delay_told;
+        q_envelope_put(&b, &e);
+        kv_tx_put_record(tx, key, &b);
+    }
+    if (first && d->rcpts)
+        trace_tx_addf(d->store->trace, tx, id, TRACE_DELAY_TOLD, SL(""),
+                      "the sender is told that %zu recipient%s wait%s", d->rcpts, d->rcpts == 1 ? "" : "s",
+                      d->rcpts == 1 ? "s" : "");
+    buf_free(&b);
+    ar_free(&a);
+    return bad;
+}
+
+/* Once for a letter, when some recipient has waited for long. */
+static int warn_of_delay(struct shard *s, struct q_envelope *e, struct arena *a)
+{
+    struct q_rcpt *all, *late[QUEUE_ATTEMPT_RCPTS];
+    size_t n, nlate = 0;
+    bool told = false;
+    int64_t now = rt_wall_seconds();
+    if (s->q->delay_warning_s < 0 || e->delay_told || now - e->l.received < s->q->delay_warning_s) return 0;
+    int bad = queue_load_rcpts(s, &e->l.id, -1, a, &all, &n);
+    for (size_t i = 0; !bad && i < n && nlate < QUEUE_ATTEMPT_RCPTS; i++)
+        if (all[i].state == Q_WAITING) late[nlate++] = &all[i];
+    if (bad || !nlate) return bad;
+    bad = bounce_tell(s->q, e, late, nlate, BOUNCE_DELAYED, a, &told);
+    e->delay_told = now;
+    struct delay d = {s->q->store, e, told ? nlate : 0};
+    if (!bad) bad = kv_transact(s->q->store->kv, shard_object(s), delay_told_tx, &d);
+    return bad;
+}
+
+/* ---- its time ---- */
+
+struct looking {
+    struct shard *s;
+    const struct letter_id *id;
+    int64_t at, now; /* at: of the row that was found */
+    struct arena *a;
+    struct q_due *over;
+    size_t n;
+};
+
+static void put_age(struct kv_tx *tx, struct arena *a, const struct letter_id *id, int64_t from, int64_t to)
+{
+    kv_tx_del(tx, queue_key_age(a, from, id));
+    kv_tx_put(tx, queue_key_age(a, to, id), SL("1"));
+}
+
+/* The group is due now, wherever it stood in the schedule: for its last attempt, or only to be told of. */
+static void group_due(struct kv_tx *tx, struct looking *x, struct arena *a, const struct q_envelope *e,
+                      uint32_t n, bool tell)
+{
+    struct slice row, key = queue_key_group(a, &e->l.id, n);
+    struct buf b = BUF_INIT;
+    struct q_group g;
+    if (kv_tx_get(tx, key, &row) != 0 || q_group_get(row, n, &g) != 0 || g.closed || !g.due) return;
+    if (!tell && g.due <= x->now) return;
+    g.hop = ar_dup(x->a, g.hop);
+    kv_tx_del(tx, queue_key_due(a, e->l.stream, g.due, &e->l.id, n));
+    g.due = x->now;
+    q_group_put(&b, &g);
+    kv_tx_put_record(tx, key, &b);
+    struct q_due *d = &x->over[x->n++];
+    q_due_of(d, e, &g, x->now, tell);
+    d->domain = ar_dup(x->a, d->domain);
+    d->account = ar_dup(x->a, d->account);
+    q_due_put(&b, d);
+    kv_tx_put_record(tx, queue_key_due(a, d->stream, d->due, &d->id, n), &b);
+    buf_free(&b);
+}
+
+static int64_t next_look(const struct queue *q, const struct q_envelope *e, int64_t now, bool last)
+{
+    int64_t warn = e->l.received + q->delay_warning_s;
+    bool later = q->delay_warning_s >= 0 && !e->delay_told && warn > now;
+    if (last) return now + LAST_S;
+    if (now >= e->expires) return now + DAY_S; /* only what is held is left */
+    return later && warn < e->expires ? warn : e->expires;
+}
+
+static int look_tx(struct kv_tx *tx, void *arg)
+{
+    struct looking *x = arg;
+    struct arena a = {0};
+    struct buf b = BUF_INIT;
+    struct q_envelope e;
+    struct slice row;
+    int bad = kv_tx_get(tx, queue_key_envelope(&a, x->id), &row);
+    if (!bad) bad = q_envelope_get(row, x->id, &e);
+    x->n = 0;
+    if (bad == ERR_NOT_FOUND || (!bad && e.age != x->at)) {
+        kv_tx_del(tx, queue_key_age(&a, x->at, x->id));
+    } else if (bad == ERR_CORRUPT || bad == ERR_VERSION) { /* `tram verify` tells of it */
+        put_age(tx, &a, x->id, x->at, x->now + DAY_S);
+    } else if (!bad) {
+        bool over = x->now >= e.expires, last = over && e.age <= e.expires;
+        e.age = next_look(x->s->q, &e, x->now, last);
+        put_age(tx, &a, x->id, x->at, e.age);
+        q_envelope_put(&b, &e);
+        kv_tx_put_record(tx, queue_key_envelope(&a, x->id), &b);
+        uint32_t groups = e.groups < LETTER_RCPTS_MAX ? e.groups : LETTER_RCPTS_MAX;
+        if (over) x->over = ar_array(x->a, struct q_due, groups);
+        for (uint32_t i = 0; over && i < groups; i++) group_due(tx, x, &a, &e, i, !last);
+        bad = ERR_NOT_FOUND; /* as for the others: what is wrong with a row is no error of this */
+    }
+    buf_free(&b);
+    ar_free(&a);
+    return bad == ERR_NOT_FOUND || bad == ERR_CORRUPT || bad == ERR_VERSION ? 0 : bad;
+}
+
+int age_look(struct shard *s, int64_t at, const struct letter_id *id, struct arena *a, struct q_due **over,
+             size_t *n)
+{
+    struct q_envelope e;
+    struct looking x = {.s = s, .id = id, .at = at, .now = rt_wall_seconds(), .a = a};
+    int bad = queue_load_envelope(s, id, a, &e);
+    if (!bad) bad = age_right(s, &e, x.now);
+    if (!bad && x.now < e.expires) bad = warn_of_delay(s, &e, a);
+    if (!bad || bad == ERR_NOT_FOUND || bad == ERR_CORRUPT || bad == ERR_VERSION)
+        bad = kv_transact(s->q->store->kv, shard_object(s), look_tx, &x);
+    *over = x.over;
+    *n = bad ? 0 : x.n;
+    return bad;
+}
