@@ -32,6 +32,7 @@ static void fill(struct attempt_letter *at, struct attempt_rcpt *r)
         {SL_INIT("temp"), ATTEMPT_TEMPORARY, 451, "4.7.1", "451 4.7.1 come back later"},
         {SL_INIT("perm"), ATTEMPT_PERMANENT, 550, "5.1.1", "550 5.1.1 no such user"},
         {SL_INIT("block"), ATTEMPT_PERMANENT, 550, "5.7.1", "550 5.7.1 Your IP is on our blacklist"},
+        {SL_INIT("spf"), ATTEMPT_PERMANENT, 550, "5.7.23", "550 5.7.23 SPF validation failed"},
         {SL_INIT("fast"), ATTEMPT_PERMANENT, 550, "", "550 Connection frequency limited"},
         {SL_INIT("full"), ATTEMPT_TEMPORARY, 452, "4.2.2", "452 4.2.2 The mailbox is over its quota"},
         {SL_INIT("unsure"), ATTEMPT_UNCERTAIN, 0, "4.4.2", "the connection broke"},
@@ -582,6 +583,27 @@ TEST(queue_site_that_refuses_us_rests)
     CHECK(sl_find(why, SL("on our blacklist")) != SL_NONE && sl_find(why, SL("until 2")) != SL_NONE);
     sent(&t, "ok@three.test"); /* another site */
     CHECK_INT(t.attempts, 4);
+    end(&t);
+}
+
+/* A list is not bounced one by one because our domain is set up wrongly; other domains go on. */
+TEST(queue_site_that_refuses_a_sender_domain_gets_none_of_it_for_a_while)
+{
+    struct tester t;
+    REQUIRE(begin(&t, NULL));
+    go(&t);
+    for (int i = 0; i < 3; i++) sent(&t, "spf@two.test");
+    struct letter_id id = sent(&t, "ok@two.test");
+    CHECK_INT(t.attempts, 3);
+    struct slice why = why_of(&t, &id);
+    CHECK(sl_find(why, SL("refuses what one.test sends")) != SL_NONE);
+    CHECK(sl_find(why, SL("SPF validation failed")) != SL_NONE && sl_find(why, SL("until 2")) != SL_NONE);
+    struct letter l = letter_to(&t, "x@six.test", "ok@two.test");
+    CHECK_OK(accept_letter(t.q, &l));
+    for (int i = 0; i < 500 && t.attempts < 4; i++) fiber_sleep(RT_MS);
+    CHECK_INT(t.attempts, 4);
+    sent(&t, "ok@three.test");
+    CHECK_INT(t.attempts, 5);
     end(&t);
 }
 

@@ -185,6 +185,7 @@ static void line_away(struct ready *r, struct line *l)
 {
     if (l->where == READY) heap_remove(&r->able, &l->node);
     if (l->where == AT_DOCK) heap_remove(&l->hop->dock->lines, &l->node);
+    if (l->where == AT_REST) heap_remove(&r->rests, &l->node);
     list_remove(&l->link);
     l->where = NOWHERE;
 }
@@ -446,8 +447,10 @@ static bool take_place(struct ready *r, struct item *it, struct dock *d)
 {
     int64_t again;
     enum stream s = it->line->stream;
-    enum site_bind bind = s >= d->shut ? d->bind : site_take(d->site, s, &again);
-    if (bind == SITE_HAS_ROOM) {
+    enum site_bind bind = s >= d->shut ? d->bind : site_take(d->site, s, it->line->like.domain, &again);
+    if (bind == SITE_SPURNS) {
+        it->line->rest = again;
+    } else if (bind == SITE_HAS_ROOM) {
         it->place = site_again(d->site);
         it->placed = rt_now();
     } else if (s < d->shut) {
@@ -462,9 +465,16 @@ static bool waits_for_site(struct ready *r, struct line *l)
     struct dock *d = l->hop->dock;
     if (!d) return false;
     l->under_way++; /* it stays while this goes on */
+    l->rest = 0;
     bool taken = take_place(r, CONTAINER_OF(l->items.next, struct item, link), d);
     l->under_way--;
-    if (!taken && !list_empty(&l->items)) line_waits(l, AT_DOCK, NULL);
+    if (!taken && l->rest) {
+        l->where = AT_REST;
+        l->since = wall();
+        heap_put(&r->rests, &l->node, l->rest);
+    } else if (!taken && !list_empty(&l->items)) {
+        line_waits(l, AT_DOCK, NULL);
+    }
     return !taken;
 }
 
@@ -533,7 +543,8 @@ static void hop_goes(struct ready *r, struct hop *h, struct site *s)
 static void place_leave(struct item *it, enum site_news news, struct slice words)
 {
     if (!it->place) return;
-    site_give(it->place, it->line->stream, news, words, it->placed);
+    site_give(it->place,
+              &(struct site_report){it->line->stream, it->line->like.domain, news, words, it->placed});
     site_put(it->place);
     it->place = NULL;
 }
@@ -605,6 +616,12 @@ int64_t ready_tick(struct ready *r)
     while ((a = heap_least(&r->alarms)) != NULL && a->key <= now)
         dock_open(r, CONTAINER_OF(a, struct dock, alarm));
     if (a) next = a->key;
+    while ((a = heap_least(&r->rests)) != NULL && a->key <= now) {
+        struct line *l = CONTAINER_OF(a, struct line, node);
+        line_away(r, l);
+        line_enter(r, l);
+    }
+    if (a && a->key < next) next = a->key;
     LIST_EACH(struct item, it, &r->quick, link)
     {
         struct share *s = it->line->share;
@@ -631,13 +648,12 @@ static struct slice with_since(struct arena *a, struct slice what, int64_t since
                      until ? "until " : "until one ends", until ? civil_format(until, two) : "");
 }
 
-static struct slice site_why(struct ready *r, struct dock *d, enum stream s, struct arena *a)
+static struct slice site_why(struct dock *d, const struct q_due *due, struct arena *a)
 {
     struct site_state st;
-    site_look(d->site, s, &st);
+    site_look(d->site, due->stream, due->domain, &st);
     struct slice name = site_name(d->site), what = SL("");
     const struct shape_number *n = st.limits.v;
-    (void)r;
     switch (st.bind) {
     case SITE_HAS_ROOM: return SL("its turn comes now");
     case SITE_PLACES:
@@ -661,6 +677,13 @@ static struct slice site_why(struct ready *r, struct dock *d, enum stream s, str
         what = ar_printf(a, "the site %.*s refuses us, not the recipient, and is left alone; it said: %s",
                          SLF(name), st.words);
         break;
+    case SITE_SPURNS:
+        what =
+            ar_printf(a,
+                      "the site %.*s refuses what %.*s sends, not the recipient, and gets none of it for a "
+                      "while; it said: %s",
+                      SLF(name), SLF(due->domain), st.words);
+        break;
     case SITE_DOWN:
         what = ar_printf(a, "the site %.*s does not answer, one letter tries from time to time: %s",
                          SLF(name), st.words);
@@ -675,7 +698,8 @@ struct slice ready_why(struct ready *r, const struct q_due *d, struct arena *a)
     struct line *l = map_get(&r->lines, line_name(d, text));
     struct hop *h = l ? l->hop : map_get(&r->hops, hop_name(d, text));
     struct item *it = ready_find(r, &d->id, d->g);
-    if (h && h->dock && d->stream >= h->dock->shut) return site_why(r, h->dock, d->stream, a);
+    bool at_site = h && h->dock && (d->stream >= h->dock->shut || (l && l->where == AT_REST));
+    if (at_site) return site_why(h->dock, d, a);
     if (!l) return SL("more is due than is looked ahead at; its turn comes");
     if (l->where == AT_SHARE)
         return with_since(a, SL("as many letters of this sender are under way as one sender may have"),
@@ -712,4 +736,5 @@ void ready_free(struct ready *r)
     map_free(&r->docks);
     heap_free(&r->able);
     heap_free(&r->alarms);
+    heap_free(&r->rests);
 }

@@ -51,7 +51,7 @@ struct hop {
     size_t under_way;
     struct link waiting; /* lines, for the first delivery to find the site, or for one of an account to end */
 };
-enum where { NOWHERE, READY, AT_DOCK, AT_HOP, AT_SHARE };
+enum where { NOWHERE, READY, AT_DOCK, AT_HOP, AT_SHARE, AT_REST };
 struct line {
     struct crowd crowd;
     char *name;
@@ -61,9 +61,10 @@ struct line {
     struct hop *hop;
     struct link hop_link, items;
     enum where where;
-    struct heap_node node; /* READY, AT_DOCK */
+    struct heap_node node; /* READY, AT_DOCK, AT_REST */
     struct link link;      /* AT_HOP, AT_SHARE */
     int64_t since;         /* unix seconds: when it began to wait there */
+    int64_t rest;          /* rt_now(): AT_REST until then */
     size_t under_way;
 };
 enum pace { WAITS, QUICK, SLOW };
@@ -83,8 +84,8 @@ struct item {
 struct ready {
     struct sites *sites;
     struct map items, lines, shares, hops, docks;
-    struct heap able, alarms;
-    struct link crowds, quick; /* quick: items under way, oldest first */
+    struct heap able, alarms, rests; /* rests: lines of sender domains that a site refuses for a while */
+    struct link crowds, quick;       /* quick: items under way, oldest first */
     int64_t turn;
     size_t nquick, nslow, quick_most, slow_most, items_most;
     bool closing;

@@ -55,9 +55,16 @@ struct site {
         down_until; /* down: the present pause, begun at down_at; 0: it is up */
     char down_words[200];
 };
+/* Letters of one sender domain to one site, while it refuses them. */
+struct pair {
+    unsigned refused;
+    bool tried; /* after a rest: one is under way to show whether it is over */
+    int64_t rest, since, until, heard;
+    char words[200];
+};
 struct sites {
     struct lock lock; /* over all, and what is in them */
-    struct map named;
+    struct map named, pairs;
     struct shaping *shaping;
     site_wake *wake;
     void *ctx;
@@ -67,6 +74,7 @@ int sites_open(struct sites **out, site_wake *wake, void *ctx)
 {
     struct sites *all = xcalloc(1, sizeof *all);
     map_init(&all->named, true);
+    map_init(&all->pairs, true);
     all->wake = wake;
     all->ctx = ctx;
     int e = shaping_open(&all->shaping);
@@ -92,7 +100,10 @@ void sites_close(struct sites **p)
         ASSERT(!s->users);
         forget(all, s);
     }
+    it = (struct map_iter){0};
+    while (map_next(&all->pairs, &it)) free(it.value);
     map_free(&all->named);
+    map_free(&all->pairs);
     shaping_close(&all->shaping);
     free(all);
     *p = NULL;
@@ -211,16 +222,86 @@ static enum site_bind binds(struct site *s, enum stream stream, int64_t now, int
     return SITE_HAS_ROOM;
 }
 
-enum site_bind site_take(struct site *s, enum stream stream, int64_t *again)
+/* ---- sender domains ---- */
+
+/* Twice as long as before, but for the first; given or taken a tenth. */
+static int64_t longer(int64_t before, int64_t first, int64_t most)
+{
+    int64_t t = !before ? first : before * 2 > most ? most : before * 2;
+    return t - t / 10 + (int64_t)rt_random_below((uint64_t)(t / 5));
+}
+
+static struct slice pair_name(const struct site *s, struct slice domain, char text[400])
+{
+    int n = snprintf(text, 400, "%.*s %s", SLF(domain), s->name);
+    return sl(text, (size_t)(n < 400 ? n : 399));
+}
+
+static struct pair *pair_of(const struct site *s, struct slice domain)
+{
+    char text[400];
+    return domain.n ? map_get(&s->all->pairs, pair_name(s, domain, text)) : NULL;
+}
+
+static bool pair_rests(const struct pair *p, int64_t now, int64_t *again)
+{
+    if (!p || !p->rest) return false;
+    *again = p->until > now ? p->until : now + RT_S;
+    return p->until > now || p->tried;
+}
+
+static void forget_pairs(struct sites *all, int64_t now)
+{
+    struct map_iter it = {0};
+    while (map_next(&all->pairs, &it)) {
+        struct pair *p = it.value;
+        if (p->until > now || p->tried || p->heard + REMEMBER_FOR > now) continue;
+        map_del(&all->pairs, it.key);
+        free(p);
+    }
+}
+
+static void spurned(struct site *s, struct slice domain, struct slice words, int64_t now)
+{
+    char text[400];
+    struct pair *p = pair_of(s, domain);
+    if (!p && s->all->pairs.count >= REMEMBERED) forget_pairs(s->all, now);
+    if (!p && (!domain.n || s->all->pairs.count >= REMEMBERED)) return;
+    if (!p) {
+        p = xcalloc(1, sizeof *p);
+        map_put(&s->all->pairs, pair_name(s, domain, text), p);
+    }
+    p->heard = now;
+    if (p->until > now || ++p->refused < REFUSED_IN_ROW) return;
+    p->refused = REFUSED_IN_ROW - 1;
+    if (!p->rest) p->since = now;
+    p->rest = longer(p->rest, REST_FIRST, REST_MOST);
+    p->until = now + p->rest;
+    snprintf(p->words, sizeof p->words, "%.*s", SLF(words));
+}
+
+static void learn_of_pair(struct site *s, const struct site_report *r, int64_t now)
+{
+    char text[400];
+    struct pair *p = pair_of(s, r->domain);
+    if (p) p->tried = false;
+    if (r->news == SITE_SPURNED) spurned(s, r->domain, r->words, now);
+    if (p && r->news == SITE_GOOD) free(map_del(&s->all->pairs, pair_name(s, r->domain, text)));
+}
+
+enum site_bind site_take(struct site *s, enum stream stream, struct slice domain, int64_t *again)
 {
     int loop = rt_loop_id();
     lock_take(&s->all->lock);
     enum site_bind b = binds(s, stream, rt_now(), again);
+    struct pair *p = pair_of(s, domain);
+    if (b == SITE_HAS_ROOM && pair_rests(p, rt_now(), again)) b = SITE_SPURNS;
     if (b == SITE_HAS_ROOM) {
+        if (p) p->tried = p->rest > 0;
         s->under_way++;
         s->bulk += stream == STREAM_BULK;
         s->letters.left -= 1;
-    } else {
+    } else if (b != SITE_SPURNS) {
         s->wanted[loop / 64] |= UINT64_C(1) << loop % 64;
     }
     lock_release(&s->all->lock);
@@ -264,13 +345,6 @@ static void shrink(struct site *s, int64_t since, int64_t now)
     s->patience = s->good < s->patience && s->patience < PATIENCE_MOST ? s->patience * 2 : s->patience;
     s->good = 0;
     s->shrunk_at = now;
-}
-
-/* Twice as long as before, but for the first; given or taken a tenth. */
-static int64_t longer(int64_t before, int64_t first, int64_t most)
-{
-    int64_t t = !before ? first : before * 2 > most ? most : before * 2;
-    return t - t / 10 + (int64_t)rt_random_below((uint64_t)(t / 5));
 }
 
 static void unreached(struct site *s, struct slice words, int64_t since, int64_t now)
@@ -319,14 +393,15 @@ static void call_loop(void *arg)
     site_put(s);
 }
 
-void site_give(struct site *s, enum stream stream, enum site_news news, struct slice words, int64_t since)
+void site_give(struct site *s, const struct site_report *r)
 {
     uint64_t wanted[COUNT_OF(s->wanted)];
     int64_t now = rt_now();
     lock_take(&s->all->lock);
-    learn(s, news, words, since, now);
+    learn(s, r->news, r->words, r->since, now);
+    learn_of_pair(s, r, now);
     s->under_way--;
-    s->bulk -= stream == STREAM_BULK;
+    s->bulk -= r->stream == STREAM_BULK;
     memcpy(wanted, s->wanted, sizeof wanted);
     memset(s->wanted, 0, sizeof s->wanted);
     lock_release(&s->all->lock);
@@ -349,19 +424,27 @@ void site_miss(struct site *s, struct slice words)
 
 static int64_t wall_of(int64_t t, int64_t now) { return t ? rt_wall_seconds() + (t - now) / RT_S : 0; }
 
-void site_look(struct site *s, enum stream stream, struct site_state *out)
+void site_look(struct site *s, enum stream stream, struct slice domain, struct site_state *out)
 {
     bool by_window;
     int64_t again, now = rt_now();
     *out = (struct site_state){0};
     lock_take(&s->all->lock);
     out->bind = binds(s, stream, now, &again);
+    const struct pair *p = pair_of(s, domain);
+    if (out->bind == SITE_HAS_ROOM && pair_rests(p, now, &again)) {
+        out->bind = SITE_SPURNS;
+        out->since = wall_of(p->since, now);
+    }
     out->until = again == RT_NEVER ? 0 : wall_of(again, now);
     out->under_way = s->under_way;
     out->places = places(s, stream, &by_window);
     out->limits = s->limits;
     if (out->bind == SITE_DOWN) out->since = wall_of(s->down_since, now);
     if (out->bind == SITE_RESTS) out->since = wall_of(s->rest_since, now);
-    snprintf(out->words, sizeof out->words, "%s", out->bind == SITE_DOWN ? s->down_words : s->rest_words);
+    snprintf(out->words, sizeof out->words, "%s",
+             out->bind == SITE_DOWN     ? s->down_words
+             : out->bind == SITE_SPURNS ? p->words
+                                        : s->rest_words);
     lock_release(&s->all->lock);
 }

@@ -30,25 +30,32 @@ enum site_bind {
     SITE_LETTERS, /* the letters of this minute */
     SITE_OPENS,   /* the connections of this minute */
     SITE_RESTS,   /* it refuses us */
+    SITE_SPURNS,  /* it refuses what this sender domain sends */
     SITE_DOWN,    /* no server of it answers; one letter tries from time to time */
 };
-/* A place for one delivery of a stream. Else *again: when it may be worth another try, RT_NEVER: when the
- * loop is woken. */
-enum site_bind site_take(struct site *s, enum stream stream, int64_t *again);
+/* A place for one delivery of a stream, from an address of `domain` (may be empty). Else *again: when it may
+ * be worth another try, RT_NEVER: when the loop is woken. */
+enum site_bind site_take(struct site *s, enum stream stream, struct slice domain, int64_t *again);
 
 /* What a delivery came to, for the site. */
 enum site_news {
     SITE_NO_NEWS,   /* nothing was tried, or what was said has to do with the letter alone */
     SITE_ANSWERED,  /* it speaks, and took nothing */
     SITE_GOOD,      /* it took a letter */
+    SITE_SPURNED,   /* it refuses the sender for good: a policy, authentication, DNS or TLS of ours */
     SITE_BUSY,      /* "later", or the session broke */
     SITE_REFUSED,   /* it refuses us, whoever writes to whom */
     SITE_UNREACHED, /* no server of it answered */
 };
-/* Gives the place back; words: what was said, for SITE_REFUSED and SITE_UNREACHED. since: when it was taken.
- */
-void site_give(struct site *s, enum stream stream, enum site_news news, struct slice words, int64_t since);
-
+struct site_report {
+    enum stream stream;
+    struct slice domain; /* as with site_take() */
+    enum site_news news;
+    struct slice words; /* what was said, unless it was taken */
+    int64_t since;      /* when the place was taken */
+};
+/* Gives the place back. */
+void site_give(struct site *s, const struct site_report *r);
 /* No server of it was even found, or none answered, and no place was taken: as SITE_UNREACHED. */
 void site_miss(struct site *s, struct slice words);
 
@@ -56,10 +63,10 @@ void site_miss(struct site *s, struct slice words);
 bool site_may_open(struct site *s);
 
 struct site_state {
-    enum site_bind bind;        /* for this stream */
+    enum site_bind bind;        /* for this stream and domain */
     int64_t since, until;       /* unix seconds; 0: not known */
     unsigned under_way, places; /* so many deliveries of so many that are allowed now */
     struct shape_limits limits;
     char words[200]; /* what the site said */
 };
-void site_look(struct site *s, enum stream stream, struct site_state *out);
+void site_look(struct site *s, enum stream stream, struct slice domain, struct site_state *out);

@@ -16,7 +16,7 @@ static int take_all(struct site *s, enum stream stream)
 {
     int64_t again;
     int n = 0;
-    while (n < 10000 && site_take(s, stream, &again) == SITE_HAS_ROOM) n++;
+    while (n < 10000 && site_take(s, stream, SL(""), &again) == SITE_HAS_ROOM) n++;
     return n;
 }
 
@@ -24,7 +24,7 @@ static int64_t began;
 
 static void give(struct site *s, enum stream stream, int n, enum site_news news)
 {
-    for (int i = 0; i < n; i++) site_give(s, stream, news, SL("words"), began);
+    for (int i = 0; i < n; i++) site_give(s, &(struct site_report){stream, SL(""), news, SL("words"), began});
 }
 
 static struct sites *open_sites(void)
@@ -56,7 +56,7 @@ TEST(site_takes_more_as_it_shows_that_it_can)
     CHECK_INT(n, 20); /* as the shaping says */
     give(s, STREAM_TRANSACTIONAL, 1, SITE_BUSY);
     CHECK_INT(take_all(s, STREAM_TRANSACTIONAL), 0);
-    site_look(s, STREAM_TRANSACTIONAL, &st);
+    site_look(s, STREAM_TRANSACTIONAL, SL(""), &st);
     CHECK(st.bind == SITE_WINDOW && st.places == 15 && st.under_way == 19);
     give(s, STREAM_TRANSACTIONAL, 19, SITE_NO_NEWS);
     CHECK_OK(fiber_sleep(RT_MS));
@@ -86,13 +86,13 @@ TEST(site_that_does_not_answer_gets_one_letter)
     struct site *s = site_get(all, SL("mx.two.test"), SL("mx.two.test"));
     CHECK_INT(take_all(s, STREAM_SYSTEM), 5);
     give(s, STREAM_SYSTEM, 5, SITE_UNREACHED);
-    CHECK_INT(site_take(s, STREAM_SYSTEM, &again), SITE_DOWN);
+    CHECK_INT(site_take(s, STREAM_SYSTEM, SL(""), &again), SITE_DOWN);
     CHECK(again > rt_now() + 20 * RT_S && again < rt_now() + 40 * RT_S); /* five at once are one pause */
-    site_look(s, STREAM_SYSTEM, &st);
+    site_look(s, STREAM_SYSTEM, SL(""), &st);
     CHECK(st.bind == SITE_DOWN && st.since && st.until && !strcmp(st.words, "words"));
     site_put(s); /* it is remembered while nobody uses it */
     s = site_get(all, SL("mx.two.test"), SL("mx.two.test"));
-    CHECK_INT(site_take(s, STREAM_SYSTEM, &again), SITE_DOWN);
+    CHECK_INT(site_take(s, STREAM_SYSTEM, SL(""), &again), SITE_DOWN);
     site_put(s);
     end(all);
 }

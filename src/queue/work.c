@@ -230,6 +230,9 @@ static enum site_news news_of(const struct attempt_rcpt *r, const struct reply_v
     if (r->result == ATTEMPT_DELIVERED) return SITE_GOOD;
     if (!r->code) return r->result == ATTEMPT_PERMANENT ? SITE_ANSWERED : SITE_UNREACHED;
     if (v->pause) return SITE_REFUSED;
+    bool ours =
+        v->class == REPLY_POLICY || v->class == REPLY_AUTH || v->class == REPLY_DNS || v->class == REPLY_TLS;
+    if (r->code / 100 == 5 && ours && v->about == REPLY_OF_SENDER) return SITE_SPURNED;
     bool busy = v->class == REPLY_TEMPORARY || v->class == REPLY_NETWORK || r->code == 421;
     return r->code / 100 == 4 && busy ? SITE_BUSY : SITE_ANSWERED;
 }
@@ -237,8 +240,9 @@ static enum site_news news_of(const struct attempt_rcpt *r, const struct reply_v
 /* Of the recipients of one letter: that one was taken counts most, then that the site refuses us. */
 static void tell_site(struct trip *trip, const struct attempt_rcpt *r, const struct reply_verdict *v)
 {
-    static const int weight[] = {[SITE_NO_NEWS] = 0, [SITE_UNREACHED] = 1, [SITE_ANSWERED] = 2,
-                                 [SITE_BUSY] = 3,    [SITE_REFUSED] = 4,   [SITE_GOOD] = 5};
+    static const int weight[] = {
+        [SITE_NO_NEWS] = 0, [SITE_UNREACHED] = 1, [SITE_ANSWERED] = 2, [SITE_BUSY] = 3,
+        [SITE_SPURNED] = 4, [SITE_REFUSED] = 5,   [SITE_GOOD] = 6};
     enum site_news n = news_of(r, v);
     if (weight[n] <= weight[trip->news]) return;
     trip->news = n;
