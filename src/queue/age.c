@@ -1,11 +1,13 @@
 /* age.c - what time alone does to a letter, wherever it waits and whatever keeps it: the sender is told of
  * the delay, and when its time is over what still waits fails. Each letter has one row by the time at which
  * it is looked at next, so that this is found without a look at any other. */
+#include "base/civil.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "queue_i.h"
 #include "trace/trace.h"
 
-enum { DAY_S = 86400, LAST_S = 600 }; /* so long after its time the last attempt may begin */
+enum { DAY_S = 86400, LAST_S = 600, LATE_S = 3600 }; /* so long after its time the last attempt may begin */
 
 bool queue_key_age_parse(struct slice key, int64_t *at, struct letter_id *id)
 {
@@ -186,13 +188,18 @@ static int look_tx(struct kv_tx *tx, void *arg)
 int age_look(struct shard *s, int64_t at, const struct letter_id *id, struct arena *a, struct q_due **over,
              size_t *n)
 {
-    struct q_envelope e;
+    struct q_envelope e = {0};
+    char when[CIVIL_TEXT_MAX];
     struct looking x = {.s = s, .id = id, .at = at, .now = rt_wall_seconds(), .a = a};
     int bad = queue_load_envelope(s, id, a, &e);
     if (!bad) bad = age_right(s, &e, x.now);
     if (!bad && x.now < e.expires) bad = warn_of_delay(s, &e, a);
     if (!bad || bad == ERR_NOT_FOUND || bad == ERR_CORRUPT || bad == ERR_VERSION)
         bad = kv_transact(s->q->store->kv, shard_object(s), look_tx, &x);
+    if (!bad && at > e.expires && x.now > e.expires + LATE_S && e.expires)
+        log_warn("queue",
+                 "%s: its time was over at %s, and something of it waits still; see `tram queue show %s`",
+                 id->s, civil_format(e.expires, when), id->s);
     *over = x.over;
     *n = bad ? 0 : x.n;
     return bad;

@@ -107,6 +107,7 @@ static struct hop *hop_get(struct ready *r, const struct q_due *d)
     crowd_init(&h->crowd, OF_HOP, HOP_ITEMS);
     h->name = xstrndup(name.p, name.n);
     h->local = d->local || d->tell;
+    h->quiet = rt_now();
     list_init(&h->dock_link);
     list_init(&h->lines);
     list_init(&h->waiting);
@@ -571,7 +572,7 @@ static void undo_start(struct ready *r, struct item *it)
     else r->nslow--, l->share->slow--;
     list_remove(&it->link);
     it->pace = WAITS;
-    l->hop->under_way--;
+    if (--l->hop->under_way == 0) l->hop->quiet = rt_now();
     l->under_way--;
     share_stir(r, l->share);
     hop_stir(r, l->hop);
@@ -713,6 +714,29 @@ struct slice ready_why(struct ready *r, const struct q_due *d, struct arena *a)
     if (l->where == READY && !node_has_place(r, l->stream))
         return with_since(a, SL("as many deliveries are under way as this node may have"), l->since, 0);
     return it ? SL("its turn comes now") : SL("others of the same sender and domain come before it");
+}
+
+const char *ready_watch(struct ready *r, int64_t quiet, struct arena *a, struct slice *why, size_t *n)
+{
+    struct map_iter it = {0};
+    int64_t now = rt_now();
+    while (map_next(&r->hops, &it)) {
+        struct hop *h = it.value;
+        if (!h->crowd.n || h->under_way || now - h->quiet < quiet || (h->told && now - h->told < quiet))
+            continue;
+        LIST_EACH(struct line, l, &h->lines, hop_link)
+        {
+            struct item *first = CONTAINER_OF(l->items.next, struct item, link);
+            if (list_empty(&l->items)) continue;
+            struct q_due d = l->like;
+            d.id = first->id, d.g = first->g;
+            *why = ready_why(r, &d, a);
+            *n = h->crowd.n;
+            h->told = now;
+            return h->name;
+        }
+    }
+    return NULL;
 }
 
 void ready_free(struct ready *r)

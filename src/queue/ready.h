@@ -49,6 +49,7 @@ struct hop {
     struct dock *dock;
     struct link dock_link, lines;
     size_t under_way;
+    int64_t quiet, told; /* rt_now(): since when nothing is under way; when the log was told of that */
     struct link waiting; /* lines, for the first delivery to find the site, or for one of an account to end */
 };
 enum where { NOWHERE, READY, AT_DOCK, AT_HOP, AT_SHARE, AT_REST };
@@ -112,6 +113,10 @@ int64_t ready_tick(struct ready *r);
 struct item *ready_find(const struct ready *r, const struct letter_id *id, uint32_t g);
 /* Why a group that is due is not under way, in a sentence. */
 struct slice ready_why(struct ready *r, const struct q_due *d, struct arena *a);
+
+/* The next hop that has had letters in memory and no attempt for `quiet` ns, and was not named for as long;
+ * its name and the reason. NULL: none. */
+const char *ready_watch(struct ready *r, int64_t quiet, struct arena *a, struct slice *why, size_t *n);
 
 /* ---- for who reads what was left on the disk ---- */
 

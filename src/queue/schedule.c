@@ -18,7 +18,8 @@ struct schedule {
     struct waitq news, end;
     struct group fibers, scheduler;
 };
-enum { AGES_AT_ONCE = 100, DAY_S = 86400 };
+enum { AGES_AT_ONCE = 100, DAY_S = 86400, NAMED_AT_ONCE = 20 };
+#define QUIET_FOR (3600 * RT_S)
 #define AGES_EVERY (30 * RT_S)
 #define TURN_AT_LEAST (5 * RT_MS)
 
@@ -231,6 +232,23 @@ static void look_at_ages(struct schedule *x, struct shard *s, struct slice from,
     ar_free(&a);
 }
 
+/* Names each next hop whose letters are due and not tried for long, with the reason. */
+static void watch(struct schedule *x)
+{
+    struct slice why;
+    const char *hop;
+    size_t n;
+    for (int i = 0; i < NAMED_AT_ONCE; i++) {
+        struct arena a = {0};
+        hop = ready_watch(&x->ready, QUIET_FOR, &a, &why, &n);
+        if (hop)
+            log_warn("queue", "%zu letters to %s are due and were not tried for an hour: %.*s", n, hop,
+                     SLF(why));
+        ar_free(&a);
+        if (!hop) return;
+    }
+}
+
 /* Whatever keeps a letter, its age is judged. A time later than any was written by a clock that was wrong. */
 static void ager(void *arg)
 {
@@ -245,6 +263,7 @@ static void ager(void *arg)
             ar_free(&a);
             fiber_breathe();
         }
+        watch(x);
         int64_t before = deadline_narrow(DEADLINE_IN(AGES_EVERY));
         int e = waitq_wait(&x->end);
         deadline_restore(before);
