@@ -108,7 +108,6 @@ static void open_preflight(struct core *core)
     struct ip seen[LISTEN_MAX];
     struct preflight_gate_conf pc = {
         .dns = core->dns,
-        .trace = core->store->trace,
         .signing = core->signing,
         .helo = core->conf->hostname,
         .policy = core->conf->preflight,

@@ -52,7 +52,8 @@ static void preflight(struct intake_letter *l)
     enum intake_origin o = l->from.origin;
     if (!l->in->preflight || (o != INTAKE_USER && o != INTAKE_PROGRAM)) return;
     if (!letter_leaves(&(struct letter){.rcpt = l->rcpt, .nrcpt = l->nrcpt})) return;
-    int e = preflight_gate(l->in->preflight, &l->a, &l->id, l->sender, &l->parsed, &l->hold);
+    int e =
+        preflight_gate(l->in->preflight, &l->a, &l->id, l->sender, &l->parsed, &l->hold, &l->preflight_found);
     if (e == ERR_DENIED) intake_refuse(l, e, 550, "5.7.1", "%s", err_text(e));
     else if (e) intake_fail(l, e, "The letter cannot be checked");
 }
@@ -141,6 +142,7 @@ static struct letter letter_of(struct intake_letter *l, uint32_t skip, size_t he
 static int commit(struct intake_letter *l)
 {
     struct buf prefix = BUF_INIT, origin = BUF_INIT;
+    struct trace_event events[TRACE_TOGETHER_MAX];
     uint32_t skip;
     int64_t now = rt_wall_seconds();
     put_prefix(l, now, &prefix, &skip);
@@ -148,7 +150,8 @@ static int commit(struct intake_letter *l)
     int e = letter_origin(&origin, &to);
     if (!e) e = body_finish(&l->body, buf_slice(&prefix), buf_slice(&origin), &to.body);
     if (!e) {
-        intake_note_received(l);
+        to.nevents = intake_events(l, events);
+        to.events = events;
         e = accept_letter(l->in->queue, &to);
     }
     if (!e) intake_report_take(l, &to.body);

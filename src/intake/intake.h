@@ -127,7 +127,8 @@ struct intake_letter {
     struct slice sealed_for; /* the domain, once it is sealed */
     struct slice hold;       /* why it may not leave for now, or empty */
     struct mailauth_verdict verdict;
-    bool judged, told;             /* the verdict is there; it is in the trace */
+    bool judged;                   /* the verdict is there */
+    struct slice preflight_found;  /* what strict receivers would say, or empty */
     struct intake_refusal refusal; /* the first one; certain while the letter still arrives */
     unsigned unwritten;            /* refusals that left no trace, of all letters: there were too many */
 };

@@ -46,7 +46,8 @@ void intake_report_note(struct intake_letter *l); /* counts it for DMARC's aggre
 void intake_report_take(struct intake_letter *l, const struct body_ref *body);
 
 /* ---- notes.c: what the trace says of it ---- */
-void intake_note_received(struct intake_letter *l); /* it is about to be committed */
+/* What there is to tell when it is taken, for accept_letter(); how many. Texts in l->a. */
+size_t intake_events(struct intake_letter *l, struct trace_event e[TRACE_TOGETHER_MAX]);
 /* who: the recipient that was refused; empty: the letter was. */
 void intake_note_refused(struct intake_letter *l, struct slice who, const struct intake_refusal *r);
 void intake_note_unknown(struct intake_letter *l);

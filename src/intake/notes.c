@@ -6,8 +6,12 @@ static void index_letter(struct intake_letter *l)
     trace_index(l->in->store->trace, &l->id, l->message_id, l->sender, l->said, l->nsaid);
 }
 
+/* A stranger's letter by mailauth, one of our own by preflight. */
+static bool was_checked(const struct intake_letter *l) { return l->judged || l->preflight_found.n; }
+
 static struct slice checked_sentence(struct intake_letter *l)
 {
+    if (!l->judged) return l->preflight_found;
     const struct mailauth_verdict *v = &l->verdict;
     return ar_printf(&l->a, "%s: %.*s", mailauth_disposition_name(v->disposition), SLF(v->sentence));
 }
@@ -47,21 +51,19 @@ static struct slice signed_sentence(struct intake_letter *l)
     return ar_printf(&l->a, "signed with DKIM for %.*s", SLF(l->from_domain));
 }
 
-void intake_note_received(struct intake_letter *l)
+size_t intake_events(struct intake_letter *l, struct trace_event e[TRACE_TOGETHER_MAX])
 {
-    struct trace_event e[TRACE_TOGETHER_MAX];
     size_t n = 0;
     e[n++] = (struct trace_event){
         .id = l->id, .kind = TRACE_RECEIVED, .sentence = received_sentence(l), .session = l->from.session};
-    if (l->judged)
+    if (was_checked(l))
         e[n++] = (struct trace_event){.id = l->id, .kind = TRACE_CHECKED, .sentence = checked_sentence(l)};
     if (l->edits || l->lines.mended)
         e[n++] =
             (struct trace_event){.id = l->id, .kind = TRACE_REWRITTEN, .sentence = rewritten_sentence(l)};
     if (l->signatures.n || l->sealed_for.n)
         e[n++] = (struct trace_event){.id = l->id, .kind = TRACE_SIGNED, .sentence = signed_sentence(l)};
-    trace_add_together(l->in->store->trace, e, n);
-    l->told = true;
+    return n;
 }
 
 void intake_note_refused(struct intake_letter *l, struct slice who, const struct intake_refusal *r)
@@ -74,7 +76,7 @@ void intake_note_refused(struct intake_letter *l, struct slice who, const struct
     }
     if (who.n) trace_index(s, &l->id, SL(""), l->sender, &who, 1);
     else index_letter(l);
-    if (l->judged && !l->told)
+    if (was_checked(l))
         trace_add(s,
                   &(struct trace_event){.id = l->id, .kind = TRACE_CHECKED, .sentence = checked_sentence(l)});
     struct slice sentence = ar_printf(&l->a, "refused to %.*s, sender <%.*s>: %d %s %.*s", SLF(from),

@@ -95,6 +95,7 @@ static bool txn_apply(struct kv *kv, struct txn *t)
 static void group_commit(struct kv *kv, struct txn **in, size_t n)
 {
     int rc = kv_commit(kv);
+    kv_tx_said(kv, rc == 0);
     for (size_t i = 0; rc && i < n; i++) txn_fail(in[i], rc);
     lock_take(&kv->lock);
     kv->stats.transactions += n;
@@ -264,6 +265,7 @@ static void committer_free(struct kv *kv)
     ar_free(&kv->scratch);
     buf_free(&kv->notes);
     buf_free(&kv->draining);
+    buf_free(&kv->said);
     free(kv->undo);
     kv_watches_free(kv);
 }

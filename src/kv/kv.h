@@ -57,6 +57,11 @@ void kv_tx_del(struct kv_tx *tx, struct slice key);
  * read: whoever tells knows a key that nobody else writes. Sticky errors as put's; at most 4 MiB, counted
  * apart. */
 void kv_tx_note(struct kv_tx *tx, struct slice object, struct slice key, const struct buf *record);
+/* Once the transaction is durable, and only then, say() gets a copy of these bytes, on the committer's
+ * thread: what is to be heard of once, however often the transaction runs (a line of the log). It must not
+ * block for long. */
+typedef void kv_say(struct slice data);
+void kv_tx_say(struct kv_tx *tx, kv_say *say, struct slice data);
 /* Keys in [from, to) ascending; to empty = to the end of the object. visit gets
  * slices valid during the call; non-zero stops the scan and is returned. visit
  * may put and del (whether the scan sees that is not defined). Other errors are sticky. */

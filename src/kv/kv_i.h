@@ -97,6 +97,8 @@ struct kv {
     size_t erased_before; /* ranges of the batch that are not this transaction's */
     struct kv_undo *undo;
     size_t nundo, undo_cap;
+    struct buf said; /* struct said and its bytes, of the group */
+    size_t said_before;
     struct buf draining;
     uint64_t number; /* of the last group that is durable; see commit.c */
     bool broken;     /* a write failed: nothing is written before the engine is open again */
@@ -145,6 +147,8 @@ void kv_users_wait(struct kv_users *u); /* SUSPENDS until there is none; no new 
 /* tx.c. Takes back, or keeps for good, what was changed since the last kv_tx_keep(). */
 void kv_tx_undo(struct kv *kv);
 void kv_tx_keep(struct kv *kv);
+/* Says what the group's transactions had to say, when they are durable; else forgets it. */
+void kv_tx_said(struct kv *kv, bool durable);
 
 /* After the engine is open: checks or writes the format record, starts the
  * committer. On failure the engine is closed. BLOCKS. */

@@ -854,6 +854,41 @@ TEST(faults_end_as_they_say)
     ar_free(&s.a);
 }
 
+static int times_said;
+
+static void say(struct slice data)
+{
+    CHECK_SL(data, "done");
+    times_said++;
+}
+
+static int say_something(struct kv_tx *tx, void *result)
+{
+    kv_tx_put(tx, SL("k"), SL("v"));
+    kv_tx_say(tx, say, SL("done"));
+    return *(int *)result;
+}
+
+TEST(what_a_transaction_has_to_say_is_said_once_and_only_when_it_is_done)
+{
+    static const struct {
+        int result, fault, said;
+    } cases[] = {
+        {0, KV_FAULT_NONE, 1}, {0, KV_FAULT_RERUN, 1}, {ERR_STATE, KV_FAULT_NONE, 0}, {0, KV_FAULT_FULL, 0}};
+    struct suite s = {.engine = "mem"};
+    ar_init(&s.a, 0);
+    REQUIRE(kv_mem_open(&s.kv, NULL) == 0);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        int result = cases[i].result;
+        times_said = 0;
+        kv_mem_inject(s.kv, (enum kv_fault)cases[i].fault, 1);
+        (void)!kv_transact(s.kv, SL("o"), say_something, &result);
+        CHECK_INT(times_said, cases[i].said);
+    }
+    kv_close(&s.kv);
+    ar_free(&s.a);
+}
+
 /* On kv_mem with a log and without: the store is there again after each of these. */
 static void each_memory(void (*body)(struct suite *s))
 {

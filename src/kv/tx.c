@@ -250,10 +250,38 @@ void kv_tx_undo(struct kv *kv)
         u->node->kind = u->kind;
     }
     kv->batch.nerased = kv->erased_before;
+    kv->said.n = kv->said_before;
 }
 
 void kv_tx_keep(struct kv *kv)
 {
     kv->nundo = 0;
     kv->erased_before = kv->batch.nerased;
+    kv->said_before = kv->said.n;
+}
+
+/* ---- what is said when it is durable ---- */
+
+struct said {
+    kv_say *say;
+    size_t n;
+};
+
+void kv_tx_say(struct kv_tx *tx, kv_say *say, struct slice data)
+{
+    struct said x = {say, data.n};
+    if (tx->error) return;
+    buf_bytes(&tx->kv->said, &x, sizeof x);
+    buf_put(&tx->kv->said, data);
+}
+
+void kv_tx_said(struct kv *kv, bool durable)
+{
+    struct said x;
+    for (struct slice s = buf_slice(&kv->said); durable && s.n; s = sl_from(s, sizeof x + x.n)) {
+        memcpy(&x, s.p, sizeof x);
+        x.say(sl_sub(s, sizeof x, sizeof x + x.n));
+    }
+    buf_clear(&kv->said);
+    kv->said_before = 0;
 }

@@ -65,28 +65,27 @@ static int look(struct preflight_gate *g, struct arena *a, struct slice sender, 
 }
 
 /* For the operator. The log hears of it when it was found out, not again for each letter. */
-static void tell(struct preflight_gate *g, const struct letter_id *id, const struct preflight_result *r,
-                 struct slice sentence)
+static struct slice tell(struct arena *a, const struct letter_id *id, const struct preflight_result *r,
+                         struct slice sentence)
 {
     const char *publish = r->line.n ? "; publish: " : "";
-    trace_addf(g->conf.trace, id, TRACE_CHECKED, SL(""),
-               "preflight: strict receivers would refuse it: %.*s%s%.*s", SLF(sentence), publish,
-               SLF(r->line));
     if (!r->remembered)
         log_warn("preflight", "letters like %s will be refused by strict receivers: %.*s%s%.*s", id->s,
                  SLF(sentence), publish, SLF(r->line));
+    return ar_printf(a, "preflight: strict receivers would refuse it: %.*s%s%.*s", SLF(sentence), publish,
+                     SLF(r->line));
 }
 
 int preflight_gate(struct preflight_gate *g, struct arena *a, const struct letter_id *id, struct slice sender,
-                   const struct mail_head *head, struct slice *hold)
+                   const struct mail_head *head, struct slice *hold, struct slice *found)
 {
     struct preflight_result r;
-    *hold = (struct slice){0};
+    *hold = *found = (struct slice){0};
     if (g->conf.policy == PREFLIGHT_OFF) return 0;
     int e = look(g, a, sender, head, &r);
     if (e || r.verdict != PREFLIGHT_WRONG) return e;
     struct slice sentence = printable(a, r.sentence, SENTENCE_MAX);
-    tell(g, id, &r, sentence);
+    *found = tell(a, id, &r, sentence);
     if (g->conf.policy == PREFLIGHT_HOLD)
         *hold = ar_printf(a, "strict receivers would refuse it: %.*s", SLF(sentence));
     if (g->conf.policy != PREFLIGHT_REFUSE) return 0;

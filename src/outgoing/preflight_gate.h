@@ -7,7 +7,7 @@
 #include "dns/dns.h"
 #include "mail/head.h"
 #include "signing.h"
-#include "trace/trace.h"
+#include "trace/letter_id.h"
 
 enum preflight_policy { PREFLIGHT_WARN, PREFLIGHT_HOLD, PREFLIGHT_REFUSE, PREFLIGHT_OFF };
 
@@ -15,7 +15,6 @@ enum { PREFLIGHT_GATE_SECONDS = 10 }; /* a submitter waits for it: what is not k
 
 struct preflight_gate_conf { /* all borrowed */
     struct dns *dns;
-    struct trace *trace;
     struct signing *signing;
     struct slice helo; /* the name that we greet with */
     struct ip source;  /* the address that letters leave from; family 0: not known */
@@ -26,9 +25,10 @@ struct preflight_gate *preflight_gate_new(const struct preflight_gate_conf *conf
 void preflight_gate_free(struct preflight_gate **g);
 
 /* For a letter with a recipient that is not here: its return path local@domain (empty: null) and
- * its header section. 0: it may go; *hold is then empty or the sentence why it has to wait (in the
- * arena). ERR_DENIED: refuse it with 550 5.7.1 and err_text(). ERR_CANCELED, and the errors of the
- * directory. The findings are traced and logged. SUSPENDS at most PREFLIGHT_GATE_SECONDS, mostly not
- * at all (the findings are kept for minutes). */
+ * its header section. 0: it may go; *hold is then empty or the sentence why it has to wait. *found: the
+ * sentence for the trace, or empty. Both in the arena. ERR_DENIED: refuse it with 550 5.7.1 and err_text().
+ * ERR_CANCELED, and the errors of the directory. New findings are logged. SUSPENDS at most
+ * PREFLIGHT_GATE_SECONDS, mostly not at all (the findings are kept for minutes). */
 MUST_CHECK int preflight_gate(struct preflight_gate *g, struct arena *a, const struct letter_id *id,
-                              struct slice sender, const struct mail_head *head, struct slice *hold);
+                              struct slice sender, const struct mail_head *head, struct slice *hold,
+                              struct slice *found);

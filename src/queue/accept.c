@@ -102,6 +102,7 @@ static void tell_queued(struct kv_tx *tx, struct arena *a, const struct acceptin
     struct trace *t = x->q->store->trace;
     const struct letter *l = x->l;
     struct slice wants = letter_wants_text(a, &l->wants);
+    trace_tx_add_together(t, tx, l->events, l->nevents);
     trace_tx_addf(t, tx, &l->id, TRACE_QUEUED, SL(""), "queued for %zu recipient%s in %u group%s%s%.*s",
                   l->nrcpt, l->nrcpt == 1 ? "" : "s", x->groups, x->groups == 1 ? "" : "s",
                   wants.n ? "; asked for: " : "", SLF(wants));
@@ -193,6 +194,7 @@ static int tell_delivered(struct kv_tx *tx, void *arg)
     const struct delivering *x = arg;
     struct arena a = {0};
     const struct last_hop *d = &x->d;
+    trace_tx_add_together(x->trace, tx, d->letter->events, d->letter->nevents);
     trace_tx_addf(x->trace, tx, &d->letter->id, TRACE_DELIVERED, d->address, "delivered to %.*s, %s",
                   SLF(d->address), d->where);
     index_letter(x->trace, tx, &a, d->letter);

@@ -52,7 +52,9 @@ struct letter {
     struct slice message_id, subject; /* for trace and lists, from letter_fields(); may be empty */
     struct slice ret, envid;          /* RFC 3461 */
     struct letter_wants wants;
-    struct slice signed_for; /* the domain of ours whose keys signed it, in A-labels; or empty */
+    struct slice signed_for;          /* the domain of ours whose keys signed it, in A-labels; or empty */
+    const struct trace_event *events; /* of its way in: written with the transaction that takes it */
+    size_t nevents;                   /* at most TRACE_TOGETHER_MAX */
     struct slice hold; /* not empty: its remote recipients wait for an operator; a sentence that says why */
 };
 /* What the letter's rows keep of its header section: the Message-ID, and the Subject decoded and cut

@@ -105,11 +105,34 @@ static void put_event(struct buf *b, const struct trace_event *e)
     rec_opt(b, 's', utf8_cut(e->sentence, TEXT_MAX));
 }
 
-/* A transaction that is run again tells the log again. */
-static void tell(const struct trace_event *e)
+struct told {
+    enum trace_kind kind;
+    struct letter_id id;
+    size_t who, session, sentence; /* bytes, behind this in this order */
+};
+
+static void say(struct slice data)
 {
-    LOG_EVENT(LOG_INFO, "letter", {"event", sl_cstr(trace_word(e->kind))}, {"id", sl_cstr(e->id.s)},
-              {"to", e->who}, {"session", sl_cstr(e->session ? e->session : "")}, {"why", e->sentence});
+    struct told x;
+    memcpy(&x, data.p, sizeof x);
+    struct slice who = sl_sub(data, sizeof x, sizeof x + x.who), rest = sl_from(data, sizeof x + x.who);
+    LOG_EVENT(LOG_INFO, "letter", {"event", sl_cstr(trace_word(x.kind))}, {"id", sl_cstr(x.id.s)},
+              {"to", who}, {"session", sl_sub(rest, 0, x.session)}, {"why", sl_from(rest, x.session)});
+}
+
+/* A transaction may run again, or come to nothing: what it did is told when it is durable. */
+static void tell(struct kv_tx *tx, const struct trace_event *e)
+{
+    struct slice session = sl_cstr(e->session ? e->session : "");
+    struct told x = {e->kind, e->id, e->who.n, session.n, e->sentence.n};
+    struct buf b = BUF_INIT;
+    buf_bytes(&b, &x, sizeof x);
+    buf_put(&b, e->who);
+    buf_put(&b, session);
+    buf_put(&b, e->sentence);
+    if (tx) kv_tx_say(tx, say, buf_slice(&b));
+    else say(buf_slice(&b));
+    buf_free(&b);
 }
 
 /* With the transaction when there is one, else as a note. */
@@ -135,11 +158,14 @@ static void add(struct trace *t, struct kv_tx *tx, const struct trace_event *e, 
     if (n == 1 && e->data.n <= KV_VALUE_MAX - 3 * TEXT_MAX) rec_opt(&b, 'd', e->data);
     ASSERT(n >= 1 && n <= TRACE_TOGETHER_MAX); /* these fit, however long their texts */
     put_row(t, tx, letter_object(&e->id, object), event_key(&e->id, time, serial, key), &b);
-    for (size_t i = 0; i < n; i++) tell(&e[i]);
+    for (size_t i = 0; i < n; i++) tell(tx, &e[i]);
     buf_free(&b);
 }
 
-void trace_add_together(struct trace *t, const struct trace_event *e, size_t n) { add(t, NULL, e, n); }
+void trace_tx_add_together(struct trace *t, struct kv_tx *tx, const struct trace_event *e, size_t n)
+{
+    if (n) add(t, tx, e, n);
+}
 
 void trace_add(struct trace *t, const struct trace_event *e) { add(t, NULL, e, 1); }
 

@@ -46,15 +46,16 @@ struct trace_event {
 };
 /* Each event is a line of the log as well (log_event): event, id, to, session, why. Does not suspend. */
 void trace_add(struct trace *t, const struct trace_event *e);
-/* n events of one letter that come together, TRACE_TOGETHER_MAX at most: one row instead of one each, with
- * the id and time of the first. */
 enum { TRACE_TOGETHER_MAX = 4 };
-void trace_add_together(struct trace *t, const struct trace_event *e, size_t n);
 void trace_addf(struct trace *t, const struct letter_id *id, enum trace_kind kind, struct slice who,
                 const char *fmt, ...) PRINTF_LIKE(5, 6);
-/* From within a transaction: the event is made with its changes, or not at all, and never dropped. */
+/* From within a transaction: the event is made with its changes, or not at all, and never dropped; the log
+ * hears of it once, when it is durable. */
 void trace_tx_addf(struct trace *t, struct kv_tx *tx, const struct letter_id *id, enum trace_kind kind,
                    struct slice who, const char *fmt, ...) PRINTF_LIKE(6, 7);
+/* n events of one letter that come together, at most TRACE_TOGETHER_MAX (0: none): one row instead of one
+ * each, with the id and time of the first. */
+void trace_tx_add_together(struct trace *t, struct kv_tx *tx, const struct trace_event *e, size_t n);
 /* Makes the letter findable by these. Any may be empty. Addresses compare without case. */
 void trace_index(struct trace *t, const struct letter_id *id, struct slice message_id, struct slice sender,
                  const struct slice *recipient, size_t n);

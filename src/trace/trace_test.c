@@ -60,6 +60,24 @@ TEST(a_letters_events_come_in_order)
     fixture_end(&f);
 }
 
+struct together {
+    struct trace *t;
+    const struct trace_event *e;
+    size_t n;
+};
+
+static int put_together(struct kv_tx *tx, void *arg)
+{
+    struct together *x = arg;
+    trace_tx_add_together(x->t, tx, x->e, x->n);
+    return 0;
+}
+
+static void add_together(struct fixture *f, const struct trace_event *e, size_t n)
+{
+    CHECK_OK(kv_transact(f->kv, SL("q:00"), put_together, &(struct together){f->t, e, n}));
+}
+
 TEST(events_that_come_together_share_a_row)
 {
     struct fixture f;
@@ -76,8 +94,8 @@ TEST(events_that_come_together_share_a_row)
         {.id = id, .kind = TRACE_REWRITTEN},
         {.id = id, .kind = TRACE_SIGNED, .who = sl(text, sizeof text), .sentence = sl(text, sizeof text)},
     };
-    trace_add_together(f.t, four, 4);
-    for (int i = 0; i < 20; i++) trace_add_together(f.t, four, 2);
+    add_together(&f, four, 4);
+    for (int i = 0; i < 20; i++) add_together(&f, four, 2);
     trace_addf(f.t, &id, TRACE_DELIVERED, SL(""), "last");
     CHECK_OK(trace_read(f.t, &id, &f.a, &e, &n));
     REQUIRE(n == 4 + 40 + 1);
