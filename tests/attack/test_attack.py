@@ -15,13 +15,15 @@ import world as w  # noqa: E402
 
 STRANGER = "127.200.0.9"  # the host itself, 127.0.0.1, has no share of its own
 MEMORY_KB = 200 * 1024
+SIGNATURES = 8
 
 
 @pytest.fixture
 def home(tmp_path):
     world = w.World(tmp_path)
     made = world.home("one.test", accounts=["alice", "bob"])
-    world.publish(extra="good.test. IN TXT \"v=spf1 +all\"\ngood.test. IN MX 0 .\n")
+    silent = "".join(f";! timeout s{n}._domainkey.silent.test\n" for n in range(SIGNATURES))
+    world.publish(extra="good.test. IN TXT \"v=spf1 +all\"\ngood.test. IN MX 0 .\n" + silent)
     yield made.start()
     world.close()
 
@@ -105,6 +107,33 @@ def fields_without_end(home, stop):
             time.sleep(0.2)
 
 
+def silent_signatures(home, stop):
+    """Each letter bears signatures of domains about which the DNS never says anything."""
+    fields = "".join(f"DKIM-Signature: v=1; a=rsa-sha256; d=silent.test; s=s{n}; h=from; b=AAAA;\r\n"
+                     " bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\r\n" for n in range(SIGNATURES))
+    with dial(home, 25) as s:
+        s.settimeout(40)
+        s.sendall(b"EHLO a.test\r\nMAIL FROM:<a@good.test>\r\nRCPT TO:<bob@one.test>\r\nDATA\r\n")
+        while b"354" not in s.recv(4096):
+            pass
+        s.sendall((fields + "From: a@good.test\r\n\r\n.\r\n").encode())
+        while not stop.is_set() and s.recv(4096):
+            pass
+
+
+def large_letters(home, stop):
+    """Large header sections, and a body that does not end."""
+    field = b"X-Field: " + b"x" * 110 + b"\r\n"
+    with dial(home, 25) as s:
+        s.sendall(b"EHLO a.test\r\nMAIL FROM:<a@good.test>\r\nRCPT TO:<bob@one.test>\r\nDATA\r\n")
+        while b"354" not in s.recv(4096):
+            pass
+        s.sendall(field * 1900 + b"From: a@good.test\r\n\r\n" + b"x" * 70 + b"\r\n")
+        while not stop.is_set():
+            s.sendall(b"x" * 70 + b"\r\n")
+            time.sleep(0.1)
+
+
 def guesses(home, stop):
     context = w.insecure_tls()
     with context.wrap_socket(dial_raw(home, 993)) as s:
@@ -162,7 +191,7 @@ def absurd_chunk(home, stop):
     (flood(143, b"a NOOP\r\n"), 4), (flood(110, b"CAPA\r\n"), 4),
     (flood(25, b"EHLO a.test\r\nMAIL FROM:<a@good.test>\r\nRSET\r\n"), 4),
     (absurd_chunk, 4), (fields_without_end, 40), (guesses, 20),
-    (guesses_from_everywhere, 400), (probes, 20), (places, 2),
+    (guesses_from_everywhere, 120), (silent_signatures, 20), (large_letters, 45), (probes, 20), (places, 2),
 ], ids=lambda v: getattr(v, "__name__", str(v)))
 def test_a_stranger_takes_no_more_than_a_share(home, attacker, threads):
     Attack(home, attacker, threads).measure()
