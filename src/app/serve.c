@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "command/control.h"
 #include "core/home.h"
 #include "crypto/cert.h"
@@ -44,7 +45,7 @@ static const struct {
 enum { KEPT_FILES = 512, KEPT_DIALS = 128, LEAST_CONNECTIONS = 32 };
 enum { DOORS_MAX = COUNT_OF(services) * LISTEN_MAX + 2 };
 static const int64_t stop_grace = 20 * RT_S, sweep_every = 300 * RT_S, reports_every = 600 * RT_S,
-                     certificate_every = 86400 * RT_S, images_every = 60 * RT_S;
+                     certificate_every = 86400 * RT_S, memory_every = 10 * RT_S, images_every = 60 * RT_S;
 /* Of the directory each time; of accounts each tenth time, so that none is older than 15 minutes. */
 enum { IMAGES_ALL_EACH = 10 };
 
@@ -81,14 +82,16 @@ struct visit { /* one accepted connection */
 static void turn_away(struct visit *v, int e)
 {
     static const char *const words[] = {
-        [SERVICE_MX] = "421 4.7.0 %s\r\n", [SERVICE_SUBMISSION] = "421 4.7.0 %s\r\n",
-        [SERVICE_IMAP] = "* BYE %s\r\n",   [SERVICE_POP3] = "-ERR [SYS/TEMP] %s\r\n",
+        [SERVICE_MX] = "421 ",     [SERVICE_SUBMISSION] = "421 ",
+        [SERVICE_IMAP] = "* BYE ", [SERVICE_POP3] = "-ERR [SYS/TEMP] ",
         [SERVICE_CONTROL] = NULL,
     };
     char peer[IP_TEXT_MAX];
+    bool smtp = v->service == SERVICE_MX || v->service == SERVICE_SUBMISSION;
+    const char *code = !smtp ? "" : e == ERR_BUSY ? "4.3.2 " : "4.7.0 ";
     if ((size_t)v->service < COUNT_OF(words) && words[v->service])
-        conn_printf(v->c, words[v->service], err_text(e));
-    log_warn("serve", "turned %s away: %s", ip_format(&v->guard.ip, peer), err_text(e));
+        conn_printf(v->c, "%s%s%s\r\n", words[v->service], code, err_text(e));
+    log_warn("serve", "turned %s away: %s", ip_format(&conn_peer(v->c)->ip, peer), err_text(e));
     conn_close(&v->c);
 }
 
@@ -129,7 +132,10 @@ static void visit_fiber(void *arg)
         return;
     }
     if (v->service < SERVICE_CONTROL)
-        e = guard_enter(v->s->node->core.guard, &v->guard, &conn_peer(v->c)->ip, door);
+        e = memory_over()
+                ? err_set(ERR_BUSY,
+                          "there is no memory to spare for a session at this moment; try again later")
+                : guard_enter(v->s->node->core.guard, &v->guard, &conn_peer(v->c)->ip, door);
     if (!e) run_session(v);
     else turn_away(v, e);
 }
@@ -333,6 +339,18 @@ static void images_fiber(void *arg)
     }
 }
 
+static int give_back(void *arg)
+{
+    (void)arg;
+    memory_give_back();
+    return 0;
+}
+
+static void memory_fiber(void *arg)
+{
+    while (fiber_sleep(memory_every) == 0) (void)offload_on(POOL_CARE, give_back, arg);
+}
+
 static void reload(struct node *n)
 {
     struct slice certificate, key;
@@ -393,6 +411,7 @@ int serve(struct node *n, bool control, void (*ready)(void *), void *arg)
     if (!e) e = group_go(&care, "images", images_fiber, &n->core);
     if (!e) e = group_go(&care, "certificate", certificate_fiber, &n->core);
     if (!e) e = group_go(&care, "reports", reports_fiber, &n->core);
+    if (!e) e = group_go(&care, "memory", memory_fiber, NULL);
     if (!e) {
         ready(arg);
         wait_for_end(n);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/memory.h"
 #include "base/test.h"
 #include "base/text.h"
 #include "session_sim.h"
@@ -86,11 +87,13 @@ struct world {
     struct sim_node *host, *peer;
     struct server server;
     int64_t now;
+    size_t memory;
 };
 
 static void world_make(struct world *w)
 {
-    *w = (struct world){.s = sim_new(1)};
+    *w = (struct world){.memory = memory_used()};
+    w->s = sim_new(1);
     w->host = sim_node(w->s, "mail.one.test", "127.0.0.2,198.51.100.2");
     w->peer = sim_node(w->s, "stranger.test", "203.0.113.9");
     server_configure(&w->server);
@@ -115,6 +118,8 @@ static void world_end(struct world *w)
     sim_run(w->s, w->now + 2400 * RT_S);
     CHECK(!sim_node_running(w->host));
     sim_free(&w->s);
+    memory_set_budget(0);
+    CHECK_INT(memory_used(), w->memory); /* what is counted is given back to the byte */
 }
 
 static void peer_does(struct world *w, int (*fn)(void *), void *arg)
@@ -395,4 +400,88 @@ TEST(a_session_of_hostile_bytes_is_the_same_each_time)
         else CHECK_INT(digest, first[k]);
     }
     CHECK(session_play(SESSION_POP3_IN, SL("RETR 2\r\nQUIT\r\n")) != first[3]);
+}
+
+/* ---- memory ---- */
+
+enum { HOARDERS = 45, FIELDS = 1800 };
+
+/* A letter whose header section is as large as it may be, and whose end does not come. */
+static int hoarder_main(void *arg)
+{
+    struct conn *c;
+    struct endpoint at = {.port = SMTP};
+    (void)arg;
+    ip_parse(SL("198.51.100.2"), &at.ip);
+    if (conn_dial(&c, &at, NULL)) return 1;
+    conn_puts(c, "EHLO a.test\r\nMAIL FROM:<a@elsewhere.test>\r\nRCPT TO:<bob@one.test>\r\nDATA\r\n");
+    for (int i = 0; i < FIELDS; i++) conn_printf(c, "X-%d: %0120d\r\n", i, i);
+    conn_puts(c, "From: a@elsewhere.test\r\n\r\nx");
+    int e = conn_flush(c);
+    if (!e) e = fiber_sleep(100 * RT_S);
+    conn_close(&c);
+    return 0;
+}
+
+struct modest { /* somebody who was here before */
+    bool refused, taken;
+};
+
+static bool hears(struct conn *c, const char *what)
+{
+    struct slice line;
+    while (conn_read_line(c, 1000, &line) == 0) {
+        if (sl_find(line, sl_cstr(what)) != SL_NONE) return true;
+        if (sl_starts(line, SL("4")) || sl_starts(line, SL("5"))) return false;
+    }
+    return false;
+}
+
+static int modest_main(void *arg)
+{
+    struct modest *x = arg;
+    struct conn *c;
+    struct endpoint at = {.port = SMTP};
+    ip_parse(SL("198.51.100.2"), &at.ip);
+    if (conn_dial(&c, &at, NULL)) return 1;
+    conn_puts(c, "EHLO b.test\r\n");
+    CHECK(hears(c, "250 "));
+    CHECK_OK(fiber_sleep(60 * RT_S));
+    conn_puts(c, "MAIL FROM:<b@elsewhere.test>\r\n");
+    x->refused = !hears(c, "250") && !conn_error(c);
+    CHECK_OK(fiber_sleep(120 * RT_S));
+    conn_puts(c, "MAIL FROM:<b@elsewhere.test>\r\n");
+    x->taken = hears(c, "250 ");
+    conn_close(&c);
+    return 0;
+}
+
+TEST(above_the_budget_of_memory_new_letters_and_sessions_wait_outside)
+{
+    struct world w;
+    struct modest modest = {0};
+    struct crowd crowd = {0};
+    int64_t took = INT64_MAX;
+    world_make(&w);
+    w.server.conf.index_cache = 1 << 20;
+    w.server.conf.memory = w.server.conf.index_cache + CONFIG_MEMORY_LEAST;
+    world_boot(&w);
+    struct sim_node *good = sim_node(w.s, "good.test", "203.0.113.10"),
+                    *late = sim_node(w.s, "late.test", "203.0.113.11");
+    sim_node_start(good, modest_main, &modest);
+    w.now = sim_run(w.s, w.now + RT_S);
+    CHECK(!memory_over());
+    for (int i = 0; i < HOARDERS; i++) sim_node_start(w.peer, hoarder_main, NULL);
+    w.now = sim_run(w.s, w.now + 50 * RT_S);
+    CHECK(memory_over());
+    CHECK(memory_used() < 3 * (size_t)CONFIG_MEMORY_LEAST);
+    sim_node_start(late, crowd_main, &crowd);
+    w.now = sim_run(w.s, w.now + 250 * RT_S);
+    CHECK_INT(crowd.served, 0);
+    CHECK(modest.refused && modest.taken);
+    CHECK(!memory_over());
+    sim_node_start(late, good_letter_main, &took);
+    w.now = sim_run(w.s, w.now + 10 * RT_S);
+    CHECK(took < 2 * RT_S);
+    world_end(&w);
 }

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "memory.h"
+
 enum { FIRST_BLOCK = 4096 - 64, LARGEST_BLOCK = 1 << 20, ALIGN = 16 };
 
 struct arena_block {
@@ -52,10 +54,13 @@ void ar_init(struct arena *a, size_t cap) { *a = (struct arena){.cap = cap}; }
 
 void ar_free(struct arena *a)
 {
+    size_t freed = 0;
     for (struct arena_block *b = a->block, *older; b; b = older) {
         older = b->older;
+        freed += sizeof *b + b->size;
         free(b);
     }
+    if (freed) memory_count(-(ptrdiff_t)freed);
     a->block = NULL;
     a->used = 0;
 }
@@ -82,6 +87,7 @@ static struct arena_block *block_for(struct arena *a, size_t n)
     if (size > LARGEST_BLOCK) size = LARGEST_BLOCK;
     if (size < n) size = n;
     struct arena_block *b = xmalloc(sizeof *b + size);
+    memory_count((ptrdiff_t)(sizeof *b + size));
     *b = (struct arena_block){.older = a->block, .size = size};
     return a->block = b;
 }

@@ -5,10 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "arena.h"
+#include "memory.h"
 
 void buf_free(struct buf *b)
 {
+    if (b->size) memory_count(-(ptrdiff_t)b->size);
     free(b->p);
     *b = (struct buf){.cap = b->cap, .spill = b->spill, .spill_arg = b->spill_arg};
 }
@@ -24,6 +25,7 @@ char *buf_space(struct buf *b, size_t n)
         size_t size = b->size ? b->size : 256;
         while (size < b->n + n) size *= 2;
         b->p = xrealloc(b->p, size);
+        memory_count((ptrdiff_t)(size - b->size));
         b->size = size;
     }
     return b->p + b->n;

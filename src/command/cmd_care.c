@@ -1,6 +1,7 @@
 /* cmd_care.c - stats, verify, backup. */
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "base/text.h"
 #include "cmd.h"
 #include "core/home.h"
@@ -29,6 +30,7 @@ int run_stats(struct request *r)
     if (r->core->started) reply_int(r->reply, "uptime_s", rt_wall_seconds() - r->core->started);
     reply_int(r->reply, "fibers", (int64_t)t.fibers);
     reply_int(r->reply, "parked_connections", (int64_t)t.parked);
+    reply_int(r->reply, "memory_of_sessions", (int64_t)memory_used());
     reply_int(r->reply, "transactions", (int64_t)k.transactions);
     reply_int(r->reply, "commit_groups", (int64_t)k.groups);
     reply_int(r->reply, "trace_notes", (int64_t)k.notes);

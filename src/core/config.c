@@ -54,6 +54,8 @@ const struct setting settings[] = {
      FIELD(trace_keep_s), .shown = true},
     {"index_cache", "0", "memory for what the index has read; 0: an eighth of the machine's", SETTING_SIZE,
      "0", "64G", FIELD(index_cache)},
+    {"memory", "0", "memory for letters under way, sessions and index_cache; 0: a half of the machine's",
+     SETTING_SIZE, "0", "1024G", FIELD(memory)},
     {"trusted_sealers", "", "domains whose ARC chains may set aside a DMARC failure", SETTING_DOMAINS,
      FIELD(trusted_sealers)},
     {"login_mechanisms", "SCRAM-SHA-256 PLAIN LOGIN", "the ways to log in that SMTP, IMAP and POP3 offer",
@@ -361,6 +363,17 @@ static int check_doubled(const char *text, const char *path)
     return 0;
 }
 
+uint64_t config_index_cache(const struct config *c)
+{
+    return c->index_cache ? c->index_cache : rt_memory() / 8;
+}
+
+uint64_t config_memory(const struct config *c)
+{
+    uint64_t all = c->memory ? c->memory : rt_memory() / 2, cache = config_index_cache(c);
+    return all > cache ? all - cache : 0;
+}
+
 /* What lines say together. */
 static int check_together(const struct config *c, const char *path)
 {
@@ -375,6 +388,9 @@ static int check_together(const struct config *c, const char *path)
                            path);
     if (c->queue_retry_first_s > c->queue_retry_most_s)
         return err_set(ERR_SYNTAX, "%s: queue_retry_first is longer than queue_retry_most", path);
+    if (config_memory(c) < CONFIG_MEMORY_LEAST)
+        return err_set(ERR_SYNTAX, "%s: memory must be %d bytes more than index_cache", path,
+                       CONFIG_MEMORY_LEAST);
     return 0;
 }
 

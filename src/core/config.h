@@ -24,6 +24,7 @@ struct config {
     enum log_level log_level;
     uint32_t login_mechanisms; /* a set: login/sasl.h */
     uint64_t index_cache;      /* bytes; 0: an eighth of the machine's memory */
+    uint64_t memory;           /* bytes of the whole node; 0: a half of the machine's memory */
     uint32_t rcpts_max, connections_max, connections_per_address;
     struct slice *trusted_sealers; /* domains whose ARC chains may override DMARC */
     size_t ntrusted_sealers;
@@ -63,6 +64,11 @@ struct setting {
 };
 extern const struct setting settings[];
 extern const size_t nsettings;
+
+/* What the index may keep of what it has read, and what is left for letters under way and sessions. Bytes. */
+enum { CONFIG_MEMORY_LEAST = 32 << 20 };
+uint64_t config_index_cache(const struct config *c);
+uint64_t config_memory(const struct config *c);
 
 /* Reads a file; everything in the arena. BLOCKS. ERR_SYNTAX: the sentence names file, line
  * and remedy. ERR_NOT_FOUND. */

@@ -1,6 +1,7 @@
 /* core.c - everything but the servers, opened and closed in order. */
 #include "core.h"
 
+#include "base/memory.h"
 #include "deliver/deliver.h"
 #include "kv/kv.h"
 #include "rt/file.h"
@@ -76,7 +77,7 @@ static int open_store_files(const struct config *conf, struct kv **kv, struct bo
     int e = make ? path_make("store") : look_for_store();
     if (!e) e = kv_rocks_open(kv, "store/index");
     if (e) return e;
-    kv_rocks_cache(*kv, conf->index_cache ? conf->index_cache : rt_memory() / 8);
+    kv_rocks_cache(*kv, config_index_cache(conf));
     e = body_open(body, "store/bodies", 0);
     if (e) kv_close(kv);
     return e;
@@ -140,6 +141,7 @@ int core_open_on(struct core *core, const struct config *conf, struct dns *dns, 
 {
     prepare(core, conf);
     set_dns(core, dns);
+    memory_set_budget(config_memory(conf));
     int e = store_open(&core->store, kv, body);
     guard_open(&core->guard, &(struct guard_conf){.connections = SIZE_MAX, .per_network = SIZE_MAX});
     if (!e) e = guard_load(core->guard, kv);

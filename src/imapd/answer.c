@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "imapd_i.h"
 
 void imapd_ok(struct imapd_session *s, const char *code, const char *fmt, ...)
@@ -60,7 +61,7 @@ void imapd_failed(struct imapd_session *s, int e)
 bool imapd_args_bad(struct imapd_session *s, struct imap_in *in)
 {
     int r = imap_done(in);
-    if (!r && ar_over(&s->a)) r = err_set(ERR_TOO_LONG, "the command takes too much memory");
+    if (!r && memory_refuses(&s->a)) r = err_set(ERR_TOO_LONG, "the command takes too much memory");
     if (r) imapd_bad(s, "%s", err_text(r));
     return r != 0;
 }

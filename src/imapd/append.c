@@ -2,6 +2,7 @@
  * 6.3.12; several in one command by RFC 3502; literal8 by RFC 3516, UTF8 by RFC 6855). */
 #include <stdio.h>
 
+#include "base/memory.h"
 #include "imapd_i.h"
 #include "store/origin.h"
 #include "wire/smtp.h"
@@ -107,6 +108,8 @@ static int refusal(struct imapd_session *s, const struct appending *p)
     if (p->literal.size == 0) return err_set(ERR_USAGE, "an empty message cannot be kept");
     if (p->n == MESSAGES_MAX)
         return err_set(ERR_LIMIT, "at most %d messages fit into one command", MESSAGES_MAX);
+    if (memory_over())
+        return err_set(ERR_BUSY, "there is no memory to spare for another message at this moment");
     return 0;
 }
 

@@ -1,8 +1,9 @@
 /* envelope.c - who sends, and who may be written to from there (RFC 5321 section 3.3). */
+#include "base/memory.h"
 #include "intake_i.h"
 #include "mail/addr.h"
 
-static const struct intake_refusal none;
+static const struct intake_refusal none, no_memory = {452, "4.3.1", ERR_BUSY, SL_INIT(INTAKE_NO_MEMORY)};
 
 /* ---- the sender ---- */
 
@@ -37,6 +38,7 @@ struct intake_refusal intake_begin(struct intake_letter *l, const struct intake 
     ASSERT(from->origin != INTAKE_USER || from->account);
     struct intake_refusal r = judge_sender(in, from, s, a);
     if (!r.code) r = intake_solicits(in, from, s->solicit, a);
+    if (!r.code && from->origin != INTAKE_OURS && memory_over()) r = no_memory;
     if (r.code) return r;
     l->in = in;
     l->a.cap = INTAKE_MEMORY;

@@ -1,4 +1,5 @@
 /* head.c - the header section is there: judged and edited by one table of steps. */
+#include "base/memory.h"
 #include "intake_i.h"
 #include "mail/addr.h"
 #include "mail/submit.h"
@@ -182,6 +183,8 @@ static void check_memory(struct intake_letter *l)
     if (ar_over(&l->a))
         intake_refuse(l, ERR_LIMIT, 552, "5.3.4", "The header section takes more than %d bytes of memory",
                       INTAKE_MEMORY);
+    else if (l->from.origin != INTAKE_OURS && memory_refuses(&l->a))
+        intake_refuse(l, ERR_BUSY, 452, "4.3.1", INTAKE_NO_MEMORY);
 }
 
 /* What the rows and the trace keep of it. */

@@ -45,6 +45,8 @@ void intake_report_note(struct intake_letter *l); /* counts it for DMARC's aggre
 /* Reads the report in a letter for our report address, once it is kept. SUSPENDS. */
 void intake_report_take(struct intake_letter *l, const struct body_ref *body);
 
+#define INTAKE_NO_MEMORY "There is no memory to spare for another letter at this moment; try again later"
+
 /* ---- notes.c: what the trace says of it ---- */
 /* What there is to tell when it is taken, for accept_letter(); how many. Texts in l->a. */
 size_t intake_events(struct intake_letter *l, struct trace_event e[TRACE_TOGETHER_MAX]);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/memory.h"
 #include "popd_i.h"
 
 static void popd_noop(struct popd_session *s, struct pop3_command *c)
@@ -65,6 +66,7 @@ static void check_budgets(struct popd_session *s)
     if (s->over) return;
     const char *why = NULL;
     if (s->errors >= (s->locked ? POPD_ERRORS_USER : POPD_ERRORS_MAX)) why = "too many errors";
+    else if (memory_refuses(&s->a) || memory_refuses(&s->cmd_a)) why = "the session takes too much memory";
     else if (!s->in && s->cost >= POPD_COST_MAX) why = "too many commands before the login";
     else if (rt_now() >= patience_ends(s)) why = "no login came for too long";
     if (!why) return;
@@ -178,6 +180,7 @@ void popd_session(struct popd *server, bool tls_at_once, struct conn *c, struct 
 {
     char peer[ENDPOINT_TEXT_MAX];
     struct popd_session *s = xcalloc(1, sizeof *s);
+    s->a.cap = s->cmd_a.cap = POPD_MEMORY;
     s->server = server;
     s->g = g;
     s->conf = &server->conf;

@@ -11,6 +11,7 @@
 #include "wire/pop3.h"
 
 enum {
+    POPD_MEMORY = 1 << 20,   /* of a command, and of a session besides its list of messages */
     POPD_ERRORS_MAX = 20,    /* before login; */
     POPD_ERRORS_USER = 1000, /* after it: a client that asks for letters which are gone must reach its QUIT */
     POPD_LOGINS_MAX = 3,

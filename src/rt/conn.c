@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "base/memory.h"
 
 #define CLOSE_PATIENCE (5 * RT_S)
 #define CLOSE_PATIENCE_CANCELED RT_S
@@ -15,6 +16,7 @@
 
 static void span_free(struct span *s)
 {
+    if (s->size) memory_count(-(ptrdiff_t)s->size);
     free(s->p);
     *s = (struct span){0};
 }
@@ -38,6 +40,7 @@ static size_t span_room(struct span *s, size_t first, size_t most)
         size_t size = s->size ? s->size * 2 : first;
         if (size > most) size = most;
         s->p = xrealloc(s->p, size);
+        memory_count((ptrdiff_t)size - (ptrdiff_t)s->size);
         s->size = size;
     }
     size_t room = s->size - s->to;

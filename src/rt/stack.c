@@ -15,6 +15,7 @@
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "base/memory.h"
 
 #if WITH_ASAN
 #include <sanitizer/asan_interface.h>
@@ -47,9 +48,9 @@ static struct stack *stack_new(struct stack_pool *p)
     p->size = (p->size + PAGE - 1) & ~(size_t)(PAGE - 1);
     size_t all = GUARD + p->size;
     char *m = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (m == MAP_FAILED) return NULL;
-    if (!guard(m)) {
-        munmap(m, all);
+    if (m == MAP_FAILED || !guard(m)) {
+        if (m != MAP_FAILED) munmap(m, all);
+        memory_count(-SHALLOW);
         return NULL;
     }
     struct stack *s = (struct stack *)(m + all - sizeof(struct stack));
@@ -62,6 +63,7 @@ static struct stack *stack_new(struct stack_pool *p)
 struct stack *stack_take(struct stack_pool *p)
 {
     struct link *l = list_shift(&p->free);
+    memory_count(SHALLOW);
     if (!l) return stack_new(p);
     p->nfree--;
     struct stack *s = CONTAINER_OF(l, struct stack, link);
@@ -108,6 +110,7 @@ void stack_give(struct stack_pool *p, struct stack *s)
 {
     ASAN_UNPOISON_MEMORY_REGION(s->bottom, s->size);
     give_pages_back(p, s);
+    memory_count(-SHALLOW);
     list_unshift(&p->free, &s->link);
     p->nfree++;
 }

@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "tls_i.h"
 
 struct tls_link {
@@ -174,6 +175,8 @@ int tls_choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n, c
     return SSL_TLSEXT_ERR_OK;
 }
 
+enum { TLS_MEMORY = 32 << 10 }; /* of OpenSSL, a session, about */
+
 int tls_link_new(struct tls_link **out, struct tls_ctx *t, struct sock *s, bool server,
                  const struct tls_peer *peer)
 {
@@ -186,6 +189,7 @@ int tls_link_new(struct tls_link **out, struct tls_ctx *t, struct sock *s, bool 
     *out = l;
     l->ssl = SSL_new(t->ssl);
     if (!l->ssl) return tls_fail("cannot start TLS");
+    memory_count(TLS_MEMORY);
     SSL_set_app_data(l->ssl, l);
     X509_VERIFY_PARAM_set_time(SSL_get0_param(l->ssl), (time_t)rt_wall_seconds());
     attach_bio(l);
@@ -203,6 +207,7 @@ void tls_link_free(struct tls_link **out)
     struct tls_link *l = *out;
     if (!l) return;
     *out = NULL;
+    if (l->ssl) memory_count(-TLS_MEMORY);
     SSL_free(l->ssl);
     tls_ctx_drop(l->ctx);
     free(l);
