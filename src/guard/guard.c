@@ -108,34 +108,53 @@ static bool speaks_for_many(const struct ip *ip)
     return ip_eq(ip, &here[0]) || ip_eq(ip, &here[1]);
 }
 
-static int has_room(const struct guard *g, const struct share *s, enum guard_door door)
+/* Of an IPv4 address, which is a network of its own, also the /24 around it counts; of IPv6 the /64 is all.
+ */
+static struct slice wide_key(struct key *k, const struct ip *ip)
+{
+    char net[IP_TEXT_MAX + 4];
+    guard_prefix_text(ip, 24, net);
+    return ip->family == 4 && !ip_is_loopback(ip) ? guard_key(k, 'c', sl_cstr(net)) : SL("");
+}
+
+static struct share *find_share(struct guard *g, struct slice key)
+{
+    return key.n ? map_get(&g->shares, key) : NULL;
+}
+
+static int has_room(const struct guard *g, const struct share *s, const struct share *wide,
+                    enum guard_door door)
 {
     const struct guard_conf *c = &g->conf;
     if (g->all >= c->connections || g->strangers >= c->connections - c->connections / 4 ||
         (door == GUARD_WORLD && g->world >= c->connections - c->connections / 2))
         return err_set(ERR_LIMIT, "too many connections at this moment: try again later");
-    if (s && (s->all >= c->per_network || s->strangers >= GUARD_STRANGERS))
+    if ((s && (s->all >= c->per_network || s->strangers >= GUARD_STRANGERS)) ||
+        (wide && wide->strangers >= GUARD_STRANGERS_WIDE))
         return err_set(ERR_LIMIT, "too many connections from your address at this moment: try again later");
     return 0;
+}
+
+static void count_share(struct guard *g, struct slice key, size_t n, bool stranger)
+{
+    struct share *s = find_share(g, key);
+    if (!s) map_put(&g->shares, key, s = xcalloc(1, sizeof *s));
+    s->all += n;
+    if (stranger) s->strangers += n;
+    if (s->all) return;
+    map_del(&g->shares, key);
+    free(s);
 }
 
 static void count(struct guard *g, const struct guard_visit *v, int by)
 {
     struct key k;
-    struct slice key = net_key(&k, 'c', &v->ip);
-    struct share *s = map_get(&g->shares, key);
     size_t n = (size_t)by;
-    if (!s) map_put(&g->shares, key, s = xcalloc(1, sizeof *s));
     g->all += n;
-    s->all += n;
     if (v->door == GUARD_WORLD) g->world += n;
-    if (!v->known) {
-        g->strangers += n;
-        s->strangers += n;
-    }
-    if (s->all) return;
-    map_del(&g->shares, key);
-    free(s);
+    if (!v->known) g->strangers += n;
+    count_share(g, net_key(&k, 'c', &v->ip), n, !v->known);
+    if (wide_key(&k, &v->ip).n) count_share(g, wide_key(&k, &v->ip), n, !v->known);
 }
 
 /* Is a network that holds it shut out by hand? */
@@ -160,8 +179,10 @@ int guard_enter(struct guard *g, struct guard_visit *v, const struct ip *ip, enu
     int e = 0;
     if (by_hand(g, ip) || (door == GUARD_WORLD && is_shut(table_find(&g->wrong, net_key(&k, 'p', ip)))))
         e = err_set(ERR_DENIED, "your address is shut out for some time: try again later");
-    struct share *s = speaks_for_many(ip) ? NULL : map_get(&g->shares, net_key(&k, 'c', ip));
-    if (!e) e = has_room(g, s, door);
+    bool many = speaks_for_many(ip);
+    struct share *s = many ? NULL : find_share(g, net_key(&k, 'c', ip)),
+                 *wide = many ? NULL : find_share(g, wide_key(&k, ip));
+    if (!e) e = has_room(g, s, wide, door);
     if (!e) count(g, v, 1);
     v->inside = !e;
     lock_release(&g->lock);

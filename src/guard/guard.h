@@ -11,20 +11,21 @@
 #include "base/ip.h"
 
 enum {
-    GUARD_STRANGERS = 50,      /* connections of one network on port 25, or before their login */
-    GUARD_ENTRIES_MAX = 50000, /* networks and accounts that are remembered for what went wrong */
-    GUARD_KNOWN_MAX = 50000,   /* and pairs of them for a login that was right */
-    GUARD_LOGINS_FREE = 5,     /* failed logins of a network before its answers become slow, */
-    GUARD_LOGINS_MAX = 30,     /* before it is shut out, */
-    GUARD_LOGINS_ACCOUNT = 50, /* and of an account before it is shut to networks that it does not know */
-    GUARD_PROBES_FREE = 20,    /* recipients that do not exist before their refusals become slow, */
-    GUARD_EVIDENCE = 100,      /* refusals of a network that are written into the trace, */
-    GUARD_EVIDENCE_ALL = 2000, /* and of all */
-    GUARD_PROBES_MAX = 500,    /* before the network is shut out from port 25 */
-    GUARD_SHUT_MINUTES = 15,   /* how long a network or account is shut out */
-    GUARD_BLOCKS_MAX = 10000,  /* networks and accounts that are shut out by hand */
-    GUARD_KNOWN_DAYS = 90,     /* that a network is known by which nobody logged in */
-    GUARD_ROWS_MAX = 100000,   /* of all this on the disk */
+    GUARD_STRANGERS = 50,       /* connections of one network on port 25, or before their login */
+    GUARD_STRANGERS_WIDE = 200, /* and of an IPv4 /24 around it */
+    GUARD_ENTRIES_MAX = 50000,  /* networks and accounts that are remembered for what went wrong */
+    GUARD_KNOWN_MAX = 50000,    /* and pairs of them for a login that was right */
+    GUARD_LOGINS_FREE = 5,      /* failed logins of a network before its answers become slow, */
+    GUARD_LOGINS_MAX = 30,      /* before it is shut out, */
+    GUARD_LOGINS_ACCOUNT = 50,  /* and of an account before it is shut to networks that it does not know */
+    GUARD_PROBES_FREE = 20,     /* recipients that do not exist before their refusals become slow, */
+    GUARD_EVIDENCE = 100,       /* refusals of a network that are written into the trace, */
+    GUARD_EVIDENCE_ALL = 2000,  /* and of all */
+    GUARD_PROBES_MAX = 500,     /* before the network is shut out from port 25 */
+    GUARD_SHUT_MINUTES = 15,    /* how long a network or account is shut out */
+    GUARD_BLOCKS_MAX = 10000,   /* networks and accounts that are shut out by hand */
+    GUARD_KNOWN_DAYS = 90,      /* that a network is known by which nobody logged in */
+    GUARD_ROWS_MAX = 100000,    /* of all this on the disk */
 };
 #define GUARD_LOGIN_FADES                                                                                    \
     (60 * (int64_t)1000000000) /* one failed login of a network is forgotten this often */

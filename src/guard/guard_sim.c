@@ -64,6 +64,35 @@ static int networks(void *arg)
 
 TEST(connections_are_counted_by_network) { in_world(networks, NULL); }
 
+static int neighbours(void *arg)
+{
+    enum { MANY = 256 };
+    static struct guard_visit v[MANY], w;
+    struct guard *g = make(10000, 500);
+    struct ip ip = at("192.0.2.0"), other = at("192.0.3.1"), here = at("127.0.0.1");
+    size_t in = 0;
+    (void)arg;
+    for (int i = 0; i < MANY; i++) {
+        ip.b[3] = (uint8_t)i;
+        in += guard_enter(g, &v[i], &ip, i % 2 ? GUARD_WORLD : GUARD_USERS) == 0;
+    }
+    CHECK_INT(in, GUARD_STRANGERS_WIDE);
+    CHECK_OK(guard_enter(g, &w, &other, GUARD_WORLD));
+    guard_leave(&w);
+    guard_logged_in(&v[0], SL("alice@x.test")); /* users are no strangers: there is a place again */
+    CHECK_OK(guard_enter(g, &v[MANY - 1], &ip, GUARD_USERS));
+    CHECK_ERR(guard_enter(g, &w, &ip, GUARD_USERS), ERR_LIMIT);
+    CHECK_OK(guard_enter(g, &w, &here, GUARD_WORLD));
+    guard_leave(&w);
+    for (int i = 0; i < MANY; i++) guard_leave(&v[i]);
+    CHECK_OK(guard_enter(g, &w, &ip, GUARD_USERS));
+    guard_leave(&w);
+    guard_close(&g);
+    return 0;
+}
+
+TEST(neighbours_in_a_24_have_a_share_together) { in_world(neighbours, NULL); }
+
 static int reserve(void *arg)
 {
     enum { PLACES = 40 };
