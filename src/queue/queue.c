@@ -23,12 +23,14 @@ int queue_open(struct queue **out, struct store *s, const struct queue_conf *con
     if (e) return e;
     struct queue *q = xcalloc(1, sizeof *q);
     e = replies_open(&q->replies);
-    if (!e) e = sites_open(&q->sites, schedule_site_free, q);
+    struct shaping *shaping = NULL;
+    if (!e) e = shaping_open(&shaping);
     if (e) {
         replies_close(&q->replies);
         free(q);
         return e;
     }
+    q->sites = sites_open(shaping, schedule_site_free, q);
     q->store = s;
     q->nloops = rt_loops() < QUEUE_LOOPS_MAX ? rt_loops() : QUEUE_LOOPS_MAX;
     q->take = conf->take;

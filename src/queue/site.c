@@ -70,17 +70,15 @@ struct sites {
     void *ctx;
 };
 
-int sites_open(struct sites **out, site_wake *wake, void *ctx)
+struct sites *sites_open(struct shaping *shaping, site_wake *wake, void *ctx)
 {
     struct sites *all = xcalloc(1, sizeof *all);
     map_init(&all->named, true);
     map_init(&all->pairs, true);
+    all->shaping = shaping;
     all->wake = wake;
     all->ctx = ctx;
-    int e = shaping_open(&all->shaping);
-    if (e) free(all), all = NULL;
-    *out = all;
-    return e;
+    return all;
 }
 
 static void forget(struct sites *all, struct site *s)

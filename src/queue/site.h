@@ -12,7 +12,7 @@ struct site;
 
 /* wake(ctx, loop, site): on that loop, in its own turn: a place may be free. ctx outlives the sites. */
 typedef void site_wake(void *ctx, int loop, const struct site *s);
-MUST_CHECK int sites_open(struct sites **out, site_wake *wake, void *ctx);
+struct sites *sites_open(struct shaping *shaping, site_wake *wake, void *ctx); /* takes the shaping over */
 void sites_close(struct sites **all); /* after the loops have let go of all */
 
 /* mx_set: what names the site, unless the shaping has a name for `host`, its most preferred host. Each get

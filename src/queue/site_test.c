@@ -27,13 +27,19 @@ static void give(struct site *s, enum stream stream, int n, enum site_news news)
     for (int i = 0; i < n; i++) site_give(s, &(struct site_report){stream, SL(""), news, SL("words"), began});
 }
 
-static struct sites *open_sites(void)
+static struct sites *open_shaped(struct shaping *shaping)
 {
-    struct sites *all;
-    CHECK_OK(sites_open(&all, wake, NULL));
+    struct sites *all = sites_open(shaping, wake, NULL);
     began = rt_now();
     CHECK_OK(fiber_sleep(RT_MS));
     return all;
+}
+
+static struct sites *open_sites(void)
+{
+    struct shaping *shaping;
+    CHECK_OK(shaping_open(&shaping));
+    return open_shaped(shaping);
 }
 
 static void end(struct sites *all)
@@ -108,5 +114,28 @@ TEST(site_that_the_shaping_names_is_one_for_all_its_hosts)
     site_put(a);
     site_put(b);
     site_put(c);
+    end(all);
+}
+
+TEST(site_gets_so_many_letters_and_connections_a_minute)
+{
+    struct shaping *shaping;
+    int64_t again;
+    CHECK_OK(shaping_read(
+        &shaping, SL("default\nconnections 20 guessed\nletters 9 guessed\nrecipients 9 guessed\n"
+                     "rate 120 guessed\nopens 60 guessed\nsite few\nhost few.test\nrate 1000 guessed\n")));
+    struct sites *all = open_shaped(shaping);
+    struct site *s = site_get(all, SL("mx.two.test"), SL("mx.two.test")),
+                *few = site_get(all, SL("mx.few.test"), SL("mx.few.test"));
+    CHECK_INT(take_all(s, STREAM_BULK), 1); /* the last of a burst is for others */
+    CHECK_INT(take_all(s, STREAM_TRANSACTIONAL), 1);
+    CHECK_INT(site_take(s, STREAM_TRANSACTIONAL, SL(""), &again), SITE_LETTERS);
+    CHECK(again > rt_now() && again < rt_now() + RT_S); /* two a second */
+    CHECK(site_may_open(few) && site_may_open(few) && !site_may_open(few));
+    CHECK_INT(site_take(few, STREAM_TRANSACTIONAL, SL(""), &again), SITE_OPENS);
+    give(s, STREAM_BULK, 1, SITE_NO_NEWS);
+    give(s, STREAM_TRANSACTIONAL, 1, SITE_NO_NEWS);
+    site_put(s);
+    site_put(few);
     end(all);
 }
