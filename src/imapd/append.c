@@ -1,5 +1,6 @@
 /* append.c - APPEND: messages stream from the connection into the store (RFC 9051 section
- * 6.3.12; several in one command by RFC 3502; literal8 by RFC 3516, UTF8 by RFC 6855). */
+ * 6.3.12; several in one command by RFC 3502; literal8 by RFC 3516, UTF8 by RFC 6855); and REPLACE (RFC
+ * 8508), which is an APPEND of one message in the place of another. */
 #include <stdio.h>
 
 #include "base/memory.h"
@@ -9,26 +10,45 @@
 
 enum { MESSAGES_MAX = 100 };
 
-/* The start of the command up to and with the space after the mailbox's name. */
-static struct slice take_mailbox(struct imapd_session *s, struct imap_in *in, size_t at)
+/* What stands before a message's literal: the command, and what it says of the message. */
+struct append_head {
+    bool replace;
+    struct imap_set old; /* REPLACE: the message that goes */
+    struct slice mailbox;
+    struct imap_append options;
+};
+
+/* In the first `at` bytes of s->cmd. Tag and UID are put into the session. */
+static void take_head(struct imapd_session *s, struct imap_in *in, size_t at, struct append_head *h)
 {
+    *h = (struct append_head){0};
     imap_in_init(in, &s->a, sl_sub(buf_slice(&s->cmd), 0, at), s->utf8);
     s->tag = imap_tag(in);
     imap_sp(in);
-    if (!imap_skip_word(in, SL("APPEND"))) imap_fail(in, ERR_SYNTAX, "APPEND was expected");
+    s->uid = imap_skip_word(in, SL("UID"));
+    if (s->uid) imap_sp(in);
+    h->replace = s->state == IMAPD_SELECTED && imap_skip_word(in, SL("REPLACE"));
+    if (!h->replace && (s->uid || !imap_skip_word(in, SL("APPEND"))))
+        imap_fail(in, ERR_SYNTAX, "APPEND was expected");
     imap_sp(in);
-    struct slice name = imap_mailbox(in);
+    if (h->replace) {
+        h->old = imap_set(in);
+        if (h->old.saved || h->old.n != 1 || h->old.v[0].lo != h->old.v[0].hi)
+            imap_fail(in, ERR_SYNTAX, "one message was expected");
+        imap_sp(in);
+    }
+    h->mailbox = imap_mailbox(in);
     imap_sp(in);
-    return name;
+    h->options = imap_append_options(in);
 }
 
 bool imapd_is_append(struct imapd_session *s, const struct imap_literal *l, size_t at)
 {
     struct imap_in in;
+    struct append_head h;
     (void)l;
     if (s->state == IMAPD_LOGGED_OUT) return false;
-    take_mailbox(s, &in, at);
-    imap_append_options(&in);
+    take_head(s, &in, at, &h);
     return imap_done(&in) == 0;
 }
 
@@ -40,6 +60,14 @@ void imapd_cmd_append(struct imapd_session *s, struct imap_in *in)
     imap_append_options(in);
     if (!in->code) imap_fail(in, ERR_SYNTAX, "a message was expected");
     imapd_args_bad(s, in);
+}
+
+/* One with a message was seen by imapd_is_append(). */
+void imapd_cmd_replace(struct imapd_session *s, struct imap_in *in)
+{
+    imap_sp(in);
+    imap_set(in);
+    imapd_cmd_append(s, in);
 }
 
 /* Where the header section ends: after the first empty line. */
@@ -96,7 +124,8 @@ struct appending {
     size_t n;
     struct imap_append options; /* of the message at hand */
     struct imap_literal literal;
-    int failed; /* why nothing will be kept */
+    uint32_t replaced; /* uid of the message that goes, or 0 */
+    int failed;        /* why nothing will be kept */
 };
 
 /* Why the message at hand will not be taken, before its bytes are asked for. */
@@ -106,6 +135,7 @@ static int refusal(struct imapd_session *s, const struct appending *p)
     if (p->literal.size > max)
         return err_set(ERR_TOO_LONG, "a message may have at most %llu bytes", (unsigned long long)max);
     if (p->literal.size == 0) return err_set(ERR_USAGE, "an empty message cannot be kept");
+    if (p->n && p->replaced) return err_set(ERR_SYNTAX, "one message replaces another");
     if (p->n == MESSAGES_MAX)
         return err_set(ERR_LIMIT, "at most %d messages fit into one command", MESSAGES_MAX);
     if (memory_over())
@@ -191,9 +221,23 @@ static int drop_messages(struct imapd_session *s, struct appending *p)
     return 0;
 }
 
+/* RFC 8508 section 3.2: the code is told before the message goes. */
+static int keep_replacing(struct imapd_session *s, struct appending *p)
+{
+    uint32_t uidvalidity, uid;
+    int r = message_replace(s->server->conf.store, imapd_box(s), p->replaced, p->box.id, p->v, &uidvalidity,
+                            &uid);
+    if (r) return r;
+    imapd_untagged(s, "OK [APPENDUID %u %u] this is the new one", uidvalidity, uid);
+    s->news = true;
+    imapd_ok(s, NULL, "replaced");
+    return 0;
+}
+
 static int keep_messages(struct imapd_session *s, struct appending *p)
 {
     uint32_t uidvalidity, uid;
+    if (p->replaced) return keep_replacing(s, p);
     int r = message_append(s->server->conf.store, (struct mailbox_ref){s->account, p->box.id}, p->v, p->n,
                            &uidvalidity, &uid);
     if (r) return r;
@@ -222,17 +266,32 @@ static int take_messages(struct imapd_session *s, struct appending *p)
     return 0;
 }
 
+/* Which message REPLACE names. ERR_NOT_FOUND, ERR_DENIED. */
+static int find_replaced(struct imapd_session *s, struct imap_set set, uint32_t *uid)
+{
+    size_t n = s->told;
+    if (s->read_only) return err_set(ERR_DENIED, "the mailbox was opened by EXAMINE");
+    imap_set_fix(&set, !n ? 1 : s->uid ? view_at(s->view, n - 1).uid : (uint32_t)n);
+    uint32_t named = set.v[0].lo;
+    size_t at = s->uid ? view_find(s->view, named) : named - 1;
+    if (at >= n || view_at(s->view, at).gone)
+        return err_set(ERR_STATE, "there is no such message to be replaced");
+    *uid = view_at(s->view, at).uid;
+    return 0;
+}
+
 int imapd_append(struct imapd_session *s, const struct imap_literal *l, size_t at)
 {
     struct imap_in in;
+    struct append_head h;
     struct appending p = {.literal = *l};
-    s->uid = false;
     s->may_expunge = true;
-    struct slice name = take_mailbox(s, &in, at);
-    p.options = imap_append_options(&in);
+    take_head(s, &in, at, &h);
+    p.options = h.options;
     p.v = ar_array(&s->a, struct message_new, MESSAGES_MAX);
     p.failed = refusal(s, &p);
-    if (!p.failed) p.failed = mailbox_find(s->server->conf.store, s->account, name, &s->a, &p.box);
+    if (!p.failed && h.replace) p.failed = find_replaced(s, h.old, &p.replaced);
+    if (!p.failed) p.failed = mailbox_find(s->server->conf.store, s->account, h.mailbox, &s->a, &p.box);
     if (p.failed) {
         answer_failure(s, p.failed);
         return drop_messages(s, &p);

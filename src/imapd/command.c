@@ -62,6 +62,8 @@ static const struct imapd_command table[] = {
      .capabilities = "SORT SORT=DISPLAY ESORT I18NLEVEL=1"},
     {SL_INIT("THREAD"), IMAPD_SELECTED, IMAPD_UID, .run = imapd_cmd_thread,
      .capabilities = "THREAD=ORDEREDSUBJECT THREAD=REFERENCES THREAD=REFS"},
+    {SL_INIT("REPLACE"), IMAPD_SELECTED, IMAPD_UID | IMAPD_EXPUNGES, .run = imapd_cmd_replace,
+     .capabilities = "REPLACE"},
     {SL_INIT("COPY"), IMAPD_SELECTED, IMAPD_UID | IMAPD_EXPUNGES, .run = imapd_cmd_copy},
     {SL_INIT("MOVE"), IMAPD_SELECTED, IMAPD_UID | IMAPD_EXPUNGES, .run = imapd_cmd_move,
      .capabilities = "MOVE"},

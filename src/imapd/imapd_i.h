@@ -243,7 +243,7 @@ MUST_CHECK int imapd_swallow(struct imapd_session *s, uint64_t n);
 #define IMAPD_COMMANDS(X) \
     X(append) X(authenticate) X(close) X(copy) X(create) X(delete) \
     X(examine) X(expunge) X(fetch) X(getquota) X(getquotaroot) X(idle) X(list) X(login) X(lsub) X(move) \
-    X(namespace) X(rename) X(search) X(select) X(sort) X(starttls) X(status) X(store) \
+    X(namespace) X(rename) X(replace) X(search) X(select) X(sort) X(starttls) X(status) X(store) \
     X(subscribe) X(thread) X(unauthenticate) X(unselect) X(unsubscribe)
 /* clang-format on */
 #define X(name) void imapd_cmd_##name(struct imapd_session *s, struct imap_in *in);

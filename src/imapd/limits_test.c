@@ -52,6 +52,45 @@ TEST(imapd_unauthenticate)
     stop();
 }
 
+TEST(imapd_replace)
+{
+    struct arena a;
+    struct account alice;
+    start();
+    ar_init(&a, 0);
+    account_id(&a, &alice);
+    struct conn *c = login();
+    for (int i = 0; i < 3; i++) append(c, "INBOX", "", a_letter);
+    select_inbox(c);
+    TALK(c, "1 REPLACE 2 INBOX (\\Draft) {6+}\r\na\r\n\r\nb",
+         "* OK [APPENDUID ~ 4] ~\n* 2 EXPUNGE\n* 3 EXISTS\n* ~ RECENT\n1 OK replaced\n");
+    TALK(c, "2 FETCH 3 (UID FLAGS RFC822.SIZE)",
+         "* 3 FETCH (UID 4 FLAGS (\\Draft) RFC822.SIZE 6)\n2 OK fetched\n");
+    conn_puts(c, "3 UID REPLACE 1 Sent {5}\r\n");
+    EXPECT(c, "+ go ahead\n");
+    TALK(c, "a\r\n\r\n", "* OK [APPENDUID ~ 1] ~\n* 1 EXPUNGE\n3 OK replaced\n");
+    TALK(c, "4 UID SEARCH ALL", "* SEARCH 3 4\n4 OK ~\n");
+    TALK(c, "5 UID REPLACE 1 Sent {5+}\r\na\r\n\r\n",
+         "5 NO [CANNOT] there is no such message to be replaced\n");
+    TALK(c, "6 REPLACE 9 Sent {1+}\r\na", "6 NO [CANNOT] there is no such message to be replaced\n");
+    TALK(c, "7 REPLACE 1 nowhere {1+}\r\na", "7 NO [TRYCREATE] ~\n");
+    TALK(c, "8 REPLACE 1:2 Sent {1+}\r\na", "8 BAD ~\n");
+    TALK(c, "9 REPLACE 1 Sent", "9 BAD ~\n");
+    TALK(c, "10 REPLACE 1 Sent {1+}\r\na {1+}\r\nb", "10 BAD one message replaces another\n");
+    /* what goes makes room for what comes */
+    CHECK_OK(account_set_quota(w.store, alice.id, 160));
+    TALK(c, "11 APPEND INBOX {60+}\r\n123456789012345678901234567890123456789012345678901234567890",
+         "11 NO [OVERQUOTA] ~\n");
+    TALK(c, "12 UID REPLACE 3 INBOX {60+}\r\n123456789012345678901234567890123456789012345678901234567890",
+         "* OK [APPENDUID ~\n* 1 EXPUNGE\n* 2 EXISTS\n* ~\n12 OK ~\n");
+    conn_puts(c, "13 EXAMINE INBOX\r\n");
+    read_until(c, SL("13 OK"));
+    TALK(c, "14 REPLACE 1 INBOX {1+}\r\na", "14 NO [NOPERM] ~\n");
+    bye(&c);
+    ar_free(&a);
+    stop();
+}
+
 TEST(imapd_compress)
 {
     start();

@@ -104,6 +104,17 @@ void count_flags(struct box_row *b, uint64_t old, uint64_t now);
 /* Counts a message in or out. */
 void count_message(struct account_row *a, struct box_row *b, const struct message *m, int sign);
 
+/* ---- message.c: adding, as a part of a larger change ---- */
+
+struct message_append {
+    uint32_t box;
+    const struct message_new *m;
+    size_t n;
+    uint32_t uidvalidity, first_uid; /* out */
+};
+/* arg: struct message_append. ERR_NOT_FOUND no such mailbox, ERR_QUOTA, ERR_LIMIT. */
+MUST_CHECK int message_append_tx(struct kv_tx *tx, void *arg);
+
 /* ---- batch.c: rows that are written unseen, in pages, and become seen at once ---- */
 
 struct batch_range { /* uids first to last came as a batch */

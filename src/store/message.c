@@ -177,16 +177,9 @@ static int add_messages(struct kv_tx *tx, struct account_row *a, struct box_row 
     return 0;
 }
 
-struct append {
-    uint32_t box;
-    const struct message_new *m;
-    size_t n;
-    uint32_t uidvalidity, first_uid;
-};
-
-static int append(struct kv_tx *tx, void *arg)
+int message_append_tx(struct kv_tx *tx, void *arg)
 {
-    struct append *p = arg;
+    struct message_append *p = arg;
     struct account_row a;
     struct box_row b;
     int e = account_tx(tx, &a);
@@ -199,7 +192,7 @@ static int append(struct kv_tx *tx, void *arg)
 
 static int append_page(struct kv_tx *tx, struct batch *b, struct box_row *to, void *arg)
 {
-    struct append *p = arg;
+    struct message_append *p = arg;
     struct message row;
     int e = 0;
     for (size_t i = 0; e == 0 && i < p->n; i++) {
@@ -210,7 +203,7 @@ static int append_page(struct kv_tx *tx, struct batch *b, struct box_row *to, vo
     return e;
 }
 
-static int append_batch(struct store *s, struct mailbox_ref box, struct append *p, size_t n)
+static int append_batch(struct store *s, struct mailbox_ref box, struct message_append *p, size_t n)
 {
     struct batch b;
     int e = batch_begin(&b, s, box);
@@ -229,9 +222,10 @@ static int append_batch(struct store *s, struct mailbox_ref box, struct append *
 int message_append(struct store *s, struct mailbox_ref box, const struct message_new *m, size_t n,
                    uint32_t *uidvalidity, uint32_t *first_uid)
 {
-    struct append p = {.box = box.box, .m = m, .n = n};
+    struct message_append p = {.box = box.box, .m = m, .n = n};
     if (n == 0) return err_set(ERR_USAGE, "there is nothing to add");
-    int e = n > CHANGE_MAX ? append_batch(s, box, &p, n) : account_transact(s, box.account, append, &p);
+    int e = n > CHANGE_MAX ? append_batch(s, box, &p, n)
+                           : account_transact(s, box.account, message_append_tx, &p);
     *uidvalidity = p.uidvalidity;
     *first_uid = p.first_uid;
     return e;

@@ -230,6 +230,35 @@ int message_expunge(struct store *s, struct mailbox_ref box, struct uids uids, b
     return e;
 }
 
+/* ---- replacing ---- */
+
+struct replace {
+    struct expunge old;
+    struct message_append new;
+};
+
+static int replace(struct kv_tx *tx, void *arg)
+{
+    struct replace *r = arg;
+    int e = expunge(tx, &r->old);
+    if (!e && !r->old.gone.n) e = err_set(ERR_NOT_FOUND, "the message that is to be replaced is gone");
+    return e ? e : message_append_tx(tx, &r->new);
+}
+
+int message_replace(struct store *s, struct mailbox_ref from, uint32_t old, uint32_t to,
+                    const struct message_new *m, uint32_t *uidvalidity, uint32_t *uid)
+{
+    struct replace r = {.old = {.box = from.box, .uid = &old, .n = 1, .journal.box = from.box},
+                        .new = {.box = to, .m = m, .n = 1}};
+    int e = account_transact(s, from.account, replace, &r);
+    gone_keep(s, from.account, from.box, &r.old.rows, e == 0);
+    journal_free(&r.old.journal);
+    free(r.old.gone.v);
+    *uidvalidity = r.new.uidvalidity;
+    *uid = r.new.first_uid;
+    return e;
+}
+
 /* ---- copying and moving ---- */
 
 struct copy {
