@@ -246,19 +246,23 @@ static int count_letters(struct core *core, const struct server *s, int user, in
     return e;
 }
 
+static int count_waiting(void *arg, const struct queue_info *info)
+{
+    struct found *f = arg;
+    f->waiting++;
+    f->faults += info->damage.n > 0 || !info->nrcpt;
+    return 0;
+}
+
 static int checker_main(void *arg)
 {
     struct found *f = arg;
     struct core *core = xcalloc(1, sizeof *core);
-    struct arena a = {0};
-    struct queue_info *list;
     int e = open_core(core, f->server);
     for (int u = 0; !e && f->server->user[u]; u++) e = count_letters(core, f->server, u, f->count[u]);
-    if (!e) e = queue_list(core->queue, &(struct queue_filter){0}, &a, &list, &f->waiting);
-    for (size_t i = 0; !e && i < f->waiting; i++) f->faults += list[i].damage.n > 0 || !list[i].nrcpt;
+    if (!e) e = queue_list(core->queue, &(struct queue_filter){0}, count_waiting, f);
     if (!e) e = store_verify(core->store, queue_verify, core->queue, count_fault, f);
     f->result = e;
-    ar_free(&a);
     if (core->store) core_close(core);
     free(core);
     return e;

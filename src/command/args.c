@@ -41,6 +41,13 @@ json_t *text_value(struct slice s)
     return v ? v : json_string("");
 }
 
+int reply_row(struct request *r, json_t *row)
+{
+    int e = r->row(r->row_arg, row);
+    json_decref(row);
+    return e;
+}
+
 void reply_text(json_t *o, const char *name, struct slice s) { json_object_set_new(o, name, text_value(s)); }
 void reply_int(json_t *o, const char *name, int64_t v) { json_object_set_new(o, name, json_integer(v)); }
 

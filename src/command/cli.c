@@ -53,22 +53,51 @@ struct task {
     struct payload *payload;
     struct buf error;
     int status;
+    size_t rows; /* printed so far */
 };
+
+enum { JSON_FORM = JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_ENCODE_ANY };
+
+/* A value within an object or a list: its lines are moved in. */
+static void print_value(json_t *v, const char *in)
+{
+    char *text = json_dumps(v, JSON_FORM);
+    struct slice rest = sl_cstr(text ? text : "null");
+    struct buf b = BUF_INIT;
+    for (uint32_t c; utf8_next(&rest, &c);)
+        if (c >= 0x7f && text_steers(c)) buf_printf(&b, "\\u%04x", (unsigned)c); /* a terminal may show it */
+        else if (c == '\n') buf_printf(&b, "\n%s", in);
+        else utf8_put(&b, c);
+    fwrite(b.p, 1, b.n, stdout);
+    buf_free(&b);
+    free(text);
+}
+
+/* The object that the rows have begun is ended with what else there is to tell. */
+static void print_json_rest(struct task *t)
+{
+    const char *key;
+    json_t *v;
+    printf("\n  ]");
+    json_object_foreach(t->reply, key, v)
+    {
+        printf(",\n  \"%s\": ", key);
+        print_value(v, "  ");
+    }
+    printf("\n}\n");
+}
 
 static void print_json(struct task *t)
 {
     if (!t->reply) t->reply = json_object();
     if (t->error.n) reply_text(t->reply, "error", buf_slice(&t->error));
     if (t->error.n) reply_int(t->reply, "status", t->status);
-    char *text = json_dumps(t->reply, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
-    struct slice rest = sl_cstr(text);
-    struct buf b = BUF_INIT;
-    for (uint32_t c; utf8_next(&rest, &c);)
-        if (c >= 0x7f && text_steers(c)) buf_printf(&b, "\\u%04x", (unsigned)c); /* a terminal may show it */
-        else utf8_put(&b, c);
-    printf("%.*s\n", SLF(buf_slice(&b)));
-    buf_free(&b);
-    free(text);
+    if (t->rows) {
+        print_json_rest(t);
+        return;
+    }
+    print_value(t->reply, "");
+    printf("\n");
 }
 
 static json_t *harmless(const char *s, bool one_line)
@@ -114,10 +143,34 @@ static void complain(struct slice words)
     buf_free(&b);
 }
 
+/* A row of the command's list, as it comes. */
+static int print_row(void *arg, json_t *row)
+{
+    struct task *t = arg;
+    if (arg_flag(t->args, "json")) {
+        if (t->rows) printf(",\n    ");
+        else printf("{\n  \"%s\": [\n    ", t->cmd->rows);
+        print_value(row, "    ");
+    } else {
+        struct buf out = BUF_INIT;
+        json_t *list = json_pack("[O]", row);
+        make_harmless(list, is_one_line(t->cmd));
+        t->cmd->print_row(t->args, json_array_get(list, 0), t->rows, &out);
+        fwrite(out.p, 1, out.n, stdout);
+        json_decref(list);
+        buf_free(&out);
+    }
+    t->rows++;
+    return ferror(stdout) ? err_set(ERR_EOF, "nobody reads the answer any more") : 0;
+}
+
 /* With --json the answer is one object on standard output, also when it is an error. */
 static void print_answer(struct task *t)
 {
     struct buf out = BUF_INIT;
+    bool good = !t->error.n && t->status <= EXIT_NO;
+    if (good && t->cmd->rows && !t->rows && t->reply)
+        json_object_set_new(t->reply, t->cmd->rows, json_array());
     if (arg_flag(t->args, "json")) {
         print_json(t);
         return;
@@ -179,8 +232,14 @@ static int next_of_stdin(struct payload *p, struct slice *piece)
 static struct request request_of(struct task *t, struct core *core)
 {
     if (!t->reply) t->reply = json_object();
-    return (struct request){
-        .core = core, .home = t->home, .a = &t->a, .args = t->args, .reply = t->reply, .payload = t->payload};
+    return (struct request){.core = core,
+                            .home = t->home,
+                            .a = &t->a,
+                            .args = t->args,
+                            .reply = t->reply,
+                            .payload = t->payload,
+                            .row = print_row,
+                            .row_arg = t};
 }
 
 static int run_before(struct task *t)
@@ -216,8 +275,10 @@ static int task_main(void *arg)
         run_function(t, NULL);
         return 0;
     }
-    if (t->cmd->needs == NEEDS_STORE)
-        e = control_call(t->socket, t->cmd, t->args, t->payload, &t->status, &t->reply, &t->error);
+    if (t->cmd->needs == NEEDS_STORE) {
+        struct request r = request_of(t, NULL);
+        e = control_call(t->socket, t->cmd, &r, &t->status, &t->error);
+    }
     bool nobody = e == ERR_NOT_FOUND || e == ERR_REFUSED;
     if (nobody && !t->conf)
         return err_set(ERR_UNREACHABLE,

@@ -20,8 +20,13 @@
 COMMAND_FUNCTIONS(X)
 #undef X
 void print_help(json_t *args, json_t *reply, struct buf *out);
+/* and those that list have print_row_name */
+void print_row_queue_list(json_t *args, json_t *row, size_t i, struct buf *out);
+void print_row_trace(json_t *args, json_t *row, size_t i, struct buf *out);
+void print_row_account_list(json_t *args, json_t *row, size_t i, struct buf *out);
+void print_row_alias_list(json_t *args, json_t *row, size_t i, struct buf *out);
+void print_row_verify(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_numbers(json_t *args, json_t *reply, struct buf *out); /* every number of the reply on a line */
-
 /* For help: a command with its arguments, and all settings, as data. */
 json_t *help_command(struct arena *a, const struct command *c);
 json_t *help_settings(void);
@@ -33,3 +38,4 @@ int before_verify(const struct config *conf, struct request *r);
 MUST_CHECK int rescue_before(const struct config *conf, struct request *r);
 MUST_CHECK int rescue_rows(struct request *r);
 void print_rebuilt(json_t *reply, struct buf *out);
+int count_account(void *n, struct account *acc); /* for account_each() */

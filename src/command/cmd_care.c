@@ -13,13 +13,12 @@ int run_stats(struct request *r)
 {
     struct kv_stats k;
     struct rt_stats t;
-    struct account *acc;
     struct domain *d;
-    size_t naccounts, ndomains;
+    size_t naccounts = 0, ndomains;
     int64_t ends;
     int e = run_queue_stats(r);
     if (!e) e = domain_list(r->core->store->directory, r->a, &d, &ndomains);
-    if (!e) e = account_list(r->core->store->directory, r->a, (struct slice){0}, &acc, &naccounts);
+    if (!e) e = account_each(r->core->store->directory, (struct slice){0}, count_account, &naccounts);
     if (e) return e;
     if (cert_expires(core_certificate(r->core, r->a), &ends) == 0)
         reply_int(r->reply, "certificate_days_left", (ends - rt_wall_seconds()) / 86400);
@@ -48,7 +47,18 @@ int before_verify(const struct config *conf, struct request *r)
     return arg_flag(r->args, "repair") ? rescue_before(conf, r) : 0;
 }
 
-static void one_fault(void *arg, const char *sentence) { json_array_append_new(arg, json_string(sentence)); }
+struct faults {
+    struct request *r;
+    size_t n;
+    int error; /* nobody hears of them any more */
+};
+
+static void one_fault(void *arg, const char *sentence)
+{
+    struct faults *f = arg;
+    f->n++;
+    if (!f->error) f->error = reply_row(f->r, text_value(sl_cstr(sentence)));
+}
 
 struct unreferenced {
     json_t *list; /* the first LETTERS_SHOWN */
@@ -112,19 +122,19 @@ static int tell_loss(struct request *r)
 int run_verify(struct request *r)
 {
     struct store *s = r->core->store;
-    json_t *faults = json_array();
-    json_object_set_new(r->reply, "faults", faults);
+    struct faults faults = {.r = r};
     if (arg_flag(r->args, "accept-loss") && r->core->started)
         return err_set(ERR_STATE, "the server runs, so its index is open: there is no loss to accept");
     if (arg_flag(r->args, "close-loss")) return store_loss_close(s);
     int loss = arg_flag(r->args, "repair") ? rescue_rows(r) : tell_loss(r);
     if (loss < 0) return loss;
-    int e = store_verify(s, queue_verify, r->core->queue, one_fault, faults);
+    int e = store_verify(s, queue_verify, r->core->queue, one_fault, &faults);
     if (!e || e == ERR_CORRUPT) {
-        int g = guard_check(s->kv, one_fault, faults);
-        if (json_array_size(faults)) e = NO;
+        int g = guard_check(s->kv, one_fault, &faults);
+        if (faults.n) e = NO;
         if (g) e = g;
     }
+    if (faults.error) e = faults.error;
     return e ? e : loss ? NO : 0;
 }
 
@@ -154,18 +164,21 @@ static void print_loss(json_t *loss, struct buf *out)
     print_letters(loss, out);
 }
 
+void print_row_verify(json_t *args, json_t *row, size_t i, struct buf *out)
+{
+    (void)args, (void)i;
+    buf_printf(out, "%s\n", json_string_value(row));
+}
+
 void print_verify(json_t *args, json_t *reply, struct buf *out)
 {
-    size_t i;
-    json_t *f, *faults = json_object_get(reply, "faults");
     if (arg_flag(args, "close-loss")) {
         buf_str(out, "The loss is closed: what nothing refers to is swept again.\n");
         return;
     }
     print_loss(json_object_get(reply, "loss"), out);
     print_rebuilt(reply, out);
-    json_array_foreach(faults, i, f) buf_printf(out, "%s\n", json_string_value(f));
-    if (!json_array_size(faults)) buf_str(out, "Every record and every body is whole.\n");
+    if (json_object_get(reply, "faults")) buf_str(out, "Every record and every body is whole.\n");
 }
 
 int run_backup(struct request *r) { return home_backup(r->core, arg_text(r->args, "to")); }

@@ -94,16 +94,28 @@ json_t *dkim_key_json(const struct dkim_key *k)
     return o;
 }
 
+int count_account(void *n, struct account *acc)
+{
+    (void)acc;
+    ++*(size_t *)n;
+    return 0;
+}
+
+static int count_alias(void *n, struct alias *x)
+{
+    (void)x;
+    ++*(size_t *)n;
+    return 0;
+}
+
 int run_domain_show(struct request *r)
 {
     struct domain d;
-    struct account *acc;
-    struct alias *alias;
     struct dkim_key *key;
     size_t naccounts = 0, naliases = 0, nkeys = 0;
     int e = domain_get(r->core->store->directory, r->a, arg_slice(r->args, "domain"), &d);
-    if (!e) e = account_list(r->core->store->directory, r->a, d.name, &acc, &naccounts);
-    if (!e) e = alias_list(r->core->store->directory, r->a, d.name, &alias, &naliases);
+    if (!e) e = account_each(r->core->store->directory, d.name, count_account, &naccounts);
+    if (!e) e = alias_each(r->core->store->directory, d.name, count_alias, &naliases);
     if (!e) e = dkim_keys(r->core->store->directory, r->a, d.name, &key, &nkeys);
     if (e) return e;
     json_t *o = domain_json(&d);
@@ -174,44 +186,41 @@ SAY(print_account_disable,
 SAY(print_account_enable, "The account %s is enabled.")
 SAY(print_account_remove, "The account %s and all its mail are removed.")
 
-int run_account_list(struct request *r)
+static int tell_account(void *arg, struct account *acc)
 {
-    struct account *acc;
-    size_t n;
-    int e = account_list(r->core->store->directory, r->a, arg_slice(r->args, "domain"), &acc, &n);
-    json_t *list = json_array();
-    for (size_t i = 0; !e && i < n; i++) {
-        json_t *o = json_object();
-        struct account_usage u = {0};
-        reply_text(o, "address", acc[i].address);
-        reply_text(o, "id", sl_cstr(acc[i].id));
-        reply_int(o, "created", acc[i].created);
-        json_object_set_new(o, "disabled", json_boolean(acc[i].disabled));
-        if (!acc[i].damage.n && account_usage(r->core->store, acc[i].id, &u)) {
-            acc[i].damage = ar_printf(r->a, "%s", err_text(ERR_CORRUPT));
-            u = (struct account_usage){0};
-        }
-        reply_int(o, "messages", (int64_t)u.messages);
-        reply_int(o, "bytes", (int64_t)u.bytes);
-        if (acc[i].damage.n) reply_text(o, "damage", acc[i].damage);
-        json_array_append_new(list, o);
+    struct request *r = arg;
+    struct account_usage u = {0};
+    json_t *o = json_object();
+    reply_text(o, "address", acc->address);
+    reply_text(o, "id", sl_cstr(acc->id));
+    reply_int(o, "created", acc->created);
+    json_object_set_new(o, "disabled", json_boolean(acc->disabled));
+    if (!acc->damage.n && account_usage(r->core->store, acc->id, &u)) {
+        acc->damage = sl_cstr(err_text(ERR_CORRUPT));
+        u = (struct account_usage){0};
     }
-    json_object_set_new(r->reply, "accounts", list);
-    return e;
+    reply_int(o, "messages", (int64_t)u.messages);
+    reply_int(o, "bytes", (int64_t)u.bytes);
+    if (acc->damage.n) reply_text(o, "damage", acc->damage);
+    return reply_row(r, o);
 }
 
-void print_account_list(json_t *args, json_t *reply, struct buf *out)
+int run_account_list(struct request *r)
 {
-    (void)args;
-    size_t i;
-    json_t *o;
-    json_array_foreach(json_object_get(reply, "accounts"), i, o)
-        buf_printf(out, "%-40s %8lld messages %12lld bytes%s%s%s\n", arg_text(o, "address"),
-                   (long long)json_integer_value(json_object_get(o, "messages")),
-                   (long long)json_integer_value(json_object_get(o, "bytes")),
-                   json_is_true(json_object_get(o, "disabled")) ? "  disabled" : "",
-                   *arg_text(o, "damage") ? "  damaged: " : "", arg_text(o, "damage"));
+    return account_each(r->core->store->directory, arg_slice(r->args, "domain"), tell_account, r);
 }
+
+void print_row_account_list(json_t *args, json_t *o, size_t i, struct buf *out)
+{
+    (void)args, (void)i;
+    buf_printf(out, "%-40s %8lld messages %12lld bytes%s%s%s\n", arg_text(o, "address"),
+               (long long)json_integer_value(json_object_get(o, "messages")),
+               (long long)json_integer_value(json_object_get(o, "bytes")),
+               json_is_true(json_object_get(o, "disabled")) ? "  disabled" : "",
+               *arg_text(o, "damage") ? "  damaged: " : "", arg_text(o, "damage"));
+}
+
+void print_account_list(json_t *args, json_t *reply, struct buf *out) { (void)args, (void)reply, (void)out; }
 
 /* ---- aliases ---- */
 
@@ -275,36 +284,31 @@ void print_alias_remove(json_t *args, json_t *reply, struct buf *out)
     else buf_printf(out, "The alias %s is removed.\n", arg_text(args, "address"));
 }
 
-int run_alias_list(struct request *r)
+static int tell_alias(void *r, struct alias *x)
 {
-    struct alias *x;
-    size_t n;
-    int e = alias_list(r->core->store->directory, r->a, arg_slice(r->args, "domain"), &x, &n);
-    json_t *list = json_array();
-    for (size_t i = 0; !e && i < n; i++) {
-        json_t *o = json_object(), *to = json_array();
-        reply_text(o, "address", x[i].address);
-        for (size_t k = 0; k < x[i].n; k++)
-            json_array_append_new(to, json_stringn(x[i].target[k].p, x[i].target[k].n));
-        json_object_set_new(o, "targets", to);
-        if (x[i].damage.n) reply_text(o, "damage", x[i].damage);
-        json_array_append_new(list, o);
-    }
-    json_object_set_new(r->reply, "aliases", list);
-    return e;
+    json_t *o = json_object(), *to = json_array();
+    reply_text(o, "address", x->address);
+    for (size_t k = 0; k < x->n; k++) json_array_append_new(to, text_value(x->target[k]));
+    json_object_set_new(o, "targets", to);
+    if (x->damage.n) reply_text(o, "damage", x->damage);
+    return reply_row(r, o);
 }
 
-void print_alias_list(json_t *args, json_t *reply, struct buf *out)
+int run_alias_list(struct request *r)
 {
-    (void)args;
-    size_t i, k;
-    json_t *o, *t;
-    json_array_foreach(json_object_get(reply, "aliases"), i, o)
-    {
-        buf_printf(out, "%-40s ->", arg_text(o, "address"));
-        json_array_foreach(json_object_get(o, "targets"), k, t)
-            buf_printf(out, "%s %s", k ? "," : "", json_string_value(t));
-        if (*arg_text(o, "damage")) buf_printf(out, " damaged: %s", arg_text(o, "damage"));
-        buf_char(out, '\n');
-    }
+    return alias_each(r->core->store->directory, arg_slice(r->args, "domain"), tell_alias, r);
 }
+
+void print_row_alias_list(json_t *args, json_t *o, size_t i, struct buf *out)
+{
+    (void)args, (void)i;
+    size_t k;
+    json_t *t;
+    buf_printf(out, "%-40s ->", arg_text(o, "address"));
+    json_array_foreach(json_object_get(o, "targets"), k, t)
+        buf_printf(out, "%s %s", k ? "," : "", json_string_value(t));
+    if (*arg_text(o, "damage")) buf_printf(out, " damaged: %s", arg_text(o, "damage"));
+    buf_char(out, '\n');
+}
+
+void print_alias_list(json_t *args, json_t *reply, struct buf *out) { (void)args, (void)reply, (void)out; }

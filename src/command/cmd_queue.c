@@ -47,19 +47,15 @@ static json_t *letter_json(const struct queue_info *q)
     return o;
 }
 
+static int tell_letter(void *r, const struct queue_info *q) { return reply_row(r, letter_json(q)); }
+
 int run_queue_list(struct request *r)
 {
     struct queue_filter f = filter_of(r->args);
-    struct queue_info *q;
-    size_t n;
     if (r->login) /* others see what they sent themselves */
         f.sender = mail_addr_join(r->a, sl_cstr(r->login), core_domain(r->core, r->a));
-    int e = queue_list(r->core->queue, &f, r->a, &q, &n);
-    json_t *list = json_array();
-    for (size_t i = 0; !e && i < n; i++) json_array_append_new(list, letter_json(&q[i]));
-    json_object_set_new(r->reply, "letters", list);
     reply_int(r->reply, "now", rt_wall_seconds());
-    return e;
+    return queue_list(r->core->queue, &f, tell_letter, r);
 }
 
 static void print_rcpt(struct arena *a, json_t *rcpt, int64_t now, struct buf *out)
@@ -82,25 +78,26 @@ static void print_rcpt(struct arena *a, json_t *rcpt, int64_t now, struct buf *o
 
 static const char *or_null(const char *sender) { return *sender ? sender : "<>"; }
 
+void print_row_queue_list(json_t *args, json_t *o, size_t i, struct buf *out)
+{
+    (void)args, (void)i;
+    size_t k;
+    json_t *rcpt;
+    struct arena a;
+    int64_t now = rt_wall_seconds();
+    ar_init(&a, 0);
+    buf_printf(out, "%s  %lld bytes  from %s, since %.*s\n", arg_text(o, "id"),
+               (long long)arg_number(o, "size"), or_null(arg_text(o, "sender")),
+               SLF(say_time(&a, arg_number(o, "received"), now)));
+    if (*arg_text(o, "damage")) buf_printf(out, "  damaged: %s\n", arg_text(o, "damage"));
+    json_array_foreach(json_object_get(o, "recipients"), k, rcpt) print_rcpt(&a, rcpt, now, out);
+    ar_free(&a);
+}
+
 void print_queue_list(json_t *args, json_t *reply, struct buf *out)
 {
     (void)args;
-    size_t i, k;
-    json_t *o, *rcpt;
-    struct arena a;
-    ar_init(&a, 0);
-    json_t *letters = json_object_get(reply, "letters");
-    if (!json_array_size(letters)) buf_str(out, "The queue is empty.\n");
-    json_array_foreach(letters, i, o)
-    {
-        buf_printf(out, "%s  %lld bytes  from %s, since %.*s\n", arg_text(o, "id"),
-                   (long long)arg_number(o, "size"), or_null(arg_text(o, "sender")),
-                   SLF(say_time(&a, arg_number(o, "received"), arg_number(reply, "now"))));
-        if (*arg_text(o, "damage")) buf_printf(out, "  damaged: %s\n", arg_text(o, "damage"));
-        json_array_foreach(json_object_get(o, "recipients"), k, rcpt)
-            print_rcpt(&a, rcpt, arg_number(reply, "now"), out);
-    }
-    ar_free(&a);
+    if (json_object_get(reply, "letters")) buf_str(out, "The queue is empty.\n");
 }
 
 static int take_id(struct slice text, struct letter_id *id)
@@ -250,6 +247,26 @@ static int find_letters(struct request *r, struct letter_id **id, size_t *n)
     return trace_last(r->core->store->trace, &f, limit, r->a, id, n);
 }
 
+static int tell_road(struct request *r, const struct letter_id *id)
+{
+    struct trace_event *ev;
+    struct arena a;
+    size_t n;
+    ar_init(&a, 0);
+    int e = trace_read(r->core->store->trace, id, &a, &ev, &n);
+    if (!e) {
+        json_t *o = json_object(), *events = json_array();
+        reply_text(o, "id", sl_cstr(id->s));
+        for (size_t k = 0; k < n; k++) json_array_append_new(events, event_json(&ev[k]));
+        json_object_set_new(o, "events", events);
+        e = reply_row(r, o);
+    } else if (e != ERR_CANCELED) {
+        e = 0; /* it is forgotten meanwhile */
+    }
+    ar_free(&a);
+    return e;
+}
+
 int run_trace(struct request *r)
 {
     struct letter_id *id;
@@ -266,41 +283,26 @@ int run_trace(struct request *r)
                        "kept %d days)",
                        SLF(what), (int)(r->core->conf->trace_keep_s / 86400));
     if (e) return e;
-    json_t *letters = json_array();
-    for (size_t i = n; i-- > 0;) {
-        struct trace_event *ev;
-        size_t count;
-        if (trace_read(r->core->store->trace, &id[i], r->a, &ev, &count)) continue;
-        json_t *o = json_object(), *events = json_array();
-        reply_text(o, "id", sl_cstr(id[i].s));
-        for (size_t k = 0; k < count; k++) json_array_append_new(events, event_json(&ev[k]));
-        json_object_set_new(o, "events", events);
-        json_array_append_new(letters, o);
-    }
-    json_object_set_new(r->reply, "letters", letters);
-    return 0;
+    while (!e && n-- > 0) e = tell_road(r, &id[n]);
+    return e;
 }
 
-void print_trace(json_t *args, json_t *reply, struct buf *out)
+void print_row_trace(json_t *args, json_t *o, size_t i, struct buf *out)
 {
     (void)args;
-    size_t i, k;
-    json_t *o, *ev;
-    struct arena a;
-    ar_init(&a, 0);
-    json_array_foreach(json_object_get(reply, "letters"), i, o)
+    size_t k;
+    json_t *ev;
+    buf_printf(out, "%sletter %s\n", i ? "\n" : "", arg_text(o, "id"));
+    json_array_foreach(json_object_get(o, "events"), k, ev)
     {
-        buf_printf(out, "%sletter %s\n", i ? "\n" : "", arg_text(o, "id"));
-        json_array_foreach(json_object_get(o, "events"), k, ev)
-        {
-            char when[CIVIL_TEXT_MAX];
-            int64_t us = arg_number(ev, "time_us");
-            civil_format(us / 1000000, when);
-            buf_printf(out, "  %.10s %.8s.%03dZ  %-10s ", when, when + 11, (int)(us / 1000 % 1000),
-                       arg_text(ev, "event"));
-            if (*arg_text(ev, "recipient")) buf_printf(out, "%s: ", arg_text(ev, "recipient"));
-            buf_printf(out, "%s\n", arg_text(ev, "sentence"));
-        }
+        char when[CIVIL_TEXT_MAX];
+        int64_t us = arg_number(ev, "time_us");
+        civil_format(us / 1000000, when);
+        buf_printf(out, "  %.10s %.8s.%03dZ  %-10s ", when, when + 11, (int)(us / 1000 % 1000),
+                   arg_text(ev, "event"));
+        if (*arg_text(ev, "recipient")) buf_printf(out, "%s: ", arg_text(ev, "recipient"));
+        buf_printf(out, "%s\n", arg_text(ev, "sentence"));
     }
-    ar_free(&a);
 }
+
+void print_trace(json_t *args, json_t *reply, struct buf *out) { (void)args, (void)reply, (void)out; }

@@ -4,7 +4,7 @@
  * A command is parsed in the user's process into JSON arguments, checked against its declaration
  * there and again where it runs (in the server through the control socket, or in the user's process
  * when no server runs), and its JSON reply is printed in the user's process: as it is with --json,
- * else in words. */
+ * else in words. Of a list each row is sent and printed when it is found. */
 #pragma once
 #include <jansson.h>
 #include <stdio.h>
@@ -24,9 +24,15 @@ struct request {
     const char *login; /* a user of the machine who may do only what is theirs; NULL: who runs the node */
     const char *home;  /* the folder of the node, as the user named it; NULL in the server */
     struct arena *a;
-    json_t *args, *reply;    /* objects */
-    struct payload *payload; /* or NULL */
+    json_t *args, *reply;               /* objects */
+    struct payload *payload;            /* or NULL */
+    int (*row)(void *arg, json_t *row); /* where reply_row() goes to */
+    void *row_arg;
 };
+/* One more row of the command's list (`rows` in the table): it goes to the user at once, so that a list of
+ * any size needs the memory of one row. Takes the reference. An error when nobody takes it any more: the walk
+ * is to end. SUSPENDS. */
+MUST_CHECK int reply_row(struct request *r, json_t *row);
 
 enum { NO = 1 }; /* what run returns for "the answer is no" (exit status 1) */
 
@@ -84,7 +90,10 @@ struct command {
     /* Or NULL: what comes before the store is opened, where no server has it. BLOCKS, on a fiber. */
     int (*before)(const struct config *conf, struct request *r);
     int (*run)(struct request *r);
+    /* After the rows, if there are any; then the reply has the list only when it is empty. */
     void (*print)(json_t *args, json_t *reply, struct buf *out);
+    const char *rows; /* the name of the list that comes by reply_row(), or NULL */
+    void (*print_row)(json_t *args, json_t *row, size_t i, struct buf *out); /* i: from 0 */
 };
 extern const struct command commands[];
 extern const size_t ncommands;

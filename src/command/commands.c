@@ -93,7 +93,8 @@ const struct command commands[] = {
     STORE("domain remove", domain_remove, "removes a domain without accounts", ARGS(DOMAIN)),
 
     STORE("account add", account_add, "makes an account with its mailboxes", ARGS(ADDRESS, PASSWORD)),
-    STORE("account list", account_list, "lists accounts and what they hold", ARGS(MAYBE_DOMAIN)),
+    STORE("account list", account_list, "lists accounts and what they hold", .rows = "accounts",
+          .print_row = print_row_account_list, ARGS(MAYBE_DOMAIN)),
     STORE("account passwd", account_passwd, "changes the password", ARGS(ADDRESS, PASSWORD)),
     STORE("account disable", account_disable, "no login, no new mail; what it holds stays", ARGS(ADDRESS)),
     STORE("account enable", account_enable, "undoes disable", ARGS(ADDRESS)),
@@ -111,7 +112,8 @@ const struct command commands[] = {
                          .meaning = "an address, here or elsewhere",
                          .from = FROM_WORD,
                          .flags = ARG_NEEDED | ARG_MANY})),
-    STORE("alias list", alias_list, "lists the aliases", ARGS(MAYBE_DOMAIN)),
+    STORE("alias list", alias_list, "lists the aliases", .rows = "aliases", .print_row = print_row_alias_list,
+          ARGS(MAYBE_DOMAIN)),
     STORE("alias remove", alias_remove, "removes an alias, or one of its targets",
           ARGS(ADDRESS, MAYBE("target", "TARGET", "only this target"))),
 
@@ -149,11 +151,12 @@ const struct command commands[] = {
     DNS("shaping show", shaping_show, "the limits towards the servers of a domain, and where each comes from",
         ARGS(WORD("domain", "DOMAIN", "any domain"))),
 
-    STORE("queue list", queue_list, "lists what waits, and why", .everyone = true,
+    STORE("queue list", queue_list, "lists what waits, and why", .everyone = true, .rows = "letters",
+          .print_row = print_row_queue_list,
           ARGS(MAYBE("address", "ADDRESS", "only letters to this address"),
                OPTION("sender", "A", "only letters from this sender"),
                OPTION("domain", "D", "only letters to this domain"),
-               NUMBER("limit", "N", 1, 1000000, 1000, "at most so many letters"))),
+               NUMBER("limit", "N", 1, INT32_MAX, 1000, "at most so many letters"))),
     STORE("queue show", queue_show, "shows one letter in the queue",
           ARGS(WORD("id", "ID", "the id of the letter"))),
     STORE("queue retry", queue_retry, "tries again at once", ARGS(LETTERS)),
@@ -162,7 +165,7 @@ const struct command commands[] = {
     STORE("queue drop", queue_drop, "throws letters away without telling the sender", ARGS(LETTERS)),
     STORE("queue stats", queue_stats, "counts"),
 
-    STORE("trace", trace, "tells the road of a letter",
+    STORE("trace", trace, "tells the road of a letter", .rows = "letters", .print_row = print_row_trace,
           ARGS({.name = "what",
                 .value = "ID|ADDRESS|MESSAGE-ID",
                 .meaning = "which letter, or whose",
@@ -203,7 +206,8 @@ const struct command commands[] = {
                {.name = "user", .meaning = "who sends", .from = FROM_LOGIN})),
 
     STORE("stats", stats, "numbers about the server"),
-    STORE("verify", verify, "checks every record and every body", .before = before_verify,
+    STORE("verify", verify, "checks every record and every body", .rows = "faults",
+          .print_row = print_row_verify, .before = before_verify,
           ARGS({.name = "repair",
                 .type = ARG_FLAG,
                 .flags = ARG_EXCLUDES,

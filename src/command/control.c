@@ -79,6 +79,11 @@ static int wire_drain(struct wire_payload *w)
 
 /* ---- the server's end ---- */
 
+struct answering {
+    struct conn *c;
+    size_t unsent; /* bytes of rows since the last flush */
+};
+
 static void answer(struct conn *c, int status, struct slice error, json_t *reply)
 {
     json_t *o = json_pack("{s:i, s:o?}", "status", status, "reply", reply);
@@ -90,6 +95,25 @@ static void answer(struct conn *c, int status, struct slice error, json_t *reply
     }
     free(text);
     json_decref(o);
+}
+
+/* What is written stays bounded: a reader that is slow is waited for. */
+static int send_row(void *arg, json_t *row)
+{
+    enum { AT_ONCE = 64 << 10 };
+    struct answering *x = arg;
+    json_t *o = json_pack("{s:O}", "row", row);
+    char *text = json_dumps(o, JSON_COMPACT);
+    int e = text ? 0 : err_set(ERR_SYNTAX, "a row cannot be told");
+    size_t n = text ? strlen(text) : 0;
+    if (!e) conn_write(x->c, sl(text, n));
+    if (!e) conn_puts(x->c, "\n");
+    free(text);
+    json_decref(o);
+    x->unsent += n;
+    if (e || x->unsent < AT_ONCE) return e;
+    x->unsent = 0;
+    return conn_flush(x->c);
 }
 
 /* Who asks, at the public socket. */
@@ -145,8 +169,13 @@ static void answer_request(struct core *core, struct conn *c, const struct calle
     struct arena a;
     struct buf error = BUF_INIT;
     ar_init(&a, 0);
-    struct request r = {
-        .core = core, .a = &a, .args = json_object_get(q, "args"), .reply = json_object(), .payload = &w.p};
+    struct request r = {.core = core,
+                        .a = &a,
+                        .args = json_object_get(q, "args"),
+                        .reply = json_object(),
+                        .payload = &w.p,
+                        .row = send_row,
+                        .row_arg = &(struct answering){.c = c}};
     if (who) r.login = take_caller(cmd, who, r.args);
     int status = command_run(cmd, &r, &error);
     if (wire_drain(&w) == 0) answer(c, status, buf_slice(&error), r.reply);
@@ -211,43 +240,55 @@ static int send_payload(struct conn *c, struct payload *p)
     return e;
 }
 
-static int receive_reply(struct conn *c, int *status, json_t **reply, struct buf *error)
+static int receive_line(struct conn *c, json_t **out)
 {
     struct slice line;
     int e = read_lf_line(c, &line);
     if (e) return err_prefix(e, "the server gave no answer");
-    json_t *o = json_loadb(line.p, line.n, 0, NULL);
-    if (!json_is_object(o)) {
+    *out = json_loadb(line.p, line.n, JSON_DECODE_ANY, NULL);
+    conn_consume(c, line.n + 1);
+    if (json_is_object(*out)) return 0;
+    json_decref(*out);
+    return err_set(ERR_SYNTAX, "the server's answer cannot be read: it may be another version of Tram");
+}
+
+static int receive_reply(struct conn *c, struct request *r, int *status, struct buf *error)
+{
+    json_t *o, *row;
+    int e = receive_line(c, &o);
+    while (!e && (row = json_object_get(o, "row"))) {
+        e = r->row(r->row_arg, row);
         json_decref(o);
-        return err_set(ERR_SYNTAX, "the server's answer cannot be read: it may be another version of Tram");
+        if (!e) e = receive_line(c, &o);
     }
+    if (e) return e;
     *status = (int)json_integer_value(json_object_get(o, "status"));
     const char *text = json_string_value(json_object_get(o, "error"));
     if (text) buf_str(error, text);
-    *reply = json_incref(json_object_get(o, "reply"));
+    json_object_update(r->reply, json_object_get(o, "reply"));
     json_decref(o);
     return 0;
 }
 
-int control_call(const char *path, const struct command *cmd, json_t *args, struct payload *payload,
-                 int *status, json_t **reply, struct buf *error)
+int control_call(const char *path, const struct command *cmd, struct request *r, int *status,
+                 struct buf *error)
 {
     struct conn *c;
     struct endpoint at = {0};
     snprintf(at.path, sizeof at.path, "%s", path);
-    *reply = NULL;
     int e = conn_dial(&c, &at, NULL);
     if (e) return e;
     conn_set_buffer(c, CONTROL_LINE_MAX);
-    json_t *q = json_pack("{s:s, s:O, s:b}", "command", cmd->name, "args", args, "payload", payload != NULL);
+    json_t *q =
+        json_pack("{s:s, s:O, s:b}", "command", cmd->name, "args", r->args, "payload", r->payload != NULL);
     char *text = json_dumps(q, JSON_COMPACT);
     conn_puts(c, text);
     conn_puts(c, "\n");
     free(text);
     json_decref(q);
-    if (payload) e = send_payload(c, payload);
+    if (r->payload) e = send_payload(c, r->payload);
     if (!e) e = conn_flush(c);
-    if (!e) e = receive_reply(c, status, reply, error);
+    if (!e) e = receive_reply(c, r, status, error);
     conn_close(&c);
     /* Found no server is what only the dialling may say. */
     return e == ERR_NOT_FOUND || e == ERR_REFUSED ? ERR_IO : e;

@@ -2,8 +2,9 @@
  * who may open it may do everything).
  *
  * Request: one line of JSON {"command": name, "args": {...}, "payload": bool}, LF; with payload,
- * pieces of "<decimal length> LF <bytes>", ended by "0 LF". Reply: one line
- * {"status": exit status, "error": sentence, "reply": {...}}. */
+ * pieces of "<decimal length> LF <bytes>", ended by "0 LF". Reply: for each row of a list a line {"row":
+ * ...}, then one line {"status": exit status, "error": sentence, "reply": {...}}. No side keeps more than a
+ * line. */
 #pragma once
 #include "command.h"
 #include "rt/conn.h"
@@ -20,7 +21,8 @@ void control_session(struct core *core, struct conn *c, bool everyone);
 /* Makes the folder of the public socket. Warns when others cannot come to it. BLOCKS. */
 MUST_CHECK int control_public_folder(void);
 
-/* From the user's process, through the socket at `path`. ERR_NOT_FOUND or ERR_REFUSED: no server runs there.
- * *status is the exit status; the reply is a new reference. SUSPENDS. */
-MUST_CHECK int control_call(const char *path, const struct command *cmd, json_t *args,
-                            struct payload *payload, int *status, json_t **reply, struct buf *error);
+/* From the user's process, through the socket at `path`: asks for r->args, hands the rows to r->row() and
+ * makes r->reply what the server replied. ERR_NOT_FOUND or ERR_REFUSED: no server runs there. *status is the
+ * exit status. SUSPENDS. */
+MUST_CHECK int control_call(const char *path, const struct command *cmd, struct request *r, int *status,
+                            struct buf *error);

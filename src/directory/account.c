@@ -437,43 +437,29 @@ int accounts_finish(struct directory *dir, struct slice domain)
 
 /* ---- listing ---- */
 
-static int by_address(const void *x, const void *y)
+struct listing {
+    int (*each)(void *arg, struct account *acc);
+    void *arg;
+};
+
+static int list_account(void *arg, struct arena *a, struct slice domain, const struct kv_row *row)
 {
-    const struct account *a = x, *b = y;
-    return sl_cmp(a->address, b->address);
+    struct listing *x = arg;
+    struct account acc;
+    struct slice local = local_from_key(a, row->key);
+    int e = account_parse(a, local, domain, row->value, &acc);
+    if (row_is_unreadable(e))
+        acc = (struct account){.local = local,
+                               .domain = domain,
+                               .address = mail_addr_join(a, local, domain),
+                               .damage = row_damage(a, e)};
+    else if (e) return e;
+    return x->each(x->arg, &acc);
 }
 
-int account_list(struct directory *dir, struct arena *a, struct slice domain, struct account **out, size_t *n)
+int account_each(struct directory *dir, struct slice domain, int (*each)(void *arg, struct account *acc),
+                 void *arg)
 {
-    int rc;
-    struct slice *names = &domain;
-    size_t all = 1, cap = 0;
-    *out = NULL;
-    *n = 0;
-    if (!domain.n) directory_domains(dir, a, &names, &all);
-    else if ((rc = domain_name(a, domain, &domain))) return rc;
-    for (size_t i = 0; i < all; i++) {
-        struct slice object = domain_object(a, names[i]), from = SL("a:");
-        struct kv_page page = {.more = true};
-        while (page.more) {
-            int e = kv_scan(dir->kv, object, from, SL("a;"), KV_PAGE_MAX, a, &page);
-            if (e) return e;
-            for (size_t k = 0; k < page.n; k++) {
-                if (*n == cap) *out = ar_grow(a, *out, &cap, sizeof **out);
-                e = account_parse(a, local_from_key(a, page.row[k].key), names[i], page.row[k].value,
-                                  &(*out)[*n]);
-                if (row_is_unreadable(e)) {
-                    struct slice local = local_from_key(a, page.row[k].key);
-                    (*out)[*n] = (struct account){.local = local,
-                                                  .domain = names[i],
-                                                  .address = mail_addr_join(a, local, names[i]),
-                                                  .damage = row_damage(a, e)};
-                } else if (e) return e;
-                ++*n;
-            }
-            if (page.n) from = kv_after(a, page.row[page.n - 1].key);
-        }
-    }
-    if (*n) qsort(*out, *n, sizeof **out, by_address);
-    return 0;
+    struct listing x = {each, arg};
+    return directory_each(dir, domain, 'a', list_account, &x);
 }

@@ -130,34 +130,25 @@ int alias_remove(struct directory *dir, struct slice address, const struct slice
     return alias_change(dir, address, target, target ? 1 : 0, false);
 }
 
-int alias_list(struct directory *dir, struct arena *a, struct slice domain, struct alias **out, size_t *n)
+struct listing {
+    int (*each)(void *arg, struct alias *x);
+    void *arg;
+};
+
+static int list_alias(void *arg, struct arena *a, struct slice domain, const struct kv_row *row)
 {
-    int rc;
-    struct slice *names = &domain;
-    size_t all = 1, cap = 0;
-    *out = NULL;
-    *n = 0;
-    if (!domain.n) directory_domains(dir, a, &names, &all);
-    else if ((rc = domain_name(a, domain, &domain))) return rc;
-    for (size_t i = 0; i < all; i++) {
-        struct slice object = domain_object(a, names[i]), from = SL("l:");
-        struct kv_page page = {.more = true};
-        while (page.more) {
-            int e = kv_scan(dir->kv, object, from, SL("l;"), KV_PAGE_MAX, a, &page);
-            for (size_t k = 0; !e && k < page.n; k++) {
-                if (*n == cap) *out = ar_grow(a, *out, &cap, sizeof **out);
-                struct alias *x = &(*out)[(*n)++];
-                x->address = mail_addr_join(a, local_from_key(a, page.row[k].key), names[i]);
-                x->damage = (struct slice){0};
-                e = alias_parse(a, page.row[k].value, x);
-                if (!row_is_unreadable(e)) continue;
-                x->damage = row_damage(a, e);
-                x->n = 0;
-                e = 0;
-            }
-            if (e) return e;
-            if (page.n) from = kv_after(a, page.row[page.n - 1].key);
-        }
-    }
-    return 0;
+    struct listing *l = arg;
+    struct alias x = {.address = mail_addr_join(a, local_from_key(a, row->key), domain)};
+    int e = alias_parse(a, row->value, &x);
+    if (row_is_unreadable(e)) {
+        x.damage = row_damage(a, e);
+        x.n = 0;
+    } else if (e) return e;
+    return l->each(l->arg, &x);
+}
+
+int alias_each(struct directory *dir, struct slice domain, int (*each)(void *arg, struct alias *x), void *arg)
+{
+    struct listing x = {each, arg};
+    return directory_each(dir, domain, 'l', list_alias, &x);
 }

@@ -236,3 +236,40 @@ void domain_tx_put(struct kv_tx *tx, const struct domain *d)
     kv_tx_put_record(tx, SL("."), &b);
     buf_free(&b);
 }
+
+/* ---- walking ---- */
+
+static int each_of_domain(struct directory *dir, struct slice domain, char kind, directory_row_fn *each,
+                          void *arg)
+{
+    char from_room[KV_KEY_MAX + 2] = {kind, ':'}, to[] = {kind, ';', 0};
+    struct kv_page page = {.more = true};
+    struct arena a;
+    int e = 0;
+    ar_init(&a, 0);
+    struct slice from = sl_cstr(from_room);
+    while (!e && page.more) {
+        ar_reset(&a);
+        e = kv_scan(dir->kv, domain_object(&a, domain), from, sl_cstr(to), KV_PAGE_MAX, &a, &page);
+        for (size_t i = 0; !e && i < page.n; i++) e = each(arg, &a, domain, &page.row[i]);
+        if (!page.n) break;
+        from = kv_after(&a, page.row[page.n - 1].key);
+        memcpy(from_room, from.p, from.n);
+        from.p = from_room;
+    }
+    ar_free(&a);
+    return e;
+}
+
+int directory_each(struct directory *dir, struct slice domain, char kind, directory_row_fn *each, void *arg)
+{
+    struct slice *names = &domain;
+    size_t n = 1;
+    struct arena a;
+    ar_init(&a, 0);
+    int e = domain.n ? domain_name(&a, domain, &domain) : 0;
+    if (!domain.n) directory_domains(dir, &a, &names, &n);
+    for (size_t i = 0; !e && i < n; i++) e = each_of_domain(dir, names[i], kind, each, arg);
+    ar_free(&a);
+    return e;
+}

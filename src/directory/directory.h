@@ -77,7 +77,7 @@ struct account {
     uint64_t authority;  /* a new one with each change of password and of disabled */
     uint64_t generation; /* of the directory, before this was read */
     struct slice
-        damage; /* of account_list(): why its row cannot be read (then only names are known), or empty */
+        damage; /* of account_each(): why its row cannot be read (then only names are known), or empty */
 };
 /* Also makes the special-use mailboxes. ERR_EXISTS, ERR_NOT_FOUND (domain), ERR_SYNTAX. */
 MUST_CHECK int account_add(struct directory *dir, struct slice address, struct slice password);
@@ -94,9 +94,10 @@ MUST_CHECK int account_row_parse(struct arena *a, struct slice domain, struct sl
 /* fn runs on this loop when the account's password, its being disabled or its being here changed: a hint to
  * look. */
 struct kv_watch *account_watch(struct directory *dir, const char *acc, void (*fn)(void *), void *arg);
-/* domain empty: of all domains. By address. */
-MUST_CHECK int account_list(struct directory *dir, struct arena *a, struct slice domain, struct account **out,
-                            size_t *n);
+/* domain empty: of all domains. Within a domain by name. each()'s account is valid during the call; what it
+ * returns, unless 0, ends the walk and is returned. */
+MUST_CHECK int account_each(struct directory *dir, struct slice domain,
+                            int (*each)(void *arg, struct account *acc), void *arg);
 
 /* ---- aliases: an address that stands for others, here or elsewhere ---- */
 
@@ -104,14 +105,15 @@ struct alias {
     struct slice address;
     struct slice *target;
     size_t n;
-    struct slice damage; /* of alias_list(): why its row cannot be read, or empty */
+    struct slice damage; /* of alias_each(): why its row cannot be read, or empty */
 };
 MUST_CHECK int alias_add(struct directory *dir, struct slice address, const struct slice *target,
                          size_t n); /* adds to those there. ERR_LIMIT: too many, or too long together */
 /* One target, or the whole alias when target is NULL. The last target takes the alias with it. */
 MUST_CHECK int alias_remove(struct directory *dir, struct slice address, const struct slice *target);
-MUST_CHECK int alias_list(struct directory *dir, struct arena *a, struct slice domain, struct alias **out,
-                          size_t *n);
+/* As account_each(). */
+MUST_CHECK int alias_each(struct directory *dir, struct slice domain, int (*each)(void *arg, struct alias *x),
+                          void *arg);
 
 /* What becomes of a letter for the alias, as things stand. An account hides an alias of its address,
  * unless a target is that address itself: then letters are kept and sent on. */

@@ -57,3 +57,9 @@ struct directory {
     char *first; /* resolve.c: the node's first account, as of the generation first_at */
     uint64_t first_at;
 };
+
+/* Calls each() for the rows of a kind ('a', 'l') of a domain, empty: of all, page by page; the arena and what
+ * it is given last for the call. What it returns, unless 0, ends the walk and is returned. SUSPENDS. */
+typedef int directory_row_fn(void *arg, struct arena *a, struct slice domain, const struct kv_row *row);
+MUST_CHECK int directory_each(struct directory *dir, struct slice domain, char kind, directory_row_fn *each,
+                              void *arg);

@@ -37,6 +37,56 @@ static int put_large_rows(struct kv_tx *tx, void *arg)
     return 0;
 }
 
+/* ---- what a walk finds, as a list ---- */
+
+struct kept {
+    struct arena *a;
+    void *list;
+    size_t n, cap;
+};
+
+static void *keep(struct kept *k, size_t size)
+{
+    if (k->n == k->cap) k->list = ar_grow(k->a, k->list, &k->cap, size);
+    return (char *)k->list + size * k->n++;
+}
+
+static int keep_account(void *arg, struct account *acc)
+{
+    struct kept *k = arg;
+    *(struct account *)keep(k, sizeof *acc) =
+        (struct account){.address = ar_dup(k->a, acc->address), .damage = ar_dup(k->a, acc->damage)};
+    return 0;
+}
+
+static int account_list(struct directory *dir, struct arena *a, struct slice domain, struct account **out,
+                        size_t *n)
+{
+    struct kept k = {.a = a};
+    int e = account_each(dir, domain, keep_account, &k);
+    *out = k.list;
+    *n = k.n;
+    return e;
+}
+
+static int keep_alias(void *arg, struct alias *x)
+{
+    struct kept *k = arg;
+    *(struct alias *)keep(k, sizeof *x) =
+        (struct alias){.address = ar_dup(k->a, x->address), .n = x->n, .damage = ar_dup(k->a, x->damage)};
+    return 0;
+}
+
+static int alias_list(struct directory *dir, struct arena *a, struct slice domain, struct alias **out,
+                      size_t *n)
+{
+    struct kept k = {.a = a};
+    int e = alias_each(dir, domain, keep_alias, &k);
+    *out = k.list;
+    *n = k.n;
+    return e;
+}
+
 TEST(a_domain_is_removed_however_much_it_holds)
 {
     struct dir_fixture f;

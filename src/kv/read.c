@@ -94,6 +94,9 @@ static int read_page(struct read *r, enum kv_read how)
     return rc == STOP ? 0 : rc;
 }
 
+/* Whoever walks looks here whether it is to end: rows that are in memory suspend nobody. */
+static bool canceled(void) { return fiber_current() && fiber_canceled(); }
+
 static int page_run(struct kv *kv, int (*run)(struct read *r), struct slice object, struct slice from,
                     struct slice to, size_t limit, struct arena *a, struct kv_page *page)
 {
@@ -103,6 +106,7 @@ static int page_run(struct kv *kv, int (*run)(struct read *r), struct slice obje
                      .limit = limit > KV_PAGE_MAX ? KV_PAGE_MAX : limit,
                      .skip = object.n + 1};
     *page = (struct kv_page){0};
+    if (canceled()) return ERR_CANCELED;
     int rc = kv_range_make(&r.range, object, from, to);
     if (rc) return rc;
     r.cap = r.limit < 16 ? r.limit : 16;
@@ -153,6 +157,7 @@ static int read_objects(struct read *r, enum kv_read how)
 int kv_objects(struct kv *kv, struct slice from, struct slice to, size_t limit, struct arena *a,
                struct slice **names, size_t *n, bool *more)
 {
+    if (canceled()) return ERR_CANCELED;
     if (from.n > KV_KEY_MAX + 1 || to.n > KV_KEY_MAX + 1) return err_set(ERR_USAGE, "a bound is too long");
     struct read r = {
         .kv = kv, .fn = read_objects, .a = a, .limit = limit > KV_PAGE_MAX ? KV_PAGE_MAX : limit};

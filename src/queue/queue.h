@@ -91,8 +91,10 @@ struct queue_filter {
     struct slice address, domain, sender;
     size_t limit;
 };
-MUST_CHECK int queue_list(struct queue *q, const struct queue_filter *f, struct arena *a,
-                          struct queue_info **out, size_t *n);
+/* Calls each() for the letters that match, at most f->limit, until it returns non-zero; info is valid during
+ * the call. 0, each()'s error, or why the walk did not end. */
+typedef int queue_each_fn(void *arg, const struct queue_info *info);
+MUST_CHECK int queue_list(struct queue *q, const struct queue_filter *f, queue_each_fn *each, void *arg);
 MUST_CHECK int queue_show(struct queue *q, const struct letter_id *id, struct arena *a,
                           struct queue_info *out); /* ERR_NOT_FOUND */
 enum queue_action { QUEUE_RETRY, QUEUE_HOLD, QUEUE_RELEASE, QUEUE_DROP };

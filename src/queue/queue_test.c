@@ -399,10 +399,56 @@ TEST(queue_success_report)
     end(&t);
 }
 
+/* Notes of refusals fill what may wait: those of a letter that is accepted go with its own transaction. */
+TEST(queue_refusals_push_out_nothing_of_an_accepted_letter)
+{
+    static const char *const to[] = {"bob@one.test", "ok@two.test"};
+    struct tester t;
+    struct kv_stats k = {0};
+    struct trace_event *e;
+    size_t n;
+    char big[60000];
+    memset(big, 'x', sizeof big);
+    REQUIRE(begin(&t, NULL));
+    for (size_t i = 0; i < COUNT_OF(to); i++) {
+        struct letter l = letter_to(&t, "alice@one.test", to[i]);
+        struct trace_event in[] = {{.id = l.id, .kind = TRACE_RECEIVED, .sentence = SL("from a stranger")},
+                                   {.id = l.id, .kind = TRACE_CHECKED, .sentence = SL("accept")}};
+        uint64_t before = k.notes_dropped;
+        for (int row = 0; k.notes_dropped == before; row++) {
+            kv_note(t.f.s->kv, SL("refused"), ar_printf(&t.f.a, "%d", row), sl(big, sizeof big));
+            kv_stats(t.f.s->kv, &k);
+        }
+        for (int row = 0; row < 6000; row++) kv_note(t.f.s->kv, SL("refused"), SL("small"), sl(big, 10));
+        l.events = in;
+        l.nevents = 2;
+        CHECK_OK(accept_letter(t.q, &l));
+        CHECK_OK(trace_read(t.f.s->trace, &l.id, &t.f.a, &e, &n));
+        REQUIRE(n == 3);
+        CHECK(e[0].kind == TRACE_RECEIVED && e[1].kind == TRACE_CHECKED);
+        CHECK(e[2].kind == (i ? TRACE_QUEUED : TRACE_DELIVERED));
+    }
+    end(&t);
+}
+
+static int count_letter(void *n, const struct queue_info *info)
+{
+    (void)info;
+    ++*(size_t *)n;
+    return 0;
+}
+
+static size_t listed(struct tester *t, const struct queue_filter *f)
+{
+    size_t n = 0;
+    CHECK_OK(queue_list(t->q, f, count_letter, &n));
+    return n;
+}
+
 TEST(queue_waits_and_is_steered)
 {
     struct tester t;
-    struct queue_info info, *list;
+    struct queue_info info;
     size_t n;
     struct queue_filter all = {0}, domain = {.domain = SL("TWO.test")}, other = {.domain = SL("nine.test")};
     REQUIRE(begin(&t, NULL));
@@ -423,10 +469,8 @@ TEST(queue_waits_and_is_steered)
     CHECK_INT(info.size, sizeof TEXT - 1 - 27);
     int64_t lifetime = info.expires - info.received; /* it may have been a moment on its way in */
     CHECK(lifetime >= 5 * 86400 && lifetime <= 5 * 86400 + 60);
-    CHECK_OK(queue_list(t.q, &all, &t.f.a, &list, &n));
-    CHECK_INT(n, 1);
-    CHECK_OK(queue_list(t.q, &other, &t.f.a, &list, &n));
-    CHECK_INT(n, 0);
+    CHECK_INT(listed(&t, &all), 1);
+    CHECK_INT(listed(&t, &other), 0);
 
     CHECK_INT(t.attempts, 1);
     CHECK_OK(queue_act(t.q, &l.id, QUEUE_RETRY));
@@ -718,10 +762,9 @@ TEST(queue_damaged_rows_stop_nothing_and_can_be_dropped)
 {
     for (enum spoiled what = 0; what < SPOILED; what++) {
         struct tester t;
-        struct queue_info info, *list;
+        struct queue_info info;
         struct message *m;
         struct buf said = BUF_INIT;
-        size_t n;
         REQUIRE(begin(&t, NULL));
         struct letter bad = letter_to(&t, "alice@one.test", "ok@two.test"),
                       good = letter_to(&t, "", "bob@one.test");
@@ -741,8 +784,7 @@ TEST(queue_damaged_rows_stop_nothing_and_can_be_dropped)
         CHECK_OK(queue_show(t.q, &bad.id, &t.f.a, &info));
         CHECK(sl_find(info.damage, SL("cannot be read or is missing")) != SL_NONE);
         CHECK(info.nrcpt == 1 && sl_eq(info.rcpt[0].state, what == RCPT ? SL("damaged") : SL("waiting")));
-        CHECK_OK(queue_list(t.q, &(struct queue_filter){0}, &t.f.a, &list, &n));
-        CHECK_INT(n, 1);
+        CHECK_INT(listed(&t, &(struct queue_filter){0}), 1);
         CHECK_ERR(queue_verify(t.q, t.f.s, heard, &said), 0);
         CHECK(sl_find(buf_slice(&said), key) != SL_NONE || what == NO_GROUP || what == NO_ENVELOPE);
         int e = queue_act(t.q, &bad.id, QUEUE_HOLD);
@@ -1044,5 +1086,50 @@ TEST(a_damaged_or_lost_number_of_shards_stops_no_start)
         CHECK_OK(queue_shards(t.f.s, 8, &shards));
         for (size_t i = 0; i < COUNT_OF(ids); i++) CHECK_OK(queue_show(t.q, &ids[i], &t.f.a, &info));
     }
+    end(&t);
+}
+
+/* ---- walks ---- */
+
+struct walking {
+    struct tester *t;
+    size_t seen;
+    int result;
+};
+
+static int stop_after_some(void *arg, const struct queue_info *info)
+{
+    struct walking *x = arg;
+    (void)info;
+    return ++x->seen == 3 ? ERR_EOF : 0;
+}
+
+static void retry_all(void *arg)
+{
+    struct walking *x = arg;
+    x->result = queue_act_all(x->t->q, &(struct queue_filter){0}, QUEUE_HOLD, &x->seen);
+}
+
+TEST(queue_walks_end_when_nobody_wants_them_any_more)
+{
+    enum { LETTERS = 10 };
+    struct tester t;
+    struct walking x = {.t = &t};
+    struct group g;
+    REQUIRE(begin(&t, NULL));
+    for (int i = 0; i < LETTERS; i++) {
+        struct letter l = letter_to(&t, "alice@one.test", "ok@two.test");
+        CHECK_OK(accept_letter(t.q, &l));
+    }
+    CHECK_INT(listed(&t, &(struct queue_filter){.limit = 4}), 4);
+    CHECK_ERR(queue_list(t.q, &(struct queue_filter){0}, stop_after_some, &x), ERR_EOF);
+    CHECK_INT(x.seen, 3);
+    group_init(&g);
+    CHECK_OK(group_go(&g, "retry", retry_all, &x));
+    group_cancel(&g); /* the server is to stop */
+    (void)group_wait(&g);
+    CHECK_ERR(x.result, ERR_CANCELED);
+    CHECK_INT(x.seen, 0);
+    CHECK_INT(listed(&t, &(struct queue_filter){0}), LETTERS);
     end(&t);
 }

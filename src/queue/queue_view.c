@@ -282,27 +282,28 @@ static int walk(struct queue *q, const struct queue_filter *f,
 
 struct listing {
     struct queue *q;
-    struct arena *a;
-    struct queue_info *v;
-    size_t n, cap, limit;
+    queue_each_fn *each;
+    void *arg;
+    struct arena a; /* of one letter */
+    size_t left;
 };
 
 static int list_one(void *arg, const struct letter_id *id)
 {
     struct listing *x = arg;
-    if (x->n == x->cap) x->v = ar_grow(x->a, x->v, &x->cap, sizeof *x->v);
-    if (queue_show(x->q, id, x->a, &x->v[x->n]) == 0) x->n++; /* else it has just gone */
-    return x->n == x->limit;
+    struct queue_info info;
+    ar_reset(&x->a);
+    int e = queue_show(x->q, id, &x->a, &info);
+    if (e) return e == ERR_CANCELED ? e : 0; /* else it has just gone */
+    e = x->each(x->arg, &info);
+    return e ? e : --x->left == 0;
 }
 
-int queue_list(struct queue *q, const struct queue_filter *f, struct arena *a, struct queue_info **out,
-               size_t *n)
+int queue_list(struct queue *q, const struct queue_filter *f, queue_each_fn *each, void *arg)
 {
-    struct listing x = {.q = q, .a = a, .cap = 16, .limit = f->limit ? f->limit : 1000};
-    x.v = ar_array(a, struct queue_info, x.cap);
+    struct listing x = {.q = q, .each = each, .arg = arg, .left = f->limit ? f->limit : 1000};
     int e = walk(q, f, list_one, &x);
-    *out = x.v;
-    *n = x.n;
+    ar_free(&x.a);
     return e;
 }
 
@@ -439,33 +440,25 @@ int queue_act(struct queue *q, const struct letter_id *id, enum queue_action wha
     return 0;
 }
 
-struct collecting {
-    struct arena *a;
-    struct letter_id *v;
-    size_t n, cap;
+struct acting_all {
+    struct queue *q;
+    enum queue_action what;
+    size_t n;
 };
 
-static int collect_one(void *arg, const struct letter_id *id)
+static int act_one(void *arg, const struct letter_id *id)
 {
-    struct collecting *x = arg;
-    if (x->n == x->cap) x->v = ar_grow(x->a, x->v, &x->cap, sizeof *x->v);
-    x->v[x->n++] = *id;
-    return 0;
+    struct acting_all *x = arg;
+    int e = queue_act(x->q, id, x->what);
+    x->n += !e;
+    return e == ERR_NOT_FOUND || e == ERR_STATE ? 0 : e; /* it moved on meanwhile */
 }
 
 int queue_act_all(struct queue *q, const struct queue_filter *f, enum queue_action what, size_t *n)
 {
-    struct arena a = {0};
-    struct collecting x = {.a = &a, .cap = 64};
-    x.v = ar_array(&a, struct letter_id, x.cap);
-    *n = 0;
-    int e = walk(q, f, collect_one, &x);
-    for (size_t i = 0; !e && i < x.n; i++) {
-        e = queue_act(q, &x.v[i], what);
-        if (!e) (*n)++;
-        if (e == ERR_NOT_FOUND || e == ERR_STATE) e = 0; /* it moved on meanwhile */
-    }
-    ar_free(&a);
+    struct acting_all x = {.q = q, .what = what};
+    int e = walk(q, f, act_one, &x);
+    *n = x.n;
     return e;
 }
 

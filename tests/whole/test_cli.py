@@ -206,6 +206,26 @@ def test_json_of_an_unknown_command(one):
         assert json.loads(done.stdout)["status"] == 2 and not done.stderr, words
 
 
+def test_a_list_of_any_size_comes_row_by_row(one):
+    """More than 4 MiB of reply, which the server never has in one piece; who reads only the start is no harm."""
+    aliases, targets = 90, [f"{n:060d}@{'x' * 40}.example" for n in range(500)]
+    for n in range(aliases):
+        one.tram("alias", "add", f"list{n:03d}@one.test", *targets)
+    one.tram("alias", "list")
+    before = one.resident_kb()
+    text = one.tram("alias", "list", "--json").stdout
+    rows = json.loads(text)["aliases"]
+    assert len(text) > 4 << 20 and len(rows) >= aliases and all(len(r["targets"]) == 500 for r in rows if "list" in r["address"])
+    assert one.resident_kb() - before < 4096
+    words = one.tram("alias", "list").stdout
+    assert words.count("->") == len(rows)
+    head = subprocess.Popen([TRAM, "-C", str(one.dir), "alias", "list"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert head.stdout.read(10)
+    head.stdout.close()
+    assert head.wait(30) != 0
+    assert one.tram("alias", "list").stdout == words
+
+
 def test_nobody_else_reads_what_a_home_holds(one):
     old = os.umask(0)
     try:
