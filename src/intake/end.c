@@ -78,6 +78,8 @@ static void put_received(struct intake_letter *l, int64_t now, struct buf *out)
         .tls_version = l->from.tls_version,
         .tls_cipher = l->from.tls_cipher,
         .id = sl_cstr(l->id.s),
+        .has_priority = l->wants.has_priority,
+        .priority = l->wants.priority,
         .when = now,
     };
     if (l->judged && l->verdict.iprev.code == IPREV_PASS) r.name = l->verdict.iprev.name;

@@ -105,6 +105,7 @@ void mail_received(struct buf *out, const struct mail_received *r)
         put_address(&b, r->for_one);
         buf_char(&b, '>');
     }
+    if (r->has_priority) buf_printf(&b, " PRIORITY %d", r->priority);
     buf_printf(&b, "; %s", mail_date_format(r->when, 0, date));
     mail_field(out, SL("Received"), buf_slice(&b));
     buf_free(&b);

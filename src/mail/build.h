@@ -18,7 +18,9 @@ struct mail_received {
     struct slice tls_version, tls_cipher; /* empty without TLS */
     struct slice id;                      /* the letter's id, or empty */
     struct slice for_one; /* the only recipient, local@domain; empty when there are several (section 7.2) */
-    int64_t when;         /* Unix seconds */
+    bool has_priority;    /* RFC 6710 section 4.1: */
+    int priority;
+    int64_t when; /* Unix seconds */
 };
 void mail_received(struct buf *out, const struct mail_received *r);
 /* The protocol of the with clause (RFC 3848, RFC 6531 section 4.3): "SMTP" "ESMTP" "ESMTPS"

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/civil.h"
 #include "base/text.h"
 #include "build.h"
 #include "charset.h"
@@ -150,6 +151,7 @@ static void put_recipient(struct arena *a, struct buf *out, const struct dsn_rec
 
 static void put_status_part(struct arena *a, struct buf *out, const struct dsn *d)
 {
+    char when[CIVIL_TEXT_MAX];
     buf_str(out, "Content-Type: message/delivery-status\r\n\r\n");
     if (d->envelope_id.n) mail_field(out, SL("Original-Envelope-Id"), ascii_only(a, d->envelope_id));
     mail_field(out, SL("Reporting-MTA"), ar_printf(a, "dns; %.*s", SLF(d->hostname)));
@@ -157,6 +159,11 @@ static void put_status_part(struct arena *a, struct buf *out, const struct dsn *
         mail_field(out, SL("Received-From-MTA"),
                    ar_printf(a, "dns; %.*s", SLF(ascii_only(a, d->received_from))));
     if (d->arrival) mail_date_field(out, SL("Arrival-Date"), d->arrival);
+    if (d->deliver_by) mail_date_field(out, SL("Deliver-By-Date"), d->deliver_by);
+    if (d->held_for) mail_field(out, SL("Future-Release-Request"), ar_printf(a, "for;%u", d->held_for));
+    else if (d->held_until)
+        mail_field(out, SL("Future-Release-Request"),
+                   ar_printf(a, "until;%s", civil_format(d->held_until, when)));
     if (d->queue_id.n) mail_field(out, SL("X-Tram-Letter-ID"), d->queue_id);
     for (size_t i = 0; i < d->n; i++) put_recipient(a, out, &d->recipient[i]);
 }

@@ -56,6 +56,9 @@ struct dsn {
     struct slice queue_id;      /* our id of the original */
     struct slice received_from; /* Received-From-MTA, or empty */
     int64_t arrival;            /* of the original, Unix seconds */
+    int64_t deliver_by;         /* RFC 2852 section 5; 0: not said */
+    int64_t held_until;         /* RFC 4865 section 5.1.2; 0: not said, */
+    uint32_t held_for;          /* or said as so many seconds */
     int64_t now;
     uint64_t random; /* for Message-ID and boundary */
     const struct dsn_recipient *recipient;

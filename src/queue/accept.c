@@ -12,7 +12,7 @@ struct accepting {
     uint32_t *group_of; /* of each recipient */
     struct q_group *group;
     uint32_t groups;
-    int64_t now;
+    int64_t now, due; /* due: when its first attempt is */
 };
 
 static struct slice domain_of(struct slice address)
@@ -38,7 +38,7 @@ static void make_groups(struct arena *a, struct accepting *x)
         if (!g) {
             g = &x->group[x->groups];
             *g = (struct q_group){.n = x->groups++, .local = r->local, .hop = hop};
-            if (!is_held(x->l, r)) g->due = x->now;
+            if (!is_held(x->l, r)) g->due = x->due;
             map_put(&seen, key, g);
         }
         x->group_of[i] = g->n;
@@ -50,10 +50,11 @@ static void put_letter(struct kv_tx *tx, struct arena *a, const struct accepting
 {
     const struct letter *l = x->l;
     struct buf b = BUF_INIT;
-    struct q_envelope e = {
-        .l = *l, .expires = x->now + x->q->lifetime_s, .groups = x->groups, .open = x->groups};
-    e.age = x->q->delay_warning_s < 0 ? e.expires : x->now + x->q->delay_warning_s;
-    if (e.age > e.expires) e.age = e.expires;
+    struct q_envelope e = {.l = *l,
+                           .expires = letter_expires(&l->wants, x->now, x->q->lifetime_s),
+                           .groups = x->groups,
+                           .open = x->groups};
+    e.age = queue_next_age(x->q, &e, x->now);
     kv_tx_put(tx, queue_key_age(a, e.age, &l->id), SL("1"));
     q_envelope_put(&b, &e);
     kv_tx_put_record(tx, queue_key_envelope(a, &l->id), &b);
@@ -62,7 +63,7 @@ static void put_letter(struct kv_tx *tx, struct arena *a, const struct accepting
         kv_tx_put_record(tx, queue_key_group(a, &l->id, i), &b);
         struct q_due d;
         if (!x->group[i].due) continue;
-        q_due_of(&d, &e, &x->group[i], x->now, false);
+        q_due_of(&d, &e, &x->group[i], x->due, false);
         q_due_put(&b, &d);
         kv_tx_put_record(tx, queue_key_due(a, d.stream, d.due, &l->id, i), &b);
     }
@@ -74,7 +75,7 @@ static void put_letter(struct kv_tx *tx, struct arena *a, const struct accepting
                            .detail = in->route.detail,
                            .notify = in->notify,
                            .orcpt = in->orcpt,
-                           .next_try = x->now};
+                           .next_try = x->due};
         if (is_held(l, &in->route)) r.state = Q_HELD, r.barred = true;
         q_rcpt_put(&b, &r);
         kv_tx_put_record(tx, queue_key_rcpt(a, &l->id, r.g, r.n), &b);
@@ -168,6 +169,7 @@ static int letter_fits(const struct letter *l)
 static int into_queue(struct queue *q, struct letter *l, struct arena *a)
 {
     struct accepting x = {.q = q, .l = l, .now = rt_wall_seconds()};
+    x.due = queue_release(q, &l->wants, x.now);
     make_groups(a, &x);
     struct shard *s = queue_shard(q, &l->id);
     int e = kv_transact(q->store->kv, shard_object(s), accept_tx, &x);
@@ -178,7 +180,7 @@ static int into_queue(struct queue *q, struct letter *l, struct arena *a)
     if (e) return e;
     for (uint32_t i = 0; i < x.groups; i++) {
         struct q_due d;
-        q_due_of(&d, &(struct q_envelope){.l = *l}, &x.group[i], x.now, false);
+        q_due_of(&d, &(struct q_envelope){.l = *l}, &x.group[i], x.due, false);
         if (x.group[i].due) schedule_offer(s, &d);
     }
     return 0;
@@ -226,7 +228,8 @@ int accept_letter(struct queue *q, struct letter *l)
     struct arena a = {0};
     int e = l->nrcpt ? letter_fits(l) : err_set(ERR_USAGE, "the letter has no recipients");
     /* a report of success is made by the queue */
-    bool direct = l->nrcpt == 1 && l->rcpt[0].route.local && !(l->rcpt[0].notify & NOTIFY_SUCCESS);
+    bool direct = l->nrcpt == 1 && l->rcpt[0].route.local && !(l->rcpt[0].notify & NOTIFY_SUCCESS) &&
+                  !l->wants.hold_until && !l->wants.by;
     if (!e) e = direct ? into_account(q, l) : into_queue(q, l, &a);
     if (e != ERR_UNKNOWN) body_unpin(q->store->body, &l->body); /* else a row that nobody sees may name it */
     ar_free(&a);

@@ -49,8 +49,9 @@ static int right_times_tx(struct kv_tx *tx, void *arg)
 /* A letter that came while the clock was ahead: its time begins now, else it would wait until then. */
 int age_right(struct shard *s, struct q_envelope *e, int64_t now)
 {
-    if (now >= e->l.received && e->expires <= now + s->q->lifetime_s) return 0;
-    struct right_times x = {&e->l.id, now, now + s->q->lifetime_s};
+    int64_t most = letter_expires(&e->l.wants, now, s->q->lifetime_s);
+    if (now >= e->l.received && e->expires <= most) return 0;
+    struct right_times x = {&e->l.id, now, most};
     if (e->l.received > x.received) e->l.received = x.received;
     if (e->expires > x.expires) e->expires = x.expires;
     return kv_transact(s->q->store->kv, shard_object(s), right_times_tx, &x);
@@ -59,7 +60,8 @@ int age_right(struct shard *s, struct q_envelope *e, int64_t now)
 struct delay {
     struct store *store;
     struct q_envelope *e;
-    size_t rcpts; /* of which the sender is told; 0: of none */
+    size_t rcpts;   /* of which the sender is told; 0: of none */
+    int64_t before; /* what was told later than this counts as told */
 };
 
 static int delay_told_tx(struct kv_tx *tx, void *arg)
@@ -72,7 +74,7 @@ static int delay_told_tx(struct kv_tx *tx, void *arg)
     struct buf b = BUF_INIT;
     int bad = kv_tx_get(tx, key, &row);
     if (!bad) bad = q_envelope_get(row, id, &e);
-    bool first = !bad && !e.delay_told; /* another group of it may have been quicker */
+    bool first = !bad && e.delay_told < d->before; /* another group of it may have been quicker */
     if (first) {
         e.delay_told = d->e->delay_told;
         q_envelope_put(&b, &e);
@@ -87,21 +89,30 @@ static int delay_told_tx(struct kv_tx *tx, void *arg)
     return bad;
 }
 
-/* Once for a letter, when some recipient has waited for long. */
+/* Once for a letter, when some recipient has waited for long, and when the time is over that it was to be
+ * delivered by. */
+static bool is_warning_due(const struct queue *q, const struct q_envelope *e, int64_t now)
+{
+    int64_t late = queue_late_at(e);
+    if (letter_is_held(&e->l.wants, now)) return false;
+    if (late && now >= late) return true;
+    return q->delay_warning_s >= 0 && !e->delay_told && now - queue_waits_since(e) >= q->delay_warning_s;
+}
+
 static int warn_of_delay(struct shard *s, struct q_envelope *e, struct arena *a)
 {
     struct q_rcpt *all, *late[QUEUE_ATTEMPT_RCPTS];
     size_t n, nlate = 0;
     bool told = false;
     int64_t now = rt_wall_seconds();
-    if (s->q->delay_warning_s < 0 || e->delay_told || now - e->l.received < s->q->delay_warning_s) return 0;
+    if (!is_warning_due(s->q, e, now)) return 0;
     int bad = queue_load_rcpts(s, &e->l.id, -1, a, &all, &n);
     for (size_t i = 0; !bad && i < n && nlate < QUEUE_ATTEMPT_RCPTS; i++)
         if (all[i].state == Q_WAITING) late[nlate++] = &all[i];
     if (bad || !nlate) return bad;
     bad = bounce_tell(s->q, e, late, nlate, BOUNCE_DELAYED, a, &told);
+    struct delay d = {s->q->store, e, told ? nlate : 0, e->delay_told + 1};
     e->delay_told = now;
-    struct delay d = {s->q->store, e, told ? nlate : 0};
     if (!bad) bad = kv_transact(s->q->store->kv, shard_object(s), delay_told_tx, &d);
     return bad;
 }
@@ -148,12 +159,13 @@ static void group_due(struct kv_tx *tx, struct looking *x, struct arena *a, cons
 
 static int64_t next_look(const struct queue *q, const struct q_envelope *e, int64_t now, bool last)
 {
-    int64_t warn = e->l.received + q->delay_warning_s;
-    bool later = q->delay_warning_s >= 0 && !e->delay_told && warn > now;
     if (last) return now + LAST_S;
     if (now >= e->expires) return now + DAY_S; /* only what is held is left */
-    return later && warn < e->expires ? warn : e->expires;
+    return queue_next_age(q, e, now);
 }
+
+/* With R no attempt is made any more (RFC 2852 section 4.1.3). */
+static bool is_by(const struct q_envelope *e) { return e->l.wants.by && e->l.wants.by_mode == 'R'; }
 
 static int look_tx(struct kv_tx *tx, void *arg)
 {
@@ -177,7 +189,7 @@ static int look_tx(struct kv_tx *tx, void *arg)
         kv_tx_put_record(tx, queue_key_envelope(&a, x->id), &b);
         uint32_t groups = e.groups < LETTER_RCPTS_MAX ? e.groups : LETTER_RCPTS_MAX;
         if (over) x->over = ar_array(x->a, struct q_due, groups);
-        for (uint32_t i = 0; over && i < groups; i++) group_due(tx, x, &a, &e, i, !last);
+        for (uint32_t i = 0; over && i < groups; i++) group_due(tx, x, &a, &e, i, !last || is_by(&e));
         bad = ERR_NOT_FOUND; /* as for the others: what is wrong with a row is no error of this */
     }
     buf_free(&b);

@@ -18,6 +18,7 @@ static bool wants(const struct q_rcpt *r, enum bounce_kind kind)
     case BOUNCE_FAILED: return !r->notify || r->notify & NOTIFY_FAILURE;
     case BOUNCE_DELAYED: return !r->notify || r->notify & NOTIFY_DELAY;
     case BOUNCE_SUCCESS: return r->notify & NOTIFY_SUCCESS;
+    case BOUNCE_RELAYED: return true;
     }
     return false;
 }
@@ -39,6 +40,12 @@ static int own_domain(struct queue *q, struct slice sender, struct slice *out)
     return e;
 }
 
+/* Its sender is to hear that the time it was to be delivered by is over (RFC 2852 section 4.1.3). */
+static bool is_late(const struct q_envelope *e)
+{
+    return e->l.wants.by && e->l.wants.by_mode == 'N' && rt_wall_seconds() >= e->l.wants.by;
+}
+
 /* The time of the letter, and chance made of the cause. */
 static void report_id(const struct q_envelope *e, const struct q_rcpt *first, enum bounce_kind kind,
                       struct letter_id *out)
@@ -47,7 +54,8 @@ static void report_id(const struct q_envelope *e, const struct q_rcpt *first, en
     int n = snprintf(cause, sizeof cause, "%s %d %u %u %u", e->l.id.s, (int)kind, first->g, first->n,
                      first->attempts);
     if (kind == BOUNCE_DELAYED)
-        n = snprintf(cause, sizeof cause, "%s %d", e->l.id.s, (int)kind); /* once for all */
+        n = snprintf(cause, sizeof cause, "%s %d%s", e->l.id.s, (int)kind,
+                     is_late(e) ? " late" : ""); /* once for all */
     uint32_t h = crc32c(0, cause, (size_t)n);
     *out = e->l.id;
     for (int i = LETTER_ID_LEN - 1; i >= 10; i--, h >>= 5)
@@ -77,13 +85,15 @@ static struct dsn_recipient describe(const struct q_envelope *e, const struct q_
                : r->host.n              ? DSN_RELAYED
                                         : DSN_DELIVERED;
     if (kind == BOUNCE_DELAYED) d.retry_until = e->expires;
-    if (kind == BOUNCE_SUCCESS) d.status = SL("2.0.0");
+    if (kind == BOUNCE_SUCCESS || kind == BOUNCE_RELAYED) d.status = SL("2.0.0");
+    if (kind == BOUNCE_DELAYED && is_late(e)) d.status = SL("4.4.7");
     size_t blank = sl_chr(r->host, ' ');
     d.remote_mta = blank == SL_NONE ? r->host : sl_sub(r->host, 0, blank);
     if (r->host.n && r->code) d.diagnostic = r->reply;
-    else if (kind != BOUNCE_SUCCESS) d.reason = r->reply;
+    else if (kind != BOUNCE_SUCCESS && kind != BOUNCE_RELAYED) d.reason = r->reply;
     if (r->expired) {
-        d.status = SL("4.4.7"); /* RFC 3463: delivery time expired */
+        d.status =
+            e->l.wants.by_mode == 'R' ? SL("5.4.7") : SL("4.4.7"); /* RFC 3463: delivery time expired */
         d.expired = e->expires;
     }
     return d;
@@ -117,6 +127,9 @@ static int build(struct queue *q, struct arena *a, const struct q_envelope *e, e
                     .envelope_id = e->l.envid,
                     .queue_id = sl_cstr(e->l.id.s),
                     .arrival = e->l.received,
+                    .deliver_by = e->l.wants.by,
+                    .held_until = e->l.wants.hold_until,
+                    .held_for = e->l.wants.hold_for,
                     .now = rt_wall_seconds(),
                     .recipient = rcpt,
                     .n = n,
@@ -132,13 +145,15 @@ static int build(struct queue *q, struct arena *a, const struct q_envelope *e, e
 /* A report is guarded as its letter was (RFC 8689 section 5). */
 static struct letter_wants report_wants(const struct letter *l)
 {
-    return (struct letter_wants){.requiretls = l->wants.requiretls};
+    const struct letter_wants *w = &l->wants; /* RFC 6710 section 4.6 */
+    return (struct letter_wants){
+        .requiretls = w->requiretls, .has_priority = w->has_priority, .priority = w->priority};
 }
 
 int bounce_tell(struct queue *q, const struct q_envelope *e, struct q_rcpt *const *rcpt, size_t n,
                 enum bounce_kind kind, struct arena *a, bool *told)
 {
-    ASSERT(n && kind <= BOUNCE_SUCCESS);
+    ASSERT(n && kind <= BOUNCE_RELAYED);
     struct dsn_recipient *d = ar_array(a, struct dsn_recipient, n);
     size_t nd = 0;
     struct letter_own own = {.to = e->l.sender, .smtputf8 = e->l.smtputf8, .wants = report_wants(&e->l)};

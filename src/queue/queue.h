@@ -41,6 +41,7 @@ struct attempt_rcpt {
     struct slice host;     /* the MX asked, "mx.two.test [127.0.0.3]:25" */
     struct slice tls;      /* "TLSv1.3 TLS_AES_256_GCM_SHA384, certificate not verified" or empty */
     bool elsewhere, later; /* the relay's own, while it goes from server to server */
+    bool by_taken;         /* and DELIVERBY (RFC 2852) */
     bool dsn_taken;        /* the next server speaks DSN and got notify and orcpt (RFC 3461 section 4) */
 };
 struct attempt_letter {

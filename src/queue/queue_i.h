@@ -215,6 +215,34 @@ static inline int64_t queue_time(const struct queue *q, int64_t t, int64_t now)
     return t > now + retry_longest(q) ? now : t;
 }
 
+/* When something is to be done about a letter that is held: at its release, but no later than anything waits
+ * (then it goes on waiting); now when it is not held. */
+static inline int64_t queue_release(const struct queue *q, const struct letter_wants *w, int64_t now)
+{
+    if (!letter_is_held(w, now)) return now;
+    return w->hold_until < now + retry_longest(q) ? w->hold_until : now + retry_longest(q);
+}
+
+/* From when on its sender is kept waiting: its coming, or its release (FUTURERELEASE). */
+static inline int64_t queue_waits_since(const struct q_envelope *e)
+{
+    return e->l.wants.hold_until > e->l.received ? e->l.wants.hold_until : e->l.received;
+}
+/* The time that it was to be delivered by, of which its sender is still to hear (RFC 2852 section 4.1.3); or
+ * 0. */
+static inline int64_t queue_late_at(const struct q_envelope *e)
+{
+    const struct letter_wants *w = &e->l.wants;
+    return w->by && w->by_mode == 'N' && e->delay_told < w->by ? w->by : 0;
+}
+/* When time alone does something to it next, as long as it is tried. */
+static inline int64_t queue_next_age(const struct queue *q, const struct q_envelope *e, int64_t now)
+{
+    int64_t t = e->expires, warn = queue_waits_since(e) + q->delay_warning_s, late = queue_late_at(e);
+    if (q->delay_warning_s >= 0 && !e->delay_told && warn > now && warn < t) t = warn;
+    return late > now && late < t ? late : t;
+}
+
 /* local.c. Words of the results lie in a. SUSPENDS. */
 void local_attempt(struct queue *q, const struct q_loaded *l, struct q_rcpt *const *rcpt,
                    struct attempt_rcpt *out, size_t n, struct arena *a);
@@ -224,6 +252,11 @@ MUST_CHECK int local_deliver(struct queue *q, struct last_hop *d, uint32_t rcpt_
 
 /* bounce.c: tells the sender about rcpt (all FAILED, or all delayed). Returns 0 when that is
  * durable or nobody is to be told; *told: a report was made. */
-enum bounce_kind { BOUNCE_FAILED, BOUNCE_DELAYED, BOUNCE_SUCCESS };
+enum bounce_kind {
+    BOUNCE_FAILED,
+    BOUNCE_DELAYED,
+    BOUNCE_SUCCESS,
+    BOUNCE_RELAYED /* RFC 2852 section 4.1.4 */
+};
 MUST_CHECK int bounce_tell(struct queue *q, const struct q_envelope *e, struct q_rcpt *const *rcpt, size_t n,
                            enum bounce_kind kind, struct arena *a, bool *told);

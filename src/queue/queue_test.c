@@ -996,7 +996,15 @@ TEST(the_origin_of_a_letter_has_its_whole_envelope)
                        .eight_bit = true,
                        .binary = true,
                        .signed_for = SL("one.test"),
-                       .wants = {.requiretls = true, .tls_optional = true},
+                       .wants = {.requiretls = true,
+                                 .tls_optional = true,
+                                 .hold_until = 1700000100,
+                                 .hold_for = 100,
+                                 .by = 1700000200,
+                                 .by_mode = 'R',
+                                 .by_trace = true,
+                                 .has_priority = true,
+                                 .priority = -9},
                        .junk = true,
                        .stream = STREAM_BULK,
                        .submitter = SL("acc1"),
@@ -1018,6 +1026,9 @@ TEST(the_origin_of_a_letter_has_its_whole_envelope)
     CHECK(sl_eq(got.submitter, l.submitter) && got.stream == l.stream &&
           sl_eq(got.message_id, l.message_id) && sl_eq(got.ret, l.ret));
     CHECK(sl_eq(got.subject, l.subject) && sl_eq(got.envid, l.envid));
+    const struct letter_wants *w = &got.wants;
+    CHECK(w->hold_until == 1700000100 && w->hold_for == 100 && w->by == 1700000200 && w->by_mode == 'R');
+    CHECK(w->by_trace && w->has_priority && w->priority == -9);
     CHECK(got.wants.requiretls && got.wants.tls_optional && sl_eq(got.signed_for, l.signed_for));
     const struct letter_rcpt *one = &got.rcpt[0], *two = &got.rcpt[1];
     CHECK(one->route.local && !strcmp(one->route.account, "acc1") && sl_eq(one->route.detail, SL("tag")));

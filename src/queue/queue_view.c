@@ -119,6 +119,18 @@ static int damage_of(struct shard *s, const struct q_envelope *e, int env, const
     return bad;
 }
 
+/* The schedule looks at such a letter now and then; its time is told. */
+static void tell_held(struct arena *a, const struct letter_wants *w, struct queue_info *out)
+{
+    char when[CIVIL_TEXT_MAX];
+    for (size_t i = 0; i < out->nrcpt; i++) {
+        struct queue_rcpt_info *r = &out->rcpt[i];
+        if (!r->next_try || r->attempts) continue;
+        r->next_try = w->hold_until;
+        r->why = ar_printf(a, "its sender wants it held until %s", civil_format(w->hold_until, when));
+    }
+}
+
 static int info_of(struct shard *s, const struct q_envelope *e, int env, struct arena *a,
                    struct queue_info *out)
 {
@@ -159,6 +171,7 @@ static int info_of(struct shard *s, const struct q_envelope *e, int env, struct 
                                      .last_try = r[i].last_try,
                                      .attempts = r[i].attempts,
                                      .why = why(s->q, a, &r[i], e->l.hold, x.sending[i], x.why[i])};
+    if (letter_is_held(&e->l.wants, rt_wall_seconds())) tell_held(a, &e->l.wants, out);
     return 0;
 }
 

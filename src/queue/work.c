@@ -205,23 +205,39 @@ static void attempt_remote(struct shard *s, const struct q_loaded *l, struct q_r
     trip->no_room = at.no_room;
 }
 
-/* Reports of success that the next server will not make (RFC 3461 section 4.1). */
+/* RFC 3461 section 4.1: of success, which the next server will not report. RFC 2852 section 4.1.4: that it
+ * went on, to one that does not watch the time, or because each server is to say so. */
+static bool to_be_told(const struct q_loaded *l, const struct q_rcpt *r, const struct attempt_rcpt *got,
+                       enum bounce_kind kind)
+{
+    const struct letter_wants *w = &l->e.l.wants;
+    bool success = r->notify & NOTIFY_SUCCESS && !got->dsn_taken;
+    if (got->result != ATTEMPT_DELIVERED || kind == BOUNCE_SUCCESS)
+        return got->result == ATTEMPT_DELIVERED && success;
+    bool unwatched = w->by_mode == 'N' && !got->by_taken && rt_wall_seconds() < w->by;
+    return !success && !l->g.local && !(r->notify & NOTIFY_NEVER) && (w->by_trace || unwatched);
+}
+
 static int tell_success(struct shard *s, const struct q_loaded *l, struct q_rcpt *const *rcpt, size_t n,
                         const struct attempt_rcpt *result, struct arena *a)
 {
-    struct q_rcpt *good[QUEUE_ATTEMPT_RCPTS];
-    size_t ngood = 0;
-    bool told;
-    for (size_t i = 0; i < n; i++)
-        if (result[i].result == ATTEMPT_DELIVERED && rcpt[i]->notify & NOTIFY_SUCCESS &&
-            !result[i].dsn_taken) {
+    static const enum bounce_kind kinds[] = {BOUNCE_SUCCESS, BOUNCE_RELAYED};
+    int e = 0;
+    for (size_t k = 0; !e && k < COUNT_OF(kinds); k++) {
+        struct q_rcpt *good[QUEUE_ATTEMPT_RCPTS];
+        size_t ngood = 0;
+        bool told;
+        for (size_t i = 0; i < n; i++) {
+            if (!to_be_told(l, rcpt[i], &result[i], kinds[k])) continue;
             good[ngood] = rcpt[i];
             rcpt[i]->host = result[i].host;
             rcpt[i]->reply = result[i].reply;
             rcpt[i]->last_try = rt_wall_seconds();
             ngood++;
         }
-    return ngood ? bounce_tell(s->q, &l->e, good, ngood, BOUNCE_SUCCESS, a, &told) : 0;
+        if (ngood) e = bounce_tell(s->q, &l->e, good, ngood, kinds[k], a, &told);
+    }
+    return e;
 }
 
 /* What an answer says of the site. */
@@ -268,6 +284,8 @@ static struct meaning *understand(struct shard *s, const struct q_loaded *l, str
         if (!l->g.local) tell_site(trip, r, &v);
         if (r->result == ATTEMPT_PERMANENT && v.again) r->result = ATTEMPT_TEMPORARY;
         int64_t next = now + retry_interval(s->q, rcpt[i]->attempts + 1, v.first, v.most);
+        if (now < l->e.l.wants.by && l->e.l.wants.by < next)
+            next = l->e.l.wants.by; /* its sender is to hear then */
         if (next > l->e.expires) next = l->e.expires > now ? l->e.expires : now + 1;
         m[i].next_try = fiber_canceled() ? now : next; /* the server stops: the next one tries at once */
     }
@@ -288,6 +306,23 @@ static void again(struct trip *trip, int64_t due)
     if (!trip->again || due < trip->again) trip->again = due;
 }
 
+/* RFC 2852 section 4.1.3: not tried any more; what was answered last stands. */
+static void out_of_time(struct q_rcpt *const *rcpt, struct attempt_rcpt *result, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        result[i].reply =
+            rcpt[i]->reply.n ? rcpt[i]->reply : SL("the time it was to be delivered by is over");
+        result[i].host = rcpt[i]->host;
+        result[i].code = rcpt[i]->code;
+        snprintf(result[i].enhanced, sizeof result[i].enhanced, "%.*s", SLF(rcpt[i]->enhanced));
+    }
+}
+
+static bool is_out_of_time(const struct q_envelope *e)
+{
+    return e->l.wants.by && e->l.wants.by_mode == 'R' && rt_wall_seconds() >= e->l.wants.by;
+}
+
 static int try_now(struct shard *s, const struct q_loaded *l, struct q_rcpt *const *rcpt, size_t n,
                    struct arena *a, struct trip *trip, bool *rest)
 {
@@ -297,7 +332,8 @@ static int try_now(struct shard *s, const struct q_loaded *l, struct q_rcpt *con
                                           .notify = rcpt[i]->notify,
                                           .orcpt = rcpt[i]->orcpt,
                                           .result = ATTEMPT_TEMPORARY};
-    if (l->g.local) local_attempt(s->q, l, rcpt, result, n, a);
+    if (is_out_of_time(&l->e)) out_of_time(rcpt, result, n);
+    else if (l->g.local) local_attempt(s->q, l, rcpt, result, n, a);
     else attempt_remote(s, l, rcpt, n, result, a, trip);
     if (trip->no_room) return *rest = false, 0;
     for (size_t i = 0; i < n; i++)
@@ -424,6 +460,41 @@ static bool any_waits(const struct q_loaded *l)
     return false;
 }
 
+struct holding {
+    const struct letter_id *id;
+    uint32_t g;
+    struct q_rcpt *const *rcpt;
+    size_t n;
+    int64_t until;
+};
+
+static int hold_on_tx(struct kv_tx *tx, void *arg)
+{
+    struct holding *x = arg;
+    struct arena a = {0};
+    int e = 0;
+    for (size_t i = 0; !e && i < x->n; i++) {
+        struct q_rcpt r;
+        e = queue_tx_rcpt(tx, &a, x->id, x->g, x->rcpt[i]->n, &r);
+        if (e || r.state != Q_WAITING) continue;
+        r.next_try = x->until;
+        queue_tx_put_rcpt(tx, &a, x->id, &r);
+    }
+    if (!e) e = queue_tx_settle(tx, &a, x->id, x->g);
+    ar_free(&a);
+    return e;
+}
+
+/* Its sender wants it held for longer than anything else waits: a part of that time is over. */
+static int hold_on(struct shard *s, const struct q_loaded *l, struct q_rcpt *const *rcpt, size_t n,
+                   int64_t now, struct trip *trip)
+{
+    struct holding x = {&l->e.l.id, l->g.n, rcpt, n, queue_release(s->q, &l->e.l.wants, now)};
+    int e = gone_is_fine(kv_transact(s->q->store->kv, shard_object(s), hold_on_tx, &x));
+    if (!e) again(trip, x.until);
+    return e;
+}
+
 /* One step of what is due; *more: there may be another. Of what is sent elsewhere one portion is a step, and
  * a start of the schedule: others have their turn before the next. */
 static int work_step(struct shard *s, struct q_loaded *l, struct arena *a, struct trip *trip, bool *more)
@@ -435,6 +506,7 @@ static int work_step(struct shard *s, struct q_loaded *l, struct arena *a, struc
     *more = true;
     if (trip->tell && now >= l->e.expires && any_waits(l)) return expire(s, l, now);
     size_t n = pick(s->q, l, Q_WAITING, now, some);
+    if (n && letter_is_held(&l->e.l.wants, now)) return hold_on(s, l, some, n, now, trip);
     if (n && !trip->tell && trip->news == SITE_NO_NEWS) {
         *more = n < l->n;
         return try_now(s, l, some, n, a, trip, more);

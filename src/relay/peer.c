@@ -128,6 +128,7 @@ static int hello(struct peer *p, struct arena *a, struct slice hostname, struct 
     p->size_max = caps.size;
     p->rcpt_max = caps.rcpt_max;
     p->mail_max = caps.mail_max;
+    p->by_min = caps.by_min;
     return 0;
 }
 

@@ -118,6 +118,7 @@ struct peer {
     struct conn *c;
     unsigned ext;
     uint64_t size_max;
+    uint32_t by_min;             /* of DELIVERBY, seconds */
     uint32_t rcpt_max, mail_max; /* of RFC 9422; 0: none told */
     unsigned letters;
     bool verified; /* over TLS, and its certificate is its own */

@@ -753,6 +753,50 @@ TEST(relay_looks_for_a_server_that_promises_tls)
     end(&t);
 }
 
+/* RFC 2852 section 4.1.4, RFC 6710 section 4.2. */
+TEST(relay_tells_the_time_and_the_priority)
+{
+    static const struct {
+        const char *caps;
+        int64_t by;
+        char mode;
+        unsigned notify;
+        enum attempt result;
+        const char *enhanced, *said;
+    } x[] = {
+        {"DELIVERBY\nMT-PRIORITY", 100, 'R', 0, ATTEMPT_DELIVERED, "2.0.0", " MT-PRIORITY=3|"},
+        {"DELIVERBY 90", 100, 'R', 0, ATTEMPT_DELIVERED, "2.0.0", ";R|"},
+        {"DELIVERBY 200", 100, 'R', 0, ATTEMPT_PERMANENT, "5.4.7", ""},
+        {"", 100, 'R', 0, ATTEMPT_PERMANENT, "5.3.3", ""},
+        {"DELIVERBY 200\nDSN", -100, 'N', 0, ATTEMPT_DELIVERED, "2.0.0", "RCPT TO:<ok@pair.test>|"},
+        {"DSN", 100, 'N', 0, ATTEMPT_DELIVERED, "2.0.0", "RCPT TO:<ok@pair.test> NOTIFY=FAILURE,DELAY|"},
+        {"DSN", 100, 'N', NOTIFY_SUCCESS, ATTEMPT_DELIVERED, "2.0.0", " NOTIFY=SUCCESS,DELAY|"},
+        {"DSN", 100, 'N', NOTIFY_NEVER, ATTEMPT_DELIVERED, "2.0.0", " NOTIFY=NEVER|"},
+    };
+    struct tester t;
+    REQUIRE(begin(&t));
+    t.b.caps = "DELIVERBY"; /* not asked: section 7 */
+    for (size_t i = 0; i < COUNT_OF(x); i++) {
+        forget(&t.a);
+        t.a.caps = x[i].caps;
+        reopen(&t);
+        prepare(&t, "pair.test", "ok@pair.test");
+        t.rcpt[0].notify = x[i].notify;
+        t.letter.wants = (struct letter_wants){
+            .by = rt_wall_seconds() + x[i].by, .by_mode = x[i].mode, .has_priority = true, .priority = 3};
+        relay_deliver(t.relay, &t.at);
+        CHECK_INT(t.rcpt[0].result, x[i].result);
+        CHECK_SL(sl_cstr(t.rcpt[0].enhanced), x[i].enhanced);
+        CHECK(sl_find(sl_cstr(t.a.log), sl_cstr(x[i].said)) != SL_NONE);
+        bool watched = sl_starts(sl_cstr(x[i].caps), SL("DELIVERBY")) && x[i].result == ATTEMPT_DELIVERED;
+        CHECK(t.rcpt[0].by_taken == watched);
+        const char *form = x[i].by < 0 ? " BY=-10" : " BY="; /* seconds that are left */
+        CHECK((sl_find(sl_cstr(t.a.log), sl_cstr(form)) != SL_NONE) == watched);
+    }
+    CHECK_INT(t.b.sessions, 0);
+    end(&t);
+}
+
 /* RFC 3030: each byte as it is, in one chunk, behind the answers to RCPT. */
 TEST(relay_binary_letters)
 {

@@ -68,6 +68,18 @@ static bool wire_address(struct talk *t, struct slice address, struct slice *out
     return true;
 }
 
+static bool is_by(const struct letter *l, char mode) { return l->wants.by && l->wants.by_mode == mode; }
+
+/* RFC 2852 section 4.1.4, RFC 6710 section 4.2. */
+static void put_wants(struct talk *t, struct buf *b)
+{
+    const struct letter_wants *w = &t->at->letter->wants;
+    if (w->by && t->p->ext & SMTP_EXT_DELIVERBY)
+        buf_printf(b, " BY=%lld;%c%s", (long long)(w->by - rt_wall_seconds()), w->by_mode,
+                   w->by_trace ? "T" : "");
+    if (t->p->ext & SMTP_EXT_MT_PRIORITY) buf_printf(b, " MT-PRIORITY=%d", w->priority);
+}
+
 static void put_mail(struct talk *t, struct buf *b, struct slice sender)
 {
     const struct letter *l = t->at->letter;
@@ -84,6 +96,7 @@ static void put_mail(struct talk *t, struct buf *b, struct slice sender)
         smtp_xtext_encode(b, l->envid);
     }
     if (l->wants.requiretls && ext & SMTP_EXT_REQUIRETLS && conn_is_tls(t->p->c)) buf_str(b, " REQUIRETLS");
+    put_wants(t, b);
     if (t->prdr) buf_str(b, " PRDR");
     buf_str(b, "\r\n");
 }
@@ -119,11 +132,19 @@ static void put_notify(struct buf *b, unsigned notify)
     }
 }
 
+/* A server that knows no DELIVERBY is to tell of a delay at least (RFC 2852 section 4.1.4.2). */
+static unsigned notify_for(const struct talk *t, const struct attempt_rcpt *r)
+{
+    if (!is_by(t->at->letter, 'N') || t->p->ext & SMTP_EXT_DELIVERBY || r->notify & NOTIFY_NEVER)
+        return r->notify;
+    return r->notify ? r->notify | NOTIFY_DELAY : NOTIFY_FAILURE | NOTIFY_DELAY;
+}
+
 static void put_rcpt(struct talk *t, struct buf *b, const struct attempt_rcpt *r, struct slice address)
 {
     buf_printf(b, "RCPT TO:<%.*s>", SLF(address));
     if (t->p->ext & SMTP_EXT_DSN) {
-        put_notify(b, r->notify);
+        put_notify(b, notify_for(t, r));
         put_orcpt(b, r->orcpt);
     }
     buf_str(b, "\r\n");
@@ -159,6 +180,29 @@ static bool guarded(struct talk *t, struct verdict *v)
                     ar_printf(a,
                               "the letter requires TLS all the way, and %s does not promise it (REQUIRETLS)",
                               host));
+    else return true;
+    return false;
+}
+
+/* RFC 2852 section 4.1.4.1; other servers of the domain are not asked (section 7). */
+static bool in_time(struct talk *t, struct verdict *v)
+{
+    const struct letter *l = t->at->letter;
+    struct arena *a = t->at->a;
+    int64_t left = l->wants.by - rt_wall_seconds();
+    if (!is_by(l, 'R')) return true;
+    if (!(t->p->ext & SMTP_EXT_DELIVERBY))
+        verdict_set(
+            v, ATTEMPT_PERMANENT, "5.3.3",
+            ar_printf(a,
+                      "the letter is to be delivered by a time or come back, and %s does not promise that "
+                      "(DELIVERBY)",
+                      t->p->host));
+    else if (left < 1 || left < t->p->by_min)
+        verdict_set(v, ATTEMPT_PERMANENT, "5.4.7",
+                    ar_printf(a,
+                              "the letter is to be delivered within %lld s, and %s promises %u s (DELIVERBY)",
+                              (long long)(left > 0 ? left : 0), t->p->host, t->p->by_min));
     else return true;
     return false;
 }
@@ -209,8 +253,9 @@ static bool converted(struct talk *t, struct verdict *v)
 static bool fits(struct talk *t)
 {
     struct verdict v;
-    if (guarded(t, &v) && converted(t, &v) && suits(t, &v)) return true;
-    v.elsewhere = true;
+    bool late = !in_time(t, &v);
+    if (!late && guarded(t, &v) && converted(t, &v) && suits(t, &v)) return true;
+    v.elsewhere = !late;
     give_all(t, &v);
     return false;
 }
@@ -366,6 +411,8 @@ static void hand_over(struct talk *t)
         t->broken = true;
     }
     give_taken(t, &v);
+    for (size_t i = 0; i < t->n; i++)
+        if (t->taken[i]) t->rcpt[i]->by_taken = t->p->ext & SMTP_EXT_DELIVERBY;
     for (size_t i = 0; i < t->n; i++)
         if (t->taken[i]) t->rcpt[i]->dsn_taken = v.result == ATTEMPT_DELIVERED && t->p->ext & SMTP_EXT_DSN;
 }

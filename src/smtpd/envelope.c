@@ -49,8 +49,13 @@ static bool opts_offered(struct smtpd_session *s, const struct smtp_mail_opts *o
         bool asked;
         const char *keyword;
     } x[] = {
-        {o->smtputf8, "SMTPUTF8"},       {o->body == SMTP_BODY_BINARYMIME, "BINARYMIME"},
-        {o->requiretls, "REQUIRETLS"},   {o->prdr, "PRDR"},
+        {o->smtputf8, "SMTPUTF8"},
+        {o->body == SMTP_BODY_BINARYMIME, "BINARYMIME"},
+        {o->requiretls, "REQUIRETLS"},
+        {o->hold_for || o->hold_until, "FUTURERELEASE"},
+        {o->by_mode, "DELIVERBY"},
+        {o->has_priority, "MT-PRIORITY"},
+        {o->prdr, "PRDR"},
         {o->solicit.n, "NO-SOLICITING"},
     };
     for (size_t i = 0; i < COUNT_OF(x); i++) {
@@ -72,6 +77,33 @@ static bool size_fits(struct smtpd_session *s, const struct smtp_mail_opts *o)
                 "Letters of more than %llu bytes are not taken here; send less, or send a link",
                 (unsigned long long)intake_size_max(s->conf->intake));
     return false;
+}
+
+/* A stranger may make a letter wait, not hurry (RFC 6710 section 4.1). */
+static struct letter_wants wants_of(const struct smtpd_session *s, const struct smtp_mail_opts *o)
+{
+    int64_t now = rt_wall_seconds();
+    struct letter_wants w = {.requiretls = o->requiretls,
+                             .hold_for = o->hold_for,
+                             .hold_until = o->hold_for ? now + o->hold_for : o->hold_until,
+                             .by = o->by_mode ? now + o->by : 0,
+                             .by_mode = o->by_mode,
+                             .by_trace = o->by_trace,
+                             .has_priority = o->has_priority,
+                             .priority = o->priority};
+    if (!s->logged_in && w.priority > 0) w.priority = 0;
+    return w;
+}
+
+/* RFC 4865 sections 4.2, 5.2.2. */
+static bool times_fit(struct smtpd_session *s, const struct letter_wants *w)
+{
+    const char *why = NULL;
+    if (w->hold_until > rt_wall_seconds() + LETTER_HOLD_MAX_S) why = "A letter is held for 30 days at most";
+    else if (w->by && w->hold_until > w->by)
+        why = "The letter would be held beyond the time it is to be delivered by";
+    if (why) smtpd_reply(s, 501, "5.5.4", "%s", why);
+    return !why;
 }
 
 static struct intake_from session(struct smtpd_session *s)
@@ -99,6 +131,8 @@ void smtpd_mail(struct smtpd_session *s, struct smtp_command *c)
         return;
     }
     if (!opts_offered(s, &opts) || !size_fits(s, &opts) || !fold_path(s, &c->path, opts.smtputf8)) return;
+    struct letter_wants wants = wants_of(s, &opts);
+    if (!times_fit(s, &wants)) return;
     s->tx.smtputf8 = opts.smtputf8;
     s->tx.binary = opts.body == SMTP_BODY_BINARYMIME;
     s->tx.prdr = opts.prdr;
@@ -107,7 +141,7 @@ void smtpd_mail(struct smtpd_session *s, struct smtp_command *c)
                                           : opts.ret == SMTP_RET_HDRS ? SL("HDRS")
                                                                       : SL(""),
                                    .envid = opts.envid,
-                                   .wants = {.requiretls = opts.requiretls},
+                                   .wants = wants,
                                    .solicit = opts.solicit,
                                    .binary = s->tx.binary,
                                    .smtputf8 = opts.smtputf8};
@@ -116,7 +150,10 @@ void smtpd_mail(struct smtpd_session *s, struct smtp_command *c)
     smtpd_refuse(s, &no);
     if (no.code) return;
     s->tx.open = true;
-    smtpd_reply(s, 250, "2.1.0", "Sender is fine");
+    if (opts.has_priority && opts.priority != wants.priority)
+        smtpd_reply(s, 250, "2.3.6", "%d is the priority; higher ones are for users who log in",
+                    wants.priority);
+    else smtpd_reply(s, 250, "2.1.0", "Sender is fine");
 }
 
 /* ---- RCPT ---- */

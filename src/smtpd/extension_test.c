@@ -1,4 +1,5 @@
 /* extension_test.c - each SMTP extension as its RFC says, answer by answer. README names these tests. */
+#include "base/civil.h"
 #include "base/test.h"
 #include "rt/test_rt.h"
 #include "talk_test.h"
@@ -129,6 +130,113 @@ TEST(extension_requiretls)
     client_close(&cl);
     CHECK(has(hello(&cl, &w, SMTPD_SUBMISSION), "\n250-REQUIRETLS\n"));
     client_close(&cl);
+    world_end(&w);
+}
+
+/* RFC 4865 section 4.2; on submission only. */
+TEST(extension_futurerelease)
+{
+    static const char too_long[] = "501 5.5.4 A letter is held for 30 days at most";
+    struct world w;
+    struct client cl;
+    char until[CIVIL_TEXT_MAX], far[CIVIL_TEXT_MAX];
+    int64_t now = rt_wall_seconds(), soon = now + 3600;
+    world_begin(&w, NULL);
+    CHECK(!has(hello(&cl, &w, SMTPD_MX), "FUTURERELEASE"));
+    CHECK_SL(mail(&cl, "carol@one.test", " HOLDFOR=10"), "555 5.5.4 FUTURERELEASE is not offered here");
+    client_close(&cl);
+    CHECK(has(hello(&cl, &w, SMTPD_SUBMISSION), "\n250-FUTURERELEASE 2592000 20"));
+    civil_format(soon, until);
+    civil_format(now + LETTER_HOLD_MAX_S + 3600, far);
+    for (int i = 0; i < 2; i++) {
+        const char *option = i ? ar_cstr(&cl.a, ar_printf(&cl.a, " HOLDUNTIL=%s", until)) : " HOLDFOR=3600";
+        CHECK_SL(mail(&cl, "alice@home.test", option), "250 2.1.0 Sender is fine");
+        rcpt(&cl, "bob@home.test");
+        talk(&cl, "DATA");
+        client_send(&cl, SL("From: alice@home.test\r\n\r\nx\r\n.\r\n"));
+        CHECK(sl_starts(client_reply(&cl), SL("250 2.0.0 Accepted as ")));
+        CHECK(handed.wants.hold_until >= soon && handed.wants.hold_until < soon + 60);
+        CHECK_INT(handed.wants.hold_for, i ? 0 : 3600);
+    }
+    CHECK_SL(mail(&cl, "alice@home.test", " HOLDFOR=2592001"), too_long);
+    CHECK_SL(mail(&cl, "alice@home.test", ar_cstr(&cl.a, ar_printf(&cl.a, " HOLDUNTIL=%s", far))), too_long);
+    CHECK_SL(mail(&cl, "alice@home.test", ar_cstr(&cl.a, ar_printf(&cl.a, " HOLDUNTIL=%s HOLDFOR=1", until))),
+             "501 5.5.4 HOLDFOR and HOLDUNTIL exclude each other");
+    CHECK_SL(mail(&cl, "alice@home.test", " HOLDFOR=3600 BY=60;R"),
+             "501 5.5.4 The letter would be held beyond the time it is to be delivered by");
+    CHECK(sl_starts(mail(&cl, "alice@home.test", " HOLDFOR=0"), SL("501 5.5.4 ")));
+    client_close(&cl);
+    world_end(&w);
+}
+
+/* RFC 2852 section 4. */
+TEST(extension_deliverby)
+{
+    static const struct {
+        const char *by;
+        int64_t seconds;
+        char mode;
+        bool trace;
+    } x[] = {{"120;R", 120, 'R', false},
+             {"+120;rt", 120, 'R', true},
+             {"-20;N", -20, 'N', false},
+             {"0;nT", 0, 'N', true}};
+    static const char *const bad[] = {"0;R",    "-1;R",    "120",          "120;", "120;X",
+                                      "120;RX", "120;RTT", "1234567890;N", "x;N",  "--1;N"};
+    struct world w;
+    struct client cl;
+    world_begin(&w, NULL);
+    CHECK(has(hello(&cl, &w, SMTPD_MX), "\n250-DELIVERBY\n"));
+    for (size_t i = 0; i < COUNT_OF(x); i++) {
+        mail(&cl, "carol@one.test", ar_cstr(&cl.a, ar_printf(&cl.a, " BY=%s", x[i].by)));
+        rcpt(&cl, "bob@home.test");
+        talk(&cl, "DATA");
+        client_send(&cl, SL("From: carol@one.test\r\n\r\nx\r\n.\r\n"));
+        CHECK(sl_starts(client_reply(&cl), SL("250 2.0.0 Accepted as ")));
+        int64_t left = handed.wants.by - rt_wall_seconds();
+        CHECK(left <= x[i].seconds && left > x[i].seconds - 20);
+        CHECK(handed.wants.by_mode == x[i].mode && handed.wants.by_trace == x[i].trace);
+    }
+    for (size_t i = 0; i < COUNT_OF(bad); i++)
+        CHECK_SL(mail(&cl, "carol@one.test", ar_cstr(&cl.a, ar_printf(&cl.a, " BY=%s", bad[i]))),
+                 "501 5.5.4 the value of BY is not valid");
+    client_close(&cl);
+    world_end(&w);
+}
+
+/* RFC 6710 section 4.1: strangers may lower it only. */
+TEST(extension_mt_priority)
+{
+    static const struct {
+        const char *value, *stranger;
+        int at_stranger, at_user;
+    } x[] = {
+        {"3", "250 2.3.6 0 is the priority; higher ones are for users who log in", 0, 3},
+        {"-4", "250 2.1.0 Sender is fine", -4, -4},
+        {"0", "250 2.1.0 Sender is fine", 0, 0},
+    };
+    static const char *const bad[] = {"10", "-0", "+1", "x", "-10", "--1"};
+    struct world w;
+    struct client cl;
+    world_begin(&w, NULL);
+    for (size_t k = 0; k < COUNT_OF(ports); k++) {
+        CHECK(has(hello(&cl, &w, ports[k].kind), "\n250-MT-PRIORITY\n"));
+        for (size_t i = 0; i < COUNT_OF(x); i++) {
+            const char *option = ar_cstr(&cl.a, ar_printf(&cl.a, " MT-PRIORITY=%s", x[i].value));
+            CHECK_SL(mail(&cl, ports[k].sender, option), k ? "250 2.1.0 Sender is fine" : x[i].stranger);
+            rcpt(&cl, "bob@home.test");
+            talk(&cl, "DATA");
+            conn_printf(cl.c, "From: %s\r\n\r\nx\r\n.\r\n", ports[k].sender);
+            CHECK(sl_starts(client_reply(&cl), SL("250 2.0.0 Accepted as ")));
+            int want = k ? x[i].at_user : x[i].at_stranger;
+            CHECK(handed.wants.has_priority && handed.wants.priority == want);
+            CHECK(has(handed.bytes, ar_cstr(&cl.a, ar_printf(&cl.a, " PRIORITY %d;", want))));
+        }
+        for (size_t i = 0; i < COUNT_OF(bad); i++)
+            CHECK_SL(mail(&cl, ports[k].sender, ar_cstr(&cl.a, ar_printf(&cl.a, " MT-PRIORITY=%s", bad[i]))),
+                     "501 5.5.4 the value of MT-PRIORITY is not valid");
+        client_close(&cl);
+    }
     world_end(&w);
 }
 

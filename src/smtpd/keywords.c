@@ -1,5 +1,6 @@
 /* keywords.c - what EHLO offers: the keywords of the table of commands, as far as they are for this session
  * at this moment (RFC 5321 section 4.1.1.1). */
+#include "base/civil.h"
 #include "smtpd_i.h"
 
 static void put_size(struct smtpd_session *s)
@@ -17,6 +18,16 @@ static bool has_classes(const struct smtpd_session *s)
     return s->kind == SMTPD_MX && s->conf->intake->no_soliciting.n;
 }
 
+static bool on_submission(const struct smtpd_session *s) { return s->kind != SMTPD_MX; }
+
+/* RFC 4865 section 3 */
+static void put_hold(struct smtpd_session *s)
+{
+    char until[CIVIL_TEXT_MAX];
+    buf_printf(&s->out, " %d %s", LETTER_HOLD_MAX_S,
+               civil_format(rt_wall_seconds() + LETTER_HOLD_MAX_S, until));
+}
+
 static bool within_tls(const struct smtpd_session *s) { return s->tls; }
 
 static void put_classes(struct smtpd_session *s)
@@ -30,8 +41,11 @@ static const struct keyword {
     void (*put)(struct smtpd_session *s);
     bool (*open)(const struct smtpd_session *s);
 } special[] = {
-    {"SIZE", put_size, NULL},         {"AUTH", put_auth, NULL},
-    {"LIMITS", put_limits, NULL},     {"NO-SOLICITING", put_classes, has_classes},
+    {"SIZE", put_size, NULL},
+    {"AUTH", put_auth, NULL},
+    {"LIMITS", put_limits, NULL},
+    {"NO-SOLICITING", put_classes, has_classes},
+    {"FUTURERELEASE", put_hold, on_submission},
     {"REQUIRETLS", NULL, within_tls}, /* RFC 8689 section 2 */
 };
 

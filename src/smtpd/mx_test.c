@@ -155,10 +155,11 @@ TEST(mx_says_what_it_can)
     struct client cl;
     world_begin(&w, NULL);
     client_open(&cl, &w, SMTPD_MX);
-    CHECK_SL(talk(&cl, "EHLO mail.one.test"), "250-mx.home.test at your service\n250-PIPELINING\n"
-                                              "250-ENHANCEDSTATUSCODES\n250-SIZE 52428800\n250-8BITMIME\n"
-                                              "250-SMTPUTF8\n250-DSN\n250-PRDR\n250-LIMITS RCPTMAX=1000\n"
-                                              "250-CHUNKING\n250-BINARYMIME\n250 STARTTLS");
+    CHECK_SL(talk(&cl, "EHLO mail.one.test"),
+             "250-mx.home.test at your service\n250-PIPELINING\n"
+             "250-ENHANCEDSTATUSCODES\n250-SIZE 52428800\n250-8BITMIME\n"
+             "250-SMTPUTF8\n250-DSN\n250-DELIVERBY\n250-MT-PRIORITY\n250-PRDR\n250-LIMITS RCPTMAX=1000\n"
+             "250-CHUNKING\n250-BINARYMIME\n250 STARTTLS");
     CHECK_SL(talk(&cl, "HELO mail.one.test"), "250 mx.home.test at your service");
     client_starttls(&cl, &w);
     CHECK(sl_starts(talk(&cl, "MAIL FROM:<carol@one.test>"),

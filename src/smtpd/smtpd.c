@@ -11,8 +11,9 @@ static const struct smtpd_command table[] = {
     {SMTP_HELO, SMTPD_LAST, .cost = 1, .run = smtpd_helo, .help = "HELO host"},
     {SMTP_MAIL, SMTPD_HELO | SMTPD_NO_TX | SMTPD_USER, .cost = 1, .run = smtpd_mail,
      .help = "MAIL FROM:<address> [SIZE=n] [BODY=7BIT|8BITMIME|BINARYMIME] [SMTPUTF8] [RET=..] [ENVID=..] "
-             "[REQUIRETLS] [PRDR] [SOLICIT=..]",
-     .keywords = "SIZE 8BITMIME SMTPUTF8 DSN REQUIRETLS PRDR NO-SOLICITING"},
+             "[REQUIRETLS] [HOLDFOR=n|HOLDUNTIL=..] [BY=..] [MT-PRIORITY=n] [PRDR] [SOLICIT=..]",
+     .keywords =
+         "SIZE 8BITMIME SMTPUTF8 DSN REQUIRETLS FUTURERELEASE DELIVERBY MT-PRIORITY PRDR NO-SOLICITING"},
     {SMTP_RCPT, SMTPD_HELO | SMTPD_TX | SMTPD_USER | SMTPD_WHOLE, .run = smtpd_rcpt,
      .help = "RCPT TO:<address> [NOTIFY=..] [ORCPT=..]", .keywords = "LIMITS"},
     {SMTP_DATA, SMTPD_HELO | SMTPD_TX | SMTPD_USER | SMTPD_LAST | SMTPD_WHOLE | SMTPD_LETTER,

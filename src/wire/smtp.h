@@ -82,6 +82,13 @@ struct smtp_mail_opts {
     enum smtp_body body; /* RFC 6152, 3030 */
     bool smtputf8;       /* RFC 6531 */
     bool requiretls;     /* RFC 8689 */
+    uint32_t hold_for;   /* HOLDFOR, RFC 4865: seconds; 0 = not said */
+    int64_t hold_until;  /* HOLDUNTIL: unix seconds; 0 = not said */
+    int32_t by;          /* BY, RFC 2852 section 4: seconds from now, */
+    char by_mode;        /* N or R; 0 = not said */
+    bool by_trace;       /* T */
+    bool has_priority;   /* MT-PRIORITY, RFC 6710 */
+    int8_t priority;     /* -9 to 9 */
     bool prdr;           /* draft-hall-prdr-00 section 4.2 */
     enum smtp_ret ret;   /* RFC 3461 section 4.3 */
     struct slice envid;  /* RFC 3461 section 4.4, xtext decoded, at most 100 bytes */
@@ -149,6 +156,8 @@ enum {
     SMTP_EXT_REQUIRETLS = 1 << 10,
     SMTP_EXT_LIMITS = 1 << 11,
     SMTP_EXT_PRDR = 1 << 12,
+    SMTP_EXT_DELIVERBY = 1 << 13,
+    SMTP_EXT_MT_PRIORITY = 1 << 14,
 };
 enum {
     SMTP_AUTH_PLAIN = 1,
@@ -161,6 +170,7 @@ struct smtp_ehlo {
     unsigned auth;               /* SMTP_AUTH_ bits */
     uint64_t size;               /* the peer's limit, 0 = none told */
     uint32_t mail_max, rcpt_max; /* RFC 9422 LIMITS, 0 = none told */
+    uint32_t by_min;             /* DELIVERBY: the least BY with mode R, in seconds; 0 = none told */
     struct slice name;           /* how the peer calls itself */
 };
 /* From a complete 250 reply to EHLO. Unknown and malformed keywords are passed over. */

@@ -1,5 +1,7 @@
-/* smtp_params.c - what the parameters of MAIL and RCPT mean (RFC 1870, 3461, 3865, 4954, 6152, 6531, 8689).
+/* smtp_params.c - what the parameters of MAIL and RCPT mean (RFC 1870, 3461, 2852, 3865, 4865, 4954, 6152,
+ * 6710, 6531, 8689).
  */
+#include "base/civil.h"
 #include "base/text.h"
 #include "smtp.h"
 
@@ -90,6 +92,72 @@ static int opt_prdr(struct arena *a, const struct smtp_param *p, void *to)
     (void)a;
     ((struct smtp_mail_opts *)to)->prdr = true;
     return p->has_value ? wrong(p) : 0;
+}
+
+static int opt_hold_for(struct arena *a, const struct smtp_param *p, void *to)
+{
+    struct smtp_mail_opts *o = to;
+    uint64_t n;
+    (void)a;
+    if (!num_u64(p->value, 999999999, &n) || !n) return wrong(p);
+    o->hold_for = (uint32_t)n;
+    return 0;
+}
+
+/* "2026-11-22T21:34:26Z", fractions of a second left out (RFC 3339, normalized to UTC). */
+static bool utc_time(struct slice s, int64_t *out)
+{
+    static const char form[] = "dddd-dd-ddTdd:dd:dd";
+    struct civil c = {0};
+    int *const field[] = {&c.year, &c.month, &c.day, &c.hour, &c.minute, &c.second};
+    size_t f = 0;
+    if (s.n < sizeof form || (s.p[s.n - 1] | 32) != 'z') return false;
+    for (size_t i = 0; i + 1 < sizeof form; i++) {
+        if (form[i] == 'd' ? !is_digit(s.p[i]) : (s.p[i] & ~32) != (form[i] & ~32)) return false;
+        if (form[i] == 'd') *field[f] = *field[f] * 10 + s.p[i] - '0';
+        else f++;
+    }
+    for (size_t i = sizeof form - 1; i + 1 < s.n; i++)
+        if (i == sizeof form - 1 ? s.p[i] != '.' || i + 2 == s.n : !is_digit(s.p[i])) return false;
+    return civil_to_unix(&c, out) && *out > 0;
+}
+
+static int opt_hold_until(struct arena *a, const struct smtp_param *p, void *to)
+{
+    (void)a;
+    return utc_time(p->value, &((struct smtp_mail_opts *)to)->hold_until) ? 0 : wrong(p);
+}
+
+/* by-time ";" by-mode [by-trace]; with R it lies ahead. */
+static int opt_by(struct arena *a, const struct smtp_param *p, void *to)
+{
+    struct smtp_mail_opts *o = to;
+    size_t semi = sl_chr(p->value, ';');
+    struct slice time = sl_sub(p->value, 0, semi),
+                 mode = semi == SL_NONE ? SL("") : sl_from(p->value, semi + 1);
+    uint64_t n;
+    (void)a;
+    bool minus = sl_starts(time, SL("-"));
+    if (minus || sl_starts(time, SL("+"))) time = sl_from(time, 1);
+    if (time.n > 9 || !num_u64(time, 999999999, &n) || !mode.n || mode.n > 2) return wrong(p);
+    o->by = minus ? -(int32_t)n : (int32_t)n;
+    o->by_mode = (char)(mode.p[0] & ~32);
+    o->by_trace = mode.n == 2;
+    bool good = o->by_mode == 'N' || (o->by_mode == 'R' && o->by > 0);
+    return good && (mode.n == 1 || (mode.p[1] | 32) == 't') ? 0 : wrong(p);
+}
+
+static int opt_priority(struct arena *a, const struct smtp_param *p, void *to)
+{
+    struct smtp_mail_opts *o = to;
+    struct slice v = p->value;
+    (void)a;
+    bool minus = sl_starts(v, SL("-"));
+    if (minus) v = sl_from(v, 1);
+    if (v.n != 1 || !is_digit(v.p[0]) || (minus && v.p[0] == '0')) return wrong(p);
+    o->has_priority = true;
+    o->priority = (int8_t)(minus ? '0' - v.p[0] : v.p[0] - '0');
+    return 0;
 }
 
 /* word = ALPHA 0*(wordchar) */
@@ -210,14 +278,24 @@ static int take_all(struct arena *a, const struct smtp_command *c, const struct 
 int smtp_mail_opts(struct arena *a, const struct smtp_command *c, struct smtp_mail_opts *out)
 {
     static const struct option options[] = {
-        {"SIZE", opt_size},       {"BODY", opt_body},
-        {"SMTPUTF8", opt_utf8},   {"REQUIRETLS", opt_requiretls},
-        {"RET", opt_ret},         {"ENVID", opt_envid},
-        {"AUTH", opt_auth},       {"PRDR", opt_prdr},
+        {"SIZE", opt_size},
+        {"BODY", opt_body},
+        {"SMTPUTF8", opt_utf8},
+        {"REQUIRETLS", opt_requiretls},
+        {"RET", opt_ret},
+        {"ENVID", opt_envid},
+        {"AUTH", opt_auth},
+        {"HOLDFOR", opt_hold_for},
+        {"HOLDUNTIL", opt_hold_until},
+        {"BY", opt_by},
+        {"MT-PRIORITY", opt_priority},
+        {"PRDR", opt_prdr},
         {"SOLICIT", opt_solicit},
     };
     *out = (struct smtp_mail_opts){0};
-    return take_all(a, c, options, COUNT_OF(options), out);
+    int r = take_all(a, c, options, COUNT_OF(options), out);
+    if (r || !out->hold_for || !out->hold_until) return r; /* RFC 4865 section 4.2 item 9 */
+    return err_set(ERR_SYNTAX, "HOLDFOR and HOLDUNTIL exclude each other");
 }
 
 int smtp_rcpt_opts(struct arena *a, const struct smtp_command *c, struct smtp_rcpt_opts *out)

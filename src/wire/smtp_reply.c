@@ -157,6 +157,12 @@ static void take_limits(struct slice s, struct smtp_ehlo *out)
     }
 }
 
+static void take_by(struct slice s, struct smtp_ehlo *out)
+{
+    uint64_t n;
+    if (num_u64(take_word(&s, " "), 999999999, &n)) out->by_min = (uint32_t)n;
+}
+
 static void take_keyword(struct slice line, struct smtp_ehlo *out)
 {
     static const struct {
@@ -176,6 +182,8 @@ static void take_keyword(struct slice line, struct smtp_ehlo *out)
         {"REQUIRETLS", SMTP_EXT_REQUIRETLS},
         {"LIMITS", SMTP_EXT_LIMITS},
         {"PRDR", SMTP_EXT_PRDR},
+        {"DELIVERBY", SMTP_EXT_DELIVERBY},
+        {"MT-PRIORITY", SMTP_EXT_MT_PRIORITY},
     };
     struct slice rest = line;
     /* "AUTH=LOGIN" was written before RFC 2554; some still write it. */
@@ -187,6 +195,7 @@ static void take_keyword(struct slice line, struct smtp_ehlo *out)
     if (bit == SMTP_EXT_SIZE && !num_u64(rest, UINT64_MAX, &out->size)) out->size = 0;
     if (bit == SMTP_EXT_AUTH) take_auth(rest, out);
     if (bit == SMTP_EXT_LIMITS) take_limits(rest, out);
+    if (bit == SMTP_EXT_DELIVERBY) take_by(rest, out);
 }
 
 void smtp_ehlo_parse(const struct smtp_reply *r, struct smtp_ehlo *out)

@@ -25,8 +25,13 @@ def answers(host):
     return out
 
 
+def without_dates(text):
+    """The latest time until which a letter is held is another each second."""
+    return re.sub(r"\d{4}-\d\d-\d\dT[\d:]+Z", "a date", text)
+
+
 def told(block):
-    return "\n".join(line[4:] for line in block)
+    return without_dates("\n".join(line[4:] for line in block))
 
 
 def test_the_table_of_extensions(world):
@@ -36,7 +41,7 @@ def test_the_table_of_extensions(world):
     offered = {line.split()[0] for answer in all_four for line in answer.splitlines()[1:]}
     assert offered == {row[0] for row in rows()} - WHEN_CONFIGURED
     blocks = re.findall(r"(?:^    .+\n)+", README, re.M)
-    assert [told(block[4:] for block in text.splitlines()) for text in blocks] == [clear25, tls587]
+    assert [told(block[4:] for block in text.splitlines()) for text in blocks] == [without_dates(clear25), without_dates(tls587)]
 
 
 def test_each_extension_names_its_tests():
