@@ -50,3 +50,15 @@ def test_each_extension_names_its_tests():
     for row in rows():
         named = re.findall(r"`(\w+)`", row[4])
         assert named and set(named) <= tests, row[0]
+
+
+def test_the_page_of_hygiene_names_its_tests():
+    page = (ROOT / "docs/hygiene.md").read_text()
+    sources = "".join(p.read_text() for p in (ROOT / "src").glob("*/*_*.c"))
+    tests = set(re.findall(r"^(?:TEST|SIM)\w*\((\w+)", sources, re.M))
+    for line in page.splitlines():
+        if line.startswith("| ") and not line.startswith("| what"):
+            named = re.findall(r"`(\w+)`", line.strip("| ").split(" |")[-1])
+            assert named and set(named) <= tests, line
+    attacks = page.split("\n## Attacks")[1]
+    assert set(re.findall(r"`(\w+)`", attacks)) <= tests
