@@ -68,11 +68,14 @@ static void put_head(struct arena *a, struct buf *out, const struct dsn *d, cons
     put_thread(a, out, h);
     mail_field(out, SL("Auto-Submitted"), SL("auto-replied")); /* RFC 3834 section 5 */
     mail_field(out, SL("MIME-Version"), SL("1.0"));
-    if (d->full &&
-        !is_ascii(d->original)) /* a part in 8 bits needs it outside as well (RFC 2045 section 6.4) */
+    if (d->global ||
+        (d->full &&
+         !is_ascii(d->original))) /* a part in 8 bits needs it outside as well (RFC 2045 section 6.4) */
         mail_field(out, SL("Content-Transfer-Encoding"), SL("8bit"));
     mail_field(out, SL("Content-Type"),
-               ar_printf(a, "multipart/report; report-type=delivery-status; boundary=\"%s\"", boundary));
+               ar_printf(a, "multipart/report; report-type=%sdelivery-status; boundary=\"%s\"",
+                         d->global ? "global-" : "",
+                         boundary)); /* RFC 6522: the subtype of the second part */
 }
 
 /* ---- the part for programs (RFC 3464 section 2) ---- */
@@ -108,8 +111,34 @@ static void put_utf8_xtext(struct buf *b, struct slice s)
     }
 }
 
-static void put_recipient_field(struct arena *a, struct buf *out, const char *name, struct slice address)
+/* What \\x{...} stands for (section 3), as far as it is that. */
+static struct slice from_unitext(struct arena *a, struct slice s)
 {
+    struct buf b = BUF_INIT;
+    while (s.n) {
+        size_t end = sl_starts(s, SL("\\x{")) ? sl_chr(s, '}') : SL_NONE;
+        uint64_t cp;
+        if (end != SL_NONE && end > 3 && end <= 9 && num_hex64(sl_sub(s, 3, end), &cp) && cp > 127 &&
+            cp <= 0x10ffff && (cp & ~0x7ffu) != 0xd800) {
+            utf8_put(&b, (uint32_t)cp);
+            s = sl_from(s, end + 1);
+        } else {
+            buf_char(&b, s.p[0]);
+            s = sl_from(s, 1);
+        }
+    }
+    struct slice got = ar_dup(a, buf_slice(&b));
+    buf_free(&b);
+    return got;
+}
+
+static void put_recipient_field(struct arena *a, struct buf *out, const char *name, struct slice address,
+                                bool global)
+{
+    if (global && !is_ascii(address) && utf8_valid(address)) {
+        mail_field(out, sl_cstr(name), ar_printf(a, "utf-8; %.*s", SLF(address)));
+        return;
+    }
     if (is_ascii(address)) {
         mail_field(out, sl_cstr(name), ar_printf(a, "rfc822; %.*s", SLF(address)));
         return;
@@ -122,28 +151,36 @@ static void put_recipient_field(struct arena *a, struct buf *out, const char *na
 }
 
 /* ORCPT is "type;address". */
-static void put_original(struct arena *a, struct buf *out, struct slice orcpt)
+static void put_original(struct arena *a, struct buf *out, struct slice orcpt, bool global)
 {
     size_t semi = sl_chr(orcpt, ';');
     if (semi == SL_NONE) return;
     struct slice type = sl_sub(orcpt, 0, semi), address = sl_from(orcpt, semi + 1);
-    if (!is_ascii(address)) put_recipient_field(a, out, "Original-Recipient", address);
+    if (global && sl_eqi(type, SL("utf-8"))) address = from_unitext(a, address);
+    if (!is_ascii(address)) put_recipient_field(a, out, "Original-Recipient", address, global);
     else mail_field(out, SL("Original-Recipient"), ar_printf(a, "%.*s; %.*s", SLF(type), SLF(address)));
 }
 
-static void put_recipient(struct arena *a, struct buf *out, const struct dsn_recipient *r)
+static struct slice diagnostic(struct arena *a, struct slice s, bool global)
+{
+    return global && utf8_valid(s) ? s : ascii_only(a, s);
+}
+
+static void put_recipient(struct arena *a, struct buf *out, const struct dsn_recipient *r, bool global)
 {
     buf_str(out, "\r\n");
-    if (r->original.n) put_original(a, out, r->original);
-    put_recipient_field(a, out, "Final-Recipient", r->address);
+    if (r->original.n) put_original(a, out, r->original, global);
+    put_recipient_field(a, out, "Final-Recipient", r->address, global);
     mail_field(out, SL("Action"), sl_cstr(action_word(r->action)));
     mail_field(out, SL("Status"), dsn_status(r));
     if (r->remote_mta.n)
         mail_field(out, SL("Remote-MTA"), ar_printf(a, "dns; %.*s", SLF(ascii_only(a, r->remote_mta))));
     if (r->diagnostic.n)
-        mail_field(out, SL("Diagnostic-Code"), ar_printf(a, "smtp; %.*s", SLF(ascii_only(a, r->diagnostic))));
+        mail_field(out, SL("Diagnostic-Code"),
+                   ar_printf(a, "smtp; %.*s", SLF(diagnostic(a, r->diagnostic, global))));
     else if (r->reason.n)
-        mail_field(out, SL("Diagnostic-Code"), ar_printf(a, "x-tram; %.*s", SLF(ascii_only(a, r->reason))));
+        mail_field(out, SL("Diagnostic-Code"),
+                   ar_printf(a, "x-tram; %.*s", SLF(diagnostic(a, r->reason, global))));
     if (r->last_attempt) mail_date_field(out, SL("Last-Attempt-Date"), r->last_attempt);
     if (r->action == DSN_DELAYED && r->retry_until)
         mail_date_field(out, SL("Will-Retry-Until"), r->retry_until);
@@ -152,7 +189,10 @@ static void put_recipient(struct arena *a, struct buf *out, const struct dsn_rec
 static void put_status_part(struct arena *a, struct buf *out, const struct dsn *d)
 {
     char when[CIVIL_TEXT_MAX];
-    buf_str(out, "Content-Type: message/delivery-status\r\n\r\n");
+    buf_str(out,
+            d->global
+                ? "Content-Type: message/global-delivery-status\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+                : "Content-Type: message/delivery-status\r\n\r\n");
     if (d->envelope_id.n) mail_field(out, SL("Original-Envelope-Id"), ascii_only(a, d->envelope_id));
     mail_field(out, SL("Reporting-MTA"), ar_printf(a, "dns; %.*s", SLF(d->hostname)));
     if (d->received_from.n)
@@ -165,7 +205,7 @@ static void put_status_part(struct arena *a, struct buf *out, const struct dsn *
         mail_field(out, SL("Future-Release-Request"),
                    ar_printf(a, "until;%s", civil_format(d->held_until, when)));
     if (d->queue_id.n) mail_field(out, SL("X-Tram-Letter-ID"), d->queue_id);
-    for (size_t i = 0; i < d->n; i++) put_recipient(a, out, &d->recipient[i]);
+    for (size_t i = 0; i < d->n; i++) put_recipient(a, out, &d->recipient[i], d->global);
 }
 
 /* ---- what came back ---- */
@@ -188,7 +228,8 @@ static void put_original_part(struct arena *a, struct buf *out, const struct dsn
                               const struct mail_head *h)
 {
     if (d->full) {
-        buf_str(out, "Content-Type: message/rfc822\r\n");
+        buf_printf(out, "Content-Type: message/%s\r\n",
+                   d->global && !is_ascii(d->original) ? "global" : "rfc822");
         if (!is_ascii(d->original)) buf_str(out, "Content-Transfer-Encoding: 8bit\r\n");
         buf_str(out, "\r\n");
         dsn_put_lines(out, d->original);
@@ -197,6 +238,9 @@ static void put_original_part(struct arena *a, struct buf *out, const struct dsn
     struct slice head = returned_head(a, h);
     if (is_ascii(head)) {
         buf_str(out, "Content-Type: text/rfc822-headers\r\n\r\n");
+        buf_put(out, head);
+    } else if (d->global) {
+        buf_str(out, "Content-Type: message/global-headers\r\nContent-Transfer-Encoding: 8bit\r\n\r\n");
         buf_put(out, head);
     } else {
         buf_str(out, "Content-Type: text/rfc822-headers; charset=utf-8\r\n"

@@ -64,11 +64,12 @@ struct dsn {
     const struct dsn_recipient *recipient;
     size_t n;
     struct slice original; /* the original letter's header section or the whole letter */
+    bool global;           /* to who takes UTF-8 (SMTPUTF8): in the forms of RFC 6533 section 4 */
     bool full;             /* RET=FULL: attach `original` whole (message/rfc822), else its head */
 };
 enum { DSN_RETURN_HEAD_MAX = 64 * 1024 };
 
 /* The whole notification in the language of the original's sender (Accept-Language, Content-Language:
- * English or Vietnamese), header section first, ASCII unless `original` is not, ready to be queued with a
- * null sender. a: scratch. ERR_USAGE: no recipients or no address to send it to. */
+ * English or Vietnamese), header section first, ASCII unless it is global or `original` is not, ready to be
+ * queued with a null sender. a: scratch. ERR_USAGE: no recipients or no address to send it to. */
 MUST_CHECK int mail_dsn_build(struct arena *a, struct buf *out, const struct dsn *d);

@@ -164,6 +164,47 @@ TEST(dsn_takes_hostile_words)
     ar_free(&ar);
 }
 
+/* RFC 6533 sections 3, 4: UTF-8 as it is, in the types for it; in the old form it is written in ASCII. */
+TEST(dsn_in_the_forms_for_utf8)
+{
+    struct buf b = BUF_INIT;
+    struct dsn_recipient r = failed;
+    r.address = SL("j\xc3\xb6rg@two.test");
+    r.original = SL("utf-8;j\\x{F6}rg@two.test");
+    r.diagnostic = SL("550 5.1.1 j\xc3\xb6rg is not here");
+    struct dsn d = base(&r, 1);
+    d.to = SL("\xc3\xa4@one.test");
+    d.original = SL("Subject: Gr\xc3\xbc\xc3\x9f"
+                    "e\r\nMessage-ID: <1@one.test>\r\n\r\n\xc3\xa4\r\n");
+    for (int full = 0; full < 2; full++) {
+        buf_clear(&b);
+        d.global = true, d.full = full;
+        struct slice s = build(&b, &d), status = part(s, 1);
+        CHECK(has(s, "report-type=global-delivery-status") &&
+              has(s, "\r\nContent-Transfer-Encoding: 8bit\r\n"));
+        CHECK(has(status, "Content-Type: message/global-delivery-status\r\n"));
+        CHECK(has(status, "Original-Recipient: utf-8; j\xc3\xb6rg@two.test\r\n"));
+        CHECK(has(status, "Final-Recipient: utf-8; j\xc3\xb6rg@two.test\r\n"));
+        CHECK(has(status, "Diagnostic-Code: smtp; 550 5.1.1 j\xc3\xb6rg is not here\r\n"));
+        CHECK(has(part(s, 2),
+                  full ? "Content-Type: message/global\r\n" : "Content-Type: message/global-headers\r\n"));
+        CHECK(has(part(s, 2), "\r\n\r\nSubject: Gr\xc3\xbc\xc3\x9f"
+                              "e\r\n"));
+    }
+    r.diagnostic = SL("550 \xff"); /* no UTF-8 */
+    r.original = SL("utf-8;\\x{D800}\\x{41}\\x{110000}\\x{");
+    buf_clear(&b);
+    struct slice s = build(&b, &d);
+    CHECK(has(s, "Diagnostic-Code: smtp; 550 ?\r\n") && has(s, "utf-8; \\x{D800}\\x{41}\\x{110000}\\x{\r\n"));
+    d.global = d.full = false;
+    d.to = SL("a@one.test");
+    buf_clear(&b);
+    s = build(&b, &d);
+    CHECK(is_ascii(s) && has(s, "Final-Recipient: utf-8; j\\x{F6}rg@two.test\r\n"));
+    buf_free(&b);
+    ar_free(&ar);
+}
+
 TEST(dsn_returns_the_whole_when_asked)
 {
     struct buf b = BUF_INIT;

@@ -133,6 +133,7 @@ static int build(struct queue *q, struct arena *a, const struct q_envelope *e, e
                     .now = rt_wall_seconds(),
                     .recipient = rcpt,
                     .n = n,
+                    .global = e->l.smtputf8, /* it goes to none but who takes it */
                     .full = full};
     rt_random(&d.random, sizeof d.random);
     d.original = original(q, a, &e->l, full);
