@@ -49,7 +49,7 @@ class OpenDkim:
 class Postfix:
     """Receives for `domain` into a Maildir at `port`; `routes` says where the letters for other domains go.
 
-    milters: {name: (port, milter port)}: further ports, each with a milter."""
+    milters: {name: (port, milter port)}: further ports, each with a milter. own_milter: that of `port`, or None."""
 
     def __init__(self, folder, domain, port, routes, milters, own_milter):
         self.folder, self.port = Path(folder), port
@@ -83,7 +83,7 @@ virtual_mailbox_limit = 0
 virtual_uid_maps = static:{uid}
 virtual_gid_maps = static:65534
 virtual_minimum_uid = 1
-smtpd_milters = inet:{ADDRESS}:{own_milter}
+smtpd_milters = {f"inet:{ADDRESS}:{own_milter}" if own_milter else ""}
 milter_default_action = tempfail
 maillog_file = {self.folder}/log
 maillog_file_prefixes = {self.folder}
