@@ -161,6 +161,8 @@ static inline void queue_tally(uint64_t *n, uint64_t by) { __atomic_add_fetch(n,
 
 /* From any loop: there may be something to do. */
 void schedule_offer(struct shard *s, const struct q_due *d);
+/* The same, and an operator wants it tried now, also when its site is down. */
+void schedule_want(struct shard *s, const struct q_due *d);
 MUST_CHECK int schedule_start(struct queue *q, int loop); /* on that loop */
 int schedule_loop(const struct schedule *x);
 void schedule_stop(struct schedule *x, int64_t until);                          /* on its loop. SUSPENDS */

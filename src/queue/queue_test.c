@@ -32,6 +32,7 @@ static void fill(struct attempt_letter *at, struct attempt_rcpt *r)
         {SL_INIT("temp"), ATTEMPT_TEMPORARY, 451, "4.7.1", "451 4.7.1 come back later"},
         {SL_INIT("perm"), ATTEMPT_PERMANENT, 550, "5.1.1", "550 5.1.1 no such user"},
         {SL_INIT("block"), ATTEMPT_PERMANENT, 550, "5.7.1", "550 5.7.1 Your IP is on our blacklist"},
+        {SL_INIT("dead"), ATTEMPT_TEMPORARY, 0, "4.4.1", "nobody answers"},
         {SL_INIT("spf"), ATTEMPT_PERMANENT, 550, "5.7.23", "550 5.7.23 SPF validation failed"},
         {SL_INIT("fast"), ATTEMPT_PERMANENT, 550, "", "550 Connection frequency limited"},
         {SL_INIT("full"), ATTEMPT_TEMPORARY, 452, "4.2.2", "452 4.2.2 The mailbox is over its quota"},
@@ -648,6 +649,22 @@ TEST(queue_site_that_refuses_a_sender_domain_gets_none_of_it_for_a_while)
     CHECK_INT(t.attempts, 4);
     sent(&t, "ok@three.test");
     CHECK_INT(t.attempts, 5);
+    end(&t);
+}
+
+TEST(queue_site_that_is_down_is_tried_when_an_operator_wants_it)
+{
+    struct tester t;
+    REQUIRE(begin(&t, NULL));
+    go(&t);
+    for (int i = 0; i < 3; i++) sent(&t, "dead@two.test");
+    struct letter_id id = sent(&t, "ok@two.test");
+    CHECK_INT(t.attempts, 3);
+    CHECK(sl_find(why_of(&t, &id),
+                  SL("does not answer, one letter tries from time to time: nobody answers")) != SL_NONE);
+    CHECK_OK(queue_act(t.q, &id, QUEUE_RETRY));
+    for (int i = 0; i < 500 && t.attempts < 4; i++) fiber_sleep(RT_MS);
+    CHECK_INT(t.attempts, 4);
     end(&t);
 }
 

@@ -386,7 +386,8 @@ static void offer_groups(struct shard *s, struct arena *a, const struct acting *
         if (kv_get(s->q->store->kv, shard_object(s), queue_key_group(a, x->id, x->r[i].g), a, &row) == 0 &&
             q_group_get(row, x->r[i].g, &g) == 0 && g.due) {
             q_due_of(&d, &e, &g, g.due, false);
-            schedule_offer(s, &d);
+            if (x->what == QUEUE_RETRY || x->what == QUEUE_RELEASE) schedule_want(s, &d);
+            else schedule_offer(s, &d);
         }
     }
 }

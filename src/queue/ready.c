@@ -610,6 +610,15 @@ void ready_site_free(struct ready *r, const struct site *s)
     if (d && d->shut < STREAMS) dock_open(r, d);
 }
 
+void ready_nudge(struct ready *r, const struct q_due *d)
+{
+    char text[320];
+    struct hop *h = map_get(&r->hops, hop_name(d, text));
+    if (!h || !h->dock || h->dock->bind != SITE_DOWN) return;
+    site_nudge(h->dock->site);
+    dock_open(r, h->dock);
+}
+
 int64_t ready_tick(struct ready *r)
 {
     int64_t now = rt_now(), next = RT_NEVER;

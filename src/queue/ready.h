@@ -107,6 +107,8 @@ bool ready_place(struct ready *r, struct item *it, struct slice mx_set, struct s
 /* It ended. no_room: it waits again; else it is gone afterwards. */
 void ready_end(struct ready *r, struct item *it, const struct trip *trip);
 void ready_site_free(struct ready *r, const struct site *s);
+/* An operator wants what goes where this goes tried now: a site that is down gets a letter at once. */
+void ready_nudge(struct ready *r, const struct q_due *d);
 /* What time alone changes: docks to be tried again, deliveries that are slow now. Returns when next
  * (rt_now()). */
 int64_t ready_tick(struct ready *r);

@@ -29,6 +29,7 @@ enum { AGES_AT_ONCE = 100, DAY_S = 86400, NAMED_AT_ONCE = 20 };
 struct offer {
     struct shard *s;
     struct q_due due;
+    bool wanted; /* by an operator */
     char text[];
 };
 
@@ -45,6 +46,7 @@ static struct offer *offer_new(struct shard *s, const struct q_due *d)
     struct offer *o = xmalloc(sizeof *o + d->hop.n + d->domain.n + d->account.n);
     char *at = o->text;
     o->s = s;
+    o->wanted = false;
     o->due = *d;
     o->due.hop = put_text(&at, d->hop);
     o->due.domain = put_text(&at, d->domain);
@@ -75,11 +77,29 @@ static void offer_here(struct shard *s, const struct q_due *due)
     waitq_wake_all(&x->news);
 }
 
+static void wanted_here(struct shard *s, const struct q_due *d)
+{
+    offer_here(s, d);
+    if (s->schedule && s->schedule->running) ready_nudge(&s->schedule->ready, d);
+}
+
 static void offer_arrives(void *arg)
 {
     struct offer *o = arg;
-    offer_here(o->s, &o->due);
+    if (o->wanted) wanted_here(o->s, &o->due);
+    else offer_here(o->s, &o->due);
     free(o);
+}
+
+void schedule_want(struct shard *s, const struct q_due *d)
+{
+    if (rt_loop_id() == s->loop) {
+        wanted_here(s, d);
+        return;
+    }
+    struct offer *o = offer_new(s, d);
+    o->wanted = true;
+    rt_post(s->loop, offer_arrives, o);
 }
 
 void schedule_offer(struct shard *s, const struct q_due *d)

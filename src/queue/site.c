@@ -418,6 +418,13 @@ void site_miss(struct site *s, struct slice words)
     lock_release(&s->all->lock);
 }
 
+void site_nudge(struct site *s)
+{
+    lock_take(&s->all->lock);
+    s->down_until = 0;
+    lock_release(&s->all->lock);
+}
+
 /* ---- seeing ---- */
 
 static int64_t wall_of(int64_t t, int64_t now) { return t ? rt_wall_seconds() + (t - now) / RT_S : 0; }

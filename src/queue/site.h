@@ -62,6 +62,9 @@ void site_miss(struct site *s, struct slice words);
 /* May a connection be opened now? It counts against the rate. */
 bool site_may_open(struct site *s);
 
+/* Somebody wants it tried now, also when it is down. */
+void site_nudge(struct site *s);
+
 struct site_state {
     enum site_bind bind;        /* for this stream and domain */
     int64_t since, until;       /* unix seconds; 0: not known */
