@@ -4,7 +4,7 @@ PYTEST = /usr/bin/python3 -m pytest -q -p no:cacheprovider
 PREFIX ?= /usr/local
 TIME ?= 60
 
-.PHONY: help deps deps-check format format-check test unit sims seeds whole floors sanitized run demo bench bench-auth agree peers kill attack fuzz sim install clean
+.PHONY: help deps deps-check format format-check test unit sims seeds whole floors sanitized run demo bench bench-auth bench-core agree peers kill attack fuzz sim install clean
 help:
 	@sed -n 's/^#: //p' Makefile
 deps:
@@ -62,6 +62,13 @@ bench-auth: deps-check $(B)/bench_auth
 $(B)/bench_auth: bench/auth.c $(call libs_for,mailauth $(ALL_mailauth))
 	@$(CC) $(CFLAGS) $(LDFLAGS) -MF $@.d -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
 		$(call syslibs_for,mailauth $(ALL_mailauth))
+
+# What one user's large work costs the others; MESSAGES and ACCOUNTS in the environment. On a store of its own.
+bench-core: deps-check $(B)/bench_core
+	@dir=$$(mktemp -d) && $(B)/bench_core $$dir; rc=$$?; rm -rf $$dir; exit $$rc
+$(B)/bench_core: bench/core.c $(call libs_for,store $(ALL_store))
+	@$(CC) $(CFLAGS) $(LDFLAGS) -MF $@.d -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
+		$(call syslibs_for,store $(ALL_store))
 
 # ---- beside the implementations of others ----
 

@@ -10,11 +10,14 @@
 enum {
     SAVE_AT_CLOSE = 200, /* an image this many changes old is brought up to date when the last view closes */
     SAVE_AT_SYNC = 5000, /* and one this many old at once */
+    KEEP_LEAST = 4096,   /* a mailbox of so many messages is kept for whoever opens it again, */
+    KEEP_MOST = 1500000, /* so many messages in all on each loop, 24 bytes each; the latest ones */
 };
 
 struct loop_views {
     struct lock lock;
-    struct map map; /* loop, account, mailbox -> struct loop_view */
+    struct map map;         /* loop, account, mailbox -> struct loop_view */
+    struct loop_view *kept; /* nobody uses them; the one that was used last comes first */
 };
 
 /* ---- which there are ---- */
@@ -26,9 +29,20 @@ struct loop_views *loop_views_new(void)
     return v;
 }
 
+static void free_all(struct loop_view *v)
+{
+    for (struct loop_view *next; v; v = next) {
+        next = v->next;
+        roll_unref(&v->roll);
+        free(v);
+    }
+}
+
 void loop_views_free(struct loop_views *v)
 {
-    if (v) map_free(&v->map);
+    if (!v) return;
+    free_all(v->kept);
+    map_free(&v->map);
     free(v);
 }
 
@@ -46,12 +60,18 @@ struct loop_view *loop_view_get(struct store *s, const char *acc, uint32_t box)
     snprintf(fresh->acc, sizeof fresh->acc, "%s", acc);
     fresh->s = s;
     fresh->box = box;
+    fresh->loop = rt_loop_id();
     fmutex_init(&fresh->reading);
     fmutex_init(&fresh->saving);
     struct slice key = view_key(fresh->acc, box, room);
     lock_take(&s->views->lock);
     v = map_get(&s->views->map, key);
     if (!v) map_put(&s->views->map, key, v = fresh);
+    for (struct loop_view **at = &s->views->kept; *at && !v->users; at = &(*at)->next)
+        if (*at == v) {
+            *at = v->next;
+            break;
+        }
     lock_release(&s->views->lock);
     if (v != fresh) free(fresh);
     v->users++;
@@ -78,18 +98,39 @@ static bool image_is_old(const struct loop_view *v)
            (v->behind && v->image && v->roll && v->roll->modseq - v->image > JOURNAL_MAX / 4);
 }
 
+/* Of this loop's those go that are too much; the list of them. */
+static struct loop_view *keep_or_drop(struct loop_view *v)
+{
+    struct loop_views *all = v->s->views;
+    struct loop_view *gone = NULL;
+    char room[VIEW_KEY];
+    size_t n = 0;
+    lock_take(&all->lock);
+    v->next = all->kept;
+    all->kept = v;
+    for (struct loop_view **at = &all->kept; (v = *at);) {
+        size_t here = v->roll && !v->deleted ? v->roll->n : 0;
+        n += v->loop == rt_loop_id() ? here : 0;
+        if (v->loop != rt_loop_id() || (here >= KEEP_LEAST && n <= KEEP_MOST)) {
+            at = &v->next;
+            continue;
+        }
+        *at = v->next;
+        (void)map_del(&all->map, view_key(v->acc, v->box, room));
+        v->next = gone;
+        gone = v;
+    }
+    lock_release(&all->lock);
+    return gone;
+}
+
 void loop_view_put(struct loop_view **vp)
 {
     struct loop_view *v = *vp;
-    char room[VIEW_KEY];
     *vp = NULL;
     if (v->users == 1 && image_is_old(v)) keep_image(v);
     if (--v->users) return; /* somebody came meanwhile */
-    lock_take(&v->s->views->lock);
-    (void)map_del(&v->s->views->map, view_key(v->acc, v->box, room));
-    lock_release(&v->s->views->lock);
-    roll_unref(&v->roll);
-    free(v);
+    free_all(keep_or_drop(v));
 }
 
 /* ---- reading what is new ---- */

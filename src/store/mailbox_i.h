@@ -263,6 +263,8 @@ struct loop_view {
     struct fmutex reading, saving;
     uint64_t image; /* modseq of the stored image that clean pages are of; 0: none is known */
     size_t behind;  /* changes since */
+    int loop;
+    struct loop_view *next; /* in the list of those that nobody uses */
 };
 struct loop_views *loop_views_new(void);
 void loop_views_free(struct loop_views *v);

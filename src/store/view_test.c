@@ -415,6 +415,42 @@ static struct part_row parts_now(struct fixture *f)
     return p;
 }
 
+/* Who opens a large mailbox again soon finds it as it was left, and hears what came since. */
+TEST(a_large_mailbox_stays_open_for_a_while)
+{
+    struct fixture f;
+    struct mailbox_ref other = {"acc2", INBOX_ID};
+    struct view *v, *w;
+    REQUIRE(fixture_begin(&f));
+    add_many(&f, INBOX_ID, 5000);
+    v = opened(&f, INBOX_ID);
+    view_close(&v);
+    set_flags(&f, INBOX_ID, 4000, FLAG_SEEN);
+    expunge(&f, INBOX_ID, 1);
+    v = opened(&f, INBOX_ID);
+    CHECK(v->n == 4999 && v->ngone == 0 && v->nchanged == 0);
+    check_same(&f, v);
+    CHECK_OK(mailbox_make_defaults(f.s, other.account));
+    CHECK_OK(view_open(&w, f.s, other.account, other.box));
+    CHECK_INT(w->n, 0);
+    view_close(&w);
+    view_close(&v);
+    v = opened(&f, 3);
+    view_close(&v);
+    CHECK_OK(mailbox_rename(f.s, ACC, SL("INBOX"), SL("all")));
+    v = opened(&f, INBOX_ID);
+    CHECK_INT(v->n, 0);
+    view_close(&v);
+    fixture_end(&f);
+}
+
+/* As after a start: nothing is kept in memory. */
+static void forget_views(struct fixture *f)
+{
+    loop_views_free(f->s->views);
+    f->s->views = loop_views_new();
+}
+
 TEST(only_parts_that_changed_are_written_anew)
 {
     struct fixture f;
@@ -426,6 +462,7 @@ TEST(only_parts_that_changed_are_written_anew)
     CHECK_INT(before.n, 46); /* the first one has no UID 0 */
     for (uint32_t uid = 2000; uid < 2300; uid++) set_flags(&f, INBOX_ID, uid, FLAG_SEEN);
     for (uint32_t uid = 1; uid < ROLL_PAGE; uid++) expunge(&f, INBOX_ID, uid); /* all of a part */
+    forget_views(&f);
     v = opened(&f, INBOX_ID);
     check_same(&f, v);
     view_close(&v);
@@ -434,6 +471,7 @@ TEST(only_parts_that_changed_are_written_anew)
     int differ = 0;
     for (size_t i = 0; i < after.n; i++) differ += after.sum[i] != before.sum[i + 1];
     CHECK_INT(differ, 2);
+    forget_views(&f);
     v = opened(&f, INBOX_ID);
     check_same(&f, v);
     view_close(&v);
