@@ -10,6 +10,9 @@ void imapd_ok(struct imapd_session *s, const char *code, const char *fmt, ...)
 {
     va_list ap;
     imapd_news(s);
+    /* A change was told, but not yet what went before it: the client must not think that it knows all up to
+     * there (RFC 7162 section 6). */
+    if (!code && s->qresync && s->view && s->view->ngone) code = imapd_modseq_code(s);
     va_start(ap, fmt);
     imapd_put_answer(s, s->tag, "OK", code, fmt, ap);
     va_end(ap);

@@ -157,11 +157,12 @@ static void copy(struct imapd_session *s, struct imap_in *in, bool move)
         imapd_failed(s, r);
         return;
     }
-    char *code = c.n ? copyuid_code(s, &c) : NULL;
+    const char *code = c.n ? copyuid_code(s, &c) : NULL;
     if (c.n && move) { /* RFC 6851 section 4.3: before the EXPUNGEs */
         buf_printf(&s->out, "* OK [%s] moved\r\n", code);
         imapd_flush(s);
         code = NULL;
+        code = imapd_modseq_code(s);
     }
     if (p.missing && !s->uid) imapd_no(s, "EXPUNGEISSUED", "some of these messages were gone");
     else imapd_ok(s, code, move ? "moved" : "copied");
@@ -188,5 +189,5 @@ void imapd_cmd_expunge(struct imapd_session *s, struct imap_in *in)
                             true, &s->a, NULL);
     s->news = true;
     if (r) imapd_failed(s, r);
-    else imapd_ok(s, NULL, "expunged");
+    else imapd_ok(s, imapd_modseq_code(s), "expunged"); /* RFC 7162 section 3.2.7 */
 }

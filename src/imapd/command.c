@@ -24,7 +24,8 @@ static const struct imapd_command table[] = {
     {SL_INIT("AUTHENTICATE"), IMAPD_LOGGED_OUT, IMAPD_EARLY, .cost = 1, .run = imapd_cmd_authenticate,
      .capabilities = "AUTH=", .closed = imapd_authenticate_closed},
     /* after login (6.3) */
-    {SL_INIT("ENABLE"), IMAPD_IN, 0, .run = cmd_enable, .capabilities = "ENABLE UTF8=ACCEPT CONDSTORE"},
+    {SL_INIT("ENABLE"), IMAPD_IN, 0, .run = cmd_enable,
+     .capabilities = "ENABLE UTF8=ACCEPT CONDSTORE QRESYNC"},
     {SL_INIT("COMPRESS"), IMAPD_IN, 0, .run = cmd_compress, .capabilities = "COMPRESS=DEFLATE"},
     {SL_INIT("SELECT"), IMAPD_IN, 0, .run = imapd_cmd_select},
     {SL_INIT("EXAMINE"), IMAPD_IN, 0, .run = imapd_cmd_examine},
@@ -212,24 +213,27 @@ static void cmd_id(struct imapd_session *s, struct imap_in *in)
 /* RFC 5161: what is not known is passed over. */
 static void cmd_enable(struct imapd_session *s, struct imap_in *in)
 {
-    bool utf8 = false, rev2 = false, condstore = false;
+    bool utf8 = false, rev2 = false, condstore = false, qresync = false;
     do {
         imap_sp(in);
         struct slice name = imap_atom(in);
         utf8 |= sl_eqi(name, SL("UTF8=ACCEPT"));
         rev2 |= sl_eqi(name, SL("IMAP4rev2"));
         condstore |= sl_eqi(name, SL("CONDSTORE"));
+        qresync |= sl_eqi(name, SL("QRESYNC"));
     } while (imap_more(in));
     if (imapd_args_bad(s, in)) return;
     buf_str(&s->out, "* ENABLED");
     if (utf8 && !s->utf8) buf_str(&s->out, " UTF8=ACCEPT");
     if (rev2 && !s->rev2) buf_str(&s->out, " IMAP4rev2");
     if (condstore && !s->condstore) buf_str(&s->out, " CONDSTORE");
+    if (qresync && !s->qresync) buf_str(&s->out, " QRESYNC"); /* RFC 7162 section 3.2.3 */
     buf_str(&s->out, "\r\n");
+    s->qresync |= qresync;
     s->utf8 |= utf8 || rev2; /* mailbox names are UTF-8 from now on */
     s->rev2 |= rev2;
     s->utf8_accept |= utf8;
     imapd_flush(s);
-    if (condstore) imapd_condstore(s);
+    if (condstore || qresync) imapd_condstore(s);
     imapd_ok(s, NULL, "enabled");
 }

@@ -424,6 +424,18 @@ static void take_page(struct imapd_picked *p, const struct imap_partial *page)
     p->n = to - from;
 }
 
+/* Of the set as it was given: what it names may be gone. */
+static bool tell_vanished(struct fetch *f, struct imap_set set)
+{
+    struct imapd_session *s = f->s;
+    struct imap_set known = {.v = ar_array(&s->a, struct imap_range, set.n), .n = set.n};
+    if (set.n) memcpy(known.v, set.v, set.n * sizeof *set.v);
+    imap_set_fix(&known, s->view->uidnext);
+    int r = imapd_tell_vanished_since(s, f->args.changed_since, &known);
+    if (r) imapd_failed(s, r);
+    return r == 0;
+}
+
 void imapd_cmd_fetch(struct imapd_session *s, struct imap_in *in)
 {
     struct fetch f = {.s = s};
@@ -434,7 +446,12 @@ void imapd_cmd_fetch(struct imapd_session *s, struct imap_in *in)
     if (f.args.paged && !s->uid) imap_fail(in, ERR_SYNTAX, "PARTIAL goes with UID FETCH only");
     if (imapd_args_bad(s, in)) return;
     unsigned kinds = f.args.kinds | (s->uid ? KIND(UID) : 0) | (f.args.conditional ? KIND(MODSEQ) : 0);
+    if (f.args.vanished && !(s->uid && s->qresync && f.args.conditional)) { /* RFC 7162 section 3.2.6 */
+        imapd_bad(s, "VANISHED goes with UID FETCH, CHANGEDSINCE and ENABLE QRESYNC");
+        return;
+    }
     if (kinds & KIND(MODSEQ)) imapd_condstore(s);
+    if (f.args.vanished && !tell_vanished(&f, set)) return;
     if (!imapd_pick(s, set, true, &f.picked)) return;
     if (f.args.paged) take_page(&f.picked, &f.args.page);
     if (f.args.sets_seen && !s->read_only && set_seen(&f) != 0) {

@@ -67,6 +67,7 @@ struct imapd_session {
     char *address;
     struct authority authority;
     bool utf8, rev2, condstore, utf8_accept; /* ENABLEd; utf8: by rev2 or UTF8=ACCEPT */
+    bool qresync;                            /* ENABLEd; condstore is as well */
 
     struct view *view; /* selected */
     bool read_only;
@@ -75,7 +76,10 @@ struct imapd_session {
     size_t nkeywords;
     uint32_t names; /* of the mailbox, when the keywords were read */
     struct imapd_recent recent;
-    size_t told; /* EXISTS as the client knows it */
+    size_t told;        /* EXISTS as the client knows it */
+    uint32_t *vanished; /* uids of a VANISHED that is being made, in the command's arena */
+    size_t nvanished, vanished_size;
+    uint64_t told_modseq; /* it was told of all changes up to this one */
     struct kv_watch *watch;
     bool news;  /* the view may be behind */
     bool retry; /* it is, but could not be read last time */
@@ -159,6 +163,25 @@ void imapd_tell_counts(struct imapd_session *s); /* EXISTS and RECENT, into s->o
 void imapd_unselect(struct imapd_session *s);
 /* A CONDSTORE enabling command was given; the first one tells HIGHESTMODSEQ (RFC 7162 section 3.1). */
 void imapd_condstore(struct imapd_session *s);
+/* "HIGHESTMODSEQ n" for a tagged OK after QRESYNC was enabled, in the command's arena: up to there the client
+ * was told of everything; else NULL. SUSPENDS: tells the news first. */
+const char *imapd_modseq_code(struct imapd_session *s);
+
+/* ---- resync.c (RFC 7162 section 3.2) ---- */
+
+struct imapd_resync { /* what a client that was away knows */
+    bool asked;
+    uint32_t uidvalidity;
+    uint64_t modseq;
+    struct imap_set known;         /* uids; none: all */
+    struct imap_set numbers, uids; /* messages that it knows: sequence numbers, and the uid of each */
+};
+void imapd_take_resync(struct imap_in *in, struct imapd_resync *out); /* after the word QRESYNC */
+/* VANISHED (EARLIER) and FETCH, when the mailbox is still that one. SUSPENDS. */
+MUST_CHECK int imapd_resync(struct imapd_session *s, struct imapd_resync *r);
+/* VANISHED (EARLIER) for those of the uids that went after modseq; the set is fixed. SUSPENDS. */
+MUST_CHECK int imapd_tell_vanished_since(struct imapd_session *s, uint64_t modseq,
+                                         const struct imap_set *known);
 /* Flags with bits for keywords as the session knows them; others are passed over. */
 uint64_t imapd_flags(const struct imapd_session *s, const struct imap_flags *f);
 /* "(\Seen ...)" of the message at index i of the view, into s->out. */

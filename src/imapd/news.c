@@ -63,12 +63,29 @@ uint64_t imapd_flags(const struct imapd_session *s, const struct imap_flags *f)
 /* ---- news ---- */
 
 /* One that came and went meanwhile lies behind all that the client knows of. */
-static void tell_expunge(void *arg, uint32_t seq)
+static void tell_expunge(void *arg, uint32_t seq, uint32_t uid)
 {
     struct imapd_session *s = arg;
     if (seq > s->told) return;
-    buf_printf(&s->out, "* %u EXPUNGE\r\n", seq);
+    if (!s->qresync) buf_printf(&s->out, "* %u EXPUNGE\r\n", seq);
+    else {
+        if (s->nvanished == s->vanished_size)
+            s->vanished = ar_grow(&s->a, s->vanished, &s->vanished_size, sizeof *s->vanished);
+        s->vanished[s->nvanished++] = uid;
+    }
     s->told--;
+}
+
+/* RFC 7162 section 3.2.10. */
+static void tell_gone(struct imapd_session *s)
+{
+    s->vanished = NULL;
+    s->nvanished = s->vanished_size = 0;
+    view_drop_gone(s->view, tell_expunge, s);
+    if (!s->nvanished) return;
+    buf_str(&s->out, "* VANISHED ");
+    imap_put_set(&s->out, s->vanished, s->nvanished);
+    buf_str(&s->out, "\r\n");
 }
 
 /* IMAP4rev2 knows no RECENT (RFC 9051 appendix E). */
@@ -126,8 +143,17 @@ void imapd_news(struct imapd_session *s)
 {
     imapd_sync(s);
     if (s->state != IMAPD_SELECTED || s->over) return;
-    if (s->may_expunge && s->view->ngone) view_drop_gone(s->view, tell_expunge, s);
+    if (s->may_expunge && s->view->ngone) tell_gone(s);
     if (s->view->n != s->told) tell_exists(s);
     if (s->view->nchanged) tell_changed(s);
     if (s->out.n) imapd_flush(s);
+    if (!s->view->ngone) s->told_modseq = s->view->modseq;
+}
+
+const char *imapd_modseq_code(struct imapd_session *s)
+{
+    imapd_news(s);
+    if (!s->qresync || s->state != IMAPD_SELECTED || s->over) return NULL;
+    return ar_cstr(&s->a, ar_printf(&s->a, "HIGHESTMODSEQ %llu",
+                                    (unsigned long long)(s->told_modseq ? s->told_modseq : 1)));
 }

@@ -72,15 +72,19 @@ static int open_mailbox(struct imapd_session *s, struct slice name, bool read_on
     return 0;
 }
 
-/* "(CONDSTORE)" after the name (RFC 7162 section 3.1.8). */
-static bool take_parameters(struct imap_in *in)
+/* "(CONDSTORE)" or "(QRESYNC (...))" after the name (RFC 7162 sections 3.1.8 and 3.2.5). */
+static bool take_parameters(struct imapd_session *s, struct imap_in *in, struct imapd_resync *resync)
 {
     bool condstore = false;
     if (!imap_skip(in, ' ')) return false;
     imap_need(in, '(');
     do {
         if (imap_skip_word(in, SL("CONDSTORE"))) condstore = true;
-        else imap_fail(in, ERR_SYNTAX, "CONDSTORE was expected");
+        else if (s->qresync && imap_skip_word(in, SL("QRESYNC"))) imapd_take_resync(in, resync);
+        else
+            imap_fail(in, ERR_SYNTAX,
+                      s->qresync ? "CONDSTORE or QRESYNC was expected"
+                                 : "CONDSTORE was expected (QRESYNC after ENABLE QRESYNC)");
     } while (imap_skip(in, ' '));
     imap_need(in, ')');
     return condstore;
@@ -88,22 +92,27 @@ static bool take_parameters(struct imap_in *in)
 
 static void select_mailbox(struct imapd_session *s, struct imap_in *in, bool read_only)
 {
+    struct imapd_resync resync = {0};
     imap_sp(in);
     struct slice name = imap_mailbox(in);
-    bool condstore = take_parameters(in);
+    bool condstore = take_parameters(s, in, &resync);
     if (imapd_args_bad(s, in)) return;
-    if (s->rev2 && s->view) imapd_untagged(s, "OK [CLOSED] the mailbox before is closed");
+    if ((s->rev2 || s->qresync) && s->view) imapd_untagged(s, "OK [CLOSED] the mailbox before is closed");
     imapd_unselect(s); /* whatever comes of the new one (RFC 9051 section 6.3.2) */
     int r = open_mailbox(s, name, read_only);
+    if (!r) {
+        s->condstore |= condstore;
+        imapd_claim_recent(s, s->view->uidnext);
+        s->told = s->view->n;
+        s->told_modseq = s->view->modseq;
+        tell_mailbox(s, name);
+        r = imapd_resync(s, &resync);
+    }
     if (r) {
         imapd_unselect(s);
         imapd_failed(s, r);
         return;
     }
-    s->condstore |= condstore;
-    imapd_claim_recent(s, s->view->uidnext);
-    s->told = s->view->n;
-    tell_mailbox(s, name);
     imapd_ok(s, read_only ? "READ-ONLY" : "READ-WRITE", "selected");
 }
 

@@ -174,35 +174,55 @@ static void change(struct roll *r, uint32_t uid, uint64_t flags, uint64_t modseq
     roll_note_flags(r, m);
 }
 
-static int apply_row(struct loop_view *v, struct roll *r, const struct kv_row *row)
+/* Somebody who reads the journal for one mailbox. */
+struct follower {
+    struct loop_view *v;
+    void (*each)(struct follower *f, struct journal_reader *j, uint64_t modseq);
+    struct roll *roll;
+    struct arena *a; /* of the uids */
+    uint32_t *uid;
+    size_t n, size;
+};
+
+static void apply(struct follower *f, struct journal_reader *j, uint64_t modseq)
+{
+    uint64_t flags;
+    uint32_t uid;
+    for (; journal_next_flags(j, &uid, &flags); f->v->behind++) change(f->roll, uid, flags, modseq);
+    for (; journal_next_gone(j, &uid); f->v->behind++) roll_remove(f->roll, uid);
+}
+
+static void gather_gone(struct follower *f, struct journal_reader *j, uint64_t modseq)
+{
+    (void)modseq;
+    for (uint32_t uid; journal_next_gone(j, &uid); f->uid[f->n++] = uid)
+        if (f->n == f->size) f->uid = ar_grow(f->a, f->uid, &f->size, sizeof *f->uid);
+}
+
+static int follow_row(struct follower *f, const struct kv_row *row)
 {
     struct journal_reader j;
-    uint64_t modseq, flags;
-    uint32_t uid;
+    uint64_t modseq;
     int e = row_number(row->key, &modseq);
     if (e == 0) e = journal_open(row->value, &j);
-    while (e == 0 && journal_next_box(&j)) {
-        if (j.box != v->box) continue;
-        for (; journal_next_flags(&j, &uid, &flags); v->behind++) change(r, uid, flags, modseq);
-        for (; journal_next_gone(&j, &uid); v->behind++) roll_remove(r, uid);
-    }
+    while (e == 0 && journal_next_box(&j))
+        if (j.box == f->v->box) f->each(f, &j, modseq);
     return e;
 }
 
-/* Journal rows of modseqs in (r->modseq, until]. */
-static int read_journal(struct loop_view *v, struct roll *r, uint64_t until)
+/* Journal rows of modseqs in (at, until]. */
+static int read_journal(struct follower *f, uint64_t at, uint64_t until)
 {
     char room[KEY_ROOM];
     struct arena a;
     struct journal_keys keys;
-    struct kv_page page = {.more = r->modseq < until};
-    uint64_t at = r->modseq;
+    struct kv_page page = {.more = at < until};
     int e = 0;
     ar_init(&a, 0);
     while (e == 0 && page.more) {
         journal_range(at, until, &keys);
-        e = kv_scan(v->s->kv, account_object(v->acc, room), keys.from, keys.to, KV_PAGE_MAX, &a, &page);
-        for (size_t i = 0; e == 0 && i < page.n; i++) e = apply_row(v, r, &page.row[i]);
+        e = kv_scan(f->v->s->kv, account_object(f->v->acc, room), keys.from, keys.to, KV_PAGE_MAX, &a, &page);
+        for (size_t i = 0; e == 0 && i < page.n; i++) e = follow_row(f, &page.row[i]);
         if (e == 0 && page.n) e = row_number(page.row[page.n - 1].key, &at);
         ar_reset(&a);
         fiber_breathe();
@@ -251,12 +271,26 @@ static int journal_floor(struct loop_view *v, uint64_t *floor)
 static int follow(struct loop_view *v, struct roll *r, const struct box_row *b, bool *held)
 {
     uint64_t floor;
+    struct follower f = {.v = v, .each = apply, .roll = r};
     int e = journal_floor(v, &floor);
     *held = e == 0 && r->modseq >= floor && (b->m.modseq - r->modseq) / 4 <= r->n + 1000;
     if (!*held) return e;
-    e = read_journal(v, r, b->m.modseq);
+    e = read_journal(&f, r->modseq, b->m.modseq);
     if (e == 0) e = journal_floor(v, &floor);
     *held = e == 0 && r->modseq >= floor;
+    return e;
+}
+
+int loop_view_gone(struct loop_view *v, uint64_t after, uint64_t upto, struct arena *a, uint32_t **uid,
+                   size_t *n, bool *held)
+{
+    uint64_t floor;
+    struct follower f = {.v = v, .each = gather_gone, .a = a, .uid = ar_array(a, uint32_t, 16), .size = 16};
+    int e = read_journal(&f, after, upto);
+    if (e == 0) e = journal_floor(v, &floor); /* afterwards: it may be pruned while it is read */
+    *held = e == 0 && after >= floor;
+    *uid = f.uid;
+    *n = f.n;
     return e;
 }
 

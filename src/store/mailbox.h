@@ -209,7 +209,17 @@ void view_close(struct view **v); /* SUSPENDS */
 MUST_CHECK int view_sync(struct view *v, size_t *added);
 /* Removes the gone ones; calls each(arg, sequence number at that moment) in the order in
  * which untagged EXPUNGEs must be sent. */
-void view_drop_gone(struct view *v, void (*each)(void *arg, uint32_t seq), void *arg);
+void view_drop_gone(struct view *v, void (*each)(void *arg, uint32_t seq, uint32_t uid), void *arg);
+struct uid_range {
+    uint32_t lo, hi;
+};
+struct uid_ranges { /* ascending, apart from each other */
+    const struct uid_range *v;
+    size_t n;
+};
+/* UIDs below uidnext of messages that went after the modseq and that this view does not show any more, in the
+ * arena: as the journal has them, or when it does not reach back, all that are not there. SUSPENDS. */
+MUST_CHECK int view_vanished(const struct view *v, uint64_t since, struct arena *a, struct uid_ranges *out);
 /* The message at an index below n. */
 struct view_msg view_at(const struct view *v, size_t i);
 /* Index of uid, or SL_NONE; of the first one that is not lower, or n. */

@@ -273,3 +273,7 @@ struct loop_view *loop_view_get(struct store *s, const char *acc, uint32_t box);
 void loop_view_put(struct loop_view **v);
 /* Brings it up to date. ERR_NOT_FOUND: the mailbox is not there and never was seen. SUSPENDS. */
 MUST_CHECK int loop_view_sync(struct loop_view *v);
+/* UIDs, in the arena, that went with modseqs in (after, upto], as they come in the journal; *held false: it
+ * does not reach back that far. SUSPENDS. */
+MUST_CHECK int loop_view_gone(struct loop_view *v, uint64_t after, uint64_t upto, struct arena *a,
+                              uint32_t **uid, size_t *n, bool *held);

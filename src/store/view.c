@@ -179,12 +179,13 @@ void view_gone_flags(struct view *v, size_t i, uint64_t flags)
     mark(w, w->gone[k].m.uid);
 }
 
-void view_drop_gone(struct view *v, void (*each)(void *arg, uint32_t seq), void *arg)
+void view_drop_gone(struct view *v, void (*each)(void *arg, uint32_t seq, uint32_t uid), void *arg)
 {
     struct whole_view *w = whole(v);
     for (size_t k = 0; k < v->ngone; k++) {
         told(w, w->gone[k].m.uid);
-        if (each) each(arg, (uint32_t)(w->gone[k].at - k) + 1); /* those before it that went count no more */
+        /* those before it that went count no more */
+        if (each) each(arg, (uint32_t)(w->gone[k].at - k) + 1, w->gone[k].m.uid);
     }
     free(w->gone);
     w->gone = NULL;
@@ -332,6 +333,60 @@ int view_sync(struct view *v, size_t *added)
     if (v->deleted) return 0;
     int e = loop_view_sync(w->loop);
     if (e == 0) show(w, added);
+    return e;
+}
+
+/* ---- what went while nobody looked ---- */
+
+struct ranges {
+    struct arena *a;
+    struct uid_range *v;
+    size_t n, size;
+};
+
+static void add_range(struct ranges *r, uint32_t lo, uint32_t hi)
+{
+    if (r->n && lo <= r->v[r->n - 1].hi + 1) {
+        if (hi > r->v[r->n - 1].hi) r->v[r->n - 1].hi = hi;
+        return;
+    }
+    if (r->n == r->size) r->v = ar_grow(r->a, r->v, &r->size, sizeof *r->v);
+    r->v[r->n++] = (struct uid_range){lo, hi};
+}
+
+/* Between the messages that are there. */
+static void add_missing(struct ranges *r, const struct view *v)
+{
+    uint32_t last = 0;
+    for (size_t i = 0; i < v->n; i++) {
+        uint32_t uid = view_at(v, i).uid;
+        if (uid > last + 1) add_range(r, last + 1, uid - 1);
+        last = uid;
+        fiber_breathe();
+    }
+    if (v->uidnext > last + 1) add_range(r, last + 1, v->uidnext - 1);
+}
+
+static int by_number(const void *x, const void *y)
+{
+    uint32_t a = *(const uint32_t *)x, b = *(const uint32_t *)y;
+    return (a > b) - (a < b);
+}
+
+int view_vanished(const struct view *v, uint64_t since, struct arena *a, struct uid_ranges *out)
+{
+    struct ranges r = {.a = a};
+    uint32_t *uid;
+    size_t n;
+    bool held;
+    int e = loop_view_gone(whole_c(v)->loop, since, v->modseq, a, &uid, &n, &held);
+    if (e == 0 && !held) add_missing(&r, v);
+    if (e == 0 && held) {
+        qsort(uid, n, sizeof *uid, by_number);
+        for (size_t i = 0; i < n; i++)
+            if (view_find(v, uid[i]) == SL_NONE) add_range(&r, uid[i], uid[i]);
+    }
+    *out = (struct uid_ranges){r.v, r.n};
     return e;
 }
 

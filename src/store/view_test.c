@@ -47,8 +47,9 @@ static void check_same(struct fixture *f, const struct view *v)
     CHECK_INT(v->n, i);
 }
 
-static void add_seq(void *arg, uint32_t seq)
+static void add_seq(void *arg, uint32_t seq, uint32_t uid)
 {
+    (void)uid;
     struct buf *b = arg;
     buf_printf(b, "%u ", seq);
 }
@@ -348,10 +349,10 @@ struct belief {
     size_t n;
 };
 
-static void believe_expunge(void *arg, uint32_t seq)
+static void believe_expunge(void *arg, uint32_t seq, uint32_t uid)
 {
     struct belief *b = arg;
-    REQUIRE(seq >= 1 && seq <= b->n);
+    REQUIRE(seq >= 1 && seq <= b->n && b->uid[seq - 1] == uid);
     memmove(&b->uid[seq - 1], &b->uid[seq], (b->n-- - seq) * sizeof b->uid[0]);
 }
 

@@ -161,6 +161,7 @@ struct imap_fetch {
     bool sets_seen;
     uint64_t changed_since; /* RFC 7162; 0 = not given */
     bool conditional;
+    bool vanished;            /* RFC 7162 section 3.2.6 */
     struct imap_partial page; /* of the messages named, when `paged` */
     bool paged;
 };

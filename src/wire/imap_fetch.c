@@ -195,12 +195,14 @@ static void take_modifier(struct imap_in *in, struct imap_fetch *f)
         imap_sp(in);
         f->changed_since = imap_number(in, INT64_MAX);
         f->conditional = true;
+    } else if (imap_skip_word(in, SL("VANISHED"))) { /* RFC 7162 section 3.2.6 */
+        f->vanished = true;
     } else if (imap_skip_word(in, SL("PARTIAL"))) { /* RFC 9394 section 3.3 */
         imap_sp(in);
         f->page = imap_partial(in);
         f->paged = true;
     } else {
-        imap_fail(in, ERR_SYNTAX, "CHANGEDSINCE or PARTIAL was expected");
+        imap_fail(in, ERR_SYNTAX, "CHANGEDSINCE, VANISHED or PARTIAL was expected");
     }
 }
 
