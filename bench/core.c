@@ -7,6 +7,7 @@
  * sizes. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -68,6 +69,15 @@ static int ascending(const void *x, const void *y)
     return (a > b) - (a < b);
 }
 
+/* Of the whole process, all threads: milliseconds. */
+static double cpu(void)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e3 +
+           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e3;
+}
+
 static void beside_others(struct bench *b, const char *what, void (*fn)(struct bench *b))
 {
     struct group g;
@@ -76,13 +86,15 @@ static void beside_others(struct bench *b, const char *what, void (*fn)(struct b
     b->n = 0;
     must(group_go(&g, "others", others, b), "a fiber");
     int64_t start = rt_now();
+    double used = cpu();
     fn(b);
     fiber_yield();
+    used = cpu() - used;
     double took = (double)(rt_now() - start) / RT_MS;
     b->busy = false;
     must(group_wait(&g), "the others");
     qsort(b->sample, b->n, sizeof *b->sample, ascending);
-    printf("%-40s %10.1f ms", what, took);
+    printf("%-36s %9.1f ms, %8.1f of CPU", what, took, used);
     if (b->n > 20)
         printf("   others: median %5.2f  99 %% %6.2f  worst %7.2f ms", b->sample[b->n / 2],
                b->sample[b->n * 99 / 100], b->sample[b->n - 1]);

@@ -75,7 +75,7 @@ int batch_message_get(struct slice key, struct slice value, const struct batch_r
 
 struct find_range {
     struct batch_range *out;
-    int rc;
+    int e;
 };
 
 static int first_range(void *arg, struct slice key, struct slice value)
@@ -83,8 +83,8 @@ static int first_range(void *arg, struct slice key, struct slice value)
     struct find_range *f = arg;
     uint32_t box;
     (void)value;
-    f->rc = batch_range_get(key, &box, f->out);
-    return f->rc ? 0 : 1; /* a key that is none says nothing */
+    f->e = batch_range_get(key, &box, f->out);
+    return f->e ? 0 : 1; /* a key that is none says nothing */
 }
 
 static int batch_range_tx(struct kv_tx *tx, uint32_t box, uint32_t uid, struct batch_range *out)
@@ -109,16 +109,18 @@ int batch_range_find(struct store *s, struct mailbox_ref box, uint32_t uid, stru
     return e;
 }
 
-int batch_message_tx(struct kv_tx *tx, uint32_t box, uint32_t uid, struct message *out)
+static bool has(const struct batch_range *r, uint32_t uid) { return r->first <= uid && uid <= r->last; }
+
+int batch_message_tx(struct kv_tx *tx, uint32_t box, uint32_t uid, struct batch_range *near,
+                     struct message *out)
 {
     char room[KEY_ROOM];
-    struct batch_range r;
     struct slice value;
-    int e = batch_range_tx(tx, box, uid, &r);
-    if (e || r.first > uid) return e ? e : ERR_NOT_FOUND;
-    struct slice key = rows_from(box, r.batch, uid - r.first, room);
+    int e = has(near, uid) ? 0 : batch_range_tx(tx, box, uid, near);
+    if (e || !has(near, uid)) return e ? e : ERR_NOT_FOUND;
+    struct slice key = rows_from(box, near->batch, uid - near->first, room);
     e = kv_tx_get(tx, key, &value);
-    return e ? e : batch_message_get(key, value, &r, out);
+    return e ? e : batch_message_get(key, value, near, out);
 }
 
 int batch_message_find(struct store *s, struct mailbox_ref box, uint32_t uid, struct message *out)

@@ -139,8 +139,10 @@ MUST_CHECK int batch_message_get(struct slice key, struct slice value, const str
 /* The first range that ends at or above uid. ERR_NOT_FOUND. find SUSPENDS. */
 MUST_CHECK int batch_range_find(struct store *s, struct mailbox_ref box, uint32_t uid,
                                 struct batch_range *out);
-/* The message with this uid when it came with a batch. ERR_NOT_FOUND. find SUSPENDS. */
-MUST_CHECK int batch_message_tx(struct kv_tx *tx, uint32_t box, uint32_t uid, struct message *out);
+/* The message with this uid when it came with a batch. near: as for message_tx(), not NULL. ERR_NOT_FOUND.
+ * find SUSPENDS. */
+MUST_CHECK int batch_message_tx(struct kv_tx *tx, uint32_t box, uint32_t uid, struct batch_range *near,
+                                struct message *out);
 MUST_CHECK int batch_message_find(struct store *s, struct mailbox_ref box, uint32_t uid, struct message *out);
 
 struct batch { /* one that is being written; nobody but its fiber knows of it */
@@ -167,8 +169,10 @@ MUST_CHECK int batch_care(struct store *s, const char *acc);
 
 /* ---- message.c ---- */
 
-/* Within a transaction. ERR_NOT_FOUND. */
-MUST_CHECK int message_tx(struct kv_tx *tx, uint32_t box, uint32_t uid, struct message *out);
+/* Within a transaction. near: the range that was looked into last for the same mailbox, zero at first, so
+ * that neighbours do not look for it again; or NULL. ERR_NOT_FOUND. */
+MUST_CHECK int message_tx(struct kv_tx *tx, uint32_t box, uint32_t uid, struct batch_range *near,
+                          struct message *out);
 
 /* ---- mailbox.c ---- */
 

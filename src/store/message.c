@@ -21,12 +21,15 @@ int message_get(struct store *s, struct mailbox_ref box, uint32_t uid, struct me
     return e;
 }
 
-int message_tx(struct kv_tx *tx, uint32_t box, uint32_t uid, struct message *out)
+int message_tx(struct kv_tx *tx, uint32_t box, uint32_t uid, struct batch_range *near, struct message *out)
 {
     char room[KEY_ROOM];
+    struct batch_range range = {0};
     struct slice value;
-    int e = kv_tx_get(tx, row_key('m', box, uid, 8, room), &value);
-    if (e == ERR_NOT_FOUND) return batch_message_tx(tx, box, uid, out);
+    if (!near) near = &range;
+    bool in_batch = near->first <= uid && uid <= near->last; /* then it has no plain row */
+    int e = in_batch ? ERR_NOT_FOUND : kv_tx_get(tx, row_key('m', box, uid, 8, room), &value);
+    if (e == ERR_NOT_FOUND) return batch_message_tx(tx, box, uid, near, out);
     return e ? e : message_row_get(value, uid, out);
 }
 

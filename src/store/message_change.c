@@ -72,6 +72,7 @@ struct flagging {
     struct gather failed;
     size_t failed_before; /* by the parts before this one */
     struct journal_box journal;
+    struct batch_range near; /* of the message looked at last */
 };
 
 static uint64_t apply(enum flags_op op, uint64_t old, uint64_t flags)
@@ -82,7 +83,7 @@ static uint64_t apply(enum flags_op op, uint64_t old, uint64_t flags)
 static int flags_one(struct kv_tx *tx, struct flagging *c, struct box_row *b, uint64_t modseq, uint32_t uid)
 {
     struct message m;
-    int e = message_tx(tx, c->box, uid, &m);
+    int e = message_tx(tx, c->box, uid, &c->near, &m);
     if (e) return e == ERR_NOT_FOUND ? 0 : e;
     if (c->as->unchanged_since && m.modseq > c->as->unchanged_since) {
         gather_add(&c->failed, uid);
@@ -145,6 +146,7 @@ struct expunge {
     size_t gone_before;
     struct gone rows;
     struct journal_box journal;
+    struct batch_range near; /* of the message looked at last */
 };
 
 static int expunge(struct kv_tx *tx, void *arg)
@@ -160,7 +162,7 @@ static int expunge(struct kv_tx *tx, void *arg)
     int e = account_tx(tx, &a);
     if (e == 0) e = box_tx(tx, c->box, &b);
     for (size_t i = 0; e == 0 && i < c->n; i++) {
-        e = message_tx(tx, c->box, c->uid[i], &m);
+        e = message_tx(tx, c->box, c->uid[i], &c->near, &m);
         if (e == 0 && (!c->only_deleted || m.flags & FLAG_DELETED)) {
             count_message(&a, &b, &m, -1);
             kv_tx_del(tx, message_row_key(c->box, &m, room));
@@ -271,6 +273,7 @@ struct copy {
     size_t before;
     uint32_t uidvalidity;
     struct journal_box journal[2]; /* from, to */
+    struct batch_range near;       /* of the message looked at last */
 };
 
 /* A keyword has another bit in the other mailbox. */
@@ -289,7 +292,7 @@ static int copy_one(struct kv_tx *tx, struct copy *c, struct account_row *a, str
 {
     struct message m;
     char room[KEY_ROOM];
-    int e = message_tx(tx, c->from, uid, &m);
+    int e = message_tx(tx, c->from, uid, &c->near, &m);
     if (e) return e == ERR_NOT_FOUND ? 0 : e;
     if (to->m.uidnext == UINT32_MAX) return err_set(ERR_LIMIT, "the mailbox has used up its UIDs");
     uint64_t flags = m.flags;
@@ -358,7 +361,7 @@ static int copy_page(struct kv_tx *tx, struct batch *b, struct box_row *to, void
     c->old.n = b->n;
     int e = from == to ? 0 : box_tx(tx, c->from, from);
     for (size_t i = 0; e == 0 && i < c->n; i++) {
-        e = message_tx(tx, c->from, c->uid[i], &m);
+        e = message_tx(tx, c->from, c->uid[i], &c->near, &m);
         if (e == 0 && from != to) e = translate(from, to, &m.flags);
         if (e == ERR_NOT_FOUND) e = 0;
         else if (e == 0) {

@@ -28,12 +28,12 @@ static int relation_get(struct slice value, struct relation_row *out)
 {
     struct rec r;
     *out = (struct relation_row){0};
-    int rc = rec_open(&r, value, RELATION_ROW);
-    while (rc == 0 && rec_next(&r)) {
+    int e = rec_open(&r, value, RELATION_ROW);
+    while (e == 0 && rec_next(&r)) {
         if (r.tag == 'T') out->thread = rec_u64(&r);
         if (r.tag == 't') out->time = (int64_t)rec_u64(&r);
     }
-    return rc ? rc : rec_error(&r);
+    return e ? e : rec_error(&r);
 }
 
 struct relating {
@@ -48,8 +48,8 @@ static int look(struct relating *x, char kind, struct slice what, bool *found)
     char room[KEY_ROOM];
     struct relation_row row;
     struct slice value;
-    int rc = kv_tx_get(x->tx, relation_key(kind, what, room), &value);
-    if (rc) return rc == ERR_NOT_FOUND ? 0 : rc;
+    int e = kv_tx_get(x->tx, relation_key(kind, what, room), &value);
+    if (e) return e == ERR_NOT_FOUND ? 0 : e;
     if (relation_get(value, &row)) return 0;
     int64_t apart =
         row.time > x->m->internal_date ? row.time - x->m->internal_date : x->m->internal_date - row.time;
@@ -73,10 +73,10 @@ static void relate(struct relating *x, char kind, struct slice what)
 static int find_thread(struct relating *x, const struct message_relations *r, uint64_t fresh)
 {
     bool known[MESSAGE_RELATIONS_MAX] = {false}, copy = false, subject = false;
-    int rc = look(x, 'e', sl_cstr(x->m->email_id), &copy);
-    for (size_t i = 0; rc == 0 && i < r->n; i++) rc = look(x, 'i', r->id[i], &known[i]);
-    if (rc == 0 && r->reply && r->subject.n) rc = look(x, 's', r->subject, &subject);
-    if (rc) return rc;
+    int e = look(x, 'e', sl_cstr(x->m->email_id), &copy);
+    for (size_t i = 0; e == 0 && i < r->n; i++) e = look(x, 'i', r->id[i], &known[i]);
+    if (e == 0 && r->reply && r->subject.n) e = look(x, 's', r->subject, &subject);
+    if (e) return e;
     if (!x->thread) x->thread = fresh;
     if (!copy) relate(x, 'e', sl_cstr(x->m->email_id));
     for (size_t i = 0; i < r->n; i++)
@@ -97,13 +97,13 @@ static int thread_tx(struct kv_tx *tx, void *arg)
     struct account_row a;
     struct message m;
     struct relating x = {.tx = tx, .m = &m};
-    int rc = account_tx(tx, &a);
-    if (rc == 0) rc = message_tx(tx, t->box, t->uid, &m);
-    if (rc) return rc;
+    int e = account_tx(tx, &a);
+    if (e == 0) e = message_tx(tx, t->box, t->uid, NULL, &m);
+    if (e) return e;
     t->thread = m.thread;
     if (m.thread) return 0;
-    rc = find_thread(&x, t->r, ++a.modseq);
-    if (rc) return rc;
+    e = find_thread(&x, t->r, ++a.modseq);
+    if (e) return e;
     t->thread = m.thread = x.thread;
     message_row_put(tx, t->box, &m);
     account_row_put(tx, &a);
@@ -115,7 +115,7 @@ int message_thread(struct store *s, struct mailbox_ref box, uint32_t uid, const 
 {
     char room[KEY_ROOM];
     struct threading t = {.box = box.box, .uid = uid, .r = r};
-    int rc = kv_transact(s->kv, account_object(box.account, room), thread_tx, &t);
-    *thread = rc ? 0 : t.thread;
-    return rc;
+    int e = kv_transact(s->kv, account_object(box.account, room), thread_tx, &t);
+    *thread = e ? 0 : t.thread;
+    return e;
 }
