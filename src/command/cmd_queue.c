@@ -231,7 +231,7 @@ static json_t *event_json(const struct trace_event *ev)
     return o;
 }
 
-static int find_letters(struct request *r, struct letter_id **id, size_t *n)
+static int find_letters(struct request *r, struct letter_id **id, size_t *n, size_t *damaged)
 {
     struct slice what = arg_slice(r->args, "what"), since = arg_slice(r->args, "since");
     struct trace_filter f = {.domain = arg_slice(r->args, "domain"), .host = arg_slice(r->args, "host")};
@@ -240,11 +240,30 @@ static int find_letters(struct request *r, struct letter_id **id, size_t *n)
     if (what.n && (f.domain.n || f.host.n || since.n || last))
         return err_set(ERR_USAGE,
                        "which letter is said already: leave --last, --domain, --host and --since out");
-    if (what.n) return trace_find(r->core->store->trace, what, limit, r->a, id, n);
+    if (what.n) return trace_find(r->core->store->trace, what, limit, r->a, id, n, damaged);
     if (since.n && !num_duration(since, &span))
         return err_set(ERR_USAGE, "--since %.*s must be a time such as 30m, 2h or 5d", SLF(since));
     if (since.n) f.since = rt_wall_seconds() - span;
-    return trace_last(r->core->store->trace, &f, limit, r->a, id, n);
+    return trace_last(r->core->store->trace, &f, limit, r->a, id, n, damaged);
+}
+
+/* What cannot be read is said: the letter that is missed may be behind it. */
+static int no_letter(struct request *r, struct slice what, size_t damaged)
+{
+    int days = (int)(r->core->conf->trace_keep_s / 86400);
+    struct slice also = damaged ? ar_printf(r->a,
+                                            "; %zu rows by which letters are found cannot be read, see `tram "
+                                            "verify`",
+                                            damaged)
+                                : SL("");
+    if (!what.n)
+        return err_set(ERR_NOT_FOUND, "there is no such letter (events are kept %d days)%.*s", days,
+                       SLF(also));
+    return err_set(
+        ERR_NOT_FOUND,
+        "nothing is known of %.*s: give a letter's id, a Message-ID or an address (events are kept %d "
+        "days)%.*s",
+        SLF(what), days, SLF(also));
 }
 
 static int tell_road(struct request *r, const struct letter_id *id)
@@ -270,20 +289,13 @@ static int tell_road(struct request *r, const struct letter_id *id)
 int run_trace(struct request *r)
 {
     struct letter_id *id;
-    size_t n;
+    size_t n, damaged = 0;
     struct slice what = arg_slice(r->args, "what");
-    int e = find_letters(r, &id, &n);
-    if (!e && !n) e = ERR_NOT_FOUND;
-    if (e == ERR_NOT_FOUND && !what.n)
-        return err_set(e, "there is no such letter (events are kept %d days)",
-                       (int)(r->core->conf->trace_keep_s / 86400));
-    if (e == ERR_NOT_FOUND)
-        return err_set(e,
-                       "nothing is known of %.*s: give a letter's id, a Message-ID or an address (events are "
-                       "kept %d days)",
-                       SLF(what), (int)(r->core->conf->trace_keep_s / 86400));
+    int e = find_letters(r, &id, &n, &damaged);
+    if (e == ERR_NOT_FOUND || (!e && !n)) return no_letter(r, what, damaged);
     if (e) return e;
     while (!e && n-- > 0) e = tell_road(r, &id[n]);
+    if (damaged) reply_int(r->reply, "damaged_rows", (int64_t)damaged);
     return e;
 }
 
@@ -305,4 +317,12 @@ void print_row_trace(json_t *args, json_t *o, size_t i, struct buf *out)
     }
 }
 
-void print_trace(json_t *args, json_t *reply, struct buf *out) { (void)args, (void)reply, (void)out; }
+void print_trace(json_t *args, json_t *reply, struct buf *out)
+{
+    (void)args;
+    if (json_object_get(reply, "damaged_rows"))
+        buf_printf(out,
+                   "%lld rows by which letters are found cannot be read: letters may be missing, see `tram "
+                   "verify`\n",
+                   (long long)arg_number(reply, "damaged_rows"));
+}

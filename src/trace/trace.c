@@ -347,16 +347,20 @@ struct find {
     struct arena *a;
     struct slice what;
     char kind;
-    size_t limit, n;
+    size_t limit, n, damaged;
     struct letter_id *v;
 };
 
-static bool row_is_of(struct slice value, struct slice what)
+/* What the row is about; false: it is damaged. */
+static bool row_what(struct slice value, struct slice *what)
 {
     struct rec r;
     if (rec_open(&r, value, TRACE_ROW)) return false;
-    while (rec_next(&r))
-        if (r.tag == 'w') return sl_eqi(r.field, what);
+    while (rec_next(&r)) {
+        if (r.tag != 'w') continue;
+        *what = r.field;
+        return true;
+    }
     return false;
 }
 
@@ -371,8 +375,10 @@ static void find_row(struct find *f, const struct kv_row *row)
 {
     char later[LETTER_ID_LEN + 1], id[LETTER_ID_LEN + 1];
     size_t slash = sl_rchr(row->key, '/');
-    if (slash == SL_NONE || !letter_id_ok(sl_from(row->key, slash + 1)) || !row_is_of(row->value, f->what))
-        return;
+    struct slice what;
+    bool good = slash != SL_NONE && letter_id_ok(sl_from(row->key, slash + 1)) && row_what(row->value, &what);
+    f->damaged += !good;
+    if (!good || !sl_eqi(what, f->what)) return; /* another one with the same sum */
     memcpy(later, row->key.p + slash + 1, LETTER_ID_LEN);
     later[LETTER_ID_LEN] = 0;
     complement(later, id);
@@ -402,11 +408,12 @@ static int days(struct trace *t, struct arena *a, struct slice **day, size_t *n)
 }
 
 int trace_find(struct trace *t, struct slice what, size_t limit, struct arena *a, struct letter_id **out,
-               size_t *n)
+               size_t *n, size_t *damaged)
 {
     struct slice *day;
     size_t ndays;
     ASSERT(limit > 0);
+    *damaged = 0;
     what = sl_trim(what);
     struct find f = {.t = t, .a = a, .limit = limit, .v = ar_array(a, struct letter_id, limit + 1)};
     *out = f.v;
@@ -428,6 +435,7 @@ int trace_find(struct trace *t, struct slice what, size_t limit, struct arena *a
         for (size_t i = ndays; rc == 0 && i-- > 0 && f.n < limit;) rc = find_in_day(&f, day[i]);
     }
     *n = f.n;
+    *damaged = f.damaged;
     return rc;
 }
 
@@ -457,7 +465,7 @@ struct window {
     struct arena *a;
     struct slice at_domain, host; /* in lower case; empty: whatever */
     struct letter_id *v;          /* of this window, oldest first */
-    size_t n, cap;
+    size_t n, cap, damaged;
 };
 
 static bool fits(struct window *w, const struct letter_id *id, const struct kv_row *row)
@@ -465,7 +473,10 @@ static bool fits(struct window *w, const struct letter_id *id, const struct kv_r
     struct reading x = {.id = id, .a = w->a, .cap = 4};
     x.v = ar_array(w->a, struct trace_event, x.cap);
     if (!w->at_domain.n && !w->host.n) return true;
-    if (event_row(&x, row->key, row->value)) return false;
+    if (event_row(&x, row->key, row->value)) {
+        w->damaged++;
+        return false;
+    }
     bool domain = !w->at_domain.n, host = !w->host.n;
     for (size_t i = 0; i < x.n; i++) {
         struct slice who = ar_lower(w->a, x.v[i].who), sentence = ar_lower(w->a, x.v[i].sentence);
@@ -480,11 +491,14 @@ static bool fits(struct window *w, const struct letter_id *id, const struct kv_r
 static void window_row(struct window *w, const struct kv_row *row)
 {
     struct letter_id id;
-    if (row->key.n < 2 + LETTER_ID_LEN) return;
+    if (row->key.n < 2 + LETTER_ID_LEN || !letter_id_ok(sl_sub(row->key, 2, 2 + LETTER_ID_LEN))) {
+        w->damaged++;
+        return;
+    }
     memcpy(id.s, row->key.p + 2, LETTER_ID_LEN);
     id.s[LETTER_ID_LEN] = 0;
     bool again = w->n && !strcmp(w->v[w->n - 1].s, id.s);
-    if (again || !letter_id_ok(sl_cstr(id.s)) || !fits(w, &id, row)) return;
+    if (again || !fits(w, &id, row)) return;
     if (w->n == w->cap) w->v = ar_grow(w->a, w->v, &w->cap, sizeof *w->v);
     w->v[w->n++] = id;
 }
@@ -519,7 +533,7 @@ static int first_day(struct trace *t, struct arena *a, int64_t *us)
 }
 
 int trace_last(struct trace *t, const struct trace_filter *f, size_t limit, struct arena *a,
-               struct letter_id **out, size_t *n)
+               struct letter_id **out, size_t *n, size_t *damaged)
 {
     const int64_t minute = 60000000, day = DAY_SECONDS * (int64_t)1000000;
     int64_t end = rt_wall() + minute, oldest, span = 2 * minute;
@@ -541,6 +555,7 @@ int trace_last(struct trace *t, const struct trace_filter *f, size_t limit, stru
         end = begin;
         if (span < day) span *= 4;
     }
+    *damaged = w.damaged;
     return rc;
 }
 

@@ -66,18 +66,20 @@ void trace_tx_index(struct trace *t, struct kv_tx *tx, const struct letter_id *i
  * ERR_NOT_FOUND. */
 MUST_CHECK int trace_read(struct trace *t, const struct letter_id *id, struct arena *a,
                           struct trace_event **out, size_t *n);
-/* Letters by id, Message-ID (with or without <>) or address; newest first, at most limit (> 0). SUSPENDS. */
+/* Letters by id, Message-ID (with or without <>) or address; newest first, at most limit (> 0). *damaged:
+ * rows that were looked at and cannot be read: letters may be missing. SUSPENDS. */
 MUST_CHECK int trace_find(struct trace *t, struct slice what, size_t limit, struct arena *a,
-                          struct letter_id **out, size_t *n);
+                          struct letter_id **out, size_t *n, size_t *damaged);
 /* Letters by what their events name; each that is empty or 0 fits all. */
 struct trace_filter {
     struct slice domain; /* of a recipient or the sender */
     struct slice host;   /* a name or an address of a server or client */
     int64_t since;       /* letters that came then or later; unix seconds */
 };
-/* The newest of those that fit, newest first, at most limit (> 0). In the arena. SUSPENDS. */
+/* The newest of those that fit, newest first, at most limit (> 0). In the arena. *damaged: as above.
+ * SUSPENDS. */
 MUST_CHECK int trace_last(struct trace *t, const struct trace_filter *f, size_t limit, struct arena *a,
-                          struct letter_id **out, size_t *n);
+                          struct letter_id **out, size_t *n, size_t *damaged);
 /* A row of a day as trace_read() would read it. ERR_CORRUPT. Does not suspend. */
 MUST_CHECK int trace_row_check(struct arena *a, struct slice key, struct slice value);
 /* Forgets days older than keep_days. SUSPENDS. */

@@ -115,7 +115,7 @@ TEST(letters_are_found_newest_first)
     struct fixture f;
     struct letter_id id[30], *found;
     struct slice rcpt[] = {SL("Bob@One.test"), SL("carol@one.test")};
-    size_t n;
+    size_t n, damaged;
     REQUIRE(fixture_begin(&f));
     for (int i = 0; i < 30; i++) {
         char message_id[32];
@@ -124,25 +124,25 @@ TEST(letters_are_found_newest_first)
         trace_addf(f.t, &id[i], TRACE_RECEIVED, SL(""), "letter %d", i);
         trace_index(f.t, &id[i], sl_cstr(message_id), SL("alice@one.test"), rcpt, i % 2 ? 2 : 1);
     }
-    CHECK_OK(trace_find(f.t, SL("bob@one.TEST"), 5, &f.a, &found, &n));
+    CHECK_OK(trace_find(f.t, SL("bob@one.TEST"), 5, &f.a, &found, &n, &damaged));
     REQUIRE(n == 5);
     for (int i = 0; i < 5; i++)
         CHECK(!strcmp(found[i].s, id[29 - i].s) || letter_id_time(&found[i]) == letter_id_time(&id[29]));
-    CHECK_OK(trace_find(f.t, SL("carol@one.test"), 100, &f.a, &found, &n));
+    CHECK_OK(trace_find(f.t, SL("carol@one.test"), 100, &f.a, &found, &n, &damaged));
     CHECK_INT(n, 15);
-    CHECK_OK(trace_find(f.t, SL("alice@one.test"), 100, &f.a, &found, &n));
+    CHECK_OK(trace_find(f.t, SL("alice@one.test"), 100, &f.a, &found, &n, &damaged));
     CHECK_INT(n, 30);
-    CHECK_OK(trace_find(f.t, SL("<7@one.test>"), 100, &f.a, &found, &n));
+    CHECK_OK(trace_find(f.t, SL("<7@one.test>"), 100, &f.a, &found, &n, &damaged));
     REQUIRE(n == 1);
     CHECK_SL(sl_cstr(found[0].s), id[7].s);
-    CHECK_OK(trace_find(f.t, SL("7@one.test"), 100, &f.a, &found, &n));
+    CHECK_OK(trace_find(f.t, SL("7@one.test"), 100, &f.a, &found, &n, &damaged));
     CHECK_INT(n, 1);
-    CHECK_OK(trace_find(f.t, sl_cstr(id[3].s), 100, &f.a, &found, &n));
+    CHECK_OK(trace_find(f.t, sl_cstr(id[3].s), 100, &f.a, &found, &n, &damaged));
     REQUIRE(n == 1);
     CHECK_SL(sl_cstr(found[0].s), id[3].s);
-    CHECK_OK(trace_find(f.t, SL("nobody@one.test"), 100, &f.a, &found, &n));
+    CHECK_OK(trace_find(f.t, SL("nobody@one.test"), 100, &f.a, &found, &n, &damaged));
     CHECK_INT(n, 0);
-    CHECK_OK(trace_find(f.t, SL(""), 100, &f.a, &found, &n));
+    CHECK_OK(trace_find(f.t, SL(""), 100, &f.a, &found, &n, &damaged));
     CHECK_INT(n, 0);
     fixture_end(&f);
 }
@@ -158,6 +158,32 @@ static int damage_an_event(struct kv_tx *tx, void *arg)
 {
     (void)arg;
     return kv_tx_scan(tx, SL("e/"), SL("e0"), damage_first, tx) < 0;
+}
+
+static int damage_the_index(struct kv_tx *tx, void *arg)
+{
+    (void)arg;
+    return kv_tx_scan(tx, SL("a/"), SL("a0"), damage_first, tx) < 0;
+}
+
+TEST(who_looks_for_letters_hears_of_rows_that_cannot_be_read)
+{
+    struct fixture f;
+    struct letter_id id, *found;
+    struct slice rcpt = SL("bob@one.test");
+    size_t n, damaged = 7;
+    char name[16];
+    REQUIRE(fixture_begin(&f));
+    letter_id_new(&id);
+    trace_addf(f.t, &id, TRACE_RECEIVED, SL(""), "a letter");
+    trace_index(f.t, &id, SL(""), SL(""), &rcpt, 1);
+    CHECK_OK(trace_find(f.t, rcpt, 5, &f.a, &found, &n, &damaged));
+    CHECK(n == 1 && damaged == 0);
+    snprintf(name, sizeof name, "t:%05llx", (unsigned long long)letter_id_time(&id) / 86400);
+    CHECK_OK(kv_transact(f.kv, sl_cstr(name), damage_the_index, NULL));
+    CHECK_OK(trace_find(f.t, rcpt, 5, &f.a, &found, &n, &damaged));
+    CHECK(n == 0 && damaged == 1);
+    fixture_end(&f);
 }
 
 TEST(an_event_that_cannot_be_read_is_told_and_hides_no_other)
@@ -215,9 +241,9 @@ static struct letter_id letter_at(struct fixture *f, int64_t seconds_ago, const 
 static const char *newest(struct fixture *f, struct trace_filter x, size_t limit)
 {
     struct letter_id *id;
-    size_t n;
+    size_t n, damaged;
     struct slice out = SL("");
-    if (trace_last(f->t, &x, limit, &f->a, &id, &n)) return "error";
+    if (trace_last(f->t, &x, limit, &f->a, &id, &n, &damaged)) return "error";
     for (size_t i = 0; i < n; i++) out = ar_printf(&f->a, "%.*s%s%s", SLF(out), i ? " " : "", id[i].s);
     return ar_cstr(&f->a, out);
 }
