@@ -345,16 +345,36 @@ struct burial {
     struct account acc;
 };
 
+/* A row that cannot be read may still say which object is the account's: that is all that removing takes.
+ * What is damaged is not put into the tombstone. */
+static int bury_damaged(struct burial *b, struct slice row)
+{
+    struct rec r;
+    struct buf fresh = BUF_INIT;
+    b->acc = (struct account){.local = b->local};
+    if (rec_open(&r, row, ACCOUNT_VERSION)) return ERR_CORRUPT;
+    while (rec_next(&r))
+        if (r.tag == 'i' && letter_id_ok(r.field))
+            snprintf(b->acc.id, sizeof b->acc.id, "%.*s", SLF(r.field));
+    if (!b->acc.id[0]) return ERR_CORRUPT;
+    rec_begin(&fresh, ACCOUNT_VERSION);
+    rec_put(&fresh, 'i', sl_cstr(b->acc.id));
+    b->row = ar_dup(b->a, buf_slice(&fresh));
+    buf_free(&fresh);
+    return 0;
+}
+
 static int bury(struct kv_tx *tx, void *arg)
 {
     struct burial *b = arg;
     struct slice row;
     int e = kv_tx_get(tx, b->key, &row);
     if (!e) e = account_parse(b->a, b->local, (struct slice){0}, row, &b->acc);
+    if (!e) b->row = ar_dup(b->a, row);
+    else if (e == ERR_CORRUPT) e = bury_damaged(b, row);
     if (e) return e;
-    b->row = ar_dup(b->a, row);
     b->tombstone = ar_printf(b->a, "x:%s", b->acc.id);
-    kv_tx_put(tx, b->tombstone, row);
+    kv_tx_put(tx, b->tombstone, b->row);
     kv_tx_del(tx, b->key);
     return duties_follow(tx, b->a, b->key, &b->acc, false);
 }
@@ -404,6 +424,11 @@ int account_remove(struct directory *dir, struct slice address)
     if (!e) {
         e = directory_transact(dir, domain, bury, &b);
         if (e == ERR_NOT_FOUND) e = no_such_account(address);
+        if (e == ERR_CORRUPT)
+            err_set(e,
+                    "the record of %.*s does not say any more which mailboxes are its own: `tram verify "
+                    "--repair` takes it from the image of the domain",
+                    SLF(address));
     }
     if (!e) {
         account_notify(dir, b.acc.id);

@@ -1,5 +1,6 @@
 /* directory_test.c - who is here, where a letter for an address goes, who may send as whom. */
 #include "directory_test.h"
+#include "kv/record.h"
 
 #include <stdlib.h>
 
@@ -645,5 +646,44 @@ TEST(directory_postmaster_is_found_without_reading_every_account)
     CHECK(reaches(&f, "postmaster", "one.test", "alice@one.test"));
     CHECK_OK(account_remove(f.dir, SL("carol@two.test")));
     CHECK(reaches(&f, "abuse", "two.test", "alice@one.test"));
+    dir_fixture_end(&f);
+}
+
+struct spoilt {
+    struct slice key;
+    struct buf row;
+};
+
+static int put_spoilt(struct kv_tx *tx, void *arg)
+{
+    struct spoilt *s = arg;
+    kv_tx_put_record(tx, s->key, &s->row);
+    return 0;
+}
+
+TEST(directory_an_account_whose_row_is_damaged_can_be_removed)
+{
+    struct dir_fixture f;
+    struct account acc;
+    struct account *list;
+    struct spoilt s = {SL("a:alice"), BUF_INIT};
+    size_t n;
+    REQUIRE(dir_fixture_begin(&f));
+    CHECK_OK(domain_add(f.dir, SL("one.test")));
+    CHECK_OK(account_add(f.dir, SL("alice@one.test"), SL("secret")));
+    CHECK_OK(account_get(f.dir, &f.a, SL("alice@one.test"), &acc));
+    rec_begin(&s.row, 1);
+    rec_put(&s.row, 'k', SL("no keys"));
+    CHECK_OK(kv_transact(f.kv, SL("d:one.test"), put_spoilt, &s));
+    CHECK_ERR(account_remove(f.dir, SL("alice@one.test")), ERR_CORRUPT); /* whose mailboxes? */
+    rec_begin(&s.row, 1);
+    rec_put(&s.row, 'i', sl_cstr(acc.id));
+    rec_put(&s.row, 'k', SL("no keys"));
+    CHECK_OK(kv_transact(f.kv, SL("d:one.test"), put_spoilt, &s));
+    CHECK_OK(account_remove(f.dir, SL("alice@one.test")));
+    CHECK_OK(account_list(f.dir, &f.a, SL("one.test"), &list, &n));
+    CHECK_INT(n, 0);
+    CHECK_OK(account_add(f.dir, SL("alice@one.test"), SL("secret")));
+    buf_free(&s.row);
     dir_fixture_end(&f);
 }

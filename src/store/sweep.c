@@ -8,8 +8,12 @@
  * to, or pinned (a letter that is just coming in, or an attempt that holds an older
  * reference); the queue is read before the accounts (a delivery adds to the account
  * before the queue forgets); what was added to an account while it was read is read too
- * (sweep_mark.c); one sweep or backup runs at a time. A row that cannot be read keeps what it may
- * refer to (sweep_damage.c). */
+ * (account_walk.c); one sweep or backup runs at a time. A row that cannot be read keeps what it may
+ * refer to (sweep_damage.c).
+ *
+ * A body gets a second reference from a letter to accounts, and within an account (COPY); nothing copies from one
+ * account to another yet. Who makes that has to see that a sweep which read the new owner before, and the old
+ * one after it let go, drops nothing: body_pin() alone holds only as long as it lasts. This is the place. */
 #include "sweep_i.h"
 
 enum { ALIVE_PART = 3, MOVE_PACKS = 64 };
