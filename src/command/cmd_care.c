@@ -154,7 +154,7 @@ static void print_loss(json_t *loss, struct buf *out)
     if (!loss) return;
     buf_printf(
         out,
-        "The index was opened without what was lost of its damaged log: %s; %s.\n"
+        "What the index knew was lost in part, and that is not judged yet: %s; %s.\n"
         "Nothing refers to %lld letters (%lld bytes) of that time. They are those whose record was lost, and "
         "those that had been sent on or deleted and not swept yet. None is swept until you say that the loss "
         "is judged: tram verify --close-loss\n",

@@ -25,7 +25,8 @@ static const char *const may_differ[] = {
     "A letter that is held may have been sent on already: `tram queue release ID` sends it, `tram queue drop "
     "ID` "
     "does not.",
-    "Of letters on their way attempts, delays and holds are forgotten; DMARC reports and the trace are lost.",
+    "Of letters on their way attempts, delays and holds are forgotten; the trace and what was counted for "
+    "DMARC reports to others are lost.",
     "Domains, accounts, aliases, passwords and keys are as in the image of their domain.",
 };
 

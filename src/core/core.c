@@ -64,9 +64,11 @@ static int look_for_store(void)
                              "store/index is there, but store/bodies with the letters is missing: is its "
                              "disk mounted? Else put a backup of both there");
     return path_exists("store/bodies")
-               ? err_set(ERR_CORRUPT,
-                         "store/bodies is there, but store/index is missing: is its disk mounted? Else "
-                         "put a backup of it there")
+               ? err_set(
+                     ERR_CORRUPT,
+                     "store/bodies is there, but store/index is missing: is its disk mounted? Else "
+                     "put a backup of it there, or let `tram verify --repair` make a new one from images and "
+                     "letters")
                : err_set(ERR_NOT_FOUND,
                          "there is no store in this home: is its disk mounted? Only `tram init` makes "
                          "a store");

@@ -111,19 +111,20 @@ static void note_account(struct rescue *r, struct slice domain, struct slice key
 static int restore_row(void *arg, struct slice key, struct slice value)
 {
     struct restoring *x = arg;
-    if (sl_starts(key, SL("x:"))) return 0;
-    if (sl_starts(key, SL("a:"))) note_account(x->r, sl_from(x->object, 2), key, value);
+    bool domain = sl_starts(x->object, SL("d:"));
+    if (domain && sl_starts(key, SL("x:"))) return 0;
+    if (domain && sl_starts(key, SL("a:"))) note_account(x->r, sl_from(x->object, 2), key, value);
     rows_add(&x->rows, key, value);
     return x->rows.n < 256 << 10 ? 0 : put_waiting(x);
 }
 
-static int restore_domain(struct rescue *r, struct slice object, const struct head_seen *h)
+static int restore_object(struct rescue *r, struct slice object, const struct head_seen *h)
 {
     struct restoring x = {.r = r, .object = object};
     int e = image_rows(r->s, &h->head, restore_row, &x);
     if (e == 0) e = put_waiting(&x);
     buf_free(&x.rows);
-    if (e) return e;
+    if (e || !sl_starts(object, SL("d:"))) return e;
     r->report->domains++;
     if (!r->report->directory || h->when < r->report->directory) r->report->directory = h->when;
     return 0;
@@ -136,6 +137,7 @@ static int note_name(void *names, struct slice key, struct slice value)
     return 0;
 }
 
+/* And what else is no account. */
 static int restore_directory(struct rescue *r)
 {
     struct map names;
@@ -147,9 +149,10 @@ static int restore_directory(struct rescue *r)
     else list = NULL;
     e = e == ERR_NOT_FOUND ? 0 : e;
     while (e == 0 && map_next(&r->heads, &it)) {
-        if (!sl_starts(it.key, SL("d:")) || it.key.n == 2 || rescue_image(r, it.key, &h)) continue;
-        bool here = !list || map_get(&names, it.key) || h->body > list->body;
-        if (here) e = restore_domain(r, it.key, h);
+        bool domain = sl_starts(it.key, SL("d:"));
+        if (sl_starts(it.key, SL("u:")) || sl_eq(it.key, SL("d:")) || rescue_image(r, it.key, &h)) continue;
+        if (!domain || !list || map_get(&names, it.key) || h->body > list->body)
+            e = restore_object(r, it.key, h);
     }
     map_free(&names);
     if (e == 0 && !r->report->domains)

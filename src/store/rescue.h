@@ -13,7 +13,7 @@
 
 enum images_of {
     IMAGES_OF_DIRECTORY, /* domains: names, accounts with their login keys, aliases, DKIM keys */
-    IMAGES_OF_ALL        /* accounts with all their mailboxes too */
+    IMAGES_OF_ALL /* accounts with all their mailboxes too; who is shut out; DMARC reports that came in */
 };
 struct images_report {
     uint64_t objects, written; /* looked at; of which an image was written, for they had changed */

@@ -191,17 +191,18 @@ static int add_account(struct imaging *im)
     return e ? e : rows_each(s, acc, SL("g/"), SL("g0"), add_row, im);
 }
 
-static int domains_each(struct images *all, int (*each)(void *arg, struct slice object), void *arg)
+static int objects_each(struct images *all, struct slice from, struct slice to,
+                        int (*each)(void *arg, struct slice object), void *arg)
 {
     char last[KEY_ROOM + 1];
     struct arena a;
-    struct slice *name, from = SL("d:");
+    struct slice *name;
     size_t n;
     bool more = true;
     int e = 0;
     ar_init(&a, 0);
     while (e == 0 && more) {
-        e = kv_objects(all->s->kv, from, SL("d;"), KV_PAGE_MAX, &a, &name, &n, &more);
+        e = kv_objects(all->s->kv, from, to, KV_PAGE_MAX, &a, &name, &n, &more);
         for (size_t i = 0; e == 0 && i < n; i++) e = each(arg, name[i]);
         if (e == 0 && n) from = sl(last, (size_t)snprintf(last, sizeof last, "%.*s ", SLF(name[n - 1])));
         ar_reset(&a);
@@ -215,7 +216,7 @@ static int add_name(void *im, struct slice object) { return add_row(im, object, 
 static int add_all(struct imaging *im)
 {
     /* The names of all domains, so that one that was removed does not come back. */
-    if (sl_eq(im->object, SL("d:"))) return domains_each(im->all, add_name, im);
+    if (sl_eq(im->object, SL("d:"))) return objects_each(im->all, SL("d:"), SL("d;"), add_name, im);
     if (sl_starts(im->object, SL("u:"))) return add_account(im);
     return object_rows(im->all->s, im->object, add_row, im);
 }
@@ -379,7 +380,7 @@ static int each_account(void *arg, const char *acc)
     return image_object(arg, account_object(acc, room));
 }
 
-static int each_domain(void *arg, struct slice object) { return image_object(arg, object); }
+static int each_object(void *arg, struct slice object) { return image_object(arg, object); }
 
 /* The list of names first: an image that is younger than the list counts without being on it. */
 static int image_directory(struct images *all)
@@ -387,7 +388,7 @@ static int image_directory(struct images *all)
     uint64_t generation = directory_generation(all->s->directory) + 1;
     if (all->gently && all->s->imaged == generation) return 0;
     int e = image_object(all, SL("d:"));
-    if (e == 0) e = domains_each(all, each_domain, all);
+    if (e == 0) e = objects_each(all, SL("d:"), SL("d;"), each_object, all);
     if (e == 0 && !all->report->failed) all->s->imaged = generation;
     return e;
 }
@@ -441,6 +442,9 @@ static int write_all(struct images *all, enum images_of which)
 {
     int rc = which == IMAGES_OF_ALL ? find_vacated(all) : 0;
     if (rc == 0) rc = image_directory(all);
+    if (rc == 0 && which == IMAGES_OF_ALL)
+        rc = objects_each(all, SL("_guard"), SL("_guard "), each_object, all);
+    if (rc == 0 && which == IMAGES_OF_ALL) rc = objects_each(all, SL("r:in:"), SL("r:in;"), each_object, all);
     if (rc == 0 && which == IMAGES_OF_ALL) rc = accounts_each(all->s, each_account, all);
     int e = commit(all); /* what is made is made */
     return rc ? rc : e;

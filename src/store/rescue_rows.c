@@ -136,6 +136,7 @@ bool image_row_good(struct arena *a, struct slice object, struct slice key, stru
     struct message m;
     uint32_t box;
     if (sl_starts(object, SL("d:"))) return directory_row_check(a, key, value) == 0;
+    if (!sl_starts(object, SL("u:"))) return true;
     if (sl_eq(key, SL("a"))) return account_row_get(value, &acc) == 0;
     if (sl_starts(key, SL("b/"))) return box_row_get(value, 0, &b) == 0;
     if (sl_starts(key, SL("y/"))) return message_row_get(value, 0, &m) == 0;

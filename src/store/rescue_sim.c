@@ -3,23 +3,20 @@
 #include "rescue.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/test.h"
-#include "base/text.h"
 #include "care.h"
 #include "origin.h"
 #include "rt/file.h"
-#include "sim/sim.h"
+#include "sim/power.h"
 
 enum { ROUNDS = 3, EACH = 3, LETTERS = ROUNDS * EACH, BOX = 1 };
 
 struct world {
-    struct sim *sim;
-    struct sim_node *node;
+    struct power p;
     struct store *s;
     char acc[20];
-    bool imaged, done;
+    bool imaged;
     bool acked[LETTERS], kept[LETTERS];    /* kept: an image that is done has it */
     bool expunged[LETTERS], away[LETTERS]; /* away: an image that is done was made after that */
     uint32_t uid[LETTERS];
@@ -111,7 +108,6 @@ static int work(void *arg)
     }
     if (e == 0) e = make_images(w);
     store_close(&w->s);
-    w->done = e == 0;
     return e;
 }
 
@@ -187,35 +183,22 @@ static int look(void *arg)
     return 0;
 }
 
-static void run(struct world *w, int (*fn)(void *))
-{
-    sim_node_start(w->node, fn, w);
-    sim_run(w->sim, RT_NEVER);
-    CHECK(!sim_node_running(w->node));
-}
+static void begin(void *w) { power_run(w, set_up); }
 
-static bool cut_at(uint64_t k, uint64_t seed)
+/* Nobody goes on with the index: it is gone. */
+static int nothing(void *w)
 {
-    struct world *w = xcalloc(1, sizeof *w);
-    w->sim = sim_new(seed);
-    w->node = sim_node(w->sim, "one.test", "192.0.2.1");
-    run(w, set_up);
-    sim_kill_at_step(w->node, k);
-    run(w, work);
-    sim_kill_at_step(w->node, 0);
-    run(w, look);
-    bool done = w->done;
-    sim_free(&w->sim);
-    free(w);
-    return done;
+    (void)w;
+    return 0;
 }
 
 TEST(a_power_cut_while_images_are_written_costs_nothing_that_was_acknowledged)
 {
-    const char *asked = getenv("SEEDS");
-    uint64_t n, seeds = asked && num_u64(sl_cstr(asked), 1000000, &n) ? 2 + n / 50 : 2;
-    uint64_t k = 1;
-    for (uint64_t done = 0; done < seeds; k++)
-        for (uint64_t seed = done = 0; seed < seeds; seed++) done += cut_at(k, seed + 1);
-    CHECK(k > 40);
+    static const struct power_test images = {.size = sizeof(struct world),
+                                             .begin = begin,
+                                             .work = work,
+                                             .again = nothing,
+                                             .stock = look,
+                                             .least = 40};
+    power_cut_everywhere(&images);
 }
