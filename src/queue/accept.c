@@ -54,7 +54,9 @@ static void put_letter(struct kv_tx *tx, struct arena *a, const struct accepting
                            .expires = letter_expires(&l->wants, x->now, x->q->lifetime_s),
                            .groups = x->groups,
                            .open = x->groups};
+    e.l.received = x->now; /* its time begins here, whenever it is said to have come */
     e.age = queue_next_age(x->q, &e, x->now);
+    e.l.received = l->received;
     kv_tx_put(tx, queue_key_age(a, e.age, &l->id), SL("1"));
     q_envelope_put(&b, &e);
     kv_tx_put_record(tx, queue_key_envelope(a, &l->id), &b);
