@@ -255,7 +255,7 @@ static int send_all(const struct round *r, struct arena *a)
             if (over) e = kv_erase(store->kv, name[i], SL(""), SL(""));
             else e = send_day(r, name[i], day);
         }
-        if (n) from = kv_after(a, name[n - 1]);
+        if (!e && n) from = kv_after(a, name[n - 1]);
         else more = false;
     }
     return e;
