@@ -262,7 +262,7 @@ int dmarc_store_expire(struct dmarc_store *ds)
             e = forget_heads(ds, name[i], ar_cat(&a, SL("h/"), day));
             if (!e) e = kv_erase(ds->conf.store->kv, name[i], SL("w/"), ar_cat(&a, SL("w/"), day));
         }
-        if (n) from = kv_after(&a, name[n - 1]);
+        if (!e && n) from = kv_after(&a, name[n - 1]);
         else more = false;
     }
     ar_free(&a);
