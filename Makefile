@@ -38,7 +38,7 @@ LDFLAGS += -pie -Wl,-z,relro,-z,now $(SANFLAGS)
 
 # Every folder, from the ground up, and the folders that it uses itself (tools/floors compares with its includes and
 # calls: no more, no less). What those stand on is linked with it: ALL_.
-FOLDERS = base rt crypto mail wire dns kv body trace directory store spf dkim dmarc mailauth login guard \
+FOLDERS = base rt crypto mail wire dns fetch kv body trace directory store spf dkim dmarc mailauth login guard \
  reader outgoing shape queue relay report deliver intake core command smtpd imapd popd app
 USES_base =
 USES_rt = base
@@ -48,6 +48,7 @@ USES_crypto = base
 USES_mail = base
 USES_wire = base
 USES_dns = base rt
+USES_fetch = base rt dns
 USES_kv = base rt
 USES_body = base rt
 USES_trace = base rt kv
@@ -67,8 +68,8 @@ USES_relay = base rt mail wire dns outgoing shape queue
 USES_report = base rt crypto mail dns kv body trace directory spf dkim dmarc mailauth queue
 USES_deliver = base body store queue
 USES_intake = base rt crypto mail wire dns body trace directory mailauth guard outgoing queue report
-USES_core = base rt crypto wire dns kv body directory store mailauth login guard outgoing queue report deliver intake
-USES_command = base rt crypto mail wire dns kv body trace directory store spf dkim dmarc mailauth login guard shape queue report intake core
+USES_core = base rt crypto wire dns fetch kv body directory store mailauth login guard outgoing queue report deliver intake
+USES_command = base rt crypto mail wire dns fetch kv body trace directory store spf dkim dmarc mailauth login guard shape queue report intake core
 USES_smtpd = base rt mail wire dns login guard intake
 USES_imapd = base rt mail wire kv body store login guard reader
 USES_popd = base rt wire body store login guard
@@ -81,6 +82,7 @@ LIBS_report = -lexpat -lz
 LIBS_rt = -lssl -lcrypto -lz -lpthread
 LIBS_crypto = -lcrypto -lunistring
 LIBS_dns = -lunbound -lidn2 -lunistring
+LIBS_fetch = -lcurl
 LIBS_kv = -lrocksdb
 LIBS_directory = -lunistring
 LIBS_core = -lconfuse

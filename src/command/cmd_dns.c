@@ -72,8 +72,7 @@ int run_dns_check(struct request *r)
         reply_text(o, "sentence", v[i].sentence);
         if (v[i].publish.n) reply_text(o, "publish", v[i].publish);
         json_array_append_new(list, o);
-        good = good && (v[i].finding == FINDING_RIGHT || v[i].finding == FINDING_ABSENT_OPTIONAL ||
-                        v[i].finding == FINDING_NOT_CHECKED);
+        good = good && (v[i].finding == FINDING_RIGHT || v[i].finding == FINDING_ABSENT_OPTIONAL);
     }
     json_object_set_new(r->reply, "checked", list);
     return e ? e : good ? 0 : NO;
@@ -90,8 +89,7 @@ void print_dns_check(json_t *args, json_t *reply, struct buf *out)
         buf_printf(out, "%-13s  %s%s%s: %s\n", finding, arg_text(o, "what"), *arg_text(o, "name") ? " " : "",
                    arg_text(o, "name"), arg_text(o, "sentence"));
         if (*publish) buf_printf(out, "               publish: %s\n", publish);
-        faults += strcmp(finding, "right") != 0 && strcmp(finding, "not published") != 0 &&
-                  strcmp(finding, "not checked") != 0;
+        faults += strcmp(finding, "right") != 0 && strcmp(finding, "not published") != 0;
     }
     if (faults) buf_printf(out, "\n%zu of these want your attention.\n", faults);
     else buf_printf(out, "\nAll that %s needs is right.\n", arg_text(args, "domain"));

@@ -9,13 +9,13 @@
 #include "dmarc/dmarc.h"
 #include "dns_check_i.h"
 #include "mailauth/iprev.h"
+#include "wire/mta_sts.h"
 
-static const int64_t PROBE_MAX = 5 * RT_S, ALL_MAX = 20 * RT_S;
+static const int64_t PROBE_MAX = 5 * RT_S, POLICY_MAX = 10 * RT_S, ALL_MAX = 20 * RT_S;
 
 const char *dns_finding_name(enum dns_finding f)
 {
-    static const char *const names[] = {"right",   "wrong",         "missing",    "dangerous",
-                                        "unknown", "not published", "not checked"};
+    static const char *const names[] = {"right", "wrong", "missing", "dangerous", "unknown", "not published"};
     return names[f];
 }
 
@@ -156,40 +156,103 @@ static int check_dmarc_line(struct checking *c, const struct dns_line *l)
     return 0;
 }
 
-/* right: the finding when there is one record, with a note behind it. */
-static int check_txt(struct checking *c, const struct dns_line *l, struct slice prefix,
-                     enum dns_finding right, const char *note)
+static int check_tlsrpt(struct checking *c, const struct dns_line *l)
 {
     struct dns_answer d;
     int e = dns_ask(c->core->dns, c->a, l->name, DNS_TXT, &d);
     if (e || unanswered(c, l->what, l->name, &d)) return e;
     struct slice line = dns_line_text(c->a, l);
     size_t n = 0;
-    for (size_t i = 0; i < d.n; i++) n += sl_startsi(d.rr[i].txt, prefix);
+    for (size_t i = 0; i < d.n; i++) n += sl_startsi(d.rr[i].txt, SL("v=TLSRPTv1"));
     if (!n)
         dns_found(c, l->what, l->name, FINDING_ABSENT_OPTIONAL,
                   ar_printf(c->a, "nothing is published; %s", l->why), line);
     else if (n > 1)
         dns_found(c, l->what, l->name, FINDING_WRONG, SL("several records: senders ignore all of them"),
                   line);
-    else
-        dns_found(c, l->what, l->name, right,
-                  ar_printf(c->a, "%.*s%s", SLF(list_of(c->a, DNS_TXT, &d)), note), line);
+    else dns_found(c, l->what, l->name, FINDING_RIGHT, list_of(c->a, DNS_TXT, &d), line);
     return 0;
 }
 
-/* Only a policy that is served counts (RFC 8461 section 3.3). */
-static int check_mta_sts(struct checking *c, const struct dns_line *l)
+/* What the policy says, judged by what other servers will do with it. host: ours. */
+static enum dns_finding judge_policy(struct arena *a, const struct mta_sts_policy *p, struct slice host,
+                                     struct slice *sentence)
 {
-    return check_txt(
-        c, l, SL("v=STSv1"), FINDING_NOT_CHECKED,
-        ": this counts only while the policy is served over HTTPS, which Tram neither does nor checks "
-        "yet; look with: curl https://mta-sts.DOMAIN/.well-known/mta-sts.txt");
+    const char *mode = mta_sts_mode_name(p->mode);
+    if (p->mode == MTA_STS_NONE) {
+        *sentence = SL("the policy says mode none: senders go on as if there was none");
+        return FINDING_WRONG;
+    }
+    if (!mta_sts_allows(p, host)) {
+        *sentence = ar_printf(a, "the policy (mode %s) allows no server called %.*s: %s", mode, SLF(host),
+                              p->mode == MTA_STS_ENFORCE
+                                  ? "senders that obey it will not deliver"
+                                  : "with mode enforce senders that obey it would not deliver");
+        return p->mode == MTA_STS_ENFORCE ? FINDING_DANGEROUS : FINDING_WRONG;
+    }
+    *sentence =
+        ar_printf(a, "the policy is served, mode %s for %u s, and allows %.*s%s", mode, p->max_age, SLF(host),
+                  p->mode == MTA_STS_TESTING ? "; with mode enforce it would protect as well"
+                  : p->max_age < 86400       ? "; senders soon forget it: weeks are usual (max_age)"
+                                             : "");
+    return FINDING_RIGHT;
 }
 
-static int check_tlsrpt(struct checking *c, const struct dns_line *l)
+/* Section 3.3: over HTTPS with a certificate for the name, nothing but 200 and text/plain counts. */
+static int fetch_policy(struct checking *c, struct slice url, struct mta_sts_policy *p, struct slice *wrong)
 {
-    return check_txt(c, l, SL("v=TLSRPTv1"), FINDING_RIGHT, "");
+    struct fetch_answer got;
+    int e =
+        fetch(&c->core->fetch, c->a,
+              &(struct fetch_request){.url = url, .size_max = MTA_STS_TEXT_MAX, .timeout = POLICY_MAX}, &got);
+    if (e == ERR_CANCELED) return e;
+    if (e) *wrong = ar_printf(c->a, "cannot be fetched: %s", err_text(e));
+    else if (got.status != 200) *wrong = ar_printf(c->a, "is answered with %d instead of 200", got.status);
+    else if (!sl_eq(got.type, SL("text/plain")))
+        *wrong =
+            ar_printf(c->a, "is served as \"%.*s\", not as text/plain", SLF(printable(c->a, got.type, 60)));
+    else if (mta_sts_parse(c->a, got.body, p) != 0)
+        *wrong = ar_printf(c->a, "is no policy: %s", err_text(ERR_SYNTAX));
+    return 0;
+}
+
+/* Only a policy that is served counts, and what it says (RFC 8461 section 3). */
+static int check_policy(struct checking *c, const struct dns_line *l, struct slice line)
+{
+    struct mta_sts_policy p = {0};
+    struct slice wrong = {0}, sentence;
+    struct slice url = ar_printf(c->a, "https://mta-sts.%.*s/.well-known/mta-sts.txt", SLF(c->domain));
+    int e = fetch_policy(c, url, &p, &wrong);
+    if (e) return e;
+    enum dns_finding f = FINDING_WRONG;
+    if (wrong.n)
+        sentence = ar_printf(c->a, "%.*s %.*s; so the record counts for nothing", SLF(url), SLF(wrong));
+    else f = judge_policy(c->a, &p, c->core->conf->hostname, &sentence);
+    dns_found(c, l->what, l->name, f, sentence, line);
+    return 0;
+}
+
+static int check_mta_sts(struct checking *c, const struct dns_line *l)
+{
+    struct dns_answer d;
+    struct slice line = dns_line_text(c->a, l);
+    size_t n = 0, good = 0;
+    int e = dns_ask(c->core->dns, c->a, l->name, DNS_TXT, &d);
+    if (e || unanswered(c, l->what, l->name, &d)) return e;
+    for (size_t i = 0; i < d.n; i++) {
+        n += sl_starts(d.rr[i].txt, SL("v=STSv1"));
+        good += mta_sts_id(d.rr[i].txt).n > 0;
+    }
+    if (n == 1 && good == 1) return check_policy(c, l, line);
+    if (!n)
+        dns_found(c, l->what, l->name, FINDING_ABSENT_OPTIONAL,
+                  ar_printf(c->a, "nothing is published; %s", l->why), line);
+    else
+        dns_found(c, l->what, l->name, FINDING_WRONG,
+                  n > 1 ? SL("several records: senders ignore all of them")
+                        : SL("the record has no id of letters and digits: senders ignore it"),
+                  line);
+    return 0;
 }
 
 /* Behind NAT the addresses of listen are not those of the world. */

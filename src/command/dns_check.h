@@ -8,10 +8,9 @@ enum dns_finding {
     FINDING_MISSING,
     FINDING_DANGEROUS,
     FINDING_UNKNOWN,
-    FINDING_ABSENT_OPTIONAL,
-    FINDING_NOT_CHECKED
+    FINDING_ABSENT_OPTIONAL
 };
-const char *dns_finding_name(enum dns_finding f); /* "right" "wrong" ... "not checked" */
+const char *dns_finding_name(enum dns_finding f); /* "right" "wrong" ... */
 
 struct dns_checked {
     struct slice what, name; /* "SPF", the name that was asked */

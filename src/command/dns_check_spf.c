@@ -120,8 +120,7 @@ void dns_found(struct checking *c, const char *what, struct slice name, enum dns
                struct slice sentence, struct slice publish)
 {
     if (c->count == c->cap) c->v = ar_grow(c->a, c->v, &c->cap, sizeof *c->v);
-    bool nothing_to_do =
-        finding == FINDING_RIGHT || finding == FINDING_UNKNOWN || finding == FINDING_NOT_CHECKED;
+    bool nothing_to_do = finding == FINDING_RIGHT || finding == FINDING_UNKNOWN;
     c->v[c->count++] = (struct dns_checked){sl_cstr(what), name, finding, sentence,
                                             nothing_to_do ? (struct slice){0} : publish};
 }

@@ -23,6 +23,10 @@ static void prepare(struct core *core, const struct config *conf)
 static void set_dns(struct core *core, struct dns *dns)
 {
     core->dns = dns;
+    /* a trial network is a world of its own, on addresses that the real one does not route */
+    core->fetch = (struct fetch){.conf = {.dns = dns,
+                                          .port_offset = core->conf->port_offset,
+                                          .private_hosts = core->conf->zone.n > 0}};
     core->mailauth = (struct mailauth_ctx){
         .dns = dns,
         .hostname = core->conf->hostname,

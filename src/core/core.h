@@ -3,6 +3,7 @@
 #pragma once
 #include "config.h"
 #include "dns/dns.h"
+#include "fetch/fetch.h"
 #include "guard/guard.h"
 #include "intake/intake.h"
 #include "login/login.h"
@@ -17,6 +18,7 @@ struct core {
     const struct config *conf;
     struct arena arena; /* what lives as long as the node */
     struct dns *dns;
+    struct fetch fetch; /* in the simulator its transfer is for a test to set */
     struct store *store;
     struct login *login;
     struct signing *signing;

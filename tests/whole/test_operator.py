@@ -106,7 +106,8 @@ def test_dns_check_keeps_what_is_there_and_claims_nothing(world):
     world.publish(extra="_spf.mass.test. IN TXT \"v=spf1 ip4:192.0.2.0/24 -all\"\n")
     text = world.zone.read_text()
     sts = [f for f in findings(home) if f["name"] == "_mta-sts.one.test"]
-    assert [f["finding"] for f in sts] == ["not checked"] and "HTTPS" in sts[0]["sentence"]
+    assert [f["finding"] for f in sts] == ["wrong"] and "https://mta-sts.one.test" in sts[0]["sentence"]
+    assert "cannot be fetched" in sts[0]["sentence"], "nobody serves it"
     world.write_zone(text.replace('one.test. IN TXT "v=spf1 mx -all"', 'one.test. IN TXT "v=spf1 include:_spf.mass.test ?all"'))
     wrong = [f for f in findings(home) if f["what"] == "SPF of us"]
     assert wrong[0]["finding"] == "wrong"
