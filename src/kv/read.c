@@ -67,6 +67,7 @@ static int read_get(struct read *r, enum kv_read how)
 int kv_get(struct kv *kv, struct slice object, struct slice key, struct arena *a, struct slice *value)
 {
     struct read r = {.kv = kv, .fn = read_get, .a = a};
+    *value = SL("");
     if (!kv_name_ok(object) || !kv_name_ok(key))
         return err_set(ERR_USAGE, "an object or a key is not allowed");
     r.range.from = kv_full(r.range.from_room, object, key);
@@ -157,6 +158,9 @@ static int read_objects(struct read *r, enum kv_read how)
 int kv_objects(struct kv *kv, struct slice from, struct slice to, size_t limit, struct arena *a,
                struct slice **names, size_t *n, bool *more)
 {
+    *names = NULL;
+    *n = 0;
+    *more = false;
     if (canceled()) return ERR_CANCELED;
     if (from.n > KV_KEY_MAX + 1 || to.n > KV_KEY_MAX + 1) return err_set(ERR_USAGE, "a bound is too long");
     struct read r = {

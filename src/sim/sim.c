@@ -123,14 +123,15 @@ struct sim_node *sim_node(struct sim *s, const char *name, const char *addresses
     return n;
 }
 
-static void forget_boots(struct sim_node *n)
+/* No fiber of it is left, so nobody waits in its pools. */
+static void prog_free(struct sim_prog *p)
 {
-    LIST_EACH(struct sim_prog, p, &n->boots, link)
-    {
-        list_remove(&p->link);
-        free(p);
-    }
+    for (int i = 0; i < RT_POOLS; i++) turns_free(&p->pools[i].waiting);
+    list_remove(&p->link);
+    free(p);
 }
+
+static void forget_boots(struct sim_node *n) { LIST_EACH(struct sim_prog, p, &n->boots, link) prog_free(p); }
 
 static void node_free(struct sim_node *n)
 {
@@ -244,8 +245,7 @@ static void bury(struct sim_prog *p)
     struct sim_node *n = p->node;
     sim_net_drop(p);
     sim_net_free(p);
-    list_remove(&p->link);
-    free(p);
+    prog_free(p);
     if (dying(n)) return;
     LIST_EACH(struct sim_prog, next, &n->boots, link) begin(next);
 }
