@@ -152,6 +152,16 @@ size_t inode_read(const struct inode *i, void *p, size_t n, uint64_t at)
 
 /* ---- changes ---- */
 
+/* Bytes of [at, at + n) up to the last page that is there: all behind it is zero. */
+static uint64_t without_holes(const struct inode *i, uint64_t at, uint64_t n)
+{
+    size_t end = pages_for(at + n);
+    if (end > i->npage) end = i->npage;
+    while (end > at / DISK_PAGE && !i->page[end - 1]) end--;
+    uint64_t last = (uint64_t)end * DISK_PAGE;
+    return last <= at ? 0 : last - at < n ? last - at : n;
+}
+
 static struct change *remember(struct inode *i, int kind, uint64_t at, uint64_t n)
 {
     struct change *c = xcalloc(1, sizeof *c);
@@ -162,6 +172,9 @@ static struct change *remember(struct inode *i, int kind, uint64_t at, uint64_t 
     c->old_size = i->size;
     if (at < i->size) {
         c->old_n = n < i->size - at ? n : i->size - at;
+        /* what is cut off or punched leaves zeros behind, which need not be kept: a pack that was made large
+         * beforehand is mostly these */
+        if (kind != CHANGE_WRITE) c->old_n = without_holes(i, at, c->old_n);
         c->old = xmalloc((size_t)c->old_n);
         inode_read(i, c->old, (size_t)c->old_n, at);
     }
