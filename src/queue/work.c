@@ -263,7 +263,7 @@ static void tell_site(struct trip *trip, const struct attempt_rcpt *r, const str
     if (weight[n] <= weight[trip->news]) return;
     trip->news = n;
     trip->words = utf8_cut(r->reply, sizeof trip->room);
-    memcpy(trip->room, trip->words.p, trip->words.n);
+    if (trip->words.n) memcpy(trip->room, trip->words.p, trip->words.n);
     trip->words.p = trip->room;
 }
 
