@@ -191,7 +191,7 @@ static void check_memory(struct intake_letter *l)
 static void read_fields(struct intake_letter *l)
 {
     int e = letter_fields(&l->a, &l->parsed, &l->message_id, &l->subject);
-    l->stream = l->from.origin == INTAKE_OURS ? STREAM_SYSTEM : letter_stream(&l->a, &l->parsed);
+    l->stream = l->from.origin == INTAKE_OURS ? STREAM_SYSTEM : letter_stream(&l->a, &l->parsed, &l->wants);
     if (e) intake_refuse(l, e, 554, "5.6.0", "The letter is not well-formed: %s", err_text(e));
 }
 

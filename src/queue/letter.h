@@ -61,8 +61,9 @@ struct letter {
  * to LIMIT_SUBJECT. In a. ERR_TOO_LONG with a sentence: a Message-ID above LIMIT_MESSAGE_ID. */
 MUST_CHECK int letter_fields(struct arena *a, const struct mail_head *head, struct slice *message_id,
                              struct slice *subject);
-/* What somebody else sends: bulk with `Precedence: bulk`, `list` or `junk`, or a List-Id (RFC 2919). */
-enum stream letter_stream(struct arena *a, const struct mail_head *head);
+/* What somebody else sends: bulk with `Precedence: bulk`, `list` or `junk`, a List-Id (RFC 2919), or a
+ * priority below the normal one (RFC 6710 section 4.1). */
+enum stream letter_stream(struct arena *a, const struct mail_head *head, const struct letter_wants *w);
 /* What the body's record says of it: given to body_finish(), so that a lost index can be made again. All
  * of the letter but its body is known by then. ERR_LIMIT: too many recipients. */
 MUST_CHECK int letter_origin(struct buf *b, const struct letter *l);

@@ -18,10 +18,10 @@ int letter_fields(struct arena *a, const struct mail_head *head, struct slice *m
     return e;
 }
 
-enum stream letter_stream(struct arena *a, const struct mail_head *head)
+enum stream letter_stream(struct arena *a, const struct mail_head *head, const struct letter_wants *w)
 {
     struct slice p = mail_head_get(a, head, SL("Precedence"), NULL);
     bool many = sl_eqi(p, SL("bulk")) || sl_eqi(p, SL("list")) || sl_eqi(p, SL("junk")) ||
-                mail_head_find(head, SL("List-Id"), 0);
+                mail_head_find(head, SL("List-Id"), 0) || (w->has_priority && w->priority < 0);
     return many ? STREAM_BULK : STREAM_TRANSACTIONAL;
 }

@@ -1161,3 +1161,28 @@ TEST(queue_walks_end_when_nobody_wants_them_any_more)
     CHECK_INT(listed(&t, &(struct queue_filter){0}), LETTERS);
     end(&t);
 }
+
+static enum stream stream_of(const char *head, const struct letter_wants *w)
+{
+    struct arena a;
+    struct mail_head h;
+    ar_init(&a, 0);
+    CHECK_OK(mail_head_parse(&a, sl_cstr(head), &h));
+    enum stream s = letter_stream(&a, &h, w);
+    ar_free(&a);
+    return s;
+}
+
+TEST(queue_knows_bulk_by_its_head_and_by_a_low_priority)
+{
+    const struct letter_wants none = {0}, low = {.has_priority = true, .priority = -1},
+                              high = {.has_priority = true, .priority = 4};
+    CHECK_INT(stream_of("Subject: x\r\n\r\n", &none), STREAM_TRANSACTIONAL);
+    CHECK_INT(stream_of("Precedence: first-class\r\n\r\n", &none), STREAM_TRANSACTIONAL);
+    CHECK_INT(stream_of("precedence:  Bulk\r\n\r\n", &none), STREAM_BULK);
+    CHECK_INT(stream_of("Precedence: list\r\n\r\n", &none), STREAM_BULK);
+    CHECK_INT(stream_of("Precedence: junk\r\n\r\n", &none), STREAM_BULK);
+    CHECK_INT(stream_of("List-Id: <l.x.test>\r\n\r\n", &high), STREAM_BULK);
+    CHECK_INT(stream_of("Subject: x\r\n\r\n", &low), STREAM_BULK);
+    CHECK_INT(stream_of("Subject: x\r\n\r\n", &high), STREAM_TRANSACTIONAL);
+}
