@@ -46,7 +46,7 @@ enum { KEPT_FILES = 512, KEPT_DIALS = 128, LEAST_CONNECTIONS = 32 };
 enum { DOORS_MAX = COUNT_OF(services) * LISTEN_MAX + 2 };
 static const int64_t stop_grace = 20 * RT_S, sweep_every = 300 * RT_S, reports_every = 600 * RT_S,
                      certificate_every = 86400 * RT_S, memory_every = 10 * RT_S, images_every = 60 * RT_S;
-/* Of the directory each time; of accounts each tenth time, so that none is older than 15 minutes. */
+/* Of the directory each time; of accounts each tenth time. */
 enum { IMAGES_ALL_EACH = 10 };
 
 struct door { /* one listener */

@@ -33,6 +33,8 @@ static void fill(struct attempt_letter *at, struct attempt_rcpt *r)
         {SL_INIT("perm"), ATTEMPT_PERMANENT, 550, "5.1.1", "550 5.1.1 no such user"},
         {SL_INIT("block"), ATTEMPT_PERMANENT, 550, "5.7.1", "550 5.7.1 Your IP is on our blacklist"},
         {SL_INIT("dead"), ATTEMPT_TEMPORARY, 0, "4.4.1", "nobody answers"},
+        {SL_INIT("tls"), ATTEMPT_TEMPORARY, 0, "4.7.10", "TLS did not come about"},
+        {SL_INIT("own"), ATTEMPT_TEMPORARY, 0, "4.3.0", "the server is shutting down"},
         {SL_INIT("spf"), ATTEMPT_PERMANENT, 550, "5.7.23", "550 5.7.23 SPF validation failed"},
         {SL_INIT("fast"), ATTEMPT_PERMANENT, 550, "", "550 Connection frequency limited"},
         {SL_INIT("full"), ATTEMPT_TEMPORARY, 452, "4.2.2", "452 4.2.2 The mailbox is over its quota"},
@@ -665,6 +667,19 @@ TEST(queue_site_that_is_down_is_tried_when_an_operator_wants_it)
     CHECK_OK(queue_act(t.q, &id, QUEUE_RETRY));
     for (int i = 0; i < 500 && t.attempts < 4; i++) fiber_sleep(RT_MS);
     CHECK_INT(t.attempts, 4);
+    end(&t);
+}
+
+/* What a letter asks for and our own trouble say nothing against the site: others go on. */
+TEST(queue_site_is_not_down_for_what_a_letter_asks)
+{
+    struct tester t;
+    REQUIRE(begin(&t, NULL));
+    go(&t);
+    for (int i = 0; i < 4; i++) sent(&t, "tls@two.test");
+    for (int i = 0; i < 4; i++) sent(&t, "own@two.test");
+    sent(&t, "ok@two.test");
+    CHECK_INT(t.attempts, 9);
     end(&t);
 }
 

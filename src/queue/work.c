@@ -240,11 +240,20 @@ static int tell_success(struct shard *s, const struct q_loaded *l, struct q_rcpt
     return e;
 }
 
+/* Without a reply of the server: who refuses for good, or for what a session is not (4.7.z: TLS that a letter
+ * asks for), has met it; our own trouble (4.3.z) says nothing of it. */
+static enum site_news news_without_reply(const struct attempt_rcpt *r)
+{
+    struct slice status = sl_cstr(r->enhanced);
+    if (r->result == ATTEMPT_PERMANENT || sl_starts(status, SL("4.7."))) return SITE_ANSWERED;
+    return sl_starts(status, SL("4.3.")) ? SITE_NO_NEWS : SITE_UNREACHED;
+}
+
 /* What an answer says of the site. */
 static enum site_news news_of(const struct attempt_rcpt *r, const struct reply_verdict *v)
 {
     if (r->result == ATTEMPT_DELIVERED) return SITE_GOOD;
-    if (!r->code) return r->result == ATTEMPT_PERMANENT ? SITE_ANSWERED : SITE_UNREACHED;
+    if (!r->code) return news_without_reply(r);
     if (v->pause) return SITE_REFUSED;
     bool ours =
         v->class == REPLY_POLICY || v->class == REPLY_AUTH || v->class == REPLY_DNS || v->class == REPLY_TLS;
