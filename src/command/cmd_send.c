@@ -123,8 +123,11 @@ static int bind_to_login(struct sending *s, struct intake_from *from)
     from->login_domain = core_domain(r->core, r->a);
     int e = account_read(r->core->store->directory, r->a, ar_lower(r->a, from->login), from->login_domain,
                          &s->account);
-    if (!e && !s->account.disabled) from->account = &s->account;
-    return e == ERR_NOT_FOUND ? 0 : e;
+    if (e) return e == ERR_NOT_FOUND ? 0 : e;
+    if (s->account.disabled)
+        return err_set(ERR_DENIED, "the account %s@%.*s is disabled", r->login, SLF(from->login_domain));
+    from->account = &s->account;
+    return 0;
 }
 
 static int begin(struct sending *s)

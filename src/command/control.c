@@ -140,14 +140,15 @@ static int find_caller(struct conn *c, struct caller *who)
     int e = conn_peer_user(c, &who->user);
     if (e) return e;
     who->runs_node = who->user == 0 || who->user == geteuid();
-    return offload(name_caller, who);
+    return offload_for(POOL_FETCH, who->user + 1, name_caller,
+                       who); /* it may ask a server, as a fetch does */
 }
 
 /* What the kernel knows of the caller counts, not what the request says. */
 static const char *take_caller(const struct command *cmd, const struct caller *who, json_t *args)
 {
     for (const struct arg *g = cmd->args; g && g->name; g++)
-        if (g->from == FROM_LOGIN) json_object_set_new(args, g->name, json_string(who->name));
+        if (g->from == FROM_LOGIN) reply_text(args, g->name, sl_cstr(who->name));
     return who->runs_node ? NULL : who->name;
 }
 

@@ -19,44 +19,34 @@ struct read {
     char why[ERR_TEXT_MAX];
 };
 
-static int read_on_thread(void *arg)
+/* Nobody holds the gate while waiting for a thread: threads may wait for the gate. */
+static int through_gate(struct read *r, enum kv_read how)
 {
-    struct read *r = arg;
-    int rc = r->fn(r, KV_READ_DISK);
-    if (rc < 0) snprintf(r->why, sizeof r->why, "%s", err_text(rc));
-    return rc;
+    int e = kv_gate_enter(r->kv);
+    if (e) return e;
+    e = r->fn(r, how);
+    kv_gate_leave(r->kv);
+    return e;
 }
+
+static int on_thread(struct read *r, enum kv_read how)
+{
+    int e = through_gate(r, how);
+    if (e < 0) snprintf(r->why, sizeof r->why, "%s", err_text(e));
+    return e;
+}
+static int read_on_thread(void *arg) { return on_thread(arg, KV_READ_DISK); }
+static int walk_on_thread(void *arg) { return on_thread(arg, KV_READ_WALK); }
+
+static int told(const struct read *r, int e) { return e < 0 && r->why[0] ? err_set(e, "%s", r->why) : e; }
 
 /* A walk goes to the other thread at once: it is nobody's answer. */
-static int walk_on_thread(void *arg)
-{
-    struct read *r = arg;
-    int rc = r->fn(r, KV_READ_WALK);
-    if (rc < 0) snprintf(r->why, sizeof r->why, "%s", err_text(rc));
-    return rc;
-}
-
-static int walk_run(struct read *r)
-{
-    int rc = kv_gate_enter(r->kv);
-    if (rc) return rc;
-    rc = offload_on(POOL_CARE, walk_on_thread, r);
-    if (rc < 0 && r->why[0]) err_set(rc, "%s", r->why);
-    kv_gate_leave(r->kv);
-    return rc;
-}
+static int walk_run(struct read *r) { return told(r, offload_on(POOL_CARE, walk_on_thread, r)); }
 
 static int read_run(struct read *r)
 {
-    int rc = kv_gate_enter(r->kv);
-    if (rc) return rc;
-    rc = r->fn(r, fiber_current() ? KV_READ_CACHED : KV_READ_DISK);
-    if (rc == KV_WOULD_BLOCK) {
-        rc = offload(read_on_thread, r);
-        if (rc < 0 && r->why[0]) err_set(rc, "%s", r->why);
-    }
-    kv_gate_leave(r->kv);
-    return rc;
+    int e = through_gate(r, fiber_current() ? KV_READ_CACHED : KV_READ_DISK);
+    return e == KV_WOULD_BLOCK ? told(r, offload(read_on_thread, r)) : e;
 }
 
 static int read_get(struct read *r, enum kv_read how)

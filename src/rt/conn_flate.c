@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "conn_i.h"
 
 enum {
@@ -18,19 +19,24 @@ enum {
     WINDOW_IN = 15, /* whatever the peer chose */
     PIECE = 4096,   /* compressed bytes at a time */
     OUT_MOST = CONN_OUT_MAX + (256 << 10),
+    SILENT_MAX = 64 << 10, /* compressed bytes in a row that say nothing */
+    IN_MEMORY = 40 << 10,  /* what zlib takes for each direction, nearly */
+    OUT_MEMORY = 72 << 10,
 };
 
 struct flate {
     z_stream out, in;
-    bool open; /* `out` is */
-    bool owes; /* it took bytes that were not flushed */
-    char *raw; /* received, not yet decompressed: of in.next_in; or NULL */
+    bool open;     /* `out` is */
+    bool owes;     /* it took bytes that were not flushed */
+    char *raw;     /* received, not yet decompressed: of in.next_in; or NULL */
+    size_t silent; /* compressed bytes since some came of them */
 };
 
 void conn_compress(struct conn *c)
 {
     ASSERT(!c->flate && span_used(&c->in) == 0 && "nothing sent in clear may count after COMPRESS");
     c->flate = xcalloc(1, sizeof *c->flate);
+    memory_count(IN_MEMORY);
     ASSERT(inflateInit2(&c->flate->in, -WINDOW_IN) == Z_OK && "memory");
 }
 
@@ -38,7 +44,9 @@ bool conn_is_compressed(const struct conn *c) { return c->flate != NULL; }
 
 static void out_end(struct flate *f)
 {
-    if (f->open) deflateEnd(&f->out);
+    if (!f->open) return;
+    deflateEnd(&f->out);
+    memory_count(-OUT_MEMORY);
     f->open = false;
 }
 
@@ -48,6 +56,7 @@ void flate_free(struct conn *c)
     if (!f) return;
     out_end(f);
     inflateEnd(&f->in);
+    memory_count(-IN_MEMORY);
     free(f->raw);
     free(f);
     c->flate = NULL;
@@ -62,6 +71,7 @@ static void out_begin(struct flate *f)
     int e = deflateInit2(&f->out, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -WINDOW_OUT, MEMORY_LEVEL,
                          Z_DEFAULT_STRATEGY);
     ASSERT(e == Z_OK && "memory");
+    memory_count(OUT_MEMORY);
     f->open = true;
 }
 
@@ -130,12 +140,21 @@ static ssize_t inflate_some(struct conn *c, void *p, size_t n)
     return (ssize_t)(room - f->in.avail_out);
 }
 
+/* Empty blocks make no bytes, so neither the fiber's share of the loop nor a deadline would ever end them. */
+static int is_silent(struct flate *f, size_t more)
+{
+    f->silent += more;
+    return f->silent > SILENT_MAX ? err_set(ERR_SYNTAX, "the peer sends compressed bytes that say nothing")
+                                  : 0;
+}
+
 ssize_t flate_receive(struct conn *c, void *p, size_t n)
 {
     struct flate *f = c->flate;
     for (;;) {
         /* The window may hold back bytes that it made: it is asked even when nothing was received. */
         ssize_t k = inflate_some(c, p, n);
+        if (k > 0) f->silent = 0;
         if (k) return k < 0 ? conn_fail(c, (int)k) : k;
         if (f->in.avail_in) continue; /* a stream ended without a word */
         if (!f->raw) f->raw = xmalloc(PIECE);
@@ -145,6 +164,8 @@ ssize_t flate_receive(struct conn *c, void *p, size_t n)
             f->raw = NULL;
             return k;
         }
+        int e = is_silent(f, (size_t)k);
+        if (e) return conn_fail(c, e);
         f->in.next_in = (unsigned char *)f->raw;
         f->in.avail_in = (unsigned)k;
     }

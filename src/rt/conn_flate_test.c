@@ -115,6 +115,27 @@ TEST(flate_damage_is_told)
     pair_close(&p);
 }
 
+/* Empty blocks without end make no byte: they end the connection, not the loop. */
+TEST(flate_silence_ends)
+{
+    enum { N = 1 << 20 };
+    struct pair p;
+    struct slice line;
+    if (!pair_open(&p)) return;
+    conn_compress(p.b);
+    char *blocks = malloc(N);
+    for (int i = 0; i < N; i++) blocks[i] = i % 2 ? 0 : 3; /* a final block of no bytes, again and again */
+    struct sending s = {.c = p.a, .all = sl(blocks, N)};
+    struct group g;
+    group_init(&g);
+    CHECK_OK(group_go(&g, "send", send_all, &s));
+    CHECK_ERR(conn_read_line(p.b, 100, &line), ERR_SYNTAX);
+    conn_close(&p.b);
+    CHECK_OK(group_wait(&g));
+    free(blocks);
+    pair_close(&p);
+}
+
 /* ---- parking ---- */
 
 struct echo {
