@@ -250,6 +250,18 @@ int guard_try(struct guard_visit *v, struct slice user)
 
 int guard_gate(void *visit, struct slice user) { return guard_try(visit, user); }
 
+/* One of the tries for which it was shut out was none: when no more than the most are left, it was shut out
+ * too soon. Only tries that were under way at that time get here. */
+static void give_back(struct guard *g, struct slice key, int64_t most, int64_t fades)
+{
+    if (add(&g->wrong, key, -1, fades) > most) return;
+    struct entry *e = table_find(&g->wrong, key);
+    if (!is_shut(e)) return;
+    e->shut = rt_now();
+    keep_open(g, e);
+    log_info("guard", "%s is no longer shut out: the logins that were under way are right", e->key + 1);
+}
+
 /* The try that was counted was no failure. */
 static void take_back(struct guard *g, const struct guard_visit *v, struct slice user)
 {
@@ -258,8 +270,8 @@ static void take_back(struct guard *g, const struct guard_visit *v, struct slice
         add(&g->wrong, pair_key(&k, v, user), -1, GUARD_LOGIN_FADES);
         return;
     }
-    add(&g->wrong, net_key(&k, 'n', &v->ip), -1, GUARD_LOGIN_FADES);
-    add(&g->wrong, account_key(&k, user), -1, GUARD_ACCOUNT_FADES);
+    give_back(g, net_key(&k, 'n', &v->ip), GUARD_LOGINS_MAX, GUARD_LOGIN_FADES);
+    give_back(g, account_key(&k, user), GUARD_LOGINS_ACCOUNT, GUARD_ACCOUNT_FADES);
 }
 
 void guard_untried(struct guard_visit *v, struct slice user)

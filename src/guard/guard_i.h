@@ -76,4 +76,5 @@ MUST_CHECK int rows_put_hand(struct guard *g, struct slice key, int64_t until);
 MUST_CHECK int rows_forget(struct guard *g, struct slice name); /* all that shuts it out. SUSPENDS */
 /* A row is written with the next commit, when it says something new. Under the lock; does not suspend. */
 void keep_shut(struct guard *g, struct entry *e);
+void keep_open(struct guard *g, struct entry *e); /* it is shut out no more */
 void keep_known(struct guard *g, struct entry *e);

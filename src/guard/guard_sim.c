@@ -157,6 +157,38 @@ static int guesses(void *arg)
 
 TEST(guesses_of_a_network_are_slowed_and_shut_out) { in_world(guesses, NULL); }
 
+/* An office where all log in at once for the first time. */
+static int all_at_once(void *arg)
+{
+    enum { USERS = GUARD_LOGINS_MAX + 1 };
+    struct guard *g = make(100, 100);
+    struct guard_visit v;
+    struct ip a = at("192.0.2.1");
+    char user[USERS][20];
+    (void)arg;
+    CHECK_OK(guard_enter(g, &v, &a, GUARD_USERS));
+    for (int i = 0; i < USERS; i++) {
+        snprintf(user[i], sizeof user[i], "u%d@x.test", i);
+        CHECK_OK(guard_try(&v, sl_cstr(user[i])));
+    }
+    CHECK_ERR(guard_try(&v, SL("late@x.test")), ERR_BUSY); /* as long as nobody knows */
+    guard_logged_in(&v, sl_cstr(user[0]));
+    CHECK_OK(guard_try(&v, SL("late@x.test")));
+    guard_logged_in(&v, SL("late@x.test"));
+    struct guard_block block[4];
+    for (int i = 1; i < USERS; i++) guard_logged_in(&v, sl_cstr(user[i]));
+    CHECK_INT(guard_blocks(g, block, 4), 0);
+    /* one right login among too many wrong ones changes nothing */
+    for (int i = 0; i < GUARD_LOGINS_MAX; i++) CHECK_OK(guard_try(&v, SL("victim@x.test")));
+    CHECK_OK(guard_try(&v, SL("second@x.test")));
+    CHECK_ERR(guard_try(&v, SL("third@x.test")), ERR_BUSY);
+    guard_leave(&v);
+    guard_close(&g);
+    return 0;
+}
+
+TEST(right_logins_shut_nobody_out) { in_world(all_at_once, NULL); }
+
 static int many_networks(void *arg)
 {
     struct guard *g = make(100, 100);
