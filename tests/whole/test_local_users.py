@@ -55,6 +55,9 @@ def test_every_user_of_the_machine_sends_as_themselves(machine):
     home.account("nobody")
     home.tram("alias", "add", "web@one.test", "nobody@one.test")
     assert as_user(home, nobody, "sendmail", "alice", input=b"From: web@one.test\nSubject: alias\n\nhi\n")[0] == 0
+    home.tram("account", "disable", "nobody@one.test")
+    status, _, said = as_user(home, nobody, "sendmail", "alice", input=b"Subject: disabled\n\nhi\n")
+    assert status == 1 and "is disabled" in said
     # root, who runs the node, writes as anybody
     assert as_user(home, 0, "sendmail", "alice", input=b"From: alice@one.test\nSubject: root\n\nhi\n")[0] == 0
 
