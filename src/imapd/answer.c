@@ -6,13 +6,26 @@
 #include "base/memory.h"
 #include "imapd_i.h"
 
+/* A change was told, but not yet what went before it: without a word the client takes the highest MODSEQ that
+ * it saw for the last change it knows of, and never asks for the rest (RFC 7162 sections 3.2 and 6). */
+static const char *holding_back(struct imapd_session *s)
+{
+    return s->qresync && s->view && s->view->ngone ? imapd_modseq_code(s) : NULL;
+}
+
+/* The same where the answer itself has no room for it. */
+static void tell_holding_back(struct imapd_session *s)
+{
+    const char *code = holding_back(s);
+    if (code) imapd_untagged(s, "OK [%s] some that went are not told yet", code);
+}
+
 void imapd_ok(struct imapd_session *s, const char *code, const char *fmt, ...)
 {
     va_list ap;
     imapd_news(s);
-    /* A change was told, but not yet what went before it: the client must not think that it knows all up to
-     * there (RFC 7162 section 6). */
-    if (!code && s->qresync && s->view && s->view->ngone) code = imapd_modseq_code(s);
+    if (code) tell_holding_back(s);
+    else code = holding_back(s);
     va_start(ap, fmt);
     imapd_put_answer(s, s->tag, "OK", code, fmt, ap);
     va_end(ap);
@@ -22,6 +35,7 @@ void imapd_no(struct imapd_session *s, const char *code, const char *fmt, ...)
 {
     va_list ap;
     imapd_news(s);
+    tell_holding_back(s);
     va_start(ap, fmt);
     imapd_put_answer(s, s->tag, "NO", code, fmt, ap);
     va_end(ap);

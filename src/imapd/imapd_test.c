@@ -653,6 +653,42 @@ TEST(imapd_qresync_names_no_modseq_too_high)
     stop();
 }
 
+/* The same where the answer has another code, or is NO (section 6 has such an example). */
+TEST(imapd_qresync_names_the_modseq_beside_another_code)
+{
+    static const char *const commands[] = {
+        "FETCH 1:3 FLAGS",
+        "SEARCH ALL",
+        "SORT (SIZE) UTF-8 ALL",
+        "THREAD REFERENCES UTF-8 ALL",
+        "STORE 1:2 +FLAGS (\\Flagged)",
+        "STORE 2 (UNCHANGEDSINCE 1) +FLAGS (\\Flagged)",
+        "SEARCH CHARSET x-none ALL",
+    };
+    start();
+    struct conn *c = login(), *plain = login();
+    for (int i = 0; i < 3; i++) append(c, "INBOX", "", a_letter);
+    TALK(c, "1 ENABLE QRESYNC", "* ENABLED QRESYNC\n1 OK ~\n");
+    select_inbox(c);
+    unsigned long long before = number_after("HIGHESTMODSEQ ");
+    select_inbox(plain);
+    TALK(plain, "1 STORE 1 +FLAGS.SILENT (\\Deleted)", "1 OK ~\n");
+    TALK(plain, "2 EXPUNGE", "* 1 EXPUNGE\n2 OK expunged\n");
+    TALK(plain, "3 STORE 2 +FLAGS.SILENT (\\Seen)", "3 OK ~\n");
+    for (size_t i = 0; i < COUNT_OF(commands); i++) {
+        conn_printf(c, "t %s\r\n", commands[i]);
+        conn_flush(c);
+        read_until(c, SL("t "));
+        CHECK(sl_find(buf_slice(&got), SL("VANISHED")) == SL_NONE);
+        CHECK(number_after("OK [HIGHESTMODSEQ ") == before);
+    }
+    TALK(c, "3 NOOP", "* VANISHED 1\n3 OK ~\n");
+    TALK(c, "4 FETCH 1 FLAGS", "* 1 FETCH (~)\n4 OK fetched\n");
+    bye(&c);
+    bye(&plain);
+    stop();
+}
+
 TEST(imapd_search)
 {
     start();
