@@ -162,10 +162,11 @@ static int added_in_box(void *arg, struct slice key, struct slice value)
     return each_row(x, row_key('g', box, uid, 8, from), row_prefix_end('g', box, to), added_range, x);
 }
 
+/* Unseen batches first: what becomes seen meanwhile is given twice rather than never. */
 static int read_added(struct added *x)
 {
-    int e = each_row(x, SL("b/"), SL("b0"), added_in_box, x);
-    return e ? e : each_row(x, SL("h/"), SL("h0"), added_unseen, x);
+    int e = each_row(x, SL("h/"), SL("h0"), added_unseen, x);
+    return e ? e : each_row(x, SL("b/"), SL("b0"), added_in_box, x);
 }
 
 /* While nothing can change: there is nothing left to miss. */

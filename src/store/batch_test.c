@@ -86,6 +86,45 @@ TEST(a_batch_is_seen_at_once_behind_what_came_meanwhile)
     fixture_end(&f);
 }
 
+struct late { /* what happens while an account is read */
+    struct fixture *f;
+    struct batch b;
+    struct message_new one;
+    bool begun, seen;
+    size_t rows;
+};
+
+/* A batch is begun at the first row, and becomes seen at the first one of what came after it. */
+static int happen(void *arg, struct slice key, struct slice value)
+{
+    struct late *l = arg;
+    (void)value;
+    l->rows += sl_starts(key, SL("y/"));
+    if (!l->begun) {
+        l->begun = true;
+        CHECK_OK(batch_begin(&l->b, l->f->s, BOX(INBOX_ID)));
+        CHECK_OK(batch_page(&l->b, fill, &l->one.body));
+        add(l->f, 3, "meanwhile", 0);
+    } else if (sl_starts(key, SL("m/00000003/")) && !l->seen) {
+        l->seen = true;
+        CHECK_OK(batch_see(&l->b));
+    }
+    return 0;
+}
+
+TEST(a_walk_misses_no_batch_that_becomes_seen_meanwhile)
+{
+    struct fixture f;
+    uint64_t modseq;
+    REQUIRE(fixture_begin(&f));
+    add(&f, INBOX_ID, "before", 0);
+    struct late l = {.f = &f, .one = letter(&f, "x", 0)};
+    CHECK_OK(account_modseq(f.s, ACC, &modseq));
+    CHECK_OK(account_walk(f.s, ACC, "m", happen, &l, &modseq));
+    CHECK(l.seen && l.rows >= 10);
+    fixture_end(&f);
+}
+
 /* RFC 9051 section 6.4.7. */
 TEST(a_batch_that_fails_leaves_nothing)
 {
