@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "mailbox_i.h"
 
 enum {
@@ -231,6 +232,18 @@ static int read_journal(struct follower *f, uint64_t at, uint64_t until)
     return e;
 }
 
+/* Did it fail by a damaged row? It tells of one change of which nobody knows more, then; what stands in the
+ * mailbox does, so no view stops at it. */
+static bool journal_damaged(struct loop_view *v, int e)
+{
+    if (e != ERR_CORRUPT && e != ERR_VERSION) return false;
+    if (!v->journal_damaged)
+        log_error("store",
+                  "account %s, mailbox %u: the journal is damaged, the messages are compared instead: %s",
+                  v->acc, v->box, err_text(e));
+    return v->journal_damaged = true;
+}
+
 /* The journal does not reach back far enough: compares with the messages themselves. What was not there
  * below the uidnext of before stays out: a sequence number is never given twice. */
 static int compare_all(struct loop_view *v, struct roll *r, const struct box_row *b)
@@ -276,8 +289,9 @@ static int follow(struct loop_view *v, struct roll *r, const struct box_row *b, 
     *held = e == 0 && r->modseq >= floor && (b->m.modseq - r->modseq) / 4 <= r->n + 1000;
     if (!*held) return e;
     e = read_journal(&f, r->modseq, b->m.modseq);
-    if (e == 0) e = journal_floor(v, &floor);
-    *held = e == 0 && r->modseq >= floor;
+    bool damaged = journal_damaged(v, e);
+    if (e == 0 || damaged) e = journal_floor(v, &floor);
+    *held = e == 0 && !damaged && r->modseq >= floor;
     return e;
 }
 
@@ -287,8 +301,9 @@ int loop_view_gone(struct loop_view *v, uint64_t after, uint64_t upto, struct ar
     uint64_t floor;
     struct follower f = {.v = v, .each = gather_gone, .a = a, .uid = ar_array(a, uint32_t, 16), .size = 16};
     int e = read_journal(&f, after, upto);
-    if (e == 0) e = journal_floor(v, &floor); /* afterwards: it may be pruned while it is read */
-    *held = e == 0 && after >= floor;
+    bool damaged = journal_damaged(v, e);
+    if (e == 0 || damaged) e = journal_floor(v, &floor); /* afterwards: it may be pruned while it is read */
+    *held = e == 0 && !damaged && after >= floor;
     *uid = f.uid;
     *n = f.n;
     return e;

@@ -262,8 +262,8 @@ struct loop_view {
     char acc[20];
     uint32_t box;
     unsigned users;
-    struct roll *roll; /* the newest state that was read; NULL before the first */
-    bool deleted;
+    struct roll *roll;             /* the newest state that was read; NULL before the first */
+    bool deleted, journal_damaged; /* the second: that was logged */
     struct fmutex reading, saving;
     uint64_t image; /* modseq of the stored image that clean pages are of; 0: none is known */
     size_t behind;  /* changes since */
@@ -278,6 +278,6 @@ void loop_view_put(struct loop_view **v);
 /* Brings it up to date. ERR_NOT_FOUND: the mailbox is not there and never was seen. SUSPENDS. */
 MUST_CHECK int loop_view_sync(struct loop_view *v);
 /* UIDs, in the arena, that went with modseqs in (after, upto], as they come in the journal; *held false: it
- * does not reach back that far. SUSPENDS. */
+ * does not reach back that far, or is damaged. SUSPENDS. */
 MUST_CHECK int loop_view_gone(struct loop_view *v, uint64_t after, uint64_t upto, struct arena *a,
                               uint32_t **uid, size_t *n, bool *held);

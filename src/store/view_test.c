@@ -214,6 +214,40 @@ TEST(a_view_older_than_the_journal_compares)
     fixture_end(&f);
 }
 
+static int spoil_change(struct kv_tx *tx, void *modseq)
+{
+    struct journal_keys keys;
+    journal_range(*(uint64_t *)modseq - 1, *(uint64_t *)modseq, &keys);
+    kv_tx_put(tx, keys.from, SL("\1damaged"));
+    return 0;
+}
+
+TEST(a_damaged_row_of_the_journal_shuts_no_view)
+{
+    struct fixture f;
+    struct mailbox box;
+    struct uid_ranges went;
+    size_t added;
+    REQUIRE(fixture_begin(&f));
+    for (int i = 0; i < 10; i++) add(&f, INBOX_ID, "x", 0);
+    struct view *v = opened(&f, INBOX_ID);
+    uint64_t before = v->modseq;
+    set_flags(&f, INBOX_ID, 4, FLAG_SEEN);
+    expunge(&f, INBOX_ID, 3);
+    CHECK_OK(mailbox_get(f.s, ACC, INBOX_ID, &f.a, &box));
+    CHECK_OK(kv_transact(f.s->kv, SL("u:" ACC), spoil_change, &box.modseq));
+    add(&f, INBOX_ID, "x", 0);
+    CHECK_OK(view_sync(v, &added));
+    CHECK_INT(added, 1);
+    CHECK_SL(shown(&f, v), "1 2 3- 4* 5 6 7 8 9 10 11");
+    view_drop_gone(v, NULL, NULL);
+    check_same(&f, v);
+    CHECK_OK(view_vanished(v, before, &f.a, &went));
+    CHECK(went.n == 1 && went.v[0].lo == 3 && went.v[0].hi == 3);
+    view_close(&v);
+    fixture_end(&f);
+}
+
 static int much_happened(struct kv_tx *tx, void *arg)
 {
     struct account_row a;
