@@ -112,11 +112,20 @@ void imapd_searched(struct imapd_session *s, const char *what)
     imapd_ok(s, s->view->ngone ? "EXPUNGEISSUED" : NULL, "%s", what); /* RFC 5530 */
 }
 
+static int read_head(struct imapd_session *s, uint32_t uid, const struct message *m, struct arena *a,
+                     struct slice *head)
+{
+    struct reader *rd;
+    int e = imapd_reader(s, uid, m, &rd);
+    return e ? e : reader_head(rd, a, head);
+}
+
 int imapd_each_found(struct imapd_session *s, const struct imapd_found *f, bool heads,
                      int (*each)(void *arg, size_t k, const struct message *m, struct slice head), void *arg)
 {
     struct reader_records records;
     struct arena a;
+    size_t unread = 0;
     int e = 0;
     if (!f->n) return 0;
     ar_init(&a, 0);
@@ -124,13 +133,12 @@ int imapd_each_found(struct imapd_session *s, const struct imapd_found *f, bool 
                          view_at(s->view, f->at[f->n - 1]).uid);
     for (size_t k = 0; k < f->n && !e; k++) {
         const struct message *m = NULL;
-        struct reader *rd;
         struct slice head = SL("");
         uint32_t uid = view_at(s->view, f->at[k]).uid;
         ar_reset(&a);
         e = reader_record(&records, uid, &m);
-        if (!e && heads) e = imapd_reader(s, uid, m, &rd);
-        if (!e && heads) e = reader_head(rd, &a, &head);
+        if (!e && heads) e = read_head(s, uid, m, &a, &head);
+        if (imapd_unreadable(s, e, uid, &unread)) e = 0, head = SL("");
         if (e == ERR_NOT_FOUND) e = 0, m = NULL;
         if (!e) e = each(arg, k, m, head);
         if (!e) e = conn_error(s->c);

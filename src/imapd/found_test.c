@@ -1,5 +1,6 @@
 /* found_test.c - SORT, THREAD and pages of results in dialogues. */
 #include "dialog_test.h"
+#include "rt/file.h"
 
 static void append_letter(struct conn *c, const char *from, const char *subject, const char *date,
                           const char *rest)
@@ -62,6 +63,41 @@ TEST(imapd_thread)
     TALK(c, "3 UID THREAD REFS UTF-8 ALL", "* THREAD (3)(5)((6)(7))(2 1 4)\n3 OK threaded\n");
     TALK(c, "4 THREAD REFERENCES UTF-8 TEXT nowhere", "* THREAD\n4 OK threaded\n");
     TALK(c, "5 THREAD FOO UTF-8 ALL", "5 BAD ~\n");
+    bye(&c);
+    stop();
+}
+
+/* Changes the byte behind these in the file. */
+static int spoil_behind(void *what, const char *name)
+{
+    char path[400], bytes[64 * 1024];
+    snprintf(path, sizeof path, "%s/%s", w.dir, name);
+    FILE *f = fopen(path, "r+");
+    if (!f) return 0;
+    size_t n = fread(bytes, 1, sizeof bytes, f), at = sl_find(sl(bytes, n), sl_cstr(what));
+    if (at != SL_NONE) {
+        CHECK(fseek(f, (long)(at + strlen(what)), SEEK_SET) == 0 && fputc('#', f) == '#');
+    }
+    fclose(f);
+    return 0;
+}
+
+/* A message that cannot be read takes nothing away from the others, and can still be told of. */
+TEST(imapd_finds_beside_what_cannot_be_read)
+{
+    static char name[] = "Subject: plan\r\nDate: Mon, 2 ";
+    start();
+    struct conn *c = login();
+    append_four(c);
+    CHECK_OK(path_list(w.dir, spoil_behind, name));
+    select_inbox(c);
+    TALK(c, "1 UID FETCH 2 BODY.PEEK[HEADER]", "1 NO [CORRUPTION] ~\n");
+    TALK(c, "2 SORT (SUBJECT) UTF-8 ALL", "* SORT 2 4 3 1\n2 OK sorted\n");
+    TALK(c, "3 THREAD ORDEREDSUBJECT UTF-8 1:3", "* THREAD (3)(1)(2)\n3 OK threaded\n");
+    TALK(c, "4 SEARCH HEADER Subject o", "* SEARCH 3 4\n4 OK searched\n");
+    TALK(c, "5 SEARCH NOT FROM x.test", "* SEARCH 2\n5 OK searched\n");
+    TALK(c, "6 SEARCH BODY x", "* SEARCH 1 3 4\n6 OK searched\n");
+    TALK(c, "7 SEARCH UID 2", "* SEARCH 2\n7 OK searched\n");
     bye(&c);
     stop();
 }

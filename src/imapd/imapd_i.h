@@ -231,9 +231,10 @@ void imapd_tell_esearch(struct imapd_session *s, const struct imap_search_args *
                         const struct imapd_found *f);
 /* The answer that ends a searching command. SUSPENDS. */
 void imapd_searched(struct imapd_session *s, const char *what);
-/* Looks into each message that was found: its record and, when `heads`, its header section; one that is gone
- * for good comes with m NULL. What is made of it must lie in another arena than `head`, which lasts until the
- * next one. Stops when each() returns other than 0 and returns that. SUSPENDS. */
+/* Looks into each message that was found: its record and, when `heads`, its header section, which is empty
+ * when it cannot be read; one that is gone for good comes with m NULL. What is made of it must lie in another
+ * arena than `head`, which lasts until the next one. Stops when each() returns other than 0 and returns that.
+ * SUSPENDS. */
 MUST_CHECK int imapd_each_found(struct imapd_session *s, const struct imapd_found *f, bool heads,
                                 int (*each)(void *arg, size_t k, const struct message *m, struct slice head),
                                 void *arg);
@@ -252,6 +253,9 @@ static inline struct mailbox_ref imapd_box(const struct imapd_session *s)
  * known: its record, or NULL. ERR_NOT_FOUND: expunged. SUSPENDS. */
 MUST_CHECK int imapd_reader(struct imapd_session *s, uint32_t uid, const struct message *known,
                             struct reader **out);
+/* Does the error say that this one message cannot be read? Then what looks through many goes on without its
+ * bytes. *n counts them; the first one is logged. */
+bool imapd_unreadable(struct imapd_session *s, int e, uint32_t uid, size_t *n);
 
 /* ---- commands that need more than the table ---- */
 

@@ -1,4 +1,5 @@
 /* pick.c - which messages of the selected mailbox a set names, and the one that is looked into. */
+#include "base/log.h"
 #include "imapd_i.h"
 
 static void pick(struct imapd_picked *p, const struct view *v, bool gone, size_t i)
@@ -50,4 +51,13 @@ int imapd_reader(struct imapd_session *s, uint32_t uid, const struct message *kn
     }
     *out = s->reader;
     return r;
+}
+
+bool imapd_unreadable(struct imapd_session *s, int e, uint32_t uid, size_t *n)
+{
+    if (e != ERR_CORRUPT && e != ERR_VERSION && e != ERR_IO) return false;
+    if (!(*n)++)
+        log_error(s->who, "mailbox %u: the message with UID %u is taken for empty: %s; see tram verify",
+                  s->view->box, uid, err_text(e));
+    return true;
 }

@@ -28,6 +28,7 @@ struct search {
     uint64_t thread;
     int64_t sent; /* day of the Date field, as written; -1 = none */
     bool sent_known;
+    size_t unread; /* messages that cannot be read */
 };
 
 /* ---- preparing ---- */
@@ -201,18 +202,25 @@ static enum answer ask(struct search *x, const struct imap_search *k)
 
 /* ---- one message ---- */
 
-/* Learns the next thing about the message. */
-static int learn(struct search *x, struct reader_records *records)
+static int read_message(struct search *x)
 {
     struct reader *rd;
-    int r = 0;
-    x->know++;
-    if (x->know == KNOW_RECORD) return reader_record(records, x->m.uid, &x->record);
-    r = imapd_reader(x->s, x->m.uid, x->record, &rd);
+    int r = imapd_reader(x->s, x->m.uid, x->record, &rd);
     if (!r && x->know == KNOW_HEADER) r = reader_head(rd, &x->a, &x->head);
     if (!r && x->know == KNOW_HEADER && x->threads) r = reader_thread(rd, &x->a, &x->thread);
     if (!r && x->know == KNOW_TEXT) r = reader_search(rd, x->needle, x->nneedles);
     return r;
+}
+
+/* Learns the next thing about the message. Where it cannot be read there is nothing in it. */
+static int learn(struct search *x, struct reader_records *records)
+{
+    x->know++;
+    if (x->know == KNOW_RECORD) return reader_record(records, x->m.uid, &x->record);
+    int r = read_message(x);
+    if (!imapd_unreadable(x->s, r, x->m.uid, &x->unread)) return r;
+    if (x->know == KNOW_HEADER) x->head = SL(""), x->thread = 0;
+    return 0;
 }
 
 /* 1: it matches, 0: not (or it is gone). */
