@@ -8,7 +8,7 @@
 #include "order.h"
 #include "rt/rt.h"
 
-enum { STEPS_MAX = 100 * 1000 * 1000 };
+enum { STEPS_MAX = 100 * 1000 * 1000, STEPS_AT_ONCE = 4096 };
 
 struct item {
     struct thread_node node; /* first: a node is its item */
@@ -69,13 +69,16 @@ static void set_parent(struct item *child, struct item *parent)
     if (parent) parent->answers++;
 }
 
-/* Would a loop arise? Only when the parent stands below the child. */
+/* Would a loop arise? Only when the parent stands below the child. With no steps left nothing is linked: the
+ * whole is refused then. */
 static bool is_loop(struct builder *b, const struct item *child, const struct item *parent)
 {
     if (child == parent) return true;
     if (!child->answers) return false;
-    for (const struct thread_node *p = &parent->node; p; p = p->parent, b->steps++)
-        if (p == &child->node) return true;
+    for (const struct thread_node *p = &parent->node; p; p = p->parent) {
+        if (p == &child->node || b->steps >= STEPS_MAX) return true;
+        if (++b->steps % STEPS_AT_ONCE == 0) fiber_breathe();
+    }
     return false;
 }
 
@@ -285,7 +288,7 @@ static int by_ancestry(struct builder *b)
 {
     for (size_t m = 0; m < b->n; m++) {
         link_ancestry(b, m);
-        if (b->steps > STEPS_MAX) return err_set(ERR_LIMIT, "the ancestry of these messages is too tangled");
+        if (b->steps >= STEPS_MAX) return err_set(ERR_LIMIT, "the ancestry of these messages is too tangled");
         if (ar_over(b->a)) return err_set(ERR_LIMIT, "these are too many messages to be put in threads");
         fiber_breathe();
     }

@@ -173,6 +173,48 @@ TEST(thread_deep)
     free(m);
 }
 
+struct turns {
+    bool over;
+    int n;
+};
+
+static void take_turns(void *arg)
+{
+    for (struct turns *t = arg; !t->over; t->n++) fiber_yield();
+}
+
+/* One message can ask for a long way many times: others have their turn meanwhile. */
+TEST(thread_of_a_message_with_many_long_ways_breathes)
+{
+    enum { DEEP = 20000, ASKED = 2000, ALL = ASKED + 2 };
+    struct thread_message *m = calloc(ALL, sizeof *m);
+    struct slice *id = calloc(DEEP, sizeof *id), *ref = calloc(2 * ASKED, sizeof *ref);
+    struct turns turns = {0};
+    struct group others;
+    struct thread_node *root;
+    struct arena a;
+    ar_init(&a, 0);
+    for (int i = 0; i < DEEP; i++) id[i] = ar_printf(&a, "%d", i);
+    m[0] = (struct thread_message){.id = SL("deep"), .ref = id, .nref = DEEP};
+    for (int i = 0; i < ASKED; i++) { /* each has an answer: may it stand below all of the others? */
+        ref[2 * i] = id[DEEP - 1];
+        ref[2 * i + 1] = ar_printf(&a, "top %d", i);
+        m[1 + i] =
+            (struct thread_message){.id = ar_printf(&a, "answer %d", i), .ref = &ref[2 * i + 1], .nref = 1};
+    }
+    m[ALL - 1] = (struct thread_message){.id = SL("asks"), .ref = ref, .nref = 2 * ASKED};
+    group_init(&others);
+    CHECK_OK(group_go(&others, "turns", take_turns, &turns));
+    CHECK_OK(thread_build(&a, THREAD_REFS, m, ALL, &root));
+    turns.over = true;
+    CHECK_OK(group_wait(&others));
+    CHECK(turns.n > 40); /* others have the turn after 256 breaths at the latest */
+    ar_free(&a);
+    free(m);
+    free(id);
+    free(ref);
+}
+
 static int by_tens(const void *ctx, const void *a, const void *b)
 {
     (void)ctx;
