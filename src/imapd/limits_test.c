@@ -70,6 +70,14 @@ TEST(imapd_replace)
     EXPECT(c, "+ go ahead\n");
     TALK(c, "a\r\n\r\n", "* OK [APPENDUID ~ 1] ~\n* 1 EXPUNGE\n3 OK replaced\n");
     TALK(c, "4 UID SEARCH ALL", "* SEARCH 3 4\n4 OK ~\n");
+    append(c, "INBOX", "(\\Deleted) ", a_letter); /* goes while its successor is on its way */
+    conn_puts(c, "4 UID REPLACE 5 Sent {5}\r\n");
+    EXPECT(c, "+ go ahead\n");
+    struct conn *other = login();
+    select_inbox(other);
+    TALK(other, "1 EXPUNGE", "* 3 EXPUNGE\n1 OK expunged\n");
+    bye(&other);
+    TALK(c, "a\r\n\r\n", "* 3 EXPUNGE\n4 NO [CANNOT] the message that is to be replaced is gone\n");
     TALK(c, "5 UID REPLACE 1 Sent {5+}\r\na\r\n\r\n",
          "5 NO [CANNOT] there is no such message to be replaced\n");
     TALK(c, "6 REPLACE 9 Sent {1+}\r\na", "6 NO [CANNOT] there is no such message to be replaced\n");

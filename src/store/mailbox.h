@@ -121,8 +121,8 @@ struct message_new {
 MUST_CHECK int message_append(struct store *s, struct mailbox_ref box, const struct message_new *m, size_t n,
                               uint32_t *uidvalidity, uint32_t *first_uid);
 /* One message in the place of another of the account, in one change: `old` of `from` goes when m came into
- * `to` (RFC 8508), and quota counts the difference. ERR_NOT_FOUND: no such mailbox, or `old` is gone, with
- * the sentence that says which; nothing has changed then. */
+ * `to` (RFC 8508), and quota counts the difference. ERR_NOT_FOUND: there is no mailbox `to`; ERR_STATE: `old`
+ * is gone; nothing has changed then. */
 MUST_CHECK int message_replace(struct store *s, struct mailbox_ref from, uint32_t old, uint32_t to,
                                const struct message_new *m, uint32_t *uidvalidity, uint32_t *uid);
 /* Delivery exactly once: an account remembers delivery ids for 30 days; the second time nothing

@@ -243,7 +243,8 @@ static int replace(struct kv_tx *tx, void *arg)
 {
     struct replace *r = arg;
     int e = expunge(tx, &r->old);
-    if (!e && !r->old.gone.n) e = err_set(ERR_NOT_FOUND, "the message that is to be replaced is gone");
+    if (e == ERR_NOT_FOUND || (!e && !r->old.gone.n))
+        e = err_set(ERR_STATE, "the message that is to be replaced is gone");
     return e ? e : message_append_tx(tx, &r->new);
 }
 
