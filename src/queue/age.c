@@ -7,7 +7,12 @@
 #include "queue_i.h"
 #include "trace/trace.h"
 
-enum { DAY_S = 86400, LAST_S = 600, LATE_S = 3600 }; /* so long after its time the last attempt may begin */
+enum {
+    DAY_S = 86400,
+    LAST_S = 600, /* so long after its time the last attempt may begin */
+    LATE_S = 3600,
+    UNTOLD_S = 3600, /* when the sender could not be told of a delay, it is looked at again after so long */
+};
 
 bool queue_key_age_parse(struct slice key, int64_t *at, struct letter_id *id)
 {
@@ -123,6 +128,7 @@ struct looking {
     struct shard *s;
     const struct letter_id *id;
     int64_t at, now; /* at: of the row that was found */
+    bool untold;     /* of the delay, which its sender is to hear of */
     struct arena *a;
     struct q_due *over;
     size_t n;
@@ -157,11 +163,24 @@ static void group_due(struct kv_tx *tx, struct looking *x, struct arena *a, cons
     buf_free(&b);
 }
 
-static int64_t next_look(const struct queue *q, const struct q_envelope *e, int64_t now, bool last)
+static int64_t next_look(const struct looking *x, const struct q_envelope *e, bool last)
 {
-    if (last) return now + LAST_S;
-    if (now >= e->expires) return now + DAY_S; /* only what is held is left */
-    return queue_next_age(q, e, now);
+    if (last) return x->now + LAST_S;
+    if (x->now >= e->expires) return x->now + DAY_S; /* only what is held is left */
+    int64_t next = queue_next_age(x->s->q, e, x->now);
+    return x->untold && x->now + UNTOLD_S < next ? x->now + UNTOLD_S : next;
+}
+
+/* Its row and what its envelope says of it. */
+static void move_age(struct kv_tx *tx, struct arena *a, struct q_envelope *e, int64_t to)
+{
+    struct buf b = BUF_INIT;
+    if (e->age == to) return;
+    put_age(tx, a, &e->l.id, e->age, to);
+    e->age = to;
+    q_envelope_put(&b, e);
+    kv_tx_put_record(tx, queue_key_envelope(a, &e->l.id), &b);
+    buf_free(&b);
 }
 
 /* With R no attempt is made any more (RFC 2852 section 4.1.3). */
@@ -171,7 +190,6 @@ static int look_tx(struct kv_tx *tx, void *arg)
 {
     struct looking *x = arg;
     struct arena a = {0};
-    struct buf b = BUF_INIT;
     struct q_envelope e;
     struct slice row;
     int bad = kv_tx_get(tx, queue_key_envelope(&a, x->id), &row);
@@ -183,19 +201,17 @@ static int look_tx(struct kv_tx *tx, void *arg)
         put_age(tx, &a, x->id, x->at, x->now + DAY_S);
     } else if (!bad) {
         bool over = x->now >= e.expires, last = over && e.age <= e.expires;
-        e.age = next_look(x->s->q, &e, x->now, last);
-        put_age(tx, &a, x->id, x->at, e.age);
-        q_envelope_put(&b, &e);
-        kv_tx_put_record(tx, queue_key_envelope(&a, x->id), &b);
+        move_age(tx, &a, &e, next_look(x, &e, last));
         uint32_t groups = e.groups < LETTER_RCPTS_MAX ? e.groups : LETTER_RCPTS_MAX;
         if (over) x->over = ar_array(x->a, struct q_due, groups);
         for (uint32_t i = 0; over && i < groups; i++) group_due(tx, x, &a, &e, i, !last || is_by(&e));
         bad = ERR_NOT_FOUND; /* as for the others: what is wrong with a row is no error of this */
     }
-    buf_free(&b);
     ar_free(&a);
     return bad == ERR_NOT_FOUND || bad == ERR_CORRUPT || bad == ERR_VERSION ? 0 : bad;
 }
+
+int64_t age_latest(const struct queue *q) { return LETTER_HOLD_MAX_S + q->lifetime_s + 2 * DAY_S; }
 
 int age_look(struct shard *s, int64_t at, const struct letter_id *id, struct arena *a, struct q_due **over,
              size_t *n)
@@ -205,7 +221,11 @@ int age_look(struct shard *s, int64_t at, const struct letter_id *id, struct are
     struct looking x = {.s = s, .id = id, .at = at, .now = rt_wall_seconds(), .a = a};
     int bad = queue_load_envelope(s, id, a, &e);
     if (!bad) bad = age_right(s, &e, x.now);
-    if (!bad && x.now < e.expires) bad = warn_of_delay(s, &e, a);
+    if (!bad && x.now < e.expires && (bad = warn_of_delay(s, &e, a)) != 0 && bad != ERR_CANCELED) {
+        log_warn("queue", "%s: the sender cannot be told of the delay now: %s", id->s, err_text(bad));
+        x.untold = true;
+        bad = 0;
+    }
     if (!bad || bad == ERR_NOT_FOUND || bad == ERR_CORRUPT || bad == ERR_VERSION)
         bad = kv_transact(s->q->store->kv, shard_object(s), look_tx, &x);
     if (!bad && at > e.expires && x.now > e.expires + LATE_S && e.expires)

@@ -43,17 +43,33 @@ static void back_to(struct shard *s, enum stream stream, struct slice key)
     if (c[0] && sl_cmp(sl_cstr(c), key) > 0) snprintf(c, sizeof s->cursor[0], "%.*s", SLF(key));
 }
 
-void ahead_leave(struct shard *s, const struct q_due *d)
+static void back_to_due(struct shard *s, const struct q_due *d)
 {
     struct arena a = {0};
     back_to(s, d->stream, queue_key_due_from(&a, d->stream, d->due));
-    s->again = true;
     ar_free(&a);
+}
+
+void ahead_later(struct ahead *h, struct shard *s, const struct q_due *d, int64_t now)
+{
+    back_to_due(s, d); /* it was read beyond it while the clock was ahead */
+    ahead_look_in(h, s, d->due - now);
+}
+
+void ahead_leave(struct shard *s, const struct q_due *d)
+{
+    back_to_due(s, d);
+    s->again = true;
+}
+
+static void from_the_first(struct shard *s)
+{
+    for (int i = 0; i < STREAMS; i++) s->cursor[i][0] = 0;
 }
 
 void ahead_error(struct ahead *h, struct shard *s)
 {
-    for (int i = 0; i < STREAMS; i++) s->cursor[i][0] = 0;
+    from_the_first(s);
     ahead_look_in(h, s, AGAIN_AFTER_ERROR_S);
 }
 
@@ -136,8 +152,11 @@ static void read_shard(struct ahead *h, struct shard *s)
     bool more = false;
     int e = 0;
     forget_names(s);
-    if (h->ready->items.count == 0 && list_empty(&h->ready->crowds)) /* what was passed over is found now */
-        for (int i = 0; i < STREAMS; i++) s->cursor[i][0] = 0;
+    if (h->ready->items.count == 0 && list_empty(&h->ready->crowds))
+        from_the_first(s);                   /* what was passed
+                                               over is found now */
+    if (now < s->read_at) from_the_first(s); /* the clock was ahead, and what came since lies before that */
+    s->read_at = now;
     s->again = false;
     heap_put(&h->shards, &s->look, RT_NEVER); /* offers that come while this reads move it back */
     for (int i = 0; e >= 0 && i < STREAMS; i++) {
@@ -202,7 +221,8 @@ static void refill(struct ahead *h, struct crowd *c)
     if (!e) { /* all shards were read: what was left meanwhile is read the next time */
         c->left = false;
         for (int i = 0; i < STREAMS; i++) {
-            c->from[i] = c->later[i];
+            bool ahead = c->from[i] > now; /* left while the clock was */
+            if (!ahead || c->later[i] < c->from[i]) c->from[i] = c->later[i];
             c->later[i] = INT64_MAX;
             c->left |= c->from[i] != INT64_MAX;
         }
@@ -216,8 +236,17 @@ static struct crowd *hungry_crowd(struct ahead *h)
 {
     int64_t now = rt_now();
     LIST_EACH(struct crowd, c, &h->ready->crowds, link)
-    if (crowd_wants(c, now)) return c;
+    if (crowd_wants(c) <= now) return c;
     return NULL;
+}
+
+/* When a crowd is to be read next. */
+static int64_t next_crowd(struct ahead *h)
+{
+    int64_t next = RT_NEVER;
+    LIST_EACH(struct crowd, c, &h->ready->crowds, link)
+    if (crowd_wants(c) < next) next = crowd_wants(c);
+    return next;
 }
 
 /* A shard of which not all found room. */
@@ -242,6 +271,8 @@ int64_t ahead_read(struct ahead *h)
     struct shard *s =
         first && first->key <= rt_now() ? CONTAINER_OF(first, struct shard, look) : hungry_shard(h);
     if (s) read_shard(h, s);
+    if (s) return 0;
+    int64_t next = next_crowd(h);
     first = heap_least(&h->shards);
-    return s || hungry_crowd(h) ? 0 : first ? first->key : RT_NEVER;
+    return first && first->key < next ? first->key : next;
 }

@@ -56,12 +56,17 @@ struct attempt_letter {
     struct conversion *converted; /* the relay's own: for servers that take less than the letter holds */
     struct item *item;            /* the schedule's own; NULL: nobody keeps count */
     bool no_room;                 /* out: attempt_place() or attempt_may_open() said no */
+    bool found, asked;            /* out: its site was found; a server was asked */
 };
 /* The relay has found the site: its MX set and the most preferred host. False: it has no room now; the relay
  * returns at once, nothing is recorded, and the letter goes back to the schedule. On the attempt's fiber. */
 MUST_CHECK bool attempt_place(struct attempt_letter *at, struct slice mx_set, struct slice host);
-/* Before each connection: false as above. */
+/* Before each connection: may it be opened? Then it counts as attempt_asks(). False: as above; but
+ * once a server was asked no_room is taken back, and the attempt ends with what was answered. */
 MUST_CHECK bool attempt_may_open(struct attempt_letter *at);
+/* A server is asked, on a connection that was open: what it comes to is news of the site, and should the
+ * machine die meanwhile, the letter may have been handed over. */
+void attempt_asks(struct attempt_letter *at);
 /* The relay, called on a fiber for each (letter, domain) that is due. Fills in the
  * results; never fails as a whole. */
 typedef void queue_relay(void *ctx, struct attempt_letter *at);

@@ -125,6 +125,7 @@ struct shard {
     struct heap_node look;    /* rt_now(): when its schedule is to be read next; a wall clock that jumps moves
                                  it not */
     char cursor[STREAMS][48]; /* from which row on; "" = from the first */
+    int64_t read_at;          /* the wall clock then: an earlier one lets it be read from the first row */
     bool again;               /* there was more than room for it */
     int64_t forget_at;        /* rt_now() */
 };
@@ -182,14 +183,18 @@ struct trip {             /* what one start of a group came to */
     int64_t again;        /* it is due again then; 0: nobody says when */
     bool tell;            /* in: nothing is to be sent, only the sender to be told */
     bool no_room;         /* there was none at its site: it was not tried */
-    enum site_news news;
-    struct slice words; /* of the site; in room */
+    bool tried;           /* an attempt was made elsewhere: found, asked (attempt_letter) */
+    bool found, asked;
+    enum site_news news; /* of the replies; of the site only if it was asked */
+    struct slice words;  /* of the site; in room */
     char room[200];
 };
 MUST_CHECK int work_group(struct shard *s, const struct letter_id *id, uint32_t g, struct trip *trip);
 /* age.c. A letter that came while the clock was ahead: its time begins now, else it would wait until then.
  * SUSPENDS. */
 MUST_CHECK int age_right(struct shard *s, struct q_envelope *e, int64_t now);
+/* No letter is to be looked at later than so many seconds from now. */
+int64_t age_latest(const struct queue *q);
 /* The letter's row x at that time has come: the sender is told of a delay; when its time is over, *over, in
  * a, are the rows of its groups that are due now, to be told of. SUSPENDS. */
 MUST_CHECK int age_look(struct shard *s, int64_t at, const struct letter_id *id, struct arena *a,

@@ -117,6 +117,7 @@ static void relay(void *ctx, struct attempt_letter *at)
 {
     struct world *w = ctx;
     if (!attempt_place(at, at->domain, at->domain)) return;
+    attempt_asks(at);
     for (size_t i = 0; i < at->nrcpt; i++)
         at->rcpt[i].result = ATTEMPT_TEMPORARY, at->rcpt[i].reply = SL("canceled");
     if (fiber_sleep((int64_t)rt_random_below(3 * RT_S)) != 0) return; /* the power went */

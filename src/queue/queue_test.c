@@ -12,7 +12,7 @@ struct tester {
     struct fixture f;
     struct own_way way;
     struct queue *q;
-    int attempts, rcpts, under_way, most_under_way;
+    int attempts, unfound, rcpts, under_way, most_under_way;
     bool slow;
     struct waitq slow_end;
     char first_host[64], bytes[600]; /* the first of the letter that was sent last */
@@ -33,6 +33,7 @@ static void fill(struct attempt_letter *at, struct attempt_rcpt *r)
         {SL_INIT("perm"), ATTEMPT_PERMANENT, 550, "5.1.1", "550 5.1.1 no such user"},
         {SL_INIT("block"), ATTEMPT_PERMANENT, 550, "5.7.1", "550 5.7.1 Your IP is on our blacklist"},
         {SL_INIT("dead"), ATTEMPT_TEMPORARY, 0, "4.4.1", "nobody answers"},
+        {SL_INIT("dns"), ATTEMPT_TEMPORARY, 0, "4.4.3", "DNS gave no answer"},
         {SL_INIT("tls"), ATTEMPT_TEMPORARY, 0, "4.7.10", "TLS did not come about"},
         {SL_INIT("own"), ATTEMPT_TEMPORARY, 0, "4.3.0", "the server is shutting down"},
         {SL_INIT("spf"), ATTEMPT_PERMANENT, 550, "5.7.23", "550 5.7.23 SPF validation failed"},
@@ -53,7 +54,14 @@ static void fill(struct attempt_letter *at, struct attempt_rcpt *r)
 static void fake_relay(void *ctx, struct attempt_letter *at)
 {
     struct tester *t = ctx;
-    if (!attempt_place(at, at->domain, at->domain)) return;
+    bool shared = sl_find(at->domain, SL(".shared.test")) != SL_NONE;
+    if (sl_starts(at->rcpt[0].address, SL("dns"))) { /* it never comes to a server */
+        for (size_t i = 0; i < at->nrcpt; i++) fill(at, &at->rcpt[i]);
+        t->unfound++;
+        return;
+    }
+    if (!attempt_place(at, shared ? SL("mx.shared.test") : at->domain, at->domain)) return;
+    attempt_asks(at);
     t->attempts++;
     CHECK(at->nrcpt >= 1 && at->nrcpt <= 100 && at->letter->rcpt == NULL);
     if (++t->under_way > t->most_under_way) t->most_under_way = t->under_way;
@@ -680,6 +688,56 @@ TEST(queue_site_is_not_down_for_what_a_letter_asks)
     for (int i = 0; i < 4; i++) sent(&t, "own@two.test");
     sent(&t, "ok@two.test");
     CHECK_INT(t.attempts, 9);
+    end(&t);
+}
+
+/* The DNS of one domain fails: others with the same servers go on. */
+TEST(queue_site_is_not_down_for_the_dns_of_a_domain)
+{
+    struct tester t;
+    REQUIRE(begin(&t, NULL));
+    t.slow = true;
+    go(&t);
+    struct letter l = letter_to(&t, "alice@one.test", "ok@a.shared.test");
+    CHECK_OK(accept_letter(t.q, &l));
+    for (int i = 0; i < 1000 && !t.under_way; i++) fiber_sleep(RT_MS);
+    for (int k = 1; k <= 3; k++) {
+        l = letter_to(&t, "alice@one.test", "dns@a.shared.test");
+        CHECK_OK(accept_letter(t.q, &l));
+        for (int i = 0; i < 1000 && (t.unfound < k || stats(&t).sending > 1); i++) fiber_sleep(RT_MS);
+    }
+    CHECK_INT(t.unfound, 3);
+    t.slow = false;
+    l = letter_to(&t, "alice@one.test", "ok@b.shared.test");
+    CHECK_OK(accept_letter(t.q, &l));
+    for (int i = 0; i < 500 && t.attempts < 2; i++) fiber_sleep(RT_MS);
+    CHECK_INT(t.attempts, 2);
+    l = letter_to(&t, "alice@one.test", "ok@a.shared.test"); /* it waits: nobody knows where it goes */
+    CHECK_OK(accept_letter(t.q, &l));
+    CHECK(sl_find(why_of(&t, &l.id), SL("DNS gave no answer")) != SL_NONE);
+    waitq_wake_all(&t.slow_end);
+    CHECK(until(&t, none_under_way));
+    end(&t);
+}
+
+static size_t notes(struct tester *t)
+{
+    struct kv_page page;
+    CHECK_OK(kv_scan(t->f.s->kv, SL("q:000"), SL("s"), SL("t"), 10, &t->f.a, &page));
+    return page.n;
+}
+
+/* What was not sent is not taken for perhaps sent when the machine dies. */
+TEST(queue_attempt_that_found_no_room_leaves_no_note)
+{
+    struct tester t;
+    REQUIRE(begin(&t, NULL));
+    go(&t);
+    for (int i = 0; i < 3; i++) sent(&t, "dead@two.test");
+    struct letter_id id = sent(&t, "ok@two.test");
+    CHECK_INT(t.attempts, 3);
+    CHECK_OK(queue_act(t.q, &id, QUEUE_HOLD)); /* notes are written with it */
+    CHECK_INT(notes(&t), 0);
     end(&t);
 }
 

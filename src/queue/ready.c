@@ -317,9 +317,9 @@ static size_t crowd_most(struct crowd *c) { return c->of == OF_HOP ? hop_most(ho
 
 bool crowd_full(struct crowd *c) { return c->n >= crowd_most(c); }
 
-bool crowd_wants(struct crowd *c, int64_t now)
+int64_t crowd_wants(struct crowd *c)
 {
-    return c->left && !c->reading && c->n <= crowd_most(c) / 4 && c->not_before <= now;
+    return c->left && !c->reading && c->n <= crowd_most(c) / 4 ? c->not_before : RT_NEVER;
 }
 
 /* ---- items ---- */
@@ -586,17 +586,32 @@ void ready_back(struct ready *r, struct item *it)
     line_enter(r, it->line);
 }
 
+/* Whoever delivers names no sites, or none was found: what is known is of this domain alone. */
+static void hop_by_name(struct ready *r, struct item *it, const struct trip *trip)
+{
+    struct hop *h = it->line->hop;
+    struct site *s = site_get(r->sites, sl_cstr(h->name), SL(""));
+    if (it->place == s) place_leave(it, trip->news, trip->words);
+    else if (trip->news == SITE_UNREACHED) site_miss(s, trip->words);
+    hop_goes(r, h, s);
+    site_put(s);
+}
+
+/* What its site learns of an attempt: nothing of one in which no server of it was asked, but that it has yet
+ * to show whether it is back. */
+static enum site_news news_of_site(const struct trip *trip)
+{
+    if (trip->asked) return trip->news;
+    return trip->found && trip->news == SITE_UNREACHED ? SITE_UNASKED : SITE_NO_NEWS;
+}
+
 void ready_end(struct ready *r, struct item *it, const struct trip *trip)
 {
     struct line *l = it->line;
     struct hop *h = l->hop;
-    if (!h->known && !h->local) { /* whoever delivers names no sites, or none was found */
-        struct site *s = site_get(r->sites, sl_cstr(h->name), SL(""));
-        if (trip->news == SITE_UNREACHED) site_miss(s, trip->words);
-        hop_goes(r, h, s);
-        site_put(s);
-    }
-    place_leave(it, trip->news, trip->words);
+    bool lost = trip->tried && !trip->found && trip->news == SITE_UNREACHED;
+    if (!h->local && (!h->known || lost)) hop_by_name(r, it, trip);
+    place_leave(it, news_of_site(trip), trip->words);
     if (trip->no_room) return ready_back(r, it);
     undo_start(r, it);
     item_free(r, it);

@@ -122,7 +122,8 @@ const char *ready_watch(struct ready *r, int64_t quiet, struct arena *a, struct 
 
 /* ---- for who reads what was left on the disk ---- */
 
-bool crowd_wants(struct crowd *c, int64_t now); /* is there something, and room for it? */
+int64_t
+crowd_wants(struct crowd *c); /* rt_now(): from when on there is something, and room for it; RT_NEVER */
 bool crowd_full(struct crowd *c);
 /* Does the row belong to it? */
 bool crowd_has(struct crowd *c, const struct q_due *d);

@@ -18,7 +18,7 @@ struct schedule {
     struct waitq news, end;
     struct group fibers, scheduler;
 };
-enum { AGES_AT_ONCE = 100, DAY_S = 86400, NAMED_AT_ONCE = 20 };
+enum { AGES_AT_ONCE = 100, NAMED_AT_ONCE = 20 };
 #define QUIET_FOR (3600 * RT_S)
 #define AGES_EVERY (30 * RT_S)
 #define TURN_AT_LEAST (5 * RT_MS)
@@ -68,7 +68,7 @@ static void offer_here(struct shard *s, const struct q_due *due)
         free(it->again);
         it->again = offer_new(s, due);
     } else if (d.due > now) {
-        ahead_look_in(&x->ahead, s, d.due - now);
+        ahead_later(&x->ahead, s, &d, now);
     } else if (ready_add(&x->ready, s, due, queue_key_due(&a, due->stream, due->due, &due->id, due->g)) ==
                NO_ROOM) {
         ahead_leave(s, due);
@@ -156,6 +156,7 @@ static bool is_unreadable(int e) { return e == ERR_NOT_FOUND || e == ERR_CORRUPT
 
 bool attempt_place(struct attempt_letter *at, struct slice mx_set, struct slice host)
 {
+    at->found = true;
     if (!at->item) return true;
     struct schedule *x = at->item->shard->schedule;
     at->no_room = !ready_place(&x->ready, at->item, mx_set, host);
@@ -165,8 +166,21 @@ bool attempt_place(struct attempt_letter *at, struct slice mx_set, struct slice 
 
 bool attempt_may_open(struct attempt_letter *at)
 {
-    at->no_room = at->item && at->item->place && !site_may_open(at->item->place);
-    return !at->no_room;
+    bool may = !at->item || !at->item->place || site_may_open(at->item->place);
+    if (may) attempt_asks(at);
+    at->no_room = !may;
+    return may;
+}
+
+void attempt_asks(struct attempt_letter *at)
+{
+    const struct item *it = at->item;
+    struct arena a = {0};
+    if (it && !at->asked)
+        kv_note(it->shard->q->store->kv, shard_object(it->shard), queue_key_sending(&a, &it->id, it->g),
+                SL("1"));
+    at->asked = true;
+    ar_free(&a);
 }
 
 static void attempt(void *arg)
@@ -235,10 +249,10 @@ static int look_at_one(struct schedule *x, struct shard *s, struct slice key)
     for (size_t i = 0; !e && i < n && !x->stopping; i++) offer_here(s, &over[i]);
     if (e && e != ERR_CANCELED) log_warn("queue", "%s: its age cannot be judged: %s", id.s, err_text(e));
     ar_free(&a);
-    return e;
+    return e == ERR_CANCELED ? e : 0;
 }
 
-/* Letters whose time to be looked at lies in [from, to). */
+/* Letters whose time to be looked at lies in [from, to). What is wrong with one keeps no other from it. */
 static void look_at_ages(struct schedule *x, struct shard *s, struct slice from, struct slice to)
 {
     struct arena a = {0};
@@ -249,6 +263,8 @@ static void look_at_ages(struct schedule *x, struct shard *s, struct slice from,
         for (size_t i = 0; !e && i < page.n && !x->stopping; i++) e = look_at_one(x, s, page.row[i].key);
         if (page.n) from = kv_after(&a, page.row[page.n - 1].key);
     }
+    if (e && e != ERR_CANCELED)
+        log_warn("queue", "the ages of the letters in %s cannot be read: %s", s->object, err_text(e));
     ar_free(&a);
 }
 
@@ -277,7 +293,7 @@ static void ager(void *arg)
         int64_t now = rt_wall_seconds();
         for (int i = x->loop; i < x->q->nshards && !x->stopping; i += x->q->nloops) {
             struct arena a = {0};
-            struct slice latest = ar_printf(&a, "x%012lld", (long long)(now + x->q->lifetime_s + 2 * DAY_S));
+            struct slice latest = ar_printf(&a, "x%012lld", (long long)(now + age_latest(x->q)));
             look_at_ages(x, &x->q->shard[i], SL("x"), ar_printf(&a, "x%012lld", (long long)now + 1));
             look_at_ages(x, &x->q->shard[i], latest, SL("y"));
             ar_free(&a);

@@ -10,7 +10,7 @@
 #include "queue_i.h"
 #include "sim/sim.h"
 
-enum kind { GOOD, DEAD, FEW_AT_ONCE, FEW_A_MINUTE };
+enum kind { GOOD, DEAD, FEW_AT_ONCE, FEW_A_MINUTE, LATER };
 struct world {
     struct sim *sim;
     struct sim_node *node;
@@ -18,12 +18,14 @@ struct world {
     struct queue *queue;
     struct own_way way;
     enum kind kind;
-    int letters, domains, at_once, most_at_once; /* domains: all of one site */
-    int64_t takes;                               /* a delivery, ns */
+    int shards, letters, domains, at_once, most_at_once; /* domains: all of one site */
+    int64_t takes;                                       /* a delivery, ns */
     int attempts, taken, deferred, reports, bounces;
     int64_t minute, this_minute;
-    int64_t reset_sent, reset_begun, first_bounce, last_bounce;
+    int64_t reset_sent, reset_begun, retried, first_bounce, last_bounce;
     uint64_t left;
+    int full_asked;   /* so often it was tried to tell who has a full mailbox */
+    uint64_t written; /* transactions of an hour */
     char why[500];
 };
 
@@ -57,14 +59,34 @@ static void answer(struct world *w, const struct attempt_letter *at, struct atte
     say(r, ATTEMPT_DELIVERED, 250, "250 ok");
 }
 
+/* Takes a letter the second time; one that is slow it takes hours for. */
+static void later(struct world *w, struct attempt_letter *at)
+{
+    bool slow = sl_starts(at->rcpt[0].address, SL("slow"));
+    if (!slow && w->attempts == 2) {
+        say(&at->rcpt[0], ATTEMPT_TEMPORARY, 450, "450 later");
+        return;
+    }
+    if (slow && fiber_sleep(2 * 3600 * RT_S) != 0) return;
+    if (!slow) w->retried = rt_now();
+    w->taken++;
+    say(&at->rcpt[0], ATTEMPT_DELIVERED, 250, "250 ok");
+}
+
 static void relay(void *ctx, struct attempt_letter *at)
 {
     struct world *w = ctx;
     for (size_t i = 0; i < at->nrcpt; i++) say(&at->rcpt[i], ATTEMPT_TEMPORARY, 0, "nobody answers");
-    if (!attempt_place(at, SL("mx.two.test"), SL("mx.two.test"))) return;
+    struct slice mx = w->kind == LATER ? at->domain : SL("mx.two.test");
+    if (!attempt_place(at, mx, mx)) return;
+    attempt_asks(at);
     w->attempts += at->letter->sender.n > 0;
     if (w->kind == DEAD && at->letter->sender.n) {
         (void)fiber_sleep(30 * RT_S);
+        return;
+    }
+    if (w->kind == LATER) {
+        later(w, at);
         return;
     }
     if (sl_starts(at->rcpt[0].address, SL("reset"))) w->reset_begun = rt_now();
@@ -81,6 +103,7 @@ static int take_own(void *ctx, const struct letter_own *own)
 {
     struct world *w = ctx;
     bool failed = sl_find(own->text, SL("Action: failed")) != SL_NONE;
+    if (sl_starts(own->to, SL("full@"))) return w->full_asked++, err_set(ERR_QUOTA, "the mailbox is full");
     if (failed && !w->bounces++) w->first_bounce = rt_now();
     if (failed) w->last_bounce = rt_now();
     else w->reports++;
@@ -93,7 +116,7 @@ static int open_all(struct world *w)
 {
     struct kv *kv = NULL;
     struct body_store *b = NULL;
-    struct queue_conf c = own_way_queue(&w->way, 4);
+    struct queue_conf c = own_way_queue(&w->way, w->shards ? w->shards : 4);
     w->way = (struct own_way){&w->store, &w->queue};
     c.take = take_own, c.take_ctx = w;
     c.lifetime_s = 6 * 3600;
@@ -105,10 +128,12 @@ static int open_all(struct world *w)
     return e ? e : queue_start(w->queue, relay, w);
 }
 
-static int submit(struct world *w, const char *to, enum stream stream, struct letter_id *id)
+static int submit_as(struct world *w, const char *from, const char *to, struct letter_wants wants,
+                     enum stream stream, struct letter_id *id)
 {
     struct letter_rcpt r = {.address = sl_cstr(to), .route = {.address = sl_cstr(to)}};
-    struct letter l = {.sender = SL("sender@one.test"),
+    struct letter l = {.sender = sl_cstr(from),
+                       .wants = wants,
                        .rcpt = &r,
                        .nrcpt = 1,
                        .head_size = 14,
@@ -118,6 +143,11 @@ static int submit(struct world *w, const char *to, enum stream stream, struct le
     *id = l.id;
     int e = body_put(w->store->body, BODY_QUEUE, SL("Subject: s\r\n\r\nbody\r\n"), SL(""), &l.body);
     return e ? e : accept_letter(w->queue, &l);
+}
+
+static int submit(struct world *w, const char *to, enum stream stream, struct letter_id *id)
+{
+    return submit_as(w, "sender@one.test", to, (struct letter_wants){0}, stream, id);
 }
 
 static int finish(struct world *w, int e)
@@ -167,6 +197,54 @@ static int bulk_and_reset(void *arg)
     w->reset_sent = rt_now();
     if (!e) e = submit(w, "reset@two.test", STREAM_TRANSACTIONAL, &id);
     if (!e) e = fiber_sleep(3 * 3600 * RT_S);
+    return finish(w, e);
+}
+
+/* All in one shard: the letter of who cannot be told is looked at before the others. */
+static int told_and_untold(void *arg)
+{
+    struct world *w = arg;
+    struct letter_id id;
+    w->shards = 1;
+    int e = open_all(w);
+    if (!e) e = submit_as(w, "full@one.test", "a@two.test", (struct letter_wants){0}, STREAM_BULK, &id);
+    if (!e) e = fiber_sleep(2 * RT_S);
+    if (!e) e = send_all(w, STREAM_BULK, &id);
+    if (!e) e = fiber_sleep(32 * 3600 * RT_S);
+    return finish(w, e);
+}
+
+static int held_for_long(void *arg)
+{
+    struct world *w = arg;
+    struct letter_id id;
+    struct kv_stats before, after;
+    int e = open_all(w);
+    int64_t release = rt_wall_seconds() + 20 * 86400;
+    struct letter_wants wants = {.hold_until = release, .hold_for = 20 * 86400};
+    if (!e) e = submit_as(w, "sender@one.test", "a@two.test", wants, STREAM_TRANSACTIONAL, &id);
+    if (!e) e = fiber_sleep(3600 * RT_S);
+    kv_stats(w->store->kv, &before);
+    if (!e) e = fiber_sleep(3600 * RT_S);
+    kv_stats(w->store->kv, &after);
+    w->written = after.transactions - before.transactions;
+    if (!e) e = fiber_sleep(21 * INT64_C(86400) * RT_S);
+    return finish(w, e);
+}
+
+/* The clock goes ahead, the schedule is read, and it comes back; something is under way all the time. */
+static int clock_ahead_and_back(void *arg)
+{
+    struct world *w = arg;
+    struct letter_id id;
+    int e = open_all(w);
+    sim_clock_skew(w->node, INT64_C(3600) * 1000000);
+    if (!e) e = submit(w, "slow@three.test", STREAM_TRANSACTIONAL, &id);
+    if (!e) e = fiber_sleep(400 * RT_S);
+    sim_clock_skew(w->node, 0);
+    w->reset_sent = rt_now();
+    if (!e) e = submit(w, "a@two.test", STREAM_TRANSACTIONAL, &id);
+    if (!e) e = fiber_sleep(5 * 3600 * RT_S);
     return finish(w, e);
 }
 
@@ -234,4 +312,29 @@ TEST(a_site_that_takes_few_a_minute_gets_them_all)
     CHECK_INT(w.bounces, 0);
     if (w.deferred * 1000 > 99 * 3000)
         test_fail(__FILE__, __LINE__, "%d of %d were deferred", w.deferred, 3000);
+}
+
+/* That one sender cannot be told ends nothing: others are warned and told in their time, and its letter ends.
+ */
+TEST(a_sender_with_a_full_mailbox_keeps_no_other_from_being_told)
+{
+    struct world w = run(DEAD, 20, 1, 0, told_and_untold);
+    CHECK_INT(w.reports, 20);
+    CHECK_INT(w.bounces, 20);
+    CHECK(w.last_bounce < (6 * 3600 + 900) * RT_S);
+    CHECK(w.full_asked >= 8 && w.full_asked < 40);
+}
+
+TEST(a_letter_that_is_held_for_long_is_not_written_all_the_time)
+{
+    struct world w = run(GOOD, 0, 1, RT_S, held_for_long);
+    CHECK_INT(w.taken, 1);
+    CHECK(w.written < 5);
+}
+
+TEST(a_clock_that_was_ahead_hides_no_retry)
+{
+    struct world w = run(LATER, 0, 1, 0, clock_ahead_and_back);
+    CHECK_INT(w.taken, 2);
+    CHECK(w.retried && w.retried - w.reset_sent < 600 * RT_S);
 }

@@ -371,6 +371,10 @@ static void learn(struct site *s, enum site_news news, struct slice words, int64
 {
     if (news == SITE_NO_NEWS) return;
     if (news == SITE_UNREACHED) return unreached(s, words, since, now);
+    if (news == SITE_UNASKED) {
+        if (s->down && s->down_until < now) s->down_until = now + s->down;
+        return;
+    }
     if (s->down) s->window = WINDOW_FIRST, s->ceiling = 0; /* it is back */
     s->unreached = 0;
     s->down = s->down_until = 0;

@@ -46,6 +46,7 @@ enum site_news {
     SITE_BUSY,      /* "later", or the session broke */
     SITE_REFUSED,   /* it refuses us, whoever writes to whom */
     SITE_UNREACHED, /* no server of it answered */
+    SITE_UNASKED,   /* none was asked: one that is down waits as long once more, else this is no news */
 };
 struct site_report {
     enum stream stream;

@@ -103,6 +103,25 @@ TEST(site_that_does_not_answer_gets_one_letter)
     end(all);
 }
 
+/* An attempt in which no server was asked takes none down, and brings none back. */
+TEST(site_learns_nothing_when_no_server_was_asked)
+{
+    struct sites *all = open_sites();
+    int64_t again;
+    struct site *s = site_get(all, SL("mx.two.test"), SL("mx.two.test"));
+    CHECK_INT(take_all(s, STREAM_SYSTEM), 5);
+    give(s, STREAM_SYSTEM, 5, SITE_UNASKED);
+    CHECK_INT(take_all(s, STREAM_SYSTEM), 5);
+    give(s, STREAM_SYSTEM, 5, SITE_UNREACHED);
+    site_nudge(s);
+    CHECK_INT(site_take(s, STREAM_SYSTEM, SL(""), &again), SITE_HAS_ROOM);
+    give(s, STREAM_SYSTEM, 1, SITE_UNASKED);
+    CHECK_INT(site_take(s, STREAM_SYSTEM, SL(""), &again), SITE_DOWN);
+    CHECK(again > rt_now() + 20 * RT_S && again < rt_now() + 40 * RT_S); /* as long as before */
+    site_put(s);
+    end(all);
+}
+
 TEST(site_that_the_shaping_names_is_one_for_all_its_hosts)
 {
     struct sites *all = open_sites();

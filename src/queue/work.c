@@ -8,7 +8,12 @@
 #include "queue_i.h"
 #include "trace/trace.h"
 
-enum { ROUNDS_MAX = 2 * LETTER_RCPTS_MAX / QUEUE_ATTEMPT_RCPTS + 10, RECORD_PAUSE_MAX_S = 60, MOVES_MAX = 5 };
+enum {
+    ROUNDS_MAX = 2 * LETTER_RCPTS_MAX / QUEUE_ATTEMPT_RCPTS + 10,
+    RECORD_PAUSE_MAX_S = 60,
+    MOVES_MAX = 5,
+    TELL_FOR_S = 86400 /* so long after its time it is tried to tell the sender, then no more */
+};
 #define ATTEMPT_MAX (2 * 3600 * RT_S)
 
 /* ---- reading ---- */
@@ -199,10 +204,11 @@ static void attempt_remote(struct shard *s, const struct q_loaded *l, struct q_r
                                 .until = DEADLINE_IN(ATTEMPT_MAX)};
     for (size_t i = 0; i < n; i++)
         if (rcpt[i]->uncertain) at.first_host = rcpt[i]->host;
-    /* should the machine die meanwhile, the letter may have been handed over */
-    kv_note(s->q->store->kv, shard_object(s), queue_key_sending(a, &l->e.l.id, l->g.n), SL("1"));
     s->q->relay(s->q->relay_ctx, &at);
+    trip->tried = true;
     trip->no_room = at.no_room;
+    trip->found = at.found;
+    trip->asked = at.asked;
 }
 
 /* RFC 3461 section 4.1: of success, which the next server will not report. RFC 2852 section 4.1.4: that it
@@ -290,7 +296,7 @@ static struct meaning *understand(struct shard *s, const struct q_loaded *l, str
             .code = r->code, .enhanced = sl_cstr(r->enhanced), .text = r->reply, .host = r->host};
         if (r->code >= 400) reply_class(s->q->replies, a, &in, &v);
         if (r->code >= 400) m[i].class = sl_cstr(reply_class_word(v.class)), m[i].rule = sl_cstr(v.rule);
-        if (!l->g.local) tell_site(trip, r, &v);
+        if (trip->tried) tell_site(trip, r, &v);
         if (r->result == ATTEMPT_PERMANENT && v.again) r->result = ATTEMPT_TEMPORARY;
         int64_t next = now + retry_interval(s->q, rcpt[i]->attempts + 1, v.first, v.most);
         if (now < l->e.l.wants.by && l->e.l.wants.by < next)
@@ -402,27 +408,80 @@ static int bounced_tx(struct kv_tx *tx, void *arg)
     return e;
 }
 
+/* What is to be done for recipients in a state is put off. */
+struct holding {
+    const struct letter_id *id;
+    uint32_t g;
+    enum q_state state;
+    struct q_rcpt *const *rcpt;
+    size_t n;
+    int64_t until;
+};
+
+static int hold_on_tx(struct kv_tx *tx, void *arg)
+{
+    struct holding *x = arg;
+    struct arena a = {0};
+    int e = 0;
+    for (size_t i = 0; !e && i < x->n; i++) {
+        struct q_rcpt r;
+        e = queue_tx_rcpt(tx, &a, x->id, x->g, x->rcpt[i]->n, &r);
+        if (e || r.state != x->state) continue;
+        r.next_try = x->until;
+        queue_tx_put_rcpt(tx, &a, x->id, &r);
+    }
+    if (!e) e = queue_tx_settle(tx, &a, x->id, x->g);
+    ar_free(&a);
+    return e;
+}
+
+/* It is tried again later, all of the group together; as attempts are, after half of the time that is over.
+ */
+static int tell_later(struct shard *s, const struct q_loaded *l, struct arena *a, struct trip *trip)
+{
+    struct q_rcpt **failed = ar_array(a, struct q_rcpt *, l->n);
+    struct holding x = {.id = &l->e.l.id, .g = l->g.n, .state = Q_FAILED, .rcpt = failed};
+    int64_t now = rt_wall_seconds(), since = 0;
+    for (size_t i = 0; i < l->n; i++) {
+        if (l->rcpt[i].state != Q_FAILED) continue;
+        int64_t t = l->rcpt[i].expired ? l->e.expires : l->rcpt[i].last_try;
+        if (t > since) since = t;
+        failed[x.n++] = &l->rcpt[i];
+    }
+    int64_t wait = (now - since) / 2;
+    if (wait > s->q->retry_most_s) wait = s->q->retry_most_s;
+    x.until = now + (wait < s->q->retry_first_s ? s->q->retry_first_s : wait);
+    int e = gone_is_fine(kv_transact(s->q->store->kv, shard_object(s), hold_on_tx, &x));
+    if (!e) again(trip, x.until);
+    return e;
+}
+
+/* The next time it would be the same, or it has been tried for long enough. */
+static bool is_never_told(const struct q_envelope *e, int why)
+{
+    return why == ERR_TOO_LONG || why == ERR_LIMIT || why == ERR_USAGE ||
+           rt_wall_seconds() >= e->expires + TELL_FOR_S;
+}
+
+static const char *told_in_words(const struct q_loaded *l, bool told, int why, struct arena *a)
+{
+    if (why) return ar_printf(a, "the sender cannot be told: %s", err_text(why)).p;
+    return told              ? "the sender is told"
+           : l->e.l.sender.n ? "the sender does not want to be told or cannot be"
+                             : "there is no sender to be told";
+}
+
 static int bounce(struct shard *s, const struct q_loaded *l, struct q_rcpt *const *rcpt, size_t n,
-                  struct arena *a)
+                  struct arena *a, struct trip *trip, bool *more)
 {
     bool told = false;
-    int e = bounce_tell(s->q, &l->e, rcpt, n, BOUNCE_FAILED, a, &told);
-    if (e == ERR_TOO_LONG || e == ERR_LIMIT ||
-        e == ERR_USAGE) { /* the next time it would be the same: the trace says so */
-        log_error("queue", "%s: the sender cannot be told: %s", l->e.l.id.s, err_text(e));
-        e = 0;
-    }
-    if (e) return e;
-    struct marking x = {s->q->store,
-                        &l->e.l.id,
-                        l->g.n,
-                        rcpt,
-                        n,
-                        told              ? "the sender is told"
-                        : l->e.l.sender.n ? "the sender does not want to be told or cannot be"
-                                          : "there is no sender to be told",
-                        0};
-    e = gone_is_fine(kv_transact(s->q->store->kv, shard_object(s), bounced_tx, &x));
+    int why = bounce_tell(s->q, &l->e, rcpt, n, BOUNCE_FAILED, a, &told);
+    if (why == ERR_CANCELED) return why;
+    struct marking x = {s->q->store,      &l->e.l.id, l->g.n, rcpt, n, told_in_words(l, told, why, a),
+                        rt_wall_seconds()};
+    if (why) log_warn("queue", "%s: the sender cannot be told: %s", l->e.l.id.s, err_text(why));
+    if (why && !is_never_told(&l->e, why)) return *more = false, tell_later(s, l, a, trip);
+    int e = gone_is_fine(kv_transact(s->q->store->kv, shard_object(s), bounced_tx, &x));
     if (e) return e;
     queue_tally(&s->q->bounced, n);
     return 0;
@@ -469,36 +528,11 @@ static bool any_waits(const struct q_loaded *l)
     return false;
 }
 
-struct holding {
-    const struct letter_id *id;
-    uint32_t g;
-    struct q_rcpt *const *rcpt;
-    size_t n;
-    int64_t until;
-};
-
-static int hold_on_tx(struct kv_tx *tx, void *arg)
-{
-    struct holding *x = arg;
-    struct arena a = {0};
-    int e = 0;
-    for (size_t i = 0; !e && i < x->n; i++) {
-        struct q_rcpt r;
-        e = queue_tx_rcpt(tx, &a, x->id, x->g, x->rcpt[i]->n, &r);
-        if (e || r.state != Q_WAITING) continue;
-        r.next_try = x->until;
-        queue_tx_put_rcpt(tx, &a, x->id, &r);
-    }
-    if (!e) e = queue_tx_settle(tx, &a, x->id, x->g);
-    ar_free(&a);
-    return e;
-}
-
 /* Its sender wants it held for longer than anything else waits: a part of that time is over. */
 static int hold_on(struct shard *s, const struct q_loaded *l, struct q_rcpt *const *rcpt, size_t n,
                    int64_t now, struct trip *trip)
 {
-    struct holding x = {&l->e.l.id, l->g.n, rcpt, n, queue_release(s->q, &l->e.l.wants, now)};
+    struct holding x = {&l->e.l.id, l->g.n, Q_WAITING, rcpt, n, queue_release(s->q, &l->e.l.wants, now)};
     int e = gone_is_fine(kv_transact(s->q->store->kv, shard_object(s), hold_on_tx, &x));
     if (!e) again(trip, x.until);
     return e;
@@ -516,13 +550,13 @@ static int work_step(struct shard *s, struct q_loaded *l, struct arena *a, struc
     if (trip->tell && now >= l->e.expires && any_waits(l)) return expire(s, l, now);
     size_t n = pick(s->q, l, Q_WAITING, now, some);
     if (n && letter_is_held(&l->e.l.wants, now)) return hold_on(s, l, some, n, now, trip);
-    if (n && !trip->tell && trip->news == SITE_NO_NEWS) {
+    if (n && !trip->tell && !trip->tried) {
         *more = n < l->n;
         return try_now(s, l, some, n, a, trip, more);
     }
     if (n) again(trip, now);
     n = pick(s->q, l, Q_FAILED, now, some);
-    if (n) return bounce(s, l, some, n, a);
+    if (n) return bounce(s, l, some, n, a, trip, more);
     *more = false;
     return 0;
 }

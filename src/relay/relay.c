@@ -98,6 +98,13 @@ static bool use_peer(struct delivery *d, struct peer *p)
     return !stale;
 }
 
+static bool may_open(struct delivery *d)
+{
+    bool may = attempt_may_open(d->at);
+    d->at->no_room = !may && !d->asked && !d->tries;
+    return may;
+}
+
 /* A new session. */
 static void try_address(struct delivery *d, const struct mx_host *host, const struct ip *ip)
 {
@@ -108,10 +115,12 @@ static void try_address(struct delivery *d, const struct mx_host *host, const st
     if (e == 1) { /* opportunistic: rather in clear than not at all (RFC 7435) */
         log_info("relay", "%s: TLS failed, trying without: %.*s", p->host, SLF(why.text));
         reach_set_tls(l, ip, false);
-        conn_close(&p->c);
-        free(p);
-        p = NULL;
-        e = peer_open(&d->relay->conf, d->at->a, host, ip, false, &p, &why);
+        if (may_open(d)) {
+            conn_close(&p->c);
+            free(p);
+            p = NULL;
+            e = peer_open(&d->relay->conf, d->at->a, host, ip, false, &p, &why);
+        }
     }
     if (e) {
         why.elsewhere = true;
@@ -119,7 +128,7 @@ static void try_address(struct delivery *d, const struct mx_host *host, const st
         drop_answered(d);
         peer_close(&p, true);
         pool_leave(d->pool);
-        reach_failed(l, ip, &why);
+        if (e < 0) reach_failed(l, ip, &why); /* else it answers, and is asked in clear the next time */
         return;
     }
     reach_good(l, ip);
@@ -172,6 +181,7 @@ static bool try_kept(struct delivery *d, size_t addresses)
     for (;;) {
         if (enter(d, &kept) != 0) return false;
         if (!kept) return true;
+        attempt_asks(d->at);
         if (use_peer(d, kept) && !d->nopen) return false;
         if (!d->asked) continue;
         /* it said "later", or "not here": another server may not */
@@ -187,10 +197,6 @@ static void try_hosts(struct delivery *d, const struct mx_list *l)
     size_t addresses = 0;
     for (size_t i = 0; i < l->n; i++) addresses += l->v[i].n;
     if (!try_kept(d, addresses)) return;
-    if (!d->asked && !attempt_may_open(d->at)) {
-        pool_leave(d->pool);
-        return;
-    }
     bool place = true; /* try_address gives it up */
     for (size_t i = 0; i < l->n; i++)
         for (size_t k = 0; k < l->v[i].n && goes_on(d); k++) {
@@ -200,6 +206,11 @@ static void try_hosts(struct delivery *d, const struct mx_list *l)
             }
             if (!place && enter(d, &kept) != 0) return;
             if (!place && kept) peer_close(&kept, true);
+            if (!may_open(d)) { /* of this minute there are none left for the site */
+                d->left_out = true;
+                pool_leave(d->pool);
+                return;
+            }
             d->tries++;
             place = false;
             try_address(d, &l->v[i], &l->v[i].ip[k]);
