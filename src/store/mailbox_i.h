@@ -39,6 +39,7 @@ struct account_row {
     uint32_t boxes, subscriptions;
     uint64_t bytes, messages, quota;
     uint64_t journal_floor; /* changes up to this modseq are not in the journal any more */
+    uint64_t threaded;      /* messages whose thread was found out: an image with fewer is out of date */
 };
 struct box_row {
     struct mailbox m; /* name and keywords point into the stored value; subscribed is not known */

@@ -85,6 +85,13 @@ static int find_thread(struct relating *x, const struct message_relations *r, ui
     return 0;
 }
 
+/* That of a thread which begins with the message: as its EMAILID is nobody else's, so is this. */
+static uint64_t fresh_thread(const struct message *m)
+{
+    uint64_t thread = hash_stable(sl_cstr(m->email_id), false);
+    return thread ? thread : 1;
+}
+
 struct threading {
     uint32_t box, uid;
     const struct message_relations *r;
@@ -102,9 +109,10 @@ static int thread_tx(struct kv_tx *tx, void *arg)
     if (e) return e;
     t->thread = m.thread;
     if (m.thread) return 0;
-    e = find_thread(&x, t->r, ++a.modseq);
+    e = find_thread(&x, t->r, fresh_thread(&m));
     if (e) return e;
     t->thread = m.thread = x.thread;
+    a.threaded++; /* not the modseq: nothing that a view shows has changed */
     message_row_put(tx, t->box, &m);
     account_row_put(tx, &a);
     return 0;

@@ -28,6 +28,7 @@ struct mending {
     struct damaged *first;
     struct kv_tx *tx; /* while one runs */
     uint64_t modseq;
+    bool invented; /* the account's row is lost: a new one is in its place */
     struct account_row account;
     struct box_row *box;
     struct batch_range batch;
@@ -186,12 +187,16 @@ static bool put_good(struct mending *x, bool *older)
     return any;
 }
 
+/* A row that is lost is as old as can be: what the mailboxes tell is all that is known of its numbers. */
 static int take_numbers(struct mending *x, bool older)
 {
     struct slice row;
     int e = kv_tx_get(x->tx, SL("a"), &row);
     if (e == 0) e = account_row_get(row, &x->account);
     if (e && e != ERR_NOT_FOUND && e != ERR_CORRUPT) return e;
+    x->invented = e != 0;
+    if (x->invented) x->account = (struct account_row){0};
+    older = older || x->invented;
     x->modseq = 0;
     e = kv_tx_scan(x->tx, SL("b/"), SL("b0"), highest_of_box, x);
     if (x->account.modseq > x->modseq) x->modseq = x->account.modseq;
@@ -207,6 +212,7 @@ static int mend_account(struct kv_tx *tx, void *arg)
     bool older;
     x->tx = tx;
     x->account = (struct account_row){0};
+    x->invented = false;
     if (!put_good(x, &older)) return 0;
     int e = take_numbers(x, older);
     for (struct damaged *d = x->first; d; d = d->next)
@@ -229,10 +235,25 @@ static int mend_domain(struct kv_tx *tx, void *arg)
 
 /* ---- one object ---- */
 
+static void tell_invented(struct mending *x)
+{
+    struct arena a;
+    ar_init(&a, 0);
+    x->say(x->arg,
+           ar_printf(&a,
+                     "object %.*s: the row a was lost and is made anew from the mailboxes: its numbers "
+                     "jump, its quota is gone and has to be set again",
+                     SLF(x->object))
+               .p);
+    ar_free(&a);
+}
+
 static void tell(struct mending *x)
 {
+    if (x->invented) tell_invented(x);
     for (struct damaged *d = x->first; d; d = d->next) {
         struct arena a;
+        if (x->invented && sl_eq(d->key, SL("a"))) continue;
         ar_init(&a, 0);
         struct slice what =
             d->mended ? ar_printf(&a,
@@ -244,6 +265,14 @@ static void tell(struct mending *x)
         x->say(x->arg, what.p);
         ar_free(&a);
     }
+}
+
+static void tell_refused(struct mending *x, struct slice object, int e)
+{
+    struct arena a;
+    ar_init(&a, 0);
+    x->say(x->arg, ar_printf(&a, "object %.*s: nothing of it is mended: %s", SLF(object), err_text(e)).p);
+    ar_free(&a);
 }
 
 static int mend_object(struct mending *x)
@@ -285,7 +314,9 @@ static int each_image(void *arg, struct slice object, struct slice value)
     e = mend_object(&x);
     map_free(&x.rows);
     ar_free(&x.a);
-    return is_unreadable(e) ? 0 : e; /* verify says so */
+    if (!is_unreadable(e)) return e;
+    tell_refused(all, object, e);
+    return 0;
 }
 
 int rescue_mend(struct store *s, void (*say)(void *arg, const char *sentence), void *arg)

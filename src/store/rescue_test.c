@@ -206,3 +206,38 @@ TEST(damaged_rows_of_an_account_are_mended_from_its_image)
     CHECK(said == 1 && message_get(f.s, BOX(1), late, &m) == ERR_CORRUPT);
     fixture_end(&f);
 }
+
+static void keep_sentence(void *out, const char *sentence)
+{
+    buf_str(out, sentence);
+    buf_char(out, '\n');
+}
+
+/* Nothing tells how far its numbers had gone: they jump as behind a whole index that was lost. */
+TEST(an_account_whose_row_no_image_has_gets_a_new_one_with_a_word)
+{
+    struct fixture f;
+    char key[KEY_ROOM];
+    struct mailbox before, made;
+    struct account_usage usage;
+    struct buf said = BUF_INIT;
+    if (!fixture_begin(&f)) return;
+    uint32_t uid = add(&f, 1, "one", FLAG_SEEN);
+    CHECK_OK(account_set_quota(f.s, ACC, 1000));
+    CHECK_OK(mailbox_get(f.s, ACC, 1, &f.a, &before));
+    spoil_row(&f, SL("a"));
+    write_images(&f);
+    spoil_row(&f, row_key('m', 1, uid, 8, key));
+    CHECK_OK(rescue_mend(f.s, keep_sentence, &said));
+    CHECK(sl_find(buf_slice(&said), SL("the row a was lost and is made anew")) != SL_NONE);
+    CHECK(sl_find(buf_slice(&said), SL("quota is gone")) != SL_NONE);
+    CHECK(sl_find(buf_slice(&said), SL("no image that could mend it")) == SL_NONE);
+    CHECK_OK(store_verify(f.s, NULL, NULL, complain, NULL));
+    CHECK_OK(account_usage(f.s, ACC, &usage));
+    CHECK(usage.quota_bytes == 0 && usage.messages == 1);
+    CHECK_OK(mailbox_create(f.s, ACC, SL("new"), 0, &f.a, &made));
+    CHECK(made.id > RESCUE_JUMP && made.modseq > before.modseq + RESCUE_JUMP);
+    CHECK(made.uidvalidity > before.uidvalidity);
+    buf_free(&said);
+    fixture_end(&f);
+}
