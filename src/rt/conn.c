@@ -155,7 +155,7 @@ int conn_wait(struct conn *c, int want)
 
 /* ---- reading ---- */
 
-struct slice conn_peek(const struct conn *c) { return sl(c->in.p + c->in.from, span_used(&c->in)); }
+struct slice conn_peek(const struct conn *c) { return sl_sub(sl(c->in.p, c->in.to), c->in.from, c->in.to); }
 
 void conn_consume(struct conn *c, size_t n)
 {
