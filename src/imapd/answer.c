@@ -50,6 +50,20 @@ void imapd_bad(struct imapd_session *s, const char *fmt, ...)
     va_end(ap);
 }
 
+void imapd_uid_required(struct imapd_session *s)
+{
+    s->junk++;
+    buf_put(&s->out, s->tag);
+    buf_str(&s->out, " BAD [UIDREQUIRED] sequence numbers are off: messages are named by their UIDs\r\n");
+    imapd_flush(s);
+}
+
+const char *imapd_limit_code(struct imapd_session *s, uint32_t cut)
+{
+    if (!cut) return NULL;
+    return ar_cstr(&s->a, ar_printf(&s->a, "MESSAGELIMIT %u %u", s->server->conf.messages_max, cut));
+}
+
 /* RFC 9051 section 7.1 and RFC 5530. A change that may be done gets no answer, for each would be a guess. */
 void imapd_failed(struct imapd_session *s, int e)
 {

@@ -290,6 +290,10 @@ int imapd_append(struct imapd_session *s, const struct imap_literal *l, size_t a
     p.options = h.options;
     p.v = ar_array(&s->a, struct message_new, MESSAGES_MAX);
     p.failed = refusal(s, &p);
+    if (h.replace && s->uidonly && !s->uid) {
+        imapd_uid_required(s);
+        return drop_messages(s, &p);
+    }
     if (!p.failed && h.replace) p.failed = find_replaced(s, h.old, &p.replaced);
     if (!p.failed) p.failed = mailbox_find(s->server->conf.store, s->account, h.mailbox, &s->a, &p.box);
     if (p.failed) {

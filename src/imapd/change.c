@@ -34,8 +34,7 @@ static void tell_stored(struct imapd_session *s, const struct imap_store *args, 
         if (has_uid(failed, m.uid)) continue;
         view_told(s->view, i);
         if (args->silent && !s->condstore) continue;
-        buf_printf(&s->out, "* %zu FETCH (", i + 1);
-        if (s->uid || s->condstore) buf_printf(&s->out, "UID %u ", m.uid);
+        imapd_put_fetch(s, i, s->uid || s->condstore);
         if (!args->silent) {
             buf_str(&s->out, "FLAGS ");
             imapd_put_flags(s, i);
@@ -115,6 +114,7 @@ void imapd_cmd_store(struct imapd_session *s, struct imap_in *in)
     for (size_t k = 0; k < p.n; k++) imapd_gone_flags(s, p.at[k], op_of(&args), imapd_flags(s, &args.flags));
     tell_stored(s, &args, &p, failed);
     if (failed.n) imapd_ok(s, modified_code(s, failed), "some were changed meanwhile");
+    else if (p.cut) imapd_ok(s, imapd_limit_code(s, p.cut), "stored for as many as one command may");
     else imapd_ok(s, p.missing ? "EXPUNGEISSUED" : NULL, "stored");
 }
 
@@ -142,6 +142,11 @@ static void copy(struct imapd_session *s, struct imap_in *in, bool move)
     imap_sp(in);
     struct slice name = imap_mailbox(in);
     if (imapd_args_bad(s, in) || (move && only_to_read(s)) || !imapd_pick(s, set, false, &p)) return;
+    if (p.cut) { /* RFC 9738: all or none */
+        imapd_no(s, ar_cstr(&s->a, ar_printf(&s->a, "MESSAGELIMIT %u", s->server->conf.messages_max)),
+                 "these are more messages than one command may take");
+        return;
+    }
     if (p.missing && !s->uid && !move) { /* all or none (RFC 9051 section 6.4.7) */
         imapd_no(s, "EXPUNGEISSUED", "some of these messages are gone");
         return;
@@ -189,5 +194,6 @@ void imapd_cmd_expunge(struct imapd_session *s, struct imap_in *in)
                             true, &s->a, NULL);
     s->news = true;
     if (r) imapd_failed(s, r);
+    else if (p.cut) imapd_ok(s, imapd_limit_code(s, p.cut), "expunged as many as one command may");
     else imapd_ok(s, imapd_modseq_code(s), "expunged"); /* RFC 7162 section 3.2.7 */
 }

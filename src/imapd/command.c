@@ -25,7 +25,7 @@ static const struct imapd_command table[] = {
      .capabilities = "AUTH=", .closed = imapd_authenticate_closed},
     /* after login (6.3) */
     {SL_INIT("ENABLE"), IMAPD_IN, 0, .run = cmd_enable,
-     .capabilities = "ENABLE UTF8=ACCEPT CONDSTORE QRESYNC"},
+     .capabilities = "ENABLE UTF8=ACCEPT CONDSTORE QRESYNC UIDONLY"},
     {SL_INIT("COMPRESS"), IMAPD_IN, 0, .run = cmd_compress, .capabilities = "COMPRESS=DEFLATE"},
     {SL_INIT("SELECT"), IMAPD_IN, 0, .run = imapd_cmd_select},
     {SL_INIT("EXAMINE"), IMAPD_IN, 0, .run = imapd_cmd_examine},
@@ -54,19 +54,20 @@ static const struct imapd_command table[] = {
     {SL_INIT("UNSELECT"), IMAPD_SELECTED, 0, .run = imapd_cmd_unselect, .capabilities = "UNSELECT"},
     {SL_INIT("EXPUNGE"), IMAPD_SELECTED, IMAPD_UID | IMAPD_EXPUNGES, .run = imapd_cmd_expunge,
      .capabilities = "UIDPLUS"},
-    {SL_INIT("FETCH"), IMAPD_SELECTED, IMAPD_UID, .run = imapd_cmd_fetch,
+    {SL_INIT("FETCH"), IMAPD_SELECTED, IMAPD_UID | IMAPD_NUMBERS, .run = imapd_cmd_fetch,
      .capabilities = "BINARY SAVEDATE PREVIEW"},
-    {SL_INIT("STORE"), IMAPD_SELECTED, IMAPD_UID, .run = imapd_cmd_store},
-    {SL_INIT("SEARCH"), IMAPD_SELECTED, IMAPD_UID, .run = imapd_cmd_search,
-     .capabilities = "ESEARCH SEARCHRES WITHIN PARTIAL"},
-    {SL_INIT("SORT"), IMAPD_SELECTED, IMAPD_UID, .run = imapd_cmd_sort,
+    {SL_INIT("STORE"), IMAPD_SELECTED, IMAPD_UID | IMAPD_NUMBERS, .run = imapd_cmd_store},
+    {SL_INIT("SEARCH"), IMAPD_SELECTED, IMAPD_UID | IMAPD_NUMBERS, .run = imapd_cmd_search,
+     .capabilities = "ESEARCH SEARCHRES WITHIN PARTIAL INPROGRESS"},
+    {SL_INIT("SORT"), IMAPD_SELECTED, IMAPD_UID | IMAPD_NUMBERS, .run = imapd_cmd_sort,
      .capabilities = "SORT SORT=DISPLAY ESORT I18NLEVEL=1"},
-    {SL_INIT("THREAD"), IMAPD_SELECTED, IMAPD_UID, .run = imapd_cmd_thread,
+    {SL_INIT("THREAD"), IMAPD_SELECTED, IMAPD_UID | IMAPD_NUMBERS, .run = imapd_cmd_thread,
      .capabilities = "THREAD=ORDEREDSUBJECT THREAD=REFERENCES THREAD=REFS"},
-    {SL_INIT("REPLACE"), IMAPD_SELECTED, IMAPD_UID | IMAPD_EXPUNGES, .run = imapd_cmd_replace,
+    {SL_INIT("UIDBATCHES"), IMAPD_SELECTED, 0, .run = imapd_cmd_uidbatches, .capabilities = "UIDBATCHES"},
+    {SL_INIT("REPLACE"), IMAPD_SELECTED, IMAPD_UID | IMAPD_NUMBERS | IMAPD_EXPUNGES, .run = imapd_cmd_replace,
      .capabilities = "REPLACE"},
-    {SL_INIT("COPY"), IMAPD_SELECTED, IMAPD_UID | IMAPD_EXPUNGES, .run = imapd_cmd_copy},
-    {SL_INIT("MOVE"), IMAPD_SELECTED, IMAPD_UID | IMAPD_EXPUNGES, .run = imapd_cmd_move,
+    {SL_INIT("COPY"), IMAPD_SELECTED, IMAPD_UID | IMAPD_NUMBERS | IMAPD_EXPUNGES, .run = imapd_cmd_copy},
+    {SL_INIT("MOVE"), IMAPD_SELECTED, IMAPD_UID | IMAPD_NUMBERS | IMAPD_EXPUNGES, .run = imapd_cmd_move,
      .capabilities = "MOVE"},
 };
 
@@ -118,7 +119,12 @@ void imapd_dispatch(struct imapd_session *s)
         else imapd_bad(s, "%s", no.text);
         return;
     }
+    if (s->uidonly && c->flags & IMAPD_NUMBERS && !s->uid) {
+        imapd_uid_required(s);
+        return;
+    }
     s->may_expunge = c->flags & IMAPD_EXPUNGES || s->uid;
+    s->progress = rt_now();
     unsigned junk = s->junk;
     c->run(s, &in);
     if (s->junk == junk && s->state != IMAPD_LOGGED_OUT) s->junk = 0;
@@ -144,6 +150,9 @@ void imapd_capabilities(struct imapd_session *s, struct buf *out)
         else buf_printf(out, "%s%s", out->n > begin ? " " : "", c->capabilities);
         if (c->run == imapd_cmd_append) /* RFC 7889 */
             buf_printf(out, " APPENDLIMIT=%llu", (unsigned long long)s->server->conf.append_max);
+        if (c->run == imapd_cmd_uidbatches) /* RFC 9738 */
+            buf_printf(out, " MESSAGELIMIT=%u SAVELIMIT=%u", s->server->conf.messages_max,
+                       s->server->conf.saved_max);
     }
 }
 
@@ -213,7 +222,7 @@ static void cmd_id(struct imapd_session *s, struct imap_in *in)
 /* RFC 5161: what is not known is passed over. */
 static void cmd_enable(struct imapd_session *s, struct imap_in *in)
 {
-    bool utf8 = false, rev2 = false, condstore = false, qresync = false;
+    bool utf8 = false, rev2 = false, condstore = false, qresync = false, uidonly = false;
     do {
         imap_sp(in);
         struct slice name = imap_atom(in);
@@ -221,6 +230,7 @@ static void cmd_enable(struct imapd_session *s, struct imap_in *in)
         rev2 |= sl_eqi(name, SL("IMAP4rev2"));
         condstore |= sl_eqi(name, SL("CONDSTORE"));
         qresync |= sl_eqi(name, SL("QRESYNC"));
+        uidonly |= sl_eqi(name, SL("UIDONLY"));
     } while (imap_more(in));
     if (imapd_args_bad(s, in)) return;
     buf_str(&s->out, "* ENABLED");
@@ -228,7 +238,9 @@ static void cmd_enable(struct imapd_session *s, struct imap_in *in)
     if (rev2 && !s->rev2) buf_str(&s->out, " IMAP4rev2");
     if (condstore && !s->condstore) buf_str(&s->out, " CONDSTORE");
     if (qresync && !s->qresync) buf_str(&s->out, " QRESYNC"); /* RFC 7162 section 3.2.3 */
+    if (uidonly && !s->uidonly) buf_str(&s->out, " UIDONLY");
     buf_str(&s->out, "\r\n");
+    s->uidonly |= uidonly;
     s->qresync |= qresync;
     s->utf8 |= utf8 || rev2; /* mailbox names are UTF-8 from now on */
     s->rev2 |= rev2;

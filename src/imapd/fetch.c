@@ -340,9 +340,7 @@ static int put_items(struct fetch *f, unsigned kinds)
     if (!r && kinds & KIND(THREADID)) r = find_thread(f, uid);
     if (!r && kinds & OF_BYTES) r = imapd_reader(s, uid, f->record, &f->reader);
     if (r) return r;
-    buf_str(&s->out, "* ");
-    buf_u64(&s->out, f->i + 1);
-    buf_str(&s->out, " FETCH (");
+    imapd_put_fetch(s, f->i, false);
     f->first = true;
     put_view_items(f, kinds);
     if (f->record) put_record_items(f, kinds);
@@ -445,7 +443,8 @@ void imapd_cmd_fetch(struct imapd_session *s, struct imap_in *in)
     f.args = imap_fetch_args(in);
     if (f.args.paged && !s->uid) imap_fail(in, ERR_SYNTAX, "PARTIAL goes with UID FETCH only");
     if (imapd_args_bad(s, in)) return;
-    unsigned kinds = f.args.kinds | (s->uid ? KIND(UID) : 0) | (f.args.conditional ? KIND(MODSEQ) : 0);
+    unsigned kinds =
+        f.args.kinds | (s->uid && !s->uidonly ? KIND(UID) : 0) | (f.args.conditional ? KIND(MODSEQ) : 0);
     if (f.args.vanished && !(s->uid && s->qresync && f.args.conditional)) { /* RFC 7162 section 3.2.6 */
         imapd_bad(s, "VANISHED goes with UID FETCH, CHANGEDSINCE and ENABLE QRESYNC");
         return;
@@ -460,5 +459,7 @@ void imapd_cmd_fetch(struct imapd_session *s, struct imap_in *in)
     fetch_all(&f, kinds);
     if (f.failed) imapd_failed(s, f.failed);
     else if (f.missing && !s->uid) imapd_no(s, "EXPUNGEISSUED", "some of these messages are gone");
+    else if (f.picked.cut)
+        imapd_ok(s, imapd_limit_code(s, f.picked.cut), "fetched as many as one command may");
     else imapd_ok(s, f.picked.missing ? "EXPUNGEISSUED" : NULL, "fetched");
 }

@@ -107,9 +107,18 @@ void imapd_tell_esearch(struct imapd_session *s, const struct imap_search_args *
     imapd_flush(s);
 }
 
-void imapd_searched(struct imapd_session *s, const char *what)
+bool imapd_found_cut(struct imapd_session *s, const struct imapd_found *f)
 {
-    imapd_ok(s, s->view->ngone ? "EXPUNGEISSUED" : NULL, "%s", what); /* RFC 5530 */
+    if (f->cut)
+        imapd_no(s, ar_cstr(&s->a, ar_printf(&s->a, "MESSAGELIMIT %u", s->server->conf.messages_max)),
+                 "the mailbox has more messages than one command may put in order");
+    return f->cut;
+}
+
+void imapd_searched(struct imapd_session *s, const struct imapd_found *f, const char *what)
+{
+    if (f->cut) imapd_ok(s, imapd_limit_code(s, f->cut), "%s as many as one command may", what);
+    else imapd_ok(s, s->view->ngone ? "EXPUNGEISSUED" : NULL, "%s", what); /* RFC 5530 */
 }
 
 static int read_head(struct imapd_session *s, uint32_t uid, const struct message *m, struct arena *a,
@@ -142,6 +151,7 @@ int imapd_each_found(struct imapd_session *s, const struct imapd_found *f, bool 
         if (e == ERR_NOT_FOUND) e = 0, m = NULL;
         if (!e) e = each(arg, k, m, head);
         if (!e) e = conn_error(s->c);
+        imapd_progress(s, k, f->n);
         fiber_breathe();
     }
     reader_records_end(&records);

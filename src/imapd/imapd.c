@@ -7,7 +7,13 @@
 #include "base/log.h"
 #include "base/text.h"
 
-enum { APPEND_DEFAULT = 50 << 20, SESSIONS_DEFAULT = 5000 };
+enum {
+    APPEND_DEFAULT = 50 << 20,
+    SESSIONS_DEFAULT = 5000,
+    MESSAGES_DEFAULT = 2000000,
+    SAVED_DEFAULT = 1000000
+};
+#define PROGRESS_DEFAULT (10 * RT_S)
 
 int imapd_open(struct imapd **out, const struct imapd_conf *conf)
 {
@@ -15,6 +21,9 @@ int imapd_open(struct imapd **out, const struct imapd_conf *conf)
     d->conf = *conf;
     if (!d->conf.append_max) d->conf.append_max = APPEND_DEFAULT;
     if (!d->conf.sessions_max) d->conf.sessions_max = SESSIONS_DEFAULT;
+    if (!d->conf.messages_max) d->conf.messages_max = MESSAGES_DEFAULT;
+    if (!d->conf.saved_max) d->conf.saved_max = SAVED_DEFAULT;
+    if (!d->conf.progress) d->conf.progress = PROGRESS_DEFAULT;
     map_init(&d->recent, false);
     map_init(&d->sessions, false);
     *out = d;

@@ -61,6 +61,7 @@ struct imapd_session {
     unsigned junk, cost, failed_logins;
     int64_t born, until; /* until: when the session times out */
     int64_t wake;        /* and when it is looked at while parked */
+    int64_t progress;    /* when the client was last told how far the command at hand is */
     char who[64];        /* for the log */
 
     char account[20];
@@ -68,6 +69,7 @@ struct imapd_session {
     struct authority authority;
     bool utf8, rev2, condstore, utf8_accept; /* ENABLEd; utf8: by rev2 or UTF8=ACCEPT */
     bool qresync;                            /* ENABLEd; condstore is as well */
+    bool uidonly;                            /* ENABLEd: no sequence numbers either way (RFC 9586) */
 
     struct view *view; /* selected */
     bool read_only;
@@ -105,6 +107,7 @@ enum {
     IMAPD_UID = 1,      /* has a UID form */
     IMAPD_EXPUNGES = 2, /* untagged EXPUNGE may come before its end (RFC 9051 section 7.5.1) */
     IMAPD_EARLY = 4,    /* its capabilities are told before login too */
+    IMAPD_NUMBERS = 8,  /* speaks of sequence numbers unless it begins with UID */
 };
 struct imapd_refusal {
     const char *code, *text; /* text NULL: none; code NULL: BAD instead of NO */
@@ -137,6 +140,16 @@ void imapd_untagged(struct imapd_session *s, const char *fmt, ...) PRINTF_LIKE(2
 void imapd_ok(struct imapd_session *s, const char *code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void imapd_no(struct imapd_session *s, const char *code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void imapd_bad(struct imapd_session *s, const char *fmt, ...) PRINTF_LIKE(2, 3); /* counts as junk */
+/* BAD [UIDREQUIRED]: a sequence number came after ENABLE UIDONLY (RFC 9586 section 3). */
+void imapd_uid_required(struct imapd_session *s);
+/* From time to time: how far the command at hand is (RFC 9585); nothing may be waiting in s->out. SUSPENDS.
+ */
+void imapd_progress(struct imapd_session *s, size_t done, size_t all);
+/* "MESSAGELIMIT n uid" in the command's arena when only messages from uid `cut` up were worked on (RFC 9738);
+ * NULL when cut is 0: all were. */
+const char *imapd_limit_code(struct imapd_session *s, uint32_t cut);
+/* "* 7 FETCH (" and, when `uid`, "UID 12 "; after ENABLE UIDONLY "* 12 UIDFETCH (". Into s->out. */
+void imapd_put_fetch(struct imapd_session *s, size_t i, bool uid);
 void imapd_failed(struct imapd_session *s,
                   int e); /* NO with the code that fits, or BAD; the sentence is err_text(e) */
 void imapd_bye(struct imapd_session *s, const char *code, const char *fmt, ...) PRINTF_LIKE(3, 4);
@@ -200,6 +213,7 @@ struct imapd_picked {
     uint32_t *uid;
     size_t n;
     bool missing; /* some that were asked for are gone, which the client cannot know yet */
+    uint32_t cut; /* they were too many for one command: those from this uid up; 0: all */
 };
 /* The messages a sequence set (or, after UID, a UID set) names; those that are gone are among them
  * when `gone`: they are shown as long as the client was not told. false: BAD was answered. */
@@ -217,6 +231,7 @@ uint64_t imapd_deleted_storage(struct imapd_session *s, const struct mailbox *m)
 struct imapd_found {
     size_t *at;
     size_t n;
+    uint32_t cut; /* only messages from this uid up were looked at; 0: all */
 };
 /* Runs the keys over all messages the client knows of; *out lies in the command's arena. false: NO or BAD was
  * answered. SUSPENDS. */
@@ -229,8 +244,10 @@ void imapd_tell_found(struct imapd_session *s, const char *word, const struct im
 /* "* ESEARCH ..." with what args->wants, and "$" kept. SUSPENDS. */
 void imapd_tell_esearch(struct imapd_session *s, const struct imap_search_args *args,
                         const struct imapd_found *f);
+/* True: not all messages were looked at, so that no order of them can be told; NO was answered. SUSPENDS. */
+bool imapd_found_cut(struct imapd_session *s, const struct imapd_found *f);
 /* The answer that ends a searching command. SUSPENDS. */
-void imapd_searched(struct imapd_session *s, const char *what);
+void imapd_searched(struct imapd_session *s, const struct imapd_found *f, const char *what);
 /* Looks into each message that was found: its record and, when `heads`, its header section, which is empty
  * when it cannot be read; one that is gone for good comes with m NULL. What is made of it must lie in another
  * arena than `head`, which lasts until the next one. Stops when each() returns other than 0 and returns that.
@@ -271,7 +288,7 @@ MUST_CHECK int imapd_swallow(struct imapd_session *s, uint64_t n);
     X(append) X(authenticate) X(close) X(copy) X(create) X(delete) \
     X(examine) X(expunge) X(fetch) X(getquota) X(getquotaroot) X(idle) X(list) X(login) X(lsub) X(move) \
     X(namespace) X(rename) X(replace) X(search) X(select) X(sort) X(starttls) X(status) X(store) \
-    X(subscribe) X(thread) X(unauthenticate) X(unselect) X(unsubscribe)
+    X(subscribe) X(thread) X(uidbatches) X(unauthenticate) X(unselect) X(unsubscribe)
 /* clang-format on */
 #define X(name) void imapd_cmd_##name(struct imapd_session *s, struct imap_in *in);
 IMAPD_COMMANDS(X)

@@ -67,7 +67,7 @@ static void tell_expunge(void *arg, uint32_t seq, uint32_t uid)
 {
     struct imapd_session *s = arg;
     if (seq > s->told) return;
-    if (!s->qresync) buf_printf(&s->out, "* %u EXPUNGE\r\n", seq);
+    if (!s->qresync && !s->uidonly) buf_printf(&s->out, "* %u EXPUNGE\r\n", seq);
     else {
         if (s->nvanished == s->vanished_size)
             s->vanished = ar_grow(&s->a, s->vanished, &s->vanished_size, sizeof *s->vanished);
@@ -110,7 +110,8 @@ static void tell_changed(struct imapd_session *s)
     for (size_t i = 0; (i = view_next_changed(v, i)) < s->told; i++) {
         struct view_msg m = view_at(v, i);
         if (m.gone) continue;
-        buf_printf(&s->out, "* %zu FETCH (UID %u FLAGS ", i + 1, m.uid);
+        imapd_put_fetch(s, i, true);
+        buf_str(&s->out, "FLAGS ");
         imapd_put_flags(s, i);
         if (s->condstore) buf_printf(&s->out, " MODSEQ (%llu)", (unsigned long long)m.modseq);
         buf_str(&s->out, ")\r\n");

@@ -30,6 +30,24 @@ void imapd_untagged(struct imapd_session *s, const char *fmt, ...)
     imapd_flush(s);
 }
 
+void imapd_progress(struct imapd_session *s, size_t done, size_t all)
+{
+    if (rt_now() - s->progress < s->server->conf.progress) return;
+    s->progress = rt_now();
+    buf_str(&s->out, "* OK [INPROGRESS (");
+    imap_put_string(&s->out, s->tag, false);
+    buf_printf(&s->out, " %zu %zu)] this takes a while\r\n", done, all);
+    imapd_flush(s);
+}
+
+void imapd_put_fetch(struct imapd_session *s, size_t i, bool uid)
+{
+    uint32_t u = view_at(s->view, i).uid;
+    if (s->uidonly) buf_printf(&s->out, "* %u UIDFETCH (", u);
+    else buf_printf(&s->out, "* %zu FETCH (", i + 1);
+    if (uid && !s->uidonly) buf_printf(&s->out, "UID %u ", u);
+}
+
 void imapd_put_answer(struct imapd_session *s, struct slice tag, const char *word, const char *code,
                       const char *fmt, va_list ap)
 {

@@ -19,6 +19,17 @@ static void pick_saved(struct imapd_session *s, bool gone, struct imapd_picked *
     }
 }
 
+/* RFC 9738: the newest ones, when they are too many. */
+static void keep_newest(struct imapd_session *s, struct imapd_picked *p)
+{
+    size_t max = s->server->conf.messages_max;
+    if (p->n <= max) return;
+    p->at += p->n - max;
+    p->uid += p->n - max;
+    p->n = max;
+    p->cut = p->uid[0];
+}
+
 bool imapd_pick(struct imapd_session *s, struct imap_set set, bool gone, struct imapd_picked *out)
 {
     const struct view *v = s->view;
@@ -26,6 +37,7 @@ bool imapd_pick(struct imapd_session *s, struct imap_set set, bool gone, struct 
     *out = (struct imapd_picked){.at = ar_array(&s->a, size_t, n), .uid = ar_array(&s->a, uint32_t, n)};
     if (set.saved) {
         pick_saved(s, gone, out);
+        keep_newest(s, out);
         return true;
     }
     if (!n) return true;
@@ -39,6 +51,7 @@ bool imapd_pick(struct imapd_session *s, struct imap_set set, bool gone, struct 
         size_t i = s->uid ? view_rank(v, r.lo) : r.lo - 1;
         for (; i < n && (s->uid ? view_at(v, i).uid : i + 1) <= r.hi; i++) pick(out, v, gone, i);
     }
+    keep_newest(s, out);
     return true;
 }
 

@@ -44,7 +44,8 @@ static void tell_changed_since(struct imapd_session *s, uint64_t modseq, const s
         struct view_msg m = view_at(s->view, i);
         fiber_breathe();
         if (m.modseq <= modseq || !imap_set_has(known, m.uid)) continue;
-        buf_printf(&s->out, "* %zu FETCH (UID %u FLAGS ", i + 1, m.uid);
+        imapd_put_fetch(s, i, true);
+        buf_str(&s->out, "FLAGS ");
         imapd_put_flags(s, i);
         buf_printf(&s->out, " MODSEQ (%llu))\r\n", (unsigned long long)m.modseq);
         if (s->out.n > IMAPD_CHUNK) imapd_flush(s);

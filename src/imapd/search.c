@@ -244,11 +244,14 @@ static int search_all(struct search *x, const struct imap_search *key, struct im
     struct imapd_session *s = x->s;
     struct reader_records records;
     int r = 0;
+    size_t max = s->server->conf.messages_max, first = s->told > max ? s->told - max : 0;
     if (!s->told) return 0;
+    if (first) out->cut = view_at(s->view, first).uid;
     reader_records_begin(&records, s->server->conf.store, imapd_box(s), view_at(s->view, s->told - 1).uid);
-    for (size_t i = 0; i < s->told && r >= 0 && !conn_error(s->c); i++) {
+    for (size_t i = first; i < s->told && r >= 0 && !conn_error(s->c); i++) {
         r = judge(x, key, &records, i);
         if (r == 1) out->at[out->n++] = i;
+        imapd_progress(s, i - first, s->told - first);
         fiber_breathe();
     }
     reader_records_end(&records);
@@ -263,8 +266,23 @@ static bool charset_bad(struct imapd_session *s, const struct imap_search_args *
     return true;
 }
 
+/* RFC 9738 section 4: then nothing is kept. */
+static bool saves_too_much(struct imapd_session *s, const struct imap_search_args *args,
+                           const struct imapd_found *f)
+{
+    if (!(args->wants & IMAP_RETURN_SAVE) || f->n <= s->server->conf.saved_max) return false;
+    s->nsaved = 0;
+    imapd_no(s, ar_cstr(&s->a, ar_printf(&s->a, "MESSAGELIMIT %u", s->server->conf.saved_max)),
+             "these are more messages than can be kept");
+    return true;
+}
+
 bool imapd_search(struct imapd_session *s, const struct imap_search_args *args, struct imapd_found *out)
 {
+    if (s->uidonly && args->numbers) {
+        imapd_uid_required(s);
+        return false;
+    }
     if (charset_bad(s, args)) return false;
     if (args->modseq) imapd_condstore(s);
     struct search x = {.s = s, .now = rt_wall_seconds()};
@@ -274,6 +292,7 @@ bool imapd_search(struct imapd_session *s, const struct imap_search_args *args, 
     int e = prepare(&x, args->key, args->charset);
     if (!e) e = search_all(&x, args->key, out);
     ar_free(&x.a);
+    if (!e && saves_too_much(s, args, out)) return false;
     if (!e) return true;
     if (args->wants & IMAP_RETURN_SAVE) s->nsaved = 0; /* RFC 5182 section 2.1 */
     imapd_failed(s, e);
@@ -294,5 +313,5 @@ void imapd_cmd_search(struct imapd_session *s, struct imap_in *in)
     if (!imapd_search(s, &args, &found)) return;
     if (args.extended || s->rev2) imapd_tell_esearch(s, &args, &found);
     else imapd_tell_found(s, "SEARCH", &args, &found);
-    imapd_searched(s, "searched");
+    imapd_searched(s, &found, "searched");
 }

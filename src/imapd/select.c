@@ -32,7 +32,7 @@ static void tell_mailbox(struct imapd_session *s, struct slice name)
     size_t unseen = view_first_without(v, FLAG_SEEN);
     imapd_tell_flags(s);
     imapd_tell_counts(s);
-    if (unseen < v->n && !s->rev2)
+    if (unseen < v->n && !s->rev2 && !s->uidonly)
         buf_printf(&s->out, "* OK [UNSEEN %zu] the first unseen one\r\n", unseen + 1);
     buf_printf(&s->out, "* OK [UIDVALIDITY %u] ids are valid\r\n", v->uidvalidity);
     buf_printf(&s->out, "* OK [UIDNEXT %u] the next id\r\n", v->uidnext);
@@ -97,7 +97,12 @@ static void select_mailbox(struct imapd_session *s, struct imap_in *in, bool rea
     struct slice name = imap_mailbox(in);
     bool condstore = take_parameters(s, in, &resync);
     if (imapd_args_bad(s, in)) return;
-    if ((s->rev2 || s->qresync) && s->view) imapd_untagged(s, "OK [CLOSED] the mailbox before is closed");
+    if (s->uidonly && resync.numbers.n) {
+        imapd_uid_required(s);
+        return;
+    }
+    if ((s->rev2 || s->qresync || s->uidonly) && s->view)
+        imapd_untagged(s, "OK [CLOSED] the mailbox before is closed");
     imapd_unselect(s); /* whatever comes of the new one (RFC 9051 section 6.3.2) */
     int r = open_mailbox(s, name, read_only);
     if (!r) {

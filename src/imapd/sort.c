@@ -130,6 +130,7 @@ void imapd_cmd_sort(struct imapd_session *s, struct imap_in *in)
     imap_sp(in);
     struct imap_sort_args args = imap_sort_args(in);
     if (imapd_args_bad(s, in) || !imapd_search(s, &args.search, &found)) return;
+    if (imapd_found_cut(s, &found)) return;
     int e = sort_found(s, &args, &found);
     if (e) {
         imapd_failed(s, e);
@@ -137,5 +138,5 @@ void imapd_cmd_sort(struct imapd_session *s, struct imap_in *in)
     }
     if (args.search.extended) imapd_tell_esearch(s, &args.search, &found);
     else imapd_tell_found(s, "SORT", &args.search, &found);
-    imapd_searched(s, "sorted");
+    imapd_searched(s, &found, "sorted");
 }

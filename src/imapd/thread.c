@@ -98,7 +98,8 @@ void imapd_cmd_thread(struct imapd_session *s, struct imap_in *in)
     imap_sp(in);
     struct imap_thread_args args = imap_thread_args(in);
     if (imapd_args_bad(s, in) || !imapd_search(s, &args.search, &found)) return;
+    if (imapd_found_cut(s, &found)) return;
     int e = thread_found(s, args.algorithm, &found);
     if (e) imapd_failed(s, e);
-    else imapd_searched(s, "threaded");
+    else imapd_searched(s, &found, "threaded");
 }

@@ -227,6 +227,7 @@ struct imap_search_args {
     struct slice charset;    /* empty: not given */
     struct imap_search *key; /* an AND of all */
     bool modseq;             /* some key is MODSEQ */
+    bool numbers;            /* some key is a set of sequence numbers */
 };
 struct imap_search_args imap_search_args(struct imap_in *in);
 

@@ -62,7 +62,7 @@ static const struct key_word words[] = {
 struct search_parser {
     struct imap_in *in;
     size_t keys;
-    bool modseq;
+    bool modseq, numbers;
 };
 
 static struct imap_search *new_key(struct search_parser *p, enum imap_key key)
@@ -169,6 +169,7 @@ static struct imap_search *take_key(struct search_parser *p, size_t depth)
     if ((c >= '0' && c <= '9') || c == '*' || c == '$') {
         struct imap_search *k = new_key(p, IMAP_KEY_SEQ);
         k->set = imap_set(in);
+        p->numbers |= !k->set.saved;
         return k;
     }
     return take_word(p, depth);
@@ -242,6 +243,7 @@ void imap_search_keys(struct imap_in *in, struct imap_search_args *s)
     struct search_parser p = {.in = in};
     s->key = take_keys(&p, 0);
     s->modseq = p.modseq;
+    s->numbers = p.numbers;
 }
 
 struct imap_search_args imap_search_args(struct imap_in *in)

@@ -18,8 +18,8 @@ def named():
 
 
 def as_named(capability):
-    """AUTH=PLAIN and APPENDLIMIT=52428800 are told in the table without what follows."""
-    return re.sub(r"^(AUTH|APPENDLIMIT)=.*", r"\1=", capability)
+    """AUTH=PLAIN and APPENDLIMIT=52428800 (and other limits) are told in the table without what follows."""
+    return re.sub(r"^(AUTH|APPENDLIMIT|MESSAGELIMIT|SAVELIMIT)=.*", r"\1=", capability)
 
 
 def test_the_table_of_capabilities(world):
