@@ -38,7 +38,7 @@ LDFLAGS += -pie -Wl,-z,relro,-z,now $(SANFLAGS)
 
 # Every folder, from the ground up, and the folders that it uses itself (tools/floors compares with its includes and
 # calls: no more, no less). What those stand on is linked with it: ALL_.
-FOLDERS = base rt crypto mail wire dns fetch kv body trace directory store spf dkim dmarc mailauth login guard \
+FOLDERS = base rt crypto mail wire dns fetch kv body trace directory store spf dkim dmarc mailauth policy login guard \
  reader outgoing shape queue relay report deliver intake core command smtpd imapd popd app
 USES_base =
 USES_rt = base
@@ -58,13 +58,14 @@ USES_spf = base rt mail dns
 USES_dkim = base rt crypto mail dns
 USES_dmarc = base rt mail dns
 USES_mailauth = base rt mail dns spf dkim dmarc
+USES_policy = base rt dns
 USES_login = base rt crypto kv directory
 USES_guard = base rt kv
 USES_reader = base rt mail body store
 USES_outgoing = base rt crypto mail dns trace directory spf dkim dmarc mailauth
 USES_shape = base mail wire
 USES_queue = base rt mail kv body trace directory store shape
-USES_relay = base rt mail wire dns outgoing shape queue
+USES_relay = base rt mail wire dns policy outgoing shape queue
 USES_report = base rt crypto mail dns kv body trace directory spf dkim dmarc mailauth queue
 USES_deliver = base body store queue
 USES_intake = base rt crypto mail wire dns body trace directory mailauth guard outgoing queue report

@@ -27,6 +27,10 @@ static int add_addresses(const struct relay_conf *c, struct arena *a, struct mx_
     int e = dns_ask(c->dns, a, h->name, type, r);
     if (e) return e;
     if (r->status == DNS_TEMPFAIL) *failed = true;
+    if (r->status == DNS_FOUND) {
+        h->secure = r->secure && (h->secure || !h->n);
+        h->canon = r->canon;
+    }
     for (size_t i = 0; r->status == DNS_FOUND && i < r->n && h->n < MX_ADDRESSES_MAX; i++)
         h->ip[h->n++] = r->rr[i].ip;
     return 0;
@@ -66,6 +70,8 @@ static int names(const struct relay_conf *c, struct arena *a, struct slice domai
     }
     if (r.status == DNS_TEMPFAIL) return dns_failed(why, a, domain, &r);
     out->secure = r.secure;
+    out->domain = domain;
+    out->canon = r.canon;
     if (r.status == DNS_NXDOMAIN) {
         verdict_set(why, ATTEMPT_PERMANENT, "5.1.2",
                     ar_printf(a, "the domain %.*s does not exist", SLF(domain)));
@@ -173,4 +179,20 @@ int mx_find(const struct relay_conf *c, struct arena *a, struct slice domain, st
         verdict_set(why, ATTEMPT_PERMANENT, "5.4.4",
                     ar_printf(a, "no mail server of %.*s has an address", SLF(ascii)));
     return -1;
+}
+
+/* DNSSEC proves nothing of a name that it did not prove to be of the domain; an address has no keys (RFC 7672
+ * section 2.2). A sender may set policies aside (RFC 8689 section 4.2.2), by a list without a domain. */
+int mx_judge(const struct relay_conf *c, struct arena *a, const struct mx_list *l, struct mx_host *h)
+{
+    struct dane_host dane = {.name = h->name,
+                             .canon = h->canon,
+                             .secure = h->secure,
+                             .port = c->port,
+                             .next_hop = l->domain,
+                             .next_hop_canon = l->canon};
+    if (h->judged) return 0;
+    int e = l->secure && l->domain.n && c->tls ? dane_find(c->dns, a, &dane, &h->policy) : 0;
+    h->judged = !e;
+    return e;
 }

@@ -132,18 +132,53 @@ static int hello(struct peer *p, struct arena *a, struct slice hostname, struct 
     return 0;
 }
 
-static void describe_tls(struct peer *p)
+bool peer_suits(const struct peer *p, const struct policy *ask, struct slice domain)
+{
+    switch (ask->level) {
+    case POLICY_ANY: return true;
+    case POLICY_ENCRYPTED: return p->level != POLICY_ANY;
+    case POLICY_PKIX: return p->level == POLICY_PKIX;
+    case POLICY_DANE:
+        return p->level == POLICY_DANE && (!p->proved_for[0] || sl_eqi(sl_cstr(p->proved_for), domain));
+    }
+    return false;
+}
+
+static void describe_tls(struct peer *p, const struct policy *ask)
 {
     struct tls_info t;
     conn_tls_info(p->c, &t);
-    bool sure = p->verified = strcmp(t.verify, "ok") == 0;
+    bool sure = p->verified = strcmp(t.verify, "ok") == 0, dane = ask->level == POLICY_DANE;
+    p->level = !sure ? POLICY_ENCRYPTED : dane ? POLICY_DANE : POLICY_PKIX;
+    if (sure && dane && ask->nalso)
+        snprintf(p->proved_for, sizeof p->proved_for, "%.*s", SLF(sl_sub(ask->also[0], 0, 255)));
     snprintf(p->tls, sizeof p->tls, "%s %s, %s%.100s", t.version, t.cipher,
-             sure ? "certificate verified" : "certificate not verified: ", sure ? "" : t.verify);
+             !sure  ? "certificate not verified: "
+             : dane ? "certificate proved by DANE"
+                    : "certificate verified",
+             sure ? "" : t.verify);
+}
+
+/* The name is also SNI: of the TLSA base (RFC 7672 section 8.1), of the MX host (RFC 8461 section 7.1). */
+static struct tls_peer tls_for(const struct mx_host *host)
+{
+    static const enum tls_verify verify[] = {[POLICY_ANY] = TLS_VERIFY_NONE,
+                                             [POLICY_ENCRYPTED] = TLS_VERIFY_NONE,
+                                             [POLICY_PKIX] = TLS_VERIFY_PKIX,
+                                             [POLICY_DANE] = TLS_VERIFY_DANE};
+    const struct policy *ask = &host->policy;
+    struct slice name = ask->base.n ? ask->base : host->name;
+    return (struct tls_peer){.name = sl_starts(name, SL("[")) ? (struct slice){0} : name,
+                             .verify = verify[ask->level],
+                             .also = ask->also,
+                             .nalso = ask->nalso,
+                             .tlsa = ask->tlsa,
+                             .ntlsa = ask->ntlsa};
 }
 
 /* 0, -1, or 1: TLS failed. */
-static int start_tls(const struct relay_conf *conf, struct peer *p, struct arena *a, struct slice name,
-                     struct verdict *why)
+static int start_tls(const struct relay_conf *conf, struct peer *p, struct arena *a,
+                     const struct mx_host *host, struct verdict *why)
 {
     struct smtp_reply r;
     conn_puts(p->c, "STARTTLS\r\n");
@@ -154,8 +189,7 @@ static int start_tls(const struct relay_conf *conf, struct peer *p, struct arena
     }
     /* what came in clear behind the answer must not count as said under TLS (RFC 3207 section 6) */
     int e = conn_peek(p->c).n ? err_set(ERR_TLS, "there were words behind the answer to STARTTLS") : 0;
-    struct tls_peer to = {.name = sl_starts(name, SL("[")) ? (struct slice){0} : name,
-                          .verify = TLS_VERIFY_NONE};
+    struct tls_peer to = tls_for(host);
     int64_t before = deadline_narrow(DEADLINE_IN(STARTTLS_TIME));
     if (!e) e = conn_tls_connect(p->c, conf->tls, &to);
     deadline_restore(before);
@@ -163,7 +197,7 @@ static int start_tls(const struct relay_conf *conf, struct peer *p, struct arena
         verdict_error(why, a, e, "while TLS was begun");
         return e == ERR_CANCELED ? -1 : 1;
     }
-    describe_tls(p);
+    describe_tls(p, &host->policy);
     e = hello(p, a, conf->hostname, why);
     return e && !why->code && !fiber_canceled() ? 1 : e; /* TLS 1.3 may fail only after the handshake */
 }
@@ -182,6 +216,19 @@ static int dial(const struct relay_conf *conf, struct peer *p, struct arena *a, 
     return expect(p, a, GREETING_TIME, 220, "while waiting for the greeting", &r, why);
 }
 
+/* Where TLS is asked of the host there is no way but it. */
+static int insist(const struct peer *p, struct arena *a, const struct policy *ask, int e, struct verdict *why)
+{
+    bool failed = e == 1, clear = !e && !conn_is_tls(p->c);
+    if (ask->level == POLICY_ANY || (!failed && !clear)) return e;
+    struct slice what = clear ? sl_cstr(p->tls) : why->text;
+    verdict_set(why, ATTEMPT_TEMPORARY, clear ? "4.7.4" : "4.7.5",
+                ar_printf(a, "the letter may go to %s over TLS alone, because %.*s; %.*s", p->host,
+                          SLF(ask->why), SLF(what)));
+    why->policy = true;
+    return -1;
+}
+
 int peer_open(const struct relay_conf *conf, struct arena *a, const struct mx_host *host, const struct ip *ip,
               bool use_tls, struct peer **out, struct verdict *why)
 {
@@ -196,7 +243,8 @@ int peer_open(const struct relay_conf *conf, struct arena *a, const struct mx_ho
              use_tls ? "not encrypted: not offered" : "not encrypted: TLS failed");
     int e = dial(conf, p, a, &to, why);
     if (!e) e = hello(p, a, conf->hostname, why);
-    if (!e && use_tls && conf->tls && p->ext & SMTP_EXT_STARTTLS) e = start_tls(conf, p, a, host->name, why);
+    if (!e && use_tls && conf->tls && p->ext & SMTP_EXT_STARTTLS) e = start_tls(conf, p, a, host, why);
+    e = insist(p, a, &host->policy, e, why);
     p->degraded = !e && conf->tls && p->ext & SMTP_EXT_STARTTLS && !conn_is_tls(p->c);
     return e;
 }

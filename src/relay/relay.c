@@ -15,6 +15,7 @@ enum {
 
 struct delivery {
     struct relay *relay;
+    struct relay_conf conf; /* the relay's, but asking the DNS for this sender alone */
     struct attempt_letter *at;
     struct pool *pool;
     struct attempt_rcpt **open; /* still without a final answer */
@@ -111,7 +112,8 @@ static void try_address(struct delivery *d, const struct mx_host *host, const st
     struct relay_loop *l = d->pool->home;
     struct peer *p = NULL;
     struct verdict why = {0};
-    int e = peer_open(&d->relay->conf, d->at->a, host, ip, reach_tls(l, ip), &p, &why);
+    bool use_tls = host->policy.level != POLICY_ANY || reach_tls(l, ip);
+    int e = peer_open(&d->relay->conf, d->at->a, host, ip, use_tls, &p, &why);
     if (e == 1) { /* opportunistic: rather in clear than not at all (RFC 7435) */
         log_info("relay", "%s: TLS failed, trying without: %.*s", p->host, SLF(why.text));
         reach_set_tls(l, ip, false);
@@ -128,7 +130,8 @@ static void try_address(struct delivery *d, const struct mx_host *host, const st
         drop_answered(d);
         peer_close(&p, true);
         pool_leave(d->pool);
-        if (e < 0) reach_failed(l, ip, &why); /* else it answers, and is asked in clear the next time */
+        if (e < 0 && !why.policy)
+            reach_failed(l, ip, &why); /* else it answers, and is asked in clear the next time */
         return;
     }
     reach_good(l, ip);
@@ -144,18 +147,24 @@ static void fail_all(struct delivery *d, enum attempt result, const char *enhanc
     give_open(d, &v, "");
 }
 
+/* The host that is meant with "mx.two.test [127.0.0.3]:25", or NULL. */
+static struct mx_host *host_named(const struct mx_list *l, struct slice text)
+{
+    size_t blank = sl_chr(text, ' ');
+    struct slice name = blank == SL_NONE ? text : sl_sub(text, 0, blank);
+    for (size_t i = 0; name.n && i < l->n; i++)
+        if (sl_eqi(l->v[i].name, name)) return &l->v[i];
+    return NULL;
+}
+
 /* The host whose answer to the final dot was lost knows best. */
 static void put_first(struct mx_list *l, struct slice host)
 {
-    size_t blank = sl_chr(host, ' ');
-    struct slice name = blank == SL_NONE ? host : sl_sub(host, 0, blank);
-    for (size_t i = 1; name.n && i < l->n; i++) {
-        if (!sl_eqi(l->v[i].name, name)) continue;
-        struct mx_host h = l->v[i];
-        memmove(l->v + 1, l->v, i * sizeof *l->v);
-        l->v[0] = h;
-        return;
-    }
+    struct mx_host *at = host_named(l, host), h;
+    if (!at) return;
+    h = *at;
+    memmove(l->v + 1, l->v, (size_t)(at - l->v) * sizeof *l->v);
+    l->v[0] = h;
 }
 
 static bool goes_on(const struct delivery *d)
@@ -173,14 +182,27 @@ static int enter(struct delivery *d, struct peer **kept)
     return e;
 }
 
+/* A host of this domain, which has shown what the domain asks? Sessions are kept for all domains of a site,
+ * whose less preferred hosts may differ. */
+static bool may_use(struct delivery *d, const struct mx_list *l, const struct peer *p)
+{
+    struct mx_host *h = host_named(l, sl_cstr(p->host));
+    if (!h || mx_judge(&d->conf, d->at->a, l, h) != 0) return false;
+    return !h->policy.shut && peer_suits(p, &h->policy, l->domain);
+}
+
 /* Kept sessions first; one that has gone stale costs nothing but the next. True: a place for a
  * session of our own is there, and reason to open it. */
-static bool try_kept(struct delivery *d, size_t addresses)
+static bool try_kept(struct delivery *d, const struct mx_list *l, size_t addresses)
 {
     struct peer *kept;
     for (;;) {
         if (enter(d, &kept) != 0) return false;
         if (!kept) return true;
+        if (!may_use(d, l, kept)) {
+            peer_close(&kept, true);
+            return true;
+        }
         attempt_asks(d->at);
         if (use_peer(d, kept) && !d->nopen) return false;
         if (!d->asked) continue;
@@ -191,12 +213,24 @@ static bool try_kept(struct delivery *d, size_t addresses)
     }
 }
 
+/* Is the host passed over for now, because nobody can tell what it must show? */
+static bool is_shut(struct delivery *d, const struct mx_list *l, struct mx_host *h)
+{
+    int e = mx_judge(&d->conf, d->at->a, l, h);
+    if (!e && !h->policy.shut) return false;
+    fail_all(d, ATTEMPT_TEMPORARY, "4.7.5",
+             e ? SL("the server is shutting down")
+               : ar_printf(d->at->a, "%.*s is passed over: %.*s", SLF(h->name), SLF(h->policy.why)));
+    d->left_out = true;
+    return true;
+}
+
 static void try_hosts(struct delivery *d, const struct mx_list *l)
 {
     struct peer *kept;
     size_t addresses = 0;
     for (size_t i = 0; i < l->n; i++) addresses += l->v[i].n;
-    if (!try_kept(d, addresses)) return;
+    if (!try_kept(d, l, addresses)) return;
     bool place = true; /* try_address gives it up */
     for (size_t i = 0; i < l->n; i++)
         for (size_t k = 0; k < l->v[i].n && goes_on(d); k++) {
@@ -204,6 +238,7 @@ static void try_hosts(struct delivery *d, const struct mx_list *l)
                 d->left_out = true;
                 continue;
             }
+            if (is_shut(d, l, &l->v[i])) break;
             if (!place && enter(d, &kept) != 0) return;
             if (!place && kept) peer_close(&kept, true);
             if (!may_open(d)) { /* of this minute there are none left for the site */
@@ -235,9 +270,9 @@ static void deliver(struct delivery *d)
 {
     struct mx_list hosts;
     struct verdict why;
-    struct relay_conf conf = d->relay->conf; /* what one sender asks for keeps no other's questions waiting */
-    conf.dns = dns_share(d->at->a, conf.dns, sl_hash(d->at->letter->sender) | 1, DNS_SHARE_SENDER);
-    if (mx_find(&conf, d->at->a, d->at->domain, &hosts, &why) != 0) {
+    d->conf = d->relay->conf; /* what one sender asks for keeps no other's questions waiting */
+    d->conf.dns = dns_share(d->at->a, d->conf.dns, sl_hash(d->at->letter->sender) | 1, DNS_SHARE_SENDER);
+    if (mx_find(&d->conf, d->at->a, d->at->domain, &hosts, &why) != 0) {
         give_open(d, &why, "");
         return;
     }
@@ -251,6 +286,7 @@ static void deliver(struct delivery *d)
                 SLF(d->at->domain)));
         return;
     }
+    if (d->at->letter->wants.tls_optional) hosts.domain = SL("");
     if (!attempt_place(d->at, hosts.site, hosts.v[0].name)) return;
     d->pool = pool_get(&d->relay->loop[rt_loop_id()], hosts.site, hosts.v[0].name);
     put_first(&hosts, d->at->first_host);

@@ -2,6 +2,7 @@
 #pragma once
 #include "base/map.h"
 #include "mail/convert.h"
+#include "policy/policy.h"
 #include "relay.h"
 #include "shape/limits.h"
 #include "wire/smtp.h"
@@ -15,6 +16,7 @@ struct verdict {
     char enhanced[12];
     struct slice text; /* in the attempt's arena */
     bool elsewhere;    /* permanent for this server only: another of the domain may take it */
+    bool policy;       /* it answers, but does not show what its domain promises of its TLS */
 };
 void verdict_set(struct verdict *v, enum attempt result, const char *enhanced, struct slice text);
 /* By the reply's code: 2yz delivered, 5yz permanent, all else temporary. What the server refuses for
@@ -30,16 +32,24 @@ struct mx_host {
     uint16_t preference;
     struct ip ip[MX_ADDRESSES_MAX];
     size_t n;
+    bool secure;        /* DNSSEC proves the addresses */
+    struct slice canon; /* the name at the end of its aliases */
+    bool judged;        /* policy is known: */
+    struct policy policy;
 };
 struct mx_list {
     struct mx_host *v;
     size_t n;
-    bool secure;       /* DNSSEC proves the names */
-    struct slice site; /* names of the most preferred hosts: domains with the same are one site */
+    bool secure;                /* DNSSEC proves the names */
+    struct slice domain, canon; /* in A-labels, and at the end of its aliases; empty for an address */
+    struct slice site;          /* names of the most preferred hosts: domains with the same are one site */
 };
 /* RFC 5321 section 5.1. 0, or -1 with the reason. SUSPENDS. */
 MUST_CHECK int mx_find(const struct relay_conf *conf, struct arena *a, struct slice domain,
                        struct mx_list *out, struct verdict *why);
+/* What the host must show before a letter goes to it; asked for once. ERR_CANCELED. SUSPENDS. */
+MUST_CHECK int mx_judge(const struct relay_conf *conf, struct arena *a, const struct mx_list *l,
+                        struct mx_host *h);
 
 struct relay;
 
@@ -121,17 +131,21 @@ struct peer {
     uint32_t by_min;             /* of DELIVERBY, seconds */
     uint32_t rcpt_max, mail_max; /* of RFC 9422; 0: none told */
     unsigned letters;
-    bool verified; /* over TLS, and its certificate is its own */
-    bool degraded; /* in clear though it offers TLS: what it refuses may be for that */
+    bool verified;           /* over TLS, and its certificate is its own */
+    enum policy_level level; /* what it has shown of itself; */
+    char proved_for[256];    /* to mail for this domain alone, or "" */
+    bool degraded;           /* in clear though it offers TLS: what it refuses may be for that */
     struct ip ip;
     int64_t idle_since;
     char host[320]; /* "mx.two.test [127.0.0.3]:25" */
     char tls[300];  /* how it is encrypted, or why not */
 };
-/* Connects, greets, and encrypts when the peer offers it and use_tls. 0; -1 with the reason;
- * 1: TLS failed, to be tried again without. SUSPENDS. */
+/* Connects, greets, and encrypts when the peer offers it and use_tls (which a host with a policy gets
+ * always). 0; -1 with the reason; 1: TLS failed, to be tried again without. SUSPENDS. */
 MUST_CHECK int peer_open(const struct relay_conf *conf, struct arena *a, const struct mx_host *host,
                          const struct ip *ip, bool use_tls, struct peer **out, struct verdict *why);
+/* May a letter for `domain` that asks this of the host go over the session? */
+bool peer_suits(const struct peer *p, const struct policy *ask, struct slice domain);
 /* Says QUIT when the session is in order, and waits for the answer a moment. SUSPENDS. */
 void peer_close(struct peer **p, bool wait);
 /* One reply within `limit` nanoseconds; one that came before the connection broke counts. Lines and

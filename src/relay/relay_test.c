@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/text.h"
+#include "crypto/cert.h"
 #include "relay_i.h"
 #include "rt/test_rt.h"
 
@@ -304,6 +305,7 @@ static void forget(struct server *s)
     s->sessions = s->tls_sessions = s->most_at_once = 0;
 }
 
+#define WRONG "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define HAS(text, word) CHECK(sl_find(text, SL(word)) != SL_NONE)
 
 TEST(relay_delivers_and_keeps_the_connection)
@@ -750,6 +752,85 @@ TEST(relay_looks_for_a_server_that_promises_tls)
     CHECK_INT(t.a.times[MAIL], 0);
     buf_free(&chain);
     buf_free(&key);
+    end(&t);
+}
+
+/* What the zone proves of a server's keys binds: RFC 7672 section 2.2. */
+TEST(relay_dane)
+{
+    enum { CLEAR = 1, BROKEN = 2, ANYHOW = 4, PAIR = 8, OLD = 16 };
+    static const struct {
+        int how;
+        const char *records; /* %s: what the server has, "x": something else */
+        enum attempt result;
+        const char *words;
+    } x[] = {
+        {0, "TLSA 3 1 1 %s", ATTEMPT_DELIVERED, ", certificate proved by DANE"},
+        {OLD, "TLSA 3 1 1 %s", ATTEMPT_DELIVERED, ", certificate proved by DANE"}, /* dates do not count */
+        {0, "TLSA 3 1 1 " WRONG, ATTEMPT_TEMPORARY, "over TLS alone, because DNSSEC proves 1 TLSA record"},
+        {CLEAR, "TLSA 3 1 1 %s", ATTEMPT_TEMPORARY, "not encrypted: not offered"},
+        {BROKEN, "TLSA 3 1 1 %s", ATTEMPT_TEMPORARY, "while TLS was begun"},
+        {0, "TLSA 1 1 1 " WRONG, ATTEMPT_DELIVERED, "certificate not verified"},
+        {CLEAR, "TLSA 1 1 1 " WRONG, ATTEMPT_TEMPORARY, "none of which can be used"},
+        {ANYHOW | CLEAR, "TLSA 3 1 1 %s", ATTEMPT_DELIVERED, "not encrypted: not offered"},
+        {PAIR, "TLSA 3 1 1 " WRONG, ATTEMPT_DELIVERED, "not encrypted: not offered"}, /* b takes it */
+        {0, "CNAME fail.test.", ATTEMPT_TEMPORARY, "is passed over: the DNS does not tell what keys it has"},
+        {PAIR, "CNAME fail.test.", ATTEMPT_DELIVERED, "not encrypted: not offered"},
+    };
+    struct tester t;
+    struct buf chain = BUF_INIT, key = BUF_INIT, hex = BUF_INIT;
+    struct slice name = SL("of.no.matter.test");
+    uint8_t digest[32];
+    REQUIRE(begin(&t));
+    for (size_t i = 0; i < COUNT_OF(x); i++) {
+        char text[2000], records[200];
+        test_run_is("case %zu", i);
+        forget(&t.a);
+        buf_clear(&chain), buf_clear(&key), buf_clear(&hex);
+        CHECK_OK(tls_self_signed(&name, 1, x[i].how & OLD ? -3 : 30, &chain, &key));
+        CHECK_OK(cert_spki_sha256(buf_slice(&chain), digest));
+        hex_encode(&hex, sl(digest, 32));
+        tls_free(&t.a.tls);
+        CHECK_OK(tls_server_new(&t.a.tls, NULL));
+        CHECK_OK(tls_server_add_cert(t.a.tls, buf_slice(&chain), buf_slice(&key)));
+        snprintf(records, sizeof records, x[i].records, ar_cstr(&t.arena, buf_slice(&hex)));
+        snprintf(text, sizeof text, "%s_%u._tcp.a.two.test. %s\n", zone, t.conf.port, records);
+        relay_close(&t.relay);
+        dns_close(&t.dns);
+        CHECK_OK(dns_open_zone_text(&t.dns, sl_cstr(text)));
+        t.conf.dns = t.dns;
+        CHECK_OK(relay_open(&t.relay, &t.conf));
+        t.a.caps = x[i].how & CLEAR ? "" : "STARTTLS";
+        t.a.broken_tls = x[i].how & BROKEN;
+        prepare(&t, x[i].how & PAIR ? "pair.test" : "two.test", "ok@two.test");
+        t.letter.wants.tls_optional = x[i].how & ANYHOW;
+        relay_deliver(t.relay, &t.at);
+        CHECK_INT(t.rcpt[0].result, x[i].result);
+        CHECK(sl_find(x[i].result == ATTEMPT_DELIVERED ? t.rcpt[0].tls : t.rcpt[0].reply,
+                      sl_cstr(x[i].words)) != SL_NONE);
+        if (x[i].result != ATTEMPT_DELIVERED) CHECK_INT(t.a.times[MAIL], 0);
+    }
+    test_run_is("%s", "");
+    buf_free(&chain);
+    buf_free(&key);
+    buf_free(&hex);
+    end(&t);
+}
+
+/* A session is kept for all domains of a site; a host that is none of the domain's gets no letter of it. */
+TEST(relay_uses_kept_sessions_with_hosts_of_the_domain_alone)
+{
+    struct tester t;
+    REQUIRE(begin(&t));
+    t.a.say[GREET] = "421 not now"; /* so b, which only pair.test names, is where a session is kept */
+    send(&t, "pair.test", "ok@pair.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    HAS(t.rcpt[0].host, "b.two.test");
+    forget(&t.a);
+    send(&t, "two.test", "ok@two.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    HAS(t.rcpt[0].host, "a.two.test");
+    CHECK_INT(t.b.times[MAIL], 1);
     end(&t);
 }
 

@@ -25,15 +25,28 @@ enum tls_verify {
     TLS_VERIFY_PKIX, /* chain and name must be right, else ERR_TLS */
     TLS_VERIFY_DANE, /* one of the TLSA records must match (RFC 7672), else ERR_TLS */
 };
+/* Why a peer's certificate is not believed. */
+enum tls_fault {
+    TLS_FAULT_NONE,
+    TLS_FAULT_NAME,      /* it is for another name */
+    TLS_FAULT_EXPIRED,   /* or not valid yet */
+    TLS_FAULT_UNTRUSTED, /* no authority that is trusted stands behind it */
+    TLS_FAULT_OTHER,     /* with TLSA records: none matches */
+};
 struct tls_tlsa {
     uint8_t usage, selector, matching;
     struct slice data;
 };
+/* Can it prove a mail server (RFC 7672 section 3.1: usages 2 and 3 alone; data that fits its kind)? */
+bool tls_tlsa_usable(const struct tls_tlsa *r);
 struct tls_peer {
     struct slice name; /* for SNI and the certificate check */
     enum tls_verify verify;
+    const struct slice *also; /* names that the certificate may bear as well */
+    size_t nalso;
     const struct tls_tlsa *tlsa;
     size_t ntlsa;
+    enum tls_fault *fault;   /* out, when the handshake fails for the certificate; or NULL */
     const char *const *alpn; /* NULL-terminated or NULL */
 };
 
@@ -41,6 +54,8 @@ struct tls_info {
     char version[16], cipher[48]; /* "TLSv1.3", "TLS_AES_256_GCM_SHA384" */
     char sni[256], alpn[32];
     char verify[128]; /* "ok" or why the peer's certificate would not be believed */
+    enum tls_fault fault;
+    int tlsa_usage; /* of the TLSA record that matched; -1: none was asked for, or a session went on */
     bool resumed;
     int bits;
 };

@@ -20,6 +20,7 @@ struct tls_link {
     bool done;              /* the handshake is */
     unsigned char alpn[32]; /* server: wire form of what this connection speaks */
     unsigned alpn_n;
+    enum tls_fault *fault; /* client: where to tell why the certificate was not believed, or NULL */
     char session_key[TLS_NAME_MAX + 32];
     char io_text[128];
 };
@@ -95,19 +96,49 @@ static void make_session_key(struct tls_link *l, const struct tls_peer *peer)
         const struct tls_tlsa *r = &peer->tlsa[i];
         h = h * 31 + sl_hash(r->data) + r->usage * 7u + r->selector * 5u + r->matching * 3u;
     }
+    for (size_t i = 0; i < peer->nalso; i++) h = h * 31 + sl_hash(peer->also[i]);
     snprintf(l->session_key, sizeof l->session_key, "%d %016llx %.*s", peer->verify, (unsigned long long)h,
              SLF(sl_sub(peer->name, 0, TLS_NAME_MAX)));
+}
+
+/* What is not hashed must be a certificate or a key. */
+static bool is_whole(const struct tls_tlsa *r)
+{
+    const unsigned char *p = (const unsigned char *)r->data.p, *end = p + r->data.n;
+    X509 *cert = r->selector ? NULL : d2i_X509(NULL, &p, (long)r->data.n);
+    EVP_PKEY *key = r->selector ? d2i_PUBKEY(NULL, &p, (long)r->data.n) : NULL;
+    bool good = (cert || key) && p == end;
+    X509_free(cert);
+    EVP_PKEY_free(key);
+    ERR_clear_error();
+    return good;
+}
+
+bool tls_tlsa_usable(const struct tls_tlsa *r)
+{
+    if ((r->usage != 2 && r->usage != 3) || r->selector > 1) return false;
+    switch (r->matching) {
+    case 0: return is_whole(r);
+    case 1: return r->data.n == 32;
+    case 2: return r->data.n == 64;
+    default: return false;
+    }
 }
 
 /* RFC 7672 section 3.1: usages 0 and 1 are unusable for SMTP; 3.1.1: with usage 3 the name does not count. */
 static int use_tlsa(SSL *ssl, const struct tls_peer *peer, const char *name)
 {
     int usable = 0;
+    char also[TLS_NAME_MAX + 1];
     if (SSL_dane_enable(ssl, name) <= 0) return tls_fail("cannot use DANE");
     SSL_dane_set_flags(ssl, DANE_FLAG_NO_DANE_EE_NAMECHECKS);
+    for (size_t i = 0; i < peer->nalso; i++) {
+        snprintf(also, sizeof also, "%.*s", SLF(sl_sub(peer->also[i], 0, TLS_NAME_MAX)));
+        if (!SSL_add1_host(ssl, also)) return tls_fail("a name for the peer is of no use");
+    }
     for (size_t i = 0; i < peer->ntlsa; i++) {
         const struct tls_tlsa *r = &peer->tlsa[i];
-        if (r->usage != 2 && r->usage != 3) continue;
+        if (!tls_tlsa_usable(r)) continue;
         const unsigned char *data = (const unsigned char *)r->data.p;
         if (SSL_dane_tlsa_add(ssl, r->usage, r->selector, r->matching, data, r->data.n) > 0) usable++;
     }
@@ -151,6 +182,8 @@ static int prepare_client(struct tls_link *l, const struct tls_peer *peer)
     SSL_set_verify(l->ssl, peer->verify == TLS_VERIFY_NONE ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
     /* Weak encryption to a peer that nobody authenticates still beats none (RFC 7435 section 3). */
     if (peer->verify == TLS_VERIFY_NONE) SSL_set_security_level(l->ssl, 0);
+    l->fault = peer->fault;
+    if (l->fault) *l->fault = TLS_FAULT_NONE;
     make_session_key(l, peer);
     SSL_SESSION *old = tls_session_take(l->ctx, sl_cstr(l->session_key));
     if (old) SSL_set_session(l->ssl, old);
@@ -227,6 +260,24 @@ static bool not_tls(int reason)
            reason == SSL_R_PACKET_LENGTH_TOO_LONG || reason == SSL_R_RECORD_LENGTH_MISMATCH;
 }
 
+static enum tls_fault fault_of(long verify)
+{
+    switch (verify) {
+    case X509_V_OK: return TLS_FAULT_NONE;
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH: return TLS_FAULT_NAME;
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+    case X509_V_ERR_CERT_NOT_YET_VALID: return TLS_FAULT_EXPIRED;
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    case X509_V_ERR_CERT_UNTRUSTED: return TLS_FAULT_UNTRUSTED;
+    default: return TLS_FAULT_OTHER;
+    }
+}
+
 static int explain(struct tls_link *l, const char *what)
 {
     unsigned long code = ERR_get_error();
@@ -235,6 +286,8 @@ static int explain(struct tls_link *l, const char *what)
     const char *text = code ? ERR_reason_error_string(code) : NULL;
     long verify = SSL_get_verify_result(l->ssl);
     if (!text) text = "no reason given";
+    if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED && verify != X509_V_OK && l->fault)
+        *l->fault = fault_of(verify);
     if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED && verify != X509_V_OK)
         return err_set(ERR_TLS, "%s: the certificate of the other side is not believed: %s", what,
                        X509_verify_cert_error_string(verify));
@@ -331,6 +384,13 @@ void tls_link_info(const struct tls_link *l, struct tls_info *out)
     SSL_get0_alpn_selected(l->ssl, &alpn, &alpn_n);
     snprintf(out->alpn, sizeof out->alpn, "%.*s", (int)alpn_n, alpn ? (const char *)alpn : "");
     verify_text(l->ssl, out->verify, sizeof out->verify);
+    out->fault = fault_of(SSL_get_verify_result(l->ssl));
+    out->tlsa_usage = -1;
+    uint8_t usage, selector, matching;
+    const unsigned char *data;
+    size_t n;
+    if (!SSL_is_server(l->ssl) && SSL_get0_dane_tlsa(l->ssl, &usage, &selector, &matching, &data, &n) >= 0)
+        out->tlsa_usage = usage;
     out->resumed = SSL_session_reused(l->ssl) == 1;
     out->bits = SSL_get_cipher_bits(l->ssl, NULL);
 }
