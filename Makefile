@@ -39,7 +39,7 @@ LDFLAGS += -pie -Wl,-z,relro,-z,now $(SANFLAGS)
 # Every folder, from the ground up, and the folders that it uses itself (tools/floors compares with its includes and
 # calls: no more, no less). What those stand on is linked with it: ALL_.
 FOLDERS = base rt crypto mail wire dns fetch kv body trace directory store spf dkim dmarc mailauth policy login guard \
- reader outgoing shape queue relay report deliver intake core command smtpd imapd popd app
+ reader outgoing shape queue relay report send deliver intake core command smtpd imapd popd app
 USES_base =
 USES_rt = base
 # the simulator, the other half of the linker's choice: only tests x_sim.c may include it
@@ -67,6 +67,7 @@ USES_shape = base mail wire
 USES_queue = base rt mail kv body trace directory store shape
 USES_relay = base rt mail wire dns policy outgoing shape queue
 USES_report = base rt crypto mail dns kv body trace directory spf dkim dmarc mailauth queue
+USES_send = base rt crypto mail kv trace directory store queue
 USES_deliver = base body store queue
 USES_intake = base rt crypto mail wire dns body trace directory mailauth guard outgoing queue report
 USES_core = base rt crypto wire dns fetch kv body directory store mailauth login guard outgoing queue report deliver intake

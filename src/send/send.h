@@ -1,0 +1,188 @@
+/* send.h - sending as a service: one call hands over a letter for one, or for a million, and each recipient's
+ * fate is known afterwards.
+ *
+ *     send_begin    who sends, what all letters share      may this account send so?
+ *     send_add      each letter: whom it is for, its data  is the address one, is it suppressed?
+ *     send_commit   durable; answered with ids and counts
+ *     send_abandon  nothing of it stays
+ *
+ * A send is kept as what it is: the common part once, of each letter only its addresses and data. A letter is
+ * built and signed when an attempt to deliver it begins (send_render.c); its id, and with it Message-ID, and
+ * its Date are fixed when the send is taken. The dialects (src/api) and campaigns only translate to this.
+ *
+ * Object s:ID of a send, object _sends for what all share; docs/format.md has their rows. */
+#pragma once
+#include "base/buf.h"
+#include "directory/directory.h"
+#include "queue/letter.h"
+
+struct sends; /* the sending service of a node */
+
+enum {
+    SEND_RCPTS_MAX = 1000,         /* of one letter, to, cc and bcc together */
+    SEND_FIELDS_MAX = 100,         /* header fields of its own, of a send and of a letter */
+    SEND_FILES_MAX = 500,          /* attachments */
+    SEND_CATEGORIES_MAX = 10,      /* of a send */
+    SEND_LETTER_MAX = 1 << 20,     /* bytes that one letter takes: addresses, data, arguments */
+    SEND_COMMON_MAX = 64 << 20,    /* bytes of the common part */
+    SEND_WORD_MAX = 255,           /* a campaign, a category, a key of idempotency */
+    SEND_LEFT_OUT_TOLD = 1000,     /* so many of those left out are named in the answer */
+    SEND_AHEAD_S = 366 * 86400,    /* so far off may its time be */
+    SEND_IDEMPOTENCY_S = 7 * 86400 /* so long a key of idempotency is known */
+};
+
+/* Why somebody gets nothing. Named as the dropped event does. */
+#define SEND_REASONS(X)                                                                                      \
+    X(NONE, "")                                                                                              \
+    X(BOUNCED, "bounced")           /* an earlier letter came back for good */                               \
+    X(INVALID, "invalid")           /* there is no such address */                                           \
+    X(COMPLAINED, "spam")           /* its owner complained */                                               \
+    X(UNSUBSCRIBED, "unsubscribed") /* from all */                                                           \
+    X(LEFT_GROUP, "group")          /* from the group this is sent under */                                  \
+    X(BY_HAND, "by-hand")           /* an operator or the account said so */                                 \
+    X(CANCELED, "canceled")         /* the send was, before this left */
+enum send_reason {
+#define X(name, word) SEND_OUT_##name,
+    SEND_REASONS(X)
+#undef X
+        SEND_OUT_COUNT
+};
+const char *send_reason_word(enum send_reason r);
+
+struct send_addr {
+    struct slice name;         /* to be shown, UTF-8; or empty */
+    struct slice address;      /* local@domain as given; what is kept is in canonical form (mail_addr_join) */
+    enum send_reason left_out; /* of a stored letter: stands in its header section and gets nothing */
+};
+struct send_addrs {
+    struct send_addr *v;
+    size_t n;
+};
+struct send_field { /* of the header section; the value is text, and is encoded and folded when built */
+    struct slice name, value;
+};
+struct send_fields {
+    struct send_field *v;
+    size_t n;
+};
+struct send_part {     /* one form of the text */
+    struct slice type; /* "text/plain", "text/html", "text/calendar"... */
+    struct slice text; /* UTF-8 */
+};
+struct send_file {
+    struct slice name, type; /* file name in UTF-8; media type, or empty */
+    struct slice content_id; /* without <>, or empty */
+    bool in_text;            /* Content-Disposition: inline */
+    struct slice bytes;      /* decoded */
+};
+
+/* How subject, fields and parts are read. */
+enum send_language {
+    SEND_PLAIN,         /* as they are */
+    SEND_HANDLEBARS,    /* SendGrid's dynamic templates, SES */
+    SEND_MAILJET,       /* {{var:name}} */
+    SEND_SUBSTITUTIONS, /* SendGrid's legacy: each key of the data is replaced by its value */
+    SEND_LANGUAGES
+};
+enum send_option {
+    SEND_SANDBOX = 1,                  /* judged and answered, nothing is sent */
+    SEND_BYPASS_ALL = 2,               /* also to who is suppressed */
+    SEND_BYPASS_BOUNCES = 4,           /* though an earlier letter came back */
+    SEND_BYPASS_SPAM = 8,              /* though it complained */
+    SEND_BYPASS_UNSUBSCRIBED = 16,     /* though it left all */
+    SEND_TRACK_OPENS = 32,             /* */
+    SEND_TRACK_CLICKS = 64,            /* */
+    SEND_NO_UNSUBSCRIBE = 128,         /* no List-Unsubscribe is added to bulk mail: it has its own */
+    SEND_HONOUR_UNSUBSCRIBED = 256,    /* who left all gets no transactional mail either (SendGrid) */
+    SEND_TEMPLATE_ERRORS_DELIVER = 512 /* Mailjet's TemplateErrorDeliver: what fails is left out */
+};
+
+/* What all letters of a send share. Slices live until send_begin() returns. */
+struct send {
+    const struct account *account; /* who pays, whose rights count */
+    struct slice key;              /* id of the API key, or empty */
+    struct slice idempotency;      /* the caller's key, or empty; known for SEND_IDEMPOTENCY_S */
+    struct slice digest;           /* of the whole request, to tell another body under the same key */
+    enum stream stream;
+    struct slice campaign; /* its name, or empty */
+    struct slice *category;
+    size_t ncategories;
+    unsigned options;     /* SEND_ of enum send_option */
+    uint32_t group;       /* SendGrid's asm group, 0: none */
+    int64_t send_at;      /* unix seconds; 0: now */
+    struct slice batch;   /* SendGrid's batch_id, by which it is canceled; or empty */
+    struct slice args;    /* custom arguments, a JSON object; or empty */
+    struct slice payload; /* Mailjet's EventPayload; or empty */
+
+    struct send_addr from;
+    struct send_addr sender; /* the Sender field; or empty */
+    struct send_addrs reply_to;
+    struct slice subject;
+    struct send_fields fields;
+    struct send_part *part;
+    size_t nparts;
+    struct send_file *file;
+    size_t nfiles;
+    enum send_language language;
+    struct slice data; /* for the template, under each letter's own: a JSON object, or empty */
+    /* By which the content was found when it was taken (it stands above, so that what was sent can be built
+     * again); or empty. */
+    struct slice template_id, template_version;
+    struct slice raw; /* instead of all from `subject` on: a message, header section and body */
+};
+
+/* One letter: one SendGrid personalization, one recipient of a campaign. */
+struct send_letter {
+    struct send_addrs to, cc, bcc;
+    struct send_addr from; /* its own, or empty */
+    struct slice subject;  /* its own, or empty */
+    struct send_fields fields;
+    struct slice data;   /* for the template: a JSON object, or empty */
+    struct slice args;   /* custom arguments, over the send's: a JSON object, or empty */
+    struct slice custom; /* one word that comes back with each event (Mailjet's CustomID), or empty */
+    int64_t send_at;     /* its own time; 0: the send's */
+};
+
+struct send_left_out {
+    struct slice address; /* in canonical form */
+    enum send_reason reason;
+};
+/* The answer. */
+struct send_taken {
+    struct letter_id id;          /* of the send; its letter n (from 0) has send_letter_id() */
+    uint64_t letters, recipients; /* that will be written to */
+    uint64_t left_out;            /* recipients who get nothing, because of the suppression list */
+    struct send_left_out *who;    /* the first SEND_LEFT_OUT_TOLD of them; not known of a repetition */
+    size_t nwho;
+    bool before; /* it was taken earlier, under the same key of idempotency */
+};
+void send_letter_id(const struct letter_id *send, uint64_t n, struct letter_id *out);
+
+struct sends_conf {
+    struct store *store;
+    struct slice hostname;
+    uint8_t secret[32]; /* behind addresses that are forgotten, return paths and links */
+};
+/* The store is borrowed, the rest copied. SUSPENDS. */
+MUST_CHECK int sends_open(struct sends **out, const struct sends_conf *conf);
+void sends_close(struct sends **s); /* SUSPENDS */
+
+struct send_writer;
+/* Judges the sender (ERR_DENIED), the form of what all letters share (ERR_SYNTAX, ERR_TOO_LONG, ERR_LIMIT)
+ * and limits. ERR_EXISTS: the key of idempotency was used for another request (another digest); ERR_BUSY: the
+ * same request is being taken at this moment. Was it taken before, then *out is NULL, *done is the answer and
+ * nothing else is to be called; done lies in a. SUSPENDS. */
+MUST_CHECK int send_begin(struct sends *s, const struct send *what, struct arena *a, struct send_writer **out,
+                          struct send_taken *done);
+/* One more letter; suppressed recipients are left out of it. ERR_SYNTAX, ERR_TOO_LONG, ERR_LIMIT, ERR_DENIED
+ * (its own sender) with a sentence: the letter was not added, the others stay and the caller may go on. Other
+ * errors end the send. Letters are written page by page while they come: memory does not grow. SUSPENDS. */
+MUST_CHECK int send_add(struct send_writer *w, const struct send_letter *l);
+/* All of it is durable, or (but for ERR_UNKNOWN) none. A send of which nobody is left is taken as well. The
+ * writer is gone whatever the result. The answer lies in a. SUSPENDS. */
+MUST_CHECK int send_commit(struct send_writer **w, struct arena *a, struct send_taken *out);
+/* Nothing stays; harmless for NULL. SUSPENDS. */
+void send_abandon(struct send_writer **w);
+/* The three for letters that are there: all are taken or none. SUSPENDS. */
+MUST_CHECK int send_take(struct sends *s, const struct send *what, const struct send_letter *letter, size_t n,
+                         struct arena *a, struct send_taken *out);

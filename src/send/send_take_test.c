@@ -1,0 +1,215 @@
+/* send_take_test.c - sends are taken whole or not at all, once under one key, with the suppressed left out.
+ */
+#include "send_test.h"
+#include "suppression.h"
+
+static size_t count_rows(struct send_fixture *x, const struct letter_id *id, const char *from, const char *to)
+{
+    struct kv_page page;
+    char object[24];
+    send_object(id, object);
+    CHECK_OK(kv_scan(x->f.s->kv, sl_cstr(object), sl_cstr(from), sl_cstr(to), KV_PAGE_MAX, &x->f.a, &page));
+    return page.n;
+}
+
+static size_t objects_of_sends(struct send_fixture *x)
+{
+    struct slice *names;
+    size_t n;
+    bool more;
+    CHECK_OK(kv_objects(x->f.s->kv, SL("s:"), SL("s;"), 100, &x->f.a, &names, &n, &more));
+    return n;
+}
+
+TEST(send_take_keeps_all_that_was_given)
+{
+    struct send_fixture x;
+    if (!send_fixture_begin(&x)) return;
+    struct arena *a = &x.f.a;
+    struct send_addr to[] = {{SL("Bob, \"B\""), SL("Bob@TWO.test"), 0}, {SL(""), SL("c@three.test"), 0}};
+    struct send_addr cc = {SL("Đặng"), SL("d@four.test"), 0}, answer = {SL("R"), SL("r@five.test"), 0};
+    struct send_field f = {SL("X-Own"), SL("é")}, g = {SL("X-All"), SL("1")};
+    struct send_file file = {SL("a.pdf"), SL("application/pdf"), SL("cid1"), true, SL("\0\1\2")};
+    struct send s = test_send(&x);
+    s.reply_to = (struct send_addrs){&answer, 1};
+    s.fields = (struct send_fields){&g, 1};
+    s.file = &file, s.nfiles = 1;
+    s.campaign = SL("June"), s.category = &SL("c"), s.ncategories = 1;
+    s.data = SL("{\"a\":1}"), s.language = SEND_HANDLEBARS;
+    struct send_letter l = {.to = {to, 2},
+                            .cc = {&cc, 1},
+                            .subject = SL("Own"),
+                            .fields = {&f, 1},
+                            .data = SL("{}"),
+                            .args = SL("{\"x\":\"y\"}"),
+                            .custom = SL("id-7")};
+    struct send_taken t;
+    CHECK_OK(send_take(x.s, &s, &l, 1, a, &t));
+    CHECK_INT(t.letters, 1);
+    CHECK_INT(t.recipients, 3);
+    CHECK(!t.before && !t.left_out);
+
+    struct send_head h;
+    struct send c;
+    struct slice page;
+    struct send_letter got;
+    struct rec r;
+    CHECK_OK(send_head_read(x.s, &t.id, a, &h));
+    CHECK_SL(h.account, x.account.id);
+    CHECK_SL(h.campaign, "June");
+    CHECK_SL(h.category[0], "c");
+    CHECK_INT(h.stream, STREAM_BULK);
+    CHECK_INT(h.numbers, 1);
+    CHECK_OK(send_common_read(x.s, &t.id, a, &c));
+    CHECK_SL(c.from.address, "news@one.test");
+    CHECK_SL(c.from.name, "The news");
+    CHECK_SL(c.reply_to.v[0].address, "r@five.test");
+    CHECK_SL(c.reply_to.v[0].name, "R");
+    CHECK_SL(c.fields.v[0].value, "1");
+    CHECK_SL(c.part[0].text, "Hello\r\n");
+    CHECK_SL(c.file[0].content_id, "cid1");
+    CHECK(c.file[0].in_text && sl_eq(c.file[0].bytes, sl("\0\1\2", 3)));
+    CHECK_INT(c.language, SEND_HANDLEBARS);
+    CHECK_OK(send_page_read(x.s, &t.id, 0, a, &page));
+    r = (struct rec){.rest = page};
+    REQUIRE(rec_next(&r) && r.tag == 'L');
+    CHECK_OK(send_letter_get(r.field, a, &got));
+    CHECK_SL(got.to.v[0].address, "Bob@two.test");
+    CHECK_SL(got.to.v[0].name, "Bob, \"B\"");
+    CHECK_SL(got.to.v[1].address, "c@three.test");
+    CHECK_SL(got.cc.v[0].name, "Đặng");
+    CHECK_SL(got.fields.v[0].name, "X-Own");
+    CHECK_SL(got.fields.v[0].value, "é");
+    CHECK_SL(got.custom, "id-7");
+    CHECK(!rec_next(&r) && !r.bad);
+    send_fixture_end(&x);
+}
+
+TEST(send_take_refuses_whole_and_leaves_nothing)
+{
+    struct send_fixture x;
+    if (!send_fixture_begin(&x)) return;
+    struct arena *a = &x.f.a;
+    struct send_taken t;
+    struct send_letter good = test_letter(a, SL("b@two.test")), bad = test_letter(a, SL("no address"));
+    struct send_letter two[] = {good, bad};
+    struct send s = test_send(&x);
+    CHECK_ERR(send_take(x.s, &s, two, 2, a, &t), ERR_SYNTAX);
+    s.from.address = SL("somebody@two.test");
+    CHECK_ERR(send_take(x.s, &s, &good, 1, a, &t), ERR_DENIED);
+    s = test_send(&x);
+    s.subject = SL("x\r\nBcc: all@three.test");
+    CHECK_ERR(send_take(x.s, &s, &good, 1, a, &t), ERR_SYNTAX);
+    s = test_send(&x);
+    s.fields = (struct send_fields){&(struct send_field){SL("X: y\r\nBcc"), SL("1")}, 1};
+    CHECK_ERR(send_take(x.s, &s, &good, 1, a, &t), ERR_SYNTAX);
+    s = test_send(&x);
+    good.from = (struct send_addr){SL(""), SL("boss@one.test"), 0};
+    CHECK_ERR(send_take(x.s, &s, &good, 1, a, &t), ERR_DENIED);
+    CHECK_ERR(send_take(x.s, &s, NULL, 0, a, &t), ERR_SYNTAX);
+    CHECK_INT(objects_of_sends(&x), 0);
+    send_fixture_end(&x);
+}
+
+TEST(send_take_under_one_key_is_one_send)
+{
+    struct send_fixture x;
+    if (!send_fixture_begin(&x)) return;
+    struct arena *a = &x.f.a;
+    struct send_taken t, again;
+    struct send_letter l = test_letter(a, SL("b@two.test")), bad = test_letter(a, SL("b"));
+    struct send s = test_send(&x);
+    s.idempotency = SL("key-1"), s.digest = SL("d1");
+    CHECK_ERR(send_take(x.s, &s, &bad, 1, a, &t), ERR_SYNTAX); /* a refused one does not use the key up */
+    CHECK_OK(send_take(x.s, &s, &l, 1, a, &t));
+    CHECK_OK(send_take(x.s, &s, &l, 1, a, &again));
+    CHECK(again.before && !strcmp(again.id.s, t.id.s));
+    CHECK_INT(again.recipients, 1);
+    s.digest = SL("d2");
+    CHECK_ERR(send_take(x.s, &s, &l, 1, a, &again), ERR_EXISTS);
+    CHECK_INT(objects_of_sends(&x), 1);
+    s.idempotency = SL("key-2");
+    struct send_writer *w, *none;
+    CHECK_OK(send_begin(x.s, &s, a, &w, &t));
+    CHECK_ERR(send_begin(x.s, &s, a, &none, &again), ERR_BUSY);
+    CHECK_ERR(send_begin(x.s, &s, a, &none, &again), ERR_BUSY); /* the first is still at it */
+    CHECK_OK(send_add(w, &l));
+    CHECK_OK(send_commit(&w, a, &t));
+    CHECK_INT(objects_of_sends(&x), 2);
+    send_fixture_end(&x);
+}
+
+TEST(send_take_leaves_the_suppressed_out)
+{
+    struct send_fixture x;
+    if (!send_fixture_begin(&x)) return;
+    struct arena *a = &x.f.a;
+    struct slice acc = sl_cstr(x.account.id);
+    struct send_taken t;
+    struct suppression_entry e = {
+        .address = SL("Bob@two.TEST"), .reason = SEND_OUT_BOUNCED, .evidence = SL("550 no")};
+    CHECK_OK(suppression_add(x.s, acc, &e));
+    struct send_letter l[] = {test_letter(a, SL("bOB@Two.test")), test_letter(a, SL("c@two.test"))};
+    struct send s = test_send(&x);
+    CHECK_OK(send_take(x.s, &s, l, 2, a, &t));
+    CHECK_INT(t.letters, 1);
+    CHECK_INT(t.recipients, 1);
+    CHECK_INT(t.left_out, 1);
+    REQUIRE(t.nwho == 1);
+    CHECK_SL(t.who[0].address, "bOB@two.test");
+    CHECK_INT(t.who[0].reason, SEND_OUT_BOUNCED);
+    s.options = SEND_BYPASS_BOUNCES;
+    CHECK_OK(send_take(x.s, &s, l, 2, a, &t));
+    CHECK_INT(t.recipients, 2);
+    send_fixture_end(&x);
+}
+
+TEST(send_take_writes_pages_while_letters_come)
+{
+    enum { N = 40000 };
+    struct send_fixture x;
+    if (!send_fixture_begin(&x)) return;
+    struct send_writer *w;
+    struct send_taken t;
+    struct send s = test_send(&x);
+    struct arena a = {0};
+    CHECK_OK(send_begin(x.s, &s, &x.f.a, &w, &t));
+    for (int i = 0; i < N; i++) {
+        ar_reset(&a);
+        struct send_letter l = test_letter(&a, ar_printf(&a, "recipient%d@two.test", i));
+        l.data = SL("{\"name\":\"Somebody With A Name\",\"code\":\"0123456789\",\"more\":\"abcdefghij\"}");
+        if (i == 7) l.data = ar_printf(&a, "{\"long\":\"%0200000d\"}", 1); /* goes over several rows */
+        CHECK_OK(send_add(w, &l));
+    }
+    CHECK_OK(send_commit(&w, &x.f.a, &t));
+    CHECK_INT(t.letters, N);
+    CHECK(count_rows(&x, &t.id, "p/", "p0") > 80);
+    uint64_t seen = 0;
+    int e = 0;
+    while (!e && seen < N) {
+        struct slice page;
+        ar_reset(&a);
+        e = send_page_read(x.s, &t.id, seen, &a, &page);
+        for (struct rec r = {.rest = page}; !e && rec_next(&r); seen++) {
+            struct send_letter l;
+            CHECK_OK(send_letter_get(r.field, &a, &l));
+            CHECK(
+                sl_eq(l.to.v[0].address, ar_printf(&a, "recipient%llu@two.test", (unsigned long long)seen)));
+        }
+    }
+    CHECK_OK(e);
+    CHECK_INT(seen, N);
+    ar_free(&a);
+    send_fixture_end(&x);
+}
+
+TEST(send_letters_have_ids_of_their_own)
+{
+    struct letter_id send, a, b;
+    letter_id_new(&send);
+    send_letter_id(&send, 0, &a);
+    send_letter_id(&send, 1000000, &b);
+    CHECK(strcmp(send.s, a.s) < 0 && strcmp(a.s, b.s) < 0);
+    CHECK(letter_id_ok(sl_cstr(b.s)) && !strcmp(a.s + 10, b.s + 10));
+    CHECK_INT(letter_id_time(&b) - letter_id_time(&a), 1);
+}

@@ -1,0 +1,290 @@
+/* suppression.c - who gets nothing, and why: a row for each address, named by a keyed hash of it, which holds
+ * every reason there is. */
+#include "suppression.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "mail/addr.h"
+#include "send_i.h"
+
+enum { ROW_VERSION = 1, PAGE = 500 };
+
+/* ---- names and rows ---- */
+
+static void object_of(struct slice account, char out[40])
+{
+    snprintf(out, 40, "x:%.*s", (int)(account.n < 30 ? account.n : 30), account.p);
+}
+
+/* The row of an address: a name that only this node can make, so that who is forgotten is not named by it. */
+static int row_name(struct sends *s, struct arena *a, struct slice address, struct slice *key,
+                    struct slice *canonical)
+{
+    struct slice local, domain;
+    struct buf hex = BUF_INIT;
+    uint8_t mark[32];
+    int e = address_split(a, address, &local, &domain);
+    if (e) return e;
+    *canonical = mail_addr_join(a, local, domain);
+    struct slice same = ar_printf(a, "suppression %.*s@%.*s", SLF(local_name(a, local)), SLF(domain));
+    hmac_sha256(sl((const char *)s->secret, sizeof s->secret), same, mark);
+    hex_encode(&hex, sl((const char *)mark, 16));
+    *key = ar_printf(a, "a/%.*s", SLF(buf_slice(&hex)));
+    buf_free(&hex);
+    return 0;
+}
+
+struct entries {
+    struct slice address;
+    struct suppression_entry v[SUPPRESSION_ENTRIES_MAX];
+    size_t n;
+};
+
+static int get_entry(struct slice field, struct suppression_entry *e)
+{
+    struct rec r;
+    int bad = rec_open(&r, field, ROW_VERSION);
+    *e = (struct suppression_entry){0};
+    while (!bad && rec_next(&r)) switch (r.tag) {
+        case 'r': e->reason = (enum send_reason)rec_u64(&r); break;
+        case 'g': e->group = (uint32_t)rec_u64(&r); break;
+        case 't': e->since = (int64_t)rec_u64(&r); break;
+        case 'x': e->expires = (int64_t)rec_u64(&r); break;
+        case 'w': e->evidence = r.field; break;
+        case 'l': e->letter = r.field; break;
+        }
+    if (!bad && (e->reason <= SEND_OUT_NONE || e->reason >= SEND_OUT_COUNT))
+        bad = err_set(ERR_CORRUPT, "an entry of the suppression list is damaged");
+    return bad ? bad : rec_error(&r);
+}
+
+static int get_row(struct slice row, struct entries *out)
+{
+    struct rec r;
+    int e = rec_open(&r, row, ROW_VERSION);
+    out->n = 0;
+    out->address = (struct slice){0};
+    while (!e && rec_next(&r)) {
+        if (r.tag == 'a') out->address = r.field;
+        if (r.tag == 'e' && out->n < SUPPRESSION_ENTRIES_MAX) e = get_entry(r.field, &out->v[out->n++]);
+    }
+    for (size_t i = 0; i < out->n; i++) out->v[i].address = out->address;
+    return e ? e : rec_error(&r);
+}
+
+static void put_row(struct kv_tx *tx, struct slice key, const struct entries *x)
+{
+    struct buf b = BUF_INIT, one = BUF_INIT;
+    rec_begin(&b, ROW_VERSION);
+    rec_opt(&b, 'a', x->address);
+    for (size_t i = 0; i < x->n; i++) {
+        const struct suppression_entry *e = &x->v[i];
+        rec_begin(&one, ROW_VERSION);
+        rec_put_u64(&one, 'r', e->reason);
+        rec_opt_u64(&one, 'g', e->group);
+        rec_put_u64(&one, 't', (uint64_t)e->since);
+        rec_opt_u64(&one, 'x', (uint64_t)e->expires);
+        rec_opt(&one, 'w', utf8_cut(e->evidence, SUPPRESSION_EVIDENCE_MAX));
+        rec_opt(&one, 'l', e->letter);
+        rec_put(&b, 'e', buf_slice(&one));
+    }
+    if (x->n) kv_tx_put_record(tx, key, &b);
+    else kv_tx_del(tx, key);
+    buf_free(&one);
+    buf_free(&b);
+}
+
+static bool is_over(const struct suppression_entry *e, int64_t now)
+{
+    return e->expires && e->expires <= now;
+}
+
+static bool is_same(const struct suppression_entry *e, enum send_reason reason, uint32_t group)
+{
+    return e->reason == reason && e->group == group;
+}
+
+/* ---- changing ---- */
+
+struct changing {
+    struct slice key, canonical;
+    const struct suppression_entry *entry; /* to be added; or NULL */
+    enum send_reason reason;               /* to be removed; NONE: all */
+    uint32_t group;
+    bool forget;
+    size_t n;
+    int64_t now;
+};
+
+static void add_entry(struct entries *all, const struct suppression_entry *e)
+{
+    size_t i = 0;
+    while (i < all->n && !is_same(&all->v[i], e->reason, e->group)) i++;
+    all->v[i] = *e;
+    if (i == all->n) all->n++;
+}
+
+static void keep_others(struct entries *all, struct changing *x)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < all->n; i++) {
+        bool goes =
+            x->reason == SEND_OUT_NONE ? !x->entry && !x->forget : is_same(&all->v[i], x->reason, x->group);
+        if (is_over(&all->v[i], x->now)) continue;
+        if (goes) x->n++;
+        else all->v[kept++] = all->v[i];
+    }
+    all->n = kept;
+}
+
+static int change_tx(struct kv_tx *tx, void *arg)
+{
+    struct changing *x = arg;
+    struct slice row;
+    struct entries *all = xcalloc(1, sizeof *all);
+    int e = kv_tx_get(tx, x->key, &row);
+    x->n = 0;
+    if (!e) e = get_row(row, all);
+    bool there = !e;
+    if (e == ERR_NOT_FOUND) e = 0;
+    if (!e) keep_others(all, x);
+    if (!e && x->entry && all->n == SUPPRESSION_ENTRIES_MAX)
+        e = err_set(ERR_LIMIT, "the address has left %d groups already", SUPPRESSION_ENTRIES_MAX);
+    if (!e && x->entry) {
+        all->address = x->canonical;
+        add_entry(all, x->entry);
+    }
+    if (x->forget) all->address = SL("");
+    if (!e && x->forget && !there) e = ERR_NOT_FOUND;
+    if (!e && (there || x->entry)) put_row(tx, x->key, all);
+    free(all);
+    return e;
+}
+
+static int change(struct sends *s, struct slice account, struct slice address, struct changing *x)
+{
+    struct arena a = {0};
+    char object[40];
+    object_of(account, object);
+    x->now = rt_wall_seconds();
+    int e = row_name(s, &a, address, &x->key, &x->canonical);
+    if (!e) e = kv_transact(s->store->kv, sl_cstr(object), change_tx, x);
+    ar_free(&a);
+    return e;
+}
+
+int suppression_add(struct sends *s, struct slice account, const struct suppression_entry *e)
+{
+    struct suppression_entry full = *e;
+    if (!full.since) full.since = rt_wall_seconds();
+    if (e->reason <= SEND_OUT_NONE || e->reason >= SEND_OUT_CANCELED)
+        return err_set(ERR_USAGE, "that is no reason for which somebody gets nothing");
+    return change(s, account, e->address, &(struct changing){.entry = &full});
+}
+
+int suppression_remove(struct sends *s, struct slice account, struct slice address, enum send_reason reason,
+                       uint32_t group, size_t *n)
+{
+    struct changing x = {.reason = reason, .group = group};
+    int e = change(s, account, address, &x);
+    *n = e ? 0 : x.n;
+    return e;
+}
+
+int suppression_forget(struct sends *s, struct slice account, struct slice address)
+{
+    int e = change(s, account, address, &(struct changing){.forget = true});
+    return e == ERR_NOT_FOUND ? err_set(e, "nothing is known of %.*s", SLF(address)) : e;
+}
+
+/* ---- asking ---- */
+
+static bool is_bypassed(const struct suppression_entry *e, const struct suppression_ask *ask)
+{
+    unsigned o = ask->options;
+    if (o & SEND_BYPASS_ALL) return true;
+    switch (e->reason) {
+    case SEND_OUT_BOUNCED:
+    case SEND_OUT_INVALID: return o & SEND_BYPASS_BOUNCES;
+    case SEND_OUT_COMPLAINED: return o & SEND_BYPASS_SPAM;
+    case SEND_OUT_UNSUBSCRIBED:
+        return o & SEND_BYPASS_UNSUBSCRIBED ||
+               (ask->stream != STREAM_BULK && !(o & SEND_HONOUR_UNSUBSCRIBED));
+    case SEND_OUT_LEFT_GROUP: return o & SEND_BYPASS_UNSUBSCRIBED || !ask->group || e->group != ask->group;
+    default: return false;
+    }
+}
+
+int suppression_judge(struct sends *s, const struct suppression_ask *ask, enum send_reason *out)
+{
+    struct arena a = {0};
+    struct slice key, canonical, row;
+    char object[40];
+    object_of(ask->account, object);
+    *out = SEND_OUT_NONE;
+    int e = row_name(s, &a, ask->address, &key, &canonical);
+    if (!e) e = kv_get(s->store->kv, sl_cstr(object), key, &a, &row);
+    if (!e) {
+        struct entries *all = ar_new(&a, struct entries);
+        int64_t now = rt_wall_seconds();
+        e = get_row(row, all);
+        for (size_t i = 0; !e && i < all->n && !*out; i++)
+            if (!is_over(&all->v[i], now) && !is_bypassed(&all->v[i], ask)) *out = all->v[i].reason;
+    }
+    ar_free(&a);
+    return e == ERR_NOT_FOUND ? 0 : e;
+}
+
+int suppression_get(struct sends *s, struct slice account, struct slice address, struct arena *a,
+                    struct suppression_entry **out, size_t *n)
+{
+    struct slice key, canonical, row;
+    struct entries *all = ar_new(a, struct entries);
+    char object[40];
+    object_of(account, object);
+    int64_t now = rt_wall_seconds();
+    int e = row_name(s, a, address, &key, &canonical);
+    if (!e) e = kv_get(s->store->kv, sl_cstr(object), key, a, &row);
+    if (!e) e = get_row(row, all);
+    *out = all->v;
+    *n = 0;
+    for (size_t i = 0; !e && i < all->n; i++)
+        if (!is_over(&all->v[i], now)) all->v[(*n)++] = all->v[i];
+    return e == ERR_NOT_FOUND ? 0 : e;
+}
+
+static int each_of_row(const struct kv_row *row, suppression_each_fn *each, void *arg)
+{
+    struct entries *all = xcalloc(1, sizeof *all);
+    int64_t now = rt_wall_seconds();
+    int e = get_row(row->value, all);
+    if (e)
+        log_error("send", "a row of the suppression list cannot be read: %s", err_text(e)), e = 0, all->n = 0;
+    for (size_t i = 0; !e && i < all->n; i++)
+        if (!is_over(&all->v[i], now)) e = each(arg, &all->v[i], row->key);
+    free(all);
+    return e;
+}
+
+int suppression_each(struct sends *s, struct slice account, struct slice after, suppression_each_fn *each,
+                     void *arg)
+{
+    struct arena a = {0};
+    struct kv_page page = {.more = true};
+    char object[40], from[KV_KEY_MAX + 2] = "a/";
+    int e = 0;
+    object_of(account, object);
+    if (after.n && after.n < KV_KEY_MAX) snprintf(from, sizeof from, "%.*s ", SLF(after));
+    while (!e && page.more) {
+        ar_reset(&a);
+        e = kv_scan(s->store->kv, sl_cstr(object), ar_dup(&a, sl_cstr(from)), SL("b"), PAGE, &a, &page);
+        for (size_t i = 0; !e && i < page.n; i++) e = each_of_row(&page.row[i], each, arg);
+        if (!page.n) break;
+        snprintf(from, sizeof from, "%.*s ", SLF(page.row[page.n - 1].key));
+    }
+    ar_free(&a);
+    return e;
+}

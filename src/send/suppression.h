@@ -1,0 +1,48 @@
+/* suppression.h - who gets nothing from an account, why, and until when: one store for bounces, complaints,
+ * unsubscriptions and what is entered by hand.
+ *
+ * Compared is the local part in lower case with the domain in A-labels; letters go to the spelling that was
+ * given. It is asked when a send is taken and again before each attempt, so an entry acts on every attempt
+ * that begins after it is durable. Object x:ACCOUNT. */
+#pragma once
+#include "send.h"
+
+enum {
+    SUPPRESSION_BOUNCED_S = 180 * 86400, /* a mailbox may be opened again */
+    SUPPRESSION_ENTRIES_MAX = 200,       /* of one address: its reasons and the groups it left */
+    SUPPRESSION_EVIDENCE_MAX = 300
+};
+
+struct suppression_entry {
+    struct slice address; /* as it was entered, in canonical form; empty: forgotten, and still suppressed */
+    enum send_reason reason;
+    uint32_t group;         /* of SEND_OUT_LEFT_GROUP */
+    int64_t since, expires; /* unix seconds; expires 0: never */
+    struct slice evidence;  /* a sentence: the reply, the report, who entered it */
+    struct slice letter;    /* id of the letter it came from, or empty */
+};
+/* Adds the entry; one of the same reason (and group) is replaced. The address is any spelling. ERR_SYNTAX,
+ * ERR_LIMIT. SUSPENDS. */
+MUST_CHECK int suppression_add(struct sends *s, struct slice account, const struct suppression_entry *e);
+/* Takes entries of that reason (and group) away; SEND_OUT_NONE: all. *n: how many. SUSPENDS. */
+MUST_CHECK int suppression_remove(struct sends *s, struct slice account, struct slice address,
+                                  enum send_reason reason, uint32_t group, size_t *n);
+/* The address itself is forgotten, what suppresses it stays. ERR_NOT_FOUND. SUSPENDS. */
+MUST_CHECK int suppression_forget(struct sends *s, struct slice account, struct slice address);
+/* May something be sent to this address, of this stream, under this group (0: none), with these SEND_BYPASS_
+ * options? *out: SEND_OUT_NONE, or why not. ERR_SYNTAX: it is no address. SUSPENDS. */
+struct suppression_ask {
+    struct slice account, address;
+    enum stream stream;
+    uint32_t group;
+    unsigned options;
+};
+MUST_CHECK int suppression_judge(struct sends *s, const struct suppression_ask *ask, enum send_reason *out);
+/* Every entry, those of one address together, from behind `after` (a place that each() was given, or empty).
+ * each()'s non-zero value ends the walk and is returned; entries that have expired are left out. SUSPENDS. */
+typedef int suppression_each_fn(void *arg, const struct suppression_entry *e, struct slice place);
+MUST_CHECK int suppression_each(struct sends *s, struct slice account, struct slice after,
+                                suppression_each_fn *each, void *arg);
+/* Entries of one address, in a. SUSPENDS. */
+MUST_CHECK int suppression_get(struct sends *s, struct slice account, struct slice address, struct arena *a,
+                               struct suppression_entry **out, size_t *n);
