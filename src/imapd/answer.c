@@ -50,12 +50,18 @@ void imapd_bad(struct imapd_session *s, const char *fmt, ...)
     va_end(ap);
 }
 
+void imapd_bad_code(struct imapd_session *s, const char *code, const char *fmt, ...)
+{
+    va_list ap;
+    s->junk++;
+    va_start(ap, fmt);
+    imapd_put_answer(s, s->tag, "BAD", code, fmt, ap);
+    va_end(ap);
+}
+
 void imapd_uid_required(struct imapd_session *s)
 {
-    s->junk++;
-    buf_put(&s->out, s->tag);
-    buf_str(&s->out, " BAD [UIDREQUIRED] sequence numbers are off: messages are named by their UIDs\r\n");
-    imapd_flush(s);
+    imapd_bad_code(s, "UIDREQUIRED", "sequence numbers are off: messages are named by their UIDs");
 }
 
 const char *imapd_limit_code(struct imapd_session *s, uint32_t cut)

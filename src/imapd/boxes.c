@@ -251,6 +251,8 @@ static void tell_entry(struct imapd_session *s, const struct entry *e, const str
     buf_str(&s->out, "\r\n");
     imapd_flush(s);
     if (e->box && l->give & IMAP_LIST_STATUS) tell_status(s, e->box, l->status);
+    if (e->box && l->give & IMAP_LIST_METADATA && imapd_list_metadata(s, e->box, &l->entries) != 0) {
+    } /* as if there were none */
 }
 
 static void list_entry(struct imapd_session *s, const struct entry *e, const struct imap_list *l)
@@ -274,6 +276,10 @@ void imapd_cmd_list(struct imapd_session *s, struct imap_in *in)
     if (!l.extended && !l.pattern[0].n) { /* asks for the delimiter (RFC 9051 section 6.3.9) */
         imapd_untagged(s, "LIST (\\Noselect) \"/\" \"\"");
         imapd_ok(s, NULL, "that is the delimiter");
+        return;
+    }
+    if (imapd_clean_entries(s, &l.entries) != 0) {
+        imapd_bad(s, "%s", err_text(ERR_SYNTAX));
         return;
     }
     struct entries es = {.a = &s->a};

@@ -134,7 +134,7 @@ static size_t command_max(const struct imapd_session *s)
 static int take_literal(struct imapd_session *s, const struct imap_literal *l)
 {
     bool known = s->state != IMAPD_LOGGED_OUT;
-    if (l->binary || l->size > (known ? IMAPD_LITERAL_MAX : IMAPD_LITERAL_STRANGER) ||
+    if ((l->binary && !known) || l->size > (known ? IMAPD_LITERAL_MAX : IMAPD_LITERAL_STRANGER) ||
         s->cmd.n + l->size > command_max(s)) {
         find_tag(s);
         imapd_bad(s, l->binary ? "a literal8 cannot stand here" : "the literal is too large");

@@ -140,6 +140,7 @@ void imapd_untagged(struct imapd_session *s, const char *fmt, ...) PRINTF_LIKE(2
 void imapd_ok(struct imapd_session *s, const char *code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void imapd_no(struct imapd_session *s, const char *code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void imapd_bad(struct imapd_session *s, const char *fmt, ...) PRINTF_LIKE(2, 3); /* counts as junk */
+void imapd_bad_code(struct imapd_session *s, const char *code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* BAD [UIDREQUIRED]: a sequence number came after ENABLE UIDONLY (RFC 9586 section 3). */
 void imapd_uid_required(struct imapd_session *s);
 /* From time to time: how far the command at hand is (RFC 9585); nothing may be waiting in s->out. SUSPENDS.
@@ -235,7 +236,7 @@ struct imapd_found {
 };
 /* Runs the keys over all messages the client knows of; *out lies in the command's arena. false: NO or BAD was
  * answered. SUSPENDS. */
-bool imapd_search(struct imapd_session *s, const struct imap_search_args *args, struct imapd_found *out);
+bool imapd_search(struct imapd_session *s, struct imap_search_args *args, struct imapd_found *out);
 /* The message number or, after UID, the uid of what stands at i. */
 uint32_t imapd_number(const struct imapd_session *s, size_t i);
 /* "* SEARCH n ..." or "* SORT n ...". SUSPENDS. */
@@ -274,6 +275,16 @@ MUST_CHECK int imapd_reader(struct imapd_session *s, uint32_t uid, const struct 
  * bytes. *n counts them; the first one is logged. */
 bool imapd_unreadable(struct imapd_session *s, int e, uint32_t uid, size_t *n);
 
+/* ---- metadata.c ---- */
+
+/* The names in the form that entries have. ERR_SYNTAX. */
+MUST_CHECK int imapd_clean_entries(struct imapd_session *s, struct imap_entries *entries);
+/* "* METADATA ..." of a mailbox. SUSPENDS. */
+MUST_CHECK int imapd_list_metadata(struct imapd_session *s, const struct mailbox *box,
+                                   const struct imap_entries *entries);
+/* The filters in the place of their names (RFC 5466); false: NO or BAD was answered. SUSPENDS. */
+bool imapd_fill_filters(struct imapd_session *s, struct imap_search_args *args);
+
 /* ---- commands that need more than the table ---- */
 
 /* The command in s->cmd ends with the announcement of a literal: is it APPEND's message? */
@@ -286,8 +297,8 @@ MUST_CHECK int imapd_swallow(struct imapd_session *s, uint64_t n);
 /* clang-format off */
 #define IMAPD_COMMANDS(X) \
     X(append) X(authenticate) X(close) X(copy) X(create) X(delete) \
-    X(examine) X(expunge) X(fetch) X(getquota) X(getquotaroot) X(idle) X(list) X(login) X(lsub) X(move) \
-    X(namespace) X(rename) X(replace) X(search) X(select) X(sort) X(starttls) X(status) X(store) \
+    X(examine) X(expunge) X(fetch) X(getmetadata) X(getquota) X(getquotaroot) X(idle) X(list) X(login) X(lsub) X(move) \
+    X(namespace) X(rename) X(replace) X(search) X(select) X(setmetadata) X(sort) X(starttls) X(status) X(store) \
     X(subscribe) X(thread) X(uidbatches) X(unauthenticate) X(unselect) X(unsubscribe)
 /* clang-format on */
 #define X(name) void imapd_cmd_##name(struct imapd_session *s, struct imap_in *in);

@@ -277,8 +277,9 @@ static bool saves_too_much(struct imapd_session *s, const struct imap_search_arg
     return true;
 }
 
-bool imapd_search(struct imapd_session *s, const struct imap_search_args *args, struct imapd_found *out)
+bool imapd_search(struct imapd_session *s, struct imap_search_args *args, struct imapd_found *out)
 {
+    if (!imapd_fill_filters(s, args)) return false;
     if (s->uidonly && args->numbers) {
         imapd_uid_required(s);
         return false;

@@ -13,6 +13,7 @@
  *   n/<sum>/<box>          mailboxes by the checksum of their names
  *   r/<box>/0000           first message that no session was told of
  *   s/<sum>                subscribed names with this checksum
+ *   t/<box>/<user>/<name>  an annotation of a mailbox, or with box 0 of the account
  *   x/<box>                a mailbox that is deleted, whose rows are still being removed
  *   y/<box>/<batch>/<n>    a message of a batch
  * box, uid: 8 hex digits; modseq: 16; part: 4; sum: 8. */
@@ -38,6 +39,7 @@ struct account_row {
     uint32_t next_box, uidvalidity; /* the id of the next mailbox; the last uidvalidity given */
     uint32_t boxes, subscriptions;
     uint64_t bytes, messages, quota;
+    uint64_t noted;         /* bytes of all annotations, with their keys */
     uint64_t journal_floor; /* changes up to this modseq are not in the journal any more */
     uint64_t threaded;      /* messages whose thread was found out: an image with fewer is out of date */
 };
@@ -237,6 +239,13 @@ bool leb_take(struct slice *s, uint64_t *v); /* false at the end, or when it is 
 
 /* Finishes deletions that a crash interrupted. SUSPENDS. */
 MUST_CHECK int mailbox_finish_deletes(struct store *s, const char *acc);
+
+/* ---- annotation.c ---- */
+
+/* Within a transaction: those of a mailbox that goes; and a copy of them for another mailbox of the account.
+ */
+MUST_CHECK int annotations_erase_tx(struct kv_tx *tx, uint32_t box);
+MUST_CHECK int annotations_copy_tx(struct kv_tx *tx, uint32_t box, uint32_t to);
 
 /* ---- expunged.c ---- */
 

@@ -82,6 +82,7 @@ int account_row_get(struct slice value, struct account_row *out)
         case 's': out->bytes = rec_u64(&r); break;
         case 'n': out->messages = rec_u64(&r); break;
         case 'q': out->quota = rec_u64(&r); break;
+        case 'A': out->noted = rec_u64(&r); break;
         case 'f': out->journal_floor = rec_u64(&r); break;
         case 't': out->threaded = rec_u64(&r); break;
         }
@@ -100,6 +101,7 @@ void account_row_put(struct kv_tx *tx, const struct account_row *a)
     rec_opt_u64(&b, 's', a->bytes);
     rec_opt_u64(&b, 'n', a->messages);
     rec_opt_u64(&b, 'q', a->quota);
+    rec_opt_u64(&b, 'A', a->noted);
     rec_opt_u64(&b, 'f', a->journal_floor);
     rec_opt_u64(&b, 't', a->threaded);
     kv_tx_put_record(tx, SL("a"), &b);

@@ -102,6 +102,11 @@ static int rename_tree(struct kv_tx *tx, void *arg)
     return e;
 }
 
+static int copy_annotations(struct kv_tx *tx, void *arg)
+{
+    return annotations_copy_tx(tx, INBOX_ID, *(const uint32_t *)arg);
+}
+
 /* RFC 9051 section 6.3.6: the messages move to a new mailbox, INBOX and what is below it stay. So do
  * messages that come meanwhile. */
 static int rename_inbox(struct store *s, const char *acc, struct slice to, struct arena *a)
@@ -109,6 +114,7 @@ static int rename_inbox(struct store *s, const char *acc, struct slice to, struc
     struct mailbox inbox, box;
     int e = mailbox_get(s, acc, INBOX_ID, a, &inbox);
     if (e == 0) e = mailbox_create(s, acc, to, 0, a, &box);
+    if (e == 0) e = account_transact(s, acc, copy_annotations, &box.id); /* RFC 5464 section 4.1 */
     for (uint32_t from = 1; e == 0 && from < inbox.uidnext;) {
         struct message *m;
         uint32_t uids[KV_PAGE_MAX];
@@ -177,7 +183,7 @@ static int erase_rows(struct kv_tx *tx, void *arg)
     for (const char *kind = "mirghy"; *kind; kind++)
         kv_tx_erase(tx, row_prefix(*kind, id, from), row_prefix_end(*kind, id, to));
     kv_tx_del(tx, box_key('x', id, from));
-    return 0;
+    return annotations_erase_tx(tx, id);
 }
 
 static int erase_box(struct store *s, const char *acc, uint32_t id)

@@ -242,6 +242,12 @@ static void bad_name(void *arg, const char *what)
     say(v, "account %s: %s", v->acc, what);
 }
 
+static int sum_note(void *arg, struct slice key, struct slice value)
+{
+    *(uint64_t *)arg += key.n + value.n;
+    return 0;
+}
+
 static int count_account(struct kv_tx *tx, void *arg)
 {
     struct verify *v = arg;
@@ -258,6 +264,11 @@ static int count_account(struct kv_tx *tx, void *arg)
         say(v, "account %s: counts %llu messages with %llu bytes, has %llu with %llu", v->acc,
             (unsigned long long)a.messages, (unsigned long long)a.bytes, (unsigned long long)t.messages,
             (unsigned long long)t.bytes);
+    uint64_t noted = 0;
+    if (e == 0) e = kv_tx_scan(tx, SL("t/"), SL("t0"), sum_note, &noted);
+    if (e == 0 && noted != a.noted)
+        say(v, "account %s: counts %llu bytes of annotations, has %llu", v->acc, (unsigned long long)a.noted,
+            (unsigned long long)noted);
     return e ? e : verify_names(tx, bad_name, v);
 }
 

@@ -22,6 +22,7 @@ enum {
     IMAP_PATTERNS_MAX = 50, /* LIST patterns */
     IMAP_NAME_MAX = 1000,   /* bytes of a mailbox name or pattern */
     IMAP_SORT_MAX = 20,     /* criteria of a SORT */
+    IMAP_ENTRIES_MAX = 100, /* entries of a GETMETADATA or SETMETADATA */
 };
 
 /* ---- literals at the end of a line ---- */
@@ -64,6 +65,8 @@ struct slice imap_atom(struct imap_in *in);
 struct slice imap_string(struct imap_in *in); /* quoted or literal */
 struct slice imap_astring(struct imap_in *in);
 struct slice imap_nstring(struct imap_in *in); /* p == NULL for NIL */
+/* The same, or a literal8, which may hold NUL. */
+struct slice imap_nstring8(struct imap_in *in);
 uint64_t imap_number(struct imap_in *in, uint64_t max);
 struct slice imap_mailbox(struct imap_in *in); /* as UTF-8; "INBOX" for any case of it */
 struct slice imap_pattern(struct imap_in *in); /* list-mailbox, as UTF-8 */
@@ -201,6 +204,7 @@ enum imap_key {
     IMAP_KEY_TEXT,
     IMAP_KEY_EMAILID,
     IMAP_KEY_THREADID,
+    IMAP_KEY_FILTER, /* text: its name (RFC 5466) */
 };
 struct imap_search {
     enum imap_key key;
@@ -227,9 +231,12 @@ struct imap_search_args {
     struct slice charset;    /* empty: not given */
     struct imap_search *key; /* an AND of all */
     bool modseq;             /* some key is MODSEQ */
+    bool filters;            /* some key is FILTER */
     bool numbers;            /* some key is a set of sequence numbers */
 };
 struct imap_search_args imap_search_args(struct imap_in *in);
+/* Only keys, as a filter has them. */
+void imap_search_keys(struct imap_in *in, struct imap_search_args *s);
 
 /* ---- sort and thread (RFC 5256, 5957; RETURN: RFC 5267) ---- */
 
@@ -262,6 +269,24 @@ struct imap_thread_args {
 };
 struct imap_thread_args imap_thread_args(struct imap_in *in);
 
+/* ---- metadata (RFC 5464) ---- */
+
+struct imap_entries {
+    struct slice *entry, *value; /* value: of SETMETADATA, p NULL for NIL */
+    size_t n;
+};
+struct imap_metadata {
+    struct slice mailbox; /* empty: the server */
+    struct imap_entries entries;
+    bool limited;     /* MAXSIZE was given */
+    uint64_t maxsize; /* of a value that is told */
+    int depth;        /* how many levels below an entry as well; INT_MAX: all */
+};
+struct imap_metadata imap_getmetadata_args(struct imap_in *in);
+struct imap_metadata imap_setmetadata_args(struct imap_in *in);
+/* One entry, or several in parentheses. */
+struct imap_entries imap_entries(struct imap_in *in);
+
 /* ---- list and status ---- */
 
 enum {
@@ -285,16 +310,18 @@ enum {
     IMAP_LIST_RECURSIVE = 4,
     IMAP_LIST_SPECIAL_USE = 8,
     IMAP_LIST_CHILDREN = 16,
-    IMAP_LIST_STATUS = 32
+    IMAP_LIST_STATUS = 32,
+    IMAP_LIST_METADATA = 64
 };
 struct imap_list {
     struct slice reference;
     struct slice *pattern;
     size_t n;
-    bool extended;   /* some syntax of RFC 5258 was used */
-    unsigned select; /* IMAP_LIST_ bits asked for before the reference */
-    unsigned give;   /* after RETURN */
-    unsigned status; /* IMAP_STATUS_ bits of RETURN (STATUS (...)) */
+    bool extended;               /* some syntax of RFC 5258 was used */
+    unsigned select;             /* IMAP_LIST_ bits asked for before the reference */
+    unsigned give;               /* after RETURN */
+    unsigned status;             /* IMAP_STATUS_ bits of RETURN (STATUS (...)) */
+    struct imap_entries entries; /* of RETURN (METADATA (...)) (RFC 9590) */
 };
 struct imap_list imap_list_args(struct imap_in *in, bool lsub);
 /* '*' matches anything, '%' anything but '/'; the name INBOX matches in any case. */
@@ -317,6 +344,7 @@ struct imap_append imap_append_options(struct imap_in *in);
 
 void imap_put_string(struct buf *out, struct slice s, bool utf8);  /* quoted if possible, else a literal */
 void imap_put_nstring(struct buf *out, struct slice s, bool utf8); /* NIL when p == NULL */
+void imap_put_nstring8(struct buf *out, struct slice s);           /* a literal8 when it holds NUL */
 void imap_put_astring(struct buf *out, struct slice s, bool utf8);
 void imap_put_mailbox(struct buf *out, struct slice name, bool utf8);
 /* "(\Seen $Junk)"; keyword[i] has bit first + i of flags. extra: put first, or empty. */

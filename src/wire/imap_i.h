@@ -9,4 +9,3 @@ struct slice imap_run(struct imap_in *in, bool (*is)(char), const char *why);
 
 /* The parts of a SEARCH that SORT and THREAD have too: "RETURN (...) " when it comes, and the keys. */
 void imap_search_return(struct imap_in *in, struct imap_search_args *s);
-void imap_search_keys(struct imap_in *in, struct imap_search_args *s);

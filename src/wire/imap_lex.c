@@ -135,11 +135,10 @@ static struct slice take_quoted(struct imap_in *in)
     return sl(to, n);
 }
 
-static struct slice take_literal(struct imap_in *in)
+static struct slice take_literal(struct imap_in *in, bool nul)
 {
-    uint64_t n = 0;
-    in->at++;
-    n = imap_number(in, INT64_MAX);
+    imap_need(in, '{');
+    uint64_t n = imap_number(in, INT64_MAX);
     imap_skip(in, '+');
     imap_need(in, '}');
     imap_need(in, '\r');
@@ -150,7 +149,7 @@ static struct slice take_literal(struct imap_in *in)
         return SL("");
     }
     struct slice s = sl_sub(in->s, in->at, in->at + n);
-    if (sl_chr(s, 0) != SL_NONE) imap_fail(in, ERR_SYNTAX, "a literal may not hold NUL");
+    if (!nul && sl_chr(s, 0) != SL_NONE) imap_fail(in, ERR_SYNTAX, "a literal may not hold NUL");
     in->at += n;
     return s;
 }
@@ -158,7 +157,7 @@ static struct slice take_literal(struct imap_in *in)
 struct slice imap_string(struct imap_in *in)
 {
     if (imap_at(in, '"')) return take_quoted(in);
-    if (imap_at(in, '{')) return take_literal(in);
+    if (imap_at(in, '{')) return take_literal(in, false);
     imap_fail(in, ERR_SYNTAX, "a string was expected");
     return SL("");
 }
@@ -174,6 +173,11 @@ struct slice imap_nstring(struct imap_in *in)
 {
     if (!at_string(in) && imap_skip_word(in, SL("NIL"))) return (struct slice){0};
     return imap_string(in);
+}
+
+struct slice imap_nstring8(struct imap_in *in)
+{
+    return imap_skip(in, '~') ? take_literal(in, true) : imap_nstring(in);
 }
 
 uint64_t imap_number(struct imap_in *in, uint64_t max)

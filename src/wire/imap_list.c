@@ -36,6 +36,10 @@ static void take_return(struct imap_in *in, struct imap_list *l)
             imap_sp(in);
             l->status |= imap_status_items(in);
             l->give |= IMAP_LIST_STATUS;
+        } else if (imap_skip_word(in, SL("METADATA"))) {
+            imap_sp(in);
+            l->entries = imap_entries(in);
+            l->give |= IMAP_LIST_METADATA;
         } else {
             imap_fail(in, ERR_SYNTAX, "a return option was expected");
         }

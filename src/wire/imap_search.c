@@ -2,7 +2,20 @@
 #include "imap_i.h"
 
 /* What follows a key's name. */
-enum takes { NOTHING, ASTRING, DATE, NUMBER, SECONDS, SET, KEYWORD, FIELD, ONE_KEY, TWO_KEYS, MODSEQ };
+enum takes {
+    NOTHING,
+    FILTER,
+    ASTRING,
+    DATE,
+    NUMBER,
+    SECONDS,
+    SET,
+    KEYWORD,
+    FIELD,
+    ONE_KEY,
+    TWO_KEYS,
+    MODSEQ
+};
 
 struct key_word {
     struct slice name;
@@ -46,6 +59,7 @@ static const struct key_word words[] = {
     {SL_INIT("MODSEQ"), IMAP_KEY_MODSEQ, MODSEQ, 0, false, {0}},
     {SL_INIT("EMAILID"), IMAP_KEY_EMAILID, ASTRING, 0, false, {0}},
     {SL_INIT("THREADID"), IMAP_KEY_THREADID, ASTRING, 0, false, {0}},
+    {SL_INIT("FILTER"), IMAP_KEY_FILTER, FILTER, 0, false, {0}},
     {SL_INIT("FROM"), IMAP_KEY_ADDRESS, ASTRING, 0, false, SL_INIT("From")},
     {SL_INIT("TO"), IMAP_KEY_ADDRESS, ASTRING, 0, false, SL_INIT("To")},
     {SL_INIT("CC"), IMAP_KEY_ADDRESS, ASTRING, 0, false, SL_INIT("Cc")},
@@ -62,7 +76,7 @@ static const struct key_word words[] = {
 struct search_parser {
     struct imap_in *in;
     size_t keys;
-    bool modseq, numbers;
+    bool modseq, numbers, filters;
 };
 
 static struct imap_search *new_key(struct search_parser *p, enum imap_key key)
@@ -107,6 +121,11 @@ static void take_arguments(struct search_parser *p, const struct key_word *w, st
     if (w->takes != NOTHING) imap_sp(in);
     switch (w->takes) {
     case NOTHING: break;
+    case FILTER:
+        k->text = imap_atom(in);
+        if (sl_chr(k->text, '/') != SL_NONE) imap_fail(in, ERR_SYNTAX, "the name of a filter has no '/'");
+        p->filters = true;
+        break;
     case ASTRING: k->text = imap_astring(in); break;
     case DATE: k->day = imap_date(in); break;
     case NUMBER: k->number = imap_number(in, INT64_MAX); break;
@@ -244,6 +263,7 @@ void imap_search_keys(struct imap_in *in, struct imap_search_args *s)
     s->key = take_keys(&p, 0);
     s->modseq = p.modseq;
     s->numbers = p.numbers;
+    s->filters = p.filters;
 }
 
 struct imap_search_args imap_search_args(struct imap_in *in)

@@ -36,6 +36,16 @@ void imap_put_nstring(struct buf *out, struct slice s, bool utf8)
     else buf_str(out, "NIL");
 }
 
+void imap_put_nstring8(struct buf *out, struct slice s)
+{
+    if (!s.p || sl_chr(s, 0) == SL_NONE) {
+        imap_put_nstring(out, s, false);
+        return;
+    }
+    buf_printf(out, "~{%zu}\r\n", s.n);
+    buf_put(out, s);
+}
+
 void imap_put_astring(struct buf *out, struct slice s, bool utf8)
 {
     bool atom = s.n > 0 && s.n <= 100 && !sl_eqi(s, SL("NIL"));
