@@ -39,7 +39,7 @@ LDFLAGS += -pie -Wl,-z,relro,-z,now $(SANFLAGS)
 # Every folder, from the ground up, and the folders that it uses itself (tools/floors compares with its includes and
 # calls: no more, no less). What those stand on is linked with it: ALL_.
 FOLDERS = base rt crypto mail wire dns fetch kv body trace directory store spf dkim dmarc mailauth policy login guard \
- reader outgoing shape queue relay report send deliver intake core command smtpd imapd popd app
+ reader outgoing shape queue relay report send deliver intake core command smtpd imapd popd httpd api app
 USES_base =
 USES_rt = base
 # the simulator, the other half of the linker's choice: only tests x_sim.c may include it
@@ -75,7 +75,9 @@ USES_command = base rt crypto mail wire dns fetch kv body trace directory store 
 USES_smtpd = base rt mail wire dns login guard intake
 USES_imapd = base rt mail wire kv body store login guard reader
 USES_popd = base rt wire body store login guard
-USES_app = base rt crypto dns trace store guard queue relay report core command smtpd imapd popd
+USES_httpd = base rt directory guard wire
+USES_api = base wire kv directory core httpd
+USES_app = base rt crypto dns trace store guard queue relay report core command smtpd imapd popd httpd api
 $(foreach f,$(FOLDERS) sim,$(eval ALL_$(f) := $(sort $(USES_$(f)) $(foreach u,$(USES_$(f)),$(ALL_$(u))))))
 
 LIBS_base =
@@ -89,6 +91,7 @@ LIBS_kv = -lrocksdb
 LIBS_directory = -lunistring
 LIBS_core = -lconfuse
 LIBS_command = -ljansson
+LIBS_api = -ljansson
 
 # A folder's library: its sources but tests, fuzz targets and the program's main.
 # rt exists twice: librt (real_*.c) and librtsim (src/sim in its place), the rest in common.

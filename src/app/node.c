@@ -58,11 +58,20 @@ static int start_servers(struct node *n)
     return e;
 }
 
+static int start_http(struct node *n)
+{
+    struct httpd_conf hc = {.tls = n->tls_server, .https_port = (uint16_t)(443 + n->core.conf->port_offset)};
+    api_open(&n->api, &n->core);
+    hc.group = api_groups(n->api, &hc.ngroups);
+    return httpd_open(&n->httpd, &hc);
+}
+
 int node_start(struct node *n, struct slice certificate, struct slice key)
 {
     int e = start_tls(n, certificate, key);
     if (!e) e = start_relay(n);
     if (!e) e = start_servers(n);
+    if (!e) e = start_http(n);
     if (!e) e = queue_start(n->core.queue, relay_deliver, n->relay);
     if (!e) n->core.started = rt_wall_seconds();
     return e;
@@ -75,6 +84,8 @@ void node_stop(struct node *n)
     if (n->smtpd) smtpd_close(&n->smtpd);
     if (n->imapd) imapd_close(&n->imapd);
     if (n->popd) popd_close(&n->popd);
+    if (n->httpd) httpd_close(&n->httpd);
+    if (n->api) api_close(&n->api);
     core_close(&n->core);
     if (n->tls_server) tls_free(&n->tls_server);
     if (n->tls_client) tls_free(&n->tls_client);

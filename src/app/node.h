@@ -1,6 +1,8 @@
 /* node.h - a node that serves: its core, and the servers and the relay over it. */
 #pragma once
+#include "api/api.h"
 #include "core/core.h"
+#include "httpd/httpd.h"
 #include "imapd/imapd.h"
 #include "popd/popd.h"
 #include "relay/relay.h"
@@ -13,6 +15,8 @@ struct node {
     struct smtpd *smtpd;
     struct imapd *imapd;
     struct popd *popd;
+    struct api *api;
+    struct httpd *httpd;
 };
 
 /* Opens the servers and the relay over a core that the caller opened, and starts the queue.

@@ -22,6 +22,8 @@ enum service {
     SERVICE_IMAPS,
     SERVICE_POP3,
     SERVICE_POP3S,
+    SERVICE_HTTP,
+    SERVICE_HTTPS,
     SERVICE_CONTROL,
     SERVICE_PUBLIC, /* the control socket of every user */
 };
@@ -38,6 +40,8 @@ static const struct {
     {993, SERVICE_IMAPS, "imaps"},
     {110, SERVICE_POP3, "pop3"},
     {995, SERVICE_POP3S, "pop3s"},
+    {80, SERVICE_HTTP, "http"},
+    {443, SERVICE_HTTPS, "https"},
 };
 
 /* Descriptors that connections may not take: the index's tables and logs, packs that are kept open,
@@ -106,6 +110,8 @@ static void run_session(struct visit *v)
     case SERVICE_IMAPS: imapd_session(n->imapd, true, v->c, v->g, &v->guard); break;
     case SERVICE_POP3: popd_session(n->popd, false, v->c, v->g, &v->guard); break;
     case SERVICE_POP3S: popd_session(n->popd, true, v->c, v->g, &v->guard); break;
+    case SERVICE_HTTP: httpd_session(n->httpd, true, v->c, v->g, &v->guard); break;
+    case SERVICE_HTTPS: httpd_session(n->httpd, false, v->c, v->g, &v->guard); break;
     case SERVICE_CONTROL: control_session(&n->core, v->c, false); break;
     case SERVICE_PUBLIC: control_session(&n->core, v->c, true); break;
     }
@@ -190,6 +196,7 @@ static int open_doors(struct serving *s, bool control)
     if (control && !e && c->local_users) e = open_public_door(s);
     for (size_t i = 0; i < c->nlisten; i++)
         for (size_t k = 0; !e && k < COUNT_OF(services); k++) {
+            if (!c->http && services[k].service >= SERVICE_HTTP) continue;
             struct endpoint at = {.ip = c->listen[i], .port = (uint16_t)(services[k].port + c->port_offset)};
             e = open_door(s, &at, services[k].service);
             /* A machine without IPv6 is no reason not to serve the default addresses. */

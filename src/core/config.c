@@ -67,6 +67,10 @@ const struct setting settings[] = {
     {"local_users", "true",
      "every user of this machine may send as LOGIN@ the first domain, and see those letters in the queue",
      SETTING_YES, FIELD(local_users)},
+    {"http", "true",
+     "serve HTTPS on port 443 (the API, what clients and other servers look for) and on port 80 what must be "
+     "in clear",
+     SETTING_YES, FIELD(http)},
     {"refuse_unknown_domains", "false",
      "refuse letters of strangers whose sender or author has a domain that does not exist", SETTING_YES,
      FIELD(refuse_unknown_domains)},

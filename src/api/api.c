@@ -1,0 +1,32 @@
+/* api.c - the groups of routes of a node. */
+#include <stdlib.h>
+
+#include "api_i.h"
+
+static void add(struct api *x, const struct http_group *g)
+{
+    ASSERT(x->n < API_GROUPS_MAX);
+    x->group[x->n] = *g;
+    x->group[x->n].ctx = x;
+    x->list[x->n] = &x->group[x->n];
+    x->n++;
+}
+
+void api_open(struct api **out, struct core *core)
+{
+    struct api *x = *out = xcalloc(1, sizeof *x);
+    x->core = core;
+    add(x, &api_own);
+}
+
+void api_close(struct api **x)
+{
+    free(*x);
+    *x = NULL;
+}
+
+const struct http_group *const *api_groups(const struct api *x, size_t *n)
+{
+    *n = x->n;
+    return x->list;
+}

@@ -1,0 +1,9 @@
+/* api.h - what the HTTP server of a node does: its routes, over its core. */
+#pragma once
+#include "core/core.h"
+#include "httpd/route.h"
+
+struct api; /* usable from every loop */
+void api_open(struct api **out, struct core *core);
+void api_close(struct api **x);
+const struct http_group *const *api_groups(const struct api *x, size_t *n);

@@ -1,0 +1,24 @@
+/* api_i.h - inside the API: what its functions share. */
+#pragma once
+#include <jansson.h>
+
+#include "api.h"
+
+enum { API_GROUPS_MAX = 8 };
+struct api {
+    struct core *core;
+    struct http_group group[API_GROUPS_MAX]; /* with ctx: this */
+    const struct http_group *list[API_GROUPS_MAX];
+    size_t n;
+};
+static inline struct api *api_of(const struct http_call *c) { return c->group->ctx; }
+
+/* answer.c: answers with v as JSON; takes the reference. SUSPENDS. */
+void api_json(struct http_call *c, int status, json_t *v);
+
+/* own.c: our own routes. Errors are problem details (RFC 9457). */
+extern const struct http_group api_own;
+/* openapi.c */
+void api_openapi(struct http_call *c);
+/* health.c */
+void api_health(struct http_call *c);

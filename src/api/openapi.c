@@ -1,0 +1,99 @@
+/* openapi.c - the document of the API, made of the table of routes (OpenAPI 3.1). */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "api_i.h"
+
+/* ---- what requests and answers look like ---- */
+
+static const struct schema {
+    const char *name, *text; /* JSON Schema */
+} schemas[] = {
+    {"OpenAPI", "{\"type\":\"object\",\"description\":\"OpenAPI 3.1\"}"},
+    {"Problem",
+     "{\"type\":\"object\",\"description\":\"RFC 9457\",\"properties\":{\"title\":{\"type\":\"string\"},"
+     "\"status\":{\"type\":\"integer\"},\"detail\":{\"type\":\"string\"}}}"},
+    {"Health", "{\"type\":\"object\",\"properties\":{\"status\":{\"const\":\"ok\"}}}"},
+};
+
+static json_t *all_schemas(void)
+{
+    json_t *all = json_object();
+    for (size_t i = 0; i < COUNT_OF(schemas); i++) {
+        json_t *one = json_loads(schemas[i].text, 0, NULL);
+        ASSERT(one && "a schema of the table is JSON");
+        json_object_set_new(all, schemas[i].name, one);
+    }
+    return all;
+}
+
+/* ---- routes ---- */
+
+static json_t *content(const char *schema)
+{
+    char ref[128];
+    snprintf(ref, sizeof ref, "#/components/schemas/%s", schema);
+    return json_pack("{s:{s:{s:s}}}", "application/json", "schema", "$ref", ref);
+}
+
+static json_t *params(const char *path)
+{
+    json_t *all = json_array();
+    struct slice rest = sl_cstr(path), word;
+    while (sl_next(&rest, '/', &word))
+        if (word.n > 2 && word.p[0] == '{')
+            json_array_append_new(all, json_pack("{s:s%,s:s,s:b,s:{s:s}}", "name", word.p + 1, word.n - 2,
+                                                 "in", "path", "required", 1, "schema", "type", "string"));
+    return all;
+}
+
+static json_t *answers(const struct http_route *t)
+{
+    json_t *ok = json_pack("{s:s}", "description", "done");
+    if (t->response) json_object_set_new(ok, "content", content(t->response));
+    return json_pack("{s:o,s:{s:s,s:{s:{s:{s:s}}}}}", "2XX", ok, "default", "description", "refused, and why",
+                     "content", "application/problem+json", "schema", "$ref", "#/components/schemas/Problem");
+}
+
+static json_t *operation(const struct http_group *g, const struct http_route *t)
+{
+    json_t *v = json_pack("{s:s,s:[s],s:o,s:o}", "summary", t->summary, "tags", g->name, "parameters",
+                          params(t->path), "responses", answers(t));
+    if (t->request) json_object_set_new(v, "requestBody", json_pack("{s:o}", "content", content(t->request)));
+    if (t->scope) {
+        json_object_set_new(v, "security", json_pack("[{s:[]},{s:[]}]", "bearer", "basic"));
+        json_object_set_new(v, "x-scope", json_string(api_scope_word(t->scope)));
+        if (t->flags & HTTP_ROUTE_LOCAL) json_object_set_new(v, "x-local", json_true());
+    }
+    return v;
+}
+
+static json_t *all_paths(const struct api *x)
+{
+    json_t *all = json_object();
+    for (size_t g = 0; g < x->n; g++)
+        for (size_t i = 0; i < x->group[g].n; i++) {
+            const struct http_route *t = &x->group[g].route[i];
+            struct slice method = sl_cstr(http_method_name(t->method));
+            char lower[16] = "";
+            for (size_t k = 0; k < method.n && k < sizeof lower - 1; k++) lower[k] = sl_lower(method.p[k]);
+            json_t *path = json_object_get(all, t->path);
+            if (!path) json_object_set_new(all, t->path, path = json_object());
+            json_object_set_new(path, lower, operation(&x->group[g], t));
+        }
+    return all;
+}
+
+void api_openapi(struct http_call *c)
+{
+    json_t *ways = json_pack("{s:{s:s,s:s},s:{s:s,s:s}}", "bearer", "type", "http", "scheme", "bearer",
+                             "basic", "type", "http", "scheme", "basic");
+    json_t *info =
+        json_pack("{s:s,s:s,s:s}", "title", "Tram", "version", "1", "description",
+                  "Keys are made with tram key add: ID.SECRET is the bearer, ID and SECRET are name and "
+                  "password of Basic.");
+    api_json(c, 200,
+             json_pack("{s:s,s:o,s:o,s:{s:o,s:o}}", "openapi", "3.1.0", "info", info, "paths",
+                       all_paths(api_of(c)), "components", "schemas", all_schemas(), "securitySchemes",
+                       ways));
+}

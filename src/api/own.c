@@ -1,0 +1,22 @@
+/* own.c - the table of our own routes, and the form of their errors (RFC 9457). */
+#include <stdlib.h>
+
+#include "api_i.h"
+
+static void problem(struct http_call *c, int status, const char *sentence)
+{
+    json_t *v =
+        json_pack("{s:s,s:i,s:s}", "title", http_reason(status), "status", status, "detail", sentence);
+    char *text = v ? json_dumps(v, JSON_COMPACT) : NULL;
+    json_decref(v);
+    http_answer(c, status, "application/problem+json", text ? sl_cstr(text) : SL("{}"));
+    free(text);
+}
+
+static const struct http_route routes[] = {
+    HTTP_ROUTE(GET, "/openapi.json", NONE, api_openapi, "this document", .response = "OpenAPI"),
+    HTTP_ROUTE(GET, "/healthz", METRICS, api_health, "does the node serve?", .response = "Health",
+               .flags = HTTP_ROUTE_LOCAL),
+};
+const struct http_group api_own = {
+    .name = "tram", .prefix = "/", .route = routes, .n = COUNT_OF(routes), .error = problem};

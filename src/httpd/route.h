@@ -1,0 +1,100 @@
+/* route.h - what a server of HTTP does: groups of routes, each a method, a path, a scope and a function.
+ *
+ * A route's function gets one call: the request, who asks, the body, an arena that lasts until the answer is
+ * given. It answers once: http_answer(), or a stream, or http_fail(). From the table the OpenAPI document
+ * is made, so that what is told is what is served. */
+#pragma once
+#include "directory/api_key.h"
+#include "guard/guard.h"
+#include "wire/http.h"
+
+struct http_call;
+struct httpd_session;
+
+enum {
+    HTTP_ROUTE_STREAM = 1, /* the function reads the body itself, with http_read(); it has no deadline but
+                              those of each read and write */
+    HTTP_ROUTE_PLAIN = 2,  /* is answered in clear, too: port 80 redirects everything else */
+    HTTP_ROUTE_LOCAL = 4,  /* who asks from the host itself needs no key, and may ask in clear */
+};
+struct http_route {
+    enum http_method method;          /* GET serves HEAD as well */
+    const char *path;                 /* "/v1/messages/{id}": http_path_fits() */
+    enum api_scope scope;             /* that the key must have; SCOPE_NONE: for everyone, without a key */
+    void (*run)(struct http_call *c); /* SUSPENDS */
+    const char *summary;              /* one line for the document */
+    const char *request, *response;   /* names of schemas of the document, or NULL */
+    unsigned flags;
+    uint32_t body_max; /* bytes; 0: HTTP_BODY_SMALL. Not asked of a stream */
+};
+/* A row of a table: HTTP_ROUTE(GET, "/v1/x/{id}", MESSAGES_READ, fn, "summary", .response = "X"). */
+#define HTTP_ROUTE(method_, path_, scope_, run_, summary_, ...)                                              \
+    {                                                                                                        \
+        .method = HTTP_##method_, .path = path_, .scope = SCOPE_##scope_, .run = run_, .summary = summary_,  \
+        __VA_ARGS__                                                                                          \
+    }
+enum { HTTP_BODY_SMALL = 64 << 10 };
+
+/* Routes of one family: they share the way to prove who asks, and the form of errors. */
+struct http_group {
+    const char *name;
+    const char *prefix; /* whatever begins so and is no route is refused in this group's form */
+    const struct http_route *route;
+    size_t n;
+    void *ctx; /* for its functions */
+    /* Who asks? Before the body is read. Sets c->key. 0, ERR_DENIED (401), ERR_LIMIT (429), else 503. NULL:
+     * no route of the group has a scope. SUSPENDS. */
+    int (*auth)(struct http_call *c);
+    /* The same once more when the body is there, for signatures over it; NULL: none. */
+    int (*prove)(struct http_call *c);
+    /* Answers with an error of this form, by http_answer(). sentence: for people. NULL: plain text. */
+    void (*error)(struct http_call *c, int status, const char *sentence);
+};
+
+/* A key that asks. All zero for routes without a scope. */
+struct http_key {
+    char id[32];         /* of the key, */
+    char account[20];    /* of the account; */
+    struct slice sender; /* its address, in the arena */
+    unsigned scopes;     /* a set of enum api_scope */
+};
+
+struct http_call {
+    struct arena *a;
+    const struct http_request *request; /* with its lines in the arena */
+    const struct http_group *group;
+    const struct http_route *route;
+    struct slice param[HTTP_PARAMS_MAX]; /* parts of the path, in the order of the pattern, decoded */
+    size_t nparams;
+    struct slice body; /* whole, unless the route streams */
+    struct http_key key;
+    struct ip peer;
+    bool tls, local;           /* local: asks from the host itself */
+    struct guard_visit *visit; /* or NULL */
+    struct httpd_session *session;
+};
+
+/* The decoded value of a name in the query; its p is NULL when it is not there. */
+struct slice http_query(const struct http_call *c, struct slice name);
+
+/* ---- the body of a route that streams ---- */
+
+/* 1 and the next piece, valid until the next read; 0 at the end; or an error, after which there is nothing
+ * to read, and nobody may be listening. SUSPENDS. */
+MUST_CHECK int http_read(struct http_call *c, struct slice *piece);
+
+/* ---- the answer ---- */
+
+/* A field of the answer that follows. */
+void http_field(struct http_call *c, const char *name, struct slice value);
+/* The whole answer. type: of its content, or NULL when it has none. SUSPENDS. */
+void http_answer(struct http_call *c, int status, const char *type, struct slice body);
+/* The answer to a failure, in the form of its group. */
+void http_fail(struct http_call *c, int status, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* The status that fits an error of base/err.h, for http_fail(c, http_status_of(e), "%s", err_text(e)). */
+int http_status_of(int e);
+/* An answer whose length nobody knows: begin, pieces, end. Without the end the client sees that it was cut
+ * off. write: the sticky error of the connection when nobody takes it any more. SUSPEND. */
+void http_stream_begin(struct http_call *c, int status, const char *type);
+MUST_CHECK int http_stream_write(struct http_call *c, struct slice piece);
+void http_stream_end(struct http_call *c);
