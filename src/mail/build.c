@@ -5,7 +5,7 @@
 #include "base/text.h"
 #include "date.h"
 
-enum { LINE_WANTED = 78, LINE_MOST = 998 };
+enum { LINE_WANTED = 78, LINE_OF_WORDS = 76 /* RFC 2047 section 2 */, LINE_MOST = 998 };
 
 /* ---- cleaning ---- */
 
@@ -193,12 +193,13 @@ void mail_field(struct buf *out, struct slice name, struct slice body)
     buf_str(out, ": ");
     line = out->n - at;
     body = sl_trim(body);
+    bool words = sl_find(body, SL("=?")) != SL_NONE;
     for (size_t i = 0; i < body.n;) {
         size_t end = piece_end(body, i);
         struct slice piece = sl_sub(body, i, end);
-        if (i && line + piece.n > LINE_WANTED) {
-            buf_str(out, "\r\n");
-            line = 0;
+        if ((i || words) && line + piece.n > (words ? LINE_OF_WORDS : LINE_WANTED)) {
+            buf_str(out, i ? "\r\n" : "\r\n ");
+            line = i ? 0 : 1;
         }
         line = put_long(out, piece, line);
         i = end;

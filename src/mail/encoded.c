@@ -153,7 +153,12 @@ struct slice mail_words_decode(struct arena *a, struct slice text)
 
 /* ---- encoding ---- */
 
-enum { WORD_MAX = 75, WORD_FRAME = 12 }; /* "=?utf-8?q?" and "?=" */
+enum { LONGEST_WORD = 400 /* also with every byte escaped it fits a line of 998 */ };
+enum {
+    WORD_MAX = 75,
+    FIRST_WORD_MAX = 63 /* beside the field's name */,
+    WORD_FRAME = 12
+}; /* "=?utf-8?q?" and "?=" */
 
 /* Section 5 rule 3: what may stand for itself in a phrase; good enough everywhere. */
 static bool is_plain_q(char c) { return is_alnum(c) || (c && strchr("!*+-/", c)); }
@@ -190,11 +195,11 @@ static void put_words(struct buf *out, struct slice s)
     while (rest.n) {
         struct slice next = rest;
         uint32_t cp;
-        size_t take = 0;
+        size_t take = 0, most = rest.p == s.p ? FIRST_WORD_MAX : WORD_MAX;
         while (next.n && utf8_next(&next, &cp)) {
             size_t n = (size_t)(next.p - rest.p);
             struct slice piece = sl_sub(rest, 0, n);
-            if ((q ? q_size(piece) : (n + 2) / 3 * 4) > WORD_MAX - WORD_FRAME) break;
+            if ((q ? q_size(piece) : (n + 2) / 3 * 4) > most - WORD_FRAME) break;
             take = n;
         }
         struct slice piece = sl_sub(rest, 0, take ? take : 1);
@@ -207,11 +212,15 @@ static void put_words(struct buf *out, struct slice s)
     }
 }
 
-/* Printable ASCII in which no encoded-word could be seen. */
+/* Printable ASCII in which no encoded-word could be seen, and no word that no line can hold. */
 static bool needs_no_words(struct slice s)
 {
-    for (size_t i = 0; i < s.n; i++)
+    size_t word = 0;
+    for (size_t i = 0; i < s.n; i++) {
         if (s.p[i] != '\t' && (s.p[i] < 32 || s.p[i] > 126)) return false;
+        word = s.p[i] == '\t' || s.p[i] == ' ' ? 0 : word + 1;
+        if (word > LONGEST_WORD) return false;
+    }
     return sl_find(s, SL("=?")) == SL_NONE;
 }
 

@@ -12,8 +12,8 @@
 struct slice mail_words_decode(struct arena *a, struct slice text);
 
 /* UTF-8 text as the body of an unstructured field (Subject): itself when it is printable
- * ASCII that cannot be taken for an encoded-word, else encoded-words of at most 75 bytes
- * separated by spaces (so that folding can break there). */
+ * ASCII that cannot be taken for an encoded-word and has no word of more than 400 bytes, else encoded-words
+ * of at most 75 bytes separated by spaces (so that folding can break there). */
 struct slice mail_text_encode(struct arena *a, struct slice utf8);
 
 /* UTF-8 text as a phrase (a display name): atoms as they are, a quoted-string where

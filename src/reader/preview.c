@@ -1,10 +1,11 @@
 /* preview.c - the first words of a message (RFC 8970): of its first text/plain part, else of its first
  * text/html part with the markup left out. */
 #include "base/text.h"
+#include "mail/entity.h"
 #include "mail/mime.h"
 #include "reader.h"
 
-enum { NAME_MAX_BYTES = 12, ENTITY_MAX = 10 };
+enum { NAME_MAX_BYTES = 12 };
 
 enum markup { TEXT, TAG, QUOTED, COMMENT, ENTITY };
 struct preview {
@@ -20,7 +21,7 @@ struct preview {
     char name[NAME_MAX_BYTES + 1];
     size_t nname;
     char hidden[NAME_MAX_BYTES + 1]; /* inside this element nothing is shown; or "" */
-    char entity[ENTITY_MAX + 1];
+    char entity[HTML_ENTITY_MAX + 1];
     size_t nentity;
     unsigned dashes; /* COMMENT: hyphens that came last */
 };
@@ -101,31 +102,11 @@ static void tag(struct preview *p, uint32_t cp)
     }
 }
 
-static uint32_t entity_char(struct slice name)
-{
-    static const struct {
-        struct slice name;
-        uint32_t cp;
-    } named[] = {{SL_INIT("amp"), '&'},      {SL_INIT("lt"), '<'},       {SL_INIT("gt"), '>'},
-                 {SL_INIT("quot"), '"'},     {SL_INIT("apos"), '\''},    {SL_INIT("nbsp"), ' '},
-                 {SL_INIT("zwnj"), ' '},     {SL_INIT("shy"), ' '},      {SL_INIT("ndash"), 0x2013},
-                 {SL_INIT("mdash"), 0x2014}, {SL_INIT("euro"), 0x20ac},  {SL_INIT("hellip"), 0x2026},
-                 {SL_INIT("rsquo"), 0x2019}, {SL_INIT("lsquo"), 0x2018}, {SL_INIT("copy"), 0xa9}};
-    uint64_t v = 0;
-    for (size_t i = 0; i < COUNT_OF(named); i++)
-        if (sl_eq(named[i].name, name)) return named[i].cp;
-    if (!sl_starts(name, SL("#"))) return 0;
-    if (sl_startsi(name, SL("#x")) ? !num_hex64(sl_from(name, 2), &v)
-                                   : !num_u64(sl_from(name, 1), 0x10ffff, &v))
-        return 0;
-    return v > 0x10ffff ? 0xfffd : (uint32_t)v;
-}
-
 /* What was taken for an entity ends; when it is none it is text. */
 static void entity_ends(struct preview *p, bool whole)
 {
     struct slice name = sl(p->entity, p->nentity);
-    uint32_t cp = whole ? entity_char(name) : 0;
+    uint32_t cp = whole ? html_entity(name) : 0;
     p->markup = TEXT;
     if (cp) {
         show(p, cp);
@@ -163,7 +144,7 @@ static void markup(struct preview *p, uint32_t cp)
     case ENTITY:
         if (cp == ';') {
             entity_ends(p, true);
-        } else if (cp <= ' ' || cp > 126 || cp == '<' || cp == '&' || p->nentity == ENTITY_MAX) {
+        } else if (cp <= ' ' || cp > 126 || cp == '<' || cp == '&' || p->nentity == HTML_ENTITY_MAX) {
             entity_ends(p, false);
             markup(p, cp);
         } else {
