@@ -20,6 +20,7 @@ static int start_relay(struct node *n)
     struct relay_conf rc = {
         .dns = n->core.dns,
         .tls = n->tls_client,
+        .sts = n->core.sts,
         .signing = n->core.signing,
         .hostname = c->hostname,
         .port = port,

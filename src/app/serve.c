@@ -49,7 +49,8 @@ static const struct {
 enum { KEPT_FILES = 512, KEPT_DIALS = 128, LEAST_CONNECTIONS = 32 };
 enum { DOORS_MAX = COUNT_OF(services) * LISTEN_MAX + 2 };
 static const int64_t stop_grace = 20 * RT_S, sweep_every = 300 * RT_S, reports_every = 600 * RT_S,
-                     certificate_every = 86400 * RT_S, memory_every = 10 * RT_S, images_every = 60 * RT_S;
+                     certificate_every = 86400 * RT_S, memory_every = 10 * RT_S, images_every = 60 * RT_S,
+                     policies_every = 3600 * RT_S;
 /* Of the directory each time; of accounts each tenth time. */
 enum { IMAGES_ALL_EACH = 10 };
 
@@ -346,6 +347,16 @@ static void images_fiber(void *arg)
     }
 }
 
+static void policies_fiber(void *arg)
+{
+    struct core *core = arg;
+    while (fiber_sleep(policies_every) == 0) {
+        int e = sts_refresh(core->sts);
+        if (e && e != ERR_CANCELED)
+            log_warn("care", "policies of other domains could not be refreshed: %s", err_text(e));
+    }
+}
+
 static int give_back(void *arg)
 {
     (void)arg;
@@ -418,6 +429,7 @@ int serve(struct node *n, bool control, void (*ready)(void *), void *arg)
     if (!e) e = group_go(&care, "images", images_fiber, &n->core);
     if (!e) e = group_go(&care, "certificate", certificate_fiber, &n->core);
     if (!e) e = group_go(&care, "reports", reports_fiber, &n->core);
+    if (!e) e = group_go(&care, "policies", policies_fiber, &n->core);
     if (!e) e = group_go(&care, "memory", memory_fiber, NULL);
     if (!e) {
         ready(arg);

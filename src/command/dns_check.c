@@ -9,7 +9,7 @@
 #include "dmarc/dmarc.h"
 #include "dns_check_i.h"
 #include "mailauth/iprev.h"
-#include "wire/mta_sts.h"
+#include "policy/policy.h"
 
 static const int64_t PROBE_MAX = 5 * RT_S, POLICY_MAX = 10 * RT_S, ALL_MAX = 20 * RT_S;
 
@@ -198,34 +198,19 @@ static enum dns_finding judge_policy(struct arena *a, const struct mta_sts_polic
     return FINDING_RIGHT;
 }
 
-/* Section 3.3: over HTTPS with a certificate for the name, nothing but 200 and text/plain counts. */
-static int fetch_policy(struct checking *c, struct slice url, struct mta_sts_policy *p, struct slice *wrong)
-{
-    struct fetch_answer got;
-    int e =
-        fetch(&c->core->fetch, c->a,
-              &(struct fetch_request){.url = url, .size_max = MTA_STS_TEXT_MAX, .timeout = POLICY_MAX}, &got);
-    if (e == ERR_CANCELED) return e;
-    if (e) *wrong = ar_printf(c->a, "cannot be fetched: %s", err_text(e));
-    else if (got.status != 200) *wrong = ar_printf(c->a, "is answered with %d instead of 200", got.status);
-    else if (!sl_eq(got.type, SL("text/plain")))
-        *wrong =
-            ar_printf(c->a, "is served as \"%.*s\", not as text/plain", SLF(printable(c->a, got.type, 60)));
-    else if (mta_sts_parse(c->a, got.body, p) != 0)
-        *wrong = ar_printf(c->a, "is no policy: %s", err_text(ERR_SYNTAX));
-    return 0;
-}
-
 /* Only a policy that is served counts, and what it says (RFC 8461 section 3). */
 static int check_policy(struct checking *c, const struct dns_line *l, struct slice line)
 {
-    struct mta_sts_policy p = {0};
+    struct mta_sts_policy p;
+    enum sts_trouble trouble;
     struct slice wrong = {0}, sentence;
     struct slice url = ar_printf(c->a, "https://mta-sts.%.*s/.well-known/mta-sts.txt", SLF(c->domain));
-    int e = fetch_policy(c, url, &p, &wrong);
+    int64_t before = deadline_narrow(DEADLINE_IN(POLICY_MAX));
+    int e = sts_fetch(&c->core->fetch, c->a, c->domain, &p, &trouble, &wrong);
+    deadline_restore(before);
     if (e) return e;
     enum dns_finding f = FINDING_WRONG;
-    if (wrong.n)
+    if (trouble)
         sentence = ar_printf(c->a, "%.*s %.*s; so the record counts for nothing", SLF(url), SLF(wrong));
     else f = judge_policy(c->a, &p, c->core->conf->hostname, &sentence);
     dns_found(c, l->what, l->name, f, sentence, line);
@@ -236,14 +221,11 @@ static int check_mta_sts(struct checking *c, const struct dns_line *l)
 {
     struct dns_answer d;
     struct slice line = dns_line_text(c->a, l);
-    size_t n = 0, good = 0;
+    size_t n = 0;
     int e = dns_ask(c->core->dns, c->a, l->name, DNS_TXT, &d);
     if (e || unanswered(c, l->what, l->name, &d)) return e;
-    for (size_t i = 0; i < d.n; i++) {
-        n += sl_starts(d.rr[i].txt, SL("v=STSv1"));
-        good += mta_sts_id(d.rr[i].txt).n > 0;
-    }
-    if (n == 1 && good == 1) return check_policy(c, l, line);
+    for (size_t i = 0; i < d.n; i++) n += sl_starts(d.rr[i].txt, SL("v=STSv1"));
+    if (sts_announced(&d).n) return check_policy(c, l, line);
     if (!n)
         dns_found(c, l->what, l->name, FINDING_ABSENT_OPTIONAL,
                   ar_printf(c->a, "nothing is published; %s", l->why), line);

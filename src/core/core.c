@@ -154,6 +154,7 @@ int core_open_on(struct core *core, const struct config *conf, struct dns *dns, 
     if (!e) e = login_open(&core->login, kv, core->store->directory);
     if (!e) e = signing_open(&core->signing, core->store->directory);
     if (!e) open_preflight(core);
+    sts_open(&core->sts, &(struct sts_conf){.kv = kv, .dns = core->dns, .fetch = &core->fetch});
     struct queue_conf qc = {
         .hostname = conf->hostname,
         .take = intake_take,
@@ -184,6 +185,7 @@ void core_close(struct core *core)
 {
     if (core->queue) queue_close(&core->queue);
     dmarc_store_close(&core->reports);
+    sts_close(&core->sts);
     preflight_gate_free(&core->preflight);
     signing_close(&core->signing);
     login_close(&core->login);

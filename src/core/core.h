@@ -9,6 +9,7 @@
 #include "login/login.h"
 #include "mailauth/mailauth.h"
 #include "outgoing/signing.h"
+#include "policy/policy.h"
 #include "queue/queue.h"
 #include "report/dmarc_store.h"
 #include "store/rescue.h"
@@ -23,6 +24,7 @@ struct core {
     struct login *login;
     struct signing *signing;
     struct preflight_gate *preflight;
+    struct sts *sts; /* policies of other domains */
     struct queue *queue;
     struct dmarc_store *reports;
     struct guard *guard; /* without limits until serve() sets them */

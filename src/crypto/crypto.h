@@ -20,6 +20,10 @@ void hash_copy(struct hash *to, const struct hash *from); /* `to` is ended or dr
 void hash_drop(struct hash *h); /* frees without a result; harmless after hash_end() */
 void hash_once(enum hash_kind k, struct slice bytes, uint8_t out[HASH_MAX]);
 
+/* What stands for a domain's name in a key of the index: itself in lower case, or "~" and half of its SHA-256
+ * when it is longer than 120 bytes or has others than letters, digits, ".", "-", "_". */
+struct slice hash_name(struct arena *a, struct slice name);
+
 void hmac_sha256(struct slice key, struct slice bytes, uint8_t out[32]);
 bool same_secret(struct slice a, struct slice b); /* in constant time */
 void wipe(void *p, size_t n);

@@ -1,4 +1,5 @@
 /* hash.c - message digests, HMAC, comparison and wiping of secrets. */
+#include "base/text.h"
 #include "crypto_i.h"
 
 /* OpenSSL looks a digest up by name whenever one that was not fetched is begun, under a lock:
@@ -77,3 +78,20 @@ bool same_secret(struct slice a, struct slice b)
 }
 
 void wipe(void *p, size_t n) { OPENSSL_cleanse(p, n); }
+
+struct slice hash_name(struct arena *a, struct slice name)
+{
+    enum { PLAIN_MAX = 120 };
+    bool plain = name.n && name.n <= PLAIN_MAX;
+    name = ar_lower(a, name);
+    for (size_t i = 0; i < name.n && plain; i++)
+        plain = is_alnum(name.p[i]) || name.p[i] == '.' || name.p[i] == '-' || name.p[i] == '_';
+    if (plain) return name;
+    uint8_t digest[HASH_MAX];
+    struct buf hex = BUF_INIT;
+    hash_once(HASH_SHA256, name, digest);
+    hex_encode(&hex, sl(digest, 16));
+    struct slice key = ar_cat(a, SL("~"), buf_slice(&hex));
+    buf_free(&hex);
+    return key;
+}

@@ -3,7 +3,10 @@
  */
 #pragma once
 #include "dns/dns.h"
+#include "fetch/fetch.h"
+#include "kv/kv.h"
 #include "rt/tls.h"
+#include "wire/mta_sts.h"
 
 enum policy_level {
     POLICY_ANY,       /* TLS where it works, in clear where it does not (RFC 7435) */
@@ -36,3 +39,44 @@ struct dane_host {
 /* Only for a host whose name DNSSEC proves (a secure MX set, or the domain itself). Any answer that does not
  * come shuts the host (RFC 7672 section 2.1.2). ERR_CANCELED alone. SUSPENDS. */
 MUST_CHECK int dane_find(struct dns *dns, struct arena *a, const struct dane_host *host, struct policy *out);
+
+/* ---- sts.c: policies of other domains, kept on the disk (RFC 8461) ---- */
+
+struct sts;
+struct sts_conf { /* borrowed */
+    struct kv *kv;
+    struct dns *dns; /* for refreshing */
+    const struct fetch *fetch;
+};
+enum {
+    STS_FETCH_S = 60,      /* a policy is waited for so long at most (RFC 8461 section 3.3) */
+    STS_AGAIN_S = 300,     /* after one that could not be fetched */
+    STS_REFRESH_S = 86400, /* a policy is fetched again when it is older, though its id is the same */
+    STS_UNUSED_DAYS = 30,  /* and forgotten when nobody wrote to the domain for so long */
+};
+void sts_open(struct sts **out, const struct sts_conf *conf);
+void sts_close(struct sts **s); /* nobody asks any more */
+
+/* What went wrong on the way to a policy, as TLS reports name it (RFC 8460 section 4.3.2.2). */
+enum sts_trouble { STS_FINE, STS_FETCH_ERROR, STS_INVALID, STS_WEBPKI };
+struct sts_found {
+    bool known; /* there is a policy that holds: */
+    struct mta_sts_policy policy;
+    struct slice id;
+    int64_t fetched, expires; /* unix seconds */
+    enum sts_trouble trouble; /* also with an older policy that still holds */
+    struct slice why;         /* of the trouble, a phrase */
+};
+/* domain: the very domain that is written to, in A-labels and lower case. dns: on whose behalf. In the arena.
+ * ERR_CANCELED, and errors of the index. SUSPENDS: until the policy has been fetched, where a new one is
+ * announced. */
+MUST_CHECK int sts_find(struct sts *s, struct dns *dns, struct arena *a, struct slice domain,
+                        struct sts_found *out);
+/* Fetches anew what is old and in use, forgets what is over or unused. SUSPENDS. */
+MUST_CHECK int sts_refresh(struct sts *s);
+/* The policy that a domain serves now. *trouble: why it counts for nothing, with the phrase. ERR_CANCELED
+ * alone. SUSPENDS. */
+MUST_CHECK int sts_fetch(const struct fetch *f, struct arena *a, struct slice domain,
+                         struct mta_sts_policy *out, enum sts_trouble *trouble, struct slice *why);
+/* The id that the TXT records announce, empty when there is none or not exactly one (section 3.1). */
+struct slice sts_announced(const struct dns_answer *txt);

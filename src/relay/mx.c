@@ -180,19 +180,3 @@ int mx_find(const struct relay_conf *c, struct arena *a, struct slice domain, st
                     ar_printf(a, "no mail server of %.*s has an address", SLF(ascii)));
     return -1;
 }
-
-/* DNSSEC proves nothing of a name that it did not prove to be of the domain; an address has no keys (RFC 7672
- * section 2.2). A sender may set policies aside (RFC 8689 section 4.2.2), by a list without a domain. */
-int mx_judge(const struct relay_conf *c, struct arena *a, const struct mx_list *l, struct mx_host *h)
-{
-    struct dane_host dane = {.name = h->name,
-                             .canon = h->canon,
-                             .secure = h->secure,
-                             .port = c->port,
-                             .next_hop = l->domain,
-                             .next_hop_canon = l->canon};
-    if (h->judged) return 0;
-    int e = l->secure && l->domain.n && c->tls ? dane_find(c->dns, a, &dane, &h->policy) : 0;
-    h->judged = !e;
-    return e;
-}

@@ -184,7 +184,7 @@ static int enter(struct delivery *d, struct peer **kept)
 
 /* A host of this domain, which has shown what the domain asks? Sessions are kept for all domains of a site,
  * whose less preferred hosts may differ. */
-static bool may_use(struct delivery *d, const struct mx_list *l, const struct peer *p)
+static bool may_use(struct delivery *d, struct mx_list *l, const struct peer *p)
 {
     struct mx_host *h = host_named(l, sl_cstr(p->host));
     if (!h || mx_judge(&d->conf, d->at->a, l, h) != 0) return false;
@@ -193,7 +193,7 @@ static bool may_use(struct delivery *d, const struct mx_list *l, const struct pe
 
 /* Kept sessions first; one that has gone stale costs nothing but the next. True: a place for a
  * session of our own is there, and reason to open it. */
-static bool try_kept(struct delivery *d, const struct mx_list *l, size_t addresses)
+static bool try_kept(struct delivery *d, struct mx_list *l, size_t addresses)
 {
     struct peer *kept;
     for (;;) {
@@ -214,18 +214,18 @@ static bool try_kept(struct delivery *d, const struct mx_list *l, size_t address
 }
 
 /* Is the host passed over for now, because nobody can tell what it must show? */
-static bool is_shut(struct delivery *d, const struct mx_list *l, struct mx_host *h)
+static bool is_shut(struct delivery *d, struct mx_list *l, struct mx_host *h)
 {
     int e = mx_judge(&d->conf, d->at->a, l, h);
     if (!e && !h->policy.shut) return false;
     fail_all(d, ATTEMPT_TEMPORARY, "4.7.5",
-             e ? SL("the server is shutting down")
+             e ? ar_printf(d->at->a, "what %.*s must show is not known: %s", SLF(h->name), err_text(e))
                : ar_printf(d->at->a, "%.*s is passed over: %.*s", SLF(h->name), SLF(h->policy.why)));
     d->left_out = true;
     return true;
 }
 
-static void try_hosts(struct delivery *d, const struct mx_list *l)
+static void try_hosts(struct delivery *d, struct mx_list *l)
 {
     struct peer *kept;
     size_t addresses = 0;
@@ -266,6 +266,24 @@ static const char *site_down(struct delivery *d, const struct mx_list *l)
     return why;
 }
 
+/* RFC 8689 section 4.2.1. */
+static bool is_proved(struct delivery *d, struct mx_list *l)
+{
+    int e = l->secure ? 0 : mx_policy(&d->conf, d->at->a, l);
+    if (!e && mx_proved(l)) return true;
+    if (e)
+        fail_all(d, ATTEMPT_TEMPORARY, "4.7.5",
+                 ar_printf(d->at->a, "the policy of %.*s is not known: %s", SLF(d->at->domain), err_text(e)));
+    else
+        fail_all(d, l->sts.trouble ? ATTEMPT_TEMPORARY : ATTEMPT_PERMANENT,
+                 l->sts.trouble ? "4.7.5" : "5.7.30",
+                 ar_printf(d->at->a,
+                           "the letter requires TLS all the way (REQUIRETLS), and neither DNSSEC nor MTA-STS "
+                           "proves which servers are those of %.*s",
+                           SLF(d->at->domain)));
+    return false;
+}
+
 static void deliver(struct delivery *d)
 {
     struct mx_list hosts;
@@ -276,17 +294,8 @@ static void deliver(struct delivery *d)
         give_open(d, &why, "");
         return;
     }
-    if (requires_tls(d->at->letter) && !hosts.secure) { /* RFC 8689 section 4.2.1; MTA-STS is not asked yet */
-        fail_all(
-            d, ATTEMPT_PERMANENT, "5.7.30",
-            ar_printf(
-                d->at->a,
-                "the letter requires TLS all the way (REQUIRETLS), and DNSSEC does not prove which servers "
-                "are those of %.*s",
-                SLF(d->at->domain)));
-        return;
-    }
-    if (d->at->letter->wants.tls_optional) hosts.domain = SL("");
+    hosts.anyhow = d->at->letter->wants.tls_optional;
+    if (requires_tls(d->at->letter) && !is_proved(d, &hosts)) return;
     if (!attempt_place(d->at, hosts.site, hosts.v[0].name)) return;
     d->pool = pool_get(&d->relay->loop[rt_loop_id()], hosts.site, hosts.v[0].name);
     put_first(&hosts, d->at->first_host);

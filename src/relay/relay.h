@@ -1,12 +1,14 @@
 /* relay.h - outbound: finds the receiving server of a domain, connects, hands letters over. */
 #pragma once
 #include "dns/dns.h"
+#include "policy/policy.h"
 #include "queue/queue.h"
 #include "rt/conn.h"
 
 struct relay_conf { /* borrowed, outlives the relay */
     struct dns *dns;
     struct tls_ctx *tls;        /* a client's context */
+    struct sts *sts;            /* the policies of domains; NULL: there are none */
     struct signing *signing;    /* for what is converted on the way; NULL: it goes unsigned */
     struct slice hostname;      /* for EHLO */
     uint16_t port;              /* 25, or 25 plus the trial offset */

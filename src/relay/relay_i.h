@@ -2,7 +2,6 @@
 #pragma once
 #include "base/map.h"
 #include "mail/convert.h"
-#include "policy/policy.h"
 #include "relay.h"
 #include "shape/limits.h"
 #include "wire/smtp.h"
@@ -43,13 +42,22 @@ struct mx_list {
     bool secure;                /* DNSSEC proves the names */
     struct slice domain, canon; /* in A-labels, and at the end of its aliases; empty for an address */
     struct slice site;          /* names of the most preferred hosts: domains with the same are one site */
+    bool anyhow;    /* the letter sets aside what the domain asks of TLS (RFC 8689 section 4.2.2) */
+    bool sts_asked; /* sts is known: */
+    struct sts_found sts;
 };
 /* RFC 5321 section 5.1. 0, or -1 with the reason. SUSPENDS. */
 MUST_CHECK int mx_find(const struct relay_conf *conf, struct arena *a, struct slice domain,
                        struct mx_list *out, struct verdict *why);
-/* What the host must show before a letter goes to it; asked for once. ERR_CANCELED. SUSPENDS. */
-MUST_CHECK int mx_judge(const struct relay_conf *conf, struct arena *a, const struct mx_list *l,
-                        struct mx_host *h);
+
+/* ---- ask.c: what a server must show ---- */
+
+/* What the host must show before a letter goes to it; asked for once. Errors are for the moment. SUSPENDS. */
+MUST_CHECK int mx_judge(const struct relay_conf *conf, struct arena *a, struct mx_list *l, struct mx_host *h);
+/* The domain's MTA-STS policy; asked for once. SUSPENDS. */
+MUST_CHECK int mx_policy(const struct relay_conf *conf, struct arena *a, struct mx_list *l);
+/* Do DNSSEC or a policy prove which servers are the domain's (RFC 8689 section 4.2.1)? */
+bool mx_proved(const struct mx_list *l);
 
 struct relay;
 

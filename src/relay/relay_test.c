@@ -682,7 +682,7 @@ TEST(relay_requires_tls)
         {CLEAR, "REQUIRETLS", ATTEMPT_PERMANENT, "5.7.10", "does not offer it"},
         {STRANGE, "STARTTLS\nREQUIRETLS", ATTEMPT_PERMANENT, "5.7.10", "is not proved: TLSv1.3"},
         {BROKEN, "STARTTLS\nREQUIRETLS", ATTEMPT_TEMPORARY, "4.7.10", "it did not come about"},
-        {FOREIGN, "STARTTLS\nREQUIRETLS", ATTEMPT_PERMANENT, "5.7.30", "DNSSEC does not prove"},
+        {FOREIGN, "STARTTLS\nREQUIRETLS", ATTEMPT_PERMANENT, "5.7.30", "neither DNSSEC nor MTA-STS"},
         {REPORT, "STARTTLS", ATTEMPT_DELIVERED, "2.0.0", "taken"},
         {REPORT | CLEAR, "REQUIRETLS", ATTEMPT_DELIVERED, "2.0.0", "taken"},
     };
@@ -811,6 +811,100 @@ TEST(relay_dane)
         if (x[i].result != ATTEMPT_DELIVERED) CHECK_INT(t.a.times[MAIL], 0);
     }
     test_run_is("%s", "");
+    buf_free(&chain);
+    buf_free(&key);
+    buf_free(&hex);
+    end(&t);
+}
+
+/* What a domain promises over HTTPS binds, where DANE does not: RFC 8461 section 5. */
+static int serve_policy(void *arg, const struct fetch_call *c, struct fetch_answer *out)
+{
+    (void)c;
+    *out = (struct fetch_answer){.status = 200, .body = sl_cstr(*(const char **)arg), .nfield = 1};
+    out->field = ar_new(c->a, struct fetch_field);
+    out->field[0] = (struct fetch_field){SL("content-type"), SL("text/plain")};
+    return 0;
+}
+
+TEST(relay_mta_sts)
+{
+    enum { STRANGE = 1, CLEAR = 2, PROMISE = 4, ANYHOW = 8, DANE = 16, OTHER = 32 };
+    static const char enforce[] = "version: STSv1\nmode: enforce\nmx: a.two.test\nmax_age: 9999\n",
+                      testing[] = "version: STSv1\nmode: testing\nmx: z.two.test\nmax_age: 9999\n",
+                      other[] = "version: STSv1\nmode: enforce\nmx: *.three.test\nmax_age: 9999\n";
+    static const struct {
+        int how;
+        const char *policy;
+        enum attempt result;
+        const char *words;
+    } x[] = {
+        {0, enforce, ATTEMPT_DELIVERED, ", certificate verified"},
+        {STRANGE, enforce, ATTEMPT_TEMPORARY,
+         "asks for a certificate that is valid for the host; while TLS was"},
+        {OTHER, enforce, ATTEMPT_TEMPORARY, "hostname mismatch"},
+        {CLEAR, enforce, ATTEMPT_TEMPORARY, "not encrypted: not offered"},
+        {0, other, ATTEMPT_TEMPORARY,
+         "a.two.test is passed over: the MTA-STS policy of two.test does not name"},
+        {ANYHOW | CLEAR, other, ATTEMPT_DELIVERED, "not encrypted: not offered"},
+        {STRANGE, testing, ATTEMPT_DELIVERED, "certificate not verified"},
+        {CLEAR, testing, ATTEMPT_DELIVERED, "not encrypted: not offered"},
+        {STRANGE | DANE, other, ATTEMPT_DELIVERED, "certificate proved by DANE"},
+        {PROMISE, enforce, ATTEMPT_DELIVERED, ", certificate verified"},
+        {PROMISE, testing, ATTEMPT_PERMANENT, "neither DNSSEC nor MTA-STS proves"},
+    };
+    struct tester t;
+    struct buf chain = BUF_INIT, key = BUF_INIT, hex = BUF_INIT;
+    struct slice name = SL("a.two.test"), wrong = SL("b.two.test");
+    uint8_t digest[32];
+    const char *policy;
+    struct fetch fetch = {
+        .conf = {.private_hosts = true, .transfer = serve_policy, .transfer_arg = (void *)&policy}};
+    REQUIRE(begin(&t));
+    struct tls_ctx *stranger = t.client;
+    for (size_t i = 0; i < COUNT_OF(x); i++) {
+        char text[2200];
+        struct kv *kv;
+        test_run_is("case %zu", i);
+        forget(&t.a);
+        relay_close(&t.relay);
+        buf_clear(&chain), buf_clear(&key), buf_clear(&hex);
+        CHECK_OK(tls_self_signed(x[i].how & OTHER ? &wrong : &name, 1, 30, &chain, &key));
+        CHECK_OK(cert_spki_sha256(buf_slice(&chain), digest));
+        hex_encode(&hex, sl(digest, 32));
+        tls_free(&t.a.tls);
+        CHECK_OK(tls_server_new(&t.a.tls, NULL));
+        CHECK_OK(tls_server_add_cert(t.a.tls, buf_slice(&chain), buf_slice(&key)));
+        CHECK_OK(tls_client_new(&t.client, buf_slice(&chain)));
+        snprintf(text, sizeof text,
+                 "%s%s_mta-sts.two.test. TXT \"v=STSv1; id=1\"\nmta-sts.two.test. A 127.0.0.8\n"
+                 "_%u._tcp.a.two.test. TLSA 3 1 1 %s\n",
+                 x[i].how & DANE ? "" : ";! insecure\n", zone, t.conf.port,
+                 ar_cstr(&t.arena, buf_slice(&hex)));
+        dns_close(&t.dns);
+        CHECK_OK(dns_open_zone_text(&t.dns, sl_cstr(text)));
+        CHECK_OK(kv_mem_open(&kv, NULL));
+        fetch.conf.dns = t.conf.dns = t.dns;
+        t.conf.tls = x[i].how & STRANGE ? stranger : t.client;
+        policy = x[i].policy;
+        sts_open(&t.conf.sts, &(struct sts_conf){.kv = kv, .dns = t.dns, .fetch = &fetch});
+        CHECK_OK(relay_open(&t.relay, &t.conf));
+        t.a.caps = x[i].how & CLEAR ? "" : "STARTTLS\nREQUIRETLS";
+        prepare(&t, "two.test", "ok@two.test");
+        t.letter.wants.tls_optional = x[i].how & ANYHOW;
+        t.letter.wants.requiretls = x[i].how & PROMISE;
+        relay_deliver(t.relay, &t.at);
+        CHECK_INT(t.rcpt[0].result, x[i].result);
+        CHECK(sl_find(x[i].result == ATTEMPT_DELIVERED ? t.rcpt[0].tls : t.rcpt[0].reply,
+                      sl_cstr(x[i].words)) != SL_NONE);
+        if (x[i].result != ATTEMPT_DELIVERED) CHECK_INT(t.a.times[MAIL], 0);
+        relay_close(&t.relay);
+        sts_close(&t.conf.sts);
+        kv_close(&kv);
+        tls_free(&t.client);
+    }
+    test_run_is("%s", "");
+    t.client = stranger;
     buf_free(&chain);
     buf_free(&key);
     buf_free(&hex);

@@ -181,8 +181,7 @@ static int keep(struct dmarc_store *ds, struct intake *in)
                           .head = &head,
                           .head_key = ar_printf(a, "h/%.*s/%.*s", SLF(day), SLF(id)),
                           .chunk_prefix = ar_printf(a, "c/%.*s/%.*s", SLF(day), SLF(id))};
-    if (k->author.n)
-        arg.reporter_key = ar_printf(a, "w/%.*s/%.*s", SLF(day), SLF(dmarc_key_domain(a, k->author)));
+    if (k->author.n) arg.reporter_key = ar_printf(a, "w/%.*s/%.*s", SLF(day), SLF(hash_name(a, k->author)));
     e = kv_transact(ds->conf.store->kv, dmarc_in_object(a, domain), keep_tx, &arg);
     buf_free(&head);
     if (!e && arg.before)

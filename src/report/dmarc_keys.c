@@ -4,23 +4,6 @@
 #include "crypto/crypto.h"
 #include "dmarc_store_i.h"
 
-struct slice dmarc_key_domain(struct arena *a, struct slice domain)
-{
-    enum { PLAIN_MAX = 120 };
-    bool plain = domain.n && domain.n <= PLAIN_MAX;
-    domain = ar_lower(a, domain);
-    for (size_t i = 0; i < domain.n && plain; i++)
-        plain = is_alnum(domain.p[i]) || domain.p[i] == '.' || domain.p[i] == '-' || domain.p[i] == '_';
-    if (plain) return domain;
-    uint8_t digest[HASH_MAX];
-    struct buf hex = BUF_INIT;
-    hash_once(HASH_SHA256, domain, digest);
-    hex_encode(&hex, sl(digest, 16));
-    struct slice key = ar_cat(a, SL("~"), buf_slice(&hex));
-    buf_free(&hex);
-    return key;
-}
-
 struct slice dmarc_day_text(struct arena *a, int64_t seconds)
 {
     struct civil c = civil_from_unix(seconds);
@@ -56,5 +39,5 @@ int dmarc_delete(struct store *s, struct slice object, const struct slice *key, 
 
 struct slice dmarc_in_object(struct arena *a, struct slice domain)
 {
-    return ar_cat(a, SL("r:in:"), dmarc_key_domain(a, domain));
+    return ar_cat(a, SL("r:in:"), hash_name(a, domain));
 }

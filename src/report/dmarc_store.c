@@ -103,7 +103,7 @@ static void put_policy(struct dmarc_store *ds, struct arena *a, struct slice obj
 static void note_row(struct dmarc_store *ds, struct arena *a, const struct dmarc_row *row,
                      const struct dmarc_published *p, struct slice text)
 {
-    struct slice domain = dmarc_key_domain(a, p->domain), id = dmarc_row_key(a, row);
+    struct slice domain = hash_name(a, p->domain), id = dmarc_row_key(a, row);
     struct buf b = BUF_INIT, bytes = BUF_INIT;
     struct map old = {0};
     uint64_t dropped = 0;

@@ -23,8 +23,6 @@ struct dmarc_store {
 
 /* A new generation, greater than all before it. */
 void dmarc_store_rotate(struct dmarc_store *ds);
-/* What stands for a domain in a key: itself, or a hash of a long or odd one. */
-struct slice dmarc_key_domain(struct arena *a, struct slice domain);
 /* "20261122" */
 struct slice dmarc_day_text(struct arena *a, int64_t seconds);
 /* Makes notes that wait part of what is read. SUSPENDS. */
