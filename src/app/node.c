@@ -1,33 +1,21 @@
 /* node.c - the servers of a node, opened over its core and closed before it. */
 #include "node.h"
 
+#include "core/home.h"
+
 static int start_tls(struct node *n, struct slice certificate, struct slice key)
 {
     int e = tls_server_new(&n->tls_server, NULL);
     if (!e) e = tls_server_add_cert(n->tls_server, certificate, key);
-    if (!e) e = tls_client_new(&n->tls_client, (struct slice){0});
+    if (!e) e = home_tls_client(n->core.conf, &n->tls_client);
     return e;
 }
 
 static int start_relay(struct node *n)
 {
-    const struct config *c = n->core.conf;
-    struct endpoint *own = ar_array(&n->core.arena, struct endpoint, c->nlisten + c->npublic);
-    uint16_t port = (uint16_t)(25 + c->port_offset);
-    for (size_t i = 0; i < c->nlisten; i++) own[i] = (struct endpoint){.ip = c->listen[i], .port = port};
-    for (size_t i = 0; i < c->npublic; i++)
-        own[c->nlisten + i] = (struct endpoint){.ip = c->public_address[i], .port = port};
-    struct relay_conf rc = {
-        .dns = n->core.dns,
-        .tls = n->tls_client,
-        .sts = n->core.sts,
-        .signing = n->core.signing,
-        .hostname = c->hostname,
-        .port = port,
-        .own = own,
-        .nown = c->nlisten + c->npublic,
-    };
-    if (c->nlisten && !ip_is_unspecified(&c->listen[0])) rc.source = c->listen[0];
+    struct relay_conf rc;
+    core_relay(&n->core, &n->core.arena, &rc);
+    rc.tls = n->tls_client;
     return relay_open(&n->relay, &rc);
 }
 

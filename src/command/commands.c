@@ -150,6 +150,9 @@ const struct command commands[] = {
      .help = "names rules about replies that cannot fire, contradict or shadow each other"},
     DNS("shaping show", shaping_show, "the limits towards the servers of a domain, and where each comes from",
         ARGS(WORD("domain", "DOMAIN", "any domain"))),
+    STORE("tls probe", tls_probe, "the TLS that a letter to the domain would go over, and why",
+          ARGS(WORD("domain", "DOMAIN", "any domain"),
+               FLAG("connect", "also opens a session with each host, and says what came of it"))),
 
     STORE("queue list", queue_list, "lists what waits, and why", .everyone = true, .rows = "letters",
           .print_row = print_row_queue_list,

@@ -19,6 +19,7 @@ struct config {
     struct endpoint resolver;              /* its port is 0 when there is none */
     struct slice zone;                     /* path, or empty */
     struct slice tls_certificate, tls_key; /* paths, relative to the home */
+    struct slice tls_authorities;          /* path, or empty */
     uint64_t size_max;                     /* bytes */
     int64_t queue_lifetime_s, queue_retry_first_s, queue_retry_most_s, queue_delay_warning_s, trace_keep_s;
     enum log_level log_level;

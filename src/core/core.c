@@ -25,6 +25,7 @@ static void set_dns(struct core *core, struct dns *dns)
     core->dns = dns;
     /* a trial network is a world of its own, on addresses that the real one does not route */
     core->fetch = (struct fetch){.conf = {.dns = dns,
+                                          .ca = core->conf->tls_authorities,
                                           .port_offset = core->conf->port_offset,
                                           .private_hosts = core->conf->zone.n > 0}};
     core->mailauth = (struct mailauth_ctx){
@@ -193,6 +194,26 @@ void core_close(struct core *core)
     if (core->store) store_close(&core->store);
     if (core->dns) dns_close(&core->dns);
     ar_free(&core->arena);
+}
+
+void core_relay(struct core *core, struct arena *a, struct relay_conf *out)
+{
+    const struct config *c = core->conf;
+    struct endpoint *own = ar_array(a, struct endpoint, c->nlisten + c->npublic);
+    uint16_t port = (uint16_t)(25 + c->port_offset);
+    for (size_t i = 0; i < c->nlisten; i++) own[i] = (struct endpoint){.ip = c->listen[i], .port = port};
+    for (size_t i = 0; i < c->npublic; i++)
+        own[c->nlisten + i] = (struct endpoint){.ip = c->public_address[i], .port = port};
+    *out = (struct relay_conf){
+        .dns = core->dns,
+        .sts = core->sts,
+        .signing = core->signing,
+        .hostname = c->hostname,
+        .port = port,
+        .own = own,
+        .nown = c->nlisten + c->npublic,
+    };
+    if (c->nlisten && !ip_is_unspecified(&c->listen[0])) out->source = c->listen[0];
 }
 
 struct slice core_domain(struct core *core, struct arena *a)

@@ -11,6 +11,7 @@
 #include "outgoing/signing.h"
 #include "policy/policy.h"
 #include "queue/queue.h"
+#include "relay/relay.h"
 #include "report/dmarc_store.h"
 #include "store/rescue.h"
 #include "store/store.h"
@@ -66,6 +67,8 @@ MUST_CHECK int core_open_on(struct core *core, const struct config *conf, struct
                             struct body_store *body);
 void core_close(struct core *core); /* SUSPENDS */
 
+/* How letters leave from here; own listeners lie in the arena. Without a TLS context: the caller's. */
+void core_relay(struct core *core, struct arena *a, struct relay_conf *out);
 /* The domain that stands for the node where one is needed: the one whose mail.D is the hostname,
  * else the first. Empty when there is none. */
 struct slice core_domain(struct core *core, struct arena *a);

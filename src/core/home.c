@@ -63,6 +63,16 @@ static int read_pem(struct arena *a, struct slice path, struct slice *out)
     return e;
 }
 
+int home_tls_client(const struct config *c, struct tls_ctx **out)
+{
+    struct arena a = {0};
+    struct slice pem = {0};
+    int e = c->tls_authorities.n ? read_pem(&a, c->tls_authorities, &pem) : 0;
+    if (!e) e = tls_client_new(out, pem);
+    ar_free(&a);
+    return e;
+}
+
 int home_certificate(const struct config *c, struct arena *a, struct slice *certificate, struct slice *key)
 {
     int e = read_pem(a, c->tls_certificate, certificate);

@@ -11,6 +11,8 @@ struct home_start {
 /* Makes the home in the present working directory: configuration, certificate, store, the domain
  * with its DKIM keys. On a fiber. ERR_EXISTS when there is one already. */
 MUST_CHECK int home_init(const struct home_start *h);
+/* A context for sessions with other servers: whom the machine trusts, and tls_authorities. BLOCKS. */
+MUST_CHECK int home_tls_client(const struct config *c, struct tls_ctx **out);
 /* Reads certificate and key. BLOCKS. */
 MUST_CHECK int home_certificate(const struct config *c, struct arena *a, struct slice *certificate,
                                 struct slice *key);

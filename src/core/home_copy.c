@@ -67,6 +67,7 @@ static int copy_rest(void *arg)
     int e = path_exists("tls") ? copy_folder(&c->a, "tls", tls) : path_make(tls);
     if (!e) e = copy_outside(c, c->conf->tls_certificate);
     if (!e) e = copy_outside(c, c->conf->tls_key);
+    if (!e && c->conf->tls_authorities.n) e = copy_outside(c, c->conf->tls_authorities);
     if (!e) e = path_sync_dir(tls);
     if (!e) e = path_copy("tram.conf", below(&c->a, c->unfinished, "tram.conf"));
     return e ? e : path_sync_dir(c->unfinished);

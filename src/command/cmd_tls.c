@@ -1,0 +1,120 @@
+/* cmd_tls.c - tls probe: what TLS a letter to a domain would go over, and why. */
+#include "base/civil.h"
+#include "base/text.h"
+#include "cmd.h"
+#include "core/home.h"
+#include "relay/probe.h"
+
+static const char *level_word(const struct policy *p)
+{
+    static const char *const words[] = {[POLICY_ANY] = "opportunistic",
+                                        [POLICY_ENCRYPTED] = "encrypted",
+                                        [POLICY_PKIX] = "certificate",
+                                        [POLICY_DANE] = "dane"};
+    return p->shut ? "passed over" : words[p->level];
+}
+
+static json_t *records_json(const struct policy *p)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < p->ntlsa; i++) {
+        struct buf b = BUF_INIT;
+        buf_printf(&b, "%u %u %u ", p->tlsa[i].usage, p->tlsa[i].selector, p->tlsa[i].matching);
+        hex_encode(&b, p->tlsa[i].data);
+        json_array_append_new(list, text_value(buf_slice(&b)));
+        buf_free(&b);
+    }
+    return list;
+}
+
+static json_t *host_json(const struct relay_host *h)
+{
+    char ip[IP_TEXT_MAX];
+    json_t *o = json_object(), *addresses = json_array();
+    reply_text(o, "host", h->name);
+    reply_int(o, "preference", h->preference);
+    for (size_t i = 0; i < h->n; i++) json_array_append_new(addresses, json_string(ip_format(&h->ip[i], ip)));
+    json_object_set_new(o, "addresses", addresses);
+    json_object_set_new(o, "dnssec", json_boolean(h->secure));
+    reply_text(o, "tls", sl_cstr(level_word(&h->policy)));
+    reply_text(o, "why", h->policy.why);
+    if (h->policy.ntlsa) json_object_set_new(o, "tlsa", records_json(&h->policy));
+    if (h->tried) json_object_set_new(o, "good", json_boolean(h->good));
+    if (h->tried) reply_text(o, "session", h->session);
+    return o;
+}
+
+static json_t *policy_json(const struct sts_found *f)
+{
+    json_t *o = json_object(), *mx = json_array();
+    json_object_set_new(o, "holds", json_boolean(f->known));
+    if (f->trouble) reply_text(o, "trouble", f->why);
+    if (f->known) {
+        reply_text(o, "mode", sl_cstr(mta_sts_mode_name(f->policy.mode)));
+        reply_text(o, "id", f->id);
+        reply_int(o, "fetched", f->fetched);
+        reply_int(o, "until", f->expires);
+        for (size_t i = 0; i < f->policy.nmx; i++) json_array_append_new(mx, text_value(f->policy.mx[i]));
+        json_object_set_new(o, "mx", mx);
+    } else {
+        json_decref(mx);
+    }
+    return o;
+}
+
+int run_tls_probe(struct request *r)
+{
+    struct relay_conf conf;
+    struct relay_probe p;
+    core_relay(r->core, r->a, &conf);
+    int e = home_tls_client(r->core->conf, &conf.tls);
+    if (e) return e;
+    e = relay_probe(&conf, r->a, arg_slice(r->args, "domain"), arg_flag(r->args, "connect"), &p);
+    tls_free(&conf.tls);
+    if (e) return e;
+    json_t *hosts = json_array();
+    for (size_t i = 0; i < p.n; i++) json_array_append_new(hosts, host_json(&p.host[i]));
+    json_object_set_new(r->reply, "dnssec", json_boolean(p.secure));
+    json_object_set_new(r->reply, "mta_sts", policy_json(&p.sts));
+    json_object_set_new(r->reply, "hosts", hosts);
+    return 0;
+}
+
+static void print_policy(json_t *o, struct buf *out)
+{
+    size_t i;
+    json_t *mx;
+    char until[CIVIL_TEXT_MAX];
+    if (!arg_flag(o, "holds")) buf_str(out, "MTA-STS: no policy");
+    else
+        buf_printf(out, "MTA-STS: a policy with mode %s until %s for", arg_text(o, "mode"),
+                   civil_format(arg_number(o, "until"), until));
+    json_array_foreach(json_object_get(o, "mx"), i, mx) buf_printf(out, " %s", json_string_value(mx));
+    if (*arg_text(o, "trouble")) buf_printf(out, "; the one that is announced %s", arg_text(o, "trouble"));
+    buf_char(out, '\n');
+}
+
+void print_tls_probe(json_t *args, json_t *reply, struct buf *out)
+{
+    size_t i, k;
+    json_t *h, *x;
+    buf_printf(out, "%s: DNSSEC %s which hosts take its mail\n", arg_text(args, "domain"),
+               arg_flag(reply, "dnssec") ? "proves" : "does not prove");
+    print_policy(json_object_get(reply, "mta_sts"), out);
+    json_array_foreach(json_object_get(reply, "hosts"), i, h)
+    {
+        buf_printf(out, "%5lld %s (", (long long)arg_number(h, "preference"), arg_text(h, "host"));
+        json_array_foreach(json_object_get(h, "addresses"), k, x)
+            buf_printf(out, "%s%s", k ? ", " : "", json_string_value(x));
+        buf_printf(out, "): %s: %s\n", arg_text(h, "tls"), arg_text(h, "why"));
+        json_array_foreach(json_object_get(h, "tlsa"), k, x)
+            buf_printf(out, "      TLSA %s\n", json_string_value(x));
+        if (*arg_text(h, "session"))
+            buf_printf(out, "      %s: %s\n", arg_flag(h, "good") ? "a session" : "no session",
+                       arg_text(h, "session"));
+    }
+    buf_str(out,
+            "dane: only with a certificate that matches the TLSA records; certificate: only with one of an "
+            "authority for the host; encrypted: only over TLS; opportunistic: over TLS where it works, else "
+            "in clear\n");
+}

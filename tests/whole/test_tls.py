@@ -1,0 +1,155 @@
+"""TLS with other servers: DANE by the zone, MTA-STS by a policy over HTTPS, and what `tram tls probe` says of them."""
+import http.server
+import json
+import ssl
+import subprocess
+import threading
+
+import pytest
+
+from world import OFFSET, World, letter, next_address, until
+
+POLICY = "version: STSv1\r\nmode: {}\r\nmx: {}\r\nmax_age: 86400\r\n"
+
+
+class PolicyServer:
+    """https://mta-sts.two.test, by Python, with a certificate of its own making."""
+
+    def __init__(self, folder):
+        self.address, self.text, self.visits = next_address(), "", 0
+        self.certificate = folder / "web.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                        "-keyout", folder / "web.key", "-out", self.certificate, "-days", "2", "-subj", "/CN=mta-sts.two.test",
+                        "-addext", "subjectAltName=DNS:mta-sts.two.test"], check=True, capture_output=True)
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                outer.visits += 1
+                body = outer.text.encode()
+                self.send_response(200 if self.path == "/.well-known/mta-sts.txt" else 404)
+                self.send_header("Content-Type", "text/plain")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *words):
+                pass
+
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate, folder / "web.key")
+        self.server = http.server.HTTPServer((self.address, 443 + OFFSET), Handler)
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Net:
+    """one.test sends to two.test, whose zone is written anew for each test."""
+
+    def __init__(self, folder):
+        self.world = World(folder)
+        self.web = PolicyServer(folder)
+        self.two = self.world.home("two.test", accounts=["bob"])
+        trusted = folder / "trusted.pem"
+        trusted.write_text((self.two.dir / "tls/certificate.pem").read_text() + self.web.certificate.read_text())
+        self.one = self.world.home("one.test", accounts=["alice"], config='queue_retry_first = "1s"\nqueue_retry_most = "1s"\n'
+                                   f'tls_authorities = "{trusted}"')
+        self.records = [h.tram("dns", "records", h.domain).stdout for h in (self.one, self.two)]
+        self.zone()
+        self.one.start()
+        self.two.start()
+
+    def zone(self, tlsa=True, secure=True, sts="", wrong=False):
+        lines = [x for x in "\n".join(self.records).splitlines() if "mta-sts" not in x and (tlsa or " TLSA " not in x)]
+        if wrong:
+            lines = [x[:-8] + "00000000" if " TLSA " in x and "two.test" in x else x for x in lines]
+        if not secure:
+            lines.insert(0, ";! insecure")
+        if sts:
+            lines += [f'_mta-sts.two.test. TXT "v=STSv1; id={sts}"', f"mta-sts.two.test. A {self.web.address}"]
+        self.world.write_zone("\n".join(lines) + "\n")
+
+    def send(self, subject):
+        with self.one.submission() as client:
+            client.sendmail("alice@one.test", ["bob@two.test"], letter("alice@one.test", "bob@two.test", subject))
+
+    def waits(self):
+        """The reply of the one letter that waits, once it was tried."""
+        def tried():
+            letters = self.one.json("queue", "list")["letters"]
+            return letters and letters[0]["recipients"][0].get("reply")
+        return until(tried, what="a letter that waits")
+
+    def road(self):
+        until(lambda: "empty" in self.one.tram("queue", "list").stdout, what="an empty queue")
+        events = self.one.json("trace", "--last", "1")["letters"][0]["events"]
+        return next(e["sentence"] for e in events if e["event"] == "relayed")
+
+    def probe(self, *more):
+        return self.one.json("tls", "probe", "two.test", *more)
+
+
+@pytest.fixture(scope="module")
+def net(tmp_path_factory):
+    made = Net(tmp_path_factory.mktemp("tls"))
+    yield made
+    made.web.close()
+    made.world.close()
+
+
+def test_dane(net):
+    net.zone()
+    net.send("proved")
+    assert "certificate proved by DANE" in net.road()
+    told = net.probe("--connect")
+    host = told["hosts"][0]
+    assert told["dnssec"] and host["tls"] == "dane" and host["tlsa"][0].startswith("3 1 1 ")
+    assert host["good"] and "proved by DANE" in host["session"]
+    net.zone(wrong=True)
+    until(lambda: net.probe()["hosts"][0]["tlsa"][0].endswith("00000000"), what="the new zone")
+    net.send("not proved")
+    assert "over TLS alone, because DNSSEC proves 1 TLSA record at" in net.waits()
+    host = net.probe("--connect")["hosts"][0]
+    assert not host["good"] and "not believed" in host["session"]
+    said = net.one.tram("tls", "probe", "two.test", "--connect").stdout
+    assert "DNSSEC proves which hosts take its mail" in said and "no session: " in said
+    net.zone()
+    net.one.tram("queue", "retry", "--all")
+    assert "certificate proved by DANE" in net.road()
+
+
+def test_an_mta_sts_policy_is_obeyed(net):
+    net.web.text = POLICY.format("enforce", "mail.two.test")
+    net.zone(secure=False, sts="a1")
+    told = until(lambda: (lambda t: t["mta_sts"]["holds"] and t)(net.probe("--connect")), what="the policy")
+    assert not told["dnssec"] and told["mta_sts"]["mode"] == "enforce"
+    host = told["hosts"][0]
+    assert host["tls"] == "certificate" and host["good"] and host["session"].endswith("certificate verified")
+    net.send("verified")
+    assert net.road().count("certificate verified") == 1
+    assert net.web.visits == 1
+    net.web.text = POLICY.format("enforce", "*.elsewhere.test")
+    net.zone(secure=False, sts="a2")
+    until(lambda: net.probe()["hosts"][0]["tls"] == "passed over", what="the next policy")
+    net.send("not for this host")
+    assert "the MTA-STS policy of two.test does not name it" in net.waits()
+    net.web.text = POLICY.format("testing", "*.elsewhere.test")
+    net.zone(secure=False, sts="a3")
+    until(lambda: net.probe()["mta_sts"]["mode"] == "testing", what="the last policy")
+    net.one.tram("queue", "retry", "--all")
+    net.road()
+    assert net.web.visits == 3
+    net.web.close()
+    net.zone(secure=False, sts="a4")
+    told = until(lambda: (lambda t: t["mta_sts"].get("trouble") and t)(net.probe()), what="a policy that cannot be fetched")
+    assert told["mta_sts"]["holds"] and "cannot be fetched" in told["mta_sts"]["trouble"]
+    assert "cannot be fetched" in net.one.tram("tls", "probe", "two.test").stdout
+
+
+def test_a_domain_without_servers(net):
+    assert net.one.tram("tls", "probe", "nowhere.test", status=1).stderr.strip()
+    assert json.loads(net.one.tram("tls", "probe", "[127.0.0.9]", "--json").stdout)["hosts"][0]["tls"] == "opportunistic"
