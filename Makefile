@@ -38,9 +38,10 @@ LDFLAGS += -pie -Wl,-z,relro,-z,now $(SANFLAGS)
 
 # Every folder, from the ground up, and the folders that it uses itself (tools/floors compares with its includes and
 # calls: no more, no less). What those stand on is linked with it: ALL_.
-FOLDERS = base rt crypto mail wire dns fetch kv body trace directory store spf dkim dmarc mailauth policy login guard \
+FOLDERS = base fence rt crypto mail wire dns fetch kv body trace directory store spf dkim dmarc mailauth policy login guard \
  reader outgoing shape queue relay report send deliver intake core command smtpd imapd popd httpd api app
 USES_base =
+USES_fence = base
 USES_rt = base
 # the simulator, the other half of the linker's choice: only tests x_sim.c may include it
 USES_sim = base rt
@@ -77,10 +78,11 @@ USES_imapd = base rt mail wire kv body store login guard reader
 USES_popd = base rt wire body store login guard
 USES_httpd = base rt directory guard wire
 USES_api = base wire kv directory core httpd
-USES_app = base rt crypto dns trace store policy guard queue relay report core command smtpd imapd popd httpd api
+USES_app = base fence rt crypto dns trace store policy guard queue relay report core command smtpd imapd popd httpd api
 $(foreach f,$(FOLDERS) sim,$(eval ALL_$(f) := $(sort $(USES_$(f)) $(foreach u,$(USES_$(f)),$(ALL_$(u))))))
 
 LIBS_base =
+LIBS_fence = -lseccomp
 LIBS_mail = -lunistring
 LIBS_report = -lexpat -lz
 LIBS_rt = -lssl -lcrypto -lz -lpthread

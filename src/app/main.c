@@ -4,6 +4,8 @@
 
 #include "command/cli.h"
 #include "core/home.h"
+#include "fenced.h"
+#include "rt/notify.h"
 #include "serve.h"
 
 static void say_ready(void *arg)
@@ -11,6 +13,14 @@ static void say_ready(void *arg)
     (void)arg;
     printf("ready\n");
     fflush(stdout);
+    notify_say("READY=1");
+}
+
+static int prepare(const struct config *conf)
+{
+    log_set_level(conf->log_level);
+    if (notify_is_journal()) log_for_journal();
+    return fenced_start(conf);
 }
 
 static int serve_home(void *arg)
@@ -20,8 +30,8 @@ static int serve_home(void *arg)
     struct slice certificate, key;
     struct node *n = xcalloc(1, sizeof *n);
     ar_init(&a, 0);
-    log_set_level(c->log_level);
-    int e = home_certificate(c, &a, &certificate, &key);
+    int e = home_unstage(); /* of a backup that was broken off */
+    if (!e) e = home_certificate(c, &a, &certificate, &key);
     if (!e) e = core_open(&n->core, c);
     if (!e) {
         e = node_start(n, certificate, key);
@@ -33,4 +43,8 @@ static int serve_home(void *arg)
     return e;
 }
 
-int main(int argc, char **argv) { return cli_main(argc, argv, serve_home); }
+int main(int argc, char **argv)
+{
+    static const struct cli_server server = {prepare, serve_home};
+    return cli_main(argc, argv, &server);
+}

@@ -10,6 +10,7 @@
 #include "core/home.h"
 #include "crypto/cert.h"
 #include "rt/file.h"
+#include "rt/notify.h"
 #include "store/care.h"
 #include "store/rescue.h"
 #include "trace/trace.h"
@@ -189,22 +190,37 @@ static int open_public_door(struct serving *s)
                          SERVICE_PUBLIC);
 }
 
+static int each_port(const struct config *c, struct serving *s,
+                     int (*fn)(struct serving *s, const struct endpoint *at, enum service service))
+{
+    int e = 0;
+    for (size_t i = 0; i < c->nlisten; i++)
+        for (size_t k = 0; !e && k < COUNT_OF(services); k++) {
+            if (!c->http && services[k].service >= SERVICE_HTTP) continue;
+            struct endpoint at = {.ip = c->listen[i], .port = (uint16_t)(services[k].port + c->port_offset)};
+            e = fn(s, &at, services[k].service);
+            /* A machine without IPv6 is no reason not to serve the default addresses. */
+            if (e == ERR_UNREACHABLE && ip_is_unspecified(&at.ip) && at.ip.family == 6) e = 0;
+        }
+    return e;
+}
+
 static int open_doors(struct serving *s, bool control)
 {
     const struct config *c = s->node->core.conf;
     int e = 0;
     if (control) e = open_door(s, &(struct endpoint){.path = CONTROL_PATH}, SERVICE_CONTROL);
     if (control && !e && c->local_users) e = open_public_door(s);
-    for (size_t i = 0; i < c->nlisten; i++)
-        for (size_t k = 0; !e && k < COUNT_OF(services); k++) {
-            if (!c->http && services[k].service >= SERVICE_HTTP) continue;
-            struct endpoint at = {.ip = c->listen[i], .port = (uint16_t)(services[k].port + c->port_offset)};
-            e = open_door(s, &at, services[k].service);
-            /* A machine without IPv6 is no reason not to serve the default addresses. */
-            if (e == ERR_UNREACHABLE && ip_is_unspecified(&at.ip) && at.ip.family == 6) e = 0;
-        }
-    return e;
+    return e ? e : each_port(c, s, open_door);
 }
+
+static int reserve_port(struct serving *s, const struct endpoint *at, enum service service)
+{
+    (void)s, (void)service;
+    return listener_reserve(at);
+}
+
+int serve_reserve(const struct config *c) { return each_port(c, NULL, reserve_port); }
 
 static void close_doors(struct serving *s)
 {
@@ -369,7 +385,7 @@ static void memory_fiber(void *arg)
     while (fiber_sleep(memory_every) == 0) (void)offload_on(POOL_CARE, give_back, arg);
 }
 
-static void reload(struct node *n)
+static void read_certificate(struct node *n)
 {
     struct slice certificate, key;
     struct arena a;
@@ -384,11 +400,19 @@ static void reload(struct node *n)
     ar_free(&a);
 }
 
+static void reload(struct node *n)
+{
+    notify_reloading();
+    read_certificate(n);
+    notify_say("READY=1");
+}
+
 static void wait_for_end(struct node *n)
 {
     int signo;
     while ((signo = rt_wait_signal()) == SIGHUP) reload(n);
     if (signo > 0) log_info("serve", "stopping: signal %d", signo);
+    notify_say("STOPPING=1");
 }
 
 /* As many connections as the open files that are allowed are enough for. */
@@ -431,6 +455,7 @@ int serve(struct node *n, bool control, void (*ready)(void *), void *arg)
     if (!e) e = group_go(&care, "reports", reports_fiber, &n->core);
     if (!e) e = group_go(&care, "policies", policies_fiber, &n->core);
     if (!e) e = group_go(&care, "memory", memory_fiber, NULL);
+    if (!e) e = group_go(&care, "watchdog", notify_watchdog, NULL);
     if (!e) {
         ready(arg);
         wait_for_end(n);

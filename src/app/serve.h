@@ -2,6 +2,8 @@
 #pragma once
 #include "node.h"
 
+/* Binds every port of a node now (listener_reserve()), for serve(); before there are loops. BLOCKS. */
+MUST_CHECK int serve_reserve(const struct config *c);
 /* Opens every listener, calls ready(arg) when all are open, serves until a signal ends it or the
  * fiber is canceled: SIGTERM and SIGINT stop in order, SIGHUP reads certificate and key again.
  * n: opened and started. control: also the control socket. SUSPENDS.

@@ -11,6 +11,7 @@
 #include "text.h"
 
 static enum log_level least_level = LOG_INFO;
+static bool for_journal;
 
 static void to_stderr(struct slice line)
 {
@@ -23,21 +24,33 @@ static int64_t system_clock(void) { return (int64_t)time(NULL); }
 static void (*sink)(struct slice) = to_stderr;
 static int64_t (*clock_now)(void) = system_clock;
 
+void log_for_journal(void) { for_journal = true; }
 void log_set_level(enum log_level least) { least_level = least; }
 bool log_wants(enum log_level level) { return level >= least_level; }
 void log_set_sink(void (*s)(struct slice)) { sink = s ? s : to_stderr; }
 void log_set_clock(int64_t (*c)(void)) { clock_now = c ? c : system_clock; }
 
+static size_t put_head(char *out, size_t room, enum log_level level, const char *who)
+{
+    static const struct {
+        const char *name;
+        int syslog;
+    } levels[] = {{"debug", 7}, {"info", 6}, {"warning", 4}, {"error", 3}};
+    char when[CIVIL_TEXT_MAX];
+    int n = for_journal ? snprintf(out, room, "<%d>%.64s: ", levels[level].syslog, who)
+                        : snprintf(out, room, "%s %s %.64s: ", civil_format(clock_now(), when),
+                                   levels[level].name, who);
+    return n < 0 ? 0 : (size_t)n;
+}
+
 void log_write(enum log_level level, const char *who, const char *fmt, ...)
 {
     if (!log_wants(level)) return;
-    static const char *const names[] = {"debug", "info", "warning", "error"};
-    char said[LOG_LINE_MAX], line[LOG_LINE_MAX], when[CIVIL_TEXT_MAX];
-    int n = snprintf(said, sizeof said, "%s %s %.64s: ", civil_format(clock_now(), when), names[level], who);
-    size_t used = (size_t)n;
+    char said[LOG_LINE_MAX], line[LOG_LINE_MAX];
+    size_t used = put_head(said, sizeof said, level, who);
     va_list ap;
     va_start(ap, fmt);
-    n = vsnprintf(said + used, sizeof said - used, fmt, ap);
+    int n = vsnprintf(said + used, sizeof said - used, fmt, ap);
     va_end(ap);
     used += n < 0 ? 0 : (size_t)n;
     if (used > sizeof said - 1) used = sizeof said - 1;

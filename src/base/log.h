@@ -29,6 +29,8 @@ void log_event(enum log_level level, const char *who, const struct log_field *f,
     log_event(level, who, (const struct log_field[]){__VA_ARGS__},                                           \
               sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))
 
+/* For the journal of systemd, which has the time itself: "<6>who: sentence" (sd-daemon(3)). */
+void log_for_journal(void);
 /* Where lines go (line includes the newline) and where the time comes from
  * (seconds since the Unix epoch). NULL restores the default. */
 void log_set_sink(void (*sink)(struct slice line));

@@ -285,7 +285,12 @@ static int task_main(void *arg)
                        "the server of %s does not run, or serves only its owner "
                        "(local_users in its tram.conf); try again later",
                        t->home);
-    return nobody ? run_here(t) : e;
+    if (nobody) e = run_here(t);
+    if (!e && t->status == EXIT_DONE && t->cmd->after) {
+        e = t->cmd->after(t->conf, t->args);
+        t->status = e ? EXIT_COULD_NOT : EXIT_DONE;
+    }
+    return e;
 }
 
 static int go_home(struct task *t)
@@ -304,7 +309,13 @@ static int go_home(struct task *t)
 /* Is this home somebody else's, whose server serves everybody? */
 static bool is_strange(void) { return access("tram.conf", R_OK) != 0 && errno == EACCES; }
 
-static int run_at_home(struct task *t, int (*serve)(void *conf))
+static int run_server(const struct cli_server *s, struct config *conf)
+{
+    int e = s->prepare(conf);
+    return e ? e : run_first(0, s->serve, conf);
+}
+
+static int run_at_home(struct task *t, const struct cli_server *server)
 {
     struct config conf;
     int e = go_home(t);
@@ -318,10 +329,10 @@ static int run_at_home(struct task *t, int (*serve)(void *conf))
         e = config_read(&t->a, "tram.conf", &conf);
     t->conf = &conf;
     if (e) return e;
-    return t->cmd->needs == IS_SERVER ? run_first(0, serve, &conf) : run_first(1, task_main, t);
+    return t->cmd->needs == IS_SERVER ? run_server(server, &conf) : run_first(1, task_main, t);
 }
 
-static void run_task(struct task *t, int (*serve)(void *conf))
+static void run_task(struct task *t, const struct cli_server *server)
 {
     struct stdin_payload in = {.p.next = next_of_stdin};
     if (t->cmd->takes_payload) t->payload = &in.p;
@@ -329,7 +340,7 @@ static void run_task(struct task *t, int (*serve)(void *conf))
         run_function(t, NULL);
         return;
     }
-    int e = run_at_home(t, serve);
+    int e = run_at_home(t, server);
     if (!e) return;
     buf_str(&t->error, err_text(e));
     /* What keeps a command from running at all is never its answer. */
@@ -387,7 +398,7 @@ static const struct command *take_command(int *argc, char ***argv, const char **
     return c;
 }
 
-int cli_main(int argc, char **argv, int (*serve)(void *conf))
+int cli_main(int argc, char **argv, const struct cli_server *server)
 {
     struct task t = {0};
     umask(077); /* what a home holds, libraries' files too, is nobody else's */
@@ -399,7 +410,7 @@ int cli_main(int argc, char **argv, int (*serve)(void *conf))
     t.args = json_object();
     int e = take_args(&t, argc, argv);
     if (!e) {
-        run_task(&t, serve);
+        run_task(&t, server);
     } else {
         buf_str(&t.error, err_text(e));
         t.status = e == ERR_USAGE ? EXIT_WRONG_USE : EXIT_COULD_NOT;

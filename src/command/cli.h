@@ -1,7 +1,12 @@
 /* cli.h - the command line of the program. */
 #pragma once
 
-/* Runs one command line and returns its exit status: 0 done, 1 the answer is no, 2 wrong use, 3 could not.
- * serve runs the servers in the working directory (the home) until they are stopped; it gets a
- * struct config and is called on a fiber of a runtime with a loop for each core. */
-int cli_main(int argc, char **argv, int (*serve)(void *conf));
+struct config;
+/* Who serves, in the working directory (the home). */
+struct cli_server {
+    int (*prepare)(const struct config *conf); /* before there are threads; an error: nothing is served */
+    int (*serve)(void *conf); /* until it is stopped; gets a struct config, on a fiber of a runtime with a
+                                 loop for each core */
+};
+/* Runs one command line and returns its exit status: 0 done, 1 the answer is no, 2 wrong use, 3 could not. */
+int cli_main(int argc, char **argv, const struct cli_server *server);

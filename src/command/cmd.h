@@ -33,6 +33,7 @@ json_t *help_settings(void);
 
 json_t *dkim_key_json(const struct dkim_key *k);
 struct slice core_certificate(struct core *core, struct arena *a);
+int after_backup(const struct config *conf, json_t *args);
 int before_verify(const struct config *conf, struct request *r);
 /* cmd_rescue.c */
 MUST_CHECK int rescue_before(const struct config *conf, struct request *r);

@@ -181,7 +181,13 @@ void print_verify(json_t *args, json_t *reply, struct buf *out)
     if (json_object_get(reply, "faults")) buf_str(out, "Every record and every body is whole.\n");
 }
 
-int run_backup(struct request *r) { return home_backup(r->core, arg_text(r->args, "to")); }
+int run_backup(struct request *r)
+{
+    int e = home_backup_check(arg_text(r->args, "to"));
+    return e ? e : home_stage(r->core);
+}
+
+int after_backup(const struct config *conf, json_t *args) { return home_backup(conf, arg_text(args, "to")); }
 
 void print_backup(json_t *args, json_t *reply, struct buf *out)
 {

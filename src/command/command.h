@@ -90,6 +90,8 @@ struct command {
     /* Or NULL: what comes before the store is opened, where no server has it. BLOCKS, on a fiber. */
     int (*before)(const struct config *conf, struct request *r);
     int (*run)(struct request *r);
+    /* Or NULL: what is left to do in the user's process when run has returned 0, wherever it ran. BLOCKS. */
+    int (*after)(const struct config *conf, json_t *args);
     /* After the rows, if there are any; then the reply has the list only when it is empty. */
     void (*print)(json_t *args, json_t *reply, struct buf *out);
     const char *rows; /* the name of the list that comes by reply_row(), or NULL */

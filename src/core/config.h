@@ -33,6 +33,7 @@ struct config {
     bool dmarc_reports; /* send aggregate reports */
     bool local_users;   /* serve every user of the machine: command/control.h */
     bool http;          /* listen on 80 and 443 */
+    bool fence;         /* app/fenced.h */
     bool refuse_unknown_domains;
     bool arc_seal;
     struct slice no_soliciting; /* RFC 3865: keywords with commas between, or empty */

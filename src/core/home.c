@@ -85,6 +85,21 @@ static bool others_read(struct arena *a, struct slice path)
     return stat(ar_cstr(a, path), &st) == 0 && (st.st_mode & S_IROTH);
 }
 
+int home_key_is_private(const struct config *c)
+{
+    struct arena a;
+    ar_init(&a, 0);
+    int e =
+        others_read(&a, c->tls_key)
+            ? err_set(ERR_DENIED,
+                      "every user of this machine can read the private key %.*s: say `chmod 600 %.*s`, and "
+                      "begin again",
+                      SLF(c->tls_key), SLF(c->tls_key))
+            : 0;
+    ar_free(&a);
+    return e;
+}
+
 int home_judge_certificate(const struct config *c, struct arena *a, struct cert_finding **out, size_t *n,
                            enum cert_grade *worst)
 {

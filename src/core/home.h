@@ -23,10 +23,20 @@ MUST_CHECK int home_certificate(const struct config *c, struct arena *a, struct 
 MUST_CHECK int home_judge_certificate(const struct config *c, struct arena *a, struct cert_finding **out,
                                       size_t *n, enum cert_grade *worst);
 
-/* Copies the whole node, while it runs, into the new folder `to` (an absolute path): a home by itself.
- * ERR_EXISTS; ERR_BUSY while a sweep runs; after any other error to.unfinished is left, and said to
- * be. SUSPENDS. */
-MUST_CHECK int home_backup(struct core *core, const char *to);
+/* ERR_DENIED, with the remedy: other users of the machine can read the private key. BLOCKS. */
+MUST_CHECK int home_key_is_private(const struct config *c);
+
+/* A copy of the whole node, while it runs, in the new folder `to` (an absolute path): a home by itself. In
+ * three steps: may it be made there (ERR_EXISTS)? BLOCKS. */
+MUST_CHECK int home_backup_check(const char *to);
+/* In the server: index and bodies as they are now, in a folder of the home. ERR_BUSY while a sweep runs.
+ * SUSPENDS. */
+MUST_CHECK int home_stage(struct core *core);
+/* In the command's own process: takes it to `to`, with what else belongs to a home. After an error
+ * to.unfinished is left, and said to be. BLOCKS. */
+MUST_CHECK int home_backup(const struct config *conf, const char *to);
+/* Removes what the second step left when the third never came. BLOCKS. */
+MUST_CHECK int home_unstage(void);
 /* Makes the home in the present working directory from such a copy, which stays as it is. ERR_EXISTS:
  * there is one already. ERR_USAGE: that is no copy. BLOCKS. */
 MUST_CHECK int home_restore(const char *from);

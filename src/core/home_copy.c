@@ -1,8 +1,13 @@
 /* home_copy.c - a copy of the whole home, made while the server runs, and a home made from a copy.
  *
  * A copy has the shape of a home: tram.conf, tls/, store/index, store/bodies. While it is made its
- * name ends in ".unfinished"; it gets its own name when all of it is durable. */
+ * name ends in ".unfinished"; it gets its own name when all of it is durable.
+ *
+ * It is made in two steps, because the server can write nowhere but in its home: it makes a stage there,
+ * of links, and the command takes that to where it is wanted. */
+#include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "home.h"
 #include "kv/kv.h"
@@ -34,6 +39,49 @@ static int copy_folder(struct arena *a, const char *from, const char *to)
     return e ? e : path_sync_dir(to);
 }
 
+/* ---- the stage ---- */
+
+static const char stage[] = "store/backup", stage_index[] = "store/backup/index",
+                  stage_bodies[] = "store/backup/bodies";
+
+static int remove_entry(void *arg, const char *name)
+{
+    struct folder *f = arg;
+    return path_unlink(below(f->a, f->from, name));
+}
+
+static int remove_folder(struct arena *a, const char *path)
+{
+    struct folder f = {a, path, NULL};
+    if (!path_exists(path)) return 0;
+    int e = path_list(path, remove_entry, &f);
+    return e ? e : rmdir(path) == 0 ? 0 : err_errno(errno, "cannot remove the folder %s", path);
+}
+
+int home_unstage(void)
+{
+    struct arena a;
+    ar_init(&a, 0);
+    int e = remove_folder(&a, stage_index);
+    if (!e) e = remove_folder(&a, stage_bodies);
+    if (!e) e = remove_folder(&a, stage);
+    ar_free(&a);
+    return e;
+}
+
+static int unstage(void *arg)
+{
+    (void)arg;
+    return home_unstage();
+}
+
+int home_stage(struct core *core)
+{
+    struct care_queue queue = queue_care(core->queue);
+    int e = offload_on(POOL_CARE, unstage, NULL);
+    return e ? e : store_backup(core->store, &queue, kv_rocks_open, stage);
+}
+
 /* ---- backup ---- */
 
 struct copying {
@@ -51,18 +99,25 @@ static int copy_outside(struct copying *c, struct slice path)
     return path_exists(to) ? 0 : path_copy(from, to);
 }
 
-static int copy_begin(void *arg)
+static int copy_begin(struct copying *c)
 {
-    struct copying *c = arg;
-    if (path_exists(c->to)) return err_set(ERR_EXISTS, "%s exists already", c->to);
-    int e = path_mkdir(c->unfinished);
-    if (e == ERR_EXISTS) return err_set(e, "%s is left from a copy that failed: remove it", c->unfinished);
-    return e;
+    int e = home_backup_check(c->to);
+    return e ? e : path_mkdir(c->unfinished);
 }
 
-static int copy_rest(void *arg)
+/* On the same file system the stage becomes the copy. */
+static int copy_stage(struct copying *c)
 {
-    struct copying *c = arg;
+    const char *to = below(&c->a, c->unfinished, "store");
+    if (path_rename(stage, to) == 0) return 0;
+    int e = path_mkdir(to);
+    if (!e) e = copy_folder(&c->a, stage_bodies, below(&c->a, to, "bodies"));
+    if (!e) e = copy_folder(&c->a, stage_index, below(&c->a, to, "index"));
+    return e ? e : path_sync_dir(to);
+}
+
+static int copy_rest(struct copying *c)
+{
     const char *tls = below(&c->a, c->unfinished, "tls");
     int e = path_exists("tls") ? copy_folder(&c->a, "tls", tls) : path_make(tls);
     if (!e) e = copy_outside(c, c->conf->tls_certificate);
@@ -73,29 +128,40 @@ static int copy_rest(void *arg)
     return e ? e : path_sync_dir(c->unfinished);
 }
 
-static int copy_end(void *arg)
+static int copy_end(struct copying *c)
 {
-    struct copying *c = arg;
     int e = path_exists(c->to) ? err_set(ERR_EXISTS, "%s exists already", c->to)
                                : path_rename(c->unfinished, c->to);
     return e ? e : path_make(c->to); /* the new name, durably */
 }
 
-int home_backup(struct core *core, const char *to)
+int home_backup_check(const char *to)
 {
-    struct copying c = {.conf = core->conf, .to = to};
+    struct arena a;
+    ar_init(&a, 0);
+    const char *unfinished = ar_printf(&a, "%s.unfinished", to).p;
+    int e = path_exists(to) ? err_set(ERR_EXISTS, "%s exists already", to) : 0;
+    if (!e && path_exists(unfinished))
+        e = err_set(ERR_EXISTS, "%s is left from a copy that failed: remove it", unfinished);
+    ar_free(&a);
+    return e;
+}
+
+int home_backup(const struct config *conf, const char *to)
+{
+    struct copying c = {.conf = conf, .to = to};
     ar_init(&c.a, 0);
     c.unfinished = ar_printf(&c.a, "%s.unfinished", to).p;
-    int e = offload_on(POOL_CARE, copy_begin, &c);
+    int e = copy_begin(&c);
     if (!e) {
-        struct care_queue queue = queue_care(core->queue);
-        e = store_backup(core->store, &queue, kv_rocks_open, below(&c.a, c.unfinished, "store"));
-        if (!e) e = offload_on(POOL_CARE, copy_rest, &c);
-        if (!e) e = offload_on(POOL_CARE, copy_end, &c);
+        e = copy_stage(&c);
+        if (!e) e = copy_rest(&c);
+        if (!e) e = copy_end(&c);
         if (e) err_prefix(e, "%s is not whole and of no use", c.unfinished);
     }
+    int left = home_unstage();
     ar_free(&c.a);
-    return e;
+    return e ? e : left;
 }
 
 /* ---- restore ---- */

@@ -20,6 +20,12 @@ struct listener;
  * 0600 (0666 for everyone), a stale one is replaced. Every loop may accept from the same listener.
  * ERR_BUSY port in use, ERR_DENIED. The sentence names the address. */
 MUST_CHECK int listener_open(struct listener **out, const struct endpoint *at);
+/* What listener_open() shall find open already, once; on the real network, before there are loops. BLOCKS.
+ * Binds and listens now, while that is still allowed; errors as above. */
+MUST_CHECK int listener_reserve(const struct endpoint *at);
+/* The same with a listening stream socket that who started the program hands over (sd_listen_fds(3)): takes
+ * it over. ERR_USAGE: it is none, or there are too many. */
+MUST_CHECK int listener_inherit(int fd);
 /* Waiting accepts end with ERR_CANCELED, and later ones (with a copy of the pointer) too. */
 void listener_close(struct listener **l);
 const struct endpoint *listener_at(const struct listener *l); /* with the real port when 0 was asked */

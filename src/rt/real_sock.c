@@ -184,15 +184,81 @@ static void keep_alive(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &between, sizeof between);
 }
 
+/* ---- sockets that listen before there are loops ---- */
+
+enum { KEPT_MAX = 1024 };
+static int kept[KEPT_MAX];
+static size_t nkept;
+
+static bool same_address(int fd, const union address *a, socklen_t n)
+{
+    union address b;
+    socklen_t m = sizeof b;
+    memset(&b, 0, sizeof b);
+    if (getsockname(fd, &b.any, &m) != 0 || b.any.sa_family != a->any.sa_family) return false;
+    if (a->any.sa_family == AF_INET6)
+        return b.v6.sin6_port == a->v6.sin6_port &&
+               memcmp(&b.v6.sin6_addr, &a->v6.sin6_addr, sizeof a->v6.sin6_addr) == 0;
+    if (a->any.sa_family == AF_INET)
+        return b.v4.sin_port == a->v4.sin_port && b.v4.sin_addr.s_addr == a->v4.sin_addr.s_addr;
+    return n == m && memcmp(&b, a, n) == 0;
+}
+
+/* The socket that is kept for the address, or -1. */
+static int take_kept(const union address *a, socklen_t n)
+{
+    for (size_t i = 0; i < nkept; i++)
+        if (same_address(kept[i], a, n)) {
+            int fd = kept[i];
+            kept[i] = kept[--nkept];
+            return fd;
+        }
+    return -1;
+}
+
+int listener_inherit(int fd)
+{
+    int is = 0, type = 0;
+    socklen_t n = sizeof is, m = sizeof type;
+    bool listens = getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is, &n) == 0 && is &&
+                   getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &m) == 0 && type == SOCK_STREAM;
+    if (!listens) return err_set(ERR_USAGE, "descriptor %d is no stream socket that listens", fd);
+    if (nkept == KEPT_MAX) return err_set(ERR_USAGE, "more than %d sockets are handed over", KEPT_MAX);
+    if (fcntl(fd, F_SETFD, FD_CLOEXEC) || fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK))
+        return err_errno(errno, "a socket that was handed over cannot be used");
+    keep_alive(fd);
+    kept[nkept++] = fd;
+    return 0;
+}
+
+/* *fd listens there from now on. */
+static int listen_at(int *out, const struct endpoint *at, const union address *a, socklen_t n)
+{
+    int fd = socket(a->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) return fail(fd, "cannot make a socket for", at);
+    int e = at->path[0] ? bind_unix(fd, at, a, n) : bind_inet(fd, a, n);
+    if (!at->path[0]) keep_alive(fd);
+    if (e != 0 || listen(fd, 4096) != 0) return fail(fd, "cannot listen on", at);
+    *out = fd;
+    return 0;
+}
+
+int listener_reserve(const struct endpoint *at)
+{
+    union address a;
+    socklen_t n = to_sys(at, &a);
+    int fd = take_kept(&a, n); /* it was handed over */
+    int e = fd < 0 ? listen_at(&fd, at, &a, n) : 0;
+    return e ? e : listener_inherit(fd);
+}
+
 int sock_listen(struct sock **out, struct endpoint *at)
 {
     union address a;
     socklen_t n = to_sys(at, &a);
-    int fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0) return fail(fd, "cannot make a socket for", at);
-    int e = at->path[0] ? bind_unix(fd, at, &a, n) : bind_inet(fd, &a, n);
-    if (!at->path[0]) keep_alive(fd);
-    if (e != 0 || listen(fd, 4096) != 0) return fail(fd, "cannot listen on", at);
+    int fd = take_kept(&a, n);
+    int e = fd < 0 ? listen_at(&fd, at, &a, n) : 0;
+    if (e) return e;
     *out = sock_make(fd);
     (*out)->shared = (*out)->master = true;
     if (!at->path[0]) sock_local(*out, at);

@@ -160,6 +160,19 @@ static struct sock *handle(struct port *p)
     return s;
 }
 
+/* Nobody hands sockets over to a simulated program, and no port is out of its reach. */
+int listener_reserve(const struct endpoint *at)
+{
+    (void)at;
+    return 0;
+}
+
+int listener_inherit(int fd)
+{
+    (void)fd;
+    return err_set(ERR_UNSUPPORTED, "nothing is handed over in the simulator");
+}
+
 int sock_listen(struct sock **out, struct endpoint *at)
 {
     struct sim_prog *prog = sim_prog_now();

@@ -17,9 +17,10 @@ SHIM = Path(__file__).with_name("fault_shim.c")
 @pytest.fixture
 def home(world, monkeypatch):
     """A running server whose index fails on order: home.fail("EIO", 1)."""
-    library, order = world.folder / "fault.so", world.folder / "fault"
+    library = world.folder / "fault.so"
     subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-O1", "-o", str(library), str(SHIM), "-ldl"], check=True)
     home = world.home("one.test", accounts=["alice", "bob"])
+    order = home.dir / "fault"  # where the server may look and write
     world.publish(extra='elsewhere.test. IN TXT "v=spf1 +all"\nelsewhere.test. IN MX 0 .\n')
     monkeypatch.setenv("TRAM_FAULT", str(order))
     monkeypatch.setenv("LD_PRELOAD", str(library))
@@ -88,6 +89,7 @@ def limited(files):
 
 def test_idle_connections_leave_descriptors_for_mail(world, monkeypatch):
     home = world.home("one.test", accounts=["alice", "bob"])
+    order = home.dir / "fault"  # where the server may look and write
     world.publish(extra='elsewhere.test. IN TXT "v=spf1 +all"\nelsewhere.test. IN MX 0 .\n')
     real = subprocess.Popen
     monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: real(*a, **k, preexec_fn=limited(900)))

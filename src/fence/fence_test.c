@@ -1,0 +1,169 @@
+/* fence_test.c - what is forbidden is tried from inside, in a process of its own. */
+#include "fence.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/slice.h"
+#include "base/test.h"
+
+static char home[] = "/tmp/tram-fence-XXXXXX";
+
+/* Each returns 0 when it could be done, else errno. */
+static int done(bool ok) { return ok ? 0 : errno; }
+static int try_open(const char *path, int flags)
+{
+    int fd = open(path, flags | O_CLOEXEC, 0600), e = fd < 0 ? errno : 0;
+    if (fd >= 0) close(fd);
+    return e;
+}
+static int own_file(void) { return try_open("letter", O_RDWR | O_CREAT); }
+static int own_rename(void)
+{
+    return done(rename("letter", "letter.old") == 0 && rename("letter.old", "letter") == 0);
+}
+static int own_folder(void) { return done(mkdir("box", 0700) == 0 && rmdir("box") == 0); }
+static int allowed_file(void) { return try_open("/etc/passwd", O_RDONLY); }
+static int other_file(void) { return try_open("/etc/shadow", O_RDONLY); }
+static int other_place(void) { return try_open("/tmp/tram-fence-outside", O_WRONLY | O_CREAT); }
+static int allowed_write(void) { return try_open("/etc/passwd", O_WRONLY | O_APPEND); }
+static int other_folder(void) { return try_open("/root", O_RDONLY | O_DIRECTORY); }
+static int other_program(void)
+{
+    char *argv[] = {(char *)"true", NULL};
+    execv("/bin/true", argv);
+    return errno;
+}
+static int own_program(void)
+{
+    char *argv[] = {(char *)"letter", NULL};
+    if (chmod("letter", 0700)) return errno;
+    execv("letter", argv);
+    return errno;
+}
+static int new_process(void)
+{
+    pid_t p = fork();
+    if (p == 0) _exit(0);
+    return done(p > 0);
+}
+static int traced(void) { return done(ptrace(PTRACE_ATTACH, getppid(), NULL, NULL) == 0); }
+static int killed(void) { return done(kill(getppid(), SIGCONT) == 0); }
+static int mounted(void) { return done(mount("none", home, "tmpfs", 0, NULL) == 0); }
+static int other_user(void) { return done(setuid(65534) == 0); }
+static int raw_packets(void)
+{
+    int fd = socket(AF_PACKET, SOCK_RAW, 0);
+    return done(fd >= 0);
+}
+static int tcp_socket(void) { return done(socket(AF_INET6, SOCK_STREAM, 0) >= 0); }
+static int written_code(void)
+{
+    void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return done(p != MAP_FAILED && mprotect(p, 4096, PROT_READ | PROT_EXEC) == 0);
+}
+static int anonymous_code(void)
+{
+    return done(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED);
+}
+static int more_files(void)
+{
+    struct rlimit more = {1 << 20, 1 << 20};
+    return done(setrlimit(RLIMIT_NOFILE, &more) == 0);
+}
+static void *in_thread(void *arg)
+{
+    *(int *)arg = other_file();
+    return NULL;
+}
+static int thread_begins(void)
+{
+    pthread_t t;
+    int got = 0, e = pthread_create(&t, NULL, in_thread, &got);
+    if (!e) e = pthread_join(t, NULL);
+    return e ? e : got == EACCES ? 0 : EINVAL;
+}
+
+static const struct act {
+    const char *name;
+    int (*act)(void);
+    int expect;
+} acts[] = {
+    {"make a file in the home", own_file, 0},
+    {"rename it", own_rename, 0},
+    {"make a folder", own_folder, 0},
+    {"read a file that is named", allowed_file, 0},
+    {"open a socket", tcp_socket, 0},
+    {"start a thread, which is shut in as well", thread_begins, 0},
+    {"write a file that may be read", allowed_write, EACCES},
+    {"read another file", other_file, EACCES},
+    {"look into another folder", other_folder, EACCES},
+    {"make a file elsewhere", other_place, EACCES},
+    {"run a program", other_program, EPERM},
+    {"run a file of the home", own_program, EPERM},
+    {"make a process", new_process, EPERM},
+    {"trace a process", traced, EPERM},
+    {"signal another process", killed, EPERM},
+    {"mount", mounted, EPERM},
+    {"become another user", other_user, EPERM},
+    {"open a packet socket", raw_packets, EPERM},
+    {"run what was written", written_code, EPERM},
+    {"map memory that can be run", anonymous_code, EPERM},
+    {"raise a limit", more_files, EPERM},
+};
+
+/* In the child: the number of the first act that went otherwise, plus 1; its errno in *went. */
+static int try_all(int say)
+{
+    const struct fence_path paths[] = {
+        {".", FENCE_WRITE}, {"/etc/passwd", FENCE_READ}, {"/not/there", FENCE_READ}};
+    unsigned got;
+    if (chdir(home) || fence_memory() || fence_up(paths, COUNT_OF(paths), &got)) return 1;
+    if (write(say, &got, sizeof got) != sizeof got) return 1;
+    for (size_t i = 0; i < COUNT_OF(acts); i++) {
+        int went = acts[i].act();
+        if (write(say, &went, sizeof went) != sizeof went) return 1;
+    }
+    return 0;
+}
+
+static bool is_kept(const struct act *a, unsigned got)
+{
+    return a->expect == 0 || (got & (a->expect == EACCES ? FENCE_FILES : FENCE_CALLS));
+}
+
+TEST(fence_refuses_what_is_forbidden)
+{
+    int say[2], status, went;
+    unsigned got = 0;
+    REQUIRE(mkdtemp(home) && pipe(say) == 0);
+    pid_t child = fork();
+    if (child == 0) {
+        close(say[0]);
+        _exit(try_all(say[1]));
+    }
+    close(say[1]);
+    REQUIRE(read(say[0], &got, sizeof got) == sizeof got);
+    CHECK(got != 0); /* a kernel with neither shows nothing here */
+    for (size_t i = 0; i < COUNT_OF(acts); i++) {
+        if (read(say[0], &went, sizeof went) != sizeof went) went = -1;
+        if (went != acts[i].expect && is_kept(&acts[i], got))
+            test_fail(__FILE__, __LINE__, "%s: %d instead of %d", acts[i].name, went, acts[i].expect);
+    }
+    close(say[0]);
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    char letter[64];
+    snprintf(letter, sizeof letter, "%s/letter", home);
+    CHECK(unlink(letter) == 0 && rmdir(home) == 0);
+}
