@@ -38,7 +38,7 @@ LDFLAGS += -pie -Wl,-z,relro,-z,now $(SANFLAGS)
 
 # Every folder, from the ground up, and the folders that it uses itself (tools/floors compares with its includes and
 # calls: no more, no less). What those stand on is linked with it: ALL_.
-FOLDERS = base fence rt crypto mail wire dns fetch kv body trace directory store spf dkim dmarc mailauth policy login guard \
+FOLDERS = base fence rt crypto mail wire dns fetch kv body trace directory store spf dkim dmarc mailauth policy login guard allowance \
  reader outgoing shape queue relay report send deliver intake core command smtpd imapd popd httpd api app
 USES_base =
 USES_fence = base
@@ -62,6 +62,7 @@ USES_mailauth = base rt mail dns spf dkim dmarc
 USES_policy = base rt crypto wire dns fetch kv
 USES_login = base rt crypto kv directory
 USES_guard = base rt kv
+USES_allowance = base rt kv directory
 USES_reader = base rt mail body store
 USES_outgoing = base rt crypto mail dns trace directory spf dkim dmarc mailauth
 USES_shape = base mail wire
@@ -70,15 +71,15 @@ USES_relay = base rt mail wire dns policy outgoing shape queue
 USES_report = base rt crypto mail dns kv body trace directory spf dkim dmarc mailauth queue
 USES_send = base rt crypto mail dns kv trace directory store queue
 USES_deliver = base body store queue
-USES_intake = base rt crypto mail wire dns body trace directory mailauth guard outgoing queue report
-USES_core = base rt crypto wire dns fetch kv body directory store mailauth policy login guard outgoing queue relay report deliver intake
-USES_command = base rt crypto mail wire dns kv body trace directory store spf dkim dmarc mailauth policy login guard shape queue relay report intake core
+USES_intake = base rt crypto mail wire dns body trace directory mailauth guard allowance outgoing queue report
+USES_core = base rt crypto wire dns fetch kv body directory store mailauth policy login guard allowance outgoing queue relay report deliver intake
+USES_command = base rt crypto mail wire dns kv body trace directory store spf dkim dmarc mailauth policy login guard allowance shape queue relay report intake core
 USES_smtpd = base rt mail wire dns login guard intake
 USES_imapd = base rt mail wire kv body store login guard reader
 USES_popd = base rt wire body store login guard
 USES_httpd = base rt directory guard wire
 USES_api = base wire kv directory core httpd
-USES_app = base fence rt crypto dns trace store policy guard queue relay report core command smtpd imapd popd httpd api
+USES_app = base fence rt crypto dns trace store policy guard allowance queue relay report core command smtpd imapd popd httpd api
 $(foreach f,$(FOLDERS) sim,$(eval ALL_$(f) := $(sort $(USES_$(f)) $(foreach u,$(USES_$(f)),$(ALL_$(u))))))
 
 LIBS_base =

@@ -345,6 +345,9 @@ static void care_fiber(void *arg)
         int e = guard_care(core->guard);
         if (e && e != ERR_CANCELED)
             log_warn("care", "what the guard keeps could not be looked through: %s", err_text(e));
+        e = allowance_care(core->allowance);
+        if (e && e != ERR_CANCELED)
+            log_warn("care", "what accounts have sent could not be looked through: %s", err_text(e));
         e = trace_expire(core->store->trace, (int)(core->conf->trace_keep_s / 86400));
         if (e && e != ERR_CANCELED)
             log_warn("care", "old trace events could not be removed: %s", err_text(e));

@@ -39,6 +39,10 @@
         .name = "password", .meaning = "the password", .from = FROM_PASSWORD                                 \
     }
 #define WHO WORD("who", "NET|ACCOUNT", "an address, a network (192.0.2.0/24, 2001:db8::/48), or an account")
+#define LIMIT(name_, meaning_)                                                                               \
+    {                                                                                                        \
+        .name = name_, .value = "N", .meaning = meaning_                                                     \
+    }
 #define LETTERS                                                                                              \
     {.name = "ids",                                                                                          \
      .value = "ID",                                                                                          \
@@ -98,6 +102,20 @@ const struct command commands[] = {
     STORE("account passwd", account_passwd, "changes the password", ARGS(ADDRESS, PASSWORD)),
     STORE("account disable", account_disable, "no login, no new mail; what it holds stays", ARGS(ADDRESS)),
     STORE("account enable", account_enable, "undoes disable", ARGS(ADDRESS)),
+    STORE("account show", account_show, "what an account holds, what it may send and has sent",
+          ARGS(ADDRESS)),
+    STORE("account set", account_set,
+          "sets what an account may send and hold: a number, `unlimited`, or `default`",
+          ARGS(ADDRESS,
+               LIMIT("daily", "recipients a day; unlimited: a sending account, what is not set by itself is "
+                              "unlimited, too"),
+               LIMIT("hourly", "recipients an hour"), LIMIT("letters-daily", "letters a day"),
+               LIMIT("letters-hourly", "letters an hour"),
+               LIMIT("first-time", "recipients a day to whom it never wrote"),
+               LIMIT("recipients", "recipients of one letter"),
+               {.name = "quota",
+                .value = "SIZE",
+                .meaning = "what its mailboxes can hold, such as 2G; or unlimited"})),
     STORE("account remove", account_remove, "removes the account and all its mail", ARGS(ADDRESS)),
 
     STORE("block list", block_list, "who is shut out, why, until when"),

@@ -36,6 +36,9 @@ struct config {
     bool fence;         /* app/fenced.h */
     bool refuse_unknown_domains;
     bool arc_seal;
+    /* How much an account may send that has no limit of its own (allowance/). */
+    uint32_t sender_letters_hourly, sender_letters_daily, sender_hourly, sender_daily, sender_first_time,
+        sender_recipients;
     struct slice no_soliciting; /* RFC 3865: keywords with commas between, or empty */
 };
 

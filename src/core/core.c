@@ -134,6 +134,8 @@ static void set_intake(struct core *core)
         .mailauth = &core->mailauth,
         .preflight = core->preflight,
         .reports = core->reports,
+        .allowance = core->allowance,
+        .take = intake_take,
         .hostname = c->hostname,
         .size_max = c->size_max,
         .refuse_unknown_domains = c->refuse_unknown_domains,
@@ -141,6 +143,20 @@ static void set_intake(struct core *core)
         .no_soliciting = c->no_soliciting,
     };
     login_mark(core->login, SL("letters sent on"), core->intake.secret);
+}
+
+static int64_t or_any(uint32_t n) { return n ? (int64_t)n : SENDER_UNLIMITED; }
+
+static struct sender_limits sender_defaults(const struct config *c)
+{
+    struct sender_limits l = SENDER_LIMITS_UNSET;
+    l.v[SENDER_LETTERS_HOUR] = or_any(c->sender_letters_hourly);
+    l.v[SENDER_LETTERS_DAY] = or_any(c->sender_letters_daily);
+    l.v[SENDER_RCPTS_HOUR] = or_any(c->sender_hourly);
+    l.v[SENDER_RCPTS_DAY] = or_any(c->sender_daily);
+    l.v[SENDER_FRESH_DAY] = or_any(c->sender_first_time);
+    l.v[SENDER_RCPTS_LETTER] = or_any(c->sender_recipients);
+    return l;
 }
 
 int core_open_on(struct core *core, const struct config *conf, struct dns *dns, struct kv *kv,
@@ -152,6 +168,8 @@ int core_open_on(struct core *core, const struct config *conf, struct dns *dns, 
     int e = store_open(&core->store, kv, body);
     guard_open(&core->guard, &(struct guard_conf){.connections = SIZE_MAX, .per_network = SIZE_MAX});
     if (!e) e = guard_load(core->guard, kv);
+    struct sender_limits defaults = sender_defaults(conf);
+    allowance_open(&core->allowance, kv, &defaults);
     if (!e) e = login_open(&core->login, kv, core->store->directory);
     if (!e) e = signing_open(&core->signing, core->store->directory);
     if (!e) open_preflight(core);
@@ -191,6 +209,7 @@ void core_close(struct core *core)
     signing_close(&core->signing);
     login_close(&core->login);
     guard_close(&core->guard);
+    allowance_close(&core->allowance);
     if (core->store) store_close(&core->store);
     if (core->dns) dns_close(&core->dns);
     ar_free(&core->arena);

@@ -1,6 +1,7 @@
 /* core.h - everything that a node is made of but its servers, opened in order and closed in reverse.
  * No global state: in the simulator several nodes run in one process. */
 #pragma once
+#include "allowance/allowance.h"
 #include "config.h"
 #include "dns/dns.h"
 #include "fetch/fetch.h"
@@ -29,6 +30,7 @@ struct core {
     struct queue *queue;
     struct dmarc_store *reports;
     struct guard *guard; /* without limits until serve() sets them */
+    struct allowance *allowance;
     struct mailauth_ctx mailauth;
     struct intake intake; /* the way in for every letter */
     int64_t started;      /* unix seconds; 0 = not serving */

@@ -18,6 +18,16 @@
 
 enum { ACCOUNT_VERSION = 1, ID_TRIES = 3, MARK = 16 };
 
+/* The tags A, B, ... in the order of enum sender_limit. */
+static uint8_t limit_tag(int k) { return (uint8_t)('A' + k); }
+
+static void limit_parse(struct rec *r, struct sender_limits *out)
+{
+    uint64_t v = rec_u64(r);
+    if (v > SENDER_UNLIMITED) r->bad = true;
+    else out->v[r->tag - 'A'] = (int64_t)v;
+}
+
 static void account_record(struct buf *b, const struct account *acc)
 {
     struct buf keys = BUF_INIT;
@@ -28,6 +38,8 @@ static void account_record(struct buf *b, const struct account *acc)
     rec_put(b, 'k', buf_slice(&keys));
     rec_opt_u64(b, 'd', acc->disabled);
     rec_opt_u64(b, 'v', acc->authority);
+    for (int k = 0; k < SENDER_LIMITS; k++)
+        if (acc->limits.v[k] != SENDER_UNSET) rec_put_u64(b, limit_tag(k), (uint64_t)acc->limits.v[k]);
     wipe(keys.p, keys.n);
     buf_free(&keys);
 }
@@ -38,7 +50,7 @@ int account_parse(struct arena *a, struct slice local, struct slice domain, stru
     struct rec r;
     int e = rec_open(&r, value, ACCOUNT_VERSION);
     if (e) return e;
-    *out = (struct account){.local = local, .domain = domain};
+    *out = (struct account){.local = local, .domain = domain, .limits = SENDER_LIMITS_UNSET};
     out->address = mail_addr_join(a, local, domain);
     while (rec_next(&r)) switch (r.tag) {
         case 'i':
@@ -50,6 +62,9 @@ int account_parse(struct arena *a, struct slice local, struct slice domain, stru
         case 'k':
             e = scram_keys_parse(r.field, &out->keys);
             if (e) return err_set(ERR_CORRUPT, "the keys of %.*s are damaged", SLF(out->address));
+            break;
+        default:
+            if (r.tag >= limit_tag(0) && r.tag < limit_tag(SENDER_LIMITS)) limit_parse(&r, &out->limits);
         }
     if (!out->id[0])
         return err_set(ERR_CORRUPT, "the record of %.*s does not name its object", SLF(out->address));
@@ -258,7 +273,7 @@ int account_add(struct directory *dir, struct slice address, struct slice passwo
 {
     struct arena a;
     ar_init(&a, 0);
-    struct making m = {.a = &a, .acc.created = rt_wall_seconds()};
+    struct making m = {.a = &a, .acc = {.created = rt_wall_seconds(), .limits = SENDER_LIMITS_UNSET}};
     struct slice row;
     bool taken = true;
     int e = address_split_here(dir, &a, address, &m.acc.local, &m.acc.domain);
@@ -286,9 +301,10 @@ int account_add(struct directory *dir, struct slice address, struct slice passwo
 struct account_change {
     struct arena *a;
     struct slice local, key;
-    const struct scram_keys *keys; /* new ones, or NULL */
-    int disabled;                  /* -1: as it is */
-    struct account acc;            /* as it became */
+    const struct scram_keys *keys;      /* new ones, or NULL */
+    int disabled;                       /* -1: as it is */
+    const struct sender_limits *limits; /* new ones among them, or NULL */
+    struct account acc;                 /* as it became */
 };
 
 static int change_account(struct kv_tx *tx, void *arg)
@@ -300,25 +316,27 @@ static int change_account(struct kv_tx *tx, void *arg)
     if (e) return e;
     if (c->keys) c->acc.keys = *c->keys;
     if (c->disabled >= 0) c->acc.disabled = c->disabled;
-    c->acc.authority++;
+    for (int k = 0; c->limits && k < SENDER_LIMITS; k++)
+        if (c->limits->v[k] > SENDER_AS_IT_IS) c->acc.limits.v[k] = c->limits->v[k];
+    c->acc.authority += c->keys || c->disabled >= 0;
     put_account(tx, c->key, &c->acc);
     return c->disabled < 0 ? 0 : duties_follow(tx, c->a, c->key, &c->acc, !c->disabled);
 }
 
-static int account_change(struct directory *dir, struct slice address, const struct scram_keys *keys,
-                          int disabled)
+/* c: what is to change. */
+static int account_change(struct directory *dir, struct slice address, struct account_change *c)
 {
     struct arena a;
     ar_init(&a, 0);
-    struct account_change c = {.a = &a, .keys = keys, .disabled = disabled};
+    c->a = &a;
     struct slice domain;
-    int e = address_split_here(dir, &a, address, &c.local, &domain);
-    c.key = local_key(&a, 'a', c.local);
+    int e = address_split_here(dir, &a, address, &c->local, &domain);
+    c->key = local_key(&a, 'a', c->local);
     if (!e) {
-        e = directory_transact(dir, domain, change_account, &c);
-        if (e == ERR_NOT_FOUND && c.key.n) e = no_such_account(address);
+        e = directory_transact(dir, domain, change_account, c);
+        if (e == ERR_NOT_FOUND && c->key.n) e = no_such_account(address);
     }
-    if (!e) account_notify(dir, c.acc.id);
+    if (!e) account_notify(dir, c->acc.id);
     ar_free(&a);
     return e;
 }
@@ -327,14 +345,19 @@ int account_password(struct directory *dir, struct slice address, struct slice p
 {
     struct scram_keys keys;
     int e = derive_keys(password, &keys);
-    if (!e) e = account_change(dir, address, &keys, -1);
+    if (!e) e = account_change(dir, address, &(struct account_change){.keys = &keys, .disabled = -1});
     wipe(&keys, sizeof keys);
     return e;
 }
 
 int account_disable(struct directory *dir, struct slice address, bool disabled)
 {
-    return account_change(dir, address, NULL, disabled);
+    return account_change(dir, address, &(struct account_change){.disabled = disabled});
+}
+
+int account_set_limits(struct directory *dir, struct slice address, const struct sender_limits *change)
+{
+    return account_change(dir, address, &(struct account_change){.limits = change, .disabled = -1});
 }
 
 /* ---- removing ---- */

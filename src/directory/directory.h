@@ -63,6 +63,33 @@ struct slice local_name(struct arena *a, struct slice local);
 MUST_CHECK int address_split(struct arena *a, struct slice address, struct slice *local,
                              struct slice *domain);
 
+/* ---- how much an account may send (allowance/) ---- */
+
+/* clang-format off */
+#define SENDER_LIMITS_OF(X)                                                                                  \
+    X(LETTERS_HOUR, "letters an hour") X(LETTERS_DAY, "letters a day")                                       \
+    X(RCPTS_HOUR, "recipients an hour") X(RCPTS_DAY, "recipients a day")                                     \
+    X(FRESH_DAY, "new recipients a day") X(RCPTS_LETTER, "recipients of one letter")
+/* clang-format on */
+enum sender_limit {
+#define X(name, words) SENDER_##name,
+    SENDER_LIMITS_OF(X)
+#undef X
+        SENDER_LIMITS
+};
+#define SENDER_UNSET (-1) /* as the settings have it */
+#define SENDER_UNLIMITED ((int64_t)UINT32_MAX)
+struct sender_limits {
+    int64_t v[SENDER_LIMITS]; /* 0 to UINT32_MAX - 1, or one of the two above */
+};
+#define SENDER_LIMITS_UNSET                                                                                  \
+    (struct sender_limits)                                                                                   \
+    {                                                                                                        \
+        {                                                                                                    \
+            SENDER_UNSET, SENDER_UNSET, SENDER_UNSET, SENDER_UNSET, SENDER_UNSET, SENDER_UNSET               \
+        }                                                                                                    \
+    }
+
 /* ---- accounts ---- */
 
 enum { PASSWORD_ITERATIONS = 20000 }; /* of the keys made from passwords, and of decoys */
@@ -74,8 +101,9 @@ struct account {
     bool disabled;
     int64_t created;
     struct scram_keys keys;
-    uint64_t authority;  /* a new one with each change of password and of disabled */
-    uint64_t generation; /* of the directory, before this was read */
+    struct sender_limits limits; /* its own; may have changed since a session read it */
+    uint64_t authority;          /* a new one with each change of password and of disabled */
+    uint64_t generation;         /* of the directory, before this was read */
     struct slice
         damage; /* of account_each(): why its row cannot be read (then only names are known), or empty */
 };
@@ -83,6 +111,11 @@ struct account {
 MUST_CHECK int account_add(struct directory *dir, struct slice address, struct slice password);
 MUST_CHECK int account_password(struct directory *dir, struct slice address, struct slice password);
 MUST_CHECK int account_disable(struct directory *dir, struct slice address, bool disabled);
+/* Sets those of its limits that are given: change->v[k] below SENDER_UNSET leaves the k-th as it is. Sessions
+ * go on. */
+#define SENDER_AS_IT_IS (-2)
+MUST_CHECK int account_set_limits(struct directory *dir, struct slice address,
+                                  const struct sender_limits *change);
 MUST_CHECK int account_remove(struct directory *dir, struct slice address);
 MUST_CHECK int account_get(struct directory *dir, struct arena *a, struct slice address, struct account *out);
 /* The same by names as local_name() and domain_name() have them. ERR_NOT_FOUND without a sentence. */

@@ -164,7 +164,8 @@ static int commit(struct intake_letter *l)
 
 int intake_end(struct intake_letter *l)
 {
-    static intake_step *const steps[] = {check_lines, verdict, check_domains, preflight, sign};
+    static intake_step *const steps[] = {check_lines, verdict, check_domains,
+                                         preflight,   sign,    intake_limit_take};
     ASSERT(l->in && l->nrcpt);
     if (l->from.origin != INTAKE_STRANGER && !intake_body_is_binary(l))
         intake_bytes(l, mail_lines_end(&l->lines));
@@ -172,6 +173,7 @@ int intake_end(struct intake_letter *l)
     intake_run(l, steps, COUNT_OF(steps));
     int e = l->refusal.code ? l->refusal.error : commit(l);
     if (!e) return 0;
+    if (e != ERR_UNKNOWN) intake_limit_return(l);
     if (!l->refusal.code && (e == ERR_TOO_LONG || e == ERR_LIMIT))
         intake_refuse(l, e, 554, "5.3.4", "The letter cannot be taken: %s", err_text(e));
     else if (!l->refusal.code && e != ERR_UNKNOWN) intake_fail(l, e, "The letter cannot be stored");

@@ -39,6 +39,7 @@ struct intake_refusal intake_begin(struct intake_letter *l, const struct intake 
     struct intake_refusal r = judge_sender(in, from, s, a);
     if (!r.code) r = intake_solicits(in, from, s->solicit, a);
     if (!r.code && from->origin != INTAKE_OURS && memory_over()) r = no_memory;
+    if (!r.code) r = intake_limit_begin(in, from, a);
     if (r.code) return r;
     l->in = in;
     l->a.cap = INTAKE_MEMORY;
@@ -72,14 +73,6 @@ static void begin_checks(struct intake_letter *l)
     }
 }
 
-static void *one_more(struct arena *a, void *v, size_t n, size_t *room, size_t size)
-{
-    if (n < *room) return v;
-    if (*room) return ar_grow(a, v, room, size);
-    *room = 4;
-    return ar_zalloc_n(a, *room, size);
-}
-
 static void add_route(struct intake_letter *l, struct slice address, const struct route *r, unsigned notify,
                       struct slice orcpt)
 {
@@ -89,7 +82,7 @@ static void add_route(struct intake_letter *l, struct slice address, const struc
         at == SL_NONE ? sl_cstr(r->account)
                       : ar_cat(&l->a, sl_sub(r->address, 0, at), ar_lower(&l->a, sl_from(r->address, at)));
     if (map_get(&l->routes, key)) return;
-    l->rcpt = one_more(&l->a, l->rcpt, l->nrcpt, &l->rcpt_room, sizeof *l->rcpt);
+    l->rcpt = intake_one_more(&l->a, l->rcpt, l->nrcpt, &l->rcpt_room, sizeof *l->rcpt);
     struct letter_rcpt *to = &l->rcpt[l->nrcpt++];
     *to = (struct letter_rcpt){.address = address, .route = *r, .notify = notify, .orcpt = orcpt};
     to->route.address = ar_dup(&l->a, r->address);
@@ -113,11 +106,11 @@ static void add_rcpt(struct intake_letter *l, const struct intake_to *to, struct
     struct slice orcpt = ar_dup(&l->a, to->orcpt);
     address = ar_dup(&l->a, address);
     if (leads_elsewhere(routes)) {
-        l->forward = one_more(&l->a, l->forward, l->nforward, &l->forward_room, sizeof *l->forward);
+        l->forward = intake_one_more(&l->a, l->forward, l->nforward, &l->forward_room, sizeof *l->forward);
         l->forward[l->nforward++] = address;
     }
     for (size_t i = 0; i < routes->n; i++) add_route(l, address, &routes->v[i], to->notify, orcpt);
-    l->said = one_more(&l->a, l->said, l->nsaid, &l->said_room, sizeof *l->said);
+    l->said = intake_one_more(&l->a, l->said, l->nsaid, &l->said_room, sizeof *l->said);
     l->said[l->nsaid++] = address;
     l->international |= !is_ascii(to->local);
     begin_checks(l);
@@ -201,6 +194,7 @@ struct intake_refusal intake_rcpt(struct intake_letter *l, const struct intake_t
     struct slice address = mail_addr_join(a, to->local, to->domain.n ? to->domain : l->in->hostname);
     ASSERT(!l->head_done);
     struct intake_refusal r = judge(l, to, address, &routes, a);
+    if (!r.code) r = intake_limit_rcpt(l, address, a);
     if (r.code) intake_note_refused(l, address, &r);
     else add_rcpt(l, to, address, &routes);
     return r;

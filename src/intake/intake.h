@@ -12,6 +12,7 @@
  * letter (a budget, a filter) is a row there, with a name. A refusal is a value; each front end says
  * it in its own language. Everything is streamed: memory does not grow with the letter. */
 #pragma once
+#include "allowance/allowance.h"
 #include "base/map.h"
 #include "guard/guard.h"
 #include "mail/head.h"
@@ -38,6 +39,8 @@ struct intake { /* what a node's letters meet; everything is borrowed and outliv
     const struct mailauth_ctx *mailauth; /* NULL: strangers are not judged */
     struct preflight_gate *preflight;    /* NULL: what leaves is not looked at */
     struct dmarc_store *reports;         /* DMARC aggregate reports; NULL: none */
+    struct allowance *allowance;         /* how much our people may send; NULL: any */
+    letter_take *take;                   /* intake_take(), for notices that a limit is reached; NULL: none */
     struct slice hostname;
     uint8_t secret[32];          /* behind the marks of letters that were sent on */
     uint64_t size_max;           /* bytes of a letter; 0 = INTAKE_SIZE_DEFAULT */
@@ -67,6 +70,8 @@ struct intake_from { /* slices and pointers live until intake_drop() */
     const struct account *account;        /* of the user */
     const struct iprev_result *iprev;     /* of an earlier letter of the connection, or NULL */
     struct guard_visit *visit;            /* how the guard knows the connection, or NULL */
+    struct slice key; /* with which app password or API key, or empty: its share of the limits, */
+    struct sender_limits key_limits; /* and its own ones */
 };
 struct intake_sender {
     struct slice local, domain; /* domain in A-labels, or a literal; both empty: the null path */
@@ -103,8 +108,11 @@ struct intake_letter {
     struct map routes;     /* to find the second of two equal routes */
     struct slice *said;    /* each recipient that was accepted */
     struct slice *forward; /* those of them that lead elsewhere */
-    size_t nsaid, said_room, nforward, forward_room;
-    size_t rows; /* bytes that the recipients' rows will take */
+    struct slice *fresh;   /* those that its sender writes to for the first time, or after a long time */
+    size_t nsaid, said_room, nforward, forward_room, nfresh, fresh_room;
+    uint32_t nnew; /* of the fresh ones, for the first time */
+    bool counted;  /* in what its sender sent */
+    size_t rows;   /* bytes that the recipients' rows will take */
     bool any_local;
 
     struct mail_lines lines;

@@ -10,6 +10,8 @@ void intake_fail(struct intake_letter *l, int e, const char *what); /* refuses f
 /* The domain in A-labels; literals stay. ERR_SYNTAX. */
 MUST_CHECK int intake_ascii_domain(struct arena *a, struct slice domain, struct slice *out);
 struct slice intake_authserv_id(const struct intake *in);
+/* One more place in a growing array of the arena. */
+void *intake_one_more(struct arena *a, void *v, size_t n, size_t *room, size_t size);
 /* RFC 3865: a stranger's letter of classes (keywords with commas between) that are not wanted here. */
 struct intake_refusal intake_solicits(const struct intake *in, const struct intake_from *from,
                                       struct slice classes, struct arena *a);
@@ -28,6 +30,16 @@ static inline bool intake_is_bound(const struct intake_from *from) /* to own add
 /* May who hands it over write under this address? ERR_DENIED. SUSPENDS. */
 MUST_CHECK int intake_may_write_as(const struct intake *in, const struct intake_from *from,
                                    struct slice local, struct slice domain);
+
+/* ---- limit.c: how much our people may send (allowance/). SUSPEND ---- */
+struct intake_refusal intake_limit_begin(const struct intake *in, const struct intake_from *from,
+                                         struct arena *a);
+/* One recipient more, whom it notes when he is new to the sender. */
+struct intake_refusal intake_limit_rcpt(struct intake_letter *l, struct slice address, struct arena *a);
+void intake_limit_take(struct intake_letter *l);   /* a step: counts the letter */
+void intake_limit_return(struct intake_letter *l); /* it was not taken */
+/* Once a day: the sender and postmaster hear that a limit is reached (what, in words). */
+void intake_limit_tell(const struct intake *in, const struct intake_from *from, struct slice what);
 
 /* ---- head.c: the header section is there. SUSPENDS ---- */
 void intake_head_complete(struct intake_letter *l);

@@ -23,6 +23,14 @@ int intake_ascii_domain(struct arena *a, struct slice domain, struct slice *out)
     return is_ascii(domain) ? 0 : dns_to_ascii(a, domain, out);
 }
 
+void *intake_one_more(struct arena *a, void *v, size_t n, size_t *room, size_t size)
+{
+    if (n < *room) return v;
+    if (*room) return ar_grow(a, v, room, size);
+    *room = 4;
+    return ar_zalloc_n(a, *room, size);
+}
+
 /* ---- refusals ---- */
 
 struct intake_refusal intake_failure(struct arena *a, int e, const char *what)

@@ -414,3 +414,113 @@ TEST(smtp_tls_for_another_protocol_is_refused)
     }
     world_end(&w);
 }
+
+/* ---- how much somebody may send ---- */
+
+static struct allowance *allowance;
+
+static void limited(struct world *w)
+{
+    static const struct sender_limits few = {.v = {[SENDER_LETTERS_HOUR] = 100,
+                                                   [SENDER_LETTERS_DAY] = 3,
+                                                   [SENDER_RCPTS_HOUR] = 4,
+                                                   [SENDER_RCPTS_DAY] = 100,
+                                                   [SENDER_FRESH_DAY] = 3,
+                                                   [SENDER_RCPTS_LETTER] = 3}};
+    allowance_open(&allowance, w->store->kv, &few);
+    w->intake.allowance = allowance;
+    w->intake.take = intake_take;
+}
+
+static void limits_end(struct world *w)
+{
+    world_end(w);
+    allowance_close(&allowance);
+}
+
+static struct slice send_to(struct client *cl, const char *rcpt)
+{
+    CHECK_SL(talk(cl, "MAIL FROM:<alice@home.test>"), "250 2.1.0 Sender is fine");
+    CHECK_SL(talk(cl, rcpt), "250 2.1.5 Recipient is fine");
+    return send_letter(cl, SL("From: alice@home.test\r\n\r\nHello\r\n.\r\n"));
+}
+
+TEST(submission_within_limits)
+{
+    struct world w;
+    struct client cl;
+    world_begin(&w, limited);
+    alice(&cl, &w);
+    talk(&cl, "MAIL FROM:<alice@home.test>");
+    for (int i = 0; i < 3; i++)
+        CHECK_SL(
+            talk(&cl, i ? i == 1 ? "RCPT TO:<b@one.test>" : "RCPT TO:<A@one.test>" : "RCPT TO:<a@one.test>"),
+            "250 2.1.5 Recipient is fine");
+    CHECK_SL(talk(&cl, "RCPT TO:<c@one.test>"),
+             "452 4.5.3 One letter can have 3 recipients; send another one to the others");
+    CHECK(sl_starts(send_letter(&cl, SL("From: alice@home.test\r\n\r\nHello\r\n.\r\n")), SL("250 ")));
+    talk(&cl, "MAIL FROM:<alice@home.test>");
+    CHECK_SL(talk(&cl, "RCPT TO:<c@one.test>"), "250 2.1.5 Recipient is fine");
+    struct slice said = talk(&cl, "RCPT TO:<a@one.test>");
+    CHECK(sl_starts(said,
+                    SL("450 4.7.1 The limit is reached: 4 recipients an hour; more can be sent from 20")));
+    CHECK(sl_ends(said, SL("Z on")));
+    CHECK_INT(handed.count, 2); /* alice, who is postmaster here, was told; once */
+    CHECK(has(handed.bytes, "Subject: A sending limit is reached: alice@home.test") && !handed.sender[0]);
+    CHECK(sl_starts(send_letter(&cl, SL("From: alice@home.test\r\n\r\nHello\r\n.\r\n")), SL("250 ")));
+    CHECK(sl_starts(talk(&cl, "MAIL FROM:<alice@home.test>"), SL("450 4.7.1 ")));
+    CHECK(sl_starts(talk(&cl, "MAIL FROM:<>"), SL("450 4.7.1 "))); /* receipts count as well */
+    CHECK_INT(handed.count, 3);
+    client_close(&cl);
+    limits_end(&w);
+}
+
+/* What a session read when it began is not what binds. */
+TEST(limits_that_are_changed_bind_sessions_that_are_open)
+{
+    struct world w;
+    struct client cl;
+    struct sender_limits change;
+    world_begin(&w, limited);
+    alice(&cl, &w);
+    for (int k = 0; k < SENDER_LIMITS; k++) change.v[k] = SENDER_AS_IT_IS;
+    change.v[SENDER_RCPTS_DAY] = 0;
+    CHECK_OK(account_set_limits(w.store->directory, SL("alice@home.test"), &change));
+    CHECK_SL(talk(&cl, "MAIL FROM:<alice@home.test>"),
+             "550 5.7.1 That is above the limit: 0 recipients a day");
+    change.v[SENDER_RCPTS_DAY] = SENDER_UNLIMITED;
+    CHECK_OK(account_set_limits(w.store->directory, SL("alice@home.test"), &change));
+    for (int i = 0; i < 5; i++) CHECK(sl_starts(send_to(&cl, "RCPT TO:<bob@home.test>"), SL("250 ")));
+    change.v[SENDER_FRESH_DAY] = 1;
+    CHECK_OK(account_set_limits(w.store->directory, SL("alice@home.test"), &change));
+    CHECK(sl_starts(send_to(&cl, "RCPT TO:<carol@one.test>"), SL("250 ")));
+    talk(&cl, "MAIL FROM:<alice@home.test>");
+    CHECK_SL(talk(&cl, "RCPT TO:<carol@one.test>"), "250 2.1.5 Recipient is fine");
+    CHECK(sl_starts(talk(&cl, "RCPT TO:<dave@one.test>"),
+                    SL("450 4.7.1 The limit is reached: 1 new recipients a day; ")));
+    client_close(&cl);
+    limits_end(&w);
+}
+
+/* A letter that was not taken is not counted, and one that comes in over two sessions at once counts once
+ * each. */
+TEST(what_is_not_taken_is_not_counted)
+{
+    struct world w;
+    struct client cl, other;
+    world_begin(&w, limited);
+    alice(&cl, &w);
+    alice(&other, &w);
+    handed.fail_with = ERR_FULL;
+    for (int i = 0; i < 5; i++) CHECK(sl_starts(send_to(&cl, "RCPT TO:<bob@home.test>"), SL("452 ")));
+    handed.fail_with = 0;
+    for (int i = 0; i < 2; i++) CHECK(sl_starts(send_to(&cl, "RCPT TO:<bob@home.test>"), SL("250 ")));
+    CHECK_SL(talk(&other, "MAIL FROM:<alice@home.test>"), "250 2.1.0 Sender is fine");
+    CHECK_SL(talk(&other, "RCPT TO:<bob@home.test>"), "250 2.1.5 Recipient is fine");
+    CHECK(sl_starts(send_to(&cl, "RCPT TO:<bob@home.test>"), SL("250 ")));
+    CHECK(sl_starts(send_letter(&other, SL("From: alice@home.test\r\n\r\nHello\r\n.\r\n")),
+                    SL("450 4.7.1 The limit is reached: 3 letters a day; ")));
+    client_close(&cl);
+    client_close(&other);
+    limits_end(&w);
+}

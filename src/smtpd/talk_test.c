@@ -24,6 +24,12 @@ struct handed handed;
 
 static void keep(char *to, size_t size, struct slice s) { snprintf(to, size, "%.*s", SLF(s)); }
 
+static int commit(struct kv_tx *tx, void *letter)
+{
+    kv_tx_put(tx, sl_cstr(((struct letter *)letter)->id.s), SL("taken"));
+    return 0;
+}
+
 int accept_letter(struct queue *q, struct letter *l)
 {
     struct store *s = (struct store *)q; /* the tests' queue is the store */
@@ -33,6 +39,7 @@ int accept_letter(struct queue *q, struct letter *l)
         body_unpin(s->body, &l->body);
         return err_set(handed.fail_with, "the test says no");
     }
+    CHECK_OK(kv_transact(s->kv, SL("handed"), commit, l)); /* with it goes what was noted before */
     ar_init(&a, 0);
     CHECK_OK(body_get(s->body, &l->body, 64 << 20, &a, &bytes));
     free((void *)handed.bytes.p);

@@ -1,4 +1,6 @@
 /* account.c - what an account has here, all of its mailboxes: made and erased as the directory asks. */
+#include <stdio.h>
+
 #include "mailbox_i.h"
 
 static int make_account(struct kv_tx *tx, void *arg)
@@ -36,7 +38,15 @@ int account_erase(struct store *s, const char *acc)
     return e;
 }
 
-static int erase(void *store, const char *acc) { return account_erase(store, acc); }
+/* What it has sent goes with it (allowance/). */
+static int erase(void *store, const char *acc)
+{
+    struct store *s = store;
+    char room[KEY_ROOM];
+    int e = account_erase(s, acc);
+    return e ? e
+             : kv_erase(s->kv, sl(room, (size_t)snprintf(room, sizeof room, "s:%s", acc)), SL(""), SL(""));
+}
 
 struct account_home account_home(struct store *s)
 {
