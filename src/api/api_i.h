@@ -16,6 +16,18 @@ static inline struct api *api_of(const struct http_call *c) { return c->group->c
 /* answer.c: answers with v as JSON; takes the reference. SUSPENDS. */
 void api_json(struct http_call *c, int status, json_t *v);
 
+/* The body as a JSON object; NULL: it was answered that it is none. The caller gives the reference back. */
+json_t *api_body(struct http_call *c);
+/* answer.c: of what failed. ERR_USAGE is the caller's fault (400). */
+void api_failed(struct http_call *c, int e);
+
+/* auth.c: a key as Bearer ID.SECRET, or as name and password of Basic. For struct http_group. SUSPENDS. */
+int api_auth(struct http_call *c);
+
+/* keys.c */
+void api_keys_list(struct http_call *c);
+void api_keys_add(struct http_call *c);
+void api_keys_remove(struct http_call *c);
 /* own.c: our own routes. Errors are problem details (RFC 9457). */
 extern const struct http_group api_own;
 /* openapi.c */

@@ -13,6 +13,20 @@ static const struct schema {
     {"Problem",
      "{\"type\":\"object\",\"description\":\"RFC 9457\",\"properties\":{\"title\":{\"type\":\"string\"},"
      "\"status\":{\"type\":\"integer\"},\"detail\":{\"type\":\"string\"}}}"},
+    {"Keys", "{\"type\":\"object\",\"properties\":{\"keys\":{\"type\":\"array\",\"items\":{\"$ref\":"
+             "\"#/components/schemas/Key\"}}}}"},
+    {"Key",
+     "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"name\":{\"type\":\"string\"},"
+     "\"scopes\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},\"networks\":{\"type\":\"array\","
+     "\"items\":{\"type\":\"string\"}},\"rate\":{\"type\":\"integer\",\"description\":\"calls a minute\"},"
+     "\"created\":{\"type\":\"integer\",\"description\":\"seconds since "
+     "1970\"},\"used\":{\"type\":\"integer\"}}}"},
+    {"NewKey",
+     "{\"type\":\"object\",\"required\":[\"name\",\"scopes\"],\"properties\":{\"name\":{\"type\":\"string\"},"
+     "\"scopes\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},\"networks\":{\"type\":\"array\","
+     "\"items\":{\"type\":\"string\"}},\"rate\":{\"type\":\"integer\"}}}"},
+    {"MadeKey",
+     "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"key\":{\"type\":\"string\"}}}"},
     {"Health", "{\"type\":\"object\",\"properties\":{\"status\":{\"const\":\"ok\"}}}"},
 };
 

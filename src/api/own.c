@@ -15,8 +15,16 @@ static void problem(struct http_call *c, int status, const char *sentence)
 
 static const struct http_route routes[] = {
     HTTP_ROUTE(GET, "/openapi.json", NONE, api_openapi, "this document", .response = "OpenAPI"),
+    HTTP_ROUTE(GET, "/v1/keys", KEYS, api_keys_list, "lists the keys of the account", .response = "Keys"),
+    HTTP_ROUTE(POST, "/v1/keys", KEYS, api_keys_add, "makes a key of the account; it is told only once",
+               .request = "NewKey", .response = "MadeKey"),
+    HTTP_ROUTE(DELETE, "/v1/keys/{id}", KEYS, api_keys_remove, "removes a key of the account, at once"),
     HTTP_ROUTE(GET, "/healthz", METRICS, api_health, "does the node serve?", .response = "Health",
                .flags = HTTP_ROUTE_LOCAL),
 };
-const struct http_group api_own = {
-    .name = "tram", .prefix = "/", .route = routes, .n = COUNT_OF(routes), .error = problem};
+const struct http_group api_own = {.name = "tram",
+                                   .prefix = "/",
+                                   .route = routes,
+                                   .n = COUNT_OF(routes),
+                                   .auth = api_auth,
+                                   .error = problem};

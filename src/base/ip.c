@@ -53,6 +53,18 @@ bool ip_in(const struct ip *a, const struct ip *net, unsigned bits)
     return rest == 0 || ((a->b[whole] ^ net->b[whole]) >> (8 - rest)) == 0;
 }
 
+bool ip_net_parse(struct slice s, struct ip *net, unsigned *bits)
+{
+    size_t slash = sl_chr(s, '/');
+    uint64_t n;
+    if (!ip_parse(sl_sub(s, 0, slash), net)) return false;
+    unsigned all = 8 * (unsigned)length_of(net);
+    if (slash == SL_NONE) n = all;
+    else if (!num_u64(sl_from(s, slash + 1), all, &n)) return false;
+    for (unsigned i = *bits = (unsigned)n; i < all; i++) net->b[i / 8] &= (uint8_t) ~(0x80 >> i % 8);
+    return true;
+}
+
 uint64_t ip_network_hash(const struct ip *a) { return sl_hash(sl(a->b, a->family == 6 ? 8 : 4)) | 1; }
 
 bool ip_is_loopback(const struct ip *a)

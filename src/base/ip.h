@@ -17,6 +17,9 @@ char *ip_format(const struct ip *a, char buf[IP_TEXT_MAX]);
 bool ip_eq(const struct ip *a, const struct ip *b);
 /* Are the first `bits` bits the same (and the family)? */
 bool ip_in(const struct ip *a, const struct ip *net, unsigned bits);
+/* "192.0.2.0/24", "2001:db8::/32"; a bare address is the network of itself. Bits behind the prefix are
+ * cleared. */
+bool ip_net_parse(struct slice s, struct ip *net, unsigned *bits);
 /* The network of one host or household, an IPv4 address or an IPv6 /64 (RFC 6177), as a number that is not 0;
  * keyed (slice.h), so that nobody can choose to share another's. */
 uint64_t ip_network_hash(const struct ip *a);

@@ -13,7 +13,8 @@
     X(trace) X(dns_records) X(dns_check) X(check_spf) X(check_dkim) X(check_arc) X(check_message) X(send)   \
     X(dkim_list) X(dkim_rotate) X(dkim_publish_check) X(dmarc_report) X(dmarc_send_reports)                 \
     X(stats) X(verify) X(images) X(backup) X(restore) X(init) X(config_check) X(check_reply) \
-    X(shaping_check) X(shaping_show) X(tls_probe) X(block_list) X(block_add) X(block_remove)
+    X(shaping_check) X(shaping_show) X(tls_probe) X(block_list) X(block_add) X(block_remove) \
+    X(key_add) X(key_list) X(key_remove)
 /* clang-format on */
 #define X(name)                                                                                              \
     int run_##name(struct request *r);                                                                       \
@@ -26,6 +27,7 @@ void print_row_queue_list(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_trace(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_account_list(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_alias_list(json_t *args, json_t *row, size_t i, struct buf *out);
+void print_row_key_list(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_verify(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_numbers(json_t *args, json_t *reply, struct buf *out); /* every number of the reply on a line */
 /* For help: a command with its arguments, and all settings, as data. */

@@ -119,6 +119,15 @@ static int tell_loss(struct request *r)
     return 1;
 }
 
+static int check_key(void *arg, struct api_key *k)
+{
+    char what[400];
+    if (!k->damage.n) return 0;
+    snprintf(what, sizeof what, "the row k/%s of _keys: %.*s", k->id, SLF(k->damage));
+    one_fault(arg, what);
+    return 0;
+}
+
 int run_verify(struct request *r)
 {
     struct store *s = r->core->store;
@@ -131,6 +140,7 @@ int run_verify(struct request *r)
     int e = store_verify(s, queue_verify, r->core->queue, one_fault, &faults);
     if (!e || e == ERR_CORRUPT) {
         int g = guard_check(s->kv, one_fault, &faults);
+        if (!g) g = api_key_each(r->core->keys, check_key, &faults);
         if (faults.n) e = NO;
         if (g) e = g;
     }

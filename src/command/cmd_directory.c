@@ -170,7 +170,10 @@ int run_account_enable(struct request *r)
 }
 int run_account_remove(struct request *r)
 {
-    return account_remove(r->core->store->directory, arg_slice(r->args, "address"));
+    struct account acc;
+    int e = account_get(r->core->store->directory, r->a, arg_slice(r->args, "address"), &acc);
+    if (!e) e = account_remove(r->core->store->directory, arg_slice(r->args, "address"));
+    return e ? e : api_keys_forget(r->core->keys, acc.id); /* they count no more already */
 }
 
 #define SAY(name, sentence)                                                                                  \

@@ -124,6 +124,17 @@ const struct command commands[] = {
     STORE("block remove", block_remove, "lifts a block, made by hand or by itself, and what led to it",
           ARGS(WHO)),
 
+    STORE("key add", key_add, "makes a key of the HTTP API for an account; line 1 of the answer is the key",
+          ARGS(ADDRESS, OPTION("name", "N", "what it is for", .flags = ARG_NEEDED),
+               OPTION("scope", "S,...", "what it may do", .flags = ARG_NEEDED),
+               OPTION("ip", "NET", "a network it may be used from; can stand several times; else everywhere",
+                      .flags = ARG_MANY),
+               NUMBER("rate", "N", 1, API_KEY_RATE_MOST, API_KEY_RATE, "calls a minute"))),
+    STORE("key list", key_list, "lists keys, what they may do and when they were last used", .rows = "keys",
+          .print_row = print_row_key_list, ARGS(MAYBE("address", "ADDRESS", "only of this account"))),
+    STORE("key remove", key_remove, "removes a key; it counts no more at once",
+          ARGS(WORD("id", "ID", "the part of the key before the dot"))),
+
     STORE("alias add", alias_add, "mail for ADDRESS goes to the targets, here or elsewhere",
           ARGS(ADDRESS, {.name = "targets",
                          .value = "TARGET",

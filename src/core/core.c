@@ -171,6 +171,7 @@ int core_open_on(struct core *core, const struct config *conf, struct dns *dns, 
     struct sender_limits defaults = sender_defaults(conf);
     allowance_open(&core->allowance, kv, &defaults);
     if (!e) e = login_open(&core->login, kv, core->store->directory);
+    if (!e) e = api_keys_open(&core->keys, kv, core->store->directory);
     if (!e) e = signing_open(&core->signing, core->store->directory);
     if (!e) open_preflight(core);
     sts_open(&core->sts, &(struct sts_conf){.kv = kv, .dns = core->dns, .fetch = &core->fetch});
@@ -207,6 +208,7 @@ void core_close(struct core *core)
     sts_close(&core->sts);
     preflight_gate_free(&core->preflight);
     signing_close(&core->signing);
+    api_keys_close(&core->keys);
     login_close(&core->login);
     guard_close(&core->guard);
     allowance_close(&core->allowance);

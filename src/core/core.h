@@ -3,6 +3,7 @@
 #pragma once
 #include "allowance/allowance.h"
 #include "config.h"
+#include "directory/api_key.h"
 #include "dns/dns.h"
 #include "fetch/fetch.h"
 #include "guard/guard.h"
@@ -24,6 +25,7 @@ struct core {
     struct fetch fetch; /* in the simulator its transfer is for a test to set */
     struct store *store;
     struct login *login;
+    struct api_keys *keys;
     struct signing *signing;
     struct preflight_gate *preflight;
     struct sts *sts; /* policies of other domains */

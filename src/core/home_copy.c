@@ -1,7 +1,7 @@
 /* home_copy.c - a copy of the whole home, made while the server runs, and a home made from a copy.
  *
- * A copy has the shape of a home: tram.conf, tls/, store/index, store/bodies. While it is made its
- * name ends in ".unfinished"; it gets its own name when all of it is durable.
+ * A copy has the shape of a home: tram.conf, tls/, keys.secret, store/index, store/bodies. While it is made
+ * its name ends in ".unfinished"; it gets its own name when all of it is durable.
  *
  * It is made in two steps, because the server can write nowhere but in its home: it makes a stage there,
  * of links, and the command takes that to where it is wanted. */
@@ -125,6 +125,8 @@ static int copy_rest(struct copying *c)
     if (!e && c->conf->tls_authorities.n) e = copy_outside(c, c->conf->tls_authorities);
     if (!e) e = path_sync_dir(tls);
     if (!e) e = path_copy("tram.conf", below(&c->a, c->unfinished, "tram.conf"));
+    if (!e && path_exists("keys.secret"))
+        e = path_copy("keys.secret", below(&c->a, c->unfinished, "keys.secret"));
     return e ? e : path_sync_dir(c->unfinished);
 }
 
@@ -189,6 +191,8 @@ int home_restore(const char *from)
     if (!e) e = copy_folder(&a, below(&a, from, "store/index"), "store/index");
     if (!e) e = path_sync_dir("store");
     if (!e && !path_exists("tls")) e = copy_folder(&a, below(&a, from, "tls"), "tls");
+    if (!e && path_exists(below(&a, from, "keys.secret")) && !path_exists("keys.secret"))
+        e = path_copy(below(&a, from, "keys.secret"), "keys.secret");
     if (!e) e = path_copy(below(&a, from, "tram.conf"), "tram.conf"); /* last: now it is a home */
     if (!e) e = path_sync_dir(".");
     ar_free(&a);

@@ -69,14 +69,8 @@ void guard_net_text(const struct ip *ip, char out[IP_TEXT_MAX + 4])
 
 bool guard_net_parse(struct slice who, struct ip *ip, unsigned *bits)
 {
-    size_t slash = sl_chr(who, '/');
-    uint64_t n;
-    if (!ip_parse(sl_sub(who, 0, slash), ip)) return false;
-    unsigned all = ip->family == 4 ? 32 : 128;
-    *bits = ip->family == 4 ? 32 : 64;
-    if (slash == SL_NONE) return true;
-    if (!num_u64(sl_from(who, slash + 1), all, &n)) return false;
-    *bits = (unsigned)n;
+    if (!ip_net_parse(who, ip, bits)) return false;
+    if (ip->family == 6 && sl_chr(who, '/') == SL_NONE) *bits = 64;
     return true;
 }
 

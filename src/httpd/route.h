@@ -53,10 +53,9 @@ struct http_group {
 
 /* A key that asks. All zero for routes without a scope. */
 struct http_key {
-    char id[32];         /* of the key, */
-    char account[20];    /* of the account; */
-    struct slice sender; /* its address, in the arena */
-    unsigned scopes;     /* a set of enum api_scope */
+    char id[32];                   /* of the key */
+    const struct account *account; /* in the arena */
+    unsigned scopes;               /* a set of enum api_scope */
 };
 
 struct http_call {

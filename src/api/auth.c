@@ -1,0 +1,55 @@
+/* auth.c - who asks: the key in the field Authorization. */
+#include "api_i.h"
+#include "base/text.h"
+
+/* Bearer ID.SECRET (RFC 6750), Basic with ID and SECRET (RFC 7617). */
+static int credentials(struct http_call *c, struct slice *id, struct slice *secret)
+{
+    struct slice value = http_request_value(c->request, SL("Authorization")), scheme, rest;
+    if (!value.p) return err_set(ERR_DENIED, "a key is needed: Authorization: Bearer ID.SECRET");
+    int e = http_credentials(value, &scheme, &rest);
+    if (e) return e;
+    if (sl_eqi(scheme, SL("Basic"))) return http_basic(c->a, rest, id, secret);
+    if (!sl_eqi(scheme, SL("Bearer"))) return err_set(ERR_DENIED, "a key is told as Bearer or Basic");
+    size_t dot = sl_chr(rest, '.');
+    *id = sl_sub(rest, 0, dot);
+    *secret = dot == SL_NONE ? SL("") : sl_from(rest, dot + 1);
+    return 0;
+}
+
+static int prove(struct api *x, struct arena *a, struct slice id, struct slice secret, struct api_key *k)
+{
+    char right[API_KEY_SECRET + 1];
+    int e = api_key_read(x->core->keys, a, id, k);
+    if (!e) e = api_key_secret(x->core->keys, k, right);
+    if (!e && !same_secret(secret, sl_cstr(right)))
+        e = err_set(ERR_DENIED, "the key is not known, or its secret is wrong");
+    wipe(right, sizeof right);
+    return e;
+}
+
+/* What cannot be a key is not counted under its own name: names are the peer's to choose. */
+static struct slice counted(struct slice id) { return id.n == API_KEY_ID ? id : SL("no key"); }
+
+int api_auth(struct http_call *c)
+{
+    struct api *x = api_of(c);
+    struct slice id, secret;
+    struct api_key k;
+    struct account *acc = ar_new(c->a, struct account);
+    int e = credentials(c, &id, &secret);
+    if (e) return e;
+    e = guard_try(c->visit, counted(id));
+    if (e) return e;
+    e = prove(x, c->a, id, secret, &k);
+    char sentence[ERR_TEXT_MAX];
+    snprintf(sentence, sizeof sentence, "%s", err_text(e));
+    guard_tried(c->visit, counted(id), e); /* waits when it was wrong */
+    if (e) return err_set(e, "%s", sentence);
+    e = api_key_admit(x->core->keys, c->a, &k, &c->peer, acc);
+    if (e) return e;
+    snprintf(c->key.id, sizeof c->key.id, "%s", k.id);
+    c->key.account = acc;
+    c->key.scopes = k.scopes;
+    return 0;
+}
