@@ -1,5 +1,5 @@
 /* found.c - what a search found: told as SEARCH, SORT or ESEARCH (RFC 4731, 5267 section 3, 9394), kept as
- * "$" (RFC 5182), looked into. */
+ * "$" (RFC 5182). */
 #include <stdlib.h>
 
 #include "imapd_i.h"
@@ -48,6 +48,18 @@ static void put_partial(struct imapd_session *s, const struct imap_partial *p, c
     buf_char(&s->out, ')');
 }
 
+/* RFC 6203 section 4: of the messages that PARTIAL tells, or of all. */
+static void put_relevancy(struct imapd_session *s, const struct imap_search_args *args,
+                          const struct imapd_found *f)
+{
+    size_t from = 0, to = f->n;
+    if (args->wants & IMAP_RETURN_PARTIAL) imap_partial_of(&args->partial, f->n, &from, &to);
+    if (from == to) return;
+    for (size_t k = from; k < to; k++)
+        buf_printf(&s->out, "%s%u", k == from ? " RELEVANCY (" : " ", f->score ? f->score[k] : 100);
+    buf_char(&s->out, ')');
+}
+
 /* RFC 4731 section 3.2: with MIN or MAX alone, of the messages told. */
 static void put_modseq(struct imapd_session *s, unsigned wants, const struct imapd_found *f)
 {
@@ -67,7 +79,8 @@ static int by_uid(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static void save(struct imapd_session *s, const struct imap_search_args *args, const struct imapd_found *f)
+void imapd_save_found(struct imapd_session *s, const struct imap_search_args *args,
+                      const struct imapd_found *f)
 {
     unsigned some = args->wants & (IMAP_RETURN_MIN | IMAP_RETURN_MAX | IMAP_RETURN_PARTIAL);
     bool all = !some || args->wants & (IMAP_RETURN_ALL | IMAP_RETURN_COUNT);
@@ -84,15 +97,10 @@ static void save(struct imapd_session *s, const struct imap_search_args *args, c
     qsort(s->saved, s->nsaved, sizeof *s->saved, by_uid); /* a SORT has another order */
 }
 
-/* RFC 4731 section 3.1; MIN, MAX and ALL are left out when nothing was found. */
-void imapd_tell_esearch(struct imapd_session *s, const struct imap_search_args *args,
-                        const struct imapd_found *f)
+/* What args->wants of the messages found, behind the correlators. */
+void imapd_put_results(struct imapd_session *s, const struct imap_search_args *args,
+                       const struct imapd_found *f)
 {
-    if (args->wants & IMAP_RETURN_SAVE) save(s, args, f);
-    if (args->wants == IMAP_RETURN_SAVE) return;
-    buf_str(&s->out, "* ESEARCH (TAG ");
-    imap_put_string(&s->out, s->tag, false);
-    buf_str(&s->out, s->uid ? ") UID" : ")");
     if (f->n && args->wants & IMAP_RETURN_MIN) buf_printf(&s->out, " MIN %u", imapd_number(s, f->at[0]));
     if (f->n && args->wants & IMAP_RETURN_MAX)
         buf_printf(&s->out, " MAX %u", imapd_number(s, f->at[f->n - 1]));
@@ -102,7 +110,20 @@ void imapd_tell_esearch(struct imapd_session *s, const struct imap_search_args *
         put_numbers(s, f->at, f->n);
     }
     if (args->wants & IMAP_RETURN_PARTIAL) put_partial(s, &args->partial, f);
+    if (args->wants & IMAP_RETURN_RELEVANCY) put_relevancy(s, args, f);
     if (args->modseq && f->n) put_modseq(s, args->wants, f);
+}
+
+/* RFC 4731 section 3.1; MIN, MAX and ALL are left out when nothing was found. */
+void imapd_tell_esearch(struct imapd_session *s, const struct imap_search_args *args,
+                        const struct imapd_found *f)
+{
+    if (args->wants & IMAP_RETURN_SAVE) imapd_save_found(s, args, f);
+    if (args->wants == IMAP_RETURN_SAVE) return;
+    buf_str(&s->out, "* ESEARCH (TAG ");
+    imap_put_string(&s->out, s->tag, false);
+    buf_str(&s->out, s->uid ? ") UID" : ")");
+    imapd_put_results(s, args, f);
     buf_str(&s->out, "\r\n");
     imapd_flush(s);
 }
@@ -119,42 +140,4 @@ void imapd_searched(struct imapd_session *s, const struct imapd_found *f, const 
 {
     if (f->cut) imapd_ok(s, imapd_limit_code(s, f->cut), "%s as many as one command may", what);
     else imapd_ok(s, s->view->ngone ? "EXPUNGEISSUED" : NULL, "%s", what); /* RFC 5530 */
-}
-
-static int read_head(struct imapd_session *s, uint32_t uid, const struct message *m, struct arena *a,
-                     struct slice *head)
-{
-    struct reader *rd;
-    int e = imapd_reader(s, uid, m, &rd);
-    return e ? e : reader_head(rd, a, head);
-}
-
-int imapd_each_found(struct imapd_session *s, const struct imapd_found *f, bool heads,
-                     int (*each)(void *arg, size_t k, const struct message *m, struct slice head), void *arg)
-{
-    struct reader_records records;
-    struct arena a;
-    size_t unread = 0;
-    int e = 0;
-    if (!f->n) return 0;
-    ar_init(&a, 0);
-    reader_records_begin(&records, s->server->conf.store, imapd_box(s),
-                         view_at(s->view, f->at[f->n - 1]).uid);
-    for (size_t k = 0; k < f->n && !e; k++) {
-        const struct message *m = NULL;
-        struct slice head = SL("");
-        uint32_t uid = view_at(s->view, f->at[k]).uid;
-        ar_reset(&a);
-        e = reader_record(&records, uid, &m);
-        if (!e && heads) e = read_head(s, uid, m, &a, &head);
-        if (imapd_unreadable(s, e, uid, &unread)) e = 0, head = SL("");
-        if (e == ERR_NOT_FOUND) e = 0, m = NULL;
-        if (!e) e = each(arg, k, m, head);
-        if (!e) e = conn_error(s->c);
-        imapd_progress(s, k, f->n);
-        fiber_breathe();
-    }
-    reader_records_end(&records);
-    ar_free(&a);
-    return e;
 }

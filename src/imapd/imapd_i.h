@@ -92,6 +92,7 @@ struct imapd_session {
     uint32_t *saved;                /* "$": uids, ascending (RFC 5182) */
     size_t nsaved;
     struct reader *reader; /* the message last looked into */
+    struct imapd_context *contexts;
 };
 
 struct imapd {
@@ -232,11 +233,37 @@ uint64_t imapd_deleted_storage(struct imapd_session *s, const struct mailbox *m)
 struct imapd_found {
     size_t *at;
     size_t n;
-    uint32_t cut; /* only messages from this uid up were looked at; 0: all */
+    uint32_t cut;   /* only messages from this uid up were looked at; 0: all */
+    uint8_t *score; /* how well each matches, 1 to 100 (RFC 6203); NULL: nobody asked */
 };
 /* Runs the keys over all messages the client knows of; *out lies in the command's arena. false: NO or BAD was
  * answered. SUSPENDS. */
 bool imapd_search(struct imapd_session *s, struct imap_search_args *args, struct imapd_found *out);
+/* The same without an answer, and when `since` is not 0 over messages that changed after that modseq.
+ * What may be refused was asked before. SUSPENDS. */
+MUST_CHECK int imapd_search_run(struct imapd_session *s, struct imap_search_args *args, uint64_t since,
+                                struct imapd_found *out);
+/* Filters filled in, charset and sequence numbers allowed? true: no, and that was answered. SUSPENDS. */
+bool imapd_search_refused(struct imapd_session *s, struct imap_search_args *args);
+/* Puts them into the order of SORT. SUSPENDS. */
+MUST_CHECK int imapd_sort_found(struct imapd_session *s, const struct imap_sort_args *args,
+                                struct imapd_found *f);
+
+/* ---- context.c: searches whose results are kept up to date (RFC 5267) ---- */
+
+struct imapd_context;
+struct imapd_context *imapd_context_find(const struct imapd_session *s, struct slice tag);
+/* After the results were told, when args want UPDATE: from here on changes are told. text: the arguments as
+ * they came; sort: NULL for SEARCH. SUSPENDS. */
+void imapd_context_begin(struct imapd_session *s, const struct imap_search_args *args, struct slice text,
+                         const struct imap_sort_args *sort, const struct imapd_found *f);
+/* What leaves the results with the messages that are about to be told as gone; then what else changed.
+ * SUSPEND. */
+void imapd_contexts_gone(struct imapd_session *s);
+void imapd_contexts_changed(struct imapd_session *s);
+void imapd_contexts_end(struct imapd_session *s);
+bool imapd_context_cancel(struct imapd_session *s, struct slice tag); /* false: there is none */
+
 /* The message number or, after UID, the uid of what stands at i. */
 uint32_t imapd_number(const struct imapd_session *s, size_t i);
 /* "* SEARCH n ..." or "* SORT n ...". SUSPENDS. */
@@ -247,6 +274,13 @@ void imapd_tell_esearch(struct imapd_session *s, const struct imap_search_args *
                         const struct imapd_found *f);
 /* True: not all messages were looked at, so that no order of them can be told; NO was answered. SUSPENDS. */
 bool imapd_found_cut(struct imapd_session *s, const struct imapd_found *f);
+void imapd_put_results(struct imapd_session *s, const struct imap_search_args *args,
+                       const struct imapd_found *f); /* ... without what stands before them, into s->out */
+/* "$" becomes what args->wants of it. */
+void imapd_save_found(struct imapd_session *s, const struct imap_search_args *args,
+                      const struct imapd_found *f);
+/* Is the mailbox one of those (RFC 5465 section 6, 7377 section 2.2)? */
+bool imapd_boxes_have(const struct imapd_session *s, const struct imap_boxes *b, const struct mailbox *m);
 /* The answer that ends a searching command. SUSPENDS. */
 void imapd_searched(struct imapd_session *s, const struct imapd_found *f, const char *what);
 /* Looks into each message that was found: its record and, when `heads`, its header section, which is empty
@@ -296,7 +330,7 @@ MUST_CHECK int imapd_swallow(struct imapd_session *s, uint64_t n);
 
 /* clang-format off */
 #define IMAPD_COMMANDS(X) \
-    X(append) X(authenticate) X(close) X(copy) X(create) X(delete) \
+    X(append) X(authenticate) X(cancelupdate) X(close) X(copy) X(create) X(delete) X(esearch) \
     X(examine) X(expunge) X(fetch) X(getmetadata) X(getquota) X(getquotaroot) X(idle) X(list) X(login) X(lsub) X(move) \
     X(namespace) X(rename) X(replace) X(search) X(select) X(setmetadata) X(sort) X(starttls) X(status) X(store) \
     X(subscribe) X(thread) X(uidbatches) X(unauthenticate) X(unselect) X(unsubscribe)

@@ -144,10 +144,14 @@ void imapd_news(struct imapd_session *s)
 {
     imapd_sync(s);
     if (s->state != IMAPD_SELECTED || s->over) return;
-    if (s->may_expunge && s->view->ngone) tell_gone(s);
+    if (s->may_expunge && s->view->ngone) {
+        imapd_contexts_gone(s);
+        tell_gone(s);
+    }
     if (s->view->n != s->told) tell_exists(s);
     if (s->view->nchanged) tell_changed(s);
     if (s->out.n) imapd_flush(s);
+    imapd_contexts_changed(s);
     if (!s->view->ngone) s->told_modseq = s->view->modseq;
 }
 

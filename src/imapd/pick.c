@@ -1,5 +1,4 @@
-/* pick.c - which messages of the selected mailbox a set names, and the one that is looked into. */
-#include "base/log.h"
+/* pick.c - which messages of the selected mailbox a set names. */
 #include "imapd_i.h"
 
 static void pick(struct imapd_picked *p, const struct view *v, bool gone, size_t i)
@@ -52,25 +51,5 @@ bool imapd_pick(struct imapd_session *s, struct imap_set set, bool gone, struct 
         for (; i < n && (s->uid ? view_at(v, i).uid : i + 1) <= r.hi; i++) pick(out, v, gone, i);
     }
     keep_newest(s, out);
-    return true;
-}
-
-int imapd_reader(struct imapd_session *s, uint32_t uid, const struct message *known, struct reader **out)
-{
-    int r = 0;
-    if (!s->reader || s->reader->m.uid != uid) {
-        reader_close(&s->reader);
-        r = reader_open(&s->reader, s->server->conf.store, imapd_box(s), uid, known);
-    }
-    *out = s->reader;
-    return r;
-}
-
-bool imapd_unreadable(struct imapd_session *s, int e, uint32_t uid, size_t *n)
-{
-    if (e != ERR_CORRUPT && e != ERR_VERSION && e != ERR_IO) return false;
-    if (!(*n)++)
-        log_error(s->who, "mailbox %u: the message with UID %u is taken for empty: %s; see tram verify",
-                  s->view->box, uid, err_text(e));
     return true;
 }

@@ -1,262 +1,7 @@
-/* search.c - SEARCH: the keys' tree over every message, cheapest knowledge first (RFC 9051
- * section 6.4.4, 3501 6.4.4; 4731 ESEARCH, 5182 SEARCHRES, 5032 WITHIN, 7162, 8474, 8514).
- *
- * A key answers no, yes, or "not with what is known so far". What is known grows in steps:
- * the view, the stored record, the header, the text. Most messages are decided early. */
-#include "base/text.h"
+/* search.c - SEARCH and CANCELUPDATE: what is refused, and the answers (RFC 9051 section 6.4.4, 5182, 5267).
+ */
 #include "imapd_i.h"
 #include "mail/charset.h"
-#include "mail/date.h"
-#include "mail/head.h"
-
-enum { DAY = 86400, NEEDLES_MAX = 200 };
-enum answer { NO, YES, MAYBE };
-enum { KNOW_VIEW, KNOW_RECORD, KNOW_HEADER, KNOW_TEXT };
-
-struct search {
-    struct imapd_session *s;
-    struct reader_needle *needle;
-    size_t nneedles;
-    struct arena a; /* of the message at hand */
-    int64_t now;
-    int know;
-    size_t i; /* its index in the view */
-    struct view_msg m;
-    const struct message *record;
-    struct slice head;
-    bool threads; /* a key asks for them */
-    uint64_t thread;
-    int64_t sent; /* day of the Date field, as written; -1 = none */
-    bool sent_known;
-    size_t unread; /* messages that cannot be read */
-};
-
-/* ---- preparing ---- */
-
-/* The key's text in UTF-8, folded. */
-static int prepare_text(struct search *x, struct imap_search *k, struct slice charset)
-{
-    struct slice text = charset_to_utf8(&x->s->a, charset, k->text);
-    k->text = fold_utf8_ar(&x->s->a, text);
-    if (k->key == IMAP_KEY_HEADER || k->key == IMAP_KEY_ADDRESS) return 0;
-    if (x->nneedles == NEEDLES_MAX)
-        return err_set(ERR_LIMIT, "more than %d texts to search for", NEEDLES_MAX);
-    struct reader_needle *n = &x->needle[x->nneedles++];
-    n->folded = k->text;
-    k->mark = n;
-    return 0;
-}
-
-static int prepare(struct search *x, struct imap_search *k, struct slice charset)
-{
-    struct imapd_session *s = x->s;
-    int r = 0;
-    for (; k && !r; k = k->next) {
-        switch (k->key) {
-        case IMAP_KEY_SEQ: imap_set_fix(&k->set, (uint32_t)s->told); break;
-        case IMAP_KEY_UID:
-            imap_set_fix(&k->set, s->told ? view_at(s->view, s->told - 1).uid : s->view->uidnext);
-            break;
-        case IMAP_KEY_HEADER:
-        case IMAP_KEY_ADDRESS:
-        case IMAP_KEY_BODY:
-        case IMAP_KEY_TEXT: r = prepare_text(x, k, charset); break;
-        case IMAP_KEY_KEYWORD: { /* becomes a test of its bit */
-            size_t at = 0;
-            while (at < s->nkeywords && !sl_eqi(s->keyword[at], k->text)) at++;
-            k->number = at < s->nkeywords ? (uint64_t)1 << (FLAG_KEYWORD_FIRST + at) : 0;
-            break;
-        }
-        case IMAP_KEY_THREADID:
-            x->threads = true;
-            k->number = 0;
-            if (sl_starts(k->text, SL("T")) && !num_hex64(sl_from(k->text, 1), &k->number)) k->number = 0;
-            break;
-        default: break;
-        }
-        if (!r && k->child) r = prepare(x, k->child, charset);
-    }
-    return r;
-}
-
-/* ---- one key ---- */
-
-static enum answer is(bool b) { return b ? YES : NO; }
-
-static enum answer by_day(enum imap_key key, enum imap_key before, int64_t at, int64_t day)
-{
-    int64_t d = at < 0 ? 0 : at - at % DAY;
-    return is(key == before ? d < day : key == before + 1 ? d == day : d >= day);
-}
-
-static bool in_saved(const struct imapd_session *s, uint32_t uid)
-{
-    size_t from = 0, to = s->nsaved;
-    while (from < to) {
-        size_t mid = from + (to - from) / 2;
-        if (s->saved[mid] < uid) from = mid + 1;
-        else to = mid;
-    }
-    return from < s->nsaved && s->saved[from] == uid;
-}
-
-static enum answer view_key(const struct search *x, const struct imap_search *k)
-{
-    const struct view_msg *m = &x->m;
-    switch (k->key) {
-    case IMAP_KEY_ALL: return YES;
-    case IMAP_KEY_SEQ:
-        return is(k->set.saved ? in_saved(x->s, m->uid) : imap_set_has(&k->set, (uint32_t)x->i + 1));
-    case IMAP_KEY_UID: return is(k->set.saved ? in_saved(x->s, m->uid) : imap_set_has(&k->set, m->uid));
-    case IMAP_KEY_FLAG: return is(m->flags & k->flag);
-    case IMAP_KEY_KEYWORD: return is(m->flags & k->number);
-    case IMAP_KEY_RECENT: return is(imapd_recent_has(x->s, m->uid));
-    case IMAP_KEY_OLD: return is(!imapd_recent_has(x->s, m->uid));
-    case IMAP_KEY_NEW: return is(imapd_recent_has(x->s, m->uid) && !(m->flags & FLAG_SEEN));
-    case IMAP_KEY_MODSEQ: return is(m->modseq >= k->number);
-    default: return MAYBE;
-    }
-}
-
-static enum answer record_key(const struct search *x, const struct imap_search *k)
-{
-    const struct message *m = x->record;
-    switch (k->key) {
-    case IMAP_KEY_BEFORE:
-    case IMAP_KEY_ON:
-    case IMAP_KEY_SINCE:
-        return by_day(k->key, IMAP_KEY_BEFORE, m->internal_date + m->internal_zone * 60, k->day);
-    case IMAP_KEY_SAVEDBEFORE:
-    case IMAP_KEY_SAVEDON:
-    case IMAP_KEY_SAVEDSINCE: return by_day(k->key, IMAP_KEY_SAVEDBEFORE, m->save_date, k->day);
-    case IMAP_KEY_LARGER: return is(m->size > k->number);
-    case IMAP_KEY_SMALLER: return is(m->size < k->number);
-    case IMAP_KEY_OLDER: return is(x->now - m->internal_date >= (int64_t)k->number);
-    case IMAP_KEY_YOUNGER: return is(x->now - m->internal_date <= (int64_t)k->number);
-    case IMAP_KEY_THREADID: return m->thread ? is(m->thread == k->number) : MAYBE;
-    case IMAP_KEY_EMAILID: return is(sl_eq(k->text, sl_cstr(m->email_id)));
-    default: return MAYBE;
-    }
-}
-
-/* "Disregarding time and timezone": the day as the Date field writes it. */
-static void find_sent(struct search *x)
-{
-    struct mail_head h;
-    struct mail_date d;
-    bool found;
-    x->sent_known = true;
-    x->sent = -1;
-    if (mail_head_parse(&x->a, x->head, &h) != 0 && !h.n) return;
-    struct slice date = mail_head_get(&x->a, &h, SL("Date"), &found);
-    if (found && mail_date_parse(date, &d) == 0) x->sent = d.seconds + (int64_t)d.zone * 60;
-}
-
-static enum answer header_key(struct search *x, const struct imap_search *k)
-{
-    switch (k->key) {
-    case IMAP_KEY_HEADER:
-        fiber_breathe(); /* there may be a thousand of them */
-        return is(reader_head_holds(x->head, k->field, k->text));
-    case IMAP_KEY_ADDRESS: fiber_breathe(); return is(reader_head_addresses(x->head, k->field, k->text));
-    case IMAP_KEY_SENTBEFORE:
-    case IMAP_KEY_SENTON:
-    case IMAP_KEY_SENTSINCE:
-        if (!x->sent_known) find_sent(x);
-        return x->sent < 0 ? NO : by_day(k->key, IMAP_KEY_SENTBEFORE, x->sent, k->day);
-    case IMAP_KEY_THREADID: return is(x->thread && x->thread == k->number);
-    default: return MAYBE;
-    }
-}
-
-static enum answer text_key(const struct imap_search *k)
-{
-    const struct reader_needle *n = k->mark;
-    return is(n->in_body || (k->key == IMAP_KEY_TEXT && n->in_head));
-}
-
-static enum answer simple_key(struct search *x, const struct imap_search *k)
-{
-    enum answer r = view_key(x, k);
-    if (r == MAYBE && x->know >= KNOW_RECORD) r = record_key(x, k);
-    if (r == MAYBE && x->know >= KNOW_HEADER) r = header_key(x, k);
-    if (r == MAYBE && x->know >= KNOW_TEXT) r = text_key(k);
-    return r;
-}
-
-static enum answer ask(struct search *x, const struct imap_search *k)
-{
-    if (k->key == IMAP_KEY_NOT) {
-        enum answer r = ask(x, k->child);
-        return r == MAYBE ? MAYBE : is(r == NO);
-    }
-    if (k->key != IMAP_KEY_AND && k->key != IMAP_KEY_OR) return simple_key(x, k);
-    enum answer decides = k->key == IMAP_KEY_AND ? NO : YES, all = is(decides == NO);
-    for (const struct imap_search *c = k->child; c; c = c->next) {
-        enum answer r = ask(x, c);
-        if (r == decides) return r;
-        if (r == MAYBE) all = MAYBE;
-    }
-    return all;
-}
-
-/* ---- one message ---- */
-
-static int read_message(struct search *x)
-{
-    struct reader *rd;
-    int r = imapd_reader(x->s, x->m.uid, x->record, &rd);
-    if (!r && x->know == KNOW_HEADER) r = reader_head(rd, &x->a, &x->head);
-    if (!r && x->know == KNOW_HEADER && x->threads) r = reader_thread(rd, &x->a, &x->thread);
-    if (!r && x->know == KNOW_TEXT) r = reader_search(rd, x->needle, x->nneedles);
-    return r;
-}
-
-/* Learns the next thing about the message. Where it cannot be read there is nothing in it. */
-static int learn(struct search *x, struct reader_records *records)
-{
-    x->know++;
-    if (x->know == KNOW_RECORD) return reader_record(records, x->m.uid, &x->record);
-    int r = read_message(x);
-    if (!imapd_unreadable(x->s, r, x->m.uid, &x->unread)) return r;
-    if (x->know == KNOW_HEADER) x->head = SL(""), x->thread = 0;
-    return 0;
-}
-
-/* 1: it matches, 0: not (or it is gone). */
-static int judge(struct search *x, const struct imap_search *key, struct reader_records *records, size_t i)
-{
-    enum answer r;
-    int e = 0;
-    x->i = i;
-    x->m = view_at(x->s->view, i);
-    x->know = KNOW_VIEW;
-    x->sent_known = false;
-    ar_reset(&x->a);
-    while ((r = ask(x, key)) == MAYBE && x->know < KNOW_TEXT && !(e = learn(x, records))) {
-    }
-    if (e) return e == ERR_NOT_FOUND ? 0 : e;
-    return r == YES;
-}
-
-static int search_all(struct search *x, const struct imap_search *key, struct imapd_found *out)
-{
-    struct imapd_session *s = x->s;
-    struct reader_records records;
-    int r = 0;
-    size_t max = s->server->conf.messages_max, first = s->told > max ? s->told - max : 0;
-    if (!s->told) return 0;
-    if (first) out->cut = view_at(s->view, first).uid;
-    reader_records_begin(&records, s->server->conf.store, imapd_box(s), view_at(s->view, s->told - 1).uid);
-    for (size_t i = first; i < s->told && r >= 0 && !conn_error(s->c); i++) {
-        r = judge(x, key, &records, i);
-        if (r == 1) out->at[out->n++] = i;
-        imapd_progress(s, i - first, s->told - first);
-        fiber_breathe();
-    }
-    reader_records_end(&records);
-    return r < 0 ? r : 0;
-}
 
 /* true: the charset is refused, and that was answered. */
 static bool charset_bad(struct imapd_session *s, const struct imap_search_args *args)
@@ -277,22 +22,25 @@ static bool saves_too_much(struct imapd_session *s, const struct imap_search_arg
     return true;
 }
 
-bool imapd_search(struct imapd_session *s, struct imap_search_args *args, struct imapd_found *out)
+bool imapd_search_refused(struct imapd_session *s, struct imap_search_args *args)
 {
-    if (!imapd_fill_filters(s, args)) return false;
+    if (!imapd_fill_filters(s, args)) return true;
     if (s->uidonly && args->numbers) {
         imapd_uid_required(s);
+        return true;
+    }
+    return charset_bad(s, args);
+}
+
+bool imapd_search(struct imapd_session *s, struct imap_search_args *args, struct imapd_found *out)
+{
+    if (imapd_search_refused(s, args)) return false;
+    if (args->wants & IMAP_RETURN_UPDATE && imapd_context_find(s, s->tag)) { /* RFC 5267 section 4.3 */
+        imapd_bad(s, "a search with this tag is being updated");
         return false;
     }
-    if (charset_bad(s, args)) return false;
     if (args->modseq) imapd_condstore(s);
-    struct search x = {.s = s, .now = rt_wall_seconds()};
-    x.needle = ar_array(&s->a, struct reader_needle, NEEDLES_MAX);
-    *out = (struct imapd_found){.at = ar_array(&s->a, size_t, s->told)};
-    ar_init(&x.a, 0);
-    int e = prepare(&x, args->key, args->charset);
-    if (!e) e = search_all(&x, args->key, out);
-    ar_free(&x.a);
+    int e = imapd_search_run(s, args, 0, out);
     if (!e && saves_too_much(s, args, out)) return false;
     if (!e) return true;
     if (args->wants & IMAP_RETURN_SAVE) s->nsaved = 0; /* RFC 5182 section 2.1 */
@@ -304,6 +52,7 @@ void imapd_cmd_search(struct imapd_session *s, struct imap_in *in)
 {
     struct imapd_found found;
     imap_sp(in);
+    size_t begin = in->at;
     struct imap_search_args args = imap_search_args(in);
     if (imapd_args_bad(s, in)) return;
     if (args.charset.n && s->utf8_accept) { /* RFC 6855 section 3 */
@@ -314,5 +63,19 @@ void imapd_cmd_search(struct imapd_session *s, struct imap_in *in)
     if (!imapd_search(s, &args, &found)) return;
     if (args.extended || s->rev2) imapd_tell_esearch(s, &args, &found);
     else imapd_tell_found(s, "SEARCH", &args, &found);
+    imapd_context_begin(s, &args, sl_from(in->s, begin), NULL, &found);
     imapd_searched(s, &found, "searched");
+}
+
+void imapd_cmd_cancelupdate(struct imapd_session *s, struct imap_in *in)
+{
+    bool all = true;
+    do {
+        imap_sp(in);
+        struct slice tag = imap_string(in);
+        if (!in->code) all &= imapd_context_cancel(s, tag);
+    } while (imap_more(in));
+    if (imapd_args_bad(s, in)) return;
+    if (all) imapd_ok(s, NULL, "no further updates");
+    else imapd_no(s, "CANNOT", "no search with such a tag is being updated");
 }

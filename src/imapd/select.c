@@ -13,6 +13,7 @@ static void on_news(void *arg)
 void imapd_unselect(struct imapd_session *s)
 {
     reader_close(&s->reader);
+    imapd_contexts_end(s);
     if (s->watch) kv_unwatch(&s->watch);
     if (s->view) view_close(&s->view);
     ar_free(&s->box);

@@ -22,6 +22,8 @@ enum {
     IMAP_PATTERNS_MAX = 50, /* LIST patterns */
     IMAP_NAME_MAX = 1000,   /* bytes of a mailbox name or pattern */
     IMAP_SORT_MAX = 20,     /* criteria of a SORT */
+    IMAP_SOURCES_MAX = 20,  /* sources of an ESEARCH */
+    IMAP_NAMES_MAX = 1000,  /* mailboxes that a source names */
     IMAP_ENTRIES_MAX = 100, /* entries of a GETMETADATA or SETMETADATA */
 };
 
@@ -205,6 +207,8 @@ enum imap_key {
     IMAP_KEY_EMAILID,
     IMAP_KEY_THREADID,
     IMAP_KEY_FILTER, /* text: its name (RFC 5466) */
+    IMAP_KEY_WORDS,  /* made when a FUZZY key is searched: child is the whole text, then each of its words */
+    IMAP_KEY_FUZZY,  /* child: a key that need not hold to the letter (RFC 6203) */
 };
 struct imap_search {
     enum imap_key key;
@@ -222,7 +226,10 @@ enum {
     IMAP_RETURN_ALL = 4,
     IMAP_RETURN_COUNT = 8,
     IMAP_RETURN_SAVE = 16,
-    IMAP_RETURN_PARTIAL = 32
+    IMAP_RETURN_PARTIAL = 32,
+    IMAP_RETURN_RELEVANCY = 64, /* RFC 6203 */
+    IMAP_RETURN_UPDATE = 128,   /* RFC 5267 */
+    IMAP_RETURN_CONTEXT = 256
 };
 struct imap_search_args {
     bool extended;  /* RETURN was given: answer with ESEARCH */
@@ -232,9 +239,37 @@ struct imap_search_args {
     struct imap_search *key; /* an AND of all */
     bool modseq;             /* some key is MODSEQ */
     bool filters;            /* some key is FILTER */
+    bool fuzzy;              /* some key is FUZZY */
+    bool saved;              /* some key is "$" */
     bool numbers;            /* some key is a set of sequence numbers */
 };
 struct imap_search_args imap_search_args(struct imap_in *in);
+
+/* ---- which mailboxes (RFC 5465 section 6, 7377 section 2.2) ---- */
+
+enum imap_boxes_kind {
+    IMAP_BOXES_SELECTED,
+    IMAP_BOXES_SELECTED_DELAYED,
+    IMAP_BOXES_INBOXES,
+    IMAP_BOXES_PERSONAL,
+    IMAP_BOXES_SUBSCRIBED,
+    IMAP_BOXES_SUBTREE,     /* names: these and all below */
+    IMAP_BOXES_SUBTREE_ONE, /* and those one level below */
+    IMAP_BOXES_MAILBOXES
+};
+struct imap_boxes {
+    enum imap_boxes_kind kind;
+    struct slice *name;
+    size_t n;
+};
+struct imap_boxes imap_boxes(struct imap_in *in);
+
+struct imap_esearch_args { /* ESEARCH (RFC 7377) */
+    struct imap_boxes in[IMAP_SOURCES_MAX];
+    size_t n; /* 0: none were given, the selected one is meant */
+    struct imap_search_args search;
+};
+struct imap_esearch_args imap_esearch_args(struct imap_in *in);
 /* Only keys, as a filter has them. */
 void imap_search_keys(struct imap_in *in, struct imap_search_args *s);
 
@@ -249,7 +284,8 @@ enum imap_sort_key {
     IMAP_SORT_SUBJECT,
     IMAP_SORT_TO,
     IMAP_SORT_DISPLAYFROM,
-    IMAP_SORT_DISPLAYTO
+    IMAP_SORT_DISPLAYTO,
+    IMAP_SORT_RELEVANCY
 };
 struct imap_sort {
     enum imap_sort_key key;

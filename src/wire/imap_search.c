@@ -60,6 +60,7 @@ static const struct key_word words[] = {
     {SL_INIT("EMAILID"), IMAP_KEY_EMAILID, ASTRING, 0, false, {0}},
     {SL_INIT("THREADID"), IMAP_KEY_THREADID, ASTRING, 0, false, {0}},
     {SL_INIT("FILTER"), IMAP_KEY_FILTER, FILTER, 0, false, {0}},
+    {SL_INIT("FUZZY"), IMAP_KEY_FUZZY, ONE_KEY, 0, false, {0}},
     {SL_INIT("FROM"), IMAP_KEY_ADDRESS, ASTRING, 0, false, SL_INIT("From")},
     {SL_INIT("TO"), IMAP_KEY_ADDRESS, ASTRING, 0, false, SL_INIT("To")},
     {SL_INIT("CC"), IMAP_KEY_ADDRESS, ASTRING, 0, false, SL_INIT("Cc")},
@@ -76,7 +77,7 @@ static const struct key_word words[] = {
 struct search_parser {
     struct imap_in *in;
     size_t keys;
-    bool modseq, numbers, filters;
+    bool modseq, numbers, filters, fuzzy, saved;
 };
 
 static struct imap_search *new_key(struct search_parser *p, enum imap_key key)
@@ -133,7 +134,10 @@ static void take_arguments(struct search_parser *p, const struct key_word *w, st
         k->number = imap_number(in, INT64_MAX);
         if (!k->number) imap_fail(in, ERR_SYNTAX, "0 seconds are no interval");
         break;
-    case SET: k->set = imap_set(in); break;
+    case SET:
+        k->set = imap_set(in);
+        p->saved |= k->set.saved;
+        break;
     case KEYWORD: k->text = imap_atom(in); break;
     case MODSEQ:
         k->number = take_modseq(in);
@@ -144,7 +148,10 @@ static void take_arguments(struct search_parser *p, const struct key_word *w, st
         imap_sp(in);
         k->text = imap_astring(in);
         break;
-    case ONE_KEY: k->child = take_key(p, depth + 1); break;
+    case ONE_KEY:
+        p->fuzzy |= w->key == IMAP_KEY_FUZZY;
+        k->child = take_key(p, depth + 1);
+        break;
     case TWO_KEYS:
         k->child = take_key(p, depth + 1);
         imap_sp(in);
@@ -189,6 +196,7 @@ static struct imap_search *take_key(struct search_parser *p, size_t depth)
         struct imap_search *k = new_key(p, IMAP_KEY_SEQ);
         k->set = imap_set(in);
         p->numbers |= !k->set.saved;
+        p->saved |= k->set.saved;
         return k;
     }
     return take_word(p, depth);
@@ -223,8 +231,9 @@ void imap_partial_of(const struct imap_partial *p, size_t n, size_t *from, size_
 /* One result option; each bit is 1 << its place in the list. */
 static void take_option(struct imap_in *in, struct imap_search_args *s)
 {
-    static const struct slice names[] = {SL_INIT("MIN"),   SL_INIT("MAX"),  SL_INIT("ALL"),
-                                         SL_INIT("COUNT"), SL_INIT("SAVE"), SL_INIT("PARTIAL")};
+    static const struct slice names[] = {SL_INIT("MIN"),       SL_INIT("MAX"),    SL_INIT("ALL"),
+                                         SL_INIT("COUNT"),     SL_INIT("SAVE"),   SL_INIT("PARTIAL"),
+                                         SL_INIT("RELEVANCY"), SL_INIT("UPDATE"), SL_INIT("CONTEXT")};
     unsigned i = 0;
     while (i < COUNT_OF(names) && !imap_skip_word(in, names[i])) i++;
     if (i == COUNT_OF(names)) {
@@ -264,17 +273,77 @@ void imap_search_keys(struct imap_in *in, struct imap_search_args *s)
     s->modseq = p.modseq;
     s->numbers = p.numbers;
     s->filters = p.filters;
+    s->fuzzy = p.fuzzy;
+    s->saved = p.saved;
+    if (s->wants & IMAP_RETURN_RELEVANCY && !s->fuzzy) /* RFC 6203 section 4 */
+        imap_fail(in, ERR_SYNTAX, "RELEVANCY goes with FUZZY only");
+}
+
+/* "CHARSET name" when it comes, and the keys. */
+static void charset_and_keys(struct imap_in *in, struct imap_search_args *s)
+{
+    if (imap_skip_word(in, SL("CHARSET"))) {
+        imap_sp(in);
+        s->charset = imap_astring(in);
+        imap_sp(in);
+    }
+    imap_search_keys(in, s);
 }
 
 struct imap_search_args imap_search_args(struct imap_in *in)
 {
     struct imap_search_args s = {0};
     imap_search_return(in, &s);
-    if (imap_skip_word(in, SL("CHARSET"))) {
+    charset_and_keys(in, &s);
+    return s;
+}
+
+/* ---- which mailboxes ---- */
+
+struct imap_boxes imap_boxes(struct imap_in *in)
+{
+    static const struct slice kinds[] = {
+        SL_INIT("selected"),   SL_INIT("selected-delayed"), SL_INIT("inboxes"),     SL_INIT("personal"),
+        SL_INIT("subscribed"), SL_INIT("subtree"),          SL_INIT("subtree-one"), SL_INIT("mailboxes")};
+    struct imap_boxes b = {0};
+    size_t cap = 0;
+    unsigned i = 0;
+    while (i < COUNT_OF(kinds) && !imap_skip_word(in, kinds[i])) i++;
+    if (i == COUNT_OF(kinds))
+        imap_fail(in, ERR_SYNTAX,
+                  "selected, inboxes, personal, subscribed, subtree or mailboxes was expected");
+    else b.kind = (enum imap_boxes_kind)i;
+    if (in->code || b.kind < IMAP_BOXES_SUBTREE) return b;
+    imap_sp(in);
+    bool several = imap_skip(in, '(');
+    do {
+        struct slice name = imap_mailbox(in);
+        if (b.n == IMAP_NAMES_MAX) imap_fail(in, ERR_LIMIT, "too many mailboxes");
+        if (in->code) return b;
+        if (b.n == cap) b.name = ar_grow(in->a, b.name, &cap, sizeof *b.name);
+        b.name[b.n++] = name;
+    } while (several && imap_skip(in, ' '));
+    if (several) imap_need(in, ')');
+    return b;
+}
+
+struct imap_esearch_args imap_esearch_args(struct imap_in *in)
+{
+    struct imap_esearch_args e = {0};
+    e.search.extended = true;
+    if (imap_skip_word(in, SL("IN"))) {
         imap_sp(in);
-        s.charset = imap_astring(in);
+        imap_need(in, '(');
+        do {
+            if (e.n == IMAP_SOURCES_MAX) imap_fail(in, ERR_LIMIT, "too many sources");
+            if (in->code) return e;
+            e.in[e.n++] = imap_boxes(in);
+        } while (imap_skip(in, ' '));
+        imap_need(in, ')');
         imap_sp(in);
     }
-    imap_search_keys(in, &s);
-    return s;
+    imap_search_return(in, &e.search);
+    if (!e.search.wants) e.search.wants = IMAP_RETURN_ALL;
+    charset_and_keys(in, &e.search);
+    return e;
 }

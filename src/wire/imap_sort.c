@@ -3,9 +3,10 @@
 
 static enum imap_sort_key sort_key(struct imap_in *in)
 {
-    static const struct slice names[] = {SL_INIT("ARRIVAL"), SL_INIT("CC"),          SL_INIT("DATE"),
-                                         SL_INIT("FROM"),    SL_INIT("SIZE"),        SL_INIT("SUBJECT"),
-                                         SL_INIT("TO"),      SL_INIT("DISPLAYFROM"), SL_INIT("DISPLAYTO")};
+    static const struct slice names[] = {SL_INIT("ARRIVAL"),  SL_INIT("CC"),          SL_INIT("DATE"),
+                                         SL_INIT("FROM"),     SL_INIT("SIZE"),        SL_INIT("SUBJECT"),
+                                         SL_INIT("TO"),       SL_INIT("DISPLAYFROM"), SL_INIT("DISPLAYTO"),
+                                         SL_INIT("RELEVANCY")};
     for (unsigned i = 0; i < COUNT_OF(names); i++)
         if (imap_skip_word(in, names[i])) return (enum imap_sort_key)i;
     imap_fail(in, ERR_SYNTAX, "a sort criterion was expected");
@@ -37,6 +38,9 @@ struct imap_sort_args imap_sort_args(struct imap_in *in)
     } while (imap_skip(in, ' '));
     imap_need(in, ')');
     charset_and_keys(in, &s.search);
+    for (size_t i = 0; i < s.n; i++)
+        if (s.by[i].key == IMAP_SORT_RELEVANCY && !s.search.fuzzy)
+            imap_fail(in, ERR_SYNTAX, "RELEVANCY goes with FUZZY only");
     return s;
 }
 
