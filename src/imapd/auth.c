@@ -128,6 +128,7 @@ void imapd_cmd_unauthenticate(struct imapd_session *s, struct imap_in *in)
 {
     if (imapd_args_bad(s, in)) return;
     imapd_unselect(s);
+    imapd_notify_end(s);
     authority_end(&s->authority);
     imapd_uncount_session(s);
     free(s->address);

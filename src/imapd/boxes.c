@@ -4,14 +4,6 @@
 
 #include "imapd_i.h"
 
-static const struct {
-    struct slice name;
-    unsigned use;
-} uses[] = {{SL_INIT("\\Drafts"), USE_DRAFTS},   {SL_INIT("\\Sent"), USE_SENT},
-            {SL_INIT("\\Junk"), USE_JUNK},       {SL_INIT("\\Trash"), USE_TRASH},
-            {SL_INIT("\\Archive"), USE_ARCHIVE}, {SL_INIT("\\All"), USE_ALL},
-            {SL_INIT("\\Flagged"), USE_FLAGGED}};
-
 /* RFC 6154 section 3: "(USE (\Sent \Drafts))" */
 static unsigned take_use(struct imap_in *in)
 {
@@ -21,12 +13,10 @@ static unsigned take_use(struct imap_in *in)
     imap_sp(in);
     imap_need(in, '(');
     do {
-        size_t i = 0;
         imap_need(in, '\\');
-        struct slice name = imap_atom(in);
-        while (i < COUNT_OF(uses) && !sl_eqi(sl_from(uses[i].name, 1), name)) i++;
-        if (i == COUNT_OF(uses)) imap_fail(in, ERR_SYNTAX, "this special use is not known");
-        else bits |= uses[i].use;
+        unsigned use = imapd_use(imap_atom(in));
+        if (!use) imap_fail(in, ERR_SYNTAX, "this special use is not known");
+        bits |= use;
     } while (imap_skip(in, ' '));
     imap_need(in, ')');
     imap_need(in, ')');
@@ -231,20 +221,13 @@ static int complete_patterns(struct imapd_session *s, struct imap_list *l)
     return 0;
 }
 
-static void put_attribute(struct imapd_session *s, const char *name)
-{
-    if (s->out.p[s->out.n - 1] != '(') buf_char(&s->out, ' ');
-    buf_str(&s->out, name);
-}
-
 static void tell_entry(struct imapd_session *s, const struct entry *e, const struct imap_list *l, bool below)
 {
     buf_str(&s->out, "* LIST (");
-    if (!e->box) put_attribute(s, l->extended || s->rev2 ? "\\NonExistent" : "\\Noselect");
-    put_attribute(s, e->children ? "\\HasChildren" : "\\HasNoChildren");
-    if (e->subscribed && (l->give | l->select) & IMAP_LIST_SUBSCRIBED) put_attribute(s, "\\Subscribed");
-    for (size_t i = 0; e->box && i < COUNT_OF(uses); i++)
-        if (e->box->use & uses[i].use) put_attribute(s, uses[i].name.p);
+    if (!e->box) imapd_put_attribute(s, l->extended || s->rev2 ? "\\NonExistent" : "\\Noselect");
+    imapd_put_attribute(s, e->children ? "\\HasChildren" : "\\HasNoChildren");
+    if (e->subscribed && (l->give | l->select) & IMAP_LIST_SUBSCRIBED) imapd_put_attribute(s, "\\Subscribed");
+    if (e->box) imapd_put_uses(s, e->box->use);
     buf_str(&s->out, ") \"/\" ");
     imap_put_mailbox(&s->out, e->name, s->utf8);
     if (below) buf_str(&s->out, " (\"CHILDINFO\" (\"SUBSCRIBED\"))");

@@ -62,14 +62,6 @@ static char *modified_code(struct imapd_session *s, struct uids failed)
     return code;
 }
 
-void imapd_gone_flags(struct imapd_session *s, size_t i, enum flags_op op, uint64_t flags)
-{
-    if (!s->view->ngone) return;
-    struct view_msg m = view_at(s->view, i);
-    uint64_t now = op == FLAGS_ADD ? m.flags | flags : op == FLAGS_REMOVE ? m.flags & ~flags : flags;
-    if (m.gone) view_gone_flags(s->view, i, now);
-}
-
 static enum flags_op op_of(const struct imap_store *args)
 {
     return args->op == '+' ? FLAGS_ADD : args->op == '-' ? FLAGS_REMOVE : FLAGS_REPLACE;

@@ -47,6 +47,7 @@ static const struct imapd_command table[] = {
     {SL_INIT("GETMETADATA"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_getmetadata,
      .capabilities = "METADATA LIST-METADATA"},
     {SL_INIT("SETMETADATA"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_setmetadata},
+    {SL_INIT("NOTIFY"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_notify, .capabilities = "NOTIFY"},
     {SL_INIT("UNAUTHENTICATE"), IMAPD_IN, 0, .run = imapd_cmd_unauthenticate,
      .capabilities = "UNAUTHENTICATE"},
     {SL_INIT("APPEND"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_append, .capabilities = "MULTIAPPEND"},

@@ -377,25 +377,6 @@ static bool wanted(const struct fetch *f, size_t i)
     return !f->args.conditional || view_at(f->s->view, i).modseq > f->args.changed_since;
 }
 
-/* BODY[] without PEEK sets \Seen, in one change for all messages of the command. */
-static int set_seen(struct fetch *f)
-{
-    struct imapd_session *s = f->s;
-    const struct flags_change seen = {.op = FLAGS_ADD, .bits = FLAG_SEEN};
-    uint32_t *uid = ar_array(&s->a, uint32_t, f->picked.n);
-    size_t n = 0;
-    for (size_t k = 0; k < f->picked.n; k++)
-        if (wanted(f, f->picked.at[k]) && !(view_at(s->view, f->picked.at[k]).flags & FLAG_SEEN))
-            uid[n++] = f->picked.uid[k];
-    if (!n) return 0;
-    int r = message_flags(s->server->conf.store, imapd_box(s), (struct uids){uid, n}, &seen, &s->a, NULL);
-    s->news = true;
-    imapd_sync(s);
-    for (size_t k = 0; k < f->picked.n && !s->over; k++)
-        imapd_gone_flags(s, f->picked.at[k], FLAGS_ADD, FLAG_SEEN);
-    return r;
-}
-
 static void fetch_all(struct fetch *f, unsigned kinds)
 {
     struct imapd_session *s = f->s;
@@ -412,54 +393,10 @@ static void fetch_all(struct fetch *f, unsigned kinds)
     reader_records_end(&f->records);
 }
 
-/* RFC 9394 section 3.3: the page of the messages named, before anything else is asked of them. */
-static void take_page(struct imapd_picked *p, const struct imap_partial *page)
+void imapd_fetch_picked(struct imapd_session *s, const struct imap_fetch *args, unsigned kinds,
+                        const struct imapd_picked *picked, struct imapd_fetched *out)
 {
-    size_t from, to;
-    imap_partial_of(page, p->n, &from, &to);
-    p->at += from;
-    p->uid += from;
-    p->n = to - from;
-}
-
-/* Of the set as it was given: what it names may be gone. */
-static bool tell_vanished(struct fetch *f, struct imap_set set)
-{
-    struct imapd_session *s = f->s;
-    struct imap_set known = {.v = ar_array(&s->a, struct imap_range, set.n), .n = set.n};
-    if (set.n) memcpy(known.v, set.v, set.n * sizeof *set.v);
-    imap_set_fix(&known, s->view->uidnext);
-    int r = imapd_tell_vanished_since(s, f->args.changed_since, &known);
-    if (r) imapd_failed(s, r);
-    return r == 0;
-}
-
-void imapd_cmd_fetch(struct imapd_session *s, struct imap_in *in)
-{
-    struct fetch f = {.s = s};
-    imap_sp(in);
-    struct imap_set set = imap_set(in);
-    imap_sp(in);
-    f.args = imap_fetch_args(in);
-    if (f.args.paged && !s->uid) imap_fail(in, ERR_SYNTAX, "PARTIAL goes with UID FETCH only");
-    if (imapd_args_bad(s, in)) return;
-    unsigned kinds =
-        f.args.kinds | (s->uid && !s->uidonly ? KIND(UID) : 0) | (f.args.conditional ? KIND(MODSEQ) : 0);
-    if (f.args.vanished && !(s->uid && s->qresync && f.args.conditional)) { /* RFC 7162 section 3.2.6 */
-        imapd_bad(s, "VANISHED goes with UID FETCH, CHANGEDSINCE and ENABLE QRESYNC");
-        return;
-    }
-    if (kinds & KIND(MODSEQ)) imapd_condstore(s);
-    if (f.args.vanished && !tell_vanished(&f, set)) return;
-    if (!imapd_pick(s, set, true, &f.picked)) return;
-    if (f.args.paged) take_page(&f.picked, &f.args.page);
-    if (f.args.sets_seen && !s->read_only && set_seen(&f) != 0) {
-    } /* the bytes matter more than the flag */
-    if (s->over) return;
+    struct fetch f = {.s = s, .args = *args, .picked = *picked};
     fetch_all(&f, kinds);
-    if (f.failed) imapd_failed(s, f.failed);
-    else if (f.missing && !s->uid) imapd_no(s, "EXPUNGEISSUED", "some of these messages are gone");
-    else if (f.picked.cut)
-        imapd_ok(s, imapd_limit_code(s, f.picked.cut), "fetched as many as one command may");
-    else imapd_ok(s, f.picked.missing ? "EXPUNGEISSUED" : NULL, "fetched");
+    *out = (struct imapd_fetched){f.failed, f.missing};
 }

@@ -83,6 +83,7 @@ static void session_end(struct imapd_session *s)
 {
     s->over = true;
     imapd_unselect(s);
+    imapd_notify_end(s);
     authority_end(&s->authority);
     imapd_uncount_session(s);
     release_buffers(s);
@@ -236,6 +237,20 @@ static bool idle_turn(struct imapd_session *s)
     return true;
 }
 
+/* What NOTIFY asks for, while no command runs. false: nothing to tell. */
+static bool notify_turn(struct imapd_session *s)
+{
+    bool expunges, selected = !s->idling && s->news && imapd_notify_pushes(s, &expunges);
+    if (selected) {
+        s->tag = SL("*");
+        s->may_expunge = expunges;
+        imapd_news(s);
+    }
+    bool others = !s->over && imapd_notify_tell(s);
+    if (selected || others) ar_reset(&s->a);
+    return selected || others;
+}
+
 static void session_run(struct imapd_session *s);
 
 static void resume(void *arg)
@@ -296,6 +311,7 @@ static bool may_go_on(struct imapd_session *s)
 static void session_run(struct imapd_session *s)
 {
     while (!s->over && !conn_error(s->c) && may_go_on(s)) {
+        if (s->notify && notify_turn(s)) continue;
         if (s->idling) {
             if (idle_turn(s)) {
                 s->until = rt_now() + IMAPD_IDLE;

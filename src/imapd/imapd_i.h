@@ -93,6 +93,7 @@ struct imapd_session {
     size_t nsaved;
     struct reader *reader; /* the message last looked into */
     struct imapd_context *contexts;
+    struct imapd_notify *notify; /* NULL: news come with answers only, and with IDLE */
 };
 
 struct imapd {
@@ -221,6 +222,14 @@ struct imapd_picked {
  * when `gone`: they are shown as long as the client was not told. false: BAD was answered. */
 bool imapd_pick(struct imapd_session *s, struct imap_set set, bool gone, struct imapd_picked *out);
 
+struct imapd_fetched {
+    int failed;   /* an error of one that cannot be read */
+    bool missing; /* one is gone for good */
+};
+/* FETCH of the messages; kinds: 1 << enum imap_item of what is told of each. SUSPENDS. */
+void imapd_fetch_picked(struct imapd_session *s, const struct imap_fetch *args, unsigned kinds,
+                        const struct imapd_picked *picked, struct imapd_fetched *out);
+
 /* STORE of a message that is gone but not told: only this session sees it (RFC 2180 section 4.2). */
 void imapd_gone_flags(struct imapd_session *s, size_t i, enum flags_op op, uint64_t flags);
 
@@ -309,6 +318,29 @@ MUST_CHECK int imapd_reader(struct imapd_session *s, uint32_t uid, const struct 
  * bytes. *n counts them; the first one is logged. */
 bool imapd_unreadable(struct imapd_session *s, int e, uint32_t uid, size_t *n);
 
+/* ---- attribute.c ---- */
+
+unsigned imapd_use(struct slice name); /* of "Sent", without the backslash; 0: it is not known */
+/* Behind "* LIST (" in s->out. */
+void imapd_put_attribute(struct imapd_session *s, const char *name);
+void imapd_put_uses(struct imapd_session *s, unsigned use);
+
+/* ---- notify.c: news about any mailbox at any time (RFC 5465) ---- */
+
+struct imapd_notify;
+/* What is asked for becomes what is told; the arguments must have been parsed without an error. ERR_LIMIT:
+ * too many mailboxes. SUSPENDS. */
+MUST_CHECK int imapd_notify_set(struct imapd_session *s, struct slice text);
+void imapd_notify_end(struct imapd_session *s);
+/* Tells what is new outside of the selected mailbox; false: nothing was. SUSPENDS. */
+bool imapd_notify_tell(struct imapd_session *s);
+/* Are news about the selected mailbox told at once, and with *expunges those of what went? */
+bool imapd_notify_pushes(const struct imapd_session *s, bool *expunges);
+/* Are these events (IMAP_EVENT_ bits) of the selected mailbox told? Without NOTIFY all are. */
+bool imapd_notify_selected(const struct imapd_session *s, unsigned events);
+/* What MessageNew asks of messages that came to the selected mailbox, from index i on. SUSPENDS. */
+void imapd_notify_fetch(struct imapd_session *s, size_t i);
+
 /* ---- metadata.c ---- */
 
 /* The names in the form that entries have. ERR_SYNTAX. */
@@ -332,7 +364,7 @@ MUST_CHECK int imapd_swallow(struct imapd_session *s, uint64_t n);
 #define IMAPD_COMMANDS(X) \
     X(append) X(authenticate) X(cancelupdate) X(close) X(copy) X(create) X(delete) X(esearch) \
     X(examine) X(expunge) X(fetch) X(getmetadata) X(getquota) X(getquotaroot) X(idle) X(list) X(login) X(lsub) X(move) \
-    X(namespace) X(rename) X(replace) X(search) X(select) X(setmetadata) X(sort) X(starttls) X(status) X(store) \
+    X(namespace) X(notify) X(rename) X(replace) X(search) X(select) X(setmetadata) X(sort) X(starttls) X(status) X(store) \
     X(subscribe) X(thread) X(uidbatches) X(unauthenticate) X(unselect) X(unsubscribe)
 /* clang-format on */
 #define X(name) void imapd_cmd_##name(struct imapd_session *s, struct imap_in *in);

@@ -59,3 +59,11 @@ int imapd_each_found(struct imapd_session *s, const struct imapd_found *f, bool 
     ar_free(&a);
     return e;
 }
+
+void imapd_gone_flags(struct imapd_session *s, size_t i, enum flags_op op, uint64_t flags)
+{
+    if (!s->view->ngone) return;
+    struct view_msg m = view_at(s->view, i);
+    uint64_t now = op == FLAGS_ADD ? m.flags | flags : op == FLAGS_REMOVE ? m.flags & ~flags : flags;
+    if (m.gone) view_gone_flags(s->view, i, now);
+}

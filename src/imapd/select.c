@@ -7,7 +7,7 @@ static void on_news(void *arg)
 {
     struct imapd_session *s = arg;
     s->news = true;
-    if (s->idling) conn_wake(s->c);
+    if (s->idling || s->notify) conn_wake(s->c);
 }
 
 void imapd_unselect(struct imapd_session *s)

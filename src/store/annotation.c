@@ -117,7 +117,7 @@ static int count_notes(struct kv_tx *tx, uint32_t box, const char *user)
 
 /* One entry; what the account keeps grows and shrinks by key and value. */
 static int set_note(struct kv_tx *tx, struct account_row *a, const struct setting *x,
-                    const struct annotation *t)
+                    const struct annotation *t, struct journal_box *journal)
 {
     char room[KEY_ROOM];
     struct slice old, key = note_key(x->box, is_shared(t->name) ? "-" : x->user, below(t->name), room);
@@ -127,6 +127,7 @@ static int set_note(struct kv_tx *tx, struct account_row *a, const struct settin
     int e = kv_tx_get(tx, key, &old);
     if (e && e != ERR_NOT_FOUND) return e;
     if (e == 0) a->noted -= key.n + old.n;
+    if (e == 0 || t->value.p) journal_note(journal, sl_from(key, 11)); /* behind "t/0000000a/" */
     if (t->value.p) {
         rec_begin(&b, ANNOTATION_ROW);
         rec_put(&b, 'v', t->value);
@@ -146,12 +147,16 @@ static int set_notes(struct kv_tx *tx, void *arg)
     const struct setting *x = arg;
     struct account_row a;
     struct box_row b;
+    struct journal_box journal = {.box = x->box};
     int e = account_tx(tx, &a);
     if (e == 0 && x->box) e = box_tx(tx, x->box, &b);
-    for (size_t i = 0; e == 0 && i < x->n; i++) e = set_note(tx, &a, x, &x->v[i]);
+    for (size_t i = 0; e == 0 && i < x->n; i++) e = set_note(tx, &a, x, &x->v[i], &journal);
     if (e == 0) e = count_notes(tx, x->box, "-");
     if (e == 0) e = count_notes(tx, x->box, x->user);
+    a.modseq++;
+    if (e == 0) journal_put(tx, &a, &journal, 1);
     if (e == 0) account_row_put(tx, &a);
+    journal_free(&journal);
     return e;
 }
 
@@ -160,6 +165,59 @@ int annotation_set(struct store *s, struct mailbox_ref box, const char *user, co
 {
     struct setting x = {box.box, user, v, n};
     return account_transact(s, box.account, set_notes, &x);
+}
+
+/* ---- what changed ---- */
+
+struct changes {
+    const char *user;
+    uint64_t last;
+    void (*each)(void *arg, uint32_t box, struct slice name);
+    void *arg;
+};
+
+/* "-/comment", or "ACCOUNT/comment" of the user. */
+static void tell_change(struct changes *x, uint32_t box, struct slice note)
+{
+    char name[ANNOTATION_NAME_MAX + 40];
+    struct slice who;
+    if (!sl_next(&note, '/', &who)) return;
+    bool all = sl_eq(who, SL("-"));
+    if (!all && !sl_eq(who, sl_cstr(x->user))) return;
+    int n = snprintf(name, sizeof name, "%s%.*s", all ? shared.p : private.p, SLF(note));
+    x->each(x->arg, box, sl(name, (size_t)n < sizeof name ? (size_t)n : sizeof name - 1));
+}
+
+static int read_change(void *arg, struct slice key, struct slice value)
+{
+    struct changes *x = arg;
+    struct journal_reader j;
+    int e = row_number(key, &x->last);
+    if (e == 0) e = journal_open(value, &j);
+    while (e == 0 && journal_next_box(&j))
+        for (size_t i = 0; i < j.notes; i++) tell_change(x, j.box, j.note[i]);
+    return e;
+}
+
+int annotation_changes(struct store *s, const char *acc, const char *user, uint64_t *since,
+                       void (*each)(void *arg, uint32_t box, struct slice name), void *arg)
+{
+    struct changes x = {.user = user, .last = *since, .each = each, .arg = arg};
+    struct journal_keys keys;
+    char room[KEY_ROOM];
+    struct arena a;
+    struct slice value;
+    struct account_row row;
+    ar_init(&a, 0);
+    int e = kv_get(s->kv, account_object(acc, room), SL("a"), &a, &value);
+    if (e == 0) e = account_row_get(value, &row);
+    ar_free(&a);
+    if (e) return e;
+    if (row.journal_floor > *since) e = err_set(ERR_STATE, "the journal does not reach back so far");
+    journal_range(*since, row.modseq, &keys);
+    if (e == 0) e = rows_each(s, acc, keys.from, keys.to, read_change, &x);
+    *since = row.modseq;
+    return e;
 }
 
 /* ---- with the mailbox ---- */

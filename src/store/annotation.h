@@ -24,3 +24,8 @@ MUST_CHECK int annotation_list(struct store *s, struct mailbox_ref box, const ch
  * ERR_TOO_LONG a value, ERR_LIMIT too many or too much. */
 MUST_CHECK int annotation_set(struct store *s, struct mailbox_ref box, const char *user,
                               const struct annotation *v, size_t n);
+/* Names of those that the user sees and that changed with modseqs in (*since, the account's], for each
+ * mailbox (0: the account) in the order of the changes; *since moves on. ERR_STATE: it is not known any more.
+ */
+MUST_CHECK int annotation_changes(struct store *s, const char *acc, const char *user, uint64_t *since,
+                                  void (*each)(void *arg, uint32_t box, struct slice name), void *arg);

@@ -35,9 +35,6 @@ MUST_CHECK int messages_each(struct store *s, const char *acc,
 
 /* ---- account_walk.c ---- */
 
-/* The modseq of an account; 0 when its row is missing or damaged: it is being erased, its rows are read all
- * the same. SUSPENDS. */
-MUST_CHECK int account_modseq(struct store *s, const char *acc, uint64_t *out);
 /* Gives every row of these kinds (the first letters of their keys; NULL: of all), while the account changes,
  * and then the rows of messages that were added, copied or moved meanwhile, until none is missing: a row may
  * be given twice, the later one is right, and what was expunged meanwhile may be given. *modseq: in, what

@@ -60,13 +60,21 @@ void journal_added(struct journal_box *j, uint32_t first, uint32_t n)
 static void put_box(struct buf *b, struct journal_box *j)
 {
     gone_end(j);
-    if (!j->changes.n && !j->gone.n && !j->added && !j->kind) return;
+    if (!j->changes.n && !j->gone.n && !j->notes.n && !j->added && !j->kind) return;
     rec_put_u64(b, 'b', j->box);
     rec_opt_u64(b, 'k', j->kind);
     rec_opt_u64(b, 'u', j->first_added);
     rec_opt_u64(b, 'n', j->added);
     rec_opt(b, 'c', buf_slice(&j->changes));
     rec_opt(b, 'x', buf_slice(&j->gone));
+    struct slice notes = buf_slice(&j->notes), note;
+    while (notes.n && sl_next(&notes, '\n', &note)) rec_put(b, 'A', note);
+}
+
+void journal_note(struct journal_box *j, struct slice key)
+{
+    if (j->notes.n) buf_char(&j->notes, '\n');
+    buf_put(&j->notes, key);
 }
 
 static struct slice journal_key(uint64_t modseq, char room[KEY_ROOM])
@@ -106,6 +114,7 @@ void journal_free(struct journal_box *j)
 {
     buf_free(&j->changes);
     buf_free(&j->gone);
+    buf_free(&j->notes);
     *j = (struct journal_box){.box = j->box};
 }
 
@@ -127,6 +136,7 @@ bool journal_next_box(struct journal_reader *r)
     struct slice at = r->rec.rest;
     bool begun = false;
     r->changes = r->gone = (struct slice){0};
+    r->notes = 0;
     r->changed_uid = r->gone_uid = r->gone_more = r->box = r->first_added = r->added = 0;
     r->kind = 0;
     for (; rec_next(&r->rec); at = r->rec.rest) {
@@ -141,6 +151,9 @@ bool journal_next_box(struct journal_reader *r)
         case 'n': r->added = (uint32_t)rec_u64(&r->rec); break;
         case 'c': r->changes = r->rec.field; break;
         case 'x': r->gone = r->rec.field; break;
+        case 'A':
+            if (r->notes < JOURNAL_NOTES_MAX) r->note[r->notes++] = r->rec.field;
+            break;
         }
     }
     r->rec.rest = at; /* the next one begins there */

@@ -255,6 +255,9 @@ void mailbox_recent_note(struct store *s, const char *acc, uint32_t box, uint32_
 struct account_usage {
     uint64_t bytes, messages, quota_bytes; /* quota 0 = none */
 };
+/* The modseq of an account; 0 when its row is missing or damaged: it is being erased, its rows are read all
+ * the same. */
+MUST_CHECK int account_modseq(struct store *s, const char *acc, uint64_t *out);
 MUST_CHECK int account_usage(struct store *s, const char *acc, struct account_usage *out);
 MUST_CHECK int account_set_quota(struct store *s, const char *acc, uint64_t bytes); /* 0 = none */
 /* Removes every record of the account at once; may be repeated. */

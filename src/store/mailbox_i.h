@@ -26,11 +26,12 @@
 
 enum {
     INBOX_ID = 1,
-    CHANGE_MAX = 250,     /* messages changed in one transaction: about 2 ms of everybody's time */
-    JOURNAL_MAX = 50000,  /* changes that the journal of an account reaches back */
-    JOURNAL_PRUNE = 1000, /* and more, before older ones are pruned */
-    DELIVERY_DAYS = 30,   /* delivery ids are remembered so long */
-    KEYWORD_MAX = 250,    /* bytes of a keyword's name */
+    CHANGE_MAX = 250,        /* messages changed in one transaction: about 2 ms of everybody's time */
+    JOURNAL_MAX = 50000,     /* changes that the journal of an account reaches back */
+    JOURNAL_PRUNE = 1000,    /* and more, before older ones are pruned */
+    JOURNAL_NOTES_MAX = 100, /* annotations that one transaction changes */
+    DELIVERY_DAYS = 30,      /* delivery ids are remembered so long */
+    KEYWORD_MAX = 250,       /* bytes of a keyword's name */
     KEY_ROOM = KV_KEY_MAX + 1,
 };
 
@@ -204,10 +205,12 @@ struct journal_box {
     uint32_t first_added, added; /* messages that came, with uids one after the other */
     struct buf changes;          /* uid step, flags */
     struct buf gone;             /* step to the first uid, how many more follow it at once */
+    struct buf notes;            /* annotations that changed: fields A, each the key behind "t/BOX/" */
     uint32_t last_changed, gone_first, gone_last, gone_before;
 };
 void journal_flags(struct journal_box *j, uint32_t uid, uint64_t flags);
 void journal_gone(struct journal_box *j, uint32_t uid);
+void journal_note(struct journal_box *j, struct slice key);
 void journal_added(struct journal_box *j, uint32_t first, uint32_t n);
 /* Writes the row with the account's modseq, which is a new one, and prunes old ones. No row when nothing was
  * noted. */
@@ -226,6 +229,8 @@ struct journal_reader {
     enum journal_kind kind;
     uint32_t first_added, added;
     struct slice changes, gone;
+    struct slice note[JOURNAL_NOTES_MAX];
+    size_t notes;
     uint32_t changed_uid, gone_uid, gone_more;
 };
 MUST_CHECK int journal_open(struct slice value, struct journal_reader *r);

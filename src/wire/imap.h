@@ -171,6 +171,7 @@ struct imap_fetch {
     bool paged;
 };
 struct imap_fetch imap_fetch_args(struct imap_in *in);
+struct imap_fetch imap_fetch_items(struct imap_in *in); /* "(UID FLAGS)" alone */
 
 /* ---- search ---- */
 
@@ -263,6 +264,31 @@ struct imap_boxes {
     size_t n;
 };
 struct imap_boxes imap_boxes(struct imap_in *in);
+
+enum {
+    IMAP_EVENT_NEW = 1,
+    IMAP_EVENT_EXPUNGE = 2,
+    IMAP_EVENT_FLAGS = 4,
+    IMAP_EVENT_NAME = 8,
+    IMAP_EVENT_SUBSCRIPTION = 16,
+    IMAP_EVENT_METADATA = 32,
+    IMAP_EVENT_SERVER_METADATA = 64
+};
+#define IMAP_EVENTS                                                                                          \
+    "MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange MailboxMetadataChange "             \
+    "ServerMetadataChange"
+struct imap_event_group {
+    struct imap_boxes boxes;
+    unsigned events;         /* 0: NONE */
+    struct imap_fetch items; /* of MessageNew; n 0: none */
+};
+struct imap_notify { /* NOTIFY (RFC 5465 section 8) */
+    bool none, status;
+    bool unsupported; /* an event that is not known was asked for */
+    struct imap_event_group *group;
+    size_t n;
+};
+struct imap_notify imap_notify_args(struct imap_in *in);
 
 struct imap_esearch_args { /* ESEARCH (RFC 7377) */
     struct imap_boxes in[IMAP_SOURCES_MAX];

@@ -234,17 +234,26 @@ static void drop_repeated(struct imap_fetch *f)
         }
 }
 
-struct imap_fetch imap_fetch_args(struct imap_in *in)
+struct imap_fetch imap_fetch_items(struct imap_in *in)
 {
     struct imap_fetch f = {.item = ar_array(in->a, struct imap_fetch_item, IMAP_ITEMS_MAX)};
-    if (imap_skip(in, '(')) {
-        do {
-            take_item(in, &f);
-            drop_repeated(&f);
-        } while (imap_skip(in, ' '));
-        imap_need(in, ')');
-    } else if (!take_macro(in, &f)) {
+    imap_need(in, '(');
+    do {
         take_item(in, &f);
+        drop_repeated(&f);
+    } while (imap_skip(in, ' '));
+    imap_need(in, ')');
+    return f;
+}
+
+struct imap_fetch imap_fetch_args(struct imap_in *in)
+{
+    struct imap_fetch f = {0};
+    if (imap_at(in, '(')) {
+        f = imap_fetch_items(in);
+    } else {
+        f.item = ar_array(in->a, struct imap_fetch_item, IMAP_ITEMS_MAX);
+        if (!take_macro(in, &f)) take_item(in, &f);
     }
     take_modifiers(in, &f);
     return f;

@@ -1,0 +1,72 @@
+/* fetch_command.c - FETCH and UID FETCH: which messages, and the answer (RFC 9051 section 6.4.5, 7162, 9394).
+ */
+#include "imapd_i.h"
+
+/* RFC 9394 section 3.3: the page of the messages named, before anything else is asked of them. */
+static void take_page(struct imapd_picked *p, const struct imap_partial *page)
+{
+    size_t from, to;
+    imap_partial_of(page, p->n, &from, &to);
+    p->at += from;
+    p->uid += from;
+    p->n = to - from;
+}
+
+/* Of the set as it was given: what it names may be gone. */
+static bool tell_vanished(struct imapd_session *s, const struct imap_fetch *args, struct imap_set set)
+{
+    struct imap_set known = {.v = ar_array(&s->a, struct imap_range, set.n), .n = set.n};
+    if (set.n) memcpy(known.v, set.v, set.n * sizeof *set.v);
+    imap_set_fix(&known, s->view->uidnext);
+    int r = imapd_tell_vanished_since(s, args->changed_since, &known);
+    if (r) imapd_failed(s, r);
+    return r == 0;
+}
+
+/* BODY[] without PEEK sets \Seen, in one change for all messages of the command. */
+static int set_seen(struct imapd_session *s, const struct imap_fetch *args, const struct imapd_picked *p)
+{
+    const struct flags_change seen = {.op = FLAGS_ADD, .bits = FLAG_SEEN};
+    uint32_t *uid = ar_array(&s->a, uint32_t, p->n);
+    size_t n = 0;
+    for (size_t k = 0; k < p->n; k++)
+        if ((!args->conditional || view_at(s->view, p->at[k]).modseq > args->changed_since) &&
+            !(view_at(s->view, p->at[k]).flags & FLAG_SEEN))
+            uid[n++] = p->uid[k];
+    if (!n) return 0;
+    int r = message_flags(s->server->conf.store, imapd_box(s), (struct uids){uid, n}, &seen, &s->a, NULL);
+    s->news = true;
+    imapd_sync(s);
+    for (size_t k = 0; k < p->n && !s->over; k++) imapd_gone_flags(s, p->at[k], FLAGS_ADD, FLAG_SEEN);
+    return r;
+}
+
+void imapd_cmd_fetch(struct imapd_session *s, struct imap_in *in)
+{
+    struct imapd_picked picked;
+    struct imapd_fetched f;
+    imap_sp(in);
+    struct imap_set set = imap_set(in);
+    imap_sp(in);
+    struct imap_fetch args = imap_fetch_args(in);
+    if (args.paged && !s->uid) imap_fail(in, ERR_SYNTAX, "PARTIAL goes with UID FETCH only");
+    if (imapd_args_bad(s, in)) return;
+    unsigned kinds = args.kinds | (s->uid && !s->uidonly ? 1u << IMAP_UID : 0) |
+                     (args.conditional ? 1u << IMAP_MODSEQ : 0);
+    if (args.vanished && !(s->uid && s->qresync && args.conditional)) { /* RFC 7162 section 3.2.6 */
+        imapd_bad(s, "VANISHED goes with UID FETCH, CHANGEDSINCE and ENABLE QRESYNC");
+        return;
+    }
+    if (kinds & 1u << IMAP_MODSEQ) imapd_condstore(s);
+    if (args.vanished && !tell_vanished(s, &args, set)) return;
+    if (!imapd_pick(s, set, true, &picked)) return;
+    if (args.paged) take_page(&picked, &args.page);
+    if (args.sets_seen && !s->read_only && set_seen(s, &args, &picked) != 0) {
+    } /* the bytes matter more than the flag */
+    if (s->over) return;
+    imapd_fetch_picked(s, &args, kinds, &picked, &f);
+    if (f.failed) imapd_failed(s, f.failed);
+    else if (f.missing && !s->uid) imapd_no(s, "EXPUNGEISSUED", "some of these messages are gone");
+    else if (picked.cut) imapd_ok(s, imapd_limit_code(s, picked.cut), "fetched as many as one command may");
+    else imapd_ok(s, picked.missing ? "EXPUNGEISSUED" : NULL, "fetched");
+}

@@ -1,0 +1,337 @@
+/* notify.c - NOTIFY: news about any mailbox at any time (RFC 5465). What the client knows of the mailboxes is
+ * kept beside the session; when the account changes it is compared with what is so now. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "imapd_i.h"
+#include "store/annotation.h"
+
+enum {
+    NOTIFY_BOXES_MAX = 2000, /* mailboxes of an account that are watched */
+    NOTIFY_NAMES_MAX = 200   /* entries of METADATA that are told at once */
+};
+enum { OF_MESSAGES = IMAP_EVENT_NEW | IMAP_EVENT_EXPUNGE | IMAP_EVENT_FLAGS };
+
+struct known { /* a mailbox as it was told, or was when NOTIFY came */
+    uint32_t id, uidvalidity, uidnext, exists, unseen;
+    uint64_t modseq;
+    struct slice name;
+    unsigned use;
+    bool subscribed;
+};
+struct known_boxes {
+    struct arena a;
+    struct known *v; /* by id */
+    size_t n;
+};
+struct imapd_notify {
+    struct arena a; /* of the arguments */
+    struct imap_notify args;
+    const struct imap_event_group *selected; /* or NULL */
+    struct known_boxes known;
+    uint64_t modseq; /* annotations were told up to this one */
+    struct kv_watch *watch;
+    bool news;
+};
+
+/* ---- what is asked for ---- */
+
+/* Events of a mailbox that is not selected. */
+static unsigned events_of(const struct imapd_session *s, const struct mailbox *m)
+{
+    const struct imap_notify *args = &s->notify->args;
+    unsigned events = 0;
+    for (size_t i = 0; i < args->n; i++)
+        if (args->group[i].boxes.kind > IMAP_BOXES_SELECTED_DELAYED &&
+            imapd_boxes_have(s, &args->group[i].boxes, m))
+            events |= args->group[i].events;
+    if (s->view && s->view->box == m->id) events &= ~(unsigned)OF_MESSAGES;
+    return events;
+}
+
+static unsigned events_of_known(const struct imapd_session *s, const struct known *k)
+{
+    struct mailbox m = {.id = k->id, .name = k->name, .subscribed = k->subscribed};
+    return events_of(s, &m);
+}
+
+static bool server_events(const struct imap_notify *args)
+{
+    for (size_t i = 0; i < args->n; i++)
+        if (args->group[i].events & IMAP_EVENT_SERVER_METADATA) return true;
+    return false;
+}
+
+bool imapd_notify_selected(const struct imapd_session *s, unsigned events)
+{
+    if (!s->notify) return true;
+    return s->notify->selected && s->notify->selected->events & events;
+}
+
+/* ---- what is so now ---- */
+
+static int by_id(const void *a, const void *b)
+{
+    const struct known *x = a, *y = b;
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static int look(struct imapd_session *s, struct known_boxes *out)
+{
+    struct mailbox *m;
+    size_t n;
+    *out = (struct known_boxes){0};
+    ar_init(&out->a, 0);
+    int e = mailbox_list(s->server->conf.store, s->account, &s->a, &m, &n);
+    if (!e && n > NOTIFY_BOXES_MAX)
+        e = err_set(ERR_LIMIT, "more than %d mailboxes cannot be watched", NOTIFY_BOXES_MAX);
+    if (e) return e;
+    out->v = ar_array(&out->a, struct known, n);
+    for (size_t i = 0; i < n; i++)
+        out->v[i] = (struct known){.id = m[i].id,
+                                   .uidvalidity = m[i].uidvalidity,
+                                   .uidnext = m[i].uidnext,
+                                   .exists = m[i].exists,
+                                   .unseen = m[i].unseen,
+                                   .modseq = m[i].modseq,
+                                   .name = ar_dup(&out->a, m[i].name),
+                                   .use = m[i].use,
+                                   .subscribed = m[i].subscribed};
+    out->n = n;
+    qsort(out->v, n, sizeof *out->v, by_id);
+    return 0;
+}
+
+static const struct known *find(const struct known_boxes *boxes, uint32_t id)
+{
+    struct known key = {.id = id};
+    return boxes->n ? bsearch(&key, boxes->v, boxes->n, sizeof key, by_id) : NULL;
+}
+
+static const struct known *find_name(const struct known_boxes *boxes, struct slice name)
+{
+    for (size_t i = 0; i < boxes->n; i++)
+        if (sl_eq(boxes->v[i].name, name)) return &boxes->v[i];
+    return NULL;
+}
+
+/* ---- telling ---- */
+
+static void put_status(struct imapd_session *s, const struct known *k)
+{
+    buf_str(&s->out, "* STATUS ");
+    imap_put_mailbox(&s->out, k->name, s->utf8);
+    buf_printf(&s->out, " (MESSAGES %u UIDNEXT %u UIDVALIDITY %u UNSEEN %u", k->exists, k->uidnext,
+               k->uidvalidity, k->unseen);
+    if (s->condstore) buf_printf(&s->out, " HIGHESTMODSEQ %llu", (unsigned long long)k->modseq);
+    buf_str(&s->out, ")\r\n");
+}
+
+static bool has_children(const struct known_boxes *boxes, struct slice name)
+{
+    for (size_t i = 0; i < boxes->n; i++) {
+        struct slice other = boxes->v[i].name;
+        if (other.n > name.n && other.p[name.n] == '/' && sl_starts(other, name)) return true;
+    }
+    return false;
+}
+
+/* The name as it is now; old: what it was called before, or empty. */
+static void put_list(struct imapd_session *s, const struct known_boxes *now, struct slice name,
+                     struct slice old)
+{
+    const struct known *k = find_name(now, name);
+    buf_str(&s->out, "* LIST (");
+    if (!k) imapd_put_attribute(s, "\\NonExistent");
+    imapd_put_attribute(s, has_children(now, name) ? "\\HasChildren" : "\\HasNoChildren");
+    if (k && k->subscribed) imapd_put_attribute(s, "\\Subscribed");
+    if (k) imapd_put_uses(s, k->use);
+    buf_str(&s->out, ") \"/\" ");
+    imap_put_mailbox(&s->out, name, s->utf8);
+    if (old.n) {
+        buf_str(&s->out, " (\"OLDNAME\" (");
+        imap_put_mailbox(&s->out, old, s->utf8);
+        buf_str(&s->out, "))");
+    }
+    buf_str(&s->out, "\r\n");
+}
+
+/* A mailbox that came or went, and what it lies in (section 5.4). */
+static void put_made(struct imapd_session *s, const struct known_boxes *now, struct slice name)
+{
+    size_t slash = sl_rchr(name, '/');
+    put_list(s, now, name, SL(""));
+    if (slash != SL_NONE) put_list(s, now, sl_sub(name, 0, slash), SL(""));
+}
+
+/* Did it only move along with what it lies in? Then that is what is told. */
+static bool moved_along(const struct known_boxes *was, const struct known_boxes *now, const struct known *k,
+                        struct slice old)
+{
+    size_t a = sl_rchr(k->name, '/'), b = sl_rchr(old, '/');
+    if (a == SL_NONE || b == SL_NONE || !sl_eq(sl_from(k->name, a), sl_from(old, b))) return false;
+    const struct known *parent = find_name(now, sl_sub(k->name, 0, a));
+    const struct known *before = parent ? find(was, parent->id) : NULL;
+    return before && sl_eq(before->name, sl_sub(old, 0, b)) && !sl_eq(before->name, parent->name);
+}
+
+static void compare(struct imapd_session *s, const struct known_boxes *was, const struct known_boxes *now,
+                    const struct known *k)
+{
+    unsigned events = events_of_known(s, k);
+    const struct known *old = find(was, k->id);
+    if (!old) {
+        if (events & IMAP_EVENT_NAME) put_made(s, now, k->name);
+        return;
+    }
+    if (!sl_eq(old->name, k->name)) {
+        if (events & IMAP_EVENT_NAME && !moved_along(was, now, k, old->name))
+            put_list(s, now, k->name, old->name);
+    } else if (old->subscribed != k->subscribed &&
+               (events | events_of_known(s, old)) & IMAP_EVENT_SUBSCRIPTION) {
+        put_list(s, now, k->name, SL(""));
+    }
+    bool messages = old->uidnext != k->uidnext || old->exists != k->exists;
+    if ((messages && events & IMAP_EVENT_NEW) ||
+        (events & IMAP_EVENT_FLAGS && (old->modseq != k->modseq || old->unseen != k->unseen)))
+        put_status(s, k);
+}
+
+static void tell_boxes(struct imapd_session *s, const struct known_boxes *was, const struct known_boxes *now)
+{
+    for (size_t i = 0; i < now->n; i++) {
+        compare(s, was, now, &now->v[i]);
+        fiber_breathe();
+    }
+    for (size_t i = 0; i < was->n; i++)
+        if (!find(now, was->v[i].id) && events_of_known(s, &was->v[i]) & IMAP_EVENT_NAME)
+            put_made(s, now, was->v[i].name);
+}
+
+/* ---- annotations ---- */
+
+struct noted {
+    struct imapd_session *s;
+    size_t n;
+};
+
+static void tell_note(void *arg, uint32_t box, struct slice name)
+{
+    struct noted *x = arg;
+    struct imapd_session *s = x->s;
+    const struct known *k = box ? find(&s->notify->known, box) : NULL;
+    if (box ? !k || !(events_of_known(s, k) & IMAP_EVENT_METADATA) : !server_events(&s->notify->args)) return;
+    if (x->n++ >= NOTIFY_NAMES_MAX) return;
+    buf_str(&s->out, "* METADATA ");
+    imap_put_mailbox(&s->out, k ? k->name : SL(""), s->utf8);
+    buf_char(&s->out, ' ');
+    imap_put_astring(&s->out, name, false);
+    buf_str(&s->out, "\r\n");
+}
+
+/* Section 5.8: what cannot be told is not told by halves; it is as if NOTIFY NONE had come. */
+static void overflow(struct imapd_session *s)
+{
+    struct imapd_notify *n = s->notify;
+    kv_unwatch(&n->watch);
+    n->args.n = 0;
+    n->selected = NULL;
+    imapd_untagged(s, "OK [NOTIFICATIONOVERFLOW] there is too much to tell: nothing is told any more");
+}
+
+static void tell_all(struct imapd_session *s)
+{
+    struct known_boxes now;
+    struct noted x = {.s = s};
+    int e = look(s, &now);
+    if (!e) {
+        tell_boxes(s, &s->notify->known, &now);
+        ar_free(&s->notify->known.a);
+        s->notify->known = now;
+        e = annotation_changes(s->server->conf.store, s->account, s->account, &s->notify->modseq, tell_note,
+                               &x);
+        if (x.n > NOTIFY_NAMES_MAX) e = ERR_LIMIT;
+    } else {
+        ar_free(&now.a);
+    }
+    imapd_flush(s);
+    if (e) overflow(s);
+}
+
+/* ---- the session's side ---- */
+
+static void on_news(void *arg)
+{
+    struct imapd_session *s = arg;
+    s->notify->news = true;
+    conn_wake(s->c);
+}
+
+bool imapd_notify_pushes(const struct imapd_session *s, bool *expunges)
+{
+    const struct imap_event_group *g = s->notify ? s->notify->selected : NULL;
+    *expunges = g && g->boxes.kind == IMAP_BOXES_SELECTED;
+    return g && g->events;
+}
+
+bool imapd_notify_tell(struct imapd_session *s)
+{
+    if (!s->notify || !s->notify->news) return false;
+    s->notify->news = false;
+    tell_all(s);
+    return true;
+}
+
+void imapd_notify_fetch(struct imapd_session *s, size_t i)
+{
+    const struct imap_event_group *g = s->notify->selected;
+    struct imapd_fetched f;
+    size_t n = s->told - i;
+    if (!g || !g->items.n) return;
+    struct imapd_picked p = {.at = ar_array(&s->a, size_t, n), .uid = ar_array(&s->a, uint32_t, n)};
+    for (; i < s->told; i++) {
+        p.at[p.n] = i;
+        p.uid[p.n++] = view_at(s->view, i).uid;
+    }
+    struct imap_fetch args = g->items;
+    args.sets_seen = false;
+    imapd_fetch_picked(s, &args, args.kinds | (s->uidonly ? 0 : 1u << IMAP_UID), &p, &f);
+}
+
+void imapd_notify_end(struct imapd_session *s)
+{
+    struct imapd_notify *n = s->notify;
+    s->notify = NULL;
+    if (!n) return;
+    if (n->watch) kv_unwatch(&n->watch);
+    ar_free(&n->known.a);
+    ar_free(&n->a);
+    free(n);
+}
+
+static void tell_statuses(struct imapd_session *s)
+{
+    const struct known_boxes *known = &s->notify->known;
+    for (size_t i = 0; i < known->n && s->notify->args.status; i++)
+        if (events_of_known(s, &known->v[i]) & OF_MESSAGES) put_status(s, &known->v[i]);
+    imapd_flush(s);
+}
+
+int imapd_notify_set(struct imapd_session *s, struct slice text)
+{
+    struct imapd_notify *n = xcalloc(1, sizeof *n);
+    struct imap_in in;
+    ar_init(&n->a, IMAPD_MEMORY);
+    imap_in_init(&in, &n->a, ar_dup(&n->a, text), s->utf8);
+    n->args = imap_notify_args(&in);
+    for (size_t i = 0; i < n->args.n; i++)
+        if (n->args.group[i].boxes.kind <= IMAP_BOXES_SELECTED_DELAYED) n->selected = &n->args.group[i];
+    imapd_notify_end(s);
+    s->notify = n;
+    if (!n->args.none) n->watch = mailbox_watch(s->server->conf.store, s->account, on_news, s);
+    int e = account_modseq(s->server->conf.store, s->account, &n->modseq);
+    if (!e) e = look(s, &n->known);
+    if (!e) tell_statuses(s);
+    else imapd_notify_end(s);
+    return e;
+}
