@@ -3,7 +3,8 @@
 #: make test         installs what is missing, runs every test; what CI runs
 #: make build        builds build/tram; says which packages are missing, installs nothing
 #: make demo         the road of a letter between two servers on loopback, explained
-#: make install      puts program and manual under PREFIX (/usr/local) and DESTDIR
+#: make install      puts program and manual under PREFIX (/usr/local) and DESTDIR, unit, completions
+#: make deb          a Debian package, in build/deb
 #: make unit sims seeds whole floors    parts of the tests; SAN=1 with ASan and UBSan
 #: make format       puts the sources into the one form; format-check says where they differ
 #: make fuzz kill attack sim agree peers       longer campaigns (TIME, KILLS, SEEDS in the environment)

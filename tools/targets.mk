@@ -2,9 +2,10 @@
 
 PYTEST = /usr/bin/python3 -m pytest -q -p no:cacheprovider
 PREFIX ?= /usr/local
+UNITS ?= $(PREFIX)/lib/systemd/system
 TIME ?= 60
 
-.PHONY: help deps deps-check format format-check test unit sims seeds whole floors sanitized run demo bench bench-auth bench-core agree peers kill attack fuzz sim install clean
+.PHONY: help deps deps-check format format-check test unit sims seeds whole floors sanitized run demo bench bench-auth bench-core agree peers kill attack fuzz sim install deb clean
 help:
 	@sed -n 's/^#: //p' Makefile
 deps:
@@ -93,11 +94,26 @@ demo: build
 	@tools/deps install test
 	@/usr/bin/python3 tools/demo.py
 
+# As root of a machine, or into DESTDIR as anybody.
 install: build
 	install -D -m 755 $(B)/tram $(DESTDIR)$(PREFIX)/bin/tram
-	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5
-	install -m 644 docs/man/tram.1 $(DESTDIR)$(PREFIX)/share/man/man1/
-	install -m 644 docs/man/tram.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/
-
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/lib
+	ln -sf ../bin/tram $(DESTDIR)$(PREFIX)/sbin/sendmail
+	ln -sf ../bin/tram $(DESTDIR)$(PREFIX)/lib/sendmail
+	ln -sf tram $(DESTDIR)$(PREFIX)/bin/mailq
+	install -D -m 644 docs/man/tram.1 $(DESTDIR)$(PREFIX)/share/man/man1/tram.1
+	install -D -m 644 docs/man/tram.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/tram.conf.5
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions
+	$(B)/tram completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/tram
+	$(B)/tram completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_tram
+	install -d $(DESTDIR)$(UNITS) $(DESTDIR)$(PREFIX)/lib/sysusers.d
+	sed 's|@BIN@|$(PREFIX)/bin|' share/systemd/tram.service >$(DESTDIR)$(UNITS)/tram.service
+	install -m 644 share/systemd/tram.socket $(DESTDIR)$(UNITS)/tram.socket
+	install -m 644 share/systemd/tram.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/tram.conf
+	install -D -m 644 share/logrotate $(DESTDIR)/etc/logrotate.d/tram
+# A Debian package of this tree, in build/deb.
+deb:
+	@tools/deps install build deb
+	@tools/deb
 clean:
 	rm -rf build

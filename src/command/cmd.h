@@ -21,6 +21,7 @@
     void print_##name(json_t *args, json_t *reply, struct buf *out);
 COMMAND_FUNCTIONS(X)
 #undef X
+void print_completion(json_t *args, json_t *reply, struct buf *out);
 void print_help(json_t *args, json_t *reply, struct buf *out);
 /* and those that list have print_row_name */
 void print_row_queue_list(json_t *args, json_t *row, size_t i, struct buf *out);

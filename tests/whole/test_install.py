@@ -1,0 +1,55 @@
+"""What `make install` puts where, and the unit that runs it."""
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from world import ROOT
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    root = tmp_path_factory.mktemp("installed")
+    subprocess.run(["make", "-s", "-C", str(ROOT), "install", f"DESTDIR={root}", "PREFIX=/usr"], check=True, env={**os.environ, "MAKEFLAGS": ""})
+    return root
+
+
+def test_everything_is_where_it_belongs(installed):
+    files = {str(path.relative_to(installed)) for path in installed.rglob("*") if not path.is_dir()}
+    assert files == {
+        "usr/bin/tram", "usr/bin/mailq", "usr/sbin/sendmail", "usr/lib/sendmail", "usr/share/man/man1/tram.1", "usr/share/man/man5/tram.conf.5",
+        "usr/share/bash-completion/completions/tram", "usr/share/zsh/vendor-completions/_tram", "usr/lib/systemd/system/tram.service",
+        "usr/lib/systemd/system/tram.socket", "usr/lib/sysusers.d/tram.conf", "etc/logrotate.d/tram"}
+    for name in ("usr/sbin/sendmail", "usr/lib/sendmail", "usr/bin/mailq"):
+        assert (installed / name).resolve() == (installed / "usr/bin/tram")
+
+
+def completed(installed, words):
+    script = f"source {installed}/usr/share/bash-completion/completions/tram; COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _tram; echo ${{COMPREPLY[@]}}"
+    return subprocess.run(["bash", "-c", script], check=True, capture_output=True, text=True).stdout.split()
+
+
+def test_the_shell_completes_commands_and_options(installed):
+    assert completed(installed, "tram qu") == ["queue"]
+    assert "show" in completed(installed, "tram -C /tmp queue ''")
+    assert "--sender" in completed(installed, "tram queue list --")
+    assert completed(installed, "tram nonsense ''") == []
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not here")
+def test_systemd_calls_the_unit_safe(installed):
+    unit = installed / "usr/lib/systemd/system/tram.service"
+    text = subprocess.run(["systemd-analyze", "security", "--offline=true", str(unit)], capture_output=True, text=True).stdout
+    level = float(re.search(r"Overall exposure level for tram.service: ([\d.]+) OK", text).group(1))
+    assert level < 2.5, text
+    program = re.search(r"^ExecStart=(\S+)", unit.read_text(), re.M).group(1)
+    assert (installed / program[1:]).exists()
+
+
+def test_ports_of_the_socket_unit_are_those_that_are_served(installed, tmp_path):
+    ports = set(map(int, re.findall(r"^ListenStream=\S+:(\d+)$", (installed / "usr/lib/systemd/system/tram.socket").read_text(), re.M)))
+    serve = (ROOT / "src" / "app" / "serve.c").read_text()
+    table = re.search(r"services\[\] = \{(.*?)\n\};", serve, re.S).group(1)
+    assert ports == set(map(int, re.findall(r"^\s+\{(\d+),", table, re.M)))
