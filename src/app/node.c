@@ -61,6 +61,7 @@ int node_start(struct node *n, struct slice certificate, struct slice key)
     if (!e) e = start_relay(n);
     if (!e) e = start_servers(n);
     if (!e) e = start_http(n);
+    if (!e) e = sends_start(n->core.sends, n->core.queue); /* the queue asks it about its letters */
     if (!e) e = queue_start(n->core.queue, relay_deliver, n->relay);
     if (!e) n->core.started = rt_wall_seconds();
     return e;
@@ -68,6 +69,7 @@ int node_start(struct node *n, struct slice certificate, struct slice key)
 
 void node_stop(struct node *n)
 {
+    sends_stop(n->core.sends);
     if (n->core.queue) queue_close(&n->core.queue); /* first: its attempts use the relay */
     if (n->relay) relay_close(&n->relay);
     if (n->smtpd) smtpd_close(&n->smtpd);

@@ -175,6 +175,9 @@ int core_open_on(struct core *core, const struct config *conf, struct dns *dns, 
     if (!e) e = signing_open(&core->signing, core->store->directory);
     if (!e) open_preflight(core);
     sts_open(&core->sts, &(struct sts_conf){.kv = kv, .dns = core->dns, .fetch = &core->fetch});
+    struct sends_conf sc = {.store = core->store, .signing = core->signing, .hostname = conf->hostname};
+    if (!e) login_mark(core->login, SL("sending"), sc.secret);
+    if (!e) e = sends_open(&core->sends, &sc);
     struct queue_conf qc = {
         .hostname = conf->hostname,
         .take = intake_take,
@@ -186,6 +189,7 @@ int core_open_on(struct core *core, const struct config *conf, struct dns *dns, 
         .lifetime_s = conf->queue_lifetime_s,
         .delay_warning_s = conf->queue_delay_warning_s,
     };
+    if (!e) qc.maker = sends_maker(core->sends);
     if (!e) e = queue_open(&core->queue, core->store, &qc);
     struct dmarc_store_conf rc = {
         .store = core->store,
@@ -204,6 +208,7 @@ int core_open_on(struct core *core, const struct config *conf, struct dns *dns, 
 void core_close(struct core *core)
 {
     if (core->queue) queue_close(&core->queue);
+    sends_close(&core->sends);
     dmarc_store_close(&core->reports);
     sts_close(&core->sts);
     preflight_gate_free(&core->preflight);

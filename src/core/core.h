@@ -15,6 +15,7 @@
 #include "queue/queue.h"
 #include "relay/relay.h"
 #include "report/dmarc_store.h"
+#include "send/send.h"
 #include "store/rescue.h"
 #include "store/store.h"
 
@@ -29,6 +30,7 @@ struct core {
     struct signing *signing;
     struct preflight_gate *preflight;
     struct sts *sts; /* policies of other domains */
+    struct sends *sends;
     struct queue *queue;
     struct dmarc_store *reports;
     struct guard *guard; /* without limits until serve() sets them */

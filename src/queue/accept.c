@@ -89,7 +89,8 @@ static void put_letter(struct kv_tx *tx, struct arena *a, const struct accepting
 static bool same_body(const struct letter *l, struct slice row)
 {
     struct q_envelope there;
-    return q_envelope_get(row, &l->id, &there) == 0 && strcmp(there.l.body.s, l->body.s) == 0;
+    if (q_envelope_get(row, &l->id, &there) != 0) return false;
+    return l->made.n ? sl_eq(there.l.made, l->made) : strcmp(there.l.body.s, l->body.s) == 0;
 }
 
 static void index_letter(struct trace *t, struct kv_tx *tx, struct arena *a, const struct letter *l)
@@ -113,6 +114,16 @@ static void tell_queued(struct kv_tx *tx, struct arena *a, const struct acceptin
     index_letter(t, tx, a, l);
 }
 
+/* Who makes it hears that it is taken, of each recipient by the address that was written to. */
+static void tell_maker(struct kv_tx *tx, const struct accepting *x)
+{
+    const struct queue_maker *m = &x->q->maker;
+    for (size_t i = 0; x->l->made.n && i < x->l->nrcpt; i++)
+        m->tell(m->ctx, tx,
+                &(struct made_news){
+                    .letter = x->l, .what = MADE_TAKEN, .address = x->l->rcpt[i].address, .n = (uint32_t)i});
+}
+
 static int accept_tx(struct kv_tx *tx, void *arg)
 {
     struct accepting *x = arg;
@@ -120,7 +131,7 @@ static int accept_tx(struct kv_tx *tx, void *arg)
     struct slice row;
     struct slice once = queue_key_once(&a, &x->l->id), key = queue_key_envelope(&a, &x->l->id);
     bool taken = kv_tx_get(tx, key, &row) == 0;
-    if (taken && !x->l->once && !same_body(x->l, row)) {
+    if (taken && (!x->l->once || x->l->made.n) && !same_body(x->l, row)) {
         ar_free(&a);
         return err_set(ERR_BUSY, "the id %s names another letter: try again", x->l->id.s);
     }
@@ -129,6 +140,7 @@ static int accept_tx(struct kv_tx *tx, void *arg)
         put_letter(tx, &a, x);
         queue_tx_count(tx, 1, (int64_t)x->l->nrcpt);
         tell_queued(tx, &a, x);
+        tell_maker(tx, x);
         if (x->l->once) kv_tx_put(tx, once, ar_printf(&a, "%lld", (long long)x->now));
     }
     ar_free(&a);
@@ -154,6 +166,7 @@ static int letter_fits(const struct letter *l)
 {
     size_t rows = 0;
     int e = fits("the sender", l->sender, LIMIT_ADDRESS);
+    if (!e) e = fits("the name by which it is made", l->made, LETTER_MADE_MAX);
     if (!e) e = fits("the Message-ID", l->message_id, LIMIT_MESSAGE_ID);
     if (!e) e = fits("the subject", l->subject, LIMIT_SUBJECT);
     if (!e) e = fits("ENVID", l->envid, LIMIT_ENVID);
@@ -230,10 +243,11 @@ int accept_letter(struct queue *q, struct letter *l)
     struct arena a = {0};
     int e = l->nrcpt ? letter_fits(l) : err_set(ERR_USAGE, "the letter has no recipients");
     /* a report of success is made by the queue */
-    bool direct = l->nrcpt == 1 && l->rcpt[0].route.local && !(l->rcpt[0].notify & NOTIFY_SUCCESS) &&
-                  !l->wants.hold_until && !l->wants.by;
+    bool direct = !l->made.n && l->nrcpt == 1 && l->rcpt[0].route.local &&
+                  !(l->rcpt[0].notify & NOTIFY_SUCCESS) && !l->wants.hold_until && !l->wants.by;
     if (!e) e = direct ? into_account(q, l) : into_queue(q, l, &a);
-    if (e != ERR_UNKNOWN) body_unpin(q->store->body, &l->body); /* else a row that nobody sees may name it */
+    if (e != ERR_UNKNOWN && !l->made.n)
+        body_unpin(q->store->body, &l->body); /* else a row that nobody sees may name it */
     ar_free(&a);
     return e;
 }

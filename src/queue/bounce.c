@@ -159,6 +159,7 @@ int bounce_tell(struct queue *q, const struct q_envelope *e, struct q_rcpt *cons
     size_t nd = 0;
     struct letter_own own = {.to = e->l.sender, .smtputf8 = e->l.smtputf8, .wants = report_wants(&e->l)};
     *told = false;
+    if (e->l.made.n) return 0;    /* who makes it hears of it */
     if (!e->l.sender.n) return 0; /* RFC 5321 section 4.5.5: never to a null return path */
     for (size_t i = 0; i < n; i++)
         if (wants(rcpt[i], kind)) d[nd++] = describe(e, rcpt[i], kind);

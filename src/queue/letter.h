@@ -8,6 +8,7 @@
 enum {
     LETTER_RCPTS_MAX = LIMIT_LETTER_RCPTS,
     LETTER_ROWS_MAX = KV_BATCH_MAX - 65536, /* bytes of all recipients' rows: letter_rcpt_rows() */
+    LETTER_MADE_MAX = 100,
     NOTIFY_DEFAULT = 0,
     NOTIFY_NEVER = 1,
     NOTIFY_SUCCESS = 2,
@@ -39,9 +40,12 @@ struct letter {
     struct letter_rcpt *rcpt;
     size_t nrcpt;
     struct body_ref body; /* pinned; accept_letter takes over the pin, whatever it returns */
-    uint32_t skip;        /* bytes at the start that are for local eyes only (the Return-Path line) */
-    uint32_t head_size;   /* header section with its empty line, from the start of the body (skip included) */
-    int64_t received;     /* unix seconds */
+    /* Not empty: it has no body; its bytes are made when an attempt begins, by who understands this
+     * (queue_maker). At most LETTER_MADE_MAX bytes. */
+    struct slice made;  /* ORCPT of its recipients is what was asked for, where that leads to another */
+    uint32_t skip;      /* bytes at the start that are for local eyes only (the Return-Path line) */
+    uint32_t head_size; /* header section with its empty line, from the start of the body (skip included) */
+    int64_t received;   /* unix seconds */
     bool eight_bit, smtputf8; /* there are 8-bit bytes in it; addresses or header need SMTPUTF8 */
     bool binary;              /* its body may hold anything, lines or none (BINARYMIME, RFC 3030 section 3) */
     bool junk;                /* goes to Junk (quarantine) */

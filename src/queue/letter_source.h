@@ -7,8 +7,9 @@
 struct body_store;
 struct letter;
 
-/* What a source says of itself stays as it is until its end. Used by one fiber at a time. It and all that it
- * holds lie in the arena it was made in (an attempt's): it ends with that, nothing is closed. */
+/* What a source says of itself stays as it is until its end. Used by one fiber at a time. It and what it
+ * holds lie in the arena it was made in (an attempt's) and end with that; what it shares with others it gives
+ * back when it is ended. */
 struct letter_source {
     uint64_t size;            /* exactly as many bytes come: MAIL's SIZE= (RFC 1870) */
     uint32_t head;            /* of them the header section with its empty line */
@@ -19,6 +20,7 @@ struct letter_source {
      * that a converter may work as it goes. SUSPENDS. ERR_CORRUPT, ERR_IO … of what it is made of. */
     int64_t (*read)(void *ctx, uint64_t at, void *p, size_t n);
     void *ctx;
+    void (*end)(void *ctx); /* called once when nobody reads it any more; or NULL */
 };
 /* A negative code as read() has it, and ERR_CORRUPT when fewer bytes come than were said. SUSPENDS. */
 MUST_CHECK int64_t letter_source_read(const struct letter_source *src, uint64_t at, void *p, size_t n);

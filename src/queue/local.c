@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "mail/build.h"
 #include "queue_i.h"
 
 int local_deliver(struct queue *q, struct last_hop *d, uint32_t rcpt_n)
@@ -71,4 +72,65 @@ void local_attempt(struct queue *q, const struct q_loaded *l, struct q_rcpt *con
         out[i].result = ATTEMPT_DELIVERED;
         out[i].reply = d.before ? SL("it was there already") : ar_printf(a, "delivered %s", d.where);
     }
+}
+
+/* ---- letters that are made when they leave ---- */
+
+static struct letter_rcpt *routes_here(const struct q_loaded *l, struct q_rcpt *const *rcpt, size_t n,
+                                       struct arena *a)
+{
+    struct letter_rcpt *r = ar_array(a, struct letter_rcpt, n);
+    for (size_t i = 0; i < n; i++) {
+        r[i] = (struct letter_rcpt){.address = rcpt[i]->address, .notify = NOTIFY_NEVER};
+        r[i].route = (struct route){.local = true, .address = rcpt[i]->address, .detail = rcpt[i]->detail};
+        memcpy(r[i].route.account, l->g.account, sizeof r[i].route.account);
+    }
+    return r;
+}
+
+static int copy_source(const struct letter_source *src, struct body_writer *w)
+{
+    char piece[16384];
+    int e = 0;
+    for (uint64_t at = 0; !e && at < src->size;) {
+        int64_t got = letter_source_read(src, at, piece, sizeof piece);
+        if (got <= 0) return got ? (int)got : ERR_CORRUPT;
+        e = body_write(w, sl(piece, (size_t)got));
+        at += (uint64_t)got;
+    }
+    return e;
+}
+
+/* In a mailbox it is a letter like any other: its bytes are stored, with what is for local eyes in front. It
+ * may be made anew, so the delivery is named by the letter alone (once). */
+static int store_made(struct queue *q, struct letter *l, const struct letter_source *src)
+{
+    struct buf prefix = BUF_INIT, origin = BUF_INIT;
+    struct body_writer *w = NULL;
+    mail_return_path(&prefix, l->sender);
+    l->skip = (uint32_t)prefix.n;
+    l->head_size = l->skip + src->head;
+    l->eight_bit = src->eight_bit;
+    l->smtputf8 = src->smtputf8;
+    l->once = true;
+    int e = letter_origin(&origin, l);
+    if (!e) e = body_begin(q->store->body, BODY_MAIL, &w);
+    if (!e) e = copy_source(src, w);
+    if (!e) e = body_finish(&w, buf_slice(&prefix), buf_slice(&origin), &l->body);
+    if (w) body_abandon(&w);
+    buf_free(&prefix);
+    buf_free(&origin);
+    return e;
+}
+
+void local_attempt_made(struct queue *q, struct q_loaded l, const struct letter_source *src,
+                        struct q_rcpt *const *rcpt, struct attempt_rcpt *out, size_t n, struct arena *a)
+{
+    l.e.l.rcpt = routes_here(&l, rcpt, n, a);
+    l.e.l.nrcpt = n;
+    int e = store_made(q, &l.e.l, src);
+    for (size_t i = 0; e && i < n; i++) result_of(e, &out[i]);
+    if (e) return;
+    local_attempt(q, &l, rcpt, out, n, a);
+    body_unpin(q->store->body, &l.e.l.body);
 }

@@ -37,6 +37,7 @@ int queue_open(struct queue **out, struct store *s, const struct queue_conf *con
     q->take_ctx = conf->take_ctx;
     q->deliver = conf->deliver;
     q->deliver_ctx = conf->deliver_ctx;
+    q->maker = conf->maker;
     q->hostname = sl(xstrndup(conf->hostname.p, conf->hostname.n), conf->hostname.n);
     q->retry_first_s = or_default(conf->retry_first_s, 60);
     q->retry_most_s = or_default(conf->retry_most_s, 4 * 3600);

@@ -8,6 +8,40 @@
 #include "letter_source.h"
 #include "store/care.h"
 
+/* What became of a recipient of a letter that is made when it leaves. */
+enum made_end {
+    MADE_TAKEN, /* the letter is in the queue */
+    MADE_DELIVERED,
+    MADE_DEFERRED, /* the next attempt is at `until` */
+    MADE_BOUNCED,
+    MADE_DROPPED, /* not wanted any more: `why`, as wanted() said; 0: an operator threw it away */
+    MADE_FAILED   /* its letter cannot be made: `reply` says why */
+};
+struct made_news {
+    const struct letter *letter; /* the envelope: id, made, submitter */
+    enum made_end what;
+    struct slice address; /* that was written to: ORCPT, where it leads to another */
+    uint32_t n;           /* its number in the letter */
+    int why;
+    int code; /* the reply's, or 0 */
+    uint32_t attempts;
+    int64_t until; /* unix seconds */
+    struct slice enhanced, reply, host, class;
+    bool expired; /* bounced because its time was over */
+};
+/* Who makes letters without a body (struct letter's `made`), and hears of them in place of a sender. All but
+ * tell() SUSPEND; any loop. */
+struct queue_maker {
+    void *ctx;
+    /* Its bytes, for one attempt. An error that is not temporary: nobody can ever make it. */
+    int (*source)(void *ctx, const struct letter *l, struct arena *a, struct letter_source *out);
+    /* Is this recipient still to get it? 0: yes; above 0: no, and tell() hears this number; below: not now.
+     */
+    int (*wanted)(void *ctx, const struct letter *l, struct slice address);
+    /* In the transaction that records it, which may run more than once: it touches only tx. */
+    void (*tell)(void *ctx, struct kv_tx *tx, const struct made_news *news);
+};
+
 struct queue_conf {
     struct slice hostname; /* our name, for reports */
     letter_take *take;     /* for our bounces */
@@ -18,6 +52,7 @@ struct queue_conf {
     int64_t lifetime_s;                  /* 0 = 5 days */
     int64_t delay_warning_s;             /* 0 = 4 h; -1 = never */
     int shards;                          /* 0 = 256; fixed when the store is made */
+    struct queue_maker maker;            /* tell NULL: no letter is made when it leaves */
 };
 /* s, conf->take_ctx and conf->deliver_ctx are borrowed, the rest is copied. SUSPENDS. */
 MUST_CHECK int queue_open(struct queue **out, struct store *s, const struct queue_conf *conf);
@@ -28,7 +63,8 @@ enum attempt {
     ATTEMPT_DELIVERED,
     ATTEMPT_TEMPORARY,
     ATTEMPT_PERMANENT,
-    ATTEMPT_UNCERTAIN /* final dot's answer lost */
+    ATTEMPT_UNCERTAIN, /* final dot's answer lost */
+    ATTEMPT_DROPPED    /* not made at all: not wanted any more, or the letter cannot be made */
 };
 struct attempt_rcpt {
     struct slice address; /* in: where to */
@@ -41,6 +77,7 @@ struct attempt_rcpt {
     struct slice host;     /* the MX asked, "mx.two.test [127.0.0.3]:25" */
     struct slice tls;      /* "TLSv1.3 TLS_AES_256_GCM_SHA384, certificate not verified" or empty */
     bool elsewhere, later; /* the relay's own, while it goes from server to server */
+    int unwanted;          /* the schedule's own: why it was dropped, 0: its letter cannot be made */
     bool by_taken;         /* and DELIVERBY (RFC 2852) */
     bool dsn_taken;        /* the next server speaks DSN and got notify and orcpt (RFC 3461 section 4) */
 };

@@ -13,6 +13,7 @@ static int refs_of_page(const struct kv_page *page,
         struct slice letter = sl_from(page->row[i].key, 1);
         if (letter_id_ok(letter)) memcpy(id.s, letter.p, LETTER_ID_LEN);
         bool good = id.s[0] && q_envelope_get(page->row[i].value, &id, &env) == 0;
+        if (good && env.l.made.n) continue; /* it has no body */
         e = each(arg, letter, good ? body_ref_slice(&env.l.body) : (struct slice){0});
     }
     return e;

@@ -95,6 +95,11 @@ MUST_CHECK int q_group_get(struct slice row, uint32_t n, struct q_group *g);
 void q_due_of(struct q_due *d, const struct q_envelope *e, const struct q_group *g, int64_t due, bool tell);
 void q_due_put(struct buf *b, const struct q_due *d);
 MUST_CHECK int q_due_get(struct slice key, struct slice row, struct q_due *d);
+/* The address that was written to, when it leads to another: of letters that are made when they leave. */
+static inline struct slice q_rcpt_asked(const struct q_rcpt *r)
+{
+    return sl_starts(r->orcpt, SL("rfc822;")) ? sl_from(r->orcpt, 7) : r->address;
+}
 void q_rcpt_put(struct buf *b, const struct q_rcpt *r);
 /* key: "r<id>/<group>/<rcpt>" */
 MUST_CHECK int q_rcpt_get(struct slice key, struct slice row, struct q_rcpt *r);
@@ -135,6 +140,7 @@ struct queue {
     void *take_ctx;
     queue_deliver *deliver;
     void *deliver_ctx;
+    struct queue_maker maker;
     struct slice hostname;
     struct replies *replies;
     int64_t retry_first_s, retry_most_s, lifetime_s, delay_warning_s;
@@ -253,6 +259,9 @@ static inline int64_t queue_next_age(const struct queue *q, const struct q_envel
 /* local.c. Words of the results lie in a. SUSPENDS. */
 void local_attempt(struct queue *q, const struct q_loaded *l, struct q_rcpt *const *rcpt,
                    struct attempt_rcpt *out, size_t n, struct arena *a);
+/* The same of a letter that is made when it leaves: src has its bytes. */
+void local_attempt_made(struct queue *q, struct q_loaded l, const struct letter_source *src,
+                        struct q_rcpt *const *rcpt, struct attempt_rcpt *out, size_t n, struct arena *a);
 /* Gives d its name, of the letter and the recipient's number in it, and has it delivered; as queue_deliver
  * says. SUSPENDS. */
 MUST_CHECK int local_deliver(struct queue *q, struct last_hop *d, uint32_t rcpt_n);

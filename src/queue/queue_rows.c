@@ -115,7 +115,8 @@ void q_envelope_put(struct buf *b, const struct q_envelope *e)
     const struct letter *l = &e->l;
     rec_begin(b, ROW_VERSION);
     rec_put(b, 'f', l->sender);
-    rec_put(b, 'b', body_ref_slice(&l->body));
+    if (l->made.n) rec_put(b, 'M', l->made);
+    else rec_put(b, 'b', body_ref_slice(&l->body));
     rec_opt_u64(b, 'k', l->skip);
     rec_put_u64(b, 'h', l->head_size);
     rec_put_u64(b, 't', (uint64_t)l->received);
@@ -146,12 +147,14 @@ int q_envelope_get(struct slice row, const struct letter_id *id, struct q_envelo
     if (bad) return bad;
     *e = (struct q_envelope){.l.id = *id};
     struct letter *l = &e->l;
+    bool damaged = false;
     while (rec_next(&r)) {
         switch (r.tag) {
         case 'f': l->sender = r.field; break;
         case 'b':
             if (body_ref_parse(r.field, &l->body) != 0) l->body.s[0] = 0;
             break;
+        case 'M': l->made = r.field; break;
         case 'k': l->skip = (uint32_t)rec_u64(&r); break;
         case 'h': l->head_size = (uint32_t)rec_u64(&r); break;
         case 't': l->received = (int64_t)rec_u64(&r); break;
@@ -167,9 +170,7 @@ int q_envelope_get(struct slice row, const struct letter_id *id, struct q_envelo
         case 'r': l->ret = r.field; break;
         case 'v': l->envid = r.field; break;
         case 'Z': l->signed_for = r.field; break;
-        case 'w':
-            if (letter_wants_get(r.field, &l->wants) != 0) l->body.s[0] = 0;
-            break;
+        case 'w': damaged |= letter_wants_get(r.field, &l->wants) != 0; break;
         case 'H': l->hold = r.field; break;
         case 'd': e->delay_told = (int64_t)rec_u64(&r); break;
         case 'A': e->age = (int64_t)rec_u64(&r); break;
@@ -177,8 +178,8 @@ int q_envelope_get(struct slice row, const struct letter_id *id, struct q_envelo
         case 'o': e->open = (uint32_t)rec_u64(&r); break;
         }
     }
-    bool whole = l->body.s[0] && (unsigned)l->stream < STREAMS && l->skip <= l->head_size &&
-                 l->head_size <= body_ref_size(&l->body);
+    bool whole = !damaged && (unsigned)l->stream < STREAMS && l->skip <= l->head_size &&
+                 (l->made.n ? !l->head_size : l->body.s[0] && l->head_size <= body_ref_size(&l->body));
     return whole ? rec_error(&r) : err_set(ERR_CORRUPT, "the envelope of %s is damaged", id->s);
 }
 

@@ -5,7 +5,7 @@
  *   failed     for good; the sender is to be told (next_try: when)
  *   delivered  taken over by the next server or the account           end
  *   bounced    failed, and the sender was told or may not be told     end
- *   dropped    thrown away by an operator                             end
+ *   dropped    thrown away by an operator, or not wanted any more     end
  *
  * Who moves: the end of its time moves waiting to failed (age.c, also where no attempt can be made); the
  * result of an attempt moves waiting and, when an operator held it meanwhile, held; a retry, hold, release or

@@ -152,7 +152,7 @@ static int info_of(struct shard *s, const struct q_envelope *e, int env, struct 
                                .subject = e->l.subject,
                                .received = e->l.received,
                                .expires = e->expires,
-                               .size = body_ref_size(&e->l.body) - e->l.skip,
+                               .size = e->l.made.n ? 0 : body_ref_size(&e->l.body) - e->l.skip,
                                .rcpt = ar_array(a, struct queue_rcpt_info, n),
                                .nrcpt = n,
                                .wants = letter_wants_text(a, &e->l.wants),
@@ -337,7 +337,8 @@ static const struct {
 };
 
 struct acting {
-    struct store *store;
+    struct queue *q;
+    const struct letter *l; /* its envelope, or what can be known of it */
     const struct letter_id *id;
     enum queue_action what;
     const struct q_rcpt *r;
@@ -345,6 +346,16 @@ struct acting {
     bool told; /* by a part before this one */
     int64_t now;
 };
+
+static void tell_maker(struct kv_tx *tx, const struct acting *x, const struct q_rcpt *r)
+{
+    struct made_news news = {.letter = x->l,
+                             .what = MADE_DROPPED,
+                             .address = q_rcpt_asked(r),
+                             .n = r->n,
+                             .reply = SL("an operator threw it away")};
+    x->q->maker.tell(x->q->maker.ctx, tx, &news);
+}
 
 static int act_tx(struct kv_tx *tx, void *arg)
 {
@@ -359,6 +370,7 @@ static int act_tx(struct kv_tx *tx, void *arg)
             if (actions[x->what].to != Q_STATES) q_move(&r, actions[x->what].to);
             r.next_try = x->now;
             queue_tx_put_rcpt(tx, &a, x->id, &r);
+            if (r.state == Q_DROPPED && x->l->made.n) tell_maker(tx, x, &r);
             x->changed++;
         }
         /* rows come in order of group: settle each once, after its last row here */
@@ -368,7 +380,7 @@ static int act_tx(struct kv_tx *tx, void *arg)
             e = 0; /* its group cannot be read, so it is not tried */
     }
     if (!e && x->changed && !x->told)
-        trace_tx_addf(x->store->trace, tx, x->id, actions[x->what].kind, SL(""), "%s",
+        trace_tx_addf(x->q->store->trace, tx, x->id, actions[x->what].kind, SL(""), "%s",
                       actions[x->what].sentence);
     ar_free(&a);
     return e;
@@ -436,8 +448,11 @@ int queue_act(struct queue *q, const struct letter_id *id, enum queue_action wha
     if (e || dropped) return e;
     e = queue_load_rcpts(s, id, -1, &a, &r, &n);
     if (!e && !n) e = err_set(ERR_NOT_FOUND, "no letter %s is in the queue", id->s);
+    struct q_envelope env;
+    if (!e && queue_load_envelope(s, id, &a, &env) != 0) env = (struct q_envelope){0};
     for (size_t at = 0; !e && at < n; at += ACT_CHUNK) {
-        struct acting x = {.store = q->store,
+        struct acting x = {.q = q,
+                           .l = &env.l,
                            .told = changed > 0,
                            .id = id,
                            .what = what,

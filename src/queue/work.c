@@ -12,6 +12,7 @@ enum {
     ROUNDS_MAX = 2 * LETTER_RCPTS_MAX / QUEUE_ATTEMPT_RCPTS + 10,
     RECORD_PAUSE_MAX_S = 60,
     MOVES_MAX = 5,
+    NOT_NOW_S = 60,
     TELL_FOR_S = 86400 /* so long after its time it is tried to tell the sender, then no more */
 };
 #define ATTEMPT_MAX (2 * 3600 * RT_S)
@@ -40,6 +41,7 @@ static int load_pinned(struct shard *s, const struct letter_id *id, uint32_t g, 
     for (int i = 0; i < MOVES_MAX; i++) {
         int e = load_group(s, id, g, a, out);
         if (e) return e;
+        if (out->e.l.made.n) return 0; /* it has none */
         bool pinned = body_pin(b, &out->e.l.body) == 0;
         e = queue_load_envelope(s, id, a, &again);
         if (!e && strcmp(again.l.body.s, out->e.l.body.s) == 0) {
@@ -78,8 +80,9 @@ struct meaning {
     int64_t next_try;
 };
 struct recording {
-    struct store *store;
-    const struct letter_id *id;
+    struct queue *q;
+    const struct letter *l;
+    const struct letter_id *id; /* its */
     uint32_t g;
     int64_t now, expires;
     struct q_rcpt *const *rcpt;
@@ -104,6 +107,7 @@ static void take_result(struct recording *x, struct q_rcpt *r, const struct atte
     bool over = x->now >= x->expires;
     switch (got->result) {
     case ATTEMPT_DELIVERED: q_move(r, Q_DELIVERED); break;
+    case ATTEMPT_DROPPED: q_move(r, Q_DROPPED); break;
     case ATTEMPT_PERMANENT:
         q_move(r, Q_FAILED);
         r->next_try = x->now;
@@ -123,7 +127,7 @@ static void tell_result(struct kv_tx *tx, const struct recording *x, size_t i)
     const struct attempt_rcpt *r = &x->result[i];
     const struct meaning *m = &x->meaning[i];
     struct slice who = x->rcpt[i]->address;
-    struct store *st = x->store;
+    struct store *st = x->q->store;
     char until[CIVIL_TEXT_MAX];
     const char *by = r->host.n ? " by " : "";
     switch (r->result) {
@@ -133,6 +137,9 @@ static void tell_result(struct kv_tx *tx, const struct recording *x, size_t i)
                       SLF(r->reply));
         break;
     case ATTEMPT_PERMANENT: break; /* told with the bounce, which follows */
+    case ATTEMPT_DROPPED:
+        trace_tx_addf(st->trace, tx, x->id, TRACE_DROPPED, who, "not sent: %.*s", SLF(r->reply));
+        break;
     case ATTEMPT_UNCERTAIN:
     case ATTEMPT_TEMPORARY:
         trace_tx_addf(
@@ -144,6 +151,29 @@ static void tell_result(struct kv_tx *tx, const struct recording *x, size_t i)
             civil_format(x->now >= x->expires ? x->expires : m->next_try, until));
         break;
     }
+}
+
+/* Who makes the letter hears what a sender would. */
+static void tell_maker(struct kv_tx *tx, const struct recording *x, size_t i, const struct q_rcpt *now)
+{
+    static const enum made_end ends[Q_STATES] = {
+        [Q_WAITING] = MADE_DEFERRED, [Q_DELIVERED] = MADE_DELIVERED, [Q_DROPPED] = MADE_DROPPED};
+    const struct attempt_rcpt *r = &x->result[i];
+    if (!x->l->made.n || !ends[now->state]) return;
+    struct made_news news = {.letter = x->l,
+                             .what = ends[now->state],
+                             .address = q_rcpt_asked(now),
+                             .n = now->n,
+                             .why = r->unwanted,
+                             .code = r->code,
+                             .attempts = now->attempts,
+                             .until = now->next_try,
+                             .enhanced = sl_cstr(r->enhanced),
+                             .reply = r->reply,
+                             .host = r->host,
+                             .class = x->meaning[i].class};
+    if (now->state == Q_DROPPED && !r->unwanted) news.what = MADE_FAILED;
+    x->q->maker.tell(x->q->maker.ctx, tx, &news);
 }
 
 static int record_tx(struct kv_tx *tx, void *arg)
@@ -158,6 +188,7 @@ static int record_tx(struct kv_tx *tx, void *arg)
         take_result(x, &r, &x->result[i], &x->meaning[i]);
         queue_tx_put_rcpt(tx, &a, x->id, &r);
         tell_result(tx, x, i);
+        tell_maker(tx, x, i, &r);
     }
     if (!e) e = queue_tx_settle(tx, &a, x->id, x->g);
     ar_free(&a);
@@ -183,32 +214,79 @@ static int record(struct shard *s, struct recording *x, const struct trip *trip)
     if ((e = gone_is_fine(e)) != 0) return e;
     for (size_t i = 0; i < x->n; i++) {
         if (x->result[i].result == ATTEMPT_DELIVERED) queue_tally(&s->q->delivered, 1);
-        else if (x->result[i].result != ATTEMPT_PERMANENT) queue_tally(&s->q->deferred, 1);
+        else if (x->result[i].result != ATTEMPT_PERMANENT && x->result[i].result != ATTEMPT_DROPPED)
+            queue_tally(&s->q->deferred, 1);
     }
     return 0;
 }
 
 /* ---- an attempt ---- */
 
-static void attempt_remote(struct shard *s, const struct q_loaded *l, struct q_rcpt *const *rcpt, size_t n,
-                           struct attempt_rcpt *result, struct arena *a, struct trip *trip)
+struct attempting {
+    struct shard *s;
+    const struct q_loaded *l;
+    struct q_rcpt *const *rcpt;
+    size_t n;
+    struct attempt_rcpt *result;
+    struct arena *a;
+    struct trip *trip;
+};
+
+static void attempt_remote(const struct attempting *x, const struct letter_source *source)
 {
-    struct letter_source source = letter_source_stored(a, s->q->store->body, &l->e.l);
-    struct attempt_letter at = {.letter = &l->e.l,
-                                .source = &source,
-                                .domain = l->g.hop,
-                                .rcpt = result,
-                                .nrcpt = n,
-                                .a = a,
-                                .item = trip->item,
+    struct queue *q = x->s->q;
+    struct attempt_letter at = {.letter = &x->l->e.l,
+                                .source = source,
+                                .domain = x->l->g.hop,
+                                .rcpt = x->result,
+                                .nrcpt = x->n,
+                                .a = x->a,
+                                .item = x->trip->item,
                                 .until = DEADLINE_IN(ATTEMPT_MAX)};
-    for (size_t i = 0; i < n; i++)
-        if (rcpt[i]->uncertain) at.first_host = rcpt[i]->host;
-    s->q->relay(s->q->relay_ctx, &at);
-    trip->tried = true;
-    trip->no_room = at.no_room;
-    trip->found = at.found;
-    trip->asked = at.asked;
+    for (size_t i = 0; i < x->n; i++)
+        if (x->rcpt[i]->uncertain) at.first_host = x->rcpt[i]->host;
+    q->relay(q->relay_ctx, &at);
+    x->trip->tried = true;
+    x->trip->no_room = at.no_room;
+    x->trip->found = at.found;
+    x->trip->asked = at.asked;
+}
+
+/* It cannot be made now, or never. */
+static void not_made(const struct attempting *x, int e)
+{
+    struct slice why = ar_printf(x->a, "the letter cannot be made: %s", err_text(e));
+    for (size_t i = 0; i < x->n; i++) {
+        x->result[i].result = err_is_temporary(e) ? ATTEMPT_TEMPORARY : ATTEMPT_DROPPED;
+        x->result[i].reply = why;
+        snprintf(x->result[i].enhanced, sizeof x->result[i].enhanced, "%s",
+                 err_is_temporary(e) ? "4.3.0" : "5.6.0");
+    }
+}
+
+static void attempt_made(const struct attempting *x)
+{
+    struct queue *q = x->s->q;
+    struct letter_source source = {0};
+    int e = q->maker.source(q->maker.ctx, &x->l->e.l, x->a, &source);
+    if (e) not_made(x, e);
+    else if (x->l->g.local) local_attempt_made(q, *x->l, &source, x->rcpt, x->result, x->n, x->a);
+    else attempt_remote(x, &source);
+    if (!e && source.end) source.end(source.ctx);
+}
+
+static void attempt_group(const struct attempting *x)
+{
+    struct queue *q = x->s->q;
+    struct letter_source stored;
+    if (x->l->e.l.made.n) {
+        attempt_made(x);
+    } else if (x->l->g.local) {
+        local_attempt(q, x->l, x->rcpt, x->result, x->n, x->a);
+    } else {
+        stored = letter_source_stored(x->a, q->store->body, &x->l->e.l);
+        attempt_remote(x, &stored);
+    }
 }
 
 /* RFC 3461 section 4.1: of success, which the next server will not report. RFC 2852 section 4.1.4: that it
@@ -348,15 +426,15 @@ static int try_now(struct shard *s, const struct q_loaded *l, struct q_rcpt *con
                                           .orcpt = rcpt[i]->orcpt,
                                           .result = ATTEMPT_TEMPORARY};
     if (is_out_of_time(&l->e)) out_of_time(rcpt, result, n);
-    else if (l->g.local) local_attempt(s->q, l, rcpt, result, n, a);
-    else attempt_remote(s, l, rcpt, n, result, a, trip);
+    else attempt_group(&(struct attempting){s, l, rcpt, n, result, a, trip});
     if (trip->no_room) return *rest = false, 0;
     for (size_t i = 0; i < n; i++)
-        *rest |= result[i].result != ATTEMPT_DELIVERED; /* else all is done with this */
+        *rest |= result[i].result != ATTEMPT_DELIVERED && result[i].result != ATTEMPT_DROPPED;
     int e = tell_success(s, l, rcpt, n, result, a);
     if (e) log_warn("queue", "%s: no report of success could be made: %s", l->e.l.id.s, err_text(e));
     int64_t now = rt_wall_seconds();
-    struct recording x = {.store = s->q->store,
+    struct recording x = {.q = s->q,
+                          .l = &l->e.l,
                           .id = &l->e.l.id,
                           .g = l->g.n,
                           .now = now,
@@ -373,8 +451,9 @@ static int try_now(struct shard *s, const struct q_loaded *l, struct q_rcpt *con
 /* ---- what failed, what is late ---- */
 
 struct marking {
-    struct store *store;
-    const struct letter_id *id;
+    struct queue *q;
+    const struct letter *l;
+    const struct letter_id *id; /* its */
     uint32_t g;
     struct q_rcpt *const *rcpt;
     size_t n;
@@ -384,10 +463,26 @@ struct marking {
 
 static void tell_bounced(struct kv_tx *tx, const struct marking *x, const struct q_rcpt *r)
 {
-    trace_tx_addf(x->store->trace, tx, x->id, TRACE_BOUNCED, r->address, "%s%s%.*s: %.*s%s%.*s; %s",
+    trace_tx_addf(x->q->store->trace, tx, x->id, TRACE_BOUNCED, r->address, "%s%s%.*s: %.*s%s%.*s; %s",
                   r->expired ? "given up, its time is over; the last word" : "refused for good",
                   r->host.n ? " by " : "", SLF(r->host), SLF(r->reply), r->class.n ? "; taken for: " : "",
                   SLF(r->class), x->told);
+}
+
+static void tell_maker_bounced(struct kv_tx *tx, const struct marking *x, const struct q_rcpt *r)
+{
+    x->q->maker.tell(x->q->maker.ctx, tx,
+                     &(struct made_news){.letter = x->l,
+                                         .what = MADE_BOUNCED,
+                                         .address = q_rcpt_asked(r),
+                                         .n = r->n,
+                                         .code = r->code,
+                                         .attempts = r->attempts,
+                                         .enhanced = r->enhanced,
+                                         .reply = r->reply,
+                                         .host = r->host,
+                                         .class = r->class,
+                                         .expired = r->expired});
 }
 
 static int bounced_tx(struct kv_tx *tx, void *arg)
@@ -402,6 +497,7 @@ static int bounced_tx(struct kv_tx *tx, void *arg)
         q_move(&r, Q_BOUNCED);
         queue_tx_put_rcpt(tx, &a, x->id, &r);
         tell_bounced(tx, x, x->rcpt[i]);
+        if (x->l->made.n) tell_maker_bounced(tx, x, x->rcpt[i]);
     }
     if (!e) e = queue_tx_settle(tx, &a, x->id, x->g);
     ar_free(&a);
@@ -466,6 +562,7 @@ static bool is_never_told(const struct q_envelope *e, int why)
 static const char *told_in_words(const struct q_loaded *l, bool told, int why, struct arena *a)
 {
     if (why) return ar_printf(a, "the sender cannot be told: %s", err_text(why)).p;
+    if (l->e.l.made.n) return "whose sender hears of it as an event";
     return told              ? "the sender is told"
            : l->e.l.sender.n ? "the sender does not want to be told or cannot be"
                              : "there is no sender to be told";
@@ -477,8 +574,14 @@ static int bounce(struct shard *s, const struct q_loaded *l, struct q_rcpt *cons
     bool told = false;
     int why = bounce_tell(s->q, &l->e, rcpt, n, BOUNCE_FAILED, a, &told);
     if (why == ERR_CANCELED) return why;
-    struct marking x = {s->q->store,      &l->e.l.id, l->g.n, rcpt, n, told_in_words(l, told, why, a),
-                        rt_wall_seconds()};
+    struct marking x = {.q = s->q,
+                        .l = &l->e.l,
+                        .id = &l->e.l.id,
+                        .g = l->g.n,
+                        .rcpt = rcpt,
+                        .n = n,
+                        .told = told_in_words(l, told, why, a),
+                        .now = rt_wall_seconds()};
     if (why) log_warn("queue", "%s: the sender cannot be told: %s", l->e.l.id.s, err_text(why));
     if (why && !is_never_told(&l->e, why)) return *more = false, tell_later(s, l, a, trip);
     int e = gone_is_fine(kv_transact(s->q->store->kv, shard_object(s), bounced_tx, &x));
@@ -515,7 +618,7 @@ static int expire_tx(struct kv_tx *tx, void *arg)
 static int expire(struct shard *s, const struct q_loaded *l, int64_t now)
 {
     struct q_rcpt *some[QUEUE_ATTEMPT_RCPTS];
-    struct marking x = {.store = s->q->store, .id = &l->e.l.id, .g = l->g.n, .rcpt = some, .now = now};
+    struct marking x = {.q = s->q, .l = &l->e.l, .id = &l->e.l.id, .g = l->g.n, .rcpt = some, .now = now};
     for (size_t i = 0; i < l->n && x.n < QUEUE_ATTEMPT_RCPTS; i++)
         if (l->rcpt[i].state == Q_WAITING) some[x.n++] = &l->rcpt[i];
     return x.n ? gone_is_fine(kv_transact(s->q->store->kv, shard_object(s), expire_tx, &x)) : 0;
@@ -528,14 +631,49 @@ static bool any_waits(const struct q_loaded *l)
     return false;
 }
 
-/* Its sender wants it held for longer than anything else waits: a part of that time is over. */
+/* Its sender wants it held for longer than anything else waits: a part of that time is over. Or who makes it
+ * does not want it sent now. */
 static int hold_on(struct shard *s, const struct q_loaded *l, struct q_rcpt *const *rcpt, size_t n,
                    int64_t now, struct trip *trip)
 {
-    struct holding x = {&l->e.l.id, l->g.n, Q_WAITING, rcpt, n, queue_release(s->q, &l->e.l.wants, now)};
+    int64_t until = queue_release(s->q, &l->e.l.wants, now);
+    struct holding x = {&l->e.l.id, l->g.n, Q_WAITING, rcpt, n, until > now ? until : now + NOT_NOW_S};
     int e = gone_is_fine(kv_transact(s->q->store->kv, shard_object(s), hold_on_tx, &x));
     if (!e) again(trip, x.until);
     return e;
+}
+
+/* Of a letter that is made when it leaves: who of these is still to get it? What is not wanted any more comes
+ * to its end here, what is not wanted now is put off; *done: something was, and the rest is looked at again.
+ */
+static int ask_maker(struct shard *s, const struct q_loaded *l, struct q_rcpt *const *rcpt, size_t n,
+                     struct arena *a, struct trip *trip, bool *done)
+{
+    const struct queue_maker *m = &s->q->maker;
+    struct q_rcpt *out[QUEUE_ATTEMPT_RCPTS], *later[QUEUE_ATTEMPT_RCPTS];
+    struct attempt_rcpt *result = ar_array(a, struct attempt_rcpt, n);
+    size_t nout = 0, nlater = 0;
+    for (size_t i = 0; i < n; i++) {
+        int why = m->wanted(m->ctx, &l->e.l, q_rcpt_asked(rcpt[i]));
+        if (why < 0) later[nlater++] = rcpt[i];
+        if (why <= 0) continue;
+        result[nout] = (struct attempt_rcpt){
+            .result = ATTEMPT_DROPPED, .unwanted = why, .reply = SL("it is not wanted any more")};
+        out[nout++] = rcpt[i];
+    }
+    struct recording x = {.q = s->q,
+                          .l = &l->e.l,
+                          .id = &l->e.l.id,
+                          .g = l->g.n,
+                          .now = rt_wall_seconds(),
+                          .expires = l->e.expires,
+                          .rcpt = out,
+                          .result = result,
+                          .meaning = ar_array(a, struct meaning, n),
+                          .n = nout};
+    *done = nout || nlater;
+    int e = nout ? record(s, &x, trip) : 0;
+    return e || !nlater ? e : hold_on(s, l, later, nlater, x.now, trip);
 }
 
 /* One step of what is due; *more: there may be another. Of what is sent elsewhere one portion is a step, and
@@ -550,6 +688,9 @@ static int work_step(struct shard *s, struct q_loaded *l, struct arena *a, struc
     if (trip->tell && now >= l->e.expires && any_waits(l)) return expire(s, l, now);
     size_t n = pick(s->q, l, Q_WAITING, now, some);
     if (n && letter_is_held(&l->e.l.wants, now)) return hold_on(s, l, some, n, now, trip);
+    bool asked = false;
+    if (n && !trip->tell && !trip->tried && l->e.l.made.n) e = ask_maker(s, l, some, n, a, trip, &asked);
+    if (e || asked) return e;
     if (n && !trip->tell && !trip->tried) {
         *more = n < l->n;
         return try_now(s, l, some, n, a, trip, more);

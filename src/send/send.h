@@ -14,7 +14,7 @@
 #pragma once
 #include "base/buf.h"
 #include "directory/directory.h"
-#include "queue/letter.h"
+#include "queue/queue.h"
 
 struct sends; /* the sending service of a node */
 
@@ -160,12 +160,18 @@ void send_letter_id(const struct letter_id *send, uint64_t n, struct letter_id *
 
 struct sends_conf {
     struct store *store;
+    struct signing *signing; /* NULL: nothing is signed */
     struct slice hostname;
     uint8_t secret[32]; /* behind addresses that are forgotten, return paths and links */
 };
-/* The store is borrowed, the rest copied. SUSPENDS. */
+/* Store and signing are borrowed, the rest copied. SUSPENDS. */
 MUST_CHECK int sends_open(struct sends **out, const struct sends_conf *conf);
-void sends_close(struct sends **s); /* SUSPENDS */
+/* What the queue asks of letters that are made when they leave: for queue_open(). */
+struct queue_maker sends_maker(struct sends *s);
+/* From now on sends give their letters to the queue, which is borrowed until sends_stop(). SUSPENDS. */
+MUST_CHECK int sends_start(struct sends *s, struct queue *q);
+void sends_stop(struct sends *s);   /* before the queue is closed. SUSPENDS */
+void sends_close(struct sends **s); /* after it. SUSPENDS */
 
 struct send_writer;
 /* Judges the sender (ERR_DENIED), the form of what all letters share (ERR_SYNTAX, ERR_TOO_LONG, ERR_LIMIT)
@@ -186,3 +192,25 @@ void send_abandon(struct send_writer **w);
 /* The three for letters that are there: all are taken or none. SUSPENDS. */
 MUST_CHECK int send_take(struct sends *s, const struct send *what, const struct send_letter *letter, size_t n,
                          struct arena *a, struct send_taken *out);
+
+/* ---- seeing and steering; all SUSPEND ---- */
+
+enum send_action { SEND_PAUSE, SEND_RESUME, SEND_CANCEL };
+/* A canceled send gives nothing more away: what has not left its queue is dropped. ERR_NOT_FOUND; ERR_STATE:
+ * it has ended, or is canceled. */
+MUST_CHECK int send_act(struct sends *s, const struct letter_id *id, enum send_action what, struct slice why);
+struct send_info {
+    struct letter_id id;
+    struct slice account, campaign, batch, state, why; /* account: its address */
+    enum stream stream;
+    int64_t taken, send_at, begun, over; /* unix seconds, 0: none */
+    uint64_t letters, recipients, left_out;
+    uint64_t queued, waiting; /* recipients whose letters came into the queue; and are at no end */
+    uint64_t delivered, bounced, dropped, failed, deferred, late, complained, unsubscribed, opened, clicked;
+};
+/* In a. ERR_NOT_FOUND. */
+MUST_CHECK int send_show(struct sends *s, const struct letter_id *id, struct arena *a, struct send_info *out);
+/* Sends of an account (by its id; empty: of all) with a campaign or batch, oldest first; as far as they can
+ * be read. each()'s non-zero value ends the walk and is returned. */
+typedef int send_each_fn(void *arg, const struct send_info *info);
+MUST_CHECK int send_each(struct sends *s, struct slice account, send_each_fn *each, void *arg);

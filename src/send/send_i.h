@@ -10,21 +10,61 @@ enum {
     SEND_PAGE_BYTES = 48000, /* a page of letters is closed above that */
     SEND_ROW_BYTES = 60000,  /* of one row of a page or of the common part */
     SEND_FLUSH_BYTES = 1 << 20,
+    SEND_SOON_S = 600, /* sends that are due later than that stay on the disk */
 };
 
 #define SENDS_OBJECT "_sends"
 
+struct run;
 struct sends {
     struct store *store;
+    struct signing *signing;
+    struct queue *queue;
     struct slice hostname;
     uint8_t secret[32];
     struct lock lock;
-    struct map taking; /* ids of sends that are being taken; under the lock */
+    struct map taking;   /* ids of sends that are being taken; under the lock */
+    uint64_t last_event; /* its id; under the lock */
+    bool events_came;    /* since somebody looked; atomic */
+    /* send_run.c, on loop 0 but for what it says */
+    struct map runs;     /* id -> struct run; changed on loop 0 under the lock, read under it anywhere */
+    struct run *turn;    /* whose turn is next, in the ring of those that have letters to give */
+    struct link over;    /* those that have come to their end */
+    struct map accounts; /* id -> struct following */
+    /* Tells the runner, from any thread: of a send that is to be run, or (NULL) that events are durable; NULL
+     * while none runs. */
+    void (*tell)(struct sends *s, const struct letter_id *id);
+    struct waitq news, end;
+    int64_t started_at; /* unix seconds */
+    struct group fibers;
+    bool started, stopping, woken;
+    int64_t look_again;        /* rt_now(): when sends that are due later are looked for */
+    struct contents *contents; /* send_content.c */
 };
 
 /* ---- rows (send_rows.c) ---- */
 
 enum send_state { SEND_RUNS, SEND_PAUSED, SEND_CANCELED, SEND_FINISHED, SEND_STATES };
+
+/* How far a send is: its row `c`. */
+struct send_count {
+    uint64_t page, next; /* the page under way, the next letter in it */
+    uint64_t seen;       /* the last event that is counted */
+    uint64_t queued;     /* recipients of letters that came into the queue */
+    uint64_t ended;      /* of these: at an end */
+    uint64_t delivered, bounced, dropped, failed, deferred, late, complained, unsubscribed, opened, clicked;
+    int64_t begun, over; /* unix seconds; 0: not yet */
+};
+void send_count_put(struct buf *b, const struct send_count *c);
+MUST_CHECK int send_count_get(struct slice row, struct send_count *c);
+/* Its row `s`: what an operator or a limit has said. */
+struct send_order {
+    enum send_state state;
+    int64_t since;
+    struct slice why;
+};
+void send_order_put(struct buf *b, const struct send_order *o);
+MUST_CHECK int send_order_get(struct slice row, struct send_order *o);
 
 /* What is fixed when a send is taken, but for its content. */
 struct send_head {
@@ -37,6 +77,7 @@ struct send_head {
     uint32_t group;
     int64_t taken, send_at; /* unix seconds */
     uint64_t letters, recipients, left_out;
+    uint64_t events;  /* its events come behind that one */
     uint64_t numbers; /* letters with those of which everybody was left out: numbers below it are given */
 };
 void send_head_put(struct buf *b, const struct send_head *h);
@@ -53,7 +94,9 @@ void send_object(const struct letter_id *send, char out[24]); /* "s:ID" */
 struct slice send_key_page(struct arena *a, uint64_t first, unsigned row);
 struct slice send_key_common(struct arena *a, unsigned row);
 
-/* ---- reading (sends.c); all SUSPEND. ERR_NOT_FOUND, ERR_CORRUPT ---- */
+int event_open(struct sends *s); /* event.c: reads which ids were given. SUSPENDS */
+
+/* ---- reading (send_read.c); all SUSPEND. ERR_NOT_FOUND, ERR_CORRUPT ---- */
 
 MUST_CHECK int send_head_read(struct sends *s, const struct letter_id *id, struct arena *a,
                               struct send_head *out);
@@ -62,3 +105,11 @@ MUST_CHECK int send_common_read(struct sends *s, const struct letter_id *id, str
 /* A page of letters: fields 'L', each a letter. */
 MUST_CHECK int send_page_read(struct sends *s, const struct letter_id *id, uint64_t first, struct arena *a,
                               struct slice *out);
+
+int send_count_read(struct sends *s, const char *object, struct arena *a, struct send_count *out);
+MUST_CHECK int send_order_read(struct sends *s, const char *object, struct arena *a, struct send_order *out);
+
+/* send_take.c: is the send being taken at this moment? */
+bool send_is_taking(struct sends *s, const struct letter_id *id);
+/* send_care.c: forgets what is old. SUSPENDS. */
+MUST_CHECK int sends_care(struct sends *s);

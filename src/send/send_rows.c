@@ -57,6 +57,7 @@ void send_head_put(struct buf *b, const struct send_head *h)
     rec_put_u64(b, 'r', h->recipients);
     rec_opt_u64(b, 'x', h->left_out);
     rec_put_u64(b, 'n', h->numbers);
+    rec_opt_u64(b, 'e', h->events);
 }
 
 int send_head_get(struct slice row, struct send_head *h)
@@ -82,11 +83,85 @@ int send_head_get(struct slice row, struct send_head *h)
         case 'r': h->recipients = rec_u64(&r); break;
         case 'x': h->left_out = rec_u64(&r); break;
         case 'n': h->numbers = rec_u64(&r); break;
+        case 'e': h->events = rec_u64(&r); break;
         }
     if (e) return e;
     if (!h->account.n || (unsigned)h->stream >= STREAMS)
         return err_set(ERR_CORRUPT, "the head of a send is damaged");
     return rec_error(&r);
+}
+
+/* ---- how far it is ---- */
+
+void send_count_put(struct buf *b, const struct send_count *c)
+{
+    rec_begin(b, ROW_VERSION);
+    rec_opt_u64(b, 'p', c->page);
+    rec_opt_u64(b, 'n', c->next);
+    rec_opt_u64(b, 'E', c->seen);
+    rec_opt_u64(b, 'q', c->queued);
+    rec_opt_u64(b, 'e', c->ended);
+    rec_opt_u64(b, 'd', c->delivered);
+    rec_opt_u64(b, 'b', c->bounced);
+    rec_opt_u64(b, 'x', c->dropped);
+    rec_opt_u64(b, 'f', c->failed);
+    rec_opt_u64(b, 'D', c->deferred);
+    rec_opt_u64(b, 'l', c->late);
+    rec_opt_u64(b, 'C', c->complained);
+    rec_opt_u64(b, 'u', c->unsubscribed);
+    rec_opt_u64(b, 'O', c->opened);
+    rec_opt_u64(b, 'K', c->clicked);
+    rec_opt_u64(b, 't', (uint64_t)c->begun);
+    rec_opt_u64(b, 'o', (uint64_t)c->over);
+}
+
+int send_count_get(struct slice row, struct send_count *c)
+{
+    struct rec r;
+    int e = rec_open(&r, row, ROW_VERSION);
+    *c = (struct send_count){0};
+    while (!e && rec_next(&r)) switch (r.tag) {
+        case 'p': c->page = rec_u64(&r); break;
+        case 'n': c->next = rec_u64(&r); break;
+        case 'E': c->seen = rec_u64(&r); break;
+        case 'q': c->queued = rec_u64(&r); break;
+        case 'e': c->ended = rec_u64(&r); break;
+        case 'd': c->delivered = rec_u64(&r); break;
+        case 'b': c->bounced = rec_u64(&r); break;
+        case 'x': c->dropped = rec_u64(&r); break;
+        case 'f': c->failed = rec_u64(&r); break;
+        case 'D': c->deferred = rec_u64(&r); break;
+        case 'l': c->late = rec_u64(&r); break;
+        case 'C': c->complained = rec_u64(&r); break;
+        case 'u': c->unsubscribed = rec_u64(&r); break;
+        case 'O': c->opened = rec_u64(&r); break;
+        case 'K': c->clicked = rec_u64(&r); break;
+        case 't': c->begun = (int64_t)rec_u64(&r); break;
+        case 'o': c->over = (int64_t)rec_u64(&r); break;
+        }
+    return e ? e : rec_error(&r);
+}
+
+void send_order_put(struct buf *b, const struct send_order *o)
+{
+    rec_begin(b, ROW_VERSION);
+    rec_put_u64(b, 's', o->state);
+    rec_put_u64(b, 't', (uint64_t)o->since);
+    rec_opt(b, 'w', utf8_cut(o->why, 300));
+}
+
+int send_order_get(struct slice row, struct send_order *o)
+{
+    struct rec r;
+    int e = rec_open(&r, row, ROW_VERSION);
+    *o = (struct send_order){0};
+    while (!e && rec_next(&r)) switch (r.tag) {
+        case 's': o->state = (enum send_state)rec_u64(&r); break;
+        case 't': o->since = (int64_t)rec_u64(&r); break;
+        case 'w': o->why = r.field; break;
+        }
+    if (!e && (unsigned)o->state >= SEND_STATES) e = err_set(ERR_CORRUPT, "a row of a send is damaged");
+    return e ? e : rec_error(&r);
 }
 
 /* ---- addresses and fields, in either ---- */

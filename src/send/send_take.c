@@ -114,6 +114,9 @@ static void note(struct kv_tx *tx, struct slice key, const struct buf *record)
 static void put_last(struct kv_tx *tx, struct arena *a, struct send_writer *w)
 {
     struct buf b = BUF_INIT;
+    lock_take(&w->s->lock);
+    w->head.events = w->s->last_event;
+    lock_release(&w->s->lock);
     send_head_put(&b, &w->head);
     kv_tx_put_record(tx, SL("h"), &b);
     rec_begin(&b, 1);
@@ -246,6 +249,14 @@ static void end_taking(struct sends *s, const struct letter_id *id)
     lock_take(&s->lock);
     map_del(&s->taking, sl_cstr(id->s));
     lock_release(&s->lock);
+}
+
+bool send_is_taking(struct sends *s, const struct letter_id *id)
+{
+    lock_take(&s->lock);
+    bool yes = map_get(&s->taking, sl_cstr(id->s)) != NULL;
+    lock_release(&s->lock);
+    return yes;
 }
 
 static int answer_of(struct send_writer *w, struct arena *a, struct send_taken *done)
@@ -523,6 +534,8 @@ int send_commit(struct send_writer **wp, struct arena *a, struct send_taken *out
                                .left_out = w->head.left_out,
                                .nwho = w->nwho,
                                .who = ar_array(a, struct send_left_out, w->nwho)};
+    bool runs = !(w->head.options & SEND_SANDBOX) && w->head.send_at <= rt_wall_seconds() + SEND_SOON_S;
+    if (runs && w->s->tell) w->s->tell(w->s, &w->id);
     for (size_t i = 0; i < w->nwho; i++)
         out->who[i] = (struct send_left_out){ar_dup(a, w->who[i].address), w->who[i].reason};
     writer_free(wp);

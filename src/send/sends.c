@@ -1,17 +1,24 @@
-/* sends.c - the sending service opened and closed; a send read back. */
+/* sends.c - the sending service opened and closed. */
 #include <stdlib.h>
 
-#include "send_i.h"
+#include "send_content.h"
 
 int sends_open(struct sends **out, const struct sends_conf *conf)
 {
     struct sends *s = xcalloc(1, sizeof *s);
     s->store = conf->store;
+    s->signing = conf->signing;
+    s->contents = contents_new();
+    list_init(&s->over);
+    map_init(&s->runs, false);
+    map_init(&s->accounts, false);
     s->hostname = sl(xstrndup(conf->hostname.p, conf->hostname.n), conf->hostname.n);
     memcpy(s->secret, conf->secret, sizeof s->secret);
     map_init(&s->taking, false);
+    int e = event_open(s);
+    if (e) sends_close(&s);
     *out = s;
-    return 0;
+    return e;
 }
 
 void sends_close(struct sends **sp)
@@ -19,51 +26,11 @@ void sends_close(struct sends **sp)
     struct sends *s = *sp;
     if (!s) return;
     map_free(&s->taking);
+    map_free(&s->runs);
+    map_free(&s->accounts);
+    contents_free(&s->contents);
     free((char *)s->hostname.p);
     wipe(s->secret, sizeof s->secret);
     free(s);
     *sp = NULL;
-}
-
-int send_head_read(struct sends *s, const struct letter_id *id, struct arena *a, struct send_head *out)
-{
-    char object[24];
-    struct slice row;
-    send_object(id, object);
-    int e = kv_get(s->store->kv, sl_cstr(object), SL("h"), a, &row);
-    return e ? e : send_head_get(row, out);
-}
-
-/* A blob that lies over the rows from `from` to `to`. */
-static int read_blob(struct sends *s, const struct letter_id *id, struct slice from, struct slice to,
-                     struct arena *a, struct slice *out)
-{
-    struct kv_page page = {.more = true};
-    struct buf b = BUF_INIT;
-    char object[24];
-    int e = 0;
-    send_object(id, object);
-    while (!e && page.more) {
-        e = kv_scan(s->store->kv, sl_cstr(object), from, to, 100, a, &page);
-        for (size_t i = 0; !e && i < page.n; i++) buf_put(&b, page.row[i].value);
-        if (e || !page.n) break;
-        from = kv_after(a, page.row[page.n - 1].key);
-    }
-    *out = ar_dup(a, buf_slice(&b));
-    buf_free(&b);
-    return e;
-}
-
-int send_common_read(struct sends *s, const struct letter_id *id, struct arena *a, struct send *out)
-{
-    struct slice blob;
-    int e = read_blob(s, id, SL("b/"), SL("b0"), a, &blob);
-    return e ? e : send_common_get(blob, a, out);
-}
-
-int send_page_read(struct sends *s, const struct letter_id *id, uint64_t first, struct arena *a,
-                   struct slice *out)
-{
-    int e = read_blob(s, id, send_key_page(a, first, 0), send_key_page(a, first, 999), a, out);
-    return !e && !out->n ? err_set(ERR_NOT_FOUND, "a page of letters of the send %s is missing", id->s) : e;
 }

@@ -1,0 +1,200 @@
+/* event.c - the stream of events of an account (event.h). */
+#include "event.h"
+
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "send_i.h"
+
+enum { ROW_VERSION = 1 };
+
+const char *event_word(enum event_kind k)
+{
+    static const char *const words[] = {"unreadable",
+#define X(name, word) word,
+                                        EVENT_KINDS(X)
+#undef X
+    };
+    return k < EVENT_KIND_COUNT ? words[k] : "";
+}
+
+struct slice event_id_text(uint64_t id, struct arena *a)
+{
+    return ar_printf(a, "%014llx", (unsigned long long)id);
+}
+
+static struct slice object_of(struct slice account, struct arena *a) { return ar_cat(a, SL("v:"), account); }
+
+/* ---- rows ---- */
+
+static void put(struct buf *b, const struct event *e)
+{
+    rec_begin(b, ROW_VERSION);
+    rec_put_u64(b, 'k', e->kind);
+    if (e->send.s[0]) rec_put(b, 's', sl_cstr(e->send.s));
+    else if (e->letter.s[0]) rec_put(b, 'l', sl_cstr(e->letter.s));
+    rec_opt_u64(b, 'p', e->page);
+    rec_opt_u64(b, 'n', e->number);
+    rec_put(b, 'a', e->address);
+    rec_opt_u64(b, 'y', e->reason);
+    rec_opt_u64(b, 'g', e->group);
+    rec_opt_u64(b, 'c', (uint64_t)e->code);
+    rec_opt_u64(b, 't', e->attempts);
+    rec_opt_u64(b, 'u', (uint64_t)e->until);
+    rec_opt(b, 'e', e->enhanced);
+    rec_opt(b, 'r', utf8_cut(e->reply, EVENT_TEXT_MAX));
+    rec_opt(b, 'h', utf8_cut(e->host, EVENT_TEXT_MAX));
+    rec_opt(b, 'C', e->class);
+    rec_opt_u64(b, 'x', e->expired);
+    rec_opt_u64(b, 'w', e->outside);
+    rec_opt(b, 'U', utf8_cut(e->url, EVENT_TEXT_MAX * 4));
+    rec_opt(b, 'A', utf8_cut(e->agent, EVENT_TEXT_MAX));
+    rec_opt(b, 'i', e->ip);
+}
+
+static void get_text(struct event *e, struct rec *r)
+{
+    switch (r->tag) {
+    case 'a': e->address = r->field; break;
+    case 'e': e->enhanced = r->field; break;
+    case 'r': e->reply = r->field; break;
+    case 'h': e->host = r->field; break;
+    case 'C': e->class = r->field; break;
+    case 'U': e->url = r->field; break;
+    case 'A': e->agent = r->field; break;
+    case 'i': e->ip = r->field; break;
+    case 's':
+        if (letter_id_ok(r->field)) memcpy(e->send.s, r->field.p, LETTER_ID_LEN);
+        break;
+    case 'l':
+        if (letter_id_ok(r->field)) memcpy(e->letter.s, r->field.p, LETTER_ID_LEN);
+        break;
+    }
+}
+
+static int get(struct slice row, struct event *e)
+{
+    struct rec r;
+    int bad = rec_open(&r, row, ROW_VERSION);
+    while (!bad && rec_next(&r)) switch (r.tag) {
+        case 'k': e->kind = (enum event_kind)rec_u64(&r); break;
+        case 'p': e->page = rec_u64(&r); break;
+        case 'n': e->number = rec_u64(&r); break;
+        case 'y': e->reason = (enum send_reason)rec_u64(&r); break;
+        case 'g': e->group = (uint32_t)rec_u64(&r); break;
+        case 'c': e->code = (int)rec_u64(&r); break;
+        case 't': e->attempts = (uint32_t)rec_u64(&r); break;
+        case 'u': e->until = (int64_t)rec_u64(&r); break;
+        case 'x': e->expired = rec_u64(&r) != 0; break;
+        case 'w': e->outside = rec_u64(&r) != 0; break;
+        default: get_text(e, &r); break;
+        }
+    if (!bad && (e->kind <= EVENT_NONE || e->kind >= EVENT_KIND_COUNT || e->reason >= SEND_OUT_COUNT))
+        bad = ERR_CORRUPT;
+    if (e->send.s[0]) send_letter_id(&e->send, e->number, &e->letter);
+    return bad ? bad : rec_error(&r);
+}
+
+/* ---- writing ---- */
+
+/* The next id; the highest one given is kept with the events, for a clock that goes back over a restart. */
+static uint64_t next_id(struct sends *s, struct kv_tx *tx)
+{
+    struct buf b = BUF_INIT;
+    uint64_t now = (uint64_t)rt_wall();
+    lock_take(&s->lock);
+    s->last_event = now > s->last_event ? now : s->last_event + 1;
+    uint64_t id = s->last_event;
+    lock_release(&s->lock);
+    rec_begin(&b, ROW_VERSION);
+    rec_put_u64(&b, 'l', id);
+    kv_tx_note(tx, SL(SENDS_OBJECT), SL("e"), &b);
+    buf_free(&b);
+    return id;
+}
+
+/* A kv_say: events are durable; data: the address of sends. */
+static void events_came(struct slice data)
+{
+    struct sends *s;
+    memcpy(&s, data.p, sizeof s);
+    if (s->tell) s->tell(s, NULL);
+}
+
+void event_tx_add(struct sends *s, struct kv_tx *tx, struct slice account, const struct event *e)
+{
+    struct arena a = {0};
+    struct buf b = BUF_INIT;
+    put(&b, e);
+    kv_tx_note(tx, object_of(account, &a), event_id_text(next_id(s, tx), &a), &b);
+    buf_free(&b);
+    ar_free(&a);
+    kv_tx_say(tx, events_came, sl(&s, sizeof s));
+}
+
+struct adding {
+    struct sends *s;
+    struct slice account;
+    const struct event *e;
+};
+
+static int add_tx(struct kv_tx *tx, void *arg)
+{
+    const struct adding *x = arg;
+    event_tx_add(x->s, tx, x->account, x->e);
+    return 0;
+}
+
+int event_add(struct sends *s, struct slice account, const struct event *e)
+{
+    return kv_transact(s->store->kv, SL(SENDS_OBJECT), add_tx, &(struct adding){s, account, e});
+}
+
+int event_open(struct sends *s)
+{
+    struct arena a = {0};
+    struct slice row;
+    struct rec r;
+    int e = kv_get(s->store->kv, SL(SENDS_OBJECT), SL("e"), &a, &row);
+    if (!e) e = rec_open(&r, row, ROW_VERSION);
+    while (!e && rec_next(&r))
+        if (r.tag == 'l') s->last_event = rec_u64(&r);
+    ar_free(&a);
+    return e == ERR_NOT_FOUND ? 0 : e;
+}
+
+/* ---- reading ---- */
+
+int event_read(struct sends *s, struct slice account, uint64_t after, size_t limit, struct arena *a,
+               struct event **out, size_t *n)
+{
+    struct kv_page page = {0};
+    if (limit > EVENT_READ_MAX) limit = EVENT_READ_MAX;
+    *n = 0;
+    int e =
+        kv_scan(s->store->kv, object_of(account, a), event_id_text(after + 1, a), SL("g"), limit, a, &page);
+    *out = ar_array(a, struct event, page.n);
+    for (size_t i = 0; !e && i < page.n; i++) {
+        struct event *v = &(*out)[*n];
+        if (!num_hex64(page.row[i].key, &v->id)) continue;
+        if (get(page.row[i].value, v) != 0) {
+            log_error("send", "the event %.*s of the account %.*s cannot be read", SLF(page.row[i].key),
+                      SLF(account));
+            *v = (struct event){.id = v->id};
+        }
+        (*n)++;
+    }
+    return e;
+}
+
+int event_expire(struct sends *s, struct slice account)
+{
+    struct arena a = {0};
+    int64_t before = (rt_wall_seconds() - EVENT_KEEP_S) * 1000000;
+    int e = before > 0
+                ? kv_erase(s->store->kv, object_of(account, &a), SL("0"), event_id_text((uint64_t)before, &a))
+                : 0;
+    ar_free(&a);
+    return e;
+}

@@ -1,0 +1,146 @@
+/* send_care.c - what sends leave behind: takes that were cut off, sends and events whose time is over, keys
+ * of idempotency. */
+#include "event.h"
+
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "send_run.h"
+
+enum { CUT_OFF_S = 3600, PAGE = 200 };
+
+struct caring {
+    struct sends *s;
+    int64_t now;
+    struct slice row; /* the one to be taken away, with what it names */
+    struct letter_id id;
+    struct slice account;
+};
+
+static bool is_taken(struct sends *s, const struct letter_id *id, struct arena *a, struct send_head *h)
+{
+    return send_head_read(s, id, a, h) == 0;
+}
+
+static bool id_at_end(struct slice key, struct letter_id *id)
+{
+    struct slice text = sl_from(key, sl_rchr(key, '/') + 1);
+    *id = (struct letter_id){{0}};
+    if (!letter_id_ok(text)) return false;
+    memcpy(id->s, text.p, LETTER_ID_LEN);
+    return true;
+}
+
+static int forget_tx(struct kv_tx *tx, void *arg)
+{
+    const struct caring *x = arg;
+    struct arena a = {0};
+    kv_tx_del(tx, x->row);
+    if (x->account.n) kv_tx_del(tx, ar_printf(&a, "l/%.*s/%s", SLF(x->account), x->id.s));
+    ar_free(&a);
+    return 0;
+}
+
+static int forget_send(struct caring *x)
+{
+    char object[24];
+    send_object(&x->id, object);
+    int e = kv_erase(x->s->store->kv, sl_cstr(object), SL(" "), SL(""));
+    return e ? e : kv_transact(x->s->store->kv, SL(SENDS_OBJECT), forget_tx, x);
+}
+
+static int64_t time_of(struct slice row)
+{
+    struct rec r;
+    int64_t t = 0;
+    if (rec_open(&r, row, 1) != 0) return 0;
+    while (rec_next(&r))
+        if (r.tag == 't') t = (int64_t)rec_u64(&r);
+    return t;
+}
+
+/* A take that was cut off: nobody was told of it. */
+static int look_unfinished(struct caring *x, const struct kv_row *row)
+{
+    struct arena a = {0};
+    struct send_head h;
+    int64_t t = time_of(row->value);
+    int e = 0;
+    if (!id_at_end(row->key, &x->id) || send_is_taking(x->s, &x->id)) return 0;
+    if (t <= x->now && t > x->now - CUT_OFF_S && x->s->started_at < t) return 0;
+    x->row = row->key;
+    if (is_taken(x->s, &x->id, &a, &h)) e = kv_transact(x->s->store->kv, SL(SENDS_OBJECT), forget_tx, x);
+    else e = forget_send(x);
+    ar_free(&a);
+    return e;
+}
+
+/* A send whose events are forgotten, too. */
+static int look_over(struct caring *x, const struct kv_row *row)
+{
+    struct arena a = {0};
+    struct send_head h = {0};
+    uint64_t when = 0;
+    int e = 0;
+    if (!id_at_end(row->key, &x->id)) return 0;
+    if (!num_u64(sl_sub(row->key, 2, 14), INT64_MAX, &when)) when = 0;
+    if ((int64_t)when > x->now - EVENT_KEEP_S) return 0;
+    (void)!send_head_read(x->s, &x->id, &a, &h);
+    x->row = row->key;
+    x->account = h.account;
+    e = forget_send(x);
+    x->account = SL("");
+    ar_free(&a);
+    return e;
+}
+
+static int look_key(struct caring *x, const struct kv_row *row)
+{
+    if (time_of(row->value) > x->now - SEND_IDEMPOTENCY_S) return 0;
+    x->row = row->key;
+    return kv_transact(x->s->store->kv, SL(SENDS_OBJECT), forget_tx, x);
+}
+
+static int each_row(struct caring *x, char kind, int (*look)(struct caring *x, const struct kv_row *row))
+{
+    struct arena a = {0};
+    struct kv_page page = {.more = true};
+    char from[KV_KEY_MAX + 2] = {kind, '/', 0}, to[] = {kind, '0', 0};
+    int e = 0;
+    while (!e && page.more && !x->s->stopping) {
+        ar_reset(&a);
+        e = kv_scan(x->s->store->kv, SL(SENDS_OBJECT), ar_dup(&a, sl_cstr(from)), sl_cstr(to), PAGE, &a,
+                    &page);
+        for (size_t i = 0; !e && i < page.n && !x->s->stopping; i++) e = look(x, &page.row[i]);
+        if (!page.n) break;
+        snprintf(from, sizeof from, "%.*s ", SLF(page.row[page.n - 1].key));
+    }
+    ar_free(&a);
+    return e;
+}
+
+static int expire_events(struct sends *s)
+{
+    struct arena a = {0};
+    struct slice *names, from = SL("v:");
+    size_t n = 1;
+    bool more = true;
+    int e = 0;
+    while (!e && more && n && !s->stopping) {
+        e = kv_objects(s->store->kv, from, SL("v;"), 100, &a, &names, &n, &more);
+        for (size_t i = 0; !e && i < n; i++) e = event_expire(s, sl_from(names[i], 2));
+        if (!e && n) from = ar_cat(&a, names[n - 1], SL(" "));
+    }
+    ar_free(&a);
+    return e;
+}
+
+int sends_care(struct sends *s)
+{
+    struct caring x = {.s = s, .now = rt_wall_seconds()};
+    int e = each_row(&x, 'u', look_unfinished);
+    if (!e) e = each_row(&x, 'o', look_over);
+    if (!e) e = each_row(&x, 'i', look_key);
+    return e ? e : expire_events(s);
+}

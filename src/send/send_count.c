@@ -1,0 +1,119 @@
+/* send_count.c - events of an account become counts of its sends, each once: a send's row remembers the last
+ * event that is in it. What names a recipient for good goes to the suppression list first. */
+#include "base/log.h"
+#include "send_run.h"
+#include "shape/reply.h"
+#include "suppression.h"
+
+enum { READ = 500 };
+
+struct counting {
+    struct letter_id send;
+    const struct event *e;
+    size_t n;
+    struct send_count count; /* out */
+};
+
+static void count_one(struct send_count *c, const struct event *e)
+{
+    bool end = true;
+    switch (e->kind) {
+    case EVENT_PROCESSED:
+        c->queued++;
+        end = false;
+        break;
+    case EVENT_DROPPED: c->dropped++; break;
+    case EVENT_DELIVERED: c->delivered++; break;
+    case EVENT_BOUNCED: c->bounced++; break;
+    case EVENT_FAILED: c->failed++; break;
+    default: end = false; break;
+    }
+    c->ended += end && !e->outside;
+    c->deferred += e->kind == EVENT_DEFERRED;
+    c->late += e->kind == EVENT_LATE_BOUNCE;
+    c->complained += e->kind == EVENT_COMPLAINT;
+    c->unsubscribed += e->kind == EVENT_UNSUBSCRIBED;
+    c->opened += e->kind == EVENT_OPENED;
+    c->clicked += e->kind == EVENT_CLICKED;
+}
+
+static int count_tx(struct kv_tx *tx, void *arg)
+{
+    struct counting *x = arg;
+    struct slice row;
+    struct buf b = BUF_INIT;
+    int e = kv_tx_get(tx, SL("h"), &row);
+    if (e == ERR_NOT_FOUND) return 0; /* the send is forgotten */
+    if (!e) e = kv_tx_get(tx, SL("c"), &row);
+    x->count = (struct send_count){0};
+    if (!e) e = send_count_get(row, &x->count);
+    if (e && e != ERR_NOT_FOUND) return e;
+    for (size_t i = 0; i < x->n; i++) {
+        const struct event *v = &x->e[i];
+        if (v->id <= x->count.seen || strcmp(v->send.s, x->send.s) != 0) continue;
+        count_one(&x->count, v);
+        x->count.seen = v->id;
+    }
+    send_count_put(&b, &x->count);
+    kv_tx_put_record(tx, SL("c"), &b);
+    buf_free(&b);
+    return 0;
+}
+
+/* ---- suppression ---- */
+
+static bool names_recipient(const struct event *e, enum send_reason *reason)
+{
+    enum reply_class c = REPLY_UNKNOWN;
+    if (e->kind == EVENT_COMPLAINT) return *reason = SEND_OUT_COMPLAINED, true;
+    if ((e->kind != EVENT_BOUNCED && e->kind != EVENT_LATE_BOUNCE) || e->expired) return false;
+    if (!reply_class_named(e->class, &c)) return false;
+    *reason = c == REPLY_INVALID ? SEND_OUT_INVALID : SEND_OUT_BOUNCED;
+    return c == REPLY_INVALID || c == REPLY_INACTIVE;
+}
+
+static int suppress(struct sends *s, struct slice account, const struct event *e)
+{
+    struct suppression_entry entry = {.address = e->address,
+                                      .evidence = e->reply,
+                                      .since = (int64_t)(e->id / 1000000),
+                                      .letter = sl_cstr(e->letter.s)};
+    if (!names_recipient(e, &entry.reason)) return 0;
+    if (entry.reason == SEND_OUT_BOUNCED) entry.expires = entry.since + SUPPRESSION_BOUNCED_S;
+    int bad = suppression_add(s, account, &entry);
+    if (bad && !err_is_temporary(bad)) { /* it would be the same the next time */
+        log_warn("send", "%.*s is not suppressed: %s", SLF(e->address), err_text(bad));
+        bad = 0;
+    }
+    return bad;
+}
+
+/* ---- a portion of the stream ---- */
+
+static bool is_first(const struct event *v, size_t i)
+{
+    for (size_t k = 0; k < i; k++)
+        if (!strcmp(v[k].send.s, v[i].send.s)) return false;
+    return v[i].send.s[0] != 0;
+}
+
+int run_count(struct sends *s, struct slice account, uint64_t *at, bool *more, run_counted *counted)
+{
+    struct arena a = {0};
+    struct event *v;
+    size_t n;
+    int e = event_read(s, account, *at, READ, &a, &v, &n);
+    for (size_t i = 0; !e && i < n; i++) e = suppress(s, account, &v[i]);
+    for (size_t i = 0; !e && i < n; i++) {
+        char object[24];
+        struct counting x = {.send = v[i].send, .e = v + i, .n = n - i};
+        if (!is_first(v, i)) continue;
+        send_object(&x.send, object);
+        e = kv_transact(s->store->kv, sl_cstr(object), count_tx, &x);
+        if (!e) counted(s, &x.send, &x.count);
+    }
+    if (!e && n) *at = v[n - 1].id;
+    *more = !e && n == READ;
+    ar_free(&a);
+    return e;
+}

@@ -1,0 +1,277 @@
+/* send_render.c - a letter of a send, made when an attempt begins: its texts, the message (compose.h), its
+ * signature. The same each time but for the signature. */
+#include "send_render.h"
+
+#include "base/text.h"
+#include "compose.h"
+#include "mail/addr.h"
+#include "mail/submit.h"
+#include "outgoing/signing.h"
+#include "send_run.h"
+
+enum { WHOLE_MAX = 512 * 1024 }; /* a larger message is made piece by piece while it is read */
+
+/* ---- what is written ---- */
+
+static struct compose_addr addr_of(const struct send_addr *m)
+{
+    return (struct compose_addr){m->address, m->name};
+}
+
+static struct compose_addrs addrs_of(struct arena *a, const struct send_addrs *list)
+{
+    struct compose_addr *v = ar_array(a, struct compose_addr, list->n);
+    for (size_t i = 0; i < list->n; i++) v[i] = addr_of(&list->v[i]);
+    return (struct compose_addrs){v, list->n};
+}
+
+static bool has_field(const struct compose *c, struct slice name)
+{
+    for (size_t i = 0; i < c->nheaders; i++)
+        if (sl_eqi(c->header[i].name, name)) return true;
+    return false;
+}
+
+/* A letter's own fields come before those of all, and stand in their place. */
+static void put_fields(struct arena *a, struct compose *c, const struct send_fields *own,
+                       const struct send_fields *all)
+{
+    struct compose_header *h = ar_array(a, struct compose_header, own->n + all->n);
+    c->header = h;
+    for (size_t i = 0; i < own->n; i++)
+        h[c->nheaders++] = (struct compose_header){own->v[i].name, own->v[i].value};
+    size_t n = c->nheaders;
+    for (size_t i = 0; i < all->n; i++) {
+        struct compose before = {.header = h, .nheaders = n};
+        if (!has_field(&before, all->v[i].name))
+            h[c->nheaders++] = (struct compose_header){all->v[i].name, all->v[i].value};
+    }
+}
+
+static void put_parts(struct arena *a, struct compose *c, const struct send *s)
+{
+    struct compose_part *p = ar_array(a, struct compose_part, s->nparts);
+    struct compose_file *f = ar_array(a, struct compose_file, s->nfiles);
+    for (size_t i = 0; i < s->nparts; i++) {
+        struct slice text = s->part[i].text.p ? s->part[i].text : SL("");
+        if (sl_eqi(s->part[i].type, SL("text/plain"))) c->text = text;
+        else if (sl_eqi(s->part[i].type, SL("text/html"))) c->html = text;
+        else p[c->nparts++] = (struct compose_part){s->part[i].type, text};
+    }
+    for (size_t i = 0; i < s->nfiles; i++)
+        f[i] = (struct compose_file){.type = s->file[i].type,
+                                     .name = s->file[i].name,
+                                     .is_inline = s->file[i].in_text,
+                                     .content_id = s->file[i].content_id,
+                                     .bytes = s->file[i].bytes,
+                                     .size = s->file[i].bytes.n};
+    c->part = p;
+    c->file = f;
+    c->nfiles = s->nfiles;
+}
+
+static struct slice domain_of(struct slice address) { return sl_from(address, sl_rchr(address, '@') + 1); }
+
+static int64_t date_of(const struct send_head *h, const struct send_letter *l)
+{
+    int64_t t = l->send_at ? l->send_at : h->send_at;
+    return t > h->taken ? t : h->taken;
+}
+
+static struct slice message_id(struct arena *a, const struct letter_id *id, struct slice from)
+{
+    return ar_printf(a, "<%s@%.*s>", id->s, SLF(domain_of(from)));
+}
+
+static struct compose message_of(struct arena *a, const struct render *r)
+{
+    const struct send *s = r->send;
+    const struct send_letter *l = r->letter;
+    struct compose c = {.from = addr_of(l->from.address.n ? &l->from : &s->from),
+                        .sender = addr_of(&s->sender),
+                        .to = addrs_of(a, &l->to),
+                        .cc = addrs_of(a, &l->cc),
+                        .reply_to = addrs_of(a, &s->reply_to),
+                        .subject = l->subject.n ? l->subject : s->subject,
+                        .date = date_of(r->head, l)};
+    c.message_id = message_id(a, &r->id, c.from.email);
+    put_fields(a, &c, &l->fields, &s->fields);
+    put_parts(a, &c, s);
+    return c;
+}
+
+/* A message that was handed over whole: what of its head only we may write goes, what is missing comes. */
+static int raw_of(struct arena *a, const struct render *r, struct slice *out)
+{
+    struct mail_head head;
+    struct buf edited = BUF_INIT;
+    struct slice raw = r->send->raw, from = r->letter->from.address;
+    if (!from.n) from = r->send->from.address;
+    struct mail_edit edit = {.domain = domain_of(from),
+                             .now = date_of(r->head, r->letter),
+                             .random = hash_stable(sl_cstr(r->id.s), false),
+                             .delivery = true,
+                             .submission = true};
+    int e = mail_head_parse(a, raw, &head);
+    if (e) return e;
+    if (!mail_head_find(&head, SL("Message-ID"), 0)) {
+        raw = ar_printf(a, "Message-ID: %.*s\r\n%.*s", SLF(message_id(a, &r->id, from)), SLF(raw));
+        e = mail_head_parse(a, raw, &head);
+        if (e) return e;
+    }
+    (void)mail_head_edit(a, &head, &edit, &edited);
+    buf_str(&edited, "\r\n");
+    buf_put(&edited, sl_from(raw, head.body_at));
+    *out = ar_dup(a, buf_slice(&edited));
+    buf_free(&edited);
+    return 0;
+}
+
+/* ---- the source ---- */
+
+struct made {
+    struct sends *s;
+    struct content *content;
+    struct slice front;      /* signatures */
+    struct slice whole;      /* the message; or, when it is large: */
+    struct composed message; /* read piece by piece */
+    struct compose_reader reader;
+    struct buf piece;
+    uint64_t from, at; /* the piece's place; where the last read ended */
+};
+
+static int64_t read_whole(const struct made *m, uint64_t at, char *p, size_t n)
+{
+    struct slice rest = at < m->front.n ? sl_from(m->front, at) : sl_from(m->whole, at - m->front.n);
+    if (rest.n > n) rest.n = n;
+    if (rest.n) memcpy(p, rest.p, rest.n);
+    return (int64_t)rest.n;
+}
+
+/* Until the byte at `at` of the message lies in the piece. */
+static bool next_piece(struct made *m, uint64_t at)
+{
+    if (at < m->from) {
+        m->reader = (struct compose_reader){.message = &m->message};
+        m->from = 0;
+        buf_clear(&m->piece);
+    }
+    while (at >= m->from + m->piece.n) {
+        m->from += m->piece.n;
+        buf_clear(&m->piece);
+        if (!compose_read(&m->reader, &m->piece)) return false;
+    }
+    return true;
+}
+
+static int64_t made_read(void *ctx, uint64_t at, void *p, size_t n)
+{
+    struct made *m = ctx;
+    if (at < m->front.n || m->whole.n) return read_whole(m, at, p, n);
+    if (!next_piece(m, at - m->front.n)) return 0;
+    struct slice rest = sl_from(buf_slice(&m->piece), at - m->front.n - m->from);
+    if (rest.n > n) rest.n = n;
+    memcpy(p, rest.p, rest.n);
+    return (int64_t)rest.n;
+}
+
+static void made_end(void *ctx)
+{
+    struct made *m = ctx;
+    buf_free(&m->piece);
+    if (m->content) content_put(m->s, m->content);
+}
+
+/* Feeds the signer; *head: bytes of the header section with its empty line. */
+static int sign(struct made *m, struct arena *a, struct slice from_domain, uint64_t size, uint32_t *head)
+{
+    struct signing_pass *pass = NULL;
+    char first[16384];
+    int64_t got = made_read(m, 0, first, sizeof first);
+    struct slice start = m->whole.n ? m->whole : sl(first, got > 0 ? (size_t)got : 0);
+    size_t end = sl_find(start, SL("\r\n\r\n"));
+    if (end == SL_NONE) return err_set(ERR_SYNTAX, "the header section is too long");
+    *head = (uint32_t)end + 4;
+    if (!m->s->signing) return 0;
+    int e = signing_begin(m->s->signing, a, from_domain, ar_dup(a, sl_sub(start, 0, end + 2)), &pass);
+    for (uint64_t at = *head; !e && pass && at < size;) {
+        got = made_read(m, at, first, sizeof first);
+        if (got <= 0) break;
+        signing_body(pass, sl(first, (size_t)got));
+        at += (uint64_t)got;
+    }
+    struct slice front = {0};
+    if (!e) e = signing_end(pass, &front);
+    m->front = front;
+    return e;
+}
+
+static void gather(struct made *m, struct arena *a)
+{
+    struct compose_reader r = {.message = &m->message};
+    while (compose_read(&r, &m->piece)) {
+    }
+    m->whole = ar_dup(a, buf_slice(&m->piece));
+    buf_clear(&m->piece);
+}
+
+int render_letter(struct sends *s, const struct render *r, struct arena *a, struct letter_source *out)
+{
+    struct made *m = ar_new(a, struct made);
+    struct slice from = r->letter->from.address.n ? r->letter->from.address : r->send->from.address;
+    uint64_t size;
+    int e;
+    m->s = s;
+    *out = (struct letter_source){.read = made_read, .ctx = m, .end = made_end};
+    if (r->send->raw.n) {
+        e = raw_of(a, r, &m->whole);
+        size = m->whole.n;
+    } else {
+        struct compose *c = ar_new(a, struct compose);
+        *c = message_of(a, r);
+        e = compose_message(a, c, &m->message);
+        size = m->message.size;
+        out->smtputf8 = m->message.utf8;
+        m->reader.message = &m->message;
+        if (!e && size <= WHOLE_MAX) gather(m, a);
+    }
+    if (!e) e = sign(m, a, domain_of(from), size, &out->head);
+    out->size = size + m->front.n;
+    out->head += (uint32_t)m->front.n;
+    out->eight_bit = m->whole.n && !is_ascii(m->whole);
+    if (e) made_end(m);
+    return e;
+}
+
+/* ---- for the queue ---- */
+
+/* Letter `number` of its page. */
+static int find_letter(struct sends *s, const struct send_letter_name *name, struct arena *a,
+                       struct send_letter *out)
+{
+    struct slice page;
+    uint64_t n = name->page;
+    int e = send_page_read(s, &name->send, name->page, a, &page);
+    if (e) return e;
+    for (struct rec r = {.rest = page}; rec_next(&r); n++)
+        if (n == name->number) return send_letter_get(r.field, a, out);
+    return err_set(ERR_CORRUPT, "letter %llu of the send %s is missing", (unsigned long long)name->number,
+                   name->send.s);
+}
+
+int send_source(void *sends, const struct letter *l, struct arena *a, struct letter_source *out)
+{
+    struct sends *s = sends;
+    struct send_letter_name name;
+    struct send_letter *letter = ar_new(a, struct send_letter);
+    struct content *c;
+    if (!send_name_parse(l->made, &name)) return err_set(ERR_CORRUPT, "the name of a letter is damaged");
+    int e = content_get(s, &name.send, &c);
+    if (e) return e == ERR_NOT_FOUND ? err_set(e, "the send %s is not there any more", name.send.s) : e;
+    e = find_letter(s, &name, a, letter);
+    struct render r = {.head = &c->head, .send = &c->send, .letter = letter, .id = l->id};
+    if (!e) e = render_letter(s, &r, a, out);
+    if (e) content_put(s, c);
+    else ((struct made *)out->ctx)->content = c;
+    return e;
+}

@@ -1,0 +1,17 @@
+/* send_render.h - a letter of a send as bytes. For src/send only. */
+#pragma once
+#include "queue/letter_source.h"
+#include "send_content.h"
+
+struct render {
+    const struct send_head *head;
+    const struct send *send;
+    const struct send_letter *letter;
+    struct letter_id id;
+};
+/* The message with its signatures, in a; what r refers to is borrowed until the source is ended (which is to
+ * be done). ERR_SYNTAX, ERR_TOO_LONG, ERR_LIMIT: it cannot be made. SUSPENDS. */
+MUST_CHECK int render_letter(struct sends *s, const struct render *r, struct arena *a,
+                             struct letter_source *out);
+/* A queue_maker's source. SUSPENDS. */
+MUST_CHECK int send_source(void *sends, const struct letter *l, struct arena *a, struct letter_source *out);

@@ -1,0 +1,538 @@
+/* send_run.c - the fiber of a node that keeps its sends going: each in turn gives a batch of letters to the
+ * queue while it has room there, events are counted, what has ended is closed. All on loop 0; other loops ask
+ * for a send under a lock.
+ *
+ * A send's place moves in the transaction behind its letters (send_give.c), its counts with the events
+ * (send_count.c): at any moment the rows say all there is to know, and a start goes on from them. */
+#include "send_run.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/civil.h"
+#include "base/log.h"
+#include "base/text.h"
+
+#define PAUSE_AFTER_ERROR (2 * RT_S)
+#define LOOK_EVERY (300 * RT_S)
+#define CARE_EVERY (3600 * RT_S)
+
+struct account_id {
+    char s[20];
+};
+struct following { /* an account of which sends are under way */
+    char id[20];
+    uint64_t at; /* the last event that was read */
+    size_t sends;
+};
+
+/* ---- the ring of sends ---- */
+
+static struct run *run_find(struct sends *s, const struct letter_id *id)
+{
+    return map_get(&s->runs, sl_cstr(id->s));
+}
+
+bool send_name_parse(struct slice made, struct send_letter_name *out)
+{
+    struct slice id, page;
+    *out = (struct send_letter_name){0};
+    if (!sl_next(&made, ' ', &id) || !letter_id_ok(id) || !sl_next(&made, ' ', &page)) return false;
+    memcpy(out->send.s, id.p, LETTER_ID_LEN);
+    return num_u64(page, UINT64_MAX, &out->page) && num_u64(made, UINT64_MAX, &out->number) &&
+           out->number >= out->page;
+}
+
+static struct following *follow(struct sends *s, const struct run *r)
+{
+    struct following *f = map_get(&s->accounts, sl_cstr(r->account));
+    uint64_t from = r->count.seen ? r->count.seen : r->events;
+    if (!f) {
+        f = xcalloc(1, sizeof *f);
+        snprintf(f->id, sizeof f->id, "%s", r->account);
+        f->at = from;
+        map_put(&s->accounts, sl_cstr(f->id), f);
+    }
+    if (from < f->at) f->at = from;
+    f->sends++;
+    return f;
+}
+
+static bool is_over(const struct run *r)
+{
+    return r->count.next >= r->numbers && r->count.queued <= r->count.ended;
+}
+
+static struct run *after(struct run *r) { return CONTAINER_OF(r->turn.next, struct run, turn); }
+
+static void ring_leave(struct sends *s, struct run *r)
+{
+    if (s->turn == r) s->turn = after(r) == r ? NULL : after(r);
+    list_remove(&r->turn);
+    r->in_ring = false;
+}
+
+/* In the ring while it has letters to give; among those that are over at its end. */
+static void sort_in(struct sends *s, struct run *r)
+{
+    bool gives = r->count.next < r->numbers;
+    if (gives && !r->in_ring) {
+        if (s->turn) list_push(&s->turn->turn, &r->turn); /* the last before whose turn it is */
+        else s->turn = r;
+        r->in_ring = true;
+    }
+    if (!gives && r->in_ring) ring_leave(s, r);
+    if (is_over(r) && list_empty(&r->over)) list_push(&s->over, &r->over);
+}
+
+static void now_counted(struct sends *s, const struct letter_id *id, const struct send_count *c)
+{
+    struct run *r = run_find(s, id);
+    if (!r) return;
+    r->count = *c;
+    sort_in(s, r);
+}
+
+static void run_add(struct sends *s, struct run *r)
+{
+    list_init(&r->turn);
+    list_init(&r->over);
+    lock_take(&s->lock);
+    map_put(&s->runs, sl_cstr(r->id.s), r);
+    lock_release(&s->lock);
+    follow(s, r);
+    sort_in(s, r);
+}
+
+static void run_remove(struct sends *s, struct run *r)
+{
+    struct following *f = map_get(&s->accounts, sl_cstr(r->account));
+    if (r->in_ring) ring_leave(s, r);
+    list_remove(&r->over);
+    lock_take(&s->lock);
+    map_del(&s->runs, sl_cstr(r->id.s));
+    lock_release(&s->lock);
+    if (f && --f->sends == 0) {
+        map_del(&s->accounts, sl_cstr(f->id));
+        free(f);
+    }
+    free(r);
+}
+
+/* Reads a send that is to be run. */
+static int load(struct sends *s, const struct letter_id *id)
+{
+    struct arena a = {0};
+    struct send_head h;
+    struct send_order o;
+    struct run *r = NULL;
+    if (run_find(s, id)) return 0;
+    r = xcalloc(1, sizeof *r);
+    r->id = *id;
+    send_object(id, r->object);
+    int e = send_head_read(s, id, &a, &h);
+    if (!e) e = send_count_read(s, r->object, &a, &r->count);
+    if (!e) e = send_order_read(s, r->object, &a, &o);
+    if (!e && h.account.n >= sizeof r->account) e = ERR_CORRUPT;
+    if (!e && !run_find(s, id)) { /* nor was it loaded meanwhile */
+        memcpy(r->account, h.account.p, h.account.n);
+        r->stream = h.stream, r->options = h.options, r->group = h.group;
+        r->taken = h.taken, r->send_at = h.send_at, r->numbers = h.numbers, r->events = h.events;
+        r->state = o.state;
+        r->resumed = o.since != 0;
+        run_add(s, r);
+        r = NULL;
+    }
+    free(r);
+    ar_free(&a);
+    return e;
+}
+
+/* ---- what is to be run ---- */
+
+static bool is_due_soon(struct slice row)
+{
+    struct rec r;
+    int64_t at = 0;
+    if (rec_open(&r, row, 1) != 0) return true;
+    while (rec_next(&r))
+        if (r.tag == 'u') at = (int64_t)rec_u64(&r);
+    return at <= rt_wall_seconds() + SEND_SOON_S;
+}
+
+static bool id_of_key(struct slice key, struct letter_id *id)
+{
+    struct slice text = sl_from(key, 2);
+    *id = (struct letter_id){{0}};
+    if (!letter_id_ok(text)) return false;
+    memcpy(id->s, text.p, LETTER_ID_LEN);
+    return true;
+}
+
+static int look(struct sends *s)
+{
+    struct arena a = {0};
+    struct kv_page page = {.more = true};
+    char from[KV_KEY_MAX] = "a/";
+    int e = 0;
+    while (!e && page.more) {
+        ar_reset(&a);
+        e = kv_scan(s->store->kv, SL(SENDS_OBJECT), ar_dup(&a, sl_cstr(from)), SL("a0"), 500, &a, &page);
+        for (size_t i = 0; !e && i < page.n; i++) {
+            struct letter_id id;
+            if (!is_due_soon(page.row[i].value) || !id_of_key(page.row[i].key, &id)) continue;
+            int bad = load(s, &id);
+            if (bad) log_error("send", "the send %s cannot be read: %s", id.s, err_text(bad));
+        }
+        if (!page.n) break;
+        snprintf(from, sizeof from, "%.*s ", SLF(page.row[page.n - 1].key));
+    }
+    ar_free(&a);
+    return e;
+}
+
+/* ---- orders ---- */
+
+struct ordering {
+    struct send_order order;
+    unsigned from; /* states that it may be in, as bits */
+};
+
+static int order_tx(struct kv_tx *tx, void *arg)
+{
+    const struct ordering *x = arg;
+    struct slice row;
+    struct send_order o = {0};
+    struct buf b = BUF_INIT;
+    int e = kv_tx_get(tx, SL("h"), &row);
+    if (!e) e = kv_tx_get(tx, SL("s"), &row);
+    else if (e == ERR_NOT_FOUND) return err_set(e, "there is no such send");
+    if (!e) e = send_order_get(row, &o);
+    if (e && e != ERR_NOT_FOUND) return e;
+    if (!(x->from & 1u << o.state)) {
+        static const char *const words[] = {"under way", "paused", "canceled", "finished"};
+        return err_set(ERR_STATE, "the send is %s", words[o.state]);
+    }
+    send_order_put(&b, &x->order);
+    kv_tx_put_record(tx, SL("s"), &b);
+    buf_free(&b);
+    return 0;
+}
+
+static int put_order(struct sends *s, const struct letter_id *id, enum send_state state, unsigned from,
+                     struct slice why)
+{
+    char object[24];
+    struct ordering x = {{state, rt_wall_seconds(), why}, from};
+    send_object(id, object);
+    return kv_transact(s->store->kv, sl_cstr(object), order_tx, &x);
+}
+
+static void set_state(struct sends *s, struct run *r, enum send_state state)
+{
+    lock_take(&s->lock);
+    r->state = state;
+    lock_release(&s->lock);
+}
+
+/* A scheduled send that would begin too late waits for a word of its sender. */
+static int hold_late(struct sends *s, struct run *r)
+{
+    char when[CIVIL_TEXT_MAX];
+    struct arena a = {0};
+    struct slice why = ar_printf(&a, "it was to be sent at %s, and that was long ago; resume or cancel it",
+                                 civil_format(r->send_at, when));
+    int e = put_order(s, &r->id, SEND_PAUSED, 1u << SEND_RUNS, why);
+    if (!e) set_state(s, r, SEND_PAUSED);
+    ar_free(&a);
+    return e == ERR_STATE ? 0 : e;
+}
+
+/* ---- the end ---- */
+
+static int over_tx(struct kv_tx *tx, void *arg)
+{
+    const struct run *r = arg;
+    struct arena a = {0};
+    kv_tx_del(tx, ar_printf(&a, "a/%s", r->id.s));
+    kv_tx_put(tx, ar_printf(&a, "o/%012lld/%s", (long long)rt_wall_seconds(), r->id.s), SL("1"));
+    ar_free(&a);
+    return 0;
+}
+
+struct ending {
+    enum send_state state;
+};
+
+static int end_tx(struct kv_tx *tx, void *arg)
+{
+    const struct ending *x = arg;
+    struct slice row;
+    struct send_count c = {0};
+    struct buf b = BUF_INIT;
+    int e = kv_tx_get(tx, SL("c"), &row);
+    if (!e) e = send_count_get(row, &c);
+    if (e && e != ERR_NOT_FOUND) return e;
+    c.over = rt_wall_seconds();
+    send_count_put(&b, &c);
+    kv_tx_put_record(tx, SL("c"), &b);
+    if (x->state != SEND_CANCELED) {
+        send_order_put(&b, &(struct send_order){SEND_FINISHED, c.over, SL("")});
+        kv_tx_put_record(tx, SL("s"), &b);
+    }
+    buf_free(&b);
+    return 0;
+}
+
+static int finish(struct sends *s, struct run *r)
+{
+    int e = kv_transact(s->store->kv, sl_cstr(r->object), end_tx, &(struct ending){r->state});
+    if (!e) e = kv_transact(s->store->kv, SL(SENDS_OBJECT), over_tx, r);
+    if (!e) run_remove(s, r);
+    return e;
+}
+
+/* ---- turns ---- */
+
+static void failed(struct run *r, int e)
+{
+    r->again = rt_now() + PAUSE_AFTER_ERROR;
+    if (e != ERR_CANCELED) log_warn("send", "the send %s cannot go on now: %s", r->id.s, err_text(e));
+}
+
+/* *next: when there may be something to do at the earliest. */
+static bool one_turn(struct sends *s, struct run *r, int64_t *next)
+{
+    int64_t now = rt_wall_seconds();
+    bool moved = false;
+    struct send_count count;
+    int e = 0;
+    if (r->again > rt_now()) {
+        if (r->again < *next) *next = r->again;
+        return false;
+    }
+    if (r->state == SEND_PAUSED) return false;
+    if (r->send_at > now && r->state == SEND_RUNS) {
+        int64_t at = rt_now() + (r->send_at - now) * RT_S;
+        if (at < *next) *next = at;
+        return false;
+    }
+    if (r->send_at && now > r->send_at + RUN_LATE_S && !r->count.begun && !r->resumed &&
+        r->state == SEND_RUNS)
+        e = hold_late(s, r);
+    else e = run_give(s, r, &count, &moved);
+    if (moved) now_counted(s, &r->id, &count);
+    if (e) failed(r, e), *next = rt_now() + PAUSE_AFTER_ERROR;
+    return moved;
+}
+
+/* Each send once: those that somebody waits for first. */
+static bool all_turns(struct sends *s, int64_t *next)
+{
+    bool moved = false;
+    for (int stream = 0; stream < STREAMS; stream++) {
+        struct run *r = s->turn, *last = r ? CONTAINER_OF(r->turn.prev, struct run, turn) : NULL;
+        for (bool more = r != NULL; more && !s->stopping;) {
+            struct run *then = after(r);
+            more = r != last;
+            if ((int)r->stream == stream) moved |= one_turn(s, r, next);
+            r = then;
+        }
+    }
+    if (s->turn) s->turn = after(s->turn);
+    return moved;
+}
+
+static void end_all(struct sends *s, int64_t *next)
+{
+    struct link *l = s->over.next;
+    while (l != &s->over && !s->stopping) {
+        struct run *r = CONTAINER_OF(l, struct run, over);
+        l = l->next;
+        if (!is_over(r)) { /* events have come that tell of more letters */
+            list_remove(&r->over);
+            continue;
+        }
+        int e = finish(s, r);
+        if (e) failed(r, e), *next = r->again;
+    }
+}
+
+/* All events there are; false: not all could be read. */
+static bool count_all(struct sends *s, int64_t *next)
+{
+    bool all = true;
+    struct map_iter it = {0};
+    struct arena a = {0};
+    size_t n = 0;
+    struct account_id *ids = ar_array(&a, struct account_id, s->accounts.count);
+    while (map_next(&s->accounts, &it)) snprintf(ids[n++].s, sizeof ids->s, "%.*s", SLF(it.key));
+    for (size_t i = 0; i < n && !s->stopping; i++) {
+        struct following *f = map_get(&s->accounts, sl_cstr(ids[i].s));
+        bool more = f != NULL;
+        while (more && !s->stopping) {
+            uint64_t at = f->at;
+            int e = run_count(s, sl_cstr(ids[i].s), &at, &more, now_counted);
+            f = map_get(&s->accounts, sl_cstr(ids[i].s));
+            if (!e && f) f->at = at;
+            if (e && e != ERR_CANCELED) log_warn("send", "events cannot be counted now: %s", err_text(e));
+            if (e) *next = rt_now() + PAUSE_AFTER_ERROR, all = false;
+            more = more && f && !e;
+        }
+    }
+    ar_free(&a);
+    return all && !s->stopping;
+}
+
+static void runner(void *arg)
+{
+    struct sends *s = arg;
+    while (!s->stopping && !fiber_canceled()) {
+        int64_t next = RT_NEVER;
+        s->woken = false;
+        __atomic_store_n(&s->events_came, false, __ATOMIC_RELAXED);
+        if (rt_now() >= s->look_again) {
+            int e = look(s);
+            s->look_again = rt_now() + (e ? PAUSE_AFTER_ERROR : LOOK_EVERY);
+        }
+        if (count_all(s, &next)) end_all(s, &next);
+        bool moved = all_turns(s, &next);
+        if (moved || s->woken) {
+            fiber_yield();
+            continue;
+        }
+        if (s->look_again < next) next = s->look_again;
+        int64_t before = deadline_narrow(next);
+        int e = waitq_wait(&s->news);
+        deadline_restore(before);
+        if (e == ERR_CANCELED) break;
+    }
+}
+
+static void carer(void *arg)
+{
+    struct sends *s = arg;
+    while (!s->stopping && !fiber_canceled()) {
+        int e = sends_care(s);
+        if (e && e != ERR_CANCELED) log_warn("send", "what is old cannot be forgotten now: %s", err_text(e));
+        int64_t before = deadline_narrow(DEADLINE_IN(CARE_EVERY));
+        e = waitq_wait(&s->end);
+        deadline_restore(before);
+        if (e == ERR_CANCELED) break;
+    }
+}
+
+/* ---- from elsewhere ---- */
+
+struct word { /* to loop 0 */
+    struct sends *s;
+    struct letter_id id; /* a send that was taken; or empty */
+};
+
+static void word_fiber(void *arg)
+{
+    struct word *w = arg;
+    int e = w->id.s[0] ? load(w->s, &w->id) : 0;
+    if (e && e != ERR_CANCELED) log_error("send", "the send %s cannot be read: %s", w->id.s, err_text(e));
+    w->s->woken = true;
+    waitq_wake_all(&w->s->news);
+    free(w);
+}
+
+static void word_arrives(void *arg)
+{
+    struct word *w = arg;
+    if (w->s->stopping || !w->s->started || group_go(&w->s->fibers, "send", word_fiber, w) != 0) free(w);
+}
+
+static void tell_runner(struct sends *s, const struct letter_id *id)
+{
+    if (!id && __atomic_exchange_n(&s->events_came, true, __ATOMIC_RELAXED)) return;
+    struct word *w = xcalloc(1, sizeof *w);
+    w->s = s;
+    if (id) w->id = *id;
+    rt_post(0, word_arrives, w);
+}
+
+struct state_word {
+    struct sends *s;
+    const struct letter_id *id;
+    enum send_state state;
+};
+
+static int state_arrives(void *arg)
+{
+    struct state_word *w = arg;
+    struct run *r = run_find(w->s, w->id);
+    if (r) set_state(w->s, r, w->state), r->resumed = true;
+    w->s->woken = true;
+    waitq_wake_all(&w->s->news);
+    return 0;
+}
+
+int send_act(struct sends *s, const struct letter_id *id, enum send_action what, struct slice why)
+{
+    static const struct {
+        enum send_state to;
+        unsigned from;
+    } moves[] = {[SEND_PAUSE] = {SEND_PAUSED, 1u << SEND_RUNS},
+                 [SEND_RESUME] = {SEND_RUNS, 1u << SEND_PAUSED},
+                 [SEND_CANCEL] = {SEND_CANCELED, 1u << SEND_RUNS | 1u << SEND_PAUSED}};
+    int e = put_order(s, id, moves[what].to, moves[what].from, why);
+    if (!e && s->started) {
+        e = rt_call(0, state_arrives, &(struct state_word){s, id, moves[what].to});
+        if (!e && what == SEND_CANCEL) tell_runner(s, id); /* also one that was due much later */
+    }
+    return e;
+}
+
+bool run_copy(struct sends *s, const struct letter_id *id, struct run *out)
+{
+    lock_take(&s->lock);
+    struct run *r = run_find(s, id);
+    if (r) *out = *r;
+    lock_release(&s->lock);
+    return r != NULL;
+}
+
+static int start(void *arg)
+{
+    struct sends *s = arg;
+    waitq_init(&s->news);
+    waitq_init(&s->end);
+    s->started_at = rt_wall_seconds();
+    group_init(&s->fibers);
+    s->started = true;
+    s->tell = tell_runner;
+    int e = look(s); /* before the queue asks for them */
+    if (e) return e;
+    s->look_again = rt_now() + LOOK_EVERY;
+    e = group_go(&s->fibers, "sends", runner, s);
+    return e ? e : group_go(&s->fibers, "sends", carer, s);
+}
+
+int sends_start(struct sends *s, struct queue *q)
+{
+    s->queue = q;
+    return rt_call(0, start, s);
+}
+
+static int stop(void *arg)
+{
+    struct sends *s = arg;
+    s->stopping = true;
+    s->tell = NULL;
+    waitq_wake_all(&s->news);
+    waitq_wake_all(&s->end);
+    group_cancel(&s->fibers);
+    group_wait(&s->fibers);
+    struct map_iter it = {0};
+    while (map_next(&s->runs, &it)) run_remove(s, it.value);
+    s->started = false;
+    return 0;
+}
+
+void sends_stop(struct sends *s)
+{
+    if (s && s->started) (void)rt_call(0, stop, s);
+}

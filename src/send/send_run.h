@@ -1,0 +1,47 @@
+/* send_run.h - sends under way: letters from pages into the queue, events into counts. For src/send only. */
+#pragma once
+#include "base/list.h"
+#include "event.h"
+#include "send_i.h"
+
+enum {
+    RUN_WINDOW = 4000,    /* recipients of a send that may wait in the queue */
+    RUN_BATCH = 256,      /* letters of one send's turn */
+    RUN_AT_ONCE = 128,    /* of these under way together */
+    RUN_LATE_S = 6 * 3600 /* a scheduled send that would begin later than that waits for a word */
+};
+
+struct run {
+    struct letter_id id;
+    char object[24], account[20];
+    enum stream stream;
+    unsigned options;
+    uint32_t group;
+    int64_t taken, send_at;
+    uint64_t numbers, events; /* its events come behind that one */
+    enum send_state state;    /* under the lock of sends */
+    struct send_count count;
+    int64_t again;    /* rt_now(): not before, after a failure */
+    struct link turn; /* in the ring of those that have letters to give */
+    struct link over; /* in the list of those that have come to their end */
+    bool in_ring;
+    bool resumed; /* by a word of its sender: it is not too late any more */
+};
+/* The name by which the queue knows a letter: "ID PAGE NUMBER". */
+struct send_letter_name {
+    struct letter_id send;
+    uint64_t page, number;
+};
+bool send_name_parse(struct slice made, struct send_letter_name *out);
+
+/* send_give.c: gives letters of the page under way to the queue and moves on, which *count tells; *moved:
+ * there was something. An error: to be tried again. SUSPENDS. */
+MUST_CHECK int run_give(struct sends *s, struct run *r, struct send_count *count, bool *moved);
+/* send_count.c: counts events of an account's sends from *at on; counted() hears how each stands. SUSPENDS.
+ */
+typedef void run_counted(struct sends *s, const struct letter_id *id, const struct send_count *c);
+MUST_CHECK int run_count(struct sends *s, struct slice account, uint64_t *at, bool *more,
+                         run_counted *counted);
+/* From any loop: what an attempt asks of a letter's send, copied, for it may end. False: it is not under way.
+ */
+bool run_copy(struct sends *s, const struct letter_id *id, struct run *out);

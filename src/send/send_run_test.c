@@ -1,0 +1,233 @@
+/* send_run_test.c - sends under way: letters made when they leave, counted, held, canceled, started again. */
+#include "base/text.h"
+#include "event.h"
+#include "mail/head.h"
+#include "queue/own_test.h"
+#include "send_test.h"
+#include "suppression.h"
+
+struct tester {
+    struct send_fixture x;
+    struct own_way way;
+    struct queue *q;
+    size_t seen;     /* recipients whose letter was taken by a server; atomic */
+    bool slow;       /* it answers "later" */
+    struct buf text; /* of the last letter; under the lock: loops deliver */
+    struct lock lock;
+};
+
+static void relay(void *ctx, struct attempt_letter *at)
+{
+    struct tester *t = ctx;
+    struct buf b = BUF_INIT;
+    if (!attempt_place(at, at->domain, at->domain)) return;
+    for (uint64_t from = 0; from < at->source->size;) {
+        char piece[700];
+        int64_t n = letter_source_read(at->source, from, piece, sizeof piece);
+        if (n <= 0) {
+            test_fail(__FILE__, __LINE__, "the source ends at %llu: %s", (unsigned long long)from,
+                      err_text((int)n));
+            break;
+        }
+        buf_bytes(&b, piece, (size_t)n);
+        from += (uint64_t)n;
+    }
+    lock_take(&t->lock);
+    buf_clear(&t->text);
+    buf_put(&t->text, buf_slice(&b));
+    lock_release(&t->lock);
+    buf_free(&b);
+    for (size_t i = 0; i < at->nrcpt; i++) {
+        struct attempt_rcpt *r = &at->rcpt[i];
+        bool bad = sl_starts(r->address, SL("bad"));
+        r->result = t->slow ? ATTEMPT_TEMPORARY : bad ? ATTEMPT_PERMANENT : ATTEMPT_DELIVERED;
+        r->code = t->slow ? 450 : bad ? 550 : 250;
+        snprintf(r->enhanced, sizeof r->enhanced, "%s", bad ? "5.1.1" : "2.0.0");
+        r->reply = t->slow ? SL("450 later") : bad ? SL("550 5.1.1 User unknown") : SL("250 ok");
+        r->host = SL("mx.two.test [192.0.2.9]:25");
+        __atomic_add_fetch(&t->seen, r->result == ATTEMPT_DELIVERED, __ATOMIC_SEQ_CST);
+    }
+}
+
+static bool begin(struct tester *t)
+{
+    *t = (struct tester){0};
+    if (!send_fixture_begin(&t->x)) return false;
+    t->way = (struct own_way){&t->x.f.s, &t->q};
+    struct queue_conf c = own_way_queue(&t->way, 4);
+    c.maker = sends_maker(t->x.s);
+    CHECK_OK(queue_open(&t->q, t->x.f.s, &c));
+    CHECK_OK(sends_start(t->x.s, t->q));
+    CHECK_OK(queue_start(t->q, relay, t));
+    return t->q != NULL;
+}
+
+static void end(struct tester *t)
+{
+    sends_stop(t->x.s);
+    queue_close(&t->q);
+    buf_free(&t->text);
+    send_fixture_end(&t->x);
+}
+
+static struct send_info show(struct tester *t, const struct letter_id *id)
+{
+    struct send_info info = {0};
+    CHECK_OK(send_show(t->x.s, id, &t->x.f.a, &info));
+    return info;
+}
+
+/* Until the send is in that state; at most ten seconds. */
+static bool wait_for(struct tester *t, const struct letter_id *id, const char *state)
+{
+    for (int i = 0; i < 1000; i++) {
+        if (sl_eq(show(t, id).state, sl_cstr(state))) return true;
+        (void)!fiber_sleep(10 * RT_MS);
+    }
+    test_fail(__FILE__, __LINE__, "the send is %.*s, not %s", SLF(show(t, id).state), state);
+    return false;
+}
+
+static size_t count_events(struct tester *t, enum event_kind k)
+{
+    struct event *e;
+    size_t n, seen = 0;
+    uint64_t last = 0;
+    CHECK_OK(event_read(t->x.s, sl_cstr(t->x.account.id), 0, 1000, &t->x.f.a, &e, &n));
+    for (size_t i = 0; i < n; i++) {
+        CHECK(e[i].id > last);
+        last = e[i].id;
+        seen += e[i].kind == k;
+    }
+    return seen;
+}
+
+TEST(send_runs_to_its_end)
+{
+    enum { N = 600 };
+    struct tester t;
+    if (!begin(&t)) return;
+    struct arena *a = &t.x.f.a;
+    struct send s = test_send(&t.x);
+    struct send_letter *l = ar_array(a, struct send_letter, N);
+    struct send_taken done;
+    for (int i = 0; i < N; i++)
+        l[i] = test_letter(a, ar_printf(a, "%s%d@d%d.test", i % 100 == 5 ? "bad" : "r", i, i % 7));
+    l[3] = test_letter(a, SL("nobody@one.test"));
+    l[4] = test_letter(a, SL("news@one.test"));
+    s.campaign = SL("June");
+    CHECK_OK(send_take(t.x.s, &s, l, N, a, &done));
+    if (!wait_for(&t, &done.id, "finished")) return;
+    struct send_info i = show(&t, &done.id);
+    CHECK_INT(i.delivered, N - 7);
+    CHECK_INT(i.bounced, 7);
+    CHECK_INT(i.waiting, 0);
+    CHECK_INT(i.queued, N - 1);
+    CHECK_INT(t.seen, N - 8); /* one was delivered here */
+    struct suppression_entry *e;
+    size_t n;
+    CHECK_OK(suppression_get(t.x.s, sl_cstr(t.x.account.id), SL("BAD5@d5.test"), a, &e, &n));
+    REQUIRE(n == 1);
+    CHECK_INT(e->reason, SEND_OUT_INVALID);
+    CHECK_SL(e->evidence, "550 5.1.1 User unknown");
+    end(&t);
+}
+
+TEST(send_letters_are_whole_messages)
+{
+    struct tester t;
+    if (!begin(&t)) return;
+    struct arena *a = &t.x.f.a;
+    struct send s = test_send(&t.x);
+    struct send_letter l = test_letter(a, SL("b@two.test"));
+    struct send_taken done;
+    struct mail_head h;
+    struct letter_id id;
+    l.to.v->name = SL("Đặng, \"X\"");
+    l.subject = SL("Own");
+    l.fields = (struct send_fields){&(struct send_field){SL("X-Own"), SL("1")}, 1};
+    CHECK_OK(send_take(t.x.s, &s, &l, 1, a, &done));
+    if (!wait_for(&t, &done.id, "finished")) return;
+    CHECK_OK(mail_head_parse(a, buf_slice(&t.text), &h));
+    send_letter_id(&done.id, 0, &id);
+    CHECK_SL(mail_head_get(a, &h, SL("Message-ID"), NULL), ar_printf(a, "<%s@one.test>", id.s).p);
+    CHECK_SL(mail_head_get(a, &h, SL("Subject"), NULL), "Own");
+    CHECK_SL(mail_head_get(a, &h, SL("X-Own"), NULL), "1");
+    CHECK(sl_find(mail_head_get(a, &h, SL("To"), NULL), SL("<b@two.test>")) != SL_NONE);
+    CHECK(sl_ends(buf_slice(&t.text), SL("Hello\r\n")));
+    /* large ones are made piece by piece */
+    struct send_file file = {SL("big.bin"), SL(""), SL(""), false, {NULL, 0}};
+    struct buf big = BUF_INIT;
+    for (int i = 0; i < 300000; i++) buf_printf(&big, "%d,", i);
+    file.bytes = buf_slice(&big);
+    s.file = &file, s.nfiles = 1;
+    CHECK_OK(send_take(t.x.s, &s, &l, 1, a, &done));
+    if (!wait_for(&t, &done.id, "finished")) return;
+    CHECK_INT(show(&t, &done.id).delivered, 1);
+    CHECK(t.text.n > big.n / 3 * 4);
+    /* whole messages of the sender's own */
+    s.nfiles = 0;
+    s.raw = SL("From: news@one.test\r\nSubject: Raw\r\nBcc: c@three.test\r\n\r\nBody\r\n");
+    CHECK_OK(send_take(t.x.s, &s, &l, 1, a, &done));
+    if (!wait_for(&t, &done.id, "finished")) return;
+    CHECK(sl_find(buf_slice(&t.text), SL("Subject: Raw\r\n")) != SL_NONE &&
+          sl_find(buf_slice(&t.text), SL("c@three")) == SL_NONE);
+    send_letter_id(&done.id, 0, &id);
+    CHECK(sl_find(buf_slice(&t.text), ar_printf(a, "Message-ID: <%s@one.test>\r\n", id.s)) != SL_NONE);
+    buf_free(&big);
+    end(&t);
+}
+
+TEST(send_that_is_canceled_or_paused_sends_nothing)
+{
+    struct tester t;
+    if (!begin(&t)) return;
+    struct arena *a = &t.x.f.a;
+    struct send s = test_send(&t.x);
+    struct send_letter l[] = {test_letter(a, SL("b@two.test")), test_letter(a, SL("c@two.test"))};
+    struct send_taken done, late;
+    s.send_at = rt_wall_seconds() + 3600, s.campaign = SL("x");
+    CHECK_OK(send_take(t.x.s, &s, l, 2, a, &done));
+    CHECK_OK(send_act(t.x.s, &done.id, SEND_PAUSE, SL("not yet")));
+    CHECK_ERR(send_act(t.x.s, &done.id, SEND_PAUSE, SL("")), ERR_STATE);
+    CHECK_SL(show(&t, &done.id).why, "not yet");
+    CHECK_OK(send_act(t.x.s, &done.id, SEND_CANCEL, SL("never")));
+    for (int i = 0; i < 1000 && !show(&t, &done.id).over; i++) (void)!fiber_sleep(10 * RT_MS);
+    CHECK_SL(show(&t, &done.id).state, "canceled");
+    CHECK_INT(show(&t, &done.id).dropped, 2);
+    CHECK_ERR(send_act(t.x.s, &done.id, SEND_RESUME, SL("")), ERR_STATE);
+    s.send_at = rt_wall_seconds() - 10 * 3600; /* long ago */
+    CHECK_OK(send_take(t.x.s, &s, l, 2, a, &late));
+    if (!wait_for(&t, &late.id, "paused")) return;
+    CHECK_INT(t.seen, 0);
+    CHECK_OK(send_act(t.x.s, &late.id, SEND_RESUME, SL("")));
+    if (!wait_for(&t, &late.id, "finished")) return;
+    CHECK_INT(t.seen, 2);
+    struct letter_id none = {"0123456789abcdef"};
+    CHECK_ERR(send_act(t.x.s, &none, SEND_PAUSE, SL("")), ERR_NOT_FOUND);
+    end(&t);
+}
+
+TEST(send_asks_again_before_each_attempt)
+{
+    struct tester t;
+    if (!begin(&t)) return;
+    struct arena *a = &t.x.f.a;
+    struct send s = test_send(&t.x);
+    struct send_letter l = test_letter(a, SL("b@two.test"));
+    struct send_taken done;
+    t.slow = true;
+    CHECK_OK(send_take(t.x.s, &s, &l, 1, a, &done));
+    for (int i = 0; i < 1000 && !show(&t, &done.id).deferred; i++) (void)!fiber_sleep(10 * RT_MS);
+    struct suppression_entry e = {.address = SL("b@two.test"), .reason = SEND_OUT_UNSUBSCRIBED};
+    CHECK_OK(suppression_add(t.x.s, sl_cstr(t.x.account.id), &e));
+    struct letter_id id;
+    send_letter_id(&done.id, 0, &id);
+    t.slow = false;
+    CHECK_OK(queue_act(t.q, &id, QUEUE_RETRY));
+    if (!wait_for(&t, &done.id, "finished")) return;
+    CHECK_INT(t.seen, 0);
+    CHECK_INT(show(&t, &done.id).dropped, 1);
+    CHECK_INT(count_events(&t, EVENT_DROPPED), 1);
+    end(&t);
+}

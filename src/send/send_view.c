@@ -1,0 +1,93 @@
+/* send_view.c - how far sends are, for who asks. */
+#include <stdio.h>
+
+#include "base/log.h"
+#include "send_i.h"
+
+static struct slice state_word(enum send_state s, const struct send_count *c, int64_t send_at)
+{
+    switch (s) {
+    case SEND_PAUSED: return SL("paused");
+    case SEND_CANCELED: return SL("canceled");
+    case SEND_FINISHED: return SL("finished");
+    default: break;
+    }
+    if (!c->begun && send_at > rt_wall_seconds()) return SL("scheduled");
+    return SL("sending");
+}
+
+int send_show(struct sends *s, const struct letter_id *id, struct arena *a, struct send_info *out)
+{
+    struct send_head h;
+    struct send_count c;
+    struct send_order o;
+    char object[24];
+    send_object(id, object);
+    int e = send_head_read(s, id, a, &h);
+    if (!e) e = send_count_read(s, object, a, &c);
+    if (!e) e = send_order_read(s, object, a, &o);
+    if (e == ERR_NOT_FOUND) return err_set(e, "there is no send %s", id->s);
+    if (e) return e;
+    *out = (struct send_info){.id = *id,
+                              .account = h.address,
+                              .campaign = h.campaign,
+                              .batch = h.batch,
+                              .state = state_word(o.state, &c, h.send_at),
+                              .why = o.why,
+                              .stream = h.stream,
+                              .taken = h.taken,
+                              .send_at = h.send_at,
+                              .begun = c.begun,
+                              .over = c.over,
+                              .letters = h.letters,
+                              .recipients = h.recipients,
+                              .left_out = h.left_out,
+                              .queued = c.queued,
+                              .waiting = c.queued > c.ended ? c.queued - c.ended : 0,
+                              .delivered = c.delivered,
+                              .bounced = c.bounced,
+                              .dropped = c.dropped,
+                              .failed = c.failed,
+                              .deferred = c.deferred,
+                              .late = c.late,
+                              .complained = c.complained,
+                              .unsubscribed = c.unsubscribed,
+                              .opened = c.opened,
+                              .clicked = c.clicked};
+    return 0;
+}
+
+static int show_row(struct sends *s, struct slice key, send_each_fn *each, void *arg)
+{
+    struct letter_id id = {{0}};
+    struct slice text = sl_from(key, sl_rchr(key, '/') + 1);
+    struct arena a = {0};
+    struct send_info info;
+    if (!letter_id_ok(text)) return 0;
+    memcpy(id.s, text.p, LETTER_ID_LEN);
+    int e = send_show(s, &id, &a, &info);
+    if (!e) e = each(arg, &info);
+    else if (e == ERR_NOT_FOUND) e = 0; /* forgotten */
+    else log_error("send", "the send %s cannot be read: %s", id.s, err_text(e)), e = 0;
+    ar_free(&a);
+    return e;
+}
+
+int send_each(struct sends *s, struct slice account, send_each_fn *each, void *arg)
+{
+    struct arena a = {0};
+    struct kv_page page = {.more = true};
+    char from[KV_KEY_MAX + 2], to[KV_KEY_MAX];
+    int e = 0;
+    snprintf(from, sizeof from, account.n ? "l/%.*s/" : "l/", SLF(account));
+    snprintf(to, sizeof to, account.n ? "l/%.*s0" : "l0", SLF(account));
+    while (!e && page.more) {
+        ar_reset(&a);
+        e = kv_scan(s->store->kv, SL(SENDS_OBJECT), ar_dup(&a, sl_cstr(from)), sl_cstr(to), 100, &a, &page);
+        for (size_t i = 0; !e && i < page.n; i++) e = show_row(s, page.row[i].key, each, arg);
+        if (!page.n) break;
+        snprintf(from, sizeof from, "%.*s ", SLF(page.row[page.n - 1].key));
+    }
+    ar_free(&a);
+    return e;
+}
