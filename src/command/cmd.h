@@ -7,6 +7,8 @@
 #define COMMAND_FUNCTIONS(X)                                                                                \
     X(domain_add) X(domain_remove) X(domain_set) X(domain_list) X(domain_show)                              \
     X(account_add) X(account_passwd) X(account_disable) X(account_enable) X(account_remove) X(account_list) \
+    X(account_rename) X(account_grant) X(account_revoke)                                                    \
+    X(app_password_add) X(app_password_list) X(app_password_remove)                                         \
     X(account_set) X(account_show)                                                                         \
     X(alias_add) X(alias_remove) X(alias_list)                                                              \
     X(queue_list) X(queue_show) X(queue_retry) X(queue_hold) X(queue_release) X(queue_drop) X(queue_stats)  \

@@ -1,4 +1,4 @@
-/* cmd_account.c - account set, show: what an account may hold and send. */
+/* cmd_account.c - account set, show, rename, grant, app-password: what an account may do and hold. */
 #include "base/civil.h"
 #include "base/text.h"
 #include "cmd.h"
@@ -85,6 +85,10 @@ static int tell_account(struct request *r)
     reply_int(r->reply, "bytes", (int64_t)u.bytes);
     json_object_set_new(r->reply, "quota",
                         u.quota_bytes ? json_integer((json_int_t)u.quota_bytes) : json_null());
+    json_t *grants = json_array();
+    for (size_t i = 0; i < acc.ngrants; i++) json_array_append_new(grants, text_value(acc.grant[i]));
+    json_object_set_new(r->reply, "send_as", grants);
+    reply_int(r->reply, "app_passwords", (int64_t)acc.napps);
     return tell_limits(r, &acc);
 }
 
@@ -111,6 +115,12 @@ void print_account_show(json_t *args, json_t *reply, struct buf *out)
     buf_printf(out, "holds     %lld messages, %lld bytes", (long long)arg_number(reply, "messages"),
                (long long)arg_number(reply, "bytes"));
     if (json_is_integer(quota)) buf_printf(out, " of %lld", (long long)json_integer_value(quota));
+    if (arg_number(reply, "app_passwords"))
+        buf_printf(out, "\nhas       %lld app passwords", (long long)arg_number(reply, "app_passwords"));
+    size_t i;
+    json_t *as;
+    json_array_foreach(json_object_get(reply, "send_as"), i, as)
+        buf_printf(out, "%s%s", i ? ", " : "\nsends as  ", json_string_value(as));
     buf_str(out, "\nmay send\n");
 #define X(name, words) print_limit(limits, SENDER_##name, words, out);
     SENDER_LIMITS_OF(X)
@@ -136,3 +146,145 @@ int run_account_set(struct request *r)
 }
 
 void print_account_set(json_t *args, json_t *reply, struct buf *out) { print_account_show(args, reply, out); }
+
+/* ---- another name; sending as others ---- */
+
+int run_account_rename(struct request *r)
+{
+    return account_rename(r->core->store->directory, arg_slice(r->args, "address"), arg_slice(r->args, "to"));
+}
+
+void print_account_rename(json_t *args, json_t *reply, struct buf *out)
+{
+    (void)reply;
+    buf_printf(
+        out,
+        "The account %s is %s now; mail for the old address still reaches it. Its sessions ended: it logs in "
+        "under the new name, with the same password.\n",
+        arg_text(args, "address"), arg_text(args, "to"));
+}
+
+static int grant(struct request *r, bool may)
+{
+    return account_grant(r->core->store->directory, arg_slice(r->args, "address"),
+                         arg_slice(r->args, "send-as"), may);
+}
+
+int run_account_grant(struct request *r) { return grant(r, true); }
+int run_account_revoke(struct request *r) { return grant(r, false); }
+
+void print_account_grant(json_t *args, json_t *reply, struct buf *out)
+{
+    (void)reply;
+    buf_printf(out, "%s may send as %s.\n", arg_text(args, "address"), arg_text(args, "send-as"));
+}
+
+void print_account_revoke(json_t *args, json_t *reply, struct buf *out)
+{
+    (void)reply;
+    buf_printf(out, "%s may send as %s no more.\n", arg_text(args, "address"), arg_text(args, "send-as"));
+}
+
+/* ---- app passwords ---- */
+
+/* "smtp,imap"; nothing: all that a mail program speaks. */
+static int protocols_of(struct slice text, unsigned *out)
+{
+    struct slice word, name, names;
+    *out = text.n ? 0 : LOGIN_SMTP | LOGIN_IMAP | LOGIN_POP3;
+    while (sl_next(&text, ',', &word)) {
+        unsigned bit = 1, before = *out;
+        names = SL(LOGIN_WORDS);
+        for (; sl_next(&names, ' ', &name); bit <<= 1)
+            if (sl_eqi(sl_trim(word), name)) *out |= bit;
+        if (*out == before && sl_trim(word).n)
+            return err_set(ERR_USAGE, "--for wants some of: " LOGIN_WORDS ", with commas between");
+    }
+    return 0;
+}
+
+int run_app_password_add(struct request *r)
+{
+    struct app_password what = {.name = arg_slice(r->args, "name"), .limits = SENDER_LIMITS_UNSET};
+    struct sender_limits given;
+    struct slice password;
+    bool any;
+    int e = protocols_of(arg_slice(r->args, "for"), &what.protocols);
+    if (!e) e = limits_given(r->args, &given, &any);
+    for (int k = 0; !e && k < SENDER_LIMITS; k++)
+        if (given.v[k] != SENDER_AS_IT_IS) what.limits.v[k] = given.v[k];
+    if (!e)
+        e = app_password_add(r->core->store->directory, r->a, arg_slice(r->args, "address"), &what,
+                             &password);
+    if (!e) reply_text(r->reply, "password", password);
+    return e;
+}
+
+void print_app_password_add(json_t *args, json_t *reply, struct buf *out)
+{
+    buf_printf(
+        out,
+        "%s\nThat is the password of %s for \"%s\". It is not kept here and cannot be shown again; `tram "
+        "account app-password remove` ends it.\n",
+        arg_text(reply, "password"), arg_text(args, "address"), arg_text(args, "name"));
+}
+
+static json_t *app_json(const struct app_password *p, int64_t used)
+{
+    json_t *o = json_object(), *names = json_array();
+    struct slice words = SL(LOGIN_WORDS), name;
+    reply_text(o, "id", sl_cstr(p->id));
+    reply_text(o, "name", p->name);
+    for (unsigned bit = 1; sl_next(&words, ' ', &name); bit <<= 1)
+        if (p->protocols & bit) json_array_append_new(names, text_value(name));
+    json_object_set_new(o, "for", names);
+    reply_int(o, "created", p->created);
+    if (used) reply_int(o, "used", used);
+    return o;
+}
+
+int run_app_password_list(struct request *r)
+{
+    struct account acc;
+    json_t *list = json_array();
+    int e = account_get(r->core->store->directory, r->a, arg_slice(r->args, "address"), &acc);
+    for (size_t i = 0; !e && i < acc.napps; i++) {
+        int64_t used;
+        e = app_password_last_use(r->core->store->directory, acc.id, acc.app[i].id, &used);
+        if (!e) json_array_append_new(list, app_json(&acc.app[i], used));
+    }
+    json_object_set_new(r->reply, "app_passwords", list);
+    return e;
+}
+
+void print_app_password_list(json_t *args, json_t *reply, struct buf *out)
+{
+    struct arena a;
+    size_t i, k;
+    json_t *p, *name, *list = json_object_get(reply, "app_passwords");
+    ar_init(&a, 0);
+    json_array_foreach(list, i, p)
+    {
+        int64_t used = arg_number(p, "used");
+        buf_printf(out, "%s  %-24s ", arg_text(p, "id"), arg_text(p, "name"));
+        json_array_foreach(json_object_get(p, "for"), k, name)
+            buf_printf(out, "%s%s", k ? "," : "", json_string_value(name));
+        struct slice when = used ? say_time(&a, used, rt_wall_seconds()) : SL("never");
+        buf_printf(out, "  used %.*s\n", SLF(when));
+    }
+    if (!json_array_size(list)) buf_printf(out, "%s has no app passwords.\n", arg_text(args, "address"));
+    ar_free(&a);
+}
+
+int run_app_password_remove(struct request *r)
+{
+    return app_password_remove(r->core->store->directory, arg_slice(r->args, "address"),
+                               arg_slice(r->args, "which"));
+}
+
+void print_app_password_remove(json_t *args, json_t *reply, struct buf *out)
+{
+    (void)reply;
+    buf_printf(out, "The app password \"%s\" of %s counts no more; sessions that used it end.\n",
+               arg_text(args, "which"), arg_text(args, "address"));
+}

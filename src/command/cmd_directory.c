@@ -7,20 +7,26 @@
 
 int run_domain_add(struct request *r)
 {
-    int e = domain_add_with_keys(r->core->store->directory, arg_slice(r->args, "domain"));
-    if (!e) reply_text(r->reply, "domain", arg_slice(r->args, "domain"));
-    return e;
+    struct directory *dir = r->core->store->directory;
+    struct slice domain = arg_slice(r->args, "domain"), of = arg_slice(r->args, "alias-of");
+    return of.n ? domain_add_alias(dir, domain, of) : domain_add_with_keys(dir, domain);
 }
 
 void print_domain_add(json_t *args, json_t *reply, struct buf *out)
 {
     (void)reply;
-    const char *d = arg_text(args, "domain");
-    buf_printf(out,
-               "The domain %s is here now, with its DKIM keys. Next:\n"
-               "  tram account add NAME@%s        makes an account (password on standard input)\n"
-               "  tram dns records %s             prints what to publish in the DNS\n",
-               d, d, d);
+    const char *d = arg_text(args, "domain"), *of = arg_text(args, "alias-of");
+    if (*of)
+        buf_printf(out,
+                   "The domain %s is here now: every name of it is the same name at %s. Next:\n"
+                   "  tram dns records %s             prints what to publish in the DNS\n",
+                   d, of, d);
+    else
+        buf_printf(out,
+                   "The domain %s is here now, with its DKIM keys. Next:\n"
+                   "  tram account add NAME@%s        makes an account (password on standard input)\n"
+                   "  tram dns records %s             prints what to publish in the DNS\n",
+                   d, d, d);
 }
 
 int run_domain_remove(struct request *r)
@@ -56,6 +62,7 @@ static json_t *domain_json(const struct domain *d)
     reply_text(o, "domain", d->name);
     reply_int(o, "created", d->created);
     if (d->catch_all.n) reply_text(o, "catch_all", d->catch_all);
+    if (d->alias_of.n) reply_text(o, "alias_of", d->alias_of);
     if (d->damage.n) reply_text(o, "damage", d->damage);
     return o;
 }
@@ -76,9 +83,9 @@ void print_domain_list(json_t *args, json_t *reply, struct buf *out)
     (void)args;
     size_t i;
     json_t *d;
-    json_array_foreach(json_object_get(reply, "domains"), i, d)
-        buf_printf(out, *arg_text(d, "damage") ? "%s  damaged: %s\n" : "%s%s\n", arg_text(d, "domain"),
-                   arg_text(d, "damage"));
+    json_array_foreach(json_object_get(reply, "domains"), i, d) buf_printf(
+        out, "%s%s%s%s%s\n", arg_text(d, "domain"), *arg_text(d, "alias_of") ? " = " : "",
+        arg_text(d, "alias_of"), *arg_text(d, "damage") ? "  damaged: " : "", arg_text(d, "damage"));
 }
 
 static const char *const key_states[] = {"publish", "active", "retired", "damaged"};
@@ -138,7 +145,8 @@ void print_domain_show(json_t *args, json_t *reply, struct buf *out)
                civil_format(json_integer_value(json_object_get(reply, "created")), when));
     buf_printf(out, "accounts   %lld\n", (long long)json_integer_value(json_object_get(reply, "accounts")));
     buf_printf(out, "aliases    %lld\n", (long long)json_integer_value(json_object_get(reply, "aliases")));
-    const char *all = arg_text(reply, "catch_all");
+    const char *all = arg_text(reply, "catch_all"), *of = arg_text(reply, "alias_of");
+    if (*of) buf_printf(out, "alias of   %s\n", of);
     if (*all) buf_printf(out, "catch-all  %s\n", all);
     size_t i;
     json_t *k;

@@ -43,6 +43,8 @@
     {                                                                                                        \
         .name = name_, .value = "N", .meaning = meaning_                                                     \
     }
+#define SEND_AS                                                                                              \
+    OPTION("send-as", "ADDRESS", "an address of a domain of this node, or @domain", .flags = ARG_NEEDED)
 #define LETTERS                                                                                              \
     {.name = "ids",                                                                                          \
      .value = "ID",                                                                                          \
@@ -89,7 +91,9 @@ const struct command commands[] = {
      .needs = IS_SERVER,
      .help = "runs the server in the foreground; prints `ready` when every listener is open"},
 
-    STORE("domain add", domain_add, "takes a domain in and makes its DKIM keys", ARGS(DOMAIN)),
+    STORE("domain add", domain_add, "takes a domain in and makes its DKIM keys",
+          ARGS(DOMAIN,
+               OPTION("alias-of", "D", "every name of it is the same name at this domain of the node"))),
     STORE("domain list", domain_list, "lists the domains"),
     STORE("domain show", domain_show, "shows a domain's settings and keys", ARGS(DOMAIN)),
     STORE("domain set", domain_set, "sets who gets mail for names that nobody has",
@@ -116,6 +120,24 @@ const struct command commands[] = {
                {.name = "quota",
                 .value = "SIZE",
                 .meaning = "what its mailboxes can hold, such as 2G; or unlimited"})),
+    STORE("account rename", account_rename,
+          "gives an account another name in its domain; the old address becomes an alias",
+          ARGS(ADDRESS, WORD("to", "NEW", "its new address"))),
+    STORE("account grant", account_grant, "lets an account send as another address, or as all of a domain",
+          ARGS(ADDRESS, SEND_AS)),
+    STORE("account revoke", account_revoke, "takes that back", ARGS(ADDRESS, SEND_AS)),
+    STORE(
+        "account app-password add", app_password_add,
+        "makes a further password, for one program or device; shown once",
+        ARGS(ADDRESS, OPTION("name", "NAME", "what it is for, to know it again", .flags = ARG_NEEDED),
+             OPTION("for", "PROTOCOLS", "smtp, imap, pop3, http, with commas between; default all but http"),
+             LIMIT("daily", "recipients a day, within the account's limits"),
+             LIMIT("hourly", "recipients an hour"), LIMIT("letters-daily", "letters a day"),
+             LIMIT("letters-hourly", "letters an hour"))),
+    STORE("account app-password list", app_password_list, "lists them, and when each was used last",
+          ARGS(ADDRESS)),
+    STORE("account app-password remove", app_password_remove, "ends it at once, and the sessions that use it",
+          ARGS(ADDRESS, WORD("which", "NAME", "its name or id"))),
     STORE("account remove", account_remove, "removes the account and all its mail", ARGS(ADDRESS)),
 
     STORE("block list", block_list, "who is shut out, why, until when"),
@@ -310,17 +332,19 @@ const struct command *command_named(const char *name)
     return NULL;
 }
 
+/* The longest name counts: "account app-password add" before "account app-password". */
 const struct command *command_find(int argc, char **argv, int *used)
 {
-    char two[64];
-    if (argc >= 2) {
-        snprintf(two, sizeof two, "%s %s", argv[0], argv[1]);
-        const struct command *c = command_named(two);
-        *used = 2;
+    for (int n = argc < 3 ? argc : 3; n > 0; n--) {
+        char name[96];
+        size_t at = 0;
+        for (int i = 0; i < n && at < sizeof name; i++)
+            at += (size_t)snprintf(name + at, sizeof name - at, "%s%s", i ? " " : "", argv[i]);
+        const struct command *c = at < sizeof name ? command_named(name) : NULL;
+        *used = n;
         if (c) return c;
     }
-    *used = 1;
-    return argc >= 1 ? command_named(argv[0]) : NULL;
+    return NULL;
 }
 
 static int command_exit(int e)

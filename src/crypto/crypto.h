@@ -84,6 +84,10 @@ struct scram_server {
     struct slice user; /* after scram_first: as the client gave it, prepared */
     struct slice nonce, gs2, client_first_bare, server_first;
     struct scram_keys keys;
+    /* Keys of further passwords of the user, with the same salt and count: set before scram_final(), which
+     * tries the proof on each. */
+    const struct scram_keys *other;
+    size_t nother, which; /* which: after it, whose it was: 0 keys, 1 other[0], 2 other[1], ... */
     bool plus;
     uint8_t cb_data[64];
     size_t cb_size;

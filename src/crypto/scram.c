@@ -206,13 +206,27 @@ static bool binding_right(struct scram_server *s, struct slice c)
 }
 
 /* RFC 5802 section 3: ClientKey = ClientProof XOR HMAC(StoredKey, AuthMessage). */
-static bool proof_right(const struct scram_keys *k, struct slice auth_message, uint8_t proof[32])
+static bool proof_right(const struct scram_keys *k, struct slice auth_message, const uint8_t proof[32])
 {
     uint8_t signature[32], stored[32];
     hmac_sha256(sl(k->stored_key, 32), auth_message, signature);
-    for (int i = 0; i < 32; i++) proof[i] ^= signature[i];
-    hash_once(HASH_SHA256, sl(proof, 32), stored);
+    for (int i = 0; i < 32; i++) signature[i] ^= proof[i];
+    hash_once(HASH_SHA256, sl(signature, 32), stored);
     return same_secret(sl(stored, 32), sl(k->stored_key, 32));
+}
+
+/* All are tried, whichever is right: the time does not tell. NULL: none is. */
+static const struct scram_keys *find_proved(struct scram_server *s, struct slice auth_message,
+                                            const uint8_t proof[32])
+{
+    const struct scram_keys *found = NULL;
+    for (size_t i = 0; i <= s->nother; i++) {
+        const struct scram_keys *k = i ? &s->other[i - 1] : &s->keys;
+        if (!proof_right(k, auth_message, proof)) continue;
+        found = k;
+        s->which = i;
+    }
+    return found;
 }
 
 int scram_final(struct scram_server *s, struct slice msg, struct slice *server_final)
@@ -228,8 +242,9 @@ int scram_final(struct scram_server *s, struct slice msg, struct slice *server_f
     if (!binding_right(s, c)) return err_set(ERR_DENIED, "the channel binding does not match");
     struct slice auth = ar_printf(s->a, "%.*s,%.*s,%.*s", SLF(s->client_first_bare), SLF(s->server_first),
                                   SLF(sl_sub(msg, 0, at)));
-    if (!proof_right(&s->keys, auth, proof)) return err_set(ERR_DENIED, "the password is wrong");
-    hmac_sha256(sl(s->keys.server_key, 32), auth, signature);
+    const struct scram_keys *k = find_proved(s, auth, proof);
+    if (!k) return err_set(ERR_DENIED, "the password is wrong");
+    hmac_sha256(sl(k->server_key, 32), auth, signature);
     *server_final = ar_printf(s->a, "v=%.*s", SLF(b64_encode_ar(s->a, sl(signature, 32))));
     return 0;
 }

@@ -17,16 +17,7 @@
 #include "trace/letter_id.h"
 
 enum { ACCOUNT_VERSION = 1, ID_TRIES = 3, MARK = 16 };
-
-/* The tags A, B, ... in the order of enum sender_limit. */
-static uint8_t limit_tag(int k) { return (uint8_t)('A' + k); }
-
-static void limit_parse(struct rec *r, struct sender_limits *out)
-{
-    uint64_t v = rec_u64(r);
-    if (v > SENDER_UNLIMITED) r->bad = true;
-    else out->v[r->tag - 'A'] = (int64_t)v;
-}
+#define NO_PLUS "an account's name cannot hold a +: name+anything reaches the account name"
 
 static void account_record(struct buf *b, const struct account *acc)
 {
@@ -38,8 +29,9 @@ static void account_record(struct buf *b, const struct account *acc)
     rec_put(b, 'k', buf_slice(&keys));
     rec_opt_u64(b, 'd', acc->disabled);
     rec_opt_u64(b, 'v', acc->authority);
-    for (int k = 0; k < SENDER_LIMITS; k++)
-        if (acc->limits.v[k] != SENDER_UNSET) rec_put_u64(b, limit_tag(k), (uint64_t)acc->limits.v[k]);
+    sender_limits_put(b, &acc->limits);
+    for (size_t i = 0; i < acc->napps; i++) app_password_put(b, &acc->app[i]);
+    for (size_t i = 0; i < acc->ngrants; i++) rec_put(b, 'g', acc->grant[i]);
     wipe(keys.p, keys.n);
     buf_free(&keys);
 }
@@ -63,8 +55,15 @@ int account_parse(struct arena *a, struct slice local, struct slice domain, stru
             e = scram_keys_parse(r.field, &out->keys);
             if (e) return err_set(ERR_CORRUPT, "the keys of %.*s are damaged", SLF(out->address));
             break;
-        default:
-            if (r.tag >= limit_tag(0) && r.tag < limit_tag(SENDER_LIMITS)) limit_parse(&r, &out->limits);
+        case 'p':
+            e = app_password_take(a, r.field, out);
+            if (e) return e;
+            break;
+        case 'g':
+            if (out->ngrants == GRANTS_MAX) r.bad = true;
+            else grant_take(a, r.field, out);
+            break;
+        default: sender_limits_take(&r, &out->limits);
         }
     if (!out->id[0])
         return err_set(ERR_CORRUPT, "the record of %.*s does not name its object", SLF(out->address));
@@ -174,22 +173,27 @@ struct kv_watch *account_watch(struct directory *dir, const char *acc, void (*fn
 
 struct derivation {
     struct slice password;
+    const struct scram_keys *like;
     struct scram_keys *out;
-    uint8_t salt[16];
 };
 
 static int derive(void *arg)
 {
     struct derivation *d = arg;
-    return scram_derive(d->password, d->salt, PASSWORD_ITERATIONS, d->out);
+    return scram_derive(d->password, d->like->salt, d->like->iterations, d->out);
+}
+
+int password_keys_like(struct slice password, const struct scram_keys *like, struct scram_keys *out)
+{
+    if (!password.n) return err_set(ERR_SYNTAX, "the password is empty");
+    return offload_on(POOL_PASSWORD, derive, &(struct derivation){password, like, out});
 }
 
 static int derive_keys(struct slice password, struct scram_keys *out)
 {
-    if (!password.n) return err_set(ERR_SYNTAX, "the password is empty");
-    struct derivation d = {.password = password, .out = out};
-    rt_random(d.salt, sizeof d.salt);
-    return offload_on(POOL_PASSWORD, derive, &d);
+    struct scram_keys fresh = {.iterations = PASSWORD_ITERATIONS};
+    rt_random(fresh.salt, sizeof fresh.salt);
+    return password_keys_like(password, &fresh, out);
 }
 
 struct making {
@@ -278,8 +282,7 @@ int account_add(struct directory *dir, struct slice address, struct slice passwo
     bool taken = true;
     int e = address_split_here(dir, &a, address, &m.acc.local, &m.acc.domain);
     m.acc.address = address;
-    if (!e && sl_chr(m.acc.local, '+') != SL_NONE)
-        e = err_set(ERR_SYNTAX, "an account's name cannot hold a +: name+anything reaches the account name");
+    if (!e && sl_chr(m.acc.local, '+') != SL_NONE) e = err_set(ERR_SYNTAX, NO_PLUS);
     if (!e) {
         m.key = local_key(&a, 'a', m.acc.local);
         e = kv_get(dir->kv, domain_object(&a, m.acc.domain), m.key, &a, &row);
@@ -298,33 +301,21 @@ int account_add(struct directory *dir, struct slice address, struct slice passwo
 
 /* ---- changing ---- */
 
-struct account_change {
-    struct arena *a;
-    struct slice local, key;
-    const struct scram_keys *keys;      /* new ones, or NULL */
-    int disabled;                       /* -1: as it is */
-    const struct sender_limits *limits; /* new ones among them, or NULL */
-    struct account acc;                 /* as it became */
-};
-
 static int change_account(struct kv_tx *tx, void *arg)
 {
     struct account_change *c = arg;
     struct slice row;
+    c->missing = false;
     int e = kv_tx_get(tx, c->key, &row);
     if (!e) e = account_parse(c->a, c->local, sl_from(kv_tx_object(tx), 2), row, &c->acc);
+    bool was = c->acc.disabled;
+    if (!e) e = c->change(c);
     if (e) return e;
-    if (c->keys) c->acc.keys = *c->keys;
-    if (c->disabled >= 0) c->acc.disabled = c->disabled;
-    for (int k = 0; c->limits && k < SENDER_LIMITS; k++)
-        if (c->limits->v[k] > SENDER_AS_IT_IS) c->acc.limits.v[k] = c->limits->v[k];
-    c->acc.authority += c->keys || c->disabled >= 0;
     put_account(tx, c->key, &c->acc);
-    return c->disabled < 0 ? 0 : duties_follow(tx, c->a, c->key, &c->acc, !c->disabled);
+    return was == c->acc.disabled ? 0 : duties_follow(tx, c->a, c->key, &c->acc, !c->acc.disabled);
 }
 
-/* c: what is to change. */
-static int account_change(struct directory *dir, struct slice address, struct account_change *c)
+int account_change(struct directory *dir, struct slice address, struct account_change *c)
 {
     struct arena a;
     ar_init(&a, 0);
@@ -334,30 +325,154 @@ static int account_change(struct directory *dir, struct slice address, struct ac
     c->key = local_key(&a, 'a', c->local);
     if (!e) {
         e = directory_transact(dir, domain, change_account, c);
-        if (e == ERR_NOT_FOUND && c->key.n) e = no_such_account(address);
+        if (e == ERR_NOT_FOUND && !c->missing) e = no_such_account(address);
     }
     if (!e) account_notify(dir, c->acc.id);
     ar_free(&a);
     return e;
 }
 
+/* The salt of those that share it stays. */
+static int change_keys(struct account_change *c)
+{
+    const struct scram_keys *keys = c->arg;
+    if (c->acc.napps && (memcmp(keys->salt, c->acc.keys.salt, sizeof keys->salt) ||
+                         keys->iterations != c->acc.keys.iterations))
+        return ERR_STATE;
+    c->acc.keys = *keys;
+    c->acc.authority++;
+    return 0;
+}
+
 int account_password(struct directory *dir, struct slice address, struct slice password)
 {
-    struct scram_keys keys;
-    int e = derive_keys(password, &keys);
-    if (!e) e = account_change(dir, address, &(struct account_change){.keys = &keys, .disabled = -1});
+    struct scram_keys keys = {0};
+    struct arena a;
+    int e = ERR_STATE;
+    ar_init(&a, 0);
+    for (int i = 0; e == ERR_STATE && i < ID_TRIES; i++) { /* again when app passwords came meanwhile */
+        struct account now;
+        e = account_get(dir, &a, address, &now);
+        if (!e) e = now.napps ? password_keys_like(password, &now.keys, &keys) : derive_keys(password, &keys);
+        if (!e)
+            e = account_change(dir, address, &(struct account_change){.change = change_keys, .arg = &keys});
+    }
     wipe(&keys, sizeof keys);
+    ar_free(&a);
     return e;
+}
+
+static int change_disabled(struct account_change *c)
+{
+    c->acc.disabled = *(bool *)c->arg;
+    c->acc.authority++;
+    return 0;
 }
 
 int account_disable(struct directory *dir, struct slice address, bool disabled)
 {
-    return account_change(dir, address, &(struct account_change){.disabled = disabled});
+    return account_change(dir, address,
+                          &(struct account_change){.change = change_disabled, .arg = &disabled});
+}
+
+static int change_limits(struct account_change *c)
+{
+    const struct sender_limits *change = c->arg;
+    for (int k = 0; k < SENDER_LIMITS; k++)
+        if (change->v[k] > SENDER_AS_IT_IS) c->acc.limits.v[k] = change->v[k];
+    return 0;
 }
 
 int account_set_limits(struct directory *dir, struct slice address, const struct sender_limits *change)
 {
-    return account_change(dir, address, &(struct account_change){.limits = change, .disabled = -1});
+    return account_change(dir, address,
+                          &(struct account_change){.change = change_limits, .arg = (void *)change});
+}
+
+/* ---- another name ---- */
+
+struct renaming {
+    struct arena *a;
+    struct slice local, to, domain; /* names */
+    struct account acc;
+};
+
+static void put_alias(struct kv_tx *tx, struct slice key, const struct slice *target, size_t n)
+{
+    struct buf b = BUF_INIT;
+    alias_record(&b, target, n);
+    kv_tx_put_record(tx, key, &b);
+    buf_free(&b);
+}
+
+/* An alias of the old name that keeps letters and sends them on does so under the new one. */
+static int move_alias(struct kv_tx *tx, const struct renaming *r)
+{
+    struct slice row, was = mail_addr_join(r->a, r->local, r->domain),
+                      now = mail_addr_join(r->a, r->to, r->domain);
+    struct slice old_key = local_key(r->a, 'l', r->local), new_key = local_key(r->a, 'l', r->to);
+    struct alias x = {0}, there = {0};
+    int e = kv_tx_get(tx, new_key, &row);
+    if (!e) e = alias_parse(r->a, row, &there);
+    if (!e && !(there.n == 1 && sl_eq(there.target[0], was)))
+        return err_set(ERR_EXISTS, "there is an alias %.*s already", SLF(now));
+    if (!e) kv_tx_del(tx, new_key);
+    if (!e || e == ERR_NOT_FOUND) e = kv_tx_get(tx, old_key, &row);
+    if (!e) e = alias_parse(r->a, row, &x);
+    if (e && e != ERR_NOT_FOUND) return e;
+    if (!e && alias_has(&x, was)) {
+        for (size_t i = 0; i < x.n; i++)
+            if (sl_eq(x.target[i], was)) x.target[i] = now;
+        put_alias(tx, new_key, x.target, x.n);
+    }
+    put_alias(tx, old_key, &now, 1);
+    return 0;
+}
+
+static int rename_account(struct kv_tx *tx, void *arg)
+{
+    struct renaming *r = arg;
+    struct slice row, key = local_key(r->a, 'a', r->local), to = local_key(r->a, 'a', r->to);
+    struct domain d;
+    int e = kv_tx_get(tx, to, &row);
+    if (e != ERR_NOT_FOUND)
+        return e ? e
+                 : err_set(ERR_EXISTS, "the account %.*s@%.*s exists already", SLF(r->to), SLF(r->domain));
+    e = kv_tx_get(tx, key, &row);
+    if (!e) e = account_parse(r->a, r->local, r->domain, row, &r->acc);
+    if (!e) e = move_alias(tx, r);
+    if (!e) e = domain_tx(tx, &d);
+    if (e) return e;
+    r->acc.authority++; /* what sessions remember of it is its old name */
+    put_account(tx, to, &r->acc);
+    kv_tx_del(tx, key);
+    if (!sl_eq(d.first, r->local)) return 0;
+    d.first = r->to;
+    domain_tx_put(tx, &d);
+    return 0;
+}
+
+int account_rename(struct directory *dir, struct slice address, struct slice to)
+{
+    struct arena a;
+    ar_init(&a, 0);
+    struct renaming r = {.a = &a};
+    struct slice domain;
+    int e = address_split_here(dir, &a, address, &r.local, &r.domain);
+    if (!e) e = address_split_here(dir, &a, to, &r.to, &domain);
+    if (!e && !sl_eq(domain, r.domain))
+        e = err_set(ERR_USAGE,
+                    "an account stays in its domain; `tram domain add %.*s --alias-of %.*s` gives all of "
+                    "them that name, too",
+                    SLF(domain), SLF(r.domain));
+    if (!e && sl_chr(r.to, '+') != SL_NONE) e = err_set(ERR_SYNTAX, NO_PLUS);
+    if (!e) {
+        e = directory_transact(dir, r.domain, rename_account, &r);
+        if (e == ERR_NOT_FOUND) e = no_such_account(address);
+    }
+    if (!e) account_notify(dir, r.acc.id);
+    ar_free(&a);
+    return e;
 }
 
 /* ---- removing ---- */

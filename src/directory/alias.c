@@ -21,6 +21,12 @@ int alias_parse(struct arena *a, struct slice value, struct alias *out)
     return rec_error(&r);
 }
 
+void alias_record(struct buf *b, const struct slice *target, size_t n)
+{
+    rec_begin(b, ALIAS_VERSION);
+    for (size_t i = 0; i < n; i++) rec_put(b, 't', target[i]);
+}
+
 int alias_get(struct directory *dir, struct arena *a, struct slice local, struct slice domain,
               struct alias *out)
 {
@@ -73,8 +79,7 @@ static int put_targets(struct kv_tx *tx, const struct alias_change *c, const str
         return 0;
     }
     struct buf b = BUF_INIT;
-    rec_begin(&b, ALIAS_VERSION);
-    for (size_t i = 0; i < now.n; i++) rec_put(&b, 't', now.target[i]);
+    alias_record(&b, now.target, now.n);
     int e = !b.over && b.n <= LIMIT_ALIAS_BYTES
                 ? 0
                 : err_set(ERR_LIMIT,

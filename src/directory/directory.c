@@ -205,6 +205,7 @@ static void domain_record(struct buf *b, const struct domain *d)
     rec_begin(b, DOMAIN_VERSION);
     rec_put_u64(b, 'c', (uint64_t)d->created);
     rec_opt(b, 'a', d->catch_all);
+    rec_opt(b, 'A', d->alias_of);
     rec_opt(b, 'o', d->first);
 }
 
@@ -216,6 +217,7 @@ int domain_parse(struct slice row, struct domain *out)
     while (rec_next(&r)) switch (r.tag) {
         case 'c': out->created = (int64_t)rec_u64(&r); break;
         case 'a': out->catch_all = r.field; break;
+        case 'A': out->alias_of = r.field; break;
         case 'o': out->first = r.field; break;
         }
     return rec_error(&r);

@@ -35,14 +35,18 @@ struct domain {
     int64_t created;        /* unix seconds */
     struct slice catch_all; /* address that gets what no account or alias takes, or empty */
     struct slice first;     /* local part of the account that the duties fall to, or empty */
+    struct slice alias_of;  /* every name there is the name at this domain of ours, or empty */
     struct slice damage;    /* of domain_list(): why its row cannot be read, or empty */
 };
 /* With an RSA and an Ed25519 key that sign at once, named after the month: both or nothing.
  * ERR_EXISTS, ERR_SYNTAX. SUSPENDS (offload). */
 MUST_CHECK int domain_add_with_keys(struct directory *dir, struct slice name);
 MUST_CHECK int domain_add(struct directory *dir, struct slice name); /* one whose mail leaves unsigned */
+/* With keys; every name of it is the same name at `of`, which is here and is no alias itself (ERR_STATE).
+ * Accounts and aliases of its own come first. */
+MUST_CHECK int domain_add_alias(struct directory *dir, struct slice name, struct slice of);
 MUST_CHECK int domain_remove(struct directory *dir,
-                             struct slice name); /* ERR_STATE while accounts are left */
+                             struct slice name); /* ERR_STATE while accounts or alias domains are left */
 MUST_CHECK int domain_get(struct directory *dir, struct arena *a, struct slice name,
                           struct domain *out); /* ERR_NOT_FOUND */
 MUST_CHECK int domain_list(struct directory *dir, struct arena *a, struct domain **out,
@@ -94,6 +98,26 @@ struct sender_limits {
 
 enum { PASSWORD_ITERATIONS = 20000 }; /* of the keys made from passwords, and of decoys */
 
+enum {
+    APP_PASSWORDS_MAX = 32, /* of an account: the proof of SCRAM is tried on each */
+    APP_NAME_MAX = 64,      /* bytes of its name */
+    GRANTS_MAX = 100,       /* addresses that an account may send as besides its own */
+};
+/* What somebody logs in to; a set. */
+enum { LOGIN_SMTP = 1, LOGIN_IMAP = 2, LOGIN_POP3 = 4, LOGIN_HTTP = 8, LOGIN_ALL = 15 };
+#define LOGIN_WORDS "smtp imap pop3 http" /* their names, in the order of the bits */
+enum { APP_ID = 8 };
+/* A further password of an account, for one program or device. It shares salt and count with the account's
+ * own, so that one SCRAM exchange tries them all. */
+struct app_password {
+    char id[APP_ID + 1]; /* hex digits; never used again */
+    struct slice name;
+    unsigned protocols; /* for which it counts */
+    uint8_t stored_key[32], server_key[32];
+    struct sender_limits limits; /* its own, within the account's */
+    int64_t created;             /* unix seconds */
+};
+
 struct account {
     char id[20];          /* names the object u:<id>; never used again */
     struct slice address; /* local@domain, lower case */
@@ -102,8 +126,13 @@ struct account {
     int64_t created;
     struct scram_keys keys;
     struct sender_limits limits; /* its own; may have changed since a session read it */
-    uint64_t authority;          /* a new one with each change of password and of disabled */
-    uint64_t generation;         /* of the directory, before this was read */
+    struct app_password *app;
+    struct slice *grant; /* addresses that it may send as, "@domain": every one there */
+    size_t napps, ngrants;
+    const struct app_password
+        *by;             /* after a login: the one that was used; NULL: the account's own password */
+    uint64_t authority;  /* a new one with each change of password and of disabled */
+    uint64_t generation; /* of the directory, before this was read */
     struct slice
         damage; /* of account_each(): why its row cannot be read (then only names are known), or empty */
 };
@@ -117,6 +146,24 @@ MUST_CHECK int account_disable(struct directory *dir, struct slice address, bool
 MUST_CHECK int account_set_limits(struct directory *dir, struct slice address,
                                   const struct sender_limits *change);
 MUST_CHECK int account_remove(struct directory *dir, struct slice address);
+/* Gives it another name in its domain: mail, password and rights stay, the old address becomes an alias.
+ * ERR_EXISTS: the new name is taken, ERR_USAGE: another domain. */
+MUST_CHECK int account_rename(struct directory *dir, struct slice address, struct slice to);
+
+/* A new app password; *password, in the arena, is not kept anywhere. what->name and what->protocols must be
+ * set, what->limits are its own. ERR_EXISTS: the name is taken, ERR_LIMIT: APP_PASSWORDS_MAX. */
+MUST_CHECK int app_password_add(struct directory *dir, struct arena *a, struct slice address,
+                                const struct app_password *what, struct slice *password);
+/* By name or id. Sessions that logged in with it end. ERR_NOT_FOUND. */
+MUST_CHECK int app_password_remove(struct directory *dir, struct slice address, struct slice which);
+/* It was used now: a note, which is durable with some later commit. Does not suspend. */
+void app_password_used(struct directory *dir, const char *acc, const char *id);
+/* Unix seconds; 0: never. */
+MUST_CHECK int app_password_last_use(struct directory *dir, const char *acc, const char *id, int64_t *when);
+
+/* The account may send as the address, which is here, or as "@domain", or no more. ERR_EXISTS, ERR_NOT_FOUND,
+ * ERR_LIMIT. */
+MUST_CHECK int account_grant(struct directory *dir, struct slice address, struct slice as, bool may);
 MUST_CHECK int account_get(struct directory *dir, struct arena *a, struct slice address, struct account *out);
 /* The same by names as local_name() and domain_name() have them. ERR_NOT_FOUND without a sentence. */
 MUST_CHECK int account_read(struct directory *dir, struct arena *a, struct slice local, struct slice domain,
@@ -198,8 +245,8 @@ MUST_CHECK int directory_resolve(struct directory *dir, struct arena *a, struct 
 
 /* ---- login ---- */
 
-/* May the account send as this address? Its own, with any +tag, and aliases that lead
- * to it alone. 0 or ERR_DENIED with the sentence. */
+/* May the account send as this address? Its own, with any +tag, aliases that lead to it alone, and what was
+ * granted to it. 0 or ERR_DENIED with the sentence. */
 MUST_CHECK int account_may_send_as(struct directory *dir, const struct account *acc, struct slice local,
                                    struct slice domain);
 

@@ -38,10 +38,34 @@ MUST_CHECK int account_parse(struct arena *a, struct slice local, struct slice d
                              struct account *out);
 /* Erases what is left of removed accounts, and of those whose making was cut off. */
 MUST_CHECK int accounts_finish(struct directory *dir, struct slice domain);
+/* One account's row read, changed by change() and written, in one transaction. */
+struct account_change {
+    int (*change)(
+        struct account_change *c); /* changes acc; may run again: it touches nothing else of c but
+                                    * missing, and what arg points to only where it says what came of it */
+    void *arg;
+    bool missing;    /* ERR_NOT_FOUND of change() is about something else than the account */
+    struct arena *a; /* of the following, which account_change() fills */
+    struct slice local, key;
+    struct account acc;
+};
+MUST_CHECK int account_change(struct directory *dir, struct slice address, struct account_change *c);
+/* The keys of a password with the salt and count of others. ERR_SYNTAX. SUSPENDS (offload). */
+MUST_CHECK int password_keys_like(struct slice password, const struct scram_keys *like,
+                                  struct scram_keys *out);
+/* rights.c: fields of an account's row */
+void sender_limits_put(struct buf *b, const struct sender_limits *l);
+struct rec;
+void sender_limits_take(struct rec *r, struct sender_limits *out); /* the field at hand, if it is a limit */
+void app_password_put(struct buf *b, const struct app_password *p);
+MUST_CHECK int app_password_take(struct arena *a, struct slice field, struct account *out); /* ERR_CORRUPT */
+void grant_take(struct arena *a, struct slice field,
+                struct account *out); /* there are less than GRANTS_MAX */
 /* alias.c; local and domain as local_name() and domain_name() have them. ERR_NOT_FOUND. */
 MUST_CHECK int alias_get(struct directory *dir, struct arena *a, struct slice local, struct slice domain,
                          struct alias *out);
 bool alias_has(const struct alias *x, struct slice target);
+void alias_record(struct buf *b, const struct slice *target, size_t n);
 /* An address as an alias keeps it. */
 MUST_CHECK int alias_target(struct directory *dir, struct arena *a, struct slice address, struct slice *out);
 /* dkim_keys.c */

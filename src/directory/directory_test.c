@@ -1,6 +1,7 @@
 /* directory_test.c - who is here, where a letter for an address goes, who may send as whom. */
 #include "directory_test.h"
 #include "kv/record.h"
+#include "mail/addr.h"
 
 #include <stdlib.h>
 
@@ -685,5 +686,125 @@ TEST(directory_an_account_whose_row_is_damaged_can_be_removed)
     CHECK_INT(n, 0);
     CHECK_OK(account_add(f.dir, SL("alice@one.test"), SL("secret")));
     buf_free(&s.row);
+    dir_fixture_end(&f);
+}
+
+/* ---- grants, alias domains, other names ---- */
+
+static int may(struct dir_fixture *f, const char *who, const char *as)
+{
+    struct account acc;
+    struct slice local, domain;
+    CHECK_OK(account_get(f->dir, &f->a, sl_cstr(who), &acc));
+    CHECK_OK(mail_addr_split(&f->a, sl_cstr(as), &local, &domain));
+    return account_may_send_as(f->dir, &acc, local, domain);
+}
+
+static bool small_world(struct dir_fixture *f)
+{
+    if (!dir_fixture_begin(f)) return false;
+    CHECK_OK(domain_add(f->dir, SL("one.test")));
+    CHECK_OK(domain_add(f->dir, SL("two.test")));
+    CHECK_OK(account_add(f->dir, SL("alice@one.test"), SL("a")));
+    CHECK_OK(account_add(f->dir, SL("bob@one.test"), SL("b")));
+    return true;
+}
+
+TEST(an_address_can_be_granted_to_several)
+{
+    struct dir_fixture f;
+    struct slice both[] = {SL("alice@one.test"), SL("bob@one.test")};
+    REQUIRE(small_world(&f));
+    CHECK_OK(alias_add(f.dir, SL("info@one.test"), both, 2));
+    CHECK_ERR(may(&f, "alice@one.test", "info@one.test"), ERR_DENIED);
+    CHECK_OK(account_grant(f.dir, SL("alice@one.test"), SL("Info@one.test"), true));
+    CHECK_ERR(account_grant(f.dir, SL("alice@one.test"), SL("info@one.test"), true), ERR_EXISTS);
+    CHECK_OK(may(&f, "alice@one.test", "info@one.test"));
+    CHECK_OK(may(&f, "alice@one.test", "INFO+x@one.test"));
+    CHECK_ERR(may(&f, "bob@one.test", "info@one.test"), ERR_DENIED);
+    CHECK_ERR(may(&f, "alice@one.test", "info@two.test"), ERR_DENIED);
+    CHECK_ERR(may(&f, "alice@one.test", "bob@one.test"), ERR_DENIED);
+    CHECK_OK(account_grant(f.dir, SL("bob@one.test"), SL("@two.test"), true));
+    CHECK_OK(may(&f, "bob@one.test", "anybody@two.test"));
+    CHECK_ERR(may(&f, "bob@one.test", "anybody@sub.two.test"), ERR_DENIED);
+    CHECK_ERR(account_grant(f.dir, SL("bob@one.test"), SL("x@elsewhere.test"), true), ERR_NOT_FOUND);
+    CHECK_ERR(account_grant(f.dir, SL("bob@one.test"), SL("@elsewhere.test"), true), ERR_NOT_FOUND);
+    CHECK_OK(account_grant(f.dir, SL("alice@one.test"), SL("info@one.test"), false));
+    CHECK_ERR(may(&f, "alice@one.test", "info@one.test"), ERR_DENIED);
+    CHECK_ERR(account_grant(f.dir, SL("alice@one.test"), SL("info@one.test"), false), ERR_NOT_FOUND);
+    dir_fixture_end(&f);
+}
+
+TEST(an_alias_domain_has_every_name_of_its_domain)
+{
+    struct dir_fixture f;
+    struct routes r;
+    struct slice to = SL("bob@one.test");
+    struct domain d;
+    REQUIRE(small_world(&f));
+    CHECK_OK(domain_add_alias(f.dir, SL("three.test"), SL("One.test")));
+    CHECK_ERR(domain_add_alias(f.dir, SL("four.test"), SL("three.test")), ERR_STATE);
+    CHECK_ERR(domain_add_alias(f.dir, SL("four.test"), SL("nowhere.test")), ERR_NOT_FOUND);
+    CHECK_OK(directory_resolve(f.dir, &f.a, SL("Alice+tag"), SL("three.test"), &r));
+    CHECK(r.result == RESOLVED && r.n == 1);
+    CHECK_SL(r.v[0].address, "alice@one.test");
+    CHECK_SL(r.v[0].detail, "tag");
+    CHECK_OK(may(&f, "alice@one.test", "alice@three.test"));
+    CHECK_ERR(may(&f, "bob@one.test", "alice@three.test"), ERR_DENIED);
+    CHECK_OK(directory_resolve(f.dir, &f.a, SL("nobody"), SL("three.test"), &r));
+    CHECK_INT(r.result, RESOLVED_NO_USER);
+    CHECK_OK(directory_resolve(f.dir, &f.a, SL("postmaster"), SL("three.test"), &r));
+    CHECK_SL(r.v[0].address, "alice@one.test");
+    CHECK_OK(alias_add(f.dir, SL("alice@three.test"), &to, 1)); /* a name of its own comes first */
+    CHECK_OK(directory_resolve(f.dir, &f.a, SL("alice"), SL("three.test"), &r));
+    CHECK_SL(r.v[0].address, "bob@one.test");
+    CHECK_OK(domain_set_catch_all(f.dir, SL("one.test"), to));
+    CHECK_OK(directory_resolve(f.dir, &f.a, SL("nobody"), SL("three.test"), &r));
+    CHECK_SL(r.v[0].address, "bob@one.test");
+    CHECK_OK(domain_get(f.dir, &f.a, SL("three.test"), &d));
+    CHECK_SL(d.alias_of, "one.test");
+    CHECK_OK(account_remove(f.dir, SL("alice@one.test")));
+    CHECK_OK(account_remove(f.dir, SL("bob@one.test")));
+    CHECK_ERR(domain_remove(f.dir, SL("one.test")), ERR_STATE);
+    CHECK(sl_find(sl_cstr(err_text(ERR_STATE)), SL("three.test")) != SL_NONE);
+    CHECK_OK(domain_remove(f.dir, SL("three.test")));
+    CHECK_OK(domain_remove(f.dir, SL("one.test")));
+    dir_fixture_end(&f);
+}
+
+TEST(an_account_that_gets_another_name_keeps_everything)
+{
+    struct dir_fixture f;
+    struct account was, now;
+    struct routes r;
+    struct slice kept[] = {SL("alice@one.test"), SL("far@away.test")};
+    REQUIRE(small_world(&f));
+    CHECK_OK(alias_add(f.dir, SL("alice@one.test"), kept, 2));
+    CHECK_OK(account_grant(f.dir, SL("alice@one.test"), SL("@two.test"), true));
+    CHECK_OK(account_grant(f.dir, SL("alice@one.test"), SL("bob@one.test"), true));
+    CHECK_OK(account_get(f.dir, &f.a, SL("alice@one.test"), &was));
+    CHECK_ERR(account_rename(f.dir, SL("alice@one.test"), SL("bob@one.test")), ERR_EXISTS);
+    CHECK_ERR(account_rename(f.dir, SL("alice@one.test"), SL("alice@two.test")), ERR_USAGE);
+    CHECK_ERR(account_rename(f.dir, SL("alice@one.test"), SL("a+b@one.test")), ERR_SYNTAX);
+    CHECK_ERR(account_rename(f.dir, SL("carol@one.test"), SL("dave@one.test")), ERR_NOT_FOUND);
+    CHECK_OK(account_rename(f.dir, SL("alice@one.test"), SL("Anna@one.test")));
+    CHECK_ERR(account_get(f.dir, &f.a, SL("alice@one.test"), &now), ERR_NOT_FOUND);
+    CHECK_OK(account_get(f.dir, &f.a, SL("anna@one.test"), &now));
+    CHECK(strcmp(was.id, now.id) == 0 && now.authority != was.authority && now.ngrants == 2);
+    for (int i = 0; i < 2; i++) { /* by both names it arrives, and goes on to where it went */
+        CHECK_OK(directory_resolve(f.dir, &f.a, i ? SL("alice") : SL("anna"), SL("one.test"), &r));
+        CHECK(r.result == RESOLVED && r.n == 2);
+        CHECK_SL(r.v[0].address, "anna@one.test");
+        CHECK_SL(r.v[1].address, "far@away.test");
+    }
+    CHECK_OK(may(&f, "anna@one.test", "x@two.test"));
+    CHECK_OK(directory_resolve(f.dir, &f.a, SL("postmaster"), SL("one.test"), &r));
+    CHECK_SL(r.v[0].address, "anna@one.test");
+    CHECK_OK(account_rename(f.dir, SL("bob@one.test"), SL("ben@one.test")));
+    CHECK_OK(may(&f, "ben@one.test", "bob@one.test"));
+    CHECK_OK(may(&f, "anna@one.test", "bob@one.test")); /* what was granted by the old name holds, */
+    CHECK_OK(may(&f, "anna@one.test", "ben@one.test")); /* and by the new one */
+    CHECK_OK(account_rename(f.dir, SL("ben@one.test"), SL("bob@one.test"))); /* and back */
+    CHECK_OK(may(&f, "bob@one.test", "ben@one.test"));
     dir_fixture_end(&f);
 }

@@ -99,13 +99,26 @@ static void look_again(struct directory *dir, struct slice name, uint64_t turn)
     ar_free(&a);
 }
 
-static int add(struct directory *dir, struct slice name, bool keys)
+/* What an alias domain stands for is here and stands for itself. */
+static int check_alias_of(struct directory *dir, struct arena *a, struct slice of, struct slice *out)
+{
+    struct domain d = {0};
+    int e = domain_get(dir, a, of, &d);
+    if (!e && d.alias_of.n)
+        e = err_set(ERR_STATE, "%.*s is an alias of %.*s itself: name that one", SLF(d.name),
+                    SLF(d.alias_of));
+    *out = d.name;
+    return e;
+}
+
+static int add(struct directory *dir, struct slice name, bool keys, struct slice of)
 {
     struct arena a;
     struct dkim_key pair[2];
     ar_init(&a, 0);
     struct addition x = {.dir = dir, .d.created = rt_wall_seconds()};
     int e = check_domain_name(&a, name, &x.d.name);
+    if (!e && of.n) e = check_alias_of(dir, &a, of, &x.d.alias_of);
     if (!e && keys) {
         e = dkim_keys_make(&a, pair);
         x.key = pair;
@@ -121,8 +134,12 @@ static int add(struct directory *dir, struct slice name, bool keys)
     return e;
 }
 
-int domain_add(struct directory *dir, struct slice name) { return add(dir, name, false); }
-int domain_add_with_keys(struct directory *dir, struct slice name) { return add(dir, name, true); }
+int domain_add(struct directory *dir, struct slice name) { return add(dir, name, false, SL("")); }
+int domain_add_with_keys(struct directory *dir, struct slice name) { return add(dir, name, true, SL("")); }
+int domain_add_alias(struct directory *dir, struct slice name, struct slice of)
+{
+    return add(dir, name, true, of);
+}
 
 struct removal {
     struct directory *dir;
@@ -151,15 +168,28 @@ static int remove_domain(struct kv_tx *tx, void *arg)
     return 0;
 }
 
+/* Mail for an alias domain would go nowhere. */
+static int no_alias_domains(struct directory *dir, struct arena *a, struct slice name)
+{
+    struct domain *d;
+    size_t n;
+    int e = domain_list(dir, a, &d, &n);
+    for (size_t i = 0; !e && i < n; i++)
+        if (sl_eq(d[i].alias_of, name))
+            e = err_set(ERR_STATE, "%.*s is an alias of %.*s: remove it first", SLF(d[i].name), SLF(name));
+    return e;
+}
+
 int domain_remove(struct directory *dir, struct slice name)
 {
     struct arena a;
     ar_init(&a, 0);
     struct removal r = {.dir = dir};
     int e = check_domain_name(&a, name, &r.domain);
+    bool said = !e && (e = no_alias_domains(dir, &a, r.domain)) != 0;
     if (!e) e = kv_transact(dir->kv, domain_object(&a, r.domain), remove_domain, &r);
     if (e == ERR_NOT_FOUND) err_set(e, "the domain %.*s is not here", SLF(r.domain));
-    if (e == ERR_STATE)
+    if (e == ERR_STATE && !said)
         err_set(e, "the domain %.*s still has accounts: remove them first (`tram account list`)",
                 SLF(r.domain));
     if (!e) directory_remember(dir, r.domain, false, r.turn);

@@ -194,12 +194,30 @@ static int resolve_duty(struct resolving *r, struct slice local, struct slice do
 
 /* ---- an address ---- */
 
-static int resolve_local(struct resolving *r, struct slice local, struct slice domain, const struct step *up)
+/* An account or alias of that name, or of what stands before its +. */
+static int resolve_name(struct resolving *r, struct slice local, struct slice domain, const struct step *up)
 {
     int e = resolve_exact(r, local, (struct slice){0}, domain, up);
     size_t plus = sl_chr(local, '+');
     if (e == ERR_NOT_FOUND && plus != SL_NONE && plus > 0)
         e = resolve_exact(r, sl_sub(local, 0, plus), sl_from(local, plus + 1), domain, up);
+    return e;
+}
+
+/* What no name of an alias domain takes is a name of the domain that it stands for. */
+static int follow_domain(struct resolving *r, struct slice local, struct slice *domain, const struct step *up)
+{
+    struct domain d;
+    int e = domain_get(r->dir, r->a, *domain, &d);
+    if (e || !d.alias_of.n) return e ? e : ERR_NOT_FOUND;
+    *domain = d.alias_of;
+    return resolve_name(r, local, d.alias_of, up);
+}
+
+static int resolve_local(struct resolving *r, struct slice local, struct slice domain, const struct step *up)
+{
+    int e = resolve_name(r, local, domain, up);
+    if (e == ERR_NOT_FOUND) e = follow_domain(r, local, &domain, up);
     if (e == ERR_NOT_FOUND) e = resolve_catch_all(r, domain, up);
     if (e == ERR_NOT_FOUND) e = resolve_duty(r, local, domain);
     return e;
@@ -267,6 +285,49 @@ int directory_resolve(struct directory *dir, struct arena *a, struct slice local
     return resolve(&r, local, domain);
 }
 
+/* ---- may the account send as that address? ---- */
+
+/* Leads the address to one account here alone, and not only as a fallback? */
+static bool leads_to(const struct resolving *r, const char *id)
+{
+    const struct routes *to = r->out;
+    return to->result == RESOLVED && to->n == 1 && to->v[0].local && !r->fallback_used &&
+           strcmp(to->v[0].account, id) == 0;
+}
+
+/* A grant names the address, its whole domain, or, by an old name, the account that has the address now. */
+static int is_granted(struct directory *dir, struct arena *a, struct slice grant, struct slice local,
+                      struct slice domain, const char *home, bool *yes)
+{
+    size_t at = sl_rchr(grant, '@'), plus = sl_chr(local, '+');
+    struct slice base = plus == SL_NONE || !plus ? local : sl_sub(local, 0, plus), gl = sl_sub(grant, 0, at);
+    struct routes routes;
+    struct resolving r = {.dir = dir, .a = a, .out = &routes};
+    *yes = at != SL_NONE && sl_eq(sl_from(grant, at + 1), domain) &&
+           (!at || sl_eq(gl, local) || sl_eq(gl, base));
+    if (*yes || at == SL_NONE || !at || !home[0]) return 0;
+    int e = resolve(&r, gl, sl_from(grant, at + 1));
+    *yes = !e && leads_to(&r, home);
+    return e == ERR_BUSY ? 0 : e;
+}
+
+/* As it is now: what the session read may be long ago. home: the account whose own address it is, or empty.
+ */
+static int has_grant(struct directory *dir, struct arena *a, const struct account *acc, struct slice local,
+                     struct slice domain, const char *home, bool *yes)
+{
+    struct account now;
+    bool here;
+    *yes = false;
+    int e = domain_is_local(dir, domain, &here);
+    if (!e && here) e = domain_name(a, domain, &domain);
+    if (e || !here) return e;
+    e = account_read(dir, a, acc->local, acc->domain, &now);
+    for (size_t i = 0; !e && !*yes && i < now.ngrants; i++)
+        e = is_granted(dir, a, now.grant[i], local_name(a, local), domain, home, yes);
+    return e == ERR_NOT_FOUND ? 0 : e;
+}
+
 int account_may_send_as(struct directory *dir, const struct account *acc, struct slice local,
                         struct slice domain)
 {
@@ -275,13 +336,13 @@ int account_may_send_as(struct directory *dir, const struct account *acc, struct
     struct routes routes;
     struct resolving r = {.dir = dir, .a = &a, .out = &routes};
     int e = resolve(&r, local, domain);
-    bool own = !e && strcmp(r.home, acc->id) == 0;
-    bool leads = !e && routes.result == RESOLVED && routes.n == 1 && routes.v[0].local && !r.fallback_used &&
-                 strcmp(routes.v[0].account, acc->id) == 0;
-    if (!e && !own && !leads)
+    bool may = !e && (strcmp(r.home, acc->id) == 0 || leads_to(&r, acc->id));
+    if (!e && !may) e = has_grant(dir, &a, acc, local, domain, r.home, &may);
+    if (!e && !may)
         e = err_set(
             ERR_DENIED,
-            "%.*s may not send as %.*s: it is neither its address nor an alias that leads to it alone",
+            "%.*s may not send as %.*s: it is neither its address nor an alias that leads to it alone, "
+            "nor granted to it",
             SLF(acc->address), SLF(mail_addr_join(&a, local, domain)));
     ar_free(&a);
     return e;

@@ -117,7 +117,9 @@ void imapd_cmd_login(struct imapd_session *s, struct imap_in *in)
     if (imapd_args_bad(s, in)) return;
     struct slice name = login_name(s->server->conf.login, &s->a, user);
     int r = guard_try(s->visit, name);
-    if (!r) r = login_password(s->server->conf.login, &s->a, user, password, guard_asker(s->visit), &acc);
+    if (!r)
+        r = login_password(s->server->conf.login, &s->a,
+                           &(struct login_try){user, password, LOGIN_IMAP, guard_asker(s->visit)}, &acc);
     guard_tried(s->visit, name, r);
     if (r) turn_away(s, r, user);
     else welcome(s, &acc);
@@ -197,6 +199,7 @@ void imapd_cmd_authenticate(struct imapd_session *s, struct imap_in *in)
     x.gate = guard_gate;
     x.gate_arg = s->visit;
     x.asker = guard_asker(s->visit);
+    x.protocol = LOGIN_IMAP;
     bool whole = exchange(s, &x, initial ? &message : NULL, &r);
     guard_tried(s->visit, x.name, whole ? r : ERR_DENIED);
     if (!whole) return;

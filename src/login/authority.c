@@ -14,6 +14,7 @@ void authority_begin(struct authority *x, struct directory *dir, const struct ac
     snprintf(x->id, sizeof x->id, "%s", acc->id);
     snprintf(x->local, sizeof x->local, "%.*s", SLF(acc->local));
     snprintf(x->domain, sizeof x->domain, "%.*s", SLF(acc->domain));
+    snprintf(x->app, sizeof x->app, "%s", acc->by ? acc->by->id : "");
     x->version = acc->authority;
     x->generation = acc->generation;
     x->dir = dir;
@@ -26,13 +27,21 @@ void authority_end(struct authority *x)
     x->dir = NULL;
 }
 
+static bool has_app(const struct account *acc, const char *id)
+{
+    for (size_t i = 0; i < acc->napps; i++)
+        if (strcmp(acc->app[i].id, id) == 0) return true;
+    return !*id;
+}
+
 static int look(struct authority *x)
 {
     struct arena a;
     struct account now;
     ar_init(&a, 0);
     int e = account_read(x->dir, &a, sl_cstr(x->local), sl_cstr(x->domain), &now);
-    bool same = !e && strcmp(now.id, x->id) == 0 && now.authority == x->version && !now.disabled;
+    bool same = !e && strcmp(now.id, x->id) == 0 && now.authority == x->version && !now.disabled &&
+                has_app(&now, x->app);
     if (!e && same) x->generation = now.generation;
     ar_free(&a);
     if (e && e != ERR_NOT_FOUND) return e;

@@ -17,7 +17,7 @@ static const int64_t remembered_for = 600 * RT_S;
 struct login {
     struct directory *dir;
     struct lock lock;
-    struct map until; /* hash -> int64_t * */
+    struct map until; /* hash -> struct remembered * */
     uint8_t secret[32];
     uint8_t decoys[SECRET]; /* the same as long as the store lives */
 };
@@ -85,33 +85,42 @@ void login_mark(const struct login *l, struct slice what, uint8_t out[32])
     buf_free(&b);
 }
 
+/* Over all passwords of the account: when one of them changes, none is remembered. */
 static void fingerprint(struct login *l, const struct account *acc, struct slice password, uint8_t out[32])
 {
     struct buf b = BUF_INIT;
     buf_str(&b, acc->id);
     buf_bytes(&b, acc->keys.stored_key, sizeof acc->keys.stored_key);
+    for (size_t i = 0; i < acc->napps; i++)
+        buf_bytes(&b, acc->app[i].stored_key, sizeof acc->app[i].stored_key);
     buf_put(&b, password);
     hmac_sha256(sl(l->secret, sizeof l->secret), buf_slice(&b), out);
     wipe(b.p, b.n);
     buf_free(&b);
 }
 
-static bool remembered(struct login *l, const uint8_t print[32])
+struct remembered {
+    int64_t until;
+    size_t which; /* 0: the account's own password; else its app password number which - 1 */
+};
+
+static bool remembered(struct login *l, const uint8_t print[32], size_t *which)
 {
     lock_take(&l->lock);
-    int64_t *until = map_get(&l->until, sl(print, 32));
-    bool yes = until && *until > rt_now();
+    struct remembered *r = map_get(&l->until, sl(print, 32));
+    bool yes = r && r->until > rt_now();
+    if (yes) *which = r->which;
     lock_release(&l->lock);
     return yes;
 }
 
-static void remember_login(struct login *l, const uint8_t print[32])
+static void remember_login(struct login *l, const uint8_t print[32], size_t which)
 {
-    int64_t *until = xmalloc(sizeof *until);
-    *until = rt_now() + remembered_for;
+    struct remembered *r = xmalloc(sizeof *r);
+    *r = (struct remembered){rt_now() + remembered_for, which};
     lock_take(&l->lock);
     if (l->until.count >= REMEMBERED_MAX) forget_all(l);
-    free(map_put(&l->until, sl(print, 32), until));
+    free(map_put(&l->until, sl(print, 32), r));
     lock_release(&l->lock);
 }
 
@@ -125,12 +134,24 @@ static struct slice whole_address(struct login *l, struct arena *a, struct slice
     return n == 1 ? ar_printf(a, "%.*s@%.*s", SLF(user), SLF(domain[0])) : user;
 }
 
+/* A name at an alias domain is the same name at the one that it stands for. */
+static int find_by_alias_domain(struct login *l, struct arena *a, struct slice user, struct account *out)
+{
+    struct slice local, domain;
+    struct domain d;
+    int e = address_split(a, user, &local, &domain);
+    if (!e) e = domain_get(l->dir, a, domain, &d);
+    if (!e && !d.alias_of.n) e = ERR_NOT_FOUND;
+    return e ? e : account_read(l->dir, a, local_name(a, local), d.alias_of, out);
+}
+
 int login_find(struct login *l, struct arena *a, struct slice user, struct account *out)
 {
     user = whole_address(l, a, user);
     if (sl_chr(user, '@') == SL_NONE)
         return err_set(ERR_NOT_FOUND, "the login needs the whole address, name@domain");
     int e = account_get(l->dir, a, user, out);
+    if (e == ERR_NOT_FOUND) e = find_by_alias_domain(l, a, user, out);
     if (e == ERR_SYNTAX) return ERR_NOT_FOUND;
     if (!e && out->disabled) return err_set(ERR_DENIED, "the account %.*s is disabled", SLF(out->address));
     return e;
@@ -155,34 +176,64 @@ void login_decoy(struct login *l, struct slice user, struct scram_keys *out)
 }
 
 struct check {
-    const struct scram_keys *keys;
+    const struct account *acc;      /* or NULL: */
+    const struct scram_keys *decoy; /* what no password fits */
     struct slice password;
+    size_t which;
 };
 
-static int check_password(void *arg)
+/* One derivation for all passwords of the account: they share salt and count. */
+static int check_passwords(void *arg)
 {
     struct check *c = arg;
-    return scram_check_password(c->keys, c->password);
+    struct scram_keys got;
+    const struct scram_keys *like = c->acc ? &c->acc->keys : c->decoy;
+    int e = scram_derive(c->password, like->salt, like->iterations, &got);
+    bool found = !e && same_secret(sl(got.stored_key, 32), sl(like->stored_key, 32));
+    c->which = 0;
+    for (size_t i = 0; !e && c->acc && i < c->acc->napps; i++)
+        if (same_secret(sl(got.stored_key, 32), sl(c->acc->app[i].stored_key, 32))) {
+            found = true;
+            c->which = i + 1;
+        }
+    wipe(&got, sizeof got);
+    return found ? 0 : ERR_DENIED;
 }
 
-int login_password(struct login *l, struct arena *a, struct slice user, struct slice password, uint64_t asker,
-                   struct account *out)
+int login_with(struct login *l, struct account *acc, const struct app_password *app, unsigned protocol)
+{
+    acc->by = app;
+    if (!app) return 0;
+    if (!(app->protocols & protocol))
+        return err_set(ERR_DENIED, "the app password \"%.*s\" is not for this protocol", SLF(app->name));
+    app_password_used(l->dir, acc->id, app->id);
+    return 0;
+}
+
+static const struct app_password *app_number(const struct account *acc, size_t which)
+{
+    return which && which <= acc->napps ? &acc->app[which - 1] : NULL;
+}
+
+int login_password(struct login *l, struct arena *a, const struct login_try *t, struct account *out)
 {
     uint8_t print[32];
     struct scram_keys decoy;
-    int found = login_find(l, a, user, out);
+    struct check c = {.acc = out, .password = t->password};
+    int found = login_find(l, a, t->user, out);
     if (found && found != ERR_NOT_FOUND && found != ERR_DENIED) return found;
     if (!found) {
-        fingerprint(l, out, password, print);
-        if (remembered(l, print)) return 0;
+        fingerprint(l, out, t->password, print);
+        if (remembered(l, print, &c.which)) return login_with(l, out, app_number(out, c.which), t->protocol);
     } else {
-        login_decoy(l, user, &decoy);
+        login_decoy(l, t->user, &decoy);
+        c.acc = NULL;
+        c.decoy = &decoy;
     }
-    struct check c = {found ? &decoy : &out->keys, password};
-    int e = offload_for(POOL_PASSWORD, asker, check_password, &c);
+    int e = offload_for(POOL_PASSWORD, t->asker, check_passwords, &c);
     if (!e && !found) {
-        remember_login(l, print);
-        return 0;
+        remember_login(l, print, c.which);
+        return login_with(l, out, app_number(out, c.which), t->protocol);
     }
     if (e == ERR_CANCELED || e == ERR_TIMEOUT) return e;
     return err_set(ERR_DENIED, "user name or password is wrong");

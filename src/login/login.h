@@ -8,15 +8,25 @@ struct login;
 MUST_CHECK int login_open(struct login **out, struct kv *kv, struct directory *dir);
 void login_close(struct login **l);
 
-/* user: the address; a bare local part when exactly one domain is here. ERR_NOT_FOUND,
- * ERR_DENIED when disabled. For SCRAM: keys are in *out. */
+/* user: the address, also at an alias domain; a bare local part when exactly one domain is here.
+ * ERR_NOT_FOUND, ERR_DENIED when disabled. For SCRAM: keys are in *out. */
 MUST_CHECK int login_find(struct login *l, struct arena *a, struct slice user, struct account *out);
-/* For PLAIN and LOGIN. ERR_DENIED for a wrong password, an unknown user and a disabled
- * account alike, in the same time. asker: who waits behind its own tries when many are made (guard_asker());
- * 0: nobody in particular. SUSPENDS (offload; a password that was right within the last ten minutes is
- * remembered as a keyed hash). */
-MUST_CHECK int login_password(struct login *l, struct arena *a, struct slice user, struct slice password,
-                              uint64_t asker, struct account *out);
+/* Somebody tries to log in. */
+struct login_try {
+    struct slice user, password;
+    unsigned protocol; /* to what (LOGIN_SMTP ...): an app password must be for it; 0: none counts */
+    uint64_t asker;    /* who waits behind its own tries when many are made (guard_asker()); 0: nobody in
+                        * particular */
+};
+/* For PLAIN and LOGIN: the account's password or one of its app passwords (out->by). ERR_DENIED for a wrong
+ * password, an unknown user and a disabled account alike, in the same time. SUSPENDS (offload; a password
+ * that was right within the last ten minutes is remembered as a keyed hash). */
+MUST_CHECK int login_password(struct login *l, struct arena *a, const struct login_try *t,
+                              struct account *out);
+/* The same after SCRAM has proved the password of `app`, NULL: the account's own: may it be used for that,
+ * and it is marked as used. ERR_DENIED. */
+MUST_CHECK int login_with(struct login *l, struct account *acc, const struct app_password *app,
+                          unsigned protocol);
 /* The one name of all spellings of a login, whether there is such an account or not: for counters. */
 struct slice login_name(struct login *l, struct arena *a, struct slice user);
 /* Keys to go on with for an unknown user, always the same for the same name. */
@@ -26,11 +36,13 @@ void login_decoy(struct login *l, struct slice user, struct scram_keys *out);
 void login_mark(const struct login *l, struct slice what, uint8_t out[32]);
 
 /* What a session may go on doing with: the account as it was when it logged in. It ends with
- * `account passwd`, `disable` and `remove`. Zeroed before the login. */
+ * `account passwd`, `disable`, `rename` and `remove`, and with the removal of the app password. Zeroed before
+ * the login. */
 struct authority {
     struct directory *dir;
     struct kv_watch *watch;
     char id[20], local[LOCAL_PART_MAX + 1], domain[256];
+    char app[APP_ID + 1]; /* the app password that was used, or empty */
     uint64_t version, generation;
 };
 struct conn;

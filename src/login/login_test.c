@@ -26,25 +26,29 @@ static void end(struct world *w)
     dir_fixture_end(&w->f);
 }
 
+static int try(struct world *w, struct slice user, struct slice password, unsigned protocol,
+               struct account *out)
+{
+    return login_password(w->login, &w->f.a, &(struct login_try){user, password, protocol, 0}, out);
+}
+
 TEST(login_by_password)
 {
     struct world w;
     struct account acc;
     REQUIRE(begin(&w));
-    for (int i = 0; i < 2; i++)
-        CHECK_OK(login_password(w.login, &w.f.a, SL("alice@one.test"), SL("secret-a"), 0, &acc));
-    CHECK_ERR(login_password(w.login, &w.f.a, SL("alice@one.test"), SL("secret-b"), 0, &acc), ERR_DENIED);
-    CHECK_ERR(login_password(w.login, &w.f.a, SL("nobody@one.test"), SL("secret-a"), 0, &acc), ERR_DENIED);
-    CHECK_ERR(login_password(w.login, &w.f.a, SL("alice"), SL("secret-a"), 0, &acc),
-              ERR_DENIED); /* two domains are here */
+    for (int i = 0; i < 2; i++) CHECK_OK(try(&w, SL("alice@one.test"), SL("secret-a"), LOGIN_SMTP, &acc));
+    CHECK_ERR(try(&w, SL("alice@one.test"), SL("secret-b"), LOGIN_SMTP, &acc), ERR_DENIED);
+    CHECK_ERR(try(&w, SL("nobody@one.test"), SL("secret-a"), LOGIN_SMTP, &acc), ERR_DENIED);
+    CHECK_ERR(try(&w, SL("alice"), SL("secret-a"), LOGIN_SMTP, &acc), ERR_DENIED); /* two domains are here */
     CHECK_OK(account_password(w.f.dir, SL("alice@one.test"), SL("new")));
-    CHECK_ERR(login_password(w.login, &w.f.a, SL("alice@one.test"), SL("secret-a"), 0, &acc), ERR_DENIED);
-    CHECK_OK(login_password(w.login, &w.f.a, SL("alice@one.test"), SL("new"), 0, &acc));
+    CHECK_ERR(try(&w, SL("alice@one.test"), SL("secret-a"), LOGIN_SMTP, &acc), ERR_DENIED);
+    CHECK_OK(try(&w, SL("alice@one.test"), SL("new"), LOGIN_SMTP, &acc));
     CHECK_OK(account_disable(w.f.dir, SL("alice@one.test"), true));
-    CHECK_ERR(login_password(w.login, &w.f.a, SL("alice@one.test"), SL("new"), 0, &acc), ERR_DENIED);
+    CHECK_ERR(try(&w, SL("alice@one.test"), SL("new"), LOGIN_SMTP, &acc), ERR_DENIED);
     CHECK_OK(account_disable(w.f.dir, SL("alice@one.test"), false));
     CHECK_OK(domain_remove(w.f.dir, SL("two.test")));
-    CHECK_OK(login_password(w.login, &w.f.a, SL("alice"), SL("new"), 0, &acc)); /* now there is one */
+    CHECK_OK(try(&w, SL("alice"), SL("new"), LOGIN_SMTP, &acc)); /* now there is one */
     struct scram_keys x, y;
     login_decoy(w.login, SL("ghost@one.test"), &x);
     login_decoy(w.login, SL("ghost@one.test"), &y);
@@ -100,5 +104,109 @@ TEST(login_decoys_are_one_for_every_spelling_and_last)
     CHECK_OK(domain_remove(w.f.dir, SL("two.test"))); /* a bare name is one of the only domain */
     login_decoy(w.login, SL("GHOST"), &again);
     CHECK(memcmp(first.salt, again.salt, sizeof first.salt) == 0);
+    end(&w);
+}
+
+/* Adds one and gives its password. */
+static struct slice app(struct world *w, const char *name, unsigned protocols)
+{
+    struct slice password = SL("");
+    struct app_password what = {.name = sl_cstr(name), .protocols = protocols, .limits = SENDER_LIMITS_UNSET};
+    CHECK_OK(app_password_add(w->f.dir, &w->f.a, SL("alice@one.test"), &what, &password));
+    return password;
+}
+
+TEST(login_by_app_password)
+{
+    struct world w;
+    struct account acc;
+    int64_t when;
+    REQUIRE(begin(&w));
+    struct slice user = SL("alice@one.test"), printer = app(&w, "printer", LOGIN_SMTP),
+                 phone = app(&w, "phone", LOGIN_SMTP | LOGIN_IMAP);
+    CHECK(!sl_eq(printer, phone) && printer.n == 23);
+    for (int i = 0; i < 2; i++) { /* the second time from memory */
+        CHECK_OK(try(&w, user, SL("secret-a"), LOGIN_IMAP, &acc));
+        CHECK(!acc.by);
+        CHECK_OK(try(&w, user, printer, LOGIN_SMTP, &acc));
+        CHECK(acc.by && sl_eq(acc.by->name, SL("printer")));
+        CHECK_ERR(try(&w, user, printer, LOGIN_IMAP, &acc), ERR_DENIED);
+        CHECK_ERR(try(&w, user, printer, 0, &acc), ERR_DENIED);
+        CHECK_OK(try(&w, user, phone, LOGIN_IMAP, &acc));
+        CHECK(acc.by && sl_eq(acc.by->name, SL("phone")));
+        CHECK_ERR(try(&w, SL("bob@one.test"), phone, LOGIN_IMAP, &acc), ERR_DENIED);
+    }
+    CHECK_OK(account_password(w.f.dir, user, SL("new"))); /* the others go on, for the salt stays */
+    CHECK_ERR(try(&w, user, SL("secret-a"), LOGIN_IMAP, &acc), ERR_DENIED);
+    CHECK_OK(try(&w, user, SL("new"), LOGIN_IMAP, &acc));
+    CHECK_OK(try(&w, user, phone, LOGIN_IMAP, &acc));
+    CHECK_OK(domain_add(w.f.dir, SL("four.test"))); /* commits what was noted */
+    CHECK_OK(app_password_last_use(w.f.dir, acc.id, acc.by->id, &when));
+    CHECK(when > 1700000000);
+    CHECK_OK(account_disable(w.f.dir, user, true));
+    CHECK_ERR(try(&w, user, phone, LOGIN_IMAP, &acc), ERR_DENIED);
+    end(&w);
+}
+
+TEST(login_an_app_password_that_is_removed_ends_its_sessions_and_no_others)
+{
+    struct world w;
+    struct account acc;
+    struct authority own, by_phone;
+    REQUIRE(begin(&w));
+    struct slice user = SL("alice@one.test"), phone = app(&w, "phone", LOGIN_IMAP),
+                 tv = app(&w, "tv", LOGIN_IMAP);
+    CHECK_OK(try(&w, user, SL("secret-a"), LOGIN_IMAP, &acc));
+    authority_begin(&own, w.f.dir, &acc, NULL);
+    CHECK_OK(try(&w, user, phone, LOGIN_IMAP, &acc));
+    authority_begin(&by_phone, w.f.dir, &acc, NULL);
+    CHECK_OK(app_password_remove(w.f.dir, user, SL("tv")));
+    CHECK_ERR(try(&w, user, tv, LOGIN_IMAP, &acc), ERR_DENIED);
+    CHECK_OK(authority_check(&by_phone));
+    CHECK_ERR(app_password_remove(w.f.dir, user, SL("tv")), ERR_NOT_FOUND);
+    CHECK(sl_find(sl_cstr(err_text(ERR_NOT_FOUND)), SL("app password")) != SL_NONE);
+    CHECK_OK(app_password_remove(w.f.dir, user, sl_cstr(by_phone.app))); /* by its id */
+    CHECK_ERR(authority_check(&by_phone), ERR_DENIED);
+    CHECK_OK(authority_check(&own));
+    CHECK_ERR(try(&w, user, phone, LOGIN_IMAP, &acc), ERR_DENIED); /* nor is it remembered */
+    end(&w);
+}
+
+TEST(login_app_passwords_are_so_many_at_most)
+{
+    struct world w;
+    struct account acc;
+    struct slice password, last = SL("");
+    char name[16];
+    struct app_password what = {.protocols = LOGIN_ALL, .limits = SENDER_LIMITS_UNSET};
+    REQUIRE(begin(&w));
+    for (int i = 0; i < APP_PASSWORDS_MAX; i++) {
+        snprintf(name, sizeof name, "n%d", i);
+        last = app(&w, name, LOGIN_ALL);
+    }
+    CHECK_OK(try(&w, SL("alice@one.test"), last, LOGIN_HTTP, &acc));
+    what.name = SL("more");
+    CHECK_ERR(app_password_add(w.f.dir, &w.f.a, SL("alice@one.test"), &what, &password), ERR_LIMIT);
+    what.name = SL("n3");
+    CHECK_ERR(app_password_add(w.f.dir, &w.f.a, SL("alice@one.test"), &what, &password), ERR_EXISTS);
+    what.name = SL("a\nb");
+    CHECK_ERR(app_password_add(w.f.dir, &w.f.a, SL("bob@one.test"), &what, &password), ERR_USAGE);
+    what.name = SL("");
+    CHECK_ERR(app_password_add(w.f.dir, &w.f.a, SL("bob@one.test"), &what, &password), ERR_USAGE);
+    what.name = SL("x");
+    what.protocols = 0;
+    CHECK_ERR(app_password_add(w.f.dir, &w.f.a, SL("bob@one.test"), &what, &password), ERR_USAGE);
+    end(&w);
+}
+
+TEST(login_at_an_alias_domain)
+{
+    struct world w;
+    struct account acc;
+    REQUIRE(begin(&w));
+    CHECK_OK(domain_add_alias(w.f.dir, SL("other.test"), SL("one.test")));
+    CHECK_OK(try(&w, SL("alice@other.test"), SL("secret-a"), LOGIN_IMAP, &acc));
+    CHECK_SL(acc.address, "alice@one.test");
+    CHECK_ERR(try(&w, SL("alice@two.test"), SL("secret-a"), LOGIN_IMAP, &acc), ERR_DENIED);
     end(&w);
 }

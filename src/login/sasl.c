@@ -52,7 +52,8 @@ static int finish_password(struct sasl *x, struct slice password)
 {
     int r = ask_gate(x);
     if (r) return r;
-    return login_password(x->login, x->a, x->user, password, x->asker, &x->account);
+    return login_password(x->login, x->a, &(struct login_try){x->user, password, x->protocol, x->asker},
+                          &x->account);
 }
 
 static int step_plain(struct sasl *x, struct slice response)
@@ -80,12 +81,27 @@ static int step_login(struct sasl *x, struct slice response, struct slice *out)
 
 /* ---- SCRAM ---- */
 
+/* The keys of the account's app passwords, to be tried as well. */
+static void offer_apps(struct sasl *x)
+{
+    const struct account *acc = &x->account;
+    struct scram_keys *keys = ar_array(x->a, struct scram_keys, acc->napps);
+    for (size_t i = 0; i < acc->napps; i++) {
+        keys[i] = acc->keys;
+        memcpy(keys[i].stored_key, acc->app[i].stored_key, sizeof keys[i].stored_key);
+        memcpy(keys[i].server_key, acc->app[i].server_key, sizeof keys[i].server_key);
+    }
+    x->scram.other = keys;
+    x->scram.nother = acc->napps;
+}
+
 /* An unknown or disabled user gets made-up keys and fails at the end like a wrong password. */
 static int scram_user(struct sasl *x, struct scram_keys *keys)
 {
     int r = login_find(x->login, x->a, x->user, &x->account);
     if (r == 0) {
         *keys = x->account.keys;
+        offer_apps(x);
         return 0;
     }
     if (r != ERR_NOT_FOUND && r != ERR_DENIED && r != ERR_SYNTAX) return r;
@@ -120,6 +136,9 @@ static int step_scram(struct sasl *x, struct slice response, struct slice *out)
         r = scram_final(&x->scram, response, out);
         if (r == 0 && x->denied) r = x->denied;
         if (r == ERR_DENIED) err_set(r, "user name or password is wrong");
+        if (r == 0)
+            r = login_with(x->login, &x->account, x->scram.which ? &x->account.app[x->scram.which - 1] : NULL,
+                           x->protocol);
         return r ? r : SASL_MORE;
     default: /* the server's signature was sent; an empty answer ends it (RFC 5802 section 5) */
         return response.n ? err_set(ERR_SYNTAX, "nothing was to be said any more") : SASL_DONE;

@@ -39,8 +39,9 @@ struct sasl {
     struct scram_server scram;
     int (*gate)(void *arg, struct slice user); /* asked before a password is looked at; NULL: nobody */
     void *gate_arg;
-    uint64_t asker; /* for login_password() */
-    int denied;     /* what must come out in the end although the exchange goes on */
+    uint64_t asker;    /* for login_password() */
+    unsigned protocol; /* to what somebody logs in (LOGIN_SMTP ...): app passwords must be for it */
+    int denied;        /* what must come out in the end although the exchange goes on */
 };
 /* a: lives until the account is no longer used. offered: what this connection offers, see above. binding: 32
  * bytes of conn_tls_exporter(), or NULL. ERR_UNSUPPORTED: no such mechanism here. */

@@ -117,7 +117,9 @@ void popd_pass(struct popd_session *s, struct pop3_command *c)
     ar_reset(&s->a);
     struct slice name = login_name(s->conf->login, &s->a, user);
     int r = guard_try(s->visit, name);
-    if (!r) r = login_password(s->conf->login, &s->a, user, c->arg, guard_asker(s->visit), &s->account);
+    if (!r)
+        r = login_password(s->conf->login, &s->a,
+                           &(struct login_try){user, c->arg, LOGIN_POP3, guard_asker(s->visit)}, &s->account);
     guard_tried(s->visit, name, r);
     if (r == 0) enter(s);
     else if (r == ERR_DENIED || r == ERR_SYNTAX) failed(s, user);
@@ -168,6 +170,7 @@ void popd_auth(struct popd_session *s, struct pop3_command *c)
     x.gate = guard_gate;
     x.gate_arg = s->visit;
     x.asker = guard_asker(s->visit);
+    x.protocol = LOGIN_POP3;
     if (!r) r = exchange(s, &x, c->has_initial ? &initial : NULL);
     guard_tried(s->visit, x.name, r);
     if (r == SASL_DONE) {

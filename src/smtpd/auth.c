@@ -117,6 +117,7 @@ void smtpd_auth(struct smtpd_session *s, struct smtp_command *c)
     x.gate = guard_gate;
     x.gate_arg = s->visit;
     x.asker = guard_asker(s->visit);
+    x.protocol = LOGIN_SMTP;
     if (!r) r = exchange(s, &x, given);
     guard_tried(s->visit, x.name, r);
     answer(s, &x, r);

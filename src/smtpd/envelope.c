@@ -118,6 +118,7 @@ static struct intake_from session(struct smtpd_session *s)
         .visit = s->visit,
         .session = s->who,
     };
+    if (f.account && f.account->by) f.key = sl_cstr(f.account->by->id), f.key_limits = f.account->by->limits;
     if (s->tls) f.tls_version = sl_cstr(s->tls_info.version), f.tls_cipher = sl_cstr(s->tls_info.cipher);
     return f;
 }
