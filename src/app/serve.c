@@ -290,6 +290,15 @@ static void sweep_once(struct core *core)
                  (unsigned long long)rep.damaged, (unsigned long long)rep.kept);
 }
 
+static void send_tls_reports(struct core *core, struct slice domain)
+{
+    struct tlsrpt_sent sent;
+    int e = core->conf->tls_reports ? tlsrpt_send(core->tls_reports, domain, false, &sent) : 0;
+    if (!e) e = tlsrpt_expire(core->tls_reports);
+    if (e && e != ERR_CANCELED && e != ERR_BUSY)
+        log_warn("care", "TLS reports could not be sent: %s", err_text(e));
+}
+
 /* At start for the days missed, then when a day is over. */
 static bool send_reports(struct core *core)
 {
@@ -301,6 +310,7 @@ static bool send_reports(struct core *core)
                 ? dmarc_store_send(core->reports, domain.n ? domain : core->conf->hostname, false, &sent)
                 : 0;
     if (!e) e = dmarc_store_expire(core->reports);
+    send_tls_reports(core, domain.n ? domain : core->conf->hostname);
     if (e && e != ERR_CANCELED && e != ERR_BUSY)
         log_warn("care", "DMARC reports could not be sent: %s", err_text(e));
     ar_free(&a);

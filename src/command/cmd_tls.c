@@ -1,4 +1,5 @@
-/* cmd_tls.c - tls probe: what TLS a letter to a domain would go over, and why. */
+/* cmd_tls.c - tls probe: what TLS a letter to a domain would go over, and why; tls report: how others fared
+ * with us; tls send-reports. */
 #include "base/civil.h"
 #include "base/text.h"
 #include "cmd.h"
@@ -117,4 +118,88 @@ void print_tls_probe(json_t *args, json_t *reply, struct buf *out)
             "dane: only with a certificate that matches the TLSA records; certificate: only with one of an "
             "authority for the host; encrypted: only over TLS; opportunistic: over TLS where it works, else "
             "in clear\n");
+}
+
+/* ---- reports ---- */
+
+static json_t *failure_json(const struct tlsrpt_failure *f)
+{
+    json_t *o = json_object();
+    reply_text(o, "result", f->result);
+    reply_int(o, "sessions", (int64_t)f->count);
+    reply_text(o, "policy", f->kind);
+    reply_text(o, "host", f->host);
+    if (f->reason.n) reply_text(o, "reason", f->reason);
+    if (f->sender.n) reply_text(o, "from", f->sender);
+    return o;
+}
+
+int run_tls_report(struct request *r)
+{
+    struct tlsrpt_history h;
+    int64_t days = arg_number(r->args, "days");
+    int e = tlsrpt_read(r->core->tls_reports, r->a, arg_slice(r->args, "domain"),
+                        rt_wall_seconds() - days * 86400, &h);
+    if (e) return e;
+    json_t *reporters = json_array(), *failures = json_array();
+    for (size_t i = 0; i < h.nreporter; i++) json_array_append_new(reporters, text_value(h.reporter[i]));
+    for (size_t i = 0; i < h.n; i++) json_array_append_new(failures, failure_json(&h.failure[i]));
+    reply_int(r->reply, "days", days);
+    reply_int(r->reply, "reports", (int64_t)h.reports);
+    reply_int(r->reply, "good_sessions", (int64_t)h.good);
+    reply_int(r->reply, "failed_sessions", (int64_t)h.bad);
+    reply_int(r->reply, "first", h.first);
+    reply_int(r->reply, "last", h.last);
+    json_object_set_new(r->reply, "reporters", reporters);
+    json_object_set_new(r->reply, "failures", failures);
+    return 0;
+}
+
+void print_tls_report(json_t *args, json_t *reply, struct buf *out)
+{
+    size_t i;
+    json_t *f;
+    char from[CIVIL_TEXT_MAX], to[CIVIL_TEXT_MAX];
+    if (!arg_number(reply, "reports")) {
+        buf_printf(out, "No TLS report about %s came in the last %lld days.\n", arg_text(args, "domain"),
+                   (long long)arg_number(reply, "days"));
+        return;
+    }
+    buf_printf(out, "%lld reports about %s, %s to %s: %lld sessions were good, %lld failed. From",
+               (long long)arg_number(reply, "reports"), arg_text(args, "domain"),
+               civil_format(arg_number(reply, "first"), from), civil_format(arg_number(reply, "last"), to),
+               (long long)arg_number(reply, "good_sessions"),
+               (long long)arg_number(reply, "failed_sessions"));
+    json_array_foreach(json_object_get(reply, "reporters"), i, f)
+        buf_printf(out, "%s %s", i ? "," : "", json_string_value(f));
+    buf_char(out, '\n');
+    json_array_foreach(json_object_get(reply, "failures"), i, f)
+        buf_printf(out, "%8lld  %-26s %-16s %s%s%s\n", (long long)arg_number(f, "sessions"),
+                   arg_text(f, "result"), arg_text(f, "policy"), arg_text(f, "host"),
+                   *arg_text(f, "reason") ? ": " : "", arg_text(f, "reason"));
+}
+
+int run_tls_send_reports(struct request *r)
+{
+    struct tlsrpt_sent sent;
+    struct slice domain = core_domain(r->core, r->a);
+    int e = tlsrpt_send(r->core->tls_reports, domain.n ? domain : r->core->conf->hostname, true, &sent);
+    if (e) return e;
+    reply_int(r->reply, "domains", (int64_t)sent.domains);
+    reply_int(r->reply, "letters", (int64_t)sent.letters);
+    reply_int(r->reply, "posts", (int64_t)sent.posts);
+    reply_int(r->reply, "later", (int64_t)sent.later);
+    return 0;
+}
+
+void print_tls_send_reports(json_t *args, json_t *reply, struct buf *out)
+{
+    (void)args;
+    buf_printf(
+        out, "%lld domains are done: %lld letters with reports are in the queue, %lld reports were posted.\n",
+        (long long)arg_number(reply, "domains"), (long long)arg_number(reply, "letters"),
+        (long long)arg_number(reply, "posts"));
+    if (arg_number(reply, "later"))
+        buf_printf(out, "%lld domains have to wait; the log says why.\n",
+                   (long long)arg_number(reply, "later"));
 }

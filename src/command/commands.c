@@ -204,6 +204,10 @@ const struct command commands[] = {
     STORE("tls probe", tls_probe, "the TLS that a letter to the domain would go over, and why",
           ARGS(WORD("domain", "DOMAIN", "any domain"),
                FLAG("connect", "also opens a session with each host, and says what came of it"))),
+    STORE("tls report", tls_report, "how TLS with the domain's servers went, as others report it",
+          ARGS(DOMAIN, NUMBER("days", "N", 1, TLSRPT_KEEP_DAYS, 30, "the last N days"))),
+    STORE("tls send-reports", tls_send_reports,
+          "sends the TLS reports that others asked for, today's so far too"),
 
     STORE("queue list", queue_list, "lists what waits, and why", .everyone = true, .rows = "letters",
           .print_row = print_row_queue_list,

@@ -108,7 +108,7 @@ int dns_records_of(struct core *core, struct arena *a, struct slice domain, stru
             ar_printf(a, "v=DMARC1; p=reject; rua=mailto:" DMARC_REPORTS_LOCAL "@%.*s", SLF(d.name)), "DMARC",
             "receivers refuse what is not proved to come from the domain, and report");
     struct dns_line *line = add_txt(&l, ar_cat(a, SL("_smtp._tls."), d.name),
-                                    ar_printf(a, "v=TLSRPTv1; rua=mailto:postmaster@%.*s", SLF(d.name)),
+                                    ar_printf(a, "v=TLSRPTv1; rua=mailto:" TLSRPT_LOCAL "@%.*s", SLF(d.name)),
                                     "TLSRPT", "senders report TLS trouble");
     line->optional = true;
     /* RFC 8461 section 3.1: the id must change with the policy, which is made of the hostname. */

@@ -82,6 +82,8 @@ const struct setting settings[] = {
      SETTING_YES, FIELD(fence)},
     {"dmarc_reports", "true", "send aggregate reports to domains that ask for them", SETTING_YES,
      FIELD(dmarc_reports)},
+    {"tls_reports", "true", "send reports about TLS with their servers to domains that ask for them",
+     SETTING_YES, FIELD(tls_reports)},
     {"arc_seal", "false", "seal letters that an alias sends on with ARC", SETTING_YES, FIELD(arc_seal)},
     {"sender_hourly", "500", "recipients to whom an account may send within an hour; 0: any number",
      SETTING_NUMBER, "0", "4000000000", FIELD(sender_hourly)},

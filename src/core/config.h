@@ -31,6 +31,7 @@ struct config {
     size_t ntrusted_sealers;
     enum preflight_policy preflight;
     bool dmarc_reports; /* send aggregate reports */
+    bool tls_reports;   /* send TLS reports */
     bool local_users;   /* serve every user of the machine: command/control.h */
     bool http;          /* listen on 80 and 443 */
     bool fence;         /* app/fenced.h */

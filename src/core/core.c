@@ -134,6 +134,7 @@ static void set_intake(struct core *core)
         .mailauth = &core->mailauth,
         .preflight = core->preflight,
         .reports = core->reports,
+        .tls_reports = core->tls_reports,
         .allowance = core->allowance,
         .take = intake_take,
         .hostname = c->hostname,
@@ -200,6 +201,16 @@ int core_open_on(struct core *core, const struct config *conf, struct dns *dns, 
         .gather = conf->dmarc_reports,
     };
     if (!e) e = dmarc_store_open(&core->reports, &rc);
+    struct tlsrpt_conf tc = {
+        .store = core->store,
+        .take = intake_take,
+        .take_ctx = &core->intake,
+        .dns = core->dns,
+        .fetch = &core->fetch,
+        .hostname = conf->hostname,
+        .gather = conf->tls_reports,
+    };
+    tlsrpt_open(&core->tls_reports, &tc);
     if (e) core_close(core);
     else set_intake(core);
     return e;
@@ -210,6 +221,7 @@ void core_close(struct core *core)
     if (core->queue) queue_close(&core->queue);
     sends_close(&core->sends);
     dmarc_store_close(&core->reports);
+    tlsrpt_close(&core->tls_reports);
     sts_close(&core->sts);
     preflight_gate_free(&core->preflight);
     signing_close(&core->signing);
@@ -233,6 +245,8 @@ void core_relay(struct core *core, struct arena *a, struct relay_conf *out)
     *out = (struct relay_conf){
         .dns = core->dns,
         .sts = core->sts,
+        .note = tlsrpt_note,
+        .note_ctx = core->tls_reports,
         .signing = core->signing,
         .hostname = c->hostname,
         .port = port,

@@ -15,6 +15,7 @@
 #include "queue/queue.h"
 #include "relay/relay.h"
 #include "report/dmarc_store.h"
+#include "report/tlsrpt.h"
 #include "send/send.h"
 #include "store/rescue.h"
 #include "store/store.h"
@@ -33,6 +34,7 @@ struct core {
     struct sends *sends;
     struct queue *queue;
     struct dmarc_store *reports;
+    struct tlsrpt *tls_reports;
     struct guard *guard; /* without limits until serve() sets them */
     struct allowance *allowance;
     struct mailauth_ctx mailauth;

@@ -237,9 +237,9 @@ struct routes {
     bool rewritten; /* an alias or catch-all was used: v differs from what was asked */
 };
 /* Account, user+tag, alias (to accounts here, and elsewhere), catch-all, in this
- * order; postmaster, abuse and dmarc-reports fall back to the domain's first account, then to the
- * node's. local "postmaster" with an empty domain is ours (RFC 5321 section 4.5.1). Each
- * account at most once. Returns 0, or an error when the directory cannot be read (4xx). */
+ * order; postmaster, abuse, dmarc-reports and tls-reports fall back to the domain's first account, then to
+ * the node's. local "postmaster" with an empty domain is ours (RFC 5321 section 4.5.1). Each account at most
+ * once. Returns 0, or an error when the directory cannot be read (4xx). */
 MUST_CHECK int directory_resolve(struct directory *dir, struct arena *a, struct slice local,
                                  struct slice domain, struct routes *out);
 

@@ -176,12 +176,13 @@ static int duty_account(struct resolving *r, struct slice domain, struct account
     return account_read(r->dir, r->a, sl_sub(address, 0, at), sl_from(address, at + 1), acc);
 }
 
-/* RFC 5321 section 4.5.1 and RFC 2142: these must reach somebody; so must the address that our
- * DMARC records name. */
+/* RFC 5321 section 4.5.1 and RFC 2142: these must reach somebody; so must the addresses that our
+ * DMARC and TLSRPT records name. */
 static int resolve_duty(struct resolving *r, struct slice local, struct slice domain)
 {
     struct account acc;
-    if (!sl_eq(local, SL("postmaster")) && !sl_eq(local, SL("abuse")) && !sl_eq(local, SL("dmarc-reports")))
+    if (!sl_eq(local, SL("postmaster")) && !sl_eq(local, SL("abuse")) && !sl_eq(local, SL("dmarc-reports")) &&
+        !sl_eq(local, SL("tls-reports")))
         return ERR_NOT_FOUND;
     int e = duty_account(r, domain, &acc);
     if (e == ERR_NOT_FOUND)

@@ -120,6 +120,8 @@ const struct dkim_field_rule dkim_default_rules[] = {
     FIELD("list-owner", false),
     FIELD("list-archive", false),
     FIELD("autocrypt", false),
+    FIELD("tls-report-domain", false), /* RFC 8460 section 5.3 */
+    FIELD("tls-report-submitter", false),
 };
 const size_t dkim_default_nrules = COUNT_OF(dkim_default_rules);
 

@@ -22,6 +22,7 @@
 #include "outgoing/signing.h"
 #include "queue/accept.h"
 #include "report/dmarc_store.h"
+#include "report/tlsrpt.h"
 
 enum {
     INTAKE_MEMORY = 8 << 20, /* of a letter: recipients, fields, what is known of them */
@@ -39,6 +40,7 @@ struct intake { /* what a node's letters meet; everything is borrowed and outliv
     const struct mailauth_ctx *mailauth; /* NULL: strangers are not judged */
     struct preflight_gate *preflight;    /* NULL: what leaves is not looked at */
     struct dmarc_store *reports;         /* DMARC aggregate reports; NULL: none */
+    struct tlsrpt *tls_reports;          /* and TLS reports */
     struct allowance *allowance;         /* how much our people may send; NULL: any */
     letter_take *take;                   /* intake_take(), for notices that a limit is reached; NULL: none */
     struct slice hostname;

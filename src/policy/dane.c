@@ -7,17 +7,22 @@ static void shut(struct arena *a, struct slice name, const char *type, const str
                  struct policy *out)
 {
     out->shut = true;
+    out->bogus = r->bogus;
     out->why = ar_printf(a, "the DNS does not tell what keys it has (%s of %.*s): %.*s%s", type, SLF(name),
                          SLF(r->why), r->bogus ? " (DNSSEC disproves the answer)" : "");
 }
 
+/* Those that can be used come first. */
 static void take_records(struct arena *a, const struct dns_answer *r, struct slice owner, struct policy *out)
 {
-    out->tlsa = ar_array(a, struct tls_tlsa, r->n);
-    for (size_t i = 0; i < r->n && out->ntlsa < POLICY_TLSA_MAX; i++) {
+    size_t n = r->n < POLICY_TLSA_MAX ? r->n : POLICY_TLSA_MAX;
+    out->tlsa = ar_array(a, struct tls_tlsa, n);
+    for (size_t i = 0; i < n; i++) {
         struct tls_tlsa t = {r->rr[i].tlsa.usage, r->rr[i].tlsa.selector, r->rr[i].tlsa.matching,
                              r->rr[i].tlsa.data};
-        if (tls_tlsa_usable(&t)) out->tlsa[out->ntlsa++] = t;
+        bool usable = tls_tlsa_usable(&t);
+        out->mark += sl_hash(t.data) * (1 + t.usage + 4u * t.selector + 8u * t.matching); /* in any order */
+        out->tlsa[usable ? out->ntlsa++ : n - ++out->nuseless] = t;
     }
     out->level = out->ntlsa ? POLICY_DANE : POLICY_ENCRYPTED;
     out->why = out->ntlsa
@@ -57,6 +62,7 @@ static int try_base(struct dns *dns, struct arena *a, const struct dane_host *h,
     }
     if (r.status != DNS_FOUND || !r.secure) return 0;
     out->base = base;
+    out->mark = sl_hashi(base);
     take_records(a, &r, owner, out);
     take_names(h, out);
     return 1;

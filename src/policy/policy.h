@@ -25,8 +25,43 @@ struct policy {
     struct slice also[POLICY_NAMES_MAX]; /* or one of these */
     size_t nalso;
     struct tls_tlsa *tlsa;
-    size_t ntlsa;
+    size_t ntlsa, nuseless; /* those that can be used; the others behind them */
+    uint64_t mark;          /* of base and records: another one when they change */
+    bool bogus;             /* DNSSEC disproved what it asked for */
 };
+
+/* ---- what came of it, for reports to the domain (RFC 8460) ---- */
+
+enum policy_kind { POLICY_KIND_NONE, POLICY_KIND_STS, POLICY_KIND_TLSA };
+enum policy_result { /* section 4.3, in the order of policy_result_word() */
+                     POLICY_SUCCESS,
+                     POLICY_NO_STARTTLS,
+                     POLICY_WRONG_HOST,
+                     POLICY_EXPIRED,
+                     POLICY_NOT_TRUSTED,
+                     POLICY_FAILURE,
+                     POLICY_TLSA_INVALID,
+                     POLICY_DNSSEC_INVALID,
+                     POLICY_STS_FETCH,
+                     POLICY_STS_INVALID,
+                     POLICY_STS_WEBPKI,
+                     POLICY_RESULTS
+};
+const char *policy_result_word(enum policy_result r); /* "certificate-expired"; "" for success */
+const char *policy_kind_word(enum policy_kind k);     /* "sts" "tlsa" "no-policy-found" */
+struct sts_found;
+struct policy_session {
+    struct slice domain; /* in A-labels */
+    enum policy_kind kind;
+    const struct policy *policy; /* of the host, with its TLSA records */
+    const struct sts_found *sts; /* of the domain */
+    struct slice host;           /* of MX */
+    struct ip ip, source;        /* theirs and ours; family 0: not known */
+    enum policy_result result;
+    struct slice reason; /* in words */
+};
+/* Does not suspend; from any loop. */
+typedef void policy_note(void *ctx, const struct policy_session *s);
 
 /* ---- dane.c ---- */
 

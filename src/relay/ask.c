@@ -53,3 +53,61 @@ int mx_judge(const struct relay_conf *c, struct arena *a, struct mx_list *l, str
     h->judged = !e;
     return e;
 }
+
+/* ---- reports ---- */
+
+static enum policy_kind kind_of(const struct mx_list *l, const struct mx_host *h)
+{
+    if (h->policy.level == POLICY_DANE || h->policy.level == POLICY_ENCRYPTED || h->policy.bogus)
+        return POLICY_KIND_TLSA;
+    return l->sts.known && l->sts.policy.mode != MTA_STS_NONE ? POLICY_KIND_STS : POLICY_KIND_NONE;
+}
+
+/* A policy that could not be had is told with each session, as a failure of its own (RFC 8461 section 6). */
+static void note_trouble(const struct relay_conf *c, const struct mx_list *l, struct policy_session s)
+{
+    static const enum policy_result results[] = {[STS_FETCH_ERROR] = POLICY_STS_FETCH,
+                                                 [STS_INVALID] = POLICY_STS_INVALID,
+                                                 [STS_WEBPKI] = POLICY_STS_WEBPKI};
+    if (!l->sts.trouble) return;
+    s.kind = POLICY_KIND_STS;
+    s.result = results[l->sts.trouble];
+    s.reason = l->sts.why;
+    c->note(c->note_ctx, &s);
+}
+
+/* With `testing` a session that a policy would not have allowed is one that failed. */
+static void judge_testing(const struct mx_list *l, const struct mx_host *h, struct policy_session *s)
+{
+    if (s->kind != POLICY_KIND_STS || mta_sts_allows(&l->sts.policy, h->name)) return;
+    s->result = POLICY_FAILURE;
+    s->reason = SL("the policy does not name this host");
+}
+
+void mx_note(const struct relay_conf *c, const struct mx_list *l, const struct mx_host *h,
+             const struct peer *p)
+{
+    struct policy_session s = {.domain = l->domain,
+                               .kind = kind_of(l, h),
+                               .policy = &h->policy,
+                               .sts = &l->sts,
+                               .host = h->name,
+                               .source = c->source};
+    if (!c->note || l->anyhow || !l->domain.n) return;
+    if (!p) {
+        s.result = h->policy.bogus ? POLICY_DNSSEC_INVALID : POLICY_FAILURE;
+        s.reason = h->policy.why;
+        if (s.kind == POLICY_KIND_NONE) return; /* the DNS did not answer: that passes */
+        c->note(c->note_ctx, &s);
+        return;
+    }
+    if (!p->told) return;
+    s.ip = p->ip;
+    s.result = p->outcome;
+    s.reason = sl_cstr(p->reason);
+    if (s.kind == POLICY_KIND_NONE && s.result != POLICY_NO_STARTTLS && p->c && conn_is_tls(p->c))
+        s.result = POLICY_SUCCESS; /* nobody asked for a certificate */
+    judge_testing(l, h, &s);
+    note_trouble(c, l, s);
+    c->note(c->note_ctx, &s);
+}

@@ -139,17 +139,41 @@ bool peer_suits(const struct peer *p, const struct policy *ask, struct slice dom
     case POLICY_ENCRYPTED: return p->level != POLICY_ANY;
     case POLICY_PKIX: return p->level == POLICY_PKIX;
     case POLICY_DANE:
-        return p->level == POLICY_DANE && (!p->proved_for[0] || sl_eqi(sl_cstr(p->proved_for), domain));
+        return p->level == POLICY_DANE && p->proved_by == ask->mark &&
+               (!p->proved_for[0] || sl_eqi(sl_cstr(p->proved_for), domain));
     }
     return false;
+}
+
+/* What a report says of the session (RFC 8460 section 4.3). */
+static void tell(struct peer *p, enum policy_result outcome, const char *reason)
+{
+    p->told = true;
+    p->outcome = outcome;
+    snprintf(p->reason, sizeof p->reason, "%.190s", reason);
+}
+
+static enum policy_result result_of(enum tls_fault f)
+{
+    switch (f) {
+    case TLS_FAULT_NONE: return POLICY_SUCCESS;
+    case TLS_FAULT_NAME: return POLICY_WRONG_HOST;
+    case TLS_FAULT_EXPIRED: return POLICY_EXPIRED;
+    case TLS_FAULT_UNTRUSTED: return POLICY_NOT_TRUSTED;
+    case TLS_FAULT_OTHER: break;
+    }
+    return POLICY_FAILURE;
 }
 
 static void describe_tls(struct peer *p, const struct policy *ask)
 {
     struct tls_info t;
     conn_tls_info(p->c, &t);
+    if (ask->level == POLICY_ENCRYPTED) tell(p, POLICY_TLSA_INVALID, "no TLSA record can be used");
+    else tell(p, result_of(t.fault), t.fault ? t.verify : "");
     bool sure = p->verified = strcmp(t.verify, "ok") == 0, dane = ask->level == POLICY_DANE;
     p->level = !sure ? POLICY_ENCRYPTED : dane ? POLICY_DANE : POLICY_PKIX;
+    p->proved_by = ask->mark;
     if (sure && dane && ask->nalso)
         snprintf(p->proved_for, sizeof p->proved_for, "%.*s", SLF(sl_sub(ask->also[0], 0, 255)));
     snprintf(p->tls, sizeof p->tls, "%s %s, %s%.100s", t.version, t.cipher,
@@ -185,16 +209,20 @@ static int start_tls(const struct relay_conf *conf, struct peer *p, struct arena
     if (expect(p, a, STARTTLS_TIME, 220, "while waiting for the answer to STARTTLS", &r, why) != 0) {
         if (!why->code || why->code == 421) return -1;
         snprintf(p->tls, sizeof p->tls, "not encrypted: STARTTLS was answered %d", why->code);
+        tell(p, POLICY_NO_STARTTLS, p->tls);
         return 0;
     }
     /* what came in clear behind the answer must not count as said under TLS (RFC 3207 section 6) */
     int e = conn_peek(p->c).n ? err_set(ERR_TLS, "there were words behind the answer to STARTTLS") : 0;
     struct tls_peer to = tls_for(host);
+    enum tls_fault fault = TLS_FAULT_NONE;
+    to.fault = &fault;
     int64_t before = deadline_narrow(DEADLINE_IN(STARTTLS_TIME));
     if (!e) e = conn_tls_connect(p->c, conf->tls, &to);
     deadline_restore(before);
     if (e) {
         verdict_error(why, a, e, "while TLS was begun");
+        if (e == ERR_TLS) tell(p, fault ? result_of(fault) : POLICY_FAILURE, err_text(e));
         return e == ERR_CANCELED ? -1 : 1;
     }
     describe_tls(p, &host->policy);
@@ -244,6 +272,7 @@ int peer_open(const struct relay_conf *conf, struct arena *a, const struct mx_ho
     int e = dial(conf, p, a, &to, why);
     if (!e) e = hello(p, a, conf->hostname, why);
     if (!e && use_tls && conf->tls && p->ext & SMTP_EXT_STARTTLS) e = start_tls(conf, p, a, host, why);
+    if (!e && !p->told && !(p->ext & SMTP_EXT_STARTTLS)) tell(p, POLICY_NO_STARTTLS, "");
     e = insist(p, a, &host->policy, e, why);
     p->degraded = !e && conf->tls && p->ext & SMTP_EXT_STARTTLS && !conn_is_tls(p->c);
     return e;

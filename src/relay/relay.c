@@ -107,13 +107,15 @@ static bool may_open(struct delivery *d)
 }
 
 /* A new session. */
-static void try_address(struct delivery *d, const struct mx_host *host, const struct ip *ip)
+static void try_address(struct delivery *d, const struct mx_list *hosts, const struct mx_host *host,
+                        const struct ip *ip)
 {
     struct relay_loop *l = d->pool->home;
     struct peer *p = NULL;
     struct verdict why = {0};
     bool use_tls = host->policy.level != POLICY_ANY || reach_tls(l, ip);
     int e = peer_open(&d->relay->conf, d->at->a, host, ip, use_tls, &p, &why);
+    mx_note(&d->relay->conf, hosts, host, p);
     if (e == 1) { /* opportunistic: rather in clear than not at all (RFC 7435) */
         log_info("relay", "%s: TLS failed, trying without: %.*s", p->host, SLF(why.text));
         reach_set_tls(l, ip, false);
@@ -222,6 +224,7 @@ static bool is_shut(struct delivery *d, struct mx_list *l, struct mx_host *h)
              e ? ar_printf(d->at->a, "what %.*s must show is not known: %s", SLF(h->name), err_text(e))
                : ar_printf(d->at->a, "%.*s is passed over: %.*s", SLF(h->name), SLF(h->policy.why)));
     d->left_out = true;
+    if (!e) mx_note(&d->relay->conf, l, h, NULL);
     return true;
 }
 
@@ -248,7 +251,7 @@ static void try_hosts(struct delivery *d, struct mx_list *l)
             }
             d->tries++;
             place = false;
-            try_address(d, &l->v[i], &l->v[i].ip[k]);
+            try_address(d, l, &l->v[i], &l->v[i].ip[k]);
         }
     if (place) pool_leave(d->pool);
 }

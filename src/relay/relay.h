@@ -7,8 +7,10 @@
 
 struct relay_conf { /* borrowed, outlives the relay */
     struct dns *dns;
-    struct tls_ctx *tls;        /* a client's context */
-    struct sts *sts;            /* the policies of domains; NULL: there are none */
+    struct tls_ctx *tls; /* a client's context */
+    struct sts *sts;     /* the policies of domains; NULL: there are none */
+    policy_note *note;   /* hears what came of each session with a server; or NULL */
+    void *note_ctx;
     struct signing *signing;    /* for what is converted on the way; NULL: it goes unsigned */
     struct slice hostname;      /* for EHLO */
     uint16_t port;              /* 25, or 25 plus the trial offset */

@@ -36,6 +36,7 @@ struct mx_host {
     bool judged;        /* policy is known: */
     struct policy policy;
 };
+struct peer;
 struct mx_list {
     struct mx_host *v;
     size_t n;
@@ -56,6 +57,11 @@ MUST_CHECK int mx_find(const struct relay_conf *conf, struct arena *a, struct sl
 MUST_CHECK int mx_judge(const struct relay_conf *conf, struct arena *a, struct mx_list *l, struct mx_host *h);
 /* The domain's MTA-STS policy; asked for once. SUSPENDS. */
 MUST_CHECK int mx_policy(const struct relay_conf *conf, struct arena *a, struct mx_list *l);
+/* Tells who gathers reports (RFC 8460) of a session that was tried, or of a host that is passed over (p
+ * NULL).
+ */
+void mx_note(const struct relay_conf *conf, const struct mx_list *l, const struct mx_host *h,
+             const struct peer *p);
 /* Do DNSSEC or a policy prove which servers are the domain's (RFC 8689 section 4.2.1)? */
 bool mx_proved(const struct mx_list *l);
 
@@ -142,9 +148,13 @@ struct peer {
     bool verified;           /* over TLS, and its certificate is its own */
     enum policy_level level; /* what it has shown of itself; */
     char proved_for[256];    /* to mail for this domain alone, or "" */
+    uint64_t proved_by;      /* with DANE: the mark of the records */
     bool degraded;           /* in clear though it offers TLS: what it refuses may be for that */
     struct ip ip;
     int64_t idle_since;
+    bool told; /* what follows says something of its TLS: */
+    enum policy_result outcome;
+    char reason[200];
     char host[320]; /* "mx.two.test [127.0.0.3]:25" */
     char tls[300];  /* how it is encrypted, or why not */
 };

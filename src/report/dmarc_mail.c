@@ -7,7 +7,7 @@
 
 /* ---- writing ---- */
 
-static void put_base64(struct buf *out, struct slice bytes)
+void report_base64(struct buf *out, struct slice bytes)
 {
     enum { LINE = 57 }; /* 76 columns */
     for (; bytes.n; bytes = sl_from(bytes, LINE)) {
@@ -53,7 +53,7 @@ void dmarc_report_message(struct buf *out, const struct dmarc_mail *m)
     mail_field(out, SL("Content-Transfer-Encoding"), SL("base64"));
     mail_field(out, SL("Content-Disposition"), ar_printf(&a, "attachment; filename=\"%.*s\"", SLF(file)));
     buf_str(out, "\r\n");
-    put_base64(out, m->gzip);
+    report_base64(out, m->gzip);
     buf_printf(out, "\r\n--%.*s--\r\n", SLF(boundary));
     ar_free(&a);
 }
@@ -68,10 +68,9 @@ static bool has_report_name(struct arena *a, const struct mime_part *p)
     return sl_endsi(name, SL(".xml.gz")) || sl_endsi(name, SL(".xml")) || sl_endsi(name, SL(".zip"));
 }
 
-static bool looks_like_report(struct arena *a, const struct mime_part *p)
+static bool looks_like_dmarc(struct arena *a, const struct mime_part *p)
 {
     static const char *const subtypes[] = {"gzip", "x-gzip", "zip", "x-zip", "x-zip-compressed", "xml"};
-    if (p->kind != MIME_LEAF) return false;
     for (size_t i = 0; i < COUNT_OF(subtypes); i++)
         if (sl_eqi(p->subtype, sl_cstr(subtypes[i]))) return true;
     return has_report_name(a, p);
@@ -99,7 +98,7 @@ static const struct mime_part *next_part(const struct mime_part *p)
     return p ? p->next : NULL;
 }
 
-int dmarc_report_in_message(struct arena *a, struct slice message, struct buf *out)
+int report_in_message(struct arena *a, struct slice message, report_looks *looks, struct buf *out)
 {
     enum { TRIES = 4 }; /* parts unpacked at the most */
     int e = err_set(ERR_NOT_FOUND, "the letter holds no report"), tries = 0;
@@ -107,10 +106,15 @@ int dmarc_report_in_message(struct arena *a, struct slice message, struct buf *o
         return err_set(ERR_LIMIT, "the letter is too large for a report");
     const struct mime_tree *t = mime_parse(a, message);
     for (const struct mime_part *p = t->root; p && tries < TRIES; p = next_part(p)) {
-        if (!looks_like_report(a, p)) continue;
+        if (p->kind != MIME_LEAF || !looks(a, p)) continue;
         tries++;
         e = unpack_part(message, p, out);
         if (e == 0) return 0;
     }
     return e;
+}
+
+int dmarc_report_in_message(struct arena *a, struct slice message, struct buf *out)
+{
+    return report_in_message(a, message, looks_like_dmarc, out);
 }

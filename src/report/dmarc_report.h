@@ -130,6 +130,14 @@ MUST_CHECK int dmarc_report_destinations(struct dns *d, struct arena *a, struct 
  * and zip files with more than one document; ERR_SYNTAX: damaged; ERR_UNSUPPORTED. CPU-bound. */
 MUST_CHECK int dmarc_unpack(struct buf *out, struct slice in);
 
+/* The first part of a letter that looks like a report and can be unpacked, with what it holds. ERR_NOT_FOUND:
+ * no part looks like one. Otherwise as dmarc_unpack(). */
+struct mime_part;
+typedef bool report_looks(struct arena *a, const struct mime_part *leaf);
+MUST_CHECK int report_in_message(struct arena *a, struct slice message, report_looks *looks, struct buf *out);
+/* In lines of 76 columns. */
+void report_base64(struct buf *out, struct slice bytes);
+
 /* The report in a letter: the first part of it that is one, decoded and unpacked into out. Whether
  * the letter is authentic (an aligned DMARC pass of its sender) is for the caller to ask first.
  * ERR_NOT_FOUND: no part looks like a report. Otherwise as dmarc_unpack(). */

@@ -1,4 +1,6 @@
 """TLS with other servers: DANE by the zone, MTA-STS by a policy over HTTPS, and what `tram tls probe` says of them."""
+import email
+import gzip
 import http.server
 import json
 import ssl
@@ -153,3 +155,23 @@ def test_an_mta_sts_policy_is_obeyed(net):
 def test_a_domain_without_servers(net):
     assert net.one.tram("tls", "probe", "nowhere.test", status=1).stderr.strip()
     assert json.loads(net.one.tram("tls", "probe", "[127.0.0.9]", "--json").stdout)["hosts"][0]["tls"] == "opportunistic"
+
+
+def test_reports_go_out_and_come_in(net):
+    net.zone()
+    net.send("one more good session")
+    net.road()
+    sent = net.one.json("tls", "send-reports")
+    assert sent["letters"] == 1 and not sent["later"]
+    told = until(lambda: (lambda t: t["reports"] and t)(net.two.json("tls", "report", "two.test")), what="the report")
+    assert told["good_sessions"] >= 2 and told["reporters"] == ["one.test"]
+    assert "validation-failure" in [f["result"] for f in told["failures"]]
+    said = net.two.tram("tls", "report", "two.test").stdout
+    assert "1 reports about two.test" in said and "validation-failure" in said
+    report = next(m for m in (email.message_from_bytes(raw) for raw in net.two.wait_for("bob")) if m["TLS-Report-Domain"])
+    assert report["TLS-Report-Submitter"] == "one.test" and report.get_param("report-type") == "tlsrpt"
+    assert "tls-report-domain" in report["DKIM-Signature"].lower()
+    document = json.loads(gzip.decompress(report.get_payload()[1].get_payload(decode=True)))
+    kinds = {p["policy"]["policy-type"] for p in document["policies"]}
+    assert "tlsa" in kinds and document["contact-info"] == "postmaster@one.test"
+    assert net.one.json("tls", "send-reports")["letters"] == 0, "the session of the report is not reported"

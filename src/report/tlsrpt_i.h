@@ -1,0 +1,49 @@
+/* tlsrpt_i.h - what the files of the TLS reports share. */
+#pragma once
+#include "base/map.h"
+#include "tlsrpt.h"
+
+enum { TLSRPT_DAY_S = 86400, TLSRPT_GEN = 14, TLSRPT_HASH = 16, TLSRPT_VERSION = 1 };
+
+struct tlsrpt {
+    struct tlsrpt_conf conf;
+    char hostname[256];
+    struct lock lock;
+    int64_t day; /* of this generation: days since 1970 */
+    char gen[TLSRPT_GEN + 1];
+    struct map counts;  /* "NAME/POLICY/ROW" -> (void *)count */
+    struct map domains; /* NAME -> (void *)rows */
+    uint64_t dropped;
+    bool sending;
+};
+/* A new generation, greater than all before it: what was counted before is told by one report. */
+void tlsrpt_rotate(struct tlsrpt *t);
+
+/* ---- one report ---- */
+
+struct tlsrpt_detail {
+    enum policy_result result;
+    struct slice host, ip, source, reason;
+    uint64_t count;
+};
+struct tlsrpt_policy {
+    struct slice key; /* POLICY, as in keys */
+    struct slice domain;
+    enum policy_kind kind;
+    struct slice *string, *mx;
+    size_t nstring, nmx;
+    uint64_t good, bad;
+    struct tlsrpt_detail *detail;
+    size_t n, room;
+};
+struct tlsrpt_out {
+    struct slice domain, submitter, contact, id; /* id: dot-atom@dot-atom */
+    int64_t begin, end;
+    struct tlsrpt_policy *policy;
+    size_t n, room;
+};
+/* The document of section 4.4. Pure. */
+void tlsrpt_json(struct buf *out, const struct tlsrpt_out *r);
+/* The letter of section 5.3, without trace fields and signatures. Pure. */
+void tlsrpt_message(struct buf *out, const struct tlsrpt_out *r, struct slice to, struct slice gzip);
+struct slice tlsrpt_filename(struct arena *a, const struct tlsrpt_out *r);

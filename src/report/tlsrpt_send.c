@@ -1,0 +1,452 @@
+/* tlsrpt_send.c - TLS reports to those who ask for them: one for each domain and day (RFC 8460 section 5).
+ *
+ * What a report tells of a day that is over cannot change any more, and its id and those of its letters are
+ * made of domain, day and address. So a crash at any point repeats the same report: a letter that was
+ * accepted is not accepted twice, and who gets a document twice knows it by its id. Only then the rows are
+ * deleted. */
+#include <stdio.h>
+
+#include "base/civil.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "crypto/crypto.h"
+#include "dmarc_report.h"
+#include "dmarc_store_i.h"
+#include "kv/record.h"
+#include "mail/addr.h"
+#include "tlsrpt_i.h"
+
+enum { GIVE_UP_DAYS = 3, SPREAD_S = 4 * 3600, PAGE = 500, POLICIES_MAX = 50, DETAILS_MAX = 1000 };
+
+struct round { /* one call of tlsrpt_send() */
+    struct tlsrpt *t;
+    struct slice from_domain, cut; /* rows below this generation are told */
+    bool now;
+    int64_t today; /* its first second */
+    struct tlsrpt_sent *sent;
+};
+struct sending { /* one domain of one day */
+    const struct round *round;
+    struct arena *a;
+    struct slice object, name; /* name: as in keys */
+    int64_t day;
+    struct tlsrpt_out out;
+    struct buf json, gzip;
+};
+
+/* ---- the record ---- */
+
+size_t tlsrpt_record(struct arena *a, struct slice txt, struct slice out[TLSRPT_TO_MAX])
+{
+    struct slice tag, uri;
+    size_t n = 0;
+    if (!sl_next(&txt, ';', &tag) || !sl_eq(sl_trim(tag), SL("v=TLSRPTv1"))) return 0;
+    while (txt.n && sl_next(&txt, ';', &tag)) {
+        tag = sl_trim(tag);
+        if (!sl_starts(tag, SL("rua="))) continue;
+        tag = sl_from(tag, 4);
+        while (n < TLSRPT_TO_MAX && tag.n && sl_next(&tag, ',', &uri)) {
+            uri = sl_trim(uri);
+            if (sl_startsi(uri, SL("mailto:")) || sl_startsi(uri, SL("https://"))) out[n++] = ar_dup(a, uri);
+        }
+        return n;
+    }
+    return 0;
+}
+
+/* 0 and *n addresses; ERR_DNS: not known now. Not exactly one record is none (section 3). */
+static int destinations(struct sending *s, struct slice to[TLSRPT_TO_MAX], size_t *n)
+{
+    struct dns_answer txt;
+    size_t records = 0;
+    int e =
+        dns_ask(s->round->t->conf.dns, s->a, ar_cat(s->a, SL("_smtp._tls."), s->out.domain), DNS_TXT, &txt);
+    *n = 0;
+    if (e) return e;
+    if (txt.status == DNS_TEMPFAIL) return err_set(ERR_DNS, "%.*s", SLF(txt.why));
+    for (size_t i = 0; txt.status == DNS_FOUND && i < txt.n; i++) {
+        if (!sl_starts(txt.rr[i].txt, SL("v=TLSRPTv1"))) continue;
+        *n = tlsrpt_record(s->a, txt.rr[i].txt, to);
+        records++;
+    }
+    if (records != 1) *n = 0;
+    return 0;
+}
+
+/* ---- rows ---- */
+
+typedef int row_fn(struct sending *s, const struct kv_row *row, size_t n);
+
+/* Rows whose keys begin with "KIND/NAME/", page by page. */
+static int each_page(struct sending *s, char kind, row_fn *fn)
+{
+    struct arena a = {0}, next = {0};
+    struct kv_page page = {.more = true};
+    struct slice from = ar_printf(s->a, "%c/%.*s/", kind, SLF(s->name)), to = kv_prefix_end(s->a, from);
+    int e = 0;
+    while (!e && page.more) {
+        ar_reset(&a);
+        e = kv_scan(s->round->t->conf.store->kv, s->object, from, to, PAGE, &a, &page);
+        if (e || !page.n) break;
+        ar_reset(&next);
+        from = kv_after(&next, page.row[page.n - 1].key);
+        e = fn(s, page.row, page.n);
+        fiber_breathe();
+    }
+    ar_free(&a);
+    ar_free(&next);
+    return e;
+}
+
+static void read_policy(struct arena *a, struct slice value, struct tlsrpt_policy *p)
+{
+    enum { STRINGS = MTA_STS_MX_MAX + 3 };
+    struct rec r;
+    p->string = ar_array(a, struct slice, STRINGS);
+    p->mx = ar_array(a, struct slice, MTA_STS_MX_MAX);
+    if (rec_open(&r, value, TLSRPT_VERSION) != 0) return;
+    while (rec_next(&r)) switch (r.tag) {
+        case 'd': p->domain = ar_dup(a, r.field); break;
+        case 'k': p->kind = (enum policy_kind)(rec_u64(&r) % 3); break;
+        case 's':
+            if (p->nstring < STRINGS) p->string[p->nstring++] = ar_dup(a, r.field);
+            break;
+        case 'x':
+            if (p->nmx < MTA_STS_MX_MAX) p->mx[p->nmx++] = ar_dup(a, r.field);
+            break;
+        }
+    if (rec_error(&r)) p->domain = SL("");
+}
+
+/* A policy that cannot be read takes its rows along: the report tells of the others. */
+static int take_policies(struct sending *s, const struct kv_row *row, size_t n)
+{
+    struct tlsrpt_out *o = &s->out;
+    for (size_t i = 0; i < n && o->n < POLICIES_MAX; i++) {
+        struct tlsrpt_policy p = {.key = ar_dup(s->a, sl_from(row[i].key, 3 + s->name.n))};
+        read_policy(s->a, row[i].value, &p);
+        if (!p.domain.n) continue;
+        if (o->n == o->room) o->policy = ar_grow(s->a, o->policy, &o->room, sizeof p);
+        o->policy[o->n++] = p;
+        o->domain = p.domain;
+    }
+    return 0;
+}
+
+/* "o/NAME/POLICY/ROW.GEN" */
+static bool covered(const struct sending *s, struct slice key, struct slice *policy)
+{
+    struct slice rest = sl_from(key, 3 + s->name.n);
+    if (rest.n != 2 * TLSRPT_HASH + 2 + TLSRPT_GEN) return false;
+    *policy = sl_sub(rest, 0, TLSRPT_HASH);
+    return sl_cmp(sl_from(rest, 2 * TLSRPT_HASH + 2), s->round->cut) < 0;
+}
+
+static int read_row(struct arena *a, struct slice value, struct tlsrpt_detail *d)
+{
+    struct rec r;
+    uint64_t result = 0;
+    *d = (struct tlsrpt_detail){0};
+    int e = rec_open(&r, value, TLSRPT_VERSION);
+    while (!e && rec_next(&r)) switch (r.tag) {
+        case 'r': result = rec_u64(&r); break;
+        case 'h': d->host = ar_dup(a, r.field); break;
+        case 'i': d->ip = ar_dup(a, r.field); break;
+        case 'l': d->source = ar_dup(a, r.field); break;
+        case 'w': d->reason = ar_dup(a, r.field); break;
+        case 'n': d->count = rec_u64(&r); break;
+        }
+    if (!e) e = rec_error(&r);
+    if (!e && result >= POLICY_RESULTS) e = err_set(ERR_CORRUPT, "there is no such result");
+    d->result = (enum policy_result)result;
+    return e;
+}
+
+static void add_detail(struct arena *a, struct tlsrpt_policy *p, const struct tlsrpt_detail *d)
+{
+    if (d->result == POLICY_SUCCESS) {
+        p->good += d->count;
+        return;
+    }
+    p->bad += d->count;
+    struct tlsrpt_detail *last =
+        p->n ? &p->detail[p->n - 1] : NULL; /* the same row, counted after a restart */
+    bool same = last && last->result == d->result && sl_eq(last->host, d->host) && sl_eq(last->ip, d->ip) &&
+                sl_eq(last->source, d->source) && sl_eq(last->reason, d->reason);
+    if (same) last->count += d->count;
+    if (same || p->n == DETAILS_MAX) return;
+    if (p->n == p->room) p->detail = ar_grow(a, p->detail, &p->room, sizeof *d);
+    p->detail[p->n++] = *d;
+}
+
+static int take_rows(struct sending *s, const struct kv_row *row, size_t n)
+{
+    struct slice key;
+    struct tlsrpt_detail d;
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; covered(s, row[i].key, &key) && k < s->out.n; k++)
+            if (sl_eq(s->out.policy[k].key, key) && read_row(s->a, row[i].value, &d) == 0)
+                add_detail(s->a, &s->out.policy[k], &d);
+    return 0;
+}
+
+static int delete_rows(struct sending *s, const struct kv_row *row, size_t n)
+{
+    struct slice key[PAGE], policy;
+    size_t gone = 0;
+    for (size_t i = 0; i < n; i++)
+        if (row[i].key.p[0] == 'p' || covered(s, row[i].key, &policy)) key[gone++] = row[i].key;
+    return dmarc_delete(s->round->t->conf.store, s->object, key, gone);
+}
+
+/* Policies last, and only when no rows can come any more. */
+static int forget(struct sending *s)
+{
+    int e = each_page(s, 'o', delete_rows);
+    return e || s->day >= s->round->today ? e : each_page(s, 'p', delete_rows);
+}
+
+/* ---- delivery ---- */
+
+static int pack(void *arg)
+{
+    struct sending *s = arg;
+    tlsrpt_json(&s->json, &s->out);
+    return dmarc_gzip(&s->gzip, buf_slice(&s->json));
+}
+
+/* Of the end of the period, with chance made of report and address: a repetition has the same one. */
+static struct letter_id letter_name(struct sending *s, struct slice mailbox)
+{
+    struct letter_id id;
+    letter_id_floor(&id, s->out.end * 1000000);
+    uint32_t h = crc32c(crc32c(0, s->out.id.p, s->out.id.n), mailbox.p, mailbox.n);
+    for (int i = LETTER_ID_LEN - 1; i >= 10; i--, h >>= 5)
+        id.s[i] = "0123456789abcdefghijklmnopqrstuv"[h & 31];
+    return id;
+}
+
+/* A report goes whatever becomes of TLS (section 3). */
+static int send_letter(struct sending *s, struct slice mailbox)
+{
+    const struct tlsrpt_conf *c = &s->round->t->conf;
+    struct slice local, domain;
+    struct buf text = BUF_INIT;
+    if (mail_addr_split(s->a, mailbox, &local, &domain) != 0) return ERR_DENIED;
+    tlsrpt_message(&text, &s->out, mailbox, buf_slice(&s->gzip));
+    struct letter_own own = {.id = letter_name(s, mailbox),
+                             .sender = s->out.contact,
+                             .to = mail_addr_join(s->a, local, domain),
+                             .text = buf_slice(&text),
+                             .wants = {.tls_optional = true},
+                             .what = ar_printf(s->a, "the TLS report about %.*s", SLF(s->out.domain))};
+    int e = c->take(c->take_ctx, &own);
+    buf_free(&text);
+    if (!e) s->round->sent->letters++;
+    return e;
+}
+
+static int post(struct sending *s, struct slice url)
+{
+    const struct tlsrpt_conf *c = &s->round->t->conf;
+    struct fetch_answer got;
+    struct fetch_field type = {SL("Content-Type"), SL("application/tlsrpt+gzip")};
+    struct fetch_request q = {
+        .method = SL("POST"), .url = url, .field = &type, .nfield = 1, .body = buf_slice(&s->gzip)};
+    int e = fetch(c->fetch, s->a, &q, &got);
+    if (!e && got.status / 100 != 2)
+        e = err_set(ERR_UNREACHABLE, "%.*s answered %d", SLF(sl_sub(url, 0, 200)), got.status);
+    if (!e) s->round->sent->posts++;
+    return e;
+}
+
+/* Percent signs of a mailto: address (RFC 6068); what stands behind "?" does not count. */
+static struct slice mailbox_of(struct arena *a, struct slice uri)
+{
+    struct slice s = sl_sub(uri, 7, sl_chr(uri, '?') == SL_NONE ? uri.n : sl_chr(uri, '?'));
+    struct buf b = BUF_INIT;
+    for (size_t i = 0; i < s.n; i++) {
+        uint64_t c;
+        if (s.p[i] == '%' && i + 2 < s.n && num_hex64(sl_sub(s, i + 1, i + 3), &c)) {
+            buf_char(&b, (char)c);
+            i += 2;
+        } else {
+            buf_char(&b, s.p[i]);
+        }
+    }
+    struct slice out = ar_dup(a, buf_slice(&b));
+    buf_free(&b);
+    return out;
+}
+
+/* Told when one of the addresses took it (section 3). */
+static int deliver(struct sending *s, const struct slice *to, size_t n)
+{
+    bool told = false, hopeless = true;
+    int last = 0;
+    for (size_t i = 0; i < n; i++) {
+        bool mail = sl_startsi(to[i], SL("mailto:"));
+        int e = mail ? send_letter(s, mailbox_of(s->a, to[i])) : post(s, to[i]);
+        if (e == ERR_CANCELED) return e;
+        told |= e == 0;
+        hopeless &= e == ERR_DENIED || e == ERR_USAGE;
+        if (e) last = e;
+        if (e)
+            log_info("tlsrpt", "the report about %.*s does not go to %.*s: %s", SLF(s->out.domain),
+                     SLF(to[i]), err_text(e));
+    }
+    return told || hopeless ? 0 : last;
+}
+
+/* ---- one domain ---- */
+
+static void name_report(struct sending *s)
+{
+    struct tlsrpt_out *o = &s->out;
+    const struct round *r = s->round;
+    bool over = s->day < r->today;
+    o->submitter = r->from_domain;
+    o->contact = ar_cat(s->a, SL("postmaster@"), r->from_domain);
+    o->begin = s->day;
+    o->end = over ? s->day + TLSRPT_DAY_S - 1 : rt_wall_seconds();
+    o->id = ar_printf(s->a, "%lld.%.*s.%.*s@%.*s", (long long)o->begin, SLF(over ? SL("day") : r->cut),
+                      SLF(o->domain), SLF(r->t->conf.hostname));
+}
+
+static int send_domain(struct sending *s)
+{
+    struct slice to[TLSRPT_TO_MAX];
+    size_t n = 0;
+    uint64_t sessions = 0;
+    bool last = rt_wall_seconds() > s->day + (1 + GIVE_UP_DAYS) * (int64_t)TLSRPT_DAY_S;
+    int e = each_page(s, 'p', take_policies);
+    if (!e && s->out.domain.n) e = destinations(s, to, &n);
+    if (!e && n) e = each_page(s, 'o', take_rows);
+    for (size_t i = 0; i < s->out.n; i++) sessions += s->out.policy[i].good + s->out.policy[i].bad;
+    if (!e && n && sessions) {
+        name_report(s);
+        e = offload_on(POOL_CARE, pack, s);
+        if (!e) e = deliver(s, to, n);
+    }
+    if (e && (!last || e == ERR_CANCELED)) return e;
+    if (e) log_warn("tlsrpt", "the report about %.*s is given up: %s", SLF(s->out.domain), err_text(e));
+    e = forget(s);
+    if (!e) s->round->sent->domains++;
+    return e;
+}
+
+static int domain_step(const struct round *r, struct slice object, int64_t day, struct slice name)
+{
+    struct arena a = {0};
+    struct sending s = {.round = r, .a = &a, .object = object, .name = name, .day = day};
+    int64_t due = day + TLSRPT_DAY_S + (int64_t)(crc32c(0, name.p, name.n) % SPREAD_S);
+    if (!r->now && rt_wall_seconds() < due) return 0;
+    buf_init(&s.gzip, TLSRPT_PACKED_MAX);
+    int e = send_domain(&s);
+    if (e && e != ERR_CANCELED) {
+        r->sent->later++;
+        log_info("tlsrpt", "the report about %.*s has to wait: %s", SLF(s.out.domain), err_text(e));
+    }
+    buf_free(&s.json);
+    buf_free(&s.gzip);
+    ar_free(&a);
+    return e == ERR_CANCELED ? e : 0;
+}
+
+/* ---- one day ---- */
+
+struct name_walk {
+    char from[KV_KEY_MAX + 4], name[KV_KEY_MAX + 1];
+};
+
+/* The next NAME of the day's policies; ERR_NOT_FOUND behind the last. */
+static int next_name(const struct round *r, struct slice object, struct name_walk *w)
+{
+    struct arena a = {0};
+    struct kv_page page;
+    int e = kv_scan(r->t->conf.store->kv, object, sl_cstr(w->from), SL("p0"), 1, &a, &page);
+    if (!e && !page.n) e = ERR_NOT_FOUND;
+    if (!e) {
+        struct slice rest = sl_from(page.row[0].key, 2);
+        rest = sl_sub(rest, 0, sl_chr(rest, '/') == SL_NONE ? rest.n : sl_chr(rest, '/'));
+        snprintf(w->name, sizeof w->name, "%.*s", SLF(rest));
+        snprintf(w->from, sizeof w->from, "p/%s0", w->name); /* behind all of "p/NAME/" */
+    }
+    ar_free(&a);
+    return e;
+}
+
+static int send_day(const struct round *r, struct slice object, int64_t day)
+{
+    struct name_walk w = {.from = "p/"};
+    int e;
+    while ((e = next_name(r, object, &w)) == 0) {
+        e = domain_step(r, object, day, sl_cstr(w.name));
+        if (e) return e;
+    }
+    return e == ERR_NOT_FOUND ? 0 : e;
+}
+
+static bool day_of(struct slice object, int64_t *day)
+{
+    uint64_t n;
+    if (object.n != 11 || !num_u64(sl_from(object, 3), 99991231, &n)) return false;
+    struct civil c = {.year = (int)(n / 10000), .month = (int)(n / 100 % 100), .day = (int)(n % 100)};
+    return civil_to_unix(&c, day);
+}
+
+static int one_day(const struct round *r, struct slice object)
+{
+    enum { ERASE_DAYS = GIVE_UP_DAYS + 3 };
+    struct kv *kv = r->t->conf.store->kv;
+    int64_t day;
+    if (!day_of(object, &day)) return 0;
+    bool over = day + ERASE_DAYS * (int64_t)TLSRPT_DAY_S<r->today, stray = day> r->today + TLSRPT_DAY_S;
+    int e = stray ? kv_stray_day(kv, object, ERASE_DAYS * (int64_t)TLSRPT_DAY_S, &over) : 0;
+    if (e || (!over && (stray || (day >= r->today && !r->now)))) return e;
+    return over ? kv_erase(kv, object, SL(""), SL("")) : send_day(r, object, day);
+}
+
+static int send_all(const struct round *r, struct arena *a)
+{
+    struct slice *name, from = SL("rt:0");
+    size_t n;
+    bool more = true;
+    int e = dmarc_flush(r->t->conf.store);
+    while (!e && more) {
+        e = kv_objects(r->t->conf.store->kv, from, SL("rt::"), 100, a, &name, &n, &more);
+        for (size_t i = 0; !e && i < n; i++) e = one_day(r, name[i]);
+        if (!e && n) from = kv_after(a, name[n - 1]);
+        else more = false;
+    }
+    return e;
+}
+
+int tlsrpt_send(struct tlsrpt *t, struct slice from_domain, bool now, struct tlsrpt_sent *out)
+{
+    struct arena a = {0};
+    char gen[TLSRPT_GEN + 1];
+    int64_t day = rt_wall_seconds() / TLSRPT_DAY_S;
+    *out = (struct tlsrpt_sent){0};
+    lock_take(&t->lock);
+    bool busy = t->sending, old_day = t->day != day;
+    t->sending = true;
+    lock_release(&t->lock);
+    if (busy) return err_set(ERR_BUSY, "TLS reports are being sent at this moment");
+    if (now || old_day) tlsrpt_rotate(t);
+    lock_take(&t->lock);
+    memcpy(gen, t->gen, sizeof gen);
+    lock_release(&t->lock);
+    struct round r = {.t = t,
+                      .from_domain = ar_lower(&a, from_domain),
+                      .cut = sl_cstr(gen),
+                      .now = now,
+                      .today = day * TLSRPT_DAY_S,
+                      .sent = out};
+    int e = send_all(&r, &a);
+    ar_free(&a);
+    lock_take(&t->lock);
+    t->sending = false;
+    lock_release(&t->lock);
+    return e;
+}
