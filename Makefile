@@ -40,7 +40,7 @@ LDFLAGS += -pie -Wl,-z,relro,-z,now $(SANFLAGS)
 # Every folder, from the ground up, and the folders that it uses itself (tools/floors compares with its includes and
 # calls: no more, no less). What those stand on is linked with it: ALL_.
 FOLDERS = base fence rt crypto mail wire dns fetch kv body trace directory store spf dkim dmarc mailauth policy login guard allowance \
- reader outgoing shape queue relay report send deliver intake core command smtpd imapd popd httpd api app
+ reader outgoing shape queue relay report send deliver intake port core command smtpd imapd popd httpd api app
 USES_base =
 USES_fence = base
 USES_rt = base
@@ -73,8 +73,9 @@ USES_report = base rt crypto mail wire dns fetch kv body trace directory spf dki
 USES_send = base rt crypto mail dns kv trace directory store outgoing shape queue
 USES_deliver = base body store queue
 USES_intake = base rt crypto mail wire dns body trace directory mailauth guard allowance outgoing queue report
+USES_port = base rt mail wire body store reader
 USES_core = base rt crypto wire dns fetch kv body directory store mailauth policy login guard allowance outgoing queue relay report send deliver intake
-USES_command = base rt crypto mail wire dns kv body trace directory store spf dkim dmarc mailauth policy login guard allowance shape queue relay report intake core
+USES_command = base rt crypto mail wire dns kv body trace directory store spf dkim dmarc mailauth policy login guard allowance shape queue relay report intake port core
 USES_smtpd = base rt mail wire dns login guard intake
 USES_imapd = base rt mail wire kv body store login guard reader
 USES_popd = base rt wire body store login guard

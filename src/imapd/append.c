@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "imapd_i.h"
+#include "mail/head.h"
 #include "store/origin.h"
 #include "wire/smtp.h"
 
@@ -70,37 +71,16 @@ void imapd_cmd_replace(struct imapd_session *s, struct imap_in *in)
     imapd_cmd_append(s, in);
 }
 
-/* Where the header section ends: after the first empty line. */
-struct head_end {
-    uint64_t at, size; /* size: 0 until it is found */
-    bool line, cr;     /* line: the line at hand has bytes */
-};
-
-static void find_head_end(struct head_end *h, struct slice in)
-{
-    for (size_t i = 0; i < in.n && !h->size; i++) {
-        char c = in.p[i];
-        h->at++;
-        if (c == '\n') {
-            if (!h->line) h->size = h->at;
-            h->line = h->cr = false;
-        } else {
-            h->line |= h->cr || c != '\r';
-            h->cr = c == '\r';
-        }
-    }
-}
-
 /* The literal into the writer (dropped once `*failed`). < 0: the connection broke. */
 static int receive(struct imapd_session *s, const struct imap_literal *l, struct body_writer *w,
-                   struct head_end *head, struct smtp_lines *lines, int *failed)
+                   struct mail_head_size *head, struct smtp_lines *lines, int *failed)
 {
     uint64_t n = l->size;
     while (n) {
         struct slice have = conn_peek(s->c);
         if (have.n > n) have.n = (size_t)n;
         if (have.n) {
-            find_head_end(head, have);
+            mail_head_size_next(head, have);
             smtp_lines_feed(lines, have);
             if (!*failed && !l->binary && memchr(have.p, 0, have.n))
                 *failed = err_set(ERR_SYNTAX, "only a literal8, ~{...}, may hold NUL");
@@ -155,7 +135,7 @@ static void answer_failure(struct imapd_session *s, int e)
 static int take_message(struct imapd_session *s, struct appending *p)
 {
     struct body_writer *w = NULL;
-    struct head_end head = {0};
+    struct mail_head_size head = {0};
     struct smtp_lines lines = {0};
     struct message_new *m = &p->v[p->n];
     p->failed = body_begin(s->server->conf.store->body, BODY_MAIL, &w);
