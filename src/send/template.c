@@ -111,7 +111,8 @@ static struct tval path(const struct run *r, const struct scope *s, const struct
         if (!s) return (struct tval){.type = T_NONE};
         v = s->here;
     }
-    for (; i < e->nseg; i++) v = tval_member(&v, e->seg[i]);
+    for (; i < e->nseg && (!e->data || v.type == T_LIST || tval_true(&v)); i++)
+        v = tval_member(&v, e->seg[i]);
     return v;
 }
 
