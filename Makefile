@@ -80,7 +80,7 @@ USES_smtpd = base rt mail wire dns login guard intake
 USES_imapd = base rt mail wire kv body store login guard reader
 USES_popd = base rt wire body store login guard
 USES_httpd = base rt directory guard wire
-USES_api = base rt crypto mail wire kv trace directory guard queue send core httpd
+USES_api = base rt crypto mail wire kv directory guard send core httpd
 USES_app = base fence rt crypto dns trace store policy guard allowance queue relay report send core command smtpd imapd popd httpd api
 $(foreach f,$(FOLDERS) sim,$(eval ALL_$(f) := $(sort $(USES_$(f)) $(foreach u,$(USES_$(f)),$(ALL_$(u))))))
 
