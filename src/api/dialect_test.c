@@ -104,7 +104,7 @@ TEST(sendgrid_says_what_is_wrong)
           "The subject must not hold a line end");
     fails("{" TO "," FROM ",\"subject\":\"S\"}", "content", "Unless a valid template_id");
     fails("{" TO "," FROM ",\"subject\":\"S\",\"content\":[{\"type\":\"text/"
-                          "html\",\"value\":\"x\"},{\"type\":\"text/plain\",\"value\":\"x\"}]}",
+          "html\",\"value\":\"x\"},{\"type\":\"text/plain\",\"value\":\"x\"}]}",
           "content", "If present, text/plain and text/html");
     fails("{" TO "," FROM ",\"subject\":\"S\",\"content\":[{\"type\":\"x\\r\\ny\",\"value\":\"x\"}]}",
           "content.0.type", "The content type");
