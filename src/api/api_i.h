@@ -32,5 +32,7 @@ void api_keys_remove(struct http_call *c);
 extern const struct http_group api_own;
 /* openapi.c */
 void api_openapi(struct http_call *c);
+/* acme.c */
+void api_acme(struct http_call *c);
 /* health.c */
 void api_health(struct http_call *c);

@@ -19,6 +19,8 @@ static const struct http_route routes[] = {
     HTTP_ROUTE(POST, "/v1/keys", KEYS, api_keys_add, "makes a key of the account; it is told only once",
                .request = "NewKey", .response = "MadeKey"),
     HTTP_ROUTE(DELETE, "/v1/keys/{id}", KEYS, api_keys_remove, "removes a key of the account, at once"),
+    HTTP_ROUTE(GET, "/.well-known/acme-challenge/{token}", NONE, api_acme,
+               "proves a name to an authority (RFC 8555)", .flags = HTTP_ROUTE_PLAIN),
     HTTP_ROUTE(GET, "/healthz", METRICS, api_health, "does the node serve?", .response = "Health",
                .flags = HTTP_ROUTE_LOCAL),
 };

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "command/cli.h"
+#include "core/certificate.h"
 #include "core/home.h"
 #include "fenced.h"
 #include "rt/notify.h"
@@ -31,10 +32,10 @@ static int serve_home(void *arg)
     struct node *n = xcalloc(1, sizeof *n);
     ar_init(&a, 0);
     int e = home_unstage(); /* of a backup that was broken off */
-    if (!e) e = home_certificate(c, &a, &certificate, &key);
     if (!e) e = core_open(&n->core, c);
     if (!e) {
-        e = node_start(n, certificate, key);
+        e = core_certificate(&n->core, &a, &certificate, &key);
+        if (!e) e = node_start(n, certificate, key);
         if (!e) e = serve(n, true, say_ready, NULL);
         node_stop(n);
     }

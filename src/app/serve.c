@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "command/control.h"
+#include "core/certificate.h"
 #include "core/home.h"
 #include "crypto/cert.h"
 #include "rt/file.h"
@@ -403,7 +404,7 @@ static void read_certificate(struct node *n)
     struct slice certificate, key;
     struct arena a;
     ar_init(&a, 0);
-    int e = home_certificate(n->core.conf, &a, &certificate, &key);
+    int e = core_certificate(&n->core, &a, &certificate, &key);
     struct slice what = {0};
     if (!e) e = cert_describe(&a, certificate, &what);
     if (!e) e = tls_server_set_cert(n->tls_server, certificate, key);
@@ -411,6 +412,14 @@ static void read_certificate(struct node *n)
     else log_info("serve", "the certificate is now %.*s; a changed tram.conf needs a restart", SLF(what));
     if (!e) offload(tell_certificate, &n->core);
     ar_free(&a);
+}
+
+/* The authority's new one. */
+static void certificate_changed(void *arg, struct slice chain, struct slice key)
+{
+    struct node *n = arg;
+    int e = tls_server_set_cert(n->tls_server, chain, key);
+    if (e) log_error("serve", "the authority's certificate cannot be served: %s", err_text(e));
 }
 
 static void reload(struct node *n)
@@ -468,6 +477,8 @@ int serve(struct node *n, bool control, void (*ready)(void *), void *arg)
     if (!e) e = group_go(&care, "reports", reports_fiber, &n->core);
     if (!e) e = group_go(&care, "policies", policies_fiber, &n->core);
     if (!e) e = group_go(&care, "memory", memory_fiber, NULL);
+    if (!e && n->core.acme) acme_on_change(n->core.acme, certificate_changed, n);
+    if (!e && n->core.acme) e = group_go(&care, "acme", acme_keep, n->core.acme);
     if (!e) e = group_go(&care, "watchdog", notify_watchdog, NULL);
     if (!e) {
         ready(arg);

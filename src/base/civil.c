@@ -58,3 +58,51 @@ char *civil_format(int64_t seconds, char buf[CIVIL_TEXT_MAX])
              c.hour, c.minute, c.second);
     return buf;
 }
+
+/* So many digits at *at of the text. */
+static bool digits(struct slice s, size_t *at, size_t n, int *out)
+{
+    *out = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (*at >= s.n || s.p[*at] < '0' || s.p[*at] > '9') return false;
+        *out = *out * 10 + (s.p[(*at)++] - '0');
+    }
+    return true;
+}
+
+static bool sign(struct slice s, size_t *at, const char *one_of, char *out)
+{
+    if (*at >= s.n || !strchr(one_of, s.p[*at]) || !s.p[*at]) return false;
+    *out = s.p[(*at)++];
+    return true;
+}
+
+static bool offset(struct slice s, size_t *at, int64_t *seconds)
+{
+    char c;
+    int hours, minutes;
+    *seconds = 0;
+    if (!sign(s, at, "Zz+-", &c)) return false;
+    if (c == 'Z' || c == 'z') return true;
+    if (!digits(s, at, 2, &hours) || !sign(s, at, ":", &(char){0}) || !digits(s, at, 2, &minutes))
+        return false;
+    *seconds = (hours * 60 + minutes) * (c == '-' ? -60 : 60);
+    return hours < 24 && minutes < 60;
+}
+
+bool civil_parse(struct slice s, int64_t *seconds)
+{
+    struct civil c = {0};
+    size_t at = 0;
+    char x;
+    int64_t east;
+    bool ok = digits(s, &at, 4, &c.year) && sign(s, &at, "-", &x) && digits(s, &at, 2, &c.month) &&
+              sign(s, &at, "-", &x) && digits(s, &at, 2, &c.day) && sign(s, &at, "Tt ", &x) &&
+              digits(s, &at, 2, &c.hour) && sign(s, &at, ":", &x) && digits(s, &at, 2, &c.minute) &&
+              sign(s, &at, ":", &x) && digits(s, &at, 2, &c.second);
+    if (ok && at < s.n && s.p[at] == '.')
+        for (at++; at < s.n && s.p[at] >= '0' && s.p[at] <= '9';) at++;
+    if (!ok || !offset(s, &at, &east) || at != s.n || !civil_to_unix(&c, seconds)) return false;
+    *seconds -= east;
+    return true;
+}

@@ -5,7 +5,6 @@
 /* each command `name` has run_name and print_name */
 /* clang-format off */
 #define COMMAND_FUNCTIONS(X)                                                                                \
-    X(import) X(export)                                                                                     \
     X(domain_add) X(domain_remove) X(domain_set) X(domain_list) X(domain_show)                              \
     X(account_add) X(account_passwd) X(account_disable) X(account_enable) X(account_remove) X(account_list) \
     X(account_rename) X(account_grant) X(account_revoke)                                                    \
@@ -17,7 +16,7 @@
     X(dkim_list) X(dkim_rotate) X(dkim_publish_check) X(dmarc_report) X(dmarc_send_reports)                 \
     X(stats) X(verify) X(images) X(backup) X(restore) X(init) X(config_check) X(check_reply) \
     X(shaping_check) X(shaping_show) X(tls_probe) X(tls_report) X(tls_send_reports) X(block_list) X(block_add) X(block_remove) \
-    X(key_add) X(key_list) X(key_remove)
+    X(key_add) X(key_list) X(key_remove) X(cert_list) X(cert_show) X(cert_renew)
 /* clang-format on */
 #define X(name)                                                                                              \
     int run_##name(struct request *r);                                                                       \
@@ -32,9 +31,6 @@ void print_row_trace(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_account_list(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_alias_list(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_key_list(json_t *args, json_t *row, size_t i, struct buf *out);
-json_t *answer_port(struct request *r, json_t *question);
-void print_row_import(json_t *args, json_t *row, size_t i, struct buf *out);
-void print_row_export(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_verify(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_numbers(json_t *args, json_t *reply, struct buf *out); /* every number of the reply on a line */
 /* For help: a command with its arguments, and all settings, as data. */
@@ -42,7 +38,8 @@ json_t *help_command(struct arena *a, const struct command *c);
 json_t *help_settings(void);
 
 json_t *dkim_key_json(const struct dkim_key *k);
-struct slice core_certificate(struct core *core, struct arena *a);
+/* cmd_dns.c: its chain; empty when it cannot be read. */
+struct slice served_certificate(struct core *core, struct arena *a);
 int after_backup(const struct config *conf, json_t *args);
 int before_verify(const struct config *conf, struct request *r);
 /* cmd_rescue.c */

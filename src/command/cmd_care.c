@@ -20,7 +20,7 @@ int run_stats(struct request *r)
     if (!e) e = domain_list(r->core->store->directory, r->a, &d, &ndomains);
     if (!e) e = account_each(r->core->store->directory, (struct slice){0}, count_account, &naccounts);
     if (e) return e;
-    if (cert_expires(core_certificate(r->core, r->a), &ends) == 0)
+    if (cert_expires(served_certificate(r->core, r->a), &ends) == 0)
         reply_int(r->reply, "certificate_days_left", (ends - rt_wall_seconds()) / 86400);
     kv_stats(r->core->store->kv, &k);
     rt_stats(&t);

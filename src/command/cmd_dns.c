@@ -1,26 +1,23 @@
 /* cmd_dns.c - dns records and dns check. */
 #include "cmd.h"
+#include "core/certificate.h"
 #include "dns_check.h"
 #include "dns_records.h"
 #include "rt/file.h"
 
 /* The node's certificate, or nothing when it cannot be read. */
-struct slice core_certificate(struct core *core, struct arena *a)
+struct slice served_certificate(struct core *core, struct arena *a)
 {
-    struct buf pem = BUF_INIT;
-    struct slice out = {0};
-    if (path_read(ar_cstr(a, core->conf->tls_certificate), 1 << 20, &pem) == 0)
-        out = ar_dup(a, buf_slice(&pem));
-    buf_free(&pem);
-    return out;
+    struct slice chain, key;
+    return core_certificate(core, a, &chain, &key) == 0 ? chain : SL("");
 }
 
 int run_dns_records(struct request *r)
 {
     struct dns_line *v;
     size_t n;
-    int e =
-        dns_records_of(r->core, r->a, arg_slice(r->args, "domain"), core_certificate(r->core, r->a), &v, &n);
+    int e = dns_records_of(r->core, r->a, arg_slice(r->args, "domain"), served_certificate(r->core, r->a), &v,
+                           &n);
     json_t *list = json_array();
     for (size_t i = 0; !e && i < n; i++) {
         json_t *o = json_object();
@@ -61,8 +58,8 @@ int run_dns_check(struct request *r)
     struct dns_checked *v;
     size_t n;
     bool good = true;
-    int e = dns_check_domain(r->core, r->a, arg_slice(r->args, "domain"), core_certificate(r->core, r->a), &v,
-                             &n);
+    int e = dns_check_domain(r->core, r->a, arg_slice(r->args, "domain"), served_certificate(r->core, r->a),
+                             &v, &n);
     json_t *list = json_array();
     for (size_t i = 0; !e && i < n; i++) {
         json_t *o = json_object();

@@ -4,7 +4,7 @@
 #include "cmd.h"
 
 static const char *const type_names[] = {"text", "flag", "number", "ip", "endpoint", "path", "choice"};
-static const char *const from_names[] = {"option", "word", "password", "login", "terminal"};
+static const char *const from_names[] = {"option", "word", "password", "login"};
 
 static json_t *arg_json(const struct arg *g)
 {
@@ -37,8 +37,13 @@ json_t *help_command(struct arena *a, const struct command *c)
 
 static json_t *setting_json(const struct setting *s)
 {
-    static const char *const types[] = {"host", "ips",  "number",  "endpoint", "path",
-                                        "size", "time", "domains", "choice",   "yes"};
+    static const char *const types[] = {
+        [SETTING_HOST] = "host",         [SETTING_IPS] = "ips",   [SETTING_NUMBER] = "number",
+        [SETTING_ENDPOINT] = "endpoint", [SETTING_PATH] = "path", [SETTING_URL] = "url",
+        [SETTING_SIZE] = "size",         [SETTING_TIME] = "time", [SETTING_DOMAINS] = "domains",
+        [SETTING_CHOICE] = "choice",     [SETTING_SET] = "set",   [SETTING_YES] = "yes",
+        [SETTING_CLASSES] = "classes",
+    };
     json_t *o = json_object();
     reply_text(o, "name", sl_cstr(s->name));
     reply_text(o, "type", sl_cstr(types[s->type]));
@@ -61,7 +66,7 @@ json_t *help_settings(void)
 static void print_arg(json_t *g, struct buf *out)
 {
     const char *name = arg_text(g, "name"), *value = arg_text(g, "value");
-    if (strcmp(arg_text(g, "from"), "login") == 0 || strcmp(arg_text(g, "from"), "terminal") == 0) return;
+    if (strcmp(arg_text(g, "from"), "login") == 0) return;
     bool option = strcmp(arg_text(g, "from"), "option") == 0;
     buf_printf(out, "          %s%s%s%s: %s",
                !option   ? ""

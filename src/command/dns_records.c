@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "crypto/cert.h"
+#include "crypto/es256.h"
 #include "dkim/dkim_record.h"
 
 struct lines {
@@ -64,18 +65,31 @@ static int add_dkim(struct lines *l, struct core *core, struct slice domain)
     return e;
 }
 
-static void add_tlsa(struct lines *l, const struct config *c, struct slice certificate)
+static void add_tlsa(struct lines *l, const struct config *c, const uint8_t digest[32], const char *why)
 {
-    uint8_t digest[32];
-    if (!certificate.n || cert_spki_sha256(certificate, digest)) return;
     struct buf b = BUF_INIT;
     buf_str(&b, "3 1 1 ");
-    hex_encode(&b, sl(digest, sizeof digest));
-    struct dns_line *line =
-        add(l, ar_printf(l->a, "_%u._tcp.%.*s", 25u + c->port_offset, SLF(c->hostname)), DNS_TLSA,
-            ar_dup(l->a, buf_slice(&b)), "TLSA", "DANE: proves our TLS certificate where the zone is signed");
+    hex_encode(&b, sl(digest, 32));
+    struct dns_line *line = add(l, ar_printf(l->a, "_%u._tcp.%.*s", 25u + c->port_offset, SLF(c->hostname)),
+                                DNS_TLSA, ar_dup(l->a, buf_slice(&b)), "TLSA", why);
     line->optional = true;
     buf_free(&b);
+}
+
+/* Of the key in use and, where an authority certifies us, of the next one: it must have stood in the DNS for
+ * a while when the certificate changes (RFC 7671 section 8.1). */
+static void add_keys(struct core *core, struct lines *l, struct slice certificate)
+{
+    uint8_t digest[32];
+    struct es256 *next;
+    struct acme_kept k = {0};
+    if (certificate.n && cert_spki_sha256(certificate, digest) == 0)
+        add_tlsa(l, core->conf, digest, "DANE: proves our TLS certificate where the zone is signed");
+    if (core->acme && acme_kept(core->store->kv, l->a, &k)) return;
+    if (!k.next_key_pem.n || es256_from_pem(k.next_key_pem, &next)) return;
+    es256_spki_sha256(next, digest);
+    es256_free(&next);
+    add_tlsa(l, core->conf, digest, "DANE: the same for the key of the next certificate");
 }
 
 static void add_srv(struct lines *l, const struct config *c, struct slice domain, const char *service,
@@ -121,7 +135,7 @@ int dns_records_of(struct core *core, struct arena *a, struct slice domain, stru
     line = add(&l, ar_cat(a, SL("mta-sts."), d.name), DNS_CNAME, ar_printf(a, "%.*s.", SLF(c->hostname)),
                "MTA-STS", "where the policy is fetched");
     line->optional = true;
-    add_tlsa(&l, c, certificate);
+    add_keys(core, &l, certificate);
     add_srv(&l, c, d.name, "submission", 587);
     add_srv(&l, c, d.name, "submissions", 465);
     add_srv(&l, c, d.name, "imap", 143);

@@ -34,6 +34,8 @@ const struct setting settings[] = {
     {"tls_certificate", "tls/certificate.pem", "the certificate chain (PEM)", SETTING_PATH,
      FIELD(tls_certificate), .reload = true},
     {"tls_key", "tls/key.pem", "the private key (PEM)", SETTING_PATH, FIELD(tls_key), .reload = true},
+    {"acme", "", "the directory of an authority (RFC 8555) that certifies this host; none: the files serve",
+     SETTING_URL, FIELD(acme)},
     {"tls_authorities", "",
      "authorities (PEM) that vouch for other servers, besides those that this machine trusts", SETTING_PATH,
      FIELD(tls_authorities)},
@@ -214,6 +216,14 @@ static int take_classes(struct config *c, const struct setting *s, struct slice 
     return 0;
 }
 
+static int take_url(struct config *c, const struct setting *s, struct slice text)
+{
+    if (text.n && !sl_starts(text, SL("https://")))
+        return err_set(ERR_SYNTAX, "%s \"%.*s\" must begin with https://", s->name, SLF(text));
+    *(struct slice *)((char *)c + s->at) = text;
+    return 0;
+}
+
 /* text lives as long as the configuration. */
 static int take_one(struct config *c, const struct setting *s, struct slice text)
 {
@@ -224,6 +234,7 @@ static int take_one(struct config *c, const struct setting *s, struct slice text
     case SETTING_SET: return take_set(c, s, text);
     case SETTING_YES: return take_yes(c, s, text);
     case SETTING_CLASSES: return take_classes(c, s, text);
+    case SETTING_URL: return take_url(c, s, text);
     case SETTING_PATH: *(struct slice *)((char *)c + s->at) = text; return 0;
     default: return take_number(c, s, text);
     }

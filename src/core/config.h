@@ -34,6 +34,7 @@ struct config {
     bool tls_reports;   /* send TLS reports */
     bool local_users;   /* serve every user of the machine: command/control.h */
     bool http;          /* listen on 80 and 443 */
+    struct slice acme;  /* URL of an authority's directory, or empty */
     bool fence;         /* app/fenced.h */
     bool refuse_unknown_domains;
     bool arc_seal;
@@ -51,6 +52,7 @@ enum setting_type {
     SETTING_NUMBER,
     SETTING_ENDPOINT, /* 127.0.0.1:53, or empty */
     SETTING_PATH,     /* or empty */
+    SETTING_URL,      /* https://, or empty */
     SETTING_SIZE,     /* bytes, with a unit: k, M, G */
     SETTING_TIME,     /* a number and its unit: s, m, h, d, w */
     SETTING_DOMAINS,  /* a list of domains */

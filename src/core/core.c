@@ -1,6 +1,8 @@
 /* core.c - everything but the servers, opened and closed in order. */
 #include "core.h"
 
+#include "certificate.h"
+
 #include "base/memory.h"
 #include "deliver/deliver.h"
 #include "kv/kv.h"
@@ -160,6 +162,18 @@ static struct sender_limits sender_defaults(const struct config *c)
     return l;
 }
 
+static void open_acme(struct core *core)
+{
+    struct slice domain = core_domain(core, &core->arena);
+    struct acme_conf c = {.kv = core->store->kv,
+                          .fetch = &core->fetch,
+                          .directory = core->conf->acme,
+                          .names = core_certificate_names,
+                          .ctx = core,
+                          .contact = domain.n ? ar_cat(&core->arena, SL("postmaster@"), domain) : SL("")};
+    if (c.directory.n) acme_open(&core->acme, &c);
+}
+
 int core_open_on(struct core *core, const struct config *conf, struct dns *dns, struct kv *kv,
                  struct body_store *body)
 {
@@ -175,6 +189,7 @@ int core_open_on(struct core *core, const struct config *conf, struct dns *dns, 
     if (!e) e = api_keys_open(&core->keys, kv, core->store->directory);
     if (!e) e = signing_open(&core->signing, core->store->directory);
     if (!e) open_preflight(core);
+    open_acme(core);
     sts_open(&core->sts, &(struct sts_conf){.kv = kv, .dns = core->dns, .fetch = &core->fetch});
     struct sends_conf sc = {.store = core->store, .signing = core->signing, .hostname = conf->hostname};
     if (!e) login_mark(core->login, SL("sending"), sc.secret);
@@ -223,6 +238,7 @@ void core_close(struct core *core)
     dmarc_store_close(&core->reports);
     tlsrpt_close(&core->tls_reports);
     sts_close(&core->sts);
+    acme_close(&core->acme);
     preflight_gate_free(&core->preflight);
     signing_close(&core->signing);
     api_keys_close(&core->keys);

@@ -1,6 +1,7 @@
 /* core.h - everything that a node is made of but its servers, opened in order and closed in reverse.
  * No global state: in the simulator several nodes run in one process. */
 #pragma once
+#include "acme/acme.h"
 #include "allowance/allowance.h"
 #include "config.h"
 #include "directory/api_key.h"
@@ -30,7 +31,8 @@ struct core {
     struct api_keys *keys;
     struct signing *signing;
     struct preflight_gate *preflight;
-    struct sts *sts; /* policies of other domains */
+    struct acme *acme; /* or NULL: no authority is asked */
+    struct sts *sts;   /* policies of other domains */
     struct sends *sends;
     struct queue *queue;
     struct dmarc_store *reports;

@@ -51,6 +51,49 @@ int cert_expires(struct slice chain_pem, int64_t *when)
     return ok ? 0 : no_certificate();
 }
 
+int cert_validity(struct slice chain_pem, int64_t *from, int64_t *until)
+{
+    X509 *cert = first_of(chain_pem);
+    bool ok = cert && unix_of(X509_get0_notBefore(cert), from) && unix_of(X509_get0_notAfter(cert), until);
+    X509_free(cert);
+    return ok ? 0 : no_certificate();
+}
+
+static struct slice base64url(struct arena *a, const uint8_t *p, size_t n)
+{
+    struct slice s = b64_encode_ar(a, sl(p, n));
+    char *out = ar_cstr(a, s);
+    while (s.n && out[s.n - 1] == '=') s.n--;
+    for (size_t i = 0; i < s.n; i++) out[i] = out[i] == '+' ? '-' : out[i] == '/' ? '_' : out[i];
+    return sl(out, s.n);
+}
+
+int cert_renewal_id(struct arena *a, struct slice chain_pem, struct slice *out)
+{
+    X509 *cert = first_of(chain_pem);
+    *out = SL("");
+    if (!cert) return no_certificate();
+    const ASN1_OCTET_STRING *by = X509_get0_authority_key_id(cert);
+    uint8_t *der = NULL;
+    int n =
+        i2d_ASN1_INTEGER(X509_get0_serialNumber(cert), &der); /* its contents stand behind tag and length */
+    if (by && n > 2)
+        *out = ar_printf(a, "%.*s.%.*s",
+                         SLF(base64url(a, ASN1_STRING_get0_data(by), (size_t)ASN1_STRING_length(by))),
+                         SLF(base64url(a, der + 2, (size_t)n - 2)));
+    OPENSSL_free(der);
+    X509_free(cert);
+    return 0;
+}
+
+bool cert_is_for(struct slice chain_pem, struct slice name)
+{
+    X509 *cert = first_of(chain_pem);
+    bool is = cert && X509_check_host(cert, name.p, name.n, 0, NULL) == 1;
+    X509_free(cert);
+    return is;
+}
+
 static struct slice names_of(struct arena *a, X509 *cert)
 {
     GENERAL_NAMES *all = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);

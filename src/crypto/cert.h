@@ -8,6 +8,14 @@
 MUST_CHECK int cert_spki_sha256(struct slice chain_pem, uint8_t out[32]);
 /* Seconds since the epoch at which it ends to be valid. ERR_SYNTAX. */
 MUST_CHECK int cert_expires(struct slice chain_pem, int64_t *when);
+/* The same and its beginning. ERR_SYNTAX. */
+MUST_CHECK int cert_validity(struct slice chain_pem, int64_t *from, int64_t *until);
+/* How an authority knows its certificate when it advises to renew it (RFC 9773 section 4.1): base64url of the
+ * authority's key identifier, ".", base64url of the serial number; empty when it has no such identifier. In
+ * the arena. ERR_SYNTAX. */
+MUST_CHECK int cert_renewal_id(struct arena *a, struct slice chain_pem, struct slice *out);
+/* Does it stand for this name? */
+bool cert_is_for(struct slice chain_pem, struct slice name);
 /* "/CN=mail.x.test for mail.x.test, x.test, until 2026-12-01T00:00:00Z": subject, names and end of the
  * first certificate, for people. In the arena. ERR_SYNTAX. */
 MUST_CHECK int cert_describe(struct arena *a, struct slice chain_pem, struct slice *out);

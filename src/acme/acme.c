@@ -1,0 +1,215 @@
+/* acme.c - when a certificate is asked for, and what becomes of it. */
+#include "acme.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "acme_i.h"
+#include "base/log.h"
+#include "crypto/cert.h"
+#include "crypto/crypto.h"
+
+void acme_open(struct acme **out, const struct acme_conf *conf)
+{
+    *out = xcalloc(1, sizeof **out);
+    (*out)->conf = *conf;
+}
+
+void acme_close(struct acme **x)
+{
+    if (!*x) return;
+    acme_tokens_free(*x);
+    free(*x);
+    *x = NULL;
+}
+
+void acme_on_change(struct acme *x, void (*fn)(void *arg, struct slice chain_pem, struct slice key_pem),
+                    void *arg)
+{
+    x->changed = fn;
+    x->changed_arg = arg;
+}
+
+/* ---- one renewal ---- */
+
+/* The key of the next certificate, whose TLSA record has stood in the DNS for a while, or a new one. */
+static int next_key(const struct acme_kept *k, struct es256 **out)
+{
+    if (k->next_key_pem.n && es256_from_pem(k->next_key_pem, out) == 0) return 0;
+    return es256_new(out);
+}
+
+static struct slice pem_of(struct arena *a, const struct es256 *key)
+{
+    struct buf b = BUF_INIT;
+    es256_pem(key, &b);
+    struct slice s = ar_dup(a, buf_slice(&b));
+    wipe(b.p, b.n);
+    buf_free(&b);
+    return s;
+}
+
+/* Is what came a certificate for the key and the names? Then it may replace the old one. */
+static int check(struct slice chain, const struct es256 *key, const struct slice *names, size_t n)
+{
+    uint8_t got[32], own[32];
+    int e = cert_spki_sha256(chain, got);
+    if (e) return err_prefix(e, "what the authority sent");
+    es256_spki_sha256(key, own);
+    if (memcmp(got, own, sizeof own) != 0)
+        return err_set(ERR_DENIED, "the authority's certificate is for another key");
+    for (size_t i = 0; i < n; i++)
+        if (!cert_is_for(chain, names[i]))
+            return err_set(ERR_DENIED, "the authority's certificate is not for %.*s", SLF(names[i]));
+    return 0;
+}
+
+/* A third of the validity is left, a little earlier or later, so that not all nodes ask at the same time. */
+static int64_t renewal(int64_t from, int64_t until)
+{
+    int64_t whole = until - from, third = whole / 3;
+    return until - third - (int64_t)rt_random_below((uint64_t)(whole / 20 + 1));
+}
+
+static int take(struct acme *x, struct arena *a, struct slice chain, const struct es256 *key)
+{
+    struct acme_kept k = {.chain_pem = chain, .key_pem = pem_of(a, key)};
+    struct es256 *after;
+    int e = cert_validity(chain, &k.from, &k.until);
+    if (!e) e = es256_new(&after);
+    if (e) return e;
+    k.next_key_pem = pem_of(a, after);
+    es256_free(&after);
+    k.renew_at = renewal(k.from, k.until);
+    e = acme_kept_put(x->conf.kv, &k);
+    if (!e && x->changed) x->changed(x->changed_arg, k.chain_pem, k.key_pem);
+    return e;
+}
+
+static int order(struct acme *x, struct arena *a, const struct acme_kept *k, int64_t *wait_s)
+{
+    struct acme_session s = {.x = x, .a = a};
+    struct es256 *key = NULL;
+    struct slice *names, chain, replaces = SL("");
+    size_t n;
+    int e = x->conf.names(x->conf.ctx, a, &names, &n);
+    if (!e) e = next_key(k, &key);
+    if (e) return e;
+    e = session_open(&s);
+    if (!e && k->chain_pem.n && s.renewal_info.n) (void)!cert_renewal_id(a, k->chain_pem, &replaces);
+    if (!e) e = session_order(&s, names, n, key, replaces, &chain);
+    if (e && replaces.n && e == ERR_DENIED) /* it may be replaced already (RFC 9773 section 5) */
+        e = session_order(&s, names, n, key, SL(""), &chain);
+    if (!e) e = check(chain, key, names, n);
+    if (!e) e = take(x, a, chain, key);
+    *wait_s = s.wait_s;
+    session_close(&s);
+    es256_free(&key);
+    return e;
+}
+
+/* Later and later; not before the authority wants to hear from us. */
+static void note_failure(struct acme *x, struct acme_kept *k, int e, int64_t wait_s)
+{
+    int64_t now = rt_wall_seconds(), wait = ACME_WAIT_FIRST_S;
+    k->why = sl_cstr(err_text(e));
+    for (uint32_t i = 0; i < k->failures && wait < ACME_WAIT_MOST_S; i++) wait *= 2;
+    if (wait > ACME_WAIT_MOST_S) wait = ACME_WAIT_MOST_S;
+    if (wait_s > wait) wait = wait_s;
+    k->failures++;
+    k->failed_at = now;
+    k->renew_at = now + wait + (int64_t)rt_random_below((uint64_t)wait / 8 + 1);
+    int put = acme_kept_put(x->conf.kv, k);
+    if (put && put != ERR_CANCELED) log_warn("acme", "the failure cannot be noted: %s", err_text(put));
+}
+
+int acme_renew(struct acme *x)
+{
+    struct arena a;
+    struct acme_kept k;
+    int64_t wait_s = 0;
+    if (__atomic_exchange_n(&x->under_way, true, __ATOMIC_SEQ_CST))
+        return err_set(ERR_BUSY, "a certificate is being asked for already");
+    ar_init(&a, 8 << 20);
+    int e = acme_kept(x->conf.kv, &a, &k);
+    if (!e) {
+        e = order(x, &a, &k, &wait_s);
+        char why[ERR_TEXT_MAX] = "";
+        if (e) snprintf(why, sizeof why, "%s", err_text(e));
+        if (e && e != ERR_CANCELED) note_failure(x, &k, e, wait_s);
+        if (e) err_set(e, "%s", why);
+    }
+    ar_free(&a);
+    __atomic_store_n(&x->under_way, false, __ATOMIC_SEQ_CST);
+    return e;
+}
+
+/* ---- in good time ---- */
+
+/* The authority may want it earlier than we do: a certificate that it revokes, a flood that it spreads. */
+static int ask_advice(struct acme *x, struct arena *a, struct acme_kept *k)
+{
+    struct acme_session s = {.x = x, .a = a};
+    struct slice id;
+    int64_t when;
+    int e = session_open(&s);
+    if (!e) e = cert_renewal_id(a, k->chain_pem, &id);
+    if (!e) e = session_advice(&s, id, &when);
+    session_close(&s);
+    if (e || when >= k->renew_at) return e;
+    k->renew_at = when;
+    return acme_kept_put(x->conf.kv, k);
+}
+
+static bool names_are_missing(struct acme *x, struct arena *a, const struct acme_kept *k)
+{
+    struct slice *names;
+    size_t n;
+    bool missing = false;
+    if (x->conf.names(x->conf.ctx, a, &names, &n)) return false;
+    for (size_t i = 0; i < n; i++) missing |= !cert_is_for(k->chain_pem, names[i]);
+    return missing;
+}
+
+/* A time of the future that cannot be was written by a clock that was ahead. */
+static bool is_due(struct acme *x, struct arena *a, const struct acme_kept *k)
+{
+    int64_t now = rt_wall_seconds(), most = k->failures ? 2 * ACME_WAIT_MOST_S : k->until - k->from;
+    if (k->renew_at <= now || k->renew_at > now + most) return true;
+    return !k->failures && (!k->chain_pem.n || names_are_missing(x, a, k));
+}
+
+/* How long until there may be something to do, seconds. */
+static int64_t next_look(struct acme *x, struct arena *a)
+{
+    struct acme_kept k;
+    if (acme_kept(x->conf.kv, a, &k)) return ACME_LOOK_S;
+    int64_t wait = k.renew_at - rt_wall_seconds();
+    return !k.renew_at || wait < 1 ? ACME_WAIT_FIRST_S : wait < ACME_LOOK_S ? wait : ACME_LOOK_S;
+}
+
+static int64_t look(struct acme *x, bool advice)
+{
+    struct arena a;
+    struct acme_kept k;
+    ar_init(&a, 8 << 20);
+    int e = acme_kept(x->conf.kv, &a, &k);
+    if (e && e != ERR_CANCELED)
+        log_error("acme", "what is kept of the certificate cannot be read: %s", err_text(e));
+    if (!e && advice && k.chain_pem.n && !k.failures) (void)!ask_advice(x, &a, &k); /* only advice */
+    if (!e && is_due(x, &a, &k)) {
+        e = acme_renew(x);
+        if (!e) log_info("acme", "there is a new certificate");
+        else if (e != ERR_CANCELED && e != ERR_BUSY) log_warn("acme", "no new certificate: %s", err_text(e));
+    }
+    int64_t wait = next_look(x, &a);
+    ar_free(&a);
+    return wait;
+}
+
+void acme_keep(void *arg)
+{
+    enum { ADVICE_EACH = 6 };
+    int e = 0;
+    for (unsigned i = 1; !e; i++) e = fiber_sleep(look(arg, i % ADVICE_EACH == 0) * RT_S);
+}

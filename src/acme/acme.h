@@ -1,0 +1,54 @@
+/* acme.h - certificates by themselves: asks an authority for them by ACME (RFC 8555), proves the names by
+ * http-01 (section 8.3), keeps account, keys and certificate in the index (object _acme), renews in good
+ * time. The old certificate is served until the new one is there. */
+#pragma once
+#include "base/arena.h"
+#include "fetch/fetch.h"
+#include "kv/kv.h"
+
+enum {
+    ACME_NAMES_MAX = 100,            /* of a certificate: what the authorities of the world take */
+    ACME_LOOK_S = 3600,              /* whether it is time is looked at so often */
+    ACME_WAIT_FIRST_S = 120,         /* after a failure, twice as long each time */
+    ACME_WAIT_MOST_S = 86400,        /* at most */
+    ACME_ORDER_S = 300,              /* an order is waited for so long */
+    ACME_TOKENS_MAX = ACME_NAMES_MAX /* answers that are ready at the same time */
+};
+
+struct acme;
+struct acme_conf { /* borrowed */
+    struct kv *kv;
+    const struct fetch *fetch;
+    struct slice directory; /* the authority's URL (section 7.1.1) */
+    /* The names to be certified, the host's first, each shown to lead here; in the arena. SUSPENDS. */
+    int (*names)(void *ctx, struct arena *a, struct slice **out, size_t *n);
+    struct slice contact; /* a mail address, or empty */
+    void *ctx;
+};
+void acme_open(struct acme **out, const struct acme_conf *conf);
+void acme_close(struct acme **x); /* no fiber is inside */
+
+/* What serves certificates is handed each new one. */
+void acme_on_change(struct acme *x, void (*fn)(void *arg, struct slice chain_pem, struct slice key_pem),
+                    void *arg);
+/* On a fiber of its own until it is canceled: asks when there is none, when names have come, when a third of
+ * its time is left (or as the authority advises), and again after failures, later and later. */
+void acme_keep(void *acme);
+/* Asks now. ERR_BUSY: an order is under way. The sentence says what the authority said. SUSPENDS. */
+MUST_CHECK int acme_renew(struct acme *x);
+/* The answer at /.well-known/acme-challenge/TOKEN; ERR_NOT_FOUND. From every loop. */
+MUST_CHECK int acme_answer(struct acme *x, struct arena *a, struct slice token, struct slice *out);
+
+/* What is kept; also without a struct acme. */
+struct acme_kept {
+    struct slice chain_pem, key_pem; /* empty: none yet */
+    struct slice
+        next_key_pem;    /* of the certificate after this one, so that its TLSA record can stand before it */
+    int64_t from, until; /* of the certificate's validity, unix seconds */
+    int64_t renew_at;    /* when it is asked for again */
+    int64_t failed_at;   /* the last attempt that failed since; 0: none */
+    uint32_t failures;   /* in a row */
+    struct slice why;    /* of the last failure */
+};
+/* In the arena; all zero when there is nothing. SUSPENDS. */
+MUST_CHECK int acme_kept(struct kv *kv, struct arena *a, struct acme_kept *out);

@@ -1,0 +1,56 @@
+/* acme_i.h - inside acme: one order with the authority; the rows. */
+#pragma once
+#include "acme.h"
+#include "jose.h"
+#include "rt/rt.h"
+
+#define ACME_OBJECT SL("_acme")
+
+struct token {
+    struct slice name, answer; /* one allocation each; empty: free */
+};
+struct acme {
+    struct acme_conf conf;
+    void (*changed)(void *arg, struct slice chain_pem, struct slice key_pem);
+    void *changed_arg;
+    struct lock lock; /* of the tokens */
+    struct token token[ACME_TOKENS_MAX];
+    bool under_way; /* atomic */
+};
+
+/* ---- rows.c ---- */
+
+struct acme_account {
+    struct slice directory, url, key_pem; /* url: empty when there is none yet */
+};
+MUST_CHECK int acme_account_get(struct kv *kv, struct arena *a, struct acme_account *out); /* SUSPENDS */
+MUST_CHECK int acme_account_put(struct kv *kv, const struct acme_account *v);              /* SUSPENDS */
+MUST_CHECK int acme_kept_put(struct kv *kv, const struct acme_kept *v);                    /* SUSPENDS */
+
+/* ---- client.c: a session with the authority ---- */
+
+struct acme_session {
+    struct acme *x;
+    struct arena *a;
+    struct es256 *key; /* the account's */
+    struct slice kid, nonce;
+    struct slice new_nonce, new_account, new_order, renewal_info;
+    int64_t wait_s; /* out: the authority wants to be left alone for so long; 0: it did not say */
+};
+/* Reads the directory, and the account, which is made when there is none. SUSPENDS. */
+MUST_CHECK int session_open(struct acme_session *s);
+void session_close(struct acme_session *s);
+/* An order from its beginning to the certificate, chain in PEM. replaces: as acme_certificate_id(), or empty.
+ * SUSPENDS. */
+MUST_CHECK int session_order(struct acme_session *s, const struct slice *names, size_t n,
+                             const struct es256 *key, struct slice replaces, struct slice *chain_pem);
+/* When the authority advises to renew (RFC 9773 section 4.2): a moment within its window. ERR_UNSUPPORTED,
+ * or whatever kept it from answering. SUSPENDS. */
+MUST_CHECK int session_advice(struct acme_session *s, struct slice id, int64_t *when);
+
+/* ---- tokens.c ---- */
+
+void acme_tokens_free(struct acme *x);
+/* The answer for a token is ready, or not any more. */
+MUST_CHECK int acme_token_add(struct acme *x, struct slice token, struct slice answer);
+void acme_token_drop(struct acme *x, struct slice token);

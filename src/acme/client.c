@@ -1,0 +1,378 @@
+/* client.c - a session with the authority (RFC 8555): directory, nonces, account, order, proofs, certificate.
+ */
+#include <jansson.h>
+#include <stdlib.h>
+
+#include "acme_i.h"
+#include "base/civil.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "crypto/crypto.h"
+
+enum {
+    CHAIN_MAX = 48 << 10, /* bytes of a certificate with its chain */
+    REPLY_MAX = 64 << 10,
+    TRIES_MAX = 8, /* of one request whose nonce was too old */
+    POLL_FIRST_S = 1,
+    POLL_MOST_S = 15
+};
+
+/* ---- requests ---- */
+
+static int transfer(struct acme_session *s, const struct fetch_request *q, struct fetch_answer *r)
+{
+    int e = fetch(s->x->conf.fetch, s->a, q, r);
+    if (e) return e;
+    struct slice nonce = fetch_header(r, "replay-nonce"), wait = fetch_header(r, "retry-after");
+    uint64_t seconds;
+    if (nonce.n) s->nonce = nonce;
+    s->wait_s = num_u64(wait, ACME_WAIT_MOST_S, &seconds) ? (int64_t)seconds : 0;
+    return 0;
+}
+
+/* A string within the object, which lives as long as the arena; empty when it is none. */
+static struct slice text(struct acme_session *s, json_t *o, const char *name)
+{
+    json_t *v = json_object_get(o, name);
+    return json_is_string(v) ? ar_dup(s->a, sl(json_string_value(v), json_string_length(v))) : SL("");
+}
+
+/* The last part of "urn:ietf:params:acme:error:badNonce" (section 6.7). */
+static bool problem_is(json_t *o, const char *kind)
+{
+    const char *type = json_string_value(json_object_get(o, "type"));
+    const char *last = type ? strrchr(type, ':') : NULL;
+    return last && strcmp(last + 1, kind) == 0;
+}
+
+/* The sentences of a problem document (RFC 7807), with those about single names. */
+static int problem(struct acme_session *s, json_t *o, int status)
+{
+    struct buf b = BUF_INIT;
+    size_t i;
+    json_t *sub;
+    foreign_put(&b, text(s, o, "detail"), true);
+    json_array_foreach(json_object_get(o, "subproblems"), i, sub)
+    {
+        buf_printf(&b, "; %.*s: ", SLF(text(s, json_object_get(sub, "identifier"), "value")));
+        foreign_put(&b, text(s, sub, "detail"), true);
+    }
+    bool later = status >= 500 || status == 429 || problem_is(o, "rateLimited");
+    int e = err_set(later ? ERR_BUSY : ERR_DENIED, "the authority says: %.*s (status %d)",
+                    SLF(b.n ? sl_sub(buf_slice(&b), 0, 300) : SL("nothing more")), status);
+    buf_free(&b);
+    return e;
+}
+
+static int fetch_nonce(struct acme_session *s)
+{
+    struct fetch_answer r;
+    return transfer(s, &(struct fetch_request){.url = s->new_nonce}, &r);
+}
+
+static json_t *parse(const struct fetch_answer *r) { return json_loadb(r->body.p, r->body.n, 0, NULL); }
+
+static int post_once(struct acme_session *s, struct slice url, struct slice payload, struct fetch_answer *r)
+{
+    struct fetch_field type = {SL("content-type"), SL("application/jose+json")};
+    struct fetch_request q = {
+        .method = SL("POST"), .url = url, .field = &type, .nfield = 1, .size_max = REPLY_MAX};
+    int e = s->nonce.n ? 0 : fetch_nonce(s);
+    if (e) return e;
+    if (!s->nonce.n) return err_set(ERR_SYNTAX, "the authority gives no nonce");
+    struct jose_head head = {.url = url, .nonce = s->nonce, .kid = s->kid};
+    s->nonce = SL(""); /* it is good once (section 6.5) */
+    e = jose_sign(s->a, s->key, &head, payload, &q.body);
+    return e ? e : transfer(s, &q, r);
+}
+
+/* *out: the reply, or NULL when it is no JSON; the caller's. */
+static int post(struct acme_session *s, struct slice url, struct slice payload, struct fetch_answer *r,
+                json_t **out)
+{
+    *out = NULL;
+    for (int i = 0;; i++) {
+        int e = post_once(s, url, payload, r);
+        if (e) return e;
+        *out = parse(r);
+        if (r->status < 300) return 0;
+        bool again = problem_is(*out, "badNonce") && i < TRIES_MAX;
+        e = again ? 0 : problem(s, *out, r->status);
+        json_decref(*out);
+        *out = NULL;
+        if (e) return e;
+    }
+}
+
+/* ---- directory and account ---- */
+
+static int read_directory(struct acme_session *s)
+{
+    struct fetch_answer r;
+    int e = transfer(s, &(struct fetch_request){.url = s->x->conf.directory}, &r);
+    if (e) return e;
+    json_t *o = r.status == 200 ? parse(&r) : NULL;
+    s->new_nonce = text(s, o, "newNonce");
+    s->new_account = text(s, o, "newAccount");
+    s->new_order = text(s, o, "newOrder");
+    s->renewal_info = text(s, o, "renewalInfo");
+    json_decref(o);
+    if (s->new_nonce.n && s->new_account.n && s->new_order.n) return 0;
+    return err_set(ERR_SYNTAX, "%.*s is no directory of an authority (RFC 8555 section 7.1.1): status %d",
+                   SLF(s->x->conf.directory), r.status);
+}
+
+/* An account that exists already is told as well (section 7.3). */
+static int make_account(struct acme_session *s, struct acme_account *acc)
+{
+    const struct acme_conf *c = &s->x->conf;
+    struct fetch_answer r;
+    json_t *reply;
+    struct slice contact =
+        c->contact.n ? ar_printf(s->a, ",\"contact\":[\"mailto:%.*s\"]", SLF(c->contact)) : SL("");
+    struct slice payload = ar_printf(s->a, "{\"termsOfServiceAgreed\":true%.*s}", SLF(contact));
+    s->kid = SL("");
+    int e = post(s, s->new_account, payload, &r, &reply);
+    json_decref(reply);
+    if (e) return err_prefix(e, "no account with the authority");
+    acc->directory = c->directory;
+    acc->url = s->kid = fetch_header(&r, "location");
+    if (!acc->url.n) return err_set(ERR_SYNTAX, "the authority does not name the account it made");
+    return acme_account_put(c->kv, acc);
+}
+
+static int own_key(struct acme_session *s, struct acme_account *acc)
+{
+    struct buf pem = BUF_INIT;
+    if (acc->key_pem.n) return es256_from_pem(acc->key_pem, &s->key);
+    int e = es256_new(&s->key);
+    if (e) return e;
+    es256_pem(s->key, &pem);
+    acc->key_pem = ar_dup(s->a, buf_slice(&pem));
+    wipe(pem.p, pem.n);
+    buf_free(&pem);
+    return 0;
+}
+
+int session_open(struct acme_session *s)
+{
+    const struct acme_conf *c = &s->x->conf;
+    struct acme_account acc;
+    int e = acme_account_get(c->kv, s->a, &acc);
+    if (!e && acc.directory.n && !sl_eq(acc.directory, c->directory)) acc = (struct acme_account){0};
+    if (!e) e = own_key(s, &acc);
+    if (!e) e = read_directory(s);
+    s->kid = acc.url;
+    return e || s->kid.n ? e : make_account(s, &acc);
+}
+
+void session_close(struct acme_session *s) { es256_free(&s->key); }
+
+/* ---- waiting ---- */
+
+static int pause_before(struct acme_session *s, int64_t end, int i, const char *what)
+{
+    int64_t wait = s->wait_s ? s->wait_s : (int64_t)POLL_FIRST_S << (i < 4 ? i : 4);
+    if (wait > POLL_MOST_S) wait = POLL_MOST_S;
+    if (rt_now() + wait * RT_S > end)
+        return err_set(ERR_TIMEOUT, "the authority does not come to an end with %s", what);
+    return fiber_sleep(wait * RT_S);
+}
+
+/* Asks until the status is none of those that pass (section 7.1.6). The caller's. */
+static int poll_state(struct acme_session *s, struct slice url, const char *passes, json_t **out,
+                      const char *what)
+{
+    struct fetch_answer r;
+    int64_t end = rt_now() + ACME_ORDER_S * RT_S;
+    for (int i = 0;; i++) {
+        int e = post(s, url, SL(""), &r, out);
+        if (e) return e;
+        const char *status = json_string_value(json_object_get(*out, "status"));
+        if (!status) e = err_set(ERR_SYNTAX, "the authority tells no state of %s", what);
+        else if (!strstr(passes, status)) return 0;
+        if (!e) e = pause_before(s, end, i, what);
+        json_decref(*out);
+        *out = NULL;
+        if (e) return e;
+    }
+}
+
+/* ---- proofs ---- */
+
+static json_t *find_challenge(json_t *authorization)
+{
+    size_t i;
+    json_t *c;
+    json_array_foreach(json_object_get(authorization, "challenges"), i, c)
+    {
+        const char *type = json_string_value(json_object_get(c, "type"));
+        if (type && strcmp(type, "http-01") == 0) return c;
+    }
+    return NULL;
+}
+
+/* RFC 8555 section 8.1: base64url and nothing else; it becomes a part of a path. */
+static bool is_token(struct slice t)
+{
+    for (size_t i = 0; i < t.n; i++)
+        if (!is_alnum(t.p[i]) && t.p[i] != '-' && t.p[i] != '_') return false;
+    return t.n && t.n <= 256;
+}
+
+static int proved(struct acme_session *s, struct slice url, struct slice name)
+{
+    json_t *o;
+    int e = poll_state(s, url, "pending processing", &o, "a proof");
+    if (e) return e;
+    const char *status = json_string_value(json_object_get(o, "status"));
+    if (strcmp(status, "valid") != 0)
+        e = err_prefix(problem(s, json_object_get(find_challenge(o), "error"), 403),
+                       "the name %.*s is not proved", SLF(name));
+    json_decref(o);
+    return e;
+}
+
+static int prove(struct acme_session *s, struct slice url, struct slice name, struct slice token,
+                 struct slice challenge)
+{
+    struct fetch_answer r;
+    json_t *reply;
+    struct slice answer = ar_printf(s->a, "%.*s.%.*s", SLF(token), SLF(jose_thumbprint(s->a, s->key)));
+    int e = acme_token_add(s->x, token, answer);
+    if (e) return e;
+    e = post(s, challenge, SL("{}"), &r, &reply);
+    json_decref(reply);
+    if (!e) e = proved(s, url, name);
+    acme_token_drop(s->x, token);
+    return e;
+}
+
+static int authorize(struct acme_session *s, struct slice url)
+{
+    struct fetch_answer r;
+    json_t *o;
+    int e = post(s, url, SL(""), &r, &o);
+    if (e) return e;
+    json_t *c = find_challenge(o);
+    struct slice name = text(s, json_object_get(o, "identifier"), "value"), token = text(s, c, "token"),
+                 challenge = text(s, c, "url"), status = text(s, o, "status");
+    json_decref(o);
+    if (sl_eq(status, SL("valid"))) return 0; /* from an earlier order */
+    if (!is_token(token) || !challenge.n)
+        return err_set(ERR_UNSUPPORTED, "the authority does not offer to prove %.*s over HTTP", SLF(name));
+    return prove(s, url, name, token, challenge);
+}
+
+/* ---- the order ---- */
+
+struct order {
+    struct slice url, finalize;
+    struct slice *authorization;
+    size_t n;
+};
+
+static struct slice order_payload(struct acme_session *s, const struct slice *names, size_t n,
+                                  struct slice replaces)
+{
+    struct buf b = BUF_INIT;
+    buf_str(&b, "{\"identifiers\":[");
+    for (size_t i = 0; i < n; i++)
+        buf_printf(&b, "%s{\"type\":\"dns\",\"value\":\"%.*s\"}", i ? "," : "", SLF(names[i]));
+    buf_char(&b, ']');
+    if (replaces.n) buf_printf(&b, ",\"replaces\":\"%.*s\"", SLF(replaces));
+    buf_char(&b, '}');
+    struct slice out = ar_dup(s->a, buf_slice(&b));
+    buf_free(&b);
+    return out;
+}
+
+static int take_order(struct acme_session *s, json_t *o, const struct fetch_answer *r, struct order *out)
+{
+    json_t *list = json_object_get(o, "authorizations"), *v;
+    size_t i, n = json_array_size(list);
+    *out = (struct order){.url = fetch_header(r, "location"), .finalize = text(s, o, "finalize")};
+    if (!out->url.n || !out->finalize.n || !n || n > ACME_NAMES_MAX)
+        return err_set(ERR_SYNTAX, "the authority's order makes no sense");
+    out->authorization = ar_array(s->a, struct slice, n);
+    json_array_foreach(list, i, v) if (json_is_string(v)) out->authorization[out->n++] =
+        ar_dup(s->a, sl_cstr(json_string_value(v)));
+    return 0;
+}
+
+static int new_order(struct acme_session *s, const struct slice *names, size_t n, struct slice replaces,
+                     struct order *out)
+{
+    struct fetch_answer r;
+    json_t *o;
+    int e = post(s, s->new_order, order_payload(s, names, n, replaces), &r, &o);
+    if (e) return err_prefix(e, "no order");
+    e = take_order(s, o, &r, out);
+    json_decref(o);
+    return e;
+}
+
+static int download(struct acme_session *s, struct slice url, struct slice *chain)
+{
+    struct fetch_answer r;
+    json_t *none;
+    int e = post(s, url, SL(""), &r, &none);
+    json_decref(none);
+    if (e) return err_prefix(e, "the certificate cannot be fetched");
+    if (r.body.n > CHAIN_MAX) return err_set(ERR_LIMIT, "the certificate has more than %d bytes", CHAIN_MAX);
+    *chain = r.body;
+    return 0;
+}
+
+static int finalize(struct acme_session *s, const struct order *o, struct slice request, struct slice *chain)
+{
+    struct fetch_answer r;
+    json_t *reply;
+    struct slice payload = ar_printf(s->a, "{\"csr\":\"%.*s\"}", SLF(jose_base64url(s->a, request)));
+    int e = poll_state(s, o->url, "pending processing", &reply, "the proofs");
+    json_decref(reply);
+    if (!e) e = post(s, o->finalize, payload, &r, &reply);
+    if (!e) json_decref(reply);
+    if (!e) e = poll_state(s, o->url, "pending ready processing", &reply, "the certificate");
+    if (e) return e;
+    struct slice url = text(s, reply, "certificate");
+    if (!url.n) e = problem(s, json_object_get(reply, "error"), 403);
+    json_decref(reply);
+    return e ? e : download(s, url, chain);
+}
+
+int session_order(struct acme_session *s, const struct slice *names, size_t n, const struct es256 *key,
+                  struct slice replaces, struct slice *chain_pem)
+{
+    struct order o = {0};
+    struct buf request = BUF_INIT;
+    int e = es256_request(key, names, n, &request);
+    if (!e) e = new_order(s, names, n, replaces, &o);
+    for (size_t i = 0; !e && i < o.n; i++) e = authorize(s, o.authorization[i]);
+    if (!e) e = finalize(s, &o, buf_slice(&request), chain_pem);
+    buf_free(&request);
+    return e;
+}
+
+/* ---- advice ---- */
+
+static bool moment(struct acme_session *s, json_t *window, const char *name, int64_t *out)
+{
+    return civil_parse(text(s, window, name), out);
+}
+
+int session_advice(struct acme_session *s, struct slice id, int64_t *when)
+{
+    struct fetch_answer r;
+    int64_t start = 0, end = 0;
+    if (!s->renewal_info.n || !id.n) return err_set(ERR_UNSUPPORTED, "the authority gives no advice");
+    struct slice url = ar_printf(s->a, "%.*s/%.*s", SLF(s->renewal_info), SLF(id));
+    int e = transfer(s, &(struct fetch_request){.url = url}, &r);
+    json_t *o = !e && r.status == 200 ? parse(&r) : NULL, *window = json_object_get(o, "suggestedWindow");
+    bool ok = moment(s, window, "start", &start) && moment(s, window, "end", &end) && end >= start;
+    json_decref(o);
+    if (e) return e;
+    if (!ok) return err_set(ERR_SYNTAX, "the authority's advice makes no sense: status %d", r.status);
+    *when = start + (int64_t)rt_random_below((uint64_t)(end - start) + 1);
+    return 0;
+}

@@ -1,0 +1,136 @@
+/* cmd_cert.c - the certificate that is served: where it comes from, until when, asked for again. */
+#include "base/civil.h"
+#include "base/text.h"
+#include "cmd.h"
+#include "core/certificate.h"
+#include "core/home.h"
+#include "crypto/cert.h"
+#include "crypto/es256.h"
+
+static void put_time(json_t *o, const char *name, int64_t when)
+{
+    char text[CIVIL_TEXT_MAX];
+    if (when) reply_text(o, name, sl_cstr(civil_format(when, text)));
+}
+
+static int kept(struct request *r, struct acme_kept *k)
+{
+    *k = (struct acme_kept){0};
+    return r->core->acme ? acme_kept(r->core->store->kv, r->a, k) : 0;
+}
+
+int run_cert_list(struct request *r)
+{
+    struct slice chain, key, what;
+    struct acme_kept k;
+    int64_t from, until;
+    int e = kept(r, &k);
+    if (!e) e = core_certificate(r->core, r->a, &chain, &key);
+    if (!e) e = cert_describe(r->a, chain, &what);
+    if (!e) e = cert_validity(chain, &from, &until);
+    if (e) return e;
+    json_t *list = json_array(), *o = json_object();
+    reply_text(o, "from", k.chain_pem.n ? r->core->conf->acme : r->core->conf->tls_certificate);
+    reply_text(o, "subject", what);
+    put_time(o, "valid_from", from);
+    put_time(o, "valid_until", until);
+    if (r->core->acme) put_time(o, "renewed", k.renew_at ? k.renew_at : rt_wall_seconds());
+    if (k.failures) {
+        put_time(o, "failed", k.failed_at);
+        reply_int(o, "failures", k.failures);
+        reply_text(o, "why", k.why);
+    }
+    json_array_append_new(list, o);
+    json_object_set_new(r->reply, "certificates", list);
+    return 0;
+}
+
+static void print_line(json_t *o, const char *name, const char *words, struct buf *out)
+{
+    if (*arg_text(o, name)) buf_printf(out, "  %-14s %s\n", words, arg_text(o, name));
+}
+
+void print_cert_list(json_t *args, json_t *reply, struct buf *out)
+{
+    size_t i;
+    json_t *o;
+    (void)args;
+    json_array_foreach(json_object_get(reply, "certificates"), i, o)
+    {
+        buf_printf(out, "%s\n", arg_text(o, "subject"));
+        print_line(o, "from", "comes from", out);
+        print_line(o, "valid_from", "valid from", out);
+        print_line(o, "valid_until", "valid until", out);
+        print_line(o, "renewed", "is renewed at", out);
+        print_line(o, "failed", "failed at", out);
+        print_line(o, "why", "because", out);
+    }
+}
+
+static void put_hash(struct arena *a, json_t *o, const char *name, const uint8_t hash[32])
+{
+    struct buf b = BUF_INIT;
+    hex_encode(&b, sl(hash, 32));
+    reply_text(o, name, ar_printf(a, "3 1 1 %.*s", SLF(buf_slice(&b))));
+    buf_free(&b);
+}
+
+/* The data of TLSA records: of the key in use, and of the one that comes after it. */
+static int put_keys(struct request *r, struct slice chain, const struct acme_kept *k)
+{
+    uint8_t hash[32];
+    struct es256 *next;
+    int e = cert_spki_sha256(chain, hash);
+    if (e) return e;
+    put_hash(r->a, r->reply, "tlsa", hash);
+    if (!k->next_key_pem.n || es256_from_pem(k->next_key_pem, &next)) return 0;
+    es256_spki_sha256(next, hash);
+    es256_free(&next);
+    put_hash(r->a, r->reply, "next_tlsa", hash);
+    return 0;
+}
+
+int run_cert_show(struct request *r)
+{
+    struct cert_pair q = {.host = r->core->conf->hostname, .now = rt_wall_seconds()};
+    struct cert_finding *f;
+    struct acme_kept k;
+    size_t n;
+    int e = kept(r, &k);
+    if (!e) e = core_certificate(r->core, r->a, &q.chain_pem, &q.key_pem);
+    if (!e) e = put_keys(r, q.chain_pem, &k);
+    if (e) return e;
+    json_t *list = json_array();
+    cert_judge(r->a, &q, &f, &n);
+    for (size_t i = 0; i < n; i++) json_array_append_new(list, text_value(f[i].sentence));
+    json_object_set_new(r->reply, "findings", list);
+    reply_text(r->reply, "chain", q.chain_pem);
+    return 0;
+}
+
+void print_cert_show(json_t *args, json_t *reply, struct buf *out)
+{
+    size_t i;
+    json_t *v;
+    (void)args;
+    json_array_foreach(json_object_get(reply, "findings"), i, v)
+        buf_printf(out, "%s\n", json_string_value(v));
+    buf_printf(out, "TLSA %s\n", arg_text(reply, "tlsa"));
+    if (*arg_text(reply, "next_tlsa"))
+        buf_printf(out, "TLSA %s (of the next key)\n", arg_text(reply, "next_tlsa"));
+    buf_str(out, arg_text(reply, "chain"));
+}
+
+int run_cert_renew(struct request *r)
+{
+    if (!r->core->acme)
+        return err_set(
+            ERR_STATE,
+            "no authority is asked for certificates: say which in tram.conf, acme = \"https://...\"");
+    if (!r->core->started)
+        return err_set(ERR_STATE, "an authority looks for the proof at the running server: start it first");
+    int e = acme_renew(r->core->acme);
+    return e ? e : run_cert_list(r);
+}
+
+void print_cert_renew(json_t *args, json_t *reply, struct buf *out) { print_cert_list(args, reply, out); }

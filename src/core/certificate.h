@@ -1,0 +1,11 @@
+/* certificate.h - which certificate a node serves: the authority's, when it has one (setting acme), else the
+ * files that tram.conf names. */
+#pragma once
+#include "core.h"
+
+/* PEM, in the arena. SUSPENDS, BLOCKS. */
+MUST_CHECK int core_certificate(struct core *core, struct arena *a, struct slice *chain, struct slice *key);
+/* The names to have certified: the host's, and of the web names of each domain (mta-sts., autoconfig.,
+ * autodiscover.) those that the DNS shows to lead to an address of ours, at most ACME_NAMES_MAX. For
+ * acme_conf. SUSPENDS. */
+MUST_CHECK int core_certificate_names(void *core, struct arena *a, struct slice **out, size_t *n);

@@ -1,0 +1,49 @@
+/* certified.c - the names that the certificate of a node is to stand for. */
+#include "certificate.h"
+
+/* Without addresses that the world sees nothing can be told: then any that is there will do. */
+static bool is_ours(const struct core *core, const struct dns_rr *r)
+{
+    struct ip own[LISTEN_MAX];
+    size_t n = config_public(core->conf, own);
+    for (size_t i = 0; i < n; i++)
+        if (ip_eq(&own[i], &r->ip)) return true;
+    return n == 0;
+}
+
+/* 1 yes, 0 no, or ERR_CANCELED. */
+static int leads_here(struct core *core, struct arena *a, struct slice name)
+{
+    static const enum dns_type types[] = {DNS_A, DNS_AAAA};
+    bool any = false, all = true;
+    for (size_t t = 0; t < COUNT_OF(types); t++) {
+        struct dns_answer r;
+        int e = dns_ask(core->dns, a, name, types[t], &r);
+        if (e) return e;
+        for (size_t i = 0; i < r.n; i++) {
+            any = true;
+            all = all && is_ours(core, &r.rr[i]);
+        }
+    }
+    return any && all;
+}
+
+int core_certificate_names(void *ctx, struct arena *a, struct slice **out, size_t *n)
+{
+    static const char *const web[] = {"mta-sts.", "autoconfig.", "autodiscover."};
+    struct core *core = ctx;
+    struct slice *domain;
+    size_t ndomains;
+    directory_domains(core->store->directory, a, &domain, &ndomains);
+    *out = ar_array(a, struct slice, ACME_NAMES_MAX);
+    (*out)[0] = core->conf->hostname;
+    *n = 1;
+    for (size_t i = 0; i < ndomains; i++)
+        for (size_t k = 0; k < COUNT_OF(web) && *n < ACME_NAMES_MAX; k++) {
+            struct slice name = ar_cat(a, sl_cstr(web[k]), domain[i]);
+            int is = leads_here(core, a, name);
+            if (is < 0) return is;
+            if (is) (*out)[(*n)++] = name;
+        }
+    return 0;
+}

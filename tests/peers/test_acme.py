@@ -1,0 +1,107 @@
+"""Certificates from pebble, the ACME authority for tests of Let's Encrypt's authors, with half of its nonces refused."""
+import json
+import os
+import re
+import socket
+import ssl
+import subprocess
+
+import pytest
+
+from world import OFFSET, World, next_address, until
+
+
+def openssl(*words, **options):
+    return subprocess.run(["openssl", *words], check=True, capture_output=True, text=True, **options).stdout
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    """Pebble on a loopback address of its own, known as acme.test, with a DNS of its own where every name is `host`."""
+    folder, address, host = tmp_path_factory.mktemp("authority"), next_address(), next_address()
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=trial", "-days", "30", cwd=folder)
+    openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "key.pem", "-out", "request.pem", "-subj", "/CN=acme.test", cwd=folder)
+    (folder / "names").write_text("subjectAltName=DNS:acme.test")
+    openssl("x509", "-req", "-in", "request.pem", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out", "cert.pem", "-days", "30", "-extfile", "names", cwd=folder)
+    (folder / "config.json").write_text(json.dumps({"pebble": {
+        "listenAddress": f"{address}:{OFFSET + 4000}", "managementListenAddress": f"{address}:{OFFSET + 5000}", "certificate": str(folder / "cert.pem"),
+        "privateKey": str(folder / "key.pem"), "httpPort": OFFSET + 80, "tlsPort": OFFSET + 443, "ocspResponderURL": "", "externalAccountBindingRequired": False}}))
+    dns = subprocess.Popen(["pebble-challtestsrv", "-defaultIPv4", host, "-defaultIPv6", "", "-dns01", f"{address}:8053", "-management", f"{address}:8055", "-http01", "", "-https01", "", "-tlsalpn01", ""],
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    log = open(folder / "log", "wb")
+    pebble = subprocess.Popen(["pebble", "-config", str(folder / "config.json"), "-dnsserver", f"{address}:8053", "-strict"], stdout=log, stderr=log,
+                              env={**os.environ, "PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "50", "PEBBLE_AUTHZREUSE": "0"})
+
+    def answers():
+        try:
+            socket.create_connection((address, OFFSET + 4000), 1).close()
+            return True
+        except OSError:
+            return False
+
+    until(answers, what="pebble")
+    yield {"address": address, "host": host, "ca": folder / "ca.pem", "log": folder / "log"}
+    for process in (pebble, dns):
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def home(folder, authority):
+    world = World(folder)
+    home = world.home("one.test", address=authority["host"], accounts=["alice"],
+                      config=f'acme = "https://acme.test:4000/dir"\ntls_authorities = "{authority["ca"]}"')
+    world.publish(extra=f"acme.test. IN A {authority['address']}\n")
+    home.start()
+    yield home
+    print(home.log.read_text()[-3000:])
+    world.close()
+
+
+def served(home, port):
+    with socket.create_connection((home.address, OFFSET + port)) as s:
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with context.wrap_socket(s, server_hostname="mail.one.test") as t:
+            pem = ssl.DER_cert_to_PEM_cert(t.getpeercert(True))
+    return openssl("x509", "-noout", "-issuer", "-serial", "-ext", "subjectAltName", input=pem)
+
+
+def test_a_certificate_comes_by_itself(home):
+    until(lambda: "Pebble" in served(home, 993), seconds=25, what="pebble's certificate")
+    text = served(home, 465)
+    assert set(re.findall(r"DNS:([\w.-]+)", text)) >= {"mail.one.test", "mta-sts.one.test"}, text
+    listed = home.json("cert", "list")["certificates"][0]
+    assert listed["from"].startswith("https://acme.test") and "failures" not in listed
+    assert listed["valid_from"] < listed["renewed"] < listed["valid_until"]
+
+
+def test_renewed_by_command_with_the_key_that_was_published(home):
+    before, shown = served(home, 993), home.json("cert", "show")
+    home.tram("cert", "renew")
+    after = home.json("cert", "show")
+    assert served(home, 993) != before
+    assert after["tlsa"] == shown["next_tlsa"] and after["next_tlsa"] != shown["next_tlsa"]
+    home.stop()
+    home.start()
+    assert served(home, 993) != before and "Pebble" in served(home, 993), "the kept one is served after a restart"
+    assert home.json("cert", "show")["tlsa"] == after["tlsa"]
+
+
+def test_a_name_that_leads_elsewhere_is_told_and_the_old_one_stays(home, authority):
+    before = served(home, 993)
+    subprocess.run(["curl", "-sf", "-d", json.dumps({"ip": "127.255.0.1"}), f"http://{authority['address']}:8055/set-default-ipv4"], check=True)
+    done = home.tram("cert", "renew", ok=False)
+    assert done.returncode == 1 or done.returncode == 3
+    assert "is not proved" in done.stderr, done.stderr
+    assert served(home, 993) == before
+    listed = home.json("cert", "list")["certificates"][0]
+    assert listed["failures"] == 1 and "not proved" in listed["why"]
+
+
+def test_an_authority_that_is_gone(home, authority):
+    before = served(home, 993)
+    home.world.write_zone(home.world.zone.read_text().replace(f"acme.test. IN A {authority['address']}", "acme.test. IN A 127.255.0.2"))
+    done = home.tram("cert", "renew", ok=False)
+    assert "acme.test" in done.stderr and served(home, 993) == before
+    assert home.json("cert", "list")["certificates"][0]["failures"] == 2
