@@ -16,7 +16,8 @@ static int start_relay(struct node *n)
     struct relay_conf rc;
     core_relay(&n->core, &n->core.arena, &rc);
     rc.tls = n->tls_client;
-    return relay_open(&n->relay, &rc);
+    int e = home_routes(n->core.conf, &n->core.arena, &rc);
+    return e ? e : relay_open(&n->relay, &rc);
 }
 
 static int start_servers(struct node *n)

@@ -70,11 +70,13 @@ int run_tls_probe(struct request *r)
     core_relay(r->core, r->a, &conf);
     int e = home_tls_client(r->core->conf, &conf.tls);
     if (e) return e;
-    e = relay_probe(&conf, r->a, arg_slice(r->args, "domain"), arg_flag(r->args, "connect"), &p);
+    e = home_routes(r->core->conf, r->a, &conf);
+    if (!e) e = relay_probe(&conf, r->a, arg_slice(r->args, "domain"), arg_flag(r->args, "connect"), &p);
     tls_free(&conf.tls);
     if (e) return e;
     json_t *hosts = json_array();
     for (size_t i = 0; i < p.n; i++) json_array_append_new(hosts, host_json(&p.host[i]));
+    if (p.route) reply_text(r->reply, "route", p.n ? p.host[0].name : SL(""));
     json_object_set_new(r->reply, "dnssec", json_boolean(p.secure));
     json_object_set_new(r->reply, "mta_sts", policy_json(&p.sts));
     json_object_set_new(r->reply, "hosts", hosts);
@@ -99,8 +101,12 @@ void print_tls_probe(json_t *args, json_t *reply, struct buf *out)
 {
     size_t i, k;
     json_t *h, *x;
-    buf_printf(out, "%s: DNSSEC %s which hosts take its mail\n", arg_text(args, "domain"),
-               arg_flag(reply, "dnssec") ? "proves" : "does not prove");
+    if (*arg_text(reply, "route"))
+        buf_printf(out, "%s: a route of tram.conf leads to %s\n", arg_text(args, "domain"),
+                   arg_text(reply, "route"));
+    else
+        buf_printf(out, "%s: DNSSEC %s which hosts take its mail\n", arg_text(args, "domain"),
+                   arg_flag(reply, "dnssec") ? "proves" : "does not prove");
     print_policy(json_object_get(reply, "mta_sts"), out);
     json_array_foreach(json_object_get(reply, "hosts"), i, h)
     {

@@ -63,6 +63,8 @@ const struct setting settings[] = {
      SETTING_SIZE, "0", "1024G", FIELD(memory)},
     {"trusted_sealers", "", "domains whose ARC chains may set aside a DMARC failure", SETTING_DOMAINS,
      FIELD(trusted_sealers)},
+    {"routes", "", "where letters go that do not go by the DNS: a smarthost, servers of your own",
+     SETTING_ROUTES, FIELD(route)},
     {"login_mechanisms", "SCRAM-SHA-256 PLAIN LOGIN", "the ways to log in that SMTP, IMAP and POP3 offer",
      SETTING_SET, .words = SASL_WORDS, FIELD(login_mechanisms)},
     {"log_level", "info", "the least that the log tells", SETTING_CHOICE, .words = "debug info warning error",
@@ -263,7 +265,21 @@ static int take_domains(struct config *c, const struct setting *s, struct slice 
     return 0;
 }
 
-static bool is_list(const struct setting *s) { return s->type == SETTING_IPS || s->type == SETTING_DOMAINS; }
+static int take_routes(struct arena *a, struct config *c, const struct slice *v, size_t n)
+{
+    if (n > RELAY_ROUTES_MAX) return err_set(ERR_SYNTAX, "routes has more than %d lines", RELAY_ROUTES_MAX);
+    c->route = ar_array(a, struct relay_route, n);
+    for (c->nroutes = 0; c->nroutes < n; c->nroutes++) {
+        int e = route_parse(a, v[c->nroutes], &c->route[c->nroutes]);
+        if (e) return e;
+    }
+    return 0;
+}
+
+static bool is_list(const struct setting *s)
+{
+    return s->type == SETTING_IPS || s->type == SETTING_DOMAINS || s->type == SETTING_ROUTES;
+}
 
 void config_defaults(struct config *c)
 {
@@ -303,6 +319,7 @@ static int take_setting(const struct setting *s, cfg_opt_t *opt)
     }
     if (s->type == SETTING_IPS) return take_ips(r->out, s, v, n);
     if (s->type == SETTING_DOMAINS) return take_domains(r->out, s, v, n);
+    if (s->type == SETTING_ROUTES) return take_routes(r->a, r->out, v, n);
     return n ? take_one(r->out, s, v[n - 1]) : 0;
 }
 

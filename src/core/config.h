@@ -6,6 +6,7 @@
 #include "base/ip.h"
 #include "base/log.h"
 #include "outgoing/preflight_gate.h"
+#include "relay/route.h"
 
 enum { LISTEN_MAX = 64, PORT_OFFSET_MAX = 65535 - 995 };
 
@@ -29,6 +30,8 @@ struct config {
     uint32_t rcpts_max, connections_max, connections_per_address;
     struct slice *trusted_sealers; /* domains whose ARC chains may override DMARC */
     size_t ntrusted_sealers;
+    struct relay_route *route; /* their passwords are still in files */
+    size_t nroutes;
     enum preflight_policy preflight;
     bool dmarc_reports; /* send aggregate reports */
     bool tls_reports;   /* send TLS reports */
@@ -56,6 +59,7 @@ enum setting_type {
     SETTING_SIZE,     /* bytes, with a unit: k, M, G */
     SETTING_TIME,     /* a number and its unit: s, m, h, d, w */
     SETTING_DOMAINS,  /* a list of domains */
+    SETTING_ROUTES,   /* a list of lines for relay/route.h */
     SETTING_CHOICE,   /* one of words */
     SETTING_SET,      /* several of words, with a space between; a bit each, in the order of words */
     SETTING_YES,      /* true or false */

@@ -73,6 +73,22 @@ int home_tls_client(const struct config *c, struct tls_ctx **out)
     return e;
 }
 
+int home_routes(const struct config *c, struct arena *a, struct relay_conf *out)
+{
+    struct relay_route *v = ar_array(a, struct relay_route, c->nroutes);
+    int e = 0;
+    for (size_t i = 0; !e && i < c->nroutes; i++) {
+        v[i] = c->route[i];
+        if (!v[i].password_file.n) continue;
+        e = read_pem(a, v[i].password_file, &v[i].password);
+        v[i].password = sl_trim(v[i].password);
+        if (e) err_prefix(e, "the password of the route to %.*s", SLF(v[i].host));
+    }
+    out->route = v;
+    out->nroutes = c->nroutes;
+    return e;
+}
+
 int home_certificate(const struct config *c, struct arena *a, struct slice *certificate, struct slice *key)
 {
     int e = read_pem(a, c->tls_certificate, certificate);

@@ -33,23 +33,39 @@ static void by_policy(struct arena *a, const struct mx_list *l, struct mx_host *
                   h->policy.shut ? "does not name it" : "asks for a certificate that is valid for the host");
 }
 
+/* What the operator's route asks counts whatever the letter sets aside: there may be a password to keep. */
+static void ask_by_route(struct mx_list *l, struct mx_host *h)
+{
+    static const enum policy_level least[] = {[ROUTE_TLS_MAY] = POLICY_ANY,
+                                              [ROUTE_TLS_NONE] = POLICY_ANY,
+                                              [ROUTE_TLS_ENCRYPTED] = POLICY_ENCRYPTED,
+                                              [ROUTE_TLS_VERIFIED] = POLICY_PKIX};
+    if (!l->route || h->policy.level >= least[l->route->tls]) return;
+    h->policy.level = least[l->route->tls];
+    h->policy.why = h->policy.level == POLICY_PKIX
+                        ? SL("the route asks for a certificate that is valid for the host")
+                        : SL("the route asks for TLS");
+}
+
 int mx_judge(const struct relay_conf *c, struct arena *a, struct mx_list *l, struct mx_host *h)
 {
     struct dane_host dane = {.name = h->name,
                              .canon = h->canon,
                              .secure = h->secure,
-                             .port = c->port,
+                             .port = h->port ? h->port : c->port,
                              .next_hop = l->domain,
                              .next_hop_canon = l->canon};
     if (h->judged) return 0;
     h->policy = (struct policy){.why = SL("nothing is asked of it")};
-    bool free = l->anyhow || !c->tls || !l->domain.n; /* an address has neither keys nor a policy */
+    bool none = h->path.n || (l->route && l->route->tls == ROUTE_TLS_NONE);
+    bool free = l->anyhow || !c->tls || !l->domain.n || none; /* an address has neither keys nor a policy */
     int e = 0;
     if (!free && l->secure) e = dane_find(c->dns, a, &dane, &h->policy);
     if (!e && !free && !h->policy.shut && h->policy.level == POLICY_ANY) {
         e = mx_policy(c, a, l);
         if (!e) by_policy(a, l, h);
     }
+    if (!e && !none) ask_by_route(l, h);
     h->judged = !e;
     return e;
 }
@@ -93,7 +109,7 @@ void mx_note(const struct relay_conf *c, const struct mx_list *l, const struct m
                                .sts = &l->sts,
                                .host = h->name,
                                .source = c->source};
-    if (!c->note || l->anyhow || !l->domain.n) return;
+    if (!c->note || l->anyhow || !l->domain.n || l->route) return;
     if (!p) {
         s.result = h->policy.bogus ? POLICY_DNSSEC_INVALID : POLICY_FAILURE;
         s.reason = h->policy.why;

@@ -156,17 +156,52 @@ static int literal(struct arena *a, struct slice domain, struct mx_list *out, st
     return -1;
 }
 
-int mx_find(const struct relay_conf *c, struct arena *a, struct slice domain, struct mx_list *out,
-            struct verdict *why)
+/* One host, under its own name or address. */
+static int by_route(const struct relay_conf *c, struct arena *a, const struct relay_route *r,
+                    struct mx_list *out, struct verdict *why)
+{
+    struct mx_host *h = out->v = ar_new(a, struct mx_host);
+    struct dns_answer answer = {0};
+    bool failed = false;
+    out->n = 1;
+    out->route = r;
+    out->secure = true; /* whom the operator names needs no proof */
+    out->site = ar_printf(a, "route %s%.*s:%u %.*s", r->lmtp ? "lmtp:" : "",
+                          SLF(r->path.n ? r->path : r->host), r->port, SLF(r->user));
+    *h = (struct mx_host){.name = r->path.n ? r->path : r->host, .path = r->path, .port = r->port};
+    if (r->path.n) {
+        uint64_t mark = sl_hash(r->path);
+        memcpy(h->ip[0].b, &mark, sizeof mark);
+        h->n = 1;
+        return 0;
+    }
+    if (ip_parse(r->host, &h->ip[0])) {
+        h->n = 1;
+        return 0;
+    }
+    out->domain = r->host;
+    if (add_addresses(c, a, h, DNS_A, &failed, &answer) != 0) failed = true;
+    if (add_addresses(c, a, h, DNS_AAAA, &failed, &answer) != 0) failed = true;
+    if (h->n) return 0;
+    if (failed) return dns_failed(why, a, r->host, &answer);
+    verdict_set(why, ATTEMPT_TEMPORARY, "4.4.4", /* it may be mended: nobody's address is wrong */
+                ar_printf(a, "the host %.*s of the route has no address", SLF(r->host)));
+    return -1;
+}
+
+int mx_find(const struct relay_conf *c, struct arena *a, struct slice sender, struct slice domain,
+            struct mx_list *out, struct verdict *why)
 {
     struct slice ascii;
-    bool loops = false;
+    bool loops = false, address = sl_starts(domain, SL("["));
     *out = (struct mx_list){0};
-    if (sl_starts(domain, SL("["))) return literal(a, domain, out, why);
-    if (dns_to_ascii(a, domain, &ascii) != 0) {
+    if (!address && dns_to_ascii(a, domain, &ascii) != 0) {
         verdict_set(why, ATTEMPT_PERMANENT, "5.1.2", ar_printf(a, "%.*s is no domain", SLF(domain)));
         return -1;
     }
+    const struct relay_route *r = route_find(c->route, c->nroutes, sender, address ? domain : ascii);
+    if (r) return by_route(c, a, r, out, why);
+    if (address) return literal(a, domain, out, why);
     if (names(c, a, ascii, out, why) != 0) return -1;
     out->site = site_key(a, out);
     if (addresses(c, a, out, why, &loops) != 0) return -1;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "relay_i.h"
 
 /* RFC 5321 section 4.5.3.2 */
@@ -115,16 +116,17 @@ static int hello(struct peer *p, struct arena *a, struct slice hostname, struct 
 {
     struct smtp_reply r;
     struct smtp_ehlo caps = {0};
-    conn_printf(p->c, "EHLO %.*s\r\n", SLF(hostname));
+    conn_printf(p->c, "%s %.*s\r\n", p->lmtp ? "LHLO" : "EHLO", SLF(hostname));
     if (expect(p, a, HELLO_TIME, 250, "while waiting for the answer to EHLO", &r, why) == 0) {
         smtp_ehlo_parse(&r, &caps);
-    } else if (why->code / 100 == 5) { /* RFC 5321 section 3.2: an old server */
+    } else if (why->code / 100 == 5 && !p->lmtp) { /* RFC 5321 section 3.2: an old server */
         conn_printf(p->c, "HELO %.*s\r\n", SLF(hostname));
         if (expect(p, a, HELLO_TIME, 250, "while waiting for the answer to HELO", &r, why) != 0) return -1;
     } else {
         return -1;
     }
     p->ext = caps.ext;
+    p->auth = caps.auth;
     p->size_max = caps.size;
     p->rcpt_max = caps.rcpt_max;
     p->mail_max = caps.mail_max;
@@ -257,24 +259,80 @@ static int insist(const struct peer *p, struct arena *a, const struct policy *as
     return -1;
 }
 
-int peer_open(const struct relay_conf *conf, struct arena *a, const struct mx_host *host, const struct ip *ip,
-              bool use_tls, struct peer **out, struct verdict *why)
+/* ---- login (RFC 4954) ---- */
+
+static int say_secret(struct peer *p, struct arena *a, const char *before, struct slice secret, int want,
+                      struct verdict *why)
+{
+    struct smtp_reply r;
+    struct buf line = BUF_INIT;
+    buf_str(&line, before);
+    b64_encode(&line, secret);
+    buf_str(&line, "\r\n");
+    conn_write(p->c, buf_slice(&line));
+    buf_free(&line);
+    return expect(p, a, HELLO_TIME, want, "while logging in", &r, why);
+}
+
+/* PLAIN (RFC 4616), else LOGIN. Within TLS: route_parse() sees to that. A login that fails is for the
+ * operator to mend. */
+static int log_in(struct peer *p, struct arena *a, const struct relay_route *r, struct verdict *why)
+{
+    struct smtp_reply reply;
+    int e = 0;
+    if (!r || !r->user.n) return 0;
+    if (p->auth & SMTP_AUTH_PLAIN) {
+        struct buf both = BUF_INIT;
+        buf_char(&both, 0), buf_put(&both, r->user), buf_char(&both, 0), buf_put(&both, r->password);
+        e = say_secret(p, a, "AUTH PLAIN ", buf_slice(&both), 235, why);
+        buf_free(&both);
+    } else if (p->auth & SMTP_AUTH_LOGIN) {
+        conn_puts(p->c, "AUTH LOGIN\r\n");
+        e = expect(p, a, HELLO_TIME, 334, "while logging in", &reply, why);
+        if (!e) e = say_secret(p, a, "", r->user, 334, why);
+        if (!e) e = say_secret(p, a, "", r->password, 235, why);
+    } else {
+        verdict_set(why, ATTEMPT_TEMPORARY, "4.7.8", SL("it offers neither PLAIN nor LOGIN"));
+        e = -1;
+    }
+    if (!e || (!why->code && why->enhanced[2] != '7')) return e;
+    struct slice text = why->text;
+    verdict_set(why, ATTEMPT_TEMPORARY, "4.7.8",
+                ar_printf(a, "the login at %s as %.*s failed: %.*s", p->host, SLF(r->user), SLF(text)));
+    why->policy = true;
+    return -1;
+}
+
+int peer_open(const struct relay_conf *conf, const struct relay_route *route, struct arena *a,
+              const struct mx_host *host, const struct ip *ip, bool use_tls, struct peer **out,
+              struct verdict *why)
 {
     char text[IP_TEXT_MAX];
-    struct endpoint to = {.ip = *ip, .port = conf->port};
+    struct endpoint to = {.ip = *ip, .port = host->port ? host->port : conf->port};
     struct peer *p = xcalloc(1, sizeof *p);
     *out = p;
     list_init(&p->link);
     p->ip = *ip;
-    snprintf(p->host, sizeof p->host, "%.*s [%s]:%u", SLF(host->name), ip_format(ip, text), conf->port);
+    p->lmtp = route && route->lmtp;
+    bool none = host->path.n || (route && route->tls == ROUTE_TLS_NONE);
+    if (host->path.n) {
+        snprintf(to.path, sizeof to.path, "%.*s", SLF(host->path));
+        snprintf(p->host, sizeof p->host, "%.*s", SLF(host->path));
+    } else {
+        snprintf(p->host, sizeof p->host, "%.*s [%s]:%u", SLF(host->name), ip_format(ip, text), to.port);
+    }
     snprintf(p->tls, sizeof p->tls, "%s",
-             use_tls ? "not encrypted: not offered" : "not encrypted: TLS failed");
+             none      ? "not encrypted: the route asks for none"
+             : use_tls ? "not encrypted: not offered"
+                       : "not encrypted: TLS failed");
     int e = dial(conf, p, a, &to, why);
     if (!e) e = hello(p, a, conf->hostname, why);
-    if (!e && use_tls && conf->tls && p->ext & SMTP_EXT_STARTTLS) e = start_tls(conf, p, a, host, why);
+    if (!e && use_tls && !none && conf->tls && p->ext & SMTP_EXT_STARTTLS)
+        e = start_tls(conf, p, a, host, why);
     if (!e && !p->told && !(p->ext & SMTP_EXT_STARTTLS)) tell(p, POLICY_NO_STARTTLS, "");
     e = insist(p, a, &host->policy, e, why);
-    p->degraded = !e && conf->tls && p->ext & SMTP_EXT_STARTTLS && !conn_is_tls(p->c);
+    if (!e) e = log_in(p, a, route, why);
+    p->degraded = !e && !none && conf->tls && p->ext & SMTP_EXT_STARTTLS && !conn_is_tls(p->c);
     return e;
 }
 

@@ -6,12 +6,12 @@
 _Static_assert((int)RELAY_HOST_IPS == (int)MX_ADDRESSES_MAX, "as many as are asked for");
 
 /* As try_address() in relay.c does it, but for TLS that broke before. */
-static void connect_to(const struct relay_conf *conf, struct arena *a, const struct mx_host *h,
-                       struct relay_host *out)
+static void connect_to(const struct relay_conf *conf, struct arena *a, const struct mx_list *l,
+                       const struct mx_host *h, struct relay_host *out)
 {
     struct peer *p = NULL;
     struct verdict why = {0};
-    int e = peer_open(conf, a, h, &h->ip[0], true, &p, &why);
+    int e = peer_open(conf, l->route, a, h, &h->ip[0], true, &p, &why);
     out->tried = true;
     out->good = e == 0;
     out->session = e == 1  ? ar_printf(a, "TLS fails, a letter would go in clear: %.*s", SLF(why.text))
@@ -28,7 +28,7 @@ static int look_at(const struct relay_conf *conf, struct arena *a, struct mx_lis
     *out = (struct relay_host){
         .name = h->name, .preference = h->preference, .n = h->n, .secure = h->secure, .policy = h->policy};
     memcpy(out->ip, h->ip, sizeof out->ip);
-    if (connect && !h->policy.shut) connect_to(conf, a, h, out);
+    if (connect && !h->policy.shut) connect_to(conf, a, l, h, out);
     return 0;
 }
 
@@ -38,12 +38,13 @@ int relay_probe(const struct relay_conf *conf, struct arena *a, struct slice dom
     struct mx_list l;
     struct verdict why;
     *out = (struct relay_probe){0};
-    if (mx_find(conf, a, domain, &l, &why) != 0)
+    if (mx_find(conf, a, SL(""), domain, &l, &why) != 0)
         return err_set(why.result == ATTEMPT_PERMANENT ? ERR_NOT_FOUND : ERR_DNS, "%.*s", SLF(why.text));
     int e = mx_policy(conf, a, &l);
     out->host = ar_array(a, struct relay_host, l.n);
     for (size_t i = 0; !e && i < l.n; i++) e = look_at(conf, a, &l, &l.v[i], connect, &out->host[out->n++]);
-    out->secure = l.secure;
+    out->secure = l.secure && !l.route;
+    out->route = l.route != NULL;
     out->sts = l.sts;
     return e;
 }

@@ -15,6 +15,7 @@ struct relay_host {
     struct slice session; /* how it was encrypted, or why it is of no use */
 };
 struct relay_probe {
+    bool route;  /* the operator names the host */
     bool secure; /* DNSSEC proves which hosts they are */
     struct sts_found sts;
     struct relay_host *host; /* in the order in which they are tried */

@@ -114,7 +114,7 @@ static void try_address(struct delivery *d, const struct mx_list *hosts, const s
     struct peer *p = NULL;
     struct verdict why = {0};
     bool use_tls = host->policy.level != POLICY_ANY || reach_tls(l, ip);
-    int e = peer_open(&d->relay->conf, d->at->a, host, ip, use_tls, &p, &why);
+    int e = peer_open(&d->relay->conf, hosts->route, d->at->a, host, ip, use_tls, &p, &why);
     mx_note(&d->relay->conf, hosts, host, p);
     if (e == 1) { /* opportunistic: rather in clear than not at all (RFC 7435) */
         log_info("relay", "%s: TLS failed, trying without: %.*s", p->host, SLF(why.text));
@@ -123,7 +123,7 @@ static void try_address(struct delivery *d, const struct mx_list *hosts, const s
             conn_close(&p->c);
             free(p);
             p = NULL;
-            e = peer_open(&d->relay->conf, d->at->a, host, ip, false, &p, &why);
+            e = peer_open(&d->relay->conf, hosts->route, d->at->a, host, ip, false, &p, &why);
         }
     }
     if (e) {
@@ -293,7 +293,7 @@ static void deliver(struct delivery *d)
     struct verdict why;
     d->conf = d->relay->conf; /* what one sender asks for keeps no other's questions waiting */
     d->conf.dns = dns_share(d->at->a, d->conf.dns, sl_hash(d->at->letter->sender) | 1, DNS_SHARE_SENDER);
-    if (mx_find(&d->conf, d->at->a, d->at->domain, &hosts, &why) != 0) {
+    if (mx_find(&d->conf, d->at->a, d->at->letter->sender, d->at->domain, &hosts, &why) != 0) {
         give_open(d, &why, "");
         return;
     }

@@ -3,6 +3,7 @@
 #include "dns/dns.h"
 #include "policy/policy.h"
 #include "queue/queue.h"
+#include "route.h"
 #include "rt/conn.h"
 
 struct relay_conf { /* borrowed, outlives the relay */
@@ -17,6 +18,8 @@ struct relay_conf { /* borrowed, outlives the relay */
     struct ip source;           /* leave from this address; family 0 = the system's choice */
     const struct endpoint *own; /* our own listeners on that port: an MX that is one of them is a loop */
     size_t nown;
+    const struct relay_route *route; /* the first that fits goes before the DNS */
+    size_t nroutes;
     uint32_t site_connections; /* at most so many at once to one site; 0 = as share/shaping says */
 };
 struct relay;

@@ -28,6 +28,8 @@ void verdict_error(struct verdict *v, struct arena *a, int e, const char *during
 
 struct mx_host {
     struct slice name;
+    struct slice path; /* of a Unix socket, instead of addresses: then ip is only a mark */
+    uint16_t port;     /* 0: the usual one */
     uint16_t preference;
     struct ip ip[MX_ADDRESSES_MAX];
     size_t n;
@@ -40,16 +42,18 @@ struct peer;
 struct mx_list {
     struct mx_host *v;
     size_t n;
-    bool secure;                /* DNSSEC proves the names */
-    struct slice domain, canon; /* in A-labels, and at the end of its aliases; empty for an address */
-    struct slice site;          /* names of the most preferred hosts: domains with the same are one site */
-    bool anyhow;    /* the letter sets aside what the domain asks of TLS (RFC 8689 section 4.2.2) */
-    bool sts_asked; /* sts is known: */
+    bool secure;                     /* DNSSEC proves the names */
+    struct slice domain, canon;      /* in A-labels, and at the end of its aliases; empty for an address */
+    const struct relay_route *route; /* they are not of the DNS but of the operator; or NULL */
+    struct slice site; /* names of the most preferred hosts: domains with the same are one site */
+    bool anyhow;       /* the letter sets aside what the domain asks of TLS (RFC 8689 section 4.2.2) */
+    bool sts_asked;    /* sts is known: */
     struct sts_found sts;
 };
-/* RFC 5321 section 5.1. 0, or -1 with the reason. SUSPENDS. */
-MUST_CHECK int mx_find(const struct relay_conf *conf, struct arena *a, struct slice domain,
-                       struct mx_list *out, struct verdict *why);
+/* The operator's route for a letter of `sender` (empty: the null sender), else RFC 5321 section 5.1. 0, or -1
+ * with the reason. SUSPENDS. */
+MUST_CHECK int mx_find(const struct relay_conf *conf, struct arena *a, struct slice sender,
+                       struct slice domain, struct mx_list *out, struct verdict *why);
 
 /* ---- ask.c: what a server must show ---- */
 
@@ -140,7 +144,8 @@ void reach_free(struct relay_loop *l);
 struct peer {
     struct link link;
     struct conn *c;
-    unsigned ext;
+    unsigned ext, auth;
+    bool lmtp; /* RFC 2033: LHLO, and an answer for each recipient */
     uint64_t size_max;
     uint32_t by_min;             /* of DELIVERBY, seconds */
     uint32_t rcpt_max, mail_max; /* of RFC 9422; 0: none told */
@@ -158,10 +163,12 @@ struct peer {
     char host[320]; /* "mx.two.test [127.0.0.3]:25" */
     char tls[300];  /* how it is encrypted, or why not */
 };
-/* Connects, greets, and encrypts when the peer offers it and use_tls (which a host with a policy gets
- * always). 0; -1 with the reason; 1: TLS failed, to be tried again without. SUSPENDS. */
-MUST_CHECK int peer_open(const struct relay_conf *conf, struct arena *a, const struct mx_host *host,
-                         const struct ip *ip, bool use_tls, struct peer **out, struct verdict *why);
+/* route: by which the host was found, or NULL. Connects, greets, logs in, and encrypts when the peer offers
+ * it and use_tls (which a host with a policy gets always). 0; -1 with the reason; 1: TLS failed, to be tried
+ * again without. SUSPENDS. */
+MUST_CHECK int peer_open(const struct relay_conf *conf, const struct relay_route *route, struct arena *a,
+                         const struct mx_host *host, const struct ip *ip, bool use_tls, struct peer **out,
+                         struct verdict *why);
 /* May a letter for `domain` that asks this of the host go over the session? */
 bool peer_suits(const struct peer *p, const struct policy *ask, struct slice domain);
 /* Says QUIT when the session is in order, and waits for the answer a moment. SUSPENDS. */

@@ -8,7 +8,7 @@
 #include "relay_i.h"
 #include "rt/test_rt.h"
 
-enum step { GREET, EHLO, HELO, TLS, MAIL, RCPT, DATA, DOT, RSET, QUIT, STEPS };
+enum step { GREET, EHLO, HELO, TLS, MAIL, RCPT, DATA, DOT, RSET, QUIT, AUTH, STEPS };
 static const char DROP[] = "(closes)", SILENT[] = "(says nothing)", ENDLESS[] = "(a line without end)",
                   LINES[] = "(lines without end)", RESET[] = "(drops after half of the data)",
                   EARLY[] = "(refuses after half of the data, and drops)";
@@ -20,7 +20,8 @@ struct server {
     const char *say[STEPS]; /* instead of the usual; NULL = usual */
     const char *caps;       /* lines of the EHLO answer, LF between */
     struct tls_ctx *tls;
-    bool broken_tls;
+    bool broken_tls, lmtp;
+    int accepted; /* recipients of the letter at hand */
     int times[STEPS], sessions, tls_sessions, at_once, most_at_once;
     char log[4000]; /* commands as heard */
     struct buf letter;
@@ -86,6 +87,13 @@ static bool take_letter(struct server *s, struct conn *c)
             return conn_flush(c) != 0; /* what was sent and is not read resets the connection */
         }
         CHECK_INT(d.fault, SMTP_FAULT_NONE);
+        if (what == SMTP_DATA_END && s->lmtp) { /* each has an answer, the last of several a bad one */
+            for (int i = 1; i <= s->accepted; i++)
+                if (!answer(s, c, DOT,
+                            i > 1 && i == s->accepted ? "452 4.2.2 full" : "250 2.0.0 taken as 17"))
+                    return false;
+            return true;
+        }
         if (what == SMTP_DATA_END) return answer(s, c, DOT, "250 2.0.0 taken as 17");
     }
 }
@@ -133,6 +141,7 @@ static bool rcpt(struct server *s, struct conn *c, struct slice line)
     if (sl_find(line, SL("<later")) != SL_NONE)
         return answer(s, c, RCPT, "450-4.2.0 mailbox\r\n450 4.2.0 busy");
     if (sl_find(line, SL("<full")) != SL_NONE) return answer(s, c, RCPT, "552 too many");
+    s->accepted++;
     return answer(s, c, RCPT, "250 2.1.5 fine");
 }
 
@@ -142,6 +151,10 @@ static bool command(struct server *s, struct conn *c, struct slice line)
     if (sl_startsi(line, SL("EHLO"))) return hello(s, c);
     if (sl_startsi(line, SL("HELO"))) return answer(s, c, HELO, "250 mx.test");
     if (sl_startsi(line, SL("STARTTLS"))) return start_tls(s, c);
+    s->lmtp |= sl_startsi(line, SL("LHLO"));
+    if (sl_startsi(line, SL("LHLO"))) return hello(s, c);
+    if (sl_startsi(line, SL("AUTH"))) return answer(s, c, AUTH, "235 2.7.0 welcome");
+    if (sl_startsi(line, SL("MAIL"))) s->accepted = 0;
     if (sl_startsi(line, SL("MAIL"))) return answer(s, c, MAIL, "250 2.1.0 ok");
     if (sl_startsi(line, SL("RCPT"))) return rcpt(s, c, line);
     if (sl_startsi(line, SL("RSET"))) return answer(s, c, RSET, "250 2.0.0 ok");
@@ -303,6 +316,7 @@ static void forget(struct server *s)
     memset(s->times, 0, sizeof s->times);
     s->log[0] = 0;
     s->sessions = s->tls_sessions = s->most_at_once = 0;
+    s->lmtp = false;
 }
 
 #define WRONG "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -925,6 +939,93 @@ TEST(relay_uses_kept_sessions_with_hosts_of_the_domain_alone)
     CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
     HAS(t.rcpt[0].host, "a.two.test");
     CHECK_INT(t.b.times[MAIL], 1);
+    end(&t);
+}
+
+static void set_routes(struct tester *t, const char *const *line, size_t n)
+{
+    static struct relay_route route[4];
+    for (size_t i = 0; i < n; i++) {
+        CHECK_OK(route_parse(&t->arena, ar_printf(&t->arena, line[i], t->conf.port), &route[i]));
+        route[i].password = SL("secret");
+    }
+    t->conf.route = route;
+    t->conf.nroutes = n;
+    reopen(t);
+}
+
+/* A smarthost takes what no nearer route does, whatever the DNS says of the domain; the login goes over TLS.
+ */
+TEST(relay_routes)
+{
+    static const char *const routes[] = {"three.test via [127.0.0.3]:%u",
+                                         "from:one.test * via a.two.test:%u user=u password-file=f"};
+    struct tester t;
+    struct buf chain = BUF_INIT, key = BUF_INIT;
+    struct slice name = SL("a.two.test");
+    REQUIRE(begin(&t));
+    CHECK_OK(tls_self_signed(&name, 1, 30, &chain, &key));
+    CHECK_OK(tls_server_new(&t.a.tls, NULL));
+    CHECK_OK(tls_server_add_cert(t.a.tls, buf_slice(&chain), buf_slice(&key)));
+    set_routes(&t, routes, 2);
+    t.a.caps = "STARTTLS\nAUTH PLAIN LOGIN";
+    send(&t, "three.test", "ok@three.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    HAS(t.rcpt[0].host, "127.0.0.3 [127.0.0.3]:");
+    send(&t, "nullmx.test", "ok@nullmx.test"); /* nobody vouches for its certificate: no password */
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_TEMPORARY);
+    HAS(t.rcpt[0].reply,
+        "because the route asks for a certificate that is valid for the host; while TLS was begun");
+    CHECK_INT(t.a.times[AUTH], 0);
+    struct tls_ctx *stranger = t.client;
+    CHECK_OK(tls_client_new(&t.client, buf_slice(&chain)));
+    t.conf.tls = t.client;
+    reopen(&t);
+    forget(&t.a);
+    send(&t, "nullmx.test", "ok@nullmx.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    HAS(t.rcpt[0].tls, "certificate verified");
+    HAS(sl_cstr(t.a.log), "|AUTH PLAIN AHUAc2VjcmV0|MAIL FROM:<alice@one.test>|");
+    send(&t, "other.test", "ok@other.test"); /* one site: the session is kept */
+    CHECK_INT(t.a.times[AUTH], 1);
+    forget(&t.a);
+    t.a.say[AUTH] = "535 5.7.8 wrong";
+    reopen(&t);
+    send(&t, "nullmx.test", "ok@nullmx.test"); /* it can be mended */
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_TEMPORARY);
+    HAS(t.rcpt[0].reply, "as u failed: 535 5.7.8 wrong");
+    prepare(&t, "nullmx.test", "ok@nullmx.test"); /* other senders have no route */
+    t.letter.sender = SL("bob@elsewhere.test");
+    relay_deliver(t.relay, &t.at);
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_PERMANENT);
+    relay_close(&t.relay);
+    tls_free(&stranger);
+    CHECK_OK(relay_open(&t.relay, &t.conf));
+    buf_free(&chain);
+    buf_free(&key);
+    end(&t);
+}
+
+/* RFC 2033: an answer for each recipient; those of which nothing was heard are uncertain. */
+TEST(relay_lmtp)
+{
+    static const char *const routes[] = {"* via lmtp:127.0.0.2:%u"};
+    struct tester t;
+    REQUIRE(begin(&t));
+    set_routes(&t, routes, 1);
+    t.a.caps = "PIPELINING";
+    send(&t, "two.test", "one@two.test no@two.test two@two.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    CHECK_INT(t.rcpt[1].result, ATTEMPT_PERMANENT);
+    CHECK_INT(t.rcpt[2].result, ATTEMPT_TEMPORARY);
+    CHECK_SL(t.rcpt[2].reply, "452 4.2.2 full");
+    CHECK(t.a.times[EHLO] == 1 && t.a.times[HELO] == 0);
+    HAS(sl_cstr(t.a.log), "LHLO mail.one.test|");
+    reopen(&t);
+    forget(&t.a);
+    t.a.say[DOT] = DROP;
+    send(&t, "two.test", "one@two.test two@two.test");
+    CHECK(t.rcpt[0].result == ATTEMPT_UNCERTAIN && t.rcpt[1].result == ATTEMPT_UNCERTAIN);
     end(&t);
 }
 

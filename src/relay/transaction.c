@@ -356,12 +356,27 @@ static void refused_within(struct talk *t, int e)
     give_taken(t, &v);
 }
 
+/* RFC 2033 section 4.2: an answer for each recipient that was taken, in that order. Of those that are not
+ * heard nobody knows. */
+static int hear_each(struct talk *t, struct smtp_reply *r, struct verdict *v)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        if (!t->taken[i]) continue;
+        int e = hear(t, END_TIME, "while waiting for the answers for each recipient", r, v);
+        if (e) return e;
+        give(t, t->rcpt[i], v);
+        t->taken[i] = false;
+    }
+    return 0;
+}
+
 /* The answer to the end of the letter. PRDR (draft-hall-prdr-00 section 4.5): 353, then one for each
  * recipient that was taken, in that order, then the one that counts for those that are left. Until that is
  * heard nobody knows. */
 static int hear_end(struct talk *t, struct smtp_reply *r, struct verdict *v)
 {
     struct verdict each;
+    if (t->p->lmtp) return hear_each(t, r, v);
     int e = hear(t, END_TIME, "while waiting for the answer to the end of the letter", r, v);
     if (e || r->code != 353 || !t->prdr) return e;
     bool *lost = ar_array(t->at->a, bool, t->n);
