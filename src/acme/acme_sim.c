@@ -1,0 +1,265 @@
+/* acme_sim.c - an authority that errs, lies, stalls or is gone: a clear sentence, the old certificate stays,
+ * the next attempt is later. That it works with one that does what it should is shown with pebble
+ * (tests/peers). */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "acme.h"
+#include "base/test.h"
+#include "rt/tls.h"
+#include "sim/sim.h"
+
+enum fault {
+    NO_FAULT,
+    GONE,
+    DIRECTORY_500,
+    DIRECTORY_IS_TEXT,
+    NO_NONCE,
+    NONCE_NEVER_GOOD,
+    ACCOUNT_REFUSED,
+    ACCOUNT_UNNAMED,
+    RATE_LIMITED,
+    ORDER_WITHOUT_FINALIZE,
+    NO_HTTP_PROOF,
+    TOKEN_LEADS_AWAY,
+    NOT_PROVED,
+    NEVER_ENDS,
+    ORDER_INVALID,
+    OTHER_KEY,
+    HUGE_CHAIN,
+    FAULTS
+};
+static const struct {
+    const char *says;
+    int e;
+} expected[FAULTS] = {
+    [GONE] = {"so it is", ERR_UNREACHABLE},
+    [DIRECTORY_500] = {"no directory of an authority", ERR_SYNTAX},
+    [DIRECTORY_IS_TEXT] = {"no directory of an authority", ERR_SYNTAX},
+    [NO_NONCE] = {"gives no nonce", ERR_SYNTAX},
+    [NONCE_NEVER_GOOD] = {"the authority says: old", ERR_DENIED},
+    [ACCOUNT_REFUSED] = {"no account with the authority: the authority says: not you", ERR_DENIED},
+    [ACCOUNT_UNNAMED] = {"does not name the account", ERR_SYNTAX},
+    [RATE_LIMITED] = {"the authority says: too often", ERR_BUSY},
+    [ORDER_WITHOUT_FINALIZE] = {"order makes no sense", ERR_SYNTAX},
+    [NO_HTTP_PROOF] = {"does not offer to prove mail.one.test over HTTP", ERR_UNSUPPORTED},
+    [TOKEN_LEADS_AWAY] = {"does not offer to prove", ERR_UNSUPPORTED},
+    [NOT_PROVED] = {"the name mail.one.test is not proved: the authority says: saw \\x1b[2J", ERR_DENIED},
+    [NEVER_ENDS] = {"does not come to an end with a proof", ERR_TIMEOUT},
+    [ORDER_INVALID] = {"the authority says: caa", ERR_DENIED},
+    [OTHER_KEY] = {"is for another key", ERR_DENIED},
+    [HUGE_CHAIN] = {"more than 49152 bytes", ERR_LIMIT},
+};
+
+struct world {
+    enum fault fault;
+    struct dns *dns;
+    struct fetch fetch;
+    struct kv *kv;
+    struct acme *acme;
+    struct buf chain, key; /* of another host */
+    int requests, changes;
+};
+
+#define URL "https://ca.test/"
+#define PROBLEM(kind, detail) "{\"type\":\"urn:ietf:params:acme:error:" kind "\",\"detail\":\"" detail "\"}"
+
+static void answer(struct fetch_answer *out, int status, const char *body)
+{
+    out->status = status;
+    out->body = sl_cstr(body);
+}
+
+static void add_field(const struct fetch_call *c, struct fetch_answer *out, const char *name,
+                      const char *value)
+{
+    if (!out->field) out->field = ar_array(c->a, struct fetch_field, 4);
+    out->field[out->nfield++] = (struct fetch_field){sl_cstr(name), sl_cstr(value)};
+}
+
+static void directory(const struct world *w, struct fetch_answer *out)
+{
+    if (w->fault == DIRECTORY_500) return answer(out, 500, "{}");
+    if (w->fault == DIRECTORY_IS_TEXT) return answer(out, 200, "<html>welcome</html>");
+    answer(out, 200,
+           "{\"newNonce\":\"" URL "nonce\",\"newAccount\":\"" URL "account\",\"newOrder\":\"" URL "order\"}");
+}
+
+static void account(const struct world *w, const struct fetch_call *c, struct fetch_answer *out)
+{
+    if (w->fault == NONCE_NEVER_GOOD) return answer(out, 400, PROBLEM("badNonce", "old"));
+    if (w->fault == ACCOUNT_REFUSED) return answer(out, 403, PROBLEM("unauthorized", "not you"));
+    answer(out, 201, "{\"status\":\"valid\"}");
+    if (w->fault != ACCOUNT_UNNAMED) add_field(c, out, "location", URL "account/1");
+}
+
+static void order(const struct world *w, const struct fetch_call *c, struct fetch_answer *out)
+{
+    if (w->fault == RATE_LIMITED) {
+        add_field(c, out, "retry-after", "50000");
+        return answer(out, 429, PROBLEM("rateLimited", "too often"));
+    }
+    add_field(c, out, "location", URL "order/1");
+    answer(out, 201,
+           w->fault == ORDER_WITHOUT_FINALIZE
+               ? "{\"status\":\"pending\",\"authorizations\":[\"" URL "authz\"]}"
+               : "{\"status\":\"pending\",\"finalize\":\"" URL "finalize\",\"authorizations\":[\"" URL
+                 "authz\",7]}");
+}
+
+#define AUTHZ(status, type, token, more)                                                                     \
+    "{\"status\":\"" status                                                                                  \
+    "\",\"identifier\":{\"type\":\"dns\",\"value\":\"mail.one.test\"},\"challenges\":[{"                     \
+    "\"type\":\"" type "\",\"url\":\"" URL "challenge\",\"token\":\"" token "\"" more "}]}"
+
+static void authorization(const struct world *w, struct fetch_answer *out)
+{
+    if (w->fault == NO_HTTP_PROOF) return answer(out, 200, AUTHZ("pending", "dns-01", "abc", ""));
+    if (w->fault == TOKEN_LEADS_AWAY) return answer(out, 200, AUTHZ("pending", "http-01", "../../etc", ""));
+    if (w->fault == NOT_PROVED)
+        return answer(out, 200,
+                      AUTHZ("invalid", "http-01", "abc", ",\"error\":{\"detail\":\"saw \\u001b[2J\"}"));
+    answer(out, 200,
+           w->fault == NEVER_ENDS ? AUTHZ("pending", "http-01", "abc", "")
+                                  : AUTHZ("valid", "http-01", "abc", ""));
+}
+
+static void certificate(struct world *w, const struct fetch_call *c, struct fetch_answer *out)
+{
+    answer(out, 200, "");
+    out->body = w->fault == HUGE_CHAIN ? sl(ar_array(c->a, char, 60000), 60000) : buf_slice(&w->chain);
+}
+
+static int transfer(void *arg, const struct fetch_call *c, struct fetch_answer *out)
+{
+    struct world *w = arg;
+    struct slice path = sl_from(c->request->url, sizeof URL - 1);
+    __atomic_add_fetch(&w->requests, 1, __ATOMIC_RELAXED);
+    *out = (struct fetch_answer){0};
+    if (w->fault == GONE) return err_set(ERR_UNREACHABLE, "so it is");
+    if (w->fault != NO_NONCE) add_field(c, out, "replay-nonce", "n1");
+    if (sl_eq(path, SL("dir"))) directory(w, out);
+    else if (sl_eq(path, SL("nonce"))) answer(out, 204, "");
+    else if (sl_eq(path, SL("account"))) account(w, c, out);
+    else if (sl_eq(path, SL("order"))) order(w, c, out);
+    else if (sl_eq(path, SL("authz"))) authorization(w, out);
+    else if (sl_eq(path, SL("challenge"))) answer(out, 200, "{}");
+    else if (sl_eq(path, SL("finalize"))) answer(out, 200, "{\"status\":\"processing\"}");
+    else if (sl_eq(path, SL("order/1")) && w->fault == ORDER_INVALID)
+        answer(out, 200, "{\"status\":\"invalid\",\"error\":" PROBLEM("caa", "caa") "}");
+    else if (sl_eq(path, SL("order/1")))
+        answer(out, 200, "{\"status\":\"valid\",\"certificate\":\"" URL "cert\"}");
+    else certificate(w, c, out);
+    return 0;
+}
+
+static int names(void *ctx, struct arena *a, struct slice **out, size_t *n)
+{
+    (void)ctx;
+    *out = ar_array(a, struct slice, 1);
+    (*out)[0] = SL("mail.one.test");
+    *n = 1;
+    return 0;
+}
+
+static void changed(void *arg, struct slice chain, struct slice key)
+{
+    (void)chain, (void)key;
+    ((struct world *)arg)->changes++;
+}
+
+static void begin(struct world *w)
+{
+    struct slice name = SL("mail.one.test");
+    CHECK_OK(dns_open_zone_text(&w->dns, SL("ca.test. A 192.0.2.1\n")));
+    w->fetch.conf =
+        (struct fetch_conf){.dns = w->dns, .private_hosts = true, .transfer = transfer, .transfer_arg = w};
+    CHECK_OK(kv_mem_open(&w->kv, NULL));
+    CHECK_OK(tls_self_signed(&name, 1, 90, &w->chain, &w->key));
+    acme_open(&w->acme, &(struct acme_conf){.kv = w->kv,
+                                            .fetch = &w->fetch,
+                                            .directory = SL(URL "dir"),
+                                            .names = names,
+                                            .contact = SL("postmaster@one.test")});
+    acme_on_change(w->acme, changed, w);
+}
+
+static void end(struct world *w)
+{
+    acme_close(&w->acme);
+    kv_close(&w->kv);
+    dns_close(&w->dns);
+    buf_free(&w->chain);
+    buf_free(&w->key);
+}
+
+static void one_fault(struct world *w)
+{
+    struct arena a;
+    struct acme_kept k;
+    struct slice token;
+    ar_init(&a, 0);
+    int64_t now = rt_wall_seconds();
+    CHECK_ERR(acme_renew(w->acme), expected[w->fault].e);
+    if (!strstr(err_text(expected[w->fault].e), expected[w->fault].says))
+        test_fail(__FILE__, __LINE__, "fault %d: %s", w->fault, err_text(expected[w->fault].e));
+    CHECK_OK(acme_kept(w->kv, &a, &k));
+    CHECK(!k.chain_pem.n && k.failures == 1 && w->changes == 0);
+    CHECK(k.renew_at > now + (w->fault == RATE_LIMITED ? 49999 : 60));
+    CHECK_ERR(acme_answer(w->acme, &a, SL("abc"), &token), ERR_NOT_FOUND); /* no proof stays behind */
+    ar_free(&a);
+}
+
+static int run_fault(void *arg)
+{
+    struct world *w = arg;
+    begin(w);
+    one_fault(w);
+    end(w);
+    return 0;
+}
+
+/* Days with an authority that is gone: how often is it asked? */
+static int run_days(void *arg)
+{
+    struct world *w = arg;
+    struct group g;
+    begin(w);
+    group_init(&g);
+    CHECK_OK(group_go(&g, "acme", acme_keep, w->acme));
+    CHECK_OK(fiber_sleep(7 * 86400 * RT_S));
+    group_cancel(&g);
+    (void)group_wait(&g);
+    end(w);
+    return 0;
+}
+
+/* Returns how many requests there were. */
+static int play(enum fault fault, int (*fn)(void *))
+{
+    struct world *w = xcalloc(1, sizeof *w);
+    struct sim *s = sim_new(7);
+    struct sim_node *n = sim_node(s, "one.test", "192.0.2.9");
+    w->fault = fault;
+    test_run_is("fault %d", (int)fault);
+    sim_node_start(n, fn, w);
+    sim_run(s, 9 * 86400 * RT_S);
+    CHECK(!sim_node_running(n));
+    sim_free(&s);
+    int requests = w->requests;
+    free(w);
+    test_run_is("%s", "");
+    return requests;
+}
+
+TEST(acme_whatever_the_authority_does)
+{
+    for (int f = NO_FAULT + 1; f < FAULTS; f++) CHECK(play((enum fault)f, run_fault) < 2000);
+}
+
+/* After 2, 4, 8, ... minutes, at last once a day: 18 to 25 times in a week, one request each. */
+TEST(acme_asks_an_authority_that_is_gone_later_and_later)
+{
+    int requests = play(GONE, run_days);
+    if (requests < 12 || requests > 40) test_fail(__FILE__, __LINE__, "%d requests in a week", requests);
+}
