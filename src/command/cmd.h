@@ -16,7 +16,7 @@
     X(dkim_list) X(dkim_rotate) X(dkim_publish_check) X(dmarc_report) X(dmarc_send_reports)                 \
     X(stats) X(verify) X(images) X(backup) X(restore) X(init) X(config_check) X(check_reply) \
     X(shaping_check) X(shaping_show) X(tls_probe) X(tls_report) X(tls_send_reports) X(block_list) X(block_add) X(block_remove) \
-    X(key_add) X(key_list) X(key_remove) X(cert_list) X(cert_show) X(cert_renew)
+    X(key_add) X(key_list) X(key_remove) X(cert_list) X(cert_show) X(cert_renew) X(doctor)
 /* clang-format on */
 #define X(name)                                                                                              \
     int run_##name(struct request *r);                                                                       \

@@ -268,6 +268,9 @@ const struct command commands[] = {
     STORE("cert renew", cert_renew, "asks the authority for a certificate now (acme in tram.conf)"),
     STORE("cert show", cert_show, "the certificate that is served, what is wrong with it, its TLSA records"),
 
+    STORE("doctor", doctor,
+          "examines the node: certificate, DNS, ports, disk, queue, block lists; the worst first",
+          ARGS(OPTION("outwards", "HOST", "also opens port 25 of this host"))),
     STORE("stats", stats, "numbers about the server"),
     STORE("verify", verify, "checks every record and every body", .rows = "faults",
           .print_row = print_row_verify, .before = before_verify,
