@@ -40,7 +40,7 @@ LDFLAGS += -pie -Wl,-z,relro,-z,now $(SANFLAGS)
 # Every folder, from the ground up, and the folders that it uses itself (tools/floors compares with its includes and
 # calls: no more, no less). What those stand on is linked with it: ALL_.
 FOLDERS = base fence rt crypto mail wire dns fetch kv body trace directory store spf dkim dmarc mailauth policy login guard allowance \
- reader outgoing shape queue relay report send deliver intake acme core command smtpd imapd popd httpd api app
+ reader outgoing shape queue relay report send deliver intake acme port core command smtpd imapd popd httpd api app
 USES_base =
 USES_fence = base
 USES_rt = base
@@ -74,14 +74,15 @@ USES_send = base rt crypto mail dns kv trace directory store outgoing shape queu
 USES_deliver = base body store queue
 USES_intake = base rt crypto mail wire dns body trace directory mailauth guard allowance outgoing queue report
 USES_acme = base rt crypto fetch kv
+USES_port = base rt mail wire body store reader
 USES_core = base rt crypto wire dns fetch kv body directory store mailauth policy login guard allowance outgoing queue relay report send deliver intake acme
-USES_command = base rt crypto mail wire dns kv body trace directory store spf dkim dmarc mailauth policy login guard allowance shape queue relay report intake acme core
+USES_command = base rt crypto mail wire dns kv body trace directory store spf dkim dmarc mailauth policy login guard allowance shape queue relay report intake acme port core
 USES_smtpd = base rt mail wire dns login guard intake
-USES_imapd = base rt mail wire kv body store login guard reader
+USES_imapd = base rt mail wire kv body directory store login guard reader
 USES_popd = base rt wire body store login guard
 USES_httpd = base rt directory guard wire
-USES_api = base crypto wire kv directory guard core httpd acme
-USES_app = base fence rt crypto dns trace store policy guard allowance queue relay report send core command smtpd imapd popd httpd api acme
+USES_api = base rt crypto mail wire kv directory guard send acme core httpd
+USES_app = base fence rt crypto dns trace store policy guard allowance queue relay report send acme core command smtpd imapd popd httpd api
 $(foreach f,$(FOLDERS) sim,$(eval ALL_$(f) := $(sort $(USES_$(f)) $(foreach u,$(USES_$(f)),$(ALL_$(u))))))
 
 LIBS_base =

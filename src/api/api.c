@@ -2,6 +2,9 @@
 #include <stdlib.h>
 
 #include "api_i.h"
+#include "mailjet.h"
+#include "sendgrid.h"
+#include "ses.h"
 
 static void add(struct api *x, const struct http_group *g)
 {
@@ -16,6 +19,9 @@ void api_open(struct api **out, struct core *core)
 {
     struct api *x = *out = xcalloc(1, sizeof *x);
     x->core = core;
+    add(x, &api_sendgrid);
+    add(x, &api_mailjet);
+    add(x, &api_ses);
     add(x, &api_own);
 }
 

@@ -131,7 +131,7 @@ static void make_harmless(json_t *o, bool one_line)
 static bool is_one_line(const struct command *c)
 {
     return strncmp(c->name, "queue ", 6) == 0 || strncmp(c->name, "block ", 6) == 0 ||
-           strcmp(c->name, "trace") == 0;
+           strcmp(c->name, "trace") == 0 || strcmp(c->name, "import") == 0 || strcmp(c->name, "export") == 0;
 }
 
 /* The words of an error may be somebody else's. */
@@ -157,6 +157,7 @@ static int print_row(void *arg, json_t *row)
         make_harmless(list, is_one_line(t->cmd));
         t->cmd->print_row(t->args, json_array_get(list, 0), t->rows, &out);
         fwrite(out.p, 1, out.n, stdout);
+        if (out.n && out.p[out.n - 1] != '\n') fflush(stdout); /* a line that will be written over */
         json_decref(list);
         buf_free(&out);
     }

@@ -5,6 +5,7 @@
 /* each command `name` has run_name and print_name */
 /* clang-format off */
 #define COMMAND_FUNCTIONS(X)                                                                                \
+    X(import) X(export)                                                                                     \
     X(domain_add) X(domain_remove) X(domain_set) X(domain_list) X(domain_show)                              \
     X(account_add) X(account_passwd) X(account_disable) X(account_enable) X(account_remove) X(account_list) \
     X(account_rename) X(account_grant) X(account_revoke)                                                    \
@@ -31,6 +32,9 @@ void print_row_trace(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_account_list(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_alias_list(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_key_list(json_t *args, json_t *row, size_t i, struct buf *out);
+json_t *answer_port(struct request *r, json_t *question);
+void print_row_import(json_t *args, json_t *row, size_t i, struct buf *out);
+void print_row_export(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_verify(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_numbers(json_t *args, json_t *reply, struct buf *out); /* every number of the reply on a line */
 /* For help: a command with its arguments, and all settings, as data. */

@@ -4,7 +4,7 @@
 #include "cmd.h"
 
 static const char *const type_names[] = {"text", "flag", "number", "ip", "endpoint", "path", "choice"};
-static const char *const from_names[] = {"option", "word", "password", "login"};
+static const char *const from_names[] = {"option", "word", "password", "login", "terminal"};
 
 static json_t *arg_json(const struct arg *g)
 {
@@ -66,7 +66,7 @@ json_t *help_settings(void)
 static void print_arg(json_t *g, struct buf *out)
 {
     const char *name = arg_text(g, "name"), *value = arg_text(g, "value");
-    if (strcmp(arg_text(g, "from"), "login") == 0) return;
+    if (strcmp(arg_text(g, "from"), "login") == 0 || strcmp(arg_text(g, "from"), "terminal") == 0) return;
     bool option = strcmp(arg_text(g, "from"), "option") == 0;
     buf_printf(out, "          %s%s%s%s: %s",
                !option   ? ""

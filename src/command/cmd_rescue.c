@@ -22,11 +22,10 @@ void print_images(json_t *args, json_t *reply, struct buf *out) { print_numbers(
 static const char *const may_differ[] = {
     "Flags, moves, copies, renamed and deleted mailboxes since an account's image are as they were before.",
     "Messages expunged since then are there again, if no sweep had removed them.",
-    "A letter that is held may have been sent on already: `tram queue release ID` sends it, `tram queue drop "
-    "ID` "
-    "does not.",
-    "Of letters on their way attempts, delays and holds are forgotten; the trace and what was counted for "
-    "DMARC reports to others are lost.",
+    ("A letter that is held may have been sent on already: `tram queue release ID` sends it, `tram queue "
+     "drop ID` does not."),
+    ("Of letters on their way attempts, delays and holds are forgotten; the trace and what was counted for "
+     "DMARC reports to others are lost."),
     "Domains, accounts, aliases, passwords and keys are as in the image of their domain.",
 };
 

@@ -28,6 +28,10 @@ struct request {
     struct payload *payload;            /* or NULL */
     int (*row)(void *arg, json_t *row); /* where reply_row() goes to */
     void *row_arg;
+    /* Asks the user's process to do what the server may not: the command's answer(). *answer: a new
+     * reference. NULL when the command runs in that process itself. SUSPENDS. */
+    int (*ask)(void *arg, json_t *question, json_t **answer);
+    void *ask_arg;
 };
 /* One more row of the command's list (`rows` in the table): it goes to the user at once, so that a list of
  * any size needs the memory of one row. Takes the reference. An error when nobody takes it any more: the walk
@@ -52,6 +56,7 @@ enum arg_from {
     FROM_WORD,     /* in the order of the table */
     FROM_PASSWORD, /* from standard input, asked for without echo on a terminal */
     FROM_LOGIN,    /* the name of the user who calls */
+    FROM_TERMINAL, /* a flag: is the answer read on a terminal, in words? */
 };
 enum arg_flags {
     ARG_NEEDED = 1,
@@ -90,6 +95,8 @@ struct command {
     /* Or NULL: what comes before the store is opened, where no server has it. BLOCKS, on a fiber. */
     int (*before)(const struct config *conf, struct request *r);
     int (*run)(struct request *r);
+    /* Or NULL: in the user's process, what run asks for. A new reference. SUSPENDS. */
+    json_t *(*answer)(struct request *r, json_t *question);
     /* Or NULL: what is left to do in the user's process when run has returned 0, wherever it ran. BLOCKS. */
     int (*after)(const struct config *conf, json_t *args);
     /* After the rows, if there are any; then the reply has the list only when it is empty. */

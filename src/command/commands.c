@@ -55,6 +55,17 @@
         OPTION("address", "A", "letters to this address", .flags = ARG_SELECTS),                             \
         OPTION("domain", "D", "letters to this domain", .flags = ARG_SELECTS),                               \
         OPTION("sender", "A", "letters from this sender", .flags = ARG_SELECTS)
+#define FORM(name_, meaning_)                                                                                \
+    {                                                                                                        \
+        .name = name_, .value = "PATH", .meaning = meaning_, .type = ARG_PATH,                               \
+        .flags = ARG_SELECTS | ARG_EXCLUDES                                                                  \
+    }
+#define FORMS                                                                                                \
+    WORD("account", "ACCOUNT", "an account of this node"), FORM("maildir", "a Maildir with its folders"),    \
+        FORM("mbox", "an mbox file, or a folder of them"),                                                   \
+    {                                                                                                        \
+        .name = "progress", .meaning = "tells how far it is", .type = ARG_FLAG, .from = FROM_TERMINAL        \
+    }
 #define ENVELOPE                                                                                             \
     OPTION("ip", "IP", "the address that sends", .type = ARG_IP, .flags = ARG_NEEDED),                       \
         OPTION("helo", "H", "its name in HELO", .flags = ARG_NEEDED),                                        \
@@ -262,6 +273,11 @@ const struct command commands[] = {
                 .from = FROM_WORD,
                 .flags = ARG_MANY | ARG_SELECTS},
                {.name = "user", .meaning = "who sends", .from = FROM_LOGIN})),
+
+    STORE("import", import, "adds the mail in a Maildir or in mbox files to an account", .rows = "problems",
+          .print_row = print_row_import, .answer = answer_port, ARGS(FORMS)),
+    STORE("export", export, "writes the mail of an account as a Maildir or as mbox files", .rows = "problems",
+          .print_row = print_row_export, .answer = answer_port, ARGS(FORMS)),
 
     STORE("cert list", cert_list,
           "the certificate that is served: where it comes from, for what, until when"),

@@ -13,7 +13,7 @@
 #include "rt/file.h"
 
 enum { CONTROL_LINE_MAX = 4 << 20, CONTROL_PUBLIC_LINE_MAX = 256 << 10, CONTROL_PIECE_MAX = 64 << 10 };
-static const int64_t control_idle = 60 * RT_S, control_public_all = 600 * RT_S;
+static const int64_t control_idle = 60 * RT_S, control_public_all = 600 * RT_S, rows_wait = 100 * RT_MS;
 
 /* Up to a LF, which is consumed with the next call; ERR_LIMIT when it is longer than the connection's buffer.
  */
@@ -81,7 +81,8 @@ static int wire_drain(struct wire_payload *w)
 
 struct answering {
     struct conn *c;
-    size_t unsent; /* bytes of rows since the last flush */
+    size_t unsent;   /* bytes of rows since the last flush, */
+    int64_t flushed; /* and when that was */
 };
 
 static void answer(struct conn *c, int status, struct slice error, json_t *reply)
@@ -111,9 +112,29 @@ static int send_row(void *arg, json_t *row)
     free(text);
     json_decref(o);
     x->unsent += n;
-    if (e || x->unsent < AT_ONCE) return e;
+    if (e || (x->unsent < AT_ONCE && rt_now() < x->flushed + rows_wait)) return e;
     x->unsent = 0;
+    x->flushed = rt_now();
     return conn_flush(x->c);
+}
+
+/* The user's process does something for the command that runs here. */
+static int ask_user(void *arg, json_t *question, json_t **answer)
+{
+    struct answering *x = arg;
+    struct slice line;
+    json_t *o = json_pack("{s:O}", "ask", question);
+    char *text = json_dumps(o, JSON_COMPACT);
+    conn_puts(x->c, text);
+    conn_puts(x->c, "\n");
+    free(text);
+    json_decref(o);
+    int e = conn_flush(x->c);
+    if (!e) e = read_lf_line(x->c, &line);
+    if (e) return e;
+    *answer = json_loadb(line.p, line.n, 0, NULL);
+    conn_consume(x->c, line.n + 1);
+    return *answer ? 0 : err_set(ERR_SYNTAX, "the command gave no answer that can be read");
 }
 
 /* Who asks, at the public socket. */
@@ -170,13 +191,16 @@ static void answer_request(struct core *core, struct conn *c, const struct calle
     struct arena a;
     struct buf error = BUF_INIT;
     ar_init(&a, 0);
+    struct answering x = {.c = c};
     struct request r = {.core = core,
                         .a = &a,
                         .args = json_object_get(q, "args"),
                         .reply = json_object(),
                         .payload = &w.p,
                         .row = send_row,
-                        .row_arg = &(struct answering){.c = c}};
+                        .row_arg = &x,
+                        .ask = ask_user,
+                        .ask_arg = &x};
     if (who) r.login = take_caller(cmd, who, r.args);
     int status = command_run(cmd, &r, &error);
     if (wire_drain(&w) == 0) answer(c, status, buf_slice(&error), r.reply);
@@ -253,12 +277,24 @@ static int receive_line(struct conn *c, json_t **out)
     return err_set(ERR_SYNTAX, "the server's answer cannot be read: it may be another version of Tram");
 }
 
-static int receive_reply(struct conn *c, struct request *r, int *status, struct buf *error)
+static int answer_ask(struct conn *c, const struct command *cmd, struct request *r, json_t *question)
 {
-    json_t *o, *row;
+    json_t *o = cmd->answer ? cmd->answer(r, question) : NULL;
+    char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+    if (text) conn_puts(c, text);
+    conn_puts(c, "\n");
+    free(text);
+    json_decref(o);
+    return conn_flush(c);
+}
+
+static int receive_reply(struct conn *c, const struct command *cmd, struct request *r, int *status,
+                         struct buf *error)
+{
+    json_t *o, *row, *ask;
     int e = receive_line(c, &o);
-    while (!e && (row = json_object_get(o, "row"))) {
-        e = r->row(r->row_arg, row);
+    while (!e && ((row = json_object_get(o, "row")) || (ask = json_object_get(o, "ask")))) {
+        e = row ? r->row(r->row_arg, row) : answer_ask(c, cmd, r, ask);
         json_decref(o);
         if (!e) e = receive_line(c, &o);
     }
@@ -289,7 +325,7 @@ int control_call(const char *path, const struct command *cmd, struct request *r,
     json_decref(q);
     if (r->payload) e = send_payload(c, r->payload);
     if (!e) e = conn_flush(c);
-    if (!e) e = receive_reply(c, r, status, error);
+    if (!e) e = receive_reply(c, cmd, r, status, error);
     conn_close(&c);
     /* Found no server is what only the dialling may say. */
     return e == ERR_NOT_FOUND || e == ERR_REFUSED ? ERR_IO : e;

@@ -259,6 +259,8 @@ int command_ask(const struct command *c, json_t *args)
     for (const struct arg *g = c->args; !e && g && g->name; g++) {
         const char *user = getenv("LOGNAME");
         if (g->from == FROM_PASSWORD) e = read_password("Password", args);
+        if (g->from == FROM_TERMINAL && isatty(STDOUT_FILENO) && !arg_flag(args, "json"))
+            json_object_set_new(args, g->name, json_true());
         if (g->from == FROM_LOGIN)
             reply_text(args, g->name, sl_cstr(user && *user ? user : getuid() == 0 ? "root" : "nobody"));
     }
@@ -290,7 +292,7 @@ struct slice command_usage(struct arena *a, const struct command *c)
     struct slice s = {0};
     for (const struct arg *g = c->args; g && g->name;) {
         if (g->from == FROM_PASSWORD) s = ar_cat(a, s, SL(" (password on standard input)"));
-        if (g->from == FROM_PASSWORD || g->from == FROM_LOGIN) g++;
+        if (g->from == FROM_PASSWORD || g->from == FROM_LOGIN || g->from == FROM_TERMINAL) g++;
         else s = ar_cat(a, s, group_of(a, &g));
     }
     if (c->input) s = ar_printf(a, "%.*s < %s", SLF(s), c->input);

@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "imapd_i.h"
+#include "mail/head.h"
 #include "store/origin.h"
 #include "wire/smtp.h"
 
@@ -70,37 +71,16 @@ void imapd_cmd_replace(struct imapd_session *s, struct imap_in *in)
     imapd_cmd_append(s, in);
 }
 
-/* Where the header section ends: after the first empty line. */
-struct head_end {
-    uint64_t at, size; /* size: 0 until it is found */
-    bool line, cr;     /* line: the line at hand has bytes */
-};
-
-static void find_head_end(struct head_end *h, struct slice in)
-{
-    for (size_t i = 0; i < in.n && !h->size; i++) {
-        char c = in.p[i];
-        h->at++;
-        if (c == '\n') {
-            if (!h->line) h->size = h->at;
-            h->line = h->cr = false;
-        } else {
-            h->line |= h->cr || c != '\r';
-            h->cr = c == '\r';
-        }
-    }
-}
-
 /* The literal into the writer (dropped once `*failed`). < 0: the connection broke. */
 static int receive(struct imapd_session *s, const struct imap_literal *l, struct body_writer *w,
-                   struct head_end *head, struct smtp_lines *lines, int *failed)
+                   struct mail_head_size *head, struct smtp_lines *lines, int *failed)
 {
     uint64_t n = l->size;
     while (n) {
         struct slice have = conn_peek(s->c);
         if (have.n > n) have.n = (size_t)n;
         if (have.n) {
-            find_head_end(head, have);
+            mail_head_size_next(head, have);
             smtp_lines_feed(lines, have);
             if (!*failed && !l->binary && memchr(have.p, 0, have.n))
                 *failed = err_set(ERR_SYNTAX, "only a literal8, ~{...}, may hold NUL");
@@ -119,7 +99,7 @@ static int receive(struct imapd_session *s, const struct imap_literal *l, struct
 }
 
 struct appending {
-    struct mailbox box;
+    struct imapd_place to;
     struct message_new *v;
     size_t n;
     struct imap_append options; /* of the message at hand */
@@ -155,7 +135,7 @@ static void answer_failure(struct imapd_session *s, int e)
 static int take_message(struct imapd_session *s, struct appending *p)
 {
     struct body_writer *w = NULL;
-    struct head_end head = {0};
+    struct mail_head_size head = {0};
     struct smtp_lines lines = {0};
     struct message_new *m = &p->v[p->n];
     p->failed = body_begin(s->server->conf.store->body, BODY_MAIL, &w);
@@ -167,16 +147,16 @@ static int take_message(struct imapd_session *s, struct appending *p)
         if (w) body_abandon(&w);
         return r;
     }
-    m->flags = p->options.flags.system;
+    m->flags = p->options.flags.system & imapd_may_flag(p->to.rights);
     m->keyword = p->options.flags.keyword;
-    m->nkeywords = p->options.flags.n;
+    m->nkeywords = p->to.rights & ACL_WRITE ? p->options.flags.n : 0;
     m->internal_date = p->options.has_date ? p->options.date : rt_wall_seconds();
     m->internal_zone = p->options.has_date ? p->options.zone : 0;
     m->size = body_written(w);
     m->by_lines = smtp_lines_end(&lines);
     m->head_size = head.size > UINT32_MAX ? 0 : (uint32_t)head.size;
     struct buf origin = BUF_INIT;
-    p->failed = origin_message(&origin, s->account, &p->box, m);
+    p->failed = origin_message(&origin, p->to.account, &p->to.m, m);
     if (p->failed) body_abandon(&w);
     else p->failed = body_finish(&w, SL(""), buf_slice(&origin), &m->body);
     buf_free(&origin);
@@ -225,8 +205,15 @@ static int drop_messages(struct imapd_session *s, struct appending *p)
 static int keep_replacing(struct imapd_session *s, struct appending *p)
 {
     uint32_t uidvalidity, uid;
-    int r = message_replace(s->server->conf.store, imapd_box(s), p->replaced, p->box.id, p->v, &uidvalidity,
-                            &uid);
+    struct store *store = s->server->conf.store;
+    int r;
+    if (strcmp(p->to.account, s->view->acc) == 0) {
+        r = message_replace(store, imapd_box(s), p->replaced, p->to.m.id, p->v, &uidvalidity, &uid);
+    } else { /* nothing spans two accounts: it comes first, and then the old one goes */
+        r = message_append(store, (struct mailbox_ref){p->to.account, p->to.m.id}, p->v, 1, &uidvalidity,
+                           &uid);
+        if (!r) r = message_expunge(store, imapd_box(s), (struct uids){&p->replaced, 1}, false, &s->a, NULL);
+    }
     if (r) return r;
     imapd_untagged(s, "OK [APPENDUID %u %u] this is the new one", uidvalidity, uid);
     s->news = true;
@@ -238,13 +225,13 @@ static int keep_messages(struct imapd_session *s, struct appending *p)
 {
     uint32_t uidvalidity, uid;
     if (p->replaced) return keep_replacing(s, p);
-    int r = message_append(s->server->conf.store, (struct mailbox_ref){s->account, p->box.id}, p->v, p->n,
+    int r = message_append(s->server->conf.store, (struct mailbox_ref){p->to.account, p->to.m.id}, p->v, p->n,
                            &uidvalidity, &uid);
     if (r) return r;
     char code[80];
     int n = snprintf(code, sizeof code, "APPENDUID %u %u", uidvalidity, uid);
     if (p->n > 1) snprintf(code + n, sizeof code - (size_t)n, ":%u", uid + (uint32_t)p->n - 1);
-    if (s->view && s->view->box == p->box.id) s->news = true;
+    if (s->view && s->view->box == p->to.m.id && strcmp(s->view->acc, p->to.account) == 0) s->news = true;
     imapd_ok(s, code, "appended");
     return 0;
 }
@@ -271,6 +258,8 @@ static int find_replaced(struct imapd_session *s, struct imap_set set, uint32_t 
 {
     size_t n = s->told;
     if (s->read_only) return err_set(ERR_DENIED, "the mailbox was opened by EXAMINE");
+    int e = imapd_allow(s->rights, ACL_MARK | ACL_EXPUNGE);
+    if (e) return e;
     imap_set_fix(&set, !n ? 1 : s->uid ? view_at(s->view, n - 1).uid : (uint32_t)n);
     uint32_t named = set.v[0].lo;
     size_t at = s->uid ? view_find(s->view, named) : named - 1;
@@ -295,7 +284,7 @@ int imapd_append(struct imapd_session *s, const struct imap_literal *l, size_t a
         return drop_messages(s, &p);
     }
     if (!p.failed && h.replace) p.failed = find_replaced(s, h.old, &p.replaced);
-    if (!p.failed) p.failed = mailbox_find(s->server->conf.store, s->account, h.mailbox, &s->a, &p.box);
+    if (!p.failed) p.failed = imapd_find(s, h.mailbox, ACL_INSERT, &p.to);
     if (p.failed) {
         answer_failure(s, p.failed);
         return drop_messages(s, &p);

@@ -23,6 +23,20 @@ static unsigned take_use(struct imap_in *in)
     return bits;
 }
 
+/* "k" on the nearest mailbox above that there is (RFC 4314 section 4). */
+static int may_create(struct imapd_session *s, struct imapd_place *p, struct slice name)
+{
+    struct mailbox above;
+    for (size_t i = name.n; i-- > 0;) {
+        if (name.p[i] != '/') continue;
+        int e = mailbox_find(s->server->conf.store, p->account, sl_sub(name, 0, i), &s->a, &above);
+        if (e == ERR_NOT_FOUND) continue;
+        if (!e) e = imapd_read_rights(s, (struct mailbox_ref){p->account, above.id}, &p->rights);
+        return e ? e : imapd_allow(p->rights, ACL_CREATE);
+    }
+    return err_set(ERR_DENIED, "in another account a mailbox can be made only below one that is shared");
+}
+
 void imapd_cmd_create(struct imapd_session *s, struct imap_in *in)
 {
     struct mailbox m;
@@ -31,7 +45,11 @@ void imapd_cmd_create(struct imapd_session *s, struct imap_in *in)
     unsigned use = imap_skip(in, ' ') ? take_use(in) : 0;
     if (imapd_args_bad(s, in)) return;
     if (name.n > 1 && name.p[name.n - 1] == '/') name.n--; /* a wish to put mailboxes under it */
-    int r = mailbox_create(s->server->conf.store, s->account, name, use, &s->a, &m);
+    struct imapd_place p;
+    struct slice own;
+    int r = imapd_owner(s, name, &p, &own);
+    if (!r && p.foreign) r = may_create(s, &p, own);
+    if (!r) r = mailbox_create(s->server->conf.store, p.account, own, p.foreign ? 0 : use, &s->a, &m);
     if (r) {
         imapd_failed(s, r);
         return;
@@ -43,13 +61,13 @@ void imapd_cmd_create(struct imapd_session *s, struct imap_in *in)
 
 void imapd_cmd_delete(struct imapd_session *s, struct imap_in *in)
 {
-    struct mailbox m;
+    struct imapd_place p;
     imap_sp(in);
     struct slice name = imap_mailbox(in);
     if (imapd_args_bad(s, in)) return;
-    int r = mailbox_find(s->server->conf.store, s->account, name, &s->a, &m);
-    if (!r) r = mailbox_delete(s->server->conf.store, s->account, name);
-    if (!r && s->view && s->view->box == m.id) imapd_unselect(s);
+    int r = imapd_find(s, name, ACL_DELETE, &p);
+    if (!r) r = mailbox_delete(s->server->conf.store, p.account, p.m.name);
+    if (!r && s->view && s->view->box == p.m.id && strcmp(s->view->acc, p.account) == 0) imapd_unselect(s);
     if (r) imapd_failed(s, r);
     else imapd_ok(s, NULL, "deleted");
 }
@@ -61,7 +79,15 @@ void imapd_cmd_rename(struct imapd_session *s, struct imap_in *in)
     imap_sp(in);
     struct slice to = imap_mailbox(in);
     if (imapd_args_bad(s, in)) return;
-    int r = mailbox_rename(s->server->conf.store, s->account, from, to);
+    struct imapd_place p, q;
+    struct slice own_from, own_to;
+    int r = imapd_owner(s, from, &p, &own_from);
+    if (!r && p.foreign) r = imapd_find(s, from, ACL_DELETE, &p);
+    if (!r) r = imapd_owner(s, to, &q, &own_to);
+    if (!r && strcmp(p.account, q.account) != 0)
+        r = err_set(ERR_USAGE, "a mailbox stays in its account; its messages can be copied");
+    if (!r && q.foreign) r = may_create(s, &q, own_to);
+    if (!r) r = mailbox_rename(s->server->conf.store, p.account, own_from, own_to);
     if (r) imapd_failed(s, r);
     else imapd_ok(s, NULL, "renamed");
 }
@@ -71,7 +97,9 @@ static void subscribe(struct imapd_session *s, struct imap_in *in, bool yes)
     imap_sp(in);
     struct slice name = imap_mailbox(in);
     if (imapd_args_bad(s, in)) return;
-    int r = mailbox_subscribe(s->server->conf.store, s->account, name, yes);
+    struct imapd_place p;
+    int r = yes && imapd_is_foreign(name) ? imapd_find(s, name, ACL_LOOKUP, &p) : 0;
+    if (!r) r = mailbox_subscribe(s->server->conf.store, s->account, name, yes);
     if (r) imapd_failed(s, r);
     else imapd_ok(s, NULL, yes ? "subscribed" : "no longer subscribed");
 }
@@ -82,16 +110,18 @@ void imapd_cmd_unsubscribe(struct imapd_session *s, struct imap_in *in) { subscr
 void imapd_cmd_namespace(struct imapd_session *s, struct imap_in *in)
 {
     if (imapd_args_bad(s, in)) return;
-    imapd_untagged(s, "NAMESPACE ((\"\" \"/\")) NIL NIL");
+    imapd_untagged(s, "NAMESPACE ((\"\" \"/\")) ((\"" IMAPD_OTHERS "\" \"/\")) NIL");
     imapd_ok(s, NULL, "these are the namespaces");
 }
 
 /* ---- status ---- */
 
-static void tell_status(struct imapd_session *s, const struct mailbox *m, unsigned items)
+/* shown: its name for the client. */
+static void tell_status(struct imapd_session *s, const char *account, const struct mailbox *m,
+                        struct slice shown, unsigned items)
 {
     uint32_t recent = 0;
-    if (items & IMAP_STATUS_RECENT && imapd_recent_count(s, m, &recent) != 0) {
+    if (items & IMAP_STATUS_RECENT && imapd_recent_count(s, account, m, &recent) != 0) {
     } /* 0, then */
     const struct {
         const char *name;
@@ -102,7 +132,7 @@ static void tell_status(struct imapd_session *s, const struct mailbox *m, unsign
              {"SIZE", m->size},       {"HIGHESTMODSEQ", m->modseq ? m->modseq : 1}};
     bool space = false;
     buf_str(&s->out, "* STATUS ");
-    imap_put_mailbox(&s->out, m->name, s->utf8);
+    imap_put_mailbox(&s->out, shown, s->utf8);
     buf_str(&s->out, " (");
     for (size_t i = 0; i < COUNT_OF(v); i++)
         if (items >> i & 1) {
@@ -117,26 +147,26 @@ static void tell_status(struct imapd_session *s, const struct mailbox *m, unsign
     space |= items & IMAP_STATUS_APPENDLIMIT;
     if (items & IMAP_STATUS_DELETED_STORAGE)
         buf_printf(&s->out, "%sDELETED-STORAGE %llu", space ? " " : "",
-                   (unsigned long long)imapd_deleted_storage(s, m));
+                   (unsigned long long)imapd_deleted_storage(s, account, m));
     buf_str(&s->out, ")\r\n");
     imapd_flush(s);
 }
 
 void imapd_cmd_status(struct imapd_session *s, struct imap_in *in)
 {
-    struct mailbox m;
+    struct imapd_place p;
     imap_sp(in);
     struct slice name = imap_mailbox(in);
     imap_sp(in);
     unsigned items = imap_status_items(in);
     if (imapd_args_bad(s, in)) return;
-    int r = mailbox_find(s->server->conf.store, s->account, name, &s->a, &m);
+    int r = imapd_find(s, name, ACL_READ, &p);
     if (r) {
         imapd_failed(s, r);
         return;
     }
     if (items & IMAP_STATUS_HIGHESTMODSEQ) imapd_condstore(s);
-    tell_status(s, &m, items);
+    tell_status(s, p.account, &p.m, p.shown, items);
     imapd_ok(s, NULL, "that is its status");
 }
 
@@ -145,6 +175,8 @@ void imapd_cmd_status(struct imapd_session *s, struct imap_in *in)
 struct entry {
     struct slice name;
     const struct mailbox *box; /* NULL: only a name that others lie under, or a subscription */
+    const char *account;       /* whose it is */
+    unsigned rights;
     bool subscribed, children, subscribed_below;
 };
 struct entries {
@@ -165,11 +197,39 @@ static struct entry *entry(struct entries *es, struct slice name)
     return es->v[es->n++] = e;
 }
 
-static void add_box(struct entries *es, const struct mailbox *m)
+static void add_box(struct entries *es, const char *account, const struct mailbox *m, unsigned rights,
+                    struct slice name)
 {
-    entry(es, m->name)->box = m;
-    for (size_t i = 1; i < m->name.n; i++)
-        if (m->name.p[i] == '/') entry(es, sl_sub(m->name, 0, i))->children = true;
+    struct entry *e = entry(es, name);
+    e->box = m;
+    e->account = account;
+    e->rights = rights;
+    for (size_t i = 1; i < name.n; i++)
+        if (name.p[i] == '/') entry(es, sl_sub(name, 0, i))->children = true;
+}
+
+/* What one other account lets the client know of. */
+static int add_foreign(struct imapd_session *s, struct entries *es, const struct acl_owner *o)
+{
+    struct mailbox *box;
+    size_t n;
+    int e = mailbox_list(s->server->conf.store, o->id, es->a, &box, &n);
+    for (size_t i = 0; i < n && !e && es->n < IMAPD_NAMES_MAX; i++) {
+        unsigned rights;
+        e = imapd_read_rights(s, (struct mailbox_ref){o->id, box[i].id}, &rights);
+        if (!e && rights & ACL_LOOKUP)
+            add_box(es, o->id, &box[i], rights, imapd_foreign_name(s, o->address, box[i].name));
+    }
+    return e == ERR_NOT_FOUND ? 0 : e; /* the account is gone */
+}
+
+static int gather_foreign(struct imapd_session *s, struct entries *es)
+{
+    struct acl_owner *o;
+    size_t n;
+    int e = acl_owners(s->server->conf.store, s->account, es->a, &o, &n);
+    for (size_t i = 0; i < n && !e; i++) e = add_foreign(s, es, &o[i]);
+    return e;
 }
 
 static void add_subscription(struct entries *es, struct slice name)
@@ -195,8 +255,11 @@ static int gather(struct imapd_session *s, struct entries *es)
     int r = mailbox_list(s->server->conf.store, s->account, es->a, &box, &n);
     if (!r) r = mailbox_subscriptions(s->server->conf.store, s->account, es->a, &sub, &nsub);
     if (r) return r;
-    for (size_t i = 0; i < n && es->n < IMAPD_NAMES_MAX; i++) add_box(es, &box[i]);
+    for (size_t i = 0; i < n && es->n < IMAPD_NAMES_MAX; i++)
+        add_box(es, s->account, &box[i], ACL_ALL, box[i].name);
     for (size_t i = 0; i < nsub && es->n < IMAPD_NAMES_MAX; i++) add_subscription(es, sub[i]);
+    r = gather_foreign(s, es);
+    if (r) return r;
     if (es->n >= IMAPD_NAMES_MAX) return err_set(ERR_LIMIT, "there are more than %d names", IMAPD_NAMES_MAX);
     if (es->n) qsort(es->v, es->n, sizeof *es->v, by_name);
     return 0;
@@ -227,14 +290,17 @@ static void tell_entry(struct imapd_session *s, const struct entry *e, const str
     if (!e->box) imapd_put_attribute(s, l->extended || s->rev2 ? "\\NonExistent" : "\\Noselect");
     imapd_put_attribute(s, e->children ? "\\HasChildren" : "\\HasNoChildren");
     if (e->subscribed && (l->give | l->select) & IMAP_LIST_SUBSCRIBED) imapd_put_attribute(s, "\\Subscribed");
-    if (e->box) imapd_put_uses(s, e->box->use);
+    if (e->box && e->account == s->account) imapd_put_uses(s, e->box->use);
     buf_str(&s->out, ") \"/\" ");
     imap_put_mailbox(&s->out, e->name, s->utf8);
     if (below) buf_str(&s->out, " (\"CHILDINFO\" (\"SUBSCRIBED\"))");
     buf_str(&s->out, "\r\n");
     imapd_flush(s);
-    if (e->box && l->give & IMAP_LIST_STATUS) tell_status(s, e->box, l->status);
-    if (e->box && l->give & IMAP_LIST_METADATA && imapd_list_metadata(s, e->box, &l->entries) != 0) {
+    if (e->box && e->rights & ACL_READ && l->give & IMAP_LIST_STATUS)
+        tell_status(s, e->account, e->box, e->name, l->status);
+    if (e->box && l->give & IMAP_LIST_MYRIGHTS) imapd_tell_rights(s, e->name, e->rights);
+    if (e->box && e->rights & ACL_READ && l->give & IMAP_LIST_METADATA &&
+        imapd_list_metadata(s, e->account, e->box, e->name, &l->entries) != 0) {
     } /* as if there were none */
 }
 

@@ -10,6 +10,14 @@ static bool only_to_read(struct imapd_session *s)
     return s->read_only;
 }
 
+/* Is one of these rights on the selected mailbox missing? Then NO was answered. */
+static bool lacks(struct imapd_session *s, unsigned need)
+{
+    int e = imapd_allow(s->rights, need);
+    if (e) imapd_failed(s, e);
+    return e;
+}
+
 /* ---- store ---- */
 
 static bool has_uid(struct uids u, uint32_t uid)
@@ -85,17 +93,46 @@ static int store_flags(struct imapd_session *s, const struct imap_store *args, c
                          failed);
 }
 
+/* What the rights on the mailbox leave of the change (RFC 4314 section 4). *rest: what has to be taken away
+ * besides, when the flags are to be replaced but not all of them may be touched. false: NO was answered. */
+static bool allowed(struct imapd_session *s, struct imap_store *args, struct imap_flags *rest)
+{
+    static const unsigned system = IMAP_SEEN | IMAP_ANSWERED | IMAP_FLAGGED | IMAP_DELETED | IMAP_DRAFT;
+    unsigned may = (unsigned)imapd_may_flag(s->rights) & system;
+    *rest = (struct imap_flags){0};
+    if (s->rights & ACL_SEEN && s->rights & ACL_MARK && s->rights & ACL_WRITE) return true;
+    if (!args->op && args->conditional) {
+        imapd_no(s, "NOPERM", "not all flags may be changed here: add or remove them one by one");
+        return false;
+    }
+    bool any = args->flags.system & may || (args->flags.n && s->rights & ACL_WRITE);
+    if (!args->op && may) {
+        rest->system = may & ~args->flags.system;
+        if (s->rights & ACL_WRITE) rest->keyword = s->keyword, rest->n = s->nkeywords;
+        args->op = '+';
+        any = true;
+    }
+    args->flags.system &= may;
+    if (!(s->rights & ACL_WRITE)) args->flags.n = 0;
+    if (!any) imapd_no(s, "NOPERM", "none of these flags may be changed here");
+    return any;
+}
+
 void imapd_cmd_store(struct imapd_session *s, struct imap_in *in)
 {
     struct imapd_picked p;
     struct uids failed = {0};
+    struct imap_flags rest;
     imap_sp(in);
     struct imap_set set = imap_set(in);
     imap_sp(in);
     struct imap_store args = imap_store_args(in);
     if (imapd_args_bad(s, in) || only_to_read(s) || !imapd_pick(s, set, !args.conditional, &p)) return;
+    if (!allowed(s, &args, &rest)) return;
     if (args.conditional) imapd_condstore(s);
-    int r = store_flags(s, &args, &p, &failed);
+    struct imap_store away = {.op = '-', .flags = rest};
+    int r = rest.system || rest.n ? store_flags(s, &away, &p, &failed) : 0;
+    if (!r) r = store_flags(s, &args, &p, &failed);
     s->news = true;
     imapd_sync(s);
     if (s->over) return;
@@ -124,11 +161,24 @@ static char *copyuid_code(struct imapd_session *s, const struct message_copied *
     return code;
 }
 
+/* Flags that may not be set in the mailbox the copies came to are not kept (RFC 4314 section 4). */
+static int clear_forbidden(struct imapd_session *s, const struct imapd_place *to,
+                           const struct message_copied *c)
+{
+    uint64_t forbidden = ~imapd_may_flag(to->rights);
+    struct flags_change change = {.op = FLAGS_REMOVE,
+                                  .bits = forbidden & (((uint64_t)1 << FLAG_KEYWORD_FIRST) - 1)};
+    if (!forbidden) return 0;
+    if (forbidden >> FLAG_KEYWORD_FIRST) change.keyword = to->m.keyword, change.n = to->m.nkeywords;
+    return message_flags(s->server->conf.store, (struct mailbox_ref){to->account, to->m.id},
+                         (struct uids){c->to, c->n}, &change, &s->a, NULL);
+}
+
 static void copy(struct imapd_session *s, struct imap_in *in, bool move)
 {
     struct store *store = s->server->conf.store;
     struct imapd_picked p;
-    struct mailbox to;
+    struct imapd_place to;
     imap_sp(in);
     struct imap_set set = imap_set(in);
     imap_sp(in);
@@ -143,12 +193,16 @@ static void copy(struct imapd_session *s, struct imap_in *in, bool move)
         imapd_no(s, "EXPUNGEISSUED", "some of these messages are gone");
         return;
     }
-    int r = mailbox_find(store, s->account, name, &s->a, &to);
+    if (move && lacks(s, ACL_MARK | ACL_EXPUNGE)) return;
+    int r = imapd_find(s, name, ACL_INSERT, &to);
     if (r == ERR_NOT_FOUND) imapd_no(s, "TRYCREATE", "there is no such mailbox");
     else if (r) imapd_failed(s, r);
     if (r) return;
     struct message_copied c = {0};
-    if (p.n) r = message_copy(store, imapd_box(s), (struct uids){p.uid, p.n}, to.id, move, &s->a, &c);
+    bool across = strcmp(to.account, s->view->acc) != 0;
+    if (p.n && across) r = imapd_copy_across(s, &p, &to, move, &c);
+    else if (p.n) r = message_copy(store, imapd_box(s), (struct uids){p.uid, p.n}, to.m.id, move, &s->a, &c);
+    if (!r && c.n && !across) r = clear_forbidden(s, &to, &c);
     s->news = true;
     if (r) {
         imapd_failed(s, r);
@@ -178,7 +232,7 @@ void imapd_cmd_expunge(struct imapd_session *s, struct imap_in *in)
         imap_sp(in);
         set = imap_set(in);
     }
-    if (imapd_args_bad(s, in) || only_to_read(s)) return;
+    if (imapd_args_bad(s, in) || only_to_read(s) || lacks(s, ACL_EXPUNGE)) return;
     if (s->uid && !imapd_pick(s, set, false, &p)) return;
     int r = 0;
     if (!s->uid || p.n)

@@ -6,7 +6,7 @@ bool imapd_reload_keywords(struct imapd_session *s)
     struct mailbox m;
     struct arena a;
     ar_init(&a, 0);
-    if (mailbox_get(s->server->conf.store, s->account, s->view->box, &a, &m) != 0) {
+    if (mailbox_get(s->server->conf.store, s->view->acc, s->view->box, &a, &m) != 0) {
         ar_free(&a);
         return false;
     }
@@ -33,8 +33,9 @@ void imapd_tell_flags(struct imapd_session *s)
     buf_str(&s->out, "* FLAGS ");
     imap_put_flags(&s->out, bits, s->keyword, s->nkeywords, FLAG_KEYWORD_FIRST, SL(""));
     buf_str(&s->out, "\r\n* OK [PERMANENTFLAGS ");
-    if (s->read_only) bits = 0;
-    struct slice more = s->read_only || s->nkeywords >= MAILBOX_KEYWORDS_MAX ? SL("") : SL("\\*");
+    bits &= s->read_only ? 0 : imapd_may_flag(s->rights);
+    struct slice more =
+        s->read_only || !(s->rights & ACL_WRITE) || s->nkeywords >= MAILBOX_KEYWORDS_MAX ? SL("") : SL("\\*");
     imap_put_flags(&s->out, bits, s->keyword, s->nkeywords, FLAG_KEYWORD_FIRST, more);
     buf_str(&s->out, "] these can be kept\r\n");
     imapd_flush(s);

@@ -10,6 +10,7 @@
 #include "imapd.h"
 #include "mail/mime.h"
 #include "reader/reader.h"
+#include "store/acl.h"
 #include "wire/imap.h"
 
 enum {
@@ -72,6 +73,8 @@ struct imapd_session {
     bool uidonly;                            /* ENABLEd: no sequence numbers either way (RFC 9586) */
 
     struct view *view; /* selected */
+    char *shown;       /* its name, when it is another account's */
+    unsigned rights;   /* there (enum acl_right) */
     bool read_only;
     struct arena box; /* holds the keywords */
     struct slice *keyword;
@@ -207,7 +210,8 @@ void imapd_claim_recent(struct imapd_session *s, uint32_t to);
 size_t imapd_recent_shown(const struct imapd_session *s); /* how many messages are recent here */
 bool imapd_recent_has(const struct imapd_session *s, uint32_t uid);
 /* How many messages of a mailbox no session was told of. SUSPENDS. */
-MUST_CHECK int imapd_recent_count(struct imapd_session *s, const struct mailbox *m, uint32_t *out);
+MUST_CHECK int imapd_recent_count(struct imapd_session *s, const char *account, const struct mailbox *m,
+                                  uint32_t *out);
 
 /* ---- sets ---- */
 
@@ -234,7 +238,7 @@ void imapd_fetch_picked(struct imapd_session *s, const struct imap_fetch *args, 
 void imapd_gone_flags(struct imapd_session *s, size_t i, enum flags_op op, uint64_t flags);
 
 /* Bytes of the messages with \Deleted, as far as they can be read (RFC 9208 section 4.1.4). SUSPENDS. */
-uint64_t imapd_deleted_storage(struct imapd_session *s, const struct mailbox *m);
+uint64_t imapd_deleted_storage(struct imapd_session *s, const char *account, const struct mailbox *m);
 
 /* ---- searching ---- */
 
@@ -305,11 +309,44 @@ MUST_CHECK int imapd_each_found(struct imapd_session *s, const struct imapd_foun
 struct mail_head;
 int64_t imapd_sent_date(struct arena *a, const struct mail_head *h, const struct message *m);
 
-/* The selected mailbox; its account's id is the session's. */
+/* The selected mailbox; the id of its account is the view's. */
 static inline struct mailbox_ref imapd_box(const struct imapd_session *s)
 {
-    return (struct mailbox_ref){s->account, s->view->box};
+    return (struct mailbox_ref){s->view->acc, s->view->box};
 }
+
+/* ---- place.c: where a name leads (RFC 2342), and what may be done there (RFC 4314) ---- */
+
+#define IMAPD_OTHERS "#user/" /* what others share: #user/ADDRESS/NAME */
+struct imapd_place {
+    char account[20];
+    bool foreign;       /* it is not the client's own */
+    unsigned rights;    /* enum acl_right */
+    struct slice owner; /* address */
+    struct mailbox m;   /* as its owner calls it */
+    struct slice shown; /* its name for the client */
+};
+bool imapd_is_foreign(struct slice name);
+/* The mailbox of this name, on which all of `need` is allowed. ERR_NOT_FOUND, also for who may not know of
+ * it; ERR_DENIED. SUSPENDS. */
+MUST_CHECK int imapd_find(struct imapd_session *s, struct slice name, unsigned need, struct imapd_place *out);
+/* Whose a name is, of a mailbox that need not exist; *rest: what the owner calls it. In another account
+ * rights are none. ERR_NOT_FOUND: nobody's. SUSPENDS. */
+MUST_CHECK int imapd_owner(struct imapd_session *s, struct slice name, struct imapd_place *out,
+                           struct slice *rest);
+MUST_CHECK int imapd_read_rights(struct imapd_session *s, struct mailbox_ref box,
+                                 unsigned *out); /* SUSPENDS */
+/* ERR_DENIED with the right that is missing. */
+MUST_CHECK int imapd_allow(unsigned rights, unsigned need);
+/* What the client calls a mailbox of another account; in the command's arena. */
+struct slice imapd_foreign_name(struct imapd_session *s, struct slice owner, struct slice name);
+uint64_t imapd_may_flag(unsigned rights); /* the flags that these rights allow to change */
+void imapd_tell_rights(struct imapd_session *s, struct slice name, unsigned rights); /* MYRIGHTS. SUSPENDS */
+
+struct imapd_picked;
+/* COPY and MOVE into another account. ERR_LIMIT, ERR_QUOTA: of that account. SUSPENDS. */
+MUST_CHECK int imapd_copy_across(struct imapd_session *s, const struct imapd_picked *p,
+                                 const struct imapd_place *to, bool move, struct message_copied *out);
 /* The message with this uid of the selected mailbox; kept until another one is asked for.
  * known: its record, or NULL. ERR_NOT_FOUND: expunged. SUSPENDS. */
 MUST_CHECK int imapd_reader(struct imapd_session *s, uint32_t uid, const struct message *known,
@@ -346,8 +383,8 @@ void imapd_notify_fetch(struct imapd_session *s, size_t i);
 /* The names in the form that entries have. ERR_SYNTAX. */
 MUST_CHECK int imapd_clean_entries(struct imapd_session *s, struct imap_entries *entries);
 /* "* METADATA ..." of a mailbox. SUSPENDS. */
-MUST_CHECK int imapd_list_metadata(struct imapd_session *s, const struct mailbox *box,
-                                   const struct imap_entries *entries);
+MUST_CHECK int imapd_list_metadata(struct imapd_session *s, const char *account, const struct mailbox *box,
+                                   struct slice shown, const struct imap_entries *entries);
 /* The filters in the place of their names (RFC 5466); false: NO or BAD was answered. SUSPENDS. */
 bool imapd_fill_filters(struct imapd_session *s, struct imap_search_args *args);
 
@@ -362,9 +399,9 @@ MUST_CHECK int imapd_swallow(struct imapd_session *s, uint64_t n);
 
 /* clang-format off */
 #define IMAPD_COMMANDS(X) \
-    X(append) X(authenticate) X(cancelupdate) X(close) X(copy) X(create) X(delete) X(esearch) \
-    X(examine) X(expunge) X(fetch) X(getmetadata) X(getquota) X(getquotaroot) X(idle) X(list) X(login) X(lsub) X(move) \
-    X(namespace) X(notify) X(rename) X(replace) X(search) X(select) X(setmetadata) X(sort) X(starttls) X(status) X(store) \
+    X(append) X(authenticate) X(cancelupdate) X(close) X(copy) X(create) X(delete) X(deleteacl) X(esearch) \
+    X(examine) X(expunge) X(fetch) X(getacl) X(getmetadata) X(getquota) X(getquotaroot) X(idle) X(list) X(listrights) X(login) X(lsub) X(move) X(myrights) \
+    X(namespace) X(notify) X(rename) X(replace) X(search) X(select) X(setacl) X(setmetadata) X(sort) X(starttls) X(status) X(store) \
     X(subscribe) X(thread) X(uidbatches) X(unauthenticate) X(unselect) X(unsubscribe)
 /* clang-format on */
 #define X(name) void imapd_cmd_##name(struct imapd_session *s, struct imap_in *in);

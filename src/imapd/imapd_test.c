@@ -143,7 +143,7 @@ TEST(imapd_mailboxes)
     TALK(c, "19 LIST (SUBSCRIBED RECURSIVEMATCH) \"\" x",
          "* LIST (\\HasChildren) \"/\" x (\"CHILDINFO\" (\"SUBSCRIBED\"))\n19 OK ~\n");
     TALK(c, "20 UNSUBSCRIBE x/b/c", "20 OK no longer subscribed\n");
-    TALK(c, "21 NAMESPACE", "* NAMESPACE ((\"\" \"/\")) NIL NIL\n21 OK ~\n");
+    TALK(c, "21 NAMESPACE", "* NAMESPACE ((\"\" \"/\")) ((\"#user/\" \"/\")) NIL\n21 OK ~\n");
     TALK(c, "22 STATUS inbox (MESSAGES UIDNEXT UNSEEN SIZE)",
          "* STATUS INBOX (MESSAGES 0 UIDNEXT 1 UNSEEN 0 SIZE 0)\n22 OK ~\n");
     TALK(c, "23 STATUS nothing (MESSAGES)", "23 NO [NONEXISTENT] ~\n");

@@ -19,11 +19,10 @@ struct notes {
 };
 
 /* box 0: the server, whose shared entries are ours. */
-static int read_notes(struct imapd_session *s, uint32_t box, struct notes *out)
+static int read_notes(struct imapd_session *s, struct mailbox_ref box, struct notes *out)
 {
-    struct mailbox_ref ref = {s->account, box};
-    int e = annotation_list(s->server->conf.store, ref, s->account, &s->a, &out->v, &out->n);
-    if (e || box) return e;
+    int e = annotation_list(s->server->conf.store, box, s->account, &s->a, &out->v, &out->n);
+    if (e || box.box) return e;
     struct annotation *v = ar_array(&s->a, struct annotation, out->n + 1);
     struct slice address = sl_cstr(s->address);
     v[0].name = SL("/shared/admin"); /* RFC 5464 section 6.2.2 */
@@ -99,14 +98,14 @@ static void tell_entries(struct imapd_session *s, struct slice mailbox, const st
     imapd_flush(s);
 }
 
-int imapd_list_metadata(struct imapd_session *s, const struct mailbox *box,
-                        const struct imap_entries *entries)
+int imapd_list_metadata(struct imapd_session *s, const char *account, const struct mailbox *box,
+                        struct slice shown, const struct imap_entries *entries)
 {
     struct imap_metadata m = {.entries = *entries};
     struct notes notes;
     uint64_t longest = 0;
-    int e = read_notes(s, box->id, &notes);
-    if (!e) tell_entries(s, box->name, &notes, &m, &longest);
+    int e = read_notes(s, (struct mailbox_ref){account, box->id}, &notes);
+    if (!e) tell_entries(s, shown, &notes, &m, &longest);
     return e;
 }
 
@@ -124,19 +123,18 @@ int imapd_clean_entries(struct imapd_session *s, struct imap_entries *entries)
 
 /* ---- the commands ---- */
 
-/* 0 for the server. */
-static int find_box(struct imapd_session *s, struct slice name, uint32_t *box)
+/* Without a name: the server, as box 0 of the client's account. */
+static int find_box(struct imapd_session *s, struct slice name, unsigned need, struct imapd_place *out)
 {
-    struct mailbox m = {0};
-    int e = name.n ? mailbox_find(s->server->conf.store, s->account, name, &s->a, &m) : 0;
-    *box = m.id;
-    return e;
+    struct slice rest;
+    if (name.n) return imapd_find(s, name, need, out);
+    return imapd_owner(s, name, out, &rest);
 }
 
 void imapd_cmd_getmetadata(struct imapd_session *s, struct imap_in *in)
 {
     struct notes notes = {0};
-    uint32_t box;
+    struct imapd_place p;
     uint64_t longest = 0;
     imap_sp(in);
     struct imap_metadata m = imap_getmetadata_args(in);
@@ -146,8 +144,8 @@ void imapd_cmd_getmetadata(struct imapd_session *s, struct imap_in *in)
         imapd_bad(s, "%s", err_text(e));
         return;
     }
-    e = find_box(s, m.mailbox, &box);
-    if (!e) e = read_notes(s, box, &notes);
+    e = find_box(s, m.mailbox, ACL_READ, &p);
+    if (!e) e = read_notes(s, (struct mailbox_ref){p.account, p.m.id}, &notes);
     if (e) {
         imapd_failed(s, e);
         return;
@@ -182,21 +180,22 @@ static void answer_set(struct imapd_session *s, int e)
 
 void imapd_cmd_setmetadata(struct imapd_session *s, struct imap_in *in)
 {
-    uint32_t box = 0;
+    struct imapd_place p;
     imap_sp(in);
     struct imap_metadata m = imap_setmetadata_args(in);
     if (imapd_args_bad(s, in)) return;
     struct annotation *v = ar_array(&s->a, struct annotation, m.entries.n);
-    int e = find_box(s, m.mailbox, &box);
+    int e = find_box(s, m.mailbox, ACL_READ, &p);
     for (size_t i = 0; i < m.entries.n && !e; i++) {
         v[i].value = m.entries.value[i];
         e = annotation_name(&s->a, m.entries.entry[i], &v[i].name);
-        if (!e && !box && !sl_starts(v[i].name, SL("/private/")))
+        if (!e && !p.m.id && !sl_starts(v[i].name, SL("/private/")))
             e = err_set(ERR_DENIED, "what all see of the server is the operator's to say");
-        if (!e && !box) e = check_filter(s, &v[i]);
+        if (!e && !p.m.id) e = check_filter(s, &v[i]);
+        if (!e && sl_starts(v[i].name, SL("/shared/"))) e = imapd_allow(p.rights, ACL_WRITE);
     }
     if (!e)
-        e = annotation_set(s->server->conf.store, (struct mailbox_ref){s->account, box}, s->account, v,
+        e = annotation_set(s->server->conf.store, (struct mailbox_ref){p.account, p.m.id}, s->account, v,
                            m.entries.n);
     answer_set(s, e);
 }
@@ -264,7 +263,7 @@ bool imapd_fill_filters(struct imapd_session *s, struct imap_search_args *args)
         imapd_bad_code(s, "BADCHARSET (UTF-8 US-ASCII)", "filters are in UTF-8");
         return false;
     }
-    int e = read_notes(s, 0, &x.notes);
+    int e = read_notes(s, (struct mailbox_ref){s->account, 0}, &x.notes);
     if (e) imapd_failed(s, e);
     return !e && fill_in(&x, args->key, 0) == 0;
 }

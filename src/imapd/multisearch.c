@@ -117,7 +117,8 @@ static void search_selected(struct imapd_session *s, struct imap_esearch_args *a
     struct imapd_found found;
     s->uid = true;
     if (!imapd_search(s, &args->search, &found)) return;
-    if (mailbox_get(s->server->conf.store, s->account, s->view->box, &s->a, &m) == 0) {
+    if (mailbox_get(s->server->conf.store, s->view->acc, s->view->box, &s->a, &m) == 0) {
+        if (s->shown) m.name = sl_cstr(s->shown);
         if (args->search.wants & IMAP_RETURN_SAVE) imapd_save_found(s, &args->search, &found);
         tell_results(s, &m, s->view->uidvalidity, &args->search, &found);
     }

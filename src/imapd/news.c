@@ -77,6 +77,10 @@ void imapd_sync(struct imapd_session *s)
     s->news = false;
     s->retry = view_sync(s->view, &added) != 0; /* with the next command, then */
     if (s->retry) return;
+    if (s->shown && imapd_read_rights(s, imapd_box(s), &s->rights) == 0 && !(s->rights & ACL_READ)) {
+        imapd_bye(s, NULL, "the mailbox is not shared with you any more");
+        return;
+    }
     if (s->view->deleted) imapd_bye(s, NULL, "the mailbox was deleted");
     else if ((unknown_keyword(s) || s->view->names != s->names) && imapd_reload_keywords(s))
         imapd_tell_flags(s);

@@ -45,7 +45,7 @@ static unsigned events_of(const struct imapd_session *s, const struct mailbox *m
         if (args->group[i].boxes.kind > IMAP_BOXES_SELECTED_DELAYED &&
             imapd_boxes_have(s, &args->group[i].boxes, m))
             events |= args->group[i].events;
-    if (s->view && s->view->box == m->id) events &= ~(unsigned)OF_MESSAGES;
+    if (s->view && !s->shown && s->view->box == m->id) events &= ~(unsigned)OF_MESSAGES;
     return events;
 }
 

@@ -4,9 +4,9 @@
 
 #define ROOT SL("account")
 
-uint64_t imapd_deleted_storage(struct imapd_session *s, const struct mailbox *m)
+uint64_t imapd_deleted_storage(struct imapd_session *s, const char *account, const struct mailbox *m)
 {
-    struct mailbox_ref box = {s->account, m->id};
+    struct mailbox_ref box = {account, m->id};
     uint64_t bytes = 0;
     struct arena a;
     ar_init(&a, 0);
@@ -65,9 +65,10 @@ void imapd_cmd_getquotaroot(struct imapd_session *s, struct imap_in *in)
     }
     buf_str(&s->out, "* QUOTAROOT ");
     imap_put_mailbox(&s->out, name, s->utf8);
-    if (u.quota_bytes) buf_printf(&s->out, " %.*s", SLF(ROOT));
+    bool mine = u.quota_bytes && !imapd_is_foreign(name); /* that of others is their business */
+    if (mine) buf_printf(&s->out, " %.*s", SLF(ROOT));
     buf_str(&s->out, "\r\n");
     imapd_flush(s);
-    if (u.quota_bytes) tell_quota(s, &u);
-    imapd_ok(s, NULL, u.quota_bytes ? "that is its quota" : "it has no limit");
+    if (mine) tell_quota(s, &u);
+    imapd_ok(s, NULL, mine ? "that is its quota" : "it has no limit");
 }

@@ -7,20 +7,20 @@
 
 enum { RECENT_MAX = 100000, RECENT_KEY = 40 };
 
-static struct slice recent_key(const struct imapd_session *s, uint32_t box, char room[RECENT_KEY])
+static struct slice recent_key(const char *account, uint32_t box, char room[RECENT_KEY])
 {
-    return sl(room, (size_t)snprintf(room, RECENT_KEY, "%s %u", s->account, box));
+    return sl(room, (size_t)snprintf(room, RECENT_KEY, "%s %u", account, box));
 }
 
 /* The first uid that no session was told of. SUSPENDS. */
-static int first_recent(struct imapd_session *s, uint32_t box, uint32_t *out)
+static int first_recent(struct imapd_session *s, const char *account, uint32_t box, uint32_t *out)
 {
     struct imapd *d = s->server;
     char room[RECENT_KEY];
     lock_take(&d->lock);
-    *out = (uint32_t)(uintptr_t)map_get(&d->recent, recent_key(s, box, room));
+    *out = (uint32_t)(uintptr_t)map_get(&d->recent, recent_key(account, box, room));
     lock_release(&d->lock);
-    return *out ? 0 : mailbox_recent(s->server->conf.store, s->account, box, out);
+    return *out ? 0 : mailbox_recent(s->server->conf.store, account, box, out);
 }
 
 /* Takes what is recent below `to` away from other sessions; the first such uid. */
@@ -28,7 +28,7 @@ static uint32_t take_recent(struct imapd_session *s, uint32_t first, uint32_t to
 {
     struct imapd *d = s->server;
     char room[RECENT_KEY];
-    struct slice key = recent_key(s, s->view->box, room);
+    struct slice key = recent_key(s->view->acc, s->view->box, room);
     lock_take(&d->lock);
     uint32_t now = (uint32_t)(uintptr_t)map_get(&d->recent, key); /* another session may have been quicker */
     if (now > first) first = now;
@@ -38,7 +38,7 @@ static uint32_t take_recent(struct imapd_session *s, uint32_t first, uint32_t to
     }
     if (to > first) map_put(&d->recent, key, (void *)(uintptr_t)to);
     lock_release(&d->lock);
-    if (to > first) mailbox_recent_note(d->conf.store, s->account, s->view->box, to);
+    if (to > first) mailbox_recent_note(d->conf.store, s->view->acc, s->view->box, to);
     return first;
 }
 
@@ -46,7 +46,8 @@ void imapd_claim_recent(struct imapd_session *s, uint32_t to)
 {
     struct imapd_recent *r = &s->recent;
     uint32_t first, known = r->n ? r->range[r->n - 1].hi + 1 : 0;
-    if (s->rev2 || first_recent(s, s->view->box, &first) != 0) return; /* only \Recent is missing then */
+    if (s->rev2 || first_recent(s, s->view->acc, s->view->box, &first) != 0)
+        return; /* only \Recent is missing then */
     if (!s->read_only) first = take_recent(s, first, to);
     if (first < known) first = known;
     if (first >= to) return;
@@ -54,7 +55,7 @@ void imapd_claim_recent(struct imapd_session *s, uint32_t to)
     else if (r->n < COUNT_OF(r->range)) r->range[r->n++] = (struct imap_range){first, to - 1};
 }
 
-int imapd_recent_count(struct imapd_session *s, const struct mailbox *m, uint32_t *out)
+int imapd_recent_count(struct imapd_session *s, const char *account, const struct mailbox *m, uint32_t *out)
 {
     enum { PAGE = 1000 };
     struct arena a;
@@ -62,15 +63,14 @@ int imapd_recent_count(struct imapd_session *s, const struct mailbox *m, uint32_
     uint32_t from;
     size_t n = PAGE;
     *out = 0;
-    int r = first_recent(s, m->id, &from);
+    int r = first_recent(s, account, m->id, &from);
     if (!r && from <= 1) {
         *out = m->exists;
         return 0;
     }
     ar_init(&a, 0);
     while (!r && n == PAGE && from < m->uidnext) {
-        r = message_list(s->server->conf.store, (struct mailbox_ref){s->account, m->id}, from, PAGE, &a, &v,
-                         &n);
+        r = message_list(s->server->conf.store, (struct mailbox_ref){account, m->id}, from, PAGE, &a, &v, &n);
         if (!r && n) from = v[n - 1].uid + 1;
         if (!r) *out += (uint32_t)n;
         ar_reset(&a);

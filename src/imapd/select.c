@@ -17,6 +17,8 @@ void imapd_unselect(struct imapd_session *s)
     if (s->watch) kv_unwatch(&s->watch);
     if (s->view) view_close(&s->view);
     ar_free(&s->box);
+    free(s->shown);
+    s->shown = NULL;
     free(s->saved);
     s->saved = NULL;
     s->nsaved = 0;
@@ -60,15 +62,17 @@ void imapd_condstore(struct imapd_session *s)
 static int open_mailbox(struct imapd_session *s, struct slice name, bool read_only)
 {
     struct store *store = s->server->conf.store;
-    struct mailbox m;
-    int r = mailbox_find(store, s->account, name, &s->a, &m);
+    struct imapd_place place;
+    int r = imapd_find(s, name, ACL_READ, &place);
     if (r) return r;
     /* Watched before it is read, so that nothing falls between. */
-    s->watch = mailbox_watch(store, s->account, on_news, s);
-    r = view_open(&s->view, store, s->account, m.id);
+    s->watch = mailbox_watch(store, place.account, on_news, s);
+    r = view_open(&s->view, store, place.account, place.m.id);
     if (r) return r;
     s->state = IMAPD_SELECTED;
-    s->read_only = read_only;
+    s->rights = place.rights;
+    s->read_only = read_only || !(place.rights & (ACL_SEEN | ACL_WRITE | ACL_MARK | ACL_EXPUNGE));
+    if (place.foreign) s->shown = xstrndup(place.shown.p, place.shown.n);
     imapd_reload_keywords(s);
     return 0;
 }
@@ -119,7 +123,7 @@ static void select_mailbox(struct imapd_session *s, struct imap_in *in, bool rea
         imapd_failed(s, r);
         return;
     }
-    imapd_ok(s, read_only ? "READ-ONLY" : "READ-WRITE", "selected");
+    imapd_ok(s, s->read_only ? "READ-ONLY" : "READ-WRITE", "selected");
 }
 
 void imapd_cmd_select(struct imapd_session *s, struct imap_in *in) { select_mailbox(s, in, false); }
@@ -136,7 +140,7 @@ void imapd_cmd_unselect(struct imapd_session *s, struct imap_in *in)
 void imapd_cmd_close(struct imapd_session *s, struct imap_in *in)
 {
     if (imapd_args_bad(s, in)) return;
-    if (!s->read_only) {
+    if (!s->read_only && s->rights & ACL_EXPUNGE) {
         int r = message_expunge(s->server->conf.store, imapd_box(s), (struct uids){0}, true, &s->a, NULL);
         if (r && r != ERR_NOT_FOUND) {
             imapd_failed(s, r);

@@ -20,7 +20,7 @@ bool imapd_boxes_have(const struct imapd_session *s, const struct imap_boxes *b,
 {
     switch (b->kind) {
     case IMAP_BOXES_SELECTED:
-    case IMAP_BOXES_SELECTED_DELAYED: return s->view && s->view->box == m->id;
+    case IMAP_BOXES_SELECTED_DELAYED: return s->view && !s->shown && s->view->box == m->id;
     case IMAP_BOXES_INBOXES: return sl_eq(m->name, SL("INBOX"));
     case IMAP_BOXES_PERSONAL: return true;
     case IMAP_BOXES_SUBSCRIBED: return m->subscribed;

@@ -100,6 +100,21 @@ int mail_head_parse(struct arena *a, struct slice message, struct mail_head *out
     return 0;
 }
 
+void mail_head_size_next(struct mail_head_size *h, struct slice in)
+{
+    for (size_t i = 0; i < in.n && !h->size; i++) {
+        char c = in.p[i];
+        h->at++;
+        if (c == '\n') {
+            if (!h->line) h->size = h->at;
+            h->line = h->cr = false;
+        } else {
+            h->line |= h->cr || c != '\r';
+            h->cr = c == '\r';
+        }
+    }
+}
+
 const struct mail_field *mail_head_find(const struct mail_head *h, struct slice name, size_t from)
 {
     for (size_t i = from; i < h->n; i++)

@@ -36,6 +36,14 @@ bool mail_line_in_head(struct slice line, bool first);
  * the line that can be no field; message.n when it does not end. */
 size_t mail_head_end(struct slice message);
 
+/* The same for a message that comes piece by piece: up to and with the first empty line, however its lines
+ * end. */
+struct mail_head_size {
+    uint64_t at, size; /* size: 0 until it is found */
+    bool line, cr;     /* line: the line at hand has bytes */
+};
+void mail_head_size_next(struct mail_head_size *h, struct slice in);
+
 /* First field of that name (ASCII case ignored) from index `from` on; NULL when none.
  * The index of a field f is f - head->field. */
 const struct mail_field *mail_head_find(const struct mail_head *h, struct slice name, size_t from);

@@ -16,6 +16,8 @@ enum {
     FILE_CREATE = 2, /* make it when missing (mode 0600) */
     FILE_EXCL = 4,   /* it must not exist */
     FILE_TRUNC = 8,
+    FILE_STRANGE =
+        16, /* somebody else may have made it: ERR_DENIED unless it is a plain file, no link to one */
 };
 MUST_CHECK int file_open(struct file **out, const char *path, int flags); /* BLOCKS */
 void file_close(struct file **f);
@@ -46,6 +48,16 @@ MUST_CHECK int path_make(const char *path);
 /* Copies a file's bytes into a new one and syncs them. ERR_EXISTS. BLOCKS. */
 MUST_CHECK int path_copy(const char *from, const char *to);
 bool path_exists(const char *path);
+enum path_kind { PATH_FILE, PATH_FOLDER, PATH_OTHER /* a link, too */ };
+struct path_info {
+    enum path_kind kind;
+    uint64_t size;
+    int64_t changed; /* when it was last written, or what path_set_time() said; seconds since 1970 */
+};
+MUST_CHECK int path_info(const char *path, struct path_info *out); /* BLOCKS */
+MUST_CHECK int path_set_time(const char *path, int64_t changed);
+/* All that was written to the file system of this path is on the disk. BLOCKS. */
+MUST_CHECK int path_sync_all(const char *path);
 /* Calls fn for each name but "." and ".."; stops when fn returns non-zero and returns that. */
 MUST_CHECK int path_list(const char *dir, int (*fn)(void *arg, const char *name), void *arg);
 /* Whole small files. write: to a temporary name, synced, renamed: old or new, never half. */

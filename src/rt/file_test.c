@@ -98,6 +98,30 @@ static int count_names(void *arg, const char *name)
     return ++*(int *)arg >= 2 ? 77 : 0;
 }
 
+TEST(what_others_made_is_looked_at_first)
+{
+    make_dir();
+    struct path_info i;
+    struct file *f;
+    CHECK_OK(path_write(in_dir("plain"), SL("five!"), 0600));
+    CHECK_OK(path_set_time(in_dir("plain"), 1234567890));
+    CHECK_OK(path_info(in_dir("plain"), &i));
+    CHECK(i.kind == PATH_FILE && i.size == 5 && i.changed == 1234567890);
+    CHECK_OK(path_info(dir, &i));
+    CHECK(i.kind == PATH_FOLDER);
+    CHECK(symlink(in_dir("plain"), in_dir("link")) == 0 && mkfifo(in_dir("pipe"), 0600) == 0);
+    CHECK_OK(path_info(in_dir("link"), &i));
+    CHECK(i.kind == PATH_OTHER);
+    CHECK_ERR(file_open(&f, in_dir("link"), FILE_STRANGE), ERR_DENIED);
+    CHECK_ERR(file_open(&f, in_dir("pipe"), FILE_STRANGE), ERR_DENIED);
+    CHECK_ERR(file_open(&f, dir, FILE_STRANGE), ERR_DENIED);
+    CHECK_OK(file_open(&f, in_dir("plain"), FILE_STRANGE));
+    file_close(&f);
+    CHECK_ERR(path_info(in_dir("none"), &i), ERR_NOT_FOUND);
+    CHECK_ERR(path_set_time(in_dir("none"), 1), ERR_NOT_FOUND);
+    remove_dir();
+}
+
 TEST(names_change)
 {
     make_dir();
@@ -126,6 +150,8 @@ TEST(names_change)
     CHECK_ERR(path_list(in_dir("none"), count_names, &n), ERR_NOT_FOUND);
     CHECK_OK(path_free_space(dir, &space));
     CHECK(space > 0);
+    CHECK_OK(path_sync_all(dir));
+    CHECK_ERR(path_sync_all(in_dir("none")), ERR_NOT_FOUND);
     CHECK_ERR(path_write(in_dir("none/x"), SL("x"), 0600), ERR_NOT_FOUND);
     remove_dir();
 }

@@ -149,6 +149,11 @@ static int check_list(struct arena *a, struct compose_addrs l, const char *field
     return 0;
 }
 
+static struct slice bare_id(struct slice s)
+{
+    return s.n > 2 && s.p[0] == '<' && s.p[s.n - 1] == '>' ? sl_sub(s, 1, s.n - 1) : s;
+}
+
 static bool is_content_id(struct slice s)
 {
     for (size_t i = 0; i < s.n; i++)
@@ -156,9 +161,10 @@ static bool is_content_id(struct slice s)
     return s.n <= 250;
 }
 
-static struct slice bare_id(struct slice s)
+int compose_check_content_id(struct slice id)
 {
-    return s.n > 2 && s.p[0] == '<' && s.p[s.n - 1] == '>' ? sl_sub(s, 1, s.n - 1) : s;
+    if (is_content_id(bare_id(id))) return 0;
+    return err_set(ERR_SYNTAX, "a Content-ID may hold printable ASCII without blanks only");
 }
 
 static int check_file(struct arena *a, const struct compose_file *f, size_t i)
@@ -168,9 +174,7 @@ static int check_file(struct arena *a, const struct compose_file *f, size_t i)
     int e = f->type.n ? compose_check_type(a, f->type, what) : 0;
     snprintf(what, sizeof what, "the name of attachment %zu", i + 1);
     if (e == 0) e = compose_check_text(f->name, COMPOSE_FILENAME_MAX, what);
-    if (e == 0 && !is_content_id(bare_id(f->content_id)))
-        e = err_set(ERR_SYNTAX,
-                    "the Content-ID of attachment %zu may hold printable ASCII without blanks only", i + 1);
+    if (e == 0) e = compose_check_content_id(f->content_id);
     return e;
 }
 

@@ -88,3 +88,4 @@ MUST_CHECK int compose_check_text(struct slice s, size_t max, const char *what);
 MUST_CHECK int compose_check_header(struct slice name, struct slice value);
 MUST_CHECK int compose_check_address(struct arena *a, struct slice email, const char *what);
 MUST_CHECK int compose_check_type(struct arena *a, struct slice type, const char *what);
+MUST_CHECK int compose_check_content_id(struct slice id); /* with or without <> */

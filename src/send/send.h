@@ -79,9 +79,10 @@ struct send_file {
 /* How subject, fields and parts are read. */
 enum send_language {
     SEND_PLAIN,         /* as they are */
-    SEND_HANDLEBARS,    /* SendGrid's dynamic templates, SES */
+    SEND_HANDLEBARS,    /* SendGrid's dynamic templates */
     SEND_MAILJET,       /* {{var:name}} */
     SEND_SUBSTITUTIONS, /* SendGrid's legacy: each key of the data is replaced by its value */
+    SEND_SES,           /* Handlebars as SES has it: nothing is escaped, a value that is missing fails */
     SEND_LANGUAGES
 };
 enum send_option {

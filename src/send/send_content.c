@@ -70,6 +70,10 @@ static int load(struct sends *s, const struct letter_id *id, struct content **ou
     list_init(&c->link);
     int e = send_head_read(s, id, &c->a, &c->head);
     if (!e) e = send_common_read(s, id, &c->a, &c->send);
+    if (!e) {
+        c->send.options = c->head.options;
+        texts_compile(&c->a, &c->send, &c->texts);
+    }
     if (e) content_free(c);
     *out = e ? NULL : c;
     return e;

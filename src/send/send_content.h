@@ -2,11 +2,13 @@
 #pragma once
 #include "base/list.h"
 #include "send_i.h"
+#include "texts.h"
 
 struct content {
     struct letter_id id;
     struct send_head head;
-    struct send send; /* the common part; account is NULL */
+    struct send send;    /* the common part; account is NULL */
+    struct texts *texts; /* of it */
     /* contents' own: */
     struct arena a;
     size_t users;

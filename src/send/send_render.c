@@ -48,15 +48,15 @@ static void put_fields(struct arena *a, struct compose *c, const struct send_fie
     }
 }
 
-static void put_parts(struct arena *a, struct compose *c, const struct send *s)
+static void put_parts(struct arena *a, struct compose *c, const struct send *s, const struct send_part *part)
 {
     struct compose_part *p = ar_array(a, struct compose_part, s->nparts);
     struct compose_file *f = ar_array(a, struct compose_file, s->nfiles);
     for (size_t i = 0; i < s->nparts; i++) {
-        struct slice text = s->part[i].text.p ? s->part[i].text : SL("");
-        if (sl_eqi(s->part[i].type, SL("text/plain"))) c->text = text;
-        else if (sl_eqi(s->part[i].type, SL("text/html"))) c->html = text;
-        else p[c->nparts++] = (struct compose_part){s->part[i].type, text};
+        struct slice text = part[i].text.p ? part[i].text : SL("");
+        if (sl_eqi(part[i].type, SL("text/plain"))) c->text = text;
+        else if (sl_eqi(part[i].type, SL("text/html"))) c->html = text;
+        else p[c->nparts++] = (struct compose_part){part[i].type, text};
     }
     for (size_t i = 0; i < s->nfiles; i++)
         f[i] = (struct compose_file){.type = s->file[i].type,
@@ -83,21 +83,24 @@ static struct slice message_id(struct arena *a, const struct letter_id *id, stru
     return ar_printf(a, "<%s@%.*s>", id->s, SLF(domain_of(from)));
 }
 
-static struct compose message_of(struct arena *a, const struct render *r)
+static int message_of(struct arena *a, const struct render *r, struct compose *c)
 {
     const struct send *s = r->send;
     const struct send_letter *l = r->letter;
-    struct compose c = {.from = addr_of(l->from.address.n ? &l->from : &s->from),
-                        .sender = addr_of(&s->sender),
-                        .to = addrs_of(a, &l->to),
-                        .cc = addrs_of(a, &l->cc),
-                        .reply_to = addrs_of(a, &s->reply_to),
-                        .subject = l->subject.n ? l->subject : s->subject,
-                        .date = date_of(r->head, l)};
-    c.message_id = message_id(a, &r->id, c.from.email);
-    put_fields(a, &c, &l->fields, &s->fields);
-    put_parts(a, &c, s);
-    return c;
+    struct texts_filled f;
+    int e = texts_fill(a, r->texts, l, &f);
+    if (e) return e == ERR_NOT_FOUND ? err_set(ERR_SYNTAX, "%s", err_text(e)) : e;
+    *c = (struct compose){.from = addr_of(l->from.address.n ? &l->from : &s->from),
+                          .sender = addr_of(&s->sender),
+                          .to = addrs_of(a, &l->to),
+                          .cc = addrs_of(a, &l->cc),
+                          .reply_to = addrs_of(a, &s->reply_to),
+                          .subject = f.subject,
+                          .date = date_of(r->head, l)};
+    c->message_id = message_id(a, &r->id, c->from.email);
+    put_fields(a, c, &f.own, &f.common);
+    put_parts(a, c, s, f.part);
+    return 0;
 }
 
 /* A message that was handed over whole: what of its head only we may write goes, what is missing comes. */
@@ -228,8 +231,8 @@ int render_letter(struct sends *s, const struct render *r, struct arena *a, stru
         size = m->whole.n;
     } else {
         struct compose *c = ar_new(a, struct compose);
-        *c = message_of(a, r);
-        e = compose_message(a, c, &m->message);
+        e = message_of(a, r, c);
+        if (!e) e = compose_message(a, c, &m->message);
         size = m->message.size;
         out->smtputf8 = m->message.utf8;
         m->reader.message = &m->message;
@@ -269,7 +272,7 @@ int send_source(void *sends, const struct letter *l, struct arena *a, struct let
     int e = content_get(s, &name.send, &c);
     if (e) return e == ERR_NOT_FOUND ? err_set(e, "the send %s is not there any more", name.send.s) : e;
     e = find_letter(s, &name, a, letter);
-    struct render r = {.head = &c->head, .send = &c->send, .letter = letter, .id = l->id};
+    struct render r = {.head = &c->head, .send = &c->send, .texts = c->texts, .letter = letter, .id = l->id};
     if (!e) e = render_letter(s, &r, a, out);
     if (e) content_put(s, c);
     else ((struct made *)out->ctx)->content = c;

@@ -6,6 +6,7 @@
 struct render {
     const struct send_head *head;
     const struct send *send;
+    const struct texts *texts; /* of the send */
     const struct send_letter *letter;
     struct letter_id id;
 };

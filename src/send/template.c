@@ -111,7 +111,8 @@ static struct tval path(const struct run *r, const struct scope *s, const struct
         if (!s) return (struct tval){.type = T_NONE};
         v = s->here;
     }
-    for (; i < e->nseg; i++) v = tval_member(&v, e->seg[i]);
+    for (; i < e->nseg && (!e->data || v.type == T_LIST || tval_true(&v)); i++)
+        v = tval_member(&v, e->seg[i]);
     return v;
 }
 
@@ -415,7 +416,10 @@ static int program(struct run *r, const struct scope *s, const struct tprogram *
         return template_error(r->t, p->node[0]->at, ERR_LIMIT, "blocks and partials go deeper than %d levels",
                               2 * TEMPLATE_DEPTH_MAX);
     r->depth++;
-    for (size_t i = 0; i < p->n && e == 0; i++) e = node(r, s, p->node[i]);
+    for (size_t i = 0; i < p->n && e == 0; i++) {
+        e = node(r, s, p->node[i]);
+        if (r->t->how.lenient && (e == ERR_NOT_FOUND || e == ERR_SYNTAX)) e = 0;
+    }
     r->depth--;
     return e;
 }

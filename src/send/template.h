@@ -23,9 +23,10 @@ enum {
 enum template_language { TEMPLATE_NONE, TEMPLATE_HANDLEBARS, TEMPLATE_MAILJET };
 struct template_how {
     enum template_language language;
-    bool escape; /* {{x}} is written as HTML text (Handlebars) */
-    bool strict; /* a value that is printed and is not there is an error (SES, Mailjet), not nothing
-                    (SendGrid) */
+    bool escape;  /* {{x}} is written as HTML text (Handlebars) */
+    bool strict;  /* a value that is printed and is not there is an error (SES, Mailjet), not nothing
+                     (SendGrid) */
+    bool lenient; /* what fails is left out, unless a limit is reached (Mailjet's TemplateErrorDeliver) */
 };
 struct template;
 /* Lies in a; keeps slices of the source, which must live as long. ERR_SYNTAX, ERR_UNSUPPORTED, ERR_LIMIT. */

@@ -25,9 +25,9 @@ FUZZ
     (void)!sl_next(&input, 0, &text);
     json_t *data = json_loadb(text.p ? text.p : "", text.n, 0, NULL);
     struct slice source = input.p ? input : SL("");
-    one((struct template_how){TEMPLATE_HANDLEBARS, true, false}, source, data);
-    one((struct template_how){TEMPLATE_HANDLEBARS, false, true}, source, data);
-    one((struct template_how){TEMPLATE_MAILJET, false, true}, source, data);
+    one((struct template_how){TEMPLATE_HANDLEBARS, true, false, false}, source, data);
+    one((struct template_how){TEMPLATE_HANDLEBARS, false, true, false}, source, data);
+    one((struct template_how){TEMPLATE_MAILJET, false, true, false}, source, data);
     struct buf b = BUF_INIT;
     if (json_is_object(data)) (void)!template_replace(source, data, &b);
     buf_free(&b);

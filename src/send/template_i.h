@@ -18,7 +18,8 @@ struct tval tval_of(const json_t *j); /* NULL: T_NONE */
 static inline struct tval tval_string(struct slice s) { return (struct tval){.type = T_STRING, .s = s}; }
 static inline struct tval tval_number(double n) { return (struct tval){.type = T_NUMBER, .n = n}; }
 static inline struct tval tval_bool(bool b) { return (struct tval){.type = T_BOOL, .b = b}; }
-/* A member of an object, an element of a list, "length" of a list or string; else T_NONE. */
+/* A member of an object, an element of a list, a character of a string, "length" of these two; else T_NONE.
+ */
 struct tval tval_member(const struct tval *v, struct slice name);
 /* As Handlebars' if: not for nothing, null, false, 0, "", NaN, []. */
 bool tval_true(const struct tval *v);

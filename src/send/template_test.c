@@ -3,10 +3,10 @@
 
 #include "base/test.h"
 
-static const struct template_how html = {TEMPLATE_HANDLEBARS, true, false},
-                                 text = {TEMPLATE_HANDLEBARS, false, false},
-                                 strict = {TEMPLATE_HANDLEBARS, false, true},
-                                 mailjet = {TEMPLATE_MAILJET, false, true};
+static const struct template_how html = {TEMPLATE_HANDLEBARS, true, false, false},
+                                 text = {TEMPLATE_HANDLEBARS, false, false, false},
+                                 strict = {TEMPLATE_HANDLEBARS, false, true, false},
+                                 mailjet = {TEMPLATE_MAILJET, false, true, false};
 
 /* The result, or the sentence of the failure. */
 static struct slice rendered(struct arena *a, struct template_how how, const char *source, const char *data)

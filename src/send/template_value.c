@@ -38,14 +38,26 @@ double tval_length(const struct tval *v)
     return v->type == T_STRING ? string_length(v->s) : 0;
 }
 
+/* The character there, as UTF-16 counts them; half of one is nothing. */
+static struct tval character(struct slice s, uint64_t index)
+{
+    struct slice before = s;
+    uint32_t cp;
+    for (uint64_t at = 0; at <= index && utf8_next(&s, &cp); at += cp > 0xffff ? 2 : 1, before = s)
+        if (at == index && cp <= 0xffff) return tval_string(sl(before.p, before.n - s.n));
+    return (struct tval){.type = T_NONE};
+}
+
 struct tval tval_member(const struct tval *v, struct slice name)
 {
     uint64_t index;
     if (v->type == T_OBJECT) return tval_of(json_object_getn(v->j, name.p, name.n));
     if ((v->type == T_LIST || v->type == T_STRING) && sl_eq(name, SL("length")))
         return tval_number(tval_length(v));
-    if (v->type == T_LIST && num_u64(name, SIZE_MAX, &index) && (name.n == 1 || name.p[0] != '0'))
-        return tval_of(json_array_get(v->j, index));
+    if (!num_u64(name, SIZE_MAX, &index) || (name.n > 1 && name.p[0] == '0'))
+        return (struct tval){.type = T_NONE};
+    if (v->type == T_LIST) return tval_of(json_array_get(v->j, index));
+    if (v->type == T_STRING) return character(v->s, index);
     return (struct tval){.type = T_NONE};
 }
 

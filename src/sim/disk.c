@@ -220,6 +220,13 @@ void disk_settle(struct disk *d, struct inode *dir, uint64_t upto)
     if (op->marked) op_settle(op);
 }
 
+void disk_settle_all(struct disk *d, uint64_t upto)
+{
+    LIST_EACH(struct inode, i, &d->inodes, link) inode_settle(i, upto);
+    LIST_EACH(struct name_op, op, &d->name_ops, link)
+    if (op->serial <= upto) op_settle(op);
+}
+
 /* ---- crash ---- */
 
 static void crash_names(struct disk *d, enum crash how)

@@ -53,6 +53,7 @@ struct inode {
     bool is_dir;
     bool ghost; /* no name and no handle: its pages are not counted any more */
     uint64_t size;
+    int64_t changed;     /* seconds since 1970 */
     char **page;         /* NULL: a hole */
     size_t npage, pages; /* slots; pages that exist */
     struct link changes; /* not certain yet, oldest first */
@@ -95,4 +96,6 @@ MUST_CHECK int disk_rename(struct disk *d, const char *from, const char *to);
 MUST_CHECK int disk_make(struct disk *d, const char *path, bool is_dir, struct inode **out);
 /* Name changes of the folder up to this serial become certain. */
 void disk_settle(struct disk *d, struct inode *dir, uint64_t upto);
+/* Whatever was changed up to this serial becomes certain. */
+void disk_settle_all(struct disk *d, uint64_t upto);
 void disk_crash(struct disk *d);

@@ -69,6 +69,11 @@ static int files(void *arg)
     CHECK(!path_exists("/home/a") && path_exists("/home/b") && path_exists("/home"));
     CHECK_INT(path_stamp("/home/a"), 0);
     CHECK(path_stamp("/home/b") == stamp);
+    struct path_info info;
+    CHECK_OK(path_set_time("/home/b", 1234567890));
+    CHECK_OK(path_info("/home/b", &info));
+    CHECK(info.kind == PATH_FILE && info.size == 9 && info.changed == 1234567890);
+    CHECK_ERR(path_info("/home/a", &info), ERR_NOT_FOUND);
     CHECK_OK(path_rename("/home/b", "/home/c"));
     CHECK_OK(path_write("/home/d", SL("small"), 0600));
     CHECK_OK(path_write("/home/d", SL("smaller"), 0600));
@@ -310,6 +315,44 @@ TEST(a_name_that_was_not_synced_may_go)
     }
     CHECK(lost > 20);
     CHECK(kept > 20);
+}
+
+/* Names and contents, of every folder at once. */
+static int all_synced(void *arg)
+{
+    bool *again = arg;
+    struct file *f;
+    char got[4];
+    if (*again) {
+        CHECK_OK(file_open(&f, "/home/deep/a", FILE_READ));
+        CHECK_INT(file_pread(f, got, 4, 0), 4);
+        file_close(&f);
+        return 0;
+    }
+    CHECK_OK(path_mkdir("/home"));
+    CHECK_OK(path_mkdir("/home/deep"));
+    CHECK_OK(file_open(&f, "/home/deep/a", FILE_WRITE | FILE_CREATE));
+    CHECK_OK(file_pwrite(f, "kept", 4, 0));
+    file_close(&f);
+    CHECK_OK(path_sync_all("/home"));
+    *again = true;
+    sim_kill(sim_self());
+    return 0;
+}
+
+TEST(a_sync_of_everything)
+{
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        bool again = false;
+        struct sim *s = sim_new(seed);
+        struct sim_node *n = sim_node(s, "disk.test", "192.0.2.1");
+        sim_node_start(n, all_synced, &again);
+        sim_run(s, RT_NEVER);
+        CHECK(again);
+        sim_node_start(n, all_synced, &again);
+        sim_run(s, RT_NEVER);
+        sim_free(&s);
+    }
 }
 
 /* ---- properties ---- */

@@ -157,6 +157,7 @@ static int write_at(struct file *f, const char *p, size_t n, uint64_t at)
     if (fault(x->write_fails)) e = ERR_IO;
     else if (fault(x->disk_full)) e = ERR_FULL;
     else e = inode_write(f->ino, p, n, at);
+    f->ino->changed = rt_wall_seconds();
     if (!e) return 0;
     size_t part = (size_t)rng_below(&the_sim->disk, n + (e == ERR_IO)); /* a full disk had no room for all */
     (void)!inode_write(f->ino, p, part, at);
@@ -284,6 +285,37 @@ int path_sync_dir(const char *path)
 }
 
 bool path_exists(const char *path) { return !sim_alive() && disk_find(disk_now(), path); }
+
+int path_info(const char *path, struct path_info *out)
+{
+    struct inode *i = sim_alive() ? NULL : disk_find(disk_now(), path);
+    if (!i) return bad(ERR_NOT_FOUND, "looking at", path);
+    *out = (struct path_info){
+        .kind = i->is_dir ? PATH_FOLDER : PATH_FILE, .size = i->size, .changed = i->changed};
+    return 0;
+}
+
+/* No change that a crash undoes: nothing that must last depends on it. */
+int path_set_time(const char *path, int64_t changed)
+{
+    struct inode *i = sim_alive() ? NULL : disk_find(disk_now(), path);
+    if (!i) return bad(ERR_NOT_FOUND, "dating", path);
+    i->changed = changed;
+    return 0;
+}
+
+int path_sync_all(const char *path)
+{
+    struct disk *d = disk_now();
+    int e = step(EV_SYNC, 1, sl_hash(sl_cstr(path)));
+    if (e) return e;
+    uint64_t upto = d->serial;
+    sim_thread_pause(SYNC_LEAST, SYNC_MOST);
+    if ((e = sim_alive())) return e;
+    if (fault(the_sim->faults.write_fails)) return bad(ERR_IO, "syncing", path);
+    disk_settle_all(d, upto);
+    return 0;
+}
 
 /* The names as they are now, in an order that the seed gives. */
 int path_list(const char *dir, int (*fn)(void *arg, const char *name), void *arg)

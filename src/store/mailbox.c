@@ -166,6 +166,16 @@ static uint32_t next_uidvalidity(struct account_row *a)
     return a->uidvalidity;
 }
 
+/* RFC 4314 section 4: who may use the one above may use what is made in it. */
+static int inherit(struct kv_tx *tx, struct slice name, uint32_t id)
+{
+    struct slice above;
+    struct box_row b;
+    if (!mailbox_parent(name, &above)) return 0;
+    int e = box_tx_named(tx, above, &b);
+    return e ? (e == ERR_NOT_FOUND ? 0 : e) : acl_inherit_tx(tx, b.m.id, id);
+}
+
 static int make_box(struct kv_tx *tx, struct account_row *a, struct slice name, unsigned use,
                     struct box_row *out)
 {
@@ -178,7 +188,7 @@ static int make_box(struct kv_tx *tx, struct account_row *a, struct slice name, 
     a->boxes++;
     mailbox_name_put(tx, name, out->m.id);
     box_row_put(tx, out);
-    return 0;
+    return inherit(tx, name, out->m.id);
 }
 
 /* Makes the mailbox and what is missing above it. */
@@ -300,12 +310,21 @@ static int subscribe(struct kv_tx *tx, void *arg)
     return e;
 }
 
+/* Also a mailbox of another account: "#user/ADDRESS/NAME". */
+static int subscription_name(struct arena *a, struct slice name, struct slice *out)
+{
+    if (!sl_startsi(name, SL("#user/"))) return mailbox_name(a, name, out);
+    int e = mailbox_name(a, sl_from(name, 1), out);
+    if (e == 0) *out = ar_cat(a, SL("#"), *out);
+    return e;
+}
+
 int mailbox_subscribe(struct store *s, const char *acc, struct slice name, bool yes)
 {
     struct arena a;
     struct subscribe c = {.yes = yes};
     ar_init(&a, 0);
-    int e = mailbox_name(&a, name, &c.name);
+    int e = subscription_name(&a, name, &c.name);
     if (e == 0) e = account_transact(s, acc, subscribe, &c);
     ar_free(&a);
     return e;

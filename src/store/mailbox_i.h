@@ -3,6 +3,7 @@
  * Keys in u:<account> (docs/format.md):
  *   a                      the account: counters
  *   b/<box>                a mailbox
+ *   c/<box>                who else may do what with a mailbox
  *   d/<delivery id>        a delivery that was made
  *   g/<box>/...            a range of uids whose messages came as a batch
  *   h/<box>/<batch>        a batch that nobody sees yet
@@ -11,6 +12,7 @@
  *   k/<kind>/<hash>        what relates messages to a thread
  *   m/<box>/<uid>          a message
  *   n/<sum>/<box>          mailboxes by the checksum of their names
+ *   o/<account>            somebody who shared a mailbox with this account once
  *   r/<box>/0000           first message that no session was told of
  *   s/<sum>                subscribed names with this checksum
  *   t/<box>/<user>/<name>  an annotation of a mailbox, or with box 0 of the account
@@ -244,6 +246,11 @@ bool leb_take(struct slice *s, uint64_t *v); /* false at the end, or when it is 
 
 /* Finishes deletions that a crash interrupted. SUSPENDS. */
 MUST_CHECK int mailbox_finish_deletes(struct store *s, const char *acc);
+
+/* ---- acl.c ---- */
+
+/* Within a transaction: the mailbox gets the access list of the one above it. */
+MUST_CHECK int acl_inherit_tx(struct kv_tx *tx, uint32_t above, uint32_t box);
 
 /* ---- annotation.c ---- */
 

@@ -446,6 +446,8 @@ static int write_all(struct images *all, enum images_of which)
         rc = objects_each(all, SL("_guard"), SL("_guard "), each_object, all);
     if (rc == 0 && which == IMAGES_OF_ALL)
         rc = objects_each(all, SL("_keys"), SL("_keys "), each_object, all);
+    if (rc == 0 && which == IMAGES_OF_ALL)
+        rc = objects_each(all, SL("_shared"), SL("_shared "), each_object, all);
     if (rc == 0 && which == IMAGES_OF_ALL) rc = objects_each(all, SL("r:in:"), SL("r:in;"), each_object, all);
     if (rc == 0 && which == IMAGES_OF_ALL) rc = accounts_each(all->s, each_account, all);
     int e = commit(all); /* what is made is made */

@@ -11,9 +11,9 @@
  * (account_walk.c); one sweep or backup runs at a time. A row that cannot be read keeps what it may
  * refer to (sweep_damage.c).
  *
- * A body gets a second reference from a letter to accounts, and within an account (COPY); nothing copies from
- * one account to another yet. Who makes that has to see that a sweep which read the new owner before, and the
- * old one after it let go, drops nothing: body_pin() alone holds only as long as it lasts. This is the place.
+ * A body gets a second reference from a letter to accounts, and within an account (COPY). Nothing refers to a
+ * body of another account: a copy from one to the other is a body of its own (imapd/copy.c), so that no sweep
+ * can read the new owner before, and the old one after it let go.
  */
 #include "sweep_i.h"
 

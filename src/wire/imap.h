@@ -373,7 +373,8 @@ enum {
     IMAP_LIST_SPECIAL_USE = 8,
     IMAP_LIST_CHILDREN = 16,
     IMAP_LIST_STATUS = 32,
-    IMAP_LIST_METADATA = 64
+    IMAP_LIST_METADATA = 64,
+    IMAP_LIST_MYRIGHTS = 128
 };
 struct imap_list {
     struct slice reference;

@@ -36,6 +36,8 @@ static void take_return(struct imap_in *in, struct imap_list *l)
             imap_sp(in);
             l->status |= imap_status_items(in);
             l->give |= IMAP_LIST_STATUS;
+        } else if (imap_skip_word(in, SL("MYRIGHTS"))) { /* RFC 8440 */
+            l->give |= IMAP_LIST_MYRIGHTS;
         } else if (imap_skip_word(in, SL("METADATA"))) {
             imap_sp(in);
             l->entries = imap_entries(in);

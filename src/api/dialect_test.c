@@ -1,0 +1,290 @@
+/* dialect_test.c - calls of the vendors' libraries taken apart: what becomes of them, and where the fault is.
+ */
+#include <stdlib.h>
+
+#include "base/test.h"
+#include "base/text.h"
+#include "mailjet.h"
+#include "sendgrid.h"
+#include "ses.h"
+
+enum { NOW = 1795383266 };
+
+static json_t *parsed(const char *text)
+{
+    json_error_t why;
+    json_t *v = json_loads(text, 0, &why);
+    if (!v) test_fail(__FILE__, __LINE__, "%s: %s", text, why.text);
+    return v;
+}
+
+#define TO "\"personalizations\":[{\"to\":[{\"email\":\"bob@two.test\"}]}]"
+#define FROM "\"from\":{\"email\":\"ann@one.test\",\"name\":\"Ann\"}"
+#define REST "\"subject\":\"S\",\"content\":[{\"type\":\"text/plain\",\"value\":\"Hi\"}]"
+
+TEST(sendgrid_reads_a_call)
+{
+    json_t *body = parsed("{\"personalizations\":[{\"to\":[{\"email\":\"bob@two.test\",\"name\":\"Bob\"}],"
+                          "\"cc\":[{\"email\":\"c@two.test\"}],"
+                          "\"subject\":\"Own\",\"headers\":{\"X-Own\":\"1\"},\"dynamic_template_data\":{"
+                          "\"a\":[1]},\"custom_args\":{\"k\":\"v\"},"
+                          "\"send_at\":1795383300}]," FROM
+                          ",\"template_id\":\"d-1\",\"reply_to\":{\"email\":\"r@one.test\"},"
+                          "\"categories\":[\"a\",\"b\"],\"asm\":{\"group_id\":7},\"batch_id\":\"B\","
+                          "\"attachments\":[{\"content\":\"aGk=\","
+                          "\"filename\":\"a.txt\",\"disposition\":\"inline\",\"content_id\":\"c\"}],\"mail_"
+                          "settings\":{\"sandbox_mode\":"
+                          "{\"enable\":true},\"bypass_spam_management\":{\"enable\":true}},\"tracking_"
+                          "settings\":{\"open_tracking\":"
+                          "{\"enable\":true},\"click_tracking\":{\"enable\":false}}}");
+    struct sendgrid_mail m;
+    sendgrid_mail_read(&m, body, NOW);
+    CHECK_INT(m.d.faults, 0);
+    REQUIRE(m.nletters == 1);
+    CHECK_SL(m.letter[0].to.v[0].name, "Bob");
+    CHECK_SL(m.letter[0].cc.v[0].address, "c@two.test");
+    CHECK_SL(m.letter[0].subject, "Own");
+    CHECK_SL(m.letter[0].fields.v[0].value, "1");
+    CHECK_SL(m.letter[0].data, "{\"a\":[1]}");
+    CHECK_SL(m.letter[0].args, "{\"k\":\"v\"}");
+    CHECK_INT(m.letter[0].send_at, 1795383300);
+    CHECK_SL(m.template_id, "d-1");
+    CHECK_SL(m.send.reply_to.v[0].address, "r@one.test");
+    CHECK_INT(m.send.ncategories, 2);
+    CHECK_INT(m.send.group, 7);
+    CHECK_INT(m.send.stream, STREAM_BULK);
+    CHECK_SL(m.send.batch, "B");
+    CHECK_SL(m.send.file[0].bytes, "hi");
+    CHECK(m.send.file[0].in_text);
+    CHECK_INT(m.send.options, SEND_HONOUR_UNSUBSCRIBED | SEND_SANDBOX | SEND_BYPASS_SPAM | SEND_TRACK_OPENS);
+    sendgrid_mail_end(&m);
+    json_decref(body);
+}
+
+/* Does the call fail with this sentence at this field? Begins so. */
+static void fails(const char *text, const char *field, const char *sentence)
+{
+    struct sendgrid_mail m;
+    json_t *body = parsed(text);
+    bool found = false;
+    sendgrid_mail_read(&m, body, NOW);
+    for (size_t i = 0; i < json_array_size(m.errors); i++) {
+        json_t *e = json_array_get(m.errors, i);
+        const char *at = json_string_value(json_object_get(e, "field"));
+        found = found || (sl_eq(sl_cstr(at ? at : ""), sl_cstr(field)) &&
+                          sl_starts(dialect_slice(json_object_get(e, "message")), sl_cstr(sentence)));
+    }
+    char *all = json_dumps(m.errors, 0);
+    if (!found) test_fail(__FILE__, __LINE__, "%s: %s", text, all);
+    free(all);
+    sendgrid_mail_end(&m);
+    json_decref(body);
+}
+
+TEST(sendgrid_says_what_is_wrong)
+{
+    fails("{" FROM "," REST "}", "personalizations", "The personalizations field is required");
+    fails("{\"personalizations\":[]," FROM "," REST "}", "personalizations",
+          "The personalizations field is required");
+    fails("{\"personalizations\":[{}]," FROM "," REST "}", "personalizations.0.to",
+          "The to array is required");
+    fails("{\"personalizations\":[1]," FROM "," REST "}", "personalizations.0", "A personalization must be");
+    fails("{\"personalizations\":[{\"to\":[{\"email\":\"bob\"}]}]," FROM "," REST "}",
+          "personalizations.0.to.0.email", "Does not contain a valid address.");
+    fails("{\"personalizations\":[{\"to\":[{\"email\":\"Bob@two.test\"}],\"cc\":[{\"email\":\"bob@TWO.test\"}"
+          "]}]," FROM "," REST "}",
+          "personalizations.0",
+          "Each email address in the personalization block should be unique between to, cc, and bcc. "
+          "We found the first duplicate instance of [bob@two.test]");
+    fails("{" TO "," REST "}", "from.email", "The from object must be provided");
+    fails("{" TO ",\"from\":\"x\"," REST "}", "from", "The from parameter should be an object");
+    fails("{" TO "," FROM ",\"content\":[{\"type\":\"text/plain\",\"value\":\"x\"}]}", "subject",
+          "The subject is required");
+    fails("{" TO "," FROM ",\"subject\":\"a\\r\\nBcc: x\"}", "subject",
+          "The subject must not hold a line end");
+    fails("{" TO "," FROM ",\"subject\":\"S\"}", "content", "Unless a valid template_id");
+    fails("{" TO "," FROM ",\"subject\":\"S\",\"content\":[{\"type\":\"text/"
+          "html\",\"value\":\"x\"},{\"type\":\"text/plain\",\"value\":\"x\"}]}",
+          "content", "If present, text/plain and text/html");
+    fails("{" TO "," FROM ",\"subject\":\"S\",\"content\":[{\"type\":\"x\\r\\ny\",\"value\":\"x\"}]}",
+          "content.0.type", "The content type");
+    fails("{" TO "," FROM "," REST ",\"headers\":{\"X-A\":\"1\\nBcc: y\"}}", "headers.X-A",
+          "the header X-A must not hold");
+    fails("{" TO "," FROM "," REST ",\"headers\":{\"BCC\":\"y\"}}", "headers.BCC",
+          "the header BCC cannot be set");
+    fails("{" TO "," FROM "," REST ",\"headers\":{\"X\":1}}", "headers.X", "The value of a header");
+    fails("{" TO "," FROM "," REST ",\"categories\":[\"a\\nb\"]}", "categories.0",
+          "The category must not hold");
+    fails("{" TO "," FROM "," REST
+          ",\"categories\":[\"\",\"a\",\"b\",\"c\",\"d\",\"e\",\"f\",\"g\",\"h\",\"i\",\"j\"]}",
+          "categories", "The categories array must not have more than 10");
+    fails("{" TO "," FROM "," REST ",\"attachments\":[{\"content\":\"!\",\"filename\":\"a\"}]}",
+          "attachments.0.content", "The attachment content must be base64");
+    fails("{" TO "," FROM "," REST ",\"attachments\":[{\"content\":\"aGk=\",\"filename\":\"a\\r\\nX: y\"}]}",
+          "attachments.0.filename", "The filename must not hold a line end");
+    fails("{" TO "," FROM "," REST ",\"send_at\":1895383266}", "send_at", "The send_at parameter");
+    fails("{" TO "," FROM "," REST
+          ",\"reply_to\":{\"email\":\"a@b.test\"},\"reply_to_list\":[{\"email\":\"a@b.test\"}]}",
+          "reply_to", "The reply_to is mutually exclusive");
+    fails("{" TO "," FROM "," REST ",\"asm\":{}}", "asm.group_id", "The asm group_id is required");
+    fails("{" TO "," FROM "," REST ",\"custom_args\":{\"a\":1}}", "custom_args",
+          "The values of custom_args must be strings");
+}
+
+TEST(sendgrid_takes_1000_personalizations_and_not_one_more)
+{
+    for (int n = 1000; n <= 1001; n++) {
+        struct buf b = BUF_INIT;
+        buf_str(&b, "{\"personalizations\":[");
+        for (int i = 0; i < n; i++)
+            buf_printf(&b, "%s{\"to\":[{\"email\":\"u%d@two.test\"}]}", i ? "," : "", i);
+        buf_str(&b, "]," FROM "," REST "}");
+        buf_char(&b, 0);
+        json_t *body = parsed(b.p);
+        struct sendgrid_mail m;
+        sendgrid_mail_read(&m, body, NOW);
+        CHECK_INT(m.d.faults, n > 1000);
+        CHECK_INT(m.nletters, n > 1000 ? 0 : 1000);
+        sendgrid_mail_end(&m);
+        json_decref(body);
+        buf_free(&b);
+    }
+}
+
+TEST(mailjet_reads_a_call)
+{
+    json_t *body = parsed("{\"Globals\":{\"CustomCampaign\":\"June\"},\"SandboxMode\":true,\"Messages\":[{"
+                          "\"From\":{\"Email\":\"ann@one.test\"},"
+                          "\"To\":[{\"Email\":\"bob@two.test\",\"Name\":\"Bob\"}],\"Subject\":\"S "
+                          "{{var:a}}\",\"TextPart\":\"T\",\"HTMLPart\":\"H\","
+                          "\"TemplateLanguage\":true,\"Variables\":{\"a\":1},\"CustomID\":\"c\","
+                          "\"EventPayload\":\"p\",\"Headers\":{\"X-A\":\"1\"},"
+                          "\"InlinedAttachments\":[{\"ContentType\":\"image/"
+                          "png\",\"Filename\":\"a.png\",\"ContentID\":\"i\",\"Base64Content\":\"aGk=\"}]}]}");
+    struct mailjet_call m;
+    mailjet_read(&m, body);
+    CHECK_INT(m.d.faults, 0);
+    REQUIRE(m.n == 1);
+    const struct send *s = &m.message[0].s.send;
+    CHECK_SL(s->campaign, "June");
+    CHECK_INT(s->language, SEND_MAILJET);
+    CHECK_INT(s->nparts, 2);
+    CHECK_INT(s->options, SEND_SANDBOX);
+    CHECK_SL(s->data, "{\"a\":1}");
+    CHECK_SL(s->payload, "p");
+    CHECK_SL(m.message[0].letter.custom, "c");
+    CHECK_SL(s->file[0].content_id, "i");
+    mailjet_end(&m);
+    json_decref(body);
+}
+
+TEST(mailjet_says_what_is_wrong)
+{
+    static const struct {
+        const char *body, *code, *related;
+    } cases[] = {
+        {"{\"Messages\":[{\"To\":[{\"Email\":\"b@two.test\"}],\"TextPart\":\"x\"}]}", "mj-0003", "From"},
+        {"{\"Messages\":[{\"From\":{\"Email\":\"a@one.test\"},\"To\":[{\"Email\":\"bob\"}],\"TextPart\":"
+         "\"x\"}]}",
+         "mj-0004", "To[0].Email"},
+        {"{\"Messages\":[{\"From\":{\"Email\":\"a@one.test\"},\"TextPart\":\"x\"}]}", "mj-0003", "To"},
+        {"{\"Messages\":[{\"From\":{\"Email\":\"a@one.test\"},\"To\":[{\"Email\":\"b@two.test\"}]}]}",
+         "mj-0003", NULL},
+        {"{\"Messages\":[{\"From\":{\"Email\":\"a@one.test\",\"Name\":\"x\\nBcc: "
+         "y\"},\"To\":[{\"Email\":\"b@two.test\"}],\"TextPart\":\"x\"}]}",
+         "mj-0004", "From.Name"},
+        {"{\"Messages\":[{\"From\":{\"Email\":\"a@one.test\"},\"To\":[{\"Email\":\"b@two.test\"}],"
+         "\"TextPart\":\"x\",\"TrackOpens\":\"yes\"}]}",
+         "mj-0004", "TrackOpens"},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        json_t *body = parsed(cases[i].body);
+        struct mailjet_call m;
+        mailjet_read(&m, body);
+        json_t *e = json_array_get(m.message[0].errors, 0);
+        CHECK_SL(dialect_slice(json_object_get(e, "ErrorCode")), cases[i].code);
+        const char *related = json_string_value(json_array_get(json_object_get(e, "ErrorRelatedTo"), 0));
+        CHECK_SL(sl_cstr(related ? related : ""), cases[i].related ? cases[i].related : "");
+        mailjet_end(&m);
+        json_decref(body);
+    }
+    json_t *body = parsed("{\"Messages\":[]}");
+    struct mailjet_call m;
+    mailjet_read(&m, body);
+    CHECK_INT(json_array_size(m.errors), 1);
+    mailjet_end(&m);
+    json_decref(body);
+}
+
+TEST(ses_reads_a_call)
+{
+    json_t *body = parsed("{\"FromEmailAddress\":\"\\\"Ann, A\\\" "
+                          "<ann@one.test>\",\"Destination\":{\"ToAddresses\":[\"b@two.test\"],"
+                          "\"BccAddresses\":[\"Carl "
+                          "<c@two.test>\"]},\"Content\":{\"Simple\":{\"Subject\":{\"Data\":\"S\"},\"Body\":{"
+                          "\"Text\":{\"Data\":\"T\"}},\"Headers\":[{\"Name\":\"X-A\",\"Value\":\"1\"}]}},"
+                          "\"EmailTags\":[{\"Name\":\"k\","
+                          "\"Value\":\"v\"}]}");
+    struct ses_mail m;
+    ses_read_one(&m, body);
+    CHECK_INT(m.d.faults, 0);
+    CHECK_SL(m.s.send.from.name, "Ann, A");
+    CHECK_SL(m.s.letter[0].bcc.v[0].address, "c@two.test");
+    CHECK_SL(m.s.send.args, "{\"k\":\"v\"}");
+    CHECK_SL(m.s.send.fields.v[0].name, "X-A");
+    ses_mail_end(&m);
+    json_decref(body);
+
+    body = parsed("{\"Content\":{\"Raw\":{\"Data\":"
+                  "\"RnJvbTogQSA8YUBvbmUudGVzdD4NClRvOiBiQHR3by50ZXN0DQoNCmhpDQo=\"}}}");
+    ses_read_one(&m, body);
+    CHECK_INT(m.d.faults, 0);
+    CHECK_SL(m.s.send.from.address, "a@one.test");
+    CHECK_SL(m.s.letter[0].to.v[0].address, "b@two.test");
+    ses_mail_end(&m);
+    json_decref(body);
+
+    body = parsed(
+        "{\"FromEmailAddress\":\"a@one.test\",\"DefaultContent\":{\"Template\":{\"TemplateName\":\"T\","
+        "\"TemplateData\":"
+        "\"{\\\"a\\\":1}\"}},\"BulkEmailEntries\":[{\"Destination\":{\"ToAddresses\":[\"b@two.test\"]},"
+        "\"ReplacementEmailContent\":{\"ReplacementTemplate\":{\"ReplacementTemplateData\":\"{\\\"a\\\":2}\"}"
+        "}}]}");
+    ses_read_bulk(&m, body);
+    CHECK_INT(m.d.faults, 0);
+    CHECK_SL(m.template_name, "T");
+    CHECK_SL(m.s.send.data, "{\"a\":1}");
+    CHECK_SL(m.s.letter[0].data, "{\"a\":2}");
+    CHECK_INT(m.s.send.stream, STREAM_BULK);
+    ses_mail_end(&m);
+    json_decref(body);
+}
+
+TEST(ses_says_what_is_wrong)
+{
+    static const struct {
+        const char *body, *why;
+    } cases[] = {
+        {"{}", "Content: One of Simple"},
+        {"{\"FromEmailAddress\":\"a@b@c\"}", "FromEmailAddress: Illegal address: 'a@b@c'"},
+        {"{\"FromEmailAddress\":\"a@one.test, b@one.test\"}", "FromEmailAddress: Illegal address"},
+        {"{\"FromEmailAddress\":\"a@one.test\",\"Content\":{\"Simple\":{\"Subject\":{\"Data\":\"a\\nb\"},"
+         "\"Body\":{\"Text\":{\"Data\":\"x\"}}}}}",
+         "The subject must not hold a line end"},
+        {"{\"FromEmailAddress\":\"a@one.test\",\"Content\":{\"Template\":{\"TemplateName\":\"x\","
+         "\"TemplateData\":\"[]\"}}}",
+         "TemplateData must be a JSON object"},
+        {"{\"FromEmailAddress\":\"a@one.test\",\"Content\":{\"Raw\":{\"Data\":\"%\"}}}",
+         "Raw.Data: The attachment content"},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        json_t *body = parsed(cases[i].body);
+        struct ses_mail m;
+        ses_read_one(&m, body);
+        CHECK(m.d.faults > 0);
+        if (!sl_starts(sl_cstr(m.why), sl_cstr(cases[i].why)))
+            test_fail(__FILE__, __LINE__, "\"%s\" is not \"%s\"", m.why, cases[i].why);
+        ses_mail_end(&m);
+        json_decref(body);
+    }
+}

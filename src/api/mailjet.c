@@ -1,0 +1,144 @@
+/* mailjet.c - POST /v3.1/send: judged whole, all messages taken or none, answered in Mailjet's form. */
+#include "mailjet.h"
+
+#include "base/text.h"
+#include "send/stored.h"
+
+/* ---- answers ---- */
+
+static void refuse(struct http_call *c, int status, const char *sentence)
+{
+    if (status == 401)
+        sentence =
+            "API key authentication/authorization failure. You may be unauthorized to access the API or your "
+            "API key may be expired. Visit API keys management section to check your keys.";
+    api_json(c, status, mailjet_error(status == 400 ? "mj-0002" : "mj-0001", status, sentence, NULL));
+}
+
+static json_t *told(struct dialect_send *s, const struct send_addrs *list, struct http_call *c)
+{
+    json_t *all = json_array();
+    struct letter_id id;
+    send_letter_id(&s->taken.id, 0, &id);
+    json_int_t number = (json_int_t)(hash_stable(sl_cstr(id.s), false) >> 11);
+    struct slice href =
+        ar_printf(c->a, "https://%.*s/v3/REST/message/%lld", SLF(c->request->host), (long long)number);
+    for (size_t i = 0; i < list->n; i++)
+        json_array_append_new(all, json_pack("{s:s%,s:s,s:I,s:s%}", "Email", list->v[i].address.p,
+                                             list->v[i].address.n, "MessageUUID", id.s, "MessageID", number,
+                                             "MessageHref", href.p, href.n));
+    return all;
+}
+
+static json_t *one_told(struct mailjet_message *m, struct http_call *c)
+{
+    struct send_letter *l = &m->letter;
+    json_t *v = json_pack("{s:s,s:s%,s:o,s:o,s:o}", "Status", "success", "CustomID",
+                          l->custom.p ? l->custom.p : "", l->custom.n, "To", told(&m->s, &l->to, c), "Cc",
+                          told(&m->s, &l->cc, c), "Bcc", told(&m->s, &l->bcc, c));
+    if (m->s.send.payload.n)
+        json_object_set_new(v, "EventPayload", json_stringn(m->s.send.payload.p, m->s.send.payload.n));
+    return v;
+}
+
+static void all_told(struct mailjet_call *m, struct http_call *c)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < m->n; i++) json_array_append_new(list, one_told(&m->message[i], c));
+    api_json(c, 200, json_pack("{s:o}", "Messages", list));
+}
+
+/* Each message that is refused with its faults; the others were not sent either, and say so by being left
+ * out. */
+static void faults_told(struct mailjet_call *m, struct http_call *c, int status)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < m->n; i++)
+        if (json_array_size(m->message[i].errors))
+            json_array_append_new(list,
+                                  json_pack("{s:s,s:O}", "Status", "error", "Errors", m->message[i].errors));
+    if (json_array_size(list)) {
+        api_json(c, status, json_pack("{s:o}", "Messages", list));
+    } else {
+        json_decref(list);
+        api_json(c, status, json_incref(json_array_get(m->errors, 0)));
+    }
+}
+
+/* ---- templates ---- */
+
+static int use_template(struct http_call *c, struct mailjet_call *m, struct mailjet_message *one)
+{
+    struct send *s = &one->s.send;
+    struct stored_version v;
+    struct slice id = ar_printf(&m->d.a, "%lld", (long long)one->template_id);
+    int e = stored_version_get(api_of(c)->core->sends, sl_cstr(c->key.account->id), id, SL(""), &m->d.a, &v);
+    if (e) return e;
+    s->nparts = 0;
+    s->template_id = id;
+    s->template_version = v.id;
+    if (v.text.n) s->part[s->nparts++] = (struct send_part){SL("text/plain"), v.text};
+    if (v.html.n) s->part[s->nparts++] = (struct send_part){SL("text/html"), v.html};
+    if (!s->subject.n) s->subject = v.subject;
+    return 0;
+}
+
+static int use_templates(struct http_call *c, struct mailjet_call *m)
+{
+    for (size_t i = 0; i < m->n; i++) {
+        struct mailjet_message *one = &m->message[i];
+        int e = one->template_id ? use_template(c, m, one) : 0;
+        if (e && e != ERR_NOT_FOUND) return e;
+        if (!e) continue;
+        struct slice sentence =
+            ar_printf(&m->d.a, "The template %lld was not found.", (long long)one->template_id);
+        json_array_append_new(one->errors, mailjet_error("send-0010", 400, sentence.p, "TemplateID"));
+        m->d.faults++;
+    }
+    return 0;
+}
+
+/* ---- the call ---- */
+
+static void take(struct http_call *c, struct mailjet_call *m)
+{
+    struct dialect_send *s = ar_array(&m->d.a, struct dialect_send, m->n);
+    size_t at, letter;
+    for (size_t i = 0; i < m->n; i++) s[i] = m->message[i].s;
+    int e = dialect_take(c, &m->d, s, m->n, &at, &letter);
+    if (e < 0) {
+        int status = http_status_of(e);
+        json_array_append_new(m->message[at].errors,
+                              mailjet_error(e == ERR_DENIED ? "send-0008" : "mj-0001", status, err_text(e),
+                                            e == ERR_DENIED ? "From" : NULL));
+        faults_told(m, c, status);
+        return;
+    }
+    for (size_t i = 0; i < m->n; i++) m->message[i].s = s[i];
+    all_told(m, c);
+}
+
+void mailjet_send(struct http_call *c)
+{
+    struct mailjet_call m;
+    json_t *body = api_body(c);
+    if (!body) return;
+    mailjet_read(&m, body);
+    int e = m.d.faults ? 0 : use_templates(c, &m);
+    if (e) api_failed(c, e);
+    else if (m.d.faults) faults_told(&m, c, 400);
+    else take(c, &m);
+    mailjet_end(&m);
+    json_decref(body);
+}
+
+static const struct http_route routes[] = {
+    HTTP_ROUTE(POST, "/v3.1/send", MAIL_SEND, mailjet_send, "sends up to 50 messages (Mailjet)",
+               .body_max = DIALECT_BODY_MAX),
+};
+const struct http_group api_mailjet = {.name = "mailjet",
+                                       .prefix = "/v3.1/",
+                                       .route = routes,
+                                       .n = COUNT_OF(routes),
+                                       .auth = api_auth,
+                                       .error = refuse};

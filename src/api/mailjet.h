@@ -1,0 +1,26 @@
+/* mailjet.h - Mailjet's dialect: POST /v3.1/send. Inside src/api. */
+#pragma once
+#include "dialect.h"
+
+struct mailjet_message {
+    struct dialect_send s;
+    struct send_letter letter;
+    int64_t template_id;   /* 0: none; to be found by the caller */
+    json_t *errors, *json; /* of this message; what it was read from */
+};
+/* What a call becomes. Slices lie in the JSON or in d's arena. */
+struct mailjet_call {
+    struct dialect d;
+    struct mailjet_message *message;
+    size_t n, at;   /* at: the one that is being taken apart */
+    json_t *errors; /* of the call as a whole */
+    bool sandbox;
+};
+/* Takes the call apart; d.faults counts what is wrong. mailjet_end() in any case. Does not suspend. */
+void mailjet_read(struct mailjet_call *m, const json_t *body);
+void mailjet_end(struct mailjet_call *m);
+/* {"ErrorIdentifier", "ErrorCode", "StatusCode", "ErrorMessage", "ErrorRelatedTo"} */
+json_t *mailjet_error(const char *code, int status, const char *sentence, const char *related);
+
+void mailjet_send(struct http_call *c);
+extern const struct http_group api_mailjet;

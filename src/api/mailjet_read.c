@@ -1,0 +1,223 @@
+/* mailjet_read.c - POST /v3.1/send taken apart: each message is a send with one letter. Pure. */
+#include "base/text.h"
+#include "mailjet.h"
+#include "rt/rt.h"
+#include "send/compose.h"
+
+enum { MESSAGES_MAX = 50, PAYLOAD_MAX = 5000, CUSTOM_MAX = 255, RECIPIENTS_MAX = 50 };
+
+json_t *mailjet_error(const char *code, int status, const char *sentence, const char *related)
+{
+    uint64_t id[2];
+    char text[40];
+    rt_random(id, sizeof id);
+    snprintf(text, sizeof text, "%08x-%04x-%04x-%04x-%012llx", (unsigned)(id[0] >> 32),
+             (unsigned)(id[0] >> 16) & 0xffff, (unsigned)(id[0] & 0x0fff) | 0x4000,
+             (unsigned)(id[1] >> 48 & 0x3fff) | 0x8000, (unsigned long long)(id[1] & 0xffffffffffff));
+    json_t *v = json_pack("{s:s,s:s,s:i,s:s}", "ErrorIdentifier", text, "ErrorCode", code, "StatusCode",
+                          status, "ErrorMessage", sentence);
+    if (related && *related) json_object_set_new(v, "ErrorRelatedTo", json_pack("[s]", related));
+    return v;
+}
+
+static const char *code_of(int e)
+{
+    switch (e) {
+    case ERR_SYNTAX: return "mj-0004";
+    case ERR_NOT_FOUND: return "mj-0003";
+    case ERR_DENIED: return "send-0008";
+    case ERR_UNSUPPORTED: return "send-0001";
+    default: return "mj-0005";
+    }
+}
+
+static void gather(struct dialect *d, const char *path, int e, const char *sentence)
+{
+    struct mailjet_call *m = d->arg;
+    json_t *to = m->at < m->n ? m->message[m->at].errors : m->errors;
+    json_array_append_new(to, mailjet_error(code_of(e), 400, sentence, path));
+}
+
+static void missing(struct dialect *d, const char *path)
+{
+    dialect_fault(d, path, ERR_NOT_FOUND, "Mandatory property missing.");
+}
+
+/* ---- pieces of a message ---- */
+
+static bool address(struct dialect *d, const json_t *v, const char *path, struct send_addr *out)
+{
+    const char *at = dialect_at(d, path, "Email");
+    if (!json_is_object(v)) {
+        dialect_fault(d, path, ERR_SYNTAX, "Type mismatch. Expected type \"object\".");
+        return false;
+    }
+    *out = (struct send_addr){.address = dialect_string(d, v, "Email", path),
+                              .name = dialect_string(d, v, "Name", path)};
+    if (!out->address.n) {
+        missing(d, at);
+        return false;
+    }
+    if (compose_check_address(&d->a, out->address, "the address") < 0) {
+        struct slice shown = printable(&d->a, out->address, 100);
+        dialect_fault(d, at, ERR_SYNTAX, "\"%.*s\" is an invalid email address.", SLF(shown));
+        return false;
+    }
+    return dialect_ok(d, dialect_at(d, path, "Name"),
+                      compose_check_text(out->name, COMPOSE_NAME_MAX, "The name"));
+}
+
+static void addresses(struct dialect *d, const json_t *o, const char *key, struct send_addrs *out)
+{
+    json_t *list = dialect_array(d, o, key, "", RECIPIENTS_MAX), *v;
+    size_t i;
+    out->v = ar_array(&d->a, struct send_addr, json_array_size(list));
+    json_array_foreach(list, i, v) if (address(d, v, dialect_at_index(d, "", key, i), &out->v[out->n]))
+        out->n++;
+}
+
+static struct slice text(struct dialect *d, const json_t *o, const char *key, size_t max)
+{
+    struct slice s = dialect_string(d, o, key, "");
+    return dialect_ok(d, key, compose_check_text(s, max, key)) ? s : SL("");
+}
+
+static void files(struct dialect *d, const json_t *o, const char *key, bool in_text, struct send *s)
+{
+    json_t *list = dialect_array(d, o, key, "", SEND_FILES_MAX / 2), *v;
+    size_t i;
+    json_array_foreach(list, i, v)
+    {
+        const char *path = dialect_at_index(d, "", key, i);
+        struct send_file *f = &s->file[s->nfiles++];
+        f->type = dialect_string(d, v, "ContentType", path);
+        f->name = dialect_string(d, v, "Filename", path);
+        f->content_id = in_text ? dialect_string(d, v, "ContentID", path) : SL("");
+        f->in_text = in_text;
+        if (!f->type.n) missing(d, dialect_at(d, path, "ContentType"));
+        else
+            (void)dialect_ok(d, dialect_at(d, path, "ContentType"),
+                             compose_check_type(&d->a, f->type, "The content type"));
+        if (!f->name.n) missing(d, dialect_at(d, path, "Filename"));
+        (void)dialect_ok(d, dialect_at(d, path, "Filename"),
+                         compose_check_text(f->name, COMPOSE_FILENAME_MAX, "The file name"));
+        if (f->content_id.n)
+            (void)dialect_ok(d, dialect_at(d, path, "ContentID"), compose_check_content_id(f->content_id));
+        f->bytes = dialect_bytes(d, dialect_string(d, v, "Base64Content", path),
+                                 dialect_at(d, path, "Base64Content"));
+    }
+}
+
+static void parts(struct dialect *d, const json_t *o, struct mailjet_message *m)
+{
+    struct send *s = &m->s.send;
+    struct slice plain = dialect_string(d, o, "TextPart", ""), html = dialect_string(d, o, "HTMLPart", "");
+    s->part = ar_array(&d->a, struct send_part, 2);
+    if (plain.n) s->part[s->nparts++] = (struct send_part){SL("text/plain"), plain};
+    if (html.n) s->part[s->nparts++] = (struct send_part){SL("text/html"), html};
+    m->template_id = dialect_integer(d, o, "TemplateID", "");
+    if (!s->nparts && !m->template_id)
+        dialect_fault(d, "", ERR_NOT_FOUND,
+                      "At least \"HTMLPart\", \"TextPart\" or \"TemplateID\" must be provided.");
+}
+
+/* "enabled", "disabled", "account_default". */
+static unsigned tracks(struct dialect *d, const json_t *o, const char *key, unsigned option)
+{
+    struct slice s = dialect_string(d, o, key, "");
+    if (!s.n || sl_eq(s, SL("account_default")) || sl_eq(s, SL("disabled"))) return 0;
+    if (!sl_eq(s, SL("enabled")))
+        dialect_fault(d, key, ERR_SYNTAX, "The value must be enabled, disabled or account_default.");
+    return option;
+}
+
+static void options(struct dialect *d, const json_t *o, struct send *s, bool sandbox)
+{
+    s->options =
+        tracks(d, o, "TrackOpens", SEND_TRACK_OPENS) | tracks(d, o, "TrackClicks", SEND_TRACK_CLICKS);
+    if (sandbox) s->options |= SEND_SANDBOX;
+    if (dialect_bool(d, o, "TemplateErrorDeliver", "")) s->options |= SEND_TEMPLATE_ERRORS_DELIVER;
+    if (dialect_bool(d, o, "DeduplicateCampaign", ""))
+        dialect_fault(d, "DeduplicateCampaign", ERR_UNSUPPORTED, "Deduplication is not supported here.");
+    if (dialect_object(d, o, "TemplateErrorReporting", ""))
+        dialect_fault(d, "TemplateErrorReporting", ERR_UNSUPPORTED,
+                      "Reports of template errors by mail are not supported here: they are events.");
+    s->language = dialect_bool(d, o, "TemplateLanguage", "") ? SEND_MAILJET : SEND_PLAIN;
+    s->campaign = text(d, o, "CustomCampaign", SEND_WORD_MAX);
+    s->stream = s->campaign.n ? STREAM_BULK : STREAM_TRANSACTIONAL;
+}
+
+static void message(struct mailjet_call *m, const json_t *o, struct mailjet_message *out)
+{
+    struct dialect *d = &m->d;
+    struct send *s = &out->s.send;
+    struct send_letter *l = &out->letter;
+    json_t *from = dialect_object(d, o, "From", ""), *reply = dialect_object(d, o, "ReplyTo", ""),
+           *sender = dialect_object(d, o, "Sender", "");
+    if (!from) missing(d, "From");
+    else (void)address(d, from, "From", &s->from);
+    if (sender) (void)address(d, sender, "Sender", &s->sender);
+    size_t before = d->faults;
+    addresses(d, o, "To", &l->to);
+    addresses(d, o, "Cc", &l->cc);
+    addresses(d, o, "Bcc", &l->bcc);
+    if (!l->to.n && !l->cc.n && !l->bcc.n && d->faults == before) missing(d, "To");
+    if (reply) {
+        s->reply_to.v = ar_new(&d->a, struct send_addr);
+        if (address(d, reply, "ReplyTo", s->reply_to.v)) s->reply_to.n = 1;
+    }
+    s->subject = text(d, o, "Subject", COMPOSE_VALUE_MAX);
+    parts(d, o, out);
+    s->file = ar_array(&d->a, struct send_file, SEND_FILES_MAX);
+    files(d, o, "Attachments", false, s);
+    files(d, o, "InlinedAttachments", true, s);
+    dialect_fields(d, dialect_object(d, o, "Headers", ""), "Headers", &s->fields);
+    s->data = dialect_dump(d, dialect_object(d, o, "Variables", ""));
+    s->payload = text(d, o, "EventPayload", PAYLOAD_MAX);
+    l->custom = text(d, o, "CustomID", CUSTOM_MAX);
+    options(d, o, s, m->sandbox);
+    out->s.letter = l;
+    out->s.nletters = 1;
+}
+
+/* The message with what Globals says for all under it. A new reference. */
+static json_t *with_globals(const json_t *globals, const json_t *o)
+{
+    json_t *all = globals ? json_copy((json_t *)globals) : json_object();
+    json_object_update(all, (json_t *)o);
+    return all;
+}
+
+void mailjet_read(struct mailjet_call *m, const json_t *body)
+{
+    *m = (struct mailjet_call){.errors = json_array(), .at = SIZE_MAX};
+    dialect_begin(&m->d, gather, m);
+    m->d.brackets = true;
+    m->sandbox = dialect_bool(&m->d, body, "SandboxMode", "");
+    json_t *list = dialect_array(&m->d, body, "Messages", "", MESSAGES_MAX), *o,
+           *globals = dialect_object(&m->d, body, "Globals", "");
+    if (!json_array_size(list)) {
+        if (!m->d.faults) missing(&m->d, "Messages");
+        return;
+    }
+    m->n = json_array_size(list);
+    m->message = ar_array(&m->d.a, struct mailjet_message, m->n);
+    json_array_foreach(list, m->at, o)
+    {
+        struct mailjet_message *one = &m->message[m->at];
+        one->errors = json_array();
+        one->json = json_is_object(o) ? with_globals(globals, o) : NULL;
+        if (one->json) message(m, one->json, one);
+        else dialect_fault(&m->d, "", ERR_SYNTAX, "Type mismatch. Expected type \"object\".");
+    }
+}
+
+void mailjet_end(struct mailjet_call *m)
+{
+    for (size_t i = 0; i < m->n; i++) {
+        json_decref(m->message[i].errors);
+        json_decref(m->message[i].json);
+    }
+    json_decref(m->errors);
+    dialect_end(&m->d);
+}

@@ -1,0 +1,41 @@
+/* sendgrid_send.c - POST /v3/mail/send: judged whole, taken whole or not at all, 202. */
+#include "rt/rt.h"
+#include "sendgrid.h"
+
+/* What sending refused, in this form. */
+static void refused(struct http_call *c, int e, size_t letter)
+{
+    json_t *errors = json_array();
+    int status = http_status_of(e);
+    char field[80] = "";
+    if (letter != SL_NONE) snprintf(field, sizeof field, "personalizations.%zu", letter);
+    else if (e == ERR_DENIED) snprintf(field, sizeof field, "from");
+    sendgrid_error_at(errors, *field ? field : NULL, NULL, err_text(e));
+    sendgrid_refuse(c, status, errors);
+}
+
+static void take(struct http_call *c, struct sendgrid_mail *m)
+{
+    struct dialect_send s = {.send = m->send, .letter = m->letter, .nletters = m->nletters};
+    size_t at, letter;
+    int e = dialect_take(c, &m->d, &s, 1, &at, &letter);
+    if (e < 0) {
+        refused(c, e, letter);
+        return;
+    }
+    bool sandbox = m->send.options & SEND_SANDBOX;
+    if (!sandbox) http_field(c, "X-Message-Id", sl_cstr(s.taken.id.s));
+    http_answer(c, sandbox ? 200 : 202, NULL, SL(""));
+}
+
+void sendgrid_mail_send(struct http_call *c)
+{
+    struct sendgrid_mail m;
+    json_t *body = api_body(c);
+    if (!body) return;
+    sendgrid_mail_read(&m, body, rt_wall_seconds());
+    if (m.d.faults) sendgrid_refuse(c, 400, json_incref(m.errors));
+    else take(c, &m);
+    sendgrid_mail_end(&m);
+    json_decref(body);
+}

@@ -1,0 +1,130 @@
+/* ses_templates.c - SES' templates: a name and one version of its texts. */
+#include <stdlib.h>
+
+#include "base/civil.h"
+#include "send/stored.h"
+#include "send/template.h"
+#include "ses.h"
+
+static struct sends *sends_of(struct http_call *c) { return api_of(c)->core->sends; }
+static struct slice account_of(struct http_call *c) { return sl_cstr(c->key.account->id); }
+
+static struct slice member(const json_t *o, const char *key)
+{
+    return dialect_slice(json_object_get(o, key));
+}
+
+/* The texts of TemplateContent, judged. */
+static int read_version(struct http_call *c, const json_t *body, struct stored_version *v)
+{
+    const json_t *o = json_object_get(body, "TemplateContent");
+    *v = (struct stored_version){.id = SL("1"),
+                                 .name = SL("1"),
+                                 .active = true,
+                                 .subject = member(o, "Subject"),
+                                 .text = member(o, "Text"),
+                                 .html = member(o, "Html")};
+    if (!json_is_object(o)) return err_set(ERR_USAGE, "TemplateContent is missing");
+    return stored_judge(c->a, SEND_SES, v);
+}
+
+static void put(struct http_call *c, struct slice name, bool fresh, const json_t *body)
+{
+    struct stored_version v;
+    struct stored_template t = {.id = name, .name = name, .kind = SL("ses")};
+    int e = read_version(c, body, &v);
+    if (!e) e = stored_template_put(sends_of(c), account_of(c), &t, fresh);
+    if (!e) e = stored_version_put(sends_of(c), account_of(c), name, &v);
+    if (e) ses_failed(c, e);
+    else api_json(c, 200, json_object());
+}
+
+void ses_template_create(struct http_call *c)
+{
+    json_t *body = api_body(c);
+    if (!body) return;
+    put(c, member(body, "TemplateName"), true, body);
+    json_decref(body);
+}
+
+void ses_template_update(struct http_call *c)
+{
+    json_t *body = api_body(c);
+    if (!body) return;
+    put(c, c->param[0], false, body);
+    json_decref(body);
+}
+
+static json_t *text(struct slice s) { return json_stringn(s.p ? s.p : "", s.n); }
+
+void ses_template_get(struct http_call *c)
+{
+    struct stored_version v;
+    int e = stored_version_get(sends_of(c), account_of(c), c->param[0], SL(""), c->a, &v);
+    if (e) {
+        ses_failed(c, e);
+        return;
+    }
+    api_json(c, 200,
+             json_pack("{s:o,s:{s:o,s:o,s:o}}", "TemplateName", text(c->param[0]), "TemplateContent",
+                       "Subject", text(v.subject), "Text", text(v.text), "Html", text(v.html)));
+}
+
+static int list_one(void *arg, const struct stored_template *t)
+{
+    if (sl_eq(t->kind, SL("ses")))
+        json_array_append_new(arg, json_pack("{s:o,s:I}", "TemplateName", text(t->id), "CreatedTimestamp",
+                                             (json_int_t)t->updated));
+    return 0;
+}
+
+void ses_template_list(struct http_call *c)
+{
+    json_t *list = json_array();
+    int e = stored_each(sends_of(c), account_of(c), list_one, list);
+    if (!e) {
+        api_json(c, 200, json_pack("{s:o}", "TemplatesMetadata", list));
+        return;
+    }
+    json_decref(list);
+    ses_failed(c, e);
+}
+
+void ses_template_delete(struct http_call *c)
+{
+    int e = stored_template_remove(sends_of(c), account_of(c), c->param[0]);
+    if (e && e != ERR_NOT_FOUND) ses_failed(c, e);
+    else api_json(c, 200, json_object());
+}
+
+static int render(struct http_call *c, struct slice source, const json_t *data, const char *head,
+                  struct buf *out)
+{
+    const struct template *t;
+    if (!source.n) return 0;
+    buf_str(out, head);
+    int e =
+        template_compile(c->a, (struct template_how){TEMPLATE_HANDLEBARS, false, true, false}, source, &t);
+    return e ? e : template_render(t, data, out);
+}
+
+/* As a message would begin: the subject, then the texts one after another. */
+void ses_template_render(struct http_call *c)
+{
+    struct stored_version v;
+    struct buf b = BUF_INIT;
+    json_t *body = api_body(c), *data;
+    if (!body) return;
+    struct slice said = member(body, "TemplateData");
+    data = json_loadb(said.p ? said.p : "", said.n, JSON_REJECT_DUPLICATES, NULL);
+    int e = json_is_object(data) ? 0 : err_set(ERR_USAGE, "TemplateData must be a JSON object in a string");
+    if (!e) e = stored_version_get(sends_of(c), account_of(c), c->param[0], SL(""), c->a, &v);
+    if (!e) e = render(c, v.subject, data, "Subject: ", &b);
+    if (!e) e = render(c, v.text, data, "\r\n\r\n", &b);
+    if (!e) e = render(c, v.html, data, "\r\n\r\n", &b);
+    if (e) ses_failed(c, e);
+    else api_json(c, 200, json_pack("{s:o}", "RenderedTemplate", text(buf_slice(&b))));
+    buf_free(&b);
+    json_decref(data);
+    json_decref(body);
+}

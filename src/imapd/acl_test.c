@@ -1,0 +1,156 @@
+/* acl_test.c - mailboxes that accounts share, in dialogues (RFC 4314). */
+#include "dialog_test.h"
+#include "store/care.h"
+
+static void start_two(void)
+{
+    start();
+    CHECK_OK(account_add(w.store->directory, SL("bob@x.test"), SL("secret")));
+    CHECK_OK(account_add(w.store->directory, SL("carol@x.test"), SL("secret")));
+}
+
+static struct conn *login_as(const char *name)
+{
+    struct conn *c = dial(true);
+    EXPECT(c, "* OK ~\n");
+    conn_printf(c, "l LOGIN %s@x.test secret\r\n", name);
+    EXPECT(c, "l OK ~\n");
+    return c;
+}
+
+TEST(imapd_acl)
+{
+    start_two();
+    struct conn *a = login(), *b = login_as("bob");
+    TALK(a, "1 CREATE Team", "1 OK ~\n");
+    TALK(a, "2 GETACL Team", "* ACL Team alice@x.test lrswipkxteacd\n2 OK ~\n");
+    TALK(a, "3 MYRIGHTS Team", "* MYRIGHTS Team lrswipkxteacd\n3 OK ~\n");
+    TALK(a, "4 LISTRIGHTS Team bob@x.test",
+         "* LISTRIGHTS Team bob@x.test \"\" l r s w i p k x t e a c d\n4 OK ~\n");
+    TALK(a, "5 LISTRIGHTS Team alice@x.test", "* LISTRIGHTS Team alice@x.test lrswipkxteacd\n5 OK ~\n");
+    TALK(b, "6 SELECT #user/alice@x.test/Team", "6 NO [NONEXISTENT] ~\n");
+    TALK(b, "7 MYRIGHTS #user/alice@x.test/Team", "7 NO [NONEXISTENT] ~\n");
+    TALK(a, "8 SETACL Team bob@x.test lq", "8 BAD ~\n");
+    TALK(a, "9 SETACL Team nobody@x.test l", "9 NO [NONEXISTENT] ~\n");
+    TALK(a, "10 SETACL Team alice@x.test l", "10 NO [CANNOT] ~\n");
+    TALK(a, "11 SETACL Team Bob@X.test l", "11 OK ~\n");
+    TALK(b, "12 LIST \"\" %",
+         "~INBOX\n* LIST (\\Noselect \\HasChildren) \"/\" #user\n~\n~\n~\n~\n~\n12 OK ~\n");
+    TALK(b, "13 LIST \"\" #user/* RETURN (MYRIGHTS STATUS (MESSAGES))",
+         "* LIST (\\NonExistent \\HasChildren) \"/\" #user/alice@x.test\n"
+         "* LIST (\\HasNoChildren) \"/\" #user/alice@x.test/Team\n* MYRIGHTS #user/alice@x.test/Team l\n13 "
+         "OK ~\n");
+    TALK(b, "14 STATUS #user/alice@x.test/Team (MESSAGES)", "14 NO [NOPERM] ~\n");
+    TALK(b, "15 SELECT #user/alice@x.test/Team", "15 NO [NOPERM] ~\n");
+    TALK(b, "16 GETACL #user/alice@x.test/Team", "16 NO [NOPERM] ~\n");
+    TALK(a, "17 SETACL Team bob@x.test +rd", "17 OK ~\n");
+    TALK(a, "18 SETACL Team -bob@x.test e", "18 OK ~\n");
+    TALK(a, "19 GETACL Team",
+         "* ACL Team alice@x.test lrswipkxteacd bob@x.test lrted -bob@x.test ed\n19 OK ~\n");
+    TALK(b, "20 MYRIGHTS #user/alice@x.test/Team", "* MYRIGHTS #user/alice@x.test/Team lrtd\n20 OK ~\n");
+    TALK(a, "21 CREATE Team/below", "21 OK ~\n");
+    TALK(b, "22 MYRIGHTS #user/alice@x.test/Team/below",
+         "* MYRIGHTS #user/alice@x.test/Team/below lrtd\n22 OK ~\n");
+    TALK(a, "23 DELETEACL Team bob@x.test", "23 OK ~\n");
+    TALK(b, "24 MYRIGHTS #user/alice@x.test/Team", "24 NO [NONEXISTENT] ~\n");
+    TALK(a, "25 SETACL Team anyone lr", "25 OK ~\n");
+    struct conn *c = login_as("carol");
+    TALK(c, "26 LIST \"\" #user/%/%", "* LIST (\\HasNoChildren) \"/\" #user/alice@x.test/Team\n26 OK ~\n");
+    TALK(c, "27 NAMESPACE", "* NAMESPACE ((\"\" \"/\")) ((\"#user/\" \"/\")) NIL\n27 OK ~\n");
+    TALK(c, "28 SUBSCRIBE #user/alice@x.test/Team", "28 OK ~\n");
+    TALK(c, "29 LSUB \"\" #user/*", "* LSUB () \"/\" #user/alice@x.test/Team\n29 OK ~\n");
+    TALK(c, "30 DELETE #user/alice@x.test/Team", "30 NO [NOPERM] ~\n");
+    TALK(c, "31 RENAME #user/alice@x.test/Team x", "31 NO [NOPERM] ~\n");
+    TALK(c, "32 CREATE #user/alice@x.test/Team/mine", "32 NO [NOPERM] ~\n");
+    TALK(c, "33 CREATE #user/alice@x.test/top", "33 NO [NOPERM] ~\n");
+    TALK(c, "34 SETACL #user/alice@x.test/Team carol@x.test lrswipkxtea", "34 NO [NOPERM] ~\n");
+    static const char *const nowhere[] = {
+        "#user",    "#user/",  "#user/alice@x.test",    "#user/alice@x.test/",
+        "#user//x", "#user/x", "#user/no@x.test/INBOX", "#user/alice@x.test/INBOX"};
+    for (size_t i = 0; i < COUNT_OF(nowhere); i++) {
+        conn_printf(c, "35 SELECT %s\r\n", nowhere[i]);
+        EXPECT(c, "35 NO ~\n");
+    }
+    TALK(a, "36 DELETE Team/below", "36 OK ~\n");
+    TALK(a, "37 DELETE Team", "37 OK ~\n");
+    TALK(a, "38 CREATE Team", "38 OK ~\n");
+    TALK(c, "39 MYRIGHTS #user/alice@x.test/Team", "39 NO [NONEXISTENT] ~\n"); /* the list went with it */
+    bye(&a);
+    bye(&b);
+    bye(&c);
+    stop();
+}
+
+/* What each right allows in the selected mailbox, and what others see of it. */
+TEST(imapd_acl_messages)
+{
+    start_two();
+    struct conn *a = login(), *b = login_as("bob");
+    append(a, "INBOX", "", a_letter);
+    TALK(a, "1 SETACL INBOX bob@x.test lr", "1 OK ~\n");
+    TALK(b, "2 SELECT #user/alice@x.test/INBOX",
+         "* FLAGS (~)\n* OK [PERMANENTFLAGS ()] ~\n* 1 EXISTS\n* ~ RECENT\n* OK [UNSEEN 1] ~\n* OK "
+         "[UIDVALIDITY ~\n"
+         "* OK [UIDNEXT 2] ~\n* OK [HIGHESTMODSEQ ~\n* OK [MAILBOXID ~\n2 OK [READ-ONLY] selected\n");
+    TALK(b, "3 STORE 1 +FLAGS (\\Seen)", "3 NO [READ-ONLY] ~\n");
+    TALK(a, "4 SETACL INBOX bob@x.test lrst", "4 OK ~\n");
+    TALK(b, "5 SELECT #user/alice@x.test/INBOX",
+         "* FLAGS (~)\n* OK [PERMANENTFLAGS (\\Seen \\Deleted)] ~\n~\n~\n~\n~\n~\n~\n~\n5 OK [READ-WRITE] "
+         "selected\n");
+    TALK(b, "6 STORE 1 +FLAGS (\\Flagged word)", "6 NO [NOPERM] ~\n");
+    TALK(b, "7 STORE 1 +FLAGS (\\Flagged \\Seen word)", "* 1 FETCH (FLAGS (\\Seen))\n7 OK ~\n");
+    TALK(a, "8 SELECT INBOX", "~\n~\n~\n~\n~\n~\n~\n~\n8 OK ~\n");
+    TALK(a, "9 STORE 1 +FLAGS (\\Answered mine)",
+         "* FLAGS (~)\n* OK ~\n* 1 FETCH (FLAGS (\\Seen \\Answered mine))\n9 OK ~\n");
+    TALK(b, "10 STORE 1 FLAGS (\\Deleted)",
+         "~\n~\n* 1 FETCH (FLAGS (\\Answered \\Deleted mine))\n10 OK ~\n"); /* the others stay */
+    TALK(b, "11 EXPUNGE", "11 NO [NOPERM] ~\n");
+    TALK(b, "12 MOVE 1 Trash", "12 NO [NOPERM] ~\n");
+    TALK(b, "13 CLOSE", "13 OK ~\n");
+    TALK(a, "14 NOOP", "* 1 FETCH (UID 1 FLAGS (\\Answered \\Deleted mine))\n14 OK ~\n");
+    TALK(b, "15 APPEND #user/alice@x.test/INBOX {4+}\r\na: b", "15 NO [NOPERM] ~\n");
+    TALK(a, "16 SETACL INBOX bob@x.test lrsie", "16 OK ~\n");
+    TALK(b, "17 APPEND #user/alice@x.test/INBOX (\\Seen \\Flagged word) {4+}\r\na: b",
+         "17 OK [APPENDUID ~ 2] ~\n");
+    TALK(a, "18 IDLE", "+ idling\n");
+    EXPECT(a, "* 2 EXISTS\n* 1 RECENT\n");
+    conn_puts(a, "DONE\r\n");
+    EXPECT(a, "18 OK ~\n");
+    TALK(a, "19 FETCH 2 FLAGS", "* 2 FETCH (FLAGS (\\Seen))\n19 OK ~\n");
+    TALK(b, "20 SELECT #user/alice@x.test/INBOX", "~\n~\n~\n~\n~\n~\n~\n~\n~\n20 OK ~\n");
+    TALK(b, "21 FETCH 1 BODY[TEXT]", "* 1 FETCH (~BODY[TEXT] {14}\nHello, Alice\n)\n21 OK ~\n");
+    TALK(b, "22 EXPUNGE", "* 1 EXPUNGE\n22 OK ~\n");
+    TALK(a, "23 SETACL INBOX bob@x.test \"\"", "* 1 EXPUNGE\n23 OK ~\n");
+    TALK(b, "24 NOOP", "* BYE ~\n24 OK ~\n");
+    conn_close(&b);
+    bye(&a);
+    stop();
+}
+
+/* What was copied to another account stays there, whatever becomes of where it came from. */
+TEST(imapd_acl_copies)
+{
+    start_two();
+    struct conn *a = login(), *b = login_as("bob");
+    struct sweep_report report;
+    append(a, "INBOX", "(\\Flagged word) ", a_letter);
+    append(a, "INBOX", "", a_letter);
+    TALK(a, "1 SETACL INBOX bob@x.test lrte", "1 OK ~\n");
+    TALK(b, "2 SELECT #user/alice@x.test/INBOX", "~\n~\n~\n~\n~\n~\n~\n~\n~\n2 OK ~\n");
+    TALK(b, "3 COPY 1:2 Archive", "3 OK [COPYUID ~ 1:2 1:2] copied\n");
+    TALK(b, "4 MOVE 2 INBOX", "* OK [COPYUID ~ 2 1] moved\n* 2 EXPUNGE\n4 OK ~\n");
+    TALK(b, "5 COPY 1 #user/alice@x.test/Archive", "5 NO [TRYCREATE] ~\n");
+    TALK(a, "6 SELECT INBOX", "~\n~\n~\n~\n~\n~\n~\n~\n~\n6 OK ~\n");
+    TALK(a, "7 STORE 1 +FLAGS.SILENT (\\Deleted)", "7 OK ~\n");
+    TALK(a, "8 EXPUNGE", "* 1 EXPUNGE\n8 OK ~\n");
+    CHECK_OK(store_sweep(w.store, NULL, 0, 0, &report));
+    CHECK_OK(account_remove(w.store->directory, SL("alice@x.test")));
+    CHECK_OK(store_sweep(w.store, NULL, 0, 0, &report));
+    conn_close(&a);
+    TALK(b, "9 SELECT Archive", "~\n~\n~\n~\n~\n~\n~\n~\n~\n9 OK ~\n");
+    TALK(b, "10 UID FETCH 1 (FLAGS BODY.PEEK[TEXT])",
+         "* 1 FETCH (UID 1 FLAGS (\\Flagged word) BODY[TEXT] {14}\nHello, Alice\n)\n10 OK ~\n");
+    TALK(b, "11 LIST \"\" #user/*", "11 OK ~\n");
+    bye(&b);
+    stop();
+}

@@ -1,0 +1,94 @@
+/* place.c - where a mailbox name leads: into the client's own account, or by "#user/ADDRESS/NAME" into
+ * somebody else's (RFC 2342), and what the client may do there (RFC 4314). */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "imapd_i.h"
+
+bool imapd_is_foreign(struct slice name) { return sl_startsi(name, SL(IMAPD_OTHERS)); }
+
+/* "#user/ADDRESS/NAME" apart. */
+static bool take_apart(struct slice name, struct slice *owner, struct slice *rest)
+{
+    if (!imapd_is_foreign(name)) return false;
+    *rest = sl_from(name, sizeof IMAPD_OTHERS - 1);
+    return sl_next(rest, '/', owner) && owner->n && rest->p && rest->n;
+}
+
+static int no_such(struct slice name)
+{
+    return err_set(ERR_NOT_FOUND, "there is no mailbox \"%.*s\"", SLF(sl_sub(name, 0, 200)));
+}
+
+int imapd_owner(struct imapd_session *s, struct slice name, struct imapd_place *out, struct slice *rest)
+{
+    struct slice owner;
+    struct account acc;
+    *out = (struct imapd_place){.rights = ACL_ALL, .owner = sl_cstr(s->address)};
+    *rest = name;
+    snprintf(out->account, sizeof out->account, "%s", s->account);
+    if (!imapd_is_foreign(name)) return 0;
+    if (!take_apart(name, &owner, rest)) return no_such(name);
+    int e = account_get(s->server->conf.store->directory, &s->a, owner, &acc);
+    if (e == ERR_NOT_FOUND || e == ERR_SYNTAX) return no_such(name);
+    if (e) return e;
+    snprintf(out->account, sizeof out->account, "%s", acc.id);
+    out->foreign = strcmp(acc.id, s->account) != 0;
+    out->owner = acc.address;
+    if (out->foreign) out->rights = 0; /* until the mailbox is known */
+    return 0;
+}
+
+int imapd_read_rights(struct imapd_session *s, struct mailbox_ref box, unsigned *out)
+{
+    struct acl_entry *v;
+    size_t n;
+    struct arena a;
+    *out = ACL_ALL;
+    if (strcmp(box.account, s->account) == 0) return 0;
+    ar_init(&a, 0);
+    int e = acl_read(s->server->conf.store, box, &a, &v, &n);
+    *out = e ? 0 : acl_rights_of(v, n, s->account);
+    ar_free(&a);
+    return e;
+}
+
+int imapd_allow(unsigned rights, unsigned need)
+{
+    static const char letters[] = ACL_LETTERS;
+    for (unsigned i = 0; i < sizeof letters - 1; i++)
+        if (need & ~rights & 1u << i)
+            return err_set(ERR_DENIED, "the right \"%c\" on the mailbox is missing", letters[i]);
+    return 0;
+}
+
+struct slice imapd_foreign_name(struct imapd_session *s, struct slice owner, struct slice name)
+{
+    return ar_printf(&s->a, IMAPD_OTHERS "%.*s/%.*s", SLF(owner), SLF(name));
+}
+
+/* Who may not even know of it hears that there is none. */
+int imapd_find(struct imapd_session *s, struct slice name, unsigned need, struct imapd_place *out)
+{
+    struct slice rest;
+    int e = imapd_owner(s, name, out, &rest);
+    if (!e) e = mailbox_find(s->server->conf.store, out->account, rest, &s->a, &out->m);
+    if (e == ERR_NOT_FOUND && out->foreign) return no_such(name);
+    if (!e && out->foreign)
+        e = imapd_read_rights(s, (struct mailbox_ref){out->account, out->m.id}, &out->rights);
+    if (e) return e;
+    if (!out->rights) return no_such(name);
+    out->shown = out->foreign ? imapd_foreign_name(s, out->owner, out->m.name) : out->m.name;
+    e = imapd_allow(out->rights, need);
+    return e && !(out->rights & (ACL_LOOKUP | ACL_READ)) ? no_such(name) : e;
+}
+
+/* The flags that may be set or cleared there (RFC 4314 section 4). */
+uint64_t imapd_may_flag(unsigned rights)
+{
+    uint64_t bits = 0;
+    if (rights & ACL_SEEN) bits |= FLAG_SEEN;
+    if (rights & ACL_MARK) bits |= FLAG_DELETED;
+    if (rights & ACL_WRITE) bits |= ~(uint64_t)(FLAG_SEEN | FLAG_DELETED);
+    return bits;
+}

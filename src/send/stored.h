@@ -1,0 +1,54 @@
+/* stored.h - templates that an account keeps: each a name and versions of its texts, one of which is active.
+ *
+ * The texts are judged when they are stored, so what is stored compiles. Object y:ACCOUNT. All functions
+ * SUSPEND but stored_judge(). */
+#pragma once
+#include "send.h"
+
+enum {
+    STORED_TEMPLATES_MAX = 10000, /* of an account, */
+    STORED_VERSIONS_MAX = 100,    /* of a template; */
+    STORED_BYTES_MAX = 2 << 20,   /* of one version's texts */
+    STORED_ID_MAX = 64,           /* letters, digits, - and _ */
+    STORED_NAME_MAX = 100,
+};
+
+struct stored_version {
+    struct slice id, name;
+    bool active;
+    int64_t updated;      /* unix seconds; 0: now */
+    struct slice extra;   /* JSON of the dialect it came by; or empty */
+    struct slice subject; /* these three are filled in by stored_version_get() alone */
+    struct slice text, html;
+};
+struct stored_template {
+    struct slice id, name, kind; /* kind: a word of the dialect ("dynamic", "legacy", "ses") */
+    int64_t updated;
+    struct stored_version *version;
+    size_t n;
+};
+
+/* Can a version of these texts be rendered? ERR_SYNTAX and the like: the sentence names the text and the
+ * place. */
+MUST_CHECK int stored_judge(struct arena *a, enum send_language language, const struct stored_version *v);
+/* Writes the template's own row; its versions stay. fresh: ERR_EXISTS when there is one of this id; else
+ * ERR_NOT_FOUND when there is none. ERR_SYNTAX, ERR_LIMIT. */
+MUST_CHECK int stored_template_put(struct sends *s, struct slice account, const struct stored_template *t,
+                                   bool fresh);
+MUST_CHECK int stored_template_remove(struct sends *s, struct slice account, struct slice id);
+/* With its versions, but not their texts; in a. ERR_NOT_FOUND. */
+MUST_CHECK int stored_template_get(struct sends *s, struct slice account, struct slice id, struct arena *a,
+                                   struct stored_template *out);
+/* Every template of the account, in the order of ids; valid during the call. each()'s non-zero value ends the
+ * walk. */
+typedef int stored_each_fn(void *arg, const struct stored_template *t);
+MUST_CHECK int stored_each(struct sends *s, struct slice account, stored_each_fn *each, void *arg);
+/* Writes a version, new or again; when it is active the others are not any more. ERR_NOT_FOUND: no such
+ * template. */
+MUST_CHECK int stored_version_put(struct sends *s, struct slice account, struct slice id,
+                                  const struct stored_version *v);
+MUST_CHECK int stored_version_remove(struct sends *s, struct slice account, struct slice id,
+                                     struct slice version);
+/* With its texts. version empty: the active one. ERR_NOT_FOUND. */
+MUST_CHECK int stored_version_get(struct sends *s, struct slice account, struct slice id,
+                                  struct slice version, struct arena *a, struct stored_version *out);

@@ -1,0 +1,66 @@
+/* stored_test.c - templates and their versions. */
+#include "send_test.h"
+#include "stored.h"
+
+static int count(void *arg, const struct stored_template *t)
+{
+    *(size_t *)arg += 100 + t->n;
+    return 0;
+}
+
+TEST(stored_templates)
+{
+    struct send_fixture x;
+    if (!send_fixture_begin(&x)) return;
+    struct arena *a = &x.f.a;
+    struct slice account = sl_cstr(x.account.id), id = SL("d-1");
+    struct stored_template t = {.id = id, .name = SL("Welcome"), .kind = SL("dynamic")}, got;
+    struct stored_version v1 = {.id = SL("v1"), .name = SL("one"), .active = true, .subject = SL("S {{a}}")},
+                          v2 = v1, one;
+    CHECK_ERR(stored_template_get(x.s, account, id, a, &got), ERR_NOT_FOUND);
+    CHECK_ERR(stored_template_put(x.s, account, &t, false), ERR_NOT_FOUND);
+    CHECK_ERR(stored_version_put(x.s, account, id, &v1), ERR_NOT_FOUND);
+    CHECK_OK(stored_template_put(x.s, account, &t, true));
+    CHECK_ERR(stored_template_put(x.s, account, &t, true), ERR_EXISTS);
+
+    char *large = ar_alloc(a, 200000);
+    memset(large, 'x', 200000);
+    v1.html = sl(large, 200000);
+    CHECK_OK(stored_version_put(x.s, account, id, &v1));
+    v2.id = SL("v2");
+    v2.text = SL("two");
+    CHECK_OK(stored_version_put(x.s, account, id, &v2));
+    CHECK_OK(stored_template_get(x.s, account, id, a, &got));
+    CHECK_SL(got.name, "Welcome");
+    CHECK_SL(got.kind, "dynamic");
+    REQUIRE(got.n == 2);
+    CHECK(!got.version[0].active && got.version[1].active);
+    CHECK_OK(stored_version_get(x.s, account, id, SL(""), a, &one));
+    CHECK_SL(one.id, "v2");
+    CHECK_SL(one.text, "two");
+    CHECK_OK(stored_version_get(x.s, account, id, SL("v1"), a, &one));
+    CHECK_INT(one.html.n, 200000);
+    CHECK_SL(one.subject, "S {{a}}");
+
+    size_t n = 0;
+    CHECK_OK(stored_each(x.s, account, count, &n));
+    CHECK_INT(n, 102);
+    CHECK_OK(stored_version_remove(x.s, account, id, SL("v2")));
+    CHECK_ERR(stored_version_get(x.s, account, id, SL(""), a, &one), ERR_NOT_FOUND);
+    CHECK_OK(stored_template_remove(x.s, account, id));
+    CHECK_ERR(stored_template_remove(x.s, account, id), ERR_NOT_FOUND);
+    CHECK_ERR(stored_version_get(x.s, account, id, SL("v1"), a, &one), ERR_NOT_FOUND);
+    CHECK_ERR(stored_template_get(x.s, account, SL("../x"), a, &got), ERR_NOT_FOUND);
+    send_fixture_end(&x);
+}
+
+TEST(stored_judges)
+{
+    struct arena a;
+    ar_init(&a, 0);
+    struct stored_version v = {.subject = SL("{{a}}"), .html = SL("x\n{{#if a}}")};
+    CHECK_ERR(stored_judge(&a, SEND_HANDLEBARS, &v), ERR_SYNTAX);
+    CHECK_SL(sl_cstr(err_text(ERR_SYNTAX)), "the HTML: line 2, column 1: the block if is not closed");
+    CHECK_OK(stored_judge(&a, SEND_SUBSTITUTIONS, &v));
+    ar_free(&a);
+}

@@ -1,0 +1,205 @@
+/* acl.c - access lists of mailboxes (RFC 4314): row c/BOX beside the mailbox. So that others find what is
+ * shared with them, each has a row o/OWNER for whoever shared something with them once, and the object
+ * _shared one for those who shared with everybody. These are only hints: what counts is the list beside the
+ * mailbox. */
+#include "acl.h"
+
+#include <stdio.h>
+
+#include "mailbox_i.h"
+
+enum { ACL_ROW = 1, HINT_ROW = 1 };
+#define SHARED SL("_shared")
+
+/* ---- the list ---- */
+
+static int parse_list(struct arena *a, struct slice value, struct acl_entry **out, size_t *n)
+{
+    struct rec r;
+    int e = rec_open(&r, value, ACL_ROW);
+    *out = ar_array(a, struct acl_entry, ACL_MAX + 1);
+    *n = 0;
+    while (e == 0 && rec_next(&r)) {
+        struct acl_entry *at = *n ? &(*out)[*n - 1] : NULL;
+        if (r.tag == 'w' && *n < ACL_MAX) (*out)[(*n)++].who = ar_dup(a, r.field);
+        else if (at && r.tag == 'i') snprintf(at->id, sizeof at->id, "%.*s", SLF(r.field));
+        else if (at && r.tag == 'n') at->negative = rec_u64(&r) != 0;
+        else if (at && r.tag == 'r') at->rights = (unsigned)rec_u64(&r) & ACL_ALL;
+    }
+    return e ? e : rec_error(&r);
+}
+
+int acl_read(struct store *s, struct mailbox_ref box, struct arena *a, struct acl_entry **out, size_t *n)
+{
+    char room[KEY_ROOM], key[KEY_ROOM];
+    struct slice value;
+    *n = 0;
+    *out = NULL;
+    int e = kv_get(s->kv, account_object(box.account, room), box_key('c', box.box, key), a, &value);
+    if (e == ERR_NOT_FOUND) return 0;
+    return e ? e : parse_list(a, value, out, n);
+}
+
+unsigned acl_rights_of(const struct acl_entry *v, size_t n, const char *user)
+{
+    unsigned rights = 0, taken = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (v[i].id[0] && strcmp(v[i].id, user) != 0) continue;
+        if (v[i].negative) taken |= v[i].rights;
+        else rights |= v[i].rights;
+    }
+    return rights & ~taken;
+}
+
+/* ---- changing ---- */
+
+struct changing {
+    uint32_t box;
+    const struct acl_entry *e;
+    enum acl_op op;
+    struct arena *a;
+};
+
+static bool same_who(const struct acl_entry *x, const struct acl_entry *y)
+{
+    return x->negative == y->negative && strcmp(x->id, y->id) == 0;
+}
+
+static int change_list(const struct changing *x, struct acl_entry *v, size_t *n)
+{
+    size_t i = 0;
+    while (i < *n && !same_who(&v[i], x->e)) i++;
+    if (i == ACL_MAX) return err_set(ERR_LIMIT, "a mailbox may be shared with %d others", ACL_MAX);
+    if (i == *n) {
+        v[(*n)++] = *x->e;
+        v[i].rights = 0;
+    }
+    v[i].who = x->e->who;
+    if (x->op == ACL_SET) v[i].rights = x->e->rights;
+    else if (x->op == ACL_ADD) v[i].rights |= x->e->rights;
+    else v[i].rights &= ~x->e->rights;
+    if (!v[i].rights) v[i] = v[--*n];
+    return 0;
+}
+
+static void put_list(struct kv_tx *tx, struct slice key, const struct acl_entry *v, size_t n)
+{
+    struct buf b = BUF_INIT;
+    rec_begin(&b, ACL_ROW);
+    for (size_t i = 0; i < n; i++) {
+        rec_put(&b, 'w', v[i].who);
+        rec_opt(&b, 'i', sl_cstr(v[i].id));
+        rec_opt_u64(&b, 'n', v[i].negative);
+        rec_put_u64(&b, 'r', v[i].rights);
+    }
+    if (n) kv_tx_put_record(tx, key, &b);
+    else kv_tx_del(tx, key);
+    buf_free(&b);
+}
+
+static int change(struct kv_tx *tx, void *arg)
+{
+    struct changing *x = arg;
+    struct account_row a;
+    struct box_row b;
+    struct slice value;
+    struct acl_entry *v = ar_array(x->a, struct acl_entry, ACL_MAX + 1);
+    size_t n = 0;
+    char room[KEY_ROOM];
+    struct slice key = box_key('c', x->box, room);
+    int e = account_tx(tx, &a);
+    if (e == 0) e = box_tx(tx, x->box, &b);
+    if (e) return e;
+    e = kv_tx_get(tx, key, &value);
+    if (e == 0) e = parse_list(x->a, value, &v, &n);
+    else if (e == ERR_NOT_FOUND) e = 0;
+    if (e == 0) e = change_list(x, v, &n);
+    if (e) return e;
+    a.modseq++; /* nothing changes without a change of the account's row */
+    account_row_put(tx, &a);
+    put_list(tx, key, v, n);
+    return 0;
+}
+
+/* ---- hints ---- */
+
+struct hint {
+    const char *owner;
+    struct slice address;
+    bool mine; /* the object is an account, which must be there */
+};
+
+static int put_hint(struct kv_tx *tx, void *arg)
+{
+    const struct hint *h = arg;
+    struct account_row a;
+    char room[KEY_ROOM];
+    struct buf b = BUF_INIT;
+    int e = h->mine ? account_tx(tx, &a) : 0;
+    if (e) return e;
+    rec_begin(&b, HINT_ROW);
+    rec_put(&b, 'a', h->address);
+    kv_tx_put_record(tx, sl(room, (size_t)snprintf(room, sizeof room, "o/%s", h->owner)), &b);
+    buf_free(&b);
+    return 0;
+}
+
+static int tell_other(struct store *s, struct mailbox_ref box, struct slice owner, const struct acl_entry *e)
+{
+    char room[KEY_ROOM];
+    struct hint h = {box.account, owner, e->id[0] != 0};
+    return kv_transact(s->kv, e->id[0] ? account_object(e->id, room) : SHARED, put_hint, &h);
+}
+
+int acl_change(struct store *s, struct mailbox_ref box, struct slice owner, const struct acl_entry *e,
+               enum acl_op op)
+{
+    struct arena a;
+    struct changing x = {box.box, e, op, &a};
+    ar_init(&a, 0);
+    int r = op != ACL_REMOVE && e->rights ? tell_other(s, box, owner, e) : 0;
+    if (r == 0) r = account_transact(s, box.account, change, &x);
+    ar_free(&a);
+    return r;
+}
+
+static int read_hints(struct store *s, struct slice object, const char *user, struct arena *a,
+                      struct acl_owner *v, size_t *n)
+{
+    struct kv_page page;
+    int e = kv_scan(s->kv, object, SL("o/"), SL("o0"), ACL_OWNERS_MAX, a, &page);
+    for (size_t i = 0; e == 0 && i < page.n && *n < ACL_OWNERS_MAX; i++) {
+        struct acl_owner *o = &v[*n];
+        struct slice id = sl_from(page.row[i].key, 2);
+        struct rec r;
+        bool known = sl_eq(id, sl_cstr(user));
+        for (size_t k = 0; k < *n; k++) known |= sl_eq(sl_cstr(v[k].id), id);
+        e = rec_open(&r, page.row[i].value, HINT_ROW);
+        while (e == 0 && rec_next(&r))
+            if (r.tag == 'a') o->address = r.field;
+        snprintf(o->id, sizeof o->id, "%.*s", SLF(id));
+        if (e == 0) e = rec_error(&r);
+        *n += !known;
+    }
+    return e;
+}
+
+int acl_owners(struct store *s, const char *user, struct arena *a, struct acl_owner **out, size_t *n)
+{
+    char room[KEY_ROOM];
+    *out = ar_array(a, struct acl_owner, ACL_OWNERS_MAX + 1);
+    *n = 0;
+    int e = read_hints(s, account_object(user, room), user, a, *out, n);
+    return e ? e : read_hints(s, SHARED, user, a, *out, n);
+}
+
+/* ---- with the mailbox ---- */
+
+int acl_inherit_tx(struct kv_tx *tx, uint32_t above, uint32_t box)
+{
+    char room[KEY_ROOM];
+    struct slice value;
+    int e = kv_tx_get(tx, box_key('c', above, room), &value);
+    if (e == 0) kv_tx_put(tx, box_key('c', box, room), value);
+    return e == ERR_NOT_FOUND ? 0 : e;
+}

@@ -1,0 +1,47 @@
+/* acl.h - who else may do what with a mailbox (RFC 4314). The owner may do everything, always.
+ *
+ * Functions SUSPEND unless said otherwise. */
+#pragma once
+#include "mailbox.h"
+
+enum acl_right { /* in the order of ACL_LETTERS */
+                 ACL_LOOKUP = 1,
+                 ACL_READ = 2,
+                 ACL_SEEN = 4,
+                 ACL_WRITE = 8,
+                 ACL_INSERT = 16,
+                 ACL_POST = 32,
+                 ACL_CREATE = 64,
+                 ACL_DELETE = 128,
+                 ACL_MARK = 256, /* as deleted */
+                 ACL_EXPUNGE = 512,
+                 ACL_ADMIN = 1024,
+                 ACL_ALL = 2047
+};
+#define ACL_LETTERS "lrswipkxtea"
+enum { ACL_MAX = 100, ACL_OWNERS_MAX = 1000 };
+
+struct acl_entry {
+    struct slice who; /* address of an account, or "anyone" */
+    char id[20];      /* of that account; empty: anyone */
+    bool negative;    /* these rights are taken away */
+    unsigned rights;  /* enum acl_right bits */
+};
+/* The list of a mailbox, in the arena. */
+MUST_CHECK int acl_read(struct store *s, struct mailbox_ref box, struct arena *a, struct acl_entry **out,
+                        size_t *n);
+/* What the user (an account's id) may do by this list. Does not suspend. */
+unsigned acl_rights_of(const struct acl_entry *v, size_t n, const char *user);
+enum acl_op { ACL_SET, ACL_ADD, ACL_REMOVE };
+/* Changes the rights of e->who; an entry without rights goes. owner: the address of the mailbox's account, by
+ * which others find it. ERR_NOT_FOUND no such mailbox, ERR_LIMIT. */
+MUST_CHECK int acl_change(struct store *s, struct mailbox_ref box, struct slice owner,
+                          const struct acl_entry *e, enum acl_op op);
+
+/* Accounts that shared something with the user, or with everybody, once: some may have taken it back. */
+struct acl_owner {
+    char id[20];
+    struct slice address;
+};
+MUST_CHECK int acl_owners(struct store *s, const char *user, struct arena *a, struct acl_owner **out,
+                          size_t *n);

@@ -1,0 +1,252 @@
+"""The dialects of SendGrid, Mailjet and SES, byte by byte over HTTPS. Their own libraries are in tests/peers."""
+import base64
+import datetime
+import email
+import email.policy
+import hashlib
+import hmac
+import http.client
+import json
+import ssl
+import urllib.parse
+
+import pytest
+
+import world as w
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    made = w.World(tmp_path_factory.mktemp("vendors"))
+    home = made.home("one.test", accounts=["alice", "bob", "carol"])
+    made.publish()
+    home.start()
+    scopes = "mail.send,templates,suppression,keys,stats.read"
+    home.key = home.tram("key", "add", "alice@one.test", "--name", "vendors", "--scope", scopes).stdout.splitlines()[0]
+    yield home
+    made.close()
+
+
+def ask(home, method, path, body=None, headers=()):
+    """Status, headers, JSON or None."""
+    connection = http.client.HTTPSConnection(home.address, home.port(443), timeout=30, context=ssl._create_unverified_context())
+    data = body if isinstance(body, (bytes, type(None))) else json.dumps(body).encode()
+    connection.request(method, path, data, {"Content-Type": "application/json", **dict(headers)})
+    answer = connection.getresponse()
+    text = answer.read()
+    connection.close()
+    return answer.status, answer.headers, json.loads(text) if text else None
+
+
+def came(home, user, subject):
+    """The message of that subject, read by Python's own parser."""
+    def find():
+        for raw in home.messages(user):
+            m = email.message_from_bytes(raw if isinstance(raw, bytes) else raw.encode(), policy=email.policy.default)
+            if m["Subject"] == subject:
+                return m
+        return None
+    return w.until(find, what=f"a letter about {subject!r} for {user}")
+
+
+def text_of(message, kind="plain"):
+    return message.get_body((kind,)).get_content()
+
+
+# ---- SendGrid ----
+
+def sendgrid(home, path, body=None, method="POST", **headers):
+    return ask(home, method, path, body, {"Authorization": f"Bearer {home.key}", **headers})
+
+
+def call(**more):
+    return {"personalizations": [{"to": [{"email": "bob@one.test", "name": "Bob, \"B\""}]}], "from": {"email": "alice@one.test", "name": "Älice (A)"},
+            "subject": "plain", "content": [{"type": "text/plain", "value": "Hello\n"}], **more}
+
+
+def test_sendgrid_sends(home):
+    image = bytes(range(256)) * 10
+    body = call(subject="Grüße — für dich", content=[{"type": "text/html", "value": "<p>Hi <b>Bob</b> <img src=cid:logo></p>"}], headers={"X-Own": "é"},
+                attachments=[{"content": base64.b64encode(image).decode(), "filename": "lögo.png", "type": "image/png", "disposition": "inline", "content_id": "logo"},
+                             {"content": "aGk=", "filename": "a.txt", "type": "text/plain"}])
+    status, headers, answer = sendgrid(home, "/v3/mail/send", body)
+    assert (status, answer) == (202, None) and headers["X-Message-Id"]
+    m = came(home, "bob", "Grüße — für dich")
+    assert m["From"].addresses[0].display_name == "Älice (A)" and m["To"].addresses[0].display_name == 'Bob, "B"'
+    assert m["X-Own"] == "é" and m["DKIM-Signature"]
+    assert text_of(m).strip() == "Hi Bob" and "<b>Bob</b>" in text_of(m, "html")
+    parts = {p.get_filename(): p for p in m.walk() if p.get_filename()}
+    assert parts["l_go.png"].get_content() == image and parts["l_go.png"]["Content-ID"] == "<logo>"
+    assert any(b"filename*=utf-8''l%C3%B6go.png" in (raw if isinstance(raw, bytes) else raw.encode()) for raw in home.messages("bob"))
+    assert parts["a.txt"].get_content() == "hi"
+
+
+def test_sendgrid_one_letter_for_each_personalization(home):
+    people = [{"to": [{"email": f"{name}@one.test"}], "subject": f"For {name}", "substitutions": {"-n-": name, "{{x}}": "<y>"}} for name in ("bob", "carol")]
+    body = call(personalizations=people, content=[{"type": "text/plain", "value": "Dear -n- {{x}}"}])
+    del body["subject"]
+    assert sendgrid(home, "/v3/mail/send", body)[0] == 202
+    for name in ("bob", "carol"):
+        assert text_of(came(home, name, f"For {name}")).strip() == f"Dear {name} <y>"
+
+
+@pytest.mark.parametrize("change,field", [
+    ({"subject": "a\r\nBcc: x@one.test"}, "subject"),
+    ({"from": {"email": "alice@one.test", "name": "A\r\nBcc: x@one.test"}}, "from.name"),
+    ({"headers": {"X-A": "1\nBcc: x@one.test"}}, "headers.X-A"),
+    ({"headers": {"Bcc": "x@one.test"}}, "headers.Bcc"),
+    ({"categories": ["a\r\nb"]}, "categories.0"),
+    ({"attachments": [{"content": "aGk=", "filename": "a\r\nX: y"}]}, "attachments.0.filename"),
+    ({"attachments": [{"content": "aGk=", "filename": "a", "type": "a/b\r\nX: y"}]}, "attachments.0.type"),
+    ({"personalizations": [{"to": [{"email": f"u{i}@one.test"}]} for i in range(1001)]}, "personalizations"),
+    ({"personalizations": 5}, "personalizations"),
+    ({"content": "x"}, "content"),
+])
+def test_sendgrid_refuses_whole(home, change, field):
+    status, _, answer = sendgrid(home, "/v3/mail/send", call(**change))
+    assert status == 400
+    assert field in [e["field"] for e in answer["errors"]] and all(e["message"] for e in answer["errors"])
+
+
+def test_sendgrid_errors_have_their_form(home):
+    status, _, answer = ask(home, "POST", "/v3/mail/send", call(), {"Authorization": "Bearer no.key"})
+    assert status == 401 and answer["errors"][0] == {"message": "The provided authorization grant is invalid, expired, or revoked", "field": None, "help": None}
+    status, _, answer = sendgrid(home, "/v3/mail/send", b"{no json")
+    assert status == 400 and answer["errors"]
+    status, _, answer = sendgrid(home, "/v3/mail/send", call(**{"from": {"email": "eve@two.test"}}))
+    assert status == 403 and answer["errors"][0]["field"] == "from"
+
+
+def test_sendgrid_sandbox_and_idempotency(home):
+    assert sendgrid(home, "/v3/mail/send", call(subject="sandbox", mail_settings={"sandbox_mode": {"enable": True}}))[0] == 200
+    first = sendgrid(home, "/v3/mail/send", call(subject="once"), **{"Idempotency-Key": "k1"})
+    again = sendgrid(home, "/v3/mail/send", call(subject="once"), **{"Idempotency-Key": "k1"})
+    assert first[0] == again[0] == 202 and first[1]["X-Message-Id"] == again[1]["X-Message-Id"]
+    assert sendgrid(home, "/v3/mail/send", call(subject="other"), **{"Idempotency-Key": "k1"})[0] >= 400
+    came(home, "bob", "once")
+    assert not [m for m in home.messages("bob") if b"sandbox" in (m if isinstance(m, bytes) else m.encode())]
+
+
+# ---- Mailjet ----
+
+def mailjet(home, body, key=None):
+    pair = (key or home.key).replace(".", ":", 1)
+    return ask(home, "POST", "/v3.1/send", body, {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()})
+
+
+def message(**more):
+    return {"From": {"Email": "alice@one.test", "Name": "Alice"}, "To": [{"Email": "bob@one.test", "Name": "Bob"}], "Subject": "mj", "TextPart": "Hi", **more}
+
+
+def test_mailjet_sends(home):
+    body = {"Messages": [message(Subject="mj {{var:n:\"you\"}}", TextPart="{% if var:n %}Dear {{var:n}}{% endif %}", HTMLPart="<p>x</p>", TemplateLanguage=True,
+                                 Variables={"n": "Bob"}, CustomID="c1", Cc=[{"Email": "carol@one.test"}])]}
+    status, _, answer = mailjet(home, body)
+    assert status == 200
+    one = answer["Messages"][0]
+    assert one["Status"] == "success" and one["CustomID"] == "c1" and one["Cc"][0]["Email"] == "carol@one.test"
+    assert one["To"][0]["MessageUUID"] and isinstance(one["To"][0]["MessageID"], int)
+    m = came(home, "bob", "mj Bob")
+    assert text_of(m).strip() == "Dear Bob"
+    came(home, "carol", "mj Bob")
+
+
+def test_mailjet_refuses_all_of_a_call(home):
+    status, _, answer = mailjet(home, {"Messages": [message(Subject="half done"), message(To=[{"Email": "nobody"}]), message(Subject="x\r\ny")]})
+    assert status == 400
+    errors = [e for m in answer["Messages"] for e in m["Errors"]]
+    assert {e["ErrorCode"] for e in errors} == {"mj-0004"} and ["To[0].Email"] in [e["ErrorRelatedTo"] for e in errors]
+    status, _, answer = mailjet(home, {"Messages": [message()] * 51})
+    assert status == 400 and answer["ErrorMessage"]
+    status, _, answer = mailjet(home, {"Messages": [message(Subject="half done"), message(From={"Email": "eve@two.test"})]})
+    assert answer["Messages"][0]["Errors"][0]["ErrorCode"] == "send-0008"
+    assert mailjet(home, {"Messages": [message()]}, "no.key")[0] == 401
+    mailjet(home, {"Messages": [message(Subject="after")]})
+    came(home, "bob", "after")
+    assert not [m for m in home.messages("bob") if b"half done" in (m if isinstance(m, bytes) else m.encode())]
+
+
+# ---- SES ----
+
+def ses(home, method, path, body=None, key=None, skew=0):
+    name, secret = (key or home.key).split(".")
+    now = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=skew)
+    stamp, day = now.strftime("%Y%m%dT%H%M%SZ"), now.strftime("%Y%m%d")
+    data = b"" if body is None else json.dumps(body).encode()
+    host = f"{home.address}:{home.port(443)}"
+    where, _, query = path.partition("?")
+    canonical = "\n".join([method, urllib.parse.quote(where, safe="/~"), query, f"host:{host}", f"x-amz-date:{stamp}", "", "host;x-amz-date", hashlib.sha256(data).hexdigest()])
+    scope = f"{day}/us-east-1/ses/aws4_request"
+    what = "\n".join(["AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(canonical.encode()).hexdigest()])
+    sign = ("AWS4" + secret).encode()
+    for part in scope.split("/") + [what]:
+        sign = hmac.new(sign, part.encode(), hashlib.sha256).digest()
+    authorization = f"AWS4-HMAC-SHA256 Credential={name}/{scope}, SignedHeaders=host;x-amz-date, Signature={sign.hex()}"
+    return ask(home, method, path, data if body is not None else None, {"Authorization": authorization, "X-Amz-Date": stamp, "Host": host})
+
+
+def email_of(content, **more):
+    return {"FromEmailAddress": "Alice <alice@one.test>", "Destination": {"ToAddresses": ["bob@one.test"]}, "Content": content, **more}
+
+
+def simple(subject):
+    return {"Simple": {"Subject": {"Data": subject}, "Body": {"Text": {"Data": "Hi"}}}}
+
+
+def test_ses_sends(home):
+    status, _, answer = ses(home, "POST", "/v2/email/outbound-emails", email_of(simple("ses simple")))
+    assert status == 200 and answer["MessageId"]
+    came(home, "bob", "ses simple")
+    raw = b"From: alice@one.test\r\nTo: bob@one.test\r\nSubject: ses raw\r\n\r\nraw text\r\n"
+    status, _, answer = ses(home, "POST", "/v2/email/outbound-emails", {"Content": {"Raw": {"Data": base64.b64encode(raw).decode()}}})
+    assert status == 200, answer
+    assert text_of(came(home, "bob", "ses raw")).strip() == "raw text"
+
+
+def test_ses_templates(home):
+    stored = {"TemplateName": "hello", "TemplateContent": {"Subject": "ses {{n}}", "Html": "<p>{{n}}</p>", "Text": "Dear {{n}}"}}
+    assert ses(home, "POST", "/v2/email/templates", stored)[0] == 200
+    assert ses(home, "POST", "/v2/email/templates", stored)[0] == 409
+    assert ses(home, "GET", "/v2/email/templates/hello")[2]["TemplateContent"]["Html"] == "<p>{{n}}</p>"
+    assert [t["TemplateName"] for t in ses(home, "GET", "/v2/email/templates")[2]["TemplatesMetadata"]] == ["hello"]
+    shown = ses(home, "POST", "/v2/email/templates/hello/render", {"TemplateData": "{\"n\":\"<b>\"}"})[2]["RenderedTemplate"]
+    assert "Dear <b>" in shown and "ses <b>" in shown
+    status, headers, answer = ses(home, "POST", "/v2/email/templates/hello/render", {"TemplateData": "{}"})
+    assert status == 404 and "attribute 'n' is not present" in answer["message"]
+    broken = {"TemplateName": "broken", "TemplateContent": {"Subject": "{{#if x}}"}}
+    status, headers, answer = ses(home, "POST", "/v2/email/templates", broken)
+    assert status == 400 and "line 1, column 1" in answer["message"]
+    template = {"Template": {"TemplateName": "hello", "TemplateData": "{\"n\":\"one\"}"}}
+    assert ses(home, "POST", "/v2/email/outbound-emails", email_of(template))[0] == 200
+    assert text_of(came(home, "bob", "ses one")).strip() == "Dear one"
+    entries = [{"Destination": {"ToAddresses": [f"{name}@one.test"]}, "ReplacementEmailContent": {"ReplacementTemplate": {"ReplacementTemplateData": json.dumps({"n": name})}}}
+               for name in ("bob", "carol")]
+    bulk = {"FromEmailAddress": "alice@one.test", "DefaultContent": {"Template": {"TemplateName": "hello", "TemplateData": "{}"}}, "BulkEmailEntries": entries}
+    status, _, answer = ses(home, "POST", "/v2/email/outbound-bulk-emails", bulk)
+    assert status == 200 and [r["Status"] for r in answer["BulkEmailEntryResults"]] == ["SUCCESS"] * 2
+    came(home, "carol", "ses carol")
+    assert ses(home, "DELETE", "/v2/email/templates/hello")[0] == 200
+    assert ses(home, "GET", "/v2/email/templates/hello")[0] == 404
+
+
+def test_ses_suppression(home):
+    path = "/v2/email/suppression/addresses"
+    assert ses(home, "PUT", path, {"EmailAddress": "gone@two.test", "Reason": "BOUNCE"})[0] == 200
+    one = path + "/" + urllib.parse.quote("gone@two.test", safe="")
+    assert ses(home, "GET", one)[2]["SuppressedDestination"]["Reason"] == "BOUNCE"
+    assert ses(home, "GET", path)[2]["SuppressedDestinationSummaries"][0]["EmailAddress"] == "gone@two.test"
+    assert ses(home, "DELETE", one)[0] == 200
+    assert ses(home, "GET", one)[0] == 404
+
+
+def test_ses_signatures(home):
+    where = "/v2/email/account"
+    assert ses(home, "GET", where)[2]["SendingEnabled"] is True
+    status, headers, answer = ses(home, "GET", where, skew=-3600)
+    assert status == 403 and "clock" in answer["message"] and headers["x-amzn-ErrorType"]
+    assert ses(home, "GET", where, key=home.key[:-1] + ("x" if home.key[-1] != "x" else "y"))[0] == 403
+    assert ask(home, "GET", where, None, {"Authorization": f"Bearer {home.key}"})[0] == 403
+    status, _, answer = ses(home, "POST", "/v2/email/outbound-emails", email_of(simple("a\r\nBcc: x")))
+    assert status == 400 and "line end" in answer["message"]
+    status, headers, _ = ses(home, "POST", "/v2/email/outbound-emails", {**email_of(simple("x")), "FromEmailAddress": "eve@two.test"})
+    assert status == 400 and headers["x-amzn-ErrorType"] == "MessageRejected"
