@@ -76,12 +76,12 @@ USES_intake = base rt crypto mail wire dns body trace directory mailauth guard a
 USES_acme = base rt crypto fetch kv
 USES_port = base rt mail wire body store reader
 USES_core = base rt crypto wire dns fetch kv body directory store mailauth policy login guard allowance outgoing queue relay report send deliver intake acme
-USES_command = base rt crypto mail wire dns kv body trace directory store spf dkim dmarc mailauth policy login guard allowance shape queue relay report intake acme port core
+USES_command = base rt crypto mail wire dns kv body trace directory store spf dkim dmarc mailauth policy login guard allowance shape queue relay report send intake acme port core
 USES_smtpd = base rt mail wire dns login guard intake
 USES_imapd = base rt mail wire kv body directory store login guard reader
 USES_popd = base rt wire body store login guard
 USES_httpd = base rt directory guard wire
-USES_api = base rt crypto mail wire kv directory guard send acme core httpd
+USES_api = base rt crypto mail wire kv trace directory guard send acme core httpd
 USES_app = base fence rt crypto dns trace store policy guard allowance queue relay report send acme core command smtpd imapd popd httpd api
 $(foreach f,$(FOLDERS) sim,$(eval ALL_$(f) := $(sort $(USES_$(f)) $(foreach u,$(USES_$(f)),$(ALL_$(u))))))
 

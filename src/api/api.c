@@ -23,6 +23,7 @@ void api_open(struct api **out, struct core *core)
     add(x, &api_mailjet);
     add(x, &api_ses);
     add(x, &api_own);
+    add(x, &api_unsubscribe);
 }
 
 void api_close(struct api **x)

@@ -28,6 +28,20 @@ int api_auth(struct http_call *c);
 void api_keys_list(struct http_call *c);
 void api_keys_add(struct http_call *c);
 void api_keys_remove(struct http_call *c);
+/* campaigns.c */
+void api_campaigns_add(struct http_call *c);
+void api_campaigns_list(struct http_call *c);
+void api_campaigns_show(struct http_call *c);
+void api_campaigns_pause(struct http_call *c);
+void api_campaigns_resume(struct http_call *c);
+void api_campaigns_cancel(struct http_call *c);
+/* events.c */
+void api_events(struct http_call *c);
+void api_suppressions_list(struct http_call *c);
+void api_suppressions_add(struct http_call *c);
+void api_suppressions_remove(struct http_call *c);
+/* unsubscribe.c: links in letters */
+extern const struct http_group api_unsubscribe;
 /* own.c: our own routes. Errors are problem details (RFC 9457). */
 extern const struct http_group api_own;
 /* openapi.c */

@@ -16,6 +16,8 @@
     X(trace) X(dns_records) X(dns_check) X(check_spf) X(check_dkim) X(check_arc) X(check_message) X(send)   \
     X(dkim_list) X(dkim_rotate) X(dkim_publish_check) X(dmarc_report) X(dmarc_send_reports)                 \
     X(stats) X(verify) X(images) X(backup) X(restore) X(init) X(config_check) X(check_reply) \
+    X(campaign_list) X(campaign_show) X(campaign_pause) X(campaign_resume) X(campaign_cancel) \
+    X(suppression_list) X(suppression_add) X(suppression_remove) X(suppression_import) X(suppression_export) \
     X(shaping_check) X(shaping_show) X(tls_probe) X(tls_report) X(tls_send_reports) X(block_list) X(block_add) X(block_remove) \
     X(key_add) X(key_list) X(key_remove) X(cert_list) X(cert_show) X(cert_renew) X(doctor)
 /* clang-format on */
@@ -32,6 +34,9 @@ void print_row_trace(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_account_list(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_alias_list(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_key_list(json_t *args, json_t *row, size_t i, struct buf *out);
+void print_row_campaign_list(json_t *args, json_t *row, size_t i, struct buf *out);
+void print_row_suppression_list(json_t *args, json_t *row, size_t i, struct buf *out);
+void print_row_suppression_export(json_t *args, json_t *row, size_t i, struct buf *out);
 json_t *answer_port(struct request *r, json_t *question);
 void print_row_import(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_export(json_t *args, json_t *row, size_t i, struct buf *out);

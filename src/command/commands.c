@@ -39,6 +39,9 @@
         .name = "password", .meaning = "the password", .from = FROM_PASSWORD                                 \
     }
 #define WHO WORD("who", "NET|ACCOUNT", "an address, a network (192.0.2.0/24, 2001:db8::/48), or an account")
+#define CAMPAIGN WORD("id", "ID", "the id of the campaign, as `tram campaign list` tells it")
+#define SENDER WORD("account", "ACCOUNT", "the address of the account that sends")
+#define RECIPIENT WORD("address", "ADDRESS", "who is written to")
 #define LIMIT(name_, meaning_)                                                                               \
     {                                                                                                        \
         .name = name_, .value = "N", .meaning = meaning_                                                     \
@@ -150,6 +153,27 @@ const struct command commands[] = {
     STORE("account app-password remove", app_password_remove, "ends it at once, and the sessions that use it",
           ARGS(ADDRESS, WORD("which", "NAME", "its name or id"))),
     STORE("account remove", account_remove, "removes the account and all its mail", ARGS(ADDRESS)),
+
+    STORE("campaign list", campaign_list, "lists campaigns and how they stand", .rows = "campaigns",
+          .print_row = print_row_campaign_list, ARGS(MAYBE("address", "ADDRESS", "only of this account"))),
+    STORE("campaign show", campaign_show, "how a campaign stands", ARGS(CAMPAIGN)),
+    STORE("campaign pause", campaign_pause, "sends nothing more of it for now", ARGS(CAMPAIGN)),
+    STORE("campaign resume", campaign_resume, "goes on with it", ARGS(CAMPAIGN)),
+    STORE("campaign cancel", campaign_cancel, "drops what has not left", ARGS(CAMPAIGN)),
+
+    STORE("suppression list", suppression_list, "who gets nothing from an account, and why",
+          .rows = "suppressed", .print_row = print_row_suppression_list, ARGS(SENDER)),
+    STORE("suppression add", suppression_add, "an address gets nothing more from an account",
+          ARGS(SENDER, RECIPIENT,
+               OPTION("reason", "WORD", "why; default by-hand", .type = ARG_CHOICE,
+                      .words = "bounced invalid spam unsubscribed by-hand"))),
+    STORE("suppression remove", suppression_remove, "an address may be written to again",
+          ARGS(SENDER, RECIPIENT, FLAG("forget", "forgets the address, which still gets nothing"))),
+    STORE("suppression import", suppression_import,
+          "enters a table from standard input: address, reason, group, since, expires, evidence (CSV)",
+          .takes_payload = true, ARGS(SENDER)),
+    STORE("suppression export", suppression_export, "the same table (CSV)", .rows = "suppressed",
+          .print_row = print_row_suppression_export, ARGS(SENDER)),
 
     STORE("block list", block_list, "who is shut out, why, until when"),
     STORE("block add", block_add, "shuts an address or network out, or an account from logging in",

@@ -192,6 +192,9 @@ int core_open_on(struct core *core, const struct config *conf, struct dns *dns, 
     open_acme(core);
     sts_open(&core->sts, &(struct sts_conf){.kv = kv, .dns = core->dns, .fetch = &core->fetch});
     struct sends_conf sc = {.store = core->store, .signing = core->signing, .hostname = conf->hostname};
+    sc.site = conf->port_offset
+                  ? ar_printf(&core->arena, "%.*s:%u", SLF(conf->hostname), 443u + conf->port_offset)
+                  : conf->hostname;
     if (!e) login_mark(core->login, SL("sending"), sc.secret);
     if (!e) e = sends_open(&core->sends, &sc);
     struct queue_conf qc = {

@@ -135,20 +135,55 @@ void event_tx_add(struct sends *s, struct kv_tx *tx, struct slice account, const
 
 struct adding {
     struct sends *s;
-    struct slice account;
+    struct slice account, once;
     const struct event *e;
+    kv_fn *also;
+    void *arg;
 };
+
+static void count_late(struct send_count *c, enum event_kind k)
+{
+    c->late += k == EVENT_LATE_BOUNCE;
+    c->complained += k == EVENT_COMPLAINT;
+    c->unsubscribed += k == EVENT_UNSUBSCRIBED;
+    c->opened += k == EVENT_OPENED;
+    c->clicked += k == EVENT_CLICKED;
+}
+
+static int count_tx(struct kv_tx *tx, const struct adding *x)
+{
+    struct slice row;
+    struct send_count c = {0};
+    struct buf b = BUF_INIT;
+    if (kv_tx_get(tx, SL("h"), &row) != 0) return 0; /* the send is forgotten */
+    int e = kv_tx_get(tx, SL("c"), &row);
+    if (!e) e = send_count_get(row, &c);
+    if (e && e != ERR_NOT_FOUND) return e;
+    count_late(&c, x->e->kind);
+    send_count_put(&b, &c);
+    kv_tx_put_record(tx, SL("c"), &b);
+    if (x->once.n) kv_tx_put(tx, x->once, SL("1"));
+    buf_free(&b);
+    return 0;
+}
 
 static int add_tx(struct kv_tx *tx, void *arg)
 {
     const struct adding *x = arg;
-    event_tx_add(x->s, tx, x->account, x->e);
-    return 0;
+    struct slice row;
+    bool before = x->once.n && kv_tx_get(tx, x->once, &row) == 0;
+    int e = before || !x->e->send.s[0] ? 0 : count_tx(tx, x);
+    if (!e && !before) event_tx_add(x->s, tx, x->account, x->e);
+    return e || !x->also ? e : x->also(tx, x->arg);
 }
 
-int event_add(struct sends *s, struct slice account, const struct event *e)
+int event_add_late(struct sends *s, struct slice account, const struct event *e, struct slice once,
+                   kv_fn *also, void *arg)
 {
-    return kv_transact(s->store->kv, SL(SENDS_OBJECT), add_tx, &(struct adding){s, account, e});
+    char object[24];
+    struct adding x = {s, account, e->send.s[0] ? once : SL(""), e, also, arg};
+    send_object(&e->send, object);
+    return kv_transact(s->store->kv, e->send.s[0] ? sl_cstr(object) : SL(SENDS_OBJECT), add_tx, &x);
 }
 
 int event_open(struct sends *s)

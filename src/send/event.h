@@ -52,8 +52,11 @@ struct event {
 struct slice event_id_text(uint64_t id, struct arena *a); /* 14 hex digits */
 /* From within any transaction. */
 void event_tx_add(struct sends *s, struct kv_tx *tx, struct slice account, const struct event *e);
-/* In one of its own. SUSPENDS. */
-MUST_CHECK int event_add(struct sends *s, struct slice account, const struct event *e);
+/* The same of what comes later than the send's own work: a report, a click. The send counts it in the same
+ * transaction, under `once` (a key, or empty) only the first time; also() runs in that transaction, or is
+ * NULL. SUSPENDS. */
+MUST_CHECK int event_add_late(struct sends *s, struct slice account, const struct event *e, struct slice once,
+                              kv_fn *also, void *arg);
 /* Up to `limit` events behind `after` in order, in a; of one that cannot be read only the id is known (kind
  * EVENT_NONE). SUSPENDS. */
 MUST_CHECK int event_read(struct sends *s, struct slice account, uint64_t after, size_t limit,

@@ -48,6 +48,7 @@ enum send_reason {
         SEND_OUT_COUNT
 };
 const char *send_reason_word(enum send_reason r);
+bool send_reason_named(struct slice word, enum send_reason *out); /* one that an entry may have */
 
 struct send_addr {
     struct slice name;         /* to be shown, UTF-8; or empty */
@@ -163,6 +164,7 @@ struct sends_conf {
     struct store *store;
     struct signing *signing; /* NULL: nothing is signed */
     struct slice hostname;
+    struct slice site;  /* host, and port when it is not 443, of our HTTPS server: for links */
     uint8_t secret[32]; /* behind addresses that are forgotten, return paths and links */
 };
 /* Store and signing are borrowed, the rest copied. SUSPENDS. */

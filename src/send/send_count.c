@@ -1,5 +1,6 @@
 /* send_count.c - events of an account become counts of its sends, each once: a send's row remembers the last
- * event that is in it. What names a recipient for good goes to the suppression list first. */
+ * event that is in it. (What comes later, reports and clicks, is counted where it is made: event_add_late().)
+ * What names a recipient for good goes to the suppression list first. */
 #include "base/log.h"
 #include "send_run.h"
 #include "shape/reply.h"
@@ -30,11 +31,6 @@ static void count_one(struct send_count *c, const struct event *e)
     }
     c->ended += end && !e->outside;
     c->deferred += e->kind == EVENT_DEFERRED;
-    c->late += e->kind == EVENT_LATE_BOUNCE;
-    c->complained += e->kind == EVENT_COMPLAINT;
-    c->unsubscribed += e->kind == EVENT_UNSUBSCRIBED;
-    c->opened += e->kind == EVENT_OPENED;
-    c->clicked += e->kind == EVENT_CLICKED;
 }
 
 static int count_tx(struct kv_tx *tx, void *arg)

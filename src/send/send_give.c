@@ -8,6 +8,7 @@
 #include "queue/accept.h"
 #include "send_run.h"
 #include "trace/trace.h"
+#include "unsubscribe.h"
 
 /* One letter of the batch, on its way. */
 struct giving {
@@ -105,13 +106,21 @@ static bool needs_utf8(const struct giving *g, struct slice from)
     return yes;
 }
 
+/* Where its bounces go: to this letter's own address, at the sender's domain. */
+static struct slice return_path(struct giving *g, struct slice domain)
+{
+    struct send_ref r = {'r', g->r->id, g->r->count.page, g->number};
+    struct slice local = send_ref_text(g->s, &g->a, &r);
+    return mail_addr_join(&g->a, local, domain);
+}
+
 static int into_queue(struct giving *g)
 {
     const struct send_head *h = g->head;
     struct slice from = g->l.from.address.n ? g->l.from.address : g->common->from.address;
     struct slice domain = sl_from(from, sl_rchr(from, '@') + 1);
     struct trace_event came = {.kind = TRACE_RECEIVED};
-    struct letter l = {.sender = from,
+    struct letter l = {.sender = return_path(g, domain),
                        .rcpt = g->rcpt,
                        .nrcpt = g->n,
                        .made = ar_printf(&g->a, "%s %llu %llu", g->r->id.s,
@@ -132,7 +141,10 @@ static int into_queue(struct giving *g)
     came.id = l.id;
     came.sentence = ar_printf(&g->a, "letter %llu of the send %s, taken from %.*s",
                               (unsigned long long)g->number, g->r->id.s, SLF(h->address));
-    return accept_letter(g->s->queue, &l);
+    bool here = false;
+    int e = domain_is_local(g->s->store->directory, domain, &here);
+    if (!here) l.sender = from;
+    return e ? e : accept_letter(g->s->queue, &l);
 }
 
 static void give(void *arg)

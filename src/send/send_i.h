@@ -20,7 +20,7 @@ struct sends {
     struct store *store;
     struct signing *signing;
     struct queue *queue;
-    struct slice hostname;
+    struct slice hostname, site;
     uint8_t secret[32];
     struct lock lock;
     struct map taking;   /* ids of sends that are being taken; under the lock */
@@ -40,6 +40,12 @@ struct sends {
     bool started, stopping, woken;
     int64_t look_again;        /* rt_now(): when sends that are due later are looked for */
     struct contents *contents; /* send_content.c */
+};
+
+/* The name by which the queue knows a letter: "ID PAGE NUMBER". */
+struct send_letter_name {
+    struct letter_id send;
+    uint64_t page, number;
 };
 
 /* ---- rows (send_rows.c) ---- */

@@ -8,6 +8,7 @@
 #include "mail/submit.h"
 #include "outgoing/signing.h"
 #include "send_run.h"
+#include "unsubscribe.h"
 
 enum { WHOLE_MAX = 512 * 1024 }; /* a larger message is made piece by piece while it is read */
 
@@ -83,6 +84,32 @@ static struct slice message_id(struct arena *a, const struct letter_id *id, stru
     return ar_printf(a, "<%s@%.*s>", id->s, SLF(domain_of(from)));
 }
 
+/* The one recipient of a letter whose reader may leave. */
+static const struct send_addr *reader_of(const struct send_letter *l)
+{
+    const struct send_addr *one = NULL;
+    const struct send_addrs *lists[] = {&l->to, &l->cc, &l->bcc};
+    for (size_t i = 0; i < COUNT_OF(lists); i++)
+        for (size_t k = 0; k < lists[i]->n; k++) {
+            if (lists[i]->v[k].left_out) continue;
+            if (one) return NULL; /* a link for several would let each leave for the others */
+            one = &lists[i]->v[k];
+        }
+    return one;
+}
+
+static void put_unsubscribe(struct arena *a, const struct render *r, struct compose *c)
+{
+    const struct send_addr *reader = reader_of(r->letter);
+    bool wanted = r->head->stream == STREAM_BULK && !(r->head->options & SEND_NO_UNSUBSCRIBE);
+    if (!wanted || !reader || !r->s) return;
+    struct unsubscribe u = {.account = r->head->account,
+                            .address = reader->address,
+                            .group = r->head->group,
+                            .letter = {'u', r->name.send, r->name.page, r->name.number}};
+    unsubscribe_fields(r->s, a, &u, domain_of(c->from.email), c);
+}
+
 static int message_of(struct arena *a, const struct render *r, struct compose *c)
 {
     const struct send *s = r->send;
@@ -100,6 +127,7 @@ static int message_of(struct arena *a, const struct render *r, struct compose *c
     c->message_id = message_id(a, &r->id, c->from.email);
     put_fields(a, c, &f.own, &f.common);
     put_parts(a, c, s, f.part);
+    put_unsubscribe(a, r, c);
     return 0;
 }
 
@@ -272,7 +300,13 @@ int send_source(void *sends, const struct letter *l, struct arena *a, struct let
     int e = content_get(s, &name.send, &c);
     if (e) return e == ERR_NOT_FOUND ? err_set(e, "the send %s is not there any more", name.send.s) : e;
     e = find_letter(s, &name, a, letter);
-    struct render r = {.head = &c->head, .send = &c->send, .texts = c->texts, .letter = letter, .id = l->id};
+    struct render r = {.head = &c->head,
+                       .send = &c->send,
+                       .texts = c->texts,
+                       .letter = letter,
+                       .id = l->id,
+                       .s = s,
+                       .name = name};
     if (!e) e = render_letter(s, &r, a, out);
     if (e) content_put(s, c);
     else ((struct made *)out->ctx)->content = c;

@@ -9,6 +9,9 @@ struct render {
     const struct texts *texts; /* of the send */
     const struct send_letter *letter;
     struct letter_id id;
+    /* where it stands, for links; s NULL: it is only looked at */
+    struct sends *s;
+    struct send_letter_name name;
 };
 /* The message with its signatures, in a; what r refers to is borrowed until the source is ended (which is to
  * be done). ERR_SYNTAX, ERR_TOO_LONG, ERR_LIMIT: it cannot be made. SUSPENDS. */

@@ -16,6 +16,16 @@ const char *send_reason_word(enum send_reason r)
     return r < SEND_OUT_COUNT ? words[r] : "";
 }
 
+bool send_reason_named(struct slice word, enum send_reason *out)
+{
+    for (int i = SEND_OUT_BOUNCED; i < SEND_OUT_CANCELED; i++)
+        if (sl_eq(word, sl_cstr(send_reason_word((enum send_reason)i)))) {
+            *out = (enum send_reason)i;
+            return true;
+        }
+    return false;
+}
+
 void send_object(const struct letter_id *send, char out[24]) { snprintf(out, 24, "s:%s", send->s); }
 
 /* The send's own time and one microsecond more for each letter, under the send's own chance: they sort as

@@ -27,11 +27,6 @@ struct run {
     bool in_ring;
     bool resumed; /* by a word of its sender: it is not too late any more */
 };
-/* The name by which the queue knows a letter: "ID PAGE NUMBER". */
-struct send_letter_name {
-    struct letter_id send;
-    uint64_t page, number;
-};
 bool send_name_parse(struct slice made, struct send_letter_name *out);
 
 /* send_give.c: gives letters of the page under way to the queue and moves on, which *count tells; *moved:

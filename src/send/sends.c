@@ -13,6 +13,7 @@ int sends_open(struct sends **out, const struct sends_conf *conf)
     map_init(&s->runs, false);
     map_init(&s->accounts, false);
     s->hostname = sl(xstrndup(conf->hostname.p, conf->hostname.n), conf->hostname.n);
+    s->site = sl(xstrndup(conf->site.p, conf->site.n), conf->site.n);
     memcpy(s->secret, conf->secret, sizeof s->secret);
     map_init(&s->taking, false);
     int e = event_open(s);
@@ -30,6 +31,7 @@ void sends_close(struct sends **sp)
     map_free(&s->accounts);
     contents_free(&s->contents);
     free((char *)s->hostname.p);
+    free((char *)s->site.p);
     wipe(s->secret, sizeof s->secret);
     free(s);
     *sp = NULL;

@@ -1,0 +1,373 @@
+/* campaigns.c - POST /v1/campaigns: a head and recipients, one JSON a line, taken while they stream in; and
+ * how campaigns stand. */
+#include <stdlib.h>
+
+#include "api_i.h"
+#include "base/text.h"
+#include "mail/addr.h"
+#include "send/send.h"
+
+enum { LINE_MAX_BYTES = 2 << 20, HEADS_MAX = 100 };
+
+/* ---- JSON taken apart; texts lie in a ---- */
+
+struct reading {
+    struct arena *a;
+    char why[ERR_TEXT_MAX]; /* the first fault, or "" */
+};
+
+static void fault(struct reading *r, const char *fmt, const char *name)
+{
+    if (!r->why[0]) snprintf(r->why, sizeof r->why, fmt, name);
+}
+
+static struct slice text(struct reading *r, const json_t *o, const char *name)
+{
+    const json_t *v = json_object_get(o, name);
+    if (v && !json_is_string(v) && !json_is_null(v)) fault(r, "%s must be a text", name);
+    return json_is_string(v) ? ar_dup(r->a, sl(json_string_value(v), json_string_length(v))) : SL("");
+}
+
+static int64_t number(struct reading *r, const json_t *o, const char *name)
+{
+    const json_t *v = json_object_get(o, name);
+    if (v && (!json_is_integer(v) || json_integer_value(v) < 0)) fault(r, "%s must be a whole number", name);
+    return json_is_integer(v) && json_integer_value(v) > 0 ? json_integer_value(v) : 0;
+}
+
+static bool yes(struct reading *r, const json_t *o, const char *name)
+{
+    const json_t *v = json_object_get(o, name);
+    if (v && !json_is_boolean(v)) fault(r, "%s must be true or false", name);
+    return json_is_true(v);
+}
+
+/* An object, as JSON. */
+static struct slice object(struct reading *r, const json_t *o, const char *name)
+{
+    const json_t *v = json_object_get(o, name);
+    if (v && !json_is_object(v)) fault(r, "%s must be an object", name);
+    if (!json_is_object(v)) return SL("");
+    char *dump = json_dumps(v, JSON_COMPACT);
+    struct slice s = ar_dup(r->a, sl_cstr(dump));
+    free(dump);
+    return s;
+}
+
+/* "a@b", or {"email": "a@b", "name": "A"}. */
+static struct send_addr address(struct reading *r, const json_t *v, const char *name)
+{
+    struct send_addr m = {0};
+    if (json_is_string(v)) {
+        m.address = ar_dup(r->a, sl(json_string_value(v), json_string_length(v)));
+    } else if (json_is_object(v)) {
+        m.address = text(r, v, "email");
+        m.name = text(r, v, "name");
+    } else if (v) {
+        fault(r, "%s must be an address, or an object with email and name", name);
+    }
+    return m;
+}
+
+/* One address, or a list of them. */
+static struct send_addrs addresses(struct reading *r, const json_t *o, const char *name)
+{
+    const json_t *v = json_object_get(o, name), *one;
+    size_t n = json_is_array(v) ? json_array_size(v) : v ? 1 : 0, i;
+    struct send_addrs list = {ar_array(r->a, struct send_addr, n), n};
+    if (!json_is_array(v)) {
+        if (n) list.v[0] = address(r, v, name);
+        return list;
+    }
+    json_array_foreach(v, i, one) list.v[i] = address(r, one, name);
+    return list;
+}
+
+static struct send_fields fields(struct reading *r, const json_t *o)
+{
+    json_t *v = json_object_get(o, "headers"), *one;
+    const char *name;
+    struct send_fields f = {ar_array(r->a, struct send_field, json_object_size(v)), 0};
+    if (v && !json_is_object(v)) fault(r, "%s must be an object of texts", "headers");
+    json_object_foreach(v, name, one)
+    {
+        if (!json_is_string(one)) fault(r, "%s must be an object of texts", "headers");
+        else
+            f.v[f.n++] =
+                (struct send_field){ar_dup(r->a, sl_cstr(name)),
+                                    ar_dup(r->a, sl(json_string_value(one), json_string_length(one)))};
+    }
+    return f;
+}
+
+static struct slice *categories(struct reading *r, const json_t *o, size_t *n)
+{
+    json_t *v = json_object_get(o, "categories"), *one;
+    size_t i;
+    struct slice *list = ar_array(r->a, struct slice, json_array_size(v));
+    if (v && !json_is_array(v)) fault(r, "%s must be a list of texts", "categories");
+    json_array_foreach(v, i, one)
+    {
+        if (!json_is_string(one)) fault(r, "%s must be a list of texts", "categories");
+        list[(*n)++] = ar_dup(r->a, sl(json_string_value(one), json_string_length(one)));
+    }
+    return list;
+}
+
+static void choose(struct reading *r, const json_t *o, const char *name, const char *const *words, int *out)
+{
+    struct slice s = text(r, o, name);
+    for (int i = 0; s.n && words[i]; i++)
+        if (sl_eq(s, sl_cstr(words[i]))) {
+            *out = i;
+            return;
+        }
+    if (s.n) fault(r, "%s is none of the words that are known", name);
+}
+
+static void read_parts(struct reading *r, const json_t *o, struct send *s)
+{
+    s->part = ar_array(r->a, struct send_part, 2);
+    struct slice plain = text(r, o, "text"), html = text(r, o, "html");
+    if (plain.n) s->part[s->nparts++] = (struct send_part){SL("text/plain"), plain};
+    if (html.n) s->part[s->nparts++] = (struct send_part){SL("text/html"), html};
+}
+
+static void read_send(struct reading *r, const json_t *o, struct send *s)
+{
+    static const char *const streams[] = {"system", "transactional", "bulk", NULL};
+    static const char *const languages[] = {"plain", "handlebars", "mailjet", "substitutions", NULL};
+    int stream = STREAM_BULK, language = json_object_get(o, "language") ? SEND_PLAIN : SEND_HANDLEBARS;
+    choose(r, o, "stream", streams, &stream);
+    choose(r, o, "language", languages, &language);
+    if (stream == STREAM_SYSTEM) fault(r, "%s must be bulk or transactional", "stream");
+    s->stream = (enum stream)stream;
+    s->language = (enum send_language)language;
+    s->from = address(r, json_object_get(o, "from"), "from");
+    s->reply_to = addresses(r, o, "reply_to");
+    s->subject = text(r, o, "subject");
+    s->campaign = text(r, o, "campaign");
+    s->category = categories(r, o, &s->ncategories);
+    s->fields = fields(r, o);
+    s->data = object(r, o, "data");
+    s->args = object(r, o, "args");
+    s->send_at = number(r, o, "send_at");
+    s->group = (uint32_t)number(r, o, "group");
+    if (yes(r, o, "sandbox")) s->options |= SEND_SANDBOX;
+    if (yes(r, o, "own_unsubscribe")) s->options |= SEND_NO_UNSUBSCRIBE;
+    read_parts(r, o, s);
+}
+
+static void read_letter(struct reading *r, const json_t *o, struct send_letter *l)
+{
+    *l = (struct send_letter){.to = addresses(r, o, "to"),
+                              .cc = addresses(r, o, "cc"),
+                              .bcc = addresses(r, o, "bcc"),
+                              .subject = text(r, o, "subject"),
+                              .fields = fields(r, o),
+                              .data = object(r, o, "data"),
+                              .args = object(r, o, "args"),
+                              .custom = text(r, o, "id"),
+                              .send_at = number(r, o, "send_at")};
+}
+
+/* ---- lines as they stream in ---- */
+
+struct taking {
+    struct http_call *c;
+    struct sends *s;
+    struct send_writer *w;
+    struct send_taken done;
+    struct arena a; /* of a line */
+    struct buf line;
+    uint64_t lines;
+    bool skip_bad; /* a recipient that cannot be taken is counted and passed over */
+    uint64_t bad;
+    int status; /* of a refusal; 0: none */
+    char why[ERR_TEXT_MAX + 40];
+};
+
+static void refuse(struct taking *t, int status, const char *why)
+{
+    t->status = status;
+    snprintf(t->why, sizeof t->why, "line %llu: %s", (unsigned long long)t->lines, why);
+}
+
+static void take_head(struct taking *t, const json_t *o, struct slice line)
+{
+    struct reading r = {.a = t->c->a};
+    struct slice key = http_request_value(t->c->request, SL("Idempotency-Key"));
+    uint8_t sum[HASH_MAX];
+    struct send s = {.account = t->c->key.account, .key = sl_cstr(t->c->key.id), .idempotency = key};
+    read_send(&r, o, &s);
+    t->skip_bad = yes(&r, o, "skip_bad");
+    hash_once(HASH_SHA256, line, sum);
+    s.digest = sl((const char *)sum, sizeof sum);
+    if (!s.campaign.n) s.campaign = SL("campaign");
+    if (r.why[0]) {
+        refuse(t, 400, r.why);
+        return;
+    }
+    int e = send_begin(t->s, &s, t->c->a, &t->w, &t->done);
+    if (e) refuse(t, http_status_of(e), err_text(e));
+}
+
+static void take_recipient(struct taking *t, const json_t *o)
+{
+    struct reading r = {.a = &t->a};
+    struct send_letter l;
+    read_letter(&r, o, &l);
+    int e = r.why[0] ? ERR_USAGE : send_add(t->w, &l);
+    if (!e) return;
+    if (t->skip_bad && (e == ERR_USAGE || e == ERR_SYNTAX || e == ERR_TOO_LONG)) t->bad++;
+    else refuse(t, e == ERR_USAGE ? 400 : http_status_of(e), e == ERR_USAGE ? r.why : err_text(e));
+}
+
+static void take_line(struct taking *t, struct slice line)
+{
+    json_error_t why;
+    t->lines++;
+    line = sl_trim(line);
+    if (!line.n) return;
+    json_t *o = json_loadb(line.p, line.n, JSON_REJECT_DUPLICATES, &why);
+    ar_reset(&t->a);
+    if (!json_is_object(o)) refuse(t, 400, o ? "this is no JSON object" : why.text);
+    else if (!t->w && !t->done.before) take_head(t, o, line);
+    else if (t->w) take_recipient(t, o);
+    json_decref(o);
+}
+
+static int take_pieces(struct taking *t)
+{
+    struct slice piece;
+    int e;
+    while ((e = http_read(t->c, &piece)) == 1 && !t->status) {
+        buf_put(&t->line, piece);
+        struct slice all = buf_slice(&t->line);
+        size_t at, used = 0;
+        while (!t->status && (at = sl_chr(sl_from(all, used), '\n')) != SL_NONE) {
+            take_line(t, sl_sub(all, used, used + at));
+            used += at + 1;
+        }
+        buf_drop(&t->line, used);
+        if (t->line.n > LINE_MAX_BYTES) refuse(t, 413, "the line is too long");
+    }
+    if (!e && !t->status && t->line.n) take_line(t, buf_slice(&t->line));
+    return e < 0 ? e : 0;
+}
+
+static json_t *json_text(struct slice s) { return json_stringn(s.p ? s.p : "", s.n); }
+
+static json_t *taken_json(const struct taking *t)
+{
+    const struct send_taken *d = &t->done;
+    json_t *who = json_array();
+    for (size_t i = 0; i < d->nwho; i++)
+        json_array_append_new(who, json_pack("{s:o,s:s}", "email", json_text(d->who[i].address), "reason",
+                                             send_reason_word(d->who[i].reason)));
+    return json_pack("{s:s,s:I,s:I,s:I,s:I,s:b,s:o}", "id", d->id.s, "letters", (json_int_t)d->letters,
+                     "recipients", (json_int_t)d->recipients, "left_out", (json_int_t)d->left_out, "bad",
+                     (json_int_t)t->bad, "before", d->before, "who", who);
+}
+
+void api_campaigns_add(struct http_call *c)
+{
+    struct taking t = {.c = c, .s = api_of(c)->core->sends};
+    int e = take_pieces(&t);
+    if (!e && !t.status && !t.w && !t.done.before) refuse(&t, 400, "there is no head");
+    if (!e && !t.status && t.w) {
+        e = send_commit(&t.w, c->a, &t.done);
+        if (e) refuse(&t, http_status_of(e), err_text(e));
+    }
+    send_abandon(&t.w);
+    if (t.status) http_fail(c, t.status, "%s", t.why);
+    else if (e) api_failed(c, e);
+    else api_json(c, 202, taken_json(&t));
+    buf_free(&t.line);
+    ar_free(&t.a);
+}
+
+/* ---- how they stand ---- */
+
+static json_t *info_json(const struct send_info *i)
+{
+    json_t *o =
+        json_pack("{s:s,s:o,s:o,s:o,s:o,s:I,s:I,s:I,s:I}", "id", i->id.s, "account", json_text(i->account),
+                  "campaign", json_text(i->campaign), "state", json_text(i->state), "why", json_text(i->why),
+                  "taken", (json_int_t)i->taken, "send_at", (json_int_t)i->send_at, "begun",
+                  (json_int_t)i->begun, "over", (json_int_t)i->over);
+    const struct {
+        const char *name;
+        uint64_t n;
+    } numbers[] = {{"letters", i->letters},
+                   {"recipients", i->recipients},
+                   {"left_out", i->left_out},
+                   {"queued", i->queued},
+                   {"waiting", i->waiting},
+                   {"delivered", i->delivered},
+                   {"bounced", i->bounced},
+                   {"dropped", i->dropped},
+                   {"failed", i->failed},
+                   {"deferred", i->deferred},
+                   {"late_bounces", i->late},
+                   {"complaints", i->complained},
+                   {"unsubscribed", i->unsubscribed},
+                   {"opened", i->opened},
+                   {"clicked", i->clicked}};
+    for (size_t k = 0; k < COUNT_OF(numbers); k++)
+        json_object_set_new(o, numbers[k].name, json_integer((json_int_t)numbers[k].n));
+    return o;
+}
+
+static int list_one(void *arg, const struct send_info *info)
+{
+    json_array_append_new(arg, info_json(info));
+    return 0;
+}
+
+void api_campaigns_list(struct http_call *c)
+{
+    json_t *all = json_array();
+    int e = send_each(api_of(c)->core->sends, sl_cstr(c->key.account->id), list_one, all);
+    json_t *v = json_pack("{s:o}", "campaigns", all);
+    if (!e) {
+        api_json(c, 200, v);
+        return;
+    }
+    json_decref(v);
+    api_failed(c, e);
+}
+
+/* The send of the path, when it is the account's. */
+static int own_send(struct http_call *c, struct send_info *out)
+{
+    struct letter_id id = {{0}};
+    if (!letter_id_ok(c->param[0])) return err_set(ERR_NOT_FOUND, "there is no such campaign");
+    memcpy(id.s, c->param[0].p, LETTER_ID_LEN);
+    int e = send_show(api_of(c)->core->sends, &id, c->a, out);
+    if (!e && !sl_eq(out->account, c->key.account->address))
+        e = err_set(ERR_NOT_FOUND, "there is no such campaign");
+    return e;
+}
+
+void api_campaigns_show(struct http_call *c)
+{
+    struct send_info info;
+    int e = own_send(c, &info);
+    if (e) api_failed(c, e);
+    else api_json(c, 200, info_json(&info));
+}
+
+static void act(struct http_call *c, enum send_action what)
+{
+    struct send_info info;
+    int e = own_send(c, &info);
+    if (!e) e = send_act(api_of(c)->core->sends, &info.id, what, SL("asked for over the API"));
+    if (!e) e = own_send(c, &info);
+    if (e) api_failed(c, e);
+    else api_json(c, 200, info_json(&info));
+}
+
+void api_campaigns_pause(struct http_call *c) { act(c, SEND_PAUSE); }
+void api_campaigns_resume(struct http_call *c) { act(c, SEND_RESUME); }
+void api_campaigns_cancel(struct http_call *c) { act(c, SEND_CANCEL); }

@@ -1,0 +1,176 @@
+/* unsubscribe.c - links and addresses by which somebody leaves (unsubscribe.h). */
+#include "unsubscribe.h"
+
+#include <stdio.h>
+
+#include "base/text.h"
+#include "event.h"
+#include "mail/addr.h"
+#include "send_i.h"
+#include "suppression.h"
+
+enum {
+    MARK = 16,
+    REF_DAYS = 500
+}; /* hex digits of a signature; a send may be due a year after it was taken */
+
+/* What only this node can say of the text, for this use of it. */
+static void mark_of(struct sends *s, struct arena *a, const char *use, struct slice text, char out[MARK + 1])
+{
+    uint8_t sum[32];
+    struct buf hex = BUF_INIT;
+    hmac_sha256(sl((const char *)s->secret, sizeof s->secret), ar_printf(a, "%s %.*s", use, SLF(text)), sum);
+    hex_encode(&hex, sl((const char *)sum, MARK / 2));
+    memcpy(out, hex.p, MARK);
+    out[MARK] = 0;
+    buf_free(&hex);
+}
+
+/* ---- a letter of a send ---- */
+
+struct slice send_ref_text(struct sends *s, struct arena *a, const struct send_ref *r)
+{
+    char mark[MARK + 1];
+    struct slice text = ar_printf(a, "%c-%s-%llx-%llx", r->kind, r->send.s, (unsigned long long)r->page,
+                                  (unsigned long long)(r->number - r->page));
+    mark_of(s, a, "letter", text, mark);
+    return ar_printf(a, "%.*s-%s", SLF(text), mark);
+}
+
+bool send_ref_parse(struct sends *s, struct slice text, struct send_ref *out)
+{
+    struct arena a = {0};
+    char mark[MARK + 1];
+    struct slice all = ar_lower(&a, text), rest = all, kind, id, page, offset;
+    uint64_t by = 0;
+    *out = (struct send_ref){0};
+    size_t end = sl_rchr(all, '-');
+    bool good = text.n <= SEND_REF_MAX && end != SL_NONE && sl_next(&rest, '-', &kind) && kind.n == 1 &&
+                sl_next(&rest, '-', &id) && letter_id_ok(id) && sl_next(&rest, '-', &page) &&
+                sl_next(&rest, '-', &offset) && num_hex64(page, &out->page) && num_hex64(offset, &by);
+    if (good) mark_of(s, &a, "letter", sl_sub(all, 0, end), mark);
+    good = good && same_secret(sl_cstr(mark), rest);
+    if (good) {
+        out->kind = kind.p[0];
+        memcpy(out->send.s, id.p, LETTER_ID_LEN);
+        out->number = out->page + by;
+        good = letter_id_time(&out->send) > rt_wall_seconds() - (int64_t)REF_DAYS * 86400;
+    }
+    ar_free(&a);
+    return good;
+}
+
+/* ---- links ---- */
+
+/* RFC 4648 section 5, without padding. */
+static struct slice to_url(struct arena *a, struct slice bytes)
+{
+    struct slice s = b64_encode_ar(a, bytes);
+    char *p = (char *)s.p;
+    for (size_t i = 0; i < s.n; i++) p[i] = (char)(p[i] == '+' ? '-' : p[i] == '/' ? '_' : p[i]);
+    while (s.n && s.p[s.n - 1] == '=') s.n--;
+    return s;
+}
+
+static bool from_url(struct arena *a, struct slice text, struct slice *out)
+{
+    struct slice s = ar_dup(a, text);
+    char *p = (char *)s.p;
+    for (size_t i = 0; i < s.n; i++) {
+        if (!is_alnum(p[i]) && p[i] != '-' && p[i] != '_') return false;
+        p[i] = (char)(p[i] == '-' ? '+' : p[i] == '_' ? '/' : p[i]);
+    }
+    return b64_decode_ar(a, s, false, out) == 0;
+}
+
+struct slice unsubscribe_token(struct sends *s, struct arena *a, const struct unsubscribe *u)
+{
+    char mark[MARK + 1];
+    bool known = u->letter.kind != 0;
+    struct slice text =
+        ar_printf(a, "%.*s %u %s %llu %llu %.*s", SLF(u->account), u->group, known ? u->letter.send.s : "-",
+                  (unsigned long long)u->letter.page, (unsigned long long)u->letter.number, SLF(u->address));
+    mark_of(s, a, "unsubscribe", text, mark);
+    return to_url(a, ar_printf(a, "%s %.*s", mark, SLF(text)));
+}
+
+bool unsubscribe_parse(struct sends *s, struct arena *a, struct slice token, struct unsubscribe *out)
+{
+    struct slice text, mark, group, send, page, number;
+    char right[MARK + 1];
+    uint64_t n = 0;
+    *out = (struct unsubscribe){0};
+    if (token.n > 2000 || !from_url(a, token, &text) || !sl_next(&text, ' ', &mark) || !text.p) return false;
+    mark_of(s, a, "unsubscribe", text, right);
+    if (!same_secret(mark, sl_cstr(right))) return false;
+    if (!sl_next(&text, ' ', &out->account) || !sl_next(&text, ' ', &group) || !sl_next(&text, ' ', &send) ||
+        !sl_next(&text, ' ', &page) || !sl_next(&text, ' ', &number) || !num_u64(group, UINT32_MAX, &n))
+        return false;
+    out->group = (uint32_t)n;
+    out->address = text;
+    if (letter_id_ok(send) && num_u64(page, UINT64_MAX, &out->letter.page) &&
+        num_u64(number, UINT64_MAX, &out->letter.number)) {
+        out->letter.kind = 'u';
+        memcpy(out->letter.send.s, send.p, LETTER_ID_LEN);
+    }
+    return true;
+}
+
+/* ---- leaving ---- */
+
+static enum send_reason reason_of(const struct unsubscribe *u)
+{
+    return u->group ? SEND_OUT_LEFT_GROUP : SEND_OUT_UNSUBSCRIBED;
+}
+
+int unsubscribe_is_done(struct sends *s, const struct unsubscribe *u, bool *done)
+{
+    struct arena a = {0};
+    struct suppression_entry *v;
+    size_t n = 0;
+    *done = false;
+    int e = suppression_get(s, u->account, u->address, &a, &v, &n);
+    for (size_t i = 0; !e && i < n; i++) *done |= v[i].reason == reason_of(u) && v[i].group == u->group;
+    ar_free(&a);
+    return e;
+}
+
+int unsubscribe_do(struct sends *s, const struct unsubscribe *u)
+{
+    bool done;
+    struct suppression_entry entry = {.address = u->address,
+                                      .reason = reason_of(u),
+                                      .group = u->group,
+                                      .evidence = SL("left by the link or address in a letter")};
+    struct event ev = {.kind = EVENT_UNSUBSCRIBED, .address = u->address, .group = u->group};
+    struct letter_id letter = {{0}};
+    int e = unsubscribe_is_done(s, u, &done);
+    if (e || done) return e;
+    if (u->letter.kind) {
+        send_letter_id(&u->letter.send, u->letter.number, &letter);
+        ev.send = u->letter.send, ev.page = u->letter.page, ev.number = u->letter.number;
+    }
+    entry.letter = sl_cstr(letter.s);
+    e = suppression_add(s, u->account, &entry);
+    return e ? e : event_add_late(s, u->account, &ev, SL(""), NULL, NULL);
+}
+
+/* ---- the fields ---- */
+
+void unsubscribe_fields(struct sends *s, struct arena *a, const struct unsubscribe *u, struct slice domain,
+                        struct compose *c)
+{
+    struct compose_header *h = ar_array(a, struct compose_header, c->nheaders + 2);
+    struct send_ref by_mail = u->letter;
+    by_mail.kind = 'u';
+    for (size_t i = 0; i < c->nheaders; i++) {
+        h[i] = c->header[i];
+        if (sl_eqi(h[i].name, SL("List-Unsubscribe"))) return; /* the sender has its own */
+    }
+    struct slice token = unsubscribe_token(s, a, u), local = send_ref_text(s, a, &by_mail);
+    h[c->nheaders++] = (struct compose_header){
+        SL("List-Unsubscribe"), ar_printf(a, "<https://%.*s/u/%.*s>, <mailto:%.*s@%.*s?subject=unsubscribe>",
+                                          SLF(s->site), SLF(token), SLF(local), SLF(domain))};
+    h[c->nheaders++] = (struct compose_header){SL("List-Unsubscribe-Post"), SL("List-Unsubscribe=One-Click")};
+    c->header = h;
+}

@@ -1,0 +1,35 @@
+/* unsubscribe.h - leaving a list (RFC 2369, RFC 8058): links that say all themselves, signed by this node, so
+ * that they outlive campaigns, templates and keys of signatures; and addresses for who leaves by mail. */
+#pragma once
+#include "compose.h"
+#include "send.h"
+
+/* One letter of a send, in a link or in a local part: kind, send, page, number, signed. */
+struct send_ref {
+    char kind; /* 'r': where its bounces go; 'u': leave by mail */
+    struct letter_id send;
+    uint64_t page, number;
+};
+enum { SEND_REF_MAX = 64 }; /* a local part (RFC 5321 section 4.5.3.1.1) */
+struct slice send_ref_text(struct sends *s, struct arena *a, const struct send_ref *r);
+/* In lower or upper case. False: it is none of this node's, or older than any send that is remembered. */
+bool send_ref_parse(struct sends *s, struct slice text, struct send_ref *out);
+
+/* Who leaves what. */
+struct unsubscribe {
+    struct slice account, address; /* account: its id */
+    uint32_t group;                /* 0: all */
+    struct send_ref letter;        /* from which; its kind 0: not known */
+};
+/* The last part of the link. In a. */
+struct slice unsubscribe_token(struct sends *s, struct arena *a, const struct unsubscribe *u);
+/* Slices lie in a. False: it was not made here. */
+bool unsubscribe_parse(struct sends *s, struct arena *a, struct slice token, struct unsubscribe *out);
+/* Durable when it returns 0; a second time changes nothing. SUSPENDS. */
+MUST_CHECK int unsubscribe_do(struct sends *s, const struct unsubscribe *u);
+/* Has the address left already? SUSPENDS. */
+MUST_CHECK int unsubscribe_is_done(struct sends *s, const struct unsubscribe *u, bool *done);
+/* List-Unsubscribe and List-Unsubscribe-Post (RFC 8058 section 3.1) for a letter that its reader may leave;
+ * the fields are added to c, in a. domain: of the sender. */
+void unsubscribe_fields(struct sends *s, struct arena *a, const struct unsubscribe *u, struct slice domain,
+                        struct compose *c);
