@@ -146,6 +146,9 @@ static void set_intake(struct core *core)
         .no_soliciting = c->no_soliciting,
     };
     login_mark(core->login, SL("letters sent on"), core->intake.secret);
+    core->srs = (struct srs){.directory = core->store->directory};
+    login_mark(core->login, SL("return paths"), core->srs.key);
+    core->intake.srs = &core->srs;
 }
 
 static int64_t or_any(uint32_t n) { return n ? (int64_t)n : SENDER_UNLIMITED; }
@@ -273,6 +276,8 @@ void core_relay(struct core *core, struct arena *a, struct relay_conf *out)
         .nown = c->nlisten + c->npublic,
     };
     if (c->nlisten && !ip_is_unspecified(&c->listen[0])) out->source = c->listen[0];
+    core->srs.domain = core_domain(core, &core->arena);
+    if (c->srs && core->srs.domain.n) out->srs = &core->srs;
 }
 
 struct slice core_domain(struct core *core, struct arena *a)

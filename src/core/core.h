@@ -33,6 +33,7 @@ struct core {
     struct preflight_gate *preflight;
     struct acme *acme; /* or NULL: no authority is asked */
     struct sts *sts;   /* policies of other domains */
+    struct srs srs;
     struct sends *sends;
     struct queue *queue;
     struct dmarc_store *reports;
@@ -78,7 +79,7 @@ MUST_CHECK int core_open_on(struct core *core, const struct config *conf, struct
 void core_close(struct core *core); /* SUSPENDS */
 
 /* How letters leave from here; own listeners lie in the arena. Without a TLS context: the caller's. */
-void core_relay(struct core *core, struct arena *a, struct relay_conf *out);
+void core_relay(struct core *core, struct arena *a, struct relay_conf *out); /* SUSPENDS */
 /* The domain that stands for the node where one is needed: the one whose mail.D is the hostname,
  * else the first. Empty when there is none. */
 struct slice core_domain(struct core *core, struct arena *a);

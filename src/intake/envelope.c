@@ -149,17 +149,42 @@ static struct intake_refusal no_relay(const struct intake_to *to, struct arena *
                   SLF(to->domain), SLF(to->domain))};
 }
 
+/* What comes back for a letter that was sent on goes to its sender, whoever brings it: the address proves
+ * that it was made here. *to, *address: then the sender's. */
+static struct intake_refusal come_back(const struct intake_letter *l, struct arena *a, struct intake_to *to,
+                                       struct slice *address, bool *back)
+{
+    struct slice spec;
+    bool here = false;
+    *back = false;
+    if (!l->in->srs || !sl_startsi(to->local, SL("SRS"))) return none;
+    int e = domain_is_local(l->in->store->directory, to->domain, &here);
+    if (e) return intake_failure(a, e, "The directory cannot be read");
+    e = here ? srs_back(l->in->srs, a, to->local, &spec) : ERR_NOT_FOUND;
+    if (e == ERR_DENIED)
+        return (struct intake_refusal){550, "5.1.1", e,
+                                       ar_printf(a, "Nobody is to be found here: %s", err_text(e))};
+    if (e || mail_addr_split(a, spec, &to->local, &to->domain) != 0) return none;
+    *address = spec;
+    *back = true;
+    return none;
+}
+
 /* address: as it is known here. A remote one becomes its own route, but never for a stranger: this is no open
  * relay. */
-static struct intake_refusal judge(const struct intake_letter *l, const struct intake_to *to,
+static struct intake_refusal judge(const struct intake_letter *l, const struct intake_to *said,
                                    struct slice address, struct routes *routes, struct arena *a)
 {
+    struct intake_to own = *said, *to = &own;
+    bool back;
+    struct intake_refusal r = come_back(l, a, to, &address, &back);
+    if (r.code) return r;
     int e = resolve(l->in, a, to, routes);
     if (e) return intake_failure(a, e, "The directory cannot be read");
     switch (routes->result) {
     case RESOLVED: break;
     case RESOLVED_NOT_LOCAL:
-        if (l->from.origin == INTAKE_STRANGER) return no_relay(to, a);
+        if (l->from.origin == INTAKE_STRANGER && !back) return no_relay(to, a);
         *routes = (struct routes){.result = RESOLVED, .v = ar_new(a, struct route), .n = 1};
         routes->v->address = address;
         break;

@@ -20,6 +20,7 @@
 #include "mailauth/mailauth.h"
 #include "outgoing/preflight_gate.h"
 #include "outgoing/signing.h"
+#include "outgoing/srs.h"
 #include "queue/accept.h"
 #include "report/dmarc_store.h"
 #include "report/tlsrpt.h"
@@ -38,6 +39,7 @@ struct intake { /* what a node's letters meet; everything is borrowed and outliv
     struct queue *queue;
     struct signing *signing;             /* NULL: nothing is signed */
     const struct mailauth_ctx *mailauth; /* NULL: strangers are not judged */
+    const struct srs *srs;               /* whom return paths that we made lead back to; NULL: nobody */
     struct preflight_gate *preflight;    /* NULL: what leaves is not looked at */
     struct dmarc_store *reports;         /* DMARC aggregate reports; NULL: none */
     struct tlsrpt *tls_reports;          /* and TLS reports */

@@ -1,6 +1,7 @@
 /* relay.h - outbound: finds the receiving server of a domain, connects, hands letters over. */
 #pragma once
 #include "dns/dns.h"
+#include "outgoing/srs.h"
 #include "policy/policy.h"
 #include "queue/queue.h"
 #include "route.h"
@@ -13,6 +14,7 @@ struct relay_conf { /* borrowed, outlives the relay */
     policy_note *note;   /* hears what came of each session with a server; or NULL */
     void *note_ctx;
     struct signing *signing;    /* for what is converted on the way; NULL: it goes unsigned */
+    const struct srs *srs;      /* for return paths of strangers' letters that go on; NULL: they stay */
     struct slice hostname;      /* for EHLO */
     uint16_t port;              /* 25, or 25 plus the trial offset */
     struct ip source;           /* leave from this address; family 0 = the system's choice */

@@ -526,6 +526,7 @@ void transaction(const struct relay_conf *conf, struct peer *p, struct attempt_l
     t.n = addresses(&t, keep, address);
     t.rcpt = keep;
     t.taken = ar_array(at->a, bool, t.n);
+    if (conf->srs && !at->letter->submitter.n) srs_forward(conf->srs, at->a, sender, &sender);
     if (sender.n && !wire_address(&t, sender, &sender)) {
         struct verdict v;
         verdict_set(&v, ATTEMPT_PERMANENT, "5.1.7",

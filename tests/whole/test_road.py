@@ -194,3 +194,18 @@ def test_quarantined_mail_goes_to_junk(pair):
     assert message["Subject"] == "doubtful" and "dmarc=fail" in message["Authentication-Results"]
     assert two.messages("bob") == []
     assert "as junk" in two.tram("trace", "ceo@q.test").stdout
+
+
+def test_an_alias_sends_on_with_a_return_path_that_leads_back(pair):
+    one, two = pair
+    two.tram("alias", "add", "away@two.test", "alice@one.test")
+    with two.mx() as client:
+        client.sendmail("someone@elsewhere.test", ["away@two.test"], letter("someone@elsewhere.test", "away@two.test", "sent on"))
+    path = email.message_from_bytes(one.wait_for("alice")[0])["Return-Path"].strip("<>")
+    assert re.fullmatch(r"SRS0=[a-z2-7]{6}=[a-z2-7]{2}=elsewhere\.test=someone@two\.test", path)
+    with two.mx() as client:
+        client.ehlo()
+        client.mail("")
+        assert client.rcpt(path)[0] == 250, "what comes back goes to the sender"
+        assert client.rcpt(path.replace("someone", "somebody"))[0] == 550
+        assert client.rcpt("someone@elsewhere.test")[0] == 550
