@@ -19,7 +19,7 @@
     X(campaign_list) X(campaign_show) X(campaign_pause) X(campaign_resume) X(campaign_cancel) \
     X(suppression_list) X(suppression_add) X(suppression_remove) X(suppression_import) X(suppression_export) \
     X(shaping_check) X(shaping_show) X(tls_probe) X(tls_report) X(tls_send_reports) X(block_list) X(block_add) X(block_remove) \
-    X(key_add) X(key_list) X(key_remove) X(cert_list) X(cert_show) X(cert_renew) X(doctor)
+    X(key_add) X(key_list) X(key_remove) X(cert_list) X(cert_show) X(cert_renew) X(doctor) X(setup)
 /* clang-format on */
 #define X(name)                                                                                              \
     int run_##name(struct request *r);                                                                       \

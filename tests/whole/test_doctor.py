@@ -35,3 +35,18 @@ def test_the_doctor_names_what_is_wrong_and_what_to_do(world):
     world.publish(extra=listed)
     assert [f for f in findings(home, status=1) if f["what"] == "block list"][0]["grade"] == "wrong"
     assert "wrong    block list" in home.tram("doctor", status=1).stdout
+
+
+def test_setup_makes_a_node_that_serves(world):
+    home = world.home("two.test")  # for its address and its end
+    for path in sorted(home.dir.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    words = ["setup", "--domain", "two.test", "--account", "carol", "--listen", home.address, "--port-offset", "10000", "--zone", str(world.zone)]
+    made = home.tram(*words, input="one-long-secret\n")
+    assert "carol@two.test" in made.stdout and "two.test. IN MX 10 mail.two.test." in made.stdout and "it does not run" in made.stdout
+    assert "--domain is needed" in home.tram("setup", input="x\n", status=2).stderr
+    again = home.tram(*words, input="another\n")  # nothing is made twice, no password is changed
+    assert "carol@two.test" in again.stdout
+    home.start()
+    with home.imap("carol", "one-long-secret") as imap:
+        assert imap.select()[0] == "OK"

@@ -1,0 +1,127 @@
+/* cmd_setup.c - from nothing to a node: asks what it needs, makes the home and the first account, says what
+ * to publish, waits for the DNS to show it, and examines the rest. May be begun again. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "cmd.h"
+#include "core/home.h"
+#include "dns_check.h"
+#include "rt/file.h"
+
+enum { LINE_LONGEST = 1024, LOOK_AGAIN_S = 15 };
+
+/* An answer of who sits at the terminal, or what the option said. BLOCKS. */
+static int ask(json_t *args, const char *name, const char *question, struct slice fallback)
+{
+    char line[LINE_LONGEST];
+    if (*arg_text(args, name)) return 0;
+    if (isatty(STDIN_FILENO) && isatty(STDERR_FILENO)) {
+        fprintf(stderr, "%s%s%.*s%s: ", question, fallback.n ? " [" : "", SLF(fallback),
+                fallback.n ? "]" : "");
+        if (!fgets(line, sizeof line, stdin)) return err_set(ERR_CANCELED, "no answer");
+        struct slice said = sl_trim(sl_cstr(line));
+        reply_text(args, name, said.n ? said : fallback);
+    } else if (fallback.n) {
+        reply_text(args, name, fallback);
+    }
+    return *arg_text(args, name) ? 0 : err_set(ERR_USAGE, "--%s is needed: %s", name, question);
+}
+
+static int ask_all(struct request *r)
+{
+    int e = ask(r->args, "domain", "Mail domain, such as example.org", SL(""));
+    struct slice domain = arg_slice(r->args, "domain");
+    if (!e) e = ask(r->args, "hostname", "Full name of this host", ar_cat(r->a, SL("mail."), domain));
+    if (!e) e = ask(r->args, "account", "First account: the part before the @", SL("postmaster"));
+    return e ? e : read_password("Its password", r->args);
+}
+
+static int make_home(struct request *r)
+{
+    if (path_exists("tram.conf")) return 0; /* begun again */
+    int e = run_init(r);
+    if (e || !*arg_text(r->args, "acme")) return e;
+    struct buf b = BUF_INIT;
+    e = path_read("tram.conf", 1 << 20, &b);
+    buf_printf(&b, "\nacme = \"%s\"\n", arg_text(r->args, "acme"));
+    if (!e) e = path_write("tram.conf", buf_slice(&b), 0600);
+    buf_free(&b);
+    return e;
+}
+
+static int make_account(struct request *r)
+{
+    struct slice address =
+        ar_printf(r->a, "%s@%s", arg_text(r->args, "account"), arg_text(r->args, "domain"));
+    int e = account_add(r->core->store->directory, address, arg_slice(r->args, "password"));
+    reply_text(r->reply, "account", address);
+    return e == ERR_EXISTS ? 0 : e;
+}
+
+/* Does the DNS show all that is needed? */
+static int is_published(struct request *r, bool *is)
+{
+    struct dns_checked *v;
+    size_t n;
+    int e = dns_check_domain(r->core, r->a, arg_slice(r->args, "domain"), served_certificate(r->core, r->a),
+                             &v, &n);
+    *is = !e;
+    for (size_t i = 0; !e && i < n; i++) *is = *is && v[i].finding != FINDING_MISSING;
+    return e;
+}
+
+static int wait_for_dns(struct request *r)
+{
+    int64_t end = rt_now() + arg_number(r->args, "wait") * 60 * RT_S;
+    bool is = false;
+    int e = is_published(r, &is);
+    while (!e && !is && rt_now() < end) {
+        e = fiber_sleep(LOOK_AGAIN_S * RT_S);
+        if (!e) e = is_published(r, &is);
+    }
+    json_object_set_new(r->reply, "published", json_boolean(is));
+    return e;
+}
+
+static int in_the_home(struct request *r)
+{
+    int e = make_account(r);
+    if (!e) e = run_dns_records(r);
+    if (!e && arg_number(r->args, "wait")) e = wait_for_dns(r);
+    if (!e) e = run_doctor(r);
+    return e == NO ? 0 : e; /* the node does not run yet, and the DNS may show nothing */
+}
+
+int run_setup(struct request *r)
+{
+    struct config conf;
+    struct core *core = xcalloc(1, sizeof *core);
+    int e = ask_all(r);
+    if (!e) e = make_home(r);
+    if (!e) e = config_read(r->a, "tram.conf", &conf);
+    if (!e) e = core_open(core, &conf);
+    if (!e) {
+        r->core = core;
+        e = in_the_home(r);
+        r->core = NULL;
+        core_close(core);
+    }
+    free(core);
+    if (e) return e;
+    reply_text(r->reply, "home", sl_cstr(r->home));
+    return 0;
+}
+
+void print_setup(json_t *args, json_t *reply, struct buf *out)
+{
+    const char *home = arg_text(reply, "home"), *domain = arg_text(args, "domain");
+    print_dns_records(args, reply, out);
+    buf_str(out, "\n");
+    print_doctor(args, reply, out);
+    buf_printf(out,
+               "\nThe home %s is made, with the account %s.\nNext:\n"
+               "  publish the lines above in the DNS of %s, and the reverse name of the address\n"
+               "  tram -C %s serve        (or systemctl enable --now tram)\n"
+               "  tram -C %s doctor       says what is still wrong, the worst first\n",
+               home, arg_text(reply, "account"), domain, home, home);
+}
