@@ -132,9 +132,18 @@ void mailjet_send(struct http_call *c)
     json_decref(body);
 }
 
+#define TEMPLATE "/v3/REST/template"
 static const struct http_route routes[] = {
     HTTP_ROUTE(POST, "/v3.1/send", MAIL_SEND, mailjet_send, "sends up to 50 messages (Mailjet)",
                .body_max = DIALECT_BODY_MAX),
+    HTTP_ROUTE(POST, TEMPLATE, TEMPLATES, mailjet_template_create, "makes a template (Mailjet)"),
+    HTTP_ROUTE(GET, TEMPLATE, TEMPLATES, mailjet_template_list, "lists templates (Mailjet)"),
+    HTTP_ROUTE(GET, TEMPLATE "/{id}", TEMPLATES, mailjet_template_get, "shows a template (Mailjet)"),
+    HTTP_ROUTE(DELETE, TEMPLATE "/{id}", TEMPLATES, mailjet_template_delete, "removes a template (Mailjet)"),
+    HTTP_ROUTE(POST, TEMPLATE "/{id}/detailcontent", TEMPLATES, mailjet_content_put,
+               "sets the texts of a template (Mailjet)", .body_max = 3 << 20),
+    HTTP_ROUTE(GET, TEMPLATE "/{id}/detailcontent", TEMPLATES, mailjet_content_get,
+               "shows the texts of a template (Mailjet)"),
 };
 const struct http_group api_mailjet = {.name = "mailjet",
                                        .prefix = "/v3.1/",

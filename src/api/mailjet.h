@@ -23,4 +23,11 @@ void mailjet_end(struct mailjet_call *m);
 json_t *mailjet_error(const char *code, int status, const char *sentence, const char *related);
 
 void mailjet_send(struct http_call *c);
+/* mailjet_templates.c */
+void mailjet_template_create(struct http_call *c);
+void mailjet_template_list(struct http_call *c);
+void mailjet_template_get(struct http_call *c);
+void mailjet_template_delete(struct http_call *c);
+void mailjet_content_put(struct http_call *c);
+void mailjet_content_get(struct http_call *c);
 extern const struct http_group api_mailjet;

@@ -23,4 +23,61 @@ void sendgrid_error_at(json_t *errors, const char *field, const char *anchor, co
 void sendgrid_refuse(struct http_call *c, int status, json_t *errors);
 
 void sendgrid_mail_send(struct http_call *c);
+/* sendgrid_templates.c */
+void sendgrid_template_create(struct http_call *c);
+void sendgrid_template_rename(struct http_call *c);
+void sendgrid_template_copy(struct http_call *c);
+void sendgrid_template_get(struct http_call *c);
+void sendgrid_template_delete(struct http_call *c);
+void sendgrid_template_list(struct http_call *c);
+void sendgrid_version_create(struct http_call *c);
+void sendgrid_version_change(struct http_call *c);
+void sendgrid_version_activate(struct http_call *c);
+void sendgrid_version_get(struct http_call *c);
+void sendgrid_version_delete(struct http_call *c);
+
+/* sendgrid_batch.c */
+void sendgrid_batch_create(struct http_call *c);
+void sendgrid_batch_get(struct http_call *c);
+void sendgrid_scheduled_create(struct http_call *c);
+void sendgrid_scheduled_change(struct http_call *c);
+void sendgrid_scheduled_list(struct http_call *c);
+void sendgrid_scheduled_delete(struct http_call *c);
+
+/* sendgrid_suppression.c */
+void sendgrid_suppressed_list(struct http_call *c);
+void sendgrid_suppressed_get(struct http_call *c);
+void sendgrid_suppressed_delete(struct http_call *c);
+void sendgrid_suppressed_delete_some(struct http_call *c);
+void sendgrid_unsubscribe_all(struct http_call *c);
+void sendgrid_unsubscribed_get(struct http_call *c);
+
+/* sendgrid_groups.c */
+void sendgrid_group_create(struct http_call *c);
+void sendgrid_group_change(struct http_call *c);
+void sendgrid_group_get(struct http_call *c);
+void sendgrid_group_delete(struct http_call *c);
+void sendgrid_group_list(struct http_call *c);
+void sendgrid_left_add(struct http_call *c);
+void sendgrid_left_list(struct http_call *c);
+void sendgrid_left_all(struct http_call *c);
+void sendgrid_left_delete(struct http_call *c);
+void sendgrid_left_search(struct http_call *c);
+void sendgrid_left_of(struct http_call *c);
+
+/* sendgrid_keys.c */
+void sendgrid_scopes(struct http_call *c);
+void sendgrid_keys_list(struct http_call *c);
+void sendgrid_key_get(struct http_call *c);
+void sendgrid_key_create(struct http_call *c);
+void sendgrid_key_delete(struct http_call *c);
+
+/* Puts the active version of the template into the send. ERR_NOT_FOUND. SUSPENDS. */
+MUST_CHECK int sendgrid_use_template(struct http_call *c, struct sendgrid_mail *m);
+/* Enters all of {"recipient_emails": [...]}, which are judged first. SUSPENDS. */
+MUST_CHECK int sendgrid_suppress(struct http_call *c, const json_t *body, enum send_reason reason,
+                                 uint32_t group);
+/* ERR_NOT_FOUND: the account has no such group; 0 is none. SUSPENDS. */
+MUST_CHECK int sendgrid_check_group(struct http_call *c, uint32_t id);
+
 extern const struct http_group api_sendgrid;

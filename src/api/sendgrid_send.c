@@ -1,4 +1,5 @@
 /* sendgrid_send.c - POST /v3/mail/send: judged whole, taken whole or not at all, 202. */
+#include "base/text.h"
 #include "rt/rt.h"
 #include "sendgrid.h"
 
@@ -12,6 +13,23 @@ static void refused(struct http_call *c, int e, size_t letter)
     else if (e == ERR_DENIED) snprintf(field, sizeof field, "from");
     sendgrid_error_at(errors, *field ? field : NULL, NULL, err_text(e));
     sendgrid_refuse(c, status, errors);
+}
+
+/* What the call names must be there. */
+static int look_up(struct http_call *c, struct sendgrid_mail *m)
+{
+    int e = sendgrid_check_group(c, m->send.group);
+    if (e == ERR_NOT_FOUND)
+        dialect_fault(&m->d, "asm.group_id", e, "There is no unsubscribe group with the id %u.",
+                      m->send.group);
+    if (e && e != ERR_NOT_FOUND) return e;
+    e = m->template_id.n ? sendgrid_use_template(c, m) : 0;
+    if (e == ERR_NOT_FOUND) {
+        struct slice shown = printable(&m->d.a, m->template_id, 80);
+        dialect_fault(&m->d, "template_id", e, "There is no template %.*s with an active version.",
+                      SLF(shown));
+    }
+    return e == ERR_NOT_FOUND ? 0 : e;
 }
 
 static void take(struct http_call *c, struct sendgrid_mail *m)
@@ -34,7 +52,9 @@ void sendgrid_mail_send(struct http_call *c)
     json_t *body = api_body(c);
     if (!body) return;
     sendgrid_mail_read(&m, body, rt_wall_seconds());
-    if (m.d.faults) sendgrid_refuse(c, 400, json_incref(m.errors));
+    int e = m.d.faults ? 0 : look_up(c, &m);
+    if (e) refused(c, e, SL_NONE);
+    else if (m.d.faults) sendgrid_refuse(c, 400, json_incref(m.errors));
     else take(c, &m);
     sendgrid_mail_end(&m);
     json_decref(body);

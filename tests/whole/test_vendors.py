@@ -12,6 +12,7 @@ import urllib.parse
 
 import pytest
 
+import openapi
 import world as w
 
 
@@ -55,8 +56,14 @@ def text_of(message, kind="plain"):
 
 # ---- SendGrid ----
 
+DOCUMENT = openapi.sendgrid()
+
+
 def sendgrid(home, path, body=None, method="POST", **headers):
-    return ask(home, method, path, body, {"Authorization": f"Bearer {home.key}", **headers})
+    """As ask(); each call and its answer are judged by SendGrid's own schemas."""
+    status, fields, answer = ask(home, method, path, body, {"Authorization": f"Bearer {home.key}", **headers})
+    openapi.judge(DOCUMENT, method, path, status, body, answer)
+    return status, fields, answer
 
 
 def call(**more):
@@ -127,6 +134,83 @@ def test_sendgrid_sandbox_and_idempotency(home):
     assert not [m for m in home.messages("bob") if b"sandbox" in (m if isinstance(m, bytes) else m.encode())]
 
 
+def test_sendgrid_templates(home):
+    def t(method, path="", body=None):
+        return sendgrid(home, "/v3/templates" + path, body, method)
+    status, _, made = t("POST", "", {"name": "hello", "generation": "dynamic"})
+    assert status == 201 and made["id"].startswith("d-") and made["versions"] == []
+    where = f"/{made['id']}"
+    status, _, version = t("POST", where + "/versions", {"name": "one", "subject": "sg {{n}}", "html_content": "<p>{{n}}</p>", "test_data": "{}", "editor": "code"})
+    assert status == 201 and version["active"] == 1 and version["editor"] == "code", version
+    status, _, answer = t("POST", where + "/versions", {"name": "bad", "subject": "x\n {{#each}}"})
+    assert status == 400 and "line 2" in answer["errors"][0]["message"]
+    body = call(template_id=made["id"], personalizations=[{"to": [{"email": f"{n}@one.test"}], "dynamic_template_data": {"n": f"<{n}>"}} for n in ("bob", "carol")])
+    del body["subject"], body["content"]
+    assert sendgrid(home, "/v3/mail/send", body)[0] == 202
+    assert text_of(came(home, "carol", "sg <carol>"), "html").strip() == "<p>&lt;carol&gt;</p>"
+    status, _, changed = t("PATCH", f"{where}/versions/{version['id']}", {"name": "one", "subject": "new"})
+    assert status == 200 and changed["subject"] == "new" and changed["html_content"] == "<p>{{n}}</p>"
+    status, _, page = t("GET", "?generations=dynamic,legacy&page_size=1")
+    assert status == 200 and page["result"][0]["versions"][0]["subject"] == "new" and "next" not in page["_metadata"]
+    assert t("GET", "?page_size=0")[0] == 400
+    assert t("DELETE", where)[0] == 204 and t("GET", where)[0] == 404
+    assert sendgrid(home, "/v3/mail/send", body)[0] == 400
+    legacy = t("POST", "", {"name": "old"})[2]
+    assert t("POST", f"/{legacy['id']}/versions", {"name": "v", "subject": "[<%subject%>]", "plain_content": "Top\n<%body%>\nEnd -n-"})[0] == 201
+    body = call(template_id=legacy["id"], subject="in place", personalizations=[{"to": [{"email": "bob@one.test"}], "substitutions": {"-n-": "Bob"}}])
+    assert sendgrid(home, "/v3/mail/send", body)[0] == 202
+    assert text_of(came(home, "bob", "[in place]")).split() == ["Top", "Hello", "End", "Bob"]
+
+
+def test_sendgrid_batches(home):
+    batch = sendgrid(home, "/v3/mail/batch")[2]["batch_id"]
+    later = int(datetime.datetime.now().timestamp()) + 3600
+    assert sendgrid(home, "/v3/mail/send", call(subject="never", batch_id=batch, send_at=later))[0] == 202
+    assert sendgrid(home, "/v3/user/scheduled_sends", {"batch_id": batch, "status": "pause"})[0] == 201
+    assert sendgrid(home, f"/v3/user/scheduled_sends/{batch}", method="GET")[2] == [{"batch_id": batch, "status": "pause"}]
+    assert sendgrid(home, f"/v3/user/scheduled_sends/{batch}", {"status": "cancel"}, "PATCH")[0] == 204
+    assert sendgrid(home, f"/v3/user/scheduled_sends/{batch}", {"status": "stop"}, "PATCH")[0] == 400
+    assert {"batch_id": batch, "status": "cancel"} in sendgrid(home, "/v3/user/scheduled_sends", method="GET")[2]
+
+
+def test_sendgrid_lists(home):
+    everyone = {"recipient_emails": ["gone@two.test", "Left@two.test"]}
+    assert sendgrid(home, "/v3/asm/suppressions/global", everyone)[0] == 201
+    assert sendgrid(home, "/v3/asm/suppressions/global", {"recipient_emails": ["ok@two.test", "x"]})[0] == 400
+    listed = sendgrid(home, "/v3/suppression/unsubscribes?limit=10", method="GET")[2]
+    assert sorted(e["email"] for e in listed) == ["Left@two.test", "gone@two.test"]
+    assert sendgrid(home, "/v3/asm/suppressions/global/left@two.test", method="DELETE")[0] == 204
+    assert sendgrid(home, "/v3/asm/suppressions/global/left@two.test", method="GET")[2] == {}
+    group = sendgrid(home, "/v3/asm/groups", {"name": "News", "description": "d"})[2]
+    where = f"/v3/asm/groups/{group['id']}"
+    assert sendgrid(home, where + "/suppressions", {"recipient_emails": ["carol@one.test"]})[0] == 201
+    assert sendgrid(home, where + "/suppressions/search", {"recipient_emails": ["carol@one.test", "bob@one.test"]})[2] == ["carol@one.test"]
+    assert sendgrid(home, "/v3/asm/suppressions", method="GET")[2][0]["group_name"] == "News"
+    assert sendgrid(home, "/v3/asm/suppressions/carol@one.test", method="GET")[2]["suppressions"][0]["suppressed"] is True
+    people = [{"to": [{"email": f"{n}@one.test"}]} for n in ("carol", "bob")]
+    assert sendgrid(home, "/v3/mail/send", call(subject="group", asm={"group_id": group["id"]}, personalizations=people))[0] == 202
+    came(home, "bob", "group")
+    assert not [m for m in home.messages("carol") if b"Subject: group\r\n" in (m if isinstance(m, bytes) else m.encode())]
+    assert sendgrid(home, "/v3/mail/send", call(asm={"group_id": 999}))[0] == 400
+    assert sendgrid(home, where + "/suppressions/carol@one.test", method="DELETE")[0] == 204
+    assert sendgrid(home, where, method="DELETE")[0] == 204 and sendgrid(home, where, method="GET")[0] == 404
+    assert sendgrid(home, "/v3/suppression/bounces", {"emails": []}, "DELETE")[0] == 400
+    assert sendgrid(home, "/v3/suppression/bounces", {"delete_all": True}, "DELETE")[0] == 204
+
+
+def test_sendgrid_keys(home):
+    assert set(sendgrid(home, "/v3/scopes", method="GET")[2]["scopes"]) == {"mail.send", "templates", "suppression", "keys", "stats.read"}
+    status, _, made = sendgrid(home, "/v3/api_keys", {"name": "less", "scopes": ["mail.send"]})
+    assert status == 201 and made["api_key"].startswith(made["api_key_id"] + ".")
+    less = {"Authorization": f"Bearer {made['api_key']}"}
+    assert ask(home, "POST", "/v3/mail/send", call(subject="less"), less)[0] == 202
+    assert ask(home, "GET", "/v3/templates", None, less)[0] == 403
+    assert sendgrid(home, "/v3/api_keys", {"name": "more", "scopes": ["admin"]})[0] == 403
+    assert sendgrid(home, f"/v3/api_keys/{made['api_key_id']}", method="GET")[2]["scopes"] == ["mail.send"]
+    assert sendgrid(home, f"/v3/api_keys/{made['api_key_id']}", method="DELETE")[0] == 204
+    assert ask(home, "POST", "/v3/mail/send", call(), less)[0] == 401
+
+
 # ---- Mailjet ----
 
 def mailjet(home, body, key=None):
@@ -149,6 +233,25 @@ def test_mailjet_sends(home):
     m = came(home, "bob", "mj Bob")
     assert text_of(m).strip() == "Dear Bob"
     came(home, "carol", "mj Bob")
+
+
+def test_mailjet_templates(home):
+    pair = {"Authorization": "Basic " + base64.b64encode(home.key.replace(".", ":", 1).encode()).decode()}
+    where = "/v3/REST/template"
+    status, _, made = ask(home, "POST", where, {"Name": "hello"}, pair)
+    assert status == 201 and made["Count"] == 1
+    number = made["Data"][0]["ID"]
+    content = {"Headers": {"Subject": "mj template {{var:n}}"}, "Text-part": "Dear {{var:n}}", "Html-part": "<p>{{var:n}}</p>"}
+    assert ask(home, "POST", f"{where}/{number}/detailcontent", content, pair)[0] == 201
+    assert ask(home, "POST", f"{where}/{number}/detailcontent", {"Text-part": "{% if"}, pair)[0] == 400
+    assert ask(home, "GET", f"{where}/{number}/detailcontent", None, pair)[2]["Data"] == [content]
+    one = message(TemplateID=number, TemplateLanguage=True, Variables={"n": "Bob"})
+    del one["Subject"], one["TextPart"]
+    assert mailjet(home, {"Messages": [one]})[0] == 200
+    assert text_of(came(home, "bob", "mj template Bob")).strip() == "Dear Bob"
+    assert ask(home, "DELETE", f"{where}/{number}", None, pair)[0] == 204
+    status, _, answer = mailjet(home, {"Messages": [one]})
+    assert status == 400 and answer["Messages"][0]["Errors"][0]["ErrorRelatedTo"] == ["TemplateID"]
 
 
 def test_mailjet_refuses_all_of_a_call(home):

@@ -1,0 +1,223 @@
+/* sendgrid_suppression.c - SendGrid's five lists, each a reason of the one store: /v3/suppression/..., and
+ * the global unsubscribes of /v3/asm/suppressions/global. */
+#include "base/text.h"
+#include "rt/rt.h"
+#include "send/suppression.h"
+#include "sendgrid.h"
+
+enum { LIST_MAX = 500, EMAILS_MAX = 1000 };
+
+static struct sends *sends_of(struct http_call *c) { return api_of(c)->core->sends; }
+static struct slice account_of(struct http_call *c) { return sl_cstr(c->key.account->id); }
+
+/* A list by its word in the path; blocks are refusals for now of a receiver, which suppress nobody here: the
+ * list is what was entered by hand. */
+static const struct list {
+    const char *word;
+    enum send_reason reason;
+} lists[] = {{"bounces", SEND_OUT_BOUNCED},
+             {"blocks", SEND_OUT_BY_HAND},
+             {"invalid_emails", SEND_OUT_INVALID},
+             {"spam_reports", SEND_OUT_COMPLAINED},
+             {"unsubscribes", SEND_OUT_UNSUBSCRIBED}};
+
+static const struct list *list_of(struct http_call *c)
+{
+    struct slice rest = c->request->path, part;
+    for (int i = 0; i < 4; i++) (void)!sl_next(&rest, '/', &part); /* "", "v3", "suppression", the list */
+    for (size_t i = 0; i < COUNT_OF(lists); i++)
+        if (sl_eq(part, sl_cstr(lists[i].word))) return &lists[i];
+    return &lists[4]; /* asm/suppressions/global */
+}
+
+static json_t *entry_json(const struct suppression_entry *e)
+{
+    json_t *v = json_pack("{s:I,s:s%}", "created", (json_int_t)e->since, "email", e->address.p, e->address.n);
+    if (e->reason == SEND_OUT_UNSUBSCRIBED) return v;
+    if (e->reason == SEND_OUT_COMPLAINED) {
+        json_object_set_new(v, "ip", json_string(""));
+        return v;
+    }
+    json_object_set_new(v, "reason", json_stringn(e->evidence.p ? e->evidence.p : "", e->evidence.n));
+    if (e->reason != SEND_OUT_INVALID) json_object_set_new(v, "status", json_string(""));
+    return v;
+}
+
+/* ---- listing ---- */
+
+struct listing {
+    json_t *out;
+    enum send_reason reason;
+    int64_t from, to;
+    uint64_t limit, offset;
+};
+
+static int list_one(void *arg, const struct suppression_entry *e, struct slice place)
+{
+    struct listing *l = arg;
+    (void)place;
+    if (e->reason != l->reason || !e->address.n || e->since < l->from || (l->to && e->since > l->to))
+        return 0;
+    if (l->offset) {
+        l->offset--;
+        return 0;
+    }
+    json_array_append_new(l->out, entry_json(e));
+    return json_array_size(l->out) >= l->limit;
+}
+
+static uint64_t number(struct http_call *c, struct slice name, uint64_t otherwise, uint64_t max)
+{
+    uint64_t v;
+    struct slice s = http_query(c, name);
+    return s.p && num_u64(s, INT64_MAX, &v) ? (v > max ? max : v) : otherwise;
+}
+
+void sendgrid_suppressed_list(struct http_call *c)
+{
+    struct listing l = {.out = json_array(),
+                        .reason = list_of(c)->reason,
+                        .from = (int64_t)number(c, SL("start_time"), 0, INT64_MAX),
+                        .to = (int64_t)number(c, SL("end_time"), 0, INT64_MAX),
+                        .limit = number(c, SL("limit"), LIST_MAX, LIST_MAX),
+                        .offset = number(c, SL("offset"), 0, INT64_MAX)};
+    int e = l.limit ? suppression_each(sends_of(c), account_of(c), SL(""), list_one, &l) : 0;
+    if (e >= 0) {
+        api_json(c, 200, l.out);
+        return;
+    }
+    json_decref(l.out);
+    api_failed(c, e);
+}
+
+/* One address: as a list of one or none, as SendGrid has it. */
+void sendgrid_suppressed_get(struct http_call *c)
+{
+    struct suppression_entry *v;
+    size_t n;
+    json_t *out = json_array();
+    int e = suppression_get(sends_of(c), account_of(c), c->param[0], c->a, &v, &n);
+    for (size_t i = 0; !e && i < n; i++)
+        if (v[i].reason == list_of(c)->reason) json_array_append_new(out, entry_json(&v[i]));
+    if (!e) {
+        api_json(c, 200, out);
+        return;
+    }
+    json_decref(out);
+    api_failed(c, e);
+}
+
+/* ---- removing ---- */
+
+static int remove_one(struct http_call *c, struct slice address, enum send_reason reason, size_t *n)
+{
+    return suppression_remove(sends_of(c), account_of(c), address, reason, 0, n);
+}
+
+void sendgrid_suppressed_delete(struct http_call *c)
+{
+    size_t n;
+    int e = remove_one(c, c->param[0], list_of(c)->reason, &n);
+    if (e) api_failed(c, e);
+    else if (!n) http_fail(c, 404, "the address is not on this list");
+    else http_answer(c, 204, NULL, SL(""));
+}
+
+struct gathering {
+    struct arena *a;
+    enum send_reason reason;
+    struct slice v[EMAILS_MAX];
+    size_t n;
+};
+
+static int gather(void *arg, const struct suppression_entry *e, struct slice place)
+{
+    struct gathering *g = arg;
+    (void)place;
+    if (e->reason == g->reason && e->address.n) g->v[g->n++] = ar_dup(g->a, e->address);
+    return g->n == EMAILS_MAX;
+}
+
+/* All of a list, some at a time. */
+static int remove_all(struct http_call *c, enum send_reason reason)
+{
+    struct gathering *g = ar_new(c->a, struct gathering);
+    int e;
+    do {
+        size_t n;
+        *g = (struct gathering){.a = c->a, .reason = reason};
+        e = suppression_each(sends_of(c), account_of(c), SL(""), gather, g);
+        for (size_t i = 0; i < g->n && e >= 0; i++) e = remove_one(c, g->v[i], reason, &n);
+    } while (e >= 0 && g->n == EMAILS_MAX);
+    return e < 0 ? e : 0;
+}
+
+/* {"delete_all": true} or {"emails": [...]}. */
+void sendgrid_suppressed_delete_some(struct http_call *c)
+{
+    json_t *body = api_body(c), *one;
+    if (!body) return;
+    json_t *emails = json_object_get(body, "emails");
+    bool all = json_is_true(json_object_get(body, "delete_all"));
+    size_t i, n;
+    int e = 0;
+    if (all == (json_array_size(emails) > 0))
+        e = err_set(ERR_USAGE, "either delete_all or a list of emails is needed");
+    if (!e && all) e = remove_all(c, list_of(c)->reason);
+    json_array_foreach(emails, i, one) if (!e) e = remove_one(c, dialect_slice(one), list_of(c)->reason, &n);
+    if (e) api_failed(c, e);
+    else http_answer(c, 204, NULL, SL(""));
+    json_decref(body);
+}
+
+/* ---- adding: global unsubscribes ---- */
+
+int sendgrid_suppress(struct http_call *c, const json_t *body, enum send_reason reason, uint32_t group)
+{
+    json_t *emails = json_object_get(body, "recipient_emails"), *one;
+    struct suppression_ask ask = {.account = account_of(c)};
+    enum send_reason ignored;
+    size_t i;
+    int e = json_array_size(emails) && json_array_size(emails) <= EMAILS_MAX
+                ? 0
+                : err_set(ERR_USAGE, "recipient_emails must be a list of 1 to %d addresses", EMAILS_MAX);
+    json_array_foreach(emails, i, one) /* all are judged before the first is entered */
+    {
+        ask.address = dialect_slice(one);
+        if (!e) e = suppression_judge(sends_of(c), &ask, &ignored);
+    }
+    json_array_foreach(emails, i, one)
+    {
+        struct suppression_entry entry = {.address = dialect_slice(one),
+                                          .reason = reason,
+                                          .group = group,
+                                          .evidence = SL("entered over the API of SendGrid")};
+        if (!e) e = suppression_add(sends_of(c), account_of(c), &entry);
+    }
+    return e;
+}
+
+void sendgrid_unsubscribe_all(struct http_call *c)
+{
+    json_t *body = api_body(c);
+    if (!body) return;
+    int e = sendgrid_suppress(c, body, SEND_OUT_UNSUBSCRIBED, 0);
+    if (e) api_failed(c, e);
+    else api_json(c, 201, json_pack("{s:O}", "recipient_emails", json_object_get(body, "recipient_emails")));
+    json_decref(body);
+}
+
+/* Is the address on the list? An empty object when it is not. */
+void sendgrid_unsubscribed_get(struct http_call *c)
+{
+    struct suppression_entry *v;
+    size_t n;
+    bool found = false;
+    int e = suppression_get(sends_of(c), account_of(c), c->param[0], c->a, &v, &n);
+    for (size_t i = 0; !e && i < n; i++) found = found || v[i].reason == SEND_OUT_UNSUBSCRIBED;
+    if (e) api_failed(c, e);
+    else
+        api_json(c, 200,
+                 found ? json_pack("{s:s%}", "recipient_email", c->param[0].p, c->param[0].n)
+                       : json_object());
+}

@@ -1,0 +1,132 @@
+"""The vendors' own libraries, unchanged, against a home: only the base address and the key differ."""
+import email
+import email.policy
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import node
+import world as w
+
+HERE = Path(__file__).resolve().parent
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    made = w.World(tmp_path_factory.mktemp("vendors"))
+    home = made.home("one.test", accounts=["alice", "bob", "carol"])
+    made.publish()
+    home.start()
+    yield home
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def said(home):
+    """What each call was answered, by its name."""
+    scopes = "mail.send,templates,suppression,keys"
+    key = home.tram("key", "add", "alice@one.test", "--name", "vendors", "--scope", scopes).stdout.splitlines()[0]
+    base = f"https://{home.address}:{home.port(443)}"
+    done = subprocess.run(["node", str(HERE / "vendors.js"), base, key], env=node.environment(), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return {line["name"]: line["answer"] for line in lines}
+
+
+def came(home, user, subject):
+    def find():
+        for raw in home.messages(user):
+            m = email.message_from_bytes(raw if isinstance(raw, bytes) else raw.encode(), policy=email.policy.default)
+            if m["Subject"] == subject:
+                return m
+        return None
+    return w.until(find, what=f"a letter about {subject!r} for {user}")
+
+
+def text_of(m, kind="plain"):
+    return m.get_body((kind,)).get_content().strip()
+
+
+def subjects(home, user):
+    return [email.message_from_bytes(raw if isinstance(raw, bytes) else raw.encode(), policy=email.policy.default)["Subject"] for raw in home.messages(user)]
+
+
+def test_sendgrid_mail(home, said):
+    assert said["sg send"]["status"] == 202 and said["sg send"]["id"]
+    m = came(home, "bob", "sg mail")
+    assert m["To"].addresses[0].display_name == 'Bob, "B"' and m["From"].addresses[0].display_name == "Älice"
+    assert said["sg multiple"]["status"] == 202
+    for user in ("bob", "carol"):
+        assert len(came(home, user, "sg multiple")["To"].addresses) == 1
+    assert said["sg attachment"]["status"] == 202
+    m = came(home, "bob", "sg attachment")
+    assert m["X-Own"] == "1" and m["Reply-To"] == "carol@one.test" and list(m.iter_attachments())[0].get_content() == "file"
+    assert said["sg substitutions"]["status"] == 202, said["sg substitutions"]
+    assert text_of(came(home, "bob", "sg substitutions")) == "Dear Bob"
+    assert said["sg sandbox"]["status"] == 200
+    assert said["sg invalid"]["status"] == 400 and said["sg invalid"]["body"]["errors"][0]["message"] == "Does not contain a valid address."
+
+
+def test_sendgrid_templates(home, said):
+    s = said["sg template"]
+    assert s["t"]["id"].startswith("d-") and s["t"]["versions"] == [] and s["v"]["active"] == 1, s
+    assert s["status"] == 202
+    assert text_of(came(home, "bob", "sg template"), "html") == "<p>a;&lt;b&gt;;</p>"
+    assert [t["name"] for t in s["list"]["result"]] == ["welcome"] and s["list"]["_metadata"]["count"] == 1
+    assert s["broken"]["statusCode"] == 400 and "line 1, column 1" in s["broken"]["body"]["errors"][0]["message"]
+    assert s["copy"]["name"] == "copy" and len(s["copy"]["versions"]) == 1
+    assert s["active"]["active"] == 1 and sum(v["active"] for v in s["whole"]["versions"]) == 1
+    assert s["gone"] == 204
+
+
+def test_sendgrid_around_it(home, said):
+    s = said["sg scheduled"]
+    assert s["status"] == 202 and s["canceled"]["status"] == "cancel" and s["list"] == [s["canceled"]]
+    s = said["sg suppression"]
+    assert s["added"] == {"recipient_emails": ["gone@two.test"]} and s["there"] == {"recipient_email": "gone@two.test"}
+    assert s["list"][0]["email"] == "gone@two.test" and s["removed"] == 204 and s["after"] == {} and s["bounces"] == []
+    s = said["sg groups"]
+    assert s["left"] == ["carol@one.test"] and s["status"] == 202 and s["of"]["suppressions"][0]["suppressed"] is True
+    assert s["unknown"]["status"] == 400 and s["unknown"]["body"]["errors"][0]["field"] == "asm.group_id"
+    came(home, "bob", "sg group")
+    assert "sg group" not in subjects(home, "carol")
+    s = said["sg keys"]
+    assert "mail.send" in s["scopes"]["scopes"] and s["made"]["scopes"] == ["mail.send"] and s["gone"] == 204
+    assert s["made"]["api_key_id"] in [k["api_key_id"] for k in s["list"]["result"]]
+
+
+def test_mailjet(home, said):
+    s = said["mj send"]
+    assert [m["Status"] for m in s["Messages"]] == ["success"] * 2 and s["Messages"][1]["CustomID"] == "c", s
+    assert text_of(came(home, "bob", "mj mail")) == "Hi"
+    assert came(home, "bob", "mj variables").get_body(("related",)) is not None
+    assert said["mj sandbox"]["Messages"][0]["Status"] == "success"
+    assert "mj sandbox" not in subjects(home, "bob")
+    assert said["mj invalid"]["body"]["Messages"][0]["Errors"][0]["ErrorRelatedTo"] == ["To[0].Email"]
+
+
+def test_ses(home, said):
+    assert said["ses simple"]["MessageId"], said["ses simple"]
+    m = came(home, "bob", "ses simple é")
+    assert list(m.iter_attachments())[0].get_filename() == "a.txt"
+    s = said["ses templates"]
+    assert s["twice"] == "AlreadyExistsException" and s["sent"]["MessageId"], s
+    assert [r["Status"] for r in s["bulk"]["BulkEmailEntryResults"]] == ["SUCCESS"] * 2
+    assert text_of(came(home, "bob", "ses template")) == "Dear template"
+    came(home, "carol", "ses bulk carol")
+    assert "ses seen" in s["rendered"]["RenderedTemplate"] and s["list"]["TemplatesMetadata"][0]["TemplateName"] == "greet"
+    assert s["got"]["TemplateContent"]["Subject"] == "changed" and s["gone"] == "NotFoundException"
+    s = said["ses suppression"]
+    assert s["got"]["SuppressedDestination"]["Reason"] == "COMPLAINT" and s["gone"] == "NotFoundException"
+    assert [d["EmailAddress"] for d in s["list"]["SuppressedDestinationSummaries"]] == ["gone+x@two.test"]
+    assert said["ses account"]["SendingEnabled"] is True
+    assert said["ses invalid"]["error"] == "BadRequestException" and "nobody" in said["ses invalid"]["message"]
+
+
+def test_nodemailer_over_ses(home, said):
+    assert said["nodemailer"]["id"], said["nodemailer"]
+    m = came(home, "bob", "nodemailer")
+    assert list(m.iter_attachments())[0].get_content() == "file" and "Bcc" not in m
+    came(home, "carol", "nodemailer")

@@ -1,0 +1,61 @@
+"""JSON judged by the schemas of an OpenAPI document, as far as these use them."""
+import json
+import re
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+KINDS = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int, "number": (int, float)}
+
+
+def sendgrid():
+    """SendGrid's published files, reduced to schemas by "METHOD /path"."""
+    return json.loads((HERE / "sendgrid_openapi.json").read_text())["paths"]
+
+
+def faults(value, schema, where=""):
+    """What is wrong with the value; schema None: nothing is said of it."""
+    if not schema or (value is None and schema.get("nullable")):
+        return []
+    out = []
+    for part in schema.get("allOf", []):
+        out += faults(value, part, where)
+    for kind in ("oneOf", "anyOf"):
+        if schema.get(kind) and all(faults(value, part, where) for part in schema[kind]):
+            out.append(f"{where}: none of {kind}")
+    kind = schema.get("type")
+    if kind and (not isinstance(value, KINDS[kind]) or (isinstance(value, bool) and kind != "boolean")):
+        return out + [f"{where}: {value!r} is no {kind}"]
+    if "enum" in schema and value not in schema["enum"]:
+        out.append(f"{where}: {value!r} is none of {schema['enum']}")
+    if isinstance(value, dict):
+        out += [f"{where}: {name} is missing" for name in schema.get("required", []) if name not in value]
+        for name, part in schema.get("properties", {}).items():
+            if name in value:
+                out += faults(value[name], part, f"{where}.{name}")
+    if isinstance(value, list):
+        if len(value) > schema.get("maxItems", len(value)):
+            out.append(f"{where}: more than {schema['maxItems']}")
+        for i, one in enumerate(value):
+            out += faults(one, schema.get("items"), f"{where}[{i}]")
+    if isinstance(value, str) and not schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value)):
+        out.append(f"{where}: of another length")
+    return out
+
+
+def judge(document, method, path, status, request, answer):
+    """Is a call that was made, and what it was answered, as the document has it?"""
+    path = path.partition("?")[0]
+    for name, operation in document.items():
+        verb, _, pattern = name.partition(" ")
+        if verb == method and re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", pattern), path):
+            found = operation
+            break
+    else:
+        raise AssertionError(f"{method} {path} is not in the document")
+    if status >= 400:
+        assert not faults(answer, {"type": "object", "required": ["errors"], "properties": {"errors": {"type": "array", "items": {"type": "object", "required": ["message"]}}}}), answer
+        return
+    assert str(status) in found["responses"], (name, status)
+    told = None if status == 204 else found["responses"][str(status)]
+    wrong = faults(answer, told, "answer") + faults(request, found.get("request"), "request")
+    assert not wrong, (name, wrong)
