@@ -40,12 +40,18 @@ void print_row_suppression_export(json_t *args, json_t *row, size_t i, struct bu
 json_t *answer_port(struct request *r, json_t *question);
 void print_row_import(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_export(json_t *args, json_t *row, size_t i, struct buf *out);
+void print_row_domain_list(json_t *args, json_t *row, size_t i, struct buf *out);
+void print_row_dkim_list(json_t *args, json_t *row, size_t i, struct buf *out);
+void print_row_block_list(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_verify(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_numbers(json_t *args, json_t *reply, struct buf *out); /* every number of the reply on a line */
 /* For help: a command with its arguments, and all settings, as data. */
 json_t *help_command(struct arena *a, const struct command *c);
 json_t *help_settings(void);
 
+/* A user of the machine writes as themselves: LOGIN at the first domain, and what its account may. *account
+ * stays with *from. ERR_DENIED: that account is disabled. SUSPENDS. */
+MUST_CHECK int bind_to_login(struct request *r, struct account *account, struct intake_from *from);
 json_t *dkim_key_json(const struct dkim_key *k);
 /* cmd_dns.c: its chain; empty when it cannot be read. */
 struct slice served_certificate(struct core *core, struct arena *a);

@@ -31,32 +31,31 @@ static json_t *block_json(const struct guard_block *b)
 int run_block_list(struct request *r)
 {
     struct guard_block *v = ar_alloc(r->a, SHOWN * sizeof *v);
-    json_t *list = json_array();
     size_t n = guard_blocks(r->core->guard, v, SHOWN);
-    for (size_t i = 0; i < n && i < SHOWN; i++) json_array_append_new(list, block_json(&v[i]));
-    json_object_set_new(r->reply, "blocks", list);
+    int e = 0;
+    for (size_t i = 0; !e && i < n && i < SHOWN; i++) e = reply_row(r, block_json(&v[i]));
     reply_int(r->reply, "count", (int64_t)n);
-    return 0;
+    return e;
+}
+
+void print_row_block_list(json_t *args, json_t *b, size_t i, struct buf *out)
+{
+    struct arena a;
+    (void)args, (void)i;
+    ar_init(&a, 0);
+    int64_t until = arg_number(b, "until");
+    struct slice end = until ? say_time(&a, until, rt_wall_seconds()) : SL("until it is removed");
+    buf_printf(out, "%-40.*s  %.*s  (%s)\n", SLF(printable(&a, arg_slice(b, "who"), 256)), SLF(end),
+               arg_text(b, "why"));
+    ar_free(&a);
 }
 
 void print_block_list(json_t *args, json_t *reply, struct buf *out)
 {
-    struct arena a;
-    size_t i;
-    json_t *b;
     (void)args;
-    ar_init(&a, 0);
-    json_array_foreach(json_object_get(reply, "blocks"), i, b)
-    {
-        int64_t until = arg_number(b, "until");
-        struct slice end = until ? say_time(&a, until, rt_wall_seconds()) : SL("until it is removed");
-        buf_printf(out, "%-40.*s  %.*s  (%s)\n", SLF(printable(&a, arg_slice(b, "who"), 256)), SLF(end),
-                   arg_text(b, "why"));
-    }
     if (!arg_number(reply, "count")) buf_str(out, "Nobody is shut out.\n");
     if (arg_number(reply, "count") > SHOWN)
         buf_printf(out, "and %lld more.\n", (long long)arg_number(reply, "count") - SHOWN);
-    ar_free(&a);
 }
 
 int run_block_add(struct request *r)

@@ -72,20 +72,17 @@ int run_domain_list(struct request *r)
     struct domain *d;
     size_t n;
     int e = domain_list(r->core->store->directory, r->a, &d, &n);
-    json_t *list = json_array();
-    for (size_t i = 0; !e && i < n; i++) json_array_append_new(list, domain_json(&d[i]));
-    json_object_set_new(r->reply, "domains", list);
+    for (size_t i = 0; !e && i < n; i++) e = reply_row(r, domain_json(&d[i]));
     return e;
 }
 
-void print_domain_list(json_t *args, json_t *reply, struct buf *out)
+void print_domain_list(json_t *args, json_t *reply, struct buf *out) { (void)args, (void)reply, (void)out; }
+
+void print_row_domain_list(json_t *args, json_t *d, size_t i, struct buf *out)
 {
-    (void)args;
-    size_t i;
-    json_t *d;
-    json_array_foreach(json_object_get(reply, "domains"), i, d) buf_printf(
-        out, "%s%s%s%s%s\n", arg_text(d, "domain"), *arg_text(d, "alias_of") ? " = " : "",
-        arg_text(d, "alias_of"), *arg_text(d, "damage") ? "  damaged: " : "", arg_text(d, "damage"));
+    (void)args, (void)i;
+    buf_printf(out, "%s%s%s%s%s\n", arg_text(d, "domain"), *arg_text(d, "alias_of") ? " = " : "",
+               arg_text(d, "alias_of"), *arg_text(d, "damage") ? "  damaged: " : "", arg_text(d, "damage"));
 }
 
 static const char *const key_states[] = {"publish", "active", "retired", "damaged"};

@@ -23,22 +23,18 @@ int run_dkim_list(struct request *r)
     struct dkim_key *k;
     size_t n;
     int e = keys_of(r, &domain, &k, &n);
-    if (e) return e;
-    json_t *list = json_array();
-    for (size_t i = 0; i < n; i++) json_array_append_new(list, dkim_key_json(&k[i]));
-    json_object_set_new(r->reply, "keys", list);
-    return 0;
+    for (size_t i = 0; !e && i < n; i++) e = reply_row(r, dkim_key_json(&k[i]));
+    return e;
 }
 
-void print_dkim_list(json_t *args, json_t *reply, struct buf *out)
+void print_dkim_list(json_t *args, json_t *reply, struct buf *out) { (void)args, (void)reply, (void)out; }
+
+void print_row_dkim_list(json_t *args, json_t *k, size_t i, struct buf *out)
 {
-    (void)args;
-    size_t i;
-    json_t *k;
+    (void)args, (void)i;
     char when[CIVIL_TEXT_MAX];
-    json_array_foreach(json_object_get(reply, "keys"), i, k) buf_printf(
-        out, "%-16s %-8s %-8s since %s\n", arg_text(k, "selector"), arg_text(k, "kind"), arg_text(k, "state"),
-        civil_format(json_integer_value(json_object_get(k, "changed")), when));
+    buf_printf(out, "%-16s %-8s %-8s since %s\n", arg_text(k, "selector"), arg_text(k, "kind"),
+               arg_text(k, "state"), civil_format(json_integer_value(json_object_get(k, "changed")), when));
 }
 
 static int publication(struct request *r, struct slice domain, const struct dkim_key *k,

@@ -49,13 +49,55 @@ static json_t *letter_json(const struct queue_info *q)
 
 static int tell_letter(void *r, const struct queue_info *q) { return reply_row(r, letter_json(q)); }
 
+/* A user of the machine sees the letters under addresses that are theirs. */
+struct own_letters {
+    struct request *r;
+    struct intake_from from;
+    struct account account;
+    struct buf judged; /* the sender that was asked for last, */
+    bool own;          /* and what came of it */
+    size_t told, limit;
+};
+
+static int judge_letter(struct own_letters *o, struct slice sender)
+{
+    struct slice local, domain;
+    struct arena a;
+    ar_init(&a, 0);
+    buf_clear(&o->judged);
+    buf_put(&o->judged, sender);
+    int e = mail_addr_split(&a, sender, &local, &domain)
+                ? ERR_DENIED
+                : intake_may_write_as(&o->r->core->intake, &o->from, local, domain);
+    o->own = !e;
+    ar_free(&a);
+    return e == ERR_DENIED ? 0 : e;
+}
+
+static int tell_own_letter(void *arg, const struct queue_info *q)
+{
+    struct own_letters *o = arg;
+    int e = sl_eq(q->sender, buf_slice(&o->judged)) ? 0 : judge_letter(o, q->sender);
+    if (e || !o->own) return e;
+    e = reply_row(o->r, letter_json(q));
+    return e ? e : ++o->told == o->limit;
+}
+
+static int list_own(struct request *r, struct queue_filter *f)
+{
+    struct own_letters o = {.r = r, .limit = f->limit};
+    f->limit = SIZE_MAX;
+    int e = bind_to_login(r, &o.account, &o.from);
+    if (!e) e = queue_list(r->core->queue, f, tell_own_letter, &o);
+    buf_free(&o.judged);
+    return e < 0 ? e : 0;
+}
+
 int run_queue_list(struct request *r)
 {
     struct queue_filter f = filter_of(r->args);
-    if (r->login) /* others see what they sent themselves */
-        f.sender = mail_addr_join(r->a, sl_cstr(r->login), core_domain(r->core, r->a));
     reply_int(r->reply, "now", rt_wall_seconds());
-    return queue_list(r->core->queue, &f, tell_letter, r);
+    return r->login ? list_own(r, &f) : queue_list(r->core->queue, &f, tell_letter, r);
 }
 
 static void print_rcpt(struct arena *a, json_t *rcpt, int64_t now, struct buf *out)

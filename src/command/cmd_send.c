@@ -114,19 +114,17 @@ static int take_sender(struct sending *s, struct slice *from)
     return 0;
 }
 
-/* A user of the machine writes as themselves: LOGIN at the first domain, and what its account may. */
-static int bind_to_login(struct sending *s, struct intake_from *from)
+int bind_to_login(struct request *r, struct account *account, struct intake_from *from)
 {
-    struct request *r = s->r;
     if (!r->login) return 0;
     from->login = sl_cstr(r->login);
     from->login_domain = core_domain(r->core, r->a);
     int e = account_read(r->core->store->directory, r->a, ar_lower(r->a, from->login), from->login_domain,
-                         &s->account);
+                         account);
     if (e) return e == ERR_NOT_FOUND ? 0 : e;
-    if (s->account.disabled)
+    if (account->disabled)
         return err_set(ERR_DENIED, "the account %s@%.*s is disabled", r->login, SLF(from->login_domain));
-    from->account = &s->account;
+    from->account = account;
     return 0;
 }
 
@@ -142,7 +140,7 @@ static int begin(struct sending *s)
                                           : sl_eqi(ret, SL("hdrs")) ? SL("HDRS")
                                                                     : SL("")};
     int e = s->sender.n ? mail_addr_split(r->a, s->sender, &sender.local, &sender.domain) : 0;
-    if (!e) e = bind_to_login(s, &from);
+    if (!e) e = bind_to_login(r, &s->account, &from);
     if (e) return e;
     struct intake_refusal no = intake_begin(&s->letter, &r->core->intake, &from, &sender, r->a);
     return no.code ? err_set(no.error, "%.*s", SLF(no.text)) : 0;

@@ -126,7 +126,8 @@ const struct command commands[] = {
     STORE("domain add", domain_add, "takes a domain in and makes its DKIM keys",
           ARGS(DOMAIN,
                OPTION("alias-of", "D", "every name of it is the same name at this domain of the node"))),
-    STORE("domain list", domain_list, "lists the domains"),
+    STORE("domain list", domain_list, "lists the domains", .rows = "domains",
+          .print_row = print_row_domain_list),
     STORE("domain show", domain_show, "shows a domain's settings and keys", ARGS(DOMAIN)),
     STORE("domain set", domain_set, "sets who gets mail for names that nobody has",
           ARGS(DOMAIN, OPTION("catch-all", "ADDRESS", "who gets it; '' for nobody", .flags = ARG_NEEDED))),
@@ -193,7 +194,8 @@ const struct command commands[] = {
     STORE("suppression export", suppression_export, "the same table (CSV)", .rows = "suppressed",
           .print_row = print_row_suppression_export, ARGS(SENDER)),
 
-    STORE("block list", block_list, "who is shut out, why, until when"),
+    STORE("block list", block_list, "who is shut out, why, until when", .rows = "blocks",
+          .print_row = print_row_block_list),
     STORE("block add", block_add, "shuts an address or network out, or an account from logging in",
           ARGS(WHO, NUMBER("hours", "N", 1, 876000, 0, "for so long; else until it is removed"))),
     STORE("block remove", block_remove, "lifts a block, made by hand or by itself, and what led to it",
@@ -225,7 +227,8 @@ const struct command commands[] = {
     STORE("dns check", dns_check, "asks the DNS and says what is right, wrong, missing, dangerous",
           ARGS(DOMAIN)),
 
-    STORE("dkim list", dkim_list, "lists the signing keys and their states", ARGS(DOMAIN)),
+    STORE("dkim list", dkim_list, "lists the signing keys and their states", .rows = "keys",
+          .print_row = print_row_dkim_list, ARGS(DOMAIN)),
     STORE("dkim rotate", dkim_rotate, "makes new keys, or lets published new keys take over", ARGS(DOMAIN)),
     STORE("dkim publish-check", dkim_publish_check, "asks the DNS whether it shows our keys", ARGS(DOMAIN)),
 

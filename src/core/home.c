@@ -29,6 +29,11 @@ static int make_certificate(const struct config *c, struct slice domain)
     return e;
 }
 
+int home_let_through(void)
+{
+    return chmod(".", 0711) ? err_errno(errno, "others cannot be let through the home") : 0;
+}
+
 int home_init(const struct home_start *h)
 {
     struct arena a;
@@ -40,8 +45,7 @@ int home_init(const struct home_start *h)
         e = err_set(ERR_EXISTS, "there is a tram.conf here already: this home is made");
     if (!e) e = path_write("tram.conf", config_text(&a, &h->conf), 0600);
     if (!e) e = config_read(&a, "tram.conf", &c);
-    if (!e && chmod(".", 0711))
-        e = err_errno(errno, "others cannot be let through the home"); /* to public/ */
+    if (!e) e = home_let_through();
     if (!e) e = make_certificate(&c, h->domain);
     if (!e) e = core_make(&core, &c);
     if (!e) {

@@ -193,6 +193,7 @@ int home_restore(const char *from)
     if (!e && !path_exists("tls")) e = copy_folder(&a, below(&a, from, "tls"), "tls");
     if (!e && path_exists(below(&a, from, "keys.secret")) && !path_exists("keys.secret"))
         e = path_copy(below(&a, from, "keys.secret"), "keys.secret");
+    if (!e) e = home_let_through();
     if (!e) e = path_copy(below(&a, from, "tram.conf"), "tram.conf"); /* last: now it is a home */
     if (!e) e = path_sync_dir(".");
     ar_free(&a);

@@ -145,6 +145,9 @@ struct intake_letter {
     unsigned unwritten;            /* refusals that left no trace, of all letters: there were too many */
 };
 
+/* May who hands letters over write under this address? ERR_DENIED. SUSPENDS. */
+MUST_CHECK int intake_may_write_as(const struct intake *in, const struct intake_from *from,
+                                   struct slice local, struct slice domain);
 /* A new letter under a new id. Refused (the text lies in a): none is under way. SUSPENDS. */
 MUST_CHECK struct intake_refusal intake_begin(struct intake_letter *l, const struct intake *in,
                                               const struct intake_from *from, const struct intake_sender *s,

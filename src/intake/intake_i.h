@@ -27,9 +27,6 @@ static inline bool intake_is_bound(const struct intake_from *from) /* to own add
 {
     return from->origin == INTAKE_USER || from->login.n;
 }
-/* May who hands it over write under this address? ERR_DENIED. SUSPENDS. */
-MUST_CHECK int intake_may_write_as(const struct intake *in, const struct intake_from *from,
-                                   struct slice local, struct slice domain);
 
 /* ---- limit.c: how much our people may send (allowance/). SUSPEND ---- */
 struct intake_refusal intake_limit_begin(const struct intake *in, const struct intake_from *from,

@@ -257,6 +257,7 @@ def test_a_node_is_restored_from_a_backup(one, tmp_path):
         assert path.stat().st_mode & 0o077 == 0, path
     done = run("-C", str(fresh), "restore", str(copy))
     assert done.returncode == 0, done.stderr
+    assert fresh.stat().st_mode & 0o777 == one.dir.stat().st_mode & 0o777 == 0o711  # other users reach public/, and see nothing
     for name in ("tram.conf", "tls/key.pem", "tls/certificate.pem"):
         assert (fresh / name).read_bytes() == (one.dir / name).read_bytes()
     assert run("-C", str(fresh), "domain", "show", "one.test", "--json").stdout == one.tram("domain", "show", "one.test", "--json").stdout
