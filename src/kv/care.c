@@ -25,10 +25,10 @@ static int care_run(int (*fn)(void *), struct care *c)
     return e < 0 && c->why[0] ? err_set(e, "%s", c->why) : e;
 }
 
-static int keep_why(struct care *c, int rc)
+static int keep_why(struct care *c, int e)
 {
-    if (rc < 0) snprintf(c->why, sizeof c->why, "%s", err_text(rc));
-    return rc;
+    if (e < 0) snprintf(c->why, sizeof c->why, "%s", err_text(e));
+    return e;
 }
 
 static int backup_on_thread(void *arg)

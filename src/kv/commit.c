@@ -110,10 +110,10 @@ static int write_once(struct kv *kv, uint64_t mine)
     return e;
 }
 
-static int unknown(int rc)
+static int unknown(int e)
 {
     char why[ERR_TEXT_MAX];
-    snprintf(why, sizeof why, "%s", err_text(rc));
+    snprintf(why, sizeof why, "%s", err_text(e));
     return err_set(ERR_UNKNOWN, "it is not known whether the change was made: %s", why);
 }
 

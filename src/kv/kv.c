@@ -57,12 +57,12 @@ static int txn_run(struct kv *kv, struct txn *t)
     t->wishes->n = 0;
     memcpy(tx.room, t->object.p, t->object.n);
     tx.room[t->object.n] = 0;
-    int rc = t->fn(&tx, t->arg);
-    if (tx.error && (rc >= 0 || tx.error == KV_WOULD_BLOCK)) rc = tx.error;
-    if (rc < 0) kv_tx_undo(kv);
-    if (rc < 0 && rc != KV_WOULD_BLOCK) txn_fail(t, rc);
-    else t->status = rc;
-    return rc;
+    int e = t->fn(&tx, t->arg);
+    if (tx.error && (e >= 0 || tx.error == KV_WOULD_BLOCK)) e = tx.error;
+    if (e < 0) kv_tx_undo(kv);
+    if (e < 0 && e != KV_WOULD_BLOCK) txn_fail(t, e);
+    else t->status = e;
+    return e;
 }
 
 /* Runs one transaction into the batch. True when its answer is settled whatever the commit says. */
@@ -94,9 +94,9 @@ static bool txn_apply(struct kv *kv, struct txn *t)
  */
 static void group_commit(struct kv *kv, struct txn **in, size_t n)
 {
-    int rc = kv_commit(kv);
-    kv_tx_said(kv, rc == 0);
-    for (size_t i = 0; rc && i < n; i++) txn_fail(in[i], rc);
+    int e = kv_commit(kv);
+    kv_tx_said(kv, e == 0);
+    for (size_t i = 0; e && i < n; i++) txn_fail(in[i], e);
     lock_take(&kv->lock);
     kv->stats.transactions += n;
     kv->stats.groups++;
@@ -136,9 +136,9 @@ static void handle(void *ctx, struct job *jobs)
     struct kv *kv = ctx;
     struct txn *in[KV_GROUP_MAX];
     size_t n = 0;
-    int rc = kv_mend(kv);
-    for (struct job *j = rc ? jobs : NULL; j; j = j->next) txn_fail(CONTAINER_OF(j, struct txn, job), rc);
-    if (rc) return; /* the notes wait on */
+    int e = kv_mend(kv);
+    for (struct job *j = e ? jobs : NULL; j; j = j->next) txn_fail(CONTAINER_OF(j, struct txn, job), e);
+    if (e) return; /* the notes wait on */
     notes_drain(kv);
     for (struct job *j = jobs; j; j = j->next) {
         struct txn *t = CONTAINER_OF(j, struct txn, job);
@@ -219,9 +219,9 @@ int kv_sync_parent(const char *path)
 {
     const char *slash = strrchr(path, '/');
     char *dir = slash ? xstrndup(path, slash == path ? 1 : (size_t)(slash - path)) : xstrndup(".", 1);
-    int rc = path_sync_dir(dir);
+    int e = path_sync_dir(dir);
     free(dir);
-    return rc;
+    return e;
 }
 
 static int any_row(void *arg, struct slice full, struct slice value)
@@ -237,22 +237,22 @@ static int format_write(struct kv *kv, struct slice full)
     struct onode *node = omap_node(&kv->batch.rows, full);
     node->kind = OMAP_PUT;
     omap_set(&kv->batch.rows, node, sl(version, (size_t)n));
-    int rc = kv->engine->write(kv, &kv->batch);
+    int e = kv->engine->write(kv, &kv->batch);
     batch_clear(kv);
-    return rc;
+    return e;
 }
 
 static int format_check(struct kv *kv)
 {
     char room[KV_FULL_MAX];
     struct slice full = kv_full(room, SL("_format"), SL("kv")), value;
-    int rc = kv->engine->get(kv, KV_READ_COMMITTER, full, &kv->scratch, &value);
-    if (rc == ERR_NOT_FOUND) {
-        rc = kv->engine->scan(kv, KV_READ_COMMITTER, SL(" "), SL("\x7f"), any_row, NULL);
-        if (rc == STOP) return err_set(ERR_CORRUPT, "the index holds data but no record of its format");
-        return rc ? rc : format_write(kv, full);
+    int e = kv->engine->get(kv, KV_READ_COMMITTER, full, &kv->scratch, &value);
+    if (e == ERR_NOT_FOUND) {
+        e = kv->engine->scan(kv, KV_READ_COMMITTER, SL(" "), SL("\x7f"), any_row, NULL);
+        if (e == STOP) return err_set(ERR_CORRUPT, "the index holds data but no record of its format");
+        return e ? e : format_write(kv, full);
     }
-    if (rc) return rc;
+    if (e) return e;
     if (!sl_eq(value, SL("1")))
         return err_set(ERR_VERSION, "the index has format %.*s; this program reads format %d only",
                        SLF(sl_sub(value, 0, 16)), KV_FORMAT);
@@ -279,16 +279,16 @@ int kv_start(struct kv *kv, const struct kv_engine *engine)
     ar_init(&kv->scratch, 0);
     omap_init(&kv->batch.rows, &kv->group);
     kv_watches_init(kv);
-    int rc = format_check(kv);
-    if (rc == 0) rc = kv_number_read(kv, &kv->number);
+    int e = format_check(kv);
+    if (e == 0) e = kv_number_read(kv, &kv->number);
     ar_reset(&kv->scratch);
-    if (rc == 0) rc = worker_new(&kv->committer, "commit", KV_GROUP_MAX, handle, kv);
-    if (rc == 0) return 0;
+    if (e == 0) e = worker_new(&kv->committer, "commit", KV_GROUP_MAX, handle, kv);
+    if (e == 0) return 0;
     char why[ERR_TEXT_MAX];
-    snprintf(why, sizeof why, "%s", err_text(rc));
+    snprintf(why, sizeof why, "%s", err_text(e));
     committer_free(kv);
     engine->close(kv);
-    return err_set(rc, "%s", why);
+    return err_set(e, "%s", why);
 }
 
 static int close_on_thread(void *arg)

@@ -100,9 +100,9 @@ static void look_at_range(struct kv *kv, struct arena *a)
 {
     struct slice now;
     struct kv_page page;
-    int rc = kv_get(kv, SL("e"), SL("range"), a, &now);
-    bool there = rc == 0 && sl_eq(now, SL("there"));
-    CHECK(rc == 0 || rc == ERR_NOT_FOUND);
+    int e = kv_get(kv, SL("e"), SL("range"), a, &now);
+    bool there = e == 0 && sl_eq(now, SL("there"));
+    CHECK(e == 0 || e == ERR_NOT_FOUND);
     CHECK_OK(kv_scan(kv, SL("e"), SL("k/"), SL("k0"), KV_PAGE_MAX, a, &page));
     CHECK_INT(page.n, there ? RANGE : 0);
 }

@@ -80,8 +80,8 @@ static int put(struct kv *kv, const char *object, const char *key, const char *v
 static struct slice get(struct suite *s, const char *object, const char *key)
 {
     struct slice v;
-    int rc = kv_get(s->kv, sl_cstr(object), sl_cstr(key), &s->a, &v);
-    return rc ? sl_cstr(err_name(rc)) : v;
+    int e = kv_get(s->kv, sl_cstr(object), sl_cstr(key), &s->a, &v);
+    return e ? sl_cstr(err_name(e)) : v;
 }
 
 static struct slice rows_text(struct arena *a, const struct kv_page *page)
@@ -95,8 +95,8 @@ static struct slice rows_text(struct arena *a, const struct kv_page *page)
 static struct slice scan(struct suite *s, const char *object, const char *from, const char *to, size_t limit)
 {
     struct kv_page page;
-    int rc = kv_scan(s->kv, sl_cstr(object), sl_cstr(from), sl_cstr(to), limit, &s->a, &page);
-    return rc ? sl_cstr(err_name(rc)) : rows_text(&s->a, &page);
+    int e = kv_scan(s->kv, sl_cstr(object), sl_cstr(from), sl_cstr(to), limit, &s->a, &page);
+    return e ? sl_cstr(err_name(e)) : rows_text(&s->a, &page);
 }
 
 /* ---- values ---- */
@@ -441,13 +441,13 @@ static int tell_wrong(struct kv_tx *tx, void *arg)
 EACH_ENGINE(what_is_told_goes_with_the_transaction)
 {
     static const int wrong[] = {ERR_TOO_LONG, ERR_USAGE, ERR_USAGE};
-    int rc = ERR_DENIED;
-    CHECK_ERR(kv_transact(s->kv, SL("o"), tell, &rc), ERR_DENIED);
+    int e = ERR_DENIED;
+    CHECK_ERR(kv_transact(s->kv, SL("o"), tell, &e), ERR_DENIED);
     for (int i = 0; i < 3; i++) CHECK_ERR(kv_transact(s->kv, SL("o"), tell_wrong, &i), wrong[i]);
     CHECK_SL(get(s, "other", "told"), "ERR_NOT_FOUND");
     CHECK_SL(get(s, "o", "mine"), "ERR_NOT_FOUND");
-    rc = 0;
-    CHECK_OK(kv_transact(s->kv, SL("o"), tell, &rc));
+    e = 0;
+    CHECK_OK(kv_transact(s->kv, SL("o"), tell, &e));
     reopen(s);
     CHECK_SL(get(s, "other", "told"), "\1");
     CHECK_SL(get(s, "o", "mine"), "v");
@@ -501,8 +501,8 @@ static int read_one_more(struct kv_tx *tx, void *arg)
     struct slice v;
     int *n = arg; /* each run wants another row */
     snprintf(key, sizeof key, "k%d", ++*n);
-    int rc = kv_tx_get(tx, sl_cstr(key), &v);
-    return rc == ERR_NOT_FOUND ? 0 : rc;
+    int e = kv_tx_get(tx, sl_cstr(key), &v);
+    return e == ERR_NOT_FOUND ? 0 : e;
 }
 
 TEST(a_transaction_that_never_finds_all_in_memory_reads_the_disk_itself)
@@ -678,9 +678,9 @@ EACH_ENGINE(transactions_are_serial_over_fibers_and_loops)
 static int see_note(struct kv_tx *tx, void *arg)
 {
     struct slice v;
-    int rc = kv_tx_get(tx, SL("n"), &v);
-    if (rc == 0) *(bool *)arg = sl_eq(v, SL("note 2"));
-    return rc;
+    int e = kv_tx_get(tx, SL("n"), &v);
+    if (e == 0) *(bool *)arg = sl_eq(v, SL("note 2"));
+    return e;
 }
 
 EACH_ENGINE(notes_come_before_later_transactions)
@@ -742,8 +742,8 @@ EACH_ENGINE(watches_hear_of_their_object)
 
 static int fenced_put(struct kv_tx *tx, void *arg)
 {
-    int rc = kv_tx_fence(tx, SL("owner"), *(uint64_t *)arg);
-    if (rc) return rc;
+    int e = kv_tx_fence(tx, SL("owner"), *(uint64_t *)arg);
+    if (e) return e;
     kv_tx_put(tx, SL("k"), SL("v"));
     return 0;
 }

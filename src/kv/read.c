@@ -61,9 +61,9 @@ int kv_get(struct kv *kv, struct slice object, struct slice key, struct arena *a
     if (!kv_name_ok(object) || !kv_name_ok(key))
         return err_set(ERR_USAGE, "an object or a key is not allowed");
     r.range.from = kv_full(r.range.from_room, object, key);
-    int rc = read_run(&r);
+    int e = read_run(&r);
     *value = r.value;
-    return rc;
+    return e;
 }
 
 static int page_row(void *arg, struct slice full, struct slice value)
@@ -81,8 +81,8 @@ static int page_row(void *arg, struct slice full, struct slice value)
 static int read_page(struct read *r, enum kv_read how)
 {
     r->page = (struct kv_page){.row = r->page.row};
-    int rc = r->kv->engine->scan(r->kv, how, r->range.from, r->range.to, page_row, r);
-    return rc == STOP ? 0 : rc;
+    int e = r->kv->engine->scan(r->kv, how, r->range.from, r->range.to, page_row, r);
+    return e == STOP ? 0 : e;
 }
 
 /* Whoever walks looks here whether it is to end: rows that are in memory suspend nobody. */
@@ -98,13 +98,13 @@ static int page_run(struct kv *kv, int (*run)(struct read *r), struct slice obje
                      .skip = object.n + 1};
     *page = (struct kv_page){0};
     if (canceled()) return ERR_CANCELED;
-    int rc = kv_range_make(&r.range, object, from, to);
-    if (rc) return rc;
+    int e = kv_range_make(&r.range, object, from, to);
+    if (e) return e;
     r.cap = r.limit < 16 ? r.limit : 16;
     r.page.row = ar_array(a, struct kv_row, r.cap);
-    rc = run(&r);
-    if (rc == 0) *page = r.page;
-    return rc;
+    e = run(&r);
+    if (e == 0) *page = r.page;
+    return e;
 }
 
 int kv_scan(struct kv *kv, struct slice object, struct slice from, struct slice to, size_t limit,
@@ -139,10 +139,10 @@ static int first_row(void *arg, struct slice full, struct slice value)
 /* One seek for each object: from just past the last one's keys. */
 static int read_objects(struct read *r, enum kv_read how)
 {
-    int rc = STOP;
-    while (rc == STOP && !r->page.more)
-        rc = r->kv->engine->scan(r->kv, how, r->range.from, r->range.to, first_row, r);
-    return rc == STOP ? 0 : rc;
+    int e = STOP;
+    while (e == STOP && !r->page.more)
+        e = r->kv->engine->scan(r->kv, how, r->range.from, r->range.to, first_row, r);
+    return e == STOP ? 0 : e;
 }
 
 int kv_objects(struct kv *kv, struct slice from, struct slice to, size_t limit, struct arena *a,
@@ -160,9 +160,9 @@ int kv_objects(struct kv *kv, struct slice from, struct slice to, size_t limit, 
     r.range.from = sl(r.range.from_room, from.n);
     r.range.to = sl(r.range.to_room, to.n ? to.n : 1);
     r.name = ar_array(a, struct slice, r.limit);
-    int rc = read_run(&r);
+    int e = read_run(&r);
     *names = r.name;
-    *n = rc ? 0 : r.page.n;
+    *n = e ? 0 : r.page.n;
     *more = r.page.more;
-    return rc;
+    return e;
 }

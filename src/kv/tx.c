@@ -47,9 +47,9 @@ static struct slice next_gap(const struct kv_batch *b, struct slice *at, struct 
 
 /* What is not in memory is noted, to be fetched before the transaction runs again (kv.c). Any error
  * is sticky: what was decided without this row cannot stand. */
-static int read_failed(struct kv_tx *tx, int rc, struct slice from, struct slice to)
+static int read_failed(struct kv_tx *tx, int e, struct slice from, struct slice to)
 {
-    if (rc != KV_WOULD_BLOCK) return tx->error = rc;
+    if (e != KV_WOULD_BLOCK) return tx->error = e;
     tx->error = KV_WOULD_BLOCK;
     kv_wish(tx->wishes, from, to);
     return err_set(ERR_IO, "a row is fetched from the disk first");
@@ -66,8 +66,8 @@ int kv_tx_get(struct kv_tx *tx, struct slice key, struct slice *value)
     }
     if (n && n->kind == OMAP_DEL) return ERR_NOT_FOUND;
     if (erased(&tx->kv->batch, full)) return ERR_NOT_FOUND;
-    int rc = tx->kv->engine->get(tx->kv, tx->how, full, &tx->kv->scratch, value);
-    return rc && rc != ERR_NOT_FOUND ? read_failed(tx, rc, full, sl(NULL, 0)) : rc;
+    int e = tx->kv->engine->get(tx->kv, tx->how, full, &tx->kv->scratch, value);
+    return e && e != ERR_NOT_FOUND ? read_failed(tx, e, full, sl(NULL, 0)) : e;
 }
 
 static void undo_note(struct kv *kv, struct onode *n)
@@ -151,9 +151,9 @@ static int merge_batch(struct merge *m, struct slice until)
 {
     while (m->next && sl_cmp(m->next->key, until) < 0) {
         struct onode *n = m->next;
-        int rc = n->kind == OMAP_PUT ? merge_visit(m, n->key, n->value) : 0;
+        int e = n->kind == OMAP_PUT ? merge_visit(m, n->key, n->value) : 0;
         m->next = omap_next(n); /* after the visit, which may have put more */
-        if (rc) return rc;
+        if (e) return e;
     }
     return 0;
 }
@@ -161,13 +161,13 @@ static int merge_batch(struct merge *m, struct slice until)
 static int merge_row(void *arg, struct slice full, struct slice value)
 {
     struct merge *m = arg;
-    int rc = merge_batch(m, full);
+    int e = merge_batch(m, full);
     if (full.n <= KV_FULL_MAX) {
         memcpy(m->at_room, full.p, full.n);
         m->at_room[full.n] = 0;
         m->at = sl(m->at_room, full.n + 1);
     }
-    if (rc) return rc;
+    if (e) return e;
     if (m->next && sl_eq(m->next->key, full) && m->next->kind != OMAP_NONE)
         return 0; /* the batch knows better */
     return merge_visit(m, full, value);
@@ -178,22 +178,22 @@ static int tx_rows(struct kv_tx *tx, const struct kv_range *r, kv_visit *visit, 
     struct kv *kv = tx->kv;
     struct merge m = {
         .next = omap_from(&kv->batch.rows, r->from), .skip = tx->object.n + 1, .visit = visit, .arg = arg};
-    int rc = 0;
-    for (struct slice at = r->from; rc == 0 && sl_cmp(at, r->to) < 0;) {
+    int e = 0;
+    for (struct slice at = r->from; e == 0 && sl_cmp(at, r->to) < 0;) {
         struct slice until = next_gap(&kv->batch, &at, r->to);
         m.at = at;
-        if (sl_cmp(at, until) < 0) rc = kv->engine->scan(kv, tx->how, at, until, merge_row, &m);
+        if (sl_cmp(at, until) < 0) e = kv->engine->scan(kv, tx->how, at, until, merge_row, &m);
         at = until;
     }
-    if (rc && !m.said) return read_failed(tx, rc, m.at, r->to);
-    return rc ? rc : merge_batch(&m, r->to);
+    if (e && !m.said) return read_failed(tx, e, m.at, r->to);
+    return e ? e : merge_batch(&m, r->to);
 }
 
 int kv_tx_scan(struct kv_tx *tx, struct slice from, struct slice to, kv_visit *visit, void *arg)
 {
     struct kv_range r;
-    int rc = kv_range_make(&r, tx->object, from, to);
-    return rc ? (tx->error = rc) : tx_rows(tx, &r, visit, arg);
+    int e = kv_range_make(&r, tx->object, from, to);
+    return e ? (tx->error = e) : tx_rows(tx, &r, visit, arg);
 }
 
 /* ---- erasing ---- */

@@ -70,8 +70,8 @@ int row_number(struct slice key, uint64_t *out)
 int account_row_get(struct slice value, struct account_row *out)
 {
     struct rec r;
-    int rc = rec_open(&r, value, ACCOUNT_ROW);
-    if (rc) return rc;
+    int e = rec_open(&r, value, ACCOUNT_ROW);
+    if (e) return e;
     *out = (struct account_row){0};
     while (rec_next(&r)) switch (r.tag) {
         case 'm': out->modseq = rec_u64(&r); break;
@@ -136,8 +136,8 @@ static void box_field(struct rec *r, struct box_row *b)
 int box_row_get(struct slice value, uint32_t id, struct box_row *out)
 {
     struct rec r;
-    int rc = rec_open(&r, value, BOX_ROW);
-    if (rc) return rc;
+    int e = rec_open(&r, value, BOX_ROW);
+    if (e) return e;
     *out = (struct box_row){.m.id = id};
     out->m.keyword = out->keyword;
     while (rec_next(&r)) box_field(&r, out);
@@ -224,19 +224,18 @@ void message_row_put(struct kv_tx *tx, uint32_t box, const struct message *m)
 int account_tx(struct kv_tx *tx, struct account_row *out)
 {
     struct slice value;
-    int rc = kv_tx_get(tx, SL("a"), &value);
-    if (rc == ERR_NOT_FOUND)
-        return err_set(rc, "there is no account %.*s", SLF(sl_from(kv_tx_object(tx), 2)));
-    return rc ? rc : account_row_get(value, out);
+    int e = kv_tx_get(tx, SL("a"), &value);
+    if (e == ERR_NOT_FOUND) return err_set(e, "there is no account %.*s", SLF(sl_from(kv_tx_object(tx), 2)));
+    return e ? e : account_row_get(value, out);
 }
 
 int box_tx(struct kv_tx *tx, uint32_t id, struct box_row *out)
 {
     char room[KEY_ROOM];
     struct slice value;
-    int rc = kv_tx_get(tx, box_key('b', id, room), &value);
-    if (rc == ERR_NOT_FOUND) return err_set(rc, "there is no such mailbox");
-    return rc ? rc : box_row_get(value, id, out);
+    int e = kv_tx_get(tx, box_key('b', id, room), &value);
+    if (e == ERR_NOT_FOUND) return err_set(e, "there is no such mailbox");
+    return e ? e : box_row_get(value, id, out);
 }
 
 struct by_name {
@@ -250,10 +249,10 @@ static int try_box(void *arg, struct slice key, struct slice value)
     struct by_name *f = arg;
     uint64_t id;
     (void)value;
-    int rc = row_number(key, &id);
-    if (rc == 0) rc = box_tx(f->tx, (uint32_t)id, f->out);
-    if (rc == ERR_NOT_FOUND) return 0;
-    return rc ? rc : sl_eq(f->out->m.name, f->name);
+    int e = row_number(key, &id);
+    if (e == 0) e = box_tx(f->tx, (uint32_t)id, f->out);
+    if (e == ERR_NOT_FOUND) return 0;
+    return e ? e : sl_eq(f->out->m.name, f->name);
 }
 
 int box_tx_named(struct kv_tx *tx, struct slice name, struct box_row *out)
@@ -262,17 +261,17 @@ int box_tx_named(struct kv_tx *tx, struct slice name, struct box_row *out)
     uint32_t sum = crc32c(0, name.p, name.n);
     if (sl_eq(name, SL("INBOX"))) return box_tx(tx, INBOX_ID, out);
     struct by_name f = {tx, name, out};
-    int rc = kv_tx_scan(tx, row_prefix('n', sum, from), row_prefix_end('n', sum, to), try_box, &f);
-    return rc == 1 ? 0 : rc < 0 ? rc : err_set(ERR_NOT_FOUND, "there is no mailbox of this name");
+    int e = kv_tx_scan(tx, row_prefix('n', sum, from), row_prefix_end('n', sum, to), try_box, &f);
+    return e == 1 ? 0 : e < 0 ? e : err_set(ERR_NOT_FOUND, "there is no mailbox of this name");
 }
 
 int account_transact(struct store *s, const char *acc, kv_fn *fn, void *arg)
 {
     char room[KEY_ROOM];
     struct slice object = account_object(acc, room);
-    int rc = kv_transact(s->kv, object, fn, arg);
-    if (rc >= 0) kv_notify(s->kv, object);
-    return rc;
+    int e = kv_transact(s->kv, object, fn, arg);
+    if (e >= 0) kv_notify(s->kv, object);
+    return e;
 }
 
 int rows_each(struct store *s, const char *acc, struct slice from, struct slice to,
@@ -282,18 +281,18 @@ int rows_each(struct store *s, const char *acc, struct slice from, struct slice 
     struct slice object = account_object(acc, room);
     struct kv_page page = {.more = true};
     struct arena a;
-    int rc = 0;
+    int e = 0;
     ar_init(&a, 0);
-    while (rc == 0 && page.more) {
-        rc = fiber_canceled() ? ERR_CANCELED : kv_walk(s->kv, object, from, to, KV_PAGE_MAX, &a, &page);
-        for (size_t i = 0; rc == 0 && i < page.n; i++) rc = each(arg, page.row[i].key, page.row[i].value);
-        if (rc == 0 && page.n)
+    while (e == 0 && page.more) {
+        e = fiber_canceled() ? ERR_CANCELED : kv_walk(s->kv, object, from, to, KV_PAGE_MAX, &a, &page);
+        for (size_t i = 0; e == 0 && i < page.n; i++) e = each(arg, page.row[i].key, page.row[i].value);
+        if (e == 0 && page.n)
             from = sl(next, (size_t)snprintf(next, sizeof next, "%.*s ", SLF(page.row[page.n - 1].key)));
         ar_reset(&a);
         fiber_breathe();
     }
     ar_free(&a);
-    return rc;
+    return e;
 }
 
 /* ---- counting ---- */

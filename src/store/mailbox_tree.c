@@ -160,9 +160,9 @@ static int delete (struct kv_tx *tx, void *arg)
     struct account_row a;
     struct box_row b;
     char room[KEY_ROOM];
-    int rc = account_tx(tx, &a);
-    if (rc == 0) rc = box_tx_named(tx, d->name, &b);
-    if (rc) return rc;
+    int e = account_tx(tx, &a);
+    if (e == 0) e = box_tx_named(tx, d->name, &b);
+    if (e) return e;
     d->id = b.m.id;
     a.modseq++;
     journal_put(tx, &a, &(struct journal_box){.box = d->id, .kind = JOURNAL_DELETED}, 1);

@@ -292,11 +292,11 @@ static int forget_old(struct kv_tx *tx)
 {
     struct forget f = {.tx = tx, .before = rt_wall_seconds() - DELIVERY_DAYS * 86400, .left = FORGET_LOOKS};
     struct slice from = SL("d/");
-    int rc = kv_tx_get(tx, SL("e"), &from);
-    if (rc && rc != ERR_NOT_FOUND) return rc;
+    int e = kv_tx_get(tx, SL("e"), &from);
+    if (e && e != ERR_NOT_FOUND) return e;
     if (!sl_starts(from, SL("d/")) || from.n > KV_KEY_MAX) from = SL("d/"); /* damaged: from the start */
-    rc = kv_tx_scan(tx, from, SL("d0"), forget_row, &f);
-    if (rc < 0) return rc;
+    e = kv_tx_scan(tx, from, SL("d0"), forget_row, &f);
+    if (e < 0) return e;
     kv_tx_put(tx, SL("e"), f.next[0] ? sl_cstr(f.next) : SL("d/"));
     return 0;
 }

@@ -8,8 +8,8 @@ enum { IMAGE_ROW = 1, IMAGE_HEAD = 1 };
 int image_row_get(struct slice value, struct image_row *out)
 {
     struct rec r;
-    int ref = ERR_CORRUPT, rc = rec_open(&r, value, IMAGE_ROW);
-    if (rc) return rc;
+    int ref = ERR_CORRUPT, e = rec_open(&r, value, IMAGE_ROW);
+    if (e) return e;
     *out = (struct image_row){0};
     while (rec_next(&r)) switch (r.tag) {
         case 'h': ref = body_ref_parse(r.field, &out->head); break;
@@ -18,8 +18,8 @@ int image_row_get(struct slice value, struct image_row *out)
         case 'd': out->digest = r.field; break;
         case 'a': out->account = r.field; break;
         }
-    rc = rec_error(&r);
-    return rc ? rc : ref ? err_set(ERR_CORRUPT, "the record of an image is damaged") : 0;
+    e = rec_error(&r);
+    return e ? e : ref ? err_set(ERR_CORRUPT, "the record of an image is damaged") : 0;
 }
 
 int image_packs(struct slice value, void (*each)(void *arg, uint64_t pack, uint64_t bytes), void *arg)
@@ -55,14 +55,14 @@ int image_origin_get(struct rec *r, struct image_origin *out)
 static int part_of(struct slice field, struct slice *digest, struct body_ref *ref)
 {
     struct rec r;
-    int bad = ERR_CORRUPT, rc = rec_open(&r, field, IMAGE_HEAD);
-    if (rc) return rc;
+    int bad = ERR_CORRUPT, e = rec_open(&r, field, IMAGE_HEAD);
+    if (e) return e;
     while (rec_next(&r)) {
         if (r.tag == 'd') *digest = r.field;
         if (r.tag == 'r') bad = body_ref_parse(r.field, ref);
     }
-    rc = rec_error(&r);
-    return rc ? rc : bad;
+    e = rec_error(&r);
+    return e ? e : bad;
 }
 
 static int head_field(struct rec *r, const struct image_reader *to)

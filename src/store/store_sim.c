@@ -41,11 +41,11 @@ static int open_store(struct world *w)
 {
     struct kv *kv = NULL;
     struct body_store *b = NULL;
-    int rc = kv_mem_open(&kv, "index.log");
-    if (rc == 0) rc = body_open(&b, "bodies", 3000);
-    if (rc == 0) return store_open(&w->s, kv, b); /* takes both over */
+    int e = kv_mem_open(&kv, "index.log");
+    if (e == 0) e = body_open(&b, "bodies", 3000);
+    if (e == 0) return store_open(&w->s, kv, b); /* takes both over */
     kv_close(&kv);
-    return rc;
+    return e;
 }
 
 /* Body first, then the account; a second time with the same id does nothing. */

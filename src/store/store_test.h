@@ -23,12 +23,12 @@ static inline bool fixture_begin(struct fixture *f)
     struct body_store *b = NULL;
     *f = (struct fixture){.dir = "/tmp/tram-store-test-XXXXXX"};
     ar_init(&f->a, 0);
-    int rc = mkdtemp(f->dir) ? kv_mem_open(&kv, NULL) : ERR_IO;
-    if (rc == 0) rc = body_open(&b, f->dir, 0);
-    if (rc == 0) rc = store_open(&f->s, kv, b);
-    if (rc == 0) rc = mailbox_make_defaults(f->s, ACC);
-    CHECK_OK(rc);
-    return rc == 0;
+    int e = mkdtemp(f->dir) ? kv_mem_open(&kv, NULL) : ERR_IO;
+    if (e == 0) e = body_open(&b, f->dir, 0);
+    if (e == 0) e = store_open(&f->s, kv, b);
+    if (e == 0) e = mailbox_make_defaults(f->s, ACC);
+    CHECK_OK(e);
+    return e == 0;
 }
 
 static inline int remove_entry(void *dir, const char *name)

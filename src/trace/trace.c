@@ -293,10 +293,10 @@ static int event_row(struct reading *x, struct slice key, struct slice value)
     for (int i = 0; i < 3; i++)
         if (!sl_next(&rest, '/', &piece)) return err_set(ERR_CORRUPT, "the key of an event is damaged");
     if (!num_hex64(piece, &time)) return err_set(ERR_CORRUPT, "the key of an event is damaged");
-    int rc = rec_open(&r, value, TRACE_ROWS);
-    if (rc == 0) rc = row_events(x, &r, (int64_t)time);
-    if (rc) x->n = before;
-    return rc;
+    int e = rec_open(&r, value, TRACE_ROWS);
+    if (e == 0) e = row_events(x, &r, (int64_t)time);
+    if (e) x->n = before;
+    return e;
 }
 
 int trace_row_check(struct arena *a, struct slice key, struct slice value)
@@ -327,19 +327,19 @@ int trace_read(struct trace *t, const struct letter_id *id, struct arena *a, str
     *out = x.v = ar_array(a, struct trace_event, x.cap);
     if (!letter_id_ok(sl_cstr(id->s))) return err_set(ERR_SYNTAX, "this is no letter's id");
     struct slice from = ar_printf(a, "e/%s/", id->s), to = kv_prefix_end(a, from);
-    int rc = flush(t);
-    while (rc == 0 && page.more) {
-        rc = kv_scan(t->kv, letter_object(id, object), from, to, KV_PAGE_MAX, a, &page);
-        for (size_t i = 0; rc == 0 && i < page.n; i++) {
+    int e = flush(t);
+    while (e == 0 && page.more) {
+        e = kv_scan(t->kv, letter_object(id, object), from, to, KV_PAGE_MAX, a, &page);
+        for (size_t i = 0; e == 0 && i < page.n; i++) {
             int bad = event_row(&x, page.row[i].key, page.row[i].value);
             if (bad) say_unreadable(&x, page.row[i].key, bad);
         }
-        if (rc == 0 && page.n) from = kv_after(a, page.row[page.n - 1].key);
+        if (e == 0 && page.n) from = kv_after(a, page.row[page.n - 1].key);
     }
     *out = x.v;
     *n = x.n;
-    if (rc == 0 && !*n) return err_set(ERR_NOT_FOUND, "there are no events of letter %s", id->s);
-    return rc;
+    if (e == 0 && !*n) return err_set(ERR_NOT_FOUND, "there are no events of letter %s", id->s);
+    return e;
 }
 
 struct find {
@@ -391,13 +391,13 @@ static int find_in_day(struct find *f, struct slice object)
         ar_printf(f->a, "%c/%016llx/", f->kind, (unsigned long long)hash_stable(f->what, true));
     struct slice to = kv_prefix_end(f->a, from);
     struct kv_page page = {.more = true};
-    int rc = 0;
-    while (rc == 0 && page.more && f->n < f->limit) {
-        rc = kv_scan(f->t->kv, object, from, to, f->limit, f->a, &page);
-        for (size_t i = 0; rc == 0 && i < page.n && f->n < f->limit; i++) find_row(f, &page.row[i]);
-        if (rc == 0 && page.n) from = kv_after(f->a, page.row[page.n - 1].key);
+    int e = 0;
+    while (e == 0 && page.more && f->n < f->limit) {
+        e = kv_scan(f->t->kv, object, from, to, f->limit, f->a, &page);
+        for (size_t i = 0; e == 0 && i < page.n && f->n < f->limit; i++) find_row(f, &page.row[i]);
+        if (e == 0 && page.n) from = kv_after(f->a, page.row[page.n - 1].key);
     }
-    return rc;
+    return e;
 }
 
 /* The days there are, oldest first. */
@@ -512,13 +512,13 @@ static int scan_window(struct window *w, int64_t begin, int64_t end)
     letter_id_floor(&first, begin);
     letter_id_floor(&after, end);
     struct slice from = ar_printf(w->a, "e/%s", first.s), to = ar_printf(w->a, "e/%s", after.s);
-    int rc = 0;
-    while (rc == 0 && page.more) {
-        rc = kv_scan(w->t->kv, day_object(begin / 1000000, object), from, to, KV_PAGE_MAX, w->a, &page);
-        for (size_t i = 0; rc == 0 && i < page.n; i++) window_row(w, &page.row[i]);
-        if (rc == 0 && page.n) from = kv_after(w->a, page.row[page.n - 1].key);
+    int e = 0;
+    while (e == 0 && page.more) {
+        e = kv_scan(w->t->kv, day_object(begin / 1000000, object), from, to, KV_PAGE_MAX, w->a, &page);
+        for (size_t i = 0; e == 0 && i < page.n; i++) window_row(w, &page.row[i]);
+        if (e == 0 && page.n) from = kv_after(w->a, page.row[page.n - 1].key);
     }
-    return rc;
+    return e;
 }
 
 static int first_day(struct trace *t, struct arena *a, int64_t *us)
@@ -526,10 +526,10 @@ static int first_day(struct trace *t, struct arena *a, int64_t *us)
     struct slice *day;
     size_t n;
     uint64_t number;
-    int rc = days(t, a, &day, &n);
+    int e = days(t, a, &day, &n);
     *us = INT64_MAX;
-    if (rc == 0 && n && num_hex64(sl_from(day[0], 2), &number)) *us = (int64_t)number * DAY_SECONDS * 1000000;
-    return rc;
+    if (e == 0 && n && num_hex64(sl_from(day[0], 2), &number)) *us = (int64_t)number * DAY_SECONDS * 1000000;
+    return e;
 }
 
 int trace_last(struct trace *t, const struct trace_filter *f, size_t limit, struct arena *a,
@@ -542,21 +542,21 @@ int trace_last(struct trace *t, const struct trace_filter *f, size_t limit, stru
     if (f->domain.n) w.at_domain = ar_lower(a, ar_cat(a, SL("@"), f->domain));
     *out = ar_array(a, struct letter_id, limit);
     *n = 0;
-    int rc = flush(t);
-    if (rc == 0) rc = first_day(t, a, &oldest);
-    if (rc == 0 && oldest < f->since * 1000000) oldest = f->since * 1000000;
-    while (rc == 0 && *n < limit && end > oldest) { /* wider and wider, back in time */
+    int e = flush(t);
+    if (e == 0) e = first_day(t, a, &oldest);
+    if (e == 0 && oldest < f->since * 1000000) oldest = f->since * 1000000;
+    while (e == 0 && *n < limit && end > oldest) { /* wider and wider, back in time */
         int64_t begin = end - span, midnight = (end - 1) / day * day;
         if (begin < midnight) begin = midnight;
         if (begin < oldest) begin = oldest;
         w.n = 0;
-        rc = scan_window(&w, begin, end);
-        for (size_t i = w.n; rc == 0 && i-- > 0 && *n < limit;) (*out)[(*n)++] = w.v[i];
+        e = scan_window(&w, begin, end);
+        for (size_t i = w.n; e == 0 && i-- > 0 && *n < limit;) (*out)[(*n)++] = w.v[i];
         end = begin;
         if (span < day) span *= 4;
     }
     *damaged = w.damaged;
-    return rc;
+    return e;
 }
 
 /* ---- forgetting ---- */
@@ -571,12 +571,12 @@ int trace_expire(struct trace *t, int keep_days)
     int64_t now = rt_wall_seconds(), keep_s = (int64_t)keep_days * DAY_SECONDS;
     struct slice first = ar_dup(&a, day_object(now - keep_s, room));
     struct slice tomorrow = day_object(now + DAY_SECONDS, room);
-    int rc = days(t, &a, &day, &n);
-    for (size_t i = 0; rc == 0 && i < n; i++) {
+    int e = days(t, &a, &day, &n);
+    for (size_t i = 0; e == 0 && i < n; i++) {
         bool over = sl_cmp(day[i], first) < 0;
-        if (sl_cmp(day[i], tomorrow) > 0) rc = kv_stray_day(t->kv, day[i], keep_s, &over);
-        if (rc == 0 && over) rc = kv_erase(t->kv, day[i], SL(""), SL(""));
+        if (sl_cmp(day[i], tomorrow) > 0) e = kv_stray_day(t->kv, day[i], keep_s, &over);
+        if (e == 0 && over) e = kv_erase(t->kv, day[i], SL(""), SL(""));
     }
     ar_free(&a);
-    return rc;
+    return e;
 }
