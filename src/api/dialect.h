@@ -65,8 +65,10 @@ struct dialect_send {
     size_t nletters;
     struct send_taken taken;
 };
-/* All sends are taken, or none: each is written before the first is made durable. The call's account and key,
- * its field Idempotency-Key and the digest of its body are filled in. On failure *at is the send, *letter the
- * letter it was (or SL_NONE: none). */
+/* All sends are taken, or none: each is judged and written before the first is made durable. Only a failure
+ * of the disk between two of them leaves the first ones taken; who then asks again under the same
+ * Idempotency-Key sends none of them twice. The call's account and key, its field Idempotency-Key and the
+ * digest of its body are filled in. On failure *at is the send, *letter the letter it was (or SL_NONE: none).
+ * SUSPENDS. */
 MUST_CHECK int dialect_take(struct http_call *c, struct dialect *d, struct dialect_send *s, size_t n,
                             size_t *at, size_t *letter);
