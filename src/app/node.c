@@ -41,7 +41,8 @@ static int start_servers(struct node *n)
                            .login = n->core.login,
                            .tls = n->tls_server,
                            .hostname = c->hostname,
-                           .logins = c->login_mechanisms};
+                           .logins = c->login_mechanisms,
+                           .login_delay = c->pop3_login_delay};
     int e = smtpd_open(&n->smtpd, &sc);
     if (!e) e = imapd_open(&n->imapd, &ic);
     if (!e) e = popd_open(&n->popd, &pc);

@@ -103,6 +103,8 @@ const struct setting settings[] = {
      SETTING_NUMBER, "0", "4000000000", FIELD(sender_first_time)},
     {"sender_recipients", "500", "recipients of one letter of an account; 0: any number", SETTING_NUMBER, "0",
      "4000000000", FIELD(sender_recipients)},
+    {"pop3_login_delay", "0", "seconds between two POP3 logins of an account (LOGIN-DELAY); 0: none",
+     SETTING_NUMBER, "0", "86400", FIELD(pop3_login_delay)},
     {"no_soliciting", "", "classes of solicitation that other servers are told not to send (RFC 3865)",
      SETTING_CLASSES, FIELD(no_soliciting)},
 };

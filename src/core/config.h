@@ -45,6 +45,7 @@ struct config {
     /* How much an account may send that has no limit of its own (allowance/). */
     uint32_t sender_letters_hourly, sender_letters_daily, sender_hourly, sender_daily, sender_first_time,
         sender_recipients;
+    uint32_t pop3_login_delay;  /* seconds */
     struct slice no_soliciting; /* RFC 3865: keywords with commas between, or empty */
 };
 

@@ -23,7 +23,8 @@ int popd_open_box(struct popd_session *s)
     struct mailbox box;
     struct message *m;
     size_t n = 0;
-    int r = mailbox_find(s->conf->store, s->account.id, SL("INBOX"), &s->cmd_a, &box);
+    int r = mailbox_find(s->conf->store, s->account.id, s->folder ? sl_cstr(s->folder) : SL("INBOX"),
+                         &s->cmd_a, &box);
     if (r) return r;
     s->box = box.id;
     s->uidvalidity = box.uidvalidity;

@@ -24,8 +24,35 @@ void popd_capa(struct popd_session *s, struct pop3_command *c)
         if (table[i].verb == POP3_AUTH) sasl_put(&s->out, popd_logins(s), " ", "");
         buf_str(&s->out, "\r\n");
     }
+    if (s->conf->login_delay) buf_printf(&s->out, "LOGIN-DELAY %u\r\n", s->conf->login_delay);
     buf_str(&s->out, ".\r\n");
     conn_write(s->c, buf_slice(&s->out));
+}
+
+/* ---- UTF8 and LANG (RFC 6856) ---- */
+
+/* Nothing changes: letters are always sent as they are. One with UTF-8 in its header is sent also to who did
+ * not say UTF8, because a refusal would let any sender of such a letter lock an older client out of its
+ * mailbox. */
+void popd_utf8(struct popd_session *s, struct pop3_command *c)
+{
+    (void)c;
+    s->utf8 = true;
+    popd_ok(s, "UTF-8 from here on");
+}
+
+/* Section 3.2: the server speaks English. */
+void popd_lang(struct popd_session *s, struct pop3_command *c)
+{
+    struct slice range = sl_trim(c->arg);
+    if (!range.n) {
+        popd_ok(s, "the languages are");
+        conn_write(s->c, SL("en English\r\n.\r\n"));
+    } else if (sl_eqi(range, SL("en")) || sl_eq(range, SL("*"))) {
+        popd_ok(s, "en English it is");
+    } else {
+        popd_err(s, NULL, "there is English (en) only");
+    }
 }
 
 /* ---- STLS (RFC 2595 section 4) ---- */
@@ -79,13 +106,41 @@ static void trouble(struct popd_session *s, int e)
     popd_err(s, "SYS/TEMP", "logins cannot be checked at this moment; try again later");
 }
 
+/* RFC 2449 section 6.5: is it too soon after the last login of the account? Else this one is noted. */
+static bool too_soon(struct popd_session *s)
+{
+    struct popd *d = s->server;
+    struct slice key = sl_cstr(s->account.id);
+    int64_t now = rt_now() / RT_S + 1;
+    if (!s->conf->login_delay) return false;
+    lock_take(&d->lock);
+    int64_t last = (int64_t)(intptr_t)map_get(&d->logins, key);
+    bool soon = last && now - last < s->conf->login_delay;
+    if (!soon && d->logins.count >= POPD_DELAYED_MAX) {
+        map_free(&d->logins);
+        map_init(&d->logins, false);
+    }
+    if (!soon) map_put(&d->logins, key, (void *)(intptr_t)now);
+    lock_release(&d->lock);
+    return soon;
+}
+
 static void enter(struct popd_session *s)
 {
+    if (too_soon(s)) {
+        popd_err(s, "LOGIN-DELAY", "the last login was less than %u seconds ago", s->conf->login_delay);
+        return;
+    }
     if (!popd_lock(s)) {
         popd_err(s, "IN-USE", "another session has this mailbox open; try again later");
         return;
     }
     int r = popd_open_box(s);
+    if (s->folder && (r == ERR_NOT_FOUND || r == ERR_SYNTAX)) {
+        popd_close_box(s);
+        popd_err(s, NULL, "there is no such mailbox to be chosen");
+        return;
+    }
     if (r) {
         popd_close_box(s);
         log_warn(s->who, "the mailbox of %.*s cannot be read: %s", SLF(s->account.address), err_text(r));
@@ -98,8 +153,21 @@ static void enter(struct popd_session *s)
     popd_ok(s, "%zu messages", s->n);
 }
 
+/* "alice+Lists/work@x.test" chooses a mailbox: it is no part of the name. */
+static void take_folder(struct popd_session *s, struct slice *user)
+{
+    size_t plus = sl_chr(*user, '+'), at = sl_rchr(*user, '@');
+    if (at == SL_NONE) at = user->n;
+    free(s->folder);
+    s->folder = NULL;
+    if (plus == SL_NONE || plus == 0 || plus + 1 >= at) return;
+    s->folder = xstrndup(user->p + plus + 1, at - plus - 1);
+    *user = ar_cat(&s->cmd_a, sl_sub(*user, 0, plus), sl_from(*user, at));
+}
+
 void popd_user(struct popd_session *s, struct pop3_command *c)
 {
+    take_folder(s, &c->arg);
     free(s->user); /* whether there is such a user is told at PASS only (RFC 1939 section 13) */
     s->user = xstrndup(c->arg.p, c->arg.n);
     popd_ok(s, "now the password");

@@ -15,6 +15,8 @@ static void popd_noop(struct popd_session *s, struct pop3_command *c)
 static const struct popd_command table[] = {
     {POP3_CAPA, POPD_STRANGER | POPD_IN, .cost = 1, .run = popd_capa,
      .capability = "RESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\nIMPLEMENTATION Tram"},
+    {POP3_UTF8, POPD_STRANGER, .cost = 1, .run = popd_utf8, .capability = "UTF8 USER"},
+    {POP3_LANG, POPD_STRANGER | POPD_IN, .cost = 1, .run = popd_lang, .capability = "LANG"},
     {POP3_STLS, POPD_STRANGER, .cost = 1, .run = popd_stls, .capability = "STLS"},
     {POP3_USER, POPD_STRANGER | POPD_TLS | POPD_PASSWORD, .cost = 1, .run = popd_user, .capability = "USER"},
     {POP3_PASS, POPD_STRANGER | POPD_TLS | POPD_PASSWORD, .cost = 1, .run = popd_pass},
@@ -42,6 +44,7 @@ const char *popd_closed(struct popd_session *s, const struct popd_command *c)
     if ((c->flags & POPD_PASSWORD) && !(popd_logins(s) & (SASL_PLAIN | SASL_LOGIN)))
         return "passwords are not taken in this way here; use AUTH";
     if (c->verb == POP3_STLS && s->tls) return "TLS is already in use";
+    if (c->verb == POP3_STLS && s->utf8) return "STLS comes before UTF8"; /* RFC 6856 section 2.1 */
     if (c->verb == POP3_STLS && !s->conf->tls) return "TLS is not offered here";
     return NULL;
 }
@@ -132,6 +135,7 @@ static void session_end(struct popd_session *s)
     authority_end(&s->authority);
     popd_close_box(s);
     free(s->user);
+    free(s->folder);
     buf_free(&s->out);
     ar_free(&s->cmd_a);
     ar_free(&s->a);
@@ -199,6 +203,7 @@ int popd_open(struct popd **out, const struct popd_conf *conf)
     *out = xcalloc(1, sizeof **out);
     (*out)->conf = *conf;
     map_init(&(*out)->open, false);
+    map_init(&(*out)->logins, false);
     return 0;
 }
 
@@ -206,6 +211,7 @@ void popd_close(struct popd **s)
 {
     if (!*s) return;
     map_free(&(*s)->open);
+    map_free(&(*s)->logins);
     free(*s);
     *s = NULL;
 }

@@ -11,6 +11,7 @@ struct popd_conf { /* borrowed, outlives the server */
     struct tls_ctx *tls;
     unsigned logins; /* the ways to log in that are offered (login/sasl.h); 0 = all */
     struct slice hostname;
+    uint32_t login_delay; /* seconds between two logins of an account; 0 = none */
 };
 struct popd;
 MUST_CHECK int popd_open(struct popd **out, const struct popd_conf *conf);

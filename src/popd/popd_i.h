@@ -18,6 +18,7 @@ enum {
     POPD_COST_MAX = 50, /* of commands before the login; the table says what each costs */
     POPD_MESSAGES_MAX = 5000000,
     POPD_CHUNK = 32 * 1024,
+    POPD_DELAYED_MAX = 100000, /* accounts whose last login is remembered for LOGIN-DELAY */
 };
 #define POPD_PATIENCE (120 * RT_S) /* to log in, from the greeting on */
 #define POPD_IDLE (600 * RT_S)     /* RFC 1939 section 3: at least 10 minutes */
@@ -39,7 +40,9 @@ struct popd_session {
     struct buf out;
     char who[64];
     bool tls, in, over; /* in: TRANSACTION state */
+    bool utf8;          /* RFC 6856 */
     char *user;         /* between USER and PASS */
+    char *folder;       /* the mailbox that was asked for; NULL: the inbox */
     unsigned errors, cost, failed_logins;
     int64_t born;
     struct group *g; /* what it is parked in, */
@@ -51,7 +54,7 @@ struct popd_session {
     struct popd_message *m; /* malloced */
     size_t n, room;
 };
-/* The inbox; its account's id is the session's. */
+/* The mailbox; its account's id is the session's. */
 static inline struct mailbox_ref popd_box(const struct popd_session *s)
 {
     return (struct mailbox_ref){s->account.id, s->box};
@@ -60,7 +63,8 @@ static inline struct mailbox_ref popd_box(const struct popd_session *s)
 struct popd {
     struct popd_conf conf;
     struct lock lock;
-    struct map open; /* account ids of the sessions that have logged in */
+    struct map open;   /* account ids of the sessions that have logged in */
+    struct map logins; /* account ids to the second of the last login, for LOGIN-DELAY */
 };
 
 enum {
@@ -90,6 +94,8 @@ void popd_err(struct popd_session *s, const char *code, const char *fmt, ...) PR
 /* login.c */
 void popd_capa(struct popd_session *s, struct pop3_command *c);
 void popd_stls(struct popd_session *s, struct pop3_command *c);
+void popd_utf8(struct popd_session *s, struct pop3_command *c);
+void popd_lang(struct popd_session *s, struct pop3_command *c);
 void popd_user(struct popd_session *s, struct pop3_command *c);
 void popd_pass(struct popd_session *s, struct pop3_command *c);
 void popd_auth(struct popd_session *s, struct pop3_command *c);

@@ -318,16 +318,18 @@ TEST(pop3_logs_in_over_tls_only)
     world_begin(&w);
     client_open(&cl, &w, 0);
     CHECK_SL(talk(&cl, "CAPA"), "+OK what there is");
-    CHECK_SL(lines(&cl),
-             "RESP-CODES\nAUTH-RESP-CODE\nPIPELINING\nEXPIRE NEVER\nIMPLEMENTATION Tram\nSTLS\nUIDL\nTOP\n");
+    CHECK_SL(lines(&cl), "RESP-CODES\nAUTH-RESP-CODE\nPIPELINING\nEXPIRE NEVER\nIMPLEMENTATION Tram\nUTF8 "
+                         "USER\nLANG\nSTLS\nUIDL\nTOP\n");
     CHECK_SL(talk(&cl, "USER alice@home.test"), "-ERR begin TLS with STLS before you log in");
     CHECK_SL(talk(&cl, "AUTH PLAIN"), "-ERR begin TLS with STLS before you log in");
     CHECK_SL(talk(&cl, "STAT"), "-ERR log in first");
     CHECK_SL(talk(&cl, "STLS"), "+OK begin TLS");
     CHECK_OK(conn_tls_connect(cl.c, w.client_tls, &peer));
     CHECK_SL(talk(&cl, "CAPA"), "+OK what there is");
-    CHECK_SL(lines(&cl), "RESP-CODES\nAUTH-RESP-CODE\nPIPELINING\nEXPIRE NEVER\nIMPLEMENTATION Tram\nUSER\n"
-                         "SASL SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN\nUIDL\nTOP\n");
+    CHECK_SL(
+        lines(&cl),
+        "RESP-CODES\nAUTH-RESP-CODE\nPIPELINING\nEXPIRE NEVER\nIMPLEMENTATION Tram\nUTF8 USER\nLANG\nUSER\n"
+        "SASL SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN\nUIDL\nTOP\n");
     CHECK_SL(talk(&cl, "STLS"), "-ERR TLS is already in use");
     CHECK_SL(talk(&cl, "PASS x"), "-ERR USER comes first");
     CHECK_SL(talk(&cl, "AUTH PLAIN"), "+ ");
@@ -471,5 +473,84 @@ TEST(pop3_tls_for_another_protocol_is_refused)
         CHECK_ERR(conn_tls_connect(cl.c, w.client_tls, &peer), cases[i / 2].error);
         client_close(&cl);
     }
+    world_end(&w);
+}
+
+/* RFC 6856. */
+TEST(pop3_utf8_and_languages)
+{
+    struct world w;
+    struct client cl;
+    world_begin(&w);
+    deliver(&w, SL("Subject: Gr\xc3\xbc\xc3\x9f"
+                   "e\r\n\r\nx\r\n"));
+    client_open(&cl, &w, 0);
+    CHECK_SL(talk(&cl, "LANG"), "+OK the languages are");
+    CHECK_SL(lines(&cl), "en English\n");
+    CHECK_SL(talk(&cl, "LANG mul"), "-ERR there is English (en) only");
+    CHECK_SL(talk(&cl, "LANG *"), "+OK en English it is");
+    CHECK_SL(talk(&cl, "UTF8 x"), "-ERR UTF8 takes no argument");
+    CHECK_SL(talk(&cl, "UTF8"), "+OK UTF-8 from here on");
+    CHECK_SL(talk(&cl, "STLS"), "-ERR STLS comes before UTF8");
+    client_close(&cl);
+    alice(&cl, &w);
+    CHECK_SL(talk(&cl, "UTF8"), "-ERR you are logged in already");
+    CHECK_SL(talk(&cl, "LANG en"), "+OK en English it is");
+    CHECK(sl_starts(talk(&cl, "RETR 1"), SL("+OK ")));
+    CHECK_SL(lines(&cl), "Subject: Gr\xc3\xbc\xc3\x9f"
+                         "e\n\nx\n");
+    client_close(&cl);
+    world_end(&w);
+}
+
+TEST(pop3_reads_a_chosen_mailbox)
+{
+    struct world w;
+    struct client cl;
+    struct mailbox box, new;
+    struct message_copied copied;
+    world_begin(&w);
+    uint32_t uid = deliver(&w, SL("Subject: x\r\n\r\nx\r\n"));
+    CHECK_OK(mailbox_find(w.store, w.account, SL("INBOX"), &w.a, &box));
+    CHECK_OK(mailbox_create(w.store, w.account, SL("Lists/work"), 0, &w.a, &new));
+    CHECK_OK(message_copy(w.store, (struct mailbox_ref){w.account, box.id}, (struct uids){&uid, 1}, new.id,
+                          true, &w.a, &copied));
+    client_open(&cl, &w, 1);
+    CHECK_SL(talk(&cl, "USER alice+Lists/none@home.test"), "+OK now the password");
+    CHECK_SL(talk(&cl, "PASS wonder land"), "-ERR there is no such mailbox to be chosen");
+    CHECK_SL(talk(&cl, "USER alice+Lists/work@home.test"), "+OK now the password");
+    CHECK_SL(talk(&cl, "PASS wrong"), "-ERR [AUTH] user name or password is wrong");
+    CHECK_SL(talk(&cl, "USER alice+Lists/work@home.test"), "+OK now the password");
+    CHECK_SL(talk(&cl, "PASS wonder land"), "+OK 1 messages");
+    CHECK_SL(talk(&cl, "DELE 1"), "+OK message 1 is gone after QUIT");
+    CHECK_SL(talk(&cl, "QUIT"), "+OK goodbye");
+    client_close(&cl);
+    alice(&cl, &w);
+    CHECK_SL(talk(&cl, "STAT"), "+OK 0 0");
+    client_close(&cl);
+    CHECK_OK(mailbox_get(w.store, w.account, new.id, &w.a, &new));
+    CHECK_INT(new.exists, 0);
+    world_end(&w);
+}
+
+/* RFC 2449 section 6.5. */
+TEST(pop3_login_delay)
+{
+    struct world w;
+    struct client cl;
+    world_begin(&w);
+    popd_close(&w.popd);
+    w.conf.login_delay = 1000;
+    CHECK_OK(popd_open(&w.popd, &w.conf));
+    alice(&cl, &w);
+    CHECK_SL(talk(&cl, "CAPA"), "+OK what there is");
+    CHECK(sl_find(lines(&cl), SL("\nLOGIN-DELAY 1000\n")) != SL_NONE);
+    CHECK_SL(talk(&cl, "QUIT"), "+OK goodbye");
+    client_close(&cl);
+    client_open(&cl, &w, 1);
+    CHECK_SL(talk(&cl, "USER alice@home.test"), "+OK now the password");
+    CHECK_SL(talk(&cl, "PASS wonder land"),
+             "-ERR [LOGIN-DELAY] the last login was less than 1000 seconds ago");
+    client_close(&cl);
     world_end(&w);
 }
