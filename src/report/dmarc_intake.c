@@ -70,6 +70,8 @@ static void pack_rows(struct intake *in)
     buf_free(&bytes);
 }
 
+enum { READING_MAX = 128 << 20 }; /* the rows of the longest report, twice, and its letter */
+
 static int read_report(struct intake *in)
 {
     struct buf xml = BUF_INIT;
@@ -192,7 +194,7 @@ static int keep(struct dmarc_store *ds, struct intake *in)
 int dmarc_intake(struct dmarc_store *ds, struct slice message, bool xml, struct slice id, struct slice author)
 {
     struct intake *in = xcalloc(1, sizeof *in);
-    ar_init(&in->a, 0);
+    ar_init(&in->a, READING_MAX);
     in->in = message;
     in->xml = xml;
     in->kept.letter = id;

@@ -303,6 +303,7 @@ static void on_end(void *arg, const XML_Char *name)
 {
     struct reading *r = arg;
     (void)name;
+    if (ar_over(r->a)) stop(r, err_set(ERR_LIMIT, "reading the report takes too much memory"));
     int p = place_of(r);
     if (p == P_RECORD) end_record(r);
     else if (p >= P_DKIM_DOMAIN) read_auth(r, (enum place)p);

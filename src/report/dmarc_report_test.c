@@ -377,6 +377,11 @@ TEST(dmarc_report_rows_are_limited)
     write_report(&xml, rows, DMARC_REPORT_ROWS_MAX);
     CHECK_OK(dmarc_report_parse(&a, buf_slice(&xml), &rep));
     CHECK_INT(rep.n, DMARC_REPORT_ROWS_MAX);
+    struct arena small;
+    ar_init(&small, 256 << 10); /* who reads has a budget, and it is asked while reading */
+    CHECK_ERR(dmarc_report_parse(&small, buf_slice(&xml), &rep), ERR_LIMIT);
+    CHECK(small.used < 1 << 20);
+    ar_free(&small);
     CHECK(a.used < (size_t)100 << 20);
     free(rows);
     buf_free(&xml);
