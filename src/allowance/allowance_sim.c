@@ -198,7 +198,7 @@ static bool has_row(struct kv *kv, const char *key)
     struct arena a;
     struct slice v;
     ar_init(&a, 0);
-    int e = kv_get(kv, SL("s:alice"), sl_cstr(key), &a, &v);
+    int e = kv_get(kv, SL("n:alice"), sl_cstr(key), &a, &v);
     ar_free(&a);
     return e == 0;
 }
@@ -223,7 +223,7 @@ static int care(void *arg)
     allowance_open(&a, kv, &defaults);
     CHECK_OK(take(a, &who, 1, 1, &end));
     allowance_wrote(a, "alice", SL("bob@two.test"));
-    CHECK_OK(kv_transact(kv, SL("s:alice"), spoil, "c/spoilt"));
+    CHECK_OK(kv_transact(kv, SL("n:alice"), spoil, "c/spoilt"));
     CHECK_OK(allowance_care(a));
     CHECK(has_row(kv, "c"));
     sleep_s(31 * DAY);
@@ -238,10 +238,10 @@ static int care(void *arg)
     struct kv_page page;
     struct arena scratch;
     ar_init(&scratch, 0);
-    CHECK_OK(kv_scan(kv, SL("s:alice"), SL(""), SL(""), 10, &scratch, &page));
+    CHECK_OK(kv_scan(kv, SL("n:alice"), SL(""), SL(""), 10, &scratch, &page));
     CHECK_INT(page.n, 1); /* the spoilt one, which verify names */
     ar_free(&scratch);
-    CHECK_OK(kv_transact(kv, SL("s:carol"), spoil, "c"));
+    CHECK_OK(kv_transact(kv, SL("n:carol"), spoil, "c"));
     CHECK_OK(allowance_used(a, "carol", SL(""), &used)); /* counts begin anew, and the log says so */
     CHECK_INT(used.n[SENDER_RCPTS_DAY], 0);
     allowance_close(&a);

@@ -12,7 +12,7 @@ enum { VERSION = 1, PAGE = 1000, DELETES = 500 };
 
 static struct slice object_of(struct slice id, char room[KV_KEY_MAX])
 {
-    return sl(room, (size_t)snprintf(room, KV_KEY_MAX, "s:%.*s", SLF(id)));
+    return sl(room, (size_t)snprintf(room, KV_KEY_MAX, "n:%.*s", SLF(id)));
 }
 
 static struct slice counts_key(struct slice key, char room[KV_KEY_MAX])
@@ -192,14 +192,14 @@ static int care_object(struct kv *kv, struct slice object)
 int allowance_care(struct allowance *a)
 {
     struct arena scratch;
-    struct slice from = SL("s:"), *name;
+    struct slice from = SL("n:"), *name;
     size_t n;
     bool more = true;
     int e = 0;
     if (a->cared == today()) return 0;
     ar_init(&scratch, 0);
     while (!e && more) {
-        e = kv_objects(a->kv, from, SL("s;"), PAGE, &scratch, &name, &n, &more);
+        e = kv_objects(a->kv, from, SL("n;"), PAGE, &scratch, &name, &n, &more);
         for (size_t i = 0; !e && i < n; i++) e = care_object(a->kv, name[i]);
         if (!e && n) from = kv_after(&scratch, name[n - 1]);
     }

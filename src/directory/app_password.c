@@ -110,7 +110,7 @@ int app_password_remove(struct directory *dir, struct slice address, struct slic
 
 static struct slice sent_object(const char *acc, char room[KV_KEY_MAX])
 {
-    return sl(room, (size_t)snprintf(room, KV_KEY_MAX, "s:%s", acc));
+    return sl(room, (size_t)snprintf(room, KV_KEY_MAX, "n:%s", acc));
 }
 
 static struct slice use_key(const char *id, char room[KV_KEY_MAX])

@@ -38,14 +38,20 @@ int account_erase(struct store *s, const char *acc)
     return e;
 }
 
-/* What it has sent goes with it (allowance/). */
+/* What others keep of it goes with it, by the prefix of their objects: what it has sent (allowance/), the
+ * events of its sends, who gets nothing from it, its templates and groups (send/). */
+static const char *const with_it[] = {"n:", "v:", "x:", "y:"};
+
 static int erase(void *store, const char *acc)
 {
     struct store *s = store;
     char room[KEY_ROOM];
     int e = account_erase(s, acc);
-    return e ? e
-             : kv_erase(s->kv, sl(room, (size_t)snprintf(room, sizeof room, "s:%s", acc)), SL(""), SL(""));
+    for (size_t i = 0; !e && i < COUNT_OF(with_it); i++) {
+        int n = snprintf(room, sizeof room, "%s%s", with_it[i], acc);
+        e = kv_erase(s->kv, sl(room, (size_t)n), SL(""), SL(""));
+    }
+    return e;
 }
 
 struct account_home account_home(struct store *s)

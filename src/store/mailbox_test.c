@@ -252,6 +252,31 @@ TEST(subscriptions_are_names_of_their_own)
     fixture_end(&f);
 }
 
+static int put_any(struct kv_tx *tx, void *arg)
+{
+    (void)arg;
+    kv_tx_put(tx, SL("row"), SL("1"));
+    return 0;
+}
+
+/* What other folders keep of an account lies in objects of their own; docs/format.md names them. */
+TEST(an_account_takes_what_is_kept_of_it_along)
+{
+    static const char *const objects[] = {"n:" ACC, "v:" ACC, "x:" ACC, "y:" ACC};
+    struct fixture f;
+    struct slice row;
+    REQUIRE(fixture_begin(&f));
+    struct account_home home = account_home(f.s);
+    for (size_t i = 0; i < COUNT_OF(objects); i++)
+        CHECK_OK(kv_transact(f.s->kv, sl_cstr(objects[i]), put_any, NULL));
+    CHECK_OK(kv_transact(f.s->kv, SL("n:other"), put_any, NULL));
+    CHECK_OK(home.erase(home.ctx, ACC));
+    for (size_t i = 0; i < COUNT_OF(objects); i++)
+        CHECK_ERR(kv_get(f.s->kv, sl_cstr(objects[i]), SL("row"), &f.a, &row), ERR_NOT_FOUND);
+    CHECK_OK(kv_get(f.s->kv, SL("n:other"), SL("row"), &f.a, &row));
+    fixture_end(&f);
+}
+
 TEST(an_account_is_erased_whole)
 {
     struct fixture f;
