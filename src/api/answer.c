@@ -3,13 +3,15 @@
 
 #include "api_i.h"
 
-void api_json(struct http_call *c, int status, json_t *v)
+void api_json_as(struct http_call *c, int status, const char *type, json_t *v)
 {
     char *text = json_dumps(v, JSON_COMPACT);
     json_decref(v);
-    http_answer(c, status, "application/json", text ? sl_cstr(text) : SL("null"));
+    http_answer(c, status, type, text ? sl_cstr(text) : SL("null"));
     free(text);
 }
+
+void api_json(struct http_call *c, int status, json_t *v) { api_json_as(c, status, "application/json", v); }
 
 json_t *api_body(struct http_call *c)
 {

@@ -15,6 +15,7 @@ static inline struct api *api_of(const struct http_call *c) { return c->group->c
 
 /* answer.c: answers with v as JSON; takes the reference. SUSPENDS. */
 void api_json(struct http_call *c, int status, json_t *v);
+void api_json_as(struct http_call *c, int status, const char *type, json_t *v);
 
 /* The body as a JSON object; NULL: it was answered that it is none. The caller gives the reference back. */
 json_t *api_body(struct http_call *c);
@@ -48,5 +49,15 @@ extern const struct http_group api_own;
 void api_openapi(struct http_call *c);
 /* acme.c */
 void api_acme(struct http_call *c);
+/* messages.c */
+void api_messages_add(struct http_call *c);
+void api_messages_show(struct http_call *c);
+/* commands.c */
+void api_commands_list(struct http_call *c);
+void api_commands_run(struct http_call *c);
+/* discover.c */
+extern const struct http_group api_discovery;
+/* metrics.c */
+void api_metrics(struct http_call *c);
 /* health.c */
 void api_health(struct http_call *c);

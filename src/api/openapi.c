@@ -13,6 +13,45 @@ static const struct schema {
     {"Problem",
      "{\"type\":\"object\",\"description\":\"RFC 9457\",\"properties\":{\"title\":{\"type\":\"string\"},"
      "\"status\":{\"type\":\"integer\"},\"detail\":{\"type\":\"string\"}}}"},
+    {"Address",
+     "{\"oneOf\":[{\"type\":\"string\",\"examples\":[\"Ann <ann@example.org>\"]},{\"type\":\"object\","
+     "\"required\":[\"email\"],\"properties\":{\"email\":{\"type\":\"string\"},\"name\":{\"type\":"
+     "\"string\"}}}]}"},
+    {"Addresses",
+     "{\"oneOf\":[{\"$ref\":\"#/components/schemas/Address\"},{\"type\":\"array\",\"items\":{\"$ref\":"
+     "\"#/components/schemas/Address\"}}]}"},
+    {"Message",
+     "{\"type\":\"object\",\"required\":[\"from\"],\"additionalProperties\":false,\"properties\":{"
+     "\"from\":{\"$ref\":\"#/components/schemas/Address\"},\"sender\":{\"$ref\":\"#/components/schemas/"
+     "Address\"},"
+     "\"to\":{\"$ref\":\"#/components/schemas/Addresses\"},\"cc\":{\"$ref\":\"#/components/schemas/"
+     "Addresses\"},"
+     "\"bcc\":{\"$ref\":\"#/components/schemas/Addresses\"},\"reply_to\":{\"$ref\":\"#/components/schemas/"
+     "Addresses\"},"
+     "\"subject\":{\"type\":\"string\"},\"text\":{\"type\":\"string\"},\"html\":{\"type\":\"string\"},"
+     "\"headers\":{\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\"}},"
+     "\"attachments\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"required\":[\"content\"],"
+     "\"properties\":{"
+     "\"filename\":{\"type\":\"string\"},\"type\":{\"type\":\"string\"},\"content\":{\"type\":\"string\","
+     "\"contentEncoding\":\"base64\"},\"disposition\":{\"enum\":[\"attachment\",\"inline\"]},\"content_id\":{"
+     "\"type\":"
+     "\"string\"}}}},\"data\":{\"type\":\"object\"},\"stream\":{\"enum\":[\"transactional\",\"bulk\"]},"
+     "\"send_at\":{\"type\":\"integer\"},\"categories\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"
+     "\"campaign\":{\"type\":\"string\"},\"args\":{\"type\":\"object\"},\"sandbox\":{\"type\":\"boolean\"}}"
+     "}"},
+    {"Taken",
+     "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"recipients\":{\"type\":\"integer\"}"
+     ","
+     "\"left_out\":{\"type\":\"integer\"},\"left_out_addresses\":{\"type\":\"array\"},\"repeated\":{\"type\":"
+     "\"boolean\"}}}"},
+    {"MessageState",
+     "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"state\":{\"type\":\"string\"},"
+     "\"taken\":{"
+     "\"type\":\"integer\"},\"recipients\":{\"type\":\"integer\"},\"left_out\":{\"type\":\"integer\"},"
+     "\"waiting\":{"
+     "\"type\":\"integer\"},\"delivered\":{\"type\":\"integer\"},\"bounced\":{\"type\":\"integer\"},"
+     "\"dropped\":{"
+     "\"type\":\"integer\"},\"events\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}}}}"},
     {"Keys", "{\"type\":\"object\",\"properties\":{\"keys\":{\"type\":\"array\",\"items\":{\"$ref\":"
              "\"#/components/schemas/Key\"}}}}"},
     {"Key",

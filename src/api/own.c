@@ -1,24 +1,28 @@
 /* own.c - the table of our own routes, and the form of their errors (RFC 9457). */
-#include <stdlib.h>
-
-#include "api_i.h"
+#include "dialect.h"
 
 static void problem(struct http_call *c, int status, const char *sentence)
 {
-    json_t *v =
-        json_pack("{s:s,s:i,s:s}", "title", http_reason(status), "status", status, "detail", sentence);
-    char *text = v ? json_dumps(v, JSON_COMPACT) : NULL;
-    json_decref(v);
-    http_answer(c, status, "application/problem+json", text ? sl_cstr(text) : SL("{}"));
-    free(text);
+    api_json_as(
+        c, status, "application/problem+json",
+        json_pack("{s:s,s:i,s:s}", "title", http_reason(status), "status", status, "detail", sentence));
 }
 
 static const struct http_route routes[] = {
     HTTP_ROUTE(GET, "/openapi.json", NONE, api_openapi, "this document", .response = "OpenAPI"),
+    HTTP_ROUTE(POST, "/v1/messages", MAIL_SEND, api_messages_add,
+               "sends a message; durable when it is answered", .request = "Message", .response = "Taken",
+               .body_max = DIALECT_BODY_MAX),
+    HTTP_ROUTE(GET, "/v1/messages/{id}", MESSAGES_READ, api_messages_show, "what became of a message",
+               .response = "MessageState"),
     HTTP_ROUTE(GET, "/v1/keys", KEYS, api_keys_list, "lists the keys of the account", .response = "Keys"),
     HTTP_ROUTE(POST, "/v1/keys", KEYS, api_keys_add, "makes a key of the account; it is told only once",
                .request = "NewKey", .response = "MadeKey"),
     HTTP_ROUTE(DELETE, "/v1/keys/{id}", KEYS, api_keys_remove, "removes a key of the account, at once"),
+    HTTP_ROUTE(GET, "/v1/commands", ADMIN, api_commands_list, "lists the operator's commands"),
+    HTTP_ROUTE(POST, "/v1/commands/{name}", ADMIN, api_commands_run,
+               "runs one (queue.list), with its arguments as an object; rows come as lines of JSON",
+               .flags = HTTP_ROUTE_STREAM),
     HTTP_ROUTE(GET, "/.well-known/acme-challenge/{token}", NONE, api_acme,
                "proves a name to an authority (RFC 8555)", .flags = HTTP_ROUTE_PLAIN),
     HTTP_ROUTE(POST, "/v1/campaigns", CAMPAIGNS, api_campaigns_add,
@@ -37,6 +41,8 @@ static const struct http_route routes[] = {
     HTTP_ROUTE(DELETE, "/v1/suppressions/{email}", SUPPRESSION, api_suppressions_remove,
                "takes every entry of an address away"),
     HTTP_ROUTE(GET, "/healthz", METRICS, api_health, "does the node serve?", .response = "Health",
+               .flags = HTTP_ROUTE_LOCAL),
+    HTTP_ROUTE(GET, "/metrics", METRICS, api_metrics, "the figures of the node, for Prometheus",
                .flags = HTTP_ROUTE_LOCAL),
 };
 const struct http_group api_own = {.name = "tram",

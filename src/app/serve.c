@@ -89,8 +89,12 @@ struct visit { /* one accepted connection */
 static void turn_away(struct visit *v, int e)
 {
     static const char *const words[] = {
-        [SERVICE_MX] = "421 ",     [SERVICE_SUBMISSION] = "421 ",
-        [SERVICE_IMAP] = "* BYE ", [SERVICE_POP3] = "-ERR [SYS/TEMP] ",
+        [SERVICE_MX] = "421 ",
+        [SERVICE_SUBMISSION] = "421 ",
+        [SERVICE_IMAP] = "* BYE ",
+        [SERVICE_POP3] = "-ERR [SYS/TEMP] ",
+        [SERVICE_HTTP] =
+            "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n",
         [SERVICE_CONTROL] = NULL,
     };
     char peer[IP_TEXT_MAX];

@@ -265,6 +265,7 @@ static void log_in(struct peer *p)
         [SESSION_SUBMISSION_IN] = "EHLO x\r\nAUTH PLAIN AGFsaWNlQG9uZS50ZXN0AHNlY3JldA==\r\n",
         [SESSION_IMAP_IN] = "l LOGIN alice@one.test secret\r\n",
         [SESSION_POP3_IN] = "USER alice@one.test\r\nPASS secret\r\n",
+        [SESSION_HTTPS] = "",
         [SESSION_RELAY] = NULL,
     };
     if (!words[p->kind]) return;
@@ -279,7 +280,7 @@ static int be_client(void *arg)
     static const uint16_t port[] = {
         [SESSION_SMTP] = 10025,    [SESSION_SUBMISSION] = 10587, [SESSION_SUBMISSION_IN] = 10465,
         [SESSION_IMAP] = 10143,    [SESSION_IMAP_IN] = 10993,    [SESSION_POP3] = 10110,
-        [SESSION_POP3_IN] = 10995,
+        [SESSION_POP3_IN] = 10995, [SESSION_HTTP] = 10080,       [SESSION_HTTPS] = 10443,
     };
     struct peer *p = arg;
     struct endpoint at = {.port = port[p->kind]};

@@ -17,7 +17,9 @@ enum {
     POP3 = 10110,
     IMAPS = 10993,
     POP3S = 10995,
-    SUBMISSIONS = 10465
+    SUBMISSIONS = 10465,
+    HTTP = 10080,
+    HTTPS = 10443
 };
 
 struct stranger {
@@ -153,6 +155,9 @@ TEST(a_flood_of_commands_that_lead_nowhere_ends)
          .again = "BDAT 0\r\n"},
         {.port = SMTP, .first = "", .again = "HELP\r\n"},
         {.port = SUBMISSION, .first = "EHLO a.test\r\n", .again = "RSET\r\n"},
+        {.port = HTTP, .first = "", .again = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"},
+        {.port = HTTPS, .first = "", .again = "GET /v1/keys HTTP/1.1\r\nHost: x\r\n\r\n", .tls = true},
+        {.port = HTTPS, .first = "", .again = "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", .tls = true},
     };
     meet(v, COUNT_OF(v));
     for (size_t i = 0; i < COUNT_OF(v); i++) {
@@ -170,6 +175,18 @@ TEST(a_slow_session_that_leads_nowhere_ends_by_the_clock)
         {.port = POP3, .first = "", .again = "CAPA\r\n", .pause = 20 * RT_S, .took = 120},
         {.port = SUBMISSION, .first = "", .again = "NOOP\r\n", .pause = 20 * RT_S, .took = 300},
         {.port = SMTP, .first = "", .again = "NOOP\r\n", .pause = 100 * RT_S, .took = 1800},
+        {.port = HTTP, .first = "", .again = "G", .pause = 20 * RT_S, .took = 60},
+        {.port = HTTPS,
+         .first = "GET / HTTP/1.1\r\n",
+         .again = "A: b\r\n",
+         .pause = 20 * RT_S,
+         .took = 60,
+         .tls = true},
+        {.port = HTTP,
+         .first = "",
+         .again = "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+         .pause = 20 * RT_S,
+         .took = 600},
     };
     int64_t most[COUNT_OF(v)];
     for (size_t i = 0; i < COUNT_OF(v); i++) most[i] = v[i].took + v[i].pause / RT_S + 10;

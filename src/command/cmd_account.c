@@ -151,7 +151,11 @@ void print_account_set(json_t *args, json_t *reply, struct buf *out) { print_acc
 
 int run_account_rename(struct request *r)
 {
-    return account_rename(r->core->store->directory, arg_slice(r->args, "address"), arg_slice(r->args, "to"));
+    struct directory *dir = r->core->store->directory;
+    struct account acc;
+    int e = account_rename(dir, arg_slice(r->args, "address"), arg_slice(r->args, "to"));
+    if (!e) e = account_get(dir, r->a, arg_slice(r->args, "to"), &acc);
+    return e ? e : api_keys_renamed(r->core->keys, acc.id, acc.address);
 }
 
 void print_account_rename(json_t *args, json_t *reply, struct buf *out)

@@ -40,20 +40,35 @@ void print_domain_remove(json_t *args, json_t *reply, struct buf *out)
     buf_printf(out, "The domain %s is gone from here.\n", arg_text(args, "domain"));
 }
 
+static const char *const sts_words[] = {"testing", "enforce", "none"};
+
 int run_domain_set(struct request *r)
 {
-    return domain_set_catch_all(r->core->store->directory, arg_slice(r->args, "domain"),
-                                arg_slice(r->args, "catch-all"));
+    struct directory *dir = r->core->store->directory;
+    struct slice domain = arg_slice(r->args, "domain"), mode = arg_slice(r->args, "mta-sts");
+    int e = 0;
+    if (json_object_get(r->args, "catch-all"))
+        e = domain_set_catch_all(dir, domain, arg_slice(r->args, "catch-all"));
+    for (size_t i = 0; !e && mode.n && i < COUNT_OF(sts_words); i++)
+        if (sl_eq(mode, sl_cstr(sts_words[i]))) e = domain_set_sts(dir, domain, (enum domain_sts)i);
+    return e;
 }
 
 void print_domain_set(json_t *args, json_t *reply, struct buf *out)
 {
     (void)reply;
-    const char *to = arg_text(args, "catch-all");
-    buf_printf(out,
-               *to ? "Mail for names that nobody has at %s goes to %s.\n"
-                   : "Mail for names that nobody has at %s is refused.%s\n",
-               arg_text(args, "domain"), to);
+    const char *to = arg_text(args, "catch-all"), *mode = arg_text(args, "mta-sts");
+    if (json_object_get(args, "catch-all"))
+        buf_printf(out,
+                   *to ? "Mail for names that nobody has at %s goes to %s.\n"
+                       : "Mail for names that nobody has at %s is refused.%s\n",
+                   arg_text(args, "domain"), to);
+    if (*mode)
+        buf_printf(
+            out,
+            "The MTA-STS policy of %s is now \"%s\". Its id is another one: publish the line _mta-sts of "
+            "`tram dns records` anew.\n",
+            arg_text(args, "domain"), mode);
 }
 
 static json_t *domain_json(const struct domain *d)
@@ -63,6 +78,7 @@ static json_t *domain_json(const struct domain *d)
     reply_int(o, "created", d->created);
     if (d->catch_all.n) reply_text(o, "catch_all", d->catch_all);
     if (d->alias_of.n) reply_text(o, "alias_of", d->alias_of);
+    if (!d->damage.n) reply_text(o, "mta_sts", sl_cstr(sts_words[d->sts]));
     if (d->damage.n) reply_text(o, "damage", d->damage);
     return o;
 }
@@ -145,6 +161,7 @@ void print_domain_show(json_t *args, json_t *reply, struct buf *out)
     const char *all = arg_text(reply, "catch_all"), *of = arg_text(reply, "alias_of");
     if (*of) buf_printf(out, "alias of   %s\n", of);
     if (*all) buf_printf(out, "catch-all  %s\n", all);
+    buf_printf(out, "MTA-STS    %s\n", arg_text(reply, "mta_sts"));
     size_t i;
     json_t *k;
     json_array_foreach(json_object_get(reply, "dkim_keys"), i, k) buf_printf(

@@ -2,6 +2,7 @@
 #include "dns_records.h"
 
 #include "base/text.h"
+#include "core/own_policy.h"
 #include "crypto/cert.h"
 #include "crypto/es256.h"
 #include "dkim/dkim_record.h"
@@ -101,6 +102,15 @@ static void add_srv(struct lines *l, const struct config *c, struct slice domain
     line->optional = true;
 }
 
+static void add_alias(struct lines *l, const struct config *c, struct slice domain, const char *host)
+{
+    if (!c->http) return;
+    struct dns_line *line = add(l, ar_printf(l->a, "%s.%.*s", host, SLF(domain)), DNS_CNAME,
+                                ar_printf(l->a, "%.*s.", SLF(c->hostname)), "autoconfig",
+                                "where mail clients ask for their settings");
+    line->optional = true;
+}
+
 int dns_records_of(struct core *core, struct arena *a, struct slice domain, struct slice certificate,
                    struct dns_line **out, size_t *count)
 {
@@ -125,16 +135,15 @@ int dns_records_of(struct core *core, struct arena *a, struct slice domain, stru
                                     ar_printf(a, "v=TLSRPTv1; rua=mailto:" TLSRPT_LOCAL "@%.*s", SLF(d.name)),
                                     "TLSRPT", "senders report TLS trouble");
     line->optional = true;
-    /* RFC 8461 section 3.1: the id must change with the policy, which is made of the hostname. */
-    line = add_txt(
-        &l, ar_cat(a, SL("_mta-sts."), d.name),
-        ar_printf(a, "v=STSv1; id=%016llx", (unsigned long long)crc32c(0, c->hostname.p, c->hostname.n)),
-        "MTA-STS",
-        "senders insist on TLS with this host, once the policy is served over HTTPS (not by Tram yet)");
+    line = add_txt(&l, ar_cat(a, SL("_mta-sts."), d.name),
+                   ar_printf(a, "v=STSv1; id=%.*s", SLF(own_mta_sts_id(c, a, &d))), "MTA-STS",
+                   "senders insist on TLS with this host, as the policy says that is served over HTTPS");
     line->optional = true;
     line = add(&l, ar_cat(a, SL("mta-sts."), d.name), DNS_CNAME, ar_printf(a, "%.*s.", SLF(c->hostname)),
                "MTA-STS", "where the policy is fetched");
     line->optional = true;
+    add_alias(&l, c, d.name, "autoconfig");
+    add_alias(&l, c, d.name, "autodiscover");
     add_keys(core, &l, certificate);
     add_srv(&l, c, d.name, "submission", 587);
     add_srv(&l, c, d.name, "submissions", 465);
@@ -142,6 +151,7 @@ int dns_records_of(struct core *core, struct arena *a, struct slice domain, stru
     add_srv(&l, c, d.name, "imaps", 993);
     add_srv(&l, c, d.name, "pop3", 110);
     add_srv(&l, c, d.name, "pop3s", 995);
+    if (c->http) add_srv(&l, c, d.name, "autodiscover", 443);
     *out = l.v;
     *count = l.n;
     return 0;

@@ -366,6 +366,46 @@ int api_keys_forget(struct api_keys *keys, const char *account)
     return api_key_each(keys, forget_key, &(struct forgetting){keys, account});
 }
 
+struct renaming {
+    struct api_keys *keys;
+    const char *account;
+    struct slice id, address;
+};
+
+static int put_address(struct kv_tx *tx, void *arg)
+{
+    struct renaming *x = arg;
+    char room[API_KEY_ID + 3];
+    struct slice row;
+    struct api_key k;
+    struct arena a = {0};
+    struct buf b = BUF_INIT;
+    int e = kv_tx_get(tx, row_key('k', x->id, room), &row);
+    if (!e) e = key_parse(&a, x->id, row, &k);
+    if (!e) {
+        k.address = x->address;
+        key_record(&b, &k);
+        kv_tx_put_record(tx, row_key('k', x->id, room), &b);
+    }
+    buf_free(&b);
+    ar_free(&a);
+    return e == ERR_NOT_FOUND ? 0 : e;
+}
+
+static int rename_key(void *arg, struct api_key *k)
+{
+    struct renaming *x = arg;
+    if (k->damage.n || strcmp(k->account, x->account) != 0) return 0;
+    x->id = sl_cstr(k->id);
+    return kv_transact(x->keys->kv, OBJECT, put_address, x);
+}
+
+int api_keys_renamed(struct api_keys *keys, const char *account, struct slice address)
+{
+    return api_key_each(keys, rename_key,
+                        &(struct renaming){.keys = keys, .account = account, .address = address});
+}
+
 /* ---- whoever calls ---- */
 
 int api_key_read(struct api_keys *keys, struct arena *a, struct slice id, struct api_key *out)

@@ -76,6 +76,8 @@ MUST_CHECK int api_key_add(struct api_keys *keys, struct arena *a, struct api_ke
 MUST_CHECK int api_key_remove(struct api_keys *keys, struct slice id); /* ERR_NOT_FOUND */
 /* All keys of an account that goes. */
 MUST_CHECK int api_keys_forget(struct api_keys *keys, const char *account);
+/* The account got another address: its keys go on. */
+MUST_CHECK int api_keys_renamed(struct api_keys *keys, const char *account, struct slice address);
 /* Every key, in the order of ids; valid during the call. What each() returns, unless 0, ends the walk and is
  * returned. */
 MUST_CHECK int api_key_each(struct api_keys *keys, int (*each)(void *arg, struct api_key *k), void *arg);

@@ -100,6 +100,20 @@ TEST(api_key_ends_with_its_account)
     end(&x);
 }
 
+TEST(api_key_follows_its_account)
+{
+    struct keys_fixture x;
+    struct slice key;
+    struct account acc;
+    if (!begin(&x)) return;
+    CHECK_OK(add(&x, (struct api_key){0}, &key));
+    CHECK_OK(account_rename(x.f.dir, SL("alice@one.test"), SL("anna@one.test")));
+    CHECK_OK(account_get(x.f.dir, &x.f.a, SL("anna@one.test"), &acc));
+    CHECK_OK(api_keys_renamed(x.keys, acc.id, acc.address));
+    CHECK_OK(use(&x, key, &here));
+    end(&x);
+}
+
 TEST(api_key_networks_and_rate)
 {
     struct keys_fixture x;

@@ -207,6 +207,7 @@ static void domain_record(struct buf *b, const struct domain *d)
     rec_opt(b, 'a', d->catch_all);
     rec_opt(b, 'A', d->alias_of);
     rec_opt(b, 'o', d->first);
+    rec_opt_u64(b, 's', d->sts);
 }
 
 int domain_parse(struct slice row, struct domain *out)
@@ -219,7 +220,10 @@ int domain_parse(struct slice row, struct domain *out)
         case 'a': out->catch_all = r.field; break;
         case 'A': out->alias_of = r.field; break;
         case 'o': out->first = r.field; break;
+        case 's': out->sts = (enum domain_sts)rec_u64(&r); break;
         }
+    if ((unsigned)out->sts > DOMAIN_STS_NONE)
+        return err_set(ERR_CORRUPT, "the record of a domain names a mode that there is not");
     return rec_error(&r);
 }
 

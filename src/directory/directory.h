@@ -30,13 +30,16 @@ enum { LOCAL_PART_MAX = LIMIT_LOCAL_PART, ALIAS_TARGETS_MAX = LIMIT_ALIAS_TARGET
 
 /* ---- domains ---- */
 
+/* What other servers are told about TLS towards the domain (MTA-STS, RFC 8461). */
+enum domain_sts { DOMAIN_STS_TESTING, DOMAIN_STS_ENFORCE, DOMAIN_STS_NONE };
 struct domain {
     struct slice name;
     int64_t created;        /* unix seconds */
     struct slice catch_all; /* address that gets what no account or alias takes, or empty */
     struct slice first;     /* local part of the account that the duties fall to, or empty */
-    struct slice alias_of;  /* every name there is the name at this domain of ours, or empty */
-    struct slice damage;    /* of domain_list(): why its row cannot be read, or empty */
+    enum domain_sts sts;
+    struct slice alias_of; /* every name there is the name at this domain of ours, or empty */
+    struct slice damage;   /* of domain_list(): why its row cannot be read, or empty */
 };
 /* With an RSA and an Ed25519 key that sign at once, named after the month: both or nothing.
  * ERR_EXISTS, ERR_SYNTAX. SUSPENDS (offload). */
@@ -51,6 +54,7 @@ MUST_CHECK int domain_get(struct directory *dir, struct arena *a, struct slice n
                           struct domain *out); /* ERR_NOT_FOUND */
 MUST_CHECK int domain_list(struct directory *dir, struct arena *a, struct domain **out,
                            size_t *n); /* by name */
+MUST_CHECK int domain_set_sts(struct directory *dir, struct slice name, enum domain_sts sts);
 MUST_CHECK int domain_set_catch_all(struct directory *dir, struct slice name, struct slice address);
 /* Domains here right now: names copied into the arena. Does not suspend. */
 void directory_domains(struct directory *dir, struct arena *a, struct slice **names, size_t *n);

@@ -255,6 +255,27 @@ int domain_set_catch_all(struct directory *dir, struct slice name, struct slice 
     return e;
 }
 
+static int set_sts(struct kv_tx *tx, void *arg)
+{
+    struct domain d;
+    int e = domain_tx(tx, &d);
+    if (e) return e;
+    d.sts = *(enum domain_sts *)arg;
+    domain_tx_put(tx, &d);
+    return 0;
+}
+
+int domain_set_sts(struct directory *dir, struct slice name, enum domain_sts sts)
+{
+    struct arena a;
+    ar_init(&a, 0);
+    struct slice domain;
+    int e = domain_name(&a, name, &domain);
+    if (!e) e = directory_transact(dir, domain, set_sts, &sts);
+    ar_free(&a);
+    return e;
+}
+
 int directory_row_check(struct arena *a, struct slice key, struct slice value)
 {
     struct domain d;

@@ -9,6 +9,12 @@ void http_field(struct http_call *c, const char *name, struct slice value)
     http_put_field(&c->session->fields, sl_cstr(name), value);
 }
 
+void http_counts(const struct http_call *c, uint64_t out[HTTP_CLASSES])
+{
+    for (int i = 0; i < HTTP_CLASSES; i++)
+        out[i] = __atomic_load_n(&c->session->server->answers[i], __ATOMIC_RELAXED);
+}
+
 static void put_length(struct httpd_session *s, int status, size_t n)
 {
     if (status != 204 && status != 304) buf_printf(&s->out, "Content-Length: %zu\r\n", n); /* 8.6 */
@@ -17,13 +23,15 @@ static void put_length(struct httpd_session *s, int status, size_t n)
 /* A connection ends after what could not be read, and when it has had its share. */
 static bool goes_on(const struct httpd_session *s)
 {
-    return !s->over && !s->r->last && s->requests < HTTPD_REQUESTS_MAX && s->cost < HTTPD_STRANGER_MAX;
+    return !s->over && !s->r->last && s->requests < HTTPD_REQUESTS_MAX && s->cost < HTTPD_STRANGER_MAX &&
+           rt_now() - s->fruitful < HTTPD_STRANGER;
 }
 
 static void put_head(struct httpd_session *s, int status, const char *type)
 {
     char date[HTTP_DATE_MAX];
     s->status = status;
+    __atomic_add_fetch(&s->server->answers[status / 100 % HTTP_CLASSES], 1, __ATOMIC_RELAXED);
     if (status >= 400 && !s->call.key.scopes) s->cost += HTTPD_REFUSED;
     buf_clear(&s->out);
     http_put_status(&s->out, status);

@@ -80,7 +80,8 @@ static void no_route(struct httpd_session *s, unsigned methods)
 
 /* ---- may it? ---- */
 
-/* Port 80 leads to the other one (RFC 9110 section 15.4.9: the method stays). */
+/* Port 80 leads to the other one. Only GET and HEAD, whose method a 301 leaves alone (RFC 9110
+ * section 15.4.2). */
 static void redirect(struct httpd_session *s)
 {
     struct slice host = s->r->host;
@@ -96,7 +97,7 @@ static void redirect(struct httpd_session *s)
     http_field(&s->call, "Location",
                ar_printf(&s->a, "https://%.*s%s%.*s%s%.*s", SLF(host), port, SLF(s->r->path),
                          s->r->query.p ? "?" : "", SLF(s->r->query)));
-    http_answer(&s->call, 308, NULL, SL(""));
+    http_answer(&s->call, 301, NULL, SL(""));
 }
 
 static void refuse_asker(struct httpd_session *s, int e)

@@ -49,7 +49,7 @@ static void one_request(struct httpd_session *s)
         httpd_run(s);
         if (!httpd_swallow(s)) s->over = true;
     }
-    if (s->call.key.scopes) s->cost = 0;
+    if (s->call.key.scopes) s->cost = 0, s->fruitful = rt_now();
     tell(s);
 }
 
@@ -119,6 +119,7 @@ void httpd_session(struct httpd *server, bool plain, struct conn *c, struct grou
     s->c = c;
     s->visit = visit;
     s->plain = plain;
+    s->fruitful = rt_now();
     endpoint_format(conn_peer(c), peer);
     snprintf(s->who, sizeof s->who, "httpd %.50s", peer);
     if (!plain && begin_tls(s)) s->over = true;

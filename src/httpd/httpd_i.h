@@ -12,7 +12,10 @@ enum {
     HTTPD_SWALLOW_MAX = 1 << 20, /* of a body that nobody wants, to keep the connection */
     HTTPD_RATE = 500,            /* bytes a second of a body */
 };
-#define HTTPD_IDLE (60 * RT_S)   /* between two requests */
+#define HTTPD_IDLE (60 * RT_S) /* between two requests */
+#define HTTPD_STRANGER                                                                                       \
+    (600 * RT_S)                 /* of a connection since its beginning, or its last request with a key      \
+                                  */
 #define HTTPD_HEAD (30 * RT_S)   /* for a head, from its first byte on; for TLS */
 #define HTTPD_READ (60 * RT_S)   /* between two packets of a body */
 #define HTTPD_GRACE (60 * RT_S)  /* before the rate of a body counts */
@@ -21,6 +24,7 @@ enum {
 
 struct httpd {
     struct httpd_conf conf;
+    uint64_t answers[HTTP_CLASSES];
 };
 
 struct httpd_session {
@@ -32,7 +36,8 @@ struct httpd_session {
     char who[64];
     bool plain, over;
     unsigned requests, cost;
-    int64_t until; /* parked until then */
+    int64_t until;    /* parked until then */
+    int64_t fruitful; /* when it began, or a key was last shown */
     /* ---- the call that is under way ---- */
     struct http_request *r;
     struct http_call call;

@@ -294,7 +294,7 @@ TEST(httpd_asks_who_it_is)
 TEST(httpd_clear_text_leads_to_tls)
 {
     struct slice s = dialog("GET /inside?a=b HTTP/1.1\r\nHost: mail.one.test:10080\r\n\r\n");
-    CHECK(has(s, "308 Permanent") && has(s, "Location: https://mail.one.test:10443/inside?a=b\r\n"));
+    CHECK(has(s, "301 Moved") && has(s, "Location: https://mail.one.test:10443/inside?a=b\r\n"));
     CHECK(has(dialog("GET /inside HTTP/1.1\r\nHost: [::1]\r\n\r\n"),
               "Location: https://[::1]:10443/inside\r\n"));
     CHECK(has(dialog("POST /inside HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n"), "403 Forbidden"));
@@ -363,6 +363,6 @@ TEST(httpd_strangers_have_a_share)
     CHECK_INT(times(s, "404 Not Found"), HTTPD_STRANGER_MAX / (HTTPD_REFUSED + 1) + 1);
     CHECK(talk.closed);
     s = dialog_of((struct talk){.say = pile});
-    CHECK_INT(times(s, "308 Permanent"), HTTPD_STRANGER_MAX);
+    CHECK_INT(times(s, "301 Moved"), HTTPD_STRANGER_MAX);
     CHECK(talk.closed);
 }

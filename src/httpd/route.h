@@ -76,6 +76,10 @@ struct http_call {
 /* The decoded value of a name in the query; its p is NULL when it is not there. */
 struct slice http_query(const struct http_call *c, struct slice name);
 
+/* Answers of the server since its start by the first digit of their status. */
+enum { HTTP_CLASSES = 6 };
+void http_counts(const struct http_call *c, uint64_t out[HTTP_CLASSES]);
+
 /* ---- the body of a route that streams ---- */
 
 /* 1 and the next piece, valid until the next read; 0 at the end; or an error, after which there is nothing
