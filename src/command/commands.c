@@ -198,6 +198,21 @@ const struct command commands[] = {
     STORE("suppression export", suppression_export, "the same table (CSV)", .rows = "suppressed",
           .print_row = print_row_suppression_export, ARGS(SENDER)),
 
+    STORE("webhook add", webhook_add,
+          "tells the events of an account to a URL; line 1 is the key that proves it",
+          ARGS(SENDER, WORD("url", "URL", "https://..."), OPTION("name", "N", "its name; default default"),
+               OPTION("events", "E,...",
+                      "only these: processed dropped deferred delivered bounced late-bounce "
+                      "complaint unsubscribed failed"))),
+    STORE("webhook list", webhook_list, "lists webhooks, how far they are and why they wait",
+          .rows = "webhooks", .print_row = print_row_webhook_list,
+          ARGS(MAYBE("address", "ADDRESS", "only of this account"))),
+    STORE("webhook remove", webhook_remove, "tells no more events to it",
+          ARGS(SENDER, WORD("name", "N", "its name"))),
+    STORE("webhook resume", webhook_resume, "goes on with one that waits or is paused",
+          ARGS(SENDER, WORD("name", "N", "its name"),
+               OPTION("after", "EVENT", "tells again what came behind this event"))),
+
     STORE("block list", block_list, "who is shut out, why, until when", .rows = "blocks",
           .print_row = print_row_block_list),
     STORE("block add", block_add, "shuts an address or network out, or an account from logging in",

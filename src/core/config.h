@@ -42,6 +42,7 @@ struct config {
     bool refuse_unknown_domains;
     bool arc_seal;
     bool srs;
+    bool webhook_private;
     /* How much an account may send that has no limit of its own (allowance/). */
     uint32_t sender_letters_hourly, sender_letters_daily, sender_hourly, sender_daily, sender_first_time,
         sender_recipients;

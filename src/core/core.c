@@ -7,6 +7,7 @@
 #include "deliver/deliver.h"
 #include "kv/kv.h"
 #include "rt/file.h"
+#include "send/return_path.h"
 
 static bool trusts_sealer(void *arg, struct slice sealer)
 {
@@ -126,12 +127,21 @@ static void open_preflight(struct core *core)
     core->preflight = preflight_gate_new(&pc);
 }
 
+/* The last hop here: an account, or what reads reports about letters that were sent. */
+static int deliver(void *ctx, struct last_hop *d)
+{
+    struct core *core = ctx;
+    if (sl_eq(sl_cstr(d->account), SL(RETURN_PATH_ACCOUNT))) return return_path_take(core->sends, d);
+    return deliver_letter(core->store, d);
+}
+
 static void set_intake(struct core *core)
 {
     const struct config *c = core->conf;
     core->intake = (struct intake){
         .store = core->store,
         .queue = core->queue,
+        .sends = core->sends,
         .signing = core->signing,
         .mailauth = &core->mailauth,
         .preflight = core->preflight,
@@ -195,6 +205,8 @@ int core_open_on(struct core *core, const struct config *conf, struct dns *dns, 
     open_acme(core);
     sts_open(&core->sts, &(struct sts_conf){.kv = kv, .dns = core->dns, .fetch = &core->fetch});
     struct sends_conf sc = {.store = core->store, .signing = core->signing, .hostname = conf->hostname};
+    sc.fetch = &core->fetch;
+    sc.webhook_private = conf->webhook_private;
     sc.site = conf->port_offset
                   ? ar_printf(&core->arena, "%.*s:%u", SLF(conf->hostname), 443u + conf->port_offset)
                   : conf->hostname;
@@ -204,8 +216,8 @@ int core_open_on(struct core *core, const struct config *conf, struct dns *dns, 
         .hostname = conf->hostname,
         .take = intake_take,
         .take_ctx = &core->intake,
-        .deliver = deliver_letter,
-        .deliver_ctx = core->store,
+        .deliver = deliver,
+        .deliver_ctx = core,
         .retry_first_s = conf->queue_retry_first_s,
         .retry_most_s = conf->queue_retry_most_s,
         .lifetime_s = conf->queue_lifetime_s,

@@ -1,4 +1,6 @@
 /* envelope.c - who sends, and who may be written to from there (RFC 5321 section 3.3). */
+#include <stdio.h>
+
 #include "base/memory.h"
 #include "intake_i.h"
 #include "mail/addr.h"
@@ -116,13 +118,30 @@ static void add_rcpt(struct intake_letter *l, const struct intake_to *to, struct
     begin_checks(l);
 }
 
+/* What comes back about letters of sends: to an address that is theirs alone, at a domain of ours. */
+static int resolve_return(const struct intake *in, struct arena *a, const struct intake_to *to,
+                          struct routes *out, bool *is)
+{
+    *is = in->sends && to->domain.n && return_path_is_ours(in->sends, to->local);
+    int e = *is ? domain_is_local(in->store->directory, to->domain, is) : 0;
+    if (e || !*is) return e;
+    struct route *r = ar_new(a, struct route);
+    *r = (struct route){.local = true, .address = mail_addr_join(a, to->local, to->domain)};
+    snprintf(r->account, sizeof r->account, "%s", RETURN_PATH_ACCOUNT);
+    *out = (struct routes){.result = RESOLVED, .v = r, .n = 1};
+    return 0;
+}
+
 /* Mail to the names that every server has reaches its postmaster (RFC 5321 section 4.5.1, RFC 2142),
  * at the host's own name as well, and so do answers to our reports and what the machine tells its root. */
 static int resolve(const struct intake *in, struct arena *a, const struct intake_to *to, struct routes *out)
 {
     static const struct slice duties[] = {SL_INIT("postmaster"), SL_INIT("abuse"), SL_INIT("mailer-daemon"),
                                           SL_INIT("root")};
-    int e = directory_resolve(in->store->directory, a, to->local, to->domain, out);
+    bool back = false;
+    int e = resolve_return(in, a, to, out, &back);
+    if (e || back) return e;
+    e = directory_resolve(in->store->directory, a, to->local, to->domain, out);
     if (e) return e;
     bool host = out->result == RESOLVED_NOT_LOCAL && sl_eqi(to->domain, in->hostname), duty = false;
     for (size_t i = 0; i < COUNT_OF(duties); i++) duty |= sl_eqi(to->local, duties[i]);

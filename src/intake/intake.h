@@ -24,6 +24,7 @@
 #include "queue/accept.h"
 #include "report/dmarc_store.h"
 #include "report/tlsrpt.h"
+#include "send/return_path.h"
 
 enum {
     INTAKE_MEMORY = 8 << 20, /* of a letter: recipients, fields, what is known of them */
@@ -37,6 +38,7 @@ enum {
 struct intake { /* what a node's letters meet; everything is borrowed and outlives every letter */
     struct store *store;
     struct queue *queue;
+    struct sends *sends;                 /* whose return paths are here; NULL: none */
     struct signing *signing;             /* NULL: nothing is signed */
     const struct mailauth_ctx *mailauth; /* NULL: strangers are not judged */
     const struct srs *srs;               /* whom return paths that we made lead back to; NULL: nobody */

@@ -14,6 +14,7 @@
 #pragma once
 #include "base/buf.h"
 #include "directory/directory.h"
+#include "fetch/fetch.h"
 #include "queue/queue.h"
 
 struct sends; /* the sending service of a node */
@@ -164,8 +165,10 @@ struct sends_conf {
     struct store *store;
     struct signing *signing; /* NULL: nothing is signed */
     struct slice hostname;
-    struct slice site;  /* host, and port when it is not 443, of our HTTPS server: for links */
-    uint8_t secret[32]; /* behind addresses that are forgotten, return paths and links */
+    const struct fetch *fetch; /* for webhooks; NULL: none is told */
+    bool webhook_private;      /* they may be in clear, and at addresses that the world does not route */
+    struct slice site;         /* host, and port when it is not 443, of our HTTPS server: for links */
+    uint8_t secret[32];        /* behind addresses that are forgotten, return paths and links */
 };
 /* Store and signing are borrowed, the rest copied. SUSPENDS. */
 MUST_CHECK int sends_open(struct sends **out, const struct sends_conf *conf);

@@ -34,7 +34,11 @@ struct sends {
     /* Tells the runner, from any thread: of a send that is to be run, or (NULL) that events are durable; NULL
      * while none runs. */
     void (*tell)(struct sends *s, const struct letter_id *id);
-    struct waitq news, end;
+    struct waitq news, end, hooks;
+    bool hooks_woken;
+    struct map telling; /* keys of webhooks that are being told something */
+    const struct fetch *fetch;
+    bool webhook_private;
     int64_t started_at; /* unix seconds */
     struct group fibers;
     bool started, stopping, woken;
@@ -117,5 +121,7 @@ MUST_CHECK int send_order_read(struct sends *s, const char *object, struct arena
 
 /* send_take.c: is the send being taken at this moment? */
 bool send_is_taking(struct sends *s, const struct letter_id *id);
+/* webhook_run.c: a fiber on loop 0 that tells events to webhooks. */
+void webhooks_run(void *sends);
 /* send_care.c: forgets what is old. SUSPENDS. */
 MUST_CHECK int sends_care(struct sends *s);

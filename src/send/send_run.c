@@ -434,8 +434,9 @@ static void word_fiber(void *arg)
     struct word *w = arg;
     int e = w->id.s[0] ? load(w->s, &w->id) : 0;
     if (e && e != ERR_CANCELED) log_error("send", "the send %s cannot be read: %s", w->id.s, err_text(e));
-    w->s->woken = true;
+    w->s->woken = w->s->hooks_woken = true;
     waitq_wake_all(&w->s->news);
+    waitq_wake_all(&w->s->hooks);
     free(w);
 }
 
@@ -500,6 +501,7 @@ static int start(void *arg)
     struct sends *s = arg;
     waitq_init(&s->news);
     waitq_init(&s->end);
+    waitq_init(&s->hooks);
     s->started_at = rt_wall_seconds();
     group_init(&s->fibers);
     s->started = true;
@@ -508,7 +510,8 @@ static int start(void *arg)
     if (e) return e;
     s->look_again = rt_now() + LOOK_EVERY;
     e = group_go(&s->fibers, "sends", runner, s);
-    return e ? e : group_go(&s->fibers, "sends", carer, s);
+    if (!e) e = group_go(&s->fibers, "sends", carer, s);
+    return e || !s->fetch ? e : group_go(&s->fibers, "webhooks", webhooks_run, s);
 }
 
 int sends_start(struct sends *s, struct queue *q)
@@ -524,6 +527,7 @@ static int stop(void *arg)
     s->tell = NULL;
     waitq_wake_all(&s->news);
     waitq_wake_all(&s->end);
+    waitq_wake_all(&s->hooks);
     group_cancel(&s->fibers);
     group_wait(&s->fibers);
     struct map_iter it = {0};

@@ -9,6 +9,9 @@ int sends_open(struct sends **out, const struct sends_conf *conf)
     s->store = conf->store;
     s->signing = conf->signing;
     s->contents = contents_new();
+    s->fetch = conf->fetch;
+    s->webhook_private = conf->webhook_private;
+    map_init(&s->telling, false);
     list_init(&s->over);
     map_init(&s->runs, false);
     map_init(&s->accounts, false);
@@ -27,6 +30,7 @@ void sends_close(struct sends **sp)
     struct sends *s = *sp;
     if (!s) return;
     map_free(&s->taking);
+    map_free(&s->telling);
     map_free(&s->runs);
     map_free(&s->accounts);
     contents_free(&s->contents);

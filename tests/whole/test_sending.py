@@ -1,8 +1,11 @@
 """Campaigns over HTTP, by curl: taken, delivered, told as events; leaving by the link in the letter; the list of
 who gets nothing by command and over the API."""
+import base64
+import http.server
 import json
 import re
 import subprocess
+import threading
 import time
 
 import pytest
@@ -13,7 +16,7 @@ import world as w
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     made = w.World(tmp_path_factory.mktemp("sending"))
-    home = made.home("one.test", accounts=["news", "bob", "ann"])
+    home = made.home("one.test", accounts=["news", "bob", "ann"], config="webhook_private = true")
     made.publish()
     home.start()
     home.key = home.tram("key", "add", "news@one.test", "--name", "t", "--scope",
@@ -127,3 +130,93 @@ def test_the_list_of_who_gets_nothing(home):
     assert call(home, "POST", "/v1/suppressions", b'{"email":"v@two.test"}')[0] == 204
     assert call(home, "DELETE", "/v1/suppressions/v@two.test")[0] == 204
     assert call(home, "DELETE", "/v1/suppressions/v@two.test")[0] == 404
+
+
+def test_reports_come_home_and_count_once(home):
+    status, taken = campaign(home, {"to": "ann@one.test"})
+    finished(home, taken["id"])
+    text = home.wait_for("ann")[-1]
+    text = text if isinstance(text, str) else bytes(text).decode()
+    paths = [t if isinstance(t, str) else bytes(t).decode() for t in home.messages("ann")]
+    path = re.search(r"Return-Path: <(r-[^>]+)>", next(p for p in paths if taken["id"] in p)).group(1)
+    start = call(home, "GET", "/v1/events?limit=1000")[1]["next"]
+
+    def report(what, fields):
+        kind, part = what
+        body = (f'From: mailer-daemon@two.test\r\nTo: {path}\r\nSubject: report\r\nMIME-Version: 1.0\r\nContent-Type: '
+                f'multipart/report; report-type={kind}; boundary="b"\r\n\r\n--b\r\n\r\nSorry.\r\n--b\r\nContent-Type: '
+                f"message/{part}\r\n\r\n{fields}\r\n--b--\r\n")
+        with home.mx() as mx:
+            mx.sendmail("", [path], body)
+
+    dsn = ("delivery-status", "delivery-status")
+    report(dsn, "Reporting-MTA: dns; mx.two.test\r\n\r\nFinal-Recipient: rfc822; ann@one.test\r\nAction: delayed\r\nStatus: 4.4.1\r\n")
+    report(dsn, "Reporting-MTA: dns; mx.two.test\r\n\r\nFinal-Recipient: rfc822; ann@one.test\r\nAction: failed\r\n"
+                "Status: 5.7.1\r\nDiagnostic-Code: smtp; 550 5.7.1 your address is on a block list\r\n")
+    assert "ann@one.test" not in home.tram("suppression", "list", "news@one.test").stdout  # it speaks of us
+    report(dsn, "Reporting-MTA: dns; mx.two.test\r\n\r\nFinal-Recipient: rfc822; ann@one.test\r\nAction: failed\r\n"
+                "Status: 5.1.1\r\nDiagnostic-Code: smtp; 550 5.1.1 User unknown\r\n")
+    report(("feedback-report", "feedback-report"), "Feedback-Type: not-spam\r\nVersion: 1\r\nUser-Agent: x\r\n")
+    report(("feedback-report", "feedback-report"), "Feedback-Type: abuse\r\nVersion: 1\r\nUser-Agent: x\r\n")
+    told = [(e["event"], e["email"]) for e in call(home, "GET", f"/v1/events?after={start}")[1]["events"]]
+    assert told == [("late-bounce", "ann@one.test"), ("late-bounce", "ann@one.test"), ("complaint", "ann@one.test")]
+    listed = home.tram("suppression", "list", "news@one.test").stdout
+    assert re.search(r"ann@one.test +invalid", listed) and re.search(r"ann@one.test +spam", listed), listed
+    stands = call(home, "GET", f"/v1/campaigns/{taken['id']}")[1]
+    assert (stands["late_bounces"], stands["complaints"]) == (2, 1)
+    with home.mx() as mx:  # another mark is nobody
+        mx.ehlo("two.test")
+        mx.mail("")
+        assert mx.rcpt(path[:20] + "0" + path[21:])[0] == 550
+    home.tram("suppression", "remove", "news@one.test", "ann@one.test")
+
+
+def test_events_are_told_to_a_webhook_signed_and_again_until_they_are_taken(home, tmp_path):
+    calls, answers = [], [500, 302]
+
+    class Receiver(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            calls.append((dict(self.headers), body))
+            self.send_response(answers.pop(0) if answers else 204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer((home.address, 0), Receiver)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    # the ports of a trial network are moved, those of URLs too
+    port = server.server_address[1] - home.port(0)
+    if port < 1:
+        pytest.skip("no port below the offset")
+    url = f"http://mail.one.test:{port}/hook"
+    key = home.tram("webhook", "add", "news@one.test", url, "--events", "delivered,bounced").stdout.split("\n")[0]
+    head = HEAD | {"categories": ["c1"], "args": {"order": "7", "who": "all"}}
+    status, taken = campaign(home, {"to": "ann@one.test", "args": {"who": "Ann é"}}, head=head)
+    finished(home, taken["id"])
+    for n, failure in (2, "it answered 500"), (3, "it answered 302"):
+        w.until(lambda: failure in home.tram("webhook", "list").stdout, what="the failure to be seen")
+        home.tram("webhook", "resume", "news@one.test", "default")
+        w.until(lambda: len(calls) == n, what="another call")
+    fields, body = calls[-1]
+    assert [json.loads(b) for _, b in calls[:-1]] == [json.loads(body)] * 2
+    event = json.loads(body)[0]
+    assert (event["event"], event["email"], event["category"], event["order"], event["who"]) == (
+        "delivered", "ann@one.test", ["c1"], "7", "Ann é")
+    rebuilt = "[" + ",\r\n".join(json.dumps(e, separators=(",", ":"), ensure_ascii=False) for e in json.loads(body)) + "]\r\n"
+    assert rebuilt.encode() == body
+    names = {k.lower(): v for k, v in fields.items()}
+    (tmp_path / "key").write_text(f"-----BEGIN PUBLIC KEY-----\n{key[:64]}\n{key[64:]}\n-----END PUBLIC KEY-----\n")
+    (tmp_path / "sig").write_bytes(base64.b64decode(names["x-twilio-email-event-webhook-signature"]))
+    (tmp_path / "data").write_bytes(names["x-twilio-email-event-webhook-timestamp"].encode() + body)
+    subprocess.run(["openssl", "dgst", "-sha256", "-verify", tmp_path / "key", "-signature", tmp_path / "sig",
+                    tmp_path / "data"], check=True, capture_output=True)
+    w.until(lambda: "fails" not in home.tram("webhook", "list").stdout, what="it to be well again")
+    home.tram("webhook", "resume", "news@one.test", "default", "--after", "1")
+    w.until(lambda: len(calls) > 3, what="the replay")
+    assert event["sg_event_id"] in {e["sg_event_id"] for e in json.loads(calls[3][1])}
+    home.tram("webhook", "remove", "news@one.test", "default")
+    assert "no webhook" in home.tram("webhook", "list").stdout
+    assert home.tram("webhook", "add", "news@one.test", "ftp://one.test/", ok=False).returncode
+    server.shutdown()

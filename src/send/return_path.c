@@ -1,0 +1,218 @@
+/* return_path.c - reports about letters of sends (return_path.h). A report is believed because of the address
+ * that it came to, or of the mark in the letter that it encloses: both are signed by this node. */
+#include "return_path.h"
+
+#include "base/log.h"
+#include "body/body.h"
+#include "event.h"
+#include "mail/addr.h"
+#include "mail/head.h"
+#include "mail/mime.h"
+#include "send_i.h"
+#include "shape/reply.h"
+#include "suppression.h"
+#include "unsubscribe.h"
+
+enum { REPORT_MAX = 512 * 1024, RCPTS_MAX = 100 };
+
+bool return_path_is_ours(struct sends *s, struct slice local)
+{
+    struct send_ref r;
+    return local.n > 2 && local.p[1] == '-' && send_ref_parse(s, local, &r) &&
+           (r.kind == 'r' || r.kind == 'u');
+}
+
+/* ---- the report ---- */
+
+struct report {
+    struct sends *s;
+    struct arena a;
+    struct slice text;
+    struct send_ref letter;
+    struct send_head head;
+    struct send_letter to;
+    struct last_hop *d;
+    int result;
+};
+
+static struct slice body_of(const struct report *r, const struct mime_part *p)
+{
+    return sl_sub(r->text, p->body_at, p->body_at + p->body_size);
+}
+
+static bool is_type(const struct mime_part *p, const char *type, const char *subtype)
+{
+    return sl_eqi(p->type, sl_cstr(type)) && sl_eqi(p->subtype, sl_cstr(subtype));
+}
+
+static const struct mime_part *find(const struct mime_part *p, const char *type, const char *subtype)
+{
+    for (; p; p = p->next) {
+        if (is_type(p, type, subtype)) return p;
+        const struct mime_part *in = p->child ? find(p->child, type, subtype) : NULL;
+        if (in) return in;
+    }
+    return NULL;
+}
+
+/* "rfc822; bob@two.test": the address. */
+static struct slice address_in(struct slice field)
+{
+    size_t at = sl_chr(field, ';');
+    struct slice s = sl_trim(at == SL_NONE ? field : sl_from(field, at + 1));
+    if (s.n > 2 && s.p[0] == '<' && s.p[s.n - 1] == '>') s = sl_sub(s, 1, s.n - 1);
+    return s;
+}
+
+/* The recipient of the letter that is meant: the one named, or the only one. */
+static struct slice recipient(const struct report *r, struct slice original, struct slice final)
+{
+    const struct send_addrs *lists[] = {&r->to.to, &r->to.cc, &r->to.bcc};
+    struct slice only = {0};
+    size_t n = 0;
+    for (size_t i = 0; i < COUNT_OF(lists); i++)
+        for (size_t k = 0; k < lists[i]->n; k++) {
+            const struct send_addr *m = &lists[i]->v[k];
+            if (m->left_out) continue;
+            if (sl_eqi(m->address, original) || sl_eqi(m->address, final)) return m->address;
+            only = m->address;
+            n++;
+        }
+    return n == 1 ? only : SL("");
+}
+
+static void tell(struct report *r, struct event *e)
+{
+    struct suppression_entry entry = {.address = e->address, .evidence = e->reply};
+    enum reply_class c = REPLY_UNKNOWN;
+    e->send = r->letter.send, e->page = r->letter.page, e->number = r->letter.number;
+    struct letter_id id;
+    send_letter_id(&e->send, e->number, &id);
+    entry.letter = sl_cstr(id.s);
+    bool about = e->kind == EVENT_COMPLAINT;
+    entry.reason = SEND_OUT_COMPLAINED;
+    if (e->kind == EVENT_LATE_BOUNCE && reply_class_named(e->class, &c)) {
+        about = c == REPLY_INVALID || c == REPLY_INACTIVE;
+        entry.reason = c == REPLY_INVALID ? SEND_OUT_INVALID : SEND_OUT_BOUNCED;
+        if (c == REPLY_INACTIVE) entry.expires = rt_wall_seconds() + SUPPRESSION_BOUNCED_S;
+    }
+    if (about) r->result = suppression_add(r->s, r->head.account, &entry);
+    if (r->result && !err_is_temporary(r->result)) r->result = 0; /* it would be the same again */
+    struct slice once = ar_printf(&r->a, "r/%s/%.*s", r->d->letter->id.s,
+                                  (int)(e->address.n < 100 ? e->address.n : 100), e->address.p);
+    for (size_t i = 0; i < once.n; i++)
+        if (once.p[i] < ' ' || once.p[i] > '~') ((char *)once.p)[i] = '_';
+    if (!r->result) r->result = event_add_late(r->s, r->head.account, e, once, NULL, NULL);
+}
+
+/* RFC 3464 section 2.3: a block of fields for each recipient behind the one for the message. */
+static void one_recipient(struct report *r, struct slice block)
+{
+    struct mail_head h;
+    struct reply_verdict v = {0};
+    struct replies *rules = NULL;
+    if (mail_head_parse(&r->a, block, &h) != 0) return;
+    struct slice action = mail_head_get(&r->a, &h, SL("Action"), NULL);
+    struct slice status = mail_head_get(&r->a, &h, SL("Status"), NULL);
+    struct slice why = mail_head_get(&r->a, &h, SL("Diagnostic-Code"), NULL);
+    if (!sl_eqi(sl_trim(action), SL("failed"))) return; /* delayed, relayed, delivered: nothing ended */
+    struct event e = {.kind = EVENT_LATE_BOUNCE,
+                      .enhanced = sl_sub(status, 0, 9),
+                      .reply = address_in(why).n ? address_in(why) : status,
+                      .host = address_in(mail_head_get(&r->a, &h, SL("Remote-MTA"), NULL))};
+    e.address = recipient(r, address_in(mail_head_get(&r->a, &h, SL("Original-Recipient"), NULL)),
+                          address_in(mail_head_get(&r->a, &h, SL("Final-Recipient"), NULL)));
+    if (!e.address.n) return;
+    e.code = status.n && status.p[0] == '4' ? 450 : 550;
+    struct reply_in in = {.code = e.code, .enhanced = e.enhanced, .text = e.reply, .host = e.host};
+    if ((r->result = replies_open(&rules)) != 0) return;
+    reply_class(rules, &r->a, &in, &v);
+    e.class = sl_cstr(reply_class_word(v.class));
+    replies_close(&rules);
+    tell(r, &e);
+}
+
+static void read_dsn(struct report *r, struct slice status)
+{
+    size_t n = 0;
+    for (size_t at; status.n && n < RCPTS_MAX && !r->result; n++) {
+        at = sl_find(status, SL("\r\n\r\n"));
+        struct slice block = sl_sub(status, 0, at == SL_NONE ? status.n : at + 2);
+        status = at == SL_NONE ? SL("") : sl_from(status, at + 4);
+        one_recipient(r, block);
+    }
+}
+
+/* RFC 5965: what its reader said of it. "not-spam" takes nothing back and counts for nothing. */
+static void read_complaint(struct report *r, struct slice report)
+{
+    struct mail_head h;
+    if (mail_head_parse(&r->a, report, &h) != 0) return;
+    struct slice type = sl_trim(mail_head_get(&r->a, &h, SL("Feedback-Type"), NULL));
+    if (sl_eqi(type, SL("not-spam"))) return;
+    struct event e = {.kind = EVENT_COMPLAINT, .class = type};
+    e.reply = ar_cat(&r->a, SL("a report of "), type.n ? type : SL("abuse"));
+    e.address = recipient(r, address_in(mail_head_get(&r->a, &h, SL("Original-Rcpt-To"), NULL)), SL(""));
+    if (e.address.n) tell(r, &e);
+}
+
+static int find_letter(struct report *r)
+{
+    struct slice page;
+    uint64_t n = r->letter.page;
+    int e = send_head_read(r->s, &r->letter.send, &r->a, &r->head);
+    if (!e) e = send_page_read(r->s, &r->letter.send, r->letter.page, &r->a, &page);
+    if (e) return e;
+    for (struct rec at = {.rest = page}; rec_next(&at); n++)
+        if (n == r->letter.number) return send_letter_get(at.field, &r->a, &r->to);
+    return ERR_NOT_FOUND;
+}
+
+static void leave_by_mail(struct report *r)
+{
+    struct unsubscribe u = {.account = r->head.account, .group = r->head.group, .letter = r->letter};
+    u.address = recipient(r, SL(""), SL(""));
+    if (u.address.n) r->result = unsubscribe_do(r->s, &u);
+}
+
+static void read_report(struct report *r)
+{
+    struct slice whole;
+    r->result = body_get(r->s->store->body, &r->d->letter->body, REPORT_MAX, &r->a, &whole);
+    if (r->result) return;
+    r->text = sl_from(whole, r->d->letter->skip);
+    struct mime_tree *t = mime_parse(&r->a, r->text);
+    const struct mime_part *dsn = find(t->root, "message", "delivery-status"),
+                           *arf = find(t->root, "message", "feedback-report");
+    if (!dsn) dsn = find(t->root, "message", "global-delivery-status"); /* RFC 6533 */
+    if (arf) read_complaint(r, body_of(r, arf));
+    else if (dsn) read_dsn(r, body_of(r, dsn));
+}
+
+/* ---- the last hop ---- */
+
+struct telling {
+    struct last_hop *d;
+};
+
+static int tell_tx(struct kv_tx *tx, void *arg)
+{
+    const struct last_hop *d = ((struct telling *)arg)->d;
+    return d->tell ? d->tell(tx, d->tell_arg) : 0;
+}
+
+int return_path_take(struct sends *s, struct last_hop *d)
+{
+    struct report r = {.s = s, .d = d};
+    struct slice local = sl_sub(d->address, 0, sl_rchr(d->address, '@'));
+    d->where = "as a report about a letter that was sent";
+    d->before = false;
+    int e = send_ref_parse(s, local, &r.letter) ? find_letter(&r) : ERR_NOT_FOUND;
+    if (!e && r.letter.kind == 'u') leave_by_mail(&r);
+    else if (!e) read_report(&r);
+    if (e == ERR_NOT_FOUND) e = 0; /* the send is forgotten: nobody asks any more */
+    if (!e) e = r.result;
+    if (!e) e = kv_transact(s->store->kv, SL(SENDS_OBJECT), tell_tx, &(struct telling){d});
+    ar_free(&r.a);
+    return e;
+}

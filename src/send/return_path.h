@@ -1,0 +1,14 @@
+/* return_path.h - what comes back to the addresses that letters of sends name: late reports of failure (RFC
+ * 3464), complaints (RFC 5965), who leaves by mail. Everything else that is sent there is an automatic letter
+ * and changes nothing. */
+#pragma once
+#include "queue/last_hop.h"
+#include "send.h"
+
+/* The account of a route for such an address: no account has this name. */
+#define RETURN_PATH_ACCOUNT "~returns"
+
+/* Is it an address of ours of that kind? domain: of this node. Does not suspend. */
+bool return_path_is_ours(struct sends *s, struct slice local);
+/* Reads the letter; what it says becomes durable with d->tell. As queue_deliver says. SUSPENDS. */
+MUST_CHECK int return_path_take(struct sends *s, struct last_hop *d);

@@ -1,0 +1,17 @@
+/* webhook_i.h - rows of webhooks, for who tells events. For src/send only. */
+#pragma once
+#include "crypto/es256.h"
+#include "webhook.h"
+
+/* A row w/ACCOUNT/NAME of _sends and its place; slices point into key and row or lie in a. *signs is given
+ * back with es256_free(). ERR_CORRUPT, ERR_NOT_FOUND. SUSPENDS. */
+MUST_CHECK int webhook_read(struct sends *s, struct slice key, struct slice row, struct arena *a,
+                            struct webhook *out, struct es256 **signs);
+/* Everything up to `to` was taken; nothing when it was told to begin elsewhere meanwhile. SUSPENDS. */
+MUST_CHECK int webhook_moved(struct sends *s, const struct webhook *h, uint64_t to);
+/* It was not: h->failing, next, why, paused are kept. SUSPENDS. */
+MUST_CHECK int webhook_failed(struct sends *s, const struct webhook *h);
+/* webhook_json.c: events as one body. In a. SUSPENDS (reads of the sends what comes back with events). */
+struct event;
+MUST_CHECK int webhook_body(struct sends *s, const struct webhook *h, const struct event *e, size_t n,
+                            struct arena *a, struct slice *out);

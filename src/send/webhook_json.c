@@ -1,0 +1,143 @@
+/* webhook_json.c - events in SendGrid's form: what of the send and of the letter comes back with each, and
+ * the very bytes that JSON.stringify makes (RFC 8259; no blank, only what must be escaped is). */
+#include <jansson.h>
+#include <stdlib.h>
+
+#include "base/text.h"
+#include "event.h"
+#include "send_content.h"
+#include "webhook_i.h"
+
+/* What is read of sends for one batch: the last page stays. */
+struct context {
+    struct sends *s;
+    struct arena *a;
+    struct letter_id send;
+    struct content *content;
+    uint64_t page;
+    struct slice letters;
+};
+
+static void put_text(json_t *o, const char *name, struct slice s)
+{
+    json_t *v = s.n ? json_stringn(s.p, s.n) : NULL; /* NULL: no UTF-8 */
+    if (v) json_object_set_new(o, name, v);
+}
+
+static const char *word_of(const struct event *e)
+{
+    switch (e->kind) {
+    case EVENT_LATE_BOUNCE:
+    case EVENT_BOUNCED: return "bounce";
+    case EVENT_COMPLAINT: return "spamreport";
+    case EVENT_UNSUBSCRIBED: return e->group ? "group_unsubscribe" : "unsubscribe";
+    case EVENT_RESUBSCRIBED: return "group_resubscribe";
+    case EVENT_FAILED: return "dropped";
+    case EVENT_OPENED: return "open";
+    case EVENT_CLICKED: return "click";
+    default: return event_word(e->kind);
+    }
+}
+
+static void put_arguments(json_t *o, struct slice args)
+{
+    json_t *all = args.n ? json_loadb(args.p, args.n, 0, NULL) : NULL, *v;
+    const char *name;
+    json_object_foreach(all, name, v) if (!json_object_get(o, name)) json_object_set(o, name, v);
+    json_decref(all);
+}
+
+static void find_send(struct context *x, const struct event *e)
+{
+    if (!strcmp(x->send.s, e->send.s) && x->page == e->page) return;
+    if (strcmp(x->send.s, e->send.s) != 0) {
+        if (x->content) content_put(x->s, x->content);
+        x->content = NULL;
+        x->send = e->send;
+        if (e->send.s[0] && content_get(x->s, &e->send, &x->content) != 0) x->content = NULL;
+    }
+    x->page = e->page;
+    x->letters = SL("");
+    if (x->content && send_page_read(x->s, &e->send, e->page, x->a, &x->letters) != 0) x->letters = SL("");
+}
+
+/* Categories and arguments: the letter's own stand over the send's. Nothing when the send is forgotten. */
+static void put_context(struct context *x, json_t *o, const struct event *e)
+{
+    find_send(x, e);
+    if (!x->content) return;
+    const struct send_head *h = &x->content->head;
+    json_t *list = json_array();
+    for (size_t i = 0; i < h->ncategories; i++)
+        json_array_append_new(list, json_stringn(h->category[i].p, h->category[i].n));
+    if (h->ncategories) json_object_set(o, "category", list);
+    json_decref(list);
+    put_text(o, "campaign", h->campaign);
+    uint64_t n = e->page;
+    struct send_letter l;
+    for (struct rec r = {.rest = x->letters}; rec_next(&r); n++)
+        if (n == e->number && send_letter_get(r.field, x->a, &l) == 0) {
+            put_arguments(o, l.args);
+            put_text(o, "custom_id", l.custom);
+        }
+    put_arguments(o, x->content->send.args);
+}
+
+static json_t *event_json(struct context *x, const struct webhook *h, const struct event *e)
+{
+    json_t *o = json_object();
+    put_text(o, "email", e->address);
+    json_object_set_new(o, "timestamp", json_integer((json_int_t)(e->id / 1000000)));
+    put_text(o, "event", sl_cstr(word_of(e)));
+    put_text(o, "sg_event_id",
+             ar_printf(x->a, "%.*s-%.*s", SLF(h->account), SLF(event_id_text(e->id, x->a))));
+    put_text(o, "sg_message_id", sl_cstr(e->letter.s));
+    bool lost = e->kind == EVENT_BOUNCED || e->kind == EVENT_LATE_BOUNCE;
+    bool out = e->kind == EVENT_DROPPED || e->kind == EVENT_FAILED;
+    if (lost || out) put_text(o, "reason", e->reply.n ? e->reply : sl_cstr(send_reason_word(e->reason)));
+    else put_text(o, "response", e->reply);
+    put_text(o, "status", e->enhanced);
+    if (lost) put_text(o, "type", e->code / 100 == 4 || e->expired ? SL("blocked") : SL("bounce"));
+    if (lost) put_text(o, "bounce_classification", e->class);
+    if (e->kind == EVENT_DEFERRED) put_text(o, "attempt", ar_printf(x->a, "%u", e->attempts));
+    if (e->group) json_object_set_new(o, "asm_group_id", json_integer(e->group));
+    put_text(o, "url", e->url);
+    put_text(o, "useragent", e->agent);
+    put_text(o, "ip", e->ip);
+    if (e->kind == EVENT_LATE_BOUNCE) json_object_set_new(o, "late", json_true());
+    put_context(x, o, e);
+    return o;
+}
+
+/* jansson writes other control characters in capitals. */
+static void put_json(struct buf *b, json_t *o)
+{
+    char *text = json_dumps(o, JSON_COMPACT);
+    for (char *p = text; p && *p; p++) {
+        if (p[0] == '\\' && p[1] == 'u')
+            for (int i = 2; i < 6 && p[i]; i++) p[i] = sl_lower(p[i]);
+        if (p[0] == '\\' && p[1]) p++;
+    }
+    buf_str(b, text ? text : "{}");
+    free(text);
+}
+
+int webhook_body(struct sends *s, const struct webhook *h, const struct event *e, size_t n, struct arena *a,
+                 struct slice *out)
+{
+    struct context x = {.s = s, .a = a};
+    struct buf b = BUF_INIT;
+    size_t told = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (e[i].kind == EVENT_NONE || (h->kinds && !(h->kinds & 1u << e[i].kind))) continue;
+        json_t *o = event_json(&x, h, &e[i]);
+        buf_str(&b, told++ ? ",\r\n" : "[");
+        put_json(&b, o);
+        json_decref(o);
+    }
+    if (told) buf_str(&b, "]\r\n");
+    if (x.content) content_put(s, x.content);
+    *out = ar_dup(a, buf_slice(&b));
+    buf_free(&b);
+    return 0;
+}

@@ -1,0 +1,185 @@
+/* webhook_run.c - events are told to webhooks: a fiber for each that has something to hear, so that one that
+ * hangs keeps no other; its place moves when the receiver has answered 2xx, and no sooner. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "event.h"
+#include "fetch/fetch.h"
+#include "send_i.h"
+#include "webhook_i.h"
+
+enum { WAIT_LEAST_S = 30, WAIT_MOST_S = 3600, ANSWER_MAX = 16 * 1024 };
+#define GATHER RT_S /* events that come within it are told together */
+#define LOOK_EVERY (60 * RT_S)
+#define ANSWER_WITHIN (30 * RT_S)
+
+struct telling {
+    struct sends *s;
+    char key[KV_KEY_MAX + 1];
+};
+
+/* ---- one call ---- */
+
+/* ASN.1: a sequence of two positive integers (RFC 3279 section 2.2.3). */
+static size_t put_integer(uint8_t *p, const uint8_t *n)
+{
+    size_t skip = 0;
+    while (skip < ES256_NUMBER - 1 && !n[skip]) skip++;
+    bool sign = n[skip] & 0x80;
+    size_t len = ES256_NUMBER - skip + sign;
+    p[0] = 2;
+    p[1] = (uint8_t)len;
+    p[2] = 0;
+    memcpy(p + 2 + sign, n + skip, ES256_NUMBER - skip);
+    return 2 + len;
+}
+
+static int sign(const struct es256 *k, struct arena *a, struct slice bytes, struct slice *out)
+{
+    uint8_t raw[ES256_SIGNATURE], der[2 + 2 * (ES256_NUMBER + 3)];
+    int e = es256_sign(k, bytes, raw);
+    if (e) return e;
+    size_t n = put_integer(der + 2, raw);
+    n += put_integer(der + 2 + n, raw + ES256_NUMBER);
+    der[0] = 0x30;
+    der[1] = (uint8_t)n;
+    *out = b64_encode_ar(a, sl((const char *)der, n + 2));
+    return 0;
+}
+
+static int call(struct sends *s, const struct webhook *h, const struct es256 *k, struct slice body,
+                struct arena *a)
+{
+    struct slice when = ar_printf(a, "%lld", (long long)rt_wall_seconds()), signature;
+    struct fetch_answer answer = {0};
+    int e = sign(k, a, ar_cat(a, when, body), &signature);
+    if (e) return e;
+    const struct fetch_field fields[] = {{SL("Content-Type"), SL("application/json")},
+                                         {SL("User-Agent"), SL("Tram")},
+                                         {SL("X-Twilio-Email-Event-Webhook-Signature"), signature},
+                                         {SL("X-Twilio-Email-Event-Webhook-Timestamp"), when}};
+    struct fetch_request q = {.method = SL("POST"),
+                              .url = h->url,
+                              .field = fields,
+                              .nfield = COUNT_OF(fields),
+                              .body = body,
+                              .size_max = ANSWER_MAX,
+                              .timeout = ANSWER_WITHIN,
+                              .clear = s->webhook_private,
+                              .private_hosts = s->webhook_private};
+    e = fetch(s->fetch, a, &q, &answer);
+    if (e == ERR_LIMIT) e = 0; /* it talks a lot, but it has answered; its status is not known */
+    if (!e && (answer.status < 200 || answer.status > 299))
+        e = err_set(ERR_DENIED, "it answered %d", answer.status);
+    return e;
+}
+
+/* ---- its turn ---- */
+
+static int not_taken(struct sends *s, struct webhook *h, int why, struct arena *a)
+{
+    int64_t now = rt_wall_seconds();
+    h->why = ar_dup(a, sl_cstr(err_text(why)));
+    if (!h->failing || h->failing > now) h->failing = now;
+    int64_t wait = (now - h->failing) / 2;
+    if (wait < WAIT_LEAST_S) wait = WAIT_LEAST_S;
+    if (wait > WAIT_MOST_S) wait = WAIT_MOST_S;
+    h->next = now + wait + (int64_t)rt_random_below((uint64_t)wait / 4 + 1);
+    h->paused = now - h->failing > WEBHOOK_GIVE_UP_S;
+    if (h->paused)
+        log_warn("send", "the webhook %.*s is paused, nobody has taken its events for %d hours: %.*s",
+                 SLF(h->name), WEBHOOK_GIVE_UP_S / 3600, SLF(h->why));
+    return webhook_failed(s, h);
+}
+
+/* One batch; *more: there may be another. */
+static int tell_batch(struct telling *t, struct arena *a, bool *more)
+{
+    struct sends *s = t->s;
+    struct slice row, body, key = sl_cstr(t->key);
+    struct webhook h;
+    struct es256 *k = NULL;
+    struct event *v;
+    size_t n = 0;
+    *more = false;
+    int e = kv_get(s->store->kv, SL(SENDS_OBJECT), key, a, &row);
+    if (!e) e = webhook_read(s, key, row, a, &h, &k);
+    if (!e && !h.paused && h.next <= rt_wall_seconds())
+        e = event_read(s, h.account, h.after, WEBHOOK_BATCH, a, &v, &n);
+    if (!e && n) e = webhook_body(s, &h, v, n, a, &body);
+    if (!e && n) {
+        int why = body.n ? call(s, &h, k, body, a) : 0;
+        if (why == ERR_CANCELED) e = why;
+        else if (why) e = not_taken(s, &h, why, a);
+        else e = webhook_moved(s, &h, v[n - 1].id);
+        *more = !e && !why;
+    }
+    es256_free(&k);
+    return e;
+}
+
+static void teller(void *arg)
+{
+    struct telling *t = arg;
+    struct arena a = {0};
+    bool more = true;
+    int e = 0;
+    while (!e && more && !t->s->stopping) {
+        ar_reset(&a);
+        e = tell_batch(t, &a, &more);
+    }
+    if (e && e != ERR_NOT_FOUND && e != ERR_CANCELED)
+        log_warn("send", "the webhook %s cannot be told now: %s", t->key, err_text(e));
+    ar_free(&a);
+    map_del(&t->s->telling, sl_cstr(t->key));
+    free(t);
+}
+
+/* ---- all of them ---- */
+
+struct look {
+    struct sends *s;
+    int64_t next; /* unix seconds: the first of those that wait */
+};
+
+static int look_at(void *arg, const struct webhook *h)
+{
+    struct look *l = arg;
+    struct sends *s = l->s;
+    struct telling *t = xcalloc(1, sizeof *t);
+    t->s = s;
+    snprintf(t->key, sizeof t->key, "w/%.*s/%.*s", SLF(h->account), SLF(h->name));
+    bool waits = h->paused || h->next > rt_wall_seconds();
+    if (!h->paused && waits && (!l->next || h->next < l->next)) l->next = h->next;
+    if (waits || map_get(&s->telling, sl_cstr(t->key))) {
+        free(t);
+        return 0;
+    }
+    map_put(&s->telling, sl_cstr(t->key), t);
+    if (group_go(&s->fibers, "webhook", teller, t) != 0) {
+        map_del(&s->telling, sl_cstr(t->key));
+        free(t);
+    }
+    return 0;
+}
+
+void webhooks_run(void *sends)
+{
+    struct sends *s = sends;
+    while (!s->stopping && !fiber_canceled()) {
+        struct look l = {.s = s};
+        s->hooks_woken = false;
+        int e = webhook_each(s, SL(""), look_at, &l);
+        if (e && e != ERR_CANCELED) log_warn("send", "webhooks cannot be read now: %s", err_text(e));
+        if (fiber_sleep(GATHER) != 0) break;
+        if (s->hooks_woken) continue;
+        int64_t until = DEADLINE_IN(LOOK_EVERY),
+                due = l.next ? DEADLINE_IN((l.next - rt_wall_seconds()) * RT_S) : until;
+        int64_t before = deadline_narrow(due < until ? due : until);
+        e = waitq_wait(&s->hooks);
+        deadline_restore(before);
+        if (e == ERR_CANCELED) break;
+    }
+}
