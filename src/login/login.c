@@ -60,7 +60,7 @@ int login_open(struct login **out, struct kv *kv, struct directory *dir)
     map_init(&l->until, false);
     rt_random(l->secret, sizeof l->secret);
     rt_random(l->decoys, sizeof l->decoys);
-    int e = kv_transact(kv, SL("_store"), keep_secret, l);
+    int e = kv_transact(kv, SL("_secret"), keep_secret, l);
     if (e) login_close(out);
     return e;
 }

@@ -438,17 +438,26 @@ static int find_vacated(struct images *all)
     return e;
 }
 
+/* Objects that are put as they are, from the first name to before the second: the certificate and its keys,
+ * who is shut out, keys of the API, the secret of marks, who shares, reports that came in, who gets nothing,
+ * templates. */
+static const char *const put_as_they_are[][2] = {{"_acme", "_acme "},
+                                                 {"_guard", "_guard "},
+                                                 {"_keys", "_keys "},
+                                                 {"_secret", "_secret "},
+                                                 {"_shared", "_shared "},
+                                                 {"r:in:", "r:in;"},
+                                                 {"rt:in:", "rt:in;"},
+                                                 {"x:", "x;"},
+                                                 {"y:", "y;"}};
+
 static int write_all(struct images *all, enum images_of which)
 {
     int rc = which == IMAGES_OF_ALL ? find_vacated(all) : 0;
     if (rc == 0) rc = image_directory(all);
-    if (rc == 0 && which == IMAGES_OF_ALL)
-        rc = objects_each(all, SL("_guard"), SL("_guard "), each_object, all);
-    if (rc == 0 && which == IMAGES_OF_ALL)
-        rc = objects_each(all, SL("_keys"), SL("_keys "), each_object, all);
-    if (rc == 0 && which == IMAGES_OF_ALL)
-        rc = objects_each(all, SL("_shared"), SL("_shared "), each_object, all);
-    if (rc == 0 && which == IMAGES_OF_ALL) rc = objects_each(all, SL("r:in:"), SL("r:in;"), each_object, all);
+    for (size_t i = 0; rc == 0 && which == IMAGES_OF_ALL && i < COUNT_OF(put_as_they_are); i++)
+        rc = objects_each(all, sl_cstr(put_as_they_are[i][0]), sl_cstr(put_as_they_are[i][1]), each_object,
+                          all);
     if (rc == 0 && which == IMAGES_OF_ALL) rc = accounts_each(all->s, each_account, all);
     int e = commit(all); /* what is made is made */
     return rc ? rc : e;

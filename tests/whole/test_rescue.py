@@ -186,10 +186,14 @@ def test_a_second_loss_after_the_first(homes):
 def test_images_are_enough_twice(homes):
     one, two = homes
     before_the_image(one)
+    one.tram("suppression", "add", "alice@one.test", "never@two.test")
     one.json("images")
     lose_the_index(one)
     one.tram("verify", "--repair")
     one.start()
+    assert "never@two.test" in one.tram("suppression", "list", "alice@one.test").stdout
+    again = one.tram("suppression", "add", "alice@one.test", "never@two.test")  # found under its mark: nothing doubled
+    assert one.tram("suppression", "list", "alice@one.test").stdout.count("never@two.test") == 1, again.stdout
     first = state(one, "alice")
     send(one, ["alice@one.test"], "between")
     lose_the_index(one)
