@@ -5,13 +5,21 @@
 #include "mail/addr.h"
 #include "trace/trace.h"
 
-static struct queue_filter filter_of(json_t *args)
+static int filter_of(json_t *args, struct queue_filter *out)
 {
-    struct queue_filter f = {.address = arg_slice(args, "address"),
-                             .domain = arg_slice(args, "domain"),
-                             .sender = arg_slice(args, "sender"),
-                             .limit = (size_t)arg_number(args, "limit")};
-    return f;
+    struct slice older = arg_slice(args, "older");
+    int64_t seconds = 0;
+    if (older.n && !num_duration(older, &seconds))
+        return err_set(ERR_USAGE, "--older takes a time such as 30m or 2d");
+    *out = (struct queue_filter){.address = arg_slice(args, "address"),
+                                 .domain = arg_slice(args, "domain"),
+                                 .sender = arg_slice(args, "sender"),
+                                 .class = arg_slice(args, "class"),
+                                 .host = arg_slice(args, "host"),
+                                 .uncertain = arg_flag(args, "uncertain"),
+                                 .before = older.n ? rt_wall_seconds() - seconds : 0,
+                                 .limit = (size_t)arg_number(args, "limit")};
+    return 0;
 }
 
 static json_t *rcpt_json(const struct queue_rcpt_info *q)
@@ -21,6 +29,7 @@ static json_t *rcpt_json(const struct queue_rcpt_info *q)
     reply_text(o, "state", q->state);
     reply_text(o, "why", q->why);
     reply_int(o, "attempts", q->attempts);
+    if (q->uncertain) json_object_set_new(o, "uncertain", json_true());
     if (q->next_try) reply_int(o, "next_try", q->next_try);
     if (q->last_try) reply_int(o, "last_try", q->last_try);
     if (q->reply.n) reply_text(o, "reply", q->reply);
@@ -95,7 +104,9 @@ static int list_own(struct request *r, struct queue_filter *f)
 
 int run_queue_list(struct request *r)
 {
-    struct queue_filter f = filter_of(r->args);
+    struct queue_filter f;
+    int e = filter_of(r->args, &f);
+    if (e) return e;
     reply_int(r->reply, "now", rt_wall_seconds());
     return r->login ? list_own(r, &f) : queue_list(r->core->queue, &f, tell_letter, r);
 }
@@ -210,8 +221,9 @@ static int act(struct request *r, enum queue_action what)
             n++;
         }
     } else {
-        struct queue_filter f = filter_of(r->args);
-        e = queue_act_all(r->core->queue, &f, what, &n);
+        struct queue_filter f;
+        e = filter_of(r->args, &f);
+        if (!e) e = queue_act_all(r->core->queue, &f, what, &n);
     }
     reply_int(r->reply, "letters", (int64_t)n);
     return e;
@@ -246,6 +258,7 @@ int run_queue_stats(struct request *r)
     reply_int(r->reply, "delivered", (int64_t)s.delivered);
     reply_int(r->reply, "bounced", (int64_t)s.bounced);
     reply_int(r->reply, "deferred", (int64_t)s.deferred);
+    reply_int(r->reply, "uncertain", (int64_t)s.uncertain);
     if (s.oldest) reply_int(r->reply, "oldest", s.oldest);
     return 0;
 }

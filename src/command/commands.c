@@ -57,7 +57,14 @@
         {.name = "all", .type = ARG_FLAG, .meaning = "every letter", .flags = ARG_SELECTS},                  \
         OPTION("address", "A", "letters to this address", .flags = ARG_SELECTS),                             \
         OPTION("domain", "D", "letters to this domain", .flags = ARG_SELECTS),                               \
-        OPTION("sender", "A", "letters from this sender", .flags = ARG_SELECTS)
+        OPTION("sender", "A", "letters from this sender", .flags = ARG_SELECTS),                             \
+        OPTION("class", "C", "letters whose last reply was of this class", .flags = ARG_SELECTS),            \
+        OPTION("host", "H", "letters last refused by this server, or one below it", .flags = ARG_SELECTS),   \
+        OPTION("older", "TIME", "letters that came more than TIME ago", .flags = ARG_SELECTS),               \
+    {                                                                                                        \
+        .name = "uncertain", .type = ARG_FLAG, .meaning = "letters that may have been taken",                \
+        .flags = ARG_SELECTS                                                                                 \
+    }
 #define FORM(name_, meaning_)                                                                                \
     {                                                                                                        \
         .name = name_, .value = "PATH", .meaning = meaning_, .type = ARG_PATH,                               \
@@ -289,6 +296,10 @@ const struct command commands[] = {
           ARGS(MAYBE("address", "ADDRESS", "only letters to this address"),
                OPTION("sender", "A", "only letters from this sender"),
                OPTION("domain", "D", "only letters to this domain"),
+               OPTION("class", "C", "only letters whose last reply was of this class"),
+               OPTION("host", "H", "only letters last refused by this server, or one below it"),
+               OPTION("older", "TIME", "only letters that came more than TIME ago"),
+               FLAG("uncertain", "only letters that may have been taken"),
                NUMBER("limit", "N", 1, INT32_MAX, 1000, "at most so many letters"))),
     STORE("queue show", queue_show, "shows one letter in the queue",
           ARGS(WORD("id", "ID", "the id of the letter"))),

@@ -118,6 +118,7 @@ struct queue_rcpt_info {
     struct slice state;         /* "waiting" "sending" "held" "delivered" "bounced" "dropped" "damaged" */
     int64_t next_try, last_try; /* unix seconds, 0 = none */
     uint32_t attempts;
+    bool uncertain;   /* the answer to the end of the letter was lost; the same host is asked first */
     struct slice why; /* a sentence: what it waits for */
 };
 struct queue_info {
@@ -130,8 +131,12 @@ struct queue_info {
     struct slice wants;  /* what the sender asks of servers, in words; or empty */
     struct slice damage; /* a sentence: which of its rows cannot be read; or empty */
 };
-struct queue_filter {
+struct queue_filter { /* what is empty, 0 or false fits all */
     struct slice address, domain, sender;
+    struct slice class,
+        host; /* of the last reply to somebody who still waits: its class; the server, or a domain above it */
+    bool uncertain; /* the answer to the end of the letter was lost: it may have been taken */
+    int64_t before; /* received before, unix seconds */
     size_t limit;
 };
 /* Calls each() for the letters that match, at most f->limit, until it returns non-zero; info is valid during
@@ -145,7 +150,8 @@ MUST_CHECK int queue_act(struct queue *q, const struct letter_id *id, enum queue
 MUST_CHECK int queue_act_all(struct queue *q, const struct queue_filter *f, enum queue_action what,
                              size_t *n);
 struct queue_stats {
-    uint64_t letters, recipients, due, sending, delivered, bounced, deferred;
+    uint64_t letters, recipients, due, sending;
+    uint64_t delivered, bounced, deferred, uncertain; /* recipients, since the start */
     int64_t oldest;
 };
 MUST_CHECK int queue_stats(struct queue *q, struct queue_stats *out);

@@ -151,7 +151,7 @@ struct queue {
     queue_relay *relay;
     void *relay_ctx;
     bool started;
-    uint64_t delivered, bounced, deferred; /* since the start; atomic */
+    uint64_t delivered, bounced, deferred, uncertain; /* since the start; atomic */
 };
 /* once.c: forgets the names of own reports that no step can make again. SUSPENDS. */
 MUST_CHECK int queue_forget_names(struct shard *s);

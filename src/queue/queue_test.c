@@ -456,6 +456,23 @@ static size_t listed(struct tester *t, const struct queue_filter *f)
     return n;
 }
 
+/* Nobody knows whether it was taken: it is counted, and found. */
+TEST(queue_shows_what_is_uncertain)
+{
+    struct tester t;
+    struct queue_info info;
+    REQUIRE(begin(&t, NULL));
+    go(&t);
+    struct letter l = letter_to(&t, "alice@one.test", "unsure@two.test");
+    CHECK_OK(accept_letter(t.q, &l));
+    CHECK(until(&t, one_deferred));
+    CHECK_INT(stats(&t).uncertain, 1);
+    CHECK_INT(listed(&t, &(struct queue_filter){.uncertain = true}), 1);
+    CHECK_OK(queue_show(t.q, &l.id, &t.f.a, &info));
+    CHECK(info.nrcpt == 1 && info.rcpt[0].uncertain);
+    end(&t);
+}
+
 TEST(queue_waits_and_is_steered)
 {
     struct tester t;
@@ -473,6 +490,18 @@ TEST(queue_waits_and_is_steered)
     CHECK_SL(info.rcpt[0].reply, "451 4.7.1 come back later");
     CHECK_SL(info.rcpt[0].host, "mx.two.test [192.0.2.1]:25");
     CHECK_INT(info.rcpt[0].attempts, 1);
+    CHECK(!info.rcpt[0].uncertain);
+    const struct queue_filter fits[] = {{.class = info.rcpt[0].class},
+                                        {.host = SL("mx.two.test")},
+                                        {.host = SL("Two.test"), .before = rt_wall_seconds() + 10},
+                                        {.sender = SL("alice@one.test"), .host = SL("test")}};
+    const struct queue_filter fits_not[] = {{.class = SL("nonsense")},
+                                            {.host = SL("o.test")},
+                                            {.uncertain = true},
+                                            {.before = 1},
+                                            {.address = SL("ok@two.test"), .host = SL("two.test")}};
+    for (size_t i = 0; i < COUNT_OF(fits); i++) CHECK_INT(listed(&t, &fits[i]), 1);
+    for (size_t i = 0; i < COUNT_OF(fits_not); i++) CHECK_INT(listed(&t, &fits_not[i]), 0);
     int64_t in = info.rcpt[0].next_try - rt_wall_seconds();
     CHECK(in >= 43 && in <= 73); /* a minute, give or take a fifth */
     CHECK_SL(info.rcpt[1].state, "delivered");

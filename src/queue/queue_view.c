@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "kv/record.h"
+#include "mail/domain.h"
 #include "queue_i.h"
 #include "trace/trace.h"
 
@@ -170,6 +171,7 @@ static int info_of(struct shard *s, const struct q_envelope *e, int env, struct 
                                                      : 0,
                                      .last_try = r[i].last_try,
                                      .attempts = r[i].attempts,
+                                     .uncertain = r[i].uncertain,
                                      .why = why(s->q, a, &r[i], e->l.hold, x.sending[i], x.why[i])};
     if (letter_is_held(&e->l.wants, rt_wall_seconds())) tell_held(a, &e->l.wants, out);
     return 0;
@@ -188,15 +190,34 @@ int queue_show(struct queue *q, const struct letter_id *id, struct arena *a, str
     return bad == ERR_NOT_FOUND ? err_set(bad, "no letter %s is in the queue", id->s) : bad;
 }
 
+/* "mx.two.test [127.0.0.3]:25" is of mx.two.test, of two.test and of test. */
+static bool of_host(struct slice host, struct slice asked)
+{
+    struct slice name = sl_sub(host, 0, sl_chr(host, ' ') == SL_NONE ? host.n : sl_chr(host, ' '));
+    return domain_within(name, asked);
+}
+
+static bool asks_for_waiting(const struct queue_filter *f) { return f->class.n || f->host.n || f->uncertain; }
+static bool asks_for_rcpts(const struct queue_filter *f)
+{
+    return f->address.n || f->domain.n || asks_for_waiting(f);
+}
+
+static bool rcpt_matches(const struct queue_filter *f, const struct q_rcpt *r)
+{
+    size_t at = sl_rchr(r->address, '@');
+    bool waits = r->state == Q_WAITING || r->state == Q_HELD || r->state == Q_FAILED;
+    if (f->address.n && !sl_eqi(f->address, r->address)) return false;
+    if (f->domain.n && (at == SL_NONE || !sl_eqi(f->domain, sl_from(r->address, at + 1)))) return false;
+    if (asks_for_waiting(f) && !waits) return false;
+    return (!f->class.n || sl_eqi(f->class, r->class)) && (!f->host.n || of_host(r->host, f->host)) &&
+           (!f->uncertain || r->uncertain);
+}
+
 static bool any_rcpt_matches(const struct queue_filter *f, const struct q_rcpt *r, size_t n)
 {
-    for (size_t k = 0; k < n; k++) {
-        struct slice to = r[k].address;
-        size_t at = sl_rchr(to, '@');
-        bool a = !f->address.n || sl_eqi(f->address, to);
-        bool d = !f->domain.n || (at != SL_NONE && sl_eqi(f->domain, sl_from(to, at + 1)));
-        if (a && d) return true;
-    }
+    for (size_t k = 0; k < n; k++)
+        if (rcpt_matches(f, &r[k])) return true;
     return false;
 }
 
@@ -210,12 +231,14 @@ static bool row_matches(struct shard *s, const struct queue_filter *f, struct ar
     ar_reset(scratch);
     if (q_envelope_get(value, id, &e) != 0) { /* shown wherever its recipients would be */
         if (f->sender.n) return false;
-        return (!f->address.n && !f->domain.n) ||
+        if (f->before && letter_id_time(id) >= f->before) return false;
+        return !asks_for_rcpts(f) ||
                (queue_load_rcpts(s, id, -1, scratch, &r, &n) == 0 && any_rcpt_matches(f, r, n));
     }
     if (f->sender.n && !sl_eqi(f->sender, e.l.sender)) return false;
-    if (!f->address.n && !f->domain.n) return true;
-    if (f->address.n && !f->domain.n && sl_eqi(f->address, e.l.sender)) return true;
+    if (f->before && e.l.received >= f->before) return false;
+    if (!asks_for_rcpts(f)) return true;
+    if (f->address.n && !f->domain.n && !asks_for_waiting(f) && sl_eqi(f->address, e.l.sender)) return true;
     return queue_load_rcpts(s, id, -1, scratch, &r, &n) == 0 && any_rcpt_matches(f, r, n);
 }
 
@@ -528,7 +551,8 @@ int queue_stats(struct queue *q, struct queue_stats *out)
     struct arena a = {0};
     *out = (struct queue_stats){.delivered = __atomic_load_n(&q->delivered, __ATOMIC_RELAXED),
                                 .bounced = __atomic_load_n(&q->bounced, __ATOMIC_RELAXED),
-                                .deferred = __atomic_load_n(&q->deferred, __ATOMIC_RELAXED)};
+                                .deferred = __atomic_load_n(&q->deferred, __ATOMIC_RELAXED),
+                                .uncertain = __atomic_load_n(&q->uncertain, __ATOMIC_RELAXED)};
     int e = 0;
     for (int i = 0; i < q->nloops; i++) out->sending += schedule_under_way(q->schedule[i]);
     for (int i = 0; !e && i < q->nshards; i++) {

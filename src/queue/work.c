@@ -216,6 +216,7 @@ static int record(struct shard *s, struct recording *x, const struct trip *trip)
         if (x->result[i].result == ATTEMPT_DELIVERED) queue_tally(&s->q->delivered, 1);
         else if (x->result[i].result != ATTEMPT_PERMANENT && x->result[i].result != ATTEMPT_DROPPED)
             queue_tally(&s->q->deferred, 1);
+        if (x->result[i].result == ATTEMPT_UNCERTAIN) queue_tally(&s->q->uncertain, 1);
     }
     return 0;
 }
