@@ -20,6 +20,12 @@ static int start_relay(struct node *n)
     return e ? e : relay_open(&n->relay, &rc);
 }
 
+static bool may_xclient(const void *conf, const struct ip *ip)
+{
+    const struct config *c = conf;
+    return config_lists(c->xclient_from, c->nxclient_from, ip);
+}
+
 static int start_servers(struct node *n)
 {
     const struct config *c = n->core.conf;
@@ -29,6 +35,8 @@ static int start_servers(struct node *n)
         .intake = &n->core.intake,
         .tls = n->tls_server,
         .rcpts_max = c->rcpts_max,
+        .trusts = may_xclient,
+        .trusts_arg = c,
         .logins = c->login_mechanisms,
     };
     struct imapd_conf ic = {.store = n->core.store,

@@ -10,6 +10,7 @@
 #include "core/certificate.h"
 #include "core/home.h"
 #include "crypto/cert.h"
+#include "proxy.h"
 #include "rt/file.h"
 #include "rt/notify.h"
 #include "store/care.h"
@@ -28,7 +29,9 @@ enum service {
     SERVICE_HTTPS,
     SERVICE_CONTROL,
     SERVICE_PUBLIC, /* the control socket of every user */
+    SERVICE_LMTP,
 };
+#define LMTP_PATH "lmtp" /* in the home: who runs the node may open it */
 
 static const struct {
     uint16_t port;
@@ -49,7 +52,7 @@ static const struct {
 /* Descriptors that connections may not take: the index's tables and logs, packs that are kept open,
  * and what the relay needs to go on sending. */
 enum { KEPT_FILES = 512, KEPT_DIALS = 128, LEAST_CONNECTIONS = 32 };
-enum { DOORS_MAX = COUNT_OF(services) * LISTEN_MAX + 2 };
+enum { DOORS_MAX = COUNT_OF(services) * LISTEN_MAX + 4 };
 static const int64_t stop_grace = 20 * RT_S, sweep_every = 300 * RT_S, reports_every = 600 * RT_S,
                      certificate_every = 86400 * RT_S, memory_every = 10 * RT_S, images_every = 60 * RT_S,
                      policies_every = 3600 * RT_S;
@@ -121,6 +124,7 @@ static void run_session(struct visit *v)
     case SERVICE_HTTPS: httpd_session(n->httpd, false, v->c, v->g, &v->guard); break;
     case SERVICE_CONTROL: control_session(&n->core, v->c, false); break;
     case SERVICE_PUBLIC: control_session(&n->core, v->c, true); break;
+    case SERVICE_LMTP: smtpd_session(n->smtpd, SMTPD_LMTP, v->c, v->g, NULL); break;
     }
 }
 
@@ -133,6 +137,20 @@ static void visit_ends(void *arg)
     free(v);
 }
 
+/* Who comes through a proxy that is listed is who the proxy says; one that says nothing is not served. */
+static bool pass_proxy(struct visit *v)
+{
+    const struct config *c = v->s->node->core.conf;
+    const struct endpoint *peer = conn_peer(v->c);
+    char text[IP_TEXT_MAX];
+    if (v->service >= SERVICE_CONTROL || !config_lists(c->proxy_from, c->nproxy_from, &peer->ip)) return true;
+    int e = proxy_take(v->c);
+    if (e)
+        log_warn("serve", "the proxy %s says nothing of its client: %s", ip_format(&peer->ip, text),
+                 err_text(e));
+    return e == 0;
+}
+
 static void visit_fiber(void *arg)
 {
     struct visit *v = arg;
@@ -141,6 +159,10 @@ static void visit_fiber(void *arg)
     conn_on_close(v->c, visit_ends, v);
     if (v->service == SERVICE_PUBLIC &&
         __atomic_add_fetch(&v->s->public_visits, 1, __ATOMIC_RELAXED) > CONTROL_PUBLIC_MAX) {
+        conn_close(&v->c);
+        return;
+    }
+    if (!pass_proxy(v)) {
         conn_close(&v->c);
         return;
     }
@@ -216,6 +238,8 @@ static int open_doors(struct serving *s, bool control)
     int e = 0;
     if (control) e = open_door(s, &(struct endpoint){.path = CONTROL_PATH}, SERVICE_CONTROL);
     if (control && !e && c->local_users) e = open_public_door(s);
+    if (control && !e) e = open_door(s, &(struct endpoint){.path = LMTP_PATH}, SERVICE_LMTP);
+    if (!e && c->lmtp_listen.port) e = open_door(s, &c->lmtp_listen, SERVICE_LMTP);
     return e ? e : each_port(c, s, open_door);
 }
 
@@ -225,7 +249,11 @@ static int reserve_port(struct serving *s, const struct endpoint *at, enum servi
     return listener_reserve(at);
 }
 
-int serve_reserve(const struct config *c) { return each_port(c, NULL, reserve_port); }
+int serve_reserve(const struct config *c)
+{
+    int e = c->lmtp_listen.port ? listener_reserve(&c->lmtp_listen) : 0;
+    return e ? e : each_port(c, NULL, reserve_port);
+}
 
 static void close_doors(struct serving *s)
 {

@@ -42,7 +42,8 @@ static json_t *setting_json(const struct setting *s)
         [SETTING_ENDPOINT] = "endpoint", [SETTING_PATH] = "path", [SETTING_URL] = "url",
         [SETTING_SIZE] = "size",         [SETTING_TIME] = "time", [SETTING_DOMAINS] = "domains",
         [SETTING_CHOICE] = "choice",     [SETTING_SET] = "set",   [SETTING_YES] = "yes",
-        [SETTING_CLASSES] = "classes",
+        [SETTING_CLASSES] = "classes",   [SETTING_TEXT] = "text", [SETTING_NETS] = "networks",
+        [SETTING_ROUTES] = "routes",
     };
     json_t *o = json_object();
     reply_text(o, "name", sl_cstr(s->name));

@@ -108,6 +108,19 @@ const struct setting settings[] = {
      "4000000000", FIELD(sender_recipients)},
     {"pop3_login_delay", "0", "seconds between two POP3 logins of an account (LOGIN-DELAY); 0: none",
      SETTING_NUMBER, "0", "86400", FIELD(pop3_login_delay)},
+    {"lmtp_listen", "", "an address and port for LMTP besides the socket in the home", SETTING_ENDPOINT,
+     FIELD(lmtp_listen)},
+    {"proxy_from", "", "networks of proxies, whose connections must begin with a PROXY header", SETTING_NETS,
+     FIELD(proxy_from), .count = offsetof(struct config, nproxy_from)},
+    {"xclient_from", "", "networks of proxies that may say XCLIENT", SETTING_NETS, FIELD(xclient_from),
+     .count = offsetof(struct config, nxclient_from)},
+    {"oauth_introspection", "", "the URL at which the issuer of OAuth tokens is asked about them (RFC 7662)",
+     SETTING_TEXT, FIELD(oauth_introspection)},
+    {"oauth_client", "", "as whom it is asked", SETTING_TEXT, FIELD(oauth_client)},
+    {"oauth_secret", "", "and with which secret", SETTING_TEXT, FIELD(oauth_secret)},
+    {"oauth_user", "email", "the member of its answer that holds the account's address", SETTING_TEXT,
+     FIELD(oauth_user)},
+    {"oauth_scope", "", "a scope that tokens must have", SETTING_TEXT, FIELD(oauth_scope)},
     {"no_soliciting", "", "classes of solicitation that other servers are told not to send (RFC 3865)",
      SETTING_CLASSES, FIELD(no_soliciting)},
 };
@@ -211,7 +224,7 @@ static int take_host(struct config *c, const struct setting *s, struct slice tex
 
 static int take_endpoint(struct config *c, const struct setting *s, struct slice text)
 {
-    if (!text.n || endpoint_parse(text, &c->resolver)) return 0;
+    if (!text.n || endpoint_parse(text, (struct endpoint *)((char *)c + s->at))) return 0;
     return err_set(ERR_SYNTAX, "%s \"%.*s\" must be an address and a port such as 127.0.0.1:53", s->name,
                    SLF(text));
 }
@@ -245,6 +258,7 @@ static int take_one(struct config *c, const struct setting *s, struct slice text
     case SETTING_YES: return take_yes(c, s, text);
     case SETTING_CLASSES: return take_classes(c, s, text);
     case SETTING_URL: return take_url(c, s, text);
+    case SETTING_TEXT:
     case SETTING_PATH: *(struct slice *)((char *)c + s->at) = text; return 0;
     default: return take_number(c, s, text);
     }
@@ -260,6 +274,28 @@ static int take_ips(struct config *c, const struct setting *s, const struct slic
                            s->name, SLF(v[i]));
     if (n) *(size_t *)((char *)c + s->count) = n;
     return 0;
+}
+
+static int take_nets(struct config *c, const struct setting *s, struct slice *v, size_t n)
+{
+    struct ip net;
+    unsigned bits;
+    for (size_t i = 0; i < n; i++)
+        if (!ip_net_parse(v[i], &net, &bits))
+            return err_set(ERR_SYNTAX, "%s \"%.*s\" must be an address or network such as 192.0.2.0/24",
+                           s->name, SLF(v[i]));
+    *(struct slice **)((char *)c + s->at) = v;
+    *(size_t *)((char *)c + s->count) = n;
+    return 0;
+}
+
+bool config_lists(const struct slice *list, size_t n, const struct ip *ip)
+{
+    struct ip net;
+    unsigned bits;
+    for (size_t i = 0; i < n; i++)
+        if (ip_net_parse(list[i], &net, &bits) && ip_in(ip, &net, bits)) return true;
+    return false;
 }
 
 static int take_domains(struct config *c, const struct setting *s, struct slice *v, size_t n)
@@ -286,7 +322,8 @@ static int take_routes(struct arena *a, struct config *c, const struct slice *v,
 
 static bool is_list(const struct setting *s)
 {
-    return s->type == SETTING_IPS || s->type == SETTING_DOMAINS || s->type == SETTING_ROUTES;
+    return s->type == SETTING_IPS || s->type == SETTING_DOMAINS || s->type == SETTING_ROUTES ||
+           s->type == SETTING_NETS;
 }
 
 void config_defaults(struct config *c)
@@ -328,6 +365,7 @@ static int take_setting(const struct setting *s, cfg_opt_t *opt)
     if (s->type == SETTING_IPS) return take_ips(r->out, s, v, n);
     if (s->type == SETTING_DOMAINS) return take_domains(r->out, s, v, n);
     if (s->type == SETTING_ROUTES) return take_routes(r->a, r->out, v, n);
+    if (s->type == SETTING_NETS) return take_nets(r->out, s, v, n);
     return n ? take_one(r->out, s, v[n - 1]) : 0;
 }
 
@@ -445,6 +483,13 @@ static int check_together(const struct config *c, const char *path)
         if (ip_is_unspecified(&c->public_address[i]))
             return err_set(ERR_SYNTAX, "%s: public_addresses must name the addresses that the world sees",
                            path);
+    if ((c->login_mechanisms & SASL_TOKENS) && !c->oauth_introspection.n)
+        return err_set(ERR_SYNTAX,
+                       "%s: login_mechanisms offers tokens, but oauth_introspection names no issuer", path);
+    if (c->oauth_introspection.n && !sl_startsi(c->oauth_introspection, SL("https://")) &&
+        !sl_startsi(c->oauth_introspection, SL("http://127.")))
+        return err_set(ERR_SYNTAX, "%s: oauth_introspection must begin with https://, or be on this machine",
+                       path);
     if (c->queue_retry_first_s > c->queue_retry_most_s)
         return err_set(ERR_SYNTAX, "%s: queue_retry_first is longer than queue_retry_most", path);
     if (config_memory(c) < CONFIG_MEMORY_LEAST)

@@ -46,7 +46,12 @@ struct config {
     /* How much an account may send that has no limit of its own (allowance/). */
     uint32_t sender_letters_hourly, sender_letters_daily, sender_hourly, sender_daily, sender_first_time,
         sender_recipients;
-    uint32_t pop3_login_delay;  /* seconds */
+    uint32_t pop3_login_delay; /* seconds */
+    struct endpoint
+        lmtp_listen; /* its port is 0 when there is none; the socket `lmtp` of the home is there always */
+    struct slice *proxy_from, *xclient_from; /* networks whose word about clients counts */
+    size_t nproxy_from, nxclient_from;
+    struct slice oauth_introspection, oauth_client, oauth_secret, oauth_user, oauth_scope; /* login/login.h */
     struct slice no_soliciting; /* RFC 3865: keywords with commas between, or empty */
 };
 
@@ -59,6 +64,7 @@ enum setting_type {
     SETTING_ENDPOINT, /* 127.0.0.1:53, or empty */
     SETTING_PATH,     /* or empty */
     SETTING_URL,      /* https://, or empty */
+    SETTING_TEXT,     /* any, or empty */
     SETTING_SIZE,     /* bytes, with a unit: k, M, G */
     SETTING_TIME,     /* a number and its unit: s, m, h, d, w */
     SETTING_DOMAINS,  /* a list of domains */
@@ -66,6 +72,7 @@ enum setting_type {
     SETTING_CHOICE,   /* one of words */
     SETTING_SET,      /* several of words, with a space between; a bit each, in the order of words */
     SETTING_YES,      /* true or false */
+    SETTING_NETS,     /* a list of addresses and networks */
     SETTING_CLASSES,  /* of solicitation (RFC 3865), with commas between; or empty */
 };
 struct setting {
@@ -92,6 +99,8 @@ MUST_CHECK int config_read(struct arena *a, const char *path, struct config *out
 /* The addresses under which the world sees this host, in the order of tram.conf: public_addresses, else
  * those of listen but 0.0.0.0 and ::. At most LISTEN_MAX. */
 size_t config_public(const struct config *c, struct ip out[LISTEN_MAX]);
+/* Is the address in one of the networks of a setting? */
+bool config_lists(const struct slice *net, size_t n, const struct ip *ip);
 /* What a file without any line would mean. */
 void config_defaults(struct config *c);
 /* The text that `init` writes. */

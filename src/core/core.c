@@ -161,6 +161,19 @@ static void set_intake(struct core *core)
     core->intake.srs = &core->srs;
 }
 
+static void set_issuer(struct core *core)
+{
+    const struct config *c = core->conf;
+    login_set_issuer(core->login,
+                     &(struct login_issuer){.fetch = &core->fetch,
+                                            .url = c->oauth_introspection,
+                                            .clear = sl_startsi(c->oauth_introspection, SL("http://127.")),
+                                            .client = c->oauth_client,
+                                            .secret = c->oauth_secret,
+                                            .user = c->oauth_user,
+                                            .scope = c->oauth_scope});
+}
+
 static int64_t or_any(uint32_t n) { return n ? (int64_t)n : SENDER_UNLIMITED; }
 
 static struct sender_limits sender_defaults(const struct config *c)
@@ -200,6 +213,7 @@ int core_open_on(struct core *core, const struct config *conf, struct dns *dns, 
     allowance_open(&core->allowance, kv, &defaults);
     if (!e) e = login_open(&core->login, kv, core->store->directory);
     if (!e) e = api_keys_open(&core->keys, kv, core->store->directory);
+    if (!e) set_issuer(core);
     if (!e) e = signing_open(&core->signing, core->store->directory);
     if (!e) open_preflight(core);
     open_acme(core);

@@ -337,6 +337,26 @@ int guard_probe(struct guard_visit *v, int64_t *delay)
     return out ? err_set(ERR_DENIED, "too many recipients that do not exist; try again later") : 0;
 }
 
+bool guard_flooded(struct guard_visit *v, struct slice account)
+{
+    struct key k;
+    if (!v || !v->g || speaks_for_many(&v->ip)) return false;
+    lock_take(&v->g->lock);
+    bool yes = score_now(table_find(&v->g->wrong, guard_key(&k, 'f', account)), GUARD_FLOOD_FADES) >=
+               GUARD_FLOOD * 1000;
+    lock_release(&v->g->lock);
+    return yes;
+}
+
+void guard_received(struct guard_visit *v, struct slice account)
+{
+    struct key k;
+    if (!v || !v->g || speaks_for_many(&v->ip)) return;
+    lock_take(&v->g->lock);
+    (void)add(&v->g->wrong, guard_key(&k, 'f', account), 1, GUARD_FLOOD_FADES);
+    lock_release(&v->g->lock);
+}
+
 bool guard_evidence(struct guard_visit *v)
 {
     struct key k;

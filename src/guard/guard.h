@@ -22,6 +22,7 @@ enum {
     GUARD_EVIDENCE = 100,       /* refusals of a network that are written into the trace, */
     GUARD_EVIDENCE_ALL = 2000,  /* and of all */
     GUARD_PROBES_MAX = 500,     /* before the network is shut out from port 25 */
+    GUARD_FLOOD = 500,          /* letters of the world to one account before others are put off */
     GUARD_SHUT_MINUTES = 15,    /* how long a network or account is shut out */
     GUARD_BLOCKS_MAX = 10000,   /* networks and accounts that are shut out by hand */
     GUARD_KNOWN_DAYS = 90,      /* that a network is known by which nobody logged in */
@@ -32,6 +33,7 @@ enum {
 #define GUARD_ACCOUNT_FADES (300 * (int64_t)1000000000)     /* one of an account */
 #define GUARD_EVIDENCE_FADES (10 * (int64_t)1000000000)     /* one more may be written this often, */
 #define GUARD_EVIDENCE_ALL_FADES ((int64_t)1000000000 / 10) /* and of all */
+#define GUARD_FLOOD_FADES (2 * (int64_t)1000000000)         /* one more may come this often */
 #define GUARD_PROBE_FADES (10 * (int64_t)1000000000)
 #define GUARD_SHUT (GUARD_SHUT_MINUTES * 60 * (int64_t)1000000000)
 #define GUARD_SLOW (10 * (int64_t)1000000000) /* the longest wait before an answer */
@@ -94,6 +96,11 @@ void guard_tried(struct guard_visit *v, struct slice user, int result);
 /* Someone asked for a recipient who is not here; *delay: how long the answer waits. ERR_DENIED with the
  * sentence when the network is shut out. */
 MUST_CHECK int guard_probe(struct guard_visit *v, int64_t *delay);
+
+/* Has the account had so many letters from the world lately that one more is put off? The host itself is not
+ * counted. */
+bool guard_flooded(struct guard_visit *v, struct slice account);
+void guard_received(struct guard_visit *v, struct slice account); /* it got one more */
 
 /* May a refusal be written into the trace? A flood of them would push out what happened to letters that
  * were taken: a network has a share, and all together have one; the rest is only counted. */

@@ -14,7 +14,8 @@ struct count { /* in thousandths, as it was at `at` */
     int64_t score, at;
 };
 /* What is remembered under a kind and a name: 'n' failed logins of a network, 'a' of an account, 'p' probes
- * and 'e' evidence of a network, 'k' a network that an account is known by, 'h' shut out by hand. */
+ * and 'e' evidence of a network, 'f' letters that an account got, 'k' a network that an account is known by,
+ * 'h' shut out by hand. */
 struct entry {
     struct link link; /* the one touched longest ago comes first */
     struct count n;

@@ -510,3 +510,31 @@ static int damaged(void *arg)
 }
 
 TEST(rows_of_the_guard_that_are_damaged_hide_no_other) { in_world(damaged, NULL); }
+
+static int floods(void *arg)
+{
+    struct guard *g = make(100, 100);
+    struct guard_visit v, here;
+    struct ip ip = at("192.0.2.1"), own = at("127.0.0.1");
+    (void)arg;
+    CHECK_OK(guard_enter(g, &v, &ip, GUARD_WORLD));
+    CHECK_OK(guard_enter(g, &here, &own, GUARD_WORLD));
+    for (int i = 0; i < GUARD_FLOOD; i++) {
+        CHECK(!guard_flooded(&v, SL("alice")));
+        guard_received(&v, SL("alice"));
+        guard_received(&here, SL("bob"));
+    }
+    CHECK(guard_flooded(&v, SL("alice")));
+    CHECK(!guard_flooded(&here, SL("alice"))); /* this machine speaks for many */
+    CHECK(!guard_flooded(&v, SL("bob")) && !guard_flooded(NULL, SL("alice")));
+    CHECK_OK(fiber_sleep(GUARD_FLOOD_FADES));
+    CHECK(!guard_flooded(&v, SL("alice"))); /* one more may come */
+    guard_received(&v, SL("alice"));
+    CHECK(guard_flooded(&v, SL("alice")));
+    guard_leave(&v);
+    guard_leave(&here);
+    guard_close(&g);
+    return 0;
+}
+
+TEST(a_flood_of_letters_is_slowed_for_its_account_only) { in_world(floods, NULL); }

@@ -157,6 +157,8 @@ static int commit(struct intake_letter *l)
         e = accept_letter(l->in->queue, &to);
     }
     if (!e) intake_report_take(l, &to.body);
+    for (size_t i = 0; !e && l->from.origin == INTAKE_STRANGER && i < l->nrcpt; i++)
+        if (l->rcpt[i].route.local) guard_received(l->from.visit, sl_cstr(l->rcpt[i].route.account));
     buf_free(&prefix);
     buf_free(&origin);
     return e;

@@ -203,7 +203,7 @@ static struct intake_refusal judge(const struct intake_letter *l, const struct i
     switch (routes->result) {
     case RESOLVED: break;
     case RESOLVED_NOT_LOCAL:
-        if (l->from.origin == INTAKE_STRANGER && !back) return no_relay(to, a);
+        if (intake_is_foreign(l) && !back) return no_relay(to, a);
         *routes = (struct routes){.result = RESOLVED, .v = ar_new(a, struct route), .n = 1};
         routes->v->address = address;
         break;
@@ -232,12 +232,26 @@ static struct intake_refusal judge(const struct intake_letter *l, const struct i
     return none;
 }
 
+/* Somebody is being buried in mail: that makes nobody else wait (RFC 3463: 4.2.1). */
+static struct intake_refusal flooded(const struct intake_letter *l, struct slice address,
+                                     const struct routes *routes, struct arena *a)
+{
+    for (size_t i = 0; l->from.origin == INTAKE_STRANGER && i < routes->n; i++)
+        if (routes->v[i].local && guard_flooded(l->from.visit, sl_cstr(routes->v[i].account)))
+            return (struct intake_refusal){
+                450, "4.2.1", ERR_BUSY,
+                ar_printf(a, "%.*s gets more letters at this moment than anybody reads; try again later",
+                          SLF(address))};
+    return none;
+}
+
 struct intake_refusal intake_rcpt(struct intake_letter *l, const struct intake_to *to, struct arena *a)
 {
     struct routes routes;
     struct slice address = mail_addr_join(a, to->local, to->domain.n ? to->domain : l->in->hostname);
     ASSERT(!l->head_done);
     struct intake_refusal r = judge(l, to, address, &routes, a);
+    if (!r.code) r = flooded(l, address, &routes, a);
     if (!r.code) r = intake_limit_rcpt(l, address, a);
     if (r.code) intake_note_refused(l, address, &r);
     else add_rcpt(l, to, address, &routes);

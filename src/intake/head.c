@@ -153,7 +153,7 @@ static void check_authors(struct intake_letter *l)
     struct mail_addrs from = {0};
     struct slice domain;
     const struct mail_field *f = mail_head_find(&l->parsed, SL("From"), 0);
-    if (l->from.origin == INTAKE_STRANGER) return;
+    if (intake_is_foreign(l)) return;
     if (intake_is_bound(&l->from)) check_user(l, &scratch, &from);
     else if (f && mail_addrs_parse(&scratch, f->body, &from) != 0) from.n = 0;
     if (!l->refusal.code && from.n && intake_ascii_domain(&scratch, from.v[0].domain, &domain) == 0)
@@ -203,7 +203,7 @@ static void edit(struct intake_letter *l)
                           .domain = l->from_domain.n ? l->from_domain : l->in->hostname,
                           .now = rt_wall_seconds(),
                           .delivery = true,
-                          .submission = l->from.origin != INTAKE_STRANGER};
+                          .submission = !intake_is_foreign(l)};
     rt_random(&e.random, sizeof e.random);
     l->edits = mail_head_edit(&l->a, &l->parsed, &e, &l->edited);
     if (l->message_id.n || !e.submission) return;

@@ -58,6 +58,8 @@ uint64_t intake_size_max(const struct intake *in);
 
 enum intake_origin {
     INTAKE_STRANGER, /* the world: judged by mailauth, goes to accounts here and nowhere else */
+    INTAKE_TRUSTED,  /* another server of ours, which has judged it (LMTP): to accounts here and nowhere else
+                      */
     INTAKE_USER,     /* logged in: writes under own addresses only */
     INTAKE_PROGRAM,  /* on this machine, by whoever may use the home (`tram send`) */
     INTAKE_OURS,     /* bounces and reports: exempt from limits, never refused by preflight */

@@ -19,6 +19,12 @@ struct intake_refusal intake_solicits(const struct intake *in, const struct inta
 typedef void intake_step(struct intake_letter *l);
 void intake_run(struct intake_letter *l, intake_step *const *step, size_t n);
 
+/* Comes it from elsewhere, and is not ours to write anew? */
+static inline bool intake_is_foreign(const struct intake_letter *l)
+{
+    return l->from.origin == INTAKE_STRANGER || l->from.origin == INTAKE_TRUSTED;
+}
+
 /* Bytes that come now stand in a body that has no lines. */
 static inline bool intake_body_is_binary(const struct intake_letter *l) { return l->binary && l->head_done; }
 

@@ -20,6 +20,7 @@ static struct slice checked_sentence(struct intake_letter *l)
 static struct slice peer(struct intake_letter *l)
 {
     char ip[IP_TEXT_MAX];
+    if (!l->from.peer.family) return l->from.helo; /* over a socket of this machine */
     return ar_printf(&l->a, "%.*s [%s]", SLF(l->from.helo), ip_format(&l->from.peer, ip));
 }
 
@@ -69,7 +70,7 @@ size_t intake_events(struct intake_letter *l, struct trace_event e[TRACE_TOGETHE
 void intake_note_refused(struct intake_letter *l, struct slice who, const struct intake_refusal *r)
 {
     struct trace *s = l->in->store->trace;
-    struct slice from = l->from.peer.family ? peer(l) : l->from.by;
+    struct slice from = l->from.helo.n ? peer(l) : l->from.by;
     if (!guard_evidence(l->from.visit)) {
         l->unwritten++;
         return;

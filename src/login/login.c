@@ -1,26 +1,11 @@
 /* login.c - is this person who they say they are? */
-#include "login.h"
+#include "login_i.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/map.h"
 #include "kv/record.h"
 #include "rt/rt.h"
-
-/* Passwords that were right lately, as keyed hashes, so that a client that logs in every
- * minute does not cost a key derivation each time. A changed password changes the
- * stored key, which is part of the hash. */
-enum { REMEMBERED_MAX = 20000, SECRET = 32 };
-static const int64_t remembered_for = 600 * RT_S;
-
-struct login {
-    struct directory *dir;
-    struct lock lock;
-    struct map until; /* hash -> struct remembered * */
-    uint8_t secret[32];
-    uint8_t decoys[SECRET]; /* the same as long as the store lives */
-};
 
 /* The node's secret from which the salts of those come who have no account. */
 static int keep_secret(struct kv_tx *tx, void *arg)
@@ -46,11 +31,11 @@ static int keep_secret(struct kv_tx *tx, void *arg)
     return rec_error(&r);
 }
 
-static void forget_all(struct login *l)
+void login_forget(struct map *m)
 {
     struct map_iter it = {0};
-    while (map_next(&l->until, &it)) free(it.value);
-    map_free(&l->until);
+    while (map_next(m, &it)) free(it.value);
+    map_free(m);
 }
 
 int login_open(struct login **out, struct kv *kv, struct directory *dir)
@@ -58,6 +43,7 @@ int login_open(struct login **out, struct kv *kv, struct directory *dir)
     struct login *l = *out = xcalloc(1, sizeof *l);
     l->dir = dir;
     map_init(&l->until, false);
+    map_init(&l->tokens.known, false);
     rt_random(l->secret, sizeof l->secret);
     rt_random(l->decoys, sizeof l->decoys);
     int e = kv_transact(kv, SL("_secret"), keep_secret, l);
@@ -65,10 +51,13 @@ int login_open(struct login **out, struct kv *kv, struct directory *dir)
     return e;
 }
 
+void login_set_issuer(struct login *l, const struct login_issuer *issuer) { l->issuer = *issuer; }
+
 void login_close(struct login **l)
 {
     if (!*l) return;
-    forget_all(*l);
+    login_forget(&(*l)->until);
+    login_forget(&(*l)->tokens.known);
     wipe((*l)->secret, sizeof(*l)->secret);
     wipe((*l)->decoys, sizeof(*l)->decoys);
     free(*l);
@@ -119,7 +108,7 @@ static void remember_login(struct login *l, const uint8_t print[32], size_t whic
     struct remembered *r = xmalloc(sizeof *r);
     *r = (struct remembered){rt_now() + remembered_for, which};
     lock_take(&l->lock);
-    if (l->until.count >= REMEMBERED_MAX) forget_all(l);
+    if (l->until.count >= REMEMBERED_MAX) login_forget(&l->until);
     free(map_put(&l->until, sl(print, 32), r));
     lock_release(&l->lock);
 }

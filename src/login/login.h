@@ -27,6 +27,22 @@ MUST_CHECK int login_password(struct login *l, struct arena *a, const struct log
  * and it is marked as used. ERR_DENIED. */
 MUST_CHECK int login_with(struct login *l, struct account *acc, const struct app_password *app,
                           unsigned protocol);
+struct fetch;
+/* Who issues tokens that count as logins, and how it is asked (RFC 7662); slices live as long as the login.
+ */
+struct login_issuer {
+    const struct fetch *fetch;   /* how */
+    struct slice url;            /* of its introspection; empty: there is none */
+    bool clear;                  /* it may be http:// */
+    struct slice client, secret; /* who asks, by HTTP's Basic; or empty */
+    struct slice user;           /* the member of the answer that names the address: "email", "username" */
+    struct slice scope;          /* that the token must have, or empty */
+};
+/* Before anybody logs in. */
+void login_set_issuer(struct login *l, const struct login_issuer *issuer);
+/* t->password is a token of the issuer, t->user whom the client names, or empty. ERR_DENIED with the reason,
+ * for the log; ERR_UNSUPPORTED: there is no issuer; temporary errors when it cannot be asked. SUSPENDS. */
+MUST_CHECK int login_token(struct login *l, struct arena *a, const struct login_try *t, struct account *out);
 /* The one name of all spellings of a login, whether there is such an account or not: for counters. */
 struct slice login_name(struct login *l, struct arena *a, struct slice user);
 /* Keys to go on with for an unknown user, always the same for the same name. */

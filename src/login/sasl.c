@@ -4,7 +4,8 @@
 #include "base/log.h"
 #include "base/text.h"
 
-static const char *const names[] = {"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN"};
+static const char *const names[] = {"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN",
+                                    "OAUTHBEARER",        "XOAUTH2"};
 
 void sasl_put(struct buf *out, unsigned set, const char *before, const char *after)
 {
@@ -76,6 +77,29 @@ static int step_login(struct sasl *x, struct slice response, struct slice *out)
     if (x->step++) return finish_password(x, response);
     x->user = ar_dup(x->a, response);
     *out = SL("Password:");
+    return SASL_MORE;
+}
+
+/* ---- tokens (RFC 7628, and XOAUTH2 as it is done) ---- */
+
+/* The reason is a challenge in JSON, which the client answers with anything; then it has failed (section
+ * 3.2.3). */
+static int step_bearer(struct sasl *x, struct slice response, struct slice *out)
+{
+    struct sasl_bearer b;
+    if (x->step++) return err_set(x->denied, "%.*s", SLF(x->why));
+    int r = sasl_bearer_parse(response, x->mechanism == SASL_XOAUTH2, &b);
+    if (r) return r;
+    x->user = ar_dup(x->a, b.user);
+    r = ask_gate(x);
+    if (!r)
+        r = login_token(x->login, x->a, &(struct login_try){x->user, b.token, x->protocol, x->asker},
+                        &x->account);
+    if (r != ERR_DENIED) return r;
+    x->denied = r;
+    x->why = ar_dup(x->a, sl_cstr(err_text(r)));
+    *out = x->mechanism == SASL_XOAUTH2 ? SL("{\"status\":\"401\",\"schemes\":\"bearer\"}")
+                                        : SL("{\"status\":\"invalid_token\",\"schemes\":\"bearer\"}");
     return SASL_MORE;
 }
 
@@ -151,6 +175,8 @@ int sasl_step(struct sasl *x, struct slice response, struct slice *out)
     switch (x->mechanism) {
     case SASL_PLAIN: return step_plain(x, response);
     case SASL_LOGIN: return step_login(x, response, out);
+    case SASL_BEARER:
+    case SASL_XOAUTH2: return step_bearer(x, response, out);
     default: return step_scram(x, response, out);
     }
 }
@@ -184,6 +210,48 @@ int sasl_plain_parse(struct slice message, struct sasl_plain *out)
     if (!field_ok(out->authzid) || !field_ok(out->authcid) || !field_ok(out->password))
         return err_set(ERR_SYNTAX, "user name and password must be UTF-8 of at most %d bytes",
                        SASL_FIELD_MAX);
+    return 0;
+}
+
+/* RFC 6750 section 2.1: b64token. */
+static bool is_token(struct slice s)
+{
+    size_t n = 0;
+    while (n < s.n && (is_alnum(s.p[n]) || (s.p[n] && strchr("-._~+/", s.p[n])))) n++;
+    bool some = n > 0;
+    while (n < s.n && s.p[n] == '=') n++;
+    return some && n == s.n;
+}
+
+/* "n,a=user@example.com," as in GS2 (RFC 5801 section 4), without the escapes of a saslname: no address of
+ * ours has a comma or equals sign. */
+static bool gs2_user(struct slice head, struct slice *user)
+{
+    struct slice flag, zid;
+    *user = SL("");
+    if (!sl_next(&head, ',', &flag) || !sl_next(&head, ',', &zid) || !head.p || head.n) return false;
+    if (!sl_eq(flag, SL("n")) && !sl_eq(flag, SL("y"))) return false;
+    if (zid.n && !sl_starts(zid, SL("a="))) return false;
+    *user = sl_from(zid, zid.n ? 2 : 0);
+    return true;
+}
+
+int sasl_bearer_parse(struct slice message, bool xoauth2, struct sasl_bearer *out)
+{
+    struct slice rest = message, field;
+    int tokens = 0;
+    *out = (struct sasl_bearer){{"", 0}, {"", 0}};
+    bool good = message.p && sl_next(&rest, 1, &field);
+    if (good && xoauth2) good = sl_starts(field, SL("user=")), out->user = sl_from(field, 5);
+    else if (good) good = gs2_user(field, &out->user);
+    while (good && sl_next(&rest, 1, &field)) {
+        if (!sl_startsi(field, SL("auth=Bearer "))) continue;
+        out->token = sl_from(field, 12);
+        tokens++;
+    }
+    if (!good || tokens != 1 || !is_token(out->token) || !utf8_valid(out->user) ||
+        out->user.n > SASL_FIELD_MAX || sl_chr(out->user, 0) != SL_NONE)
+        return err_set(ERR_SYNTAX, "this is no message of %s", xoauth2 ? "XOAUTH2" : "OAUTHBEARER");
     return 0;
 }
 

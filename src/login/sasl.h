@@ -1,5 +1,5 @@
 /* sasl.h - the server's side of a login, the same for SMTP, IMAP and POP3: PLAIN (RFC 4616),
- * LOGIN, SCRAM-SHA-256 and SCRAM-SHA-256-PLUS (RFC 5802, 7677, 9266).
+ * LOGIN, SCRAM-SHA-256 and SCRAM-SHA-256-PLUS (RFC 5802, 7677, 9266), OAUTHBEARER (RFC 7628), XOAUTH2.
  *
  *     sasl_begin(&x, login, &arena, mechanism, offered, binding);
  *     for (r = sasl_start(&x, initial or NULL, &out); r == SASL_MORE;) {
@@ -15,10 +15,19 @@
 enum { SASL_FIELD_MAX = 1000, SASL_DONE = 0, SASL_MORE = 1 };
 
 /* The ways to log in, as a set. */
-enum { SASL_SCRAM_PLUS = 1, SASL_SCRAM = 2, SASL_PLAIN = 4, SASL_LOGIN = 8, SASL_ALL = 15 };
-#define SASL_WORDS                                                                                           \
-    "SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN" /* their names, in the order of the bits                  \
-                                                    */
+enum {
+    SASL_SCRAM_PLUS = 1,
+    SASL_SCRAM = 2,
+    SASL_PLAIN = 4,
+    SASL_LOGIN = 8,
+    SASL_BEARER = 16,
+    SASL_XOAUTH2 = 32,
+    SASL_ALL = SASL_SCRAM_PLUS | SASL_SCRAM | SASL_PLAIN | SASL_LOGIN, /* of what needs nothing else */
+    SASL_TOKENS = SASL_BEARER | SASL_XOAUTH2,
+};
+/* clang-format off */
+#define SASL_WORDS "SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN OAUTHBEARER XOAUTH2" /* in the order of the bits */
+/* clang-format on */
 
 /* What a connection offers of a set (0: all): -PLUS only where it can bind (TLS 1.3). */
 static inline unsigned sasl_offered(unsigned set, bool binds)
@@ -41,6 +50,7 @@ struct sasl {
     void *gate_arg;
     uint64_t asker;    /* for login_password() */
     unsigned protocol; /* to what somebody logs in (LOGIN_SMTP ...): app passwords must be for it */
+    struct slice why;  /* a token was refused, for the log */
     int denied;        /* what must come out in the end although the exchange goes on */
 };
 /* a: lives until the account is no longer used. offered: what this connection offers, see above. binding: 32
@@ -64,5 +74,11 @@ struct sasl_plain {
 /* [authzid] NUL authcid NUL password, each UTF-8 without NUL, at most SASL_FIELD_MAX bytes,
  * authcid and password not empty. ERR_SYNTAX. */
 MUST_CHECK int sasl_plain_parse(struct slice message, struct sasl_plain *out);
+struct sasl_bearer {
+    struct slice user, token; /* cut from the message; user may be empty */
+};
+/* The message of OAUTHBEARER (RFC 7628 section 3.1): gs2-header, fields, the one "auth" among them with a
+ * token of RFC 6750; xoauth2: of the older form, "user=" first. ERR_SYNTAX. */
+MUST_CHECK int sasl_bearer_parse(struct slice message, bool xoauth2, struct sasl_bearer *out);
 /* A line of the client: base64, "=" for empty, "*" cancels (ERR_CANCELED). ERR_SYNTAX. */
 MUST_CHECK int sasl_line_decode(struct arena *a, struct slice line, struct slice *out);

@@ -122,6 +122,12 @@ struct slice mail_with(bool extended, bool tls, bool auth, bool smtputf8)
     return (smtputf8 ? utf8 : plain)[(tls ? 1 : 0) + (auth ? 2 : 0)];
 }
 
+struct slice mail_with_lmtp(bool tls, bool smtputf8)
+{
+    if (smtputf8) return tls ? SL("UTF8LMTPS") : SL("UTF8LMTP");
+    return tls ? SL("LMTPS") : SL("LMTP");
+}
+
 void mail_return_path(struct buf *out, struct slice path)
 {
     buf_str(out, "Return-Path: <");

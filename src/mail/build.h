@@ -27,6 +27,9 @@ void mail_received(struct buf *out, const struct mail_received *r);
  * "ESMTPA" "ESMTPSA", with smtputf8 "UTF8SMTP" "UTF8SMTPS" ...; static. */
 struct slice mail_with(bool extended, bool tls, bool auth, bool smtputf8);
 
+/* The same of LMTP: "LMTP" "LMTPS" "UTF8LMTP" "UTF8LMTPS". */
+struct slice mail_with_lmtp(bool tls, bool smtputf8);
+
 /* "Return-Path: <path>"; an empty path is <> (RFC 5321 section 4.4). */
 void mail_return_path(struct buf *out, struct slice path);
 void mail_date_field(struct buf *out, struct slice name, int64_t when);

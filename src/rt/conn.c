@@ -136,6 +136,7 @@ int conn_fail(struct conn *c, int e)
 }
 
 const struct endpoint *conn_peer(const struct conn *c) { return &c->peer; }
+void conn_set_peer(struct conn *c, const struct endpoint *peer) { c->peer = *peer; }
 const struct endpoint *conn_local(const struct conn *c) { return &c->local; }
 int conn_peer_user(const struct conn *c, uint32_t *user) { return sock_peer_user(c->sock, user); }
 int conn_error(const struct conn *c) { return c->err ? c->err : c->read_err; }

@@ -82,7 +82,7 @@ static void answer(struct smtpd_session *s, struct sasl *x, int r)
 /* Never in clear: RFC 4954 section 9. */
 struct smtpd_refusal smtpd_auth_closed(const struct smtpd_session *s)
 {
-    if (s->kind == SMTPD_MX)
+    if (!smtpd_is_submission(s))
         return (struct smtpd_refusal){
             503, "5.5.1", "There is no login on this port; mail programs log in on port 587 or 465"};
     if (s->logged_in) return (struct smtpd_refusal){503, "5.5.1", "You are logged in already"};

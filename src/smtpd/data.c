@@ -58,6 +58,17 @@ static void answer_each(struct smtpd_session *s)
     s->errors = before; /* it is one letter */
 }
 
+/* RFC 2033 section 4.2: an answer for each recipient that was accepted, in their order, and no other. */
+static void answer_lmtp(struct smtpd_session *s)
+{
+    const struct intake_letter *l = &s->tx.letter;
+    unsigned before = s->errors;
+    for (size_t i = 0; i < l->nsaid && !s->over; i++)
+        if (l->refusal.code) smtpd_refuse(s, &l->refusal);
+        else smtpd_reply(s, 250, "2.1.5", "<%.*s> is delivered as %s", SLF(l->said[i]), l->id.s);
+    s->errors = before;
+}
+
 static void answer(struct smtpd_session *s, int e)
 {
     const struct intake_letter *l = &s->tx.letter;
@@ -66,15 +77,17 @@ static void answer(struct smtpd_session *s, int e)
         s->over = true;
         return;
     }
-    answer_each(s);
+    bool lmtp = s->kind == SMTPD_LMTP;
+    if (lmtp) answer_lmtp(s);
+    else answer_each(s);
     if (e) {
         log_info(s->who, "letter %s refused: %d %s %.*s", l->id.s, no->code, no->enhanced, SLF(no->text));
-        smtpd_refuse(s, no);
+        if (!lmtp) smtpd_refuse(s, no);
     } else {
         s->letters++;
         s->cost = 0;
         log_debug(s->who, "letter %s accepted for %zu recipients", l->id.s, l->nsaid);
-        smtpd_reply(s, 250, "2.0.0", "Accepted as %s", l->id.s);
+        if (!lmtp) smtpd_reply(s, 250, "2.0.0", "Accepted as %s", l->id.s);
     }
 }
 

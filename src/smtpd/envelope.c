@@ -109,10 +109,13 @@ static bool times_fit(struct smtpd_session *s, const struct letter_wants *w)
 static struct intake_from session(struct smtpd_session *s)
 {
     struct intake_from f = {
-        .origin = s->kind == SMTPD_MX ? INTAKE_STRANGER : INTAKE_USER,
+        .origin = s->kind == SMTPD_MX     ? INTAKE_STRANGER
+                  : s->kind == SMTPD_LMTP ? INTAKE_TRUSTED
+                                          : INTAKE_USER,
         .peer = conn_peer(s->c)->ip,
         .helo = sl_cstr(s->helo),
-        .with = mail_with(s->extended, s->tls, s->logged_in, s->tx.smtputf8),
+        .with = s->kind == SMTPD_LMTP ? mail_with_lmtp(s->tls, s->tx.smtputf8)
+                                      : mail_with(s->extended, s->tls, s->logged_in, s->tx.smtputf8),
         .account = s->logged_in ? &s->account : NULL,
         .iprev = s->has_iprev ? &s->iprev : NULL,
         .visit = s->visit,

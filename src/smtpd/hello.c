@@ -3,7 +3,36 @@
 
 #include "smtpd_i.h"
 
-/* ---- EHLO and HELO (RFC 5321 section 4.1.1.1) ---- */
+void smtpd_name_peer(struct smtpd_session *s)
+{
+    char peer[ENDPOINT_TEXT_MAX];
+    endpoint_format(conn_peer(s->c), peer);
+    snprintf(s->who, sizeof s->who, "smtpd %.50s", peer);
+}
+
+void smtpd_greet(struct smtpd_session *s)
+{
+    if (conn_peek(s->c).n) { /* RFC 5321 section 4.3.1: the client waits for the greeting */
+        s->early = true;
+        log_info(s->who, "the client spoke before the greeting");
+    }
+    smtpd_reply(s, 220, NULL, "%.*s %s Tram", SLF(s->conf->intake->hostname),
+                s->kind == SMTPD_LMTP ? "LMTP" : "ESMTP");
+}
+
+/* ---- EHLO and HELO (RFC 5321 section 4.1.1.1), LHLO (RFC 2033 section 4.1) ---- */
+
+struct smtpd_refusal smtpd_helo_closed(const struct smtpd_session *s)
+{
+    if (s->kind == SMTPD_LMTP) return (struct smtpd_refusal){500, "5.5.1", "This is LMTP: say LHLO"};
+    return (struct smtpd_refusal){0};
+}
+
+struct smtpd_refusal smtpd_lhlo_closed(const struct smtpd_session *s)
+{
+    if (s->kind != SMTPD_LMTP) return (struct smtpd_refusal){500, "5.5.1", "This is not LMTP: say EHLO"};
+    return (struct smtpd_refusal){0};
+}
 
 void smtpd_helo(struct smtpd_session *s, struct smtp_command *c)
 {
@@ -16,7 +45,7 @@ void smtpd_helo(struct smtpd_session *s, struct smtp_command *c)
     }
     smtpd_tx_end(s); /* like RSET: RFC 5321 section 4.1.4 */
     snprintf(s->helo, sizeof s->helo, "%.*s", SLF(c->arg));
-    s->extended = c->verb == SMTP_EHLO;
+    s->extended = c->verb != SMTP_HELO;
     if (s->extended) smtpd_put_ehlo(s);
     else smtpd_reply(s, 250, NULL, "%.*s at your service", SLF(s->conf->intake->hostname));
 }
@@ -93,7 +122,11 @@ void smtpd_help(struct smtpd_session *s, struct smtp_command *c)
 {
     (void)c;
     buf_clear(&s->out);
-    for (size_t i = 0; i < s->ncommands; i++) buf_printf(&s->out, "214-2.0.0 %s\r\n", s->command[i].help);
+    for (size_t i = 0; i < s->ncommands; i++) {
+        const struct smtpd_command *t = &s->command[i];
+        bool other = t->closed && t->closed(s).code == 500; /* another protocol's */
+        if (!other) buf_printf(&s->out, "214-2.0.0 %s\r\n", t->help);
+    }
     buf_str(&s->out, "214 2.0.0 These are the commands (RFC 5321)\r\n");
     conn_write(s->c, buf_slice(&s->out));
 }

@@ -18,7 +18,9 @@ static bool has_classes(const struct smtpd_session *s)
     return s->kind == SMTPD_MX && s->conf->intake->no_soliciting.n;
 }
 
-static bool on_submission(const struct smtpd_session *s) { return s->kind != SMTPD_MX; }
+static bool on_submission(const struct smtpd_session *s) { return smtpd_is_submission(s); }
+
+static bool not_lmtp(const struct smtpd_session *s) { return s->kind != SMTPD_LMTP; }
 
 /* RFC 4865 section 3 */
 static void put_hold(struct smtpd_session *s)
@@ -27,6 +29,8 @@ static void put_hold(struct smtpd_session *s)
     buf_printf(&s->out, " %d %s", LETTER_HOLD_MAX_S,
                civil_format(rt_wall_seconds() + LETTER_HOLD_MAX_S, until));
 }
+
+static void put_xclient(struct smtpd_session *s) { buf_str(&s->out, " " SMTP_XCLIENT_WORDS); }
 
 static bool within_tls(const struct smtpd_session *s) { return s->tls; }
 
@@ -47,6 +51,8 @@ static const struct keyword {
     {"NO-SOLICITING", put_classes, has_classes},
     {"FUTURERELEASE", put_hold, on_submission},
     {"REQUIRETLS", NULL, within_tls}, /* RFC 8689 section 2 */
+    {"PRDR", NULL, not_lmtp},         /* where there is an answer for each recipient anyway */
+    {"XCLIENT", put_xclient, NULL},
 };
 
 static const struct keyword *find_special(struct slice word)

@@ -7,8 +7,10 @@
 
 static const struct smtpd_command table[] = {
     {SMTP_EHLO, SMTPD_LAST, .cost = 1, .run = smtpd_helo, .help = "EHLO host",
-     .keywords = "PIPELINING ENHANCEDSTATUSCODES"},
-    {SMTP_HELO, SMTPD_LAST, .cost = 1, .run = smtpd_helo, .help = "HELO host"},
+     .keywords = "PIPELINING ENHANCEDSTATUSCODES", .closed = smtpd_helo_closed},
+    {SMTP_HELO, SMTPD_LAST, .cost = 1, .run = smtpd_helo, .help = "HELO host", .closed = smtpd_helo_closed},
+    {SMTP_LHLO, SMTPD_LAST, .cost = 1, .run = smtpd_helo, .help = "LHLO host",
+     .keywords = "PIPELINING ENHANCEDSTATUSCODES", .closed = smtpd_lhlo_closed},
     {SMTP_MAIL, SMTPD_HELO | SMTPD_NO_TX | SMTPD_USER, .cost = 1, .run = smtpd_mail,
      .help = "MAIL FROM:<address> [SIZE=n] [BODY=7BIT|8BITMIME|BINARYMIME] [SMTPUTF8] [RET=..] [ENVID=..] "
              "[REQUIRETLS] [HOLDFOR=n|HOLDUNTIL=..] [BY=..] [MT-PRIORITY=n] [PRDR] [SOLICIT=..]",
@@ -27,6 +29,8 @@ static const struct smtpd_command table[] = {
      .keywords = "STARTTLS", .closed = smtpd_starttls_closed},
     {SMTP_AUTH, SMTPD_HELO | SMTPD_NO_TX | SMTPD_LAST, .cost = 1, .run = smtpd_auth,
      .help = "AUTH mechanism [initial-response]", .keywords = "AUTH", .closed = smtpd_auth_closed},
+    {SMTP_XCLIENT, SMTPD_NO_TX | SMTPD_LAST, .cost = 1, .run = smtpd_xclient,
+     .help = "XCLIENT attribute=value ..", .keywords = "XCLIENT", .closed = smtpd_xclient_closed},
     {SMTP_VRFY, SMTPD_LAST, .cost = 1, .run = smtpd_vrfy, .help = "VRFY word"},
     {SMTP_EXPN, SMTPD_LAST, .cost = 1, .run = smtpd_expn, .help = "EXPN word"},
     {SMTP_HELP, 0, .cost = 1, .run = smtpd_help, .help = "HELP"},
@@ -44,11 +48,11 @@ static const struct smtpd_command *smtpd_find(enum smtp_verb v)
 /* Does the table allow it now? Answers when not. */
 static bool allowed(struct smtpd_session *s, const struct smtpd_command *t)
 {
-    if ((t->flags & SMTPD_USER) && s->kind != SMTPD_MX && !s->logged_in) {
+    if ((t->flags & SMTPD_USER) && smtpd_is_submission(s) && !s->logged_in) {
         if (!s->tls) smtpd_reply(s, 530, "5.7.0", "Begin TLS with STARTTLS, then log in");
         else smtpd_reply(s, 530, "5.7.0", "Log in first");
     } else if ((t->flags & SMTPD_HELO) && !s->helo[0]) {
-        smtpd_reply(s, 503, "5.5.1", "Say EHLO first");
+        smtpd_reply(s, 503, "5.5.1", "Say %s first", s->kind == SMTPD_LMTP ? "LHLO" : "EHLO");
     } else if ((t->flags & SMTPD_TX) && !s->tx.open) {
         smtpd_reply(s, 503, "5.5.1", "MAIL comes first");
     } else if ((t->flags & SMTPD_NO_TX) && s->tx.open) {
@@ -118,13 +122,13 @@ static void run_command(struct smtpd_session *s, struct slice line)
 /* AUTH's initial response is the longest of all arguments. */
 static size_t line_max(const struct smtpd_session *s)
 {
-    return s->kind != SMTPD_MX && !s->logged_in ? SMTP_AUTH_LINE_MAX : SMTP_LINE_MAX;
+    return smtpd_is_submission(s) && !s->logged_in ? SMTP_AUTH_LINE_MAX : SMTP_LINE_MAX;
 }
 
 /* Until when a session may go on without leading to anything, however busy it is. */
 static int64_t patience_ends(const struct smtpd_session *s)
 {
-    if (s->logged_in) return RT_NEVER;
+    if (s->logged_in || s->kind == SMTPD_LMTP) return RT_NEVER;
     return s->progress + (s->kind == SMTPD_MX ? SMTPD_FRUITLESS : SMTPD_STRANGER);
 }
 
@@ -192,15 +196,6 @@ static void check_memory(struct smtpd_session *s)
     smtpd_reply(s, 421, "4.3.1", "This letter takes too much memory");
 }
 
-static void greet(struct smtpd_session *s)
-{
-    if (conn_peek(s->c).n) { /* RFC 5321 section 4.3.1: the client waits for the greeting */
-        s->early = true;
-        log_info(s->who, "the client spoke before the greeting");
-    }
-    smtpd_reply(s, 220, NULL, "%.*s ESMTP Tram", SLF(s->conf->intake->hostname));
-}
-
 static void session_end(struct smtpd_session *s)
 {
     authority_end(&s->authority);
@@ -257,7 +252,6 @@ static void session_run(struct smtpd_session *s)
 void smtpd_session(struct smtpd *server, enum smtpd_kind kind, struct conn *c, struct group *g,
                    struct guard_visit *visit)
 {
-    char peer[ENDPOINT_TEXT_MAX];
     struct smtpd_session *s = xcalloc(1, sizeof *s);
     s->server = server;
     s->g = g;
@@ -268,10 +262,10 @@ void smtpd_session(struct smtpd *server, enum smtpd_kind kind, struct conn *c, s
     s->c = c;
     s->visit = visit;
     s->progress = rt_now();
-    endpoint_format(conn_peer(c), peer);
-    snprintf(s->who, sizeof s->who, "smtpd %.50s", peer);
+    s->trusted = s->conf->trusts && s->conf->trusts(s->conf->trusts_arg, &conn_peer(c)->ip);
+    smtpd_name_peer(s);
     if (kind == SMTPD_SUBMISSIONS && smtpd_tls_begin(s)) s->over = true;
-    else greet(s);
+    else smtpd_greet(s);
     session_run(s);
 }
 

@@ -9,6 +9,7 @@ enum smtpd_kind {
     SMTPD_MX,          /* 25: from the world; no login, no relaying */
     SMTPD_SUBMISSION,  /* 587: STARTTLS, then login */
     SMTPD_SUBMISSIONS, /* 465: TLS from the first byte, then login */
+    SMTPD_LMTP,        /* another server of ours hands over what is for accounts here (RFC 2033) */
 };
 
 struct smtpd_conf { /* everything is borrowed and outlives the server */
@@ -18,7 +19,10 @@ struct smtpd_conf { /* everything is borrowed and outlives the server */
     struct tls_ctx *tls;
     unsigned logins;    /* the ways to log in that are offered (login/sasl.h); 0 = all */
     uint32_t rcpts_max; /* of one transaction; 0 = 1000 */
-    int64_t idle_s;     /* between commands; 0 = 300 (RFC 5321 section 4.5.3.2.7) */
+    /* May the peer say XCLIENT? NULL: nobody. */
+    bool (*trusts)(const void *arg, const struct ip *ip);
+    const void *trusts_arg;
+    int64_t idle_s; /* between commands; 0 = 300 (RFC 5321 section 4.5.3.2.7) */
 };
 struct smtpd;
 MUST_CHECK int smtpd_open(struct smtpd **out, const struct smtpd_conf *conf);

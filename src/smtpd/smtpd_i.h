@@ -53,6 +53,7 @@ struct smtpd_session {
     char helo[256]; /* empty before EHLO or HELO */
     bool extended;  /* EHLO */
     bool tls, logged_in, over, early;
+    bool trusted; /* it may say XCLIENT */
     struct tls_info tls_info;
     struct account account;
     struct authority authority;
@@ -71,6 +72,11 @@ struct smtpd {
 static inline uint32_t smtpd_rcpts_max(const struct smtpd_session *s)
 {
     return s->conf->rcpts_max ? s->conf->rcpts_max : 1000;
+}
+
+static inline bool smtpd_is_submission(const struct smtpd_session *s)
+{
+    return s->kind == SMTPD_SUBMISSION || s->kind == SMTPD_SUBMISSIONS;
 }
 
 /* ---- the table ---- */
@@ -116,6 +122,12 @@ void smtpd_refuse(struct smtpd_session *s, const struct intake_refusal *r);
 /* ---- commands ---- */
 
 void smtpd_helo(struct smtpd_session *s, struct smtp_command *c); /* hello.c */
+struct smtpd_refusal smtpd_helo_closed(const struct smtpd_session *s);
+struct smtpd_refusal smtpd_lhlo_closed(const struct smtpd_session *s);
+void smtpd_greet(struct smtpd_session *s);
+void smtpd_name_peer(struct smtpd_session *s);                            /* for the log */
+struct smtpd_refusal smtpd_xclient_closed(const struct smtpd_session *s); /* xclient.c */
+void smtpd_xclient(struct smtpd_session *s, struct smtp_command *c);
 struct smtpd_refusal smtpd_starttls_closed(const struct smtpd_session *s);
 void smtpd_starttls(struct smtpd_session *s, struct smtp_command *c);
 int smtpd_tls_begin(struct smtpd_session *s);

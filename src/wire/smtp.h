@@ -25,7 +25,8 @@ enum {
     X(EHLO)                                                                                                  \
     X(HELO)                                                                                                  \
     X(LHLO)                                                                                                  \
-    X(MAIL) X(RCPT) X(DATA) X(BDAT) X(RSET) X(VRFY) X(EXPN) X(NOOP) X(QUIT) X(STARTTLS) X(AUTH) X(HELP)
+    X(MAIL)                                                                                                  \
+    X(RCPT) X(DATA) X(BDAT) X(RSET) X(VRFY) X(EXPN) X(NOOP) X(QUIT) X(STARTTLS) X(AUTH) X(HELP) X(XCLIENT)
 enum smtp_verb {
     SMTP_UNKNOWN,
 #define X(v) SMTP_##v,
@@ -108,7 +109,19 @@ MUST_CHECK int smtp_rcpt_opts(struct arena *a, const struct smtp_command *c, str
 bool smtp_solicit_ok(struct slice s);
 /* Is a keyword in both lists (case ignored)? */
 bool smtp_solicit_meets(struct slice one, struct slice other);
-/* xtext of RFC 3461 section 4. */
+/* XCLIENT: what a trusted proxy says of the client behind it (Postfix's XCLIENT_README). */
+#define SMTP_XCLIENT_WORDS "NAME ADDR PORT PROTO HELO DESTADDR DESTPORT"
+struct smtp_xclient {
+    struct ip ip; /* family 0: not said */
+    uint16_t port;
+    struct slice helo; /* empty: not said */
+    bool extended;     /* it spoke ESMTP */
+};
+/* arg: what follows the command. ERR_SYNTAX: an attribute that is not offered, or a value that cannot be. */
+MUST_CHECK int smtp_xclient(struct arena *a, struct slice arg, struct smtp_xclient *out);
+
+/* xtext of RFC 3461 section 4. Decoding: ERR_SYNTAX. */
+MUST_CHECK int smtp_xtext_decode(struct arena *a, struct slice s, struct slice *out);
 void smtp_xtext_encode(struct buf *out, struct slice s);
 
 /* ---- replies: making them ---- */

@@ -11,7 +11,7 @@ static int hex_value(char c)
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-static int smtp_xtext_decode(struct arena *a, struct slice s, struct slice *out)
+int smtp_xtext_decode(struct arena *a, struct slice s, struct slice *out)
 {
     char *to = ar_alloc(a, s.n);
     size_t n = 0;

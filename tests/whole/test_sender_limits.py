@@ -58,3 +58,15 @@ def test_words_of_account_set(home):
     assert "recipients an hour     7, 0 used  (its own)" in text and "quota" not in text
     text = home.tram("account", "set", "bob@one.test", "--hourly", "default").stdout
     assert "recipients an hour     500, 0 used\n" in text
+
+
+def test_a_flood_of_letters_is_put_off_for_its_recipient_only(home):
+    from world import next_address
+    client = home.mx(source=next_address())
+    client.ehlo()
+    with pytest.raises(smtplib.SMTPRecipientsRefused) as no:
+        for i in range(600):  # meanwhile one more may come every two seconds
+            client.sendmail("x@away.test", ["alice@one.test"], "From: x@away.test\r\nSubject: x\r\n\r\nx\r\n")
+    code, text = no.value.recipients["alice@one.test"]
+    assert i >= 500 and code == 450 and text.startswith(b"4.2.1 alice@one.test gets more letters")
+    client.sendmail("x@away.test", ["bob@one.test"], "From: x@away.test\r\nSubject: x\r\n\r\nx\r\n")

@@ -1,0 +1,160 @@
+/* token.c - logins by a token of an issuer (RFC 6750), which is asked whether it counts (RFC 7662). */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "fetch/fetch.h"
+#include "login_i.h"
+
+enum { ANSWER_MAX = 64 << 10, TOKENS_MAX = 20000, KNOWN_S = 60 };
+#define PATIENCE (10 * RT_S)
+
+/* A token that counted lately: the issuer is not asked again for each connection of a mail program. */
+struct known {
+    int64_t until; /* unix seconds */
+    size_t n;
+    char user[];
+};
+
+static bool find_known(struct tokens *t, struct arena *a, const uint8_t print[32], struct slice *user)
+{
+    lock_take(&t->lock);
+    struct known *k = map_get(&t->known, sl((const char *)print, 32));
+    bool yes = k && k->until > rt_wall_seconds();
+    if (yes) *user = ar_dup(a, sl(k->user, k->n));
+    lock_release(&t->lock);
+    return yes;
+}
+
+static void keep_known(struct tokens *t, const uint8_t print[32], struct slice user, int64_t until)
+{
+    struct known *k = xmalloc(sizeof *k + user.n);
+    k->until = until;
+    k->n = user.n;
+    memcpy(k->user, user.p, user.n);
+    lock_take(&t->lock);
+    if (t->known.count >= TOKENS_MAX) login_forget(&t->known);
+    free(map_put(&t->known, sl((const char *)print, 32), k));
+    lock_release(&t->lock);
+}
+
+/* ---- the question (RFC 7662 section 2.1) ---- */
+
+/* application/x-www-form-urlencoded: what is not surely plain is escaped. */
+static void put_form(struct buf *b, struct slice s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (is_alnum(s.p[i]) || strchr("-._", s.p[i])) buf_char(b, s.p[i]);
+        else buf_printf(b, "%%%02X", (unsigned char)s.p[i]);
+}
+
+static struct slice basic(struct arena *a, const struct login_issuer *issuer)
+{
+    struct buf b = BUF_INIT; /* RFC 6749 section 2.3.1: both are encoded first */
+    put_form(&b, issuer->client);
+    buf_char(&b, ':');
+    put_form(&b, issuer->secret);
+    struct slice s = ar_cat(a, SL("Basic "), b64_encode_ar(a, buf_slice(&b)));
+    wipe(b.p, b.n);
+    buf_free(&b);
+    return s;
+}
+
+static int ask(const struct login_issuer *issuer, struct arena *a, struct slice token, struct slice *answer)
+{
+    struct buf body = BUF_INIT;
+    struct fetch_field field[] = {{SL("Content-Type"), SL("application/x-www-form-urlencoded")},
+                                  {SL("Accept"), SL("application/json")},
+                                  {SL("Authorization"), basic(a, issuer)}};
+    struct fetch_answer r = {0};
+    buf_str(&body, "token_type_hint=access_token&token=");
+    put_form(&body, token);
+    struct fetch_request q = {.method = SL("POST"),
+                              .url = issuer->url,
+                              .field = field,
+                              .nfield = issuer->client.n ? 3 : 2,
+                              .body = buf_slice(&body),
+                              .size_max = ANSWER_MAX,
+                              .timeout = PATIENCE,
+                              .clear = issuer->clear,
+                              .private_hosts = true};
+    int e = fetch(issuer->fetch, a, &q, &r);
+    wipe(body.p, body.n);
+    buf_free(&body);
+    *answer = r.body;
+    if (e) return err_set(ERR_UNREACHABLE, "the issuer of tokens cannot be asked: %s", err_text(e));
+    return r.status == 200 ? 0 : err_set(ERR_UNREACHABLE, "the issuer of tokens answers %d", r.status);
+}
+
+/* ---- its answer (section 2.2) ---- */
+
+static bool has_word(struct slice words, struct slice word)
+{
+    struct slice one;
+    while (sl_next(&words, ' ', &one))
+        if (sl_eq(one, word)) return true;
+    return false;
+}
+
+static struct slice text_of(const json_t *o, struct arena *a, struct slice name)
+{
+    const char *s = json_string_value(json_object_get(o, ar_cstr(a, name)));
+    return s ? sl_cstr(s) : SL("");
+}
+
+/* *until: unix seconds until which it may be believed without asking again. */
+static int read_answer(const struct login_issuer *issuer, struct arena *a, const json_t *o,
+                       struct slice *user, int64_t *until)
+{
+    int64_t now = rt_wall_seconds();
+    const json_t *exp = json_object_get(o, "exp"), *before = json_object_get(o, "nbf");
+    if (!json_is_true(json_object_get(o, "active"))) return err_set(ERR_DENIED, "the token counts no more");
+    *until = now + KNOWN_S;
+    if (json_is_number(exp) && json_number_value(exp) < (double)*until)
+        *until = (int64_t)json_number_value(exp);
+    if (*until <= now || (json_is_number(before) && json_number_value(before) > (double)now))
+        return err_set(ERR_DENIED, "the token does not count at this time");
+    if (issuer->scope.n && !has_word(text_of(o, a, SL("scope")), issuer->scope))
+        return err_set(ERR_DENIED, "the token is not for mail: it lacks the scope %.*s", SLF(issuer->scope));
+    *user = ar_dup(a, text_of(o, a, issuer->user));
+    if (!user->n) return err_set(ERR_DENIED, "the issuer names no user in \"%.*s\"", SLF(issuer->user));
+    return 0;
+}
+
+static int introspect(const struct login_issuer *issuer, struct arena *a, struct slice token,
+                      struct slice *user, int64_t *until)
+{
+    struct slice answer;
+    int e = ask(issuer, a, token, &answer);
+    if (e) return e;
+    json_t *o = json_loadb(answer.p, answer.n, JSON_REJECT_DUPLICATES, NULL);
+    e = json_is_object(o) ? read_answer(issuer, a, o, user, until)
+                          : err_set(ERR_UNREACHABLE, "the issuer of tokens does not answer in JSON");
+    json_decref(o);
+    return e;
+}
+
+int login_token(struct login *l, struct arena *a, const struct login_try *t, struct account *out)
+{
+    uint8_t print[32];
+    struct slice user;
+    struct account named;
+    int64_t until = 0;
+    const struct login_issuer *issuer = &l->issuer;
+    if (!issuer->url.n) return err_set(ERR_UNSUPPORTED, "no issuer of tokens is known here");
+    hmac_sha256(sl((const char *)l->secret, sizeof l->secret), t->password, print);
+    if (!find_known(&l->tokens, a, print, &user)) {
+        int e = introspect(issuer, a, t->password, &user, &until);
+        if (e) return e;
+        keep_known(&l->tokens, print, user, until);
+    }
+    int e = login_find(l, a, user, out);
+    if (!e && t->user.n) { /* whom the client names must be who the token is for */
+        e = login_find(l, a, t->user, &named);
+        if (!e && strcmp(named.id, out->id) != 0) e = ERR_DENIED;
+    }
+    return e == ERR_NOT_FOUND || e == ERR_DENIED
+               ? err_set(ERR_DENIED, "the token is for nobody here, or another")
+               : e;
+}
