@@ -40,7 +40,7 @@ LDFLAGS += -pie -Wl,-z,relro,-z,now $(SANFLAGS)
 # Every folder, from the ground up, and the folders that it uses itself (tools/floors compares with its includes and
 # calls: no more, no less). What those stand on is linked with it: ALL_.
 FOLDERS = base fence rt crypto mail wire dns fetch kv body trace directory store spf dkim dmarc mailauth policy login guard allowance \
- reader outgoing shape queue relay report send deliver intake acme port core command smtpd imapd popd httpd api app
+ reputation junk reader outgoing shape queue relay report send deliver milter intake acme port core command smtpd imapd popd httpd api app
 USES_base =
 USES_fence = base
 USES_rt = base
@@ -64,6 +64,8 @@ USES_policy = base rt crypto wire dns fetch kv
 USES_login = base rt crypto fetch kv directory
 USES_guard = base rt kv
 USES_allowance = base rt kv directory
+USES_reputation = base rt dns
+USES_junk = base mail kv
 USES_reader = base rt mail body store
 USES_outgoing = base rt crypto mail dns trace directory spf dkim dmarc mailauth
 USES_shape = base mail wire
@@ -72,13 +74,14 @@ USES_relay = base rt mail wire dns policy outgoing shape queue
 USES_report = base rt crypto mail wire dns fetch kv body trace directory spf dkim dmarc mailauth policy queue
 USES_send = base rt crypto mail dns fetch kv body trace directory store outgoing shape queue
 USES_deliver = base body store queue
-USES_intake = base rt crypto mail wire dns body trace directory mailauth guard allowance outgoing queue report send
+USES_milter = base rt wire
+USES_intake = base rt crypto mail wire dns body trace directory mailauth guard allowance outgoing queue report send milter reputation junk
 USES_acme = base rt crypto fetch kv
 USES_port = base rt mail wire body store reader
-USES_core = base rt crypto wire dns fetch kv body directory store mailauth policy login guard allowance outgoing queue relay report send deliver intake acme
+USES_core = base rt crypto wire dns fetch kv body directory store mailauth policy login guard allowance outgoing queue relay report send deliver intake acme milter reputation
 USES_command = base rt crypto mail wire dns kv body trace directory store spf dkim dmarc mailauth policy login guard allowance shape queue relay report send intake acme port core
-USES_smtpd = base rt mail wire dns login guard intake
-USES_imapd = base rt mail wire kv body directory store login guard reader
+USES_smtpd = base rt mail wire dns login guard intake milter
+USES_imapd = base rt mail wire kv body directory store login guard reader junk
 USES_popd = base rt wire body store login guard
 USES_httpd = base rt directory guard wire
 USES_api = base rt crypto mail wire kv trace directory guard queue send acme core command httpd
@@ -88,6 +91,7 @@ $(foreach f,$(FOLDERS) sim,$(eval ALL_$(f) := $(sort $(USES_$(f)) $(foreach u,$(
 LIBS_base =
 LIBS_fence = -lseccomp
 LIBS_mail = -lunistring
+LIBS_junk = -lm
 LIBS_report = -lexpat -lz -ljansson
 LIBS_rt = -lssl -lcrypto -lz -lpthread
 LIBS_crypto = -lcrypto -lunistring

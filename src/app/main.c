@@ -20,6 +20,7 @@ static void say_ready(void *arg)
 static int prepare(const struct config *conf)
 {
     log_set_level(conf->log_level);
+    log_set_json(conf->log_json);
     if (notify_is_journal()) log_for_journal();
     return fenced_start(conf);
 }

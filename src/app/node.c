@@ -38,6 +38,7 @@ static int start_servers(struct node *n)
         .trusts = may_xclient,
         .trusts_arg = c,
         .logins = c->login_mechanisms,
+        .greeting_delay_s = c->greeting_delay_s,
     };
     struct imapd_conf ic = {.store = n->core.store,
                             .login = n->core.login,

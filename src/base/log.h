@@ -11,6 +11,7 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 #define LOG_LINE_MAX 1024
 
 void log_set_level(enum log_level least);
+void log_set_json(bool yes); /* each line is an object of JSON from now on */
 bool log_wants(enum log_level level);
 void log_write(enum log_level level, const char *who, const char *fmt, ...) PRINTF_LIKE(3, 4);
 #define log_debug(who, ...) (log_wants(LOG_DEBUG) ? log_write(LOG_DEBUG, who, __VA_ARGS__) : (void)0)

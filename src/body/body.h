@@ -52,6 +52,8 @@ MUST_CHECK int body_write(struct body_writer *w, struct slice bytes);
 uint64_t body_written(const struct body_writer *w);
 /* While the body is still small: all bytes written so far, in one piece; else empty. */
 struct slice body_small(const struct body_writer *w);
+/* Bytes [at, at+n) of what was written so far, clipped to it, copied into p; the number. SUSPENDS. ERR_IO. */
+MUST_CHECK int64_t body_read_back(struct body_writer *w, uint64_t at, void *p, size_t n);
 /* Puts `prefix` (at most BODY_PREFIX_MAX bytes) in front of what was written and
  * makes the whole durable; *ref names it. `origin` (at most BODY_ORIGIN_MAX bytes; opaque here,
  * store/origin.h) says whence it is, so that the index can be made again from the bodies: it lies beside the

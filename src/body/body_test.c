@@ -514,3 +514,30 @@ TEST(nothing_is_settled_above_a_body_that_still_waits)
     CHECK(body_settled(t.b) >= before);
     end(&t);
 }
+
+/* From the buffer, from the file, and across the two. */
+TEST(what_is_written_can_be_read_back_before_the_end)
+{
+    struct place_for_tests t;
+    REQUIRE(begin(&t, 0));
+    static const size_t sizes[] = {0, 1, 70000, BODY_SMALL, BODY_SMALL + 1, 3 * BODY_SMALL + 777};
+    char *p = xmalloc(50000);
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        struct slice all = bytes_of(&t.a, sizes[i], (unsigned)i);
+        struct body_writer *w;
+        CHECK_OK(body_begin(t.b, BODY_MAIL, &w));
+        for (size_t at = 0; at < all.n; at += 30001) CHECK_OK(body_write(w, sl_sub(all, at, at + 30001)));
+        int64_t n;
+        uint64_t at = 0;
+        for (; (n = body_read_back(w, at, p, 50000)) > 0; at += (uint64_t)n)
+            CHECK(sl_eq(sl(p, (size_t)n), sl_sub(all, (size_t)at, (size_t)(at + (uint64_t)n))));
+        CHECK_INT(n, 0);
+        CHECK_INT(at, all.n);
+        struct body_ref ref;
+        CHECK_OK(body_finish(&w, SL("prefix"), SL(""), &ref));
+        check_body(&t, &ref, ar_cat(&t.a, SL("prefix"), all));
+        body_unpin(t.b, &ref);
+    }
+    free(p);
+    end(&t);
+}

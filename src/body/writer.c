@@ -92,6 +92,21 @@ int body_write(struct body_writer *w, struct slice bytes)
     return w->error;
 }
 
+/* What is flushed lies in the file, the rest in the buffer. */
+int64_t body_read_back(struct body_writer *w, uint64_t at, void *p, size_t n)
+{
+    uint64_t flushed = w->large ? w->large->flushed : 0;
+    if (w->error) return w->error;
+    if (at >= w->written) return 0;
+    if (n > w->written - at) n = (size_t)(w->written - at);
+    if (at >= flushed) {
+        memcpy(p, w->buf.p + (at - flushed), n);
+        return (int64_t)n;
+    }
+    if (n > flushed - at) n = (size_t)(flushed - at);
+    return file_read(w->large->file, p, n, PACK_CONTENT + at);
+}
+
 /* ---- the end of a large body ---- */
 
 /* Chunks of the prefix lie on the content's grid, counted backwards. */

@@ -309,6 +309,9 @@ const struct command commands[] = {
     STORE("queue drop", queue_drop, "throws letters away without telling the sender", ARGS(LETTERS)),
     STORE("queue stats", queue_stats, "counts"),
 
+    STORE("junk explain", junk_explain, "says why a letter went into Junk, or not",
+          ARGS(WORD("id", "ID", "the id of the letter"))),
+
     STORE("trace", trace, "tells the road of a letter", .rows = "letters", .print_row = print_row_trace,
           ARGS({.name = "what",
                 .value = "ID|ADDRESS|MESSAGE-ID",

@@ -31,6 +31,23 @@ const struct setting settings[] = {
     {"resolver", "", "the DNS resolver to ask; none: Tram asks from the root", SETTING_ENDPOINT,
      FIELD(resolver)},
     {"zone", "", "a master file that answers all DNS questions", SETTING_PATH, FIELD(zone)},
+    {"milter", "",
+     "filters that look at each letter, in this order: \"unix:PATH OPTION ...\", \"inet:ADDRESS:PORT\"",
+     SETTING_FILTERS, FIELD(filter), .count = offsetof(struct config, nfilters)},
+    {"dns_lists", "",
+     "lists of senders in the DNS that are asked, with weights: \"ZONE address,helo,sender,url WEIGHT\"",
+     SETTING_DNSLISTS, FIELD(dnslist), .count = offsetof(struct config, ndnslists)},
+    {"dns_lists_refuse", "5", "a letter of whose sender lists say so much is refused; 0: none is",
+     SETTING_NUMBER, "0", "10000", FIELD(dns_lists_refuse)},
+    {"dns_lists_doubt", "1", "a letter of whose sender lists say so much is doubtful; 0: none is",
+     SETTING_NUMBER, "0", "10000", FIELD(dns_lists_doubt)},
+    {"greylist", "false", "a sender for whom nothing vouches is asked to come again after five minutes",
+     SETTING_YES, FIELD(greylist)},
+    {"junk_from", "90",
+     "of 100: a letter whose words say so much goes into Junk; 0: none is judged by its words",
+     SETTING_NUMBER, "0", "100", FIELD(junk_from)},
+    {"greeting_delay", "0s", "strangers wait so long for the greeting, and who does not is refused",
+     SETTING_TIME, "0s", "30s", FIELD(greeting_delay_s)},
     {"tls_certificate", "tls/certificate.pem", "the certificate chain (PEM)", SETTING_PATH,
      FIELD(tls_certificate), .reload = true},
     {"tls_key", "tls/key.pem", "the private key (PEM)", SETTING_PATH, FIELD(tls_key), .reload = true},
@@ -69,6 +86,8 @@ const struct setting settings[] = {
      SETTING_SET, .words = SASL_WORDS, FIELD(login_mechanisms)},
     {"log_level", "info", "the least that the log tells", SETTING_CHOICE, .words = "debug info warning error",
      FIELD(log_level), .shown = true},
+    {"log_format", "text", "the form of the log's lines: for people, or an object of JSON each",
+     SETTING_CHOICE, .words = "text json", FIELD(log_json)},
     {"preflight", "warn", "what to do with a letter of ours that a strict receiver would refuse",
      SETTING_CHOICE, .words = "warn hold refuse off", FIELD(preflight), .shown = true},
     {"local_users", "true",
@@ -320,10 +339,32 @@ static int take_routes(struct arena *a, struct config *c, const struct slice *v,
     return 0;
 }
 
+static int take_filters(struct config *c, const struct setting *s, const struct slice *v, size_t n)
+{
+    if (n > FILTERS_MAX) return err_set(ERR_SYNTAX, "%s has more than %d filters", s->name, FILTERS_MAX);
+    for (size_t i = 0; i < n; i++) {
+        int e = filter_parse(v[i], &c->filter[i]);
+        if (e) return err_prefix(e, "%s", s->name);
+    }
+    c->nfilters = n;
+    return 0;
+}
+
+static int take_dnslists(struct config *c, const struct setting *s, const struct slice *v, size_t n)
+{
+    if (n > DNSLISTS_MAX) return err_set(ERR_SYNTAX, "%s has more than %d lists", s->name, DNSLISTS_MAX);
+    for (size_t i = 0; i < n; i++) {
+        int e = dnslist_parse(v[i], &c->dnslist[i]);
+        if (e) return err_prefix(e, "%s", s->name);
+    }
+    c->ndnslists = n;
+    return 0;
+}
+
 static bool is_list(const struct setting *s)
 {
     return s->type == SETTING_IPS || s->type == SETTING_DOMAINS || s->type == SETTING_ROUTES ||
-           s->type == SETTING_NETS;
+           s->type == SETTING_NETS || s->type == SETTING_FILTERS || s->type == SETTING_DNSLISTS;
 }
 
 void config_defaults(struct config *c)
@@ -366,6 +407,8 @@ static int take_setting(const struct setting *s, cfg_opt_t *opt)
     if (s->type == SETTING_DOMAINS) return take_domains(r->out, s, v, n);
     if (s->type == SETTING_ROUTES) return take_routes(r->a, r->out, v, n);
     if (s->type == SETTING_NETS) return take_nets(r->out, s, v, n);
+    if (s->type == SETTING_FILTERS) return take_filters(r->out, s, v, n);
+    if (s->type == SETTING_DNSLISTS) return take_dnslists(r->out, s, v, n);
     return n ? take_one(r->out, s, v[n - 1]) : 0;
 }
 

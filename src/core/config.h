@@ -5,8 +5,10 @@
 #include "base/err.h"
 #include "base/ip.h"
 #include "base/log.h"
+#include "milter/filter.h"
 #include "outgoing/preflight_gate.h"
 #include "relay/route.h"
+#include "reputation/dnslist.h"
 
 enum { LISTEN_MAX = 64, PORT_OFFSET_MAX = 65535 - 995 };
 
@@ -24,6 +26,7 @@ struct config {
     uint64_t size_max;                     /* bytes */
     int64_t queue_lifetime_s, queue_retry_first_s, queue_retry_most_s, queue_delay_warning_s, trace_keep_s;
     enum log_level log_level;
+    bool log_json;
     uint32_t login_mechanisms; /* a set: login/sasl.h */
     uint64_t index_cache;      /* bytes; 0: an eighth of the machine's memory */
     uint64_t memory;           /* bytes of the whole node; 0: a half of the machine's memory */
@@ -52,6 +55,14 @@ struct config {
     struct slice *proxy_from, *xclient_from; /* networks whose word about clients counts */
     size_t nproxy_from, nxclient_from;
     struct slice oauth_introspection, oauth_client, oauth_secret, oauth_user, oauth_scope; /* login/login.h */
+    struct filter filter[FILTERS_MAX];
+    size_t nfilters;
+    struct dnslist dnslist[DNSLISTS_MAX];
+    size_t ndnslists;
+    uint32_t dns_lists_refuse, dns_lists_doubt;
+    bool greylist;
+    uint32_t junk_from;
+    int64_t greeting_delay_s;
     struct slice no_soliciting; /* RFC 3865: keywords with commas between, or empty */
 };
 
@@ -73,6 +84,8 @@ enum setting_type {
     SETTING_SET,      /* several of words, with a space between; a bit each, in the order of words */
     SETTING_YES,      /* true or false */
     SETTING_NETS,     /* a list of addresses and networks */
+    SETTING_FILTERS,  /* a list of filters: filter_parse() */
+    SETTING_DNSLISTS, /* a list of lists: dnslist_parse() */
     SETTING_CLASSES,  /* of solicitation (RFC 3865), with commas between; or empty */
 };
 struct setting {

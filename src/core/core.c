@@ -138,6 +138,12 @@ static int deliver(void *ctx, struct last_hop *d)
 static void set_intake(struct core *core)
 {
     const struct config *c = core->conf;
+    core->filters = (struct filters){.n = c->nfilters, .hostname = c->hostname};
+    memcpy(core->filters.v, c->filter, sizeof c->filter);
+    core->dnslists = (struct dnslists){
+        .n = c->ndnslists, .refuse = (int)c->dns_lists_refuse, .doubt = (int)c->dns_lists_doubt};
+    memcpy(core->dnslists.v, c->dnslist, sizeof c->dnslist);
+    if (c->greylist) core->greylist = greylist_new();
     core->intake = (struct intake){
         .store = core->store,
         .queue = core->queue,
@@ -149,6 +155,10 @@ static void set_intake(struct core *core)
         .tls_reports = core->tls_reports,
         .allowance = core->allowance,
         .take = intake_take,
+        .filters = &core->filters,
+        .dnslists = &core->dnslists,
+        .greylist = core->greylist,
+        .junk_from = c->junk_from,
         .hostname = c->hostname,
         .size_max = c->size_max,
         .refuse_unknown_domains = c->refuse_unknown_domains,
@@ -273,6 +283,7 @@ void core_close(struct core *core)
     acme_close(&core->acme);
     preflight_gate_free(&core->preflight);
     signing_close(&core->signing);
+    greylist_free(&core->greylist);
     api_keys_close(&core->keys);
     login_close(&core->login);
     guard_close(&core->guard);

@@ -41,8 +41,11 @@ struct core {
     struct guard *guard; /* without limits until serve() sets them */
     struct allowance *allowance;
     struct mailauth_ctx mailauth;
-    struct intake intake; /* the way in for every letter */
-    int64_t started;      /* unix seconds; 0 = not serving */
+    struct filters filters;
+    struct dnslists dnslists;
+    struct greylist *greylist; /* NULL: off */
+    struct intake intake;      /* the way in for every letter */
+    int64_t started;           /* unix seconds; 0 = not serving */
 };
 
 /* Opens DNS. Enough for `check` and `dns check`. On a fiber. */

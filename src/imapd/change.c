@@ -140,6 +140,7 @@ void imapd_cmd_store(struct imapd_session *s, struct imap_in *in)
         imapd_failed(s, r);
         return;
     }
+    if (args.op != '-') imapd_learn_marked(s, &args.flags, p.uid, p.n);
     for (size_t k = 0; k < p.n; k++) imapd_gone_flags(s, p.at[k], op_of(&args), imapd_flags(s, &args.flags));
     tell_stored(s, &args, &p, failed);
     if (failed.n) imapd_ok(s, modified_code(s, failed), "some were changed meanwhile");
@@ -208,6 +209,7 @@ static void copy(struct imapd_session *s, struct imap_in *in, bool move)
         imapd_failed(s, r);
         return;
     }
+    if (!across) imapd_learn_moved(s, &to.m, &c);
     const char *code = c.n ? copyuid_code(s, &c) : NULL;
     if (c.n && move) { /* RFC 6851 section 4.3: before the EXPUNGEs */
         buf_printf(&s->out, "* OK [%s] moved\r\n", code);

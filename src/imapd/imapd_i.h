@@ -404,6 +404,9 @@ MUST_CHECK int imapd_swallow(struct imapd_session *s, uint64_t n);
     X(namespace) X(notify) X(rename) X(replace) X(search) X(select) X(setacl) X(setmetadata) X(sort) X(starttls) X(status) X(store) \
     X(subscribe) X(thread) X(uidbatches) X(unauthenticate) X(unselect) X(unsubscribe)
 /* clang-format on */
+/* learn.c: messages were moved, or marked: what that says about junk is learned. SUSPENDS */
+void imapd_learn_moved(struct imapd_session *s, const struct mailbox *to, const struct message_copied *c);
+void imapd_learn_marked(struct imapd_session *s, const struct imap_flags *f, const uint32_t *uid, size_t n);
 #define X(name) void imapd_cmd_##name(struct imapd_session *s, struct imap_in *in);
 IMAPD_COMMANDS(X)
 #undef X

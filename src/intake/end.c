@@ -99,6 +99,9 @@ static void put_prefix(struct intake_letter *l, int64_t now, struct buf *out, ui
 {
     mail_return_path(out, l->sender);
     *skip = (uint32_t)out->n;
+    if (l->listed.n)
+        mail_field(out, SL("X-Listed"), ar_printf(&l->a, "score %d: %.*s", l->listed_score, SLF(l->listed)));
+    if (l->judged_by_words.n) mail_field(out, SL("X-Junk"), l->judged_by_words);
     if (l->judged) buf_put(out, l->verdict.field);
     else if (l->from.origin == INTAKE_USER)
         buf_put(out, mailauth_submission_field(&l->a, intake_authserv_id(l->in), login_to_tell(l)));
@@ -126,7 +129,7 @@ static struct letter letter_of(struct intake_letter *l, uint32_t skip, size_t he
         .eight_bit = l->eight_bit,
         .binary = l->binary,
         .smtputf8 = l->international,
-        .junk = l->judged && l->verdict.disposition == MAILAUTH_QUARANTINE,
+        .junk = l->junk_words || (l->judged && l->verdict.disposition == MAILAUTH_QUARANTINE),
         .stream = l->stream,
         .once = l->from.origin == INTAKE_OURS,
         .submitter = l->from.account ? sl_cstr(l->from.account->id) : SL(""),
@@ -137,6 +140,7 @@ static struct letter letter_of(struct intake_letter *l, uint32_t skip, size_t he
         .wants = l->wants,
         .signed_for = l->signatures.n ? l->from_domain : SL(""),
         .hold = l->hold,
+        .hold_all = l->hold_all,
     };
 }
 
@@ -166,14 +170,17 @@ static int commit(struct intake_letter *l)
 
 int intake_end(struct intake_letter *l)
 {
-    static intake_step *const steps[] = {check_lines, verdict, check_domains,
-                                         preflight,   sign,    intake_limit_take};
+    static intake_step *const steps[] = {check_lines,           verdict,         check_domains,
+                                         intake_repute_urls,    intake_greylist, intake_judge_words,
+                                         intake_filter_content, preflight,       sign,
+                                         intake_limit_take};
     ASSERT(l->in && l->nrcpt);
     if (l->from.origin != INTAKE_STRANGER && !intake_body_is_binary(l))
         intake_bytes(l, mail_lines_end(&l->lines));
     if (!l->head_done && !l->refusal.code) intake_head_complete(l); /* nothing but a header section */
     intake_run(l, steps, COUNT_OF(steps));
-    int e = l->refusal.code ? l->refusal.error : commit(l);
+    int e = l->refusal.code ? l->refusal.error : l->discarded ? 0 : commit(l);
+    if (!e && l->discarded) intake_note_discarded(l);
     if (!e) return 0;
     if (e != ERR_UNKNOWN) intake_limit_return(l);
     if (!l->refusal.code && (e == ERR_TOO_LONG || e == ERR_LIMIT))

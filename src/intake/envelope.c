@@ -55,7 +55,11 @@ struct intake_refusal intake_begin(struct intake_letter *l, const struct intake 
     l->international = !is_ascii(s->local);
     map_init(&l->routes, false);
     letter_id_new(&l->id);
-    return none;
+    r = intake_filter_sender(l, a);
+    if (!r.code) return none;
+    intake_note_refused(l, SL(""), &r);
+    intake_drop(l);
+    return r;
 }
 
 /* ---- a recipient ---- */
@@ -102,19 +106,37 @@ static bool leads_elsewhere(const struct routes *r)
     return false;
 }
 
-static void add_rcpt(struct intake_letter *l, const struct intake_to *to, struct slice address,
-                     const struct routes *routes)
+static void add_routes(struct intake_letter *l, const struct intake_to *to, struct slice address,
+                       const struct routes *routes)
 {
     struct slice orcpt = ar_dup(&l->a, to->orcpt);
-    address = ar_dup(&l->a, address);
     if (leads_elsewhere(routes)) {
         l->forward = intake_one_more(&l->a, l->forward, l->nforward, &l->forward_room, sizeof *l->forward);
         l->forward[l->nforward++] = address;
     }
     for (size_t i = 0; i < routes->n; i++) add_route(l, address, &routes->v[i], to->notify, orcpt);
+    l->international |= !is_ascii(to->local);
+}
+
+/* Filters may take a recipient away: then the routes of the others are looked up again. */
+static void keep_to(struct intake_letter *l, const struct intake_to *to)
+{
+    if (!l->filters) return;
+    l->to = intake_one_more(&l->a, l->to, l->nsaid, &l->to_room, sizeof *l->to);
+    l->to[l->nsaid] = (struct intake_to){.local = ar_dup(&l->a, to->local),
+                                         .domain = ar_dup(&l->a, to->domain),
+                                         .notify = to->notify,
+                                         .orcpt = ar_dup(&l->a, to->orcpt)};
+}
+
+static void add_rcpt(struct intake_letter *l, const struct intake_to *to, struct slice address,
+                     const struct routes *routes)
+{
+    address = ar_dup(&l->a, address);
+    add_routes(l, to, address, routes);
+    keep_to(l, to);
     l->said = intake_one_more(&l->a, l->said, l->nsaid, &l->said_room, sizeof *l->said);
     l->said[l->nsaid++] = address;
-    l->international |= !is_ascii(to->local);
     begin_checks(l);
 }
 
@@ -189,9 +211,9 @@ static struct intake_refusal come_back(const struct intake_letter *l, struct are
     return none;
 }
 
-/* address: as it is known here. A remote one becomes its own route, but never for a stranger: this is no open
- * relay. */
-static struct intake_refusal judge(const struct intake_letter *l, const struct intake_to *said,
+/* address: as it is known here. A remote one becomes its own route, but never for a stranger, unless the
+ * operator's filter wants it (trusted): this is no open relay. */
+static struct intake_refusal judge(const struct intake_letter *l, const struct intake_to *said, bool trusted,
                                    struct slice address, struct routes *routes, struct arena *a)
 {
     struct intake_to own = *said, *to = &own;
@@ -203,7 +225,7 @@ static struct intake_refusal judge(const struct intake_letter *l, const struct i
     switch (routes->result) {
     case RESOLVED: break;
     case RESOLVED_NOT_LOCAL:
-        if (intake_is_foreign(l) && !back) return no_relay(to, a);
+        if (!trusted && intake_is_foreign(l) && !back) return no_relay(to, a);
         *routes = (struct routes){.result = RESOLVED, .v = ar_new(a, struct route), .n = 1};
         routes->v->address = address;
         break;
@@ -250,10 +272,25 @@ struct intake_refusal intake_rcpt(struct intake_letter *l, const struct intake_t
     struct routes routes;
     struct slice address = mail_addr_join(a, to->local, to->domain.n ? to->domain : l->in->hostname);
     ASSERT(!l->head_done);
-    struct intake_refusal r = judge(l, to, address, &routes, a);
+    struct intake_refusal r = judge(l, to, false, address, &routes, a);
     if (!r.code) r = flooded(l, address, &routes, a);
     if (!r.code) r = intake_limit_rcpt(l, address, a);
+    if (!r.code) r = intake_repute_rcpt(l, to, a);
+    if (!r.code) r = intake_filter_rcpt(l, address, a);
     if (r.code) intake_note_refused(l, address, &r);
     else add_rcpt(l, to, address, &routes);
     return r;
+}
+
+int intake_route(struct intake_letter *l, const struct intake_to *to)
+{
+    struct routes routes;
+    struct slice address = mail_addr_join(&l->a, to->local, to->domain.n ? to->domain : l->in->hostname);
+    struct intake_refusal r = judge(l, to, true, address, &routes, &l->a);
+    if (!r.code) add_routes(l, to, address, &routes);
+    else if (r.code < 500) return err_set(r.error, "%.*s", SLF(r.text));
+    else
+        trace_addf(l->in->store->trace, &l->id, TRACE_FILTERED, address,
+                   "a filter wanted it to go to %.*s: %.*s", SLF(address), SLF(r.text));
+    return 0;
 }

@@ -195,10 +195,16 @@ static void read_fields(struct intake_letter *l)
     if (e) intake_refuse(l, e, 554, "5.6.0", "The letter is not well-formed: %s", err_text(e));
 }
 
+/* What only we may say: of who may write here (RFC 8601 section 5), and of what lists say. */
+static bool is_forged(const void *ours, struct arena *a, const struct mail_field *f)
+{
+    return sl_eqi(f->name, SL("X-Listed")) || sl_eqi(f->name, SL("X-Junk")) || mailauth_forged(ours, a, f);
+}
+
 static void edit(struct intake_letter *l)
 {
     struct mailauth_ctx ours = {.hostname = l->in->hostname, .authserv_id = intake_authserv_id(l->in)};
-    struct mail_edit e = {.forged = mailauth_forged,
+    struct mail_edit e = {.forged = is_forged,
                           .forged_arg = &ours,
                           .domain = l->from_domain.n ? l->from_domain : l->in->hostname,
                           .now = rt_wall_seconds(),
@@ -212,7 +218,7 @@ static void edit(struct intake_letter *l)
         l->message_id = mail_head_get(&l->a, &kept, SL("Message-ID"), NULL);
 }
 
-static void begin_signing(struct intake_letter *l)
+void intake_sign_begin(struct intake_letter *l)
 {
     if (!l->from_domain.n || !l->in->signing) return;
     int e = signing_begin(l->in->signing, &l->a, l->from_domain, buf_slice(&l->edited), &l->pass);
@@ -240,7 +246,7 @@ void intake_head_complete(struct intake_letter *l)
 {
     static intake_step *const steps[] = {read_fields,        check_hops,        check_return,  check_form,
                                          check_solicitation, read_tls_required, check_authors, edit,
-                                         begin_signing,      begin_judging,     check_memory,  begin_body};
+                                         intake_sign_begin,  begin_judging,     check_memory,  begin_body};
     l->head_done = true;
     int e = mail_head_parse(&l->a, buf_slice(&l->head), &l->parsed);
     if (e) {

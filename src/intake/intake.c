@@ -1,4 +1,4 @@
-/* intake.c - a letter's bytes on the way in, and how it is forgotten. */
+/* intake.c - a letter's bytes on the way in. */
 #include "intake_i.h"
 
 /* ---- bytes ---- */
@@ -58,31 +58,4 @@ void intake_bytes(struct intake_letter *l, struct slice bytes)
     if (l->from.origin != INTAKE_STRANGER)
         while (!intake_body_is_binary(l) && mail_lines_next(&l->lines, &bytes, &run)) clean_bytes(l, run);
     clean_bytes(l, bytes);
-}
-
-/* ---- the end ---- */
-
-void intake_drop(struct intake_letter *l)
-{
-    if (!l->in) return;
-    if (l->auth) mailauth_free(&l->auth);
-    if (l->signing) (void)!signing_end(l->pass, NULL);
-    if (l->body) body_abandon(&l->body);
-    map_free(&l->routes);
-    struct arena a = l->a;
-    struct buf head = l->head, edited = l->edited;
-    ar_reset(&a);
-    buf_clear(&head);
-    buf_clear(&edited);
-    if (head.size > INTAKE_BUFFER) buf_free(&head);
-    if (edited.size > INTAKE_BUFFER) buf_free(&edited);
-    *l = (struct intake_letter){.a = a, .head = head, .edited = edited, .unwritten = l->unwritten};
-}
-
-void intake_free(struct intake_letter *l)
-{
-    intake_drop(l);
-    ar_free(&l->a);
-    buf_free(&l->head);
-    buf_free(&l->edited);
 }

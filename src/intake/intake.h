@@ -7,6 +7,8 @@
  *     intake_end      the verdict, preflight, signatures; body and envelope durable; trace
  *     intake_drop     forgets it
  *
+ * Filters of the operator (milter/filter.h) are asked at each of these, but about what we write ourselves.
+ *
  * What happens when the header section is complete, and at the end, are the rows of two tables
  * (head.c, end.c), one function each, in the one order that holds for all: what judges or limits a
  * letter (a budget, a filter) is a row there, with a name. A refusal is a value; each front end says
@@ -18,12 +20,15 @@
 #include "mail/head.h"
 #include "mail/lines.h"
 #include "mailauth/mailauth.h"
+#include "milter/filter.h"
 #include "outgoing/preflight_gate.h"
 #include "outgoing/signing.h"
 #include "outgoing/srs.h"
 #include "queue/accept.h"
 #include "report/dmarc_store.h"
 #include "report/tlsrpt.h"
+#include "reputation/dnslist.h"
+#include "reputation/greylist.h"
 #include "send/return_path.h"
 
 enum {
@@ -32,7 +37,8 @@ enum {
     INTAKE_MARKS_MAX = 32,   /* recipients of one letter by which its return is known */
     INTAKE_LINE_MAX = 998,   /* bytes of a line that a user sends (RFC 5322 section 2.1.1) */
     INTAKE_SIZE_DEFAULT = 50 << 20,
-    INTAKE_BUFFER = 64 * 1024, /* kept from one letter to the next */
+    INTAKE_BUFFER = 64 * 1024,    /* kept from one letter to the next */
+    INTAKE_TEXT_MAX = 128 * 1024, /* of a letter's decoded texts that are looked at */
 };
 
 struct intake { /* what a node's letters meet; everything is borrowed and outlives every letter */
@@ -47,6 +53,10 @@ struct intake { /* what a node's letters meet; everything is borrowed and outliv
     struct tlsrpt *tls_reports;          /* and TLS reports */
     struct allowance *allowance;         /* how much our people may send; NULL: any */
     letter_take *take;                   /* intake_take(), for notices that a limit is reached; NULL: none */
+    struct filters *filters;             /* NULL: none */
+    const struct dnslists *dnslists;     /* who sends junk, says the DNS; NULL: nobody is asked */
+    struct greylist *greylist;           /* NULL: the doubtful need not come again */
+    unsigned junk_from; /* of 100: letters whose words say so much go into Junk; 0: none is judged */
     struct slice hostname;
     uint8_t secret[32];          /* behind the marks of letters that were sent on */
     uint64_t size_max;           /* bytes of a letter; 0 = INTAKE_SIZE_DEFAULT */
@@ -78,8 +88,10 @@ struct intake_from { /* slices and pointers live until intake_drop() */
     const struct account *account;        /* of the user */
     const struct iprev_result *iprev;     /* of an earlier letter of the connection, or NULL */
     struct guard_visit *visit;            /* how the guard knows the connection, or NULL */
+    bool hasty;                           /* it did not wait for our answers where it had to */
     struct slice key; /* with which app password or API key, or empty: its share of the limits, */
     struct sender_limits key_limits; /* and its own ones */
+    struct filter_talk *filters;     /* what it says to filters; NULL: they are not asked about it */
 };
 struct intake_sender {
     struct slice local, domain; /* domain in A-labels, or a literal; both empty: the null path */
@@ -113,7 +125,9 @@ struct intake_letter {
     struct letter_wants wants;
     struct letter_rcpt *rcpt; /* one for each route */
     size_t nrcpt, rcpt_room;
-    struct map routes;     /* to find the second of two equal routes */
+    struct map routes;    /* to find the second of two equal routes */
+    struct intake_to *to; /* beside `said`, where filters may take some of them away */
+    size_t to_room;
     struct slice *said;    /* each recipient that was accepted */
     struct slice *forward; /* those of them that lead elsewhere */
     struct slice *fresh;   /* those that its sender writes to for the first time, or after a long time */
@@ -140,8 +154,21 @@ struct intake_letter {
     bool signing;
     bool sealing; /* it is sent on with an ARC Set */
     struct slice signatures;
-    struct slice sealed_for; /* the domain, once it is sealed */
-    struct slice hold;       /* why it may not leave for now, or empty */
+    struct slice sealed_for;     /* the domain, once it is sealed */
+    struct slice hold;           /* why it may not leave for now, or empty */
+    bool hold_all;               /* nor be delivered here */
+    struct filter_talk *filters; /* NULL: nobody is asked */
+    bool own_filters;            /* the talk is for this letter only */
+    bool discarded;              /* a filter wants it taken and thrown away */
+    struct slice filtered;       /* what filters did, or empty */
+    int listed_score;            /* what lists in the DNS say, */
+    struct slice listed;         /* and which */
+    bool lists_asked, for_duty;  /* for_duty: it is for postmaster or abuse as well */
+    struct slice text;           /* intake_text() */
+    bool text_read;
+    bool junk_words;              /* its words are those of junk */
+    struct slice judged_by_words; /* "97 of 100; cheap 99, pills 98", or empty */
+    struct slice why_junk;        /* a sentence for the trace */
     struct mailauth_verdict verdict;
     bool judged;                   /* the verdict is there */
     struct slice preflight_found;  /* what strict receivers would say, or empty */

@@ -43,9 +43,37 @@ void intake_limit_take(struct intake_letter *l);   /* a step: counts the letter 
 void intake_limit_return(struct intake_letter *l); /* it was not taken */
 /* Once a day: the sender and postmaster hear that a limit is reached (what, in words). */
 void intake_limit_tell(const struct intake *in, const struct intake_from *from, struct slice what);
+/* Routes for a recipient that a filter adds, or that stays when it has taken others away: everywhere. Traced
+ * when it cannot be. ERR_* of ours. SUSPENDS. */
+MUST_CHECK int intake_route(struct intake_letter *l, const struct intake_to *to);
+
+/* ---- text.c ---- */
+/* The letter's texts, decoded, in UTF-8: the start of each, at most INTAKE_TEXT_MAX bytes. From the header
+ * section on as it is kept. SUSPENDS. */
+struct slice intake_text(struct intake_letter *l);
+
+/* ---- junk.c ---- */
+void intake_judge_words(struct intake_letter *l); /* a step. SUSPENDS */
+
+/* ---- repute.c. SUSPEND ---- */
+struct intake_refusal intake_repute_rcpt(struct intake_letter *l, const struct intake_to *to,
+                                         struct arena *a);
+void intake_repute_urls(struct intake_letter *l); /* a step */
+void intake_greylist(struct intake_letter *l);    /* a step: does not suspend */
+
+/* ---- filter_envelope.c, filter_content.c ---- */
+/* A filter's answer in the words of intake. */
+struct intake_refusal intake_filter_refusal(struct intake_letter *l, const struct filter_answer *r,
+                                            struct arena *a);
+/* What filters say of the sender, and of each recipient. SUSPENDS */
+struct intake_refusal intake_filter_sender(struct intake_letter *l, struct arena *a);
+struct intake_refusal intake_filter_rcpt(struct intake_letter *l, struct slice address, struct arena *a);
+void intake_filter_content(struct intake_letter *l); /* a step: the letter is there. SUSPENDS */
+void intake_filter_end(struct intake_letter *l);     /* SUSPENDS */
 
 /* ---- head.c: the header section is there. SUSPENDS ---- */
 void intake_head_complete(struct intake_letter *l);
+void intake_sign_begin(struct intake_letter *l); /* what is kept of it, when it is to be signed */
 /* What Delivered-To says of an address that sends the letter on: the address, or to those who may not see
  * the others' (RFC 5321 section 7.2) what only this node understands. In the arena. */
 struct slice intake_sent_on_by(struct intake_letter *l, struct slice address, bool open);
@@ -68,3 +96,4 @@ size_t intake_events(struct intake_letter *l, struct trace_event e[TRACE_TOGETHE
 /* who: the recipient that was refused; empty: the letter was. */
 void intake_note_refused(struct intake_letter *l, struct slice who, const struct intake_refusal *r);
 void intake_note_unknown(struct intake_letter *l);
+void intake_note_discarded(struct intake_letter *l);

@@ -13,7 +13,8 @@ static struct slice checked_sentence(struct intake_letter *l)
 {
     if (!l->judged) return l->preflight_found;
     const struct mailauth_verdict *v = &l->verdict;
-    return ar_printf(&l->a, "%s: %.*s", mailauth_disposition_name(v->disposition), SLF(v->sentence));
+    return ar_printf(&l->a, "%s: %.*s%s%.*s", mailauth_disposition_name(v->disposition), SLF(v->sentence),
+                     l->listed.n ? "; on lists: " : "", SLF(l->listed));
 }
 
 /* "mail.one.test [192.0.2.1]" */
@@ -62,6 +63,10 @@ size_t intake_events(struct intake_letter *l, struct trace_event e[TRACE_TOGETHE
     if (l->edits || l->lines.mended)
         e[n++] =
             (struct trace_event){.id = l->id, .kind = TRACE_REWRITTEN, .sentence = rewritten_sentence(l)};
+    if (l->why_junk.n)
+        e[n++] = (struct trace_event){.id = l->id, .kind = TRACE_JUDGED, .sentence = l->why_junk};
+    if (l->filtered.n)
+        e[n++] = (struct trace_event){.id = l->id, .kind = TRACE_FILTERED, .sentence = l->filtered};
     if (l->signatures.n || l->sealed_for.n)
         e[n++] = (struct trace_event){.id = l->id, .kind = TRACE_SIGNED, .sentence = signed_sentence(l)};
     return n;
@@ -87,6 +92,15 @@ void intake_note_refused(struct intake_letter *l, struct slice who, const struct
                                        .who = who,
                                        .sentence = sentence,
                                        .session = l->from.session});
+}
+
+void intake_note_discarded(struct intake_letter *l)
+{
+    struct trace *s = l->in->store->trace;
+    struct trace_event e[TRACE_TOGETHER_MAX];
+    index_letter(l);
+    for (size_t i = 0, n = intake_events(l, e); i < n; i++) trace_add(s, &e[i]);
+    trace_addf(s, &l->id, TRACE_DROPPED, SL(""), "taken and thrown away, because a filter said so");
 }
 
 /* Neither "taken" nor "not taken" would be true (RFC 5321 section 4.2.5 leaves the sender the

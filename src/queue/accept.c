@@ -21,7 +21,10 @@ static struct slice domain_of(struct slice address)
     return at == SL_NONE ? (struct slice){0} : sl_from(address, at + 1);
 }
 
-static bool is_held(const struct letter *l, const struct route *r) { return l->hold.n && !r->local; }
+static bool is_held(const struct letter *l, const struct route *r)
+{
+    return l->hold.n && (l->hold_all || !r->local);
+}
 
 /* Recipients of one next hop, or of one account here, are tried together. */
 static void make_groups(struct arena *a, struct accepting *x)
@@ -244,7 +247,8 @@ int accept_letter(struct queue *q, struct letter *l)
     int e = l->nrcpt ? letter_fits(l) : err_set(ERR_USAGE, "the letter has no recipients");
     /* a report of success is made by the queue */
     bool direct = !l->made.n && l->nrcpt == 1 && l->rcpt[0].route.local &&
-                  !(l->rcpt[0].notify & NOTIFY_SUCCESS) && !l->wants.hold_until && !l->wants.by;
+                  !(l->rcpt[0].notify & NOTIFY_SUCCESS) && !l->wants.hold_until && !l->wants.by &&
+                  !l->hold_all;
     if (!e) e = direct ? into_account(q, l) : into_queue(q, l, &a);
     if (e != ERR_UNKNOWN && !l->made.n)
         body_unpin(q->store->body, &l->body); /* else a row that nobody sees may name it */

@@ -60,6 +60,7 @@ struct letter {
     const struct trace_event *events; /* of its way in: written with the transaction that takes it */
     size_t nevents;                   /* at most TRACE_TOGETHER_MAX */
     struct slice hold; /* not empty: its remote recipients wait for an operator; a sentence that says why */
+    bool hold_all;     /* and those here as well */
 };
 /* What the letter's rows keep of its header section: the Message-ID, and the Subject decoded and cut
  * to LIMIT_SUBJECT. In a. ERR_TOO_LONG with a sentence: a Message-ID above LIMIT_MESSAGE_ID. */

@@ -1,4 +1,6 @@
 /* auth.c - AUTH (RFC 4954) over the login exchange that all servers share. */
+#include <stdio.h>
+
 #include "base/text.h"
 #include "smtpd_i.h"
 
@@ -50,11 +52,20 @@ bool smtpd_may_go_on(struct smtpd_session *s)
     return r == 0;
 }
 
+static void keep_mechanism(struct smtpd_session *s, unsigned mechanism)
+{
+    struct buf b = BUF_INIT;
+    sasl_put(&b, mechanism, "", "");
+    snprintf(s->mechanism, sizeof s->mechanism, "%.*s", SLF(buf_slice(&b)));
+    buf_free(&b);
+}
+
 static void answer(struct smtpd_session *s, struct sasl *x, int r)
 {
     switch (r) {
     case SASL_DONE:
         s->logged_in = true;
+        keep_mechanism(s, x->mechanism);
         s->account = x->account;
         authority_begin(&s->authority, s->conf->store->directory, &s->account, s->c);
         sasl_tell(s->who, s->account.address, SL(""));

@@ -120,6 +120,8 @@ static struct intake_from session(struct smtpd_session *s)
         .iprev = s->has_iprev ? &s->iprev : NULL,
         .visit = s->visit,
         .session = s->who,
+        .filters = s->filters,
+        .hasty = s->early,
     };
     if (f.account && f.account->by) f.key = sl_cstr(f.account->by->id), f.key_limits = f.account->by->limits;
     if (s->tls) f.tls_version = sl_cstr(s->tls_info.version), f.tls_cipher = sl_cstr(s->tls_info.cipher);
@@ -140,6 +142,7 @@ void smtpd_mail(struct smtpd_session *s, struct smtp_command *c)
     s->tx.smtputf8 = opts.smtputf8;
     s->tx.binary = opts.body == SMTP_BODY_BINARYMIME;
     s->tx.prdr = opts.prdr;
+    smtpd_filters_ready(s);
     struct intake_from from = session(s);
     struct intake_sender sender = {.ret = opts.ret == SMTP_RET_FULL   ? SL("FULL")
                                           : opts.ret == SMTP_RET_HDRS ? SL("HDRS")

@@ -10,12 +10,26 @@ void smtpd_name_peer(struct smtpd_session *s)
     snprintf(s->who, sizeof s->who, "smtpd %.50s", peer);
 }
 
+/* RFC 5321 section 4.3.1: the client waits for the greeting. True: it did not, and was told so. */
+static bool spoke_first(struct smtpd_session *s)
+{
+    if (s->kind != SMTPD_MX || !s->conf->greeting_delay_s) return false;
+    (void)!fiber_sleep(s->conf->greeting_delay_s * RT_S);
+    if (!conn_overhear(s->c)) return false;
+    log_info(s->who, "closed: the client spoke before the greeting");
+    smtpd_reply(s, 554, NULL, "Wait for the greeting before you speak (RFC 5321 section 4.3.1)");
+    s->over = true;
+    return true;
+}
+
 void smtpd_greet(struct smtpd_session *s)
 {
+    if (spoke_first(s)) return;
     if (conn_peek(s->c).n) { /* RFC 5321 section 4.3.1: the client waits for the greeting */
         s->early = true;
         log_info(s->who, "the client spoke before the greeting");
     }
+    if (!smtpd_filters_greet(s)) return;
     smtpd_reply(s, 220, NULL, "%.*s %s Tram", SLF(s->conf->intake->hostname),
                 s->kind == SMTPD_LMTP ? "LMTP" : "ESMTP");
 }
@@ -43,6 +57,7 @@ void smtpd_helo(struct smtpd_session *s, struct smtp_command *c)
                     smtp_verb_name(c->verb));
         return;
     }
+    if (!smtpd_filters_helo(s, c->arg)) return;
     smtpd_tx_end(s); /* like RSET: RFC 5321 section 4.1.4 */
     snprintf(s->helo, sizeof s->helo, "%.*s", SLF(c->arg));
     s->extended = c->verb != SMTP_HELO;

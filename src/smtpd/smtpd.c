@@ -76,8 +76,9 @@ static bool is_other_protocol(struct slice word)
     return sl_startsi(word, SL("HTTP/"));
 }
 
-static void unknown(struct smtpd_session *s, const struct smtp_command *c)
+static void unknown(struct smtpd_session *s, const struct smtp_command *c, struct slice line)
 {
+    if (!smtpd_filters_unknown(s, line)) return;
     if (is_other_protocol(c->word))
         smtpd_reply(s, 421, "4.7.0", "This is a mail server; HTTP is not spoken here");
     else smtpd_reply(s, 500, "5.5.1", "There is no such command; HELP lists those that there are");
@@ -99,7 +100,7 @@ static void run_command(struct smtpd_session *s, struct slice line)
     if (!t || !(t->flags & SMTPD_LETTER)) (void)deadline_narrow(DEADLINE_IN(SMTPD_WORK));
     if (!smtpd_may_go_on(s)) return;
     if (!t) {
-        unknown(s, &c);
+        unknown(s, &c, line);
         return;
     }
     s->cost += t->cost;
@@ -196,12 +197,29 @@ static void check_memory(struct smtpd_session *s)
     smtpd_reply(s, 421, "4.3.1", "This letter takes too much memory");
 }
 
+/* One line for the whole session, unless nothing at all came of it: a flood of those is for LOG_DEBUG. */
+static void tell_session(const struct smtpd_session *s)
+{
+    char number[5][24];
+    const uint64_t counts[5] = {s->letters, s->errors + s->refused, (uint64_t)((rt_now() - s->began) / RT_MS),
+                                conn_bytes_in(s->c), conn_bytes_out(s->c)};
+    for (int i = 0; i < 5; i++) snprintf(number[i], sizeof number[i], "%llu", (unsigned long long)counts[i]);
+    enum log_level level = s->letters || s->errors || s->refused || s->logged_in ? LOG_INFO : LOG_DEBUG;
+    LOG_EVENT(level, s->who, {"event", SL("session")}, {"helo", sl_cstr(s->helo)},
+              {"tls", s->tls ? sl_cstr(s->tls_info.version) : SL("")},
+              {"login", s->logged_in ? s->account.address : SL("")}, {"letters", sl_cstr(number[0])},
+              {"refused", sl_cstr(number[1])}, {"ms", sl_cstr(number[2])}, {"in", sl_cstr(number[3])},
+              {"out", sl_cstr(number[4])});
+}
+
 static void session_end(struct smtpd_session *s)
 {
+    tell_session(s);
     authority_end(&s->authority);
     if (s->tx.letter.unwritten) log_info(s->who, "%u refusals more are in no trace", s->tx.letter.unwritten);
     smtpd_tx_end(s);
     intake_free(&s->tx.letter);
+    filter_talk_free(&s->filters);
     buf_free(&s->out);
     ar_free(&s->cmd_a);
     ar_free(&s->a);
@@ -227,6 +245,7 @@ static bool is_idle(const struct smtpd_session *s)
 
 static void park(struct smtpd_session *s)
 {
+    if (!s->tx.open) filter_talk_free(&s->filters); /* filters have their limits as well */
     buf_free(&s->out);
     ar_free(&s->cmd_a);
     s->until = idle_ends(s);
@@ -261,7 +280,7 @@ void smtpd_session(struct smtpd *server, enum smtpd_kind kind, struct conn *c, s
     s->kind = kind;
     s->c = c;
     s->visit = visit;
-    s->progress = rt_now();
+    s->began = s->progress = rt_now();
     s->trusted = s->conf->trusts && s->conf->trusts(s->conf->trusts_arg, &conn_peer(c)->ip);
     smtpd_name_peer(s);
     if (kind == SMTPD_SUBMISSIONS && smtpd_tls_begin(s)) s->over = true;

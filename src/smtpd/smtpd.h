@@ -23,6 +23,8 @@ struct smtpd_conf { /* everything is borrowed and outlives the server */
     bool (*trusts)(const void *arg, const struct ip *ip);
     const void *trusts_arg;
     int64_t idle_s; /* between commands; 0 = 300 (RFC 5321 section 4.5.3.2.7) */
+    int64_t
+        greeting_delay_s; /* strangers wait so long for the greeting: who does not is refused; 0: at once */
 };
 struct smtpd;
 MUST_CHECK int smtpd_open(struct smtpd **out, const struct smtpd_conf *conf);

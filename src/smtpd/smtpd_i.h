@@ -46,6 +46,7 @@ struct smtpd_session {
     enum smtpd_kind kind;
     struct conn *c;
     struct guard_visit *visit;
+    struct filter_talk *filters; /* what it says to the operator's filters, or NULL */
     struct arena a, cmd_a;
     struct buf out;
     struct smtpd_tx tx;
@@ -57,8 +58,9 @@ struct smtpd_session {
     struct tls_info tls_info;
     struct account account;
     struct authority authority;
+    char mechanism[24]; /* of the login */
     unsigned errors, refused, cost, failed_logins, letters;
-    int64_t progress;          /* when it last led to something */
+    int64_t began, progress;   /* progress: when it last led to something */
     struct group *g;           /* what it is parked in, */
     int64_t until;             /* and how long */
     struct iprev_result iprev; /* of the first letter, for the next ones */
@@ -118,6 +120,14 @@ void smtpd_reply(struct smtpd_session *s, int code, const char *enhanced, const 
 /* What to say when something of ours failed with error e: 452 full, 421 stopping, 451 else. */
 /* Says a refusal of intake's; code 0: says nothing. */
 void smtpd_refuse(struct smtpd_session *s, const struct intake_refusal *r);
+
+/* ---- the operator's filters (filters.c). SUSPEND ---- */
+
+/* False: a filter is against the client, which was told so. */
+bool smtpd_filters_greet(struct smtpd_session *s);
+bool smtpd_filters_helo(struct smtpd_session *s, struct slice helo);
+bool smtpd_filters_unknown(struct smtpd_session *s, struct slice line);
+void smtpd_filters_ready(struct smtpd_session *s); /* for a letter */
 
 /* ---- commands ---- */
 

@@ -54,6 +54,7 @@ int accept_letter(struct queue *q, struct letter *l)
     keep(handed.id, sizeof handed.id, sl_cstr(l->id.s));
     handed.nrcpt = l->nrcpt;
     handed.junk = l->junk;
+    handed.held = l->hold.n && l->hold_all;
     handed.eight_bit = l->eight_bit;
     handed.smtputf8 = l->smtputf8;
     handed.binary = l->binary;

@@ -30,7 +30,7 @@ struct handed {
     int fail_with;
     char sender[256], rcpts[2000], submitter[20], message_id[256], subject[256], ret[8], envid[100], id[20];
     size_t nrcpt;
-    bool junk, eight_bit, smtputf8, binary;
+    bool junk, held, eight_bit, smtputf8, binary;
     struct letter_wants wants;
     uint32_t skip, head_size;
     struct slice bytes; /* the whole body; malloced */

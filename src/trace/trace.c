@@ -20,7 +20,13 @@
 #include "rt/rt.h"
 
 enum { TRACE_ROW = 1, TRACE_ROWS = 2 }; /* one event in a row; several */
-enum { KEY_ROOM = KV_KEY_MAX + 1, DAY_SECONDS = 86400, TEXT_MAX = 8000, SENTENCE_MAX = 2000 };
+enum {
+    KEY_ROOM = KV_KEY_MAX + 1,
+    DAY_SECONDS = 86400,
+    TEXT_MAX = 8000,
+    TEXT_TOGETHER = 5000 /* of more than four events */,
+    SENTENCE_MAX = 2000
+};
 
 struct trace {
     struct kv *kv;
@@ -98,11 +104,11 @@ static struct slice event_key(const struct letter_id *id, int64_t time, uint32_t
     return sl(room, n + 1 + hex_digits(room + n + 1, serial, 8));
 }
 
-static void put_event(struct buf *b, const struct trace_event *e)
+static void put_event(struct buf *b, const struct trace_event *e, size_t most)
 {
     rec_put(b, 'k', sl_cstr(trace_word(e->kind)));
-    rec_opt(b, 'w', utf8_cut(e->who, TEXT_MAX));
-    rec_opt(b, 's', utf8_cut(e->sentence, TEXT_MAX));
+    rec_opt(b, 'w', utf8_cut(e->who, most));
+    rec_opt(b, 's', utf8_cut(e->sentence, most));
 }
 
 struct told {
@@ -154,7 +160,7 @@ static void add(struct trace *t, struct kv_tx *tx, const struct trace_event *e, 
     uint32_t serial = t->serial++;
     lock_release(&t->lock);
     rec_begin(&b, n == 1 ? TRACE_ROW : TRACE_ROWS);
-    for (size_t i = 0; i < n; i++) put_event(&b, &e[i]);
+    for (size_t i = 0; i < n; i++) put_event(&b, &e[i], n > 4 ? TEXT_TOGETHER : TEXT_MAX);
     if (n == 1 && e->data.n <= KV_VALUE_MAX - 3 * TEXT_MAX) rec_opt(&b, 'd', e->data);
     ASSERT(n >= 1 && n <= TRACE_TOGETHER_MAX); /* these fit, however long their texts */
     put_row(t, tx, letter_object(&e->id, object), event_key(&e->id, time, serial, key), &b);

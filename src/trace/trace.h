@@ -10,6 +10,8 @@
     X(REFUSED, "refused")   /* it was refused, with the reply */                                             \
     X(UNKNOWN, "unknown")   /* neither taken nor refused: nobody knows whether it is stored */               \
     X(CHECKED, "checked")   /* SPF, DKIM, DMARC...: the verdict with its evidence */                         \
+    X(JUDGED, "judged")     /* by its words: how much they are those of junk, and why */                     \
+    X(FILTERED, "filtered") /* a filter (milter) changed it, wanted it held, or failed */                    \
     X(SIGNED, "signed")                                                                                      \
     X(REWRITTEN, "rewritten") /* alias, catch-all, header repaired */                                        \
     X(QUEUED, "queued")                                                                                      \
@@ -46,7 +48,7 @@ struct trace_event {
 };
 /* Each event is a line of the log as well (log_event): event, id, to, session, why. Does not suspend. */
 void trace_add(struct trace *t, const struct trace_event *e);
-enum { TRACE_TOGETHER_MAX = 4 };
+enum { TRACE_TOGETHER_MAX = 6 };
 void trace_addf(struct trace *t, const struct letter_id *id, enum trace_kind kind, struct slice who,
                 const char *fmt, ...) PRINTF_LIKE(5, 6);
 /* From within a transaction: the event is made with its changes, or not at all, and never dropped; the log

@@ -1,0 +1,44 @@
+/* greylist_sim.c - coming once, coming again, over days. */
+#include "base/test.h"
+#include "greylist.h"
+#include "sim/sim.h"
+
+static int visits(void *arg)
+{
+    bool *done = arg;
+    struct greylist *g = greylist_new();
+    struct ip one, near, far;
+    CHECK(ip_parse(SL("192.0.2.1"), &one) && ip_parse(SL("192.0.2.77"), &near) &&
+          ip_parse(SL("198.51.100.1"), &far));
+    CHECK_INT(greylist_ask(g, &one, SL("one.test")), GREYLIST_WAIT);
+    CHECK_OK(fiber_sleep(60 * RT_S));
+    int64_t left = greylist_ask(g, &near, SL("One.test"));
+    CHECK(left > 239 * RT_S && left <= 240 * RT_S);
+    CHECK_INT(greylist_ask(g, &one, SL("two.test")), GREYLIST_WAIT);
+    CHECK_OK(fiber_sleep(240 * RT_S));
+    CHECK_INT(greylist_ask(g, &near, SL("one.test")), 0);
+    CHECK_INT(greylist_ask(g, &far, SL("one.test")), GREYLIST_WAIT);
+    CHECK_OK(fiber_sleep(30 * 86400 * RT_S));
+    CHECK_INT(greylist_ask(g, &one, SL("one.test")), 0);             /* known, and from now on anew */
+    CHECK_INT(greylist_ask(g, &far, SL("one.test")), GREYLIST_WAIT); /* came again too late */
+    CHECK_OK(fiber_sleep(37 * 86400 * RT_S));
+    CHECK_INT(greylist_ask(g, &one, SL("one.test")), GREYLIST_WAIT);
+    for (uint32_t i = 0; i < GREYLIST_MAX + 10; i++) {
+        far.b[1] = (uint8_t)(i >> 8), far.b[2] = (uint8_t)i, far.b[0] = (uint8_t)(i >> 16);
+        CHECK(greylist_ask(g, &far, SL("flood.test")) > 0);
+    }
+    CHECK_INT(greylist_ask(g, &one, SL("one.test")), GREYLIST_WAIT); /* pushed out: it is asked again */
+    greylist_free(&g);
+    *done = true;
+    return 0;
+}
+
+TEST(greylist_lets_in_who_comes_again)
+{
+    bool done = false;
+    struct sim *s = sim_new(3);
+    sim_node_start(sim_node(s, "mail", "192.0.2.9"), visits, &done);
+    sim_run(s, 100 * 86400 * RT_S);
+    CHECK(done);
+    sim_free(&s);
+}
