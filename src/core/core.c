@@ -230,6 +230,7 @@ int core_open_on(struct core *core, const struct config *conf, struct dns *dns, 
     sts_open(&core->sts, &(struct sts_conf){.kv = kv, .dns = core->dns, .fetch = &core->fetch});
     struct sends_conf sc = {.store = core->store, .signing = core->signing, .hostname = conf->hostname};
     sc.fetch = &core->fetch;
+    sc.allowance = core->allowance;
     sc.webhook_private = conf->webhook_private;
     sc.site = conf->port_offset
                   ? ar_printf(&core->arena, "%.*s:%u", SLF(conf->hostname), 443u + conf->port_offset)

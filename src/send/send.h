@@ -12,6 +12,7 @@
  *
  * Object s:ID of a send, object _sends for what all share; docs/format.md has their rows. */
 #pragma once
+#include "allowance/allowance.h"
 #include "base/buf.h"
 #include "directory/directory.h"
 #include "fetch/fetch.h"
@@ -165,10 +166,11 @@ struct sends_conf {
     struct store *store;
     struct signing *signing; /* NULL: nothing is signed */
     struct slice hostname;
-    const struct fetch *fetch; /* for webhooks; NULL: none is told */
-    bool webhook_private;      /* they may be in clear, and at addresses that the world does not route */
-    struct slice site;         /* host, and port when it is not 443, of our HTTPS server: for links */
-    uint8_t secret[32];        /* behind addresses that are forgotten, return paths and links */
+    const struct fetch *fetch;   /* for webhooks; NULL: none is told */
+    bool webhook_private;        /* they may be in clear, and at addresses that the world does not route */
+    struct slice site;           /* host, and port when it is not 443, of our HTTPS server: for links */
+    struct allowance *allowance; /* borrowed; NULL: nobody is limited */
+    uint8_t secret[32];          /* behind addresses that are forgotten, return paths and links */
 };
 /* Store and signing are borrowed, the rest copied. SUSPENDS. */
 MUST_CHECK int sends_open(struct sends **out, const struct sends_conf *conf);
@@ -190,8 +192,9 @@ MUST_CHECK int send_begin(struct sends *s, const struct send *what, struct arena
  * (its own sender) with a sentence: the letter was not added, the others stay and the caller may go on. Other
  * errors end the send. Letters are written page by page while they come: memory does not grow. SUSPENDS. */
 MUST_CHECK int send_add(struct send_writer *w, const struct send_letter *l);
-/* All of it is durable, or (but for ERR_UNKNOWN) none. A send of which nobody is left is taken as well. The
- * writer is gone whatever the result. The answer lies in a. SUSPENDS. */
+/* Asks the limits of the account for the whole of it: ERR_LIMIT, with the sentence and the time when it ends;
+ * a sandbox counts for nothing. All of it is durable, or (but for ERR_UNKNOWN) none. A send of which nobody
+ * is left is taken as well. The writer is gone whatever the result. The answer lies in a. SUSPENDS. */
 MUST_CHECK int send_commit(struct send_writer **w, struct arena *a, struct send_taken *out);
 /* Nothing stays; harmless for NULL. SUSPENDS. */
 void send_abandon(struct send_writer **w);

@@ -38,6 +38,7 @@ struct sends {
     bool hooks_woken;
     struct map telling; /* keys of webhooks that are being told something */
     const struct fetch *fetch;
+    struct allowance *allowance; /* or NULL */
     bool webhook_private;
     int64_t started_at; /* unix seconds */
     struct group fibers;

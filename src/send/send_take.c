@@ -517,13 +517,43 @@ static void writer_free(struct send_writer **wp)
     *wp = NULL;
 }
 
+static uint32_t as_want(uint64_t n) { return n < UINT32_MAX ? (uint32_t)n : UINT32_MAX; }
+
+/* Whose limits, and how much of them. False: nothing is to be asked. */
+static bool wants(const struct send_writer *w, struct allowance_of *who, struct allowance_want *want)
+{
+    if (!w->s->allowance || w->head.options & SEND_SANDBOX || !w->head.recipients) return false;
+    *who = (struct allowance_of){
+        .id = w->account->id, .limits = w->account->limits, .key_limits = SENDER_LIMITS_UNSET};
+    *want =
+        (struct allowance_want){.letters = as_want(w->head.letters), .rcpts = as_want(w->head.recipients)};
+    return true;
+}
+
+/* Counted with the last commit of the send; what is not taken is not counted. */
+static int flush_counted(struct send_writer *w)
+{
+    struct allowance_of who;
+    struct allowance_want want;
+    struct allowance_end end;
+    bool counts = wants(w, &who, &want);
+    int e = counts ? allowance_take(w->s->allowance, &who, &want, &end) : 0;
+    if (e) return e;
+    e = flush(w, true);
+    if (!e || e == ERR_UNKNOWN || !counts) return e;
+    char why[ERR_TEXT_MAX];
+    snprintf(why, sizeof why, "%s", err_text(e));
+    allowance_return(w->s->allowance, &who, &want);
+    return err_set(e, "%s", why);
+}
+
 int send_commit(struct send_writer **wp, struct arena *a, struct send_taken *out)
 {
     struct send_writer *w = *wp;
     int e = w->failed;
     if (!e && !w->head.numbers) e = err_set(ERR_SYNTAX, "there is no recipient");
     if (!e && w->page.n) e = close_page(w);
-    if (!e) e = flush(w, true);
+    if (!e) e = flush_counted(w);
     if (e && e != ERR_UNKNOWN) {
         send_abandon(wp);
         return e;

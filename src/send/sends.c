@@ -10,6 +10,7 @@ int sends_open(struct sends **out, const struct sends_conf *conf)
     s->signing = conf->signing;
     s->contents = contents_new();
     s->fetch = conf->fetch;
+    s->allowance = conf->allowance;
     s->webhook_private = conf->webhook_private;
     map_init(&s->telling, false);
     list_init(&s->over);

@@ -220,3 +220,21 @@ def test_events_are_told_to_a_webhook_signed_and_again_until_they_are_taken(home
     assert "no webhook" in home.tram("webhook", "list").stdout
     assert home.tram("webhook", "add", "news@one.test", "ftp://one.test/", ok=False).returncode
     server.shutdown()
+
+
+def test_the_limits_of_the_account_bind_a_send_as_a_whole(home):
+    home.account("small")
+    home.tram("account", "set", "small@one.test", "--daily", "3")
+    key = home.tram("key", "add", "small@one.test", "--name", "t", "--scope", "campaigns,events.read").stdout.split("\n")[0]
+    before, home.key = home.key, key
+    try:
+        head = {"from": "small@one.test", "subject": "s", "text": "t", "name": "limits"}
+        status, refused = call(home, "POST", "/v1/campaigns", lines(head, *({"to": f"r{i}@one.test"} for i in range(4))))
+        assert status == 429 and "recipients" in refused["detail"], refused
+        assert not call(home, "GET", "/v1/events")[1]["events"], "nothing of it was taken"
+        status, taken = call(home, "POST", "/v1/campaigns", lines(head, *({"to": f"r{i}@one.test"} for i in range(3))))
+        assert status in (200, 202), taken
+        status, refused = call(home, "POST", "/v1/campaigns", lines(head, {"to": "r9@one.test"}))
+        assert status == 429, refused
+    finally:
+        home.key = before
