@@ -24,7 +24,7 @@ TEST(line_ends_are_mended_wherever_the_input_is_cut)
         {"a\nbc\n", "a\r\nbc\r\n", true, 2},
         {"a\rbc\r", "a\r\nbc\r\n", true, 2},
         {"a\r\r\nb", "a\r\n\r\nb\r\n", true, 1},
-        {"a\n\r\nb\n\e", "a\r\n\r\nb\r\n\r\nc\r\n", true, 1},
+        {"a\n\r\nb\n\rc", "a\r\n\r\nb\r\n\r\nc\r\n", true, 1},
         {"\r\n\r\n", "\r\n\r\n", false, 0},
         {"\n.\n", "\r\n.\r\n", true, 1},
         {"no end", "no end\r\n", false, 6},

@@ -102,7 +102,7 @@ TEST(mbox_text_there_and_back)
     check_text(out, "From a\r\n>From b\r\n>>Fro\r\nx From \r\n>", ">From a\n>>From b\n>>Fro\nx From \n>");
     check_text(in, ">From a\n>>From b\n>>Fro\nx From \n>", "From a\r\n>From b\r\n>>Fro\r\nx From \r\n>");
     check_text(in, "From a\n", "From a\r\n"); /* bare: nothing to take away */
-    check_text(in, "a\r\nb\e\r\r\nd\r", "a\r\nb\e\r\r\nd\r");
+    check_text(in, "a\r\nb\rc\r\r\nd\r", "a\r\nb\rc\r\r\nd\r");
     check_text((struct mbox_text){.quote = true}, "a\r\nFrom \n\r\r\n", "a\r\n>From \n\r\r\n");
     check_text((struct mbox_text){0}, ">From \r\n\r", ">From \r\n\r");
 }

@@ -174,7 +174,7 @@ static const struct slice odd[] = {
     SL_INIT("Subject: no empty line\r\n"),
     SL_INIT("Subject: two\r\n\r\nno end"),
     SL_INIT("Subject: bare\n\nlines\n\nFrom x Sun Nov 22 21:34:26 2026\n"),
-    SL_INIT("Subject: mixed\r\n\r\na\nb\e\r\n\0\r"),
+    SL_INIT("Subject: mixed\r\n\r\na\nb\rc\r\n\0\r"),
     SL_INIT("From x Sun Nov 22 21:34:26 2026\r\nStatus: RO\r\nX-Status: F\r\nX-Tram-Message: 1 crlf "
             "0\r\n\r\nx\r\n\r\n\r\n"),
     SL_INIT("\r\n\r\nonly text\r\n"),

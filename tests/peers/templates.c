@@ -1,4 +1,5 @@
-/* templates.c - for test_templates.py: each line of the input is {"template", "data"}, each line of the output
+/* templates.c - for test_templates.py: each line of the input is {"template", "data"}, each line of the
+ * output
  * {"text"} or {"error"}. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,8 @@ static json_t *rendered(const json_t *line)
     int e = template_compile(&a, (struct template_how){.language = TEMPLATE_HANDLEBARS, .escape = true},
                              sl(json_string_value(source), json_string_length(source)), &t);
     if (!e) e = template_render(t, json_object_get(line, "data"), &b);
-    json_t *v = e ? json_pack("{s:s}", "error", err_text(e)) : json_pack("{s:s%}", "text", b.p ? b.p : "", b.n);
+    json_t *v =
+        e ? json_pack("{s:s}", "error", err_text(e)) : json_pack("{s:s%}", "text", b.p ? b.p : "", b.n);
     buf_free(&b);
     ar_free(&a);
     return v;
