@@ -226,7 +226,7 @@ int core_open_on(struct core *core, const struct config *conf, struct dns *dns, 
     if (!e) set_issuer(core);
     if (!e) e = signing_open(&core->signing, core->store->directory);
     if (!e) open_preflight(core);
-    open_acme(core);
+    if (!e) open_acme(core);
     sts_open(&core->sts, &(struct sts_conf){.kv = kv, .dns = core->dns, .fetch = &core->fetch});
     struct sends_conf sc = {.store = core->store, .signing = core->signing, .hostname = conf->hostname};
     sc.fetch = &core->fetch;
