@@ -33,7 +33,8 @@ OPT ?= $(if $(SAN),-O1,-O2)
 WARN = -Wall -Wextra -Wshadow -Wvla -Wformat=2 -Wno-format-nonliteral -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)
 HARD = -fstack-protector-strong -fstack-clash-protection -fPIE -fcf-protection $(if $(SAN),,-D_FORTIFY_SOURCE=2)
 SANFLAGS = $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined $(if $(FUZZER),-fsanitize=fuzzer-no-link))
-CFLAGS ?= -g
+# Line numbers are all that the sanitizers print.
+CFLAGS ?= $(if $(SAN),-g1,-g)
 override CFLAGS += -std=gnu17 $(OPT) $(WARN) $(HARD) $(SANFLAGS) -fno-omit-frame-pointer -fno-strict-aliasing -Isrc -MMD -MP
 LDFLAGS += -pie -Wl,-z,relro,-z,now $(SANFLAGS)
 
