@@ -17,7 +17,8 @@ struct slice jose_base64url(struct arena *a, struct slice bytes)
     return sl(p, n);
 }
 
-struct slice jose_jwk(struct arena *a, const struct es256 *k)
+/* The public key as JSON, with its members in the order that the fingerprint wants. */
+static struct slice jose_jwk(struct arena *a, const struct es256 *k)
 {
     uint8_t x[ES256_NUMBER], y[ES256_NUMBER];
     es256_public(k, x, y);

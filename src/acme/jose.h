@@ -5,8 +5,6 @@
 #include "crypto/es256.h"
 
 struct slice jose_base64url(struct arena *a, struct slice bytes); /* RFC 7515 section 2: without padding */
-/* The public key as JSON, with its members in the order that the fingerprint wants. */
-struct slice jose_jwk(struct arena *a, const struct es256 *k);
 struct slice jose_thumbprint(struct arena *a, const struct es256 *k);
 
 struct jose_head {

@@ -118,7 +118,7 @@ static void take(struct http_call *c, struct mailjet_call *m)
     all_told(m, c);
 }
 
-void mailjet_send(struct http_call *c)
+static void mailjet_send(struct http_call *c)
 {
     struct mailjet_call m;
     json_t *body = api_body(c);

@@ -22,7 +22,6 @@ void mailjet_end(struct mailjet_call *m);
 /* {"ErrorIdentifier", "ErrorCode", "StatusCode", "ErrorMessage", "ErrorRelatedTo"} */
 json_t *mailjet_error(const char *code, int status, const char *sentence, const char *related);
 
-void mailjet_send(struct http_call *c);
 /* mailjet_templates.c */
 void mailjet_template_create(struct http_call *c);
 void mailjet_template_list(struct http_call *c);

@@ -20,8 +20,6 @@ struct sts_failure {
     enum sts_trouble trouble;
     struct slice why;
 };
-/* The row of a kind ("p", "f", "u") about a domain. */
-struct slice sts_key(struct arena *a, const char *kind, struct slice domain);
 /* ERR_NOT_FOUND; a damaged row counts as none, with a line in the log. SUSPEND. */
 MUST_CHECK int sts_row_policy(struct sts *s, struct arena *a, struct slice domain, struct sts_found *out);
 MUST_CHECK int sts_row_failure(struct sts *s, struct arena *a, struct slice domain, struct sts_failure *out);

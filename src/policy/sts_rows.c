@@ -7,7 +7,8 @@
 
 enum { VERSION = 1, DAY_S = 86400 };
 
-struct slice sts_key(struct arena *a, const char *kind, struct slice domain)
+/* The row of a kind ("p", "f", "u") about a domain. */
+static struct slice sts_key(struct arena *a, const char *kind, struct slice domain)
 {
     return ar_printf(a, "%s/%.*s", kind, SLF(hash_name(a, domain)));
 }

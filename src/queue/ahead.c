@@ -31,7 +31,8 @@ static void look_at(struct ahead *h, struct shard *s, int64_t at)
     if (at < s->look.key || !s->look.at) heap_put(&h->shards, &s->look, at);
 }
 
-void ahead_look_in(struct ahead *h, struct shard *s, int64_t seconds)
+/* There may be something due in the shard in so many seconds. */
+static void ahead_look_in(struct ahead *h, struct shard *s, int64_t seconds)
 {
     look_at(h, s, rt_now() + (seconds > LOOK_AT_LEAST_S ? LOOK_AT_LEAST_S : seconds) * RT_S);
 }

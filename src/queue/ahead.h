@@ -12,8 +12,6 @@ struct ahead {
 };
 void ahead_init(struct ahead *h, struct queue *q, struct ready *r, int loop);
 void ahead_free(struct ahead *h);
-/* There may be something due in the shard in so many seconds. */
-void ahead_look_in(struct ahead *h, struct shard *s, int64_t seconds);
 /* The row is due later than now (unix seconds). */
 void ahead_later(struct ahead *h, struct shard *s, const struct q_due *d, int64_t now);
 /* A row that was offered finds no room: it is read from the disk later. */

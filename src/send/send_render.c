@@ -246,7 +246,9 @@ static void gather(struct made *m, struct arena *a)
     buf_clear(&m->piece);
 }
 
-int render_letter(struct sends *s, const struct render *r, struct arena *a, struct letter_source *out)
+/* The message with its signatures, in a; what r refers to is borrowed until the source is ended (which is to
+ * be done). ERR_SYNTAX, ERR_TOO_LONG, ERR_LIMIT: it cannot be made. SUSPENDS. */
+static int render_letter(struct sends *s, const struct render *r, struct arena *a, struct letter_source *out)
 {
     struct made *m = ar_new(a, struct made);
     struct slice from = r->letter->from.address.n ? r->letter->from.address : r->send->from.address;

@@ -13,9 +13,5 @@ struct render {
     struct sends *s;
     struct send_letter_name name;
 };
-/* The message with its signatures, in a; what r refers to is borrowed until the source is ended (which is to
- * be done). ERR_SYNTAX, ERR_TOO_LONG, ERR_LIMIT: it cannot be made. SUSPENDS. */
-MUST_CHECK int render_letter(struct sends *s, const struct render *r, struct arena *a,
-                             struct letter_source *out);
 /* A queue_maker's source. SUSPENDS. */
 MUST_CHECK int send_source(void *sends, const struct letter *l, struct arena *a, struct letter_source *out);

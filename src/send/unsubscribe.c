@@ -83,7 +83,8 @@ static bool from_url(struct arena *a, struct slice text, struct slice *out)
     return b64_decode_ar(a, s, false, out) == 0;
 }
 
-struct slice unsubscribe_token(struct sends *s, struct arena *a, const struct unsubscribe *u)
+/* The last part of the link. In a. */
+static struct slice unsubscribe_token(struct sends *s, struct arena *a, const struct unsubscribe *u)
 {
     char mark[MARK + 1];
     bool known = u->letter.kind != 0;

@@ -21,8 +21,6 @@ struct unsubscribe {
     uint32_t group;                /* 0: all */
     struct send_ref letter;        /* from which; its kind 0: not known */
 };
-/* The last part of the link. In a. */
-struct slice unsubscribe_token(struct sends *s, struct arena *a, const struct unsubscribe *u);
 /* Slices lie in a. False: it was not made here. */
 bool unsubscribe_parse(struct sends *s, struct arena *a, struct slice token, struct unsubscribe *out);
 /* Durable when it returns 0; a second time changes nothing. SUSPENDS. */

@@ -83,7 +83,8 @@ void roll_unref(struct roll **rp)
     free(r);
 }
 
-size_t roll_page_index(const struct roll *r, uint32_t number)
+/* Index of the page with that number, or of the first one after it. */
+static size_t roll_page_index(const struct roll *r, uint32_t number)
 {
     size_t from = 0, to = r->npages;
     while (from < to) {

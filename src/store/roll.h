@@ -41,8 +41,6 @@ size_t roll_rank(const struct roll *r, uint32_t uid);
 /* The message at index i, which is below n. */
 const struct roll_msg *roll_at(const struct roll *r, size_t i);
 const struct roll_msg *roll_find(const struct roll *r, uint32_t uid); /* NULL: there is none */
-/* Index of the page with that number, or of the first one after it. */
-size_t roll_page_index(const struct roll *r, uint32_t number);
 
 /* A copy to change; then roll_settle(). Only it may be handed to the functions below. */
 struct roll *roll_copy(const struct roll *r);
