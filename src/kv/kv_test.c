@@ -1024,7 +1024,7 @@ TEST(rocksdb_is_opened_again_under_its_readers)
     memset(big, 'x', sizeof big - 1);
     limit_files(100000);
     for (int i = 0; i < 8; i++) {
-        char key[8];
+        char key[16];
         snprintf(key, sizeof key, "k%d", i);
         CHECK_OK(put(s.kv, "o", key, big));
     }
