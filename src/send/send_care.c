@@ -18,11 +18,6 @@ struct caring {
     struct slice account;
 };
 
-static bool is_taken(struct sends *s, const struct letter_id *id, struct arena *a, struct send_head *h)
-{
-    return send_head_read(s, id, a, h) == 0;
-}
-
 static bool id_at_end(struct slice key, struct letter_id *id)
 {
     struct slice text = sl_from(key, sl_rchr(key, '/') + 1);
@@ -60,18 +55,21 @@ static int64_t time_of(struct slice row)
     return t;
 }
 
-/* A take that was cut off: nobody was told of it. */
+/* A take that was cut off: nobody was told of it. One whose head is there, and cannot be read, was not. */
 static int look_unfinished(struct caring *x, const struct kv_row *row)
 {
     struct arena a = {0};
     struct send_head h;
     int64_t t = time_of(row->value);
-    int e = 0;
-    if (!id_at_end(row->key, &x->id) || send_is_taking(x->s, &x->id)) return 0;
+    if (!id_at_end(row->key, &x->id)) return 0;
     if (t <= x->now && t > x->now - CUT_OFF_S && x->s->started_at < t) return 0;
+    if (!send_hold(x->s, &x->id)) return 0;
     x->row = row->key;
-    if (is_taken(x->s, &x->id, &a, &h)) e = kv_transact(x->s->store->kv, SL(SENDS_OBJECT), forget_tx, x);
-    else e = forget_send(x);
+    int e = send_head_read(x->s, &x->id, &a, &h);
+    if (e == ERR_NOT_FOUND) e = forget_send(x);
+    else if (!e || e == ERR_CORRUPT || e == ERR_VERSION)
+        e = kv_transact(x->s->store->kv, SL(SENDS_OBJECT), forget_tx, x);
+    send_let_go(x->s, &x->id);
     ar_free(&a);
     return e;
 }
@@ -81,15 +79,11 @@ static int look_over(struct caring *x, const struct kv_row *row)
 {
     struct arena a = {0};
     struct send_head h = {0};
-    uint64_t when = 0;
-    int e = 0;
     if (!id_at_end(row->key, &x->id)) return 0;
-    if (!num_u64(sl_sub(row->key, 2, 14), INT64_MAX, &when)) when = 0;
-    if ((int64_t)when > x->now - EVENT_KEEP_S) return 0;
     (void)!send_head_read(x->s, &x->id, &a, &h);
     x->row = row->key;
     x->account = h.account;
-    e = forget_send(x);
+    int e = forget_send(x);
     x->account = SL("");
     ar_free(&a);
     return e;
@@ -102,11 +96,13 @@ static int look_key(struct caring *x, const struct kv_row *row)
     return kv_transact(x->s->store->kv, SL(SENDS_OBJECT), forget_tx, x);
 }
 
-static int each_row(struct caring *x, char kind, int (*look)(struct caring *x, const struct kv_row *row))
+static int each_row(struct caring *x, const char *start, const char *to,
+                    int (*look)(struct caring *x, const struct kv_row *row))
 {
     struct arena a = {0};
     struct kv_page page = {.more = true};
-    char from[KV_KEY_MAX + 2] = {kind, '/', 0}, to[] = {kind, '0', 0};
+    char from[KV_KEY_MAX + 2];
+    snprintf(from, sizeof from, "%s", start);
     int e = 0;
     while (!e && page.more && !x->s->stopping) {
         ar_reset(&a);
@@ -139,8 +135,10 @@ static int expire_events(struct sends *s)
 int sends_care(struct sends *s)
 {
     struct caring x = {.s = s, .now = rt_wall_seconds()};
-    int e = each_row(&x, 'u', look_unfinished);
-    if (!e) e = each_row(&x, 'o', look_over);
-    if (!e) e = each_row(&x, 'i', look_key);
+    char over[24]; /* in order of time: what is younger is not read */
+    snprintf(over, sizeof over, "o/%012lld", (long long)(x.now > EVENT_KEEP_S ? x.now - EVENT_KEEP_S : 0));
+    int e = each_row(&x, "u/", "u0", look_unfinished);
+    if (!e) e = each_row(&x, "o/", over, look_over);
+    if (!e) e = each_row(&x, "i/", "i0", look_key);
     return e ? e : expire_events(s);
 }

@@ -23,7 +23,7 @@ struct sends {
     struct slice hostname, site;
     uint8_t secret[32];
     struct lock lock;
-    struct map taking;   /* ids of sends that are being taken; under the lock */
+    struct map taking;   /* ids of sends that somebody holds (send_hold()); under the lock */
     uint64_t last_event; /* its id; under the lock */
     bool events_came;    /* since somebody looked; atomic */
     /* send_run.c, on loop 0 but for what it says */
@@ -120,8 +120,10 @@ MUST_CHECK int send_page_read(struct sends *s, const struct letter_id *id, uint6
 int send_count_read(struct sends *s, const char *object, struct arena *a, struct send_count *out);
 MUST_CHECK int send_order_read(struct sends *s, const char *object, struct arena *a, struct send_order *out);
 
-/* send_take.c: is the send being taken at this moment? */
-bool send_is_taking(struct sends *s, const struct letter_id *id);
+/* send_take.c: only one at a time takes a send, or takes away what was written of it. False: somebody holds
+ * it. Given back with send_let_go(). */
+bool send_hold(struct sends *s, const struct letter_id *id);
+void send_let_go(struct sends *s, const struct letter_id *id);
 /* webhook_run.c: a fiber on loop 0 that tells events to webhooks. */
 void webhooks_run(void *sends);
 /* send_care.c: forgets what is old. SUSPENDS. */

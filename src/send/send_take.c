@@ -234,8 +234,7 @@ static int claim_tx(struct kv_tx *tx, void *arg)
     return e;
 }
 
-/* Is somebody at it? Marks it as being taken else. */
-static bool begin_taking(struct sends *s, const struct letter_id *id)
+bool send_hold(struct sends *s, const struct letter_id *id)
 {
     lock_take(&s->lock);
     bool free_ = !map_get(&s->taking, sl_cstr(id->s));
@@ -244,19 +243,11 @@ static bool begin_taking(struct sends *s, const struct letter_id *id)
     return free_;
 }
 
-static void end_taking(struct sends *s, const struct letter_id *id)
+void send_let_go(struct sends *s, const struct letter_id *id)
 {
     lock_take(&s->lock);
     map_del(&s->taking, sl_cstr(id->s));
     lock_release(&s->lock);
-}
-
-bool send_is_taking(struct sends *s, const struct letter_id *id)
-{
-    lock_take(&s->lock);
-    bool yes = map_get(&s->taking, sl_cstr(id->s)) != NULL;
-    lock_release(&s->lock);
-    return yes;
 }
 
 static int answer_of(struct send_writer *w, struct arena *a, struct send_taken *done)
@@ -286,7 +277,7 @@ static int claim(struct send_writer *w, struct slice key, struct arena *a, struc
     int e = kv_transact(w->s->store->kv, SL(SENDS_OBJECT), claim_tx, &x);
     if (e) return e;
     w->id = x.id;
-    w->marked = begin_taking(w->s, &w->id);
+    w->marked = send_hold(w->s, &w->id);
     if (!w->marked) return err_set(ERR_BUSY, "the same request is being taken at this moment");
     w->claim = x.key;
     if (!x.found) return 0;
@@ -398,7 +389,7 @@ int send_begin(struct sends *s, const struct send *what, struct arena *a, struct
     *done = (struct send_taken){0};
     int e = 0;
     if (what->idempotency.n && what->idempotency.n <= SEND_WORD_MAX) e = claim(w, what->idempotency, a, done);
-    else w->marked = begin_taking(s, &w->id);
+    else w->marked = send_hold(s, &w->id);
     if (!e && !done->before) e = take_common(w, what);
     *out = w;
     if (e || done->before) send_abandon(out);
@@ -509,7 +500,7 @@ int send_add(struct send_writer *w, const struct send_letter *l)
 static void writer_free(struct send_writer **wp)
 {
     struct send_writer *w = *wp;
-    if (w->marked) end_taking(w->s, &w->id);
+    if (w->marked) send_let_go(w->s, &w->id);
     buf_free(&w->page);
     ar_free(&w->rows);
     ar_free(&w->a);
@@ -603,8 +594,13 @@ void send_abandon(struct send_writer **wp)
     struct send_writer *w = *wp;
     if (!w) return;
     struct send_head h;
-    bool taken = w->claim.n && send_head_read(w->s, &w->id, &w->a, &h) == 0;
-    if (!taken) forget(w);
+    char text[ERR_TEXT_MAX];
+    snprintf(text, sizeof text, "%s", err_text(w->failed));
+    /* one whose head cannot be read may have been acknowledged: nothing of it goes, nor the key it was asked
+     * under */
+    int e = send_head_read(w->s, &w->id, &w->a, &h);
+    if (w->failed) err_set(w->failed, "%s", text);
+    if (e == ERR_NOT_FOUND) forget(w);
     writer_free(wp);
 }
 

@@ -12,6 +12,23 @@ static size_t count_rows(struct send_fixture *x, const struct letter_id *id, con
     return page.n;
 }
 
+struct putting {
+    const char *key;
+    struct slice value;
+};
+
+static int put_tx(struct kv_tx *tx, void *arg)
+{
+    const struct putting *p = arg;
+    kv_tx_put(tx, sl_cstr(p->key), p->value);
+    return 0;
+}
+
+static void put_row(struct send_fixture *x, const char *object, const char *key, struct slice value)
+{
+    CHECK_OK(kv_transact(x->f.s->kv, sl_cstr(object), put_tx, &(struct putting){key, value}));
+}
+
 static size_t objects_of_sends(struct send_fixture *x)
 {
     struct slice *names;
@@ -212,4 +229,50 @@ TEST(send_letters_have_ids_of_their_own)
     CHECK(strcmp(send.s, a.s) < 0 && strcmp(a.s, b.s) < 0);
     CHECK(letter_id_ok(sl_cstr(b.s)) && !strcmp(a.s + 10, b.s + 10));
     CHECK_INT(letter_id_time(&b) - letter_id_time(&a), 1);
+}
+
+TEST(send_with_a_damaged_head_is_not_begun_again_nor_swept)
+{
+    struct send_fixture x;
+    if (!send_fixture_begin(&x)) return;
+    struct arena *a = &x.f.a;
+    struct send_taken t, again;
+    struct send_letter l = test_letter(a, SL("b@two.test"));
+    struct send s = test_send(&x);
+    struct slice head;
+    char object[24];
+    s.idempotency = SL("key"), s.digest = SL("d");
+    CHECK_OK(send_take(x.s, &s, &l, 1, a, &t));
+    send_object(&t.id, object);
+    CHECK_OK(kv_get(x.f.s->kv, sl_cstr(object), SL("h"), a, &head));
+    put_row(&x, object, "h", SL("damage"));
+    put_row(&x, SENDS_OBJECT, ar_printf(a, "u/%s", t.id.s).p, SL("old")); /* as behind a large one */
+    CHECK_ERR(send_take(x.s, &s, &l, 1, a, &again), ERR_VERSION);
+    CHECK_OK(sends_care(x.s));
+    CHECK_INT(count_rows(&x, &t.id, "p/", "p0"), 1);
+    put_row(&x, object, "h", head); /* repaired: it is the one that was asked for under the key */
+    CHECK_OK(send_take(x.s, &s, &l, 1, a, &again));
+    CHECK(again.before && !strcmp(again.id.s, t.id.s));
+    send_fixture_end(&x);
+}
+
+TEST(send_care_takes_nothing_away_from_who_begins_it_again)
+{
+    struct send_fixture x;
+    if (!send_fixture_begin(&x)) return;
+    struct arena *a = &x.f.a;
+    struct letter_id id = {"0123456789abcdef"};
+    char object[24];
+    send_object(&id, object);
+    put_row(&x, object, "b/00000", SL("x"));
+    put_row(&x, SENDS_OBJECT, ar_printf(a, "u/%s", id.s).p, SL("old"));
+    CHECK(send_hold(x.s, &id) && !send_hold(x.s, &id));
+    CHECK_OK(sends_care(x.s));
+    CHECK_INT(count_rows(&x, &id, "b/", "b0"), 1);
+    send_let_go(x.s, &id);
+    CHECK_OK(sends_care(x.s));
+    CHECK_INT(count_rows(&x, &id, "b/", "b0"), 0);
+    CHECK(send_hold(x.s, &id));
+    send_let_go(x.s, &id);
+    send_fixture_end(&x);
 }
