@@ -86,7 +86,7 @@ struct sts_conf { /* borrowed */
 enum {
     STS_FETCH_S = 60,      /* a policy is waited for so long at most (RFC 8461 section 3.3) */
     STS_AGAIN_S = 300,     /* after one that could not be fetched */
-    STS_REFRESH_S = 86400, /* a policy is fetched again when it is older, though its id is the same */
+    STS_REFRESH_S = 86400, /* a policy is fetched again when it is older, or half of its max_age is over */
     STS_UNUSED_DAYS = 30,  /* and forgotten when nobody wrote to the domain for so long */
 };
 void sts_open(struct sts **out, const struct sts_conf *conf);
@@ -103,14 +103,14 @@ struct sts_found {
     struct slice why;         /* of the trouble, a phrase */
 };
 /* domain: the very domain that is written to, in A-labels and lower case. dns: on whose behalf. In the arena.
- * ERR_CANCELED, and errors of the index. SUSPENDS: until the policy has been fetched, where a new one is
- * announced. */
+ * ERR_CANCELED, ERR_TIMEOUT (the caller's deadline), and errors of the index. SUSPENDS: until the policy has
+ * been fetched, where a new one is announced. */
 MUST_CHECK int sts_find(struct sts *s, struct dns *dns, struct arena *a, struct slice domain,
                         struct sts_found *out);
 /* Fetches anew what is old and in use, forgets what is over or unused. SUSPENDS. */
 MUST_CHECK int sts_refresh(struct sts *s);
 /* The policy that a domain serves now. *trouble: why it counts for nothing, with the phrase. ERR_CANCELED
- * alone. SUSPENDS. */
+ * and ERR_TIMEOUT (the caller's deadline) alone. SUSPENDS. */
 MUST_CHECK int sts_fetch(const struct fetch *f, struct arena *a, struct slice domain,
                          struct mta_sts_policy *out, enum sts_trouble *trouble, struct slice *why);
 /* The id that the TXT records announce, empty when there is none or not exactly one (section 3.1). */

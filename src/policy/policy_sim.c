@@ -23,7 +23,9 @@ static int transfer(void *arg, const struct fetch_call *c, struct fetch_answer *
     struct web *w = arg;
     __atomic_add_fetch(&w->visits, 1, __ATOMIC_RELAXED);
     CHECK_SL(c->host, "mta-sts.two.test");
-    if (w->slow) rt_pause(w->slow);
+    int64_t slow = w->slow < c->timeout ? w->slow : c->timeout;
+    if (slow) rt_pause(slow);
+    if (slow < w->slow) return err_set(ERR_TIMEOUT, "it takes its time");
     if (w->error) return err_set(w->error, "so it is");
     *out = (struct fetch_answer){.status = w->status, .body = ar_dup(c->a, sl_cstr(w->body))};
     out->field = ar_new(c->a, struct fetch_field);
@@ -174,7 +176,9 @@ TEST(sts_goes_on_as_before_when_a_policy_cannot_be_had) { run(troubles, 1); }
 
 struct asker {
     struct world *w;
+    int64_t time; /* that it has; 0: enough */
     bool known;
+    int e;
 };
 
 static void ask(void *arg)
@@ -182,8 +186,10 @@ static void ask(void *arg)
     struct asker *k = arg;
     struct arena a = {0};
     struct sts_found f;
-    CHECK_OK(sts_find(k->w->sts, k->w->dns, &a, SL("two.test"), &f));
-    k->known = f.known;
+    int64_t before = deadline_narrow(k->time ? DEADLINE_IN(k->time) : RT_NEVER);
+    k->e = sts_find(k->w->sts, k->w->dns, &a, SL("two.test"), &f);
+    deadline_restore(before);
+    k->known = !k->e && f.known;
     ar_free(&a);
 }
 
@@ -197,16 +203,39 @@ static int crowd(void *arg)
     w->web.slow = 3 * RT_S;
     group_init(&g);
     for (int i = 0; i < MANY; i++) {
-        k[i] = (struct asker){w, false};
+        k[i] = (struct asker){.w = w};
         CHECK_OK(group_go(&g, "ask", ask, &k[i]));
     }
     CHECK_OK(group_wait(&g));
-    for (int i = 0; i < MANY; i++) CHECK(k[i].known);
+    for (int i = 0; i < MANY; i++) CHECK(!k[i].e && k[i].known);
     CHECK_INT(w->web.visits, 1);
     return end(w);
 }
 
 TEST(sts_fetches_once_for_a_crowd) { run(crowd, 2); }
+
+/* Two wait for the fetch of a third who has no time himself. He learns nothing, and spoils nothing for them.
+ */
+static int hurried(void *arg)
+{
+    struct world *w = arg;
+    struct asker k[3] = {{.w = w, .time = RT_S}, {.w = w}, {.w = w}};
+    struct group g;
+    begin(w);
+    w->web.slow = 3 * RT_S;
+    group_init(&g);
+    for (size_t i = 0; i < COUNT_OF(k); i++) {
+        CHECK_OK(group_go(&g, "ask", ask, &k[i]));
+        CHECK_OK(fiber_sleep(RT_MS));
+    }
+    CHECK_OK(group_wait(&g));
+    CHECK_INT(k[0].e, ERR_TIMEOUT);
+    CHECK(k[1].known && k[2].known);
+    CHECK_INT(w->web.visits, 2);
+    return end(w);
+}
+
+TEST(sts_a_hurried_letter_spoils_nothing_for_others) { run(hurried, 1); }
 
 /* ---- care ---- */
 
@@ -246,12 +275,35 @@ static int care(void *arg)
 
 TEST(sts_is_kept_fresh_while_it_is_used) { run(care, 1); }
 
+/* A policy for a day, as large providers have it, is there before it ends. */
+static int short_lived(void *arg)
+{
+    struct world *w = arg;
+    begin(w);
+    w->web.body = "version: STSv1\nmode: enforce\nmx: a.two.test\nmax_age: 86400\n";
+    CHECK(find(w).known);
+    for (int hour = 0; hour < 100; hour++) {
+        CHECK_OK(fiber_sleep(3600 * RT_S));
+        CHECK_OK(sts_refresh(w->sts));
+        w->web.error = hour % 13 ? ERR_REFUSED : 0; /* most of the time it cannot be had */
+        int visits = w->web.visits;
+        announce(w, "");
+        CHECK(find(w).known);
+        CHECK_INT(w->web.visits, visits);
+        announce(w, ID("one"));
+    }
+    return end(w);
+}
+
+TEST(sts_is_fetched_again_before_it_ends) { run(short_lived, 1); }
+
 /* ---- damage ---- */
 
 static int damage_tx(struct kv_tx *tx, void *arg)
 {
     (void)arg;
     kv_tx_put(tx, SL("p/two.test"), SL("\001m\377"));
+    kv_tx_put(tx, SL("f/two.test"), SL("\001t"));
     return 0;
 }
 
@@ -261,9 +313,15 @@ static int damaged(void *arg)
     begin(w);
     CHECK(find(w).known);
     CHECK_OK(kv_transact(w->kv, SL("_sts"), damage_tx, NULL));
-    CHECK_OK(sts_refresh(w->sts));
     CHECK(find(w).known); /* fetched anew */
     CHECK_INT(w->web.visits, 2);
+    CHECK_OK(kv_transact(w->kv, SL("_sts"), damage_tx, NULL));
+    CHECK_OK(sts_refresh(w->sts)); /* nobody writes there any more, and nothing of it stays */
+    struct kv_page page;
+    CHECK_OK(kv_scan(w->kv, SL("_sts"), SL("f/"), SL("p0"), 100, &w->a, &page));
+    CHECK_INT(page.n, 0);
+    CHECK(find(w).known);
+    CHECK_INT(w->web.visits, 3);
     return end(w);
 }
 

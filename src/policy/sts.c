@@ -56,7 +56,7 @@ static int fetch_once(struct sts *s, struct arena *a, struct slice domain, struc
         f->users++;
         int e = waitq_wait(&f->q);
         leave(f);
-        return e == ERR_TIMEOUT ? 0 : e;
+        return e;
     }
     f = xcalloc(1, sizeof *f);
     f->users = 1;
@@ -90,15 +90,19 @@ static int kept(struct sts *s, struct arena *a, struct slice domain, struct sts_
     return e == ERR_NOT_FOUND ? 0 : e;
 }
 
+/* Who waited for a fetch that ended without a word (its letter was taken away, the index did not answer)
+ * fetches himself: nobody goes without a policy because of what befell another. */
 static int renew(struct sts *s, struct arena *a, struct slice domain, struct slice id, struct sts_found *out)
 {
-    bool mine, failed;
-    int e = failed_before(s, a, domain, id, out, &failed);
-    if (e || failed) return e;
-    e = fetch_once(s, a, domain, id, out, &mine);
-    if (e || mine) return e;
-    e = kept(s, a, domain, out);
-    return e ? e : failed_before(s, a, domain, id, out, &failed);
+    for (;;) {
+        bool mine, failed;
+        int e = failed_before(s, a, domain, id, out, &failed);
+        if (e || failed) return e;
+        e = fetch_once(s, a, domain, id, out, &mine);
+        if (e || mine) return e;
+        e = kept(s, a, domain, out);
+        if (e || (out->known && sl_eq(out->id, id))) return e;
+    }
 }
 
 int sts_find(struct sts *s, struct dns *dns, struct arena *a, struct slice domain, struct sts_found *out)
@@ -134,30 +138,40 @@ static int refresh_one(struct sts *s, struct slice domain, const struct sts_foun
     return e;
 }
 
-static int care_for(struct sts *s, struct slice value)
+/* Half of a short time is over when it is fetched again: there is time left to try once more. */
+static bool is_old(const struct sts_found *p)
+{
+    int64_t half = p->policy.max_age / 2;
+    return p->fetched + (half < STS_REFRESH_S ? half : STS_REFRESH_S) <= rt_wall_seconds();
+}
+
+/* Nothing more is read for a policy that is young: there may be a million of them. */
+static int care_for(struct sts *s, const struct kv_row *row)
 {
     struct arena a = {0};
     struct sts_found p;
-    struct slice domain = sts_row_domain(value);
-    int64_t unused, now = rt_wall_seconds();
-    int e = domain.n ? sts_row_unused(s, &a, domain, &unused) : 0;
-    if (!e && domain.n && sts_policy_read(&a, value, &p) == 0) {
-        if (unused > STS_UNUSED_DAYS) e = sts_row_forget(s, domain, p.fetched);
-        else if (p.fetched + STS_REFRESH_S <= now) e = refresh_one(s, domain, &p);
-    }
+    struct slice domain = sts_row_domain(row->value);
+    int64_t unused;
+    bool good = domain.n && sts_policy_read(&a, row->value, &p) == 0, old = good && is_old(&p);
+    int e = good ? 0 : sts_row_clear(s, row);
+    if (old) e = sts_row_unused(s, &a, domain, &unused);
+    if (old && !e)
+        e = unused > STS_UNUSED_DAYS ? sts_row_forget(s, domain, p.fetched) : refresh_one(s, domain, &p);
     ar_free(&a);
     return e;
 }
 
 /* Fetches that failed are remembered for a day. */
-static int forget_failure(struct sts *s, struct slice value)
+static int forget_failure(struct sts *s, const struct kv_row *row)
 {
     struct arena a = {0};
     struct sts_failure f;
-    struct slice domain = sts_row_domain(value);
+    struct slice domain = sts_row_domain(row->value);
     struct sts_found p;
     int e = 0;
-    if (domain.n && sts_failure_read(value, &f) == 0 && f.when + STS_REFRESH_S < rt_wall_seconds()) {
+    if (!domain.n || sts_failure_read(row->value, &f) != 0) {
+        e = sts_row_clear(s, row);
+    } else if (f.when + STS_REFRESH_S < rt_wall_seconds()) {
         e = sts_row_policy(s, &a, domain, &p);
         if (e == ERR_NOT_FOUND) e = sts_row_forget(s, domain, 0);
     }
@@ -166,7 +180,7 @@ static int forget_failure(struct sts *s, struct slice value)
 }
 
 static int each_row(struct sts *s, struct slice from, struct slice to,
-                    int (*fn)(struct sts *, struct slice value))
+                    int (*fn)(struct sts *, const struct kv_row *row))
 {
     struct arena a, next;
     struct kv_page page = {.more = true};
@@ -176,7 +190,7 @@ static int each_row(struct sts *s, struct slice from, struct slice to,
     while (!e && page.more) {
         ar_reset(&a);
         e = kv_walk(s->conf.kv, STS_OBJECT, from, to, 100, &a, &page);
-        for (size_t i = 0; !e && i < page.n; i++) e = fn(s, page.row[i].value);
+        for (size_t i = 0; !e && i < page.n; i++) e = fn(s, &page.row[i]);
         if (e || !page.n) break;
         ar_reset(&next);
         from = kv_after(&next, page.row[page.n - 1].key);

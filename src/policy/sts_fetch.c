@@ -43,7 +43,8 @@ int sts_fetch(const struct fetch *f, struct arena *a, struct slice domain, struc
     };
     *out = (struct mta_sts_policy){0};
     int e = fetch(f, a, &q, &got);
-    if (e == ERR_CANCELED) return e;
+    /* that the caller has no time left says nothing of the domain */
+    if (e == ERR_CANCELED || (e == ERR_TIMEOUT && deadline_get() <= rt_now())) return e;
     if (!e) return judge(a, &got, out, trouble, why);
     *trouble = e == ERR_TLS ? STS_WEBPKI : STS_FETCH_ERROR;
     *why = ar_printf(a, "cannot be fetched: %s", err_text(e));

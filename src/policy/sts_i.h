@@ -30,6 +30,10 @@ MUST_CHECK int sts_row_fail(struct sts *s, struct slice domain, const struct sts
 void sts_row_used(struct sts *s, struct arena *a, struct slice domain);
 /* Forgets all of the domain unless its policy was fetched anew since. SUSPENDS. */
 MUST_CHECK int sts_row_forget(struct sts *s, struct slice domain, int64_t fetched);
+/* A row that cannot be read is deleted, with a line in the log: the next letter has it fetched anew.
+ * SUSPENDS.
+ */
+MUST_CHECK int sts_row_clear(struct sts *s, const struct kv_row *row);
 /* Days since it was last written to; a large number when nobody knows. SUSPENDS. */
 MUST_CHECK int sts_row_unused(struct sts *s, struct arena *a, struct slice domain, int64_t *days);
 /* The name in a row of either kind; empty: it cannot be read. */

@@ -195,6 +195,23 @@ int sts_row_forget(struct sts *s, struct slice domain, int64_t fetched)
     return e;
 }
 
+/* Unless it has been written anew meanwhile. */
+static int clear_tx(struct kv_tx *tx, void *arg)
+{
+    const struct kv_row *row = arg;
+    struct slice value;
+    int e = kv_tx_get(tx, row->key, &value);
+    if (!e && sl_eq(value, row->value)) kv_tx_del(tx, row->key);
+    return e == ERR_NOT_FOUND ? 0 : e;
+}
+
+int sts_row_clear(struct sts *s, const struct kv_row *row)
+{
+    struct kv_row copy = *row;
+    log_warn("policy", "the row %.*s of _sts cannot be read: it is deleted", SLF(row->key));
+    return kv_transact(s->conf.kv, STS_OBJECT, clear_tx, &copy);
+}
+
 /* ---- use ---- */
 
 int sts_row_unused(struct sts *s, struct arena *a, struct slice domain, int64_t *days)
