@@ -120,8 +120,10 @@ TEST(imapd_acl_messages)
     TALK(b, "20 SELECT #user/alice@x.test/INBOX", "~\n~\n~\n~\n~\n~\n~\n~\n~\n20 OK ~\n");
     TALK(b, "21 FETCH 1 BODY[TEXT]", "* 1 FETCH (~BODY[TEXT] {14}\nHello, Alice\n)\n21 OK ~\n");
     TALK(b, "22 EXPUNGE", "* 1 EXPUNGE\n22 OK ~\n");
-    TALK(a, "23 SETACL INBOX bob@x.test \"\"", "* 1 EXPUNGE\n23 OK ~\n");
-    TALK(b, "24 NOOP", "* BYE ~\n24 OK ~\n");
+    TALK(a, "23 SETACL INBOX bob@x.test lr", "* 1 EXPUNGE\n23 OK ~\n");
+    TALK(b, "24 EXPUNGE", "24 NO [NOPERM] ~\n"); /* the right that counts is that of now */
+    TALK(a, "25 SETACL INBOX bob@x.test \"\"", "25 OK ~\n");
+    TALK(b, "26 FETCH 1 BODY.PEEK[]", "* BYE ~\n");
     conn_close(&b);
     bye(&a);
     stop();

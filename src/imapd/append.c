@@ -258,7 +258,8 @@ static int find_replaced(struct imapd_session *s, struct imap_set set, uint32_t 
 {
     size_t n = s->told;
     if (s->read_only) return err_set(ERR_DENIED, "the mailbox was opened by EXAMINE");
-    int e = imapd_allow(s->rights, ACL_MARK | ACL_EXPUNGE);
+    int e = imapd_rights_now(s);
+    if (!e) e = imapd_allow(s->rights, ACL_MARK | ACL_EXPUNGE);
     if (e) return e;
     imap_set_fix(&set, !n ? 1 : s->uid ? view_at(s->view, n - 1).uid : (uint32_t)n);
     uint32_t named = set.v[0].lo;

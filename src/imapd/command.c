@@ -97,6 +97,14 @@ static const char *why_not_now(const struct imapd_session *s, const struct imapd
     return "select a mailbox first";
 }
 
+/* Rights may have been taken away since the mailbox was selected. false: that was answered. */
+static bool still_shared(struct imapd_session *s)
+{
+    int e = imapd_rights_now(s);
+    if (e && !s->over) imapd_failed(s, e);
+    return !e;
+}
+
 void imapd_dispatch(struct imapd_session *s)
 {
     struct imap_in in;
@@ -135,6 +143,7 @@ void imapd_dispatch(struct imapd_session *s)
         imapd_uid_required(s);
         return;
     }
+    if (c->states == IMAPD_SELECTED && !still_shared(s)) return;
     s->may_expunge = c->flags & IMAPD_EXPUNGES || s->uid;
     s->progress = rt_now();
     unsigned junk = s->junk;

@@ -175,6 +175,9 @@ MUST_CHECK int imapd_line(struct imapd_session *s, size_t max, struct slice *lin
 void imapd_news(struct imapd_session *s);
 /* Only brings the view up to date, and the names of keywords. SUSPENDS. */
 void imapd_sync(struct imapd_session *s);
+/* Reads what the client may do in the selected mailbox of another account. ERR_DENIED: it may not read it any
+ * more, and BYE was said. SUSPENDS. */
+MUST_CHECK int imapd_rights_now(struct imapd_session *s);
 /* Reads the names of keywords; true: there are new ones, or another name for one. SUSPENDS. */
 bool imapd_reload_keywords(struct imapd_session *s);
 void imapd_tell_flags(struct imapd_session *s);  /* FLAGS and PERMANENTFLAGS */

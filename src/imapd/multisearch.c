@@ -7,6 +7,8 @@ enum { BOXES_MAX = 10000 }; /* that one ESEARCH looks into */
 /* What the session knows of the selected mailbox. */
 struct selected {
     struct view *view;
+    char *shown;
+    unsigned rights;
     struct slice *keyword;
     size_t nkeywords;
     uint32_t names;
@@ -18,10 +20,12 @@ struct selected {
 
 static void put_aside(struct imapd_session *s, struct selected *was)
 {
-    *was = (struct selected){s->view, s->keyword, s->nkeywords, s->names, s->recent,
-                             s->told, s->reader,  s->box,       s->a};
+    *was = (struct selected){s->view,   s->shown, s->rights, s->keyword, s->nkeywords, s->names,
+                             s->recent, s->told,  s->reader, s->box,     s->a};
     ar_init(&s->a, IMAPD_MEMORY);
     s->view = NULL;
+    s->shown = NULL; /* all that is looked into is the client's own */
+    s->rights = ACL_ALL;
     s->keyword = NULL;
     s->nkeywords = s->told = 0;
     s->recent.n = 0;
@@ -35,6 +39,8 @@ static void bring_back(struct imapd_session *s, const struct selected *was)
     if (s->view) view_close(&s->view);
     ar_free(&s->box);
     s->view = was->view;
+    s->shown = was->shown;
+    s->rights = was->rights;
     s->keyword = was->keyword;
     s->nkeywords = was->nkeywords;
     s->names = was->names;
@@ -116,7 +122,9 @@ static void search_selected(struct imapd_session *s, struct imap_esearch_args *a
     struct mailbox m;
     struct imapd_found found;
     s->uid = true;
-    if (!imapd_search(s, &args->search, &found)) return;
+    int e = imapd_rights_now(s);
+    if (e && !s->over) imapd_failed(s, e);
+    if (e || !imapd_search(s, &args->search, &found)) return;
     if (mailbox_get(s->server->conf.store, s->view->acc, s->view->box, &s->a, &m) == 0) {
         if (s->shown) m.name = sl_cstr(s->shown);
         if (args->search.wants & IMAP_RETURN_SAVE) imapd_save_found(s, &args->search, &found);

@@ -70,6 +70,15 @@ static bool unknown_keyword(const struct imapd_session *s)
     return view_flags(s->view) & ~known;
 }
 
+int imapd_rights_now(struct imapd_session *s)
+{
+    if (!s->shown) return 0;
+    int e = imapd_read_rights(s, imapd_box(s), &s->rights);
+    if (e || s->rights & ACL_READ) return e;
+    imapd_bye(s, NULL, "the mailbox is not shared with you any more");
+    return ERR_DENIED;
+}
+
 void imapd_sync(struct imapd_session *s)
 {
     size_t added;
@@ -77,10 +86,7 @@ void imapd_sync(struct imapd_session *s)
     s->news = false;
     s->retry = view_sync(s->view, &added) != 0; /* with the next command, then */
     if (s->retry) return;
-    if (s->shown && imapd_read_rights(s, imapd_box(s), &s->rights) == 0 && !(s->rights & ACL_READ)) {
-        imapd_bye(s, NULL, "the mailbox is not shared with you any more");
-        return;
-    }
+    if (imapd_rights_now(s) && s->over) return;
     if (s->view->deleted) imapd_bye(s, NULL, "the mailbox was deleted");
     else if ((unknown_keyword(s) || s->view->names != s->names) && imapd_reload_keywords(s))
         imapd_tell_flags(s);
