@@ -213,6 +213,7 @@ static void domain_record(struct buf *b, const struct domain *d)
 int domain_parse(struct slice row, struct domain *out)
 {
     struct rec r;
+    *out = (struct domain){.name = out->name};
     int e = rec_open(&r, row, DOMAIN_VERSION);
     if (e) return e;
     while (rec_next(&r)) switch (r.tag) {

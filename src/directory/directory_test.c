@@ -1,5 +1,6 @@
 /* directory_test.c - who is here, where a letter for an address goes, who may send as whom. */
 #include "directory_test.h"
+#include "directory_i.h"
 #include "kv/record.h"
 #include "mail/addr.h"
 
@@ -806,5 +807,20 @@ TEST(an_account_that_gets_another_name_keeps_everything)
     CHECK_OK(may(&f, "anna@one.test", "ben@one.test")); /* and by the new one */
     CHECK_OK(account_rename(f.dir, SL("ben@one.test"), SL("bob@one.test"))); /* and back */
     CHECK_OK(may(&f, "bob@one.test", "ben@one.test"));
+    dir_fixture_end(&f);
+}
+
+/* What a row does not name is nothing, whatever stood in the caller's memory. */
+TEST(directory_a_row_sets_all_of_a_domain)
+{
+    struct dir_fixture f;
+    struct domain d;
+    struct slice row;
+    REQUIRE(begin(&f));
+    CHECK_OK(kv_get(f.kv, SL("d:one.test"), SL("."), &f.a, &row));
+    memset(&d, 0xaa, sizeof d);
+    d.name = SL("one.test");
+    CHECK_OK(domain_parse(row, &d));
+    CHECK(d.created > 0 && !d.catch_all.n && !d.alias_of.n && !d.damage.n && d.sts == (enum domain_sts)0);
     dir_fixture_end(&f);
 }

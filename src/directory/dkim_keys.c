@@ -24,6 +24,7 @@ static void key_record(struct buf *b, const struct dkim_key *k)
 int dkim_key_parse(struct slice value, struct dkim_key *out)
 {
     struct rec r;
+    *out = (struct dkim_key){.selector = out->selector};
     int e = rec_open(&r, value, DKIM_KEY_VERSION);
     if (e) return e;
     while (rec_next(&r)) switch (r.tag) {
@@ -110,7 +111,7 @@ static int not_there(int e, struct slice domain, struct slice selector)
 static int waits_already(void *arg, struct slice key, struct slice value)
 {
     const struct dkim_key *next = arg;
-    struct dkim_key k;
+    struct dkim_key k = {0};
     (void)key;
     return dkim_key_parse(value, &k) == 0 && k.kind == next->kind && k.state == DKIM_KEY_PUBLISH;
 }
@@ -172,7 +173,7 @@ struct takeover {
 static int retire_row(void *arg, struct slice key, struct slice value)
 {
     struct takeover *t = arg;
-    struct dkim_key k;
+    struct dkim_key k = {0};
     if (dkim_key_parse(value, &k)) return 0; /* it does not sign */
     if (k.kind != t->next.kind || k.state != DKIM_KEY_ACTIVE) return 0;
     k.selector = sl_from(ar_dup(t->a, key), 2);

@@ -15,7 +15,7 @@ static int open_domain(struct directory *dir, struct arena *a, struct slice obje
     int e = kv_get(dir->kv, object, SL("."), a, &row);
     if (e && e != ERR_NOT_FOUND) return e;
     if (!e) {
-        struct domain d;
+        struct domain d = {0};
         directory_remember(dir, name, true, directory_next_turn(dir));
         if (domain_parse(row, &d))
             log_error("directory", "the row of the domain %.*s is damaged: what is set for it is not known",
@@ -278,10 +278,10 @@ int domain_set_sts(struct directory *dir, struct slice name, enum domain_sts sts
 
 int directory_row_check(struct arena *a, struct slice key, struct slice value)
 {
-    struct domain d;
+    struct domain d = {0};
     struct account acc;
     struct alias alias;
-    struct dkim_key k;
+    struct dkim_key k = {0};
     if (sl_eq(key, SL("."))) return domain_parse(value, &d);
     if (sl_starts(key, SL("a:"))) return account_parse(a, sl_from(key, 2), SL(""), value, &acc);
     if (sl_starts(key, SL("l:"))) return alias_parse(a, value, &alias);

@@ -24,7 +24,7 @@ static int look_at_account(void *arg, struct slice key, struct slice value)
 static int look_at_key(void *arg, struct slice key, struct slice value)
 {
     struct domain_rows *d = arg;
-    struct dkim_key k;
+    struct dkim_key k = {0};
     (void)key;
     d->signs |= dkim_key_parse(value, &k) == 0 && k.state == DKIM_KEY_ACTIVE;
     return 0;

@@ -25,6 +25,7 @@ static int lease_key(char room[KV_KEY_MAX], struct slice name, struct slice *key
 static int lease_parse(struct slice value, struct lease *out)
 {
     struct rec r;
+    *out = (struct lease){0};
     int e = rec_open(&r, value, LEASE_VERSION);
     if (e) return e;
     while (rec_next(&r)) switch (r.tag) {
