@@ -128,7 +128,8 @@ struct filter_answer filter_content(struct filter_talk *t, size_t i, const struc
 {
     struct showing x = {.t = t, .k = &t->link[i], .c = c, .a = a, .out = out};
     *out = (struct filter_changes){0};
-    *failed = false;
+    *failed = x.k->state == LINK_FAILED; /* at an earlier step of it */
+    if (*failed) return talk_without(t, x.k, a);
     if (x.k->state != LINK_LETTER) return x.answer;
     int64_t before = deadline_narrow(DEADLINE_IN(FILTER_LETTER));
     int e = show(&x);

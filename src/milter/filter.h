@@ -110,7 +110,8 @@ struct filter_changes {
 size_t filter_count(const struct filter_talk *t);
 const char *filter_name(const struct filter_talk *t, size_t i);
 /* Shows the letter to filter i. With an answer of code 0 that does not discard, *out are its changes (in a);
- * else they are void. *failed: it did not answer, and the letter goes on by its setting. SUSPENDS. */
+ * else they are void. *failed: it did not answer, now or at an earlier step, and the letter goes on by its
+ * setting. SUSPENDS. */
 struct filter_answer filter_content(struct filter_talk *t, size_t i, const struct filter_content *c,
                                     struct arena *a, struct filter_changes *out, bool *failed);
 /* What filter i wants cannot be done, for e: as if it had failed. SUSPENDS. */

@@ -71,5 +71,7 @@ MUST_CHECK int talk_step(struct filter_talk *t, struct filter_link *k, bool mute
  * ERR_SYNTAX: it means nothing. */
 MUST_CHECK int talk_answer(struct filter_link *k, const struct milter_reply *r, struct filter_answer *out,
                            bool *skip);
+/* What the setting of a filter says that has failed within this letter. */
+struct filter_answer talk_without(struct filter_talk *t, const struct filter_link *k, struct arena *a);
 /* The filter failed with e: what its setting says. */
 struct filter_answer talk_failed(struct filter_talk *t, struct filter_link *k, int e, struct arena *a);

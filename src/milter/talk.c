@@ -126,13 +126,9 @@ static struct filter_answer say(int code, const char *enhanced, struct slice tex
     return r;
 }
 
-struct filter_answer talk_failed(struct filter_talk *t, struct filter_link *k, int e, struct arena *a)
+struct filter_answer talk_without(struct filter_talk *t, const struct filter_link *k, struct arena *a)
 {
     const char *name = k->f->name;
-    log_warn("filter", "%s: %s", name, err_text(e));
-    link_drop(k);
-    k->state = LINK_FAILED;
-    if (e == ERR_CANCELED) return say(421, "4.3.2", SL("The server is shutting down; try again later"));
     switch (k->f->failure) {
     case FILTER_PASS: break;
     case FILTER_HOLD:
@@ -145,6 +141,15 @@ struct filter_answer talk_failed(struct filter_talk *t, struct filter_link *k, i
         return say(451, "4.7.1", ar_printf(a, "The filter %s does not answer; try again later", name));
     }
     return (struct filter_answer){0};
+}
+
+struct filter_answer talk_failed(struct filter_talk *t, struct filter_link *k, int e, struct arena *a)
+{
+    log_warn("filter", "%s: %s", k->f->name, err_text(e));
+    link_drop(k);
+    k->state = LINK_FAILED;
+    if (e == ERR_CANCELED) return say(421, "4.3.2", SL("The server is shutting down; try again later"));
+    return talk_without(t, k, a);
 }
 
 int talk_answer(struct filter_link *k, const struct milter_reply *r, struct filter_answer *out, bool *skip)
@@ -254,7 +259,8 @@ static int ask_one(struct filter_talk *t, struct filter_link *k, const struct st
     return take_step(t, k, s, a, out);
 }
 
-/* A filter that fails before there is a letter is asked once more when one comes. */
+/* A filter that fails before there is a letter is asked once more when one comes; one that has failed within
+ * a letter lets no more of it pass than its setting says. */
 static bool is_of_letter(enum milter_command c) { return c == MILTER_MAIL || c == MILTER_RCPT; }
 
 static struct filter_answer ask_all(struct filter_talk *t, const struct step *s, struct arena *a)
@@ -263,6 +269,7 @@ static struct filter_answer ask_all(struct filter_talk *t, const struct step *s,
     int64_t before = deadline_narrow(DEADLINE_IN(FILTER_STEP));
     for (size_t i = 0; i < t->n && !r.code && !r.discard; i++) {
         struct filter_link *k = &t->link[i];
+        if (k->state == LINK_FAILED && is_of_letter(s->command)) r = talk_without(t, k, a);
         if (!takes_part(k, s->command)) continue;
         int e = ask_one(t, k, s, a, &r);
         if (!e) continue;

@@ -413,6 +413,33 @@ TEST(filter_that_is_mad_has_it_held_or_refused)
     forget(&a);
 }
 
+/* A client that does not mind a refusal gets no letter past a filter that has failed in the middle of it. */
+TEST(filter_that_failed_at_an_earlier_step_lets_nothing_pass)
+{
+    static const struct script dies[][2] = {{{'R', SL_INIT("")}, {0}}, {{'U', SL_INIT("")}, {0}}};
+    for (size_t i = 0; i < COUNT_OF(dies); i++) {
+        struct world w;
+        struct client cl;
+        begin(&w, dies[i], 0, 0);
+        client_open(&cl, &w, SMTPD_MX);
+        talk(&cl, "EHLO mail.one.test");
+        talk(&cl, "MAIL FROM:<carol@one.test>");
+        CHECK(sl_starts(talk(&cl, "RCPT TO:<alice@home.test>"), i ? SL("250 ") : SL("451 4.7.1 ")));
+        CHECK(sl_starts(talk(&cl, "FOO"), SL("500 ")));
+        CHECK(sl_starts(talk(&cl, "RCPT TO:<bob@home.test>"), SL("451 4.7.1 The filter probe ")));
+        if (i) {
+            CHECK(sl_starts(talk(&cl, "DATA"), SL("354")));
+            client_send(&cl, sl_cstr(letter));
+            CHECK(sl_starts(client_reply(&cl), SL("451 4.7.1 The filter probe ")));
+        } else {
+            CHECK(sl_starts(talk(&cl, "DATA"), SL("554 5.5.1 ")));
+        }
+        CHECK_INT(handed.count, 0);
+        client_close(&cl);
+        end(&w);
+    }
+}
+
 /* What a filter wanted before it failed is not done. */
 TEST(filter_that_dies_among_its_changes_has_changed_nothing)
 {
