@@ -68,15 +68,33 @@ static bool names_recipient(const struct event *e, enum send_reason *reason)
     return c == REPLY_INVALID || c == REPLY_INACTIVE;
 }
 
+/* Once: an entry that its account has taken away again does not come back when events are read anew. */
+static int is_counted(struct sends *s, const struct event *e, bool *counted)
+{
+    struct arena a = {0};
+    struct send_count c;
+    char object[24];
+    send_object(&e->send, object);
+    int bad = send_count_read(s, object, &a, &c);
+    if (run_is_damage(bad)) bad = 0, c.seen = 0;
+    *counted = e->id <= c.seen;
+    ar_free(&a);
+    return bad;
+}
+
 static int suppress(struct sends *s, struct slice account, const struct event *e)
 {
     struct suppression_entry entry = {.address = e->address,
                                       .evidence = e->reply,
                                       .since = (int64_t)(e->id / 1000000),
                                       .letter = sl_cstr(e->letter.s)};
-    if (!names_recipient(e, &entry.reason)) return 0;
+    bool counted = true;
+    if (!names_recipient(e, &entry.reason) || !e->send.s[0]) return 0;
+    int bad = is_counted(s, e, &counted);
+    if (bad || counted) return bad;
+    if (entry.since > rt_wall_seconds()) entry.since = rt_wall_seconds(); /* the clock was ahead */
     if (entry.reason == SEND_OUT_BOUNCED) entry.expires = entry.since + SUPPRESSION_BOUNCED_S;
-    int bad = suppression_add(s, account, &entry);
+    bad = suppression_add(s, account, &entry);
     if (bad && !err_is_temporary(bad)) { /* it would be the same the next time */
         log_warn("send", "%.*s is not suppressed: %s", SLF(e->address), err_text(bad));
         bad = 0;
@@ -107,6 +125,9 @@ int run_count(struct sends *s, struct slice account, uint64_t *at, bool *more, r
         send_object(&x.send, object);
         e = kv_transact(s->store->kv, sl_cstr(object), count_tx, &x);
         if (!e) counted(s, &x.send, &x.count);
+        if (!run_is_damage(e)) continue;
+        log_error("send", "events of the send %s cannot be counted: %s", x.send.s, err_text(e));
+        e = 0; /* those of the account's other sends are */
     }
     if (!e && n) *at = v[n - 1].id;
     *more = !e && n == READ;

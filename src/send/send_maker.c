@@ -6,14 +6,31 @@
 #include "send_run.h"
 #include "suppression.h"
 
+/* Of one that is not under way (it has ended, or cannot be loaded whole) the rows say what counts. */
+static int state_of(struct sends *s, const struct letter_id *id, struct run *r)
+{
+    struct arena a = {0};
+    struct send_head h;
+    struct send_order o;
+    char object[24];
+    if (run_copy(s, id, r)) return 0;
+    send_object(id, object);
+    int e = send_head_read(s, id, &a, &h);
+    if (!e) e = send_order_read(s, object, &a, &o);
+    if (!e) *r = (struct run){.stream = h.stream, .group = h.group, .options = h.options, .state = o.state};
+    ar_free(&a);
+    return e;
+}
+
 static int wanted(void *sends, const struct letter *l, struct slice address)
 {
     struct sends *s = sends;
     struct send_letter_name name;
     struct run r;
     enum send_reason why;
-    if (!send_name_parse(l->made, &name)) return 0;    /* making it will say what is wrong */
-    if (!run_copy(s, &name.send, &r)) return ERR_BUSY; /* it is loaded when the service has started */
+    if (!send_name_parse(l->made, &name)) return 0; /* making it will say what is wrong */
+    int e = state_of(s, &name.send, &r);
+    if (e) return e == ERR_NOT_FOUND ? 0 : e; /* the same */
     if (r.state == SEND_CANCELED) return SEND_OUT_CANCELED;
     if (r.state == SEND_PAUSED) return ERR_BUSY;
     struct suppression_ask ask = {.account = l->submitter,
@@ -21,7 +38,7 @@ static int wanted(void *sends, const struct letter *l, struct slice address)
                                   .stream = r.stream,
                                   .group = r.group,
                                   .options = r.options};
-    int e = suppression_judge(s, &ask, &why);
+    e = suppression_judge(s, &ask, &why);
     return e ? e : (int)why;
 }
 

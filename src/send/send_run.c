@@ -43,10 +43,20 @@ bool send_name_parse(struct slice made, struct send_letter_name *out)
            out->number >= out->page;
 }
 
+/* Behind which its first event comes that is not counted. */
+static uint64_t events_from(struct sends *s, const struct run *r)
+{
+    if (!run_is_fresh(r)) return r->count.seen ? r->count.seen : r->events;
+    lock_take(&s->lock);
+    uint64_t last = s->last_event;
+    lock_release(&s->lock);
+    return last;
+}
+
 static struct following *follow(struct sends *s, const struct run *r)
 {
     struct following *f = map_get(&s->accounts, sl_cstr(r->account));
-    uint64_t from = r->count.seen ? r->count.seen : r->events;
+    uint64_t from = events_from(s, r);
     if (!f) {
         f = xcalloc(1, sizeof *f);
         snprintf(f->id, sizeof f->id, "%s", r->account);
@@ -119,6 +129,33 @@ static void run_remove(struct sends *s, struct run *r)
     free(r);
 }
 
+static void set_state(struct sends *s, struct run *r, enum send_state state)
+{
+    lock_take(&s->lock);
+    r->state = state;
+    lock_release(&s->lock);
+}
+
+/* What its row says now. Of several who read at once the last one to begin has seen the most. */
+static int know_state(struct sends *s, const struct letter_id *id)
+{
+    struct arena a = {0};
+    struct send_order o;
+    struct run *r = run_find(s, id);
+    char object[24];
+    if (!r) return 0;
+    unsigned mine = ++r->asked;
+    send_object(id, object);
+    int e = send_order_read(s, object, &a, &o);
+    r = run_find(s, id);
+    if (!e && r && r->asked == mine) {
+        set_state(s, r, o.state);
+        r->resumed |= o.since != 0;
+    }
+    ar_free(&a);
+    return e;
+}
+
 /* Reads a send that is to be run. */
 static int load(struct sends *s, const struct letter_id *id)
 {
@@ -140,12 +177,13 @@ static int load(struct sends *s, const struct letter_id *id)
         r->taken = h.taken, r->send_at = h.send_at, r->numbers = h.numbers, r->events = h.events;
         r->state = o.state;
         r->resumed = o.since != 0;
+        r->doubt = run_is_fresh(r) ? r->count.next : r->count.next + RUN_BATCH;
         run_add(s, r);
         r = NULL;
     }
     free(r);
     ar_free(&a);
-    return e;
+    return e ? e : know_state(s, id); /* an order may have come before it could be found */
 }
 
 /* ---- what is to be run ---- */
@@ -228,24 +266,35 @@ static int put_order(struct sends *s, const struct letter_id *id, enum send_stat
     return kv_transact(s->store->kv, sl_cstr(object), order_tx, &x);
 }
 
-static void set_state(struct sends *s, struct run *r, enum send_state state)
+/* It waits for a word of its sender. */
+static int pause_run(struct sends *s, struct run *r, struct slice why)
 {
-    lock_take(&s->lock);
-    r->state = state;
-    lock_release(&s->lock);
+    int e = put_order(s, &r->id, SEND_PAUSED, 1u << SEND_RUNS, why);
+    return e && e != ERR_STATE ? e : know_state(s, &r->id);
 }
 
-/* A scheduled send that would begin too late waits for a word of its sender. */
+/* A scheduled send that would begin too late. */
 static int hold_late(struct sends *s, struct run *r)
 {
     char when[CIVIL_TEXT_MAX];
     struct arena a = {0};
     struct slice why = ar_printf(&a, "it was to be sent at %s, and that was long ago; resume or cancel it",
                                  civil_format(r->send_at, when));
-    int e = put_order(s, &r->id, SEND_PAUSED, 1u << SEND_RUNS, why);
-    if (!e) set_state(s, r, SEND_PAUSED);
+    int e = pause_run(s, r, why);
     ar_free(&a);
-    return e == ERR_STATE ? 0 : e;
+    return e;
+}
+
+/* What all its letters share cannot be read: none can be made. */
+static int hold_damaged(struct sends *s, struct run *r, int why)
+{
+    struct arena a = {0};
+    struct slice text =
+        ar_printf(&a, "its content cannot be read (%s); resume it when it can, or cancel it", err_text(why));
+    log_error("send", "the send %s: %.*s", r->id.s, SLF(text));
+    int e = pause_run(s, r, text);
+    ar_free(&a);
+    return e;
 }
 
 /* ---- the end ---- */
@@ -260,15 +309,12 @@ static int over_tx(struct kv_tx *tx, void *arg)
     return 0;
 }
 
-struct ending {
-    enum send_state state;
-};
-
 static int end_tx(struct kv_tx *tx, void *arg)
 {
-    const struct ending *x = arg;
     struct slice row;
     struct send_count c = {0};
+    struct send_order o = {0};
+    (void)arg;
     struct buf b = BUF_INIT;
     int e = kv_tx_get(tx, SL("c"), &row);
     if (!e) e = send_count_get(row, &c);
@@ -276,7 +322,8 @@ static int end_tx(struct kv_tx *tx, void *arg)
     c.over = rt_wall_seconds();
     send_count_put(&b, &c);
     kv_tx_put_record(tx, SL("c"), &b);
-    if (x->state != SEND_CANCELED) {
+    if (kv_tx_get(tx, SL("s"), &row) == 0 && send_order_get(row, &o) != 0) o.state = SEND_RUNS;
+    if (o.state != SEND_CANCELED) {
         send_order_put(&b, &(struct send_order){SEND_FINISHED, c.over, SL("")});
         kv_tx_put_record(tx, SL("s"), &b);
     }
@@ -286,7 +333,7 @@ static int end_tx(struct kv_tx *tx, void *arg)
 
 static int finish(struct sends *s, struct run *r)
 {
-    int e = kv_transact(s->store->kv, sl_cstr(r->object), end_tx, &(struct ending){r->state});
+    int e = kv_transact(s->store->kv, sl_cstr(r->object), end_tx, NULL);
     if (!e) e = kv_transact(s->store->kv, SL(SENDS_OBJECT), over_tx, r);
     if (!e) run_remove(s, r);
     return e;
@@ -304,8 +351,7 @@ static void failed(struct run *r, int e)
 static bool one_turn(struct sends *s, struct run *r, int64_t *next)
 {
     int64_t now = rt_wall_seconds();
-    bool moved = false;
-    struct send_count count;
+    struct given given = {0};
     int e = 0;
     if (r->again > rt_now()) {
         if (r->again < *next) *next = r->again;
@@ -320,10 +366,11 @@ static bool one_turn(struct sends *s, struct run *r, int64_t *next)
     if (r->send_at && now > r->send_at + RUN_LATE_S && !r->count.begun && !r->resumed &&
         r->state == SEND_RUNS)
         e = hold_late(s, r);
-    else e = run_give(s, r, &count, &moved);
-    if (moved) now_counted(s, &r->id, &count);
+    else e = run_give(s, r, &given);
+    if (given.damaged) e = hold_damaged(s, r, e);
+    if (given.moved) now_counted(s, &r->id, &given.count);
     if (e) failed(r, e), *next = rt_now() + PAUSE_AFTER_ERROR;
-    return moved;
+    return given.moved;
 }
 
 /* Each send once: those that somebody waits for first. */
@@ -458,17 +505,15 @@ static void tell_runner(struct sends *s, const struct letter_id *id)
 struct state_word {
     struct sends *s;
     const struct letter_id *id;
-    enum send_state state;
 };
 
 static int state_arrives(void *arg)
 {
     struct state_word *w = arg;
-    struct run *r = run_find(w->s, w->id);
-    if (r) set_state(w->s, r, w->state), r->resumed = true;
+    int e = know_state(w->s, w->id);
     w->s->woken = true;
     waitq_wake_all(&w->s->news);
-    return 0;
+    return e;
 }
 
 int send_act(struct sends *s, const struct letter_id *id, enum send_action what, struct slice why)
@@ -481,7 +526,7 @@ int send_act(struct sends *s, const struct letter_id *id, enum send_action what,
                  [SEND_CANCEL] = {SEND_CANCELED, 1u << SEND_RUNS | 1u << SEND_PAUSED}};
     int e = put_order(s, id, moves[what].to, moves[what].from, why);
     if (!e && s->started) {
-        e = rt_call(0, state_arrives, &(struct state_word){s, id, moves[what].to});
+        e = rt_call(0, state_arrives, &(struct state_word){s, id});
         if (!e && what == SEND_CANCEL) tell_runner(s, id); /* also one that was due much later */
     }
     return e;

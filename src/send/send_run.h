@@ -21,17 +21,28 @@ struct run {
     uint64_t numbers, events; /* its events come behind that one */
     enum send_state state;    /* under the lock of sends */
     struct send_count count;
+    uint64_t doubt;   /* letters below that may be in the queue, though the place is not behind them */
+    unsigned asked;   /* counts who reads its state anew */
     int64_t again;    /* rt_now(): not before, after a failure */
     struct link turn; /* in the ring of those that have letters to give */
     struct link over; /* in the list of those that have come to their end */
     bool in_ring;
     bool resumed; /* by a word of its sender: it is not too late any more */
 };
+/* One that was due later than it was taken, of which nothing is given yet. */
+static inline bool run_is_fresh(const struct run *r) { return r->send_at > r->taken && !r->count.begun; }
+/* Rows of one send are not as they were written: no reason to keep others waiting. */
+static inline bool run_is_damage(int e) { return e == ERR_CORRUPT || e == ERR_VERSION || e == ERR_NOT_FOUND; }
 bool send_name_parse(struct slice made, struct send_letter_name *out);
 
-/* send_give.c: gives letters of the page under way to the queue and moves on, which *count tells; *moved:
- * there was something. An error: to be tried again. SUSPENDS. */
-MUST_CHECK int run_give(struct sends *s, struct run *r, struct send_count *count, bool *moved);
+/* send_give.c: gives letters of the page under way to the queue and moves on. What cannot be read of a page
+ * is passed over, counted as failed and logged. An error: to be tried again. SUSPENDS. */
+struct given {
+    struct send_count count; /* how far it is now, when it has: */
+    bool moved;
+    bool damaged; /* the error is that what all letters share cannot be read */
+};
+MUST_CHECK int run_give(struct sends *s, struct run *r, struct given *out);
 /* send_count.c: counts events of an account's sends from *at on; counted() hears how each stands. SUSPENDS.
  */
 typedef void run_counted(struct sends *s, const struct letter_id *id, const struct send_count *c);

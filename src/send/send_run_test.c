@@ -231,3 +231,139 @@ TEST(send_asks_again_before_each_attempt)
     CHECK_INT(count_events(&t, EVENT_DROPPED), 1);
     end(&t);
 }
+
+struct putting {
+    const char *key;
+    struct slice value;
+};
+
+static int put_tx(struct kv_tx *tx, void *arg)
+{
+    const struct putting *p = arg;
+    kv_tx_put(tx, sl_cstr(p->key), p->value);
+    return 0;
+}
+
+static void put_row(struct tester *t, const char *object, const char *key, struct slice value)
+{
+    CHECK_OK(kv_transact(t->x.f.s->kv, sl_cstr(object), put_tx, &(struct putting){key, value}));
+}
+
+/* Letters of two to a page, of a send that waits for a word. */
+static void take_paused(struct tester *t, size_t n, struct send_taken *done)
+{
+    struct arena *a = &t->x.f.a;
+    struct send s = test_send(&t->x);
+    struct send_letter *l = ar_array(a, struct send_letter, n);
+    for (size_t i = 0; i < n; i++) {
+        l[i] = test_letter(a, ar_printf(a, "r%zu@two.test", i));
+        l[i].data = ar_printf(a, "{\"x\":\"%022000zu\"}", i);
+    }
+    s.send_at = rt_wall_seconds() - 10 * 3600;
+    CHECK_OK(send_take(t->x.s, &s, l, n, a, done));
+    wait_for(t, &done->id, "paused");
+}
+
+TEST(send_with_damaged_pages_comes_to_its_end)
+{
+    struct tester t;
+    if (!begin(&t)) return;
+    struct arena *a = &t.x.f.a;
+    struct send_taken done;
+    struct slice page;
+    char object[24];
+    take_paused(&t, 10, &done);
+    send_object(&done.id, object);
+    put_row(&t, object, send_key_page(a, 0, 0).p, SL("damage")); /* 0 and 1 */
+    CHECK_OK(send_page_read(t.x.s, &done.id, 4, a, &page));
+    put_row(&t, object, send_key_page(a, 4, 0).p, sl_sub(page, 0, page.n - 9)); /* 5 */
+    CHECK_OK(send_page_read(t.x.s, &done.id, 6, a, &page));
+    char *at = (char *)page.p + sl_find(page, SL("r7@two"));
+    memset(at - 6, 0xff, 4);
+    put_row(&t, object, send_key_page(a, 6, 0).p, page); /* within letter 7 */
+    CHECK_OK(kv_erase(t.x.f.s->kv, sl_cstr(object), send_key_page(a, 8, 0), send_key_page(a, 8, 9)));
+    CHECK_OK(send_act(t.x.s, &done.id, SEND_RESUME, SL("")));
+    if (!wait_for(&t, &done.id, "finished")) return;
+    struct send_info i = show(&t, &done.id);
+    CHECK_INT(i.delivered, 4); /* 2, 3, 4, 6 */
+    CHECK_INT(i.failed, 6);
+    CHECK_INT(i.waiting, 0);
+    end(&t);
+}
+
+TEST(send_with_damaged_content_waits_for_a_word_and_can_be_canceled)
+{
+    struct tester t;
+    if (!begin(&t)) return;
+    struct arena *a = &t.x.f.a;
+    struct send_taken done;
+    char object[24];
+    take_paused(&t, 3, &done);
+    send_object(&done.id, object);
+    put_row(&t, object, send_key_common(a, 0).p, SL("damage"));
+    CHECK_OK(send_act(t.x.s, &done.id, SEND_RESUME, SL("")));
+    if (!wait_for(&t, &done.id, "paused")) return;
+    CHECK(sl_find(show(&t, &done.id).why, SL("cannot be read")) != SL_NONE);
+    CHECK_OK(send_act(t.x.s, &done.id, SEND_CANCEL, SL("")));
+    for (int i = 0; i < 1000 && !show(&t, &done.id).over; i++) (void)!fiber_sleep(10 * RT_MS);
+    CHECK(show(&t, &done.id).over != 0);
+    CHECK_SL(show(&t, &done.id).state, "canceled");
+    CHECK_INT(show(&t, &done.id).dropped, 3);
+    CHECK_INT(t.seen, 0);
+    end(&t);
+}
+
+TEST(send_that_is_followed_again_enters_nobody_again)
+{
+    struct tester t;
+    if (!begin(&t)) return;
+    struct arena *a = &t.x.f.a;
+    struct slice account = sl_cstr(t.x.account.id);
+    struct send s = test_send(&t.x);
+    struct send_letter slow = test_letter(a, SL("b@two.test")), bad = test_letter(a, SL("bad@two.test"));
+    struct send_taken first, second;
+    struct suppression_entry *e;
+    size_t n;
+    t.slow = true;
+    CHECK_OK(send_take(t.x.s, &s, &slow, 1, a, &first));
+    for (int i = 0; i < 1000 && !show(&t, &first.id).deferred; i++) (void)!fiber_sleep(10 * RT_MS);
+    t.slow = false;
+    CHECK_OK(send_take(t.x.s, &s, &bad, 1, a, &second));
+    if (!wait_for(&t, &second.id, "finished")) return;
+    CHECK_OK(suppression_remove(t.x.s, account, SL("bad@two.test"), SEND_OUT_NONE, 0, &n));
+    CHECK_INT(n, 1);
+    sends_stop(t.x.s); /* the first goes on from its own last event, which is before the bounce */
+    t.x.s->stopping = false;
+    CHECK_OK(sends_start(t.x.s, t.q));
+    struct letter_id id;
+    send_letter_id(&first.id, 0, &id);
+    CHECK_OK(queue_act(t.q, &id, QUEUE_RETRY));
+    if (!wait_for(&t, &first.id, "finished")) return;
+    CHECK_OK(suppression_get(t.x.s, account, SL("bad@two.test"), a, &e, &n));
+    CHECK_INT(n, 0);
+    end(&t);
+}
+
+TEST(send_whose_count_is_damaged_keeps_no_other_from_its_end)
+{
+    struct tester t;
+    if (!begin(&t)) return;
+    struct arena *a = &t.x.f.a;
+    struct send s = test_send(&t.x);
+    struct send_letter slow = test_letter(a, SL("b@two.test")), good = test_letter(a, SL("c@two.test"));
+    struct send_taken first, second;
+    struct letter_id id;
+    char object[24];
+    t.slow = true;
+    CHECK_OK(send_take(t.x.s, &s, &slow, 1, a, &first));
+    for (int i = 0; i < 1000 && !show(&t, &first.id).deferred; i++) (void)!fiber_sleep(10 * RT_MS);
+    t.slow = false;
+    send_object(&first.id, object);
+    put_row(&t, object, "c", SL("damage"));
+    send_letter_id(&first.id, 0, &id);
+    CHECK_OK(queue_act(t.q, &id, QUEUE_RETRY));
+    for (int i = 0; i < 1000 && !count_events(&t, EVENT_DELIVERED); i++) (void)!fiber_sleep(10 * RT_MS);
+    CHECK_OK(send_take(t.x.s, &s, &good, 1, a, &second));
+    wait_for(&t, &second.id, "finished");
+    end(&t);
+}

@@ -24,7 +24,7 @@ struct world {
     struct queue *queue;
     struct sends *sends;
     struct ledger books;
-    bool asked[LETTERS], acknowledged, ended;
+    bool asked[LETTERS], acknowledged, ended, cancels;
     struct letter_id id;
 };
 
@@ -154,6 +154,16 @@ static int take(struct world *w, struct arena *a)
     return 0;
 }
 
+/* Somewhere on its way, and until it is told that it is. */
+static int cancel(struct world *w)
+{
+    int e = 0;
+    if (fiber_sleep((int64_t)rt_random_below(2 * RT_S)) != 0) return ERR_CANCELED;
+    do e = send_act(w->sends, &w->id, SEND_CANCEL, SL("no"));
+    while (e && err_is_temporary(e) && fiber_sleep(RT_S) == 0);
+    return e == ERR_STATE ? 0 : e;
+}
+
 static int work(void *arg)
 {
     struct world *w = arg;
@@ -161,6 +171,7 @@ static int work(void *arg)
     struct send_info info = {0};
     int e = open_all(w);
     while (!e && (e = take(w, &a)) != 0 && err_is_temporary(e) && fiber_sleep(RT_S) == 0) e = 0;
+    if (!e && w->cancels) e = cancel(w);
     for (int i = 0; !e && i < 2000 && !info.over; i++) {
         ar_reset(&a);
         e = send_show(w->sends, &w->id, &a, &info);
@@ -178,6 +189,37 @@ static void count_event(struct world *w, const struct event *e)
     CHECK(!strcmp(e->send.s, w->id.s));
     if (e->kind == EVENT_DELIVERED) x->traced[LEDGER_DELIVERED]++;
     if (e->kind == EVENT_BOUNCED) x->traced[LEDGER_BOUNCED]++, x->seen[LEDGER_BOUNCED]++;
+}
+
+/* Of a send that was canceled: each recipient has one end, and what is said of it adds up. */
+static int stock_canceled(void *arg)
+{
+    struct world *w = arg;
+    struct arena a = {0};
+    struct account acc;
+    struct send_info info = {0};
+    struct queue_stats st = {0};
+    struct event *v;
+    size_t n = 0, ends = 0;
+    int e = open_all(w);
+    if (!e) e = account_get(w->store->directory, &a, SL("news@one.test"), &acc);
+    if (!e) e = event_read(w->sends, sl_cstr(acc.id), 0, 1000, &a, &v, &n);
+    for (size_t i = 0; !e && i < n; i++) {
+        enum event_kind k = v[i].kind;
+        bool end = k == EVENT_DELIVERED || k == EVENT_BOUNCED || k == EVENT_DROPPED || k == EVENT_FAILED;
+        if (end) line_of(w, v[i].address)->traced[LEDGER_DELIVERED]++, ends++;
+    }
+    if (!e) e = send_show(w->sends, &w->id, &a, &info);
+    if (!e) e = queue_stats(w->queue, &st);
+    CHECK_OK(e);
+    for (int i = 0; i < LETTERS; i++)
+        for (int k = 0; k < RCPTS; k++) CHECK_INT(w->books.line[i][k].traced[LEDGER_DELIVERED], 1);
+    CHECK_INT(info.delivered + info.bounced + info.dropped + info.failed, LETTERS * RCPTS);
+    CHECK_INT(info.waiting, 0);
+    CHECK_INT(st.letters, 0);
+    close_all(w);
+    ar_free(&a);
+    return 0;
 }
 
 static int stock(void *arg)
@@ -239,6 +281,23 @@ static const struct power_test power = {.loops = 2,
                                         .sparse = 60,
                                         .least = 40};
 
+static void begin_canceled(void *arg)
+{
+    ((struct world *)arg)->cancels = true;
+    begin(arg);
+}
+
+static void check_canceled(void *arg) { CHECK(((struct world *)arg)->ended); }
+
+static const struct power_test power_canceled = {.loops = 2,
+                                                 .size = sizeof(struct world),
+                                                 .begin = begin_canceled,
+                                                 .work = work,
+                                                 .stock = stock_canceled,
+                                                 .check = check_canceled,
+                                                 .sparse = 60,
+                                                 .least = 30};
+
 TEST(a_send_reaches_everybody_once)
 {
     struct world *w = power_begin(&power, 1);
@@ -256,3 +315,7 @@ static struct sim_faults writes_fail(uint64_t seed)
 }
 
 TEST(a_send_on_a_disk_that_fails) { power_bad_disk(&power, 6, true, writes_fail); }
+
+TEST(a_power_cut_at_any_step_of_a_send_that_is_canceled) { power_cut_everywhere(&power_canceled); }
+
+TEST(a_send_that_is_canceled_on_a_disk_that_fails) { power_bad_disk(&power_canceled, 20, true, writes_fail); }
