@@ -1,0 +1,176 @@
+/* queue_site_test.c - sites that are slow, down, full, or refuse us: who waits, and who does not. */
+#include "queue_test.h"
+
+TEST(queue_slow_site_does_not_delay_others)
+{
+    struct tester t;
+    REQUIRE(begin(&t, NULL));
+    t.slow = true;
+    go(&t);
+    for (int i = 0; i < 40; i++) {
+        struct letter l = letter_to(&t, "alice@one.test", "ok@slow.test");
+        CHECK_OK(accept_letter(t.q, &l));
+    }
+    CHECK(until(&t, five_slow));
+    t.slow = false;
+    struct letter l = letter_to(&t, "alice@one.test", "ok@fast.test");
+    int before = t.rcpts;
+    CHECK_OK(accept_letter(t.q, &l));
+    for (int i = 0; i < 1000 && t.rcpts == before; i++) fiber_sleep(RT_MS);
+    CHECK_INT(t.rcpts, before + 1);
+    CHECK(t.most_under_way <= 6); /* so many are tried at once at first */
+    while (!is_empty(&t) && t.under_way) {
+        waitq_wake_all(&t.slow_end);
+        if (fiber_sleep(RT_MS) != 0) break;
+    }
+    CHECK(until(&t, is_empty));
+    end(&t);
+}
+
+static struct letter_id sent(struct tester *t, const char *to)
+{
+    int before = t->attempts;
+    struct letter l = letter_to(t, "alice@one.test", to);
+    CHECK_OK(accept_letter(t->q, &l));
+    for (int i = 0; i < 500 && (t->attempts == before || !none_under_way(t)); i++) fiber_sleep(RT_MS);
+    return l.id;
+}
+
+static struct slice why_of(struct tester *t, const struct letter_id *id)
+{
+    struct queue_info info;
+    CHECK_OK(queue_show(t->q, id, &t->f.a, &info));
+    return info.nrcpt ? info.rcpt[0].why : SL("");
+}
+
+/* The rest of a list is not refused one by one because the host has a bad name. */
+TEST(queue_site_that_refuses_us_rests)
+{
+    struct tester t;
+    REQUIRE(begin(&t, NULL));
+    go(&t);
+    for (int i = 0; i < 3; i++) sent(&t, "block@two.test block-too@two.test");
+    CHECK_INT(t.attempts, 3);
+    struct letter_id id = sent(&t, "ok@two.test");
+    CHECK_INT(t.attempts, 3);
+    struct slice why = why_of(&t, &id);
+    CHECK(sl_find(why, SL("refuses us, not the recipient")) != SL_NONE);
+    CHECK(sl_find(why, SL("on our blacklist")) != SL_NONE && sl_find(why, SL("until 2")) != SL_NONE);
+    sent(&t, "ok@three.test"); /* another site */
+    CHECK_INT(t.attempts, 4);
+    end(&t);
+}
+
+/* A list is not bounced one by one because our domain is set up wrongly; other domains go on. */
+TEST(queue_site_that_refuses_a_sender_domain_gets_none_of_it_for_a_while)
+{
+    struct tester t;
+    REQUIRE(begin(&t, NULL));
+    go(&t);
+    for (int i = 0; i < 3; i++) sent(&t, "spf@two.test");
+    struct letter_id id = sent(&t, "ok@two.test");
+    CHECK_INT(t.attempts, 3);
+    struct slice why = why_of(&t, &id);
+    CHECK(sl_find(why, SL("refuses what one.test sends")) != SL_NONE);
+    CHECK(sl_find(why, SL("SPF validation failed")) != SL_NONE && sl_find(why, SL("until 2")) != SL_NONE);
+    struct letter l = letter_to(&t, "x@six.test", "ok@two.test");
+    CHECK_OK(accept_letter(t.q, &l));
+    for (int i = 0; i < 500 && t.attempts < 4; i++) fiber_sleep(RT_MS);
+    CHECK_INT(t.attempts, 4);
+    sent(&t, "ok@three.test");
+    CHECK_INT(t.attempts, 5);
+    end(&t);
+}
+
+TEST(queue_site_that_is_down_is_tried_when_an_operator_wants_it)
+{
+    struct tester t;
+    REQUIRE(begin(&t, NULL));
+    go(&t);
+    for (int i = 0; i < 3; i++) sent(&t, "dead@two.test");
+    struct letter_id id = sent(&t, "ok@two.test");
+    CHECK_INT(t.attempts, 3);
+    CHECK(sl_find(why_of(&t, &id),
+                  SL("does not answer, one letter tries from time to time: nobody answers")) != SL_NONE);
+    CHECK_OK(queue_act(t.q, &id, QUEUE_RETRY));
+    for (int i = 0; i < 500 && t.attempts < 4; i++) fiber_sleep(RT_MS);
+    CHECK_INT(t.attempts, 4);
+    end(&t);
+}
+
+/* What a letter asks for and our own trouble say nothing against the site: others go on. */
+TEST(queue_site_is_not_down_for_what_a_letter_asks)
+{
+    struct tester t;
+    REQUIRE(begin(&t, NULL));
+    go(&t);
+    for (int i = 0; i < 4; i++) sent(&t, "tls@two.test");
+    for (int i = 0; i < 4; i++) sent(&t, "own@two.test");
+    sent(&t, "ok@two.test");
+    CHECK_INT(t.attempts, 9);
+    end(&t);
+}
+
+/* The DNS of one domain fails: others with the same servers go on. */
+TEST(queue_site_is_not_down_for_the_dns_of_a_domain)
+{
+    struct tester t;
+    REQUIRE(begin(&t, NULL));
+    t.slow = true;
+    go(&t);
+    struct letter l = letter_to(&t, "alice@one.test", "ok@a.shared.test");
+    CHECK_OK(accept_letter(t.q, &l));
+    for (int i = 0; i < 1000 && !t.under_way; i++) fiber_sleep(RT_MS);
+    for (int k = 1; k <= 3; k++) {
+        l = letter_to(&t, "alice@one.test", "dns@a.shared.test");
+        CHECK_OK(accept_letter(t.q, &l));
+        for (int i = 0; i < 1000 && (t.unfound < k || stats(&t).sending > 1); i++) fiber_sleep(RT_MS);
+    }
+    CHECK_INT(t.unfound, 3);
+    t.slow = false;
+    l = letter_to(&t, "alice@one.test", "ok@b.shared.test");
+    CHECK_OK(accept_letter(t.q, &l));
+    for (int i = 0; i < 500 && t.attempts < 2; i++) fiber_sleep(RT_MS);
+    CHECK_INT(t.attempts, 2);
+    l = letter_to(&t, "alice@one.test", "ok@a.shared.test"); /* it waits: nobody knows where it goes */
+    CHECK_OK(accept_letter(t.q, &l));
+    CHECK(sl_find(why_of(&t, &l.id), SL("DNS gave no answer")) != SL_NONE);
+    waitq_wake_all(&t.slow_end);
+    CHECK(until(&t, none_under_way));
+    end(&t);
+}
+
+static size_t notes(struct tester *t)
+{
+    struct kv_page page;
+    CHECK_OK(kv_scan(t->f.s->kv, SL("q:000"), SL("s"), SL("t"), 10, &t->f.a, &page));
+    return page.n;
+}
+
+/* What was not sent is not taken for perhaps sent when the machine dies. */
+TEST(queue_attempt_that_found_no_room_leaves_no_note)
+{
+    struct tester t;
+    REQUIRE(begin(&t, NULL));
+    go(&t);
+    for (int i = 0; i < 3; i++) sent(&t, "dead@two.test");
+    struct letter_id id = sent(&t, "ok@two.test");
+    CHECK_INT(t.attempts, 3);
+    CHECK_OK(queue_act(t.q, &id, QUEUE_HOLD)); /* notes are written with it */
+    CHECK_INT(notes(&t), 0);
+    end(&t);
+}
+
+TEST(queue_site_that_refuses_addresses_does_not_rest)
+{
+    struct tester t;
+    REQUIRE(begin(&t, NULL));
+    go(&t);
+    for (int i = 0; i < 5; i++) sent(&t, "perm@two.test");
+    for (int i = 0; i < 2; i++) sent(&t, "block@two.test");
+    sent(&t, "ok@two.test"); /* one is taken: the row is broken */
+    for (int i = 0; i < 2; i++) sent(&t, "block@two.test");
+    sent(&t, "ok@two.test");
+    CHECK_INT(t.attempts, 11);
+    end(&t);
+}

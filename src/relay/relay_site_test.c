@@ -1,0 +1,158 @@
+/* relay_site_test.c - connections of a site: kept, limited, left alone when nobody answers. */
+#include "relay_test.h"
+
+/* A session is kept for all domains of a site; a host that is none of the domain's gets no letter of it. */
+TEST(relay_uses_kept_sessions_with_hosts_of_the_domain_alone)
+{
+    struct tester t;
+    REQUIRE(begin(&t));
+    t.a.say[GREET] = "421 not now"; /* so b, which only pair.test names, is where a session is kept */
+    send(&t, "pair.test", "ok@pair.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    HAS(t.rcpt[0].host, "b.two.test");
+    server_forget(&t.a);
+    send(&t, "two.test", "ok@two.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    HAS(t.rcpt[0].host, "a.two.test");
+    CHECK_INT(t.b.times[MAIL], 1);
+    end(&t);
+}
+
+TEST(relay_stale_connection_is_replaced)
+{
+    struct tester t;
+    REQUIRE(begin(&t));
+    send(&t, "two.test", "ok@two.test");
+    server_restart(&t.a);
+    send(&t, "two.test", "ok@two.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    CHECK_INT(t.a.sessions, 2);
+    end(&t);
+}
+
+/* RFC 9422: letters of a session, recipients of a letter. */
+TEST(relay_obeys_the_limits_that_a_server_tells)
+{
+    struct tester t;
+    REQUIRE(begin(&t));
+    t.a.caps = "LIMITS MAILMAX=2 RCPTMAX=2\nPIPELINING";
+    send(&t, "two.test", "a@two.test b@two.test c@two.test");
+    for (int i = 0; i < 3; i++) CHECK_INT(t.rcpt[i].result, ATTEMPT_DELIVERED);
+    CHECK_INT(t.a.times[MAIL], 2);
+    CHECK_INT(t.a.sessions, 1);
+    send(&t, "two.test", "a@two.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    CHECK_INT(t.a.sessions, 2);
+    end(&t);
+}
+
+struct one_more {
+    struct tester *t;
+    const char *domain;
+    struct attempt_rcpt rcpt;
+};
+static void deliver_one(void *arg)
+{
+    struct one_more *x = arg;
+    struct arena a = {0};
+    x->rcpt = (struct attempt_rcpt){.address = SL("ok@two.test")};
+    struct attempt_letter at = {.letter = &x->t->letter,
+                                .source = &x->t->source,
+                                .domain = sl_cstr(x->domain ? x->domain : "two.test"),
+                                .rcpt = &x->rcpt,
+                                .nrcpt = 1,
+                                .a = &a,
+                                .until = DEADLINE_IN(20 * RT_S)};
+    relay_deliver(x->t->relay, &at);
+    ar_free(&a);
+}
+
+static int call_deliver(void *arg)
+{
+    deliver_one(arg);
+    return 0;
+}
+
+struct elsewhere {
+    struct one_more x;
+    int loop;
+};
+static void deliver_elsewhere(void *arg)
+{
+    struct elsewhere *e = arg;
+    CHECK_OK(rt_call(e->loop, call_deliver, &e->x));
+}
+
+/* Over all loops, and for all domains of a site that the shaping names. */
+TEST(relay_connections_of_a_site_are_limited)
+{
+    struct tester t;
+    struct elsewhere x[40];
+    struct group g;
+    REQUIRE(begin(&t));
+    relay_close(&t.relay);
+    t.conf.site_connections = 3;
+    CHECK_OK(relay_open(&t.relay, &t.conf));
+    prepare(&t, "apple.test", "ok@two.test");
+    group_init(&g);
+    for (size_t i = 0; i < COUNT_OF(x); i++) {
+        x[i] = (struct elsewhere){.x = {.t = &t, .domain = i & 1 ? "apple.test" : "other-apple.test"},
+                                  .loop = (int)(i / 2) % rt_loops()};
+        CHECK_OK(group_go(&g, "deliver", deliver_elsewhere, &x[i]));
+    }
+    CHECK_OK(group_wait(&g));
+    for (size_t i = 0; i < COUNT_OF(x); i++) CHECK_INT(x[i].x.rcpt.result, ATTEMPT_DELIVERED);
+    CHECK_INT(t.a.times[DOT], COUNT_OF(x));
+    /* the server hears of the end of a connection late, of the end of a letter in time */
+    CHECK(t.a.most_under_way <= 3 && t.a.most_under_way > 0);
+    end(&t);
+}
+
+TEST(relay_letters_and_recipients_are_limited)
+{
+    struct tester t;
+    REQUIRE(begin(&t));
+    for (int i = 0; i < 6; i++)
+        send(&t, "apple.test", "ok@apple.test"); /* five a connection, says the shaping */
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    CHECK_INT(t.a.sessions, 2);
+    prepare(&t, "two.test", "ok@two.test");
+    for (t.at.nrcpt = 0; t.at.nrcpt < 120; t.at.nrcpt++) t.rcpt[t.at.nrcpt].address = SL("ok@two.test");
+    server_forget(&t.a);
+    relay_deliver(t.relay, &t.at);
+    CHECK_INT(t.rcpt[119].result, ATTEMPT_DELIVERED);
+    CHECK_INT(t.a.times[MAIL], 2); /* a hundred a transaction */
+    end(&t);
+}
+
+TEST(relay_dead_site_is_left_alone_for_a_while)
+{
+    struct tester t;
+    REQUIRE(begin(&t));
+    for (int i = 0; i < 4; i++) send(&t, "dead.test", "u@dead.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_TEMPORARY);
+    HAS(t.rcpt[0].reply, "a moment ago");
+    end(&t);
+}
+
+TEST(relay_one_dead_server_of_two_takes_no_site_down)
+{
+    struct tester t;
+    struct one_more x[6];
+    struct group g;
+    REQUIRE(begin(&t));
+    prepare(&t, "half.test", "ok@half.test");
+    group_init(&g);
+    for (size_t i = 0; i < COUNT_OF(x); i++) {
+        x[i].t = &t;
+        x[i].domain = "half.test";
+        CHECK_OK(group_go(&g, "deliver", deliver_one, &x[i]));
+    }
+    CHECK_OK(group_wait(&g));
+    for (size_t i = 0; i < COUNT_OF(x); i++) CHECK_INT(x[i].rcpt.result, ATTEMPT_DELIVERED);
+    send(&t, "half.test", "ok@half.test");
+    CHECK_INT(t.rcpt[0].result, ATTEMPT_DELIVERED);
+    send(&t, "dead.test", "u@dead.test"); /* the same address: it is known to be dead */
+    HAS(t.rcpt[0].reply, "a moment ago");
+    end(&t);
+}

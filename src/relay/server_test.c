@@ -1,0 +1,201 @@
+/* server_test.c - the made-up servers that the relay is tested against: SMTP and LMTP on loopback, with the
+ * bad habits that a test gives them. */
+#include "base/text.h"
+#include "relay_test.h"
+
+const char DROP[] = "(closes)", SILENT[] = "(says nothing)", ENDLESS[] = "(a line without end)",
+           LINES[] = "(lines without end)", RESET[] = "(drops after half of the data)",
+           EARLY[] = "(refuses after half of the data, and drops)";
+
+static void note(struct server *s, struct slice line)
+{
+    size_t n = strlen(s->log);
+    snprintf(s->log + n, sizeof s->log - n, "%.*s|", SLF(line));
+}
+
+/* False: the session ends. */
+static bool answer(struct server *s, struct conn *c, enum step step, const char *usual)
+{
+    const char *say = s->say[step] ? s->say[step] : usual;
+    s->times[step]++;
+    if (step == MAIL && ++s->under_way > s->most_under_way) s->most_under_way = s->under_way;
+    if (step == DOT) s->under_way--;
+    if (say == DROP) return false;
+    if (say == SILENT) {
+        fiber_sleep(3600 * RT_S);
+        return false;
+    }
+    if (say == ENDLESS)
+        for (int i = 0; i < 2000 && !conn_error(c); i++)
+            conn_puts(c, "220-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+    else if (say == LINES)
+        for (int i = 0; i < 5000 && !conn_error(c); i++) conn_puts(c, "250-and another one\r\n");
+    else conn_printf(c, "%s\r\n", say);
+    return say != ENDLESS && say != LINES && strncmp(say, "421", 3) != 0;
+}
+
+static bool take_letter(struct server *s, struct conn *c)
+{
+    struct smtp_data d;
+    smtp_data_begin(&d);
+    buf_clear(&s->letter);
+    for (;;) {
+        if (conn_peek(c).n == 0 && conn_fill(c) < 0) return false;
+        struct slice in = conn_peek(c), run;
+        size_t had = in.n;
+        int what;
+        do {
+            what = smtp_data_feed(&d, &in, &run);
+            buf_put(&s->letter, run);
+        } while (what == SMTP_DATA_RUN);
+        conn_consume(c, had - in.n);
+        if (s->say[DOT] == RESET && d.size > 1000) return false;
+        if (s->say[DOT] == EARLY && d.size > 1000) {
+            conn_puts(c, "552-5.3.4 this is\r\n552 5.3.4 too much\r\n");
+            return conn_flush(c) != 0; /* what was sent and is not read resets the connection */
+        }
+        CHECK_INT(d.fault, SMTP_FAULT_NONE);
+        if (what == SMTP_DATA_END && s->lmtp) { /* each has an answer, the last of several a bad one */
+            for (int i = 1; i <= s->accepted; i++)
+                if (!answer(s, c, DOT,
+                            i > 1 && i == s->accepted ? "452 4.2.2 full" : "250 2.0.0 taken as 17"))
+                    return false;
+            return true;
+        }
+        if (what == SMTP_DATA_END) return answer(s, c, DOT, "250 2.0.0 taken as 17");
+    }
+}
+
+static bool take_chunk(struct server *s, struct conn *c, struct slice line)
+{
+    uint64_t n;
+    struct slice rest = sl_from(line, 5), size;
+    (void)sl_next(&rest, ' ', &size);
+    CHECK(num_u64(size, 1 << 20, &n) && sl_eq(rest, SL("LAST")));
+    for (buf_clear(&s->letter); s->letter.n < n;) {
+        if (conn_peek(c).n == 0 && conn_fill(c) < 0) return false;
+        struct slice in = sl_sub(conn_peek(c), 0, (size_t)n - s->letter.n);
+        buf_put(&s->letter, in);
+        conn_consume(c, in.n);
+    }
+    return answer(s, c, DOT, "250 2.0.0 taken as 17");
+}
+
+static bool hello(struct server *s, struct conn *c)
+{
+    if (s->say[EHLO]) return answer(s, c, EHLO, "");
+    s->times[EHLO]++;
+    conn_puts(c, "250-mx.test\r\n");
+    struct slice caps = sl_cstr(s->caps ? s->caps : ""), one;
+    while (sl_next(&caps, '\n', &one))
+        if (!sl_eqi(one, SL("STARTTLS")) || !conn_is_tls(c)) conn_printf(c, "250-%.*s\r\n", SLF(one));
+    conn_puts(c, "250 HELP\r\n");
+    return true;
+}
+
+static bool start_tls(struct server *s, struct conn *c)
+{
+    if (!answer(s, c, TLS, "220 go ahead")) return false;
+    if (s->say[TLS]) return true;
+    if (s->broken_tls) conn_puts(c, "this is no TLS at all, whatever you make of it\r\n");
+    if (conn_flush(c) != 0 || s->broken_tls || conn_tls_accept(c, s->tls) != 0) return false;
+    s->tls_sessions++;
+    return true;
+}
+
+static bool rcpt(struct server *s, struct conn *c, struct slice line)
+{
+    if (sl_find(line, SL("<no")) != SL_NONE) return answer(s, c, RCPT, "550 5.1.1 no such user");
+    if (sl_find(line, SL("<later")) != SL_NONE)
+        return answer(s, c, RCPT, "450-4.2.0 mailbox\r\n450 4.2.0 busy");
+    if (sl_find(line, SL("<full")) != SL_NONE) return answer(s, c, RCPT, "552 too many");
+    s->accepted++;
+    return answer(s, c, RCPT, "250 2.1.5 fine");
+}
+
+static bool command(struct server *s, struct conn *c, struct slice line)
+{
+    note(s, line);
+    if (sl_startsi(line, SL("EHLO"))) return hello(s, c);
+    if (sl_startsi(line, SL("HELO"))) return answer(s, c, HELO, "250 mx.test");
+    if (sl_startsi(line, SL("STARTTLS"))) return start_tls(s, c);
+    s->lmtp |= sl_startsi(line, SL("LHLO"));
+    if (sl_startsi(line, SL("LHLO"))) return hello(s, c);
+    if (sl_startsi(line, SL("AUTH"))) return answer(s, c, AUTH, "235 2.7.0 welcome");
+    if (sl_startsi(line, SL("MAIL"))) s->accepted = 0;
+    if (sl_startsi(line, SL("MAIL"))) return answer(s, c, MAIL, "250 2.1.0 ok");
+    if (sl_startsi(line, SL("RCPT"))) return rcpt(s, c, line);
+    if (sl_startsi(line, SL("RSET"))) return answer(s, c, RSET, "250 2.0.0 ok");
+    if (sl_startsi(line, SL("DATA")))
+        return answer(s, c, DATA, "354 go on") &&
+               ((s->say[DATA] && strncmp(s->say[DATA], "354", 3)) || take_letter(s, c));
+    if (sl_startsi(line, SL("BDAT"))) return take_chunk(s, c, line);
+    if (sl_startsi(line, SL("QUIT"))) answer(s, c, QUIT, "221 bye");
+    return false;
+}
+
+struct session {
+    struct server *s;
+    struct conn *c;
+};
+
+static void session(void *arg)
+{
+    struct session x = *(struct session *)arg;
+    struct slice line;
+    free(arg);
+    x.s->sessions++;
+    x.s->at_once++;
+    if (answer(x.s, x.c, GREET, "220 mx.test ESMTP"))
+        while (conn_read_line(x.c, 4096, &line) == 0 && command(x.s, x.c, line)) {
+        }
+    conn_close(&x.c);
+    x.s->at_once--;
+}
+
+static void serve(void *arg)
+{
+    struct server *s = arg;
+    struct conn *c;
+    while (listener_accept(s->l, &c) == 0) {
+        struct session *x = xcalloc(1, sizeof *x);
+        *x = (struct session){s, c};
+        if (group_go(&s->g, "session", session, x) != 0) conn_close(&c);
+    }
+}
+
+bool server_start(struct server *s, const char *at)
+{
+    struct endpoint e;
+    *s = (struct server){0};
+    group_init(&s->g);
+    return endpoint_parse(sl_cstr(at), &e) && listener_open(&s->l, &e) == 0 &&
+           group_go(&s->g, "serve", serve, s) == 0;
+}
+
+void server_stop(struct server *s)
+{
+    group_cancel(&s->g);
+    group_wait(&s->g);
+    if (s->l) listener_close(&s->l);
+    buf_free(&s->letter);
+    tls_free(&s->tls);
+}
+
+/* Who talked to it loses the connection; then it listens again. */
+void server_restart(struct server *s)
+{
+    group_cancel(&s->g);
+    group_wait(&s->g);
+    s->g.canceled = false;
+    CHECK_OK(group_go(&s->g, "serve", serve, s));
+}
+
+void server_forget(struct server *s)
+{
+    memset(s->say, 0, sizeof s->say);
+    memset(s->times, 0, sizeof s->times);
+    s->log[0] = 0;
+    s->sessions = s->tls_sessions = s->under_way = s->most_under_way = 0;
+    s->lmtp = false;
+}
