@@ -21,7 +21,7 @@ bool mx_proved(const struct mx_list *l) { return l->secure || enforces(l); }
 static void by_policy(struct arena *a, const struct mx_list *l, struct mx_host *h)
 {
     if (!enforces(l)) {
-        if (l->sts.known)
+        if (l->sts.known && h->policy.level == POLICY_ANY)
             h->policy.why = ar_printf(a, "the MTA-STS policy of %.*s (mode %s) binds nobody", SLF(l->domain),
                                       mta_sts_mode_name(l->sts.policy.mode));
         return;
@@ -61,7 +61,8 @@ int mx_judge(const struct relay_conf *c, struct arena *a, struct mx_list *l, str
     bool free = l->anyhow || !c->tls || !l->domain.n || none; /* an address has neither keys nor a policy */
     int e = 0;
     if (!free && l->secure) e = dane_find(c->dns, a, &dane, &h->policy);
-    if (!e && !free && !h->policy.shut && h->policy.level == POLICY_ANY) {
+    /* records that cannot be used prove nobody: the policy still does */
+    if (!e && !free && !h->policy.shut && h->policy.level != POLICY_DANE) {
         e = mx_policy(c, a, l);
         if (!e) by_policy(a, l, h);
     }

@@ -230,7 +230,7 @@ static int serve_policy(void *arg, const struct fetch_call *c, struct fetch_answ
 
 TEST(relay_mta_sts)
 {
-    enum { STRANGE = 1, CLEAR = 2, PROMISE = 4, ANYHOW = 8, DANE = 16, OTHER = 32 };
+    enum { STRANGE = 1, CLEAR = 2, PROMISE = 4, ANYHOW = 8, DANE = 16, OTHER = 32, USELESS = 64 };
     static const char enforce[] = "version: STSv1\nmode: enforce\nmx: a.two.test\nmax_age: 9999\n",
                       testing[] = "version: STSv1\nmode: testing\nmx: z.two.test\nmax_age: 9999\n",
                       other[] = "version: STSv1\nmode: enforce\nmx: *.three.test\nmax_age: 9999\n";
@@ -251,6 +251,11 @@ TEST(relay_mta_sts)
         {STRANGE, testing, ATTEMPT_DELIVERED, "certificate not verified"},
         {CLEAR, testing, ATTEMPT_DELIVERED, "not encrypted: not offered"},
         {STRANGE | DANE, other, ATTEMPT_DELIVERED, "certificate proved by DANE"},
+        {DANE | USELESS, enforce, ATTEMPT_DELIVERED, ", certificate verified"},
+        {STRANGE | DANE | USELESS, enforce, ATTEMPT_TEMPORARY, "asks for a certificate that is valid"},
+        {DANE | USELESS, other, ATTEMPT_TEMPORARY, "the MTA-STS policy of two.test does not name"},
+        {STRANGE | DANE | USELESS, testing, ATTEMPT_DELIVERED, "certificate not verified"},
+        {CLEAR | DANE | USELESS, testing, ATTEMPT_TEMPORARY, "none of which can be used"},
         {PROMISE, enforce, ATTEMPT_DELIVERED, ", certificate verified"},
         {PROMISE, testing, ATTEMPT_PERMANENT, "neither DNSSEC nor MTA-STS proves"},
     };
@@ -279,8 +284,8 @@ TEST(relay_mta_sts)
         CHECK_OK(tls_client_new(&t.client, buf_slice(&chain)));
         snprintf(text, sizeof text,
                  "%s%s_mta-sts.two.test. TXT \"v=STSv1; id=1\"\nmta-sts.two.test. A 127.0.0.8\n"
-                 "_%u._tcp.a.two.test. TLSA 3 1 1 %s\n",
-                 x[i].how & DANE ? "" : ";! insecure\n", relay_zone, t.conf.port,
+                 "_%u._tcp.a.two.test. TLSA %d 1 1 %s\n",
+                 x[i].how & DANE ? "" : ";! insecure\n", relay_zone, t.conf.port, x[i].how & USELESS ? 1 : 3,
                  ar_cstr(&t.arena, buf_slice(&hex)));
         dns_close(&t.dns);
         CHECK_OK(dns_open_zone_text(&t.dns, sl_cstr(text)));
