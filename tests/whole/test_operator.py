@@ -323,3 +323,59 @@ def test_nothing_that_strangers_say_steers_the_terminal(world):
             assert not bad, (bad, text)
     finally:
         server.close()
+
+
+def lose_the_last_answer():
+    """A server that closes the connection when a letter's last dot has come; its address and port."""
+    server = socket.create_server((next_address(), 10025))
+
+    def run():
+        while True:
+            try:
+                peer, _ = server.accept()
+            except OSError:
+                return
+            with peer, peer.makefile("rb") as f:
+                peer.sendall(b"220 mx\r\n")
+                data = False
+                while (line := f.readline()) and line != b".\r\n":
+                    if not data:
+                        data = line[:4].upper() == b"DATA"
+                        peer.sendall(b"354 go on\r\n" if data else b"250 ok\r\n")
+
+    threading.Thread(target=run, daemon=True).start()
+    return server
+
+
+def test_the_queue_is_searched_by_what_befell_its_letters(world):
+    later, lost = reply_to_all(b"451 4.2.2 the mailbox is full\r\n"), lose_the_last_answer()
+    try:
+        home = world.home("one.test", accounts=["alice"])
+        world.publish(extra="".join(f"{name}.test. MX 10 mx.{name}.test.\nmx.{name}.test. A {server.getsockname()[0]}\n"
+                                    for name, server in (("later", later), ("lost", lost))))
+        home.start()
+        for name in ("later", "lost"):
+            with home.submission() as client:
+                client.sendmail("alice@one.test", [f"bob@{name}.test"], letter("alice@one.test", f"bob@{name}.test"))
+
+        def found(*words):
+            return sorted(q["recipients"][0]["address"] for q in home.json("queue", "list", *words)["letters"])
+
+        both = ["bob@later.test", "bob@lost.test"]
+        until(lambda: found("--uncertain") == ["bob@lost.test"] and found("--host", "later.test"), 30, "two letters that wait")
+        kind = {q["recipients"][0]["address"]: q["recipients"][0] for q in home.json("queue", "list")["letters"]}
+        assert sorted(kind) == both and kind["bob@lost.test"]["uncertain"] and "uncertain" not in kind["bob@later.test"]
+        word = kind["bob@later.test"]["class"]
+        assert found("--class", word) == ["bob@later.test"] and found("--class", "nonsense") == []
+        assert found("--host", "mx.later.test") == ["bob@later.test"] and found("--host", "ater.test") == []
+        assert found("--host", "test") == both
+        assert found("--uncertain", "--host", "later.test") == []
+        assert found("--older", "1h") == []
+        until(lambda: found("--older", "1s") == both, 10, "letters older than a second")
+        assert "takes a time" in home.tram("queue", "list", "--older", "soon", status=2).stderr
+        assert json.loads(home.tram("queue", "drop", "--all", "--uncertain", "--json").stdout)["letters"] == 1
+        until(lambda: found() == ["bob@later.test"], 10, "the other letter alone")
+        home.stop()
+    finally:
+        later.close()
+        lost.close()
