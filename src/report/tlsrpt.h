@@ -15,10 +15,11 @@ struct tlsrpt;
 #define TLSRPT_LOCAL "tls-reports"
 
 enum {
-    TLSRPT_ROWS = 500,           /* different rows of one domain between two reports */
-    TLSRPT_ROWS_ALL = 100000,    /* of all domains together */
-    TLSRPT_TO_MAX = 4,           /* addresses of one record that are reported to */
-    TLSRPT_JSON_MAX = 1 << 20,   /* bytes of a report that is read */
+    TLSRPT_ROWS = 500,         /* different rows of one domain between two reports */
+    TLSRPT_ROWS_ALL = 100000,  /* of all domains together */
+    TLSRPT_TO_MAX = 4,         /* addresses of one record that are reported to */
+    TLSRPT_JSON_MAX = 1 << 20, /* bytes of a report that is read */
+    TLSRPT_JSON_PARTS = 20000, /* objects and arrays in it: in memory each is a hundred times its two bytes */
     TLSRPT_PACKED_MAX = 1 << 20, /* of the letter that it comes in */
     TLSRPT_KEEP_DAYS = 100,      /* what was reported about us */
     TLSRPT_IN_REPORTS = 5000,    /* kept for one domain of ours */

@@ -146,12 +146,22 @@ static int take_policies(struct arena *a, json_t *list, struct tlsrpt_report *ou
     return out->domain.n ? 0 : err_set(ERR_SYNTAX, "it names no domain");
 }
 
+/* Those in strings count as well: that is more than there are. */
+static size_t parts(struct slice json)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < json.n; i++) n += json.p[i] == '{' || json.p[i] == '[';
+    return n;
+}
+
 int tlsrpt_parse(struct arena *a, struct slice in, struct tlsrpt_report *out)
 {
     json_error_t why;
     *out = (struct tlsrpt_report){0};
     if (in.n > TLSRPT_JSON_MAX)
         return err_set(ERR_LIMIT, "the report is larger than %d MB", TLSRPT_JSON_MAX >> 20);
+    if (parts(in) > TLSRPT_JSON_PARTS)
+        return err_set(ERR_LIMIT, "the report has more than %d objects and arrays", TLSRPT_JSON_PARTS);
     json_t *o = json_loadb(in.p ? in.p : "", in.n, JSON_REJECT_DUPLICATES, &why);
     if (!o) return err_set(ERR_SYNTAX, "the report is no JSON: %s", why.text);
     json_t *range = json_object_get(o, "date-range");

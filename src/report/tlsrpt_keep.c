@@ -165,6 +165,7 @@ struct reading {
     struct arena *a;
     int64_t since;
     struct tlsrpt_history *out;
+    size_t bad;       /* rows that cannot be read */
     struct map lines; /* what makes a line -> struct tlsrpt_failure */
 };
 
@@ -219,8 +220,8 @@ static void read_row(struct reading *r, struct slice value)
     struct slice org = {0}, author = {0};
     int64_t begin = 0, end = 0;
     uint64_t good = 0, bad = 0;
-    if (rec_open(&rec, value, TLSRPT_VERSION) != 0) return;
-    while (rec_next(&rec)) switch (rec.tag) {
+    int e = rec_open(&rec, value, TLSRPT_VERSION);
+    while (!e && rec_next(&rec)) switch (rec.tag) {
         case 'o': org = rec.field; break;
         case 'w': author = rec.field; break;
         case 'b': begin = (int64_t)rec_u64(&rec); break;
@@ -228,7 +229,9 @@ static void read_row(struct reading *r, struct slice value)
         case 'g': good = rec_u64(&rec); break;
         case 'x': bad = rec_u64(&rec); break;
         }
-    if (rec_error(&rec) || end < r->since) return;
+    if (!e) e = rec_error(&rec);
+    r->bad += e != 0;
+    if (e || end < r->since) return;
     h->reports++;
     h->good += good;
     h->bad += bad;
@@ -270,6 +273,7 @@ int tlsrpt_read(struct tlsrpt *t, struct arena *a, struct slice domain, int64_t 
     }
     ar_free(&pages);
     map_free(&r.lines);
+    if (r.bad) log_warn("tlsrpt", "%zu of the reports kept about %.*s cannot be read", r.bad, SLF(d.name));
     if (out->n) qsort(out->failure, out->n, sizeof *out->failure, by_count);
     return e;
 }

@@ -32,6 +32,7 @@ struct sending { /* one domain of one day */
     int64_t day;
     struct tlsrpt_out out;
     struct buf json, gzip;
+    size_t bad; /* rows that cannot be read */
 };
 
 /* ---- the record ---- */
@@ -125,6 +126,7 @@ static int take_policies(struct sending *s, const struct kv_row *row, size_t n)
     for (size_t i = 0; i < n && o->n < POLICIES_MAX; i++) {
         struct tlsrpt_policy p = {.key = ar_dup(s->a, sl_from(row[i].key, 3 + s->name.n))};
         read_policy(s->a, row[i].value, &p);
+        s->bad += !p.domain.n;
         if (!p.domain.n) continue;
         if (o->n == o->room) o->policy = ar_grow(s->a, o->policy, &o->room, sizeof p);
         o->policy[o->n++] = p;
@@ -183,11 +185,21 @@ static int take_rows(struct sending *s, const struct kv_row *row, size_t n)
 {
     struct slice key;
     struct tlsrpt_detail d;
-    for (size_t i = 0; i < n; i++)
-        for (size_t k = 0; covered(s, row[i].key, &key) && k < s->out.n; k++)
-            if (sl_eq(s->out.policy[k].key, key) && read_row(s->a, row[i].value, &d) == 0)
-                add_detail(s->a, &s->out.policy[k], &d);
+    for (size_t i = 0; i < n; i++) {
+        if (!covered(s, row[i].key, &key)) continue;
+        bool good = read_row(s->a, row[i].value, &d) == 0;
+        s->bad += !good;
+        for (size_t k = 0; good && k < s->out.n; k++)
+            if (sl_eq(s->out.policy[k].key, key)) add_detail(s->a, &s->out.policy[k], &d);
+    }
     return 0;
+}
+
+static void tell_bad(const struct sending *s)
+{
+    if (s->bad)
+        log_warn("tlsrpt", "%zu rows about sessions with %.*s cannot be read: no report will tell of them",
+                 s->bad, SLF(s->out.domain.n ? s->out.domain : s->name));
 }
 
 static int delete_rows(struct sending *s, const struct kv_row *row, size_t n)
@@ -330,6 +342,7 @@ static int send_domain(struct sending *s)
     }
     if (e && (!last || e == ERR_CANCELED)) return e;
     if (e) log_warn("tlsrpt", "the report about %.*s is given up: %s", SLF(s->out.domain), err_text(e));
+    tell_bad(s);
     e = forget(s);
     if (!e) s->round->sent->domains++;
     return e;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "base/test.h"
 #include "dmarc_report.h"
 #include "dmarc_store_i.h"
@@ -292,6 +293,66 @@ TEST(tlsrpt_early_reports)
     struct sim *s = sim_new(3);
     struct sim_node *n = sim_node(s, "one.test", "192.0.2.9");
     sim_node_start(n, early, w);
+    sim_run(s, 100 * 24 * HOUR);
+    CHECK(!sim_node_running(n));
+    sim_free(&s);
+    free(w);
+}
+
+/* ---- damage ---- */
+
+static int told_bad; /* lines of the log that tell of rows */
+
+static void hear(struct slice line)
+{
+    if (sl_find(line, SL("1 rows about sessions with d0.test cannot be read")) != SL_NONE) told_bad++;
+}
+
+static int spoil_tx(struct kv_tx *tx, void *key)
+{
+    kv_tx_put(tx, *(struct slice *)key, SL("\001r"));
+    return 0;
+}
+
+/* The others are told, and so is that one is missing. */
+static int damaged(void *arg)
+{
+    struct world *w = arg;
+    struct arena a = {0};
+    struct slice *day;
+    struct kv_page page;
+    size_t n;
+    bool more;
+    CHECK_OK(open_all(w));
+    for (int i = 0; i < GOOD + BAD; i++) session(w, 0, i < GOOD);
+    CHECK_OK(dmarc_flush(w->store));
+    CHECK_OK(kv_objects(w->store->kv, SL("rt:0"), SL("rt::"), 1, &a, &day, &n, &more));
+    CHECK_INT(n, 1);
+    if (n != 1) return -1;
+    CHECK_OK(kv_scan(w->store->kv, day[0], SL("o/"), SL("o0"), 10, &a, &page));
+    CHECK_INT(page.n, 2);
+    if (page.n != 2) return -1;
+    CHECK_OK(kv_transact(w->store->kv, day[0], spoil_tx, &page.row[0].key));
+    log_set_level(LOG_WARN);
+    log_set_sink(hear);
+    CHECK_OK(days(w));
+    log_set_sink(NULL);
+    log_set_level(LOG_ERROR + 1);
+    CHECK_INT(told_bad, 1);
+    CHECK_INT(w->nseen, 1);
+    CHECK((w->seen[0].good == GOOD) != (w->seen[0].bad == BAD));
+    ar_free(&a);
+    close_all(w);
+    return 0;
+}
+
+TEST(tlsrpt_a_damaged_row_hides_no_other)
+{
+    struct world *w = xcalloc(1, sizeof *w);
+    struct sim *s = sim_new(5);
+    struct sim_node *n = sim_node(s, "one.test", "192.0.2.9");
+    told_bad = 0;
+    sim_node_start(n, damaged, w);
     sim_run(s, 100 * 24 * HOUR);
     CHECK(!sim_node_running(n));
     sim_free(&s);

@@ -79,6 +79,25 @@ TEST(tlsrpt_refuses_what_is_no_report)
     ar_free(&a);
 }
 
+/* A megabyte of empty objects would be a hundred of memory. */
+TEST(tlsrpt_reports_are_no_bombs)
+{
+    struct arena a = {0};
+    struct buf b = BUF_INIT;
+    struct tlsrpt_report r;
+    for (int bomb = 0; bomb <= 1; bomb++) {
+        buf_clear(&b);
+        buf_str(&b, HEAD "\"policies\":[{\"policy\":{\"policy-domain\":\"a.test\"},\"failure-details\":[");
+        for (int i = 0; i < (bomb ? TLSRPT_JSON_PARTS : TLSRPT_JSON_PARTS - 100); i++)
+            buf_str(&b, i ? ",{}" : "{}");
+        buf_str(&b, "]}]}");
+        int e = tlsrpt_parse(&a, buf_slice(&b), &r);
+        CHECK_INT(e, bomb ? ERR_LIMIT : 0);
+    }
+    buf_free(&b);
+    ar_free(&a);
+}
+
 /* What we write is what we read. */
 TEST(tlsrpt_writes_what_it_reads)
 {
