@@ -123,7 +123,9 @@ static int count_letters(struct core *core, int user, struct ledger *books)
     snprintf(address, sizeof address, "%s@one.test", server_users[user]);
     int e = account_get(core->store->directory, &a, sl_cstr(address), &acc);
     if (!e) e = mailbox_find(core->store, acc.id, SL("INBOX"), &a, &box);
-    if (!e) e = message_list(core->store, (struct mailbox_ref){acc.id, box.id}, 1, 1000, &a, &m, &nm);
+    if (!e)
+        e = message_list(core->store, (struct mailbox_ref){.account = acc.id, .box = box.id}, 1, 1000, &a, &m,
+                         &nm);
     for (size_t i = 0; !e && i < nm; i++) {
         struct slice bytes;
         struct mail_head head;

@@ -231,7 +231,9 @@ static int count_letters(struct core *core, const struct server *s, int user, in
     size_t nm = 0;
     int e = account_get(core->store->directory, &a, ar_printf(&a, "%s@%s", s->user[user], s->domain), &acc);
     if (!e) e = mailbox_find(core->store, acc.id, SL("INBOX"), &a, &box);
-    if (!e) e = message_list(core->store, (struct mailbox_ref){acc.id, box.id}, 1, 1000, &a, &m, &nm);
+    if (!e)
+        e = message_list(core->store, (struct mailbox_ref){.account = acc.id, .box = box.id}, 1, 1000, &a, &m,
+                         &nm);
     for (size_t i = 0; !e && i < nm; i++) {
         struct slice bytes, mark = SL("X-Letter: ");
         uint64_t number;

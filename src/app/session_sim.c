@@ -57,7 +57,7 @@ static int put_message(struct store *s, const char *id, const struct mailbox *bo
     int e = body_put(s->body, BODY_MAIL, text, SL(""), &ref);
     if (e) return e;
     struct message_new m = {.internal_date = 1795383266, .size = text.n, .body = ref};
-    e = message_append(s, (struct mailbox_ref){id, box->id}, &m, 1, &validity, &uid);
+    e = message_append(s, (struct mailbox_ref){.account = id, .box = box->id}, &m, 1, &validity, &uid);
     body_unpin(s->body, &ref);
     return e;
 }

@@ -74,7 +74,8 @@ static int take_stock(void *arg)
     if (!e) e = account_get(core->store->directory, &a, SL("alice@one.test"), &acc);
     if (!e) e = mailbox_find(core->store, acc.id, SL("INBOX"), &a, &box);
     if (!e)
-        e = message_list(core->store, (struct mailbox_ref){acc.id, box.id}, 1, 1000, &a, &m, &w->in_inbox);
+        e = message_list(core->store, (struct mailbox_ref){.account = acc.id, .box = box.id}, 1, 1000, &a, &m,
+                         &w->in_inbox);
     if (!e) e = queue_stats(core->queue, &st);
     CHECK_OK(e);
     w->in_queue = st.letters, w->recipients = st.recipients;

@@ -63,7 +63,8 @@ static void change(struct imapd_session *s, struct slice name, struct slice who,
         e = err_set(ERR_USAGE, "the owner of a mailbox may do everything with it, always");
     if (!e) {
         entry.rights = rights;
-        e = acl_change(s->server->conf.store, (struct mailbox_ref){p.account, p.m.id}, p.owner, &entry, op);
+        e = acl_change(s->server->conf.store, imapd_acting(s, p.account, p.m.id, ACL_ADMIN), p.owner, &entry,
+                       op);
     }
     if (e) imapd_failed(s, e);
     else imapd_ok(s, NULL, "the access list is changed");
@@ -101,7 +102,9 @@ void imapd_cmd_getacl(struct imapd_session *s, struct imap_in *in)
     struct slice name = imap_mailbox(in);
     if (imapd_args_bad(s, in)) return;
     int e = imapd_find(s, name, ACL_ADMIN, &p);
-    if (!e) e = acl_read(s->server->conf.store, (struct mailbox_ref){p.account, p.m.id}, &s->a, &v, &n);
+    if (!e)
+        e = acl_read(s->server->conf.store, (struct mailbox_ref){.account = p.account, .box = p.m.id}, &s->a,
+                     &v, &n);
     if (e) {
         imapd_failed(s, e);
         return;

@@ -208,11 +208,16 @@ static int keep_replacing(struct imapd_session *s, struct appending *p)
     struct store *store = s->server->conf.store;
     int r;
     if (strcmp(p->to.account, s->view->acc) == 0) {
-        r = message_replace(store, imapd_box(s), p->replaced, p->to.m.id, p->v, &uidvalidity, &uid);
+        struct mailbox_ref from = imapd_box(s);
+        from.guest = imapd_guest(s, from.account, (struct imapd_need){from.box, ACL_MARK | ACL_EXPUNGE},
+                                 (struct imapd_need){p->to.m.id, ACL_INSERT});
+        r = message_replace(store, from, p->replaced, p->to.m.id, p->v, &uidvalidity, &uid);
     } else { /* nothing spans two accounts: it comes first, and then the old one goes */
-        r = message_append(store, (struct mailbox_ref){p->to.account, p->to.m.id}, p->v, 1, &uidvalidity,
-                           &uid);
-        if (!r) r = message_expunge(store, imapd_box(s), (struct uids){&p->replaced, 1}, false, &s->a, NULL);
+        r = message_append(store, imapd_acting(s, p->to.account, p->to.m.id, ACL_INSERT), p->v, 1,
+                           &uidvalidity, &uid);
+        if (!r)
+            r = message_expunge(store, imapd_acting(s, s->view->acc, s->view->box, ACL_MARK | ACL_EXPUNGE),
+                                (struct uids){&p->replaced, 1}, false, &s->a, NULL);
     }
     if (r) return r;
     imapd_untagged(s, "OK [APPENDUID %u %u] this is the new one", uidvalidity, uid);
@@ -225,8 +230,8 @@ static int keep_messages(struct imapd_session *s, struct appending *p)
 {
     uint32_t uidvalidity, uid;
     if (p->replaced) return keep_replacing(s, p);
-    int r = message_append(s->server->conf.store, (struct mailbox_ref){p->to.account, p->to.m.id}, p->v, p->n,
-                           &uidvalidity, &uid);
+    int r = message_append(s->server->conf.store, imapd_acting(s, p->to.account, p->to.m.id, ACL_INSERT),
+                           p->v, p->n, &uidvalidity, &uid);
     if (r) return r;
     char code[80];
     int n = snprintf(code, sizeof code, "APPENDUID %u %u", uidvalidity, uid);
@@ -259,7 +264,7 @@ static int find_replaced(struct imapd_session *s, struct imap_set set, uint32_t 
     size_t n = s->told;
     if (s->read_only) return err_set(ERR_DENIED, "the mailbox was opened by EXAMINE");
     int e = imapd_rights_now(s);
-    if (!e) e = imapd_allow(s->rights, ACL_MARK | ACL_EXPUNGE);
+    if (!e) e = acl_allow(s->rights, ACL_MARK | ACL_EXPUNGE);
     if (e) return e;
     imap_set_fix(&set, !n ? 1 : s->uid ? view_at(s->view, n - 1).uid : (uint32_t)n);
     uint32_t named = set.v[0].lo;

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "imapd_i.h"
 
 /* RFC 6154 section 3: "(USE (\Sent \Drafts))" */
@@ -24,15 +25,20 @@ static unsigned take_use(struct imap_in *in)
 }
 
 /* "k" on the nearest mailbox above that there is (RFC 4314 section 4). */
-static int may_create(struct imapd_session *s, struct imapd_place *p, struct slice name)
+static int may_create(struct imapd_session *s, struct imapd_place *p, struct slice name,
+                      struct imapd_need *need)
 {
     struct mailbox above;
     for (size_t i = name.n; i-- > 0;) {
         if (name.p[i] != '/') continue;
         int e = mailbox_find(s->server->conf.store, p->account, sl_sub(name, 0, i), &s->a, &above);
         if (e == ERR_NOT_FOUND) continue;
-        if (!e) e = imapd_read_rights(s, (struct mailbox_ref){p->account, above.id}, &p->rights);
-        return e ? e : imapd_allow(p->rights, ACL_CREATE);
+        if (!e)
+            e = imapd_read_rights(s, (struct mailbox_ref){.account = p->account, .box = above.id},
+                                  &p->rights);
+        *need = (struct imapd_need){above.id, ACL_CREATE};
+        if (!e && !(p->rights & (ACL_LOOKUP | ACL_READ))) break; /* it is not told that it is there */
+        return e ? e : acl_allow(p->rights, ACL_CREATE);
     }
     return err_set(ERR_DENIED, "in another account a mailbox can be made only below one that is shared");
 }
@@ -47,9 +53,13 @@ void imapd_cmd_create(struct imapd_session *s, struct imap_in *in)
     if (name.n > 1 && name.p[name.n - 1] == '/') name.n--; /* a wish to put mailboxes under it */
     struct imapd_place p;
     struct slice own;
+    struct imapd_need above = {0};
     int r = imapd_owner(s, name, &p, &own);
-    if (!r && p.foreign) r = may_create(s, &p, own);
-    if (!r) r = mailbox_create(s->server->conf.store, p.account, own, p.foreign ? 0 : use, &s->a, &m);
+    if (!r && p.foreign) r = may_create(s, &p, own, &above);
+    if (!r)
+        r = mailbox_create_as(s->server->conf.store, p.account,
+                              imapd_guest(s, p.account, above, (struct imapd_need){0}), own,
+                              p.foreign ? 0 : use, &s->a, &m);
     if (r) {
         imapd_failed(s, r);
         return;
@@ -66,7 +76,11 @@ void imapd_cmd_delete(struct imapd_session *s, struct imap_in *in)
     struct slice name = imap_mailbox(in);
     if (imapd_args_bad(s, in)) return;
     int r = imapd_find(s, name, ACL_DELETE, &p);
-    if (!r) r = mailbox_delete(s->server->conf.store, p.account, p.m.name);
+    if (!r)
+        r = mailbox_delete_as(
+            s->server->conf.store, p.account,
+            imapd_guest(s, p.account, (struct imapd_need){p.m.id, ACL_DELETE}, (struct imapd_need){0}),
+            p.m.name);
     if (!r && s->view && s->view->box == p.m.id && strcmp(s->view->acc, p.account) == 0) imapd_unselect(s);
     if (r) imapd_failed(s, r);
     else imapd_ok(s, NULL, "deleted");
@@ -86,8 +100,12 @@ void imapd_cmd_rename(struct imapd_session *s, struct imap_in *in)
     if (!r) r = imapd_owner(s, to, &q, &own_to);
     if (!r && strcmp(p.account, q.account) != 0)
         r = err_set(ERR_USAGE, "a mailbox stays in its account; its messages can be copied");
-    if (!r && q.foreign) r = may_create(s, &q, own_to);
-    if (!r) r = mailbox_rename(s->server->conf.store, p.account, own_from, own_to);
+    struct imapd_need above = {0};
+    if (!r && q.foreign) r = may_create(s, &q, own_to, &above);
+    if (!r)
+        r = mailbox_rename_as(s->server->conf.store, p.account,
+                              imapd_guest(s, p.account, (struct imapd_need){p.m.id, ACL_DELETE}, above),
+                              own_from, own_to);
     if (r) imapd_failed(s, r);
     else imapd_ok(s, NULL, "renamed");
 }
@@ -208,6 +226,16 @@ static void add_box(struct entries *es, const char *account, const struct mailbo
         if (name.p[i] == '/') entry(es, sl_sub(name, 0, i))->children = true;
 }
 
+/* The rights on a mailbox that is listed; none when its access list is damaged, which hides no other. */
+static int listed_rights(struct imapd_session *s, struct mailbox_ref box, unsigned *out)
+{
+    int e = imapd_read_rights(s, box, out);
+    if (e != ERR_CORRUPT) return e;
+    log_error("imap", "account %s, mailbox %u: its access list is damaged, nobody else sees it", box.account,
+              box.box);
+    return 0;
+}
+
 /* What one other account lets the client know of. */
 static int add_foreign(struct imapd_session *s, struct entries *es, const struct acl_owner *o)
 {
@@ -216,7 +244,7 @@ static int add_foreign(struct imapd_session *s, struct entries *es, const struct
     int e = mailbox_list(s->server->conf.store, o->id, es->a, &box, &n);
     for (size_t i = 0; i < n && !e && es->n < IMAPD_NAMES_MAX; i++) {
         unsigned rights;
-        e = imapd_read_rights(s, (struct mailbox_ref){o->id, box[i].id}, &rights);
+        e = listed_rights(s, (struct mailbox_ref){.account = o->id, .box = box[i].id}, &rights);
         if (!e && rights & ACL_LOOKUP)
             add_box(es, o->id, &box[i], rights, imapd_foreign_name(s, o->address, box[i].name));
     }

@@ -13,7 +13,7 @@ static bool only_to_read(struct imapd_session *s)
 /* Is one of these rights on the selected mailbox missing? Then NO was answered. */
 static bool lacks(struct imapd_session *s, unsigned need)
 {
-    int e = imapd_allow(s->rights, need);
+    int e = acl_allow(s->rights, need);
     if (e) imapd_failed(s, e);
     return e;
 }
@@ -89,8 +89,11 @@ static int store_flags(struct imapd_session *s, const struct imap_store *args, c
         *failed = (struct uids){p->uid, p->n};
         return 0;
     }
-    return message_flags(s->server->conf.store, imapd_box(s), (struct uids){p->uid, p->n}, &change, &s->a,
-                         failed);
+    unsigned need = (f->system & IMAP_SEEN ? ACL_SEEN : 0) | (f->system & IMAP_DELETED ? ACL_MARK : 0) |
+                    (f->n || f->system & ~(unsigned)(IMAP_SEEN | IMAP_DELETED) ? ACL_WRITE : 0);
+    if (!args->op) need = ACL_SEEN | ACL_MARK | ACL_WRITE;
+    return message_flags(s->server->conf.store, imapd_acting(s, s->view->acc, s->view->box, need),
+                         (struct uids){p->uid, p->n}, &change, &s->a, failed);
 }
 
 /* What the rights on the mailbox leave of the change (RFC 4314 section 4). *rest: what has to be taken away
@@ -171,13 +174,21 @@ static int clear_forbidden(struct imapd_session *s, const struct imapd_place *to
                                   .bits = forbidden & (((uint64_t)1 << FLAG_KEYWORD_FIRST) - 1)};
     if (!forbidden) return 0;
     if (forbidden >> FLAG_KEYWORD_FIRST) change.keyword = to->m.keyword, change.n = to->m.nkeywords;
-    return message_flags(s->server->conf.store, (struct mailbox_ref){to->account, to->m.id},
+    return message_flags(s->server->conf.store, (struct mailbox_ref){.account = to->account, .box = to->m.id},
                          (struct uids){c->to, c->n}, &change, &s->a, NULL);
+}
+
+static int copy_within(struct imapd_session *s, const struct imapd_picked *p, uint32_t to, bool move,
+                       struct message_copied *out)
+{
+    struct mailbox_ref from = imapd_box(s);
+    struct imapd_need here = {from.box, move ? ACL_READ | ACL_MARK | ACL_EXPUNGE : ACL_READ};
+    from.guest = imapd_guest(s, from.account, here, (struct imapd_need){to, ACL_INSERT});
+    return message_copy(s->server->conf.store, from, (struct uids){p->uid, p->n}, to, move, &s->a, out);
 }
 
 static void copy(struct imapd_session *s, struct imap_in *in, bool move)
 {
-    struct store *store = s->server->conf.store;
     struct imapd_picked p;
     struct imapd_place to;
     imap_sp(in);
@@ -202,7 +213,7 @@ static void copy(struct imapd_session *s, struct imap_in *in, bool move)
     struct message_copied c = {0};
     bool across = strcmp(to.account, s->view->acc) != 0;
     if (p.n && across) r = imapd_copy_across(s, &p, &to, move, &c);
-    else if (p.n) r = message_copy(store, imapd_box(s), (struct uids){p.uid, p.n}, to.m.id, move, &s->a, &c);
+    else if (p.n) r = copy_within(s, &p, to.m.id, move, &c);
     if (!r && c.n && !across) r = clear_forbidden(s, &to, &c);
     s->news = true;
     if (r) {
@@ -238,8 +249,8 @@ void imapd_cmd_expunge(struct imapd_session *s, struct imap_in *in)
     if (s->uid && !imapd_pick(s, set, false, &p)) return;
     int r = 0;
     if (!s->uid || p.n)
-        r = message_expunge(s->server->conf.store, imapd_box(s), (struct uids){s->uid ? p.uid : NULL, p.n},
-                            true, &s->a, NULL);
+        r = message_expunge(s->server->conf.store, imapd_acting(s, s->view->acc, s->view->box, ACL_EXPUNGE),
+                            (struct uids){s->uid ? p.uid : NULL, p.n}, true, &s->a, NULL);
     s->news = true;
     if (r) imapd_failed(s, r);
     else if (p.cut) imapd_ok(s, imapd_limit_code(s, p.cut), "expunged as many as one command may");

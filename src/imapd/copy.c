@@ -76,15 +76,17 @@ static int keep(struct across *x, const struct imapd_picked *p, bool move, struc
 {
     struct store *store = x->s->server->conf.store;
     uint32_t first, *to = ar_array(&x->s->a, uint32_t, x->n);
-    int e = message_append(store, (struct mailbox_ref){x->to->account, x->to->m.id}, x->v, x->n,
+    int e = message_append(store, imapd_acting(x->s, x->to->account, x->to->m.id, ACL_INSERT), x->v, x->n,
                            &out->uidvalidity, &first);
     if (e) return e;
     for (size_t i = 0; i < x->n; i++) to[i] = first + (uint32_t)i;
     out->from = p->uid;
     out->to = to;
     out->n = x->n;
-    return move ? message_expunge(store, imapd_box(x->s), (struct uids){p->uid, p->n}, false, &x->s->a, NULL)
-                : 0;
+    if (!move) return 0;
+    return message_expunge(store,
+                           imapd_acting(x->s, x->s->view->acc, x->s->view->box, ACL_MARK | ACL_EXPUNGE),
+                           (struct uids){p->uid, p->n}, false, &x->s->a, NULL);
 }
 
 int imapd_copy_across(struct imapd_session *s, const struct imapd_picked *p, const struct imapd_place *to,

@@ -34,7 +34,8 @@ static int set_seen(struct imapd_session *s, const struct imap_fetch *args, cons
             !(view_at(s->view, p->at[k]).flags & FLAG_SEEN))
             uid[n++] = p->uid[k];
     if (!n) return 0;
-    int r = message_flags(s->server->conf.store, imapd_box(s), (struct uids){uid, n}, &seen, &s->a, NULL);
+    int r = message_flags(s->server->conf.store, imapd_acting(s, s->view->acc, s->view->box, ACL_SEEN),
+                          (struct uids){uid, n}, &seen, &s->a, NULL);
     s->news = true;
     imapd_sync(s);
     for (size_t k = 0; k < p->n && !s->over; k++) imapd_gone_flags(s, p->at[k], FLAGS_ADD, FLAG_SEEN);

@@ -315,7 +315,7 @@ int64_t imapd_sent_date(struct arena *a, const struct mail_head *h, const struct
 /* The selected mailbox; the id of its account is the view's. */
 static inline struct mailbox_ref imapd_box(const struct imapd_session *s)
 {
-    return (struct mailbox_ref){s->view->acc, s->view->box};
+    return (struct mailbox_ref){.account = s->view->acc, .box = s->view->box};
 }
 
 /* ---- place.c: where a name leads (RFC 2342), and what may be done there (RFC 4314) ---- */
@@ -339,8 +339,16 @@ MUST_CHECK int imapd_owner(struct imapd_session *s, struct slice name, struct im
                            struct slice *rest);
 MUST_CHECK int imapd_read_rights(struct imapd_session *s, struct mailbox_ref box,
                                  unsigned *out); /* SUSPENDS */
-/* ERR_DENIED with the right that is missing. */
-MUST_CHECK int imapd_allow(unsigned rights, unsigned need);
+/* The client as a guest who changes a mailbox of the account, in the command's arena: what it needs there,
+ * and on a second one, counts at the moment of the change. NULL: the account is its own. */
+struct imapd_need {
+    uint32_t box;
+    unsigned rights;
+};
+const struct mailbox_guest *imapd_guest(struct imapd_session *s, const char *account, struct imapd_need need,
+                                        struct imapd_need also);
+/* The same for one mailbox that is changed. */
+struct mailbox_ref imapd_acting(struct imapd_session *s, const char *account, uint32_t box, unsigned need);
 /* What the client calls a mailbox of another account; in the command's arena. */
 struct slice imapd_foreign_name(struct imapd_session *s, struct slice owner, struct slice name);
 uint64_t imapd_may_flag(unsigned rights); /* the flags that these rights allow to change */

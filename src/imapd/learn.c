@@ -60,7 +60,7 @@ static bool is_own(const struct imapd_session *s) { return strcmp(s->view->acc, 
 void imapd_learn_moved(struct imapd_session *s, const struct mailbox *to, const struct message_copied *c)
 {
     struct mailbox from;
-    struct mailbox_ref there = {s->account, to->id};
+    struct mailbox_ref there = {.account = s->account, .box = to->id};
     if (!c->n || !is_own(s) || mailbox_get(s->server->conf.store, s->account, imapd_box(s).box, &s->a, &from))
         return;
     bool was = from.use & USE_JUNK, is = to->use & USE_JUNK;

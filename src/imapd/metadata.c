@@ -104,7 +104,7 @@ int imapd_list_metadata(struct imapd_session *s, const char *account, const stru
     struct imap_metadata m = {.entries = *entries};
     struct notes notes;
     uint64_t longest = 0;
-    int e = read_notes(s, (struct mailbox_ref){account, box->id}, &notes);
+    int e = read_notes(s, (struct mailbox_ref){.account = account, .box = box->id}, &notes);
     if (!e) tell_entries(s, shown, &notes, &m, &longest);
     return e;
 }
@@ -145,7 +145,7 @@ void imapd_cmd_getmetadata(struct imapd_session *s, struct imap_in *in)
         return;
     }
     e = find_box(s, m.mailbox, ACL_READ, &p);
-    if (!e) e = read_notes(s, (struct mailbox_ref){p.account, p.m.id}, &notes);
+    if (!e) e = read_notes(s, (struct mailbox_ref){.account = p.account, .box = p.m.id}, &notes);
     if (e) {
         imapd_failed(s, e);
         return;
@@ -185,17 +185,19 @@ void imapd_cmd_setmetadata(struct imapd_session *s, struct imap_in *in)
     struct imap_metadata m = imap_setmetadata_args(in);
     if (imapd_args_bad(s, in)) return;
     struct annotation *v = ar_array(&s->a, struct annotation, m.entries.n);
-    int e = find_box(s, m.mailbox, ACL_READ, &p);
+    unsigned need = ACL_READ;
+    int e = find_box(s, m.mailbox, need, &p);
     for (size_t i = 0; i < m.entries.n && !e; i++) {
         v[i].value = m.entries.value[i];
         e = annotation_name(&s->a, m.entries.entry[i], &v[i].name);
         if (!e && !p.m.id && !sl_starts(v[i].name, SL("/private/")))
             e = err_set(ERR_DENIED, "what all see of the server is the operator's to say");
         if (!e && !p.m.id) e = check_filter(s, &v[i]);
-        if (!e && sl_starts(v[i].name, SL("/shared/"))) e = imapd_allow(p.rights, ACL_WRITE);
+        if (!e && sl_starts(v[i].name, SL("/shared/"))) need |= ACL_WRITE;
     }
+    if (!e) e = acl_allow(p.rights, need);
     if (!e)
-        e = annotation_set(s->server->conf.store, (struct mailbox_ref){p.account, p.m.id}, s->account, v,
+        e = annotation_set(s->server->conf.store, imapd_acting(s, p.account, p.m.id, need), s->account, v,
                            m.entries.n);
     answer_set(s, e);
 }
@@ -263,7 +265,7 @@ bool imapd_fill_filters(struct imapd_session *s, struct imap_search_args *args)
         imapd_bad_code(s, "BADCHARSET (UTF-8 US-ASCII)", "filters are in UTF-8");
         return false;
     }
-    int e = read_notes(s, (struct mailbox_ref){s->account, 0}, &x.notes);
+    int e = read_notes(s, (struct mailbox_ref){.account = s->account, .box = 0}, &x.notes);
     if (e) imapd_failed(s, e);
     return !e && fill_in(&x, args->key, 0) == 0;
 }

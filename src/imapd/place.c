@@ -53,13 +53,23 @@ int imapd_read_rights(struct imapd_session *s, struct mailbox_ref box, unsigned 
     return e;
 }
 
-int imapd_allow(unsigned rights, unsigned need)
+const struct mailbox_guest *imapd_guest(struct imapd_session *s, const char *account, struct imapd_need need,
+                                        struct imapd_need also)
 {
-    static const char letters[] = ACL_LETTERS;
-    for (unsigned i = 0; i < sizeof letters - 1; i++)
-        if (need & ~rights & 1u << i)
-            return err_set(ERR_DENIED, "the right \"%c\" on the mailbox is missing", letters[i]);
-    return 0;
+    if (strcmp(account, s->account) == 0) return NULL;
+    struct mailbox_guest *g = ar_new(&s->a, struct mailbox_guest);
+    g->id = s->account;
+    g->must[0].box = need.box;
+    g->must[0].need = need.rights;
+    g->must[1].box = also.box;
+    g->must[1].need = also.rights;
+    return g;
+}
+
+struct mailbox_ref imapd_acting(struct imapd_session *s, const char *account, uint32_t box, unsigned need)
+{
+    return (struct mailbox_ref){
+        account, box, imapd_guest(s, account, (struct imapd_need){box, need}, (struct imapd_need){0})};
 }
 
 struct slice imapd_foreign_name(struct imapd_session *s, struct slice owner, struct slice name)
@@ -75,11 +85,12 @@ int imapd_find(struct imapd_session *s, struct slice name, unsigned need, struct
     if (!e) e = mailbox_find(s->server->conf.store, out->account, rest, &s->a, &out->m);
     if (e == ERR_NOT_FOUND && out->foreign) return no_such(name);
     if (!e && out->foreign)
-        e = imapd_read_rights(s, (struct mailbox_ref){out->account, out->m.id}, &out->rights);
+        e = imapd_read_rights(s, (struct mailbox_ref){.account = out->account, .box = out->m.id},
+                              &out->rights);
     if (e) return e;
     if (!out->rights) return no_such(name);
     out->shown = out->foreign ? imapd_foreign_name(s, out->owner, out->m.name) : out->m.name;
-    e = imapd_allow(out->rights, need);
+    e = acl_allow(out->rights, need);
     return e && !(out->rights & (ACL_LOOKUP | ACL_READ)) ? no_such(name) : e;
 }
 

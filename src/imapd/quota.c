@@ -6,7 +6,7 @@
 
 uint64_t imapd_deleted_storage(struct imapd_session *s, const char *account, const struct mailbox *m)
 {
-    struct mailbox_ref box = {account, m->id};
+    struct mailbox_ref box = {.account = account, .box = m->id};
     uint64_t bytes = 0;
     struct arena a;
     ar_init(&a, 0);

@@ -70,7 +70,8 @@ int imapd_recent_count(struct imapd_session *s, const char *account, const struc
     }
     ar_init(&a, 0);
     while (!r && n == PAGE && from < m->uidnext) {
-        r = message_list(s->server->conf.store, (struct mailbox_ref){account, m->id}, from, PAGE, &a, &v, &n);
+        r = message_list(s->server->conf.store, (struct mailbox_ref){.account = account, .box = m->id}, from,
+                         PAGE, &a, &v, &n);
         if (!r && n) from = v[n - 1].uid + 1;
         if (!r) *out += (uint32_t)n;
         ar_reset(&a);

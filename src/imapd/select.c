@@ -141,7 +141,9 @@ void imapd_cmd_close(struct imapd_session *s, struct imap_in *in)
 {
     if (imapd_args_bad(s, in)) return;
     if (!s->read_only && s->rights & ACL_EXPUNGE) {
-        int r = message_expunge(s->server->conf.store, imapd_box(s), (struct uids){0}, true, &s->a, NULL);
+        int r =
+            message_expunge(s->server->conf.store, imapd_acting(s, s->view->acc, s->view->box, ACL_EXPUNGE),
+                            (struct uids){0}, true, &s->a, NULL);
         if (r && r != ERR_NOT_FOUND) {
             imapd_failed(s, r);
             return;

@@ -57,7 +57,7 @@ struct popd_session {
 /* The mailbox; its account's id is the session's. */
 static inline struct mailbox_ref popd_box(const struct popd_session *s)
 {
-    return (struct mailbox_ref){s->account.id, s->box};
+    return (struct mailbox_ref){.account = s->account.id, .box = s->box};
 }
 
 struct popd {

@@ -133,7 +133,8 @@ static uint32_t deliver(struct world *w, struct slice text)
     CHECK_OK(body_put(w->store->body, BODY_MAIL, text, SL(""), &ref));
     CHECK_OK(mailbox_find(w->store, w->account, SL("INBOX"), &w->a, &box));
     struct message_new m = {.internal_date = 1795383266, .size = text.n, .body = ref};
-    CHECK_OK(message_append(w->store, (struct mailbox_ref){w->account, box.id}, &m, 1, &validity, &uid));
+    CHECK_OK(message_append(w->store, (struct mailbox_ref){.account = w->account, .box = box.id}, &m, 1,
+                            &validity, &uid));
     body_unpin(w->store->body, &ref);
     return uid;
 }
@@ -294,8 +295,8 @@ TEST(pop3_keeps_its_snapshot)
     CHECK_SL(talk(&cl, "STAT"), "+OK 1 33");
     struct mailbox box;
     CHECK_OK(mailbox_find(w.store, w.account, SL("INBOX"), &w.a, &box));
-    CHECK_OK(message_expunge(w.store, (struct mailbox_ref){w.account, box.id}, (struct uids){&uid, 1}, false,
-                             &w.a, NULL));
+    CHECK_OK(message_expunge(w.store, (struct mailbox_ref){.account = w.account, .box = box.id},
+                             (struct uids){&uid, 1}, false, &w.a, NULL));
     CHECK_SL(talk(&cl, "RETR 1"), "-ERR the message was removed meanwhile by another program");
     client_open(&other, &w, 1);
     talk(&other, "USER alice@home.test");
@@ -513,8 +514,8 @@ TEST(pop3_reads_a_chosen_mailbox)
     uint32_t uid = deliver(&w, SL("Subject: x\r\n\r\nx\r\n"));
     CHECK_OK(mailbox_find(w.store, w.account, SL("INBOX"), &w.a, &box));
     CHECK_OK(mailbox_create(w.store, w.account, SL("Lists/work"), 0, &w.a, &new));
-    CHECK_OK(message_copy(w.store, (struct mailbox_ref){w.account, box.id}, (struct uids){&uid, 1}, new.id,
-                          true, &w.a, &copied));
+    CHECK_OK(message_copy(w.store, (struct mailbox_ref){.account = w.account, .box = box.id},
+                          (struct uids){&uid, 1}, new.id, true, &w.a, &copied));
     client_open(&cl, &w, 1);
     CHECK_SL(talk(&cl, "USER alice+Lists/none@home.test"), "+OK now the password");
     CHECK_SL(talk(&cl, "PASS wonder land"), "-ERR there is no such mailbox to be chosen");

@@ -56,7 +56,7 @@ static int tell_missing(struct port_sink *s, const struct mailbox *before, uint6
 
 static int export_messages(struct port_sink *s, const struct mailbox *box)
 {
-    struct mailbox_ref ref = {s->p->acc, box->id};
+    struct mailbox_ref ref = {.account = s->p->acc, .box = box->id};
     struct message *m;
     struct arena a;
     uint64_t listed = 0;

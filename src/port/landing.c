@@ -38,8 +38,8 @@ static int load(struct landing *l)
     int e = 0;
     for (uint32_t from = 1; !e && n == LIST_AT_ONCE; fiber_breathe()) {
         ar_reset(&l->a);
-        e = message_list(l->p->store, (struct mailbox_ref){l->p->acc, l->box.id}, from, LIST_AT_ONCE, &l->a,
-                         &m, &n);
+        e = message_list(l->p->store, (struct mailbox_ref){.account = l->p->acc, .box = l->box.id}, from,
+                         LIST_AT_ONCE, &l->a, &m, &n);
         if (e || !n) break;
         if (l->nhad + n > size) {
             size = 2 * (l->nhad + n);
@@ -107,7 +107,8 @@ static bool is_there(struct landing *l, struct incoming *in, const struct body_w
     for (size_t i = first_of(l, key); i < l->nhad && l->had[i].key == key; i++) {
         struct reader *rd;
         if (l->had[i].taken) continue;
-        if (reader_open(&rd, l->p->store, (struct mailbox_ref){l->p->acc, l->box.id}, l->had[i].uid, NULL))
+        if (reader_open(&rd, l->p->store, (struct mailbox_ref){.account = l->p->acc, .box = l->box.id},
+                        l->had[i].uid, NULL))
             continue;
         bool same = rd->m.size == size && rd->m.internal_date == in->date &&
                     (small.n == size ? holds(rd, 0, small) : holds_all(rd, in));
@@ -164,7 +165,7 @@ static int finish_bodies(struct landing *l)
 
 static int append(struct landing *l)
 {
-    struct mailbox_ref box = {l->p->acc, l->box.id};
+    struct mailbox_ref box = {.account = l->p->acc, .box = l->box.id};
     uint32_t validity, uid;
     int e = message_append(l->p->store, box, l->m, l->n, &validity, &uid);
     if (e != ERR_LIMIT) return e;

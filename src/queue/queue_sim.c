@@ -242,7 +242,8 @@ static int take_stock(void *arg)
     int e = open_all(w);
     if (!e) e = queue_stats(w->queue, &st);
     if (!e) e = mailbox_find(w->store, ACC, SL("INBOX"), &a, &box);
-    if (!e) e = message_list(w->store, (struct mailbox_ref){ACC, box.id}, 1, 1000, &a, &m, &n);
+    if (!e)
+        e = message_list(w->store, (struct mailbox_ref){.account = ACC, .box = box.id}, 1, 1000, &a, &m, &n);
     CHECK_OK(e);
     w->in_queue = st.letters + st.recipients;
     for (size_t i = 0; i < n; i++)

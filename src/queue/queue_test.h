@@ -116,7 +116,8 @@ static inline size_t inbox(struct tester *t, const char *address, struct message
     size_t n = 0;
     CHECK_OK(account_get(t->f.s->directory, &t->f.a, sl_cstr(address), &acc));
     CHECK_OK(mailbox_find(t->f.s, acc.id, SL("INBOX"), &t->f.a, &box));
-    CHECK_OK(message_list(t->f.s, (struct mailbox_ref){acc.id, box.id}, 1, 1000, &t->f.a, out, &n));
+    CHECK_OK(message_list(t->f.s, (struct mailbox_ref){.account = acc.id, .box = box.id}, 1, 1000, &t->f.a,
+                          out, &n));
     return n;
 }
 

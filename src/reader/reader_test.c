@@ -32,7 +32,7 @@ static bool begin(struct room *x)
     *x = (struct room){0};
     if (!fixture_begin(&x->f)) return false;
     CHECK_OK(mailbox_find(x->f.s, ACC, SL("INBOX"), &x->f.a, &inbox));
-    x->box = (struct mailbox_ref){ACC, inbox.id};
+    x->box = (struct mailbox_ref){.account = ACC, .box = inbox.id};
     x->uid = put(x, 0);
     CHECK_OK(reader_open(&x->rd, x->f.s, x->box, x->uid, NULL));
     return x->rd != NULL;

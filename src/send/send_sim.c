@@ -240,7 +240,9 @@ static int stock(void *arg)
     if (!e) e = send_show(w->sends, &w->id, &a, &info);
     if (!e) e = queue_stats(w->queue, &st);
     if (!e) e = mailbox_find(w->store, acc.id, SL("INBOX"), &a, &box);
-    if (!e) e = message_list(w->store, (struct mailbox_ref){acc.id, box.id}, 1, 1000, &a, &m, &messages);
+    if (!e)
+        e = message_list(w->store, (struct mailbox_ref){.account = acc.id, .box = box.id}, 1, 1000, &a, &m,
+                         &messages);
     CHECK_OK(e);
     CHECK_INT(messages, LETTERS);
     for (int i = 0; i < LETTERS; i++) w->books.line[i][ME].seen[LEDGER_DELIVERED]++;

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 
+#include "base/log.h"
 #include "mailbox_i.h"
 
 enum { ACL_ROW = 1, HINT_ROW = 1 };
@@ -49,6 +50,53 @@ unsigned acl_rights_of(const struct acl_entry *v, size_t n, const char *user)
         else rights |= v[i].rights;
     }
     return rights & ~taken;
+}
+
+int acl_allow(unsigned rights, unsigned need)
+{
+    static const char letters[] = ACL_LETTERS;
+    for (unsigned i = 0; i < sizeof letters - 1; i++)
+        if (need & ~rights & 1u << i)
+            return err_set(ERR_DENIED, "the right \"%c\" on the mailbox is missing", letters[i]);
+    return 0;
+}
+
+/* ---- for a guest ---- */
+
+struct as_guest {
+    const struct mailbox_guest *guest;
+    kv_fn *fn;
+    void *arg;
+};
+
+static int allowed(struct kv_tx *tx, const struct mailbox_guest *g, uint32_t box, unsigned need)
+{
+    char room[KEY_ROOM];
+    struct arena a;
+    struct slice value;
+    struct acl_entry *v;
+    size_t n = 0;
+    ar_init(&a, 0);
+    int e = kv_tx_get(tx, box_key('c', box, room), &value);
+    if (e == 0) e = parse_list(&a, value, &v, &n);
+    if (e == 0 || e == ERR_NOT_FOUND) e = acl_allow(n ? acl_rights_of(v, n, g->id) : 0, need);
+    ar_free(&a);
+    return e;
+}
+
+static int run_as_guest(struct kv_tx *tx, void *arg)
+{
+    const struct as_guest *x = arg;
+    int e = 0;
+    for (size_t i = 0; e == 0 && i < COUNT_OF(x->guest->must); i++)
+        if (x->guest->must[i].box) e = allowed(tx, x->guest, x->guest->must[i].box, x->guest->must[i].need);
+    return e ? e : x->fn(tx, x->arg);
+}
+
+int guest_transact(struct store *s, const char *acc, const struct mailbox_guest *guest, kv_fn *fn, void *arg)
+{
+    struct as_guest x = {guest, fn, arg};
+    return guest ? account_transact(s, acc, run_as_guest, &x) : account_transact(s, acc, fn, arg);
 }
 
 /* ---- changing ---- */
@@ -158,11 +206,22 @@ int acl_change(struct store *s, struct mailbox_ref box, struct slice owner, cons
     struct changing x = {box.box, e, op, &a};
     ar_init(&a, 0);
     int r = op != ACL_REMOVE && e->rights ? tell_other(s, box, owner, e) : 0;
-    if (r == 0) r = account_transact(s, box.account, change, &x);
+    if (r == 0) r = guest_transact(s, box.account, box.guest, change, &x);
     ar_free(&a);
     return r;
 }
 
+static int hint_get(struct slice value, struct slice *address)
+{
+    struct rec r;
+    int e = rec_open(&r, value, HINT_ROW);
+    *address = SL("");
+    while (e == 0 && rec_next(&r))
+        if (r.tag == 'a') *address = r.field;
+    return e ? e : rec_error(&r);
+}
+
+/* A damaged row hides no other. */
 static int read_hints(struct store *s, struct slice object, const char *user, struct arena *a,
                       struct acl_owner *v, size_t *n)
 {
@@ -171,15 +230,15 @@ static int read_hints(struct store *s, struct slice object, const char *user, st
     for (size_t i = 0; e == 0 && i < page.n && *n < ACL_OWNERS_MAX; i++) {
         struct acl_owner *o = &v[*n];
         struct slice id = sl_from(page.row[i].key, 2);
-        struct rec r;
         bool known = sl_eq(id, sl_cstr(user));
         for (size_t k = 0; k < *n; k++) known |= sl_eq(sl_cstr(v[k].id), id);
-        e = rec_open(&r, page.row[i].value, HINT_ROW);
-        while (e == 0 && rec_next(&r))
-            if (r.tag == 'a') o->address = r.field;
+        e = hint_get(page.row[i].value, &o->address);
         snprintf(o->id, sizeof o->id, "%.*s", SLF(id));
-        if (e == 0) e = rec_error(&r);
-        *n += !known;
+        *n += e == 0 && !known;
+        if (e != ERR_CORRUPT) continue;
+        log_error("store", "object %.*s: the row %.*s is damaged; what that account shares is not listed",
+                  SLF(object), SLF(page.row[i].key));
+        e = 0;
     }
     return e;
 }

@@ -27,6 +27,8 @@ struct acl_entry {
     bool negative;    /* these rights are taken away */
     unsigned rights;  /* enum acl_right bits */
 };
+/* ERR_DENIED with the first right of `need` that is missing. Does not suspend. */
+MUST_CHECK int acl_allow(unsigned rights, unsigned need);
 /* The list of a mailbox, in the arena. */
 MUST_CHECK int acl_read(struct store *s, struct mailbox_ref box, struct arena *a, struct acl_entry **out,
                         size_t *n);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "mailbox_i.h"
 
 enum { ANNOTATION_ROW = 1 };
@@ -56,6 +57,7 @@ static int note_get(struct slice value, struct slice *out)
 
 /* ---- reading ---- */
 
+/* A damaged row hides no other. */
 static int add_notes(struct store *s, struct mailbox_ref box, const char *user, struct arena *a,
                      struct annotation *v, size_t *n)
 {
@@ -66,9 +68,14 @@ static int add_notes(struct store *s, struct mailbox_ref box, const char *user, 
     int e = kv_scan(s->kv, account_object(box.account, room), start, note_end(box.box, user, to),
                     ANNOTATIONS_MAX, a, &page);
     for (size_t i = 0; e == 0 && i < page.n; i++) {
-        struct annotation *t = &v[(*n)++];
+        struct annotation *t = &v[*n];
         t->name = ar_cat(a, scope, sl_from(page.row[i].key, start.n));
         e = note_get(page.row[i].value, &t->value);
+        *n += e == 0;
+        if (e != ERR_CORRUPT) continue;
+        log_error("store", "account %s, mailbox %u: the annotation %.*s is damaged and left out", box.account,
+                  box.box, SLF(t->name));
+        e = 0;
     }
     return e;
 }
@@ -164,7 +171,7 @@ int annotation_set(struct store *s, struct mailbox_ref box, const char *user, co
                    size_t n)
 {
     struct setting x = {box.box, user, v, n};
-    return account_transact(s, box.account, set_notes, &x);
+    return guest_transact(s, box.account, box.guest, set_notes, &x);
 }
 
 /* ---- what changed ---- */

@@ -8,7 +8,7 @@ static size_t count(struct fixture *f, uint32_t box, const char *user)
 {
     struct annotation *v;
     size_t n;
-    CHECK_OK(annotation_list(f->s, (struct mailbox_ref){ACC, box}, user, &f->a, &v, &n));
+    CHECK_OK(annotation_list(f->s, (struct mailbox_ref){.account = ACC, .box = box}, user, &f->a, &v, &n));
     return n;
 }
 
@@ -29,10 +29,10 @@ TEST(annotations_belong_to_their_mailbox)
     struct annotation gone = {SL("/shared/comment"), {0}};
     if (!fixture_begin(&f)) return;
     CHECK_OK(mailbox_create(f.s, ACC, SL("A"), 0, &f.a, &box));
-    struct mailbox_ref ref = {ACC, box.id};
+    struct mailbox_ref ref = {.account = ACC, .box = box.id};
     CHECK_OK(annotation_set(f.s, ref, ACC, v, 2));
     CHECK_OK(annotation_set(f.s, ref, "other", v + 1, 1));
-    CHECK_OK(annotation_set(f.s, (struct mailbox_ref){ACC, 0}, ACC, v + 1, 1));
+    CHECK_OK(annotation_set(f.s, (struct mailbox_ref){.account = ACC, .box = 0}, ACC, v + 1, 1));
     CHECK_INT(count(&f, box.id, ACC), 2);
     CHECK_INT(count(&f, box.id, "third"), 1);
     uint64_t all = noted(&f);
@@ -46,7 +46,7 @@ TEST(annotations_belong_to_their_mailbox)
     CHECK_INT(count(&f, box.id, ACC), 0);
     CHECK_INT(count(&f, 0, ACC), 1);
     gone.name = SL("/private/comment");
-    CHECK_OK(annotation_set(f.s, (struct mailbox_ref){ACC, 0}, ACC, &gone, 1));
+    CHECK_OK(annotation_set(f.s, (struct mailbox_ref){.account = ACC, .box = 0}, ACC, &gone, 1));
     CHECK_INT(noted(&f), 0);
     CHECK_ERR(annotation_set(f.s, ref, ACC, v, 2), ERR_NOT_FOUND);
     fixture_end(&f);

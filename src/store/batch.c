@@ -182,7 +182,7 @@ static int begin(struct kv_tx *tx, void *arg)
 int batch_begin(struct batch *p, struct store *s, struct mailbox_ref to)
 {
     char room[KEY_ROOM];
-    *p = (struct batch){.s = s, .account = to.account, .box = to.box};
+    *p = (struct batch){.s = s, .account = to.account, .guest = to.guest, .box = to.box};
     return kv_transact(s->kv, account_object(to.account, room), begin, p);
 }
 
@@ -285,7 +285,7 @@ static int see(struct kv_tx *tx, void *arg)
 int batch_see(struct batch *p)
 {
     if (!p->n) batch_drop(p);
-    return p->n ? account_transact(p->s, p->account, see, p) : 0;
+    return p->n ? guest_transact(p->s, p->account, p->guest, see, p) : 0;
 }
 
 /* ---- giving up ---- */

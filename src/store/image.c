@@ -127,7 +127,7 @@ static int load_head(struct store *s, struct mailbox_ref box, struct image *out,
 int image_load(struct store *s, const char *acc, const struct box_row *b, uint64_t journal_floor,
                struct roll **out)
 {
-    const struct mailbox_ref box = {acc, b->m.id};
+    const struct mailbox_ref box = {.account = acc, .box = b->m.id};
     struct image head, after;
     bool good;
     *out = NULL;

@@ -153,7 +153,8 @@ static int read_new(struct loop_view *v, struct roll *r, uint32_t until)
     int e = 0;
     ar_init(&a, 0);
     for (uint32_t from = r->uidnext; e == 0 && n && from < until;) {
-        e = message_list(v->s, (struct mailbox_ref){v->acc, v->box}, from, KV_PAGE_MAX, &a, &m, &n);
+        e = message_list(v->s, (struct mailbox_ref){.account = v->acc, .box = v->box}, from, KV_PAGE_MAX, &a,
+                         &m, &n);
         for (size_t i = 0; e == 0 && i < n && m[i].uid < until; i++, v->behind++)
             roll_add(r, &(struct roll_msg){.uid = m[i].uid, .flags = m[i].flags, .modseq = m[i].modseq});
         if (e == 0 && n) from = m[n - 1].uid + 1;

@@ -260,9 +260,15 @@ static int create(struct kv_tx *tx, void *arg)
 int mailbox_create(struct store *s, const char *acc, struct slice name, unsigned use, struct arena *a,
                    struct mailbox *out)
 {
+    return mailbox_create_as(s, acc, NULL, name, use, a, out);
+}
+
+int mailbox_create_as(struct store *s, const char *acc, const struct mailbox_guest *guest, struct slice name,
+                      unsigned use, struct arena *a, struct mailbox *out)
+{
     struct create c = {.use = use};
     int e = mailbox_name(a, name, &c.name);
-    if (e == 0) e = account_transact(s, acc, create, &c);
+    if (e == 0) e = guest_transact(s, acc, guest, create, &c);
     return e ? e : mailbox_get(s, acc, c.id, a, out);
 }
 

@@ -49,10 +49,20 @@ struct mailbox {
     size_t nkeywords;
     uint32_t names; /* how often a bit was given to another name */
 };
+/* On whose behalf another account is changed: each change is made only if the access lists (acl.h) of these
+ * mailboxes give the user all these rights at that moment, else ERR_DENIED. */
+struct mailbox_guest {
+    const char *id; /* the user's account */
+    struct {
+        uint32_t box; /* 0: none */
+        unsigned need;
+    } must[2];
+};
 /* One mailbox of an account; who keeps it sees that the account's id outlives it. */
 struct mailbox_ref {
     const char *account;
     uint32_t box;
+    const struct mailbox_guest *guest; /* who changes it; NULL: its owner, or Tram itself */
 };
 /* INBOX first, then by name. */
 MUST_CHECK int mailbox_list(struct store *s, const char *acc, struct arena *a, struct mailbox **out,
@@ -67,11 +77,20 @@ struct slice mailbox_pattern(struct arena *a, struct slice pattern);
  * has one and no other mailbox took it over. ERR_EXISTS, ERR_SYNTAX, ERR_LIMIT. */
 MUST_CHECK int mailbox_create(struct store *s, const char *acc, struct slice name, unsigned use,
                               struct arena *a, struct mailbox *out);
+/* The same for a guest, who may be NULL. */
+MUST_CHECK int mailbox_create_as(struct store *s, const char *acc, const struct mailbox_guest *guest,
+                                 struct slice name, unsigned use, struct arena *a, struct mailbox *out);
 /* Messages go with it; children stay. ERR_DENIED for INBOX. */
 MUST_CHECK int mailbox_delete(struct store *s, const char *acc, struct slice name);
+/* The same for a guest, who may be NULL; ERR_NOT_FOUND: the name leads to another mailbox than must[0]. */
+MUST_CHECK int mailbox_delete_as(struct store *s, const char *acc, const struct mailbox_guest *guest,
+                                 struct slice name);
 /* Children move along, also those of a name that is no mailbox itself; ERR_EXISTS when one of them would
  * come upon another mailbox. Renaming INBOX moves its messages into the new mailbox (RFC 9051 6.3.6). */
 MUST_CHECK int mailbox_rename(struct store *s, const char *acc, struct slice from, struct slice to);
+/* The same for a guest, who may be NULL; ERR_NOT_FOUND: `from` leads to another mailbox than must[0]. */
+MUST_CHECK int mailbox_rename_as(struct store *s, const char *acc, const struct mailbox_guest *guest,
+                                 struct slice from, struct slice to);
 /* A subscription is a name and may outlive the mailbox (RFC 3501 section 6.3.9). */
 MUST_CHECK int mailbox_subscribe(struct store *s, const char *acc, struct slice name, bool yes);
 MUST_CHECK int mailbox_subscriptions(struct store *s, const char *acc, struct arena *a, struct slice **names,

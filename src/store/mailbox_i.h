@@ -154,6 +154,7 @@ MUST_CHECK int batch_message_find(struct store *s, struct mailbox_ref box, uint3
 struct batch { /* one that is being written; nobody but its fiber knows of it */
     struct store *s;
     const char *account;
+    const struct mailbox_guest *guest;
     uint32_t box, n, names;
     uint64_t id;
     struct box_row count; /* of its messages */
@@ -249,6 +250,10 @@ MUST_CHECK int mailbox_finish_deletes(struct store *s, const char *acc);
 
 /* ---- acl.c ---- */
 
+/* account_transact(), with the rights of the guest (NULL: none is asked) looked at in the same transaction.
+ * SUSPENDS. */
+MUST_CHECK int guest_transact(struct store *s, const char *acc, const struct mailbox_guest *guest, kv_fn *fn,
+                              void *arg);
 /* Within a transaction: the mailbox gets the access list of the one above it. */
 MUST_CHECK int acl_inherit_tx(struct kv_tx *tx, uint32_t above, uint32_t box);
 

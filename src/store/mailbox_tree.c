@@ -5,6 +5,7 @@
 
 struct rename {
     struct arena *a;
+    const struct mailbox_guest *guest;
     struct slice from, to;
 };
 
@@ -51,6 +52,15 @@ static int find_below(void *arg, struct slice key, struct slice value)
     return 0;
 }
 
+/* A guest may take away the mailbox that was looked at, not one that has its name now. */
+static int is_meant(struct kv_tx *tx, const struct mailbox_guest *guest, struct slice name)
+{
+    struct box_row b;
+    int e = guest ? box_tx_named(tx, name, &b) : 0;
+    if (e || !guest || b.m.id == guest->must[0].box) return e;
+    return err_set(ERR_NOT_FOUND, "the mailbox has another name now");
+}
+
 static int make_parents(struct kv_tx *tx, struct account_row *a, struct slice name)
 {
     struct slice above;
@@ -91,6 +101,8 @@ static int rename_tree(struct kv_tx *tx, void *arg)
     l.to = ar_array(r->a, struct slice, l.ncap);
     int e = account_tx(tx, &a);
     if (e) return e;
+    e = is_meant(tx, r->guest, r->from);
+    if (e) return e;
     e = box_tx_named(tx, r->to, &b);
     if (e == 0) return err_set(ERR_EXISTS, "a mailbox with the new name exists already");
     if (e == ERR_NOT_FOUND) e = kv_tx_scan(tx, SL("b/"), SL("b0"), find_below, &l);
@@ -109,38 +121,47 @@ static int copy_annotations(struct kv_tx *tx, void *arg)
 
 /* RFC 9051 section 6.3.6: the messages move to a new mailbox, INBOX and what is below it stay. So do
  * messages that come meanwhile. */
-static int rename_inbox(struct store *s, const char *acc, struct slice to, struct arena *a)
+static int rename_inbox(struct store *s, const char *acc, const struct mailbox_guest *guest, struct slice to,
+                        struct arena *a)
 {
     struct mailbox inbox, box;
     int e = mailbox_get(s, acc, INBOX_ID, a, &inbox);
-    if (e == 0) e = mailbox_create(s, acc, to, 0, a, &box);
+    if (e == 0) e = mailbox_create_as(s, acc, guest, to, 0, a, &box);
     if (e == 0) e = account_transact(s, acc, copy_annotations, &box.id); /* RFC 5464 section 4.1 */
     for (uint32_t from = 1; e == 0 && from < inbox.uidnext;) {
         struct message *m;
         uint32_t uids[KV_PAGE_MAX];
         struct message_copied c;
         size_t n, all;
-        e = message_list(s, (struct mailbox_ref){acc, INBOX_ID}, from, KV_PAGE_MAX, a, &m, &all);
+        e = message_list(s, (struct mailbox_ref){.account = acc, .box = INBOX_ID}, from, KV_PAGE_MAX, a, &m,
+                         &all);
         for (n = 0; e == 0 && n < all && m[n].uid < inbox.uidnext; n++) uids[n] = m[n].uid;
         if (e || !n) break;
         from = uids[n - 1] + 1;
-        e = message_copy(s, (struct mailbox_ref){acc, INBOX_ID}, (struct uids){uids, n}, box.id, true, a, &c);
+        e = message_copy(s, (struct mailbox_ref){.account = acc, .box = INBOX_ID}, (struct uids){uids, n},
+                         box.id, true, a, &c);
     }
     return e;
 }
 
 int mailbox_rename(struct store *s, const char *acc, struct slice from, struct slice to)
 {
+    return mailbox_rename_as(s, acc, NULL, from, to);
+}
+
+int mailbox_rename_as(struct store *s, const char *acc, const struct mailbox_guest *guest, struct slice from,
+                      struct slice to)
+{
     struct arena a;
-    struct rename r = {.a = &a};
+    struct rename r = {.a = &a, .guest = guest};
     ar_init(&a, 0);
     int e = mailbox_name(&a, from, &r.from);
     if (e == 0) e = mailbox_name(&a, to, &r.to);
     if (e == 0 && mailbox_below(r.to, r.from) && !sl_eq(r.from, SL("INBOX")))
         e = err_set(ERR_SYNTAX, "a mailbox cannot be moved below itself");
     if (e == 0)
-        e = sl_eq(r.from, SL("INBOX")) ? rename_inbox(s, acc, r.to, &a)
-                                       : account_transact(s, acc, rename_tree, &r);
+        e = sl_eq(r.from, SL("INBOX")) ? rename_inbox(s, acc, guest, r.to, &a)
+                                       : guest_transact(s, acc, guest, rename_tree, &r);
     ar_free(&a);
     return e;
 }
@@ -149,6 +170,7 @@ int mailbox_rename(struct store *s, const char *acc, struct slice from, struct s
 
 struct delete
 {
+    const struct mailbox_guest *guest;
     struct slice name;
     uint32_t id;
 };
@@ -161,6 +183,7 @@ static int delete (struct kv_tx *tx, void *arg)
     struct box_row b;
     char room[KEY_ROOM];
     int e = account_tx(tx, &a);
+    if (e == 0) e = is_meant(tx, d->guest, d->name);
     if (e == 0) e = box_tx_named(tx, d->name, &b);
     if (e) return e;
     d->id = b.m.id;
@@ -211,12 +234,17 @@ int mailbox_finish_deletes(struct store *s, const char *acc)
 
 int mailbox_delete(struct store *s, const char *acc, struct slice name)
 {
+    return mailbox_delete_as(s, acc, NULL, name);
+}
+
+int mailbox_delete_as(struct store *s, const char *acc, const struct mailbox_guest *guest, struct slice name)
+{
     struct arena a;
-    struct delete d = {0};
+    struct delete d = {.guest = guest};
     ar_init(&a, 0);
     int e = mailbox_name(&a, name, &d.name);
     if (e == 0 && sl_eq(d.name, SL("INBOX"))) e = err_set(ERR_DENIED, "INBOX cannot be deleted");
-    if (e == 0) e = account_transact(s, acc, delete, &d);
+    if (e == 0) e = guest_transact(s, acc, guest, delete, &d);
     ar_free(&a);
     return e ? e : erase_box(s, acc, d.id);
 }

@@ -128,7 +128,7 @@ int message_flags(struct store *s, struct mailbox_ref box, struct uids uids,
         c.uid = uids.v + at;
         c.n = uids.n - at < CHANGE_MAX ? uids.n - at : CHANGE_MAX;
         c.failed_before = c.failed.n;
-        e = account_transact(s, box.account, change_flags, &c);
+        e = guest_transact(s, box.account, box.guest, change_flags, &c);
     }
     journal_free(&c.journal);
     gather_hand_out(&c.failed, a, failed);
@@ -180,15 +180,15 @@ static int expunge(struct kv_tx *tx, void *arg)
     return 0;
 }
 
-static int expunge_parts(struct store *s, const char *acc, struct expunge *c, struct uids uids)
+static int expunge_parts(struct store *s, struct mailbox_ref box, struct expunge *c, struct uids uids)
 {
     int e = 0;
     for (size_t at = 0; e == 0 && at < uids.n; at += c->n) {
         c->uid = uids.v + at;
         c->n = uids.n - at < CHANGE_MAX ? uids.n - at : CHANGE_MAX;
         c->gone_before = c->gone.n;
-        e = account_transact(s, acc, expunge, c);
-        gone_keep(s, acc, c->box, &c->rows, e == 0);
+        e = guest_transact(s, box.account, box.guest, expunge, c);
+        gone_keep(s, box.account, box.box, &c->rows, e == 0);
     }
     return e;
 }
@@ -225,7 +225,7 @@ int message_expunge(struct store *s, struct mailbox_ref box, struct uids uids, b
         e = find_deleted(s, box, &found);
         uids = (struct uids){found.v, found.n};
     }
-    if (e == 0) e = expunge_parts(s, box.account, &c, uids);
+    if (e == 0) e = expunge_parts(s, box, &c, uids);
     journal_free(&c.journal);
     free(found.v);
     gather_hand_out(&c.gone, a, gone);
@@ -253,7 +253,7 @@ int message_replace(struct store *s, struct mailbox_ref from, uint32_t old, uint
 {
     struct replace r = {.old = {.box = from.box, .uid = &old, .n = 1, .journal.box = from.box},
                         .new = {.box = to, .m = m, .n = 1}};
-    int e = account_transact(s, from.account, replace, &r);
+    int e = guest_transact(s, from.account, from.guest, replace, &r);
     gone_keep(s, from.account, from.box, &r.old.rows, e == 0);
     journal_free(&r.old.journal);
     free(r.old.gone.v);
@@ -378,7 +378,7 @@ static int copy_page(struct kv_tx *tx, struct batch *b, struct box_row *to, void
 static int copy_batch(struct store *s, struct mailbox_ref box, struct copy *c, struct uids uids)
 {
     struct batch b;
-    int e = batch_begin(&b, s, (struct mailbox_ref){box.account, c->to});
+    int e = batch_begin(&b, s, (struct mailbox_ref){box.account, c->to, box.guest});
     if (e) return e;
     for (size_t at = 0; e == 0 && at < uids.n; at += c->n) {
         c->uid = uids.v + at;
@@ -401,7 +401,7 @@ static int copy_parts(struct store *s, struct mailbox_ref box, struct copy *c, s
         c->uid = uids.v + at;
         c->n = uids.n - at < CHANGE_MAX ? uids.n - at : CHANGE_MAX;
         c->before = c->new.n;
-        e = account_transact(s, box.account, copy, c);
+        e = guest_transact(s, box.account, box.guest, copy, c);
         if (e) c->old.n = c->new.n = c->before;
         gone_keep(s, box.account, box.box, &c->gone, e == 0);
     }

@@ -94,7 +94,8 @@ TEST(messages_are_added_with_ascending_uids)
     CHECK_SL(text, "two!");
     CHECK_ERR(message_get(f.s, BOX(INBOX_ID), 4, &m), ERR_NOT_FOUND);
     CHECK_ERR(message_append(f.s, BOX(99), new, 1, &validity, &first), ERR_NOT_FOUND);
-    CHECK_ERR(message_append(f.s, (struct mailbox_ref){"nobody", INBOX_ID}, new, 1, &validity, &first),
+    CHECK_ERR(message_append(f.s, (struct mailbox_ref){.account = "nobody", .box = INBOX_ID}, new, 1,
+                             &validity, &first),
               ERR_NOT_FOUND);
     fixture_end(&f);
 }

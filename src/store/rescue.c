@@ -254,7 +254,7 @@ static int append(struct rescue *r, struct origin_message *o, const struct body_
     o->m.size = body_ref_size(ref);
     int e = find_box(r, o, &a, &box);
     if (e == ERR_SYNTAX) e = mailbox_get(r->s, o->acc, INBOX_ID, &a, &box);
-    struct mailbox_ref to = {o->acc, box.id};
+    struct mailbox_ref to = {.account = o->acc, .box = box.id};
     if (e == 0) e = message_append(r->s, to, &o->m, 1, &validity, &uid);
     if (e == ERR_LIMIT) {
         o->m.nkeywords = 0; /* hints; the message is not */

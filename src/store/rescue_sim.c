@@ -66,7 +66,8 @@ static int append(struct world *w, int i)
     if (e == 0) e = origin_message(&origin, w->acc, &box, &m);
     if (e == 0) e = body_put(w->s->body, BODY_MAIL, sl(text, n), buf_slice(&origin), &m.body);
     if (e == 0) {
-        e = message_append(w->s, (struct mailbox_ref){w->acc, BOX}, &m, 1, &w->validity, &w->uid[i]);
+        e = message_append(w->s, (struct mailbox_ref){.account = w->acc, .box = BOX}, &m, 1, &w->validity,
+                           &w->uid[i]);
         body_unpin(w->s->body, &m.body);
     }
     if (e == 0 && w->uid[i] >= w->uidnext) w->uidnext = w->uid[i] + 1;
@@ -102,8 +103,8 @@ static int work(void *arg)
         if (e == 0) e = make_images(w);
         int i = r * EACH;
         if (e == 0)
-            e = message_expunge(w->s, (struct mailbox_ref){w->acc, BOX}, (struct uids){&w->uid[i], 1}, false,
-                                NULL, NULL);
+            e = message_expunge(w->s, (struct mailbox_ref){.account = w->acc, .box = BOX},
+                                (struct uids){&w->uid[i], 1}, false, NULL, NULL);
         w->expunged[i] = e == 0;
     }
     if (e == 0) e = make_images(w);
@@ -144,7 +145,7 @@ static void look_at_messages(struct world *w, struct arena *a, bool image)
     CHECK_OK(mailbox_get(w->s, w->acc, BOX, a, &box));
     CHECK(!image || !w->validity || box.uidvalidity == w->validity);
     CHECK(!image || box.uidnext >= w->uidnext);
-    CHECK_OK(message_list(w->s, (struct mailbox_ref){w->acc, BOX}, 1, 1000, a, &m, &n));
+    CHECK_OK(message_list(w->s, (struct mailbox_ref){.account = w->acc, .box = BOX}, 1, 1000, a, &m, &n));
     for (size_t k = 0; k < n; k++) {
         int i = letter_number(w, a, &m[k]);
         if (i < 0 || i >= LETTERS) continue;

@@ -73,7 +73,8 @@ static void courier(void *arg)
         if (!w->acked[i]) w->acked[i] = deliver(w, i) == 0;
         if (w->acked[i] && !w->flagged[i] && i % 2)
             w->flagged[i] =
-                message_flags(w->s, (struct mailbox_ref){acc, 1}, (struct uids){&w->uid[i], 1},
+                message_flags(w->s, (struct mailbox_ref){.account = acc, .box = 1},
+                              (struct uids){&w->uid[i], 1},
                               &(struct flags_change){.op = FLAGS_ADD, .bits = FLAG_SEEN}, NULL, NULL) == 0;
         fiber_yield();
     }
@@ -122,7 +123,7 @@ static void look_at_messages(struct world *w, struct arena *a, const struct mail
     struct message *m;
     size_t n;
     bool there[LETTERS] = {false};
-    CHECK_OK(message_list(w->s, (struct mailbox_ref){acc, 1}, 1, 1000, a, &m, &n));
+    CHECK_OK(message_list(w->s, (struct mailbox_ref){.account = acc, .box = 1}, 1, 1000, a, &m, &n));
     for (size_t k = 0; k < n; k++) {
         int i = letter_number(w, a, &m[k]);
         if (i < 0 || i >= LETTERS) continue;
@@ -202,7 +203,7 @@ static int append_crowd(struct world *w)
     int e = body_put(w->s->body, BODY_MAIL, SL("x"), SL(""), &m.body);
     if (e) return e;
     for (size_t i = 0; i < BATCH; i++) all[i] = m;
-    e = message_append(w->s, (struct mailbox_ref){acc, 1}, all, BATCH, &validity, &first);
+    e = message_append(w->s, (struct mailbox_ref){.account = acc, .box = 1}, all, BATCH, &validity, &first);
     body_unpin(w->s->body, &m.body);
     return e;
 }
@@ -215,8 +216,8 @@ static void copy_crowd(void *arg)
     uint32_t uid[BATCH];
     for (uint32_t i = 0; i < BATCH; i++) uid[i] = i + 1;
     if (c->copied || !c->appended) return;
-    c->copied = message_copy(c->w.s, (struct mailbox_ref){acc, 1}, (struct uids){uid, BATCH}, SENT, false, &a,
-                             &copied) == 0;
+    c->copied = message_copy(c->w.s, (struct mailbox_ref){.account = acc, .box = 1},
+                             (struct uids){uid, BATCH}, SENT, false, &a, &copied) == 0;
     ar_free(&a);
 }
 
@@ -255,7 +256,7 @@ static size_t crowd_in(struct world *w, struct arena *a, uint32_t id)
     struct mailbox box;
     struct message *m;
     size_t n = 0;
-    CHECK_OK(message_list(w->s, (struct mailbox_ref){acc, id}, 1, 1000, a, &m, &n));
+    CHECK_OK(message_list(w->s, (struct mailbox_ref){.account = acc, .box = id}, 1, 1000, a, &m, &n));
     CHECK_OK(mailbox_get(w->s, acc, id, a, &box));
     CHECK_INT(box.exists, n);
     for (size_t i = 0; i < n; i++) CHECK(m[i].uid < box.uidnext && (!i || m[i].uid > m[i - 1].uid));
@@ -372,7 +373,7 @@ static void look_for_letters(struct world *w, struct arena *a)
     struct found f = {0};
     size_t n = 0;
     bool there[LETTERS] = {false};
-    int e = message_list(w->s, (struct mailbox_ref){acc, 1}, 1, 1000, a, &m, &n);
+    int e = message_list(w->s, (struct mailbox_ref){.account = acc, .box = 1}, 1, 1000, a, &m, &n);
     CHECK(e == 0 || e == ERR_NOT_FOUND);
     if (e) n = 0;
     CHECK_OK(store_loss(w->s, a, &l));
@@ -456,7 +457,7 @@ static int pack_lies(void *arg)
     flip_bit(path, 0, 0);
     REQUIRE_OK(open_store(w));
     ar_init(&a, 0);
-    CHECK_OK(message_list(w->s, (struct mailbox_ref){acc, 1}, 1, 1000, &a, &m, &n));
+    CHECK_OK(message_list(w->s, (struct mailbox_ref){.account = acc, .box = 1}, 1, 1000, &a, &m, &n));
     CHECK_INT(n, LETTERS);
     for (size_t i = 0; i < n; i++) {
         int e = body_get(w->s->body, &m[i].body, SIZE_MAX, &a, &text);

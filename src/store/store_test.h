@@ -9,7 +9,7 @@
 #include "rt/test_rt.h"
 
 #define ACC "acc1"
-#define BOX(id) ((struct mailbox_ref){ACC, id})
+#define BOX(id) ((struct mailbox_ref){.account = ACC, .box = id})
 
 struct fixture {
     struct store *s;

@@ -65,7 +65,7 @@ static int check_body(struct verify *v, uint32_t box, uint32_t uid, const struct
     int e = store_read_body(v->s, &m->body);
     /* Moved by a sweep or expunged since the row was read: then there is nothing to complain of. */
     if (e == ERR_NOT_FOUND &&
-        message_get(v->s, (struct mailbox_ref){v->acc, box}, uid, &again) == ERR_NOT_FOUND)
+        message_get(v->s, (struct mailbox_ref){.account = v->acc, .box = box}, uid, &again) == ERR_NOT_FOUND)
         return 0;
     if (e == ERR_NOT_FOUND && strcmp(again.body.s, m->body.s)) e = store_read_body(v->s, &again.body);
     if (e == ERR_CORRUPT || e == ERR_NOT_FOUND)

@@ -224,7 +224,8 @@ static void diff_gone(struct diff *d, const struct roll_msg *m)
     }
     struct roll_msg *gone = &d->gone[d->ngone++].m;
     *gone = *m;
-    if (message_expunged(v->store, (struct mailbox_ref){v->acc, v->box}, m->uid, &last)) return;
+    if (message_expunged(v->store, (struct mailbox_ref){.account = v->acc, .box = v->box}, m->uid, &last))
+        return;
     if (last.modseq <= m->modseq) return;
     gone->flags = last.flags;
     gone->modseq = last.modseq;

@@ -454,7 +454,7 @@ static struct part_row parts_now(struct fixture *f)
 TEST(a_large_mailbox_stays_open_for_a_while)
 {
     struct fixture f;
-    struct mailbox_ref other = {"acc2", INBOX_ID};
+    struct mailbox_ref other = {.account = "acc2", .box = INBOX_ID};
     struct view *v, *w;
     REQUIRE(fixture_begin(&f));
     add_many(&f, INBOX_ID, 5000);
