@@ -65,9 +65,9 @@ void imapd_cmd_starttls(struct imapd_session *s, struct imap_in *in)
 
 /* ---- the outcome ---- */
 
+/* The session is the account's. imapd_dispatch() answers. */
 static void welcome(struct imapd_session *s, const struct account *acc)
 {
-    struct buf b = BUF_INIT;
     snprintf(s->account, sizeof s->account, "%s", acc->id);
     if (!imapd_count_session(s)) {
         imapd_no(s, "LIMIT", "this account has too many sessions");
@@ -81,11 +81,6 @@ static void welcome(struct imapd_session *s, const struct account *acc)
     s->failed_logins = 0;
     conn_set_buffer(s->c, IMAPD_LINE_MAX + 4096);
     sasl_tell(s->who, acc->address, SL(""));
-    buf_str(&b, "CAPABILITY ");
-    imapd_capabilities(s, &b);
-    buf_char(&b, 0);
-    imapd_ok(s, b.p, "logged in");
-    buf_free(&b);
 }
 
 /* Why is not told (RFC 9051 section 11.7); who guesses waits longer each time. */

@@ -90,6 +90,34 @@ static const struct imapd_command *imapd_command_find(struct slice name)
     return NULL;
 }
 
+/* ---- capabilities ---- */
+
+static bool is_closed(struct imapd_session *s, const struct imapd_command *c)
+{
+    return c->closed && c->closed(s).text;
+}
+
+void imapd_capabilities(struct imapd_session *s, struct buf *out)
+{
+    bool out_yet = s->state == IMAPD_LOGGED_OUT;
+    size_t begin = out->n;
+    for (size_t i = 0; i < COUNT_OF(table); i++) {
+        const struct imapd_command *c = &table[i];
+        bool told = out_yet ? c->flags & IMAPD_EARLY : c->states != IMAPD_LOGGED_OUT;
+        if (out_yet && c->run == imapd_cmd_login && is_closed(s, c)) buf_str(out, " LOGINDISABLED");
+        if (!c->capabilities || !told || is_closed(s, c)) continue;
+        if (c->run == imapd_cmd_authenticate) sasl_put(out, imapd_logins(s), " AUTH=", "");
+        else buf_printf(out, "%s%s", out->n > begin ? " " : "", c->capabilities);
+        if (c->run == imapd_cmd_append) /* RFC 7889 */
+            buf_printf(out, " APPENDLIMIT=%llu", (unsigned long long)s->server->conf.append_max);
+        if (c->run == imapd_cmd_uidbatches) /* RFC 9738 */
+            buf_printf(out, " MESSAGELIMIT=%u SAVELIMIT=%u", s->server->conf.messages_max,
+                       s->server->conf.saved_max);
+    }
+}
+
+/* ---- how one is run ---- */
+
 static const char *why_not_now(const struct imapd_session *s, const struct imapd_command *c)
 {
     if (c->states == IMAPD_LOGGED_OUT) return "you have logged in already";
@@ -103,6 +131,17 @@ static bool still_shared(struct imapd_session *s)
     int e = imapd_rights_now(s);
     if (e && !s->over) imapd_failed(s, e);
     return !e;
+}
+
+/* A login is answered with what there is from now on (RFC 9051 section 7.1). */
+static void tell_login(struct imapd_session *s)
+{
+    struct buf b = BUF_INIT;
+    buf_str(&b, "CAPABILITY ");
+    imapd_capabilities(s, &b);
+    buf_char(&b, 0);
+    imapd_ok(s, b.p, "logged in");
+    buf_free(&b);
 }
 
 void imapd_dispatch(struct imapd_session *s)
@@ -147,35 +186,13 @@ void imapd_dispatch(struct imapd_session *s)
     s->may_expunge = c->flags & IMAPD_EXPUNGES || s->uid;
     s->progress = rt_now();
     unsigned junk = s->junk;
+    bool stranger = s->state == IMAPD_LOGGED_OUT;
     c->run(s, &in);
+    if (stranger && s->state != IMAPD_LOGGED_OUT) tell_login(s);
     if (s->junk == junk && s->state != IMAPD_LOGGED_OUT) s->junk = 0;
 }
 
-/* ---- capabilities ---- */
-
-static bool is_closed(struct imapd_session *s, const struct imapd_command *c)
-{
-    return c->closed && c->closed(s).text;
-}
-
-void imapd_capabilities(struct imapd_session *s, struct buf *out)
-{
-    bool out_yet = s->state == IMAPD_LOGGED_OUT;
-    size_t begin = out->n;
-    for (size_t i = 0; i < COUNT_OF(table); i++) {
-        const struct imapd_command *c = &table[i];
-        bool told = out_yet ? c->flags & IMAPD_EARLY : c->states != IMAPD_LOGGED_OUT;
-        if (out_yet && c->run == imapd_cmd_login && is_closed(s, c)) buf_str(out, " LOGINDISABLED");
-        if (!c->capabilities || !told || is_closed(s, c)) continue;
-        if (c->run == imapd_cmd_authenticate) sasl_put(out, imapd_logins(s), " AUTH=", "");
-        else buf_printf(out, "%s%s", out->n > begin ? " " : "", c->capabilities);
-        if (c->run == imapd_cmd_append) /* RFC 7889 */
-            buf_printf(out, " APPENDLIMIT=%llu", (unsigned long long)s->server->conf.append_max);
-        if (c->run == imapd_cmd_uidbatches) /* RFC 9738 */
-            buf_printf(out, " MESSAGELIMIT=%u SAVELIMIT=%u", s->server->conf.messages_max,
-                       s->server->conf.saved_max);
-    }
-}
+/* ---- commands of a few lines ---- */
 
 static void cmd_capability(struct imapd_session *s, struct imap_in *in)
 {

@@ -171,6 +171,14 @@ bool imapd_count_session(struct imapd_session *s);
 void imapd_uncount_session(struct imapd_session *s); /* harmless when it does not count */
 /* A line of the client in the middle of a command (AUTHENTICATE, DONE). SUSPENDS. */
 MUST_CHECK int imapd_line(struct imapd_session *s, size_t max, struct slice *line);
+/* e: what imapd_line() said. 0: BAD was answered to the tag in s->tag; else the connection is of no use. */
+MUST_CHECK int imapd_refuse_line(struct imapd_session *s, int e);
+/* Reads n bytes and drops them. SUSPENDS. */
+MUST_CHECK int imapd_swallow(struct imapd_session *s, uint64_t n);
+/* 1: s->cmd holds a command. 0: what came was answered already. An error: the session ends. SUSPENDS. */
+MUST_CHECK int imapd_read_command(struct imapd_session *s);
+/* In IDLE: news out, DONE in. true: something happened, look again; false: nothing left to do. SUSPENDS. */
+bool imapd_idle_turn(struct imapd_session *s);
 /* News about the selected mailbox: EXPUNGE when the command allows, EXISTS, FETCH. SUSPENDS. */
 void imapd_news(struct imapd_session *s);
 /* Only brings the view up to date, and the names of keywords. SUSPENDS. */
@@ -405,8 +413,6 @@ bool imapd_fill_filters(struct imapd_session *s, struct imap_search_args *args);
 bool imapd_is_append(struct imapd_session *s, const struct imap_literal *l, size_t at);
 /* Takes the message and answers. An error: the connection is of no use any more. SUSPENDS. */
 MUST_CHECK int imapd_append(struct imapd_session *s, const struct imap_literal *l, size_t at);
-/* Reads n bytes and drops them. SUSPENDS. */
-MUST_CHECK int imapd_swallow(struct imapd_session *s, uint64_t n);
 
 /* clang-format off */
 #define IMAPD_COMMANDS(X) \

@@ -10,25 +10,6 @@ unsigned popd_logins(struct popd_session *s)
     return sasl_offered(s->conf->logins, conn_tls_exporter(s->c, binding) == 0);
 }
 
-/* RFC 2449 section 5. */
-void popd_capa(struct popd_session *s, struct pop3_command *c)
-{
-    size_t n;
-    const struct popd_command *table = popd_table(&n);
-    (void)c;
-    buf_clear(&s->out);
-    buf_str(&s->out, "+OK what there is\r\n");
-    for (size_t i = 0; i < n; i++) {
-        if (!table[i].capability || popd_closed(s, &table[i])) continue;
-        buf_str(&s->out, table[i].capability);
-        if (table[i].verb == POP3_AUTH) sasl_put(&s->out, popd_logins(s), " ", "");
-        buf_str(&s->out, "\r\n");
-    }
-    if (s->conf->login_delay) buf_printf(&s->out, "LOGIN-DELAY %u\r\n", s->conf->login_delay);
-    buf_str(&s->out, ".\r\n");
-    conn_write(s->c, buf_slice(&s->out));
-}
-
 /* ---- UTF8 and LANG (RFC 6856) ---- */
 
 /* Nothing changes: letters are always sent as they are. One with UTF-8 in its header is sent also to who did

@@ -6,14 +6,16 @@
 #include "base/memory.h"
 #include "popd_i.h"
 
-static void popd_noop(struct popd_session *s, struct pop3_command *c)
+static void capa(struct popd_session *s, struct pop3_command *c);
+
+static void noop(struct popd_session *s, struct pop3_command *c)
 {
     (void)c;
     popd_ok(s, "done, nothing");
 }
 
 static const struct popd_command table[] = {
-    {POP3_CAPA, POPD_STRANGER | POPD_IN, .cost = 1, .run = popd_capa,
+    {POP3_CAPA, POPD_STRANGER | POPD_IN, .cost = 1, .run = capa,
      .capability = "RESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\nIMPLEMENTATION Tram"},
     {POP3_UTF8, POPD_STRANGER, .cost = 1, .run = popd_utf8, .capability = "UTF8 USER"},
     {POP3_LANG, POPD_STRANGER | POPD_IN, .cost = 1, .run = popd_lang, .capability = "LANG"},
@@ -28,17 +30,13 @@ static const struct popd_command table[] = {
     {POP3_TOP, POPD_IN | POPD_LETTER, .run = popd_top, .capability = "TOP"},
     {POP3_DELE, POPD_IN, .run = popd_dele},
     {POP3_RSET, POPD_IN, .run = popd_rset},
-    {POP3_NOOP, POPD_IN, .run = popd_noop},
+    {POP3_NOOP, POPD_IN, .run = noop},
     {POP3_QUIT, POPD_STRANGER | POPD_IN, .run = popd_quit},
 };
 
-const struct popd_command *popd_table(size_t *n)
-{
-    *n = COUNT_OF(table);
-    return table;
-}
-
-const char *popd_closed(struct popd_session *s, const struct popd_command *c)
+/* Why this connection does not offer it, in whatever state; or NULL. CAPA and the loop both ask it, so that
+ * what is told is what is served. */
+static const char *closed(struct popd_session *s, const struct popd_command *c)
 {
     if ((c->flags & POPD_TLS) && !s->tls) return "begin TLS with STLS before you log in";
     if ((c->flags & POPD_PASSWORD) && !(popd_logins(s) & (SASL_PLAIN | SASL_LOGIN)))
@@ -47,6 +45,23 @@ const char *popd_closed(struct popd_session *s, const struct popd_command *c)
     if (c->verb == POP3_STLS && s->utf8) return "STLS comes before UTF8"; /* RFC 6856 section 2.1 */
     if (c->verb == POP3_STLS && !s->conf->tls) return "TLS is not offered here";
     return NULL;
+}
+
+/* RFC 2449 section 5. */
+static void capa(struct popd_session *s, struct pop3_command *c)
+{
+    (void)c;
+    buf_clear(&s->out);
+    buf_str(&s->out, "+OK what there is\r\n");
+    for (size_t i = 0; i < COUNT_OF(table); i++) {
+        if (!table[i].capability || closed(s, &table[i])) continue;
+        buf_str(&s->out, table[i].capability);
+        if (table[i].verb == POP3_AUTH) sasl_put(&s->out, popd_logins(s), " ", "");
+        buf_str(&s->out, "\r\n");
+    }
+    if (s->conf->login_delay) buf_printf(&s->out, "LOGIN-DELAY %u\r\n", s->conf->login_delay);
+    buf_str(&s->out, ".\r\n");
+    conn_write(s->c, buf_slice(&s->out));
 }
 
 static const struct popd_command *find(enum pop3_verb v)
@@ -96,11 +111,11 @@ static void run_command(struct popd_session *s, struct slice line)
     int r = pop3_command_parse(ar_dup(&s->cmd_a, line), &c); /* commands may read on */
     const struct popd_command *t = find(c.verb);
     if (!t || !(t->flags & POPD_LETTER)) (void)deadline_narrow(patience_ends(s));
-    const char *closed = t ? popd_closed(s, t) : "there is no such command here";
+    const char *why = t ? closed(s, t) : "there is no such command here";
     if (!may_go_on(s)) return;
     if (t && !(t->flags & (s->in ? POPD_IN : POPD_STRANGER)))
         popd_err(s, NULL, s->in ? "you are logged in already" : "log in first");
-    else if (closed) popd_err(s, NULL, "%s", closed);
+    else if (why) popd_err(s, NULL, "%s", why);
     else if (r) popd_err(s, NULL, "%s", err_text(r));
     else t->run(s, &c);
     if (t && !s->in) s->cost += t->cost;

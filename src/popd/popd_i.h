@@ -81,10 +81,6 @@ struct popd_command {
     void (*run)(struct popd_session *s, struct pop3_command *c);
     const char *capability; /* the line of CAPA that it serves, or NULL (RFC 2449 section 6) */
 };
-const struct popd_command *popd_table(size_t *n);
-/* Why this connection does not offer it, in whatever state; or NULL. CAPA and the loop both ask it, so that
- * what is told is what is served. */
-const char *popd_closed(struct popd_session *s, const struct popd_command *c);
 unsigned popd_logins(struct popd_session *s); /* the ways to log in that are offered */
 
 /* One line of answer; code as in RFC 2449 section 8, RFC 3206, or NULL. */
@@ -92,7 +88,6 @@ void popd_ok(struct popd_session *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void popd_err(struct popd_session *s, const char *code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /* login.c */
-void popd_capa(struct popd_session *s, struct pop3_command *c);
 void popd_stls(struct popd_session *s, struct pop3_command *c);
 void popd_utf8(struct popd_session *s, struct pop3_command *c);
 void popd_lang(struct popd_session *s, struct pop3_command *c);
