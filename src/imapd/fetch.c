@@ -140,10 +140,28 @@ static void hide_nuls(char *p, size_t n)
     for (char *at; (at = memchr(p, 0, n)); n -= (size_t)(at + 1 - p), p = at + 1) *at = '?';
 }
 
+static int write_section(void *arg, struct slice piece)
+{
+    struct fetch *f = arg;
+    hide_nuls((char *)piece.p, piece.n);
+    imapd_write(f->s, piece);
+    return conn_error(f->s->c);
+}
+
+static int stream_decoded(struct fetch *f, struct mime_range r)
+{
+    buf_printf(&f->s->out, "{%llu}\r\n", (unsigned long long)r.size);
+    f->started = true;
+    imapd_flush(f->s);
+    int e = reader_span(f->reader, (struct reader_span){r.within, r.at, r.size}, write_section, f);
+    return e < 0 ? e : 0;
+}
+
 /* From here on the response is with the client. */
 static int stream(struct fetch *f, struct mime_range r)
 {
     struct imapd_session *s = f->s;
+    if (r.within) return stream_decoded(f, r);
     char *chunk = ar_alloc(&f->a, r.size < IMAPD_CHUNK ? r.size : IMAPD_CHUNK);
     int64_t got =
         r.size ? reader_read(f->reader, r.at, chunk, r.size < IMAPD_CHUNK ? r.size : IMAPD_CHUNK) : 0;
@@ -187,9 +205,9 @@ static int find_section(struct fetch *f, const struct imap_fetch_item *it, struc
     uint64_t size = f->reader->m.size;
     int r = it->text == IMAP_WHOLE ? 0 : reader_head_size(f->reader, &head);
     if (head > size) head = size;
-    *out = it->text == IMAP_WHOLE  ? (struct mime_range){0, size}
-           : it->text == IMAP_TEXT ? (struct mime_range){head, size - head}
-                                   : (struct mime_range){0, head};
+    *out = it->text == IMAP_WHOLE  ? (struct mime_range){.size = size}
+           : it->text == IMAP_TEXT ? (struct mime_range){.at = head, .size = size - head}
+                                   : (struct mime_range){.size = head};
     return r;
 }
 
@@ -198,18 +216,37 @@ static struct mime_range cut(struct mime_range r, const struct imap_fetch_item *
     if (!it->partial) return r;
     uint64_t from = it->from < r.size ? it->from : r.size;
     uint64_t n = r.size - from < it->count ? r.size - from : it->count;
-    return (struct mime_range){r.at + from, n};
+    return (struct mime_range){r.at + from, n, r.within};
+}
+
+static int gather(void *arg, struct slice piece)
+{
+    struct buf *b = arg;
+    buf_put(b, piece);
+    return b->over;
+}
+
+/* A header section to look into, in f->a. */
+static int section_head(struct fetch *f, struct mime_range where, struct slice *out)
+{
+    struct buf b;
+    if (!where.within) return reader_range(f->reader, where.at, where.size, &f->a, out);
+    buf_init(&b, READER_HEAD_MAX);
+    int r = reader_span(f->reader, (struct reader_span){where.within, where.at, where.size}, gather, &b);
+    *out = ar_dup(&f->a, buf_slice(&b));
+    buf_free(&b);
+    return r < 0 ? r : 0;
 }
 
 static int put_fields(struct fetch *f, struct mime_range where, const struct imap_fetch_item *it)
 {
     struct slice head;
     struct buf b = BUF_INIT;
-    int r = reader_range(f->reader, where.at, where.size, &f->a, &head);
+    int r = section_head(f, where, &head);
     if (r) return r;
     hide_nuls((char *)head.p, head.n);
     mime_imap_fields(&b, &f->a, head, it->field, it->nfields, it->text == IMAP_HEADER_FIELDS_NOT);
-    struct mime_range part = cut((struct mime_range){0, b.n}, it);
+    struct mime_range part = cut((struct mime_range){.size = b.n}, it);
     buf_printf(&f->s->out, "{%llu}\r\n", (unsigned long long)part.size);
     buf_put(&f->s->out, sl_sub(buf_slice(&b), part.at, part.at + part.size));
     buf_free(&b);
@@ -247,29 +284,11 @@ static int put_rfc822(struct fetch *f, enum imap_item kind)
     return put_section(f, &it);
 }
 
-struct window {
-    struct imapd_session *s;
-    uint64_t at, from, to;
-};
-
-static int write_window(void *arg, struct slice piece)
+static int write_piece(void *arg, struct slice piece)
 {
-    struct window *w = arg;
-    uint64_t start = w->at, end = w->at + piece.n;
-    w->at = end;
-    if (end <= w->from || start >= w->to) return start >= w->to;
-    size_t a = w->from > start ? (size_t)(w->from - start) : 0;
-    imapd_write(w->s, sl_sub(piece, a, w->to < end ? (size_t)(w->to - start) : piece.n));
-    return conn_error(w->s->c) || w->at >= w->to;
-}
-
-/* A range of the decoded body to the client. */
-static int write_decoded(struct fetch *f, const struct mime_part *p, struct mime_range range)
-{
-    struct window w = {.s = f->s, .from = range.at, .to = range.at + range.size};
-    if (!range.size) return 0;
-    int r = reader_decoded(f->reader, p, write_window, &w);
-    return r < 0 ? r : 0;
+    struct fetch *f = arg;
+    imapd_write(f->s, piece);
+    return conn_error(f->s->c);
 }
 
 /* RFC 3516: a part as it was before its transfer encoding; the whole message as it is. */
@@ -290,7 +309,7 @@ static int put_binary(struct fetch *f, const struct imap_fetch_item *it)
         buf_str(&s->out, it->kind == IMAP_BINARY ? " NIL" : " 0");
         return 0;
     }
-    struct mime_range part = cut((struct mime_range){0, d.size}, it);
+    struct mime_range part = cut((struct mime_range){.size = d.size}, it);
     buf_printf(&s->out,
                it->kind != IMAP_BINARY ? " %llu"
                : d.nul                 ? " ~{%llu}\r\n"
@@ -299,7 +318,8 @@ static int put_binary(struct fetch *f, const struct imap_fetch_item *it)
     if (it->kind != IMAP_BINARY) return 0;
     f->started = true;
     imapd_flush(s);
-    return write_decoded(f, p, part);
+    r = reader_span(f->reader, (struct reader_span){p, part.at, part.size}, write_piece, f);
+    return r < 0 ? r : 0;
 }
 
 static int put_byte_item(struct fetch *f, const struct imap_fetch_item *it)

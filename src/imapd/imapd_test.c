@@ -245,6 +245,33 @@ TEST(imapd_threads_relatives)
     stop();
 }
 
+/* What is told of a message in base64 is served. */
+TEST(imapd_serves_parts_of_an_encoded_message)
+{
+    start();
+    struct conn *c = login();
+    append(c, "INBOX", "",
+           "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+           "U3ViamVjdDogaW5uZXINCkNvbnRlbnQtVHlwZTogbXVsdGlwYXJ0L21peGVkOyBi\r\n"
+           "b3VuZGFyeT1xDQoNCi0tcQ0KDQpvbmUNCi0tcQ0KQ29udGVudC1UcmFuc2Zlci1F\r\n"
+           "bmNvZGluZzogYmFzZTY0DQoNCmRIZHYNCi0tcS0tDQo=\r\n");
+    select_inbox(c);
+    TALK(c,
+         "1 FETCH 1 (BODY.PEEK[1.1] BODY.PEEK[1.2]<1.9> BINARY.PEEK[1.2] BODY.PEEK[1.2.MIME] "
+         "BINARY.SIZE[1.2])",
+         "* 1 FETCH (BODY[1.1] {3}\none BODY[1.2]<1> {3}\nHdv BINARY[1.2] {3}\ntwo BODY[1.2.MIME] {37}\n"
+         "Content-Transfer-Encoding: base64\n\n BINARY.SIZE[1.2] 3)\n1 OK fetched\n");
+    TALK(
+        c, "2 FETCH 1 (BODY.PEEK[1.HEADER.FIELDS (Subject)] BODY.PEEK[1.3])",
+        "* 1 FETCH (BODY[1.HEADER.FIELDS (Subject)] {18}\nSubject: inner\n\n BODY[1.3] NIL)\n2 OK fetched\n");
+    TALK(
+        c, "3 FETCH 1 BODY",
+        "* 1 FETCH (BODY (\"message\" \"rfc822\" NIL NIL NIL \"base64\" 178 (NIL \"inner\" ~ ((~\"7bit\" 3 0)"
+        "(~\"base64\" 4 0) \"mixed\") 3))\n3 OK fetched\n");
+    bye(&c);
+    stop();
+}
+
 /* The items are a set (RFC 9051 section 6.4.5 speaks of what to return, not how often). */
 TEST(imapd_tells_an_item_once)
 {

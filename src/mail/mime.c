@@ -30,7 +30,16 @@ struct mime_parser {
     uint64_t lines;       /* line ends before line_at */
     unsigned eol_before;  /* bytes of the line end before line_at */
     bool pieces;          /* part of the line was seen in an earlier piece */
+    bool line_decoded;    /* what came of the line at hand was given to the parser inside */
     char last;            /* the byte before `at` */
+
+    /* The innermost part is an encoded message: its body, decoded, goes to a parser of its own. */
+    struct mime_parser *inside;
+    struct mime_decoder decoder;
+    struct buf decoded;
+    char line_end[2]; /* of the line before, not decoded yet */
+    size_t line_end_size;
+    bool is_inside; /* this is such a parser: it has none in turn */
 };
 
 static struct mime_part *add_part(struct mime_parser *p, struct mime_part *parent, uint64_t at)
@@ -93,6 +102,65 @@ static bool may_nest(struct mime_parser *p, const struct mime_part *part)
     return false;
 }
 
+/* ---- an encoded message ---- */
+
+static void begin_inside(struct mime_parser *p, struct mime_part *part)
+{
+    if (p->is_inside || !mime_is_message(part) || !may_nest(p, part)) return;
+    if (part->encoding != MIME_BASE64 && part->encoding != MIME_QP) return;
+    struct mime_parser *in = p->inside = mime_begin(p->a);
+    in->is_inside = true;
+    in->used_before = p->used_before;
+    in->tree->parts += p->tree->parts;
+    in->tree->root->depth = part->depth + 1;
+    in->tree->root->parent = part;
+    mime_decode_begin(&p->decoder, part->encoding);
+}
+
+static struct slice line_end_of(struct slice s)
+{
+    size_t n = s.n;
+    if (n && s.p[n - 1] == '\n') n--;
+    if (n && s.p[n - 1] == '\r') n--;
+    return sl_from(s, n);
+}
+
+static void decode_inside(struct mime_parser *p, struct slice encoded)
+{
+    mime_decode(&p->decoder, encoded, &p->decoded);
+    mime_feed(p->inside, buf_slice(&p->decoded));
+    buf_clear(&p->decoded);
+}
+
+/* A line end is held back until more comes: the one before a boundary is no part of the body. */
+static void feed_inside(struct mime_parser *p, struct slice encoded)
+{
+    struct slice end = line_end_of(encoded);
+    bool ends_cr = p->line_end_size == 1 && p->line_end[0] == '\r' && sl_eq(encoded, SL("\n"));
+    if (!ends_cr) {
+        decode_inside(p, sl(p->line_end, p->line_end_size));
+        p->line_end_size = 0;
+    }
+    decode_inside(p, sl_sub(encoded, 0, encoded.n - end.n));
+    memcpy(p->line_end + p->line_end_size, end.p, end.n);
+    p->line_end_size += end.n;
+}
+
+/* eol: bytes of a line end that belong to the boundary, 0 at the end of the message. */
+static void end_inside(struct mime_parser *p, struct mime_part *part, unsigned eol)
+{
+    if (!eol) decode_inside(p, sl(p->line_end, p->line_end_size));
+    mime_decode_end(&p->decoder, &p->decoded);
+    mime_feed(p->inside, buf_slice(&p->decoded));
+    struct mime_tree *t = mime_finish(p->inside);
+    part->inside = t->root;
+    p->tree->parts = t->parts;
+    p->tree->limited |= t->limited;
+    p->inside = NULL;
+    p->line_end_size = 0;
+    buf_free(&p->decoded);
+}
+
 /* The header of the innermost part ended; its body begins at body_at. */
 static void head_done(struct mime_parser *p, uint64_t body_at, uint64_t lines)
 {
@@ -104,8 +172,9 @@ static void head_done(struct mime_parser *p, uint64_t body_at, uint64_t lines)
     p->in_head = false;
     mime_describe(p->a, &p->scratch, buf_slice(&p->head), part);
     ar_reset(&p->scratch);
-    if (part->kind == MIME_LEAF || p->opaque) return;
-    if (!may_nest(p, part)) part->kind = MIME_LEAF;
+    if (p->opaque) return;
+    if (part->kind == MIME_LEAF) begin_inside(p, part);
+    else if (!may_nest(p, part)) part->kind = MIME_LEAF;
     else if (part->kind == MIME_MULTIPART)
         o->boundary = mime_param_get(p->a, part->param, part->nparam, SL("boundary"));
 }
@@ -138,6 +207,7 @@ static void close_above(struct mime_parser *p, int keep, unsigned eol)
         part->body_size = end - part->body_at;
         part->lines = p->lines - o->lines_before;
         if (end < p->line_at && part->lines) part->lines--;
+        if (p->inside) end_inside(p, part, eol);
         if (part->nchild) continue;
         part->kind = MIME_LEAF;
         if (sl_eqi(part->type, SL("multipart"))) add_only_part(p, part);
@@ -196,6 +266,8 @@ static void line_done(struct mime_parser *p, struct slice line, unsigned eol)
     if (of >= 0 && !last && !may_nest(p, p->open[of].part)) of = -1;
     if (of >= 0) at_boundary(p, of, last);
     else if (p->in_head) head_line(p, line, eol);
+    else if (p->inside && !p->line_decoded) feed_inside(p, line);
+    p->line_decoded = false;
     p->line_at = p->at;
     p->lines += eol > 0;
     p->eol_before = eol;
@@ -211,6 +283,22 @@ static void gather(struct mime_parser *p, struct slice piece)
     if (p->head.over) p->head.n = p->head_line;
 }
 
+/* A piece of a line whose end has not come, or the last one of such a line. Its start is kept: enough to know
+ * a boundary by. */
+static void line_piece(struct mime_parser *p, struct slice piece)
+{
+    bool last;
+    struct slice start = sl_sub(piece, 0, p->line.n < LINE_KEEP ? LINE_KEEP - p->line.n : 0);
+    struct slice rest = sl_from(piece, start.n);
+    buf_put(&p->line, start);
+    p->pieces = true;
+    if (!rest.n || !p->inside) return;
+    if (!p->line_decoded && boundary_of(p, buf_slice(&p->line), &last) >= 0) return;
+    if (!p->line_decoded) feed_inside(p, buf_slice(&p->line));
+    p->line_decoded = true;
+    feed_inside(p, rest);
+}
+
 void mime_feed(struct mime_parser *p, struct slice in)
 {
     while (in.n) {
@@ -224,8 +312,7 @@ void mime_feed(struct mime_parser *p, struct slice in)
             unsigned eol = piece.n > 1 && before_lf == '\r' ? 2 : 1;
             line_done(p, piece, eol);
         } else {
-            buf_put(&p->line, sl_sub(piece, 0, p->line.n < LINE_KEEP ? LINE_KEEP - p->line.n : 0));
-            p->pieces = true;
+            line_piece(p, piece);
             if (lf) line_done(p, buf_slice(&p->line), before_lf == '\r' && p->at - p->line_at > 1 ? 2 : 1);
         }
         p->last = piece.p[piece.n - 1];
@@ -234,6 +321,8 @@ void mime_feed(struct mime_parser *p, struct slice in)
 
 void mime_abandon(struct mime_parser *p)
 {
+    if (p->inside) mime_abandon(p->inside);
+    buf_free(&p->decoded);
     buf_free(&p->head);
     buf_free(&p->line);
     ar_free(&p->scratch);
@@ -253,4 +342,11 @@ struct mime_tree *mime_parse(struct arena *a, struct slice message)
     struct mime_parser *p = mime_begin(a);
     mime_feed(p, message);
     return mime_finish(p);
+}
+
+const struct mime_part *mime_within(const struct mime_part *p)
+{
+    for (; p->parent; p = p->parent)
+        if (p->parent->inside == p) return p->parent;
+    return NULL;
 }

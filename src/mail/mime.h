@@ -60,6 +60,11 @@ struct mime_part {
     unsigned depth;
     struct mime_part *parent, *child, *last, *next; /* a MIME_MESSAGE has one child, the message */
     size_t nchild;
+    /* Of a leaf that is a message in base64 or quoted-printable (RFC 2046 section 5.2.1 forbids it, RFC 6532
+     * section 3.5 allows it for message/global): the message within. Its offsets, and those of the parts
+     * below it, are offsets in the decoded body of this part. NULL: none; another one deeper in it is opaque.
+     */
+    struct mime_part *inside;
 };
 
 struct mime_tree {
@@ -78,6 +83,10 @@ struct mime_tree *mime_finish(struct mime_parser *p); /* never NULL */
 void mime_abandon(struct mime_parser *p);
 /* All three for a message in memory. */
 struct mime_tree *mime_parse(struct arena *a, struct slice message);
+
+/* The encoded message whose decoded body the offsets of `p` speak of; NULL: they speak of the message itself.
+ */
+const struct mime_part *mime_within(const struct mime_part *p);
 
 /* The body of a Content-Type or Content-Disposition field. Broken syntax is passed over. */
 void mime_value_parse(struct arena *a, struct slice body, struct mime_value *out);

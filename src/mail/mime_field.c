@@ -313,6 +313,12 @@ static void content_field(struct arena *a, struct arena *scratch, const struct m
     else if (sl_eqi(name, SL("MD5"))) text_field(a, scratch, body, &part->md5);
 }
 
+bool mime_is_message(const struct mime_part *part)
+{
+    return sl_eqi(part->type, SL("message")) &&
+           (sl_eqi(part->subtype, SL("rfc822")) || sl_eqi(part->subtype, SL("global")));
+}
+
 static enum mime_kind kind_of(struct arena *scratch, const struct mime_part *part)
 {
     if (sl_eqi(part->type, SL("multipart"))) {
@@ -320,10 +326,7 @@ static enum mime_kind kind_of(struct arena *scratch, const struct mime_part *par
         return b.n && b.n <= MIME_BOUNDARY_MAX ? MIME_MULTIPART : MIME_LEAF;
     }
     /* An encoded message (RFC 2046 section 5.2.1 forbids it) cannot be cut by offsets. */
-    if (sl_eqi(part->type, SL("message")) && part->encoding <= MIME_BINARY &&
-        (sl_eqi(part->subtype, SL("rfc822")) || sl_eqi(part->subtype, SL("global"))))
-        return MIME_MESSAGE;
-    return MIME_LEAF;
+    return mime_is_message(part) && part->encoding <= MIME_BINARY ? MIME_MESSAGE : MIME_LEAF;
 }
 
 void mime_describe(struct arena *a, struct arena *scratch, struct slice head, struct mime_part *part)

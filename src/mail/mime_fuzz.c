@@ -9,6 +9,9 @@ static void check_part(const struct mime_part *p, uint64_t from, uint64_t to)
     ASSERT(p->head_at >= from && p->head_at + p->head_size <= p->body_at && p->body_at + p->body_size <= to);
     for (const struct mime_part *c = p->child; c; c = c->next)
         check_part(c, p->body_at, p->body_at + p->body_size);
+    if (!p->inside) return;
+    ASSERT(p->kind == MIME_LEAF && !p->child && mime_within(p->inside) == p && !mime_within(p));
+    check_part(p->inside, 0, p->body_size);
 }
 
 /* Brackets outside of strings close what they open. */

@@ -3,6 +3,7 @@
 
 #include "addr.h"
 #include "head.h"
+#include "mime_i.h"
 
 /* ---- strings ---- */
 
@@ -206,11 +207,17 @@ static void put_multipart(struct buf *out, const struct mime_part *p, bool exten
     buf_char(out, ')');
 }
 
+/* The message that a part is, or NULL: it is none, or lies too deep. */
+static const struct mime_part *message_of(const struct mime_part *p)
+{
+    return p->kind == MIME_MESSAGE ? p->child : p->inside;
+}
+
 static void put_single(struct buf *out, const struct mime_part *p, bool extended)
 {
     static const struct mime_envelope no_envelope;
-    bool message = sl_eqi(p->type, SL("message")) &&
-                   (sl_eqi(p->subtype, SL("rfc822")) || sl_eqi(p->subtype, SL("global")));
+    const struct mime_part *in = message_of(p);
+    bool message = mime_is_message(p);
     buf_char(out, '(');
     put_string(out, p->type);
     buf_char(out, ' ');
@@ -226,9 +233,9 @@ static void put_single(struct buf *out, const struct mime_part *p, bool extended
     buf_printf(out, " %llu", (unsigned long long)p->body_size);
     if (message) {
         buf_char(out, ' ');
-        mime_imap_envelope(out, p->child && p->child->envelope ? p->child->envelope : &no_envelope);
+        mime_imap_envelope(out, in && in->envelope ? in->envelope : &no_envelope);
         buf_char(out, ' ');
-        if (p->child) put_part(out, p->child, extended);
+        if (in) put_part(out, in, extended);
         else put_empty_part(out, extended);
     }
     if (message || sl_eqi(p->type, SL("text"))) buf_printf(out, " %llu", (unsigned long long)p->lines);
@@ -266,8 +273,8 @@ const struct mime_part *mime_imap_part(const struct mime_tree *t, const uint32_t
     const struct mime_part *p = t->root;
     bool whole = true; /* p is a message, not (yet) a part of one */
     for (size_t i = 0; i < n; i++) {
-        if (!whole && p->kind == MIME_MESSAGE) {
-            p = p->child;
+        if (!whole && message_of(p)) {
+            p = message_of(p);
             whole = true;
         }
         if (p->kind == MIME_MULTIPART) p = nth_child(p, path[i]);
@@ -282,17 +289,19 @@ bool mime_imap_section(const struct mime_tree *t, const uint32_t *path, size_t n
                        struct mime_range *out)
 {
     if (!n && what == MIME_WHOLE) {
-        *out = (struct mime_range){0, t->size};
+        *out = (struct mime_range){.size = t->size};
         return true;
     }
     const struct mime_part *p = mime_imap_part(t, path, n);
     if (!p || (what == MIME_MIME && !n)) return false;
     if (n && (what == MIME_HEADER || what == MIME_TEXT)) {
-        if (p->kind != MIME_MESSAGE) return false;
-        p = p->child;
+        p = message_of(p);
+        if (!p) return false;
     }
-    *out = what == MIME_HEADER || what == MIME_MIME ? (struct mime_range){p->head_at, p->head_size}
-                                                    : (struct mime_range){p->body_at, p->body_size};
+    bool head = what == MIME_HEADER || what == MIME_MIME;
+    *out = (struct mime_range){.at = head ? p->head_at : p->body_at,
+                               .size = head ? p->head_size : p->body_size,
+                               .within = mime_within(p)};
     return true;
 }
 

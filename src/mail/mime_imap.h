@@ -14,6 +14,7 @@ void mime_imap_structure(struct buf *out, const struct mime_part *root, bool ext
 enum mime_what { MIME_WHOLE, MIME_HEADER, MIME_TEXT, MIME_MIME };
 struct mime_range {
     uint64_t at, size;
+    const struct mime_part *within; /* not NULL: in its decoded body (mime_within) */
 };
 /* Where BODY[path.what] lies. false: there is no such section. HEADER.FIELDS is cut from
  * HEADER with mime_imap_fields(). */

@@ -143,7 +143,12 @@ TEST(imap_bodystructure_of_hostile_mail_is_well_formed)
     CHECK_SL(structure(SL("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\nAA\r\n"),
                        false),
              "(\"message\" \"rfc822\" NIL NIL NIL \"base64\" 4 (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL) "
-             "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0) 1)");
+             "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 1 0) 1)");
+    CHECK_SL(structure(SL("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+                          "U3ViamVjdDogeAoKYWJj\r\n"),
+                       false),
+             "(\"message\" \"rfc822\" NIL NIL NIL \"base64\" 22 (NIL \"x\" NIL NIL NIL NIL NIL NIL NIL NIL) "
+             "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 3 0) 1)");
     CHECK_SL(structure(SL("Content-Type: te\"xt/pl\\ain; x=\"\xff\"\r\n\r\n"), false),
              "(\"te\\\"xt\" \"pl\\\\ain\" (\"x\" {1}\r\n\xff) NIL NIL \"7bit\" 0)");
     done();
@@ -194,6 +199,16 @@ TEST(imap_sections)
     CHECK_SL(section(forward, "1", MIME_WHOLE), "S: x\r\n\r\nin");
     CHECK_SL(section(forward, "1.1", MIME_WHOLE), "in");
     CHECK_SL(section(forward, "1", MIME_TEXT), "in");
+    struct mime_tree *t =
+        mime_parse(&ar, SL("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n"
+                           "\r\nQTogYgoKaW4=\r\n"));
+    struct mime_range r;
+    REQUIRE(mime_imap_section(t, (uint32_t[]){1, 1}, 2, MIME_WHOLE, &r));
+    CHECK(r.at == 6 && r.size == 2 && r.within == t->root);
+    REQUIRE(mime_imap_section(t, (uint32_t[]){1}, 1, MIME_HEADER, &r));
+    CHECK(r.at == 0 && r.size == 6 && r.within == t->root);
+    REQUIRE(mime_imap_section(t, (uint32_t[]){1}, 1, MIME_WHOLE, &r));
+    CHECK(r.size == 14 && !r.within);
     done();
 }
 

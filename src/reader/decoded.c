@@ -5,30 +5,81 @@
 #include "reader.h"
 #include "rt/rt.h"
 
-int reader_decoded(struct reader *rd, const struct mime_part *p, int (*each)(void *arg, struct slice piece),
-                   void *arg)
+static int walk(struct reader *rd, uint64_t at, uint64_t n, int (*each)(void *arg, struct slice piece),
+                void *arg)
 {
-    struct mime_decoder d;
-    struct buf out = BUF_INIT;
     char *chunk = xmalloc(READER_CHUNK);
-    uint64_t at = p->body_at, end = p->body_at + p->body_size;
     int r = 0;
-    mime_decode_begin(&d, p->encoding);
-    while (at < end && !r) {
-        int64_t got = reader_read(rd, at, chunk, end - at < READER_CHUNK ? (size_t)(end - at) : READER_CHUNK);
+    while (n && !r) {
+        int64_t got = reader_read(rd, at, chunk, n < READER_CHUNK ? (size_t)n : READER_CHUNK);
         if (got <= 0) {
             r = got ? (int)got : err_set(ERR_CORRUPT, "the message is shorter than it should be");
             break;
         }
         at += (uint64_t)got;
-        mime_decode(&d, sl(chunk, (size_t)got), &out);
-        if (at == end) mime_decode_end(&d, &out);
-        r = each(arg, buf_slice(&out));
-        buf_clear(&out);
+        n -= (uint64_t)got;
+        r = each(arg, sl(chunk, (size_t)got));
         fiber_breathe();
     }
     free(chunk);
-    buf_free(&out);
+    return r;
+}
+
+/* A window of what passes by. */
+struct window {
+    uint64_t at, from, to;
+    int (*each)(void *arg, struct slice piece);
+    void *arg;
+    int result; /* of each() */
+};
+
+static int look_through(void *arg, struct slice piece)
+{
+    struct window *w = arg;
+    uint64_t start = w->at, end = w->at += piece.n;
+    if (end <= w->from) return 0;
+    if (start < w->to)
+        w->result = w->each(w->arg, sl_sub(piece, w->from > start ? (size_t)(w->from - start) : 0,
+                                           w->to < end ? (size_t)(w->to - start) : piece.n));
+    return w->result || w->at >= w->to;
+}
+
+int reader_span(struct reader *rd, struct reader_span span, int (*each)(void *arg, struct slice piece),
+                void *arg)
+{
+    struct window w = {.from = span.at, .to = span.at + span.n, .each = each, .arg = arg};
+    if (!span.n) return 0;
+    if (!span.within) return walk(rd, span.at, span.n, each, arg);
+    int r = reader_decoded(rd, span.within, look_through, &w);
+    if (r < 0 || w.result) return r < 0 ? r : w.result;
+    return w.at >= w.to ? 0 : err_set(ERR_CORRUPT, "the message is shorter than it should be");
+}
+
+struct decoding {
+    struct mime_decoder decoder;
+    struct buf out;
+    int (*each)(void *arg, struct slice piece);
+    void *arg;
+};
+
+static int decode(void *arg, struct slice encoded)
+{
+    struct decoding *x = arg;
+    mime_decode(&x->decoder, encoded, &x->out);
+    int r = x->each(x->arg, buf_slice(&x->out));
+    buf_clear(&x->out);
+    return r;
+}
+
+int reader_decoded(struct reader *rd, const struct mime_part *p, int (*each)(void *arg, struct slice piece),
+                   void *arg)
+{
+    struct decoding x = {.each = each, .arg = arg};
+    mime_decode_begin(&x.decoder, p->encoding);
+    int r = reader_span(rd, (struct reader_span){mime_within(p), p->body_at, p->body_size}, decode, &x);
+    mime_decode_end(&x.decoder, &x.out);
+    if (!r && x.out.n) r = each(arg, buf_slice(&x.out));
+    buf_free(&x.out);
     return r;
 }
 

@@ -61,11 +61,19 @@ MUST_CHECK int reader_range(struct reader *rd, uint64_t at, uint64_t n, struct a
 
 /* ---- decoded bodies ---- */
 
-/* Walks through the body of a part with its transfer encoding undone, piece by piece (RFC 3516); stops when
- * each() returns other than 0 and returns that. ERR_CORRUPT: it is shorter than it should be. SUSPENDS. */
+/* A part of a message, or of a message that lies encoded in it (mime_within). */
+struct reader_span {
+    const struct mime_part *within; /* NULL: offsets are those of the message; else of its decoded body */
+    uint64_t at, n;
+};
+/* Walks through its bytes, piece by piece; stops when each() returns other than 0 and returns that.
+ * ERR_CORRUPT: the message is shorter than it should be. SUSPENDS. */
+MUST_CHECK int reader_span(struct reader *rd, struct reader_span span,
+                           int (*each)(void *arg, struct slice piece), void *arg);
+/* The same for the body of a part with its transfer encoding undone (RFC 3516). SUSPENDS. */
 MUST_CHECK int reader_decoded(struct reader *rd, const struct mime_part *p,
                               int (*each)(void *arg, struct slice piece), void *arg);
-/* The same, converted from its charset to UTF-8, cut between characters. SUSPENDS. */
+/* And converted from its charset to UTF-8, cut between characters. SUSPENDS. */
 MUST_CHECK int reader_text(struct reader *rd, const struct mime_part *p,
                            int (*each)(void *arg, struct slice utf8), void *arg);
 struct reader_decoded {
