@@ -1,9 +1,13 @@
 /* calls.c - seccomp: which system calls are answered. */
+#define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
 #include <linux/sched.h>
 #include <seccomp.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/slice.h"
@@ -59,8 +63,6 @@ static const char *const allowed[] = {
     "timerfd_settime",
     "timerfd_gettime",
     /* files */
-    "open",
-    "openat",
     "close",
     "close_range",
     "read",
@@ -107,9 +109,6 @@ static const char *const allowed[] = {
     "linkat",
     "symlink",
     "symlinkat",
-    "chmod",
-    "fchmod",
-    "fchmodat",
     "utimensat",
     "flock",
     "dup",
@@ -205,11 +204,31 @@ static bool code(scmp_filter_ctx f)
            rule(f, SCMP_ACT_ALLOW, "mprotect", 1, &plain);
 }
 
-/* netlink: libraries ask it which addresses the machine has. */
+/* No file gets the bits that let it run with the rights of its owner or group: another user of the machine
+ * could start it. The mode of open() counts only where a file is made. */
+static bool modes(scmp_filter_ctx f)
+{
+    enum { SPECIAL = S_ISUID | S_ISGID | S_ISVTX, MAKES = O_CREAT | (O_TMPFILE & ~O_DIRECTORY) };
+    static const struct {
+        const char *name;
+        unsigned flags, mode; /* which argument; no flags: 0 */
+    } calls[] = {{"chmod", 0, 1}, {"fchmod", 0, 1}, {"fchmodat", 0, 2}, {"open", 1, 2}, {"openat", 2, 3}};
+    bool ok = true;
+    for (size_t i = 0; ok && i < COUNT_OF(calls); i++) {
+        struct scmp_arg_cmp plain = {calls[i].mode, SCMP_CMP_MASKED_EQ, SPECIAL, 0},
+                            there = {calls[i].flags, SCMP_CMP_MASKED_EQ, MAKES, 0};
+        ok = rule(f, SCMP_ACT_ALLOW, calls[i].name, 1, &plain) &&
+             (!calls[i].flags || rule(f, SCMP_ACT_ALLOW, calls[i].name, 1, &there));
+    }
+    return ok;
+}
+
+/* netlink: libraries ask it which addresses the machine has, and nothing else of the kernel. */
 static bool sockets(scmp_filter_ctx f)
 {
-    static const int families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK};
-    bool ok = true;
+    static const int families[] = {AF_UNIX, AF_INET, AF_INET6};
+    struct scmp_arg_cmp routes[] = {SCMP_A0(SCMP_CMP_EQ, AF_NETLINK), SCMP_A2(SCMP_CMP_EQ, NETLINK_ROUTE)};
+    bool ok = rule(f, SCMP_ACT_ALLOW, "socket", 2, routes);
     for (size_t i = 0; ok && i < COUNT_OF(families); i++) {
         struct scmp_arg_cmp c = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]);
         ok = rule(f, SCMP_ACT_ALLOW, "socket", 1, &c);
@@ -268,7 +287,7 @@ int fence_calls(void)
 {
     scmp_filter_ctx f = seccomp_init(SCMP_ACT_ERRNO(EPERM));
     if (!f) return err_set(ERR_UNSUPPORTED, "this kernel has no seccomp");
-    bool ok = by_name(f) && threads(f) && code(f) && sockets(f) && questions(f) && signals(f);
+    bool ok = by_name(f) && threads(f) && code(f) && modes(f) && sockets(f) && questions(f) && signals(f);
     int failed = ok ? seccomp_load(f) : -EINVAL;
     seccomp_release(f);
     if (failed == -ENOSYS || failed == -EOPNOTSUPP)

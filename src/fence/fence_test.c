@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -82,6 +83,14 @@ static int more_files(void)
     struct rlimit more = {1 << 20, 1 << 20};
     return done(setrlimit(RLIMIT_NOFILE, &more) == 0);
 }
+static int other_rights(void) { return done(chmod("letter", S_ISUID | 0711) == 0); }
+static int born_with_rights(void)
+{
+    int fd = open("tool", O_WRONLY | O_CREAT | O_CLOEXEC, S_ISGID | 0711);
+    return done(fd >= 0);
+}
+static int netlink_routes(void) { return done(socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE) >= 0); }
+static int netlink_filters(void) { return done(socket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER) >= 0); }
 static void *in_thread(void *arg)
 {
     *(int *)arg = other_file();
@@ -105,6 +114,7 @@ static const struct act {
     {"make a folder", own_folder, 0},
     {"read a file that is named", allowed_file, 0},
     {"open a socket", tcp_socket, 0},
+    {"ask for addresses", netlink_routes, 0},
     {"start a thread, which is shut in as well", thread_begins, 0},
     {"write a file that may be read", allowed_write, EACCES},
     {"read another file", other_file, EACCES},
@@ -120,6 +130,9 @@ static const struct act {
     {"open a packet socket", raw_packets, EPERM},
     {"run what was written", written_code, EPERM},
     {"map memory that can be run", anonymous_code, EPERM},
+    {"let others run a file with its rights", other_rights, EPERM},
+    {"make such a file", born_with_rights, EPERM},
+    {"speak to the packet filter", netlink_filters, EPERM},
     {"raise a limit", more_files, EPERM},
 };
 
