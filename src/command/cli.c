@@ -276,6 +276,8 @@ static int task_main(void *arg)
         run_function(t, NULL);
         return 0;
     }
+    int ahead = t->cmd->ahead ? t->cmd->ahead() : 0;
+    if (ahead) return ahead;
     if (t->cmd->needs == NEEDS_STORE) {
         struct request r = request_of(t, NULL);
         e = control_call(t->socket, t->cmd, &r, &t->status, &t->error);

@@ -57,6 +57,7 @@ MUST_CHECK int bind_to_login(struct request *r, struct account *account, struct 
 json_t *dkim_key_json(const struct dkim_key *k);
 /* cmd_dns.c: its chain; empty when it cannot be read. */
 struct slice served_certificate(struct core *core, struct arena *a);
+int ahead_backup(void);
 int after_backup(const struct config *conf, json_t *args);
 int before_verify(const struct config *conf, struct request *r);
 /* cmd_rescue.c */

@@ -197,7 +197,16 @@ int run_backup(struct request *r)
     return e ? e : home_stage(r->core);
 }
 
-int after_backup(const struct config *conf, json_t *args) { return home_backup(conf, arg_text(args, "to")); }
+static int backup_lock = -1; /* of this process, which makes one copy and ends */
+
+int ahead_backup(void) { return home_backup_lock(&backup_lock); }
+
+int after_backup(const struct config *conf, json_t *args)
+{
+    int e = home_backup(conf, arg_text(args, "to"));
+    home_backup_unlock(&backup_lock);
+    return e;
+}
 
 void print_backup(json_t *args, json_t *reply, struct buf *out)
 {

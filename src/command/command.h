@@ -92,6 +92,8 @@ struct command {
         const char *alone, *glued,
             *with; /* without value; with one in the same word; in the same or the next */
     } idle;
+    /* Or NULL: what comes first, in the user's process, wherever it runs. BLOCKS. */
+    int (*ahead)(void);
     /* Or NULL: what comes before the store is opened, where no server has it. BLOCKS, on a fiber. */
     int (*before)(const struct config *conf, struct request *r);
     int (*run)(struct request *r);

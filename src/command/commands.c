@@ -389,7 +389,7 @@ const struct command commands[] = {
                 .type = ARG_PATH,
                 .from = FROM_WORD,
                 .flags = ARG_NEEDED}),
-          .after = after_backup),
+          .ahead = ahead_backup, .after = after_backup),
     {.name = "restore",
      .needs = NEEDS_NEW_HOME,
      .run = run_restore,

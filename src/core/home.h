@@ -29,15 +29,19 @@ MUST_CHECK int home_judge_certificate(const struct config *c, struct arena *a, s
 MUST_CHECK int home_key_is_private(const struct config *c);
 
 /* A copy of the whole node, while it runs, in the new folder `to` (an absolute path): a home by itself. In
- * three steps: may it be made there (ERR_EXISTS)? BLOCKS. */
+ * four steps. In the command's own process, which holds the lock from here to the end: there is one stage, so
+ * one copy is made at a time. ERR_BUSY: another is. BLOCKS. */
+MUST_CHECK int home_backup_lock(int *lock);
+void home_backup_unlock(int *lock);
+/* May it be made there (ERR_EXISTS)? BLOCKS. */
 MUST_CHECK int home_backup_check(const char *to);
-/* In the server: index and bodies as they are now, in a folder of the home. ERR_BUSY while a sweep runs.
- * SUSPENDS. */
+/* In the server: index and bodies as they are now, in a folder of the home; what lies there of a copy whose
+ * command died goes first. ERR_BUSY while a sweep runs. SUSPENDS. */
 MUST_CHECK int home_stage(struct core *core);
 /* In the command's own process: takes it to `to`, with what else belongs to a home. After an error
  * to.unfinished is left, and said to be. BLOCKS. */
 MUST_CHECK int home_backup(const struct config *conf, const char *to);
-/* Removes what the second step left when the third never came. BLOCKS. */
+/* Removes the stage of a copy whose command died; not that of one that is still being taken away. BLOCKS. */
 MUST_CHECK int home_unstage(void);
 /* Others may go through the home, to public/, and see nothing of it. BLOCKS. */
 MUST_CHECK int home_let_through(void);

@@ -6,7 +6,9 @@
  * It is made in two steps, because the server can write nowhere but in its home: it makes a stage there,
  * of links, and the command takes that to where it is wanted. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "home.h"
@@ -58,7 +60,7 @@ static int remove_folder(struct arena *a, const char *path)
     return e ? e : rmdir(path) == 0 ? 0 : err_errno(errno, "cannot remove the folder %s", path);
 }
 
-int home_unstage(void)
+static int remove_stage(void)
 {
     struct arena a;
     ar_init(&a, 0);
@@ -69,17 +71,52 @@ int home_unstage(void)
     return e;
 }
 
+/* The folder store/ is what is locked: whoever dies lets go of it. */
+int home_backup_lock(int *lock)
+{
+    *lock = open("store", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*lock < 0) return err_errno(errno, "cannot open the folder store");
+    if (flock(*lock, LOCK_EX | LOCK_NB) == 0) return 0;
+    int en = errno;
+    home_backup_unlock(lock);
+    return en == EWOULDBLOCK ? err_set(ERR_BUSY, "a copy of this node is being made already: try again later")
+                             : err_errno(en, "cannot lock the folder store");
+}
+
+void home_backup_unlock(int *lock)
+{
+    if (*lock >= 0) close(*lock);
+    *lock = -1;
+}
+
+int home_unstage(void)
+{
+    int lock = -1;
+    if (!path_exists(stage)) return 0;
+    int e = home_backup_lock(&lock);
+    if (e) return e == ERR_BUSY ? 0 : e; /* it is being taken away */
+    e = remove_stage();
+    home_backup_unlock(&lock);
+    return e;
+}
+
 static int unstage(void *arg)
 {
     (void)arg;
-    return home_unstage();
+    return remove_stage();
 }
 
 int home_stage(struct core *core)
 {
     struct care_queue queue = queue_care(core->queue);
+    char why[ERR_TEXT_MAX] = "";
     int e = offload_on(POOL_CARE, unstage, NULL);
-    return e ? e : store_backup(core->store, &queue, kv_rocks_open, stage);
+    if (e) return e;
+    e = store_backup(core->store, &queue, kv_rocks_open, stage);
+    if (!e) return 0;
+    snprintf(why, sizeof why, "%s", err_text(e));
+    (void)!offload_on(POOL_CARE, unstage, NULL); /* its links would keep what is deleted on the disk */
+    return err_set(e, "%s", why);
 }
 
 /* ---- backup ---- */
@@ -161,7 +198,7 @@ int home_backup(const struct config *conf, const char *to)
         if (!e) e = copy_end(&c);
         if (e) err_prefix(e, "%s is not whole and of no use", c.unfinished);
     }
-    int left = home_unstage();
+    int left = remove_stage();
     ar_free(&c.a);
     return e ? e : left;
 }

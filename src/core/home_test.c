@@ -1,6 +1,13 @@
-/* home_test.c - the one judgement over a certificate, at any time. */
-#include "base/test.h"
+/* home_test.c - the one judgement over a certificate, at any time; one copy of a home at a time. */
 #include "home.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/test.h"
+#include "rt/file.h"
 #include "rt/tls.h"
 
 enum { DAYS = 60, DAY = 86400 };
@@ -59,4 +66,23 @@ TEST(a_certificate_is_judged)
     CHECK(n == 1 && says(f, n, CERT_USELESS, "no certificate"));
     buf_free(&chain), buf_free(&key), buf_free(&chain2), buf_free(&key2);
     ar_free(&a);
+}
+
+TEST(one_copy_of_a_home_is_made_at_a_time)
+{
+    char dir[] = "/tmp/tram-home-XXXXXX";
+    int one, two, before = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    REQUIRE(mkdtemp(dir) && chdir(dir) == 0);
+    CHECK(mkdir("store", 0700) == 0 && mkdir("store/backup", 0700) == 0 &&
+          mkdir("store/backup/bodies", 0700) == 0);
+    CHECK_OK(path_write("store/backup/bodies/1", SL("letters"), 0600));
+    CHECK_OK(home_backup_lock(&one));
+    CHECK_ERR(home_backup_lock(&two), ERR_BUSY);
+    CHECK_OK(home_unstage()); /* a server that begins meanwhile takes nothing away from it */
+    CHECK(path_exists("store/backup/bodies/1"));
+    home_backup_unlock(&one);
+    CHECK_OK(home_unstage()); /* its command has died */
+    CHECK(!path_exists("store/backup"));
+    CHECK(rmdir("store") == 0 && rmdir(dir) == 0);
+    REQUIRE(before >= 0 && fchdir(before) == 0 && close(before) == 0);
 }
