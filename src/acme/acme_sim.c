@@ -25,6 +25,7 @@ enum fault {
     NOT_PROVED,
     NEVER_ENDS,
     ORDER_INVALID,
+    NAMES_OBEYED,
     OTHER_KEY,
     HUGE_CHAIN,
     FAULTS
@@ -47,6 +48,7 @@ static const struct {
     [NOT_PROVED] = {"the name mail.one.test is not proved: the authority says: saw \\x1b[2J", ERR_DENIED},
     [NEVER_ENDS] = {"does not come to an end with a proof", ERR_TIMEOUT},
     [ORDER_INVALID] = {"the authority says: caa", ERR_DENIED},
+    [NAMES_OBEYED] = {"offer to prove \\x1b[2J over HTTP", ERR_UNSUPPORTED},
     [OTHER_KEY] = {"is for another key", ERR_DENIED},
     [HUGE_CHAIN] = {"more than 49152 bytes", ERR_LIMIT},
 };
@@ -115,6 +117,9 @@ static void order(const struct world *w, const struct fetch_call *c, struct fetc
 static void authorization(const struct world *w, struct fetch_answer *out)
 {
     if (w->fault == NO_HTTP_PROOF) return answer(out, 200, AUTHZ("pending", "dns-01", "abc", ""));
+    if (w->fault == NAMES_OBEYED)
+        return answer(out, 200,
+                      "{\"status\":\"pending\",\"identifier\":{\"value\":\"\\u001b[2J\"},\"challenges\":[]}");
     if (w->fault == TOKEN_LEADS_AWAY) return answer(out, 200, AUTHZ("pending", "http-01", "../../etc", ""));
     if (w->fault == NOT_PROVED)
         return answer(out, 200,

@@ -37,6 +37,16 @@ static struct slice text(struct acme_session *s, json_t *o, const char *name)
     return json_is_string(v) ? ar_dup(s->a, sl(json_string_value(v), json_string_length(v))) : SL("");
 }
 
+/* The same for a sentence: what a terminal or a log would obey is shown. */
+static struct slice shown(struct acme_session *s, json_t *o, const char *name)
+{
+    struct buf b = BUF_INIT;
+    foreign_put(&b, text(s, o, name), true);
+    struct slice out = ar_dup(s->a, sl_sub(buf_slice(&b), 0, 300));
+    buf_free(&b);
+    return out;
+}
+
 /* The last part of "urn:ietf:params:acme:error:badNonce" (section 6.7). */
 static bool problem_is(json_t *o, const char *kind)
 {
@@ -51,11 +61,11 @@ static int problem(struct acme_session *s, json_t *o, int status)
     struct buf b = BUF_INIT;
     size_t i;
     json_t *sub;
-    foreign_put(&b, text(s, o, "detail"), true);
+    buf_put(&b, shown(s, o, "detail"));
     json_array_foreach(json_object_get(o, "subproblems"), i, sub)
     {
-        buf_printf(&b, "; %.*s: ", SLF(text(s, json_object_get(sub, "identifier"), "value")));
-        foreign_put(&b, text(s, sub, "detail"), true);
+        buf_printf(&b, "; %.*s: %.*s", SLF(shown(s, json_object_get(sub, "identifier"), "value")),
+                   SLF(shown(s, sub, "detail")));
     }
     bool later = status >= 500 || status == 429 || problem_is(o, "rateLimited");
     int e = err_set(later ? ERR_BUSY : ERR_DENIED, "the authority says: %.*s (status %d)",
@@ -255,7 +265,7 @@ static int authorize(struct acme_session *s, struct slice url)
     int e = post(s, url, SL(""), &r, &o);
     if (e) return e;
     json_t *c = find_challenge(o);
-    struct slice name = text(s, json_object_get(o, "identifier"), "value"), token = text(s, c, "token"),
+    struct slice name = shown(s, json_object_get(o, "identifier"), "value"), token = text(s, c, "token"),
                  challenge = text(s, c, "url"), status = text(s, o, "status");
     json_decref(o);
     if (sl_eq(status, SL("valid"))) return 0; /* from an earlier order */
