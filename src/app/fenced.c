@@ -10,7 +10,7 @@
 #include "rt/notify.h"
 #include "serve.h"
 
-enum { PATHS_MAX = 64, PATTERNS_MAX = 8 };
+enum { PATHS_MAX = 512 };
 
 static const char *const system_files[] = {
     /* names: of hosts, services, users */
@@ -33,9 +33,12 @@ struct paths {
     size_t n;
 };
 
+/* What does not fit is told: it would be missed much later, by whatever reads it. */
 static void add(struct paths *p, const char *path, enum fence_right right)
 {
-    if (path && *path && p->n < PATHS_MAX) p->path[p->n++] = (struct fence_path){path, right};
+    if (!path || !*path) return;
+    if (p->n < PATHS_MAX) p->path[p->n++] = (struct fence_path){path, right};
+    else log_error("serve", "more than %d places to be read: the server cannot read %s", PATHS_MAX, path);
 }
 
 /* The folder, because a file is often replaced by a new one of the same name. */
@@ -69,13 +72,14 @@ static void add_all(struct paths *p, const struct config *conf)
     add(p, ".", FENCE_WRITE);
     add(p, "/dev/null", FENCE_WRITE);
     for (size_t i = 0; i < COUNT_OF(system_files); i++) add(p, system_files[i], FENCE_READ);
-    add_modules(p);
+    for (size_t i = 0; i < conf->nroutes; i++) add_file(p, conf->route[i].password_file);
     add_file(p, conf->zone);
     add_file(p, conf->tls_certificate);
     add_file(p, conf->tls_key);
     add_file(p, conf->tls_authorities);
     add(p, getenv("SSL_CERT_FILE"), FENCE_READ);
     add(p, getenv("SSL_CERT_DIR"), FENCE_READ);
+    add_modules(p);
 }
 
 static void tell(unsigned got)

@@ -240,7 +240,9 @@ static int open_doors(struct serving *s, bool control)
     if (control && !e && c->local_users) e = open_public_door(s);
     if (control && !e) e = open_door(s, &(struct endpoint){.path = LMTP_PATH}, SERVICE_LMTP);
     if (!e && c->lmtp_listen.port) e = open_door(s, &c->lmtp_listen, SERVICE_LMTP);
-    return e ? e : each_port(c, s, open_door);
+    if (!e) e = each_port(c, s, open_door);
+    if (!e) listener_rest();
+    return e;
 }
 
 static int reserve_port(struct serving *s, const struct endpoint *at, enum service service)

@@ -26,6 +26,8 @@ MUST_CHECK int listener_reserve(const struct endpoint *at);
 /* The same with a listening stream socket that who started the program hands over (sd_listen_fds(3)): takes
  * it over. ERR_USAGE: it is none, or there are too many. */
 MUST_CHECK int listener_inherit(int fd);
+/* All that are wanted are open: what was handed over and is none of them is told in the log, and closed. */
+void listener_rest(void);
 /* Waiting accepts end with ERR_CANCELED, and later ones (with a copy of the pointer) too. */
 void listener_close(struct listener **l);
 const struct endpoint *listener_at(const struct listener *l); /* with the real port when 0 was asked */

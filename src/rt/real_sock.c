@@ -190,7 +190,7 @@ enum { KEPT_MAX = 1024 };
 static int kept[KEPT_MAX];
 static size_t nkept;
 
-static bool same_address(int fd, const union address *a, socklen_t n)
+static bool same_address(int fd, const union address *a)
 {
     union address b;
     socklen_t m = sizeof b;
@@ -201,14 +201,14 @@ static bool same_address(int fd, const union address *a, socklen_t n)
                memcmp(&b.v6.sin6_addr, &a->v6.sin6_addr, sizeof a->v6.sin6_addr) == 0;
     if (a->any.sa_family == AF_INET)
         return b.v4.sin_port == a->v4.sin_port && b.v4.sin_addr.s_addr == a->v4.sin_addr.s_addr;
-    return n == m && memcmp(&b, a, n) == 0;
+    return strncmp(b.un.sun_path, a->un.sun_path, sizeof a->un.sun_path) == 0;
 }
 
 /* The socket that is kept for the address, or -1. */
-static int take_kept(const union address *a, socklen_t n)
+static int take_kept(const union address *a)
 {
     for (size_t i = 0; i < nkept; i++)
-        if (same_address(kept[i], a, n)) {
+        if (same_address(kept[i], a)) {
             int fd = kept[i];
             kept[i] = kept[--nkept];
             return fd;
@@ -247,16 +247,33 @@ int listener_reserve(const struct endpoint *at)
 {
     union address a;
     socklen_t n = to_sys(at, &a);
-    int fd = take_kept(&a, n); /* it was handed over */
+    int fd = take_kept(&a); /* it was handed over */
     int e = fd < 0 ? listen_at(&fd, at, &a, n) : 0;
     return e ? e : listener_inherit(fd);
+}
+
+void listener_rest(void)
+{
+    while (nkept) {
+        int fd = kept[--nkept];
+        union address a = {0};
+        struct endpoint at = {0};
+        socklen_t n = sizeof a;
+        char text[ENDPOINT_TEXT_MAX];
+        if (getsockname(fd, &a.any, &n) == 0) from_sys(&a, &at);
+        log_warn("rt",
+                 "the socket %s was handed over, and nothing of this node listens there: who connects to it "
+                 "waits in vain",
+                 endpoint_format(&at, text));
+        close(fd);
+    }
 }
 
 int sock_listen(struct sock **out, struct endpoint *at)
 {
     union address a;
     socklen_t n = to_sys(at, &a);
-    int fd = take_kept(&a, n);
+    int fd = take_kept(&a);
     int e = fd < 0 ? listen_at(&fd, at, &a, n) : 0;
     if (e) return e;
     *out = sock_make(fd);

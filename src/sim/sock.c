@@ -173,6 +173,8 @@ int listener_inherit(int fd)
     return err_set(ERR_UNSUPPORTED, "nothing is handed over in the simulator");
 }
 
+void listener_rest(void) {}
+
 int sock_listen(struct sock **out, struct endpoint *at)
 {
     struct sim_prog *prog = sim_prog_now();

@@ -102,6 +102,15 @@ def test_a_key_that_others_can_read_is_refused(world):
     key.chmod(0o600)
 
 
+def test_the_password_of_a_route_may_lie_elsewhere(world, tmp_path):
+    elsewhere = Path(tempfile.mkdtemp(dir=tmp_path))  # above it lies nothing that the fence lets through
+    (elsewhere / "password").write_text("secret\n")
+    home = world.home("five.test", config='routes = {"far.test via relay.far.test:587 user=one '
+                                          f'password-file={elsewhere}/password"}}')
+    home.start()
+    home.stop()
+
+
 def test_without_the_fence(world):
     home = world.home("three.test", config="fence = false")
     home.start()
@@ -115,14 +124,17 @@ def test_systemd_hands_sockets_over_and_is_told(world, tmp_path):
     told.bind(str(tmp_path / "notify"))
     told.settimeout(30)
     smtp = socket.create_server((home.address, OFFSET + 25))
+    unused = socket.create_server((home.address, 0))
+    port = unused.getsockname()[1]
     waiting = socket.create_connection((home.address, OFFSET + 25))  # before the server is there
 
-    environment = dict(os.environ, LISTEN_FDS="1", NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="300000")
-    script = "import os,sys; os.dup2(int(sys.argv[1]), 3); os.environ['LISTEN_PID']=str(os.getpid()); os.execv(sys.argv[2], sys.argv[2:])"
+    environment = dict(os.environ, LISTEN_FDS="2", NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="300000")
+    script = "import fcntl,os,sys; a, b = (fcntl.fcntl(int(n), fcntl.F_DUPFD, 10) for n in sys.argv[1:3]); os.dup2(a, 3); os.dup2(b, 4); " \
+             "os.environ['LISTEN_PID']=str(os.getpid()); os.execv(sys.argv[3], sys.argv[3:])"
     log = open(tmp_path / "log", "wb")
     environment["JOURNAL_STREAM"] = f"{os.fstat(log.fileno()).st_dev}:{os.fstat(log.fileno()).st_ino}"
-    process = subprocess.Popen(["/usr/bin/python3", "-c", script, str(smtp.fileno()), TRAM, "-C", str(home.dir), "serve"],
-                               env=environment, pass_fds=[smtp.fileno()], stdout=subprocess.DEVNULL, stderr=log)
+    process = subprocess.Popen(["/usr/bin/python3", "-c", script, str(smtp.fileno()), str(unused.fileno()), TRAM, "-C", str(home.dir), "serve"],
+                               env=environment, pass_fds=[smtp.fileno(), unused.fileno()], stdout=subprocess.DEVNULL, stderr=log)
     try:
         states = []
 
@@ -145,3 +157,4 @@ def test_systemd_hands_sockets_over_and_is_told(world, tmp_path):
         process.wait()
     lines = (tmp_path / "log").read_text().splitlines()
     assert lines and all(re.match(r"<[3467]>\w+", line) for line in lines), lines
+    assert any(f"{home.address}:{port}" in line and "nothing of this node listens there" in line for line in lines), lines
