@@ -6,9 +6,7 @@
  * It is made in two steps, because the server can write nowhere but in its home: it makes a stage there,
  * of links, and the command takes that to where it is wanted. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "home.h"
@@ -74,20 +72,11 @@ static int remove_stage(void)
 /* The folder store/ is what is locked: whoever dies lets go of it. */
 int home_backup_lock(int *lock)
 {
-    *lock = open("store", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (*lock < 0) return err_errno(errno, "cannot open the folder store");
-    if (flock(*lock, LOCK_EX | LOCK_NB) == 0) return 0;
-    int en = errno;
-    home_backup_unlock(lock);
-    return en == EWOULDBLOCK ? err_set(ERR_BUSY, "a copy of this node is being made already: try again later")
-                             : err_errno(en, "cannot lock the folder store");
+    int e = path_lock("store", lock);
+    return e == ERR_BUSY ? err_set(e, "a copy of this node is being made already: try again later") : e;
 }
 
-void home_backup_unlock(int *lock)
-{
-    if (*lock >= 0) close(*lock);
-    *lock = -1;
-}
+void home_backup_unlock(int *lock) { path_unlock(lock); }
 
 int home_unstage(void)
 {

@@ -63,6 +63,10 @@ MUST_CHECK int path_list(const char *dir, int (*fn)(void *arg, const char *name)
 /* Whole small files. write: to a temporary name, synced, renamed: old or new, never half. */
 MUST_CHECK int path_read(const char *path, size_t max, struct buf *out);
 MUST_CHECK int path_write(const char *path, struct slice data, int mode);
+/* The folder is this process's until it is unlocked, or the process dies. *lock: for path_unlock(). ERR_BUSY:
+ * another's. */
+MUST_CHECK int path_lock(const char *folder, int *lock);
+void path_unlock(int *lock); /* -1: not locked */
 /* Free bytes on the file system that holds path. */
 MUST_CHECK int path_free_space(const char *path, uint64_t *bytes);
 /* Changes when the file is replaced or written: (mtime, size, inode) hashed; 0 = missing. */

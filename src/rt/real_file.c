@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -207,6 +208,23 @@ int path_set_time(const char *path, int64_t changed)
 {
     struct timespec t[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = (time_t)changed}};
     return utimensat(AT_FDCWD, path, t, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : failed("date", path);
+}
+
+int path_lock(const char *folder, int *lock)
+{
+    *lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*lock < 0) return failed("open", folder);
+    if (flock(*lock, LOCK_EX | LOCK_NB) == 0) return 0;
+    int e = errno == EWOULDBLOCK ? err_set(ERR_BUSY, "%s is locked by another process", folder)
+                                 : failed("lock", folder);
+    path_unlock(lock);
+    return e;
+}
+
+void path_unlock(int *lock)
+{
+    if (*lock >= 0) close(*lock);
+    *lock = -1;
 }
 
 int path_sync_all(const char *path)

@@ -284,6 +284,14 @@ int path_sync_dir(const char *path)
     return e;
 }
 
+int path_lock(const char *folder, int *lock)
+{
+    *lock = -1;
+    return err_set(ERR_UNSUPPORTED, "%s: nothing is locked in the simulator", folder);
+}
+
+void path_unlock(int *lock) { *lock = -1; }
+
 bool path_exists(const char *path) { return !sim_alive() && disk_find(disk_now(), path); }
 
 int path_info(const char *path, struct path_info *out)
