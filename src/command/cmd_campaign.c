@@ -143,31 +143,48 @@ static int whose(struct request *r, struct account *acc)
     return account_get(r->core->store->directory, r->a, arg_slice(r->args, "account"), acc);
 }
 
-static int list_entry(void *r, const struct suppression_entry *e, struct slice place)
+struct listing {
+    struct request *r;
+    struct slice account;
+};
+
+static int list_entry(void *arg, const struct suppression_entry *e, struct slice place)
 {
+    struct listing *l = arg;
     json_t *o = json_object();
     (void)place;
+    reply_text(o, "account", l->account);
     reply_text(o, "address", e->address);
     reply_text(o, "reason", sl_cstr(send_reason_word(e->reason)));
     reply_int(o, "group", e->group);
     reply_int(o, "since", e->since);
     reply_int(o, "expires", e->expires);
     reply_text(o, "evidence", e->evidence);
-    return reply_row(r, o);
+    return reply_row(l->r, o);
+}
+
+static int list_entries(void *r, struct account *acc)
+{
+    struct listing l = {.r = r, .account = acc->address};
+    return acc->damage.n ? 0 : suppression_each(l.r->core->sends, sl_cstr(acc->id), SL(""), list_entry, &l);
 }
 
 int run_suppression_list(struct request *r)
 {
     struct account acc;
+    struct directory *dir = r->core->store->directory;
+    if (!arg_slice(r->args, "account").n) return account_each(dir, SL(""), list_entries, r);
     int e = whose(r, &acc);
-    return e ? e : suppression_each(r->core->sends, sl_cstr(acc.id), SL(""), list_entry, r);
+    return e ? e : list_entries(r, &acc);
 }
 
 void print_row_suppression_list(json_t *args, json_t *row, size_t i, struct buf *out)
 {
     struct arena a = {0};
     struct slice address = arg_slice(row, "address");
-    (void)args, (void)i;
+    (void)i;
+    if (!arg_slice(args, "account").n)
+        buf_printf(out, "%-30.*s ", SLF(printable(&a, arg_slice(row, "account"), 320)));
     buf_printf(out, "%-40.*s  %-12s  %.*s\n",
                SLF(address.n ? printable(&a, address, 320) : SL("(forgotten)")), arg_text(row, "reason"),
                SLF(printable(&a, arg_slice(row, "evidence"), 300)));

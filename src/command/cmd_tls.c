@@ -63,12 +63,26 @@ static json_t *policy_json(const struct sts_found *f)
     return o;
 }
 
+/* Mail for a domain of this node does not leave. */
+static int not_here(struct request *r, struct slice domain)
+{
+    bool here;
+    struct slice ascii;
+    if (dns_to_ascii(r->a, domain, &ascii) != 0) return 0; /* the probe says what is wrong with it */
+    int e = domain_is_local(r->core->store->directory, ascii, &here);
+    if (e || !here) return e;
+    return err_set(ERR_STATE,
+                   "%.*s is a domain of this server: mail for it is delivered here and goes over no TLS",
+                   SLF(domain));
+}
+
 int run_tls_probe(struct request *r)
 {
     struct relay_conf conf;
     struct relay_probe p;
     core_relay(r->core, r->a, &conf);
-    int e = home_tls_client(r->core->conf, &conf.tls);
+    int e = not_here(r, arg_slice(r->args, "domain"));
+    if (!e) e = home_tls_client(r->core->conf, &conf.tls);
     if (e) return e;
     e = home_routes(r->core->conf, r->a, &conf);
     if (!e) e = relay_probe(&conf, r->a, arg_slice(r->args, "domain"), arg_flag(r->args, "connect"), &p);

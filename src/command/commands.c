@@ -192,7 +192,8 @@ const struct command commands[] = {
     STORE("campaign cancel", campaign_cancel, "drops what has not left", ARGS(CAMPAIGN)),
 
     STORE("suppression list", suppression_list, "who gets nothing from an account, and why",
-          .rows = "suppressed", .print_row = print_row_suppression_list, ARGS(SENDER)),
+          .rows = "suppressed", .print_row = print_row_suppression_list,
+          ARGS(MAYBE("account", "ACCOUNT", "only from this account"))),
     STORE("suppression add", suppression_add, "an address gets nothing more from an account",
           ARGS(SENDER, RECIPIENT,
                OPTION("reason", "WORD", "why; default by-hand", .type = ARG_CHOICE,

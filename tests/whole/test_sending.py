@@ -118,6 +118,9 @@ def test_the_list_of_who_gets_nothing(home):
     home.tram("suppression", "add", "news@one.test", "x@two.test", "--reason", "spam")
     table = home.tram("suppression", "export", "news@one.test").stdout
     assert "x@two.test,spam," in table
+    everywhere = [r for r in home.json("suppression", "list")["suppressed"] if r["address"] == "x@two.test"]
+    assert [r["account"] for r in everywhere] == ["news@one.test"]
+    assert "news@one.test" in home.tram("suppression", "list").stdout
     home.tram("suppression", "remove", "news@one.test", "x@two.test")
     assert "x@two.test" not in home.tram("suppression", "list", "news@one.test").stdout
     more = table + 'y@two.test\r\n"z,""@two.test",no-such\r\n'

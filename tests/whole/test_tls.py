@@ -154,6 +154,7 @@ def test_an_mta_sts_policy_is_obeyed(net):
 
 def test_a_domain_without_servers(net):
     assert net.one.tram("tls", "probe", "nowhere.test", status=1).stderr.strip()
+    assert "delivered here" in net.one.tram("tls", "probe", "One.test", status=1).stderr
     assert json.loads(net.one.tram("tls", "probe", "[127.0.0.9]", "--json").stdout)["hosts"][0]["tls"] == "opportunistic"
 
 
