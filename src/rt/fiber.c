@@ -11,26 +11,6 @@ enum {
 #define SLICE RT_MS
 #define SLICE_WARN (10 * RT_MS)
 
-static __thread struct loop *self;
-
-__attribute__((noinline)) struct loop *loop_self(void)
-{
-    __asm__ volatile(""); /* keeps the call from being merged with an earlier one */
-    return self;
-}
-
-__attribute__((noinline)) void loop_set_self(struct loop *l)
-{
-    __asm__ volatile("");
-    self = l;
-}
-
-struct fiber *fiber_self(void)
-{
-    struct loop *l = loop_self();
-    return l ? l->current : NULL;
-}
-
 static struct fiber *must_be_fiber(void)
 {
     struct fiber *f = fiber_self();
@@ -86,7 +66,7 @@ void loop_fire_timers(struct loop *l)
     l->node = NULL;
 }
 
-/* ---- starting and running ---- */
+/* ---- the loop ---- */
 
 static struct err_slot *current_slot(void)
 {
@@ -100,7 +80,7 @@ void loop_init(struct loop *l, int id, size_t stack_bytes)
     list_init(&l->ready);
     list_init(&l->fibers);
     list_init(&l->parked);
-    list_init(&l->closed_listeners);
+    list_init(&l->remains);
     list_init(&l->stacks.free);
     l->stacks.size = stack_bytes;
     err_slot_hook(current_slot);
@@ -109,7 +89,10 @@ void loop_init(struct loop *l, int id, size_t stack_bytes)
 void loop_free(struct loop *l)
 {
     ASSERT(l->nfibers == 0);
-    listeners_bury(l);
+    for (struct link *x; (x = list_shift(&l->remains));) {
+        struct remains *r = CONTAINER_OF(x, struct remains, link);
+        r->free(r);
+    }
     stack_pool_free(&l->stacks);
     heap_free(&l->timers);
 }
@@ -123,6 +106,28 @@ void loop_stats(const struct loop *l, struct rt_stats *add)
     add->turns += l->turns;
     if (l->stacks.most > add->stack_most) add->stack_most = l->stacks.most;
 }
+
+/* ---- members of groups ---- */
+
+void group_join(struct group *g, struct member *m, void (*cancel)(struct member *))
+{
+    m->group = g;
+    m->cancel = cancel;
+    list_push(&g->fibers, &m->link);
+    g->count++;
+    if (g->canceled) cancel(m);
+}
+
+void group_leave(struct member *m)
+{
+    struct group *g = m->group;
+    if (!g) return;
+    m->group = NULL;
+    list_remove(&m->link);
+    if (--g->count == 0 && g->waiter) fiber_wake(g->waiter->fiber, 0);
+}
+
+/* ---- starting and running ---- */
 
 static void make_ready(struct fiber *f)
 {
@@ -319,14 +324,6 @@ bool fiber_canceled(void)
 {
     struct fiber *f = fiber_self();
     return f && f->canceled;
-}
-
-bool fiber_current(void) { return fiber_self() != NULL; }
-
-const char *fiber_name(void)
-{
-    struct fiber *f = fiber_self();
-    return f ? f->name : "";
 }
 
 __attribute__((no_sanitize("address"))) size_t fiber_stack_left(void)

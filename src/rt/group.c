@@ -9,24 +9,6 @@ void group_init(struct group *g)
     list_init(&g->fibers);
 }
 
-void group_join(struct group *g, struct member *m, void (*cancel)(struct member *))
-{
-    m->group = g;
-    m->cancel = cancel;
-    list_push(&g->fibers, &m->link);
-    g->count++;
-    if (g->canceled) cancel(m);
-}
-
-void group_leave(struct member *m)
-{
-    struct group *g = m->group;
-    if (!g) return;
-    m->group = NULL;
-    list_remove(&m->link);
-    if (--g->count == 0 && g->waiter) fiber_wake(g->waiter->fiber, 0);
-}
-
 int group_go(struct group *g, const char *name, fiber_fn *fn, void *arg)
 {
     if (fiber_start(g, name, fn, arg)) return 0;

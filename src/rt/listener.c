@@ -24,7 +24,7 @@ struct share {
 };
 
 struct listener {
-    struct link closed_link; /* in loop->closed_listeners */
+    struct remains remains; /* once it is closed */
     struct sock *sock;
     struct endpoint at;
     struct lock lock;
@@ -55,8 +55,9 @@ static void close_share(void *arg)
     else if (!s->inside) sock_close(&s->sock);
 }
 
-static void free_listener(struct listener *l)
+static void free_listener(struct remains *r)
 {
+    struct listener *l = CONTAINER_OF(r, struct listener, remains);
     for (struct share *s = l->shares, *next; s; s = next) {
         next = s->next;
         sock_close(&s->sock);
@@ -79,15 +80,9 @@ void listener_close(struct listener **out)
         else rt_post(s->loop, close_share, s);
     }
     lock_release(&l->lock);
-    if (loop) list_push(&loop->closed_listeners, &l->closed_link);
-    else free_listener(l);
-}
-
-void listeners_bury(struct loop *loop)
-{
-    struct link *x;
-    while ((x = list_shift(&loop->closed_listeners)))
-        free_listener(CONTAINER_OF(x, struct listener, closed_link));
+    l->remains.free = free_listener;
+    if (loop) list_push(&loop->remains, &l->remains.link);
+    else free_listener(&l->remains);
 }
 
 static struct share *my_share(struct listener *l)

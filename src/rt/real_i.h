@@ -44,8 +44,19 @@ struct real_loop {
 
 static inline struct real_loop *real_self(void) { return (struct real_loop *)loop_self(); }
 
+/* real_loop.c. All loops, from rt_run() to its end. */
+void real_loops_open(int n, size_t stack_bytes);
+void real_loops_close(void);
+struct real_loop *real_loop_at(int id);
 /* Gives a chain (first to last by next) to its loop and wakes that. Any thread. */
 void real_complete(int loop, struct completion *first, struct completion *last);
+
+/* On the loop's own thread: what was given to it runs. */
+void real_read_inbox(struct real_loop *l);
+bool real_inbox_empty(struct real_loop *l);
+
+/* real_completion.c. A waiter that is no fiber sleeps on `done` itself; c may be gone once it is set. */
+void real_signal_thread(struct completion *c);
 
 /* real_sock.c: for the loop's turn */
 void real_sock_event(void *sock, uint32_t events);
@@ -59,7 +70,8 @@ void real_pools_stop(void);
 void real_log_start(void);
 void real_log_stop(void);
 
-/* Starts a thread with every signal blocked but those of faults; ends the process when it cannot. */
+/* real_thread.c. Starts a thread with every signal blocked but those of faults; ends the process when it
+ * cannot. */
 pthread_t real_thread(const char *name, void *(*fn)(void *), void *arg);
 
 void futex_wait(int *word, int while_it_is);

@@ -3,7 +3,7 @@
  * `ready` remembers the edges: a bit is set by an event and cleared when a call
  * found nothing more to do, so that a call that cannot succeed costs no system
  * call. A short read clears it as well: what arrives later makes a new event. */
-#include "real_i.h"
+#include "real_sock_i.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,19 +20,6 @@
 
 #include "base/arena.h"
 #include "base/log.h"
-
-struct sock {
-    struct real_loop *loop;
-    int fd;
-    uint8_t ready, want;
-    bool registered;
-    bool hup;    /* the peer has sent its end: a short read says nothing */
-    bool shared; /* a listening socket that several loops watch */
-    bool master; /* the first of these: its close ends them all */
-    void (*fn)(void *);
-    void *arg;
-    struct link due; /* in loop->due */
-};
 
 static struct sock *sock_make(int fd)
 {
@@ -463,19 +450,4 @@ void real_sock_due(struct real_loop *l)
     list_init(&now);
     while ((x = list_shift(&l->due))) list_push(&now, x);
     while ((x = list_shift(&now))) call_watch(CONTAINER_OF(x, struct sock, due));
-}
-
-/* ---- foreign descriptors ---- */
-
-int rt_wait_readable(int fd)
-{
-    struct sock s = {.loop = real_self(), .fd = fd, .shared = true};
-    struct epoll_event e = {.events = EPOLLIN | EPOLLONESHOT, .data.ptr = &s};
-    list_init(&s.due);
-    if (epoll_ctl(s.loop->epoll, EPOLL_CTL_ADD, fd, &e) != 0)
-        return err_errno(errno, "cannot watch a descriptor");
-    s.registered = true;
-    int code = sock_wait(&s, SOCK_IN);
-    epoll_ctl(s.loop->epoll, EPOLL_CTL_DEL, fd, NULL);
-    return code;
 }

@@ -1,42 +1,10 @@
-/* real_worker.c - what crosses threads: completions, workers. */
+/* real_worker.c - a thread that handles what was given to it in groups. */
 #include "real_i.h"
 
 #include <stdlib.h>
 
 #include "base/arena.h"
 #include "base/log.h"
-
-/* ---- completions ---- */
-
-void completion_init(struct completion *c)
-{
-    *c = (struct completion){.fiber = fiber_self(), .loop = rt_loop_id()};
-}
-
-/* A waiter that is no fiber sleeps on `done` itself; c may be gone once it is set. */
-static void signal_thread(struct completion *c)
-{
-    __atomic_store_n(&c->done, 1, __ATOMIC_RELEASE);
-    futex_wake(&c->done, 1);
-}
-
-void completion_signal(struct completion *c)
-{
-    if (c->fiber) real_complete(c->loop, c, c);
-    else signal_thread(c);
-}
-
-void completion_wait(struct completion *c)
-{
-    if (c->fiber) {
-        ASSERT(c->fiber == fiber_self());
-        while (!c->done) fiber_block_hard();
-        return;
-    }
-    while (!__atomic_load_n(&c->done, __ATOMIC_ACQUIRE)) futex_wait(&c->done, 0);
-}
-
-/* ---- workers ---- */
 
 struct worker {
     struct job *waiting; /* a stack, last first */
@@ -81,7 +49,7 @@ static void signal_group(struct completion **group, size_t n)
         struct completion *c = group[i], *last = c;
         if (!c) continue;
         if (!c->fiber) {
-            signal_thread(c);
+            real_signal_thread(c);
             continue;
         }
         int loop = c->loop;

@@ -1,6 +1,6 @@
 /* rt_i.h - inside the runtime: the seam between its common code and the world.
  *
- * Common (fiber.c stack.c group.c sync.c turns.c sock.c conn*.c tls*.c): fibers, groups,
+ * Common (self.c fiber.c stack.c group.c sync.c lock.c turns.c sock.c conn*.c tls*.c): fibers, groups,
  * timers, wait queues, deadlines, buffered connections, TLS. They know one
  * struct loop, the one of this thread, and the world functions below.
  * World (real_*.c or sim_*.c, linked alternatively): everything under "the world
@@ -117,6 +117,12 @@ struct fiber {
     struct err_slot err;
 };
 
+/* Something that others may still ask until the loop ends: freed by loop_free(). */
+struct remains {
+    struct link link;
+    void (*free)(struct remains *);
+};
+
 struct loop {
     int id;
     void *node;            /* the simulated node whose code runs now */
@@ -126,8 +132,8 @@ struct loop {
     size_t nready;
     struct link fibers; /* all that live */
     size_t nfibers;
-    struct link parked;           /* members that are parked connections */
-    struct link closed_listeners; /* see listener.c */
+    struct link parked;  /* members that are parked connections */
+    struct link remains; /* struct remains */
     size_t nparked;
     struct heap timers;
     int64_t now;        /* what rt_now() says; the world refreshes it each turn */
@@ -136,7 +142,7 @@ struct loop {
     struct stack_pool stacks;
 };
 
-/* The loop of this thread, or NULL. Not inlined, so that no thread-local address
+/* self.c. The loop of this thread, or NULL. Not inlined, so that no thread-local address
  * is kept over a switch. */
 struct loop *loop_self(void);
 void loop_set_self(struct loop *l);
@@ -202,8 +208,6 @@ void turns_init(struct turns *t);
 void turns_free(struct turns *t); /* nobody waits any more */
 void turns_put(struct turns *t, struct turn *x);
 struct turn *turns_take(struct turns *t); /* NULL: nobody waits */
-
-void listeners_bury(struct loop *l); /* listener.c; by loop_free() */
 
 /* ---- the world gives ---- */
 
