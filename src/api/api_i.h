@@ -17,6 +17,10 @@ static inline struct api *api_of(const struct http_call *c) { return c->group->c
 void api_json(struct http_call *c, int status, json_t *v);
 void api_json_as(struct http_call *c, int status, const char *type, json_t *v);
 
+/* A text of the call as JSON, a member's name once in each object. *held: bytes of memory that it holds
+ * (http_hold()) until http_let_go() or the end of the call. ERR_SYNTAX, ERR_TOO_LONG, ERR_LIMIT, ERR_BUSY.
+ * SUSPENDS. */
+MUST_CHECK int api_parse(struct http_call *c, struct slice text, json_t **out, size_t *held);
 /* The body as a JSON object; NULL: it was answered that it is none. The caller gives the reference back. */
 json_t *api_body(struct http_call *c);
 /* answer.c: of what failed. ERR_USAGE is the caller's fault (400). */

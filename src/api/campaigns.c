@@ -225,16 +225,19 @@ static void take_recipient(struct taking *t, const json_t *o)
 
 static void take_line(struct taking *t, struct slice line)
 {
-    json_error_t why;
+    json_t *o;
+    size_t held;
     t->lines++;
     line = sl_trim(line);
     if (!line.n) return;
-    json_t *o = json_loadb(line.p, line.n, JSON_REJECT_DUPLICATES, &why);
+    int e = api_parse(t->c, line, &o, &held);
     ar_reset(&t->a);
-    if (!json_is_object(o)) refuse(t, 400, o ? "this is no JSON object" : why.text);
+    if (e) refuse(t, http_status_of(e), err_text(e));
+    else if (!json_is_object(o)) refuse(t, 400, "this is no JSON object");
     else if (!t->w && !t->done.before) take_head(t, o, line);
     else if (t->w) take_recipient(t, o);
     json_decref(o);
+    http_let_go(t->c, held);
 }
 
 static int take_pieces(struct taking *t)

@@ -2,6 +2,8 @@
 #pragma once
 #include "dialect.h"
 
+enum { SES_DATA_MEMORY = 16 << 20 }; /* of the tree of the data of a template */
+
 /* What SendEmail or SendBulkEmail becomes: one send. Slices lie in the JSON or in d's arena. */
 struct ses_mail {
     struct dialect d; /* the first fault is kept in why */

@@ -5,6 +5,7 @@
 #include "mail/head.h"
 #include "send/compose.h"
 #include "ses.h"
+#include "tree.h"
 
 enum { DESTINATIONS_MAX = 50, ENTRIES_MAX = 50, SES_TAGS_MAX = 50, HEADERS_MAX = 15 };
 
@@ -146,8 +147,10 @@ static void simple(struct ses_mail *m, const json_t *v)
 static struct slice template_data(struct dialect *d, const json_t *o, const char *key)
 {
     struct slice text = dialect_string(d, o, key, "");
-    json_t *v = text.n ? json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES, NULL) : NULL;
-    if (text.n && !json_is_object(v))
+    json_t *v = NULL;
+    int e = text.n ? json_read(text, SES_DATA_MEMORY, &v) : 0;
+    if (e == ERR_TOO_LONG) dialect_fault(d, "", e, "%s: %s", key, err_text(e));
+    else if (text.n && !json_is_object(v))
         dialect_fault(d, "", ERR_SYNTAX, "%s must be a JSON object in a string.", key);
     struct slice s = dialect_dump(d, json_is_object(v) ? v : NULL);
     json_decref(v);

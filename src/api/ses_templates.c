@@ -5,6 +5,7 @@
 #include "send/stored.h"
 #include "send/template.h"
 #include "ses.h"
+#include "tree.h"
 
 static struct sends *sends_of(struct http_call *c) { return api_of(c)->core->sends; }
 static struct slice account_of(struct http_call *c) { return sl_cstr(c->key.account->id); }
@@ -116,8 +117,9 @@ void ses_template_render(struct http_call *c)
     json_t *body = api_body(c), *data;
     if (!body) return;
     struct slice said = member(body, "TemplateData");
-    data = json_loadb(said.p ? said.p : "", said.n, JSON_REJECT_DUPLICATES, NULL);
-    int e = json_is_object(data) ? 0 : err_set(ERR_USAGE, "TemplateData must be a JSON object in a string");
+    int e = json_read(said, SES_DATA_MEMORY, &data);
+    if (e != ERR_TOO_LONG && !json_is_object(data))
+        e = err_set(ERR_USAGE, "TemplateData must be a JSON object in a string");
     if (!e) e = stored_version_get(sends_of(c), account_of(c), c->param[0], SL(""), c->a, &v);
     if (!e) e = render(c, v.subject, data, "Subject: ", &b);
     if (!e) e = render(c, v.text, data, "\r\n\r\n", &b);

@@ -48,31 +48,41 @@ static void put_escaped(struct buf *b, struct slice s, bool path)
     }
 }
 
-static int by_bytes(const void *a, const void *b)
+struct pair {
+    struct slice name, value;
+};
+
+static struct slice escaped(struct arena *a, struct slice s)
 {
-    return sl_cmp(*(const struct slice *)a, *(const struct slice *)b);
+    struct buf b = BUF_INIT;
+    put_escaped(&b, s, false);
+    s = ar_dup(a, buf_slice(&b));
+    buf_free(&b);
+    return s;
 }
 
-/* name=value, sorted; both are escaped anew, so that it does not matter how the client did it on its way
- * here. */
-static void put_query(struct arena *a, struct buf *b, struct slice query)
+/* By name, then by value: "a" stands before "a-b", though '=' stands behind '-'. */
+static int by_name(const void *a, const void *b)
 {
-    struct slice pair[QUERY_MAX], name, value;
+    const struct pair *x = a, *y = b;
+    int d = sl_cmp(x->name, y->name);
+    return d ? d : sl_cmp(x->value, y->value);
+}
+
+/* Names and values are escaped anew, so that it does not matter how the client did it on its way here. A
+ * query of which only a part would be proved is refused. */
+static int put_query(struct arena *a, struct buf *b, struct slice query)
+{
+    struct pair pair[QUERY_MAX], one;
     size_t n = 0;
-    struct buf one = BUF_INIT;
-    while (n < QUERY_MAX && http_query_next(a, &query, &name, &value)) {
-        buf_clear(&one);
-        put_escaped(&one, name, false);
-        buf_char(&one, '=');
-        put_escaped(&one, value, false);
-        pair[n++] = ar_dup(a, buf_slice(&one));
+    while (http_query_next(a, &query, &one.name, &one.value)) {
+        if (n == QUERY_MAX) return err_set(ERR_DENIED, "more than %d parameters are signed", QUERY_MAX);
+        pair[n++] = (struct pair){escaped(a, one.name), escaped(a, one.value)};
     }
-    buf_free(&one);
-    qsort(pair, n, sizeof *pair, by_bytes);
-    for (size_t i = 0; i < n; i++) {
-        if (i) buf_char(b, '&');
-        buf_put(b, pair[i]);
-    }
+    qsort(pair, n, sizeof *pair, by_name);
+    for (size_t i = 0; i < n; i++)
+        buf_printf(b, "%s%.*s=%.*s", i ? "&" : "", SLF(pair[i].name), SLF(pair[i].value));
+    return 0;
 }
 
 /* Rows of blanks are one blank. */
@@ -106,6 +116,25 @@ static int put_headers(struct buf *b, const struct sigv4 *s, const struct http_r
     return host ? 0 : err_set(ERR_DENIED, "the field Host must be signed");
 }
 
+static bool is_signed(const struct sigv4 *s, struct slice field)
+{
+    struct slice names = s->headers, name;
+    while (sl_next(&names, ';', &name))
+        if (sl_eqi(name, field)) return true;
+    return false;
+}
+
+/* A field that has a say must be signed: else whoever replays the request puts in another. */
+static int all_that_matter(const struct sigv4 *s, const struct http_request *r)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        struct slice name = r->field[i].name;
+        if ((sl_startsi(name, SL("x-amz-")) || sl_eqi(name, SL("Idempotency-Key"))) && !is_signed(s, name))
+            return err_set(ERR_DENIED, "the field %.*s must be signed", SLF(name));
+    }
+    return 0;
+}
+
 static void put_hash(struct buf *b, struct slice bytes)
 {
     uint8_t hash[HASH_MAX];
@@ -120,9 +149,10 @@ static int canonical(struct arena *a, struct buf *b, const struct sigv4 *s, cons
     buf_char(b, '\n');
     put_escaped(b, r->path, true); /* as it was sent, escaped once more */
     buf_char(b, '\n');
-    put_query(a, b, r->query);
+    int e = put_query(a, b, r->query);
     buf_char(b, '\n');
-    int e = put_headers(b, s, r);
+    if (!e) e = all_that_matter(s, r);
+    if (!e) e = put_headers(b, s, r);
     buf_char(b, '\n');
     buf_put(b, s->headers);
     buf_char(b, '\n');

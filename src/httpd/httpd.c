@@ -5,64 +5,6 @@
 
 #include "httpd_i.h"
 
-static void tell(struct httpd_session *s)
-{
-    char status[16], in[24], out[24], ms[24], peer[IP_TEXT_MAX];
-    snprintf(status, sizeof status, "%d", s->status);
-    snprintf(in, sizeof in, "%llu", (unsigned long long)s->bytes_in);
-    snprintf(out, sizeof out, "%llu", (unsigned long long)s->bytes_out);
-    snprintf(ms, sizeof ms, "%lld", (long long)((rt_now() - s->began) / RT_MS));
-    LOG_EVENT(LOG_INFO, s->who, {"peer", sl_cstr(ip_format(&s->call.peer, peer))}, {"method", s->r->word},
-              {"path", sl_sub(s->r->path, 0, 200)}, {"status", sl_cstr(status)}, {"in", sl_cstr(in)},
-              {"out", sl_cstr(out)}, {"ms", sl_cstr(ms)}, {"key", sl_cstr(s->call.key.id)});
-}
-
-static void begin(struct httpd_session *s)
-{
-    ar_reset(&s->a);
-    buf_clear(&s->fields);
-    buf_clear(&s->body);
-    s->r = ar_new(&s->a, struct http_request);
-    s->call = (struct http_call){.a = &s->a, .request = s->r, .visit = s->visit, .session = s};
-    s->call.peer = conn_peer(s->c)->ip;
-    s->call.tls = conn_is_tls(s->c);
-    s->call.local = ip_is_loopback(&s->call.peer);
-    s->began = rt_now();
-    s->left = s->bytes_in = s->bytes_out = 0;
-    s->body_over = s->continued = s->in_chunk = s->chunked = s->ended = false;
-    s->status = 0;
-    s->requests++;
-    s->cost++;
-}
-
-static void one_request(struct httpd_session *s)
-{
-    begin(s);
-    int e = httpd_read_head(s);
-    if (e) {
-        s->over = s->body_over = true;
-        if (!s->r->status) return; /* nobody is there */
-        http_fail(&s->call, s->r->status, "%s", err_text(e));
-    } else {
-        s->left = s->r->length;
-        s->body_over = !s->r->chunked && !s->r->length;
-        httpd_run(s);
-        if (!httpd_swallow(s)) s->over = true;
-    }
-    if (s->call.key.scopes) s->cost = 0, s->fruitful = rt_now();
-    tell(s);
-}
-
-static void session_end(struct httpd_session *s)
-{
-    buf_free(&s->fields);
-    buf_free(&s->out);
-    buf_free(&s->body);
-    ar_free(&s->a);
-    conn_close(&s->c);
-    free(s);
-}
-
 static void session_run(struct httpd_session *s);
 
 static void resume(void *arg)
@@ -73,29 +15,15 @@ static void resume(void *arg)
 }
 
 /* Who keeps a connection open between two requests holds no stack. */
-static void park(struct httpd_session *s)
-{
-    buf_free(&s->fields);
-    buf_free(&s->out);
-    buf_free(&s->body);
-    ar_free(&s->a);
-    s->r = NULL;
-    s->until = DEADLINE_IN(HTTPD_IDLE);
-    conn_park(s->c, s->g, s->until, resume, s);
-}
-
 static void session_run(struct httpd_session *s)
 {
-    while (!s->over && !conn_error(s->c)) {
-        if (!conn_peek(s->c).n && !fiber_canceled()) {
-            park(s);
-            return;
-        }
-        if (fiber_canceled()) break;
-        one_request(s);
-        fiber_breathe();
+    if (!s->over && httpd_h1(s)) {
+        s->until = DEADLINE_IN(HTTPD_IDLE);
+        conn_park(s->c, s->g, s->until, resume, s);
+        return;
     }
-    session_end(s);
+    conn_close(&s->c);
+    free(s);
 }
 
 static int begin_tls(struct httpd_session *s)
@@ -113,7 +41,6 @@ void httpd_session(struct httpd *server, bool plain, struct conn *c, struct grou
 {
     char peer[ENDPOINT_TEXT_MAX];
     struct httpd_session *s = xcalloc(1, sizeof *s);
-    s->a.cap = HTTPD_MEMORY;
     s->server = server;
     s->g = g;
     s->c = c;
@@ -130,11 +57,13 @@ int httpd_open(struct httpd **out, const struct httpd_conf *conf)
 {
     *out = xcalloc(1, sizeof **out);
     (*out)->conf = *conf;
+    holders_init(&(*out)->holders);
     return 0;
 }
 
 void httpd_close(struct httpd **s)
 {
+    holders_free(&(*s)->holders);
     free(*s);
     *s = NULL;
 }

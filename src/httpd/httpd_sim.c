@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/test.h"
+#include "base/text.h"
 #include "sim/sim.h"
 
 /* ---- a server of a few routes ---- */
@@ -37,12 +38,28 @@ static void many(struct http_call *c)
 
 static void silent(struct http_call *c) { (void)c; }
 
+/* Holds so many MiB for a second. */
+static void hold(struct http_call *c)
+{
+    uint64_t n = 0;
+    if (!num_u64(c->param[0], 1000, &n)) return;
+    int e = http_hold(c, n << 20);
+    if (!e) e = fiber_sleep(RT_S);
+    if (e) http_fail(c, http_status_of(e), "%s", err_text(e));
+    else http_answer(c, 200, "text/plain", SL("held"));
+}
+
 static int auth(struct http_call *c)
 {
     struct slice who = http_request_value(c->request, SL("Authorization"));
     if (!sl_eq(who, SL("Bearer good"))) return err_set(ERR_DENIED, "the key is not known");
     c->key.scopes = SCOPE_MESSAGES_READ;
     return 0;
+}
+
+static int prove(struct http_call *c)
+{
+    return c->body.n ? 0 : err_set(ERR_DENIED, "the signature is wrong");
 }
 
 static void refuse(struct http_call *c, int status, const char *sentence)
@@ -60,7 +77,19 @@ static const struct http_route routes[] = {
     HTTP_ROUTE(POST, "/mine", MESSAGES_READ, echo, "", .flags = HTTP_ROUTE_PLAIN),
     HTTP_ROUTE(GET, "/admin", ADMIN, hello, "", .flags = HTTP_ROUTE_PLAIN),
     HTTP_ROUTE(GET, "/inside", NONE, hello, ""),
+    HTTP_ROUTE(GET, "/hold/{n}", NONE, hold, "", .flags = HTTP_ROUTE_PLAIN),
+    HTTP_ROUTE(GET, "/local", MESSAGES_READ, hello, "", .flags = HTTP_ROUTE_LOCAL),
 };
+static const struct http_route signed_routes[] = {
+    HTTP_ROUTE(POST, "/signed/mine", MESSAGES_READ, echo, "", .flags = HTTP_ROUTE_PLAIN),
+};
+static const struct http_group signed_group = {.name = "signed",
+                                               .prefix = "/signed",
+                                               .route = signed_routes,
+                                               .n = COUNT_OF(signed_routes),
+                                               .auth = auth,
+                                               .prove = prove,
+                                               .error = refuse};
 static const struct http_group group = {
     .name = "test", .prefix = "/", .route = routes, .n = COUNT_OF(routes), .auth = auth, .error = refuse};
 
@@ -70,7 +99,8 @@ static struct talk {
     const char *const *say; /* pieces, NULL at the end */
     int64_t gap;            /* between two of them */
     int64_t stay;           /* how long the client listens at most */
-    bool tls, deaf;         /* deaf: reads nothing before all is said */
+    bool tls;
+    const char *twin; /* another connection says this first, and listens to nothing */
     struct buf heard;
     int64_t took;
     bool closed; /* by the server */
@@ -105,8 +135,14 @@ static void hear(struct conn *c)
 static void be_client(struct tls_ctx *trust)
 {
     struct endpoint at = *listener_at(talk.l);
-    struct conn *c;
+    struct conn *c, *twin = NULL;
     struct tls_peer peer = {.name = SL("x"), .verify = TLS_VERIFY_NONE};
+    if (talk.twin) {
+        REQUIRE(conn_dial(&twin, &at, NULL) == 0);
+        conn_puts(twin, talk.twin);
+        CHECK_OK(conn_flush(twin));
+        CHECK_OK(fiber_sleep(RT_S / 2));
+    }
     REQUIRE(conn_dial(&c, &at, NULL) == 0);
     if (talk.tls) CHECK_OK(conn_tls_connect(c, trust, &peer));
     int64_t begin = rt_now();
@@ -118,13 +154,14 @@ static void be_client(struct tls_ctx *trust)
     hear(c);
     talk.took = rt_now() - begin;
     conn_close(&c);
+    conn_close(&twin);
 }
 
 static int talk_main(void *arg)
 {
     struct endpoint at = {.ip = {.family = 4, .b = {127, 0, 0, 1}}};
-    const struct http_group *const groups[] = {&group};
-    struct httpd_conf conf = {.group = groups, .ngroups = 1, .https_port = 10443};
+    const struct http_group *const groups[] = {&group, &signed_group};
+    struct httpd_conf conf = {.group = groups, .ngroups = 2, .https_port = 10443};
     struct tls_ctx *trust = NULL, *tls = NULL;
     struct buf chain = BUF_INIT, key = BUF_INIT;
     struct slice name = SL("x");
@@ -301,6 +338,38 @@ TEST(httpd_clear_text_leads_to_tls)
     s = dialog_of((struct talk){.say = (const char *const[]){"GET /inside HTTP/1.1\r\n" HOST "\r\n", NULL},
                                 .tls = true});
     CHECK(has(s, "200 OK"));
+}
+
+/* A proxy here speaks for others. */
+TEST(httpd_the_host_itself_needs_no_key)
+{
+    CHECK(has(dialog("GET /local HTTP/1.1\r\n" HOST "\r\n"), "200 OK"));
+    CHECK(has(dialog("GET /local HTTP/1.1\r\n" HOST "X-Forwarded-For: 198.51.100.1\r\n\r\n"), "301 Moved"));
+    CHECK(
+        has(within_tls("GET /local HTTP/1.1\r\n" HOST "Forwarded: for=198.51.100.1\r\n\r\n"), "401 Unauth"));
+}
+
+/* Who only names a key is a stranger. */
+TEST(httpd_a_key_counts_when_it_is_proved)
+{
+    static const char *pile[101];
+    for (int i = 0; i < 100; i++)
+        pile[i] =
+            "POST /signed/mine HTTP/1.1\r\n" HOST "Authorization: Bearer good\r\nContent-Length: 0\r\n\r\n";
+    struct slice s = dialog_of((struct talk){.say = pile});
+    CHECK_INT(times(s, "401 Unauthorized"), HTTPD_STRANGER_MAX / (HTTPD_REFUSED + 1) + 1);
+    CHECK(talk.closed);
+}
+
+#define HOLD(mib) "GET /hold/" mib " HTTP/1.1\r\n" HOST "\r\n"
+TEST(httpd_memory_has_shares)
+{
+    CHECK(has(dialog(HOLD("192")), "200 OK"));
+    CHECK(has(dialog(HOLD("193")), "413 Content Too Large"));
+    CHECK_INT(times(dialog(HOLD("100") HOLD("192") HOLD("192")), "200 OK"), 3);
+    struct slice s = dialog_of((struct talk){
+        .say = (const char *const[]){HOLD("100"), HOLD("192"), NULL}, .gap = RT_S, .twin = HOLD("192")});
+    CHECK(times(s, "429 Too Many") == 1 && times(s, "200 OK") == 1); /* and then the other is over */
 }
 
 /* ---- hostile ---- */

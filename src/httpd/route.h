@@ -9,7 +9,7 @@
 #include "wire/http.h"
 
 struct http_call;
-struct httpd_session;
+struct exchange;
 
 enum {
     HTTP_ROUTE_STREAM = 1, /* the function reads the body itself, with http_read(); it has no deadline but
@@ -70,7 +70,7 @@ struct http_call {
     struct ip peer;
     bool tls, local;           /* local: asks from the host itself */
     struct guard_visit *visit; /* or NULL */
-    struct httpd_session *session;
+    struct exchange *exchange;
 };
 
 /* The decoded value of a name in the query; its p is NULL when it is not there. */
@@ -85,6 +85,12 @@ void http_counts(const struct http_call *c, uint64_t out[HTTP_CLASSES]);
 /* 1 and the next piece, valid until the next read; 0 at the end; or an error, after which there is nothing
  * to read, and nobody may be listening. SUSPENDS. */
 MUST_CHECK int http_read(struct http_call *c, struct slice *piece);
+
+/* Memory that the function takes elsewhere than in the arena, for a tree of JSON: it counts for the node, the
+ * connection and who asks, until it is let go, or the answer is given. ERR_TOO_LONG (413), ERR_LIMIT (429),
+ * ERR_BUSY (503). */
+MUST_CHECK int http_hold(struct http_call *c, size_t bytes);
+void http_let_go(struct http_call *c, size_t bytes);
 
 /* ---- the answer ---- */
 

@@ -101,6 +101,19 @@ def test_bytes_that_are_no_http(home):
         assert s.makefile("rb").read().startswith(b"HTTP/1.1 400 Bad Request\r\n")
 
 
+# ---- JSON that is small and is much ----
+
+def test_json_is_weighed_before_it_is_built(home):
+    key = make_key(home, "mail.send", "campaigns")
+    wide, deep = b'{"to":[' + b",".join([b"[]"] * 2_000_000) + b"]}", b'{"data":' + b"[" * 2000 + b"]" * 2000 + b"}"
+    for path in ("/v1/messages", "/v3/mail/send", "/v1/campaigns"):
+        for body in (wide, deep) if path != "/v1/campaigns" else (deep,):
+            status, fields, answer = curl(home, path, "-H", f"Authorization: Bearer {key}", "-H", "Content-Type: application/json", "--data-binary", "@-", input=body)
+            assert status == 413, (path, status, answer)
+            assert b"deep" in answer or b"memory" in answer, answer
+    home.tram("key", "remove", key.split(".")[0])
+
+
 # ---- keys ----
 
 def make_key(home, *scopes, account="alice", options=()):
