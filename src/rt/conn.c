@@ -1,4 +1,4 @@
-/* conn.c - one buffered stream: its life, reading and writing. */
+/* conn.c - one buffered stream: its life, reading of bytes and lines, writing. */
 #include "conn_i.h"
 
 #include <stdarg.h>
@@ -11,41 +11,6 @@
 
 #define CLOSE_PATIENCE (5 * RT_S)
 #define CLOSE_PATIENCE_CANCELED RT_S
-
-/* ---- spans ---- */
-
-static void span_free(struct span *s)
-{
-    if (s->size) memory_count(-(ptrdiff_t)s->size);
-    free(s->p);
-    *s = (struct span){0};
-}
-
-void span_release(struct span *s)
-{
-    if (s->p && s->from == s->to) span_free(s);
-}
-
-/* Makes room for at least one byte without passing `most` bytes in use; the room it has then. */
-static size_t span_room(struct span *s, size_t first, size_t most)
-{
-    size_t used = span_used(s);
-    if (used >= most) return 0;
-    if (s->from && (used == 0 || s->to == s->size)) {
-        memmove(s->p, s->p + s->from, used);
-        s->from = 0;
-        s->to = used;
-    }
-    if (s->to == s->size) {
-        size_t size = s->size ? s->size * 2 : first;
-        if (size > most) size = most;
-        s->p = xrealloc(s->p, size);
-        memory_count((ptrdiff_t)size - (ptrdiff_t)s->size);
-        s->size = size;
-    }
-    size_t room = s->size - s->to;
-    return room < most - used ? room : most - used;
-}
 
 /* ---- coming to be, ending ---- */
 
@@ -120,21 +85,6 @@ void conn_on_close(struct conn *c, void (*fn)(void *arg), void *arg)
     c->closed_arg = arg;
 }
 
-void conn_abort(struct conn *c)
-{
-    if (!c->err) conn_fail(c, ERR_CANCELED);
-    if (c->waiting) fiber_wake(c->waiting, ERR_CANCELED);
-    conn_wake(c);
-}
-
-int conn_fail(struct conn *c, int e)
-{
-    if (!c->err) c->err = e;
-    c->out.from = c->out.to = 0;
-    span_release(&c->out);
-    return c->err;
-}
-
 const struct endpoint *conn_peer(const struct conn *c) { return &c->peer; }
 void conn_set_peer(struct conn *c, const struct endpoint *peer) { c->peer = *peer; }
 const struct endpoint *conn_local(const struct conn *c) { return &c->local; }
@@ -144,15 +94,6 @@ bool conn_is_tls(const struct conn *c) { return c->tls != NULL; }
 uint64_t conn_bytes_in(const struct conn *c) { return c->bytes_in; }
 uint64_t conn_bytes_out(const struct conn *c) { return c->bytes_out; }
 size_t conn_pending(const struct conn *c) { return span_used(&c->out); }
-
-int conn_wait(struct conn *c, int want)
-{
-    ASSERT(!c->waiting && !c->parked && "one fiber uses a connection");
-    c->waiting = fiber_self();
-    int e = sock_wait(c->sock, want);
-    c->waiting = NULL;
-    return c->err ? c->err : e;
-}
 
 /* ---- reading ---- */
 
@@ -182,21 +123,6 @@ static int64_t rate_deadline(const struct conn *c)
     uint64_t whole = c->rate_bytes / c->rate, part = c->rate_bytes % c->rate;
     int64_t earned = (int64_t)whole * RT_S + (int64_t)((double)part * (double)RT_S / (double)c->rate);
     return rt_now() + c->rate_grace + earned - c->rate_waited;
-}
-
-ssize_t conn_receive_plain(struct conn *c, void *p, size_t n)
-{
-    ssize_t k = c->tls ? tls_link_read(c->tls, p, n) : sock_recv(c->sock, p, n);
-    if (k > 0) {
-        c->bytes_in += (uint64_t)k;
-        c->rate_bytes += (uint64_t)k;
-        c->unanswered = true;
-    } else if (k == ERR_EOF) {
-        c->read_err = ERR_EOF; /* a half-closed peer may still be told things */
-    } else if (k != SOCK_AGAIN) {
-        conn_fail(c, (int)k);
-    }
-    return k;
 }
 
 static ssize_t receive_into(struct conn *c, void *p, size_t n)
@@ -319,47 +245,16 @@ int conn_read_line(struct conn *c, size_t max, struct slice *line)
 
 /* ---- writing ---- */
 
-/* One attempt to send the pending output followed by s. Bytes of both that went. */
-static ssize_t send_some(struct conn *c, struct slice s)
-{
-    size_t have = span_used(&c->out);
-    struct iovec v[2] = {{c->out.p + c->out.from, have}, {(void *)s.p, s.n}};
-    if (c->tls) return have ? tls_link_write(c->tls, v[0].iov_base, have) : tls_link_write(c->tls, s.p, s.n);
-    return have ? sock_send(c->sock, v, s.n ? 2 : 1) : sock_send(c->sock, v + 1, 1);
-}
-
-/* The same; the pending output is shortened, *s too. 0, SOCK_AGAIN or the sticky error. */
-static int send_and_account(struct conn *c, struct slice *s)
-{
-    ssize_t k = send_some(c, *s);
-    if (k == SOCK_AGAIN) return SOCK_AGAIN;
-    if (k < 0) return conn_fail(c, (int)k);
-    size_t sent = (size_t)k, have = span_used(&c->out), mine = sent < have ? sent : have;
-    c->bytes_out += sent;
-    c->unanswered = false;
-    c->out.from += mine;
-    *s = sl_from(*s, sent - mine);
-    struct fiber *f = fiber_self();
-    if (f) f->io_spent += sent;
-    return 0;
-}
-
 int conn_try_send(struct conn *c)
 {
     struct slice none = {0};
     if (!c->err) flate_flush(c);
     while (!c->err && span_used(&c->out)) {
-        int e = send_and_account(c, &none);
+        int e = conn_send(c, &none);
         if (e) return e;
     }
     span_release(&c->out);
     return c->err;
-}
-
-static int wait_for_output(struct conn *c)
-{
-    int e = conn_wait(c, c->tls ? tls_link_wants(c->tls) : SOCK_OUT);
-    return e ? conn_fail(c, e) : 0;
 }
 
 int conn_flush(struct conn *c)
@@ -368,45 +263,15 @@ int conn_flush(struct conn *c)
     int e = fiber_check();
     if (e) return e; /* what is pending stays: conn_close() sends it */
     while ((e = conn_try_send(c)) == SOCK_AGAIN)
-        if ((e = wait_for_output(c))) return e;
+        if ((e = conn_wait_for_output(c))) return e;
     fiber_spend(0);
     return e;
-}
-
-size_t conn_out_room(struct conn *c, size_t most) { return span_room(&c->out, CONN_OUT_FIRST, most); }
-
-/* Copies what fits of s into the output buffer. */
-static void keep(struct conn *c, struct slice *s)
-{
-    size_t room;
-    while (s->n && (room = conn_out_room(c, CONN_OUT_MAX))) {
-        size_t k = s->n < room ? s->n : room;
-        memcpy(c->out.p + c->out.to, s->p, k);
-        c->out.to += k;
-        *s = sl_from(*s, k);
-    }
 }
 
 void conn_write(struct conn *c, struct slice s)
 {
     if (c->flate) flate_write(c, s);
     else conn_write_plain(c, s);
-}
-
-void conn_write_plain(struct conn *c, struct slice s)
-{
-    while (s.n && !c->err) {
-        if (s.n + span_used(&c->out) <= CONN_OUT_MAX) {
-            keep(c, &s);
-            return;
-        }
-        int e = send_and_account(c, &s);
-        if (e == SOCK_AGAIN) {
-            keep(c, &s);
-            if (s.n) e = wait_for_output(c);
-        }
-        if (!c->err) fiber_spend(0);
-    }
 }
 
 void conn_puts(struct conn *c, const char *s) { conn_write(c, sl_cstr(s)); }

@@ -48,12 +48,20 @@ struct conn *conn_make(struct sock *s);
 ssize_t conn_receive(struct conn *c, size_t limit);
 /* One attempt to send what is pending; 0 = all sent, SOCK_AGAIN, or a (then sticky) error. */
 int conn_try_send(struct conn *c);
-/* Waits for `want` of the socket (when TLS wants the other direction, that). */
-int conn_wait(struct conn *c, int want);
-int conn_fail(struct conn *c, int e); /* makes e the sticky error; returns it */
-void span_release(struct span *s);    /* when nothing is in it */
 
-/* The same without what conn_flate.c makes of it. write SUSPENDS. */
+/* conn_plain.c */
+/* Makes room for at least one byte without passing `most` bytes in use; the room it has then. */
+size_t span_room(struct span *s, size_t first, size_t most);
+void span_free(struct span *s);
+void span_release(struct span *s); /* when nothing is in it */
+/* Waits for `want` of the socket (when TLS wants the other direction, that). SUSPENDS. */
+int conn_wait(struct conn *c, int want);
+int conn_wait_for_output(struct conn *c); /* 0 or the (then sticky) error. SUSPENDS. */
+int conn_fail(struct conn *c, int e);     /* makes e the sticky error; returns it */
+/* One attempt to send what is pending and *s behind it; both are shortened. 0, SOCK_AGAIN or the (then
+ * sticky) error. */
+int conn_send(struct conn *c, struct slice *s);
+/* conn_write() and conn_receive() without what conn_flate.c makes of it. write SUSPENDS. */
 void conn_write_plain(struct conn *c, struct slice s);
 ssize_t conn_receive_plain(struct conn *c, void *p, size_t n);
 /* Makes room in the output buffer without passing `most` bytes in use; how much there is. */

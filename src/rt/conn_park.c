@@ -86,3 +86,10 @@ void conn_wake(struct conn *c)
 {
     if (c->parked) run_again(c);
 }
+
+void conn_abort(struct conn *c)
+{
+    if (!c->err) conn_fail(c, ERR_CANCELED);
+    if (c->waiting) fiber_wake(c->waiting, ERR_CANCELED);
+    conn_wake(c);
+}

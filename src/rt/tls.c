@@ -1,4 +1,4 @@
-/* tls.c - contexts for TLS: certificates by name, ALPN, sessions for resumption. */
+/* tls.c - contexts for TLS as servers and clients make them: certificates by name, whom to trust. */
 #include "tls_i.h"
 
 #include <stdio.h>
@@ -6,46 +6,6 @@
 
 #include "base/arena.h"
 #include "base/log.h"
-
-/* ---- errors ---- */
-
-const char *tls_reason(void)
-{
-    unsigned long code = ERR_get_error();
-    ERR_clear_error();
-    const char *reason = code ? ERR_reason_error_string(code) : NULL;
-    return reason ? reason : code ? "system error" : "no reason given";
-}
-
-int tls_fail(const char *what)
-{
-    const char *reason = tls_reason();
-    return err_set(ERR_TLS, "%s: %s", what, reason);
-}
-
-/* ---- life ---- */
-
-void tls_ctx_hold(struct tls_ctx *t) { __atomic_add_fetch(&t->refs, 1, __ATOMIC_RELAXED); }
-
-static void free_sessions(struct map *m)
-{
-    struct map_iter it = {0};
-    while (map_next(m, &it)) SSL_SESSION_free(it.value);
-    map_free(m);
-}
-
-void tls_ctx_drop(struct tls_ctx *t)
-{
-    if (__atomic_sub_fetch(&t->refs, 1, __ATOMIC_ACQ_REL)) return;
-    for (struct tls_cert *c = t->certs, *next; c; c = next) {
-        next = c->next;
-        tls_cert_free(c);
-    }
-    free_sessions(&t->sessions);
-    SSL_CTX_free(t->ssl);
-    OPENSSL_cleanse(t->ticket_keys, sizeof t->ticket_keys);
-    free(t);
-}
 
 void tls_free(struct tls_ctx **out)
 {
@@ -73,21 +33,6 @@ static int make(struct tls_ctx **out, bool server)
     SSL_CTX_set_read_ahead(t->ssl, 1); /* a record in one system call, not two */
     *out = t;
     return 0;
-}
-
-/* ---- ALPN (RFC 7301) ---- */
-
-unsigned tls_alpn_wire(const char *const *names, unsigned char *out, size_t size)
-{
-    size_t n = 0;
-    for (; names && *names; names++) {
-        size_t len = strlen(*names);
-        if (!len || len > 255 || n + 1 + len > size) return 0;
-        out[n++] = (unsigned char)len;
-        memcpy(out + n, *names, len);
-        n += len;
-    }
-    return (unsigned)n;
 }
 
 /* ---- servers ---- */
@@ -228,26 +173,4 @@ int tls_client_new(struct tls_ctx **out, struct slice extra_ca_pem)
     if (e) tls_free(&t);
     else *out = t;
     return e;
-}
-
-/* ---- sessions ---- */
-
-void tls_session_put(struct tls_ctx *t, struct slice key, SSL_SESSION *s)
-{
-    lock_take(&t->lock);
-    if (t->sessions.count >= TLS_SESSIONS_MAX) {
-        struct map_iter it = {0};
-        if (map_next(&t->sessions, &it)) SSL_SESSION_free(map_del(&t->sessions, it.key));
-    }
-    SSL_SESSION *old = map_put(&t->sessions, key, s);
-    lock_release(&t->lock);
-    SSL_SESSION_free(old);
-}
-
-SSL_SESSION *tls_session_take(struct tls_ctx *t, struct slice key)
-{
-    lock_take(&t->lock);
-    SSL_SESSION *s = map_del(&t->sessions, key);
-    lock_release(&t->lock);
-    return s;
 }

@@ -41,11 +41,11 @@ struct tls_ctx {
     unsigned alpn_n;
 };
 
-/* Clears OpenSSL's queue of this thread into a sentence: "<what>: <reason>". Returns ERR_TLS. */
+/* tls_error.c. Clears OpenSSL's queue of this thread into a sentence: "<what>: <reason>". Returns ERR_TLS. */
 int tls_fail(const char *what);
 const char *tls_reason(void); /* the reason alone; static or OpenSSL's; clears the queue */
 
-/* Names in wire form (RFC 7301 section 3.1); the length, or 0 when they do not fit. */
+/* tls_ctx.c. Names in wire form (RFC 7301 section 3.1); the length, or 0 when they do not fit. */
 unsigned tls_alpn_wire(const char *const *names, unsigned char *out, size_t size);
 
 /* tls_link.c: OpenSSL asks a server for its choice; arg: the context. */
@@ -62,7 +62,7 @@ bool tls_cert_same_names(const struct tls_cert *a, const struct tls_cert *b);
 /* How well the certificate fits the name: 2 exactly, 1 by a wildcard, 0 not. */
 int tls_cert_fits(const struct tls_cert *c, struct slice name);
 
-/* tls.c: sessions for resumption. Taking removes: a ticket is used once (RFC 8446 appendix C.4). */
+/* tls_ctx.c: sessions for resumption. Taking removes: a ticket is used once (RFC 8446 appendix C.4). */
 void tls_session_put(struct tls_ctx *t, struct slice key, SSL_SESSION *s);
 SSL_SESSION *tls_session_take(struct tls_ctx *t, struct slice key);
 
