@@ -317,6 +317,14 @@ static void tell_statuses(struct imapd_session *s)
     imapd_flush(s);
 }
 
+/* Is anything asked about but the mailbox that is selected? */
+static bool asks_elsewhere(const struct imap_notify *args)
+{
+    for (size_t i = 0; i < args->n; i++)
+        if (args->group[i].boxes.kind > IMAP_BOXES_SELECTED_DELAYED) return true;
+    return false;
+}
+
 int imapd_notify_set(struct imapd_session *s, struct slice text)
 {
     struct imapd_notify *n = xcalloc(1, sizeof *n);
@@ -328,7 +336,8 @@ int imapd_notify_set(struct imapd_session *s, struct slice text)
         if (n->args.group[i].boxes.kind <= IMAP_BOXES_SELECTED_DELAYED) n->selected = &n->args.group[i];
     imapd_notify_end(s);
     s->notify = n;
-    if (!n->args.none) n->watch = mailbox_watch(s->server->conf.store, s->account, on_news, s);
+    if (!asks_elsewhere(&n->args)) return 0;
+    n->watch = mailbox_watch(s->server->conf.store, s->account, on_news, s);
     int e = account_modseq(s->server->conf.store, s->account, &n->modseq);
     if (!e) e = look(s, &n->known);
     if (!e) tell_statuses(s);

@@ -112,3 +112,17 @@ TEST(imapd_notify_arguments)
     bye(&c);
     stop();
 }
+
+/* More mailboxes than are watched hinder nobody who does not ask to have them watched. */
+TEST(imapd_notify_of_too_many_mailboxes)
+{
+    start();
+    struct conn *c = login();
+    for (int i = 0; i < 2001; i++) conn_printf(c, "0 CREATE many/%d\r\n", i);
+    conn_puts(c, "1 NOTIFY SET (personal (MailboxName SubscriptionChange))\r\n");
+    read_until(c, SL("1 NO [NOTIFICATIONOVERFLOW]"));
+    TALK(c, "2 NOTIFY NONE", "2 OK ~\n");
+    TALK(c, "3 NOTIFY SET (selected (MessageNew MessageExpunge))", "3 OK ~\n");
+    bye(&c);
+    stop();
+}
