@@ -1,15 +1,18 @@
 /* append.c - APPEND: messages stream from the connection into the store (RFC 9051 section
- * 6.3.12; several in one command by RFC 3502; literal8 by RFC 3516, UTF8 by RFC 6855); and REPLACE (RFC
- * 8508), which is an APPEND of one message in the place of another. */
+ * 6.3.12; several in one command by RFC 3502; literal8 by RFC 3516, UTF8 by RFC 6855; pieces of messages that
+ * are there already by CATENATE, RFC 4469); and REPLACE (RFC 8508), which is an APPEND of one message in the
+ * place of another. */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/memory.h"
+#include "base/text.h"
 #include "imapd_i.h"
 #include "mail/head.h"
 #include "store/origin.h"
 #include "wire/smtp.h"
 
-enum { MESSAGES_MAX = 100 };
+enum { MESSAGES_MAX = 100, PIECES_MAX = 1000 };
 
 /* What stands before a message's literal: the command, and what it says of the message. */
 struct append_head {
@@ -43,6 +46,20 @@ static void take_head(struct imapd_session *s, struct imap_in *in, size_t at, st
     h->options = imap_append_options(in);
 }
 
+/* Does the text end where a message's literal comes? That of a URL belongs to the text. */
+static bool ends_at_literal(struct imap_in *in, struct imap_append o)
+{
+    while (o.catenate) {
+        struct imap_piece p = {.kind = IMAP_PIECE_URL};
+        for (bool first = true; !in->code && p.kind == IMAP_PIECE_URL; first = false)
+            p = imap_append_piece(in, first);
+        if (in->code || p.kind == IMAP_PIECE_TEXT) break;
+        imap_sp(in);
+        o = imap_append_options(in);
+    }
+    return imap_done(in) == 0;
+}
+
 bool imapd_is_append(struct imapd_session *s, const struct imap_literal *l, size_t at)
 {
     struct imap_in in;
@@ -50,20 +67,21 @@ bool imapd_is_append(struct imapd_session *s, const struct imap_literal *l, size
     (void)l;
     if (s->state == IMAPD_LOGGED_OUT) return false;
     take_head(s, &in, at, &h);
-    return imap_done(&in) == 0;
+    return ends_at_literal(&in, h.options);
 }
 
+/* One with a literal was seen by imapd_is_append(). */
 void imapd_cmd_append(struct imapd_session *s, struct imap_in *in)
 {
     imap_sp(in);
     imap_mailbox(in);
     imap_sp(in);
-    imap_append_options(in);
-    if (!in->code) imap_fail(in, ERR_SYNTAX, "a message was expected");
-    imapd_args_bad(s, in);
+    struct imap_append o = imap_append_options(in);
+    if (!in->code && !o.catenate) imap_fail(in, ERR_SYNTAX, "a message was expected");
+    if (in->code) imapd_args_bad(s, in);
+    else if (imapd_append(s, NULL, s->cmd.n)) s->over = true;
 }
 
-/* One with a message was seen by imapd_is_append(). */
 void imapd_cmd_replace(struct imapd_session *s, struct imap_in *in)
 {
     imap_sp(in);
@@ -71,20 +89,48 @@ void imapd_cmd_replace(struct imapd_session *s, struct imap_in *in)
     imapd_cmd_append(s, in);
 }
 
-/* The literal into the writer (dropped once `*failed`). < 0: the connection broke. */
-static int receive(struct imapd_session *s, const struct imap_literal *l, struct body_writer *w,
-                   struct mail_head_size *head, struct smtp_lines *lines, int *failed)
+struct appending {
+    struct imapd_session *s;
+    struct imapd_place to;
+    struct message_new *v;
+    size_t n, pieces;
+    uint32_t replaced; /* uid of the message that goes, or 0 */
+    int failed;        /* why nothing will be kept */
+    struct slice bad_url;
+    /* what came of the command and was not looked at: text, and a literal behind it when `announced` */
+    struct imap_in in;
+    struct imap_literal literal;
+    bool announced;
+    /* the message at hand */
+    struct imap_append options;
+    struct body_writer *w;
+    struct mail_head_size head;
+    struct smtp_lines lines;
+};
+
+/* Bytes of the message at hand; dropped once something failed. */
+static void put_bytes(struct appending *p, struct slice bytes)
 {
-    uint64_t n = l->size;
+    uint64_t max = p->s->server->conf.append_max;
+    mail_head_size_next(&p->head, bytes);
+    smtp_lines_feed(&p->lines, bytes);
+    if (!p->failed && body_written(p->w) + bytes.n > max)
+        p->failed = err_set(ERR_TOO_LONG, "a message may have at most %llu bytes", (unsigned long long)max);
+    if (!p->failed) p->failed = body_write(p->w, bytes);
+}
+
+/* < 0: the connection broke. */
+static int receive(struct appending *p)
+{
+    struct imapd_session *s = p->s;
+    uint64_t n = p->literal.size;
     while (n) {
         struct slice have = conn_peek(s->c);
         if (have.n > n) have.n = (size_t)n;
         if (have.n) {
-            mail_head_size_next(head, have);
-            smtp_lines_feed(lines, have);
-            if (!*failed && !l->binary && memchr(have.p, 0, have.n))
-                *failed = err_set(ERR_SYNTAX, "only a literal8, ~{...}, may hold NUL");
-            if (!*failed) *failed = body_write(w, have);
+            if (!p->failed && !p->literal.binary && memchr(have.p, 0, have.n))
+                p->failed = err_set(ERR_SYNTAX, "only a literal8, ~{...}, may hold NUL");
+            put_bytes(p, have);
             conn_consume(s->c, have.n);
             n -= have.n;
             fiber_breathe();
@@ -98,112 +144,220 @@ static int receive(struct imapd_session *s, const struct imap_literal *l, struct
     return 0;
 }
 
-struct appending {
-    struct imapd_place to;
-    struct message_new *v;
-    size_t n;
-    struct imap_append options; /* of the message at hand */
-    struct imap_literal literal;
-    uint32_t replaced; /* uid of the message that goes, or 0 */
-    int failed;        /* why nothing will be kept */
-};
-
-/* Why the message at hand will not be taken, before its bytes are asked for. */
-static int refusal(struct imapd_session *s, const struct appending *p)
+/* Why the literal that is announced will not be taken, before its bytes are asked for. */
+static int refusal(const struct appending *p)
 {
-    uint64_t max = s->server->conf.append_max;
+    uint64_t max = p->s->server->conf.append_max;
     if (p->literal.size > max)
         return err_set(ERR_TOO_LONG, "a message may have at most %llu bytes", (unsigned long long)max);
-    if (p->literal.size == 0) return err_set(ERR_USAGE, "an empty message cannot be kept");
-    if (p->n && p->replaced) return err_set(ERR_SYNTAX, "one message replaces another");
-    if (p->n == MESSAGES_MAX)
-        return err_set(ERR_LIMIT, "at most %d messages fit into one command", MESSAGES_MAX);
+    if (p->literal.size == 0 && !p->options.catenate)
+        return err_set(ERR_USAGE, "an empty message cannot be kept");
     if (memory_over())
         return err_set(ERR_BUSY, "there is no memory to spare for another message at this moment");
     return 0;
 }
 
-static void answer_failure(struct imapd_session *s, int e)
+static int too_many(const struct appending *p)
 {
-    if (e == ERR_TOO_LONG) imapd_no(s, "TOOBIG", "%s", err_text(e));
+    if (p->n && p->replaced) return err_set(ERR_SYNTAX, "one message replaces another");
+    if (p->n < MESSAGES_MAX) return 0;
+    return err_set(ERR_LIMIT, "at most %d messages fit into one command", MESSAGES_MAX);
+}
+
+/* The code holds text without "]" (RFC 4469 section 5). */
+static void answer_bad_url(struct imapd_session *s, struct slice url, int e)
+{
+    struct slice shown = printable(&s->a, url, 500);
+    char *code = ar_cstr(&s->a, ar_cat(&s->a, SL("BADURL "), shown));
+    for (char *c = code; *c; c++)
+        if (*c == ']' || (unsigned char)*c > 126) *c = '?';
+    imapd_no(s, code, "%s", err_text(e));
+}
+
+static void answer_failure(const struct appending *p)
+{
+    struct imapd_session *s = p->s;
+    int e = p->failed;
+    if (p->bad_url.n) answer_bad_url(s, p->bad_url, e);
+    else if (e == ERR_TOO_LONG) imapd_no(s, "TOOBIG", "%s", err_text(e));
     else if (e == ERR_NOT_FOUND) imapd_no(s, "TRYCREATE", "there is no such mailbox");
     else if (e == ERR_SYNTAX) imapd_bad(s, "%s", err_text(e));
     else imapd_failed(s, e);
 }
 
-/* One message into the store's bodies. < 0: the connection broke; p->failed: it was not kept. */
-static int take_message(struct imapd_session *s, struct appending *p)
+/* ---- the text of the command ---- */
+
+static bool ends_in_url(struct slice text)
 {
-    struct body_writer *w = NULL;
-    struct mail_head_size head = {0};
-    struct smtp_lines lines = {0};
-    struct message_new *m = &p->v[p->n];
-    p->failed = body_begin(s->server->conf.store->body, BODY_MAIL, &w);
-    if (!p->literal.nonsync) imapd_write(s, SL("+ go ahead\r\n"));
-    conn_set_min_rate(s->c, 100, IMAPD_READ);
-    int r = receive(s, &p->literal, w, &head, &lines, &p->failed);
-    conn_set_min_rate(s->c, 0, 0);
-    if (r || p->failed) {
-        if (w) body_abandon(&w);
-        return r;
-    }
-    m->flags = p->options.flags.system & imapd_may_flag(p->to.rights);
-    m->keyword = p->options.flags.keyword;
-    m->nkeywords = p->to.rights & ACL_WRITE ? p->options.flags.n : 0;
-    m->internal_date = p->options.has_date ? p->options.date : rt_wall_seconds();
-    m->internal_zone = p->options.has_date ? p->options.zone : 0;
-    m->size = body_written(w);
-    m->by_lines = smtp_lines_end(&lines);
-    m->head_size = head.size > UINT32_MAX ? 0 : (uint32_t)head.size;
-    struct buf origin = BUF_INIT;
-    p->failed = origin_message(&origin, p->to.account, &p->to.m, m);
-    if (p->failed) body_abandon(&w);
-    else p->failed = body_finish(&w, SL(""), buf_slice(&origin), &m->body);
-    buf_free(&origin);
-    p->n += !p->failed;
-    return 0;
+    return sl_endsi(text, SL(" URL ")) || sl_endsi(text, SL("(URL "));
 }
 
-/* What follows a message: the end of the command (*more false), or the next one. */
-static int after_message(struct imapd_session *s, struct appending *p, bool *more)
+/* The literal of a URL, into the text. < 0: the connection broke. */
+static int gather_url(struct appending *p, struct buf *text)
 {
-    struct imap_in in;
-    struct slice line;
-    int r = imapd_line(s, IMAPD_LINE_MAX, &line);
-    *more = false;
-    if (r == ERR_TOO_LONG || r == ERR_SYNTAX) p->failed = r;
-    if (r) return p->failed ? 0 : r;
-    line = ar_dup(&s->a, line);
-    *more = imap_line_literal(line, &p->literal);
-    imap_in_init(&in, &s->a, *more ? sl_sub(line, 0, p->literal.at) : line, s->utf8);
-    if (p->options.utf8) imap_need(&in, ')');
-    if (*more) {
-        imap_sp(&in);
-        p->options = imap_append_options(&in);
+    struct imapd_session *s = p->s;
+    if (p->literal.binary || p->literal.size > IMAP_URL_MAX) {
+        p->failed = err_set(ERR_SYNTAX, "the URL is too long");
+        return 0;
     }
-    if (!p->failed) p->failed = imap_done(&in);
-    if (*more && !p->failed) p->failed = refusal(s, p);
-    return 0;
+    if (!p->literal.nonsync) imapd_write(s, SL("+ go ahead\r\n"));
+    buf_str(text, "\r\n");
+    char *to = buf_space(text, p->literal.size + 1);
+    int64_t before = deadline_narrow(DEADLINE_IN(IMAPD_READ));
+    int r = conn_read(s->c, to, p->literal.size);
+    deadline_restore(before);
+    text->n += r ? 0 : p->literal.size;
+    return r;
+}
+
+static int gather_text(struct appending *p, struct buf *text, size_t *end)
+{
+    for (;;) {
+        struct slice line;
+        size_t start = text->n;
+        int r = imapd_line(p->s, IMAPD_LINE_MAX, &line);
+        if (r == ERR_TOO_LONG || r == ERR_SYNTAX) {
+            p->failed = r;
+            return 0;
+        }
+        if (r) return r;
+        buf_put(text, line);
+        *end = text->n;
+        p->announced = imap_line_literal(line, &p->literal);
+        if (!p->announced) return 0;
+        *end = start + p->literal.at;
+        if (p->failed || !ends_in_url(sl_sub(line, 0, p->literal.at))) return 0;
+        if (text->n > IMAPD_COMMAND_MAX) p->failed = err_set(ERR_LIMIT, "the command is too long");
+        else r = gather_url(p, text);
+        if (r || p->failed) return r;
+        p->announced = false;
+    }
+}
+
+/* What follows a literal: up to the next one, or to the end of the command. < 0: the connection broke. */
+static int next_text(struct appending *p)
+{
+    struct buf text = BUF_INIT;
+    size_t end = 0;
+    p->announced = false;
+    int r = gather_text(p, &text, &end);
+    imap_in_init(&p->in, &p->s->a, ar_dup(&p->s->a, sl_sub(buf_slice(&text), 0, end)), p->s->utf8);
+    buf_free(&text);
+    return r;
 }
 
 /* A refused message that is on its way all the same, and all that follows it. */
-static int drop_messages(struct imapd_session *s, struct appending *p)
+static int drop_messages(struct appending *p)
 {
-    for (bool more = true; more && p->literal.nonsync;) {
-        if (p->literal.size > s->server->conf.append_max) {
-            imapd_bye(s, "TOOBIG", "the message is too large");
+    while (p->announced && p->literal.nonsync) {
+        if (p->literal.size > p->s->server->conf.append_max) {
+            imapd_bye(p->s, "TOOBIG", "the message is too large");
             return 0;
         }
-        int r = imapd_swallow(s, p->literal.size);
-        if (!r) r = after_message(s, p, &more);
+        int r = imapd_swallow(p->s, p->literal.size);
+        if (!r) r = next_text(p);
         if (r) return r;
     }
     return 0;
 }
 
-/* RFC 8508 section 3.2: the code is told before the message goes. */
-static int keep_replacing(struct imapd_session *s, struct appending *p)
+/* ---- a message ---- */
+
+/* The literal that is announced, into the message. < 0: the connection broke; p->failed: it was refused. */
+static int take_literal(struct appending *p)
 {
+    p->failed = imap_done(&p->in);
+    if (!p->failed && !p->announced) p->failed = err_set(ERR_SYNTAX, "a literal was expected");
+    if (!p->failed) p->failed = refusal(p);
+    if (p->failed) return 0;
+    if (!p->literal.nonsync) imapd_write(p->s, SL("+ go ahead\r\n"));
+    conn_set_min_rate(p->s->c, 100, IMAPD_READ);
+    int r = receive(p);
+    conn_set_min_rate(p->s->c, 0, 0);
+    return r ? r : next_text(p);
+}
+
+static int put_piece(void *arg, struct slice bytes)
+{
+    struct appending *p = arg;
+    put_bytes(p, bytes);
+    return p->failed;
+}
+
+/* RFC 4469 section 3: only what the client may read itself, by a URL relative to where it is. */
+static int take_url(struct appending *p, struct slice url)
+{
+    struct imap_url u;
+    struct imapd_named n;
+    int e = imap_url_parse(&p->s->a, url, &u);
+    if (!e && (u.absolute || u.access))
+        e = err_set(ERR_SYNTAX, "the URL must be of a message on this server");
+    if (!e) {
+        e = imapd_url_open(p->s, &u, &n);
+        if (!e) e = imapd_url_read(&n, put_piece, p);
+        imapd_url_close(&n);
+    }
+    if (e == ERR_SYNTAX || e == ERR_NOT_FOUND || e == ERR_DENIED) p->bad_url = url;
+    return e;
+}
+
+static int take_pieces(struct appending *p)
+{
+    int r = 0;
+    for (bool first = true; !r && !p->failed; first = false) {
+        struct imap_piece piece = imap_append_piece(&p->in, first);
+        if (p->in.code) p->failed = imap_done(&p->in);
+        else if (piece.kind == IMAP_PIECE_END) return 0;
+        else if (++p->pieces > PIECES_MAX)
+            p->failed = err_set(ERR_LIMIT, "at most %d pieces fit into one command", PIECES_MAX);
+        else if (piece.kind == IMAP_PIECE_URL) p->failed = take_url(p, piece.url);
+        else r = take_literal(p);
+        if (piece.utf8 && !r && !p->failed) imap_need(&p->in, ')');
+    }
+    return r;
+}
+
+static void end_message(struct appending *p)
+{
+    struct message_new *m = &p->v[p->n];
+    m->flags = p->options.flags.system & imapd_may_flag(p->to.rights);
+    m->keyword = p->options.flags.keyword;
+    m->nkeywords = p->to.rights & ACL_WRITE ? p->options.flags.n : 0;
+    m->internal_date = p->options.has_date ? p->options.date : rt_wall_seconds();
+    m->internal_zone = p->options.has_date ? p->options.zone : 0;
+    m->size = body_written(p->w);
+    m->by_lines = smtp_lines_end(&p->lines);
+    m->head_size = p->head.size > UINT32_MAX ? 0 : (uint32_t)p->head.size;
+    struct buf origin = BUF_INIT;
+    p->failed = m->size ? origin_message(&origin, p->to.account, &p->to.m, m)
+                        : err_set(ERR_USAGE, "an empty message cannot be kept");
+    if (p->failed) body_abandon(&p->w);
+    else p->failed = body_finish(&p->w, SL(""), buf_slice(&origin), &m->body);
+    buf_free(&origin);
+    p->n += !p->failed;
+}
+
+/* One message into the store's bodies. < 0: the connection broke; p->failed: it was not kept. */
+static int take_message(struct appending *p)
+{
+    int r = 0;
+    p->head = (struct mail_head_size){0};
+    p->lines = (struct smtp_lines){0};
+    p->failed = body_begin(p->s->server->conf.store->body, BODY_MAIL, &p->w);
+    if (p->failed) return 0;
+    if (p->options.catenate) r = take_pieces(p);
+    else r = take_literal(p);
+    if (p->options.utf8 && !r && !p->failed) imap_need(&p->in, ')');
+    if (!r && !p->failed && p->in.code) p->failed = imap_done(&p->in);
+    if (r || p->failed) body_abandon(&p->w);
+    else end_message(p);
+    return r;
+}
+
+/* RFC 8508 section 3.2: the code is told before the message goes. */
+static int keep_replacing(struct appending *p)
+{
+    struct imapd_session *s = p->s;
     uint32_t uidvalidity, uid;
     struct store *store = s->server->conf.store;
     int r;
@@ -226,10 +380,11 @@ static int keep_replacing(struct imapd_session *s, struct appending *p)
     return 0;
 }
 
-static int keep_messages(struct imapd_session *s, struct appending *p)
+static int keep_messages(struct appending *p)
 {
+    struct imapd_session *s = p->s;
     uint32_t uidvalidity, uid;
-    if (p->replaced) return keep_replacing(s, p);
+    if (p->replaced) return keep_replacing(p);
     int r = message_append(s->server->conf.store, imapd_acting(s, p->to.account, p->to.m.id, ACL_INSERT),
                            p->v, p->n, &uidvalidity, &uid);
     if (r) return r;
@@ -242,20 +397,21 @@ static int keep_messages(struct imapd_session *s, struct appending *p)
 }
 
 /* Takes messages until the command ends or one is refused. */
-static int take_messages(struct imapd_session *s, struct appending *p)
+static int take_messages(struct appending *p)
 {
     for (bool more = true; more && !p->failed;) {
-        int r = take_message(s, p);
-        if (!r) r = after_message(s, p, &more);
+        int r = take_message(p);
         if (r) return r;
-        if (p->failed && more) { /* answered before the client sends what it announced */
-            answer_failure(s, p->failed);
-            return drop_messages(s, p);
-        }
+        more = !p->failed && (imap_more(&p->in) || p->announced);
+        if (!more) break;
+        imap_sp(&p->in);
+        p->options = imap_append_options(&p->in);
+        p->failed = too_many(p);
     }
-    if (!p->failed) p->failed = keep_messages(s, p);
-    if (p->failed) answer_failure(s, p->failed);
-    return 0;
+    if (!p->failed) p->failed = keep_messages(p);
+    if (!p->failed) return 0;
+    answer_failure(p); /* before the client sends what it announced */
+    return drop_messages(p);
 }
 
 /* Which message REPLACE names. ERR_NOT_FOUND, ERR_DENIED. */
@@ -277,25 +433,25 @@ static int find_replaced(struct imapd_session *s, struct imap_set set, uint32_t 
 
 int imapd_append(struct imapd_session *s, const struct imap_literal *l, size_t at)
 {
-    struct imap_in in;
     struct append_head h;
-    struct appending p = {.literal = *l};
+    struct appending p = {.s = s, .announced = l != NULL};
+    if (l) p.literal = *l;
     s->may_expunge = true;
-    take_head(s, &in, at, &h);
+    take_head(s, &p.in, at, &h);
     p.options = h.options;
     p.v = ar_array(&s->a, struct message_new, MESSAGES_MAX);
-    p.failed = refusal(s, &p);
     if (h.replace && s->uidonly && !s->uid) {
         imapd_uid_required(s);
-        return drop_messages(s, &p);
+        return drop_messages(&p);
     }
+    if (l && !h.options.catenate) p.failed = refusal(&p);
     if (!p.failed && h.replace) p.failed = find_replaced(s, h.old, &p.replaced);
     if (!p.failed) p.failed = imapd_find(s, h.mailbox, ACL_INSERT, &p.to);
     if (p.failed) {
-        answer_failure(s, p.failed);
-        return drop_messages(s, &p);
+        answer_failure(&p);
+        return drop_messages(&p);
     }
-    int r = take_messages(s, &p);
+    int r = take_messages(&p);
     for (size_t i = 0; i < p.n && p.failed != ERR_UNKNOWN;
          i++) /* else a row that nobody sees may name them */
         body_unpin(s->server->conf.store->body, &p.v[i].body);

@@ -134,16 +134,10 @@ static int put_preview(struct fetch *f)
 
 /* ---- sections ---- */
 
-/* Only literal8 may hold NUL (RFC 3501 section 9, CHAR8): elsewhere '?' stands for it. */
-static void hide_nuls(char *p, size_t n)
-{
-    for (char *at; (at = memchr(p, 0, n)); n -= (size_t)(at + 1 - p), p = at + 1) *at = '?';
-}
-
 static int write_section(void *arg, struct slice piece)
 {
     struct fetch *f = arg;
-    hide_nuls((char *)piece.p, piece.n);
+    imapd_hide_nuls((char *)piece.p, piece.n);
     imapd_write(f->s, piece);
     return conn_error(f->s->c);
 }
@@ -167,7 +161,7 @@ static int stream(struct fetch *f, struct mime_range r)
         r.size ? reader_read(f->reader, r.at, chunk, r.size < IMAPD_CHUNK ? r.size : IMAPD_CHUNK) : 0;
     if (got < 0) return (int)got;
     if (r.size && !got) return err_set(ERR_CORRUPT, "the message is shorter than it should be");
-    hide_nuls(chunk, (size_t)got);
+    imapd_hide_nuls(chunk, (size_t)got);
     buf_printf(&s->out, "{%llu}\r\n", (unsigned long long)r.size);
     buf_bytes(&s->out, chunk, (size_t)got);
     if ((uint64_t)got == r.size) return 0;
@@ -177,86 +171,28 @@ static int stream(struct fetch *f, struct mime_range r)
         got = reader_read(f->reader, r.at, chunk, r.size < IMAPD_CHUNK ? r.size : IMAPD_CHUNK);
         if (got <= 0)
             return got ? (int)got : err_set(ERR_CORRUPT, "the message is shorter than it should be");
-        hide_nuls(chunk, (size_t)got);
+        imapd_hide_nuls(chunk, (size_t)got);
         imapd_write(s, sl(chunk, (size_t)got));
         fiber_breathe();
     }
     return 0;
 }
 
-static enum mime_what what_of(enum imap_text t)
+static int put_fields(struct fetch *f, const struct imap_fetch_item *it)
 {
-    static const enum mime_what whats[] = {MIME_WHOLE,  MIME_HEADER, MIME_HEADER,
-                                           MIME_HEADER, MIME_TEXT,   MIME_MIME};
-    return whats[t];
-}
-
-/* Where a section lies. ERR_NOT_FOUND: there is none. The parts of a message are only looked
- * for when they matter. */
-static int find_section(struct fetch *f, const struct imap_fetch_item *it, struct mime_range *out)
-{
-    uint64_t head = 0;
-    if (it->npath) {
-        int r = reader_tree(f->reader);
-        if (r) return r;
-        bool found = mime_imap_section(f->reader->tree, it->path, it->npath, what_of(it->text), out);
-        return found ? 0 : err_set(ERR_NOT_FOUND, "there is no such section");
-    }
-    uint64_t size = f->reader->m.size;
-    int r = it->text == IMAP_WHOLE ? 0 : reader_head_size(f->reader, &head);
-    if (head > size) head = size;
-    *out = it->text == IMAP_WHOLE  ? (struct mime_range){.size = size}
-           : it->text == IMAP_TEXT ? (struct mime_range){.at = head, .size = size - head}
-                                   : (struct mime_range){.size = head};
-    return r;
-}
-
-static struct mime_range cut(struct mime_range r, const struct imap_fetch_item *it)
-{
-    if (!it->partial) return r;
-    uint64_t from = it->from < r.size ? it->from : r.size;
-    uint64_t n = r.size - from < it->count ? r.size - from : it->count;
-    return (struct mime_range){r.at + from, n, r.within};
-}
-
-static int gather(void *arg, struct slice piece)
-{
-    struct buf *b = arg;
-    buf_put(b, piece);
-    return b->over;
-}
-
-/* A header section to look into, in f->a. */
-static int section_head(struct fetch *f, struct mime_range where, struct slice *out)
-{
-    struct buf b;
-    if (!where.within) return reader_range(f->reader, where.at, where.size, &f->a, out);
-    buf_init(&b, READER_HEAD_MAX);
-    int r = reader_span(f->reader, (struct reader_span){where.within, where.at, where.size}, gather, &b);
-    *out = ar_dup(&f->a, buf_slice(&b));
-    buf_free(&b);
-    return r < 0 ? r : 0;
-}
-
-static int put_fields(struct fetch *f, struct mime_range where, const struct imap_fetch_item *it)
-{
-    struct slice head;
-    struct buf b = BUF_INIT;
-    int r = section_head(f, where, &head);
+    struct slice fields;
+    int r = imapd_section_fields(f->reader, it, &f->a, &fields);
     if (r) return r;
-    hide_nuls((char *)head.p, head.n);
-    mime_imap_fields(&b, &f->a, head, it->field, it->nfields, it->text == IMAP_HEADER_FIELDS_NOT);
-    struct mime_range part = cut((struct mime_range){.size = b.n}, it);
-    buf_printf(&f->s->out, "{%llu}\r\n", (unsigned long long)part.size);
-    buf_put(&f->s->out, sl_sub(buf_slice(&b), part.at, part.at + part.size));
-    buf_free(&b);
+    imapd_hide_nuls((char *)fields.p, fields.n);
+    buf_printf(&f->s->out, "{%zu}\r\n", fields.n);
+    buf_put(&f->s->out, fields);
     return 0;
 }
 
 static int put_section(struct fetch *f, const struct imap_fetch_item *it)
 {
     struct mime_range where;
-    int r = find_section(f, it, &where);
+    int r = imapd_section_find(f->reader, it, &where);
     if (r && r != ERR_NOT_FOUND) return r;
     item(f, "");
     buf_put(&f->s->out, it->label);
@@ -265,8 +201,7 @@ static int put_section(struct fetch *f, const struct imap_fetch_item *it)
         buf_str(&f->s->out, "NIL");
         return 0;
     }
-    if (it->nfields) return put_fields(f, where, it);
-    return stream(f, cut(where, it));
+    return it->nfields ? put_fields(f, it) : stream(f, imapd_section_cut(where, it));
 }
 
 /* RFC822, RFC822.HEADER, RFC822.TEXT are sections under an older name. */
@@ -309,7 +244,7 @@ static int put_binary(struct fetch *f, const struct imap_fetch_item *it)
         buf_str(&s->out, it->kind == IMAP_BINARY ? " NIL" : " 0");
         return 0;
     }
-    struct mime_range part = cut((struct mime_range){.size = d.size}, it);
+    struct mime_range part = imapd_section_cut((struct mime_range){.size = d.size}, it);
     buf_printf(&s->out,
                it->kind != IMAP_BINARY ? " %llu"
                : d.nul                 ? " ~{%llu}\r\n"

@@ -24,3 +24,8 @@ void imapd_close(struct imapd **s);
  * guard knows the connection, or NULL. */
 void imapd_session(struct imapd *s, bool tls_at_once, struct conn *c, struct group *g,
                    struct guard_visit *visit);
+/* What a URL names that its owner authorised for submission by this account, or for more (RFC 4467, 4468),
+ * piece by piece; stops when each() returns other than 0 and returns that. The owner's rights are asked.
+ * ERR_SYNTAX, ERR_DENIED, ERR_NOT_FOUND, ERR_TOO_LONG: more than max bytes. SUSPENDS. */
+MUST_CHECK int imapd_url_submit(struct imapd *d, struct slice url, const char *account, uint64_t max,
+                                int (*each)(void *arg, struct slice piece), void *arg);

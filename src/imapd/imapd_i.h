@@ -9,6 +9,7 @@
 #include "base/map.h"
 #include "imapd.h"
 #include "mail/mime.h"
+#include "mail/mime_imap.h"
 #include "reader/reader.h"
 #include "store/acl.h"
 #include "wire/imap.h"
@@ -374,6 +375,36 @@ MUST_CHECK int imapd_reader(struct imapd_session *s, uint32_t uid, const struct 
  * bytes. *n counts them; the first one is logged. */
 bool imapd_unreadable(struct imapd_session *s, int e, uint32_t uid, size_t *n);
 
+/* ---- section.c: the bytes that BODY[...] names ---- */
+
+/* Where a section lies; of HEADER.FIELDS the header section. ERR_NOT_FOUND: there is none. SUSPENDS. */
+MUST_CHECK int imapd_section_find(struct reader *rd, const struct imap_fetch_item *it,
+                                  struct mime_range *out);
+/* What <from.count> leaves of it. */
+struct mime_range imapd_section_cut(struct mime_range r, const struct imap_fetch_item *it);
+/* The bytes of HEADER.FIELDS, cut. ERR_NOT_FOUND. SUSPENDS. */
+MUST_CHECK int imapd_section_fields(struct reader *rd, const struct imap_fetch_item *it, struct arena *a,
+                                    struct slice *out);
+/* Only literal8 may hold NUL (RFC 3501 section 9, CHAR8): elsewhere '?' stands for it. */
+void imapd_hide_nuls(char *p, size_t n);
+
+/* ---- url.c: what a URL names (RFC 5092, 4467) ---- */
+
+struct imapd_named {
+    struct reader *reader;
+    struct mime_range where;
+    struct arena a;
+    struct slice made; /* the bytes themselves, of HEADER.FIELDS; in `a` */
+    bool is_made;
+    uint64_t size;
+};
+/* Opens what the URL names, as the session's client may read it. ERR_NOT_FOUND, ERR_DENIED.
+ * SUSPENDS. */
+MUST_CHECK int imapd_url_open(struct imapd_session *s, const struct imap_url *u, struct imapd_named *out);
+/* Its bytes, piece by piece; stops when each() returns other than 0 and returns that. SUSPENDS. */
+MUST_CHECK int imapd_url_read(struct imapd_named *n, int (*each)(void *arg, struct slice piece), void *arg);
+void imapd_url_close(struct imapd_named *n);
+
 /* ---- attribute.c ---- */
 
 unsigned imapd_use(struct slice name); /* of "Sent", without the backslash; 0: it is not known */
@@ -411,15 +442,16 @@ bool imapd_fill_filters(struct imapd_session *s, struct imap_search_args *args);
 
 /* The command in s->cmd ends with the announcement of a literal: is it APPEND's message? */
 bool imapd_is_append(struct imapd_session *s, const struct imap_literal *l, size_t at);
-/* Takes the message and answers. An error: the connection is of no use any more. SUSPENDS. */
+/* Takes the message and answers; l NULL: the command is there as a whole, and makes one of URLs. An error:
+ * the connection is of no use any more. SUSPENDS. */
 MUST_CHECK int imapd_append(struct imapd_session *s, const struct imap_literal *l, size_t at);
 
 /* clang-format off */
 #define IMAPD_COMMANDS(X) \
     X(append) X(authenticate) X(cancelupdate) X(close) X(copy) X(create) X(delete) X(deleteacl) X(esearch) \
-    X(examine) X(expunge) X(fetch) X(getacl) X(getmetadata) X(getquota) X(getquotaroot) X(idle) X(list) X(listrights) X(login) X(lsub) X(move) X(myrights) \
-    X(namespace) X(notify) X(rename) X(replace) X(search) X(select) X(setacl) X(setmetadata) X(sort) X(starttls) X(status) X(store) \
-    X(subscribe) X(thread) X(uidbatches) X(unauthenticate) X(unselect) X(unsubscribe)
+    X(examine) X(expunge) X(fetch) X(genurlauth) X(getacl) X(getmetadata) X(getquota) X(getquotaroot) X(idle) X(list) X(listrights) X(login) X(lsub) X(move) X(myrights) \
+    X(namespace) X(notify) X(rename) X(replace) X(resetkey) X(search) X(select) X(setacl) X(setmetadata) X(sort) X(starttls) X(status) X(store) \
+    X(subscribe) X(thread) X(uidbatches) X(unauthenticate) X(unselect) X(unsubscribe) X(urlfetch)
 /* clang-format on */
 /* learn.c: messages were moved, or marked: what that says about junk is learned. SUSPENDS */
 void imapd_learn_moved(struct imapd_session *s, const struct mailbox *to, const struct message_copied *c);

@@ -518,7 +518,7 @@ TEST(imapd_append)
     TALK(c, "INBOX (\\Draft) {6}", "+ go ahead\n");
     TALK(c, "a: b\r\n", "5 OK [APPENDUID ~ 1] appended\n");
     TALK(c, "6 APPEND nothing {5+}\r\nhello", "6 NO [TRYCREATE] there is no such mailbox\n");
-    TALK(c, "7 APPEND INBOX {5+}\r\nhello more", "7 BAD byte 1: the end of the command was expected\n");
+    TALK(c, "7 APPEND INBOX {5+}\r\nhello more", "7 BAD byte 2: the end of the command was expected\n");
     TALK(c, "8 APPEND INBOX {0+}\r\n", "8 NO [CANNOT] ~\n");
     TALK(c, "9 STATUS INBOX (MESSAGES)", "* STATUS INBOX (MESSAGES 1)\n9 OK ~\n");
     TALK(c, "A APPEND INBOX (\\Seen) {6+}\r\na: 1\r\n (\\Draft) ~{6+}\r\na: 2\r\n",

@@ -248,6 +248,11 @@ bool leb_take(struct slice *s, uint64_t *v); /* false at the end, or when it is 
 /* Finishes deletions that a crash interrupted. SUSPENDS. */
 MUST_CHECK int mailbox_finish_deletes(struct store *s, const char *acc);
 
+/* ---- urlkey.c ---- */
+
+/* The key of the secret that goes with a mailbox of the user's own. */
+struct slice url_key_own(uint32_t box, char room[KEY_ROOM]);
+
 /* ---- acl.c ---- */
 
 /* account_transact(), with the rights of the guest (NULL: none is asked) looked at in the same transaction.

@@ -196,6 +196,7 @@ static int delete (struct kv_tx *tx, void *arg)
     mailbox_name_del(tx, b.m.name, d->id);
     kv_tx_del(tx, box_key('b', d->id, room));
     kv_tx_del(tx, box_key('c', d->id, room));
+    kv_tx_del(tx, url_key_own(d->id, room));
     kv_tx_put(tx, box_key('x', d->id, room), SL("\1"));
     return 0;
 }

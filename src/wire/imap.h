@@ -25,6 +25,7 @@ enum {
     IMAP_SOURCES_MAX = 20,  /* sources of an ESEARCH */
     IMAP_NAMES_MAX = 1000,  /* mailboxes that a source names */
     IMAP_ENTRIES_MAX = 100, /* entries of a GETMETADATA or SETMETADATA */
+    IMAP_URL_MAX = 8000,    /* bytes of a URL */
 };
 
 /* ---- literals at the end of a line ---- */
@@ -396,12 +397,48 @@ struct imap_append {
     struct imap_flags flags;
     bool has_date;
     int64_t date;
-    int zone;  /* of the date: minutes east */
-    bool utf8; /* "UTF8 (": a bracket closes after the literal (RFC 6855 section 4) */
+    int zone;      /* of the date: minutes east */
+    bool utf8;     /* "UTF8 (": a bracket closes after the literal (RFC 6855 section 4) */
+    bool catenate; /* the message is made of pieces (RFC 4469) */
 };
 /* What stands between the mailbox and SP and a message's literal; the cursor's text ends
- * before the '{' (or "~{"). */
+ * before the '{' (or "~{"). After CATENATE its pieces come next. */
 struct imap_append imap_append_options(struct imap_in *in);
+enum imap_piece_kind { IMAP_PIECE_END, IMAP_PIECE_URL, IMAP_PIECE_TEXT };
+struct imap_piece {
+    enum imap_piece_kind kind;
+    struct slice url;
+    bool utf8; /* of a TEXT: a bracket closes after the literal */
+};
+/* The next piece of CATENATE; `first`: the one that stands behind the opening bracket. Of a TEXT the literal
+ * follows, before which the cursor's text ends. */
+struct imap_piece imap_append_piece(struct imap_in *in, bool first);
+
+/* ---- URLs of messages and parts of them (RFC 5092; URLAUTH: RFC 4467) ---- */
+
+enum imap_access {
+    IMAP_ACCESS_NONE, /* it has no URLAUTH */
+    IMAP_ACCESS_SUBMIT,
+    IMAP_ACCESS_USER,
+    IMAP_ACCESS_AUTHUSER,
+    IMAP_ACCESS_ANONYMOUS
+};
+struct imap_url {
+    bool absolute;        /* it has a scheme and a server, which is not looked at */
+    struct slice user;    /* of the server; empty: not given */
+    struct slice mailbox; /* as UTF-8; empty: the one that is selected */
+    uint32_t uidvalidity; /* 0: not given */
+    uint32_t uid;
+    struct imap_fetch_item part; /* a section, as BODY[...] names it */
+    bool expires;
+    int64_t expire; /* unix seconds: the last in which it counts */
+    enum imap_access access;
+    struct slice who;              /* of SUBMIT and USER */
+    struct slice mechanism, token; /* empty: not authorised yet */
+    struct slice rump;             /* the URL without these two, as it came */
+};
+/* ERR_SYNTAX, also for URLs of whole mailboxes and servers. Slices lie in the URL or in the arena. */
+MUST_CHECK int imap_url_parse(struct arena *a, struct slice url, struct imap_url *out);
 
 /* ---- writing ---- */
 

@@ -250,10 +250,31 @@ struct imap_append imap_append_options(struct imap_in *in)
         p.has_date = true;
         imap_sp(in);
     }
-    if (imap_skip_word(in, SL("UTF8"))) {
-        p.utf8 = true;
+    p.utf8 = imap_skip_word(in, SL("UTF8"));
+    p.catenate = !p.utf8 && imap_skip_word(in, SL("CATENATE"));
+    if (p.utf8 || p.catenate) {
         imap_sp(in);
         imap_need(in, '(');
+    }
+    return p;
+}
+
+struct imap_piece imap_append_piece(struct imap_in *in, bool first)
+{
+    struct imap_piece p = {0};
+    if (!first && imap_skip(in, ')')) return p;
+    if (!first) imap_sp(in);
+    p.utf8 = imap_skip_word(in, SL("UTF8"));
+    if (p.utf8 || imap_skip_word(in, SL("TEXT"))) {
+        p.kind = IMAP_PIECE_TEXT;
+        imap_sp(in);
+        if (p.utf8) imap_need(in, '(');
+    } else if (imap_skip_word(in, SL("URL"))) {
+        p.kind = IMAP_PIECE_URL;
+        imap_sp(in);
+        p.url = imap_astring(in);
+    } else {
+        imap_fail(in, ERR_SYNTAX, "URL or TEXT was expected");
     }
     return p;
 }

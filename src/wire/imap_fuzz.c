@@ -29,7 +29,7 @@ FUZZ
     unsigned char which = (unsigned char)input.p[0];
     imap_in_init(&in, &a, sl_from(input, 1), which & 64);
     imap_line_literal(in.s, &l);
-    switch (which < 128 ? which % 8 : 8 + which % 6) {
+    switch (which < 128 ? which % 8 : 8 + which % 7) {
     case 0: {
         struct imap_search_args s = imap_search_args(&in);
         ASSERT(count_keys(s.key, 0) <= IMAP_KEYS_MAX * 3);
@@ -78,6 +78,13 @@ FUZZ
     case 13: {
         struct imap_notify n = imap_notify_args(&in);
         ASSERT(n.n <= IMAP_SOURCES_MAX);
+        break;
+    }
+    case 14: {
+        struct imap_url u;
+        int e = imap_url_parse(&a, in.s, &u);
+        ASSERT(e == ERR_SYNTAX || (e == 0 && u.uid && u.rump.n <= in.s.n));
+        in.at = in.s.n;
         break;
     }
     case 11: {

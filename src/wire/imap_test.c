@@ -501,3 +501,61 @@ TEST(imap_writing)
     CHECK_SL(buf_slice(&b), "a??b?");
     buf_free(&b);
 }
+
+TEST(imap_urls)
+{
+    struct imap_url u;
+    struct slice full =
+        SL("imap://joe%40x;AUTH=*@h:143/a%20b/c;UIDVALIDITY=7/;UID=20/;SECTION=1.2.MIME/;PARTIAL=3."
+           "4;EXPIRE=2026-11-30T00:00:00Z;URLAUTH=user+fred:internal:0123");
+    CHECK_OK(imap_url_parse(&ar, full, &u));
+    CHECK(u.absolute && u.uidvalidity == 7 && u.uid == 20 && u.part.npath == 2 && u.part.text == IMAP_MIME &&
+          u.part.partial && u.part.from == 3 && u.part.count == 4 && u.expires &&
+          u.access == IMAP_ACCESS_USER);
+    CHECK_SL(u.user, "joe@x");
+    CHECK_SL(u.mailbox, "a b/c");
+    CHECK_SL(u.who, "fred");
+    CHECK_SL(u.mechanism, "internal");
+    CHECK_SL(u.token, "0123");
+    CHECK(sl_eq(u.rump, sl_sub(full, 0, full.n - SL(":internal:0123").n)));
+    CHECK_OK(imap_url_parse(&ar, SL("/inbox/;uid=1;urlauth=anonymous"), &u));
+    CHECK(!u.absolute && u.access == IMAP_ACCESS_ANONYMOUS && !u.token.n && sl_eq(u.mailbox, SL("INBOX")));
+    CHECK_OK(imap_url_parse(&ar, SL(";UID=1/;SECTION=HEADER.FIELDS%20(Date)"), &u));
+    CHECK(!u.mailbox.n && u.part.nfields == 1);
+    CHECK_OK(imap_url_parse(&ar, SL("/;UID=1/;PARTIAL=9"), &u));
+    CHECK(u.part.partial && u.part.from == 9 && u.part.count == INT64_MAX);
+    static const char *const wrong[] = {"",
+                                        "/",
+                                        "x",
+                                        "imap://",
+                                        "imap://h",
+                                        "imap://h/",
+                                        "imap://h/box",
+                                        "imap://u@/box/;UID=1",
+                                        "/box;UID=1",
+                                        "/box/;UID=0",
+                                        "/box/;UID=4294967296",
+                                        "/box/;UID=1/",
+                                        "/box/;UID=1;SECTION=1",
+                                        "/box/;UID=1/;SECTION=",
+                                        "/box/;UID=1/;SECTION=1]%20UID",
+                                        "/box/;UID=1/;SECTION=1]%20BODY[2",
+                                        "/box/;SECTION=1/;UID=1",
+                                        "/b%0dx/;UID=1",
+                                        "/b%g1/;UID=1",
+                                        "/b%f/;UID=1",
+                                        "/b%ff/;UID=1",
+                                        "/b x/;UID=1",
+                                        "/box/;UID=1/;PARTIAL=1.0",
+                                        "/box/;UID=1;EXPIRE=now",
+                                        "/box/;UID=1;URLAUTH=all",
+                                        "/box/;UID=1;URLAUTH=user+",
+                                        "/box/;UID=1;URLAUTH=authuser:x",
+                                        "/box/;UID=1;URLAUTH=authuser::1",
+                                        "/box/;UID=1;URLAUTH=authuser:x:",
+                                        "//host/box/;UID=1/;x"};
+    for (size_t i = 0; i < COUNT_OF(wrong); i++)
+        if (imap_url_parse(&ar, sl_cstr(wrong[i]), &u) != ERR_SYNTAX)
+            test_fail(__FILE__, __LINE__, "%s", wrong[i]);
+    ar_free(&ar);
+}
