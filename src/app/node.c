@@ -3,10 +3,21 @@
 
 #include "core/home.h"
 
+int node_client_authorities(struct node *n)
+{
+    struct arena a = {0};
+    struct slice pem;
+    int e = home_client_authorities(n->core.conf, &a, &pem);
+    if (!e && pem.n) e = tls_server_ask(n->tls_server, pem);
+    ar_free(&a);
+    return e ? err_prefix(e, "client_authorities") : 0;
+}
+
 static int start_tls(struct node *n, struct slice certificate, struct slice key)
 {
     int e = tls_server_new(&n->tls_server, NULL);
     if (!e) e = tls_server_add_cert(n->tls_server, certificate, key);
+    if (!e) e = node_client_authorities(n);
     if (!e) e = home_tls_client(n->core.conf, &n->tls_client);
     return e;
 }

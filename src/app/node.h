@@ -22,5 +22,7 @@ struct node {
 /* Opens the servers and the relay over a core that the caller opened, and starts the queue.
  * certificate and key: PEM. SUSPENDS. */
 MUST_CHECK int node_start(struct node *n, struct slice certificate, struct slice key);
+/* Reads again who certifies people (setting client_authorities). BLOCKS. */
+MUST_CHECK int node_client_authorities(struct node *n);
 /* Closes what node_start opened, and the core; also after a start that failed. SUSPENDS. */
 void node_stop(struct node *n);

@@ -445,6 +445,8 @@ static void read_certificate(struct node *n)
     if (e) log_error("serve", "the certificate is not changed: %s", err_text(e));
     else log_info("serve", "the certificate is now %.*s; a changed tram.conf needs a restart", SLF(what));
     if (!e) offload(tell_certificate, &n->core);
+    e = node_client_authorities(n);
+    if (e) log_error("serve", "the authorities of clients are not changed: %s", err_text(e));
     ar_free(&a);
 }
 

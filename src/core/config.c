@@ -56,6 +56,9 @@ const struct setting settings[] = {
     {"tls_authorities", "",
      "authorities (PEM) that vouch for other servers, besides those that this machine trusts", SETTING_PATH,
      FIELD(tls_authorities)},
+    {"client_authorities", "",
+     "authorities (PEM) whose certificates log people in (EXTERNAL), by the addresses in them", SETTING_PATH,
+     FIELD(client_authorities), .reload = true},
     {"size_max", "50M", "the largest letter that is accepted", SETTING_SIZE, "64k", "2G", FIELD(size_max),
      .shown = true},
     {"recipients_max", "1000", "recipients in one SMTP transaction", SETTING_NUMBER, "1", "10000",
@@ -552,6 +555,7 @@ int config_read(struct arena *a, const char *path, struct config *out)
     e = parse(text);
     reading = NULL;
     if (!e) e = check_doubled(text, path);
+    if (out->client_authorities.n) out->login_mechanisms |= SASL_EXTERNAL;
     return e ? e : check_together(out, path);
 }
 

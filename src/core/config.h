@@ -23,11 +23,12 @@ struct config {
     struct slice zone;                     /* path, or empty */
     struct slice tls_certificate, tls_key; /* paths, relative to the home */
     struct slice tls_authorities;          /* path, or empty */
+    struct slice client_authorities;       /* the same */
     uint64_t size_max;                     /* bytes */
     int64_t queue_lifetime_s, queue_retry_first_s, queue_retry_most_s, queue_delay_warning_s, trace_keep_s;
     enum log_level log_level;
     bool log_json;
-    uint32_t login_mechanisms; /* a set: login/sasl.h */
+    uint32_t login_mechanisms; /* a set: login/sasl.h; with client_authorities EXTERNAL is in it */
     uint64_t index_cache;      /* bytes; 0: an eighth of the machine's memory */
     uint64_t memory;           /* bytes of the whole node; 0: a half of the machine's memory */
     uint32_t rcpts_max, connections_max, connections_per_address;

@@ -77,6 +77,12 @@ int home_tls_client(const struct config *c, struct tls_ctx **out)
     return e;
 }
 
+int home_client_authorities(const struct config *c, struct arena *a, struct slice *out)
+{
+    *out = SL("");
+    return c->client_authorities.n ? read_pem(a, c->client_authorities, out) : 0;
+}
+
 int home_routes(const struct config *c, struct arena *a, struct relay_conf *out)
 {
     struct relay_route *v = ar_array(a, struct relay_route, c->nroutes);

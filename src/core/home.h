@@ -13,6 +13,8 @@ struct home_start {
 MUST_CHECK int home_init(const struct home_start *h);
 /* A context for sessions with other servers: whom the machine trusts, and tls_authorities. BLOCKS. */
 MUST_CHECK int home_tls_client(const struct config *c, struct tls_ctx **out);
+/* Who certifies people, for tls_server_ask(): PEM in the arena, empty when nobody does. BLOCKS. */
+MUST_CHECK int home_client_authorities(const struct config *c, struct arena *a, struct slice *out);
 /* The routes with their passwords, in the arena. BLOCKS. */
 MUST_CHECK int home_routes(const struct config *c, struct arena *a, struct relay_conf *out);
 /* Reads certificate and key. BLOCKS. */

@@ -21,9 +21,7 @@ struct imapd_refusal imapd_starttls_closed(struct imapd_session *s)
 /* LOGIN the command says what LOGIN the mechanism would. */
 unsigned imapd_logins(struct imapd_session *s)
 {
-    uint8_t binding[32];
-    return sasl_offered(s->server->conf.logins, conn_tls_exporter(s->c, binding) == 0) &
-           ~(unsigned)SASL_LOGIN;
+    return sasl_offered(s->server->conf.logins, s->c) & ~(unsigned)SASL_LOGIN;
 }
 
 struct imapd_refusal imapd_authenticate_closed(struct imapd_session *s)
@@ -34,7 +32,7 @@ struct imapd_refusal imapd_authenticate_closed(struct imapd_session *s)
 
 struct imapd_refusal imapd_login_closed(struct imapd_session *s)
 {
-    if (!(sasl_offered(s->server->conf.logins, false) & (SASL_PLAIN | SASL_LOGIN)))
+    if (!(sasl_offered(s->server->conf.logins, NULL) & (SASL_PLAIN | SASL_LOGIN)))
         return (struct imapd_refusal){"CANNOT", "passwords are not taken in this way here; use AUTHENTICATE"};
     return imapd_authenticate_closed(s);
 }
@@ -45,7 +43,7 @@ int imapd_tls_begin(struct imapd_session *s)
 {
     static const char *const alpn[] = {"imap", NULL};
     int64_t before = deadline_narrow(s->born + IMAPD_STRANGER);
-    int r = conn_tls_accept_as(s->c, s->server->conf.tls, alpn);
+    int r = conn_tls_accept_login(s->c, s->server->conf.tls, alpn);
     deadline_restore(before);
     if (r) log_info(s->who, "TLS did not come about: %s", err_text(r));
     return r;
@@ -174,15 +172,13 @@ static bool exchange(struct imapd_session *s, struct sasl *x, const struct slice
 void imapd_cmd_authenticate(struct imapd_session *s, struct imap_in *in)
 {
     struct sasl x;
-    uint8_t binding[32];
     imap_sp(in);
     struct slice mechanism = imap_atom(in), message = SL("");
     bool initial = imap_skip(in, ' '); /* RFC 4959 */
     struct slice encoded = initial ? sl_from(in->s, in->at) : SL("");
     if (initial) in->at = in->s.n;
     if (imapd_args_bad(s, in)) return;
-    bool bound = conn_tls_exporter(s->c, binding) == 0;
-    int r = sasl_begin(&x, s->server->conf.login, &s->a, mechanism, imapd_logins(s), bound ? binding : NULL);
+    int r = sasl_begin(&x, s->server->conf.login, &s->a, mechanism, imapd_logins(s), s->c);
     if (r) {
         imapd_no(s, "CANNOT", "this mechanism is not known here");
         return;

@@ -164,6 +164,24 @@ void login_decoy(struct login *l, struct slice user, struct scram_keys *out)
     ar_free(&a);
 }
 
+int login_certified(struct login *l, struct arena *a, const struct slice *address, size_t n,
+                    struct slice user, struct account *out)
+{
+    struct account one, wanted;
+    bool found = false;
+    int e = user.n ? login_find(l, a, user, &wanted) : 0;
+    for (size_t i = 0; !e && i < n; i++) {
+        e = login_find(l, a, address[i], &one);
+        if (e == ERR_NOT_FOUND || e == ERR_DENIED) e = 0;
+        else if (!e && user.n && strcmp(one.id, wanted.id) != 0) continue;
+        else if (!e && found && strcmp(one.id, out->id) != 0)
+            return err_set(ERR_DENIED, "the certificate is for several accounts: the client must name one");
+        else if (!e) *out = one, found = true;
+    }
+    if (e && e != ERR_NOT_FOUND && e != ERR_DENIED) return e;
+    return found ? 0 : err_set(ERR_DENIED, "the certificate is for nobody here, or for another");
+}
+
 struct check {
     const struct account *acc;      /* or NULL: */
     const struct scram_keys *decoy; /* what no password fits */

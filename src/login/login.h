@@ -43,6 +43,10 @@ void login_set_issuer(struct login *l, const struct login_issuer *issuer);
 /* t->password is a token of the issuer, t->user whom the client names, or empty. ERR_DENIED with the reason,
  * for the log; ERR_UNSUPPORTED: there is no issuer; temporary errors when it cannot be asked. SUSPENDS. */
 MUST_CHECK int login_token(struct login *l, struct arena *a, const struct login_try *t, struct account *out);
+/* A certificate that is believed proves the n addresses: the login of the account that user names, or, when
+ * it is empty, of the only account that they are of. ERR_DENIED with the reason, for the log. SUSPENDS. */
+MUST_CHECK int login_certified(struct login *l, struct arena *a, const struct slice *address, size_t n,
+                               struct slice user, struct account *out);
 /* The one name of all spellings of a login, whether there is such an account or not: for counters. */
 struct slice login_name(struct login *l, struct arena *a, struct slice user);
 /* Keys to go on with for an unknown user, always the same for the same name. */

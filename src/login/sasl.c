@@ -3,14 +3,24 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "rt/conn.h"
 
-static const char *const names[] = {"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN",
-                                    "OAUTHBEARER",        "XOAUTH2"};
+static const char *const names[] = {"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN",   "LOGIN",
+                                    "OAUTHBEARER",        "XOAUTH2",       "EXTERNAL"};
 
 void sasl_put(struct buf *out, unsigned set, const char *before, const char *after)
 {
     for (size_t i = 0; i < COUNT_OF(names); i++)
         if (set >> i & 1) buf_printf(out, "%s%s%s", before, names[i], after);
+}
+
+unsigned sasl_offered(unsigned set, const struct conn *c)
+{
+    uint8_t binding[32];
+    if (!set) set = SASL_ALL;
+    if (!c || conn_tls_exporter(c, binding)) set &= ~(unsigned)SASL_SCRAM_PLUS;
+    if (!c || !conn_tls_client(c, NULL, NULL)) set &= ~(unsigned)SASL_EXTERNAL;
+    return set;
 }
 
 static int not_known(unsigned offered)
@@ -24,18 +34,21 @@ static int not_known(unsigned offered)
 }
 
 int sasl_begin(struct sasl *x, struct login *l, struct arena *a, struct slice mechanism, unsigned offered,
-               const uint8_t binding[32])
+               const struct conn *c)
 {
+    uint8_t binding[32];
+    bool binds = conn_tls_exporter(c, binding) == 0;
     unsigned m = 0;
     while (m < COUNT_OF(names) && !sl_eqi(mechanism, sl_cstr(names[m]))) m++;
     m = m < COUNT_OF(names) ? 1u << m & offered : 0;
-    if (!m || (m == SASL_SCRAM_PLUS && !binding)) return not_known(offered);
+    if (!m || (m == SASL_SCRAM_PLUS && !binds)) return not_known(offered);
     *x = (struct sasl){.login = l, .a = a, .mechanism = m};
     /* Without -PLUS a client that says that it could bind is right (RFC 5802 section 6). */
-    if (binding && (offered & SASL_SCRAM_PLUS)) {
+    if (binds && (offered & SASL_SCRAM_PLUS)) {
         memcpy(x->scram.cb_data, binding, 32);
         x->scram.cb_size = 32;
     }
+    if (m == SASL_EXTERNAL) x->ncertified = conn_tls_client(c, a, &x->certified);
     return 0;
 }
 
@@ -101,6 +114,18 @@ static int step_bearer(struct sasl *x, struct slice response, struct slice *out)
     *out = x->mechanism == SASL_XOAUTH2 ? SL("{\"status\":\"401\",\"schemes\":\"bearer\"}")
                                         : SL("{\"status\":\"invalid_token\",\"schemes\":\"bearer\"}");
     return SASL_MORE;
+}
+
+/* ---- a certificate (RFC 4422 appendix A) ---- */
+
+/* The message is whom the client wants to be, or empty: then the certificate must name one alone. */
+static int step_external(struct sasl *x, struct slice response)
+{
+    if (response.n > SASL_FIELD_MAX || !utf8_valid(response) || sl_chr(response, '\0') != SL_NONE)
+        return err_set(ERR_SYNTAX, "the name must be UTF-8 of at most %d bytes", SASL_FIELD_MAX);
+    x->user = response.n ? ar_dup(x->a, response) : x->ncertified ? x->certified[0] : SL("");
+    int r = ask_gate(x);
+    return r ? r : login_certified(x->login, x->a, x->certified, x->ncertified, response, &x->account);
 }
 
 /* ---- SCRAM ---- */
@@ -177,6 +202,7 @@ int sasl_step(struct sasl *x, struct slice response, struct slice *out)
     case SASL_LOGIN: return step_login(x, response, out);
     case SASL_BEARER:
     case SASL_XOAUTH2: return step_bearer(x, response, out);
+    case SASL_EXTERNAL: return step_external(x, response);
     default: return step_scram(x, response, out);
     }
 }

@@ -1,7 +1,8 @@
 /* sasl.h - the server's side of a login, the same for SMTP, IMAP and POP3: PLAIN (RFC 4616),
- * LOGIN, SCRAM-SHA-256 and SCRAM-SHA-256-PLUS (RFC 5802, 7677, 9266), OAUTHBEARER (RFC 7628), XOAUTH2.
+ * LOGIN, SCRAM-SHA-256 and SCRAM-SHA-256-PLUS (RFC 5802, 7677, 9266), OAUTHBEARER (RFC 7628), XOAUTH2,
+ * EXTERNAL (RFC 4422 appendix A) by the certificate of the TLS connection.
  *
- *     sasl_begin(&x, login, &arena, mechanism, offered, binding);
+ *     sasl_begin(&x, login, &arena, mechanism, offered, conn);
  *     for (r = sasl_start(&x, initial or NULL, &out); r == SASL_MORE;) {
  *         send `out` in base64, receive a line, decode it with sasl_line_decode();
  *         r = sasl_step(&x, response, &out);
@@ -22,6 +23,7 @@ enum {
     SASL_LOGIN = 8,
     SASL_BEARER = 16,
     SASL_XOAUTH2 = 32,
+    SASL_EXTERNAL = 64, /* where a setting says who certifies people */
     SASL_ALL = SASL_SCRAM_PLUS | SASL_SCRAM | SASL_PLAIN | SASL_LOGIN, /* of what needs nothing else */
     SASL_TOKENS = SASL_BEARER | SASL_XOAUTH2,
 };
@@ -29,11 +31,10 @@ enum {
 #define SASL_WORDS "SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN OAUTHBEARER XOAUTH2" /* in the order of the bits */
 /* clang-format on */
 
-/* What a connection offers of a set (0: all): -PLUS only where it can bind (TLS 1.3). */
-static inline unsigned sasl_offered(unsigned set, bool binds)
-{
-    return (set ? set : SASL_ALL) & ~(binds ? 0u : (unsigned)SASL_SCRAM_PLUS);
-}
+struct conn;
+/* What a connection offers of a set (0: all): -PLUS only where it can bind (TLS 1.3), EXTERNAL only to who
+ * has shown a certificate that is believed. c may be NULL. */
+unsigned sasl_offered(unsigned set, const struct conn *c);
 /* The names of a set, each with before and after. */
 void sasl_put(struct buf *out, unsigned set, const char *before, const char *after);
 
@@ -46,6 +47,8 @@ struct sasl {
     struct slice name;      /* what the gate was asked about (login_name()); empty before */
     struct account account; /* when done */
     struct scram_server scram;
+    struct slice *certified; /* the addresses of the certificate, for EXTERNAL */
+    size_t ncertified;
     int (*gate)(void *arg, struct slice user); /* asked before a password is looked at; NULL: nobody */
     void *gate_arg;
     uint64_t asker;    /* for login_password() */
@@ -53,10 +56,10 @@ struct sasl {
     struct slice why;  /* a token was refused, for the log */
     int denied;        /* what must come out in the end although the exchange goes on */
 };
-/* a: lives until the account is no longer used. offered: what this connection offers, see above. binding: 32
- * bytes of conn_tls_exporter(), or NULL. ERR_UNSUPPORTED: no such mechanism here. */
+/* a: lives until the account is no longer used. offered: what this connection offers, see above.
+ * ERR_UNSUPPORTED: no such mechanism here. */
 MUST_CHECK int sasl_begin(struct sasl *x, struct login *l, struct arena *a, struct slice mechanism,
-                          unsigned offered, const uint8_t binding[32]);
+                          unsigned offered, const struct conn *c);
 /* SASL_MORE with *out (not base64; may be empty) to be sent, SASL_DONE, or ERR_DENIED, ERR_SYNTAX, or a
  * temporary error. initial: decoded initial response, or NULL when there was none. SUSPENDS. */
 MUST_CHECK int sasl_start(struct sasl *x, const struct slice *initial, struct slice *out);

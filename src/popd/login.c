@@ -4,11 +4,7 @@
 #include "base/text.h"
 #include "popd_i.h"
 
-unsigned popd_logins(struct popd_session *s)
-{
-    uint8_t binding[32];
-    return sasl_offered(s->conf->logins, conn_tls_exporter(s->c, binding) == 0);
-}
+unsigned popd_logins(struct popd_session *s) { return sasl_offered(s->conf->logins, s->c); }
 
 /* ---- UTF8 and LANG (RFC 6856) ---- */
 
@@ -42,7 +38,7 @@ int popd_tls_begin(struct popd_session *s)
 {
     static const char *const alpn[] = {"pop3", NULL};
     int64_t before = deadline_narrow(DEADLINE_IN(POPD_WORK));
-    int r = conn_tls_accept_as(s->c, s->conf->tls, alpn);
+    int r = conn_tls_accept_login(s->c, s->conf->tls, alpn);
     deadline_restore(before);
     if (r) {
         log_info(s->who, "TLS did not come about: %s", err_text(r));
@@ -205,7 +201,6 @@ static void list_mechanisms(struct popd_session *s)
 
 void popd_auth(struct popd_session *s, struct pop3_command *c)
 {
-    uint8_t binding[32];
     struct slice initial;
     struct sasl x = {0};
     if (!c->mechanism.n) {
@@ -213,9 +208,8 @@ void popd_auth(struct popd_session *s, struct pop3_command *c)
         return;
     }
     ar_reset(&s->a);
-    bool binds = conn_tls_exporter(s->c, binding) == 0;
     int r = c->has_initial ? sasl_line_decode(&s->a, c->initial, &initial) : 0;
-    if (!r) r = sasl_begin(&x, s->conf->login, &s->a, c->mechanism, popd_logins(s), binds ? binding : NULL);
+    if (!r) r = sasl_begin(&x, s->conf->login, &s->a, c->mechanism, popd_logins(s), s->c);
     x.gate = guard_gate;
     x.gate_arg = s->visit;
     x.asker = guard_asker(s->visit);

@@ -11,6 +11,7 @@
 #include "rt.h"
 #include "tls.h"
 
+struct arena;
 struct conn;
 struct listener;
 
@@ -102,11 +103,17 @@ MUST_CHECK int conn_tls_accept(struct conn *c, struct tls_ctx *tls);
  * is refused, so that nobody leads a browser to this port; one that names nothing is not (RFC 7301
  * section 3.2). */
 MUST_CHECK int conn_tls_accept_as(struct conn *c, struct tls_ctx *tls, const char *const *alpn);
+/* The same where people log in: the client is asked for a certificate, when tls_server_ask() said by whom.
+ * One that shows none, or one that is not believed, goes on. */
+MUST_CHECK int conn_tls_accept_login(struct conn *c, struct tls_ctx *tls, const char *const *alpn);
+/* The addresses in the certificate (RFC 5280 rfc822Name, RFC 9598) by which the client has proved who it is:
+ * how many; 0 when it has not. a: where *out is to lie, or NULL: they are only counted. */
+size_t conn_tls_client(const struct conn *c, struct arena *a, struct slice **out);
 MUST_CHECK int conn_tls_connect(struct conn *c, struct tls_ctx *tls, const struct tls_peer *peer);
 bool conn_is_tls(const struct conn *c);
 void conn_tls_info(const struct conn *c, struct tls_info *out);
 /* tls-exporter channel binding (RFC 9266), 32 bytes. ERR_STATE without TLS 1.3. */
-MUST_CHECK int conn_tls_exporter(struct conn *c, uint8_t out[32]);
+MUST_CHECK int conn_tls_exporter(const struct conn *c, uint8_t out[32]);
 
 /* ---- compression ---- */
 

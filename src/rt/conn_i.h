@@ -85,4 +85,5 @@ MUST_CHECK ssize_t tls_link_write(struct tls_link *l, const void *p, size_t n);
 int tls_link_wants(const struct tls_link *l); /* after SOCK_AGAIN: SOCK_IN or SOCK_OUT */
 void tls_link_goodbye(struct tls_link *l);    /* sends close_notify if it can at once */
 void tls_link_info(const struct tls_link *l, struct tls_info *out);
+size_t tls_link_client(const struct tls_link *l, struct arena *a, struct slice **out);
 MUST_CHECK int tls_link_exporter(struct tls_link *l, uint8_t out[32]);

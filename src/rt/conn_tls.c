@@ -36,6 +36,16 @@ int conn_tls_accept_as(struct conn *c, struct tls_ctx *tls, const char *const *a
     return start(c, tls, true, &(struct tls_peer){.alpn = alpn});
 }
 
+int conn_tls_accept_login(struct conn *c, struct tls_ctx *tls, const char *const *alpn)
+{
+    return start(c, tls, true, &(struct tls_peer){.alpn = alpn, .ask = true});
+}
+
+size_t conn_tls_client(const struct conn *c, struct arena *a, struct slice **out)
+{
+    return c->tls ? tls_link_client(c->tls, a, out) : 0;
+}
+
 int conn_tls_connect(struct conn *c, struct tls_ctx *tls, const struct tls_peer *peer)
 {
     return start(c, tls, false, peer);
@@ -47,7 +57,7 @@ void conn_tls_info(const struct conn *c, struct tls_info *out)
     if (c->tls) tls_link_info(c->tls, out);
 }
 
-int conn_tls_exporter(struct conn *c, uint8_t out[32])
+int conn_tls_exporter(const struct conn *c, uint8_t out[32])
 {
     return c->tls ? tls_link_exporter(c->tls, out) : err_set(ERR_STATE, "the connection is not encrypted");
 }

@@ -16,6 +16,11 @@ MUST_CHECK int tls_server_add_cert(struct tls_ctx *t, struct slice chain_pem, st
 /* The same, in the place of all certificates that were there, whatever their names. */
 MUST_CHECK int tls_server_set_cert(struct tls_ctx *t, struct slice chain_pem, struct slice key_pem);
 
+/* Clients of connections that ask (conn_tls_accept_login()) may prove who they are by a certificate of one of
+ * these authorities (PEM). When revocation lists of the authorities stand among them, each authority that
+ * issued to a client needs one. Replaces what was there. ERR_SYNTAX: there is none, or one cannot be used. */
+MUST_CHECK int tls_server_ask(struct tls_ctx *t, struct slice authorities_pem);
+
 /* A client's context, with the system's trust store (and extra_ca_pem when not empty). */
 MUST_CHECK int tls_client_new(struct tls_ctx **out, struct slice extra_ca_pem);
 void tls_free(struct tls_ctx **t);
@@ -48,6 +53,7 @@ struct tls_peer {
     size_t ntlsa;
     enum tls_fault *fault;   /* out, when the handshake fails for the certificate; or NULL */
     const char *const *alpn; /* NULL-terminated or NULL */
+    bool ask;                /* the client of a server may show a certificate */
 };
 
 struct tls_info {

@@ -23,6 +23,7 @@ void tls_ctx_drop(struct tls_ctx *t)
         tls_cert_free(c);
     }
     free_sessions(&t->sessions);
+    tls_asking_free(t->asking);
     SSL_CTX_free(t->ssl);
     OPENSSL_cleanse(t->ticket_keys, sizeof t->ticket_keys);
     free(t);

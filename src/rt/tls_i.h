@@ -29,12 +29,14 @@ struct tls_cert {
     size_t nnames;
 };
 
+struct tls_asking; /* tls_ask.c */
 struct tls_ctx {
     SSL_CTX *ssl;
     bool server;
     int refs;                             /* of links; atomic */
     struct lock lock;                     /* over what follows */
     struct tls_cert *certs;               /* in the order they were added */
+    struct tls_asking *asking;            /* server: tls_server_ask(), or NULL */
     struct tls_ticket_key ticket_keys[2]; /* server: the present one, the one before */
     struct map sessions;                  /* client: peer and policy -> SSL_SESSION */
     unsigned char alpn[256];              /* server: wire form, in order of preference */
@@ -65,6 +67,12 @@ int tls_cert_fits(const struct tls_cert *c, struct slice name);
 /* tls_ctx.c: sessions for resumption. Taking removes: a ticket is used once (RFC 8446 appendix C.4). */
 void tls_session_put(struct tls_ctx *t, struct slice key, SSL_SESSION *s);
 SSL_SESSION *tls_session_take(struct tls_ctx *t, struct slice key);
+
+/* tls_ask.c: the client of this session may show a certificate, when its context says by whom. */
+MUST_CHECK int tls_ask(struct tls_ctx *t, SSL *ssl);
+void tls_asking_free(struct tls_asking *k);
+/* conn_tls_client() */
+size_t tls_client_addresses(const SSL *ssl, struct arena *a, struct slice **out);
 
 void tls_ticket_start(struct tls_ctx *t); /* tls_ticket.c */
 

@@ -229,7 +229,7 @@ int tls_link_new(struct tls_link **out, struct tls_ctx *t, struct sock *s, bool 
     if (server) {
         if (peer) l->alpn_n = tls_alpn_wire(peer->alpn, l->alpn, sizeof l->alpn);
         SSL_set_accept_state(l->ssl);
-        return 0;
+        return peer && peer->ask ? tls_ask(t, l->ssl) : 0;
     }
     SSL_set_connect_state(l->ssl);
     return prepare_client(l, peer);
@@ -393,6 +393,11 @@ void tls_link_info(const struct tls_link *l, struct tls_info *out)
         out->tlsa_usage = usage;
     out->resumed = SSL_session_reused(l->ssl) == 1;
     out->bits = SSL_get_cipher_bits(l->ssl, NULL);
+}
+
+size_t tls_link_client(const struct tls_link *l, struct arena *a, struct slice **out)
+{
+    return tls_client_addresses(l->ssl, a, out);
 }
 
 /* RFC 9266 section 2; section 3: only where every handshake has a master secret of its own. */

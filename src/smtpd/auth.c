@@ -101,17 +101,12 @@ struct smtpd_refusal smtpd_auth_closed(const struct smtpd_session *s)
     return (struct smtpd_refusal){0};
 }
 
-unsigned smtpd_logins(struct smtpd_session *s)
-{
-    uint8_t binding[32];
-    return sasl_offered(s->conf->logins, conn_tls_exporter(s->c, binding) == 0);
-}
+unsigned smtpd_logins(struct smtpd_session *s) { return sasl_offered(s->conf->logins, s->c); }
 
 void smtpd_auth(struct smtpd_session *s, struct smtp_command *c)
 {
     struct slice initial, *given = NULL;
     struct sasl x = {0};
-    uint8_t binding[32];
     int r = 0;
     ar_reset(&s->a); /* of the try before */
     if (c->has_initial) {
@@ -119,8 +114,7 @@ void smtpd_auth(struct smtpd_session *s, struct smtp_command *c)
         r = sl_eq(c->initial, SL("*")) ? err_set(ERR_SYNTAX, "the initial response is no base64")
                                        : sasl_line_decode(&s->a, c->initial, &initial);
     }
-    bool binds = conn_tls_exporter(s->c, binding) == 0;
-    if (!r) r = sasl_begin(&x, s->conf->login, &s->a, c->mechanism, smtpd_logins(s), binds ? binding : NULL);
+    if (!r) r = sasl_begin(&x, s->conf->login, &s->a, c->mechanism, smtpd_logins(s), s->c);
     if (r == ERR_UNSUPPORTED) {
         smtpd_reply(s, 504, "5.5.4", "%s", err_text(r));
         return;
