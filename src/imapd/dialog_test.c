@@ -11,6 +11,11 @@ struct buf got;
 const char a_letter[] =
     "From: Bob <bob@y.test>\r\nTo: alice@x.test\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"
     "Date: Mon, 7 Feb 1994 21:52:25 -0800\r\n\r\nHello, Alice\r\n";
+
+const char mixed[] = "Subject: two parts\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+                     "--b\r\nContent-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: "
+                     "quoted-printable\r\n\r\n"
+                     "caf=E9 au =\r\nlait\r\n--b\r\nContent-Type: text/html\r\n\r\n<p>x</p>\r\n--b--\r\n";
 /* ---- a server ---- */
 
 static void plain_session(void *arg) { imapd_session(w.imapd, false, arg, &w.sessions, NULL); }

@@ -20,6 +20,7 @@ extern struct world {
 } w;
 extern struct buf got;        /* what was read last */
 extern const char a_letter[]; /* to alice@x.test, with a subject beyond ASCII */
+extern const char mixed[];    /* of two parts */
 
 void start(void); /* alice@x.test, password "secret" */
 void stop(void);

@@ -1,0 +1,93 @@
+/* search_test.c - SEARCH and THREAD. */
+#include "dialog_test.h"
+
+TEST(imapd_search)
+{
+    start();
+    struct conn *c = login();
+    append(c, "INBOX", "", a_letter);
+    append(c, "INBOX", "(\\Seen) \"17-Jul-1996 02:44:25 -0700\" ", mixed);
+    append(c, "INBOX", "(\\Flagged k1) ", "Subject: third\r\nX-Test: a\r\n\r\nnothing here\r\n");
+    conn_puts(c, "0 SELECT INBOX\r\n");
+    read_until(c, SL("0 OK"));
+    TALK(c, "1 SEARCH ALL", "* SEARCH 1 2 3\n1 OK searched\n");
+    TALK(c, "2 SEARCH UNSEEN NOT FLAGGED", "* SEARCH 1\n2 OK searched\n");
+    TALK(c, "3 UID SEARCH OR SUBJECT THIRD SUBJECT parts", "* SEARCH 2 3\n3 OK searched\n");
+    TALK(c, "4 SEARCH CHARSET UTF-8 SUBJECT {7+}\r\nGR\xc3\x9cSSE", "* SEARCH 1\n4 OK searched\n");
+    TALK(c, "5 SEARCH BODY \"caf\xc3\xa9 au lait\"", "* SEARCH 2\n5 OK searched\n");
+    TALK(c, "6 SEARCH TEXT bob@", "* SEARCH 1\n6 OK searched\n");
+    TALK(c, "7 SEARCH BODY bob@", "* SEARCH\n7 OK searched\n");
+    TALK(c, "8 SEARCH HEADER X-Test \"\"", "* SEARCH 3\n8 OK searched\n");
+    TALK(c, "9 SEARCH ON 17-Jul-1996", "* SEARCH 2\n9 OK searched\n");
+    TALK(c, "10 SEARCH SENTON 7-Feb-1994", "* SEARCH 1\n10 OK searched\n");
+    TALK(c, "11 SEARCH LARGER 200", "* SEARCH 2\n11 OK searched\n");
+    TALK(c, "12 SEARCH KEYWORD k1 UNKEYWORD k2", "* SEARCH 3\n12 OK searched\n");
+    TALK(c, "13 SEARCH CHARSET x-none ALL", "13 NO [BADCHARSET (UTF-8 US-ASCII)] ~\n");
+    TALK(c, "14 SEARCH RETURN (MIN MAX COUNT ALL) ALL",
+         "* ESEARCH (TAG \"14\") MIN 1 MAX 3 COUNT 3 ALL 1:3\n14 OK searched\n");
+    TALK(c, "15 UID SEARCH RETURN () FLAGGED SEEN", "* ESEARCH (TAG \"15\") UID\n15 OK searched\n");
+    TALK(c, "16 SEARCH RETURN (SAVE) SEEN", "16 OK searched\n");
+    TALK(c, "17 FETCH $ UID", "* 2 FETCH (UID 2)\n17 OK fetched\n");
+    TALK(c, "18 SEARCH 2:* UID 1:2", "* SEARCH 2\n18 OK searched\n");
+    TALK(c, "19 SEARCH YOUNGER 1000", "* SEARCH 1 3\n19 OK searched\n");
+    TALK(c, "20 SEARCH NOT OLD", "* SEARCH 1 2 3\n20 OK searched\n");
+    TALK(c, "21 SEARCH TEXT quoted-printable", "* SEARCH 2\n21 OK searched\n");
+    TALK(c, "22 SEARCH FOO", "22 BAD ~\n");
+    bye(&c);
+    stop();
+}
+
+TEST(imapd_search_in_addresses)
+{
+    start();
+    struct conn *c = login();
+    append(c, "INBOX", "",
+           "From: \"Doe, J\\\"oe\" <joe@x.test> (secret comment)\r\nTo: root, =?utf-8?q?J=C3=B6rg?= "
+           "<j@y.test>\r\n\r\nx\r\n");
+    append(c, "INBOX", "",
+           "From: <MAILER-DAEMON>\r\nCc: friends: ;\r\nContent-Type: multipart/report; boundary=b\r\n\r\n"
+           "--b\r\nContent-Type: message/delivery-status\r\n\r\nStatus: 5.1.1\r\n--b\r\n"
+           "Content-Type: text/plain; charset=windows-1255\r\nContent-Transfer-Encoding: "
+           "quoted-printable\r\n\r\n=F9=EC\r\n--b--\r\n");
+    select_inbox(c);
+    TALK(c, "1 SEARCH FROM secret", "* SEARCH\n1 OK ~\n");
+    TALK(c, "2 SEARCH HEADER FROM secret", "* SEARCH 1\n2 OK ~\n");
+    TALK(c, "3 SEARCH FROM {17+}\r\nDoe, J\"oe <joe@x.", "* SEARCH 1\n3 OK ~\n");
+    TALK(c, "4 SEARCH TO root TO {5+}\r\nJ\xc3\xb6rg", "* SEARCH 1\n4 OK ~\n");
+    TALK(c, "5 SEARCH FROM mailer-daemon CC friends", "* SEARCH 2\n5 OK ~\n");
+    TALK(c, "6 SEARCH BODY 5.1.1", "* SEARCH 2\n6 OK ~\n");
+    TALK(c, "7 SEARCH CHARSET UTF-8 BODY {4+}\r\n\xd7\xa9\xd7\x9c", "* SEARCH 2\n7 OK ~\n");
+    TALK(c, "8 SEARCH OLDER 0", "8 BAD ~\n");
+    TALK(c, "9 ENABLE UTF8=ACCEPT", "* ENABLED UTF8=ACCEPT\n9 OK ~\n");
+    TALK(c, "10 SEARCH CHARSET UTF-8 ALL", "10 BAD ~\n");
+    bye(&c);
+    stop();
+}
+
+/* RFC 8474 sections 5.2 and 6: one thread in two mailboxes, whoever is asked first. */
+TEST(imapd_threads_relatives)
+{
+    char line[80];
+    start();
+    struct conn *c = login();
+    append(c, "INBOX", "",
+           "Message-ID: <b@x.test>\r\nReferences: <a@x.test>\r\nSubject: Re: plans\r\n\r\nx\r\n");
+    append(c, "Archive", "", "Message-ID: <a@x.test>\r\nSubject: plans\r\n\r\nx\r\n");
+    append(c, "Archive", "", "Message-ID: <c@x.test>\r\nSubject: others\r\n\r\nx\r\n");
+    select_inbox(c);
+    conn_puts(c, "1 FETCH 1 THREADID\r\n");
+    conn_flush(c);
+    read_until(c, SL("1 "));
+    size_t at = sl_find(buf_slice(&got), SL("THREADID (T"));
+    REQUIRE(at != SL_NONE);
+    struct slice id = sl_from(buf_slice(&got), at + 10);
+    snprintf(line, sizeof line, "3 SEARCH THREADID %.*s\r\n", SLF(sl_sub(id, 0, sl_chr(id, ')'))));
+    TALK(c, "2 SELECT Archive", "~\n~\n~\n~\n~\n~\n~\n~\n~\n2 OK ~\n");
+    conn_puts(c, line);
+    conn_flush(c);
+    EXPECT(c, "* SEARCH 1\n3 OK ~\n");
+    TALK(c, "4 SEARCH THREADID Tffff", "* SEARCH\n4 OK ~\n");
+    TALK(c, "5 SEARCH NOT THREADID M1", "* SEARCH 1 2\n5 OK ~\n");
+    bye(&c);
+    stop();
+}
