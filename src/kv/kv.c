@@ -164,17 +164,32 @@ static void run_again(struct kv *kv, struct txn *t, bool may_wait)
     worker_do(kv->committer, &t->job);
 }
 
-int kv_transact(struct kv *kv, struct slice object, kv_fn *fn, void *arg)
+static int transact(struct kv *kv, struct slice object, kv_fn *fn, void *arg, bool large)
 {
     ASSERT(kv && fn);
     if (!kv_name_ok(object)) return err_set(ERR_USAGE, "the name of an object is not allowed");
     struct kv_wishes wishes;
-    struct txn t = {.object = object, .fn = fn, .arg = arg, .status = ERR_CANCELED, .wishes = &wishes};
+    struct txn t = {.job = {.large = large},
+                    .object = object,
+                    .fn = fn,
+                    .arg = arg,
+                    .status = ERR_CANCELED,
+                    .wishes = &wishes};
     kv_users_enter(&kv->users);
     worker_do(kv->committer, &t.job);
     for (int runs = 1; t.status == KV_WOULD_BLOCK; runs++) run_again(kv, &t, runs == KV_RUNS_MAX);
     kv_users_leave(&kv->users);
     return t.status < 0 && t.why[0] ? err_set(t.status, "%s", t.why) : t.status;
+}
+
+int kv_transact(struct kv *kv, struct slice object, kv_fn *fn, void *arg)
+{
+    return transact(kv, object, fn, arg, false);
+}
+
+int kv_transact_large(struct kv *kv, struct slice object, kv_fn *fn, void *arg)
+{
+    return transact(kv, object, fn, arg, true);
 }
 
 void kv_note(struct kv *kv, struct slice object, struct slice key, struct slice value)

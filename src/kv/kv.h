@@ -43,6 +43,9 @@ void kv_close(struct kv **kv); /* SUSPENDS: waits for transactions under way */
  * when that fails for good the program ends. */
 typedef int kv_fn(struct kv_tx *tx, void *arg);
 MUST_CHECK int kv_transact(struct kv *kv, struct slice object, kv_fn *fn, void *arg);
+/* The same for a part of something large, about 2 ms of the committer: it is committed by itself, behind the
+ * others that wait; between two such all others that wait have their turn. So they wait for one at most. */
+MUST_CHECK int kv_transact_large(struct kv *kv, struct slice object, kv_fn *fn, void *arg);
 
 /* Within fn. get: the value is valid until fn returns; ERR_NOT_FOUND; other errors are sticky. Sees the
  * transaction's own writes. put and del: sticky errors, reported by kv_transact. What is not in memory is

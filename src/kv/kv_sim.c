@@ -151,6 +151,75 @@ static uint64_t failing_disk(uint64_t seed, struct sim_faults f, bool *gave_up)
     return reopened;
 }
 
+/* ---- large work beside small ---- */
+
+struct beside {
+    struct kv *kv;
+    int large_done; /* parts of something large that were run */
+    int small_done;
+    int most; /* of the first, while a small one waited */
+};
+
+static int part_of_large(struct kv_tx *tx, void *arg)
+{
+    struct beside *b = arg;
+    b->large_done++;
+    kv_tx_put(tx, SL("large"), SL("part"));
+    return 0;
+}
+
+static int small(struct kv_tx *tx, void *arg)
+{
+    (void)arg;
+    kv_tx_put(tx, SL("small"), SL("one"));
+    return 0;
+}
+
+static void do_large(void *arg)
+{
+    struct beside *b = arg;
+    for (int i = 0; i < 20; i++) CHECK_OK(kv_transact_large(b->kv, SL("l"), part_of_large, b));
+}
+
+static void do_small(void *arg)
+{
+    struct beside *b = arg;
+    for (int i = 0; i < 20; i++) {
+        int before = b->large_done;
+        CHECK_OK(kv_transact(b->kv, SL("s"), small, NULL));
+        if (b->large_done - before > b->most) b->most = b->large_done - before;
+        b->small_done++;
+    }
+}
+
+static int large_and_small(void *arg)
+{
+    struct beside *b = arg;
+    struct group g;
+    int e = kv_mem_open(&b->kv, "kv.log");
+    if (e) return e;
+    group_init(&g);
+    for (int i = 0; i < 8; i++) CHECK_OK(group_go(&g, "large", do_large, b));
+    for (int i = 0; i < 2; i++) CHECK_OK(group_go(&g, "small", do_small, b));
+    CHECK_OK(group_wait(&g));
+    kv_close(&b->kv);
+    return 0;
+}
+
+TEST(who_waits_beside_large_work_waits_for_one_part_of_it)
+{
+    struct beside b = {0};
+    struct sim *s = sim_new(1);
+    struct sim_node *n = sim_node(s, "one.test", "192.0.2.1");
+    sim_node_start(n, large_and_small, &b);
+    sim_run(s, RT_NEVER);
+    CHECK_OK(sim_node_result(n));
+    sim_free(&s);
+    CHECK_INT(b.large_done, 8 * 20);
+    CHECK_INT(b.small_done, 2 * 20);
+    CHECK(b.most <= 2); /* the one in hand, and the one that is begun before the answer is heard */
+}
+
 /* A lease that was taken while the clock was a year ahead. */
 static int lease_with_jumps(void *arg)
 {

@@ -8,6 +8,7 @@
 
 struct worker {
     struct job *waiting; /* a stack, last first */
+    struct job *large;   /* the thread's own: large ones in order of arrival */
     int asleep;          /* the thread waits on this word while it is 1 */
     int stop;
     int wanted; /* while it lingers: how many jobs more it waits for */
@@ -34,11 +35,27 @@ static void submit(struct worker *w, struct job *j)
         futex_wake(&w->wanted, 1);
 }
 
-/* Appends what has arrived to the list. */
-static void gather(struct worker *w, struct job **tail)
+static struct job **end_of(struct job **list)
 {
-    while (*tail) tail = &(*tail)->next;
+    while (*list) list = &(*list)->next;
+    return list;
+}
+
+/* Appends what has arrived to the list, or to that of the large ones. */
+static void gather(struct worker *w, struct job **list)
+{
+    struct job **tail = end_of(list), **large = end_of(&w->large);
     TAKE_IN_ORDER(struct job, &w->waiting, tail);
+    for (struct job *j; (j = *tail);) {
+        if (!j->large) {
+            tail = &j->next;
+            continue;
+        }
+        *tail = j->next;
+        j->next = NULL;
+        *large = j;
+        large = &j->next;
+    }
 }
 
 /* Each loop is woken once for all of its jobs. Chains keep the order of arrival: an
@@ -63,12 +80,13 @@ static void signal_group(struct completion **group, size_t n)
     }
 }
 
-/* Cuts at most max_group jobs from the front of *list and handles them. */
-static void handle_group(struct worker *w, struct job **list)
+/* Cuts at most `most` jobs from the front of *list and handles them. */
+static void handle_group(struct worker *w, struct job **list, size_t most)
 {
     struct job *first = *list, **at = list;
     size_t n = 0;
-    for (; *at && n < w->max_group; at = &(*at)->next) w->group[n++] = &(*at)->done;
+    if (!first) return;
+    for (; *at && n < most; at = &(*at)->next) w->group[n++] = &(*at)->done;
     struct job *rest = *at;
     *at = NULL;
     *list = rest;
@@ -135,9 +153,10 @@ static void *worker_thread(void *arg)
     for (;;) {
         bool stop = stopping(w); /* asked first: what was submitted before it is seen */
         gather(w, &list);
-        if (list) {
-            if (!stop) linger(w, &list);
-            handle_group(w, &list);
+        if (list || w->large) {
+            if (list && !stop) linger(w, &list);
+            handle_group(w, &list, w->max_group);
+            handle_group(w, &w->large, 1);
             continue;
         }
         if (stop) return NULL;

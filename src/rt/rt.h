@@ -184,6 +184,7 @@ static inline int offload(int (*fn)(void *), void *arg) { return offload_on(POOL
 struct job {
     struct job *next;
     struct completion done;
+    bool large; /* a group of its own, behind all that wait and are not; then those have their turn again */
 };
 struct worker;
 /* handle(ctx, jobs) gets the waiting jobs as a list in order of arrival, at most

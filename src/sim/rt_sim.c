@@ -377,6 +377,58 @@ TEST(worker_takes_groups)
     world_free(w);
 }
 
+struct customer {
+    struct shop *s;
+    bool large;
+    int most; /* large jobs done between asking and being served */
+};
+static void shop_alone(void *ctx, struct job *jobs)
+{
+    struct shop *s = ctx;
+    handle(ctx, jobs);
+    for (struct job *j = jobs; j; j = j->next) {
+        CHECK(!j->large || (j == jobs && !j->next));
+        s->next += j->large;
+    }
+}
+static void ask_often(void *arg)
+{
+    struct customer *c = arg;
+    for (int i = 0; i < 20; i++) {
+        struct item x = {.job.large = c->large};
+        int before = c->s->next;
+        worker_do(c->s->worker, &x.job);
+        if (c->s->next - before > c->most) c->most = c->s->next - before;
+        fiber_yield();
+    }
+}
+/* Many large jobs and some others: these wait for one large one each time, and all come to their end. */
+static int large_shopping(void *arg)
+{
+    struct shop s = {.w = arg};
+    struct customer c[10];
+    struct group g;
+    group_init(&g);
+    CHECK_OK(file_open(&s.f, "shop", FILE_WRITE | FILE_CREATE));
+    CHECK_OK(worker_new(&s.worker, "shop", 8, shop_alone, &s));
+    for (int i = 0; i < 10; i++) {
+        c[i] = (struct customer){.s = &s, .large = i % 3 != 0};
+        CHECK_OK(group_go(&g, "customer", ask_often, &c[i]));
+    }
+    CHECK_OK(group_wait(&g));
+    CHECK_INT(s.jobs, 200);
+    for (int i = 0; i < 10; i += 3) CHECK(c[i].most <= 2); /* one was in hand, one comes behind the group */
+    worker_free(&s.worker);
+    file_close(&s.f);
+    return 0;
+}
+TEST(a_worker_does_large_jobs_between_the_others)
+{
+    struct world *w = world_new(1);
+    CHECK_OK(run(w, large_shopping));
+    world_free(w);
+}
+
 static void posted(void *arg)
 {
     struct letter *l = arg;

@@ -197,7 +197,8 @@ struct worker {
     void (*handle)(void *ctx, struct job *jobs);
     void *ctx;
     struct sim_prog *prog;
-    struct job *first, **last;
+    struct job *first, *large; /* those that wait, in order of arrival */
+    bool turn_of_large;
     bool busy;
     struct completion *idle; /* worker_free() waits */
 };
@@ -211,26 +212,31 @@ int worker_new(struct worker **out, const char *name, size_t max_group,
     w->handle = handle;
     w->ctx = ctx;
     w->prog = sim_prog_now();
-    w->last = &w->first;
     return 0;
 }
 
-/* The first jobs, at most max_group, cut off as a list of their own. */
-static struct job *take_group(struct worker *w)
+/* The first jobs, at most `most`, cut off as a list of their own. */
+static struct job *cut(struct job **list, size_t most)
 {
-    struct job *group = w->first, *j = group;
-    for (size_t n = 1; n < w->max_group && j->next; n++) j = j->next;
-    w->first = j->next;
-    if (!w->first) w->last = &w->first;
+    struct job *group = *list, *j = group;
+    for (size_t n = 1; n < most && j->next; n++) j = j->next;
+    *list = j->next;
     j->next = NULL;
     return group;
+}
+
+/* A group, a large one, a group, ... */
+static struct job *take_group(struct worker *w)
+{
+    bool large = w->large && (w->turn_of_large || !w->first);
+    w->turn_of_large = !large;
+    return large ? cut(&w->large, 1) : w->first ? cut(&w->first, w->max_group) : NULL;
 }
 
 static void work(void *arg)
 {
     struct worker *w = arg;
-    while (w->first) {
-        struct job *group = take_group(w);
+    for (struct job *group; (group = take_group(w));) {
         w->handle(w->ctx, group);
         for (struct job *j = group, *next; j; j = next) {
             next = j->next; /* once signalled, j may be gone */
@@ -251,10 +257,11 @@ static void rouse(struct worker *w)
 
 void worker_do(struct worker *w, struct job *j)
 {
+    struct job **at = j->large ? &w->large : &w->first;
     completion_init(&j->done);
     j->next = NULL;
-    *w->last = j;
-    w->last = &j->next;
+    while (*at) at = &(*at)->next;
+    *at = j;
     rouse(w);
     completion_wait(&j->done);
 }

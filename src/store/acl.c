@@ -93,10 +93,16 @@ static int run_as_guest(struct kv_tx *tx, void *arg)
     return e ? e : x->fn(tx, x->arg);
 }
 
+int mailbox_transact(struct store *s, struct mailbox_ref box, size_t n, kv_fn *fn, void *arg)
+{
+    struct as_guest x = {box.guest, fn, arg};
+    return box.guest ? account_transact_part(s, box.account, n, run_as_guest, &x)
+                     : account_transact_part(s, box.account, n, fn, arg);
+}
+
 int guest_transact(struct store *s, const char *acc, const struct mailbox_guest *guest, kv_fn *fn, void *arg)
 {
-    struct as_guest x = {guest, fn, arg};
-    return guest ? account_transact(s, acc, run_as_guest, &x) : account_transact(s, acc, fn, arg);
+    return mailbox_transact(s, (struct mailbox_ref){.account = acc, .guest = guest}, 1, fn, arg);
 }
 
 /* ---- changing ---- */

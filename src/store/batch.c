@@ -240,7 +240,7 @@ int batch_page(struct batch *p, batch_fill *fill, void *arg)
 {
     char room[KEY_ROOM];
     struct page g = {p, fill, arg, *p};
-    int e = kv_transact(p->s->kv, account_object(p->account, room), page, &g);
+    int e = kv_transact_large(p->s->kv, account_object(p->account, room), page, &g);
     if (e) *p = g.before;
     return e;
 }

@@ -254,7 +254,7 @@ int image_save(struct store *store, const char *acc, uint32_t box, struct roll *
         s.from = s.to;
         s.to = step_end(&s, s.from);
         s.last = s.to == r->npages;
-        e = kv_transact(store->kv, account_object(acc, room), save_step, &s);
+        e = kv_transact_large(store->kv, account_object(acc, room), save_step, &s);
         s.first = false;
     }
     bool kept = e == 0 && !s.stop;

@@ -224,10 +224,12 @@ static int read_journal(struct follower *f, uint64_t at, uint64_t until)
     while (e == 0 && page.more) {
         journal_range(at, until, &keys);
         e = kv_scan(f->v->s->kv, account_object(f->v->acc, room), keys.from, keys.to, KV_PAGE_MAX, &a, &page);
-        for (size_t i = 0; e == 0 && i < page.n; i++) e = follow_row(f, &page.row[i]);
+        for (size_t i = 0; e == 0 && i < page.n; i++) {
+            e = follow_row(f, &page.row[i]);
+            fiber_breathe();
+        }
         if (e == 0 && page.n) e = row_number(page.row[page.n - 1].key, &at);
         ar_reset(&a);
-        fiber_breathe();
     }
     ar_free(&a);
     return e;
@@ -259,6 +261,7 @@ static int compare_all(struct loop_view *v, struct roll *r, const struct box_row
         const struct roll_msg *there = roll_find(now, m.uid);
         if (!there) roll_remove(r, m.uid);
         else change(r, m.uid, there->flags, there->modseq);
+        fiber_breathe();
     }
     for (size_t i = roll_rank(now, r->uidnext); e == 0 && i < now->n; i++) roll_add(r, roll_at(now, i));
     if (e == 0) r->uidnext = b->m.uidnext;

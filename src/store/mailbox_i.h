@@ -29,6 +29,8 @@
 enum {
     INBOX_ID = 1,
     CHANGE_MAX = 250,        /* messages changed in one transaction: about 2 ms of everybody's time */
+    MOVE_MAX = 125,          /* moved in one: each is twice the work */
+    CHANGE_FEW = 30,         /* more than these are a part of something large */
     JOURNAL_MAX = 50000,     /* changes that the journal of an account reaches back */
     JOURNAL_PRUNE = 1000,    /* and more, before older ones are pruned */
     JOURNAL_NOTES_MAX = 100, /* annotations that one transaction changes */
@@ -92,6 +94,8 @@ MUST_CHECK int box_tx(struct kv_tx *tx, uint32_t id, struct box_row *out);
 MUST_CHECK int box_tx_named(struct kv_tx *tx, struct slice name, struct box_row *out); /* the name is clean */
 /* Runs fn on the account's object; when it changed something watchers hear of it. */
 MUST_CHECK int account_transact(struct store *s, const char *acc, kv_fn *fn, void *arg);
+/* The same for one that changes so many messages: others go first when they are more than a few. */
+MUST_CHECK int account_transact_part(struct store *s, const char *acc, size_t n, kv_fn *fn, void *arg);
 
 /* Bit of a keyword name in a row; -1 when it is missing and cannot be made. When all are taken, one
  * that no message has gives way. */
@@ -259,6 +263,8 @@ struct slice url_key_own(uint32_t box, char room[KEY_ROOM]);
  * SUSPENDS. */
 MUST_CHECK int guest_transact(struct store *s, const char *acc, const struct mailbox_guest *guest, kv_fn *fn,
                               void *arg);
+/* The same for one that changes n messages of the mailbox: as account_transact_part(). SUSPENDS. */
+MUST_CHECK int mailbox_transact(struct store *s, struct mailbox_ref box, size_t n, kv_fn *fn, void *arg);
 /* Within a transaction: the mailbox gets the access list of the one above it. */
 MUST_CHECK int acl_inherit_tx(struct kv_tx *tx, uint32_t above, uint32_t box);
 

@@ -267,9 +267,14 @@ int box_tx_named(struct kv_tx *tx, struct slice name, struct box_row *out)
 
 int account_transact(struct store *s, const char *acc, kv_fn *fn, void *arg)
 {
+    return account_transact_part(s, acc, 1, fn, arg);
+}
+
+int account_transact_part(struct store *s, const char *acc, size_t n, kv_fn *fn, void *arg)
+{
     char room[KEY_ROOM];
     struct slice object = account_object(acc, room);
-    int e = kv_transact(s->kv, object, fn, arg);
+    int e = (n > CHANGE_FEW ? kv_transact_large : kv_transact)(s->kv, object, fn, arg);
     if (e >= 0) kv_notify(s->kv, object);
     return e;
 }

@@ -124,23 +124,26 @@ static int copy_annotations(struct kv_tx *tx, void *arg)
 static int rename_inbox(struct store *s, const char *acc, const struct mailbox_guest *guest, struct slice to,
                         struct arena *a)
 {
+    struct arena page;
     struct mailbox inbox, box;
     int e = mailbox_get(s, acc, INBOX_ID, a, &inbox);
     if (e == 0) e = mailbox_create_as(s, acc, guest, to, 0, a, &box);
     if (e == 0) e = account_transact(s, acc, copy_annotations, &box.id); /* RFC 5464 section 4.1 */
-    for (uint32_t from = 1; e == 0 && from < inbox.uidnext;) {
+    ar_init(&page, 0);
+    for (uint32_t from = 1; e == 0 && from < inbox.uidnext; ar_reset(&page)) {
         struct message *m;
         uint32_t uids[KV_PAGE_MAX];
         struct message_copied c;
         size_t n, all;
-        e = message_list(s, (struct mailbox_ref){.account = acc, .box = INBOX_ID}, from, KV_PAGE_MAX, a, &m,
-                         &all);
+        e = message_list(s, (struct mailbox_ref){.account = acc, .box = INBOX_ID}, from, KV_PAGE_MAX, &page,
+                         &m, &all);
         for (n = 0; e == 0 && n < all && m[n].uid < inbox.uidnext; n++) uids[n] = m[n].uid;
         if (e || !n) break;
         from = uids[n - 1] + 1;
         e = message_copy(s, (struct mailbox_ref){.account = acc, .box = INBOX_ID}, (struct uids){uids, n},
-                         box.id, true, a, &c);
+                         box.id, true, &page, &c);
     }
+    ar_free(&page);
     return e;
 }
 

@@ -227,8 +227,7 @@ int message_append(struct store *s, struct mailbox_ref box, const struct message
 {
     struct message_append p = {.box = box.box, .m = m, .n = n};
     if (n == 0) return err_set(ERR_USAGE, "there is nothing to add");
-    int e = n > CHANGE_MAX ? append_batch(s, box, &p, n)
-                           : guest_transact(s, box.account, box.guest, message_append_tx, &p);
+    int e = n > CHANGE_MAX ? append_batch(s, box, &p, n) : mailbox_transact(s, box, n, message_append_tx, &p);
     *uidvalidity = p.uidvalidity;
     *first_uid = p.first_uid;
     return e;

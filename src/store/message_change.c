@@ -128,7 +128,7 @@ int message_flags(struct store *s, struct mailbox_ref box, struct uids uids,
         c.uid = uids.v + at;
         c.n = uids.n - at < CHANGE_MAX ? uids.n - at : CHANGE_MAX;
         c.failed_before = c.failed.n;
-        e = guest_transact(s, box.account, box.guest, change_flags, &c);
+        e = mailbox_transact(s, box, c.n, change_flags, &c);
     }
     journal_free(&c.journal);
     gather_hand_out(&c.failed, a, failed);
@@ -187,7 +187,7 @@ static int expunge_parts(struct store *s, struct mailbox_ref box, struct expunge
         c->uid = uids.v + at;
         c->n = uids.n - at < CHANGE_MAX ? uids.n - at : CHANGE_MAX;
         c->gone_before = c->gone.n;
-        e = guest_transact(s, box.account, box.guest, expunge, c);
+        e = mailbox_transact(s, box, c->n, expunge, c);
         gone_keep(s, box.account, box.box, &c->rows, e == 0);
     }
     return e;
@@ -399,9 +399,9 @@ static int copy_parts(struct store *s, struct mailbox_ref box, struct copy *c, s
     int e = 0;
     for (size_t at = 0; e == 0 && at < uids.n; at += c->n) {
         c->uid = uids.v + at;
-        c->n = uids.n - at < CHANGE_MAX ? uids.n - at : CHANGE_MAX;
+        c->n = uids.n - at < MOVE_MAX ? uids.n - at : MOVE_MAX;
         c->before = c->new.n;
-        e = guest_transact(s, box.account, box.guest, copy, c);
+        e = mailbox_transact(s, box, c->n, copy, c);
         if (e) c->old.n = c->new.n = c->before;
         gone_keep(s, box.account, box.box, &c->gone, e == 0);
     }
@@ -412,7 +412,7 @@ int message_copy(struct store *s, struct mailbox_ref box, struct uids uids, uint
                  struct arena *a, struct message_copied *out)
 {
     struct copy c = {.from = box.box, .to = to, .move = move, .journal = {{.box = box.box}, {.box = to}}};
-    int e = !move && uids.n > CHANGE_MAX ? copy_batch(s, box, &c, uids) : copy_parts(s, box, &c, uids);
+    int e = !move && uids.n > MOVE_MAX ? copy_batch(s, box, &c, uids) : copy_parts(s, box, &c, uids);
     if (e && !move) c.new.n = 0;
     for (int i = 0; i < 2; i++) journal_free(&c.journal[i]);
     *out = (struct message_copied){c.uidvalidity, gather_keep(&c.old, a), gather_keep(&c.new, a), c.new.n};

@@ -377,6 +377,41 @@ TEST(views_and_messages_never_disagree)
     fixture_end(&f);
 }
 
+struct turns {
+    bool over;
+    unsigned n;
+};
+
+static void take_turns(void *arg)
+{
+    struct turns *t = arg;
+    for (; !t->over; t->n++) fiber_yield();
+}
+
+/* Whoever reads a long journal, or compares a large mailbox, lets the other fibers of the loop have their
+ * turns. */
+TEST(a_view_that_has_much_to_catch_up_on_lets_others_have_their_turns)
+{
+    struct fixture f;
+    struct turns t = {0};
+    struct group g;
+    size_t added;
+    REQUIRE(fixture_begin(&f));
+    add_many(&f, INBOX_ID, 3);
+    struct view *v = opened(&f, INBOX_ID);
+    for (unsigned i = 0; i < KV_PAGE_MAX - 100; i++)
+        set_flags(&f, INBOX_ID, 1 + i % 3, i & 1 ? FLAG_SEEN : 0);
+    group_init(&g);
+    CHECK_OK(group_go(&g, "others", take_turns, &t));
+    CHECK_OK(view_sync(v, &added));
+    t.over = true;
+    CHECK_OK(group_wait(&g));
+    CHECK(t.n >= 3);
+    check_same(&f, v);
+    view_close(&v);
+    fixture_end(&f);
+}
+
 /* What a client knows that hears of expunges now and then. */
 struct belief {
     uint32_t uid[6000];
