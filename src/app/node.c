@@ -37,6 +37,12 @@ static bool may_xclient(const void *conf, const struct ip *ip)
     return config_lists(c->xclient_from, c->nxclient_from, ip);
 }
 
+static int read_url(void *imapd, struct slice url, const char *account, uint64_t max,
+                    int (*each)(void *arg, struct slice piece), void *arg)
+{
+    return imapd_url_submit(imapd, url, account, max, each, arg);
+}
+
 static int start_servers(struct node *n)
 {
     const struct config *c = n->core.conf;
@@ -50,6 +56,7 @@ static int start_servers(struct node *n)
         .trusts_arg = c,
         .logins = c->login_mechanisms,
         .greeting_delay_s = c->greeting_delay_s,
+        .url = read_url,
     };
     struct imapd_conf ic = {.store = n->core.store,
                             .login = n->core.login,
@@ -63,8 +70,9 @@ static int start_servers(struct node *n)
                            .hostname = c->hostname,
                            .logins = c->login_mechanisms,
                            .login_delay = c->pop3_login_delay};
-    int e = smtpd_open(&n->smtpd, &sc);
-    if (!e) e = imapd_open(&n->imapd, &ic);
+    int e = imapd_open(&n->imapd, &ic);
+    sc.url_arg = n->imapd;
+    if (!e) e = smtpd_open(&n->smtpd, &sc);
     if (!e) e = popd_open(&n->popd, &pc);
     return e;
 }

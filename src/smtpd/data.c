@@ -10,7 +10,7 @@ static int fill(struct smtpd_session *s)
     return r < 0 ? r : 0;
 }
 
-static void begin_letter(struct smtpd_session *s)
+void smtpd_begin_letter(struct smtpd_session *s)
 {
     s->tx.receiving = true;
     smtp_data_begin(&s->tx.data);
@@ -106,7 +106,7 @@ static void complete(struct smtpd_session *s)
     s->progress = rt_now();
 }
 
-static bool has_recipients(struct smtpd_session *s)
+bool smtpd_has_recipients(struct smtpd_session *s)
 {
     if (s->tx.letter.nsaid) return true;
     smtpd_reply(s, 554, "5.5.1", "No recipient was accepted");
@@ -139,9 +139,9 @@ void smtpd_data(struct smtpd_session *s, struct smtp_command *c)
         smtpd_reply(s, 503, "5.5.1", "A letter with BODY=BINARYMIME comes by BDAT");
         return;
     }
-    if (!has_recipients(s)) return;
+    if (!smtpd_has_recipients(s)) return;
     smtpd_reply(s, 354, NULL, "Send the letter, end with a line that holds a dot only");
-    begin_letter(s);
+    smtpd_begin_letter(s);
     int r = receive_data(s);
     if (r == 0) {
         complete(s);
@@ -199,19 +199,24 @@ static int drop_chunk(struct smtpd_session *s, uint64_t size)
     return r;
 }
 
-static int take_chunk(struct smtpd_session *s, const struct smtp_command *c)
+void smtpd_end_chunk(struct smtpd_session *s, uint64_t n, bool last)
 {
-    if (!s->tx.chunking) begin_letter(s);
-    s->tx.chunking = true;
-    int r = receive_chunk(s, c->size, true);
-    if (r) return r;
-    if (c->last && !s->tx.binary &&
+    if (last && !s->tx.binary &&
         !smtp_data_whole(&s->tx.data)) { /* RFC 5322 section 3.5: lines end in CRLF */
         smtp_data_scan(&s->tx.data, SL("\r\n"));
         intake_bytes(&s->tx.letter, SL("\r\n"));
     }
-    if (c->last || s->tx.letter.refusal.code) complete(s); /* section 2: a refused chunk ends the letter */
-    else smtpd_reply(s, 250, "2.0.0", "%llu bytes are here", (unsigned long long)c->size);
+    if (last || s->tx.letter.refusal.code) complete(s); /* section 2: a refused chunk ends the letter */
+    else smtpd_reply(s, 250, "2.0.0", "%llu bytes are here", (unsigned long long)n);
+}
+
+static int take_chunk(struct smtpd_session *s, const struct smtp_command *c)
+{
+    if (!s->tx.chunking) smtpd_begin_letter(s);
+    s->tx.chunking = true;
+    int r = receive_chunk(s, c->size, true);
+    if (r) return r;
+    smtpd_end_chunk(s, c->size, c->last);
     return 0;
 }
 

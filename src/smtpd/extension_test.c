@@ -376,3 +376,54 @@ TEST(extension_vrfy_and_help)
     client_close(&cl);
     world_end(&w);
 }
+
+/* ---- BURL (RFC 4468) ---- */
+
+static int read_url(void *arg, struct slice url, const char *account, uint64_t max,
+                    int (*each)(void *arg, struct slice piece), void *each_arg)
+{
+    (void)arg, (void)account, (void)max;
+    if (sl_eq(url, SL("imap://denied"))) return err_set(ERR_DENIED, "the URL is for somebody else");
+    if (sl_eq(url, SL("imap://large"))) return err_set(ERR_TOO_LONG, "too large");
+    if (sl_eq(url, SL("imap://later"))) return err_set(ERR_IO, "the disk");
+    if (!sl_eq(url, SL("imap://head"))) return err_set(ERR_SYNTAX, "the URL names no message");
+    int e = each(each_arg, SL("From: alice@home.test\r\n"));
+    return e ? e : each(each_arg, SL("Subject: x\r\n\r\n"));
+}
+
+static void with_urls(struct world *w) { w->conf.url = read_url; }
+
+TEST(extension_burl)
+{
+    struct world w;
+    struct client cl;
+    world_begin(&w, with_urls);
+    CHECK(!has(hello(&cl, &w, SMTPD_MX), "BURL"));
+    CHECK_SL(talk(&cl, "BURL imap://head LAST"), "502 5.5.1 Letters do not come by URL here");
+    client_close(&cl);
+    CHECK(has(hello(&cl, &w, SMTPD_SUBMISSION), "BURL imap"));
+    CHECK_SL(talk(&cl, "BURL imap://head LAST"), "503 5.5.1 MAIL comes first");
+    CHECK_SL(mail(&cl, "alice@home.test", ""), "250 2.1.0 Sender is fine");
+    CHECK_SL(talk(&cl, "BURL imap://head LAST"), "554 5.5.1 No recipient was accepted");
+    CHECK_SL(talk(&cl, "BURL"), "501 5.5.4 BURL is written BURL url or BURL url LAST");
+    rcpt(&cl, "bob@home.test");
+    CHECK_SL(talk(&cl, "BURL imap://head"), "250 2.0.0 37 bytes are here");
+    CHECK(sl_starts(talk(&cl, "DATA"), SL("503 ")));
+    CHECK(sl_starts(chunk(&cl, SL("one"), ""), SL("250 ")));
+    CHECK(sl_starts(talk(&cl, "BURL imap://head LAST"), SL("250 2.0.0 Accepted as ")));
+    CHECK(has(handed.bytes, "\r\n\r\noneFrom: alice@home.test\r\nSubject: x\r\n\r\n"));
+    static const char *const wrong[][2] = {
+        {"BURL imap://denied LAST", "554 5.7.0 the URL is for somebody else"},
+        {"BURL imap://large", "552 5.3.4 too large"},
+        {"BURL imap://later LAST", "451 4.6.6 The URL cannot be read at this moment"},
+        {"BURL nonsense LAST", "554 5.6.6 the URL names no message"}};
+    unsigned before = handed.count;
+    for (size_t i = 0; i < COUNT_OF(wrong); i++) { /* the letter is over each time */
+        CHECK_SL(mail(&cl, "alice@home.test", ""), "250 2.1.0 Sender is fine");
+        rcpt(&cl, "bob@home.test");
+        CHECK_SL(talk(&cl, wrong[i][0]), wrong[i][1]);
+    }
+    CHECK_INT(handed.count, before);
+    client_close(&cl);
+    world_end(&w);
+}

@@ -39,6 +39,12 @@ static void put_classes(struct smtpd_session *s)
     buf_printf(&s->out, " %.*s", SLF(s->conf->intake->no_soliciting));
 }
 
+/* RFC 4468 section 3.1: the login comes first. */
+static void put_burl(struct smtpd_session *s)
+{
+    if (s->logged_in) buf_str(&s->out, " imap");
+}
+
 /* Keywords of the table of commands that say more than themselves, or are not for every session. */
 static const struct keyword {
     const char *word;
@@ -52,6 +58,7 @@ static const struct keyword {
     {"FUTURERELEASE", put_hold, on_submission},
     {"REQUIRETLS", NULL, within_tls}, /* RFC 8689 section 2 */
     {"PRDR", NULL, not_lmtp},         /* where there is an answer for each recipient anyway */
+    {"BURL", put_burl, NULL},
     {"XCLIENT", put_xclient, NULL},
 };
 

@@ -22,6 +22,8 @@ static const struct smtpd_command table[] = {
      .run = smtpd_data, .help = "DATA"},
     {SMTP_BDAT, SMTPD_LETTER, .run = smtpd_bdat, .help = "BDAT size [LAST]",
      .keywords = "CHUNKING BINARYMIME"},
+    {SMTP_BURL, SMTPD_HELO | SMTPD_TX | SMTPD_USER | SMTPD_LETTER, .run = smtpd_burl,
+     .help = "BURL url [LAST]", .keywords = "BURL", .closed = smtpd_burl_closed},
     {SMTP_RSET, 0, .cost = 1, .run = smtpd_rset, .help = "RSET"},
     {SMTP_NOOP, 0, .cost = 1, .run = smtpd_noop, .help = "NOOP"},
     {SMTP_QUIT, SMTPD_LAST, .run = smtpd_quit, .help = "QUIT"},

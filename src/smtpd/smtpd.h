@@ -22,6 +22,12 @@ struct smtpd_conf { /* everything is borrowed and outlives the server */
     /* May the peer say XCLIENT? NULL: nobody. */
     bool (*trusts)(const void *arg, const struct ip *ip);
     const void *trusts_arg;
+    /* Bytes of a URL that its owner authorised for this account's submission, at most max, piece by piece
+     * (RFC 4468); ERR_SYNTAX, ERR_DENIED, ERR_NOT_FOUND, ERR_TOO_LONG, or what each() returned other than 0.
+     * SUSPENDS. NULL: BURL is not offered. */
+    int (*url)(void *arg, struct slice url, const char *account, uint64_t max,
+               int (*each)(void *arg, struct slice piece), void *each_arg);
+    void *url_arg;
     int64_t idle_s; /* between commands; 0 = 300 (RFC 5321 section 4.5.3.2.7) */
     int64_t
         greeting_delay_s; /* strangers wait so long for the greeting: who does not is refused; 0: at once */

@@ -154,6 +154,13 @@ void smtpd_mail(struct smtpd_session *s, struct smtp_command *c); /* envelope.c 
 void smtpd_rcpt(struct smtpd_session *s, struct smtp_command *c);
 void smtpd_data(struct smtpd_session *s, struct smtp_command *c); /* data.c */
 void smtpd_bdat(struct smtpd_session *s, struct smtp_command *c);
+void smtpd_burl(struct smtpd_session *s, struct smtp_command *c);
+struct smtpd_refusal smtpd_burl_closed(const struct smtpd_session *s);
+bool smtpd_has_recipients(struct smtpd_session *s); /* false: that was answered */
+void smtpd_begin_letter(struct smtpd_session *s);
+/* A piece of n bytes of a letter is there: the next one is asked for, or the letter ends and is answered.
+ * SUSPENDS. */
+void smtpd_end_chunk(struct smtpd_session *s, uint64_t n, bool last);
 
 /* ---- the transaction ---- */
 

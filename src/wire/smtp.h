@@ -26,7 +26,8 @@ enum {
     X(HELO)                                                                                                  \
     X(LHLO)                                                                                                  \
     X(MAIL)                                                                                                  \
-    X(RCPT) X(DATA) X(BDAT) X(RSET) X(VRFY) X(EXPN) X(NOOP) X(QUIT) X(STARTTLS) X(AUTH) X(HELP) X(XCLIENT)
+    X(RCPT)                                                                                                  \
+    X(DATA) X(BDAT) X(BURL) X(RSET) X(VRFY) X(EXPN) X(NOOP) X(QUIT) X(STARTTLS) X(AUTH) X(HELP) X(XCLIENT)
 enum smtp_verb {
     SMTP_UNKNOWN,
 #define X(v) SMTP_##v,
@@ -57,8 +58,9 @@ struct smtp_command {
     size_t nparams;
     struct slice mechanism, initial; /* AUTH; initial is base64 as sent ("=" means present but empty) */
     bool has_initial;
-    uint64_t size; /* BDAT */
-    bool last;     /* BDAT */
+    uint64_t size;    /* BDAT */
+    bool last;        /* BDAT, BURL */
+    struct slice url; /* BURL */
 };
 /* line: without CRLF. 0, with verb SMTP_UNKNOWN for a word that is no command, or ERR_SYNTAX
  * (out->verb is set all the same), ERR_TOO_LONG (a local part or domain), ERR_LIMIT (parameters). */

@@ -101,6 +101,16 @@ static int parse_bdat(struct smtp_command *out)
     return 0;
 }
 
+static int parse_burl(struct smtp_command *out)
+{
+    struct slice s = out->arg;
+    out->url = take_word(&s);
+    if (!out->url.n || (s.n && !sl_eqi(s, SL("LAST"))))
+        return err_set(ERR_SYNTAX, "BURL is written BURL url or BURL url LAST");
+    out->last = s.n > 0;
+    return 0;
+}
+
 /* sasl-mech of RFC 4422 section 3.1. */
 static int parse_auth(struct smtp_command *out)
 {
@@ -135,6 +145,7 @@ static int parse_argument(struct arena *a, struct smtp_command *out)
     case SMTP_MAIL: return parse_path(a, "FROM:", true, out);
     case SMTP_RCPT: return parse_path(a, "TO:", false, out);
     case SMTP_BDAT: return parse_bdat(out);
+    case SMTP_BURL: return parse_burl(out);
     case SMTP_AUTH: return parse_auth(out);
     case SMTP_DATA:
     case SMTP_RSET:
