@@ -45,6 +45,8 @@ void api_events(struct http_call *c);
 void api_suppressions_list(struct http_call *c);
 void api_suppressions_add(struct http_call *c);
 void api_suppressions_remove(struct http_call *c);
+/* stats.c */
+void api_stats(struct http_call *c);
 /* unsubscribe.c: links in letters */
 extern const struct http_group api_unsubscribe;
 /* own.c: our own routes. Errors are problem details (RFC 9457). */

@@ -33,7 +33,7 @@ static json_t *event_json(struct arena *a, const struct event *e)
     put(o, "ip", e->ip);
     if (e->code) json_object_set_new(o, "code", json_integer(e->code));
     if (e->attempts) json_object_set_new(o, "attempts", json_integer(e->attempts));
-    if (e->until) json_object_set_new(o, "until", json_integer(e->until));
+    if (e->until && e->kind == EVENT_DEFERRED) json_object_set_new(o, "until", json_integer(e->until));
     if (e->group) json_object_set_new(o, "group", json_integer(e->group));
     return o;
 }

@@ -6,6 +6,7 @@
 #include "kv/kv.h"
 #include "queue/queue.h"
 #include "rt/rt.h"
+#include "send/numbers.h"
 
 enum { BLOCKS_COUNTED = 1 };
 
@@ -33,6 +34,28 @@ static int put_queue(struct buf *b, struct core *core)
     buf_printf(b, "tram_recipients_total{result=\"bounced\"} %llu\n", (unsigned long long)q.bounced);
     buf_printf(b, "tram_recipients_total{result=\"deferred\"} %llu\n", (unsigned long long)q.deferred);
     return 0;
+}
+
+/* What is sent as a service, counted from events since the start. */
+static void put_sends(struct buf *b, struct core *core)
+{
+    struct numbers n;
+    numbers_node(core->sends, &n);
+    buf_str(b, "# HELP tram_sends_total Recipients of sends, attempts and what came back, by what it was.\n"
+               "# TYPE tram_sends_total counter\n");
+    for (int i = 0; i < NUMBER_COUNT; i++)
+        buf_printf(b, "tram_sends_total{what=\"%s\"} %llu\n", number_word((enum number)i),
+                   (unsigned long long)n.n[i]);
+    buf_str(b, "# HELP tram_sends_bounced_total Bounces of sends by class.\n"
+               "# TYPE tram_sends_bounced_total counter\n");
+    for (int i = 0; i < REPLY_NCLASSES; i++)
+        buf_printf(b, "tram_sends_bounced_total{class=\"%s\"} %llu\n", reply_class_word((enum reply_class)i),
+                   (unsigned long long)n.bounced[i]);
+    buf_str(b, "# HELP tram_sends_delivery_seconds Time from the taking of a send to a delivery.\n"
+               "# TYPE tram_sends_delivery_seconds gauge\n");
+    for (int i = 0; i < 2; i++)
+        buf_printf(b, "tram_sends_delivery_seconds{quantile=\"%s\"} %.3f\n", i ? "0.95" : "0.5",
+                   (double)numbers_within(&n, i ? 0.95 : 0.5) / 1000);
 }
 
 static void put_index(struct buf *b, struct core *core)
@@ -97,6 +120,7 @@ void api_metrics(struct http_call *c)
     struct buf b = BUF_INIT;
     int e = put_queue(&b, core);
     if (!e) {
+        put_sends(&b, core);
         put_index(&b, core);
         put_node(&b, core);
         put_http(&b, c);

@@ -35,6 +35,8 @@ static const struct http_route routes[] = {
     HTTP_ROUTE(POST, "/v1/campaigns/{id}/cancel", CAMPAIGNS, api_campaigns_cancel, "drops what has not left"),
     HTTP_ROUTE(GET, "/v1/events", EVENTS_READ, api_events,
                "what became of recipients, from behind ?after=ID, at most ?limit=N"),
+    HTTP_ROUTE(GET, "/v1/stats", STATS_READ, api_stats,
+               "what became of recipients, in numbers: ?by=campaign&name=N&from=DAY&to=DAY&each=day"),
     HTTP_ROUTE(GET, "/v1/suppressions", SUPPRESSION, api_suppressions_list,
                "who gets nothing, and why, from behind ?after=PLACE"),
     HTTP_ROUTE(POST, "/v1/suppressions", SUPPRESSION, api_suppressions_add, "enters an address"),

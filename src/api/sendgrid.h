@@ -65,6 +65,12 @@ void sendgrid_left_delete(struct http_call *c);
 void sendgrid_left_search(struct http_call *c);
 void sendgrid_left_of(struct http_call *c);
 
+/* sendgrid_stats.c */
+void sendgrid_stats(struct http_call *c);
+void sendgrid_category_stats(struct http_call *c);
+void sendgrid_category_sums(struct http_call *c);
+void sendgrid_categories(struct http_call *c);
+
 /* sendgrid_keys.c */
 void sendgrid_scopes(struct http_call *c);
 void sendgrid_keys_list(struct http_call *c);

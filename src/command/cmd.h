@@ -54,6 +54,9 @@ json_t *help_settings(void);
 /* A user of the machine writes as themselves: LOGIN at the first domain, and what its account may. *account
  * stays with *from. ERR_DENIED: that account is disabled. SUSPENDS. */
 MUST_CHECK int bind_to_login(struct request *r, struct account *account, struct intake_from *from);
+/* cmd_stats.c: of one account */
+MUST_CHECK int run_stats_of(struct request *r);
+void print_stats_of(json_t *reply, struct buf *out);
 json_t *dkim_key_json(const struct dkim_key *k);
 /* cmd_dns.c: its chain; empty when it cannot be read. */
 struct slice served_certificate(struct core *core, struct arena *a);

@@ -11,6 +11,7 @@
 
 int run_stats(struct request *r)
 {
+    if (arg_slice(r->args, "account").n) return run_stats_of(r);
     struct kv_stats k;
     struct rt_stats t;
     struct domain *d;
@@ -215,5 +216,9 @@ void print_backup(json_t *args, json_t *reply, struct buf *out)
                arg_text(args, "to"));
 }
 
-void print_stats(json_t *args, json_t *reply, struct buf *out) { print_numbers(args, reply, out); }
+void print_stats(json_t *args, json_t *reply, struct buf *out)
+{
+    if (json_object_get(reply, "rows")) print_stats_of(reply, out);
+    else print_numbers(args, reply, out);
+}
 void print_queue_stats(json_t *args, json_t *reply, struct buf *out) { print_numbers(args, reply, out); }

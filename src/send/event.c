@@ -48,6 +48,7 @@ static void put(struct buf *b, const struct event *e)
     rec_opt(b, 'C', e->class);
     rec_opt_u64(b, 'x', e->expired);
     rec_opt_u64(b, 'w', e->outside);
+    rec_opt_u64(b, 'f', e->first);
     rec_opt(b, 'U', utf8_cut(e->url, EVENT_TEXT_MAX * 4));
     rec_opt(b, 'A', utf8_cut(e->agent, EVENT_TEXT_MAX));
     rec_opt(b, 'i', e->ip);
@@ -87,6 +88,7 @@ static int get(struct slice row, struct event *e)
         case 't': e->attempts = (uint32_t)rec_u64(&r); break;
         case 'u': e->until = (int64_t)rec_u64(&r); break;
         case 'x': e->expired = rec_u64(&r) != 0; break;
+        case 'f': e->first = rec_u64(&r) != 0; break;
         case 'w': e->outside = rec_u64(&r) != 0; break;
         default: get_text(e, &r); break;
         }
@@ -114,23 +116,38 @@ static uint64_t next_id(struct sends *s, struct kv_tx *tx)
     return id;
 }
 
-/* A kv_say: events are durable; data: the address of sends. */
+void sends_fresh(struct sends *s, struct slice account)
+{
+    lock_take(&s->lock);
+    map_put(&s->fresh, account, s);
+    lock_release(&s->lock);
+}
+
+struct came {
+    struct sends *s;
+    char account[20];
+};
+
+/* A kv_say: events of an account are durable. */
 static void events_came(struct slice data)
 {
-    struct sends *s;
-    memcpy(&s, data.p, sizeof s);
-    if (s->tell) s->tell(s, NULL);
+    struct came c;
+    memcpy(&c, data.p, sizeof c);
+    sends_fresh(c.s, sl_cstr(c.account));
+    if (c.s->tell) c.s->tell(c.s, NULL);
 }
 
 void event_tx_add(struct sends *s, struct kv_tx *tx, struct slice account, const struct event *e)
 {
     struct arena a = {0};
     struct buf b = BUF_INIT;
+    struct came came = {.s = s};
+    snprintf(came.account, sizeof came.account, "%.*s", SLF(account));
     put(&b, e);
     kv_tx_note(tx, object_of(account, &a), event_id_text(next_id(s, tx), &a), &b);
     buf_free(&b);
     ar_free(&a);
-    kv_tx_say(tx, events_came, sl(&s, sizeof s));
+    kv_tx_say(tx, events_came, sl((const char *)&came, sizeof came));
 }
 
 struct adding {

@@ -43,9 +43,11 @@ struct event {
     uint32_t group;          /* of UNSUBSCRIBED, RESUBSCRIBED */
     int code;                /* of the reply, or 0 */
     uint32_t attempts;
-    int64_t until; /* of DEFERRED, unix seconds */
+    int64_t
+        until; /* unix seconds: of DEFERRED, until when; of DELIVERED, the time that its letter asked for */
     struct slice enhanced, reply, host, class;
     bool expired;                /* bounced because its time was over */
+    bool first;                  /* OPENED, CLICKED: of its letter and recipient */
     bool outside;                /* of a recipient whose letter never came into the queue */
     struct slice url, agent, ip; /* of OPENED, CLICKED */
 };

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "numbers.h"
 #include "send_run.h"
 
 enum { CUT_OFF_S = 3600, PAGE = 200 };
@@ -140,5 +141,6 @@ int sends_care(struct sends *s)
     int e = each_row(&x, "u/", "u0", look_unfinished);
     if (!e) e = each_row(&x, "o/", over, look_over);
     if (!e) e = each_row(&x, "i/", "i0", look_key);
-    return e ? e : expire_events(s);
+    if (!e) e = expire_events(s);
+    return e ? e : numbers_care(s);
 }

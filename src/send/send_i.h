@@ -34,9 +34,11 @@ struct sends {
     /* Tells the runner, from any thread: of a send that is to be run, or (NULL) that events are durable; NULL
      * while none runs. */
     void (*tell)(struct sends *s, const struct letter_id *id);
-    struct waitq news, end, hooks;
-    bool hooks_woken;
-    struct map telling; /* keys of webhooks that are being told something */
+    struct waitq news, end, hooks, counters;
+    bool hooks_woken, numbers_woken;
+    struct map fresh;     /* ids of accounts with events that are not counted; under the lock */
+    struct numbers *node; /* of all accounts, since the start; under the lock */
+    struct map telling;   /* keys of webhooks that are being told something */
     const struct fetch *fetch;
     struct allowance *allowance; /* or NULL */
     bool webhook_private;
@@ -105,7 +107,8 @@ void send_object(const struct letter_id *send, char out[24]); /* "s:ID" */
 struct slice send_key_page(struct arena *a, uint64_t first, unsigned row);
 struct slice send_key_common(struct arena *a, unsigned row);
 
-int event_open(struct sends *s); /* event.c: reads which ids were given. SUSPENDS */
+void sends_fresh(struct sends *s, struct slice account); /* events came; any thread */
+int event_open(struct sends *s);                         /* event.c: reads which ids were given. SUSPENDS */
 
 /* ---- reading (send_read.c); all SUSPEND. ERR_NOT_FOUND, ERR_CORRUPT ---- */
 
@@ -126,5 +129,6 @@ bool send_hold(struct sends *s, const struct letter_id *id);
 void send_let_go(struct sends *s, const struct letter_id *id);
 /* webhook_run.c: a fiber on loop 0 that tells events to webhooks. */
 void webhooks_run(void *sends);
+void numbers_run(void *sends); /* numbers_count.c: keeps all events counted */
 /* send_care.c: forgets what is old. SUSPENDS. */
 MUST_CHECK int sends_care(struct sends *s);

@@ -56,7 +56,9 @@ static void tell(void *sends, struct kv_tx *tx, const struct made_news *n)
                       .address = n->address,
                       .code = n->code,
                       .attempts = n->attempts,
-                      .until = n->what == MADE_DEFERRED ? n->until : 0,
+                      .until = n->what == MADE_DEFERRED    ? n->until
+                               : n->what == MADE_DELIVERED ? n->letter->wants.hold_until
+                                                           : 0,
                       .enhanced = n->enhanced,
                       .reply = n->reply,
                       .host = n->host,

@@ -481,9 +481,10 @@ static void word_fiber(void *arg)
     struct word *w = arg;
     int e = w->id.s[0] ? load(w->s, &w->id) : 0;
     if (e && e != ERR_CANCELED) log_error("send", "the send %s cannot be read: %s", w->id.s, err_text(e));
-    w->s->woken = w->s->hooks_woken = true;
+    w->s->woken = w->s->hooks_woken = w->s->numbers_woken = true;
     waitq_wake_all(&w->s->news);
     waitq_wake_all(&w->s->hooks);
+    waitq_wake_all(&w->s->counters);
     free(w);
 }
 
@@ -547,6 +548,7 @@ static int start(void *arg)
     waitq_init(&s->news);
     waitq_init(&s->end);
     waitq_init(&s->hooks);
+    waitq_init(&s->counters);
     s->started_at = rt_wall_seconds();
     group_init(&s->fibers);
     s->started = true;
@@ -556,6 +558,7 @@ static int start(void *arg)
     s->look_again = rt_now() + LOOK_EVERY;
     e = group_go(&s->fibers, "sends", runner, s);
     if (!e) e = group_go(&s->fibers, "sends", carer, s);
+    if (!e) e = group_go(&s->fibers, "numbers", numbers_run, s);
     return e || !s->fetch ? e : group_go(&s->fibers, "webhooks", webhooks_run, s);
 }
 
@@ -573,6 +576,7 @@ static int stop(void *arg)
     waitq_wake_all(&s->news);
     waitq_wake_all(&s->end);
     waitq_wake_all(&s->hooks);
+    waitq_wake_all(&s->counters);
     group_cancel(&s->fibers);
     group_wait(&s->fibers);
     struct map_iter it = {0};

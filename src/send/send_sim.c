@@ -6,6 +6,7 @@
 #include "base/test.h"
 #include "base/text.h"
 #include "event.h"
+#include "numbers.h"
 #include "queue/own_test.h"
 #include "send_i.h"
 #include "sim/ledger.h"
@@ -191,6 +192,24 @@ static void count_event(struct world *w, const struct event *e)
     if (e->kind == EVENT_BOUNCED) x->traced[LEDGER_BOUNCED]++, x->seen[LEDGER_BOUNCED]++;
 }
 
+/* What was counted by day is what the events say, wherever the power went. */
+static void check_numbers(struct world *w, struct slice account, const struct send_info *info,
+                          struct arena *a)
+{
+    struct numbers_ask ask = {.account = account, .by = NUMBERS_BY_ALL, .each = NUMBERS_WHOLE};
+    struct numbers_row *v;
+    size_t n;
+    CHECK_OK(numbers_days(&ask, SL(""), SL("")));
+    ask.from = 0, ask.to += 2;
+    CHECK_OK(numbers_table(w->sends, &ask, a, &v, &n));
+    REQUIRE(n == 1);
+    CHECK_INT(v->n.n[NUMBER_ACCEPTED], LETTERS * RCPTS);
+    CHECK_INT(v->n.n[NUMBER_DELIVERED], info->delivered);
+    CHECK_INT(v->n.n[NUMBER_BOUNCED], info->bounced);
+    CHECK_INT(v->n.n[NUMBER_DROPPED], info->dropped);
+    CHECK_INT(v->n.n[NUMBER_DEFERRED], info->deferred);
+}
+
 /* Of a send that was canceled: each recipient has one end, and what is said of it adds up. */
 static int stock_canceled(void *arg)
 {
@@ -215,6 +234,7 @@ static int stock_canceled(void *arg)
     for (int i = 0; i < LETTERS; i++)
         for (int k = 0; k < RCPTS; k++) CHECK_INT(w->books.line[i][k].traced[LEDGER_DELIVERED], 1);
     CHECK_INT(info.delivered + info.bounced + info.dropped + info.failed, LETTERS * RCPTS);
+    check_numbers(w, sl_cstr(acc.id), &info, &a);
     CHECK_INT(info.waiting, 0);
     CHECK_INT(st.letters, 0);
     close_all(w);
@@ -247,6 +267,7 @@ static int stock(void *arg)
     CHECK_INT(messages, LETTERS);
     for (int i = 0; i < LETTERS; i++) w->books.line[i][ME].seen[LEDGER_DELIVERED]++;
     CHECK_SL(info.state, "finished");
+    check_numbers(w, sl_cstr(acc.id), &info, &a);
     CHECK_INT(queued, LETTERS * RCPTS);
     CHECK_INT(info.queued, LETTERS * RCPTS);
     CHECK_INT(info.delivered, LETTERS * 3);

@@ -1,6 +1,7 @@
 /* sends.c - the sending service opened and closed. */
 #include <stdlib.h>
 
+#include "numbers.h"
 #include "send_content.h"
 
 int sends_open(struct sends **out, const struct sends_conf *conf)
@@ -13,6 +14,8 @@ int sends_open(struct sends **out, const struct sends_conf *conf)
     s->allowance = conf->allowance;
     s->webhook_private = conf->webhook_private;
     map_init(&s->telling, false);
+    map_init(&s->fresh, false);
+    s->node = xcalloc(1, sizeof *s->node);
     list_init(&s->over);
     map_init(&s->runs, false);
     map_init(&s->accounts, false);
@@ -32,6 +35,8 @@ void sends_close(struct sends **sp)
     if (!s) return;
     map_free(&s->taking);
     map_free(&s->telling);
+    map_free(&s->fresh);
+    free(s->node);
     map_free(&s->runs);
     map_free(&s->accounts);
     contents_free(&s->contents);

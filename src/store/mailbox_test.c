@@ -262,7 +262,7 @@ static int put_any(struct kv_tx *tx, void *arg)
 /* What other folders keep of an account lies in objects of their own; docs/format.md names them. */
 TEST(an_account_takes_what_is_kept_of_it_along)
 {
-    static const char *const objects[] = {"n:" ACC, "v:" ACC, "x:" ACC, "y:" ACC};
+    static const char *const objects[] = {"n:" ACC, "v:" ACC, "m:" ACC, "x:" ACC, "y:" ACC};
     struct fixture f;
     struct slice row;
     REQUIRE(fixture_begin(&f));

@@ -41,9 +41,11 @@ bool letter_id_ok(struct slice s)
     return true;
 }
 
-int64_t letter_id_time(const struct letter_id *id)
+int64_t letter_id_wall(const struct letter_id *id)
 {
     uint64_t time = 0;
     for (int i = 0; i < 10; i++) time = time << 5 | (unsigned)digit_of(id->s[i]);
-    return ((int64_t)time + id_epoch) / 1000000;
+    return (int64_t)time + id_epoch;
 }
+
+int64_t letter_id_time(const struct letter_id *id) { return letter_id_wall(id) / 1000000; }

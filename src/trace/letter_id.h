@@ -12,4 +12,5 @@ void letter_id_new(struct letter_id *out);
 /* The least id of that time (unix microseconds) or later. */
 void letter_id_floor(struct letter_id *out, int64_t wall_us);
 bool letter_id_ok(struct slice s);
+int64_t letter_id_wall(const struct letter_id *id); /* microseconds since 1970 */
 int64_t letter_id_time(const struct letter_id *id); /* unix seconds */

@@ -241,3 +241,29 @@ def test_the_limits_of_the_account_bind_a_send_as_a_whole(home):
         assert status == 429, refused
     finally:
         home.key = before
+
+
+def test_numbers_add_up(home):
+    key = home.tram("key", "add", "ann@one.test", "--name", "n", "--scope", "campaigns,stats.read").stdout.split("\n")[0]
+    old, home.key = home.key, key
+    try:
+        head = HEAD | {"from": "ann@one.test", "campaign": "Numbers", "categories": ["red", "blue"]}
+        status, taken = campaign(home, {"to": "bob@one.test"}, {"to": "news@one.test"}, {"to": "nobody@one.test"}, head=head)
+        assert status == 202, taken
+        finished(home, taken["id"])
+        status, all_ = call(home, "GET", "/v1/stats")
+        row, = all_["rows"]
+        assert (row["accepted"], row["processed"], row["delivered"], row["bounced"]) == (3, 2, 2, 1), row
+        assert row["bounced_by"] == {"invalid": 1} and 0 < row["p50_ms"] <= row["p95_ms"] < 60000
+        for by, names in (("campaign", {"Numbers"}), ("category", {"red", "blue"}), ("domain", {"one.test"}), ("site", {"local"}),
+                          ("key", {key.split(".")[0]})):
+            rows = call(home, "GET", f"/v1/stats?by={by}&each=all")[1]["rows"]
+            assert {r["name"] for r in rows} == names and {r["delivered"] for r in rows} == {2}, (by, rows)
+        assert call(home, "GET", "/v1/stats?by=campaign&name=other")[1]["rows"] == []
+        assert [call(home, "GET", f"/v1/stats?{q}")[0] for q in ("by=x", "each=year", "from=1.1.2026", "from=2026-02-02&to=2026-02-01", "name=x")] == [400] * 5
+        told = home.tram("stats", "ann@one.test", "--by", "category").stdout
+        assert "red" in told and "blue" in told and "accepted" in told
+        w.until(lambda: 'tram_sends_total{what="delivered"}' in (text := call(home, "GET", "/metrics")[1])
+                and int(re.search(r'what="delivered"} (\d+)', text)[1]) >= 2, what="the figures of the node")
+    finally:
+        home.key = old

@@ -211,6 +211,30 @@ def test_sendgrid_keys(home):
     assert ask(home, "POST", "/v3/mail/send", call(), less)[0] == 401
 
 
+def test_sendgrid_numbers(home):
+    for n in range(2):
+        assert sendgrid(home, "/v3/mail/send", call(subject=f"counted {n}", categories=["counted", f"c{n}"]))[0] == 202
+        came(home, "bob", f"counted {n}")
+    today = datetime.datetime.now(datetime.timezone.utc).date()
+    before = today - datetime.timedelta(days=9)
+
+    def get(path):
+        return sendgrid(home, path, method="GET")[2]
+    w.until(lambda: get(f"/v3/stats?start_date={before}")[-1]["stats"][0]["metrics"]["delivered"] >= 2, what="the deliveries to be counted")
+    days = get(f"/v3/stats?start_date={before}")
+    assert [d["date"] for d in days] == [str(before + datetime.timedelta(days=i)) for i in range(10)]
+    assert days[0]["stats"][0]["metrics"]["requests"] == 0
+    assert [d["date"] for d in get(f"/v3/stats?start_date={before}&offset=2&limit=3")] == [str(before + datetime.timedelta(days=i)) for i in (2, 3, 4)]
+    week = get(f"/v3/categories/stats?start_date={before}&aggregated_by=week&categories=counted&categories=c0&categories=none")
+    assert [(s["name"], s["metrics"]["delivered"]) for s in week[-1]["stats"]] == [("counted", 2), ("c0", 1), ("none", 0)]
+    sums = get(f"/v3/categories/stats/sums?start_date={before}&limit=1")
+    assert [(s["name"], s["metrics"]["delivered"]) for s in sums["stats"]] == [("counted", 2)]
+    assert {"category": "c1"} in get("/v3/categories?category=c") and {"category": "counted"} not in get("/v3/categories?category=c1")
+    for path in ("/v3/stats", "/v3/stats?start_date=x", f"/v3/stats?start_date={before}&aggregated_by=year", f"/v3/categories/stats?start_date={before}",
+                 f"/v3/categories/stats/sums?start_date={before}&sort_by_metric=luck"):
+        assert sendgrid(home, path, method="GET")[0] == 400
+
+
 # ---- Mailjet ----
 
 def mailjet(home, body, key=None):
