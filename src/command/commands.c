@@ -353,6 +353,10 @@ const struct command commands[] = {
                 .flags = ARG_MANY | ARG_SELECTS},
                {.name = "user", .meaning = "who sends", .from = FROM_LOGIN})),
 
+    STORE("send-test", send_test,
+          "sends to the addresses that behave, or to one of the world, and tells what became of it",
+          ARGS(SENDER, OPTION("to", "ADDRESS", "an address of yours, in place of those of the simulator"))),
+
     STORE("import", import, "adds the mail in a Maildir or in mbox files to an account", .rows = "problems",
           .print_row = print_row_import, .answer = answer_port, ARGS(FORMS)),
     STORE("export", export, "writes the mail of an account as a Maildir or as mbox files", .rows = "problems",

@@ -8,6 +8,7 @@
 #include "kv/kv.h"
 #include "rt/file.h"
 #include "send/return_path.h"
+#include "send/simulator.h"
 
 static bool trusts_sealer(void *arg, struct slice sealer)
 {
@@ -132,6 +133,7 @@ static int deliver(void *ctx, struct last_hop *d)
 {
     struct core *core = ctx;
     if (sl_eq(sl_cstr(d->account), SL(RETURN_PATH_ACCOUNT))) return return_path_take(core->sends, d);
+    if (sl_eq(sl_cstr(d->account), SL(SIMULATOR_ACCOUNT))) return simulator_take(core->sends, d);
     return deliver_letter(core->store, d);
 }
 
@@ -230,6 +232,8 @@ int core_open_on(struct core *core, const struct config *conf, struct dns *dns, 
     sts_open(&core->sts, &(struct sts_conf){.kv = kv, .dns = core->dns, .fetch = &core->fetch});
     struct sends_conf sc = {.store = core->store, .signing = core->signing, .hostname = conf->hostname};
     sc.fetch = &core->fetch;
+    sc.take = intake_take;
+    sc.take_ctx = &core->intake;
     sc.allowance = core->allowance;
     sc.webhook_private = conf->webhook_private;
     sc.site = conf->port_offset

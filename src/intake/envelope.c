@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "intake_i.h"
 #include "mail/addr.h"
+#include "send/simulator.h"
 
 static const struct intake_refusal none, no_memory = {452, "4.3.1", ERR_BUSY, SL_INIT(INTAKE_NO_MEMORY)};
 
@@ -218,6 +219,7 @@ static struct intake_refusal judge(const struct intake_letter *l, const struct i
 {
     struct intake_to own = *said, *to = &own;
     bool back;
+    enum simulated ignored;
     struct intake_refusal r = come_back(l, a, to, &address, &back);
     if (r.code) return r;
     int e = resolve(l->in, a, to, routes);
@@ -228,6 +230,10 @@ static struct intake_refusal judge(const struct intake_letter *l, const struct i
         if (!trusted && intake_is_foreign(l) && !back) return no_relay(to, a);
         *routes = (struct routes){.result = RESOLVED, .v = ar_new(a, struct route), .n = 1};
         routes->v->address = address;
+        if (!intake_is_foreign(l) && simulator_is(l->in->hostname, to->local, to->domain, &ignored)) {
+            routes->v->local = true;
+            snprintf(routes->v->account, sizeof routes->v->account, "%s", SIMULATOR_ACCOUNT);
+        }
         break;
     case RESOLVED_NO_USER:
         return (struct intake_refusal){

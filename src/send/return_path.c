@@ -10,6 +10,7 @@
 #include "mail/mime.h"
 #include "send_i.h"
 #include "shape/reply.h"
+#include "simulator.h"
 #include "suppression.h"
 #include "unsubscribe.h"
 
@@ -85,6 +86,7 @@ static void tell(struct report *r, struct event *e)
 {
     struct suppression_entry entry = {.address = e->address, .evidence = e->reply};
     enum reply_class c = REPLY_UNKNOWN;
+    enum simulated ignored;
     e->send = r->letter.send, e->page = r->letter.page, e->number = r->letter.number;
     struct letter_id id;
     send_letter_id(&e->send, e->number, &id);
@@ -96,6 +98,7 @@ static void tell(struct report *r, struct event *e)
         entry.reason = c == REPLY_INVALID ? SEND_OUT_INVALID : SEND_OUT_BOUNCED;
         if (c == REPLY_INACTIVE) entry.expires = rt_wall_seconds() + SUPPRESSION_BOUNCED_S;
     }
+    if (simulator_is_address(r->s, e->address, &ignored)) about = false;
     if (about) r->result = suppression_add(r->s, r->head.account, &entry);
     if (r->result && !err_is_temporary(r->result)) r->result = 0; /* it would be the same again */
     struct slice once = ar_printf(&r->a, "r/%s/%.*s", r->d->letter->id.s,
@@ -191,14 +194,15 @@ static void read_report(struct report *r)
 
 /* ---- the last hop ---- */
 
-struct telling {
-    struct last_hop *d;
-};
-
 static int tell_tx(struct kv_tx *tx, void *arg)
 {
-    const struct last_hop *d = ((struct telling *)arg)->d;
+    const struct last_hop *d = arg;
     return d->tell ? d->tell(tx, d->tell_arg) : 0;
+}
+
+int return_path_told(struct sends *s, struct last_hop *d)
+{
+    return kv_transact(s->store->kv, SL(SENDS_OBJECT), tell_tx, d);
 }
 
 int return_path_take(struct sends *s, struct last_hop *d)
@@ -212,7 +216,7 @@ int return_path_take(struct sends *s, struct last_hop *d)
     else if (!e) read_report(&r);
     if (e == ERR_NOT_FOUND) e = 0; /* the send is forgotten: nobody asks any more */
     if (!e) e = r.result;
-    if (!e) e = kv_transact(s->store->kv, SL(SENDS_OBJECT), tell_tx, &(struct telling){d});
+    if (!e) e = return_path_told(s, d);
     ar_free(&r.a);
     return e;
 }

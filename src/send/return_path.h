@@ -11,4 +11,6 @@
 /* Is it an address of ours of that kind? domain: of this node. Does not suspend. */
 bool return_path_is_ours(struct sends *s, struct slice local);
 /* Reads the letter; what it says becomes durable with d->tell. As queue_deliver says. SUSPENDS. */
+/* A letter that is filed nowhere is where it belongs: what d->tell tells becomes durable. SUSPENDS. */
+MUST_CHECK int return_path_told(struct sends *s, struct last_hop *d);
 MUST_CHECK int return_path_take(struct sends *s, struct last_hop *d);

@@ -166,9 +166,11 @@ struct sends_conf {
     struct store *store;
     struct signing *signing; /* NULL: nothing is signed */
     struct slice hostname;
-    const struct fetch *fetch;   /* for webhooks; NULL: none is told */
-    bool webhook_private;        /* they may be in clear, and at addresses that the world does not route */
-    struct slice site;           /* host, and port when it is not 443, of our HTTPS server: for links */
+    const struct fetch *fetch; /* for webhooks; NULL: none is told */
+    bool webhook_private;      /* they may be in clear, and at addresses that the world does not route */
+    struct slice site;         /* host, and port when it is not 443, of our HTTPS server: for links */
+    letter_take *take;         /* for what the simulator answers; NULL: it is silent */
+    void *take_ctx;
     struct allowance *allowance; /* borrowed; NULL: nobody is limited */
     uint8_t secret[32];          /* behind addresses that are forgotten, return paths and links */
 };

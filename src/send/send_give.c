@@ -9,6 +9,7 @@
 #include "queue/accept.h"
 #include "send_content.h"
 #include "send_run.h"
+#include "simulator.h"
 #include "trace/trace.h"
 #include "unsubscribe.h"
 
@@ -86,7 +87,10 @@ static int add_addr(struct giving *g, const struct send_addr *to)
     int e = mail_addr_split(&g->a, to->address, &local, &domain);
     if (!e) e = directory_resolve(g->s->store->directory, &g->a, local, domain, &routes);
     if (e) return e;
-    if (routes.result == RESOLVED_NOT_LOCAL)
+    enum simulated ignored;
+    if (routes.result == RESOLVED_NOT_LOCAL && simulator_is(g->s->hostname, local, domain, &ignored))
+        add_route(g, to->address, &(struct route){true, SIMULATOR_ACCOUNT, to->address, {0}});
+    else if (routes.result == RESOLVED_NOT_LOCAL)
         add_route(g, to->address, &(struct route){.address = to->address});
     else if (routes.result != RESOLVED) nobody(g, to->address, routes.result);
     else

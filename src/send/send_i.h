@@ -40,6 +40,8 @@ struct sends {
     struct numbers *node; /* of all accounts, since the start; under the lock */
     struct map telling;   /* keys of webhooks that are being told something */
     const struct fetch *fetch;
+    letter_take *take;
+    void *take_ctx;
     struct allowance *allowance; /* or NULL */
     bool webhook_private;
     int64_t started_at; /* unix seconds */

@@ -11,6 +11,8 @@ int sends_open(struct sends **out, const struct sends_conf *conf)
     s->signing = conf->signing;
     s->contents = contents_new();
     s->fetch = conf->fetch;
+    s->take = conf->take;
+    s->take_ctx = conf->take_ctx;
     s->allowance = conf->allowance;
     s->webhook_private = conf->webhook_private;
     map_init(&s->telling, false);

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "mail/addr.h"
 #include "send_i.h"
+#include "simulator.h"
 
 enum { ROW_VERSION = 1, PAGE = 500 };
 
@@ -224,7 +225,12 @@ int suppression_judge(struct sends *s, const struct suppression_ask *ask, enum s
     struct slice key, canonical, row;
     char object[40];
     object_of(ask->account, object);
+    enum simulated what;
+    const struct suppression_entry played = {.reason = SEND_OUT_BOUNCED};
     *out = SEND_OUT_NONE;
+    if (simulator_is_address(s, ask->address, &what) && what == SIMULATED_SUPPRESSED &&
+        !is_bypassed(&played, ask))
+        *out = played.reason;
     int e = row_name(s, &a, ask->address, &key, &canonical);
     if (!e) e = kv_get(s->store->kv, sl_cstr(object), key, &a, &row);
     if (!e) {

@@ -4,6 +4,7 @@ import base64
 import http.server
 import json
 import re
+import smtplib
 import subprocess
 import threading
 import time
@@ -267,3 +268,24 @@ def test_numbers_add_up(home):
                 and int(re.search(r'what="delivered"} (\d+)', text)[1]) >= 2, what="the figures of the node")
     finally:
         home.key = old
+
+
+def test_addresses_that_behave(home):
+    told = home.tram("send-test", "news@one.test").stdout
+    for word, event in (("success", "delivered"), ("bounce", "bounced"), ("softbounce", "deferred"), ("latebounce", "late-bounce"),
+                        ("complaint", "complaint"), ("ooto", "delivered"), ("suppressed", "dropped")):
+        assert re.search(rf"^right +{word}@simulator\.\S+ +{event} ", told, re.M), told
+    assert "simulator" not in home.tram("suppression", "list", "news@one.test").stdout
+    assert "NOT RIGHT" not in home.tram("send-test", "news@one.test").stdout
+    assert re.search(r"^right +bob@one.test +delivered ", home.tram("send-test", "news@one.test", "--to", "bob@one.test").stdout, re.M)
+    here = "@simulator." + re.search(r"bounce@simulator\.(\S+)", told)[1]
+    with home.mx() as mx:  # strangers
+        with pytest.raises(smtplib.SMTPRecipientsRefused, match="not passed on"):
+            mx.sendmail("x@two.test", ["success" + here], "From: ann@one.test\r\nSubject: x\r\n\r\nx\r\n")
+    with home.submission("ann") as session:
+        session.sendmail("ann@one.test", ["success" + here], "From: ann@one.test\r\nSubject: x\r\n\r\nx\r\n")
+        before = len(home.messages("ann"))
+        session.sendmail("ann@one.test", ["ooto" + here], "From: ann@one.test\r\nSubject: x\r\n\r\nx\r\n")
+        assert "Auto-Submitted: auto-replied" in str(home.wait_for("ann", before + 1)[-1])
+        with pytest.raises(smtplib.SMTPException):
+            session.sendmail("ann@one.test", ["bounce" + here], "From: ann@one.test\r\nSubject: x\r\n\r\nx\r\n")
