@@ -43,13 +43,13 @@ static json_t *read_args(struct http_call *c)
 {
     struct buf b;
     struct slice piece;
-    int r;
+    int e;
     buf_init(&b, ARGS_MAX);
-    while ((r = http_read(c, &piece)) > 0) buf_put(&b, piece);
+    while ((e = http_read(c, &piece)) > 0) buf_put(&b, piece);
     c->body = ar_dup(c->a, buf_slice(&b));
     bool over = b.over;
     buf_free(&b);
-    if (r) http_fail(c, 400, "the body of the request could not be read");
+    if (e) http_fail(c, 400, "the body of the request could not be read");
     else if (over) http_fail(c, 413, "the arguments are longer than %d bytes", ARGS_MAX);
     else return c->body.n ? api_body(c) : json_object();
     return NULL;

@@ -22,9 +22,9 @@ static void count(struct http_call *c)
 {
     struct slice piece;
     size_t n = 0;
-    int r;
-    while ((r = http_read(c, &piece)) > 0) n += piece.n;
-    if (r) http_fail(c, 400, "%s", err_text(r));
+    int e;
+    while ((e = http_read(c, &piece)) > 0) n += piece.n;
+    if (e) http_fail(c, 400, "%s", err_text(e));
     else http_answer(c, 200, "text/plain", ar_printf(c->a, "%zu bytes", n));
 }
 

@@ -97,8 +97,8 @@ void imapd_failed(struct imapd_session *s, int e)
 
 bool imapd_args_bad(struct imapd_session *s, struct imap_in *in)
 {
-    int r = imap_done(in);
-    if (!r && memory_refuses(&s->a)) r = err_set(ERR_TOO_LONG, "the command takes too much memory");
-    if (r) imapd_bad(s, "%s", err_text(r));
-    return r != 0;
+    int e = imap_done(in);
+    if (!e && memory_refuses(&s->a)) e = err_set(ERR_TOO_LONG, "the command takes too much memory");
+    if (e) imapd_bad(s, "%s", err_text(e));
+    return e != 0;
 }

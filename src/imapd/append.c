@@ -137,9 +137,9 @@ static int receive(struct appending *p)
             continue;
         }
         int64_t before = deadline_narrow(DEADLINE_IN(IMAPD_READ));
-        int r = conn_fill(s->c);
+        int e = conn_fill(s->c);
         deadline_restore(before);
-        if (r < 0) return r;
+        if (e < 0) return e;
     }
     return 0;
 }
@@ -204,10 +204,10 @@ static int gather_url(struct appending *p, struct buf *text)
     buf_str(text, "\r\n");
     char *to = buf_space(text, p->literal.size + 1);
     int64_t before = deadline_narrow(DEADLINE_IN(IMAPD_READ));
-    int r = conn_read(s->c, to, p->literal.size);
+    int e = conn_read(s->c, to, p->literal.size);
     deadline_restore(before);
-    text->n += r ? 0 : p->literal.size;
-    return r;
+    text->n += e ? 0 : p->literal.size;
+    return e;
 }
 
 static int gather_text(struct appending *p, struct buf *text, size_t *end)
@@ -215,12 +215,12 @@ static int gather_text(struct appending *p, struct buf *text, size_t *end)
     for (;;) {
         struct slice line;
         size_t start = text->n;
-        int r = imapd_line(p->s, IMAPD_LINE_MAX, &line);
-        if (r == ERR_TOO_LONG || r == ERR_SYNTAX) {
-            p->failed = r;
+        int e = imapd_line(p->s, IMAPD_LINE_MAX, &line);
+        if (e == ERR_TOO_LONG || e == ERR_SYNTAX) {
+            p->failed = e;
             return 0;
         }
-        if (r) return r;
+        if (e) return e;
         buf_put(text, line);
         *end = text->n;
         p->announced = imap_line_literal(line, &p->literal);
@@ -228,8 +228,8 @@ static int gather_text(struct appending *p, struct buf *text, size_t *end)
         *end = start + p->literal.at;
         if (p->failed || !ends_in_url(sl_sub(line, 0, p->literal.at))) return 0;
         if (text->n > IMAPD_COMMAND_MAX) p->failed = err_set(ERR_LIMIT, "the command is too long");
-        else r = gather_url(p, text);
-        if (r || p->failed) return r;
+        else e = gather_url(p, text);
+        if (e || p->failed) return e;
         p->announced = false;
     }
 }
@@ -240,10 +240,10 @@ static int next_text(struct appending *p)
     struct buf text = BUF_INIT;
     size_t end = 0;
     p->announced = false;
-    int r = gather_text(p, &text, &end);
+    int e = gather_text(p, &text, &end);
     imap_in_init(&p->in, &p->s->a, ar_dup(&p->s->a, sl_sub(buf_slice(&text), 0, end)), p->s->utf8);
     buf_free(&text);
-    return r;
+    return e;
 }
 
 /* A refused message that is on its way all the same, and all that follows it. */
@@ -254,9 +254,9 @@ static int drop_messages(struct appending *p)
             imapd_bye(p->s, "TOOBIG", "the message is too large");
             return 0;
         }
-        int r = imapd_swallow(p->s, p->literal.size);
-        if (!r) r = next_text(p);
-        if (r) return r;
+        int e = imapd_swallow(p->s, p->literal.size);
+        if (!e) e = next_text(p);
+        if (e) return e;
     }
     return 0;
 }
@@ -272,9 +272,9 @@ static int take_literal(struct appending *p)
     if (p->failed) return 0;
     if (!p->literal.nonsync) imapd_write(p->s, SL("+ go ahead\r\n"));
     conn_set_min_rate(p->s->c, 100, IMAPD_READ);
-    int r = receive(p);
+    int e = receive(p);
     conn_set_min_rate(p->s->c, 0, 0);
-    return r ? r : next_text(p);
+    return e ? e : next_text(p);
 }
 
 static int put_piece(void *arg, struct slice bytes)
@@ -303,18 +303,18 @@ static int take_url(struct appending *p, struct slice url)
 
 static int take_pieces(struct appending *p)
 {
-    int r = 0;
-    for (bool first = true; !r && !p->failed; first = false) {
+    int e = 0;
+    for (bool first = true; !e && !p->failed; first = false) {
         struct imap_piece piece = imap_append_piece(&p->in, first);
         if (p->in.code) p->failed = imap_done(&p->in);
         else if (piece.kind == IMAP_PIECE_END) return 0;
         else if (++p->pieces > PIECES_MAX)
             p->failed = err_set(ERR_LIMIT, "at most %d pieces fit into one command", PIECES_MAX);
         else if (piece.kind == IMAP_PIECE_URL) p->failed = take_url(p, piece.url);
-        else r = take_literal(p);
-        if (piece.utf8 && !r && !p->failed) imap_need(&p->in, ')');
+        else e = take_literal(p);
+        if (piece.utf8 && !e && !p->failed) imap_need(&p->in, ')');
     }
-    return r;
+    return e;
 }
 
 static void end_message(struct appending *p)
@@ -340,18 +340,18 @@ static void end_message(struct appending *p)
 /* One message into the store's bodies. < 0: the connection broke; p->failed: it was not kept. */
 static int take_message(struct appending *p)
 {
-    int r = 0;
+    int e = 0;
     p->head = (struct mail_head_size){0};
     p->lines = (struct smtp_lines){0};
     p->failed = body_begin(p->s->server->conf.store->body, BODY_MAIL, &p->w);
     if (p->failed) return 0;
-    if (p->options.catenate) r = take_pieces(p);
-    else r = take_literal(p);
-    if (p->options.utf8 && !r && !p->failed) imap_need(&p->in, ')');
-    if (!r && !p->failed && p->in.code) p->failed = imap_done(&p->in);
-    if (r || p->failed) body_abandon(&p->w);
+    if (p->options.catenate) e = take_pieces(p);
+    else e = take_literal(p);
+    if (p->options.utf8 && !e && !p->failed) imap_need(&p->in, ')');
+    if (!e && !p->failed && p->in.code) p->failed = imap_done(&p->in);
+    if (e || p->failed) body_abandon(&p->w);
     else end_message(p);
-    return r;
+    return e;
 }
 
 /* RFC 8508 section 3.2: the code is told before the message goes. */
@@ -360,20 +360,20 @@ static int keep_replacing(struct appending *p)
     struct imapd_session *s = p->s;
     uint32_t uidvalidity, uid;
     struct store *store = s->server->conf.store;
-    int r;
+    int e;
     if (strcmp(p->to.account, s->view->acc) == 0) {
         struct mailbox_ref from = imapd_box(s);
         from.guest = imapd_guest(s, from.account, (struct imapd_need){from.box, ACL_MARK | ACL_EXPUNGE},
                                  (struct imapd_need){p->to.m.id, ACL_INSERT});
-        r = message_replace(store, from, p->replaced, p->to.m.id, p->v, &uidvalidity, &uid);
+        e = message_replace(store, from, p->replaced, p->to.m.id, p->v, &uidvalidity, &uid);
     } else { /* nothing spans two accounts: it comes first, and then the old one goes */
-        r = message_append(store, imapd_acting(s, p->to.account, p->to.m.id, ACL_INSERT), p->v, 1,
+        e = message_append(store, imapd_acting(s, p->to.account, p->to.m.id, ACL_INSERT), p->v, 1,
                            &uidvalidity, &uid);
-        if (!r)
-            r = message_expunge(store, imapd_acting(s, s->view->acc, s->view->box, ACL_MARK | ACL_EXPUNGE),
+        if (!e)
+            e = message_expunge(store, imapd_acting(s, s->view->acc, s->view->box, ACL_MARK | ACL_EXPUNGE),
                                 (struct uids){&p->replaced, 1}, false, &s->a, NULL);
     }
-    if (r) return r;
+    if (e) return e;
     imapd_untagged(s, "OK [APPENDUID %u %u] this is the new one", uidvalidity, uid);
     s->news = true;
     imapd_ok(s, NULL, "replaced");
@@ -385,9 +385,9 @@ static int keep_messages(struct appending *p)
     struct imapd_session *s = p->s;
     uint32_t uidvalidity, uid;
     if (p->replaced) return keep_replacing(p);
-    int r = message_append(s->server->conf.store, imapd_acting(s, p->to.account, p->to.m.id, ACL_INSERT),
+    int e = message_append(s->server->conf.store, imapd_acting(s, p->to.account, p->to.m.id, ACL_INSERT),
                            p->v, p->n, &uidvalidity, &uid);
-    if (r) return r;
+    if (e) return e;
     char code[80];
     int n = snprintf(code, sizeof code, "APPENDUID %u %u", uidvalidity, uid);
     if (p->n > 1) snprintf(code + n, sizeof code - (size_t)n, ":%u", uid + (uint32_t)p->n - 1);
@@ -400,8 +400,8 @@ static int keep_messages(struct appending *p)
 static int take_messages(struct appending *p)
 {
     for (bool more = true; more && !p->failed;) {
-        int r = take_message(p);
-        if (r) return r;
+        int e = take_message(p);
+        if (e) return e;
         more = !p->failed && (imap_more(&p->in) || p->announced);
         if (!more) break;
         imap_sp(&p->in);
@@ -451,9 +451,9 @@ int imapd_append(struct imapd_session *s, const struct imap_literal *l, size_t a
         answer_failure(&p);
         return drop_messages(&p);
     }
-    int r = take_messages(&p);
+    int e = take_messages(&p);
     for (size_t i = 0; i < p.n && p.failed != ERR_UNKNOWN;
          i++) /* else a row that nobody sees may name them */
         body_unpin(s->server->conf.store->body, &p.v[i].body);
-    return r;
+    return e;
 }

@@ -43,10 +43,10 @@ int imapd_tls_begin(struct imapd_session *s)
 {
     static const char *const alpn[] = {"imap", NULL};
     int64_t before = deadline_narrow(s->born + IMAPD_STRANGER);
-    int r = conn_tls_accept_login(s->c, s->server->conf.tls, alpn);
+    int e = conn_tls_accept_login(s->c, s->server->conf.tls, alpn);
     deadline_restore(before);
-    if (r) log_info(s->who, "TLS did not come about: %s", err_text(r));
-    return r;
+    if (e) log_info(s->who, "TLS did not come about: %s", err_text(e));
+    return e;
 }
 
 void imapd_cmd_starttls(struct imapd_session *s, struct imap_in *in)
@@ -109,12 +109,12 @@ void imapd_cmd_login(struct imapd_session *s, struct imap_in *in)
     struct slice password = imap_astring(in);
     if (imapd_args_bad(s, in)) return;
     struct slice name = login_name(s->server->conf.login, &s->a, user);
-    int r = guard_try(s->visit, name);
-    if (!r)
-        r = login_password(s->server->conf.login, &s->a,
+    int e = guard_try(s->visit, name);
+    if (!e)
+        e = login_password(s->server->conf.login, &s->a,
                            &(struct login_try){user, password, LOGIN_IMAP, guard_asker(s->visit)}, &acc);
-    guard_tried(s->visit, name, r);
-    if (r) turn_away(s, r, user);
+    guard_tried(s->visit, name, e);
+    if (e) turn_away(s, e, user);
     else welcome(s, &acc);
 }
 
@@ -146,14 +146,14 @@ static bool ask(struct imapd_session *s, struct slice challenge, struct slice *o
     b64_encode(&s->out, challenge);
     buf_str(&s->out, "\r\n");
     imapd_flush(s);
-    int r = imapd_line(s, SASL_LINE_MAX, &line);
-    if (r && r != ERR_TOO_LONG && r != ERR_SYNTAX) {
+    int e = imapd_line(s, SASL_LINE_MAX, &line);
+    if (e && e != ERR_TOO_LONG && e != ERR_SYNTAX) {
         s->over = true;
         return false;
     }
-    if (!r) r = sasl_line_decode(&s->a, line, out);
-    if (r) imapd_bad(s, r == ERR_CANCELED ? "given up" : "that was no base64");
-    return r == 0;
+    if (!e) e = sasl_line_decode(&s->a, line, out);
+    if (e) imapd_bad(s, e == ERR_CANCELED ? "given up" : "that was no base64");
+    return e == 0;
 }
 
 /* The client's messages one after another; SASL_DONE or an error. false: answered already. */
@@ -178,8 +178,8 @@ void imapd_cmd_authenticate(struct imapd_session *s, struct imap_in *in)
     struct slice encoded = initial ? sl_from(in->s, in->at) : SL("");
     if (initial) in->at = in->s.n;
     if (imapd_args_bad(s, in)) return;
-    int r = sasl_begin(&x, s->server->conf.login, &s->a, mechanism, imapd_logins(s), s->c);
-    if (r) {
+    int e = sasl_begin(&x, s->server->conf.login, &s->a, mechanism, imapd_logins(s), s->c);
+    if (e) {
         imapd_no(s, "CANNOT", "this mechanism is not known here");
         return;
     }
@@ -191,10 +191,10 @@ void imapd_cmd_authenticate(struct imapd_session *s, struct imap_in *in)
     x.gate_arg = s->visit;
     x.asker = guard_asker(s->visit);
     x.protocol = LOGIN_IMAP;
-    bool whole = exchange(s, &x, initial ? &message : NULL, &r);
-    guard_tried(s->visit, x.name, whole ? r : ERR_DENIED);
+    bool whole = exchange(s, &x, initial ? &message : NULL, &e);
+    guard_tried(s->visit, x.name, whole ? e : ERR_DENIED);
     if (!whole) return;
-    if (r == ERR_SYNTAX) imapd_bad(s, "%s", err_text(r));
-    else if (r) turn_away(s, r, x.user);
+    if (e == ERR_SYNTAX) imapd_bad(s, "%s", err_text(e));
+    else if (e) turn_away(s, e, x.user);
     else welcome(s, &x.account);
 }

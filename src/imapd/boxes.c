@@ -54,14 +54,14 @@ void imapd_cmd_create(struct imapd_session *s, struct imap_in *in)
     struct imapd_place p;
     struct slice own;
     struct imapd_need above = {0};
-    int r = imapd_owner(s, name, &p, &own);
-    if (!r && p.foreign) r = may_create(s, &p, own, &above);
-    if (!r)
-        r = mailbox_create_as(s->server->conf.store, p.account,
+    int e = imapd_owner(s, name, &p, &own);
+    if (!e && p.foreign) e = may_create(s, &p, own, &above);
+    if (!e)
+        e = mailbox_create_as(s->server->conf.store, p.account,
                               imapd_guest(s, p.account, above, (struct imapd_need){0}), own,
                               p.foreign ? 0 : use, &s->a, &m);
-    if (r) {
-        imapd_failed(s, r);
+    if (e) {
+        imapd_failed(s, e);
         return;
     }
     char code[32];
@@ -75,14 +75,14 @@ void imapd_cmd_delete(struct imapd_session *s, struct imap_in *in)
     imap_sp(in);
     struct slice name = imap_mailbox(in);
     if (imapd_args_bad(s, in)) return;
-    int r = imapd_find(s, name, ACL_DELETE, &p);
-    if (!r)
-        r = mailbox_delete_as(
+    int e = imapd_find(s, name, ACL_DELETE, &p);
+    if (!e)
+        e = mailbox_delete_as(
             s->server->conf.store, p.account,
             imapd_guest(s, p.account, (struct imapd_need){p.m.id, ACL_DELETE}, (struct imapd_need){0}),
             p.m.name);
-    if (!r && s->view && s->view->box == p.m.id && strcmp(s->view->acc, p.account) == 0) imapd_unselect(s);
-    if (r) imapd_failed(s, r);
+    if (!e && s->view && s->view->box == p.m.id && strcmp(s->view->acc, p.account) == 0) imapd_unselect(s);
+    if (e) imapd_failed(s, e);
     else imapd_ok(s, NULL, "deleted");
 }
 
@@ -95,18 +95,18 @@ void imapd_cmd_rename(struct imapd_session *s, struct imap_in *in)
     if (imapd_args_bad(s, in)) return;
     struct imapd_place p, q;
     struct slice own_from, own_to;
-    int r = imapd_owner(s, from, &p, &own_from);
-    if (!r && p.foreign) r = imapd_find(s, from, ACL_DELETE, &p);
-    if (!r) r = imapd_owner(s, to, &q, &own_to);
-    if (!r && strcmp(p.account, q.account) != 0)
-        r = err_set(ERR_USAGE, "a mailbox stays in its account; its messages can be copied");
+    int e = imapd_owner(s, from, &p, &own_from);
+    if (!e && p.foreign) e = imapd_find(s, from, ACL_DELETE, &p);
+    if (!e) e = imapd_owner(s, to, &q, &own_to);
+    if (!e && strcmp(p.account, q.account) != 0)
+        e = err_set(ERR_USAGE, "a mailbox stays in its account; its messages can be copied");
     struct imapd_need above = {0};
-    if (!r && q.foreign) r = may_create(s, &q, own_to, &above);
-    if (!r)
-        r = mailbox_rename_as(s->server->conf.store, p.account,
+    if (!e && q.foreign) e = may_create(s, &q, own_to, &above);
+    if (!e)
+        e = mailbox_rename_as(s->server->conf.store, p.account,
                               imapd_guest(s, p.account, (struct imapd_need){p.m.id, ACL_DELETE}, above),
                               own_from, own_to);
-    if (r) imapd_failed(s, r);
+    if (e) imapd_failed(s, e);
     else imapd_ok(s, NULL, "renamed");
 }
 
@@ -116,9 +116,9 @@ static void subscribe(struct imapd_session *s, struct imap_in *in, bool yes)
     struct slice name = imap_mailbox(in);
     if (imapd_args_bad(s, in)) return;
     struct imapd_place p;
-    int r = yes && imapd_is_foreign(name) ? imapd_find(s, name, ACL_LOOKUP, &p) : 0;
-    if (!r) r = mailbox_subscribe(s->server->conf.store, s->account, name, yes);
-    if (r) imapd_failed(s, r);
+    int e = yes && imapd_is_foreign(name) ? imapd_find(s, name, ACL_LOOKUP, &p) : 0;
+    if (!e) e = mailbox_subscribe(s->server->conf.store, s->account, name, yes);
+    if (e) imapd_failed(s, e);
     else imapd_ok(s, NULL, yes ? "subscribed" : "no longer subscribed");
 }
 
@@ -178,9 +178,9 @@ void imapd_cmd_status(struct imapd_session *s, struct imap_in *in)
     imap_sp(in);
     unsigned items = imap_status_items(in);
     if (imapd_args_bad(s, in)) return;
-    int r = imapd_find(s, name, ACL_READ, &p);
-    if (r) {
-        imapd_failed(s, r);
+    int e = imapd_find(s, name, ACL_READ, &p);
+    if (e) {
+        imapd_failed(s, e);
         return;
     }
     if (items & IMAP_STATUS_HIGHESTMODSEQ) imapd_condstore(s);
@@ -280,14 +280,14 @@ static int gather(struct imapd_session *s, struct entries *es)
     struct mailbox *box;
     struct slice *sub;
     size_t n, nsub;
-    int r = mailbox_list(s->server->conf.store, s->account, es->a, &box, &n);
-    if (!r) r = mailbox_subscriptions(s->server->conf.store, s->account, es->a, &sub, &nsub);
-    if (r) return r;
+    int e = mailbox_list(s->server->conf.store, s->account, es->a, &box, &n);
+    if (!e) e = mailbox_subscriptions(s->server->conf.store, s->account, es->a, &sub, &nsub);
+    if (e) return e;
     for (size_t i = 0; i < n && es->n < IMAPD_NAMES_MAX; i++)
         add_box(es, s->account, &box[i], ACL_ALL, box[i].name);
     for (size_t i = 0; i < nsub && es->n < IMAPD_NAMES_MAX; i++) add_subscription(es, sub[i]);
-    r = gather_foreign(s, es);
-    if (r) return r;
+    e = gather_foreign(s, es);
+    if (e) return e;
     if (es->n >= IMAPD_NAMES_MAX) return err_set(ERR_LIMIT, "there are more than %d names", IMAPD_NAMES_MAX);
     if (es->n) qsort(es->v, es->n, sizeof *es->v, by_name);
     return 0;
@@ -360,12 +360,12 @@ void imapd_cmd_list(struct imapd_session *s, struct imap_in *in)
         return;
     }
     struct entries es = {.a = &s->a};
-    int r = complete_patterns(s, &l);
+    int e = complete_patterns(s, &l);
     map_init(&es.by_name, false);
-    if (!r) r = gather(s, &es);
+    if (!e) e = gather(s, &es);
     map_free(&es.by_name);
-    if (r) {
-        imapd_failed(s, r);
+    if (e) {
+        imapd_failed(s, e);
         return;
     }
     for (size_t i = 0; i < es.n; i++) list_entry(s, es.v[i], &l);
@@ -389,12 +389,12 @@ void imapd_cmd_lsub(struct imapd_session *s, struct imap_in *in)
     struct imap_list l = imap_list_args(in, true);
     if (imapd_args_bad(s, in)) return;
     struct entries es = {.a = &s->a};
-    int r = complete_patterns(s, &l);
+    int e = complete_patterns(s, &l);
     map_init(&es.by_name, false);
-    if (!r) r = gather(s, &es);
+    if (!e) e = gather(s, &es);
     map_free(&es.by_name);
-    if (r) {
-        imapd_failed(s, r);
+    if (e) {
+        imapd_failed(s, e);
         return;
     }
     for (size_t i = 0; i < es.n; i++) lsub_entry(s, es.v[i], &l);

@@ -134,13 +134,13 @@ void imapd_cmd_store(struct imapd_session *s, struct imap_in *in)
     if (!allowed(s, &args, &rest)) return;
     if (args.conditional) imapd_condstore(s);
     struct imap_store away = {.op = '-', .flags = rest};
-    int r = rest.system || rest.n ? store_flags(s, &away, &p, &failed) : 0;
-    if (!r) r = store_flags(s, &args, &p, &failed);
+    int e = rest.system || rest.n ? store_flags(s, &away, &p, &failed) : 0;
+    if (!e) e = store_flags(s, &args, &p, &failed);
     s->news = true;
     imapd_sync(s);
     if (s->over) return;
-    if (r) {
-        imapd_failed(s, r);
+    if (e) {
+        imapd_failed(s, e);
         return;
     }
     if (args.op != '-') imapd_learn_marked(s, &args.flags, p.uid, p.n);
@@ -206,18 +206,18 @@ static void copy(struct imapd_session *s, struct imap_in *in, bool move)
         return;
     }
     if (move && lacks(s, ACL_MARK | ACL_EXPUNGE)) return;
-    int r = imapd_find(s, name, ACL_INSERT, &to);
-    if (r == ERR_NOT_FOUND) imapd_no(s, "TRYCREATE", "there is no such mailbox");
-    else if (r) imapd_failed(s, r);
-    if (r) return;
+    int e = imapd_find(s, name, ACL_INSERT, &to);
+    if (e == ERR_NOT_FOUND) imapd_no(s, "TRYCREATE", "there is no such mailbox");
+    else if (e) imapd_failed(s, e);
+    if (e) return;
     struct message_copied c = {0};
     bool across = strcmp(to.account, s->view->acc) != 0;
-    if (p.n && across) r = imapd_copy_across(s, &p, &to, move, &c);
-    else if (p.n) r = copy_within(s, &p, to.m.id, move, &c);
-    if (!r && c.n && !across) r = clear_forbidden(s, &to, &c);
+    if (p.n && across) e = imapd_copy_across(s, &p, &to, move, &c);
+    else if (p.n) e = copy_within(s, &p, to.m.id, move, &c);
+    if (!e && c.n && !across) e = clear_forbidden(s, &to, &c);
     s->news = true;
-    if (r) {
-        imapd_failed(s, r);
+    if (e) {
+        imapd_failed(s, e);
         return;
     }
     if (!across) imapd_learn_moved(s, &to.m, &c);
@@ -247,12 +247,12 @@ void imapd_cmd_expunge(struct imapd_session *s, struct imap_in *in)
     }
     if (imapd_args_bad(s, in) || only_to_read(s) || lacks(s, ACL_EXPUNGE)) return;
     if (s->uid && !imapd_pick(s, set, false, &p)) return;
-    int r = 0;
+    int e = 0;
     if (!s->uid || p.n)
-        r = message_expunge(s->server->conf.store, imapd_acting(s, s->view->acc, s->view->box, ACL_EXPUNGE),
+        e = message_expunge(s->server->conf.store, imapd_acting(s, s->view->acc, s->view->box, ACL_EXPUNGE),
                             (struct uids){s->uid ? p.uid : NULL, p.n}, true, &s->a, NULL);
     s->news = true;
-    if (r) imapd_failed(s, r);
+    if (e) imapd_failed(s, e);
     else if (p.cut) imapd_ok(s, imapd_limit_code(s, p.cut), "expunged as many as one command may");
     else imapd_ok(s, imapd_modseq_code(s), "expunged"); /* RFC 7162 section 3.2.7 */
 }

@@ -45,15 +45,15 @@ static int open_store(void *arg)
     snprintf(w.dir, sizeof w.dir, "/tmp/imapd_test.%d", (int)getpid());
     if (path_mkdir(w.dir) != 0) {
     }
-    int r = kv_mem_open(&w.kv, NULL);
-    if (!r) r = body_open(&w.body, w.dir, 0);
-    if (!r) r = tls_self_signed(&name, 1, 10, &chain, &key);
-    if (!r) r = tls_server_new(&w.server_tls, NULL);
-    if (!r) r = tls_server_add_cert(w.server_tls, buf_slice(&chain), buf_slice(&key));
-    if (!r) r = tls_client_new(&w.client_tls, SL(""));
+    int e = kv_mem_open(&w.kv, NULL);
+    if (!e) e = body_open(&w.body, w.dir, 0);
+    if (!e) e = tls_self_signed(&name, 1, 10, &chain, &key);
+    if (!e) e = tls_server_new(&w.server_tls, NULL);
+    if (!e) e = tls_server_add_cert(w.server_tls, buf_slice(&chain), buf_slice(&key));
+    if (!e) e = tls_client_new(&w.client_tls, SL(""));
     buf_free(&chain);
     buf_free(&key);
-    return r;
+    return e;
 }
 
 void start(void)
@@ -122,9 +122,9 @@ void read_until(struct conn *c, struct slice last)
     int64_t before = deadline_narrow(DEADLINE_IN(20 * RT_S));
     buf_clear(&got);
     do {
-        int r = conn_read_line(c, 60000, &line);
-        if (r) {
-            test_fail(__FILE__, __LINE__, "waiting for \"%.*s\": %s; got \"%.*s\"", SLF(last), err_text(r),
+        int e = conn_read_line(c, 60000, &line);
+        if (e) {
+            test_fail(__FILE__, __LINE__, "waiting for \"%.*s\": %s; got \"%.*s\"", SLF(last), err_text(e),
                       SLF(buf_slice(&got)));
             break;
         }

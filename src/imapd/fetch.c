@@ -93,8 +93,8 @@ static void put_view_items(struct fetch *f, unsigned kinds)
 static int put_envelope(struct fetch *f)
 {
     struct slice head;
-    int r = reader_head(f->reader, &f->a, &head);
-    if (r) return r;
+    int e = reader_head(f->reader, &f->a, &head);
+    if (e) return e;
     item(f, "ENVELOPE ");
     mime_imap_envelope(&f->s->out, mime_parse(&f->a, head)->root->envelope);
     return 0;
@@ -112,8 +112,8 @@ static void spill(struct buf *b, void *arg)
 
 static int put_structure(struct fetch *f, bool extended)
 {
-    int r = reader_tree(f->reader);
-    if (r) return r;
+    int e = reader_tree(f->reader);
+    if (e) return e;
     item(f, extended ? "BODYSTRUCTURE " : "BODY ");
     f->s->out.spill = spill;
     f->s->out.spill_arg = f;
@@ -125,8 +125,8 @@ static int put_structure(struct fetch *f, bool extended)
 static int put_preview(struct fetch *f)
 {
     struct slice text;
-    int r = reader_preview(f->reader, &f->a, &text);
-    if (r) return r;
+    int e = reader_preview(f->reader, &f->a, &text);
+    if (e) return e;
     item(f, "PREVIEW ");
     imap_put_string(&f->s->out, text, f->s->utf8);
     return 0;
@@ -181,8 +181,8 @@ static int stream(struct fetch *f, struct mime_range r)
 static int put_fields(struct fetch *f, const struct imap_fetch_item *it)
 {
     struct slice fields;
-    int r = imapd_section_fields(f->reader, it, &f->a, &fields);
-    if (r) return r;
+    int e = imapd_section_fields(f->reader, it, &f->a, &fields);
+    if (e) return e;
     imapd_hide_nuls((char *)fields.p, fields.n);
     buf_printf(&f->s->out, "{%zu}\r\n", fields.n);
     buf_put(&f->s->out, fields);
@@ -192,12 +192,12 @@ static int put_fields(struct fetch *f, const struct imap_fetch_item *it)
 static int put_section(struct fetch *f, const struct imap_fetch_item *it)
 {
     struct mime_range where;
-    int r = imapd_section_find(f->reader, it, &where);
-    if (r && r != ERR_NOT_FOUND) return r;
+    int e = imapd_section_find(f->reader, it, &where);
+    if (e && e != ERR_NOT_FOUND) return e;
     item(f, "");
     buf_put(&f->s->out, it->label);
     buf_char(&f->s->out, ' ');
-    if (r) {
+    if (e) {
         buf_str(&f->s->out, "NIL");
         return 0;
     }
@@ -232,12 +232,12 @@ static int put_binary(struct fetch *f, const struct imap_fetch_item *it)
     struct imapd_session *s = f->s;
     struct reader_decoded d = {.size = f->reader->m.size};
     const struct mime_part whole = {.encoding = MIME_BINARY, .body_size = d.size}, *p = &whole;
-    int r = it->npath ? reader_tree(f->reader) : 0;
-    if (r) return r;
+    int e = it->npath ? reader_tree(f->reader) : 0;
+    if (e) return e;
     if (it->npath) p = mime_imap_part(f->reader->tree, it->path, it->npath);
     if (p && p->encoding == MIME_OTHER) return err_set(ERR_UNSUPPORTED, "the transfer encoding is not known");
-    if (p && (it->npath || it->kind == IMAP_BINARY)) r = reader_decoded_size(f->reader, p, &d);
-    if (r) return r;
+    if (p && (it->npath || it->kind == IMAP_BINARY)) e = reader_decoded_size(f->reader, p, &d);
+    if (e) return e;
     item(f, "");
     buf_put(&s->out, it->label);
     if (!p) {
@@ -253,8 +253,8 @@ static int put_binary(struct fetch *f, const struct imap_fetch_item *it)
     if (it->kind != IMAP_BINARY) return 0;
     f->started = true;
     imapd_flush(s);
-    r = reader_span(f->reader, (struct reader_span){p, part.at, part.size}, write_piece, f);
-    return r < 0 ? r : 0;
+    e = reader_span(f->reader, (struct reader_span){p, part.at, part.size}, write_piece, f);
+    return e < 0 ? e : 0;
 }
 
 static int put_byte_item(struct fetch *f, const struct imap_fetch_item *it)
@@ -280,28 +280,28 @@ static int find_thread(struct fetch *f, uint32_t uid)
 {
     f->thread = f->record->thread;
     if (f->thread) return 0;
-    int r = imapd_reader(f->s, uid, f->record, &f->reader);
-    if (!r) r = reader_thread(f->reader, &f->a, &f->thread);
-    return r == ERR_NOT_FOUND ? 0 : r;
+    int e = imapd_reader(f->s, uid, f->record, &f->reader);
+    if (!e) e = reader_thread(f->reader, &f->a, &f->thread);
+    return e == ERR_NOT_FOUND ? 0 : e;
 }
 
 static int put_items(struct fetch *f, unsigned kinds)
 {
     struct imapd_session *s = f->s;
     uint32_t uid = view_at(s->view, f->i).uid;
-    int r = 0;
+    int e = 0;
     f->record = NULL;
-    if (kinds & OF_RECORD) r = reader_record(&f->records, uid, &f->record);
-    if (!r && kinds & KIND(THREADID)) r = find_thread(f, uid);
-    if (!r && kinds & OF_BYTES) r = imapd_reader(s, uid, f->record, &f->reader);
-    if (r) return r;
+    if (kinds & OF_RECORD) e = reader_record(&f->records, uid, &f->record);
+    if (!e && kinds & KIND(THREADID)) e = find_thread(f, uid);
+    if (!e && kinds & OF_BYTES) e = imapd_reader(s, uid, f->record, &f->reader);
+    if (e) return e;
     imapd_put_fetch(s, f->i, false);
     f->first = true;
     put_view_items(f, kinds);
     if (f->record) put_record_items(f, kinds);
-    for (size_t k = 0; kinds & OF_BYTES && k < f->args.n && !r; k++) r = put_byte_item(f, &f->args.item[k]);
-    if (!r) buf_str(&s->out, ")\r\n");
-    return r;
+    for (size_t k = 0; kinds & OF_BYTES && k < f->args.n && !e; k++) e = put_byte_item(f, &f->args.item[k]);
+    if (!e) buf_str(&s->out, ")\r\n");
+    return e;
 }
 
 static void fetch_one(struct fetch *f, unsigned kinds)
@@ -310,18 +310,18 @@ static void fetch_one(struct fetch *f, unsigned kinds)
     size_t before = s->out.n;
     bool changed = view_changed(s->view, f->i);
     f->started = false;
-    int r = put_items(f, kinds);
-    if (r && f->started) {
+    int e = put_items(f, kinds);
+    if (e && f->started) {
         /* The client waits for bytes that will not come: only the end of the connection is clear. */
         f->lost = true;
         conn_abort(s->c);
         return;
     }
-    if (r) {
+    if (e) {
         s->out.n = before;
         if (changed) view_not_told(s->view, f->i); /* its flags were not told after all */
-        if (r == ERR_NOT_FOUND) f->missing = true;
-        else f->failed = r;
+        if (e == ERR_NOT_FOUND) f->missing = true;
+        else f->failed = e;
     }
     if (s->out.n >= FLUSH_AT) imapd_flush(s);
     ar_reset(&f->a);

@@ -18,9 +18,9 @@ static bool tell_vanished(struct imapd_session *s, const struct imap_fetch *args
     struct imap_set known = {.v = ar_array(&s->a, struct imap_range, set.n), .n = set.n};
     if (set.n) memcpy(known.v, set.v, set.n * sizeof *set.v);
     imap_set_fix(&known, s->view->uidnext);
-    int r = imapd_tell_vanished_since(s, args->changed_since, &known);
-    if (r) imapd_failed(s, r);
-    return r == 0;
+    int e = imapd_tell_vanished_since(s, args->changed_since, &known);
+    if (e) imapd_failed(s, e);
+    return e == 0;
 }
 
 /* BODY[] without PEEK sets \Seen, in one change for all messages of the command. */
@@ -34,12 +34,12 @@ static int set_seen(struct imapd_session *s, const struct imap_fetch *args, cons
             !(view_at(s->view, p->at[k]).flags & FLAG_SEEN))
             uid[n++] = p->uid[k];
     if (!n) return 0;
-    int r = message_flags(s->server->conf.store, imapd_acting(s, s->view->acc, s->view->box, ACL_SEEN),
+    int e = message_flags(s->server->conf.store, imapd_acting(s, s->view->acc, s->view->box, ACL_SEEN),
                           (struct uids){uid, n}, &seen, &s->a, NULL);
     s->news = true;
     imapd_sync(s);
     for (size_t k = 0; k < p->n && !s->over; k++) imapd_gone_flags(s, p->at[k], FLAGS_ADD, FLAG_SEEN);
-    return r;
+    return e;
 }
 
 void imapd_cmd_fetch(struct imapd_session *s, struct imap_in *in)

@@ -22,11 +22,11 @@ bool imapd_idle_turn(struct imapd_session *s)
     }
     if (!conn_peek(s->c).n) return false;
     struct slice line;
-    int r = imapd_line(s, IMAPD_LINE_STRANGER, &line);
+    int e = imapd_line(s, IMAPD_LINE_STRANGER, &line);
     s->idling = false;
-    if (r && imapd_refuse_line(s, r) != 0) s->over = true;
-    else if (!r && sl_eqi(line, SL("DONE"))) imapd_ok(s, NULL, "idle no more");
-    else if (!r) imapd_bad(s, "DONE was expected");
+    if (e && imapd_refuse_line(s, e) != 0) s->over = true;
+    else if (!e && sl_eqi(line, SL("DONE"))) imapd_ok(s, NULL, "idle no more");
+    else if (!e) imapd_bad(s, "DONE was expected");
     return true;
 }
 

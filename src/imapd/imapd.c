@@ -132,9 +132,9 @@ static void run_command(struct imapd_session *s)
 /* The password was changed, the account disabled or removed: the login counts no more (RFC 5530). */
 static bool may_go_on(struct imapd_session *s)
 {
-    int r = authority_check(&s->authority);
-    if (r) log_info(s->who, "closed: %s", err_text(r));
-    if (r) imapd_bye(s, r == ERR_DENIED ? "EXPIRED" : "UNAVAILABLE", "%s", err_text(r));
+    int e = authority_check(&s->authority);
+    if (e) log_info(s->who, "closed: %s", err_text(e));
+    if (e) imapd_bye(s, e == ERR_DENIED ? "EXPIRED" : "UNAVAILABLE", "%s", err_text(e));
     return !s->over;
 }
 

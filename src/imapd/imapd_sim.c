@@ -106,10 +106,10 @@ static bool read_to(struct client *k, const char *start)
 {
     struct slice line;
     for (;;) {
-        int r = conn_read_line(k->c, 60000, &line);
-        if (r) {
+        int e = conn_read_line(k->c, 60000, &line);
+        if (e) {
             k->broken = true;
-            if (!k->w->faulty) wrong(k, err_text(r), SL("while reading"));
+            if (!k->w->faulty) wrong(k, err_text(e), SL("while reading"));
             return false;
         }
         if (sl_starts(line, sl_cstr(start))) {
@@ -286,21 +286,21 @@ static int open_all(struct world *w)
     struct buf chain = BUF_INIT, key = BUF_INIT;
     struct slice name = SL("x");
     struct endpoint at = {.ip = {.family = 4, .b = {127, 0, 0, 2}}, .port = 993};
-    int r = kv_mem_open(&kv, w->faulty ? "index.log" : NULL);
-    if (!r) r = body_open(&body, "bodies", 0);
-    if (!r) r = store_open(&w->store, kv, body);
-    if (!r) r = login_open(&w->login, kv, w->store->directory);
-    if (!r) r = domain_add(w->store->directory, SL("x.test"));
-    if (!r) r = account_add(w->store->directory, SL("alice@x.test"), SL("secret"));
-    if (!r) r = tls_self_signed(&name, 1, 10, &chain, &key);
-    if (!r) r = tls_server_new(&w->server, NULL);
-    if (!r) r = tls_server_add_cert(w->server, buf_slice(&chain), buf_slice(&key));
+    int e = kv_mem_open(&kv, w->faulty ? "index.log" : NULL);
+    if (!e) e = body_open(&body, "bodies", 0);
+    if (!e) e = store_open(&w->store, kv, body);
+    if (!e) e = login_open(&w->login, kv, w->store->directory);
+    if (!e) e = domain_add(w->store->directory, SL("x.test"));
+    if (!e) e = account_add(w->store->directory, SL("alice@x.test"), SL("secret"));
+    if (!e) e = tls_self_signed(&name, 1, 10, &chain, &key);
+    if (!e) e = tls_server_new(&w->server, NULL);
+    if (!e) e = tls_server_add_cert(w->server, buf_slice(&chain), buf_slice(&key));
     struct imapd_conf conf = {.store = w->store, .login = w->login, .tls = w->server, .hostname = SL("x")};
-    if (!r) r = imapd_open(&w->imapd, &conf);
-    if (!r) r = listener_open(&w->l, &at);
+    if (!e) e = imapd_open(&w->imapd, &conf);
+    if (!e) e = listener_open(&w->l, &at);
     buf_free(&chain);
     buf_free(&key);
-    return r;
+    return e;
 }
 
 static int server_main(void *arg)

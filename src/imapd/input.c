@@ -4,9 +4,9 @@
 int imapd_line(struct imapd_session *s, size_t max, struct slice *line)
 {
     int64_t before = deadline_narrow(DEADLINE_IN(IMAPD_READ));
-    int r = conn_read_line(s->c, max, line);
+    int e = conn_read_line(s->c, max, line);
     deadline_restore(before);
-    return r;
+    return e;
 }
 
 int imapd_swallow(struct imapd_session *s, uint64_t n)

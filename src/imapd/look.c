@@ -4,13 +4,13 @@
 
 int imapd_reader(struct imapd_session *s, uint32_t uid, const struct message *known, struct reader **out)
 {
-    int r = 0;
+    int e = 0;
     if (!s->reader || s->reader->m.uid != uid) {
         reader_close(&s->reader);
-        r = reader_open(&s->reader, s->server->conf.store, imapd_box(s), uid, known);
+        e = reader_open(&s->reader, s->server->conf.store, imapd_box(s), uid, known);
     }
     *out = s->reader;
-    return r;
+    return e;
 }
 
 bool imapd_unreadable(struct imapd_session *s, int e, uint32_t uid, size_t *n)

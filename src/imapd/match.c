@@ -101,8 +101,8 @@ static int prepare_words(struct search *x, struct imap_search *k)
 static int prepare(struct search *x, struct imap_search *k, struct slice charset, bool fuzzy)
 {
     struct imapd_session *s = x->s;
-    int r = 0;
-    for (; k && !r; k = k->next) {
+    int e = 0;
+    for (; k && !e; k = k->next) {
         switch (k->key) {
         case IMAP_KEY_SEQ: imap_set_fix(&k->set, (uint32_t)s->told); break;
         case IMAP_KEY_UID:
@@ -112,8 +112,8 @@ static int prepare(struct search *x, struct imap_search *k, struct slice charset
         case IMAP_KEY_ADDRESS:
         case IMAP_KEY_BODY:
         case IMAP_KEY_TEXT:
-            r = prepare_text(x, k, charset);
-            if (!r && fuzzy) r = prepare_words(x, k);
+            e = prepare_text(x, k, charset);
+            if (!e && fuzzy) e = prepare_words(x, k);
             continue;
         case IMAP_KEY_KEYWORD: { /* becomes a test of its bit */
             size_t at = 0;
@@ -128,9 +128,9 @@ static int prepare(struct search *x, struct imap_search *k, struct slice charset
             break;
         default: break;
         }
-        if (!r && k->child) r = prepare(x, k->child, charset, fuzzy || k->key == IMAP_KEY_FUZZY);
+        if (!e && k->child) e = prepare(x, k->child, charset, fuzzy || k->key == IMAP_KEY_FUZZY);
     }
-    return r;
+    return e;
 }
 
 /* ---- one key ---- */
@@ -310,11 +310,11 @@ static enum answer ask(struct search *x, const struct imap_search *k)
 static int read_message(struct search *x)
 {
     struct reader *rd;
-    int r = imapd_reader(x->s, x->m.uid, x->record, &rd);
-    if (!r && x->know == KNOW_HEADER) r = reader_head(rd, &x->a, &x->head);
-    if (!r && x->know == KNOW_HEADER && x->threads) r = reader_thread(rd, &x->a, &x->thread);
-    if (!r && x->know == KNOW_TEXT) r = reader_search(rd, x->needle, x->nneedles);
-    return r;
+    int e = imapd_reader(x->s, x->m.uid, x->record, &rd);
+    if (!e && x->know == KNOW_HEADER) e = reader_head(rd, &x->a, &x->head);
+    if (!e && x->know == KNOW_HEADER && x->threads) e = reader_thread(rd, &x->a, &x->thread);
+    if (!e && x->know == KNOW_TEXT) e = reader_search(rd, x->needle, x->nneedles);
+    return e;
 }
 
 /* Learns the next thing about the message. Where it cannot be read there is nothing in it. */
@@ -322,8 +322,8 @@ static int learn(struct search *x, struct reader_records *records)
 {
     x->know++;
     if (x->know == KNOW_RECORD) return reader_record(records, x->m.uid, &x->record);
-    int r = read_message(x);
-    if (!imapd_unreadable(x->s, r, x->m.uid, &x->unread)) return r;
+    int e = read_message(x);
+    if (!imapd_unreadable(x->s, e, x->m.uid, &x->unread)) return e;
     if (x->know == KNOW_HEADER) x->head = SL(""), x->thread = 0;
     return 0;
 }

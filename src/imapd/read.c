@@ -32,17 +32,17 @@ static int take_literal(struct imapd_session *s, const struct imap_literal *l)
             imapd_bye(s, "TOOBIG", "the literal is too large");
             return 0;
         }
-        int r = imapd_swallow(s, l->size);
+        int e = imapd_swallow(s, l->size);
         struct slice rest;
-        return r ? r : imapd_line(s, IMAPD_LINE_MAX, &rest);
+        return e ? e : imapd_line(s, IMAPD_LINE_MAX, &rest);
     }
     if (!l->nonsync) imapd_write(s, SL("+ go ahead\r\n"));
     buf_str(&s->cmd, "\r\n");
     char *to = buf_space(&s->cmd, l->size + 1);
     int64_t before = deadline_narrow(DEADLINE_IN(IMAPD_READ));
-    int r = conn_read(s->c, to, l->size);
+    int e = conn_read(s->c, to, l->size);
     deadline_restore(before);
-    if (r) return r;
+    if (e) return e;
     s->cmd.n += l->size;
     return 1;
 }
@@ -51,12 +51,12 @@ static int take_literal(struct imapd_session *s, const struct imap_literal *l)
 static int learn_tag(struct imapd_session *s)
 {
     struct slice have;
-    int r = 0;
+    int e = 0;
     int64_t before = deadline_narrow(DEADLINE_IN(IMAPD_READ));
     for (;;) {
         have = sl_sub(conn_peek(s->c), 0, IMAP_TAG_MAX + 1);
         if (have.n > IMAP_TAG_MAX || sl_chr(have, ' ') != SL_NONE || sl_chr(have, '\n') != SL_NONE) break;
-        if ((r = conn_fill(s->c)) < 0) break;
+        if ((e = conn_fill(s->c)) < 0) break;
     }
     deadline_restore(before);
     struct imap_in in;
@@ -64,7 +64,7 @@ static int learn_tag(struct imapd_session *s)
     struct slice tag = imap_tag(&in);
     if (in.code || !imap_at(&in, ' ')) tag = SL("*");
     snprintf(s->next_tag, sizeof s->next_tag, "%.*s", SLF(tag));
-    return r < 0 ? r : 0;
+    return e < 0 ? e : 0;
 }
 
 int imapd_read_command(struct imapd_session *s)

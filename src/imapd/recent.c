@@ -63,22 +63,22 @@ int imapd_recent_count(struct imapd_session *s, const char *account, const struc
     uint32_t from;
     size_t n = PAGE;
     *out = 0;
-    int r = first_recent(s, account, m->id, &from);
-    if (!r && from <= 1) {
+    int e = first_recent(s, account, m->id, &from);
+    if (!e && from <= 1) {
         *out = m->exists;
         return 0;
     }
     ar_init(&a, 0);
-    while (!r && n == PAGE && from < m->uidnext) {
-        r = message_list(s->server->conf.store, (struct mailbox_ref){.account = account, .box = m->id}, from,
+    while (!e && n == PAGE && from < m->uidnext) {
+        e = message_list(s->server->conf.store, (struct mailbox_ref){.account = account, .box = m->id}, from,
                          PAGE, &a, &v, &n);
-        if (!r && n) from = v[n - 1].uid + 1;
-        if (!r) *out += (uint32_t)n;
+        if (!e && n) from = v[n - 1].uid + 1;
+        if (!e) *out += (uint32_t)n;
         ar_reset(&a);
         fiber_breathe();
     }
     ar_free(&a);
-    return r;
+    return e;
 }
 
 bool imapd_recent_has(const struct imapd_session *s, uint32_t uid)

@@ -25,8 +25,8 @@ int imapd_tell_vanished_since(struct imapd_session *s, uint64_t modseq, const st
 {
     struct uid_ranges gone;
     struct buf b = BUF_INIT;
-    int r = view_vanished(s->view, modseq, &s->a, &gone);
-    if (r) return r;
+    int e = view_vanished(s->view, modseq, &s->a, &gone);
+    if (e) return e;
     put_both(&b, &gone, known);
     if (b.n) {
         buf_str(&s->out, "* VANISHED (EARLIER) ");

@@ -21,18 +21,18 @@ int imapd_section_find(struct reader *rd, const struct imap_fetch_item *it, stru
 {
     uint64_t head = 0;
     if (it->npath) {
-        int r = reader_tree(rd);
-        if (r) return r;
+        int e = reader_tree(rd);
+        if (e) return e;
         bool found = mime_imap_section(rd->tree, it->path, it->npath, what_of(it->text), out);
         return found ? 0 : err_set(ERR_NOT_FOUND, "there is no such section");
     }
     uint64_t size = rd->m.size;
-    int r = it->text == IMAP_WHOLE ? 0 : reader_head_size(rd, &head);
+    int e = it->text == IMAP_WHOLE ? 0 : reader_head_size(rd, &head);
     if (head > size) head = size;
     *out = it->text == IMAP_WHOLE  ? (struct mime_range){.size = size}
            : it->text == IMAP_TEXT ? (struct mime_range){.at = head, .size = size - head}
                                    : (struct mime_range){.size = head};
-    return r;
+    return e;
 }
 
 struct mime_range imapd_section_cut(struct mime_range r, const struct imap_fetch_item *it)
@@ -56,10 +56,10 @@ static int section_head(struct reader *rd, struct mime_range where, struct arena
     struct buf b;
     if (!where.within) return reader_range(rd, where.at, where.size, a, out);
     buf_init(&b, READER_HEAD_MAX);
-    int r = reader_span(rd, (struct reader_span){where.within, where.at, where.size}, gather, &b);
+    int e = reader_span(rd, (struct reader_span){where.within, where.at, where.size}, gather, &b);
     *out = ar_dup(a, buf_slice(&b));
     buf_free(&b);
-    return r < 0 ? r : 0;
+    return e < 0 ? e : 0;
 }
 
 int imapd_section_fields(struct reader *rd, const struct imap_fetch_item *it, struct arena *a,
@@ -68,9 +68,9 @@ int imapd_section_fields(struct reader *rd, const struct imap_fetch_item *it, st
     struct mime_range where;
     struct slice head;
     struct buf b = BUF_INIT;
-    int r = imapd_section_find(rd, it, &where);
-    if (!r) r = section_head(rd, where, a, &head);
-    if (r) return r;
+    int e = imapd_section_find(rd, it, &where);
+    if (!e) e = section_head(rd, where, a, &head);
+    if (e) return e;
     mime_imap_fields(&b, a, head, it->field, it->nfields, it->text == IMAP_HEADER_FIELDS_NOT);
     struct mime_range part = imapd_section_cut((struct mime_range){.size = b.n}, it);
     *out = ar_dup(a, sl_sub(buf_slice(&b), part.at, part.at + part.size));

@@ -63,12 +63,12 @@ static int open_mailbox(struct imapd_session *s, struct slice name, bool read_on
 {
     struct store *store = s->server->conf.store;
     struct imapd_place place;
-    int r = imapd_find(s, name, ACL_READ, &place);
-    if (r) return r;
+    int e = imapd_find(s, name, ACL_READ, &place);
+    if (e) return e;
     /* Watched before it is read, so that nothing falls between. */
     s->watch = mailbox_watch(store, place.account, on_news, s);
-    r = view_open(&s->view, store, place.account, place.m.id);
-    if (r) return r;
+    e = view_open(&s->view, store, place.account, place.m.id);
+    if (e) return e;
     s->state = IMAPD_SELECTED;
     s->rights = place.rights;
     s->read_only = read_only || !(place.rights & (ACL_SEEN | ACL_WRITE | ACL_MARK | ACL_EXPUNGE));
@@ -109,18 +109,18 @@ static void select_mailbox(struct imapd_session *s, struct imap_in *in, bool rea
     if ((s->rev2 || s->qresync || s->uidonly) && s->view)
         imapd_untagged(s, "OK [CLOSED] the mailbox before is closed");
     imapd_unselect(s); /* whatever comes of the new one (RFC 9051 section 6.3.2) */
-    int r = open_mailbox(s, name, read_only);
-    if (!r) {
+    int e = open_mailbox(s, name, read_only);
+    if (!e) {
         s->condstore |= condstore;
         imapd_claim_recent(s, s->view->uidnext);
         s->told = s->view->n;
         s->told_modseq = s->view->modseq;
         tell_mailbox(s, name);
-        r = imapd_resync(s, &resync);
+        e = imapd_resync(s, &resync);
     }
-    if (r) {
+    if (e) {
         imapd_unselect(s);
-        imapd_failed(s, r);
+        imapd_failed(s, e);
         return;
     }
     imapd_ok(s, s->read_only ? "READ-ONLY" : "READ-WRITE", "selected");
@@ -141,11 +141,11 @@ void imapd_cmd_close(struct imapd_session *s, struct imap_in *in)
 {
     if (imapd_args_bad(s, in)) return;
     if (!s->read_only && s->rights & ACL_EXPUNGE) {
-        int r =
+        int e =
             message_expunge(s->server->conf.store, imapd_acting(s, s->view->acc, s->view->box, ACL_EXPUNGE),
                             (struct uids){0}, true, &s->a, NULL);
-        if (r && r != ERR_NOT_FOUND) {
-            imapd_failed(s, r);
+        if (e && e != ERR_NOT_FOUND) {
+            imapd_failed(s, e);
             return;
         }
     }

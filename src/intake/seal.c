@@ -29,16 +29,16 @@ static int make_set(struct intake_letter *l, struct slice fields, struct buf *se
     struct slice address = forwarded(l)->address, domain;
     struct mail_head head;
     struct signing_keys keys;
-    int r = dns_to_ascii(&l->a, sl_from(address, sl_rchr(address, '@') + 1), &domain);
-    if (!r) r = mail_head_parse(&l->a, fields, &head);
-    if (!r) r = signing_keys(l->in->signing, &l->a, domain, &keys);
-    if (r) return r;
+    int e = dns_to_ascii(&l->a, sl_from(address, sl_rchr(address, '@') + 1), &domain);
+    if (!e) e = mail_head_parse(&l->a, fields, &head);
+    if (!e) e = signing_keys(l->in->signing, &l->a, domain, &keys);
+    if (e) return e;
     int i = rsa_key(&keys);
-    if (i < 0) r = err_set(ERR_NOT_FOUND, "%.*s has no active RSA key", SLF(domain));
-    else r = mailauth_seal(l->auth, &l->verdict, &head, keys.domain, keys.selector[i], keys.key[i], set);
-    if (!r) l->sealed_for = ar_dup(&l->a, keys.domain);
+    if (i < 0) e = err_set(ERR_NOT_FOUND, "%.*s has no active RSA key", SLF(domain));
+    else e = mailauth_seal(l->auth, &l->verdict, &head, keys.domain, keys.selector[i], keys.key[i], set);
+    if (!e) l->sealed_for = ar_dup(&l->a, keys.domain);
     signing_keys_end(&keys);
-    return r;
+    return e;
 }
 
 void intake_seal(struct intake_letter *l, struct buf *prefix, size_t at)
@@ -46,9 +46,9 @@ void intake_seal(struct intake_letter *l, struct buf *prefix, size_t at)
     if (!l->sealing) return;
     struct slice fields = ar_dup(&l->a, sl_from(buf_slice(prefix), at));
     struct buf set = BUF_INIT;
-    int r = make_set(l, fields, &set);
-    if (r) {
-        log_info("intake", "letter %s goes on without an ARC seal: %s", l->id.s, err_text(r));
+    int e = make_set(l, fields, &set);
+    if (e) {
+        log_info("intake", "letter %s goes on without an ARC seal: %s", l->id.s, err_text(e));
     } else {
         prefix->n = at;
         buf_put(prefix, buf_slice(&set));

@@ -68,21 +68,21 @@ static int txn_run(struct kv *kv, struct txn *t)
 /* Runs one transaction into the batch. True when its answer is settled whatever the commit says. */
 static bool txn_apply(struct kv *kv, struct txn *t)
 {
-    int rc = txn_run(kv, t);
-    if (rc == KV_WOULD_BLOCK) {
+    int e = txn_run(kv, t);
+    if (e == KV_WOULD_BLOCK) {
         ar_reset(&kv->scratch);
         return true; /* it comes again */
     }
     enum kv_fault f = kv_fault_next(kv, KV_FAULT_IO, KV_FAULT_RERUN);
     if (f == KV_FAULT_RERUN) {
         kv_tx_undo(kv);
-        rc = txn_run(kv, t);
+        e = txn_run(kv, t);
     }
-    bool settled = rc >= 0 && f != KV_FAULT_NONE && f != KV_FAULT_RERUN;
+    bool settled = e >= 0 && f != KV_FAULT_NONE && f != KV_FAULT_RERUN;
     if (settled) {
         if (f != KV_FAULT_UNKNOWN_DONE) kv_tx_undo(kv);
-        int e = f == KV_FAULT_IO ? ERR_IO : f == KV_FAULT_FULL ? ERR_FULL : ERR_UNKNOWN;
-        txn_fail(t, err_set(e, "a fault was injected"));
+        int why = f == KV_FAULT_IO ? ERR_IO : f == KV_FAULT_FULL ? ERR_FULL : ERR_UNKNOWN;
+        txn_fail(t, err_set(why, "a fault was injected"));
     }
     kv_tx_keep(kv);
     ar_reset(&kv->scratch);

@@ -100,17 +100,17 @@ static int scan_family(struct kv_rocks *r, int family, rocksdb_readoptions_t *o,
 {
     rocksdb_iterator_t *it = rocksdb_create_iterator_cf(r->db, o, r->family[family]);
     rocksdb_iter_seek(it, from.p, from.n);
-    int rc = rows(it, visit, arg);
-    char *e = NULL;
-    if (rc == 0) rocksdb_iter_get_error(it, &e);
-    if (e && incomplete(e)) {
-        rocksdb_free(e);
-        rc = KV_WOULD_BLOCK;
-    } else if (e) {
-        rc = rocks_err(r, "read", e);
+    int e = rows(it, visit, arg);
+    char *said = NULL;
+    if (e == 0) rocksdb_iter_get_error(it, &said);
+    if (said && incomplete(said)) {
+        rocksdb_free(said);
+        e = KV_WOULD_BLOCK;
+    } else if (said) {
+        e = rocks_err(r, "read", said);
     }
     rocksdb_iter_destroy(it);
-    return rc;
+    return e;
 }
 
 static struct slice lesser(struct slice a, struct slice b) { return sl_cmp(a, b) < 0 ? a : b; }
@@ -153,14 +153,14 @@ static int rocks_write(struct kv *kv, const struct kv_batch *changes)
             rocksdb_writebatch_put_cf(r->batch, f, n->key.p, n->key.n, n->value.p, n->value.n);
         else if (n->kind == OMAP_DEL) rocksdb_writebatch_delete_cf(r->batch, f, n->key.p, n->key.n);
     }
-    char *e = NULL;
-    rocksdb_write(r->db, r->sync, r->batch, &e);
-    if (!e) return 0;
+    char *said = NULL;
+    rocksdb_write(r->db, r->sync, r->batch, &said);
+    if (!said) return 0;
     /* An append that found no space has cut the batch short; a failed sync, and any other error, may
      * have left the whole batch in the log. */
-    bool cut_short = sl_find(sl_cstr(e), SL("While appending")) != SL_NONE;
-    int rc = rocks_err(r, "write", e);
-    return rc == ERR_FULL && !cut_short ? err_set(ERR_IO, "%s", err_text(rc)) : rc;
+    bool cut_short = sl_find(sl_cstr(said), SL("While appending")) != SL_NONE;
+    int e = rocks_err(r, "write", said);
+    return e == ERR_FULL && !cut_short ? err_set(ERR_IO, "%s", err_text(e)) : e;
 }
 
 /* ---- care ---- */
@@ -295,14 +295,14 @@ static int check_files(const struct kv_rocks *r)
 
 static int open_db(struct kv_rocks *r)
 {
-    char *e = NULL;
-    int rc = check_files(r);
-    if (rc) return rc;
+    char *said = NULL;
+    int e = check_files(r);
+    if (e) return e;
     const rocksdb_options_t *opts[FAMILIES] = {r->opts, r->opts};
-    r->db = rocksdb_open_column_families(r->opts, r->dir, FAMILIES, family_name, opts, r->family, &e);
-    if (!e) return 0;
+    r->db = rocksdb_open_column_families(r->opts, r->dir, FAMILIES, family_name, opts, r->family, &said);
+    if (!said) return 0;
     r->db = NULL;
-    return rocks_err(r, "open", e);
+    return rocks_err(r, "open", said);
 }
 
 static int rocks_reopen(struct kv *kv)

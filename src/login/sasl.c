@@ -64,8 +64,8 @@ static int ask_gate(struct sasl *x)
 
 static int finish_password(struct sasl *x, struct slice password)
 {
-    int r = ask_gate(x);
-    if (r) return r;
+    int e = ask_gate(x);
+    if (e) return e;
     return login_password(x->login, x->a, &(struct login_try){x->user, password, x->protocol, x->asker},
                           &x->account);
 }
@@ -73,8 +73,8 @@ static int finish_password(struct sasl *x, struct slice password)
 static int step_plain(struct sasl *x, struct slice response)
 {
     struct sasl_plain p;
-    int r = sasl_plain_parse(response, &p);
-    if (r) return r;
+    int e = sasl_plain_parse(response, &p);
+    if (e) return e;
     x->user = ar_dup(x->a, p.authcid);
     if (p.authzid.n && !sl_eqi(p.authzid, p.authcid))
         return err_set(ERR_DENIED, "nobody may act as somebody else");
@@ -124,8 +124,8 @@ static int step_external(struct sasl *x, struct slice response)
     if (response.n > SASL_FIELD_MAX || !utf8_valid(response) || sl_chr(response, '\0') != SL_NONE)
         return err_set(ERR_SYNTAX, "the name must be UTF-8 of at most %d bytes", SASL_FIELD_MAX);
     x->user = response.n ? ar_dup(x->a, response) : x->ncertified ? x->certified[0] : SL("");
-    int r = ask_gate(x);
-    return r ? r : login_certified(x->login, x->a, x->certified, x->ncertified, response, &x->account);
+    int e = ask_gate(x);
+    return e ? e : login_certified(x->login, x->a, x->certified, x->ncertified, response, &x->account);
 }
 
 /* ---- SCRAM ---- */
@@ -147,16 +147,16 @@ static void offer_apps(struct sasl *x)
 /* An unknown or disabled user gets made-up keys and fails at the end like a wrong password. */
 static int scram_user(struct sasl *x, struct scram_keys *keys)
 {
-    int r = login_find(x->login, x->a, x->user, &x->account);
-    if (r == 0) {
+    int e = login_find(x->login, x->a, x->user, &x->account);
+    if (e == 0) {
         *keys = x->account.keys;
         offer_apps(x);
         return 0;
     }
-    if (r != ERR_NOT_FOUND && r != ERR_DENIED && r != ERR_SYNTAX) return r;
+    if (e != ERR_NOT_FOUND && e != ERR_DENIED && e != ERR_SYNTAX) return e;
     x->denied = ERR_DENIED;
     login_decoy(x->login, x->user, keys);
-    if (r == ERR_DENIED)
+    if (e == ERR_DENIED)
         memcpy(keys->salt, x->account.keys.salt, sizeof keys->salt); /* as when it was enabled */
     return 0;
 }

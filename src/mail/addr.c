@@ -290,26 +290,26 @@ static int parse_element(struct addr_parser *p)
 static int end_group(struct addr_parser *p)
 {
     struct mail_addr m = {.nobody = true};
-    int r = p->tell && p->group.p && p->members == p->out->n ? add_addr(p, &m) : 0;
+    int e = p->tell && p->group.p && p->members == p->out->n ? add_addr(p, &m) : 0;
     p->group = (struct slice){0};
-    return r;
+    return e;
 }
 
 static int parse_list(struct addr_parser *p)
 {
-    int r = 0;
+    int e = 0;
     *p->out = (struct mail_addrs){.v = ar_array(p->a, struct mail_addr, p->cap = 4)};
     p->s = mail_unfold(p->a, p->s);
-    while (!r && (p->i = skip_cfws(p->s, p->i)) < p->s.n) {
+    while (!e && (p->i = skip_cfws(p->s, p->i)) < p->s.n) {
         char c = p->s.p[p->i];
         if (c != ',' && c != ';') {
-            r = parse_element(p);
+            e = parse_element(p);
             continue;
         }
         p->i++; /* null members are obsolete syntax (section 4.4) */
-        if (c == ';') r = end_group(p);
+        if (c == ';') e = end_group(p);
     }
-    return r ? r : end_group(p);
+    return e ? e : end_group(p);
 }
 
 void mail_addrs_tell(struct arena *a, struct slice body, struct mail_addrs *out)
@@ -324,8 +324,8 @@ void mail_addrs_tell(struct arena *a, struct slice body, struct mail_addrs *out)
 int mail_addrs_parse(struct arena *a, struct slice body, struct mail_addrs *out)
 {
     struct addr_parser p = {.a = a, .s = body, .out = out};
-    int r = parse_list(&p);
-    if (r) return r;
+    int e = parse_list(&p);
+    if (e) return e;
     if (!out->n && out->bad) return err_set(ERR_SYNTAX, "no address can be made out");
     return 0;
 }

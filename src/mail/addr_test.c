@@ -130,8 +130,8 @@ TEST(addr_hostile_lengths)
         struct buf b = BUF_INIT;
         struct mail_addrs l;
         while (b.n < 256 * 1024) buf_str(&b, units[u]);
-        int r = mail_addrs_parse(&ar, buf_slice(&b), &l);
-        CHECK(r == 0 || r == ERR_SYNTAX || r == ERR_LIMIT);
+        int e = mail_addrs_parse(&ar, buf_slice(&b), &l);
+        CHECK(e == 0 || e == ERR_SYNTAX || e == ERR_LIMIT);
         CHECK(l.n <= MAIL_ADDRS_MAX);
         buf_free(&b);
         ar_free(&ar);
@@ -168,8 +168,8 @@ TEST(addr_split_is_strict)
                                       "a b@x", "a@x.",    "a@x y",  "\"a@x",  "\"a\"b@x", "a@[1.2.3.4",
                                       "a@[]",  "a\x01@x", "\xff@x", "",       "a@b@c",    "\"a\x01\"@x"};
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
-        int r = mail_addr_split(&ar, sl_cstr(bad[i]), &l, &d);
-        if (r != ERR_SYNTAX) test_fail(__FILE__, __LINE__, "\"%s\" is taken", bad[i]);
+        int e = mail_addr_split(&ar, sl_cstr(bad[i]), &l, &d);
+        if (e != ERR_SYNTAX) test_fail(__FILE__, __LINE__, "\"%s\" is taken", bad[i]);
     }
     struct buf b = BUF_INIT;
     for (int i = 0; i < 64; i++) buf_char(&b, 'x');

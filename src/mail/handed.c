@@ -147,8 +147,8 @@ int mail_handed_head(struct arena *a, struct slice raw, struct slice domain, str
                      struct buf *out)
 {
     struct mail_head h;
-    int r = mail_head_parse(a, raw, &h);
-    if (r) return r;
+    int e = mail_head_parse(a, raw, &h);
+    if (e) return e;
     bool fit = from_is_fit(a, &h, domain);
     if (!fit) buf_printf(out, "From: %.*s\r\n", SLF(from));
     for (size_t i = 0; i < h.n; i++) {

@@ -28,8 +28,8 @@ static int check_from(struct arena *a, const struct mail_head *h, struct mail_ad
     if (n == 0) return err_set(ERR_SYNTAX, "the letter has no From field");
     if (n > 1) return err_set(ERR_SYNTAX, "the letter has %zu From fields, it must have one", n);
     const struct mail_field *f = mail_head_find(h, SL("From"), 0);
-    int r = mail_addrs_parse(a, f->body, from);
-    if (r || !from->n || from->bad)
+    int e = mail_addrs_parse(a, f->body, from);
+    if (e || !from->n || from->bad)
         return err_set(ERR_SYNTAX, "the From field does not hold a valid address");
     return 0;
 }
@@ -49,9 +49,9 @@ static int check_fields(struct arena *a, const struct mail_head *h)
 
 int mail_submit_check(struct arena *a, const struct mail_head *h, struct mail_addrs *from)
 {
-    int r = check_from(a, h, from);
-    if (!r) r = check_fields(a, h);
-    if (r) return r;
+    int e = check_from(a, h, from);
+    if (!e) e = check_fields(a, h);
+    if (e) return e;
     if (from->n > 1 && !mail_head_find(h, SL("Sender"), 0))
         return err_set(ERR_SYNTAX, "From names several authors, then a Sender field must say who sends it");
     return 0;
@@ -59,8 +59,8 @@ int mail_submit_check(struct arena *a, const struct mail_head *h, struct mail_ad
 
 int mail_from_check(struct arena *a, const struct mail_head *h, struct mail_addrs *from)
 {
-    int r = check_from(a, h, from);
-    if (r) return r;
+    int e = check_from(a, h, from);
+    if (e) return e;
     for (size_t i = 1; i < from->n; i++)
         if (!sl_eqi(from->v[i].domain, from->v[0].domain))
             return err_set(ERR_SYNTAX, "the From field names authors of different domains");

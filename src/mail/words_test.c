@@ -9,8 +9,8 @@ static struct arena ar;
 static struct mail_date date(const char *s)
 {
     struct mail_date d;
-    int r = mail_date_parse(sl_cstr(s), &d);
-    if (r) test_fail(__FILE__, __LINE__, "\"%s\" is refused: %s", s, err_text(r));
+    int e = mail_date_parse(sl_cstr(s), &d);
+    if (e) test_fail(__FILE__, __LINE__, "\"%s\" is refused: %s", s, err_text(e));
     return d;
 }
 

@@ -23,15 +23,15 @@ int popd_open_box(struct popd_session *s)
     struct mailbox box;
     struct message *m;
     size_t n = 0;
-    int r = mailbox_find(s->conf->store, s->account.id, s->folder ? sl_cstr(s->folder) : SL("INBOX"),
+    int e = mailbox_find(s->conf->store, s->account.id, s->folder ? sl_cstr(s->folder) : SL("INBOX"),
                          &s->cmd_a, &box);
-    if (r) return r;
+    if (e) return e;
     s->box = box.id;
     s->uidvalidity = box.uidvalidity;
     for (uint32_t from = 1; from && s->n < POPD_MESSAGES_MAX; from = n == PAGE ? m[n - 1].uid + 1 : 0) {
         ar_reset(&s->cmd_a);
-        r = message_list(s->conf->store, popd_box(s), from, PAGE, &s->cmd_a, &m, &n);
-        if (r) return r;
+        e = message_list(s->conf->store, popd_box(s), from, PAGE, &s->cmd_a, &m, &n);
+        if (e) return e;
         if (!n) break;
         add_page(s, m, n);
     }
@@ -156,16 +156,16 @@ static int each_step(struct popd_session *s, bool deleted,
 {
     uint32_t uid[STEP];
     size_t n = 0;
-    int r = 0;
-    for (size_t i = 0; i < s->n && !r; i++) {
+    int e = 0;
+    for (size_t i = 0; i < s->n && !e; i++) {
         const struct popd_message *m = &s->m[i];
         if (deleted ? m->deleted : !m->deleted && m->retrieved) uid[n++] = m->uid;
         if (n == STEP) {
-            r = act(s, uid, n);
+            e = act(s, uid, n);
             n = 0;
         }
     }
-    return n && !r ? act(s, uid, n) : r;
+    return n && !e ? act(s, uid, n) : e;
 }
 
 static int expunge(struct popd_session *s, const uint32_t *uid, size_t n)
@@ -185,17 +185,17 @@ static int mark_seen(struct popd_session *s, const uint32_t *uid, size_t n)
 void popd_quit(struct popd_session *s, struct pop3_command *c)
 {
     (void)c;
-    int r = 0;
+    int e = 0;
     if (s->in) {
-        r = each_step(s, true, expunge);
-        if (!r && each_step(s, false, mark_seen))
+        e = each_step(s, true, expunge);
+        if (!e && each_step(s, false, mark_seen))
             log_info(s->who, "messages fetched could not be marked as seen");
         popd_close_box(s);
     }
-    if (r == ERR_UNKNOWN) { /* no answer: each would be a guess */
-        log_error(s->who, "QUIT is not answered: %s", err_text(r));
-    } else if (r) {
-        log_warn(s->who, "deleted messages could not be removed: %s", err_text(r));
+    if (e == ERR_UNKNOWN) { /* no answer: each would be a guess */
+        log_error(s->who, "QUIT is not answered: %s", err_text(e));
+    } else if (e) {
+        log_warn(s->who, "deleted messages could not be removed: %s", err_text(e));
         popd_err(s, "SYS/TEMP", "some deleted messages could not be removed; they are still there");
     } else {
         popd_ok(s, "goodbye");

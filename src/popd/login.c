@@ -38,12 +38,12 @@ int popd_tls_begin(struct popd_session *s)
 {
     static const char *const alpn[] = {"pop3", NULL};
     int64_t before = deadline_narrow(DEADLINE_IN(POPD_WORK));
-    int r = conn_tls_accept_login(s->c, s->conf->tls, alpn);
+    int e = conn_tls_accept_login(s->c, s->conf->tls, alpn);
     deadline_restore(before);
-    if (r) {
-        log_info(s->who, "TLS did not come about: %s", err_text(r));
+    if (e) {
+        log_info(s->who, "TLS did not come about: %s", err_text(e));
         s->over = true;
-        return r;
+        return e;
     }
     s->tls = true;
     return 0;
@@ -112,15 +112,15 @@ static void enter(struct popd_session *s)
         popd_err(s, "IN-USE", "another session has this mailbox open; try again later");
         return;
     }
-    int r = popd_open_box(s);
-    if (s->folder && (r == ERR_NOT_FOUND || r == ERR_SYNTAX)) {
+    int e = popd_open_box(s);
+    if (s->folder && (e == ERR_NOT_FOUND || e == ERR_SYNTAX)) {
         popd_close_box(s);
         popd_err(s, NULL, "there is no such mailbox to be chosen");
         return;
     }
-    if (r) {
+    if (e) {
         popd_close_box(s);
-        log_warn(s->who, "the mailbox of %.*s cannot be read: %s", SLF(s->account.address), err_text(r));
+        log_warn(s->who, "the mailbox of %.*s cannot be read: %s", SLF(s->account.address), err_text(e));
         popd_err(s, "SYS/TEMP", "the mailbox cannot be read at this moment; try again later");
         return;
     }
@@ -161,14 +161,14 @@ void popd_pass(struct popd_session *s, struct pop3_command *c)
     s->user = NULL;
     ar_reset(&s->a);
     struct slice name = login_name(s->conf->login, &s->a, user);
-    int r = guard_try(s->visit, name);
-    if (!r)
-        r = login_password(s->conf->login, &s->a,
+    int e = guard_try(s->visit, name);
+    if (!e)
+        e = login_password(s->conf->login, &s->a,
                            &(struct login_try){user, c->arg, LOGIN_POP3, guard_asker(s->visit)}, &s->account);
-    guard_tried(s->visit, name, r);
-    if (r == 0) enter(s);
-    else if (r == ERR_DENIED || r == ERR_SYNTAX) failed(s, user);
-    else trouble(s, r);
+    guard_tried(s->visit, name, e);
+    if (e == 0) enter(s);
+    else if (e == ERR_DENIED || e == ERR_SYNTAX) failed(s, user);
+    else trouble(s, e);
 }
 
 /* ---- AUTH (RFC 5034) ---- */

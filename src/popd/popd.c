@@ -96,10 +96,10 @@ static void check_budgets(struct popd_session *s)
  * is removed (RFC 1939 section 6, RFC 3206). */
 static bool may_go_on(struct popd_session *s)
 {
-    int r = authority_check(&s->authority);
-    if (!r) return true;
-    log_info(s->who, "closed: %s", err_text(r));
-    popd_err(s, r == ERR_DENIED ? "AUTH" : "SYS/TEMP", "%s", err_text(r));
+    int e = authority_check(&s->authority);
+    if (!e) return true;
+    log_info(s->who, "closed: %s", err_text(e));
+    popd_err(s, e == ERR_DENIED ? "AUTH" : "SYS/TEMP", "%s", err_text(e));
     s->over = true;
     return false;
 }
@@ -108,7 +108,7 @@ static void run_command(struct popd_session *s, struct slice line)
 {
     struct pop3_command c;
     ar_reset(&s->cmd_a);
-    int r = pop3_command_parse(ar_dup(&s->cmd_a, line), &c); /* commands may read on */
+    int e = pop3_command_parse(ar_dup(&s->cmd_a, line), &c); /* commands may read on */
     const struct popd_command *t = find(c.verb);
     if (!t || !(t->flags & POPD_LETTER)) (void)deadline_narrow(patience_ends(s));
     const char *why = t ? closed(s, t) : "there is no such command here";
@@ -116,16 +116,16 @@ static void run_command(struct popd_session *s, struct slice line)
     if (t && !(t->flags & (s->in ? POPD_IN : POPD_STRANGER)))
         popd_err(s, NULL, s->in ? "you are logged in already" : "log in first");
     else if (why) popd_err(s, NULL, "%s", why);
-    else if (r) popd_err(s, NULL, "%s", err_text(r));
+    else if (e) popd_err(s, NULL, "%s", err_text(e));
     else t->run(s, &c);
     if (t && !s->in) s->cost += t->cost;
 }
 
 /* The wait for a command ended with r; without QUIT nothing is removed (RFC 1939 section 3). */
-static void cut_off(struct popd_session *s, int r)
+static void cut_off(struct popd_session *s, int e)
 {
-    if (r == ERR_TIMEOUT) popd_err(s, "SYS/TEMP", "nothing was said for too long");
-    if (r == ERR_CANCELED) popd_err(s, "SYS/TEMP", "the server is shutting down");
+    if (e == ERR_TIMEOUT) popd_err(s, "SYS/TEMP", "nothing was said for too long");
+    if (e == ERR_CANCELED) popd_err(s, "SYS/TEMP", "the server is shutting down");
     s->over = true;
 }
 
@@ -133,11 +133,11 @@ static void one_command(struct popd_session *s)
 {
     struct slice line;
     int64_t before = deadline_narrow(patience_ends(s));
-    int r = conn_read_line(s->c, s->in ? POP3_LINE_MAX : POP3_AUTH_LINE_MAX, &line);
-    if (r == ERR_TOO_LONG || r == ERR_SYNTAX) {
-        popd_err(s, NULL, r == ERR_SYNTAX ? "lines must end in CR LF" : "the line is too long");
-    } else if (r) {
-        cut_off(s, r);
+    int e = conn_read_line(s->c, s->in ? POP3_LINE_MAX : POP3_AUTH_LINE_MAX, &line);
+    if (e == ERR_TOO_LONG || e == ERR_SYNTAX) {
+        popd_err(s, NULL, e == ERR_SYNTAX ? "lines must end in CR LF" : "the line is too long");
+    } else if (e) {
+        cut_off(s, e);
     } else {
         deadline_restore(before);
         run_command(s, line);

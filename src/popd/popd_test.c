@@ -150,9 +150,9 @@ static struct slice reply(struct client *cl)
 {
     struct slice line;
     int64_t before = deadline_narrow(DEADLINE_IN(20 * RT_S));
-    int r = conn_read_line(cl->c, 100000, &line);
+    int e = conn_read_line(cl->c, 100000, &line);
     deadline_restore(before);
-    return r ? SL("") : ar_dup(&cl->a, line);
+    return e ? SL("") : ar_dup(&cl->a, line);
 }
 
 static struct slice talk(struct client *cl, const char *line)

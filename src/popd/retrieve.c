@@ -20,8 +20,8 @@ static int64_t read_range(struct popd_session *s, uint32_t uid, struct message *
 {
     int64_t n = body_read(s->conf->store->body, &m->body, at, p, POPD_CHUNK);
     if (n != ERR_NOT_FOUND) return n;
-    int r = message_get(s->conf->store, popd_box(s), uid, m);
-    return r ? r : body_read(s->conf->store->body, &m->body, at, p, POPD_CHUNK);
+    int e = message_get(s->conf->store, popd_box(s), uid, m);
+    return e ? e : body_read(s->conf->store->body, &m->body, at, p, POPD_CHUNK);
 }
 
 static int send_letter(struct popd_session *s, struct sending *x, struct message *m, int64_t n, char *chunk)
@@ -45,20 +45,20 @@ static void retrieve(struct popd_session *s, struct popd_message *p, struct send
     struct message m;
     char *chunk = ar_alloc(&s->cmd_a, POPD_CHUNK);
     int64_t first = 0;
-    int r = message_get(s->conf->store, popd_box(s), p->uid, &m);
-    if (!r && (first = read_range(s, p->uid, &m, 0, chunk)) < 0) r = (int)first;
-    if (r) { /* nothing was said yet, so it can be said */
-        log_warn(s->who, "message %u of %.*s: %s", p->uid, SLF(s->account.address), err_text(r));
-        if (r == ERR_NOT_FOUND) popd_err(s, NULL, "the message was removed meanwhile by another program");
-        else popd_err(s, r == ERR_CORRUPT ? "SYS/PERM" : "SYS/TEMP", "the message cannot be read");
+    int e = message_get(s->conf->store, popd_box(s), p->uid, &m);
+    if (!e && (first = read_range(s, p->uid, &m, 0, chunk)) < 0) e = (int)first;
+    if (e) { /* nothing was said yet, so it can be said */
+        log_warn(s->who, "message %u of %.*s: %s", p->uid, SLF(s->account.address), err_text(e));
+        if (e == ERR_NOT_FOUND) popd_err(s, NULL, "the message was removed meanwhile by another program");
+        else popd_err(s, e == ERR_CORRUPT ? "SYS/PERM" : "SYS/TEMP", "the message cannot be read");
         return;
     }
     if (x->has_top) popd_ok(s, "the top follows");
     else popd_ok(s, "%llu bytes", (unsigned long long)(m.size + m.by_lines));
     smtp_stuff_begin(&x->stuff);
-    r = send_letter(s, x, &m, first, chunk);
-    if (r) { /* half a letter must not look like a whole one */
-        log_warn(s->who, "message %u of %.*s: %s", p->uid, SLF(s->account.address), err_text(r));
+    e = send_letter(s, x, &m, first, chunk);
+    if (e) { /* half a letter must not look like a whole one */
+        log_warn(s->who, "message %u of %.*s: %s", p->uid, SLF(s->account.address), err_text(e));
         conn_abort(s->c);
         s->over = true;
     }

@@ -37,13 +37,13 @@ static bool still_there(struct verify *v, struct slice key)
 
 static void check_envelope(struct verify *v, const struct kv_row *row, const struct letter_id *id)
 {
-    struct q_envelope e;
-    if (row->key.n != LETTER_ID_LEN + 1 || q_envelope_get(row->value, id, &e) != 0) {
+    struct q_envelope env;
+    if (row->key.n != LETTER_ID_LEN + 1 || q_envelope_get(row->value, id, &env) != 0) {
         say(v, row->key, "is damaged: a letter's envelope");
         return;
     }
-    int rc = e.l.made.n ? 0 : store_read_body(v->q->store, &e.l.body);
-    if ((rc == ERR_CORRUPT || rc == ERR_NOT_FOUND) && still_there(v, row->key))
+    int e = env.l.made.n ? 0 : store_read_body(v->q->store, &env.l.body);
+    if ((e == ERR_CORRUPT || e == ERR_NOT_FOUND) && still_there(v, row->key))
         say(v, row->key, "names a body that cannot be read");
 }
 

@@ -9,20 +9,20 @@ static int walk(struct reader *rd, uint64_t at, uint64_t n, int (*each)(void *ar
                 void *arg)
 {
     char *chunk = xmalloc(READER_CHUNK);
-    int r = 0;
-    while (n && !r) {
+    int e = 0;
+    while (n && !e) {
         int64_t got = reader_read(rd, at, chunk, n < READER_CHUNK ? (size_t)n : READER_CHUNK);
         if (got <= 0) {
-            r = got ? (int)got : err_set(ERR_CORRUPT, "the message is shorter than it should be");
+            e = got ? (int)got : err_set(ERR_CORRUPT, "the message is shorter than it should be");
             break;
         }
         at += (uint64_t)got;
         n -= (uint64_t)got;
-        r = each(arg, sl(chunk, (size_t)got));
+        e = each(arg, sl(chunk, (size_t)got));
         fiber_breathe();
     }
     free(chunk);
-    return r;
+    return e;
 }
 
 /* A window of what passes by. */
@@ -50,8 +50,8 @@ int reader_span(struct reader *rd, struct reader_span span, int (*each)(void *ar
     struct window w = {.from = span.at, .to = span.at + span.n, .each = each, .arg = arg};
     if (!span.n) return 0;
     if (!span.within) return walk(rd, span.at, span.n, each, arg);
-    int r = reader_decoded(rd, span.within, look_through, &w);
-    if (r < 0 || w.result) return r < 0 ? r : w.result;
+    int e = reader_decoded(rd, span.within, look_through, &w);
+    if (e < 0 || w.result) return e < 0 ? e : w.result;
     return w.at >= w.to ? 0 : err_set(ERR_CORRUPT, "the message is shorter than it should be");
 }
 
@@ -66,9 +66,9 @@ static int decode(void *arg, struct slice encoded)
 {
     struct decoding *x = arg;
     mime_decode(&x->decoder, encoded, &x->out);
-    int r = x->each(x->arg, buf_slice(&x->out));
+    int e = x->each(x->arg, buf_slice(&x->out));
     buf_clear(&x->out);
-    return r;
+    return e;
 }
 
 int reader_decoded(struct reader *rd, const struct mime_part *p, int (*each)(void *arg, struct slice piece),
@@ -76,11 +76,11 @@ int reader_decoded(struct reader *rd, const struct mime_part *p, int (*each)(voi
 {
     struct decoding x = {.each = each, .arg = arg};
     mime_decode_begin(&x.decoder, p->encoding);
-    int r = reader_span(rd, (struct reader_span){mime_within(p), p->body_at, p->body_size}, decode, &x);
+    int e = reader_span(rd, (struct reader_span){mime_within(p), p->body_at, p->body_size}, decode, &x);
     mime_decode_end(&x.decoder, &x.out);
-    if (!r && x.out.n) r = each(arg, buf_slice(&x.out));
+    if (!e && x.out.n) e = each(arg, buf_slice(&x.out));
     buf_free(&x.out);
-    return r;
+    return e;
 }
 
 struct converting {
@@ -92,9 +92,9 @@ struct converting {
 
 static int give(struct converting *c)
 {
-    int r = c->utf8.n ? c->each(c->arg, buf_slice(&c->utf8)) : 0;
+    int e = c->utf8.n ? c->each(c->arg, buf_slice(&c->utf8)) : 0;
     buf_clear(&c->utf8);
-    return r;
+    return e;
 }
 
 static int convert(void *arg, struct slice piece)
@@ -113,11 +113,11 @@ int reader_text(struct reader *rd, const struct mime_part *p, int (*each)(void *
     if (charset_begin(&c.charset, mime_param_get(&a, p->param, p->nparam, SL("charset"))) != 0) {
     } /* as UTF-8, then */
     ar_free(&a);
-    int r = reader_decoded(rd, p, convert, &c);
+    int e = reader_decoded(rd, p, convert, &c);
     charset_end(&c.charset, &c.utf8);
-    if (!r) r = give(&c);
+    if (!e) e = give(&c);
     buf_free(&c.utf8);
-    return r;
+    return e;
 }
 
 static int count(void *arg, struct slice piece)

@@ -185,15 +185,15 @@ int reader_preview(struct reader *rd, struct arena *a, struct slice *out)
 {
     struct preview p = {.begin = true};
     *out = SL("");
-    int r = reader_tree(rd);
-    if (r) return r;
+    int e = reader_tree(rd);
+    if (e) return e;
     const struct mime_part *text = find_text(rd->tree->root, SL("plain"));
     if (!text) {
         text = find_text(rd->tree->root, SL("html"));
         p.html = true;
     }
-    if (text) r = reader_text(rd, text, look_at, &p);
+    if (text) e = reader_text(rd, text, look_at, &p);
     *out = ar_dup(a, buf_slice(&p.out));
     buf_free(&p.out);
-    return r < 0 ? r : 0;
+    return e < 0 ? e : 0;
 }

@@ -11,8 +11,8 @@ enum { TREE_KEPT = 64 * 1024 };
 /* The message, or what it was before it was expunged. */
 static int record_of(struct store *store, struct mailbox_ref box, uint32_t uid, struct message *out)
 {
-    int r = message_get(store, box, uid, out);
-    return r == ERR_NOT_FOUND ? message_expunged(store, box, uid, out) : r;
+    int e = message_get(store, box, uid, out);
+    return e == ERR_NOT_FOUND ? message_expunged(store, box, uid, out) : e;
 }
 
 int reader_open(struct reader **out, struct store *store, struct mailbox_ref box, uint32_t uid,
@@ -20,8 +20,8 @@ int reader_open(struct reader **out, struct store *store, struct mailbox_ref box
 {
     struct message m;
     *out = NULL;
-    int r = known ? 0 : record_of(store, box, uid, &m);
-    if (r) return r;
+    int e = known ? 0 : record_of(store, box, uid, &m);
+    if (e) return e;
     struct reader *rd = xcalloc(1, sizeof *rd);
     rd->store = store;
     rd->box = box;
@@ -58,8 +58,8 @@ static int64_t read_store(struct reader *rd, uint64_t at, void *p, size_t n)
 {
     int64_t got = body_read(rd->store->body, &rd->m.body, at, p, n);
     if (got != ERR_NOT_FOUND) return got;
-    int r = record_of(rd->store, rd->box, rd->m.uid, &rd->m);
-    return r ? r : body_read(rd->store->body, &rd->m.body, at, p, n);
+    int e = record_of(rd->store, rd->box, rd->m.uid, &rd->m);
+    return e ? e : body_read(rd->store->body, &rd->m.body, at, p, n);
 }
 
 static int load_small(struct reader *rd)
@@ -74,8 +74,8 @@ static int load_small(struct reader *rd)
 
 int64_t reader_read(struct reader *rd, uint64_t at, void *p, size_t n)
 {
-    int r = load_small(rd);
-    if (r) return r;
+    int e = load_small(rd);
+    if (e) return e;
     if (!rd->all.p) return read_store(rd, at, p, n);
     if (at >= rd->all.n) return 0;
     if (n > rd->all.n - at) n = rd->all.n - (size_t)at;
@@ -122,23 +122,23 @@ int reader_head_size(struct reader *rd, uint64_t *out)
 {
     struct arena a;
     struct slice head;
-    int r = 0;
+    int e = 0;
     if (!rd->head_size && (!rd->m.head_size || rd->m.head_size > READER_HEAD_MAX)) {
-        r = reader_tree(rd);
-        if (!r) *out = rd->tree->root->head_size;
-        return r;
+        e = reader_tree(rd);
+        if (!e) *out = rd->tree->root->head_size;
+        return e;
     }
     ar_init(&a, 0);
-    if (!rd->head_size) r = reader_range(rd, 0, rd->m.head_size, &a, &head);
-    if (!r && !rd->head_size) rd->head_size = mail_head_end(head) + 1;
+    if (!rd->head_size) e = reader_range(rd, 0, rd->m.head_size, &a, &head);
+    if (!e && !rd->head_size) rd->head_size = mail_head_end(head) + 1;
     ar_free(&a);
-    if (!r) *out = rd->head_size - 1;
-    return r;
+    if (!e) *out = rd->head_size - 1;
+    return e;
 }
 
 int reader_head(struct reader *rd, struct arena *a, struct slice *out)
 {
     uint64_t n;
-    int r = reader_head_size(rd, &n);
-    return r ? r : reader_range(rd, 0, n, a, out);
+    int e = reader_head_size(rd, &n);
+    return e ? e : reader_range(rd, 0, n, a, out);
 }

@@ -91,11 +91,11 @@ static int feed_part_head(struct scan *x, const struct mime_part *p)
     struct arena a;
     struct slice head;
     ar_init(&a, 0);
-    int r = reader_range(x->rd, p->head_at, p->head_size < PART_HEAD_MAX ? p->head_size : PART_HEAD_MAX, &a,
+    int e = reader_range(x->rd, p->head_at, p->head_size < PART_HEAD_MAX ? p->head_size : PART_HEAD_MAX, &a,
                          &head);
-    if (!r) feed_head(x, head);
+    if (!e) feed_head(x, head);
     ar_free(&a);
-    return r;
+    return e;
 }
 
 bool reader_head_holds(struct slice head, struct slice field, struct slice folded)
@@ -162,9 +162,9 @@ static int feed_text(void *arg, struct slice utf8)
 
 static int feed_text_part(struct scan *x, const struct mime_part *p)
 {
-    int r = reader_text(x->rd, p, feed_text, x);
+    int e = reader_text(x->rd, p, feed_text, x);
     end_text(x);
-    return r < 0 ? r : 0;
+    return e < 0 ? e : 0;
 }
 
 /* What is written to be read; of message/... that are delivery-status, partial and the like. */
@@ -176,14 +176,14 @@ static bool is_text(const struct mime_part *p)
 /* The header of a part is header, that of a message within the message is body text. */
 static int feed_part(struct scan *x, const struct mime_part *p)
 {
-    int r = 0;
+    int e = 0;
     fiber_breathe();
     x->body = p->envelope && p->parent;
-    r = feed_part_head(x, p);
+    e = feed_part_head(x, p);
     x->body = true;
-    if (!r && is_text(p)) r = feed_text_part(x, p);
-    for (const struct mime_part *c = p->child; c && !r && !done(x); c = c->next) r = feed_part(x, c);
-    return r;
+    if (!e && is_text(p)) e = feed_text_part(x, p);
+    for (const struct mime_part *c = p->child; c && !e && !done(x); c = c->next) e = feed_part(x, c);
+    return e;
 }
 
 int reader_search(struct reader *rd, struct reader_needle *v, size_t n)
@@ -193,9 +193,9 @@ int reader_search(struct reader *rd, struct reader_needle *v, size_t n)
         v[i].in_head = v[i].in_body = !v[i].folded.n;
         if (v[i].folded.n > x.longest) x.longest = v[i].folded.n;
     }
-    int r = reader_tree(rd);
-    if (!r) r = feed_part(&x, rd->tree->root);
+    int e = reader_tree(rd);
+    if (!e) e = feed_part(&x, rd->tree->root);
     buf_free(&x.folded);
     buf_free(&x.held);
-    return r;
+    return e;
 }

@@ -16,9 +16,9 @@ static int alone(uint64_t seed, int (*fn)(void *), void *arg)
     sim_node_start(n, fn, arg);
     sim_run(s, RT_NEVER);
     CHECK(!sim_node_running(n));
-    int r = sim_node_result(n);
+    int e = sim_node_result(n);
     sim_free(&s);
-    return r;
+    return e;
 }
 
 static int count_names(void *arg, const char *name)

@@ -18,9 +18,9 @@ static int read_response(struct smtpd_session *s, struct slice *response)
 {
     struct slice line;
     int64_t before = deadline_narrow(DEADLINE_IN(SMTPD_WORK));
-    int r = conn_read_line(s->c, SMTP_AUTH_LINE_MAX, &line);
+    int e = conn_read_line(s->c, SMTP_AUTH_LINE_MAX, &line);
     deadline_restore(before);
-    return r ? r : sasl_line_decode(&s->a, line, response);
+    return e ? e : sasl_line_decode(&s->a, line, response);
 }
 
 static int exchange(struct smtpd_session *s, struct sasl *x, const struct slice *initial)
@@ -46,10 +46,10 @@ static void failed(struct smtpd_session *s, const struct sasl *x, int e)
 
 bool smtpd_may_go_on(struct smtpd_session *s)
 {
-    int r = authority_check(&s->authority);
-    if (r) log_info(s->who, "closed: %s", err_text(r));
-    if (r) smtpd_reply(s, 421, "4.7.0", "%s", err_text(r));
-    return r == 0;
+    int e = authority_check(&s->authority);
+    if (e) log_info(s->who, "closed: %s", err_text(e));
+    if (e) smtpd_reply(s, 421, "4.7.0", "%s", err_text(e));
+    return e == 0;
 }
 
 static void keep_mechanism(struct smtpd_session *s, unsigned mechanism)
@@ -60,9 +60,9 @@ static void keep_mechanism(struct smtpd_session *s, unsigned mechanism)
     buf_free(&b);
 }
 
-static void answer(struct smtpd_session *s, struct sasl *x, int r)
+static void answer(struct smtpd_session *s, struct sasl *x, int e)
 {
-    switch (r) {
+    switch (e) {
     case SASL_DONE:
         s->logged_in = true;
         keep_mechanism(s, x->mechanism);
@@ -71,9 +71,9 @@ static void answer(struct smtpd_session *s, struct sasl *x, int r)
         sasl_tell(s->who, s->account.address, SL(""));
         smtpd_reply(s, 235, "2.7.0", "Welcome");
         return;
-    case ERR_DENIED: failed(s, x, r); return;
-    case ERR_BUSY: smtpd_reply(s, 421, "4.7.0", "%s", err_text(r)); return;
-    case ERR_SYNTAX: smtpd_reply(s, 501, "5.5.2", "%s", err_text(r)); return;
+    case ERR_DENIED: failed(s, x, e); return;
+    case ERR_BUSY: smtpd_reply(s, 421, "4.7.0", "%s", err_text(e)); return;
+    case ERR_SYNTAX: smtpd_reply(s, 501, "5.5.2", "%s", err_text(e)); return;
     case ERR_TOO_LONG:
         smtpd_reply(s, 500, "5.5.6", "The line is longer than %d bytes", SMTP_AUTH_LINE_MAX);
         return;
@@ -82,9 +82,9 @@ static void answer(struct smtpd_session *s, struct sasl *x, int r)
         if (conn_error(s->c)) return; /* the session's loop says what there is to say */
         /* fall through */
     default:
-        if (r == ERR_CANCELED && !conn_error(s->c)) smtpd_reply(s, 501, "5.7.0", "The login is given up");
+        if (e == ERR_CANCELED && !conn_error(s->c)) smtpd_reply(s, 501, "5.7.0", "The login is given up");
         else if (!conn_error(s->c)) {
-            log_warn(s->who, "logins cannot be checked: %s", err_text(r));
+            log_warn(s->who, "logins cannot be checked: %s", err_text(e));
             smtpd_reply(s, 454, "4.7.0", "Logins cannot be checked at this moment; try again later");
         }
     }
@@ -107,23 +107,23 @@ void smtpd_auth(struct smtpd_session *s, struct smtp_command *c)
 {
     struct slice initial, *given = NULL;
     struct sasl x = {0};
-    int r = 0;
+    int e = 0;
     ar_reset(&s->a); /* of the try before */
     if (c->has_initial) {
         given = &initial;
-        r = sl_eq(c->initial, SL("*")) ? err_set(ERR_SYNTAX, "the initial response is no base64")
+        e = sl_eq(c->initial, SL("*")) ? err_set(ERR_SYNTAX, "the initial response is no base64")
                                        : sasl_line_decode(&s->a, c->initial, &initial);
     }
-    if (!r) r = sasl_begin(&x, s->conf->login, &s->a, c->mechanism, smtpd_logins(s), s->c);
-    if (r == ERR_UNSUPPORTED) {
-        smtpd_reply(s, 504, "5.5.4", "%s", err_text(r));
+    if (!e) e = sasl_begin(&x, s->conf->login, &s->a, c->mechanism, smtpd_logins(s), s->c);
+    if (e == ERR_UNSUPPORTED) {
+        smtpd_reply(s, 504, "5.5.4", "%s", err_text(e));
         return;
     }
     x.gate = guard_gate;
     x.gate_arg = s->visit;
     x.asker = guard_asker(s->visit);
     x.protocol = LOGIN_SMTP;
-    if (!r) r = exchange(s, &x, given);
-    guard_tried(s->visit, x.name, r);
-    answer(s, &x, r);
+    if (!e) e = exchange(s, &x, given);
+    guard_tried(s->visit, x.name, e);
+    answer(s, &x, e);
 }

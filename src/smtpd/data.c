@@ -5,9 +5,9 @@
 static int fill(struct smtpd_session *s)
 {
     int64_t before = deadline_narrow(DEADLINE_IN(SMTPD_DATA_WAIT));
-    int r = conn_fill(s->c);
+    int e = conn_fill(s->c);
     deadline_restore(before);
-    return r < 0 ? r : 0;
+    return e < 0 ? e : 0;
 }
 
 void smtpd_begin_letter(struct smtpd_session *s)
@@ -127,8 +127,8 @@ static int receive_data(struct smtpd_session *s)
         }
         conn_consume(s->c, in.n - rest.n);
         if (what == SMTP_DATA_END) return 0;
-        int r = fill(s);
-        if (r) return r;
+        int e = fill(s);
+        if (e) return e;
     }
 }
 
@@ -142,12 +142,12 @@ void smtpd_data(struct smtpd_session *s, struct smtp_command *c)
     if (!smtpd_has_recipients(s)) return;
     smtpd_reply(s, 354, NULL, "Send the letter, end with a line that holds a dot only");
     smtpd_begin_letter(s);
-    int r = receive_data(s);
-    if (r == 0) {
+    int e = receive_data(s);
+    if (e == 0) {
         complete(s);
         return;
     }
-    log_info(s->who, "letter %s did not arrive whole: %s", s->tx.letter.id.s, err_text(r));
+    log_info(s->who, "letter %s did not arrive whole: %s", s->tx.letter.id.s, err_text(e));
     smtpd_tx_end(s);
 }
 
@@ -160,8 +160,8 @@ static int receive_chunk(struct smtpd_session *s, uint64_t n, bool use)
     while (n) {
         struct slice in = conn_peek(s->c);
         if (!in.n) {
-            int r = fill(s);
-            if (r) return r;
+            int e = fill(s);
+            if (e) return e;
             continue;
         }
         in = sl_sub(in, 0, n < in.n ? (size_t)n : in.n);
@@ -193,10 +193,10 @@ static bool chunk_fits(struct smtpd_session *s, uint64_t size, bool use)
 static int drop_chunk(struct smtpd_session *s, uint64_t size)
 {
     conn_set_min_rate(s->c, SMTPD_RATE, SMTPD_RATE_GRACE);
-    int r = receive_chunk(s, size, false);
+    int e = receive_chunk(s, size, false);
     if (!s->tx.receiving) conn_set_min_rate(s->c, 0, 0);
-    if (!r) smtpd_reply(s, 503, "5.5.1", "MAIL and an accepted RCPT come before BDAT");
-    return r;
+    if (!e) smtpd_reply(s, 503, "5.5.1", "MAIL and an accepted RCPT come before BDAT");
+    return e;
 }
 
 void smtpd_end_chunk(struct smtpd_session *s, uint64_t n, bool last)
@@ -214,8 +214,8 @@ static int take_chunk(struct smtpd_session *s, const struct smtp_command *c)
 {
     if (!s->tx.chunking) smtpd_begin_letter(s);
     s->tx.chunking = true;
-    int r = receive_chunk(s, c->size, true);
-    if (r) return r;
+    int e = receive_chunk(s, c->size, true);
+    if (e) return e;
     smtpd_end_chunk(s, c->size, c->last);
     return 0;
 }
@@ -225,8 +225,8 @@ void smtpd_bdat(struct smtpd_session *s, struct smtp_command *c)
     bool use = s->tx.open && s->tx.letter.nsaid;
     if (!c->size && !c->last) s->cost++; /* leads nowhere */
     if (!chunk_fits(s, c->size, use)) return;
-    int r = use ? take_chunk(s, c) : drop_chunk(s, c->size);
-    if (!r) return;
-    log_info(s->who, "a chunk did not arrive whole: %s", err_text(r));
+    int e = use ? take_chunk(s, c) : drop_chunk(s, c->size);
+    if (!e) return;
+    log_info(s->who, "a chunk did not arrive whole: %s", err_text(e));
     smtpd_tx_end(s);
 }

@@ -33,9 +33,9 @@ static bool fold_path(struct smtpd_session *s, struct smtp_path *p, bool smtputf
         smtpd_reply(s, 553, "5.6.7", "Addresses must be ASCII, or MAIL must say SMTPUTF8");
         return false;
     }
-    int r = is_ascii(p->domain) ? 0 : dns_to_ascii(&s->cmd_a, p->domain, &p->domain);
-    if (r) {
-        smtpd_reply(s, 501, "5.1.3", "%s", err_text(r));
+    int e = is_ascii(p->domain) ? 0 : dns_to_ascii(&s->cmd_a, p->domain, &p->domain);
+    if (e) {
+        smtpd_reply(s, 501, "5.1.3", "%s", err_text(e));
         return false;
     }
     p->address = smtp_address(&s->cmd_a, p->local, p->domain);
@@ -131,9 +131,9 @@ static struct intake_from session(struct smtpd_session *s)
 void smtpd_mail(struct smtpd_session *s, struct smtp_command *c)
 {
     struct smtp_mail_opts opts;
-    int r = smtp_mail_opts(&s->cmd_a, c, &opts);
-    if (r) {
-        reply_syntax(s, r);
+    int e = smtp_mail_opts(&s->cmd_a, c, &opts);
+    if (e) {
+        reply_syntax(s, e);
         return;
     }
     if (!opts_offered(s, &opts) || !size_fits(s, &opts) || !fold_path(s, &c->path, opts.smtputf8)) return;
@@ -169,13 +169,13 @@ void smtpd_mail(struct smtpd_session *s, struct smtp_command *c)
 static bool brake(struct smtpd_session *s)
 {
     int64_t delay = 0;
-    int r = s->logged_in ? 0 : guard_probe(s->visit, &delay);
-    if (delay && !r) {
+    int e = s->logged_in ? 0 : guard_probe(s->visit, &delay);
+    if (delay && !e) {
         (void)!conn_flush(s->c);
         (void)!fiber_sleep(delay);
     }
-    if (r) smtpd_reply(s, 421, "4.7.0", "%s", err_text(r));
-    return r == 0;
+    if (e) smtpd_reply(s, 421, "4.7.0", "%s", err_text(e));
+    return e == 0;
 }
 
 /* An honest list holds addresses that are gone: they have a budget of their own. */
@@ -191,9 +191,9 @@ static void refuse_rcpt(struct smtpd_session *s, const struct intake_refusal *no
 void smtpd_rcpt(struct smtpd_session *s, struct smtp_command *c)
 {
     struct smtp_rcpt_opts opts;
-    int r = smtp_rcpt_opts(&s->cmd_a, c, &opts);
-    if (r) {
-        reply_syntax(s, r);
+    int e = smtp_rcpt_opts(&s->cmd_a, c, &opts);
+    if (e) {
+        reply_syntax(s, e);
     } else if (s->tx.letter.nsaid >= smtpd_rcpts_max(s)) { /* RFC 5321 section 4.5.3.1.10 */
         smtpd_reply(s, 452, "4.5.3", "Too many recipients; send another letter to the others");
         s->refused++;

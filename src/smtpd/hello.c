@@ -72,13 +72,13 @@ int smtpd_tls_begin(struct smtpd_session *s)
     /* No name is registered for SMTP; these are Exim's (its option tls_alpn), the only ones in use. */
     static const char *const alpn[] = {"smtp", "esmtp", NULL};
     int64_t before = deadline_narrow(DEADLINE_IN(SMTPD_WORK));
-    int r = smtpd_is_submission(s) ? conn_tls_accept_login(s->c, s->conf->tls, alpn)
+    int e = smtpd_is_submission(s) ? conn_tls_accept_login(s->c, s->conf->tls, alpn)
                                    : conn_tls_accept_as(s->c, s->conf->tls, alpn);
     deadline_restore(before);
-    if (r) {
-        log_info(s->who, "TLS did not come about: %s", err_text(r));
+    if (e) {
+        log_info(s->who, "TLS did not come about: %s", err_text(e));
         s->over = true;
-        return r;
+        return e;
     }
     s->tls = true;
     conn_tls_info(s->c, &s->tls_info);

@@ -97,7 +97,7 @@ static void run_command(struct smtpd_session *s, struct slice line)
 {
     struct smtp_command c;
     ar_reset(&s->cmd_a);
-    int r = smtp_command_parse(&s->cmd_a, line, &c);
+    int e = smtp_command_parse(&s->cmd_a, line, &c);
     const struct smtpd_command *t = smtpd_find(c.verb);
     if (!t || !(t->flags & SMTPD_LETTER)) (void)deadline_narrow(DEADLINE_IN(SMTPD_WORK));
     if (!smtpd_may_go_on(s)) return;
@@ -116,7 +116,7 @@ static void run_command(struct smtpd_session *s, struct slice line)
         return;
     }
     if (!allowed(s, t)) return;
-    if (r) bad_syntax(s, &c, r);
+    if (e) bad_syntax(s, &c, e);
     else t->run(s, &c);
 }
 
@@ -144,29 +144,29 @@ static int read_command(struct smtpd_session *s, struct slice *line)
 {
     int64_t before = deadline_narrow(idle_ends(s));
     deadline_narrow(patience_ends(s));
-    int r = conn_read_line(s->c, line_max(s), line);
+    int e = conn_read_line(s->c, line_max(s), line);
     deadline_restore(before);
-    return r;
+    return e;
 }
 
 /* The wait for a command ended with r. */
-static void cut_off(struct smtpd_session *s, int r)
+static void cut_off(struct smtpd_session *s, int e)
 {
-    if (r == ERR_TIMEOUT) smtpd_reply(s, 421, "4.4.2", "Nothing was said for too long");
-    if (r == ERR_CANCELED) smtpd_reply(s, 421, "4.3.2", "The server is shutting down; try again later");
+    if (e == ERR_TIMEOUT) smtpd_reply(s, 421, "4.4.2", "Nothing was said for too long");
+    if (e == ERR_CANCELED) smtpd_reply(s, 421, "4.3.2", "The server is shutting down; try again later");
     s->over = true;
 }
 
 static void one_command(struct smtpd_session *s)
 {
     struct slice line;
-    int r = read_command(s, &line);
-    if (r == ERR_TOO_LONG) {
+    int e = read_command(s, &line);
+    if (e == ERR_TOO_LONG) {
         smtpd_reply(s, 500, "5.5.6", "The line is longer than %zu bytes", line_max(s));
-    } else if (r == ERR_SYNTAX) {
+    } else if (e == ERR_SYNTAX) {
         smtpd_reply(s, 500, "5.5.2", "Lines must end in CR LF");
-    } else if (r) {
-        cut_off(s, r);
+    } else if (e) {
+        cut_off(s, e);
     } else {
         int64_t before = deadline_narrow(INT64_MAX);
         run_command(s, line);

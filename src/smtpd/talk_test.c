@@ -196,8 +196,8 @@ struct slice client_reply(struct client *cl)
     struct slice all = SL(""), line;
     int64_t before = deadline_narrow(DEADLINE_IN(20 * RT_S));
     for (;;) {
-        int r = conn_read_line(cl->c, 4096, &line);
-        if (r) {
+        int e = conn_read_line(cl->c, 4096, &line);
+        if (e) {
             all = SL("");
             break;
         }

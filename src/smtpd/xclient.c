@@ -29,14 +29,14 @@ static int become(struct smtpd_session *s, const struct smtp_xclient *x)
 void smtpd_xclient(struct smtpd_session *s, struct smtp_command *c)
 {
     struct smtp_xclient x;
-    int r = smtp_xclient(&s->cmd_a, c->arg, &x);
-    if (r) {
-        smtpd_reply(s, 501, "5.5.4", "%s", err_text(r));
+    int e = smtp_xclient(&s->cmd_a, c->arg, &x);
+    if (e) {
+        smtpd_reply(s, 501, "5.5.4", "%s", err_text(e));
         return;
     }
     log_info(s->who, "speaks for another: %.*s", SLF(c->arg));
-    if (x.ip.family && (r = become(s, &x))) {
-        smtpd_reply(s, 421, "4.7.0", "%s", err_text(r));
+    if (x.ip.family && (e = become(s, &x))) {
+        smtpd_reply(s, 421, "4.7.0", "%s", err_text(e));
         return;
     }
     s->helo[0] = 0;

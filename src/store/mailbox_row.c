@@ -173,8 +173,8 @@ void box_row_put(struct kv_tx *tx, const struct box_row *row)
 int message_row_get(struct slice value, uint32_t uid, struct message *out)
 {
     struct rec r;
-    int rc = rec_open(&r, value, MESSAGE_ROW), ref = ERR_CORRUPT;
-    if (rc) return rc;
+    int e = rec_open(&r, value, MESSAGE_ROW), ref = ERR_CORRUPT;
+    if (e) return e;
     memset(out, 0, sizeof *out);
     out->uid = uid;
     while (rec_next(&r)) switch (r.tag) {
@@ -190,8 +190,8 @@ int message_row_get(struct slice value, uint32_t uid, struct message *out)
         case 'T': out->thread = rec_u64(&r); break;
         case 'e': snprintf(out->email_id, sizeof out->email_id, "%.*s", SLF(r.field)); break;
         }
-    rc = rec_error(&r);
-    return rc ? rc : ref ? err_set(ERR_CORRUPT, "the record of message %u is damaged", uid) : 0;
+    e = rec_error(&r);
+    return e ? e : ref ? err_set(ERR_CORRUPT, "the record of message %u is damaged", uid) : 0;
 }
 
 void message_row_record(struct buf *b, const struct message *m)

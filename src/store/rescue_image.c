@@ -453,14 +453,14 @@ static const char *const put_as_they_are[][2] = {{"_acme", "_acme "},
 
 static int write_all(struct images *all, enum images_of which)
 {
-    int rc = which == IMAGES_OF_ALL ? find_vacated(all) : 0;
-    if (rc == 0) rc = image_directory(all);
-    for (size_t i = 0; rc == 0 && which == IMAGES_OF_ALL && i < COUNT_OF(put_as_they_are); i++)
-        rc = objects_each(all, sl_cstr(put_as_they_are[i][0]), sl_cstr(put_as_they_are[i][1]), each_object,
-                          all);
-    if (rc == 0 && which == IMAGES_OF_ALL) rc = accounts_each(all->s, each_account, all);
-    int e = commit(all); /* what is made is made */
-    return rc ? rc : e;
+    int e = which == IMAGES_OF_ALL ? find_vacated(all) : 0;
+    if (e == 0) e = image_directory(all);
+    for (size_t i = 0; e == 0 && which == IMAGES_OF_ALL && i < COUNT_OF(put_as_they_are); i++)
+        e = objects_each(all, sl_cstr(put_as_they_are[i][0]), sl_cstr(put_as_they_are[i][1]), each_object,
+                         all);
+    if (e == 0 && which == IMAGES_OF_ALL) e = accounts_each(all->s, each_account, all);
+    int ended = commit(all); /* what is made is made */
+    return e ? e : ended;
 }
 
 int images_write(struct store *s, enum images_of which, bool gently, struct images_report *out)

@@ -488,13 +488,13 @@ TEST(a_flipped_bit_in_a_pack_hides_no_other_letter)
 static bool traced(struct world *w, const struct letter_id *id)
 {
     struct arena a;
-    struct trace_event *e;
+    struct trace_event *ev;
     size_t n;
     ar_init(&a, 0);
-    int rc = trace_read(w->s->trace, id, &a, &e, &n);
-    CHECK(rc == 0 || rc == ERR_NOT_FOUND);
+    int e = trace_read(w->s->trace, id, &a, &ev, &n);
+    CHECK(e == 0 || e == ERR_NOT_FOUND);
     ar_free(&a);
-    return rc == 0;
+    return e == 0;
 }
 
 static int wrong_clock(void *arg)

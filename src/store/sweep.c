@@ -179,17 +179,17 @@ static int sweep(struct sweep *w, int64_t min_age_s)
     struct body_pack *pack;
     size_t n = 0;
     bool moves = false;
-    int rc = body_packs(w->s->body, &w->a, &pack, &n); /* before marking: what comes later is not looked at */
+    int e = body_packs(w->s->body, &w->a, &pack, &n); /* before marking: what comes later is not looked at */
     w->report->packs = n;
-    if (rc == 0) rc = sweep_mark(w);
-    if (rc == 0) rc = sweep_settle_damage(w);
-    if (rc == 0) rc = drop_dead(w, pack, n, min_age_s, &moves);
-    if (rc != ERR_CANCELED && rc != ERR_DENIED && moves) {
-        int e = move_all(w);
-        if (rc == 0) rc = e;
+    if (e == 0) e = sweep_mark(w);
+    if (e == 0) e = sweep_settle_damage(w);
+    if (e == 0) e = drop_dead(w, pack, n, min_age_s, &moves);
+    if (e != ERR_CANCELED && e != ERR_DENIED && moves) {
+        int moved = move_all(w);
+        if (e == 0) e = moved;
     }
     unpin_moved(w);
-    return rc;
+    return e;
 }
 
 int store_sweep(struct store *s, const struct care_queue *queue, int64_t min_age_s, uint64_t bytes_per_second,

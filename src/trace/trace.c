@@ -271,23 +271,23 @@ struct reading {
 /* The fields of a row: each event begins with its kind. */
 static int row_events(struct reading *x, struct rec *r, int64_t time)
 {
-    struct trace_event *e = NULL;
-    int rc = 0;
-    while (rc == 0 && rec_next(r)) {
+    struct trace_event *ev = NULL;
+    int e = 0;
+    while (e == 0 && rec_next(r)) {
         if (r->tag == 'k') {
             if (x->n == x->cap) x->v = ar_grow(x->a, x->v, &x->cap, sizeof *x->v);
-            e = &x->v[x->n++];
-            *e = (struct trace_event){.id = *x->id, .time = time};
-            rc = kind_of(r->field, &e->kind);
-        } else if (e && r->tag == 'w') {
-            e->who = r->field;
-        } else if (e && r->tag == 's') {
-            e->sentence = r->field;
-        } else if (e && r->tag == 'd') {
-            e->data = r->field;
+            ev = &x->v[x->n++];
+            *ev = (struct trace_event){.id = *x->id, .time = time};
+            e = kind_of(r->field, &ev->kind);
+        } else if (ev && r->tag == 'w') {
+            ev->who = r->field;
+        } else if (ev && r->tag == 's') {
+            ev->sentence = r->field;
+        } else if (ev && r->tag == 'd') {
+            ev->data = r->field;
         }
     }
-    return rc ? rc : rec_error(r);
+    return e ? e : rec_error(r);
 }
 
 static int event_row(struct reading *x, struct slice key, struct slice value)
@@ -424,25 +424,25 @@ int trace_find(struct trace *t, struct slice what, size_t limit, struct arena *a
     struct find f = {.t = t, .a = a, .limit = limit, .v = ar_array(a, struct letter_id, limit + 1)};
     *out = f.v;
     *n = 0;
-    int rc = flush(t);
-    if (rc || !limit) return rc;
+    int e = flush(t);
+    if (e || !limit) return e;
     if (letter_id_ok(what)) {
-        struct trace_event *e;
+        struct trace_event *ev;
         size_t events;
         memcpy(f.v[0].s, what.p, LETTER_ID_LEN);
-        rc = trace_read(t, &f.v[0], a, &e, &events);
-        *n = rc == 0;
-        if (rc != ERR_NOT_FOUND) return rc;
+        e = trace_read(t, &f.v[0], a, &ev, &events);
+        *n = e == 0;
+        if (e != ERR_NOT_FOUND) return e;
     }
-    rc = days(t, a, &day, &ndays);
-    for (const char *kind = "am"; rc == 0 && *kind && !f.n; kind++) {
+    e = days(t, a, &day, &ndays);
+    for (const char *kind = "am"; e == 0 && *kind && !f.n; kind++) {
         f.kind = *kind;
         f.what = *kind == 'm' ? bare_message_id(what) : what;
-        for (size_t i = ndays; rc == 0 && i-- > 0 && f.n < limit;) rc = find_in_day(&f, day[i]);
+        for (size_t i = ndays; e == 0 && i-- > 0 && f.n < limit;) e = find_in_day(&f, day[i]);
     }
     *n = f.n;
     *damaged = f.damaged;
-    return rc;
+    return e;
 }
 
 /* ---- the newest ---- */

@@ -15,9 +15,9 @@ static struct imap_in cursor(struct slice s)
 
 static void check_wrong(struct imap_in *in, const char *why)
 {
-    int r = imap_done(in);
-    CHECK(r < 0);
-    CHECK_SL(sl_cstr(err_text(r)), why);
+    int e = imap_done(in);
+    CHECK(e < 0);
+    CHECK_SL(sl_cstr(err_text(e)), why);
 }
 
 TEST(imap_line_literals)

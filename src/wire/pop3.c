@@ -42,12 +42,12 @@ static int parse_numbered(struct pop3_command *out, bool optional)
 {
     struct slice s = sl_trim(out->arg);
     if (!s.n && optional) return 0;
-    int r = take_number(&s, &out->number);
-    if (!r && out->verb == POP3_TOP) {
+    int e = take_number(&s, &out->number);
+    if (!e && out->verb == POP3_TOP) {
         s = sl_trim(s);
-        r = take_number(&s, &out->lines);
+        e = take_number(&s, &out->lines);
     }
-    if (r || s.n || !out->number)
+    if (e || s.n || !out->number)
         return err_set(ERR_SYNTAX,
                        out->verb == POP3_TOP ? "%s wants a message number and a number of lines"
                                              : "%s wants a message number from 1 on",

@@ -13,17 +13,17 @@ static int feed(struct slice all, struct proxy_head *out, size_t *used)
     for (;;) {
         if (need > all.n) return 1;
         *used = need;
-        int r = proxy_parse(sl_sub(all, 0, need), &need, out);
-        if (r != 1) return r;
+        int e = proxy_parse(sl_sub(all, 0, need), &need, out);
+        if (e != 1) return e;
     }
 }
 
 static int text(const char *s, struct proxy_head *out)
 {
     size_t used = 0;
-    int r = feed(sl_cstr(s), out, &used);
-    if (!r) CHECK_INT(used, (size_t)(strchr(s, '\n') - s) + 1);
-    return r;
+    int e = feed(sl_cstr(s), out, &used);
+    if (!e) CHECK_INT(used, (size_t)(strchr(s, '\n') - s) + 1);
+    return e;
 }
 
 TEST(proxy_version_1)

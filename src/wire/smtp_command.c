@@ -85,8 +85,8 @@ static int parse_path(struct arena *a, const char *before, bool reverse, struct 
                        smtp_verb_name(out->verb), before);
     struct slice s = sl_trim(sl_from(out->arg, word.n));
     size_t n = path_size(s);
-    int r = smtp_path_parse(a, sl_sub(s, 0, n), reverse, &out->path);
-    if (r) return r;
+    int e = smtp_path_parse(a, sl_sub(s, 0, n), reverse, &out->path);
+    if (e) return e;
     s = sl_from(s, n);
     if (s.n && s.p[0] != ' ') return err_set(ERR_SYNTAX, "a blank must follow the address");
     return parse_params(sl_trim(s), out);

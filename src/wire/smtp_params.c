@@ -269,8 +269,8 @@ static int take_all(struct arena *a, const struct smtp_command *c, const struct 
         if (k == n) return err_set(ERR_UNSUPPORTED, "the parameter %.*s is not known here", SLF(p->key));
         if (seen & 1u << k) return err_set(ERR_SYNTAX, "the parameter %s stands there twice", option[k].key);
         seen |= 1u << k;
-        int r = option[k].take(a, p, to);
-        if (r) return r;
+        int e = option[k].take(a, p, to);
+        if (e) return e;
     }
     return 0;
 }
@@ -293,8 +293,8 @@ int smtp_mail_opts(struct arena *a, const struct smtp_command *c, struct smtp_ma
         {"SOLICIT", opt_solicit},
     };
     *out = (struct smtp_mail_opts){0};
-    int r = take_all(a, c, options, COUNT_OF(options), out);
-    if (r || !out->hold_for || !out->hold_until) return r; /* RFC 4865 section 4.2 item 9 */
+    int e = take_all(a, c, options, COUNT_OF(options), out);
+    if (e || !out->hold_for || !out->hold_until) return e; /* RFC 4865 section 4.2 item 9 */
     return err_set(ERR_SYNTAX, "HOLDFOR and HOLDUNTIL exclude each other");
 }
 

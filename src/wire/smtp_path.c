@@ -150,9 +150,9 @@ int smtp_path_parse(struct arena *a, struct slice s, bool reverse, struct smtp_p
         out->utf8 |= is_utf8_byte(s.p[i]);
     }
     if (out->utf8 && !utf8_valid(s)) return err_set(ERR_SYNTAX, "the address is not valid UTF-8");
-    int r = drop_route(&s);
-    if (!r) r = take_mailbox(a, s, out);
-    if (r) return r;
+    int e = drop_route(&s);
+    if (!e) e = take_mailbox(a, s, out);
+    if (e) return e;
     if (reverse && !out->domain.n) return err_set(ERR_SYNTAX, "the address has no @ and no domain");
     out->address = smtp_address(a, out->local, out->domain);
     return 0;

@@ -46,27 +46,27 @@ int utf7_decode(struct arena *a, struct slice in, struct slice *out)
 {
     struct buf b = BUF_INIT;
     size_t i = 0;
-    int r = 0;
+    int e = 0;
     *out = in;
     if (sl_chr(in, '&') == SL_NONE) return 0;
-    while (i < in.n && !r) {
+    while (i < in.n && !e) {
         if (in.p[i] != '&') {
             buf_char(&b, in.p[i++]);
             continue;
         }
         size_t end = sl_chr(sl_from(in, i), '-');
-        if (end == SL_NONE) r = ERR_SYNTAX;
+        if (end == SL_NONE) e = ERR_SYNTAX;
         else if (end == 1) buf_char(&b, '&');
-        else r = decode_run(&b, sl_sub(in, i + 1, i + end));
+        else e = decode_run(&b, sl_sub(in, i + 1, i + end));
         /* Two runs side by side would be a second way to write the same name. */
-        if (!r && end > 1 && i + end + 1 < in.n && in.p[i + end + 1] == '&' && i + end + 2 < in.n &&
+        if (!e && end > 1 && i + end + 1 < in.n && in.p[i + end + 1] == '&' && i + end + 2 < in.n &&
             in.p[i + end + 2] != '-')
-            r = ERR_SYNTAX;
+            e = ERR_SYNTAX;
         i += end + 1;
     }
-    if (!r) *out = ar_dup(a, buf_slice(&b));
+    if (!e) *out = ar_dup(a, buf_slice(&b));
     buf_free(&b);
-    return r ? err_set(ERR_SYNTAX, "the mailbox name is not in modified UTF-7") : 0;
+    return e ? err_set(ERR_SYNTAX, "the mailbox name is not in modified UTF-7") : 0;
 }
 
 struct packer {
