@@ -30,6 +30,8 @@ void acme_on_change(struct acme *x, void (*fn)(void *arg, struct slice chain_pem
     x->changed_arg = arg;
 }
 
+void acme_serve_tls(struct acme *x, struct tls_ctx *tls) { x->tls = tls; }
+
 /* ---- one renewal ---- */
 
 /* The key of the next certificate, whose TLSA record has stood in the DNS for a while, or a new one. */
@@ -71,9 +73,10 @@ static int64_t renewal(int64_t from, int64_t until)
     return until - third - (int64_t)rt_random_below((uint64_t)(whole / 20 + 1));
 }
 
-static int take(struct acme *x, struct arena *a, struct slice chain, const struct es256 *key)
+static int take(struct acme *x, struct arena *a, struct slice chain, const struct es256 *key,
+                enum acme_way way)
 {
-    struct acme_kept k = {.chain_pem = chain, .key_pem = pem_of(a, key)};
+    struct acme_kept k = {.chain_pem = chain, .key_pem = pem_of(a, key), .way = way};
     struct es256 *after;
     int e = cert_validity(chain, &k.from, &k.until);
     if (!e) e = es256_new(&after);
@@ -88,7 +91,7 @@ static int take(struct acme *x, struct arena *a, struct slice chain, const struc
 
 static int order(struct acme *x, struct arena *a, const struct acme_kept *k, int64_t *wait_s)
 {
-    struct acme_session s = {.x = x, .a = a};
+    struct acme_session s = {.x = x, .a = a, .way = (k->way + k->failures) % ACME_WAYS};
     struct es256 *key = NULL;
     struct slice *names, chain, replaces = SL("");
     size_t n;
@@ -101,7 +104,7 @@ static int order(struct acme *x, struct arena *a, const struct acme_kept *k, int
     if (e && replaces.n && e == ERR_DENIED) /* it may be replaced already (RFC 9773 section 5) */
         e = session_order(&s, names, n, key, SL(""), &chain);
     if (!e) e = check(chain, key, names, n);
-    if (!e) e = take(x, a, chain, key);
+    if (!e) e = take(x, a, chain, key, s.way);
     *wait_s = s.wait_s;
     session_close(&s);
     es256_free(&key);

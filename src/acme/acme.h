@@ -1,6 +1,6 @@
 /* acme.h - certificates by themselves: asks an authority for them by ACME (RFC 8555), proves the names by
- * http-01 (section 8.3), keeps account, keys and certificate in the index (object _acme), renews in good
- * time. The old certificate is served until the new one is there. */
+ * http-01, tls-alpn-01 (RFC 8737) or dns-01, whichever works, keeps account, keys and certificate in the
+ * index (object _acme), renews in good time. The old certificate is served until the new one is there. */
 #pragma once
 #include "base/arena.h"
 #include "fetch/fetch.h"
@@ -15,7 +15,11 @@ enum {
     ACME_TOKENS_MAX = ACME_NAMES_MAX /* answers that are ready at the same time */
 };
 
+/* How a name is proved, in the order in which it is tried; after a failure the next one has its turn. */
+enum acme_way { ACME_HTTP, ACME_TLS, ACME_DNS, ACME_WAYS };
+
 struct acme;
+struct tls_ctx;
 struct acme_conf { /* borrowed */
     struct kv *kv;
     const struct fetch *fetch;
@@ -23,6 +27,8 @@ struct acme_conf { /* borrowed */
     /* The names to be certified, the host's first, each shown to lead here; in the arena. SUSPENDS. */
     int (*names)(void *ctx, struct arena *a, struct slice **out, size_t *n);
     struct slice contact; /* a mail address, or empty */
+    /* Puts a TXT record into the DNS, or takes it away, for dns-01; NULL: cannot be done. SUSPENDS. */
+    int (*publish)(void *ctx, struct arena *a, struct slice name, struct slice text, bool there);
     void *ctx;
 };
 void acme_open(struct acme **out, const struct acme_conf *conf);
@@ -31,6 +37,8 @@ void acme_close(struct acme **x); /* no fiber is inside */
 /* What serves certificates is handed each new one. */
 void acme_on_change(struct acme *x, void (*fn)(void *arg, struct slice chain_pem, struct slice key_pem),
                     void *arg);
+/* Proofs over TLS (RFC 8737) are shown there, on port 443. */
+void acme_serve_tls(struct acme *x, struct tls_ctx *tls);
 /* On a fiber of its own until it is canceled: asks when there is none, when names have come, when a third of
  * its time is left (or as the authority advises), and again after failures, later and later. */
 void acme_keep(void *acme);
@@ -48,6 +56,7 @@ struct acme_kept {
     int64_t renew_at;    /* when it is asked for again */
     int64_t failed_at;   /* the last attempt that failed since; 0: none */
     uint32_t failures;   /* in a row */
+    uint32_t way;        /* enum acme_way of the last proof that was believed */
     struct slice why;    /* of the last failure */
 };
 /* In the arena; all zero when there is nothing. SUSPENDS. */

@@ -13,7 +13,8 @@ struct acme {
     struct acme_conf conf;
     void (*changed)(void *arg, struct slice chain_pem, struct slice key_pem);
     void *changed_arg;
-    struct lock lock; /* of the tokens */
+    struct tls_ctx *tls; /* where proofs over TLS are shown, or NULL */
+    struct lock lock;    /* of the tokens */
     struct token token[ACME_TOKENS_MAX];
     bool under_way; /* atomic */
 };
@@ -29,25 +30,48 @@ MUST_CHECK int acme_kept_put(struct kv *kv, const struct acme_kept *v);         
 
 /* ---- client.c: a session with the authority ---- */
 
+typedef struct json_t json_t;
+
 struct acme_session {
     struct acme *x;
     struct arena *a;
     struct es256 *key; /* the account's */
     struct slice kid, nonce;
     struct slice new_nonce, new_account, new_order, renewal_info;
-    int64_t wait_s; /* out: the authority wants to be left alone for so long; 0: it did not say */
+    enum acme_way way; /* in: the proof that is tried first; out: that was given last */
+    int64_t wait_s;    /* out: the authority wants to be left alone for so long; 0: it did not say */
 };
 /* Reads the directory, and the account, which is made when there is none. SUSPENDS. */
 MUST_CHECK int session_open(struct acme_session *s);
 void session_close(struct acme_session *s);
-/* An order from its beginning to the certificate, chain in PEM. replaces: as acme_certificate_id(), or empty.
- * SUSPENDS. */
-MUST_CHECK int session_order(struct acme_session *s, const struct slice *names, size_t n,
-                             const struct es256 *key, struct slice replaces, struct slice *chain_pem);
 /* When the authority advises to renew (RFC 9773 section 4.2): a moment within its window. ERR_UNSUPPORTED,
  * or whatever kept it from answering. SUSPENDS. */
 MUST_CHECK int session_advice(struct acme_session *s, struct slice id, int64_t *when);
 
+/* A signed request (section 6.2). *out: the reply, or NULL when it is no JSON; the caller's. SUSPENDS. */
+MUST_CHECK int session_post(struct acme_session *s, struct slice url, struct slice payload,
+                            struct fetch_answer *r, json_t **out);
+/* Asks until the status is none of those that pass (section 7.1.6). *out: the caller's. SUSPENDS. */
+MUST_CHECK int session_poll(struct acme_session *s, struct slice url, const char *passes, json_t **out,
+                            const char *what);
+/* A string within the object, in the arena, empty when it is none; shown: so that no terminal obeys it. */
+struct slice session_text(struct acme_session *s, json_t *o, const char *name);
+struct slice session_shown(struct acme_session *s, json_t *o, const char *name);
+/* The sentences of a problem document, as an error. */
+int session_problem(struct acme_session *s, json_t *o, int status);
+
+/* ---- proof.c ---- */
+
+/* One authorization from its URL to its end (section 7.5). ERR_UNSUPPORTED: nothing that is offered can be
+ * done. SUSPENDS. */
+MUST_CHECK int session_prove(struct acme_session *s, struct slice url);
+
+/* ---- order.c ---- */
+
+/* An order from its beginning to the certificate, chain in PEM. replaces: as acme_certificate_id(), or empty.
+ * SUSPENDS. */
+MUST_CHECK int session_order(struct acme_session *s, const struct slice *names, size_t n,
+                             const struct es256 *key, struct slice replaces, struct slice *chain_pem);
 /* ---- tokens.c ---- */
 
 void acme_tokens_free(struct acme *x);

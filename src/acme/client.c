@@ -1,5 +1,4 @@
-/* client.c - a session with the authority (RFC 8555): directory, nonces, account, order, proofs, certificate.
- */
+/* client.c - a session with the authority (RFC 8555): requests, nonces, directory, account, advice. */
 #include <jansson.h>
 #include <stdlib.h>
 
@@ -10,7 +9,6 @@
 #include "crypto/crypto.h"
 
 enum {
-    CHAIN_MAX = 48 << 10, /* bytes of a certificate with its chain */
     REPLY_MAX = 64 << 10,
     TRIES_MAX = 8, /* of one request whose nonce was too old */
     POLL_FIRST_S = 1,
@@ -31,17 +29,17 @@ static int transfer(struct acme_session *s, const struct fetch_request *q, struc
 }
 
 /* A string within the object, which lives as long as the arena; empty when it is none. */
-static struct slice text(struct acme_session *s, json_t *o, const char *name)
+struct slice session_text(struct acme_session *s, json_t *o, const char *name)
 {
     json_t *v = json_object_get(o, name);
     return json_is_string(v) ? ar_dup(s->a, sl(json_string_value(v), json_string_length(v))) : SL("");
 }
 
 /* The same for a sentence: what a terminal or a log would obey is shown. */
-static struct slice shown(struct acme_session *s, json_t *o, const char *name)
+struct slice session_shown(struct acme_session *s, json_t *o, const char *name)
 {
     struct buf b = BUF_INIT;
-    foreign_put(&b, text(s, o, name), true);
+    foreign_put(&b, session_text(s, o, name), true);
     struct slice out = ar_dup(s->a, sl_sub(buf_slice(&b), 0, 300));
     buf_free(&b);
     return out;
@@ -56,16 +54,16 @@ static bool problem_is(json_t *o, const char *kind)
 }
 
 /* The sentences of a problem document (RFC 7807), with those about single names. */
-static int problem(struct acme_session *s, json_t *o, int status)
+int session_problem(struct acme_session *s, json_t *o, int status)
 {
     struct buf b = BUF_INIT;
     size_t i;
     json_t *sub;
-    buf_put(&b, shown(s, o, "detail"));
+    buf_put(&b, session_shown(s, o, "detail"));
     json_array_foreach(json_object_get(o, "subproblems"), i, sub)
     {
-        buf_printf(&b, "; %.*s: %.*s", SLF(shown(s, json_object_get(sub, "identifier"), "value")),
-                   SLF(shown(s, sub, "detail")));
+        buf_printf(&b, "; %.*s: %.*s", SLF(session_shown(s, json_object_get(sub, "identifier"), "value")),
+                   SLF(session_shown(s, sub, "detail")));
     }
     bool later = status >= 500 || status == 429 || problem_is(o, "rateLimited");
     int e = err_set(later ? ERR_BUSY : ERR_DENIED, "the authority says: %.*s (status %d)",
@@ -97,8 +95,8 @@ static int post_once(struct acme_session *s, struct slice url, struct slice payl
 }
 
 /* *out: the reply, or NULL when it is no JSON; the caller's. */
-static int post(struct acme_session *s, struct slice url, struct slice payload, struct fetch_answer *r,
-                json_t **out)
+int session_post(struct acme_session *s, struct slice url, struct slice payload, struct fetch_answer *r,
+                 json_t **out)
 {
     *out = NULL;
     for (int i = 0;; i++) {
@@ -107,7 +105,7 @@ static int post(struct acme_session *s, struct slice url, struct slice payload, 
         *out = parse(r);
         if (r->status < 300) return 0;
         bool again = problem_is(*out, "badNonce") && i < TRIES_MAX;
-        e = again ? 0 : problem(s, *out, r->status);
+        e = again ? 0 : session_problem(s, *out, r->status);
         json_decref(*out);
         *out = NULL;
         if (e) return e;
@@ -122,10 +120,10 @@ static int read_directory(struct acme_session *s)
     int e = transfer(s, &(struct fetch_request){.url = s->x->conf.directory}, &r);
     if (e) return e;
     json_t *o = r.status == 200 ? parse(&r) : NULL;
-    s->new_nonce = text(s, o, "newNonce");
-    s->new_account = text(s, o, "newAccount");
-    s->new_order = text(s, o, "newOrder");
-    s->renewal_info = text(s, o, "renewalInfo");
+    s->new_nonce = session_text(s, o, "newNonce");
+    s->new_account = session_text(s, o, "newAccount");
+    s->new_order = session_text(s, o, "newOrder");
+    s->renewal_info = session_text(s, o, "renewalInfo");
     json_decref(o);
     if (s->new_nonce.n && s->new_account.n && s->new_order.n) return 0;
     return err_set(ERR_SYNTAX, "%.*s is no directory of an authority (RFC 8555 section 7.1.1): status %d",
@@ -142,7 +140,7 @@ static int make_account(struct acme_session *s, struct acme_account *acc)
         c->contact.n ? ar_printf(s->a, ",\"contact\":[\"mailto:%.*s\"]", SLF(c->contact)) : SL("");
     struct slice payload = ar_printf(s->a, "{\"termsOfServiceAgreed\":true%.*s}", SLF(contact));
     s->kid = SL("");
-    int e = post(s, s->new_account, payload, &r, &reply);
+    int e = session_post(s, s->new_account, payload, &r, &reply);
     json_decref(reply);
     if (e) return err_prefix(e, "no account with the authority");
     acc->directory = c->directory;
@@ -190,13 +188,12 @@ static int pause_before(struct acme_session *s, int64_t end, int i, const char *
 }
 
 /* Asks until the status is none of those that pass (section 7.1.6). The caller's. */
-static int poll_state(struct acme_session *s, struct slice url, const char *passes, json_t **out,
-                      const char *what)
+int session_poll(struct acme_session *s, struct slice url, const char *passes, json_t **out, const char *what)
 {
     struct fetch_answer r;
     int64_t end = rt_now() + ACME_ORDER_S * RT_S;
     for (int i = 0;; i++) {
-        int e = post(s, url, SL(""), &r, out);
+        int e = session_post(s, url, SL(""), &r, out);
         if (e) return e;
         const char *status = json_string_value(json_object_get(*out, "status"));
         if (!status) e = err_set(ERR_SYNTAX, "the authority tells no state of %s", what);
@@ -208,167 +205,11 @@ static int poll_state(struct acme_session *s, struct slice url, const char *pass
     }
 }
 
-/* ---- proofs ---- */
-
-static json_t *find_challenge(json_t *authorization)
-{
-    size_t i;
-    json_t *c;
-    json_array_foreach(json_object_get(authorization, "challenges"), i, c)
-    {
-        const char *type = json_string_value(json_object_get(c, "type"));
-        if (type && strcmp(type, "http-01") == 0) return c;
-    }
-    return NULL;
-}
-
-/* RFC 8555 section 8.1: base64url and nothing else; it becomes a part of a path. */
-static bool is_token(struct slice t)
-{
-    for (size_t i = 0; i < t.n; i++)
-        if (!is_alnum(t.p[i]) && t.p[i] != '-' && t.p[i] != '_') return false;
-    return t.n && t.n <= 256;
-}
-
-static int proved(struct acme_session *s, struct slice url, struct slice name)
-{
-    json_t *o;
-    int e = poll_state(s, url, "pending processing", &o, "a proof");
-    if (e) return e;
-    const char *status = json_string_value(json_object_get(o, "status"));
-    if (strcmp(status, "valid") != 0)
-        e = err_prefix(problem(s, json_object_get(find_challenge(o), "error"), 403),
-                       "the name %.*s is not proved", SLF(name));
-    json_decref(o);
-    return e;
-}
-
-static int prove(struct acme_session *s, struct slice url, struct slice name, struct slice token,
-                 struct slice challenge)
-{
-    struct fetch_answer r;
-    json_t *reply;
-    struct slice answer = ar_printf(s->a, "%.*s.%.*s", SLF(token), SLF(jose_thumbprint(s->a, s->key)));
-    int e = acme_token_add(s->x, token, answer);
-    if (e) return e;
-    e = post(s, challenge, SL("{}"), &r, &reply);
-    json_decref(reply);
-    if (!e) e = proved(s, url, name);
-    acme_token_drop(s->x, token);
-    return e;
-}
-
-static int authorize(struct acme_session *s, struct slice url)
-{
-    struct fetch_answer r;
-    json_t *o;
-    int e = post(s, url, SL(""), &r, &o);
-    if (e) return e;
-    json_t *c = find_challenge(o);
-    struct slice name = shown(s, json_object_get(o, "identifier"), "value"), token = text(s, c, "token"),
-                 challenge = text(s, c, "url"), status = text(s, o, "status");
-    json_decref(o);
-    if (sl_eq(status, SL("valid"))) return 0; /* from an earlier order */
-    if (!is_token(token) || !challenge.n)
-        return err_set(ERR_UNSUPPORTED, "the authority does not offer to prove %.*s over HTTP", SLF(name));
-    return prove(s, url, name, token, challenge);
-}
-
-/* ---- the order ---- */
-
-struct order {
-    struct slice url, finalize;
-    struct slice *authorization;
-    size_t n;
-};
-
-static struct slice order_payload(struct acme_session *s, const struct slice *names, size_t n,
-                                  struct slice replaces)
-{
-    struct buf b = BUF_INIT;
-    buf_str(&b, "{\"identifiers\":[");
-    for (size_t i = 0; i < n; i++)
-        buf_printf(&b, "%s{\"type\":\"dns\",\"value\":\"%.*s\"}", i ? "," : "", SLF(names[i]));
-    buf_char(&b, ']');
-    if (replaces.n) buf_printf(&b, ",\"replaces\":\"%.*s\"", SLF(replaces));
-    buf_char(&b, '}');
-    struct slice out = ar_dup(s->a, buf_slice(&b));
-    buf_free(&b);
-    return out;
-}
-
-static int take_order(struct acme_session *s, json_t *o, const struct fetch_answer *r, struct order *out)
-{
-    json_t *list = json_object_get(o, "authorizations"), *v;
-    size_t i, n = json_array_size(list);
-    *out = (struct order){.url = fetch_header(r, "location"), .finalize = text(s, o, "finalize")};
-    if (!out->url.n || !out->finalize.n || !n || n > ACME_NAMES_MAX)
-        return err_set(ERR_SYNTAX, "the authority's order makes no sense");
-    out->authorization = ar_array(s->a, struct slice, n);
-    json_array_foreach(list, i, v) if (json_is_string(v)) out->authorization[out->n++] =
-        ar_dup(s->a, sl_cstr(json_string_value(v)));
-    return 0;
-}
-
-static int new_order(struct acme_session *s, const struct slice *names, size_t n, struct slice replaces,
-                     struct order *out)
-{
-    struct fetch_answer r;
-    json_t *o;
-    int e = post(s, s->new_order, order_payload(s, names, n, replaces), &r, &o);
-    if (e) return err_prefix(e, "no order");
-    e = take_order(s, o, &r, out);
-    json_decref(o);
-    return e;
-}
-
-static int download(struct acme_session *s, struct slice url, struct slice *chain)
-{
-    struct fetch_answer r;
-    json_t *none;
-    int e = post(s, url, SL(""), &r, &none);
-    json_decref(none);
-    if (e) return err_prefix(e, "the certificate cannot be fetched");
-    if (r.body.n > CHAIN_MAX) return err_set(ERR_LIMIT, "the certificate has more than %d bytes", CHAIN_MAX);
-    *chain = r.body;
-    return 0;
-}
-
-static int finalize(struct acme_session *s, const struct order *o, struct slice request, struct slice *chain)
-{
-    struct fetch_answer r;
-    json_t *reply;
-    struct slice payload = ar_printf(s->a, "{\"csr\":\"%.*s\"}", SLF(jose_base64url(s->a, request)));
-    int e = poll_state(s, o->url, "pending processing", &reply, "the proofs");
-    json_decref(reply);
-    if (!e) e = post(s, o->finalize, payload, &r, &reply);
-    if (!e) json_decref(reply);
-    if (!e) e = poll_state(s, o->url, "pending ready processing", &reply, "the certificate");
-    if (e) return e;
-    struct slice url = text(s, reply, "certificate");
-    if (!url.n) e = problem(s, json_object_get(reply, "error"), 403);
-    json_decref(reply);
-    return e ? e : download(s, url, chain);
-}
-
-int session_order(struct acme_session *s, const struct slice *names, size_t n, const struct es256 *key,
-                  struct slice replaces, struct slice *chain_pem)
-{
-    struct order o = {0};
-    struct buf request = BUF_INIT;
-    int e = es256_request(key, names, n, &request);
-    if (!e) e = new_order(s, names, n, replaces, &o);
-    for (size_t i = 0; !e && i < o.n; i++) e = authorize(s, o.authorization[i]);
-    if (!e) e = finalize(s, &o, buf_slice(&request), chain_pem);
-    buf_free(&request);
-    return e;
-}
-
 /* ---- advice ---- */
 
 static bool moment(struct acme_session *s, json_t *window, const char *name, int64_t *out)
 {
-    return civil_parse(text(s, window, name), out);
+    return civil_parse(session_text(s, window, name), out);
 }
 
 int session_advice(struct acme_session *s, struct slice id, int64_t *when)

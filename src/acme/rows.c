@@ -69,6 +69,7 @@ int acme_kept(struct kv *kv, struct arena *a, struct acme_kept *out)
         case 'r': out->renew_at = (int64_t)rec_u64(&r); break;
         case 'e': out->failed_at = (int64_t)rec_u64(&r); break;
         case 'N': out->failures = (uint32_t)(rec_u64(&r) & UINT32_MAX); break;
+        case 'p': out->way = (uint32_t)(rec_u64(&r) % ACME_WAYS); break;
         case 'w': out->why = r.field; break;
         }
     if (!e) e = rec_error(&r);
@@ -88,6 +89,7 @@ int acme_kept_put(struct kv *kv, const struct acme_kept *v)
     rec_opt_u64(&b, 'r', (uint64_t)v->renew_at);
     rec_opt_u64(&b, 'e', (uint64_t)v->failed_at);
     rec_opt_u64(&b, 'N', v->failures);
+    rec_opt_u64(&b, 'p', v->way);
     rec_opt(&b, 'w', sl_sub(v->why, 0, 300));
     return put(kv, SL("c"), &b);
 }

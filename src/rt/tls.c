@@ -39,9 +39,20 @@ static int make(struct tls_ctx **out, bool server)
 
 /* The certificate is set on the session itself, which takes references of its own: the context's
  * may be replaced meanwhile. */
+static int use_proof(SSL *ssl, struct tls_ctx *t)
+{
+    lock_take(&t->lock);
+    struct tls_cert *c = t->proofs;
+    while (c && !tls_cert_fits(c, sl_cstr(SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)))) c = c->next;
+    int ok = c ? SSL_use_cert_and_key(ssl, c->leaf, c->key, c->chain, 1) : 0;
+    lock_release(&t->lock);
+    return ok;
+}
+
 static int use_cert(SSL *ssl, void *arg)
 {
     struct tls_ctx *t = arg;
+    if (tls_link_wants_proof(ssl)) return use_proof(ssl, t);
     const char *sni = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
     struct slice name = sl_cstr(sni);
     if (sl_ends(name, SL("."))) name.n--;
@@ -75,6 +86,7 @@ int tls_server_new(struct tls_ctx **out, const char *const *alpn)
     SSL_CTX_set_session_cache_mode(t->ssl, SSL_SESS_CACHE_OFF); /* tickets hold all the state */
     SSL_CTX_set_num_tickets(t->ssl, 1);
     tls_ticket_start(t);
+    SSL_CTX_set_client_hello_cb(t->ssl, tls_look_at_hello, t);
     SSL_CTX_set_cert_cb(t->ssl, use_cert, t);
     SSL_CTX_set_tlsext_servername_callback(t->ssl, accept_name);
     t->alpn_n = tls_alpn_wire(alpn, t->alpn, sizeof t->alpn);
@@ -110,12 +122,32 @@ int tls_server_set_cert(struct tls_ctx *t, struct slice chain_pem, struct slice 
     struct tls_cert *old = t->certs;
     t->certs = c;
     lock_release(&t->lock);
-    while (old) {
-        struct tls_cert *next = old->next;
-        tls_cert_free(old);
-        old = next;
-    }
+    tls_certs_free(old);
     return 0;
+}
+
+int tls_server_add_proof(struct tls_ctx *t, struct slice name, const uint8_t digest[32])
+{
+    struct tls_cert *c;
+    ASSERT(t->server);
+    int e = tls_cert_proof(&c, name, digest);
+    if (e) return e;
+    lock_take(&t->lock);
+    c->next = t->proofs;
+    t->proofs = c;
+    lock_release(&t->lock);
+    return 0;
+}
+
+void tls_server_drop_proof(struct tls_ctx *t, struct slice name)
+{
+    lock_take(&t->lock);
+    struct tls_cert **at = &t->proofs, *c;
+    while (*at && tls_cert_fits(*at, name) != 2) at = &(*at)->next;
+    c = *at;
+    if (c) *at = c->next;
+    lock_release(&t->lock);
+    tls_cert_free(c);
 }
 
 /* ---- clients ---- */

@@ -21,6 +21,13 @@ MUST_CHECK int tls_server_set_cert(struct tls_ctx *t, struct slice chain_pem, st
  * issued to a client needs one. Replaces what was there. ERR_SYNTAX: there is none, or one cannot be used. */
 MUST_CHECK int tls_server_ask(struct tls_ctx *t, struct slice authorities_pem);
 
+/* Proves to an authority that a name leads here (RFC 8737 section 3): who asks for the name and offers
+ * "acme-tls/1" alone gets a certificate made for this, with the digest in it, and nothing else: its handshake
+ * ends in ERR_DENIED. Until it is dropped. name: static or as long as that. */
+#define TLS_PROOF_PROTOCOL "acme-tls/1"
+MUST_CHECK int tls_server_add_proof(struct tls_ctx *t, struct slice name, const uint8_t digest[32]);
+void tls_server_drop_proof(struct tls_ctx *t, struct slice name);
+
 /* A client's context, with the system's trust store (and extra_ca_pem when not empty). */
 MUST_CHECK int tls_client_new(struct tls_ctx **out, struct slice extra_ca_pem);
 void tls_free(struct tls_ctx **t);

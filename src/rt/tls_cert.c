@@ -120,6 +120,15 @@ void tls_cert_free(struct tls_cert *c)
     free(c);
 }
 
+void tls_certs_free(struct tls_cert *c)
+{
+    while (c) {
+        struct tls_cert *next = c->next;
+        tls_cert_free(c);
+        c = next;
+    }
+}
+
 bool tls_cert_same_names(const struct tls_cert *a, const struct tls_cert *b)
 {
     if (a->nnames != b->nnames) return false;
@@ -147,6 +156,8 @@ int tls_cert_fits(const struct tls_cert *c, struct slice name)
 }
 
 /* ---- making ---- */
+
+enum { PROOF_DAYS = 2 };
 
 static bool add_extension(X509 *x, int nid, const char *value)
 {
@@ -204,6 +215,43 @@ static bool fill_in(X509 *x, EVP_PKEY *key, const struct slice *names, size_t n,
            add_names(x, names, n) && add_extension(x, NID_basic_constraints, "critical,CA:FALSE") &&
            add_extension(x, NID_key_usage, "critical,digitalSignature") &&
            add_extension(x, NID_ext_key_usage, "serverAuth,clientAuth") && X509_sign(x, key, EVP_sha256());
+}
+
+/* id-pe-acmeIdentifier, critical: the digest as an OCTET STRING (DER) within the extension's own. */
+static bool add_digest(X509 *x, const uint8_t digest[32])
+{
+    unsigned char der[34] = {V_ASN1_OCTET_STRING, 32};
+    memcpy(der + 2, digest, 32);
+    ASN1_OCTET_STRING *s = ASN1_OCTET_STRING_new();
+    ASN1_OBJECT *id = OBJ_txt2obj("1.3.6.1.5.5.7.1.31", 1);
+    X509_EXTENSION *e = s && id && ASN1_OCTET_STRING_set(s, der, sizeof der)
+                            ? X509_EXTENSION_create_by_OBJ(NULL, id, 1, s)
+                            : NULL;
+    bool ok = e && X509_add_ext(x, e, -1);
+    X509_EXTENSION_free(e);
+    ASN1_OBJECT_free(id);
+    ASN1_OCTET_STRING_free(s);
+    return ok;
+}
+
+int tls_cert_proof(struct tls_cert **out, struct slice name, const uint8_t digest[32])
+{
+    if (!name.n || name.n > TLS_NAME_MAX)
+        return err_set(ERR_USAGE, "a name to be proved is empty or too long");
+    struct tls_cert *c = xcalloc(1, sizeof *c);
+    ERR_clear_error();
+    c->key = EVP_EC_gen("P-256");
+    c->leaf = X509_new();
+    c->chain = sk_X509_new_null();
+    bool ok = c->key && c->leaf && c->chain && add_digest(c->leaf, digest) &&
+              fill_in(c->leaf, c->key, &name, 1, PROOF_DAYS);
+    if (!ok) {
+        tls_cert_free(c);
+        return tls_fail("cannot make a certificate");
+    }
+    read_names(c);
+    *out = c;
+    return 0;
 }
 
 static void take_bytes(BIO *b, struct buf *out)

@@ -226,6 +226,51 @@ TEST(a_set_certificate_replaces_all_others)
     buf_free(&bk);
 }
 
+static bool holds_digest(X509 *x, const uint8_t digest[32])
+{
+    ASN1_OBJECT *id = OBJ_txt2obj("1.3.6.1.5.5.7.1.31", 1);
+    X509_EXTENSION *e = X509_get_ext(x, X509_get_ext_by_OBJ(x, id, -1));
+    ASN1_OBJECT_free(id);
+    if (!e || !X509_EXTENSION_get_critical(e)) return false;
+    const ASN1_OCTET_STRING *s = X509_EXTENSION_get_data(e);
+    const unsigned char *p = ASN1_STRING_get0_data(s);
+    return ASN1_STRING_length(s) == 34 && p[0] == 4 && p[1] == 32 && memcmp(p + 2, digest, 32) == 0;
+}
+/* RFC 8737 section 3 */
+TEST(a_proof_is_shown_to_who_offers_its_protocol_alone)
+{
+    static const char *const proof[] = {TLS_PROOF_PROTOCOL, NULL}, *const more[] = {TLS_PROOF_PROTOCOL,
+                                                                                    "http/1.1", NULL};
+    static const uint8_t digest[32] = {7, 8, 9};
+    struct slice name = SL("mta-sts.one.test");
+    struct two t;
+    struct tls_info info;
+    two_init(&t, NULL);
+    CHECK_OK(tls_server_add_proof(t.server, name, digest));
+    CHECK(holds_digest(t.server->proofs->leaf, digest));
+    t.peer = (struct tls_peer){.name = name, .alpn = proof};
+    two_start(&t);
+    CHECK_INT(t.client_error, 0);
+    CHECK_INT(t.server_error, ERR_DENIED); /* nothing is served over it */
+    conn_tls_info(t.a, &info);
+    CHECK(strcmp(info.alpn, TLS_PROOF_PROTOCOL) == 0);
+    two_end(&t);
+    t.peer.alpn = more; /* others are served as ever */
+    CHECK(two_start(&t));
+    two_end(&t);
+    t.peer = (struct tls_peer){.name = SL("mail.one.test"),
+                               .alpn = proof}; /* of this name nothing is to be proved */
+    two_start(&t);
+    CHECK_INT(t.client_error, ERR_TLS);
+    CHECK_INT(t.server_error, ERR_TLS);
+    two_end(&t);
+    tls_server_drop_proof(t.server, name);
+    CHECK(!t.server->proofs);
+    t.peer.name = name;
+    two_start(&t);
+    CHECK_INT(t.client_error, ERR_TLS);
+    two_free(&t);
+}
 TEST(bad_pem_is_explained)
 {
     struct tls_ctx *t;

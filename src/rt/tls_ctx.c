@@ -18,10 +18,8 @@ static void free_sessions(struct map *m)
 void tls_ctx_drop(struct tls_ctx *t)
 {
     if (__atomic_sub_fetch(&t->refs, 1, __ATOMIC_ACQ_REL)) return;
-    for (struct tls_cert *c = t->certs, *next; c; c = next) {
-        next = c->next;
-        tls_cert_free(c);
-    }
+    tls_certs_free(t->certs);
+    tls_certs_free(t->proofs);
     free_sessions(&t->sessions);
     tls_asking_free(t->asking);
     SSL_CTX_free(t->ssl);

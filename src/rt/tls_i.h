@@ -37,6 +37,7 @@ struct tls_ctx {
     struct lock lock;                     /* over what follows */
     struct tls_cert *certs;               /* in the order they were added */
     struct tls_asking *asking;            /* server: tls_server_ask(), or NULL */
+    struct tls_cert *proofs;              /* shown to an authority (RFC 8737), never served */
     struct tls_ticket_key ticket_keys[2]; /* server: the present one, the one before */
     struct map sessions;                  /* client: peer and policy -> SSL_SESSION */
     unsigned char alpn[256];              /* server: wire form, in order of preference */
@@ -60,6 +61,9 @@ void tls_ctx_drop(struct tls_ctx *t);
 /* tls_cert.c */
 MUST_CHECK int tls_cert_read(struct tls_cert **out, struct slice chain_pem, struct slice key_pem);
 void tls_cert_free(struct tls_cert *c);
+void tls_certs_free(struct tls_cert *first); /* and those behind it */
+/* For one name, self-signed, with an acmeIdentifier that holds the digest (RFC 8737 section 3). */
+MUST_CHECK int tls_cert_proof(struct tls_cert **out, struct slice name, const uint8_t digest[32]);
 bool tls_cert_same_names(const struct tls_cert *a, const struct tls_cert *b);
 /* How well the certificate fits the name: 2 exactly, 1 by a wildcard, 0 not. */
 int tls_cert_fits(const struct tls_cert *c, struct slice name);
@@ -75,6 +79,10 @@ void tls_asking_free(struct tls_asking *k);
 size_t tls_client_addresses(const SSL *ssl, struct arena *a, struct slice **out);
 
 void tls_ticket_start(struct tls_ctx *t); /* tls_ticket.c */
+
+/* tls_link.c: does this client ask for a proof and nothing else? */
+bool tls_link_wants_proof(SSL *ssl);
+int tls_look_at_hello(SSL *ssl, int *alert, void *arg);
 
 /* tls_link.c: the key of the link that an SSL belongs to, for the new-session callback */
 struct slice tls_link_session_key(SSL *ssl);

@@ -18,6 +18,7 @@ struct tls_link {
     int wants;
     int io_error;           /* what the socket said, when it failed */
     bool done;              /* the handshake is */
+    bool proof;             /* server: the client offers acme-tls/1 and nothing else */
     unsigned char alpn[32]; /* server: wire form of what this connection speaks */
     unsigned alpn_n;
     enum tls_fault *fault; /* client: where to tell why the certificate was not believed, or NULL */
@@ -191,6 +192,23 @@ static int prepare_client(struct tls_link *l, const struct tls_peer *peer)
     return 0;
 }
 
+/* RFC 8737 section 3: an authority offers this one protocol, where others offer those that they want to
+ * speak. */
+int tls_look_at_hello(SSL *ssl, int *alert, void *arg)
+{
+    static const unsigned char only[] = "\0\x0b\x0a" TLS_PROOF_PROTOCOL; /* RFC 7301 section 3.1 */
+    const unsigned char *p;
+    size_t n;
+    (void)alert, (void)arg;
+    struct tls_link *l = SSL_get_app_data(ssl);
+    l->proof = SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &p, &n) &&
+               n == sizeof only - 1 && memcmp(p, only, n) == 0;
+    if (l->proof) SSL_set_num_tickets(ssl, 0);
+    return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+bool tls_link_wants_proof(SSL *ssl) { return ((struct tls_link *)SSL_get_app_data(ssl))->proof; }
+
 /* What this connection speaks, else what its context does. A client that offers only other protocols meant
  * somebody else (RFC 7301 section 3.2). */
 int tls_choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n, const unsigned char *in,
@@ -201,6 +219,11 @@ int tls_choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n, c
     const unsigned char *ours = l->alpn_n ? l->alpn : t->alpn;
     unsigned n = l->alpn_n ? l->alpn_n : t->alpn_n;
     unsigned char *chosen;
+    if (l->proof) {
+        *out = in + 1;
+        *out_n = in[0];
+        return SSL_TLSEXT_ERR_OK;
+    }
     if (!n) return SSL_TLSEXT_ERR_NOACK;
     if (SSL_select_next_proto(&chosen, out_n, ours, n, in, in_n) != OPENSSL_NPN_NEGOTIATED)
         return SSL_TLSEXT_ERR_ALERT_FATAL;
@@ -331,6 +354,7 @@ int tls_link_handshake(struct tls_link *l)
     ERR_clear_error();
     int r = SSL_do_handshake(l->ssl);
     if (r != 1) return result(l, r, "the TLS handshake failed");
+    if (l->proof) return err_set(ERR_DENIED, "an authority looked for the proof of a name, and saw it");
     keep_used_session(l);
     l->done = true;
     l->wants = SOCK_IN;

@@ -1,4 +1,5 @@
 """Certificates from pebble, the ACME authority for tests of Let's Encrypt's authors, with half of its nonces refused."""
+import contextlib
 import json
 import os
 import re
@@ -15,17 +16,16 @@ def openssl(*words, **options):
     return subprocess.run(["openssl", *words], check=True, capture_output=True, text=True, **options).stdout
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
+def authority_at(folder, http_port=OFFSET + 80):
     """Pebble on a loopback address of its own, known as acme.test, with a DNS of its own where every name is `host`."""
-    folder, address, host = tmp_path_factory.mktemp("authority"), next_address(), next_address()
+    address, host = next_address(), next_address()
     openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=trial", "-days", "30", cwd=folder)
     openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "key.pem", "-out", "request.pem", "-subj", "/CN=acme.test", cwd=folder)
     (folder / "names").write_text("subjectAltName=DNS:acme.test")
     openssl("x509", "-req", "-in", "request.pem", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out", "cert.pem", "-days", "30", "-extfile", "names", cwd=folder)
     (folder / "config.json").write_text(json.dumps({"pebble": {
         "listenAddress": f"{address}:{OFFSET + 4000}", "managementListenAddress": f"{address}:{OFFSET + 5000}", "certificate": str(folder / "cert.pem"),
-        "privateKey": str(folder / "key.pem"), "httpPort": OFFSET + 80, "tlsPort": OFFSET + 443, "ocspResponderURL": "", "externalAccountBindingRequired": False}}))
+        "privateKey": str(folder / "key.pem"), "httpPort": http_port, "tlsPort": OFFSET + 443, "ocspResponderURL": "", "externalAccountBindingRequired": False}}))
     dns = subprocess.Popen(["pebble-challtestsrv", "-defaultIPv4", host, "-defaultIPv6", "", "-dns01", f"{address}:8053", "-management", f"{address}:8055", "-http01", "", "-https01", "", "-tlsalpn01", ""],
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     log = open(folder / "log", "wb")
@@ -47,7 +47,11 @@ def authority(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def home(folder, authority):
+def authority(tmp_path_factory):
+    yield from authority_at(tmp_path_factory.mktemp("authority"))
+
+
+def home_under(folder, authority):
     world = World(folder)
     home = world.home("one.test", address=authority["host"], accounts=["alice"],
                       config=f'acme = "https://acme.test:4000/dir"\ntls_authorities = "{authority["ca"]}"')
@@ -56,6 +60,11 @@ def home(folder, authority):
     yield home
     print(home.log.read_text()[-3000:])
     world.close()
+
+
+@pytest.fixture(scope="module")
+def home(folder, authority):
+    yield from home_under(folder, authority)
 
 
 def served(home, port):
@@ -105,3 +114,26 @@ def test_an_authority_that_is_gone(home, authority):
     done = home.tram("cert", "renew", ok=False)
     assert "acme.test" in done.stderr and served(home, 993) == before
     assert home.json("cert", "list")["certificates"][0]["failures"] == 2
+
+
+@pytest.fixture(scope="module")
+def home_without_http(tmp_path_factory, folder):
+    """Its authority looks for proofs over HTTP at a port where nobody listens."""
+    with contextlib.contextmanager(authority_at)(tmp_path_factory.mktemp("second"), OFFSET + 81) as authority:
+        (folder / "second").mkdir()
+        yield from home_under(folder / "second", authority)
+
+
+def test_where_http_does_not_get_through_the_names_are_proved_over_tls(home_without_http):
+    home = home_without_http
+    until(lambda: home.json("cert", "list")["certificates"][0].get("failures"), what="the first failure")
+    assert "not proved by http-01" in home.json("cert", "list")["certificates"][0]["why"]
+    home.tram("cert", "renew")
+    assert "Pebble" in served(home, 993)
+    assert "failures" not in home.json("cert", "list")["certificates"][0]
+    before = served(home, 993)
+    home.tram("cert", "renew")  # what was believed is tried first
+    assert served(home, 993) != before
+    shown = subprocess.run(["openssl", "s_client", "-connect", f"{home.address}:{OFFSET + 443}", "-servername", "mail.one.test", "-alpn", "acme-tls/1"],
+                           input="", capture_output=True, text=True)
+    assert "no peer certificate" in shown.stdout, "nothing is left of the proof"

@@ -1,0 +1,141 @@
+/* proof.c - a name is proved to be ours: by a file over HTTP (RFC 8555 section 8.3), by a certificate over
+ * TLS (RFC 8737), by a record in the DNS (RFC 8555 section 8.4). */
+#include <jansson.h>
+#include <stdio.h>
+
+#include "acme_i.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "crypto/crypto.h"
+#include "rt/tls.h"
+
+struct proof {
+    enum acme_way way;
+    struct slice name, token, challenge; /* challenge: URL */
+    struct slice authorization;          /* of the key, RFC 8555 section 8.1 */
+};
+
+static const char *const ways[ACME_WAYS] = {
+    [ACME_HTTP] = "http-01", [ACME_TLS] = "tls-alpn-01", [ACME_DNS] = "dns-01"};
+
+/* RFC 8555 section 8.1: base64url and nothing else; it becomes a part of a path. */
+static bool is_token(struct slice t)
+{
+    for (size_t i = 0; i < t.n; i++)
+        if (!is_alnum(t.p[i]) && t.p[i] != '-' && t.p[i] != '_') return false;
+    return t.n && t.n <= 256;
+}
+
+static bool may_go(const struct acme_session *s, enum acme_way way)
+{
+    switch (way) {
+    case ACME_TLS: return s->x->tls != NULL;
+    case ACME_DNS: return s->x->conf.publish != NULL;
+    default: return true;
+    }
+}
+
+static bool find_challenge(struct acme_session *s, json_t *authorization, enum acme_way way, struct proof *p)
+{
+    size_t i;
+    json_t *c;
+    json_array_foreach(json_object_get(authorization, "challenges"), i, c)
+    {
+        if (!sl_eq(session_text(s, c, "type"), sl_cstr(ways[way]))) continue;
+        p->way = way;
+        p->token = session_text(s, c, "token");
+        p->challenge = session_text(s, c, "url");
+        return is_token(p->token) && p->challenge.n;
+    }
+    return false;
+}
+
+/* The one that is the session's turn, else whichever is offered and can be given. */
+static bool choose(struct acme_session *s, json_t *authorization, struct proof *p)
+{
+    for (unsigned i = 0; i < ACME_WAYS; i++) {
+        enum acme_way way = (s->way + i) % ACME_WAYS;
+        if (may_go(s, way) && find_challenge(s, authorization, way, p)) return true;
+    }
+    return false;
+}
+
+static json_t *find_error(json_t *authorization)
+{
+    size_t i;
+    json_t *c;
+    json_array_foreach(json_object_get(authorization, "challenges"), i,
+                       c) if (json_object_get(c, "error")) return json_object_get(c, "error");
+    return NULL;
+}
+
+/* ---- shown and taken away ---- */
+
+static int show(struct acme_session *s, const struct proof *p, bool there)
+{
+    uint8_t digest[HASH_MAX];
+    hash_once(HASH_SHA256, p->authorization, digest);
+    switch (p->way) {
+    case ACME_TLS:
+        if (there) return tls_server_add_proof(s->x->tls, p->name, digest);
+        tls_server_drop_proof(s->x->tls, p->name);
+        return 0;
+    case ACME_DNS:
+        return s->x->conf.publish(s->x->conf.ctx, s->a, ar_cat(s->a, SL("_acme-challenge."), p->name),
+                                  jose_base64url(s->a, sl(digest, 32)), there);
+    default:
+        if (there) return acme_token_add(s->x, p->token, p->authorization);
+        acme_token_drop(s->x, p->token);
+        return 0;
+    }
+}
+
+static int proved(struct acme_session *s, struct slice url, const struct proof *p)
+{
+    json_t *o;
+    int e = session_poll(s, url, "pending processing", &o, "a proof");
+    if (e) return e;
+    const char *status = json_string_value(json_object_get(o, "status"));
+    if (strcmp(status, "valid") != 0)
+        e = err_prefix(session_problem(s, find_error(o), 403), "the name %.*s is not proved by %s",
+                       SLF(p->name), ways[p->way]);
+    json_decref(o);
+    return e;
+}
+
+static int prove(struct acme_session *s, struct slice url, struct proof *p)
+{
+    struct fetch_answer r;
+    json_t *reply;
+    p->authorization = ar_printf(s->a, "%.*s.%.*s", SLF(p->token), SLF(jose_thumbprint(s->a, s->key)));
+    int e = show(s, p, true);
+    if (e) return err_prefix(e, "no proof of %.*s by %s", SLF(p->name), ways[p->way]);
+    s->way = p->way;
+    e = session_post(s, p->challenge, SL("{}"), &r, &reply);
+    json_decref(reply);
+    if (!e) e = proved(s, url, p);
+    char why[ERR_TEXT_MAX] = "";
+    if (e) snprintf(why, sizeof why, "%s", err_text(e));
+    int gone = show(s, p, false);
+    if (gone) log_warn("acme", "the proof of %.*s stays behind: %s", SLF(p->name), err_text(gone));
+    return e ? err_set(e, "%s", why) : 0;
+}
+
+int session_prove(struct acme_session *s, struct slice url)
+{
+    struct fetch_answer r;
+    struct proof p = {0};
+    json_t *o;
+    int e = session_post(s, url, SL(""), &r, &o);
+    if (e) return e;
+    struct slice status = session_text(s, o, "status"),
+                 name = session_shown(s, json_object_get(o, "identifier"), "value");
+    p.name = session_text(s, json_object_get(o, "identifier"), "value");
+    bool possible = choose(s, o, &p);
+    json_decref(o);
+    if (sl_eq(status, SL("valid"))) return 0; /* from an earlier order */
+    if (!possible)
+        return err_set(ERR_UNSUPPORTED, "the authority offers no proof of %.*s that can be given here",
+                       SLF(name));
+    return prove(s, url, &p);
+}
