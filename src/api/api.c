@@ -24,6 +24,7 @@ void api_open(struct api **out, struct core *core)
     add(x, &api_ses);
     add(x, &api_own);
     add(x, &api_unsubscribe);
+    add(x, &api_tracking);
     add(x, &api_discovery);
 }
 

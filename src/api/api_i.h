@@ -49,6 +49,8 @@ void api_suppressions_remove(struct http_call *c);
 void api_stats(struct http_call *c);
 /* unsubscribe.c: links in letters */
 extern const struct http_group api_unsubscribe;
+/* tracking.c: images and links in letters */
+extern const struct http_group api_tracking;
 /* own.c: our own routes. Errors are problem details (RFC 9457). */
 extern const struct http_group api_own;
 /* openapi.c */

@@ -154,6 +154,8 @@ static void read_send(struct reading *r, const json_t *o, struct send *s)
     s->send_at = number(r, o, "send_at");
     s->group = (uint32_t)number(r, o, "group");
     if (yes(r, o, "sandbox")) s->options |= SEND_SANDBOX;
+    if (yes(r, o, "track_opens")) s->options |= SEND_TRACK_OPENS;
+    if (yes(r, o, "track_clicks")) s->options |= SEND_TRACK_CLICKS;
     if (yes(r, o, "own_unsubscribe")) s->options |= SEND_NO_UNSUBSCRIBE;
     read_parts(r, o, s);
 }

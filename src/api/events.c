@@ -31,6 +31,7 @@ static json_t *event_json(struct arena *a, const struct event *e)
     put(o, "url", e->url);
     put(o, "agent", e->agent);
     put(o, "ip", e->ip);
+    if (e->machine) json_object_set_new(o, "machine", json_true());
     if (e->code) json_object_set_new(o, "code", json_integer(e->code));
     if (e->attempts) json_object_set_new(o, "attempts", json_integer(e->attempts));
     if (e->until && e->kind == EVENT_DEFERRED) json_object_set_new(o, "until", json_integer(e->until));

@@ -123,6 +123,8 @@ static void options(struct dialect *d, const json_t *body, struct send *s)
     s->args = dialect_dump(d, dialect_object(d, body, "args", ""));
     s->data = dialect_dump(d, dialect_object(d, body, "data", ""));
     if (s->data.n) s->language = SEND_HANDLEBARS;
+    if (dialect_bool(d, body, "track_opens", "")) s->options |= SEND_TRACK_OPENS;
+    if (dialect_bool(d, body, "track_clicks", "")) s->options |= SEND_TRACK_CLICKS;
     if (dialect_bool(d, body, "sandbox", "")) s->options |= SEND_SANDBOX;
     categories(d, body, s);
 }
@@ -130,10 +132,10 @@ static void options(struct dialect *d, const json_t *body, struct send *s)
 /* A name that is spelled wrong would be left out in silence. */
 static void only_known(struct dialect *d, json_t *body)
 {
-    static const char *const known[] = {"from",        "sender",  "to",        "cc",      "bcc",
-                                        "reply_to",    "subject", "text",      "html",    "headers",
-                                        "attachments", "stream",  "campaign",  "send_at", "args",
-                                        "data",        "sandbox", "categories"};
+    static const char *const known[] = {
+        "from", "sender", "to",      "cc",          "bcc",         "reply_to",    "subject",
+        "text", "html",   "headers", "attachments", "stream",      "campaign",    "send_at",
+        "args", "data",   "sandbox", "categories",  "track_opens", "track_clicks"};
     for (void *i = json_object_iter(body); i; i = json_object_iter_next(body, i)) {
         bool found = false;
         for (size_t k = 0; k < COUNT_OF(known) && !found; k++)

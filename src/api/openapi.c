@@ -37,7 +37,9 @@ static const struct schema {
      "\"type\":"
      "\"string\"}}}},\"data\":{\"type\":\"object\"},\"stream\":{\"enum\":[\"transactional\",\"bulk\"]},"
      "\"send_at\":{\"type\":\"integer\"},\"categories\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"
-     "\"campaign\":{\"type\":\"string\"},\"args\":{\"type\":\"object\"},\"sandbox\":{\"type\":\"boolean\"}}"
+     "\"campaign\":{\"type\":\"string\"},\"args\":{\"type\":\"object\"},\"sandbox\":{\"type\":\"boolean\"},"
+     "\"track_opens\":{\"type\":\"boolean\"},"
+     "\"track_clicks\":{\"type\":\"boolean\"}}"
      "}"},
     {"Taken",
      "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"recipients\":{\"type\":\"integer\"}"

@@ -49,6 +49,7 @@ static void put(struct buf *b, const struct event *e)
     rec_opt_u64(b, 'x', e->expired);
     rec_opt_u64(b, 'w', e->outside);
     rec_opt_u64(b, 'f', e->first);
+    rec_opt_u64(b, 'm', e->machine);
     rec_opt(b, 'U', utf8_cut(e->url, EVENT_TEXT_MAX * 4));
     rec_opt(b, 'A', utf8_cut(e->agent, EVENT_TEXT_MAX));
     rec_opt(b, 'i', e->ip);
@@ -88,6 +89,7 @@ static int get(struct slice row, struct event *e)
         case 't': e->attempts = (uint32_t)rec_u64(&r); break;
         case 'u': e->until = (int64_t)rec_u64(&r); break;
         case 'x': e->expired = rec_u64(&r) != 0; break;
+        case 'm': e->machine = rec_u64(&r) != 0; break;
         case 'f': e->first = rec_u64(&r) != 0; break;
         case 'w': e->outside = rec_u64(&r) != 0; break;
         default: get_text(e, &r); break;
@@ -152,10 +154,9 @@ void event_tx_add(struct sends *s, struct kv_tx *tx, struct slice account, const
 
 struct adding {
     struct sends *s;
-    struct slice account, once;
-    const struct event *e;
-    kv_fn *also;
-    void *arg;
+    struct slice account, key;
+    unsigned most;
+    struct event e;
 };
 
 static void count_late(struct send_count *c, enum event_kind k)
@@ -176,29 +177,41 @@ static int count_tx(struct kv_tx *tx, const struct adding *x)
     int e = kv_tx_get(tx, SL("c"), &row);
     if (!e) e = send_count_get(row, &c);
     if (e && e != ERR_NOT_FOUND) return e;
-    count_late(&c, x->e->kind);
+    count_late(&c, x->e.kind);
     send_count_put(&b, &c);
     kv_tx_put_record(tx, SL("c"), &b);
-    if (x->once.n) kv_tx_put(tx, x->once, SL("1"));
     buf_free(&b);
     return 0;
 }
 
-static int add_tx(struct kv_tx *tx, void *arg)
+/* How many there are under its key; one that cannot be read is taken for none. */
+static uint64_t known_under(struct kv_tx *tx, struct slice key)
 {
-    const struct adding *x = arg;
     struct slice row;
-    bool before = x->once.n && kv_tx_get(tx, x->once, &row) == 0;
-    int e = before || !x->e->send.s[0] ? 0 : count_tx(tx, x);
-    if (!e && !before) event_tx_add(x->s, tx, x->account, x->e);
-    return e || !x->also ? e : x->also(tx, x->arg);
+    uint64_t n = 0;
+    return kv_tx_get(tx, key, &row) == 0 && num_u64(row, UINT32_MAX, &n) ? n : 0;
 }
 
-int event_add_late(struct sends *s, struct slice account, const struct event *e, struct slice once,
-                   kv_fn *also, void *arg)
+static int add_tx(struct kv_tx *tx, void *arg)
+{
+    struct adding *x = arg;
+    struct arena a = {0};
+    uint64_t n = x->key.n ? known_under(tx, x->key) : 0;
+    if (x->key.n && n >= x->most) return 0;
+    int e = x->e.send.s[0] ? count_tx(tx, x) : 0;
+    if (e) return e;
+    if (x->key.n) kv_tx_put(tx, x->key, ar_printf(&a, "%llu", (unsigned long long)n + 1));
+    x->e.first = n == 0;
+    event_tx_add(x->s, tx, x->account, &x->e);
+    ar_free(&a);
+    return 0;
+}
+
+int event_add_late(struct sends *s, struct slice account, const struct event *e, struct slice key,
+                   unsigned most)
 {
     char object[24];
-    struct adding x = {s, account, e->send.s[0] ? once : SL(""), e, also, arg};
+    struct adding x = {s, account, e->send.s[0] ? key : SL(""), most, *e};
     send_object(&e->send, object);
     return kv_transact(s->store->kv, e->send.s[0] ? sl_cstr(object) : SL(SENDS_OBJECT), add_tx, &x);
 }

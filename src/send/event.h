@@ -48,6 +48,7 @@ struct event {
     struct slice enhanced, reply, host, class;
     bool expired;                /* bounced because its time was over */
     bool first;                  /* OPENED, CLICKED: of its letter and recipient */
+    bool machine;                /* OPENED, CLICKED: by a scanner, or a proxy of the mail service */
     bool outside;                /* of a recipient whose letter never came into the queue */
     struct slice url, agent, ip; /* of OPENED, CLICKED */
 };
@@ -55,10 +56,10 @@ struct slice event_id_text(uint64_t id, struct arena *a); /* 14 hex digits */
 /* From within any transaction. */
 void event_tx_add(struct sends *s, struct kv_tx *tx, struct slice account, const struct event *e);
 /* The same of what comes later than the send's own work: a report, a click. The send counts it in the same
- * transaction, under `once` (a key, or empty) only the first time; also() runs in that transaction, or is
- * NULL. SUSPENDS. */
-MUST_CHECK int event_add_late(struct sends *s, struct slice account, const struct event *e, struct slice once,
-                              kv_fn *also, void *arg);
+ * transaction. key: of those under one key in the send no more than `most` are kept, and the event says which
+ * is the first; empty: it always is. SUSPENDS. */
+MUST_CHECK int event_add_late(struct sends *s, struct slice account, const struct event *e, struct slice key,
+                              unsigned most);
 /* Up to `limit` events behind `after` in order, in a; of one that cannot be read only the id is known (kind
  * EVENT_NONE). SUSPENDS. */
 MUST_CHECK int event_read(struct sends *s, struct slice account, uint64_t after, size_t limit,

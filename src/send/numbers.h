@@ -21,7 +21,8 @@
     X(OPENS, "opens")                                                                                        \
     X(OPENED, "unique_opens") /* recipients who opened their letter */                                       \
     X(CLICKS, "clicks")                                                                                      \
-    X(CLICKED, "unique_clicks")
+    X(CLICKED, "unique_clicks")                                                                              \
+    X(MACHINE, "by_machines") /* opens and clicks that are among these, and were no person */
 enum number {
 #define X(name, word) NUMBER_##name,
     NUMBERS(X)

@@ -68,6 +68,7 @@ static void count_event(struct numbers *n, const struct event *e)
     else if (numbers[e->kind]) n->n[numbers[e->kind]]++;
     if (e->kind == EVENT_DROPPED) n->dropped[e->reason]++;
     n->n[NUMBER_OPENED] += e->kind == EVENT_OPENED && e->first;
+    n->n[NUMBER_MACHINE] += e->machine;
     n->n[NUMBER_CLICKED] += e->kind == EVENT_CLICKED && e->first;
 }
 

@@ -105,7 +105,7 @@ static void tell(struct report *r, struct event *e)
                                   (int)(e->address.n < 100 ? e->address.n : 100), e->address.p);
     for (size_t i = 0; i < once.n; i++)
         if (once.p[i] < ' ' || once.p[i] > '~') ((char *)once.p)[i] = '_';
-    if (!r->result) r->result = event_add_late(r->s, r->head.account, e, once, NULL, NULL);
+    if (!r->result) r->result = event_add_late(r->s, r->head.account, e, once, 1);
 }
 
 /* RFC 3464 section 2.3: a block of fields for each recipient behind the one for the message. */
@@ -161,14 +161,8 @@ static void read_complaint(struct report *r, struct slice report)
 
 static int find_letter(struct report *r)
 {
-    struct slice page;
-    uint64_t n = r->letter.page;
     int e = send_head_read(r->s, &r->letter.send, &r->a, &r->head);
-    if (!e) e = send_page_read(r->s, &r->letter.send, r->letter.page, &r->a, &page);
-    if (e) return e;
-    for (struct rec at = {.rest = page}; rec_next(&at); n++)
-        if (n == r->letter.number) return send_letter_get(at.field, &r->a, &r->to);
-    return ERR_NOT_FOUND;
+    return e ? e : send_letter_read(r->s, &r->letter.send, r->letter.page, r->letter.number, &r->a, &r->to);
 }
 
 static void leave_by_mail(struct report *r)

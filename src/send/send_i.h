@@ -122,6 +122,12 @@ MUST_CHECK int send_common_read(struct sends *s, const struct letter_id *id, str
 MUST_CHECK int send_page_read(struct sends *s, const struct letter_id *id, uint64_t first, struct arena *a,
                               struct slice *out);
 
+/* Letter `number` of that page. ERR_NOT_FOUND: it is not in it. */
+MUST_CHECK int send_letter_read(struct sends *s, const struct letter_id *send, uint64_t page, uint64_t number,
+                                struct arena *a, struct send_letter *out);
+/* The one recipient of a letter, whose links in it are; NULL: there are several. Does not suspend. */
+const struct send_addr *send_reader(const struct send_letter *l);
+
 int send_count_read(struct sends *s, const char *object, struct arena *a, struct send_count *out);
 MUST_CHECK int send_order_read(struct sends *s, const char *object, struct arena *a, struct send_order *out);
 

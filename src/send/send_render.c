@@ -8,6 +8,7 @@
 #include "mail/submit.h"
 #include "outgoing/signing.h"
 #include "send_run.h"
+#include "track.h"
 #include "unsubscribe.h"
 
 enum { WHOLE_MAX = 512 * 1024 }; /* a larger message is made piece by piece while it is read */
@@ -84,23 +85,9 @@ static struct slice message_id(struct arena *a, const struct letter_id *id, stru
     return ar_printf(a, "<%s@%.*s>", id->s, SLF(domain_of(from)));
 }
 
-/* The one recipient of a letter whose reader may leave. */
-static const struct send_addr *reader_of(const struct send_letter *l)
-{
-    const struct send_addr *one = NULL;
-    const struct send_addrs *lists[] = {&l->to, &l->cc, &l->bcc};
-    for (size_t i = 0; i < COUNT_OF(lists); i++)
-        for (size_t k = 0; k < lists[i]->n; k++) {
-            if (lists[i]->v[k].left_out) continue;
-            if (one) return NULL; /* a link for several would let each leave for the others */
-            one = &lists[i]->v[k];
-        }
-    return one;
-}
-
 static void put_unsubscribe(struct arena *a, const struct render *r, struct compose *c)
 {
-    const struct send_addr *reader = reader_of(r->letter);
+    const struct send_addr *reader = send_reader(r->letter);
     bool wanted = r->head->stream == STREAM_BULK && !(r->head->options & SEND_NO_UNSUBSCRIBE);
     if (!wanted || !reader || !r->s) return;
     struct unsubscribe u = {.account = r->head->account,
@@ -108,6 +95,13 @@ static void put_unsubscribe(struct arena *a, const struct render *r, struct comp
                             .group = r->head->group,
                             .letter = {'u', r->name.send, r->name.page, r->name.number}};
     unsubscribe_fields(r->s, a, &u, domain_of(c->from.email), c);
+}
+
+/* Whose reading it would be cannot be told of a letter for several. */
+static void put_tracking(struct arena *a, const struct render *r, struct compose *c)
+{
+    const struct track letter = {r->name.send, r->name.page, r->name.number, {0}};
+    if (r->s && send_reader(r->letter)) track_put(r->s, a, r->head, &letter, c);
 }
 
 static int message_of(struct arena *a, const struct render *r, struct compose *c)
@@ -128,6 +122,7 @@ static int message_of(struct arena *a, const struct render *r, struct compose *c
     put_fields(a, c, &f.own, &f.common);
     put_parts(a, c, s, f.part);
     put_unsubscribe(a, r, c);
+    put_tracking(a, r, c);
     return 0;
 }
 
@@ -278,20 +273,6 @@ static int render_letter(struct sends *s, const struct render *r, struct arena *
 
 /* ---- for the queue ---- */
 
-/* Letter `number` of its page. */
-static int find_letter(struct sends *s, const struct send_letter_name *name, struct arena *a,
-                       struct send_letter *out)
-{
-    struct slice page;
-    uint64_t n = name->page;
-    int e = send_page_read(s, &name->send, name->page, a, &page);
-    if (e) return e;
-    for (struct rec r = {.rest = page}; rec_next(&r); n++)
-        if (n == name->number) return send_letter_get(r.field, a, out);
-    return err_set(ERR_CORRUPT, "letter %llu of the send %s is missing", (unsigned long long)name->number,
-                   name->send.s);
-}
-
 int send_source(void *sends, const struct letter *l, struct arena *a, struct letter_source *out)
 {
     struct sends *s = sends;
@@ -301,7 +282,10 @@ int send_source(void *sends, const struct letter *l, struct arena *a, struct let
     if (!send_name_parse(l->made, &name)) return err_set(ERR_CORRUPT, "the name of a letter is damaged");
     int e = content_get(s, &name.send, &c);
     if (e) return e == ERR_NOT_FOUND ? err_set(e, "the send %s is not there any more", name.send.s) : e;
-    e = find_letter(s, &name, a, letter);
+    e = send_letter_read(s, &name.send, name.page, name.number, a, letter);
+    if (e == ERR_NOT_FOUND)
+        e = err_set(ERR_CORRUPT, "letter %llu of the send %s is missing", (unsigned long long)name.number,
+                    name.send.s);
     struct render r = {.head = &c->head,
                        .send = &c->send,
                        .texts = c->texts,

@@ -83,27 +83,38 @@ static bool from_url(struct arena *a, struct slice text, struct slice *out)
     return b64_decode_ar(a, s, false, out) == 0;
 }
 
+struct slice text_seal(struct sends *s, struct arena *a, const char *use, struct slice text)
+{
+    char mark[MARK + 1];
+    mark_of(s, a, use, text, mark);
+    return to_url(a, ar_printf(a, "%s %.*s", mark, SLF(text)));
+}
+
+bool text_unseal(struct sends *s, struct arena *a, const char *use, struct slice token, struct slice *text)
+{
+    struct slice mark;
+    char right[MARK + 1];
+    if (!from_url(a, token, text) || !sl_next(text, ' ', &mark) || !text->p) return false;
+    mark_of(s, a, use, *text, right);
+    return same_secret(mark, sl_cstr(right));
+}
+
 /* The last part of the link. In a. */
 static struct slice unsubscribe_token(struct sends *s, struct arena *a, const struct unsubscribe *u)
 {
-    char mark[MARK + 1];
     bool known = u->letter.kind != 0;
     struct slice text =
         ar_printf(a, "%.*s %u %s %llu %llu %.*s", SLF(u->account), u->group, known ? u->letter.send.s : "-",
                   (unsigned long long)u->letter.page, (unsigned long long)u->letter.number, SLF(u->address));
-    mark_of(s, a, "unsubscribe", text, mark);
-    return to_url(a, ar_printf(a, "%s %.*s", mark, SLF(text)));
+    return text_seal(s, a, "unsubscribe", text);
 }
 
 bool unsubscribe_parse(struct sends *s, struct arena *a, struct slice token, struct unsubscribe *out)
 {
-    struct slice text, mark, group, send, page, number;
-    char right[MARK + 1];
+    struct slice text, group, send, page, number;
     uint64_t n = 0;
     *out = (struct unsubscribe){0};
-    if (token.n > 2000 || !from_url(a, token, &text) || !sl_next(&text, ' ', &mark) || !text.p) return false;
-    mark_of(s, a, "unsubscribe", text, right);
-    if (!same_secret(mark, sl_cstr(right))) return false;
+    if (token.n > 2000 || !text_unseal(s, a, "unsubscribe", token, &text)) return false;
     if (!sl_next(&text, ' ', &out->account) || !sl_next(&text, ' ', &group) || !sl_next(&text, ' ', &send) ||
         !sl_next(&text, ' ', &page) || !sl_next(&text, ' ', &number) || !num_u64(group, UINT32_MAX, &n))
         return false;
@@ -153,7 +164,7 @@ int unsubscribe_do(struct sends *s, const struct unsubscribe *u)
     }
     entry.letter = sl_cstr(letter.s);
     e = suppression_add(s, u->account, &entry);
-    return e ? e : event_add_late(s, u->account, &ev, SL(""), NULL, NULL);
+    return e ? e : event_add_late(s, u->account, &ev, SL(""), 0);
 }
 
 /* ---- the fields ---- */

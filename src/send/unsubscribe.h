@@ -15,6 +15,11 @@ struct slice send_ref_text(struct sends *s, struct arena *a, const struct send_r
 /* In lower or upper case. False: it is none of this node's, or older than any send that is remembered. */
 bool send_ref_parse(struct sends *s, struct slice text, struct send_ref *out);
 
+/* Text in a link, that nobody else can make, for one use: the last part of its path. And back, in a; false:
+ * it is none. */
+struct slice text_seal(struct sends *s, struct arena *a, const char *use, struct slice text);
+bool text_unseal(struct sends *s, struct arena *a, const char *use, struct slice token, struct slice *text);
+
 /* Who leaves what. */
 struct unsubscribe {
     struct slice account, address; /* account: its id */

@@ -104,6 +104,8 @@ static json_t *event_json(struct context *x, const struct webhook *h, const stru
     put_text(o, "url", e->url);
     put_text(o, "useragent", e->agent);
     put_text(o, "ip", e->ip);
+    if (e->kind == EVENT_OPENED) json_object_set_new(o, "sg_machine_open", json_boolean(e->machine));
+    else if (e->machine) json_object_set_new(o, "machine", json_true());
     if (e->kind == EVENT_LATE_BOUNCE) json_object_set_new(o, "late", json_true());
     put_context(x, o, e);
     return o;

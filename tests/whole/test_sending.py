@@ -1,6 +1,8 @@
 """Campaigns over HTTP, by curl: taken, delivered, told as events; leaving by the link in the letter; the list of
 who gets nothing by command and over the API."""
 import base64
+import email
+import email.policy
 import http.server
 import json
 import re
@@ -289,3 +291,43 @@ def test_addresses_that_behave(home):
         assert "Auto-Submitted: auto-replied" in str(home.wait_for("ann", before + 1)[-1])
         with pytest.raises(smtplib.SMTPException):
             session.sendmail("ann@one.test", ["bounce" + here], "From: ann@one.test\r\nSubject: x\r\n\r\nx\r\n")
+
+
+def test_opens_and_clicks(home):
+    html = ('<p><a href="https://shop.test/?a=1&amp;b=2">one</a> <a clicktracking="off" href="https://off.test/">two</a> '
+            '<a href="mailto:a@b.test">three</a></p></body>')
+    head = HEAD | {"subject": "followed", "html": html, "track_opens": True, "track_clicks": True}
+    del head["text"]
+    start = call(home, "GET", "/v1/events?limit=1000")[1]["next"]
+    status, taken = campaign(home, {"to": "ann@one.test"}, head=head)
+    assert status == 202, taken
+    finished(home, taken["id"])
+    raw = next(m for m in (m if isinstance(m, bytes) else m.encode() for m in home.messages("ann")) if b"Subject: followed" in m)
+    message = email.message_from_bytes(raw, policy=email.policy.default)
+    text, page = message.get_body(("plain",)).get_content(), message.get_body(("html",)).get_content()
+    assert "https://shop.test/?a=1&b=2" in text and "/e/" not in text
+    assert "shop.test" not in page and "clicktracking" not in page and 'href="https://off.test/"' in page and "mailto:a@b.test" in page
+    link = re.search(r'href="https://[^/]+(/e/c/[\w-]+)"', page)[1]
+    image = re.search(r'src="https://[^/]+(/e/o/[\w-]+)"', page)[1]
+
+    def fetch(path, *options):
+        done = subprocess.run(["curl", "-sk", "--max-time", "20", "-o", "/dev/null", "-w", "%{http_code} %{redirect_url} %{content_type}", *options,
+                               f"https://{home.address}:{home.port(443)}{path}"], capture_output=True, check=True)
+        return done.stdout.decode().strip()
+    person = ("-A", "Mozilla/5.0 (X11; Linux x86_64) Firefox/130.0")
+    assert fetch(link, "-I") == "302 https://shop.test/?a=1&b=2"  # a scanner's HEAD
+    for _ in range(2):
+        assert fetch(link, *person) == "302 https://shop.test/?a=1&b=2"
+    assert fetch(image, *person) == "200  image/gif"
+    assert fetch(image, "-A", "Mozilla/5.0 (Windows NT 5.1) (via ggpht.com GoogleImageProxy)") == "200  image/gif"
+    other = link[:-1] + ("A" if link[-1] != "A" else "B")
+    assert fetch("/e/c/" + image[5:]).startswith("404") and fetch("/e/c/x").startswith("404") and fetch(other)[:3] in ("404", "302")
+    events = [e for e in call(home, "GET", f"/v1/events?limit=1000&after={start}")[1]["events"] if e["event"] in ("opened", "clicked")]
+    assert [(e["event"], e.get("machine", False)) for e in events] == [("clicked", False)] * 2 + [("opened", False), ("opened", True)], events
+    assert events[0]["url"] == "https://shop.test/?a=1&b=2" and events[0]["email"] == "ann@one.test"
+    for _ in range(30):
+        fetch(link, *person)
+    assert call(home, "GET", f"/v1/campaigns/{taken['id']}")[1]["clicked"] == 20
+    status, taken = campaign(home, {"to": "ann@one.test"}, head=head | {"subject": "not followed", "track_opens": False, "track_clicks": False})
+    finished(home, taken["id"])
+    assert "https://shop.test/" in next(t for t in map(str, home.messages("ann")) if "Subject: not followed" in t)
