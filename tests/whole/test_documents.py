@@ -1,0 +1,67 @@
+"""Documents hold nothing that the program does not have: commands, options, settings, figures."""
+import json
+import re
+import subprocess
+
+import pytest
+
+from world import ROOT, TRAM, World
+
+HELP = json.loads(subprocess.run([TRAM, "help", "--json"], capture_output=True, check=True).stdout)
+COMMANDS = {c["name"]: c for c in HELP["commands"]}
+DOCUMENTS = sorted(p for p in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+
+
+def commands_in(text):
+    """What is to be typed: lines of code that begin with tram, and words between backquotes that do."""
+    for line in text.splitlines():
+        code = re.match(r" {4,}(tram .*)", line)
+        if code:
+            yield code[1]
+    yield from re.findall(r"`(tram [^`]*)`", text)
+
+
+def judge(words):
+    """None, or what is wrong with the words behind `tram`."""
+    if words[:1] == ["-C"]:
+        words = words[2:]
+    names = [n for n in COMMANDS if words[:len(n.split())] == n.split()]
+    if not names:
+        groups = {n.split()[0] for n in COMMANDS if " " in n}
+        return None if words and words[0] in groups and (len(words) == 1 or "|" in words[1]) else "no such command"
+    usage = COMMANDS[max(names, key=len)]["usage"]
+    missing = [w for w in words if w.startswith("--") and not re.search(rf"{re.escape(w.split('=')[0])}\b", usage) and w not in ("--json", "--help")]
+    return f"no option {missing}" if missing else None
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda p: p.name)
+def test_each_command_in_a_document_exists(page):
+    wrong = []
+    for line in commands_in(page.read_text()):
+        words = re.split(r"\s+", re.sub(r"\s+#.*|\s*[<>].*|[.,;:]+$", "", line).strip())[1:]
+        why = judge([w.rstrip(",.;:") for w in words])
+        if words and why:
+            wrong.append((line, why))
+    assert not wrong, wrong
+
+
+def test_the_examination_itself_finds_what_is_wrong():
+    assert judge(["queue", "list", "--domain", "x"]) is None and judge(["-C", "/x", "serve"]) is None
+    assert judge(["queue", "fly"]) and judge(["dance"]) and judge(["queue", "list", "--sideways"])
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    world = World(tmp_path_factory.mktemp("world"))
+    yield world.home("one.test", accounts=["alice"]).start()
+    world.close()
+
+
+def test_each_figure_of_the_dashboard_is_one_of_the_nodes(home):
+    with_tls = ["curl", "-skf", f"https://{home.address}:{home.port(443)}/metrics"]
+    have = set(re.findall(r"^# TYPE (tram_\w+)", subprocess.run(with_tls, capture_output=True, text=True, check=True).stdout, re.M))
+    dashboard = json.loads((ROOT / "docs" / "grafana.json").read_text())
+    shown = {name for p in dashboard["panels"] for t in p["targets"] for name in re.findall(r"tram_\w+", t["expr"])}
+    assert len(shown) > 15 and shown <= have, shown - have
+    told = set(re.findall(r"`(tram_\w+)", (ROOT / "docs" / "operate.md").read_text()))
+    assert told and told <= have, told - have
