@@ -5,6 +5,7 @@
 
 #include "base/test.h"
 #include "base/text.h"
+#include "rt/serve_test.h"
 #include "sim/sim.h"
 
 /* ---- a server of a few routes ---- */
@@ -105,18 +106,12 @@ static struct talk {
     int64_t took;
     bool closed; /* by the server */
     struct httpd *httpd;
-    struct group sessions;
-    struct listener *l;
+    struct serving door;
 } talk;
 
-static void session(void *arg) { httpd_session(talk.httpd, !talk.tls, arg, &talk.sessions, NULL); }
-
-static void accept_all(void *arg)
+static void session(struct serving *s, struct conn *c)
 {
-    struct conn *c;
-    (void)arg;
-    while (listener_accept(talk.l, &c) == 0)
-        if (group_go(&talk.sessions, "http", session, c)) conn_close(&c);
+    httpd_session(talk.httpd, !talk.tls, c, &s->sessions, NULL);
 }
 
 static void hear(struct conn *c)
@@ -134,7 +129,7 @@ static void hear(struct conn *c)
 
 static void be_client(struct tls_ctx *trust)
 {
-    struct endpoint at = *listener_at(talk.l);
+    struct endpoint at = *listener_at(talk.door.l);
     struct conn *c, *twin = NULL;
     struct tls_peer peer = {.name = SL("x"), .verify = TLS_VERIFY_NONE};
     if (talk.twin) {
@@ -159,13 +154,11 @@ static void be_client(struct tls_ctx *trust)
 
 static int talk_main(void *arg)
 {
-    struct endpoint at = {.ip = {.family = 4, .b = {127, 0, 0, 1}}};
     const struct http_group *const groups[] = {&group, &signed_group};
     struct httpd_conf conf = {.group = groups, .ngroups = 2, .https_port = 10443};
     struct tls_ctx *trust = NULL, *tls = NULL;
     struct buf chain = BUF_INIT, key = BUF_INIT;
     struct slice name = SL("x");
-    struct group accepting;
     (void)arg;
     if (talk.tls) {
         CHECK_OK(tls_self_signed(&name, 1, 10, &chain, &key));
@@ -174,17 +167,11 @@ static int talk_main(void *arg)
         CHECK_OK(tls_client_new(&trust, SL("")));
     }
     conf.tls = tls;
-    group_init(&accepting);
-    group_init(&talk.sessions);
+    talk.door.session = session;
     CHECK_OK(httpd_open(&talk.httpd, &conf));
-    CHECK_OK(listener_open(&talk.l, &at));
-    CHECK_OK(group_go(&accepting, "accept", accept_all, NULL));
+    CHECK_OK(serving_start(&talk.door, "127.0.0.1:0"));
     be_client(trust);
-    group_cancel(&accepting);
-    (void)group_wait(&accepting);
-    group_cancel(&talk.sessions);
-    (void)group_wait(&talk.sessions);
-    listener_close(&talk.l);
+    serving_stop(&talk.door);
     httpd_close(&talk.httpd);
     if (trust) tls_free(&trust);
     if (tls) tls_free(&tls);

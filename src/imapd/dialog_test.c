@@ -18,17 +18,10 @@ const char mixed[] = "Subject: two parts\r\nContent-Type: multipart/mixed; bound
                      "caf=E9 au =\r\nlait\r\n--b\r\nContent-Type: text/html\r\n\r\n<p>x</p>\r\n--b--\r\n";
 /* ---- a server ---- */
 
-static void plain_session(void *arg) { imapd_session(w.imapd, false, arg, &w.sessions, NULL); }
-static void tls_session(void *arg) { imapd_session(w.imapd, true, arg, &w.sessions, NULL); }
-
-static void accept_from(struct listener *l, fiber_fn *session)
+static void session(struct serving *s, struct conn *c)
 {
-    struct conn *c;
-    while (listener_accept(l, &c) == 0)
-        if (group_go(&w.sessions, "imap", session, c) != 0) conn_close(&c);
+    imapd_session(w.imapd, s == &w.tls, c, &s->sessions, NULL);
 }
-static void accept_plain(void *arg) { (void)arg, accept_from(w.plain, plain_session); }
-static void accept_tls(void *arg) { (void)arg, accept_from(w.tls, tls_session); }
 
 static int remove_file(void *dir, const char *name)
 {
@@ -58,7 +51,6 @@ static int open_store(void *arg)
 
 void start(void)
 {
-    struct endpoint at = {.ip = {.family = 4, .b = {127, 0, 0, 1}}};
     CHECK_OK(offload(open_store, NULL));
     CHECK_OK(store_open(&w.store, w.kv, w.body));
     CHECK_OK(login_open(&w.login, w.kv, w.store->directory));
@@ -71,12 +63,9 @@ void start(void)
                               .append_max = 1 << 20,
                               .sessions_max = 20};
     CHECK_OK(imapd_open(&w.imapd, &conf));
-    CHECK_OK(listener_open(&w.plain, &at));
-    CHECK_OK(listener_open(&w.tls, &at));
-    group_init(&w.sessions);
-    group_init(&w.accepting);
-    CHECK_OK(group_go(&w.accepting, "accept", accept_plain, NULL));
-    CHECK_OK(group_go(&w.accepting, "accept", accept_tls, NULL));
+    w.plain = w.tls = (struct serving){.session = session};
+    CHECK_OK(serving_start(&w.plain, "127.0.0.1:0"));
+    CHECK_OK(serving_start(&w.tls, "127.0.0.1:0"));
 }
 
 static int clean_up(void *arg)
@@ -90,12 +79,8 @@ static int clean_up(void *arg)
 
 void stop(void)
 {
-    group_cancel(&w.accepting);
-    group_wait(&w.accepting);
-    group_cancel(&w.sessions);
-    group_wait(&w.sessions);
-    listener_close(&w.plain);
-    listener_close(&w.tls);
+    serving_stop(&w.plain);
+    serving_stop(&w.tls);
     imapd_close(&w.imapd);
     login_close(&w.login);
     store_close(&w.store);
@@ -110,7 +95,7 @@ struct conn *dial(bool tls)
 {
     struct conn *c = NULL;
     struct tls_peer peer = {.name = SL("mail.x.test"), .verify = TLS_VERIFY_NONE};
-    CHECK_OK(conn_dial(&c, listener_at(tls ? w.tls : w.plain), NULL));
+    CHECK_OK(conn_dial(&c, listener_at(tls ? w.tls.l : w.plain.l), NULL));
     if (tls) CHECK_OK(conn_tls_connect(c, w.client_tls, &peer));
     return c;
 }

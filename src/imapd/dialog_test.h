@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "imapd.h"
+#include "rt/serve_test.h"
 #include "rt/test_rt.h"
 
 extern struct world {
@@ -14,8 +15,7 @@ extern struct world {
     struct login *login;
     struct tls_ctx *server_tls, *client_tls;
     struct imapd *imapd;
-    struct listener *plain, *tls;
-    struct group sessions, accepting;
+    struct serving plain, tls;
     char dir[64];
 } w;
 extern struct buf got;        /* what was read last */

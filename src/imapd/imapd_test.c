@@ -310,7 +310,8 @@ TEST(imapd_says_good_bye_when_the_server_stops)
     start();
     struct conn *a = login(), *b = login();
     TALK(b, "1 IDLE", "+ idling\n");
-    group_cancel(&w.sessions);
+    group_cancel(&w.plain.sessions);
+    group_cancel(&w.tls.sessions);
     EXPECT(a, "* BYE [UNAVAILABLE] the server is shutting down\n");
     EXPECT(b, "* BYE [UNAVAILABLE] the server is shutting down\n");
     conn_close(&a);
@@ -378,7 +379,7 @@ TEST(imap_tls_for_another_protocol_is_refused)
     for (size_t i = 0; i < 2 * COUNT_OF(cases); i++) {
         struct tls_peer peer = {.name = SL("mail.x.test"), .alpn = cases[i / 2].alpn};
         struct conn *c = NULL;
-        CHECK_OK(conn_dial(&c, listener_at(i % 2 ? w.tls : w.plain), NULL));
+        CHECK_OK(conn_dial(&c, listener_at(i % 2 ? w.tls.l : w.plain.l), NULL));
         if (i % 2 == 0) TALK(c, "s STARTTLS", "~\ns OK begin TLS now\n");
         CHECK_ERR(conn_tls_connect(c, w.client_tls, &peer), cases[i / 2].error);
         conn_close(&c);

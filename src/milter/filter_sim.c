@@ -4,6 +4,7 @@
 #include "base/test.h"
 #include "filter.h"
 #include "rt/conn.h"
+#include "rt/serve_test.h"
 #include "sim/sim.h"
 
 enum mood { SILENT, BUSY_FOR_EVER, ENDLESS_CHANGES, ENDLESS_BODY, SLOW, MOODS };
@@ -12,7 +13,6 @@ struct world {
     struct sim_node *mail, *far;
     struct filters set;
     enum mood mood;
-    struct group sessions;
     int64_t took;
     uint64_t body;
     struct filter_answer mail_said, rcpt_said, said;
@@ -54,43 +54,23 @@ static void misbehave(struct world *w, struct conn *c)
     }
 }
 
-struct session {
-    struct world *w;
-    struct conn *c;
-};
-
-static void session(void *arg)
+static void session(struct serving *s, struct conn *c)
 {
-    struct session *x = arg;
     char head[5], rest[70000];
-    while (!conn_read(x->c, head, 5)) {
+    while (!conn_read(c, head, 5)) {
         size_t n = ((size_t)(uint8_t)head[2] << 8) + (uint8_t)head[3] - 1;
-        if (conn_read(x->c, rest, n)) break;
-        if (head[4] == 'O') conn_write(x->c, options);
-        else if (head[4] == 'E') misbehave(x->w, x->c);
-        else if (!strchr("DAQ", head[4])) conn_write(x->c, go_on);
+        if (conn_read(c, rest, n)) break;
+        if (head[4] == 'O') conn_write(c, options);
+        else if (head[4] == 'E') misbehave(s->ctx, c);
+        else if (!strchr("DAQ", head[4])) conn_write(c, go_on);
     }
-    conn_close(&x->c);
-    free(x);
+    conn_close(&c);
 }
 
 static int filter_main(void *arg)
 {
-    struct world *w = arg;
-    struct listener *l;
-    struct endpoint at = {0};
-    struct conn *c;
-    CHECK(endpoint_parse(SL("192.0.2.2:8891"), &at));
-    int e = listener_open(&l, &at);
-    group_init(&w->sessions);
-    while (!e && !(e = listener_accept(l, &c))) {
-        struct session *x = xcalloc(1, sizeof *x);
-        *x = (struct session){w, c};
-        CHECK_OK(group_go(&w->sessions, "session", session, x));
-    }
-    listener_close(&l);
-    group_cancel(&w->sessions);
-    return group_wait(&w->sessions);
+    struct serving s = {.session = session, .ctx = arg};
+    return serving_run(&s, "192.0.2.2:8891");
 }
 
 /* ---- a letter before it ---- */

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "kv/kv.h"
 #include "popd.h"
+#include "rt/serve_test.h"
 #include "rt/test_rt.h"
 
 struct world {
@@ -17,8 +18,7 @@ struct world {
     struct tls_ctx *tls, *client_tls;
     struct popd_conf conf;
     struct popd *popd;
-    struct listener *listener[2]; /* 110, 995 */
-    struct group group;
+    struct serving door[2]; /* 110, 995 */
     struct arena a;
     char account[20];
 };
@@ -52,29 +52,10 @@ static void open_tls(struct world *w)
     buf_free(&key);
 }
 
-struct visit {
-    struct world *w;
-    int door;
-    struct conn *c;
-};
-
-static void session_fiber(void *arg)
+static void session(struct serving *s, struct conn *c)
 {
-    struct visit *v = arg;
-    popd_session(v->w->popd, v->door == 1, v->c, &v->w->group, NULL);
-    free(v);
-}
-
-static void accept_fiber(void *arg)
-{
-    struct visit *door = arg;
-    struct conn *c;
-    while (listener_accept(door->w->listener[door->door], &c) == 0) {
-        struct visit *v = xmalloc(sizeof *v);
-        *v = (struct visit){door->w, door->door, c};
-        CHECK_OK(group_go(&door->w->group, "session", session_fiber, v));
-    }
-    free(door);
+    struct world *w = s->ctx;
+    popd_session(w->popd, s == &w->door[1], c, &s->sessions, NULL);
 }
 
 static void world_begin(struct world *w)
@@ -86,14 +67,9 @@ static void world_begin(struct world *w)
     w->conf = (struct popd_conf){
         .store = w->store, .login = w->login, .tls = w->tls, .hostname = SL("pop.home.test")};
     CHECK_OK(popd_open(&w->popd, &w->conf));
-    group_init(&w->group);
     for (int k = 0; k < 2; k++) {
-        struct endpoint at = {0};
-        ASSERT(ip_parse(SL("127.0.0.1"), &at.ip));
-        ASSERT(listener_open(&w->listener[k], &at) == 0);
-        struct visit *door = xmalloc(sizeof *door);
-        *door = (struct visit){.w = w, .door = k};
-        CHECK_OK(group_go(&w->group, "accept", accept_fiber, door));
+        w->door[k] = (struct serving){.session = session, .ctx = w};
+        CHECK_OK(serving_start(&w->door[k], "127.0.0.1:0"));
     }
 }
 
@@ -112,9 +88,7 @@ static void remove_dir(const char *dir)
 
 static void world_end(struct world *w)
 {
-    group_cancel(&w->group);
-    (void)group_wait(&w->group);
-    for (int k = 0; k < 2; k++) listener_close(&w->listener[k]);
+    for (int k = 0; k < 2; k++) serving_stop(&w->door[k]);
     popd_close(&w->popd);
     login_close(&w->login);
     store_close(&w->store);
@@ -180,7 +154,7 @@ static void client_open(struct client *cl, struct world *w, int door)
 {
     struct tls_peer peer = {.name = SL("pop.home.test")};
     *cl = (struct client){0};
-    ASSERT(conn_dial(&cl->c, listener_at(w->listener[door]), NULL) == 0);
+    ASSERT(conn_dial(&cl->c, listener_at(w->door[door].l), NULL) == 0);
     if (door == 1) CHECK_OK(conn_tls_connect(cl->c, w->client_tls, &peer));
     CHECK_SL(reply(cl), "+OK pop.home.test POP3 Tram");
 }
@@ -468,7 +442,7 @@ TEST(pop3_tls_for_another_protocol_is_refused)
     for (size_t i = 0; i < 2 * COUNT_OF(cases); i++) {
         struct tls_peer peer = {.name = SL("pop.home.test"), .alpn = cases[i / 2].alpn};
         struct client cl = {0};
-        ASSERT(conn_dial(&cl.c, listener_at(w.listener[i % 2]), NULL) == 0);
+        ASSERT(conn_dial(&cl.c, listener_at(w.door[i % 2].l), NULL) == 0);
         if (i % 2 == 0) CHECK_SL(reply(&cl), "+OK pop.home.test POP3 Tram");
         if (i % 2 == 0) CHECK_SL(talk(&cl, "STLS"), "+OK begin TLS");
         CHECK_ERR(conn_tls_connect(cl.c, w.client_tls, &peer), cases[i / 2].error);

@@ -7,6 +7,7 @@
 #include "queue/own_test.h"
 #include "queue/queue.h"
 #include "relay_i.h"
+#include "rt/serve_test.h"
 #include "sim/sim.h"
 
 enum { PORT = 25, SILENT_MOST = 1500 };
@@ -22,11 +23,6 @@ struct world {
 
 /* ---- the good server ---- */
 
-struct visit {
-    struct world *w;
-    struct conn *c;
-};
-
 static bool one_line(struct world *w, struct conn *c, struct slice line, bool *data)
 {
     if (*data) {
@@ -40,37 +36,21 @@ static bool one_line(struct world *w, struct conn *c, struct slice line, bool *d
     return !quit;
 }
 
-static void session(void *arg)
+static void session(struct serving *s, struct conn *c)
 {
-    struct visit v = *(struct visit *)arg;
     struct slice line;
     bool data = false;
-    free(arg);
     deadline_narrow(DEADLINE_IN(600 * RT_S));
-    conn_puts(v.c, "220 mx.good.test\r\n");
-    while (conn_read_line(v.c, 1000, &line) == 0 && one_line(v.w, v.c, line, &data)) continue;
-    conn_close(&v.c);
+    conn_puts(c, "220 mx.good.test\r\n");
+    while (conn_read_line(c, 1000, &line) == 0 && one_line(s->ctx, c, line, &data)) continue;
+    conn_close(&c);
 }
 
 static int good_main(void *arg)
 {
-    struct world *w = arg;
-    struct listener *l;
-    struct conn *c;
-    struct group g;
-    struct endpoint e;
-    group_init(&g);
-    if (!endpoint_parse(SL("192.0.2.9:25"), &e) || listener_open(&l, &e) != 0) return ERR_IO;
+    struct serving s = {.session = session, .ctx = arg};
     deadline_narrow(DEADLINE_IN(1000 * RT_S));
-    while (listener_accept(l, &c) == 0) {
-        struct visit *v = xcalloc(1, sizeof *v);
-        *v = (struct visit){w, c};
-        if (group_go(&g, "session", session, v) != 0) conn_close(&c);
-    }
-    group_cancel(&g);
-    group_wait(&g);
-    listener_close(&l);
-    return 0;
+    return serving_run(&s, "192.0.2.9:25");
 }
 
 /* ---- ours ---- */

@@ -13,6 +13,7 @@
 #include "queue/own_test.h"
 #include "queue/queue.h"
 #include "relay_i.h"
+#include "rt/serve_test.h"
 #include "sim/sim.h"
 
 enum { KINDS = 6, LETTERS = 60, PORT = 25 };
@@ -111,48 +112,28 @@ static bool step(struct host *h, struct conn *c, struct slice line)
     return !sl_startsi(line, SL("QUIT")) && reply(h, c, "250 ok");
 }
 
-struct visit {
-    struct host *h;
-    struct conn *c;
-};
-
-static void session(void *arg)
+static void session(struct serving *s, struct conn *c)
 {
-    struct visit v = *(struct visit *)arg;
     struct slice line;
     char copy[600];
-    free(arg);
     deadline_narrow(DEADLINE_IN(3600 * RT_S));
-    if (reply(v.h, v.c, "220 mx.test"))
-        while (conn_read_line(v.c, 500, &line) == 0) {
+    if (reply(s->ctx, c, "220 mx.test"))
+        while (conn_read_line(c, 500, &line) == 0) {
             struct slice mine = sl(copy, line.n < sizeof copy ? line.n : sizeof copy);
             memcpy(copy, line.p, mine.n);
-            if (!step(v.h, v.c, mine)) break;
+            if (!step(s->ctx, c, mine)) break;
         }
-    conn_close(&v.c);
+    conn_close(&c);
 }
 
 static int host_main(void *arg)
 {
     struct host *h = arg;
-    struct listener *l;
-    struct conn *c;
-    struct group g;
+    struct serving s = {.session = session, .ctx = h};
     char at[32];
-    struct endpoint e;
     snprintf(at, sizeof at, "192.0.2.%d:%d", 10 + (int)h->kind, PORT);
-    group_init(&g);
-    if (!endpoint_parse(sl_cstr(at), &e) || listener_open(&l, &e) != 0) return ERR_IO;
     deadline_narrow(DEADLINE_IN(8 * DAY));
-    while (listener_accept(l, &c) == 0) {
-        struct visit *v = xcalloc(1, sizeof *v);
-        *v = (struct visit){h, c};
-        if (group_go(&g, "session", session, v) != 0) conn_close(&c);
-    }
-    group_cancel(&g);
-    group_wait(&g);
-    listener_close(&l);
-    return 0;
+    return serving_run(&s, at);
 }
 
 /* ---- ours ---- */

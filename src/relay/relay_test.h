@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "relay_i.h"
+#include "rt/serve_test.h"
 #include "rt/test_rt.h"
 
 enum step { GREET, EHLO, HELO, TLS, MAIL, RCPT, DATA, DOT, RSET, QUIT, AUTH, STEPS };
@@ -13,8 +14,7 @@ extern const char DROP[], SILENT[], ENDLESS[], LINES[], RESET[], EARLY[];
 
 /* How a server behaves, and what it saw. */
 struct server {
-    struct listener *l;
-    struct group g;
+    struct serving door;
     const char *say[STEPS]; /* instead of the usual; NULL = usual */
     const char *caps;       /* lines of the EHLO answer, LF between */
     struct tls_ctx *tls;
@@ -29,7 +29,7 @@ struct server {
 /* server_test.c. at: address and port. False: it does not listen; it is to be stopped all the same. */
 bool server_start(struct server *s, const char *at);
 void server_stop(struct server *s);
-void server_restart(struct server *s);
+void server_restart(struct server *s); /* who talked to it loses the connection */
 /* Both what it was told to say and what it has seen. */
 void server_forget(struct server *s);
 
@@ -72,7 +72,7 @@ static inline bool begin(struct tester *t)
     char at[32];
     memset(t, 0, sizeof *t);
     if (!server_start(&t->a, "127.0.0.2:0")) return false;
-    uint16_t port = listener_at(t->a.l)->port;
+    uint16_t port = listener_at(t->a.door.l)->port;
     snprintf(at, sizeof at, "127.0.0.3:%u", port);
     if (!server_start(&t->b, at)) return false;
     CHECK_OK(dns_open_zone_text(&t->dns, sl_cstr(relay_zone)));

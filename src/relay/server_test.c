@@ -134,61 +134,38 @@ static bool command(struct server *s, struct conn *c, struct slice line)
     return false;
 }
 
-struct session {
-    struct server *s;
-    struct conn *c;
-};
-
-static void session(void *arg)
+static void session(struct serving *door, struct conn *c)
 {
-    struct session x = *(struct session *)arg;
+    struct server *s = CONTAINER_OF(door, struct server, door);
     struct slice line;
-    free(arg);
-    x.s->sessions++;
-    x.s->at_once++;
-    if (answer(x.s, x.c, GREET, "220 mx.test ESMTP"))
-        while (conn_read_line(x.c, 4096, &line) == 0 && command(x.s, x.c, line)) {
+    s->sessions++;
+    s->at_once++;
+    if (answer(s, c, GREET, "220 mx.test ESMTP"))
+        while (conn_read_line(c, 4096, &line) == 0 && command(s, c, line)) {
         }
-    conn_close(&x.c);
-    x.s->at_once--;
-}
-
-static void serve(void *arg)
-{
-    struct server *s = arg;
-    struct conn *c;
-    while (listener_accept(s->l, &c) == 0) {
-        struct session *x = xcalloc(1, sizeof *x);
-        *x = (struct session){s, c};
-        if (group_go(&s->g, "session", session, x) != 0) conn_close(&c);
-    }
+    conn_close(&c);
+    s->at_once--;
 }
 
 bool server_start(struct server *s, const char *at)
 {
-    struct endpoint e;
-    *s = (struct server){0};
-    group_init(&s->g);
-    return endpoint_parse(sl_cstr(at), &e) && listener_open(&s->l, &e) == 0 &&
-           group_go(&s->g, "serve", serve, s) == 0;
+    *s = (struct server){.door.session = session};
+    return serving_start(&s->door, at) == 0;
 }
 
 void server_stop(struct server *s)
 {
-    group_cancel(&s->g);
-    group_wait(&s->g);
-    if (s->l) listener_close(&s->l);
+    serving_stop(&s->door);
     buf_free(&s->letter);
     tls_free(&s->tls);
 }
 
-/* Who talked to it loses the connection; then it listens again. */
 void server_restart(struct server *s)
 {
-    group_cancel(&s->g);
-    group_wait(&s->g);
-    s->g.canceled = false;
-    CHECK_OK(group_go(&s->g, "serve", serve, s));
+    char at[ENDPOINT_TEXT_MAX];
+    endpoint_format(listener_at(s->door.l), at);
+    serving_stop(&s->door);
+    CHECK_OK(serving_start(&s->door, at));
 }
 
 void server_forget(struct server *s)

@@ -210,7 +210,7 @@ static const struct attack {
 static void begin(struct client *cl, struct world *w, const struct attack *x)
 {
     *cl = (struct client){0};
-    ASSERT(conn_dial(&cl->c, listener_at(w->listener[x->kind]), NULL) == 0);
+    ASSERT(conn_dial(&cl->c, listener_at(w->door[x->kind].l), NULL) == 0);
     if (x->kind == SMTPD_SUBMISSIONS) return;
     CHECK_SL(client_reply(cl), "220 mx.home.test ESMTP Tram");
     if (x->how == IN_TLS || x->how == USER) client_starttls(cl, w);

@@ -15,8 +15,7 @@ struct script {
 };
 static struct played { /* what the filter is told to do, and what it heard */
     struct filters set;
-    struct listener *listener;
-    struct group group;
+    struct serving door;
     const struct script *script;
     uint32_t actions, protocol;
     bool silent; /* it never says anything */
@@ -65,10 +64,11 @@ static void answer(struct conn *c, char command)
     if (!with.n) conn_abort(c); /* it dies */
 }
 
-static void filter_session(void *arg)
+static void filter_session(struct serving *s, struct conn *c)
 {
-    struct conn *c = arg;
+    (void)s;
     char head[5], *packet = xmalloc(1 << 20);
+    played.talks++;
     while (!conn_read(c, head, 5)) {
         uint32_t n =
             ((uint32_t)(uint8_t)head[1] << 16) + ((uint32_t)(uint8_t)head[2] << 8) + (uint8_t)head[3] - 1;
@@ -81,33 +81,20 @@ static void filter_session(void *arg)
     free(packet);
 }
 
-static void filter_accept(void *arg)
-{
-    struct conn *c;
-    (void)arg;
-    while (listener_accept(played.listener, &c) == 0) {
-        played.talks++;
-        CHECK_OK(group_go(&played.group, "filter", filter_session, c));
-    }
-}
-
 static void filter_open(void)
 {
-    struct endpoint at = {0};
     const struct script *script = played.script;
     uint32_t actions = played.actions, protocol = played.protocol;
     bool silent = played.silent;
     enum filter_failure failure = played.set.v[0].failure;
     enum filter_letters letters = played.set.v[0].letters;
     played = (struct played){.script = script, .actions = actions, .protocol = protocol, .silent = silent};
-    ASSERT(ip_parse(SL("127.0.0.1"), &at.ip));
-    ASSERT(listener_open(&played.listener, &at) == 0);
-    group_init(&played.group);
-    CHECK_OK(group_go(&played.group, "filters", filter_accept, NULL));
+    played.door.session = filter_session;
+    CHECK_OK(serving_start(&played.door, "127.0.0.1:0"));
     played.set.hostname = SL("mx.home.test");
     played.set.n = 1;
     played.set.v[0] = (struct filter){.name = "probe",
-                                      .at = *listener_at(played.listener),
+                                      .at = *listener_at(played.door.l),
                                       .timeout_s = 20,
                                       .failure = failure,
                                       .letters = letters};
@@ -115,9 +102,7 @@ static void filter_open(void)
 
 static void filter_close(void)
 {
-    group_cancel(&played.group);
-    (void)group_wait(&played.group);
-    listener_close(&played.listener);
+    serving_stop(&played.door);
     buf_free(&played.heard);
     buf_free(&played.body);
 }
@@ -267,7 +252,7 @@ TEST(filter_refuses_a_client_in_the_greeting)
         struct world w;
         struct client cl = {0};
         begin(&w, i ? later : no, 0, 0);
-        ASSERT(conn_dial(&cl.c, listener_at(w.listener[SMTPD_MX]), NULL) == 0);
+        ASSERT(conn_dial(&cl.c, listener_at(w.door[SMTPD_MX].l), NULL) == 0);
         CHECK(sl_starts(client_reply(&cl), i ? SL("421 4.7.1 ") : SL("554 5.7.1 ")));
         CHECK_SL(client_reply(&cl), "");
         client_close(&cl);

@@ -131,7 +131,7 @@ TEST(who_speaks_before_the_greeting_is_refused)
     struct world w;
     struct client cl = {0};
     world_begin(&w, use_delay);
-    ASSERT(conn_dial(&cl.c, listener_at(w.listener[SMTPD_MX]), NULL) == 0);
+    ASSERT(conn_dial(&cl.c, listener_at(w.door[SMTPD_MX].l), NULL) == 0);
     client_send(&cl, SL("EHLO hasty.test\r\n"));
     CHECK_SL(client_reply(&cl), "554 Wait for the greeting before you speak (RFC 5321 section 4.3.1)");
     CHECK_SL(client_reply(&cl), "");

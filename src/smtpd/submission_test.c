@@ -406,7 +406,7 @@ TEST(smtp_tls_for_another_protocol_is_refused)
         enum smtpd_kind kind = (enum smtpd_kind)(i % 3);
         struct tls_peer peer = {.name = SL("mx.home.test"), .alpn = cases[i / 3].alpn};
         struct client cl = {0};
-        ASSERT(conn_dial(&cl.c, listener_at(w.listener[kind]), NULL) == 0);
+        ASSERT(conn_dial(&cl.c, listener_at(w.door[kind].l), NULL) == 0);
         if (kind != SMTPD_SUBMISSIONS) CHECK_SL(client_reply(&cl), "220 mx.home.test ESMTP Tram");
         if (kind != SMTPD_SUBMISSIONS) CHECK_SL(talk(&cl, "STARTTLS"), "220 2.0.0 Begin TLS");
         CHECK_ERR(conn_tls_connect(cl.c, w.client_tls, &peer), cases[i / 3].error);

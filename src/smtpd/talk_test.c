@@ -102,29 +102,10 @@ static void open_tls(struct world *w)
     buf_free(&key);
 }
 
-struct visit {
-    struct world *w;
-    enum smtpd_kind kind;
-    struct conn *c;
-};
-
-static void session_fiber(void *arg)
+static void session(struct serving *s, struct conn *c)
 {
-    struct visit *v = arg;
-    smtpd_session(v->w->smtpd, v->kind, v->c, &v->w->group, NULL);
-    free(v);
-}
-
-static void accept_fiber(void *arg)
-{
-    struct visit *door = arg;
-    struct conn *c;
-    while (listener_accept(door->w->listener[door->kind], &c) == 0) {
-        struct visit *v = xmalloc(sizeof *v);
-        *v = (struct visit){door->w, door->kind, c};
-        CHECK_OK(group_go(&door->w->group, "session", session_fiber, v));
-    }
-    free(door);
+    struct world *w = s->ctx;
+    smtpd_session(w->smtpd, (enum smtpd_kind)(s - w->door), c, &s->sessions, NULL);
 }
 
 void world_begin(struct world *w, void (*change)(struct world *))
@@ -146,14 +127,9 @@ void world_begin(struct world *w, void (*change)(struct world *))
     w->conf = (struct smtpd_conf){.store = w->store, .login = w->login, .intake = &w->intake, .tls = w->tls};
     if (change) change(w);
     CHECK_OK(smtpd_open(&w->smtpd, &w->conf));
-    group_init(&w->group);
     for (int k = 0; k < 3; k++) {
-        struct endpoint at = {0};
-        ASSERT(ip_parse(SL("127.0.0.1"), &at.ip));
-        ASSERT(listener_open(&w->listener[k], &at) == 0);
-        struct visit *door = xmalloc(sizeof *door);
-        *door = (struct visit){.w = w, .kind = (enum smtpd_kind)k};
-        CHECK_OK(group_go(&w->group, "accept", accept_fiber, door));
+        w->door[k] = (struct serving){.session = session, .ctx = w};
+        CHECK_OK(serving_start(&w->door[k], "127.0.0.1:0"));
     }
 }
 
@@ -172,9 +148,7 @@ static void remove_dir(const char *dir)
 
 void world_end(struct world *w)
 {
-    group_cancel(&w->group);
-    (void)group_wait(&w->group);
-    for (int k = 0; k < 3; k++) listener_close(&w->listener[k]);
+    for (int k = 0; k < 3; k++) serving_stop(&w->door[k]);
     smtpd_close(&w->smtpd);
     signing_close(&w->signing);
     dns_close(&w->dns);
@@ -219,7 +193,7 @@ struct slice talk(struct client *cl, const char *line)
 void client_open(struct client *cl, struct world *w, enum smtpd_kind kind)
 {
     *cl = (struct client){0};
-    ASSERT(conn_dial(&cl->c, listener_at(w->listener[kind]), NULL) == 0);
+    ASSERT(conn_dial(&cl->c, listener_at(w->door[kind].l), NULL) == 0);
     struct tls_peer peer = {.name = SL("mx.home.test")};
     if (kind == SMTPD_SUBMISSIONS) CHECK_OK(conn_tls_connect(cl->c, w->client_tls, &peer));
     CHECK_SL(client_reply(cl), "220 mx.home.test ESMTP Tram");

@@ -4,6 +4,7 @@
 #pragma once
 #include "base/log.h"
 #include "login/sasl.h"
+#include "rt/serve_test.h"
 #include "smtpd.h"
 
 struct world {
@@ -17,8 +18,7 @@ struct world {
     struct intake intake;
     struct smtpd_conf conf;
     struct smtpd *smtpd;
-    struct listener *listener[3]; /* by enum smtpd_kind */
-    struct group group;
+    struct serving door[3]; /* by enum smtpd_kind */
     struct arena a;
 };
 void world_begin(struct world *w, void (*change)(struct world *));
