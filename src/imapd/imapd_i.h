@@ -28,13 +28,15 @@ enum {
     IMAPD_LOGINS_MAX = 5,            /* failed logins */
     IMAPD_COST_MAX = 50,             /* of commands before the login; the table says what each costs */
     IMAPD_CHUNK = 32 * 1024,         /* of a body under way to the client */
+    IMAPD_NARROW_MAX = 20,           /* texts of a search that the index is asked for */
 };
 #define IMAPD_KEEPALIVE                                                                                      \
-    (3 * 60 * RT_S)                 /* in IDLE something is sent this often: NATs forget after 4 minutes */
-#define IMAPD_IDLE (30 * 60 * RT_S) /* RFC 9051 section 5.4: at least 30 minutes */
-#define IMAPD_STRANGER (60 * RT_S)  /* to log in, from the greeting on */
-#define IMAPD_READ (60 * RT_S)      /* for the rest of a command that has begun */
-#define IMAPD_WRITE (120 * RT_S)    /* for a client to take a piece of a response */
+    (3 * 60 * RT_S) /* in IDLE something is sent this often: NATs forget after 4 minutes */
+#define IMAPD_INDEX_PAUSE (RT_S / 1000) /* after each message that is indexed */
+#define IMAPD_IDLE (30 * 60 * RT_S)     /* RFC 9051 section 5.4: at least 30 minutes */
+#define IMAPD_STRANGER (60 * RT_S)      /* to log in, from the greeting on */
+#define IMAPD_READ (60 * RT_S)          /* for the rest of a command that has begun */
+#define IMAPD_WRITE (120 * RT_S)        /* for a client to take a piece of a response */
 
 enum imapd_state { IMAPD_LOGGED_OUT = 1, IMAPD_AUTH = 2, IMAPD_SELECTED = 4 };
 enum { IMAPD_ANY = IMAPD_LOGGED_OUT | IMAPD_AUTH | IMAPD_SELECTED, IMAPD_IN = IMAPD_AUTH | IMAPD_SELECTED };
@@ -105,6 +107,7 @@ struct imapd {
     struct lock lock;
     struct map recent;   /* account and mailbox to the first uid nobody was told of */
     struct map sessions; /* account to the number of its sessions */
+    bool indexing;       /* a fiber makes parts of a text index */
 };
 
 /* ---- the table ---- */
@@ -273,6 +276,19 @@ bool imapd_search_refused(struct imapd_session *s, struct imap_search_args *args
 /* Puts them into the order of SORT. SUSPENDS. */
 MUST_CHECK int imapd_sort_found(struct imapd_session *s, const struct imap_sort_args *args,
                                 struct imapd_found *f);
+
+/* ---- narrow.c: messages that need not be looked into ---- */
+
+struct imapd_narrow;
+struct imapd_narrow *imapd_narrow_begin(struct imapd_session *s); /* in the command's arena */
+/* A folded text that is looked for, in values of header fields or anywhere; what to ask for it by, or 0:
+ * every message may hold it. */
+uint64_t imapd_narrow_add(struct imapd_narrow *x, bool fields, struct slice folded);
+/* True: the message with the uid does not hold the text. Messages come in ascending order. SUSPENDS. */
+bool imapd_narrow_excludes(struct imapd_narrow *x, uint64_t text, uint32_t uid);
+/* Parts of the selected mailbox are not indexed: that is done by and by, unless another mailbox's are at
+ * hand. */
+void imapd_index_wanted(struct imapd_session *s);
 
 /* ---- context.c: searches whose results are kept up to date (RFC 5267) ---- */
 

@@ -31,6 +31,7 @@ struct search {
     bool ranked;   /* it is asked how well each matches */
     uint8_t score; /* the message at hand */
     size_t unread; /* messages that cannot be read */
+    struct imapd_narrow *narrow;
 };
 
 /* ---- preparing ---- */
@@ -38,7 +39,9 @@ struct search {
 /* What is looked for in texts, all of it in one pass. */
 static int prepare_needle(struct search *x, struct imap_search *k)
 {
-    if (k->key == IMAP_KEY_HEADER || k->key == IMAP_KEY_ADDRESS) return 0;
+    bool fields = k->key == IMAP_KEY_HEADER || k->key == IMAP_KEY_ADDRESS;
+    k->number = imapd_narrow_add(x->narrow, fields, k->text);
+    if (fields) return 0;
     if (x->nneedles == NEEDLES_MAX)
         return err_set(ERR_LIMIT, "more than %d texts to search for", NEEDLES_MAX);
     struct reader_needle *n = &x->needle[x->nneedles++];
@@ -229,9 +232,18 @@ static enum answer text_key(const struct imap_search *k)
     return is(n->in_body || (k->key == IMAP_KEY_TEXT && n->in_head));
 }
 
+/* Of a text: what the index says, which may be that nobody knows. */
+static bool excluded(struct search *x, const struct imap_search *k)
+{
+    bool text = k->key == IMAP_KEY_HEADER || k->key == IMAP_KEY_ADDRESS || k->key == IMAP_KEY_BODY ||
+                k->key == IMAP_KEY_TEXT;
+    return text && imapd_narrow_excludes(x->narrow, k->number, x->m.uid);
+}
+
 static enum answer simple_key(struct search *x, const struct imap_search *k)
 {
     enum answer r = view_key(x, k);
+    if (r == MAYBE && excluded(x, k)) return NO;
     if (r == MAYBE && x->know >= KNOW_RECORD) r = record_key(x, k);
     if (r == MAYBE && x->know >= KNOW_HEADER) r = header_key(x, k);
     if (r == MAYBE && x->know >= KNOW_TEXT) r = text_key(k);
@@ -396,6 +408,7 @@ int imapd_search_run(struct imapd_session *s, struct imap_search_args *args, uin
                      struct imapd_found *out)
 {
     struct search x = {.s = s, .now = rt_wall_seconds(), .ranked = args->fuzzy};
+    x.narrow = imapd_narrow_begin(s);
     x.needle = ar_array(&s->a, struct reader_needle, NEEDLES_MAX);
     *out = (struct imapd_found){.at = ar_array(&s->a, size_t, s->told)};
     if (x.ranked) out->score = ar_array(&s->a, uint8_t, s->told);

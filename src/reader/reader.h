@@ -109,3 +109,10 @@ MUST_CHECK int reader_search(struct reader *rd, struct reader_needle *v, size_t 
 bool reader_head_holds(struct slice head, struct slice field, struct slice folded);
 /* The same for the addresses in such fields as ENVELOPE tells them, without comments. */
 bool reader_head_addresses(struct slice head, struct slice field, struct slice folded);
+
+/* For an index of what is searched: all folded texts that reader_search() looks through, in pieces that
+ * overlap by two bytes; and the values of the header's fields, as reader_head_holds() and
+ * reader_head_addresses() see them. What a needle of three bytes or more is found in holds each run of three
+ * bytes of it. SUSPEND. */
+MUST_CHECK int reader_texts(struct reader *rd, void (*each)(void *arg, struct slice folded), void *arg);
+MUST_CHECK int reader_fields(struct reader *rd, void (*each)(void *arg, struct slice folded), void *arg);

@@ -13,6 +13,8 @@ struct scan {
     struct reader *rd;
     struct reader_needle *v;
     size_t n, longest;
+    void (*each)(void *arg, struct slice folded); /* takes the texts, when nothing is looked for */
+    void *arg;
     bool body;         /* what is fed now belongs to the body */
     struct buf folded; /* what was folded and not yet dropped */
     struct buf held;   /* UTF-8 after the last ASCII character: folding may reach into it */
@@ -22,7 +24,7 @@ static bool done(const struct scan *x)
 {
     for (size_t i = 0; i < x->n; i++)
         if (!x->v[i].in_body) return false;
-    return true;
+    return !x->each;
 }
 
 static void look(struct scan *x)
@@ -31,6 +33,7 @@ static void look(struct scan *x)
         bool *found = x->body ? &x->v[i].in_body : &x->v[i].in_head;
         if (!*found && sl_find(buf_slice(&x->folded), x->v[i].folded) != SL_NONE) *found = true;
     }
+    if (x->each) x->each(x->arg, buf_slice(&x->folded));
     /* A text may lie across the border to what comes next. */
     size_t keep = x->longest ? x->longest - 1 : 0;
     if (x->folded.n > keep) buf_drop(&x->folded, x->folded.n - keep);
@@ -198,4 +201,55 @@ int reader_search(struct reader *rd, struct reader_needle *v, size_t n)
     buf_free(&x.folded);
     buf_free(&x.held);
     return e;
+}
+
+/* ---- for an index ---- */
+
+static bool tells_addresses(struct slice field)
+{
+    return sl_eqi(field, SL("From")) || sl_eqi(field, SL("To")) || sl_eqi(field, SL("Cc")) ||
+           sl_eqi(field, SL("Bcc"));
+}
+
+/* The same texts as reader_head_holds() and reader_head_addresses() look into. */
+static void each_field(struct slice head, void (*each)(void *arg, struct slice folded), void *arg)
+{
+    struct arena a, one;
+    struct mail_head h;
+    ar_init(&a, 0);
+    ar_init(&one, 0);
+    if (mail_head_parse(&a, head, &h) != 0) {
+    } /* its first fields, then */
+    for (size_t i = 0; i < h.n; i++) {
+        const struct mail_field *f = &h.field[i];
+        struct mail_addrs l = {0};
+        ar_reset(&one);
+        each(arg, fold_utf8_ar(&one, mail_words_decode(&one, mail_unfold(&one, f->body))));
+        if (tells_addresses(f->name)) mail_addrs_tell(&one, f->body, &l);
+        for (size_t k = 0; k < l.n; k++)
+            each(arg, fold_utf8_ar(&one, utf8_clean(&one, address_text(&one, &l.v[k]))));
+    }
+    ar_free(&one);
+    ar_free(&a);
+}
+
+int reader_fields(struct reader *rd, void (*each)(void *arg, struct slice folded), void *arg)
+{
+    struct arena a;
+    struct slice head;
+    ar_init(&a, 0);
+    int r = reader_head(rd, &a, &head);
+    if (!r) each_field(head, each, arg);
+    ar_free(&a);
+    return r;
+}
+
+int reader_texts(struct reader *rd, void (*each)(void *arg, struct slice folded), void *arg)
+{
+    struct scan x = {.rd = rd, .longest = 3, .each = each, .arg = arg};
+    int r = reader_tree(rd);
+    if (!r) r = feed_part(&x, rd->tree->root);
+    buf_free(&x.folded);
+    buf_free(&x.held);
+    return r;
 }

@@ -40,8 +40,8 @@ int account_erase(struct store *s, const char *acc)
 
 /* What others keep of it goes with it, by the prefix of their objects: what it has sent (allowance/), the
  * events of its sends and their numbers, who gets nothing from it, its templates and groups (send/), what it
- * taught (junk/). */
-static const char *const with_it[] = {"n:", "v:", "m:", "x:", "y:", "j:"};
+ * taught (junk/), the index of its texts (grams.c). */
+static const char *const with_it[] = {"n:", "v:", "m:", "x:", "y:", "j:", "f:"};
 
 static int erase(void *store, const char *acc)
 {

@@ -1,4 +1,5 @@
 /* mailbox_tree.c - renaming and deleting mailboxes (RFC 9051 sections 6.3.5 and 6.3.6). */
+#include "grams.h"
 #include "mailbox_i.h"
 
 /* ---- renaming ---- */
@@ -217,7 +218,8 @@ static int erase_rows(struct kv_tx *tx, void *arg)
 static int erase_box(struct store *s, const char *acc, uint32_t id)
 {
     char room[KEY_ROOM];
-    return kv_transact(s->kv, account_object(acc, room), erase_rows, &id);
+    int e = grams_erase(s, (struct mailbox_ref){.account = acc, .box = id}, UINT32_MAX);
+    return e ? e : kv_transact(s->kv, account_object(acc, room), erase_rows, &id);
 }
 
 int mailbox_finish_deletes(struct store *s, const char *acc)
