@@ -104,8 +104,9 @@ static void flush(struct stream *s)
 
 static void put(struct stream *s, struct slice bytes)
 {
-    if (bytes.n > sizeof s->out - s->nout) flush(s);
-    if (bytes.n > sizeof s->out / 2) {
+    bool small = bytes.n <= sizeof s->out / 2;
+    if (!small || bytes.n > sizeof s->out - s->nout) flush(s);
+    if (!small) {
         hash_bytes(s, bytes);
         return;
     }

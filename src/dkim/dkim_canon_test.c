@@ -114,6 +114,20 @@ TEST(body_empty_hashes)
     ar_free(&a);
 }
 
+/* Long lines go past the buffer in which short ones are gathered, and must not go ahead of them. */
+TEST(body_of_long_lines_behind_short_ones)
+{
+    static const size_t lines[] = {1, 3000, 2047, 2048, 1, 2049, 4095, 4096, 2, 4097, 9000, 5};
+    struct buf b = BUF_INIT;
+    for (size_t i = 0; i < COUNT_OF(lines); i++) {
+        for (size_t k = 0; k < lines[i]; k++) buf_char(&b, (char)('a' + (i + k) % 26));
+        buf_str(&b, i % 4 == 3 ? "\r" : "\r\n");
+    }
+    for (size_t chunk = 1; chunk <= b.n; chunk = chunk * 3 + 1) check_body(buf_slice(&b), chunk);
+    check_body(buf_slice(&b), b.n);
+    buf_free(&b);
+}
+
 TEST(body_random)
 {
     static const char alphabet[] = "ab \t\r\n\r\n\r\n  x";
