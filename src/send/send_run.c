@@ -285,6 +285,36 @@ static int hold_late(struct sends *s, struct run *r)
     return e;
 }
 
+/* Bulk mail that comes back, or is complained of, more often than receivers put up with, harms all later mail
+ * of its sender: the sentence, or empty. */
+static struct slice too_bad(const struct run *r, struct arena *a)
+{
+    const struct send_count *c = &r->count;
+    uint64_t ends = c->delivered + c->bounced;
+    if (r->stream != STREAM_BULK || r->resumed) return SL("");
+    if (ends >= RUN_BOUNCES_LEAST && c->bounced * 100 > ends * RUN_BOUNCES_PERCENT)
+        return ar_printf(
+            a, "%llu of the first %llu recipients bounced, more than %d of 100; resume or cancel it",
+            (unsigned long long)c->bounced, (unsigned long long)ends, RUN_BOUNCES_PERCENT);
+    if (c->delivered >= RUN_COMPLAINTS_LEAST && c->complained * 1000 > c->delivered * RUN_COMPLAINTS_MILLE)
+        return ar_printf(
+            a, "%llu of the first %llu recipients complained, more than %d of 1000; resume or cancel it",
+            (unsigned long long)c->complained, (unsigned long long)c->delivered, RUN_COMPLAINTS_MILLE);
+    return SL("");
+}
+
+static bool hold_bad(struct sends *s, struct run *r, int *e)
+{
+    struct arena a = {0};
+    struct slice why = too_bad(r, &a);
+    if (why.n) {
+        log_warn("send", "the send %s is paused: %.*s", r->id.s, SLF(why));
+        *e = pause_run(s, r, why);
+    }
+    ar_free(&a);
+    return why.n != 0;
+}
+
 /* What all its letters share cannot be read: none can be made. */
 static int hold_damaged(struct sends *s, struct run *r, int why)
 {
@@ -366,7 +396,7 @@ static bool one_turn(struct sends *s, struct run *r, int64_t *next)
     if (r->send_at && now > r->send_at + RUN_LATE_S && !r->count.begun && !r->resumed &&
         r->state == SEND_RUNS)
         e = hold_late(s, r);
-    else e = run_give(s, r, &given);
+    else if (r->state != SEND_RUNS || !hold_bad(s, r, &e)) e = run_give(s, r, &given);
     if (given.damaged) e = hold_damaged(s, r, e);
     if (given.moved) now_counted(s, &r->id, &given.count);
     if (e) failed(r, e), *next = rt_now() + PAUSE_AFTER_ERROR;

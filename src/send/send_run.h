@@ -5,10 +5,14 @@
 #include "send_i.h"
 
 enum {
-    RUN_WINDOW = 4000,    /* recipients of a send that may wait in the queue */
-    RUN_BATCH = 256,      /* letters of one send's turn */
-    RUN_AT_ONCE = 128,    /* of these under way together */
-    RUN_LATE_S = 6 * 3600 /* a scheduled send that would begin later than that waits for a word */
+    RUN_WINDOW = 4000,           /* recipients of a send that may wait in the queue */
+    RUN_BATCH = 256,             /* letters of one send's turn */
+    RUN_AT_ONCE = 128,           /* of these under way together */
+    RUN_BOUNCES_PERCENT = 10,    /* bulk mail of which more bounces waits for a word, */
+    RUN_BOUNCES_LEAST = 500,     /* once so many recipients are at an end */
+    RUN_COMPLAINTS_MILLE = 3,    /* and of which more complain, */
+    RUN_COMPLAINTS_LEAST = 1000, /* once it is delivered to so many */
+    RUN_LATE_S = 6 * 3600        /* a scheduled send that would begin later than that waits for a word */
 };
 
 struct run {

@@ -367,3 +367,47 @@ TEST(send_whose_count_is_damaged_keeps_no_other_from_its_end)
     wait_for(&t, &second.id, "finished");
     end(&t);
 }
+
+/* One of which so much is known at the start. */
+static bool is_paused_for(struct tester *t, const struct send_count *c, const char *word)
+{
+    struct arena *a = &t->x.f.a;
+    struct send s = test_send(&t->x);
+    struct send_letter l[] = {test_letter(a, SL("a@two.test")), test_letter(a, SL("b@two.test"))};
+    struct send_taken done;
+    struct buf b = BUF_INIT;
+    char object[24];
+    sends_stop(t->x.s);
+    t->x.s->stopping = false;
+    CHECK_OK(send_take(t->x.s, &s, l, COUNT_OF(l), a, &done));
+    send_object(&done.id, object);
+    send_count_put(&b, c);
+    put_row(t, object, "c", buf_slice(&b));
+    buf_free(&b);
+    CHECK_OK(sends_start(t->x.s, t->q));
+    for (int i = 0; i < 1000 && !sl_eq(show(t, &done.id).state, SL("paused")); i++) {
+        if (show(t, &done.id).over) return false;
+        (void)!fiber_sleep(10 * RT_MS);
+    }
+    bool says = sl_find(show(t, &done.id).why, sl_cstr(word)) != SL_NONE;
+    CHECK_INT(show(t, &done.id).queued, c->queued);
+    CHECK_OK(send_act(t->x.s, &done.id, SEND_RESUME, SL("")));
+    wait_for(t, &done.id, "finished");
+    return says;
+}
+
+TEST(send_that_bounces_or_is_complained_of_too_much_waits_for_a_word)
+{
+    struct tester t;
+    if (!begin(&t)) return;
+    struct send_count bounces = {.queued = 500, .ended = 500, .delivered = 449, .bounced = 51, .begun = 1};
+    struct send_count complaints = {
+        .queued = 1000, .ended = 1000, .delivered = 1000, .complained = 4, .begun = 1};
+    CHECK(is_paused_for(&t, &bounces, "51 of the first 500 recipients bounced"));
+    CHECK(is_paused_for(&t, &complaints, "4 of the first 1000 recipients complained"));
+    bounces.delivered++, bounces.bounced--;
+    complaints.complained--;
+    CHECK(!is_paused_for(&t, &bounces, ""));
+    CHECK(!is_paused_for(&t, &complaints, ""));
+    end(&t);
+}
