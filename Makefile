@@ -41,7 +41,7 @@ LDFLAGS += -pie -Wl,-z,relro,-z,now $(SANFLAGS)
 # Every folder, from the ground up, and the folders that it uses itself (tools/floors compares with its includes and
 # calls: no more, no less). What those stand on is linked with it: ALL_.
 FOLDERS = base fence rt crypto mail wire dns fetch kv body trace directory store spf dkim dmarc mailauth policy login guard allowance \
- reputation junk reader outgoing shape queue relay report send deliver milter intake acme port core command smtpd imapd popd httpd api app
+ reputation junk reader outgoing shape source queue relay report send deliver milter intake acme port core command smtpd imapd popd httpd api app
 USES_base =
 USES_fence = base
 USES_rt = base
@@ -70,7 +70,8 @@ USES_junk = base mail kv
 USES_reader = base rt mail body store
 USES_outgoing = base rt crypto mail dns trace directory spf dkim dmarc mailauth
 USES_shape = base mail wire
-USES_queue = base rt mail kv body trace directory store shape
+USES_source = base rt crypto kv
+USES_queue = base rt mail kv body trace directory store shape source
 USES_relay = base rt mail wire dns policy outgoing shape queue
 USES_report = base rt crypto mail wire dns fetch kv body trace directory spf dkim dmarc mailauth policy queue
 USES_send = base rt crypto mail dns fetch kv body trace directory store allowance outgoing shape queue
@@ -79,8 +80,8 @@ USES_milter = base rt wire
 USES_intake = base rt crypto mail wire dns body trace directory mailauth guard allowance outgoing queue report send milter reputation junk
 USES_acme = base rt crypto fetch kv
 USES_port = base rt mail wire body store reader
-USES_core = base rt crypto wire dns fetch kv body directory store mailauth policy login guard allowance outgoing queue relay report send deliver intake acme milter reputation
-USES_command = base rt crypto mail wire dns kv body trace directory store spf dkim dmarc mailauth policy login guard allowance shape queue relay report send intake acme port core
+USES_core = base rt crypto wire dns fetch kv body directory store mailauth policy login guard allowance outgoing source queue relay report send deliver intake acme milter reputation
+USES_command = base rt crypto mail wire dns kv body trace directory store spf dkim dmarc mailauth policy login guard allowance outgoing shape source queue relay report send intake acme port core
 USES_smtpd = base rt mail wire dns login guard intake milter
 USES_imapd = base rt mail wire kv body directory store login guard reader junk
 USES_popd = base rt wire body store login guard

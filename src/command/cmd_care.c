@@ -141,6 +141,7 @@ int run_verify(struct request *r)
     int e = store_verify(s, queue_verify, r->core->queue, one_fault, &faults);
     if (!e || e == ERR_CORRUPT) {
         int g = guard_check(s->kv, one_fault, &faults);
+        if (!g) g = sources_verify(s->kv, one_fault, &faults);
         if (!g) g = api_key_each(r->core->keys, check_key, &faults);
         if (faults.n) e = NO;
         if (g) e = g;

@@ -16,6 +16,7 @@ static int filter_of(json_t *args, struct queue_filter *out)
                                  .sender = arg_slice(args, "sender"),
                                  .class = arg_slice(args, "class"),
                                  .host = arg_slice(args, "host"),
+                                 .source = arg_slice(args, "source"),
                                  .uncertain = arg_flag(args, "uncertain"),
                                  .before = older.n ? rt_wall_seconds() - seconds : 0,
                                  .limit = (size_t)arg_number(args, "limit")};
@@ -36,6 +37,8 @@ static json_t *rcpt_json(const struct queue_rcpt_info *q)
     if (q->class.n) reply_text(o, "class", q->class);
     if (q->rule.n) reply_text(o, "rule", q->rule);
     if (q->host.n) reply_text(o, "host", q->host);
+    if (q->source.n) reply_text(o, "source", q->source);
+    if (q->way.n) reply_text(o, "leaves_by", q->way);
     return o;
 }
 
@@ -121,6 +124,8 @@ static void print_rcpt(struct arena *a, json_t *rcpt, int64_t now, struct buf *o
                    arg_number(rcpt, "attempts") == 1 ? "" : "s",
                    SLF(say_time(a, arg_number(rcpt, "last_try"), now)));
     if (*arg_text(rcpt, "host")) buf_printf(out, "     asked %s\n", arg_text(rcpt, "host"));
+    if (*arg_text(rcpt, "source")) buf_printf(out, "     from the source %s\n", arg_text(rcpt, "source"));
+    if (*arg_text(rcpt, "leaves_by")) buf_printf(out, "     leaves by %s\n", arg_text(rcpt, "leaves_by"));
     if (*arg_text(rcpt, "reply")) buf_printf(out, "     answer: %s\n", arg_text(rcpt, "reply"));
     if (*arg_text(rcpt, "class"))
         buf_printf(out, "     taken for: %s, by the rule %s\n", arg_text(rcpt, "class"),

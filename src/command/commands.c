@@ -48,6 +48,14 @@
     }
 #define SEND_AS                                                                                              \
     OPTION("send-as", "ADDRESS", "an address of a domain of this node, or @domain", .flags = ARG_NEEDED)
+#define SOURCE_USE(name_, value_, meaning_, ...)                                                             \
+    OPTION(name_, value_, meaning_, .flags = ARG_SELECTS | ARG_EXCLUDES, __VA_ARGS__)
+#define SOURCE_USES                                                                                          \
+    SOURCE_USE("campaign", "C", "letters of the campaigns of this name"),                                    \
+        SOURCE_USE("account", "ADDRESS", "what this account sends"),                                         \
+        SOURCE_USE("domain", "D", "what has a return path in this domain"),                                  \
+        SOURCE_USE("stream", "S", "letters of this stream", .type = ARG_CHOICE,                              \
+                   .words = "system transactional bulk")
 #define LETTERS                                                                                              \
     {.name = "ids",                                                                                          \
      .value = "ID",                                                                                          \
@@ -282,6 +290,25 @@ const struct command commands[] = {
      .run = run_shaping_check,
      .print = print_shaping_check,
      .help = "names rules about replies that cannot fire, contradict or shadow each other"},
+    STORE("source add", source_add, "lets letters leave from an address of this machine",
+          ARGS(WORD("name", "NAME", "what it is called here"),
+               OPTION("ip", "IP", "the address", .type = ARG_IP, .flags = ARG_NEEDED),
+               OPTION("helo", "H", "the name it gives itself; default the hostname"),
+               OPTION("pool", "P", "the pool that it belongs to; default main"))),
+    STORE("source list", source_list, "lists sources, pools, and what goes by each", .rows = "sources",
+          .print_row = print_row_source_list),
+    STORE("source show", source_show,
+          "what others see of a source: its names in the DNS, SPF for each domain",
+          ARGS(WORD("name", "NAME", "the source"))),
+    STORE("source remove", source_remove, "letters leave from it no more",
+          ARGS(WORD("name", "NAME", "the source"))),
+    STORE("source pool", source_pool, "sets how a pool is used",
+          ARGS(WORD("pool", "P", "the pool"),
+               OPTION("retries", "WHICH", "what was put off leaves from the same source again, or from any",
+                      .type = ARG_CHOICE, .words = "any same", .flags = ARG_SELECTS))),
+    STORE("source use", source_use, "lets certain letters go by a pool",
+          ARGS(WORD("pool", "P", "the pool"), SOURCE_USES)),
+    STORE("source forget", source_forget, "they go by a pool of their own no more", ARGS(SOURCE_USES)),
     DNS("shaping show", shaping_show, "the limits towards the servers of a domain, and where each comes from",
         ARGS(WORD("domain", "DOMAIN", "any domain"))),
     STORE("tls probe", tls_probe, "the TLS that a letter to the domain would go over, and why",
@@ -299,6 +326,7 @@ const struct command commands[] = {
                OPTION("domain", "D", "only letters to this domain"),
                OPTION("class", "C", "only letters whose last reply was of this class"),
                OPTION("host", "H", "only letters last refused by this server, or one below it"),
+               OPTION("source", "S", "only letters that last left from this source"),
                OPTION("older", "TIME", "only letters that came more than TIME ago"),
                FLAG("uncertain", "only letters that may have been taken"),
                NUMBER("limit", "N", 1, INT32_MAX, 1000, "at most so many letters"))),

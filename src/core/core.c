@@ -253,6 +253,8 @@ int core_open_on(struct core *core, const struct config *conf, struct dns *dns, 
         .delay_warning_s = conf->queue_delay_warning_s,
     };
     if (!e) qc.maker = sends_maker(core->sends);
+    if (!e) e = sources_open(&core->sources, kv);
+    qc.sources = core->sources;
     if (!e) e = queue_open(&core->queue, core->store, &qc);
     struct dmarc_store_conf rc = {
         .store = core->store,
@@ -281,6 +283,7 @@ int core_open_on(struct core *core, const struct config *conf, struct dns *dns, 
 void core_close(struct core *core)
 {
     if (core->queue) queue_close(&core->queue);
+    sources_close(&core->sources);
     sends_close(&core->sends);
     dmarc_store_close(&core->reports);
     tlsrpt_close(&core->tls_reports);

@@ -18,6 +18,7 @@
 #include "report/dmarc_store.h"
 #include "report/tlsrpt.h"
 #include "send/send.h"
+#include "source/source.h"
 #include "store/rescue.h"
 #include "store/store.h"
 
@@ -35,6 +36,7 @@ struct core {
     struct sts *sts;   /* policies of other domains */
     struct srs srs;
     struct sends *sends;
+    struct sources *sources;
     struct queue *queue;
     struct dmarc_store *reports;
     struct tlsrpt *tls_reports;

@@ -68,6 +68,14 @@ static void from_the_first(struct shard *s)
     for (int i = 0; i < STREAMS; i++) s->cursor[i][0] = 0;
 }
 
+void ahead_restart(struct ahead *h)
+{
+    for (int i = h->loop; i < h->q->nshards; i += h->q->nloops) {
+        from_the_first(&h->q->shard[i]);
+        ahead_look_in(h, &h->q->shard[i], 0);
+    }
+}
+
 void ahead_error(struct ahead *h, struct shard *s)
 {
     from_the_first(s);
@@ -190,7 +198,7 @@ static int refill_stream(struct ahead *h, struct crowd *c, struct shard *s, enum
         for (size_t i = 0; !e && i < page.n; i++) {
             struct q_due d;
             struct slice key = page.row[i].key;
-            bool its = q_due_get(key, page.row[i].value, &d) == 0 && crowd_has(c, &d);
+            bool its = q_due_get(key, page.row[i].value, &d) == 0 && crowd_has(h->ready, c, &d);
             if (its && (crowd_full(c) || ready_add(h->ready, s, &d, key) == NO_ROOM)) e = 1;
             snprintf(c->key, sizeof c->key, "%.*s%s", SLF(key), e ? "" : " ");
         }

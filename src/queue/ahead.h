@@ -16,6 +16,8 @@ void ahead_free(struct ahead *h);
 void ahead_later(struct ahead *h, struct shard *s, const struct q_due *d, int64_t now);
 /* A row that was offered finds no room: it is read from the disk later. */
 void ahead_leave(struct shard *s, const struct q_due *d);
+/* All that is due is read again, from the first row of each shard on. */
+void ahead_restart(struct ahead *h);
 /* Something of the shard could not be written: it is read again from the first row, in a while. */
 void ahead_error(struct ahead *h, struct shard *s);
 /* Reads a portion of what is to be read now. Returns when next (rt_now()). SUSPENDS. */

@@ -9,6 +9,7 @@ enum {
     LETTER_RCPTS_MAX = LIMIT_LETTER_RCPTS,
     LETTER_ROWS_MAX = KV_BATCH_MAX - 65536, /* bytes of all recipients' rows: letter_rcpt_rows() */
     LETTER_MADE_MAX = 100,
+    LETTER_CAMPAIGN_MAX = 60,
     NOTIFY_DEFAULT = 0,
     NOTIFY_NEVER = 1,
     NOTIFY_SUCCESS = 2,
@@ -32,7 +33,7 @@ struct letter_rcpt {
 /* At most so many bytes of rows are made of a recipient: its own, its group's, its schedule's. */
 static inline size_t letter_rcpt_rows(const struct letter_rcpt *r)
 {
-    return 320 + 3 * r->route.address.n + r->orcpt.n + r->route.detail.n;
+    return 400 + 3 * r->route.address.n + r->orcpt.n + r->route.detail.n;
 }
 struct letter {
     struct letter_id id;
@@ -53,6 +54,7 @@ struct letter {
     bool once; /* of our own making, under an id that is always the same for the same cause: the second
                 * time nothing happens */
     struct slice submitter;           /* account id of the user who sent it, or empty */
+    struct slice campaign;            /* whose letter it is, cut to LETTER_CAMPAIGN_MAX; or empty */
     struct slice message_id, subject; /* for trace and lists, from letter_fields(); may be empty */
     struct slice ret, envid;          /* RFC 3461 */
     struct letter_wants wants;

@@ -40,7 +40,7 @@ void fake_relay(void *ctx, struct attempt_letter *at)
         t->unfound++;
         return;
     }
-    if (!attempt_place(at, shared ? SL("mx.shared.test") : at->domain, at->domain)) return;
+    if (!attempt_place(at, shared ? SL("mx.shared.test") : at->domain, at->domain, FROM_IPV4)) return;
     attempt_asks(at);
     t->attempts++;
     CHECK(at->nrcpt >= 1 && at->nrcpt <= 100 && at->letter->rcpt == NULL);

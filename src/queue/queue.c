@@ -38,6 +38,7 @@ int queue_open(struct queue **out, struct store *s, const struct queue_conf *con
     q->deliver = conf->deliver;
     q->deliver_ctx = conf->deliver_ctx;
     q->maker = conf->maker;
+    q->sources = conf->sources;
     q->hostname = sl(xstrndup(conf->hostname.p, conf->hostname.n), conf->hostname.n);
     q->retry_first_s = or_default(conf->retry_first_s, 60);
     q->retry_most_s = or_default(conf->retry_most_s, 4 * 3600);
@@ -145,6 +146,7 @@ int queue_start(struct queue *q, queue_relay *relay, void *ctx)
     q->relay_ctx = ctx;
     int e = 0;
     q->started = true;
+    if (q->sources) sources_watch(q->sources, schedule_replan, q);
     for (int i = 0; !e && i < q->nloops; i++) e = rt_call(i, start_loop, &(struct starting){q, i});
     return e;
 }
@@ -173,6 +175,7 @@ void queue_close(struct queue **qp)
     if (!q) return;
     struct group g;
     group_init(&g);
+    if (q->sources) sources_watch(q->sources, NULL, NULL);
     for (int i = 0; i < q->nloops; i++) /* all at once: one bound for all */
         if (q->schedule[i] && group_go(&g, "stop", stop_fiber, q->schedule[i]) != 0)
             stop_fiber(q->schedule[i]);

@@ -6,6 +6,7 @@
 #include "accept.h"
 #include "last_hop.h"
 #include "letter_source.h"
+#include "source/source.h"
 #include "store/care.h"
 
 /* What became of a recipient of a letter that is made when it leaves. */
@@ -53,6 +54,7 @@ struct queue_conf {
     int64_t delay_warning_s;             /* 0 = 4 h; -1 = never */
     int shards;                          /* 0 = 256; fixed when the store is made */
     struct queue_maker maker;            /* tell NULL: no letter is made when it leaves */
+    struct sources *sources;             /* borrowed; NULL: letters leave as the relay is configured */
 };
 /* s, conf->take_ctx and conf->deliver_ctx are borrowed, the rest is copied. SUSPENDS. */
 MUST_CHECK int queue_open(struct queue **out, struct store *s, const struct queue_conf *conf);
@@ -92,12 +94,17 @@ struct attempt_letter {
     int64_t until;                /* deadline (rt_now scale) of the attempt */
     struct conversion *converted; /* the relay's own: for servers that take less than the letter holds */
     struct item *item;            /* the schedule's own; NULL: nobody keeps count */
-    bool no_room;                 /* out: attempt_place() or attempt_may_open() said no */
-    bool found, asked;            /* out: its site was found; a server was asked */
+    unsigned families;            /* of the addresses it may leave from: FROM_IPV4, FROM_IPV6; 0: any */
+    struct source from; /* the source it leaves from, once placed; name empty: the node's own address */
+    bool no_room;       /* out: attempt_place() or attempt_may_open() said no */
+    bool found, asked;  /* out: its site was found; a server was asked */
 };
-/* The relay has found the site: its MX set and the most preferred host. False: it has no room now; the relay
- * returns at once, nothing is recorded, and the letter goes back to the schedule. On the attempt's fiber. */
-MUST_CHECK bool attempt_place(struct attempt_letter *at, struct slice mx_set, struct slice host);
+enum { FROM_IPV4 = 1, FROM_IPV6 = 2 };
+/* The relay has found the site: its MX set, the most preferred host, and the families of its addresses;
+ * `from` is known from here on. False: it has no room now; the relay returns at once, nothing is recorded,
+ * and the letter goes back to the schedule. On the attempt's fiber. */
+MUST_CHECK bool attempt_place(struct attempt_letter *at, struct slice mx_set, struct slice host,
+                              unsigned families);
 /* Before each connection: may it be opened? Then it counts as attempt_asks(). False: as above; but
  * once a server was asked no_room is taken back, and the attempt ends with what was answered. */
 MUST_CHECK bool attempt_may_open(struct attempt_letter *at);
@@ -115,6 +122,8 @@ MUST_CHECK int queue_start(struct queue *q, queue_relay *relay, void *ctx);
 struct queue_rcpt_info {
     struct slice address, reply, host;
     struct slice class, rule;   /* what the reply means, by which rule (docs/delivery.md); or empty */
+    struct slice source;        /* that the last attempt left from; or empty */
+    struct slice way;           /* by which sources the next one leaves, in words; or empty */
     struct slice state;         /* "waiting" "sending" "held" "delivered" "bounced" "dropped" "damaged" */
     int64_t next_try, last_try; /* unix seconds, 0 = none */
     uint32_t attempts;
@@ -135,8 +144,9 @@ struct queue_filter { /* what is empty, 0 or false fits all */
     struct slice address, domain, sender;
     struct slice class,
         host; /* of the last reply to somebody who still waits: its class; the server, or a domain above it */
-    bool uncertain; /* the answer to the end of the letter was lost: it may have been taken */
-    int64_t before; /* received before, unix seconds */
+    struct slice source; /* the last attempt left from it */
+    bool uncertain;      /* the answer to the end of the letter was lost: it may have been taken */
+    int64_t before;      /* received before, unix seconds */
     size_t limit;
 };
 /* Calls each() for the letters that match, at most f->limit, until it returns non-zero; info is valid during

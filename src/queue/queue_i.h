@@ -17,6 +17,7 @@
 #include "queue.h"
 #include "shape/reply.h"
 #include "site.h"
+#include "source/source.h"
 
 enum {
     QUEUE_REPLY_MAX = LIMIT_SENTENCE,
@@ -44,8 +45,10 @@ struct q_group {
     uint32_t n;
     bool local, closed;
     char account[20];
-    struct slice hop; /* the domain; for accounts here the account's id */
-    int64_t due;      /* the time in its schedule row, 0 = none */
+    struct slice hop;   /* the domain; for accounts here the account's id */
+    int64_t due;        /* the time in its schedule row, 0 = none */
+    struct slice bound; /* the source it is to leave from (source/source.h), or empty */
+    bool fixed;         /* an operator bound it: what servers say does not undo that */
 };
 struct q_rcpt {
     uint32_t g, n;
@@ -60,6 +63,7 @@ struct q_rcpt {
     bool uncertain;           /* an attempt may have delivered it */
     bool expired;             /* failed because its time was over */
     bool barred;              /* held since it came, for the reason in the envelope (hold) */
+    struct slice source;      /* that the last attempt left from; or empty */
     bool damaged;             /* its row cannot be read: HELD, and nothing else is known of it */
 };
 /* A row of the schedule knows what its order and its limits need. */
@@ -73,7 +77,12 @@ struct q_due {
     struct slice hop;     /* as in the group */
     struct slice domain;  /* of the sender, cut to Q_DUE_DOMAIN_MAX; may be empty */
     struct slice account; /* who submitted it, or empty */
+    struct slice campaign, bound; /* of the letter; as in the group; or empty */
 };
+/* By which sources it leaves, as the plan says (way.c); *gone: the one it is bound to is not there. */
+const struct source_way *queue_way(const struct source_plan *p, const struct q_due *d, bool *gone);
+/* The same in words; empty: there are no sources. */
+struct slice queue_way_text(struct arena *a, const struct source_plan *p, const struct q_due *d);
 void q_move(struct q_rcpt *r, enum q_state to); /* asserts that the move is legal */
 
 struct slice queue_key_envelope(struct arena *a, const struct letter_id *id);
@@ -111,6 +120,9 @@ MUST_CHECK int queue_tx_rcpt(struct kv_tx *tx, struct arena *a, const struct let
 void queue_tx_put_rcpt(struct kv_tx *tx, struct arena *a, const struct letter_id *id, const struct q_rcpt *r);
 /* After recipients of group g changed: its schedule row, and the end of the group or the letter. */
 MUST_CHECK int queue_tx_settle(struct kv_tx *tx, struct arena *a, const struct letter_id *id, uint32_t g);
+/* The group leaves from that source from now on (empty: from any), unless an operator said otherwise. */
+MUST_CHECK int queue_tx_bind(struct kv_tx *tx, struct arena *a, const struct letter_id *id, uint32_t g,
+                             struct slice source, bool fixed);
 void queue_tx_count(struct kv_tx *tx, int64_t letters, int64_t rcpts);
 /* Every row of the letter, whatever can be read of them. */
 MUST_CHECK int queue_tx_erase_letter(struct kv_tx *tx, struct arena *a, const struct letter_id *id);
@@ -145,6 +157,7 @@ struct queue {
     struct replies *replies;
     int64_t retry_first_s, retry_most_s, lifetime_s, delay_warning_s;
     struct sites *sites;
+    struct sources *sources; /* or NULL */
     int nshards, nloops;
     struct shard shard[QUEUE_SHARDS_MAX];
     struct schedule *schedule[QUEUE_LOOPS_MAX];
@@ -176,7 +189,8 @@ void schedule_stop(struct schedule *x, int64_t until);                          
 bool schedule_sending(struct shard *s, const struct letter_id *id, uint32_t g); /* on its loop */
 /* What keeps a group that is due, in a sentence; empty: nothing does. On its loop. */
 struct slice schedule_why(struct shard *s, const struct q_due *d, struct arena *a);
-size_t schedule_under_way(const struct schedule *x);                     /* from any loop */
+void schedule_replan(void *queue);                   /* the sources are others now; from any loop */
+size_t schedule_under_way(const struct schedule *x); /* from any loop */
 void schedule_site_free(void *queue, int loop, const struct site *site); /* a site_wake */
 
 /* work.c: does what is due for a group. Returns 0 when all that is recorded; ERR_NOT_FOUND,
@@ -191,6 +205,11 @@ struct trip {             /* what one start of a group came to */
     bool no_room;         /* there was none at its site: it was not tried */
     bool tried;           /* an attempt was made elsewhere: found, asked (attempt_letter) */
     bool found, asked;
+    unsigned families; /* in: as in attempt_letter */
+    bool same;         /* in: what is put off leaves from the same source again */
+    char gone[SOURCE_NAME_MAX +
+              1];        /* in: the source that it is bound to, and that is not there any more; or "" */
+    struct slice source; /* that it left from; lives while the attempt is recorded */
     enum site_news news; /* of the replies; of the site only if it was asked */
     struct slice words;  /* of the site; in room */
     char room[200];

@@ -65,7 +65,9 @@ void q_due_of(struct q_due *d, const struct q_envelope *e, const struct q_group 
                         .tell = tell,
                         .hop = g->hop,
                         .domain = utf8_cut(domain, Q_DUE_DOMAIN_MAX),
-                        .account = e->l.submitter};
+                        .account = e->l.submitter,
+                        .campaign = e->l.campaign,
+                        .bound = g->bound};
 }
 
 void q_due_put(struct buf *b, const struct q_due *d)
@@ -76,6 +78,8 @@ void q_due_put(struct buf *b, const struct q_due *d)
     rec_opt_u64(b, 't', d->tell);
     rec_opt(b, 'f', d->domain);
     rec_opt(b, 's', d->account);
+    rec_opt(b, 'C', d->campaign);
+    rec_opt(b, 'B', d->bound);
 }
 
 static bool due_key(struct slice key, struct q_due *d)
@@ -103,6 +107,8 @@ int q_due_get(struct slice key, struct slice row, struct q_due *d)
         case 't': d->tell = rec_u64(&r) != 0; break;
         case 'f': d->domain = r.field; break;
         case 's': d->account = r.field; break;
+        case 'C': d->campaign = r.field; break;
+        case 'B': d->bound = r.field; break;
         }
     }
     return rec_error(&r);
@@ -127,6 +133,7 @@ void q_envelope_put(struct buf *b, const struct q_envelope *e)
     rec_opt_u64(b, 'j', l->junk);
     rec_put_u64(b, 'p', l->stream);
     rec_opt(b, 's', l->submitter);
+    rec_opt(b, 'C', l->campaign);
     rec_opt(b, 'm', l->message_id);
     rec_opt(b, 'S', l->subject);
     rec_opt(b, 'r', l->ret);
@@ -165,6 +172,7 @@ int q_envelope_get(struct slice row, const struct letter_id *id, struct q_envelo
         case 'j': l->junk = rec_u64(&r) != 0; break;
         case 'p': l->stream = (enum stream)rec_u64(&r); break;
         case 's': l->submitter = r.field; break;
+        case 'C': l->campaign = r.field; break;
         case 'm': l->message_id = r.field; break;
         case 'S': l->subject = r.field; break;
         case 'r': l->ret = r.field; break;
@@ -192,6 +200,8 @@ void q_group_put(struct buf *b, const struct q_group *g)
     rec_opt_u64(b, 'l', g->local);
     rec_opt_u64(b, 'c', g->closed);
     rec_opt_u64(b, 'd', (uint64_t)g->due);
+    rec_opt(b, 'B', g->bound);
+    rec_opt_u64(b, 'F', g->fixed);
 }
 
 int q_group_get(struct slice row, uint32_t n, struct q_group *g)
@@ -206,6 +216,8 @@ int q_group_get(struct slice row, uint32_t n, struct q_group *g)
         case 'l': g->local = rec_u64(&r) != 0; break;
         case 'c': g->closed = rec_u64(&r) != 0; break;
         case 'd': g->due = (int64_t)rec_u64(&r); break;
+        case 'B': g->bound = r.field; break;
+        case 'F': g->fixed = rec_u64(&r) != 0; break;
         }
     }
     if (!g->hop.n || (g->local && g->hop.n >= sizeof g->account))
@@ -234,6 +246,7 @@ void q_rcpt_put(struct buf *b, const struct q_rcpt *r)
     rec_opt(b, 'T', utf8_cut(r->tls, QUEUE_REPLY_MAX));
     rec_opt(b, 'C', r->class);
     rec_opt(b, 'R', r->rule);
+    rec_opt(b, 'S', r->source);
     rec_opt_u64(b, 'u', r->uncertain);
     rec_opt_u64(b, 'x', r->expired);
     rec_opt_u64(b, 'H', r->barred);
@@ -258,6 +271,7 @@ static int rcpt_fields(struct rec *r, struct q_rcpt *out)
         case 'T': out->tls = r->field; break;
         case 'C': out->class = r->field; break;
         case 'R': out->rule = r->field; break;
+        case 'S': out->source = r->field; break;
         case 'u': out->uncertain = rec_u64(r) != 0; break;
         case 'x': out->expired = rec_u64(r) != 0; break;
         case 'H': out->barred = rec_u64(r) != 0; break;

@@ -116,7 +116,7 @@ static void other_server(struct world *w, const struct attempt_letter *at, struc
 static void relay(void *ctx, struct attempt_letter *at)
 {
     struct world *w = ctx;
-    if (!attempt_place(at, at->domain, at->domain)) return;
+    if (!attempt_place(at, at->domain, at->domain, FROM_IPV4)) return;
     attempt_asks(at);
     for (size_t i = 0; i < at->nrcpt; i++)
         at->rcpt[i].result = ATTEMPT_TEMPORARY, at->rcpt[i].reply = SL("canceled");

@@ -27,6 +27,20 @@ static void put_group(struct kv_tx *tx, struct arena *a, const struct letter_id 
     buf_free(&b);
 }
 
+int queue_tx_bind(struct kv_tx *tx, struct arena *a, const struct letter_id *id, uint32_t n,
+                  struct slice source, bool fixed)
+{
+    struct slice row;
+    struct q_group g;
+    int e = kv_tx_get(tx, queue_key_group(a, id, n), &row);
+    if (!e) e = q_group_get(row, n, &g);
+    if (e || sl_eq(g.bound, source) || g.closed || (g.fixed && !fixed)) return e;
+    g.bound = source;
+    g.fixed = fixed && source.n;
+    put_group(tx, a, id, &g);
+    return 0;
+}
+
 static int64_t added(uint64_t n, int64_t by) { return (int64_t)n + by > 0 ? (int64_t)n + by : 0; }
 
 void queue_tx_count(struct kv_tx *tx, int64_t letters, int64_t rcpts)

@@ -132,6 +132,22 @@ static void tell_held(struct arena *a, const struct letter_wants *w, struct queu
     }
 }
 
+/* By which sources the groups leave that still have something to send; texts lie in a. */
+static struct slice *ways_of(const struct queue *q, const struct q_envelope *e, const struct looking *look,
+                             struct arena *a)
+{
+    struct source_plan *p = source_plan_now(q->sources);
+    struct slice *text = ar_array(a, struct slice, look->room);
+    for (size_t i = 0; i < look->room; i++) {
+        struct q_due d;
+        if (!look->group[i].hop.n || look->group[i].closed || look->group[i].local) continue;
+        q_due_of(&d, e, &look->group[i], 0, false);
+        text[i] = queue_way_text(a, p, &d);
+    }
+    source_plan_drop(&p);
+    return text;
+}
+
 static int info_of(struct shard *s, const struct q_envelope *e, int env, struct arena *a,
                    struct queue_info *out)
 {
@@ -158,6 +174,7 @@ static int info_of(struct shard *s, const struct q_envelope *e, int env, struct 
                                .nrcpt = n,
                                .wants = letter_wants_text(a, &e->l.wants),
                                .damage = damage};
+    struct slice *ways = ways_of(s->q, e, &look, a);
     for (size_t i = 0; i < n; i++)
         out->rcpt[i] =
             (struct queue_rcpt_info){.address = r[i].address,
@@ -166,6 +183,8 @@ static int info_of(struct shard *s, const struct q_envelope *e, int env, struct 
                                      .host = r[i].host,
                                      .class = r[i].class,
                                      .rule = r[i].rule,
+                                     .source = r[i].source,
+                                     .way = q_is_end(r[i].state) ? SL("") : ways[r[i].g],
                                      .next_try = r[i].state == Q_WAITING || r[i].state == Q_FAILED
                                                      ? queue_time(s->q, r[i].next_try, rt_wall_seconds())
                                                      : 0,
@@ -197,7 +216,10 @@ static bool of_host(struct slice host, struct slice asked)
     return domain_within(name, asked);
 }
 
-static bool asks_for_waiting(const struct queue_filter *f) { return f->class.n || f->host.n || f->uncertain; }
+static bool asks_for_waiting(const struct queue_filter *f)
+{
+    return f->class.n || f->host.n || f->source.n || f->uncertain;
+}
 static bool asks_for_rcpts(const struct queue_filter *f)
 {
     return f->address.n || f->domain.n || asks_for_waiting(f);
@@ -211,7 +233,7 @@ static bool rcpt_matches(const struct queue_filter *f, const struct q_rcpt *r)
     if (f->domain.n && (at == SL_NONE || !sl_eqi(f->domain, sl_from(r->address, at + 1)))) return false;
     if (asks_for_waiting(f) && !waits) return false;
     return (!f->class.n || sl_eqi(f->class, r->class)) && (!f->host.n || of_host(r->host, f->host)) &&
-           (!f->uncertain || r->uncertain);
+           (!f->source.n || sl_eq(f->source, r->source)) && (!f->uncertain || r->uncertain);
 }
 
 static bool any_rcpt_matches(const struct queue_filter *f, const struct q_rcpt *r, size_t n)

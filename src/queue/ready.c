@@ -15,6 +15,8 @@ enum {
     SHARE_PART = 4,  /* of the items in memory one sender may have this part */
     DOWN_ITEMS = 10, /* of a hop whose site does not answer */
     ACCOUNT_AT_ONCE = 8,
+    HOP_NAME = 400,
+    LINE_NAME = 600,
 };
 #define QUICK_FOR RT_S
 
@@ -29,9 +31,10 @@ static size_t part(size_t of_node, int loops)
     return n ? n : 1;
 }
 
-void ready_init(struct ready *r, struct sites *sites, int loops)
+void ready_init(struct ready *r, struct sites *sites, struct source_plan *plan, int loops)
 {
     *r = (struct ready){.sites = sites,
+                        .plan = plan,
                         .quick_most = part(NODE_QUICK, loops),
                         .slow_most = part(NODE_SLOW, loops),
                         .items_most = part(NODE_ITEMS, loops)};
@@ -70,19 +73,29 @@ static void crowd_leave(struct ready *r, struct crowd *c, const struct shard *s,
 
 static struct slice share_name(const struct q_due *d) { return d->account.n ? d->account : d->domain; }
 
-static struct slice hop_name(const struct q_due *d, char text[320])
+/* By which sources it leaves, as the plan says now. */
+static const struct source_way *way_of(const struct ready *r, const struct q_due *d)
 {
-    const char *mark = d->tell ? "!" : d->local ? "@" : "";
-    int n = snprintf(text, 320, "%s%.*s", mark, SLF(d->tell ? SL("") : d->hop));
-    return sl(text, (size_t)(n < 320 ? n : 319));
+    bool gone;
+    return queue_way(r->plan, d, &gone);
 }
 
-static struct slice line_name(const struct q_due *d, char text[512])
+static struct slice hop_name(const struct ready *r, const struct q_due *d, char text[HOP_NAME])
 {
-    char hop[320];
-    struct slice h = hop_name(d, hop);
-    int n = snprintf(text, 512, "%d %.*s %.*s %.*s", (int)d->stream, SLF(d->account), SLF(d->domain), SLF(h));
-    return sl(text, (size_t)(n < 512 ? n : 511));
+    const char *mark = d->tell ? "!" : d->local ? "@" : "";
+    struct slice way = way_of(r, d)->name;
+    int n = snprintf(text, HOP_NAME, "%s%.*s%s%.*s", mark, SLF(d->tell ? SL("") : d->hop), way.n ? "|" : "",
+                     SLF(way));
+    return sl(text, (size_t)(n < HOP_NAME ? n : HOP_NAME - 1));
+}
+
+static struct slice line_name(const struct ready *r, const struct q_due *d, char text[LINE_NAME])
+{
+    char hop[HOP_NAME];
+    struct slice h = hop_name(r, d, hop);
+    int n = snprintf(text, LINE_NAME, "%d %.*s %.*s %.*s", (int)d->stream, SLF(d->account), SLF(d->domain),
+                     SLF(h));
+    return sl(text, (size_t)(n < LINE_NAME ? n : LINE_NAME - 1));
 }
 
 static struct share *share_get(struct ready *r, struct slice name)
@@ -99,8 +112,8 @@ static struct share *share_get(struct ready *r, struct slice name)
 
 static struct hop *hop_get(struct ready *r, const struct q_due *d)
 {
-    char text[320];
-    struct slice name = hop_name(d, text);
+    char text[HOP_NAME];
+    struct slice name = hop_name(r, d, text);
     struct hop *h = map_get(&r->hops, name);
     if (h) return h;
     h = xcalloc(1, sizeof *h);
@@ -108,6 +121,8 @@ static struct hop *hop_get(struct ready *r, const struct q_due *d)
     h->name = xstrndup(name.p, name.n);
     h->local = d->local || d->tell;
     h->quiet = rt_now();
+    h->plan = source_plan_hold(r->plan);
+    h->way = way_of(r, d);
     list_init(&h->dock_link);
     list_init(&h->lines);
     list_init(&h->waiting);
@@ -122,9 +137,11 @@ static void hop_leaves(struct ready *r, struct hop *h)
     h->dock = NULL;
     if (!d || !list_empty(&d->hops)) return;
     heap_remove(&r->alarms, &d->alarm);
-    map_del(&r->docks, site_name(d->site));
-    site_put(d->site);
+    if (map_get(&r->docks, sl_cstr(d->name)) == d) map_del(&r->docks, sl_cstr(d->name));
+    for (size_t i = 0; i < d->npath; i++) site_put(d->path[i]);
     heap_free(&d->lines);
+    free(d->path);
+    free(d->name);
     free(d);
 }
 
@@ -133,6 +150,7 @@ static void hop_check(struct ready *r, struct hop *h)
     if (!list_empty(&h->lines) || h->under_way || h->crowd.left || h->crowd.reading) return;
     hop_leaves(r, h);
     map_del(&r->hops, sl_cstr(h->name));
+    source_plan_drop(&h->plan);
     free(h->name);
     free(h);
 }
@@ -152,14 +170,16 @@ static void line_free(struct line *l)
     free((char *)l->like.hop.p);
     free((char *)l->like.domain.p);
     free((char *)l->like.account.p);
+    free((char *)l->like.campaign.p);
+    free((char *)l->like.bound.p);
     free(l->name);
     free(l);
 }
 
 static struct line *line_get(struct ready *r, const struct q_due *d)
 {
-    char text[512];
-    struct slice name = line_name(d, text);
+    char text[LINE_NAME];
+    struct slice name = line_name(r, d, text);
     struct line *l = map_get(&r->lines, name);
     if (l) return l;
     l = xcalloc(1, sizeof *l);
@@ -171,7 +191,9 @@ static struct line *line_get(struct ready *r, const struct q_due *d)
                              .tell = d->tell,
                              .hop = copy(d->hop),
                              .domain = copy(d->domain),
-                             .account = copy(d->account)};
+                             .account = copy(d->account),
+                             .campaign = copy(d->campaign),
+                             .bound = copy(d->bound)};
     l->share = share_get(r, share_name(d));
     l->share->lines++;
     l->hop = hop_get(r, d);
@@ -209,12 +231,12 @@ static struct line *line_of(struct crowd *c) { return CONTAINER_OF(c, struct lin
 static struct share *share_of(struct crowd *c) { return CONTAINER_OF(c, struct share, crowd); }
 static struct hop *hop_of(struct crowd *c) { return CONTAINER_OF(c, struct hop, crowd); }
 
-bool crowd_has(struct crowd *c, const struct q_due *d)
+bool crowd_has(const struct ready *r, struct crowd *c, const struct q_due *d)
 {
-    char text[512];
-    if (c->of == OF_LINE) return sl_eqi(line_name(d, text), sl_cstr(line_of(c)->name));
+    char text[LINE_NAME];
+    if (c->of == OF_LINE) return sl_eqi(line_name(r, d, text), sl_cstr(line_of(c)->name));
     if (c->of == OF_SHARE) return sl_eqi(share_name(d), sl_cstr(share_of(c)->name));
-    return sl_eqi(hop_name(d, text), sl_cstr(hop_of(c)->name));
+    return sl_eqi(hop_name(r, d, text), sl_cstr(hop_of(c)->name));
 }
 
 void crowd_done(struct ready *r, struct crowd *c)
@@ -444,20 +466,82 @@ static void shut(struct ready *r, struct dock *d, enum stream s, enum site_bind 
         LIST_EACH(struct hop, h, &d->hops, dock_link) hop_unload(r, h);
 }
 
+static unsigned family_bit(const struct source *s) { return s->ip.family == 6 ? FROM_IPV6 : FROM_IPV4; }
+
+/* The source of a path; NULL: the node's own address. */
+static const struct source *source_of(const struct dock *d, size_t path)
+{
+    return d->way->n ? d->way->v[path] : NULL;
+}
+
+/* Can the site be reached from the source at all? */
+static bool path_fits(const struct dock *d, size_t path)
+{
+    const struct source *s = source_of(d, path);
+    return !s || !d->families || d->families & family_bit(s);
+}
+
+/* What came of asking the paths of a dock for a place. */
+struct asking {
+    const struct item *it;
+    const struct dock *d;
+    enum site_bind bind; /* SITE_HAS_ROOM: on `path`; else what binds on one of them */
+    int64_t again;
+    size_t path;
+    bool any, spurns,
+        other; /* some path was asked; refuses the sender's domain; has no room for another reason */
+};
+
+/* The first that has room. */
+static bool ask_path(struct asking *x, size_t path)
+{
+    int64_t again = RT_NEVER;
+    if (!path_fits(x->d, path)) return false;
+    enum site_bind bind = site_take(x->d->path[path], x->it->line->stream, x->it->line->like.domain, &again);
+    bool first = !x->any;
+    x->any = true;
+    if (bind == SITE_HAS_ROOM) {
+        x->bind = bind;
+        x->path = path;
+        return true;
+    }
+    if (bind == SITE_SPURNS) x->spurns = true;
+    else x->other = true;
+    if (first || again < x->again) x->again = again;
+    if (first || (x->bind == SITE_SPURNS && bind != SITE_SPURNS)) x->bind = bind;
+    return false;
+}
+
+/* Sources of a pool take turns. */
+static void ask_paths(struct asking *x, struct dock *d)
+{
+    size_t own = d->way->n ? d->way->own : 1;
+    bool found = false;
+    size_t turn = source_turn(d->plan, d->way);
+    for (size_t i = 0; !found && i < own; i++) found = ask_path(x, (turn + i) % own);
+    if (!x->any) { /* none is of a family of the site's: the relay will say so */
+        x->bind = SITE_NO_WAY;
+        x->again = rt_now() + 60 * RT_S;
+    }
+}
+
 static bool take_place(struct ready *r, struct item *it, struct dock *d)
 {
-    int64_t again;
     enum stream s = it->line->stream;
-    enum site_bind bind = s >= d->shut ? d->bind : site_take(d->site, s, it->line->like.domain, &again);
-    if (bind == SITE_SPURNS) {
-        it->line->rest = again;
-    } else if (bind == SITE_HAS_ROOM) {
-        it->place = site_again(d->site);
+    if (s >= d->shut) return false;
+    struct asking x = {.it = it, .d = d, .again = RT_NEVER};
+    ask_paths(&x, d);
+    if (x.bind == SITE_HAS_ROOM) {
+        it->place = site_again(d->path[x.path]);
+        it->from = source_of(d, x.path);
+        if (it->from) it->from_plan = source_plan_hold(d->plan);
         it->placed = rt_now();
-    } else if (s < d->shut) {
-        shut(r, d, s, bind, again);
+    } else if (x.spurns) { /* of this domain alone; what binds elsewhere may be over soon */
+        it->line->rest = x.other && x.again > rt_now() + RT_S ? rt_now() + RT_S : x.again;
+    } else {
+        shut(r, d, s, x.bind, x.again);
     }
-    return bind == SITE_HAS_ROOM;
+    return x.bind == SITE_HAS_ROOM;
 }
 
 /* What its dock sheds may be all that there was of it. */
@@ -514,29 +598,54 @@ struct item *ready_next(struct ready *r)
 
 /* ---- hops find their sites ---- */
 
-static struct dock *dock_get(struct ready *r, struct site *s)
+static struct slice dock_name(struct slice way, struct slice site, char text[LINE_NAME])
 {
-    struct dock *d = map_get(&r->docks, site_name(s));
-    if (d) return d;
+    int n = snprintf(text, LINE_NAME, "%.*s|%.*s", SLF(way), SLF(site));
+    return sl(text, (size_t)(n < LINE_NAME ? n : LINE_NAME - 1));
+}
+
+/* `one` is any path of it. */
+static struct dock *dock_get(struct ready *r, const struct hop *h, struct slice mx_set, struct slice host,
+                             const struct site *one)
+{
+    char text[LINE_NAME];
+    struct slice name = dock_name(h->way->name, site_name(one), text);
+    struct dock *d = map_get(&r->docks, name);
+    if (d && d->way == h->way) return d;
     d = xcalloc(1, sizeof *d);
-    d->site = site_again(s);
+    d->plan = h->plan;
+    d->way = h->way;
+    d->npath = h->way->n ? h->way->n : 1;
+    d->path = xcalloc(d->npath, sizeof(struct site *));
+    for (size_t i = 0; i < d->npath; i++)
+        d->path[i] = site_get(r->sites, h->way->n ? h->way->v[i]->name : SL(""), mx_set, host);
+    d->name = xstrndup(name.p, name.n);
     d->shut = STREAMS;
     list_init(&d->hops);
-    map_put(&r->docks, site_name(s), d);
+    map_put(&r->docks, name, d);
     return d;
 }
 
-static void hop_goes(struct ready *r, struct hop *h, struct site *s)
+static bool dock_has(const struct dock *d, const struct site *s)
 {
-    bool there = h->dock && h->dock->site == s;
-    if (!there) {
+    for (size_t i = 0; d && i < d->npath; i++)
+        if (d->path[i] == s) return true;
+    return false;
+}
+
+/* The hop's site is this one. */
+static void hop_goes(struct ready *r, struct hop *h, struct slice mx_set, struct slice host)
+{
+    struct site *one = site_get(r->sites, h->way->n ? h->way->v[0]->name : SL(""), mx_set, host);
+    if (!dock_has(h->dock, one)) {
         LIST_EACH(struct line, l, &h->lines, hop_link)
         if (l->where == AT_DOCK) line_away(r, l), line_enter(r, l);
-        struct dock *d = dock_get(r, s);
+        struct dock *d = dock_get(r, h, mx_set, host, one);
         hop_leaves(r, h);
         h->dock = d;
         list_push(&d->hops, &h->dock_link);
     }
+    site_put(one);
     h->known = true;
     while (!list_empty(&h->waiting)) wake_one(r, &h->waiting);
 }
@@ -548,18 +657,25 @@ static void place_leave(struct item *it, enum site_news news, struct slice words
               &(struct site_report){it->line->stream, it->line->like.domain, news, words, it->placed});
     site_put(it->place);
     it->place = NULL;
+    it->from = NULL;
+    source_plan_drop(&it->from_plan);
 }
 
-bool ready_place(struct ready *r, struct item *it, struct slice mx_set, struct slice host)
+/* Its place, if it has one, is on a path of the site that can be gone by. */
+static bool placed_well(const struct item *it, const struct dock *d)
 {
-    struct site *s = site_get(r->sites, mx_set, host);
+    return it->place && dock_has(d, it->place) && (!it->from || d->families & family_bit(it->from));
+}
+
+bool ready_place(struct ready *r, struct item *it, struct slice mx_set, struct slice host, unsigned families)
+{
     struct hop *h = it->line->hop;
-    hop_goes(r, h, s);
-    if (it->place != s) {
+    hop_goes(r, h, mx_set, host);
+    h->dock->families = families;
+    if (!placed_well(it, h->dock)) {
         place_leave(it, SITE_NO_NEWS, SL(""));
         (void)take_place(r, it, h->dock);
     }
-    site_put(s);
     return it->place != NULL;
 }
 
@@ -590,11 +706,10 @@ void ready_back(struct ready *r, struct item *it)
 static void hop_by_name(struct ready *r, struct item *it, const struct trip *trip)
 {
     struct hop *h = it->line->hop;
-    struct site *s = site_get(r->sites, sl_cstr(h->name), SL(""));
-    if (it->place == s) place_leave(it, trip->news, trip->words);
-    else if (trip->news == SITE_UNREACHED) site_miss(s, trip->words);
-    hop_goes(r, h, s);
-    site_put(s);
+    hop_goes(r, h, it->line->like.hop, SL(""));
+    if (dock_has(h->dock, it->place)) place_leave(it, trip->news, trip->words);
+    else if (trip->news == SITE_UNREACHED)
+        for (size_t i = 0; i < h->dock->npath; i++) site_miss(h->dock->path[i], trip->words);
 }
 
 /* What its site learns of an attempt: nothing of one in which no server of it was asked, but that it has yet
@@ -621,17 +736,42 @@ void ready_end(struct ready *r, struct item *it, const struct trip *trip)
 
 void ready_site_free(struct ready *r, const struct site *s)
 {
-    struct dock *d = map_get(&r->docks, site_name(s));
-    if (d && d->shut < STREAMS) dock_open(r, d);
+    char text[LINE_NAME];
+    for (size_t i = 0; i < r->plan->nway; i++) {
+        struct dock *d = map_get(&r->docks, dock_name(r->plan->way[i].name, site_bare_name(s), text));
+        if (d && d->shut < STREAMS && dock_has(d, s)) dock_open(r, d);
+    }
 }
 
 void ready_nudge(struct ready *r, const struct q_due *d)
 {
-    char text[320];
-    struct hop *h = map_get(&r->hops, hop_name(d, text));
+    char text[HOP_NAME];
+    struct hop *h = map_get(&r->hops, hop_name(r, d, text));
     if (!h || !h->dock || h->dock->bind != SITE_DOWN) return;
-    site_nudge(h->dock->site);
+    for (size_t i = 0; i < h->dock->npath; i++) site_nudge(h->dock->path[i]);
     dock_open(r, h->dock);
+}
+
+void ready_replan(struct ready *r, struct source_plan *plan)
+{
+    struct map_iter it = {0};
+    while (map_next(&r->items, &it)) {
+        struct item *i = it.value;
+        if (i->pace == WAITS) ready_drop(r, i);
+    }
+    source_plan_drop(&r->plan);
+    r->plan = plan;
+    it = (struct map_iter){0};
+    while (map_next(&r->hops, &it)) { /* which still have something under way */
+        struct hop *h = it.value;
+        const struct source_way *way = source_way_named(plan, h->way->name);
+        if (!way) continue;
+        hop_leaves(r, h);
+        h->known = false;
+        h->way = way;
+        source_plan_drop(&h->plan);
+        h->plan = source_plan_hold(plan);
+    }
 }
 
 int64_t ready_tick(struct ready *r)
@@ -673,14 +813,36 @@ static struct slice with_since(struct arena *a, struct slice what, int64_t since
                      until ? "until " : "until one ends", until ? civil_format(until, two) : "");
 }
 
+/* The path that has room soonest. */
+static size_t look_for_room(struct dock *d, const struct q_due *due, struct site_state *out)
+{
+    size_t best = 0;
+    *out = (struct site_state){0};
+    for (size_t i = 0, seen = 0; i < d->npath; i++) {
+        struct site_state st;
+        if (!path_fits(d, i)) continue;
+        site_look(d->path[i], due->stream, due->domain, &st);
+        bool better = !seen++ || st.bind == SITE_HAS_ROOM || (st.until && st.until < out->until);
+        if (better) *out = st, best = i;
+        if (st.bind == SITE_HAS_ROOM) break;
+    }
+    return best;
+}
+
 static struct slice site_why(struct dock *d, const struct q_due *due, struct arena *a)
 {
     struct site_state st;
-    site_look(d->site, due->stream, due->domain, &st);
-    struct slice name = site_name(d->site), what = SL("");
+    size_t path = look_for_room(d, due, &st);
+    struct slice name = site_name(d->path[path]), what = SL("");
+    if (source_of(d, path))
+        name = ar_printf(a, "%.*s, from the source %.*s,", SLF(site_bare_name(d->path[path])),
+                         SLF(source_of(d, path)->name));
     const struct shape_number *n = st.limits.v;
     switch (st.bind) {
     case SITE_HAS_ROOM: return SL("its turn comes now");
+    case SITE_NO_WAY:
+        what = SL("none of the sources that it may leave from has an address of a family of the site's");
+        break;
     case SITE_PLACES:
         what = ar_printf(a, "%u deliveries to the site %.*s are under way, as many as it gets at once (%.*s)",
                          st.under_way, SLF(name), SLF(n[SHAPE_CONNECTIONS].source));
@@ -719,9 +881,9 @@ static struct slice site_why(struct dock *d, const struct q_due *due, struct are
 
 struct slice ready_why(struct ready *r, const struct q_due *d, struct arena *a)
 {
-    char text[512];
-    struct line *l = map_get(&r->lines, line_name(d, text));
-    struct hop *h = l ? l->hop : map_get(&r->hops, hop_name(d, text));
+    char text[LINE_NAME];
+    struct line *l = map_get(&r->lines, line_name(r, d, text));
+    struct hop *h = l ? l->hop : map_get(&r->hops, hop_name(r, d, text));
     struct item *it = ready_find(r, &d->id, d->g);
     bool at_site = h && h->dock && (d->stream >= h->dock->shut || (l && l->where == AT_REST));
     if (at_site) return site_why(h->dock, d, a);
@@ -757,7 +919,7 @@ const char *ready_watch(struct ready *r, int64_t quiet, struct arena *a, struct 
             *why = ready_why(r, &d, a);
             *n = h->crowd.n;
             h->told = now;
-            return h->name;
+            return h->way->name.n ? l->like.hop.p : h->name;
         }
     }
     return NULL;
@@ -777,6 +939,7 @@ void ready_free(struct ready *r)
         c->left = false;
         crowd_done(r, c);
     }
+    source_plan_drop(&r->plan);
     map_free(&r->items);
     map_free(&r->lines);
     map_free(&r->shares);

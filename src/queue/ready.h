@@ -4,7 +4,8 @@
  *   line   items of one stream, one sender and one next hop, in order of time
  *   share  a sender: an account here, or a domain; senders take turns
  *   hop    a next hop: a domain, or an account here
- *   dock   a site (site.h) as this loop sees it, with the lines that wait for room there
+ *   dock   a site as this loop sees it from the sources of one way: the paths (site.h) and the lines that
+ * wait for room on one of them
  *
  * A line stands in the heap of those that can be started, in order of stream and then of turn, or waits where
  * something binds: at its dock, its hop, or its share. Nothing here suspends. */
@@ -34,7 +35,12 @@ struct share {
     struct link waiting; /* lines, for one of its deliveries to end */
 };
 struct dock {
-    struct site *site;
+    struct source_plan *plan; /* of its way; its hops hold it */
+    const struct source_way *way;
+    struct site **path; /* from each of the way's sources */
+    size_t npath;
+    char *name;
+    unsigned families; /* of the site's addresses; 0: not known */
     struct link hops;
     enum site_bind bind; /* what bound last */
     enum stream shut;    /* this stream and those behind it find no room; STREAMS: none does */
@@ -45,7 +51,9 @@ struct dock {
 struct hop {
     struct crowd crowd;
     char *name;
-    bool local, known; /* known: at which dock */
+    bool local, known;        /* known: at which dock */
+    struct source_plan *plan; /* held */
+    const struct source_way *way;
     struct dock *dock;
     struct link dock_link, lines;
     size_t under_way;
@@ -80,10 +88,13 @@ struct item {
     void *again;     /* schedule.c: it was offered anew while it was under way */
     int64_t started; /* rt_now() */
     struct site *place;
+    const struct source *from; /* of the place; lives with the plan of its hop at that time: */
+    struct source_plan *from_plan;
     int64_t placed;
 };
 struct ready {
     struct sites *sites;
+    struct source_plan *plan; /* held */
     struct map items, lines, shares, hops, docks;
     struct heap able, alarms, rests; /* rests: lines of sender domains that a site refuses for a while */
     struct link crowds, quick;       /* quick: items under way, oldest first */
@@ -91,7 +102,10 @@ struct ready {
     size_t nquick, nslow, quick_most, slow_most, items_most;
     bool closing;
 };
-void ready_init(struct ready *r, struct sites *sites, int loops);
+void ready_init(struct ready *r, struct sites *sites, struct source_plan *plan,
+                int loops); /* takes the plan over */
+/* Another plan, which is taken over: all that waits goes, to be read again. */
+void ready_replan(struct ready *r, struct source_plan *plan);
 void ready_free(struct ready *r); /* nothing is under way any more */
 
 enum added { ADDED, LEFT, NO_ROOM };
@@ -103,7 +117,7 @@ void ready_drop(struct ready *r, struct item *it); /* it waits, and need not any
 /* It could not be started after all. */
 void ready_back(struct ready *r, struct item *it);
 /* The delivery has found its site. False: no room there. */
-bool ready_place(struct ready *r, struct item *it, struct slice mx_set, struct slice host);
+bool ready_place(struct ready *r, struct item *it, struct slice mx_set, struct slice host, unsigned families);
 /* It ended. no_room: it waits again; else it is gone afterwards. */
 void ready_end(struct ready *r, struct item *it, const struct trip *trip);
 void ready_site_free(struct ready *r, const struct site *s);
@@ -126,5 +140,5 @@ int64_t
 crowd_wants(struct crowd *c); /* rt_now(): from when on there is something, and room for it; RT_NEVER */
 bool crowd_full(struct crowd *c);
 /* Does the row belong to it? */
-bool crowd_has(struct crowd *c, const struct q_due *d);
+bool crowd_has(const struct ready *r, struct crowd *c, const struct q_due *d);
 void crowd_done(struct ready *r, struct crowd *c); /* after reading: it may be gone afterwards */

@@ -101,7 +101,7 @@ static void relay(void *ctx, struct attempt_letter *at)
         return;
     }
     snprintf(name, sizeof name, "mx%d.test", (int)(d % (uint64_t)w->sites));
-    if (!attempt_place(at, sl_cstr(name), sl_cstr(name))) return;
+    if (!attempt_place(at, sl_cstr(name), sl_cstr(name), FROM_IPV4)) return;
     attempt_asks(at);
     if (++s->at_once > s->most) s->most = s->at_once;
     int64_t takes = away(k) ? 30 * RT_S : k == SLOW ? 60 * RT_S : 300 * RT_MS;

@@ -43,7 +43,7 @@ static struct slice put_text(char **at, struct slice s)
 
 static struct offer *offer_new(struct shard *s, const struct q_due *d)
 {
-    struct offer *o = xmalloc(sizeof *o + d->hop.n + d->domain.n + d->account.n);
+    struct offer *o = xmalloc(sizeof *o + d->hop.n + d->domain.n + d->account.n + d->campaign.n + d->bound.n);
     char *at = o->text;
     o->s = s;
     o->wanted = false;
@@ -51,6 +51,8 @@ static struct offer *offer_new(struct shard *s, const struct q_due *d)
     o->due.hop = put_text(&at, d->hop);
     o->due.domain = put_text(&at, d->domain);
     o->due.account = put_text(&at, d->account);
+    o->due.campaign = put_text(&at, d->campaign);
+    o->due.bound = put_text(&at, d->bound);
     return o;
 }
 
@@ -154,12 +156,13 @@ static int quarantine(struct shard *s, const struct item *it, int why)
 
 static bool is_unreadable(int e) { return e == ERR_NOT_FOUND || e == ERR_CORRUPT || e == ERR_VERSION; }
 
-bool attempt_place(struct attempt_letter *at, struct slice mx_set, struct slice host)
+bool attempt_place(struct attempt_letter *at, struct slice mx_set, struct slice host, unsigned families)
 {
     at->found = true;
     if (!at->item) return true;
     struct schedule *x = at->item->shard->schedule;
-    at->no_room = !ready_place(&x->ready, at->item, mx_set, host);
+    at->no_room = !ready_place(&x->ready, at->item, mx_set, host, families);
+    if (at->item->from) at->from = *at->item->from;
     waitq_wake_all(&x->news);
     return !at->no_room;
 }
@@ -183,12 +186,24 @@ void attempt_asks(struct attempt_letter *at)
     ar_free(&a);
 }
 
+/* What the way it goes by means for the attempt. */
+static void set_out(struct trip *trip, const struct item *it)
+{
+    const struct source_way *way = it->line->hop->way;
+    struct slice bound = it->line->like.bound;
+    for (size_t i = 0; i < way->n; i++) trip->families |= way->v[i]->ip.family == 6 ? FROM_IPV6 : FROM_IPV4;
+    trip->same = way->same;
+    if (bound.n && !source_find(it->line->hop->plan, bound))
+        snprintf(trip->gone, sizeof trip->gone, "%.*s", SLF(bound));
+}
+
 static void attempt(void *arg)
 {
     struct item *it = arg;
     struct shard *s = it->shard;
     struct schedule *x = s->schedule;
     struct trip trip = {.item = it, .stopping = &x->stopping, .tell = it->line->like.tell};
+    set_out(&trip, it);
     struct letter_id id = it->id;
     int e = work_group(s, &it->id, it->g, &trip);
     if (is_unreadable(e)) e = quarantine(s, it, e);
@@ -330,6 +345,22 @@ struct slice schedule_why(struct shard *s, const struct q_due *d, struct arena *
     return runs ? ready_why(&s->schedule->ready, d, a) : SL("the queue is not running");
 }
 
+static void replan_here(void *arg)
+{
+    struct schedule *x = arg;
+    if (!x->running || x->stopping) return;
+    ready_replan(&x->ready, source_plan_now(x->q->sources));
+    ahead_restart(&x->ahead);
+    waitq_wake_all(&x->news);
+}
+
+void schedule_replan(void *queue)
+{
+    struct queue *q = queue;
+    for (int i = 0; i < q->nloops; i++)
+        if (q->schedule[i]) rt_post(i, replan_here, q->schedule[i]);
+}
+
 size_t schedule_under_way(const struct schedule *x)
 {
     return x ? __atomic_load_n(&x->ready.nquick, __ATOMIC_RELAXED) +
@@ -344,7 +375,7 @@ int schedule_start(struct queue *q, int loop)
     struct schedule *x = xcalloc(1, sizeof *x);
     x->q = q;
     x->loop = loop;
-    ready_init(&x->ready, q->sites, q->nloops);
+    ready_init(&x->ready, q->sites, source_plan_now(q->sources), q->nloops);
     for (int i = loop; i < q->nshards; i += q->nloops) q->shard[i].schedule = x;
     ahead_init(&x->ahead, q, &x->ready, loop);
     waitq_init(&x->news);

@@ -78,7 +78,7 @@ static void relay(void *ctx, struct attempt_letter *at)
     struct world *w = ctx;
     for (size_t i = 0; i < at->nrcpt; i++) say(&at->rcpt[i], ATTEMPT_TEMPORARY, 0, "nobody answers");
     struct slice mx = w->kind == LATER ? at->domain : SL("mx.two.test");
-    if (!attempt_place(at, mx, mx)) return;
+    if (!attempt_place(at, mx, mx, FROM_IPV4)) return;
     attempt_asks(at);
     w->attempts += at->letter->sender.n > 0;
     if (w->kind == DEAD && at->letter->sender.n) {

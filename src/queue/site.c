@@ -33,6 +33,7 @@ struct rate {
 struct site {
     struct sites *all;
     char *name;
+    const char *bare; /* the part of the name behind the source */
     struct shape_limits limits;
     unsigned users;
     int64_t used_at;
@@ -109,11 +110,13 @@ void sites_close(struct sites **p)
 
 /* ---- who is who ---- */
 
-static struct site *make(struct sites *all, struct slice name, const struct shape_limits *limits)
+static struct site *make(struct sites *all, struct slice source, struct slice name,
+                         const struct shape_limits *limits)
 {
     struct site *s = xcalloc(1, sizeof *s);
     s->all = all;
     s->name = xstrndup(name.p, name.n);
+    s->bare = s->name + (source.n ? source.n + 1 : 0);
     s->limits = *limits;
     s->window = WINDOW_FIRST;
     s->patience = PATIENCE_FIRST;
@@ -121,16 +124,19 @@ static struct site *make(struct sites *all, struct slice name, const struct shap
     return s;
 }
 
-struct site *site_get(struct sites *all, struct slice mx_set, struct slice host)
+struct site *site_get(struct sites *all, struct slice source, struct slice mx_set, struct slice host)
 {
     struct shape_limits limits;
+    struct arena a = {0};
     shaping_limits(all->shaping, host, &limits);
     struct slice name = limits.apart || sl_eq(limits.site, SL("default")) ? sl_trim(mx_set) : limits.site;
+    if (source.n) name = ar_printf(&a, "%.*s|%.*s", SLF(source), SLF(name));
     lock_take(&all->lock);
     struct site *s = map_get(&all->named, name);
-    if (!s) s = make(all, name, &limits);
+    if (!s) s = make(all, source, name, &limits);
     s->users++;
     lock_release(&all->lock);
+    ar_free(&a);
     return s;
 }
 
@@ -169,6 +175,7 @@ void site_put(struct site *s)
 }
 
 struct slice site_name(const struct site *s) { return sl_cstr(s->name); }
+struct slice site_bare_name(const struct site *s) { return sl_cstr(s->bare); }
 
 /* ---- rates ---- */
 

@@ -1,4 +1,5 @@
-/* site.h - receiving systems as the whole node sees them: how much each gets at once, and what it showed.
+/* site.h - receiving systems as the whole node sees them, each from each source: how much it gets at once,
+ * and what it showed.
  *
  * A site is found by the MX set of a domain (domains with one set are one site); one that share/shaping
  * names counts for all of its sets together. A delivery takes a place at its site before it begins, and
@@ -15,12 +16,14 @@ typedef void site_wake(void *ctx, int loop, const struct site *s);
 struct sites *sites_open(struct shaping *shaping, site_wake *wake, void *ctx); /* takes the shaping over */
 void sites_close(struct sites **all); /* after the loops have let go of all */
 
-/* mx_set: what names the site, unless the shaping has a name for `host`, its most preferred host. Each get
- * is given back by one put. */
-struct site *site_get(struct sites *all, struct slice mx_set, struct slice host);
+/* The site as it is seen from a source (empty: from the node's own address); limits and what it shows are of
+ * that path alone. mx_set: what names the site, unless the shaping has a name for `host`, its most preferred
+ * host. Each get is given back by one put. */
+struct site *site_get(struct sites *all, struct slice source, struct slice mx_set, struct slice host);
 struct site *site_again(struct site *s); /* one more hold of it */
 void site_put(struct site *s);
-struct slice site_name(const struct site *s); /* lives with it */
+struct slice site_name(const struct site *s);      /* with the source in front; lives with it */
+struct slice site_bare_name(const struct site *s); /* without */
 
 /* What binds. */
 enum site_bind {
@@ -32,6 +35,7 @@ enum site_bind {
     SITE_RESTS,   /* it refuses us */
     SITE_SPURNS,  /* it refuses what this sender domain sends */
     SITE_DOWN,    /* no server of it answers; one letter tries from time to time */
+    SITE_NO_WAY,  /* no source has an address of a family of the site's (ready.c) */
 };
 /* A place for one delivery of a stream, from an address of `domain` (may be empty). Else *again: when it may
  * be worth another try, RT_NEVER: when the loop is woken. */

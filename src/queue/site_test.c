@@ -52,7 +52,7 @@ TEST(site_takes_more_as_it_shows_that_it_can)
 {
     struct sites *all = open_sites();
     struct site_state st;
-    struct site *s = site_get(all, SL("mx.two.test"), SL("mx.two.test"));
+    struct site *s = site_get(all, SL(""), SL("mx.two.test"), SL("mx.two.test"));
     int n = take_all(s, STREAM_TRANSACTIONAL);
     CHECK_INT(n, 5);
     for (int i = 0; i < 40 && n < 20; i++) {
@@ -74,7 +74,7 @@ TEST(site_takes_more_as_it_shows_that_it_can)
 TEST(site_keeps_a_place_for_what_somebody_waits_for)
 {
     struct sites *all = open_sites();
-    struct site *s = site_get(all, SL("mx.two.test"), SL("mx.two.test"));
+    struct site *s = site_get(all, SL(""), SL("mx.two.test"), SL("mx.two.test"));
     CHECK_INT(take_all(s, STREAM_BULK), 4);
     CHECK_INT(take_all(s, STREAM_TRANSACTIONAL), 2); /* its place, and one above what was found out */
     give(s, STREAM_TRANSACTIONAL, 2, SITE_NO_NEWS);
@@ -89,7 +89,7 @@ TEST(site_that_does_not_answer_gets_one_letter)
     struct sites *all = open_sites();
     struct site_state st;
     int64_t again;
-    struct site *s = site_get(all, SL("mx.two.test"), SL("mx.two.test"));
+    struct site *s = site_get(all, SL(""), SL("mx.two.test"), SL("mx.two.test"));
     CHECK_INT(take_all(s, STREAM_SYSTEM), 5);
     give(s, STREAM_SYSTEM, 5, SITE_UNREACHED);
     CHECK_INT(site_take(s, STREAM_SYSTEM, SL(""), &again), SITE_DOWN);
@@ -97,7 +97,7 @@ TEST(site_that_does_not_answer_gets_one_letter)
     site_look(s, STREAM_SYSTEM, SL(""), &st);
     CHECK(st.bind == SITE_DOWN && st.since && st.until && !strcmp(st.words, "words"));
     site_put(s); /* it is remembered while nobody uses it */
-    s = site_get(all, SL("mx.two.test"), SL("mx.two.test"));
+    s = site_get(all, SL(""), SL("mx.two.test"), SL("mx.two.test"));
     CHECK_INT(site_take(s, STREAM_SYSTEM, SL(""), &again), SITE_DOWN);
     site_put(s);
     end(all);
@@ -108,7 +108,7 @@ TEST(site_learns_nothing_when_no_server_was_asked)
 {
     struct sites *all = open_sites();
     int64_t again;
-    struct site *s = site_get(all, SL("mx.two.test"), SL("mx.two.test"));
+    struct site *s = site_get(all, SL(""), SL("mx.two.test"), SL("mx.two.test"));
     CHECK_INT(take_all(s, STREAM_SYSTEM), 5);
     give(s, STREAM_SYSTEM, 5, SITE_UNASKED);
     CHECK_INT(take_all(s, STREAM_SYSTEM), 5);
@@ -125,9 +125,9 @@ TEST(site_learns_nothing_when_no_server_was_asked)
 TEST(site_that_the_shaping_names_is_one_for_all_its_hosts)
 {
     struct sites *all = open_sites();
-    struct site *a = site_get(all, SL("alt1.google.com"), SL("alt1.google.com")),
-                *b = site_get(all, SL("aspmx.google.com"), SL("aspmx.google.com")),
-                *c = site_get(all, SL("mx.two.test"), SL("mx.two.test"));
+    struct site *a = site_get(all, SL(""), SL("alt1.google.com"), SL("alt1.google.com")),
+                *b = site_get(all, SL(""), SL("aspmx.google.com"), SL("aspmx.google.com")),
+                *c = site_get(all, SL(""), SL("mx.two.test"), SL("mx.two.test"));
     CHECK(a == b && a != c);
     CHECK_SL(site_name(a), "google");
     site_put(a);
@@ -144,8 +144,8 @@ TEST(site_gets_so_many_letters_and_connections_a_minute)
         &shaping, SL("default\nconnections 20 guessed\nletters 9 guessed\nrecipients 9 guessed\n"
                      "rate 120 guessed\nopens 60 guessed\nsite few\nhost few.test\nrate 1000 guessed\n")));
     struct sites *all = open_shaped(shaping);
-    struct site *s = site_get(all, SL("mx.two.test"), SL("mx.two.test")),
-                *few = site_get(all, SL("mx.few.test"), SL("mx.few.test"));
+    struct site *s = site_get(all, SL(""), SL("mx.two.test"), SL("mx.two.test")),
+                *few = site_get(all, SL(""), SL("mx.few.test"), SL("mx.few.test"));
     CHECK_INT(take_all(s, STREAM_BULK), 1); /* the last of a burst is for others */
     CHECK_INT(take_all(s, STREAM_TRANSACTIONAL), 1);
     CHECK_INT(site_take(s, STREAM_TRANSACTIONAL, SL(""), &again), SITE_LETTERS);

@@ -89,6 +89,8 @@ struct recording {
     const struct attempt_rcpt *result;
     const struct meaning *meaning;
     size_t n;
+    struct slice source, bind; /* that it left from; from which it leaves the next time, or empty */
+    const char *gone; /* the source that it was to leave from, and that is not there any more; or "" */
 };
 
 static void take_result(struct recording *x, struct q_rcpt *r, const struct attempt_rcpt *got,
@@ -101,6 +103,7 @@ static void take_result(struct recording *x, struct q_rcpt *r, const struct atte
     r->reply = got->reply;
     r->host = got->host;
     r->tls = got->tls;
+    r->source = x->source;
     r->class = m->class;
     r->rule = m->rule;
     r->uncertain = got->result == ATTEMPT_UNCERTAIN;
@@ -129,12 +132,12 @@ static void tell_result(struct kv_tx *tx, const struct recording *x, size_t i)
     struct slice who = x->rcpt[i]->address;
     struct store *st = x->q->store;
     char until[CIVIL_TEXT_MAX];
-    const char *by = r->host.n ? " by " : "";
+    const char *by = r->host.n ? " by " : "", *from = x->source.n ? ", from the source " : "";
     switch (r->result) {
     case ATTEMPT_DELIVERED:
         trace_tx_addf(st->trace, tx, x->id, r->host.n ? TRACE_RELAYED : TRACE_DELIVERED, who,
-                      "accepted%s%.*s%s%.*s: %.*s", by, SLF(r->host), r->tls.n ? " over " : "", SLF(r->tls),
-                      SLF(r->reply));
+                      "accepted%s%.*s%s%.*s%s%.*s: %.*s", by, SLF(r->host), r->tls.n ? " over " : "",
+                      SLF(r->tls), from, SLF(x->source), SLF(r->reply));
         break;
     case ATTEMPT_PERMANENT: break; /* told with the bounce, which follows */
     case ATTEMPT_DROPPED:
@@ -142,13 +145,14 @@ static void tell_result(struct kv_tx *tx, const struct recording *x, size_t i)
         break;
     case ATTEMPT_UNCERTAIN:
     case ATTEMPT_TEMPORARY:
-        trace_tx_addf(
-            st->trace, tx, x->id, TRACE_DEFERED, who, "%s%s%.*s: %.*s; %s%.*s%s%s %s",
-            r->result == ATTEMPT_UNCERTAIN ? "perhaps delivered, the answer to the end of the data was lost"
-                                           : "not taken now",
-            by, SLF(r->host), SLF(r->reply), m->class.n ? "taken for: " : "", SLF(m->class),
-            m->class.n ? "; " : "", x->now >= x->expires ? "its time ended" : "the next attempt is at",
-            civil_format(x->now >= x->expires ? x->expires : m->next_try, until));
+        trace_tx_addf(st->trace, tx, x->id, TRACE_DEFERED, who, "%s%s%.*s%s%.*s: %.*s; %s%.*s%s%s %s",
+                      r->result == ATTEMPT_UNCERTAIN
+                          ? "perhaps delivered, the answer to the end of the data was lost"
+                          : "not taken now",
+                      by, SLF(r->host), from, SLF(x->source), SLF(r->reply), m->class.n ? "taken for: " : "",
+                      SLF(m->class), m->class.n ? "; " : "",
+                      x->now >= x->expires ? "its time ended" : "the next attempt is at",
+                      civil_format(x->now >= x->expires ? x->expires : m->next_try, until));
         break;
     }
 }
@@ -176,6 +180,19 @@ static void tell_maker(struct kv_tx *tx, const struct recording *x, size_t i, co
     x->q->maker.tell(x->q->maker.ctx, tx, &news);
 }
 
+/* A letter that was to leave from a source which is gone was planned anew. */
+static int bind_tx(struct kv_tx *tx, struct arena *a, const struct recording *x)
+{
+    int e = 0;
+    if (*x->gone) {
+        e = queue_tx_bind(tx, a, x->id, x->g, SL(""), true);
+        trace_tx_addf(x->q->store->trace, tx, x->id, TRACE_RETRIED, SL(""),
+                      "the source %s that it was to leave from is gone: it was planned anew%s%.*s", x->gone,
+                      x->source.n ? ", and left from the source " : "", SLF(x->source));
+    }
+    return e ? e : queue_tx_bind(tx, a, x->id, x->g, x->bind, false);
+}
+
 static int record_tx(struct kv_tx *tx, void *arg)
 {
     struct recording *x = arg;
@@ -190,6 +207,7 @@ static int record_tx(struct kv_tx *tx, void *arg)
         tell_result(tx, x, i);
         tell_maker(tx, x, i, &r);
     }
+    if (!e) e = bind_tx(tx, &a, x);
     if (!e) e = queue_tx_settle(tx, &a, x->id, x->g);
     ar_free(&a);
     return e;
@@ -243,6 +261,7 @@ static void attempt_remote(const struct attempting *x, const struct letter_sourc
                                 .nrcpt = x->n,
                                 .a = x->a,
                                 .item = x->trip->item,
+                                .families = x->trip->families,
                                 .until = DEADLINE_IN(ATTEMPT_MAX)};
     for (size_t i = 0; i < x->n; i++)
         if (x->rcpt[i]->uncertain) at.first_host = x->rcpt[i]->host;
@@ -251,6 +270,7 @@ static void attempt_remote(const struct attempting *x, const struct letter_sourc
     x->trip->no_room = at.no_room;
     x->trip->found = at.found;
     x->trip->asked = at.asked;
+    x->trip->source = ar_dup(x->a, at.from.name);
 }
 
 /* It cannot be made now, or never. */
@@ -386,6 +406,17 @@ static struct meaning *understand(struct shard *s, const struct q_loaded *l, str
     return m;
 }
 
+/* From which source it leaves the next time: who is put off because nobody knows him yet is known by his
+ * address; else the pool says whether it matters. */
+static struct slice bind_to(const struct trip *trip, const struct attempt_rcpt *r, const struct meaning *m,
+                            size_t n)
+{
+    bool bind = trip->same;
+    for (size_t i = 0; i < n; i++)
+        bind |= r[i].result == ATTEMPT_TEMPORARY && sl_eq(m[i].class, SL("greylist"));
+    return bind ? trip->source : SL("");
+}
+
 static int64_t soonest(const struct meaning *m, size_t n)
 {
     int64_t t = INT64_MAX;
@@ -421,6 +452,7 @@ static int try_now(struct shard *s, const struct q_loaded *l, struct q_rcpt *con
                    struct arena *a, struct trip *trip, bool *rest)
 {
     struct attempt_rcpt *result = ar_array(a, struct attempt_rcpt, n);
+    trip->source = SL("");
     for (size_t i = 0; i < n; i++)
         result[i] = (struct attempt_rcpt){.address = rcpt[i]->address,
                                           .notify = rcpt[i]->notify,
@@ -443,7 +475,10 @@ static int try_now(struct shard *s, const struct q_loaded *l, struct q_rcpt *con
                           .rcpt = rcpt,
                           .result = result,
                           .meaning = understand(s, l, rcpt, result, n, a, trip),
-                          .n = n};
+                          .n = n,
+                          .source = trip->source,
+                          .gone = trip->tried ? trip->gone : ""};
+    x.bind = bind_to(trip, result, x.meaning, n);
     e = record(s, &x, trip);
     if (!e && *rest) again(trip, soonest(x.meaning, n));
     return e;
@@ -671,7 +706,8 @@ static int ask_maker(struct shard *s, const struct q_loaded *l, struct q_rcpt *c
                           .rcpt = out,
                           .result = result,
                           .meaning = ar_array(a, struct meaning, n),
-                          .n = nout};
+                          .n = nout,
+                          .gone = ""};
     *done = nout || nlater;
     int e = nout ? record(s, &x, trip) : 0;
     return e || !nlater ? e : hold_on(s, l, later, nlater, x.now, trip);

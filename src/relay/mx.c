@@ -23,7 +23,12 @@ static int add_addresses(const struct relay_conf *c, struct arena *a, struct mx_
                          bool *failed, struct dns_answer *r)
 {
     /* from one of our addresses only hosts of its family can be reached */
-    if (c->source.family && c->source.family != (type == DNS_A ? 4 : 6)) return 0;
+    unsigned family = type == DNS_A ? FROM_IPV4 : FROM_IPV6;
+    unsigned ours = c->families             ? c->families
+                    : c->source.family == 4 ? FROM_IPV4
+                    : c->source.family      ? FROM_IPV6
+                                            : family;
+    if (!(ours & family)) return 0;
     int e = dns_ask(c->dns, a, h->name, type, r);
     if (e) return e;
     if (r->status == DNS_TEMPFAIL) *failed = true;

@@ -8,17 +8,22 @@
 
 /* A site that the shaping names counts its connections for all of its MX sets together, unless it says
  * otherwise; every other for its MX set. */
-static void shape(struct pool *s, struct slice host)
+static void shape(struct pool *s, struct slice source, struct slice host)
 {
+    struct arena a = {0};
     struct relay *r = s->home->relay;
     shaping_limits(r->shaping, host, &s->limits);
     if (r->conf.site_connections) s->limits.v[SHAPE_CONNECTIONS].n = r->conf.site_connections;
     bool by_name = !s->limits.apart && !sl_eq(s->limits.site, SL("default"));
-    s->berth = berth_get(r, by_name ? s->limits.site : sl_cstr(s->key), s->limits.v[SHAPE_CONNECTIONS].n);
+    struct slice site = ar_printf(&a, "%.*s|%.*s", SLF(source), SLF(s->limits.site));
+    s->berth = berth_get(r, by_name ? site : sl_cstr(s->key), s->limits.v[SHAPE_CONNECTIONS].n);
+    ar_free(&a);
 }
 
-struct pool *pool_get(struct relay_loop *l, struct slice key, struct slice host)
+struct pool *pool_get(struct relay_loop *l, struct slice source, struct slice mx_set, struct slice host)
 {
+    struct arena a = {0};
+    struct slice key = ar_printf(&a, "%.*s|%.*s", SLF(source), SLF(mx_set));
     struct pool *s = map_get(&l->pools, key);
     if (!s) {
         s = xcalloc(1, sizeof *s);
@@ -27,8 +32,9 @@ struct pool *pool_get(struct relay_loop *l, struct slice key, struct slice host)
         waitq_init(&s->room);
         list_init(&s->idle);
         map_put(&l->pools, key, s);
-        shape(s, host);
+        shape(s, source, host);
     }
+    ar_free(&a);
     s->users++;
     return s;
 }

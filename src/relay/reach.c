@@ -16,11 +16,11 @@ struct reach {
     char why[300];
 };
 
-static struct slice key_of(const struct ip *ip) { return sl(ip, sizeof *ip); }
+static struct slice key_of(const struct reach_path *p) { return sl(p, sizeof *p); }
 
-static struct reach *find(struct relay_loop *l, const struct ip *ip)
+static struct reach *find(struct relay_loop *l, const struct reach_path *p)
 {
-    return map_get(&l->reach, key_of(ip));
+    return map_get(&l->reach, key_of(p));
 }
 
 static bool idle(const struct reach *r, int64_t now)
@@ -44,9 +44,9 @@ void reach_free(struct relay_loop *l)
 }
 
 /* NULL when there are too many that matter: then nothing is remembered of this one. */
-static struct reach *make(struct relay_loop *l, const struct ip *ip)
+static struct reach *make(struct relay_loop *l, const struct reach_path *p)
 {
-    struct reach *r = find(l, ip);
+    struct reach *r = find(l, p);
     if (r) return r;
     if (l->reach.count >= l->reach_forget_at) {
         forget(l, false);
@@ -54,41 +54,41 @@ static struct reach *make(struct relay_loop *l, const struct ip *ip)
     }
     if (l->reach.count >= REACH_MAX) return NULL;
     r = xcalloc(1, sizeof *r);
-    map_put(&l->reach, key_of(ip), r);
+    map_put(&l->reach, key_of(p), r);
     return r;
 }
 
-const char *reach_down(struct relay_loop *l, const struct ip *ip)
+const char *reach_down(struct relay_loop *l, const struct reach_path *p)
 {
-    const struct reach *r = find(l, ip);
+    const struct reach *r = find(l, p);
     return r && r->down_until > rt_now() ? r->why : NULL;
 }
 
-void reach_failed(struct relay_loop *l, const struct ip *ip, const struct verdict *v)
+void reach_failed(struct relay_loop *l, const struct reach_path *p, const struct verdict *v)
 {
-    struct reach *r = make(l, ip);
+    struct reach *r = make(l, p);
     if (!r) return;
     snprintf(r->why, sizeof r->why, "%.*s", (int)(v->text.n > 250 ? 250 : v->text.n), v->text.p);
     r->failed = rt_now();
     if (++r->failures >= DOWN_AFTER) r->down_until = r->failed + DOWN_FOR;
 }
 
-void reach_good(struct relay_loop *l, const struct ip *ip)
+void reach_good(struct relay_loop *l, const struct reach_path *p)
 {
-    struct reach *r = find(l, ip);
+    struct reach *r = find(l, p);
     if (!r) return;
     r->failures = 0;
     r->down_until = 0;
 }
 
-bool reach_tls(struct relay_loop *l, const struct ip *ip)
+bool reach_tls(struct relay_loop *l, const struct reach_path *p)
 {
-    const struct reach *r = find(l, ip);
+    const struct reach *r = find(l, p);
     return !r || r->no_tls_until <= rt_now();
 }
 
-void reach_set_tls(struct relay_loop *l, const struct ip *ip, bool works)
+void reach_set_tls(struct relay_loop *l, const struct reach_path *p, bool works)
 {
-    struct reach *r = works ? find(l, ip) : make(l, ip);
+    struct reach *r = works ? find(l, p) : make(l, p);
     if (r) r->no_tls_until = works ? 0 : rt_now() + NO_TLS_FOR;
 }

@@ -25,6 +25,11 @@ struct delivery {
     bool left_out; /* some address was not tried, because it did not answer a moment ago */
 };
 
+static struct reach_path path_to(const struct delivery *d, const struct ip *ip)
+{
+    return (struct reach_path){*ip, d->conf.source};
+}
+
 static void give_open(struct delivery *d, const struct verdict *v, const char *host)
 {
     for (size_t i = 0; i < d->nopen; i++) {
@@ -80,13 +85,14 @@ static bool use_peer(struct delivery *d, struct peer *p)
     bool usable = true, fresh = false, kept = p->letters > 0;
     for (size_t at = 0; usable && at < d->nopen; at += most) {
         size_t n = d->nopen - at < most ? d->nopen - at : most;
-        transaction(&d->relay->conf, p, d->at, d->open + at, n, &usable, &fresh);
+        transaction(&d->conf, p, d->at, d->open + at, n, &usable, &fresh);
         if (p->letters >= letters) break;
     }
     bool stale = kept && fresh;
     if (p->degraded) /* refused for being in clear, perhaps: TLS has its chance next time */
         for (size_t i = 0; i < d->nopen; i++)
-            if (d->open[i]->code / 100 == 5) reach_set_tls(d->pool->home, &p->ip, true);
+            if (d->open[i]->code / 100 == 5)
+                reach_set_tls(d->pool->home, &(struct reach_path){p->ip, d->conf.source}, true);
     if (usable && p->letters < letters) {
         pool_keep(d->pool, p);
     } else {
@@ -113,17 +119,18 @@ static void try_address(struct delivery *d, const struct mx_list *hosts, const s
     struct relay_loop *l = d->pool->home;
     struct peer *p = NULL;
     struct verdict why = {0};
-    bool use_tls = host->policy.level != POLICY_ANY || reach_tls(l, ip);
-    int e = peer_open(&d->relay->conf, hosts->route, d->at->a, host, ip, use_tls, &p, &why);
-    mx_note(&d->relay->conf, hosts, host, p);
+    struct reach_path path = path_to(d, ip);
+    bool use_tls = host->policy.level != POLICY_ANY || reach_tls(l, &path);
+    int e = peer_open(&d->conf, hosts->route, d->at->a, host, ip, use_tls, &p, &why);
+    mx_note(&d->conf, hosts, host, p);
     if (e == 1) { /* opportunistic: rather in clear than not at all (RFC 7435) */
         log_info("relay", "%s: TLS failed, trying without: %.*s", p->host, SLF(why.text));
-        reach_set_tls(l, ip, false);
+        reach_set_tls(l, &path, false);
         if (may_open(d)) {
             conn_close(&p->c);
             free(p);
             p = NULL;
-            e = peer_open(&d->relay->conf, hosts->route, d->at->a, host, ip, false, &p, &why);
+            e = peer_open(&d->conf, hosts->route, d->at->a, host, ip, false, &p, &why);
         }
     }
     if (e) {
@@ -133,10 +140,10 @@ static void try_address(struct delivery *d, const struct mx_list *hosts, const s
         peer_close(&p, true);
         pool_leave(d->pool);
         if (e < 0 && !why.policy)
-            reach_failed(l, ip, &why); /* else it answers, and is asked in clear the next time */
+            reach_failed(l, &path, &why); /* else it answers, and is asked in clear the next time */
         return;
     }
-    reach_good(l, ip);
+    reach_good(l, &path);
     use_peer(d, p);
 }
 
@@ -224,20 +231,29 @@ static bool is_shut(struct delivery *d, struct mx_list *l, struct mx_host *h)
              e ? ar_printf(d->at->a, "what %.*s must show is not known: %s", SLF(h->name), err_text(e))
                : ar_printf(d->at->a, "%.*s is passed over: %.*s", SLF(h->name), SLF(h->policy.why)));
     d->left_out = true;
-    if (!e) mx_note(&d->relay->conf, l, h, NULL);
+    if (!e) mx_note(&d->conf, l, h, NULL);
     return true;
+}
+
+/* From the address that it leaves from only hosts of its family can be reached. */
+static bool fits(const struct delivery *d, const struct ip *ip)
+{
+    return !d->conf.source.family || d->conf.source.family == ip->family;
 }
 
 static void try_hosts(struct delivery *d, struct mx_list *l)
 {
     struct peer *kept;
     size_t addresses = 0;
-    for (size_t i = 0; i < l->n; i++) addresses += l->v[i].n;
+    for (size_t i = 0; i < l->n; i++)
+        for (size_t k = 0; k < l->v[i].n; k++) addresses += fits(d, &l->v[i].ip[k]);
     if (!try_kept(d, l, addresses)) return;
     bool place = true; /* try_address gives it up */
     for (size_t i = 0; i < l->n; i++)
         for (size_t k = 0; k < l->v[i].n && goes_on(d); k++) {
-            if (reach_down(d->pool->home, &l->v[i].ip[k])) {
+            struct reach_path path = path_to(d, &l->v[i].ip[k]);
+            if (!fits(d, &path.to)) continue;
+            if (reach_down(d->pool->home, &path)) {
                 d->left_out = true;
                 continue;
             }
@@ -262,7 +278,9 @@ static const char *site_down(struct delivery *d, const struct mx_list *l)
     const char *why = NULL;
     for (size_t i = 0; i < l->n; i++)
         for (size_t k = 0; k < l->v[i].n; k++) {
-            const char *one = reach_down(d->pool->home, &l->v[i].ip[k]);
+            struct reach_path path = path_to(d, &l->v[i].ip[k]);
+            if (!fits(d, &path.to)) continue;
+            const char *one = reach_down(d->pool->home, &path);
             if (!one) return NULL;
             if (!why) why = one;
         }
@@ -287,20 +305,36 @@ static bool is_proved(struct delivery *d, struct mx_list *l)
     return false;
 }
 
+static unsigned families_of(const struct mx_list *l)
+{
+    unsigned all = 0;
+    for (size_t i = 0; i < l->n; i++)
+        for (size_t k = 0; k < l->v[i].n; k++) all |= l->v[i].ip[k].family == 6 ? FROM_IPV6 : FROM_IPV4;
+    return all;
+}
+
+static void leave_from(struct delivery *d, const struct source *from)
+{
+    if (from->name.n) d->conf.source = from->ip;
+    if (from->helo.n) d->conf.hostname = from->helo;
+}
+
 static void deliver(struct delivery *d)
 {
     struct mx_list hosts;
     struct verdict why;
     d->conf = d->relay->conf; /* what one sender asks for keeps no other's questions waiting */
     d->conf.dns = dns_share(d->at->a, d->conf.dns, sl_hash(d->at->letter->sender) | 1, DNS_SHARE_SENDER);
+    if (d->at->families) d->conf.families = d->at->families;
     if (mx_find(&d->conf, d->at->a, d->at->letter->sender, d->at->domain, &hosts, &why) != 0) {
         give_open(d, &why, "");
         return;
     }
     hosts.anyhow = d->at->letter->wants.tls_optional;
     if (requires_tls(d->at->letter) && !is_proved(d, &hosts)) return;
-    if (!attempt_place(d->at, hosts.site, hosts.v[0].name)) return;
-    d->pool = pool_get(&d->relay->loop[rt_loop_id()], hosts.site, hosts.v[0].name);
+    if (!attempt_place(d->at, hosts.site, hosts.v[0].name, families_of(&hosts))) return;
+    leave_from(d, &d->at->from);
+    d->pool = pool_get(&d->relay->loop[rt_loop_id()], d->at->from.name, hosts.site, hosts.v[0].name);
     put_first(&hosts, d->at->first_host);
     const char *down = site_down(d, &hosts);
     if (down)

@@ -87,7 +87,7 @@ bool berth_take(struct relay *r, struct berth *p, int loop);
 void berth_give(struct relay *r, struct berth *p);
 void berth_want(struct relay *r, struct berth *p, int loop); /* somebody waits still */
 bool berth_wanted(struct relay *r, struct berth *p);
-/* ---- pool.c: connections to one MX set, on one loop ---- */
+/* ---- pool.c: connections from one source to one MX set, on one loop ---- */
 
 struct peer;
 struct berth;
@@ -105,7 +105,7 @@ struct pool {
 struct relay_loop {
     struct relay *relay;
     struct map pools;
-    struct map reach;       /* struct ip -> struct reach, of addresses with which something is wrong */
+    struct map reach; /* struct reach_path -> struct reach, of addresses with which something is wrong */
     size_t reach_forget_at; /* at so many those that no longer matter are looked for */
     struct group fibers;
     bool tending, closing;
@@ -119,8 +119,8 @@ struct relay {
     unsigned calls;                                            /* of loops, on their way; atomic */
     struct relay_loop loop[RELAY_LOOPS_MAX];
 };
-/* key: its MX set; host: the most preferred of them. */
-struct pool *pool_get(struct relay_loop *l, struct slice key, struct slice host);
+/* Connections from a source (its name, or empty) to an MX set; host: the most preferred of them. */
+struct pool *pool_get(struct relay_loop *l, struct slice source, struct slice mx_set, struct slice host);
 void pool_wake(struct relay_loop *l, const struct berth *p); /* a connection of the place was closed */
 void pool_put(struct pool *s);
 /* A place for one connection; *kept: an idle one that is open already, or NULL. SUSPENDS. */
@@ -131,12 +131,16 @@ int pool_close_all(void *loop);                 /* on its loop. SUSPENDS */
 
 /* ---- reach.c: which addresses answer, and how; on one loop, none suspends ---- */
 
+/* An address of others as it is seen from one of ours (family 0: the system's choice). */
+struct reach_path {
+    struct ip to, from;
+};
 /* Why the address is left alone for now (valid until the loop turns), or NULL. */
-const char *reach_down(struct relay_loop *l, const struct ip *ip);
-void reach_failed(struct relay_loop *l, const struct ip *ip, const struct verdict *v);
-void reach_good(struct relay_loop *l, const struct ip *ip); /* a session came about: all is forgiven */
-bool reach_tls(struct relay_loop *l, const struct ip *ip);  /* is TLS to be tried? */
-void reach_set_tls(struct relay_loop *l, const struct ip *ip, bool works);
+const char *reach_down(struct relay_loop *l, const struct reach_path *p);
+void reach_failed(struct relay_loop *l, const struct reach_path *p, const struct verdict *v);
+void reach_good(struct relay_loop *l, const struct reach_path *p); /* a session came about: all is forgiven */
+bool reach_tls(struct relay_loop *l, const struct reach_path *p);  /* is TLS to be tried? */
+void reach_set_tls(struct relay_loop *l, const struct reach_path *p, bool works);
 void reach_free(struct relay_loop *l);
 
 /* ---- peer.c: a session with a server ---- */

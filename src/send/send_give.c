@@ -137,6 +137,7 @@ static int into_queue(struct giving *g)
                        .stream = h->stream,
                        .once = true,
                        .submitter = sl_cstr(g->r->account),
+                       .campaign = utf8_cut(common->campaign, LETTER_CAMPAIGN_MAX),
                        .subject = utf8_cut(g->l.subject.n ? g->l.subject : common->subject, LIMIT_SUBJECT),
                        .signed_for = domain,
                        .events = &came,

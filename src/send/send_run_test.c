@@ -20,7 +20,7 @@ static void relay(void *ctx, struct attempt_letter *at)
 {
     struct tester *t = ctx;
     struct buf b = BUF_INIT;
-    if (!attempt_place(at, at->domain, at->domain)) return;
+    if (!attempt_place(at, at->domain, at->domain, FROM_IPV4)) return;
     for (uint64_t from = 0; from < at->source->size;) {
         char piece[700];
         int64_t n = letter_source_read(at->source, from, piece, sizeof piece);

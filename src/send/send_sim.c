@@ -45,7 +45,7 @@ static void relay(void *ctx, struct attempt_letter *at)
 {
     struct world *w = ctx;
     char start[200];
-    if (!attempt_place(at, at->domain, at->domain)) return;
+    if (!attempt_place(at, at->domain, at->domain, FROM_IPV4)) return;
     CHECK(letter_source_read(at->source, 0, start, sizeof start) > 0);
     for (size_t i = 0; i < at->nrcpt; i++)
         at->rcpt[i].result = ATTEMPT_TEMPORARY, at->rcpt[i].reply = SL("canceled");

@@ -1,0 +1,104 @@
+/* queue_source_test.c - letters leave from several sources: each path has its own limits and rests by itself.
+ */
+#include "queue_test.h"
+
+enum { A, B, OTHER };
+static int left[3];       /* attempts from each */
+static bool a_is_refused; /* the site refuses what comes from a */
+static const char *bound; /* the source of the last attempt */
+
+static void site_that_knows_us(void *ctx, struct attempt_letter *at)
+{
+    struct tester *t = ctx;
+    if (!attempt_place(at, at->domain, at->domain, FROM_IPV4)) return;
+    attempt_asks(at);
+    bool a = sl_eq(at->from.name, SL("a"));
+    left[a ? A : sl_eq(at->from.name, SL("b")) ? B : OTHER]++;
+    bound = a ? "a" : "b";
+    for (size_t i = 0; i < at->nrcpt; i++) {
+        struct attempt_rcpt *r = &at->rcpt[i];
+        bool grey = sl_starts(r->address, SL("grey"));
+        r->result = grey || (a && a_is_refused) ? ATTEMPT_TEMPORARY : ATTEMPT_DELIVERED;
+        r->code = r->result == ATTEMPT_DELIVERED ? 250 : 451;
+        r->reply = grey                             ? SL("451 4.7.1 Greylisted, try again in 5 minutes")
+                   : r->result == ATTEMPT_TEMPORARY ? SL("451 4.7.1 Your IP is on our blacklist")
+                                                    : SL("250 taken");
+    }
+    t->attempts++;
+}
+
+static bool begin_with(struct tester *t, struct sources **s)
+{
+    struct ip a = {0}, b = {0};
+    if (!begin(t, NULL)) return false;
+    queue_close(&t->q);
+    CHECK(ip_parse(SL("192.0.2.1"), &a) && ip_parse(SL("192.0.2.2"), &b));
+    CHECK_OK(sources_open(s, t->f.s->kv));
+    CHECK_OK(source_add(*s, &(struct source){.name = SL("a"), .pool = SL(SOURCE_MAIN), .ip = a}));
+    CHECK_OK(source_add(*s, &(struct source){.name = SL("b"), .pool = SL(SOURCE_MAIN), .ip = b}));
+    CHECK_OK(open_queue(t, (struct queue_conf){.sources = *s}));
+    memset(left, 0, sizeof left);
+    a_is_refused = false;
+    CHECK_OK(queue_start(t->q, site_that_knows_us, t));
+    return true;
+}
+
+static struct letter_id send_one(struct tester *t, const char *to)
+{
+    int before = t->attempts;
+    struct letter l = letter_to(t, "alice@one.test", to);
+    CHECK_OK(accept_letter(t->q, &l));
+    for (int i = 0; i < 1000 && (t->attempts == before || !none_under_way(t)); i++) fiber_sleep(RT_MS);
+    CHECK_INT(t->attempts, before + 1);
+    return l.id;
+}
+
+/* One address that a site refuses does not stop what leaves from others. */
+TEST(queue_a_source_that_is_refused_rests_alone)
+{
+    struct tester t;
+    struct sources *s;
+    REQUIRE(begin_with(&t, &s));
+    a_is_refused = true;
+    for (int i = 0; i < 12; i++) send_one(&t, "bob@two.test");
+    CHECK_INT(left[A], 3); /* then it rests there */
+    CHECK_INT(left[B], 9);
+    send_one(&t, "bob@three.test"), send_one(&t, "bob@three.test"); /* another site hears of nothing */
+    CHECK_INT(left[A], 4);
+    CHECK_INT(left[OTHER], 0);
+    queue_close(&t.q);
+    sources_close(&s);
+    fixture_end(&t.f);
+}
+
+/* Who is put off as unknown comes again from the address that is known by then; that it is gone is told. */
+TEST(queue_a_letter_stays_with_its_source_until_it_is_gone)
+{
+    struct tester t;
+    struct sources *s;
+    struct queue_info info;
+    REQUIRE(begin_with(&t, &s));
+    struct letter_id id = send_one(&t, "grey@two.test");
+    const char *first = bound;
+    for (int i = 0; i < 4; i++) {
+        int before = t.attempts;
+        CHECK_OK(queue_act(t.q, &id, QUEUE_RETRY));
+        for (int k = 0; k < 1000 && (t.attempts == before || !none_under_way(&t)); k++) fiber_sleep(RT_MS);
+        CHECK(bound == first);
+    }
+    CHECK_OK(queue_show(t.q, &id, &t.f.a, &info));
+    CHECK(info.nrcpt == 1 && sl_eq(info.rcpt[0].source, sl_cstr(first)) &&
+          sl_find(info.rcpt[0].way, SL("to which it is bound")) != SL_NONE);
+    CHECK_OK(source_remove(s, sl_cstr(first)));
+    CHECK_OK(queue_show(t.q, &id, &t.f.a, &info));
+    CHECK(sl_find(info.rcpt[0].way, SL("to which it was bound, is gone")) != SL_NONE);
+    int before = t.attempts;
+    CHECK_OK(queue_act(t.q, &id, QUEUE_RETRY));
+    for (int k = 0; k < 1000 && (t.attempts == before || !none_under_way(&t)); k++) fiber_sleep(RT_MS);
+    CHECK(bound != first);
+    CHECK_OK(queue_show(t.q, &id, &t.f.a, &info));
+    CHECK(sl_find(info.rcpt[0].way, SL("gone")) == SL_NONE);
+    queue_close(&t.q);
+    sources_close(&s);
+    fixture_end(&t.f);
+}

@@ -1,0 +1,101 @@
+/* source.h - the addresses that letters leave from: sources in pools, and which pool a letter goes by.
+ *
+ * Without any source letters leave as the node's configuration says. With some, a letter goes by the pool of
+ * its campaign, else of its account, its sender's domain or its stream, as uses say, else by the pool `main`;
+ * a pool without sources stands for `main`, and that one for the node's own address. All of it lies in the
+ * object _source; a plan is what stands there as of one moment: it never changes, and is held by whoever
+ * looks at it. */
+#pragma once
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/ip.h"
+#include "kv/kv.h"
+
+enum {
+    SOURCES_MAX = 1000,     /* of the node */
+    SOURCE_USES_MAX = 5000, /* of pools */
+    SOURCE_NAME_MAX = 32,   /* of a source or a pool */
+    SOURCE_VALUE_MAX = 120, /* of a campaign, account, domain or stream in a use */
+};
+#define SOURCE_MAIN "main"
+
+/* What a use goes by; the first that has one decides. */
+enum source_by { SOURCE_CAMPAIGN, SOURCE_ACCOUNT, SOURCE_DOMAIN, SOURCE_STREAM, SOURCE_BYS };
+const char *source_by_word(enum source_by by); /* "campaign" "account" "domain" "stream" */
+
+struct source {
+    struct slice name, pool;
+    struct ip ip;
+    struct slice helo; /* its EHLO name; empty: the node's */
+    int64_t added;     /* unix seconds */
+};
+struct source_pool {
+    struct slice name;
+    struct slice overflow; /* the pool that takes over when its sources have no allowance left; empty: none */
+    bool same;             /* what was put off leaves from the same source again */
+};
+/* Letters with this go by the pool. An account is named by its id; shown: its address then. */
+struct source_use {
+    enum source_by by;
+    struct slice value, pool, shown;
+};
+
+/* The sources a letter may leave from: first those of its pool, then those that take over. */
+struct source_way {
+    struct slice name; /* of the pool, "pool/source" of a single source, empty: the node's own address */
+    const struct source **v;
+    size_t n, own; /* own: of the pool itself */
+    bool same;
+};
+struct source_plan {
+    unsigned holds; /* atomic */
+    struct arena a;
+    struct source *source;
+    size_t nsource;
+    struct source_pool *pool; /* that have rows, or sources */
+    size_t npool;
+    struct source_use *use;
+    size_t nuse;
+    struct source_way *way; /* of every pool with sources and of every source; the first: the node's own */
+    size_t nway;
+    unsigned *turn;    /* source_turn() */
+    struct map *names; /* plan.c's own */
+};
+
+struct sources;
+/* What stands in kv; it outlives the sources. A row that cannot be read is named in the log and passed over.
+ * SUSPENDS. */
+MUST_CHECK int sources_open(struct sources **out, struct kv *kv);
+void sources_close(struct sources **s);
+/* changed(ctx) is called after each change, on the fiber that made it. NULL: nobody. */
+void sources_watch(struct sources *s, void (*changed)(void *ctx), void *ctx);
+
+/* The plan as it is now; given back by one drop. From any loop, none suspends. s NULL: a plan without
+ * sources. */
+struct source_plan *source_plan_now(struct sources *s);
+struct source_plan *source_plan_hold(struct source_plan *p);
+void source_plan_drop(struct source_plan **p);
+
+/* What is known of a letter: what it goes by (empty: none), and the source that it is bound to, or empty. */
+struct source_query {
+    struct slice by[SOURCE_BYS];
+    struct slice bound;
+};
+/* Never NULL; lives with the plan. *gone: the source it is bound to is not there, it is planned as if it were
+ * not bound. */
+const struct source_way *source_choose(const struct source_plan *p, const struct source_query *q, bool *gone);
+/* Sources of a pool take turns over the whole node: which of a way's own is next. From any loop. */
+size_t source_turn(struct source_plan *p, const struct source_way *w);
+const struct source *source_find(const struct source_plan *p, struct slice name);          /* or NULL */
+const struct source_way *source_way_named(const struct source_plan *p, struct slice name); /* or NULL */
+
+/* ---- changes: durable when they return. All SUSPEND. ---- */
+
+/* Adds or replaces. ERR_SYNTAX, ERR_EXISTS (another source has the address), ERR_LIMIT. */
+MUST_CHECK int source_add(struct sources *s, const struct source *source);
+MUST_CHECK int source_remove(struct sources *s, struct slice name); /* ERR_NOT_FOUND */
+MUST_CHECK int source_set_pool(struct sources *s, const struct source_pool *pool);
+/* pool empty: letters with this go by no pool of their own any more (ERR_NOT_FOUND). */
+MUST_CHECK int source_set_use(struct sources *s, const struct source_use *use);
+/* For `verify`: bad() is told of each row that cannot be read. */
+MUST_CHECK int sources_verify(struct kv *kv, void (*bad)(void *arg, const char *what), void *arg);

@@ -1,0 +1,133 @@
+/* source_test.c - plans: which sources a letter leaves by; rows, damage, limits. */
+#include <stdio.h>
+
+#include "base/test.h"
+#include "source.h"
+
+static struct ip ip_of(const char *text)
+{
+    struct ip ip = {0};
+    CHECK(ip_parse(sl_cstr(text), &ip));
+    return ip;
+}
+
+static int add(struct sources *s, const char *name, const char *pool, const char *ip)
+{
+    return source_add(s, &(struct source){.name = sl_cstr(name), .pool = sl_cstr(pool), .ip = ip_of(ip)});
+}
+
+static int use(struct sources *s, enum source_by by, const char *value, const char *pool)
+{
+    return source_set_use(s, &(struct source_use){.by = by, .value = sl_cstr(value), .pool = sl_cstr(pool)});
+}
+
+/* "main: one two" */
+static const char *way_for(struct sources *s, struct source_query q)
+{
+    static char text[200];
+    bool gone;
+    struct source_plan *p = source_plan_now(s);
+    const struct source_way *w = source_choose(p, &q, &gone);
+    int n = snprintf(text, sizeof text, "%.*s%s", SLF(w->name), gone ? " gone" : "");
+    for (size_t i = 0; i < w->n; i++)
+        n += snprintf(text + n, sizeof text - (size_t)n, "%s%.*s", i ? " " : ": ", SLF(w->v[i]->name));
+    source_plan_drop(&p);
+    return text;
+}
+
+TEST(source_letters_go_by_the_pool_that_is_named_for_them)
+{
+    struct kv *kv;
+    struct sources *s;
+    struct source_query all = {
+        .by = {SL_INIT("spring"), SL_INIT("acc1"), SL_INIT("one.test"), SL_INIT("bulk")}};
+    CHECK_OK(kv_mem_open(&kv, NULL));
+    CHECK_OK(sources_open(&s, kv));
+    CHECK(!strcmp(way_for(s, all), ""));
+    CHECK_OK(add(s, "one", "main", "192.0.2.1"));
+    CHECK_OK(add(s, "two", "main", "2001:db8::2"));
+    CHECK_OK(add(s, "three", "letters", "192.0.2.3"));
+    CHECK_OK(add(s, "four", "paying", "192.0.2.4"));
+    CHECK(!strcmp(way_for(s, all), "main: one two"));
+    CHECK_OK(use(s, SOURCE_STREAM, "bulk", "letters"));
+    CHECK(!strcmp(way_for(s, all), "letters: three"));
+    CHECK_OK(use(s, SOURCE_DOMAIN, "one.test", "main"));
+    CHECK(!strcmp(way_for(s, all), "main: one two"));
+    CHECK_OK(use(s, SOURCE_ACCOUNT, "acc1", "letters"));
+    CHECK(!strcmp(way_for(s, all), "letters: three"));
+    CHECK_OK(use(s, SOURCE_CAMPAIGN, "spring", "paying"));
+    CHECK(!strcmp(way_for(s, all), "paying: four"));
+    sources_close(&s); /* as the rows say */
+    CHECK_OK(sources_open(&s, kv));
+    CHECK(!strcmp(way_for(s, all), "paying: four"));
+    CHECK_OK(use(s, SOURCE_CAMPAIGN, "spring", ""));
+    CHECK_ERR(use(s, SOURCE_CAMPAIGN, "spring", ""), ERR_NOT_FOUND);
+    CHECK(!strcmp(way_for(s, all), "letters: three"));
+    CHECK_OK(source_remove(s, SL("three"))); /* a pool without sources stands for main */
+    CHECK(!strcmp(way_for(s, all), "main: one two"));
+    all.bound = SL("two");
+    CHECK(!strcmp(way_for(s, all), "main/two: two"));
+    CHECK_OK(source_remove(s, SL("two")));
+    CHECK(!strcmp(way_for(s, all), "main gone: one"));
+    CHECK_OK(source_remove(s, SL("one")));
+    CHECK(!strcmp(way_for(s, all), " gone")); /* the node's own address */
+    sources_close(&s);
+    kv_close(&kv);
+}
+
+TEST(source_names_and_addresses_are_judged)
+{
+    struct kv *kv;
+    struct sources *s;
+    CHECK_OK(kv_mem_open(&kv, NULL));
+    CHECK_OK(sources_open(&s, kv));
+    CHECK_OK(add(s, "one", "main", "192.0.2.1"));
+    CHECK_ERR(add(s, "two", "main", "192.0.2.1"), ERR_EXISTS);
+    CHECK_OK(add(s, "one", "other", "192.0.2.1")); /* into another pool */
+    CHECK_ERR(add(s, "Two", "main", "192.0.2.2"), ERR_SYNTAX);
+    CHECK_ERR(add(s, "a/b", "main", "192.0.2.2"), ERR_SYNTAX);
+    CHECK_ERR(add(s, "two", "a|b", "192.0.2.2"), ERR_SYNTAX);
+    CHECK_ERR(add(s, "two", "main", "0.0.0.0"), ERR_SYNTAX);
+    CHECK_ERR(add(s, "a-name-that-is-longer-than-any-may-be", "main", "192.0.2.2"), ERR_SYNTAX);
+    CHECK_ERR(source_remove(s, SL("two")), ERR_NOT_FOUND);
+    CHECK_ERR(use(s, SOURCE_DOMAIN, "", "main"), ERR_SYNTAX);
+    sources_close(&s);
+    kv_close(&kv);
+}
+
+static int spoil_tx(struct kv_tx *tx, void *arg)
+{
+    (void)arg;
+    kv_tx_put(tx, SL("s/one"), SL("\001i"));
+    kv_tx_put(tx, SL("s/three"), SL("\001i\0019"));
+    kv_tx_put(tx, SL("u/d/x"), SL("\377"));
+    return 0;
+}
+
+static void count(void *n, const char *what)
+{
+    (void)what;
+    ++*(int *)n;
+}
+
+TEST(source_a_damaged_row_hides_no_other)
+{
+    struct kv *kv;
+    struct sources *s;
+    int bad = 0;
+    CHECK_OK(kv_mem_open(&kv, NULL));
+    CHECK_OK(sources_open(&s, kv));
+    CHECK_OK(add(s, "one", "main", "192.0.2.1"));
+    CHECK_OK(add(s, "two", "main", "192.0.2.2"));
+    CHECK_OK(kv_transact(kv, SL("_source"), spoil_tx, NULL));
+    sources_close(&s);
+    CHECK_OK(sources_open(&s, kv));
+    CHECK(!strcmp(way_for(s, (struct source_query){0}), "main: two"));
+    CHECK_OK(sources_verify(kv, count, &bad));
+    CHECK_INT(bad, 3);
+    CHECK_OK(source_remove(s, SL("three")));
+    CHECK_OK(add(s, "one", "main", "192.0.2.1"));
+    CHECK(!strcmp(way_for(s, (struct source_query){0}), "main: one two"));
+    sources_close(&s);
+    kv_close(&kv);
+}

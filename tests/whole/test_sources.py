@@ -1,0 +1,152 @@
+"""Letters leave from several addresses: pools, what goes by which, retries, a source that is gone."""
+import socket
+import threading
+
+from world import letter, next_address, until
+
+
+class Receiver:
+    """Takes letters, or answers each RCPT with `reply`; notes from where each session came and what it called itself."""
+
+    def __init__(self):
+        self.seen, self.reply = [], b"250 ok\r\n"
+        self.server = socket.create_server((next_address(), 10025))
+        threading.Thread(target=self.run, daemon=True).start()
+
+    @property
+    def address(self):
+        return self.server.getsockname()[0]
+
+    def run(self):
+        while True:
+            try:
+                peer, where = self.server.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(peer, where[0]), daemon=True).start()
+
+    def serve(self, peer, where):
+        with peer, peer.makefile("rb") as f:
+            peer.sendall(b"220 mx\r\n")
+            helo, data = "", False
+            while line := f.readline():
+                verb = line[:4].upper()
+                if data:
+                    if line == b".\r\n":
+                        data = False
+                        self.seen.append((where, helo))
+                        peer.sendall(b"250 taken\r\n")
+                    continue
+                if verb == b"EHLO":
+                    helo = line[5:].decode().strip()
+                if verb == b"RCPT" and not self.reply.startswith(b"250"):
+                    self.seen.append((where, helo))
+                    peer.sendall(self.reply)
+                elif verb == b"DATA":
+                    data = True
+                    peer.sendall(b"354 go on\r\n")
+                elif verb == b"QUIT":
+                    peer.sendall(b"221 bye\r\n")
+                    return
+                else:
+                    peer.sendall(b"250 ok\r\n")
+
+
+def begin(world, receiver):
+    home = world.home("one.test", accounts=["alice", "carol"])
+    world.publish(extra=f"two.test. MX 10 mx.two.test.\nmx.two.test. A {receiver.address}\n")
+    home.start()
+    return home
+
+
+def send(home, user="alice", to="bob@two.test", **fields):
+    with home.submission(user) as client:
+        client.sendmail(f"{user}@one.test", [to], letter(f"{user}@one.test", to, **fields))
+
+
+def test_letters_leave_by_the_pool_that_is_named_for_them(world):
+    receiver = Receiver()
+    home = begin(world, receiver)
+    one, two, three, four = (next_address() for _ in range(4))
+    send(home)
+    until(lambda: receiver.seen == [(home.address, "mail.one.test")], 20, "a letter from the node's own address")
+    home.tram("source", "add", "a", "--ip", one, "--helo", "a.one.test")
+    home.tram("source", "add", "b", "--ip", two)
+    assert "the source a has this address" in home.tram("source", "add", "c", "--ip", one, ok=False).stderr
+    home.tram("source", "add", "bulk", "--ip", three, "--helo", "bulk.one.test", "--pool", "letters")
+    home.tram("source", "add", "own", "--ip", four, "--pool", "carols")
+    home.tram("source", "use", "letters", "--stream", "bulk")
+    home.tram("source", "use", "carols", "--account", "carol@one.test")
+    assert "has no sources" in home.tram("source", "use", "nobodys", "--domain", "one.test", ok=False).stderr
+    listed = home.json("source", "list")
+    assert [s["name"] for s in listed["sources"]] == ["a", "b", "bulk", "own"]
+    uses = {p["name"]: p["uses"] for p in listed["pools"]}
+    assert uses["carols"] == [{"by": "account", "value": "carol@one.test"}] and uses["main"] == []
+
+    receiver.seen.clear()
+    for n in range(8):
+        send(home)
+        until(lambda: len(receiver.seen) == n + 1, 20, "the next letter")
+    assert set(receiver.seen) == {(one, "a.one.test"), (two, "mail.one.test")}, "both of main take their turns"
+    receiver.seen.clear()
+    send(home, Precedence="bulk")
+    until(lambda: receiver.seen == [(three, "bulk.one.test")], 20, "bulk from its own address")
+    send(home, user="carol", Precedence="bulk")
+    until(lambda: receiver.seen[1:] == [(four, "mail.one.test")], 20, "the account comes before the stream")
+    assert "from the source own" in home.tram("trace", "carol@one.test").stdout
+    home.tram("source", "forget", "--account", "carol@one.test")
+    send(home, user="carol", Precedence="bulk")
+    until(lambda: receiver.seen[2:] == [(three, "bulk.one.test")], 20, "by the stream's pool again")
+    home.stop()
+    home.start()  # all of it outlives a restart
+    receiver.seen.clear()
+    send(home, Precedence="bulk")
+    until(lambda: receiver.seen == [(three, "bulk.one.test")], 20, "bulk from its own address after a restart")
+    home.stop()
+    receiver.server.close()
+
+
+def test_what_was_put_off_comes_again_from_the_same_source_until_it_is_gone(world):
+    receiver = Receiver()
+    home = begin(world, receiver)
+    sources = {"a": next_address(), "b": next_address()}
+    for name, ip in sources.items():
+        home.tram("source", "add", name, "--ip", ip)
+    receiver.reply = b"451 4.7.1 Greylisted, please try again in 5 minutes\r\n"
+    send(home)
+    waits = until(lambda: [r for q in home.json("queue", "list", "--class", "greylist")["letters"] for r in q["recipients"]],
+                  20, "a letter that is greylisted")[0]
+    name = waits["source"]
+    assert "to which it is bound" in waits["leaves_by"] and waits["leaves_by"].startswith(name)
+    for n in range(3):
+        home.tram("queue", "retry", "--all")
+        until(lambda: len(receiver.seen) >= n + 2, 20, "another attempt")
+        until(lambda: home.json("queue", "list", "--source", name)["letters"], 20, "the attempt on the record")
+    assert {where for where, _ in receiver.seen} == {sources[name]}
+    home.tram("source", "remove", name)
+    waits = home.json("queue", "list")["letters"][0]["recipients"][0]
+    assert f"the source {name}, to which it was bound, is gone" in waits["leaves_by"]
+    receiver.reply = b"250 ok\r\n"
+    home.tram("queue", "retry", "--all")
+    until(lambda: not home.json("queue", "list")["letters"], 20, "the letter on its way")
+    assert receiver.seen[-1][0] != sources[name]
+    assert f"the source {name} that it was to leave from is gone: it was planned anew" in home.tram("trace", "bob@two.test").stdout
+    home.stop()
+    receiver.server.close()
+
+
+def test_a_source_is_judged_by_what_the_dns_shows_of_it(world):
+    receiver = Receiver()
+    home = begin(world, receiver)
+    ip = next_address()
+    reverse = ".".join(reversed(ip.split("."))) + ".in-addr.arpa."
+    home.tram("source", "add", "a", "--ip", ip, "--helo", "a.one.test")
+    shown = home.json("source", "show", "a", status=1)
+    wrong = {c["what"] for c in shown["checks"] if c["state"] == "wrong"}
+    assert "spf" in wrong and wrong & {"ptr", "helo"}
+    zone = world.zone.read_text()
+    world.write_zone(zone.replace("v=spf1 ", f"v=spf1 ip4:{ip} ") + f"a.one.test. A {ip}\n{reverse} PTR a.one.test.\n")
+    until(lambda: all(c["state"] == "right" for c in home.json("source", "show", "a", status=None)["checks"]),
+          20, "a source that is in order")
+    home.stop()
+    receiver.server.close()
