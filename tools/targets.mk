@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 UNITS ?= $(PREFIX)/lib/systemd/system
 TIME ?= 60
 
-.PHONY: help deps deps-check format format-check test unit sims seeds whole floors sanitized run demo bench bench-auth bench-core agree peers kill attack fuzz sim install deb clean
+.PHONY: help deps deps-check format format-check test unit sims seeds whole floors sanitized run demo bench bench-auth bench-core bench-campaign agree peers kill attack fuzz sim install deb clean
 help:
 	@sed -n 's/^#: //p' Makefile
 deps:
@@ -59,6 +59,9 @@ fuzz-run: $(addprefix $(B)/fuzz/,$(FUZZ_NAMES))
 bench: build
 	@tools/deps install bench
 	@/usr/bin/python3 bench/bench.py
+# A campaign taken and delivered; RECIPIENTS and SECONDS in the environment.
+bench-campaign: build
+	@/usr/bin/python3 bench/campaign.py
 # Checks and signatures per second on one core.
 bench-auth: deps-check $(B)/bench_auth
 	@taskset -c 0 $(B)/bench_auth
