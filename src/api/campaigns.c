@@ -4,6 +4,7 @@
 
 #include "api_i.h"
 #include "base/text.h"
+#include "crypto/crypto.h"
 #include "mail/addr.h"
 #include "send/send.h"
 
@@ -182,6 +183,7 @@ struct taking {
     struct send_taken done;
     struct arena a; /* of a line */
     struct buf line;
+    struct hash sum; /* of all lines */
     uint64_t lines;
     bool skip_bad; /* a recipient that cannot be taken is counted and passed over */
     uint64_t bad;
@@ -232,6 +234,8 @@ static void take_line(struct taking *t, struct slice line)
     t->lines++;
     line = sl_trim(line);
     if (!line.n) return;
+    hash_add(&t->sum, line);
+    hash_add(&t->sum, SL("\n"));
     int e = api_parse(t->c, line, &o, &held);
     ar_reset(&t->a);
     if (e) refuse(t, http_status_of(e), err_text(e));
@@ -278,9 +282,16 @@ static json_t *taken_json(const struct taking *t)
 void api_campaigns_add(struct http_call *c)
 {
     struct taking t = {.c = c, .s = api_of(c)->core->sends};
+    uint8_t sum[HASH_MAX];
+    hash_init(&t.sum, HASH_SHA256);
     int e = take_pieces(&t);
+    hash_end(&t.sum, sum);
+    struct slice digest = sl((const char *)sum, sizeof sum);
     if (!e && !t.status && !t.w && !t.done.before) refuse(&t, 400, "there is no head");
+    if (!e && !t.status && t.done.before && !sl_eq(t.done.digest, digest))
+        refuse(&t, http_status_of(ERR_EXISTS), "this key of idempotency was used for another request");
     if (!e && !t.status && t.w) {
+        send_digest(t.w, digest);
         e = send_commit(&t.w, c->a, &t.done);
         if (e) refuse(&t, http_status_of(e), err_text(e));
     }

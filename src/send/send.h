@@ -158,7 +158,8 @@ struct send_taken {
     uint64_t left_out;            /* recipients who get nothing, because of the suppression list */
     struct send_left_out *who;    /* the first SEND_LEFT_OUT_TOLD of them; not known of a repetition */
     size_t nwho;
-    bool before; /* it was taken earlier, under the same key of idempotency */
+    bool before; /* it was taken earlier, under the same key of idempotency; with this send_digest(): */
+    struct slice digest;
 };
 void send_letter_id(const struct letter_id *send, uint64_t n, struct letter_id *out);
 
@@ -194,6 +195,9 @@ MUST_CHECK int send_begin(struct sends *s, const struct send *what, struct arena
  * (its own sender) with a sentence: the letter was not added, the others stay and the caller may go on. Other
  * errors end the send. Letters are written page by page while they come: memory does not grow. SUSPENDS. */
 MUST_CHECK int send_add(struct send_writer *w, const struct send_letter *l);
+/* Of the whole request, where it is known only when all of it has come: it comes back with a repetition
+ * (whose struct send is the same), and its caller compares. Copied. */
+void send_digest(struct send_writer *w, struct slice digest);
 /* Asks the limits of the account for the whole of it: ERR_LIMIT, with the sentence and the time when it ends;
  * a sandbox counts for nothing. All of it is durable, or (but for ERR_UNKNOWN) none. A send of which nobody
  * is left is taken as well. The writer is gone whatever the result. The answer lies in a. SUSPENDS. */

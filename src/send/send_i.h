@@ -83,8 +83,8 @@ MUST_CHECK int send_order_get(struct slice row, struct send_order *o);
 
 /* What is fixed when a send is taken, but for its content. */
 struct send_head {
-    struct slice account, address; /* id and address of the account */
-    struct slice key, campaign, batch;
+    struct slice account, address;             /* id and address of the account */
+    struct slice key, campaign, batch, digest; /* digest: of a request of which send.digest is a part */
     struct slice category[SEND_CATEGORIES_MAX];
     size_t ncategories;
     enum stream stream;

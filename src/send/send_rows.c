@@ -68,6 +68,7 @@ void send_head_put(struct buf *b, const struct send_head *h)
     rec_opt_u64(b, 'x', h->left_out);
     rec_put_u64(b, 'n', h->numbers);
     rec_opt_u64(b, 'e', h->events);
+    rec_opt(b, 'd', h->digest);
 }
 
 int send_head_get(struct slice row, struct send_head *h)
@@ -81,6 +82,7 @@ int send_head_get(struct slice row, struct send_head *h)
         case 'k': h->key = r.field; break;
         case 'c': h->campaign = r.field; break;
         case 'b': h->batch = r.field; break;
+        case 'd': h->digest = r.field; break;
         case 'C':
             if (h->ncategories < SEND_CATEGORIES_MAX) h->category[h->ncategories++] = r.field;
             break;

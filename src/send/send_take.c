@@ -250,6 +250,8 @@ void send_let_go(struct sends *s, const struct letter_id *id)
     lock_release(&s->lock);
 }
 
+void send_digest(struct send_writer *w, struct slice digest) { w->head.digest = ar_dup(&w->a, digest); }
+
 static int answer_of(struct send_writer *w, struct arena *a, struct send_taken *done)
 {
     struct send_head h;
@@ -259,6 +261,7 @@ static int answer_of(struct send_writer *w, struct arena *a, struct send_taken *
                                     .letters = h.letters,
                                     .recipients = h.recipients,
                                     .left_out = h.left_out,
+                                    .digest = h.digest,
                                     .before = true};
     return e;
 }

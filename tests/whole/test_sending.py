@@ -59,8 +59,11 @@ def test_a_campaign_is_delivered_and_told_and_can_be_left(home):
     status, taken = campaign(home, {"to": "bob@one.test"}, {"to": {"email": "ann@one.test", "name": "Ann"}},
                              {"to": "nobody@one.test"}, options=("-H", "Idempotency-Key: a1"))
     assert status == 202 and taken["recipients"] == 3, taken
-    status, again = campaign(home, {"to": "bob@one.test"}, options=("-H", "Idempotency-Key: a1"))
+    status, again = campaign(home, {"to": "bob@one.test"}, {"to": {"email": "ann@one.test", "name": "Ann"}},
+                             {"to": "nobody@one.test"}, options=("-H", "Idempotency-Key: a1"))
     assert status == 202 and again["id"] == taken["id"] and again["before"]
+    assert campaign(home, {"to": "bob@one.test"}, options=("-H", "Idempotency-Key: a1"))[0] == 409  # other recipients
+    assert campaign(home, {"to": "bob@one.test"}, head=HEAD | {"subject": "x"}, options=("-H", "Idempotency-Key: a1"))[0] == 409
     ended = finished(home, taken["id"])
     assert (ended["delivered"], ended["bounced"], ended["waiting"]) == (2, 1, 0), ended
     status, events = call(home, "GET", "/v1/events")
