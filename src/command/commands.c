@@ -261,6 +261,8 @@ const struct command commands[] = {
     STORE("dns records", dns_records, "prints the master-file lines to publish", ARGS(DOMAIN)),
     STORE("dns check", dns_check, "asks the DNS and says what is right, wrong, missing, dangerous",
           ARGS(DOMAIN)),
+    STORE("dns publish", dns_publish, "puts those records into the zones at their primary server",
+          ARGS(DOMAIN, FLAG("dry-run", "shows the difference and changes nothing"))),
 
     STORE("dkim list", dkim_list, "lists the signing keys and their states", .rows = "keys",
           .print_row = print_row_dkim_list, ARGS(DOMAIN)),

@@ -37,12 +37,14 @@ struct config {
     struct relay_route *route; /* their passwords are still in files */
     size_t nroutes;
     enum preflight_policy preflight;
-    bool dmarc_reports; /* send aggregate reports */
-    bool tls_reports;   /* send TLS reports */
-    bool local_users;   /* serve every user of the machine: command/control.h */
-    bool http;          /* listen on 80 and 443 */
-    struct slice acme;  /* URL of an authority's directory, or empty */
-    bool fence;         /* app/fenced.h */
+    bool dmarc_reports;          /* send aggregate reports */
+    bool tls_reports;            /* send TLS reports */
+    bool local_users;            /* serve every user of the machine: command/control.h */
+    bool http;                   /* listen on 80 and 443 */
+    struct slice acme;           /* URL of an authority's directory, or empty */
+    struct endpoint dns_update;  /* the primary server of our zones; its port is 0 when there is none */
+    struct slice dns_update_key; /* path, or empty */
+    bool fence;                  /* app/fenced.h */
     bool refuse_unknown_domains;
     bool arc_seal;
     bool srs;

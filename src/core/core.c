@@ -209,6 +209,7 @@ static void open_acme(struct core *core)
                           .names = core_certificate_names,
                           .ctx = core,
                           .contact = domain.n ? ar_cat(&core->arena, SL("postmaster@"), domain) : SL("")};
+    if (core->primary.key.name.n) c.publish = core_publish_proof;
     if (c.directory.n) acme_open(&core->acme, &c);
 }
 
@@ -228,6 +229,7 @@ int core_open_on(struct core *core, const struct config *conf, struct dns *dns, 
     if (!e) set_issuer(core);
     if (!e) e = signing_open(&core->signing, core->store->directory);
     if (!e) open_preflight(core);
+    if (!e) e = core_primary_read(conf, &core->arena, &core->primary);
     if (!e) open_acme(core);
     sts_open(&core->sts, &(struct sts_conf){.kv = kv, .dns = core->dns, .fetch = &core->fetch});
     struct sends_conf sc = {.store = core->store, .signing = core->signing, .hostname = conf->hostname};

@@ -13,6 +13,7 @@
 #include "mailauth/mailauth.h"
 #include "outgoing/signing.h"
 #include "policy/policy.h"
+#include "publish.h"
 #include "queue/queue.h"
 #include "relay/relay.h"
 #include "report/dmarc_store.h"
@@ -32,8 +33,9 @@ struct core {
     struct api_keys *keys;
     struct signing *signing;
     struct preflight_gate *preflight;
-    struct acme *acme; /* or NULL: no authority is asked */
-    struct sts *sts;   /* policies of other domains */
+    struct core_primary primary; /* who takes changes of the DNS */
+    struct acme *acme;           /* or NULL: no authority is asked */
+    struct sts *sts;             /* policies of other domains */
     struct srs srs;
     struct sends *sends;
     struct sources *sources;

@@ -62,6 +62,8 @@ void zone_free(struct zone **z);
 MUST_CHECK int zone_add(struct zone *z, struct slice owner, unsigned type, uint32_t ttl, struct slice rdata);
 void zone_set_fail(struct zone *z, struct slice name, enum zone_fail how);
 void zone_set_insecure(struct zone *z);
+/* The data of a record of that type, in the arena; false: there is none. */
+bool zone_one(const struct zone *z, struct arena *a, unsigned type, struct slice *out);
 /* 0, or ERR_TIMEOUT when the question was to end in a time-out. Does not suspend. */
 MUST_CHECK int zone_ask(const struct zone *z, struct arena *a, struct slice name, enum dns_type type,
                         struct dns_answer *out);

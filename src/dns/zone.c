@@ -104,6 +104,17 @@ int zone_add(struct zone *z, struct slice owner, unsigned type, uint32_t ttl, st
     return 0;
 }
 
+bool zone_one(const struct zone *z, struct arena *a, unsigned type, struct slice *out)
+{
+    struct map_iter it = {0};
+    while (map_next(&z->nodes, &it)) {
+        const struct zone_set *s = set_find(it.value, type);
+        if (s) *out = ar_dup(a, s->first->wire);
+        if (s) return true;
+    }
+    return false;
+}
+
 /* ---- answering ---- */
 
 /* The node that answers for a name: its own, or the wildcard below its closest encloser
