@@ -38,7 +38,7 @@ static int cheap_key(struct kv_tx *tx, void *arg)
     struct rec r;
     (void)arg;
     int e = kv_tx_get(tx, SL("a:alice"), &row);
-    if (!e) e = scram_derive(SL("secret"), salt, 1, &keys);
+    if (!e) e = scram_derive(SCRAM_SHA256, SL("secret"), salt, 1, &keys);
     if (!e) e = rec_open(&r, row, 255);
     if (e) return e;
     scram_keys_text(&keys, &text);

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "deliver/deliver.h"
 #include "kv/kv.h"
+#include "login/sasl.h"
 #include "rt/file.h"
 #include "send/return_path.h"
 #include "send/simulator.h"
@@ -224,6 +225,7 @@ int core_open_on(struct core *core, const struct config *conf, struct dns *dns, 
     if (!e) e = guard_load(core->guard, kv);
     struct sender_limits defaults = sender_defaults(conf);
     allowance_open(&core->allowance, kv, &defaults);
+    if (!e && (conf->login_mechanisms & SASL_SCRAM_SHA1)) directory_keep_sha1(core->store->directory);
     if (!e) e = login_open(&core->login, kv, core->store->directory);
     if (!e) e = api_keys_open(&core->keys, kv, core->store->directory);
     if (!e) set_issuer(core);

@@ -54,7 +54,7 @@ int verify_key_bits(const struct verify_key *k);
 MUST_CHECK int verify_digest(struct verify_key *k, enum hash_kind h, const uint8_t *digest, struct slice sig);
 void verify_key_free(struct verify_key **k);
 
-/* ---- passwords: SCRAM-SHA-256 keys (RFC 5802, 7677), no password is kept ---- */
+/* ---- passwords: keys of SCRAM-SHA-256 and SCRAM-SHA-1 (RFC 5802, 7677), no password is kept ---- */
 
 /* OpaqueString (RFC 8265 section 4.2): other spaces become SPACE, NFC; adds the result
  * to out. ERR_SYNTAX: empty, no UTF-8, or a character that FreeformClass keeps out
@@ -62,15 +62,20 @@ void verify_key_free(struct verify_key **k);
 MUST_CHECK int opaque_string(struct slice s, struct buf *out);
 
 enum { SCRAM_ROUNDS = 10000 }; /* for new keys */
+enum scram_kind { SCRAM_SHA256, SCRAM_SHA1 };
 struct scram_keys {
+    enum scram_kind kind;
     uint32_t iterations;
-    uint8_t salt[16], stored_key[32], server_key[32];
+    uint8_t salt[16], stored_key[32], server_key[32]; /* scram_size() bytes of the two count */
 };
+/* Bytes of each key. */
+static inline size_t scram_size(enum scram_kind k) { return k == SCRAM_SHA1 ? 20 : 32; }
 /* Prepares the password (opaque_string), then PBKDF2: about 5 ms at 10000 rounds;
  * offload it. ERR_SYNTAX, ERR_TOO_LONG: the password; ERR_USAGE: iterations outside 1 to 1000000. */
-MUST_CHECK int scram_derive(struct slice password, const uint8_t salt[16], uint32_t iterations,
-                            struct scram_keys *out);
+MUST_CHECK int scram_derive(enum scram_kind kind, struct slice password, const uint8_t salt[16],
+                            uint32_t iterations, struct scram_keys *out);
 MUST_CHECK int scram_check_password(const struct scram_keys *k, struct slice password); /* 0 or ERR_DENIED */
+/* Of SCRAM_SHA256 only. */
 void scram_keys_text(const struct scram_keys *k,
                      struct buf *out); /* "SCRAM-SHA-256$10000:salt$stored:server" */
 MUST_CHECK int scram_keys_parse(struct slice s, struct scram_keys *out); /* ERR_SYNTAX */
@@ -103,6 +108,6 @@ MUST_CHECK int scram_first(struct scram_server *s, struct arena *a, struct slice
 struct slice scram_challenge(struct scram_server *s, const struct scram_keys *k, struct slice server_nonce);
 /* client-final: 0 and the server's signature message, or ERR_DENIED / ERR_SYNTAX. */
 MUST_CHECK int scram_final(struct scram_server *s, struct slice client_final, struct slice *server_final);
-/* Keys that look real and are always the same for the same user and secret; no
+/* Keys (of SCRAM_SHA256) that look real and are always the same for the same user and secret; no
  * password fits them. */
 void scram_decoy(struct slice user, const uint8_t secret[32], struct scram_keys *out);

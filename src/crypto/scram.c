@@ -1,5 +1,5 @@
-/* scram.c - SCRAM-SHA-256 (RFC 5802, RFC 7677): stored keys and the server's half
- * of the exchange. */
+/* scram.c - SCRAM-SHA-256 and, for old clients, SCRAM-SHA-1 (RFC 5802, RFC 7677): stored keys and the
+ * server's half of the exchange. */
 #include "base/text.h"
 #include "crypto_i.h"
 
@@ -7,16 +7,26 @@ enum { ROUNDS_MAX = 1000000, MESSAGE_MAX = 4096, NONCE_MAX = 512 };
 
 /* ---- keys (RFC 5802 section 3) ---- */
 
+static enum hash_kind hash_of(enum scram_kind k) { return k == SCRAM_SHA1 ? HASH_SHA1 : HASH_SHA256; }
+
+static void hmac(enum scram_kind k, const uint8_t key[32], struct slice bytes, uint8_t out[32])
+{
+    unsigned n = 0;
+    ASSERT(HMAC(hash_md(hash_of(k)), key, (int)scram_size(k), (const uint8_t *)bytes.p, bytes.n, out, &n) &&
+           n == scram_size(k));
+}
+
 static void keys_from_salted(const uint8_t salted[32], struct scram_keys *out)
 {
     uint8_t client_key[32];
-    hmac_sha256(sl(salted, 32), SL("Client Key"), client_key);
-    hash_once(HASH_SHA256, sl(client_key, 32), out->stored_key);
-    hmac_sha256(sl(salted, 32), SL("Server Key"), out->server_key);
+    hmac(out->kind, salted, SL("Client Key"), client_key);
+    hash_once(hash_of(out->kind), sl(client_key, scram_size(out->kind)), out->stored_key);
+    hmac(out->kind, salted, SL("Server Key"), out->server_key);
     wipe(client_key, sizeof client_key);
 }
 
-int scram_derive(struct slice password, const uint8_t salt[16], uint32_t iterations, struct scram_keys *out)
+int scram_derive(enum scram_kind kind, struct slice password, const uint8_t salt[16], uint32_t iterations,
+                 struct scram_keys *out)
 {
     if (!iterations || iterations > ROUNDS_MAX)
         return err_set(ERR_USAGE, "the number of rounds must be 1 to %d", ROUNDS_MAX);
@@ -27,10 +37,10 @@ int scram_derive(struct slice password, const uint8_t salt[16], uint32_t iterati
         return err_prefix(e, "the password cannot be used");
     }
     uint8_t salted[32];
-    *out = (struct scram_keys){.iterations = iterations};
+    *out = (struct scram_keys){.kind = kind, .iterations = iterations};
     memcpy(out->salt, salt, sizeof out->salt);
-    ASSERT(PKCS5_PBKDF2_HMAC(p.p, (int)p.n, salt, sizeof out->salt, (int)iterations, EVP_sha256(),
-                             sizeof salted, salted) == 1);
+    ASSERT(PKCS5_PBKDF2_HMAC(p.p, (int)p.n, salt, sizeof out->salt, (int)iterations, hash_md(hash_of(kind)),
+                             (int)scram_size(kind), salted) == 1);
     keys_from_salted(salted, out);
     wipe(salted, sizeof salted);
     wipe(p.p, p.size);
@@ -41,8 +51,9 @@ int scram_derive(struct slice password, const uint8_t salt[16], uint32_t iterati
 int scram_check_password(const struct scram_keys *k, struct slice password)
 {
     struct scram_keys got;
-    int e = scram_derive(password, k->salt, k->iterations, &got);
-    bool same = !e && same_secret(sl(got.stored_key, 32), sl(k->stored_key, 32));
+    int e = scram_derive(k->kind, password, k->salt, k->iterations, &got);
+    size_t n = scram_size(k->kind);
+    bool same = !e && same_secret(sl(got.stored_key, n), sl(k->stored_key, n));
     wipe(&got, sizeof got);
     return same ? 0 : err_set(ERR_DENIED, "the password is wrong");
 }
@@ -76,6 +87,7 @@ int scram_keys_parse(struct slice s, struct scram_keys *out)
         num_u64(rounds, ROUNDS_MAX, &n) && n && sl_next(&s, '$', &salt) && sl_next(&s, ':', &stored) &&
         exact_b64(salt, out->salt, 16) && exact_b64(stored, out->stored_key, 32) &&
         exact_b64(s, out->server_key, 32)) {
+        out->kind = SCRAM_SHA256;
         out->iterations = (uint32_t)n;
         return 0;
     }
@@ -91,6 +103,7 @@ void scram_decoy(struct slice user, const uint8_t secret[32], struct scram_keys 
     hmac_sha256(key, SL("stored"), out->stored_key);
     hmac_sha256(key, SL("server"), out->server_key);
     memcpy(out->salt, salt, sizeof out->salt);
+    out->kind = SCRAM_SHA256;
     out->iterations = SCRAM_ROUNDS;
     wipe(base, sizeof base);
 }
@@ -209,10 +222,11 @@ static bool binding_right(struct scram_server *s, struct slice c)
 static bool proof_right(const struct scram_keys *k, struct slice auth_message, const uint8_t proof[32])
 {
     uint8_t signature[32], stored[32];
-    hmac_sha256(sl(k->stored_key, 32), auth_message, signature);
-    for (int i = 0; i < 32; i++) signature[i] ^= proof[i];
-    hash_once(HASH_SHA256, sl(signature, 32), stored);
-    return same_secret(sl(stored, 32), sl(k->stored_key, 32));
+    size_t n = scram_size(k->kind);
+    hmac(k->kind, k->stored_key, auth_message, signature);
+    for (size_t i = 0; i < n; i++) signature[i] ^= proof[i];
+    hash_once(hash_of(k->kind), sl(signature, n), stored);
+    return same_secret(sl(stored, n), sl(k->stored_key, n));
 }
 
 /* All are tried, whichever is right: the time does not tell. NULL: none is. */
@@ -236,7 +250,8 @@ int scram_final(struct scram_server *s, struct slice msg, struct slice *server_f
     size_t at = sl_rchr(msg, ',');
     if (!s->server_first.n) return err_set(ERR_STATE, "there was no challenge");
     if (msg.n > MESSAGE_MAX || at == SL_NONE || !attribute(&rest, 'c', &c) || !attribute(&rest, 'r', &r) ||
-        !sl_starts(sl_from(msg, at), SL(",p=")) || !exact_b64(sl_from(msg, at + 3), proof, 32))
+        !sl_starts(sl_from(msg, at), SL(",p=")) ||
+        !exact_b64(sl_from(msg, at + 3), proof, scram_size(s->keys.kind)))
         return err_set(ERR_SYNTAX, "this is no SCRAM client-final message");
     if (!same_secret(r, s->nonce)) return err_set(ERR_DENIED, "the nonce is not that of this exchange");
     if (!binding_right(s, c)) return err_set(ERR_DENIED, "the channel binding does not match");
@@ -244,7 +259,7 @@ int scram_final(struct scram_server *s, struct slice msg, struct slice *server_f
                                   SLF(sl_sub(msg, 0, at)));
     const struct scram_keys *k = find_proved(s, auth, proof);
     if (!k) return err_set(ERR_DENIED, "the password is wrong");
-    hmac_sha256(sl(k->server_key, 32), auth, signature);
-    *server_final = ar_printf(s->a, "v=%.*s", SLF(b64_encode_ar(s->a, sl(signature, 32))));
+    hmac(k->kind, k->server_key, auth, signature);
+    *server_final = ar_printf(s->a, "v=%.*s", SLF(b64_encode_ar(s->a, sl(signature, scram_size(k->kind)))));
     return 0;
 }

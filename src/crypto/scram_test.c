@@ -9,7 +9,7 @@ static struct scram_keys pencil(void)
     struct scram_keys k = {0};
     struct slice salt = {0};
     CHECK_OK(b64_decode_ar(&a, SL("W22ZaJ0SNY7soEsUEjb6gQ=="), true, &salt));
-    CHECK_OK(scram_derive(SL("pencil"), (const uint8_t *)salt.p, 4096, &k));
+    CHECK_OK(scram_derive(SCRAM_SHA256, SL("pencil"), (const uint8_t *)salt.p, 4096, &k));
     ar_free(&a);
     return k;
 }
@@ -48,6 +48,25 @@ TEST(scram_exchange_of_rfc7677)
         "p=" PROOF,
     };
     for (size_t i = 0; i < COUNT_OF(bad); i++) CHECK_ERR(scram_final(&s, sl_cstr(bad[i]), &out), ERR_SYNTAX);
+    ar_free(&a);
+}
+
+/* RFC 5802 section 5. */
+TEST(scram_exchange_of_rfc5802)
+{
+    struct arena a = {0};
+    struct scram_keys k;
+    struct scram_server s = {0};
+    struct slice out, salt = {0};
+    CHECK_OK(b64_decode_ar(&a, SL("QSXCR+Q6sek8bf92AAAAAA=="), true, &salt));
+    CHECK_OK(scram_derive(SCRAM_SHA1, SL("pencil"), (const uint8_t *)salt.p, 4096, &k));
+    CHECK_OK(scram_check_password(&k, SL("pencil")));
+    CHECK_ERR(scram_check_password(&k, SL("pencils")), ERR_DENIED);
+    REQUIRE(scram_first(&s, &a, SL("n,,n=user,r=fyko+d2lbbFgONRv9qkxdawL"), false) == 0);
+    scram_challenge(&s, &k, SL("3rfcNHYJY1ZVvWVs7j"));
+    struct slice sent = SL("c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,p=");
+    CHECK_ERR(scram_final(&s, ar_cat(&a, sent, SL("v0X8v3Bz2T0CJGbJQyF0X+HI4Ts=")), &out), ERR_DENIED);
+    CHECK_ERR(scram_final(&s, ar_cat(&a, sent, SL(PROOF)), &out), ERR_SYNTAX); /* of the other length */
     ar_free(&a);
 }
 
@@ -123,7 +142,7 @@ TEST(scram_channel_binding)
     struct scram_keys k;
     struct slice out;
     const uint8_t salt[16] = "0123456789abcde";
-    CHECK_OK(scram_derive(SL("secret"), salt, 100, &k));
+    CHECK_OK(scram_derive(SCRAM_SHA256, SL("secret"), salt, 100, &k));
     struct scram_server s = {.cb_size = 32, .cb_data = "exported by TLS"};
     CHECK_ERR(scram_first(&s, &a, SL("y,,n=user,r=abc"), false), ERR_DENIED);
     CHECK_ERR(scram_first(&s, &a, SL("n,,n=user,r=abc"), true), ERR_DENIED);
@@ -156,8 +175,8 @@ TEST(scram_keys_and_passwords)
     for (size_t n = 0; n < t.n; n++)
         CHECK_ERR(scram_keys_parse(sl_sub(buf_slice(&t), 0, n), &again), ERR_SYNTAX);
     CHECK_ERR(scram_keys_parse(SL("SCRAM-SHA-256$0:W22ZaJ0SNY7soEsUEjb6gQ==$a:b"), &again), ERR_SYNTAX);
-    CHECK_ERR(scram_derive(SL("x"), k.salt, 0, &again), ERR_USAGE);
-    CHECK_ERR(scram_derive(SL("x"), k.salt, 2000000, &again), ERR_USAGE);
+    CHECK_ERR(scram_derive(SCRAM_SHA256, SL("x"), k.salt, 0, &again), ERR_USAGE);
+    CHECK_ERR(scram_derive(SCRAM_SHA256, SL("x"), k.salt, 2000000, &again), ERR_USAGE);
     buf_free(&t);
 }
 

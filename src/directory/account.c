@@ -27,6 +27,7 @@ static void account_record(struct buf *b, const struct account *acc)
     rec_put(b, 'i', sl_cstr(acc->id));
     rec_put_u64(b, 'c', (uint64_t)acc->created);
     rec_put(b, 'k', buf_slice(&keys));
+    if (acc->old.iterations) old_keys_put(b, acc->old.stored_key, acc->old.server_key);
     rec_opt_u64(b, 'd', acc->disabled);
     rec_opt_u64(b, 'v', acc->authority);
     sender_limits_put(b, &acc->limits);
@@ -55,6 +56,10 @@ int account_parse(struct arena *a, struct slice local, struct slice domain, stru
             e = scram_keys_parse(r.field, &out->keys);
             if (e) return err_set(ERR_CORRUPT, "the keys of %.*s are damaged", SLF(out->address));
             break;
+        case 'h':
+            out->old.kind = SCRAM_SHA1;
+            if (!old_keys_take(r.field, out->old.stored_key, out->old.server_key)) r.bad = true;
+            break;
         case 'p':
             e = app_password_take(a, r.field, out);
             if (e) return e;
@@ -65,6 +70,10 @@ int account_parse(struct arena *a, struct slice local, struct slice domain, stru
             break;
         default: sender_limits_take(&r, &out->limits);
         }
+    if (out->old.kind == SCRAM_SHA1) {
+        out->old.iterations = out->keys.iterations;
+        memcpy(out->old.salt, out->keys.salt, sizeof out->old.salt);
+    }
     if (!out->id[0])
         return err_set(ERR_CORRUPT, "the record of %.*s does not name its object", SLF(out->address));
     return rec_error(&r);
@@ -174,26 +183,32 @@ struct kv_watch *account_watch(struct directory *dir, const char *acc, void (*fn
 struct derivation {
     struct slice password;
     const struct scram_keys *like;
-    struct scram_keys *out;
+    struct password_keys *out;
+    bool old;
 };
 
 static int derive(void *arg)
 {
     struct derivation *d = arg;
-    return scram_derive(d->password, d->like->salt, d->like->iterations, d->out);
+    const struct scram_keys *like = d->like;
+    int e = scram_derive(SCRAM_SHA256, d->password, like->salt, like->iterations, &d->out->keys);
+    if (!e && d->old) e = scram_derive(SCRAM_SHA1, d->password, like->salt, like->iterations, &d->out->old);
+    return e;
 }
 
-int password_keys_like(struct slice password, const struct scram_keys *like, struct scram_keys *out)
+int password_keys_like(struct directory *dir, struct slice password, const struct scram_keys *like,
+                       struct password_keys *out)
 {
+    *out = (struct password_keys){0};
     if (!password.n) return err_set(ERR_SYNTAX, "the password is empty");
-    return offload_on(POOL_PASSWORD, derive, &(struct derivation){password, like, out});
+    return offload_on(POOL_PASSWORD, derive, &(struct derivation){password, like, out, dir->keep_sha1});
 }
 
-static int derive_keys(struct slice password, struct scram_keys *out)
+static int derive_keys(struct directory *dir, struct slice password, struct password_keys *out)
 {
     struct scram_keys fresh = {.iterations = PASSWORD_ITERATIONS};
     rt_random(fresh.salt, sizeof fresh.salt);
-    return password_keys_like(password, &fresh, out);
+    return password_keys_like(dir, password, &fresh, out);
 }
 
 struct making {
@@ -280,6 +295,7 @@ int account_add(struct directory *dir, struct slice address, struct slice passwo
     struct making m = {.a = &a, .acc = {.created = rt_wall_seconds(), .limits = SENDER_LIMITS_UNSET}};
     struct slice row;
     bool taken = true;
+    struct password_keys keys = {0};
     int e = address_split_here(dir, &a, address, &m.acc.local, &m.acc.domain);
     m.acc.address = address;
     if (!e && sl_chr(m.acc.local, '+') != SL_NONE) e = err_set(ERR_SYNTAX, NO_PLUS);
@@ -288,7 +304,9 @@ int account_add(struct directory *dir, struct slice address, struct slice passwo
         e = kv_get(dir->kv, domain_object(&a, m.acc.domain), m.key, &a, &row);
         e = e == ERR_NOT_FOUND ? 0 : e ? e : ERR_EXISTS;
     }
-    if (!e) e = derive_keys(password, &m.acc.keys);
+    if (!e) e = derive_keys(dir, password, &keys);
+    m.acc.keys = keys.keys;
+    m.acc.old = keys.old;
     for (int i = 0; !e && taken && i < ID_TRIES; i++) {
         taken = false;
         e = make(dir, &m, &taken);
@@ -335,25 +353,29 @@ int account_change(struct directory *dir, struct slice address, struct account_c
 /* The salt of those that share it stays. */
 static int change_keys(struct account_change *c)
 {
-    const struct scram_keys *keys = c->arg;
+    const struct password_keys *new = c->arg;
+    const struct scram_keys *keys = &new->keys;
     if (c->acc.napps && (memcmp(keys->salt, c->acc.keys.salt, sizeof keys->salt) ||
                          keys->iterations != c->acc.keys.iterations))
         return ERR_STATE;
-    c->acc.keys = *keys;
+    c->acc.keys = new->keys;
+    c->acc.old = new->old;
     c->acc.authority++;
     return 0;
 }
 
 int account_password(struct directory *dir, struct slice address, struct slice password)
 {
-    struct scram_keys keys = {0};
+    struct password_keys keys = {0};
     struct arena a;
     int e = ERR_STATE;
     ar_init(&a, 0);
     for (int i = 0; e == ERR_STATE && i < ID_TRIES; i++) { /* again when app passwords came meanwhile */
         struct account now;
         e = account_get(dir, &a, address, &now);
-        if (!e) e = now.napps ? password_keys_like(password, &now.keys, &keys) : derive_keys(password, &keys);
+        if (!e)
+            e = now.napps ? password_keys_like(dir, password, &now.keys, &keys)
+                          : derive_keys(dir, password, &keys);
         if (!e)
             e = account_change(dir, address, &(struct account_change){.change = change_keys, .arg = &keys});
     }

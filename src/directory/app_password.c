@@ -34,15 +34,15 @@ static struct slice make_password(struct arena *a)
 
 struct app_addition {
     struct app_password app;
-    struct scram_keys keys; /* with the salt that the account had */
+    struct password_keys keys; /* with the salt that the account had */
 };
 
 static int add_app(struct account_change *c)
 {
     struct app_addition *x = c->arg;
     struct account *acc = &c->acc;
-    if (memcmp(acc->keys.salt, x->keys.salt, sizeof x->keys.salt) ||
-        acc->keys.iterations != x->keys.iterations)
+    if (memcmp(acc->keys.salt, x->keys.keys.salt, sizeof x->keys.keys.salt) ||
+        acc->keys.iterations != x->keys.keys.iterations)
         return err_set(ERR_BUSY, "the password of the account was changed at this moment: try again");
     if (find_app(acc, x->app.name) || find_app(acc, sl_cstr(x->app.id)))
         return err_set(ERR_EXISTS, "there is an app password \"%.*s\" already", SLF(x->app.name));
@@ -76,13 +76,16 @@ int app_password_add(struct directory *dir, struct arena *a, struct slice addres
     if (!e) e = account_get(dir, a, address, &acc);
     if (e) return e;
     *password = make_password(a);
-    e = password_keys_like(*password, &acc.keys, &x.keys);
+    e = password_keys_like(dir, *password, &acc.keys, &x.keys);
     if (e) return e;
     rt_random(id, sizeof id);
     for (size_t i = 0; i < sizeof id; i++) hex_digits(x.app.id + 2 * i, id[i], 2);
     x.app.created = rt_wall_seconds();
-    memcpy(x.app.stored_key, x.keys.stored_key, sizeof x.app.stored_key);
-    memcpy(x.app.server_key, x.keys.server_key, sizeof x.app.server_key);
+    memcpy(x.app.stored_key, x.keys.keys.stored_key, sizeof x.app.stored_key);
+    memcpy(x.app.server_key, x.keys.keys.server_key, sizeof x.app.server_key);
+    x.app.has_old = x.keys.old.iterations != 0;
+    memcpy(x.app.old_stored_key, x.keys.old.stored_key, sizeof x.app.old_stored_key);
+    memcpy(x.app.old_server_key, x.keys.old.server_key, sizeof x.app.old_server_key);
     e = account_change(dir, address, &(struct account_change){.change = add_app, .arg = &x});
     wipe(&x, sizeof x);
     return e;

@@ -101,6 +101,9 @@ struct sender_limits {
 /* ---- accounts ---- */
 
 enum { PASSWORD_ITERATIONS = 20000 }; /* of the keys made from passwords, and of decoys */
+/* Passwords that are set from now on leave keys for SCRAM-SHA-1 too, for clients that know nothing better.
+ * Before there are loops. */
+void directory_keep_sha1(struct directory *dir);
 
 enum {
     APP_PASSWORDS_MAX = 32, /* of an account: the proof of SCRAM is tried on each */
@@ -118,6 +121,8 @@ struct app_password {
     struct slice name;
     unsigned protocols; /* for which it counts */
     uint8_t stored_key[32], server_key[32];
+    uint8_t old_stored_key[20], old_server_key[20]; /* of SCRAM-SHA-1, when has_old */
+    bool has_old;
     struct sender_limits limits; /* its own, within the account's */
     int64_t created;             /* unix seconds */
 };
@@ -129,6 +134,7 @@ struct account {
     bool disabled;
     int64_t created;
     struct scram_keys keys;
+    struct scram_keys old; /* of SCRAM-SHA-1, with the salt and count of keys; iterations 0: there are none */
     struct sender_limits limits; /* its own; may have changed since a session read it */
     struct app_password *app;
     struct slice *grant; /* addresses that it may send as, "@domain": every one there */

@@ -50,13 +50,19 @@ struct account_change {
     struct account acc;
 };
 MUST_CHECK int account_change(struct directory *dir, struct slice address, struct account_change *c);
+struct password_keys {
+    struct scram_keys keys, old; /* as those of struct account */
+};
 /* The keys of a password with the salt and count of others. ERR_SYNTAX. SUSPENDS (offload). */
-MUST_CHECK int password_keys_like(struct slice password, const struct scram_keys *like,
-                                  struct scram_keys *out);
+MUST_CHECK int password_keys_like(struct directory *dir, struct slice password, const struct scram_keys *like,
+                                  struct password_keys *out);
 /* rights.c: fields of an account's row */
 void sender_limits_put(struct buf *b, const struct sender_limits *l);
 struct rec;
 void sender_limits_take(struct rec *r, struct sender_limits *out); /* the field at hand, if it is a limit */
+/* Keys of SCRAM-SHA-1, in the record of who has them; false: they are damaged. */
+void old_keys_put(struct buf *b, const uint8_t *stored_key, const uint8_t *server_key);
+MUST_CHECK bool old_keys_take(struct slice field, uint8_t *stored_key, uint8_t *server_key);
 void app_password_put(struct buf *b, const struct app_password *p);
 MUST_CHECK int app_password_take(struct arena *a, struct slice field, struct account *out); /* ERR_CORRUPT */
 void grant_take(struct arena *a, struct slice field,
@@ -76,6 +82,7 @@ struct directory {
     struct kv *kv;
     struct account_home home;
     struct lock lock;
+    bool keep_sha1;
     struct map domains; /* name -> twice the turn of its last change, + 1 when it is here */
     uint64_t turn, generation;
     char *first; /* resolve.c: the node's first account, as of the generation first_at */

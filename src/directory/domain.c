@@ -48,6 +48,8 @@ int directory_open(struct directory **out, struct kv *kv, const struct account_h
     return e;
 }
 
+void directory_keep_sha1(struct directory *dir) { dir->keep_sha1 = true; }
+
 void directory_close(struct directory **dir)
 {
     if (!*dir) return;

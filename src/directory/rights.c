@@ -25,6 +25,27 @@ void sender_limits_take(struct rec *r, struct sender_limits *out)
     else out->v[k] = (int64_t)v;
 }
 
+/* ---- keys of SCRAM-SHA-1 ---- */
+
+enum { OLD_KEY = 20 };
+
+void old_keys_put(struct buf *b, const uint8_t *stored_key, const uint8_t *server_key)
+{
+    uint8_t both[2 * OLD_KEY];
+    memcpy(both, stored_key, OLD_KEY);
+    memcpy(both + OLD_KEY, server_key, OLD_KEY);
+    rec_put(b, 'h', sl((const char *)both, sizeof both));
+    wipe(both, sizeof both);
+}
+
+bool old_keys_take(struct slice field, uint8_t *stored_key, uint8_t *server_key)
+{
+    if (field.n != 2 * OLD_KEY) return false;
+    memcpy(stored_key, field.p, OLD_KEY);
+    memcpy(server_key, field.p + OLD_KEY, OLD_KEY);
+    return true;
+}
+
 /* ---- app passwords ---- */
 
 void app_password_put(struct buf *b, const struct app_password *p)
@@ -36,6 +57,7 @@ void app_password_put(struct buf *b, const struct app_password *p)
     rec_put_u64(&own, 'p', p->protocols);
     rec_put(&own, 's', sl((const char *)p->stored_key, sizeof p->stored_key));
     rec_put(&own, 'v', sl((const char *)p->server_key, sizeof p->server_key));
+    if (p->has_old) old_keys_put(&own, p->old_stored_key, p->old_server_key);
     rec_put_u64(&own, 'c', (uint64_t)p->created);
     sender_limits_put(&own, &p->limits);
     rec_put(b, 'p', buf_slice(&own));
@@ -70,6 +92,10 @@ static int app_parse(struct slice field, struct app_password *p)
         case 'p': p->protocols = (unsigned)(rec_u64(&r) & LOGIN_ALL); break;
         case 's': keys += take_key(r.field, p->stored_key); break;
         case 'v': keys += take_key(r.field, p->server_key); break;
+        case 'h':
+            p->has_old = old_keys_take(r.field, p->old_stored_key, p->old_server_key);
+            if (!p->has_old) r.bad = true;
+            break;
         case 'c': p->created = (int64_t)rec_u64(&r); break;
         default: sender_limits_take(&r, &p->limits);
         }

@@ -195,7 +195,7 @@ static int check_passwords(void *arg)
     struct check *c = arg;
     struct scram_keys got;
     const struct scram_keys *like = c->acc ? &c->acc->keys : c->decoy;
-    int e = scram_derive(c->password, like->salt, like->iterations, &got);
+    int e = scram_derive(SCRAM_SHA256, c->password, like->salt, like->iterations, &got);
     bool found = !e && same_secret(sl(got.stored_key, 32), sl(like->stored_key, 32));
     c->which = 0;
     for (size_t i = 0; !e && c->acc && i < c->acc->napps; i++)

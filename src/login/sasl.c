@@ -5,7 +5,7 @@
 #include "base/text.h"
 #include "rt/conn.h"
 
-static const char *const names[] = {"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN",   "LOGIN",
+static const char *const names[] = {"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN",
                                     "OAUTHBEARER",        "XOAUTH2",       "EXTERNAL"};
 
 void sasl_put(struct buf *out, unsigned set, const char *before, const char *after)
@@ -130,34 +130,62 @@ static int step_external(struct sasl *x, struct slice response)
 
 /* ---- SCRAM ---- */
 
-/* The keys of the account's app passwords, to be tried as well. */
-static void offer_apps(struct sasl *x)
+static struct scram_keys app_keys(const struct account *acc, const struct app_password *p,
+                                  enum scram_kind kind)
+{
+    struct scram_keys k = acc->keys; /* salt and count are the same */
+    k.kind = kind;
+    size_t n = scram_size(kind);
+    memcpy(k.stored_key, kind == SCRAM_SHA1 ? p->old_stored_key : p->stored_key, n);
+    memcpy(k.server_key, kind == SCRAM_SHA1 ? p->old_server_key : p->server_key, n);
+    return k;
+}
+
+/* The keys of the account's app passwords, to be tried as well. One without keys of SCRAM-SHA-1 has zeros,
+ * which no client's key is hashed to. */
+static void offer_apps(struct sasl *x, enum scram_kind kind)
 {
     const struct account *acc = &x->account;
     struct scram_keys *keys = ar_array(x->a, struct scram_keys, acc->napps);
-    for (size_t i = 0; i < acc->napps; i++) {
-        keys[i] = acc->keys;
-        memcpy(keys[i].stored_key, acc->app[i].stored_key, sizeof keys[i].stored_key);
-        memcpy(keys[i].server_key, acc->app[i].server_key, sizeof keys[i].server_key);
-    }
+    for (size_t i = 0; i < acc->napps; i++) keys[i] = app_keys(acc, &acc->app[i], kind);
     x->scram.other = keys;
     x->scram.nother = acc->napps;
+}
+
+static bool has_old_keys(const struct account *acc)
+{
+    bool any = acc->old.iterations != 0;
+    for (size_t i = 0; i < acc->napps; i++) any = any || acc->app[i].has_old;
+    return any;
+}
+
+/* Made-up keys, with the salt and count that the account has when there is one. */
+static int scram_nobody(struct sasl *x, enum scram_kind kind, bool known, struct scram_keys *keys)
+{
+    x->denied = ERR_DENIED;
+    login_decoy(x->login, x->user, keys);
+    keys->kind = kind;
+    if (!known) return 0;
+    memcpy(keys->salt, x->account.keys.salt, sizeof keys->salt);
+    keys->iterations = x->account.keys.iterations;
+    return 0;
 }
 
 /* An unknown or disabled user gets made-up keys and fails at the end like a wrong password. */
 static int scram_user(struct sasl *x, struct scram_keys *keys)
 {
+    enum scram_kind kind = x->mechanism == SASL_SCRAM_SHA1 ? SCRAM_SHA1 : SCRAM_SHA256;
     int e = login_find(x->login, x->a, x->user, &x->account);
-    if (e == 0) {
-        *keys = x->account.keys;
-        offer_apps(x);
-        return 0;
+    if (e == ERR_NOT_FOUND || e == ERR_DENIED || e == ERR_SYNTAX)
+        return scram_nobody(x, kind, e == ERR_DENIED, keys);
+    if (e) return e;
+    if (kind == SCRAM_SHA1 && !has_old_keys(&x->account)) {
+        x->why = SL("the password was set before SCRAM-SHA-1 was offered: set it again");
+        return scram_nobody(x, kind, true, keys);
     }
-    if (e != ERR_NOT_FOUND && e != ERR_DENIED && e != ERR_SYNTAX) return e;
-    x->denied = ERR_DENIED;
-    login_decoy(x->login, x->user, keys);
-    if (e == ERR_DENIED)
-        memcpy(keys->salt, x->account.keys.salt, sizeof keys->salt); /* as when it was enabled */
+    *keys = kind == SCRAM_SHA1 ? x->account.old : x->account.keys;
+    if (!keys->iterations) *keys = app_keys(&x->account, &(struct app_password){0}, kind);
+    offer_apps(x, kind);
     return 0;
 }
 
@@ -184,7 +212,8 @@ static int step_scram(struct sasl *x, struct slice response, struct slice *out)
     case 1:
         r = scram_final(&x->scram, response, out);
         if (r == 0 && x->denied) r = x->denied;
-        if (r == ERR_DENIED) err_set(r, "user name or password is wrong");
+        if (r == ERR_DENIED)
+            err_set(r, "%.*s", SLF(x->why.n ? x->why : SL("user name or password is wrong")));
         if (r == 0)
             r = login_with(x->login, &x->account, x->scram.which ? &x->account.app[x->scram.which - 1] : NULL,
                            x->protocol);

@@ -1,6 +1,6 @@
 /* sasl.h - the server's side of a login, the same for SMTP, IMAP and POP3: PLAIN (RFC 4616),
- * LOGIN, SCRAM-SHA-256 and SCRAM-SHA-256-PLUS (RFC 5802, 7677, 9266), OAUTHBEARER (RFC 7628), XOAUTH2,
- * EXTERNAL (RFC 4422 appendix A) by the certificate of the TLS connection.
+ * LOGIN, SCRAM-SHA-256, SCRAM-SHA-256-PLUS and SCRAM-SHA-1 (RFC 5802, 7677, 9266), OAUTHBEARER (RFC 7628),
+ * XOAUTH2, EXTERNAL (RFC 4422 appendix A) by the certificate of the TLS connection.
  *
  *     sasl_begin(&x, login, &arena, mechanism, offered, conn);
  *     for (r = sasl_start(&x, initial or NULL, &out); r == SASL_MORE;) {
@@ -19,16 +19,17 @@ enum { SASL_FIELD_MAX = 1000, SASL_DONE = 0, SASL_MORE = 1 };
 enum {
     SASL_SCRAM_PLUS = 1,
     SASL_SCRAM = 2,
-    SASL_PLAIN = 4,
-    SASL_LOGIN = 8,
-    SASL_BEARER = 16,
-    SASL_XOAUTH2 = 32,
-    SASL_EXTERNAL = 64, /* where a setting says who certifies people */
+    SASL_SCRAM_SHA1 = 4, /* of passwords that were set when it was offered */
+    SASL_PLAIN = 8,
+    SASL_LOGIN = 16,
+    SASL_BEARER = 32,
+    SASL_XOAUTH2 = 64,
+    SASL_EXTERNAL = 128, /* where a setting says who certifies people */
     SASL_ALL = SASL_SCRAM_PLUS | SASL_SCRAM | SASL_PLAIN | SASL_LOGIN, /* of what needs nothing else */
     SASL_TOKENS = SASL_BEARER | SASL_XOAUTH2,
 };
 /* clang-format off */
-#define SASL_WORDS "SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN OAUTHBEARER XOAUTH2" /* in the order of the bits */
+#define SASL_WORDS "SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN OAUTHBEARER XOAUTH2" /* in the order of the bits */
 /* clang-format on */
 
 struct conn;
@@ -53,7 +54,7 @@ struct sasl {
     void *gate_arg;
     uint64_t asker;    /* for login_password() */
     unsigned protocol; /* to what somebody logs in (LOGIN_SMTP ...): app passwords must be for it */
-    struct slice why;  /* a token was refused, for the log */
+    struct slice why;  /* it was refused, for the log */
     int denied;        /* what must come out in the end although the exchange goes on */
 };
 /* a: lives until the account is no longer used. offered: what this connection offers, see above.
