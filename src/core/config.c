@@ -142,6 +142,11 @@ const struct setting settings[] = {
      .count = offsetof(struct config, nxclient_from)},
     {"oauth_introspection", "", "the URL at which the issuer of OAuth tokens is asked about them (RFC 7662)",
      SETTING_TEXT, FIELD(oauth_introspection)},
+    {"oauth_keys", "", "the URL of the keys that sign the issuer's tokens (RFC 7517): then it is not asked",
+     SETTING_TEXT, FIELD(oauth_keys)},
+    {"oauth_issuer", "", "with oauth_keys: what tokens say in iss", SETTING_TEXT, FIELD(oauth_issuer)},
+    {"oauth_audience", "", "with oauth_keys: for whom tokens must be, in aud", SETTING_TEXT,
+     FIELD(oauth_audience)},
     {"oauth_client", "", "as whom it is asked", SETTING_TEXT, FIELD(oauth_client)},
     {"oauth_secret", "", "and with which secret", SETTING_TEXT, FIELD(oauth_secret)},
     {"oauth_user", "email", "the member of its answer that holds the account's address", SETTING_TEXT,
@@ -152,7 +157,6 @@ const struct setting settings[] = {
 };
 const size_t nsettings = COUNT_OF(settings);
 _Static_assert(PORT_OFFSET_MAX == 64540 && LETTER_RCPTS_MAX == 10000, "stand in the table as text");
-_Static_assert(COUNT_OF(settings) <= 64, "check_doubled() counts them in a word");
 
 /* ---- one value ---- */
 
@@ -493,16 +497,16 @@ static const struct setting *assigned(const char *p, size_t *n)
 /* libconfuse takes the last of two lines in silence. text: one that it could parse. */
 static int check_doubled(const char *text, const char *path)
 {
-    uint64_t seen = 0;
+    bool seen[COUNT_OF(settings)] = {0};
     int line = 1;
     char quote = 0;
     size_t n;
     for (const char *p = text; *p; p += n) {
         const struct setting *s = quote ? NULL : assigned(p, &n);
         if (quote) n = *p == '\\' && p[1] ? 2 : 1;
-        if (s && seen >> (s - settings) & 1)
+        if (s && seen[s - settings])
             return err_set(ERR_SYNTAX, "%s:%d: %s stands there twice: keep one line", path, line, s->name);
-        if (s) seen |= (uint64_t)1 << (s - settings);
+        if (s) seen[s - settings] = true;
         line += *p == '\n';
         if (!quote && (*p == '"' || *p == '\'')) quote = *p;
         else if (*p == quote) quote = 0;
@@ -521,6 +525,12 @@ uint64_t config_memory(const struct config *c)
     return all > cache ? all - cache : 0;
 }
 
+/* An issuer is believed for what it says: over TLS, or here. */
+static bool in_clear(struct slice url)
+{
+    return url.n && !sl_startsi(url, SL("https://")) && !sl_startsi(url, SL("http://127."));
+}
+
 /* What lines say together. */
 static int check_together(const struct config *c, const char *path)
 {
@@ -533,13 +543,19 @@ static int check_together(const struct config *c, const char *path)
         if (ip_is_unspecified(&c->public_address[i]))
             return err_set(ERR_SYNTAX, "%s: public_addresses must name the addresses that the world sees",
                            path);
-    if ((c->login_mechanisms & SASL_TOKENS) && !c->oauth_introspection.n)
-        return err_set(ERR_SYNTAX,
-                       "%s: login_mechanisms offers tokens, but oauth_introspection names no issuer", path);
-    if (c->oauth_introspection.n && !sl_startsi(c->oauth_introspection, SL("https://")) &&
-        !sl_startsi(c->oauth_introspection, SL("http://127.")))
+    if ((c->login_mechanisms & SASL_TOKENS) && !c->oauth_introspection.n && !c->oauth_keys.n)
+        return err_set(
+            ERR_SYNTAX,
+            "%s: login_mechanisms offers tokens, but neither oauth_introspection nor oauth_keys names "
+            "an issuer",
+            path);
+    if (c->oauth_keys.n && (!c->oauth_issuer.n || !c->oauth_audience.n))
+        return err_set(ERR_SYNTAX, "%s: oauth_keys needs oauth_issuer and oauth_audience", path);
+    if (in_clear(c->oauth_introspection))
         return err_set(ERR_SYNTAX, "%s: oauth_introspection must begin with https://, or be on this machine",
                        path);
+    if (in_clear(c->oauth_keys))
+        return err_set(ERR_SYNTAX, "%s: oauth_keys must begin with https://, or be on this machine", path);
     if (c->queue_retry_first_s > c->queue_retry_most_s)
         return err_set(ERR_SYNTAX, "%s: queue_retry_first is longer than queue_retry_most", path);
     if (config_memory(c) < CONFIG_MEMORY_LEAST)

@@ -57,6 +57,7 @@ struct config {
         lmtp_listen; /* its port is 0 when there is none; the socket `lmtp` of the home is there always */
     struct slice *proxy_from, *xclient_from; /* networks whose word about clients counts */
     size_t nproxy_from, nxclient_from;
+    struct slice oauth_keys, oauth_issuer, oauth_audience;                                 /* login/login.h */
     struct slice oauth_introspection, oauth_client, oauth_secret, oauth_user, oauth_scope; /* login/login.h */
     struct filter filter[FILTERS_MAX];
     size_t nfilters;

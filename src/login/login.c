@@ -58,6 +58,7 @@ void login_close(struct login **l)
     if (!*l) return;
     login_forget(&(*l)->until);
     login_forget(&(*l)->tokens.known);
+    buf_free(&(*l)->keys.text);
     wipe((*l)->secret, sizeof(*l)->secret);
     wipe((*l)->decoys, sizeof(*l)->decoys);
     free(*l);

@@ -28,12 +28,14 @@ MUST_CHECK int login_password(struct login *l, struct arena *a, const struct log
 MUST_CHECK int login_with(struct login *l, struct account *acc, const struct app_password *app,
                           unsigned protocol);
 struct fetch;
-/* Who issues tokens that count as logins, and how it is asked (RFC 7662); slices live as long as the login.
- */
+/* Who issues tokens that count as logins: it is asked about them (RFC 7662), or publishes the keys that sign
+ * them (RFC 7517); slices live as long as the login. */
 struct login_issuer {
     const struct fetch *fetch;   /* how */
     struct slice url;            /* of its introspection; empty: there is none */
-    bool clear;                  /* it may be http:// */
+    struct slice keys;           /* the URL of its keys; empty: it publishes none */
+    struct slice name, audience; /* with keys: what a token must say in iss and aud */
+    bool clear, clear_keys;      /* url, keys may be http:// */
     struct slice client, secret; /* who asks, by HTTP's Basic; or empty */
     struct slice user;           /* the member of the answer that names the address: "email", "username" */
     struct slice scope;          /* that the token must have, or empty */

@@ -1,5 +1,6 @@
 /* login_i.h - what the files of this folder share. */
 #pragma once
+#include "base/buf.h"
 #include "base/map.h"
 #include "login.h"
 #include "rt/rt.h"
@@ -15,12 +16,23 @@ struct tokens {
     struct lock lock;
     struct map known; /* keyed hash of the token -> struct known * */
 };
+/* keys.c: the keys that the issuer publishes, as its answer has them */
+struct issuer_keys {
+    struct lock lock;
+    struct buf text;
+    int64_t fetched, tried; /* rt_now(); 0: never */
+};
+/* In the arena. fresh: a token names a key that is not among those kept. ERR_UNREACHABLE: there are none, and
+ * the issuer cannot be asked. SUSPENDS. */
+MUST_CHECK int issuer_keys(struct issuer_keys *k, const struct login_issuer *issuer, struct arena *a,
+                           bool fresh, struct slice *out);
 void login_forget(struct map *m); /* what is remembered in it, on the heap */
 
 struct login {
     struct directory *dir;
     struct login_issuer issuer;
     struct tokens tokens;
+    struct issuer_keys keys;
     struct lock lock;
     struct map until; /* hash -> struct remembered * */
     uint8_t secret[32];

@@ -1,10 +1,12 @@
-/* token.c - logins by a token of an issuer (RFC 6750), which is asked whether it counts (RFC 7662). */
+/* token.c - logins by a token of an issuer (RFC 6750), which is asked whether it counts (RFC 7662), or whose
+ * keys tell it (RFC 7519, 9068). */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
 #include "fetch/fetch.h"
+#include "jwt.h"
 #include "login_i.h"
 
 enum { ANSWER_MAX = 64 << 10, TOKENS_MAX = 20000, KNOWN_S = 60 };
@@ -103,13 +105,13 @@ static struct slice text_of(const json_t *o, struct arena *a, struct slice name)
     return s ? sl_cstr(s) : SL("");
 }
 
-/* *until: unix seconds until which it may be believed without asking again. */
-static int read_answer(const struct login_issuer *issuer, struct arena *a, const json_t *o,
+/* What an issuer says of a token, or the token of itself. *until: unix seconds until which it may be believed
+ * without asking again. */
+static int read_claims(const struct login_issuer *issuer, struct arena *a, const json_t *o,
                        struct slice *user, int64_t *until)
 {
     int64_t now = rt_wall_seconds();
     const json_t *exp = json_object_get(o, "exp"), *before = json_object_get(o, "nbf");
-    if (!json_is_true(json_object_get(o, "active"))) return err_set(ERR_DENIED, "the token counts no more");
     *until = now + KNOWN_S;
     if (json_is_number(exp) && json_number_value(exp) < (double)*until)
         *until = (int64_t)json_number_value(exp);
@@ -120,6 +122,13 @@ static int read_answer(const struct login_issuer *issuer, struct arena *a, const
     *user = ar_dup(a, text_of(o, a, issuer->user));
     if (!user->n) return err_set(ERR_DENIED, "the issuer names no user in \"%.*s\"", SLF(issuer->user));
     return 0;
+}
+
+static int read_answer(const struct login_issuer *issuer, struct arena *a, const json_t *o,
+                       struct slice *user, int64_t *until)
+{
+    if (!json_is_true(json_object_get(o, "active"))) return err_set(ERR_DENIED, "the token counts no more");
+    return read_claims(issuer, a, o, user, until);
 }
 
 static int introspect(const struct login_issuer *issuer, struct arena *a, struct slice token,
@@ -135,17 +144,62 @@ static int introspect(const struct login_issuer *issuer, struct arena *a, struct
     return e;
 }
 
+/* ---- a token that says it itself ---- */
+
+static bool is_for(const json_t *aud, struct arena *a, struct slice name)
+{
+    const char *want = ar_cstr(a, name);
+    for (size_t i = 0; i < json_array_size(aud); i++) {
+        const char *one = json_string_value(json_array_get(aud, i));
+        if (one && strcmp(one, want) == 0) return true;
+    }
+    return json_is_string(aud) && strcmp(json_string_value(aud), want) == 0;
+}
+
+/* RFC 7519 section 4.1, RFC 9068 section 4: who issued it, for whom, and that it ends. */
+static int judge_claims(const struct login_issuer *issuer, struct arena *a, const json_t *o,
+                        struct slice *user, int64_t *until)
+{
+    if (!sl_eq(text_of(o, a, SL("iss")), issuer->name))
+        return err_set(ERR_DENIED, "the token is of another issuer than %.*s", SLF(issuer->name));
+    if (!is_for(json_object_get(o, "aud"), a, issuer->audience))
+        return err_set(ERR_DENIED, "the token is not for %.*s", SLF(issuer->audience));
+    if (!json_is_number(json_object_get(o, "exp"))) return err_set(ERR_DENIED, "the token has no end");
+    return read_claims(issuer, a, o, user, until);
+}
+
+static int verify(struct login *l, struct arena *a, struct slice token, struct slice *user, int64_t *until)
+{
+    struct slice keys;
+    json_t *claims = NULL;
+    int e = issuer_keys(&l->keys, &l->issuer, a, false, &keys);
+    if (!e) e = jwt_verify(a, token, keys, &claims);
+    if (e == ERR_NOT_FOUND) { /* the issuer may have new ones */
+        e = issuer_keys(&l->keys, &l->issuer, a, true, &keys);
+        if (!e) e = jwt_verify(a, token, keys, &claims);
+    }
+    if (!e) e = judge_claims(&l->issuer, a, claims, user, until);
+    json_decref(claims);
+    return e == ERR_NOT_FOUND || e == ERR_SYNTAX ? err_set(ERR_DENIED, "%s", err_text(e)) : e;
+}
+
+static int judge(struct login *l, struct arena *a, struct slice token, struct slice *user, int64_t *until)
+{
+    if (l->issuer.keys.n && jwt_is_one(token)) return verify(l, a, token, user, until);
+    if (l->issuer.url.n) return introspect(&l->issuer, a, token, user, until);
+    return l->issuer.keys.n ? err_set(ERR_DENIED, "the token is none that its issuer has signed")
+                            : err_set(ERR_UNSUPPORTED, "no issuer of tokens is known here");
+}
+
 int login_token(struct login *l, struct arena *a, const struct login_try *t, struct account *out)
 {
     uint8_t print[32];
     struct slice user;
     struct account named;
     int64_t until = 0;
-    const struct login_issuer *issuer = &l->issuer;
-    if (!issuer->url.n) return err_set(ERR_UNSUPPORTED, "no issuer of tokens is known here");
     hmac_sha256(sl((const char *)l->secret, sizeof l->secret), t->password, print);
     if (!find_known(&l->tokens, a, print, &user)) {
-        int e = introspect(issuer, a, t->password, &user, &until);
+        int e = judge(l, a, t->password, &user, &until);
         if (e) return e;
         keep_known(&l->tokens, print, user, until);
     }

@@ -138,7 +138,7 @@ def test_tokens_need_an_issuer(home):
     was = conf.read_text()
     try:
         conf.write_text(was.replace("oauth_introspection", "# oauth_introspection"))
-        assert "names no issuer" in home.tram("config", "check", status=1).stdout + home.tram("config", "check", ok=False).stderr
+        assert "names an issuer" in home.tram("config", "check", status=1).stdout + home.tram("config", "check", ok=False).stderr
         conf.write_text(was.replace("http://", "http://192.0.2.1/?"))
         assert home.tram("config", "check", ok=False).returncode != 0
     finally:
