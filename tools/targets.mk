@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 UNITS ?= $(PREFIX)/lib/systemd/system
 TIME ?= 60
 
-.PHONY: help deps deps-check format format-check test unit sims seeds whole floors sanitized run demo bench bench-auth bench-core bench-campaign agree peers kill attack fuzz sim install deb clean
+.PHONY: help deps deps-check format format-check test unit sims seeds test-programs whole floors sanitized run demo bench bench-auth bench-core bench-campaign agree peers kill attack fuzz sim install deb clean
 help:
 	@sed -n 's/^#: //p' Makefile
 deps:
@@ -35,6 +35,8 @@ unit: deps-check $(UNIT)
 SIMS_LONGEST_FIRST = $(filter %/app_sim,$(SIMS)) $(filter-out %/app_sim,$(SIMS))
 sims: deps-check $(SIMS)
 	@TEST_JOBS=$(shell nproc) tools/run-tests $(SIMS_LONGEST_FIRST)
+# All programs of tests, run by nobody: what is compiled beforehand is not waited for.
+test-programs: deps-check $(UNIT) $(SIMS) $(addprefix $(B)/fuzz/,$(FUZZ_NAMES))
 seeds: deps-check $(addprefix $(B)/fuzz/,$(FUZZ_NAMES))
 	@tools/run-seeds $(B)/fuzz $(FUZZ_NAMES)
 whole: deps-check $(B)/tram

@@ -4,7 +4,7 @@
  * A test says what its world is and what it does; here it is run whole to count its steps, then once for each
  * step and seed with the power cut there, booted again on what is left, and judged. A failure names seed and
  * step; SEED=7 STEP=31 build/test/store_sim deliveries runs that one only. SEEDS=1000 is the long campaign:
- * so many seeds more, divided by 20, for each step. */
+ * so many seeds more, divided by 20, for each step. With the sanitizers each third step and seed is run. */
 #pragma once
 #include "sim.h"
 
@@ -42,5 +42,5 @@ void power_run(void *w, int (*fn)(void *w));
 /* A world as above, for what else a test does to it. */
 void *power_begin(const struct power_test *t, uint64_t seed);
 void power_end(const struct power_test *t, void *w); /* stock and check, too */
-/* `usual`, or more in a long campaign (SEEDS). */
+/* `usual`, more in a long campaign (SEEDS), a third of them with the sanitizers. */
 uint64_t power_seeds(uint64_t usual);
