@@ -49,6 +49,14 @@ static int quota_of(struct slice text, uint64_t *out)
     return err_set(ERR_USAGE, "--quota wants a size such as 2G, or \"unlimited\"");
 }
 
+static int message_quota_of(struct slice text, uint64_t *out)
+{
+    *out = 0;
+    if (sl_eqi(text, SL("unlimited"))) return 0;
+    if (num_u64(text, UINT32_MAX, out) && *out) return 0;
+    return err_set(ERR_USAGE, "--messages wants a number, or \"unlimited\"");
+}
+
 /* ---- show ---- */
 
 static json_t *number_or_null(int64_t v) { return v >= SENDER_UNLIMITED ? json_null() : json_integer(v); }
@@ -85,6 +93,8 @@ static int tell_account(struct request *r)
     reply_int(r->reply, "bytes", (int64_t)u.bytes);
     json_object_set_new(r->reply, "quota",
                         u.quota_bytes ? json_integer((json_int_t)u.quota_bytes) : json_null());
+    json_object_set_new(r->reply, "quota_messages",
+                        u.quota_messages ? json_integer((json_int_t)u.quota_messages) : json_null());
     json_t *grants = json_array();
     for (size_t i = 0; i < acc.ngrants; i++) json_array_append_new(grants, text_value(acc.grant[i]));
     json_object_set_new(r->reply, "send_as", grants);
@@ -112,8 +122,10 @@ void print_account_show(json_t *args, json_t *reply, struct buf *out)
     buf_printf(out, "account   %s%s\n", arg_text(reply, "address"),
                json_is_true(json_object_get(reply, "disabled")) ? "  disabled" : "");
     buf_printf(out, "since     %s\n", civil_format(arg_number(reply, "created"), when));
-    buf_printf(out, "holds     %lld messages, %lld bytes", (long long)arg_number(reply, "messages"),
-               (long long)arg_number(reply, "bytes"));
+    buf_printf(out, "holds     %lld messages", (long long)arg_number(reply, "messages"));
+    if (json_is_integer(json_object_get(reply, "quota_messages")))
+        buf_printf(out, " of %lld", (long long)arg_number(reply, "quota_messages"));
+    buf_printf(out, ", %lld bytes", (long long)arg_number(reply, "bytes"));
     if (json_is_integer(quota)) buf_printf(out, " of %lld", (long long)json_integer_value(quota));
     if (arg_number(reply, "app_passwords"))
         buf_printf(out, "\nhas       %lld app passwords", (long long)arg_number(reply, "app_passwords"));
@@ -134,14 +146,18 @@ int run_account_set(struct request *r)
     struct sender_limits change;
     struct account acc;
     struct slice quota = arg_slice(r->args, "quota"), address = arg_slice(r->args, "address");
-    uint64_t bytes = 0;
+    struct slice count = arg_slice(r->args, "messages");
+    uint64_t bytes = 0, messages = 0;
     bool limits;
     int e = limits_given(r->args, &change, &limits);
     if (!e && quota.n) e = quota_of(quota, &bytes);
-    if (!e && !quota.n && !limits) e = err_set(ERR_USAGE, "say what to set: `tram help account set`");
+    if (!e && count.n) e = message_quota_of(count, &messages);
+    if (!e && !quota.n && !count.n && !limits)
+        e = err_set(ERR_USAGE, "say what to set: `tram help account set`");
     if (!e) e = account_get(r->core->store->directory, r->a, address, &acc);
     if (!e && limits) e = account_set_limits(r->core->store->directory, address, &change);
     if (!e && quota.n) e = account_set_quota(r->core->store, acc.id, bytes);
+    if (!e && count.n) e = account_set_message_quota(r->core->store, acc.id, messages);
     return e ? e : tell_account(r);
 }
 

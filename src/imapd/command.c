@@ -42,7 +42,7 @@ static const struct imapd_command table[] = {
     {SL_INIT("STATUS"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_status,
      .capabilities = "STATUS=SIZE OBJECTID"},
     {SL_INIT("GETQUOTA"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_getquota,
-     .capabilities = "QUOTA QUOTA=RES-STORAGE"},
+     .capabilities = "QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE"},
     {SL_INIT("GENURLAUTH"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_genurlauth,
      .capabilities = "URLAUTH URL-PARTIAL"},
     {SL_INIT("URLFETCH"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_urlfetch},

@@ -23,11 +23,23 @@ TEST(imapd_quota)
     TALK(c, "3 GETQUOTAROOT \"not there\"",
          "* QUOTAROOT \"not there\" account\n* QUOTA account (STORAGE 1 4)\n3 OK that is its quota\n");
     TALK(c, "4 GETQUOTA account", "* QUOTA account (STORAGE 1 4)\n4 OK that is the quota\n");
+    CHECK_OK(account_set_message_quota(w.store, alice.id, 3));
+    TALK(c, "4b GETQUOTA account", "* QUOTA account (STORAGE 1 4 MESSAGE 2 3)\n4b OK that is the quota\n");
+    TALK(c, "4c SELECT INBOX", "~\n~\n~\n~\n~\n~\n~\n~\n~\n4c OK ~\n");
+    TALK(c, "4d COPY 1:2 Trash", "4d NO [OVERQUOTA] the account holds 4 messages of the 3 it may\n");
+    TALK(c, "4e COPY 1 Trash", "4e OK ~\n");
+    TALK(c, "4f MOVE 2 Trash", "* OK ~\n* 2 EXPUNGE\n4f OK ~\n");
+    TALK(c, "4g APPEND INBOX {4+}\r\na: b",
+         "4g NO [OVERQUOTA] the account holds 3 messages of the 3 it may\n");
+    CHECK_OK(account_set_quota(w.store, alice.id, 0));
+    TALK(c, "4h GETQUOTA account", "* QUOTA account (MESSAGE 3 3)\n4h OK that is the quota\n");
+    CHECK_OK(account_set_quota(w.store, alice.id, 4096));
     TALK(c, "5 GETQUOTA other", "5 NO [NONEXISTENT] there is no such quota root\n");
-    TALK(c, "6 STATUS INBOX (DELETED DELETED-STORAGE APPENDLIMIT MAILBOXID)",
-         "* STATUS INBOX (DELETED 1 MAILBOXID (M1) APPENDLIMIT 1048576 DELETED-STORAGE 134)\n6 OK ~\n");
+    TALK(c, "6 STATUS Trash (DELETED DELETED-STORAGE APPENDLIMIT MAILBOXID)",
+         "* STATUS Trash (DELETED 1 MAILBOXID (~) APPENDLIMIT 1048576 DELETED-STORAGE 134)\n6 OK ~\n");
     TALK(c, "7 SETQUOTA account (STORAGE 1)", "7 BAD there is no such command\n");
-    TALK(c, "8 CAPABILITY", "* CAPABILITY ~ QUOTA QUOTA=RES-STORAGE ~ APPENDLIMIT=1048576 ~\n8 OK ~\n");
+    TALK(c, "8 CAPABILITY",
+         "* CAPABILITY ~ QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE ~ APPENDLIMIT=1048576 ~\n8 OK ~\n");
     bye(&c);
     ar_free(&a);
     stop();

@@ -26,12 +26,20 @@ uint64_t imapd_deleted_storage(struct imapd_session *s, const char *account, con
     return bytes;
 }
 
-/* In units of 1,024 bytes (section 5.1), rounded up: what is used is never told as less. */
+static bool limited(const struct account_usage *u) { return u->quota_bytes || u->quota_messages; }
+
+/* Bytes in units of 1,024 (section 5.1), rounded up: what is used is never told as less. */
 static void tell_quota(struct imapd_session *s, const struct account_usage *u)
 {
-    imapd_untagged(s, "QUOTA %.*s (STORAGE %llu %llu)", SLF(ROOT),
-                   (unsigned long long)((u->bytes + 1023) / 1024),
+    buf_printf(&s->out, "* QUOTA %.*s (", SLF(ROOT));
+    if (u->quota_bytes)
+        buf_printf(&s->out, "STORAGE %llu %llu", (unsigned long long)((u->bytes + 1023) / 1024),
                    (unsigned long long)(u->quota_bytes / 1024));
+    if (u->quota_messages) /* section 5.2 */
+        buf_printf(&s->out, "%sMESSAGE %llu %llu", u->quota_bytes ? " " : "", (unsigned long long)u->messages,
+                   (unsigned long long)u->quota_messages);
+    buf_str(&s->out, ")\r\n");
+    imapd_flush(s);
 }
 
 void imapd_cmd_getquota(struct imapd_session *s, struct imap_in *in)
@@ -41,8 +49,7 @@ void imapd_cmd_getquota(struct imapd_session *s, struct imap_in *in)
     struct slice root = imap_astring(in);
     if (imapd_args_bad(s, in)) return;
     int e = account_usage(s->server->conf.store, s->account, &u);
-    if (!e && (!sl_eq(root, ROOT) || !u.quota_bytes))
-        e = err_set(ERR_NOT_FOUND, "there is no such quota root");
+    if (!e && (!sl_eq(root, ROOT) || !limited(&u))) e = err_set(ERR_NOT_FOUND, "there is no such quota root");
     if (e) {
         imapd_failed(s, e);
         return;
@@ -65,7 +72,7 @@ void imapd_cmd_getquotaroot(struct imapd_session *s, struct imap_in *in)
     }
     buf_str(&s->out, "* QUOTAROOT ");
     imap_put_mailbox(&s->out, name, s->utf8);
-    bool mine = u.quota_bytes && !imapd_is_foreign(name); /* that of others is their business */
+    bool mine = limited(&u) && !imapd_is_foreign(name); /* that of others is their business */
     if (mine) buf_printf(&s->out, " %.*s", SLF(ROOT));
     buf_str(&s->out, "\r\n");
     imapd_flush(s);

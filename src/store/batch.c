@@ -226,7 +226,7 @@ static int page(struct kv_tx *tx, void *arg)
     if (e == 0) e = still_there(tx, p, &to);
     size_t keywords = e ? 0 : to.m.nkeywords;
     if (e == 0) e = g->fill(tx, p, &to, g->arg);
-    if (e == 0) e = quota_check(&a, p->usage.bytes);
+    if (e == 0) e = quota_check(&a, p->usage.bytes, p->n);
     if (e) return e;
     if (to.m.names != p->names) return err_set(ERR_LIMIT, "the mailbox has no room for more keywords");
     if (to.m.nkeywords != keywords) box_row_put(tx, &to);
@@ -263,7 +263,7 @@ static int see(struct kv_tx *tx, void *arg)
     int e = account_tx(tx, &a);
     if (e == 0) e = box_tx(tx, p->box, &to);
     if (e == 0) e = still_there(tx, p, &to);
-    if (e == 0) e = quota_check(&a, p->usage.bytes);
+    if (e == 0) e = quota_check(&a, p->usage.bytes, p->n);
     if (e) return e;
     if (UINT32_MAX - to.m.uidnext <= p->n) return err_set(ERR_LIMIT, "the mailbox has used up its UIDs");
     p->uidvalidity = to.m.uidvalidity;

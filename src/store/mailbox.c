@@ -433,7 +433,7 @@ int account_usage(struct store *s, const char *acc, struct account_usage *out)
     ar_init(&a, 0);
     int e = kv_get(s->kv, account_object(acc, room), SL("a"), &a, &value);
     if (e == 0) e = account_row_get(value, &row);
-    *out = (struct account_usage){row.bytes, row.messages, row.quota};
+    *out = (struct account_usage){row.bytes, row.messages, row.quota, row.quota_messages};
     ar_free(&a);
     return e;
 }
@@ -451,6 +451,21 @@ static int set_quota(struct kv_tx *tx, void *arg)
 int account_set_quota(struct store *s, const char *acc, uint64_t bytes)
 {
     return account_transact(s, acc, set_quota, &bytes);
+}
+
+static int set_message_quota(struct kv_tx *tx, void *arg)
+{
+    struct account_row a;
+    int e = account_tx(tx, &a);
+    if (e) return e;
+    a.quota_messages = *(uint64_t *)arg;
+    account_row_put(tx, &a);
+    return 0;
+}
+
+int account_set_message_quota(struct store *s, const char *acc, uint64_t messages)
+{
+    return account_transact(s, acc, set_message_quota, &messages);
 }
 
 struct kv_watch *mailbox_watch(struct store *s, const char *acc, void (*fn)(void *), void *arg)

@@ -272,12 +272,13 @@ void mailbox_recent_note(struct store *s, const char *acc, uint32_t box, uint32_
 /* ---- the account as a whole ---- */
 
 struct account_usage {
-    uint64_t bytes, messages, quota_bytes; /* quota 0 = none */
+    uint64_t bytes, messages, quota_bytes, quota_messages; /* a quota of 0: none */
 };
 /* The modseq of an account; 0 when its row is missing or damaged: it is being erased, its rows are read all
  * the same. */
 MUST_CHECK int account_modseq(struct store *s, const char *acc, uint64_t *out);
 MUST_CHECK int account_usage(struct store *s, const char *acc, struct account_usage *out);
 MUST_CHECK int account_set_quota(struct store *s, const char *acc, uint64_t bytes); /* 0 = none */
+MUST_CHECK int account_set_message_quota(struct store *s, const char *acc, uint64_t messages);
 /* Removes every record of the account at once; may be repeated. */
 MUST_CHECK int account_erase(struct store *s, const char *acc);

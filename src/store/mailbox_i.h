@@ -43,7 +43,7 @@ struct account_row {
     uint64_t modseq;
     uint32_t next_box, uidvalidity; /* the id of the next mailbox; the last uidvalidity given */
     uint32_t boxes, subscriptions;
-    uint64_t bytes, messages, quota;
+    uint64_t bytes, messages, quota, quota_messages;
     uint64_t noted;         /* bytes of all annotations, with their keys */
     uint64_t journal_floor; /* changes up to this modseq are not in the journal any more */
     uint64_t threaded;      /* messages whose thread was found out: an image with fewer is out of date */
@@ -108,7 +108,7 @@ MUST_CHECK int box_flags(struct box_row *b, uint64_t bits, const struct slice *k
 MUST_CHECK int rows_each(struct store *s, const char *acc, struct slice from, struct slice to,
                          int (*each)(void *arg, struct slice key, struct slice value), void *arg);
 /* ERR_QUOTA when so many bytes more do not fit. */
-MUST_CHECK int quota_check(const struct account_row *a, uint64_t more);
+MUST_CHECK int quota_check(const struct account_row *a, uint64_t bytes, uint64_t messages);
 /* Counts what changed when a message's flags did. */
 void count_flags(struct box_row *b, uint64_t old, uint64_t now);
 /* Counts a message in or out. */

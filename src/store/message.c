@@ -160,7 +160,7 @@ static int add_messages(struct kv_tx *tx, struct account_row *a, struct box_row 
     struct message row;
     uint64_t more = 0;
     for (size_t i = 0; i < n; i++) more += m[i].size;
-    int e = quota_check(a, more);
+    int e = quota_check(a, more, n);
     if (e) return e;
     if (UINT32_MAX - b->m.uidnext <= n) return err_set(ERR_LIMIT, "the mailbox has used up its UIDs");
     struct journal_box added = {.box = b->m.id};

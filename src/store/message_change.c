@@ -321,8 +321,8 @@ static int copy_one(struct kv_tx *tx, struct copy *c, struct account_row *a, str
 static int copy_end(struct kv_tx *tx, struct copy *c, struct account_row *a, struct box_row *from,
                     struct box_row *to)
 {
-    if (!c->move && a->quota && a->bytes > a->quota)
-        return err_set(ERR_QUOTA, "the copies do not fit into the account");
+    int e = c->move ? 0 : quota_check(a, 0, 0); /* they are counted */
+    if (e) return e;
     to->m.modseq = a->modseq;
     if (c->move) {
         from->m.modseq = a->modseq;

@@ -184,6 +184,7 @@ static int restore_quotas(struct rescue *r)
     for (size_t i = 0; e == 0 && i < r->report->n; i++) {
         const struct rescue_account *acc = &r->report->account[i];
         if (acc->quota) e = account_set_quota(r->s, acc->id, acc->quota);
+        if (e == 0 && acc->quota_messages) e = account_set_message_quota(r->s, acc->id, acc->quota_messages);
     }
     return e;
 }

@@ -32,7 +32,7 @@ struct rescue_account {
     struct slice address;
     int64_t image;  /* when its image was begun, unix seconds; 0: it had none that can be read */
     uint64_t stamp; /* of the image */
-    uint64_t quota;
+    uint64_t quota, quota_messages;
     uint64_t messages; /* that its image gave */
     uint64_t gone;     /* that its image names, but their bodies are not there any more: expunged since */
     uint64_t appended; /* from younger bodies: appended messages */

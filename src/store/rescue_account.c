@@ -239,7 +239,8 @@ static int end_account(struct restoring *x)
     struct slice object = account_object(x->acc->id, room);
     struct map_iter it = {0};
     x->acc->quota = x->row.quota; /* what is younger must fit */
-    x->row.quota = x->row.bytes = x->row.messages = 0;
+    x->acc->quota_messages = x->row.quota_messages;
+    x->row.quota = x->row.quota_messages = x->row.bytes = x->row.messages = 0;
     x->row.boxes = (uint32_t)x->boxes.count;
     x->row.subscriptions = 0;
     x->row.modseq = x->row.journal_floor = x->modseq;
