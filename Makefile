@@ -101,6 +101,7 @@ LIBS_dns = -lunbound -lidn2 -lunistring
 LIBS_fetch = -lcurl
 LIBS_kv = -lrocksdb
 LIBS_login = -ljansson
+LIBS_httpd = -lnghttp2
 LIBS_directory = -lunistring
 LIBS_send = -ljansson -lm
 LIBS_acme = -ljansson

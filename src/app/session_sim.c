@@ -228,7 +228,9 @@ static void listen_for(struct peer *p, int64_t ns)
 
 static void begin_tls(struct peer *p)
 {
-    struct tls_peer name = {.name = SL("mail.one.test"), .verify = TLS_VERIFY_NONE};
+    static const char *const h2[] = {"h2", NULL};
+    struct tls_peer name = {
+        .name = SL("mail.one.test"), .verify = TLS_VERIFY_NONE, .alpn = p->kind == SESSION_H2 ? h2 : NULL};
     int64_t before = deadline_narrow(DEADLINE_IN(100 * RT_S));
     int e = conn_is_tls(p->c) || conn_peek(p->c).n ? ERR_STATE : 0;
     if (!e) e = p->accepts ? conn_tls_accept(p->c, p->tls) : conn_tls_connect(p->c, p->tls, &name);
@@ -266,6 +268,7 @@ static void log_in(struct peer *p)
         [SESSION_IMAP_IN] = "l LOGIN alice@one.test secret\r\n",
         [SESSION_POP3_IN] = "USER alice@one.test\r\nPASS secret\r\n",
         [SESSION_HTTPS] = "",
+        [SESSION_H2] = "",
         [SESSION_RELAY] = NULL,
     };
     if (!words[p->kind]) return;
@@ -281,6 +284,7 @@ static int be_client(void *arg)
         [SESSION_SMTP] = 10025,    [SESSION_SUBMISSION] = 10587, [SESSION_SUBMISSION_IN] = 10465,
         [SESSION_IMAP] = 10143,    [SESSION_IMAP_IN] = 10993,    [SESSION_POP3] = 10110,
         [SESSION_POP3_IN] = 10995, [SESSION_HTTP] = 10080,       [SESSION_HTTPS] = 10443,
+        [SESSION_H2] = 10443,
     };
     struct peer *p = arg;
     struct endpoint at = {.port = port[p->kind]};

@@ -16,6 +16,7 @@ enum session_kind {
     SESSION_POP3_IN,
     SESSION_HTTP,  /* port 80 */
     SESSION_HTTPS, /* 443 */
+    SESSION_H2,    /* the same, HTTP/2 */
     SESSION_RELAY, /* the input is what far.test's server says to our client */
 };
 /* Bytes that stand for something else in an input: the peer is silent for a second and listens; it begins

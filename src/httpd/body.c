@@ -40,3 +40,14 @@ int httpd_read_body(struct exchange *x, uint64_t max)
     if (e || !r) return e;
     return err_set(r == ERR_TIMEOUT ? r : ERR_SYNTAX, "the body of the request could not be read");
 }
+
+bool httpd_swallow(struct exchange *x)
+{
+    struct slice piece;
+    uint64_t all = 0;
+    int r = 1;
+    if (x->r->expects && !x->continued && !x->body_over) return false; /* the body may come, or not */
+    while (!x->s->over && (r = next_piece(x, &piece)) > 0)
+        if ((all += piece.n) > HTTPD_SWALLOW_MAX) return false;
+    return !x->s->over && !r;
+}

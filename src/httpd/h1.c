@@ -62,18 +62,6 @@ static int read(struct exchange *x, struct slice *piece)
     return r < 0 ? bad(x, r) : r;
 }
 
-/* Reads what nobody wanted; false when the connection cannot go on after it. SUSPENDS. */
-static bool swallow(struct exchange *x)
-{
-    struct slice piece;
-    uint64_t all = 0;
-    int r = 1;
-    if (x->r->expects && !x->continued && !x->body_over) return false; /* the body may come, or not */
-    while (!x->s->over && (r = http_read(&x->call, &piece)) > 0)
-        if ((all += piece.n) > HTTPD_SWALLOW_MAX) return false;
-    return !x->s->over && !r;
-}
-
 /* ---- the answer ---- */
 
 static int send_out(struct exchange *x, struct slice bytes)
@@ -130,7 +118,7 @@ static void one_request(struct httpd_session *s, struct exchange *x)
         x->left = x->r->length;
         x->body_over = !x->r->chunked && !x->r->length;
         httpd_run(x);
-        if (!x->ended || !swallow(x)) s->over = true;
+        if (!x->ended || !httpd_swallow(x)) s->over = true;
     }
     httpd_exchange_end(x);
 }
@@ -145,5 +133,6 @@ bool httpd_h1(struct httpd_session *s)
         fiber_breathe();
     }
     httpd_exchange_free(&x);
+    s->until = DEADLINE_IN(HTTPD_IDLE);
     return idle;
 }

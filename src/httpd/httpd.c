@@ -17,8 +17,7 @@ static void resume(void *arg)
 /* Who keeps a connection open between two requests holds no stack. */
 static void session_run(struct httpd_session *s)
 {
-    if (!s->over && httpd_h1(s)) {
-        s->until = DEADLINE_IN(HTTPD_IDLE);
+    if (s->h2 ? httpd_h2(s) : httpd_h1(s)) {
         conn_park(s->c, s->g, s->until, resume, s);
         return;
     }
@@ -28,10 +27,13 @@ static void session_run(struct httpd_session *s)
 
 static int begin_tls(struct httpd_session *s)
 {
-    static const char *const alpn[] = {"http/1.1", NULL};
+    static const char *const alpn[] = {"h2", "http/1.1", NULL};
+    struct tls_info info;
     int64_t before = deadline_narrow(DEADLINE_IN(HTTPD_HEAD));
     int e = conn_tls_accept_as(s->c, s->server->conf.tls, alpn);
     deadline_restore(before);
+    if (!e) conn_tls_info(s->c, &info);
+    if (!e && !strcmp(info.alpn, "h2")) return httpd_h2_new(s);
     if (e) log_info(s->who, "TLS did not come about: %s", err_text(e));
     return e;
 }

@@ -50,6 +50,7 @@ struct httpd_session {
     int64_t until;    /* parked until then */
     int64_t fruitful; /* when it began, or a key was last shown */
     size_t holds;     /* bytes of memory, by hold.c */
+    struct h2 *h2;    /* when it speaks HTTP/2 */
 };
 
 /* How bodies and answers travel. Functions SUSPEND. */
@@ -70,6 +71,7 @@ enum { HTTPD_UNKNOWN = -1, HTTPD_NONE = -2 };
 struct exchange {
     struct httpd_session *s;
     const struct httpd_way *way;
+    struct stream *stream; /* of HTTP/2 */
     struct arena a;
     struct http_request *r;
     struct http_call call;
@@ -98,12 +100,17 @@ bool httpd_spent(const struct httpd_session *s); /* has the connection had its s
 
 /* h1.c: requests one after another. True when the connection waits for the next. SUSPENDS. */
 bool httpd_h1(struct httpd_session *s);
+/* h2.c: the same for HTTP/2. An error: s->h2 is none. */
+MUST_CHECK int httpd_h2_new(struct httpd_session *s);
+bool httpd_h2(struct httpd_session *s);
 /* head.c: reads a request. An error of the connection: nobody is there to be answered; else r->status says
  * what to answer. SUSPENDS. */
 MUST_CHECK int httpd_read_head(struct exchange *x);
 
 /* body.c: the whole body, at most max bytes, as call.body. An error with its sentence, or 0. SUSPENDS. */
 MUST_CHECK int httpd_read_body(struct exchange *x, uint64_t max);
+/* Reads what nobody wanted, up to HTTPD_SWALLOW_MAX; false when more may come. SUSPENDS. */
+bool httpd_swallow(struct exchange *x);
 /* call.c: finds the route, asks who it is, runs it. SUSPENDS. */
 void httpd_run(struct exchange *x);
 

@@ -154,6 +154,7 @@ static int wait_for_input(struct conn *c)
     int e = conn_wait(c, want);
     deadline_restore(before);
     c->rate_waited += rt_now() - from;
+    if (e == SOCK_AGAIN) return e; /* nudged */
     if (e == ERR_TIMEOUT && slow < before)
         err_set(e, "the peer sent less than %llu bytes a second", (unsigned long long)c->rate);
     if (e) c->read_err = e;
@@ -272,6 +273,38 @@ void conn_write(struct conn *c, struct slice s)
 {
     if (c->flate) flate_write(c, s);
     else conn_write_plain(c, s);
+}
+
+/* ---- both at once ---- */
+
+static int turn(struct conn *c)
+{
+    for (int e; (e = may_read(c)) == 0;) {
+        size_t before = span_used(&c->out);
+        if ((e = conn_try_send(c)) && e != SOCK_AGAIN) return e;
+        ssize_t k = conn_receive(c, c->in_max);
+        if (k > 0) fiber_spend((size_t)k);
+        if (k != SOCK_AGAIN) return k > 0 ? 0 : (int)k;
+        if (c->nudged || span_used(&c->out) < before) return 0;
+        e = wait_for_input(c);
+        if (e == SOCK_AGAIN) return 0;
+        if (e) return e;
+    }
+    return conn_error(c);
+}
+
+int conn_turn(struct conn *c)
+{
+    c->turning = true;
+    int e = turn(c);
+    c->turning = c->nudged = false;
+    return e;
+}
+
+void conn_nudge(struct conn *c)
+{
+    c->nudged = true;
+    if (c->turning && c->waiting) fiber_wake(c->waiting, SOCK_AGAIN);
 }
 
 void conn_puts(struct conn *c, const char *s) { conn_write(c, sl_cstr(s)); }

@@ -92,6 +92,13 @@ void conn_printf(struct conn *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 int conn_flush(struct conn *c);            /* SUSPENDS. 0 or the sticky error */
 size_t conn_pending(const struct conn *c); /* bytes not yet handed to the kernel */
 
+/* For a protocol that reads and writes at once, with other fibers that have something to write: sends what it
+ * can of what is pending, receives what there is, and waits until it could do one of the two or somebody
+ * nudges. 0, or as conn_fill(). SUSPENDS. */
+MUST_CHECK int conn_turn(struct conn *c);
+/* Ends the present or the next conn_turn(). From the same loop. */
+void conn_nudge(struct conn *c);
+
 /* ---- TLS ---- */
 
 /* Handshakes on the open connection. The caller has checked that conn_peek() is

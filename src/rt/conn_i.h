@@ -23,6 +23,7 @@ struct conn {
     struct fiber *waiting; /* in a call on this connection */
     struct span in, out;
     size_t in_max, scanned; /* scanned: input bytes known to hold no LF */
+    bool turning, nudged;   /* in conn_turn(); conn_nudge() was called since */
     bool skipping;          /* inside a line that was too long */
     bool unanswered;        /* bytes came since something was sent */
     int err;                /* sticky, for everything */

@@ -3,6 +3,7 @@ import email
 import email.policy
 import json
 import re
+import shutil
 import socket
 import subprocess
 
@@ -84,9 +85,66 @@ def test_errors_are_problems(home):
     assert json.loads(body)["status"] == 404
 
 
-def test_http2_is_not_offered_but_clients_come_down(home):
-    status, _, _ = curl(home, "/healthz", "--http2")
+# ---- HTTP/2, by curl, nghttp and h2load ----
+
+def test_http2(home):
+    status, fields, body = curl(home, "/healthz", "--http2")
+    assert status == 200 and json.loads(body) == {"status": "ok"} and fields["content-length"] == str(len(body))
+    assert get(home, "/openapi.json", "--http2") == get(home, "/openapi.json", "--http1.1")
+    status, fields, body = curl(home, "/healthz", "--http2", "-I")
+    assert status == 200 and not body
+    line = w.until(lambda: [x for x in home.log.read_text().splitlines() if "http=2" in x and "method=HEAD" in x], what="the line")[-1]
+    assert "status=200" in line and "path=/healthz" in line
+    key = make_key(home, "mail.send")
+    letter = {"from": "alice@one.test", "to": ["bob@one.test"], "subject": "by HTTP/2", "text": "x" * 300_000}
+    status, _, body = curl(home, "/v1/messages", "--http2", *bearer(key), "--data-binary", "@-", input=json.dumps(letter).encode())
+    assert status == 202, body
+    w.until(lambda: [m for m in home.messages("bob") if b"by HTTP/2" in (m if isinstance(m, bytes) else m.encode())], what="the letter")
+    status, _, _ = curl(home, "/v1/messages", "--http2", "--data-binary", "@-", input=b"x" * 5_000_000)  # refused before it is whole
+    assert status == 401
+    home.tram("key", "remove", key.split(".")[0])
+
+
+def test_http2_is_only_spoken_where_it_was_agreed(home):
+    status, _, _ = curl(home, "/healthz", "--http1.1")
     assert status == 200
+    done = subprocess.run(["curl", "-s", "--max-time", "20", "--http2-prior-knowledge", url(home, "/healthz", tls=False)], capture_output=True)
+    assert done.returncode != 0
+    done = subprocess.run(["curl", "-s", "-i", "--max-time", "20", "--http2", url(home, "/healthz", tls=False)], capture_output=True)
+    assert done.stdout.startswith(b"HTTP/1.1 200")  # Upgrade: h2c is passed over
+
+
+def test_http2_of_other_clients(home):
+    said = subprocess.run(["nghttp", "-nv", "--no-verify-peer", url(home, "/healthz"), url(home, "/nothing")], capture_output=True, text=True, timeout=30).stdout
+    assert ":status: 200" in said and ":status: 404" in said and "MAX_CONCURRENT_STREAMS(0x03):32" in said, said
+    assert "GOAWAY" not in said.replace("send GOAWAY", "")
+    said = subprocess.run(["h2load", "-n", "80", "-c", "2", "-m", "20", url(home, "/healthz")], capture_output=True, text=True, timeout=60).stdout
+    assert "80 succeeded, 0 failed" in said, said
+    script = """
+const h2 = require("http2"), c = h2.connect(process.argv[1], {rejectUnauthorized: false});
+let left = 20, bad = 0;
+for (let i = 0; i < 20; i++) {
+  const r = c.request({":method": "POST", ":path": "/v1/messages"});
+  let text = "", status;
+  r.on("response", h => status = h[":status"]);
+  r.on("data", d => text += d);
+  r.on("end", () => { if (status !== 401 || JSON.parse(text).status !== 401) bad++; if (!--left) { console.log("bad", bad); c.close(); } });
+  r.end("x".repeat(1000 * i));
+}
+"""
+    if shutil.which("node"):
+        done = subprocess.run(["node", "-e", script, url(home, "")], capture_output=True, text=True, timeout=60)
+        assert done.stdout == "bad 0\n", (done.stdout, done.stderr)
+
+
+def test_http2_ends_in_order_with_the_server(home):
+    with subprocess.Popen(["openssl", "s_client", "-quiet", "-alpn", "h2", "-connect", f"{home.address}:{home.port(443)}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as c:
+        c.stdin.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0")
+        c.stdin.flush()
+        assert c.stdout.read(9)[3] == 4  # SETTINGS
+        home.stop()
+        assert b"\x08\x07\x00" in c.stdout.read()  # GOAWAY
+    home.start()
 
 
 def test_one_line_of_the_log_a_request(home):
