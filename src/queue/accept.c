@@ -2,6 +2,7 @@
 #include "accept.h"
 
 #include "base/log.h"
+#include "pages.h"
 #include "queue_i.h"
 #include "trace/trace.h"
 
@@ -13,6 +14,8 @@ struct accepting {
     struct q_group *group;
     uint32_t groups;
     int64_t now, due; /* due: when its first attempt is */
+    bool paged;       /* its recipients come before it, in pages */
+    size_t from, to;  /* of a page: recipients, and groups as far as there are */
 };
 
 static struct slice domain_of(struct slice address)
@@ -33,20 +36,66 @@ static void make_groups(struct arena *a, struct accepting *x)
     map_init(&seen, true);
     x->group_of = ar_array(a, uint32_t, x->l->nrcpt);
     x->group = ar_array(a, struct q_group, x->l->nrcpt);
+    uint32_t *members = ar_array(a, uint32_t, x->l->nrcpt);
     for (size_t i = 0; i < x->l->nrcpt; i++) {
         const struct route *r = &x->l->rcpt[i].route;
         struct slice hop = r->local ? sl_cstr(r->account) : ar_lower(a, domain_of(r->address));
         struct slice key = ar_cat(a, r->local ? SL("@") : SL(""), hop);
         struct q_group *g = map_get(&seen, key);
-        if (!g) {
+        if (!g || members[g->n] == QUEUE_GROUP_RCPTS) {
             g = &x->group[x->groups];
             *g = (struct q_group){.n = x->groups++, .local = r->local, .hop = hop};
             if (!is_held(x->l, r)) g->due = x->due;
             map_put(&seen, key, g);
         }
+        members[g->n]++;
         x->group_of[i] = g->n;
+        fiber_breathe();
     }
     map_free(&seen);
+}
+
+static void put_group(struct kv_tx *tx, struct arena *a, const struct accepting *x, uint32_t i)
+{
+    struct buf b = BUF_INIT;
+    q_group_put(&b, &x->group[i]);
+    kv_tx_put_record(tx, queue_key_group(a, &x->l->id, i), &b);
+    buf_free(&b);
+}
+
+static void put_due(struct kv_tx *tx, struct arena *a, const struct accepting *x, const struct q_envelope *e,
+                    uint32_t i)
+{
+    struct buf b = BUF_INIT;
+    struct q_due d;
+    if (!x->group[i].due) return;
+    q_due_of(&d, e, &x->group[i], x->due, false);
+    q_due_put(&b, &d);
+    kv_tx_put_record(tx, queue_key_due(a, d.stream, d.due, &x->l->id, i), &b);
+    buf_free(&b);
+}
+
+static void put_rcpt(struct kv_tx *tx, struct arena *a, const struct accepting *x, size_t i)
+{
+    const struct letter_rcpt *in = &x->l->rcpt[i];
+    struct q_rcpt r = {.g = x->group_of[i],
+                       .n = (uint32_t)i,
+                       .address = in->route.address,
+                       .detail = in->route.detail,
+                       .notify = in->notify,
+                       .orcpt = in->orcpt,
+                       .next_try = x->due};
+    if (is_held(x->l, &in->route)) r.state = Q_HELD, r.barred = true;
+    queue_tx_put_rcpt(tx, a, &x->l->id, &r);
+}
+
+/* Recipients and groups from x->from on. */
+static void put_page(struct kv_tx *tx, struct arena *a, const struct accepting *x)
+{
+    for (size_t i = x->from; i < x->to; i++) {
+        put_rcpt(tx, a, x, i);
+        if (i < x->groups) put_group(tx, a, x, (uint32_t)i);
+    }
 }
 
 static void put_letter(struct kv_tx *tx, struct arena *a, const struct accepting *x)
@@ -55,37 +104,21 @@ static void put_letter(struct kv_tx *tx, struct arena *a, const struct accepting
     struct buf b = BUF_INIT;
     struct q_envelope e = {.l = *l,
                            .expires = letter_expires(&l->wants, x->now, x->q->lifetime_s),
+                           .rcpts = (uint32_t)l->nrcpt,
                            .groups = x->groups,
                            .open = x->groups};
+    uint32_t scheduled = x->groups < QUEUE_PAGE ? x->groups : QUEUE_PAGE;
+    if (scheduled < x->groups) e.unscheduled = scheduled;
     e.l.received = x->now; /* its time begins here, whenever it is said to have come */
-    e.age = queue_next_age(x->q, &e, x->now);
+    e.age = e.unscheduled ? x->now : queue_next_age(x->q, &e, x->now);
     e.l.received = l->received;
     kv_tx_put(tx, queue_key_age(a, e.age, &l->id), SL("1"));
     q_envelope_put(&b, &e);
     kv_tx_put_record(tx, queue_key_envelope(a, &l->id), &b);
-    for (uint32_t i = 0; i < x->groups; i++) {
-        q_group_put(&b, &x->group[i]);
-        kv_tx_put_record(tx, queue_key_group(a, &l->id, i), &b);
-        struct q_due d;
-        if (!x->group[i].due) continue;
-        q_due_of(&d, &e, &x->group[i], x->due, false);
-        q_due_put(&b, &d);
-        kv_tx_put_record(tx, queue_key_due(a, d.stream, d.due, &l->id, i), &b);
-    }
-    for (size_t i = 0; i < l->nrcpt; i++) {
-        const struct letter_rcpt *in = &l->rcpt[i];
-        struct q_rcpt r = {.g = x->group_of[i],
-                           .n = (uint32_t)i,
-                           .address = in->route.address,
-                           .detail = in->route.detail,
-                           .notify = in->notify,
-                           .orcpt = in->orcpt,
-                           .next_try = x->due};
-        if (is_held(l, &in->route)) r.state = Q_HELD, r.barred = true;
-        q_rcpt_put(&b, &r);
-        kv_tx_put_record(tx, queue_key_rcpt(a, &l->id, r.g, r.n), &b);
-    }
     buf_free(&b);
+    for (uint32_t i = 0; i < scheduled; i++) put_due(tx, a, x, &e, i);
+    if (x->paged) kv_tx_del(tx, queue_key_accepting(a, &l->id));
+    else put_page(tx, a, x);
 }
 
 /* A letter that comes again has its body with it; another one that happens to have its id has not. */
@@ -96,11 +129,13 @@ static bool same_body(const struct letter *l, struct slice row)
     return l->made.n ? sl_eq(there.l.made, l->made) : strcmp(there.l.body.s, l->body.s) == 0;
 }
 
-static void index_letter(struct trace *t, struct kv_tx *tx, struct arena *a, const struct letter *l)
+/* By recipients from..to, and by what the letter itself has. */
+static void index_letter(struct trace *t, struct kv_tx *tx, struct arena *a, const struct letter *l,
+                         size_t from, size_t end)
 {
-    struct slice *to = ar_array(a, struct slice, l->nrcpt);
-    for (size_t i = 0; i < l->nrcpt; i++) to[i] = l->rcpt[i].address;
-    trace_tx_index(t, tx, &l->id, l->message_id, l->sender, to, l->nrcpt);
+    struct slice *to = ar_array(a, struct slice, end - from);
+    for (size_t i = from; i < end; i++) to[i - from] = l->rcpt[i].address;
+    trace_tx_index(t, tx, &l->id, l->message_id, l->sender, to, end - from);
 }
 
 /* What the trace says of it goes with the letter. */
@@ -114,7 +149,7 @@ static void tell_queued(struct kv_tx *tx, struct arena *a, const struct acceptin
                   l->nrcpt, l->nrcpt == 1 ? "" : "s", x->groups, x->groups == 1 ? "" : "s",
                   wants.n ? "; asked for: " : "", SLF(wants));
     if (l->hold.n) trace_tx_addf(t, tx, &l->id, TRACE_HELD, SL(""), "held: %.*s", SLF(l->hold));
-    index_letter(t, tx, a, l);
+    if (!x->paged) index_letter(t, tx, a, l, 0, l->nrcpt);
 }
 
 /* Who makes it hears that it is taken, of each recipient by the address that was written to. */
@@ -139,7 +174,8 @@ static int accept_tx(struct kv_tx *tx, void *arg)
         return err_set(ERR_BUSY, "the id %s names another letter: try again", x->l->id.s);
     }
     x->before = taken || (x->l->once && kv_tx_get(tx, once, &row) == 0);
-    if (!x->before) {
+    int e = x->paged && !x->before ? queue_tx_pages_there(tx, &a, &x->l->id) : 0;
+    if (!e && !x->before) {
         put_letter(tx, &a, x);
         queue_tx_count(tx, 1, (int64_t)x->l->nrcpt);
         tell_queued(tx, &a, x);
@@ -147,7 +183,41 @@ static int accept_tx(struct kv_tx *tx, void *arg)
         if (x->l->once) kv_tx_put(tx, once, ar_printf(&a, "%lld", (long long)x->now));
     }
     ar_free(&a);
-    return 0;
+    return e;
+}
+
+/* ---- many recipients ---- */
+
+static int page_tx(struct kv_tx *tx, void *arg)
+{
+    struct accepting *x = arg;
+    struct arena a = {0};
+    struct slice row;
+    int e = 0;
+    x->before = x->from == 0 && kv_tx_get(tx, queue_key_envelope(&a, &x->l->id), &row) == 0;
+    if (x->from) e = queue_tx_pages_there(tx, &a, &x->l->id);
+    else if (!x->before && kv_tx_get(tx, queue_key_accepting(&a, &x->l->id), &row) == 0)
+        e = err_set(ERR_BUSY, "the letter %s is being accepted already", x->l->id.s);
+    if (!e && !x->before) {
+        put_page(tx, &a, x);
+        index_letter(x->q->store->trace, tx, &a, x->l, x->from, x->to);
+        queue_tx_pages_note(tx, &a, &x->l->id, rt_wall_seconds());
+    }
+    ar_free(&a);
+    return e;
+}
+
+/* *begun: there are pages of it, which go when its envelope does not come. */
+static int put_pages(struct shard *s, struct accepting *x, bool *begun)
+{
+    int e = 0;
+    for (x->from = 0; !e && x->from < x->l->nrcpt; x->from = x->to) {
+        x->to = x->l->nrcpt - x->from < QUEUE_PAGE ? x->l->nrcpt : x->from + QUEUE_PAGE;
+        e = fiber_canceled() ? ERR_CANCELED : kv_transact_large(x->q->store->kv, shard_object(s), page_tx, x);
+        if (!e && x->before) break; /* accept_tx says what that means */
+        *begun |= !e || e == ERR_UNKNOWN;
+    }
+    return e;
 }
 
 static int fits(const char *what, struct slice s, size_t max)
@@ -184,23 +254,48 @@ static int letter_fits(const struct letter *l)
     return e;
 }
 
+static int put_envelope(struct shard *s, struct accepting *x, struct arena *a)
+{
+    struct slice row;
+    int e = kv_transact(x->q->store->kv, shard_object(s), accept_tx, x);
+    if (e == ERR_UNKNOWN && /* a name is given once: what is there is this letter */
+        kv_get(x->q->store->kv, shard_object(s), queue_key_envelope(a, &x->l->id), a, &row) == 0)
+        e = 0;
+    return e;
+}
+
+static void offer_groups(struct shard *s, const struct accepting *x)
+{
+    for (uint32_t i = 0; i < x->groups && i < QUEUE_PAGE; i++) {
+        struct q_due d;
+        q_due_of(&d, &(struct q_envelope){.l = *x->l}, &x->group[i], x->due, false);
+        if (x->group[i].due) schedule_offer(s, &d);
+    }
+}
+
+static void offer_one(void *shard, const struct q_due *d) { schedule_offer(shard, d); }
+
 static int into_queue(struct queue *q, struct letter *l, struct arena *a)
 {
-    struct accepting x = {.q = q, .l = l, .now = rt_wall_seconds()};
+    /* what is made when it leaves has few; what is made once, one */
+    struct accepting x = {.q = q,
+                          .l = l,
+                          .now = rt_wall_seconds(),
+                          .to = l->nrcpt,
+                          .paged = l->nrcpt > QUEUE_PAGE && !l->made.n && !l->once};
+    struct shard *s = queue_shard(q, &l->id);
+    bool begun = false;
     x.due = queue_release(q, &l->wants, x.now);
     make_groups(a, &x);
-    struct shard *s = queue_shard(q, &l->id);
-    int e = kv_transact(q->store->kv, shard_object(s), accept_tx, &x);
-    if (e == ERR_UNKNOWN) { /* a name is given once: what is there is this letter */
-        struct slice row;
-        if (kv_get(q->store->kv, shard_object(s), queue_key_envelope(a, &l->id), a, &row) == 0) e = 0;
-    }
+    int e = x.paged ? put_pages(s, &x, &begun) : 0;
+    if (e == ERR_UNKNOWN) e = err_set(ERR_BUSY, "the recipients cannot be written down now");
+    else if (!e) e = put_envelope(s, &x, a);
+    if (e && e != ERR_UNKNOWN && begun) queue_pages_drop(s, &l->id);
     if (e) return e;
-    for (uint32_t i = 0; i < x.groups; i++) {
-        struct q_due d;
-        q_due_of(&d, &(struct q_envelope){.l = *l}, &x.group[i], x.due, false);
-        if (x.group[i].due) schedule_offer(s, &d);
-    }
+    offer_groups(s, &x);
+    if (x.groups > QUEUE_PAGE &&
+        (e = queue_pages_schedule(s, &l->id, offer_one, s)) != 0) /* it is taken all the same */
+        log_warn("queue", "%s: the rest of it is scheduled later: %s", l->id.s, err_text(e));
     return 0;
 }
 
@@ -217,7 +312,7 @@ static int tell_delivered(struct kv_tx *tx, void *arg)
     trace_tx_add_together(x->trace, tx, d->letter->events, d->letter->nevents);
     trace_tx_addf(x->trace, tx, &d->letter->id, TRACE_DELIVERED, d->address, "delivered to %.*s, %s",
                   SLF(d->address), d->where);
-    index_letter(x->trace, tx, &a, d->letter);
+    index_letter(x->trace, tx, &a, d->letter, 0, d->letter->nrcpt);
     ar_free(&a);
     return 0;
 }

@@ -8,10 +8,11 @@
 
 struct queue;
 
-/* One local recipient and nothing else: straight into the account. Otherwise one
- * transaction on a queue shard. Also writes the trace's QUEUED/DELIVERED and index, and
- * wakes the queue. SUSPENDS. Temporary errors: answer 4xx, nothing was accepted. ERR_TOO_LONG, ERR_LIMIT
- * with a sentence: a field or all recipients together are above their limit (base/limits.h). */
+/* One local recipient and nothing else: straight into the account. Otherwise onto a queue shard, for more
+ * than 250 recipients in pages that nobody sees before the envelope is there (pages.c). Also writes the
+ * trace's QUEUED/DELIVERED and index, and wakes the queue. SUSPENDS. Temporary errors: answer 4xx, nothing
+ * was accepted. ERR_TOO_LONG, ERR_LIMIT with a sentence: a field or all recipients together are above their
+ * limit (base/limits.h). */
 MUST_CHECK int accept_letter(struct queue *q, struct letter *l);
 /* Which class the body should be written in, decided before it arrives. */
 static inline enum body_class accept_body_class(bool any_local) { return any_local ? BODY_MAIL : BODY_QUEUE; }

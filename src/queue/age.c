@@ -4,6 +4,7 @@
 #include "base/civil.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "pages.h"
 #include "queue_i.h"
 #include "trace/trace.h"
 
@@ -130,8 +131,10 @@ struct looking {
     int64_t at, now; /* at: of the row that was found */
     bool untold;     /* of the delay, which its sender is to hear of */
     struct arena *a;
-    struct q_due *over;
-    size_t n;
+    struct q_due *over; /* room for all groups, made by the first page */
+    size_t n, before;   /* before: found by the pages before this one */
+    uint32_t from;      /* group */
+    bool more;
 };
 
 static void put_age(struct kv_tx *tx, struct arena *a, const struct letter_id *id, int64_t from, int64_t to)
@@ -194,21 +197,66 @@ static int look_tx(struct kv_tx *tx, void *arg)
     struct slice row;
     int bad = kv_tx_get(tx, queue_key_envelope(&a, x->id), &row);
     if (!bad) bad = q_envelope_get(row, x->id, &e);
-    x->n = 0;
+    x->n = x->before;
+    x->more = false;
     if (bad == ERR_NOT_FOUND || (!bad && e.age != x->at)) {
         kv_tx_del(tx, queue_key_age(&a, x->at, x->id));
     } else if (bad == ERR_CORRUPT || bad == ERR_VERSION) { /* `tram verify` tells of it */
         put_age(tx, &a, x->id, x->at, x->now + DAY_S);
     } else if (!bad) {
         bool over = x->now >= e.expires, last = over && e.age <= e.expires;
-        move_age(tx, &a, &e, next_look(x, &e, last));
         uint32_t groups = e.groups < LETTER_RCPTS_MAX ? e.groups : LETTER_RCPTS_MAX;
-        if (over) x->over = ar_array(x->a, struct q_due, groups);
-        for (uint32_t i = 0; over && i < groups; i++) group_due(tx, x, &a, &e, i, !last || is_by(&e));
+        if (over && !x->over) x->over = ar_array(x->a, struct q_due, groups);
+        uint32_t until = over && x->from + QUEUE_PAGE < groups ? x->from + QUEUE_PAGE : groups;
+        x->more = over && until < groups;
+        if (!x->more) move_age(tx, &a, &e, next_look(x, &e, last));
+        for (uint32_t i = x->from; over && i < until; i++) group_due(tx, x, &a, &e, i, !last || is_by(&e));
         bad = ERR_NOT_FOUND; /* as for the others: what is wrong with a row is no error of this */
     }
     ar_free(&a);
     return bad == ERR_NOT_FOUND || bad == ERR_CORRUPT || bad == ERR_VERSION ? 0 : bad;
+}
+
+/* Groups page by page; the last page moves the letter's row, so that all is done again when it does not come
+ * to that. */
+static int look_in_pages(struct looking *x)
+{
+    struct kv *kv = x->s->q->store->kv;
+    int bad = kv_transact(kv, shard_object(x->s), look_tx, x);
+    while (!bad && x->more) {
+        x->from += QUEUE_PAGE;
+        x->before = x->n;
+        bad = kv_transact_large(kv, shard_object(x->s), look_tx, x);
+    }
+    return bad;
+}
+
+/* Somebody ended before all that is due of the letter was in the schedule. */
+struct found_due {
+    struct arena *a;
+    struct q_due *v;
+    size_t n, size;
+};
+
+static void find_due(void *arg, const struct q_due *d)
+{
+    struct found_due *f = arg;
+    if (f->n == f->size) f->v = ar_grow(f->a, f->v, &f->size, sizeof *f->v);
+    struct q_due *own = &f->v[f->n++];
+    *own = *d;
+    own->hop = ar_dup(f->a, d->hop);
+    own->domain = ar_dup(f->a, d->domain);
+    own->account = ar_dup(f->a, d->account);
+}
+
+static int schedule_rest(struct shard *s, const struct letter_id *id, struct arena *a, struct q_due **due,
+                         size_t *n)
+{
+    struct found_due f = {.a = a, .v = ar_array(a, struct q_due, 16), .size = 16};
+    int bad = queue_pages_schedule(s, id, find_due, &f);
+    *due = f.v;
+    *n = f.n; /* those that were written are there, whatever became of the others */
+    return bad;
 }
 
 int64_t age_latest(const struct queue *q) { return LETTER_HOLD_MAX_S + q->lifetime_s + 2 * DAY_S; }
@@ -220,14 +268,15 @@ int age_look(struct shard *s, int64_t at, const struct letter_id *id, struct are
     char when[CIVIL_TEXT_MAX];
     struct looking x = {.s = s, .id = id, .at = at, .now = rt_wall_seconds(), .a = a};
     int bad = queue_load_envelope(s, id, a, &e);
+    if (!bad && e.unscheduled) return schedule_rest(s, id, a, over, n);
     if (!bad) bad = age_right(s, &e, x.now);
-    if (!bad && x.now < e.expires && (bad = warn_of_delay(s, &e, a)) != 0 && bad != ERR_CANCELED) {
+    if (!bad && e.age == at && x.now < e.expires && (bad = warn_of_delay(s, &e, a)) != 0 &&
+        bad != ERR_CANCELED) {
         log_warn("queue", "%s: the sender cannot be told of the delay now: %s", id->s, err_text(bad));
         x.untold = true;
         bad = 0;
     }
-    if (!bad || bad == ERR_NOT_FOUND || bad == ERR_CORRUPT || bad == ERR_VERSION)
-        bad = kv_transact(s->q->store->kv, shard_object(s), look_tx, &x);
+    if (!bad || bad == ERR_NOT_FOUND || bad == ERR_CORRUPT || bad == ERR_VERSION) bad = look_in_pages(&x);
     if (!bad && at > e.expires && x.now > e.expires + LATE_S && e.expires)
         log_warn("queue",
                  "%s: its time was over at %s, and something of it waits still; see `tram queue show %s`",

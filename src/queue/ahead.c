@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "pages.h"
 
 enum {
     PORTION = 100,         /* rows of a shard and stream in one go */
@@ -152,6 +153,7 @@ static void forget_names(struct shard *s)
     if (rt_now() < s->forget_at) return;
     s->forget_at = rt_now() + 3600 * RT_S;
     int e = queue_forget_names(s);
+    if (!e) e = queue_pages_care(s, false);
     if (e && e != ERR_CANCELED) log_warn("queue", "cannot tidy %s: %s", s->object, err_text(e));
 }
 

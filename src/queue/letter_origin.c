@@ -37,7 +37,10 @@ int letter_origin(struct buf *b, const struct letter *l)
     rec_opt(b, 'v', l->envid);
     letter_wants_put(b, &l->wants);
     rec_opt(b, 'Z', l->signed_for);
-    for (size_t i = 0; i < l->nrcpt && !b->over; i++) put_rcpt(b, &one, &l->rcpt[i]);
+    for (size_t i = 0; i < l->nrcpt && !b->over; i++) {
+        put_rcpt(b, &one, &l->rcpt[i]);
+        fiber_breathe();
+    }
     bool over = b->over || one.over;
     buf_free(&one);
     return over ? err_set(ERR_LIMIT, "the recipients are too many for one letter") : 0;

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "pages.h"
 #include "queue_i.h"
 #include "trace/trace.h"
 
@@ -133,8 +134,10 @@ static int start_loop(void *arg)
     struct starting *x = arg;
     struct arena a = {0};
     int e = 0;
-    for (int i = x->loop; e >= 0 && i < x->q->nshards; i += x->q->nloops)
+    for (int i = x->loop; e >= 0 && i < x->q->nshards; i += x->q->nloops) {
         while ((e = find_interrupted(&x->q->shard[i], &a)) == 1) ar_reset(&a);
+        if (!e) e = queue_pages_care(&x->q->shard[i], true);
+    }
     ar_free(&a);
     return e ? err_prefix(e, "cannot read the queue") : schedule_start(x->q, x->loop);
 }

@@ -6,11 +6,12 @@
  *   r<id>/<group>/<rcpt>  a recipient with its state
  *   d<stream><time>/<id>/<group>  the schedule: when a group has something to do (struct q_due)
  *   x<time>/<id>          when a letter is looked at for its age, whatever else it waits for (age.c)
+ *   h<id>                 a letter with many recipients is being accepted, page by page (pages.c)
  *   s<id>/<group>         a note that an attempt began; gone with its result
  *   z<id>                 a letter of our own making was accepted (so that it is made once)
  *   c                     counts
  * Group and recipient are five digits, time is unix seconds in twelve. Everything about a
- * letter lies in one shard, chosen by its id, and changes in one transaction. */
+ * letter lies in one shard, chosen by its id. */
 #pragma once
 #include "base/heap.h"
 #include "base/map.h"
@@ -22,6 +23,7 @@
 enum {
     QUEUE_REPLY_MAX = LIMIT_SENTENCE,
     QUEUE_ATTEMPT_RCPTS = 100,
+    QUEUE_GROUP_RCPTS = 500, /* of one group; a next hop with more has several */
     QUEUE_SHARDS_MAX = 256,
     QUEUE_LOOPS_MAX = 256
 };
@@ -40,6 +42,8 @@ struct q_envelope {
     int64_t expires, delay_told;
     int64_t age;           /* when it is looked at for its age: its row x */
     uint32_t groups, open; /* open: groups with recipients that are not at an end */
+    uint32_t rcpts;        /* 0: not said */
+    uint32_t unscheduled;  /* from this group on the schedule has no rows yet (pages.c); 0: it has all */
 };
 struct q_group {
     uint32_t n;
@@ -96,6 +100,7 @@ struct slice queue_key_age(struct arena *a, int64_t at, const struct letter_id *
 bool queue_key_age_parse(struct slice key, int64_t *at, struct letter_id *id);
 struct slice queue_key_sending(struct arena *a, const struct letter_id *id, uint32_t g);
 struct slice queue_key_once(struct arena *a, const struct letter_id *id);
+struct slice queue_key_accepting(struct arena *a, const struct letter_id *id);
 
 void q_envelope_put(struct buf *b, const struct q_envelope *e);
 MUST_CHECK int q_envelope_get(struct slice row, const struct letter_id *id, struct q_envelope *e);
@@ -126,6 +131,10 @@ MUST_CHECK int queue_tx_bind(struct kv_tx *tx, struct arena *a, const struct let
 void queue_tx_count(struct kv_tx *tx, int64_t letters, int64_t rcpts);
 /* Every row of the letter, whatever can be read of them. */
 MUST_CHECK int queue_tx_erase_letter(struct kv_tx *tx, struct arena *a, const struct letter_id *id);
+/* All rows of its recipients, groups and attempts, however many: at its end, when the schedule knows none. */
+void queue_tx_erase_rows(struct kv_tx *tx, struct arena *a, const struct letter_id *id);
+/* The time of a letter that is whole begins now; its row x is moved, the envelope is the caller's to put. */
+void queue_tx_age_begin(struct kv_tx *tx, struct arena *a, const struct queue *q, struct q_envelope *e);
 /* Takes the group out of the schedule at that time when its rows cannot be read or are not there; *taken:
  * it stood there. The rows stay for `tram verify` and for who drops the letter. */
 MUST_CHECK int queue_tx_quarantine(struct kv_tx *tx, struct arena *a, const struct q_due *d, bool *taken);
@@ -221,7 +230,8 @@ MUST_CHECK int age_right(struct shard *s, struct q_envelope *e, int64_t now);
 /* No letter is to be looked at later than so many seconds from now. */
 int64_t age_latest(const struct queue *q);
 /* The letter's row x at that time has come: the sender is told of a delay; when its time is over, *over, in
- * a, are the rows of its groups that are due now, to be told of. SUSPENDS. */
+ * a, are the rows of its groups that are due now, to be told of; or those that the schedule lacked. SUSPENDS.
+ */
 MUST_CHECK int age_look(struct shard *s, int64_t at, const struct letter_id *id, struct arena *a,
                         struct q_due **over, size_t *n);
 /* A letter with its group's rows, in the arena. ERR_NOT_FOUND. */

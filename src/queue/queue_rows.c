@@ -16,6 +16,11 @@ struct slice queue_key_once(struct arena *a, const struct letter_id *id)
     return ar_printf(a, "z%s", id->s);
 }
 
+struct slice queue_key_accepting(struct arena *a, const struct letter_id *id)
+{
+    return ar_printf(a, "h%s", id->s);
+}
+
 struct slice queue_key_group(struct arena *a, const struct letter_id *id, uint32_t g)
 {
     return ar_printf(a, "g%s/%05u", id->s, g);
@@ -145,6 +150,8 @@ void q_envelope_put(struct buf *b, const struct q_envelope *e)
     rec_put_u64(b, 'A', (uint64_t)e->age);
     rec_put_u64(b, 'g', e->groups);
     rec_put_u64(b, 'o', e->open);
+    rec_opt_u64(b, 'n', e->rcpts);
+    rec_opt_u64(b, 'W', e->unscheduled);
 }
 
 int q_envelope_get(struct slice row, const struct letter_id *id, struct q_envelope *e)
@@ -184,6 +191,8 @@ int q_envelope_get(struct slice row, const struct letter_id *id, struct q_envelo
         case 'A': e->age = (int64_t)rec_u64(&r); break;
         case 'g': e->groups = (uint32_t)rec_u64(&r); break;
         case 'o': e->open = (uint32_t)rec_u64(&r); break;
+        case 'n': e->rcpts = (uint32_t)rec_u64(&r); break;
+        case 'W': e->unscheduled = (uint32_t)rec_u64(&r); break;
         }
     }
     bool whole = !damaged && (unsigned)l->stream < STREAMS && l->skip <= l->head_size &&

@@ -61,6 +61,17 @@ void queue_tx_count(struct kv_tx *tx, int64_t letters, int64_t rcpts)
     buf_free(&b);
 }
 
+/* Whenever it is said to have come. */
+void queue_tx_age_begin(struct kv_tx *tx, struct arena *a, const struct queue *q, struct q_envelope *e)
+{
+    struct q_envelope as = *e;
+    int64_t now = as.l.received = rt_wall_seconds();
+    int64_t at = queue_next_age(q, &as, now);
+    kv_tx_del(tx, queue_key_age(a, e->age, &e->l.id));
+    kv_tx_put(tx, queue_key_age(a, at, &e->l.id), SL("1"));
+    e->age = at;
+}
+
 /* ---- the end of a letter ---- */
 
 struct erasing {
@@ -105,8 +116,30 @@ int queue_tx_erase_letter(struct kv_tx *tx, struct arena *a, const struct letter
         if (e) return e;
     }
     if (known) kv_tx_del(tx, queue_key_age(a, env.age, id));
+    kv_tx_del(tx, queue_key_accepting(a, id));
     kv_tx_del(tx, queue_key_envelope(a, id));
     queue_tx_count(tx, -1, -x.rcpts);
+    return 0;
+}
+
+static void erase_prefix(struct kv_tx *tx, struct arena *a, char kind, const struct letter_id *id)
+{
+    struct slice from = ar_printf(a, "%c%s/", kind, id->s);
+    kv_tx_erase(tx, from, kv_prefix_end(a, from));
+}
+
+void queue_tx_erase_rows(struct kv_tx *tx, struct arena *a, const struct letter_id *id)
+{
+    for (const char *kind = "grs"; *kind; kind++) erase_prefix(tx, a, *kind, id);
+}
+
+/* All its groups are closed, so the schedule knows none of them; it may be a letter of very many rows. */
+static int end_letter(struct kv_tx *tx, struct arena *a, const struct q_envelope *e)
+{
+    queue_tx_erase_rows(tx, a, &e->l.id);
+    kv_tx_del(tx, queue_key_age(a, e->age, &e->l.id));
+    kv_tx_del(tx, queue_key_envelope(a, &e->l.id));
+    queue_tx_count(tx, -1, -(int64_t)e->rcpts);
     return 0;
 }
 
@@ -116,7 +149,7 @@ static int close_group(struct kv_tx *tx, struct arena *a, const struct letter_id
     int bad = read_envelope(tx, a, id, &e);
     if (bad) return bad;
     if (!e.open) return err_set(ERR_CORRUPT, "the envelope of %s counts fewer groups than there are", id->s);
-    if (--e.open == 0) return queue_tx_erase_letter(tx, a, id);
+    if (--e.open == 0) return e.rcpts ? end_letter(tx, a, &e) : queue_tx_erase_letter(tx, a, id);
     struct buf b = BUF_INIT;
     q_envelope_put(&b, &e);
     kv_tx_put_record(tx, queue_key_envelope(a, id), &b);

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "kv/record.h"
+#include "pages.h"
 #include "queue_i.h"
 
 struct verify {
@@ -57,8 +58,9 @@ static void check_group(struct verify *v, const struct kv_row *row, const struct
         q_group_get(row->value, (uint32_t)n, &g) != 0)
         say(v, row->key, "is damaged: a group of recipients");
     else if (kv_get(v->q->store->kv, shard_object(v->s), queue_key_envelope(&v->a, id), &v->a, &env) != 0) {
-        if (still_there(v, row->key)) say(v, row->key, "belongs to a letter whose envelope is missing");
-    } else if (g.due && q_envelope_get(env, id, &e) == 0 &&
+        if (!still_there(v, queue_key_accepting(&v->a, id)) && still_there(v, row->key))
+            say(v, row->key, "belongs to a letter whose envelope is missing");
+    } else if (g.due && q_envelope_get(env, id, &e) == 0 && (!e.unscheduled || n < e.unscheduled) &&
                !still_there(v, queue_key_due(&v->a, e.l.stream, g.due, id, g.n)) && still_there(v, row->key))
         say(v, row->key, "waits for a time at which the schedule does not know it");
 }
@@ -95,6 +97,7 @@ static void check_row(struct verify *v, const struct kv_row *row)
     case 'r': good = named && q_rcpt_get(row->key, row->value, &r) == 0; break;
     case 'd': good = q_due_get(row->key, row->value, &due) == 0; break;
     case 'x': good = queue_key_age_parse(row->key, &at, &id); break;
+    case 'h': good = named && queue_pages_time(row->value, &at); break;
     case 's': good = named && row->key.n == 23; break;
     case 'z': good = named && text_is_time(row->value); break;
     default: good = is_record(row->value); break; /* counts, leases */

@@ -1,0 +1,166 @@
+/* pages.c - a letter with many recipients comes in pages: no transaction is larger for it than for others.
+ *
+ * First the rows of its recipients and groups, page by page; nobody sees them, for they are found by the
+ * envelope. A row h stands for them meanwhile, and each page looks whether it is still there: who takes it
+ * away ends the letter. Then one transaction writes the envelope and takes the row away: the letter is there,
+ * whole. The schedule rows of its first groups come with that, the rest follows in pages; the envelope says
+ * from which group on they are missing, and the letter is due to be looked at for its age at once (age.c),
+ * which goes on where an end of the program broke it off. */
+#include "pages.h"
+#include "kv/record.h"
+#include "queue_i.h"
+
+enum { ACCEPTING_ROW = 1, ABANDONED_S = 3600 };
+
+bool queue_pages_time(struct slice row, int64_t *t)
+{
+    struct rec r;
+    *t = 0;
+    if (rec_open(&r, row, ACCEPTING_ROW) != 0) return false;
+    while (rec_next(&r))
+        if (r.tag == 't') *t = (int64_t)rec_u64(&r);
+    return rec_error(&r) == 0;
+}
+
+void queue_tx_pages_note(struct kv_tx *tx, struct arena *a, const struct letter_id *id, int64_t now)
+{
+    struct buf b = BUF_INIT;
+    rec_begin(&b, ACCEPTING_ROW);
+    rec_put_u64(&b, 't', (uint64_t)now);
+    kv_tx_put_record(tx, queue_key_accepting(a, id), &b);
+    buf_free(&b);
+}
+
+int queue_tx_pages_there(struct kv_tx *tx, struct arena *a, const struct letter_id *id)
+{
+    struct slice row;
+    int e = kv_tx_get(tx, queue_key_accepting(a, id), &row);
+    return e == ERR_NOT_FOUND ? err_set(ERR_BUSY, "the letter %s took too long and was given up", id->s) : e;
+}
+
+/* ---- giving up ---- */
+
+struct drop {
+    const struct letter_id *id;
+    int64_t older; /* than this; INT64_MAX: whatever its age */
+};
+
+static int drop_tx(struct kv_tx *tx, void *arg)
+{
+    const struct drop *d = arg;
+    struct arena a = {0};
+    struct slice row, key = queue_key_accepting(&a, d->id);
+    int64_t t;
+    int e = kv_tx_get(tx, key, &row);
+    if (e == 0 && (!queue_pages_time(row, &t) || t < d->older)) {
+        queue_tx_erase_rows(tx, &a, d->id);
+        kv_tx_del(tx, key);
+    }
+    ar_free(&a);
+    return e == ERR_NOT_FOUND ? 0 : e; /* it is there, or was given up */
+}
+
+void queue_pages_drop(struct shard *s, const struct letter_id *id)
+{
+    struct drop d = {id, INT64_MAX};
+    (void)!kv_transact(s->q->store->kv, shard_object(s), drop_tx, &d); /* else the next start, or the care */
+}
+
+static int forget_row(struct kv_tx *tx, void *arg)
+{
+    kv_tx_del(tx, *(const struct slice *)arg);
+    return 0;
+}
+
+int queue_pages_care(struct shard *s, bool all)
+{
+    struct kv *kv = s->q->store->kv;
+    struct kv_page page = {.more = true};
+    struct arena a = {0};
+    struct slice from = SL("h");
+    int e = 0;
+    while (!e && page.more) {
+        e = kv_scan(kv, shard_object(s), from, SL("i"), KV_PAGE_MAX, &a, &page);
+        for (size_t i = 0; !e && i < page.n; i++) {
+            struct slice key = page.row[i].key;
+            struct letter_id id = {{0}};
+            struct drop d = {&id, all ? INT64_MAX : rt_wall_seconds() - ABANDONED_S};
+            bool good = letter_id_ok(sl_from(key, 1));
+            if (good) memcpy(id.s, key.p + 1, LETTER_ID_LEN);
+            e = good ? kv_transact(kv, shard_object(s), drop_tx, &d)
+                     : kv_transact(kv, shard_object(s), forget_row, &key);
+        }
+        if (page.n) from = kv_after(&a, page.row[page.n - 1].key);
+    }
+    ar_free(&a);
+    return e;
+}
+
+/* ---- the schedule rows that are missing ---- */
+
+struct schedule_rest {
+    struct shard *s;
+    const struct letter_id *id;
+    struct arena *a;
+    struct q_due *due; /* of this page */
+    size_t n;
+    bool more;
+};
+
+static void due_row(struct kv_tx *tx, struct schedule_rest *x, struct arena *a, const struct q_envelope *e,
+                    uint32_t n)
+{
+    struct slice row;
+    struct q_group g;
+    struct buf b = BUF_INIT;
+    if (kv_tx_get(tx, queue_key_group(a, &e->l.id, n), &row) != 0 || q_group_get(row, n, &g) != 0) return;
+    if (g.closed || !g.due) return;
+    struct q_due *d = &x->due[x->n++];
+    q_due_of(d, e, &g, g.due, false);
+    q_due_put(&b, d);
+    kv_tx_put_record(tx, queue_key_due(a, d->stream, d->due, &d->id, n), &b);
+    buf_free(&b);
+    d->hop = ar_dup(x->a, d->hop);
+    d->domain = ar_dup(x->a, d->domain);
+    d->account = ar_dup(x->a, d->account);
+}
+
+static int schedule_tx(struct kv_tx *tx, void *arg)
+{
+    struct schedule_rest *x = arg;
+    struct arena a = {0};
+    struct q_envelope e;
+    struct slice row, key = queue_key_envelope(&a, x->id);
+    struct buf b = BUF_INIT;
+    int bad = kv_tx_get(tx, key, &row);
+    if (!bad) bad = q_envelope_get(row, x->id, &e);
+    x->n = 0;
+    x->more = false;
+    if (!bad && e.unscheduled) {
+        uint32_t until = e.unscheduled + QUEUE_PAGE < e.groups ? e.unscheduled + QUEUE_PAGE : e.groups;
+        for (uint32_t i = e.unscheduled; i < until; i++) due_row(tx, x, &a, &e, i);
+        x->more = until < e.groups;
+        e.unscheduled = x->more ? until : 0;
+        if (!x->more) queue_tx_age_begin(tx, &a, x->s->q, &e);
+        q_envelope_put(&b, &e);
+        kv_tx_put_record(tx, key, &b);
+    }
+    buf_free(&b);
+    ar_free(&a);
+    return bad;
+}
+
+int queue_pages_schedule(struct shard *s, const struct letter_id *id, queue_pages_offer *offer, void *ctx)
+{
+    struct arena a = {0};
+    struct schedule_rest x = {.s = s, .id = id, .a = &a, .more = true};
+    int e = 0;
+    while (!e && x.more) {
+        ar_reset(&a);
+        x.due = ar_array(&a, struct q_due, QUEUE_PAGE);
+        e = kv_transact_large(s->q->store->kv, shard_object(s), schedule_tx, &x);
+        for (size_t i = 0; !e && i < x.n; i++) offer(ctx, &x.due[i]);
+    }
+    ar_free(&a);
+    return e == ERR_NOT_FOUND ? 0 : e; /* it came to its end meanwhile */
+}
