@@ -7,7 +7,7 @@
 
 enum {
     LETTER_RCPTS_MAX = LIMIT_LETTER_RCPTS,
-    LETTER_ROWS_MAX = KV_BATCH_MAX - 65536, /* bytes of all recipients' rows: letter_rcpt_rows() */
+    LETTER_ROWS_MAX = BODY_ORIGIN_MAX - 65536, /* bytes of all recipients: letter_rcpt_rows() */
     LETTER_MADE_MAX = 100,
     LETTER_CAMPAIGN_MAX = 60,
     NOTIFY_DEFAULT = 0,
