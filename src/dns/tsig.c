@@ -128,7 +128,7 @@ int tsig_check(struct slice answer, struct slice id, const struct dns_key *key, 
                int64_t now)
 {
     struct message_rr rr;
-    struct slice data;
+    struct slice data = {0};
     struct wire_name name;
     uint8_t own[32];
     if (answer.n < HEAD || !sl_eq(sl_sub(answer, 0, 2), id))
