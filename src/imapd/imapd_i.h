@@ -286,9 +286,6 @@ struct imapd_narrow *imapd_narrow_begin(struct imapd_session *s); /* in the comm
 uint64_t imapd_narrow_add(struct imapd_narrow *x, bool fields, struct slice folded);
 /* True: the message with the uid does not hold the text. Messages come in ascending order. SUSPENDS. */
 bool imapd_narrow_excludes(struct imapd_narrow *x, uint64_t text, uint32_t uid);
-/* Parts of the selected mailbox are not indexed: that is done by and by, unless another mailbox's are at
- * hand. */
-void imapd_index_wanted(struct imapd_session *s);
 
 /* ---- context.c: searches whose results are kept up to date (RFC 5267) ---- */
 

@@ -9,74 +9,6 @@
 #include "imapd_i.h"
 #include "store/grams.h"
 
-/* ---- asking ---- */
-
-struct imapd_narrow {
-    struct imapd_session *s;
-    uint32_t part; /* + 1: the one that is looked at; 0: none yet */
-    bool there;    /* it is indexed */
-    size_t n;
-    struct {
-        enum grams_kind kind;
-        struct slice folded;
-        uint8_t maybe[GRAMS_BITS];
-    } text[IMAPD_NARROW_MAX];
-};
-
-struct imapd_narrow *imapd_narrow_begin(struct imapd_session *s)
-{
-    struct imapd_narrow *x = ar_new(&s->a, struct imapd_narrow);
-    x->s = s;
-    return x;
-}
-
-uint64_t imapd_narrow_add(struct imapd_narrow *x, bool fields, struct slice folded)
-{
-    if (folded.n < 3 || x->n == IMAPD_NARROW_MAX) return 0;
-    x->text[x->n].kind = fields ? GRAMS_FIELDS : GRAMS_TEXTS;
-    x->text[x->n].folded = folded;
-    return ++x->n;
-}
-
-/* Parts to which messages can still come are not indexed, so not missing either. */
-static bool is_whole(const struct imapd_session *s, uint32_t part)
-{
-    return s->view->uidnext / GRAMS_PART > part;
-}
-
-static void load(struct imapd_narrow *x, uint32_t part)
-{
-    struct imapd_session *s = x->s;
-    uint8_t unsure[GRAMS_BITS];
-    x->part = part + 1;
-    x->there = false;
-    if (!is_whole(s, part)) return;
-    int e = grams_there(s->server->conf.store, imapd_box(s), part, unsure);
-    for (size_t i = 0; i < x->n && !e; i++) {
-        uint8_t *maybe = x->text[i].maybe;
-        memset(maybe, 0xff, GRAMS_BITS);
-        e = grams_narrow(s->server->conf.store, imapd_box(s), part, x->text[i].kind, x->text[i].folded,
-                         maybe);
-        for (size_t k = 0; k < GRAMS_BITS; k++) maybe[k] |= unsure[k];
-    }
-    x->there = !e;
-    if (!e) return;
-    if (e == ERR_CORRUPT) {
-        log_error(s->who, "mailbox %u: part %u of the text index is made anew: %s", s->view->box, part,
-                  err_text(e));
-        e = grams_erase(s->server->conf.store, imapd_box(s), part) ? ERR_IO : ERR_NOT_FOUND;
-    }
-    if (e == ERR_NOT_FOUND) imapd_index_wanted(s);
-}
-
-bool imapd_narrow_excludes(struct imapd_narrow *x, uint64_t text, uint32_t uid)
-{
-    if (!text) return false;
-    if (x->part != uid / GRAMS_PART + 1) load(x, uid / GRAMS_PART);
-    unsigned place = uid % GRAMS_PART;
-    return x->there && !(x->text[text - 1].maybe[place / 8] & 1u << place % 8);
-}
-
 /* ---- making ---- */
 
 struct indexing {
@@ -166,7 +98,9 @@ static void index_box(void *arg)
     free(x);
 }
 
-void imapd_index_wanted(struct imapd_session *s)
+/* Parts of the selected mailbox are not indexed: that is done by and by, unless another mailbox's are at
+ * hand. */
+static void index_wanted(struct imapd_session *s)
 {
     bool was;
     set_indexing(s->server, true, &was);
@@ -179,4 +113,72 @@ void imapd_index_wanted(struct imapd_session *s)
     if (group_go(s->g, "text index", index_box, x) == 0) return;
     set_indexing(s->server, false, &was);
     free(x);
+}
+
+/* ---- asking ---- */
+
+struct imapd_narrow {
+    struct imapd_session *s;
+    uint32_t part; /* + 1: the one that is looked at; 0: none yet */
+    bool there;    /* it is indexed */
+    size_t n;
+    struct {
+        enum grams_kind kind;
+        struct slice folded;
+        uint8_t maybe[GRAMS_BITS];
+    } text[IMAPD_NARROW_MAX];
+};
+
+struct imapd_narrow *imapd_narrow_begin(struct imapd_session *s)
+{
+    struct imapd_narrow *x = ar_new(&s->a, struct imapd_narrow);
+    x->s = s;
+    return x;
+}
+
+uint64_t imapd_narrow_add(struct imapd_narrow *x, bool fields, struct slice folded)
+{
+    if (folded.n < 3 || x->n == IMAPD_NARROW_MAX) return 0;
+    x->text[x->n].kind = fields ? GRAMS_FIELDS : GRAMS_TEXTS;
+    x->text[x->n].folded = folded;
+    return ++x->n;
+}
+
+/* Parts to which messages can still come are not indexed, so not missing either. */
+static bool is_whole(const struct imapd_session *s, uint32_t part)
+{
+    return s->view->uidnext / GRAMS_PART > part;
+}
+
+static void load(struct imapd_narrow *x, uint32_t part)
+{
+    struct imapd_session *s = x->s;
+    uint8_t unsure[GRAMS_BITS];
+    x->part = part + 1;
+    x->there = false;
+    if (!is_whole(s, part)) return;
+    int e = grams_there(s->server->conf.store, imapd_box(s), part, unsure);
+    for (size_t i = 0; i < x->n && !e; i++) {
+        uint8_t *maybe = x->text[i].maybe;
+        memset(maybe, 0xff, GRAMS_BITS);
+        e = grams_narrow(s->server->conf.store, imapd_box(s), part, x->text[i].kind, x->text[i].folded,
+                         maybe);
+        for (size_t k = 0; k < GRAMS_BITS; k++) maybe[k] |= unsure[k];
+    }
+    x->there = !e;
+    if (!e) return;
+    if (e == ERR_CORRUPT) {
+        log_error(s->who, "mailbox %u: part %u of the text index is made anew: %s", s->view->box, part,
+                  err_text(e));
+        e = grams_erase(s->server->conf.store, imapd_box(s), part) ? ERR_IO : ERR_NOT_FOUND;
+    }
+    if (e == ERR_NOT_FOUND) index_wanted(s);
+}
+
+bool imapd_narrow_excludes(struct imapd_narrow *x, uint64_t text, uint32_t uid)
+{
+    if (!text) return false;
+    if (x->part != uid / GRAMS_PART + 1) load(x, uid / GRAMS_PART);
+    unsigned place = uid % GRAMS_PART;
+    return x->there && !(x->text[text - 1].maybe[place / 8] & 1u << place % 8);
 }

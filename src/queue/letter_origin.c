@@ -31,6 +31,7 @@ int letter_origin(struct buf *b, const struct letter *l)
     rec_opt_u64(b, 'j', l->junk);
     rec_put_u64(b, 'p', l->stream);
     rec_opt(b, 's', l->submitter);
+    rec_opt(b, 'C', l->campaign);
     rec_opt(b, 'm', l->message_id);
     rec_opt(b, 'S', l->subject);
     rec_opt(b, 'r', l->ret);
@@ -83,6 +84,7 @@ static int get_field(struct rec *r, struct letter *l)
     case 'j': l->junk = rec_u64(r) != 0; break;
     case 'p': l->stream = (enum stream)rec_u64(r); break;
     case 's': l->submitter = r->field; break;
+    case 'C': l->campaign = r->field; break;
     case 'm': l->message_id = r->field; break;
     case 'S': l->subject = r->field; break;
     case 'r': l->ret = r->field; break;

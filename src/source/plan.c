@@ -70,8 +70,6 @@ const struct source *source_find(const struct source_plan *p, struct slice name)
     return named(p, "s", name);
 }
 
-struct source_pool *source_pool_get(struct source_plan *p, struct slice name) { return named(p, "p", name); }
-
 const struct source_way *source_way_named(const struct source_plan *p, struct slice name)
 {
     return named(p, "w", name);
@@ -116,7 +114,7 @@ static void complete_pools(struct source_plan *p)
     size_t room = p->npool;
     for (size_t i = 0; i < p->npool; i++) put_name(p, "p", p->pool[i].name, &p->pool[i]);
     for (size_t i = 0; i < p->nsource; i++) {
-        if (source_pool_get(p, p->source[i].pool)) continue;
+        if (named(p, "p", p->source[i].pool)) continue;
         if (p->npool == room) p->pool = ar_grow(&p->a, p->pool, &room, sizeof *p->pool);
         p->pool[p->npool++] = (struct source_pool){.name = p->source[i].pool};
         for (size_t k = 0; k < p->npool; k++) put_name(p, "p", p->pool[k].name, &p->pool[k]);

@@ -15,17 +15,8 @@ struct sources {
     void *ctx;
 };
 
-bool source_name_ok(struct slice name); /* a-z, 0-9, -, . and _, at most SOURCE_NAME_MAX */
-
 /* ---- plan.c ---- */
 
 /* Of what was read into its source, pool and use: the ways and names. */
 struct source_plan *source_plan_new(void);
 void source_plan_finish(struct source_plan *p);
-struct source_pool *source_pool_get(struct source_plan *p, struct slice name); /* or NULL */
-
-/* ---- source_rows.c ---- */
-
-/* All rows of the object as a plan. bad (or NULL) is told of each that cannot be read. SUSPENDS. */
-MUST_CHECK int source_rows_read(struct kv *kv, struct source_plan **out,
-                                void (*bad)(void *arg, const char *what), void *arg);

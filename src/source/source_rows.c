@@ -10,7 +10,8 @@
 
 enum { VERSION = 1, PAGE = 500 };
 
-bool source_name_ok(struct slice name)
+/* a-z, 0-9, -, . and _, at most SOURCE_NAME_MAX */
+static bool name_ok(struct slice name)
 {
     bool ok = name.n && name.n <= SOURCE_NAME_MAX;
     for (size_t i = 0; ok && i < name.n; i++) {
@@ -35,7 +36,7 @@ static int read_source(struct arena *a, struct slice name, struct slice value, s
         case 't': out->added = (int64_t)rec_u64(&r); break;
         }
     if (!e) e = rec_error(&r);
-    bool sound = ip && source_name_ok(name) && source_name_ok(out->pool) && out->helo.n < 256;
+    bool sound = ip && name_ok(name) && name_ok(out->pool) && out->helo.n < 256;
     return e || sound ? e : err_set(ERR_CORRUPT, "its fields make no sense");
 }
 
@@ -49,7 +50,7 @@ static int read_pool(struct arena *a, struct slice name, struct slice value, str
         case 's': out->same = rec_u64(&r) != 0; break;
         }
     if (!e) e = rec_error(&r);
-    bool sound = source_name_ok(name) && (!out->overflow.n || source_name_ok(out->overflow));
+    bool sound = name_ok(name) && (!out->overflow.n || name_ok(out->overflow));
     return e || sound ? e : err_set(ERR_CORRUPT, "its fields make no sense");
 }
 
@@ -66,8 +67,7 @@ static int read_use(struct arena *a, struct slice value, struct source_use *out)
         case 'd': out->shown = ar_dup(a, r.field); break;
         }
     if (!e) e = rec_error(&r);
-    bool sound =
-        by < SOURCE_BYS && out->value.n && out->value.n <= SOURCE_VALUE_MAX && source_name_ok(out->pool);
+    bool sound = by < SOURCE_BYS && out->value.n && out->value.n <= SOURCE_VALUE_MAX && name_ok(out->pool);
     out->by = sound ? (enum source_by)by : SOURCE_STREAM;
     return e || sound ? e : err_set(ERR_CORRUPT, "its fields make no sense");
 }
@@ -102,8 +102,9 @@ static int take_row(struct reading *x, const struct kv_row *row)
     return e;
 }
 
-int source_rows_read(struct kv *kv, struct source_plan **out, void (*bad)(void *arg, const char *what),
-                     void *arg)
+/* All rows of the object as a plan. bad (or NULL) is told of each that cannot be read. SUSPENDS. */
+MUST_CHECK static int read_rows(struct kv *kv, struct source_plan **out,
+                                void (*bad)(void *arg, const char *what), void *arg)
 {
     struct reading x = {.plan = source_plan_new()};
     struct arena a = {0};
@@ -190,7 +191,7 @@ static int reload(struct sources *s)
 {
     struct source_plan *fresh, *old;
     uint64_t mine = __atomic_add_fetch(&s->asked, 1, __ATOMIC_ACQ_REL);
-    int e = source_rows_read(s->kv, &fresh, NULL, NULL);
+    int e = read_rows(s->kv, &fresh, NULL, NULL);
     if (e) return e;
     lock_take(&s->lock);
     old = mine > s->read ? s->plan : fresh;
@@ -209,7 +210,7 @@ static int change(struct sources *s, struct change *x)
 
 static int name_check(struct slice name, const char *what)
 {
-    if (source_name_ok(name)) return 0;
+    if (name_ok(name)) return 0;
     return err_set(ERR_SYNTAX, "\"%.*s\" is no name of a %s: a-z, 0-9, -, . and _, at most %d",
                    SLF(sl_sub(name, 0, 60)), what, SOURCE_NAME_MAX);
 }
@@ -296,7 +297,7 @@ int sources_open(struct sources **out, struct kv *kv)
 {
     struct sources *s = xcalloc(1, sizeof *s);
     s->kv = kv;
-    int e = source_rows_read(kv, &s->plan, log_bad, NULL);
+    int e = read_rows(kv, &s->plan, log_bad, NULL);
     if (e) free(s), s = NULL;
     *out = s;
     return e ? err_prefix(e, "cannot read the sources") : 0;
@@ -333,7 +334,7 @@ struct source_plan *source_plan_now(struct sources *s)
 int sources_verify(struct kv *kv, void (*bad)(void *arg, const char *what), void *arg)
 {
     struct source_plan *p;
-    int e = source_rows_read(kv, &p, bad, arg);
+    int e = read_rows(kv, &p, bad, arg);
     if (!e) source_plan_drop(&p);
     return e;
 }
