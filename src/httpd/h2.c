@@ -357,6 +357,10 @@ bool httpd_h2(struct httpd_session *s)
 {
     struct h2 *h = s->h2;
     int e = 0;
+    if (!conn_peek(s->c).n) { /* is anybody there any more? What was parked is run again for that, too */
+        conn_nudge(s->c);
+        e = conn_turn(s->c);
+    }
     while (!s->over && !e && !fiber_canceled()) {
         hear(h);
         say(h);
