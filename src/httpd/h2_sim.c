@@ -166,6 +166,15 @@ TEST(h2_answers_many_at_once)
     CHECK(!has(s, "RST") && !has(s, "GOAWAY") && !talk.closed);
 }
 
+/* A connection waits without a stack for its next request; when its client goes instead, it goes too. */
+TEST(h2_ends_with_its_client)
+{
+    struct buf *b = begin();
+    ask(b, 1, "GET", "/hello", false);
+    CHECK(has(talk_h2((struct talk){.stay = RT_S}), "1 HEADERS :status=200") && !talk.closed);
+    CHECK_INT((int64_t)talk.left, 0);
+}
+
 TEST(h2_bodies)
 {
     static char big[16000];

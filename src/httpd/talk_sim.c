@@ -182,6 +182,8 @@ static int talk_main(void *arg)
     CHECK_OK(serving_start(&talk.door, "127.0.0.1:0"));
     if (talk.stop) CHECK_OK(group_go(&talk.door.accepting, "stop", stop, NULL));
     be_client(trust);
+    CHECK_OK(fiber_sleep(RT_S));
+    talk.left = talk.door.sessions.count;
     serving_stop(&talk.door);
     httpd_close(&talk.httpd);
     if (trust) tls_free(&trust);

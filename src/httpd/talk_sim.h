@@ -14,6 +14,7 @@ struct talk {
     struct buf heard;
     int64_t took;
     bool closed; /* by the server */
+    size_t left; /* sessions that are there a second after the client has gone */
     struct httpd *httpd;
     struct serving door;
 };
