@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 UNITS ?= $(PREFIX)/lib/systemd/system
 TIME ?= 60
 
-.PHONY: help deps deps-check format format-check test unit sims seeds test-programs whole floors sanitized run demo bench bench-auth bench-core bench-campaign agree peers kill attack fuzz sim install deb clean
+.PHONY: help deps deps-check format format-check test unit sims seeds test-programs whole floors sanitized run demo bench bench-auth bench-core bench-queue bench-campaign agree peers kill attack fuzz sim install deb clean
 help:
 	@sed -n 's/^#: //p' Makefile
 deps:
@@ -77,6 +77,13 @@ bench-core: deps-check $(B)/bench_core
 $(B)/bench_core: bench/core.c $(call libs_for,store $(ALL_store))
 	@$(CC) $(CFLAGS) $(LDFLAGS) -MF $@.d -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
 		$(call syslibs_for,store $(ALL_store))
+
+# A server with very many letters that wait; LETTERS in the environment (1,000,000).
+bench-queue: build $(B)/bench_queue
+	@/usr/bin/python3 bench/waiting.py
+$(B)/bench_queue: bench/queue.c $(call libs_for,queue $(ALL_queue))
+	@$(CC) $(CFLAGS) $(LDFLAGS) -MF $@.d -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
+		$(call syslibs_for,queue $(ALL_queue))
 
 # ---- beside the implementations of others ----
 
