@@ -1,5 +1,6 @@
 /* tally.c - counts that pass, slot by slot. */
 #include "tally.h"
+#include "base/log.h"
 
 #include <string.h>
 
@@ -16,6 +17,7 @@ static void move_newest(struct tally *t, int64_t to)
 
 void tally_turn(struct tally *t, int64_t now, int64_t slot_s)
 {
+    ASSERT(slot_s > 0);
     int64_t to = now / slot_s;
     if (t->at > to) move_newest(t, to);
     if (to - t->at >= TALLY_SLOTS) memset(t->n, 0, sizeof t->n);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "base/map.h"
 #include "base/text.h"
 #include "kv/record.h"
@@ -209,6 +210,7 @@ int api_key_secret(struct api_keys *keys, const struct api_key *k, char out[API_
 
 int api_keys_open(struct api_keys **out, struct kv *kv, struct directory *dir)
 {
+    ASSERT(kv && dir);
     struct api_keys *keys = *out = xcalloc(1, sizeof *keys);
     keys->kv = kv;
     keys->dir = dir;

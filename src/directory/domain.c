@@ -28,6 +28,7 @@ static int open_domain(struct directory *dir, struct arena *a, struct slice obje
 
 int directory_open(struct directory **out, struct kv *kv, const struct account_home *home)
 {
+    ASSERT(kv && home->make && home->made_as && home->erase);
     struct directory *dir = *out = xcalloc(1, sizeof *dir);
     dir->kv = kv;
     dir->home = *home;

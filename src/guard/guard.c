@@ -173,6 +173,7 @@ static bool by_hand(struct guard *g, const struct ip *ip)
 
 int guard_enter(struct guard *g, struct guard_visit *v, const struct ip *ip, enum guard_door door)
 {
+    ASSERT(g && v);
     struct key k;
     *v = (struct guard_visit){.g = g, .ip = *ip, .door = door};
     lock_take(&g->lock);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "httpd_i.h"
 
 static void session_run(struct httpd_session *s);
@@ -41,6 +42,7 @@ static int begin_tls(struct httpd_session *s)
 void httpd_session(struct httpd *server, bool plain, struct conn *c, struct group *g,
                    struct guard_visit *visit)
 {
+    ASSERT(c && g && (plain || server->conf.tls));
     char peer[ENDPOINT_TEXT_MAX];
     struct httpd_session *s = xcalloc(1, sizeof *s);
     s->server = server;
@@ -57,6 +59,7 @@ void httpd_session(struct httpd *server, bool plain, struct conn *c, struct grou
 
 int httpd_open(struct httpd **out, const struct httpd_conf *conf)
 {
+    ASSERT(conf->ngroups && "somebody answers");
     *out = xcalloc(1, sizeof **out);
     (*out)->conf = *conf;
     holders_init(&(*out)->holders);

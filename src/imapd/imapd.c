@@ -17,6 +17,7 @@ enum {
 
 int imapd_open(struct imapd **out, const struct imapd_conf *conf)
 {
+    ASSERT(conf->store && conf->login);
     struct imapd *d = xcalloc(1, sizeof *d);
     d->conf = *conf;
     if (!d->conf.append_max) d->conf.append_max = APPEND_DEFAULT;
@@ -166,6 +167,7 @@ static void session_run(struct imapd_session *s)
 void imapd_session(struct imapd *d, bool tls_at_once, struct conn *c, struct group *g,
                    struct guard_visit *visit)
 {
+    ASSERT(c && g && (!tls_at_once || d->conf.tls));
     struct imapd_session *s = xcalloc(1, sizeof *s);
     char peer[ENDPOINT_TEXT_MAX];
     *s = (struct imapd_session){

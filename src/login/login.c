@@ -1,4 +1,5 @@
 /* login.c - is this person who they say they are? */
+#include "base/log.h"
 #include "login_i.h"
 
 #include <stdlib.h>
@@ -40,6 +41,7 @@ void login_forget(struct map *m)
 
 int login_open(struct login **out, struct kv *kv, struct directory *dir)
 {
+    ASSERT(kv && dir);
     struct login *l = *out = xcalloc(1, sizeof *l);
     l->dir = dir;
     map_init(&l->until, false);

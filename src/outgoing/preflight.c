@@ -1,6 +1,7 @@
 /* preflight.c - our own letter before a strict receiver; see preflight.h. */
 #include "preflight.h"
 
+#include "base/log.h"
 #include "base/text.h"
 #include "dkim/dkim_publish.h"
 
@@ -267,6 +268,7 @@ static struct slice return_domain(const struct preflight_query *q)
 int preflight_check(struct dns *d, struct arena *a, const struct preflight_query *q,
                     struct preflight_result *out)
 {
+    ASSERT(d && a && out);
     static const struct {
         int (*check)(struct flight *);
         bool of_address;

@@ -41,6 +41,7 @@ static void ring_release(struct keyring *k)
 
 int signing_open(struct signing **out, struct directory *dir)
 {
+    ASSERT(dir);
     struct signing *g = *out = xcalloc(1, sizeof *g);
     g->dir = dir;
     map_init(&g->rings, true);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "popd_i.h"
 
@@ -197,6 +198,7 @@ static void session_run(struct popd_session *s)
 void popd_session(struct popd *server, bool tls_at_once, struct conn *c, struct group *g,
                   struct guard_visit *visit)
 {
+    ASSERT(c && g && (!tls_at_once || server->conf.tls));
     char peer[ENDPOINT_TEXT_MAX];
     struct popd_session *s = xcalloc(1, sizeof *s);
     s->a.cap = s->cmd_a.cap = POPD_MEMORY;
@@ -215,6 +217,7 @@ void popd_session(struct popd *server, bool tls_at_once, struct conn *c, struct 
 
 int popd_open(struct popd **out, const struct popd_conf *conf)
 {
+    ASSERT(conf->store && conf->login);
     *out = xcalloc(1, sizeof **out);
     (*out)->conf = *conf;
     map_init(&(*out)->open, false);

@@ -142,6 +142,7 @@ void dmarc_store_note(struct dmarc_store *ds, const struct ip *source, const str
 
 int dmarc_store_open(struct dmarc_store **out, const struct dmarc_store_conf *conf)
 {
+    ASSERT(conf->store);
     struct dmarc_store *ds = xcalloc(1, sizeof *ds);
     ds->conf = *conf;
     ds->conf.hostname = sl(ds->hostname, (size_t)snprintf(ds->hostname, sizeof ds->hostname, "%.*s",

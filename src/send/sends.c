@@ -1,11 +1,13 @@
 /* sends.c - the sending service opened and closed. */
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "numbers.h"
 #include "send_content.h"
 
 int sends_open(struct sends **out, const struct sends_conf *conf)
 {
+    ASSERT(conf->store);
     struct sends *s = xcalloc(1, sizeof *s);
     s->store = conf->store;
     s->signing = conf->signing;

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "smtpd_i.h"
 
@@ -273,6 +274,7 @@ static void session_run(struct smtpd_session *s)
 void smtpd_session(struct smtpd *server, enum smtpd_kind kind, struct conn *c, struct group *g,
                    struct guard_visit *visit)
 {
+    ASSERT(c && g && (kind != SMTPD_SUBMISSIONS || server->conf.tls));
     struct smtpd_session *s = xcalloc(1, sizeof *s);
     s->server = server;
     s->g = g;
@@ -292,6 +294,7 @@ void smtpd_session(struct smtpd *server, enum smtpd_kind kind, struct conn *c, s
 
 int smtpd_open(struct smtpd **out, const struct smtpd_conf *conf)
 {
+    ASSERT(conf->store && conf->login && conf->intake);
     *out = xcalloc(1, sizeof **out);
     (*out)->conf = *conf;
     return 0;

@@ -5,6 +5,7 @@
  * change of a whole large mailbox does not hold up everybody else. */
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "mailbox_i.h"
 
 /* What a transaction found out. It may run twice, so each run starts anew. */
@@ -251,6 +252,7 @@ static int replace(struct kv_tx *tx, void *arg)
 int message_replace(struct store *s, struct mailbox_ref from, uint32_t old, uint32_t to,
                     const struct message_new *m, uint32_t *uidvalidity, uint32_t *uid)
 {
+    ASSERT(m && uidvalidity && uid);
     struct replace r = {.old = {.box = from.box, .uid = &old, .n = 1, .journal.box = from.box},
                         .new = {.box = to, .m = m, .n = 1}};
     int e = guest_transact(s, from.account, from.guest, replace, &r);

@@ -40,6 +40,7 @@ static int check_format(struct kv_tx *tx, void *arg)
 
 int store_open(struct store **out, struct kv *kv, struct body_store *body)
 {
+    ASSERT(kv && body);
     struct store *s = xcalloc(1, sizeof *s);
     s->kv = kv;
     s->body = body;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "mailbox_i.h"
 
 struct gone_msg {
@@ -395,6 +396,7 @@ int view_vanished(const struct view *v, uint64_t since, struct arena *a, struct 
 
 int view_open(struct view **out, struct store *s, const char *acc, uint32_t box)
 {
+    ASSERT(s && strlen(acc) < sizeof((struct view *)0)->acc);
     struct whole_view *w = xcalloc(1, sizeof *w);
     size_t added;
     w->v.store = s;
