@@ -29,7 +29,7 @@ def sender(home, number, stop, said, lock):
                 n += 1
                 key = f"k{number}-{n}-{chance.getrandbits(48):x}"
                 to = chance.sample(USERS, chance.choice([1, 1, 2, 3]))
-                body = "x" * chance.choice([10, 1000, 20000]) + "\r\n"
+                body = ("x" * 70 + "\r\n") * chance.choice([1, 14, 280])
                 refused = client.sendmail("load@elsewhere.test", [f"{u}@one.test" for u in to], letter("load@elsewhere.test", "all@one.test", key, body))
                 with lock:
                     said[key] = [u for u in to if f"{u}@one.test" not in refused]
