@@ -13,6 +13,7 @@
 #include "core/home.h"
 #include "owner.h"
 #include "rt/file.h"
+#include "stdin_smtp.h"
 
 static const char tram_version[] = "0.2";
 static const char default_home[] = "/var/lib/tram"; /* when neither -C nor TRAM_HOME names one */
@@ -47,7 +48,8 @@ static int run_first(int loops, int (*fn)(void *), void *arg)
 struct task {
     const struct command *cmd;
     const char *home, *socket; /* the server's, in the home */
-    const struct config *conf;
+    const struct config *conf; /* `read`; NULL: a home whose settings are not to be seen */
+    struct config read;
     struct arena a;
     json_t *args, *reply;
     struct payload *payload;
@@ -320,7 +322,6 @@ static int run_server(const struct cli_server *s, struct config *conf)
 
 static int run_at_home(struct task *t, const struct cli_server *server)
 {
-    struct config conf;
     int e = go_home(t);
     if (e) return e;
     if (t->cmd->everyone && is_strange()) {
@@ -329,10 +330,10 @@ static int run_at_home(struct task *t, const struct cli_server *server)
     }
     t->socket = CONTROL_PATH;
     if (t->cmd->needs != NEEDS_HOME && t->cmd->needs != NEEDS_NEW_HOME)
-        e = config_read(&t->a, "tram.conf", &conf);
-    t->conf = &conf;
+        e = config_read(&t->a, "tram.conf", &t->read);
+    t->conf = &t->read;
     if (e) return e;
-    return t->cmd->needs == IS_SERVER ? run_server(server, &conf) : run_first(1, task_main, t);
+    return t->cmd->needs == IS_SERVER ? run_server(server, &t->read) : run_first(1, task_main, t);
 }
 
 static void run_task(struct task *t, const struct cli_server *server)
@@ -380,6 +381,71 @@ static const struct command *as_sendmail(int *argc, char ***argv)
     return command_named(list ? "queue list" : "queue retry");
 }
 
+/* ---- sendmail -bs ---- */
+
+struct held_payload {
+    struct payload p;
+    struct slice rest;
+};
+
+static int next_of_held(struct payload *p, struct slice *piece)
+{
+    struct held_payload *h = CONTAINER_OF(p, struct held_payload, p);
+    *piece = h->rest;
+    h->rest.n = 0;
+    return piece->n > 0;
+}
+
+struct over_stdin {
+    const struct task *like; /* `send`, with the user */
+    const struct cli_server *server;
+    bool at_home; /* the home is the working directory */
+};
+
+/* As `sendmail -f SENDER RECIPIENT...` with the letter on standard input. */
+static int hand_over(void *ctx, const struct stdin_smtp_letter *l, struct buf *why)
+{
+    struct over_stdin *o = ctx;
+    struct held_payload held = {.p.next = next_of_held, .rest = l->text};
+    struct task t = {.cmd = o->like->cmd, .home = o->at_home ? "." : o->like->home, .payload = &held.p};
+    json_t *list = json_array();
+    ar_init(&t.a, 0);
+    t.args = json_deep_copy(o->like->args);
+    json_object_del(t.args, "t");
+    json_object_set_new(t.args, "f",
+                        json_stringn(l->sender.n ? l->sender.p : "<>", l->sender.n ? l->sender.n : 2));
+    for (size_t i = 0; i < l->n; i++) json_array_append_new(list, json_stringn(l->rcpt[i].p, l->rcpt[i].n));
+    json_object_set_new(t.args, "recipients", list);
+    int e = run_at_home(&t, o->server);
+    o->at_home = true;
+    if (e) buf_str(&t.error, err_text(e));
+    if (e) t.status = e == ERR_USAGE ? EXIT_WRONG_USE : EXIT_COULD_NOT;
+    buf_put(why, buf_slice(&t.error));
+    if (!why->n && t.status && t.reply) t.cmd->print(t.args, t.reply, why);
+    if (t.status == EXIT_NO && json_object_get(t.reply, "id")) t.status = EXIT_DONE; /* for the others */
+    json_decref(t.args);
+    json_decref(t.reply);
+    buf_free(&t.error);
+    ar_free(&t.a);
+    return t.status;
+}
+
+static bool wants_smtp(int argc, char **argv)
+{
+    const char *self = strrchr(argv[0], '/');
+    bool smtp = false;
+    for (int i = 1; i < argc && argv[i][0] == '-'; i++) smtp |= strcmp(argv[i], "-bs") == 0;
+    return smtp && strcmp(self ? self + 1 : argv[0], "sendmail") == 0;
+}
+
+static int speak_smtp(struct task *t, const struct cli_server *server)
+{
+    char host[256] = "localhost";
+    struct over_stdin o = {t, server, false};
+    gethostname(host, sizeof host - 1);
+    return stdin_smtp(host, hand_over, &o);
+}
+
 /* The program's own words: -C DIR before the command. sendmail and mailq are its other names. */
 static const struct command *take_command(int *argc, char ***argv, const char **home)
 {
@@ -404,21 +470,26 @@ static const struct command *take_command(int *argc, char ***argv, const char **
 int cli_main(int argc, char **argv, const struct cli_server *server)
 {
     struct task t = {0};
+    bool smtp = wants_smtp(argc, argv);
+    static char *from_envelope[] = {(char *)"-t"}; /* in its place hand_over() names who gets it */
     umask(077); /* what a home holds, libraries' files too, is nobody else's */
     t.cmd = take_command(&argc, &argv, &t.home);
+    if (smtp) argc = 1, argv = from_envelope;
     if (argc && !t.cmd && strcmp(argv[0], "--version") == 0) return printf("tram %s\n", tram_version) < 0;
     if (!t.cmd) return unknown_command(argc, argv);
     if (t.cmd->needs != IS_SERVER) log_set_level(LOG_ERROR);
     ar_init(&t.a, 0);
     t.args = json_object();
     int e = take_args(&t, argc, argv);
-    if (!e) {
+    if (!e && smtp) {
+        t.status = speak_smtp(&t, server);
+    } else if (!e) {
         run_task(&t, server);
     } else {
         buf_str(&t.error, err_text(e));
         t.status = e == ERR_USAGE ? EXIT_WRONG_USE : EXIT_COULD_NOT;
     }
-    if (t.cmd->needs != IS_SERVER || t.error.n) print_answer(&t);
+    if ((t.cmd->needs != IS_SERVER && !smtp) || t.error.n) print_answer(&t);
     json_decref(t.args);
     json_decref(t.reply);
     buf_free(&t.error);

@@ -43,6 +43,14 @@ def test_every_user_of_the_machine_sends_as_themselves(machine):
     assert as_user(home, nobody, "sendmail", "-i", "alice", input=b"From: nobody (Cron Daemon)\nSubject: cron\n\nhi\n") == (0, "", "")
     letters = home.wait_for("alice")
     assert b"From: nobody@one.test (Cron Daemon)" in letters[0] or b"nobody@one.test" in letters[0]
+    # the same over SMTP on standard input, with more than one letter
+    def over_smtp(sender):
+        text = f"EHLO x\r\n" + f"MAIL FROM:<{sender}>\r\nRCPT TO:<alice@one.test>\r\nDATA\r\nSubject: bs\r\n\r\nhi\r\n.\r\n" * 2
+        status, said, errors = as_user(home, nobody, "sendmail", "-bs", input=text.encode())
+        assert (status, errors) == (0, "")
+        return [line[:3] for line in said.splitlines() if line[3] == " "][2:]
+    assert over_smtp("nobody@one.test") == ["250", "250", "354", "250"] * 2
+    assert over_smtp("alice@one.test") == ["250", "250", "354", "554"] * 2
     # nobody sends as somebody else, in the envelope or in the letter, whatever the environment says
     for words, head in ((("-f", "alice@one.test", "alice"), b""), (("alice",), b"From: alice@one.test\n"),
                         (("alice",), b"From: nobody@one.test\nSender: root@one.test\n"),
