@@ -77,7 +77,7 @@ USES_report = base rt crypto mail wire dns fetch kv body trace directory spf dki
 USES_send = base rt crypto mail dns fetch kv body trace directory store allowance outgoing shape queue
 USES_deliver = base body store queue
 USES_milter = base rt wire
-USES_intake = base rt crypto mail wire dns body trace directory mailauth guard allowance outgoing queue report send milter reputation junk
+USES_intake = base rt crypto mail wire dns kv body trace directory store mailauth guard allowance outgoing queue report send milter reputation junk
 USES_acme = base rt crypto fetch kv
 USES_port = base rt mail wire body store reader
 USES_core = base rt crypto wire dns fetch kv body directory store mailauth policy login guard allowance outgoing source queue relay report send deliver intake acme milter reputation
@@ -87,7 +87,7 @@ USES_imapd = base rt mail wire kv body directory store login guard reader junk
 USES_popd = base rt wire body store login guard
 USES_httpd = base rt directory guard wire
 USES_api = base rt crypto mail wire kv trace directory guard shape queue send acme core command httpd
-USES_app = base fence rt crypto wire dns trace store policy guard allowance queue relay report send acme core command smtpd imapd popd httpd api
+USES_app = base fence rt crypto wire dns trace store policy guard allowance queue relay report send intake acme core command smtpd imapd popd httpd api
 $(foreach f,$(FOLDERS) sim,$(eval ALL_$(f) := $(sort $(USES_$(f)) $(foreach u,$(USES_$(f)),$(ALL_$(u))))))
 
 LIBS_base =

@@ -512,6 +512,7 @@ int serve(struct node *n, bool control, void (*ready)(void *), void *arg)
     if (!e) e = group_go(&care, "certificate", certificate_fiber, &n->core);
     if (!e) e = group_go(&care, "reports", reports_fiber, &n->core);
     if (!e) e = group_go(&care, "policies", policies_fiber, &n->core);
+    if (!e) e = group_go(&care, "fullness", intake_full_keep, &n->core.intake);
     if (!e) e = group_go(&care, "memory", memory_fiber, NULL);
     if (!e && n->core.acme) acme_on_change(n->core.acme, certificate_changed, n);
     if (!e && n->core.acme && n->core.conf->http) acme_serve_tls(n->core.acme, n->tls_server);

@@ -41,6 +41,8 @@ const struct setting settings[] = {
      SETTING_NUMBER, "0", "10000", FIELD(dns_lists_refuse)},
     {"dns_lists_doubt", "1", "a letter of whose sender lists say so much is doubtful; 0: none is",
      SETTING_NUMBER, "0", "10000", FIELD(dns_lists_doubt)},
+    {"over_quota", "defer", "what to do with letters to mailboxes that are full", SETTING_CHOICE,
+     .words = "defer refuse", FIELD(over_quota)},
     {"greylist", "false", "a sender for whom nothing vouches is asked to come again after five minutes",
      SETTING_YES, FIELD(greylist)},
     {"junk_from", "90",

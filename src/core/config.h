@@ -12,6 +12,8 @@
 
 enum { LISTEN_MAX = 64, PORT_OFFSET_MAX = 65535 - 995 };
 
+enum over_quota { OVER_QUOTA_DEFER, OVER_QUOTA_REFUSE };
+
 struct config {
     struct slice hostname;
     struct ip listen[LISTEN_MAX];
@@ -45,6 +47,7 @@ struct config {
     struct endpoint dns_update;  /* the primary server of our zones; its port is 0 when there is none */
     struct slice dns_update_key; /* path, or empty */
     bool fence;                  /* app/fenced.h */
+    enum over_quota over_quota;  /* letters to full mailboxes */
     bool refuse_unknown_domains;
     bool arc_seal;
     bool srs;

@@ -165,6 +165,7 @@ static void set_intake(struct core *core)
         .hostname = c->hostname,
         .size_max = c->size_max,
         .refuse_unknown_domains = c->refuse_unknown_domains,
+        .over_quota_is_final = c->over_quota == OVER_QUOTA_REFUSE,
         .arc_seal = c->arc_seal,
         .no_soliciting = c->no_soliciting,
     };
@@ -259,6 +260,7 @@ int core_open_on(struct core *core, const struct config *conf, struct dns *dns, 
         .retry_most_s = conf->queue_retry_most_s,
         .lifetime_s = conf->queue_lifetime_s,
         .delay_warning_s = conf->queue_delay_warning_s,
+        .over_quota_is_final = conf->over_quota == OVER_QUOTA_REFUSE,
     };
     if (!e) qc.maker = sends_maker(core->sends);
     if (!e) e = sources_open(&core->sources, kv);

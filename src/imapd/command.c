@@ -47,6 +47,7 @@ static const struct imapd_command table[] = {
      .capabilities = "URLAUTH URL-PARTIAL"},
     {SL_INIT("URLFETCH"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_urlfetch},
     {SL_INIT("RESETKEY"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_resetkey},
+    {SL_INIT("SETQUOTA"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_setquota},
     {SL_INIT("GETQUOTAROOT"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_getquotaroot},
     {SL_INIT("GETMETADATA"), IMAPD_IN, IMAPD_EXPUNGES, .run = imapd_cmd_getmetadata,
      .capabilities = "METADATA LIST-METADATA"},

@@ -463,7 +463,7 @@ MUST_CHECK int imapd_append(struct imapd_session *s, const struct imap_literal *
 #define IMAPD_COMMANDS(X) \
     X(append) X(authenticate) X(cancelupdate) X(close) X(copy) X(create) X(delete) X(deleteacl) X(esearch) \
     X(examine) X(expunge) X(fetch) X(genurlauth) X(getacl) X(getmetadata) X(getquota) X(getquotaroot) X(idle) X(list) X(listrights) X(login) X(lsub) X(move) X(myrights) \
-    X(namespace) X(notify) X(rename) X(replace) X(resetkey) X(search) X(select) X(setacl) X(setmetadata) X(sort) X(starttls) X(status) X(store) \
+    X(namespace) X(notify) X(rename) X(replace) X(resetkey) X(search) X(select) X(setacl) X(setmetadata) X(setquota) X(sort) X(starttls) X(status) X(store) \
     X(subscribe) X(thread) X(uidbatches) X(unauthenticate) X(unselect) X(unsubscribe) X(urlfetch)
 /* clang-format on */
 /* learn.c: messages were moved, or marked: what that says about junk is learned. SUSPENDS */

@@ -37,7 +37,11 @@ TEST(imapd_quota)
     TALK(c, "5 GETQUOTA other", "5 NO [NONEXISTENT] there is no such quota root\n");
     TALK(c, "6 STATUS Trash (DELETED DELETED-STORAGE APPENDLIMIT MAILBOXID)",
          "* STATUS Trash (DELETED 1 MAILBOXID (~) APPENDLIMIT 1048576 DELETED-STORAGE 134)\n6 OK ~\n");
-    TALK(c, "7 SETQUOTA account (STORAGE 1)", "7 BAD there is no such command\n");
+    TALK(c, "7 SETQUOTA account (STORAGE 1)",
+         "7 NO [NOPERM] limits are set by the operator (tram account set)\n");
+    TALK(c, "7b SETQUOTA account ()", "7b NO [NOPERM] ~\n");
+    TALK(c, "7c SETQUOTA account (STORAGE)", "7c BAD ~\n");
+    TALK(c, "7d SETQUOTA account (STORAGE 1 )", "7d BAD ~\n");
     TALK(c, "8 CAPABILITY",
          "* CAPABILITY ~ QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE ~ APPENDLIMIT=1048576 ~\n8 OK ~\n");
     bye(&c);

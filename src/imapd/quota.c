@@ -1,5 +1,6 @@
 /* quota.c - GETQUOTA and GETQUOTAROOT (RFC 9208): an account has one quota root over all its mailboxes, when
- * it has a limit. Limits are the operator's to set, so there is no SETQUOTA. */
+ * it has a limit. Limits are the operator's to set: SETQUOTA is refused to everybody, and QUOTASET not
+ * offered. */
 #include "imapd_i.h"
 
 #define ROOT SL("account")
@@ -78,4 +79,21 @@ void imapd_cmd_getquotaroot(struct imapd_session *s, struct imap_in *in)
     imapd_flush(s);
     if (mine) tell_quota(s, &u);
     imapd_ok(s, NULL, mine ? "that is its quota" : "it has no limit");
+}
+
+/* Section 4.1.3. */
+void imapd_cmd_setquota(struct imapd_session *s, struct imap_in *in)
+{
+    imap_sp(in);
+    (void)imap_astring(in);
+    imap_sp(in);
+    imap_need(in, '(');
+    for (bool more = !imap_skip(in, ')'); more && !in->code;) {
+        (void)imap_atom(in);
+        imap_sp(in);
+        (void)imap_number(in, INT64_MAX); /* number64 */
+        more = imap_skip(in, ' ');
+        if (!more) imap_need(in, ')');
+    }
+    if (!imapd_args_bad(s, in)) imapd_no(s, "NOPERM", "limits are set by the operator (tram account set)");
 }

@@ -52,6 +52,7 @@ struct intake_refusal intake_begin(struct intake_letter *l, const struct intake 
     l->envid = ar_dup(&l->a, s->envid);
     l->smtputf8 = s->smtputf8;
     l->binary = s->binary;
+    l->size_said = s->size;
     l->wants = s->wants;
     l->international = !is_ascii(s->local);
     map_init(&l->routes, false);
@@ -280,6 +281,7 @@ struct intake_refusal intake_rcpt(struct intake_letter *l, const struct intake_t
     ASSERT(!l->head_done);
     struct intake_refusal r = judge(l, to, false, address, &routes, a);
     if (!r.code) r = flooded(l, address, &routes, a);
+    if (!r.code) r = intake_full_rcpt(l, address, &routes, a);
     if (!r.code) r = intake_limit_rcpt(l, address, a);
     if (!r.code) r = intake_repute_rcpt(l, to, a);
     if (!r.code) r = intake_filter_rcpt(l, address, a);

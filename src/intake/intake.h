@@ -62,6 +62,7 @@ struct intake { /* what a node's letters meet; everything is borrowed and outliv
     uint64_t size_max;           /* bytes of a letter; 0 = INTAKE_SIZE_DEFAULT */
     struct slice no_soliciting;  /* RFC 3865: classes that are not wanted, with commas between; or empty */
     bool refuse_unknown_domains; /* strangers whose domains are surely not there */
+    bool over_quota_is_final;    /* letters to full mailboxes are refused, and not only for now */
     bool arc_seal;               /* letters that aliases send on are sealed */
 };
 uint64_t intake_size_max(const struct intake *in);
@@ -99,6 +100,7 @@ struct intake_sender {
     bool smtputf8;              /* said to need it (RFC 6531) */
     struct letter_wants wants;
     struct slice solicit; /* RFC 3865: classes with commas between, or empty */
+    uint64_t size;        /* bytes that the letter will have about (RFC 1870), or 0 */
     bool binary;          /* BODY=BINARYMIME: behind the header section each byte stays as it is */
 };
 struct intake_to {
@@ -139,6 +141,7 @@ struct intake_letter {
 
     struct mail_lines lines;
     uint64_t size; /* bytes so far */
+    uint64_t size_said;
     struct buf head, edited;
     struct mail_head parsed;
     enum stream stream;
@@ -203,6 +206,10 @@ void intake_free(struct intake_letter *l); /* and its memory. SUSPENDS */
 
 /* What to say when something of ours failed with error e: 452 full, 421 stopping, 451 else. Logged. */
 struct intake_refusal intake_failure(struct arena *a, int e, const char *what);
+
+/* Tells owners that their mailboxes are nearly full, as long as the fiber lives; intake: a struct intake with
+ * `take`. A fiber of the node. */
+void intake_full_keep(void *intake);
 
 /* A letter_take (queue/letter.h) for who makes letters on floors below; intake: a struct intake. SUSPENDS. */
 MUST_CHECK int intake_take(void *intake, const struct letter_own *own);

@@ -47,6 +47,13 @@ void intake_limit_tell(const struct intake *in, const struct intake_from *from, 
  * when it cannot be. ERR_* of ours. SUSPENDS. */
 MUST_CHECK int intake_route(struct intake_letter *l, const struct intake_to *to);
 
+/* ---- full.c ---- */
+/* Is there no room in any of the mailboxes that the address leads to? SUSPENDS. */
+struct intake_refusal intake_full_rcpt(const struct intake_letter *l, struct slice address,
+                                       const struct routes *routes, struct arena *a);
+/* A mailbox is full: for now, or for good, as the operator wants it. */
+struct intake_refusal intake_over_quota(const struct intake *in, struct slice text);
+
 /* ---- text.c ---- */
 /* The letter's texts, decoded, in UTF-8: the start of each, at most INTAKE_TEXT_MAX bytes. From the header
  * section on as it is kept. SUSPENDS. */

@@ -58,6 +58,8 @@ struct intake_refusal intake_solicits(const struct intake *in, const struct inta
 void intake_fail(struct intake_letter *l, int e, const char *what)
 {
     struct intake_refusal r = intake_failure(&l->a, e, what);
+    if (e == ERR_QUOTA && l->from.origin != INTAKE_OURS)
+        r = intake_over_quota(l->in, SL("The mailbox is full; its owner has to make room"));
     if (!l->refusal.code) l->refusal = r;
 }
 

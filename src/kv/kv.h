@@ -65,6 +65,8 @@ void kv_tx_note(struct kv_tx *tx, struct slice object, struct slice key, const s
  * block for long. */
 typedef void kv_say(struct slice data);
 void kv_tx_say(struct kv_tx *tx, kv_say *say, struct slice data);
+/* Once the transaction is durable: kv_notify() of another object, which it told something. */
+void kv_tx_notify(struct kv_tx *tx, struct slice object);
 /* Keys in [from, to) ascending; to empty = to the end of the object. visit gets
  * slices valid during the call; non-zero stops the scan and is returned. visit
  * may put and del (whether the scan sees that is not defined). Other errors are sticky. */

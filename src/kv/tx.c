@@ -275,6 +275,22 @@ void kv_tx_say(struct kv_tx *tx, kv_say *say, struct slice data)
     buf_put(&tx->kv->said, data);
 }
 
+static void wake(struct slice data)
+{
+    struct kv *kv;
+    memcpy(&kv, data.p, sizeof kv);
+    kv_notify(kv, sl_from(data, sizeof kv));
+}
+
+void kv_tx_notify(struct kv_tx *tx, struct slice object)
+{
+    struct buf b = BUF_INIT;
+    buf_bytes(&b, &tx->kv, sizeof tx->kv);
+    buf_put(&b, object);
+    kv_tx_say(tx, wake, buf_slice(&b));
+    buf_free(&b);
+}
+
 void kv_tx_said(struct kv *kv, bool durable)
 {
     struct said x;

@@ -36,13 +36,15 @@ static int deliver_until_known(struct queue *q, struct last_hop *d, uint32_t rcp
     return e;
 }
 
-static void result_of(int e, struct attempt_rcpt *out)
+static void result_of(const struct queue *q, int e, struct attempt_rcpt *out)
 {
     const char *status = "4.3.0";
     out->result = ATTEMPT_TEMPORARY;
     out->code = 451;
     if (e == ERR_QUOTA) {
-        status = "4.2.2", out->code = 452;
+        status = q->over_quota_is_final ? "5.2.2" : "4.2.2";
+        out->code = q->over_quota_is_final ? 552 : 452;
+        if (q->over_quota_is_final) out->result = ATTEMPT_PERMANENT;
     } else if (e == ERR_NOT_FOUND) {
         out->result = ATTEMPT_PERMANENT;
         status = "5.1.1", out->code = 550;
@@ -66,7 +68,7 @@ void local_attempt(struct queue *q, const struct q_loaded *l, struct q_rcpt *con
                              .detail = rcpt[i]->detail};
         int e = deliver_until_known(q, &d, rcpt[i]->n);
         if (e) {
-            result_of(e, &out[i]);
+            result_of(q, e, &out[i]);
             continue;
         }
         out[i].result = ATTEMPT_DELIVERED;
@@ -129,7 +131,7 @@ void local_attempt_made(struct queue *q, struct q_loaded l, const struct letter_
     l.e.l.rcpt = routes_here(&l, rcpt, n, a);
     l.e.l.nrcpt = n;
     int e = store_made(q, &l.e.l, src);
-    for (size_t i = 0; e && i < n; i++) result_of(e, &out[i]);
+    for (size_t i = 0; e && i < n; i++) result_of(q, e, &out[i]);
     if (e) return;
     local_attempt(q, &l, rcpt, out, n, a);
     body_unpin(q->store->body, &l.e.l.body);

@@ -44,6 +44,7 @@ int queue_open(struct queue **out, struct store *s, const struct queue_conf *con
     q->retry_first_s = or_default(conf->retry_first_s, 60);
     q->retry_most_s = or_default(conf->retry_most_s, 4 * 3600);
     q->lifetime_s = or_default(conf->lifetime_s, 5 * DAY_S);
+    q->over_quota_is_final = conf->over_quota_is_final;
     q->delay_warning_s = or_default(conf->delay_warning_s, 4 * 3600);
     q->nshards = shards;
     for (int i = 0; i < q->nshards; i++) {

@@ -52,6 +52,7 @@ struct queue_conf {
     int64_t retry_first_s, retry_most_s; /* 0 = 60 s growing to 4 h, with jitter */
     int64_t lifetime_s;                  /* 0 = 5 days */
     int64_t delay_warning_s;             /* 0 = 4 h; -1 = never */
+    bool over_quota_is_final;            /* what a full mailbox here does not take comes back at once */
     int shards;                          /* 0 = 256; fixed when the store is made */
     struct queue_maker maker;            /* tell NULL: no letter is made when it leaves */
     struct sources *sources;             /* borrowed; NULL: letters leave as the relay is configured */

@@ -165,6 +165,7 @@ struct queue {
     struct slice hostname;
     struct replies *replies;
     int64_t retry_first_s, retry_most_s, lifetime_s, delay_warning_s;
+    bool over_quota_is_final;
     struct sites *sites;
     struct sources *sources; /* or NULL */
     int nshards, nloops;

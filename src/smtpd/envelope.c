@@ -150,6 +150,7 @@ void smtpd_mail(struct smtpd_session *s, struct smtp_command *c)
                                    .envid = opts.envid,
                                    .wants = wants,
                                    .solicit = opts.solicit,
+                                   .size = opts.size,
                                    .binary = s->tx.binary,
                                    .smtputf8 = opts.smtputf8};
     if (!c->path.null) sender.local = c->path.local, sender.domain = c->path.domain;

@@ -1,6 +1,7 @@
 /* mx_test.c - mail from the world: dialogues with port 25, answer by answer. */
 #include "base/test.h"
 #include "rt/test_rt.h"
+#include "store/mailbox.h"
 #include "talk_test.h"
 
 static bool has(struct slice s, const char *what) { return sl_find(s, sl_cstr(what)) != SL_NONE; }
@@ -244,6 +245,47 @@ TEST(mx_resolves_recipients)
     CHECK_SL(sl_cstr(handed.rcpts), "here:alice@home.test far@away.test"); /* alice once */
     client_close(&cl);
     world_end(&w);
+}
+
+static bool full_for_good;
+static void over_quota(struct world *w) { w->intake.over_quota_is_final = full_for_good; }
+
+TEST(mx_full_mailboxes_are_told_at_rcpt)
+{
+    struct world w;
+    struct client cl;
+    struct account alice, bob;
+    struct slice both[2] = {SL("alice@home.test"), SL("bob@home.test")};
+    for (int i = 0; i < 2; i++) {
+        full_for_good = i;
+        world_begin(&w, over_quota);
+        CHECK_OK(account_get(w.store->directory, &w.a, SL("alice@home.test"), &alice));
+        CHECK_OK(account_get(w.store->directory, &w.a, SL("bob@home.test"), &bob));
+        CHECK_OK(alias_add(w.store->directory, SL("both@home.test"), both, 2));
+        CHECK_OK(account_set_quota(w.store, alice.id, 1000));
+        client_open(&cl, &w, SMTPD_MX);
+        talk(&cl, "EHLO mail.one.test");
+        talk(&cl, "MAIL FROM:<carol@one.test> SIZE=1000");
+        CHECK(sl_starts(talk(&cl, "RCPT TO:<alice@home.test>"), SL("250 ")));
+        talk(&cl, "RSET");
+        talk(&cl, "MAIL FROM:<carol@one.test> SIZE=1001");
+        CHECK_SL(talk(&cl, "RCPT TO:<alice@home.test>"),
+                 full_for_good ? "552 5.2.2 The mailbox alice@home.test is full; its owner has to make room"
+                               : "452 4.2.2 The mailbox alice@home.test is full; its owner has to make room");
+        CHECK(sl_starts(talk(&cl, "RCPT TO:<both@home.test>"), SL("250 "))); /* bob has room */
+        CHECK(sl_starts(talk(&cl, "RCPT TO:<team@home.test>"), SL("250 "))); /* and far@away.test */
+        CHECK_OK(account_set_quota(w.store, bob.id, 1000));
+        CHECK(sl_starts(talk(&cl, "RCPT TO:<both@home.test>"),
+                        full_for_good ? SL("552 5.2.2 ") : SL("452 4.2.2 ")));
+        CHECK(sl_starts(send_letter(&cl, sl_cstr(letter)), SL("250 ")));
+        envelope(&cl, "carol@one.test"); /* it fills up while the letter comes */
+        handed.fail_with = ERR_QUOTA;
+        CHECK_SL(send_letter(&cl, sl_cstr(letter)),
+                 full_for_good ? "552 5.2.2 The mailbox is full; its owner has to make room"
+                               : "452 4.2.2 The mailbox is full; its owner has to make room");
+        client_close(&cl);
+        world_end(&w);
+    }
 }
 
 TEST(mx_judges_senders)

@@ -424,18 +424,32 @@ void mailbox_recent_note(struct store *s, const char *acc, uint32_t box, uint32_
 
 /* ---- the account as a whole ---- */
 
-int account_usage(struct store *s, const char *acc, struct account_usage *out)
+static int read_row(struct store *s, const char *acc, struct account_row *out)
 {
     char room[KEY_ROOM];
     struct arena a;
     struct slice value;
-    struct account_row row = {0};
+    *out = (struct account_row){0};
     ar_init(&a, 0);
     int e = kv_get(s->kv, account_object(acc, room), SL("a"), &a, &value);
-    if (e == 0) e = account_row_get(value, &row);
-    *out = (struct account_usage){row.bytes, row.messages, row.quota, row.quota_messages};
+    if (e == 0) e = account_row_get(value, out);
     ar_free(&a);
     return e;
+}
+
+int account_usage(struct store *s, const char *acc, struct account_usage *out)
+{
+    struct account_row row;
+    int e = read_row(s, acc, &row);
+    *out = (struct account_usage){row.bytes, row.messages, row.quota, row.quota_messages};
+    return e;
+}
+
+int account_room(struct store *s, const char *acc, uint64_t bytes)
+{
+    struct account_row row;
+    int e = read_row(s, acc, &row);
+    return e ? e : quota_check(&row, bytes, 1);
 }
 
 static int set_quota(struct kv_tx *tx, void *arg)

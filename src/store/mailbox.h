@@ -278,6 +278,8 @@ struct account_usage {
  * the same. */
 MUST_CHECK int account_modseq(struct store *s, const char *acc, uint64_t *out);
 MUST_CHECK int account_usage(struct store *s, const char *acc, struct account_usage *out);
+/* Would a message of so many bytes fit? ERR_QUOTA with a sentence. */
+MUST_CHECK int account_room(struct store *s, const char *acc, uint64_t bytes);
 MUST_CHECK int account_set_quota(struct store *s, const char *acc, uint64_t bytes); /* 0 = none */
 MUST_CHECK int account_set_message_quota(struct store *s, const char *acc, uint64_t messages);
 /* Removes every record of the account at once; may be repeated. */

@@ -46,6 +46,7 @@ struct account_row {
     uint64_t bytes, messages, quota, quota_messages;
     uint64_t noted;         /* bytes of all annotations, with their keys */
     uint64_t journal_floor; /* changes up to this modseq are not in the journal any more */
+    unsigned warned;        /* the mark of 100 that was passed, quota.c; 0: none */
     uint64_t threaded;      /* messages whose thread was found out: an image with fewer is out of date */
 };
 struct box_row {
@@ -107,8 +108,6 @@ MUST_CHECK int box_flags(struct box_row *b, uint64_t bits, const struct slice *k
 /* Rows of the account with keys in [from, to), page by page. SUSPENDS. */
 MUST_CHECK int rows_each(struct store *s, const char *acc, struct slice from, struct slice to,
                          int (*each)(void *arg, struct slice key, struct slice value), void *arg);
-/* ERR_QUOTA when so many bytes more do not fit. */
-MUST_CHECK int quota_check(const struct account_row *a, uint64_t bytes, uint64_t messages);
 /* Counts what changed when a message's flags did. */
 void count_flags(struct box_row *b, uint64_t old, uint64_t now);
 /* Counts a message in or out. */
@@ -281,6 +280,13 @@ struct expunged *expunged_new(void);
 void expunged_free(struct expunged *e);
 /* As it was before it was expunged. */
 void expunged_add(struct expunged *e, const char *acc, uint32_t box, const struct message *m);
+
+/* ---- quota.c ---- */
+
+/* ERR_QUOTA when so many bytes more do not fit. */
+MUST_CHECK int quota_check(const struct account_row *a, uint64_t bytes, uint64_t messages);
+/* The mark that the account is beyond as its row is now; leaves word when it is a new one. */
+unsigned quota_judge(struct kv_tx *tx, const struct account_row *a);
 
 /* ---- image.c ---- */
 

@@ -83,6 +83,7 @@ int account_row_get(struct slice value, struct account_row *out)
         case 'n': out->messages = rec_u64(&r); break;
         case 'q': out->quota = rec_u64(&r); break;
         case 'Q': out->quota_messages = rec_u64(&r); break;
+        case 'w': out->warned = (unsigned)rec_u64(&r); break;
         case 'A': out->noted = rec_u64(&r); break;
         case 'f': out->journal_floor = rec_u64(&r); break;
         case 't': out->threaded = rec_u64(&r); break;
@@ -103,6 +104,7 @@ void account_row_put(struct kv_tx *tx, const struct account_row *a)
     rec_opt_u64(&b, 'n', a->messages);
     rec_opt_u64(&b, 'q', a->quota);
     rec_opt_u64(&b, 'Q', a->quota_messages);
+    rec_opt_u64(&b, 'w', quota_judge(tx, a));
     rec_opt_u64(&b, 'A', a->noted);
     rec_opt_u64(&b, 'f', a->journal_floor);
     rec_opt_u64(&b, 't', a->threaded);
@@ -303,17 +305,6 @@ int rows_each(struct store *s, const char *acc, struct slice from, struct slice 
 }
 
 /* ---- counting ---- */
-
-int quota_check(const struct account_row *a, uint64_t bytes, uint64_t messages)
-{
-    if (a->quota && a->bytes + bytes > a->quota)
-        return err_set(ERR_QUOTA, "the account holds %llu bytes of the %llu it may",
-                       (unsigned long long)a->bytes, (unsigned long long)a->quota);
-    if (a->quota_messages && a->messages + messages > a->quota_messages)
-        return err_set(ERR_QUOTA, "the account holds %llu messages of the %llu it may",
-                       (unsigned long long)a->messages, (unsigned long long)a->quota_messages);
-    return 0;
-}
 
 /* The index for a new name; MAILBOX_KEYWORDS_MAX when every one has its messages. */
 static size_t free_keyword(struct box_row *b)

@@ -1,6 +1,7 @@
 /* message_test.c - messages: adding, delivering once, flags, expunging, copying; the laws of
  * UID (RFC 9051 section 2.3.1.1) and MODSEQ (RFC 7162). */
 #include "mailbox_i.h"
+#include "quota.h"
 #include "store_test.h"
 
 static struct mailbox box_now(struct fixture *f, uint32_t id)
@@ -198,6 +199,57 @@ TEST(a_quota_is_kept)
     CHECK_OK(message_deliver(f.s, ACC, SL("2"), SL("INBOX"), &m, &uid,
                              &twice)); /* what failed was not remembered */
     CHECK(!twice);
+    fixture_end(&f);
+}
+
+static size_t marks(struct fixture *f, struct quota_passed **p)
+{
+    size_t n = 0;
+    CHECK_OK(quota_passed_list(f->s, SL(""), 10, &f->a, p, &n));
+    return n;
+}
+
+TEST(the_marks_of_a_quota_are_passed_once)
+{
+    struct fixture f;
+    struct quota_passed *p;
+    uint32_t uid, v, low[] = {1, 2};
+    struct slice damaged = SL("\1x");
+    REQUIRE(fixture_begin(&f));
+    struct message_new m = letter(&f, "123456", 0);
+    CHECK_OK(account_set_message_quota(f.s, ACC, 20));
+    for (int i = 0; i < 17; i++) CHECK_OK(message_append(f.s, BOX(INBOX_ID), &m, 1, &v, &uid));
+    CHECK_INT(marks(&f, &p), 0);
+    CHECK_OK(message_append(f.s, BOX(INBOX_ID), &m, 1, &v, &uid)); /* 18 of 20 */
+    REQUIRE(marks(&f, &p) == 1);
+    CHECK(sl_eq(p->account, SL(ACC)) && p->mark == 90 && p->when > 0);
+    struct quota_passed told = *p;
+    CHECK_OK(message_append(f.s, BOX(INBOX_ID), &m, 1, &v, &uid)); /* 19 */
+    REQUIRE(marks(&f, &p) == 1 && p->mark == 95);
+    CHECK_OK(quota_passed_done(f.s, &told)); /* it was not this one that was told */
+    CHECK_INT(marks(&f, &p), 1);
+    CHECK_OK(quota_passed_done(f.s, p));
+    CHECK_INT(marks(&f, &p), 0);
+    CHECK_OK(message_append(f.s, BOX(INBOX_ID), &m, 1, &v, &uid)); /* 20: both were passed before */
+    CHECK_INT(marks(&f, &p), 0);
+    CHECK_OK(message_expunge(f.s, BOX(INBOX_ID), (struct uids){low, 1}, false, &f.a, NULL));
+    CHECK_OK(message_append(f.s, BOX(INBOX_ID), &m, 1, &v, &uid)); /* to and fro at a mark */
+    CHECK_INT(marks(&f, &p), 0);
+    struct uids all = {(uint32_t[]){2, 3, 4}, 3};
+    CHECK_OK(message_expunge(f.s, BOX(INBOX_ID), all, false, &f.a, NULL)); /* 17 */
+    CHECK_OK(message_append(f.s, BOX(INBOX_ID), &m, 1, &v, &uid));
+    REQUIRE(marks(&f, &p) == 1 && p->mark == 90);
+    CHECK_OK(account_set_quota(f.s, ACC, 10)); /* a new limit is passed at once */
+    REQUIRE(marks(&f, &p) == 1 && p->mark == 95);
+    CHECK_OK(quota_passed_done(f.s, p));
+    CHECK_ERR(account_room(f.s, ACC, 1), ERR_QUOTA);
+    CHECK_OK(account_set_quota(f.s, ACC, 0));
+    CHECK_OK(account_room(f.s, ACC, 1 << 30));
+    kv_note(f.s->kv, SL("_full"), SL(ACC), damaged); /* its key still says whom to look at */
+    CHECK_OK(account_set_quota(f.s, ACC, 0));
+    REQUIRE(marks(&f, &p) == 1 && p->mark == 0 && sl_eq(p->account, SL(ACC)));
+    CHECK_OK(quota_passed_done(f.s, p));
+    CHECK_INT(marks(&f, &p), 0);
     fixture_end(&f);
 }
 
