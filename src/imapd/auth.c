@@ -130,6 +130,7 @@ void imapd_cmd_unauthenticate(struct imapd_session *s, struct imap_in *in)
     s->address = NULL;
     s->account[0] = 0;
     s->utf8 = s->rev2 = s->condstore = s->qresync = s->utf8_accept = s->uidonly = false;
+    s->comparator = (struct imapd_comparator){0};
     s->state = IMAPD_LOGGED_OUT;
     s->born = rt_now(); /* as after a greeting */
     s->cost = 0;

@@ -18,8 +18,9 @@ struct imapd_context {
     char *text; /* the arguments */
     size_t ntext;
     bool uid, sorted;
-    uint64_t modseq; /* the results are as of this one */
-    uint32_t *v;     /* uids in the order of the results */
+    struct imapd_comparator comparator; /* as it was when the command came */
+    uint64_t modseq;                    /* the results are as of this one */
+    uint32_t *v;                        /* uids in the order of the results */
     size_t n;
 };
 
@@ -84,6 +85,7 @@ void imapd_context_begin(struct imapd_session *s, const struct imap_search_args 
     c->ntext = text.n;
     c->uid = s->uid;
     c->sorted = sort;
+    c->comparator = s->comparator;
     c->modseq = s->view->modseq;
     c->v = xcalloc(f->n ? f->n : 1, sizeof *c->v);
     for (c->n = 0; c->n < f->n; c->n++) c->v[c->n] = view_at(s->view, f->at[c->n]).uid;
@@ -277,7 +279,11 @@ void imapd_contexts_changed(struct imapd_session *s)
 {
     for (struct imapd_context **p = &s->contexts; *p && !conn_error(s->c);) {
         uint64_t now = s->view->modseq;
-        if ((*p)->modseq < now && update(s, *p) != 0) {
+        struct imapd_comparator was = s->comparator;
+        s->comparator = (*p)->comparator;
+        int e = (*p)->modseq < now ? update(s, *p) : 0;
+        s->comparator = was;
+        if (e) {
             give_up(s, p);
             continue;
         }

@@ -48,6 +48,12 @@ struct imapd_recent {
     size_t n;
 };
 
+/* By what texts are compared (RFC 5255 section 4.2). */
+struct imapd_comparator {
+    enum collation how;
+    bool reversed; /* "-": SORT tells the other order */
+};
+
 struct imapd_session {
     struct imapd *server;
     struct conn *c;
@@ -74,6 +80,8 @@ struct imapd_session {
     bool utf8, rev2, condstore, utf8_accept; /* ENABLEd; utf8: by rev2 or UTF8=ACCEPT */
     bool qresync;                            /* ENABLEd; condstore is as well */
     bool uidonly;                            /* ENABLEd: no sequence numbers either way (RFC 9586) */
+
+    struct imapd_comparator comparator;
 
     struct view *view; /* selected */
     char *shown;       /* its name, when it is another account's */
@@ -461,7 +469,7 @@ MUST_CHECK int imapd_append(struct imapd_session *s, const struct imap_literal *
 
 /* clang-format off */
 #define IMAPD_COMMANDS(X) \
-    X(append) X(authenticate) X(cancelupdate) X(close) X(copy) X(create) X(delete) X(deleteacl) X(esearch) \
+    X(append) X(authenticate) X(cancelupdate) X(close) X(comparator) X(copy) X(create) X(delete) X(deleteacl) X(esearch) \
     X(examine) X(expunge) X(fetch) X(genurlauth) X(getacl) X(getmetadata) X(getquota) X(getquotaroot) X(idle) X(list) X(listrights) X(login) X(lsub) X(move) X(myrights) \
     X(namespace) X(notify) X(rename) X(replace) X(resetkey) X(search) X(select) X(setacl) X(setmetadata) X(setquota) X(sort) X(starttls) X(status) X(store) \
     X(subscribe) X(thread) X(uidbatches) X(unauthenticate) X(unselect) X(unsubscribe) X(urlfetch)

@@ -40,7 +40,9 @@ struct search {
 static int prepare_needle(struct search *x, struct imap_search *k)
 {
     bool fields = k->key == IMAP_KEY_HEADER || k->key == IMAP_KEY_ADDRESS;
-    k->number = imapd_narrow_add(x->narrow, fields, k->text);
+    /* the index is folded as the default comparator does */
+    bool narrows = x->s->comparator.how == COLLATION_UNICODE_CASEMAP;
+    k->number = narrows ? imapd_narrow_add(x->narrow, fields, k->text) : 0;
     if (fields) return 0;
     if (x->nneedles == NEEDLES_MAX)
         return err_set(ERR_LIMIT, "more than %d texts to search for", NEEDLES_MAX);
@@ -50,11 +52,11 @@ static int prepare_needle(struct search *x, struct imap_search *k)
     return 0;
 }
 
-/* The key's text in UTF-8, folded. */
+/* The key's text in UTF-8, folded as the comparator does (RFC 5255 section 4.6). */
 static int prepare_text(struct search *x, struct imap_search *k, struct slice charset)
 {
     struct slice text = charset_to_utf8(&x->s->a, charset, k->text);
-    k->text = fold_utf8_ar(&x->s->a, text);
+    k->text = collation_fold_ar(&x->s->a, x->s->comparator.how, text);
     return prepare_needle(x, k);
 }
 
@@ -214,8 +216,10 @@ static enum answer header_key(struct search *x, const struct imap_search *k)
     switch (k->key) {
     case IMAP_KEY_HEADER:
         fiber_breathe(); /* there may be a thousand of them */
-        return is(reader_head_holds(x->head, k->field, k->text));
-    case IMAP_KEY_ADDRESS: fiber_breathe(); return is(reader_head_addresses(x->head, k->field, k->text));
+        return is(reader_head_holds(x->head, k->field, x->s->comparator.how, k->text));
+    case IMAP_KEY_ADDRESS:
+        fiber_breathe();
+        return is(reader_head_addresses(x->head, k->field, x->s->comparator.how, k->text));
     case IMAP_KEY_SENTBEFORE:
     case IMAP_KEY_SENTON:
     case IMAP_KEY_SENTSINCE:
@@ -325,7 +329,7 @@ static int read_message(struct search *x)
     int e = imapd_reader(x->s, x->m.uid, x->record, &rd);
     if (!e && x->know == KNOW_HEADER) e = reader_head(rd, &x->a, &x->head);
     if (!e && x->know == KNOW_HEADER && x->threads) e = reader_thread(rd, &x->a, &x->thread);
-    if (!e && x->know == KNOW_TEXT) e = reader_search(rd, x->needle, x->nneedles);
+    if (!e && x->know == KNOW_TEXT) e = reader_search(rd, x->s->comparator.how, x->needle, x->nneedles);
     return e;
 }
 

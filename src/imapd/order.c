@@ -14,6 +14,7 @@ enum { KEY_BYTES_MAX = 1000 }; /* of a text by which messages are put in order *
 struct sort_key {
     int64_t number;
     struct slice text;
+    bool reversed; /* by the comparator */
 };
 struct sorted { /* a message that was found */
     size_t at;  /* its index in the view */
@@ -76,7 +77,8 @@ static void make_key(struct sorting *x, const struct mail_head *h, const struct 
     else if (by == IMAP_SORT_SIZE) out->number = m ? (int64_t)m->size : 0;
     else if (by == IMAP_SORT_DATE) out->number = imapd_sent_date(&x->scratch, h, m);
     else {
-        struct slice text = collation_key(&x->scratch, key_text(&x->scratch, h, by));
+        struct slice text = collation_key(&x->scratch, x->s->comparator.how, key_text(&x->scratch, h, by));
+        out->reversed = x->s->comparator.reversed;
         out->text = ar_dup(&x->s->a, sl_sub(text, 0, KEY_BYTES_MAX));
     }
 }
@@ -107,7 +109,7 @@ static int compare(const void *ctx, const void *a, const void *b)
     for (size_t i = 0; i < args->n; i++) {
         const struct sort_key *p = &x->key[i], *q = &y->key[i];
         int order = p->number != q->number ? (p->number < q->number ? -1 : 1) : sl_cmp(p->text, q->text);
-        if (order) return args->by[i].reverse ? -order : order;
+        if (order) return args->by[i].reverse != p->reversed ? -order : order;
     }
     return 0; /* the sort is stable: the mailbox's order */
 }

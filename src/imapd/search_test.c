@@ -37,6 +37,50 @@ TEST(imapd_search)
     stop();
 }
 
+/* RFC 5255 section 4. */
+TEST(imapd_comparator)
+{
+    start();
+    struct conn *c = login();
+    append(c, "INBOX", "",
+           "From: b@x.test\r\nSubject: \xc3\x89t\xc3\xa9\r\n\r\nStra\xc3\x9f"
+           "e\r\n");
+    append(c, "INBOX", "", "From: B@x.test\r\nSubject: Zoo\r\n\r\nSTRASSE\r\n");
+    append(c, "INBOX", "", "From: a@x.test\r\nSubject: apple\r\n\r\nstrasse\r\n");
+    TALK(c, "1 COMPARATOR", "* COMPARATOR i;unicode-casemap\n1 OK ~\n");
+    select_inbox(c);
+    TALK(c, "2 SEARCH BODY strasse", "* SEARCH 1 2 3\n2 OK ~\n");
+    TALK(c, "3 SEARCH SUBJECT {3+}\r\n\xc3\xa9t", "* SEARCH 1\n3 OK ~\n");
+    TALK(c, "4 COMPARATOR \"cz;*\" i;ascii-casemap", "* COMPARATOR i;ascii-casemap\n4 OK ~\n");
+    TALK(c, "5 SEARCH BODY strasse", "* SEARCH 2 3\n5 OK ~\n");
+    TALK(c, "6 SEARCH SUBJECT {3+}\r\n\xc3\xa9t", "* SEARCH\n6 OK ~\n"); /* E-acute is another letter */
+    TALK(c, "7 SORT (SUBJECT) UTF-8 ALL", "* SORT 3 2 1\n7 OK ~\n");
+    TALK(c, "8 SEARCH FROM b@X HEADER Subject zOO", "* SEARCH 2\n8 OK ~\n");
+    TALK(c, "9 COMPARATOR \"I;OCTET\"", "* COMPARATOR i;octet\n9 OK ~\n");
+    TALK(c, "10 SEARCH BODY strasse", "* SEARCH 3\n10 OK ~\n");
+    TALK(c, "11 SEARCH FROM B@x", "* SEARCH 2\n11 OK ~\n");
+    TALK(c, "12 SEARCH HEADER Subject zoo", "* SEARCH\n12 OK ~\n");
+    TALK(c, "13 SORT (FROM) UTF-8 ALL", "* SORT 2 3 1\n13 OK ~\n");
+    TALK(c, "14 SEARCH RETURN (UPDATE) SUBJECT zoo", "* ESEARCH (TAG \"14\")\n14 OK ~\n");
+    TALK(c, "15 COMPARATOR \"-i;*\"",
+         "* COMPARATOR -i;unicode-casemap (i;unicode-casemap i;ascii-casemap i;octet)\n15 OK ~\n");
+    TALK(c, "16 SORT (SUBJECT) UTF-8 ALL", "* SORT 2 1 3\n16 OK ~\n");
+    TALK(c, "17 SORT (REVERSE SUBJECT) UTF-8 ALL", "* SORT 3 1 2\n17 OK ~\n");
+    append(c, "INBOX", "", "Subject: ZOO\r\n\r\n"); /* no news for who asked with i;octet */
+    TALK(c, "18 NOOP", "18 OK ~\n");
+    TALK(c, "19 COMPARATOR \"*;nobody-*\" x", "19 NO [BADCOMPARATOR] ~\n");
+    TALK(c, "20 COMPARATOR", "* COMPARATOR -i;unicode-casemap\n20 OK ~\n");
+    TALK(c, "21 COMPARATOR \"a b\"", "21 BAD ~\n");
+    TALK(c, "22 COMPARATOR \"**\"", "22 BAD ~\n");
+    TALK(c, "23 COMPARATOR \"\"", "23 BAD ~\n");
+    TALK(c, "24 COMPARATOR i;octet ", "24 BAD ~\n");
+    TALK(c, "25 COMPARATOR +default", "* COMPARATOR i;unicode-casemap\n25 OK ~\n");
+    TALK(c, "26 COMPARATOR \"*ascii*map\" \"i;*\"",
+         "* COMPARATOR i;ascii-casemap (i;unicode-casemap i;ascii-casemap i;octet)\n26 OK ~\n");
+    bye(&c);
+    stop();
+}
+
 TEST(imapd_search_in_addresses)
 {
     start();

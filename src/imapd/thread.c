@@ -39,7 +39,7 @@ static int take_message(void *arg, size_t k, const struct message *m, struct sli
     ar_reset(&x->scratch);
     if (mail_head_parse(&x->scratch, head, &h) != 0 && !h.n) h = (struct mail_head){0};
     mail_subject(&x->scratch, mail_head_get(&x->scratch, &h, SL("Subject"), NULL), &subject);
-    out->subject = ar_dup(&x->s->a, collation_key(&x->scratch, subject.base));
+    out->subject = ar_dup(&x->s->a, collation_key(&x->scratch, x->s->comparator.how, subject.base));
     out->reply = subject.reply;
     out->sent = imapd_sent_date(&x->scratch, &h, m);
     if (mail_message_ids(&x->scratch, mail_head_get(&x->scratch, &h, SL("Message-ID"), NULL), 1, &id))

@@ -323,10 +323,33 @@ static void collate_ascii(struct buf *out, struct slice in)
     for (size_t i = 0; i < in.n; i++) buf_char(out, sl_upper(in.p[i]));
 }
 
-struct slice collation_key(struct arena *a, struct slice in)
+const char *collation_name(enum collation c)
+{
+    static const char *const names[] = {"i;unicode-casemap", "i;ascii-casemap", "i;octet"};
+    return names[c];
+}
+
+void collation_fold(struct buf *out, enum collation c, struct slice in)
+{
+    if (c == COLLATION_UNICODE_CASEMAP) fold_utf8(out, in);
+    else if (c == COLLATION_ASCII_CASEMAP) in_runs(out, in, collate_ascii, buf_put);
+    else buf_put(out, in);
+}
+
+struct slice collation_fold_ar(struct arena *a, enum collation c, struct slice in)
 {
     struct buf b = BUF_INIT;
-    in_runs(&b, in, collate_ascii, collate_run);
+    collation_fold(&b, c, in);
+    struct slice out = ar_dup(a, buf_slice(&b));
+    buf_free(&b);
+    return out;
+}
+
+struct slice collation_key(struct arena *a, enum collation c, struct slice in)
+{
+    struct buf b = BUF_INIT;
+    if (c == COLLATION_UNICODE_CASEMAP) in_runs(&b, in, collate_ascii, collate_run);
+    else collation_fold(&b, c, in);
     struct slice out = ar_dup(a, buf_slice(&b));
     buf_free(&b);
     return out;

@@ -36,6 +36,18 @@ struct slice utf8_clean(struct arena *a, struct slice in);
 void fold_utf8(struct buf *out, struct slice in);
 struct slice fold_utf8_ar(struct arena *a, struct slice in);
 
-/* For putting in order: the collation i;unicode-casemap (RFC 5051 section 2): titlecase, then compatibility
- * decomposition; texts compare as their bytes do. `in` is UTF-8; other bytes become U+FFFD. */
-struct slice collation_key(struct arena *a, struct slice in);
+/* Collations (RFC 4790): texts are the same, hold each other and are in order as the bytes are that are made
+ * of them. */
+enum collation {
+    COLLATION_UNICODE_CASEMAP, /* RFC 5051 section 2 */
+    COLLATION_ASCII_CASEMAP,   /* RFC 4790 section 9.2 */
+    COLLATION_OCTET,           /* section 9.3 */
+    COLLATIONS
+};
+const char *collation_name(enum collation c); /* "i;octet" */
+/* For searching: fold_utf8(), or what the other collations make of the text. Pieces as there. */
+void collation_fold(struct buf *out, enum collation c, struct slice in);
+struct slice collation_fold_ar(struct arena *a, enum collation c, struct slice in);
+/* For putting in order: titlecase, then compatibility decomposition, or what the other collations make of it.
+ * `in` is UTF-8; other bytes become U+FFFD, but for i;octet. */
+struct slice collation_key(struct arena *a, enum collation c, struct slice in);

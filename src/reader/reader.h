@@ -4,6 +4,7 @@
  * A reader reads one message. It sees one that was expunged lately as it was (RFC 2180), and looks a body up
  * again that was moved meanwhile. One fiber at a time uses it. */
 #pragma once
+#include "mail/charset.h"
 #include "mail/mime.h"
 #include "store/mailbox.h"
 
@@ -102,13 +103,13 @@ struct reader_needle {
     struct slice folded;
     bool in_head, in_body; /* found in the message looked through last */
 };
-/* Looks for all needles in the header (with those of its parts) and the decoded text parts of
- * a message, stops when all are found. SUSPENDS. */
-MUST_CHECK int reader_search(struct reader *rd, struct reader_needle *v, size_t n);
+/* `how`: as the needles were folded, with collation_fold(). Looks for all needles in the header (with those
+ * of its parts) and the decoded text parts of a message, stops when all are found. SUSPENDS. */
+MUST_CHECK int reader_search(struct reader *rd, enum collation how, struct reader_needle *v, size_t n);
 /* Is there a field of that name that holds the folded text? Decoded and folded first. */
-bool reader_head_holds(struct slice head, struct slice field, struct slice folded);
+bool reader_head_holds(struct slice head, struct slice field, enum collation how, struct slice folded);
 /* The same for the addresses in such fields as ENVELOPE tells them, without comments. */
-bool reader_head_addresses(struct slice head, struct slice field, struct slice folded);
+bool reader_head_addresses(struct slice head, struct slice field, enum collation how, struct slice folded);
 
 /* For an index of what is searched: all folded texts that reader_search() looks through, in pieces that
  * overlap by two bytes; and the values of the header's fields, as reader_head_holds() and

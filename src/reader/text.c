@@ -11,6 +11,7 @@ enum { LOOK_AT = 32 * 1024, HELD_MAX = 4096, PART_HEAD_MAX = 64 * 1024 };
 
 struct scan {
     struct reader *rd;
+    enum collation how;
     struct reader_needle *v;
     size_t n, longest;
     void (*each)(void *arg, struct slice folded); /* takes the texts, when nothing is looked for */
@@ -52,10 +53,10 @@ static void feed(struct scan *x, struct slice utf8)
     size_t cut = after_last_ascii(utf8);
     if (x->held.n && (cut || x->held.n + utf8.n > HELD_MAX)) {
         buf_put(&x->held, sl_sub(utf8, 0, cut));
-        fold_utf8(&x->folded, buf_slice(&x->held));
+        collation_fold(&x->folded, x->how, buf_slice(&x->held));
         buf_clear(&x->held);
     } else {
-        fold_utf8(&x->folded, sl_sub(utf8, 0, cut));
+        collation_fold(&x->folded, x->how, sl_sub(utf8, 0, cut));
     }
     buf_put(&x->held, sl_from(utf8, cut));
     if (x->folded.n >= LOOK_AT) look(x);
@@ -64,7 +65,7 @@ static void feed(struct scan *x, struct slice utf8)
 /* The end of a text: nothing is found across it. */
 static void end_text(struct scan *x)
 {
-    fold_utf8(&x->folded, buf_slice(&x->held));
+    collation_fold(&x->folded, x->how, buf_slice(&x->held));
     buf_clear(&x->held);
     look(x);
     buf_clear(&x->folded);
@@ -101,7 +102,7 @@ static int feed_part_head(struct scan *x, const struct mime_part *p)
     return e;
 }
 
-bool reader_head_holds(struct slice head, struct slice field, struct slice folded)
+bool reader_head_holds(struct slice head, struct slice field, enum collation how, struct slice folded)
 {
     struct arena a;
     struct mail_head h;
@@ -111,7 +112,7 @@ bool reader_head_holds(struct slice head, struct slice field, struct slice folde
     } /* its first fields, then */
     const struct mail_field *f = mail_head_find(&h, field, 0);
     for (; f && !found; f = mail_head_find(&h, field, (size_t)(f - h.field) + 1)) {
-        struct slice text = fold_utf8_ar(&a, mail_words_decode(&a, mail_unfold(&a, f->body)));
+        struct slice text = collation_fold_ar(&a, how, mail_words_decode(&a, mail_unfold(&a, f->body)));
         found = sl_find(text, folded) != SL_NONE || !folded.n;
     }
     ar_free(&a);
@@ -127,19 +128,19 @@ static struct slice address_text(struct arena *a, const struct mail_addr *m)
                      SLF(m->domain));
 }
 
-static bool addresses_hold(struct arena *a, struct slice body, struct slice folded)
+static bool addresses_hold(struct arena *a, struct slice body, enum collation how, struct slice folded)
 {
     struct mail_addrs l;
     bool found = !folded.n;
     mail_addrs_tell(a, body, &l);
     for (size_t i = 0; i < l.n && !found; i++) {
         struct slice text = utf8_clean(a, address_text(a, &l.v[i]));
-        found = sl_find(fold_utf8_ar(a, text), folded) != SL_NONE;
+        found = sl_find(collation_fold_ar(a, how, text), folded) != SL_NONE;
     }
     return found;
 }
 
-bool reader_head_addresses(struct slice head, struct slice field, struct slice folded)
+bool reader_head_addresses(struct slice head, struct slice field, enum collation how, struct slice folded)
 {
     struct arena a;
     struct mail_head h;
@@ -149,7 +150,7 @@ bool reader_head_addresses(struct slice head, struct slice field, struct slice f
     } /* its first fields, then */
     const struct mail_field *f = mail_head_find(&h, field, 0);
     for (; f && !found; f = mail_head_find(&h, field, (size_t)(f - h.field) + 1))
-        found = addresses_hold(&a, f->body, folded);
+        found = addresses_hold(&a, f->body, how, folded);
     ar_free(&a);
     return found;
 }
@@ -189,9 +190,9 @@ static int feed_part(struct scan *x, const struct mime_part *p)
     return e;
 }
 
-int reader_search(struct reader *rd, struct reader_needle *v, size_t n)
+int reader_search(struct reader *rd, enum collation how, struct reader_needle *v, size_t n)
 {
-    struct scan x = {.rd = rd, .v = v, .n = n};
+    struct scan x = {.rd = rd, .how = how, .v = v, .n = n};
     for (size_t i = 0; i < n; i++) {
         v[i].in_head = v[i].in_body = !v[i].folded.n;
         if (v[i].folded.n > x.longest) x.longest = v[i].folded.n;
