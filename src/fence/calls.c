@@ -69,6 +69,7 @@ static const char *const allowed[] = {
     "readv",
     "pread64",
     "preadv",
+    "preadv2", /* what is in the page cache, without a wait */
     "write",
     "writev",
     "pwrite64",

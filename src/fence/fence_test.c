@@ -1,4 +1,5 @@
 /* fence_test.c - what is forbidden is tried from inside, in a process of its own. */
+#define _GNU_SOURCE
 #include "fence.h"
 
 #include <errno.h>
@@ -7,12 +8,14 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,6 +36,24 @@ static int own_file(void) { return try_open("letter", O_RDWR | O_CREAT); }
 static int own_rename(void)
 {
     return done(rename("letter", "letter.old") == 0 && rename("letter.old", "letter") == 0);
+}
+/* Every call by which rt reads and waits: one that is refused is done without, and only the clock tells. */
+static int read_without_a_wait(void)
+{
+    char c = 'x';
+    struct iovec v = {&c, 1};
+    int fd = open("letter", O_RDWR | O_CLOEXEC), e = 0;
+    if (fd < 0 || pwrite(fd, &c, 1, 0) != 1 || preadv2(fd, &v, 1, 0, RWF_NOWAIT) != 1) e = errno;
+    if (fd >= 0) close(fd);
+    return e;
+}
+static int wait_precisely(void)
+{
+    struct epoll_event event;
+    struct timespec now = {0};
+    int fd = epoll_create1(EPOLL_CLOEXEC), e = done(epoll_pwait2(fd, &event, 1, &now, NULL) == 0);
+    close(fd);
+    return e;
 }
 static int own_folder(void) { return done(mkdir("box", 0700) == 0 && rmdir("box") == 0); }
 static int allowed_file(void) { return try_open("/etc/passwd", O_RDONLY); }
@@ -111,6 +132,8 @@ static const struct act {
 } acts[] = {
     {"make a file in the home", own_file, 0},
     {"rename it", own_rename, 0},
+    {"read what is in memory, without a wait", read_without_a_wait, 0},
+    {"wait to the microsecond", wait_precisely, 0},
     {"make a folder", own_folder, 0},
     {"read a file that is named", allowed_file, 0},
     {"open a socket", tcp_socket, 0},
