@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 UNITS ?= $(PREFIX)/lib/systemd/system
 TIME ?= 60
 
-.PHONY: help deps deps-check format format-check test unit sims seeds test-programs whole floors sanitized run demo bench bench-auth bench-core bench-queue bench-campaign agree peers kill attack fuzz sim install deb clean
+.PHONY: help deps deps-check format format-check test unit sims seeds test-programs whole floors sanitized run demo bench bench-auth bench-core bench-queue bench-relay bench-campaign agree peers kill attack fuzz sim install deb clean
 help:
 	@sed -n 's/^#: //p' Makefile
 deps:
@@ -61,6 +61,10 @@ fuzz-run: $(addprefix $(B)/fuzz/,$(FUZZ_NAMES))
 bench: build
 	@tools/deps install bench
 	@/usr/bin/python3 bench/bench.py
+# Letters handed on, beside Postfix; LETTERS, ROUNDS in the environment.
+bench-relay: build
+	@tools/deps install bench
+	@/usr/bin/python3 bench/relay.py
 # A campaign taken and delivered; RECIPIENTS and SECONDS in the environment.
 bench-campaign: build
 	@/usr/bin/python3 bench/campaign.py
