@@ -129,6 +129,45 @@ TEST(imapd_acl_messages)
     stop();
 }
 
+/* What was told in the second pair of brackets and behind it: "(M...))", "(m...) THREADID (T...))". */
+static void keep_ids(char was[400])
+{
+    struct slice s = buf_slice(&got);
+    s = sl_from(s, sl_chr(s, '(') + 1);
+    s = sl_from(s, sl_chr(s, '('));
+    snprintf(was, 400, "%.*s", SLF(sl_sub(s, 0, sl_chr(s, '\n'))));
+}
+
+/* RFC 8474: ids are one's own among all that a client sees, and those of a copy are those of what it was
+ * copied from, in another account too. */
+TEST(imapd_object_ids_of_several_accounts)
+{
+    char was[400];
+    start_two();
+    struct conn *a = login(), *b = login_as("bob");
+    append(a, "INBOX", "", a_letter);
+    append(b, "INBOX", "", "Subject: another\r\n\r\nx\r\n");
+    TALK(a, "1 SETACL INBOX bob@x.test lrs", "1 OK ~\n");
+    TALK(b, "2 STATUS INBOX (MAILBOXID)", "* STATUS INBOX (MAILBOXID (~))\n2 OK ~\n");
+    keep_ids(was);
+    TALK(b, "3 STATUS #user/alice@x.test/INBOX (MAILBOXID)", "* STATUS ~ (MAILBOXID (~))\n3 OK ~\n");
+    CHECK(sl_find(buf_slice(&got), sl_cstr(was)) == SL_NONE);
+    select_inbox(b);
+    TALK(b, "4 FETCH 1 (EMAILID THREADID)", "* 1 FETCH (EMAILID (~) THREADID (~))\n4 OK ~\n");
+    keep_ids(was);
+    TALK(b, "5 SELECT #user/alice@x.test/INBOX", "~\n~\n~\n~\n~\n~\n~\n~\n~\n5 OK ~\n");
+    TALK(b, "6 FETCH 1 (EMAILID THREADID)", "* 1 FETCH (EMAILID (~) THREADID (~))\n6 OK ~\n");
+    CHECK(sl_find(buf_slice(&got), sl_cstr(was)) == SL_NONE);
+    keep_ids(was);
+    TALK(b, "7 COPY 1 Archive", "7 OK [COPYUID ~] copied\n");
+    TALK(b, "8 SELECT Archive", "~\n~\n~\n~\n~\n~\n~\n~\n~\n8 OK ~\n");
+    TALK(b, "9 FETCH 1 (EMAILID THREADID)", "* 1 FETCH (EMAILID (~) THREADID (~))\n9 OK ~\n");
+    CHECK(sl_find(buf_slice(&got), sl_cstr(was)) != SL_NONE);
+    bye(&a);
+    bye(&b);
+    stop();
+}
+
 /* What was copied to another account stays there, whatever becomes of where it came from. */
 TEST(imapd_acl_copies)
 {

@@ -64,8 +64,8 @@ void imapd_cmd_create(struct imapd_session *s, struct imap_in *in)
         imapd_failed(s, e);
         return;
     }
-    char code[32];
-    snprintf(code, sizeof code, "MAILBOXID (M%u)", m.id);
+    char code[64];
+    snprintf(code, sizeof code, "MAILBOXID (" IMAPD_MAILBOX_ID ")", p.account, m.id);
     imapd_ok(s, code, "created");
 }
 
@@ -157,7 +157,8 @@ static void tell_status(struct imapd_session *s, const char *account, const stru
             buf_printf(&s->out, "%s%s %llu", space ? " " : "", v[i].name, (unsigned long long)v[i].value);
             space = true;
         }
-    if (items & IMAP_STATUS_MAILBOXID) buf_printf(&s->out, "%sMAILBOXID (M%u)", space ? " " : "", m->id);
+    if (items & IMAP_STATUS_MAILBOXID)
+        buf_printf(&s->out, "%sMAILBOXID (" IMAPD_MAILBOX_ID ")", space ? " " : "", account, m->id);
     space |= items & IMAP_STATUS_MAILBOXID;
     if (items & IMAP_STATUS_APPENDLIMIT) /* RFC 7889 section 3.1 */
         buf_printf(&s->out, "%sAPPENDLIMIT %llu", space ? " " : "",

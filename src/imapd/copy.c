@@ -47,7 +47,8 @@ static void take_record(struct across *x, const struct message *m, struct messag
                                 .internal_zone = m->internal_zone,
                                 .size = m->size,
                                 .by_lines = m->by_lines,
-                                .head_size = m->head_size};
+                                .head_size = m->head_size,
+                                .email_id = ar_cstr(&x->s->a, sl_cstr(m->email_id))};
     for (size_t i = 0; i < x->s->nkeywords && FLAG_KEYWORD_FIRST + i < 64; i++)
         if (flags >> (FLAG_KEYWORD_FIRST + i) & 1) keyword[out->nkeywords++] = x->s->keyword[i];
 }
@@ -59,9 +60,12 @@ static int copy_one(struct across *x, uint32_t uid)
     struct message_new *m = &x->v[x->n];
     struct buf origin = BUF_INIT;
     int e = imapd_reader(x->s, uid, NULL, &rd);
+    uint64_t thread = 0;
+    if (!e) e = reader_thread(rd, &x->s->a, &thread);
     if (!e) e = body_begin(x->s->server->conf.store->body, BODY_MAIL, &w);
     if (e) return e;
     take_record(x, &rd->m, m);
+    m->thread = thread;
     e = copy_bytes(x, rd, w);
     if (!e) e = origin_message(&origin, x->to->account, &x->to->m, m);
     if (e) body_abandon(&w);

@@ -30,6 +30,8 @@ enum {
     IMAPD_CHUNK = 32 * 1024,         /* of a body under way to the client */
     IMAPD_NARROW_MAX = 20,           /* texts of a search that the index is asked for */
 };
+/* RFC 8474 section 4: account and mailbox, since who shares mailboxes sees those of several accounts. */
+#define IMAPD_MAILBOX_ID "M%s-%u"
 #define IMAPD_KEEPALIVE                                                                                      \
     (3 * 60 * RT_S) /* in IDLE something is sent this often: NATs forget after 4 minutes */
 #define IMAPD_INDEX_PAUSE (RT_S / 1000) /* after each message that is indexed */

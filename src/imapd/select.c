@@ -41,7 +41,7 @@ static void tell_mailbox(struct imapd_session *s, struct slice name)
     buf_printf(&s->out, "* OK [UIDNEXT %u] the next id\r\n", v->uidnext);
     buf_printf(&s->out, "* OK [HIGHESTMODSEQ %llu] the last change\r\n",
                (unsigned long long)(v->modseq ? v->modseq : 1));
-    buf_printf(&s->out, "* OK [MAILBOXID (M%u)] its id\r\n", v->box);
+    buf_printf(&s->out, "* OK [MAILBOXID (" IMAPD_MAILBOX_ID ")] its id\r\n", v->acc, v->box);
     if (s->rev2) { /* RFC 9051 section 6.3.2: its name as we write it */
         buf_str(&s->out, "* LIST () \"/\" ");
         imap_put_mailbox(&s->out, name, s->utf8);

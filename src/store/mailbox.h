@@ -100,6 +100,8 @@ MUST_CHECK int mailbox_make_defaults(struct store *s, const char *acc);
 
 /* ---- messages ---- */
 
+enum { EMAIL_ID_MAX = 39 };
+
 struct message {
     uint32_t uid;
     uint64_t modseq;
@@ -111,10 +113,10 @@ struct message {
     uint64_t by_lines;  /* what sending it by lines adds (POP3): bare LF or CR, no end of the last line */
     uint32_t head_size; /* bytes up to and with the first empty line; 0 = not known */
     struct body_ref body;
-    char email_id[20]; /* RFC 8474 OBJECTID; the same for copies */
-    uint64_t thread;   /* 0: nobody asked for it yet, see message_thread() */
-    uint64_t batch;    /* where its row lies, for the store alone: in this batch, */
-    uint32_t place;    /* at this place */
+    char email_id[EMAIL_ID_MAX + 1]; /* RFC 8474; nobody else's on the node, the same for copies */
+    uint64_t thread;                 /* 0: nobody asked for it yet, see message_thread() */
+    uint64_t batch;                  /* where its row lies, for the store alone: in this batch, */
+    uint32_t place;                  /* at this place */
 };
 /* uid exactly. ERR_NOT_FOUND when expunged meanwhile. */
 MUST_CHECK int message_get(struct store *s, struct mailbox_ref box, uint32_t uid, struct message *out);
@@ -132,7 +134,10 @@ struct message_new {
     uint64_t size, by_lines;
     uint32_t head_size;
     struct body_ref body; /* pinned by body_finish; unpin after this returns */
-    kv_fn *tell;          /* message_deliver: run at the end of its transaction, to tell others; or NULL */
+    const char
+        *email_id;   /* of a copy of another account's message, and its thread, so that both are one for */
+    uint64_t thread; /* who sees both (RFC 8474 sections 5.1 and 5.2); NULL, 0: it is a new one */
+    kv_fn *tell;     /* message_deliver: run at the end of its transaction, to tell others; or NULL */
     void *tell_arg;
 };
 /* All or none get consecutive uids from *first_uid. ERR_NOT_FOUND no such mailbox, ERR_QUOTA,

@@ -140,7 +140,8 @@ int box_flags(struct box_row *b, uint64_t bits, const struct slice *keyword, siz
 }
 
 /* RFC 8474: never the same for two messages; the modseq is new, the number counts within it. */
-static void new_row(const struct message_new *m, uint64_t modseq, size_t number, struct message *out)
+static void new_row(const struct message_new *m, struct slice account, uint64_t modseq, size_t number,
+                    struct message *out)
 {
     *out = (struct message){.modseq = modseq,
                             .internal_date = m->internal_date,
@@ -149,9 +150,12 @@ static void new_row(const struct message_new *m, uint64_t modseq, size_t number,
                             .size = m->size,
                             .by_lines = m->by_lines,
                             .head_size = m->head_size,
-                            .body = m->body};
-    snprintf(out->email_id, sizeof out->email_id, "m%llx-%x", (unsigned long long)(modseq & 0xffffffffff),
-             (unsigned)(number & 0xffffff));
+                            .body = m->body,
+                            .thread = m->thread};
+    if (m->email_id) snprintf(out->email_id, sizeof out->email_id, "%s", m->email_id);
+    else
+        snprintf(out->email_id, sizeof out->email_id, "m%.*s-%llx-%x", SLF(sl_sub(account, 0, 19)),
+                 (unsigned long long)(modseq & 0xffffffffff), (unsigned)(number & 0xffffff));
 }
 
 static int add_messages(struct kv_tx *tx, struct account_row *a, struct box_row *b,
@@ -167,7 +171,7 @@ static int add_messages(struct kv_tx *tx, struct account_row *a, struct box_row 
     journal_added(&added, b->m.uidnext, (uint32_t)n);
     b->m.modseq = ++a->modseq;
     for (size_t i = 0; i < n; i++) {
-        new_row(&m[i], a->modseq, i, &row);
+        new_row(&m[i], sl_from(kv_tx_object(tx), 2), a->modseq, i, &row);
         row.uid = b->m.uidnext++;
         e = box_flags(b, m[i].flags, m[i].keyword, m[i].nkeywords, true, &row.flags);
         if (e && !hints) return e;
@@ -199,7 +203,7 @@ static int append_page(struct kv_tx *tx, struct batch *b, struct box_row *to, vo
     struct message row;
     int e = 0;
     for (size_t i = 0; e == 0 && i < p->n; i++) {
-        new_row(&p->m[i], b->id, b->n, &row);
+        new_row(&p->m[i], sl_from(kv_tx_object(tx), 2), b->id, b->n, &row);
         e = box_flags(to, p->m[i].flags, p->m[i].keyword, p->m[i].nkeywords, true, &row.flags);
         if (e == 0) batch_add(tx, b, &row);
     }
