@@ -168,8 +168,9 @@ static void count_late(struct send_count *c, enum event_kind k)
     c->clicked += k == EVENT_CLICKED;
 }
 
-static int count_tx(struct kv_tx *tx, const struct adding *x)
+static int count_tx(struct kv_tx *tx, void *arg)
 {
+    const struct adding *x = arg;
     struct slice row;
     struct send_count c = {0};
     struct buf b = BUF_INIT;
@@ -214,6 +215,14 @@ int event_add_late(struct sends *s, struct slice account, const struct event *e,
     struct adding x = {s, account, e->send.s[0] ? key : SL(""), most, *e};
     send_object(&e->send, object);
     return kv_transact(s->store->kv, e->send.s[0] ? sl_cstr(object) : SL(SENDS_OBJECT), add_tx, &x);
+}
+
+int event_count_late(struct sends *s, const struct event *e)
+{
+    char object[24];
+    struct adding x = {.s = s, .e = *e};
+    send_object(&e->send, object);
+    return e->send.s[0] ? kv_transact(s->store->kv, sl_cstr(object), count_tx, &x) : 0;
 }
 
 int event_open(struct sends *s)

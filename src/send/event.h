@@ -60,6 +60,8 @@ void event_tx_add(struct sends *s, struct kv_tx *tx, struct slice account, const
  * is the first; empty: it always is. SUSPENDS. */
 MUST_CHECK int event_add_late(struct sends *s, struct slice account, const struct event *e, struct slice key,
                               unsigned most);
+/* Only counts it for its send: event_tx_add() has told it. SUSPENDS. */
+MUST_CHECK int event_count_late(struct sends *s, const struct event *e);
 /* Up to `limit` events behind `after` in order, in a; of one that cannot be read only the id is known (kind
  * EVENT_NONE). SUSPENDS. */
 MUST_CHECK int event_read(struct sends *s, struct slice account, uint64_t after, size_t limit,

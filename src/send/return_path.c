@@ -1,9 +1,13 @@
 /* return_path.c - reports about letters of sends (return_path.h). A report is believed because of the address
- * that it came to, or of the mark in the letter that it encloses: both are signed by this node. */
+ * that it came to, which this node has signed: whoever writes there has had the letter. That is a recipient
+ * of it too, so a report says what it says once, whoever repeats it, and nobody suppresses another recipient.
+ */
 #include "return_path.h"
 
 #include "base/log.h"
+#include "base/text.h"
 #include "body/body.h"
+#include "crypto/crypto.h"
 #include "event.h"
 #include "mail/addr.h"
 #include "mail/head.h"
@@ -14,7 +18,7 @@
 #include "suppression.h"
 #include "unsubscribe.h"
 
-enum { REPORT_MAX = 512 * 1024, RCPTS_MAX = 100 };
+enum { REPORT_MAX = 512 * 1024, RCPTS_MAX = 100, WORD_MAX = 30 };
 
 bool return_path_is_ours(struct sends *s, struct slice local)
 {
@@ -82,30 +86,41 @@ static struct slice recipient(const struct report *r, struct slice original, str
     return n == 1 ? only : SL("");
 }
 
+/* Does it name its one recipient for good? Of a letter for several any of them can have written the report.
+ */
+static bool names_reader(struct report *r, const struct event *e, struct suppression_entry *out)
+{
+    enum reply_class c = REPLY_UNKNOWN;
+    enum simulated ignored;
+    bool about = e->kind == EVENT_COMPLAINT;
+    out->reason = SEND_OUT_COMPLAINED;
+    if (e->kind == EVENT_LATE_BOUNCE && reply_class_named(e->class, &c)) {
+        about = c == REPLY_INVALID || c == REPLY_INACTIVE;
+        out->reason = c == REPLY_INVALID ? SEND_OUT_INVALID : SEND_OUT_BOUNCED;
+        if (c == REPLY_INACTIVE) out->expires = rt_wall_seconds() + SUPPRESSION_BOUNCED_S;
+    }
+    return about && send_reader(&r->to) && !simulator_is_address(r->s, e->address, &ignored);
+}
+
 static void tell(struct report *r, struct event *e)
 {
     struct suppression_entry entry = {.address = e->address, .evidence = e->reply};
-    enum reply_class c = REPLY_UNKNOWN;
-    enum simulated ignored;
     e->send = r->letter.send, e->page = r->letter.page, e->number = r->letter.number;
     struct letter_id id;
     send_letter_id(&e->send, e->number, &id);
     entry.letter = sl_cstr(id.s);
-    bool about = e->kind == EVENT_COMPLAINT;
-    entry.reason = SEND_OUT_COMPLAINED;
-    if (e->kind == EVENT_LATE_BOUNCE && reply_class_named(e->class, &c)) {
-        about = c == REPLY_INVALID || c == REPLY_INACTIVE;
-        entry.reason = c == REPLY_INVALID ? SEND_OUT_INVALID : SEND_OUT_BOUNCED;
-        if (c == REPLY_INACTIVE) entry.expires = rt_wall_seconds() + SUPPRESSION_BOUNCED_S;
-    }
-    if (simulator_is_address(r->s, e->address, &ignored)) about = false;
-    if (about) r->result = suppression_add(r->s, r->head.account, &entry);
+    if (names_reader(r, e, &entry)) r->result = suppression_add(r->s, r->head.account, &entry);
     if (r->result && !err_is_temporary(r->result)) r->result = 0; /* it would be the same again */
-    struct slice once = ar_printf(&r->a, "r/%s/%.*s", r->d->letter->id.s,
-                                  (int)(e->address.n < 100 ? e->address.n : 100), e->address.p);
-    for (size_t i = 0; i < once.n; i++)
-        if (once.p[i] < ' ' || once.p[i] > '~') ((char *)once.p)[i] = '_';
+    struct slice once =
+        ar_printf(&r->a, "r/%c/%llu/%.*s", e->kind == EVENT_COMPLAINT ? 'c' : 'b',
+                  (unsigned long long)e->number, SLF(hash_name(&r->a, ar_lower(&r->a, e->address))));
     if (!r->result) r->result = event_add_late(r->s, r->head.account, e, once, 1);
+}
+
+/* What a report says, on one line that steers no terminal. */
+static struct slice shown(struct report *r, struct slice text)
+{
+    return printable(&r->a, text, EVENT_TEXT_MAX);
 }
 
 /* RFC 3464 section 2.3: a block of fields for each recipient behind the one for the message. */
@@ -120,9 +135,9 @@ static void one_recipient(struct report *r, struct slice block)
     struct slice why = mail_head_get(&r->a, &h, SL("Diagnostic-Code"), NULL);
     if (!sl_eqi(sl_trim(action), SL("failed"))) return; /* delayed, relayed, delivered: nothing ended */
     struct event e = {.kind = EVENT_LATE_BOUNCE,
-                      .enhanced = sl_sub(status, 0, 9),
-                      .reply = address_in(why).n ? address_in(why) : status,
-                      .host = address_in(mail_head_get(&r->a, &h, SL("Remote-MTA"), NULL))};
+                      .enhanced = printable(&r->a, sl_sub(status, 0, 9), 9),
+                      .reply = shown(r, address_in(why).n ? address_in(why) : status),
+                      .host = shown(r, address_in(mail_head_get(&r->a, &h, SL("Remote-MTA"), NULL)))};
     e.address = recipient(r, address_in(mail_head_get(&r->a, &h, SL("Original-Recipient"), NULL)),
                           address_in(mail_head_get(&r->a, &h, SL("Final-Recipient"), NULL)));
     if (!e.address.n) return;
@@ -153,6 +168,7 @@ static void read_complaint(struct report *r, struct slice report)
     if (mail_head_parse(&r->a, report, &h) != 0) return;
     struct slice type = sl_trim(mail_head_get(&r->a, &h, SL("Feedback-Type"), NULL));
     if (sl_eqi(type, SL("not-spam"))) return;
+    type = printable(&r->a, type, WORD_MAX);
     struct event e = {.kind = EVENT_COMPLAINT, .class = type};
     e.reply = ar_cat(&r->a, SL("a report of "), type.n ? type : SL("abuse"));
     e.address = recipient(r, address_in(mail_head_get(&r->a, &h, SL("Original-Rcpt-To"), NULL)), SL(""));
@@ -168,8 +184,10 @@ static int find_letter(struct report *r)
 static void leave_by_mail(struct report *r)
 {
     struct unsubscribe u = {.account = r->head.account, .group = r->head.group, .letter = r->letter};
-    u.address = recipient(r, SL(""), SL(""));
-    if (u.address.n) r->result = unsubscribe_do(r->s, &u);
+    const struct send_addr *reader = send_reader(&r->to);
+    if (!reader) return;
+    u.address = reader->address;
+    r->result = unsubscribe_do(r->s, &u);
 }
 
 static void read_report(struct report *r)

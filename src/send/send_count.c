@@ -59,11 +59,11 @@ static int count_tx(struct kv_tx *tx, void *arg)
 
 /* ---- suppression ---- */
 
+/* Of what a report says return_path.c judges. */
 static bool names_recipient(const struct event *e, enum send_reason *reason)
 {
     enum reply_class c = REPLY_UNKNOWN;
-    if (e->kind == EVENT_COMPLAINT) return *reason = SEND_OUT_COMPLAINED, true;
-    if ((e->kind != EVENT_BOUNCED && e->kind != EVENT_LATE_BOUNCE) || e->expired) return false;
+    if (e->kind != EVENT_BOUNCED || e->expired) return false;
     if (!reply_class_named(e->class, &c)) return false;
     *reason = c == REPLY_INVALID ? SEND_OUT_INVALID : SEND_OUT_BOUNCED;
     return c == REPLY_INVALID || c == REPLY_INACTIVE;

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "event.h"
 #include "mail/addr.h"
 #include "send_i.h"
 #include "simulator.h"
@@ -62,18 +63,28 @@ static int get_entry(struct slice field, struct suppression_entry *e)
     return bad ? bad : rec_error(&r);
 }
 
-static int get_row(struct slice row, struct entries *out)
+/* What cannot be read of a row may have been any reason: its address gets nothing until somebody takes the
+ * entry that says so away. */
+static void get_row(struct slice row, struct entries *out)
 {
     struct rec r;
     int e = rec_open(&r, row, ROW_VERSION);
+    bool damaged = e != 0;
     out->n = 0;
     out->address = (struct slice){0};
     while (!e && rec_next(&r)) {
         if (r.tag == 'a') out->address = r.field;
-        if (r.tag == 'e' && out->n < SUPPRESSION_ENTRIES_MAX) e = get_entry(r.field, &out->v[out->n++]);
+        if (r.tag != 'e' || out->n == SUPPRESSION_ENTRIES_MAX) continue;
+        if (get_entry(r.field, &out->v[out->n]) == 0) out->n++;
+        else damaged = true;
     }
+    if (!e && rec_error(&r)) damaged = true;
+    if (damaged && out->n == SUPPRESSION_ENTRIES_MAX) out->n--;
+    if (damaged)
+        out->v[out->n++] = (struct suppression_entry){.reason = SEND_OUT_BY_HAND,
+                                                      .evidence = SL("the row of this address is damaged")};
+    if (damaged) log_error("send", "a row of the suppression list is damaged: its address gets nothing");
     for (size_t i = 0; i < out->n; i++) out->v[i].address = out->address;
-    return e ? e : rec_error(&r);
 }
 
 static void put_row(struct kv_tx *tx, struct slice key, const struct entries *x)
@@ -113,19 +124,28 @@ static bool is_same(const struct suppression_entry *e, enum send_reason reason, 
 struct changing {
     struct slice key, canonical;
     const struct suppression_entry *entry; /* to be added; or NULL */
-    enum send_reason reason;               /* to be removed; NONE: all */
+    const struct event *told;              /* when it is new; or NULL */
+    struct sends *s;
+    struct slice account;
+    enum send_reason reason; /* to be removed; NONE: all */
     uint32_t group;
     bool forget;
+    bool fresh; /* out: there was no such entry */
     size_t n;
     int64_t now;
 };
 
-static void add_entry(struct entries *all, const struct suppression_entry *e)
+/* Groups leave room for the other reasons. *fresh: it was not there before. */
+static int add_entry(struct entries *all, const struct suppression_entry *e, bool *fresh)
 {
-    size_t i = 0;
+    size_t i = 0, most = SUPPRESSION_ENTRIES_MAX;
+    if (e->reason == SEND_OUT_LEFT_GROUP) most -= SEND_OUT_COUNT;
     while (i < all->n && !is_same(&all->v[i], e->reason, e->group)) i++;
+    *fresh = i == all->n;
+    if (*fresh && all->n >= most) return err_set(ERR_LIMIT, "the address has left %zu groups already", most);
     all->v[i] = *e;
-    if (i == all->n) all->n++;
+    all->n += *fresh;
+    return 0;
 }
 
 static void keep_others(struct entries *all, struct changing *x)
@@ -148,16 +168,16 @@ static int change_tx(struct kv_tx *tx, void *arg)
     struct entries *all = xcalloc(1, sizeof *all);
     int e = kv_tx_get(tx, x->key, &row);
     x->n = 0;
-    if (!e) e = get_row(row, all);
+    x->fresh = false;
     bool there = !e;
+    if (there) get_row(row, all);
     if (e == ERR_NOT_FOUND) e = 0;
     if (!e) keep_others(all, x);
-    if (!e && x->entry && all->n == SUPPRESSION_ENTRIES_MAX)
-        e = err_set(ERR_LIMIT, "the address has left %d groups already", SUPPRESSION_ENTRIES_MAX);
     if (!e && x->entry) {
         all->address = x->canonical;
-        add_entry(all, x->entry);
+        e = add_entry(all, x->entry, &x->fresh);
     }
+    if (!e && x->fresh && x->told) event_tx_add(x->s, tx, x->account, x->told);
     if (x->forget) all->address = SL("");
     if (!e && x->forget && !there) e = ERR_NOT_FOUND;
     if (!e && (there || x->entry)) put_row(tx, x->key, all);
@@ -177,13 +197,24 @@ static int change(struct sends *s, struct slice account, struct slice address, s
     return e;
 }
 
-int suppression_add(struct sends *s, struct slice account, const struct suppression_entry *e)
+int suppression_add_told(struct sends *s, struct slice account, const struct suppression_entry *e,
+                         const struct event *told, bool *fresh)
 {
     struct suppression_entry full = *e;
+    struct changing x = {.entry = &full, .told = told, .s = s, .account = account};
     if (!full.since) full.since = rt_wall_seconds();
+    *fresh = false;
     if (e->reason <= SEND_OUT_NONE || e->reason >= SEND_OUT_CANCELED)
         return err_set(ERR_USAGE, "that is no reason for which somebody gets nothing");
-    return change(s, account, e->address, &(struct changing){.entry = &full});
+    int bad = change(s, account, e->address, &x);
+    *fresh = !bad && x.fresh;
+    return bad;
+}
+
+int suppression_add(struct sends *s, struct slice account, const struct suppression_entry *e)
+{
+    bool fresh;
+    return suppression_add_told(s, account, e, NULL, &fresh);
 }
 
 int suppression_remove(struct sends *s, struct slice account, struct slice address, enum send_reason reason,
@@ -236,8 +267,8 @@ int suppression_judge(struct sends *s, const struct suppression_ask *ask, enum s
     if (!e) {
         struct entries *all = ar_new(&a, struct entries);
         int64_t now = rt_wall_seconds();
-        e = get_row(row, all);
-        for (size_t i = 0; !e && i < all->n && !*out; i++)
+        get_row(row, all);
+        for (size_t i = 0; i < all->n && !*out; i++)
             if (!is_over(&all->v[i], now) && !is_bypassed(&all->v[i], ask)) *out = all->v[i].reason;
     }
     ar_free(&a);
@@ -254,7 +285,7 @@ int suppression_get(struct sends *s, struct slice account, struct slice address,
     int64_t now = rt_wall_seconds();
     int e = row_name(s, a, address, &key, &canonical);
     if (!e) e = kv_get(s->store->kv, sl_cstr(object), key, a, &row);
-    if (!e) e = get_row(row, all);
+    if (!e) get_row(row, all);
     *out = all->v;
     *n = 0;
     for (size_t i = 0; !e && i < all->n; i++)
@@ -266,9 +297,8 @@ static int each_of_row(const struct kv_row *row, suppression_each_fn *each, void
 {
     struct entries *all = xcalloc(1, sizeof *all);
     int64_t now = rt_wall_seconds();
-    int e = get_row(row->value, all);
-    if (e)
-        log_error("send", "a row of the suppression list cannot be read: %s", err_text(e)), e = 0, all->n = 0;
+    int e = 0;
+    get_row(row->value, all);
     for (size_t i = 0; !e && i < all->n; i++)
         if (!is_over(&all->v[i], now)) e = each(arg, &all->v[i], row->key);
     free(all);

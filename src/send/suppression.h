@@ -3,7 +3,8 @@
  *
  * Compared is the local part in lower case with the domain in A-labels; letters go to the spelling that was
  * given. It is asked when a send is taken and again before each attempt, so an entry acts on every attempt
- * that begins after it is durable. Object x:ACCOUNT. */
+ * that begins after it is durable. An address whose row is damaged gets nothing, by an entry that says so and
+ * is taken away as others are. Object x:ACCOUNT. */
 #pragma once
 #include "send.h"
 
@@ -24,6 +25,10 @@ struct suppression_entry {
 /* Adds the entry; one of the same reason (and group) is replaced. The address is any spelling. ERR_SYNTAX,
  * ERR_LIMIT. SUSPENDS. */
 MUST_CHECK int suppression_add(struct sends *s, struct slice account, const struct suppression_entry *e);
+/* The same; when there is no such entry yet the event is told in the same transaction. *fresh: it was. */
+struct event;
+MUST_CHECK int suppression_add_told(struct sends *s, struct slice account, const struct suppression_entry *e,
+                                    const struct event *told, bool *fresh);
 /* Takes entries of that reason (and group) away; SEND_OUT_NONE: all. *n: how many. SUSPENDS. */
 MUST_CHECK int suppression_remove(struct sends *s, struct slice account, struct slice address,
                                   enum send_reason reason, uint32_t group, size_t *n);

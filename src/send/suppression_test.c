@@ -1,6 +1,7 @@
 /* suppression_test.c - the one list of who gets nothing: added, asked, bypassed, expired, forgotten. */
 #include "send_test.h"
 #include "suppression.h"
+#include "unsubscribe.h"
 
 static enum send_reason judge(struct send_fixture *x, const char *address, enum stream stream, uint32_t group,
                               unsigned options)
@@ -85,5 +86,62 @@ TEST(suppression_of_who_is_forgotten_stays)
     CHECK_INT(n, 2);
     CHECK_OK(suppression_get(x.s, acc, SL("a@two.test"), &x.f.a, &e, &n));
     CHECK_INT(n, 0);
+    send_fixture_end(&x);
+}
+
+static struct slice key_of_row; /* the only one */
+
+static int spoil_tx(struct kv_tx *tx, void *arg)
+{
+    kv_tx_put(tx, key_of_row, *(struct slice *)arg);
+    return 0;
+}
+
+static void spoil(struct send_fixture *x, bool cut)
+{
+    struct kv_page page;
+    char object[40];
+    snprintf(object, sizeof object, "x:%s", x->account.id);
+    CHECK_OK(kv_scan(x->f.s->kv, sl_cstr(object), SL("a/"), SL("b"), 10, &x->f.a, &page));
+    if (page.n != 1) test_fail(__FILE__, __LINE__, "%zu rows", page.n);
+    if (page.n != 1) return;
+    key_of_row = page.row[0].key;
+    struct slice row = cut ? sl_sub(page.row[0].value, 0, page.row[0].value.n - 5) : SL("\377");
+    CHECK_OK(kv_transact(x->f.s->kv, sl_cstr(object), spoil_tx, &row));
+}
+
+TEST(suppression_of_a_damaged_row_is_total_until_it_is_taken_away)
+{
+    struct send_fixture x;
+    if (!send_fixture_begin(&x)) return;
+    struct slice acc = sl_cstr(x.account.id);
+    unsigned seen = 0;
+    size_t n;
+    for (int cut = 0; cut < 2; cut++) {
+        enter(&x, "a@two.test", SEND_OUT_LEFT_GROUP, 7, 0);
+        spoil(&x, cut);
+        CHECK_INT(judge(&x, "a@two.test", STREAM_TRANSACTIONAL, 0, 0), SEND_OUT_BY_HAND);
+        enter(&x, "a@two.test", SEND_OUT_UNSUBSCRIBED, 0, 0); /* who leaves is heard */
+        CHECK_INT(judge(&x, "a@two.test", STREAM_BULK, 9, SEND_BYPASS_UNSUBSCRIBED), SEND_OUT_BY_HAND);
+        CHECK_OK(suppression_each(x.s, acc, SL(""), count, &seen));
+        CHECK_OK(suppression_remove(x.s, acc, SL("a@two.test"), SEND_OUT_NONE, 0, &n));
+        CHECK_INT(n, 2);
+        CHECK_INT(judge(&x, "a@two.test", STREAM_BULK, 7, 0), SEND_OUT_NONE);
+    }
+    CHECK_INT(seen, 4);
+    send_fixture_end(&x);
+}
+
+TEST(suppression_who_left_very_many_groups_leaves_all)
+{
+    struct send_fixture x;
+    if (!send_fixture_begin(&x)) return;
+    for (unsigned i = 1; i <= SUPPRESSION_ENTRIES_MAX; i++) {
+        struct unsubscribe u = {.account = sl_cstr(x.account.id), .address = SL("a@two.test"), .group = i};
+        CHECK_OK(unsubscribe_do(x.s, &u));
+        CHECK(judge(&x, "a@two.test", STREAM_BULK, i, 0) != SEND_OUT_NONE);
+    }
+    CHECK_INT(judge(&x, "a@two.test", STREAM_BULK, 0, 0), SEND_OUT_UNSUBSCRIBED);
+    enter(&x, "a@two.test", SEND_OUT_COMPLAINED, 0, 0);
     send_fixture_end(&x);
 }

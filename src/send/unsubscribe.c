@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "event.h"
 #include "mail/addr.h"
@@ -142,29 +143,36 @@ int unsubscribe_is_done(struct sends *s, const struct unsubscribe *u, bool *done
     size_t n = 0;
     *done = false;
     int e = suppression_get(s, u->account, u->address, &a, &v, &n);
-    for (size_t i = 0; !e && i < n; i++) *done |= v[i].reason == reason_of(u) && v[i].group == u->group;
+    for (size_t i = 0; !e && i < n; i++)
+        *done |=
+            v[i].reason == SEND_OUT_UNSUBSCRIBED || (v[i].reason == reason_of(u) && v[i].group == u->group);
     ar_free(&a);
     return e;
 }
 
 int unsubscribe_do(struct sends *s, const struct unsubscribe *u)
 {
-    bool done;
     struct suppression_entry entry = {.address = u->address,
                                       .reason = reason_of(u),
                                       .group = u->group,
                                       .evidence = SL("left by the link or address in a letter")};
-    struct event ev = {.kind = EVENT_UNSUBSCRIBED, .address = u->address, .group = u->group};
+    struct event ev = {.kind = EVENT_UNSUBSCRIBED, .address = u->address, .group = u->group, .first = true};
     struct letter_id letter = {{0}};
-    int e = unsubscribe_is_done(s, u, &done);
-    if (e || done) return e;
+    bool fresh;
     if (u->letter.kind) {
         send_letter_id(&u->letter.send, u->letter.number, &letter);
         ev.send = u->letter.send, ev.page = u->letter.page, ev.number = u->letter.number;
     }
     entry.letter = sl_cstr(letter.s);
-    e = suppression_add(s, u->account, &entry);
-    return e ? e : event_add_late(s, u->account, &ev, SL(""), 0);
+    int e = suppression_add_told(s, u->account, &entry, &ev, &fresh);
+    if (e == ERR_LIMIT) { /* so many groups: then all */
+        entry.reason = SEND_OUT_UNSUBSCRIBED;
+        entry.group = ev.group = 0;
+        e = suppression_add_told(s, u->account, &entry, &ev, &fresh);
+    }
+    int uncounted = !e && fresh ? event_count_late(s, &ev) : 0; /* who leaves has left */
+    if (uncounted) log_warn("send", "who left is not counted for its send: %s", err_text(uncounted));
+    return e;
 }
 
 /* ---- the fields ---- */
