@@ -7,31 +7,21 @@
 #include "base/text.h"
 #include "crypto/crypto.h"
 
-struct slice jose_base64url(struct arena *a, struct slice bytes)
-{
-    struct slice s = b64_encode_ar(a, bytes);
-    char *p = ar_cstr(a, s);
-    size_t n = s.n;
-    while (n && p[n - 1] == '=') n--;
-    for (size_t i = 0; i < n; i++) p[i] = p[i] == '+' ? '-' : p[i] == '/' ? '_' : p[i];
-    return sl(p, n);
-}
-
 /* The public key as JSON, with its members in the order that the fingerprint wants. */
 static struct slice jose_jwk(struct arena *a, const struct es256 *k)
 {
     uint8_t x[ES256_NUMBER], y[ES256_NUMBER];
     es256_public(k, x, y);
     return ar_printf(a, "{\"crv\":\"P-256\",\"kty\":\"EC\",\"x\":\"%.*s\",\"y\":\"%.*s\"}",
-                     SLF(jose_base64url(a, sl((char *)x, sizeof x))),
-                     SLF(jose_base64url(a, sl((char *)y, sizeof y))));
+                     SLF(b64url_encode_ar(a, sl((char *)x, sizeof x))),
+                     SLF(b64url_encode_ar(a, sl((char *)y, sizeof y))));
 }
 
 struct slice jose_thumbprint(struct arena *a, const struct es256 *k)
 {
     uint8_t hash[HASH_MAX];
     hash_once(HASH_SHA256, jose_jwk(a, k), hash);
-    return jose_base64url(a, sl((char *)hash, 32));
+    return b64url_encode_ar(a, sl((char *)hash, 32));
 }
 
 static struct slice text_of(struct arena *a, json_t *v)
@@ -56,11 +46,11 @@ int jose_sign(struct arena *a, const struct es256 *k, const struct jose_head *he
     json_object_set_new(h, "url", string(head->url));
     if (head->kid.n) json_object_set_new(h, "kid", string(head->kid));
     else json_object_set_new(h, "jwk", json_loadb(jwk.p, jwk.n, 0, NULL));
-    struct slice protected = jose_base64url(a, text_of(a, h)), body = jose_base64url(a, payload);
+    struct slice protected = b64url_encode_ar(a, text_of(a, h)), body = b64url_encode_ar(a, payload);
     int e = es256_sign(k, ar_printf(a, "%.*s.%.*s", SLF(protected), SLF(body)), sig);
     json_object_set_new(o, "protected", string(protected));
     json_object_set_new(o, "payload", string(body));
-    json_object_set_new(o, "signature", string(jose_base64url(a, sl((char *)sig, sizeof sig))));
+    json_object_set_new(o, "signature", string(b64url_encode_ar(a, sl((char *)sig, sizeof sig))));
     *out = text_of(a, o);
     return e;
 }

@@ -4,7 +4,6 @@
 #include "base/arena.h"
 #include "crypto/es256.h"
 
-struct slice jose_base64url(struct arena *a, struct slice bytes); /* RFC 7515 section 2: without padding */
 struct slice jose_thumbprint(struct arena *a, const struct es256 *k);
 
 struct jose_head {

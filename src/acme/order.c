@@ -2,6 +2,7 @@
 #include <jansson.h>
 
 #include "acme_i.h"
+#include "base/text.h"
 
 enum { CHAIN_MAX = 48 << 10 /* bytes of a certificate with its chain */ };
 
@@ -67,7 +68,7 @@ static int finalize(struct acme_session *s, const struct order *o, struct slice 
 {
     struct fetch_answer r;
     json_t *reply;
-    struct slice payload = ar_printf(s->a, "{\"csr\":\"%.*s\"}", SLF(jose_base64url(s->a, request)));
+    struct slice payload = ar_printf(s->a, "{\"csr\":\"%.*s\"}", SLF(b64url_encode_ar(s->a, request)));
     int e = session_poll(s, o->url, "pending processing", &reply, "the proofs");
     json_decref(reply);
     if (!e) e = session_post(s, o->finalize, payload, &r, &reply);

@@ -82,7 +82,7 @@ static int show(struct acme_session *s, const struct proof *p, bool there)
         return 0;
     case ACME_DNS:
         return s->x->conf.publish(s->x->conf.ctx, s->a, ar_cat(s->a, SL("_acme-challenge."), p->name),
-                                  jose_base64url(s->a, sl(digest, 32)), there);
+                                  b64url_encode_ar(s->a, sl(digest, 32)), there);
     default:
         if (there) return acme_token_add(s->x, p->token, p->authorization);
         acme_token_drop(s->x, p->token);

@@ -39,15 +39,6 @@ int sigv4_parse(struct slice authorization, struct sigv4 *out)
 
 /* ---- the canonical request ---- */
 
-static void put_escaped(struct buf *b, struct slice s, bool path)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        char c = s.p[i];
-        if (is_alnum(c) || (c && strchr("-._~", c)) || (path && c == '/')) buf_char(b, c);
-        else buf_printf(b, "%%%02X", (unsigned char)c);
-    }
-}
-
 struct pair {
     struct slice name, value;
 };
@@ -55,7 +46,7 @@ struct pair {
 static struct slice escaped(struct arena *a, struct slice s)
 {
     struct buf b = BUF_INIT;
-    put_escaped(&b, s, false);
+    percent_encode(&b, s, "-._~");
     s = ar_dup(a, buf_slice(&b));
     buf_free(&b);
     return s;
@@ -147,7 +138,7 @@ static int canonical(struct arena *a, struct buf *b, const struct sigv4 *s, cons
 {
     buf_put(b, r->word);
     buf_char(b, '\n');
-    put_escaped(b, r->path, true); /* as it was sent, escaped once more */
+    percent_encode(b, r->path, "-._~/"); /* as it was sent, escaped once more */
     buf_char(b, '\n');
     int e = put_query(a, b, r->query);
     buf_char(b, '\n');

@@ -55,6 +55,35 @@ TEST(base64_both_ways)
     buf_free(&b);
 }
 
+TEST(base64url_has_one_text_for_each_value)
+{
+    struct arena a = {0};
+    struct slice out;
+    CHECK_SL(b64url_encode_ar(&a, SL("\xfb\xef\xffz")), "--__eg");
+    CHECK_SL(b64url_encode_ar(&a, SL("")), "");
+    CHECK_OK(b64url_decode_ar(&a, SL("--__eg"), &out));
+    CHECK_SL(out, "\xfb\xef\xffz");
+    CHECK_OK(b64url_decode_ar(&a, SL(""), &out));
+    CHECK_SL(out, "");
+    CHECK_ERR(b64url_decode_ar(&a, SL("--__eg=="), &out), ERR_SYNTAX);
+    CHECK_ERR(b64url_decode_ar(&a, SL("--__eh"), &out), ERR_SYNTAX); /* unused bits */
+    CHECK_ERR(b64url_decode_ar(&a, SL("++//eg"), &out), ERR_SYNTAX);
+    CHECK_ERR(b64url_decode_ar(&a, SL("--__e"), &out), ERR_SYNTAX);
+    CHECK_ERR(b64url_decode_ar(&a, SL("--_ eg"), &out), ERR_SYNTAX);
+    ar_free(&a);
+}
+
+TEST(percent_encoding_both_ways)
+{
+    struct buf b = BUF_INIT;
+    percent_encode(&b, SL("a b\0-~%/\xc3"), "-~/");
+    CHECK_SL(buf_slice(&b), "a%20b%00-~%25/%C3");
+    buf_clear(&b);
+    percent_decode(&b, SL("a%20b%00-%2f%zz%4"));
+    CHECK(sl_eq(buf_slice(&b), SL("a b\0-/%zz%4")));
+    buf_free(&b);
+}
+
 TEST(utf8_is_strict)
 {
     CHECK(utf8_valid(SL("h\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80")));

@@ -178,6 +178,48 @@ int b64_decode_ar(struct arena *a, struct slice in, bool strict, struct slice *o
     return 0;
 }
 
+struct slice b64url_encode_ar(struct arena *a, struct slice in)
+{
+    struct slice s = b64_encode_ar(a, in);
+    char *p = (char *)s.p;
+    while (s.n && p[s.n - 1] == '=') s.n--;
+    for (size_t i = 0; i < s.n; i++) p[i] = (char)(p[i] == '+' ? '-' : p[i] == '/' ? '_' : p[i]);
+    p[s.n] = 0;
+    return s;
+}
+
+int b64url_decode_ar(struct arena *a, struct slice in, struct slice *out)
+{
+    char *p = ar_alloc(a, in.n + 4);
+    size_t n = in.n;
+    for (size_t i = 0; i < n; i++) {
+        char c = in.p[i];
+        if (!is_alnum(c) && c != '-' && c != '_') return ERR_SYNTAX;
+        p[i] = (char)(c == '-' ? '+' : c == '_' ? '/' : c);
+    }
+    while (n % 4) p[n++] = '=';
+    return b64_decode_ar(a, sl(p, n), true, out);
+}
+
+void percent_encode(struct buf *out, struct slice s, const char *plain)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+        if (is_alnum(c) || (c && strchr(plain, c))) buf_char(out, c);
+        else buf_printf(out, "%%%02X", (unsigned char)c);
+    }
+}
+
+void percent_decode(struct buf *out, struct slice s)
+{
+    uint64_t v;
+    for (size_t i = 0; i < s.n; i++) {
+        bool escape = s.p[i] == '%' && s.n - i >= 3 && num_hex64(sl_sub(s, i + 1, i + 3), &v);
+        buf_char(out, escape ? (char)v : s.p[i]);
+        if (escape) i += 2;
+    }
+}
+
 void hex_encode(struct buf *out, struct slice in)
 {
     char *to = buf_space(out, in.n * 2);

@@ -23,6 +23,16 @@ MUST_CHECK int b64_decode(struct buf *out, struct slice in, bool strict);
 struct slice b64_encode_ar(struct arena *a, struct slice in);
 MUST_CHECK int b64_decode_ar(struct arena *a, struct slice in, bool strict, struct slice *out);
 
+/* RFC 4648 section 5, without padding, as RFC 7515 has it. Decoding takes one text for each value.
+ * ERR_SYNTAX. */
+struct slice b64url_encode_ar(struct arena *a, struct slice in);
+MUST_CHECK int b64url_decode_ar(struct arena *a, struct slice in, struct slice *out);
+
+/* RFC 3986 section 2.1: letters, digits and the characters of `plain` stay, every other byte becomes %XX. */
+void percent_encode(struct buf *out, struct slice s, const char *plain);
+/* The way back. A '%' without two hex digits behind it stays as it is. */
+void percent_decode(struct buf *out, struct slice s);
+
 void hex_encode(struct buf *out, struct slice in); /* lower case */
 /* The last `digits` hex digits of n; returns how many bytes that are. Keys of rows are made several times for
  * each delivery: by hand, for printf is ten times slower. */

@@ -59,15 +59,6 @@ int cert_validity(struct slice chain_pem, int64_t *from, int64_t *until)
     return ok ? 0 : no_certificate();
 }
 
-static struct slice base64url(struct arena *a, const uint8_t *p, size_t n)
-{
-    struct slice s = b64_encode_ar(a, sl(p, n));
-    char *out = ar_cstr(a, s);
-    while (s.n && out[s.n - 1] == '=') s.n--;
-    for (size_t i = 0; i < s.n; i++) out[i] = out[i] == '+' ? '-' : out[i] == '/' ? '_' : out[i];
-    return sl(out, s.n);
-}
-
 int cert_renewal_id(struct arena *a, struct slice chain_pem, struct slice *out)
 {
     X509 *cert = first_of(chain_pem);
@@ -78,9 +69,10 @@ int cert_renewal_id(struct arena *a, struct slice chain_pem, struct slice *out)
     int n =
         i2d_ASN1_INTEGER(X509_get0_serialNumber(cert), &der); /* its contents stand behind tag and length */
     if (by && n > 2)
-        *out = ar_printf(a, "%.*s.%.*s",
-                         SLF(base64url(a, ASN1_STRING_get0_data(by), (size_t)ASN1_STRING_length(by))),
-                         SLF(base64url(a, der + 2, (size_t)n - 2)));
+        *out =
+            ar_printf(a, "%.*s.%.*s",
+                      SLF(b64url_encode_ar(a, sl(ASN1_STRING_get0_data(by), (size_t)ASN1_STRING_length(by)))),
+                      SLF(b64url_encode_ar(a, sl(der + 2, (size_t)n - 2))));
     OPENSSL_free(der);
     X509_free(cert);
     return 0;

@@ -63,7 +63,7 @@ static bool uri_ok(struct slice u)
     return true;
 }
 
-static bool percent_decode(struct arena *a, struct slice s, struct slice *out)
+static bool uri_decode(struct arena *a, struct slice s, struct slice *out)
 {
     char *p = ar_alloc(a, s.n + 1);
     size_t n = 0;
@@ -98,7 +98,7 @@ static bool read_uri(struct arena *a, struct slice text, struct dmarc_uri *u)
     if (!sl_startsi(u->uri, SL("mailto:"))) return true;
     struct slice to = sl_from(u->uri, 7);
     to = sl_sub(to, 0, sl_chr(to, '?'));
-    return percent_decode(a, to, &u->mailbox) && mailbox_ok(u->mailbox);
+    return uri_decode(a, to, &u->mailbox) && mailbox_ok(u->mailbox);
 }
 
 static size_t read_uris(struct arena *a, struct slice list, struct dmarc_uri *out)

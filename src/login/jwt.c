@@ -17,23 +17,6 @@ bool jwt_is_one(struct slice token)
     return dots == 2 && token.n <= JWT_MAX;
 }
 
-/* base64url without padding (RFC 7515 section 2), one way to write each value. */
-static bool decode(struct arena *a, struct slice s, struct slice *out)
-{
-    struct buf b = BUF_INIT;
-    for (size_t i = 0; i < s.n; i++) {
-        if (!is_url_char(s.p[i])) {
-            buf_free(&b);
-            return false;
-        }
-        buf_char(&b, s.p[i] == '-' ? '+' : s.p[i] == '_' ? '/' : s.p[i]);
-    }
-    while (b.n % 4) buf_char(&b, '=');
-    bool good = b64_decode_ar(a, buf_slice(&b), true, out) == 0;
-    buf_free(&b);
-    return good;
-}
-
 static struct slice text_of(const json_t *o, const char *name)
 {
     const char *s = json_string_value(json_object_get(o, name));
@@ -52,7 +35,7 @@ static bool is_flat(struct slice text)
 static json_t *object_of(struct arena *a, struct slice part)
 {
     struct slice text;
-    if (!decode(a, part, &text) || !is_flat(text)) return NULL;
+    if (b64url_decode_ar(a, part, &text) || !is_flat(text)) return NULL;
     json_t *o = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES, NULL);
     if (json_is_object(o)) return o;
     json_decref(o);
@@ -71,8 +54,10 @@ static bool fits(const json_t *jwk, struct slice kid, struct slice alg)
 static bool read_key(struct arena *a, const json_t *jwk, struct jws_key *k)
 {
     *k = (struct jws_key){.type = text_of(jwk, "kty"), .curve = text_of(jwk, "crv")};
-    return decode(a, text_of(jwk, "n"), &k->n) && decode(a, text_of(jwk, "e"), &k->e) &&
-           decode(a, text_of(jwk, "x"), &k->x) && decode(a, text_of(jwk, "y"), &k->y);
+    return b64url_decode_ar(a, text_of(jwk, "n"), &k->n) == 0 &&
+           b64url_decode_ar(a, text_of(jwk, "e"), &k->e) == 0 &&
+           b64url_decode_ar(a, text_of(jwk, "x"), &k->x) == 0 &&
+           b64url_decode_ar(a, text_of(jwk, "y"), &k->y) == 0;
 }
 
 /* A token that names no key is tried with a few. */
@@ -112,7 +97,7 @@ int jwt_verify(struct arena *a, struct slice token, struct slice keys, json_t **
     struct slice rest = token, head, body, sig;
     *claims = NULL;
     if (!jwt_is_one(token) || !sl_next(&rest, '.', &head) || !sl_next(&rest, '.', &body) ||
-        !decode(a, rest, &sig))
+        b64url_decode_ar(a, rest, &sig))
         return err_set(ERR_SYNTAX, "this is no signed token");
     json_t *h = object_of(a, head);
     int e = h ? check_signature(a, h, sl_sub(token, 0, head.n + 1 + body.n), sig, keys)

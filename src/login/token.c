@@ -44,12 +44,7 @@ static void keep_known(struct tokens *t, const uint8_t print[32], struct slice u
 /* ---- the question (RFC 7662 section 2.1) ---- */
 
 /* application/x-www-form-urlencoded: what is not surely plain is escaped. */
-static void put_form(struct buf *b, struct slice s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if (is_alnum(s.p[i]) || strchr("-._", s.p[i])) buf_char(b, s.p[i]);
-        else buf_printf(b, "%%%02X", (unsigned char)s.p[i]);
-}
+static void put_form(struct buf *b, struct slice s) { percent_encode(b, s, "-._"); }
 
 static struct slice basic(struct arena *a, const struct login_issuer *issuer)
 {

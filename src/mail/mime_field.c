@@ -136,19 +136,6 @@ static bool is_piece(const struct mime_param *p, struct slice name, struct piece
     return number.p[0] == '*' && num_u64(sl_from(number, 1), 99999, &out->section);
 }
 
-static void percent_decode(struct buf *out, struct slice s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        uint64_t v;
-        if (s.p[i] == '%' && i + 3 <= s.n && num_hex64(sl_sub(s, i + 1, i + 3), &v)) {
-            buf_char(out, (char)v);
-            i += 2;
-        } else {
-            buf_char(out, s.p[i]);
-        }
-    }
-}
-
 /* The piece with the least section above `after` (-1 at first). */
 static bool next_piece(const struct mime_param *v, size_t n, struct slice name, int64_t after,
                        struct piece *out)

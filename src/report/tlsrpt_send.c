@@ -277,15 +277,7 @@ static struct slice mailbox_of(struct arena *a, struct slice uri)
 {
     struct slice s = sl_sub(uri, 7, sl_chr(uri, '?') == SL_NONE ? uri.n : sl_chr(uri, '?'));
     struct buf b = BUF_INIT;
-    for (size_t i = 0; i < s.n; i++) {
-        uint64_t c;
-        if (s.p[i] == '%' && i + 2 < s.n && num_hex64(sl_sub(s, i + 1, i + 3), &c)) {
-            buf_char(&b, (char)c);
-            i += 2;
-        } else {
-            buf_char(&b, s.p[i]);
-        }
-    }
+    percent_decode(&b, s);
     struct slice out = ar_dup(a, buf_slice(&b));
     buf_free(&b);
     return out;

@@ -396,17 +396,8 @@ static struct slice plain_name(struct arena *a, struct slice name)
     return sl(to, n);
 }
 
-/* attr-char of RFC 2231 section 7; so a % is always the first of three. */
-static bool is_attr_char(unsigned char c) { return is_alnum((char)c) || (c && strchr("!#$&+-.^_`{|}~", c)); }
-
-static void put_percent(struct buf *b, struct slice s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        if (is_attr_char(c)) buf_char(b, (char)c);
-        else buf_printf(b, "%%%02X", c);
-    }
-}
+/* The rest of attr-char of RFC 2231 section 7; so a % is always the first of three. */
+static const char attr_char[] = "!#$&+-.^_`{|}~";
 
 /* filename*=utf-8''... (RFC 2231 section 4), in several parameters when it is long (section 4.1), cut between
  * characters. */
@@ -422,7 +413,7 @@ static void put_extended_name(struct buf *b, struct slice name)
             uint32_t cp;
             if (!utf8_next(&next, &cp)) break;
             if (cp < 32 || cp == 127 || cp == '/' || cp == '\\') buf_char(&one, '_');
-            else put_percent(&one, sl(rest.p, rest.n - next.n));
+            else percent_encode(&one, sl(rest.p, rest.n - next.n), attr_char);
             rest = next;
         }
         if (whole) buf_printf(b, "; filename*=utf-8''%.*s", SLF(buf_slice(&one)));

@@ -63,39 +63,18 @@ bool send_ref_parse(struct sends *s, struct slice text, struct send_ref *out)
 
 /* ---- links ---- */
 
-/* RFC 4648 section 5, without padding. */
-static struct slice to_url(struct arena *a, struct slice bytes)
-{
-    struct slice s = b64_encode_ar(a, bytes);
-    char *p = (char *)s.p;
-    for (size_t i = 0; i < s.n; i++) p[i] = (char)(p[i] == '+' ? '-' : p[i] == '/' ? '_' : p[i]);
-    while (s.n && s.p[s.n - 1] == '=') s.n--;
-    return s;
-}
-
-static bool from_url(struct arena *a, struct slice text, struct slice *out)
-{
-    struct slice s = ar_dup(a, text);
-    char *p = (char *)s.p;
-    for (size_t i = 0; i < s.n; i++) {
-        if (!is_alnum(p[i]) && p[i] != '-' && p[i] != '_') return false;
-        p[i] = (char)(p[i] == '-' ? '+' : p[i] == '_' ? '/' : p[i]);
-    }
-    return b64_decode_ar(a, s, false, out) == 0;
-}
-
 struct slice text_seal(struct sends *s, struct arena *a, const char *use, struct slice text)
 {
     char mark[MARK + 1];
     mark_of(s, a, use, text, mark);
-    return to_url(a, ar_printf(a, "%s %.*s", mark, SLF(text)));
+    return b64url_encode_ar(a, ar_printf(a, "%s %.*s", mark, SLF(text)));
 }
 
 bool text_unseal(struct sends *s, struct arena *a, const char *use, struct slice token, struct slice *text)
 {
     struct slice mark;
     char right[MARK + 1];
-    if (!from_url(a, token, text) || !sl_next(text, ' ', &mark) || !text->p) return false;
+    if (b64url_decode_ar(a, token, text) || !sl_next(text, ' ', &mark) || !text->p) return false;
     mark_of(s, a, use, *text, right);
     return same_secret(mark, sl_cstr(right));
 }

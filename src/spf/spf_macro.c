@@ -90,15 +90,6 @@ static void put_transformed(struct buf *out, struct slice value, struct slice de
     }
 }
 
-static void put_escaped(struct buf *out, struct slice s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        char c = s.p[i];
-        if (is_alnum(c) || (c && strchr("-._~", c))) buf_char(out, c);
-        else buf_printf(out, "%%%02X", (unsigned char)c);
-    }
-}
-
 /* inside: what stands between "%{" and "}". */
 static void put_macro(struct arena *a, struct buf *out, struct slice inside, const struct spf_vars *v)
 {
@@ -114,7 +105,7 @@ static void put_macro(struct arena *a, struct buf *out, struct slice inside, con
         put_transformed(&plain, value, rest, keep, reverse);
         value = buf_slice(&plain);
     }
-    if (letter >= 'A' && letter <= 'Z') put_escaped(out, value);
+    if (letter >= 'A' && letter <= 'Z') percent_encode(out, value, "-._~");
     else buf_put(out, value);
     buf_free(&plain);
 }
