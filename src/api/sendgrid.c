@@ -13,6 +13,7 @@
 
 #define TEMPLATE "/v3/templates/{template_id}"
 #define VERSION TEMPLATE "/versions/{version_id}"
+#define WEBHOOK "/v3/user/webhooks/event/settings"
 #define GROUP "/v3/asm/groups/{group_id}"
 enum { TEMPLATE_BODY = 3 << 20 };
 
@@ -85,6 +86,23 @@ static const struct http_route routes[] = {
                "numbers of categories by day (SendGrid)"),
     HTTP_ROUTE(GET, "/v3/categories/stats/sums", STATS_READ, sendgrid_category_sums,
                "numbers of all categories (SendGrid)"),
+    HTTP_ROUTE(POST, WEBHOOK, WEBHOOKS, sendgrid_webhook_create, "makes a webhook (SendGrid)"),
+    HTTP_ROUTE(GET, WEBHOOK "/all", WEBHOOKS, sendgrid_webhook_list, "lists webhooks (SendGrid)"),
+    HTTP_ROUTE(GET, WEBHOOK "/signed", WEBHOOKS, sendgrid_webhook_key,
+               "the key that signs the oldest webhook (SendGrid)"),
+    HTTP_ROUTE(PATCH, WEBHOOK "/signed", WEBHOOKS, sendgrid_webhook_sign,
+               "signs the oldest webhook or not (SendGrid)"),
+    HTTP_ROUTE(GET, WEBHOOK "/signed/{id}", WEBHOOKS, sendgrid_webhook_key,
+               "the key that signs a webhook (SendGrid)"),
+    HTTP_ROUTE(PATCH, WEBHOOK "/signed/{id}", WEBHOOKS, sendgrid_webhook_sign,
+               "signs a webhook or not (SendGrid)"),
+    HTTP_ROUTE(GET, WEBHOOK, WEBHOOKS, sendgrid_webhook_get, "shows the oldest webhook (SendGrid)"),
+    HTTP_ROUTE(PATCH, WEBHOOK, WEBHOOKS, sendgrid_webhook_change, "changes the oldest webhook (SendGrid)"),
+    HTTP_ROUTE(GET, WEBHOOK "/{id}", WEBHOOKS, sendgrid_webhook_get, "shows a webhook (SendGrid)"),
+    HTTP_ROUTE(PATCH, WEBHOOK "/{id}", WEBHOOKS, sendgrid_webhook_change, "changes a webhook (SendGrid)"),
+    HTTP_ROUTE(DELETE, WEBHOOK "/{id}", WEBHOOKS, sendgrid_webhook_delete, "removes a webhook (SendGrid)"),
+    HTTP_ROUTE(POST, "/v3/user/webhooks/event/test", WEBHOOKS, sendgrid_webhook_try,
+               "tells a URL events that never were (SendGrid)"),
     HTTP_ROUTE(GET, "/v3/scopes", MAIL_SEND, sendgrid_scopes, "what may this key? (SendGrid)"),
     HTTP_ROUTE(POST, "/v3/api_keys", KEYS, sendgrid_key_create, "makes a key (SendGrid)"),
     HTTP_ROUTE(GET, "/v3/api_keys", KEYS, sendgrid_keys_list, "lists keys (SendGrid)"),

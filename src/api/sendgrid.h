@@ -71,6 +71,16 @@ void sendgrid_category_stats(struct http_call *c);
 void sendgrid_category_sums(struct http_call *c);
 void sendgrid_categories(struct http_call *c);
 
+/* sendgrid_webhooks.c */
+void sendgrid_webhook_create(struct http_call *c);
+void sendgrid_webhook_list(struct http_call *c);
+void sendgrid_webhook_get(struct http_call *c);
+void sendgrid_webhook_change(struct http_call *c);
+void sendgrid_webhook_delete(struct http_call *c);
+void sendgrid_webhook_sign(struct http_call *c);
+void sendgrid_webhook_key(struct http_call *c);
+void sendgrid_webhook_try(struct http_call *c);
+
 /* sendgrid_keys.c */
 void sendgrid_scopes(struct http_call *c);
 void sendgrid_keys_list(struct http_call *c);

@@ -19,6 +19,7 @@ static int kinds_of(struct slice list, unsigned *out)
         while (k < EVENT_KIND_COUNT && !sl_eq(word, sl_cstr(event_word((enum event_kind)k)))) k++;
         if (k == EVENT_KIND_COUNT) return err_set(ERR_USAGE, "%.*s is no kind of event", SLF(word));
         *out |= 1u << k;
+        if (k == EVENT_UNSUBSCRIBED) *out |= WEBHOOK_LEFT_GROUP;
     }
     return 0;
 }
@@ -52,6 +53,7 @@ static int list_webhook(void *r, const struct webhook *h)
     reply_text(o, "name", h->name);
     reply_text(o, "url", h->url);
     reply_text(o, "after", event_id_text(h->after, &a));
+    json_object_set_new(o, "off", json_boolean(h->off));
     json_object_set_new(o, "paused", json_boolean(h->paused));
     reply_int(o, "failing", h->failing);
     reply_int(o, "next", h->next);
@@ -76,6 +78,7 @@ void print_row_webhook_list(json_t *args, json_t *row, size_t i, struct buf *out
     int64_t failing = arg_number(row, "failing");
     (void)args, (void)i;
     buf_printf(out, "%-12s %.*s", arg_text(row, "name"), SLF(printable(&a, arg_slice(row, "url"), 300)));
+    if (arg_flag(row, "off")) buf_str(out, "  off");
     if (failing)
         buf_printf(out, "  %s since %s: %.*s", arg_flag(row, "paused") ? "paused, fails" : "fails",
                    civil_format(failing, since), SLF(printable(&a, arg_slice(row, "why"), 300)));

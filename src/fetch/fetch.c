@@ -55,6 +55,12 @@ static int take_url(const struct fetch_request *q, struct target *t)
     return split_port(q, authority, t);
 }
 
+int fetch_url_fits(struct slice url, bool clear)
+{
+    struct target t;
+    return take_url(&(struct fetch_request){.url = url, .clear = clear}, &t);
+}
+
 static int check_request(const struct fetch_request *q)
 {
     for (size_t i = 0; i < q->method.n; i++)

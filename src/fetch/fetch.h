@@ -71,5 +71,7 @@ struct fetch {
  * names the host. SUSPENDS; a canceled fiber waits for the end of the transfer, which the timeout bounds. */
 MUST_CHECK int fetch(const struct fetch *f, struct arena *a, const struct fetch_request *q,
                      struct fetch_answer *out);
+/* Is it a URL that fetch() would take? ERR_USAGE, in words. Pure. */
+MUST_CHECK int fetch_url_fits(struct slice url, bool clear);
 /* The first field of that name (lower case); empty when there is none. */
 struct slice fetch_header(const struct fetch_answer *r, const char *name);

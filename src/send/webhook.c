@@ -27,8 +27,26 @@ static int get_settings(struct slice row, struct webhook *h, struct slice *pem)
         case 'u': h->url = r.field; break;
         case 'e': h->kinds = (unsigned)rec_u64(&r); break;
         case 'k': *pem = r.field; break;
+        case 'n': h->title = r.field; break;
+        case 'x': h->off = rec_u64(&r) != 0; break;
+        case 'b': h->bare = rec_u64(&r) != 0; break;
+        case 'c': h->created = (int64_t)rec_u64(&r); break;
+        case 't': h->changed = (int64_t)rec_u64(&r); break;
         }
     return e ? e : rec_error(&r);
+}
+
+static void put_settings(struct buf *b, const struct webhook *h, struct slice pem)
+{
+    rec_begin(b, ROW_VERSION);
+    rec_put(b, 'u', h->url);
+    rec_opt_u64(b, 'e', h->kinds);
+    rec_put(b, 'k', pem);
+    rec_opt(b, 'n', h->title);
+    rec_opt_u64(b, 'x', h->off);
+    rec_opt_u64(b, 'b', h->bare);
+    rec_put_u64(b, 'c', (uint64_t)h->created);
+    rec_put_u64(b, 't', (uint64_t)h->changed);
 }
 
 static int get_place(struct slice row, struct webhook *h)
@@ -67,44 +85,67 @@ static struct slice public_key(struct arena *a, const struct es256 *k)
     return b64_encode_ar(a, sl((const char *)der, sizeof der));
 }
 
-/* ---- adding, removing ---- */
+/* ---- adding, changing, removing ---- */
 
 struct adding {
     struct sends *s;
     const struct webhook *h;
     struct slice key, place, pem, prefix;
+    uint64_t last; /* event of the node */
+    int64_t now;
+    webhook_change_fn *change;
+    void *arg;
 };
 
-static int count_row(void *n, struct slice key, struct slice value)
+/* What an account has beside the row of that key. */
+struct others {
+    struct slice key, url;
+    size_t n;
+    bool told; /* this URL */
+};
+
+static int look_row(void *arg, struct slice key, struct slice value)
 {
-    (void)key, (void)value;
-    ++*(size_t *)n;
+    struct others *o = arg;
+    struct webhook h = {0};
+    struct slice pem;
+    if (sl_eq(key, o->key)) return 0;
+    o->n++;
+    o->told |= get_settings(value, &h, &pem) == 0 && sl_eq(h.url, o->url);
     return 0;
+}
+
+static int others_allow(struct kv_tx *tx, const struct adding *x, struct slice url)
+{
+    struct arena a = {0};
+    struct others o = {.key = x->key, .url = url};
+    int e = kv_tx_scan(tx, x->prefix, kv_prefix_end(&a, x->prefix), look_row, &o);
+    ar_free(&a);
+    if (e) return e;
+    if (o.told) return err_set(ERR_EXISTS, "there is a webhook of that URL");
+    return o.n < WEBHOOKS_MAX ? 0
+                              : err_set(ERR_LIMIT, "an account has no more than %d webhooks", WEBHOOKS_MAX);
+}
+
+static void put_rows(struct kv_tx *tx, const struct adding *x, const struct webhook *h, struct slice pem,
+                     uint64_t after)
+{
+    struct buf b = BUF_INIT;
+    put_settings(&b, h, pem);
+    kv_tx_put_record(tx, x->key, &b);
+    put_place(&b, &(struct webhook){.after = after});
+    kv_tx_put_record(tx, x->place, &b);
+    buf_free(&b);
 }
 
 static int add_tx(struct kv_tx *tx, void *arg)
 {
     const struct adding *x = arg;
-    struct arena a = {0};
     struct slice row;
-    struct buf b = BUF_INIT;
-    size_t n = 0;
     int e = kv_tx_get(tx, x->key, &row);
-    if (!e) e = err_set(ERR_EXISTS, "there is a webhook of that name");
-    else if (e == ERR_NOT_FOUND) e = kv_tx_scan(tx, x->prefix, kv_prefix_end(&a, x->prefix), count_row, &n);
-    if (!e && n >= WEBHOOKS_MAX)
-        e = err_set(ERR_LIMIT, "an account has no more than %d webhooks", WEBHOOKS_MAX);
-    if (!e) {
-        rec_begin(&b, ROW_VERSION);
-        rec_put(&b, 'u', x->h->url);
-        rec_opt_u64(&b, 'e', x->h->kinds);
-        rec_put(&b, 'k', x->pem);
-        kv_tx_put_record(tx, x->key, &b);
-        put_place(&b, &(struct webhook){.after = x->h->after});
-        kv_tx_put_record(tx, x->place, &b);
-    }
-    buf_free(&b);
-    ar_free(&a);
+    if (!e) return err_set(ERR_EXISTS, "there is a webhook of that name");
+    if (e == ERR_NOT_FOUND) e = others_allow(tx, x, x->h->url);
+    if (!e) put_rows(tx, x, x->h, x->pem, x->last);
     return e;
 }
 
@@ -117,34 +158,86 @@ static int name_fits(struct slice name)
                           WEBHOOK_NAME_MAX);
 }
 
+static int fits(const struct sends *s, const struct webhook *h)
+{
+    if (h->title.n > WEBHOOK_TITLE_MAX || !utf8_valid(h->title))
+        return err_set(ERR_SYNTAX, "a title has no more than %d bytes of UTF-8", WEBHOOK_TITLE_MAX);
+    return fetch_url_fits(h->url, s->webhook_private);
+}
+
+static void begin(struct adding *x, struct sends *s, struct slice account, struct slice name, struct arena *a)
+{
+    *x = (struct adding){.s = s,
+                         .key = key_of(a, 'w', account, name),
+                         .place = key_of(a, 'W', account, name),
+                         .prefix = key_of(a, 'w', account, SL("")),
+                         .now = rt_wall()};
+    lock_take(&s->lock);
+    x->last = s->last_event;
+    lock_release(&s->lock);
+}
+
+static int write(struct adding *x, kv_fn *tx)
+{
+    int e = kv_transact(x->s->store->kv, SL(SENDS_OBJECT), tx, x);
+    if (!e && x->s->tell) x->s->tell(x->s, NULL);
+    return e;
+}
+
 int webhook_add(struct sends *s, const struct webhook *h, struct arena *a, struct slice *public)
 {
     struct es256 *k = NULL;
     struct buf pem = BUF_INIT;
     struct webhook full = *h;
-    lock_take(&s->lock);
-    full.after = s->last_event;
-    lock_release(&s->lock);
+    struct adding x;
     int e = name_fits(h->name);
-    if (!e && !sl_starts(h->url, SL("https://")) && !(s->webhook_private && sl_starts(h->url, SL("http://"))))
-        e = err_set(ERR_SYNTAX, "a webhook has a URL that begins with https://");
-    if (!e && (h->url.n > FETCH_URL_MAX || !is_ascii(h->url)))
-        e = err_set(ERR_SYNTAX, "the URL is too long, or not ASCII");
+    if (!e) e = fits(s, h);
     if (!e) e = es256_new(&k);
     if (e) return e;
     es256_pem(k, &pem);
     *public = public_key(a, k);
-    struct adding x = {s,
-                       &full,
-                       key_of(a, 'w', h->account, h->name),
-                       key_of(a, 'W', h->account, h->name),
-                       buf_slice(&pem),
-                       key_of(a, 'w', h->account, SL(""))};
-    e = kv_transact(s->store->kv, SL(SENDS_OBJECT), add_tx, &x);
+    begin(&x, s, h->account, h->name, a);
+    x.h = &full;
+    x.pem = buf_slice(&pem);
+    full.created = full.changed = x.now;
+    e = write(&x, add_tx);
     if (pem.p) wipe(pem.p, pem.n);
     buf_free(&pem);
     es256_free(&k);
-    if (!e && s->tell) s->tell(s, NULL);
+    return e;
+}
+
+static int change_tx(struct kv_tx *tx, void *arg)
+{
+    const struct adding *x = arg;
+    struct slice row, place, pem = {0};
+    struct webhook h = {0};
+    int e = kv_tx_get(tx, x->key, &row);
+    if (e == ERR_NOT_FOUND) return err_set(e, "there is no webhook of that name");
+    if (!e) e = get_settings(row, &h, &pem);
+    if (!e) e = kv_tx_get(tx, x->place, &place);
+    if (!e) e = get_place(place, &h);
+    if (e) return e;
+    bool was_off = h.off;
+    x->change(x->arg, &h);
+    h.changed = x->now;
+    e = fits(x->s, &h);
+    if (!e) e = others_allow(tx, x, h.url);
+    if (!e) put_rows(tx, x, &h, pem, was_off && !h.off ? x->last : h.after);
+    return e;
+}
+
+int webhook_change(struct sends *s, struct slice account, struct slice name, webhook_change_fn *change,
+                   void *arg)
+{
+    struct arena a = {0};
+    struct adding x;
+    int e = name_fits(name);
+    begin(&x, s, account, name, &a);
+    x.change = change;
+    x.arg = arg;
+    if (!e) e = write(&x, change_tx);
+    ar_free(&a);
     return e;
 }
 
@@ -237,6 +330,25 @@ int webhook_read(struct sends *s, struct slice key, struct slice row, struct are
     if (!e) e = get_place(place, out);
     if (!e) e = es256_from_pem(pem, signs);
     if (!e) out->public_key = public_key(a, *signs);
+    return e;
+}
+
+int webhook_get_key(struct sends *s, struct slice account, struct slice name, struct arena *a,
+                    struct webhook *out, struct es256 **signs)
+{
+    struct slice row, key = key_of(a, 'w', account, name);
+    int e = name_fits(name);
+    if (!e) e = kv_get(s->store->kv, SL(SENDS_OBJECT), key, a, &row);
+    if (e == ERR_NOT_FOUND) return err_set(e, "there is no webhook of that name");
+    return e ? e : webhook_read(s, key, row, a, out, signs);
+}
+
+int webhook_get(struct sends *s, struct slice account, struct slice name, struct arena *a,
+                struct webhook *out)
+{
+    struct es256 *k = NULL;
+    int e = webhook_get_key(s, account, name, a, out, &k);
+    es256_free(&k);
     return e;
 }
 

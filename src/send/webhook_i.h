@@ -7,6 +7,9 @@
  * back with es256_free(). ERR_CORRUPT, ERR_NOT_FOUND. SUSPENDS. */
 MUST_CHECK int webhook_read(struct sends *s, struct slice key, struct slice row, struct arena *a,
                             struct webhook *out, struct es256 **signs);
+/* The one of that name, as webhook_read(). */
+MUST_CHECK int webhook_get_key(struct sends *s, struct slice account, struct slice name, struct arena *a,
+                               struct webhook *out, struct es256 **signs);
 /* Everything up to `to` was taken; nothing when it was told to begin elsewhere meanwhile. SUSPENDS. */
 MUST_CHECK int webhook_moved(struct sends *s, const struct webhook *h, uint64_t to);
 /* It was not: h->failing, next, why, paused are kept. SUSPENDS. */

@@ -39,11 +39,32 @@ static const char *word_of(const struct event *e)
     }
 }
 
+/* Does JavaScript write what it reads of it? Fractions and large numbers it writes in its own way, the
+ * members of objects in its own order. */
+static bool comes_back(const json_t *v)
+{
+    json_int_t n = json_integer_value(v);
+    if (json_is_integer(v)) return n <= 1LL << 53 && n >= -(1LL << 53);
+    return !json_is_real(v) && !json_is_object(v) && !json_is_array(v);
+}
+
+static void put_argument(json_t *o, const char *name, json_t *v)
+{
+    if (json_object_get(o, name)) return;
+    if (comes_back(v)) {
+        json_object_set(o, name, v);
+        return;
+    }
+    char *text = json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
+    json_object_set_new(o, name, json_string(text ? text : ""));
+    free(text);
+}
+
 static void put_arguments(json_t *o, struct slice args)
 {
     json_t *all = args.n ? json_loadb(args.p, args.n, 0, NULL) : NULL, *v;
     const char *name;
-    json_object_foreach(all, name, v) if (!json_object_get(o, name)) json_object_set(o, name, v);
+    json_object_foreach(all, name, v) put_argument(o, name, v);
     json_decref(all);
 }
 
@@ -111,6 +132,43 @@ static json_t *event_json(struct context *x, const struct webhook *h, const stru
     return o;
 }
 
+struct member {
+    uint64_t n;
+    const char *name;
+};
+
+static int by_number(const void *a, const void *b)
+{
+    const struct member *x = a, *y = b;
+    return x->n < y->n ? -1 : x->n > y->n;
+}
+
+/* A name that is an index of an array (ECMA-262 section 6.1.7) stands in front of all others. */
+static bool is_index(const char *name, uint64_t *n)
+{
+    struct slice s = sl_cstr(name);
+    return num_u64(s, UINT32_MAX - 1, n) && (s.n == 1 || s.p[0] != '0');
+}
+
+/* In the order in which JavaScript has the members of an object. Takes the reference. */
+static json_t *in_order(json_t *o, struct arena *a)
+{
+    struct member *v = ar_array(a, struct member, json_object_size(o));
+    json_t *out = json_object(), *value;
+    const char *name;
+    size_t n = 0;
+    json_object_foreach(o, name, value) if (is_index(name, &v[n].n)) v[n++].name = name;
+    if (!n) {
+        json_decref(out);
+        return o;
+    }
+    qsort(v, n, sizeof *v, by_number);
+    for (size_t i = 0; i < n; i++) json_object_set(out, v[i].name, json_object_get(o, v[i].name));
+    json_object_update_missing(out, o);
+    json_decref(o);
+    return out;
+}
+
 /* jansson writes other control characters in capitals. */
 static void put_json(struct buf *b, json_t *o)
 {
@@ -124,6 +182,13 @@ static void put_json(struct buf *b, json_t *o)
     free(text);
 }
 
+static bool hears(const struct webhook *h, const struct event *e)
+{
+    if (e->kind == EVENT_NONE) return false;
+    if (e->kind == EVENT_UNSUBSCRIBED && e->group) return !h->kinds || h->kinds & WEBHOOK_LEFT_GROUP;
+    return !h->kinds || h->kinds & 1u << e->kind;
+}
+
 int webhook_body(struct sends *s, const struct webhook *h, const struct event *e, size_t n, struct arena *a,
                  struct slice *out)
 {
@@ -131,8 +196,8 @@ int webhook_body(struct sends *s, const struct webhook *h, const struct event *e
     struct buf b = BUF_INIT;
     size_t told = 0;
     for (size_t i = 0; i < n; i++) {
-        if (e[i].kind == EVENT_NONE || (h->kinds && !(h->kinds & 1u << e[i].kind))) continue;
-        json_t *o = event_json(&x, h, &e[i]);
+        if (!hears(h, &e[i])) continue;
+        json_t *o = in_order(event_json(&x, h, &e[i]), a);
         buf_str(&b, told++ ? ",\r\n" : "[");
         put_json(&b, o);
         json_decref(o);

@@ -49,12 +49,13 @@ static int sign(const struct es256 *k, struct arena *a, struct slice bytes, stru
     return 0;
 }
 
+/* k: NULL when the call bears no signature. */
 static int call(struct sends *s, const struct webhook *h, const struct es256 *k, struct slice body,
                 struct arena *a)
 {
-    struct slice when = ar_printf(a, "%lld", (long long)rt_wall_seconds()), signature;
+    struct slice when = ar_printf(a, "%lld", (long long)rt_wall_seconds()), signature = {0};
     struct fetch_answer answer = {0};
-    int e = sign(k, a, ar_cat(a, when, body), &signature);
+    int e = k ? sign(k, a, ar_cat(a, when, body), &signature) : 0;
     if (e) return e;
     const struct fetch_field fields[] = {{SL("Content-Type"), SL("application/json")},
                                          {SL("User-Agent"), SL("Tram")},
@@ -63,7 +64,7 @@ static int call(struct sends *s, const struct webhook *h, const struct es256 *k,
     struct fetch_request q = {.method = SL("POST"),
                               .url = h->url,
                               .field = fields,
-                              .nfield = COUNT_OF(fields),
+                              .nfield = k ? COUNT_OF(fields) : 2,
                               .body = body,
                               .size_max = ANSWER_MAX,
                               .timeout = ANSWER_WITHIN,
@@ -73,6 +74,26 @@ static int call(struct sends *s, const struct webhook *h, const struct es256 *k,
     if (e == ERR_LIMIT) e = 0; /* it talks a lot, but it has answered; its status is not known */
     if (!e && (answer.status < 200 || answer.status > 299))
         e = err_set(ERR_DENIED, "it answered %d", answer.status);
+    return e;
+}
+
+int webhook_try(struct sends *s, struct slice account, struct slice name, struct slice url, struct arena *a)
+{
+    struct webhook h = {.account = account, .bare = true};
+    struct event v[EVENT_KIND_COUNT] = {{0}};
+    struct slice body;
+    struct es256 *k = NULL;
+    int e = fetch_url_fits(url, s->webhook_private);
+    if (!e && name.n) e = webhook_get_key(s, account, name, a, &h, &k);
+    if (e) return e;
+    for (unsigned i = 0; i < EVENT_KIND_COUNT; i++)
+        v[i] = (struct event){
+            .id = (uint64_t)rt_wall() + i, .kind = (enum event_kind)i, .address = SL("example@test.com")};
+    h.kinds = 0;
+    h.url = url;
+    e = webhook_body(s, &h, v, EVENT_KIND_COUNT, a, &body);
+    if (!e) e = call(s, &h, h.bare ? NULL : k, body, a);
+    es256_free(&k);
     return e;
 }
 
@@ -106,11 +127,11 @@ static int tell_batch(struct telling *t, struct arena *a, bool *more)
     *more = false;
     int e = kv_get(s->store->kv, SL(SENDS_OBJECT), key, a, &row);
     if (!e) e = webhook_read(s, key, row, a, &h, &k);
-    if (!e && !h.paused && h.next <= rt_wall_seconds())
+    if (!e && !h.off && !h.paused && h.next <= rt_wall_seconds())
         e = event_read(s, h.account, h.after, WEBHOOK_BATCH, a, &v, &n);
     if (!e && n) e = webhook_body(s, &h, v, n, a, &body);
     if (!e && n) {
-        int why = body.n ? call(s, &h, k, body, a) : 0;
+        int why = body.n ? call(s, &h, h.bare ? NULL : k, body, a) : 0;
         if (why == ERR_CANCELED) e = why;
         else if (why) e = not_taken(s, &h, why, a);
         else e = webhook_moved(s, &h, v[n - 1].id);
@@ -151,8 +172,8 @@ static int look_at(void *arg, const struct webhook *h)
     struct telling *t = xcalloc(1, sizeof *t);
     t->s = s;
     snprintf(t->key, sizeof t->key, "w/%.*s/%.*s", SLF(h->account), SLF(h->name));
-    bool waits = h->paused || h->next > rt_wall_seconds();
-    if (!h->paused && waits && (!l->next || h->next < l->next)) l->next = h->next;
+    bool waits = h->off || h->paused || h->next > rt_wall_seconds();
+    if (!h->off && !h->paused && waits && (!l->next || h->next < l->next)) l->next = h->next;
     if (waits || map_get(&s->telling, sl_cstr(t->key))) {
         free(t);
         return 0;

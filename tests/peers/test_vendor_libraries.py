@@ -1,8 +1,10 @@
 """The vendors' own libraries, unchanged, against a home: only the base address and the key differ."""
 import email
 import email.policy
+import http.server
 import json
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ HERE = Path(__file__).resolve().parent
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     made = w.World(tmp_path_factory.mktemp("vendors"))
-    home = made.home("one.test", accounts=["alice", "bob", "carol"])
+    home = made.home("one.test", accounts=["alice", "bob", "carol"], config="webhook_private = true")
     made.publish()
     home.start()
     yield home
@@ -26,7 +28,7 @@ def home(tmp_path_factory):
 @pytest.fixture(scope="module")
 def said(home):
     """What each call was answered, by its name."""
-    scopes = "mail.send,templates,suppression,keys"
+    scopes = "mail.send,templates,suppression,keys,webhooks"
     key = home.tram("key", "add", "alice@one.test", "--name", "vendors", "--scope", scopes).stdout.splitlines()[0]
     base = f"https://{home.address}:{home.port(443)}"
     done = subprocess.run(["node", str(HERE / "vendors.js"), base, key], env=node.environment(), capture_output=True, text=True, timeout=300)
@@ -95,6 +97,46 @@ def test_sendgrid_around_it(home, said):
     s = said["sg keys"]
     assert "mail.send" in s["scopes"]["scopes"] and s["made"]["scopes"] == ["mail.send"] and s["gone"] == 204
     assert s["made"]["api_key_id"] in [k["api_key_id"] for k in s["list"]["result"]]
+
+
+def test_sendgrid_events_are_verified(home, said):
+    calls = []
+
+    class Receiver(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            fields = {name.lower(): value for name, value in self.headers.items()}
+            calls.append({"body": body.decode(), "signature": fields.get("x-twilio-email-event-webhook-signature"),
+                          "timestamp": fields.get("x-twilio-email-event-webhook-timestamp")})
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer((home.address, 0), Receiver)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    port = server.server_address[1] - home.port(0)  # the ports of a trial network are moved, those of URLs too
+    if port < 1:
+        pytest.skip("no port below the offset")
+    key = home.tram("key", "add", "alice@one.test", "--name", "hooks", "--scope", "mail.send,webhooks").stdout.splitlines()[0]
+    base, url = f"https://{home.address}:{home.port(443)}", f"http://mail.one.test:{port}/"
+
+    def node_says(script, *words, text=""):
+        done = subprocess.run(["node", str(HERE / script), *words], input=text, env=node.environment(), capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    made = {line["name"]: line["answer"] for line in node_says("vendors.js", base, key, "hooks", url)}
+    assert made["made"]["statusCode"] == 201 and made["signed"]["public_key"] and made["tried"] == 204 and made["sent"] == 202, made
+    w.until(lambda: any('"delivered"' in c["body"] and "sg_message_id" in c["body"] and "bob@one.test" in c["body"] for c in calls), what="the events")
+    assert not calls[0]["signature"] and all(c["signature"] for c in calls[1:])  # the first try was before `signed`
+    said = node_says("eventwebhook.js", text="".join(json.dumps({**c, "key": made["signed"]["public_key"]}) + "\n" for c in calls[1:]))
+    assert all(s["raw"] and s["rebuilt"] and not s["other"] for s in said), said
+    assert len(said[0]["events"]) == 12 and "delivered" in said[-1]["events"]
+    event = [e for c in calls[2:] for e in json.loads(c["body"])][0]
+    assert event["email"] == "bob@one.test" and (event["7"], event["k"]) == ("é \u2028 \U0001f600 \" \\ \x01", "v")
+    server.shutdown()
 
 
 def test_mailjet(home, said):

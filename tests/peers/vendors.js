@@ -1,6 +1,6 @@
-// vendors.js BASE KEY - the vendors' own libraries against a home of Tram: only the base address and the key differ. One line
+// vendors.js BASE KEY [hooks URL] - the vendors' own libraries against a home of Tram: only the base address and the key differ. One line
 // of JSON a call: its name, and what it answered.
-const [, , BASE, KEY] = process.argv;
+const [, , BASE, KEY, PART, HOOK] = process.argv;
 const [ID, SECRET] = KEY.split('.');
 
 const tell = (name, answer) => console.log(JSON.stringify({ name, answer }));
@@ -134,4 +134,26 @@ async function ses() {
   });
 }
 
-sendgrid().then(mailjet).then(ses);
+// A webhook of SendGrid's dialect that is told to HOOK.
+async function hooks() {
+  const client = require('@sendgrid/client');
+  client.setApiKey(KEY);
+  client.setDefaultRequest('baseUrl', BASE);
+  const where = '/v3/user/webhooks/event';
+  const ask = async (method, url, body) => (await client.request({ method, url, body }))[0];
+  const id = {};
+  await run('made', async () => {
+    await ask('POST', `${where}/test`, { url: HOOK });
+    const r = await ask('POST', `${where}/settings`, { url: HOOK, enabled: false, delivered: true, friendly_name: 'peers' });
+    id.id = r.body.id;
+    return { statusCode: r.statusCode };
+  });
+  await run('signed', async () => (await ask('PATCH', `${where}/settings/signed/${id.id}`, { enabled: true })).body);
+  await run('tried', async () => (await ask('POST', `${where}/test`, { url: HOOK, id: id.id })).statusCode);
+  await ask('PATCH', `${where}/settings/${id.id}`, { enabled: true });
+  await run('sent', async () => (await ask('POST', '/v3/mail/send', { personalizations: [{ to: [{ email: 'bob@one.test' }] }], from: { email: 'alice@one.test' }, subject: 'sg hooks', content: [{ type: 'text/plain', value: 'x' }],
+    custom_args: { k: 'v', 7: 'é \u2028 \u{1f600} " \\ \u0001' } })).statusCode);
+}
+
+if (PART === 'hooks') hooks();
+else sendgrid().then(mailjet).then(ses);

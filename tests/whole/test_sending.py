@@ -201,7 +201,7 @@ def test_events_are_told_to_a_webhook_signed_and_again_until_they_are_taken(home
         pytest.skip("no port below the offset")
     url = f"http://mail.one.test:{port}/hook"
     key = home.tram("webhook", "add", "news@one.test", url, "--events", "delivered,bounced").stdout.split("\n")[0]
-    head = HEAD | {"categories": ["c1"], "args": {"order": "7", "who": "all"}}
+    head = HEAD | {"categories": ["c1"], "args": {"order": "7", "10": 1.50, "2": {"b": 1, "1": 2}, "who": "all", "n": 12345678901234567}}
     status, taken = campaign(home, {"to": "ann@one.test", "args": {"who": "Ann é"}}, head=head)
     finished(home, taken["id"])
     for n, failure in (2, "it answered 500"), (3, "it answered 302"):
@@ -213,6 +213,8 @@ def test_events_are_told_to_a_webhook_signed_and_again_until_they_are_taken(home
     event = json.loads(body)[0]
     assert (event["event"], event["email"], event["category"], event["order"], event["who"]) == (
         "delivered", "ann@one.test", ["c1"], "7", "Ann é")
+    # members in the order, and numbers in the form, that JSON.stringify(JSON.parse()) leaves as they are
+    assert list(event)[:2] == ["2", "10"] and (event["2"], event["10"], event["n"]) == ('{"b":1,"1":2}', "1.5", "12345678901234567")
     rebuilt = "[" + ",\r\n".join(json.dumps(e, separators=(",", ":"), ensure_ascii=False) for e in json.loads(body)) + "]\r\n"
     assert rebuilt.encode() == body
     names = {k.lower(): v for k, v in fields.items()}
@@ -227,7 +229,8 @@ def test_events_are_told_to_a_webhook_signed_and_again_until_they_are_taken(home
     assert event["sg_event_id"] in {e["sg_event_id"] for e in json.loads(calls[3][1])}
     home.tram("webhook", "remove", "news@one.test", "default")
     assert "no webhook" in home.tram("webhook", "list").stdout
-    assert home.tram("webhook", "add", "news@one.test", "ftp://one.test/", ok=False).returncode
+    for bad in ("ftp://one.test/", "https://u:p@one.test/", "https://one.test:0/", "https:///x", "https://one.test/a b"):
+        assert home.tram("webhook", "add", "news@one.test", bad, ok=False).returncode
     server.shutdown()
 
 

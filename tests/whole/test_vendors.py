@@ -22,7 +22,7 @@ def home(tmp_path_factory):
     home = made.home("one.test", accounts=["alice", "bob", "carol"])
     made.publish()
     home.start()
-    scopes = "mail.send,templates,suppression,keys,stats.read"
+    scopes = "mail.send,templates,suppression,keys,stats.read,webhooks"
     home.key = home.tram("key", "add", "alice@one.test", "--name", "vendors", "--scope", scopes).stdout.splitlines()[0]
     yield home
     made.close()
@@ -199,7 +199,7 @@ def test_sendgrid_lists(home):
 
 
 def test_sendgrid_keys(home):
-    assert set(sendgrid(home, "/v3/scopes", method="GET")[2]["scopes"]) == {"mail.send", "templates", "suppression", "keys", "stats.read"}
+    assert set(sendgrid(home, "/v3/scopes", method="GET")[2]["scopes"]) == {"mail.send", "templates", "suppression", "keys", "stats.read", "webhooks"}
     status, _, made = sendgrid(home, "/v3/api_keys", {"name": "less", "scopes": ["mail.send"]})
     assert status == 201 and made["api_key"].startswith(made["api_key_id"] + ".")
     less = {"Authorization": f"Bearer {made['api_key']}"}
@@ -233,6 +233,61 @@ def test_sendgrid_numbers(home):
     for path in ("/v3/stats", "/v3/stats?start_date=x", f"/v3/stats?start_date={before}&aggregated_by=year", f"/v3/categories/stats?start_date={before}",
                  f"/v3/categories/stats/sums?start_date={before}&sort_by_metric=luck"):
         assert sendgrid(home, path, method="GET")[0] == 400
+
+
+def test_sendgrid_webhook_settings(home):
+    where = "/v3/user/webhooks/event/settings"
+    assert sendgrid(home, where, method="GET")[::2] == (404, {"errors": [{"message": "Invalid id provided.", "field": None, "help": None}]})
+    assert sendgrid(home, where + "/all", method="GET")[2] == {"max_allowed": 10, "webhooks": []}
+    status, _, first = sendgrid(home, where, {"url": "https://hook.two.test/a", "enabled": False, "delivered": True, "group_unsubscribe": True, "friendly_name": "é"})
+    assert status == 201 and "public_key" not in first and first["friendly_name"] == "é" and first["enabled"] is False
+    heard = {name for name, on in first.items() if on is True}
+    assert heard == {"delivered", "group_unsubscribe"} and first["created_date"] == first["updated_date"]
+    status, _, answer = sendgrid(home, where, {"url": "https://hook.two.test/a"})
+    assert status == 400 and answer["errors"][0]["id"] == first["id"] and "already exists" in answer["errors"][0]["message"]
+    second = sendgrid(home, where, {"url": "https://hook.two.test/b", "enabled": False})[2]
+    one = f"{where}/{second['id']}"
+    assert not [name for name, on in second.items() if on is True]
+    assert sendgrid(home, one, {"url": "https://hook.two.test/a"}, "PATCH")[0] == 400
+    changed = sendgrid(home, one, {"bounce": True, "friendly_name": None}, "PATCH")[2]
+    assert changed["bounce"] and not changed["delivered"] and changed["url"] == second["url"]
+    assert sendgrid(home, where, method="GET")[2]["id"] == first["id"]
+    assert sendgrid(home, where, {"open": True}, "PATCH")[2]["open"]
+    for path in (one.replace("settings/", "settings/signed/"), where + "/signed"):
+        assert ask(home, "GET", path, headers={"Authorization": f"Bearer {home.key}"})[2]["public_key"] == ""
+        signed = ask(home, "PATCH", path, {"enabled": True}, {"Authorization": f"Bearer {home.key}"})[2]
+        assert len(base64.b64decode(signed["public_key"])) == 91
+        assert ask(home, "GET", path, headers={"Authorization": f"Bearer {home.key}"})[2] == signed
+    assert sendgrid(home, one, method="GET")[2]["public_key"]
+    assert len(sendgrid(home, where + "/all", method="GET")[2]["webhooks"]) == 2
+    names = [name for name, value in first.items() if isinstance(value, bool)]
+    for bad in ({}, {"url": 7}, {"url": None}, {"url": "http://two.test/"}, {"url": "https://u@two.test/"}, {"url": "https://two.test/\r\nX: y"}, {"url": "https://two.test/" + "a" * 3000},
+                {"url": "https://two.test/c", "friendly_name": "x" * 300}, {"url": "https://two.test/c", "friendly_name": []}, {"url": "https://two.test/c", "oauth_client_id": "x"},
+                *({"url": "https://two.test/c", name: value} for name in names for value in ("true", 1, None, {}, []))):
+        assert sendgrid(home, where, bad)[0] == 400, bad
+    for bad in ({}, {"enabled": 1}, {"enabled": None}):
+        assert sendgrid(home, f"{where}/signed/{first['id']}", bad, "PATCH")[0] == 400
+    for bad in ("nothing", "%2e%2e", "x" * 41, "a%2Fb"):
+        assert sendgrid(home, f"{where}/{bad}", {"open": True}, "PATCH")[0] in (400, 404), bad
+    for url in ("https://127.0.0.1/", "https://[::1]/", "http://mail.one.test/", "ftp://two.test/", "", None):
+        assert sendgrid(home, "/v3/user/webhooks/event/test", {"url": url})[0] == 400
+    before, home.key = home.key, home.tram("key", "add", "bob@one.test", "--name", "b", "--scope", "webhooks").stdout.splitlines()[0]
+    try:  # another account's
+        for method, body in (("GET", None), ("PATCH", {"open": True}), ("DELETE", None)):
+            assert sendgrid(home, one, body, method)[0] == 404
+        assert sendgrid(home, "/v3/user/webhooks/event/test", {"url": "https://two.test/", "id": first["id"]})[0] == 404
+        assert sendgrid(home, "/v3/mail/batch")[0] == 403
+        for i in range(10):
+            assert sendgrid(home, where, {"url": f"https://two.test/{i}"})[0] == 201
+        status, _, answer = sendgrid(home, where, {"url": "https://two.test/10"})
+        assert status == 400 and "10 webhooks" in answer["errors"][0]["message"]
+    finally:
+        home.key = before
+    for id in (first["id"], second["id"]):
+        assert sendgrid(home, f"{where}/{id}", method="DELETE")[0] == 204
+    assert sendgrid(home, one, method="DELETE")[0] == 404
+    assert sendgrid(home, where, {"url": "https://hook.two.test/c"}, "PATCH")[0] == 200  # the old way: what is set first is made
+    assert sendgrid(home, where, {"url": "https://hook.two.test/c", "enabled": False}, "PATCH")[2]["enabled"] is False
 
 
 # ---- Mailjet ----
