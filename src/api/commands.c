@@ -7,10 +7,12 @@
 
 enum { ARGS_MAX = 64 << 10 };
 
-/* What needs a terminal, a letter on standard input or files of the machine is not for here. */
+/* What needs a terminal, a letter on standard input or files of the machine, or never ends, is not for here.
+ */
 static bool is_served(const struct command *cmd)
 {
-    bool yes = cmd->needs == NEEDS_STORE && !cmd->takes_payload && !cmd->before;
+    bool yes =
+        cmd->needs == NEEDS_STORE && !cmd->takes_payload && !cmd->before && !command_is_live(cmd, NULL);
     for (const struct arg *a = cmd->args; yes && a && a->name; a++) yes = a->type != ARG_PATH;
     return yes;
 }

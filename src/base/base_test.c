@@ -335,3 +335,37 @@ TEST(log_lines_carry_no_foreign_controls)
     CHECK_INT(lines, 42);
     buf_free(&log_lines);
 }
+
+TEST(names_in_sentences)
+{
+    static const struct {
+        const char *text, *name;
+        bool yes;
+    } t[] = {
+        {"relayed to mx.two.test [192.0.2.1]", "mx.two.test", true},
+        {"relayed to MX.two.test: 250", "mx.TWO.test", true},
+        {"relayed to mx.two.test.", "mx.two.test", true},
+        {"relayed to mx.two.test.evil", "mx.two.test", false},
+        {"relayed to amx.two.test", "mx.two.test", false},
+        {"a mx.two.test.evil, and mx.two.test", "mx.two.test", true},
+        {"smtpd 192.0.2.1:4321 x", "192.0.2.1", true},
+        {"smtpd 192.0.2.10:4321 x", "192.0.2.1", false},
+        {"smtpd [2001:db8::1]:4321 x", "2001:db8::1", true},
+        {"smtpd [2001:db8::1:2]:4321 x", "2001:db8::1", false},
+        {"smtpd [::ffff:192.0.2.1]", "192.0.2.1", false},
+        {"sender <bob@one.test>, 5 bytes", "bob@one.test", true},
+        {"sender <x+bob@one.test>", "bob@one.test", false},
+        {"sender <ebob@one.test>", "bob@one.test", false},
+        {"bob@one.test.evil bob@one.test", "bob@one.test", true},
+        {"sender <bob@one.test>", "@one.test", true},
+        {"bob@one.test.evil eve@one.test", "@one.test", true},
+        {"bob@one.test.evil", "@one.test", false},
+        {"xaaa", "aa", false},
+        {"x aa", "aa", true},
+        {"", "aa", false},
+        {"aa", "", false},
+    };
+    for (size_t i = 0; i < COUNT_OF(t); i++)
+        if (text_names(sl_cstr(t[i].text), sl_cstr(t[i].name)) != t[i].yes)
+            test_fail(__FILE__, __LINE__, "%s in %s", t[i].name, t[i].text);
+}

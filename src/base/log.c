@@ -13,6 +13,9 @@
 
 static enum log_level least_level = LOG_INFO;
 static bool for_journal, as_json;
+enum { LOG_NONE = LOG_ERROR + 1 };
+static void (*tap)(const struct log_line *);
+static int tap_least = LOG_NONE; /* other threads see it change at any time; tap stays once it was set */
 
 static void to_stderr(struct slice line)
 {
@@ -28,7 +31,16 @@ static int64_t (*clock_now)(void) = system_clock;
 void log_for_journal(void) { for_journal = true; }
 void log_set_level(enum log_level least) { least_level = least; }
 void log_set_json(bool yes) { as_json = yes; }
-bool log_wants(enum log_level level) { return level >= least_level; }
+static bool is_tapped(enum log_level level)
+{
+    return (int)level >= __atomic_load_n(&tap_least, __ATOMIC_ACQUIRE);
+}
+bool log_wants(enum log_level level) { return level >= least_level || is_tapped(level); }
+void log_set_tap(void (*fn)(const struct log_line *), enum log_level least)
+{
+    if (fn) __atomic_store_n(&tap, fn, __ATOMIC_RELAXED);
+    __atomic_store_n(&tap_least, fn ? (int)least : LOG_NONE, __ATOMIC_RELEASE);
+}
 void log_set_sink(void (*s)(struct slice)) { sink = s ? s : to_stderr; }
 void log_set_clock(int64_t (*c)(void)) { clock_now = c ? c : system_clock; }
 
@@ -40,8 +52,8 @@ static const struct {
 static size_t put_head(char *out, size_t room, enum log_level level, const char *who)
 {
     char when[CIVIL_TEXT_MAX];
-    int n = for_journal ? snprintf(out, room, "<%d>%.64s: ", levels[level].syslog, who)
-                        : snprintf(out, room, "%s %s %.64s: ", civil_format(clock_now(), when),
+    int n = for_journal ? snprintf(out, room, "<%d>%.88s: ", levels[level].syslog, who)
+                        : snprintf(out, room, "%s %s %.88s: ", civil_format(clock_now(), when),
                                    levels[level].name, who);
     return n < 0 ? 0 : (size_t)n;
 }
@@ -77,38 +89,34 @@ static void json_field(struct json_line *l, const char *name, struct slice v)
     json_text(l, v);
 }
 
-static void json_begin(struct json_line *l, enum log_level level, const char *who)
+static void json_put(struct json_line *l, const struct log_line *x, bool journal)
 {
     char when[CIVIL_TEXT_MAX];
-    l->n = for_journal ? (size_t)snprintf(l->p, sizeof l->p, "<%d>", levels[level].syslog) : 0;
+    l->n = journal ? (size_t)snprintf(l->p, sizeof l->p, "<%d>", levels[x->level].syslog) : 0;
     l->p[l->n++] = '{';
-    if (!for_journal) json_field(l, "time", sl_cstr(civil_format(clock_now(), when)));
-    json_field(l, "level", sl_cstr(levels[level].name));
-    json_field(l, "who", sl_cstr(who));
-}
-
-static void json_end(struct json_line *l)
-{
+    if (!journal) json_field(l, "time", sl_cstr(civil_format(clock_now(), when)));
+    json_field(l, "level", sl_cstr(levels[x->level].name));
+    json_field(l, "who", sl_cstr(x->who));
+    if (!x->n) json_field(l, "text", x->said);
+    for (size_t i = 0; i < x->n; i++)
+        if (x->f[i].value.n) json_field(l, x->f[i].name, x->f[i].value);
     l->p[l->n++] = '}';
-    l->p[l->n++] = '\n';
-    sink(sl(l->p, l->n));
 }
 
-static void json_say(enum log_level level, const char *who, struct slice said)
+static void json_say(const struct log_line *x)
 {
     struct json_line l;
-    json_begin(&l, level, who);
-    json_field(&l, "text", said);
-    json_end(&l);
+    json_put(&l, x, for_journal);
+    l.p[l.n++] = '\n';
+    sink(sl(l.p, l.n));
 }
 
-static void json_event(enum log_level level, const char *who, const struct log_field *f, size_t n)
+size_t log_json(const struct log_line *x, char out[LOG_LINE_MAX])
 {
     struct json_line l;
-    json_begin(&l, level, who);
-    for (size_t i = 0; i < n; i++)
-        if (f[i].value.n) json_field(&l, f[i].name, f[i].value);
-    json_end(&l);
+    json_put(&l, x, false);
+    memcpy(out, l.p, l.n);
+    return l.n;
 }
 
 /* ---- lines ---- */
@@ -121,7 +129,7 @@ static void put_line(enum log_level level, const char *who, const char *fmt, va_
     used += n < 0 ? 0 : (size_t)n;
     if (used > sizeof said - 1) used = sizeof said - 1;
     if (as_json) {
-        json_say(level, who, utf8_cut(sl(said, used), sizeof said - 2));
+        json_say(&(struct log_line){level, who, NULL, 0, utf8_cut(sl(said, used), sizeof said - 2)});
         return;
     }
     used = foreign_text(line, sizeof line - 2, utf8_cut(sl(said, used), sizeof line - 2), true);
@@ -129,10 +137,31 @@ static void put_line(enum log_level level, const char *who, const char *fmt, va_
     sink(sl(line, used));
 }
 
+static void tap_said(enum log_level level, const char *who, const char *fmt, va_list ap)
+{
+    char said[LOG_LINE_MAX];
+    int n = vsnprintf(said, sizeof said, fmt, ap);
+    size_t used = n < 0 ? 0 : (size_t)n < sizeof said ? (size_t)n : sizeof said - 1;
+    tap(&(struct log_line){level, who, NULL, 0, utf8_cut(sl(said, used), sizeof said - 2)});
+}
+
 void log_write(enum log_level level, const char *who, const char *fmt, ...)
 {
     va_list ap;
-    if (!log_wants(level)) return;
+    if (is_tapped(level)) {
+        va_start(ap, fmt);
+        tap_said(level, who, fmt, ap);
+        va_end(ap);
+    }
+    if (level < least_level) return;
+    va_start(ap, fmt);
+    put_line(level, who, fmt, ap);
+    va_end(ap);
+}
+
+PRINTF_LIKE(3, 4) static void keep_line(enum log_level level, const char *who, const char *fmt, ...)
+{
+    va_list ap;
     va_start(ap, fmt);
     put_line(level, who, fmt, ap);
     va_end(ap);
@@ -159,9 +188,11 @@ static void put_value(char *line, size_t *n, struct slice v)
 
 void log_event(enum log_level level, const char *who, const struct log_field *f, size_t n)
 {
-    if (!log_wants(level)) return;
+    const struct log_line whole = {level, who, f, n, SL("")};
+    if (is_tapped(level)) tap(&whole);
+    if (level < least_level) return;
     if (as_json) {
-        json_event(level, who, f, n);
+        json_say(&whole);
         return;
     }
     char line[LOG_LINE_MAX];
@@ -172,7 +203,7 @@ void log_event(enum log_level level, const char *who, const struct log_field *f,
         used += k < 0 ? 0 : (size_t)k < sizeof line - used ? (size_t)k : sizeof line - used;
         put_value(line, &used, f[i].value);
     }
-    log_write(level, who, "%.*s", (int)used, line);
+    keep_line(level, who, "%.*s", (int)used, line);
 }
 
 void assert_failed(const char *what, const char *file, int line)

@@ -30,6 +30,20 @@ void log_event(enum log_level level, const char *who, const struct log_field *f,
     log_event(level, who, (const struct log_field[]){__VA_ARGS__},                                           \
               sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))
 
+/* A line as it is told, for who looks on: its fields, or without any what is said. */
+struct log_line {
+    enum log_level level;
+    const char *who;
+    const struct log_field *f;
+    size_t n;
+    struct slice said;
+};
+/* Each line of `least` or above goes to fn too, whether the log keeps it or not; NULL ends it. fn runs on the
+ * thread that tells: it must not log, wait or suspend. */
+void log_set_tap(void (*fn)(const struct log_line *), enum log_level least);
+/* The line as an object of JSON, without a line end: how many bytes. */
+size_t log_json(const struct log_line *l, char out[LOG_LINE_MAX]);
+
 /* For the journal of systemd, which has the time itself: "<6>who: sentence" (sd-daemon(3)). */
 void log_for_journal(void);
 /* Where lines go (line includes the newline) and where the time comes from

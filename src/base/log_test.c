@@ -60,3 +60,43 @@ TEST(log_lines_of_json_are_whole)
     }
     end();
 }
+
+static struct log_line seen;
+static char seen_json[LOG_LINE_MAX];
+static size_t nseen, times;
+static void look(const struct log_line *l)
+{
+    seen = *l;
+    nseen = log_json(l, seen_json);
+    times++;
+}
+
+/* Who looks on hears what the log does not keep, each line once, and nothing after the end. */
+TEST(log_lines_go_to_who_looks_on)
+{
+    for (int json = 0; json < 2; json++) {
+        begin();
+        log_set_json(json);
+        log_set_level(LOG_ERROR);
+        nkept = times = 0;
+        CHECK(!log_wants(LOG_INFO));
+        log_set_tap(look, LOG_INFO);
+        CHECK(log_wants(LOG_INFO) && !log_wants(LOG_DEBUG));
+        LOG_EVENT(LOG_INFO, "letter", {"event", SL("received")}, {"id", SL("x")});
+        CHECK(nkept == 0 && times == 1 && seen.n == 2);
+        CHECK_SL(sl(seen_json, nseen),
+                 "{\"time\":\"2025-11-30T00:00:00Z\",\"level\":\"info\",\"who\":\"letter\",\"event\":"
+                 "\"received\",\"id\":\"x\"}");
+        log_debug("x", "no");
+        CHECK(times == 1);
+        log_error("x", "both %d", 1);
+        CHECK(times == 2 && nkept && seen.n == 0);
+        CHECK_SL(sl(seen_json, nseen),
+                 "{\"time\":\"2025-11-30T00:00:00Z\",\"level\":\"error\",\"who\":\"x\",\"text\":\"both "
+                 "1\"}");
+        log_set_tap(NULL, LOG_INFO);
+        log_error("x", "no more");
+        CHECK(times == 2);
+        end();
+    }
+}

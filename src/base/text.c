@@ -410,3 +410,33 @@ uint64_t hash_stable(struct slice s, bool fold)
     for (size_t i = 0; i < s.n; i++) h = (h ^ (uint8_t)(fold ? sl_lower(s.p[i]) : s.p[i])) * 0x100000001b3u;
     return h;
 }
+
+/* ---- names in sentences ---- */
+
+static bool is_name_char(char c) { return is_alnum(c) || (c && strchr("-.:_", c)); }
+/* of a local part, RFC 5322 section 3.2.3 */
+static bool is_local_char(char c) { return is_name_char(c) || (c && strchr("!#$%&'*+/=?^`{|}~", c)); }
+
+static bool name_begins(struct slice text, size_t at, struct slice name)
+{
+    if (at == 0 || name.p[0] == '@') return true;
+    return sl_chr(name, '@') == SL_NONE ? !is_name_char(text.p[at - 1]) : !is_local_char(text.p[at - 1]);
+}
+
+/* A dot or colon behind it may end a sentence, a colon stand before a port. */
+static bool name_ends(struct slice text, size_t end, struct slice name)
+{
+    if (end >= text.n || !is_name_char(text.p[end])) return true;
+    if (text.p[end] == ':' && sl_chr(name, ':') == SL_NONE) return true;
+    return (text.p[end] == '.' || text.p[end] == ':') &&
+           (end + 1 >= text.n || !is_name_char(text.p[end + 1]));
+}
+
+bool text_names(struct slice text, struct slice name)
+{
+    size_t from = 0, at;
+    if (!name.n) return false;
+    for (; (at = sl_findi(sl_from(text, from), name)) != SL_NONE; from += at + 1)
+        if (name_begins(text, from + at, name) && name_ends(text, from + at + name.n, name)) return true;
+    return false;
+}

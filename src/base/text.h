@@ -68,5 +68,9 @@ bool text_steers(uint32_t c); /* is this one of the characters that are shown as
 size_t foreign_text(char *out, size_t room, struct slice s, bool one_line);
 void foreign_put(struct buf *b, struct slice s, bool one_line);
 
+/* Does the text name this host, this address, or what is in this "@domain", not as a part of a longer name?
+ * ASCII case ignored. */
+bool text_names(struct slice text, struct slice name);
+
 /* For sentences: s as one line of foreign_text(), cut with "..." after max bytes. In the arena. */
 struct slice printable(struct arena *a, struct slice s, size_t max);

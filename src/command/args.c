@@ -48,6 +48,8 @@ int reply_row(struct request *r, json_t *row)
     return e;
 }
 
+int reply_idle(struct request *r) { return r->idle ? r->idle(r->row_arg) : 0; }
+
 void reply_text(json_t *o, const char *name, struct slice s) { json_object_set_new(o, name, text_value(s)); }
 void reply_int(json_t *o, const char *name, int64_t v) { json_object_set_new(o, name, json_integer(v)); }
 

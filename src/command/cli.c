@@ -89,17 +89,27 @@ static void print_json_rest(struct task *t)
     printf("\n}\n");
 }
 
+static void print_line(json_t *o)
+{
+    char *line = json_dumps(o, JSON_COMPACT | JSON_ENSURE_ASCII);
+    printf("%s\n", line ? line : "null");
+    free(line);
+}
+
 static void print_json(struct task *t)
 {
+    bool live = command_is_live(t->cmd, t->args);
     if (!t->reply) t->reply = json_object();
     if (t->error.n) reply_text(t->reply, "error", buf_slice(&t->error));
     if (t->error.n) reply_int(t->reply, "status", t->status);
-    if (t->rows) {
+    if (live) {
+        print_line(t->reply);
+    } else if (t->rows) {
         print_json_rest(t);
-        return;
+    } else {
+        print_value(t->reply, "");
+        printf("\n");
     }
-    print_value(t->reply, "");
-    printf("\n");
 }
 
 static json_t *harmless(const char *s, bool one_line)
@@ -133,7 +143,8 @@ static void make_harmless(json_t *o, bool one_line)
 static bool is_one_line(const struct command *c)
 {
     return strncmp(c->name, "queue ", 6) == 0 || strncmp(c->name, "block ", 6) == 0 ||
-           strcmp(c->name, "trace") == 0 || strcmp(c->name, "import") == 0 || strcmp(c->name, "export") == 0;
+           strcmp(c->name, "trace") == 0 || strcmp(c->name, "watch") == 0 || strcmp(c->name, "import") == 0 ||
+           strcmp(c->name, "export") == 0;
 }
 
 /* The words of an error may be somebody else's. */
@@ -145,11 +156,14 @@ static void complain(struct slice words)
     buf_free(&b);
 }
 
-/* A row of the command's list, as it comes. */
+/* A row of the command's list, as it comes; of a list without end each is a line of JSON. */
 static int print_row(void *arg, json_t *row)
 {
     struct task *t = arg;
-    if (arg_flag(t->args, "json")) {
+    bool live = command_is_live(t->cmd, t->args);
+    if (live && arg_flag(t->args, "json")) {
+        print_line(row);
+    } else if (arg_flag(t->args, "json")) {
         if (t->rows) printf(",\n    ");
         else printf("{\n  \"%s\": [\n    ", t->cmd->rows);
         print_value(row, "    ");
@@ -164,6 +178,7 @@ static int print_row(void *arg, json_t *row)
         buf_free(&out);
     }
     t->rows++;
+    if (live) fflush(stdout);
     return ferror(stdout) ? err_set(ERR_EOF, "nobody reads the answer any more") : 0;
 }
 
@@ -282,7 +297,9 @@ static int task_main(void *arg)
     if (ahead) return ahead;
     if (t->cmd->needs == NEEDS_STORE) {
         struct request r = request_of(t, NULL);
+        rt_signals_end(true); /* what the server does, it does without us */
         e = control_call(t->socket, t->cmd, &r, &t->status, &t->error);
+        rt_signals_end(false);
     }
     bool nobody = e == ERR_NOT_FOUND || e == ERR_REFUSED;
     if (nobody && !t->conf)

@@ -1,9 +1,8 @@
-/* cmd_queue.c - queue list, show, retry, hold, release, drop, stats; and trace. */
+/* cmd_queue.c - queue list, show, retry, hold, release, drop, stats. */
 #include "base/civil.h"
 #include "base/text.h"
 #include "cmd.h"
 #include "mail/addr.h"
-#include "trace/trace.h"
 
 static int filter_of(json_t *args, struct queue_filter *out)
 {
@@ -275,114 +274,4 @@ void print_numbers(json_t *args, json_t *reply, struct buf *out)
     json_t *v;
     json_object_foreach(reply, key, v) if (json_is_integer(v))
         buf_printf(out, "%-24s %lld\n", key, (long long)json_integer_value(v));
-}
-
-/* ---- trace ---- */
-
-static json_t *event_json(const struct trace_event *ev)
-{
-    json_t *o = json_object();
-    reply_int(o, "time_us", ev->time);
-    reply_text(o, "event", sl_cstr(trace_word(ev->kind)));
-    if (ev->who.n) reply_text(o, "recipient", ev->who);
-    reply_text(o, "sentence", ev->sentence);
-    json_t *data = ev->data.n ? json_loadb(ev->data.p, ev->data.n, 0, NULL) : NULL;
-    if (data) json_object_set_new(o, "data", data);
-    return o;
-}
-
-static int find_letters(struct request *r, struct letter_id **id, size_t *n, size_t *damaged)
-{
-    struct slice what = arg_slice(r->args, "what"), since = arg_slice(r->args, "since");
-    struct trace_filter f = {.domain = arg_slice(r->args, "domain"), .host = arg_slice(r->args, "host")};
-    int64_t span, last = arg_number(r->args, "last");
-    size_t limit = (size_t)(last ? last : arg_number(r->args, "limit"));
-    if (what.n && (f.domain.n || f.host.n || since.n || last))
-        return err_set(ERR_USAGE,
-                       "which letter is said already: leave --last, --domain, --host and --since out");
-    if (what.n) return trace_find(r->core->store->trace, what, limit, r->a, id, n, damaged);
-    if (since.n && !num_duration(since, &span))
-        return err_set(ERR_USAGE, "--since %.*s must be a time such as 30m, 2h or 5d", SLF(since));
-    if (since.n) f.since = rt_wall_seconds() - span;
-    return trace_last(r->core->store->trace, &f, limit, r->a, id, n, damaged);
-}
-
-/* What cannot be read is said: the letter that is missed may be behind it. */
-static int no_letter(struct request *r, struct slice what, size_t damaged)
-{
-    int days = (int)(r->core->conf->trace_keep_s / 86400);
-    struct slice also = damaged ? ar_printf(r->a,
-                                            "; %zu rows by which letters are found cannot be read, see `tram "
-                                            "verify`",
-                                            damaged)
-                                : SL("");
-    if (!what.n)
-        return err_set(ERR_NOT_FOUND, "there is no such letter (events are kept %d days)%.*s", days,
-                       SLF(also));
-    return err_set(
-        ERR_NOT_FOUND,
-        "nothing is known of %.*s: give a letter's id, a Message-ID or an address (events are kept %d "
-        "days)%.*s",
-        SLF(what), days, SLF(also));
-}
-
-static int tell_road(struct request *r, const struct letter_id *id)
-{
-    struct trace_event *ev;
-    struct arena a;
-    size_t n;
-    ar_init(&a, 0);
-    int e = trace_read(r->core->store->trace, id, &a, &ev, &n);
-    if (!e) {
-        json_t *o = json_object(), *events = json_array();
-        reply_text(o, "id", sl_cstr(id->s));
-        for (size_t k = 0; k < n; k++) json_array_append_new(events, event_json(&ev[k]));
-        json_object_set_new(o, "events", events);
-        e = reply_row(r, o);
-    } else if (e != ERR_CANCELED) {
-        e = 0; /* it is forgotten meanwhile */
-    }
-    ar_free(&a);
-    return e;
-}
-
-int run_trace(struct request *r)
-{
-    struct letter_id *id;
-    size_t n, damaged = 0;
-    struct slice what = arg_slice(r->args, "what");
-    int e = find_letters(r, &id, &n, &damaged);
-    if (e == ERR_NOT_FOUND || (!e && !n)) return no_letter(r, what, damaged);
-    if (e) return e;
-    while (!e && n-- > 0) e = tell_road(r, &id[n]);
-    if (damaged) reply_int(r->reply, "damaged_rows", (int64_t)damaged);
-    return e;
-}
-
-void print_row_trace(json_t *args, json_t *o, size_t i, struct buf *out)
-{
-    (void)args;
-    size_t k;
-    json_t *ev;
-    buf_printf(out, "%sletter %s\n", i ? "\n" : "", arg_text(o, "id"));
-    json_array_foreach(json_object_get(o, "events"), k, ev)
-    {
-        char when[CIVIL_TEXT_MAX];
-        int64_t us = arg_number(ev, "time_us");
-        civil_format(us / 1000000, when);
-        buf_printf(out, "  %.10s %.8s.%03dZ  %-10s ", when, when + 11, (int)(us / 1000 % 1000),
-                   arg_text(ev, "event"));
-        if (*arg_text(ev, "recipient")) buf_printf(out, "%s: ", arg_text(ev, "recipient"));
-        buf_printf(out, "%s\n", arg_text(ev, "sentence"));
-    }
-}
-
-void print_trace(json_t *args, json_t *reply, struct buf *out)
-{
-    (void)args;
-    if (json_object_get(reply, "damaged_rows"))
-        buf_printf(out,
-                   "%lld rows by which letters are found cannot be read: letters may be missing, see `tram "
-                   "verify`\n",
-                   (long long)arg_number(reply, "damaged_rows"));
 }

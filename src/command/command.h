@@ -32,11 +32,16 @@ struct request {
      * reference. NULL when the command runs in that process itself. SUSPENDS. */
     int (*ask)(void *arg, json_t *question, json_t **answer);
     void *ask_arg;
+    int (*idle)(void *row_arg); /* where reply_idle() goes to; NULL: nobody is known to read */
 };
 /* One more row of the command's list (`rows` in the table): it goes to the user at once, so that a list of
  * any size needs the memory of one row. Takes the reference. An error when nobody takes it any more: the walk
  * is to end. SUSPENDS. */
 MUST_CHECK int reply_row(struct request *r, json_t *row);
+
+/* For lists that go on while things happen: what was told goes out now. An error when nobody reads it any
+ * more. SUSPENDS. */
+MUST_CHECK int reply_idle(struct request *r);
 
 enum { NO = 1 }; /* what run returns for "the answer is no" (exit status 1) */
 
@@ -104,10 +109,13 @@ struct command {
     /* After the rows, if there are any; then the reply has the list only when it is empty. */
     void (*print)(json_t *args, json_t *reply, struct buf *out);
     const char *rows; /* the name of the list that comes by reply_row(), or NULL */
+    /* The flag with which the rows go on until who reads them goes; "": they always do; or NULL. */
+    const char *live;
     void (*print_row)(json_t *args, json_t *row, size_t i, struct buf *out); /* i: from 0 */
 };
 extern const struct command commands[];
 extern const size_t ncommands;
+bool command_is_live(const struct command *c, json_t *args); /* c, args: may be NULL */
 /* Finds "queue list" at the front of argv; *used words were taken. NULL when there is none. */
 const struct command *command_find(int argc, char **argv, int *used);
 const struct command *command_named(const char *name);

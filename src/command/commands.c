@@ -346,7 +346,8 @@ const struct command commands[] = {
     STORE("junk explain", junk_explain, "says why a letter went into Junk, or not",
           ARGS(WORD("id", "ID", "the id of the letter"))),
 
-    STORE("trace", trace, "tells the road of a letter", .rows = "letters", .print_row = print_row_trace,
+    STORE("trace", trace, "tells the road of a letter", .live = "follow", .rows = "letters",
+          .print_row = print_row_trace,
           ARGS({.name = "what",
                 .value = "ID|ADDRESS|MESSAGE-ID",
                 .meaning = "which letter, or whose",
@@ -363,7 +364,22 @@ const struct command commands[] = {
                OPTION("host", "H", "letters that came from or went to this name or address",
                       .flags = ARG_SELECTS),
                OPTION("since", "TIME", "letters of the last TIME, such as 30m or 2d", .flags = ARG_SELECTS),
+               OPTION("session", "ID", "letters that this session handed over, or was refused",
+                      .flags = ARG_SELECTS),
+               {.name = "follow",
+                .type = ARG_FLAG,
+                .meaning = "and goes on with what happens, until Ctrl-C",
+                .flags = ARG_SELECTS},
                NUMBER("limit", "N", 1, 1000, 10, "at most so many letters, the newest"))),
+    STORE("watch", watch, "tells what happens at the moment it does, until Ctrl-C", .live = "",
+          .rows = "lines", .print_row = print_row_watch,
+          ARGS(MAYBE("address", "ADDRESS", "only what names this address, and its letters"),
+               OPTION("domain", "D", "only what names an address of this domain, and its letters"),
+               OPTION("host", "H", "only what names this host or address of one"),
+               OPTION("session", "ID", "only this session"),
+               OPTION("event", "NAME", "only these events, with commas between, such as refused,bounced"),
+               OPTION("level", "LEVEL", "the least that is told; info when it is absent", .type = ARG_CHOICE,
+                      .words = "debug info warning error"))),
     STORE("send", send, "sends a letter from standard input, as sendmail(8)", .takes_payload = true,
           .everyone = true, .idle = {.alone = "GImnixU", .glued = "deoq", .with = "ABCLOXhp"},
           .input = "message",
@@ -476,6 +492,11 @@ const struct command commands[] = {
            .flags = ARG_MANY})},
 };
 const size_t ncommands = COUNT_OF(commands);
+
+bool command_is_live(const struct command *c, json_t *args)
+{
+    return c && c->live && (!*c->live || arg_flag(args, c->live));
+}
 
 const struct command *command_named(const char *name)
 {

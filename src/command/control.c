@@ -118,6 +118,17 @@ static int send_row(void *arg, json_t *row)
     return conn_flush(x->c);
 }
 
+/* Rows that come slowly do not wait for more; who is gone is heard of without another row. */
+static int rows_idle(void *arg)
+{
+    struct answering *x = arg;
+    x->unsent = 0;
+    x->flushed = rt_now();
+    int e = conn_flush(x->c);
+    if (!e) (void)conn_overhear(x->c);
+    return e ? e : conn_error(x->c);
+}
+
 /* The user's process does something for the command that runs here. */
 static int ask_user(void *arg, json_t *question, json_t **answer)
 {
@@ -200,7 +211,8 @@ static void answer_request(struct core *core, struct conn *c, const struct calle
                         .row = send_row,
                         .row_arg = &x,
                         .ask = ask_user,
-                        .ask_arg = &x};
+                        .ask_arg = &x,
+                        .idle = rows_idle};
     if (who) r.login = take_caller(cmd, who, r.args);
     int status = command_run(cmd, &r, &error);
     if (wire_drain(&w) == 0) answer(c, status, buf_slice(&error), r.reply);

@@ -82,6 +82,7 @@ struct intake_from { /* slices and pointers live until intake_drop() */
     struct slice login, login_domain;
     struct slice by;     /* a program, ours: who or what it is, for the trace ("root with `tram send`") */
     const char *session; /* as the log names it, or NULL */
+    struct slice session_id;
     /* a session: */
     struct ip peer;
     struct slice helo, with;              /* as said; mail_with() */

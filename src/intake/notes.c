@@ -56,8 +56,11 @@ static struct slice signed_sentence(struct intake_letter *l)
 size_t intake_events(struct intake_letter *l, struct trace_event e[TRACE_TOGETHER_MAX])
 {
     size_t n = 0;
-    e[n++] = (struct trace_event){
-        .id = l->id, .kind = TRACE_RECEIVED, .sentence = received_sentence(l), .session = l->from.session};
+    e[n++] = (struct trace_event){.id = l->id,
+                                  .kind = TRACE_RECEIVED,
+                                  .sentence = received_sentence(l),
+                                  .session = l->from.session,
+                                  .session_id = l->from.session_id};
     if (was_checked(l))
         e[n++] = (struct trace_event){.id = l->id, .kind = TRACE_CHECKED, .sentence = checked_sentence(l)};
     if (l->edits || l->lines.mended)
@@ -91,7 +94,8 @@ void intake_note_refused(struct intake_letter *l, struct slice who, const struct
                                        .kind = TRACE_REFUSED,
                                        .who = who,
                                        .sentence = sentence,
-                                       .session = l->from.session});
+                                       .session = l->from.session,
+                                       .session_id = l->from.session_id});
 }
 
 void intake_note_discarded(struct intake_letter *l)

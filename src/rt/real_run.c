@@ -144,13 +144,25 @@ static int count_processors(void)
     return CPU_COUNT(&set);
 }
 
-static void open_signals(sigset_t *before)
+static sigset_t our_signals(void)
 {
     sigset_t ours;
     sigemptyset(&ours);
     sigaddset(&ours, SIGTERM);
     sigaddset(&ours, SIGINT);
     sigaddset(&ours, SIGHUP);
+    return ours;
+}
+
+void rt_signals_end(bool yes)
+{
+    sigset_t ours = our_signals();
+    pthread_sigmask(yes ? SIG_UNBLOCK : SIG_BLOCK, &ours, NULL);
+}
+
+static void open_signals(sigset_t *before)
+{
+    sigset_t ours = our_signals();
     pthread_sigmask(SIG_BLOCK, &ours, before);
     signal(SIGPIPE, SIG_IGN);
     signals = signalfd(-1, &ours, SFD_CLOEXEC | SFD_NONBLOCK);

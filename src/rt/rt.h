@@ -48,6 +48,10 @@ int rt_call(int loop, int (*fn)(void *), void *arg);
  * returns its number, or ERR_CANCELED, ERR_TIMEOUT. SUSPENDS. One waiter, on loop 0. */
 int rt_wait_signal(void);
 
+/* yes: from now on these signals end the program at once, until this is called with false. On loop 0 of a
+ * program with one loop; in the simulator there are no signals. */
+void rt_signals_end(bool yes);
+
 size_t rt_files_max(void); /* so many files may this process have open */
 /* Of all the files that this process may have open keeps `files` for files and `dials` for connections
  * that it makes itself: a connection that comes when only these are left is not accepted, and none is

@@ -6,6 +6,7 @@
  * World (real_*.c or sim_*.c, linked alternatively): everything under "the world
  * gives", and of the public headers:
  *   rt.h    rt_run rt_loops rt_loop_id rt_files_max rt_reserve rt_die rt_pause rt_post rt_call rt_wait_signal
+ *           rt_signals_end
  * rt_wall rt_random completion_* offload_* worker_* rt_wait_readable rt_stats (with loop_stats()) file.h
  * everything All else of rt.h, conn.h and tls.h is common.
  *

@@ -293,6 +293,8 @@ void sim_signal(struct sim_node *n, int signo)
     sim_note(EV_SIGNAL, n->id, (uint64_t)signo);
 }
 
+void rt_signals_end(bool yes) { (void)yes; }
+
 int rt_wait_signal(void)
 {
     struct sim_prog *p = sim_prog_now();

@@ -120,6 +120,7 @@ static struct intake_from session(struct smtpd_session *s)
         .iprev = s->has_iprev ? &s->iprev : NULL,
         .visit = s->visit,
         .session = s->who,
+        .session_id = sl_cstr(s->id.s),
         .filters = s->filters,
         .hasty = s->early,
     };

@@ -7,7 +7,7 @@ void smtpd_name_peer(struct smtpd_session *s)
 {
     char peer[ENDPOINT_TEXT_MAX];
     endpoint_format(conn_peer(s->c), peer);
-    snprintf(s->who, sizeof s->who, "smtpd %.50s", peer);
+    snprintf(s->who, sizeof s->who, "smtpd %.50s %s", peer, s->id.s);
 }
 
 /* RFC 5321 section 4.3.1: the client waits for the greeting. True: it did not, and was told so. */

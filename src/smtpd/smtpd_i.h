@@ -50,9 +50,10 @@ struct smtpd_session {
     struct arena a, cmd_a;
     struct buf out;
     struct smtpd_tx tx;
-    char who[64];   /* for the log */
-    char helo[256]; /* empty before EHLO or HELO */
-    bool extended;  /* EHLO */
+    struct letter_id id; /* of the session: in the log, and with its letters in the trace */
+    char who[88];        /* for the log */
+    char helo[256];      /* empty before EHLO or HELO */
+    bool extended;       /* EHLO */
     bool tls, logged_in, over, early;
     bool trusted; /* it may say XCLIENT */
     struct tls_info tls_info;

@@ -5,7 +5,8 @@
  *   e/<letter>/<time>/<n>      event; time in microseconds, 14 hex digits
  *   a/<hash>/<later letter>    letters by address: hash of it in lower case
  *   m/<hash>/<later letter>    letters by Message-ID without <>
- * The letter's id is complemented in the last two, so that the newest comes first. The
+ *   s/<hash>/<later letter>    letters by the session that handed them over
+ * The letter's id is complemented in the last three, so that the newest comes first. The
  * value of an index row holds what was hashed. What belongs to a transaction is told with it (kv_tx_note),
  * the rest is written as kv_note. */
 #include "trace.h"
@@ -18,6 +19,7 @@
 #include "base/text.h"
 #include "kv/record.h"
 #include "rt/rt.h"
+#include "watch.h"
 
 enum { TRACE_ROW = 1, TRACE_ROWS = 2 }; /* one event in a row; several */
 enum {
@@ -109,6 +111,7 @@ static void put_event(struct buf *b, const struct trace_event *e, size_t most)
     rec_put(b, 'k', sl_cstr(trace_word(e->kind)));
     rec_opt(b, 'w', utf8_cut(e->who, most));
     rec_opt(b, 's', utf8_cut(e->sentence, most));
+    rec_opt(b, 'i', sl_sub(e->session_id, 0, LETTER_ID_LEN));
 }
 
 struct told {
@@ -149,6 +152,29 @@ static void put_row(struct trace *t, struct kv_tx *tx, struct slice object, stru
     else kv_note_record(t->kv, object, key, b);
 }
 
+static struct slice index_key(char kind, struct slice what, const struct letter_id *id, char room[KEY_ROOM])
+{
+    room[0] = kind;
+    room[1] = '/';
+    size_t n = 2 + hex_digits(room + 2, hash_stable(what, true), 16);
+    room[n++] = '/';
+    complement(id->s, room + n);
+    return sl(room, n + LETTER_ID_LEN);
+}
+
+static void index_one(struct trace *t, struct kv_tx *tx, const struct letter_id *id, char kind,
+                      struct slice what)
+{
+    char object[KEY_ROOM], key[KEY_ROOM];
+    struct buf b = BUF_INIT;
+    if (!what.n || what.n > TEXT_MAX || !letter_id_ok(sl_cstr(id->s))) return;
+    if (kind == 'a') watch_about(id, what);
+    rec_begin(&b, TRACE_ROW);
+    rec_put(&b, 'w', what);
+    put_row(t, tx, letter_object(id, object), index_key(kind, what, id, key), &b);
+    buf_free(&b);
+}
+
 /* A row may hold KV_VALUE_MAX bytes: data goes alone, and is left out when it is too long. */
 static void add(struct trace *t, struct kv_tx *tx, const struct trace_event *e, size_t n)
 {
@@ -164,7 +190,10 @@ static void add(struct trace *t, struct kv_tx *tx, const struct trace_event *e, 
     if (n == 1 && e->data.n <= KV_VALUE_MAX - 3 * TEXT_MAX) rec_opt(&b, 'd', e->data);
     ASSERT(n >= 1 && n <= TRACE_TOGETHER_MAX); /* these fit, however long their texts */
     put_row(t, tx, letter_object(&e->id, object), event_key(&e->id, time, serial, key), &b);
-    for (size_t i = 0; i < n; i++) tell(tx, &e[i]);
+    for (size_t i = 0; i < n; i++) {
+        tell(tx, &e[i]);
+        index_one(t, tx, &e[i].id, 's', e[i].session_id);
+    }
     buf_free(&b);
 }
 
@@ -203,28 +232,6 @@ void trace_tx_addf(struct trace *t, struct kv_tx *tx, const struct letter_id *id
     va_start(ap, fmt);
     addf(t, tx, id, kind, who, fmt, ap);
     va_end(ap);
-}
-
-static struct slice index_key(char kind, struct slice what, const struct letter_id *id, char room[KEY_ROOM])
-{
-    room[0] = kind;
-    room[1] = '/';
-    size_t n = 2 + hex_digits(room + 2, hash_stable(what, true), 16);
-    room[n++] = '/';
-    complement(id->s, room + n);
-    return sl(room, n + LETTER_ID_LEN);
-}
-
-static void index_one(struct trace *t, struct kv_tx *tx, const struct letter_id *id, char kind,
-                      struct slice what)
-{
-    char object[KEY_ROOM], key[KEY_ROOM];
-    struct buf b = BUF_INIT;
-    if (!what.n || what.n > TEXT_MAX || !letter_id_ok(sl_cstr(id->s))) return;
-    rec_begin(&b, TRACE_ROW);
-    rec_put(&b, 'w', what);
-    put_row(t, tx, letter_object(id, object), index_key(kind, what, id, key), &b);
-    buf_free(&b);
 }
 
 static struct slice bare_message_id(struct slice s)
@@ -285,6 +292,8 @@ static int row_events(struct reading *x, struct rec *r, int64_t time)
             ev->sentence = r->field;
         } else if (ev && r->tag == 'd') {
             ev->data = r->field;
+        } else if (ev && r->tag == 'i') {
+            ev->session_id = r->field;
         }
     }
     return e ? e : rec_error(r);
@@ -413,11 +422,33 @@ static int days(struct trace *t, struct arena *a, struct slice **day, size_t *n)
     return kv_objects(t->kv, SL("t:"), SL("t;"), KV_PAGE_MAX, a, day, n, &more);
 }
 
-int trace_find(struct trace *t, struct slice what, size_t limit, struct arena *a, struct letter_id **out,
-               size_t *n, size_t *damaged)
+static int find_in_days(struct find *f, char kind, struct slice what)
 {
     struct slice *day;
     size_t ndays;
+    int e = days(f->t, f->a, &day, &ndays);
+    f->kind = kind;
+    f->what = what;
+    for (size_t i = ndays; e == 0 && i-- > 0 && f->n < f->limit;) e = find_in_day(f, day[i]);
+    return e;
+}
+
+int trace_find_session(struct trace *t, struct slice session, size_t limit, struct arena *a,
+                       struct letter_id **out, size_t *n, size_t *damaged)
+{
+    ASSERT(limit > 0);
+    struct find f = {.t = t, .a = a, .limit = limit, .v = ar_array(a, struct letter_id, limit + 1)};
+    int e = flush(t);
+    if (e == 0) e = find_in_days(&f, 's', sl_trim(session));
+    *out = f.v;
+    *n = f.n;
+    *damaged = f.damaged;
+    return e;
+}
+
+int trace_find(struct trace *t, struct slice what, size_t limit, struct arena *a, struct letter_id **out,
+               size_t *n, size_t *damaged)
+{
     ASSERT(limit > 0);
     *damaged = 0;
     what = sl_trim(what);
@@ -434,12 +465,8 @@ int trace_find(struct trace *t, struct slice what, size_t limit, struct arena *a
         *n = e == 0;
         if (e != ERR_NOT_FOUND) return e;
     }
-    e = days(t, a, &day, &ndays);
-    for (const char *kind = "am"; e == 0 && *kind && !f.n; kind++) {
-        f.kind = *kind;
-        f.what = *kind == 'm' ? bare_message_id(what) : what;
-        for (size_t i = ndays; e == 0 && i-- > 0 && f.n < limit;) e = find_in_day(&f, day[i]);
-    }
+    e = find_in_days(&f, 'a', what);
+    if (e == 0 && !f.n) e = find_in_days(&f, 'm', bare_message_id(what));
     *n = f.n;
     *damaged = f.damaged;
     return e;
@@ -447,29 +474,10 @@ int trace_find(struct trace *t, struct slice what, size_t limit, struct arena *a
 
 /* ---- the newest ---- */
 
-static bool is_name_char(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == ':' || c == '_';
-}
-
-/* Does the text name it, not as a part of a longer name? Both in lower case. */
-static bool names(struct slice text, struct slice what)
-{
-    for (size_t at; (at = sl_find(text, what)) != SL_NONE; text = sl_from(text, at + 1)) {
-        size_t end = at + what.n;
-        bool begins = at == 0 || !is_name_char(text.p[at - 1]);
-        bool ends = end >= text.n || !is_name_char(text.p[end]) ||
-                    ((text.p[end] == '.' || text.p[end] == ':') &&
-                     (end + 1 >= text.n || !is_name_char(text.p[end + 1])));
-        if (begins && ends) return true;
-    }
-    return false;
-}
-
 struct window {
     struct trace *t;
     struct arena *a;
-    struct slice at_domain, host; /* in lower case; empty: whatever */
+    struct slice at_domain, host; /* empty: whatever */
     struct letter_id *v;          /* of this window, oldest first */
     size_t n, cap, damaged;
 };
@@ -485,11 +493,9 @@ static bool fits(struct window *w, const struct letter_id *id, const struct kv_r
     }
     bool domain = !w->at_domain.n, host = !w->host.n;
     for (size_t i = 0; i < x.n; i++) {
-        struct slice who = ar_lower(w->a, x.v[i].who), sentence = ar_lower(w->a, x.v[i].sentence);
-        if (w->at_domain.n && (sl_ends(who, w->at_domain) || sl_find(sentence, w->at_domain) != SL_NONE))
-            domain = domain || sl_ends(who, w->at_domain) ||
-                     names(sl_from(sentence, sl_find(sentence, w->at_domain)), w->at_domain);
-        if (w->host.n) host = host || names(sentence, w->host);
+        struct slice who = x.v[i].who, sentence = x.v[i].sentence;
+        domain = domain || text_names(who, w->at_domain) || text_names(sentence, w->at_domain);
+        host = host || text_names(sentence, w->host);
     }
     return domain && host;
 }
@@ -543,9 +549,9 @@ int trace_last(struct trace *t, const struct trace_filter *f, size_t limit, stru
 {
     const int64_t minute = 60000000, day = DAY_SECONDS * (int64_t)1000000;
     int64_t end = rt_wall() + minute, oldest, span = 2 * minute;
-    struct window w = {.t = t, .a = a, .host = ar_lower(a, f->host)};
+    struct window w = {.t = t, .a = a, .host = f->host};
     ASSERT(limit > 0);
-    if (f->domain.n) w.at_domain = ar_lower(a, ar_cat(a, SL("@"), f->domain));
+    if (f->domain.n) w.at_domain = ar_cat(a, SL("@"), f->domain);
     *out = ar_array(a, struct letter_id, limit);
     *n = 0;
     int e = flush(t);

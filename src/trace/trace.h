@@ -41,10 +41,11 @@ struct trace_event {
     struct letter_id id;
     int64_t time; /* unix microseconds; 0 = now */
     enum trace_kind kind;
-    struct slice who;      /* the recipient it concerns, or empty */
-    struct slice sentence; /* for people, complete: "SPF passed: 192.0.2.1 may send for one.test" */
-    struct slice data;     /* a JSON object for programs, or empty */
-    const char *session;   /* who served it, for the log only: "smtpd [192.0.2.1]"; or NULL */
+    struct slice who;        /* the recipient it concerns, or empty */
+    struct slice sentence;   /* for people, complete: "SPF passed: 192.0.2.1 may send for one.test" */
+    struct slice data;       /* a JSON object for programs, or empty */
+    const char *session;     /* who served it, for the log only: "smtpd 192.0.2.1:25 ID"; or NULL */
+    struct slice session_id; /* of that session, by which the letter is found; or empty */
 };
 /* Each event is a line of the log as well (log_event): event, id, to, session, why. Does not suspend. */
 void trace_add(struct trace *t, const struct trace_event *e);
@@ -72,6 +73,9 @@ MUST_CHECK int trace_read(struct trace *t, const struct letter_id *id, struct ar
  * rows that were looked at and cannot be read: letters may be missing. SUSPENDS. */
 MUST_CHECK int trace_find(struct trace *t, struct slice what, size_t limit, struct arena *a,
                           struct letter_id **out, size_t *n, size_t *damaged);
+/* Letters that a session handed over or was refused; as above. */
+MUST_CHECK int trace_find_session(struct trace *t, struct slice session, size_t limit, struct arena *a,
+                                  struct letter_id **out, size_t *n, size_t *damaged);
 /* Letters by what their events name; each that is empty or 0 fits all. */
 struct trace_filter {
     struct slice domain; /* of a recipient or the sender */

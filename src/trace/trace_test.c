@@ -270,3 +270,33 @@ TEST(the_newest_letters_by_time_domain_and_host)
                   ar_cstr(&f.a, ar_printf(&f.a, "%s %s", new.s, mid.s))));
     fixture_end(&f);
 }
+
+TEST(letters_of_a_session)
+{
+    struct fixture f;
+    struct letter_id one, two, session, other, *found;
+    struct trace_event *e;
+    size_t n, damaged;
+    REQUIRE(fixture_begin(&f));
+    letter_id_new(&session);
+    letter_id_new(&other);
+    letter_id_floor(&one, rt_wall());
+    letter_id_floor(&two, rt_wall() + 1000);
+    struct trace_event ev = {.id = one, .kind = TRACE_RECEIVED, .session_id = sl_cstr(session.s)};
+    add_together(&f, &ev, 1);
+    ev = (struct trace_event){.id = two, .kind = TRACE_REFUSED, .session_id = sl_cstr(session.s)};
+    trace_add(f.t, &ev);
+    trace_addf(f.t, &two, TRACE_REFUSED, SL(""), "of no session");
+    CHECK_OK(trace_find_session(f.t, sl_cstr(session.s), 10, &f.a, &found, &n, &damaged));
+    REQUIRE(n == 2 && !damaged);
+    CHECK(!strcmp(found[0].s, two.s) && !strcmp(found[1].s, one.s));
+    CHECK_OK(trace_find_session(f.t, sl_cstr(session.s), 1, &f.a, &found, &n, &damaged));
+    CHECK(n == 1);
+    CHECK_OK(trace_find_session(f.t, sl_cstr(other.s), 10, &f.a, &found, &n, &damaged));
+    CHECK(n == 0);
+    CHECK_OK(trace_read(f.t, &two, &f.a, &e, &n));
+    REQUIRE(n == 2);
+    CHECK_SL(e[0].session_id, session.s);
+    CHECK(!e[1].session_id.n);
+    fixture_end(&f);
+}

@@ -1,0 +1,160 @@
+"""`tram watch`, `tram trace --follow` and `trace --session`: what happens, as it does."""
+import json
+import queue
+import select
+import signal
+import socket
+import subprocess
+import threading
+
+import pytest
+
+from world import TRAM, World, letter, until
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    world = World(tmp_path_factory.mktemp("watch"))
+    home = world.home("one.test", accounts=["alice", "bob"], config="log_level = error\n")
+    world.publish()
+    home.start()
+    yield home
+    world.close()
+
+
+class Watching:
+    """Lines that a command tells, and its end by Ctrl-C."""
+
+    def __init__(self, home, *words):
+        self.process = subprocess.Popen([TRAM, "-C", str(home.dir), *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.lines = queue.Queue()
+        threading.Thread(target=lambda: [self.lines.put(line.decode().rstrip()) for line in self.process.stdout], daemon=True).start()
+
+    def until(self, *words):
+        """The lines up to the one that has all these words."""
+        seen = []
+        while not (seen and all(word in seen[-1] for word in words)):
+            seen.append(self.lines.get(timeout=20))
+        return seen
+
+    def end(self):
+        self.process.send_signal(signal.SIGINT)
+        assert self.process.wait(10) == -signal.SIGINT
+        rest = []
+        while not self.lines.empty():
+            rest.append(self.lines.get())
+        return rest
+
+
+def begun(home, watching):
+    """Something is told until it is heard, so the watcher is there."""
+    def hear():
+        with home.mx() as client:
+            client.ehlo()
+            client.mail("probe@away.test")
+            client.rcpt("nobody@one.test")
+        try:
+            return watching.lines.get(timeout=1)
+        except queue.Empty:
+            return None
+    until(hear, what="the first line")
+
+
+def send(home, to, subject):
+    with home.submission() as client:
+        client.sendmail("alice@one.test", [to], letter("alice@one.test", to, subject))
+
+
+def test_watch_tells_what_happens_at_the_level_that_is_asked_for(home):
+    watching = Watching(home, "watch", "--json")
+    begun(home, watching)
+    send(home, "bob@one.test", "one")
+    seen = [json.loads(line) for line in watching.until('"delivered"', "bob@one.test")]
+    received = next(o for o in seen if o.get("event") == "received")
+    assert received["level"] == "info" and received["time_us"] > 10**15 and "alice@one.test" in received["why"]
+    assert any(o.get("event") == "accepted" and o["user"] == "alice@one.test" for o in seen)
+    watching.end()
+    assert "received" not in home.log.read_text()  # the log itself keeps its own level
+
+
+def test_watch_for_one_address_sees_its_letters_from_the_start_and_no_others(home):
+    watching = Watching(home, "watch", "bob@one.test", "--event", "received,delivered")
+    probing = Watching(home, "watch", "--event", "refused")
+    begun(home, probing)
+    until(lambda: send(home, "bob@one.test", "there?") or not watching.lines.empty(), what="the watcher")
+    send(home, "alice@one.test", "to herself")
+    send(home, "bob@one.test", "last")
+    home.wait_for("alice")
+    seen = watching.until("delivered", "bob@one.test")
+    while not watching.lines.empty() or "delivered" not in seen[-1]:
+        seen += watching.until("delivered", "bob@one.test")
+    assert not [line for line in seen if "alice@one.test:" in line]
+    assert [line for line in seen if "received" in line and "sender <alice@one.test>" in line]
+    watching.end()
+    probing.end()
+
+
+def test_trace_follow_tells_the_road_and_goes_on(home):
+    send(home, "bob@one.test", "before")
+    until(lambda: home.tram("trace", "bob@one.test", status=None).returncode == 0)
+    known = home.json("trace", "bob@one.test", "--limit", "1")["letters"][0]
+    following = Watching(home, "trace", "bob@one.test", "--limit", "1", "--follow", "--json")
+    assert json.loads(following.until("events")[-1]) == known
+    send(home, "bob@one.test", "after")
+    seen = [json.loads(line) for line in following.until('"delivered"')]
+    assert {o["id"] for o in seen} != {known["id"]} and len(seen[0]["events"]) == 1
+    told = [(o["id"], o["events"][0]["event"]) for o in seen]
+    assert len(told) == len(set(told)) and ("received" in [event for _, event in told])
+    following.end()
+    home.tram("trace", "0" * 16, "--follow", status=1)
+
+
+def test_letters_of_a_session_are_found_by_its_id(home):
+    with home.mx() as client:
+        client.ehlo()
+        for to in ("nobody@one.test", "no-one@one.test"):
+            client.mail("x@away.test")
+            assert client.rcpt(to)[0] == 550
+            client.rset()
+    newest = home.json("trace", "no-one@one.test")["letters"][-1]
+    session = newest["events"][-1]["session"]
+    letters = home.json("trace", "--session", session)["letters"]
+    assert [o["events"][-1]["recipient"] for o in letters] == ["nobody@one.test", "no-one@one.test"]
+    assert f"(session {session})" in home.tram("trace", newest["id"]).stdout
+    home.tram("trace", "--session", "0" * 16, status=1)
+    home.tram("trace", newest["id"], "--session", session, status=2)
+
+
+def many_lines(home):
+    """Two megabytes of the log: requests of strangers, a hundred a connection."""
+    ask = f"GET /healthz HTTP/1.1\r\nHost: {home.address}\r\n\r\n".encode()
+    for _ in range(100):
+        with socket.create_connection((home.address, home.port(80)), timeout=20) as s:
+            s.sendall(ask * 100)
+            s.shutdown(socket.SHUT_WR)
+            while s.recv(65536):
+                pass
+
+
+def test_a_watcher_that_does_not_read_holds_nobody_and_hears_what_it_lost(home):
+    stuck = subprocess.Popen([TRAM, "-C", str(home.dir), "watch", "--json"], stdout=subprocess.PIPE)
+    until(lambda: send(home, "bob@one.test", "there?") or select.select([stuck.stdout], [], [], 0.5)[0], what="the watcher")
+    lost, read = 0, 0
+    many_lines(home)
+    send(home, "bob@one.test", "the last one")
+    for line in stuck.stdout:
+        lost += json.loads(line).get("lost", 0)
+        read += 1
+        if lost:
+            break
+    assert lost and read
+    stuck.kill()
+    stuck.wait()
+
+
+def test_wrong_use(home):
+    assert "nothing that happens is called bounce" in home.tram("watch", "--event", "bounce", status=2).stderr
+    home.stop()
+    assert "running server" in home.tram("watch", status=3).stderr
+    assert "running server" in home.tram("trace", "--last", "1", "--follow", status=3).stderr
+    home.start()
