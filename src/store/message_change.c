@@ -6,6 +6,8 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include <stdio.h>
+
 #include "mailbox_i.h"
 
 /* What a transaction found out. It may run twice, so each run starts anew. */
@@ -39,27 +41,13 @@ static void gather_hand_out(struct gather *g, struct arena *a, struct uids *out)
     *g = (struct gather){0};
 }
 
-/* Messages as they were before a transaction removed them. */
-struct gone {
-    struct message *v;
-    size_t n, cap;
-};
-
-static void gone_add(struct gone *g, const struct message *m)
+/* Sessions that see the message still can go on to, from the moment on in which its row is gone; of a
+ * transaction that fails nothing is asked. */
+static void remember(struct expunged *e, const struct kv_tx *tx, uint32_t box, const struct message *m)
 {
-    if (g->n == g->cap) {
-        g->cap = g->cap ? 2 * g->cap : 16;
-        g->v = xrealloc(g->v, g->cap * sizeof *g->v);
-    }
-    g->v[g->n++] = *m;
-}
-
-/* The transaction is done: they are remembered for sessions that see them still. */
-static void gone_keep(struct store *s, const char *acc, uint32_t box, struct gone *g, bool done)
-{
-    for (size_t i = 0; done && i < g->n; i++) expunged_add(s->expunged, acc, box, &g->v[i]);
-    free(g->v);
-    *g = (struct gone){0};
+    char acc[20];
+    snprintf(acc, sizeof acc, "%.*s", SLF(sl_from(kv_tx_object(tx), 2)));
+    expunged_add(e, acc, box, m);
 }
 
 /* ---- flags ---- */
@@ -145,7 +133,7 @@ struct expunge {
     bool only_deleted;
     struct gather gone;
     size_t gone_before;
-    struct gone rows;
+    struct expunged *remembered;
     struct journal_box journal;
     struct batch_range near; /* of the message looked at last */
 };
@@ -158,7 +146,6 @@ static int expunge(struct kv_tx *tx, void *arg)
     struct message m;
     char room[KEY_ROOM];
     c->gone.n = c->gone_before;
-    c->rows.n = 0;
     journal_free(&c->journal);
     int e = account_tx(tx, &a);
     if (e == 0) e = box_tx(tx, c->box, &b);
@@ -169,7 +156,7 @@ static int expunge(struct kv_tx *tx, void *arg)
             kv_tx_del(tx, message_row_key(c->box, &m, room));
             journal_gone(&c->journal, m.uid);
             gather_add(&c->gone, m.uid);
-            gone_add(&c->rows, &m);
+            remember(c->remembered, tx, c->box, &m);
         }
         if (e == ERR_NOT_FOUND) e = 0;
     }
@@ -189,7 +176,6 @@ static int expunge_parts(struct store *s, struct mailbox_ref box, struct expunge
         c->n = uids.n - at < CHANGE_MAX ? uids.n - at : CHANGE_MAX;
         c->gone_before = c->gone.n;
         e = mailbox_transact(s, box, c->n, expunge, c);
-        gone_keep(s, box.account, box.box, &c->rows, e == 0);
     }
     return e;
 }
@@ -219,7 +205,10 @@ static int find_deleted(struct store *s, struct mailbox_ref box, struct gather *
 int message_expunge(struct store *s, struct mailbox_ref box, struct uids uids, bool only_deleted,
                     struct arena *a, struct uids *gone)
 {
-    struct expunge c = {.box = box.box, .only_deleted = only_deleted || !uids.v, .journal.box = box.box};
+    struct expunge c = {.box = box.box,
+                        .only_deleted = only_deleted || !uids.v,
+                        .remembered = s->expunged,
+                        .journal.box = box.box};
     struct gather found = {0};
     int e = 0;
     if (!uids.v) {
@@ -253,10 +242,10 @@ int message_replace(struct store *s, struct mailbox_ref from, uint32_t old, uint
                     const struct message_new *m, uint32_t *uidvalidity, uint32_t *uid)
 {
     ASSERT(m && uidvalidity && uid);
-    struct replace r = {.old = {.box = from.box, .uid = &old, .n = 1, .journal.box = from.box},
-                        .new = {.box = to, .m = m, .n = 1}};
+    struct replace r = {
+        .old = {.box = from.box, .uid = &old, .n = 1, .remembered = s->expunged, .journal.box = from.box},
+        .new = {.box = to, .m = m, .n = 1}};
     int e = guest_transact(s, from.account, from.guest, replace, &r);
-    gone_keep(s, from.account, from.box, &r.old.rows, e == 0);
     journal_free(&r.old.journal);
     free(r.old.gone.v);
     *uidvalidity = r.new.uidvalidity;
@@ -272,7 +261,7 @@ struct copy {
     size_t n;
     bool move;
     struct gather old, new;
-    struct gone gone;
+    struct expunged *remembered;
     size_t before;
     uint32_t uidvalidity;
     struct journal_box journal[2]; /* from, to */
@@ -304,7 +293,7 @@ static int copy_one(struct kv_tx *tx, struct copy *c, struct account_row *a, str
     gather_add(&c->old, uid);
     gather_add(&c->new, to->m.uidnext);
     if (c->move) {
-        gone_add(&c->gone, &m);
+        remember(c->remembered, tx, c->from, &m);
         count_message(a, from, &m, -1);
         kv_tx_del(tx, message_row_key(c->from, &m, room));
         journal_gone(&c->journal[0], uid);
@@ -342,7 +331,6 @@ static int copy(struct kv_tx *tx, void *arg)
     struct account_row a;
     struct box_row boxes[2], *from = &boxes[0], *to = c->from == c->to ? from : &boxes[1];
     c->old.n = c->new.n = c->before;
-    c->gone.n = 0;
     for (int i = 0; i < 2; i++) journal_free(&c->journal[i]);
     int e = account_tx(tx, &a);
     if (e == 0) e = box_tx(tx, c->from, from);
@@ -405,7 +393,6 @@ static int copy_parts(struct store *s, struct mailbox_ref box, struct copy *c, s
         c->before = c->new.n;
         e = mailbox_transact(s, box, c->n, copy, c);
         if (e) c->old.n = c->new.n = c->before;
-        gone_keep(s, box.account, box.box, &c->gone, e == 0);
     }
     return e;
 }
@@ -413,7 +400,11 @@ static int copy_parts(struct store *s, struct mailbox_ref box, struct copy *c, s
 int message_copy(struct store *s, struct mailbox_ref box, struct uids uids, uint32_t to, bool move,
                  struct arena *a, struct message_copied *out)
 {
-    struct copy c = {.from = box.box, .to = to, .move = move, .journal = {{.box = box.box}, {.box = to}}};
+    struct copy c = {.from = box.box,
+                     .to = to,
+                     .move = move,
+                     .remembered = s->expunged,
+                     .journal = {{.box = box.box}, {.box = to}}};
     int e = !move && uids.n > MOVE_MAX ? copy_batch(s, box, &c, uids) : copy_parts(s, box, &c, uids);
     if (e && !move) c.new.n = 0;
     for (int i = 0; i < 2; i++) journal_free(&c.journal[i]);

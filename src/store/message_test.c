@@ -380,6 +380,32 @@ TEST(what_was_expunged_is_remembered_for_a_while)
     fixture_end(&f);
 }
 
+static void expunge_first(void *arg)
+{
+    struct fixture *f = arg;
+    CHECK_OK(message_expunge(f->s, BOX(INBOX_ID), (struct uids){&(uint32_t){1}, 1}, false, &f->a, NULL));
+}
+
+/* Also in the moment between the commit and the turn of the fiber that waits for it. */
+TEST(what_is_expunged_is_remembered_before_it_is_gone)
+{
+    struct fixture f;
+    struct message m;
+    struct group g;
+    int e = 0;
+    REQUIRE(fixture_begin(&f));
+    add(&f, INBOX_ID, "abc", FLAG_SEEN);
+    group_init(&g);
+    CHECK_OK(group_go(&g, "expunge", expunge_first, &f));
+    fiber_yield();
+    for (int64_t end = rt_now() + 20 * RT_S; !e && rt_now() < end;) /* gives nobody else a turn */
+        e = message_get(f.s, BOX(INBOX_ID), 1, &m);
+    CHECK_ERR(e, ERR_NOT_FOUND);
+    CHECK_OK(message_expunged(f.s, BOX(INBOX_ID), 1, &m));
+    CHECK_OK(group_wait(&g));
+    fixture_end(&f);
+}
+
 TEST(copies_keep_what_belongs_to_the_message)
 {
     struct fixture f;
