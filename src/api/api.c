@@ -26,10 +26,12 @@ void api_open(struct api **out, struct core *core)
     add(x, &api_unsubscribe);
     add(x, &api_tracking);
     add(x, &api_discovery);
+    x->document = api_document(x);
 }
 
 void api_close(struct api **x)
 {
+    free((*x)->document);
     free(*x);
     *x = NULL;
 }

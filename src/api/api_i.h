@@ -7,6 +7,7 @@
 enum { API_GROUPS_MAX = 8 };
 struct api {
     struct core *core;
+    char *document;                          /* openapi.json */
     struct http_group group[API_GROUPS_MAX]; /* with ctx: this */
     const struct http_group *list[API_GROUPS_MAX];
     size_t n;
@@ -55,6 +56,7 @@ extern const struct http_group api_tracking;
 extern const struct http_group api_own;
 /* openapi.c */
 void api_openapi(struct http_call *c);
+char *api_document(const struct api *x); /* its text, made of the routes; free() */
 /* acme.c */
 void api_acme(struct http_call *c);
 /* messages.c */

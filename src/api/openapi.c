@@ -10,9 +10,9 @@ static const struct schema {
     const char *name, *text; /* JSON Schema */
 } schemas[] = {
     {"OpenAPI", "{\"type\":\"object\",\"description\":\"OpenAPI 3.1\"}"},
-    {"Problem",
-     "{\"type\":\"object\",\"description\":\"RFC 9457\",\"properties\":{\"title\":{\"type\":\"string\"},"
-     "\"status\":{\"type\":\"integer\"},\"detail\":{\"type\":\"string\"}}}"},
+    {"Problem", "{\"type\":\"object\",\"required\":[\"title\",\"status\",\"detail\"],\"description\":\"RFC "
+                "9457\",\"properties\":{\"title\":{\"type\":\"string\"},"
+                "\"status\":{\"type\":\"integer\"},\"detail\":{\"type\":\"string\"}}}"},
     {"Address",
      "{\"oneOf\":[{\"type\":\"string\",\"examples\":[\"Ann <ann@example.org>\"]},{\"type\":\"object\","
      "\"required\":[\"email\"],\"properties\":{\"email\":{\"type\":\"string\"},\"name\":{\"type\":"
@@ -42,22 +42,26 @@ static const struct schema {
      "\"track_clicks\":{\"type\":\"boolean\"}}"
      "}"},
     {"Taken",
-     "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"recipients\":{\"type\":\"integer\"}"
+     "{\"type\":\"object\",\"required\":[\"id\",\"recipients\",\"left_out\"],\"properties\":{\"id\":{"
+     "\"type\":\"string\"},\"recipients\":{\"type\":\"integer\"}"
      ","
      "\"left_out\":{\"type\":\"integer\"},\"left_out_addresses\":{\"type\":\"array\"},\"repeated\":{\"type\":"
      "\"boolean\"}}}"},
     {"MessageState",
-     "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"state\":{\"type\":\"string\"},"
+     "{\"type\":\"object\",\"required\":[\"id\",\"state\",\"recipients\",\"events\"],\"properties\":{\"id\":{"
+     "\"type\":\"string\"},\"state\":{\"type\":\"string\"},"
      "\"taken\":{"
      "\"type\":\"integer\"},\"recipients\":{\"type\":\"integer\"},\"left_out\":{\"type\":\"integer\"},"
      "\"waiting\":{"
      "\"type\":\"integer\"},\"delivered\":{\"type\":\"integer\"},\"bounced\":{\"type\":\"integer\"},"
      "\"dropped\":{"
      "\"type\":\"integer\"},\"events\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}}}}"},
-    {"Keys", "{\"type\":\"object\",\"properties\":{\"keys\":{\"type\":\"array\",\"items\":{\"$ref\":"
+    {"Keys", "{\"type\":\"object\",\"required\":[\"keys\"],\"properties\":{\"keys\":{\"type\":\"array\","
+             "\"items\":{\"$ref\":"
              "\"#/components/schemas/Key\"}}}}"},
     {"Key",
-     "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"name\":{\"type\":\"string\"},"
+     "{\"type\":\"object\",\"required\":[\"id\",\"name\",\"scopes\",\"created\"],\"properties\":{\"id\":{"
+     "\"type\":\"string\"},\"name\":{\"type\":\"string\"},"
      "\"scopes\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},\"networks\":{\"type\":\"array\","
      "\"items\":{\"type\":\"string\"}},\"rate\":{\"type\":\"integer\",\"description\":\"calls a minute\"},"
      "\"created\":{\"type\":\"integer\",\"description\":\"seconds since "
@@ -66,9 +70,44 @@ static const struct schema {
      "{\"type\":\"object\",\"required\":[\"name\",\"scopes\"],\"properties\":{\"name\":{\"type\":\"string\"},"
      "\"scopes\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},\"networks\":{\"type\":\"array\","
      "\"items\":{\"type\":\"string\"}},\"rate\":{\"type\":\"integer\"}}}"},
-    {"MadeKey",
-     "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"key\":{\"type\":\"string\"}}}"},
-    {"Health", "{\"type\":\"object\",\"properties\":{\"status\":{\"const\":\"ok\"}}}"},
+    {"MadeKey", "{\"type\":\"object\",\"required\":[\"id\",\"key\"],\"properties\":{\"id\":{\"type\":"
+                "\"string\"},\"key\":{\"type\":\"string\"}}}"},
+    {"Campaigns",
+     "{\"type\":\"object\",\"required\":[\"campaigns\"],\"properties\":{\"campaigns\":{\"type\":\"array\","
+     "\"items\":{\"$ref\":\"#/components/schemas/Campaign\"}}}}"},
+    {"Campaign",
+     "{\"type\":\"object\",\"required\":[\"id\",\"account\",\"campaign\",\"state\",\"taken\",\"letters\","
+     "\"recipients\","
+     "\"left_out\",\"waiting\",\"delivered\",\"bounced\"],\"properties\":{\"id\":{\"type\":\"string\"},"
+     "\"account\":{"
+     "\"type\":\"string\"},\"campaign\":{\"type\":\"string\"},\"state\":{\"type\":\"string\"},\"why\":{"
+     "\"type\":"
+     "\"string\"},\"taken\":{\"type\":\"integer\"},\"send_at\":{\"type\":\"integer\"},\"letters\":{\"type\":"
+     "\"integer\"},\"recipients\":{\"type\":\"integer\"},\"left_out\":{\"type\":\"integer\"},\"waiting\":{"
+     "\"type\":"
+     "\"integer\"},\"delivered\":{\"type\":\"integer\"},\"bounced\":{\"type\":\"integer\"}}}"},
+    {"TakenCampaign",
+     "{\"type\":\"object\",\"required\":[\"id\",\"letters\",\"recipients\",\"left_out\",\"bad\",\"before\","
+     "\"who\"],"
+     "\"properties\":{\"id\":{\"type\":\"string\"},\"letters\":{\"type\":\"integer\"},\"recipients\":{"
+     "\"type\":"
+     "\"integer\"},\"left_out\":{\"type\":\"integer\"},\"bad\":{\"type\":\"integer\"},\"before\":{\"type\":"
+     "\"boolean\"},\"who\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}}}}"},
+    {"Events", "{\"type\":\"object\",\"required\":[\"events\",\"next\",\"more\"],\"properties\":{\"events\":{"
+               "\"type\":\"array\","
+               "\"items\":{\"type\":\"object\",\"required\":[\"id\",\"event\",\"email\"]}},\"next\":{"
+               "\"type\":\"string\"},\"more\":"
+               "{\"type\":\"boolean\"}}}"},
+    {"Suppressions", "{\"type\":\"object\",\"required\":[\"suppressions\",\"next\",\"more\"],\"properties\":{"
+                     "\"suppressions\":{\"type\":"
+                     "\"array\",\"items\":{\"type\":\"object\",\"required\":[\"email\",\"reason\",\"since\"]}"
+                     "},\"next\":{\"type\":"
+                     "\"string\"},\"more\":{\"type\":\"boolean\"}}}"},
+    {"Suppression", "{\"type\":\"object\",\"required\":[\"email\"],\"properties\":{\"email\":{\"type\":"
+                    "\"string\"},\"reason\":{\"type\":"
+                    "\"string\"},\"evidence\":{\"type\":\"string\"},\"group\":{\"type\":\"integer\"}}}"},
+    {"Health",
+     "{\"type\":\"object\",\"required\":[\"status\"],\"properties\":{\"status\":{\"const\":\"ok\"}}}"},
 };
 
 static json_t *all_schemas(void)
@@ -102,18 +141,23 @@ static json_t *params(const char *path)
     return all;
 }
 
-static json_t *answers(const struct http_route *t)
+/* Errors of other groups have the vendor's form, or are pages. */
+static json_t *answers(const struct http_group *g, const struct http_route *t)
 {
     json_t *ok = json_pack("{s:s}", "description", "done");
     if (t->response) json_object_set_new(ok, "content", content(t->response));
-    return json_pack("{s:o,s:{s:s,s:{s:{s:{s:s}}}}}", "2XX", ok, "default", "description", "refused, and why",
-                     "content", "application/problem+json", "schema", "$ref", "#/components/schemas/Problem");
+    json_t *refused = json_pack("{s:s}", "description", "refused, and why");
+    if (sl_eq(sl_cstr(g->name), SL("tram")))
+        json_object_set_new(refused, "content",
+                            json_pack("{s:{s:{s:s}}}", "application/problem+json", "schema", "$ref",
+                                      "#/components/schemas/Problem"));
+    return json_pack("{s:o,s:o}", "2XX", ok, "default", refused);
 }
 
 static json_t *operation(const struct http_group *g, const struct http_route *t)
 {
     json_t *v = json_pack("{s:s,s:[s],s:o,s:o}", "summary", t->summary, "tags", g->name, "parameters",
-                          params(t->path), "responses", answers(t));
+                          params(t->path), "responses", answers(g, t));
     if (t->request) json_object_set_new(v, "requestBody", json_pack("{s:o}", "content", content(t->request)));
     if (t->scope) {
         json_object_set_new(v, "security", json_pack("[{s:[]},{s:[]}]", "bearer", "basic"));
@@ -139,7 +183,7 @@ static json_t *all_paths(const struct api *x)
     return all;
 }
 
-void api_openapi(struct http_call *c)
+char *api_document(const struct api *x)
 {
     json_t *ways = json_pack("{s:{s:s,s:s},s:{s:s,s:s}}", "bearer", "type", "http", "scheme", "bearer",
                              "basic", "type", "http", "scheme", "basic");
@@ -147,8 +191,15 @@ void api_openapi(struct http_call *c)
         json_pack("{s:s,s:s,s:s}", "title", "Tram", "version", "1", "description",
                   "Keys are made with tram key add: ID.SECRET is the bearer, ID and SECRET are name and "
                   "password of Basic.");
-    api_json(c, 200,
-             json_pack("{s:s,s:o,s:o,s:{s:o,s:o}}", "openapi", "3.1.0", "info", info, "paths",
-                       all_paths(api_of(c)), "components", "schemas", all_schemas(), "securitySchemes",
-                       ways));
+    json_t *v = json_pack("{s:s,s:o,s:o,s:{s:o,s:o}}", "openapi", "3.1.0", "info", info, "paths",
+                          all_paths(x), "components", "schemas", all_schemas(), "securitySchemes", ways);
+    char *text = json_dumps(v, JSON_COMPACT);
+    json_decref(v);
+    ASSERT(text && "the document is JSON");
+    return text;
+}
+
+void api_openapi(struct http_call *c)
+{
+    http_answer(c, 200, "application/json", sl_cstr(api_of(c)->document));
 }

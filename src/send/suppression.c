@@ -124,7 +124,7 @@ static bool is_same(const struct suppression_entry *e, enum send_reason reason, 
 struct changing {
     struct slice key, canonical;
     const struct suppression_entry *entry; /* to be added; or NULL */
-    const struct event *told;              /* when it is new; or NULL */
+    const struct event *told;              /* when it is new, or was there; or NULL */
     struct sends *s;
     struct slice account;
     enum send_reason reason; /* to be removed; NONE: all */
@@ -177,7 +177,7 @@ static int change_tx(struct kv_tx *tx, void *arg)
         all->address = x->canonical;
         e = add_entry(all, x->entry, &x->fresh);
     }
-    if (!e && x->fresh && x->told) event_tx_add(x->s, tx, x->account, x->told);
+    if (!e && x->told && (x->entry ? x->fresh : x->n > 0)) event_tx_add(x->s, tx, x->account, x->told);
     if (x->forget) all->address = SL("");
     if (!e && x->forget && !there) e = ERR_NOT_FOUND;
     if (!e && (there || x->entry)) put_row(tx, x->key, all);
@@ -224,6 +224,13 @@ int suppression_remove(struct sends *s, struct slice account, struct slice addre
     int e = change(s, account, address, &x);
     *n = e ? 0 : x.n;
     return e;
+}
+
+int suppression_remove_told(struct sends *s, struct slice account, const struct suppression_entry *e,
+                            const struct event *told)
+{
+    struct changing x = {.reason = e->reason, .group = e->group, .told = told, .s = s, .account = account};
+    return change(s, account, e->address, &x);
 }
 
 int suppression_forget(struct sends *s, struct slice account, struct slice address)

@@ -32,6 +32,10 @@ MUST_CHECK int suppression_add_told(struct sends *s, struct slice account, const
 /* Takes entries of that reason (and group) away; SEND_OUT_NONE: all. *n: how many. SUSPENDS. */
 MUST_CHECK int suppression_remove(struct sends *s, struct slice account, struct slice address,
                                   enum send_reason reason, uint32_t group, size_t *n);
+/* Takes the entry of that address, reason and group away; when there was one the event is told in the same
+ * transaction. SUSPENDS. */
+MUST_CHECK int suppression_remove_told(struct sends *s, struct slice account,
+                                       const struct suppression_entry *e, const struct event *told);
 /* The address itself is forgotten, what suppresses it stays. ERR_NOT_FOUND. SUSPENDS. */
 MUST_CHECK int suppression_forget(struct sends *s, struct slice account, struct slice address);
 /* May something be sent to this address, of this stream, under this group (0: none), with these SEND_BYPASS_

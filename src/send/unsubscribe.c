@@ -154,6 +154,14 @@ int unsubscribe_do(struct sends *s, const struct unsubscribe *u)
     return e;
 }
 
+int unsubscribe_undo(struct sends *s, const struct unsubscribe *u)
+{
+    struct suppression_entry entry = {.address = u->address, .reason = reason_of(u), .group = u->group};
+    struct event ev = {.kind = EVENT_RESUBSCRIBED, .address = u->address, .group = u->group};
+    if (u->letter.kind) ev.send = u->letter.send, ev.page = u->letter.page, ev.number = u->letter.number;
+    return suppression_remove_told(s, u->account, &entry, &ev);
+}
+
 /* ---- the fields ---- */
 
 void unsubscribe_fields(struct sends *s, struct arena *a, const struct unsubscribe *u, struct slice domain,

@@ -30,6 +30,9 @@ struct unsubscribe {
 bool unsubscribe_parse(struct sends *s, struct arena *a, struct slice token, struct unsubscribe *out);
 /* Durable when it returns 0; a second time changes nothing. SUSPENDS. */
 MUST_CHECK int unsubscribe_do(struct sends *s, const struct unsubscribe *u);
+/* Takes back that it left; what a bounce or a complaint has entered stays. Durable; a second time changes
+ * nothing. SUSPENDS. */
+MUST_CHECK int unsubscribe_undo(struct sends *s, const struct unsubscribe *u);
 /* Has the address left already? SUSPENDS. */
 MUST_CHECK int unsubscribe_is_done(struct sends *s, const struct unsubscribe *u, bool *done);
 /* List-Unsubscribe and List-Unsubscribe-Post (RFC 8058 section 3.1) for a letter that its reader may leave;

@@ -42,6 +42,25 @@ def faults(value, schema, where=""):
     return out
 
 
+def own(document):
+    """The schemas of our own document, by "METHOD /path", with its references followed."""
+    def follow(schema):
+        if isinstance(schema, list):
+            return [follow(x) for x in schema]
+        if not isinstance(schema, dict):
+            return schema
+        if "$ref" in schema:
+            return follow(document["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
+        return {name: follow(x) for name, x in schema.items()}
+
+    def schema_of(part):
+        content = part.get("content", {})
+        return next((follow(x["schema"]) for x in content.values() if "schema" in x), None)
+
+    return {f"{method.upper()} {path}": {"answer": schema_of(o["responses"]["2XX"]), "error": schema_of(o["responses"]["default"]), "request": schema_of(o.get("requestBody", {}))}
+            for path, methods in document["paths"].items() for method, o in methods.items()}
+
+
 def judge(document, method, path, status, request, answer):
     """Is a call that was made, and what it was answered, as the document has it?"""
     path = path.partition("?")[0]

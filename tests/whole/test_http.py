@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+import openapi
 import world as w
 
 
@@ -66,6 +67,45 @@ def test_the_document_tells_what_is_served(home):
     for path, said in (("/v1/events", 401), ("/v3/scopes", 401), ("/v2/email/account", 403)):
         status, fields, body = curl(home, path, "-H", "Authorization: Bearer no.key")
         assert status == said, (path, status, body)
+
+
+def test_answers_are_as_the_document_says(home):
+    told = openapi.own(get(home, "/openapi.json"))
+    key = make_key(home, "keys", "mail.send", "messages.read", "campaigns", "events.read", "suppression")
+    seen = set()
+
+    def ask(name, path=None, body=None):
+        """The answer, which fits its schema; as does the question when it was taken."""
+        method, pattern = name.split()
+        raw = b"\n".join(json.dumps(x).encode() for x in body) if isinstance(body, list) else json.dumps(body).encode()
+        status, fields, answer = curl(home, path or pattern, "-X", method, *bearer(key), *(["--data-binary", "@-"] if body else []), input=raw if body else None)
+        answer = json.loads(answer) if answer else None
+        schemas, seen_as = told[name], "error" if status >= 400 else "answer"
+        wrong = openapi.faults(answer, schemas[seen_as]) + (openapi.faults(body, schemas["request"]) if status < 400 else [])
+        assert schemas[seen_as] is None or not wrong, (name, status, answer, wrong)
+        seen.add((name, seen_as))
+        return answer
+
+    ask("GET /healthz")
+    made = ask("POST /v1/keys", body={"name": "x", "scopes": ["mail.send"]})
+    assert ask("GET /v1/keys")["keys"] and ask("DELETE /v1/keys/{id}", f"/v1/keys/{made['id']}") is None
+    letter = {"from": "alice@one.test", "to": ["bob@one.test"], "subject": "as told", "text": "x"}
+    id = ask("POST /v1/messages", body=letter)["id"]
+    w.until(lambda: ask("GET /v1/messages/{id}", f"/v1/messages/{id}")["delivered"], what="its delivery")
+    id = ask("POST /v1/campaigns", body=[{**{k: v for k, v in letter.items() if k != "to"}, "campaign": "told"}, {"to": "bob@one.test"}])["id"]
+    assert ask("GET /v1/campaigns")["campaigns"] and ask("GET /v1/campaigns/{id}", f"/v1/campaigns/{id}")["campaign"] == "told"
+    assert ask("GET /v1/events")["events"]
+    ask("POST /v1/suppressions", body={"email": "no@two.test"})
+    assert ask("GET /v1/suppressions")["suppressions"] and ask("DELETE /v1/suppressions/{email}", "/v1/suppressions/no@two.test") is None
+    for name in ("POST /v1/messages", "POST /v1/keys", "POST /v1/suppressions"):
+        ask(name, body={"odd": 1})
+        assert (name, "error") in seen
+    for name in ("GET /v1/messages/{id}", "GET /v1/campaigns/{id}"):
+        ask(name, name.split()[1].replace("{id}", "nothing"))
+        assert (name, "error") in seen
+    ours = {name for name in told if name.split()[1].startswith("/v1/") and told[name]["answer"]}
+    assert len(ours - {name for name, how in seen if how == "answer"} - {f"POST /v1/campaigns/{{id}}/{x}" for x in ("pause", "resume", "cancel")}) == 0
+    home.tram("key", "remove", key.split(".")[0])
 
 
 def test_health_is_for_the_host_itself(home):

@@ -96,6 +96,43 @@ def test_a_campaign_is_delivered_and_told_and_can_be_left(home):
     assert "June" in home.tram("campaign", "list").stdout and "finished" in home.tram("campaign", "show", taken["id"]).stdout
 
 
+def test_who_gets_letters_chooses_which(home):
+    """The page of groups: only its POST acts; what is not on it is not changed."""
+    groups = [call(home, "POST", "/v3/asm/groups", json.dumps({"name": name, "description": f"about {name} <1>"}).encode())[1]["id"]
+              for name in ("Weekly", "Offers")]
+    status, taken = campaign(home, {"to": "ann@one.test"}, head={**HEAD, "group": groups[0], "subject": "by group"})
+    assert status == 202, taken
+    finished(home, taken["id"])
+    letter = w.until(lambda: [m for m in home.messages("ann") if b"by group" in (m if isinstance(m, bytes) else m.encode())], what="the letter")[0]
+    text = letter if isinstance(letter, str) else bytes(letter).decode()
+    link = re.search(r"List-Unsubscribe: <https://[^/]+(/u/[\w-]+)>", re.sub(r"\r?\n[ \t]", " ", text)).group(1)
+
+    def left():
+        return {g["id"] for g in call(home, "GET", "/v3/asm/suppressions/ann@one.test")[1]["suppressions"] if g["suppressed"]}
+
+    status, page = call(home, "GET", link)
+    assert status == 200 and f'href="{link}/groups"' in page
+    for how in (["-I"], ["-X", "OPTIONS"], []):
+        done = subprocess.run(["curl", "-sk", *how, "-H", "Accept-Language: vi-VN", f"https://{home.address}:{home.port(443)}{link}/groups"], capture_output=True, text=True)
+        assert done.returncode == 0 and not left()
+    assert "Thư của bạn" in done.stdout and "viewport" in done.stdout and "<script" not in done.stdout
+    assert "about Offers &lt;1&gt;" in done.stdout and done.stdout.count("checked") == 2
+    first, second = groups
+    status, page = call(home, "POST", f"{link}/groups", f"shown={first}&shown={second}&shown=0&comes={second}".encode())
+    assert status == 200 and "It is saved" in page and page.count("checked") == 1 and left() == {first}
+    status, page = call(home, "POST", f"{link}/groups", b"List-Unsubscribe=One-Click")  # nothing was shown to it
+    assert status == 200 and left() == {first}
+    status, page = call(home, "POST", f"{link}/groups", f"shown={first}&comes={first}".encode())
+    assert status == 200 and not left()
+    told = [(e["event"], e["group"]) for e in call(home, "GET", "/v1/events")[1]["events"] if e["email"] == "ann@one.test" and "subscribed" in e["event"]]
+    assert told == [("unsubscribed", first), ("resubscribed", first)]
+    status, page = call(home, "POST", f"{link}/groups", b"shown=0&nothing=1")
+    assert "ann@one.test" in {s["email"] for s in call(home, "GET", "/v1/suppressions")[1]["suppressions"]}
+    status, page = call(home, "POST", f"{link}/groups", b"shown=0")
+    assert "ann@one.test" not in {s["email"] for s in call(home, "GET", "/v1/suppressions")[1]["suppressions"]}
+    assert call(home, "GET", f"{link}x/groups")[0] == 404
+
+
 def test_what_cannot_be_taken_is_refused_whole(home):
     before = len(call(home, "GET", "/v1/campaigns")[1]["campaigns"])
     assert campaign(home, {"to": "ann@one.test"}, {"to": "no address"})[0] == 400
