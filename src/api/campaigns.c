@@ -253,10 +253,10 @@ static int take_pieces(struct taking *t)
     while ((e = http_read(t->c, &piece)) == 1 && !t->status) {
         buf_put(&t->line, piece);
         struct slice all = buf_slice(&t->line);
-        size_t at, used = 0;
-        while (!t->status && (at = sl_chr(sl_from(all, used), '\n')) != SL_NONE) {
-            take_line(t, sl_sub(all, used, used + at));
-            used += at + 1;
+        size_t at, used = 0, from = all.n - piece.n; /* what came before has no end of line */
+        while (!t->status && (at = sl_chr(sl_from(all, from), '\n')) != SL_NONE) {
+            take_line(t, sl_sub(all, used, from + at));
+            used = from += at + 1;
         }
         buf_drop(&t->line, used);
         if (t->line.n > LINE_MAX_BYTES) refuse(t, 413, "the line is too long");

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "core/home.h"
 #include "core/own_policy.h"
+#include "guard/guard.h"
 #include "rt/rt.h"
 
 /* ---- whose settings? ---- */
@@ -270,7 +271,7 @@ static void mobileconfig(struct http_call *c)
     if (!take_address(c, address, SL(""), &d)) return;
     put_profile(c, &b, address, d.name);
     struct signing s = {.c = c, .text = buf_slice(&b)};
-    int e = offload_on(POOL_SIGN, sign, &s);
+    int e = offload_for(POOL_SIGN, guard_asker(c->visit), sign, &s);
     if (e) api_failed(c, e);
     else {
         http_field(c, "Content-Disposition", SL("attachment; filename=\"mail.mobileconfig\""));

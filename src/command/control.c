@@ -172,8 +172,7 @@ static int find_caller(struct conn *c, struct caller *who)
     int e = conn_peer_user(c, &who->user);
     if (e) return e;
     who->runs_node = who->user == 0 || who->user == geteuid();
-    return offload_for(POOL_FETCH, who->user + 1, name_caller,
-                       who); /* it may ask a server, as a fetch does */
+    return offload_for(POOL_ASK, who->user + 1, name_caller, who); /* it may ask a server */
 }
 
 /* What the kernel knows of the caller counts, not what the request says. */

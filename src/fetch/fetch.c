@@ -145,6 +145,7 @@ static int find_hosts(const struct fetch *f, struct arena *a, const struct fetch
 
 struct transfer {
     const struct fetch *f;
+    int64_t until;
     struct fetch_call call;
     struct fetch_answer *out;
 };
@@ -153,6 +154,9 @@ static int transfer_on_thread(void *arg)
 {
     struct transfer *t = arg;
     fetch_transfer *fn = t->f->conf.transfer ? t->f->conf.transfer : fetch_by_curl;
+    t->call.timeout = t->until - rt_now();
+    if (t->call.timeout <= 0)
+        return err_set(ERR_TIMEOUT, "%.*s was not asked in time: others are slow", SLF(t->call.host));
     return fn(t->f->conf.transfer_arg, &t->call, t->out);
 }
 
@@ -178,10 +182,12 @@ static int try_hosts(const struct fetch *f, struct arena *a, const struct fetch_
     int e = 0;
     int64_t until = DEADLINE_IN(q->timeout ? q->timeout : FETCH_SECONDS_DEFAULT * RT_S);
     if (until > deadline_get()) until = deadline_get();
+    enum rt_pool pool = q->waited_for ? POOL_ASK : POOL_FETCH;
     for (size_t i = 0; i < h->n && (i == 0 || unreached(e)); i++) {
         int64_t left = (until - rt_now()) / (int64_t)(h->n - i); /* a silent one leaves time for the others */
         if (left <= 0) return err_set(ERR_TIMEOUT, "%.*s did not answer in time", SLF(t->host));
         struct transfer x = {.f = f,
+                             .until = rt_now() + left,
                              .out = out,
                              .call = {.request = q,
                                       .host = t->host,
@@ -190,10 +196,9 @@ static int try_hosts(const struct fetch *f, struct arena *a, const struct fetch_
                                       .url_port = t->port,
                                       .port = (uint16_t)(t->port + f->conf.port_offset),
                                       .size_max = q->size_max ? q->size_max : FETCH_SIZE_DEFAULT,
-                                      .timeout = left,
                                       .a = a}};
         *out = (struct fetch_answer){0};
-        e = offload_on(POOL_FETCH, transfer_on_thread, &x);
+        e = offload_for(pool, q->asker, transfer_on_thread, &x);
     }
     return e;
 }

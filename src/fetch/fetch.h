@@ -1,9 +1,9 @@
 /* fetch.h - HTTP requests of our own: MTA-STS policies now; TLS reports, webhooks, certificates later.
  *
- * libcurl speaks, on threads of its own (POOL_FETCH); names are asked through dns/dns.h, so a trial network
- * stays a world of its own and an address is judged before anybody connects to it. A URL may come from a
- * stranger: what is not asked for is not done. No redirect is followed, no proxy, cookie or password of the
- * environment is used, a server is believed only with a certificate for the name in the URL. */
+ * libcurl speaks, on threads of its own (POOL_FETCH, POOL_ASK); names are asked through dns/dns.h, so a trial
+ * network stays a world of its own and an address is judged before anybody connects to it. A URL may come
+ * from a stranger: what is not asked for is not done. No redirect is followed, no proxy, cookie or password
+ * of the environment is used, a server is believed only with a certificate for the name in the URL. */
 #pragma once
 #include "base/arena.h"
 #include "base/err.h"
@@ -28,7 +28,9 @@ struct fetch_request {
     size_t nfield;
     struct slice body;  /* sent when it is not empty */
     size_t size_max;    /* bytes of the answer's body that are taken; 0 = FETCH_SIZE_DEFAULT */
-    int64_t timeout;    /* of all of it, ns; 0 = FETCH_SECONDS_DEFAULT */
+    int64_t timeout;    /* of all of it, with the wait for a thread, ns; 0 = FETCH_SECONDS_DEFAULT */
+    uint64_t asker;     /* those who wait for a thread take turns by it; 0: nobody in particular */
+    bool waited_for;    /* by a person: not behind what can wait */
     bool clear;         /* http:// is allowed */
     bool private_hosts; /* so are addresses that the world does not route: loopback, 10/8, ... */
 };

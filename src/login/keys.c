@@ -19,6 +19,7 @@ static int fetch_keys(const struct login_issuer *issuer, struct arena *a, struct
                               .nfield = 1,
                               .size_max = KEYS_SIZE,
                               .timeout = PATIENCE,
+                              .waited_for = true,
                               .clear = issuer->clear_keys,
                               .private_hosts = true};
     int e = fetch(issuer->fetch, a, &q, &r);

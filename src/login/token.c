@@ -58,7 +58,8 @@ static struct slice basic(struct arena *a, const struct login_issuer *issuer)
     return s;
 }
 
-static int ask(const struct login_issuer *issuer, struct arena *a, struct slice token, struct slice *answer)
+static int ask(const struct login_issuer *issuer, struct arena *a, const struct login_try *t,
+               struct slice *answer)
 {
     struct buf body = BUF_INIT;
     struct fetch_field field[] = {{SL("Content-Type"), SL("application/x-www-form-urlencoded")},
@@ -66,7 +67,7 @@ static int ask(const struct login_issuer *issuer, struct arena *a, struct slice 
                                   {SL("Authorization"), basic(a, issuer)}};
     struct fetch_answer r = {0};
     buf_str(&body, "token_type_hint=access_token&token=");
-    put_form(&body, token);
+    put_form(&body, t->password);
     struct fetch_request q = {.method = SL("POST"),
                               .url = issuer->url,
                               .field = field,
@@ -74,6 +75,8 @@ static int ask(const struct login_issuer *issuer, struct arena *a, struct slice 
                               .body = buf_slice(&body),
                               .size_max = ANSWER_MAX,
                               .timeout = PATIENCE,
+                              .asker = t->asker,
+                              .waited_for = true,
                               .clear = issuer->clear,
                               .private_hosts = true};
     int e = fetch(issuer->fetch, a, &q, &r);
@@ -109,7 +112,7 @@ static int read_claims(const struct login_issuer *issuer, struct arena *a, const
     const json_t *exp = json_object_get(o, "exp"), *before = json_object_get(o, "nbf");
     *until = now + KNOWN_S;
     if (json_is_number(exp) && json_number_value(exp) < (double)*until)
-        *until = (int64_t)json_number_value(exp);
+        *until = json_number_value(exp) > 0 ? (int64_t)json_number_value(exp) : 0;
     if (*until <= now || (json_is_number(before) && json_number_value(before) > (double)now))
         return err_set(ERR_DENIED, "the token does not count at this time");
     if (issuer->scope.n && !has_word(text_of(o, a, SL("scope")), issuer->scope))
@@ -126,11 +129,11 @@ static int read_answer(const struct login_issuer *issuer, struct arena *a, const
     return read_claims(issuer, a, o, user, until);
 }
 
-static int introspect(const struct login_issuer *issuer, struct arena *a, struct slice token,
+static int introspect(const struct login_issuer *issuer, struct arena *a, const struct login_try *t,
                       struct slice *user, int64_t *until)
 {
     struct slice answer;
-    int e = ask(issuer, a, token, &answer);
+    int e = ask(issuer, a, t, &answer);
     if (e) return e;
     json_t *o = json_loadb(answer.p, answer.n, JSON_REJECT_DUPLICATES, NULL);
     e = json_is_object(o) ? read_answer(issuer, a, o, user, until)
@@ -178,10 +181,11 @@ static int verify(struct login *l, struct arena *a, struct slice token, struct s
     return e == ERR_NOT_FOUND || e == ERR_SYNTAX ? err_set(ERR_DENIED, "%s", err_text(e)) : e;
 }
 
-static int judge(struct login *l, struct arena *a, struct slice token, struct slice *user, int64_t *until)
+static int judge(struct login *l, struct arena *a, const struct login_try *t, struct slice *user,
+                 int64_t *until)
 {
-    if (l->issuer.keys.n && jwt_is_one(token)) return verify(l, a, token, user, until);
-    if (l->issuer.url.n) return introspect(&l->issuer, a, token, user, until);
+    if (l->issuer.keys.n && jwt_is_one(t->password)) return verify(l, a, t->password, user, until);
+    if (l->issuer.url.n) return introspect(&l->issuer, a, t, user, until);
     return l->issuer.keys.n ? err_set(ERR_DENIED, "the token is none that its issuer has signed")
                             : err_set(ERR_UNSUPPORTED, "no issuer of tokens is known here");
 }
@@ -194,7 +198,7 @@ int login_token(struct login *l, struct arena *a, const struct login_try *t, str
     int64_t until = 0;
     hmac_sha256(sl((const char *)l->secret, sizeof l->secret), t->password, print);
     if (!find_known(&l->tokens, a, print, &user)) {
-        int e = judge(l, a, t->password, &user, &until);
+        int e = judge(l, a, t, &user, &until);
         if (e) return e;
         keep_known(&l->tokens, print, user, until);
     }

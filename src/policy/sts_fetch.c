@@ -40,6 +40,7 @@ int sts_fetch(const struct fetch *f, struct arena *a, struct slice domain, struc
         .url = ar_printf(a, "https://mta-sts.%.*s/.well-known/mta-sts.txt", SLF(domain)),
         .size_max = MTA_STS_TEXT_MAX,
         .timeout = STS_FETCH_S * RT_S,
+        .asker = sl_hash(domain) | 1,
     };
     *out = (struct mta_sts_policy){0};
     int e = fetch(f, a, &q, &got);

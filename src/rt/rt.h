@@ -170,6 +170,7 @@ enum rt_pool {
     POOL_PASSWORD, /* key derivations, new keys: tens of milliseconds each; a thread for each two loops, which
                       leaves the processor to whoever wants it */
     POOL_FETCH,    /* HTTP requests of our own, seconds each: 4 threads */
+    POOL_ASK,      /* questions to other servers that a person waits for, seconds each: 4 threads */
     POOL_CARE,     /* walks, copies, proofs of everything there is: 2 threads */
     RT_POOLS,
 };

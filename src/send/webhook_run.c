@@ -68,6 +68,7 @@ static int call(struct sends *s, const struct webhook *h, const struct es256 *k,
                               .body = body,
                               .size_max = ANSWER_MAX,
                               .timeout = ANSWER_WITHIN,
+                              .asker = sl_hash(h->account) | 1,
                               .clear = s->webhook_private,
                               .private_hosts = s->webhook_private};
     e = fetch(s->fetch, a, &q, &answer);
@@ -99,6 +100,12 @@ int webhook_try(struct sends *s, struct slice account, struct slice name, struct
 
 /* ---- its turn ---- */
 
+/* A time that lies further off than any wait was made by a clock that was wrong: it is over. */
+static bool is_due(const struct webhook *h, int64_t now)
+{
+    return h->next <= now || h->next > now + WAIT_MOST_S + WAIT_MOST_S / 4;
+}
+
 static int not_taken(struct sends *s, struct webhook *h, int why, struct arena *a)
 {
     int64_t now = rt_wall_seconds();
@@ -127,7 +134,7 @@ static int tell_batch(struct telling *t, struct arena *a, bool *more)
     *more = false;
     int e = kv_get(s->store->kv, SL(SENDS_OBJECT), key, a, &row);
     if (!e) e = webhook_read(s, key, row, a, &h, &k);
-    if (!e && !h.off && !h.paused && h.next <= rt_wall_seconds())
+    if (!e && !h.off && !h.paused && is_due(&h, rt_wall_seconds()))
         e = event_read(s, h.account, h.after, WEBHOOK_BATCH, a, &v, &n);
     if (!e && n) e = webhook_body(s, &h, v, n, a, &body);
     if (!e && n) {
@@ -172,7 +179,7 @@ static int look_at(void *arg, const struct webhook *h)
     struct telling *t = xcalloc(1, sizeof *t);
     t->s = s;
     snprintf(t->key, sizeof t->key, "w/%.*s/%.*s", SLF(h->account), SLF(h->name));
-    bool waits = h->off || h->paused || h->next > rt_wall_seconds();
+    bool waits = h->off || h->paused || !is_due(h, rt_wall_seconds());
     if (!h->off && !h->paused && waits && (!l->next || h->next < l->next)) l->next = h->next;
     if (waits || map_get(&s->telling, sl_cstr(t->key))) {
         free(t);
