@@ -47,14 +47,15 @@ void log_set_clock(int64_t (*c)(void)) { clock_now = c ? c : system_clock; }
 static const struct {
     const char *name;
     int syslog;
-} levels[] = {{"debug", 7}, {"info", 6}, {"warning", 4}, {"error", 3}};
+} levels[] = {{"content", 7}, {"talk", 7}, {"debug", 7}, {"info", 6}, {"warning", 4}, {"error", 3}};
+#define LEVEL(l) levels[(l)-LOG_CONTENT]
 
 static size_t put_head(char *out, size_t room, enum log_level level, const char *who)
 {
     char when[CIVIL_TEXT_MAX];
-    int n = for_journal ? snprintf(out, room, "<%d>%.88s: ", levels[level].syslog, who)
+    int n = for_journal ? snprintf(out, room, "<%d>%.88s: ", LEVEL(level).syslog, who)
                         : snprintf(out, room, "%s %s %.88s: ", civil_format(clock_now(), when),
-                                   levels[level].name, who);
+                                   LEVEL(level).name, who);
     return n < 0 ? 0 : (size_t)n;
 }
 
@@ -92,10 +93,10 @@ static void json_field(struct json_line *l, const char *name, struct slice v)
 static void json_put(struct json_line *l, const struct log_line *x, bool journal)
 {
     char when[CIVIL_TEXT_MAX];
-    l->n = journal ? (size_t)snprintf(l->p, sizeof l->p, "<%d>", levels[x->level].syslog) : 0;
+    l->n = journal ? (size_t)snprintf(l->p, sizeof l->p, "<%d>", LEVEL(x->level).syslog) : 0;
     l->p[l->n++] = '{';
     if (!journal) json_field(l, "time", sl_cstr(civil_format(clock_now(), when)));
-    json_field(l, "level", sl_cstr(levels[x->level].name));
+    json_field(l, "level", sl_cstr(LEVEL(x->level).name));
     json_field(l, "who", sl_cstr(x->who));
     if (!x->n) json_field(l, "text", x->said);
     for (size_t i = 0; i < x->n; i++)

@@ -7,7 +7,9 @@
 #pragma once
 #include "slice.h"
 
-enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
+/* The first two are never kept, only told to who looks on (log_set_tap): bytes of letters, and what is said
+ * in a session, line by line. */
+enum log_level { LOG_CONTENT = -2, LOG_TALK, LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 #define LOG_LINE_MAX 1024
 
 void log_set_level(enum log_level least);

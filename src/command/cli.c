@@ -143,8 +143,8 @@ static void make_harmless(json_t *o, bool one_line)
 static bool is_one_line(const struct command *c)
 {
     return strncmp(c->name, "queue ", 6) == 0 || strncmp(c->name, "block ", 6) == 0 ||
-           strcmp(c->name, "trace") == 0 || strcmp(c->name, "watch") == 0 || strcmp(c->name, "import") == 0 ||
-           strcmp(c->name, "export") == 0;
+           strcmp(c->name, "trace") == 0 || strcmp(c->name, "watch") == 0 || strcmp(c->name, "debug") == 0 ||
+           strcmp(c->name, "import") == 0 || strcmp(c->name, "export") == 0;
 }
 
 /* The words of an error may be somebody else's. */

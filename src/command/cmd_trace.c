@@ -1,4 +1,5 @@
-/* cmd_trace.c - trace: the road of a letter, and on as it happens; watch: the log as it is told. */
+/* cmd_trace.c - trace: the road of a letter, and on as it happens; watch: the log as it is told; debug: what
+ * is said in one session. */
 #include "base/civil.h"
 #include "base/text.h"
 #include "cmd.h"
@@ -343,3 +344,89 @@ void print_row_watch(json_t *args, json_t *o, size_t i, struct buf *out)
 }
 
 void print_watch(json_t *args, json_t *reply, struct buf *out) { (void)args, (void)reply, (void)out; }
+
+/* ---- debug ---- */
+
+enum { DEBUG_BYTES_MAX = 1 << 20 }; /* of lines, of one session */
+
+struct debugging {
+    struct request *r;
+    struct slice session; /* its id, once it has begun; in r->a */
+    size_t bytes;
+    int64_t until;
+};
+
+/* "smtpd 192.0.2.1:25 ID" */
+static struct slice id_of(struct slice who)
+{
+    size_t at = sl_rchr(who, ' ');
+    struct slice id = at == SL_NONE ? SL("") : sl_from(who, at + 1);
+    return letter_id_ok(id) ? id : SL("");
+}
+
+/* The first session that says something is the one: who speaks later, or was speaking before, is not. */
+static bool is_its(struct debugging *d, json_t *o)
+{
+    struct slice id = id_of(arg_slice(o, "who")), of = id_of(arg_slice(o, "session"));
+    struct slice line = arg_slice(o, "line");
+    bool greets = !strcmp(arg_text(o, "event"), "server") && sl_starts(line, SL("220 ")) &&
+                  !sl_starts(line, SL("220 2.0.0 ")); /* of STARTTLS */
+    if (!d->session.n && greets) d->session = ar_dup(d->r->a, id);
+    return d->session.n && (sl_eq(id, d->session) || sl_eq(of, d->session));
+}
+
+/* The end of it is told as an error, ERR_EOF. */
+static int tell_talk(void *arg, struct arena *a, const struct watch_line *l, json_t *o)
+{
+    struct debugging *d = arg;
+    if (!l) return rt_now() < d->until ? 0 : err_set(ERR_EOF, "the time is over");
+    bool its = is_its(d, o), ends = its && !strcmp(arg_text(o, "event"), "session");
+    if (!its && !(l->lost && d->session.n)) return 0;
+    if (!its) json_object_clear(o); /* only how many were lost */
+    int e = tell_line(d->r, a, l, o);
+    d->bytes += l->json.n;
+    if (!e && ends) e = err_set(ERR_EOF, "the session is over");
+    if (!e && d->bytes > DEBUG_BYTES_MAX) e = err_set(ERR_EOF, "that is all that is recorded of a session");
+    return e;
+}
+
+int run_debug(struct request *r)
+{
+    struct debugging d = {.r = r, .until = DEADLINE_IN(arg_number(r->args, "minutes") * 60 * RT_S)};
+    struct watch_filter f = {.least = arg_flag(r->args, "content") ? LOG_CONTENT : LOG_TALK};
+    struct watch *w = NULL;
+    struct ip ip;
+    char peer[IP_TEXT_MAX];
+    if (!ip_parse(arg_slice(r->args, "peer"), &ip)) return err_set(ERR_USAGE, "this is no address");
+    f.host = sl_cstr(ip_format(&ip, peer));
+    int e = may_look_on(r);
+    if (!e) e = watch_open(&w, &f);
+    if (!e) e = reply_row(r, json_pack("{s:s}", "waiting", peer));
+    if (!e) e = look_on(r, w, tell_talk, &d);
+    watch_close(&w);
+    if (e != ERR_EOF) return e;
+    reply_text(r->reply, "ended", sl_cstr(err_text(e)));
+    return d.session.n ? 0 : NO;
+}
+
+void print_row_debug(json_t *args, json_t *o, size_t i, struct buf *out)
+{
+    const char *event = arg_text(o, "event");
+    bool client = !strcmp(event, "client") || !strcmp(event, "letter");
+    if (json_object_get(o, "waiting")) {
+        buf_printf(out, "(waiting for a session of %s)\n", arg_text(o, "waiting"));
+        return;
+    }
+    if (!client && strcmp(event, "server") != 0) {
+        print_row_watch(args, o, i, out);
+        return;
+    }
+    put_time(o, out);
+    buf_printf(out, "  %s %s\n", client ? "C:" : "S:", arg_text(o, "line"));
+}
+
+void print_debug(json_t *args, json_t *reply, struct buf *out)
+{
+    (void)args;
+    if (*arg_text(reply, "ended")) buf_printf(out, "(%s)\n", arg_text(reply, "ended"));
+}

@@ -11,6 +11,7 @@ static void put_challenge(struct smtpd_session *s, struct slice challenge)
     b64_encode(&s->out, challenge);
     buf_str(&s->out, "\r\n");
     conn_write(s->c, buf_slice(&s->out));
+    smtpd_said(s, SL("334 ..."));
 }
 
 /* The next line of the exchange, decoded. */
@@ -20,6 +21,7 @@ static int read_response(struct smtpd_session *s, struct slice *response)
     int64_t before = deadline_narrow(DEADLINE_IN(SMTPD_WORK));
     int e = conn_read_line(s->c, SMTP_AUTH_LINE_MAX, &line);
     deadline_restore(before);
+    if (!e) smtpd_heard_secret(s, line.n);
     return e ? e : sasl_line_decode(&s->a, line, response);
 }
 

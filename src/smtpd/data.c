@@ -123,10 +123,14 @@ static int receive_data(struct smtpd_session *s)
         int what = SMTP_DATA_RUN;
         while (what == SMTP_DATA_RUN) {
             what = smtp_data_feed(&t->data, &rest, &run);
+            smtpd_got(s, run);
             intake_bytes(&t->letter, run);
         }
         conn_consume(s->c, in.n - rest.n);
-        if (what == SMTP_DATA_END) return 0;
+        if (what == SMTP_DATA_END) {
+            smtpd_got_all(s, t->data.size);
+            return 0;
+        }
         int e = fill(s);
         if (e) return e;
     }
@@ -167,6 +171,7 @@ static int receive_chunk(struct smtpd_session *s, uint64_t n, bool use)
         in = sl_sub(in, 0, n < in.n ? (size_t)n : in.n);
         if (use) {
             smtp_data_scan(&t->data, in);
+            smtpd_got(s, in);
             intake_bytes(&t->letter, in);
         }
         conn_consume(s->c, in.n);
@@ -216,6 +221,7 @@ static int take_chunk(struct smtpd_session *s, const struct smtp_command *c)
     s->tx.chunking = true;
     int e = receive_chunk(s, c->size, true);
     if (e) return e;
+    smtpd_got_all(s, c->size);
     smtpd_end_chunk(s, c->size, c->last);
     return 0;
 }

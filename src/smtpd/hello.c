@@ -145,6 +145,7 @@ void smtpd_help(struct smtpd_session *s, struct smtp_command *c)
     }
     buf_str(&s->out, "214 2.0.0 These are the commands (RFC 5321)\r\n");
     conn_write(s->c, buf_slice(&s->out));
+    smtpd_said(s, buf_slice(&s->out));
 }
 
 void smtpd_quit(struct smtpd_session *s, struct smtp_command *c)

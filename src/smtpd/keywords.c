@@ -109,4 +109,5 @@ void smtpd_put_ehlo(struct smtpd_session *s)
     }
     s->out.p[last + 3] = ' '; /* RFC 5321 section 4.1.1.1: the last line has no hyphen */
     conn_write(s->c, buf_slice(&s->out));
+    smtpd_said(s, buf_slice(&s->out));
 }

@@ -9,6 +9,7 @@ static void put_reply(struct smtpd_session *s, int code, const char *enhanced, s
     buf_clear(&s->out);
     smtp_reply_put(&s->out, code, enhanced, text);
     conn_write(s->c, buf_slice(&s->out));
+    smtpd_said(s, buf_slice(&s->out));
     if (code >= 500)
         s->errors++; /* what fails for the moment, or for a limit of ours, is no fault of the client */
     if (code == 421) s->over = true; /* RFC 5321 section 3.8 */

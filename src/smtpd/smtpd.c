@@ -100,6 +100,7 @@ static void run_command(struct smtpd_session *s, struct slice line)
     ar_reset(&s->cmd_a);
     int e = smtp_command_parse(&s->cmd_a, line, &c);
     const struct smtpd_command *t = smtpd_find(c.verb);
+    smtpd_heard(s, line, &c);
     if (!t || !(t->flags & SMTPD_LETTER)) (void)deadline_narrow(DEADLINE_IN(SMTPD_WORK));
     if (!smtpd_may_go_on(s)) return;
     if (!t) {

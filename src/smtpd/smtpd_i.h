@@ -56,6 +56,7 @@ struct smtpd_session {
     bool extended;       /* EHLO */
     bool tls, logged_in, over, early;
     bool trusted; /* it may say XCLIENT */
+    bool tried_login;
     struct tls_info tls_info;
     struct account account;
     struct authority authority;
@@ -121,6 +122,14 @@ void smtpd_reply(struct smtpd_session *s, int code, const char *enhanced, const 
 /* What to say when something of ours failed with error e: 452 full, 421 stopping, 451 else. */
 /* Says a refusal of intake's; code 0: says nothing. */
 void smtpd_refuse(struct smtpd_session *s, const struct intake_refusal *r);
+
+/* ---- what is said, for who looks on (dialogue.c) ---- */
+
+void smtpd_heard(struct smtpd_session *s, struct slice line, const struct smtp_command *c);
+void smtpd_heard_secret(struct smtpd_session *s, size_t n); /* a line of n bytes */
+void smtpd_said(struct smtpd_session *s, struct slice lines);
+void smtpd_got(struct smtpd_session *s, struct slice bytes); /* of a letter, */
+void smtpd_got_all(struct smtpd_session *s, uint64_t n);     /* and so many when it, or a chunk, is there */
 
 /* ---- the operator's filters (filters.c). SUSPEND ---- */
 

@@ -1,15 +1,17 @@
 """`tram watch`, `tram trace --follow` and `trace --session`: what happens, as it does."""
+import base64
 import json
 import queue
 import select
 import signal
+import smtplib
 import socket
 import subprocess
 import threading
 
 import pytest
 
-from world import TRAM, World, letter, until
+from world import TRAM, World, insecure_tls, letter, next_address, until
 
 
 @pytest.fixture(scope="module")
@@ -152,9 +154,46 @@ def test_a_watcher_that_does_not_read_holds_nobody_and_hears_what_it_lost(home):
     stuck.wait()
 
 
+def test_debug_records_the_next_session_of_a_peer_without_its_secrets(home):
+    peer, other = next_address(), next_address()
+    home.tram("account", "add", "carol@one.test", input="Tr0ub4dor-carol")
+    recording = Watching(home, "debug", peer)
+    recording.until("waiting for a session of", peer)
+    with home.mx(source=other) as client:
+        client.ehlo()
+    with smtplib.SMTP(home.address, home.port(587), source_address=(peer, 0)) as client:
+        client.starttls(context=insecure_tls())
+        client.login("carol@one.test", "Tr0ub4dor-carol")
+        client.sendmail("carol@one.test", ["bob@one.test"], letter("carol@one.test", "bob@one.test", "confidential"))
+    assert recording.process.wait(20) == 0
+    text = "\n".join(recording.until("the session is over"))
+    for words in ("S: 220 ", "C: ehlo", "C: STARTTLS", "S: 250 ", "S: 235 ", "C: mail FROM:<carol@one.test>", "bytes of a letter)",
+                  "S: 354", "event=session", "C: QUIT"):
+        assert words.lower() in text.lower(), (words, text)
+    for secret in ("Tr0ub4dor", base64.b64encode(b"Tr0ub4dor-carol").decode(), base64.b64encode(b"\0carol@one.test\0Tr0ub4dor-carol").decode()[:30],
+                   "confidential", other):
+        assert secret not in text, text
+
+
+def test_debug_hides_what_follows_a_login_that_was_refused_and_shows_letters_when_asked(home):
+    peer = next_address()
+    recording = Watching(home, "debug", peer, "--content", "--json")
+    recording.until("waiting")
+    with home.mx(source=peer) as client:
+        client.ehlo()
+        client.docmd("AUTH", "LOGIN c2VjcmV0LXVzZXI=")
+        client.docmd("c2VjcmV0LXBhc3N3b3Jk")
+        client.sendmail("x@away.test", ["bob@one.test"], letter("x@away.test", "bob@one.test", "to be seen"))
+    assert recording.process.wait(20) == 0
+    lines = [json.loads(line) for line in recording.until("the session is over")]
+    text = json.dumps(lines)
+    assert "c2VjcmV0" not in text and "AUTH LOGIN ..." in text and "Subject: to be seen" in text
+
+
 def test_wrong_use(home):
     assert "nothing that happens is called bounce" in home.tram("watch", "--event", "bounce", status=2).stderr
     home.stop()
     assert "running server" in home.tram("watch", status=3).stderr
+    assert "running server" in home.tram("debug", "192.0.2.1", status=3).stderr
     assert "running server" in home.tram("trace", "--last", "1", "--follow", status=3).stderr
     home.start()
