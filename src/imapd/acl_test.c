@@ -99,9 +99,9 @@ TEST(imapd_acl_messages)
          "selected\n");
     TALK(b, "6 STORE 1 +FLAGS (\\Flagged word)", "6 NO [NOPERM] ~\n");
     TALK(b, "7 STORE 1 +FLAGS (\\Flagged \\Seen word)", "* 1 FETCH (FLAGS (\\Seen))\n7 OK ~\n");
-    TALK(a, "8 SELECT INBOX", "~\n~\n~\n~\n~\n~\n~\n~\n8 OK ~\n");
+    TALK(a, "8 SELECT INBOX", "~\n~\n~\n~\n~\n~\n~\n~\n~\n8 OK ~\n"); /* unseen still */
     TALK(a, "9 STORE 1 +FLAGS (\\Answered mine)",
-         "* FLAGS (~)\n* OK ~\n* 1 FETCH (FLAGS (\\Seen \\Answered mine))\n9 OK ~\n");
+         "* FLAGS (~)\n* OK ~\n* 1 FETCH (FLAGS (\\Answered mine))\n9 OK ~\n");
     TALK(b, "10 STORE 1 FLAGS (\\Deleted)",
          "~\n~\n* 1 FETCH (FLAGS (\\Answered \\Deleted mine))\n10 OK ~\n"); /* the others stay */
     TALK(b, "11 EXPUNGE", "11 NO [NOPERM] ~\n");
@@ -116,7 +116,7 @@ TEST(imapd_acl_messages)
     EXPECT(a, "* 2 EXISTS\n* 1 RECENT\n");
     conn_puts(a, "DONE\r\n");
     EXPECT(a, "18 OK ~\n");
-    TALK(a, "19 FETCH 2 FLAGS", "* 2 FETCH (FLAGS (\\Seen))\n19 OK ~\n");
+    TALK(a, "19 FETCH 2 FLAGS", "* 2 FETCH (FLAGS ())\n19 OK ~\n");
     TALK(b, "20 SELECT #user/alice@x.test/INBOX", "~\n~\n~\n~\n~\n~\n~\n~\n~\n20 OK ~\n");
     TALK(b, "21 FETCH 1 BODY[TEXT]", "* 1 FETCH (~BODY[TEXT] {14}\nHello, Alice\n)\n21 OK ~\n");
     TALK(b, "22 EXPUNGE", "* 1 EXPUNGE\n22 OK ~\n");
@@ -165,6 +165,75 @@ TEST(imapd_object_ids_of_several_accounts)
     CHECK(sl_find(buf_slice(&got), sl_cstr(was)) != SL_NONE);
     bye(&a);
     bye(&b);
+    stop();
+}
+
+static int spoil(struct kv_tx *tx, void *key)
+{
+    kv_tx_put(tx, *(struct slice *)key, SL("no record"));
+    return 0;
+}
+
+/* RFC 4314 section 4, "s": who has read a message says nothing about others. */
+TEST(imapd_acl_seen_is_everybodys_own)
+{
+    struct arena arena;
+    struct account alice, bob;
+    struct kv_page page;
+    start_two();
+    ar_init(&arena, 0);
+    CHECK_OK(account_get(w.store->directory, &arena, SL("alice@x.test"), &alice));
+    CHECK_OK(account_get(w.store->directory, &arena, SL("bob@x.test"), &bob));
+    struct slice object = ar_cat(&arena, SL("u:"), sl_cstr(alice.id));
+    struct conn *a = login(), *b = login_as("bob"), *b2 = login_as("bob");
+    TALK(a, "1 CREATE Team", "1 OK ~\n");
+    for (int i = 0; i < 3; i++) append(a, "Team", i ? "" : "(\\Seen) ", a_letter);
+    TALK(a, "2 SETACL Team bob@x.test lrswite", "2 OK ~\n");
+    TALK(b, "3 SELECT #user/alice@x.test/Team",
+         "~\n~\n* 3 EXISTS\n~\n* OK [UNSEEN 1] ~\n~\n~\n~\n~\n3 OK ~\n");
+    conn_puts(b2, "3 SELECT #user/alice@x.test/Team\r\n");
+    read_until(b2, SL("3 OK"));
+    conn_puts(a, "3 SELECT Team\r\n");
+    read_until(a, SL("3 OK"));
+    TALK(b, "4 STORE 1:2 +FLAGS (\\Seen \\Flagged)",
+         "* 1 FETCH (FLAGS (\\Seen \\Flagged))\n* 2 FETCH (FLAGS (\\Seen \\Flagged))\n4 OK ~\n");
+    TALK(b, "5 STORE 1 -FLAGS (\\Seen)", "* 1 FETCH (FLAGS (\\Flagged))\n5 OK ~\n");
+    TALK(b2, "6 NOOP",
+         "* 1 FETCH (UID 1 FLAGS (\\Flagged))\n* 2 FETCH (UID 2 FLAGS (\\Seen \\Flagged))\n6 OK ~\n");
+    TALK(a, "7 NOOP",
+         "* 1 FETCH (UID 1 FLAGS (\\Seen \\Flagged))\n* 2 FETCH (UID 2 FLAGS (\\Flagged))\n7 OK ~\n");
+    TALK(b, "8 SEARCH UNSEEN", "* SEARCH 1 3\n8 OK ~\n");
+    TALK(a, "9 SEARCH UNSEEN", "* SEARCH 2 3\n9 OK ~\n");
+    TALK(b, "10 STATUS #user/alice@x.test/Team (UNSEEN)", "* STATUS ~ (UNSEEN 2)\n10 OK ~\n");
+    TALK(b, "11 FETCH 3 BODY[TEXT]", "* 3 FETCH (FLAGS (\\Seen) BODY[TEXT] {14}\nHello, Alice\n)\n11 OK ~\n");
+    TALK(a, "12 FETCH 3 FLAGS", "* 3 FETCH (FLAGS ())\n~\n12 OK ~\n");
+    TALK(b, "13 STORE 3 FLAGS (\\Answered)", "* 3 FETCH (FLAGS (\\Answered))\n13 OK ~\n");
+    TALK(a, "14 STORE 3 FLAGS (\\Seen)", "* 3 FETCH (FLAGS (\\Seen))\n14 OK ~\n");
+    TALK(b, "15 FETCH 3 FLAGS", "* 3 FETCH (~)\n* 3 FETCH (UID 3 FLAGS ())\n15 OK ~\n");
+    TALK(b, "16 COPY 2 #user/alice@x.test/Team", "* 4 EXISTS\n* ~ RECENT\n16 OK ~\n"); /* seen as before */
+    TALK(b, "17 APPEND #user/alice@x.test/Team (\\Seen) {4+}\r\na: b", "* 5 EXISTS\n* ~ RECENT\n17 OK ~\n");
+    TALK(b, "18 SEARCH SEEN", "* SEARCH 2 4 5\n18 OK ~\n");
+    TALK(a, "19 UID SEARCH SEEN", "* SEARCH 1 3\n~\n~\n19 OK ~\n");
+    TALK(b, "20 COPY 2,3 Archive", "20 OK ~\n");
+    TALK(b2, "21 EXAMINE Archive", "~\n~\n~\n~\n* OK [UNSEEN 2] ~\n~\n~\n~\n~\n21 OK ~\n");
+    TALK(b, "22 SEARCH RETURN (UPDATE ALL) UNSEEN", "* ESEARCH (TAG \"22\") ALL 1,3\n22 OK ~\n");
+    TALK(b, "23 STORE 1 +FLAGS (\\Seen)", "~\n~\n23 OK ~\n");
+    struct slice key = ar_printf(&arena, "v/00000007/%s/000000", bob.id);
+    CHECK_OK(kv_transact(w.store->kv, object, spoil, &key));
+    TALK(a, "24 STORE 1 +FLAGS (\\Answered)", "* 1 FETCH (FLAGS (~))\n24 OK ~\n");
+    log_set_level((enum log_level)(LOG_ERROR + 1));
+    TALK(b, "25 NOOP", "~\n~\n25 OK ~\n");
+    TALK(b, "26 SEARCH SEEN", "* SEARCH\n26 OK ~\n"); /* damaged: nothing is known to be seen */
+    TALK(b, "27 STORE 5 +FLAGS (\\Seen)", "* 5 FETCH (FLAGS (\\Recent \\Seen))\n27 OK ~\n");
+    TALK(b, "28 SEARCH SEEN", "* SEARCH 5\n28 OK ~\n");
+    log_set_level(LOG_ERROR);
+    bye(&b);
+    bye(&b2);
+    TALK(a, "29 DELETE Team", "29 OK ~\n");
+    CHECK_OK(kv_scan(w.store->kv, object, SL("v/"), SL("v0"), 10, &arena, &page));
+    CHECK_INT(page.n, 0);
+    conn_close(&a);
+    ar_free(&arena);
     stop();
 }
 

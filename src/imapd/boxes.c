@@ -134,11 +134,22 @@ void imapd_cmd_namespace(struct imapd_session *s, struct imap_in *in)
 
 /* ---- status ---- */
 
+/* In another account the client's own \Seen counts. 0 when it cannot be read. */
+static uint32_t unseen_there(struct imapd_session *s, const char *account, const struct mailbox *m)
+{
+    struct view *v;
+    if (view_open_as(&v, s->server->conf.store, account, m->id, s->account) != 0) return 0;
+    size_t n = view_unseen(v);
+    view_close(&v);
+    return (uint32_t)n;
+}
+
 /* shown: its name for the client. */
 static void tell_status(struct imapd_session *s, const char *account, const struct mailbox *m,
                         struct slice shown, unsigned items)
 {
-    uint32_t recent = 0;
+    uint32_t recent = 0, unseen = m->unseen;
+    if (items & IMAP_STATUS_UNSEEN && strcmp(account, s->account) != 0) unseen = unseen_there(s, account, m);
     if (items & IMAP_STATUS_RECENT && imapd_recent_count(s, account, m, &recent) != 0) {
     } /* 0, then */
     const struct {
@@ -146,7 +157,7 @@ static void tell_status(struct imapd_session *s, const char *account, const stru
         uint64_t value;
     } v[] = {{"MESSAGES", m->exists}, {"RECENT", recent},
              {"UIDNEXT", m->uidnext}, {"UIDVALIDITY", m->uidvalidity},
-             {"UNSEEN", m->unseen},   {"DELETED", m->deleted},
+             {"UNSEEN", unseen},      {"DELETED", m->deleted},
              {"SIZE", m->size},       {"HIGHESTMODSEQ", m->modseq ? m->modseq : 1}};
     bool space = false;
     buf_str(&s->out, "* STATUS ");

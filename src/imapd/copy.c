@@ -39,7 +39,9 @@ static int copy_bytes(struct across *x, struct reader *rd, struct body_writer *w
 /* What the record says of the message, with the flags that may be set there; keywords go by their names. */
 static void take_record(struct across *x, const struct message *m, struct message_new *out)
 {
-    uint64_t flags = m->flags & imapd_may_flag(x->to->rights);
+    size_t at = view_find(x->s->view, m->uid); /* \Seen is the client's, not the owner's */
+    uint64_t flags = at == SL_NONE ? m->flags : view_at(x->s->view, at).flags;
+    flags &= imapd_may_flag(x->to->rights);
     struct slice *keyword = ar_array(&x->s->a, struct slice, x->s->nkeywords);
     *out = (struct message_new){.flags = flags & (((uint64_t)1 << FLAG_KEYWORD_FIRST) - 1),
                                 .keyword = keyword,

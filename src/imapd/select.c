@@ -67,7 +67,7 @@ static int open_mailbox(struct imapd_session *s, struct slice name, bool read_on
     if (e) return e;
     /* Watched before it is read, so that nothing falls between. */
     s->watch = mailbox_watch(store, place.account, on_news, s);
-    e = view_open(&s->view, store, place.account, place.m.id);
+    e = view_open_as(&s->view, store, place.account, place.m.id, s->account);
     if (e) return e;
     s->state = IMAPD_SELECTED;
     s->rights = place.rights;

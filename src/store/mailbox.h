@@ -227,7 +227,12 @@ struct view {
 };
 /* SUSPENDS. */
 MUST_CHECK int view_open(struct view **out, struct store *s, const char *acc, uint32_t box);
+/* With \Seen as another user has it, an account's id. SUSPENDS. */
+MUST_CHECK int view_open_as(struct view **out, struct store *s, const char *acc, uint32_t box,
+                            const char *user);
 void view_close(struct view **v); /* SUSPENDS */
+/* Messages without \Seen. SUSPENDS (breathes). */
+size_t view_unseen(const struct view *v);
 /* Brings the view up to date: new messages are added at the end, flags changed in place (and marked as
  * changed), expunged ones marked gone. *added: how many are new. SUSPENDS. */
 MUST_CHECK int view_sync(struct view *v, size_t *added);

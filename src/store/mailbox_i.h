@@ -119,6 +119,7 @@ struct message_append {
     uint32_t box;
     const struct message_new *m;
     size_t n;
+    const char *guest;               /* whose \Seen is meant, an account's id; NULL: the owner's */
     uint32_t uidvalidity, first_uid; /* out */
 };
 /* arg: struct message_append. ERR_NOT_FOUND no such mailbox, ERR_QUOTA, ERR_LIMIT. */

@@ -209,7 +209,7 @@ static int erase_rows(struct kv_tx *tx, void *arg)
 {
     uint32_t id = *(const uint32_t *)arg;
     char from[KEY_ROOM], to[KEY_ROOM];
-    for (const char *kind = "mirghy"; *kind; kind++)
+    for (const char *kind = "mirghyv"; *kind; kind++)
         kv_tx_erase(tx, row_prefix(*kind, id, from), row_prefix_end(*kind, id, to));
     kv_tx_del(tx, box_key('x', id, from));
     return annotations_erase_tx(tx, id);

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "mailbox_i.h"
+#include "seen.h"
 
 /* ---- reading ---- */
 
@@ -159,7 +160,7 @@ static void new_row(const struct message_new *m, struct slice account, uint64_t 
 }
 
 static int add_messages(struct kv_tx *tx, struct account_row *a, struct box_row *b,
-                        const struct message_new *m, size_t n, bool hints)
+                        const struct message_new *m, size_t n, bool hints, bool guest)
 {
     struct message row;
     uint64_t more = 0;
@@ -175,6 +176,7 @@ static int add_messages(struct kv_tx *tx, struct account_row *a, struct box_row 
         row.uid = b->m.uidnext++;
         e = box_flags(b, m[i].flags, m[i].keyword, m[i].nkeywords, true, &row.flags);
         if (e && !hints) return e;
+        if (guest) row.flags &= ~(uint64_t)FLAG_SEEN;
         message_row_put(tx, b->m.id, &row);
         count_message(a, b, &row, 1);
     }
@@ -182,6 +184,19 @@ static int add_messages(struct kv_tx *tx, struct account_row *a, struct box_row 
     box_row_put(tx, b);
     account_row_put(tx, a);
     return 0;
+}
+
+/* What a guest appends with \Seen is seen by it, and by nobody else; the UIDs are known. */
+static int append_seen(struct kv_tx *tx, void *arg)
+{
+    const struct message_append *p = arg;
+    struct seen_change c;
+    int e = 0;
+    seen_begin(&c, p->box, p->guest);
+    for (size_t i = 0; e == 0 && i < p->n; i++)
+        if (p->m[i].flags & FLAG_SEEN) e = seen_set(tx, &c, p->first_uid + (uint32_t)i, true);
+    seen_end(tx, &c);
+    return e;
 }
 
 int message_append_tx(struct kv_tx *tx, void *arg)
@@ -194,7 +209,8 @@ int message_append_tx(struct kv_tx *tx, void *arg)
     if (e) return e;
     p->uidvalidity = b.m.uidvalidity;
     p->first_uid = b.m.uidnext;
-    return add_messages(tx, &a, &b, p->m, p->n, false);
+    if (p->guest) e = append_seen(tx, p);
+    return e ? e : add_messages(tx, &a, &b, p->m, p->n, false, p->guest);
 }
 
 static int append_page(struct kv_tx *tx, struct batch *b, struct box_row *to, void *arg)
@@ -205,6 +221,7 @@ static int append_page(struct kv_tx *tx, struct batch *b, struct box_row *to, vo
     for (size_t i = 0; e == 0 && i < p->n; i++) {
         new_row(&p->m[i], sl_from(kv_tx_object(tx), 2), b->id, b->n, &row);
         e = box_flags(to, p->m[i].flags, p->m[i].keyword, p->m[i].nkeywords, true, &row.flags);
+        if (p->guest) row.flags &= ~(uint64_t)FLAG_SEEN;
         if (e == 0) batch_add(tx, b, &row);
     }
     return e;
@@ -213,6 +230,7 @@ static int append_page(struct kv_tx *tx, struct batch *b, struct box_row *to, vo
 static int append_batch(struct store *s, struct mailbox_ref box, struct message_append *p, size_t n)
 {
     struct batch b;
+    struct message_append all = *p;
     int e = batch_begin(&b, s, box);
     if (e) return e;
     for (; e == 0 && n; p->m += p->n, n -= p->n) {
@@ -222,14 +240,14 @@ static int append_batch(struct store *s, struct mailbox_ref box, struct message_
     if (e == 0) e = batch_see(&b);
     if (e) batch_drop(&b);
     p->uidvalidity = b.uidvalidity;
-    p->first_uid = b.first_uid;
-    return e;
+    all.first_uid = p->first_uid = b.first_uid;
+    return e || !p->guest ? e : mailbox_transact(s, box, all.n, append_seen, &all);
 }
 
 int message_append(struct store *s, struct mailbox_ref box, const struct message_new *m, size_t n,
                    uint32_t *uidvalidity, uint32_t *first_uid)
 {
-    struct message_append p = {.box = box.box, .m = m, .n = n};
+    struct message_append p = {.box = box.box, .m = m, .n = n, .guest = box.guest ? box.guest->id : NULL};
     if (n == 0) return err_set(ERR_USAGE, "there is nothing to add");
     int e = n > CHANGE_MAX ? append_batch(s, box, &p, n) : mailbox_transact(s, box, n, message_append_tx, &p);
     *uidvalidity = p.uidvalidity;
@@ -324,7 +342,7 @@ static int deliver(struct kv_tx *tx, void *arg)
     if (e == ERR_NOT_FOUND) e = box_tx(tx, INBOX_ID, &b);
     if (e) return e;
     d->uid = b.m.uidnext;
-    e = add_messages(tx, &a, &b, d->m, 1, true);
+    e = add_messages(tx, &a, &b, d->m, 1, true, false);
     if (e) return e;
     delivery_row_put(tx, key, d->uid);
     if (d->m->tell) e = d->m->tell(tx, d->m->tell_arg);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "mailbox_i.h"
+#include "seen.h"
 
 /* What a transaction found out. It may run twice, so each run starts anew. */
 struct gather {
@@ -57,7 +58,9 @@ struct flagging {
     const uint32_t *uid;
     size_t n;
     const struct flags_change *as;
-    uint64_t flags; /* that it names, in this mailbox now */
+    uint64_t flags;          /* that it names, in this mailbox now */
+    const char *guest;       /* whose \Seen is another one than the owner's; NULL: the owner's is meant */
+    struct seen_change seen; /* the guest's */
     struct gather failed;
     size_t failed_before; /* by the parts before this one */
     struct journal_box journal;
@@ -69,6 +72,16 @@ static uint64_t apply(enum flags_op op, uint64_t old, uint64_t flags)
     return op == FLAGS_ADD ? old | flags : op == FLAGS_REMOVE ? old & ~flags : flags;
 }
 
+/* As whoever changes them sees them. */
+static int flags_of(struct kv_tx *tx, struct flagging *c, const struct message *m, uint64_t *out)
+{
+    bool seen = false;
+    *out = m->flags;
+    int e = c->guest ? seen_is(tx, &c->seen, m->uid, &seen) : 0;
+    if (c->guest) *out = (m->flags & ~(uint64_t)FLAG_SEEN) | (seen ? FLAG_SEEN : 0);
+    return e;
+}
+
 static int flags_one(struct kv_tx *tx, struct flagging *c, struct box_row *b, uint64_t modseq, uint32_t uid)
 {
     struct message m;
@@ -78,8 +91,16 @@ static int flags_one(struct kv_tx *tx, struct flagging *c, struct box_row *b, ui
         gather_add(&c->failed, uid);
         return 0;
     }
-    uint64_t flags = apply(c->as->op, m.flags, c->flags);
-    if (flags == m.flags) return 0;
+    uint64_t old, flags;
+    e = flags_of(tx, c, &m, &old);
+    if (e) return e;
+    flags = apply(c->as->op, old, c->flags);
+    if (flags == old) return 0;
+    if (c->guest) {
+        e = seen_set(tx, &c->seen, uid, flags & FLAG_SEEN);
+        flags = (flags & ~(uint64_t)FLAG_SEEN) | (m.flags & FLAG_SEEN);
+    }
+    if (e) return e;
     count_flags(b, m.flags, flags);
     m.flags = flags;
     m.modseq = modseq;
@@ -95,12 +116,14 @@ static int change_flags(struct kv_tx *tx, void *arg)
     struct box_row b;
     c->failed.n = c->failed_before;
     journal_free(&c->journal);
+    seen_begin(&c->seen, c->box, c->guest);
     int e = account_tx(tx, &a);
     if (e == 0) e = box_tx(tx, c->box, &b);
     if (e == 0)
         e = box_flags(&b, c->as->bits, c->as->keyword, c->as->n, c->as->op != FLAGS_REMOVE, &c->flags);
     for (size_t i = 0; e == 0 && i < c->n; i++) e = flags_one(tx, c, &b, a.modseq + 1, c->uid[i]);
     if (e || !c->journal.changes.n) return e;
+    seen_end(tx, &c->seen);
     b.m.modseq = ++a.modseq;
     journal_put(tx, &a, &c->journal, 1);
     box_row_put(tx, &b);
@@ -111,7 +134,8 @@ static int change_flags(struct kv_tx *tx, void *arg)
 int message_flags(struct store *s, struct mailbox_ref box, struct uids uids,
                   const struct flags_change *change, struct arena *a, struct uids *failed)
 {
-    struct flagging c = {.box = box.box, .as = change, .journal.box = box.box};
+    struct flagging c = {
+        .box = box.box, .as = change, .guest = box.guest ? box.guest->id : NULL, .journal.box = box.box};
     int e = 0;
     for (size_t at = 0; e == 0 && at < uids.n; at += c.n) {
         c.uid = uids.v + at;
@@ -244,7 +268,7 @@ int message_replace(struct store *s, struct mailbox_ref from, uint32_t old, uint
     ASSERT(m && uidvalidity && uid);
     struct replace r = {
         .old = {.box = from.box, .uid = &old, .n = 1, .remembered = s->expunged, .journal.box = from.box},
-        .new = {.box = to, .m = m, .n = 1}};
+        .new = {.box = to, .m = m, .n = 1, .guest = from.guest ? from.guest->id : NULL}};
     int e = guest_transact(s, from.account, from.guest, replace, &r);
     journal_free(&r.old.journal);
     free(r.old.gone.v);
@@ -397,6 +421,23 @@ static int copy_parts(struct store *s, struct mailbox_ref box, struct copy *c, s
     return e;
 }
 
+/* What a guest has seen is seen in the copies, too. */
+static int copy_seen(struct store *s, struct mailbox_ref box, uint32_t to, const struct message_copied *c)
+{
+    struct seen_set seen = {0};
+    uint32_t *uid = xcalloc(c->n ? c->n : 1, sizeof *uid);
+    size_t n = 0;
+    int e = seen_read(s, box.account, box.box, box.guest->id, &seen);
+    for (size_t i = 0; e == 0 && i < c->n; i++)
+        if (seen_has(&seen, c->from[i])) uid[n++] = c->to[i];
+    if (e == 0 && n)
+        e = message_flags(s, (struct mailbox_ref){box.account, to, box.guest}, (struct uids){uid, n},
+                          &(struct flags_change){.op = FLAGS_ADD, .bits = FLAG_SEEN}, NULL, NULL);
+    seen_free(&seen);
+    free(uid);
+    return e;
+}
+
 int message_copy(struct store *s, struct mailbox_ref box, struct uids uids, uint32_t to, bool move,
                  struct arena *a, struct message_copied *out)
 {
@@ -411,5 +452,5 @@ int message_copy(struct store *s, struct mailbox_ref box, struct uids uids, uint
     *out = (struct message_copied){c.uidvalidity, gather_keep(&c.old, a), gather_keep(&c.new, a), c.new.n};
     free(c.old.v);
     free(c.new.v);
-    return e;
+    return e || !box.guest ? e : copy_seen(s, box, to, out);
 }

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "mailbox_i.h"
+#include "seen.h"
 
 struct gone_msg {
     struct roll_msg m;
@@ -20,6 +21,8 @@ struct whole_view {
     struct view v;
     struct loop_view *loop;
     struct roll *roll;
+    char guest[20];             /* whose \Seen is shown; empty: the owner's */
+    struct seen_set seen;       /* the guest's */
     struct gone_msg *gone;      /* v.ngone, ascending */
     struct change_mark *change; /* ascending; v.nchanged of them are not told */
     size_t nmarks;
@@ -32,6 +35,13 @@ static const struct whole_view *whole_c(const struct view *v)
 }
 
 /* ---- messages ---- */
+
+/* As the session's user sees them. */
+static uint64_t flags_of(const struct whole_view *w, const struct roll_msg *m)
+{
+    if (!w->guest[0]) return m->flags;
+    return (m->flags & ~(uint64_t)FLAG_SEEN) | (seen_has(&w->seen, m->uid) ? FLAG_SEEN : 0);
+}
 
 /* How many of the gone ones have a lower index. */
 static size_t gone_before(const struct whole_view *w, size_t i)
@@ -57,7 +67,8 @@ struct view_msg view_at(const struct view *v, size_t i)
     size_t k;
     bool gone = is_gone(w, i, &k);
     const struct roll_msg *m = gone ? &w->gone[k].m : roll_at(w->roll, i - k);
-    return (struct view_msg){.uid = m->uid, .gone = gone, .flags = m->flags, .modseq = m->modseq};
+    return (struct view_msg){
+        .uid = m->uid, .gone = gone, .flags = gone ? m->flags : flags_of(w, m), .modseq = m->modseq};
 }
 
 size_t view_rank(const struct view *v, uint32_t uid)
@@ -84,10 +95,21 @@ size_t view_first_without(const struct view *v, uint64_t flags)
     size_t first = v->n;
     for (size_t p = 0; p < r->npages && first == v->n; p++)
         for (uint32_t i = 0; i < r->page[p].page->n && first == v->n; i++)
-            if (flags & ~r->page[p].page->m[i].flags) first = view_rank(v, r->page[p].page->m[i].uid);
+            if (flags & ~flags_of(whole_c(v), &r->page[p].page->m[i]))
+                first = view_rank(v, r->page[p].page->m[i].uid);
     for (size_t k = 0; k < v->ngone && whole_c(v)->gone[k].at < first; k++)
         if (flags & ~whole_c(v)->gone[k].m.flags) first = whole_c(v)->gone[k].at;
     return first;
+}
+
+size_t view_unseen(const struct view *v)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < v->n; i++) {
+        n += !(view_at(v, i).flags & FLAG_SEEN);
+        fiber_breathe();
+    }
+    return n;
 }
 
 uint64_t view_flags(const struct view *v)
@@ -225,11 +247,12 @@ static void diff_gone(struct diff *d, const struct roll_msg *m)
     }
     struct roll_msg *gone = &d->gone[d->ngone++].m;
     *gone = *m;
+    gone->flags = flags_of(d->w, m);
     if (message_expunged(v->store, (struct mailbox_ref){.account = v->acc, .box = v->box}, m->uid, &last))
         return;
     if (last.modseq <= m->modseq) return;
-    gone->flags = last.flags;
     gone->modseq = last.modseq;
+    gone->flags = flags_of(d->w, &(struct roll_msg){.uid = last.uid, .flags = last.flags});
     diff_changed(d, m->uid);
 }
 
@@ -334,6 +357,8 @@ int view_sync(struct view *v, size_t *added)
     *added = 0;
     if (v->deleted) return 0;
     int e = loop_view_sync(w->loop);
+    if (e == 0 && w->guest[0] && (!w->roll || w->roll->modseq != w->loop->roll->modseq))
+        e = seen_read(v->store, v->acc, v->box, w->guest, &w->seen);
     if (e == 0) show(w, added);
     return e;
 }
@@ -396,12 +421,18 @@ int view_vanished(const struct view *v, uint64_t since, struct arena *a, struct 
 
 int view_open(struct view **out, struct store *s, const char *acc, uint32_t box)
 {
+    return view_open_as(out, s, acc, box, acc);
+}
+
+int view_open_as(struct view **out, struct store *s, const char *acc, uint32_t box, const char *user)
+{
     ASSERT(s && strlen(acc) < sizeof((struct view *)0)->acc);
     struct whole_view *w = xcalloc(1, sizeof *w);
     size_t added;
     w->v.store = s;
     w->v.box = box;
     snprintf(w->v.acc, sizeof w->v.acc, "%s", acc);
+    if (strcmp(user, acc) != 0) snprintf(w->guest, sizeof w->guest, "%s", user);
     w->loop = loop_view_get(s, acc, box);
     int e = view_sync(&w->v, &added);
     if (e == 0 && w->v.deleted) e = err_set(ERR_NOT_FOUND, "there is no such mailbox");
@@ -419,6 +450,7 @@ void view_close(struct view **vp)
     roll_unref(&w->roll);
     free(w->gone);
     free(w->change);
+    seen_free(&w->seen);
     loop_view_put(&w->loop);
     free(w);
 }
