@@ -9,6 +9,7 @@
 #include "command/control.h"
 #include "core/certificate.h"
 #include "core/home.h"
+#include "core/upgrade.h"
 #include "crypto/cert.h"
 #include "proxy.h"
 #include "rt/file.h"
@@ -376,10 +377,23 @@ static int tell_certificate(void *arg)
     return 0;
 }
 
-static void certificate_fiber(void *arg)
+/* BLOCKS. */
+static int forget_snapshot(void *arg)
 {
-    do offload(tell_certificate, arg);
-    while (fiber_sleep(certificate_every) == 0);
+    bool was;
+    (void)arg;
+    int e = home_snapshot_forget(false, &was);
+    if (e) log_warn("care", "the store of before the upgrade cannot be removed: %s", err_text(e));
+    else if (was) log_info("care", "the store of before the upgrade is removed after %d days", SNAPSHOT_DAYS);
+    return 0;
+}
+
+static void daily_fiber(void *arg)
+{
+    do {
+        (void)offload_on(POOL_CARE, forget_snapshot, NULL);
+        offload(tell_certificate, arg);
+    } while (fiber_sleep(certificate_every) == 0);
 }
 
 static void care_fiber(void *arg)
@@ -509,7 +523,7 @@ int serve(struct node *n, bool control, void (*ready)(void *), void *arg)
     }
     if (!e) e = group_go(&care, "care", care_fiber, &n->core);
     if (!e) e = group_go(&care, "images", images_fiber, &n->core);
-    if (!e) e = group_go(&care, "certificate", certificate_fiber, &n->core);
+    if (!e) e = group_go(&care, "daily", daily_fiber, &n->core);
     if (!e) e = group_go(&care, "reports", reports_fiber, &n->core);
     if (!e) e = group_go(&care, "policies", policies_fiber, &n->core);
     if (!e) e = group_go(&care, "fullness", intake_full_keep, &n->core.intake);

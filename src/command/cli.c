@@ -11,11 +11,11 @@
 #include "cmd.h"
 #include "control.h"
 #include "core/home.h"
+#include "core/upgrade.h"
 #include "owner.h"
 #include "rt/file.h"
 #include "stdin_smtp.h"
 
-static const char tram_version[] = "0.2";
 static const char default_home[] = "/var/lib/tram"; /* when neither -C nor TRAM_HOME names one */
 
 /* Runs fn(arg) as the first fiber; the sentence of its error survives the fiber. */
@@ -492,7 +492,8 @@ int cli_main(int argc, char **argv, const struct cli_server *server)
     umask(077); /* what a home holds, libraries' files too, is nobody else's */
     t.cmd = take_command(&argc, &argv, &t.home);
     if (smtp) argc = 1, argv = from_envelope;
-    if (argc && !t.cmd && strcmp(argv[0], "--version") == 0) return printf("tram %s\n", tram_version) < 0;
+    if (argc && !t.cmd && strcmp(argv[0], "--version") == 0)
+        return printf("tram %s\n", this_program.version) < 0;
     if (!t.cmd) return unknown_command(argc, argv);
     if (t.cmd->needs != IS_SERVER) log_set_level(LOG_ERROR);
     ar_init(&t.a, 0);

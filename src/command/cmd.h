@@ -21,7 +21,8 @@
     X(suppression_list) X(suppression_add) X(suppression_remove) X(suppression_import) X(suppression_export) \
     X(shaping_check) X(shaping_show) X(tls_probe) X(tls_report) X(tls_send_reports) X(block_list) X(block_add) X(block_remove) \
     X(source_add) X(source_list) X(source_show) X(source_remove) X(source_pool) X(source_use) X(source_forget) \
-    X(key_add) X(key_list) X(key_remove) X(cert_list) X(cert_show) X(cert_renew) X(doctor) X(setup)
+    X(key_add) X(key_list) X(key_remove) X(cert_list) X(cert_show) X(cert_renew) X(doctor) X(setup) \
+    X(rollback)
 /* clang-format on */
 #define X(name)                                                                                              \
     int run_##name(struct request *r);                                                                       \
@@ -58,6 +59,13 @@ json_t *help_settings(void);
 /* A user of the machine writes as themselves: LOGIN at the first domain, and what its account may. *account
  * stays with *from. ERR_DENIED: that account is disabled. SUSPENDS. */
 MUST_CHECK int bind_to_login(struct request *r, struct account *account, struct intake_from *from);
+/* cmd_upgrade.c; the names of all commands: those that the other program lacks are told. SUSPENDS. */
+struct names {
+    const char **name;
+    size_t n;
+};
+MUST_CHECK int upgrade_check(struct request *r, const struct names *known);
+void print_upgrade_check(json_t *args, json_t *reply, struct buf *out);
 /* cmd_stats.c: of one account */
 MUST_CHECK int run_stats_of(struct request *r);
 void print_stats_of(json_t *reply, struct buf *out);

@@ -100,6 +100,7 @@
     }
 
 static int run_help(struct request *r);
+static int run_upgrade_check(struct request *r);
 
 const struct command commands[] = {
     {.name = "init",
@@ -473,6 +474,23 @@ const struct command commands[] = {
            .type = ARG_PATH,
            .from = FROM_WORD,
            .flags = ARG_NEEDED})},
+    {.name = "upgrade-check",
+     .needs = NEEDS_HOME,
+     .run = run_upgrade_check,
+     .print = print_upgrade_check,
+     .help = "looks at a newer program before it is installed: does it read this store, what will change",
+     ARGS({.name = "program",
+           .value = "NEW",
+           .meaning = "the program's file; it is read, not run",
+           .type = ARG_PATH,
+           .from = FROM_WORD,
+           .flags = ARG_NEEDED})},
+    {.name = "rollback",
+     .needs = NEEDS_HOME,
+     .run = run_rollback,
+     .print = print_rollback,
+     .help = "puts the index back as it was before a newer program opened it; the server must be stopped",
+     ARGS(FLAG("forget", "removes what is kept for that, and goes nowhere"))},
     {.name = "config check",
      .needs = NEEDS_HOME,
      .run = run_config_check,
@@ -551,6 +569,13 @@ int command_run(const struct command *c, struct request *r, struct buf *error)
     if (!e) e = c->run(r);
     if (e < 0) buf_str(error, err_text(e));
     return command_exit(e);
+}
+
+static int run_upgrade_check(struct request *r)
+{
+    struct names all = {.name = ar_array(r->a, const char *, ncommands)};
+    for (; all.n < ncommands; all.n++) all.name[all.n] = commands[all.n].name;
+    return upgrade_check(r, &all);
 }
 
 static int run_help(struct request *r)

@@ -2,6 +2,7 @@
 #include "core.h"
 
 #include "certificate.h"
+#include "upgrade.h"
 
 #include "base/memory.h"
 #include "deliver/deliver.h"
@@ -87,6 +88,7 @@ static int look_for_store(void)
 static int open_store_files(const struct config *conf, struct kv **kv, struct body_store **body, bool make)
 {
     int e = make ? path_make("store") : look_for_store();
+    if (!e) e = make ? home_sign() : home_before_open();
     if (!e) e = kv_rocks_open(kv, "store/index");
     if (e) return e;
     kv_rocks_cache(*kv, config_index_cache(conf));

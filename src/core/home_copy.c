@@ -155,6 +155,8 @@ static int copy_rest(struct copying *c)
     if (!e) e = path_copy("tram.conf", below(&c->a, c->unfinished, "tram.conf"));
     if (!e && path_exists("keys.secret"))
         e = path_copy("keys.secret", below(&c->a, c->unfinished, "keys.secret"));
+    if (!e && path_exists("store/written-by"))
+        e = path_copy("store/written-by", below(&c->a, c->unfinished, "store/written-by"));
     return e ? e : path_sync_dir(c->unfinished);
 }
 
@@ -217,6 +219,8 @@ int home_restore(const char *from)
     if (!e) e = path_make("store");
     if (!e) e = copy_folder(&a, below(&a, from, "store/bodies"), "store/bodies");
     if (!e) e = copy_folder(&a, below(&a, from, "store/index"), "store/index");
+    if (!e && path_exists(below(&a, from, "store/written-by")))
+        e = path_copy(below(&a, from, "store/written-by"), "store/written-by");
     if (!e) e = path_sync_dir("store");
     if (!e && !path_exists("tls")) e = copy_folder(&a, below(&a, from, "tls"), "tls");
     if (!e && path_exists(below(&a, from, "keys.secret")) && !path_exists("keys.secret"))

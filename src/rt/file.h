@@ -66,6 +66,8 @@ MUST_CHECK int path_write(const char *path, struct slice data, int mode);
 /* The folder is this process's until it is unlocked, or the process dies. *lock: for path_unlock(). ERR_BUSY:
  * another's. */
 MUST_CHECK int path_lock(const char *folder, int *lock);
+/* Nobody else has a lock (of POSIX) on the file, or it is not there; ERR_BUSY. BLOCKS. */
+MUST_CHECK int path_unlocked(const char *path);
 void path_unlock(int *lock); /* -1: not locked */
 /* Free bytes on the file system that holds path. */
 MUST_CHECK int path_free_space(const char *path, uint64_t *bytes);

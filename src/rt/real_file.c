@@ -227,6 +227,17 @@ void path_unlock(int *lock)
     *lock = -1;
 }
 
+int path_unlocked(const char *path)
+{
+    struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0) return errno == ENOENT ? 0 : failed("open", path);
+    int e = fcntl(fd, F_GETLK, &l) ? failed("look at the lock of", path) : 0;
+    close(fd);
+    if (e || l.l_type == F_UNLCK) return e;
+    return err_set(ERR_BUSY, "%s is locked: process %d has it open", path, (int)l.l_pid);
+}
+
 int path_sync_all(const char *path)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -7,8 +7,6 @@
 #include "care_i.h"
 #include "kv/record.h"
 
-enum { STORE_FORMAT = 2 };
-
 struct format_check {
     struct buf fresh;
     uint64_t found;

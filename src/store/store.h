@@ -13,6 +13,9 @@
 #include "rt/rt.h"
 #include "trace/trace.h"
 
+#define STORE_FORMAT 2        /* what this program writes */
+#define STORE_FORMAT_OLDEST 2 /* and the oldest that it reads */
+
 struct store {
     struct kv *kv;
     struct body_store *body;
