@@ -42,12 +42,34 @@ static void room(struct mime_encoder *e, size_t n, struct buf *out)
 
 static void put_qp(struct mime_encoder *e, char c, bool plain, struct buf *out)
 {
+    static const char digit[] = "0123456789ABCDEF";
+    const char hex[] = {'=', digit[(unsigned char)c >> 4], digit[c & 15]};
     room(e, plain ? 1 : 3, out);
     if (plain) buf_char(out, c);
-    else buf_printf(out, "=%02X", (unsigned char)c);
+    else buf_bytes(out, hex, sizeof hex);
 }
 
 static bool is_plain(char c) { return c >= 32 && c < 127 && c != '='; }
+
+/* The bytes in front that stand for themselves wherever they are. */
+static size_t run_of(struct slice s)
+{
+    size_t n = 0;
+    while (n < s.n && s.p[n] != ' ' && is_plain(s.p[n])) n++;
+    return n;
+}
+
+static void put_run(struct mime_encoder *e, struct slice run, struct buf *out)
+{
+    while (run.n) {
+        size_t n = e->column < LINE_QP ? LINE_QP - e->column : LINE_QP;
+        if (n > run.n) n = run.n;
+        if (e->column == LINE_QP) room(e, n, out);
+        else e->column += n;
+        buf_bytes(out, run.p, n);
+        run = sl_from(run, n);
+    }
+}
 
 /* A blank waits for what follows it: at the end of a line it does not stand for itself. */
 static void put_held(struct mime_encoder *e, bool at_end, struct buf *out)
@@ -79,8 +101,10 @@ static void encode_qp(struct mime_encoder *e, struct slice in, struct buf *out)
             continue;
         }
         put_held(e, false, out);
-        if (c == ' ' || c == '\t') e->hold[e->have++] = c;
-        else put_qp(e, c, is_plain(c), out);
+        size_t run = run_of(sl_from(in, i));
+        if (run) put_run(e, sl_sub(in, i, i + run), out), i += run - 1;
+        else if (c == ' ' || c == '\t') e->hold[e->have++] = c;
+        else put_qp(e, c, false, out);
     }
 }
 

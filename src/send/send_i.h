@@ -49,6 +49,7 @@ struct sends {
     bool started, stopping, woken;
     int64_t look_again;        /* rt_now(): when sends that are due later are looked for */
     struct contents *contents; /* send_content.c */
+    struct send_pages *pages;  /* send_pages.c */
 };
 
 /* The name by which the queue knows a letter: "ID PAGE NUMBER". */
@@ -122,7 +123,7 @@ MUST_CHECK int send_common_read(struct sends *s, const struct letter_id *id, str
 MUST_CHECK int send_page_read(struct sends *s, const struct letter_id *id, uint64_t first, struct arena *a,
                               struct slice *out);
 
-/* Letter `number` of that page. ERR_NOT_FOUND: it is not in it. */
+/* Letter `number` of that page (send_pages.c); its slices lie in a. ERR_NOT_FOUND: it is not in it. */
 MUST_CHECK int send_letter_read(struct sends *s, const struct letter_id *send, uint64_t page, uint64_t number,
                                 struct arena *a, struct send_letter *out);
 /* The one recipient of a letter, whose links in it are; NULL: there are several. Does not suspend. */

@@ -62,18 +62,6 @@ int send_count_read(struct sends *s, const char *object, struct arena *a, struct
     return e == ERR_NOT_FOUND ? 0 : e;
 }
 
-int send_letter_read(struct sends *s, const struct letter_id *send, uint64_t page, uint64_t number,
-                     struct arena *a, struct send_letter *out)
-{
-    struct slice bytes;
-    uint64_t n = page;
-    int e = send_page_read(s, send, page, a, &bytes);
-    if (e) return e;
-    for (struct rec r = {.rest = bytes}; rec_next(&r); n++)
-        if (n == number) return send_letter_get(r.field, a, out);
-    return ERR_NOT_FOUND;
-}
-
 const struct send_addr *send_reader(const struct send_letter *l)
 {
     const struct send_addr *one = NULL;

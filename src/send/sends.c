@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "numbers.h"
 #include "send_content.h"
+#include "send_pages.h"
 
 int sends_open(struct sends **out, const struct sends_conf *conf)
 {
@@ -12,6 +13,7 @@ int sends_open(struct sends **out, const struct sends_conf *conf)
     s->store = conf->store;
     s->signing = conf->signing;
     s->contents = contents_new();
+    s->pages = send_pages_new();
     s->fetch = conf->fetch;
     s->take = conf->take;
     s->take_ctx = conf->take_ctx;
@@ -44,6 +46,7 @@ void sends_close(struct sends **sp)
     map_free(&s->runs);
     map_free(&s->accounts);
     contents_free(&s->contents);
+    send_pages_free(&s->pages);
     free((char *)s->hostname.p);
     free((char *)s->site.p);
     wipe(s->secret, sizeof s->secret);

@@ -66,8 +66,9 @@ void texts_compile(struct arena *a, const struct send *s, struct texts **out)
 /* The send's data with the letter's over it; a new reference, or NULL. */
 static json_t *data_of(const struct send *s, const struct send_letter *l)
 {
-    json_t *all = s->data.n ? json_loadb(s->data.p, s->data.n, 0, NULL) : json_object();
+    json_t *all = s->data.n ? json_loadb(s->data.p, s->data.n, 0, NULL) : NULL;
     json_t *own = l->data.n ? json_loadb(l->data.p, l->data.n, 0, NULL) : json_object();
+    if (!s->data.n && json_is_object(own)) return own;
     bool ok = json_is_object(all) && json_is_object(own) && json_object_update(all, own) == 0;
     json_decref(own);
     if (ok) return all;

@@ -8,14 +8,12 @@
 #include "send_content.h"
 #include "webhook_i.h"
 
-/* What is read of sends for one batch: the last page stays. */
+/* What is read of sends for one batch. */
 struct context {
     struct sends *s;
     struct arena *a;
     struct letter_id send;
     struct content *content;
-    uint64_t page;
-    struct slice letters;
 };
 
 static void put_text(json_t *o, const char *name, struct slice s)
@@ -70,16 +68,11 @@ static void put_arguments(json_t *o, struct slice args)
 
 static void find_send(struct context *x, const struct event *e)
 {
-    if (!strcmp(x->send.s, e->send.s) && x->page == e->page) return;
-    if (strcmp(x->send.s, e->send.s) != 0) {
-        if (x->content) content_put(x->s, x->content);
-        x->content = NULL;
-        x->send = e->send;
-        if (e->send.s[0] && content_get(x->s, &e->send, &x->content) != 0) x->content = NULL;
-    }
-    x->page = e->page;
-    x->letters = SL("");
-    if (x->content && send_page_read(x->s, &e->send, e->page, x->a, &x->letters) != 0) x->letters = SL("");
+    if (!strcmp(x->send.s, e->send.s)) return;
+    if (x->content) content_put(x->s, x->content);
+    x->content = NULL;
+    x->send = e->send;
+    if (e->send.s[0] && content_get(x->s, &e->send, &x->content) != 0) x->content = NULL;
 }
 
 /* Categories and arguments: the letter's own stand over the send's. Nothing when the send is forgotten. */
@@ -94,13 +87,11 @@ static void put_context(struct context *x, json_t *o, const struct event *e)
     if (h->ncategories) json_object_set(o, "category", list);
     json_decref(list);
     put_text(o, "campaign", h->campaign);
-    uint64_t n = e->page;
     struct send_letter l;
-    for (struct rec r = {.rest = x->letters}; rec_next(&r); n++)
-        if (n == e->number && send_letter_get(r.field, x->a, &l) == 0) {
-            put_arguments(o, l.args);
-            put_text(o, "custom_id", l.custom);
-        }
+    if (send_letter_read(x->s, &e->send, e->page, e->number, x->a, &l) == 0) {
+        put_arguments(o, l.args);
+        put_text(o, "custom_id", l.custom);
+    }
     put_arguments(o, x->content->send.args);
 }
 

@@ -1,0 +1,6 @@
+/* send_pages.h - the pages of sends that letters were lately made of, in memory: hundreds of letters share
+ * one, and are made one after the other. No more than 8 MB of a node, nothing above its budget. For src/send
+ * only. */
+#pragma once
+struct send_pages *send_pages_new(void);
+void send_pages_free(struct send_pages **x);
