@@ -156,21 +156,40 @@ static int resolve_return(const struct intake *in, struct arena *a, const struct
     return 0;
 }
 
+/* Where complaints come to is read, too, beside who reads that mailbox (RFC 5965). */
+static void hear(const struct intake *in, struct arena *a, const struct intake_to *to, struct routes *out)
+{
+    if (!in->sends || out->result != RESOLVED || !return_path_hears(to->local)) return;
+    struct route *v = ar_array(a, struct route, out->n + 1);
+    memcpy(v, out->v, out->n * sizeof *v);
+    v[out->n] = (struct route){.local = true, .address = mail_addr_join(a, to->local, to->domain)};
+    snprintf(v[out->n].account, sizeof v->account, "%s", RETURN_PATH_ACCOUNT);
+    out->v = v;
+    out->n++;
+}
+
 /* Mail to the names that every server has reaches its postmaster (RFC 5321 section 4.5.1, RFC 2142),
  * at the host's own name as well, and so do answers to our reports and what the machine tells its root. */
-static int resolve(const struct intake *in, struct arena *a, const struct intake_to *to, struct routes *out)
+static int resolve_name(const struct intake *in, struct arena *a, const struct intake_to *to,
+                        struct routes *out)
 {
     static const struct slice duties[] = {SL_INIT("postmaster"), SL_INIT("abuse"), SL_INIT("mailer-daemon"),
                                           SL_INIT("root")};
-    bool back = false;
-    int e = resolve_return(in, a, to, out, &back);
-    if (e || back) return e;
-    e = directory_resolve(in->store->directory, a, to->local, to->domain, out);
+    int e = directory_resolve(in->store->directory, a, to->local, to->domain, out);
     if (e) return e;
     bool host = out->result == RESOLVED_NOT_LOCAL && sl_eqi(to->domain, in->hostname), duty = false;
     for (size_t i = 0; i < COUNT_OF(duties); i++) duty |= sl_eqi(to->local, duties[i]);
     if (!duty || !(host || out->result == RESOLVED_NO_USER)) return 0;
     return directory_resolve(in->store->directory, a, SL("postmaster"), host ? SL("") : to->domain, out);
+}
+
+static int resolve(const struct intake *in, struct arena *a, const struct intake_to *to, struct routes *out)
+{
+    bool back = false;
+    int e = resolve_return(in, a, to, out, &back);
+    if (!e && !back) e = resolve_name(in, a, to, out);
+    if (!e && !back) hear(in, a, to, out);
+    return e;
 }
 
 /* Would the rows of one more recipient for each route fit the letter? */

@@ -17,6 +17,7 @@
 #include "simulator.h"
 #include "suppression.h"
 #include "unsubscribe.h"
+#include "worded.h"
 
 enum { REPORT_MAX = 512 * 1024, RCPTS_MAX = 100, WORD_MAX = 30 };
 
@@ -25,6 +26,15 @@ bool return_path_is_ours(struct sends *s, struct slice local)
     struct send_ref r;
     return local.n > 2 && local.p[1] == '-' && send_ref_parse(s, local, &r) &&
            (r.kind == 'r' || r.kind == 'u');
+}
+
+bool return_path_hears(struct slice local)
+{
+    static const struct slice names[] = {SL_INIT("abuse"), SL_INIT("feedback"), SL_INIT("fbl"),
+                                         SL_INIT("complaints")};
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        if (sl_eqi(local, names[i])) return true;
+    return false;
 }
 
 /* ---- the report ---- */
@@ -123,12 +133,23 @@ static struct slice shown(struct report *r, struct slice text)
     return printable(&r->a, text, EVENT_TEXT_MAX);
 }
 
+/* Says what the reply means, and tells it; nothing when it is about nobody. */
+static void judge(struct report *r, struct event *e)
+{
+    struct reply_verdict v = {0};
+    struct replies *rules = NULL;
+    struct reply_in in = {.code = e->code, .enhanced = e->enhanced, .text = e->reply, .host = e->host};
+    if (!e->address.n || (r->result = replies_open(&rules)) != 0) return;
+    reply_class(rules, &r->a, &in, &v);
+    e->class = sl_cstr(reply_class_word(v.class));
+    replies_close(&rules);
+    tell(r, e);
+}
+
 /* RFC 3464 section 2.3: a block of fields for each recipient behind the one for the message. */
 static void one_recipient(struct report *r, struct slice block)
 {
     struct mail_head h;
-    struct reply_verdict v = {0};
-    struct replies *rules = NULL;
     if (mail_head_parse(&r->a, block, &h) != 0) return;
     struct slice action = mail_head_get(&r->a, &h, SL("Action"), NULL);
     struct slice status = mail_head_get(&r->a, &h, SL("Status"), NULL);
@@ -140,14 +161,8 @@ static void one_recipient(struct report *r, struct slice block)
                       .host = shown(r, address_in(mail_head_get(&r->a, &h, SL("Remote-MTA"), NULL)))};
     e.address = recipient(r, address_in(mail_head_get(&r->a, &h, SL("Original-Recipient"), NULL)),
                           address_in(mail_head_get(&r->a, &h, SL("Final-Recipient"), NULL)));
-    if (!e.address.n) return;
     e.code = status.n && status.p[0] == '4' ? 450 : 550;
-    struct reply_in in = {.code = e.code, .enhanced = e.enhanced, .text = e.reply, .host = e.host};
-    if ((r->result = replies_open(&rules)) != 0) return;
-    reply_class(rules, &r->a, &in, &v);
-    e.class = sl_cstr(reply_class_word(v.class));
-    replies_close(&rules);
-    tell(r, &e);
+    judge(r, &e);
 }
 
 static void read_dsn(struct report *r, struct slice status)
@@ -161,8 +176,22 @@ static void read_dsn(struct report *r, struct slice status)
     }
 }
 
-/* RFC 5965: what its reader said of it. "not-spam" takes nothing back and counts for nothing. */
-static void read_complaint(struct report *r, struct slice report)
+static void read_words(struct report *r, struct slice text)
+{
+    struct slice list;
+    struct worded w;
+    if (!worded_begin(text, &list)) return;
+    for (size_t n = 0; n < RCPTS_MAX && !r->result && worded_next(&r->a, &list, &w); n++) {
+        struct event e = {
+            .kind = EVENT_LATE_BOUNCE, .enhanced = w.enhanced, .reply = shown(r, w.why), .code = w.code};
+        e.address = recipient(r, w.address, SL(""));
+        judge(r, &e);
+    }
+}
+
+/* RFC 5965: what its reader said of it. "not-spam" takes nothing back and counts for nothing. reader: whom
+ * the letter itself names, or empty. */
+static void read_complaint(struct report *r, struct slice report, struct slice reader)
 {
     struct mail_head h;
     if (mail_head_parse(&r->a, report, &h) != 0) return;
@@ -171,7 +200,7 @@ static void read_complaint(struct report *r, struct slice report)
     type = printable(&r->a, type, WORD_MAX);
     struct event e = {.kind = EVENT_COMPLAINT, .class = type};
     e.reply = ar_cat(&r->a, SL("a report of "), type.n ? type : SL("abuse"));
-    e.address = recipient(r, address_in(mail_head_get(&r->a, &h, SL("Original-Rcpt-To"), NULL)), SL(""));
+    e.address = recipient(r, address_in(mail_head_get(&r->a, &h, SL("Original-Rcpt-To"), NULL)), reader);
     if (e.address.n) tell(r, &e);
 }
 
@@ -190,18 +219,70 @@ static void leave_by_mail(struct report *r)
     r->result = unsubscribe_do(r->s, &u);
 }
 
-static void read_report(struct report *r)
+static struct mime_tree *read_letter(struct report *r)
 {
     struct slice whole;
     r->result = body_get(r->s->store->body, &r->d->letter->body, REPORT_MAX, &r->a, &whole);
-    if (r->result) return;
+    if (r->result) return NULL;
     r->text = sl_from(whole, r->d->letter->skip);
-    struct mime_tree *t = mime_parse(&r->a, r->text);
+    return mime_parse(&r->a, r->text);
+}
+
+static void read_report(struct report *r)
+{
+    struct mime_tree *t = read_letter(r);
+    if (!t) return;
     const struct mime_part *dsn = find(t->root, "message", "delivery-status"),
                            *arf = find(t->root, "message", "feedback-report");
     if (!dsn) dsn = find(t->root, "message", "global-delivery-status"); /* RFC 6533 */
-    if (arf) read_complaint(r, body_of(r, arf));
+    if (arf) read_complaint(r, body_of(r, arf), SL(""));
     else if (dsn) read_dsn(r, body_of(r, dsn));
+    else read_words(r, body_of(r, t->root));
+}
+
+/* ---- complaints that come to abuse@ ---- */
+
+/* The first address in the text that one letter of a send has alone: its return path, or where its reader
+ * leaves by mail. Whoever cites it has had the letter. */
+static bool cites(struct report *r, struct slice text)
+{
+    for (size_t at, from; (at = from = sl_chr(text, '@')) != SL_NONE; text = sl_from(text, at + 1)) {
+        while (from && at - from < SEND_REF_MAX && (is_alnum(text.p[from - 1]) || text.p[from - 1] == '-'))
+            from--;
+        struct slice local = sl_sub(text, from, at);
+        if (local.n > 2 && local.p[1] == '-' && send_ref_parse(r->s, local, &r->letter)) return true;
+    }
+    return false;
+}
+
+/* The header section of the letter that is enclosed, or alone. */
+static struct slice enclosed(const struct report *r, const struct mime_tree *t)
+{
+    const struct mime_part *p = find(t->root, "message", "rfc822");
+    if (p && p->child) return sl_sub(r->text, p->child->head_at, p->child->head_at + p->child->head_size);
+    p = find(t->root, "text", "rfc822-headers");
+    return p ? body_of(r, p) : SL("");
+}
+
+/* Microsoft's form has no report: only the letter, with its reader in a field of theirs. */
+static struct slice marked_reader(struct report *r, struct slice head)
+{
+    struct mail_head h;
+    if (!head.n || mail_head_parse(&r->a, head, &h) != 0) return SL("");
+    return address_in(mail_head_get(&r->a, &h, SL("X-HmXmrOriginalRecipient"), NULL));
+}
+
+/* What is no complaint, or about no letter of ours, is for who reads that mailbox. */
+static void read_feedback(struct report *r)
+{
+    struct mime_tree *t = read_letter(r);
+    if (!t) return;
+    const struct mime_part *arf = find(t->root, "message", "feedback-report");
+    struct slice head = enclosed(r, t), reader = marked_reader(r, head);
+    struct slice report = arf ? body_of(r, arf) : SL("Feedback-Type: abuse\r\n\r\n");
+    if ((!arf && !reader.n) || !(cites(r, report) || cites(r, head))) return;
+    r->result = find_letter(r);
+    if (!r->result) read_complaint(r, report, reader);
 }
 
 /* ---- the last hop ---- */
@@ -223,11 +304,13 @@ int return_path_take(struct sends *s, struct last_hop *d)
     struct slice local = sl_sub(d->address, 0, sl_rchr(d->address, '@'));
     d->where = "as a report about a letter that was sent";
     d->before = false;
-    int e = send_ref_parse(s, local, &r.letter) ? find_letter(&r) : ERR_NOT_FOUND;
+    int e = send_ref_parse(s, local, &r.letter) ? find_letter(&r) : 0;
     if (!e && r.letter.kind == 'u') leave_by_mail(&r);
-    else if (!e) read_report(&r);
-    if (e == ERR_NOT_FOUND) e = 0; /* the send is forgotten: nobody asks any more */
+    else if (!e && r.letter.kind) read_report(&r);
+    else if (!e && return_path_hears(local)) read_feedback(&r);
     if (!e) e = r.result;
+    if (e && !err_is_temporary(e))
+        e = 0; /* the send is forgotten, the report too large: nobody can mend it */
     if (!e) e = return_path_told(s, d);
     ar_free(&r.a);
     return e;

@@ -10,6 +10,9 @@
 
 /* Is it an address of ours of that kind? domain: of this node. Does not suspend. */
 bool return_path_is_ours(struct sends *s, struct slice local);
+/* Is it one of the names that complaints of other servers come to (abuse, feedback, fbl, complaints)? What is
+ * one is read as well as filed. Pure. */
+bool return_path_hears(struct slice local);
 /* Reads the letter; what it says becomes durable with d->tell. As queue_deliver says. SUSPENDS. */
 /* A letter that is filed nowhere is where it belongs: what d->tell tells becomes durable. SUSPENDS. */
 MUST_CHECK int return_path_told(struct sends *s, struct last_hop *d);

@@ -68,6 +68,30 @@ static void fail_late(struct tester *t, uint64_t number, const char *of)
                      of));
 }
 
+/* What came to another address of ours. */
+static void come_to(struct tester *t, const char *address, struct slice text)
+{
+    struct letter l = {0};
+    letter_id_new(&l.id);
+    CHECK_OK(body_put(t->x.f.s->body, BODY_QUEUE, text, SL(""), &l.body));
+    struct last_hop d = {.letter = &l, .account = RETURN_PATH_ACCOUNT, .address = sl_cstr(address)};
+    CHECK_OK(return_path_take(t->x.s, &d));
+    body_unpin(t->x.f.s->body, &l.body);
+}
+
+/* A complaint with the head of the letter; report: the part that says so, or empty (Microsoft's form). */
+static struct slice feedback(struct tester *t, const char *report, const char *head)
+{
+    struct slice part = SL("");
+    if (*report)
+        part = ar_printf(&t->x.f.a, "--x\r\nContent-Type: message/feedback-report\r\n\r\n%s\r\n", report);
+    return ar_printf(
+        &t->x.f.a,
+        "Content-Type: multipart/report; report-type=feedback-report; boundary=x\r\n\r\n%.*s--x\r\n"
+        "Content-Type: message/rfc822\r\n\r\n%s\r\nHello\r\n--x--\r\n",
+        SLF(part), head);
+}
+
 static struct event *events(struct tester *t, size_t *n)
 {
     struct event *v;
@@ -158,5 +182,76 @@ TEST(return_path_leaving_is_told_once_each_time)
     come_home(&t, 'u', 0, SL("Subject: unsubscribe\r\n\r\n"));
     (void)events(&t, &n);
     CHECK_INT(n, 2);
+    send_fixture_end(&t.x);
+}
+
+TEST(return_path_complaints_at_abuse_are_those_that_cite_a_letter_of_ours)
+{
+    static const char arf[] = "Feedback-Type: abuse\r\nVersion: 1\r\n", nothing[] = "From: news@one.test\r\n";
+    struct tester t;
+    size_t n;
+    if (!begin(&t)) return;
+    struct arena *a = &t.x.f.a;
+    struct send_ref ref = {.kind = 'r', .send = t.send, .number = 0};
+    const char *path = ar_printf(a, "Return-Path: <%.*s@one.test>\r\n", SLF(send_ref_text(t.x.s, a, &ref))).p;
+    const char *ms = ar_printf(a, "%sX-HmXmrOriginalRecipient: <only@two.test>\r\n", path).p;
+    const char *false_path =
+        ar_printf(a, "Return-Path: <r-%s-0-0-0123456789abcdef@one.test>\r\n", t.send.s).p;
+    come_to(&t, "abuse@one.test", feedback(&t, arf, nothing));
+    come_to(&t, "abuse@one.test", feedback(&t, arf, false_path));
+    come_to(&t, "abuse@one.test", feedback(&t, "Feedback-Type: not-spam\r\n", path));
+    come_to(&t, "abuse@one.test", feedback(&t, "", path)); /* somebody who sends the letter on */
+    come_to(&t, "abuse@one.test", SL("Subject: hello\r\n\r\nPlease call.\r\n"));
+    come_to(&t, "other@one.test", feedback(&t, arf, path));
+    (void)events(&t, &n);
+    CHECK_INT(n, 0);
+    come_to(&t, "Abuse@one.test", feedback(&t, arf, path));
+    come_to(&t, "feedback@one.test", feedback(&t, "", ms)); /* the same once more, as Microsoft says it */
+    struct event *v = events(&t, &n);
+    REQUIRE(n == 1);
+    CHECK_INT(v[0].kind, EVENT_COMPLAINT);
+    CHECK_SL(v[0].address, "only@two.test");
+    CHECK_INT(judge(&t, "only@two.test"), SEND_OUT_COMPLAINED);
+    send_fixture_end(&t.x);
+}
+
+TEST(return_path_microsofts_form_is_enough)
+{
+    struct tester t;
+    size_t n;
+    if (!begin(&t)) return;
+    struct arena *a = &t.x.f.a;
+    struct send_ref ref = {.kind = 'u', .send = t.send, .number = 1};
+    const char *head =
+        ar_printf(a,
+                  "List-Unsubscribe: <https://x/>, <mailto:%.*s@one.test?subject=unsubscribe>\r\n"
+                  "X-HmXmrOriginalRecipient: second@two.test\r\n",
+                  SLF(send_ref_text(t.x.s, a, &ref)))
+            .p;
+    come_to(&t, "fbl@one.test", feedback(&t, "", head));
+    struct event *v = events(&t, &n);
+    REQUIRE(n == 1);
+    CHECK_SL(v[0].address, "second@two.test");
+    CHECK_INT(judge(&t, "second@two.test"), SEND_OUT_NONE); /* of a letter for two, either can have said it */
+    send_fixture_end(&t.x);
+}
+
+TEST(return_path_reports_in_words)
+{
+    struct tester t;
+    size_t n;
+    if (!begin(&t)) return;
+    come_home(&t, 'r', 0, SL("Subject: Out of office\r\n\r\nI am away.\r\n"));
+    (void)events(&t, &n);
+    CHECK_INT(n, 0);
+    come_home(&t, 'r', 0,
+              SL("Subject: failure notice\r\n\r\nHi. This is the qmail-send program at two.test.\r\n\r\n"
+                 "<only@two.test>:\r\nSorry, no mailbox here by that name. (#5.1.1)\r\n\r\n"
+                 "--- Below this line is a copy of the message.\r\n"));
+    struct event *v = events(&t, &n);
+    REQUIRE(n == 1);
+    CHECK_INT(v[0].kind, EVENT_LATE_BOUNCE);
+    CHECK_SL(v[0].enhanced, "5.1.1");
+    CHECK_INT(judge(&t, "only@two.test"), SEND_OUT_INVALID);
     send_fixture_end(&t.x);
 }

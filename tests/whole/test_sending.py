@@ -187,13 +187,13 @@ def test_reports_come_home_and_count_once(home):
     path = re.search(r"Return-Path: <(r-[^>]+)>", next(p for p in paths if taken["id"] in p)).group(1)
     start = call(home, "GET", "/v1/events?limit=1000")[1]["next"]
 
-    def report(what, fields):
+    def report(what, fields, to=None, enclosed=""):
         kind, part = what
         body = (f'From: mailer-daemon@two.test\r\nTo: {path}\r\nSubject: report\r\nMIME-Version: 1.0\r\nContent-Type: '
                 f'multipart/report; report-type={kind}; boundary="b"\r\n\r\n--b\r\n\r\nSorry.\r\n--b\r\nContent-Type: '
-                f"message/{part}\r\n\r\n{fields}\r\n--b--\r\n")
+                f"message/{part}\r\n\r\n{fields}\r\n{enclosed}--b--\r\n")
         with home.mx() as mx:
-            mx.sendmail("", [path], body)
+            mx.sendmail("", [to or path], body)
 
     dsn = ("delivery-status", "delivery-status")
     report(dsn, "Reporting-MTA: dns; mx.two.test\r\n\r\nFinal-Recipient: rfc822; ann@one.test\r\nAction: delayed\r\nStatus: 4.4.1\r\n")
@@ -203,7 +203,12 @@ def test_reports_come_home_and_count_once(home):
     report(dsn, "Reporting-MTA: dns; mx.two.test\r\n\r\nFinal-Recipient: rfc822; ann@one.test\r\nAction: failed\r\n"
                 "Status: 5.1.1\r\nDiagnostic-Code: smtp; 550 5.1.1 User unknown\r\n")
     report(("feedback-report", "feedback-report"), "Feedback-Type: not-spam\r\nVersion: 1\r\nUser-Agent: x\r\n")
-    report(("feedback-report", "feedback-report"), "Feedback-Type: abuse\r\nVersion: 1\r\nUser-Agent: x\r\n")
+    arf = (("feedback-report", "feedback-report"), "Feedback-Type: abuse\r\nVersion: 1\r\nUser-Agent: x\r\n")
+    seen = len(home.messages("news"))
+    report(*arf, to="abuse@one.test", enclosed=f"--b\r\nContent-Type: message/rfc822\r\n\r\nReturn-Path: <{path}>\r\nSubject: News\r\n\r\nHello.\r\n")
+    w.until(lambda: call(home, "GET", f"/v1/campaigns/{taken['id']}")[1]["complaints"] == 1, what="the complaint to be counted")
+    w.until(lambda: len(home.messages("news")) == seen + 1, what="it to be in the mailbox, too")
+    report(*arf)
     told = [(e["event"], e["email"]) for e in call(home, "GET", f"/v1/events?after={start}")[1]["events"]]
     assert told == [("late-bounce", "ann@one.test"), ("complaint", "ann@one.test")]  # each once for the letter
     listed = home.tram("suppression", "list", "news@one.test").stdout
