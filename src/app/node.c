@@ -24,11 +24,11 @@ static int start_tls(struct node *n, struct slice certificate, struct slice key)
 
 static int start_relay(struct node *n)
 {
-    struct relay_conf rc;
-    core_relay(&n->core, &n->core.arena, &rc);
-    rc.tls = n->tls_client;
-    int e = home_routes(n->core.conf, &n->core.arena, &rc);
-    return e ? e : relay_open(&n->relay, &rc);
+    struct relay_conf *rc = &n->core.relay;
+    core_relay(&n->core, &n->core.arena, rc);
+    rc->tls = n->tls_client;
+    int e = home_routes(n->core.conf, &n->core.arena, rc);
+    return e ? e : relay_open(&n->relay, rc);
 }
 
 static bool may_xclient(const void *conf, const struct ip *ip)

@@ -88,7 +88,9 @@ const struct setting settings[] = {
     {"memory", "0", "memory for letters under way, sessions and index_cache; 0: a half of the machine's",
      SETTING_SIZE, "0", "1024G", FIELD(memory)},
     {"trusted_sealers", "", "domains whose ARC chains may set aside a DMARC failure", SETTING_DOMAINS,
-     FIELD(trusted_sealers)},
+     FIELD(trusted_sealers), .count = offsetof(struct config, ntrusted_sealers)},
+    {"backup_domains", "", "domains of others whose mail is kept while their servers are away",
+     SETTING_DOMAINS, FIELD(backup_domain), .count = offsetof(struct config, nbackup_domains)},
     {"routes", "", "where letters go that do not go by the DNS: a smarthost, servers of your own",
      SETTING_ROUTES, FIELD(route)},
     {"login_mechanisms", "SCRAM-SHA-256 PLAIN LOGIN", "the ways to log in that SMTP, IMAP and POP3 offer",
@@ -336,8 +338,8 @@ static int take_domains(struct config *c, const struct setting *s, struct slice 
         if (!dns_is_fqdn(v[i]))
             return err_set(ERR_SYNTAX, "%s \"%.*s\" must be a domain such as example.org", s->name,
                            SLF(v[i]));
-    c->trusted_sealers = v;
-    c->ntrusted_sealers = n;
+    *(struct slice **)((char *)c + s->at) = v;
+    *(size_t *)((char *)c + s->count) = n;
     return 0;
 }
 

@@ -36,6 +36,8 @@ struct config {
     uint32_t rcpts_max, connections_max, connections_per_address;
     struct slice *trusted_sealers; /* domains whose ARC chains may override DMARC */
     size_t ntrusted_sealers;
+    struct slice *backup_domain; /* of others, whose mail is kept: intake/backup_mx.h */
+    size_t nbackup_domains;
     struct relay_route *route; /* their passwords are still in files */
     size_t nroutes;
     enum preflight_policy preflight;

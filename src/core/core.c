@@ -8,6 +8,7 @@
 #include "deliver/deliver.h"
 #include "kv/kv.h"
 #include "login/sasl.h"
+#include "relay/probe.h"
 #include "rt/file.h"
 #include "send/return_path.h"
 #include "send/simulator.h"
@@ -177,6 +178,27 @@ static void set_intake(struct core *core)
     core->intake.srs = &core->srs;
 }
 
+/* Asked of the servers to which the letter would go. */
+static void ask_primary(void *ctx, struct arena *a, struct slice domain, struct slice address,
+                        struct backup_mx_said *out)
+{
+    static const enum backup_mx_word words[] = {[RELAY_TAKES] = BACKUP_MX_TAKES,
+                                                [RELAY_REFUSES] = BACKUP_MX_REFUSES,
+                                                [RELAY_LATER] = BACKUP_MX_LATER,
+                                                [RELAY_SILENT] = BACKUP_MX_SILENT};
+    const struct core *core = ctx;
+    struct relay_said said = {.word = RELAY_SILENT, .text = SL("the server does not run")};
+    if (core->relay.tls) relay_verify(&core->relay, a, domain, address, &said);
+    *out = (struct backup_mx_said){words[said.word], said.text};
+}
+
+static void open_backup(struct core *core)
+{
+    const struct config *c = core->conf;
+    backup_mx_open(&core->backup_mx, &core->arena, c->backup_domain, c->nbackup_domains, ask_primary, core);
+    core->intake.backup_mx = &core->backup_mx;
+}
+
 static void set_issuer(struct core *core)
 {
     const struct config *c = core->conf;
@@ -288,8 +310,10 @@ int core_open_on(struct core *core, const struct config *conf, struct dns *dns, 
     };
     tlsrpt_open(&core->tls_reports, &tc);
     if (e) core_close(core);
-    else set_intake(core);
-    return e;
+    if (e) return e;
+    set_intake(core);
+    open_backup(core);
+    return 0;
 }
 
 void core_close(struct core *core)
@@ -304,6 +328,7 @@ void core_close(struct core *core)
     preflight_gate_free(&core->preflight);
     signing_close(&core->signing);
     greylist_free(&core->greylist);
+    backup_mx_close(&core->backup_mx);
     api_keys_close(&core->keys);
     login_close(&core->login);
     guard_close(&core->guard);

@@ -8,6 +8,7 @@
 #include "dns/dns.h"
 #include "fetch/fetch.h"
 #include "guard/guard.h"
+#include "intake/backup_mx.h"
 #include "intake/intake.h"
 #include "login/login.h"
 #include "mailauth/mailauth.h"
@@ -48,8 +49,10 @@ struct core {
     struct filters filters;
     struct dnslists dnslists;
     struct greylist *greylist; /* NULL: off */
-    struct intake intake;      /* the way in for every letter */
-    int64_t started;           /* unix seconds; 0 = not serving */
+    struct backup_mx backup_mx;
+    struct relay_conf relay; /* what a node that serves sends with; its tls is NULL before */
+    struct intake intake;    /* the way in for every letter */
+    int64_t started;         /* unix seconds; 0 = not serving */
 };
 
 /* Opens DNS. Enough for `check` and `dns check`. On a fiber. */

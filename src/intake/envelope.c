@@ -1,6 +1,7 @@
 /* envelope.c - who sends, and who may be written to from there (RFC 5321 section 3.3). */
 #include <stdio.h>
 
+#include "backup_mx.h"
 #include "base/memory.h"
 #include "intake_i.h"
 #include "mail/addr.h"
@@ -232,13 +233,27 @@ static struct intake_refusal come_back(const struct intake_letter *l, struct are
     return none;
 }
 
+/* Mail that waits here for others' servers; *kept: it may be taken. */
+static struct intake_refusal keep_for_others(const struct intake_letter *l, const struct intake_to *to,
+                                             struct slice address, struct arena *a, bool *kept)
+{
+    struct backup_mx_domain *d = backup_mx_find(l->in->backup_mx, to->domain);
+    *kept = d != NULL;
+    int e = d ? backup_mx_judge(l->in->backup_mx, a, d, address) : 0;
+    if (!e) return none;
+    struct slice why = ar_dup(a, sl_cstr(err_text(e)));
+    if (e == ERR_BUSY)
+        return (struct intake_refusal){450, "4.4.1", e, ar_printf(a, "%.*s; try again later", SLF(why))};
+    return (struct intake_refusal){550, "5.1.1", e, why};
+}
+
 /* address: as it is known here. A remote one becomes its own route, but never for a stranger, unless the
  * operator's filter wants it (trusted): this is no open relay. */
 static struct intake_refusal judge(const struct intake_letter *l, const struct intake_to *said, bool trusted,
                                    struct slice address, struct routes *routes, struct arena *a)
 {
     struct intake_to own = *said, *to = &own;
-    bool back;
+    bool back, kept;
     enum simulated ignored;
     struct intake_refusal r = come_back(l, a, to, &address, &back);
     if (r.code) return r;
@@ -247,7 +262,11 @@ static struct intake_refusal judge(const struct intake_letter *l, const struct i
     switch (routes->result) {
     case RESOLVED: break;
     case RESOLVED_NOT_LOCAL:
-        if (!trusted && intake_is_foreign(l) && !back) return no_relay(to, a);
+        if (!trusted && intake_is_foreign(l) && !back) {
+            r = keep_for_others(l, to, address, a, &kept);
+            if (r.code) return r;
+            if (!kept) return no_relay(to, a);
+        }
         *routes = (struct routes){.result = RESOLVED, .v = ar_new(a, struct route), .n = 1};
         routes->v->address = address;
         if (!intake_is_foreign(l) && simulator_is(l->in->hostname, to->local, to->domain, &ignored)) {

@@ -41,6 +41,7 @@ enum {
     INTAKE_TEXT_MAX = 128 * 1024, /* of a letter's decoded texts that are looked at */
 };
 
+struct backup_mx;
 struct intake { /* what a node's letters meet; everything is borrowed and outlives every letter */
     struct store *store;
     struct queue *queue;
@@ -56,7 +57,8 @@ struct intake { /* what a node's letters meet; everything is borrowed and outliv
     struct filters *filters;             /* NULL: none */
     const struct dnslists *dnslists;     /* who sends junk, says the DNS; NULL: nobody is asked */
     struct greylist *greylist;           /* NULL: the doubtful need not come again */
-    unsigned junk_from; /* of 100: letters whose words say so much go into Junk; 0: none is judged */
+    unsigned junk_from;          /* of 100: letters whose words say so much go into Junk; 0: none is judged */
+    struct backup_mx *backup_mx; /* domains of others whose mail is kept here; NULL: none */
     struct slice hostname;
     uint8_t secret[32];          /* behind the marks of letters that were sent on */
     uint64_t size_max;           /* bytes of a letter; 0 = INTAKE_SIZE_DEFAULT */

@@ -21,6 +21,22 @@ struct relay_probe {
     struct relay_host *host; /* in the order in which they are tried */
     size_t n;
 };
+/* What a domain's servers say of an address. */
+enum relay_word {
+    RELAY_TAKES,
+    RELAY_REFUSES, /* the address; whatever else is refused is RELAY_LATER */
+    RELAY_LATER,   /* it answers, and says neither */
+    RELAY_SILENT,  /* nobody answers */
+};
+struct relay_said {
+    enum relay_word word;
+    struct slice text; /* its words, or why there are none; in the arena */
+};
+/* Asks the servers of the domain, which a letter would go to, with MAIL FROM:<> and RCPT TO, and goes no
+ * further (RFC 5321 section 3.3). Who speaks for itself in the MX records is no server of it. SUSPENDS, until
+ * the deadline. */
+void relay_verify(const struct relay_conf *conf, struct arena *a, struct slice domain, struct slice address,
+                  struct relay_said *out);
 /* connect: also opens a session with the first address of each. In the arena. ERR_NOT_FOUND, ERR_DNS with the
  * sentence of a letter that cannot go. SUSPENDS. */
 MUST_CHECK int relay_probe(const struct relay_conf *conf, struct arena *a, struct slice domain, bool connect,
