@@ -20,7 +20,7 @@ static json_t *event_json(struct arena *a, const struct event *e)
 {
     json_t *o =
         json_pack("{s:o,s:s,s:I,s:o}", "id", json_text(event_id_text(e->id, a)), "event", event_word(e->kind),
-                  "time", (json_int_t)(e->id / 1000000), "email", json_text(e->address));
+                  "time", (json_int_t)(e->at / 1000000), "email", json_text(e->address));
     put(o, "send", sl_cstr(e->send.s));
     put(o, "message", sl_cstr(e->letter.s));
     put(o, "reason", sl_cstr(send_reason_word(e->reason)));

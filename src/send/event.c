@@ -6,8 +6,10 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "send_i.h"
+#include "send_run.h"
 
-enum { ROW_VERSION = 1 };
+enum { ROW_VERSION = 1, PAGE = 500 };
+static const uint64_t id_is_time = 60000000; /* so far, in microseconds, may an id be from the clock */
 
 const char *event_word(enum event_kind k)
 {
@@ -28,10 +30,12 @@ static struct slice object_of(struct slice account, struct arena *a) { return ar
 
 /* ---- rows ---- */
 
-static void put(struct buf *b, const struct event *e)
+static void put(struct buf *b, const struct event *e, uint64_t id)
 {
+    uint64_t now = (uint64_t)rt_wall();
     rec_begin(b, ROW_VERSION);
     rec_put_u64(b, 'k', e->kind);
+    if (id > now + id_is_time) rec_put_u64(b, 'T', now);
     if (e->send.s[0]) rec_put(b, 's', sl_cstr(e->send.s));
     else if (e->letter.s[0]) rec_put(b, 'l', sl_cstr(e->letter.s));
     rec_opt_u64(b, 'p', e->page);
@@ -81,6 +85,7 @@ static int get(struct slice row, struct event *e)
     int bad = rec_open(&r, row, ROW_VERSION);
     while (!bad && rec_next(&r)) switch (r.tag) {
         case 'k': e->kind = (enum event_kind)rec_u64(&r); break;
+        case 'T': e->at = rec_u64(&r); break;
         case 'p': e->page = rec_u64(&r); break;
         case 'n': e->number = rec_u64(&r); break;
         case 'y': e->reason = (enum send_reason)rec_u64(&r); break;
@@ -145,8 +150,9 @@ void event_tx_add(struct sends *s, struct kv_tx *tx, struct slice account, const
     struct buf b = BUF_INIT;
     struct came came = {.s = s};
     snprintf(came.account, sizeof came.account, "%.*s", SLF(account));
-    put(&b, e);
-    kv_tx_note(tx, object_of(account, &a), event_id_text(next_id(s, tx), &a), &b);
+    uint64_t id = next_id(s, tx);
+    put(&b, e, id);
+    kv_tx_note(tx, object_of(account, &a), event_id_text(id, &a), &b);
     buf_free(&b);
     ar_free(&a);
     kv_tx_say(tx, events_came, sl((const char *)&came, sizeof came));
@@ -225,6 +231,7 @@ int event_count_late(struct sends *s, const struct event *e)
     return e->send.s[0] ? kv_transact(s->store->kv, sl_cstr(object), count_tx, &x) : 0;
 }
 
+/* Without the row ids go on from the clock. */
 int event_open(struct sends *s)
 {
     struct arena a = {0};
@@ -234,8 +241,11 @@ int event_open(struct sends *s)
     if (!e) e = rec_open(&r, row, ROW_VERSION);
     while (!e && rec_next(&r))
         if (r.tag == 'l') s->last_event = rec_u64(&r);
+    if (!e) e = rec_error(&r);
+    if (run_is_damage(e) && e != ERR_NOT_FOUND)
+        log_error("send", "the row of the last event's id is damaged");
     ar_free(&a);
-    return e == ERR_NOT_FOUND ? 0 : e;
+    return run_is_damage(e) ? 0 : e;
 }
 
 /* ---- reading ---- */
@@ -257,8 +267,32 @@ int event_read(struct sends *s, struct slice account, uint64_t after, size_t lim
                       SLF(account));
             *v = (struct event){.id = v->id};
         }
+        if (!v->at) v->at = v->id;
         (*n)++;
     }
+    return e;
+}
+
+/* Those with ids of a clock that was wrong: their own times, which are in order as well, tell which are old.
+ */
+static int expire_ahead(struct sends *s, struct slice account, uint64_t before)
+{
+    uint64_t from = (uint64_t)rt_wall() + id_is_time, last = from;
+    struct arena a = {0};
+    bool more = true;
+    int e = 0;
+    while (!e && more && !s->stopping) {
+        struct event *v;
+        size_t n = 0, i = 0;
+        ar_reset(&a);
+        e = event_read(s, account, last, PAGE, &a, &v, &n);
+        while (!e && i < n && v[i].at < before) last = v[i++].id;
+        more = !e && i && i == n;
+    }
+    if (!e && last > from)
+        e = kv_erase(s->store->kv, object_of(account, &a), event_id_text(from, &a),
+                     event_id_text(last + 1, &a));
+    ar_free(&a);
     return e;
 }
 
@@ -266,9 +300,9 @@ int event_expire(struct sends *s, struct slice account)
 {
     struct arena a = {0};
     int64_t before = (rt_wall_seconds() - EVENT_KEEP_S) * 1000000;
-    int e = before > 0
-                ? kv_erase(s->store->kv, object_of(account, &a), SL("0"), event_id_text((uint64_t)before, &a))
-                : 0;
+    if (before <= 0) return 0;
+    int e = kv_erase(s->store->kv, object_of(account, &a), SL("0"), event_id_text((uint64_t)before, &a));
+    if (!e) e = expire_ahead(s, account, (uint64_t)before);
     ar_free(&a);
     return e;
 }

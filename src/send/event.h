@@ -3,8 +3,9 @@
  * their own (the id of the last event that they have seen), so reading twice does no harm.
  *
  * An event is made in the transaction that it tells of. Ids are microseconds since 1970, or one more than the
- * last one when the clock has not moved: they are given on the thread that commits, so whoever has read up to
- * one has missed none below. Object v:ACCOUNT. Kept for EVENT_KEEP_S. */
+ * last one when the clock has not moved, or was wrong once (then the event's time stands beside it): they are
+ * given on the thread that commits, so whoever has read up to one has missed none below. Object v:ACCOUNT.
+ * Kept for EVENT_KEEP_S. */
 #pragma once
 #include "send.h"
 
@@ -34,6 +35,7 @@ const char *event_word(enum event_kind k);
 
 struct event {
     uint64_t id; /* given when it is made */
+    uint64_t at; /* when that was: microseconds since 1970 */
     enum event_kind kind;
     struct letter_id send; /* empty: of no send */
     uint64_t page, number; /* its letter in the send */

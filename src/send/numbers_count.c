@@ -78,7 +78,7 @@ static uint64_t waited_ms(const struct event *e, const struct head_seen *h)
     int64_t since = letter_id_wall(&e->send), due = h->known ? h->h.send_at : 0;
     if (e->until > due) due = e->until; /* its letter's own time */
     if (due * 1000000 > since) since = due * 1000000;
-    return (int64_t)e->id > since ? ((uint64_t)e->id - (uint64_t)since) / 1000 : 0;
+    return (int64_t)e->at > since ? (e->at - (uint64_t)since) / 1000 : 0;
 }
 
 /* "mx1.mail.two.test [192.0.2.9]:25" is two.test: names below two labels (three below a short one in a
@@ -117,7 +117,7 @@ static int one_event(struct portion *p, const struct event *e)
     static const struct head_seen none;
     int bad = 0;
     const struct head_seen *h = e->send.s[0] ? head_of(p, &e->send, &bad) : &none;
-    int64_t day = (int64_t)(e->id / 1000000 / 86400);
+    int64_t day = (int64_t)(e->at / 1000000 / 86400);
     struct sum *to[SEND_CATEGORIES_MAX + NUMBERS_BY_COUNT];
     size_t n = 0;
     if (bad) return bad;

@@ -198,3 +198,62 @@ TEST(numbers_of_days)
     CHECK_INT(ask.to - ask.from, NUMBERS_KEEP_DAYS - 1);
     ar_free(&a);
 }
+
+struct raw {
+    const char *object;
+    struct slice key, value;
+};
+
+static int raw_tx(struct kv_tx *tx, void *arg)
+{
+    const struct raw *r = arg;
+    kv_tx_put(tx, r->key, r->value);
+    return 0;
+}
+
+static void put_raw(struct tester *t, const char *object, struct slice key, struct slice value)
+{
+    CHECK_OK(kv_transact(t->x.f.s->kv, sl_cstr(object), raw_tx, &(struct raw){object, key, value}));
+}
+
+TEST(numbers_and_events_outlive_a_clock_that_was_wrong)
+{
+    struct tester t;
+    struct event *v;
+    struct buf old = BUF_INIT;
+    char object[40];
+    size_t n;
+    if (!begin(&t)) return;
+    struct arena *a = &t.x.f.a;
+    uint64_t now = (uint64_t)rt_wall(), years = 3600ull * 24 * 3650 * 1000000;
+    t.x.s->last_event = now + years;
+    tell(&t, &(struct event){.kind = EVENT_DELIVERED, .address = SL("bob@two.test")});
+    CHECK_INT(number(&t, NUMBERS_BY_ALL, SL(""), NUMBER_DELIVERED), 1); /* today */
+    CHECK_OK(event_read(t.x.s, t.account, 0, 10, a, &v, &n));
+    CHECK_INT(n, 1);
+    CHECK(n && v[0].id > now + years && v[0].at >= now && v[0].at < now + years / 2);
+    rec_begin(&old, 1);
+    rec_put_u64(&old, 'k', EVENT_DELIVERED);
+    rec_put_u64(&old, 'T', now - 31ull * 86400 * 1000000);
+    snprintf(object, sizeof object, "v:%s", t.x.account.id);
+    for (uint64_t i = 0; i < 700; i++)
+        put_raw(&t, object, event_id_text(now + years / 2 + i, a), buf_slice(&old));
+    CHECK_OK(event_expire(t.x.s, t.account));
+    CHECK_OK(event_read(t.x.s, t.account, 0, 10, a, &v, &n));
+    CHECK_INT(n, 1);
+    buf_free(&old);
+    send_fixture_end(&t.x);
+}
+
+TEST(numbers_a_damaged_row_of_ids_stops_no_start)
+{
+    struct tester t;
+    if (!begin(&t)) return;
+    put_raw(&t, SENDS_OBJECT, SL("e"), SL("\377"));
+    struct sends_conf c = {.store = t.x.f.s, .hostname = SL("mail.one.test")};
+    sends_close(&t.x.s);
+    CHECK_OK(sends_open(&t.x.s, &c));
+    if (t.x.s) tell(&t, &(struct event){.kind = EVENT_DELIVERED, .address = SL("bob@two.test")});
+    if (t.x.s) CHECK_INT(number(&t, NUMBERS_BY_ALL, SL(""), NUMBER_DELIVERED), 1);
+    send_fixture_end(&t.x);
+}

@@ -87,7 +87,7 @@ static int suppress(struct sends *s, struct slice account, const struct event *e
 {
     struct suppression_entry entry = {.address = e->address,
                                       .evidence = e->reply,
-                                      .since = (int64_t)(e->id / 1000000),
+                                      .since = (int64_t)(e->at / 1000000),
                                       .letter = sl_cstr(e->letter.s)};
     bool counted = true;
     enum simulated ignored;

@@ -137,13 +137,15 @@ int unsubscribe_do(struct sends *s, const struct unsubscribe *u)
                                       .evidence = SL("left by the link or address in a letter")};
     struct event ev = {.kind = EVENT_UNSUBSCRIBED, .address = u->address, .group = u->group, .first = true};
     struct letter_id letter = {{0}};
-    bool fresh;
+    bool fresh, done;
+    int e = unsubscribe_is_done(s, u, &done);
+    if (e || done) return e; /* whoever presses again and again costs a look */
     if (u->letter.kind) {
         send_letter_id(&u->letter.send, u->letter.number, &letter);
         ev.send = u->letter.send, ev.page = u->letter.page, ev.number = u->letter.number;
     }
     entry.letter = sl_cstr(letter.s);
-    int e = suppression_add_told(s, u->account, &entry, &ev, &fresh);
+    e = suppression_add_told(s, u->account, &entry, &ev, &fresh);
     if (e == ERR_LIMIT) { /* so many groups: then all */
         entry.reason = SEND_OUT_UNSUBSCRIBED;
         entry.group = ev.group = 0;

@@ -99,7 +99,7 @@ static json_t *event_json(struct context *x, const struct webhook *h, const stru
 {
     json_t *o = json_object();
     put_text(o, "email", e->address);
-    json_object_set_new(o, "timestamp", json_integer((json_int_t)(e->id / 1000000)));
+    json_object_set_new(o, "timestamp", json_integer((json_int_t)(e->at / 1000000)));
     put_text(o, "event", sl_cstr(word_of(e)));
     put_text(o, "sg_event_id",
              ar_printf(x->a, "%.*s-%.*s", SLF(h->account), SLF(event_id_text(e->id, x->a))));

@@ -88,8 +88,10 @@ int webhook_try(struct sends *s, struct slice account, struct slice name, struct
     if (!e && name.n) e = webhook_get_key(s, account, name, a, &h, &k);
     if (e) return e;
     for (unsigned i = 0; i < EVENT_KIND_COUNT; i++)
-        v[i] = (struct event){
-            .id = (uint64_t)rt_wall() + i, .kind = (enum event_kind)i, .address = SL("example@test.com")};
+        v[i] = (struct event){.id = (uint64_t)rt_wall() + i,
+                              .at = (uint64_t)rt_wall(),
+                              .kind = (enum event_kind)i,
+                              .address = SL("example@test.com")};
     h.kinds = 0;
     h.url = url;
     e = webhook_body(s, &h, v, EVENT_KIND_COUNT, a, &body);
