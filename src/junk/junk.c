@@ -67,6 +67,8 @@ struct learning {
     const struct junk_words *words;
     uint64_t letter;
     bool junk;
+    uint64_t most; /* letters: a corpus that has more learns no new one */
+    uint64_t has;  /* out */
 };
 
 static void count(struct junk_counts *c, bool junk, int by)
@@ -93,13 +95,14 @@ static void change(struct kv_tx *tx, const struct learning *x, struct row *sums,
 /* The same letter a second time is nothing new; the other way round it is taken back first. */
 static int learn_tx(struct kv_tx *tx, void *arg)
 {
-    const struct learning *x = arg;
+    struct learning *x = arg;
     char room[KV_KEY_MAX];
     bool there;
     struct row before = row_of(tx, key_of('l', x->letter, room), &there);
     struct row sums = row_of(tx, SL("n"), &(bool){false});
     bool was_junk = before.counts.junk != 0;
-    if (there && was_junk == x->junk) return 0;
+    x->has = sums.counts.junk + sums.counts.good;
+    if (there ? was_junk == x->junk : x->has >= x->most) return 0;
     if (there) change(tx, x, &sums, was_junk, -1);
     change(tx, x, &sums, x->junk, 1);
     row_put(tx, SL("n"), &sums);
@@ -111,10 +114,12 @@ int junk_learn(struct kv *kv, const char *account, const struct junk_letter *l, 
 {
     struct arena a = {0};
     struct junk_words *words = ar_new(&a, struct junk_words);
-    struct learning x = {.words = words, .letter = hash_stable(l->name, false), .junk = junk};
+    struct learning x = {
+        .words = words, .letter = hash_stable(l->name, false), .junk = junk, .most = JUNK_LETTERS_MAX};
     char room[KV_KEY_MAX];
     junk_words(&a, l, words);
     int e = kv_transact(kv, object_of(account, room), learn_tx, &x);
+    x.most = x.has < JUNK_NODE_SHARE ? UINT64_MAX : 0; /* what it knows of is changed in any case */
     if (!e) e = kv_transact(kv, object_of(node, room), learn_tx, &x);
     ar_free(&a);
     return e;

@@ -13,12 +13,14 @@
 #include "kv/kv.h"
 
 enum {
-    JUNK_WORDS_MAX = 400,    /* different ones of a letter that are looked at, in the order of its text */
-    JUNK_WORD_LEAST = 3,     /* bytes of a word, */
-    JUNK_WORD_MOST = 40,     /* of which longer ones are cut */
-    JUNK_TELLING_MAX = 150,  /* words that decide: those that say most */
-    JUNK_ROWS_MAX = 200000,  /* words of one corpus; more are not learned */
-    JUNK_LETTERS_LEAST = 20, /* of each kind, before anything is said */
+    JUNK_WORDS_MAX = 400,     /* different ones of a letter that are looked at, in the order of its text */
+    JUNK_WORD_LEAST = 3,      /* bytes of a word, */
+    JUNK_WORD_MOST = 40,      /* of which longer ones are cut */
+    JUNK_TELLING_MAX = 150,   /* words that decide: those that say most */
+    JUNK_ROWS_MAX = 200000,   /* words of one corpus; more are not learned */
+    JUNK_LETTERS_MAX = 20000, /* letters that a corpus of an account learns; */
+    JUNK_NODE_SHARE = 500,    /* so many of them the node's learns, too: nobody teaches it for all */
+    JUNK_LETTERS_LEAST = 20,  /* of each kind, before anything is said */
     JUNK_OWN = 5,
     JUNK_FROM = 90, /* of 100: from here on a letter is junk */
     JUNK_SHOWN = 5, /* words that are told */
@@ -30,8 +32,8 @@ struct junk_letter {
     struct slice text;    /* of its parts, decoded: UTF-8 */
     struct slice name;    /* of its content, always the same: learned once only */
 };
-/* The letter was moved into Junk, or out of it. What was learned of it before is taken back. account: its id.
- * SUSPENDS. */
+/* The letter was moved into Junk, or out of it. What was learned of it before is taken back; of more letters
+ * than a corpus takes nothing is learned. account: its id. SUSPENDS. */
 MUST_CHECK int junk_learn(struct kv *kv, const char *account, const struct junk_letter *l, bool junk);
 
 struct junk_verdict {

@@ -2,6 +2,7 @@
 #include "base/buf.h"
 #include "base/test.h"
 #include "kv/kv.h"
+#include "kv/record.h"
 #include "rt/test_rt.h"
 #include "words.h"
 
@@ -176,4 +177,52 @@ TEST(junk_of_words_together)
     CHECK(junk_together(&w) > 0.4 && junk_together(&w) < 0.6);
     for (w.n = 0; w.n < 10; w.n++) w.v[w.n].says = 0.05;
     CHECK(junk_together(&w) < 0.01);
+}
+
+static size_t learned(struct kv *kv, struct slice object)
+{
+    struct arena a = {0};
+    struct kv_page page = {.more = true};
+    struct slice from = SL("l/");
+    size_t n = 0;
+    while (page.more) {
+        CHECK_OK(kv_scan(kv, object, from, SL("m"), 500, &a, &page));
+        n += page.n;
+        if (!page.n) break;
+        from = kv_after(&a, page.row[page.n - 1].key);
+    }
+    ar_free(&a);
+    return n;
+}
+
+static int full_tx(struct kv_tx *tx, void *arg)
+{
+    struct buf b = BUF_INIT;
+    (void)arg;
+    rec_begin(&b, 1);
+    rec_put_u64(&b, 'j', JUNK_LETTERS_MAX);
+    kv_tx_put_record(tx, SL("n"), &b);
+    buf_free(&b);
+    return 0;
+}
+
+TEST(junk_one_account_teaches_the_node_a_share_only)
+{
+    struct kv *kv;
+    struct arena a = {0};
+    CHECK_OK(kv_mem_open(&kv, NULL));
+    for (unsigned i = 0; i < JUNK_NODE_SHARE + 20; i++) {
+        struct junk_letter l = {.text = SL("bank"), .name = ar_printf(&a, "%u", i)};
+        CHECK_OK(junk_learn(kv, "A", &l, true));
+        if (i < 10)
+            CHECK_OK(junk_learn(
+                kv, "B", &(struct junk_letter){.text = SL("bank"), .name = ar_printf(&a, "b%u", i)}, false));
+    }
+    CHECK_INT(learned(kv, SL("j:A")), JUNK_NODE_SHARE + 20);
+    CHECK_INT(learned(kv, SL("j:node")), JUNK_NODE_SHARE + 10);
+    CHECK_OK(kv_transact(kv, SL("j:B"), full_tx, NULL));
+    CHECK_OK(junk_learn(kv, "B", &(struct junk_letter){.text = SL("bank"), .name = SL("c")}, true));
+    CHECK_INT(learned(kv, SL("j:B")), 10);
+    kv_close(&kv);
+    ar_free(&a);
 }

@@ -1,4 +1,6 @@
 /* greylist_sim.c - coming once, coming again, over days. */
+#include <stdio.h>
+
 #include "base/test.h"
 #include "greylist.h"
 #include "sim/sim.h"
@@ -23,11 +25,22 @@ static int visits(void *arg)
     CHECK_INT(greylist_ask(g, &far, SL("one.test")), GREYLIST_WAIT); /* came again too late */
     CHECK_OK(fiber_sleep(37 * 86400 * RT_S));
     CHECK_INT(greylist_ask(g, &one, SL("one.test")), GREYLIST_WAIT);
+    CHECK_INT(greylist_ask(g, &one, SL("kept.test")), GREYLIST_WAIT);
+    CHECK_OK(fiber_sleep(GREYLIST_WAIT));
+    CHECK_INT(greylist_ask(g, &one, SL("kept.test")), 0);
     for (uint32_t i = 0; i < GREYLIST_MAX + 10; i++) {
         far.b[1] = (uint8_t)(i >> 8), far.b[2] = (uint8_t)i, far.b[0] = (uint8_t)(i >> 16);
         CHECK(greylist_ask(g, &far, SL("flood.test")) > 0);
     }
-    CHECK_INT(greylist_ask(g, &one, SL("one.test")), GREYLIST_WAIT); /* pushed out: it is asked again */
+    CHECK_INT(greylist_ask(g, &one, SL("kept.test")), 0); /* who came again is known in spite of them */
+    CHECK_INT(greylist_ask(g, &one, SL("one.test")), GREYLIST_WAIT); /* who waits is pushed out */
+    for (unsigned i = 0; i < GREYLIST_MAX + 10; i++) {
+        char name[30];
+        snprintf(name, sizeof name, "d%u.test", i);
+        CHECK(greylist_ask(g, &far, sl_cstr(name)) > 0);
+    }
+    CHECK_OK(fiber_sleep(GREYLIST_WAIT));
+    CHECK_INT(greylist_ask(g, &one, SL("one.test")), 0); /* but not by one network with many names */
     greylist_free(&g);
     *done = true;
     return 0;
