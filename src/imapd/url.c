@@ -81,23 +81,29 @@ static int owner_begin(struct imapd *d, struct slice user, struct owner *o)
 
 static void owner_end(struct owner *o) { ar_free(&o->s.a); }
 
-static bool is_account(struct imapd *d, struct arena *a, struct slice address, const char *id)
+/* ERR_DENIED: another one has the address, or nobody; else why that cannot be told now. */
+static int is_account(struct imapd *d, struct arena *a, struct slice address, const char *id)
 {
     struct account acc;
-    return account_get(d->conf.store->directory, a, address, &acc) == 0 && strcmp(acc.id, id) == 0;
+    int e = account_get(d->conf.store->directory, a, address, &acc);
+    if (e && e != ERR_NOT_FOUND && e != ERR_SYNTAX) return e;
+    return e || strcmp(acc.id, id) != 0 ? err_set(ERR_DENIED, "the URL is for somebody else") : 0;
 }
 
 /* Is this account the one that the URL's access identifier admits? submit: on the way to submission. */
-static bool admits(struct imapd *d, struct arena *a, const struct imap_url *u, const char *account,
-                   bool submit)
+static int admits(struct imapd *d, struct arena *a, const struct imap_url *u, const char *account,
+                  bool submit)
 {
     switch (u->access) {
-    case IMAP_ACCESS_SUBMIT: return submit && is_account(d, a, u->who, account);
     case IMAP_ACCESS_USER: return is_account(d, a, u->who, account);
     case IMAP_ACCESS_AUTHUSER:
-    case IMAP_ACCESS_ANONYMOUS: return true;
-    default: return false;
+    case IMAP_ACCESS_ANONYMOUS: return 0;
+    case IMAP_ACCESS_SUBMIT:
+        if (submit) return is_account(d, a, u->who, account);
+        break;
+    default: break;
     }
+    return err_set(ERR_DENIED, "the URL is for somebody else");
 }
 
 /* Section 6. A mailbox that cannot be found costs as much as a wrong token. */
@@ -124,7 +130,7 @@ static int open_authorised(struct imapd *d, struct arena *a, struct slice url, c
         e = err_set(ERR_SYNTAX, "the URL is not authorised");
     if (!e) e = owner_begin(d, u.user, o);
     if (!e) e = check(o, &u);
-    if (!e && !admits(d, a, &u, account, submit)) e = err_set(ERR_DENIED, "the URL is for somebody else");
+    if (!e) e = admits(d, a, &u, account, submit);
     if (!e && u.expires && rt_wall_seconds() > u.expire) e = err_set(ERR_DENIED, "the URL has expired");
     return e ? e : imapd_url_open(&o->s, &u, out);
 }
@@ -210,10 +216,11 @@ static int ask_generate(struct imapd_session *s, struct slice url, struct imap_u
     if (e) return e;
     if (!u->absolute || !u->user.n) return err_set(ERR_SYNTAX, "the URL does not say whose it is");
     if (!u->access || u->token.n) return err_set(ERR_SYNTAX, "the URL does not end in who may use it");
-    if (!is_account(s->server, &s->a, u->user, s->account))
-        return err_set(ERR_SYNTAX, "the URL is not your own");
-    if (u->who.n && account_get(s->server->conf.store->directory, &s->a, u->who, &acc))
-        return err_set(ERR_SYNTAX, "the URL is for nobody here");
+    e = is_account(s->server, &s->a, u->user, s->account);
+    if (e == ERR_DENIED) return err_set(ERR_SYNTAX, "the URL is not your own");
+    if (!e && u->who.n) e = account_get(s->server->conf.store->directory, &s->a, u->who, &acc);
+    if (e == ERR_NOT_FOUND) return err_set(ERR_SYNTAX, "the URL is for nobody here");
+    if (e) return e;
     return u->mailbox.n ? imapd_find(s, u->mailbox, ACL_READ, p)
                         : err_set(ERR_SYNTAX, "the URL names no mailbox");
 }

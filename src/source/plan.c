@@ -77,12 +77,26 @@ const struct source_way *source_way_named(const struct source_plan *p, struct sl
 
 /* ---- ways ---- */
 
-static size_t of_pool(const struct source_plan *p, struct slice pool, const struct source **out)
+static int by_pool(const void *x, const void *y)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < p->nsource; i++)
-        if (sl_eq(p->source[i].pool, pool)) out[n++] = &p->source[i];
-    return n;
+    const struct source *a = *(const struct source *const *)x, *b = *(const struct source *const *)y;
+    int c = sl_cmp(a->pool, b->pool);
+    return c ? c : sl_cmp(a->name, b->name);
+}
+
+/* Where in the sources in order of pools those of this one begin; *n: how many they are. */
+static const struct source **of_pool(const struct source_plan *p, const struct source **all,
+                                     struct slice pool, size_t *n)
+{
+    size_t low = 0, high = p->nsource;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (sl_cmp(all[mid]->pool, pool) < 0) low = mid + 1;
+        else high = mid;
+    }
+    *n = 0;
+    while (low + *n < p->nsource && sl_eq(all[low + *n]->pool, pool)) ++*n;
+    return all + low;
 }
 
 static void add_way(struct source_plan *p, const struct source_way *w)
@@ -91,13 +105,18 @@ static void add_way(struct source_plan *p, const struct source_way *w)
     put_name(p, "w", w->name, &p->way[p->nway++]);
 }
 
-static void add_pool_way(struct source_plan *p, const struct source_pool *pool)
+static void add_pool_way(struct source_plan *p, const struct source **all, const struct source_pool *pool)
 {
-    const struct source **v = ar_array(&p->a, const struct source *, 2 * p->nsource);
-    struct source_way w = {.name = pool->name, .v = v, .same = pool->same};
-    w.own = w.n = of_pool(p, pool->name, v);
-    if (pool->overflow.n && !sl_eq(pool->overflow, pool->name)) w.n += of_pool(p, pool->overflow, v + w.n);
-    if (w.own) add_way(p, &w);
+    size_t own, more = 0;
+    const struct source **mine = of_pool(p, all, pool->name, &own), **others = NULL;
+    if (pool->overflow.n && !sl_eq(pool->overflow, pool->name))
+        others = of_pool(p, all, pool->overflow, &more);
+    if (!own) return;
+    const struct source **v = ar_array(&p->a, const struct source *, own + more);
+    memcpy(v, mine, own * sizeof *v);
+    if (more) memcpy(v + own, others, more * sizeof *v);
+    add_way(
+        p, &(struct source_way){.name = pool->name, .v = v, .n = own + more, .own = own, .same = pool->same});
 }
 
 static void add_single_way(struct source_plan *p, const struct source *s)
@@ -116,9 +135,11 @@ static void complete_pools(struct source_plan *p)
     for (size_t i = 0; i < p->nsource; i++) {
         if (named(p, "p", p->source[i].pool)) continue;
         if (p->npool == room) p->pool = ar_grow(&p->a, p->pool, &room, sizeof *p->pool);
-        p->pool[p->npool++] = (struct source_pool){.name = p->source[i].pool};
-        for (size_t k = 0; k < p->npool; k++) put_name(p, "p", p->pool[k].name, &p->pool[k]);
+        p->pool[p->npool] = (struct source_pool){.name = p->source[i].pool};
+        put_name(p, "p", p->pool[p->npool].name, &p->pool[p->npool]);
+        p->npool++;
     }
+    for (size_t i = 0; i < p->npool; i++) put_name(p, "p", p->pool[i].name, &p->pool[i]); /* they moved */
 }
 
 void source_plan_finish(struct source_plan *p)
@@ -129,7 +150,10 @@ void source_plan_finish(struct source_plan *p)
     p->way = ar_array(&p->a, struct source_way, 1 + p->npool + p->nsource);
     p->turn = ar_array(&p->a, unsigned, 1 + p->npool + p->nsource);
     add_way(p, &(struct source_way){.name = SL("")});
-    for (size_t i = 0; i < p->npool; i++) add_pool_way(p, &p->pool[i]);
+    const struct source **all = ar_array(&p->a, const struct source *, p->nsource);
+    for (size_t i = 0; i < p->nsource; i++) all[i] = &p->source[i];
+    if (p->nsource) qsort(all, p->nsource, sizeof *all, by_pool);
+    for (size_t i = 0; i < p->npool; i++) add_pool_way(p, all, &p->pool[i]);
     for (size_t i = 0; i < p->nsource; i++) add_single_way(p, &p->source[i]);
 }
 
