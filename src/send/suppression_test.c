@@ -143,5 +143,12 @@ TEST(suppression_who_left_very_many_groups_leaves_all)
     }
     CHECK_INT(judge(&x, "a@two.test", STREAM_BULK, 0, 0), SEND_OUT_UNSUBSCRIBED);
     enter(&x, "a@two.test", SEND_OUT_COMPLAINED, 0, 0);
+    struct unsubscribe all = {.account = sl_cstr(x.account.id), .address = SL("b@two.test")}, one = all;
+    one.group = 7;
+    CHECK_OK(unsubscribe_do(x.s, &all));
+    CHECK_OK(unsubscribe_do(x.s, &one)); /* stays when all is taken back */
+    CHECK_OK(unsubscribe_undo(x.s, &all));
+    CHECK_INT(judge(&x, "b@two.test", STREAM_BULK, 7, 0), SEND_OUT_LEFT_GROUP);
+    CHECK_INT(judge(&x, "b@two.test", STREAM_BULK, 8, 0), SEND_OUT_NONE);
     send_fixture_end(&x);
 }

@@ -115,18 +115,24 @@ static enum send_reason reason_of(const struct unsubscribe *u)
     return u->group ? SEND_OUT_LEFT_GROUP : SEND_OUT_UNSUBSCRIBED;
 }
 
-int unsubscribe_is_done(struct sends *s, const struct unsubscribe *u, bool *done)
+/* all: who left all has left its group as well. */
+static int has_left(struct sends *s, const struct unsubscribe *u, bool all, bool *has)
 {
     struct arena a = {0};
     struct suppression_entry *v;
     size_t n = 0;
-    *done = false;
+    *has = false;
     int e = suppression_get(s, u->account, u->address, &a, &v, &n);
     for (size_t i = 0; !e && i < n; i++)
-        *done |=
-            v[i].reason == SEND_OUT_UNSUBSCRIBED || (v[i].reason == reason_of(u) && v[i].group == u->group);
+        *has |= (all && v[i].reason == SEND_OUT_UNSUBSCRIBED) ||
+                (v[i].reason == reason_of(u) && v[i].group == u->group);
     ar_free(&a);
     return e;
+}
+
+int unsubscribe_is_done(struct sends *s, const struct unsubscribe *u, bool *done)
+{
+    return has_left(s, u, true, done);
 }
 
 int unsubscribe_do(struct sends *s, const struct unsubscribe *u)
@@ -138,7 +144,7 @@ int unsubscribe_do(struct sends *s, const struct unsubscribe *u)
     struct event ev = {.kind = EVENT_UNSUBSCRIBED, .address = u->address, .group = u->group, .first = true};
     struct letter_id letter = {{0}};
     bool fresh, done;
-    int e = unsubscribe_is_done(s, u, &done);
+    int e = has_left(s, u, false, &done);
     if (e || done) return e; /* whoever presses again and again costs a look */
     if (u->letter.kind) {
         send_letter_id(&u->letter.send, u->letter.number, &letter);
