@@ -63,4 +63,23 @@ json_t *api_body(struct http_call *c)
     return NULL;
 }
 
+static int wrong(const char *name, const char *kind)
+{
+    return err_set(ERR_USAGE, "%s must be %s", name, kind);
+}
+
+int api_member_text(const json_t *o, const char *name, struct slice *out)
+{
+    json_t *v = json_object_get(o, name);
+    *out = json_is_string(v) ? sl(json_string_value(v), json_string_length(v)) : SL("");
+    return !v || json_is_null(v) || json_is_string(v) ? 0 : wrong(name, "a string");
+}
+
+int api_member_bool(const json_t *o, const char *name, bool *out)
+{
+    json_t *v = json_object_get(o, name);
+    *out = json_is_true(v);
+    return !v || json_is_null(v) || json_is_boolean(v) ? 0 : wrong(name, "a boolean");
+}
+
 void api_failed(struct http_call *c, int e) { http_fail(c, http_status_of(e), "%s", err_text(e)); }

@@ -24,6 +24,9 @@ void api_json_as(struct http_call *c, int status, const char *type, json_t *v);
 MUST_CHECK int api_parse(struct http_call *c, struct slice text, json_t **out, size_t *held);
 /* The body as a JSON object; NULL: it was answered that it is none. The caller gives the reference back. */
 json_t *api_body(struct http_call *c);
+/* answer.c: a member of an object, of its kind, absent or null (then empty, false). ERR_USAGE in words. */
+MUST_CHECK int api_member_text(const json_t *o, const char *name, struct slice *out);
+MUST_CHECK int api_member_bool(const json_t *o, const char *name, bool *out);
 /* answer.c: of what failed. ERR_USAGE is the caller's fault (400). */
 void api_failed(struct http_call *c, int e);
 

@@ -106,26 +106,33 @@ void api_suppressions_list(struct http_call *c)
     api_failed(c, e);
 }
 
+static int read_entry(const json_t *o, struct suppression_entry *out)
+{
+    struct slice word = SL("");
+    json_t *group = json_object_get(o, "group");
+    *out = (struct suppression_entry){.reason = SEND_OUT_BY_HAND};
+    int e = api_member_text(o, "email", &out->address);
+    if (!e && !out->address.n) e = err_set(ERR_USAGE, "email must be an address");
+    if (!e) e = api_member_text(o, "reason", &word);
+    if (!e) e = api_member_text(o, "evidence", &out->evidence);
+    if (!e && word.n && !send_reason_named(word, &out->reason))
+        e = err_set(ERR_USAGE, "reason is none of the words that are known");
+    if (e) return e;
+    json_int_t n = json_integer_value(group);
+    if (group && (!json_is_integer(group) || n < 0 || n > UINT32_MAX))
+        return err_set(ERR_USAGE, "group must be the number of a group");
+    out->group = (uint32_t)n;
+    if (!out->evidence.n) out->evidence = SL("over the API");
+    return 0;
+}
+
 void api_suppressions_add(struct http_call *c)
 {
-    json_t *o = api_body(c), *group;
-    enum send_reason reason;
+    struct suppression_entry entry;
+    json_t *o = api_body(c);
     if (!o) return;
-    const char *email = json_string_value(json_object_get(o, "email")),
-               *word = json_string_value(json_object_get(o, "reason")),
-               *evidence = json_string_value(json_object_get(o, "evidence"));
-    group = json_object_get(o, "group");
-    int e = 0;
-    if (!email) e = err_set(ERR_USAGE, "email must be an address");
-    if (!e && !send_reason_named(word ? sl_cstr(word) : SL("by-hand"), &reason))
-        e = err_set(ERR_USAGE, "reason is none of the words that are known");
-    if (!e) {
-        struct suppression_entry entry = {.address = sl_cstr(email),
-                                          .reason = reason,
-                                          .group = (uint32_t)json_integer_value(group),
-                                          .evidence = evidence ? sl_cstr(evidence) : SL("over the API")};
-        e = suppression_add(api_of(c)->core->sends, sl_cstr(c->key.account->id), &entry);
-    }
+    int e = read_entry(o, &entry);
+    if (!e) e = suppression_add(api_of(c)->core->sends, sl_cstr(c->key.account->id), &entry);
     json_decref(o);
     if (e) api_failed(c, e);
     else http_answer(c, 204, NULL, SL(""));

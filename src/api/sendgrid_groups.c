@@ -31,19 +31,24 @@ static int find(struct http_call *c, struct send_group *g)
 
 /* ---- groups ---- */
 
-static void read_group(const json_t *body, struct send_group *g)
+static int read_group(const json_t *body, struct send_group *g)
 {
-    if (json_object_get(body, "name")) g->name = dialect_slice(json_object_get(body, "name"));
-    if (json_object_get(body, "description"))
-        g->description = dialect_slice(json_object_get(body, "description"));
-    if (json_object_get(body, "is_default"))
-        g->is_default = json_is_true(json_object_get(body, "is_default"));
+    struct slice name = SL(""), words = SL("");
+    bool is_default = false;
+    int e = api_member_text(body, "name", &name);
+    if (!e) e = api_member_text(body, "description", &words);
+    if (!e) e = api_member_bool(body, "is_default", &is_default);
+    if (e) return e;
+    if (json_object_get(body, "name")) g->name = name;
+    if (json_object_get(body, "description")) g->description = words;
+    if (json_object_get(body, "is_default")) g->is_default = is_default;
+    return 0;
 }
 
 static void put(struct http_call *c, struct send_group *g, const json_t *body)
 {
-    read_group(body, g);
-    int e = send_group_put(sends_of(c), account_of(c), g);
+    int e = read_group(body, g);
+    if (!e) e = send_group_put(sends_of(c), account_of(c), g);
     if (e) failed(c, e);
     else api_json(c, 201, group_json(g));
 }
@@ -195,9 +200,10 @@ static bool has_left(const struct suppression_entry *v, size_t n, uint32_t group
 void sendgrid_left_search(struct http_call *c)
 {
     struct send_group g;
-    json_t *body = api_body(c), *one, *out = json_array();
+    json_t *body = api_body(c), *one, *out;
     size_t i, n;
     if (!body) return;
+    out = json_array();
     int e = find(c, &g);
     json_array_foreach(json_object_get(body, "recipient_emails"), i, one)
     {

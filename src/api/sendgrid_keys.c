@@ -57,6 +57,8 @@ static int scopes_of(struct http_call *c, const json_t *body, unsigned *out)
     struct slice words = SL("");
     size_t i;
     *out = c->key.scopes;
+    if (all && !json_is_null(all) && !json_is_array(all))
+        return err_set(ERR_USAGE, "scopes must be a list of strings");
     if (!json_array_size(all)) return 0;
     json_array_foreach(all, i, v) words =
         ar_printf(c->a, "%.*s%s%.*s", SLF(words), i ? "," : "", SLF(dialect_slice(v)));

@@ -158,10 +158,12 @@ void sendgrid_suppressed_delete_some(struct http_call *c)
     json_t *body = api_body(c), *one;
     if (!body) return;
     json_t *emails = json_object_get(body, "emails");
-    bool all = json_is_true(json_object_get(body, "delete_all"));
+    bool all;
     size_t i, n;
-    int e = 0;
-    if (all == (json_array_size(emails) > 0))
+    int e = api_member_bool(body, "delete_all", &all);
+    json_array_foreach(emails, i, one) if (!e && !json_is_string(one)) e =
+        err_set(ERR_USAGE, "emails must be a list of strings");
+    if (!e && all == (json_array_size(emails) > 0))
         e = err_set(ERR_USAGE, "either delete_all or a list of emails is needed");
     if (!e && all) e = remove_all(c, list_of(c)->reason);
     json_array_foreach(emails, i, one) if (!e) e = remove_one(c, dialect_slice(one), list_of(c)->reason, &n);

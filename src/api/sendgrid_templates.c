@@ -107,14 +107,15 @@ void sendgrid_template_create(struct http_call *c)
 {
     json_t *body = api_body(c);
     if (!body) return;
-    struct slice kind = member(body, "generation");
+    struct slice kind = SL(""), name = SL("");
+    int e = api_member_text(body, "generation", &kind);
+    if (!e) e = api_member_text(body, "name", &name);
     bool dynamic = sl_eq(kind, SL("dynamic"));
-    struct stored_template t = {.id = new_id(c, dynamic),
-                                .name = member(body, "name"),
-                                .kind = dynamic ? SL("dynamic") : SL("legacy")};
-    int e = kind.n && !dynamic && !sl_eq(kind, SL("legacy"))
-                ? err_set(ERR_USAGE, "generation must be either legacy or dynamic")
-                : stored_template_put(sends_of(c), account_of(c), &t, true);
+    struct stored_template t = {
+        .id = new_id(c, dynamic), .name = name, .kind = dynamic ? SL("dynamic") : SL("legacy")};
+    if (!e && kind.n && !dynamic && !sl_eq(kind, SL("legacy")))
+        e = err_set(ERR_USAGE, "generation must be either legacy or dynamic");
+    if (!e) e = stored_template_put(sends_of(c), account_of(c), &t, true);
     if (e) failed(c, e);
     else told(c, 201, t.id);
     json_decref(body);

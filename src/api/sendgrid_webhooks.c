@@ -123,13 +123,6 @@ static int wrong(const char *name, const char *kind)
     return err_set(ERR_USAGE, "%s must be %s", name, kind);
 }
 
-static int read_text(const json_t *body, const char *name, struct slice *out)
-{
-    json_t *v = json_object_get(body, name);
-    *out = dialect_slice(v);
-    return !v || json_is_null(v) || json_is_string(v) ? 0 : wrong(name, "a string");
-}
-
 static int read_kinds(struct settings *s)
 {
     for (size_t i = 0; i < COUNT_OF(kinds); i++) {
@@ -146,11 +139,11 @@ static int read_settings(const json_t *body, struct settings *s)
     static const char *const oauth[] = {"oauth_client_id", "oauth_client_secret", "oauth_token_url"};
     struct slice text;
     *s = (struct settings){.body = body};
-    int e = read_text(body, "url", &s->url);
-    if (!e) e = read_text(body, "friendly_name", &s->title);
+    int e = api_member_text(body, "url", &s->url);
+    if (!e) e = api_member_text(body, "friendly_name", &s->title);
     if (!e) e = read_kinds(s);
     for (size_t i = 0; !e && i < COUNT_OF(oauth); i++) {
-        e = read_text(body, oauth[i], &text);
+        e = api_member_text(body, oauth[i], &text);
         if (!e && text.n) e = err_set(ERR_USAGE, "%s: OAuth is not offered; calls are signed", oauth[i]);
     }
     return e;
@@ -292,7 +285,7 @@ void sendgrid_webhook_try(struct http_call *c)
     json_t *body = api_body(c);
     if (!body) return;
     int e = read_settings(body, &s);
-    if (!e) e = read_text(body, "id", &id);
+    if (!e) e = api_member_text(body, "id", &id);
     if (!e) e = webhook_try(sends_of(c), account_of(c), id, s.url, c->a);
     if (e == ERR_NOT_FOUND) http_fail(c, 404, "Invalid id provided.");
     else if (e) http_fail(c, 400, "%s", err_text(e));

@@ -235,6 +235,24 @@ def test_sendgrid_numbers(home):
         assert sendgrid(home, path, method="GET")[0] == 400
 
 
+def test_members_of_another_kind_are_refused(home):
+    """Whoever mistypes a member hears of it: it is not passed over, and no key of all scopes comes of it."""
+    good = {
+        "/v3/api_keys": {"name": "n", "scopes": ["mail.send"]},
+        "/v3/asm/groups": {"name": "kinds", "description": "d", "is_default": False},
+        "/v3/templates": {"name": "kinds", "generation": "legacy"},
+        "/v1/suppressions": {"email": "kinds@two.test", "reason": "by-hand", "evidence": "e", "group": 1},
+        "DELETE /v3/suppression/bounces": {"delete_all": False, "emails": ["kinds@two.test"]},
+    }
+    key = {"Authorization": f"Bearer {home.key}"}
+    for path, body in good.items():
+        method, path = path.split() if " " in path else ("POST", path)
+        for name, value in body.items():
+            for bad in (7.5, {}, [[]], "7" if not isinstance(value, str) else 7, *([2 ** 32, -1] if name == "group" else [])):
+                status, _, answer = ask(home, method, path, {**body, name: bad}, key)
+                assert status == 400, (path, name, bad, status, answer)
+
+
 def test_sendgrid_webhook_settings(home):
     where = "/v3/user/webhooks/event/settings"
     assert sendgrid(home, where, method="GET")[::2] == (404, {"errors": [{"message": "Invalid id provided.", "field": None, "help": None}]})
