@@ -34,6 +34,8 @@ int run_cert_list(struct request *r)
     reply_text(o, "subject", what);
     put_time(o, "valid_from", from);
     put_time(o, "valid_until", until);
+    static const char *const ways[] = {"http-01", "tls-alpn-01", "dns-01"};
+    if (k.chain_pem.n && k.way < COUNT_OF(ways)) reply_text(o, "proved_by", sl_cstr(ways[k.way]));
     if (r->core->acme) put_time(o, "renewed", k.renew_at ? k.renew_at : rt_wall_seconds());
     if (k.failures) {
         put_time(o, "failed", k.failed_at);
@@ -61,6 +63,7 @@ void print_cert_list(json_t *args, json_t *reply, struct buf *out)
         print_line(o, "from", "comes from", out);
         print_line(o, "valid_from", "valid from", out);
         print_line(o, "valid_until", "valid until", out);
+        print_line(o, "proved_by", "proved by", out);
         print_line(o, "renewed", "is renewed at", out);
         print_line(o, "failed", "failed at", out);
         print_line(o, "why", "because", out);

@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+from bind import asked, named
 from world import OFFSET, World, next_address, until
 
 
@@ -16,8 +17,9 @@ def openssl(*words, **options):
     return subprocess.run(["openssl", *words], check=True, capture_output=True, text=True, **options).stdout
 
 
-def authority_at(folder, http_port=OFFSET + 80):
-    """Pebble on a loopback address of its own, known as acme.test, with a DNS of its own where every name is `host`."""
+def authority_at(folder, http_port=OFFSET + 80, tls_port=OFFSET + 443, resolver=None):
+    """Pebble on a loopback address of its own, known as acme.test, with a DNS of its own where every name is `host`,
+    or with the resolver named."""
     address, host = next_address(), next_address()
     openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=trial", "-days", "30", cwd=folder)
     openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "key.pem", "-out", "request.pem", "-subj", "/CN=acme.test", cwd=folder)
@@ -25,11 +27,11 @@ def authority_at(folder, http_port=OFFSET + 80):
     openssl("x509", "-req", "-in", "request.pem", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out", "cert.pem", "-days", "30", "-extfile", "names", cwd=folder)
     (folder / "config.json").write_text(json.dumps({"pebble": {
         "listenAddress": f"{address}:{OFFSET + 4000}", "managementListenAddress": f"{address}:{OFFSET + 5000}", "certificate": str(folder / "cert.pem"),
-        "privateKey": str(folder / "key.pem"), "httpPort": http_port, "tlsPort": OFFSET + 443, "ocspResponderURL": "", "externalAccountBindingRequired": False}}))
+        "privateKey": str(folder / "key.pem"), "httpPort": http_port, "tlsPort": tls_port, "ocspResponderURL": "", "externalAccountBindingRequired": False}}))
     dns = subprocess.Popen(["pebble-challtestsrv", "-defaultIPv4", host, "-defaultIPv6", "", "-dns01", f"{address}:8053", "-management", f"{address}:8055", "-http01", "", "-https01", "", "-tlsalpn01", ""],
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     log = open(folder / "log", "wb")
-    pebble = subprocess.Popen(["pebble", "-config", str(folder / "config.json"), "-dnsserver", f"{address}:8053", "-strict"], stdout=log, stderr=log,
+    pebble = subprocess.Popen(["pebble", "-config", str(folder / "config.json"), "-dnsserver", resolver or f"{address}:8053", "-strict"], stdout=log, stderr=log,
                               env={**os.environ, "PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "50", "PEBBLE_AUTHZREUSE": "0"})
 
     def answers():
@@ -51,10 +53,10 @@ def authority(tmp_path_factory):
     yield from authority_at(tmp_path_factory.mktemp("authority"))
 
 
-def home_under(folder, authority):
+def home_under(folder, authority, config=""):
     world = World(folder)
     home = world.home("one.test", address=authority["host"], accounts=["alice"],
-                      config=f'acme = "https://acme.test:4000/dir"\ntls_authorities = "{authority["ca"]}"')
+                      config=f'acme = "https://acme.test:4000/dir"\ntls_authorities = "{authority["ca"]}"\n{config}')
     world.publish(extra=f"acme.test. IN A {authority['address']}\n")
     home.start()
     yield home
@@ -137,3 +139,46 @@ def test_where_http_does_not_get_through_the_names_are_proved_over_tls(home_with
     shown = subprocess.run(["openssl", "s_client", "-connect", f"{home.address}:{OFFSET + 443}", "-servername", "mail.one.test", "-alpn", "acme-tls/1"],
                            input="", capture_output=True, text=True)
     assert "no peer certificate" in shown.stdout, "nothing is left of the proof"
+
+
+@pytest.fixture(scope="module")
+def zone(tmp_path_factory):
+    yield from named(tmp_path_factory.mktemp("named"))
+
+
+@pytest.fixture(scope="module")
+def home_without_ports(tmp_path_factory, folder, zone):
+    """Its authority reaches neither its HTTP nor its TLS, and asks BIND about the names, which takes our updates."""
+    made = contextlib.contextmanager(authority_at)(tmp_path_factory.mktemp("third"), OFFSET + 81, OFFSET + 444, zone["at"])
+    with made as authority:
+        (folder / "third").mkdir()
+        yield from home_under(folder / "third", authority, f'dns_update = "{zone["at"]}"\ndns_update_key = "{zone["folder"]}/key"')
+
+
+def test_where_no_port_gets_through_the_names_are_proved_in_the_dns(home_without_ports, zone):
+    home = home_without_ports
+    until(lambda: home.json("cert", "list")["certificates"][0].get("failures"), what="the first failure")
+    home.tram("dns", "publish", "one.test")  # names that an authority can find at all
+    for _ in range(2):  # each attempt that fails is followed by another way
+        if home.tram("cert", "renew", ok=False).returncode == 0:
+            break
+    text = served(home, 993)
+    assert "Pebble" in text and "DNS:mta-sts.one.test" in text
+    listed = home.json("cert", "list")["certificates"][0]
+    assert listed["proved_by"] == "dns-01" and "failures" not in listed, listed
+    for name in re.findall(r"DNS:([\w.-]+)", text):
+        assert asked(zone, f"_acme-challenge.{name}", "TXT") == "", "nothing is left of the proof"
+    home.tram("cert", "renew")  # what was believed is tried first
+    assert served(home, 993) != text
+
+
+def test_a_dns_that_takes_no_proof_is_told_and_the_old_one_stays(home_without_ports, zone):
+    home = home_without_ports
+    before = served(home, 993)
+    home.stop()
+    conf = home.dir / "tram.conf"
+    conf.write_text(conf.read_text().replace(f"{zone['folder']}/key", f"{zone['folder']}/other"))
+    home.start()
+    done = home.tram("cert", "renew", ok=False)
+    assert done.returncode in (1, 3) and "the secret of the key is another there" in done.stderr, done.stderr
+    assert served(home, 993) == before

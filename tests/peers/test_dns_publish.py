@@ -1,47 +1,14 @@
-"""Records put into BIND's zones by signed updates (RFC 2136, 8945), and proofs for pebble by the same way."""
+"""Records put into BIND's zones by signed updates (RFC 2136, 8945)."""
 import re
-import shutil
-import socket
-import subprocess
 
 import pytest
 
-from world import OFFSET, World, next_address, until
-
-PORT = 10053
-
+from bind import asked, named
+from world import World, next_address
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """BIND, primary of one.test, where only the holder of the key may change anything."""
-    folder, address = tmp_path_factory.mktemp("named"), "127.0.0.1"  # it listens at addresses of interfaces only
-    key = subprocess.run(["tsig-keygen", "-a", "hmac-sha256", "tram"], check=True, capture_output=True, text=True).stdout
-    other = subprocess.run(["tsig-keygen", "-a", "hmac-sha256", "tram"], check=True, capture_output=True, text=True).stdout
-    (folder / "key").write_text(key)
-    (folder / "key").chmod(0o600)
-    (folder / "other").write_text(other)
-    (folder / "one.zone").write_text('$TTL 60\n@ SOA ns.one.test. x.one.test. 1 60 60 60 60\n@ NS ns\nns A 192.0.2.53\n'
-                                     '@ TXT "site-verification=7"\n@ TXT "v=spf1 -all"\n@ MX 5 old.one.test.\nold A 192.0.2.9\n')
-    (folder / "named.conf").write_text(f'''{key}
-options {{ directory "{folder}"; listen-on port {PORT} {{ {address}; }}; listen-on-v6 {{ none; }}; recursion no; dnssec-validation no; pid-file none; session-keyfile none; notify no; managed-keys-directory "{folder}"; }};
-controls {{ }};
-zone "one.test" {{ type primary; file "{folder}/one.zone"; update-policy {{ grant tram zonesub ANY; }}; }};
-''')
-    log = open(folder / "log", "wb")
-    process = subprocess.Popen([shutil.which("named", path="/usr/sbin:/sbin:/usr/bin"), "-g", "-c", str(folder / "named.conf")], stdout=log, stderr=log)
-
-    def answers():
-        try:
-            socket.create_connection((address, PORT), 1).close()
-            return True
-        except OSError:
-            return process.poll() is not None
-
-    until(answers, what="named")
-    assert process.poll() is None, (folder / "log").read_text()
-    yield {"address": address, "folder": folder, "at": f"{address}:{PORT}"}
-    process.kill()
-    process.wait()
+    yield from named(tmp_path_factory.mktemp("named"))
 
 
 @pytest.fixture(scope="module")
@@ -50,13 +17,6 @@ def home(tmp_path_factory, server):
     home = world.home("one.test", accounts=["alice"], config=f'dns_update = "{server["at"]}"\ndns_update_key = "{server["folder"]}/key"')
     yield home
     world.close()
-
-
-def asked(server, name, kind):
-    """What BIND has, asked by a client that we did not write."""
-    script = ("use Net::DNS; my $r = Net::DNS::Resolver->new(nameservers => [$ARGV[0]], port => $ARGV[1], recurse => 0, usevc => 1);"
-              "my $p = $r->send($ARGV[2], $ARGV[3]); print map { $_->plain . \"\\n\" } $p->answer if $p;")
-    return subprocess.run(["perl", "-e", script, server["address"], str(PORT), name, kind], capture_output=True, text=True, check=True).stdout
 
 
 def test_the_difference_is_shown_and_nothing_changed(home, server):
@@ -93,7 +53,7 @@ def test_what_a_server_refuses_is_told(home, server, line, says):
     conf = home.dir / "tram.conf"
     text = conf.read_text()
     name = line.split()[0]
-    gone = f"{next_address()}:{PORT}"
+    gone = f"{next_address()}:{server["port"]}"
     conf.write_text(re.sub(rf"^{name} = .*$", lambda _: line.format(folder=server["folder"], gone=gone), text, flags=re.M))
     try:
         done = home.tram("dns", "publish", "one.test", ok=False)

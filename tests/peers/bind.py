@@ -1,0 +1,63 @@
+"""BIND, primary of one.test, where only the holder of a key may change anything, at a free port."""
+import contextlib
+import shutil
+import socket
+import subprocess
+
+from world import until
+
+ADDRESS = "127.0.0.1"  # it listens at addresses of interfaces only
+ZONE = ('$TTL 60\n@ SOA ns.one.test. x.one.test. 1 60 60 60 60\n@ NS ns\nns A 192.0.2.53\n'
+        '@ TXT "site-verification=7"\n@ TXT "v=spf1 -all"\n@ MX 5 old.one.test.\nold A 192.0.2.9\n')
+
+
+def free_port():
+    """Nobody has it now, for UDP and TCP."""
+    while True:
+        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+            tcp.bind((ADDRESS, 0))
+            with contextlib.suppress(OSError):
+                udp.bind(tcp.getsockname())
+                return tcp.getsockname()[1]
+
+
+def tsig_key():
+    return subprocess.run(["tsig-keygen", "-a", "hmac-sha256", "tram"], check=True, capture_output=True, text=True).stdout
+
+
+def named(folder, zone=ZONE):
+    """A fixture's body."""
+    port, key = free_port(), tsig_key()
+    (folder / "key").write_text(key)
+    (folder / "key").chmod(0o600)
+    (folder / "other").write_text(tsig_key())
+    (folder / "one.zone").write_text(zone)
+    (folder / "named.conf").write_text(f'''{key}
+options {{ directory "{folder}"; listen-on port {port} {{ {ADDRESS}; }}; listen-on-v6 {{ none; }}; recursion no; dnssec-validation no; pid-file none; session-keyfile none; notify no; managed-keys-directory "{folder}"; }};
+controls {{ }};
+zone "one.test" {{ type primary; file "{folder}/one.zone"; update-policy {{ grant tram zonesub ANY; }}; }};
+''')
+    with open(folder / "log", "wb") as log:
+        process = subprocess.Popen([shutil.which("named", path="/usr/sbin:/sbin:/usr/bin"), "-g", "-c", str(folder / "named.conf")], stdout=log, stderr=log)
+
+    def answers():
+        try:
+            socket.create_connection((ADDRESS, port), 1).close()
+            return True
+        except OSError:
+            return process.poll() is not None
+
+    until(answers, what="named")
+    assert process.poll() is None, (folder / "log").read_text()
+    try:
+        yield {"address": ADDRESS, "port": port, "folder": folder, "at": f"{ADDRESS}:{port}"}
+    finally:
+        process.kill()
+        process.wait()
+
+
+def asked(server, name, kind):
+    """What BIND has, asked by a client that we did not write."""
+    script = ("use Net::DNS; my $r = Net::DNS::Resolver->new(nameservers => [$ARGV[0]], port => $ARGV[1], recurse => 0, usevc => 1);"
+              "my $p = $r->send($ARGV[2], $ARGV[3]); print map { $_->plain . \"\\n\" } $p->answer if $p;")
+    return subprocess.run(["perl", "-e", script, server["address"], str(server["port"]), name, kind], capture_output=True, text=True, check=True).stdout
