@@ -32,6 +32,7 @@ void api_failed(struct http_call *c, int e);
 
 /* auth.c: a key as Bearer ID.SECRET, or as name and password of Basic. For struct http_group. SUSPENDS. */
 int api_auth(struct http_call *c);
+void api_watch(struct http_call *c, int status); /* a watch() of its group, for the audit */
 
 /* keys.c */
 void api_keys_list(struct http_call *c);

@@ -1,5 +1,6 @@
 /* auth.c - who asks: the key in the field Authorization. */
 #include "api_i.h"
+#include "base/log.h"
 #include "base/text.h"
 
 /* Bearer ID.SECRET (RFC 6750), Basic with ID and SECRET (RFC 7617). */
@@ -52,4 +53,26 @@ int api_auth(struct http_call *c)
     c->key.account = acc;
     c->key.scopes = k.scopes;
     return 0;
+}
+
+/* What a key changes of its account besides sending. Commands note themselves. */
+enum { NOTED = SCOPE_TEMPLATES | SCOPE_SUPPRESSION | SCOPE_WEBHOOKS | SCOPE_KEYS };
+
+void api_watch(struct http_call *c, int status)
+{
+    char from[IP_TEXT_MAX];
+    if (!(c->route->scope & NOTED) || c->route->method == HTTP_GET) return;
+    struct audit_act act = {.who = ar_printf(c->a, "key %s of %.*s", c->key.id, SLF(c->key.account->address)),
+                            .from = ar_printf(c->a, "%s", ip_format(&c->peer, from)),
+                            .what =
+                                ar_printf(c->a, "%s %s", http_method_name(c->route->method), c->route->path),
+                            .words = sl_sub(c->request->path, 0, AUDIT_WORDS),
+                            .status = status ? status : AUDIT_BEGUN};
+    if (status && *c->act) audit_end(api_of(c)->core->audit, c->act, &act);
+    if (status) return;
+    int e = audit_begin(api_of(c)->core->audit, &act, c->act);
+    if (e) {
+        *c->act = 0;
+        log_error("audit", "%.*s: %.*s is not noted: %s", SLF(act.who), SLF(act.what), err_text(e));
+    }
 }

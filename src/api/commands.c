@@ -18,13 +18,18 @@ static bool is_served(const struct command *cmd)
 }
 
 /* "queue.list" is "queue list". */
+static bool may_run(const struct http_call *c, const struct command *cmd)
+{
+    return is_served(cmd) && ((c->key.scopes & SCOPE_ADMIN) || cmd->of_domain);
+}
+
 static const struct command *command_of(struct http_call *c)
 {
     char *name = ar_cstr(c->a, c->param[0]);
     for (char *p = name; *p; p++)
         if (*p == '.') *p = ' ';
     const struct command *cmd = command_named(name);
-    if (cmd && is_served(cmd)) return cmd;
+    if (cmd && may_run(c, cmd)) return cmd;
     http_fail(c, 404, "there is no such command here; GET /v1/commands lists them");
     return NULL;
 }
@@ -33,7 +38,7 @@ void api_commands_list(struct http_call *c)
 {
     json_t *all = json_array();
     for (size_t i = 0; i < ncommands; i++) {
-        if (!is_served(&commands[i])) continue;
+        if (!may_run(c, &commands[i])) continue;
         struct slice usage = command_usage(c->a, &commands[i]);
         json_array_append_new(all, json_pack("{s:s,s:s,s:s%}", "name", commands[i].name, "help",
                                              commands[i].help, "usage", usage.p, usage.n));
@@ -112,6 +117,10 @@ void api_commands_run(struct http_call *c)
                         .reply = json_object(),
                         .row = send_row,
                         .row_arg = &x};
+    char from[IP_TEXT_MAX];
+    r.who = ar_printf(c->a, "key %s of %.*s", c->key.id, SLF(c->key.account->address));
+    r.from = sl_cstr(ip_format(&c->peer, from));
+    if (!(c->key.scopes & SCOPE_ADMIN)) r.admin = c->key.account->id;
     int status = command_run(cmd, &r, &error);
     answer(&x, status, buf_slice(&error), r.reply);
     buf_free(&error);

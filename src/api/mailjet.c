@@ -150,4 +150,5 @@ const struct http_group api_mailjet = {.name = "mailjet",
                                        .route = routes,
                                        .n = COUNT_OF(routes),
                                        .auth = api_auth,
+                                       .watch = api_watch,
                                        .error = refuse};

@@ -114,4 +114,5 @@ const struct http_group api_sendgrid = {.name = "sendgrid",
                                         .route = routes,
                                         .n = COUNT_OF(routes),
                                         .auth = api_auth,
+                                        .watch = api_watch,
                                         .error = sendgrid_error};

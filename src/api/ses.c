@@ -124,5 +124,6 @@ const struct http_group api_ses = {.name = "ses",
                                    .route = routes,
                                    .n = COUNT_OF(routes),
                                    .auth = ses_auth,
+                                   .watch = api_watch,
                                    .prove = ses_prove,
                                    .error = ses_error};

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "command/control.h"
+#include "command/watch.h"
 #include "core/certificate.h"
 #include "core/home.h"
 #include "core/upgrade.h"
@@ -56,7 +57,9 @@ enum { KEPT_FILES = 512, KEPT_DIALS = 128, LEAST_CONNECTIONS = 32 };
 enum { DOORS_MAX = COUNT_OF(services) * LISTEN_MAX + 4 };
 static const int64_t stop_grace = 20 * RT_S, sweep_every = 300 * RT_S, reports_every = 600 * RT_S,
                      certificate_every = 86400 * RT_S, memory_every = 10 * RT_S, images_every = 60 * RT_S,
-                     policies_every = 3600 * RT_S;
+                     policies_every = 3600 * RT_S, alerts_every = 600 * RT_S;
+/* What the DNS shows is looked at each sixth time. */
+enum { ALERTS_DNS_EACH = 6 };
 /* Of the directory each time; of accounts each tenth time. */
 enum { IMAGES_ALL_EACH = 10 };
 
@@ -393,7 +396,17 @@ static void daily_fiber(void *arg)
     do {
         (void)offload_on(POOL_CARE, forget_snapshot, NULL);
         offload(tell_certificate, arg);
+        int e = audit_care(((struct core *)arg)->audit);
+        if (e && e != ERR_CANCELED) log_warn("care", "old rows of the audit stay: %s", err_text(e));
     } while (fiber_sleep(certificate_every) == 0);
+}
+
+static void alerts_fiber(void *arg)
+{
+    for (unsigned i = 1; fiber_sleep(alerts_every) == 0; i++) {
+        int e = watch_node(arg, i % ALERTS_DNS_EACH == 0);
+        if (e && e != ERR_CANCELED) log_warn("alert", "%s", err_text(e));
+    }
 }
 
 static void care_fiber(void *arg)
@@ -527,6 +540,8 @@ int serve(struct node *n, bool control, void (*ready)(void *), void *arg)
     if (!e) e = group_go(&care, "reports", reports_fiber, &n->core);
     if (!e) e = group_go(&care, "policies", policies_fiber, &n->core);
     if (!e) e = group_go(&care, "fullness", intake_full_keep, &n->core.intake);
+    if (!e && (n->core.conf->alert_mail || n->core.conf->alert_webhook.n))
+        e = group_go(&care, "alerts", alerts_fiber, &n->core);
     if (!e) e = group_go(&care, "memory", memory_fiber, NULL);
     if (!e && n->core.acme) acme_on_change(n->core.acme, certificate_changed, n);
     if (!e && n->core.acme && n->core.conf->http) acme_serve_tls(n->core.acme, n->tls_server);

@@ -247,6 +247,13 @@ static int next_of_stdin(struct payload *p, struct slice *piece)
     return n > 0;
 }
 
+/* Who became root or the owner says so himself; for the audit. */
+static struct slice operator_name(struct arena *a)
+{
+    struct slice sudo = sl_cstr(getenv("SUDO_USER") ? getenv("SUDO_USER") : "");
+    return sudo.n ? ar_cat(a, SL("operator as "), printable(a, sudo, OPERATOR_MAX)) : SL("operator");
+}
+
 static struct request request_of(struct task *t, struct core *core)
 {
     if (!t->reply) t->reply = json_object();
@@ -256,6 +263,7 @@ static struct request request_of(struct task *t, struct core *core)
                             .args = t->args,
                             .reply = t->reply,
                             .payload = t->payload,
+                            .who = operator_name(&t->a),
                             .row = print_row,
                             .row_arg = t};
 }
@@ -341,7 +349,7 @@ static int run_at_home(struct task *t, const struct cli_server *server)
 {
     int e = go_home(t);
     if (e) return e;
-    if (t->cmd->everyone && is_strange()) {
+    if ((t->cmd->everyone || t->cmd->of_domain) && is_strange()) {
         t->socket = CONTROL_PUBLIC_PATH;
         return run_first(1, task_main, t);
     }
@@ -506,6 +514,8 @@ int cli_main(int argc, char **argv, const struct cli_server *server)
     } else {
         buf_str(&t.error, err_text(e));
         t.status = e == ERR_USAGE ? EXIT_WRONG_USE : EXIT_COULD_NOT;
+        /* what is wrong may stand before it */
+        if (wants_json(argc, argv)) json_object_set_new(t.args, "json", json_true());
     }
     if ((t.cmd->needs != IS_SERVER && !smtp) || t.error.n) print_answer(&t);
     json_decref(t.args);

@@ -1,6 +1,7 @@
 /* cmd.h - the functions of the subcommands, for the table in commands.c. */
 #pragma once
 #include "command.h"
+#include "core/audit.h"
 
 /* each command `name` has run_name and print_name */
 /* clang-format off */
@@ -22,7 +23,8 @@
     X(shaping_check) X(shaping_show) X(tls_probe) X(tls_report) X(tls_send_reports) X(block_list) X(block_add) X(block_remove) \
     X(source_add) X(source_list) X(source_show) X(source_remove) X(source_pool) X(source_use) X(source_forget) \
     X(key_add) X(key_list) X(key_remove) X(cert_list) X(cert_show) X(cert_renew) X(doctor) X(setup) \
-    X(rollback)
+    X(rollback) \
+    X(audit) X(alerts) X(domain_admin_add) X(domain_admin_remove)
 /* clang-format on */
 #define X(name)                                                                                              \
     int run_##name(struct request *r);                                                                       \
@@ -47,6 +49,8 @@ void print_row_suppression_export(json_t *args, json_t *row, size_t i, struct bu
 json_t *answer_port(struct request *r, json_t *question);
 void print_row_import(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_export(json_t *args, json_t *row, size_t i, struct buf *out);
+void print_row_alerts(json_t *args, json_t *row, size_t i, struct buf *out);
+void print_row_audit(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_domain_list(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_dkim_list(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_block_list(json_t *args, json_t *row, size_t i, struct buf *out);
@@ -66,6 +70,11 @@ struct names {
 };
 MUST_CHECK int upgrade_check(struct request *r, const struct names *known);
 void print_upgrade_check(json_t *args, json_t *reply, struct buf *out);
+/* authority.c: may who asks run it with these arguments? ERR_DENIED. SUSPENDS. */
+MUST_CHECK int command_may(const struct command *c, struct request *r);
+/* Notes that it begins; false: it is not to be noted, or could not be. SUSPENDS. */
+bool command_audit_begin(const struct command *c, struct request *r, struct audit_act *act,
+                         char id[AUDIT_ID + 1]);
 /* cmd_stats.c: of one account */
 MUST_CHECK int run_stats_of(struct request *r);
 void print_stats_of(json_t *reply, struct buf *out);

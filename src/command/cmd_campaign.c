@@ -72,7 +72,9 @@ static int send_id(struct request *r, struct letter_id *id)
 {
     struct slice text = arg_slice(r->args, "id");
     *id = (struct letter_id){{0}};
-    if (!letter_id_ok(text)) return err_set(ERR_NOT_FOUND, "there is no send %.*s", SLF(text));
+    if (!letter_id_ok(text))
+        return err_set(ERR_NOT_FOUND, "there is no campaign %.*s; tram campaign list names them",
+                       SLF(printable(r->a, text, WORD_SHOWN)));
     memcpy(id->s, text.p, LETTER_ID_LEN);
     return 0;
 }
@@ -351,7 +353,7 @@ int run_suppression_import(struct request *r)
     buf_free(&rest);
     reply_int(r->reply, "taken", (int64_t)x.taken);
     reply_int(r->reply, "bad", (int64_t)x.bad);
-    return e ? err_prefix(e, "line %llu", (unsigned long long)x.line) : 0;
+    return e && x.line ? err_prefix(e, "line %llu", (unsigned long long)x.line) : e;
 }
 
 void print_suppression_import(json_t *args, json_t *reply, struct buf *out)

@@ -132,18 +132,23 @@ int run_domain_show(struct request *r)
 {
     struct domain d;
     struct dkim_key *key;
-    size_t naccounts = 0, naliases = 0, nkeys = 0;
+    size_t naccounts = 0, naliases = 0, nkeys = 0, nadmins = 0;
+    struct slice *admin;
     int e = domain_get(r->core->store->directory, r->a, arg_slice(r->args, "domain"), &d);
     if (!e) e = account_each(r->core->store->directory, d.name, count_account, &naccounts);
     if (!e) e = alias_each(r->core->store->directory, d.name, count_alias, &naliases);
     if (!e) e = dkim_keys(r->core->store->directory, r->a, d.name, &key, &nkeys);
+    if (!e) e = domain_admins(r->core->store->directory, r->a, d.name, &admin, &nadmins);
     if (e) return e;
     json_t *o = domain_json(&d);
     json_object_update(r->reply, o);
     json_decref(o);
     reply_int(r->reply, "accounts", (int64_t)naccounts);
     reply_int(r->reply, "aliases", (int64_t)naliases);
-    json_t *keys = json_array();
+    json_t *keys = json_array(), *admins = json_array();
+    for (size_t i = 0; i < nadmins; i++) json_array_append_new(admins, text_value(admin[i]));
+    if (nadmins) json_object_set(r->reply, "administrators", admins);
+    json_decref(admins);
     for (size_t i = 0; i < nkeys; i++) json_array_append_new(keys, dkim_key_json(&key[i]));
     json_object_set_new(r->reply, "dkim_keys", keys);
     return 0;
@@ -164,6 +169,8 @@ void print_domain_show(json_t *args, json_t *reply, struct buf *out)
     buf_printf(out, "MTA-STS    %s\n", arg_text(reply, "mta_sts"));
     size_t i;
     json_t *k;
+    json_array_foreach(json_object_get(reply, "administrators"), i, k)
+        buf_printf(out, "managed by %s\n", json_string_value(k));
     json_array_foreach(json_object_get(reply, "dkim_keys"), i, k) buf_printf(
         out, "DKIM key   %s (%s, %s)\n", arg_text(k, "selector"), arg_text(k, "kind"), arg_text(k, "state"));
 }
@@ -230,9 +237,18 @@ static int tell_account(void *arg, struct account *acc)
     return reply_row(r, o);
 }
 
+/* Of a domain that is not here there is no empty list. */
+static int check_domain(struct request *r)
+{
+    struct domain d;
+    struct slice name = arg_slice(r->args, "domain");
+    return name.n ? domain_get(r->core->store->directory, r->a, name, &d) : 0;
+}
+
 int run_account_list(struct request *r)
 {
-    return account_each(r->core->store->directory, arg_slice(r->args, "domain"), tell_account, r);
+    int e = check_domain(r);
+    return e ? e : account_each(r->core->store->directory, arg_slice(r->args, "domain"), tell_account, r);
 }
 
 void print_row_account_list(json_t *args, json_t *o, size_t i, struct buf *out)
@@ -321,7 +337,8 @@ static int tell_alias(void *r, struct alias *x)
 
 int run_alias_list(struct request *r)
 {
-    return alias_each(r->core->store->directory, arg_slice(r->args, "domain"), tell_alias, r);
+    int e = check_domain(r);
+    return e ? e : alias_each(r->core->store->directory, arg_slice(r->args, "domain"), tell_alias, r);
 }
 
 void print_row_alias_list(json_t *args, json_t *o, size_t i, struct buf *out)

@@ -22,7 +22,11 @@ struct payload {
 struct request {
     struct core *core; /* NULL for commands that need none */
     const char *login; /* a user of the machine who may do only what is theirs; NULL: who runs the node */
-    const char *home;  /* the folder of the node, as the user named it; NULL in the server */
+    const char *admin; /* id of an account that may manage domains which it administers; NULL: all. Asked at
+                        * each act, by command_may() */
+    struct slice who,
+        from;         /* for the audit: "key ID of ADDRESS" (empty: the operator); an IP address or empty */
+    const char *home; /* the folder of the node, as the user named it; NULL in the server */
     struct arena *a;
     json_t *args, *reply;               /* objects */
     struct payload *payload;            /* or NULL */
@@ -43,7 +47,9 @@ MUST_CHECK int reply_row(struct request *r, json_t *row);
  * more. SUSPENDS. */
 MUST_CHECK int reply_idle(struct request *r);
 
-enum { NO = 1 }; /* what run returns for "the answer is no" (exit status 1) */
+enum { OPERATOR_MAX = 80 }; /* bytes of an operator's name in the audit */
+enum { WORD_SHOWN = 100 };  /* bytes of a word that is wrong, in a sentence */
+enum { NO = 1 };            /* what run returns for "the answer is no" (exit status 1) */
 
 /* ---- what a command takes ---- */
 
@@ -92,6 +98,9 @@ struct command {
     const struct arg *args; /* until one without a name; NULL: none */
     const char *input;      /* what it reads from standard input by itself: "message", or NULL */
     bool takes_payload;     /* standard input comes as the payload of the request */
+    bool quiet;             /* changes nothing and gives away nobody's mail: not in the audit */
+    const char *of_domain;  /* or NULL: the argument that names the domain (or an address in it) whose
+                               administrators may run it */
     bool everyone;          /* any user of the machine may call it; it minds request.login */
     struct {                /* short options that are passed over */
         const char *alone, *glued,
@@ -132,7 +141,8 @@ MUST_CHECK int command_ask(const struct command *c, json_t *args);
 
 /* DESIGN section 13: the one map from what happened to an exit status. */
 enum { EXIT_DONE = 0, EXIT_NO = 1, EXIT_WRONG_USE = 2, EXIT_COULD_NOT = 3 };
-/* Checks the arguments, runs the function, gives the exit status and the sentence. SUSPENDS. */
+/* Checks the arguments and the authority, runs the function, notes it in the audit, gives the exit status and
+ * the sentence. SUSPENDS. */
 int command_run(const struct command *c, struct request *r, struct buf *error);
 
 /* ---- helpers for commands ---- */

@@ -183,6 +183,18 @@ static const char *take_caller(const struct command *cmd, const struct caller *w
     return who->runs_node ? NULL : who->name;
 }
 
+/* Who does not run the node may manage what their account administers. */
+static int as_administrator(struct request *r, struct buf *error)
+{
+    struct account *acc = ar_new(r->a, struct account);
+    struct slice domain = core_domain(r->core, r->a);
+    int e = account_read(r->core->store->directory, r->a, ar_lower(r->a, sl_cstr(r->login)), domain, acc);
+    if (!e && acc->disabled) e = ERR_DENIED;
+    r->admin = acc->id;
+    if (e) buf_str(error, "only root, the owner of the node and administrators of its domains may do that");
+    return e ? EXIT_NO : 0;
+}
+
 /* who: NULL at the socket of the owner. */
 static void answer_request(struct core *core, struct conn *c, const struct caller *who, json_t *q)
 {
@@ -194,7 +206,8 @@ static void answer_request(struct core *core, struct conn *c, const struct calle
                SL("the server does not know this command: it may be another version of Tram"), NULL);
         return;
     }
-    if (who && !cmd->everyone) {
+    bool stranger = who && !who->runs_node;
+    if (who && !cmd->everyone && !(stranger && cmd->of_domain)) {
         answer(c, EXIT_NO, SL("only root and the owner of the node may do that"), NULL);
         return;
     }
@@ -212,8 +225,10 @@ static void answer_request(struct core *core, struct conn *c, const struct calle
                         .ask = ask_user,
                         .ask_arg = &x,
                         .idle = rows_idle};
+    r.who = who ? ar_printf(&a, "user %s", who->name) : sl_sub(arg_slice(q, "who"), 0, OPERATOR_MAX);
     if (who) r.login = take_caller(cmd, who, r.args);
-    int status = command_run(cmd, &r, &error);
+    int status = stranger && !cmd->everyone ? as_administrator(&r, &error) : 0;
+    if (!status) status = command_run(cmd, &r, &error);
     if (wire_drain(&w) == 0) answer(c, status, buf_slice(&error), r.reply);
     else json_decref(r.reply);
     buf_free(&error);
@@ -329,6 +344,7 @@ int control_call(const char *path, const struct command *cmd, struct request *r,
     conn_set_buffer(c, CONTROL_LINE_MAX);
     json_t *q =
         json_pack("{s:s, s:O, s:b}", "command", cmd->name, "args", r->args, "payload", r->payload != NULL);
+    reply_text(q, "who", r->who);
     char *text = json_dumps(q, JSON_COMPACT);
     conn_puts(c, text);
     conn_puts(c, "\n");

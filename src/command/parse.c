@@ -87,7 +87,8 @@ static int long_option(struct words *w, struct slice word)
     size_t eq = sl_chr(word, '=');
     const struct arg *g = option_of(w->c, sl_sub(word, 2, eq == SL_NONE ? word.n : eq));
     struct slice value;
-    if (!g || !g->name[1]) return err_set(ERR_USAGE, "%.*s is not an option here", SLF(word));
+    if (!g || !g->name[1])
+        return err_set(ERR_USAGE, "%.*s is not an option here", SLF(printable(w->a, word, WORD_SHOWN)));
     if (is_flag(g) && eq != SL_NONE) return err_set(ERR_USAGE, "--%s takes no value", g->name);
     if (is_flag(g)) return json_object_set_new(w->args, g->name, json_true());
     int e = 0;
@@ -107,7 +108,8 @@ static int short_options(struct words *w, struct slice word)
         if (!g && idle(w->c->idle.alone, word.p[i])) continue;
         if (!g && idle(w->c->idle.with, word.p[i])) w->at += !value.n;
         if (!g && (idle(w->c->idle.with, word.p[i]) || idle(w->c->idle.glued, word.p[i]))) return 0;
-        if (!g) return err_set(ERR_USAGE, "%.*s is not an option here", SLF(word));
+        if (!g)
+            return err_set(ERR_USAGE, "%.*s is not an option here", SLF(printable(w->a, word, WORD_SHOWN)));
         if (is_flag(g)) {
             json_object_set_new(w->args, g->name, json_true());
             continue;
@@ -136,7 +138,7 @@ int command_parse(const struct command *c, struct arena *a, int argc, char **arg
         if (options && sl_eq(word, SL("--"))) options = false;
         else if (options && sl_starts(word, SL("--"))) e = long_option(&w, word);
         else if (options && word.n > 1 && word.p[0] == '-') e = short_options(&w, word);
-        else if (!g) e = err_set(ERR_USAGE, "%.*s is one word too many", SLF(word));
+        else if (!g) e = err_set(ERR_USAGE, "%.*s is one word too many", SLF(printable(a, word, WORD_SHOWN)));
         else {
             e = put_value(a, g, word, args);
             if (!(g->flags & ARG_MANY)) g = word_from(g + 1);
@@ -181,7 +183,9 @@ static int check_value(struct arena *a, const struct arg *g, json_t *v)
     case ARG_CHOICE:
         if (choice_ok(g, text)) return 0;
         return err_set(ERR_USAGE, "%.*s takes one of these: %s (%s)", SLF(name), g->words, g->meaning);
-    default: return 0;
+    default:
+        if (text.n || g->from != FROM_WORD) return 0;
+        return err_set(ERR_USAGE, "%.*s is empty", SLF(name));
     }
 }
 

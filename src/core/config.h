@@ -27,7 +27,11 @@ struct config {
     struct slice tls_authorities;          /* path, or empty */
     struct slice client_authorities;       /* the same */
     uint64_t size_max;                     /* bytes */
-    int64_t queue_lifetime_s, queue_retry_first_s, queue_retry_most_s, queue_delay_warning_s, trace_keep_s;
+    int64_t queue_lifetime_s, queue_retry_first_s, queue_retry_most_s, queue_delay_warning_s, trace_keep_s,
+        audit_keep_s, alert_queue_age_s;
+    uint64_t alert_disk;
+    bool alert_mail;
+    struct slice alert_webhook;
     enum log_level log_level;
     bool log_json;
     uint32_t login_mechanisms; /* a set: login/sasl.h; with client_authorities EXTERNAL is in it */

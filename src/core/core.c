@@ -250,6 +250,7 @@ int core_open_on(struct core *core, const struct config *conf, struct dns *dns, 
     set_dns(core, dns);
     memory_set_budget(config_memory(conf));
     int e = store_open(&core->store, kv, body);
+    if (!e) audit_open(&core->audit, kv, conf->audit_keep_s);
     guard_open(&core->guard, &(struct guard_conf){.connections = SIZE_MAX, .per_network = SIZE_MAX});
     if (!e) e = guard_load(core->guard, kv);
     struct sender_limits defaults = sender_defaults(conf);
@@ -331,6 +332,7 @@ void core_close(struct core *core)
     backup_mx_close(&core->backup_mx);
     api_keys_close(&core->keys);
     login_close(&core->login);
+    audit_close(&core->audit);
     guard_close(&core->guard);
     allowance_close(&core->allowance);
     if (core->store) store_close(&core->store);

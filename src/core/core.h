@@ -3,6 +3,7 @@
 #pragma once
 #include "acme/acme.h"
 #include "allowance/allowance.h"
+#include "audit.h"
 #include "config.h"
 #include "directory/api_key.h"
 #include "dns/dns.h"
@@ -43,6 +44,7 @@ struct core {
     struct queue *queue;
     struct dmarc_store *reports;
     struct tlsrpt *tls_reports;
+    struct audit *audit; /* what administrators and keys did */
     struct guard *guard; /* without limits until serve() sets them */
     struct allowance *allowance;
     struct mailauth_ctx mailauth;

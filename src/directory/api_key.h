@@ -21,6 +21,7 @@
     X(WEBHOOKS, "webhooks", "read and change where events are sent to") \
     X(KEYS, "keys", "make and remove keys of the account, with no more scopes than its own") \
     X(METRICS, "metrics", "read the figures of the node") \
+    X(DOMAINS, "domains", "manage accounts and aliases of the domains that the account administers") \
     X(ADMIN, "admin", "do what the operator's commands do")
 /* clang-format on */
 enum api_scope_number {

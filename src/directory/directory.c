@@ -210,6 +210,17 @@ static void domain_record(struct buf *b, const struct domain *d)
     rec_opt_u64(b, 's', d->sts);
 }
 
+int domain_admin_parse(struct slice row, struct slice *address)
+{
+    struct rec r;
+    *address = (struct slice){0};
+    int e = rec_open(&r, row, DOMAIN_VERSION);
+    if (e) return e;
+    while (rec_next(&r))
+        if (r.tag == 'd') *address = r.field;
+    return rec_error(&r);
+}
+
 int domain_parse(struct slice row, struct domain *out)
 {
     struct rec r;

@@ -56,6 +56,14 @@ MUST_CHECK int domain_list(struct directory *dir, struct arena *a, struct domain
                            size_t *n); /* by name */
 MUST_CHECK int domain_set_sts(struct directory *dir, struct slice name, enum domain_sts sts);
 MUST_CHECK int domain_set_catch_all(struct directory *dir, struct slice name, struct slice address);
+enum { DOMAIN_ADMINS_MAX = 100 };
+/* May the account manage the domain's accounts and aliases? Who asks looks at each act: it ends at once.
+ * ERR_NOT_FOUND, ERR_STATE (an alias domain), ERR_LIMIT. */
+MUST_CHECK int domain_admin_set(struct directory *dir, struct slice name, struct slice address, bool on);
+MUST_CHECK int domain_admin_is(struct directory *dir, struct slice domain, const char *id, bool *yes);
+/* Their addresses as they were then; of a damaged row "account ID". domain as domain_get() gives it. */
+MUST_CHECK int domain_admins(struct directory *dir, struct arena *a, struct slice domain, struct slice **out,
+                             size_t *n);
 /* Domains here right now: names copied into the arena. Does not suspend. */
 void directory_domains(struct directory *dir, struct arena *a, struct slice **names, size_t *n);
 MUST_CHECK int domain_is_local(struct directory *dir, struct slice name, bool *yes);

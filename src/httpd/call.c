@@ -151,10 +151,13 @@ static void run(struct exchange *x)
         http_fail(&x->call, 503, "there is no memory to spare for it; try again later");
         return;
     }
+    bool watched = x->call.key.scopes && x->call.group->watch;
+    if (watched) x->call.group->watch(&x->call, 0);
     int64_t before = deadline_get();
     if (!(x->call.route->flags & HTTP_ROUTE_STREAM)) before = deadline_narrow(DEADLINE_IN(HTTPD_WORK));
     x->call.route->run(&x->call);
     deadline_restore(before);
+    if (watched) x->call.group->watch(&x->call, x->status);
 }
 
 /* A proxy on this host hands over what others ask: they are not the host itself. */

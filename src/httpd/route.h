@@ -47,6 +47,9 @@ struct http_group {
     int (*auth)(struct http_call *c);
     /* The same once more when the body is there, for signatures over it; NULL: none. */
     int (*prove)(struct http_call *c);
+    /* A key is about to have the route run (status 0), and has had it run; for the audit. NULL: nobody asks.
+     * SUSPENDS. */
+    void (*watch)(struct http_call *c, int status);
     /* Answers with an error of this form, by http_answer(). sentence: for people. NULL: plain text. */
     void (*error)(struct http_call *c, int status, const char *sentence);
 };
@@ -67,6 +70,7 @@ struct http_call {
     size_t nparams;
     struct slice body; /* whole, unless the route streams */
     struct http_key key;
+    char act[32]; /* for watch() of the group */
     struct ip peer;
     bool tls, local;           /* local: asks from the host itself */
     struct guard_visit *visit; /* or NULL */

@@ -26,7 +26,7 @@ int send_show(struct sends *s, const struct letter_id *id, struct arena *a, stru
     int e = send_head_read(s, id, a, &h);
     if (!e) e = send_count_read(s, object, a, &c);
     if (!e) e = send_order_read(s, object, a, &o);
-    if (e == ERR_NOT_FOUND) return err_set(e, "there is no send %s", id->s);
+    if (e == ERR_NOT_FOUND) return err_set(e, "there is no campaign %s", id->s);
     if (e) return e;
     *out = (struct send_info){.id = *id,
                               .account = h.address,

@@ -379,3 +379,17 @@ def test_the_queue_is_searched_by_what_befell_its_letters(world):
     finally:
         later.close()
         lost.close()
+
+
+def test_what_is_wrong_is_told_in_the_form_asked_for_and_names_what_is_here(world):
+    home = world.home("one.test", accounts=["alice"])
+    for words in (("domain", "list", "one.test"), ("queue", "list", "--nope"), ("account", "show", "-1")):
+        assert home.json(*words, status=2)["error"]
+    said = home.tram("domain", "list", "\x1b[2J" + "x" * 5000, status=2).stderr
+    assert "\x1b" not in said and len(said) < 700, said
+    for words in (("account", "show", ""), ("key", "remove", ""), ("trace", "")):
+        assert "is empty" in home.tram(*words, status=2).stderr, words
+    for kind in ("account", "alias"):  # of a domain that is not here there is no empty list
+        assert "is not here" in home.tram(kind, "list", "two.test", status=1).stderr
+        home.tram(kind, "list", "one.test")
+    assert "tram campaign list" in home.tram("campaign", "show", "nope", status=1).stderr

@@ -1,0 +1,66 @@
+/* authority.c - may this be asked by who asks, and what is noted of it in the audit. */
+#include <stdlib.h>
+
+#include "base/text.h"
+#include "cmd.h"
+
+static int domain_of(struct request *r, struct slice what, struct slice *out)
+{
+    struct slice local;
+    if (sl_chr(what, '@') != SL_NONE) return address_split(r->a, what, &local, out);
+    return domain_name(r->a, what, out);
+}
+
+/* What is not here is answered as what is somebody else's. */
+static int administers(struct request *r, struct slice name, bool *yes)
+{
+    struct directory *dir = r->core->store->directory;
+    struct domain d;
+    *yes = false;
+    int e = domain_get(dir, r->a, name, &d);
+    if (!e && d.alias_of.n) e = domain_get(dir, r->a, d.alias_of, &d);
+    if (e) return e == ERR_NOT_FOUND ? 0 : e;
+    return domain_admin_is(dir, d.name, r->admin, yes);
+}
+
+int command_may(const struct command *c, struct request *r)
+{
+    struct slice name;
+    bool yes;
+    if (!r->admin) return 0;
+    if (!c->of_domain) return err_set(ERR_DENIED, "only who runs the node may do that");
+    struct slice what = arg_slice(r->args, c->of_domain);
+    if (!what.n) return err_set(ERR_DENIED, "say of which domain: you administer some only");
+    int e = domain_of(r, what, &name);
+    if (!e) e = administers(r, name, &yes);
+    if (e || yes) return e;
+    return err_set(ERR_DENIED, "you do not administer the domain %.*s", SLF(printable(r->a, name, 100)));
+}
+
+/* Without what nobody should read. */
+static struct slice words_of(struct arena *a, json_t *args)
+{
+    json_t *o = json_copy(args);
+    json_object_del(o, "password");
+    json_object_del(o, "json");
+    char *text = json_object_size(o) ? json_dumps(o, JSON_COMPACT) : NULL;
+    struct slice out = ar_dup(a, sl_cstr(text ? text : ""));
+    free(text);
+    json_decref(o);
+    return out;
+}
+
+bool command_audit_begin(const struct command *c, struct request *r, struct audit_act *act,
+                         char id[AUDIT_ID + 1])
+{
+    if (c->quiet || !r->core || !r->core->audit) return false;
+    *act = (struct audit_act){.who = r->who.n ? r->who : SL("operator"),
+                              .from = r->from,
+                              .what = sl_cstr(c->name),
+                              .words = words_of(r->a, r->args),
+                              .status = AUDIT_BEGUN};
+    int e = audit_begin(r->core->audit, act, id);
+    /* A full disk must not keep an operator from making room. */
+    if (e) log_error("audit", "%.*s: `%s` is not noted: %s", SLF(act->who), c->name, err_text(e));
+    return !e;
+}

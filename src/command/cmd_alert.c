@@ -1,0 +1,164 @@
+/* cmd_alert.c - alerts: what of the node somebody has to hear of, looked for, told, listed. */
+#include "base/civil.h"
+#include "cmd.h"
+#include "core/alert.h"
+#include "core/certificate.h"
+#include "crypto/cert.h"
+#include "dns_check.h"
+#include "rt/file.h"
+#include "watch.h"
+
+enum { REPORTS_DAYS = 2, REPORTS_LEAST = 10, REPORTS_PART = 20 /* one of so many */ };
+
+struct watching {
+    struct core *core;
+    struct arena *a;
+    struct alert_finding *v;
+    size_t n, cap;
+};
+
+static void found(struct watching *x, struct slice about, struct slice sentence, bool twice)
+{
+    if (x->n == x->cap) x->v = ar_grow(x->a, x->v, &x->cap, sizeof *x->v);
+    x->v[x->n++] = (struct alert_finding){about, sentence, twice};
+}
+
+static void watch_queue(struct watching *x)
+{
+    struct queue_stats q;
+    int64_t now = rt_wall_seconds();
+    int e = queue_stats(x->core->queue, &q);
+    if (e) found(x, SL("queue"), SL(""), false);
+    else if (q.letters && q.oldest && now - q.oldest > x->core->conf->alert_queue_age_s)
+        found(x, SL("queue"),
+              ar_printf(x->a, "%llu letters wait, the oldest since %.*s; tram queue list says why each waits",
+                        (unsigned long long)q.letters, SLF(say_time(x->a, q.oldest, now))),
+              false);
+}
+
+static int ask_space(void *bytes) { return path_free_space(".", bytes); }
+
+static void watch_disk(struct watching *x)
+{
+    uint64_t space;
+    int e = offload(ask_space, &space);
+    if (e) found(x, SL("disk"), SL(""), false);
+    else if (space < x->core->conf->alert_disk)
+        found(x, SL("disk"),
+              ar_printf(x->a,
+                        "%llu MB are free where the home lies; a full disk refuses mail (452), it loses none",
+                        (unsigned long long)(space >> 20)),
+              false);
+}
+
+static void watch_certificate(struct watching *x)
+{
+    struct cert_pair q = {.host = x->core->conf->hostname, .now = rt_wall_seconds()};
+    struct cert_finding *f;
+    struct buf b = BUF_INIT;
+    size_t n = 0;
+    int e = core_certificate(x->core, x->a, &q.chain_pem, &q.key_pem);
+    if (e) buf_str(&b, err_text(e));
+    else cert_judge(x->a, &q, &f, &n);
+    for (size_t i = 0; i < n; i++)
+        if (f[i].grade >= CERT_WARN) buf_printf(&b, "%s%.*s", b.n ? "; " : "", SLF(f[i].sentence));
+    if (b.n) found(x, SL("certificate"), ar_dup(x->a, buf_slice(&b)), false);
+    buf_free(&b);
+}
+
+/* What others say of sessions with us (RFC 8460): one in twenty failed. */
+static void watch_reports(struct watching *x, struct slice domain)
+{
+    struct tlsrpt_history h;
+    struct slice about = ar_cat(x->a, SL("TLS reports of "), domain);
+    int e = tlsrpt_read(x->core->tls_reports, x->a, domain, rt_wall_seconds() - REPORTS_DAYS * 86400, &h);
+    if (e) found(x, about, SL(""), false);
+    else if (h.bad >= REPORTS_LEAST && h.bad >= (h.good + h.bad) / REPORTS_PART)
+        found(x, about,
+              ar_printf(x->a, "others say that %llu of %llu sessions with us failed; tram tls report %.*s",
+                        (unsigned long long)h.bad, (unsigned long long)(h.good + h.bad), SLF(domain)),
+              false);
+}
+
+/* One condition a domain: what is wrong first, and how much more. */
+static void watch_records(struct watching *x, struct slice domain)
+{
+    struct dns_checked *v;
+    struct slice about = ar_cat(x->a, SL("DNS "), domain), first = {0};
+    size_t n = 0, wrong = 0, unknown = 0;
+    int e = dns_check_domain(x->core, x->a, domain, served_certificate(x->core, x->a), &v, &n);
+    for (size_t i = 0; !e && i < n; i++) {
+        if (v[i].finding == FINDING_UNKNOWN) unknown++;
+        else if (v[i].finding != FINDING_RIGHT && v[i].finding != FINDING_ABSENT_OPTIONAL && !wrong++)
+            first = ar_printf(x->a, "%.*s %.*s: %.*s", SLF(v[i].what), SLF(v[i].name), SLF(v[i].sentence));
+    }
+    if (wrong > 1)
+        first =
+            ar_printf(x->a, "%.*s; and %zu more: tram dns check %.*s", SLF(first), wrong - 1, SLF(domain));
+    if (e || unknown || wrong) found(x, about, wrong ? first : SL(""), true);
+}
+
+static void watch_domains(struct watching *x, bool slow)
+{
+    struct slice *name;
+    size_t n;
+    directory_domains(x->core->store->directory, x->a, &name, &n);
+    for (size_t i = 0; i < n && !fiber_canceled(); i++) {
+        watch_reports(x, name[i]);
+        if (slow) watch_records(x, name[i]);
+    }
+}
+
+int watch_node(struct core *core, bool slow)
+{
+    struct arena a;
+    ar_init(&a, 0);
+    struct watching x = {.core = core, .a = &a};
+    struct slice domain = core_domain(core, &a);
+    watch_queue(&x);
+    watch_disk(&x);
+    watch_certificate(&x);
+    watch_domains(&x, slow);
+    struct alerts_conf c = {.kv = core->store->kv,
+                            .take = core->conf->alert_mail ? intake_take : NULL,
+                            .take_ctx = &core->intake,
+                            .fetch = &core->fetch,
+                            .webhook = core->conf->alert_webhook,
+                            .private_hosts = core->conf->webhook_private,
+                            .hostname = core->conf->hostname};
+    struct slice to = domain.n ? ar_cat(&a, SL("postmaster@"), domain) : SL("");
+    int e = fiber_canceled() ? ERR_CANCELED : alerts_found(&c, x.v, x.n, slow, to);
+    ar_free(&a);
+    return e;
+}
+
+int run_alerts(struct request *r)
+{
+    struct alert *v;
+    size_t n;
+    char when[CIVIL_TEXT_MAX];
+    int e = arg_flag(r->args, "look") ? watch_node(r->core, true) : 0;
+    if (!e) e = alerts_list(r->core->store->kv, r->a, &v, &n);
+    for (size_t i = 0; !e && i < n; i++) {
+        json_t *o = json_object();
+        reply_text(o, "about", v[i].about);
+        reply_text(o, "sentence", v[i].sentence);
+        reply_text(o, "since", sl_cstr(civil_format(v[i].since, when)));
+        json_object_set_new(o, "mailed", json_boolean(v[i].mailed));
+        json_object_set_new(o, "posted", json_boolean(v[i].posted));
+        e = reply_row(r, o);
+    }
+    return e ? e : n ? NO : 0;
+}
+
+void print_row_alerts(json_t *args, json_t *o, size_t i, struct buf *out)
+{
+    (void)args, (void)i;
+    buf_printf(out, "%s  %s: %s\n", arg_text(o, "since"), arg_text(o, "about"), arg_text(o, "sentence"));
+}
+
+void print_alerts(json_t *args, json_t *reply, struct buf *out)
+{
+    (void)args;
+    if (json_object_get(reply, "alerts")) buf_str(out, "Nothing that somebody has to hear of.\n");
+}
