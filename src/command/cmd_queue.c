@@ -1,4 +1,4 @@
-/* cmd_queue.c - queue list, show, retry, hold, release, drop, stats. */
+/* cmd_queue.c - queue list, show, retry, hold, release, drop, reroute, stats. */
 #include "base/civil.h"
 #include "base/text.h"
 #include "cmd.h"
@@ -209,7 +209,14 @@ void print_queue_show(json_t *args, json_t *reply, struct buf *out)
     ar_free(&a);
 }
 
-static int act(struct request *r, enum queue_action what)
+/* What is to be done to letters: an action, or (to not NULL) that they leave from another source. */
+static int act_on(struct request *r, const struct letter_id *id, enum queue_action what,
+                  const struct slice *to)
+{
+    return to ? queue_reroute(r->core->queue, id, *to) : queue_act(r->core->queue, id, what);
+}
+
+static int act(struct request *r, enum queue_action what, const struct slice *to)
 {
     json_t *ids = json_object_get(r->args, "ids"), *text;
     size_t i, n = 0;
@@ -219,24 +226,31 @@ static int act(struct request *r, enum queue_action what)
         {
             struct letter_id id;
             e = take_id(sl_cstr(json_string_value(text)), &id);
-            if (!e) e = queue_act(r->core->queue, &id, what);
-            if (e == ERR_NOT_FOUND) err_set(e, "no letter %s is in the queue", json_string_value(text));
+            if (!e) e = act_on(r, &id, what, to);
             if (e) break;
             n++;
         }
     } else {
         struct queue_filter f;
         e = filter_of(r->args, &f);
-        if (!e) e = queue_act_all(r->core->queue, &f, what, &n);
+        if (!e && to) e = queue_reroute_all(r->core->queue, &f, *to, &n);
+        else if (!e) e = queue_act_all(r->core->queue, &f, what, &n);
     }
     reply_int(r->reply, "letters", (int64_t)n);
     return e;
 }
 
-int run_queue_retry(struct request *r) { return act(r, QUEUE_RETRY); }
-int run_queue_hold(struct request *r) { return act(r, QUEUE_HOLD); }
-int run_queue_release(struct request *r) { return act(r, QUEUE_RELEASE); }
-int run_queue_drop(struct request *r) { return act(r, QUEUE_DROP); }
+int run_queue_retry(struct request *r) { return act(r, QUEUE_RETRY, NULL); }
+int run_queue_hold(struct request *r) { return act(r, QUEUE_HOLD, NULL); }
+int run_queue_release(struct request *r) { return act(r, QUEUE_RELEASE, NULL); }
+int run_queue_drop(struct request *r) { return act(r, QUEUE_DROP, NULL); }
+
+int run_queue_reroute(struct request *r)
+{
+    struct slice to = arg_slice(r->args, "to");
+    if (sl_eq(to, SL("any"))) to = SL("");
+    return act(r, QUEUE_RETRY, &to);
+}
 
 #define SAY(name, what)                                                                                      \
     void name(json_t *args, json_t *reply, struct buf *out)                                                  \
@@ -248,6 +262,7 @@ int run_queue_drop(struct request *r) { return act(r, QUEUE_DROP); }
 SAY(print_queue_retry, "will be tried again at once.")
 SAY(print_queue_hold, "held: `tram queue release` lets go.")
 SAY(print_queue_release, "released.")
+SAY(print_queue_reroute, "planned anew; `tram queue show` says by which source each leaves.")
 SAY(print_queue_drop, "dropped; nobody is told, the trace keeps it.")
 
 int run_queue_stats(struct request *r)

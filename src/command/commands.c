@@ -68,6 +68,7 @@
         OPTION("sender", "A", "letters from this sender", .flags = ARG_SELECTS),                             \
         OPTION("class", "C", "letters whose last reply was of this class", .flags = ARG_SELECTS),            \
         OPTION("host", "H", "letters last refused by this server, or one below it", .flags = ARG_SELECTS),   \
+        OPTION("source", "S", "letters that last left from this source", .flags = ARG_SELECTS),              \
         OPTION("older", "TIME", "letters that came more than TIME ago", .flags = ARG_SELECTS),               \
     {                                                                                                        \
         .name = "uncertain", .type = ARG_FLAG, .meaning = "letters that may have been taken",                \
@@ -351,6 +352,8 @@ const struct command commands[] = {
     STORE("queue hold", queue_hold, "stops trying until released", ARGS(LETTERS)),
     STORE("queue release", queue_release, "lets held letters go", ARGS(LETTERS)),
     STORE("queue drop", queue_drop, "throws letters away without telling the sender", ARGS(LETTERS)),
+    STORE("queue reroute", queue_reroute, "lets letters leave from another source",
+          ARGS(OPTION("to", "SOURCE", "the source; any: as it is planned", .flags = ARG_NEEDED), LETTERS)),
     LOOK("queue stats", queue_stats, "counts"),
 
     LOOK("junk explain", junk_explain, "says why a letter went into Junk, or not",

@@ -160,6 +160,11 @@ enum queue_action { QUEUE_RETRY, QUEUE_HOLD, QUEUE_RELEASE, QUEUE_DROP };
 MUST_CHECK int queue_act(struct queue *q, const struct letter_id *id, enum queue_action what);
 MUST_CHECK int queue_act_all(struct queue *q, const struct queue_filter *f, enum queue_action what,
                              size_t *n);
+/* What of it still waits leaves from that source from now on, whatever servers say; empty: as it is planned.
+ * When it is due does not change. ERR_NOT_FOUND: no such letter or source; ERR_STATE: nothing of it waits. */
+MUST_CHECK int queue_reroute(struct queue *q, const struct letter_id *id, struct slice source);
+MUST_CHECK int queue_reroute_all(struct queue *q, const struct queue_filter *f, struct slice source,
+                                 size_t *n);
 struct queue_stats {
     uint64_t letters, recipients, due, sending;
     uint64_t delivered, bounced, deferred, uncertain; /* recipients, since the start */

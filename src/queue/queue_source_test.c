@@ -102,3 +102,92 @@ TEST(queue_a_letter_stays_with_its_source_until_it_is_gone)
     sources_close(&s);
     fixture_end(&t.f);
 }
+
+static struct slice way_now(struct tester *t, const struct letter_id *id)
+{
+    struct queue_info info;
+    CHECK_OK(queue_show(t->q, id, &t->f.a, &info));
+    return info.nrcpt ? info.rcpt[0].way : SL("");
+}
+
+/* What an operator bound stays bound, though the source that was greylisted is another; until it is let go.
+ */
+TEST(queue_an_operator_says_from_where_a_letter_leaves)
+{
+    struct tester t;
+    struct sources *s;
+    size_t n = 0;
+    REQUIRE(begin_with(&t, &s));
+    struct letter_id id = send_one(&t, "grey@two.test");
+    struct slice first = sl_cstr(bound), other = sl_eq(first, SL("a")) ? SL("b") : SL("a");
+    CHECK_INT(queue_reroute(t.q, &id, SL("c")), ERR_NOT_FOUND);
+    CHECK_OK(queue_reroute_all(t.q, &(struct queue_filter){.source = other}, other, &n));
+    CHECK_INT(n, 0);
+    CHECK_OK(queue_reroute_all(t.q, &(struct queue_filter){.source = first}, other, &n));
+    CHECK_INT(n, 1);
+    CHECK(sl_starts(way_now(&t, &id), other));
+    int before = t.attempts;
+    CHECK_OK(queue_act(t.q, &id, QUEUE_RETRY));
+    for (int k = 0; k < 1000 && (t.attempts == before || !none_under_way(&t)); k++) fiber_sleep(RT_MS);
+    CHECK(sl_eq(sl_cstr(bound), other));
+    CHECK(sl_starts(way_now(&t, &id), other));
+    CHECK_OK(queue_act(t.q, &id, QUEUE_HOLD)); /* also of what is held */
+    CHECK_OK(queue_reroute(t.q, &id, SL("")));
+    CHECK(sl_starts(way_now(&t, &id), SL("pool main")));
+    CHECK_OK(queue_act(t.q, &id, QUEUE_DROP));
+    CHECK_INT(queue_reroute(t.q, &id, first), ERR_NOT_FOUND);
+    queue_close(&t.q);
+    sources_close(&s);
+    fixture_end(&t.f);
+}
+
+/* What servers bound, and an operator binds to the same source, is the operator's. */
+TEST(queue_a_letter_that_is_bound_can_be_bound_for_good)
+{
+    struct tester t;
+    struct sources *s;
+    struct slice row;
+    struct q_group g;
+    REQUIRE(begin_with(&t, &s));
+    struct letter_id id = send_one(&t, "grey@two.test");
+    CHECK_OK(queue_reroute(t.q, &id, sl_cstr(bound)));
+    CHECK_OK(kv_get(t.f.s->kv, SL("q:000"), queue_key_group(&t.f.a, &id, 0), &t.f.a, &row));
+    CHECK_OK(q_group_get(row, 0, &g));
+    CHECK(g.fixed);
+    queue_close(&t.q);
+    sources_close(&s);
+    fixture_end(&t.f);
+}
+
+static bool held_open; /* the receiver waits before it answers */
+
+static void slow_site(void *ctx, struct attempt_letter *at)
+{
+    struct tester *t = ctx;
+    if (!attempt_place(at, at->domain, at->domain, FROM_IPV4)) return;
+    attempt_asks(at);
+    t->attempts++;
+    while (held_open && fiber_sleep(RT_MS) == 0) continue;
+    for (size_t i = 0; i < at->nrcpt; i++) at->rcpt[i].result = ATTEMPT_DELIVERED;
+}
+
+/* Steering a letter that is under way leaves the note that it is: a kill then makes it uncertain. */
+TEST(queue_steering_keeps_the_note_of_an_attempt_under_way)
+{
+    struct tester t;
+    struct slice row;
+    REQUIRE(begin(&t, NULL));
+    held_open = true;
+    CHECK_OK(queue_start(t.q, slow_site, &t));
+    struct letter l = letter_to(&t, "alice@one.test", "ok@two.test ok@three.test");
+    CHECK_OK(accept_letter(t.q, &l));
+    for (int i = 0; i < 1000 && t.attempts < 2; i++) fiber_sleep(RT_MS);
+    CHECK_OK(queue_act(t.q, &l.id, QUEUE_RETRY));
+    CHECK_OK(queue_reroute(t.q, &l.id, SL("")));
+    CHECK_OK(kv_get(t.f.s->kv, SL("q:000"), queue_key_sending(&t.f.a, &l.id, 0), &t.f.a, &row));
+    held_open = false;
+    CHECK(until(&t, is_empty));
+    CHECK_INT(kv_get(t.f.s->kv, SL("q:000"), queue_key_sending(&t.f.a, &l.id, 0), &t.f.a, &row),
+              ERR_NOT_FOUND);
+    end(&t);
+}

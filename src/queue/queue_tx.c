@@ -34,7 +34,9 @@ int queue_tx_bind(struct kv_tx *tx, struct arena *a, const struct letter_id *id,
     struct q_group g;
     int e = kv_tx_get(tx, queue_key_group(a, id, n), &row);
     if (!e) e = q_group_get(row, n, &g);
-    if (e || sl_eq(g.bound, source) || g.closed || (g.fixed && !fixed)) return e;
+    if (e) return e;
+    bool same = sl_eq(g.bound, source) && g.fixed == (fixed && source.n);
+    if (same || g.closed || (g.fixed && !fixed)) return 0;
     g.bound = source;
     g.fixed = fixed && source.n;
     put_group(tx, a, id, &g);
@@ -222,7 +224,6 @@ int queue_tx_settle(struct kv_tx *tx, struct arena *a, const struct letter_id *i
     e = kv_tx_scan(tx, from, kv_prefix_end(a, from), tally_row, &t);
     if (!e) e = read_envelope(tx, a, id, &env);
     if (e) return e;
-    kv_tx_del(tx, queue_key_sending(a, id, n));
     q_due_of(&d, &env, &g, t.next, t.tell);
     if (g.due && g.due != t.next) kv_tx_del(tx, queue_key_due(a, d.stream, g.due, id, n));
     if (t.next) put_due(tx, a, &d);

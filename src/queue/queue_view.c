@@ -536,6 +536,89 @@ int queue_act_all(struct queue *q, const struct queue_filter *f, enum queue_acti
     return e;
 }
 
+/* ---- another source ---- */
+
+struct rerouting {
+    struct queue *q;
+    struct slice source;
+    const struct letter_id *id;
+    const struct q_rcpt *r;
+    size_t n, changed, all; /* groups of this part; letters of all */
+    bool told;
+};
+
+static bool begins_group(const struct rerouting *x, size_t i) { return !i || x->r[i].g != x->r[i - 1].g; }
+
+static int reroute_tx(struct kv_tx *tx, void *arg)
+{
+    struct rerouting *x = arg;
+    struct arena a = {0};
+    struct slice row;
+    struct q_group g;
+    int e = 0;
+    x->changed = 0;
+    for (size_t i = 0; !e && i < x->n; i++) {
+        if (!begins_group(x, i)) continue;
+        e = kv_tx_get(tx, queue_key_group(&a, x->id, x->r[i].g), &row);
+        if (!e) e = q_group_get(row, x->r[i].g, &g);
+        if (!e && (g.local || g.closed)) continue;
+        if (!e) e = queue_tx_bind(tx, &a, x->id, g.n, x->source, true);
+        if (!e) e = queue_tx_settle(tx, &a, x->id, g.n);
+        x->changed++;
+    }
+    if (!e && x->changed && !x->told)
+        trace_tx_addf(
+            x->q->store->trace, tx, x->id, TRACE_RETRIED, SL(""), "an operator wants it to leave %s%.*s",
+            x->source.n ? "from the source " : "from whichever source is planned for it", SLF(x->source));
+    ar_free(&a);
+    return e;
+}
+
+static int find_source(const struct queue *q, struct slice source)
+{
+    struct source_plan *p = source_plan_now(q->sources);
+    bool known = !source.n || source_find(p, source);
+    source_plan_drop(&p);
+    return known ? 0 : err_set(ERR_NOT_FOUND, "there is no source %.*s", SLF(source));
+}
+
+int queue_reroute(struct queue *q, const struct letter_id *id, struct slice source)
+{
+    struct shard *s = queue_shard(q, id);
+    struct arena a = {0};
+    struct q_rcpt *r;
+    size_t n = 0, changed = 0;
+    int e = find_source(q, source);
+    if (!e) e = queue_load_rcpts(s, id, -1, &a, &r, &n);
+    if (!e && !n) e = err_set(ERR_NOT_FOUND, "no letter %s is in the queue", id->s);
+    for (size_t at = 0; !e && at < n; at += ACT_CHUNK) {
+        struct rerouting x = {.q = q, .source = source, .id = id, .r = r + at, .told = changed > 0};
+        x.n = n - at < ACT_CHUNK ? n - at : ACT_CHUNK;
+        e = kv_transact(q->store->kv, shard_object(s), reroute_tx, &x);
+        changed += x.changed;
+        if (!e) offer_groups(s, &a, &(struct acting){.id = id, .what = QUEUE_HOLD, .r = x.r, .n = x.n});
+    }
+    ar_free(&a);
+    return e || changed ? e : err_set(ERR_STATE, "nothing of %s waits to leave", id->s);
+}
+
+static int reroute_one(void *arg, const struct letter_id *id)
+{
+    struct rerouting *x = arg;
+    int e = queue_reroute(x->q, id, x->source);
+    x->all += !e;
+    return e == ERR_NOT_FOUND || e == ERR_STATE || is_unreadable(e) ? 0 : e; /* it moved on, or is damaged */
+}
+
+int queue_reroute_all(struct queue *q, const struct queue_filter *f, struct slice source, size_t *n)
+{
+    struct rerouting x = {.q = q, .source = source};
+    int e = find_source(q, source);
+    if (!e) e = walk(q, f, reroute_one, &x);
+    *n = x.all;
+    return e;
+}
+
 /* ---- counts ---- */
 
 static void read_counts(struct slice row, struct queue_stats *out)

@@ -65,7 +65,8 @@ static void offer_here(struct shard *s, const struct q_due *due)
     struct q_due d = *due;
     int64_t now = rt_wall_seconds();
     d.due = queue_time(s->q, d.due, now);
-    if (it && it->pace == WAITS && it->line->like.tell != d.tell) ready_drop(&x->ready, it), it = NULL;
+    bool moved = it && (it->line->like.tell != d.tell || !sl_eq(it->line->like.bound, d.bound));
+    if (moved && it->pace == WAITS) ready_drop(&x->ready, it), it = NULL;
     if (it && it->pace != WAITS) {
         free(it->again);
         it->again = offer_new(s, due);

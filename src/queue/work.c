@@ -180,6 +180,13 @@ static void tell_maker(struct kv_tx *tx, const struct recording *x, size_t i, co
     x->q->maker.tell(x->q->maker.ctx, tx, &news);
 }
 
+/* With what an attempt came to goes the note that it began. */
+static int settle_ended(struct kv_tx *tx, struct arena *a, const struct letter_id *id, uint32_t g)
+{
+    kv_tx_del(tx, queue_key_sending(a, id, g));
+    return queue_tx_settle(tx, a, id, g);
+}
+
 /* A letter that was to leave from a source which is gone was planned anew. */
 static int bind_tx(struct kv_tx *tx, struct arena *a, const struct recording *x)
 {
@@ -208,7 +215,7 @@ static int record_tx(struct kv_tx *tx, void *arg)
         tell_maker(tx, x, i, &r);
     }
     if (!e) e = bind_tx(tx, &a, x);
-    if (!e) e = queue_tx_settle(tx, &a, x->id, x->g);
+    if (!e) e = settle_ended(tx, &a, x->id, x->g);
     ar_free(&a);
     return e;
 }
@@ -535,7 +542,7 @@ static int bounced_tx(struct kv_tx *tx, void *arg)
         tell_bounced(tx, x, x->rcpt[i]);
         if (x->l->made.n) tell_maker_bounced(tx, x, x->rcpt[i]);
     }
-    if (!e) e = queue_tx_settle(tx, &a, x->id, x->g);
+    if (!e) e = settle_ended(tx, &a, x->id, x->g);
     ar_free(&a);
     return e;
 }
@@ -562,7 +569,7 @@ static int hold_on_tx(struct kv_tx *tx, void *arg)
         r.next_try = x->until;
         queue_tx_put_rcpt(tx, &a, x->id, &r);
     }
-    if (!e) e = queue_tx_settle(tx, &a, x->id, x->g);
+    if (!e) e = settle_ended(tx, &a, x->id, x->g);
     ar_free(&a);
     return e;
 }
@@ -646,7 +653,7 @@ static int expire_tx(struct kv_tx *tx, void *arg)
         }
         queue_tx_put_rcpt(tx, &a, x->id, &r);
     }
-    if (!e) e = queue_tx_settle(tx, &a, x->id, x->g);
+    if (!e) e = settle_ended(tx, &a, x->id, x->g);
     ar_free(&a);
     return e;
 }

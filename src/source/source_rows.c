@@ -210,8 +210,8 @@ static int change(struct sources *s, struct change *x)
 
 static int name_check(struct slice name, const char *what)
 {
-    if (name_ok(name)) return 0;
-    return err_set(ERR_SYNTAX, "\"%.*s\" is no name of a %s: a-z, 0-9, -, . and _, at most %d",
+    if (name_ok(name) && !sl_eq(name, SL("any"))) return 0;
+    return err_set(ERR_SYNTAX, "\"%.*s\" is no name of a %s: a-z, 0-9, -, . and _, at most %d, and not `any`",
                    SLF(sl_sub(name, 0, 60)), what, SOURCE_NAME_MAX);
 }
 

@@ -126,11 +126,21 @@ def test_what_was_put_off_comes_again_from_the_same_source_until_it_is_gone(worl
     home.tram("source", "remove", name)
     waits = home.json("queue", "list")["letters"][0]["recipients"][0]
     assert f"the source {name}, to which it was bound, is gone" in waits["leaves_by"]
+    other = next(n for n in sources if n != name)
+    assert "no source gone" in home.tram("queue", "reroute", "--all", "--to", "gone", ok=False).stderr
+    assert "1 letter planned anew" in home.tram("queue", "reroute", "--all", "--to", other).stdout
+    moved = home.json("queue", "list")["letters"][0]
+    assert moved["recipients"][0]["leaves_by"].startswith(other) and "to which it is bound" in moved["recipients"][0]["leaves_by"]
+    home.tram("queue", "reroute", moved["id"], "--to", "any")
+    assert "pool main" in home.json("queue", "list")["letters"][0]["recipients"][0]["leaves_by"]
+    home.tram("source", "add", "c", "--ip", next_address())
+    home.tram("queue", "reroute", moved["id"], "--to", "c")
+    home.tram("source", "remove", "c")
     receiver.reply = b"250 ok\r\n"
     home.tram("queue", "retry", "--all")
     until(lambda: not home.json("queue", "list")["letters"], 20, "the letter on its way")
     assert receiver.seen[-1][0] != sources[name]
-    assert f"the source {name} that it was to leave from is gone: it was planned anew" in home.tram("trace", "bob@two.test").stdout
+    assert "the source c that it was to leave from is gone: it was planned anew" in home.tram("trace", "bob@two.test").stdout
     home.stop()
     receiver.server.close()
 
