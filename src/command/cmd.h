@@ -13,7 +13,7 @@
     X(app_password_add) X(app_password_list) X(app_password_remove)                                         \
     X(account_set) X(account_show)                                                                         \
     X(alias_add) X(alias_remove) X(alias_list)                                                              \
-    X(queue_list) X(queue_show) X(queue_retry) X(queue_hold) X(queue_release) X(queue_drop) X(queue_reroute) X(queue_stats) X(junk_explain) \
+    X(queue_list) X(queue_show) X(queue_retry) X(queue_hold) X(queue_release) X(queue_drop) X(queue_reroute) X(queue_stats) X(queue_top) X(junk_explain) \
     X(trace) X(watch) X(debug) X(dns_records) X(dns_check) X(dns_publish) X(check_spf) X(check_dkim) X(check_arc) X(check_message) X(send)   \
     X(dkim_list) X(dkim_rotate) X(dkim_publish_check) X(dmarc_report) X(dmarc_send_reports)                 \
     X(stats) X(verify) X(images) X(backup) X(restore) X(init) X(config_check) X(check_reply) \
@@ -35,6 +35,7 @@ void print_completion(json_t *args, json_t *reply, struct buf *out);
 void print_help(json_t *args, json_t *reply, struct buf *out);
 /* and those that list have print_row_name */
 void print_row_queue_list(json_t *args, json_t *row, size_t i, struct buf *out);
+void print_row_queue_top(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_trace(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_debug(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_watch(json_t *args, json_t *row, size_t i, struct buf *out);

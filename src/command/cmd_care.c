@@ -222,4 +222,3 @@ void print_stats(json_t *args, json_t *reply, struct buf *out)
     if (json_object_get(reply, "rows")) print_stats_of(reply, out);
     else print_numbers(args, reply, out);
 }
-void print_queue_stats(json_t *args, json_t *reply, struct buf *out) { print_numbers(args, reply, out); }

@@ -273,6 +273,7 @@ int run_queue_stats(struct request *r)
     reply_int(r->reply, "letters", (int64_t)s.letters);
     reply_int(r->reply, "recipients", (int64_t)s.recipients);
     reply_int(r->reply, "due", (int64_t)s.due);
+    if (s.due_more) json_object_set_new(r->reply, "due_more", json_true());
     reply_int(r->reply, "sending", (int64_t)s.sending);
     reply_int(r->reply, "delivered", (int64_t)s.delivered);
     reply_int(r->reply, "bounced", (int64_t)s.bounced);
@@ -280,6 +281,12 @@ int run_queue_stats(struct request *r)
     reply_int(r->reply, "uncertain", (int64_t)s.uncertain);
     if (s.oldest) reply_int(r->reply, "oldest", s.oldest);
     return 0;
+}
+
+void print_queue_stats(json_t *args, json_t *reply, struct buf *out)
+{
+    print_numbers(args, reply, out);
+    if (json_object_get(reply, "due_more")) buf_str(out, "More are due than were counted.\n");
 }
 
 void print_numbers(json_t *args, json_t *reply, struct buf *out)

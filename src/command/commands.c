@@ -355,6 +355,11 @@ const struct command commands[] = {
     STORE("queue reroute", queue_reroute, "lets letters leave from another source",
           ARGS(OPTION("to", "SOURCE", "the source; any: as it is planned", .flags = ARG_NEEDED), LETTERS)),
     LOOK("queue stats", queue_stats, "counts"),
+    LOOK("queue top", queue_top, "what waits and goes, by site and source; on a terminal again and again",
+         .rows = "sites", .print_row = print_row_queue_top,
+         ARGS(FLAG("once", "only once"), NUMBER("every", "SECONDS", 1, 3600, 2, "how often"),
+              NUMBER("limit", "N", 1, 1000, 15, "at most so many sites"),
+              {.name = "live", .meaning = "shows it again", .type = ARG_FLAG, .from = FROM_TERMINAL})),
 
     LOOK("junk explain", junk_explain, "says why a letter went into Junk, or not",
          ARGS(WORD("id", "ID", "the id of the letter"))),

@@ -167,10 +167,39 @@ MUST_CHECK int queue_reroute_all(struct queue *q, const struct queue_filter *f, 
                                  size_t *n);
 struct queue_stats {
     uint64_t letters, recipients, due, sending;
+    bool due_more;                                    /* more are due than were counted */
     uint64_t delivered, bounced, deferred, uncertain; /* recipients, since the start */
     int64_t oldest;
 };
 MUST_CHECK int queue_stats(struct queue *q, struct queue_stats *out);
+
+/* The queue at a glance. A delivery is a letter's part to one next hop. */
+struct queue_top_source {
+    struct slice name; /* empty: the node's own address */
+    unsigned under_way, places, rate;
+    int64_t heard;
+    struct slice said;
+};
+struct queue_top_row {
+    struct slice site, way;    /* of what is neither due nor under way: the domain; as source_way's name */
+    uint64_t waiting, later;   /* deliveries that are due and not under way; that are due later */
+    size_t domains, under_way; /* domains of those */
+    unsigned rate;             /* letters that it took in the last minute */
+    int64_t heard;             /* unix seconds: when it last spoke, or did not answer; 0: not known */
+    struct slice said;         /* what it said then; empty: it took a letter */
+    struct slice why;          /* what keeps the first of those that wait, in a sentence; or empty */
+    struct queue_top_source *source; /* of what leaves by this way: each path; none: not known */
+    size_t nsource;
+};
+struct queue_top {
+    int64_t now;
+    bool running, estimated; /* estimated: the queue is so long that a part of it stands for the rest */
+    uint64_t letters, recipients, waiting, later, under_way;
+    struct queue_top_row *row; /* the largest first */
+    size_t n, others;          /* others: rows that there was no room for */
+};
+/* At most `limit` rows; all lies in a. */
+MUST_CHECK int queue_top(struct queue *q, size_t limit, struct arena *a, struct queue_top *out);
 struct care_queue queue_care(struct queue *q); /* for store_sweep and store_backup */
 /* What became of a letter that came back from its body, when the index was lost (store/rescue.h). */
 struct queue_back {

@@ -195,6 +195,10 @@ void schedule_offer(struct shard *s, const struct q_due *d);
 void schedule_want(struct shard *s, const struct q_due *d);
 MUST_CHECK int schedule_start(struct queue *q, int loop); /* on that loop */
 int schedule_loop(const struct schedule *x);
+struct ready;
+struct ready *schedule_ready(struct schedule *x); /* NULL: it does not run; to be used on its loop */
+/* Letters and recipients in the queue, and nothing else. SUSPENDS. */
+MUST_CHECK int queue_counts(struct queue *q, struct queue_stats *out);
 void schedule_stop(struct schedule *x, int64_t until);                          /* on its loop. SUSPENDS */
 bool schedule_sending(struct shard *s, const struct letter_id *id, uint32_t g); /* on its loop */
 /* What keeps a group that is due, in a sentence; empty: nothing does. On its loop. */

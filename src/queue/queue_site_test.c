@@ -174,3 +174,73 @@ TEST(queue_site_that_refuses_addresses_does_not_rest)
     CHECK_INT(t.attempts, 11);
     end(&t);
 }
+
+static const struct queue_top_row *top_of(const struct queue_top *top, const char *site)
+{
+    for (size_t i = 0; i < top->n; i++)
+        if (sl_eq(top->row[i].site, sl_cstr(site))) return &top->row[i];
+    return NULL;
+}
+
+/* At a glance: sites with what waits, what they said last, what binds; before it runs, domains. */
+TEST(queue_top_says_what_waits_where_and_why)
+{
+    struct tester t;
+    struct queue_top top;
+    REQUIRE(begin(&t, NULL));
+    struct letter first = letter_to(&t, "alice@one.test", "ok@three.test ok@four.test bob@one.test");
+    CHECK_OK(accept_letter(t.q, &first));
+    CHECK_OK(queue_top(t.q, 10, &t.f.a, &top));
+    CHECK(!top.running && !top.estimated && top.n == 3 && top.waiting == 3);
+    CHECK(top_of(&top, "three.test") && top_of(&top, "four.test") && top_of(&top, "accounts here"));
+    go(&t);
+    CHECK(until(&t, is_empty));
+    for (int i = 0; i < 3; i++) sent(&t, "block@two.test");
+    for (int i = 0; i < 5; i++) sent(&t, "ok@two.test");
+    sent(&t, "temp@three.test");
+    sent(&t, "ok@five.test");
+    CHECK_OK(queue_top(t.q, 10, &t.f.a, &top));
+    CHECK(top.running && top.letters == stats(&t).letters && top.under_way == 0);
+    const struct queue_top_row *two = top_of(&top, "two.test"), *three = top_of(&top, "three.test");
+    REQUIRE(two && three && two == &top.row[0]);
+    CHECK_INT(two->waiting, 5);
+    CHECK(sl_find(two->why, SL("refuses us, not the recipient")) != SL_NONE);
+    REQUIRE(two->nsource == 1);
+    CHECK(two->heard && sl_find(two->said, SL("blacklist")) != SL_NONE);
+    CHECK(three->waiting == 0 && three->later == 1 && sl_starts(three->why, SL("the next is due at")));
+    CHECK_OK(queue_top(t.q, 1, &t.f.a, &top));
+    CHECK(top.n == 1 && top.others >= 1 && sl_eq(top.row[0].site, SL("two.test")));
+    end(&t);
+}
+
+/* A letter that a site takes counts in its rate, also when the next one asks for more. */
+TEST(queue_top_tells_the_rate)
+{
+    struct tester t;
+    struct queue_top top;
+    REQUIRE(begin(&t, NULL));
+    go(&t);
+    t.slow = true;
+    for (int i = 0; i < 20; i++) {
+        struct letter l = letter_to(&t, "alice@one.test", "ok@slow.test");
+        CHECK_OK(accept_letter(t.q, &l));
+    }
+    CHECK(until(&t, five_slow));
+    CHECK_OK(queue_top(t.q, 10, &t.f.a, &top));
+    REQUIRE(top.n == 1 && top.row[0].nsource == 1);
+    CHECK_INT(top.row[0].under_way, 5);
+    CHECK_INT(top.row[0].waiting, 15);
+    CHECK(top.row[0].why.n > 0 && top.row[0].source[0].under_way == 5);
+    struct site *s = site_get(t.q->sites, SL(""), SL("slow.test"), SL("slow.test"));
+    t.slow = false;
+    while (t.under_way) {
+        waitq_wake_all(&t.slow_end);
+        if (fiber_sleep(RT_MS) != 0) break;
+    }
+    CHECK(until(&t, is_empty));
+    struct site_state st;
+    site_look(s, STREAM_TRANSACTIONAL, SL(""), &st);
+    CHECK(st.rate >= 10 && st.heard && !st.said[0]);
+    site_put(s);
+    end(&t);
+}

@@ -631,21 +631,52 @@ static void read_counts(struct slice row, struct queue_stats *out)
     }
 }
 
-static int count_due(struct shard *s, struct queue_stats *out)
+/* Deliveries of a stream that are due, as far as they are counted. */
+static int count_due(struct shard *s, enum stream stream, int64_t now, struct queue_stats *out)
+{
+    char last[KV_KEY_MAX + 2];
+    struct arena a = {0}, ends = {0};
+    struct kv_page page = {.more = true};
+    struct slice to = queue_key_due_from(&ends, stream, now + 1);
+    int e = 0;
+    snprintf(last, sizeof last, "%.*s", SLF(queue_key_due_from(&ends, stream, 0)));
+    while (!e && page.more && out->due < DUE_COUNT_MAX) {
+        ar_reset(&a);
+        e = kv_scan(s->q->store->kv, shard_object(s), sl_cstr(last), to, KV_PAGE_MAX, &a, &page);
+        if (!e) out->due += page.n;
+        if (!e && page.n) snprintf(last, sizeof last, "%.*s ", SLF(page.row[page.n - 1].key));
+    }
+    out->due_more |= !e && page.more;
+    ar_free(&a);
+    ar_free(&ends);
+    return e;
+}
+
+int queue_counts(struct queue *q, struct queue_stats *out)
 {
     struct arena a = {0};
-    int64_t now = rt_wall_seconds();
     int e = 0;
-    for (int i = 0; !e && i < STREAMS; i++) {
-        struct slice from = queue_key_due_from(&a, (enum stream)i, 0),
-                     to = queue_key_due_from(&a, (enum stream)i, now + 1);
-        struct kv_page page = {.more = true};
-        while (!e && page.more && out->due < DUE_COUNT_MAX) {
-            e = kv_scan(s->q->store->kv, shard_object(s), from, to, KV_PAGE_MAX, &a, &page);
-            if (e) break;
-            out->due += page.n;
-            if (page.n) from = kv_after(&a, page.row[page.n - 1].key);
-        }
+    for (int i = 0; !e && i < q->nshards; i++) {
+        struct slice row;
+        int bad = kv_get(q->store->kv, shard_object(&q->shard[i]), SL("c"), &a, &row);
+        if (!bad) read_counts(row, out);
+        e = bad == ERR_NOT_FOUND ? 0 : bad;
+    }
+    ar_free(&a);
+    return e;
+}
+
+/* When the oldest letter of a shard came; 0: it has none. */
+static int find_oldest(struct shard *s, struct queue_stats *out)
+{
+    struct arena a = {0};
+    struct kv_page page = {0};
+    struct letter_id id = {{0}};
+    int e = kv_scan(s->q->store->kv, shard_object(s), SL("e"), SL("f"), 1, &a, &page);
+    if (!e && page.n && letter_id_ok(sl_from(page.row[0].key, 1))) {
+        memcpy(id.s, page.row[0].key.p + 1, LETTER_ID_LEN);
+        int64_t t = letter_id_time(&id);
+        if (!out->oldest || t < out->oldest) out->oldest = t;
     }
     ar_free(&a);
     return e;
@@ -653,26 +684,17 @@ static int count_due(struct shard *s, struct queue_stats *out)
 
 int queue_stats(struct queue *q, struct queue_stats *out)
 {
-    struct arena a = {0};
+    int64_t now = rt_wall_seconds();
     *out = (struct queue_stats){.delivered = __atomic_load_n(&q->delivered, __ATOMIC_RELAXED),
                                 .bounced = __atomic_load_n(&q->bounced, __ATOMIC_RELAXED),
                                 .deferred = __atomic_load_n(&q->deferred, __ATOMIC_RELAXED),
                                 .uncertain = __atomic_load_n(&q->uncertain, __ATOMIC_RELAXED)};
-    int e = 0;
     for (int i = 0; i < q->nloops; i++) out->sending += schedule_under_way(q->schedule[i]);
+    int e = queue_counts(q, out);
     for (int i = 0; !e && i < q->nshards; i++) {
-        struct shard *s = &q->shard[i];
-        struct slice row;
-        struct kv_page page;
-        if (kv_get(q->store->kv, shard_object(s), SL("c"), &a, &row) == 0) read_counts(row, out);
-        e = count_due(s, out);
-        if (!e) e = kv_scan(q->store->kv, shard_object(s), SL("e"), SL("f"), 1, &a, &page);
-        if (e || !page.n || !letter_id_ok(sl_from(page.row[0].key, 1))) continue;
-        struct letter_id id = {{0}};
-        memcpy(id.s, page.row[0].key.p + 1, LETTER_ID_LEN);
-        int64_t t = letter_id_time(&id);
-        if (!out->oldest || t < out->oldest) out->oldest = t;
+        for (int stream = 0; !e && stream < STREAMS; stream++)
+            e = count_due(&q->shard[i], (enum stream)stream, now, out);
+        if (!e) e = find_oldest(&q->shard[i], out);
     }
-    ar_free(&a);
     return e;
 }

@@ -15,7 +15,6 @@ enum {
     SHARE_PART = 4,  /* of the items in memory one sender may have this part */
     DOWN_ITEMS = 10, /* of a hop whose site does not answer */
     ACCOUNT_AT_ONCE = 8,
-    HOP_NAME = 400,
     LINE_NAME = 600,
 };
 #define QUICK_FOR RT_S
@@ -80,18 +79,24 @@ static const struct source_way *way_of(const struct ready *r, const struct q_due
     return queue_way(r->plan, d, &gone);
 }
 
-static struct slice hop_name(const struct ready *r, const struct q_due *d, char text[HOP_NAME])
+struct slice ready_hop_name(const struct source_plan *p, const struct q_due *d, char text[READY_HOP_NAME])
 {
+    bool gone;
     const char *mark = d->tell ? "!" : d->local ? "@" : "";
-    struct slice way = way_of(r, d)->name;
-    int n = snprintf(text, HOP_NAME, "%s%.*s%s%.*s", mark, SLF(d->tell ? SL("") : d->hop), way.n ? "|" : "",
-                     SLF(way));
-    return sl(text, (size_t)(n < HOP_NAME ? n : HOP_NAME - 1));
+    struct slice way = queue_way(p, d, &gone)->name;
+    int n = snprintf(text, READY_HOP_NAME, "%s%.*s%s%.*s", mark, SLF(d->tell ? SL("") : d->hop),
+                     way.n ? "|" : "", SLF(way));
+    return sl(text, (size_t)(n < READY_HOP_NAME ? n : READY_HOP_NAME - 1));
+}
+
+static struct slice hop_name(const struct ready *r, const struct q_due *d, char text[READY_HOP_NAME])
+{
+    return ready_hop_name(r->plan, d, text);
 }
 
 static struct slice line_name(const struct ready *r, const struct q_due *d, char text[LINE_NAME])
 {
-    char hop[HOP_NAME];
+    char hop[READY_HOP_NAME];
     struct slice h = hop_name(r, d, hop);
     int n = snprintf(text, LINE_NAME, "%d %.*s %.*s %.*s", (int)d->stream, SLF(d->account), SLF(d->domain),
                      SLF(h));
@@ -112,7 +117,7 @@ static struct share *share_get(struct ready *r, struct slice name)
 
 static struct hop *hop_get(struct ready *r, const struct q_due *d)
 {
-    char text[HOP_NAME];
+    char text[READY_HOP_NAME];
     struct slice name = hop_name(r, d, text);
     struct hop *h = map_get(&r->hops, name);
     if (h) return h;
@@ -745,7 +750,7 @@ void ready_site_free(struct ready *r, const struct site *s)
 
 void ready_nudge(struct ready *r, const struct q_due *d)
 {
-    char text[HOP_NAME];
+    char text[READY_HOP_NAME];
     struct hop *h = map_get(&r->hops, hop_name(r, d, text));
     if (!h || !h->dock || h->dock->bind != SITE_DOWN) return;
     for (size_t i = 0; i < h->dock->npath; i++) site_nudge(h->dock->path[i]);

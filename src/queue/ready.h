@@ -12,7 +12,7 @@
 #pragma once
 #include "queue_i.h"
 
-enum { READY_KEY = 48 };
+enum { READY_KEY = 48, READY_HOP_NAME = 400 };
 
 /* Of a line, a share or a hop at most so many items are in memory. The rows of the others are left on the
  * disk and read again, shard after shard, when there is room (ahead.c). */
@@ -127,6 +127,8 @@ void ready_nudge(struct ready *r, const struct q_due *d);
  * (rt_now()). */
 int64_t ready_tick(struct ready *r);
 struct item *ready_find(const struct ready *r, const struct letter_id *id, uint32_t g);
+/* Under which name a hop lies in `hops`. */
+struct slice ready_hop_name(const struct source_plan *p, const struct q_due *d, char text[READY_HOP_NAME]);
 /* Why a group that is due is not under way, in a sentence. */
 struct slice ready_why(struct ready *r, const struct q_due *d, struct arena *a);
 

@@ -370,6 +370,7 @@ size_t schedule_under_way(const struct schedule *x)
 }
 
 int schedule_loop(const struct schedule *x) { return x->loop; }
+struct ready *schedule_ready(struct schedule *x) { return x && x->running ? &x->ready : NULL; }
 
 int schedule_start(struct queue *q, int loop)
 {

@@ -46,6 +46,10 @@ struct site {
     unsigned patience; /* so many, and the ceiling is tried again */
     int64_t shrunk_at; /* what began before it says nothing new */
     struct rate letters, opens;
+    /* what it did last; letters taken in this minute and the one before it */
+    int64_t heard, minute;
+    unsigned taken, taken_before;
+    char said[120];
     /* it refuses us */
     unsigned refused;
     int64_t rest, rest_since, rest_until;
@@ -374,6 +378,22 @@ static void refused(struct site *s, struct slice words, int64_t now)
     snprintf(s->rest_words, sizeof s->rest_words, "%.*s", SLF(words));
 }
 
+static void count_taken(struct site *s, unsigned n, int64_t now)
+{
+    int64_t passed = now / MINUTE - s->minute;
+    if (passed) s->taken_before = passed == 1 ? s->taken : 0, s->taken = 0;
+    s->minute = now / MINUTE;
+    s->taken += n;
+}
+
+static void hear(struct site *s, const struct site_report *r, int64_t now)
+{
+    if (r->news == SITE_NO_NEWS || r->news == SITE_UNASKED) return;
+    s->heard = now;
+    snprintf(s->said, sizeof s->said, "%.*s", SLF(r->news == SITE_GOOD ? SL("") : r->words));
+    count_taken(s, r->news == SITE_GOOD, now);
+}
+
 static void learn(struct site *s, enum site_news news, struct slice words, int64_t since, int64_t now)
 {
     if (news == SITE_NO_NEWS) return;
@@ -407,6 +427,7 @@ void site_give(struct site *s, const struct site_report *r)
     uint64_t wanted[COUNT_OF(s->wanted)];
     int64_t now = rt_now();
     lock_take(&s->all->lock);
+    hear(s, r, now);
     learn(s, r->news, r->words, r->since, now);
     learn_of_pair(s, r, now);
     s->under_way--;
@@ -456,6 +477,10 @@ void site_look(struct site *s, enum stream stream, struct slice domain, struct s
     out->under_way = s->under_way;
     out->places = places(s, stream, &by_window);
     out->limits = s->limits;
+    count_taken(s, 0, now);
+    out->rate = s->taken + (unsigned)((uint64_t)s->taken_before * (uint64_t)(MINUTE - now % MINUTE) / MINUTE);
+    out->heard = wall_of(s->heard, now);
+    snprintf(out->said, sizeof out->said, "%s", s->said);
     if (out->bind == SITE_DOWN) out->since = wall_of(s->down_since, now);
     if (out->bind == SITE_RESTS) out->since = wall_of(s->rest_since, now);
     snprintf(out->words, sizeof out->words, "%s",

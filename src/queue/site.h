@@ -76,5 +76,8 @@ struct site_state {
     unsigned under_way, places; /* so many deliveries of so many that are allowed now */
     struct shape_limits limits;
     char words[200]; /* what the site said */
+    unsigned rate;   /* letters that it took in the last minute */
+    int64_t heard;   /* unix seconds: when it last spoke, or did not answer; 0: never yet */
+    char said[120];  /* what was said then; empty: it took a letter */
 };
 void site_look(struct site *s, enum stream stream, struct slice domain, struct site_state *out);

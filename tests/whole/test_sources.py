@@ -1,8 +1,14 @@
 """Letters leave from several addresses: pools, what goes by which, retries, a source that is gone."""
+import os
+import pty
+import select
+import signal
 import socket
+import subprocess
 import threading
+import time
 
-from world import letter, next_address, until
+from world import TRAM, letter, next_address, until
 
 
 class Receiver:
@@ -136,6 +142,11 @@ def test_what_was_put_off_comes_again_from_the_same_source_until_it_is_gone(worl
     home.tram("source", "add", "c", "--ip", next_address())
     home.tram("queue", "reroute", moved["id"], "--to", "c")
     home.tram("source", "remove", "c")
+    top = home.json("queue", "top")
+    row = top["sites"][0]
+    assert (top["letters"], top["estimated"], row["later"], row["waiting"]) == (1, False, 1, 0)
+    assert "next is due at" in row["why"] and "a minute" in home.tram("queue", "top", "--once").stdout
+    assert home.json("queue", "stats")["letters"] == 1
     receiver.reply = b"250 ok\r\n"
     home.tram("queue", "retry", "--all")
     until(lambda: not home.json("queue", "list")["letters"], 20, "the letter on its way")
@@ -158,5 +169,27 @@ def test_a_source_is_judged_by_what_the_dns_shows_of_it(world):
     world.write_zone(zone.replace("v=spf1 ", f"v=spf1 ip4:{ip} ") + f"a.one.test. A {ip}\n{reverse} PTR a.one.test.\n")
     until(lambda: all(c["state"] == "right" for c in home.json("source", "show", "a", status=None)["checks"]),
           20, "a source that is in order")
+    home.stop()
+    receiver.server.close()
+
+
+def test_queue_top_shows_it_again_on_a_terminal(world):
+    receiver = Receiver()
+    home = begin(world, receiver)
+    receiver.reply = b"451 4.7.1 Greylisted, please try again in 5 minutes\r\n"
+    terminal, end = pty.openpty()
+    top = subprocess.Popen([TRAM, "-C", str(home.dir), "queue", "top", "--every", "1"], stdout=end, stdin=end)
+    os.close(end)
+    seen, sent, until_when = b"", False, time.monotonic() + 30
+    while time.monotonic() < until_when and (seen.count(b"\x1b[2J") < 3 or b"next is due" not in seen):
+        if select.select([terminal], [], [], 1)[0]:
+            seen += os.read(terminal, 65536)
+        if seen and not sent:
+            sent = True
+            send(home)
+    top.terminate()
+    assert top.wait(10) == -signal.SIGTERM, "it can be ended while it waits for the server"
+    os.close(terminal)
+    assert seen.count(b"\x1b[2J") >= 3 and b"waiting" in seen and b"two.test" in seen and b"next is due" in seen
     home.stop()
     receiver.server.close()
