@@ -191,3 +191,20 @@ TEST(queue_steering_keeps_the_note_of_an_attempt_under_way)
               ERR_NOT_FOUND);
     end(&t);
 }
+
+/* A crowd that leaves by sources goes on when a place at its site is free again. */
+TEST(queue_what_waits_for_room_at_a_source_goes_on)
+{
+    struct tester t;
+    struct sources *s;
+    REQUIRE(begin_with(&t, &s));
+    for (int i = 0; i < 60; i++) {
+        struct letter l = letter_to(&t, "alice@one.test", "bob@two.test");
+        CHECK_OK(accept_letter(t.q, &l));
+    }
+    CHECK(until(&t, is_empty));
+    CHECK_INT(left[A] + left[B], 60);
+    queue_close(&t.q);
+    sources_close(&s);
+    fixture_end(&t.f);
+}

@@ -614,7 +614,7 @@ static struct dock *dock_get(struct ready *r, const struct hop *h, struct slice 
                              const struct site *one)
 {
     char text[LINE_NAME];
-    struct slice name = dock_name(h->way->name, site_name(one), text);
+    struct slice name = dock_name(h->way->name, site_bare_name(one), text);
     struct dock *d = map_get(&r->docks, name);
     if (d && d->way == h->way) return d;
     d = xcalloc(1, sizeof *d);
