@@ -1,4 +1,6 @@
-/* cmd_source.c - source add, list, show, remove, pool, use, forget: the addresses that letters leave from. */
+/* cmd_source.c - source add, list, show, remove, warm, pool, use, forget: the addresses that letters leave
+ * from. */
+#include "base/civil.h"
 #include "base/text.h"
 #include "cmd.h"
 #include "outgoing/preflight.h"
@@ -87,6 +89,27 @@ int run_source_remove(struct request *r)
     return source_remove(r->core->sources, arg_slice(r->args, "name"));
 }
 
+int run_source_warm(struct request *r)
+{
+    struct warm_curve c = {.first = (unsigned)arg_number(r->args, "first"),
+                           .growth = (unsigned)arg_number(r->args, "growth"),
+                           .most = (unsigned)arg_number(r->args, "most"),
+                           .begun = rt_wall_seconds()};
+    if (c.most < c.first) return err_set(ERR_USAGE, "--most is less than --first");
+    return source_warm(r->core->sources, arg_slice(r->args, "name"), arg_flag(r->args, "done") ? NULL : &c);
+}
+
+/* The pool that takes over, as it stands on the command line; it has sources. */
+static int take_overflow(struct request *r, const struct source_plan *p, struct source_pool *pool)
+{
+    struct slice to = arg_slice(r->args, "overflow");
+    if (!json_object_get(r->args, "overflow")) return 0;
+    if (to.n && (sl_eq(to, pool->name) || !source_way_named(p, to)))
+        return err_set(ERR_NOT_FOUND, "the pool %.*s has no sources, or is this one", SLF(to));
+    pool->overflow = to;
+    return 0;
+}
+
 int run_source_pool(struct request *r)
 {
     struct source_plan *p = source_plan_now(r->core->sources);
@@ -94,7 +117,8 @@ int run_source_pool(struct request *r)
     for (size_t i = 0; i < p->npool; i++)
         if (sl_eq(p->pool[i].name, pool.name)) pool = p->pool[i];
     if (arg_slice(r->args, "retries").n) pool.same = sl_eq(arg_slice(r->args, "retries"), SL("same"));
-    int e = source_set_pool(r->core->sources, &pool);
+    int e = take_overflow(r, p, &pool);
+    if (!e) e = source_set_pool(r->core->sources, &pool);
     source_plan_drop(&p);
     return e;
 }
@@ -106,6 +130,7 @@ static void say_done(json_t *args, json_t *reply, struct buf *out)
 }
 void print_source_remove(json_t *args, json_t *reply, struct buf *out) { say_done(args, reply, out); }
 void print_source_pool(json_t *args, json_t *reply, struct buf *out) { say_done(args, reply, out); }
+void print_source_warm(json_t *args, json_t *reply, struct buf *out) { say_done(args, reply, out); }
 void print_source_use(json_t *args, json_t *reply, struct buf *out) { say_done(args, reply, out); }
 void print_source_forget(json_t *args, json_t *reply, struct buf *out) { say_done(args, reply, out); }
 
@@ -136,6 +161,7 @@ int run_source_list(struct request *r)
         json_t *o = json_object();
         reply_text(o, "name", p->pool[i].name);
         reply_text(o, "retries", p->pool[i].same ? SL("same") : SL("any"));
+        if (p->pool[i].overflow.n) reply_text(o, "overflow", p->pool[i].overflow);
         json_object_set_new(o, "uses", uses_json(p, p->pool[i].name));
         json_array_append_new(pools, o);
     }
@@ -174,7 +200,79 @@ void print_source_list(json_t *args, json_t *reply, struct buf *out)
         if (json_array_size(json_object_get(o, "uses")) && strcmp(arg_text(o, "name"), SOURCE_MAIN) == 0)
             buf_str(out, ", ");
         print_uses(json_object_get(o, "uses"), out);
+        if (*arg_text(o, "overflow"))
+            buf_printf(out, "; what its sources may not send yet leaves by the pool %s",
+                       arg_text(o, "overflow"));
         buf_char(out, '\n');
+    }
+}
+
+/* ---- warm-up ---- */
+
+static struct slice warm_sentence(struct request *r, const struct warm_group *g)
+{
+    static const char *const words[] = {[WARM_BEGAN] = "it begins",
+                                        [WARM_ROSE] = "it rose",
+                                        [WARM_UNUSED] = "it stayed: less than half of it was used",
+                                        [WARM_PUT_OFF] = "it stayed: more than one in twenty was put off",
+                                        [WARM_FELL] = "it fell: receivers put off or refused too much"};
+    if (g->why == WARM_BEGAN) return sl_cstr(words[WARM_BEGAN]);
+    return ar_printf(r->a, "%s (before: %u of %u, %u put off)", words[g->why], g->was_sent, g->was,
+                     g->was_put_off);
+}
+
+static json_t *warm_group_json(struct request *r, const struct warm_curve *c, const struct warm_group *g)
+{
+    json_t *o = json_object();
+    uint64_t more = (uint64_t)g->allowance * c->growth / 100, next = g->allowance + (more ? more : 1);
+    reply_text(o, "group", sl_eq(g->group, SL("default")) ? SL("others") : g->group);
+    reply_int(o, "allowance", g->allowance);
+    reply_int(o, "used", g->sent);
+    reply_int(o, "put_off", g->put_off);
+    reply_int(o, "refused", g->refused);
+    reply_text(o, "why", warm_sentence(r, g));
+    json_object_set_new(o, "warm", json_boolean(g->allowance >= c->most));
+    reply_int(o, "next", (int64_t)(next < c->most ? next : c->most));
+    return o;
+}
+
+static json_t *warm_json(struct request *r, const struct source *s)
+{
+    struct warm_curve c;
+    struct warm_group *g;
+    size_t n;
+    if (!source_warm_look(r->core->sources, s->name, r->a, &c, &g, &n)) return NULL;
+    json_t *o = json_object(), *groups = json_array();
+    for (size_t i = 0; i < n; i++) json_array_append_new(groups, warm_group_json(r, &c, &g[i]));
+    reply_int(o, "first", c.first);
+    reply_int(o, "growth", c.growth);
+    reply_int(o, "most", c.most);
+    reply_int(o, "begun", c.begun);
+    reply_int(o, "rises", warm_next_day());
+    json_object_set_new(o, "groups", groups);
+    return o;
+}
+
+static void print_warm(json_t *o, struct buf *out)
+{
+    char when[CIVIL_TEXT_MAX];
+    size_t i;
+    json_t *g;
+    if (!o) return;
+    buf_printf(out,
+               "warms up: from %lld deliveries a day to each group of sites to %lld, %lld %% more a day\n",
+               (long long)arg_number(o, "first"), (long long)arg_number(o, "most"),
+               (long long)arg_number(o, "growth"));
+    json_array_foreach(json_object_get(o, "groups"), i, g)
+    {
+        buf_printf(out, "  %s: %lld of %lld of today are used, %lld put off; %s", arg_text(g, "group"),
+                   (long long)arg_number(g, "used"), (long long)arg_number(g, "allowance"),
+                   (long long)arg_number(g, "put_off"), arg_text(g, "why"));
+        if (json_is_true(json_object_get(g, "warm"))) buf_str(out, "; it is warm, and none binds\n");
+        else
+            buf_printf(out,
+                       "; %lld from %s on, if half of it is used by then and at most one in twenty put off\n",
+                       (long long)arg_number(g, "next"), civil_format(arg_number(o, "rises"), when));
     }
 }
 
@@ -227,6 +325,8 @@ int run_source_show(struct request *r)
         json_object_update(r->reply, o);
         json_decref(o);
         json_object_set_new(r->reply, "uses", uses_json(p, s->pool));
+        json_t *warm = warm_json(r, s);
+        if (warm) json_object_set_new(r->reply, "warm_up", warm);
     }
     for (size_t i = 0; !e && i < n; i++) e = judge(r, s, d[i].name, i == 0, checks, &wrong);
     json_object_set_new(r->reply, "checks", checks);
@@ -244,6 +344,7 @@ void print_source_show(json_t *args, json_t *reply, struct buf *out)
         print_uses(json_object_get(reply, "uses"), out);
         buf_char(out, '\n');
     }
+    print_warm(json_object_get(reply, "warm_up"), out);
     json_array_foreach(json_object_get(reply, "checks"), i, o)
     {
         buf_printf(out, "  %-5s %-7s %s\n", arg_text(o, "what"), arg_text(o, "state"),

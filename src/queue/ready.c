@@ -18,6 +18,7 @@ enum {
     LINE_NAME = 600,
 };
 #define QUICK_FOR RT_S
+#define WARM_AGAIN (600 * RT_S)
 
 static struct slice item_key(const struct letter_id *id, uint32_t g, char text[32])
 {
@@ -30,9 +31,11 @@ static size_t part(size_t of_node, int loops)
     return n ? n : 1;
 }
 
-void ready_init(struct ready *r, struct sites *sites, struct source_plan *plan, int loops)
+void ready_init(struct ready *r, struct sites *sites, struct sources *sources, struct source_plan *plan,
+                int loops)
 {
     *r = (struct ready){.sites = sites,
+                        .sources = sources,
                         .plan = plan,
                         .quick_most = part(NODE_QUICK, loops),
                         .slow_most = part(NODE_SLOW, loops),
@@ -493,16 +496,32 @@ struct asking {
     enum site_bind bind; /* SITE_HAS_ROOM: on `path`; else what binds on one of them */
     int64_t again;
     size_t path;
-    bool any, spurns,
-        other; /* some path was asked; refuses the sender's domain; has no room for another reason */
+    bool any, spurns, warms, other; /* some path was asked; refuses the sender's domain; its source has no
+                                       allowance left today; has no room for another reason */
 };
 
+/* What the site says, if the path's source has an allowance left. */
+static enum site_bind ask_site(struct sources *all, const struct asking *x, size_t path, int64_t *again)
+{
+    const struct source *from = source_of(x->d, path);
+    struct site *s = x->d->path[path];
+    const struct line *l = x->it->line;
+    if (from && !source_warm_take(all, from->name, site_group(s), l->stream == STREAM_BULK)) {
+        int64_t left = (warm_next_day() - wall()) * RT_S;
+        *again = rt_now() + (left < WARM_AGAIN ? left : WARM_AGAIN);
+        return SITE_WARMS;
+    }
+    enum site_bind bind = site_take(s, l->stream, l->like.domain, again);
+    if (from && bind != SITE_HAS_ROOM) source_warm_give(all, from->name, site_group(s), WARM_NOTHING);
+    return bind;
+}
+
 /* The first that has room. */
-static bool ask_path(struct asking *x, size_t path)
+static bool ask_path(struct sources *all, struct asking *x, size_t path)
 {
     int64_t again = RT_NEVER;
     if (!path_fits(x->d, path)) return false;
-    enum site_bind bind = site_take(x->d->path[path], x->it->line->stream, x->it->line->like.domain, &again);
+    enum site_bind bind = ask_site(all, x, path, &again);
     bool first = !x->any;
     x->any = true;
     if (bind == SITE_HAS_ROOM) {
@@ -511,19 +530,22 @@ static bool ask_path(struct asking *x, size_t path)
         return true;
     }
     if (bind == SITE_SPURNS) x->spurns = true;
+    else if (bind == SITE_WARMS) x->warms = true;
     else x->other = true;
     if (first || again < x->again) x->again = again;
     if (first || (x->bind == SITE_SPURNS && bind != SITE_SPURNS)) x->bind = bind;
     return false;
 }
 
-/* Sources of a pool take turns. */
-static void ask_paths(struct asking *x, struct dock *d)
+/* Sources of a pool take turns; when all that it can leave from have no allowance left, others take over. */
+static void ask_paths(struct sources *all, struct asking *x, struct dock *d)
 {
     size_t own = d->way->n ? d->way->own : 1;
     bool found = false;
     size_t turn = source_turn(d->plan, d->way);
-    for (size_t i = 0; !found && i < own; i++) found = ask_path(x, (turn + i) % own);
+    for (size_t i = 0; !found && i < own; i++) found = ask_path(all, x, (turn + i) % own);
+    bool over = !found && x->warms && !x->spurns && !x->other;
+    for (size_t i = own; over && !found && i < d->npath; i++) found = ask_path(all, x, i);
     if (!x->any) { /* none is of a family of the site's: the relay will say so */
         x->bind = SITE_NO_WAY;
         x->again = rt_now() + 60 * RT_S;
@@ -535,7 +557,7 @@ static bool take_place(struct ready *r, struct item *it, struct dock *d)
     enum stream s = it->line->stream;
     if (s >= d->shut) return false;
     struct asking x = {.it = it, .d = d, .again = RT_NEVER};
-    ask_paths(&x, d);
+    ask_paths(r->sources, &x, d);
     if (x.bind == SITE_HAS_ROOM) {
         it->place = site_again(d->path[x.path]);
         it->from = source_of(d, x.path);
@@ -655,9 +677,22 @@ static void hop_goes(struct ready *r, struct hop *h, struct slice mx_set, struct
     while (!list_empty(&h->waiting)) wake_one(r, &h->waiting);
 }
 
-static void place_leave(struct item *it, enum site_news news, struct slice words)
+static enum warm_news warm_news(enum site_news news)
+{
+    switch (news) {
+    case SITE_ANSWERED:
+    case SITE_GOOD: return WARM_LEFT;
+    case SITE_BUSY: return WARM_DEFERRED;
+    case SITE_SPURNED:
+    case SITE_REFUSED: return WARM_REFUSED;
+    default: return WARM_NOTHING;
+    }
+}
+
+static void place_leave(struct ready *r, struct item *it, enum site_news news, struct slice words)
 {
     if (!it->place) return;
+    if (it->from) source_warm_give(r->sources, it->from->name, site_group(it->place), warm_news(news));
     site_give(it->place,
               &(struct site_report){it->line->stream, it->line->like.domain, news, words, it->placed});
     site_put(it->place);
@@ -678,7 +713,7 @@ bool ready_place(struct ready *r, struct item *it, struct slice mx_set, struct s
     hop_goes(r, h, mx_set, host);
     h->dock->families = families;
     if (!placed_well(it, h->dock)) {
-        place_leave(it, SITE_NO_NEWS, SL(""));
+        place_leave(r, it, SITE_NO_NEWS, SL(""));
         (void)take_place(r, it, h->dock);
     }
     return it->place != NULL;
@@ -701,7 +736,7 @@ static void undo_start(struct ready *r, struct item *it)
 
 void ready_back(struct ready *r, struct item *it)
 {
-    place_leave(it, SITE_NO_NEWS, SL(""));
+    place_leave(r, it, SITE_NO_NEWS, SL(""));
     undo_start(r, it);
     list_unshift(&it->line->items, &it->link);
     line_enter(r, it->line);
@@ -712,7 +747,7 @@ static void hop_by_name(struct ready *r, struct item *it, const struct trip *tri
 {
     struct hop *h = it->line->hop;
     hop_goes(r, h, it->line->like.hop, SL(""));
-    if (dock_has(h->dock, it->place)) place_leave(it, trip->news, trip->words);
+    if (dock_has(h->dock, it->place)) place_leave(r, it, trip->news, trip->words);
     else if (trip->news == SITE_UNREACHED)
         for (size_t i = 0; i < h->dock->npath; i++) site_miss(h->dock->path[i], trip->words);
 }
@@ -731,7 +766,7 @@ void ready_end(struct ready *r, struct item *it, const struct trip *trip)
     struct hop *h = l->hop;
     bool lost = trip->tried && !trip->found && trip->news == SITE_UNREACHED;
     if (!h->local && (!h->known || lost)) hop_by_name(r, it, trip);
-    place_leave(it, news_of_site(trip), trip->words);
+    place_leave(r, it, news_of_site(trip), trip->words);
     if (trip->no_room) return ready_back(r, it);
     undo_start(r, it);
     item_free(r, it);
@@ -818,8 +853,31 @@ static struct slice with_since(struct arena *a, struct slice what, int64_t since
                      until ? "until " : "until one ends", until ? civil_format(until, two) : "");
 }
 
+static bool lacks_allowance(struct ready *r, const struct dock *d, size_t path, const struct q_due *due)
+{
+    struct warm_group g;
+    const struct source *s = source_of(d, path);
+    return s &&
+           !source_warm_group(r->sources, s->name, site_group(d->path[path]), due->stream == STREAM_BULK, &g);
+}
+
+/* What a source that is new may send, in words. */
+static struct slice warm_why(struct ready *r, const struct dock *d, size_t path, const struct q_due *due,
+                             struct arena *a)
+{
+    struct warm_group g = {0};
+    const struct source *s = source_of(d, path);
+    bool bulk = due->stream == STREAM_BULK;
+    if (!s || source_warm_group(r->sources, s->name, site_group(d->path[path]), bulk, &g))
+        return SL("the source's allowance has just risen");
+    return ar_printf(
+        a,
+        "the source %.*s is warming up: %u of its %u deliveries of today to this group of sites are used%s",
+        SLF(s->name), g.sent, g.allowance, bulk ? ", of which bulk leaves a fifth to others" : "");
+}
+
 /* The path that has room soonest. */
-static size_t look_for_room(struct dock *d, const struct q_due *due, struct site_state *out)
+static size_t look_for_room(struct ready *r, struct dock *d, const struct q_due *due, struct site_state *out)
 {
     size_t best = 0;
     *out = (struct site_state){0};
@@ -827,6 +885,7 @@ static size_t look_for_room(struct dock *d, const struct q_due *due, struct site
         struct site_state st;
         if (!path_fits(d, i)) continue;
         site_look(d->path[i], due->stream, due->domain, &st);
+        if (lacks_allowance(r, d, i, due)) st.bind = SITE_WARMS, st.until = warm_next_day(), st.since = 0;
         bool better = !seen++ || st.bind == SITE_HAS_ROOM || (st.until && st.until < out->until);
         if (better) *out = st, best = i;
         if (st.bind == SITE_HAS_ROOM) break;
@@ -834,10 +893,10 @@ static size_t look_for_room(struct dock *d, const struct q_due *due, struct site
     return best;
 }
 
-static struct slice site_why(struct dock *d, const struct q_due *due, struct arena *a)
+static struct slice site_why(struct ready *r, struct dock *d, const struct q_due *due, struct arena *a)
 {
     struct site_state st;
-    size_t path = look_for_room(d, due, &st);
+    size_t path = look_for_room(r, d, due, &st);
     struct slice name = site_name(d->path[path]), what = SL("");
     if (source_of(d, path))
         name = ar_printf(a, "%.*s, from the source %.*s,", SLF(site_bare_name(d->path[path])),
@@ -848,6 +907,7 @@ static struct slice site_why(struct dock *d, const struct q_due *due, struct are
     case SITE_NO_WAY:
         what = SL("none of the sources that it may leave from has an address of a family of the site's");
         break;
+    case SITE_WARMS: what = warm_why(r, d, path, due, a); break;
     case SITE_PLACES:
         what = ar_printf(a, "%u deliveries to the site %.*s are under way, as many as it gets at once (%.*s)",
                          st.under_way, SLF(name), SLF(n[SHAPE_CONNECTIONS].source));
@@ -891,7 +951,7 @@ struct slice ready_why(struct ready *r, const struct q_due *d, struct arena *a)
     struct hop *h = l ? l->hop : map_get(&r->hops, hop_name(r, d, text));
     struct item *it = ready_find(r, &d->id, d->g);
     bool at_site = h && h->dock && (d->stream >= h->dock->shut || (l && l->where == AT_REST));
-    if (at_site) return site_why(h->dock, d, a);
+    if (at_site) return site_why(r, h->dock, d, a);
     if (!l) return SL("more is due than is looked ahead at; its turn comes");
     if (l->where == AT_SHARE)
         return with_since(a, SL("as many letters of this sender are under way as one sender may have"),

@@ -94,6 +94,7 @@ struct item {
 };
 struct ready {
     struct sites *sites;
+    struct sources *sources;  /* or NULL */
     struct source_plan *plan; /* held */
     struct map items, lines, shares, hops, docks;
     struct heap able, alarms, rests; /* rests: lines of sender domains that a site refuses for a while */
@@ -102,7 +103,7 @@ struct ready {
     size_t nquick, nslow, quick_most, slow_most, items_most;
     bool closing;
 };
-void ready_init(struct ready *r, struct sites *sites, struct source_plan *plan,
+void ready_init(struct ready *r, struct sites *sites, struct sources *sources, struct source_plan *plan,
                 int loops); /* takes the plan over */
 /* Another plan, which is taken over: all that waits goes, to be read again. */
 void ready_replan(struct ready *r, struct source_plan *plan);

@@ -377,7 +377,7 @@ int schedule_start(struct queue *q, int loop)
     struct schedule *x = xcalloc(1, sizeof *x);
     x->q = q;
     x->loop = loop;
-    ready_init(&x->ready, q->sites, source_plan_now(q->sources), q->nloops);
+    ready_init(&x->ready, q->sites, q->sources, source_plan_now(q->sources), q->nloops);
     for (int i = loop; i < q->nshards; i += q->nloops) q->shard[i].schedule = x;
     ahead_init(&x->ahead, q, &x->ready, loop);
     waitq_init(&x->news);

@@ -180,6 +180,7 @@ void site_put(struct site *s)
 
 struct slice site_name(const struct site *s) { return sl_cstr(s->name); }
 struct slice site_bare_name(const struct site *s) { return sl_cstr(s->bare); }
+struct slice site_group(const struct site *s) { return s->limits.site; }
 
 /* ---- rates ---- */
 

@@ -24,6 +24,7 @@ struct site *site_again(struct site *s); /* one more hold of it */
 void site_put(struct site *s);
 struct slice site_name(const struct site *s);      /* with the source in front; lives with it */
 struct slice site_bare_name(const struct site *s); /* without */
+struct slice site_group(const struct site *s);     /* for warm-up: its section of share/shaping */
 
 /* What binds. */
 enum site_bind {
@@ -35,6 +36,7 @@ enum site_bind {
     SITE_RESTS,   /* it refuses us */
     SITE_SPURNS,  /* it refuses what this sender domain sends */
     SITE_DOWN,    /* no server of it answers; one letter tries from time to time */
+    SITE_WARMS,   /* its source is new, and has no allowance left today (ready.c) */
     SITE_NO_WAY,  /* no source has an address of a family of the site's (ready.c) */
 };
 /* A place for one delivery of a stream, from an address of `domain` (may be empty). Else *again: when it may

@@ -12,10 +12,15 @@
 #include "kv/kv.h"
 
 enum {
-    SOURCES_MAX = 1000,     /* of the node */
-    SOURCE_USES_MAX = 5000, /* of pools */
-    SOURCE_NAME_MAX = 32,   /* of a source or a pool */
-    SOURCE_VALUE_MAX = 120, /* of a campaign, account, domain or stream in a use */
+    SOURCES_MAX = 1000,          /* of the node */
+    SOURCE_USES_MAX = 5000,      /* of pools */
+    SOURCE_NAME_MAX = 32,        /* of a source or a pool */
+    SOURCE_VALUE_MAX = 120,      /* of a campaign, account, domain or stream in a use */
+    SOURCE_WARM_MOST = 10000000, /* deliveries a day */
+    SOURCE_WARM_FIRST = 50,      /* where nobody said otherwise */
+    SOURCE_GROWTH = 50,
+    SOURCE_WARM = 100000,
+    SOURCE_GROWTH_MOST = 400, /* percent */
 };
 #define SOURCE_MAIN "main"
 
@@ -97,5 +102,41 @@ MUST_CHECK int source_remove(struct sources *s, struct slice name); /* ERR_NOT_F
 MUST_CHECK int source_set_pool(struct sources *s, const struct source_pool *pool);
 /* pool empty: letters with this go by no pool of their own any more (ERR_NOT_FOUND). */
 MUST_CHECK int source_set_use(struct sources *s, const struct source_use *use);
+/* ---- warm-up (warm.c): a new source makes few deliveries a day to each group of sites, and more from day to
+ * day, as receivers let it. Days are of UTC. From any loop; only source_warm() suspends. ---- */
+
+struct warm_curve {
+    unsigned first, growth,
+        most;      /* deliveries on the first day; percent more a day; from which on it is warm */
+    int64_t begun; /* unix seconds */
+};
+enum warm_why { WARM_BEGAN, WARM_ROSE, WARM_UNUSED, WARM_PUT_OFF, WARM_FELL, WARM_WHYS };
+struct warm_group {
+    struct slice group;
+    int64_t day;                    /* unix days: of the counts */
+    unsigned days, allowance, sent; /* days on which it rose; of this day; used, also by what is under way */
+    unsigned put_off, refused;      /* of those: "later"; us, whoever writes */
+    enum warm_why why;              /* the allowance is what it is, after a day with */
+    unsigned was, was_sent, was_put_off;
+};
+enum warm_news {
+    WARM_NOTHING, /* it did not leave after all */
+    WARM_LEFT,    /* it was taken, or refused for its own sake */
+    WARM_DEFERRED,
+    WARM_REFUSED
+};
+/* May one more delivery leave from there today? Then it counts, and is given back by one give. s NULL: yes.
+ */
+bool source_warm_take(struct sources *s, struct slice source, struct slice group, bool bulk);
+void source_warm_give(struct sources *s, struct slice source, struct slice group, enum warm_news news);
+/* The same without counting; *out when it is not warm: where it stands, its group's name not to be used. */
+bool source_warm_group(struct sources *s, struct slice source, struct slice group, bool bulk,
+                       struct warm_group *out);
+/* All of a source's groups, in a. False: it is warm. */
+bool source_warm_look(struct sources *s, struct slice source, struct arena *a, struct warm_curve *curve,
+                      struct warm_group **out, size_t *n);
+int64_t warm_next_day(void); /* unix seconds */
+/* From now on, and from the beginning; NULL: it is warm. ERR_NOT_FOUND, ERR_SYNTAX. SUSPENDS. */
+MUST_CHECK int source_warm(struct sources *s, struct slice source, const struct warm_curve *c);
 /* For `verify`: bad() is told of each row that cannot be read. */
 MUST_CHECK int sources_verify(struct kv *kv, void (*bad)(void *arg, const char *what), void *arg);

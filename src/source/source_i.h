@@ -8,12 +8,22 @@
 
 struct sources {
     struct kv *kv;
-    struct lock lock; /* over plan */
+    struct lock lock; /* over plan, curves and places */
     struct source_plan *plan;
-    uint64_t asked, read; /* which reading the plan is of: a later one that was quicker stands */
+    struct map curves, places; /* warm.c's own */
+    uint64_t asked, read;      /* which reading the plan is of: a later one that was quicker stands */
     void (*changed)(void *ctx);
     void *ctx;
 };
+
+/* ---- warm.c ---- */
+
+/* Into s; NULL: only judges. SUSPENDS. */
+MUST_CHECK int warm_read(struct kv *kv, struct sources *s, void (*bad)(void *arg, const char *what),
+                         void *arg);
+void warm_forget(struct sources *s, struct slice source);
+void warm_tx_erase(struct kv_tx *tx, struct arena *a, struct slice source);
+void warm_close(struct sources *s);
 
 /* ---- plan.c ---- */
 

@@ -176,7 +176,10 @@ static int change_tx(struct kv_tx *tx, void *arg)
     int e = kv_tx_get(tx, x->key, &old);
     if (e && e != ERR_NOT_FOUND) return e;
     if (!x->value) {
+        struct arena a = {0};
         if (!e) kv_tx_del(tx, x->key);
+        if (!e && x->key.p[0] == 's') warm_tx_erase(tx, &a, sl_from(x->key, 2));
+        ar_free(&a);
         return e;
     }
     if (e) e = kv_tx_scan(tx, sl_cstr(from), sl_cstr(to), count_row, &n);
@@ -242,6 +245,7 @@ int source_remove(struct sources *s, struct slice name)
     struct arena a = {0};
     int e = name_check(name, "source");
     if (!e) e = change(s, &(struct change){.key = ar_printf(&a, "s/%.*s", SLF(name))});
+    if (!e) warm_forget(s, name);
     ar_free(&a);
     return e == ERR_NOT_FOUND ? err_set(e, "there is no source %.*s", SLF(name)) : e;
 }
@@ -297,8 +301,11 @@ int sources_open(struct sources **out, struct kv *kv)
 {
     struct sources *s = xcalloc(1, sizeof *s);
     s->kv = kv;
+    map_init(&s->curves, false);
+    map_init(&s->places, false);
     int e = read_rows(kv, &s->plan, log_bad, NULL);
-    if (e) free(s), s = NULL;
+    if (!e) e = warm_read(kv, s, log_bad, NULL);
+    if (e) sources_close(&s);
     *out = s;
     return e ? err_prefix(e, "cannot read the sources") : 0;
 }
@@ -307,6 +314,7 @@ void sources_close(struct sources **s)
 {
     if (!*s) return;
     source_plan_drop(&(*s)->plan);
+    warm_close(*s);
     free(*s);
     *s = NULL;
 }
@@ -336,5 +344,5 @@ int sources_verify(struct kv *kv, void (*bad)(void *arg, const char *what), void
     struct source_plan *p;
     int e = read_rows(kv, &p, bad, arg);
     if (!e) source_plan_drop(&p);
-    return e;
+    return e ? e : warm_read(kv, NULL, bad, arg);
 }

@@ -131,3 +131,72 @@ TEST(source_a_damaged_row_hides_no_other)
     sources_close(&s);
     kv_close(&kv);
 }
+
+static int spoil_curve_tx(struct kv_tx *tx, void *arg)
+{
+    (void)arg;
+    kv_tx_put(tx, SL("w/one"), SL("\377"));
+    kv_tx_put(tx, SL("w/one/google"), SL("\001d"));
+    kv_tx_put(tx, SL("w/gone/google"), SL("\377"));
+    return 0;
+}
+
+static unsigned used(struct sources *s, const char *group)
+{
+    struct arena a = {0};
+    struct warm_curve c;
+    struct warm_group *g;
+    size_t n;
+    unsigned sent = 0;
+    (void)source_warm_look(s, SL("one"), &a, &c, &g, &n);
+    for (size_t i = 0; i < n; i++)
+        if (sl_eq(g[i].group, sl_cstr(group))) sent = g[i].sent;
+    ar_free(&a);
+    return sent;
+}
+
+/* Counts outlive a restart; a row that cannot be read neither hides others nor lets everything go. */
+TEST(source_warm_up_is_read_again)
+{
+    struct kv *kv;
+    struct sources *s;
+    struct warm_curve c = {.first = 10, .growth = 100, .most = 1000};
+    int bad = 0, may = 0;
+    CHECK_OK(kv_mem_open(&kv, NULL));
+    CHECK_OK(sources_open(&s, kv));
+    CHECK_OK(add(s, "one", "main", "192.0.2.1"));
+    CHECK_ERR(source_warm(s, SL("two"), &c), ERR_NOT_FOUND);
+    CHECK(source_warm_take(s, SL("one"), SL("google"), true));
+    CHECK_OK(source_warm(s, SL("one"), &c));
+    for (int i = 0; i < 20; i++) {
+        if (!source_warm_take(s, SL("one"), SL("google"), false)) continue;
+        source_warm_give(s, SL("one"), SL("google"), may++ == 3 ? WARM_NOTHING : WARM_LEFT);
+    }
+    CHECK_INT(may, 11); /* one of them did not leave */
+    CHECK(source_warm_take(s, SL("one"), SL("yahoo"), true));
+    source_warm_give(s, SL("one"), SL("yahoo"), WARM_LEFT);
+    CHECK_OK(add(s, "two", "main", "192.0.2.2")); /* notes go with the next change */
+    sources_close(&s);
+    CHECK_OK(sources_open(&s, kv));
+    CHECK(used(s, "google") == 10 && used(s, "yahoo") == 1);
+    CHECK(!source_warm_take(s, SL("one"), SL("google"), false));
+    CHECK_OK(kv_transact(kv, SL("_source"), spoil_curve_tx, NULL));
+    sources_close(&s);
+    CHECK_OK(sources_open(&s, kv));
+    CHECK_OK(sources_verify(kv, count, &bad));
+    CHECK_INT(bad, 3);
+    CHECK(used(s, "google") == 0 && used(s, "yahoo") == 1);
+    for (may = 0; may < 100 && source_warm_take(s, SL("one"), SL("google"), false); may++) continue;
+    CHECK_INT(may, SOURCE_WARM_FIRST);
+    CHECK_OK(source_warm(s, SL("one"), NULL));
+    CHECK(source_warm_take(s, SL("one"), SL("google"), false));
+    CHECK_OK(source_warm(s, SL("one"), &c));
+    CHECK_OK(source_remove(s, SL("one")));
+    CHECK_OK(add(s, "one", "main", "192.0.2.1"));
+    sources_close(&s);
+    CHECK_OK(sources_open(&s, kv));
+    for (may = 0; may < 100 && source_warm_take(s, SL("one"), SL("google"), false); may++) continue;
+    CHECK_INT(may, 100); /* it went with its source */
+    sources_close(&s);
+    kv_close(&kv);
+}

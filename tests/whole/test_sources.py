@@ -193,3 +193,34 @@ def test_queue_top_shows_it_again_on_a_terminal(world):
     assert seen.count(b"\x1b[2J") >= 3 and b"waiting" in seen and b"two.test" in seen and b"next is due" in seen
     home.stop()
     receiver.server.close()
+
+
+def test_a_new_source_warms_up_and_others_take_over(world):
+    receiver = Receiver()
+    home = begin(world, receiver)
+    new, old = next_address(), next_address()
+    home.tram("source", "add", "new", "--ip", new)
+    home.tram("source", "add", "old", "--ip", old, "--pool", "olds")
+    assert "no sources" in home.tram("source", "pool", "main", "--overflow", "nobodys", ok=False).stderr
+    home.tram("source", "pool", "main", "--overflow", "olds")
+    assert home.json("source", "list")["pools"][0]["overflow"] == "olds"
+    home.tram("source", "warm", "new", "--first", "2", "--growth", "100")
+    for n in range(4):
+        send(home)
+        until(lambda: len(receiver.seen) == n + 1, 20, "the next letter")
+    assert sorted(where for where, _ in receiver.seen) == sorted([new, new, old, old])
+    home.tram("source", "pool", "main", "--overflow", "")
+    send(home)
+    waits = until(lambda: [r for q in home.json("queue", "list")["letters"] for r in q["recipients"] if "warming up" in r["why"]],
+                  20, "a letter that waits for the next day")[0]
+    assert "2 of its 2 deliveries of today" in waits["why"]
+    shown = home.json("source", "show", "new", status=1)["warm_up"]["groups"][0]
+    assert (shown["group"], shown["allowance"], shown["used"], shown["next"]) == ("others", 2, 2, 4)
+    assert "2 of 2 of today are used" in home.tram("source", "show", "new", status=1).stdout
+    home.stop()
+    home.start()
+    assert home.json("source", "show", "new", status=1)["warm_up"]["groups"][0]["used"] == 2
+    home.tram("source", "warm", "new", "--done")
+    until(lambda: len(receiver.seen) == 5 and receiver.seen[-1][0] == new, 20, "what waited")
+    home.stop()
+    receiver.server.close()
