@@ -8,6 +8,7 @@
 #include "crypto/cert.h"
 #include "mail/head.h"
 #include "store/care.h"
+#include "store/rescue.h"
 
 int run_stats(struct request *r)
 {
@@ -28,6 +29,8 @@ int run_stats(struct request *r)
     reply_int(r->reply, "domains", (int64_t)ndomains);
     reply_int(r->reply, "accounts", (int64_t)naccounts);
     if (r->core->started) reply_int(r->reply, "uptime_s", rt_wall_seconds() - r->core->started);
+    int64_t imaged = images_complete(r->core->store);
+    if (imaged) reply_int(r->reply, "images_age_s", rt_wall_seconds() - imaged);
     reply_int(r->reply, "fibers", (int64_t)t.fibers);
     reply_int(r->reply, "parked_connections", (int64_t)t.parked);
     reply_int(r->reply, "memory_of_sessions", (int64_t)memory_used());

@@ -7,10 +7,11 @@
 #include "dns_check.h"
 #include "rt/conn.h"
 #include "rt/file.h"
+#include "store/rescue.h"
 
 enum grade { FINE, WARNING, WRONG };
 static const char *const grades[] = {"fine", "warning", "wrong"};
-enum { PORT_WAIT_S = 5, SPACE_WARNING = 1 << 30, SPACE_WRONG = 100 << 20 };
+enum { PORT_WAIT_S = 5, SPACE_WARNING = 1 << 30, SPACE_WRONG = 100 << 20, IMAGES_LATE = 3600 };
 
 struct examining {
     struct request *r;
@@ -130,6 +131,22 @@ static void examine_memory(struct examining *x)
               SL("a larger `memory` in tram.conf, or fewer sessions"));
 }
 
+/* The server goes through all images every ten minutes, and takes a third of the time for it. */
+static void examine_images(struct examining *x)
+{
+    const struct core *core = x->r->core;
+    int64_t since = images_complete(core->store), now = rt_wall_seconds();
+    if (!core->started || now - core->started < IMAGES_LATE) return;
+    bool late = now - (since ? since : core->started) > IMAGES_LATE;
+    struct slice when = since ? say_time(x->r->a, since, now) : SL("never since the start");
+    found(x, late ? WARNING : FINE, "images",
+          ar_printf(x->r->a, "every account and domain had an image of its index: %.*s", SLF(when)),
+          late ? SL("what changed since then is lost with the index: `tram images` tells what keeps them, "
+                    "the log "
+                    "which object cannot be read")
+               : SL(""));
+}
+
 /* One address that every listener of ours answers at. */
 static struct ip own_address(const struct config *c)
 {
@@ -241,6 +258,7 @@ int run_doctor(struct request *r)
     examine_certificate(&x);
     examine_disk(&x);
     examine_memory(&x);
+    examine_images(&x);
     int e = examine_ports(&x);
     if (!e) e = examine_outwards(&x);
     if (!e) e = examine_queue(&x);

@@ -473,7 +473,10 @@ int images_write(struct store *s, enum images_of which, bool gently, struct imag
     map_init(&all.alive, false);
     map_init(&all.vacate, false);
     ar_init(&all.a, 0);
+    int64_t began = rt_wall_seconds();
     int e = write_all(&all, which);
+    if (e == 0 && which == IMAGES_OF_ALL && !out->failed)
+        __atomic_store_n(&s->all_imaged, began, __ATOMIC_RELAXED);
     map_free(&all.alive);
     map_free(&all.vacate);
     ar_free(&all.a);
@@ -481,3 +484,5 @@ int images_write(struct store *s, enum images_of which, bool gently, struct imag
     __atomic_store_n(&s->imaging, false, __ATOMIC_RELEASE);
     return e;
 }
+
+int64_t images_complete(const struct store *s) { return __atomic_load_n(&s->all_imaged, __ATOMIC_RELAXED); }

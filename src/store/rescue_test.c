@@ -128,6 +128,20 @@ TEST(an_image_of_what_is_gone_is_forgotten)
     fixture_end(&f);
 }
 
+TEST(images_are_complete_after_a_round_of_all)
+{
+    struct fixture f;
+    struct images_report r;
+    if (!fixture_begin(&f)) return;
+    CHECK_INT(images_complete(f.s), 0);
+    CHECK_OK(images_write(f.s, IMAGES_OF_DIRECTORY, false, &r));
+    CHECK_INT(images_complete(f.s), 0);
+    int64_t before = rt_wall_seconds();
+    write_images(&f);
+    CHECK(images_complete(f.s) >= before && images_complete(f.s) <= rt_wall_seconds());
+    fixture_end(&f);
+}
+
 struct spoil {
     struct slice key, value;
 };

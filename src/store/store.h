@@ -27,6 +27,7 @@ struct store {
     bool cared_for;             /* a sweep or a backup runs; atomic */
     bool imaging;               /* images are being written; atomic */
     uint64_t imaged;            /* generation of the directory, + 1, that has images */
+    int64_t all_imaged;         /* images_complete(); atomic */
 };
 
 /* kv and body are taken over: closed by store_close. SUSPENDS. ERR_VERSION when a
