@@ -6,110 +6,13 @@
 
 #include <stdlib.h>
 
-static bool begin(struct dir_fixture *f)
-{
-    if (!dir_fixture_begin(f)) return false;
-    CHECK_OK(domain_add(f->dir, SL("One.Test")));
-    CHECK_OK(domain_add(f->dir, SL("two.test")));
-    CHECK_OK(account_add(f->dir, SL("alice@one.test"), SL("secret-a")));
-    CHECK_OK(account_add(f->dir, SL("bob@one.test"), SL("secret-b")));
-    return true;
-}
-
-static struct routes resolve(struct dir_fixture *f, const char *local, const char *domain)
-{
-    struct routes r = {0};
-    CHECK_OK(directory_resolve(f->dir, &f->a, sl_cstr(local), sl_cstr(domain), &r));
-    return r;
-}
-
-static bool reaches(struct dir_fixture *f, const char *local, const char *domain, const char *address)
-{
-    struct routes r = resolve(f, local, domain);
-    return r.result == RESOLVED && r.n == 1 && sl_eq(r.v[0].address, sl_cstr(address));
-}
-
-static int put_large_rows(struct kv_tx *tx, void *arg)
-{
-    char *value = xcalloc(1, 60000), key[32];
-    for (int i = 0; i < 50; i++) {
-        snprintf(key, sizeof key, "l:%s%d", (const char *)arg, i);
-        kv_tx_put(tx, sl_cstr(key), sl(value, 60000));
-    }
-    free(value);
-    return 0;
-}
-
-/* ---- what a walk finds, as a list ---- */
-
-struct kept {
-    struct arena *a;
-    void *list;
-    size_t n, cap;
-};
-
-static void *keep(struct kept *k, size_t size)
-{
-    if (k->n == k->cap) k->list = ar_grow(k->a, k->list, &k->cap, size);
-    return (char *)k->list + size * k->n++;
-}
-
-static int keep_account(void *arg, struct account *acc)
-{
-    struct kept *k = arg;
-    *(struct account *)keep(k, sizeof *acc) =
-        (struct account){.address = ar_dup(k->a, acc->address), .damage = ar_dup(k->a, acc->damage)};
-    return 0;
-}
-
-static int account_list(struct directory *dir, struct arena *a, struct slice domain, struct account **out,
-                        size_t *n)
-{
-    struct kept k = {.a = a};
-    int e = account_each(dir, domain, keep_account, &k);
-    *out = k.list;
-    *n = k.n;
-    return e;
-}
-
-static int keep_alias(void *arg, struct alias *x)
-{
-    struct kept *k = arg;
-    *(struct alias *)keep(k, sizeof *x) =
-        (struct alias){.address = ar_dup(k->a, x->address), .n = x->n, .damage = ar_dup(k->a, x->damage)};
-    return 0;
-}
-
-static int alias_list(struct directory *dir, struct arena *a, struct slice domain, struct alias **out,
-                      size_t *n)
-{
-    struct kept k = {.a = a};
-    int e = alias_each(dir, domain, keep_alias, &k);
-    *out = k.list;
-    *n = k.n;
-    return e;
-}
-
-TEST(a_domain_is_removed_however_much_it_holds)
-{
-    struct dir_fixture f;
-    struct kv_page page;
-    REQUIRE(begin(&f));
-    CHECK_OK(kv_transact(f.kv, SL("d:two.test"), put_large_rows, "a"));
-    CHECK_OK(kv_transact(f.kv, SL("d:two.test"), put_large_rows, "b"));
-    CHECK_OK(domain_remove(f.dir, SL("two.test")));
-    CHECK_OK(kv_scan(f.kv, SL("d:two.test"), SL(""), SL(""), 10, &f.a, &page));
-    CHECK_INT(page.n, 0);
-    dir_fixture_end(&f);
-}
-
 TEST(directory_domains_and_accounts)
 {
     struct dir_fixture f;
     struct account acc, *list;
     struct domain *d;
     size_t n;
-    REQUIRE(begin(&f));
+    REQUIRE(dir_fixture_people(&f));
     CHECK_ERR(domain_add(f.dir, SL("one.TEST")), ERR_EXISTS);
     CHECK_ERR(domain_add(f.dir, SL("nodot")), ERR_SYNTAX);
     CHECK_ERR(domain_add(f.dir, SL("bad_name..test")), ERR_SYNTAX);
@@ -136,7 +39,7 @@ TEST(directory_domains_and_accounts)
 TEST(directory_local_parts_of_every_kind)
 {
     struct dir_fixture f;
-    REQUIRE(begin(&f));
+    REQUIRE(dir_fixture_people(&f));
     CHECK_OK(account_add(f.dir, SL("\"odd name\"@one.test"), SL("x")));
     CHECK(resolve(&f, "odd name", "one.test").n == 1);
     CHECK_OK(account_add(f.dir, SL("j\xc3\xbcrgen@one.test"), SL("x")));
@@ -147,120 +50,11 @@ TEST(directory_local_parts_of_every_kind)
     dir_fixture_end(&f);
 }
 
-TEST(directory_resolves_in_order)
-{
-    struct dir_fixture f;
-    REQUIRE(begin(&f));
-    struct slice to_both[] = {SL("alice@one.test"), SL("bob@one.test"), SL("far@away.example")};
-    CHECK_OK(alias_add(f.dir, SL("team@one.test"), to_both, 3));
-    CHECK(reaches(&f, "ALICE", "One.Test", "alice@one.test"));
-    CHECK(reaches(&f, "alice+lists", "one.test", "alice@one.test"));
-    CHECK_SL(resolve(&f, "alice+lists", "one.test").v[0].detail, "lists");
-    CHECK_INT(resolve(&f, "nobody", "one.test").result, RESOLVED_NO_USER);
-    CHECK_INT(resolve(&f, "x", "elsewhere.test").result, RESOLVED_NOT_LOCAL);
-    struct routes r = resolve(&f, "team", "one.test");
-    REQUIRE(r.result == RESOLVED && r.n == 3 && r.rewritten);
-    CHECK(r.v[0].local && r.v[1].local && !r.v[2].local);
-    CHECK(reaches(&f, "postmaster", "two.test", "alice@one.test")); /* nobody there: the oldest of the node */
-    CHECK(reaches(&f, "postmaster", "", "alice@one.test"));
-    CHECK(reaches(&f, "abuse", "one.test", "alice@one.test"));
-    CHECK_OK(domain_set_catch_all(f.dir, SL("two.test"), SL("bob@one.test")));
-    CHECK(reaches(&f, "anything", "two.test", "bob@one.test"));
-    CHECK_OK(account_disable(f.dir, SL("bob@one.test"), true));
-    CHECK_INT(resolve(&f, "bob", "one.test").result, RESOLVED_DISABLED);
-    CHECK_INT(resolve(&f, "team", "one.test").n, 2);
-    dir_fixture_end(&f);
-}
-
-TEST(directory_aliases_in_a_circle_end)
-{
-    struct dir_fixture f;
-    REQUIRE(begin(&f));
-    CHECK_OK(alias_add(f.dir, SL("x@one.test"), &SL("y@one.test"), 1));
-    CHECK_OK(alias_add(f.dir, SL("y@one.test"), &SL("x@one.test"), 1));
-    CHECK_INT(resolve(&f, "x", "one.test").result, RESOLVED_LOOP);
-    /* each of many leads to all of them: bounded, not 10 levels of 60 */
-    struct slice all[60];
-    for (int i = 0; i < 60; i++) all[i] = ar_printf(&f.a, "m%d@one.test", i);
-    for (int i = 0; i < 60; i++) CHECK_OK(alias_add(f.dir, all[i], all, 60));
-    CHECK_INT(resolve(&f, "m7", "one.test").result, RESOLVED_TOO_MANY);
-    CHECK_ERR(alias_remove(f.dir, SL("never@one.test"), NULL), ERR_NOT_FOUND);
-    CHECK_OK(alias_remove(f.dir, SL("x@one.test"), NULL));
-    CHECK_INT(resolve(&f, "x", "one.test").result, RESOLVED_NO_USER);
-    dir_fixture_end(&f);
-}
-
-/* An address of 64 + 1 + n bytes. */
-static struct slice long_address(struct arena *a, int i, int n)
-{
-    struct buf b = BUF_INIT;
-    buf_printf(&b, "%064d@", i);
-    while (n > 5) {
-        int label = n - 5 > 60 ? 60 : n - 5;
-        buf_printf(&b, "%0*d%s", label - 1, 1, n - label > 5 ? "." : "x");
-        n -= label;
-    }
-    buf_str(&b, ".test");
-    struct slice s = ar_dup(a, buf_slice(&b));
-    buf_free(&b);
-    return s;
-}
-
-TEST(an_alias_is_whole_or_refused_in_words)
-{
-    struct dir_fixture f;
-    struct alias *list;
-    size_t n;
-    struct slice to[ALIAS_TARGETS_MAX];
-    REQUIRE(begin(&f));
-    for (int i = 0; i < ALIAS_TARGETS_MAX; i++) to[i] = long_address(&f.a, i, 200);
-    CHECK_ERR(alias_add(f.dir, SL("all@one.test"), to, 400), ERR_LIMIT);
-    CHECK(strstr(err_text(ERR_LIMIT), "61440 bytes together"));
-    CHECK_INT(resolve(&f, "all", "one.test").result, RESOLVED_NO_USER);
-    size_t fit = LIMIT_ALIAS_BYTES / (to[0].n + 3); /* tag, two bytes of length */
-    CHECK_OK(alias_add(f.dir, SL("all@one.test"), to, fit));
-    CHECK_INT(resolve(&f, "all", "one.test").n, fit);
-    CHECK_ERR(alias_add(f.dir, SL("all@one.test"), to + fit, 1), ERR_LIMIT);
-    CHECK_OK(alias_list(f.dir, &f.a, SL("one.test"), &list, &n));
-    CHECK(n == 1 && list[0].n == fit);
-    /* the way that the sentence names */
-    CHECK_OK(alias_add(f.dir, SL("more@one.test"), to + fit, fit));
-    struct slice both[2] = {SL("all@one.test"), SL("more@one.test")};
-    CHECK_OK(alias_add(f.dir, SL("each@one.test"), both, 2));
-    CHECK_INT(resolve(&f, "each", "one.test").n, 2 * fit);
-    dir_fixture_end(&f);
-}
-
-/* Nobody is left out in silence. */
-TEST(aliases_that_lead_to_too_many_are_refused)
-{
-    struct dir_fixture f;
-    struct slice to[ALIAS_TARGETS_MAX], deep[ALIAS_DEPTH_MAX + 2];
-    REQUIRE(begin(&f));
-    for (int i = 0; i < ALIAS_TARGETS_MAX; i++) to[i] = ar_printf(&f.a, "u%d@far.test", i);
-    CHECK_OK(alias_add(f.dir, SL("all@one.test"), to, ALIAS_TARGETS_MAX));
-    CHECK_INT(resolve(&f, "all", "one.test").n, ALIAS_TARGETS_MAX);
-    struct slice two[2] = {SL("all@one.test"), SL("alice@one.test")};
-    CHECK_OK(alias_add(f.dir, SL("more@one.test"), two, 2));
-    CHECK_INT(resolve(&f, "more", "one.test").result, RESOLVED_TOO_MANY);
-    for (int i = 0; i <= ALIAS_DEPTH_MAX + 1; i++) deep[i] = ar_printf(&f.a, "d%d@one.test", i);
-    for (int i = 0; i <= ALIAS_DEPTH_MAX; i++) CHECK_OK(alias_add(f.dir, deep[i], &deep[i + 1], 1));
-    CHECK_OK(alias_add(f.dir, deep[ALIAS_DEPTH_MAX + 1], &two[1], 1));
-    CHECK_OK(alias_add(f.dir, deep[0], &SL("bob@one.test"), 1));
-    CHECK_INT(resolve(&f, "d0", "one.test").result, RESOLVED_TOO_MANY);
-    CHECK_INT(resolve(&f, "d2", "one.test").n, 1);
-    /* a circle with a way out leads there */
-    CHECK_OK(alias_add(f.dir, SL("x@one.test"), (struct slice[]){SL("y@one.test"), two[1]}, 2));
-    CHECK_OK(alias_add(f.dir, SL("y@one.test"), &SL("X@one.test"), 1));
-    CHECK(reaches(&f, "x", "one.test", "alice@one.test") && reaches(&f, "y", "one.test", "alice@one.test"));
-    dir_fixture_end(&f);
-}
-
 TEST(a_domain_here_names_an_object)
 {
     struct dir_fixture f;
     char name[300];
-    REQUIRE(begin(&f));
+    REQUIRE(dir_fixture_people(&f));
     for (size_t n = LIMIT_DOMAIN_HERE - 1; n <= LIMIT_DOMAIN_HERE + 1; n++) {
         memset(name, 'a', n - 5);
         for (size_t i = 60; i < n - 5; i += 60) name[i] = '.';
@@ -276,7 +70,7 @@ TEST(directory_who_may_send_as_whom)
     struct dir_fixture f;
     struct account alice;
     struct slice both[] = {SL("alice@one.test"), SL("bob@one.test")};
-    REQUIRE(begin(&f));
+    REQUIRE(dir_fixture_people(&f));
     CHECK_OK(alias_add(f.dir, SL("sales@one.test"), both, 1));
     CHECK_OK(alias_add(f.dir, SL("team@one.test"), both, 2));
     CHECK_OK(domain_set_catch_all(f.dir, SL("two.test"), SL("alice@one.test")));
@@ -297,7 +91,7 @@ TEST(directory_dkim_keys)
     struct dir_fixture f;
     struct dkim_key *k;
     size_t n;
-    REQUIRE(begin(&f));
+    REQUIRE(dir_fixture_people(&f));
     uint64_t before = directory_generation(f.dir);
     CHECK_OK(dkim_key_add(f.dir, SL("one.test"), SL("e1"), KEY_ED25519, DKIM_KEY_PUBLISH));
     CHECK(directory_generation(f.dir) != before);
@@ -327,79 +121,6 @@ TEST(directory_dkim_keys)
 
 /* ---- damaged rows, and many of them ---- */
 
-static int put_damaged(struct kv_tx *tx, void *key)
-{
-    kv_tx_put(tx, sl_cstr(key), SL("\1x"));
-    return 0;
-}
-
-static void spoil(struct dir_fixture *f, const char *object, const char *key)
-{
-    CHECK_OK(kv_transact(f->kv, sl_cstr(object), put_damaged, (void *)key));
-}
-
-TEST(directory_a_damaged_row_hides_no_other)
-{
-    struct dir_fixture f;
-    struct account *acc;
-    struct alias *alias;
-    struct domain *d;
-    struct dkim_key *k;
-    struct slice to = SL("bob@elsewhere.test");
-    size_t n;
-    REQUIRE(begin(&f));
-    CHECK_OK(alias_add(f.dir, SL("zoe@one.test"), &to, 1));
-    CHECK_OK(dkim_key_add(f.dir, SL("one.test"), SL("s"), KEY_ED25519, DKIM_KEY_ACTIVE));
-    CHECK_OK(domain_list(f.dir, &f.a, &d, &n));
-    size_t domains = n;
-    CHECK_OK(account_list(f.dir, &f.a, SL("one.test"), &acc, &n));
-    size_t accounts = n;
-    spoil(&f, "d:one.test", "a:aa");
-    spoil(&f, "d:one.test", "l:aa");
-    spoil(&f, "d:one.test", "k:aa");
-    CHECK_OK(account_list(f.dir, &f.a, SL("one.test"), &acc, &n));
-    REQUIRE(n == accounts + 1);
-    CHECK_SL(acc[0].address, "aa@one.test");
-    CHECK(acc[0].damage.n > 0 && !acc[1].damage.n);
-    CHECK_OK(alias_list(f.dir, &f.a, SL("one.test"), &alias, &n));
-    CHECK(alias[0].damage.n > 0 && !alias[0].n && !alias[n - 1].damage.n);
-    CHECK_SL(alias[n - 1].address, "zoe@one.test");
-    CHECK_OK(dkim_keys(f.dir, &f.a, SL("one.test"), &k, &n));
-    REQUIRE(n == 2 && k[0].state == DKIM_KEY_DAMAGED && k[1].state == DKIM_KEY_ACTIVE);
-    spoil(&f, "d:one.test", ".");
-    CHECK_OK(domain_list(f.dir, &f.a, &d, &n));
-    REQUIRE(n == domains);
-    for (size_t i = 0; i < n; i++) CHECK(sl_eq(d[i].name, SL("one.test")) == (d[i].damage.n > 0));
-    dir_fixture_end(&f);
-}
-
-/* A thousand, each with a name of 150 bytes. */
-static int put_aliases(struct kv_tx *tx, void *arg)
-{
-    int from = *(int *)arg;
-    char key[200];
-    for (int i = from; i < from + 1000; i++) {
-        snprintf(key, sizeof key, "l:%0150d", i);
-        kv_tx_put(tx, sl_cstr(key), SL("\1t\5a@b.c"));
-    }
-    return 0;
-}
-
-TEST(directory_a_domain_with_any_number_of_aliases_goes)
-{
-    enum { ALIASES = 30000 };
-    struct dir_fixture f;
-    struct alias *alias;
-    size_t n;
-    REQUIRE(begin(&f));
-    CHECK_OK(domain_add(f.dir, SL("big.test")));
-    for (int i = 0; i < ALIASES; i += 1000) CHECK_OK(kv_transact(f.kv, SL("d:big.test"), put_aliases, &i));
-    CHECK_OK(domain_remove(f.dir, SL("big.test")));
-    CHECK_OK(alias_list(f.dir, &f.a, SL("big.test"), &alias, &n));
-    CHECK_INT(n, 0);
-    dir_fixture_end(&f);
-}
-
 /* ---- read, changed and written as one ---- */
 
 static void change_password(void *arg)
@@ -413,7 +134,7 @@ TEST(directory_a_new_password_does_not_undo_a_disable)
     struct dir_fixture f;
     struct account acc;
     struct group g;
-    REQUIRE(begin(&f));
+    REQUIRE(dir_fixture_people(&f));
     group_init(&g);
     CHECK_OK(group_go(&g, "passwd", change_password, &f));
     CHECK_OK(account_disable(f.dir, SL("alice@one.test"), true));
@@ -447,7 +168,7 @@ TEST(directory_targets_added_at_the_same_time_are_all_there)
     struct alias *list;
     struct group g;
     size_t n;
-    REQUIRE(begin(&f));
+    REQUIRE(dir_fixture_people(&f));
     group_init(&g);
     for (int i = 0; i < N; i++) {
         x[i] = (struct adding){&f, i};
@@ -466,7 +187,7 @@ TEST(directory_nothing_comes_into_a_domain_that_is_gone)
 {
     struct dir_fixture f;
     struct slice row;
-    REQUIRE(begin(&f));
+    REQUIRE(dir_fixture_people(&f));
     CHECK_OK(domain_remove(f.dir, SL("two.test")));
     CHECK_ERR(dkim_key_add(f.dir, SL("two.test"), SL("s1"), KEY_ED25519, DKIM_KEY_ACTIVE), ERR_NOT_FOUND);
     CHECK_ERR(domain_set_catch_all(f.dir, SL("two.test"), SL("bob@one.test")), ERR_NOT_FOUND);
@@ -488,7 +209,7 @@ TEST(directory_a_removed_domain_keeps_what_is_still_to_be_erased)
 {
     struct dir_fixture f;
     struct slice row;
-    REQUIRE(begin(&f));
+    REQUIRE(dir_fixture_people(&f));
     CHECK_OK(test_home_make(f.kv, "acc1", SL("mark")));
     CHECK_OK(kv_transact(f.kv, SL("d:two.test"), put_tombstone, NULL));
     CHECK_OK(domain_remove(f.dir, SL("two.test")));
@@ -516,7 +237,7 @@ TEST(directory_domains_are_known_in_both_forms)
     struct account *list;
     struct account acc;
     size_t n;
-    REQUIRE(begin(&f));
+    REQUIRE(dir_fixture_people(&f));
     CHECK_OK(domain_add_with_keys(f.dir, SL(UMLAUT)));
     CHECK_ERR(domain_add(f.dir, SL("xn--bcher-kva.test")), ERR_EXISTS);
     CHECK_OK(dkim_keys(f.dir, &f.a, SL(UMLAUT), &k, &n));
@@ -550,7 +271,7 @@ TEST(directory_local_parts_are_one_in_every_form)
 {
     struct dir_fixture f;
     struct account acc;
-    REQUIRE(begin(&f));
+    REQUIRE(dir_fixture_people(&f));
     CHECK_OK(account_add(f.dir, SL("\xc3\x89mile@one.test"), SL("secret")));  /* É in one piece, */
     CHECK(reaches(&f, "\xc3\xa9mile", "one.test", "\xc3\xa9mile@one.test"));  /* in lower case, */
     CHECK(reaches(&f, "E\xcc\x81MILE", "one.test", "\xc3\xa9mile@one.test")); /* and in two */
@@ -564,7 +285,7 @@ TEST(directory_elsewhere_the_local_part_is_not_ours_to_judge)
     struct dir_fixture f;
     struct slice to[] = {SL("Bob@Away.example"), SL("bob@away.example"), SL("BOB@one.test"),
                          SL("bob@ONE.test")};
-    REQUIRE(begin(&f));
+    REQUIRE(dir_fixture_people(&f));
     CHECK_OK(alias_add(f.dir, SL("team@one.test"), to, 4));
     struct routes r = resolve(&f, "team", "one.test");
     REQUIRE(r.n == 3);
@@ -575,120 +296,6 @@ TEST(directory_elsewhere_the_local_part_is_not_ours_to_judge)
 }
 
 /* ---- aliases say what they do ---- */
-
-TEST(directory_an_account_can_keep_mail_and_send_it_on)
-{
-    struct dir_fixture f;
-    struct alias_effect x;
-    struct account bob;
-    struct slice to[] = {SL("far@away.example"), SL("bob@one.test")};
-    REQUIRE(begin(&f));
-    CHECK_OK(alias_add(f.dir, SL("bob@one.test"), to, 1));
-    CHECK_OK(alias_effect(f.dir, &f.a, SL("Bob@one.test"), &x));
-    CHECK(x.hidden && !x.kept && x.n == 1 && x.end[0] == ALIAS_LEAVES);
-    CHECK(reaches(&f, "bob", "one.test", "bob@one.test"));
-    CHECK_OK(alias_add(f.dir, SL("bob@one.test"), &to[1], 1));
-    CHECK_OK(alias_effect(f.dir, &f.a, SL("bob@one.test"), &x));
-    CHECK(!x.hidden && x.kept && x.n == 2 && x.end[1] == ALIAS_ARRIVES);
-    struct routes r = resolve(&f, "bob+tag", "one.test");
-    REQUIRE(r.n == 2 && r.v[0].local && !r.v[1].local);
-    CHECK_SL(r.v[0].detail, "tag");
-    CHECK_OK(account_get(f.dir, &f.a, SL("bob@one.test"), &bob));
-    CHECK_OK(account_may_send_as(f.dir, &bob, SL("bob"), SL("one.test")));
-    CHECK_OK(account_may_send_as(f.dir, &bob, SL("bob+shop"), SL("one.test")));
-    CHECK_OK(account_disable(f.dir, SL("bob@one.test"), true));
-    CHECK_INT(resolve(&f, "bob", "one.test").result, RESOLVED_DISABLED);
-    dir_fixture_end(&f);
-}
-
-TEST(directory_an_alias_tells_where_each_target_ends)
-{
-    struct dir_fixture f;
-    struct alias_effect x;
-    struct slice to[] = {SL("alice@one.test"), SL("bob@one.test"),     SL("nobody@one.test"),
-                         SL("back@one.test"),  SL("far@away.example"), SL("team@one.test")};
-    static const enum alias_end want[] = {ALIAS_ARRIVES, ALIAS_DISABLED, ALIAS_NOBODY,
-                                          ALIAS_CIRCLE,  ALIAS_LEAVES,   ALIAS_CIRCLE};
-    REQUIRE(begin(&f));
-    CHECK_OK(account_disable(f.dir, SL("bob@one.test"), true));
-    CHECK_OK(alias_add(f.dir, SL("team@one.test"), to, 3));
-    CHECK_OK(alias_add(f.dir, SL("back@one.test"), &to[5], 1));
-    CHECK_OK(alias_add(f.dir, SL("team@one.test"), to, 6)); /* merges */
-    CHECK_OK(alias_effect(f.dir, &f.a, SL("team@one.test"), &x));
-    REQUIRE(x.n == COUNT_OF(want));
-    for (size_t i = 0; i < x.n; i++) CHECK_INT(x.end[i], want[i]);
-    CHECK_ERR(alias_remove(f.dir, SL("team@one.test"), &SL("FAR@away.example")), ERR_NOT_FOUND);
-    CHECK_OK(alias_remove(f.dir, SL("team@one.test"), &SL("Nobody@one.test")));
-    CHECK_OK(alias_effect(f.dir, &f.a, SL("team@one.test"), &x));
-    CHECK_INT(x.n, COUNT_OF(want) - 1);
-    dir_fixture_end(&f);
-}
-
-/* ---- one row for the duties ---- */
-
-static int damage(struct kv_tx *tx, void *arg)
-{
-    (void)arg;
-    kv_tx_put(tx, SL("a:bob"), SL("\xff"));
-    return 0;
-}
-
-TEST(directory_postmaster_is_found_without_reading_every_account)
-{
-    struct dir_fixture f;
-    REQUIRE(begin(&f));
-    CHECK_OK(kv_transact(f.kv, SL("d:one.test"), damage, NULL));
-    CHECK(reaches(&f, "postmaster", "one.test", "alice@one.test"));
-    CHECK(reaches(&f, "abuse", "two.test", "alice@one.test"));
-    CHECK_OK(account_add(f.dir, SL("carol@two.test"), SL("x")));
-    CHECK(reaches(&f, "abuse", "two.test", "carol@two.test"));
-    CHECK_OK(account_disable(f.dir, SL("alice@one.test"), true)); /* bob's row cannot be read */
-    CHECK(reaches(&f, "postmaster", "one.test", "carol@two.test"));
-    CHECK_OK(account_disable(f.dir, SL("alice@one.test"), false));
-    CHECK(reaches(&f, "postmaster", "one.test", "alice@one.test"));
-    CHECK_OK(account_remove(f.dir, SL("carol@two.test")));
-    CHECK(reaches(&f, "abuse", "two.test", "alice@one.test"));
-    dir_fixture_end(&f);
-}
-
-struct spoilt {
-    struct slice key;
-    struct buf row;
-};
-
-static int put_spoilt(struct kv_tx *tx, void *arg)
-{
-    struct spoilt *s = arg;
-    kv_tx_put_record(tx, s->key, &s->row);
-    return 0;
-}
-
-TEST(directory_an_account_whose_row_is_damaged_can_be_removed)
-{
-    struct dir_fixture f;
-    struct account acc;
-    struct account *list;
-    struct spoilt s = {SL("a:alice"), BUF_INIT};
-    size_t n;
-    REQUIRE(dir_fixture_begin(&f));
-    CHECK_OK(domain_add(f.dir, SL("one.test")));
-    CHECK_OK(account_add(f.dir, SL("alice@one.test"), SL("secret")));
-    CHECK_OK(account_get(f.dir, &f.a, SL("alice@one.test"), &acc));
-    rec_begin(&s.row, 1);
-    rec_put(&s.row, 'k', SL("no keys"));
-    CHECK_OK(kv_transact(f.kv, SL("d:one.test"), put_spoilt, &s));
-    CHECK_ERR(account_remove(f.dir, SL("alice@one.test")), ERR_CORRUPT); /* whose mailboxes? */
-    rec_begin(&s.row, 1);
-    rec_put(&s.row, 'i', sl_cstr(acc.id));
-    rec_put(&s.row, 'k', SL("no keys"));
-    CHECK_OK(kv_transact(f.kv, SL("d:one.test"), put_spoilt, &s));
-    CHECK_OK(account_remove(f.dir, SL("alice@one.test")));
-    CHECK_OK(account_list(f.dir, &f.a, SL("one.test"), &list, &n));
-    CHECK_INT(n, 0);
-    CHECK_OK(account_add(f.dir, SL("alice@one.test"), SL("secret")));
-    buf_free(&s.row);
-    dir_fixture_end(&f);
-}
 
 /* ---- grants, alias domains, other names ---- */
 
@@ -701,21 +308,11 @@ static int may(struct dir_fixture *f, const char *who, const char *as)
     return account_may_send_as(f->dir, &acc, local, domain);
 }
 
-static bool small_world(struct dir_fixture *f)
-{
-    if (!dir_fixture_begin(f)) return false;
-    CHECK_OK(domain_add(f->dir, SL("one.test")));
-    CHECK_OK(domain_add(f->dir, SL("two.test")));
-    CHECK_OK(account_add(f->dir, SL("alice@one.test"), SL("a")));
-    CHECK_OK(account_add(f->dir, SL("bob@one.test"), SL("b")));
-    return true;
-}
-
 TEST(an_address_can_be_granted_to_several)
 {
     struct dir_fixture f;
     struct slice both[] = {SL("alice@one.test"), SL("bob@one.test")};
-    REQUIRE(small_world(&f));
+    REQUIRE(dir_fixture_people(&f));
     CHECK_OK(alias_add(f.dir, SL("info@one.test"), both, 2));
     CHECK_ERR(may(&f, "alice@one.test", "info@one.test"), ERR_DENIED);
     CHECK_OK(account_grant(f.dir, SL("alice@one.test"), SL("Info@one.test"), true));
@@ -742,7 +339,7 @@ TEST(an_alias_domain_has_every_name_of_its_domain)
     struct routes r;
     struct slice to = SL("bob@one.test");
     struct domain d;
-    REQUIRE(small_world(&f));
+    REQUIRE(dir_fixture_people(&f));
     CHECK_OK(domain_add_alias(f.dir, SL("three.test"), SL("One.test")));
     CHECK_ERR(domain_add_alias(f.dir, SL("four.test"), SL("three.test")), ERR_STATE);
     CHECK_ERR(domain_add_alias(f.dir, SL("four.test"), SL("nowhere.test")), ERR_NOT_FOUND);
@@ -779,7 +376,7 @@ TEST(an_account_that_gets_another_name_keeps_everything)
     struct account was, now;
     struct routes r;
     struct slice kept[] = {SL("alice@one.test"), SL("far@away.test")};
-    REQUIRE(small_world(&f));
+    REQUIRE(dir_fixture_people(&f));
     CHECK_OK(alias_add(f.dir, SL("alice@one.test"), kept, 2));
     CHECK_OK(account_grant(f.dir, SL("alice@one.test"), SL("@two.test"), true));
     CHECK_OK(account_grant(f.dir, SL("alice@one.test"), SL("bob@one.test"), true));
@@ -807,20 +404,5 @@ TEST(an_account_that_gets_another_name_keeps_everything)
     CHECK_OK(may(&f, "anna@one.test", "ben@one.test")); /* and by the new one */
     CHECK_OK(account_rename(f.dir, SL("ben@one.test"), SL("bob@one.test"))); /* and back */
     CHECK_OK(may(&f, "bob@one.test", "ben@one.test"));
-    dir_fixture_end(&f);
-}
-
-/* What a row does not name is nothing, whatever stood in the caller's memory. */
-TEST(directory_a_row_sets_all_of_a_domain)
-{
-    struct dir_fixture f;
-    struct domain d;
-    struct slice row;
-    REQUIRE(begin(&f));
-    CHECK_OK(kv_get(f.kv, SL("d:one.test"), SL("."), &f.a, &row));
-    memset(&d, 0xaa, sizeof d);
-    d.name = SL("one.test");
-    CHECK_OK(domain_parse(row, &d));
-    CHECK(d.created > 0 && !d.catch_all.n && !d.alias_of.n && !d.damage.n && d.sts == (enum domain_sts)0);
     dir_fixture_end(&f);
 }

@@ -79,3 +79,77 @@ static inline void dir_fixture_end(struct dir_fixture *f)
     kv_close(&f->kv);
     ar_free(&f->a);
 }
+
+/* two domains, alice and bob in the first */
+static inline bool dir_fixture_people(struct dir_fixture *f)
+{
+    if (!dir_fixture_begin(f)) return false;
+    CHECK_OK(domain_add(f->dir, SL("One.Test")));
+    CHECK_OK(domain_add(f->dir, SL("two.test")));
+    CHECK_OK(account_add(f->dir, SL("alice@one.test"), SL("secret-a")));
+    CHECK_OK(account_add(f->dir, SL("bob@one.test"), SL("secret-b")));
+    return true;
+}
+
+static inline struct routes resolve(struct dir_fixture *f, const char *local, const char *domain)
+{
+    struct routes r = {0};
+    CHECK_OK(directory_resolve(f->dir, &f->a, sl_cstr(local), sl_cstr(domain), &r));
+    return r;
+}
+
+static inline bool reaches(struct dir_fixture *f, const char *local, const char *domain, const char *address)
+{
+    struct routes r = resolve(f, local, domain);
+    return r.result == RESOLVED && r.n == 1 && sl_eq(r.v[0].address, sl_cstr(address));
+}
+
+/* ---- what a walk finds, as a list ---- */
+
+struct kept {
+    struct arena *a;
+    void *list;
+    size_t n, cap;
+};
+
+static inline void *keep(struct kept *k, size_t size)
+{
+    if (k->n == k->cap) k->list = ar_grow(k->a, k->list, &k->cap, size);
+    return (char *)k->list + size * k->n++;
+}
+
+static inline int keep_account(void *arg, struct account *acc)
+{
+    struct kept *k = arg;
+    *(struct account *)keep(k, sizeof *acc) =
+        (struct account){.address = ar_dup(k->a, acc->address), .damage = ar_dup(k->a, acc->damage)};
+    return 0;
+}
+
+static inline int account_list(struct directory *dir, struct arena *a, struct slice domain,
+                               struct account **out, size_t *n)
+{
+    struct kept k = {.a = a};
+    int e = account_each(dir, domain, keep_account, &k);
+    *out = k.list;
+    *n = k.n;
+    return e;
+}
+
+static inline int keep_alias(void *arg, struct alias *x)
+{
+    struct kept *k = arg;
+    *(struct alias *)keep(k, sizeof *x) =
+        (struct alias){.address = ar_dup(k->a, x->address), .n = x->n, .damage = ar_dup(k->a, x->damage)};
+    return 0;
+}
+
+static inline int alias_list(struct directory *dir, struct arena *a, struct slice domain, struct alias **out,
+                             size_t *n)
+{
+    struct kept k = {.a = a};
+    int e = alias_each(dir, domain, keep_alias, &k);
+    *out = k.list;
+    *n = k.n;
+    return e;
+}
