@@ -25,8 +25,8 @@ struct images_report {
  * directory that this process did not change is passed over. ERR_BUSY: another one is at it. SUSPENDS. */
 MUST_CHECK int images_write(struct store *s, enum images_of which, bool gently, struct images_report *out);
 
-/* When this process last found or made the image of every object, all readable: unix seconds of the beginning of
- * that round; 0: not yet. What changed since then may be missing from an index that is made again. */
+/* When this process last found or made the image of every object, all readable: unix seconds of the beginning
+ * of that round; 0: not yet. What changed since then may be missing from an index that is made again. */
 int64_t images_complete(const struct store *s);
 
 /* ---- an index made again ---- */
