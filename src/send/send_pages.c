@@ -35,8 +35,8 @@ struct send_pages *send_pages_new(void)
 /* Under the lock. */
 static void drop(struct send_pages *x, size_t keep)
 {
-    while (x->bytes > keep) {
-        struct page *p = CONTAINER_OF(list_shift(&x->used), struct page, link);
+    for (struct link *l; x->bytes > keep && (l = list_shift(&x->used));) {
+        struct page *p = CONTAINER_OF(l, struct page, link);
         x->bytes -= p->bytes.n;
         map_del(&x->map, sl_cstr(p->key));
         ar_free(&p->a);
