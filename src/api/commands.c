@@ -104,11 +104,19 @@ static void answer(struct answering *x, int status, struct slice error, json_t *
     http_stream_end(x->c);
 }
 
+/* Nobody sits at a terminal here: what goes on for somebody who looks is told once. */
+static void nobody_looks(const struct command *cmd, json_t *args)
+{
+    for (const struct arg *a = cmd->args; a && a->name; a++)
+        if (a->from == FROM_TERMINAL) json_object_del(args, a->name);
+}
+
 void api_commands_run(struct http_call *c)
 {
     const struct command *cmd = command_of(c);
     json_t *args = cmd ? read_args(c) : NULL;
     if (!args) return;
+    nobody_looks(cmd, args);
     struct answering x = {.c = c};
     struct buf error = BUF_INIT;
     struct request r = {.core = api_of(c)->core,

@@ -92,7 +92,7 @@ const struct setting settings[] = {
     {"alert_queue_age", "6h", "a letter that waits longer is a matter for an alert", SETTING_TIME, "1m",
      "60d", FIELD(alert_queue_age_s)},
     {"alert_disk", "1G", "less free space on the disk of the home is a matter for an alert", SETTING_SIZE,
-     "0", "64G", FIELD(alert_disk)},
+     "0", "1024T", FIELD(alert_disk)},
     {"index_cache", "0", "memory for what the index has read; 0: an eighth of the machine's", SETTING_SIZE,
      "0", "64G", FIELD(index_cache)},
     {"memory", "0", "memory for letters under way, sessions and index_cache; 0: a half of the machine's",

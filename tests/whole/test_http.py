@@ -413,6 +413,8 @@ def test_the_operators_commands_over_http(home):
     key = make_key(home, "admin")
     names = {c["name"] for c in get(home, "/v1/commands", *bearer(key))["commands"]}
     assert {"account list", "queue list", "key list", "block add"} <= names and not names & {"send", "backup", "serve", "init"}
+    status, _, body = post(home, "/v1/commands/queue.top", {"live": True}, *bearer(key))
+    assert (status, json.loads(body.decode().splitlines()[-1])["status"]) == (200, 0)  # once, and ends
     status, _, body = post(home, "/v1/commands/account.list", {}, *bearer(key))
     lines = [json.loads(line) for line in body.decode().splitlines()]
     assert status == 200 and lines[-1]["status"] == 0
