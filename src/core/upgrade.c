@@ -229,7 +229,8 @@ int home_before_open(void)
     return program_newer(&this_program, &by) ? locked(take_snapshot, &by) : 0;
 }
 
-int home_snapshot(struct home_snapshot *out)
+/* ERR_NOT_FOUND when there is none. */
+static int read_snapshot(struct home_snapshot *out)
 {
     struct path_info info;
     *out = (struct home_snapshot){0};
@@ -295,7 +296,7 @@ int home_rollback(struct arena *a, struct home_snapshot *what, struct slice *asi
 {
     int lock;
     *aside = (struct slice){0};
-    int e = home_snapshot(what);
+    int e = read_snapshot(what);
     if (e == ERR_NOT_FOUND)
         return err_set(e,
                        "there is nothing to go back to: no newer program has opened this store within %d "

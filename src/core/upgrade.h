@@ -33,11 +33,11 @@ struct home_snapshot {
     int64_t when;
 };
 enum { SNAPSHOT_DAYS = 14 };
-/* ERR_NOT_FOUND when there is none. BLOCKS. */
-MUST_CHECK int home_snapshot(struct home_snapshot *out);
 /* Puts the index of the snapshot in place; *aside, in the arena: where the present one lies then. Letters
  * that came since stay among the bodies, and none is swept until `verify --close-loss`. Nobody may have the
- * store open. What was cut off is continued when it is called again. BLOCKS. */
+ * store open. What was cut off is continued when it is called again. ERR_NOT_FOUND when there is none.
+ * BLOCKS.
+ */
 MUST_CHECK int home_rollback(struct arena *a, struct home_snapshot *what, struct slice *aside);
 /* Removes it, after SNAPSHOT_DAYS (as of now) or at once. *was: there was one. BLOCKS. */
 MUST_CHECK int home_snapshot_forget(bool at_once, bool *was);
