@@ -131,7 +131,8 @@ int run_cert_renew(struct request *r)
             ERR_STATE,
             "no authority is asked for certificates: say which in tram.conf, acme = \"https://...\"");
     if (!r->core->started)
-        return err_set(ERR_STATE, "an authority looks for the proof at the running server: start it first");
+        return err_set(ERR_UNREACHABLE,
+                       "an authority looks for the proof at the running server: start it first");
     int e = acme_renew(r->core->acme);
     return e ? e : run_cert_list(r);
 }

@@ -120,7 +120,8 @@ int run_send_test(struct request *r)
 {
     struct trying t = {.r = r, .began = rt_wall()};
     bool all = false;
-    if (!r->core->started) return err_set(ERR_STATE, "the server does not run, so nothing would leave");
+    if (!r->core->started)
+        return err_set(ERR_UNREACHABLE, "the server does not run, so nothing would leave: start it first");
     int e = account_get(r->core->store->directory, r->a, arg_slice(r->args, "account"), &t.acc);
     if (e) return e;
     addresses(&t);

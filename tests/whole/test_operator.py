@@ -393,3 +393,10 @@ def test_what_is_wrong_is_told_in_the_form_asked_for_and_names_what_is_here(worl
         assert "is not here" in home.tram(kind, "list", "two.test", status=1).stderr
         home.tram(kind, "list", "one.test")
     assert "tram campaign list" in home.tram("campaign", "show", "nope", status=1).stderr
+
+
+def test_what_only_a_running_server_can_do_says_so(world):
+    home = world.home("one.test", accounts=["alice"], config='acme = "https://127.0.0.1:9/directory"')
+    for words in (("send-test", "alice@one.test"), ("cert", "renew"), ("watch",), ("debug", "192.0.2.1")):
+        said = home.tram(*words, status=3)
+        assert "server" in said.stderr and not said.stdout, (words, said.stderr)
