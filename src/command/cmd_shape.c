@@ -3,6 +3,7 @@
 #include "cmd.h"
 #include "shape/limits.h"
 #include "shape/reply.h"
+#include "source/source.h"
 #include "wire/smtp.h"
 
 /* The code in front of the first line, 0 for text without. */
@@ -153,6 +154,35 @@ static int mail_host(struct core *core, struct arena *a, struct slice domain, st
     return out->n ? 0 : err_set(ERR_NOT_FOUND, "the domain %.*s takes no mail (null MX)", SLF(ascii));
 }
 
+/* Letters a minute that these limits let through when every server takes them at once. */
+static int64_t ceiling(const struct shape_limits *l)
+{
+    uint64_t opened = (uint64_t)l->v[SHAPE_OPENS].n * l->v[SHAPE_LETTERS].n, rate = l->v[SHAPE_RATE].n;
+    return (int64_t)(opened < rate ? opened : rate);
+}
+
+/* From one of several sources: the limits are its own, and its warm-up binds as well. */
+static int tell_source(struct request *r, struct slice name, struct slice site)
+{
+    struct source_plan *p = source_plan_now(r->core->sources);
+    const struct source *s = source_find(p, name);
+    struct warm_group g = {0};
+    char ip[IP_TEXT_MAX];
+    int e =
+        s ? 0 : err_set(ERR_NOT_FOUND, "there is no source %.*s: `tram source list` names them", SLF(name));
+    if (s) {
+        reply_text(r->reply, "address", sl_cstr(ip_format(&s->ip, ip)));
+        reply_text(r->reply, "pool", s->pool);
+        (void)source_warm_group(r->core->sources, name, site, false, &g);
+        if (g.allowance) {
+            reply_int(r->reply, "allowance_today", g.allowance);
+            reply_int(r->reply, "used_today", g.sent);
+        }
+    }
+    source_plan_drop(&p);
+    return e;
+}
+
 int run_shaping_show(struct request *r)
 {
     struct shaping *s;
@@ -175,8 +205,10 @@ int run_shaping_show(struct request *r)
         json_object_set_new(limits, shape_limit_word((enum shape_limit)i), o);
     }
     json_object_set_new(r->reply, "limits", limits);
+    reply_int(r->reply, "ceiling", ceiling(&l));
+    if (arg_slice(r->args, "from").n) e = tell_source(r, arg_slice(r->args, "from"), l.site);
     shaping_close(&s);
-    return 0;
+    return e;
 }
 
 void print_shaping_show(json_t *args, json_t *reply, struct buf *out)
@@ -195,4 +227,14 @@ void print_shaping_show(json_t *args, json_t *reply, struct buf *out)
                arg_flag(reply, "apart") || strcmp(arg_text(reply, "site"), "default") == 0
                    ? "to each set of MX hosts"
                    : "to all domains of the site together");
+    buf_printf(out, "so at most %lld letters a minute leave for it", (long long)arg_number(reply, "ceiling"));
+    if (*arg_text(args, "from"))
+        buf_printf(out, " from %s (%s, pool %s)", arg_text(args, "from"), arg_text(reply, "address"),
+                   arg_text(reply, "pool"));
+    else buf_str(out, " from each source");
+    if (arg_number(reply, "allowance_today"))
+        buf_printf(out, ", and of today's %lld while it warms up %lld are used (`tram source show`)",
+                   (long long)arg_number(reply, "allowance_today"),
+                   (long long)arg_number(reply, "used_today"));
+    buf_str(out, "\n");
 }

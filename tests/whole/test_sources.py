@@ -217,6 +217,12 @@ def test_a_new_source_warms_up_and_others_take_over(world):
     shown = home.json("source", "show", "new", status=1)["warm_up"]["groups"][0]
     assert (shown["group"], shown["allowance"], shown["used"], shown["next"]) == ("others", 2, 2, 4)
     assert "2 of 2 of today are used" in home.tram("source", "show", "new", status=1).stdout
+    shown = home.json("shaping", "show", "two.test", "--from", "new")
+    assert (shown["address"], shown["allowance_today"], shown["used_today"]) == (new, 2, 2) and shown["ceiling"] > 0
+    assert "allowance_today" not in home.json("shaping", "show", "two.test", "--from", "old")
+    assert home.json("shaping", "show", "two.test")["ceiling"] == shown["ceiling"]
+    assert f"from new ({new}, pool main), and of today's 2 while it warms up 2 are used" in home.tram("shaping", "show", "two.test", "--from", "new").stdout
+    assert "`tram source list`" in home.tram("shaping", "show", "two.test", "--from", "nobody", status=1).stderr
     home.stop()
     home.start()
     assert home.json("source", "show", "new", status=1)["warm_up"]["groups"][0]["used"] == 2
