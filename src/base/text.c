@@ -368,12 +368,28 @@ static size_t show_next(struct slice *s, bool one_line, char out[12])
     return n;
 }
 
+/* Bytes at the front that are shown as they are: nearly all of a line of the log. */
+static size_t plain_run(struct slice s)
+{
+    size_t n = 0;
+    while (n < s.n && s.p[n] >= 0x20 && s.p[n] < 0x7f) n++;
+    return n;
+}
+
 size_t foreign_text(char *out, size_t room, struct slice s, bool one_line)
 {
     char one[12];
     size_t used = 0;
-    while (s.n) {
-        size_t n = show_next(&s, one_line, one);
+    while (s.n && used < room) {
+        size_t n = plain_run(s);
+        if (n > room - used) n = room - used;
+        if (n) {
+            memcpy(out + used, s.p, n);
+            s = sl_from(s, n);
+            used += n;
+            continue;
+        }
+        n = show_next(&s, one_line, one);
         if (n > room - used) break;
         memcpy(out + used, one, n);
         used += n;
@@ -385,8 +401,9 @@ void foreign_put(struct buf *b, struct slice s, bool one_line)
 {
     char one[12];
     while (s.n) {
-        size_t n = show_next(&s, one_line, one);
-        buf_put(b, sl(one, n));
+        size_t n = plain_run(s);
+        buf_put(b, n ? sl(s.p, n) : sl(one, show_next(&s, one_line, one)));
+        s = sl_from(s, n);
     }
 }
 
