@@ -53,7 +53,7 @@ def test_what_a_server_refuses_is_told(home, server, line, says):
     conf = home.dir / "tram.conf"
     text = conf.read_text()
     name = line.split()[0]
-    gone = f"{next_address()}:{server["port"]}"
+    gone = f"{next_address()}:{server['port']}"
     conf.write_text(re.sub(rf"^{name} = .*$", lambda _: line.format(folder=server["folder"], gone=gone), text, flags=re.M))
     try:
         done = home.tram("dns", "publish", "one.test", ok=False)
