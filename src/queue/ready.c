@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/civil.h"
+#include "dock.h"
 
 enum {
     NODE_QUICK = 512,   /* deliveries at once that have not lasted long */
@@ -18,7 +18,6 @@ enum {
     LINE_NAME = 600,
 };
 #define QUICK_FOR RT_S
-#define WARM_AGAIN (600 * RT_S)
 
 static struct slice item_key(const struct letter_id *id, uint32_t g, char text[32])
 {
@@ -474,93 +473,14 @@ static void shut(struct ready *r, struct dock *d, enum stream s, enum site_bind 
         LIST_EACH(struct hop, h, &d->hops, dock_link) hop_unload(r, h);
 }
 
-static unsigned family_bit(const struct source *s) { return s->ip.family == 6 ? FROM_IPV6 : FROM_IPV4; }
-
-/* The source of a path; NULL: the node's own address. */
-static const struct source *source_of(const struct dock *d, size_t path)
-{
-    return d->way->n ? d->way->v[path] : NULL;
-}
-
-/* Can the site be reached from the source at all? */
-static bool path_fits(const struct dock *d, size_t path)
-{
-    const struct source *s = source_of(d, path);
-    return !s || !d->families || d->families & family_bit(s);
-}
-
-/* What came of asking the paths of a dock for a place. */
-struct asking {
-    const struct item *it;
-    const struct dock *d;
-    enum site_bind bind; /* SITE_HAS_ROOM: on `path`; else what binds on one of them */
-    int64_t again;
-    size_t path;
-    bool any, spurns, warms, other; /* some path was asked; refuses the sender's domain; its source has no
-                                       allowance left today; has no room for another reason */
-};
-
-/* What the site says, if the path's source has an allowance left. */
-static enum site_bind ask_site(struct sources *all, const struct asking *x, size_t path, int64_t *again)
-{
-    const struct source *from = source_of(x->d, path);
-    struct site *s = x->d->path[path];
-    const struct line *l = x->it->line;
-    if (from && !source_warm_take(all, from->name, site_group(s), l->stream == STREAM_BULK)) {
-        int64_t left = (warm_next_day() - wall()) * RT_S;
-        *again = rt_now() + (left < WARM_AGAIN ? left : WARM_AGAIN);
-        return SITE_WARMS;
-    }
-    enum site_bind bind = site_take(s, l->stream, l->like.domain, again);
-    if (from && bind != SITE_HAS_ROOM) source_warm_give(all, from->name, site_group(s), WARM_NOTHING);
-    return bind;
-}
-
-/* The first that has room. */
-static bool ask_path(struct sources *all, struct asking *x, size_t path)
-{
-    int64_t again = RT_NEVER;
-    if (!path_fits(x->d, path)) return false;
-    enum site_bind bind = ask_site(all, x, path, &again);
-    bool first = !x->any;
-    x->any = true;
-    if (bind == SITE_HAS_ROOM) {
-        x->bind = bind;
-        x->path = path;
-        return true;
-    }
-    if (bind == SITE_SPURNS) x->spurns = true;
-    else if (bind == SITE_WARMS) x->warms = true;
-    else x->other = true;
-    if (first || again < x->again) x->again = again;
-    if (first || (x->bind == SITE_SPURNS && bind != SITE_SPURNS)) x->bind = bind;
-    return false;
-}
-
-/* Sources of a pool take turns; when all that it can leave from have no allowance left, others take over. */
-static void ask_paths(struct sources *all, struct asking *x, struct dock *d)
-{
-    size_t own = d->way->n ? d->way->own : 1;
-    bool found = false;
-    size_t turn = source_turn(d->plan, d->way);
-    for (size_t i = 0; !found && i < own; i++) found = ask_path(all, x, (turn + i) % own);
-    bool over = !found && x->warms && !x->spurns && !x->other;
-    for (size_t i = own; over && !found && i < d->npath; i++) found = ask_path(all, x, i);
-    if (!x->any) { /* none is of a family of the site's: the relay will say so */
-        x->bind = SITE_NO_WAY;
-        x->again = rt_now() + 60 * RT_S;
-    }
-}
-
 static bool take_place(struct ready *r, struct item *it, struct dock *d)
 {
     enum stream s = it->line->stream;
     if (s >= d->shut) return false;
-    struct asking x = {.it = it, .d = d, .again = RT_NEVER};
-    ask_paths(r->sources, &x, d);
+    struct dock_asked x = dock_take(r->sources, d, it->line);
     if (x.bind == SITE_HAS_ROOM) {
         it->place = site_again(d->path[x.path]);
-        it->from = source_of(d, x.path);
+        it->from = dock_source(d, x.path);
         if (it->from) it->from_plan = source_plan_hold(d->plan);
         it->placed = rt_now();
     } else if (x.spurns) { /* of this domain alone; what binds elsewhere may be over soon */
@@ -704,7 +624,7 @@ static void place_leave(struct ready *r, struct item *it, enum site_news news, s
 /* Its place, if it has one, is on a path of the site that can be gone by. */
 static bool placed_well(const struct item *it, const struct dock *d)
 {
-    return it->place && dock_has(d, it->place) && (!it->from || d->families & family_bit(it->from));
+    return it->place && dock_has(d, it->place) && dock_reaches(d, it->from);
 }
 
 bool ready_place(struct ready *r, struct item *it, struct slice mx_set, struct slice host, unsigned families)
@@ -846,104 +766,6 @@ int64_t ready_tick(struct ready *r)
 
 /* ---- why ---- */
 
-static struct slice with_since(struct arena *a, struct slice what, int64_t since, int64_t until)
-{
-    char one[CIVIL_TEXT_MAX], two[CIVIL_TEXT_MAX];
-    return ar_printf(a, "%.*s; since %s, %s%s", SLF(what), civil_format(since, one),
-                     until ? "until " : "until one ends", until ? civil_format(until, two) : "");
-}
-
-static bool lacks_allowance(struct ready *r, const struct dock *d, size_t path, const struct q_due *due)
-{
-    struct warm_group g;
-    const struct source *s = source_of(d, path);
-    return s &&
-           !source_warm_group(r->sources, s->name, site_group(d->path[path]), due->stream == STREAM_BULK, &g);
-}
-
-/* What a source that is new may send, in words. */
-static struct slice warm_why(struct ready *r, const struct dock *d, size_t path, const struct q_due *due,
-                             struct arena *a)
-{
-    struct warm_group g = {0};
-    const struct source *s = source_of(d, path);
-    bool bulk = due->stream == STREAM_BULK;
-    if (!s || source_warm_group(r->sources, s->name, site_group(d->path[path]), bulk, &g))
-        return SL("the source's allowance has just risen");
-    return ar_printf(
-        a,
-        "the source %.*s is warming up: %u of its %u deliveries of today to this group of sites are used%s",
-        SLF(s->name), g.sent, g.allowance, bulk ? ", of which bulk leaves a fifth to others" : "");
-}
-
-/* The path that has room soonest. */
-static size_t look_for_room(struct ready *r, struct dock *d, const struct q_due *due, struct site_state *out)
-{
-    size_t best = 0;
-    *out = (struct site_state){0};
-    for (size_t i = 0, seen = 0; i < d->npath; i++) {
-        struct site_state st;
-        if (!path_fits(d, i)) continue;
-        site_look(d->path[i], due->stream, due->domain, &st);
-        if (lacks_allowance(r, d, i, due)) st.bind = SITE_WARMS, st.until = warm_next_day(), st.since = 0;
-        bool better = !seen++ || st.bind == SITE_HAS_ROOM || (st.until && st.until < out->until);
-        if (better) *out = st, best = i;
-        if (st.bind == SITE_HAS_ROOM) break;
-    }
-    return best;
-}
-
-static struct slice site_why(struct ready *r, struct dock *d, const struct q_due *due, struct arena *a)
-{
-    struct site_state st;
-    size_t path = look_for_room(r, d, due, &st);
-    struct slice name = site_name(d->path[path]), what = SL("");
-    if (source_of(d, path))
-        name = ar_printf(a, "%.*s, from the source %.*s,", SLF(site_bare_name(d->path[path])),
-                         SLF(source_of(d, path)->name));
-    const struct shape_number *n = st.limits.v;
-    switch (st.bind) {
-    case SITE_HAS_ROOM: return SL("its turn comes now");
-    case SITE_NO_WAY:
-        what = SL("none of the sources that it may leave from has an address of a family of the site's");
-        break;
-    case SITE_WARMS: what = warm_why(r, d, path, due, a); break;
-    case SITE_PLACES:
-        what = ar_printf(a, "%u deliveries to the site %.*s are under way, as many as it gets at once (%.*s)",
-                         st.under_way, SLF(name), SLF(n[SHAPE_CONNECTIONS].source));
-        break;
-    case SITE_WINDOW:
-        what =
-            ar_printf(a, "%u deliveries to the site %.*s are under way, as many as it has shown it can take",
-                      st.under_way, SLF(name));
-        break;
-    case SITE_LETTERS:
-        what = ar_printf(a, "the site %.*s gets %u letters a minute (%.*s)", SLF(name), n[SHAPE_RATE].n,
-                         SLF(n[SHAPE_RATE].source));
-        break;
-    case SITE_OPENS:
-        what = ar_printf(a, "the site %.*s gets %u connections a minute (%.*s)", SLF(name), n[SHAPE_OPENS].n,
-                         SLF(n[SHAPE_OPENS].source));
-        break;
-    case SITE_RESTS:
-        what = ar_printf(a, "the site %.*s refuses us, not the recipient, and is left alone; it said: %s",
-                         SLF(name), st.words);
-        break;
-    case SITE_SPURNS:
-        what =
-            ar_printf(a,
-                      "the site %.*s refuses what %.*s sends, not the recipient, and gets none of it for a "
-                      "while; it said: %s",
-                      SLF(name), SLF(due->domain), st.words);
-        break;
-    case SITE_DOWN:
-        what = ar_printf(a, "the site %.*s does not answer, one letter tries from time to time: %s",
-                         SLF(name), st.words);
-        break;
-    }
-    return with_since(a, what, st.since ? st.since : d->since, st.until);
-}
-
 struct slice ready_why(struct ready *r, const struct q_due *d, struct arena *a)
 {
     char text[LINE_NAME];
@@ -951,19 +773,19 @@ struct slice ready_why(struct ready *r, const struct q_due *d, struct arena *a)
     struct hop *h = l ? l->hop : map_get(&r->hops, hop_name(r, d, text));
     struct item *it = ready_find(r, &d->id, d->g);
     bool at_site = h && h->dock && (d->stream >= h->dock->shut || (l && l->where == AT_REST));
-    if (at_site) return site_why(r, h->dock, d, a);
+    if (at_site) return dock_why(r->sources, h->dock, d, a);
     if (!l) return SL("more is due than is looked ahead at; its turn comes");
     if (l->where == AT_SHARE)
-        return with_since(a, SL("as many letters of this sender are under way as one sender may have"),
+        return wait_words(a, SL("as many letters of this sender are under way as one sender may have"),
                           l->since, 0);
     if (l->where == AT_HOP)
-        return with_since(a,
+        return wait_words(a,
                           h->local
                               ? SL("as many letters to this account are being delivered as may be at once")
                               : SL("the first letter to this domain is under way, to find its site"),
                           l->since, 0);
     if (l->where == READY && !node_has_place(r, l->stream))
-        return with_since(a, SL("as many deliveries are under way as this node may have"), l->since, 0);
+        return wait_words(a, SL("as many deliveries are under way as this node may have"), l->since, 0);
     return it ? SL("its turn comes now") : SL("others of the same sender and domain come before it");
 }
 
