@@ -62,6 +62,7 @@ static void keep(struct backup_mx *b, struct backup_mx_domain *d, struct slice a
                  const struct backup_mx_said *s)
 {
     bool lasts = s->word == BACKUP_MX_TAKES || s->word == BACKUP_MX_REFUSES;
+    bool silent = s->word == BACKUP_MX_SILENT && !fiber_canceled(); /* else we went, not they */
     struct known *k = lasts ? xmalloc(sizeof *k + s->text.n) : NULL;
     if (k) {
         *k = (struct known){rt_now() + (s->word == BACKUP_MX_TAKES ? good_for : bad_for), s->word, s->text.n};
@@ -71,9 +72,9 @@ static void keep(struct backup_mx *b, struct backup_mx_domain *d, struct slice a
     d->asking--;
     if (b->known.count >= BACKUP_MX_KNOWN_MAX) forget(b);
     if (k) free(map_put(&b->known, address, k));
-    if (s->word == BACKUP_MX_SILENT) d->silent_until = rt_now() + silent_for;
+    if (silent) d->silent_until = rt_now() + silent_for;
     lock_release(&b->lock);
-    if (s->word == BACKUP_MX_SILENT)
+    if (silent)
         log_warn("backup", "the servers of %.*s cannot be asked, its mail is kept: %.*s", SLF(d->name),
                  SLF(s->text));
 }

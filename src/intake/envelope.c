@@ -233,12 +233,12 @@ static struct intake_refusal come_back(const struct intake_letter *l, struct are
     return none;
 }
 
-/* Mail that waits here for others' servers; *kept: it may be taken. */
+/* Mail that waits here for others' servers, if they know the recipient. Asked last: it opens sessions, and
+ * what is taken unseen is counted, so nobody does that who is refused for another reason. */
 static struct intake_refusal keep_for_others(const struct intake_letter *l, const struct intake_to *to,
-                                             struct slice address, struct arena *a, bool *kept)
+                                             struct slice address, struct arena *a)
 {
     struct backup_mx_domain *d = backup_mx_find(l->in->backup_mx, to->domain);
-    *kept = d != NULL;
     int e = d ? backup_mx_judge(l->in->backup_mx, a, d, address) : 0;
     if (!e) return none;
     struct slice why = ar_dup(a, sl_cstr(err_text(e)));
@@ -248,13 +248,15 @@ static struct intake_refusal keep_for_others(const struct intake_letter *l, cons
 }
 
 /* address: as it is known here. A remote one becomes its own route, but never for a stranger, unless the
- * operator's filter wants it (trusted): this is no open relay. */
+ * operator's filter wants it (trusted), or (*kept) its servers are still to be asked: this is no open relay.
+ */
 static struct intake_refusal judge(const struct intake_letter *l, const struct intake_to *said, bool trusted,
-                                   struct slice address, struct routes *routes, struct arena *a)
+                                   struct slice address, struct routes *routes, bool *kept, struct arena *a)
 {
     struct intake_to own = *said, *to = &own;
-    bool back, kept;
+    bool back;
     enum simulated ignored;
+    *kept = false;
     struct intake_refusal r = come_back(l, a, to, &address, &back);
     if (r.code) return r;
     int e = resolve(l->in, a, to, routes);
@@ -263,9 +265,8 @@ static struct intake_refusal judge(const struct intake_letter *l, const struct i
     case RESOLVED: break;
     case RESOLVED_NOT_LOCAL:
         if (!trusted && intake_is_foreign(l) && !back) {
-            r = keep_for_others(l, to, address, a, &kept);
-            if (r.code) return r;
-            if (!kept) return no_relay(to, a);
+            *kept = backup_mx_find(l->in->backup_mx, to->domain) != NULL;
+            if (!*kept) return no_relay(to, a);
         }
         *routes = (struct routes){.result = RESOLVED, .v = ar_new(a, struct route), .n = 1};
         routes->v->address = address;
@@ -316,13 +317,15 @@ struct intake_refusal intake_rcpt(struct intake_letter *l, const struct intake_t
 {
     struct routes routes;
     struct slice address = mail_addr_join(a, to->local, to->domain.n ? to->domain : l->in->hostname);
+    bool kept;
     ASSERT(!l->head_done);
-    struct intake_refusal r = judge(l, to, false, address, &routes, a);
+    struct intake_refusal r = judge(l, to, false, address, &routes, &kept, a);
     if (!r.code) r = flooded(l, address, &routes, a);
     if (!r.code) r = intake_full_rcpt(l, address, &routes, a);
     if (!r.code) r = intake_limit_rcpt(l, address, a);
     if (!r.code) r = intake_repute_rcpt(l, to, a);
     if (!r.code) r = intake_filter_rcpt(l, address, a);
+    if (!r.code && kept) r = keep_for_others(l, to, address, a);
     if (r.code) intake_note_refused(l, address, &r);
     else add_rcpt(l, to, address, &routes);
     return r;
@@ -332,7 +335,8 @@ int intake_route(struct intake_letter *l, const struct intake_to *to)
 {
     struct routes routes;
     struct slice address = mail_addr_join(&l->a, to->local, to->domain.n ? to->domain : l->in->hostname);
-    struct intake_refusal r = judge(l, to, true, address, &routes, &l->a);
+    bool kept;
+    struct intake_refusal r = judge(l, to, true, address, &routes, &kept, &l->a);
     if (!r.code) add_routes(l, to, address, &routes);
     else if (r.code < 500) return err_set(r.error, "%.*s", SLF(r.text));
     else

@@ -4,6 +4,9 @@
 #include "relay_i.h"
 
 #define STEP (10 * RT_S)
+#define HOST                                                                                                 \
+    (8 * RT_S) /* one of its addresses: another must have its turn within the patience of who asks           \
+                */
 
 static void say(struct relay_said *out, enum relay_word word, struct slice text)
 {
@@ -16,8 +19,17 @@ static int step(struct peer *p, struct arena *a, struct slice line, struct smtp_
 {
     conn_write(p->c, line);
     int e = peer_hear(p, a, STEP, r);
-    if (e) say(out, RELAY_SILENT, ar_dup(a, sl_cstr(err_text(e))));
+    if (e && out->word != RELAY_LATER) say(out, RELAY_SILENT, ar_dup(a, sl_cstr(err_text(e))));
     return e ? 0 : r->code;
+}
+
+/* Many refuse the client or the null sender only here (Postfix: smtpd_delay_reject), with a 5yz as well. */
+static enum relay_word word_of(const struct smtp_reply *r)
+{
+    bool plain = r->code == 550 || r->code == 551 || r->code == 553;
+    bool address =
+        r->enhanced[0] ? r->enhanced[1] == 1 || r->enhanced[1] == 2 : plain; /* RFC 3463 section 3 */
+    return r->code / 100 == 2 ? RELAY_TAKES : r->code / 100 == 5 && address ? RELAY_REFUSES : RELAY_LATER;
 }
 
 /* A null sender is refused by who does not want to be asked: that is no word about the address. */
@@ -30,11 +42,11 @@ static void ask(struct peer *p, struct arena *a, struct slice address, struct re
         return;
     }
     int code = step(p, a, utf8 ? SL("MAIL FROM:<> SMTPUTF8\r\n") : SL("MAIL FROM:<>\r\n"), &r, out);
-    if (code / 100 == 2) code = step(p, a, ar_printf(a, "RCPT TO:<%.*s>\r\n", SLF(address)), &r, out);
-    else if (code) code = 400;
+    bool asked = code / 100 == 2;
+    if (asked) code = step(p, a, ar_printf(a, "RCPT TO:<%.*s>\r\n", SLF(address)), &r, out);
     if (!code) return;
-    enum relay_word word = code / 100 == 2 ? RELAY_TAKES : code / 100 == 5 ? RELAY_REFUSES : RELAY_LATER;
-    say(out, word, ar_printf(a, "%s says: %d %.*s", p->host, r.code, SLF(printable(a, r.text, 200))));
+    say(out, asked ? word_of(&r) : RELAY_LATER,
+        ar_printf(a, "%s says: %d %.*s", p->host, r.code, SLF(printable(a, r.text, 200))));
 }
 
 static void try_host(const struct relay_conf *conf, struct arena *a, struct mx_list *l, struct mx_host *h,
@@ -44,11 +56,13 @@ static void try_host(const struct relay_conf *conf, struct arena *a, struct mx_l
     for (size_t i = 0; i < h->n && out->word >= RELAY_LATER && !fiber_canceled(); i++) {
         struct peer *p = NULL;
         struct verdict why = {0};
+        int64_t before = deadline_narrow(DEADLINE_IN(HOST));
         int e = peer_open(conf, l->route, a, h, &h->ip[i], true, &p, &why);
         if (e == 1) peer_close(&p, false);
         if (e == 1) e = peer_open(conf, l->route, a, h, &h->ip[i], false, &p, &why);
         if (e == 0) ask(p, a, address, out);
         else if (out->word == RELAY_SILENT) say(out, why.code ? RELAY_LATER : RELAY_SILENT, why.text);
+        deadline_restore(before);
         peer_close(&p, e == 0);
     }
 }

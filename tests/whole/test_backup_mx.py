@@ -1,17 +1,22 @@
 """Backup MX: mail of another's domain is kept while its server is away, for those whom it knows."""
 import smtplib
+import socket
+import threading
 
 import pytest
 
 from world import World, letter, next_address, until
+
+SHY = next_address()
 
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
     world = World(tmp_path_factory.mktemp("backup"))
     primary = world.home("two.test", accounts=["bob"])
-    backup = world.home("one.test", accounts=["alice"], config='backup_domains = {"two.test", "void.test", "loop.test"}\n')
+    backup = world.home("one.test", accounts=["alice"], config='backup_domains = {"two.test", "void.test", "loop.test", "shy.test"}\n')
     world.publish(extra="two.test. 300 IN MX 20 mail.one.test.\nloop.test. 300 IN MX 10 mail.one.test.\n"
+                        f"shy.test. 300 IN MX 10 mail.shy.test.\nmail.shy.test. 300 IN A {SHY}\n"
                         f"void.test. 300 IN MX 10 mail.void.test.\nmail.void.test. 300 IN A {next_address()}\n")
     primary.start()
     backup.start()
@@ -72,6 +77,20 @@ def test_a_domain_whose_servers_are_silent_is_kept_within_a_bound(two):
 def test_a_domain_that_names_nobody_but_us_is_no_backup(two):
     _, backup = two
     assert said(backup, "bob@loop.test")[0][0] == 550
+
+
+def test_who_refuses_us_says_nothing_of_the_recipient(two):
+    """Postfix refuses clients and null senders only at RCPT, with a 5yz."""
+    _, backup = two
+    with socket.create_server((SHY, 10025)) as server:
+        def serve():
+            peer, _ = server.accept()
+            with peer, peer.makefile("rb") as f:
+                peer.sendall(b"220 shy\r\n")
+                while line := f.readline():
+                    peer.sendall({b"RCPT": b"554 5.7.1 Client host rejected\r\n", b"QUIT": b"221 bye\r\n"}.get(line[:4].upper(), b"250 ok\r\n"))
+        threading.Thread(target=serve, daemon=True).start()
+        assert said(backup, "bob@shy.test")[0][0] == 250
 
 
 def test_the_home_itself_is_not_shut_out(two):
