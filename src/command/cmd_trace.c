@@ -96,7 +96,7 @@ static int tell_road(struct request *r, struct seam *s, const struct letter_id *
         }
         json_object_set_new(o, "events", events);
         e = reply_row(r, o);
-    } else if (e != ERR_CANCELED) {
+    } else if (e == ERR_NOT_FOUND) {
         e = 0; /* it is forgotten meanwhile */
     }
     ar_free(&a);
@@ -106,6 +106,7 @@ static int tell_road(struct request *r, struct seam *s, const struct letter_id *
 /* ---- as it happens ---- */
 
 static const int64_t watch_every = 100 * RT_MS;
+enum { WATCH_TURN = 1000 }; /* lines until who looks on is asked whether he still does, and the clock */
 
 /* Hands each line to tell() as it comes, and NULL when it has had all there were; the end is an error.
  * SUSPENDS. */
@@ -116,11 +117,12 @@ static int look_on(struct request *r, struct watch *w,
     struct watch_line l;
     int e = 0;
     while (!e) {
-        while (!e && watch_next(w, &a, &l)) {
+        for (size_t n = 0; !e && n < WATCH_TURN && watch_next(w, &a, &l); n++) {
             json_t *o = l.json.n ? json_loadb(l.json.p, l.json.n, 0, NULL) : json_object();
             if (o) e = tell(arg, &a, &l, o);
             json_decref(o);
             ar_reset(&a);
+            fiber_breathe();
         }
         if (!e) e = tell(arg, &a, NULL, NULL);
         if (!e) e = reply_idle(r);

@@ -191,7 +191,8 @@ int stdin_smtp(const char *hostname, stdin_smtp_hand *hand, void *ctx)
         struct smtp_command c;
         ar_reset(&a);
         int e = smtp_command_parse(&a, bare(&line), &c);
-        if (e) reply(501, "5.5.4", sl_cstr(err_text(e)));
+        if (line.n >= SMTP_LINE_MAX) reply(500, "5.5.6", SL("The line is too long"));
+        else if (e) reply(501, "5.5.4", sl_cstr(err_text(e)));
         else obey(s, &c);
     }
     ar_free(&a);
