@@ -1,5 +1,7 @@
 /* full.c - mailboxes that are full, asked for each recipient (RFC 3463: 4.2.2, 5.2.2), and nearly full: the
  * owner gets a letter when a mark is passed, and no other before it is free again. */
+#include <stdio.h>
+
 #include "base/log.h"
 #include "intake_i.h"
 #include "kv/kv.h"
@@ -35,7 +37,8 @@ static struct letter_id id_of(const struct quota_passed *p)
 {
     struct letter_id id;
     uint64_t h = hash_stable(p->account, false) * 31 + p->modseq;
-    letter_id_floor(&id, p->when * 1000000);
+    int64_t when = p->when ? p->when : rt_wall_seconds() / 86400 * 86400; /* a damaged row tells none */
+    letter_id_floor(&id, when * 1000000);
     for (int i = LETTER_ID_LEN - 1; i >= 10; i--, h >>= 5)
         id.s[i] = "0123456789abcdefghijklmnopqrstuv"[h & 31];
     return id;
@@ -122,6 +125,7 @@ static void done(struct telling *t, struct quota_passed *p)
 static int tell_owner(void *arg, struct account *acc)
 {
     struct telling *t = arg;
+    fiber_breathe();
     for (size_t i = 0; i < t->n; i++)
         if (t->p[i].account.n && sl_eq(t->p[i].account, sl_cstr(acc->id))) {
             int e = tell(t->in, acc, &t->p[i]);
@@ -146,11 +150,12 @@ static int tell_all(const struct intake *in)
 {
     struct arena a = {0};
     struct telling t = {.in = in, .n = PAGE};
-    struct slice after = SL("");
+    char after[KV_KEY_MAX + 1] = "";
     int e = 0;
     while (!e && t.n == PAGE) {
-        e = quota_passed_list(in->store, after, PAGE, &a, &t.p, &t.n);
-        if (!e && t.n) after = t.p[t.n - 1].account;
+        ar_reset(&a);
+        e = quota_passed_list(in->store, sl_cstr(after), PAGE, &a, &t.p, &t.n);
+        if (!e && t.n) snprintf(after, sizeof after, "%.*s", SLF(t.p[t.n - 1].account));
         if (!e) e = tell_page(&t);
     }
     ar_free(&a);
