@@ -600,11 +600,11 @@ int command_run(const struct command *c, struct request *r, struct buf *error)
 {
     char id[AUDIT_ID + 1];
     struct audit_act act;
-    int e = command_check(c, r->a, r->args, true);
-    bool noted = !e && command_audit_begin(c, r, &act, id);
-    if (!e) e = command_may(c, r);
-    if (!e) e = c->run(r);
-    if (e < 0) buf_str(error, err_text(e));
+    int e = command_check(c, r->a, r->args, true), refused = e ? 0 : command_may(c, r);
+    if (refused) buf_str(error, err_text(refused));
+    bool noted = !e && (!refused || command_refusal_fits(r)) && command_audit_begin(c, r, &act, id);
+    if (!e) e = refused ? refused : c->run(r);
+    if (e < 0 && !refused) buf_str(error, err_text(e));
     if (noted) {
         act.status = command_exit(e);
         act.error = buf_slice(error);

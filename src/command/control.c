@@ -189,10 +189,15 @@ static int as_administrator(struct request *r, struct buf *error)
     struct account *acc = ar_new(r->a, struct account);
     struct slice domain = core_domain(r->core, r->a);
     int e = account_read(r->core->store->directory, r->a, ar_lower(r->a, sl_cstr(r->login)), domain, acc);
-    if (!e && acc->disabled) e = ERR_DENIED;
+    bool plain =
+        sl_eq(ar_lower(r->a, sl_cstr(r->login)), sl_cstr(r->login)); /* else two users are one account */
+    if (!e && (acc->disabled || !plain)) e = ERR_DENIED;
     r->admin = acc->id;
-    if (e) buf_str(error, "only root, the owner of the node and administrators of its domains may do that");
-    return e ? EXIT_NO : 0;
+    bool nobody = e == ERR_NOT_FOUND || e == ERR_DENIED;
+    if (nobody)
+        buf_str(error, "only root, the owner of the node and administrators of its domains may do that");
+    else if (e) buf_str(error, err_text(e));
+    return nobody ? EXIT_NO : e ? EXIT_COULD_NOT : 0;
 }
 
 /* who: NULL at the socket of the owner. */

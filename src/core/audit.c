@@ -17,6 +17,10 @@ struct audit {
     struct kv *kv;
     int64_t keep_s;
     uint32_t since; /* acts since the last care, atomic */
+    bool cared_for; /* by one at a time: what is cut is counted before; atomic */
+    struct lock lock;
+    int64_t day;      /* under the lock: of the refusals, */
+    unsigned refused; /* that were noted on it */
 };
 
 void audit_open(struct audit **out, struct kv *kv, int64_t keep_s)
@@ -179,7 +183,7 @@ static int find_cut(void *arg, struct slice key, struct slice value)
     return 1;
 }
 
-int audit_care(struct audit *x)
+static int cut_off(struct audit *x)
 {
     struct counting c = {0};
     struct arena a;
@@ -194,5 +198,24 @@ int audit_care(struct audit *x)
     ar_init(&a, 0);
     e = kv_erase(x->kv, OBJECT, SL(""), kv_after(&a, sl_cstr(c.last)));
     ar_free(&a);
+    return e;
+}
+
+bool audit_refusal_fits(struct audit *x)
+{
+    int64_t day = rt_wall_seconds() / 86400;
+    lock_take(&x->lock);
+    if (x->day != day) x->day = day, x->refused = 0;
+    bool fits = x->refused < AUDIT_REFUSED_MOST;
+    x->refused += fits;
+    lock_release(&x->lock);
+    return fits;
+}
+
+int audit_care(struct audit *x)
+{
+    if (__atomic_exchange_n(&x->cared_for, true, __ATOMIC_ACQ_REL)) return 0;
+    int e = cut_off(x);
+    __atomic_store_n(&x->cared_for, false, __ATOMIC_RELEASE);
     return e;
 }

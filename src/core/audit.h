@@ -11,6 +11,7 @@ enum {
     AUDIT_AHEAD = 10000, /* so many more at most until then */
     AUDIT_WORDS = 2000,  /* bytes of each text */
     AUDIT_ID = 24,
+    AUDIT_REFUSED_MOST = 1000, /* refused acts a day (UTC): those who ask in vain push out nobody's */
 };
 enum { AUDIT_BEGUN = -1 };
 
@@ -27,6 +28,8 @@ struct audit; /* usable from every loop */
 /* kv stays the caller's and outlives it. */
 void audit_open(struct audit **out, struct kv *kv, int64_t keep_s);
 void audit_close(struct audit **x);
+/* May one more refused act be noted today? Then it counts. */
+bool audit_refusal_fits(struct audit *x);
 /* Durable when it returns 0; sets time_us. id: for audit_end(). SUSPENDS. */
 MUST_CHECK int audit_begin(struct audit *x, struct audit_act *act, char id[AUDIT_ID + 1]);
 /* The same act with its outcome, durably. SUSPENDS. */

@@ -127,6 +127,33 @@ static int fill(struct kv_tx *tx, void *arg)
     return 0;
 }
 
+/* Who asks in vain all day long is noted only so often, and the next day again. */
+static int in_vain(void *arg)
+{
+    struct kv *kv;
+    struct audit *x;
+    (void)arg;
+    CHECK_OK(kv_mem_open(&kv, "index"));
+    audit_open(&x, kv, KEEP_S);
+    for (int i = 0; i < AUDIT_REFUSED_MOST; i++) CHECK(audit_refusal_fits(x));
+    CHECK(!audit_refusal_fits(x));
+    CHECK_OK(fiber_sleep(86400 * RT_S));
+    CHECK(audit_refusal_fits(x));
+    audit_close(&x);
+    kv_close(&kv);
+    return 0;
+}
+
+TEST(refusals_in_the_audit_are_bounded)
+{
+    struct sim *s = sim_new(8);
+    struct sim_node *n = sim_node(s, "one.test", "127.0.0.2");
+    sim_node_start(n, in_vain, NULL);
+    sim_run(s, 2 * 86400 * RT_S);
+    CHECK(!sim_node_running(n));
+    sim_free(&s);
+}
+
 static int too_many(void *arg)
 {
     struct kv *kv;

@@ -333,6 +333,23 @@ TEST(an_address_can_be_granted_to_several)
     dir_fixture_end(&f);
 }
 
+/* Who administers the aliases of one domain lends nobody an address of another. */
+TEST(a_grant_leads_to_no_other_domain)
+{
+    struct dir_fixture f;
+    struct slice ceo = SL("ceo@two.test"), home = SL("alice@one.test");
+    REQUIRE(dir_fixture_people(&f));
+    CHECK_OK(account_add(f.dir, ceo, SL("secret-c")));
+    CHECK_OK(alias_add(f.dir, SL("sales@one.test"), &home, 1));
+    CHECK_OK(account_grant(f.dir, SL("bob@one.test"), SL("sales@one.test"), true));
+    CHECK_OK(may(&f, "bob@one.test", "alice@one.test")); /* the name of old leads to her */
+    CHECK_OK(alias_remove(f.dir, SL("sales@one.test"), NULL));
+    CHECK_OK(alias_add(f.dir, SL("sales@one.test"), &ceo, 1));
+    CHECK_OK(may(&f, "bob@one.test", "sales@one.test"));
+    CHECK_ERR(may(&f, "bob@one.test", "ceo@two.test"), ERR_DENIED);
+    dir_fixture_end(&f);
+}
+
 TEST(an_alias_domain_has_every_name_of_its_domain)
 {
     struct dir_fixture f;

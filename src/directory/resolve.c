@@ -296,7 +296,9 @@ static bool leads_to(const struct resolving *r, const char *id)
            strcmp(to->v[0].account, id) == 0;
 }
 
-/* A grant names the address, its whole domain, or, by an old name, the account that has the address now. */
+/* A grant names the address, its whole domain, or, by an old name, the account that has the address now; an
+ * account is renamed within its domain, and who administers another's aliases lends nobody an address of
+ * this. */
 static int is_granted(struct directory *dir, struct arena *a, struct slice grant, struct slice local,
                       struct slice domain, const char *home, bool *yes)
 {
@@ -306,7 +308,7 @@ static int is_granted(struct directory *dir, struct arena *a, struct slice grant
     struct resolving r = {.dir = dir, .a = a, .out = &routes};
     *yes = at != SL_NONE && sl_eq(sl_from(grant, at + 1), domain) &&
            (!at || sl_eq(gl, local) || sl_eq(gl, base));
-    if (*yes || at == SL_NONE || !at || !home[0]) return 0;
+    if (*yes || at == SL_NONE || !at || !home[0] || !sl_eq(sl_from(grant, at + 1), domain)) return 0;
     int e = resolve(&r, gl, sl_from(grant, at + 1));
     *yes = !e && leads_to(&r, home);
     return e == ERR_BUSY ? 0 : e;

@@ -91,6 +91,15 @@ def test_who_administers_a_domain_may_do_that_and_nothing_else(home):
         call(home, key, command, _status=404)
     assert "stays in its domain" in call(home, key, "account.rename", _status=400, address="chief@two.test", to="chief@one.test")["error"]
     assert {a["address"] for a in home.json("account", "list")["accounts"]} == {"alice@one.test", "bob@one.test", "chief@two.test"}
+    # whoever may do more, in another domain or on the node, is not theirs: rights and keys go with the account
+    home.tram("account", "add", "carol@two.test", input="secretsecret")
+    home.tram("domain", "admin", "add", "one.test", "carol@two.test")
+    for command, args in (("account.rename", {"to": "dave@two.test"}), ("account.remove", {}), ("account.disable", {}), ("account.passwd", {"password": "x" * 12})):
+        assert "more than you" in call(home, key, command, address="carol@two.test", **args)["error"], command
+    home.tram("domain", "admin", "remove", "one.test", "carol@two.test")
+    make_key(home, "carol@two.test", "admin")
+    assert "more than you" in call(home, key, "account.remove", address="carol@two.test")["error"]
+    home.tram("account", "remove", "carol@two.test")
     home.tram("domain", "admin", "remove", "two.test", "chief@two.test")  # it ends at once
     assert "do not administer" in call(home, key, "account.list", domain="two.test")["error"]
     home.tram("domain", "admin", "remove", "two.test", "chief@two.test", status=1)
