@@ -393,8 +393,10 @@ static int forget_snapshot(void *arg)
 
 static void daily_fiber(void *arg)
 {
+    const struct core *core = arg;
     do {
-        (void)offload_on(POOL_CARE, forget_snapshot, NULL);
+        /* Not at the start: a clock that is wrong then must not cost the way back. */
+        if (rt_wall_seconds() - core->started >= 86000) (void)offload_on(POOL_CARE, forget_snapshot, NULL);
         offload(tell_certificate, arg);
         int e = audit_care(((struct core *)arg)->audit);
         if (e && e != ERR_CANCELED) log_warn("care", "old rows of the audit stay: %s", err_text(e));

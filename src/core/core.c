@@ -88,7 +88,8 @@ static int look_for_store(void)
 
 static int open_store_files(const struct config *conf, struct kv **kv, struct body_store **body, bool make)
 {
-    int e = make ? path_make("store") : look_for_store();
+    int e = make ? path_make("store") : home_rollback_ended();
+    if (!e && !make) e = look_for_store();
     if (!e) e = make ? home_sign() : home_before_open();
     if (!e) e = kv_rocks_open(kv, "store/index");
     if (e) return e;

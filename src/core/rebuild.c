@@ -1,5 +1,6 @@
 /* rebuild.c - a home whose index is lost gets a new one, made from what lies among the bodies. */
 #include "core.h"
+#include "upgrade.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,11 +41,14 @@ static int is_lost(bool *lost, bool *aside)
     struct kv *kv;
     *lost = *aside = false;
     if (!path_exists("store/bodies")) return 0;
+    int e = home_rollback_ended();
+    if (e) return e;
     if (path_list(index_dir, one_is_enough, NULL) != 1) {
         *lost = true;
         return 0;
     }
-    int e = rocks_files_look(index_dir, 0, &d);
+    e = home_before_open();
+    if (e == 0) e = rocks_files_look(index_dir, 0, &d);
     if (e == 0) {
         e = kv_rocks_open(&kv, index_dir);
         if (e == 0) kv_close(&kv);

@@ -18,7 +18,8 @@
 enum { SIGN_MAX = 200 };
 static const char sign[] = "store/written-by", before[] = "store/before",
                   before_index[] = "store/before/index", before_bodies[] = "store/before/bodies",
-                  before_sign[] = "store/before/written-by", unfinished[] = "store/before.unfinished";
+                  before_sign[] = "store/before/written-by", unfinished[] = "store/before.unfinished",
+                  loss_note[] = "store/index.loss"; /* kv/loss.h */
 
 /* Stands in the program's file, for program_of_bytes() of the program before; and in written-by. */
 static const char self[] =
@@ -134,22 +135,31 @@ static int remove_folder(const char *path)
     return e ? e : rmdir(path) == 0 ? 0 : err_errno(errno, "cannot remove the folder %s", path);
 }
 
+/* Its signature first: what is cut off here is no snapshot any more, for anybody to go back to. */
 static int remove_snapshot(const char *dir)
 {
     struct folder f = {0};
     ar_init(&f.a, 0);
-    int e = remove_folder(below(&f, dir, "index"));
+    const char *signature = below(&f, dir, "written-by");
+    int e = path_exists(signature) ? path_unlink(signature) : 0;
+    if (!e && path_exists(dir)) e = path_sync_dir(dir);
+    if (!e) e = remove_folder(below(&f, dir, "index"));
     if (!e) e = remove_folder(below(&f, dir, "bodies"));
     if (!e) e = remove_folder(dir);
     ar_free(&f.a);
     return e;
 }
 
+/* Under its name it is whole, whenever the copying is cut off. */
 static int link_or_copy(struct folder *f, const char *name, bool link)
 {
     const char *from = below(f, f->from, name), *to = below(f, f->to, name);
     int e = link ? path_link(from, to) : ERR_IO;
-    return e == 0 || e == ERR_FULL || e == ERR_EXISTS ? e : path_copy(from, to);
+    if (e == 0 || e == ERR_FULL || e == ERR_EXISTS) return e;
+    const char *half = ar_printf(&f->a, "%s.copy", to).p;
+    e = path_exists(half) ? path_unlink(half) : 0;
+    if (!e) e = path_copy(from, half);
+    return e ? e : path_rename(half, to);
 }
 
 /* Of the index only tables never change; its own log of words and its lock are nobody's. */
@@ -191,6 +201,8 @@ static int fill(const char *dir, const struct program *by)
  * an index that is another's already. */
 static int take_snapshot(const struct program *by)
 {
+    struct program now;
+    if (home_written_by(&now) == 0 && !program_newer(&this_program, &now)) return 0; /* another was quicker */
     int e = path_unlocked("store/index/LOCK");
     if (!e) e = remove_snapshot(unfinished);
     if (!e) e = fill(unfinished, by);
@@ -214,10 +226,18 @@ static int locked(int (*fn)(const struct program *by), const struct program *by)
     return e;
 }
 
+int home_rollback_ended(void)
+{
+    bool between = path_exists(loss_note) && !path_exists("store/index"); /* put_index() */
+    if (!path_exists(before_sign) || (path_exists(before_index) && !between)) return 0;
+    return err_set(ERR_STATE, "going back to the store of before was cut off: say `tram rollback` again");
+}
+
 int home_before_open(void)
 {
     struct program by;
-    int e = home_written_by(&by);
+    int e = home_rollback_ended();
+    if (!e) e = home_written_by(&by);
     if (e == ERR_NOT_FOUND) by = (struct program){"0.1", STORE_FORMAT, STORE_FORMAT_OLDEST};
     else if (e) return e;
     if (by.format > STORE_FORMAT)
@@ -262,7 +282,7 @@ static int note_loss(const struct home_snapshot *s)
     char when[CIVIL_TEXT_MAX];
     struct slice note = ar_printf(&a, "the index is that of %s again, as tram %s left it",
                                   civil_format(s->when, when), s->by.version);
-    int e = path_write("store/index.loss", note, 0600);
+    int e = path_write(loss_note, note, 0600);
     ar_free(&a);
     return e;
 }
@@ -285,6 +305,7 @@ static int go_back(struct arena *a, const struct home_snapshot *what, struct sli
     if (!e && path_exists(before_bodies)) e = each_file(before_bodies, "store/bodies", bring_pack);
     if (!e) e = path_sync_dir("store/bodies");
     if (!e && path_exists(before_index)) e = note_loss(what);
+    if (!e) e = path_unlocked("store/index/LOCK"); /* somebody may have opened it while packs were brought */
     if (!e) e = put_index(a, aside);
     if (!e) e = remove_folder(before_bodies);
     if (!e) e = path_rename(before_sign, sign);

@@ -22,6 +22,8 @@ MUST_CHECK int program_of_bytes(struct slice bytes, struct program *out);
 
 /* Who wrote the store of this home. ERR_NOT_FOUND: nothing says it. BLOCKS. */
 MUST_CHECK int home_written_by(struct program *out);
+/* ERR_STATE: a rollback was cut off, so the index is not whose the store says; it has to be ended. BLOCKS. */
+MUST_CHECK int home_rollback_ended(void);
 /* Before the index is opened: ERR_VERSION when a newer program wrote it that this one cannot read; the
  * snapshot when an older one did. BLOCKS. */
 MUST_CHECK int home_before_open(void);

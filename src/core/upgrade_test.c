@@ -162,10 +162,32 @@ TEST(a_way_back_that_was_cut_off_is_gone_to_its_end)
             CHECK(path_list("store/before/bodies", remove_all, (void *)"store/before/bodies") == 0 &&
                   rmdir("store/before/bodies") == 0);
         }
+        CHECK_ERR(home_rollback_ended(), ERR_STATE); /* no program may begin to write in between */
+        CHECK_ERR(home_before_open(), ERR_STATE);
         roll_back();
         check_is_back();
+        CHECK_OK(home_rollback_ended());
         end();
     }
+}
+
+TEST(a_snapshot_whose_removal_was_cut_off_is_none)
+{
+    struct arena a;
+    struct home_snapshot what;
+    struct slice aside;
+    bool was;
+    begin();
+    CHECK_OK(home_before_open());
+    CHECK_OK(home_rollback_ended());
+    CHECK_OK(path_unlink("store/before/written-by")); /* what is removed first */
+    CHECK_OK(home_before_open());
+    ar_init(&a, 0);
+    CHECK_ERR(home_rollback(&a, &what, &aside), ERR_NOT_FOUND);
+    ar_free(&a);
+    CHECK_OK(home_snapshot_forget(true, &was));
+    CHECK(was && !path_exists("store/before"));
+    end();
 }
 
 TEST(the_store_of_a_newer_format_is_left_alone)
