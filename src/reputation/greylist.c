@@ -25,6 +25,7 @@ struct greylist {
     struct lock lock;
     struct map by_key, by_network;
     struct link waiting, known;
+    size_t nwaiting;
 };
 
 struct greylist *greylist_new(void)
@@ -45,6 +46,7 @@ static void leave_network(struct greylist *g, struct visitor *v)
     struct network *net = v->net;
     v->net = NULL;
     if (!net) return;
+    g->nwaiting--;
     list_remove(&v->beside);
     if (--net->n) return;
     (void)map_del(&g->by_network, network_key(&net->key));
@@ -97,15 +99,16 @@ static struct network *network_of(struct greylist *g, uint64_t key)
     return net;
 }
 
-/* A network that comes with ever new names pushes out its own, those who wait go before those who came again:
- * nobody is kept out by others. */
+/* A network that comes with ever new names pushes out its own, those who wait go before those who came again,
+ * but for a quarter, or nobody new would last: nobody is kept out by others. */
 static void make_room(struct greylist *g, uint64_t key)
 {
     struct network *net = map_get(&g->by_network, network_key(&key));
     if (net && net->n >= GREYLIST_NETWORK_MAX)
         forget(g, CONTAINER_OF(net->waiting.next, struct visitor, beside));
     if (g->by_key.count < GREYLIST_MAX) return;
-    forget(g, oldest(list_empty(&g->waiting) ? &g->known : &g->waiting));
+    bool crowd = list_empty(&g->known) || g->nwaiting > GREYLIST_MAX / 4;
+    forget(g, oldest(crowd ? &g->waiting : &g->known));
 }
 
 static struct visitor *find(struct greylist *g, const uint64_t key[2], int64_t now)
@@ -117,6 +120,7 @@ static struct visitor *find(struct greylist *g, const uint64_t key[2], int64_t n
     v = xcalloc(1, sizeof *v);
     *v = (struct visitor){.net = network_of(g, key[0]), .key = {key[0], key[1]}, .first = now, .seen = now};
     v->net->n++;
+    g->nwaiting++;
     list_push(&v->net->waiting, &v->beside);
     list_push(&g->waiting, &v->link);
     map_put(&g->by_key, key_of(v), v);

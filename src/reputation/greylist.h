@@ -7,8 +7,8 @@
 #include "rt/rt.h"
 
 enum {
-    GREYLIST_MAX = 50000, /* pairs of network and sender's domain; above it the oldest are forgotten that
-                             wait, then those that came again */
+    GREYLIST_MAX = 50000, /* pairs of network and sender's domain; above it the oldest are forgotten: of those
+                             that wait while they are more than a quarter, else of those that came again */
     GREYLIST_NETWORK_MAX = 100, /* that wait, of a network; above it its oldest are forgotten */
 };
 #define GREYLIST_WAIT (300 * RT_S)        /* before who came once is let in, */
