@@ -233,12 +233,14 @@ static int look_at_top(void *arg)
     return 0;
 }
 
-static void each_loop(struct glance *x, int (*look)(void *))
+static int each_loop(struct glance *x, int (*look)(void *))
 {
-    for (int i = 0; i < x->q->nloops; i++) {
+    int e = 0;
+    for (int i = 0; !e && i < x->q->nloops; i++) {
         x->ready = schedule_ready(x->q->schedule[i]);
-        if (x->ready) rt_call(i, look, x);
+        if (x->ready) e = rt_call(i, look, x);
     }
+    return e;
 }
 
 static void tell_when(struct glance *x, struct spot *s)
@@ -260,11 +262,11 @@ int queue_top(struct queue *q, size_t limit, struct arena *a, struct queue_top *
     int e = queue_counts(q, &counts);
     for (; !e && x.shards < q->nshards && x.rows < SAMPLE; x.shards++)
         e = count_shard(&x, &q->shard[x.shards]);
+    if (!e) e = each_loop(&x, look_at_hops);
     if (!e) {
-        each_loop(&x, look_at_hops);
         place_others(&x);
         choose(&x, limit, out);
-        each_loop(&x, look_at_top);
+        e = each_loop(&x, look_at_top);
         out->letters = counts.letters;
         out->recipients = counts.recipients;
         out->estimated = x.cut || x.shards < q->nshards;

@@ -561,6 +561,10 @@ static int reroute_tx(struct kv_tx *tx, void *arg)
         if (!begins_group(x, i)) continue;
         e = kv_tx_get(tx, queue_key_group(&a, x->id, x->r[i].g), &row);
         if (!e) e = q_group_get(row, x->r[i].g, &g);
+        if (is_unreadable(e)) { /* it hides no other group of the letter */
+            e = 0;
+            continue;
+        }
         if (!e && (g.local || g.closed)) continue;
         if (!e) e = queue_tx_bind(tx, &a, x->id, g.n, x->source, true);
         if (!e) e = queue_tx_settle(tx, &a, x->id, g.n);

@@ -210,7 +210,7 @@ static void attempt(void *arg)
     if (is_unreadable(e)) e = quarantine(s, it, e);
     struct offer *again = it->again;
     it->again = NULL;
-    struct offer *next = trip.again ? offer_new(s, &it->line->like) : NULL;
+    struct offer *next = trip.again ? offer_new(s, again ? &again->due : &it->line->like) : NULL;
     if (next) next->due.id = id, next->due.g = it->g, next->due.due = trip.again, next->due.tell = false;
     ready_end(&x->ready, it, &trip);
     if (is_unreadable(e)) { /* it is read again from its true place in the schedule */
