@@ -154,7 +154,7 @@ static void apply(void *arg, struct webhook *h)
     const struct settings *s = arg;
     unsigned all = WEBHOOK_CHOSEN;
     for (size_t i = 0; i < COUNT_OF(kinds); i++) all |= kinds[i].bits;
-    h->kinds = ((h->kinds ? h->kinds : all) & ~s->clear) | s->set;
+    h->kinds = ((h->kinds ? h->kinds : all) & ~s->clear) | s->set | WEBHOOK_CHOSEN; /* none is not all */
     if (s->url.n) h->url = s->url;
     if (json_object_get(s->body, "friendly_name")) h->title = s->title;
     if (json_object_get(s->body, "enabled")) h->off = !json_is_true(json_object_get(s->body, "enabled"));

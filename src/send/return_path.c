@@ -247,6 +247,7 @@ static void read_report(struct report *r)
 static bool cites(struct report *r, struct slice text)
 {
     for (size_t at, from; (at = from = sl_chr(text, '@')) != SL_NONE; text = sl_from(text, at + 1)) {
+        fiber_breathe();
         while (from && at - from < SEND_REF_MAX && (is_alnum(text.p[from - 1]) || text.p[from - 1] == '-'))
             from--;
         struct slice local = sl_sub(text, from, at);
