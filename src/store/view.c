@@ -357,12 +357,11 @@ int view_sync(struct view *v, size_t *added)
     *added = 0;
     if (v->deleted) return 0;
     int e = loop_view_sync(w->loop);
-    uint64_t at = w->roll ? w->roll->modseq : 0;
-    while (e == 0 && w->guest[0] &&
-           (!w->roll || at != w->loop->roll->modseq)) { /* another session's sync may */
-        at = w->loop->roll->modseq;                     /* come while this reads */
+    bool stale = e == 0 && w->guest[0] && (!w->roll || w->roll->modseq != w->loop->roll->modseq);
+    while (e == 0 && stale) {
+        uint64_t at = w->loop->roll->modseq;
         e = seen_read(v->store, v->acc, v->box, w->guest, &w->seen);
-        if (w->loop->roll->modseq == at) break;
+        stale = at != w->loop->roll->modseq; /* another session's sync came while this read */
     }
     if (e == 0) show(w, added);
     return e;
