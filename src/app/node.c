@@ -62,6 +62,7 @@ static int start_servers(struct node *n)
                             .login = n->core.login,
                             .tls = n->tls_server,
                             .hostname = c->hostname,
+                            .public_account = c->public_account,
                             .append_max = c->size_max,
                             .logins = c->login_mechanisms};
     struct popd_conf pc = {.store = n->core.store,

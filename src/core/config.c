@@ -103,6 +103,8 @@ const struct setting settings[] = {
      SETTING_DOMAINS, FIELD(backup_domain), .count = offsetof(struct config, nbackup_domains)},
     {"routes", "", "where letters go that do not go by the DNS: a smarthost, servers of your own",
      SETTING_ROUTES, FIELD(route)},
+    {"public_account", "", "the account whose mailboxes are the public ones of IMAP (#public/NAME)",
+     SETTING_TEXT, FIELD(public_account)},
     {"login_mechanisms", "SCRAM-SHA-256 PLAIN LOGIN", "the ways to log in that SMTP, IMAP and POP3 offer",
      SETTING_SET, .words = SASL_WORDS, FIELD(login_mechanisms)},
     {"log_level", "info", "the least that the log tells", SETTING_CHOICE, .words = "debug info warning error",

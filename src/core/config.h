@@ -62,6 +62,7 @@ struct config {
     uint32_t sender_letters_hourly, sender_letters_daily, sender_hourly, sender_daily, sender_first_time,
         sender_recipients;
     uint32_t pop3_login_delay; /* seconds */
+    struct slice public_account;
     struct endpoint
         lmtp_listen; /* its port is 0 when there is none; the socket `lmtp` of the home is there always */
     struct slice *proxy_from, *xclient_from; /* networks whose word about clients counts */

@@ -1,6 +1,7 @@
 /* deliver_test.c - the last hop here: which mailbox, once under one name, and what is said when it cannot be.
  */
 #include "deliver.h"
+#include "store/acl.h"
 #include "store/store_test.h"
 
 static struct letter letter_for(struct fixture *f, const char *text)
@@ -75,5 +76,39 @@ TEST(deliver_to_an_account_that_is_gone)
     struct letter l = letter_for(&f, "Subject: s\r\n\r\nbody\r\n");
     struct last_hop d = {.letter = &l, .account = "acc9", .name = SL("one.0.1")};
     CHECK_INT(deliver_letter(f.s, &d), ERR_NOT_FOUND);
+    fixture_end(&f);
+}
+
+/* RFC 4314, right "p": an address names a mailbox only where anyone may post. */
+TEST(deliver_into_the_mailbox_that_the_address_names)
+{
+    struct fixture f;
+    struct mailbox box;
+    REQUIRE(fixture_begin(&f));
+    CHECK_OK(mailbox_create(f.s, ACC, SL("lists/tram"), 0, &f.a, &box));
+    struct letter l = letter_for(&f, "Subject: s\r\n\r\nbody\r\n");
+    struct last_hop d = {.letter = &l, .account = ACC, .detail = SL("lists/tram"), .name = SL("one.0.1")};
+    CHECK_OK(deliver_letter(f.s, &d));
+    CHECK_SL(sl_cstr(d.where), "into the inbox");
+    struct acl_entry post = {.who = ACL_AUTHENTICATED, .rights = ACL_POST};
+    CHECK_OK(acl_change(f.s, BOX(box.id), SL("alice@one.test"), &post, ACL_SET));
+    d.name = SL("two.0.1");
+    CHECK_OK(deliver_letter(f.s, &d)); /* a letter comes from anybody */
+    CHECK_INT(lie_in(&f, "INBOX"), 2);
+    post.who = ACL_ANYONE;
+    CHECK_OK(acl_change(f.s, BOX(box.id), SL("alice@one.test"), &post, ACL_SET));
+    d.name = SL("three.0.1");
+    CHECK_OK(deliver_letter(f.s, &d));
+    CHECK_SL(sl_cstr(d.where), "into the mailbox that its address names");
+    CHECK_INT(lie_in(&f, "lists/tram"), 1);
+    d.detail = SL("lists/no such");
+    d.name = SL("four.0.1");
+    CHECK_OK(deliver_letter(f.s, &d));
+    d.detail = SL("lists/tram");
+    d.name = SL("five.0.1");
+    l.junk = true;
+    CHECK_OK(deliver_letter(f.s, &d));
+    CHECK_INT(lie_in(&f, "lists/tram"), 1);
+    CHECK_INT(lie_in(&f, "INBOX"), 3);
     fixture_end(&f);
 }

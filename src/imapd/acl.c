@@ -37,14 +37,14 @@ static bool take_rights(struct slice text, unsigned *rights, enum acl_op *op)
     return true;
 }
 
-/* "anyone", or the address of an account, with "-" in front when rights are taken away. */
+/* "anyone", "authenticated", or the address of an account, with "-" in front when rights are taken away. */
 static int take_who(struct imapd_session *s, struct slice text, struct acl_entry *out)
 {
     struct account acc;
     *out = (struct acl_entry){.negative = text.n && *text.p == '-'};
     if (out->negative) text = sl_from(text, 1);
-    out->who = SL("anyone");
-    if (sl_eqi(text, SL("anyone"))) return 0;
+    out->who = sl_eqi(text, ACL_ANYONE) ? ACL_ANYONE : ACL_AUTHENTICATED;
+    if (sl_eqi(text, out->who)) return 0;
     int e = account_get(s->server->conf.store->directory, &s->a, text, &acc);
     if (e) return e == ERR_SYNTAX ? err_set(ERR_NOT_FOUND, "there is no such account") : e;
     out->who = acc.address;

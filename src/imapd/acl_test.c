@@ -264,3 +264,154 @@ TEST(imapd_acl_copies)
     bye(&b);
     stop();
 }
+
+#define SELECTED "~\n~\n~\n~\n~\n~\n~\n~\n~\n"
+
+/* RFC 7377, 5465 and 9208 speak of others' mailboxes as of one's own. */
+TEST(imapd_others_mailboxes_are_searched)
+{
+    start_two();
+    struct arena arena = {0};
+    struct account alice;
+    struct conn *a = login(), *b = login_as("bob");
+    CHECK_OK(account_get(w.store->directory, &arena, SL("alice@x.test"), &alice));
+    TALK(a, "1 CREATE Team/below", "1 OK ~\n");
+    TALK(a, "2 CREATE hidden", "2 OK ~\n");
+    append(a, "Team", "", a_letter);
+    append(a, "Team/below", "(\\Seen) ", a_letter);
+    append(a, "hidden", "", a_letter);
+    append(b, "INBOX", "", a_letter);
+    TALK(a, "3 SETACL Team bob@x.test lrs", "3 OK ~\n");
+    TALK(a, "4 SETACL Team/below bob@x.test lrs", "4 OK ~\n");
+    TALK(a, "5 SETACL hidden bob@x.test l", "5 OK ~\n");
+    TALK(b, "6 ESEARCH IN (personal) ALL",
+         "* ESEARCH (TAG \"6\" MAILBOX INBOX UIDVALIDITY ~) UID ALL 1\n6 OK ~\n");
+    TALK(b, "7 ESEARCH IN (subtree #user) UNSEEN", /* \Seen is bob's */
+         "* ESEARCH (TAG \"7\" MAILBOX #user/alice@x.test/Team UIDVALIDITY ~) UID ALL 1\n"
+         "* ESEARCH (TAG \"7\" MAILBOX #user/alice@x.test/Team/below UIDVALIDITY ~) UID ALL 1\n7 OK ~\n");
+    TALK(b,
+         "8 ESEARCH IN (mailboxes (#user/alice@x.test/Team INBOX #user/alice@x.test/hidden)) RETURN (COUNT) "
+         "ALL",
+         "* ESEARCH (TAG \"8\" MAILBOX INBOX UIDVALIDITY ~) UID COUNT 1\n"
+         "* ESEARCH (TAG \"8\" MAILBOX #user/alice@x.test/Team UIDVALIDITY ~) UID COUNT 1\n8 OK ~\n");
+    TALK(b, "9 SUBSCRIBE #user/alice@x.test/Team/below", "9 OK ~\n");
+    TALK(b, "10 UNSUBSCRIBE INBOX", "10 OK ~\n");
+    TALK(b, "11 ESEARCH IN (subscribed) ALL",
+         "* ESEARCH (TAG \"11\" MAILBOX #user/alice@x.test/Team/below UIDVALIDITY ~) UID ALL 1\n11 OK ~\n");
+    TALK(b, "12 SELECT #user/alice@x.test/Team", SELECTED "12 OK ~\n");
+    TALK(b, "13 ESEARCH ALL",
+         "* ESEARCH (TAG \"13\" MAILBOX #user/alice@x.test/Team UIDVALIDITY ~) UID ALL 1\n13 OK ~\n");
+    TALK(b, "14 ESEARCH IN (selected inboxes) UNSEEN",
+         "* ESEARCH (TAG \"14\" MAILBOX INBOX UIDVALIDITY ~) UID ALL 1\n"
+         "* ESEARCH (TAG \"14\" MAILBOX #user/alice@x.test/Team UIDVALIDITY ~) UID ALL 1\n14 OK ~\n");
+    TALK(b, "15 ESEARCH RETURN (SAVE UPDATE COUNT) UNSEEN",
+         "* ESEARCH (TAG \"15\" MAILBOX #user/alice@x.test/Team UIDVALIDITY ~) UID COUNT 1\n15 OK ~\n");
+    TALK(b, "16 UID STORE $ +FLAGS.SILENT (\\Seen)",
+         "* ESEARCH (TAG \"15\") UID REMOVEFROM (0 1)\n16 OK ~\n");
+    TALK(b, "17 SORT (ARRIVAL) UTF-8 SEEN", "* SORT 1\n17 OK ~\n");
+    TALK(b, "18 THREAD REFERENCES UTF-8 SEEN", "* THREAD (1)\n18 OK ~\n");
+    TALK(b, "19 GETQUOTAROOT #user/alice@x.test/Team",
+         "* QUOTAROOT #user/alice@x.test/Team\n19 OK it has no limit\n");
+    CHECK_OK(account_set_quota(w.store, alice.id, 4096));
+    TALK(b, "20 GETQUOTAROOT #user/alice@x.test/Team",
+         "* QUOTAROOT #user/alice@x.test/Team #user/alice@x.test/\n"
+         "* QUOTA #user/alice@x.test/ (STORAGE 1 4)\n20 OK that is its quota\n");
+    TALK(b, "21 GETQUOTA #user/alice@x.test/", "* QUOTA #user/alice@x.test/ (STORAGE 1 4)\n21 OK ~\n");
+    TALK(b, "22 GETQUOTAROOT #user/alice@x.test/hidden", "22 NO [NOPERM] ~\n");
+    TALK(b, "23 GETQUOTAROOT #user/alice@x.test/INBOX", "23 NO [NONEXISTENT] ~\n");
+    struct conn *c = login_as("carol");
+    TALK(c, "24 GETQUOTA #user/alice@x.test/", "24 NO [NONEXISTENT] ~\n");
+    TALK(c, "25 ESEARCH IN (subtree #user) ALL", "25 OK ~\n");
+    bye(&a);
+    bye(&b);
+    bye(&c);
+    ar_free(&arena);
+    stop();
+}
+
+TEST(imapd_notify_others_mailboxes)
+{
+    start_two();
+    struct conn *a = login(), *b = login_as("bob");
+    TALK(b,
+         "1 NOTIFY SET (subtree #user (MessageNew MessageExpunge FlagChange MailboxName "
+         "MailboxMetadataChange))",
+         "1 OK ~\n");
+    TALK(a, "2 CREATE Team", "2 OK ~\n");
+    append(a, "Team", "", a_letter);
+    TALK(a, "3 SETACL Team bob@x.test l", "3 OK ~\n");
+    EXPECT(b, "* LIST (\\HasNoChildren) \"/\" #user/alice@x.test/Team\n"
+              "* LIST (\\NonExistent \\HasChildren) \"/\" #user/alice@x.test\n");
+    append(a, "Team", "", a_letter); /* may not be read: is not told */
+    TALK(a, "4 SETACL Team bob@x.test lrs", "4 OK ~\n");
+    EXPECT(b, "* STATUS #user/alice@x.test/Team (MESSAGES 2 UIDNEXT 3 UIDVALIDITY ~ UNSEEN 2)\n");
+    append(a, "Team", "(\\Seen) ", a_letter);
+    EXPECT(b, "* STATUS #user/alice@x.test/Team (MESSAGES 3 UIDNEXT 4 UIDVALIDITY ~ UNSEEN 3)\n");
+    TALK(a, "5 SETMETADATA Team (/shared/comment \"x\" /private/comment \"mine\")", "5 OK ~\n");
+    EXPECT(b, "* METADATA #user/alice@x.test/Team /shared/comment\n");
+    struct conn *b2 = login_as("bob");
+    TALK(b2, "6 SELECT #user/alice@x.test/Team", SELECTED "6 OK ~\n");
+    TALK(b2, "7 STORE 2 +FLAGS.SILENT (\\Seen)", "7 OK ~\n");
+    EXPECT(b, "* STATUS #user/alice@x.test/Team (MESSAGES 3 UIDNEXT 4 UIDVALIDITY ~ UNSEEN 2)\n");
+    TALK(b, "8 SELECT #user/alice@x.test/Team", SELECTED "8 OK ~\n");
+    append(a, "Team", "", a_letter); /* selected: that is another group's */
+    TALK(a, "9 RENAME Team Crew", "9 OK ~\n");
+    EXPECT(
+        b,
+        "* LIST (\\HasNoChildren) \"/\" #user/alice@x.test/Crew (\"OLDNAME\" (#user/alice@x.test/Team))\n");
+    TALK(b, "10 UNSELECT", "10 OK ~\n");
+    TALK(a, "11 DELETEACL Crew bob@x.test", "11 OK ~\n");
+    EXPECT(b, "* LIST (\\NonExistent \\HasNoChildren) \"/\" #user/alice@x.test/Crew\n"
+              "* LIST (\\NonExistent \\HasNoChildren) \"/\" #user/alice@x.test\n");
+    CHECK_OK(account_remove(w.store->directory, SL("alice@x.test")));
+    TALK(b, "12 CREATE own", "12 OK ~\n"); /* and the news go on */
+    TALK(b, "13 NOTIFY SET (subtree own (MailboxName))", "13 OK ~\n");
+    TALK(b2, "14 LOGOUT", "* BYE ~\n14 OK ~\n");
+    conn_close(&b2);
+    conn_close(&a);
+    bye(&b);
+    stop();
+}
+
+/* RFC 2342: the third namespace holds the mailboxes of one account. */
+TEST(imapd_public_mailboxes)
+{
+    start_two();
+    struct conn *a = login(), *b = login_as("bob");
+    TALK(a, "1 NAMESPACE", "* NAMESPACE ((\"\" \"/\")) ((\"#user/\" \"/\")) NIL\n1 OK ~\n");
+    TALK(a, "2 SELECT #public/News", "2 NO [NONEXISTENT] ~\n");
+    CHECK_OK(account_add(w.store->directory, SL("public@x.test"), SL("secret")));
+    TALK(a, "3 NAMESPACE",
+         "* NAMESPACE ((\"\" \"/\")) ((\"#user/\" \"/\")) ((\"#public/\" \"/\"))\n3 OK ~\n");
+    struct conn *p = login_as("public");
+    TALK(p, "4 CREATE News/old", "4 OK ~\n");
+    TALK(p, "5 SETACL News authenticated lrsp", "5 OK ~\n");
+    TALK(p, "6 SETACL News anyone p", "6 OK ~\n");
+    TALK(p, "7 SETACL News alice@x.test lrswite", "7 OK ~\n");
+    TALK(
+        p, "8 GETACL News",
+        "* ACL News public@x.test lrswipkxteacd authenticated lrsp anyone p alice@x.test lrswited\n8 OK ~\n");
+    TALK(b, "9 LIST \"\" #public/*", "* LIST (\\HasNoChildren) \"/\" #public/News\n9 OK ~\n");
+    TALK(b, "10 LIST \"\" #user/*", "10 OK ~\n");
+    TALK(b, "11 MYRIGHTS #public/News", "* MYRIGHTS #public/News lrsp\n11 OK ~\n");
+    TALK(b, "12 SELECT #PUBLIC/News", "~\n~\n* 0 EXISTS\n~\n~\n~\n~\n~\n12 OK [READ-WRITE] ~\n");
+    TALK(b, "13 IDLE", "+ idling\n");
+    append(a, "#public/News", "", a_letter);
+    EXPECT(b, "* 1 EXISTS\n* 1 RECENT\n");
+    conn_puts(b, "DONE\r\n");
+    EXPECT(b, "13 OK ~\n");
+    TALK(b, "14 STORE 1 +FLAGS (\\Seen)", "~\n14 OK ~\n");
+    TALK(a, "15 STATUS #public/News (UNSEEN)", "* STATUS #public/News (UNSEEN 1)\n15 OK ~\n");
+    TALK(b, "16 APPEND #public/News {4+}\r\na: b", "16 NO [NOPERM] ~\n");
+    TALK(b, "17 SUBSCRIBE #public/News", "17 OK ~\n");
+    TALK(b, "18 LSUB \"\" #public/*", "* LSUB () \"/\" #public/News\n18 OK ~\n");
+    TALK(b, "19 ESEARCH IN (subtree #public) SEEN",
+         "* ESEARCH (TAG \"19\" MAILBOX #public/News UIDVALIDITY ~) UID ALL 1\n19 OK ~\n");
+    TALK(b, "20 CREATE #public/mine", "20 NO [NOPERM] ~\n");
+    TALK(p, "21 SETACL News -bob@x.test lr", "21 OK ~\n");
+    TALK(b, "22 NOOP", "* BYE ~\n");
+    conn_close(&b);
+    bye(&a);
+    bye(&p);
+    stop();
+}

@@ -391,7 +391,7 @@ static int keep_messages(struct appending *p)
     char code[80];
     int n = snprintf(code, sizeof code, "APPENDUID %u %u", uidvalidity, uid);
     if (p->n > 1) snprintf(code + n, sizeof code - (size_t)n, ":%u", uid + (uint32_t)p->n - 1);
-    if (s->view && s->view->box == p->to.m.id && strcmp(s->view->acc, p->to.account) == 0) s->news = true;
+    if (imapd_is_selected(s, p->to.account, p->to.m.id)) s->news = true;
     imapd_ok(s, code, "appended");
     return 0;
 }

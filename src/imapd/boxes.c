@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/log.h"
 #include "imapd_i.h"
 
 /* RFC 6154 section 3: "(USE (\Sent \Drafts))" */
@@ -81,7 +80,7 @@ void imapd_cmd_delete(struct imapd_session *s, struct imap_in *in)
             s->server->conf.store, p.account,
             imapd_guest(s, p.account, (struct imapd_need){p.m.id, ACL_DELETE}, (struct imapd_need){0}),
             p.m.name);
-    if (!e && s->view && s->view->box == p.m.id && strcmp(s->view->acc, p.account) == 0) imapd_unselect(s);
+    if (!e && imapd_is_selected(s, p.account, p.m.id)) imapd_unselect(s);
     if (e) imapd_failed(s, e);
     else imapd_ok(s, NULL, "deleted");
 }
@@ -116,7 +115,11 @@ static void subscribe(struct imapd_session *s, struct imap_in *in, bool yes)
     struct slice name = imap_mailbox(in);
     if (imapd_args_bad(s, in)) return;
     struct imapd_place p;
-    int e = yes && imapd_is_foreign(name) ? imapd_find(s, name, ACL_LOOKUP, &p) : 0;
+    int e = 0;
+    if (yes && imapd_is_foreign(name)) {
+        e = imapd_find(s, name, ACL_LOOKUP, &p);
+        name = p.shown;
+    }
     if (!e) e = mailbox_subscribe(s->server->conf.store, s->account, name, yes);
     if (e) imapd_failed(s, e);
     else imapd_ok(s, NULL, yes ? "subscribed" : "no longer subscribed");
@@ -128,28 +131,20 @@ void imapd_cmd_unsubscribe(struct imapd_session *s, struct imap_in *in) { subscr
 void imapd_cmd_namespace(struct imapd_session *s, struct imap_in *in)
 {
     if (imapd_args_bad(s, in)) return;
-    imapd_untagged(s, "NAMESPACE ((\"\" \"/\")) ((\"" IMAPD_OTHERS "\" \"/\")) NIL");
+    struct account acc;
+    bool public = imapd_public(s, &acc) == 0;
+    imapd_untagged(s, "NAMESPACE ((\"\" \"/\")) ((\"" IMAPD_OTHERS "\" \"/\")) %s",
+                   public ? "((\"" IMAPD_PUBLIC "\" \"/\"))" : "NIL");
     imapd_ok(s, NULL, "these are the namespaces");
 }
 
 /* ---- status ---- */
 
-/* In another account the client's own \Seen counts. 0 when it cannot be read. */
-static uint32_t unseen_there(struct imapd_session *s, const char *account, const struct mailbox *m)
-{
-    struct view *v;
-    if (view_open_as(&v, s->server->conf.store, account, m->id, s->account) != 0) return 0;
-    size_t n = view_unseen(v);
-    view_close(&v);
-    return (uint32_t)n;
-}
-
 /* shown: its name for the client. */
 static void tell_status(struct imapd_session *s, const char *account, const struct mailbox *m,
                         struct slice shown, unsigned items)
 {
-    uint32_t recent = 0, unseen = m->unseen;
-    if (items & IMAP_STATUS_UNSEEN && strcmp(account, s->account) != 0) unseen = unseen_there(s, account, m);
+    uint32_t recent = 0, unseen = items & IMAP_STATUS_UNSEEN ? imapd_unseen(s, account, m) : 0;
     if (items & IMAP_STATUS_RECENT && imapd_recent_count(s, account, m, &recent) != 0) {
     } /* 0, then */
     const struct {
@@ -227,49 +222,14 @@ static struct entry *entry(struct entries *es, struct slice name)
     return es->v[es->n++] = e;
 }
 
-static void add_box(struct entries *es, const char *account, const struct mailbox *m, unsigned rights,
-                    struct slice name)
+static void add_box(struct entries *es, const struct imapd_visible *x)
 {
-    struct entry *e = entry(es, name);
-    e->box = m;
-    e->account = account;
-    e->rights = rights;
-    for (size_t i = 1; i < name.n; i++)
-        if (name.p[i] == '/') entry(es, sl_sub(name, 0, i))->children = true;
-}
-
-/* The rights on a mailbox that is listed; none when its access list is damaged, which hides no other. */
-static int listed_rights(struct imapd_session *s, struct mailbox_ref box, unsigned *out)
-{
-    int e = imapd_read_rights(s, box, out);
-    if (e != ERR_CORRUPT) return e;
-    log_error("imap", "account %s, mailbox %u: its access list is damaged, nobody else sees it", box.account,
-              box.box);
-    return 0;
-}
-
-/* What one other account lets the client know of. */
-static int add_foreign(struct imapd_session *s, struct entries *es, const struct acl_owner *o)
-{
-    struct mailbox *box;
-    size_t n;
-    int e = mailbox_list(s->server->conf.store, o->id, es->a, &box, &n);
-    for (size_t i = 0; i < n && !e && es->n < IMAPD_NAMES_MAX; i++) {
-        unsigned rights;
-        e = listed_rights(s, (struct mailbox_ref){.account = o->id, .box = box[i].id}, &rights);
-        if (!e && rights & ACL_LOOKUP)
-            add_box(es, o->id, &box[i], rights, imapd_foreign_name(s, o->address, box[i].name));
-    }
-    return e == ERR_NOT_FOUND ? 0 : e; /* the account is gone */
-}
-
-static int gather_foreign(struct imapd_session *s, struct entries *es)
-{
-    struct acl_owner *o;
-    size_t n;
-    int e = acl_owners(s->server->conf.store, s->account, es->a, &o, &n);
-    for (size_t i = 0; i < n && !e; i++) e = add_foreign(s, es, &o[i]);
-    return e;
+    struct entry *e = entry(es, x->shown);
+    e->box = x->m;
+    e->account = x->account;
+    e->rights = x->rights;
+    for (size_t i = 1; i < x->shown.n; i++)
+        if (x->shown.p[i] == '/') entry(es, sl_sub(x->shown, 0, i))->children = true;
 }
 
 static void add_subscription(struct entries *es, struct slice name)
@@ -289,17 +249,16 @@ static int by_name(const void *a, const void *b)
 /* Everything that LIST or LSUB may tell. */
 static int gather(struct imapd_session *s, struct entries *es)
 {
-    struct mailbox *box;
+    struct acl_owner *o;
+    struct imapd_visible *v;
     struct slice *sub;
-    size_t n, nsub;
-    int e = mailbox_list(s->server->conf.store, s->account, es->a, &box, &n);
+    size_t owners, n = 0, nsub;
+    int e = imapd_others(s, &o, &owners);
+    if (!e) e = imapd_visible(s, o, owners, IMAPD_NAMES_MAX, &v, &n);
     if (!e) e = mailbox_subscriptions(s->server->conf.store, s->account, es->a, &sub, &nsub);
     if (e) return e;
-    for (size_t i = 0; i < n && es->n < IMAPD_NAMES_MAX; i++)
-        add_box(es, s->account, &box[i], ACL_ALL, box[i].name);
+    for (size_t i = 0; i < n && es->n < IMAPD_NAMES_MAX; i++) add_box(es, &v[i]);
     for (size_t i = 0; i < nsub && es->n < IMAPD_NAMES_MAX; i++) add_subscription(es, sub[i]);
-    e = gather_foreign(s, es);
-    if (e) return e;
     if (es->n >= IMAPD_NAMES_MAX) return err_set(ERR_LIMIT, "there are more than %d names", IMAPD_NAMES_MAX);
     if (es->n) qsort(es->v, es->n, sizeof *es->v, by_name);
     return 0;

@@ -60,6 +60,7 @@ void start(void)
                               .login = w.login,
                               .tls = w.server_tls,
                               .hostname = SL("mail.x.test"),
+                              .public_account = SL("public@x.test"),
                               .append_max = 1 << 20,
                               .sessions_max = 20};
     CHECK_OK(imapd_open(&w.imapd, &conf));

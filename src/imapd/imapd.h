@@ -11,11 +11,12 @@ struct imapd_conf { /* borrowed, outlives the server */
     struct tls_ctx *tls;
     unsigned logins; /* the ways to log in that are offered (login/sasl.h); 0 = all */
     struct slice hostname;
-    uint64_t append_max;   /* bytes of an APPEND; 0 = 50 MiB */
-    uint32_t sessions_max; /* of one account at the same time; 0 = 5000 */
-    uint32_t messages_max; /* of one command (RFC 9738); 0 = 2,000,000 */
-    uint32_t saved_max;    /* that "$" keeps; 0 = 1,000,000 */
-    int64_t progress;      /* between two words on how far a command is (RFC 9585); 0 = 10 s */
+    struct slice public_account; /* address of the one whose mailboxes are the public ones, or empty */
+    uint64_t append_max;         /* bytes of an APPEND; 0 = 50 MiB */
+    uint32_t sessions_max;       /* of one account at the same time; 0 = 5000 */
+    uint32_t messages_max;       /* of one command (RFC 9738); 0 = 2,000,000 */
+    uint32_t saved_max;          /* that "$" keeps; 0 = 1,000,000 */
+    int64_t progress;            /* between two words on how far a command is (RFC 9585); 0 = 10 s */
 };
 struct imapd;
 MUST_CHECK int imapd_open(struct imapd **out, const struct imapd_conf *conf);

@@ -328,7 +328,12 @@ void imapd_put_results(struct imapd_session *s, const struct imap_search_args *a
 void imapd_save_found(struct imapd_session *s, const struct imap_search_args *args,
                       const struct imapd_found *f);
 /* Is the mailbox one of those (RFC 5465 section 6, 7377 section 2.2)? */
-bool imapd_boxes_have(const struct imapd_session *s, const struct imap_boxes *b, const struct mailbox *m);
+struct imapd_visible;
+bool imapd_boxes_have(const struct imapd_session *s, const struct imap_boxes *b,
+                      const struct imapd_visible *x);
+/* *yes is set when one of those can be another account's. SUSPENDS. */
+MUST_CHECK int imapd_boxes_elsewhere(struct imapd_session *s, const struct imap_boxes *b, bool *yes);
+bool imapd_is_selected(const struct imapd_session *s, const char *account, uint32_t box);
 /* The answer that ends a searching command. SUSPENDS. */
 void imapd_searched(struct imapd_session *s, const struct imapd_found *f, const char *what);
 /* Looks into each message that was found: its record and, when `heads`, its header section, which is empty
@@ -352,7 +357,8 @@ static inline struct mailbox_ref imapd_box(const struct imapd_session *s)
 
 /* ---- place.c: where a name leads (RFC 2342), and what may be done there (RFC 4314) ---- */
 
-#define IMAPD_OTHERS "#user/" /* what others share: #user/ADDRESS/NAME */
+#define IMAPD_OTHERS "#user/"   /* what others share: #user/ADDRESS/NAME */
+#define IMAPD_PUBLIC "#public/" /* mailboxes of the account that imapd_conf names */
 struct imapd_place {
     char account[20];
     bool foreign;       /* it is not the client's own */
@@ -362,6 +368,9 @@ struct imapd_place {
     struct slice shown; /* its name for the client */
 };
 bool imapd_is_foreign(struct slice name);
+/* The account whose mailboxes are the public ones, in the command's arena. ERR_NOT_FOUND: there is none.
+ * SUSPENDS. */
+MUST_CHECK int imapd_public(struct imapd_session *s, struct account *out);
 /* The mailbox of this name, on which all of `need` is allowed. ERR_NOT_FOUND, also for who may not know of
  * it; ERR_DENIED. SUSPENDS. */
 MUST_CHECK int imapd_find(struct imapd_session *s, struct slice name, unsigned need, struct imapd_place *out);
@@ -383,6 +392,25 @@ const struct mailbox_guest *imapd_guest(struct imapd_session *s, const char *acc
 struct mailbox_ref imapd_acting(struct imapd_session *s, const char *account, uint32_t box, unsigned need);
 /* What the client calls a mailbox of another account; in the command's arena. */
 struct slice imapd_foreign_name(struct imapd_session *s, struct slice owner, struct slice name);
+
+/* ---- visible.c ---- */
+
+struct imapd_visible {       /* a mailbox that the client may know of, in the command's arena */
+    const char *account;     /* whose it is */
+    const struct mailbox *m; /* as its owner calls it; m->subscribed is the owner's */
+    struct slice shown;      /* its name for the client */
+    unsigned rights;
+    bool subscribed;
+};
+/* Accounts that share something with the client, or did once, and the public one. SUSPENDS. */
+MUST_CHECK int imapd_others(struct imapd_session *s, struct acl_owner **out, size_t *n);
+/* The client's own mailboxes, INBOX first, and what the owners let it know of. ERR_LIMIT: more than max.
+ * SUSPENDS. */
+MUST_CHECK int imapd_visible(struct imapd_session *s, const struct acl_owner *o, size_t owners, size_t max,
+                             struct imapd_visible **out, size_t *n);
+/* In another account the client's own \Seen counts. 0 when it cannot be read. SUSPENDS. */
+uint32_t imapd_unseen(struct imapd_session *s, const char *account, const struct mailbox *m);
+
 uint64_t imapd_may_flag(unsigned rights); /* the flags that these rights allow to change */
 void imapd_tell_rights(struct imapd_session *s, struct slice name, unsigned rights); /* MYRIGHTS. SUSPENDS */
 

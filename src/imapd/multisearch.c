@@ -24,8 +24,7 @@ static void put_aside(struct imapd_session *s, struct selected *was)
                              s->recent, s->told,  s->reader, s->box,     s->a};
     ar_init(&s->a, IMAPD_MEMORY);
     s->view = NULL;
-    s->shown = NULL; /* all that is looked into is the client's own */
-    s->rights = ACL_ALL;
+    s->shown = NULL;
     s->keyword = NULL;
     s->nkeywords = s->told = 0;
     s->recent.n = 0;
@@ -54,14 +53,14 @@ static void bring_back(struct imapd_session *s, const struct selected *was)
 
 /* ---- one mailbox ---- */
 
-static void tell_results(struct imapd_session *s, const struct mailbox *m, uint32_t uidvalidity,
+static void tell_results(struct imapd_session *s, struct slice name, uint32_t uidvalidity,
                          const struct imap_search_args *args, const struct imapd_found *f)
 {
     if (!f->n) return;
     buf_str(&s->out, "* ESEARCH (TAG ");
     imap_put_string(&s->out, s->tag, false);
     buf_str(&s->out, " MAILBOX ");
-    imap_put_mailbox(&s->out, m->name, s->utf8);
+    imap_put_mailbox(&s->out, name, s->utf8);
     buf_printf(&s->out, " UIDVALIDITY %u) UID", uidvalidity);
     imapd_put_results(s, args, f);
     buf_str(&s->out, "\r\n");
@@ -69,34 +68,47 @@ static void tell_results(struct imapd_session *s, const struct mailbox *m, uint3
 }
 
 /* The keys are parsed anew for each mailbox: searching changes them. */
-static int search_box(struct imapd_session *s, const struct mailbox *m, struct imap_in in)
+static int search_box(struct imapd_session *s, const struct imapd_visible *x, struct imap_in in)
 {
     struct selected was;
     struct imapd_found found;
     put_aside(s, &was);
     struct imap_esearch_args args = imap_esearch_args(&in);
     int e = imap_done(&in);
-    if (!e) e = view_open(&s->view, s->server->conf.store, s->account, m->id);
+    if (!e) e = view_open_as(&s->view, s->server->conf.store, x->account, x->m->id, s->account);
     if (!e) {
+        s->rights = x->rights;
         s->told = s->view->n;
         imapd_reload_keywords(s);
         e = imapd_fill_filters(s, &args.search) ? imapd_search_run(s, &args.search, 0, &found) : ERR_CANCELED;
     }
-    if (!e) tell_results(s, m, s->view->uidvalidity, &args.search, &found);
+    if (!e) tell_results(s, x->shown, s->view->uidvalidity, &args.search, &found);
     bring_back(s, &was);
     return e == ERR_NOT_FOUND ? 0 : e; /* it was deleted meanwhile */
 }
 
 /* ---- which ---- */
 
+/* Where the right to read is missing nothing is looked for (section 2.1). */
 static bool wanted(const struct imapd_session *s, const struct imap_esearch_args *args,
-                   const struct mailbox *m)
+                   const struct imapd_visible *x)
 {
-    static const struct imap_boxes selected = {.kind = IMAP_BOXES_SELECTED};
-    if (!args->n) return imapd_boxes_have(s, &selected, m);
-    for (size_t i = 0; i < args->n; i++)
-        if (imapd_boxes_have(s, &args->in[i], m)) return true;
+    for (size_t i = 0; i < args->n && x->rights & ACL_READ; i++)
+        if (imapd_boxes_have(s, &args->in[i], x)) return true;
     return false;
+}
+
+/* All that may be meant. */
+static int gather(struct imapd_session *s, const struct imap_esearch_args *args, struct imapd_visible **out,
+                  size_t *n)
+{
+    struct acl_owner *o = NULL;
+    size_t owners = 0;
+    bool elsewhere = false;
+    int e = 0;
+    for (size_t i = 0; i < args->n && !e; i++) e = imapd_boxes_elsewhere(s, &args->in[i], &elsewhere);
+    if (!e && elsewhere) e = imapd_others(s, &o, &owners);
+    return e ? e : imapd_visible(s, o, owners, IMAPD_NAMES_MAX, out, n);
 }
 
 /* What a search of several mailboxes cannot mean (section 2.2). */
@@ -119,7 +131,7 @@ static const char *senseless(const struct imapd_session *s, const struct imap_es
 /* The selected mailbox alone: what UID SEARCH does, with another answer. */
 static void search_selected(struct imapd_session *s, struct imap_esearch_args *args, struct slice text)
 {
-    struct mailbox m;
+    struct mailbox m = {0};
     struct imapd_found found;
     s->uid = true;
     int e = imapd_rights_now(s);
@@ -128,7 +140,7 @@ static void search_selected(struct imapd_session *s, struct imap_esearch_args *a
     if (mailbox_get(s->server->conf.store, s->view->acc, s->view->box, &s->a, &m) == 0) {
         if (s->shown) m.name = sl_cstr(s->shown);
         if (args->search.wants & IMAP_RETURN_SAVE) imapd_save_found(s, &args->search, &found);
-        tell_results(s, &m, s->view->uidvalidity, &args->search, &found);
+        tell_results(s, m.name, s->view->uidvalidity, &args->search, &found);
     }
     imapd_context_begin(s, &args->search, text, NULL, &found);
     imapd_searched(s, &found, "searched");
@@ -143,8 +155,8 @@ static bool only_selected(const struct imap_esearch_args *args)
 
 void imapd_cmd_esearch(struct imapd_session *s, struct imap_in *in)
 {
-    struct mailbox *box;
-    size_t n, searched = 0;
+    struct imapd_visible *box;
+    size_t n = 0, searched = 0;
     imap_sp(in);
     struct imap_in again = *in;
     struct imap_esearch_args args = imap_esearch_args(in);
@@ -160,7 +172,7 @@ void imapd_cmd_esearch(struct imapd_session *s, struct imap_in *in)
         return;
     }
     if (imapd_search_refused(s, &args.search)) return;
-    int e = mailbox_list(s->server->conf.store, s->account, &s->a, &box, &n);
+    int e = gather(s, &args, &box, &n);
     for (size_t i = 0; i < n && !e && !conn_error(s->c); i++) {
         if (!wanted(s, &args, &box[i])) continue;
         if (searched++ == BOXES_MAX) e = err_set(ERR_LIMIT, "these are more than %d mailboxes", BOXES_MAX);

@@ -7,52 +7,58 @@
 #include "store/annotation.h"
 
 enum {
-    NOTIFY_BOXES_MAX = 2000, /* mailboxes of an account that are watched */
+    NOTIFY_BOXES_MAX = 2000, /* mailboxes that are watched */
     NOTIFY_NAMES_MAX = 200   /* entries of METADATA that are told at once */
 };
 enum { OF_MESSAGES = IMAP_EVENT_NEW | IMAP_EVENT_EXPUNGE | IMAP_EVENT_FLAGS };
 
 struct known { /* a mailbox as it was told, or was when NOTIFY came */
+    const char *account;
     uint32_t id, uidvalidity, uidnext, exists, unseen;
     uint64_t modseq;
-    struct slice name;
+    struct slice name; /* for the client */
     unsigned use;
+    unsigned events; /* of it that are told */
     bool subscribed;
 };
 struct known_boxes {
     struct arena a;
-    struct known *v; /* by id */
+    struct known *v; /* by account and id */
     size_t n;
+};
+struct watched { /* an account whose mailboxes are among them */
+    char id[20];
+    struct kv_watch *watch;
+    uint64_t modseq; /* annotations were told up to this one */
 };
 struct imapd_notify {
     struct arena a; /* of the arguments */
     struct imap_notify args;
     const struct imap_event_group *selected; /* or NULL */
     struct known_boxes known;
-    uint64_t modseq; /* annotations were told up to this one */
-    struct kv_watch *watch;
+    struct watched *watched; /* the client's own first */
+    size_t nwatched;
     bool news;
 };
 
 /* ---- what is asked for ---- */
 
-/* Events of a mailbox that is not selected. */
-static unsigned events_of(const struct imapd_session *s, const struct mailbox *m)
+/* Events of a mailbox that is not selected. Who may not read it hears of its name only (section 3.1). */
+static unsigned events_of(const struct imapd_session *s, const struct imapd_visible *x)
 {
     const struct imap_notify *args = &s->notify->args;
     unsigned events = 0;
     for (size_t i = 0; i < args->n; i++)
         if (args->group[i].boxes.kind > IMAP_BOXES_SELECTED_DELAYED &&
-            imapd_boxes_have(s, &args->group[i].boxes, m))
+            imapd_boxes_have(s, &args->group[i].boxes, x))
             events |= args->group[i].events;
-    if (s->view && !s->shown && s->view->box == m->id) events &= ~(unsigned)OF_MESSAGES;
+    if (!(x->rights & ACL_READ)) events &= IMAP_EVENT_NAME | IMAP_EVENT_SUBSCRIPTION;
     return events;
 }
 
-static unsigned events_of_known(const struct imapd_session *s, const struct known *k)
+static unsigned events_now(const struct imapd_session *s, const struct known *k)
 {
-    struct mailbox m = {.id = k->id, .name = k->name, .subscribed = k->subscribed};
-    return events_of(s, &m);
+    return imapd_is_selected(s, k->account, k->id) ? k->events & ~(unsigned)OF_MESSAGES : k->events;
 }
 
 static bool server_events(const struct imap_notify *args)
@@ -70,42 +76,98 @@ bool imapd_notify_selected(const struct imapd_session *s, unsigned events)
 
 /* ---- what is so now ---- */
 
+static void on_news(void *arg)
+{
+    struct imapd_session *s = arg;
+    s->notify->news = true;
+    conn_wake(s->c);
+}
+
+/* Watched before it is looked at, so that nothing falls between. */
+static int watch(struct imapd_session *s, const char *account)
+{
+    struct imapd_notify *n = s->notify;
+    for (size_t i = 0; i < n->nwatched; i++)
+        if (strcmp(n->watched[i].id, account) == 0) return 0;
+    n->watched = xrealloc(n->watched, (n->nwatched + 1) * sizeof *n->watched);
+    struct watched *w = &n->watched[n->nwatched++];
+    *w = (struct watched){.watch = mailbox_watch(s->server->conf.store, account, on_news, s)};
+    snprintf(w->id, sizeof w->id, "%s", account);
+    return account_modseq(s->server->conf.store, account, &w->modseq);
+}
+
+static void unwatch(struct imapd_notify *n)
+{
+    while (n->nwatched) kv_unwatch(&n->watched[--n->nwatched].watch);
+}
+
 static int by_id(const void *a, const void *b)
 {
     const struct known *x = a, *y = b;
-    return x->id < y->id ? -1 : x->id > y->id;
+    int accounts = strcmp(x->account, y->account);
+    return accounts ? accounts : x->id < y->id ? -1 : x->id > y->id;
+}
+
+static const struct known *find(const struct known_boxes *boxes, const char *account, uint32_t id)
+{
+    struct known key = {.account = account, .id = id};
+    return boxes->n ? bsearch(&key, boxes->v, boxes->n, sizeof key, by_id) : NULL;
+}
+
+/* What the client has not seen of another's mailbox is counted anew only when that changed. */
+static uint32_t unseen_of(struct imapd_session *s, const struct imapd_visible *x, unsigned events)
+{
+    const struct known *before = find(&s->notify->known, x->account, x->m->id);
+    if (strcmp(x->account, s->account) == 0) return x->m->unseen;
+    if (before && before->events & OF_MESSAGES && before->modseq == x->m->modseq) return before->unseen;
+    return events & OF_MESSAGES ? imapd_unseen(s, x->account, x->m) : 0;
+}
+
+static struct known know(struct imapd_session *s, struct arena *a, const struct imapd_visible *x)
+{
+    unsigned events = events_of(s, x);
+    return (struct known){.account = ar_cstr(a, sl_cstr(x->account)),
+                          .id = x->m->id,
+                          .uidvalidity = x->m->uidvalidity,
+                          .uidnext = x->m->uidnext,
+                          .exists = x->m->exists,
+                          .unseen = unseen_of(s, x, events),
+                          .modseq = x->m->modseq,
+                          .name = ar_dup(a, x->shown),
+                          .use = strcmp(x->account, s->account) == 0 ? x->m->use : 0,
+                          .events = events,
+                          .subscribed = x->subscribed};
+}
+
+/* Whose mailboxes are to be looked at besides the client's own. */
+static int owners(struct imapd_session *s, struct acl_owner **out, size_t *n)
+{
+    const struct imap_notify *args = &s->notify->args;
+    bool elsewhere = false;
+    int e = 0;
+    *n = 0;
+    for (size_t i = 0; i < args->n && !e; i++)
+        if (args->group[i].boxes.kind > IMAP_BOXES_SELECTED_DELAYED)
+            e = imapd_boxes_elsewhere(s, &args->group[i].boxes, &elsewhere);
+    if (!e && elsewhere) e = imapd_others(s, out, n);
+    for (size_t i = 0; i < *n && !e; i++) e = watch(s, (*out)[i].id);
+    return e;
 }
 
 static int look(struct imapd_session *s, struct known_boxes *out)
 {
-    struct mailbox *m;
-    size_t n;
+    struct acl_owner *o = NULL;
+    struct imapd_visible *v;
+    size_t n, of;
     *out = (struct known_boxes){0};
     ar_init(&out->a, 0);
-    int e = mailbox_list(s->server->conf.store, s->account, &s->a, &m, &n);
-    if (!e && n > NOTIFY_BOXES_MAX)
-        e = err_set(ERR_LIMIT, "more than %d mailboxes cannot be watched", NOTIFY_BOXES_MAX);
+    int e = owners(s, &o, &of);
+    if (!e) e = imapd_visible(s, o, of, NOTIFY_BOXES_MAX, &v, &n);
     if (e) return e;
     out->v = ar_array(&out->a, struct known, n);
-    for (size_t i = 0; i < n; i++)
-        out->v[i] = (struct known){.id = m[i].id,
-                                   .uidvalidity = m[i].uidvalidity,
-                                   .uidnext = m[i].uidnext,
-                                   .exists = m[i].exists,
-                                   .unseen = m[i].unseen,
-                                   .modseq = m[i].modseq,
-                                   .name = ar_dup(&out->a, m[i].name),
-                                   .use = m[i].use,
-                                   .subscribed = m[i].subscribed};
-    out->n = n;
+    for (; out->n < n; out->n++) out->v[out->n] = know(s, &out->a, &v[out->n]);
     qsort(out->v, n, sizeof *out->v, by_id);
     return 0;
-}
-
-static const struct known *find(const struct known_boxes *boxes, uint32_t id)
-{
-    struct known key = {.id = id};
-    return boxes->n ? bsearch(&key, boxes->v, boxes->n, sizeof key, by_id) : NULL;
 }
 
 static const struct known *find_name(const struct known_boxes *boxes, struct slice name)
@@ -171,15 +233,15 @@ static bool moved_along(const struct known_boxes *was, const struct known_boxes 
     size_t a = sl_rchr(k->name, '/'), b = sl_rchr(old, '/');
     if (a == SL_NONE || b == SL_NONE || !sl_eq(sl_from(k->name, a), sl_from(old, b))) return false;
     const struct known *parent = find_name(now, sl_sub(k->name, 0, a));
-    const struct known *before = parent ? find(was, parent->id) : NULL;
+    const struct known *before = parent ? find(was, parent->account, parent->id) : NULL;
     return before && sl_eq(before->name, sl_sub(old, 0, b)) && !sl_eq(before->name, parent->name);
 }
 
 static void compare(struct imapd_session *s, const struct known_boxes *was, const struct known_boxes *now,
                     const struct known *k)
 {
-    unsigned events = events_of_known(s, k);
-    const struct known *old = find(was, k->id);
+    unsigned events = events_now(s, k);
+    const struct known *old = find(was, k->account, k->id);
     if (!old) {
         if (events & IMAP_EVENT_NAME) put_made(s, now, k->name);
         return;
@@ -187,8 +249,7 @@ static void compare(struct imapd_session *s, const struct known_boxes *was, cons
     if (!sl_eq(old->name, k->name)) {
         if (events & IMAP_EVENT_NAME && !moved_along(was, now, k, old->name))
             put_list(s, now, k->name, old->name);
-    } else if (old->subscribed != k->subscribed &&
-               (events | events_of_known(s, old)) & IMAP_EVENT_SUBSCRIPTION) {
+    } else if (old->subscribed != k->subscribed && (events | events_now(s, old)) & IMAP_EVENT_SUBSCRIPTION) {
         put_list(s, now, k->name, SL(""));
     }
     bool messages = old->uidnext != k->uidnext || old->exists != k->exists;
@@ -204,7 +265,7 @@ static void tell_boxes(struct imapd_session *s, const struct known_boxes *was, c
         fiber_breathe();
     }
     for (size_t i = 0; i < was->n; i++)
-        if (!find(now, was->v[i].id) && events_of_known(s, &was->v[i]) & IMAP_EVENT_NAME)
+        if (!find(now, was->v[i].account, was->v[i].id) && was->v[i].events & IMAP_EVENT_NAME)
             put_made(s, now, was->v[i].name);
 }
 
@@ -212,6 +273,7 @@ static void tell_boxes(struct imapd_session *s, const struct known_boxes *was, c
 
 struct noted {
     struct imapd_session *s;
+    const char *account; /* the one at hand */
     size_t n;
 };
 
@@ -219,8 +281,9 @@ static void tell_note(void *arg, uint32_t box, struct slice name)
 {
     struct noted *x = arg;
     struct imapd_session *s = x->s;
-    const struct known *k = box ? find(&s->notify->known, box) : NULL;
-    if (box ? !k || !(events_of_known(s, k) & IMAP_EVENT_METADATA) : !server_events(&s->notify->args)) return;
+    const struct known *k = box ? find(&s->notify->known, x->account, box) : NULL;
+    bool server = !box && strcmp(x->account, s->account) == 0 && server_events(&s->notify->args);
+    if (!server && !(k && k->events & IMAP_EVENT_METADATA)) return;
     if (x->n++ >= NOTIFY_NAMES_MAX) return;
     buf_str(&s->out, "* METADATA ");
     imap_put_mailbox(&s->out, k ? k->name : SL(""), s->utf8);
@@ -233,24 +296,35 @@ static void tell_note(void *arg, uint32_t box, struct slice name)
 static void overflow(struct imapd_session *s)
 {
     struct imapd_notify *n = s->notify;
-    kv_unwatch(&n->watch);
+    unwatch(n);
     n->args.n = 0;
     n->selected = NULL;
     imapd_untagged(s, "OK [NOTIFICATIONOVERFLOW] there is too much to tell: nothing is told any more");
 }
 
+/* An account that is gone has none. */
+static int tell_notes(struct imapd_session *s)
+{
+    struct noted x = {.s = s};
+    int e = 0;
+    for (size_t i = 0; i < s->notify->nwatched && !e; i++) {
+        struct watched *w = &s->notify->watched[i];
+        x.account = w->id;
+        e = annotation_changes(s->server->conf.store, w->id, s->account, &w->modseq, tell_note, &x);
+        if (e == ERR_NOT_FOUND && i) e = 0;
+    }
+    return !e && x.n > NOTIFY_NAMES_MAX ? ERR_LIMIT : e;
+}
+
 static void tell_all(struct imapd_session *s)
 {
     struct known_boxes now;
-    struct noted x = {.s = s};
     int e = look(s, &now);
     if (!e) {
         tell_boxes(s, &s->notify->known, &now);
         ar_free(&s->notify->known.a);
         s->notify->known = now;
-        e = annotation_changes(s->server->conf.store, s->account, s->account, &s->notify->modseq, tell_note,
-                               &x);
-        if (x.n > NOTIFY_NAMES_MAX) e = ERR_LIMIT;
+        e = tell_notes(s);
     } else {
         ar_free(&now.a);
     }
@@ -259,13 +333,6 @@ static void tell_all(struct imapd_session *s)
 }
 
 /* ---- the session's side ---- */
-
-static void on_news(void *arg)
-{
-    struct imapd_session *s = arg;
-    s->notify->news = true;
-    conn_wake(s->c);
-}
 
 bool imapd_notify_pushes(const struct imapd_session *s, bool *expunges)
 {
@@ -303,7 +370,8 @@ void imapd_notify_end(struct imapd_session *s)
     struct imapd_notify *n = s->notify;
     s->notify = NULL;
     if (!n) return;
-    if (n->watch) kv_unwatch(&n->watch);
+    unwatch(n);
+    free(n->watched);
     ar_free(&n->known.a);
     ar_free(&n->a);
     free(n);
@@ -313,7 +381,7 @@ static void tell_statuses(struct imapd_session *s)
 {
     const struct known_boxes *known = &s->notify->known;
     for (size_t i = 0; i < known->n && s->notify->args.status; i++)
-        if (events_of_known(s, &known->v[i]) & OF_MESSAGES) put_status(s, &known->v[i]);
+        if (events_now(s, &known->v[i]) & OF_MESSAGES) put_status(s, &known->v[i]);
     imapd_flush(s);
 }
 
@@ -337,9 +405,10 @@ int imapd_notify_set(struct imapd_session *s, struct slice text)
     imapd_notify_end(s);
     s->notify = n;
     if (!asks_elsewhere(&n->args)) return 0;
-    n->watch = mailbox_watch(s->server->conf.store, s->account, on_news, s);
-    int e = account_modseq(s->server->conf.store, s->account, &n->modseq);
-    if (!e) e = look(s, &n->known);
+    struct known_boxes known;
+    int e = watch(s, s->account);
+    if (!e) e = look(s, &known);
+    if (!e) n->known = known;
     if (!e) tell_statuses(s);
     else imapd_notify_end(s);
     return e;

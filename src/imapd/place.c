@@ -1,18 +1,29 @@
-/* place.c - where a mailbox name leads: into the client's own account, or by "#user/ADDRESS/NAME" into
- * somebody else's (RFC 2342), and what the client may do there (RFC 4314). */
+/* place.c - where a mailbox name leads: into the client's own account, by "#user/ADDRESS/NAME" into somebody
+ * else's, by "#public/NAME" into the one whose mailboxes are public (RFC 2342), and what the client may do
+ * there (RFC 4314). */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "imapd_i.h"
 
-bool imapd_is_foreign(struct slice name) { return sl_startsi(name, SL(IMAPD_OTHERS)); }
+static bool is_public(struct slice name) { return sl_startsi(name, SL(IMAPD_PUBLIC)); }
 
-/* "#user/ADDRESS/NAME" apart. */
-static bool take_apart(struct slice name, struct slice *owner, struct slice *rest)
+bool imapd_is_foreign(struct slice name) { return is_public(name) || sl_startsi(name, SL(IMAPD_OTHERS)); }
+
+int imapd_public(struct imapd_session *s, struct account *out)
 {
-    if (!imapd_is_foreign(name)) return false;
-    *rest = sl_from(name, sizeof IMAPD_OTHERS - 1);
-    return sl_next(rest, '/', owner) && owner->n && rest->p && rest->n;
+    const struct imapd_conf *c = &s->server->conf;
+    if (!c->public_account.n) return err_set(ERR_NOT_FOUND, "there are no public mailboxes");
+    int e = account_get(c->store->directory, &s->a, c->public_account, out);
+    return e == ERR_SYNTAX ? ERR_NOT_FOUND : e;
+}
+
+/* "#user/ADDRESS/NAME" and "#public/NAME" apart. */
+static bool take_apart(struct imapd_session *s, struct slice name, struct slice *owner, struct slice *rest)
+{
+    *owner = s->server->conf.public_account;
+    *rest = sl_from(name, is_public(name) ? sizeof IMAPD_PUBLIC - 1 : sizeof IMAPD_OTHERS - 1);
+    return (is_public(name) || sl_next(rest, '/', owner)) && owner->n && rest->p && rest->n;
 }
 
 static int no_such(struct slice name)
@@ -28,7 +39,7 @@ int imapd_owner(struct imapd_session *s, struct slice name, struct imapd_place *
     *rest = name;
     snprintf(out->account, sizeof out->account, "%s", s->account);
     if (!imapd_is_foreign(name)) return 0;
-    if (!take_apart(name, &owner, rest)) return no_such(name);
+    if (!take_apart(s, name, &owner, rest)) return no_such(name);
     int e = account_get(s->server->conf.store->directory, &s->a, owner, &acc);
     if (e == ERR_NOT_FOUND || e == ERR_SYNTAX) return no_such(name);
     if (e) return e;
@@ -74,6 +85,8 @@ struct mailbox_ref imapd_acting(struct imapd_session *s, const char *account, ui
 
 struct slice imapd_foreign_name(struct imapd_session *s, struct slice owner, struct slice name)
 {
+    if (sl_eqi(s->server->conf.public_account, owner))
+        return ar_printf(&s->a, IMAPD_PUBLIC "%.*s", SLF(name));
     return ar_printf(&s->a, IMAPD_OTHERS "%.*s/%.*s", SLF(owner), SLF(name));
 }
 

@@ -1,6 +1,6 @@
 /* quota.c - GETQUOTA and GETQUOTAROOT (RFC 9208): an account has one quota root over all its mailboxes, when
- * it has a limit. Limits are the operator's to set: SETQUOTA is refused to everybody, and QUOTASET not
- * offered. */
+ * it has a limit: "account", or of another one what its mailboxes begin with. Limits are the operator's to
+ * set: SETQUOTA is refused to everybody, and QUOTASET not offered. */
 #include "imapd_i.h"
 
 #define ROOT SL("account")
@@ -30,9 +30,11 @@ uint64_t imapd_deleted_storage(struct imapd_session *s, const char *account, con
 static bool limited(const struct account_usage *u) { return u->quota_bytes || u->quota_messages; }
 
 /* Bytes in units of 1,024 (section 5.1), rounded up: what is used is never told as less. */
-static void tell_quota(struct imapd_session *s, const struct account_usage *u)
+static void tell_quota(struct imapd_session *s, struct slice root, const struct account_usage *u)
 {
-    buf_printf(&s->out, "* QUOTA %.*s (", SLF(ROOT));
+    buf_str(&s->out, "* QUOTA ");
+    imap_put_astring(&s->out, root, s->utf8);
+    buf_str(&s->out, " (");
     if (u->quota_bytes)
         buf_printf(&s->out, "STORAGE %llu %llu", (unsigned long long)((u->bytes + 1023) / 1024),
                    (unsigned long long)(u->quota_bytes / 1024));
@@ -43,42 +45,69 @@ static void tell_quota(struct imapd_session *s, const struct account_usage *u)
     imapd_flush(s);
 }
 
+/* The root of another account, which may be told of to whoever may read one of its mailboxes (section 6). */
+static int find_root(struct imapd_session *s, struct slice root, const char **account)
+{
+    struct acl_owner *o;
+    struct imapd_visible *v;
+    size_t owners, n = 0;
+    int e = imapd_others(s, &o, &owners);
+    for (size_t i = 0; i < owners && !e; i++) {
+        if (!sl_eqi(root, imapd_foreign_name(s, o[i].address, SL("")))) continue;
+        e = imapd_visible(s, &o[i], 1, IMAPD_NAMES_MAX, &v, &n);
+        for (size_t k = 0; k < n && !e; k++)
+            if (strcmp(v[k].account, o[i].id) == 0 && v[k].rights & ACL_READ) *account = v[k].account;
+    }
+    return e;
+}
+
 void imapd_cmd_getquota(struct imapd_session *s, struct imap_in *in)
 {
     struct account_usage u;
+    const char *account = NULL;
     imap_sp(in);
     struct slice root = imap_astring(in);
     if (imapd_args_bad(s, in)) return;
-    int e = account_usage(s->server->conf.store, s->account, &u);
-    if (!e && (!sl_eq(root, ROOT) || !limited(&u))) e = err_set(ERR_NOT_FOUND, "there is no such quota root");
+    int e = imapd_is_foreign(root) ? find_root(s, root, &account) : 0;
+    if (sl_eq(root, ROOT)) account = s->account;
+    if (!e && account) e = account_usage(s->server->conf.store, account, &u);
+    if (!e && (!account || !limited(&u))) e = err_set(ERR_NOT_FOUND, "there is no such quota root");
     if (e) {
         imapd_failed(s, e);
         return;
     }
-    tell_quota(s, &u);
+    tell_quota(s, root, &u);
     imapd_ok(s, NULL, "that is the quota");
 }
 
-/* The mailbox need not exist (section 4.1.2). */
+/* One's own mailbox need not exist (section 4.1.2); another's must, and the client may read it (section 6).
+ */
 void imapd_cmd_getquotaroot(struct imapd_session *s, struct imap_in *in)
 {
     struct account_usage u;
+    struct imapd_place p;
+    struct slice rest;
     imap_sp(in);
     struct slice name = imap_mailbox(in);
     if (imapd_args_bad(s, in)) return;
-    int e = account_usage(s->server->conf.store, s->account, &u);
+    int e = imapd_owner(s, name, &p, &rest);
+    if (!e && p.foreign) e = imapd_find(s, name, ACL_READ, &p);
+    if (!e) e = account_usage(s->server->conf.store, p.account, &u);
     if (e) {
         imapd_failed(s, e);
         return;
     }
+    struct slice root = p.foreign ? imapd_foreign_name(s, p.owner, SL("")) : ROOT;
     buf_str(&s->out, "* QUOTAROOT ");
     imap_put_mailbox(&s->out, name, s->utf8);
-    bool mine = limited(&u) && !imapd_is_foreign(name); /* that of others is their business */
-    if (mine) buf_printf(&s->out, " %.*s", SLF(ROOT));
+    if (limited(&u)) {
+        buf_char(&s->out, ' ');
+        imap_put_astring(&s->out, root, s->utf8);
+    }
     buf_str(&s->out, "\r\n");
     imapd_flush(s);
-    if (mine) tell_quota(s, &u);
-    imapd_ok(s, NULL, mine ? "that is its quota" : "it has no limit");
+    if (limited(&u)) tell_quota(s, root, &u);
+    imapd_ok(s, NULL, limited(&u) ? "that is its quota" : "it has no limit");
 }
 
 /* Section 4.1.3. */

@@ -41,11 +41,17 @@ int acl_read(struct store *s, struct mailbox_ref box, struct arena *a, struct ac
     return e ? e : parse_list(a, value, out, n);
 }
 
+static bool means(const struct acl_entry *e, const char *user)
+{
+    if (e->id[0]) return strcmp(e->id, user) == 0;
+    return user[0] || sl_eq(e->who, ACL_ANYONE);
+}
+
 unsigned acl_rights_of(const struct acl_entry *v, size_t n, const char *user)
 {
     unsigned rights = 0, taken = 0;
     for (size_t i = 0; i < n; i++) {
-        if (v[i].id[0] && strcmp(v[i].id, user) != 0) continue;
+        if (!means(&v[i], user)) continue;
         if (v[i].negative) taken |= v[i].rights;
         else rights |= v[i].rights;
     }
@@ -116,7 +122,8 @@ struct changing {
 
 static bool same_who(const struct acl_entry *x, const struct acl_entry *y)
 {
-    return x->negative == y->negative && strcmp(x->id, y->id) == 0;
+    if (x->negative != y->negative || strcmp(x->id, y->id) != 0) return false;
+    return x->id[0] || sl_eq(x->who, y->who); /* the address of an account changes with its name */
 }
 
 static int change_list(const struct changing *x, struct acl_entry *v, size_t *n)
@@ -202,7 +209,10 @@ static int tell_other(struct store *s, struct mailbox_ref box, struct slice owne
 {
     char room[KEY_ROOM];
     struct hint h = {box.account, owner, e->id[0] != 0};
-    return kv_transact(s->kv, e->id[0] ? account_object(e->id, room) : SHARED, put_hint, &h);
+    struct slice object = h.mine ? account_object(e->id, room) : SHARED;
+    int r = kv_transact(s->kv, object, put_hint, &h);
+    if (r == 0) kv_notify(s->kv, object); /* sessions that watch what is shared with them look anew */
+    return r;
 }
 
 int acl_change(struct store *s, struct mailbox_ref box, struct slice owner, const struct acl_entry *e,

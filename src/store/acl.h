@@ -19,11 +19,13 @@ enum acl_right { /* in the order of ACL_LETTERS */
                  ACL_ALL = 2047
 };
 #define ACL_LETTERS "lrswipkxtea"
+#define ACL_ANYONE SL("anyone")               /* who sends a letter from the world too: for ACL_POST */
+#define ACL_AUTHENTICATED SL("authenticated") /* who has an account here */
 enum { ACL_MAX = 100, ACL_OWNERS_MAX = 1000 };
 
 struct acl_entry {
-    struct slice who; /* address of an account, or "anyone" */
-    char id[20];      /* of that account; empty: anyone */
+    struct slice who; /* address of an account, ACL_ANYONE or ACL_AUTHENTICATED */
+    char id[20];      /* of that account; empty: it is one of these two */
     bool negative;    /* these rights are taken away */
     unsigned rights;  /* enum acl_right bits */
 };
@@ -32,7 +34,7 @@ MUST_CHECK int acl_allow(unsigned rights, unsigned need);
 /* The list of a mailbox, in the arena. */
 MUST_CHECK int acl_read(struct store *s, struct mailbox_ref box, struct arena *a, struct acl_entry **out,
                         size_t *n);
-/* What the user (an account's id) may do by this list. Does not suspend. */
+/* What the user (an account's id; empty: a stranger) may do by this list. Does not suspend. */
 unsigned acl_rights_of(const struct acl_entry *v, size_t n, const char *user);
 enum acl_op { ACL_SET, ACL_ADD, ACL_REMOVE };
 /* Changes the rights of e->who; an entry without rights goes. owner: the address of the mailbox's account, by

@@ -316,10 +316,11 @@ static int subscribe(struct kv_tx *tx, void *arg)
     return e;
 }
 
-/* Also a mailbox of another account: "#user/ADDRESS/NAME". */
+/* Also a mailbox of another account: "#user/ADDRESS/NAME", or a public one: "#public/NAME". */
 static int subscription_name(struct arena *a, struct slice name, struct slice *out)
 {
-    if (!sl_startsi(name, SL("#user/"))) return mailbox_name(a, name, out);
+    if (!sl_startsi(name, SL("#user/")) && !sl_startsi(name, SL("#public/")))
+        return mailbox_name(a, name, out);
     int e = mailbox_name(a, sl_from(name, 1), out);
     if (e == 0) *out = ar_cat(a, SL("#"), *out);
     return e;

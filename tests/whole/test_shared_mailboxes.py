@@ -1,7 +1,7 @@
 """Two accounts share a mailbox, seen through Python's imaplib, which knows ACL by itself."""
 import imaplib
 
-from world import insecure_tls
+from world import insecure_tls, letter, until
 
 LETTER = b"From: a@one.test\r\nSubject: shared\r\n\r\nto both\r\n"
 
@@ -38,3 +38,21 @@ def test_imaplib_shares_a_mailbox(world):
     assert again.fetch("1", "(BODY[])")[1][0][1] == LETTER
     for client in (alice, again):
         client.logout()
+
+
+def test_a_public_mailbox_gets_mail_by_address(world):
+    one = world.home("one.test", accounts=["alice", "public"], config='public_account = "public@one.test"')
+    world.publish()
+    one.start()
+    public, alice = login(one, "public"), login(one, "alice")
+    assert public.create("news")[0] == "OK"
+    assert public.setacl("news", "anyone", "p")[0] == "OK"
+    assert public.setacl("news", "authenticated", "lrs")[0] == "OK"
+    one.tram("alias", "add", "news@one.test", "public+news@one.test")
+    assert b'("#public/" "/")' in alice.namespace()[1][0]
+    assert alice.select("#public/news")[1] == [b"0"]
+    with one.submission("alice") as client:
+        client.sendmail("alice@one.test", ["news@one.test"], letter("alice@one.test", "news@one.test", "x", "y\r\n"))
+    until(lambda: alice.noop()[0] == "OK" and alice.select("#public/news")[1] == [b"1"], what="the letter")
+    public.logout()
+    alice.logout()
