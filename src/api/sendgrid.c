@@ -14,6 +14,7 @@
 #define TEMPLATE "/v3/templates/{template_id}"
 #define VERSION TEMPLATE "/versions/{version_id}"
 #define WEBHOOK "/v3/user/webhooks/event/settings"
+#define PARSE "/v3/user/webhooks/parse/settings"
 #define GROUP "/v3/asm/groups/{group_id}"
 enum { TEMPLATE_BODY = 3 << 20 };
 
@@ -103,6 +104,15 @@ static const struct http_route routes[] = {
     HTTP_ROUTE(DELETE, WEBHOOK "/{id}", WEBHOOKS, sendgrid_webhook_delete, "removes a webhook (SendGrid)"),
     HTTP_ROUTE(POST, "/v3/user/webhooks/event/test", WEBHOOKS, sendgrid_webhook_try,
                "tells a URL events that never were (SendGrid)"),
+    HTTP_ROUTE(POST, PARSE, WEBHOOKS, sendgrid_inbound_create,
+               "hands mail that comes in to a URL (SendGrid)"),
+    HTTP_ROUTE(GET, PARSE, WEBHOOKS, sendgrid_inbound_list, "lists whose mail is handed to URLs (SendGrid)"),
+    HTTP_ROUTE(GET, PARSE "/{hostname}", WEBHOOKS, sendgrid_inbound_get,
+               "shows to which URL mail is handed (SendGrid)"),
+    HTTP_ROUTE(PATCH, PARSE "/{hostname}", WEBHOOKS, sendgrid_inbound_change,
+               "changes to which URL mail is handed (SendGrid)"),
+    HTTP_ROUTE(DELETE, PARSE "/{hostname}", WEBHOOKS, sendgrid_inbound_delete,
+               "hands mail to no URL any more (SendGrid)"),
     HTTP_ROUTE(GET, "/v3/scopes", MAIL_SEND, sendgrid_scopes, "what may this key? (SendGrid)"),
     HTTP_ROUTE(POST, "/v3/api_keys", KEYS, sendgrid_key_create, "makes a key (SendGrid)"),
     HTTP_ROUTE(GET, "/v3/api_keys", KEYS, sendgrid_keys_list, "lists keys (SendGrid)"),

@@ -81,6 +81,13 @@ void sendgrid_webhook_sign(struct http_call *c);
 void sendgrid_webhook_key(struct http_call *c);
 void sendgrid_webhook_try(struct http_call *c);
 
+/* sendgrid_inbound.c */
+void sendgrid_inbound_create(struct http_call *c);
+void sendgrid_inbound_list(struct http_call *c);
+void sendgrid_inbound_get(struct http_call *c);
+void sendgrid_inbound_change(struct http_call *c);
+void sendgrid_inbound_delete(struct http_call *c);
+
 /* sendgrid_keys.c */
 void sendgrid_scopes(struct http_call *c);
 void sendgrid_keys_list(struct http_call *c);

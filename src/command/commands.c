@@ -242,6 +242,19 @@ const struct command commands[] = {
     STORE("webhook resume", webhook_resume, "goes on with one that waits or is paused",
           ARGS(SENDER, WORD("name", "N", "its name"),
                OPTION("after", "EVENT", "tells again what came behind this event"))),
+    STORE(
+        "inbound add", inbound_add,
+        "hands mail for an address, or for all of a domain that nobody has, to a URL; line 1 is the key that "
+        "proves it",
+        ARGS(WORD("account", "ACCOUNT", "the account whose it is"),
+             WORD("name", "NAME", "the address or domain"), WORD("url", "URL", "https://..."),
+             FLAG("raw", "the letter as it came in place of its parts"),
+             FLAG("spam-check", "says whether it was judged to be junk"),
+             FLAG("mailbox", "what nobody takes within three days goes into the account's inbox, not back"))),
+    LOOK("inbound list", inbound_list, "lists whose mail is handed to which URL", .rows = "inbound",
+         .print_row = print_row_inbound_list, ARGS(MAYBE("address", "ADDRESS", "only of this account"))),
+    STORE("inbound remove", inbound_remove, "hands mail for NAME to no URL any more; what waits comes back",
+          ARGS(WORD("name", "NAME", "the address or domain"))),
 
     LOOK("block list", block_list, "who is shut out, why, until when", .rows = "blocks",
          .print_row = print_row_block_list),

@@ -10,6 +10,7 @@
 #include "login/sasl.h"
 #include "relay/probe.h"
 #include "rt/file.h"
+#include "send/inbound.h"
 #include "send/return_path.h"
 #include "send/simulator.h"
 
@@ -137,6 +138,7 @@ static void open_preflight(struct core *core)
 static int deliver(void *ctx, struct last_hop *d)
 {
     struct core *core = ctx;
+    if (last_hop_calls(d->account)) return inbound_take(core->sends, d);
     if (sl_eq(sl_cstr(d->account), SL(RETURN_PATH_ACCOUNT))) return return_path_take(core->sends, d);
     if (sl_eq(sl_cstr(d->account), SL(SIMULATOR_ACCOUNT))) return simulator_take(core->sends, d);
     return deliver_letter(core->store, d);
@@ -270,6 +272,10 @@ int core_open_on(struct core *core, const struct config *conf, struct dns *dns, 
     sc.take = intake_take;
     sc.take_ctx = &core->intake;
     sc.allowance = core->allowance;
+    sc.file = deliver_letter;
+    sc.file_ctx = core->store;
+    if (conf->queue_lifetime_s && conf->queue_lifetime_s / 4 * 3 < INBOUND_KEEP_S)
+        sc.inbound_keep_s = conf->queue_lifetime_s / 4 * 3;
     sc.webhook_private = conf->webhook_private;
     sc.site = conf->port_offset
                   ? ar_printf(&core->arena, "%.*s:%u", SLF(conf->hostname), 443u + conf->port_offset)

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "intake_i.h"
 #include "mail/addr.h"
+#include "send/inbound.h"
 #include "send/simulator.h"
 
 static const struct intake_refusal none, no_memory = {452, "4.3.1", ERR_BUSY, SL_INIT(INTAKE_NO_MEMORY)};
@@ -88,8 +89,9 @@ static void add_route(struct intake_letter *l, struct slice address, const struc
     /* elsewhere Bob@ and bob@ are two (RFC 5321 section 2.4) */
     size_t at = r->local ? SL_NONE : sl_rchr(r->address, '@');
     struct slice key =
-        at == SL_NONE ? sl_cstr(r->account)
-                      : ar_cat(&l->a, sl_sub(r->address, 0, at), ar_lower(&l->a, sl_from(r->address, at)));
+        r->local && last_hop_calls(r->account) ? ar_printf(&l->a, "%s %.*s", r->account, SLF(r->address))
+        : at == SL_NONE                        ? sl_cstr(r->account)
+                        : ar_cat(&l->a, sl_sub(r->address, 0, at), ar_lower(&l->a, sl_from(r->address, at)));
     if (map_get(&l->routes, key)) return;
     l->rcpt = intake_one_more(&l->a, l->rcpt, l->nrcpt, &l->rcpt_room, sizeof *l->rcpt);
     struct letter_rcpt *to = &l->rcpt[l->nrcpt++];
@@ -189,6 +191,8 @@ static int resolve(const struct intake *in, struct arena *a, const struct intake
     bool back = false;
     int e = resolve_return(in, a, to, out, &back);
     if (!e && !back) e = resolve_name(in, a, to, out);
+    if (!e && !back && in->sends && to->domain.n)
+        e = inbound_routes(in->sends, a, to->local, to->domain, out);
     if (!e && !back) hear(in, a, to, out);
     return e;
 }

@@ -342,8 +342,8 @@ int accept_letter(struct queue *q, struct letter *l)
     int e = l->nrcpt ? letter_fits(l) : err_set(ERR_USAGE, "the letter has no recipients");
     /* a report of success is made by the queue */
     bool direct = !l->made.n && l->nrcpt == 1 && l->rcpt[0].route.local &&
-                  !(l->rcpt[0].notify & NOTIFY_SUCCESS) && !l->wants.hold_until && !l->wants.by &&
-                  !l->hold_all;
+                  !last_hop_calls(l->rcpt[0].route.account) && !(l->rcpt[0].notify & NOTIFY_SUCCESS) &&
+                  !l->wants.hold_until && !l->wants.by && !l->hold_all;
     if (!e) e = direct ? into_account(q, l) : into_queue(q, l, &a);
     if (e != ERR_UNKNOWN && !l->made.n)
         body_unpin(q->store->body, &l->body); /* else a row that nobody sees may name it */

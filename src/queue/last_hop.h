@@ -14,6 +14,11 @@ struct last_hop {                 /* one letter for one recipient here */
     const char *where; /* out, static: "into the inbox" */
     bool before;       /* out: it was there already */
 };
+/* The first byte of an account that is none: its letters are handed to elsewhere by a call, which may take
+ * long. Only the queue makes it, never who waits for a letter to be taken. The sentences of ERR_BUSY and
+ * ERR_TOO_LONG are for the sender too. */
+#define LAST_HOP_CALL '^'
+static inline bool last_hop_calls(const char *account) { return account[0] == LAST_HOP_CALL; }
 /* 0: it is durable there. ERR_NOT_FOUND: the account is gone. ERR_QUOTA. ERR_UNKNOWN: perhaps it is; to be
  * called again under the same name until it is known. Else temporary or not as err_is_temporary() says. From
  * any loop. SUSPENDS. */

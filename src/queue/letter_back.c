@@ -20,12 +20,12 @@ struct coming_back {
 };
 
 /* Whoever is not here any more is treated as somebody elsewhere: it goes out and is told what becomes of it.
- */
+ * A call may have been made, too. */
 static void hold(struct coming_back *x, const struct letter_rcpt *r)
 {
     if (!x->from->waited) return;
     x->held[x->nheld] = *r;
-    x->held[x->nheld++].route.local = false;
+    x->held[x->nheld++].route.local = last_hop_calls(r->route.account);
     x->out->held =
         ar_printf(x->a, "%.*s%s%.*s", SLF(x->out->held), x->out->held.n ? ", " : "", SLF(r->route.address));
 }
@@ -50,6 +50,7 @@ static int queue_held(struct coming_back *x)
     x->l.rcpt = x->held;
     x->l.nrcpt = x->nheld;
     x->l.hold = why_held;
+    x->l.hold_all = true;
     int e = body_pin(x->q->store->body, &x->l.body);
     if (!e) e = accept_letter(x->q, &x->l);
     if (e == ERR_BUSY) e = 0, x->nheld = 0; /* it is there: from the place where a sweep had it before */
@@ -66,7 +67,8 @@ int queue_take_back(struct queue *q, const struct rescue_letter *from, struct ar
     x.l.body = *from->ref;
     x.held = ar_array(a, struct letter_rcpt, x.l.nrcpt);
     for (size_t i = 0; !e && i < x.l.nrcpt; i++) {
-        if (x.l.rcpt[i].route.local) e = deliver_here(&x, i);
+        const struct route *r = &x.l.rcpt[i].route;
+        if (r->local && !last_hop_calls(r->account)) e = deliver_here(&x, i);
         else hold(&x, &x.l.rcpt[i]);
     }
     if (!e && x.nheld) e = queue_held(&x);

@@ -36,7 +36,7 @@ static int deliver_until_known(struct queue *q, struct last_hop *d, uint32_t rcp
     return e;
 }
 
-static void result_of(const struct queue *q, int e, struct attempt_rcpt *out)
+static void result_of(const struct queue *q, int e, bool call, struct arena *a, struct attempt_rcpt *out)
 {
     const char *status = "4.3.0";
     out->result = ATTEMPT_TEMPORARY;
@@ -53,9 +53,12 @@ static void result_of(const struct queue *q, int e, struct attempt_rcpt *out)
         status = "5.3.0", out->code = 554;
     }
     snprintf(out->enhanced, sizeof out->enhanced, "%s", status);
-    out->reply = e == ERR_NOT_FOUND ? SL("the account is gone")
-                 : e == ERR_QUOTA   ? SL("the mailbox is full")
-                                    : sl_cstr(err_name(e));
+    if (call && e == ERR_TOO_LONG) snprintf(out->enhanced, sizeof out->enhanced, "5.3.4"); /* RFC 3463 */
+    bool said = call && (e == ERR_BUSY || e == ERR_TOO_LONG);
+    out->reply = said                 ? ar_dup(a, sl_cstr(err_text(e)))
+                 : e == ERR_NOT_FOUND ? SL("the account is gone")
+                 : e == ERR_QUOTA     ? SL("the mailbox is full")
+                                      : sl_cstr(err_name(e));
 }
 
 void local_attempt(struct queue *q, const struct q_loaded *l, struct q_rcpt *const *rcpt,
@@ -68,7 +71,7 @@ void local_attempt(struct queue *q, const struct q_loaded *l, struct q_rcpt *con
                              .detail = rcpt[i]->detail};
         int e = deliver_until_known(q, &d, rcpt[i]->n);
         if (e) {
-            result_of(q, e, &out[i]);
+            result_of(q, e, last_hop_calls(l->g.account), a, &out[i]);
             continue;
         }
         out[i].result = ATTEMPT_DELIVERED;
@@ -131,7 +134,7 @@ void local_attempt_made(struct queue *q, struct q_loaded l, const struct letter_
     l.e.l.rcpt = routes_here(&l, rcpt, n, a);
     l.e.l.nrcpt = n;
     int e = store_made(q, &l.e.l, src);
-    for (size_t i = 0; e && i < n; i++) result_of(q, e, &out[i]);
+    for (size_t i = 0; e && i < n; i++) result_of(q, e, false, a, &out[i]);
     if (e) return;
     local_attempt(q, &l, rcpt, out, n, a);
     body_unpin(q->store->body, &l.e.l.body);

@@ -173,7 +173,10 @@ struct sends_conf {
     letter_take *take;         /* for what the simulator answers; NULL: it is silent */
     void *take_ctx;
     struct allowance *allowance; /* borrowed; NULL: nobody is limited */
-    uint8_t secret[32];          /* behind addresses that are forgotten, return paths and links */
+    queue_deliver *file;         /* into a mailbox what no webhook takes; NULL: it stays in the queue */
+    void *file_ctx;
+    int64_t inbound_keep_s; /* so long it is tried before; 0: INBOUND_KEEP_S */
+    uint8_t secret[32];     /* behind addresses that are forgotten, return paths and links */
 };
 /* Store and signing are borrowed, the rest copied. SUSPENDS. */
 MUST_CHECK int sends_open(struct sends **out, const struct sends_conf *conf);

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "inbound.h"
 #include "mail/addr.h"
 #include "queue/accept.h"
 #include "send_content.h"
@@ -86,6 +87,7 @@ static int add_addr(struct giving *g, const struct send_addr *to)
     }
     int e = mail_addr_split(&g->a, to->address, &local, &domain);
     if (!e) e = directory_resolve(g->s->store->directory, &g->a, local, domain, &routes);
+    if (!e) e = inbound_routes(g->s, &g->a, local, domain, &routes);
     if (e) return e;
     enum simulated ignored;
     if (routes.result == RESOLVED_NOT_LOCAL && simulator_is(g->s->hostname, local, domain, &ignored))

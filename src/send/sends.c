@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "inbound_i.h"
 #include "numbers.h"
 #include "send_content.h"
 #include "send_pages.h"
@@ -19,6 +20,10 @@ int sends_open(struct sends **out, const struct sends_conf *conf)
     s->take_ctx = conf->take_ctx;
     s->allowance = conf->allowance;
     s->webhook_private = conf->webhook_private;
+    s->file = conf->file;
+    s->file_ctx = conf->file_ctx;
+    s->inbound_keep = conf->inbound_keep_s ? conf->inbound_keep_s : INBOUND_KEEP_S;
+    map_init(&s->inbounds, false);
     map_init(&s->telling, false);
     map_init(&s->fresh, false);
     s->node = xcalloc(1, sizeof *s->node);
@@ -30,6 +35,7 @@ int sends_open(struct sends **out, const struct sends_conf *conf)
     memcpy(s->secret, conf->secret, sizeof s->secret);
     map_init(&s->taking, false);
     int e = event_open(s);
+    if (!e) e = inbound_open(s);
     if (e) sends_close(&s);
     *out = s;
     return e;
@@ -41,6 +47,7 @@ void sends_close(struct sends **sp)
     if (!s) return;
     map_free(&s->taking);
     map_free(&s->telling);
+    map_free(&s->inbounds);
     map_free(&s->fresh);
     free(s->node);
     map_free(&s->runs);

@@ -74,7 +74,7 @@ static void put_place(struct buf *b, const struct webhook *h)
 }
 
 /* SubjectPublicKeyInfo of a point on P-256 (RFC 5480 section 2). */
-static struct slice public_key(struct arena *a, const struct es256 *k)
+struct slice webhook_public_key(struct arena *a, const struct es256 *k)
 {
     static const uint8_t head[] = {0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48,
                                    0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48,
@@ -195,7 +195,7 @@ int webhook_add(struct sends *s, const struct webhook *h, struct arena *a, struc
     if (!e) e = es256_new(&k);
     if (e) return e;
     es256_pem(k, &pem);
-    *public = public_key(a, k);
+    *public = webhook_public_key(a, k);
     begin(&x, s, h->account, h->name, a);
     x.h = &full;
     x.pem = buf_slice(&pem);
@@ -329,7 +329,7 @@ int webhook_read(struct sends *s, struct slice key, struct slice row, struct are
     if (!e) e = kv_get(s->store->kv, SL(SENDS_OBJECT), key_of(a, 'W', out->account, out->name), a, &place);
     if (!e) e = get_place(place, out);
     if (!e) e = es256_from_pem(pem, signs);
-    if (!e) out->public_key = public_key(a, *signs);
+    if (!e) out->public_key = webhook_public_key(a, *signs);
     return e;
 }
 

@@ -14,6 +14,10 @@ MUST_CHECK int webhook_get_key(struct sends *s, struct slice account, struct sli
 MUST_CHECK int webhook_moved(struct sends *s, const struct webhook *h, uint64_t to);
 /* It was not: h->failing, next, why, paused are kept. SUSPENDS. */
 MUST_CHECK int webhook_failed(struct sends *s, const struct webhook *h);
+/* Its public half: DER (SubjectPublicKeyInfo) in base64, in a. */
+struct slice webhook_public_key(struct arena *a, const struct es256 *k);
+/* webhook_run.c: the signature of the bytes, as the header field holds it; in a. Does not suspend. */
+MUST_CHECK int webhook_sign(const struct es256 *k, struct arena *a, struct slice bytes, struct slice *out);
 /* webhook_json.c: events as one body. In a. SUSPENDS (reads of the sends what comes back with events). */
 struct event;
 MUST_CHECK int webhook_body(struct sends *s, const struct webhook *h, const struct event *e, size_t n,

@@ -36,7 +36,7 @@ static size_t put_integer(uint8_t *p, const uint8_t *n)
     return 2 + len;
 }
 
-static int sign(const struct es256 *k, struct arena *a, struct slice bytes, struct slice *out)
+int webhook_sign(const struct es256 *k, struct arena *a, struct slice bytes, struct slice *out)
 {
     uint8_t raw[ES256_SIGNATURE], der[2 + 2 * (ES256_NUMBER + 3)];
     int e = es256_sign(k, bytes, raw);
@@ -55,7 +55,7 @@ static int call(struct sends *s, const struct webhook *h, const struct es256 *k,
 {
     struct slice when = ar_printf(a, "%lld", (long long)rt_wall_seconds()), signature = {0};
     struct fetch_answer answer = {0};
-    int e = k ? sign(k, a, ar_cat(a, when, body), &signature) : 0;
+    int e = k ? webhook_sign(k, a, ar_cat(a, when, body), &signature) : 0;
     if (e) return e;
     const struct fetch_field fields[] = {{SL("Content-Type"), SL("application/json")},
                                          {SL("User-Agent"), SL("Tram")},

@@ -1,5 +1,7 @@
 """The vendors' own libraries, unchanged, against a home: only the base address and the key differ."""
+import base64
 import email
+import email.message
 import email.policy
 import http.server
 import json
@@ -99,14 +101,15 @@ def test_sendgrid_around_it(home, said):
     assert s["made"]["api_key_id"] in [k["api_key_id"] for k in s["list"]["result"]]
 
 
-def test_sendgrid_events_are_verified(home, said):
+def receiver(home):
+    """A server that takes what is posted: its calls, its URL's port, itself. (The ports of a trial network are moved, those of URLs too.)"""
     calls = []
 
     class Receiver(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
             fields = {name.lower(): value for name, value in self.headers.items()}
-            calls.append({"body": body.decode(), "signature": fields.get("x-twilio-email-event-webhook-signature"),
+            calls.append({"bytes": body, "type": fields["content-type"], "signature": fields.get("x-twilio-email-event-webhook-signature"),
                           "timestamp": fields.get("x-twilio-email-event-webhook-timestamp")})
             self.send_response(200)
             self.end_headers()
@@ -116,26 +119,61 @@ def test_sendgrid_events_are_verified(home, said):
 
     server = http.server.ThreadingHTTPServer((home.address, 0), Receiver)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    port = server.server_address[1] - home.port(0)  # the ports of a trial network are moved, those of URLs too
+    port = server.server_address[1] - home.port(0)
     if port < 1:
         pytest.skip("no port below the offset")
+    return calls, port, server
+
+
+def node_says(script, *words, text=""):
+    done = subprocess.run(["node", str(HERE / script), *words], input=text, env=node.environment(), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_sendgrid_events_are_verified(home, said):
+    calls, port, server = receiver(home)
     key = home.tram("key", "add", "alice@one.test", "--name", "hooks", "--scope", "mail.send,webhooks").stdout.splitlines()[0]
     base, url = f"https://{home.address}:{home.port(443)}", f"http://mail.one.test:{port}/"
 
-    def node_says(script, *words, text=""):
-        done = subprocess.run(["node", str(HERE / script), *words], input=text, env=node.environment(), capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stderr
-        return [json.loads(line) for line in done.stdout.splitlines()]
-
     made = {line["name"]: line["answer"] for line in node_says("vendors.js", base, key, "hooks", url)}
     assert made["made"]["statusCode"] == 201 and made["signed"]["public_key"] and made["tried"] == 204 and made["sent"] == 202, made
-    w.until(lambda: any('"delivered"' in c["body"] and "sg_message_id" in c["body"] and "bob@one.test" in c["body"] for c in calls), what="the events")
+    w.until(lambda: any('"delivered"' in c["bytes"].decode() and "sg_message_id" in c["bytes"].decode() and "bob@one.test" in c["bytes"].decode() for c in calls), what="the events")
     assert not calls[0]["signature"] and all(c["signature"] for c in calls[1:])  # the first try was before `signed`
-    said = node_says("eventwebhook.js", text="".join(json.dumps({**c, "key": made["signed"]["public_key"]}) + "\n" for c in calls[1:]))
+    said = node_says("eventwebhook.js", text="".join(json.dumps({"body": c["bytes"].decode(), "signature": c["signature"], "timestamp": c["timestamp"], "key": made["signed"]["public_key"]}) + "\n" for c in calls[1:]))
     assert all(s["raw"] and s["rebuilt"] and not s["other"] for s in said), said
     assert len(said[0]["events"]) == 12 and "delivered" in said[-1]["events"]
-    event = [e for c in calls[2:] for e in json.loads(c["body"])][0]
+    event = [e for c in calls[2:] for e in json.loads(c["bytes"])][0]
     assert event["email"] == "bob@one.test" and (event["7"], event["k"]) == ("é \u2028 \U0001f600 \" \\ \x01", "v")
+    server.shutdown()
+
+
+def test_sendgrid_reads_mail_that_comes_in(home):
+    calls, port, server = receiver(home)
+    url = f"http://mail.one.test:{port}/in"
+    home.tram("domain", "add", "in.test")
+    key = home.tram("inbound", "add", "alice@one.test", "in.test", url, "--spam-check").stdout.split("\n")[0]
+    raw_key = home.tram("inbound", "add", "alice@one.test", "raw@in.test", url, "--raw").stdout.split("\n")[0]
+    m = email.message.EmailMessage(policy=email.policy.SMTP)
+    m["From"], m["To"], m["Subject"] = "Bób <bob@two.test>", "any@in.test", "grüße — an alle"
+    m.set_content("Hello é\n", charset="iso-8859-1", cte="quoted-printable")
+    m.add_alternative("<p>Hello</p>", subtype="html")
+    m.add_attachment(bytes(range(256)), maintype="image", subtype="png", filename='ä "1".png')
+    with home.mx() as mx:
+        mx.sendmail("bob@two.test", ["any@in.test", "raw@in.test"], m.as_bytes())
+    w.until(lambda: len(calls) == 2, what="both calls")
+    calls.sort(key=lambda c: b'name="email"' in c["bytes"])
+    said = node_says("inbound.js", text="".join(json.dumps({"key": k, "type": c["type"], "body": base64.b64encode(c["bytes"]).decode(), "signature": c["signature"],
+                                                            "timestamp": c["timestamp"]}) + "\n" for k, c in zip((key, raw_key), calls)))
+    parsed, raw = said
+    assert parsed["signed"] and raw["signed"]
+    v = parsed["values"]
+    assert v["subject"] == "grüße — an alle" and v["from"] == "Bób <bob@two.test>" and v["text"].strip() == "Hello é" and v["html"].strip() == "<p>Hello</p>", v
+    assert json.loads(v["envelope"]) == {"to": ["any@in.test"], "from": "bob@two.test"} and json.loads(v["charsets"])["text"] == "UTF-8" and v["attachments"] == "1"
+    file = parsed["attachments"][0]
+    assert base64.b64decode(file["content"]) == bytes(range(256)) and file["type"] == "image/png" and file["filename"].startswith("ä "), file
+    whole = email.message_from_string(raw["values"]["email"], policy=email.policy.default)
+    assert whole["Subject"] == "grüße — an alle" and text_of(whole) == "Hello é" and "text" not in raw["values"]
     server.shutdown()
 
 

@@ -276,6 +276,82 @@ def test_events_are_told_to_a_webhook_signed_and_again_until_they_are_taken(home
     server.shutdown()
 
 
+def form_of(fields, body):
+    """The fields of a multipart/form-data body, read by another hand than wrote it."""
+    m = email.message_from_bytes(b"Content-Type: " + fields["content-type"].encode() + b"\r\n\r\n" + body, policy=email.policy.HTTP)
+    return {p.get_param("name", header="content-disposition"): p.get_payload(decode=True) for p in m.iter_parts()}
+
+
+def test_mail_that_comes_in_is_handed_to_a_webhook_until_it_takes_it(home, tmp_path):
+    calls, answers = [], [500, 302]
+
+    class Receiver(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            calls.append(({k.lower(): v for k, v in self.headers.items()}, body))
+            self.send_response(answers.pop(0) if answers else 204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer((home.address, 0), Receiver)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    port = server.server_address[1] - home.port(0)
+    if port < 1:
+        pytest.skip("no port below the offset")
+    url = f"http://mail.one.test:{port}/in"
+    assert home.tram("inbound", "add", "news@one.test", "in.test", url, ok=False).returncode
+    home.tram("domain", "add", "in.test")
+    key = home.tram("inbound", "add", "news@one.test", "in.test", url).stdout.split("\n")[0]
+    home.tram("inbound", "add", "bob@one.test", "raw@in.test", url, "--raw", "--mailbox")
+    listed = home.tram("inbound", "list").stdout
+    assert "in.test" in listed and "raw" in listed and url in listed
+    with home.mx() as mx:
+        mx.ehlo("client.test")
+        mx.mail("<>")
+        assert [mx.rcpt(to)[0] for to in ("Any+Tag@in.test", "other@in.test")] == [250, 250]
+        said = mx.data(b"From: Bob <bob@two.test>\r\nTo: any@in.test\r\nSubject: =?utf-8?q?gr=C3=BC=C3=9Fe?=\r\n\r\nHello \xc3\xa9\r\n")
+        assert said[0] == 250
+    w.until(lambda: len(calls) == 2, what="a call for each recipient")
+    stuck = w.until(lambda: "answered 302" in home.tram("queue", "list").stdout and home.tram("queue", "list").stdout, what="why it waits")
+    assert "answered 500" in stuck
+    home.tram("queue", "retry", "--all")
+    w.until(lambda: len(calls) == 4, what="the calls again")
+    w.until(lambda: "in.test" not in home.tram("queue", "list").stdout, what="the queue to be empty")
+    forms = [form_of(*c) for c in calls]
+    assert sorted(json.loads(f["envelope"])["to"][0] for f in forms[2:]) == ["Any+Tag@in.test", "other@in.test"]
+    assert {f["x-tram-delivery"] for f, _ in calls[:2]} == {f["x-tram-delivery"] for f, _ in calls[2:]}
+    f = forms[-1]
+    assert f["subject"].decode() == "grüße" and f["text"].decode() == "Hello é\r\n" and f["attachments"] == b"0"
+    assert f["SPF"] == b"none" and f["sender_ip"].startswith(b"127.") and b"Subject: =?utf-8?q?" in f["headers"]
+    names, body = calls[-1]
+    (tmp_path / "key").write_text(f"-----BEGIN PUBLIC KEY-----\n{key[:64]}\n{key[64:]}\n-----END PUBLIC KEY-----\n")
+    (tmp_path / "sig").write_bytes(base64.b64decode(names["x-twilio-email-event-webhook-signature"]))
+    (tmp_path / "data").write_bytes(names["x-twilio-email-event-webhook-timestamp"].encode() + body)
+    subprocess.run(["openssl", "dgst", "-sha256", "-verify", tmp_path / "key", "-signature", tmp_path / "sig",
+                    tmp_path / "data"], check=True, capture_output=True)
+    with home.mx() as mx:
+        mx.sendmail("bob@two.test", ["raw@in.test"], "From: bob@two.test\r\nSubject: raw\r\n\r\nAs it came.\r\n")
+    w.until(lambda: len(calls) == 5, what="the raw call")
+    raw = form_of(*calls[-1])
+    assert raw["email"].endswith(b"From: bob@two.test\r\nSubject: raw\r\n\r\nAs it came.\r\n") and "text" not in raw
+    answers.append(500)  # what waits when nobody takes the mail any more comes back
+    status, taken = campaign(home, {"to": "gone@in.test"})
+    w.until(lambda: len(calls) == 6, what="a letter of a send")
+    home.tram("inbound", "remove", "in.test")
+    w.until(lambda: "answered 500" in home.tram("queue", "list").stdout, what="it to wait")
+    home.tram("queue", "retry", "--all")
+    assert finished(home, taken["id"])["bounced"] == 1
+    with home.mx() as mx:
+        mx.ehlo("client.test")
+        mx.mail("<>")
+        assert (mx.rcpt("any@in.test")[0], mx.rcpt("raw@in.test")[0]) == (550, 250)
+    home.tram("inbound", "remove", "raw@in.test")
+    home.tram("domain", "remove", "in.test")
+    server.shutdown()
+
+
 def test_the_limits_of_the_account_bind_a_send_as_a_whole(home):
     home.account("small")
     home.tram("account", "set", "small@one.test", "--daily", "3")

@@ -253,6 +253,37 @@ def test_members_of_another_kind_are_refused(home):
                 assert status == 400, (path, name, bad, status, answer)
 
 
+def test_sendgrid_inbound_parse_settings(home):
+    where = "/v3/user/webhooks/parse/settings"
+    assert sendgrid(home, where, method="GET")[2] == {"result": []}
+    status, _, made = sendgrid(home, where, {"hostname": "Alice@one.test", "url": "https://hook.two.test/in", "spam_check": True})
+    assert status == 201 and len(base64.b64decode(made.pop("public_key"))) == 91
+    assert made == {"hostname": "alice@one.test", "url": "https://hook.two.test/in", "spam_check": True, "send_raw": False}
+    assert sendgrid(home, where, {"hostname": "alice@one.test", "url": "https://hook.two.test/in"})[0] == 400
+    one = where + "/alice%40one.test"
+    changed = sendgrid(home, one, {"send_raw": True, "spam_check": False}, "PATCH")[2]
+    assert changed["send_raw"] and not changed["spam_check"] and changed["url"] == "https://hook.two.test/in"
+    assert sendgrid(home, where, method="GET")[2]["result"] == [changed] and sendgrid(home, one, method="GET")[2] == changed
+    for bad in ({}, {"hostname": "one.test"}, {"hostname": "alice@one.test", "url": 7}, {"hostname": "two.test", "url": "https://two.test/"},
+                {"hostname": "bob@one.test", "url": "https://two.test/"}, {"hostname": "..", "url": "https://two.test/"}, {"hostname": "a b", "url": "https://two.test/"}):
+        assert sendgrid(home, where, bad)[0] in (400, 403, 404), bad
+    for bad in ({"url": "http://two.test/"}, {"url": "ftp://two.test/"}, {"send_raw": "true"}, {"spam_check": 1}):
+        assert sendgrid(home, one, bad, "PATCH")[0] == 400, bad
+    home.tram("domain", "admin", "add", "one.test", "alice@one.test")
+    assert sendgrid(home, where, {"hostname": "one.test", "url": "https://two.test/all"})[0] == 201
+    before, home.key = home.key, home.tram("key", "add", "bob@one.test", "--name", "in", "--scope", "webhooks").stdout.splitlines()[0]
+    try:  # another account's
+        for method, body in (("GET", None), ("PATCH", {"send_raw": True}), ("DELETE", None)):
+            assert sendgrid(home, one, body, method)[0] == 404
+        assert sendgrid(home, where, method="GET")[2] == {"result": []}
+    finally:
+        home.key = before
+    for name in ("alice%40one.test", "one.test"):
+        assert sendgrid(home, f"{where}/{name}", method="DELETE")[0] == 204
+    assert sendgrid(home, one, method="DELETE")[0] == 404
+    home.tram("domain", "admin", "remove", "one.test", "alice@one.test")
+
+
 def test_sendgrid_webhook_settings(home):
     where = "/v3/user/webhooks/event/settings"
     assert sendgrid(home, where, method="GET")[::2] == (404, {"errors": [{"message": "Invalid id provided.", "field": None, "help": None}]})

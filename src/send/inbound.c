@@ -1,0 +1,387 @@
+/* inbound.c - whose mail is handed to which URL: rows, and the names in memory (inbound.h). */
+#include "inbound.h"
+
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "crypto/crypto.h"
+#include "inbound_i.h"
+#include "mail/addr.h"
+#include "send_i.h"
+#include "webhook_i.h"
+
+enum { ROW_VERSION = 1, RAW = 1, SPAM_CHECK = 2, MAILBOX = 4 };
+
+/* ---- names ---- */
+
+void inbound_token(struct slice name, char out[INBOUND_TOKEN])
+{
+    uint8_t sum[HASH_MAX];
+    hash_once(HASH_SHA256, name, sum);
+    for (int i = 0; i < 8; i++) hex_digits(out + 2 * i, sum[i], 2);
+    out[INBOUND_TOKEN - 1] = 0;
+}
+
+/* "help@One.Test" or "One.Test." as it is compared; *domain points into it. ERR_SYNTAX. */
+static int name_of(struct arena *a, struct slice given, struct slice *name, struct slice *domain)
+{
+    struct slice local;
+    int e = sl_chr(given, '@') == SL_NONE ? domain_name(a, given, name) : 0;
+    if (!e && sl_chr(given, '@') == SL_NONE) return *domain = *name, 0;
+    if (!e) e = address_split(a, given, &local, domain);
+    if (!e) *name = mail_addr_join(a, local_name(a, local), *domain);
+    return e;
+}
+
+static int is_here(struct sends *s, struct slice domain)
+{
+    bool here = false;
+    int e = domain_is_local(s->store->directory, domain, &here);
+    if (!e && !here)
+        e = err_set(ERR_NOT_FOUND,
+                    "%.*s is no domain of this server: whoever runs it adds it with `tram domain add`",
+                    SLF(domain));
+    return e;
+}
+
+int inbound_may(struct sends *s, const struct account *acc, struct slice given)
+{
+    struct arena a = {0};
+    struct slice name, domain;
+    bool yes = false;
+    int e = name_of(&a, given, &name, &domain);
+    if (!e) e = is_here(s, domain);
+    if (!e && !(yes = sl_eq(name, acc->address)))
+        e = domain_admin_is(s->store->directory, domain, acc->id, &yes);
+    if (!e && !yes)
+        e = err_set(ERR_DENIED,
+                    "%.*s is neither the address of this account nor at a domain that it administers (`tram "
+                    "domain admin add`)",
+                    SLF(name));
+    ar_free(&a);
+    return e;
+}
+
+/* ---- rows ---- */
+
+static int get_row(struct slice row, struct inbound *in, struct slice *pem)
+{
+    struct rec r;
+    unsigned flags = 0;
+    *in = (struct inbound){0};
+    *pem = SL("");
+    int e = rec_open(&r, row, ROW_VERSION);
+    while (!e && rec_next(&r)) switch (r.tag) {
+        case 'n': in->name = r.field; break;
+        case 'a': in->account = r.field; break;
+        case 'u': in->url = r.field; break;
+        case 'k': *pem = r.field; break;
+        case 'o': flags = (unsigned)rec_u64(&r); break;
+        case 'c': in->created = (int64_t)rec_u64(&r); break;
+        case 't': in->changed = (int64_t)rec_u64(&r); break;
+        }
+    in->raw = flags & RAW, in->spam_check = flags & SPAM_CHECK, in->mailbox = flags & MAILBOX;
+    if (!e) e = rec_error(&r);
+    return e ? e : in->name.n && in->account.n && in->url.n ? 0 : ERR_CORRUPT;
+}
+
+static void put_row(struct kv_tx *tx, struct slice key, const struct inbound *in, struct slice pem)
+{
+    struct buf b = BUF_INIT;
+    rec_begin(&b, ROW_VERSION);
+    rec_put(&b, 'n', in->name);
+    rec_put(&b, 'a', in->account);
+    rec_put(&b, 'u', in->url);
+    rec_put(&b, 'k', pem);
+    rec_opt_u64(&b, 'o',
+                (in->raw ? RAW : 0) | (in->spam_check ? SPAM_CHECK : 0) | (in->mailbox ? MAILBOX : 0));
+    rec_put_u64(&b, 'c', (uint64_t)in->created);
+    rec_put_u64(&b, 't', (uint64_t)in->changed);
+    kv_tx_put_record(tx, key, &b);
+    buf_free(&b);
+}
+
+struct change {
+    struct sends *s;
+    struct arena a;
+    char token[INBOUND_TOKEN];
+    struct slice account, name, domain, key, own, pem; /* own: the row that lists it with its account */
+    struct inbound in;
+    inbound_change_fn *fn;
+    void *arg;
+    int64_t now;
+};
+
+static struct slice own_key(struct change *x, struct slice account)
+{
+    return ar_printf(&x->a, "B/%.*s/%s", SLF(account), x->token);
+}
+
+static int begin(struct change *x, struct sends *s, struct slice account, struct slice given)
+{
+    *x = (struct change){.s = s, .account = account, .now = rt_wall()};
+    int e = name_of(&x->a, given, &x->name, &x->domain);
+    if (e) return e;
+    inbound_token(x->name, x->token);
+    x->key = ar_printf(&x->a, "b/%s", x->token);
+    x->own = own_key(x, account);
+    return 0;
+}
+
+static int count_one(void *n, struct slice key, struct slice value)
+{
+    (void)key, (void)value;
+    ++*(size_t *)n;
+    return 0;
+}
+
+static int add_tx(struct kv_tx *tx, void *arg)
+{
+    struct change *x = arg;
+    struct slice row, prefix = ar_printf(&x->a, "B/%.*s/", SLF(x->account));
+    size_t n = 0;
+    int e = kv_tx_get(tx, x->key, &row);
+    if (!e) return err_set(ERR_EXISTS, "mail for %.*s is handed to a URL already", SLF(x->name));
+    if (e == ERR_NOT_FOUND) e = kv_tx_scan(tx, prefix, kv_prefix_end(&x->a, prefix), count_one, &n);
+    if (!e && n >= INBOUNDS_MAX)
+        e = err_set(ERR_LIMIT, "an account has the mail of no more than %d names handed to URLs",
+                    INBOUNDS_MAX);
+    if (e) return e;
+    put_row(tx, x->key, &x->in, x->pem);
+    kv_tx_put(tx, x->own, SL("1"));
+    return 0;
+}
+
+/* The row of that name and account, read within the transaction. */
+static int own_row(struct kv_tx *tx, struct change *x)
+{
+    struct slice row;
+    int e = kv_tx_get(tx, x->key, &row);
+    if (!e) e = get_row(row, &x->in, &x->pem);
+    if (!e && x->account.n && !sl_eq(x->in.account, x->account)) e = ERR_NOT_FOUND;
+    return e == ERR_NOT_FOUND ? err_set(e, "mail for %.*s is handed to no URL", SLF(x->name)) : e;
+}
+
+static int change_tx(struct kv_tx *tx, void *arg)
+{
+    struct change *x = arg;
+    int e = own_row(tx, x);
+    if (e) return e;
+    x->fn(x->arg, &x->in);
+    x->in.changed = x->now;
+    e = fetch_url_fits(x->in.url, x->s->webhook_private);
+    if (!e) put_row(tx, x->key, &x->in, x->pem);
+    return e;
+}
+
+/* A damaged one can be taken away by who runs the server, who does not say whose it is. */
+static int remove_tx(struct kv_tx *tx, void *arg)
+{
+    struct change *x = arg;
+    int e = own_row(tx, x);
+    bool damaged = e == ERR_CORRUPT || e == ERR_VERSION;
+    if (e && !(damaged && !x->account.n)) return e;
+    if (!e) kv_tx_del(tx, own_key(x, x->in.account));
+    kv_tx_del(tx, x->key);
+    return 0;
+}
+
+static void remember(struct sends *s, const char *token, bool there)
+{
+    lock_take(&s->lock);
+    if (there) map_put(&s->inbounds, sl_cstr(token), s);
+    else map_del(&s->inbounds, sl_cstr(token));
+    lock_release(&s->lock);
+}
+
+static int write(struct change *x, kv_fn *fn)
+{
+    return kv_transact(x->s->store->kv, SL(SENDS_OBJECT), fn, x);
+}
+
+int inbound_add(struct sends *s, const struct inbound *in, struct arena *a, struct slice *public_key)
+{
+    struct es256 *k = NULL;
+    struct buf pem = BUF_INIT;
+    struct change x;
+    int e = begin(&x, s, in->account, in->name);
+    if (!e) e = is_here(s, x.domain);
+    if (!e) e = fetch_url_fits(in->url, s->webhook_private);
+    if (!e) e = es256_new(&k);
+    if (!e) {
+        es256_pem(k, &pem);
+        *public_key = webhook_public_key(a, k);
+        x.in = *in;
+        x.in.name = x.name;
+        x.in.created = x.in.changed = x.now;
+        x.pem = buf_slice(&pem);
+        e = write(&x, add_tx);
+    }
+    if (!e) remember(s, x.token, true);
+    if (pem.p) wipe(pem.p, pem.n);
+    buf_free(&pem);
+    es256_free(&k);
+    ar_free(&x.a);
+    return e;
+}
+
+int inbound_change(struct sends *s, struct slice account, struct slice name, inbound_change_fn *change,
+                   void *arg)
+{
+    struct change x;
+    int e = begin(&x, s, account, name);
+    x.fn = change;
+    x.arg = arg;
+    if (!e) e = write(&x, change_tx);
+    ar_free(&x.a);
+    return e;
+}
+
+int inbound_remove(struct sends *s, struct slice account, struct slice name)
+{
+    struct change x;
+    int e = begin(&x, s, account, name);
+    if (!e) e = write(&x, remove_tx);
+    if (!e) remember(s, x.token, false);
+    ar_free(&x.a);
+    return e;
+}
+
+/* ---- seeing ---- */
+
+int inbound_read(struct sends *s, struct slice token, struct arena *a, struct inbound *out,
+                 struct es256 **key)
+{
+    struct slice row, pem;
+    *out = (struct inbound){0};
+    int e = kv_get(s->store->kv, SL(SENDS_OBJECT), ar_cat(a, SL("b/"), token), a, &row);
+    if (!e) e = get_row(row, out, &pem);
+    if (!e) e = es256_from_pem(pem, key) ? ERR_CORRUPT : 0;
+    if (!e) out->public_key = webhook_public_key(a, *key);
+    return e;
+}
+
+int inbound_get(struct sends *s, struct slice account, struct slice name, struct arena *a,
+                struct inbound *out)
+{
+    struct change x;
+    struct es256 *k = NULL;
+    int e = begin(&x, s, account, name);
+    if (!e) e = inbound_read(s, sl_cstr(x.token), a, out, &k);
+    if (!e && !sl_eq(out->account, account)) e = ERR_NOT_FOUND;
+    if (e == ERR_NOT_FOUND) e = err_set(e, "mail for %.*s is handed to no URL", SLF(x.name));
+    es256_free(&k);
+    ar_free(&x.a);
+    return e;
+}
+
+/* key: of a row b/ or B/, which ends with the token. */
+static int tell_one(struct sends *s, struct slice key, struct arena *a, inbound_each_fn *each, void *arg)
+{
+    struct inbound in;
+    struct es256 *k = NULL;
+    struct slice token = sl_from(key, sl_rchr(key, '/') + 1);
+    int e = inbound_read(s, token, a, &in, &k);
+    es256_free(&k);
+    if (!e) return each(arg, &in);
+    if (e != ERR_NOT_FOUND) /* removed meanwhile */
+        log_error("send", "the URL %.*s that mail is handed to cannot be read: %s", SLF(token), err_text(e));
+    return e == ERR_CANCELED ? e : 0;
+}
+
+int inbound_each(struct sends *s, struct slice account, inbound_each_fn *each, void *arg)
+{
+    struct arena a = {0}, keep = {0};
+    struct kv_page page = {.more = true};
+    struct slice prefix = account.n ? ar_printf(&keep, "B/%.*s/", SLF(account)) : SL("b/"), from = prefix;
+    int e = 0;
+    while (!e && page.more) {
+        ar_reset(&a);
+        e = kv_scan(s->store->kv, SL(SENDS_OBJECT), from, kv_prefix_end(&keep, prefix), 100, &a, &page);
+        if (e || !page.n) break;
+        from = kv_after(&keep, page.row[page.n - 1].key);
+        for (size_t i = 0; !e && i < page.n; i++) e = tell_one(s, page.row[i].key, &a, each, arg);
+    }
+    ar_free(&a);
+    ar_free(&keep);
+    return e;
+}
+
+int inbound_open(struct sends *s)
+{
+    struct arena a = {0}, keep = {0};
+    struct kv_page page = {.more = true};
+    struct slice from = SL("b/");
+    int e = 0;
+    while (!e && page.more) {
+        ar_reset(&a);
+        e = kv_scan(s->store->kv, SL(SENDS_OBJECT), from, SL("b0"), 500, &a, &page);
+        if (e || !page.n) break;
+        ar_reset(&keep);
+        from = kv_after(&keep, page.row[page.n - 1].key);
+        /* one that cannot be read is known all the same: letters for it wait */
+        for (size_t i = 0; i < page.n; i++) map_put(&s->inbounds, sl_from(page.row[i].key, 2), s);
+    }
+    ar_free(&a);
+    ar_free(&keep);
+    return e;
+}
+
+/* ---- routes ---- */
+
+static bool is_known(struct sends *s, struct slice name, char token[INBOUND_TOKEN])
+{
+    inbound_token(name, token);
+    lock_take(&s->lock);
+    bool yes = map_get(&s->inbounds, sl_cstr(token)) != NULL;
+    lock_release(&s->lock);
+    return yes;
+}
+
+static bool have_any(struct sends *s)
+{
+    lock_take(&s->lock);
+    bool yes = s->inbounds.count != 0;
+    lock_release(&s->lock);
+    return yes;
+}
+
+static struct route route_to(const char *token, struct slice address)
+{
+    struct route r = {.local = true, .address = address};
+    snprintf(r.account, sizeof r.account, "%c%s", LAST_HOP_CALL, token);
+    return r;
+}
+
+/* A name that nobody has: is it one of them, or its domain? */
+static bool nobody_is_known(struct sends *s, struct arena *a, struct slice local, struct slice domain,
+                            char token[INBOUND_TOKEN])
+{
+    size_t plus = sl_chr(local, '+');
+    if (is_known(s, mail_addr_join(a, local, domain), token)) return true;
+    if (plus != SL_NONE && plus && is_known(s, mail_addr_join(a, sl_sub(local, 0, plus), domain), token))
+        return true;
+    return is_known(s, domain, token);
+}
+
+int inbound_routes(struct sends *s, struct arena *a, struct slice local, struct slice domain,
+                   struct routes *out)
+{
+    char token[INBOUND_TOKEN];
+    struct domain d;
+    if (!have_any(s) || (out->result != RESOLVED && out->result != RESOLVED_NO_USER)) return 0;
+    struct slice address = mail_addr_join(a, local, domain);
+    for (size_t i = 0; out->result == RESOLVED && i < out->n; i++)
+        if (out->v[i].local && is_known(s, out->v[i].address, token)) out->v[i] = route_to(token, address);
+    if (out->result == RESOLVED) return 0;
+    int e = domain_get(s->store->directory, a, domain, &d);
+    if (e) return e == ERR_NOT_FOUND ? 0 : e;
+    local = local_name(a, local);
+    bool known = nobody_is_known(s, a, local, d.name, token) ||
+                 (d.alias_of.n && nobody_is_known(s, a, local, d.alias_of, token));
+    if (!known) return 0;
+    *out = (struct routes){.result = RESOLVED, .v = ar_new(a, struct route), .n = 1};
+    out->v[0] = route_to(token, address);
+    return 0;
+}
