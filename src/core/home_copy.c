@@ -157,6 +157,7 @@ static int copy_rest(struct copying *c)
         e = path_copy("keys.secret", below(&c->a, c->unfinished, "keys.secret"));
     if (!e && path_exists("store/written-by"))
         e = path_copy("store/written-by", below(&c->a, c->unfinished, "store/written-by"));
+    if (!e) e = path_sync_dir(below(&c->a, c->unfinished, "store"));
     return e ? e : path_sync_dir(c->unfinished);
 }
 

@@ -50,6 +50,8 @@ static inline int own_way_take(void *way, const struct letter_own *own)
                        .once = true,
                        .wants = own->wants,
                        .smtputf8 = own->smtputf8};
+    l.subject = sl_from(own->text, sl_find(own->text, SL("Subject: ")) + 9);
+    l.subject = sl_sub(l.subject, 0, sl_find(l.subject, SL("\r\n")));
     mail_return_path(&text, own->sender);
     l.skip = (uint32_t)text.n;
     buf_put(&text, own->text);

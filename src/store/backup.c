@@ -6,7 +6,11 @@
 #include "rt/file.h"
 
 static int make_folder(void *to) { return path_mkdir(to); }
-static int sync_folder(void *to) { return path_sync_dir(to); }
+static int sync_folder(void *to)
+{
+    int e = path_sync_dir(to);
+    return e ? e : path_make(to); /* its own name, durably */
+}
 static int may_go_on(void *care) { return care_check(care); }
 
 static int copy_all(struct care *c, const char *index, const char *bodies)
