@@ -39,8 +39,10 @@ sims: deps-check $(SIMS)
 test-programs: deps-check $(UNIT) $(SIMS) $(addprefix $(B)/fuzz/,$(FUZZ_NAMES))
 seeds: deps-check $(addprefix $(B)/fuzz/,$(FUZZ_NAMES))
 	@tools/run-seeds $(B)/fuzz $(FUZZ_NAMES)
+# Two files of tests at a time; each test host has an address of its own.
 whole: deps-check $(B)/tram
-	@$(PYTEST) tests/whole
+	@tools/deps install test
+	@$(PYTEST) -n 2 --dist loadfile tests/whole
 
 # ---- longer campaigns ----
 

@@ -23,6 +23,11 @@ class Sink:
         self.loop.run_forever()
         for server in servers:
             server.close()
+        under_way = asyncio.all_tasks(self.loop)
+        for session in under_way:
+            session.cancel()
+        self.loop.run_until_complete(asyncio.gather(*under_way, return_exceptions=True))
+        self.loop.close()
 
     async def _session(self, reader, writer):
         try:
