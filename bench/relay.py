@@ -143,7 +143,7 @@ def measure(server):
     before, start = used(server), time.monotonic()
     bring(server)
     taken = time.monotonic() - start
-    until(lambda: time.sleep(0.2) or server.waiting() == 0, 600, f"the end of the queue of {server.name}")
+    until(lambda: time.sleep(0.5) or server.waiting() == 0, 600, f"the end of the queue of {server.name}")
     return {"taken": LETTERS / taken, "relayed": LETTERS / (time.monotonic() - start), "cpu_us": (used(server) - before) / LETTERS * 1e6}
 
 

@@ -41,3 +41,16 @@ int queue_load_rcpts(struct shard *s, const struct letter_id *id, int64_t g, str
     }
     return 0;
 }
+
+int queue_load_group_rcpts(struct shard *s, const struct q_envelope *e, uint32_t g, struct arena *a,
+                           struct q_rcpt **out, size_t *n)
+{
+    struct slice row, key = queue_key_rcpt(a, &e->l.id, 0, 0);
+    if (q_is_single(e) && g == 0 && kv_get(s->q->store->kv, shard_object(s), key, a, &row) == 0) {
+        *out = ar_new(a, struct q_rcpt);
+        *n = 1;
+        if (q_rcpt_get(key, row, *out) != 0) mark_damaged(*out, key);
+        return 0;
+    }
+    return queue_load_rcpts(s, &e->l.id, g, a, out, n);
+}

@@ -102,6 +102,8 @@ struct slice queue_key_sending(struct arena *a, const struct letter_id *id, uint
 struct slice queue_key_once(struct arena *a, const struct letter_id *id);
 struct slice queue_key_accepting(struct arena *a, const struct letter_id *id);
 
+/* Most letters have one recipient: its row is asked for by its key, which costs a tenth of a walk. */
+static inline bool q_is_single(const struct q_envelope *e) { return e->groups == 1 && e->rcpts == 1; }
 void q_envelope_put(struct buf *b, const struct q_envelope *e);
 MUST_CHECK int q_envelope_get(struct slice row, const struct letter_id *id, struct q_envelope *e);
 void q_group_put(struct buf *b, const struct q_group *g);
@@ -252,6 +254,9 @@ MUST_CHECK int queue_load_envelope(struct shard *s, const struct letter_id *id, 
 /* Recipients of one group, or of all when g < 0; those whose rows cannot be read are marked. */
 MUST_CHECK int queue_load_rcpts(struct shard *s, const struct letter_id *id, int64_t g, struct arena *a,
                                 struct q_rcpt **out, size_t *n);
+/* Those of group g of the letter of envelope e. */
+MUST_CHECK int queue_load_group_rcpts(struct shard *s, const struct q_envelope *e, uint32_t g,
+                                      struct arena *a, struct q_rcpt **out, size_t *n);
 /* After so many attempts; first, most: multiples of the configured first wait, 0 = as configured. */
 int64_t retry_interval(const struct queue *q, uint32_t attempts, unsigned first, unsigned most);
 int64_t retry_longest(const struct queue *q);

@@ -135,10 +135,18 @@ void queue_tx_erase_rows(struct kv_tx *tx, struct arena *a, const struct letter_
     for (const char *kind = "grs"; *kind; kind++) erase_prefix(tx, a, *kind, id);
 }
 
+static void delete_single(struct kv_tx *tx, struct arena *a, const struct letter_id *id)
+{
+    kv_tx_del(tx, queue_key_group(a, id, 0));
+    kv_tx_del(tx, queue_key_rcpt(a, id, 0, 0));
+    kv_tx_del(tx, queue_key_sending(a, id, 0));
+}
+
 /* All its groups are closed, so the schedule knows none of them; it may be a letter of very many rows. */
 static int end_letter(struct kv_tx *tx, struct arena *a, const struct q_envelope *e)
 {
-    queue_tx_erase_rows(tx, a, &e->l.id);
+    if (q_is_single(e)) delete_single(tx, a, &e->l.id);
+    else queue_tx_erase_rows(tx, a, &e->l.id);
     kv_tx_del(tx, queue_key_age(a, e->age, &e->l.id));
     kv_tx_del(tx, queue_key_envelope(a, &e->l.id));
     queue_tx_count(tx, -1, -(int64_t)e->rcpts);
@@ -203,6 +211,15 @@ static int tally_row(void *arg, struct slice key, struct slice value)
     return 0;
 }
 
+static int tally_group(struct kv_tx *tx, struct arena *a, const struct q_envelope *e, uint32_t g,
+                       struct tally *t)
+{
+    struct slice row, key = queue_key_rcpt(a, &e->l.id, 0, 0);
+    if (q_is_single(e) && g == 0 && kv_tx_get(tx, key, &row) == 0) return tally_row(t, key, row);
+    struct slice from = ar_printf(a, "r%s/%05u/", e->l.id.s, g);
+    return kv_tx_scan(tx, from, kv_prefix_end(a, from), tally_row, t);
+}
+
 static void put_due(struct kv_tx *tx, struct arena *a, const struct q_due *d)
 {
     struct buf b = BUF_INIT;
@@ -213,7 +230,7 @@ static void put_due(struct kv_tx *tx, struct arena *a, const struct q_due *d)
 
 int queue_tx_settle(struct kv_tx *tx, struct arena *a, const struct letter_id *id, uint32_t n)
 {
-    struct slice row, from = ar_printf(a, "r%s/%05u/", id->s, n);
+    struct slice row;
     struct q_envelope env;
     struct q_group g;
     struct q_due d;
@@ -221,8 +238,8 @@ int queue_tx_settle(struct kv_tx *tx, struct arena *a, const struct letter_id *i
     int e = kv_tx_get(tx, queue_key_group(a, id, n), &row);
     if (!e) e = q_group_get(row, n, &g);
     if (e || g.closed) return e;
-    e = kv_tx_scan(tx, from, kv_prefix_end(a, from), tally_row, &t);
-    if (!e) e = read_envelope(tx, a, id, &env);
+    e = read_envelope(tx, a, id, &env);
+    if (!e) e = tally_group(tx, a, &env, n, &t);
     if (e) return e;
     q_due_of(&d, &env, &g, t.next, t.tell);
     if (g.due && g.due != t.next) kv_tx_del(tx, queue_key_due(a, d.stream, g.due, id, n));

@@ -26,7 +26,7 @@ static int load_group(struct shard *s, const struct letter_id *id, uint32_t g, s
     int e = queue_load_envelope(s, id, a, &out->e);
     if (!e) e = kv_get(s->q->store->kv, shard_object(s), queue_key_group(a, id, g), a, &row);
     if (!e) e = q_group_get(row, g, &out->g);
-    if (!e) e = queue_load_rcpts(s, id, g, a, &out->rcpt, &out->n);
+    if (!e) e = queue_load_group_rcpts(s, &out->e, g, a, &out->rcpt, &out->n);
     return e;
 }
 

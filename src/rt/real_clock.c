@@ -1,4 +1,4 @@
-/* real_clock.c - clocks and chance; and the end of a process that cannot go on. */
+/* real_clock.c - clocks and chance. */
 #include "real_i.h"
 
 #include <errno.h>
@@ -63,11 +63,4 @@ void rt_pause(int64_t ns)
 {
     struct timespec t = {ns / RT_S, ns % RT_S};
     while (nanosleep(&t, &t) != 0) continue;
-}
-
-void rt_die(const char *who, const char *why)
-{
-    log_set_sink(NULL); /* straight to standard error: the thread that writes may not get to it */
-    log_error(who, "the program ends: %s", why);
-    _exit(1);
 }

@@ -1,6 +1,7 @@
 /* real_log.c - log lines go through a bounded ring to a thread that writes them,
  * so that a slow terminal or disk never holds up a loop. What does not fit is
- * dropped and counted. */
+ * dropped and counted. The thread waits a moment for more, so that a busy server
+ * pays one write for many lines. */
 #include "real_i.h"
 
 #include <stdio.h>
@@ -8,7 +9,7 @@
 
 #include "base/log.h"
 
-enum { RING = 256 << 10 };
+enum { RING = 256 << 10, MOMENT = 2 * RT_MS };
 
 static struct {
     pthread_mutex_t mutex;
@@ -16,6 +17,7 @@ static struct {
     pthread_t thread;
     bool stop;
     size_t head, n; /* first byte, bytes */
+    size_t leaving; /* of them, being written now */
     uint64_t dropped;
     char ring[RING];
 } out = {.mutex = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER};
@@ -39,9 +41,12 @@ static void to_ring(struct slice line)
 static void write_some(void)
 {
     size_t n = out.n < RING - out.head ? out.n : RING - out.head;
+    if (!n) return; /* write_rest() was first */
+    out.leaving = n;
     pthread_mutex_unlock(&out.mutex);
     ssize_t done = write(STDERR_FILENO, out.ring + out.head, n);
     pthread_mutex_lock(&out.mutex);
+    out.leaving = 0;
     if (done <= 0) done = (ssize_t)n; /* nobody reads: lines must not pile up */
     out.head = (out.head + (size_t)done) % RING;
     out.n -= (size_t)done;
@@ -57,13 +62,25 @@ static void tell_dropped(void)
     (void)done;
 }
 
+static void wait_for_more(void)
+{
+    if (out.stop) return;
+    pthread_mutex_unlock(&out.mutex);
+    rt_pause(MOMENT);
+    pthread_mutex_lock(&out.mutex);
+}
+
 static void *writer(void *arg)
 {
     (void)arg;
     pthread_mutex_lock(&out.mutex);
     while (out.n || !out.stop) {
-        if (out.n) write_some();
-        else pthread_cond_wait(&out.more, &out.mutex);
+        if (out.n) {
+            wait_for_more();
+            write_some();
+        } else {
+            pthread_cond_wait(&out.more, &out.mutex);
+        }
         if (!out.n && out.dropped) tell_dropped();
     }
     pthread_mutex_unlock(&out.mutex);
@@ -85,4 +102,26 @@ void real_log_stop(void)
     pthread_cond_signal(&out.more);
     pthread_mutex_unlock(&out.mutex);
     pthread_join(out.thread, NULL);
+}
+
+/* Before the process ends at once: what waits is written here, and each line from now on. */
+static void write_rest(void)
+{
+    log_set_sink(NULL);
+    pthread_mutex_lock(&out.mutex);
+    for (size_t i = out.leaving; i < out.n;) {
+        size_t at = (out.head + i) % RING, n = out.n - i < RING - at ? out.n - i : RING - at;
+        ssize_t done = write(STDERR_FILENO, out.ring + at, n);
+        if (done <= 0) break;
+        i += (size_t)done;
+    }
+    out.n = out.leaving;
+    pthread_mutex_unlock(&out.mutex);
+}
+
+void rt_die(const char *who, const char *why)
+{
+    write_rest();
+    log_error(who, "the program ends: %s", why);
+    _exit(1);
 }
