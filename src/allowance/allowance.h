@@ -61,6 +61,8 @@ enum allowance_known {
 /* Does the account know the address (as mail_addr_join() makes it)? SUSPENDS. */
 MUST_CHECK int allowance_knows(struct allowance *a, const char *id, struct slice address,
                                enum allowance_known *out);
+/* It has written to nobody of that address. *knew: there was a row that said so. SUSPENDS. */
+MUST_CHECK int allowance_forget(struct allowance *a, const char *id, struct slice address, bool *knew);
 /* It writes to it now, and it is not ALLOWANCE_KNOWN yet: durable with the next commit of this fiber. */
 void allowance_wrote(struct allowance *a, const char *id, struct slice address);
 

@@ -122,6 +122,26 @@ int allowance_knows(struct allowance *a, const char *id, struct slice address, e
     return e == ERR_NOT_FOUND ? 0 : e;
 }
 
+static int forget_row(struct kv_tx *tx, void *key)
+{
+    kv_tx_del(tx, sl_cstr(key));
+    return 0;
+}
+
+int allowance_forget(struct allowance *a, const char *id, struct slice address, bool *knew)
+{
+    char object[KV_KEY_MAX], key[KV_KEY_MAX];
+    struct arena scratch;
+    struct slice row;
+    ar_init(&scratch, 0);
+    known_key(address, key);
+    int e = kv_get(a->kv, object_of(sl_cstr(id), object), sl_cstr(key), &scratch, &row);
+    *knew = !e;
+    if (!e) e = kv_transact(a->kv, object_of(sl_cstr(id), object), forget_row, key);
+    ar_free(&scratch);
+    return e == ERR_NOT_FOUND ? 0 : e;
+}
+
 void allowance_wrote(struct allowance *a, const char *id, struct slice address)
 {
     char object[KV_KEY_MAX], room[KV_KEY_MAX];

@@ -12,6 +12,7 @@
     X(account_rename) X(account_grant) X(account_revoke)                                                    \
     X(app_password_add) X(app_password_list) X(app_password_remove)                                         \
     X(account_set) X(account_show)                                                                         \
+    X(person_export) X(person_erase)                                                                       \
     X(alias_add) X(alias_remove) X(alias_list)                                                              \
     X(queue_list) X(queue_show) X(queue_retry) X(queue_hold) X(queue_release) X(queue_drop) X(queue_reroute) X(queue_stats) X(queue_top) X(junk_explain) \
     X(trace) X(watch) X(debug) X(dns_records) X(dns_check) X(dns_publish) X(check_spf) X(check_dkim) X(check_arc) X(check_message) X(send)   \
@@ -49,6 +50,7 @@ void print_row_campaign_list(json_t *args, json_t *row, size_t i, struct buf *ou
 void print_row_suppression_list(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_suppression_export(json_t *args, json_t *row, size_t i, struct buf *out);
 json_t *answer_port(struct request *r, json_t *question);
+json_t *answer_person_export(struct request *r, json_t *question);
 void print_row_import(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_export(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_alerts(json_t *args, json_t *row, size_t i, struct buf *out);

@@ -42,6 +42,7 @@
 #define CAMPAIGN WORD("id", "ID", "the id of the campaign, as `tram campaign list` tells it")
 #define SENDER WORD("account", "ACCOUNT", "the address of the account that sends")
 #define RECIPIENT WORD("address", "ADDRESS", "who is written to")
+#define PERSON WORD("address", "ADDRESS", "their address, here or elsewhere")
 #define LIMIT(name_, meaning_)                                                                               \
     {                                                                                                        \
         .name = name_, .value = "N", .meaning = meaning_                                                     \
@@ -274,6 +275,18 @@ const struct command commands[] = {
     STORE("key remove", key_remove, "removes a key; it counts no more at once",
           ARGS(WORD("id", "ID", "the part of the key before the dot"))),
 
+    STORE("person export", person_export,
+          "writes what the node knows of somebody, by their address, into a folder: mail, trace, events, "
+          "suppression",
+          .answer = answer_person_export,
+          ARGS(PERSON, {.name = "to",
+                        .value = "FOLDER",
+                        .meaning = "where it is written; made when it is missing",
+                        .type = ARG_PATH,
+                        .from = FROM_WORD,
+                        .flags = ARG_NEEDED})),
+    STORE("person erase", person_erase, "erases it, and says what remains and why",
+          ARGS(PERSON, FLAG("account", "an account of this node goes, too, with all its mail"))),
     STORE("alias add", alias_add, "mail for ADDRESS goes to the targets, here or elsewhere",
           .of_domain = "address",
           ARGS(ADDRESS, {.name = "targets",

@@ -273,6 +273,15 @@ int event_read(struct sends *s, struct slice account, uint64_t after, size_t lim
     return e;
 }
 
+int event_row_read(struct slice key, struct slice value, struct event *out)
+{
+    *out = (struct event){0};
+    if (!num_hex64(key, &out->id)) return err_set(ERR_CORRUPT, "the key of an event is damaged");
+    int e = get(value, out);
+    if (!out->at) out->at = out->id;
+    return e;
+}
+
 /* Those with ids of a clock that was wrong: their own times, which are in order as well, tell which are old.
  */
 static int expire_ahead(struct sends *s, struct slice account, uint64_t before)

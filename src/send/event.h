@@ -68,5 +68,7 @@ MUST_CHECK int event_count_late(struct sends *s, const struct event *e);
  * EVENT_NONE). SUSPENDS. */
 MUST_CHECK int event_read(struct sends *s, struct slice account, uint64_t after, size_t limit,
                           struct arena *a, struct event **out, size_t *n);
+/* A row of the object v:ACCOUNT; slices point into it. ERR_CORRUPT. Does not suspend. */
+MUST_CHECK int event_row_read(struct slice key, struct slice value, struct event *out);
 /* Forgets what is older than EVENT_KEEP_S. SUSPENDS. */
 MUST_CHECK int event_expire(struct sends *s, struct slice account);

@@ -1,5 +1,6 @@
-/* send_pages.c - pages of sends in memory (send_pages.h): never changed once they are written, so a copy is
- * right for as long as anybody asks for it. */
+/* send_pages.c - pages of sends in memory (send_pages.h): changed only where a person
+ * is erased (send_person.c), which forgets the copies; so a copy is right for as long as anybody asks for it.
+ */
 #include "send_pages.h"
 
 #include <stdio.h>
@@ -52,6 +53,13 @@ void send_pages_free(struct send_pages **xp)
     map_free(&x->map);
     free(x);
     *xp = NULL;
+}
+
+void send_pages_forget(struct send_pages *x)
+{
+    lock_take(&x->lock);
+    drop(x, 0);
+    lock_release(&x->lock);
 }
 
 /* Its record in the page; false: there is none. */

@@ -4,3 +4,5 @@
 #pragma once
 struct send_pages *send_pages_new(void);
 void send_pages_free(struct send_pages **x);
+/* Nothing is kept any more of what was read so far: pages were changed. From any loop. */
+void send_pages_forget(struct send_pages *x);

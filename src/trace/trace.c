@@ -314,11 +314,21 @@ static int event_row(struct reading *x, struct slice key, struct slice value)
     return e;
 }
 
-int trace_row_check(struct arena *a, struct slice key, struct slice value)
+int trace_row_read(struct arena *a, struct slice key, struct slice value, struct trace_event **out, size_t *n)
 {
     struct letter_id none = {{0}};
     struct reading x = {.id = &none, .a = a, .cap = 4, .v = ar_array(a, struct trace_event, 4)};
-    return sl_starts(key, SL("e/")) ? event_row(&x, key, value) : 0;
+    int e = sl_starts(key, SL("e/")) ? event_row(&x, key, value) : 0;
+    *out = x.v;
+    *n = x.n;
+    return e;
+}
+
+int trace_row_check(struct arena *a, struct slice key, struct slice value)
+{
+    struct trace_event *v;
+    size_t n;
+    return trace_row_read(a, key, value, &v, &n);
 }
 
 /* Damaged, or of a later program. */

@@ -88,5 +88,8 @@ MUST_CHECK int trace_last(struct trace *t, const struct trace_filter *f, size_t 
                           struct letter_id **out, size_t *n, size_t *damaged);
 /* A row of a day as trace_read() would read it. ERR_CORRUPT. Does not suspend. */
 MUST_CHECK int trace_row_check(struct arena *a, struct slice key, struct slice value);
+/* The events of such a row, which have no id; none for a row that only finds letters. As above. */
+MUST_CHECK int trace_row_read(struct arena *a, struct slice key, struct slice value, struct trace_event **out,
+                              size_t *n);
 /* Forgets days older than keep_days. SUSPENDS. */
 MUST_CHECK int trace_expire(struct trace *t, int keep_days);

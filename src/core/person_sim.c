@@ -1,0 +1,153 @@
+/* person_sim.c - somebody is forgotten while the power goes at every durable step: begun again, nothing of
+ * theirs is left but what has to stay, and nothing of others is gone. */
+#include "person.h"
+
+#include "base/test.h"
+#include "send/event.h"
+#include "send/suppression.h"
+#include "sim/power.h"
+
+enum { LETTERS = 60 /* more than a page of rows */ };
+static const struct slice bob = SL_INIT("bob@two.test"), ann = SL_INIT("ann@two.test");
+
+struct world {
+    struct power p;
+    struct config conf;
+    bool sown;
+    struct person_report bob, ann;
+    enum send_reason judged;
+};
+
+static int open_core(struct core *core, struct world *w)
+{
+    struct dns *dns = NULL;
+    struct kv *kv = NULL;
+    struct body_store *body = NULL;
+    int e = dns_open_zone_text(&dns, SL("mail.one.test. IN A 192.0.2.1\n"));
+    if (!e) e = kv_mem_open(&kv, "index.log");
+    if (!e) e = body_open(&body, "bodies", 0);
+    if (!e) return core_open_on(core, &w->conf, dns, kv, body);
+    if (kv) kv_close(&kv);
+    if (dns) dns_close(&dns);
+    return e;
+}
+
+static int people(struct directory *d)
+{
+    int e = domain_add(d, SL("one.test"));
+    if (!e || e == ERR_EXISTS) e = account_add(d, SL("news@one.test"), SL("secret"));
+    if (!e || e == ERR_EXISTS) e = alias_add(d, SL("both@one.test"), &bob, 1);
+    return e == ERR_EXISTS ? 0 : e;
+}
+
+static void sow_trace(struct core *core)
+{
+    struct letter_id id;
+    const struct slice to[] = {bob, ann};
+    for (int i = 0; i < LETTERS; i++) {
+        letter_id_new(&id);
+        trace_index(core->store->trace, &id, SL(""), SL("news@one.test"), to, 2);
+        trace_addf(core->store->trace, &id, TRACE_QUEUED, SL(""), "queued for bob@two.test and ann@two.test");
+        trace_addf(core->store->trace, &id, TRACE_RELAYED, i & 1 ? bob : ann, "accepted by the peer");
+    }
+}
+
+static int sow_events(struct kv_tx *tx, void *arg)
+{
+    struct core *core = arg;
+    event_tx_add(core->sends, tx, SL("news"),
+                 &(struct event){.kind = EVENT_BOUNCED, .address = bob, .reply = SL("550 <bob@two.test>?")});
+    event_tx_add(core->sends, tx, SL("news"), &(struct event){.kind = EVENT_DELIVERED, .address = ann});
+    return 0;
+}
+
+/* A row that is no record any more, and still tells of bob. */
+static int sow_damage(struct kv_tx *tx, void *arg)
+{
+    (void)arg;
+    kv_tx_put(tx, SL("e/0000000000000000/00000000000000/00000000"), SL("\xff torn: bob@two.test \xff"));
+    return 0;
+}
+
+static int sow(struct core *core)
+{
+    struct kv *kv = core->store->kv;
+    int e = people(core->store->directory);
+    sow_trace(core);
+    allowance_wrote(core->allowance, "news", bob);
+    if (!e) e = kv_transact(kv, SL("_sends"), sow_events, core);
+    if (!e) e = kv_transact(kv, SL("t:00001"), sow_damage, NULL);
+    const struct suppression_entry entry = {
+        .address = bob, .reason = SEND_OUT_BY_HAND, .evidence = SL("bob@two.test wrote so")};
+    return e ? e : suppression_add(core->sends, SL("news"), &entry);
+}
+
+static int erase(void *arg)
+{
+    struct world *w = arg;
+    struct arena a = {0};
+    struct core *core = ar_new(&a, struct core);
+    struct person p;
+    struct person_report rep;
+    int e = open_core(core, w);
+    if (!e && !w->sown) e = sow(core);
+    w->sown |= !e;
+    if (!e) e = person_of(core, &a, SL("Bob@TWO.test"), &p);
+    if (!e) e = person_erase(core, &p, &rep);
+    if (core->store) core_close(core);
+    ar_free(&a);
+    return e;
+}
+
+static int take_stock(void *arg)
+{
+    struct world *w = arg;
+    struct arena a = {0};
+    struct core *core = ar_new(&a, struct core);
+    struct person p, q;
+    int e = open_core(core, w);
+    if (!e) e = person_of(core, &a, bob, &p);
+    if (!e) e = person_of(core, &a, ann, &q);
+    if (!e) e = person_each(core, &p, NULL, NULL, &w->bob);
+    if (!e) e = person_each(core, &q, NULL, NULL, &w->ann);
+    const struct suppression_ask ask = {.account = SL("news"), .address = bob, .stream = STREAM_BULK};
+    if (!e) e = suppression_judge(core->sends, &ask, &w->judged);
+    CHECK_OK(e);
+    if (core->store) core_close(core);
+    ar_free(&a);
+    return 0;
+}
+
+static void begin(void *arg)
+{
+    struct world *w = arg;
+    config_defaults(&w->conf);
+    w->conf.hostname = SL("mail.one.test");
+}
+
+static void check(void *arg)
+{
+    const struct world *w = arg;
+    for (int i = 0; i < PERSON_NPLACES; i++) {
+        uint64_t stays = i == PERSON_DIRECTORY; /* the alias */
+        if (w->bob.at[i].found != stays)
+            test_fail(__FILE__, __LINE__, "%s: %llu are left", person_word((enum person_place)i),
+                      (unsigned long long)w->bob.at[i].found);
+    }
+    CHECK_INT(w->judged, SEND_OUT_BY_HAND);
+    CHECK_INT(w->bob.suppressing, 1);
+    CHECK(w->ann.at[PERSON_TRACE].found >= 2 * LETTERS);
+    CHECK(w->ann.at[PERSON_EVENTS].found >= 1);
+}
+
+TEST(a_person_is_forgotten_whenever_the_power_goes)
+{
+    power_cut_everywhere(&(struct power_test){.loops = 2,
+                                              .size = sizeof(struct world),
+                                              .begin = begin,
+                                              .work = erase,
+                                              .stock = take_stock,
+                                              .check = check,
+                                              .must_end = true,
+                                              .least = 15});
+}
