@@ -290,7 +290,8 @@ static int into_queue(struct queue *q, struct letter *l, struct arena *a)
     int e = x.paged ? put_pages(s, &x, &begun) : 0;
     if (e == ERR_UNKNOWN) e = err_set(ERR_BUSY, "the recipients cannot be written down now");
     else if (!e) e = put_envelope(s, &x, a);
-    if (e && e != ERR_UNKNOWN && begun) queue_pages_drop(s, &l->id);
+    if (e && e != ERR_UNKNOWN && begun)
+        (void)!queue_pages_drop(s, &l->id); /* else the next start, or the care */
     if (e) return e;
     offer_groups(s, &x);
     if (x.groups > QUEUE_PAGE &&

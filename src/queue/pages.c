@@ -5,21 +5,28 @@
  * away ends the letter. Then one transaction writes the envelope and takes the row away: the letter is there,
  * whole. The schedule rows of its first groups come with that, the rest follows in pages; the envelope says
  * from which group on they are missing, and the letter is due to be looked at for its age at once (age.c),
- * which goes on where an end of the program broke it off. */
+ * which goes on where an end of the program broke it off.
+ *
+ * A letter that cannot be read is thrown away in the same way back: a row h in place of the envelope, then
+ * its rows, page by page. */
 #include "pages.h"
+#include "base/text.h"
 #include "kv/record.h"
 #include "queue_i.h"
 
 enum { ACCEPTING_ROW = 1, ABANDONED_S = 3600 };
 
-bool queue_pages_time(struct slice row, int64_t *t)
+int queue_unseen_get(struct slice row, struct q_unseen *out)
 {
     struct rec r;
-    *t = 0;
-    if (rec_open(&r, row, ACCEPTING_ROW) != 0) return false;
-    while (rec_next(&r))
-        if (r.tag == 't') *t = (int64_t)rec_u64(&r);
-    return rec_error(&r) == 0;
+    *out = (struct q_unseen){0};
+    int e = rec_open(&r, row, ACCEPTING_ROW);
+    if (e) return e;
+    while (rec_next(&r)) switch (r.tag) {
+        case 't': out->t = (int64_t)rec_u64(&r); break;
+        case 'd': out->dropped = rec_u64(&r) != 0; break;
+        }
+    return rec_error(&r);
 }
 
 void queue_tx_pages_note(struct kv_tx *tx, struct arena *a, const struct letter_id *id, int64_t now)
@@ -40,19 +47,86 @@ int queue_tx_pages_there(struct kv_tx *tx, struct arena *a, const struct letter_
 
 /* ---- giving up ---- */
 
+void queue_tx_pages_throw(struct kv_tx *tx, struct arena *a, const struct letter_id *id)
+{
+    struct buf b = BUF_INIT;
+    struct slice row, key = queue_key_envelope(a, id);
+    struct q_envelope e;
+    if (kv_tx_get(tx, key, &row) == 0 && q_envelope_get(row, id, &e) == 0)
+        kv_tx_del(tx, queue_key_age(a, e.age, id));
+    kv_tx_del(tx, key);
+    queue_tx_count(tx, -1, 0);
+    rec_begin(&b, ACCEPTING_ROW);
+    rec_put_u64(&b, 'd', 1);
+    kv_tx_put_record(tx, queue_key_accepting(a, id), &b);
+    buf_free(&b);
+}
+
+bool queue_pages_unseen(struct shard *s, const struct letter_id *id)
+{
+    struct arena a = {0};
+    struct slice row;
+    bool there = kv_get(s->q->store->kv, shard_object(s), queue_key_accepting(&a, id), &a, &row) == 0;
+    ar_free(&a);
+    return there;
+}
+
 struct drop {
     const struct letter_id *id;
     int64_t older; /* than this; INT64_MAX: whatever its age */
+    struct kv_tx *tx;
+    struct arena *a;
+    size_t n; /* rows of this page */
+    bool more;
 };
+
+static int drop_rcpt(void *arg, struct slice key, struct slice value)
+{
+    struct drop *d = arg;
+    (void)value;
+    kv_tx_del(d->tx, key);
+    return ++d->n == QUEUE_PAGE;
+}
+
+/* Its stream is not known any more. */
+static int drop_group(void *arg, struct slice key, struct slice value)
+{
+    struct drop *d = arg;
+    struct q_group g;
+    uint64_t n;
+    if (key.n == 23 && num_u64(sl_from(key, 18), 99999, &n) && q_group_get(value, (uint32_t)n, &g) == 0 &&
+        g.due)
+        for (int i = 0; i < STREAMS; i++)
+            kv_tx_del(d->tx, queue_key_due(d->a, (enum stream)i, g.due, d->id, g.n));
+    return drop_rcpt(d, key, value);
+}
+
+/* Recipients first, which are counted; then groups. */
+static int drop_page(struct drop *d)
+{
+    struct slice from = ar_printf(d->a, "r%s/", d->id->s);
+    d->n = 0;
+    int e = kv_tx_scan(d->tx, from, kv_prefix_end(d->a, from), drop_rcpt, d);
+    if (e >= 0 && d->n) queue_tx_count(d->tx, 0, -(int64_t)d->n);
+    from = ar_printf(d->a, "g%s/", d->id->s);
+    if (e == 0 && !d->n) e = kv_tx_scan(d->tx, from, kv_prefix_end(d->a, from), drop_group, d);
+    d->more = d->n > 0;
+    return e < 0 ? e : 0;
+}
 
 static int drop_tx(struct kv_tx *tx, void *arg)
 {
-    const struct drop *d = arg;
+    struct drop *d = arg;
     struct arena a = {0};
     struct slice row, key = queue_key_accepting(&a, d->id);
-    int64_t t;
+    struct q_unseen u;
     int e = kv_tx_get(tx, key, &row);
-    if (e == 0 && (!queue_pages_time(row, &t) || t < d->older)) {
+    bool there = e == 0 && (queue_unseen_get(row, &u) != 0 || u.t < d->older);
+    d->tx = tx;
+    d->a = &a;
+    d->more = false;
+    if (there && u.dropped) e = drop_page(d);
+    if (there && !e && !d->more) {
         queue_tx_erase_rows(tx, &a, d->id);
         kv_tx_del(tx, key);
     }
@@ -60,11 +134,17 @@ static int drop_tx(struct kv_tx *tx, void *arg)
     return e == ERR_NOT_FOUND ? 0 : e; /* it is there, or was given up */
 }
 
-void queue_pages_drop(struct shard *s, const struct letter_id *id)
+static int drop(struct shard *s, const struct letter_id *id, int64_t older)
 {
-    struct drop d = {id, INT64_MAX};
-    (void)!kv_transact(s->q->store->kv, shard_object(s), drop_tx, &d); /* else the next start, or the care */
+    struct drop d = {.id = id, .older = older, .more = true};
+    int e = 0;
+    while (!e && d.more)
+        e = fiber_canceled() ? ERR_CANCELED
+                             : kv_transact_large(s->q->store->kv, shard_object(s), drop_tx, &d);
+    return e;
 }
+
+int queue_pages_drop(struct shard *s, const struct letter_id *id) { return drop(s, id, INT64_MAX); }
 
 static int forget_row(struct kv_tx *tx, void *arg)
 {
@@ -84,10 +164,9 @@ int queue_pages_care(struct shard *s, bool all)
         for (size_t i = 0; !e && i < page.n; i++) {
             struct slice key = page.row[i].key;
             struct letter_id id = {{0}};
-            struct drop d = {&id, all ? INT64_MAX : rt_wall_seconds() - ABANDONED_S};
             bool good = letter_id_ok(sl_from(key, 1));
             if (good) memcpy(id.s, key.p + 1, LETTER_ID_LEN);
-            e = good ? kv_transact(kv, shard_object(s), drop_tx, &d)
+            e = good ? drop(s, &id, all ? INT64_MAX : rt_wall_seconds() - ABANDONED_S)
                      : kv_transact(kv, shard_object(s), forget_row, &key);
         }
         if (page.n) from = kv_after(&a, page.row[page.n - 1].key);

@@ -241,3 +241,113 @@ TEST(a_letter_to_many_of_which_a_page_is_in_doubt_is_refused)
     for (size_t i = 0; i < N; i++) CHECK_INT(w->seen[i], 0);
     power_end(&power, w);
 }
+
+/* ---- thrown away ---- */
+
+struct damaged {
+    struct world w;
+    struct letter_id id;
+    bool thrown; /* the order was carried out */
+    uint64_t transactions;
+};
+
+static int name_of(void *arg, const struct queue_info *info)
+{
+    *(struct letter_id *)arg = info->id;
+    return 0;
+}
+
+static int spoil_envelope(struct kv_tx *tx, void *arg)
+{
+    struct arena a = {0};
+    kv_tx_put(tx, queue_key_envelope(&a, arg), SL("\1x"));
+    ar_free(&a);
+    return 0;
+}
+
+static int comes_damaged(void *arg)
+{
+    struct damaged *d = arg;
+    struct world *w = &d->w;
+    int e = open_all(w);
+    if (!e) e = submit(w);
+    if (!e) e = queue_list(w->queue, &(struct queue_filter){.limit = 1}, name_of, &d->id);
+    if (!e)
+        e = kv_transact(w->store->kv, shard_object(queue_shard(w->queue, &d->id)), spoil_envelope, &d->id);
+    return close_all(w, e);
+}
+
+static void make_damaged(void *arg)
+{
+    power_run(arg, comes_damaged);
+    CHECK_INT(sim_node_result(((struct power *)arg)->node), 0);
+}
+
+static int throw_it_away(void *arg)
+{
+    struct damaged *d = arg;
+    struct world *w = &d->w;
+    struct kv_stats before, after;
+    int e = open_all(w);
+    if (e) return close_all(w, e);
+    kv_stats(w->store->kv, &before);
+    e = queue_act(w->queue, &d->id, QUEUE_DROP);
+    if (e == ERR_NOT_FOUND && w->p.cuts) e = 0; /* it was done before the power went */
+    kv_stats(w->store->kv, &after);
+    d->transactions = after.transactions - before.transactions;
+    d->thrown |= !e;
+    return close_all(w, e);
+}
+
+static void count_complaint(void *arg, const char *what)
+{
+    (void)what;
+    ++*(size_t *)arg;
+}
+
+static int count_listed(void *arg, const struct queue_info *info)
+{
+    (void)info;
+    ++*(size_t *)arg;
+    return 0;
+}
+
+/* It is there, damaged, or thrown away: then nobody sees it or complains, though rows of it may be left. */
+static int look_for_it(void *arg)
+{
+    struct damaged *d = arg;
+    struct world *w = &d->w;
+    struct arena a = {0};
+    struct queue_info info;
+    size_t complaints = 0, listed = 0;
+    int e = open_all(w);
+    if (e) return close_all(w, e);
+    int found = queue_show(w->queue, &d->id, &a, &info);
+    CHECK_OK(queue_verify(w->queue, w->store, count_complaint, &complaints));
+    CHECK_OK(queue_list(w->queue, &(struct queue_filter){.limit = 10}, count_listed, &listed));
+    CHECK(found == 0 || found == ERR_NOT_FOUND);
+    CHECK_INT(listed, found == 0);
+    CHECK(found == 0 ? complaints >= 1 && !d->thrown : complaints == 0);
+    ar_free(&a);
+    return close_all(w, 0);
+}
+
+static void check_thrown(void *arg)
+{
+    struct damaged *d = arg;
+    CHECK(d->thrown);
+    if (!d->w.p.cuts) CHECK(d->transactions > (N + GROUPS) / 250);
+    for (size_t i = 0; i < N; i++) CHECK_INT(d->w.seen[i], 0);
+}
+
+/* A letter to many whose envelope is damaged goes in bounded steps, and is nobody's from the first on. */
+TEST(a_damaged_letter_to_many_is_thrown_away_in_pages)
+{
+    power_cut_everywhere(&(struct power_test){.size = sizeof(struct damaged),
+                                              .begin = make_damaged,
+                                              .work = throw_it_away,
+                                              .look = look_for_it,
+                                              .stock = take_stock,
+                                              .check = check_thrown,
+                                              .least = 8});
+}

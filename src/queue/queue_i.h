@@ -131,8 +131,6 @@ MUST_CHECK int queue_tx_settle(struct kv_tx *tx, struct arena *a, const struct l
 MUST_CHECK int queue_tx_bind(struct kv_tx *tx, struct arena *a, const struct letter_id *id, uint32_t g,
                              struct slice source, bool fixed);
 void queue_tx_count(struct kv_tx *tx, int64_t letters, int64_t rcpts);
-/* Every row of the letter, whatever can be read of them. */
-MUST_CHECK int queue_tx_erase_letter(struct kv_tx *tx, struct arena *a, const struct letter_id *id);
 /* All rows of its recipients, groups and attempts, however many: at its end, when the schedule knows none. */
 void queue_tx_erase_rows(struct kv_tx *tx, struct arena *a, const struct letter_id *id);
 /* The time of a letter that is whole begins now; its row x is moved, the envelope is the caller's to put. */

@@ -76,52 +76,11 @@ void queue_tx_age_begin(struct kv_tx *tx, struct arena *a, const struct queue *q
 
 /* ---- the end of a letter ---- */
 
-struct erasing {
-    struct kv_tx *tx;
-    struct arena *a;
-    const struct letter_id *id;
-    int stream; /* of its letter; -1: not known */
-    int64_t rcpts;
-};
-
 static int read_envelope(struct kv_tx *tx, struct arena *a, const struct letter_id *id, struct q_envelope *e)
 {
     struct slice row;
     int bad = kv_tx_get(tx, queue_key_envelope(a, id), &row);
     return bad ? bad : q_envelope_get(row, id, e);
-}
-
-static int erase_row(void *arg, struct slice key, struct slice value)
-{
-    struct erasing *x = arg;
-    if (key.p[0] == 'r') x->rcpts++;
-    struct q_group g;
-    uint64_t n;
-    if (key.p[0] == 'g' && key.n == 23 && num_u64(sl_from(key, 18), 99999, &n) &&
-        q_group_get(value, (uint32_t)n, &g) == 0 && g.due)
-        for (int i = 0; i < STREAMS; i++)
-            if (x->stream < 0 || x->stream == i)
-                kv_tx_del(x->tx, queue_key_due(x->a, (enum stream)i, g.due, x->id, g.n));
-    kv_tx_del(x->tx, key);
-    return 0;
-}
-
-int queue_tx_erase_letter(struct kv_tx *tx, struct arena *a, const struct letter_id *id)
-{
-    struct q_envelope env;
-    bool known = read_envelope(tx, a, id, &env) == 0;
-    struct erasing x = {tx, a, id, known ? (int)env.l.stream : -1, 0};
-    static const char kinds[] = {'g', 'r', 's'};
-    for (size_t i = 0; i < sizeof kinds; i++) {
-        struct slice from = ar_printf(a, "%c%s/", kinds[i], id->s);
-        int e = kv_tx_scan(tx, from, kv_prefix_end(a, from), erase_row, &x);
-        if (e) return e;
-    }
-    if (known) kv_tx_del(tx, queue_key_age(a, env.age, id));
-    kv_tx_del(tx, queue_key_accepting(a, id));
-    kv_tx_del(tx, queue_key_envelope(a, id));
-    queue_tx_count(tx, -1, -x.rcpts);
-    return 0;
 }
 
 static void erase_prefix(struct kv_tx *tx, struct arena *a, char kind, const struct letter_id *id)
@@ -159,7 +118,7 @@ static int close_group(struct kv_tx *tx, struct arena *a, const struct letter_id
     int bad = read_envelope(tx, a, id, &e);
     if (bad) return bad;
     if (!e.open) return err_set(ERR_CORRUPT, "the envelope of %s counts fewer groups than there are", id->s);
-    if (--e.open == 0) return e.rcpts ? end_letter(tx, a, &e) : queue_tx_erase_letter(tx, a, id);
+    if (--e.open == 0) return end_letter(tx, a, &e);
     struct buf b = BUF_INIT;
     q_envelope_put(&b, &e);
     kv_tx_put_record(tx, queue_key_envelope(a, id), &b);

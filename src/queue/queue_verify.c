@@ -85,6 +85,7 @@ static void check_row(struct verify *v, const struct kv_row *row)
     struct letter_id id;
     struct q_rcpt r;
     struct q_due due;
+    struct q_unseen unseen;
     int64_t at;
     bool named = key_id(row->key, &id), good = named;
     switch (row->key.p[0]) {
@@ -97,7 +98,7 @@ static void check_row(struct verify *v, const struct kv_row *row)
     case 'r': good = named && q_rcpt_get(row->key, row->value, &r) == 0; break;
     case 'd': good = q_due_get(row->key, row->value, &due) == 0; break;
     case 'x': good = queue_key_age_parse(row->key, &at, &id); break;
-    case 'h': good = named && queue_pages_time(row->value, &at); break;
+    case 'h': good = named && queue_unseen_get(row->value, &unseen) == 0; break;
     case 's': good = named && row->key.n == 23; break;
     case 'z': good = named && text_is_time(row->value); break;
     default: good = is_record(row->value); break; /* counts, leases */

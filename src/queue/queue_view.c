@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "kv/record.h"
 #include "mail/domain.h"
+#include "pages.h"
 #include "queue_i.h"
 #include "trace/trace.h"
 
@@ -203,7 +204,8 @@ int queue_show(struct queue *q, const struct letter_id *id, struct arena *a, str
     struct shard *s = queue_shard(q, id);
     struct q_envelope e;
     int env = queue_load_envelope(s, id, a, &e), bad = env;
-    if (is_unreadable(env))
+    if (env == ERR_NOT_FOUND && queue_pages_unseen(s, id)) bad = env;
+    else if (is_unreadable(env))
         e = (struct q_envelope){.l = {.id = *id, .received = letter_id_time(id)}}, bad = 0;
     if (!bad) bad = info_of(s, &e, env, a, out);
     return bad == ERR_NOT_FOUND ? err_set(bad, "no letter %s is in the queue", id->s) : bad;
@@ -294,6 +296,7 @@ static int other_row(struct walk *w, const struct kv_row *row, const struct lett
     w->last = *id;
     ar_reset(&w->scratch);
     if (has_row(w, queue_key_envelope(&w->scratch, id))) return 0;
+    if (has_row(w, queue_key_accepting(&w->scratch, id))) return 0;
     if (row->key.p[0] == 'r' && has_row(w, ar_printf(&w->scratch, "g%s/", id->s))) return 0;
     return envelope_row(w, &(struct kv_row){.key = row->key}, id);
 }
@@ -455,29 +458,36 @@ struct dropping {
     struct slice damage;
 };
 
-static int drop_tx(struct kv_tx *tx, void *arg)
+static int throw_tx(struct kv_tx *tx, void *arg)
 {
     const struct dropping *x = arg;
     struct arena a = {0};
-    int e = queue_tx_erase_letter(tx, &a, x->id);
+    struct slice row;
+    bool unseen = kv_tx_get(tx, queue_key_accepting(&a, x->id), &row) == 0;
+    if (!unseen) {
+        queue_tx_pages_throw(tx, &a, x->id);
+        trace_tx_addf(x->store->trace, tx, x->id, TRACE_DROPPED, SL(""),
+                      "an operator threw it away; nobody is told. %.*s", SLF(x->damage));
+    }
     ar_free(&a);
-    trace_tx_addf(x->store->trace, tx, x->id, TRACE_DROPPED, SL(""),
-                  "an operator threw it away; nobody is told. %.*s", SLF(x->damage));
-    return e;
+    return 0;
 }
 
 /* A letter that cannot be read goes as a whole: nothing of it could come to an end. */
 static int drop_damaged(struct queue *q, const struct letter_id *id, bool *done)
 {
+    struct shard *s = queue_shard(q, id);
     struct arena a = {0};
     struct queue_info info;
     *done = false;
     int e = queue_show(q, id, &a, &info);
     if (!e && info.damage.n) {
         struct dropping x = {q->store, id, info.damage};
-        e = kv_transact(q->store->kv, shard_object(queue_shard(q, id)), drop_tx, &x);
+        e = kv_transact(q->store->kv, shard_object(s), throw_tx, &x);
         *done = !e;
     }
+    if (*done && queue_pages_drop(s, id) != 0)
+        log_warn("queue", "%s is thrown away; its rows go with the next start", id->s);
     ar_free(&a);
     return e;
 }
