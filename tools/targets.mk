@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 UNITS ?= $(PREFIX)/lib/systemd/system
 TIME ?= 60
 
-.PHONY: help deps deps-check format format-check test unit sims seeds test-programs whole floors sanitized run demo bench bench-auth bench-core bench-queue bench-relay bench-campaign agree peers kill attack fuzz sim scale install deb clean
+.PHONY: help deps deps-check format format-check test unit sims seeds test-programs whole floors sanitized run demo bench bench-auth bench-core bench-queue bench-relay bench-campaign bench-imap agree peers kill attack fuzz sim scale install deb clean
 help:
 	@sed -n 's/^#: //p' Makefile
 deps:
@@ -73,6 +73,10 @@ bench-relay: build
 # A campaign taken and delivered; RECIPIENTS and SECONDS in the environment.
 bench-campaign: build
 	@/usr/bin/python3 bench/campaign.py
+# IMAP beside Dovecot; LETTERS=1000,30000 in the environment.
+bench-imap: build
+	@tools/deps install bench
+	@/usr/bin/python3 bench/imap.py
 # Checks and signatures per second on one core.
 bench-auth: deps-check $(B)/bench_auth
 	@taskset -c 0 $(B)/bench_auth

@@ -24,7 +24,8 @@ struct fetch {
     size_t i;       /* its index in the view */
     const struct message *record;
     uint64_t thread;
-    struct reader *reader;
+    struct reader *reader; /* of it; NULL: nobody needed it yet */
+    struct reader_digests kept[READER_KINDS];
     bool first;   /* no item was written yet */
     bool started; /* part of the response is on its way: it cannot be taken back */
     bool lost;    /* and the rest cannot be read */
@@ -90,10 +91,39 @@ static void put_view_items(struct fetch *f, unsigned kinds)
     }
 }
 
+/* ---- what was computed before ---- */
+
+static const unsigned kept_kinds[READER_KINDS] = {
+    [READER_HEAD] = KIND(SECTION),
+    [READER_ENVELOPE] = KIND(ENVELOPE),
+    [READER_STRUCTURE] = KIND(BODYSTRUCTURE),
+    [READER_PREVIEW] = KIND(PREVIEW),
+};
+
+static bool is_kept(struct fetch *f, enum reader_digest_kind kind, struct slice *out)
+{
+    return reader_digest(&f->kept[kind], view_at(f->s->view, f->i).uid, out);
+}
+
+static int need_reader(struct fetch *f)
+{
+    uint32_t uid = view_at(f->s->view, f->i).uid;
+    int e = f->record ? 0 : reader_record(&f->records, uid, &f->record);
+    return e ? e : imapd_reader(f->s, uid, f->record, &f->reader);
+}
+
+/* ---- items of the bytes ---- */
+
 static int put_envelope(struct fetch *f)
 {
-    struct slice head;
-    int e = reader_head(f->reader, &f->a, &head);
+    struct slice head, text;
+    if (is_kept(f, READER_ENVELOPE, &text)) {
+        item(f, "ENVELOPE ");
+        buf_put(&f->s->out, text);
+        return 0;
+    }
+    int e = need_reader(f);
+    if (!e) e = reader_head(f->reader, &f->a, &head);
     if (e) return e;
     item(f, "ENVELOPE ");
     mime_imap_envelope(&f->s->out, mime_parse(&f->a, head)->root->envelope);
@@ -112,7 +142,14 @@ static void spill(struct buf *b, void *arg)
 
 static int put_structure(struct fetch *f, bool extended)
 {
-    int e = reader_tree(f->reader);
+    struct slice text;
+    if (extended && is_kept(f, READER_STRUCTURE, &text)) {
+        item(f, "BODYSTRUCTURE ");
+        buf_put(&f->s->out, text);
+        return 0;
+    }
+    int e = need_reader(f);
+    if (!e) e = reader_tree(f->reader);
     if (e) return e;
     item(f, extended ? "BODYSTRUCTURE " : "BODY ");
     f->s->out.spill = spill;
@@ -125,7 +162,9 @@ static int put_structure(struct fetch *f, bool extended)
 static int put_preview(struct fetch *f)
 {
     struct slice text;
-    int e = reader_preview(f->reader, &f->a, &text);
+    bool known = is_kept(f, READER_PREVIEW, &text);
+    int e = known ? 0 : need_reader(f);
+    if (!e && !known) e = reader_preview(f->reader, &f->a, &text);
     if (e) return e;
     item(f, "PREVIEW ");
     imap_put_string(&f->s->out, text, f->s->utf8);
@@ -189,10 +228,32 @@ static int put_fields(struct fetch *f, const struct imap_fetch_item *it)
     return 0;
 }
 
+/* HEADER.FIELDS of what is kept of each header section. */
+static bool put_kept_fields(struct fetch *f, const struct imap_fetch_item *it)
+{
+    struct buf b = BUF_INIT;
+    struct slice head;
+    if (!it->nfields || it->npath || it->text != IMAP_HEADER_FIELDS) return false;
+    for (size_t i = 0; i < it->nfields; i++)
+        if (!reader_digest_has(it->field[i])) return false;
+    if (!is_kept(f, READER_HEAD, &head)) return false;
+    mime_imap_fields(&b, &f->a, head, it->field, it->nfields, false);
+    struct mime_range part = imapd_section_cut((struct mime_range){.size = b.n}, it);
+    imapd_hide_nuls(b.p, b.n);
+    item(f, "");
+    buf_put(&f->s->out, it->label);
+    buf_printf(&f->s->out, " {%llu}\r\n", (unsigned long long)part.size);
+    buf_put(&f->s->out, sl_sub(buf_slice(&b), part.at, part.at + part.size));
+    buf_free(&b);
+    return true;
+}
+
 static int put_section(struct fetch *f, const struct imap_fetch_item *it)
 {
     struct mime_range where;
-    int e = imapd_section_find(f->reader, it, &where);
+    if (put_kept_fields(f, it)) return 0;
+    int e = need_reader(f);
+    if (!e) e = imapd_section_find(f->reader, it, &where);
     if (e && e != ERR_NOT_FOUND) return e;
     item(f, "");
     buf_put(&f->s->out, it->label);
@@ -230,9 +291,11 @@ static int write_piece(void *arg, struct slice piece)
 static int put_binary(struct fetch *f, const struct imap_fetch_item *it)
 {
     struct imapd_session *s = f->s;
+    int e = need_reader(f);
+    if (e) return e;
     struct reader_decoded d = {.size = f->reader->m.size};
     const struct mime_part whole = {.encoding = MIME_BINARY, .body_size = d.size}, *p = &whole;
-    int e = it->npath ? reader_tree(f->reader) : 0;
+    if (it->npath) e = reader_tree(f->reader);
     if (e) return e;
     if (it->npath) p = mime_imap_part(f->reader->tree, it->path, it->npath);
     if (p && p->encoding == MIME_OTHER) return err_set(ERR_UNSUPPORTED, "the transfer encoding is not known");
@@ -291,9 +354,9 @@ static int put_items(struct fetch *f, unsigned kinds)
     uint32_t uid = view_at(s->view, f->i).uid;
     int e = 0;
     f->record = NULL;
+    f->reader = NULL;
     if (kinds & OF_RECORD) e = reader_record(&f->records, uid, &f->record);
     if (!e && kinds & KIND(THREADID)) e = find_thread(f, uid);
-    if (!e && kinds & OF_BYTES) e = imapd_reader(s, uid, f->record, &f->reader);
     if (e) return e;
     imapd_put_fetch(s, f->i, false);
     f->first = true;
@@ -338,12 +401,16 @@ static void fetch_all(struct fetch *f, unsigned kinds)
     if (!f->picked.n) return;
     reader_records_begin(&f->records, s->server->conf.store, imapd_box(s), f->picked.uid[f->picked.n - 1]);
     ar_init(&f->a, 0);
+    for (unsigned i = 0; i < READER_KINDS; i++)
+        imapd_digests_begin(s, &f->kept[i], (enum reader_digest_kind)i,
+                            kinds & kept_kinds[i] ? f->picked.n : 0);
     for (size_t k = 0; k < f->picked.n && !f->lost && !conn_error(s->c); k++) {
         f->i = f->picked.at[k];
         if (wanted(f, f->i)) fetch_one(f, kinds);
         fiber_breathe();
     }
     imapd_flush(s);
+    for (unsigned i = 0; i < READER_KINDS; i++) reader_digests_end(&f->kept[i]);
     ar_free(&f->a);
     reader_records_end(&f->records);
 }

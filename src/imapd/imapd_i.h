@@ -10,7 +10,7 @@
 #include "imapd.h"
 #include "mail/mime.h"
 #include "mail/mime_imap.h"
-#include "reader/reader.h"
+#include "reader/digests.h"
 #include "store/acl.h"
 #include "wire/imap.h"
 
@@ -336,10 +336,10 @@ MUST_CHECK int imapd_boxes_elsewhere(struct imapd_session *s, const struct imap_
 bool imapd_is_selected(const struct imapd_session *s, const char *account, uint32_t box);
 /* The answer that ends a searching command. SUSPENDS. */
 void imapd_searched(struct imapd_session *s, const struct imapd_found *f, const char *what);
-/* Looks into each message that was found: its record and, when `heads`, its header section, which is empty
- * when it cannot be read; one that is gone for good comes with m NULL. What is made of it must lie in another
- * arena than `head`, which lasts until the next one. Stops when each() returns other than 0 and returns that.
- * SUSPENDS. */
+/* Looks into each message that was found: its record and, when `heads`, its header section, of which only the
+ * fields of reader_digest_has() may be there, and which is empty when it cannot be read; one that is gone for
+ * good comes with m NULL. What is made of it must lie in another arena than `head`, which lasts until the
+ * next one. Stops when each() returns other than 0 and returns that. SUSPENDS. */
 MUST_CHECK int imapd_each_found(struct imapd_session *s, const struct imapd_found *f, bool heads,
                                 int (*each)(void *arg, size_t k, const struct message *m, struct slice head),
                                 void *arg);
@@ -422,6 +422,9 @@ MUST_CHECK int imapd_copy_across(struct imapd_session *s, const struct imapd_pic
  * known: its record, or NULL. ERR_NOT_FOUND: expunged. SUSPENDS. */
 MUST_CHECK int imapd_reader(struct imapd_session *s, uint32_t uid, const struct message *known,
                             struct reader **out);
+/* What was computed of the selected mailbox's messages; ended with reader_digests_end(). */
+void imapd_digests_begin(struct imapd_session *s, struct reader_digests *x, enum reader_digest_kind kind,
+                         size_t many);
 /* Does the error say that this one message cannot be read? Then what looks through many goes on without its
  * bytes. *n counts them; the first one is logged. */
 bool imapd_unreadable(struct imapd_session *s, int e, uint32_t uid, size_t *n);

@@ -13,6 +13,13 @@ int imapd_reader(struct imapd_session *s, uint32_t uid, const struct message *kn
     return e;
 }
 
+void imapd_digests_begin(struct imapd_session *s, struct reader_digests *x, enum reader_digest_kind kind,
+                         size_t many)
+{
+    reader_digests_begin(x, s->server->conf.store, imapd_box(s), s->view->uidvalidity, s->view->uidnext, kind,
+                         many);
+}
+
 bool imapd_unreadable(struct imapd_session *s, int e, uint32_t uid, size_t *n)
 {
     if (e != ERR_CORRUPT && e != ERR_VERSION && e != ERR_IO) return false;
@@ -34,6 +41,7 @@ int imapd_each_found(struct imapd_session *s, const struct imapd_found *f, bool 
                      int (*each)(void *arg, size_t k, const struct message *m, struct slice head), void *arg)
 {
     struct reader_records records;
+    struct reader_digests digests;
     struct arena a;
     size_t unread = 0;
     int e = 0;
@@ -41,13 +49,14 @@ int imapd_each_found(struct imapd_session *s, const struct imapd_found *f, bool 
     ar_init(&a, 0);
     reader_records_begin(&records, s->server->conf.store, imapd_box(s),
                          view_at(s->view, f->at[f->n - 1]).uid);
+    imapd_digests_begin(s, &digests, READER_HEAD, heads ? f->n : 0);
     for (size_t k = 0; k < f->n && !e; k++) {
         const struct message *m = NULL;
         struct slice head = SL("");
         uint32_t uid = view_at(s->view, f->at[k]).uid;
         ar_reset(&a);
         e = reader_record(&records, uid, &m);
-        if (!e && heads) e = read_head(s, uid, m, &a, &head);
+        if (!e && heads && !reader_digest(&digests, uid, &head)) e = read_head(s, uid, m, &a, &head);
         if (imapd_unreadable(s, e, uid, &unread)) e = 0, head = SL("");
         if (e == ERR_NOT_FOUND) e = 0, m = NULL;
         if (!e) e = each(arg, k, m, head);
@@ -55,6 +64,7 @@ int imapd_each_found(struct imapd_session *s, const struct imapd_found *f, bool 
         imapd_progress(s, k, f->n);
         fiber_breathe();
     }
+    reader_digests_end(&digests);
     reader_records_end(&records);
     ar_free(&a);
     return e;

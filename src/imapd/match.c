@@ -25,6 +25,8 @@ struct search {
     const struct message *record;
     struct slice head;
     bool threads; /* a key asks for them */
+    bool beyond;  /* a key asks for a field that is not in `heads` */
+    struct reader_digests heads;
     uint64_t thread;
     int64_t sent; /* day of the Date field, as written; -1 = none */
     bool sent_known;
@@ -117,6 +119,7 @@ static int prepare(struct search *x, struct imap_search *k, struct slice charset
         case IMAP_KEY_ADDRESS:
         case IMAP_KEY_BODY:
         case IMAP_KEY_TEXT:
+            x->beyond |= k->key == IMAP_KEY_HEADER && !reader_digest_has(k->field);
             e = prepare_text(x, k, charset);
             if (!e && fuzzy) e = prepare_words(x, k);
             continue;
@@ -326,6 +329,8 @@ static enum answer ask(struct search *x, const struct imap_search *k)
 static int read_message(struct search *x)
 {
     struct reader *rd;
+    if (x->know == KNOW_HEADER && !x->threads && !x->beyond && reader_digest(&x->heads, x->m.uid, &x->head))
+        return 0;
     int e = imapd_reader(x->s, x->m.uid, x->record, &rd);
     if (!e && x->know == KNOW_HEADER) e = reader_head(rd, &x->a, &x->head);
     if (!e && x->know == KNOW_HEADER && x->threads) e = reader_thread(rd, &x->a, &x->thread);
@@ -418,7 +423,9 @@ int imapd_search_run(struct imapd_session *s, struct imap_search_args *args, uin
     if (x.ranked) out->score = ar_array(&s->a, uint8_t, s->told);
     ar_init(&x.a, 0);
     int e = prepare(&x, args->key, args->charset, false);
+    imapd_digests_begin(s, &x.heads, READER_HEAD, since ? 0 : s->told);
     if (!e) e = since ? search_changed(&x, args->key, since, out) : search_all(&x, args->key, out);
+    reader_digests_end(&x.heads);
     ar_free(&x.a);
     return e;
 }

@@ -1,0 +1,273 @@
+#!/usr/bin/env python3
+"""make bench-imap: Tram's IMAP beside Debian's Dovecot (Maildir), in this run, over TLS on both sides, with the same
+letters and the same client. LETTERS=1000,30000 says how many there are; ONLY=tram or dovecot asks one alone.
+
+Warm: the median of three, after one that is not counted. Cold: the first of a server that was started anew, whose
+files were taken out of the page cache."""
+import os
+import random
+import shutil
+import signal
+import ssl
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "whole"))
+from world import World, insecure_tls, until  # noqa: E402
+
+SIZES = [int(n) for n in os.environ.get("LETTERS", "1000,30000").split(",")]
+ONLY = os.environ.get("ONLY", "")
+BATCH = 100  # letters of one APPEND
+WARM = 3
+SYLLABLES = "ka lo mi ren ta su vor el an di po ge hul qui ster bra nen fy wo zu".split()
+
+
+def words(dice, n):
+    return " ".join("".join(dice.choices(SYLLABLES, k=dice.randint(1, 4))) for _ in range(n))
+
+
+def letter(dice, i):
+    """About 3 KB: twenty fields, one in three of two parts; some are answers to the one before."""
+    lines = [words(dice, 12) + ("" if i % 9973 else " xylograph") for _ in range(dice.randint(10, 40))]
+    text = "\r\n".join(lines)
+    reply = i and i % 4 == 0
+    subject = f"{'Re: ' if reply else ''}{words(dice, 4)} {'harvest' if i % 97 == 0 else ''}{i // 4 * 4}"
+    head = [f"Return-Path: <p{i % 500}@source.test>"]
+    head += [f"Received: from h{k}.source.test (h{k}.source.test [192.0.2.{k}]) by h{k + 1}.source.test with ESMTPS id"
+             f" {dice.getrandbits(60):x}; Mon, 2 Nov 2026 10:00:0{k} +0000" for k in range(4)]
+    head += [f"DKIM-Signature: v=1; a=rsa-sha256; d=source.test; s=a; h=from:to:subject:date; bh={dice.getrandbits(200):x};"
+             f"\r\n b={dice.getrandbits(900):x}"]
+    head += [f"From: Person {i % 500} <p{i % 500}@source.test>", "To: Bob <bob@bench.test>, list@bench.test",
+             f"Subject: {subject}", time.strftime("Date: %a, %d %b %Y %H:%M:%S +0000", time.gmtime(1700000000 + 61 * i)),
+             f"Message-ID: <{i}.x@source.test>", "MIME-Version: 1.0", "User-Agent: bench/1", "List-Id: <list.bench.test>",
+             f"X-Spam-Score: {i % 7}", "Precedence: list"]
+    if reply:
+        head += [f"In-Reply-To: <{i - 1}.x@source.test>", f"References: <{i - 2}.x@source.test> <{i - 1}.x@source.test>"]
+    if i % 3:
+        return "\r\n".join([*head, "Content-Type: text/plain; charset=utf-8", "", text, ""]).encode()
+    parts = ["--b0", "Content-Type: text/plain; charset=utf-8", "", text, "--b0", "Content-Type: text/html; charset=utf-8",
+             "", f"<html><body><p>{text}</p></body></html>", "--b0--", ""]
+    return "\r\n".join([*head, 'Content-Type: multipart/alternative; boundary="b0"', "", *parts]).encode()
+
+
+class Client:
+    def __init__(self, address, port, password):
+        plain = socket.create_connection((address, port))
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock = insecure_tls().wrap_socket(plain)
+        self.n = 0
+        self.room = memoryview(bytearray(1 << 20))
+        self.until(b"* OK")
+        self.ask(f"LOGIN {password}")
+
+    def until(self, mark):
+        """Reads up to the line that begins so; what came last."""
+        tail, got = b"\r\n", 0
+        while True:
+            n = self.sock.recv_into(self.room)
+            if not n:
+                raise SystemExit("the server closed the connection")
+            got += n
+            tail = tail[-4096:] + bytes(self.room[max(0, n - 65536):n])
+            at = tail.find(b"\r\n" + mark)
+            if at >= 0 and tail.endswith(b"\r\n"):
+                return tail[at + 2:], got
+
+    def ask(self, command):
+        self.n += 1
+        tag = f"tg{self.n:06}z "
+        self.sock.sendall((tag + command + "\r\n").encode() if isinstance(command, str) else tag.encode() + command)
+        last, got = self.until(tag.encode())
+        if not last.startswith(tag.encode() + b"OK"):
+            raise SystemExit(f"{command[:80]!r}: {last!r}")
+        return got
+
+
+class Tram:
+    name = "Tram"
+
+    def __init__(self, folder):
+        self.world = World(folder)
+        self.home = self.world.home("bench.test", address="127.0.0.40", accounts=["bob"])
+        self.world.publish()
+        self.folder = self.home.dir
+        self.start()
+
+    def start(self):
+        self.home.start()
+
+    def stop(self):
+        self.home.stop()
+
+    def client(self):
+        return Client(self.home.address, self.home.port(993), "bob@bench.test secret")
+
+
+class Dovecot:
+    """An instance of its own. mail_fsync is the default, "optimized": APPEND is durable."""
+    name = "Dovecot"
+    port = 11993
+
+    def __init__(self, folder):
+        self.folder = Path(folder) / "dovecot"
+        self.folder.mkdir()
+        os.chmod(folder, 0o755)
+        mail = self.folder / "mail"
+        mail.mkdir()
+        shutil.chown(mail, "nobody", "nogroup")
+        (self.folder / "users").write_text("bob@bench.test:{PLAIN}secret:65534:65534::" + str(mail) + "::\n")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                        "-keyout", self.folder / "key.pem", "-out", self.folder / "cert.pem", "-days", "9", "-subj",
+                        "/CN=mail.bench.test"], check=True, capture_output=True)
+        self.conf = self.folder / "dovecot.conf"
+        self.conf.write_text(f"""base_dir = {self.folder}/run
+log_path = {self.folder}/log
+protocols = imap
+listen = 127.0.0.41
+mail_location = maildir:~/Maildir
+first_valid_uid = 1
+ssl = required
+ssl_cert = <{self.folder}/cert.pem
+ssl_key = <{self.folder}/key.pem
+service imap-login {{
+  inet_listener imap {{
+    port = 0
+  }}
+  inet_listener imaps {{
+    port = {self.port}
+  }}
+}}
+namespace inbox {{
+  inbox = yes
+}}
+passdb {{
+  driver = passwd-file
+  args = {self.folder}/users
+}}
+userdb {{
+  driver = passwd-file
+  args = {self.folder}/users
+}}
+""")
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(["/usr/sbin/dovecot", "-F", "-c", self.conf])
+        until(self.answers, what="Dovecot")
+
+    def answers(self):
+        try:
+            self.client()
+            return True
+        except (OSError, ssl.SSLError):
+            return False
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(30)
+
+    def client(self):
+        return Client("127.0.0.41", self.port, "bob@bench.test secret")
+
+
+# What is measured: its name, the command, for how many letters at most (0: all), whether it is asked cold too.
+READS = [
+    ("select", "SELECT INBOX", True),
+    ("flags of all", "FETCH 1:* (UID FLAGS)", True),
+    ("envelopes of all", "FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE)", True),
+    ("body structures of all", "FETCH 1:* (UID BODYSTRUCTURE)", True),
+    ("header fields of all", "FETCH 1:* (UID BODY.PEEK[HEADER.FIELDS (FROM TO SUBJECT DATE MESSAGE-ID)])", True),
+    ("previews of the last 1,000", "FETCH {last} (UID PREVIEW)", True),
+    ("bodies of the last 1,000", "FETCH {last} (UID BODY.PEEK[])", True),
+    ("search subject", "SEARCH SUBJECT harvest", True),
+    ("search from", "SEARCH FROM p77@", False),
+    ("search body, a rare word", "SEARCH BODY xylograph", True),
+    ("search text, a rare word", "SEARCH TEXT xylograph", False),
+    ("search since", "SEARCH SINCE 1-Jan-2026", False),
+    ("sort by subject", "SORT (SUBJECT) UTF-8 ALL", False),
+    ("sort by date", "SORT (DATE) UTF-8 ALL", False),
+    ("threads", "THREAD REFERENCES UTF-8 ALL", False),
+]
+CHANGES = [("flags set, all of them", ["STORE 1:* +FLAGS.SILENT (\\Flagged)", "STORE 1:* -FLAGS.SILENT (\\Flagged)"])]
+
+
+def timed(client, command):
+    start = time.monotonic()
+    client.ask(command)
+    return time.monotonic() - start
+
+
+def fill(server, count):
+    """Appends them; seconds."""
+    dice, client, took = random.Random(7), server.client(), 0
+    for first in range(0, count, BATCH):
+        command = b"APPEND INBOX"
+        for i in range(first, min(first + BATCH, count)):
+            text = letter(dice, i)
+            command += b" {%d+}\r\n%s" % (len(text), text)
+        took += timed(client, command + b"\r\n")
+    return took
+
+
+def drop_from_cache(folder):
+    subprocess.run(["sync", "-f", folder], check=True)
+    for path in Path(folder).rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            fd = os.open(path, os.O_RDONLY)
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.close(fd)
+
+
+def measure(server, count):
+    out = {"append (warm)": fill(server, count)}
+    last = f"{max(1, count - 999)}:{count}"
+    client = server.client()
+    client.ask("SELECT INBOX")
+    for name, command, _ in READS:
+        command = command.format(last=last)
+        timed(client, command)
+        out[f"{name} (warm)"] = median(timed(client, command) for _ in range(WARM))
+    for name, pair in CHANGES:
+        out[f"{name} (warm)"] = median(timed(client, command) for command in pair * 2)
+    for name, command, cold in READS:
+        if not cold:
+            continue
+        server.stop()
+        drop_from_cache(server.folder)
+        server.start()
+        client = server.client()
+        if name != "select":
+            client.ask("SELECT INBOX")
+        out[f"{name} (cold)"] = timed(client, command.format(last=last))
+    return out
+
+
+def run(kind, count):
+    folder = tempfile.mkdtemp(prefix="tram-imap-", dir=os.environ.get("BENCH_DIR"))
+    server = kind(folder)
+    try:
+        return measure(server, count)
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def main():
+    kinds = [kind for kind in (Tram, Dovecot) if not ONLY or kind.name.lower() == ONLY]
+    for count in SIZES:
+        found = {kind.name: run(kind, count) for kind in kinds}
+        print(f"| {count:,} letters, milliseconds | {' | '.join(found)} | ratio |\n|---|{'---|' * (len(found) + 1)}")
+        for what in next(iter(found.values())):
+            took = [f[what] * 1000 for f in found.values()]
+            ratio = f"{took[1] / took[0]:.1f}" if len(took) > 1 else ""
+            print(f"| {what} | {' | '.join(f'{t:,.1f}' for t in took)} | {ratio} |")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+/* kept_test.c - what is computed once of messages says the same as what is computed each time. */
+#include "dialog_test.h"
+#include "kv/kv.h"
+
+enum { FIRST = 60, ALL = 100 }; /* fewer than READER_MANY, and some more than three parts */
+#define ITEMS                                                                                                \
+    "(UID ENVELOPE BODYSTRUCTURE PREVIEW BODY.PEEK[HEADER.FIELDS (From Subject X-Priority)] "                \
+    "BODY.PEEK[HEADER.FIELDS (SUBJECT To)]<2.9> BODY.PEEK[HEADER.FIELDS (Received)])"
+
+static const char *const letters[] = {
+    "From: A <a@b>\r\nSubject: plain\r\nDate: Mon, 7 Feb 1994 21:52:25 -0800\r\n\r\none\r\n",
+    "Received: x\r\nfrom:\tA\r\n <a@b>\r\nSUBJECT : =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n\r\ntwo\r\n",
+    "Subject: Re: plain\r\nSubject: second\r\nX-Priority: 1\r\nMessage-ID: <1@x>\r\n\r\n> "
+    "quoted\r\nthree\r\n",
+    "Subject: no end\r\nIn-Reply-To: <1@x>",
+    "Subject: a line that is none\r\nno colon here\r\nFrom: z@b\r\n\r\nbody\r\n",
+    "From: (comment) \"q\\\"x\" <\"a b\"@c>, group: d@e;\r\nSubject: \xff\xfe raw\r\n\r\n\xff\r\n",
+    "\r\nno head\r\n",
+    "Subject: two parts\r\nContent-Type: multipart/alternative; "
+    "boundary=b\r\n\r\n--b\r\n\r\n\r\nfirst\r\n--b\r\n"
+    "Content-Type: text/html\r\n\r\n<p>x</p>\r\n--b--\r\n",
+    "Subject: within\r\nContent-Type: message/rfc822\r\n\r\nSubject: inner\r\n\r\nhello\r\n",
+};
+
+static void put(struct conn *c, size_t i)
+{
+    struct buf b = BUF_INIT;
+    if (i % 11 == 10) { /* too much of it to be kept */
+        buf_str(&b, "Subject: many\r\nTo: a@b");
+        for (int k = 0; k < 500; k++) buf_str(&b, ",\r\n a@b");
+        buf_str(&b, "\r\n\r\nx\r\n");
+    } else {
+        buf_str(&b, letters[i % COUNT_OF(letters)]);
+    }
+    buf_char(&b, 0);
+    append(c, "box", "", b.p);
+    buf_free(&b);
+}
+
+/* What is answered, without the tagged line. */
+static void ask(struct conn *c, struct buf *out, const char *command)
+{
+    conn_printf(c, "t %s\r\n", command);
+    read_until(c, SL("t "));
+    CHECK(sl_find(buf_slice(&got), SL("t OK")) != SL_NONE);
+    size_t end = sl_rchr(sl_sub(buf_slice(&got), 0, got.n - 1), '\n');
+    buf_put(out, sl_sub(buf_slice(&got), 0, end == SL_NONE ? 0 : end));
+    if (end != SL_NONE) buf_char(out, '\n');
+}
+
+static void ask_orders(struct conn *c, struct buf *out)
+{
+    ask(c, out, "SORT (SUBJECT DATE FROM TO) UTF-8 1:60");
+    ask(c, out, "THREAD REFERENCES UTF-8 1:60");
+    ask(c, out, "SEARCH CHARSET UTF-8 1:60 SUBJECT {6+}\r\ngr\xc3\xbc\xc3\x9f");
+    ask(c, out, "SEARCH 1:60 OR FROM a@b HEADER X-Priority 1");
+    ask(c, out, "SEARCH 1:60 SENTSINCE 1-Jan-1990 HEADER Received \"\"");
+}
+
+static void check_same(struct buf *now, const struct buf *truth)
+{
+    size_t at = 0;
+    while (at < now->n && at < truth->n && now->p[at] == truth->p[at]) at++;
+    if (now->n != truth->n || at < now->n)
+        test_fail(__FILE__, __LINE__, "they differ: \"%.*s\", not \"%.*s\"",
+                  SLF(sl_sub(buf_slice(now), at > 80 ? at - 80 : 0, at + 200)),
+                  SLF(sl_sub(buf_slice(truth), at > 80 ? at - 80 : 0, at + 200)));
+    buf_free(now);
+}
+
+static size_t rows(struct slice object, struct arena *a)
+{
+    struct kv_page page;
+    CHECK_OK(kv_scan(w.kv, object, SL(""), SL(""), 1000, a, &page));
+    return page.n;
+}
+
+static int spoil(struct kv_tx *tx, void *arg)
+{
+    (void)arg;
+    kv_tx_put(tx, SL("00000007/n/00000001"), SL("no record"));
+    kv_tx_del(tx, SL("00000007/s/00000001"));
+    return 0;
+}
+
+TEST(imapd_computes_once_what_it_would_compute_again)
+{
+    struct buf truth = BUF_INIT, orders = BUF_INIT, now = BUF_INIT;
+    struct arena a = {0};
+    struct account alice;
+    char command[200];
+    start();
+    struct conn *c = login();
+    CHECK_OK(account_get(w.store->directory, &a, SL("alice@x.test"), &alice));
+    struct slice object = ar_cat(&a, SL("f:"), sl_cstr(alice.id));
+    TALK(c, "1 CREATE box", "1 OK ~\n");
+    for (size_t i = 0; i < FIRST; i++) put(c, i);
+    TALK(c, "2 SELECT box", "~\n~\n~\n~\n~\n~\n~\n~\n~\n2 OK ~\n");
+    ask_orders(c, &orders);
+    CHECK_INT(rows(object, &a), 0);
+    for (size_t i = FIRST; i < ALL; i++) put(c, i);
+    TALK(c, "3 NOOP", "3 OK ~\n");
+    for (int i = 1; i <= ALL; i++) {
+        snprintf(command, sizeof command, "FETCH %d " ITEMS, i);
+        ask(c, &truth, command);
+    }
+    CHECK_INT(rows(object, &a), 0);
+    for (int i = 0; i < 2; i++) {
+        ask(c, &now, "FETCH 1:* " ITEMS);
+        check_same(&now, &truth);
+        CHECK_INT(rows(object, &a), 4 * 3); /* the last messages are in a part that is not full */
+    }
+    ask_orders(c, &now);
+    check_same(&now, &orders);
+    CHECK_OK(kv_transact(w.kv, object, spoil, NULL));
+    ask(c, &now, "FETCH 1:* " ITEMS);
+    check_same(&now, &truth);
+    CHECK_INT(rows(object, &a), 4 * 3);
+    TALK(c, "4 UNSELECT", "4 OK ~\n");
+    TALK(c, "5 DELETE box", "5 OK ~\n");
+    CHECK_INT(rows(object, &a), 0);
+    bye(&c);
+    buf_free(&truth);
+    buf_free(&orders);
+    ar_free(&a);
+    stop();
+}

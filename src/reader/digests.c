@@ -1,0 +1,163 @@
+/* digests.c - heads, envelopes, structures and previews of messages, made part by part and kept. */
+#include "digests.h"
+
+#include "base/memory.h"
+#include "mail/head.h"
+#include "mail/mime_imap.h"
+#include "rt/rt.h"
+
+/* To be raised when what they are made with makes something else: mail/head.c, mail/mime*.c, preview.c. */
+static const unsigned versions[] = {1, 1, 1, 1};
+
+/* What SORT, THREAD, SEARCH and ENVELOPE look into, and what clients ask for to show a list. */
+static const struct slice kept[] = {
+    SL_INIT("Date"),         SL_INIT("From"),
+    SL_INIT("Sender"),       SL_INIT("Reply-To"),
+    SL_INIT("To"),           SL_INIT("Cc"),
+    SL_INIT("Bcc"),          SL_INIT("Subject"),
+    SL_INIT("Message-ID"),   SL_INIT("In-Reply-To"),
+    SL_INIT("References"),   SL_INIT("MIME-Version"),
+    SL_INIT("Content-Type"), SL_INIT("Content-Transfer-Encoding"),
+    SL_INIT("Priority"),     SL_INIT("X-Priority"),
+    SL_INIT("Importance"),   SL_INIT("Newsgroups"),
+    SL_INIT("List-Id"),      SL_INIT("List-Post"),
+    SL_INIT("Lines"),        SL_INIT("Content-Description"),
+    SL_INIT("X-Label"),      SL_INIT("Disposition-Notification-To"),
+    SL_INIT("X-Mailer"),     SL_INIT("User-Agent"),
+    SL_INIT("Precedence"),   SL_INIT("Auto-Submitted"),
+};
+
+bool reader_digest_has(struct slice field)
+{
+    for (size_t i = 0; i < COUNT_OF(kept); i++)
+        if (sl_eqi(field, kept[i])) return true;
+    return false;
+}
+
+/* ---- making ---- */
+
+/* One that has no end, more fields than are looked at or lines that are none is described as it is. */
+static int make_head(struct reader *rd, struct arena *a, struct buf *out)
+{
+    struct slice head;
+    struct mail_head h;
+    int e = reader_head(rd, a, &head);
+    if (e) return e;
+    if (mail_head_parse(a, head, &h) != 0 || !h.complete || h.bad_fields) return ERR_UNSUPPORTED;
+    mime_imap_fields(out, a, head, kept, COUNT_OF(kept), false);
+    return 0;
+}
+
+static int make_envelope(struct reader *rd, struct arena *a, struct buf *out)
+{
+    struct slice head;
+    int e = reader_head(rd, a, &head);
+    if (!e) mime_imap_envelope(out, mime_parse(a, head)->root->envelope);
+    return e;
+}
+
+static int make_structure(struct reader *rd, struct arena *a, struct buf *out)
+{
+    (void)a;
+    int e = rd->m.size > BODY_SMALL ? ERR_UNSUPPORTED : reader_tree(rd);
+    if (!e) mime_imap_structure(out, rd->tree->root, true);
+    return e;
+}
+
+static int make_preview(struct reader *rd, struct arena *a, struct buf *out)
+{
+    struct slice text;
+    int e = rd->m.size > BODY_SMALL ? ERR_UNSUPPORTED : reader_preview(rd, a, &text);
+    if (!e) buf_put(out, text);
+    return e;
+}
+
+static int (*const makers[])(struct reader *rd, struct arena *a,
+                             struct buf *out) = {make_head, make_envelope, make_structure, make_preview};
+
+/* What cannot be made is not there. */
+static int make_one(struct reader_digests *x, const struct message *m, struct digest *d)
+{
+    struct reader *rd;
+    struct arena a;
+    struct buf b;
+    ar_init(&a, 0);
+    buf_init(&b, DIGEST_MAX);
+    int e = reader_open(&rd, x->store, x->key.box, m->uid, m);
+    if (!e) e = makers[x->kind](rd, &a, &b);
+    if (!e && !b.over) d->v[m->uid % DIGEST_PART] = ar_dup(&x->kept_a, buf_slice(&b));
+    reader_close(&rd);
+    buf_free(&b);
+    ar_free(&a);
+    fiber_breathe();
+    return e == ERR_CANCELED || e == ERR_TIMEOUT ? e : 0;
+}
+
+/* What cannot be written is computed again. */
+static void write_kept(struct reader_digests *x)
+{
+    if (x->nkept && digest_write(x->store, &x->key, x->kept, x->nkept) != 0) {
+    }
+    x->nkept = 0;
+    ar_reset(&x->kept_a);
+}
+
+static int make_part(struct reader_digests *x)
+{
+    struct arena a;
+    struct message *v;
+    size_t n = 0;
+    if (x->nkept == READER_KEPT_MAX) write_kept(x);
+    struct digest *d = &x->kept[x->nkept];
+    *d = (struct digest){.part = x->now.part};
+    ar_init(&a, 0);
+    int e = message_list(x->store, x->key.box, d->part * DIGEST_PART, DIGEST_PART, &a, &v, &n);
+    for (size_t i = 0; i < n && !e && v[i].uid / DIGEST_PART == d->part; i++) e = make_one(x, &v[i], d);
+    ar_free(&a);
+    if (e) return e;
+    x->now = *d;
+    x->nkept++;
+    return 0;
+}
+
+/* ---- asking ---- */
+
+void reader_digests_begin(struct reader_digests *x, struct store *store, struct mailbox_ref box,
+                          uint32_t uidvalidity, uint32_t uidnext, enum reader_digest_kind kind, size_t many)
+{
+    x->store = store;
+    x->key = (struct digest_key){box, uidvalidity, "hnsp"[kind], versions[kind]};
+    x->kind = kind;
+    x->uidnext = uidnext;
+    x->make = many >= READER_MANY;
+    x->there = false;
+    x->nkept = 0;
+    ar_init(&x->a, 0);
+    ar_init(&x->kept_a, 0);
+}
+
+void reader_digests_end(struct reader_digests *x)
+{
+    write_kept(x);
+    ar_free(&x->a);
+    ar_free(&x->kept_a);
+}
+
+static bool is_full(const struct reader_digests *x, uint32_t part)
+{
+    return (uint64_t)(part + 1) * DIGEST_PART <= x->uidnext;
+}
+
+bool reader_digest(struct reader_digests *x, uint32_t uid, struct slice *out)
+{
+    uint32_t part = uid / DIGEST_PART;
+    if (!x->there || x->now.part != part) {
+        ar_reset(&x->a);
+        x->there = true;
+        x->now = (struct digest){.part = part};
+        x->known = is_full(x, part) && digest_read(x->store, &x->key, &x->a, &x->now) == 0;
+        if (!x->known && x->make && is_full(x, part) && !memory_over()) x->known = make_part(x) == 0;
+    }
+    *out = x->now.v[uid % DIGEST_PART];
+    return x->known && out->p;
+}

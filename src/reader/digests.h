@@ -1,0 +1,39 @@
+/* digests.h - what is told of messages again and again, computed once (store/digest.h): asked for in
+ * ascending order of UIDs. A part that is missing is made when somebody asks for many messages; the newest
+ * messages, whose part is not full yet, and what is too long or cannot be read, are computed each time by
+ * whoever asks. */
+#pragma once
+#include "reader.h"
+#include "store/digest.h"
+
+enum reader_digest_kind {
+    READER_HEAD,      /* the fields of reader_digest_has(), as they are, with an empty line */
+    READER_ENVELOPE,  /* as mime_imap_envelope() writes it */
+    READER_STRUCTURE, /* as mime_imap_structure() does, extended */
+    READER_PREVIEW,   /* reader_preview() */
+    READER_KINDS
+};
+enum { READER_MANY = 64, READER_KEPT_MAX = 8 };
+struct reader_digests {
+    struct store *store;
+    struct digest_key key;
+    enum reader_digest_kind kind;
+    uint32_t uidnext;
+    bool make;  /* parts that are missing */
+    bool there; /* `now` is the part that was asked for last, */
+    bool known; /* and it was there or was made */
+    struct digest now;
+    struct arena a;                      /* of it */
+    struct digest kept[READER_KEPT_MAX]; /* made, and to be written */
+    struct arena kept_a;
+    size_t nkept;
+};
+/* many: so many messages are asked for (READER_MANY and more: parts are made). The text in `box` outlives
+ * it. */
+void reader_digests_begin(struct reader_digests *x, struct store *store, struct mailbox_ref box,
+                          uint32_t uidvalidity, uint32_t uidnext, enum reader_digest_kind kind, size_t many);
+/* False: it is to be computed. *out is valid until the next one is asked for. SUSPENDS. */
+bool reader_digest(struct reader_digests *x, uint32_t uid, struct slice *out);
+void reader_digests_end(struct reader_digests *x); /* SUSPENDS */
+/* Is a field of that name in READER_HEAD, when the message has it? */
+bool reader_digest_has(struct slice field);

@@ -1,0 +1,21 @@
+/* digest.h - what was computed of messages once and is kept: bytes for each message, opaque here. They lie in
+ * parts of DIGEST_PART UIDs, each written when no message can come to it any more, and never changed: what a
+ * message says never changes either. What is missing, damaged or of another version is computed again. */
+#pragma once
+#include "mailbox.h"
+
+enum { DIGEST_PART = 32, DIGEST_MAX = 1900 /* bytes of one, so that a part fits into a row */ };
+struct digest_key {
+    struct mailbox_ref box;
+    uint32_t uidvalidity;
+    char kind;        /* of what is kept: a small letter from g on */
+    unsigned version; /* of the code that makes it */
+};
+struct digest {
+    uint32_t part;               /* uid / DIGEST_PART */
+    struct slice v[DIGEST_PART]; /* by uid % DIGEST_PART; p NULL: there is none */
+};
+/* The part out->part, in the arena. ERR_NOT_FOUND: it is not there, or not of use. SUSPENDS. */
+MUST_CHECK int digest_read(struct store *s, const struct digest_key *k, struct arena *a, struct digest *out);
+/* Keeps parts, in one transaction: a few. ERR_NOT_FOUND: the mailbox has gone. SUSPENDS. */
+MUST_CHECK int digest_write(struct store *s, const struct digest_key *k, const struct digest *v, size_t n);
