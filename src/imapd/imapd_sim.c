@@ -1,7 +1,8 @@
 /* imapd_sim.c - several clients on one mailbox, doing everything at random, each believing only
  * what it is told. At no time may a sequence number mean another message than the client
  * believes, and when all is quiet every belief must be the truth; also when connections break
- * and the disk fails now and then. */
+ * and the disk fails now and then, when half of them are guests of another account, when some know
+ * messages by their UIDs only, when what they say is compressed, and when one command may not work on all. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -9,8 +10,9 @@
 #include "base/text.h"
 #include "imapd.h"
 #include "sim/sim.h"
+#include "store/acl.h"
 
-enum { CLIENTS = 4, STEPS = 50, BELIEFS = 600, SEEDS = 12 };
+enum { CLIENTS = 4, STEPS = 50, BELIEFS = 600, SEEDS = 12, LIMIT = 7 };
 
 struct belief {
     uint32_t uid;    /* 0 = not known */
@@ -22,6 +24,9 @@ struct client {
     struct conn *c;
     struct belief v[BELIEFS], before[BELIEFS];
     size_t n;
+    bool guest;      /* of another account */
+    bool uidonly;    /* ENABLEd (RFC 9586): v holds the uids that it heard of, */
+    size_t exists;   /* of so many messages */
     bool no_expunge; /* the command under way forbids it */
     bool selected;
     bool failed, broken; /* broken: the connection is of no use any more */
@@ -37,6 +42,7 @@ struct world {
     int busy;
     struct sim *sim;
     bool faulty; /* connections and the disk fail now and then */
+    bool mixed;  /* guests, UIDONLY, COMPRESS and MESSAGELIMIT are among them */
     bool ready, done;
     struct client client[CLIENTS];
 };
@@ -49,9 +55,21 @@ static void wrong(struct client *k, const char *what, struct slice line)
 
 /* ---- what a client believes ---- */
 
+static void believe_flags(struct belief *b, struct slice line)
+{
+    size_t flags = sl_find(line, SL("FLAGS ("));
+    struct slice rest = sl_from(line, flags + 7), word;
+    if (flags == SL_NONE) return;
+    rest = sl_sub(rest, 0, sl_chr(rest, ')'));
+    b->flags[0] = 0;
+    while (sl_next(&rest, ' ', &word))
+        if (word.n && !sl_eq(word, SL("\\Recent")))
+            snprintf(b->flags + strlen(b->flags), sizeof b->flags - strlen(b->flags), "%.*s ", SLF(word));
+}
+
 static void believe_fetch(struct client *k, uint64_t seq, struct slice line)
 {
-    size_t uid = sl_find(line, SL("UID ")), flags = sl_find(line, SL("FLAGS ("));
+    size_t uid = sl_find(line, SL("UID "));
     if (!seq || seq > k->n) {
         wrong(k, "FETCH of a message it knows nothing of", line);
         return;
@@ -62,13 +80,43 @@ static void believe_fetch(struct client *k, uint64_t seq, struct slice line)
         if (b->uid && b->uid != v) wrong(k, "another message under this number", line);
         b->uid = v;
     }
-    if (flags == SL_NONE) return;
-    struct slice rest = sl_from(line, flags + 7), word;
-    rest = sl_sub(rest, 0, sl_chr(rest, ')'));
-    b->flags[0] = 0;
-    while (sl_next(&rest, ' ', &word))
-        if (word.n && !sl_eq(word, SL("\\Recent")))
-            snprintf(b->flags + strlen(b->flags), sizeof b->flags - strlen(b->flags), "%.*s ", SLF(word));
+    believe_flags(b, line);
+}
+
+static size_t rank_of(const struct client *k, uint64_t uid)
+{
+    size_t i = 0;
+    while (i < k->n && k->v[i].uid < uid) i++;
+    return i;
+}
+
+static void believe_uidfetch(struct client *k, uint64_t uid, struct slice line)
+{
+    size_t i = rank_of(k, uid);
+    if (k->n == BELIEFS) return;
+    if (i == k->n || k->v[i].uid != uid) {
+        memmove(&k->v[i + 1], &k->v[i], (k->n - i) * sizeof *k->v);
+        k->v[i] = (struct belief){.uid = (uint32_t)uid, .flags = "?"};
+        k->n++;
+    }
+    if (k->n > k->exists) wrong(k, "more messages than there are", line);
+    believe_flags(&k->v[i], line);
+}
+
+static void believe_vanished(struct client *k, struct slice set, struct slice line)
+{
+    struct slice range;
+    while (sl_next(&set, ',', &range)) {
+        char *end;
+        uint64_t lo = strtoul(range.p, &end, 10), hi = *end == ':' ? strtoul(end + 1, NULL, 10) : lo;
+        for (; lo <= hi; lo++) {
+            size_t i = rank_of(k, lo);
+            if (!k->exists--) wrong(k, "VANISHED of nothing", line);
+            if (i == k->n || k->v[i].uid != lo) continue;
+            memmove(&k->v[i], &k->v[i + 1], (k->n - i - 1) * sizeof *k->v);
+            k->n--;
+        }
+    }
 }
 
 static void believe_expunge(struct client *k, uint64_t seq, struct slice line)
@@ -84,8 +132,10 @@ static void believe_expunge(struct client *k, uint64_t seq, struct slice line)
 
 static void believe_exists(struct client *k, uint64_t n, struct slice line)
 {
-    if (n < k->n) wrong(k, "EXISTS became less", line);
+    if (n < (k->uidonly ? k->exists : k->n)) wrong(k, "EXISTS became less", line);
     if (n > BELIEFS) n = BELIEFS;
+    k->exists = n;
+    if (k->uidonly) return;
     for (; k->n < n; k->n++) k->v[k->n] = (struct belief){.flags = "?"};
 }
 
@@ -94,8 +144,12 @@ static void believe(struct client *k, struct slice line)
     struct slice rest = line, star, number, word;
     uint64_t n;
     if (!sl_next(&rest, ' ', &star) || !sl_next(&rest, ' ', &number) || !sl_next(&rest, ' ', &word)) return;
+    if (sl_eq(star, SL("*")) && sl_eq(number, SL("VANISHED"))) believe_vanished(k, word, line);
     if (!sl_eq(star, SL("*")) || !num_u64(number, UINT32_MAX, &n)) return;
-    if (sl_eq(word, SL("EXISTS"))) believe_exists(k, n, line);
+    if (k->uidonly && (sl_eq(word, SL("EXPUNGE")) || sl_eq(word, SL("FETCH"))))
+        wrong(k, "a sequence number after UIDONLY", line);
+    else if (sl_eq(word, SL("UIDFETCH"))) believe_uidfetch(k, n, line);
+    else if (sl_eq(word, SL("EXISTS"))) believe_exists(k, n, line);
     else if (sl_eq(word, SL("EXPUNGE"))) believe_expunge(k, n, line);
     else if (sl_eq(word, SL("FETCH"))) believe_fetch(k, n, line);
 }
@@ -129,11 +183,46 @@ static bool tell(struct client *k, const char *fmt, unsigned a, unsigned b)
     return read_to(k, "t ");
 }
 
+/* "INBOX" stands before the end of each of these commands. */
+static bool tell_box(struct client *k, const char *before, unsigned a, const char *behind)
+{
+    char fmt[200];
+    snprintf(fmt, sizeof fmt, "%s%s%s%s", k->uidonly && a ? "UID " : "", before,
+             k->guest ? "#user/alice@x.test/INBOX" : "INBOX", behind);
+    return tell(k, fmt, k->uidonly && a ? k->v[a - 1].uid : a, 0);
+}
+
+/* Messages a to b, as the client counts them. */
+static bool tell_set(struct client *k, const char *fmt, unsigned a, unsigned b)
+{
+    char uid[200];
+    if (!k->uidonly) return tell(k, fmt, a, b);
+    snprintf(uid, sizeof uid, "UID %s", fmt);
+    return tell(k, uid, a ? k->v[a - 1].uid : 1, b ? k->v[b - 1].uid : 1);
+}
+
+/* Of all messages, as many at a time as one command may. */
+static bool fetch_all(struct client *k)
+{
+    if (!k->w->mixed) return tell(k, "FETCH 1:* (UID FLAGS)", 0, 0);
+    if (!k->uidonly) {
+        for (unsigned a = 1; a <= k->n; a += LIMIT)
+            if (!tell(k, "FETCH %u:%u (UID FLAGS)", a, a + LIMIT - 1)) return false;
+        return true;
+    }
+    for (unsigned a = 1; k->n < k->exists && a < BELIEFS; a += LIMIT)
+        if (!tell(k, "UID FETCH %u:%u (FLAGS)", a, a + LIMIT - 1)) return false;
+    for (unsigned a = 1; a <= k->n; a += LIMIT) /* and what was heard of before */
+        if (!tell_set(k, "FETCH %u:%u (FLAGS)", a, a + LIMIT - 1 < k->n ? a + LIMIT - 1 : (unsigned)k->n))
+            return false;
+    return true;
+}
+
 static bool open_box(struct client *k)
 {
-    k->n = 0;
+    k->n = k->exists = 0;
     k->selected = false;
-    return tell(k, "SELECT INBOX", 0, 0) && k->selected && tell(k, "FETCH 1:* (UID FLAGS)", 0, 0);
+    return tell_box(k, "SELECT ", 0, "") && k->selected && fetch_all(k);
 }
 
 static bool log_in(struct client *k)
@@ -142,8 +231,20 @@ static bool log_in(struct client *k)
     k->broken = true;
     if (conn_dial(&k->c, listener_at(k->w->l), NULL) != 0 || conn_tls_connect(k->c, k->w->tls, &peer) != 0)
         return false;
-    k->broken = false;
-    return read_to(k, "* OK") && tell(k, "LOGIN alice@x.test secret", 0, 0);
+    k->broken = k->uidonly = false;
+    if (!read_to(k, "* OK")) return false;
+    k->guest = k->w->mixed && k->number % 2;
+    if (!tell(k, k->guest ? "LOGIN bob@x.test secret" : "LOGIN alice@x.test secret", 0, 0)) return false;
+    if (!k->w->mixed) return true;
+    if (rt_random_below(2)) {
+        if (!tell(k, "COMPRESS DEFLATE", 0, 0)) return false;
+        conn_compress(k->c);
+    }
+    if (rt_random_below(2)) {
+        if (!tell(k, "ENABLE UIDONLY", 0, 0)) return false;
+        k->uidonly = true;
+    }
+    return true;
 }
 
 /* Begins, and begins again after a fault, until there is a session. */
@@ -177,7 +278,7 @@ static bool store(struct client *k, unsigned a, unsigned b)
              flag_names[rt_random_below(5)]);
     if (silent) forget_flags(k, a, b);
     k->no_expunge = true;
-    bool r = tell(k, cmd, a, b);
+    bool r = tell_set(k, cmd, a, b);
     k->no_expunge = false;
     return r;
 }
@@ -185,7 +286,7 @@ static bool store(struct client *k, unsigned a, unsigned b)
 static bool without_expunge(struct client *k, const char *cmd, unsigned a, unsigned b)
 {
     k->no_expunge = true;
-    bool r = tell(k, cmd, a, b);
+    bool r = tell_set(k, cmd, a, b);
     k->no_expunge = false;
     return r;
 }
@@ -207,17 +308,22 @@ static bool step(struct client *k)
     if (!k->n && what > 3) what = 0;
     switch (what) {
     case 0:
-    case 1: return tell(k, "APPEND INBOX (\\Flagged) {14+}\r\nSubject: x\r\n\r\n", 0, 0);
+    case 1: return tell_box(k, "APPEND ", 0, " (\\Flagged) {14+}\r\nSubject: x\r\n\r\n");
     case 2: return tell(k, "NOOP", 0, 0);
     case 3: return idle(k);
     case 4:
     case 5:
     case 6: return store(k, a, b);
     case 7: return tell(k, "EXPUNGE", 0, 0);
-    case 8: return without_expunge(k, "FETCH %u:%u (UID FLAGS BODY[HEADER])", a, b);
-    case 9: return without_expunge(k, "SEARCH %u:%u UNSEEN SUBJECT x", a, b);
-    case 10: return tell(k, "COPY %u:%u INBOX", a, a);
-    case 11: return tell(k, "MOVE %u:%u Trash", a, a);
+    case 8:
+        return without_expunge(
+            k, k->uidonly ? "FETCH %u:%u (FLAGS BODY[HEADER])" : "FETCH %u:%u (UID FLAGS BODY[HEADER])", a,
+            b);
+    case 9:
+        return without_expunge(
+            k, k->uidonly ? "SEARCH UID %u:%u UNSEEN SUBJECT x" : "SEARCH %u:%u UNSEEN SUBJECT x", a, b);
+    case 10: return tell_box(k, "COPY %u ", a, "");
+    case 11: return tell_set(k, "MOVE %u:%u Trash", a, a);
     case 12: return tell(k, "UID FETCH 1:* (FLAGS)", 0, 0);
     default:
         return rt_random_below(3) ? tell(k, "UID STORE 1:* +FLAGS ($c)", 0, 0)
@@ -230,9 +336,10 @@ static void compare(struct client *k)
 {
     struct belief *before = k->before;
     if (!tell(k, "NOOP", 0, 0)) return;
+    if (k->uidonly && !fetch_all(k)) return; /* of some it never heard */
     size_t n = k->n;
     memcpy(before, k->v, sizeof k->before);
-    if (!tell(k, "FETCH 1:* (UID FLAGS)", 0, 0)) return;
+    if (!fetch_all(k)) return;
     if (k->n != n) wrong(k, "the number of messages changed in silence", SL(""));
     for (size_t i = 0; i < n && !k->failed; i++)
         if (strcmp(before[i].flags, "?") != 0 && strcmp(before[i].flags, k->v[i].flags) != 0)
@@ -258,11 +365,22 @@ static void client_fiber(void *arg)
     conn_close(&k->c);
 }
 
+/* \Seen, which comes first, is everybody's own. */
+static const char *shared_flags(const struct belief *b)
+{
+    return strncmp(b->flags, "\\Seen ", 6) == 0 ? b->flags + 6 : b->flags;
+}
+
 static bool agree(const struct client *x, const struct client *y)
 {
-    if (x->n != y->n) return false;
-    for (size_t i = 0; i < x->n; i++)
-        if (x->v[i].uid != y->v[i].uid || strcmp(x->v[i].flags, y->v[i].flags) != 0) return false;
+    bool same_user = x->guest == y->guest;
+    if (x->n != y->n || (x->uidonly && x->exists != x->n) || (y->uidonly && y->exists != y->n)) return false;
+    for (size_t i = 0; i < x->n; i++) {
+        const struct belief *p = &x->v[i], *q = &y->v[i];
+        if (p->uid != q->uid) return false;
+        if (strcmp(same_user ? p->flags : shared_flags(p), same_user ? q->flags : shared_flags(q)) != 0)
+            return false;
+    }
     return true;
 }
 
@@ -279,6 +397,24 @@ static void accept_all(void *arg)
         if (group_go(&world->sessions, "imap", session, c) != 0) conn_close(&c);
 }
 
+/* Alice's inbox with Bob. */
+static int share(struct world *w)
+{
+    struct account alice, bob;
+    struct arena a;
+    ar_init(&a, 0);
+    int e = account_add(w->store->directory, SL("bob@x.test"), SL("secret"));
+    if (!e) e = account_get(w->store->directory, &a, SL("alice@x.test"), &alice);
+    if (!e) e = account_get(w->store->directory, &a, SL("bob@x.test"), &bob);
+    struct acl_entry all = {.who = SL("bob@x.test"), .rights = ACL_ALL};
+    if (!e) memcpy(all.id, bob.id, sizeof all.id);
+    if (!e)
+        e = acl_change(w->store, (struct mailbox_ref){.account = alice.id, .box = 1}, SL("alice@x.test"),
+                       &all, ACL_SET);
+    ar_free(&a);
+    return e;
+}
+
 static int open_all(struct world *w)
 {
     struct kv *kv;
@@ -292,10 +428,15 @@ static int open_all(struct world *w)
     if (!e) e = login_open(&w->login, kv, w->store->directory);
     if (!e) e = domain_add(w->store->directory, SL("x.test"));
     if (!e) e = account_add(w->store->directory, SL("alice@x.test"), SL("secret"));
+    if (!e && w->mixed) e = share(w);
     if (!e) e = tls_self_signed(&name, 1, 10, &chain, &key);
     if (!e) e = tls_server_new(&w->server, NULL);
     if (!e) e = tls_server_add_cert(w->server, buf_slice(&chain), buf_slice(&key));
-    struct imapd_conf conf = {.store = w->store, .login = w->login, .tls = w->server, .hostname = SL("x")};
+    struct imapd_conf conf = {.store = w->store,
+                              .login = w->login,
+                              .tls = w->server,
+                              .hostname = SL("x"),
+                              .messages_max = w->mixed ? LIMIT : 0};
     if (!e) e = imapd_open(&w->imapd, &conf);
     if (!e) e = listener_open(&w->l, &at);
     buf_free(&chain);
@@ -342,12 +483,13 @@ static int clients_main(void *arg)
     }
     group_wait(&w->clients);
     for (int i = 1; i < CLIENTS; i++) CHECK(agree(&w->client[0], &w->client[i]));
+    for (int i = 3; i < CLIENTS; i++) CHECK(agree(&w->client[1], &w->client[i])); /* of one user */
     tls_free(&w->tls);
     w->done = true;
     return 0;
 }
 
-static void run_seed(int seed, bool faulty)
+static void run_seed(int seed, bool faulty, bool mixed)
 {
     struct world *w = xcalloc(1, sizeof *w);
     struct sim *s = sim_new((uint64_t)seed);
@@ -355,6 +497,7 @@ static void run_seed(int seed, bool faulty)
                     *clients = sim_node(s, "clients.test", "127.0.0.3");
     w->sim = s;
     w->faulty = faulty;
+    w->mixed = mixed;
     sim_node_start(n, server_main, w);
     sim_node_start(clients, clients_main, w);
     sim_run(s, 4 * 3600 * RT_S);
@@ -366,12 +509,14 @@ static void run_seed(int seed, bool faulty)
     free(w);
 }
 
-static void run_seeds(bool faulty)
+static void run_seeds(bool faulty, bool mixed)
 {
     int seeds = getenv("SEEDS") ? atoi(getenv("SEEDS")) : SEEDS,
         first = getenv("SEED") ? atoi(getenv("SEED")) : 1;
-    for (int seed = first; seed < first + seeds; seed++) run_seed(seed, faulty);
+    for (int seed = first; seed < first + seeds; seed++) run_seed(seed, faulty, mixed);
 }
 
-TEST(imapd_clients_agree_whatever_they_do) { run_seeds(false); }
-TEST(imapd_clients_agree_when_things_fail) { run_seeds(true); }
+TEST(imapd_clients_agree_whatever_they_do) { run_seeds(false, false); }
+TEST(imapd_clients_agree_when_things_fail) { run_seeds(true, false); }
+TEST(imapd_guests_agree_whatever_they_do) { run_seeds(false, true); }
+TEST(imapd_guests_agree_when_things_fail) { run_seeds(true, true); }

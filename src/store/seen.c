@@ -87,17 +87,36 @@ struct seen_part {
     uint8_t bits[SEEN_BYTES];
 };
 
-static int add_part(void *arg, struct slice key, struct slice value)
+/* The place of the part, or where it would stand. */
+static size_t rank_of(const struct seen_set *s, uint32_t part)
 {
-    struct seen_set *s = arg;
-    uint64_t part;
-    if (row_number(key, &part) != 0) return 0; /* whose key is no number of a part tells nothing */
+    size_t from = 0, to = s->n;
+    while (from < to) {
+        size_t mid = from + (to - from) / 2;
+        if (s->v[mid].part < part) from = mid + 1;
+        else to = mid;
+    }
+    return from;
+}
+
+static struct seen_part *make_part(struct seen_set *s, uint32_t part)
+{
+    size_t at = rank_of(s, part);
+    if (at < s->n && s->v[at].part == part) return &s->v[at];
     if (s->n == s->room) {
         s->room = s->room ? 2 * s->room : 4;
         s->v = xrealloc(s->v, s->room * sizeof *s->v);
     }
-    s->v[s->n].part = (uint32_t)part;
-    bits_get(key, value, s->v[s->n++].bits);
+    memmove(&s->v[at + 1], &s->v[at], (s->n++ - at) * sizeof *s->v);
+    s->v[at].part = part;
+    return &s->v[at];
+}
+
+static int add_part(void *arg, struct slice key, struct slice value)
+{
+    uint64_t part;
+    if (row_number(key, &part) != 0) return 0; /* whose key is no number of a part tells nothing */
+    bits_get(key, value, make_part(arg, (uint32_t)part)->bits);
     return 0;
 }
 
@@ -114,6 +133,20 @@ int seen_read(struct store *s, const char *acc, uint32_t box, const char *user, 
     return e;
 }
 
+int seen_read_part(struct store *s, const char *acc, uint32_t box, const char *user, uint32_t part,
+                   struct seen_set *out)
+{
+    char room[KEY_ROOM], object[KEY_ROOM];
+    struct slice value, key = seen_key(box, user, part, true, room);
+    struct arena a;
+    ar_init(&a, 0);
+    int e = kv_get(s->kv, account_object(acc, object), key, &a, &value);
+    if (e == 0) bits_get(key, value, make_part(out, part)->bits);
+    else if (e == ERR_NOT_FOUND) memset(make_part(out, part)->bits, 0, SEEN_BYTES), e = 0;
+    ar_free(&a);
+    return e;
+}
+
 void seen_free(struct seen_set *s)
 {
     free(s->v);
@@ -122,13 +155,8 @@ void seen_free(struct seen_set *s)
 
 static struct seen_part *part_of(const struct seen_set *s, uint32_t part)
 {
-    size_t from = 0, to = s->n;
-    while (from < to) {
-        size_t mid = from + (to - from) / 2;
-        if (s->v[mid].part < part) from = mid + 1;
-        else to = mid;
-    }
-    return from < s->n && s->v[from].part == part ? &s->v[from] : NULL;
+    size_t at = rank_of(s, part);
+    return at < s->n && s->v[at].part == part ? &s->v[at] : NULL;
 }
 
 bool seen_has(const struct seen_set *s, uint32_t uid)

@@ -25,5 +25,8 @@ struct seen_set {
 /* Into *out, in place of what is there; after an error that stays. SUSPENDS. */
 MUST_CHECK int seen_read(struct store *s, const char *acc, uint32_t box, const char *user,
                          struct seen_set *out);
+/* The same of the messages with UIDs from part * SEEN_PART on. SUSPENDS. */
+MUST_CHECK int seen_read_part(struct store *s, const char *acc, uint32_t box, const char *user, uint32_t part,
+                              struct seen_set *out);
 bool seen_has(const struct seen_set *s, uint32_t uid);
 void seen_free(struct seen_set *s);

@@ -23,6 +23,7 @@ struct whole_view {
     struct roll *roll;
     char guest[20];             /* whose \Seen is shown; empty: the owner's */
     struct seen_set seen;       /* the guest's */
+    bool unread;                /* it could not be read: not all of it is as of the roll */
     struct gone_msg *gone;      /* v.ngone, ascending */
     struct change_mark *change; /* ascending; v.nchanged of them are not told */
     size_t nmarks;
@@ -351,6 +352,28 @@ static void show(struct whole_view *w, size_t *added)
     w->v.deleted = w->loop->deleted;
 }
 
+/* Whatever the guest has seen since came with a new modseq of the message, and so with a new page of the
+ * roll: the parts of other pages are as they were. */
+_Static_assert((int)SEEN_PART == (int)ROLL_PAGE, "a part of what was seen is that of a page");
+
+static int read_seen(struct whole_view *w)
+{
+    const struct view *v = &w->v;
+    struct roll *old = w->roll, *new = w->loop->roll;
+    if (!old || w->unread) return seen_read(v->store, v->acc, v->box, w->guest, &w->seen);
+    int e = 0;
+    size_t k = 0;
+    roll_ref(new); /* another session may put a newer one in its place */
+    for (size_t i = 0; i < new->npages && !e; i++) {
+        const struct roll_page *p = new->page[i].page;
+        while (k < old->npages && old->page[k].page->number < p->number) k++;
+        if (k < old->npages && old->page[k].page == p) continue;
+        e = seen_read_part(v->store, v->acc, v->box, w->guest, p->number, &w->seen);
+    }
+    roll_unref(&new);
+    return e;
+}
+
 int view_sync(struct view *v, size_t *added)
 {
     struct whole_view *w = whole(v);
@@ -360,7 +383,8 @@ int view_sync(struct view *v, size_t *added)
     bool stale = e == 0 && w->guest[0] && (!w->roll || w->roll->modseq != w->loop->roll->modseq);
     while (e == 0 && stale) {
         uint64_t at = w->loop->roll->modseq;
-        e = seen_read(v->store, v->acc, v->box, w->guest, &w->seen);
+        e = read_seen(w);
+        w->unread = e != 0;
         stale = at != w->loop->roll->modseq; /* another session's sync came while this read */
     }
     if (e == 0) show(w, added);

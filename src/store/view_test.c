@@ -1,4 +1,5 @@
 /* view_test.c - views follow every change, through journal, image and comparison alike. */
+#include "base/log.h"
 #include "mailbox_i.h"
 #include "store_test.h"
 
@@ -584,5 +585,42 @@ TEST(watchers_hear_of_a_delivery)
     add(&f, INBOX_ID, "x", 0);
     while (!news) fiber_yield();
     kv_unwatch(&w);
+    fixture_end(&f);
+}
+
+static int spoil_row(struct kv_tx *tx, void *key)
+{
+    kv_tx_put(tx, *(struct slice *)key, SL("no record"));
+    return 0;
+}
+
+/* Of what a guest has seen only the parts are read again in which something changed. */
+TEST(a_guests_view_reads_what_changed)
+{
+    struct fixture f;
+    struct mailbox box;
+    size_t added;
+    struct view *v = NULL;
+    const struct mailbox_guest guest = {.id = "guest"};
+    const struct flags_change seen = {.op = FLAGS_ADD, .bits = FLAG_SEEN};
+    REQUIRE(fixture_begin(&f));
+    CHECK_OK(mailbox_find(f.s, ACC, SL("INBOX"), &f.a, &box));
+    struct mailbox_ref as_guest = {.account = ACC, .box = box.id, .guest = &guest};
+    add_many(&f, box.id, 2100);
+    CHECK_OK(message_flags(f.s, as_guest, (struct uids){(uint32_t[]){5, 1500}, 2}, &seen, &f.a, NULL));
+    CHECK_OK(view_open_as(&v, f.s, ACC, box.id, "guest"));
+    CHECK(view_at(v, 4).flags & FLAG_SEEN && view_at(v, 1499).flags & FLAG_SEEN);
+    struct slice key = SL("v/00000001/guest/000001");
+    CHECK_OK(kv_transact(f.s->kv, SL("u:" ACC), spoil_row, &key));
+    CHECK_OK(message_flags(f.s, as_guest, (struct uids){(uint32_t[]){6, 2099}, 2}, &seen, &f.a, NULL));
+    CHECK_OK(view_sync(v, &added));
+    CHECK(view_at(v, 4).flags & FLAG_SEEN && view_at(v, 5).flags & FLAG_SEEN);
+    CHECK(view_at(v, 1499).flags & FLAG_SEEN && view_at(v, 2098).flags & FLAG_SEEN);
+    log_set_level((enum log_level)(LOG_ERROR + 1));
+    set_flags(&f, box.id, 1600, FLAG_FLAGGED);
+    CHECK_OK(view_sync(v, &added));
+    log_set_level(LOG_ERROR);
+    CHECK(!(view_at(v, 1499).flags & FLAG_SEEN) && view_at(v, 5).flags & FLAG_SEEN);
+    view_close(&v);
     fixture_end(&f);
 }
