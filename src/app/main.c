@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/memory.h"
 #include "command/cli.h"
 #include "core/certificate.h"
 #include "core/home.h"
@@ -48,5 +49,6 @@ static int serve_home(void *arg)
 int main(int argc, char **argv)
 {
     static const struct cli_server server = {prepare, serve_home};
+    memory_begin();
     return cli_main(argc, argv, &server);
 }

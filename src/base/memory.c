@@ -7,6 +7,13 @@ static struct {
     size_t used, most, budget; /* most: since memory was given back */
 } memory;
 
+void memory_begin(void)
+{
+    enum { LETTER = 1 << 20 }; /* the largest block of an arena, too */
+    mallopt(M_TRIM_THRESHOLD, LETTER);
+    mallopt(M_MMAP_THRESHOLD, LETTER + 4096);
+}
+
 static size_t get(const size_t *p) { return __atomic_load_n(p, __ATOMIC_RELAXED); }
 
 void memory_count(ptrdiff_t bytes)

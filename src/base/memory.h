@@ -8,6 +8,9 @@
 
 enum { MEMORY_FAIR = 256 << 10 }; /* what an arena may take while the node is above its budget */
 
+/* What one letter takes and gives back stays with the process for the next: otherwise each would pay for
+ * pages that are given back, taken again and cleared by the system. First thing in main(). */
+void memory_begin(void);
 void memory_count(ptrdiff_t bytes); /* taken, or given back when negative */
 size_t memory_used(void);
 void memory_set_budget(size_t bytes); /* 0: none */

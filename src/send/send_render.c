@@ -11,7 +11,10 @@
 #include "track.h"
 #include "unsubscribe.h"
 
-enum { WHOLE_MAX = 512 * 1024 }; /* a larger message is made piece by piece while it is read */
+enum {
+    WHOLE_MAX = 512 * 1024, /* a larger message is made piece by piece while it is read */
+    START_MAX = 16384,      /* of such a message: within these its header section ends */
+};
 
 /* ---- what is written ---- */
 
@@ -208,25 +211,41 @@ static void made_end(void *ctx)
     if (m->content) content_put(m->s, m->content);
 }
 
-/* Feeds the signer; *head: bytes of the header section with its empty line. */
-static int sign(struct made *m, struct arena *a, struct slice from_domain, uint64_t size, uint32_t *head)
+/* The rest of the message, from `at` on, for the signer. */
+static void feed(struct made *m, struct arena *a, struct signing_pass *pass, uint64_t at)
+{
+    if (m->whole.n) {
+        signing_body(pass, sl_from(m->whole, at));
+        return;
+    }
+    char *room = ar_alloc(a, START_MAX);
+    int64_t got;
+    while ((got = made_read(m, at, room, START_MAX)) > 0) {
+        signing_body(pass, sl(room, (size_t)got));
+        at += (uint64_t)got;
+    }
+}
+
+/* The message's first bytes, with its header section. */
+static struct slice start_of(struct made *m, struct arena *a)
+{
+    if (m->whole.n) return m->whole;
+    char *room = ar_alloc(a, START_MAX);
+    int64_t got = made_read(m, 0, room, START_MAX);
+    return sl(room, got > 0 ? (size_t)got : 0);
+}
+
+/* *head: bytes of the header section with its empty line. */
+static int sign(struct made *m, struct arena *a, struct slice from_domain, uint32_t *head)
 {
     struct signing_pass *pass = NULL;
-    char first[16384];
-    int64_t got = made_read(m, 0, first, sizeof first);
-    struct slice start = m->whole.n ? m->whole : sl(first, got > 0 ? (size_t)got : 0);
+    struct slice start = start_of(m, a), front = {0};
     size_t end = sl_find(start, SL("\r\n\r\n"));
     if (end == SL_NONE) return err_set(ERR_SYNTAX, "the header section is too long");
     *head = (uint32_t)end + 4;
     if (!m->s->signing) return 0;
     int e = signing_begin(m->s->signing, a, from_domain, ar_dup(a, sl_sub(start, 0, end + 2)), &pass);
-    for (uint64_t at = *head; !e && pass && at < size;) {
-        got = made_read(m, at, first, sizeof first);
-        if (got <= 0) break;
-        signing_body(pass, sl(first, (size_t)got));
-        at += (uint64_t)got;
-    }
-    struct slice front = {0};
+    if (!e && pass) feed(m, a, pass, *head);
     if (!e) e = signing_end(pass, &front);
     m->front = front;
     return e;
@@ -263,7 +282,7 @@ static int render_letter(struct sends *s, const struct render *r, struct arena *
         m->reader.message = &m->message;
         if (!e && size <= WHOLE_MAX) gather(m, a);
     }
-    if (!e) e = sign(m, a, domain_of(from), size, &out->head);
+    if (!e) e = sign(m, a, domain_of(from), &out->head);
     out->size = size + m->front.n;
     out->head += (uint32_t)m->front.n;
     out->eight_bit = m->whole.n && !is_ascii(m->whole);
