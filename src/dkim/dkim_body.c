@@ -15,27 +15,33 @@ struct prefix {
     bool done;
 };
 
+enum { FEW = 2, OUT_BYTES = 4096 };
+
 struct stream {
     enum dkim_canon canon;
-    bool active;
     struct hash hash;
-    uint64_t n;         /* canonical bytes so far */
-    uint64_t line_ends; /* CRLFs held back */
-    bool cr;            /* a CR held back: is it half of a CRLF? */
-    bool wsp;           /* relaxed: blanks held back */
-    bool in_line;       /* bytes stand behind the last CRLF (simple: any byte; relaxed: any written) */
-    struct prefix prefix[DKIM_HASHES_MAX]; /* in order of length */
-    size_t nprefix, next;
+    uint64_t n;            /* canonical bytes so far */
+    uint64_t line_ends;    /* CRLFs held back */
+    bool cr;               /* a CR held back: is it half of a CRLF? */
+    bool wsp;              /* relaxed: blanks held back */
+    bool in_line;          /* bytes stand behind the last CRLF (simple: any byte; relaxed: any written) */
+    struct prefix *prefix; /* in order of length */
+    size_t nprefix, cap, next;
     size_t nout;
-    char out[4096]; /* small pieces are gathered: a hash call costs more than a word */
+    char out[OUT_BYTES]; /* small pieces are gathered: a hash call costs more than a word; last, it is not
+                            cleared */
+};
+
+struct want {
+    enum dkim_canon canon;
+    uint64_t length;
 };
 
 struct dkim_body {
-    struct stream stream[2];
-    struct want {
-        enum dkim_canon canon;
-        uint64_t length;
-    } want[DKIM_HASHES_MAX];
+    struct arena *a;
+    struct stream *stream[2]; /* NULL: nobody asks for it */
+    struct want *want;
+    size_t cap;
     int nwant;
     bool started, ended;
 };
@@ -43,13 +49,24 @@ struct dkim_body {
 struct dkim_body *dkim_body_new(struct arena *a)
 {
     struct dkim_body *b = ar_new(a, struct dkim_body);
-    b->stream[DKIM_SIMPLE].canon = DKIM_SIMPLE;
-    b->stream[DKIM_RELAXED].canon = DKIM_RELAXED;
+    b->a = a;
+    b->want = ar_array(a, struct want, b->cap = FEW);
     return b;
 }
 
-static void insert_prefix(struct stream *s, uint64_t length)
+static struct stream *stream_new(struct arena *a, enum dkim_canon c)
 {
+    struct stream *s = ar_alloc(a, sizeof *s);
+    memset(s, 0, offsetof(struct stream, out));
+    s->canon = c;
+    s->prefix = ar_array(a, struct prefix, s->cap = FEW);
+    hash_init(&s->hash, HASH_SHA256);
+    return s;
+}
+
+static void insert_prefix(struct arena *a, struct stream *s, uint64_t length)
+{
+    if (s->nprefix == s->cap) s->prefix = ar_grow(a, s->prefix, &s->cap, sizeof *s->prefix);
     size_t at = s->nprefix++;
     for (; at > 0 && s->prefix[at - 1].length > length; at--) s->prefix[at] = s->prefix[at - 1];
     s->prefix[at] = (struct prefix){.length = length};
@@ -62,10 +79,9 @@ int dkim_body_want(struct dkim_body *b, enum dkim_canon c, uint64_t length)
     ASSERT(!b->started);
     if (b->nwant == DKIM_HASHES_MAX)
         return err_set(ERR_LIMIT, "too many different body hashes are asked for");
-    struct stream *s = &b->stream[c];
-    if (!s->active) hash_init(&s->hash, HASH_SHA256);
-    s->active = true;
-    insert_prefix(s, length);
+    if (!b->stream[c]) b->stream[c] = stream_new(b->a, c);
+    insert_prefix(b->a, b->stream[c], length);
+    if ((size_t)b->nwant == b->cap) b->want = ar_grow(b->a, b->want, &b->cap, sizeof *b->want);
     b->want[b->nwant] = (struct want){c, length};
     return b->nwant++;
 }
@@ -199,8 +215,8 @@ static void add_relaxed(struct stream *s, struct slice in)
 void dkim_body_add(struct dkim_body *b, struct slice chunk)
 {
     b->started = true;
-    if (b->stream[DKIM_SIMPLE].active) add_simple(&b->stream[DKIM_SIMPLE], chunk);
-    if (b->stream[DKIM_RELAXED].active) add_relaxed(&b->stream[DKIM_RELAXED], chunk);
+    if (b->stream[DKIM_SIMPLE]) add_simple(b->stream[DKIM_SIMPLE], chunk);
+    if (b->stream[DKIM_RELAXED]) add_relaxed(b->stream[DKIM_RELAXED], chunk);
 }
 
 /* A body that does not end in CRLF gets one; one of empty lines only is a CRLF when
@@ -225,14 +241,14 @@ void dkim_body_end(struct dkim_body *b)
     if (b->ended) return;
     b->started = b->ended = true;
     for (size_t i = 0; i < COUNT_OF(b->stream); i++)
-        if (b->stream[i].active) end_stream(&b->stream[i]);
+        if (b->stream[i]) end_stream(b->stream[i]);
 }
 
 bool dkim_body_hash(const struct dkim_body *b, int want, uint8_t sha256[32], uint64_t *rest)
 {
     ASSERT(b->ended && want >= 0 && want < b->nwant);
     const struct want *w = &b->want[want];
-    const struct stream *s = &b->stream[w->canon];
+    const struct stream *s = b->stream[w->canon];
     for (size_t i = 0; i < s->nprefix; i++) {
         if (s->prefix[i].length != w->length) continue;
         memcpy(sha256, s->prefix[i].sha256, 32);
