@@ -40,7 +40,7 @@ LDFLAGS += -pie -Wl,-z,relro,-z,now $(SANFLAGS)
 
 # Every folder, from the ground up, and the folders that it uses itself (tools/floors compares with its includes and
 # calls: no more, no less). What those stand on is linked with it: ALL_.
-FOLDERS = base fence rt crypto mail wire dns fetch kv body trace directory store spf dkim dmarc mailauth policy login guard allowance \
+FOLDERS = base fence rt crypto mail wire dns fetch people kv body trace directory store spf dkim dmarc mailauth policy login guard allowance \
  reputation junk reader outgoing shape source queue relay report send deliver milter intake acme port core command smtpd imapd popd httpd api app
 USES_base =
 USES_fence = base
@@ -52,10 +52,11 @@ USES_mail = base
 USES_wire = base
 USES_dns = base rt crypto
 USES_fetch = base rt dns
+USES_people = base rt
 USES_kv = base rt
 USES_body = base rt
 USES_trace = base rt kv
-USES_directory = base rt crypto mail dns kv trace
+USES_directory = base rt crypto mail dns people kv trace
 USES_store = base rt crypto kv body trace directory
 USES_spf = base rt mail dns
 USES_dkim = base rt crypto mail dns
@@ -80,7 +81,7 @@ USES_milter = base rt wire
 USES_intake = base rt crypto mail wire dns kv body trace directory store mailauth guard allowance outgoing queue report send milter reputation junk
 USES_acme = base rt crypto fetch kv
 USES_port = base rt mail wire body store reader
-USES_core = base rt crypto mail wire dns fetch kv body trace directory store mailauth policy login guard allowance outgoing source queue relay report send deliver intake acme milter reputation
+USES_core = base rt crypto mail wire dns fetch people kv body trace directory store mailauth policy login guard allowance outgoing source queue relay report send deliver intake acme milter reputation
 USES_command = base rt crypto mail wire dns kv body trace directory store spf dkim dmarc mailauth policy login guard allowance outgoing shape source queue relay report send intake acme port core
 USES_smtpd = base rt mail wire dns trace login guard intake milter
 USES_imapd = base rt mail wire kv body directory store login guard reader junk
@@ -99,6 +100,7 @@ LIBS_rt = -lssl -lcrypto -lz -lpthread
 LIBS_crypto = -lcrypto -lunistring
 LIBS_dns = -lunbound -lidn2 -lunistring
 LIBS_fetch = -lcurl
+LIBS_people = -lldap -llber
 LIBS_kv = -lrocksdb
 LIBS_login = -ljansson
 LIBS_httpd = -lnghttp2

@@ -78,6 +78,7 @@ static void add_all(struct paths *p, const struct config *conf)
     add_file(p, conf->tls_key);
     add_file(p, conf->tls_authorities);
     add_file(p, conf->dns_update_key);
+    add_file(p, conf->ldap_password);
     add_file(p, conf->client_authorities);
     add(p, getenv("SSL_CERT_FILE"), FENCE_READ);
     add(p, getenv("SSL_CERT_DIR"), FENCE_READ);

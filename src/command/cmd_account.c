@@ -89,6 +89,8 @@ static int tell_account(struct request *r)
     reply_text(r->reply, "id", sl_cstr(acc.id));
     reply_int(r->reply, "created", acc.created);
     json_object_set_new(r->reply, "disabled", json_boolean(acc.disabled));
+    json_object_set_new(r->reply, "ldap", json_boolean(acc.elsewhere.n > 0));
+    json_object_set_new(r->reply, "gone", json_boolean(acc.gone));
     reply_int(r->reply, "messages", (int64_t)u.messages);
     reply_int(r->reply, "bytes", (int64_t)u.bytes);
     json_object_set_new(r->reply, "quota",
@@ -121,6 +123,9 @@ void print_account_show(json_t *args, json_t *reply, struct buf *out)
     (void)args;
     buf_printf(out, "account   %s%s\n", arg_text(reply, "address"),
                json_is_true(json_object_get(reply, "disabled")) ? "  disabled" : "");
+    if (json_is_true(json_object_get(reply, "ldap")))
+        buf_printf(out, "person    of the directory elsewhere (ldap)%s\n",
+                   json_is_true(json_object_get(reply, "gone")) ? ", which does not know it any more" : "");
     buf_printf(out, "since     %s\n", civil_format(arg_number(reply, "created"), when));
     buf_printf(out, "holds     %lld messages", (long long)arg_number(reply, "messages"));
     if (json_is_integer(json_object_get(reply, "quota_messages")))

@@ -168,6 +168,19 @@ const struct setting settings[] = {
     {"oauth_user", "email", "the member of its answer that holds the account's address", SETTING_TEXT,
      FIELD(oauth_user)},
     {"oauth_scope", "", "a scope that tokens must have", SETTING_TEXT, FIELD(oauth_scope)},
+    {"ldap", "", "a directory of people whose accounts are here: ldaps://HOST, or ldap://HOST for StartTLS",
+     SETTING_TEXT, FIELD(ldap)},
+    {"ldap_base", "", "the entry below which people are", SETTING_TEXT, FIELD(ldap_base)},
+    {"ldap_filter", "(mail=%s)", "who has an address: %s it, %u what stands before its @, %d its domain",
+     SETTING_TEXT, FIELD(ldap_filter)},
+    {"ldap_address", "mail", "the attribute of a person's addresses; none: the one that was asked for",
+     SETTING_TEXT, FIELD(ldap_address)},
+    {"ldap_id", "entryUUID", "the attribute that stays the same when addresses change; none: there is none",
+     SETTING_TEXT, FIELD(ldap_id)},
+    {"ldap_login", "", "as whom the directory is asked; none: anonymously", SETTING_TEXT, FIELD(ldap_login)},
+    {"ldap_password", "", "the file of its password", SETTING_PATH, FIELD(ldap_password)},
+    {"ldap_domains", "", "domains whose people are there; none: every domain here", SETTING_DOMAINS,
+     FIELD(ldap_domain), .count = offsetof(struct config, nldap_domains)},
     {"no_soliciting", "", "classes of solicitation that other servers are told not to send (RFC 3865)",
      SETTING_CLASSES, FIELD(no_soliciting)},
 };
@@ -547,6 +560,33 @@ static bool in_clear(struct slice url)
     return url.n && !sl_startsi(url, SL("https://")) && !sl_startsi(url, SL("http://127."));
 }
 
+/* Whose password is kept elsewhere must tell it: SCRAM has no keys of theirs. */
+static int check_ldap(const struct config *c, const char *path)
+{
+    struct people_conf pc = config_people(c);
+    if (!c->ldap.n) return 0;
+    int e = people_check(&pc);
+    if (e) return err_prefix(e, "%s", path);
+    if (!c->ldap_login.n != !c->ldap_password.n)
+        return err_set(ERR_SYNTAX, "%s: ldap_login and ldap_password go together", path);
+    if (!(c->login_mechanisms & (SASL_PLAIN | SASL_LOGIN)))
+        return err_set(ERR_SYNTAX, "%s: ldap needs PLAIN or LOGIN in login_mechanisms", path);
+    return 0;
+}
+
+struct people_conf config_people(const struct config *c)
+{
+    return (struct people_conf){.server = c->ldap,
+                                .base = c->ldap_base,
+                                .filter = c->ldap_filter,
+                                .address = c->ldap_address,
+                                .id = c->ldap_id,
+                                .login = c->ldap_login,
+                                .authorities = c->tls_authorities,
+                                .domain = c->ldap_domain,
+                                .ndomains = c->nldap_domains};
+}
+
 /* What lines say together. */
 static int check_together(const struct config *c, const char *path)
 {
@@ -577,7 +617,7 @@ static int check_together(const struct config *c, const char *path)
     if (config_memory(c) < CONFIG_MEMORY_LEAST)
         return err_set(ERR_SYNTAX, "%s: memory must be %d bytes more than index_cache", path,
                        CONFIG_MEMORY_LEAST);
-    return 0;
+    return check_ldap(c, path);
 }
 
 int config_read(struct arena *a, const char *path, struct config *out)
@@ -592,6 +632,7 @@ int config_read(struct arena *a, const char *path, struct config *out)
     reading = NULL;
     if (!e) e = check_doubled(text, path);
     if (out->client_authorities.n) out->login_mechanisms |= SASL_EXTERNAL;
+    if (out->ldap.n) out->login_mechanisms &= ~(uint32_t)(SASL_SCRAM_PLUS | SASL_SCRAM | SASL_SCRAM_SHA1);
     return e ? e : check_together(out, path);
 }
 

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "milter/filter.h"
 #include "outgoing/preflight_gate.h"
+#include "people/people.h"
 #include "relay/route.h"
 #include "reputation/dnslist.h"
 
@@ -69,6 +70,9 @@ struct config {
     size_t nproxy_from, nxclient_from;
     struct slice oauth_keys, oauth_issuer, oauth_audience;                                 /* login/login.h */
     struct slice oauth_introspection, oauth_client, oauth_secret, oauth_user, oauth_scope; /* login/login.h */
+    struct slice ldap, ldap_base, ldap_filter, ldap_address, ldap_id, ldap_login, ldap_password; /* people/ */
+    struct slice *ldap_domain;
+    size_t nldap_domains;
     struct filter filter[FILTERS_MAX];
     size_t nfilters;
     struct dnslist dnslist[DNSLISTS_MAX];
@@ -128,6 +132,8 @@ MUST_CHECK int config_read(struct arena *a, const char *path, struct config *out
 size_t config_public(const struct config *c, struct ip out[LISTEN_MAX]);
 /* Is the address in one of the networks of a setting? */
 bool config_lists(const struct slice *net, size_t n, const struct ip *ip);
+/* The directory of people that tram.conf names; the password is still in its file. */
+struct people_conf config_people(const struct config *c);
 /* What a file without any line would mean. */
 void config_defaults(struct config *c);
 /* The text that `init` writes. */

@@ -31,6 +31,24 @@ TEST(defaults_are_those_of_the_table)
     ar_free(&a);
 }
 
+TEST(lines_about_a_directory_elsewhere_fit_together)
+{
+    struct arena a;
+    struct config c;
+    static const char *const bad[] = {
+        "ldap = \"ldaps://x.test\"\n", "ldap = \"x.test\"\nldap_base = \"o=x\"\n",
+        "ldap = \"ldaps://x.test\"\nldap_base = \"o=x\"\nldap_filter = \"(mail=*)\"\n",
+        "ldap = \"ldaps://x.test\"\nldap_base = \"o=x\"\nldap_login = \"cn=tram\"\n",
+        "ldap = \"ldaps://x.test\"\nldap_base = \"o=x\"\nlogin_mechanisms = SCRAM-SHA-256\n"};
+    ar_init(&a, 0);
+    for (size_t i = 0; i < COUNT_OF(bad); i++) CHECK_ERR(read_lines(&a, bad[i], &c), ERR_SYNTAX);
+    CHECK_OK(read_lines(&a, "ldap = \"ldaps://x.test\"\nldap_base = \"o=x\"\nldap_id = \"\"\n", &c));
+    CHECK_INT(c.login_mechanisms, SASL_PLAIN | SASL_LOGIN); /* SCRAM would know no keys of theirs */
+    CHECK_SL(c.ldap_filter, "(mail=%s)");
+    CHECK(!c.ldap_id.n);
+    ar_free(&a);
+}
+
 TEST(values_are_taken)
 {
     struct arena a;

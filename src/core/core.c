@@ -2,6 +2,7 @@
 #include "core.h"
 
 #include "certificate.h"
+#include "elsewhere.h"
 #include "upgrade.h"
 
 #include "base/memory.h"
@@ -219,6 +220,17 @@ static void set_issuer(struct core *core)
                                             .scope = c->oauth_scope});
 }
 
+static int open_people(struct core *core)
+{
+    struct people_conf c;
+    if (!core->conf->ldap.n) return 0;
+    int e = core_people(core->conf, &core->arena, &c);
+    if (e) return e;
+    people_open(&core->people, &c);
+    directory_set_people(core->store->directory, core->people);
+    return 0;
+}
+
 static int64_t or_any(uint32_t n) { return n ? (int64_t)n : SENDER_UNLIMITED; }
 
 static struct sender_limits sender_defaults(const struct config *c)
@@ -259,6 +271,7 @@ int core_open_on(struct core *core, const struct config *conf, struct dns *dns, 
     struct sender_limits defaults = sender_defaults(conf);
     allowance_open(&core->allowance, kv, &defaults);
     if (!e && (conf->login_mechanisms & SASL_SCRAM_SHA1)) directory_keep_sha1(core->store->directory);
+    if (!e) e = open_people(core);
     if (!e) e = login_open(&core->login, kv, core->store->directory);
     if (!e) e = api_keys_open(&core->keys, kv, core->store->directory);
     if (!e) set_issuer(core);
@@ -343,6 +356,7 @@ void core_close(struct core *core)
     guard_close(&core->guard);
     allowance_close(&core->allowance);
     if (core->store) store_close(&core->store);
+    people_close(&core->people);
     if (core->dns) dns_close(&core->dns);
     ar_free(&core->arena);
 }

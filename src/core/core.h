@@ -14,6 +14,7 @@
 #include "login/login.h"
 #include "mailauth/mailauth.h"
 #include "outgoing/signing.h"
+#include "people/people.h"
 #include "policy/policy.h"
 #include "publish.h"
 #include "queue/queue.h"
@@ -31,6 +32,7 @@ struct core {
     struct dns *dns;
     struct fetch fetch; /* in the simulator its transfer is for a test to set */
     struct store *store;
+    struct people *people; /* of a directory elsewhere, or NULL */
     struct login *login;
     struct api_keys *keys;
     struct signing *signing;

@@ -28,7 +28,9 @@ static void account_record(struct buf *b, const struct account *acc)
     rec_put_u64(b, 'c', (uint64_t)acc->created);
     rec_put(b, 'k', buf_slice(&keys));
     if (acc->old.iterations) old_keys_put(b, acc->old.stored_key, acc->old.server_key);
-    rec_opt_u64(b, 'd', acc->disabled);
+    rec_opt_u64(b, 'd', acc->disabled_here);
+    rec_opt(b, 'e', acc->elsewhere);
+    rec_opt_u64(b, 'q', acc->gone);
     rec_opt_u64(b, 'v', acc->authority);
     sender_limits_put(b, &acc->limits);
     for (size_t i = 0; i < acc->napps; i++) app_password_put(b, &acc->app[i]);
@@ -50,7 +52,9 @@ int account_parse(struct arena *a, struct slice local, struct slice domain, stru
             if (r.field.n < sizeof out->id) snprintf(out->id, sizeof out->id, "%.*s", SLF(r.field));
             break;
         case 'c': out->created = (int64_t)rec_u64(&r); break;
-        case 'd': out->disabled = rec_u64(&r) != 0; break;
+        case 'd': out->disabled_here = rec_u64(&r) != 0; break;
+        case 'e': out->elsewhere = r.field; break;
+        case 'q': out->gone = rec_u64(&r) != 0; break;
         case 'v': out->authority = rec_u64(&r); break;
         case 'k':
             e = scram_keys_parse(r.field, &out->keys);
@@ -70,6 +74,7 @@ int account_parse(struct arena *a, struct slice local, struct slice domain, stru
             break;
         default: sender_limits_take(&r, &out->limits);
         }
+    out->disabled = out->disabled_here || out->gone;
     if (out->old.kind == SCRAM_SHA1) {
         out->old.iterations = out->keys.iterations;
         memcpy(out->old.salt, out->keys.salt, sizeof out->old.salt);
@@ -178,6 +183,51 @@ struct kv_watch *account_watch(struct directory *dir, const char *acc, void (*fn
     return kv_watch(dir->kv, news_object(acc, room), fn, arg);
 }
 
+/* ---- whose account a person elsewhere has ---- */
+
+struct slice elsewhere_key(struct arena *a, struct slice id) { return ar_cat(a, SL("e:"), id); }
+
+int elsewhere_parse(struct slice row, struct slice *local)
+{
+    struct rec r;
+    *local = (struct slice){0};
+    int e = rec_open(&r, row, ACCOUNT_VERSION);
+    if (e) return e;
+    while (rec_next(&r))
+        if (r.tag == 'n') *local = r.field;
+    e = rec_error(&r);
+    return e || local->n ? e : ERR_CORRUPT;
+}
+
+static bool has_id(const struct account *acc) { return acc->elsewhere.n && !sl_eq(acc->elsewhere, SL("-")); }
+
+static void elsewhere_tx_put(struct kv_tx *tx, struct arena *a, struct slice id, struct slice local)
+{
+    struct buf b = BUF_INIT;
+    rec_begin(&b, ACCOUNT_VERSION);
+    rec_put(&b, 'n', local);
+    kv_tx_put_record(tx, elsewhere_key(a, id), &b);
+    buf_free(&b);
+}
+
+/* A person has one account in a domain. A row that names an account that is gone, or is unreadable, is no
+ * claim. ERR_EXISTS. */
+static int elsewhere_tx_claim(struct kv_tx *tx, struct arena *a, const struct account *acc)
+{
+    struct slice row, local;
+    struct account now;
+    if (!has_id(acc)) return 0;
+    int e = kv_tx_get(tx, elsewhere_key(a, acc->elsewhere), &row);
+    if (!e) e = elsewhere_parse(row, &local);
+    if (!e) e = kv_tx_get(tx, local_key(a, 'a', local), &row);
+    if (!e && account_parse(a, local, (struct slice){0}, row, &now) == 0 &&
+        sl_eq(now.elsewhere, acc->elsewhere))
+        return ERR_EXISTS;
+    if (e && e != ERR_NOT_FOUND && !row_is_unreadable(e)) return e;
+    elsewhere_tx_put(tx, a, acc->elsewhere, acc->local);
+    return 0;
+}
+
 /* ---- making ---- */
 
 struct derivation {
@@ -240,6 +290,8 @@ static int appear(struct kv_tx *tx, void *arg)
     if (e != ERR_NOT_FOUND) return e ? e : ERR_EXISTS;
     e = kv_tx_get(tx, m->tombstone, &row);
     if (e) return e == ERR_NOT_FOUND ? ERR_STATE : e;
+    if (m->acc.elsewhere.n) e = elsewhere_tx_claim(tx, m->a, &m->acc);
+    if (e) return e;
     kv_tx_del(tx, m->tombstone);
     put_account(tx, m->key, &m->acc);
     return duties_follow(tx, m->a, m->key, &m->acc, true);
@@ -288,11 +340,23 @@ static int make(struct directory *dir, struct making *m, bool *taken)
     return e;
 }
 
-int account_add(struct directory *dir, struct slice address, struct slice password)
+/* Keys of a password that nobody knows, not even we. */
+static void random_keys(struct password_keys *out)
+{
+    struct scram_keys *k = &out->keys;
+    *out = (struct password_keys){.keys = {.iterations = PASSWORD_ITERATIONS}};
+    rt_random(k->salt, sizeof k->salt);
+    rt_random(k->stored_key, sizeof k->stored_key);
+    rt_random(k->server_key, sizeof k->server_key);
+}
+
+/* id: of a person elsewhere, who has no password here; else empty. */
+static int add(struct directory *dir, struct slice address, struct slice password, struct slice id)
 {
     struct arena a;
     ar_init(&a, 0);
-    struct making m = {.a = &a, .acc = {.created = rt_wall_seconds(), .limits = SENDER_LIMITS_UNSET}};
+    struct making m = {.a = &a,
+                       .acc = {.created = rt_wall_seconds(), .limits = SENDER_LIMITS_UNSET, .elsewhere = id}};
     struct slice row;
     bool taken = true;
     struct password_keys keys = {0};
@@ -304,7 +368,8 @@ int account_add(struct directory *dir, struct slice address, struct slice passwo
         e = kv_get(dir->kv, domain_object(&a, m.acc.domain), m.key, &a, &row);
         e = e == ERR_NOT_FOUND ? 0 : e ? e : ERR_EXISTS;
     }
-    if (!e) e = derive_keys(dir, password, &keys);
+    if (id.n) random_keys(&keys);
+    else if (!e) e = derive_keys(dir, password, &keys);
     m.acc.keys = keys.keys;
     m.acc.old = keys.old;
     for (int i = 0; !e && taken && i < ID_TRIES; i++) {
@@ -317,6 +382,16 @@ int account_add(struct directory *dir, struct slice address, struct slice passwo
     return e;
 }
 
+int account_add(struct directory *dir, struct slice address, struct slice password)
+{
+    return add(dir, address, password, SL(""));
+}
+
+int account_add_elsewhere(struct directory *dir, struct slice address, struct slice id)
+{
+    return add(dir, address, SL(""), id);
+}
+
 /* ---- changing ---- */
 
 static int change_account(struct kv_tx *tx, void *arg)
@@ -326,9 +401,11 @@ static int change_account(struct kv_tx *tx, void *arg)
     c->missing = false;
     int e = kv_tx_get(tx, c->key, &row);
     if (!e) e = account_parse(c->a, c->local, sl_from(kv_tx_object(tx), 2), row, &c->acc);
-    bool was = c->acc.disabled;
+    bool was = c->acc.disabled, claimed = !e && has_id(&c->acc);
+    struct slice id = c->acc.elsewhere;
     if (!e) e = c->change(c);
     if (e) return e;
+    if (claimed && !c->acc.elsewhere.n) kv_tx_del(tx, elsewhere_key(c->a, id));
     put_account(tx, c->key, &c->acc);
     return was == c->acc.disabled ? 0 : duties_follow(tx, c->a, c->key, &c->acc, !c->acc.disabled);
 }
@@ -350,11 +427,14 @@ int account_change(struct directory *dir, struct slice address, struct account_c
     return e;
 }
 
-/* The salt of those that share it stays. */
+/* The salt of those that share it stays. Whoever had his password elsewhere has it here from now on. */
 static int change_keys(struct account_change *c)
 {
     const struct password_keys *new = c->arg;
     const struct scram_keys *keys = &new->keys;
+    c->acc.elsewhere = (struct slice){0};
+    c->acc.gone = false;
+    c->acc.disabled = c->acc.disabled_here;
     if (c->acc.napps && (memcmp(keys->salt, c->acc.keys.salt, sizeof keys->salt) ||
                          keys->iterations != c->acc.keys.iterations))
         return ERR_STATE;
@@ -373,6 +453,12 @@ int account_password(struct directory *dir, struct slice address, struct slice p
     for (int i = 0; e == ERR_STATE && i < ID_TRIES; i++) { /* again when app passwords came meanwhile */
         struct account now;
         e = account_get(dir, &a, address, &now);
+        if (!e && now.elsewhere.n && dir->people) {
+            e = err_set(ERR_DENIED,
+                        "the password of %.*s lies in the directory elsewhere (ldap): change it there",
+                        SLF(now.address));
+            break;
+        }
         if (!e)
             e = now.napps ? password_keys_like(dir, password, &now.keys, &keys)
                           : derive_keys(dir, password, &keys);
@@ -386,7 +472,8 @@ int account_password(struct directory *dir, struct slice address, struct slice p
 
 static int change_disabled(struct account_change *c)
 {
-    c->acc.disabled = *(bool *)c->arg;
+    c->acc.disabled_here = *(bool *)c->arg;
+    c->acc.disabled = c->acc.disabled_here || c->acc.gone;
     c->acc.authority++;
     return 0;
 }
@@ -466,6 +553,7 @@ static int rename_account(struct kv_tx *tx, void *arg)
     if (!e) e = domain_tx(tx, &d);
     if (e) return e;
     r->acc.authority++; /* what sessions remember of it is its old name */
+    if (has_id(&r->acc)) elsewhere_tx_put(tx, r->a, r->acc.elsewhere, r->to);
     put_account(tx, to, &r->acc);
     kv_tx_del(tx, key);
     if (!sl_eq(d.first, r->local)) return 0;
@@ -536,6 +624,7 @@ static int bury(struct kv_tx *tx, void *arg)
     b->tombstone = ar_printf(b->a, "x:%s", b->acc.id);
     kv_tx_put(tx, b->tombstone, b->row);
     kv_tx_del(tx, b->key);
+    if (has_id(&b->acc)) kv_tx_del(tx, elsewhere_key(b->a, b->acc.elsewhere));
     return duties_follow(tx, b->a, b->key, &b->acc, false);
 }
 

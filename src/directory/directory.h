@@ -139,7 +139,11 @@ struct account {
     char id[20];          /* names the object u:<id>; never used again */
     struct slice address; /* local@domain, lower case */
     struct slice local, domain;
-    bool disabled;
+    bool disabled;          /* by us, or gone: it takes no mail, and nobody logs in */
+    bool disabled_here;     /* by us */
+    struct slice elsewhere; /* of a person of a directory elsewhere: its id there in hex, or "-" where there
+                               are none; else empty */
+    bool gone;              /* that directory does not know it any more */
     int64_t created;
     struct scram_keys keys;
     struct scram_keys old; /* of SCRAM-SHA-1, with the salt and count of keys; iterations 0: there are none */
@@ -156,6 +160,8 @@ struct account {
 };
 /* Also makes the special-use mailboxes. ERR_EXISTS, ERR_NOT_FOUND (domain), ERR_SYNTAX. */
 MUST_CHECK int account_add(struct directory *dir, struct slice address, struct slice password);
+/* ERR_DENIED: it lies in a directory elsewhere. Without one (directory_set_people()) such an account becomes
+ * one of our own. */
 MUST_CHECK int account_password(struct directory *dir, struct slice address, struct slice password);
 MUST_CHECK int account_disable(struct directory *dir, struct slice address, bool disabled);
 /* Sets those of its limits that are given: change->v[k] below SENDER_UNSET leaves the k-th as it is. Sessions
@@ -189,6 +195,24 @@ MUST_CHECK int account_read(struct directory *dir, struct arena *a, struct slice
 /* A row a:LOCAL of a domain's object, for who has it and no directory. ERR_CORRUPT. Does not suspend. */
 MUST_CHECK int account_row_parse(struct arena *a, struct slice domain, struct slice key, struct slice value,
                                  struct account *out);
+/* ---- people of a directory elsewhere (LDAP): accounts that are made when they are first asked for ---- */
+
+struct people;
+/* Before there are loops; stays the caller's. Such an account has a random password here that nobody knows:
+ * who it is is proved there, or by an app password. */
+void directory_set_people(struct directory *dir, struct people *people);
+/* The account of whoever has the address there; made now when there is none. names as local_name() and
+ * domain_name() have them. ERR_NOT_FOUND: nobody, or no directory is set; temporary errors: it cannot be
+ * known, or the address was another person's before. */
+MUST_CHECK int account_elsewhere(struct directory *dir, struct arena *a, struct slice local,
+                                 struct slice domain, struct account *out);
+/* Is the account's person still there? Sets acc->gone and acc->disabled, and in the row, as it is told; while
+ * nobody tells, the last word counts. Nothing for accounts of our own. */
+void account_refresh(struct directory *dir, struct account *acc);
+/* Does the password prove it there? 0, ERR_DENIED (also for accounts of our own), temporary errors. */
+MUST_CHECK int account_prove(struct directory *dir, const struct account *acc, struct slice password,
+                             uint64_t asker);
+
 /* fn runs on this loop when the account's password, its being disabled or its being here changed: a hint to
  * look. */
 struct kv_watch *account_watch(struct directory *dir, const char *acc, void (*fn)(void *), void *arg);

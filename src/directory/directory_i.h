@@ -51,6 +51,11 @@ struct account_change {
     struct account acc;
 };
 MUST_CHECK int account_change(struct directory *dir, struct slice address, struct account_change *c);
+/* Makes the account of a person elsewhere, with this id. As account_add(). */
+MUST_CHECK int account_add_elsewhere(struct directory *dir, struct slice address, struct slice id);
+/* A row e:ID: which account is that person's. */
+struct slice elsewhere_key(struct arena *a, struct slice id);
+MUST_CHECK int elsewhere_parse(struct slice row, struct slice *local);
 struct password_keys {
     struct scram_keys keys, old; /* as those of struct account */
 };
@@ -84,7 +89,8 @@ struct directory {
     struct account_home home;
     struct lock lock;
     bool keep_sha1;
-    struct map domains; /* name -> twice the turn of its last change, + 1 when it is here */
+    struct people *people; /* or NULL */
+    struct map domains;    /* name -> twice the turn of its last change, + 1 when it is here */
     uint64_t turn, generation;
     char *first; /* resolve.c: the node's first account, as of the generation first_at */
     uint64_t first_at;

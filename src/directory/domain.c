@@ -285,10 +285,11 @@ int directory_row_check(struct arena *a, struct slice key, struct slice value)
     struct account acc;
     struct alias alias;
     struct dkim_key k = {0};
-    struct slice admin;
+    struct slice admin, local;
     if (sl_starts(key, SL("m:"))) return domain_admin_parse(value, &admin);
     if (sl_eq(key, SL("."))) return domain_parse(value, &d);
     if (sl_starts(key, SL("a:"))) return account_parse(a, sl_from(key, 2), SL(""), value, &acc);
     if (sl_starts(key, SL("l:"))) return alias_parse(a, value, &alias);
+    if (sl_starts(key, SL("e:"))) return elsewhere_parse(value, &local);
     return sl_starts(key, SL("k:")) ? dkim_key_parse(value, &k) : 0;
 }

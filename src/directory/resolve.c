@@ -89,6 +89,7 @@ static int resolve_exact(struct resolving *r, struct slice local, struct slice d
     int e = account_read(r->dir, r->a, local, domain, &acc);
     bool account = e == 0;
     if (account) {
+        account_refresh(r->dir, &acc);
         add_account(r, &acc, detail);
         if (!up) memcpy(r->home, acc.id, sizeof r->home);
         if (acc.disabled) return 0;
@@ -178,12 +179,16 @@ static int duty_account(struct resolving *r, struct slice domain, struct account
 
 /* RFC 5321 section 4.5.1 and RFC 2142: these must reach somebody; so must the addresses that our
  * DMARC and TLSRPT records name. */
+static bool is_duty(struct slice local)
+{
+    return sl_eq(local, SL("postmaster")) || sl_eq(local, SL("abuse")) || sl_eq(local, SL("dmarc-reports")) ||
+           sl_eq(local, SL("tls-reports"));
+}
+
 static int resolve_duty(struct resolving *r, struct slice local, struct slice domain)
 {
     struct account acc;
-    if (!sl_eq(local, SL("postmaster")) && !sl_eq(local, SL("abuse")) && !sl_eq(local, SL("dmarc-reports")) &&
-        !sl_eq(local, SL("tls-reports")))
-        return ERR_NOT_FOUND;
+    if (!is_duty(local)) return ERR_NOT_FOUND;
     int e = duty_account(r, domain, &acc);
     if (e == ERR_NOT_FOUND)
         return err_set(ERR_BUSY, "there is no account yet that could take mail for %.*s", SLF(local));
@@ -195,6 +200,23 @@ static int resolve_duty(struct resolving *r, struct slice local, struct slice do
 
 /* ---- an address ---- */
 
+/* A person of a directory elsewhere who has that name, or what stands before its +. */
+static int resolve_elsewhere(struct resolving *r, struct slice local, struct slice domain,
+                             const struct step *up)
+{
+    struct account acc;
+    size_t plus = sl_chr(local, '+');
+    struct slice name = plus == SL_NONE || !plus ? local : sl_sub(local, 0, plus);
+    int e = account_elsewhere(r->dir, r->a, name, domain, &acc);
+    if (e && is_duty(name)) return ERR_NOT_FOUND; /* somebody here takes it, whoever may be elsewhere */
+    if (e) return e;
+    bool own = sl_eq(acc.local, name) && sl_eq(acc.domain, domain);
+    if (!own) r->out->rewritten = true;
+    if (own && !up) memcpy(r->home, acc.id, sizeof r->home);
+    add_account(r, &acc, sl_from(local, name.n + (name.n < local.n)));
+    return 0;
+}
+
 /* An account or alias of that name, or of what stands before its +. */
 static int resolve_name(struct resolving *r, struct slice local, struct slice domain, const struct step *up)
 {
@@ -202,6 +224,7 @@ static int resolve_name(struct resolving *r, struct slice local, struct slice do
     size_t plus = sl_chr(local, '+');
     if (e == ERR_NOT_FOUND && plus != SL_NONE && plus > 0)
         e = resolve_exact(r, sl_sub(local, 0, plus), sl_from(local, plus + 1), domain, up);
+    if (e == ERR_NOT_FOUND) e = resolve_elsewhere(r, local, domain, up);
     return e;
 }
 

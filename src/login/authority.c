@@ -6,6 +6,8 @@
 #include "login.h"
 #include "rt/conn.h"
 
+static const int64_t ask_every = 60 * RT_S;
+
 /* A parked session looks whether it may go on. */
 static void on_news(void *arg) { conn_wake(arg); }
 
@@ -17,6 +19,7 @@ void authority_begin(struct authority *x, struct directory *dir, const struct ac
     snprintf(x->app, sizeof x->app, "%s", acc->by ? acc->by->id : "");
     x->version = acc->authority;
     x->generation = acc->generation;
+    x->ask_at = acc->elsewhere.n ? rt_now() + ask_every : 0;
     x->dir = dir;
     if (c) x->watch = account_watch(dir, x->id, on_news, c);
 }
@@ -48,10 +51,23 @@ static int look(struct authority *x)
     return same ? 0 : err_set(ERR_DENIED, "the account was changed: log in again");
 }
 
+/* What it says is in the account's row afterwards. */
+static void ask_elsewhere(struct authority *x)
+{
+    struct arena a;
+    struct account now;
+    x->ask_at = rt_now() + ask_every;
+    ar_init(&a, 0);
+    if (account_read(x->dir, &a, sl_cstr(x->local), sl_cstr(x->domain), &now) == 0)
+        account_refresh(x->dir, &now);
+    ar_free(&a);
+}
+
 /* What changes while it is read is read again: who parks after this misses nothing. */
 int authority_check(struct authority *x)
 {
     int e = 0;
+    if (x->dir && x->ask_at && rt_now() >= x->ask_at) ask_elsewhere(x);
     while (!e && x->dir && x->generation != directory_generation(x->dir)) e = look(x);
     return e;
 }

@@ -106,10 +106,10 @@ static bool remembered(struct login *l, const uint8_t print[32], size_t *which)
     return yes;
 }
 
-static void remember_login(struct login *l, const uint8_t print[32], size_t which)
+static void remember_login(struct login *l, const uint8_t print[32], size_t which, bool elsewhere)
 {
     struct remembered *r = xmalloc(sizeof *r);
-    *r = (struct remembered){rt_now() + remembered_for, which};
+    *r = (struct remembered){rt_now() + (elsewhere ? remembered_elsewhere : remembered_for), which};
     lock_take(&l->lock);
     if (l->until.count >= REMEMBERED_MAX) login_forget(&l->until);
     free(map_put(&l->until, sl(print, 32), r));
@@ -137,6 +137,20 @@ static int find_by_alias_domain(struct login *l, struct arena *a, struct slice u
     return e ? e : account_read(l->dir, a, local_name(a, local), d.alias_of, out);
 }
 
+/* The same of somebody who is kept elsewhere and has no account yet, or logs in by another of his addresses.
+ */
+static int find_elsewhere(struct login *l, struct arena *a, struct slice user, struct account *out)
+{
+    struct slice local, domain;
+    struct domain d;
+    int e = address_split(a, user, &local, &domain);
+    if (!e) e = domain_get(l->dir, a, domain, &d);
+    if (e) return e;
+    local = local_name(a, local);
+    e = account_elsewhere(l->dir, a, local, domain, out);
+    return e == ERR_NOT_FOUND && d.alias_of.n ? account_elsewhere(l->dir, a, local, d.alias_of, out) : e;
+}
+
 int login_find(struct login *l, struct arena *a, struct slice user, struct account *out)
 {
     user = whole_address(l, a, user);
@@ -144,6 +158,8 @@ int login_find(struct login *l, struct arena *a, struct slice user, struct accou
         return err_set(ERR_NOT_FOUND, "the login needs the whole address, name@domain");
     int e = account_get(l->dir, a, user, out);
     if (e == ERR_NOT_FOUND) e = find_by_alias_domain(l, a, user, out);
+    if (!e) account_refresh(l->dir, out);
+    if (e == ERR_NOT_FOUND) e = find_elsewhere(l, a, user, out);
     if (e == ERR_SYNTAX) return ERR_NOT_FOUND;
     if (!e && out->disabled) return err_set(ERR_DENIED, "the account %.*s is disabled", SLF(out->address));
     return e;
@@ -241,10 +257,12 @@ int login_password(struct login *l, struct arena *a, const struct login_try *t, 
         c.decoy = &decoy;
     }
     int e = offload_for(POOL_PASSWORD, t->asker, check_passwords, &c);
+    bool elsewhere = e == ERR_DENIED && !found && out->elsewhere.n; /* app passwords are never told there */
+    if (elsewhere) e = account_prove(l->dir, out, t->password, t->asker);
     if (!e && !found) {
-        remember_login(l, print, c.which);
+        remember_login(l, print, c.which, elsewhere);
         return login_with(l, out, app_number(out, c.which), t->protocol);
     }
-    if (e == ERR_CANCELED || e == ERR_TIMEOUT) return e;
+    if (e && (e == ERR_CANCELED || e == ERR_TIMEOUT || elsewhere) && e != ERR_DENIED) return e;
     return err_set(ERR_DENIED, "user name or password is wrong");
 }

@@ -8,8 +8,9 @@ struct login;
 MUST_CHECK int login_open(struct login **out, struct kv *kv, struct directory *dir);
 void login_close(struct login **l);
 
-/* user: the address, also at an alias domain; a bare local part when exactly one domain is here.
- * ERR_NOT_FOUND, ERR_DENIED when disabled. For SCRAM: keys are in *out. */
+/* user: the address, also at an alias domain; a bare local part when exactly one domain is here. A person of
+ * a directory elsewhere gets an account now. ERR_NOT_FOUND, ERR_DENIED when disabled, temporary errors. For
+ * SCRAM: keys are in *out. SUSPENDS. */
 MUST_CHECK int login_find(struct login *l, struct arena *a, struct slice user, struct account *out);
 /* Somebody tries to log in. */
 struct login_try {
@@ -18,9 +19,10 @@ struct login_try {
     uint64_t asker;    /* who waits behind its own tries when many are made (guard_asker()); 0: nobody in
                         * particular */
 };
-/* For PLAIN and LOGIN: the account's password or one of its app passwords (out->by). ERR_DENIED for a wrong
- * password, an unknown user and a disabled account alike, in the same time. SUSPENDS (offload; a password
- * that was right within the last ten minutes is remembered as a keyed hash). */
+/* For PLAIN and LOGIN: the account's password, here or in the directory elsewhere, or one of its app
+ * passwords (out->by). Temporary errors: that directory cannot be asked. ERR_DENIED for a wrong password, an
+ * unknown user and a disabled account alike, in the same time. SUSPENDS (offload; a password that was right
+ * within the last ten minutes is remembered as a keyed hash). */
 MUST_CHECK int login_password(struct login *l, struct arena *a, const struct login_try *t,
                               struct account *out);
 /* The same after SCRAM has proved the password of `app`, NULL: the account's own: may it be used for that,
@@ -66,6 +68,7 @@ struct authority {
     char id[20], local[LOCAL_PART_MAX + 1], domain[256];
     char app[APP_ID + 1]; /* the app password that was used, or empty */
     uint64_t version, generation;
+    int64_t ask_at; /* rt_now() from which the directory elsewhere is asked again; 0: it has no say */
 };
 struct conn;
 /* acc has logged in on c, which such a change wakes when it is parked; c may be NULL. x stays where it is

@@ -9,7 +9,7 @@
  * minute does not cost a key derivation each time. A changed password changes the
  * stored key, which is part of the hash. */
 enum { REMEMBERED_MAX = 20000, SECRET = 32 };
-static const int64_t remembered_for = 600 * RT_S;
+static const int64_t remembered_for = 600 * RT_S, remembered_elsewhere = 60 * RT_S;
 
 /* token.c: tokens that counted lately */
 struct tokens {

@@ -2,6 +2,7 @@
 #include "login.h"
 
 #include "directory/directory_test.h"
+#include "people/people_test.h"
 
 struct world {
     struct dir_fixture f;
@@ -209,4 +210,37 @@ TEST(login_at_an_alias_domain)
     CHECK_SL(acc.address, "alice@one.test");
     CHECK_ERR(try(&w, SL("alice@two.test"), SL("secret-a"), LOGIN_IMAP, &acc), ERR_DENIED);
     end(&w);
+}
+
+/* ---- people of a directory elsewhere ---- */
+
+TEST(login_of_people_elsewhere)
+{
+    struct world w;
+    struct account acc;
+    struct table t = {.v = {{"uid=carol", "7", {"carol@one.test", "cc@one.test"}, "secret"}}, .n = 1};
+    struct people_conf c = table_conf(&t);
+    struct people *people;
+    struct slice app;
+    struct app_password what = {.name = SL("phone"), .protocols = LOGIN_SMTP, .limits = SENDER_LIMITS_UNSET};
+    REQUIRE(begin(&w));
+    people_open(&people, &c);
+    directory_set_people(w.f.dir, people);
+    CHECK_ERR(try(&w, SL("carol@one.test"), SL("guess"), LOGIN_SMTP, &acc), ERR_DENIED);
+    for (int i = 0; i < 2; i++) CHECK_OK(try(&w, SL("carol@one.test"), SL("secret"), LOGIN_SMTP, &acc));
+    CHECK_INT(t.binds, 2); /* the second time it is remembered */
+    CHECK_OK(try(&w, SL("CC@one.test"), SL("secret"), LOGIN_IMAP, &acc));
+    CHECK_SL(acc.address, "carol@one.test");
+    CHECK_ERR(try(&w, SL("carol@one.test"), SL(""), LOGIN_SMTP, &acc), ERR_DENIED);
+    CHECK_OK(app_password_add(w.f.dir, &w.f.a, SL("carol@one.test"), &what, &app));
+    size_t binds = t.binds;
+    CHECK_OK(try(&w, SL("carol@one.test"), app, LOGIN_SMTP, &acc)); /* that one is nobody's business there */
+    CHECK_INT(t.binds, binds);
+    t.fails = ERR_UNREACHABLE;
+    CHECK_ERR(try(&w, SL("carol@one.test"), SL("guess"), LOGIN_SMTP, &acc), ERR_UNREACHABLE);
+    CHECK_ERR(try(&w, SL("nobody@one.test"), SL("guess"), LOGIN_SMTP, &acc), ERR_UNREACHABLE);
+    CHECK_OK(try(&w, SL("alice@one.test"), SL("secret-a"), LOGIN_SMTP, &acc));
+    CHECK_OK(try(&w, SL("carol@one.test"), app, LOGIN_SMTP, &acc));
+    end(&w);
+    people_close(&people);
 }

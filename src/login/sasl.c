@@ -183,6 +183,9 @@ static int scram_user(struct sasl *x, struct scram_keys *keys)
         x->why = SL("the password was set before SCRAM-SHA-1 was offered: set it again");
         return scram_nobody(x, kind, true, keys);
     }
+    if (x->account.elsewhere.n)
+        x->why = SL(
+            "only app passwords of people elsewhere (ldap) are known here: PLAIN or LOGIN take the others");
     *keys = kind == SCRAM_SHA1 ? x->account.old : x->account.keys;
     if (!keys->iterations) *keys = app_keys(&x->account, &(struct app_password){0}, kind);
     offer_apps(x, kind);

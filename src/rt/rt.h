@@ -171,6 +171,7 @@ enum rt_pool {
                       leaves the processor to whoever wants it */
     POOL_FETCH,    /* HTTP requests of our own, seconds each: 4 threads */
     POOL_ASK,      /* questions to other servers that a person waits for, seconds each: 4 threads */
+    POOL_PEOPLE,   /* questions to a directory of people elsewhere, seconds each: 4 threads */
     POOL_CARE,     /* walks, copies, proofs of everything there is: 2 threads */
     RT_POOLS,
 };

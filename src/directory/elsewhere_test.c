@@ -1,0 +1,205 @@
+/* elsewhere_test.c - accounts of people who are kept in a directory elsewhere. */
+#include "directory_i.h"
+#include "directory_test.h"
+#include "people/people_test.h"
+
+struct world {
+    struct dir_fixture f;
+    struct table t;
+    struct people *people;
+};
+
+static void set_people(struct world *w)
+{
+    struct people_conf c = table_conf(&w->t);
+    people_close(&w->people); /* and with it what was remembered */
+    people_open(&w->people, &c);
+    directory_set_people(w->f.dir, w->people);
+}
+
+static bool begin(struct world *w)
+{
+    *w = (struct world){.t = {.v = {{"uid=carol", "7", {"carol@one.test", "cc@one.test"}, "secret"},
+                                    {"uid=al", "8", {"alice@one.test", "al@one.test"}, "other"},
+                                    {"uid=far", "9", {"far@elsewhere.example"}, "far"}},
+                              .n = 3}};
+    if (!dir_fixture_people(&w->f)) return false;
+    set_people(w);
+    return true;
+}
+
+static void end(struct world *w)
+{
+    dir_fixture_end(&w->f);
+    people_close(&w->people);
+}
+
+static size_t accounts(struct world *w)
+{
+    struct account *list;
+    size_t n;
+    CHECK_OK(account_list(w->f.dir, &w->f.a, SL(""), &list, &n));
+    return n;
+}
+
+static struct account get(struct world *w, const char *address)
+{
+    struct account acc = {0};
+    CHECK_OK(account_get(w->f.dir, &w->f.a, sl_cstr(address), &acc));
+    return acc;
+}
+
+TEST(elsewhere_people_get_accounts_when_they_are_written_to)
+{
+    struct world w;
+    REQUIRE(begin(&w));
+    CHECK_INT(accounts(&w), 2);
+    CHECK(reaches(&w.f, "cc", "one.test", "carol@one.test")); /* by another of her addresses */
+    struct routes r = resolve(&w.f, "carol+lists", "one.test");
+    CHECK(r.result == RESOLVED && r.n == 1 && sl_eq(r.v[0].detail, SL("lists")) && !r.rewritten);
+    CHECK(resolve(&w.f, "nobody", "one.test").result == RESOLVED_NO_USER);
+    CHECK(resolve(&w.f, "carol", "two.test").result == RESOLVED_NO_USER);
+    CHECK_INT(accounts(&w), 3);
+    CHECK(!get(&w, "bob@one.test").elsewhere.n);
+    CHECK_SL(get(&w, "carol@one.test").elsewhere, "37");
+    struct account acc = get(&w, "carol@one.test");
+    CHECK_OK(account_may_send_as(w.f.dir, &acc, SL("cc"), SL("one.test")));
+    CHECK_ERR(account_may_send_as(w.f.dir, &acc, SL("al"), SL("one.test")), ERR_DENIED);
+    end(&w);
+}
+
+/* An account of our own comes first, whatever the directory says: nobody there gets into it. */
+TEST(elsewhere_people_are_behind_our_own)
+{
+    struct world w;
+    struct account acc;
+    REQUIRE(begin(&w));
+    CHECK(reaches(&w.f, "al", "one.test", "alice@one.test"));
+    acc = get(&w, "alice@one.test");
+    CHECK(!acc.elsewhere.n);
+    CHECK_ERR(account_prove(w.f.dir, &acc, SL("other"), 0), ERR_DENIED);
+    CHECK_INT(w.t.binds, 0);
+    end(&w);
+}
+
+TEST(elsewhere_people_prove_themselves_there)
+{
+    struct world w;
+    struct account acc;
+    REQUIRE(begin(&w));
+    CHECK_OK(account_elsewhere(w.f.dir, &w.f.a, SL("carol"), SL("one.test"), &acc));
+    CHECK_OK(account_prove(w.f.dir, &acc, SL("secret"), 0));
+    CHECK_ERR(account_prove(w.f.dir, &acc, SL("guess"), 0), ERR_DENIED);
+    CHECK_ERR(account_prove(w.f.dir, &acc, SL(""), 0), ERR_DENIED);
+    CHECK_ERR(account_password(w.f.dir, SL("carol@one.test"), SL("mine")), ERR_DENIED);
+    directory_set_people(w.f.dir, NULL); /* who leaves the directory keeps the mail */
+    CHECK_OK(account_password(w.f.dir, SL("carol@one.test"), SL("mine")));
+    CHECK(!get(&w, "carol@one.test").elsewhere.n);
+    set_people(&w);
+    acc = get(&w, "carol@one.test");
+    CHECK_ERR(account_prove(w.f.dir, &acc, SL("secret"), 0), ERR_DENIED);
+    CHECK(reaches(&w.f, "cc", "one.test", "carol@one.test"));
+    end(&w);
+}
+
+TEST(elsewhere_a_directory_that_is_dead_refuses_nobody)
+{
+    struct world w;
+    struct routes r;
+    REQUIRE(begin(&w));
+    CHECK(reaches(&w.f, "carol", "one.test", "carol@one.test"));
+    w.t.fails = ERR_UNREACHABLE;
+    set_people(&w);
+    CHECK(reaches(&w.f, "carol", "one.test", "carol@one.test")); /* the last word counts */
+    CHECK(reaches(&w.f, "bob", "one.test", "bob@one.test"));
+    CHECK_ERR(directory_resolve(w.f.dir, &w.f.a, SL("cc"), SL("one.test"), &r), ERR_UNREACHABLE);
+    CHECK_ERR(directory_resolve(w.f.dir, &w.f.a, SL("nobody"), SL("one.test"), &r), ERR_UNREACHABLE);
+    CHECK(err_is_temporary(ERR_UNREACHABLE));
+    CHECK(resolve(&w.f, "postmaster", "one.test").result == RESOLVED);
+    CHECK(!get(&w, "carol@one.test").gone);
+    end(&w);
+}
+
+TEST(elsewhere_who_is_gone_is_disabled_until_he_is_back)
+{
+    struct world w;
+    REQUIRE(begin(&w));
+    CHECK(reaches(&w.f, "carol", "one.test", "carol@one.test"));
+    uint64_t before = get(&w, "carol@one.test").authority;
+    w.t.n = 0;
+    set_people(&w);
+    CHECK(resolve(&w.f, "carol", "one.test").result == RESOLVED_DISABLED);
+    CHECK(get(&w, "carol@one.test").disabled && get(&w, "carol@one.test").authority > before);
+    CHECK_OK(account_disable(w.f.dir, SL("carol@one.test"), true)); /* and by us as well */
+    w.t.n = 3;
+    set_people(&w);
+    CHECK(resolve(&w.f, "carol", "one.test").result == RESOLVED_DISABLED);
+    CHECK(!get(&w, "carol@one.test").gone);
+    CHECK_OK(account_disable(w.f.dir, SL("carol@one.test"), false));
+    CHECK(reaches(&w.f, "carol", "one.test", "carol@one.test"));
+    end(&w);
+}
+
+TEST(elsewhere_a_person_keeps_the_account_when_addresses_change)
+{
+    struct world w;
+    struct account acc;
+    REQUIRE(begin(&w));
+    CHECK(reaches(&w.f, "carol", "one.test", "carol@one.test"));
+    w.t.v[0].address[0] = "carol.new@one.test";
+    w.t.v[0].address[1] = "aaa@one.test";
+    set_people(&w);
+    CHECK(reaches(&w.f, "carol.new", "one.test", "carol@one.test"));
+    CHECK(reaches(&w.f, "aaa", "one.test", "carol@one.test"));
+    CHECK(reaches(&w.f, "carol", "one.test", "carol@one.test"));
+    acc = get(&w, "carol@one.test");
+    CHECK(!acc.gone);
+    CHECK_OK(account_prove(w.f.dir, &acc, SL("secret"), 0));
+    CHECK_OK(account_rename(w.f.dir, SL("carol@one.test"), SL("carol.new@one.test")));
+    CHECK(reaches(&w.f, "aaa", "one.test", "carol.new@one.test"));
+    CHECK_INT(accounts(&w), 3);
+    CHECK_OK(account_remove(w.f.dir, SL("carol.new@one.test")));
+    CHECK(reaches(&w.f, "carol.new", "one.test", "aaa@one.test")); /* a new one, by the first of her names */
+    end(&w);
+}
+
+TEST(elsewhere_an_address_that_another_person_gets_keeps_the_mail_of_the_first)
+{
+    struct world w;
+    struct routes r;
+    REQUIRE(begin(&w));
+    CHECK(reaches(&w.f, "carol", "one.test", "carol@one.test"));
+    w.t.v[0] = (struct table_person){"uid=carol2", "77", {"carol@one.test"}, "new"};
+    set_people(&w);
+    CHECK(resolve(&w.f, "carol", "one.test").result == RESOLVED_DISABLED); /* she is gone; he is not she */
+    struct account acc = get(&w, "carol@one.test");
+    CHECK(acc.gone);
+    CHECK_ERR(account_prove(w.f.dir, &acc, SL("new"), 0), ERR_DENIED);
+    CHECK_ERR(account_elsewhere(w.f.dir, &w.f.a, SL("carol"), SL("one.test"), &acc), ERR_CONFLICT);
+    CHECK_OK(account_rename(w.f.dir, SL("carol@one.test"), SL("carol.old@one.test")));
+    CHECK_OK(alias_remove(w.f.dir, SL("carol@one.test"), NULL));
+    CHECK(reaches(&w.f, "carol", "one.test", "carol@one.test"));
+    CHECK_SL(get(&w, "carol@one.test").elsewhere, "3737");
+    CHECK_ERR(directory_resolve(w.f.dir, &w.f.a, SL("far"), SL("elsewhere.example"), &r), 0);
+    CHECK(r.result == RESOLVED_NOT_LOCAL);
+    end(&w);
+}
+
+static int spoil(struct kv_tx *tx, void *arg)
+{
+    kv_tx_put(tx, *(struct slice *)arg, SL("\x7f"));
+    return 0;
+}
+
+TEST(elsewhere_a_damaged_row_costs_nobody_the_account)
+{
+    struct world w;
+    struct slice key = SL("e:37");
+    REQUIRE(begin(&w));
+    CHECK(reaches(&w.f, "carol", "one.test", "carol@one.test"));
+    CHECK_OK(kv_transact(w.f.kv, SL("d:one.test"), spoil, &key));
+    CHECK(reaches(&w.f, "cc", "one.test", "carol@one.test"));
+    CHECK_INT(accounts(&w), 3);
+    CHECK_ERR(directory_row_check(&w.f.a, key, SL("\x7f")), ERR_VERSION);
+    end(&w);
+}

@@ -1,0 +1,253 @@
+/* client.c - one question to the directory by libldap, on a thread of its own.
+ *
+ * A connection that was used is kept for the next question, apart for searches and for proofs: a bind changes
+ * who a connection is. What is asked of a kept one that the server has given up meanwhile is asked once more
+ * on a new one. */
+#include <ldap.h>
+#include <stdlib.h>
+
+#include "base/buf.h"
+#include "base/text.h"
+#include "people_i.h"
+
+enum { KEPT = 4, ANSWER_MAX = 256 << 10, SECONDS = 5, MATCHES_MAX = 2 };
+
+struct links {
+    struct lock lock;
+    LDAP *searching[KEPT], *proving[KEPT];
+};
+
+struct links *links_new(void) { return xcalloc(1, sizeof(struct links)); }
+
+static void hang_up(LDAP *ld)
+{
+    if (ld) ldap_unbind_ext(ld, NULL, NULL);
+}
+
+void links_free(struct links **l)
+{
+    for (size_t i = 0; *l && i < KEPT; i++) {
+        hang_up((*l)->searching[i]);
+        hang_up((*l)->proving[i]);
+    }
+    free(*l);
+    *l = NULL;
+}
+
+static LDAP *take(struct links *l, LDAP **kept)
+{
+    LDAP *ld = NULL;
+    lock_take(&l->lock);
+    for (size_t i = 0; !ld && i < KEPT; i++) {
+        ld = kept[i];
+        kept[i] = NULL;
+    }
+    lock_release(&l->lock);
+    return ld;
+}
+
+static void put_back(struct links *l, LDAP **kept, LDAP *ld)
+{
+    lock_take(&l->lock);
+    for (size_t i = 0; ld && i < KEPT; i++)
+        if (!kept[i]) {
+            kept[i] = ld;
+            ld = NULL;
+        }
+    lock_release(&l->lock);
+    hang_up(ld);
+}
+
+/* ---- connecting ---- */
+
+static bool is_gone(int rc) { return rc == LDAP_SERVER_DOWN || rc == LDAP_CONNECT_ERROR; }
+
+/* ERR_UNREACHABLE: nobody could be answered now; ERR_IO: this question was not. */
+static int failed(LDAP *ld, int rc, const char *what)
+{
+    char *more = NULL;
+    bool all = is_gone(rc) || rc == LDAP_TIMEOUT || rc == LDAP_UNAVAILABLE || rc == LDAP_BUSY;
+    if (ld) ldap_get_option(ld, LDAP_OPT_DIAGNOSTIC_MESSAGE, &more);
+    int e = err_set(all ? ERR_UNREACHABLE : ERR_IO, "the directory of people cannot be %s: %s%s%.*s", what,
+                    ldap_err2string(rc), more && *more ? ": " : "",
+                    SLF(sl_sub(sl_cstr(more ? more : ""), 0, 200)));
+    ldap_memfree(more);
+    return e;
+}
+
+/* Nothing that an ldap.conf of the machine says makes a connection less safe than this. */
+static bool set_options(LDAP *ld, const struct people_conf *c, struct arena *a)
+{
+    int version = LDAP_VERSION3, never = LDAP_DEREF_NEVER, demand = LDAP_OPT_X_TLS_DEMAND, client = 0,
+        least = LDAP_OPT_X_TLS_PROTOCOL_TLS1_2, limit = SECONDS;
+    struct timeval time = {.tv_sec = SECONDS};
+    ber_len_t most = ANSWER_MAX;
+    Sockbuf *sb = NULL;
+    bool good = ldap_set_option(ld, LDAP_OPT_PROTOCOL_VERSION, &version) == 0 &&
+                ldap_set_option(ld, LDAP_OPT_REFERRALS, LDAP_OPT_OFF) == 0 &&
+                ldap_set_option(ld, LDAP_OPT_DEREF, &never) == 0 &&
+                ldap_set_option(ld, LDAP_OPT_TIMELIMIT, &limit) == 0 &&
+                ldap_set_option(ld, LDAP_OPT_TIMEOUT, &time) == 0 &&
+                ldap_set_option(ld, LDAP_OPT_NETWORK_TIMEOUT, &time) == 0 &&
+                ldap_set_option(ld, LDAP_OPT_X_TLS_REQUIRE_CERT, &demand) == 0 &&
+                ldap_set_option(ld, LDAP_OPT_X_TLS_PROTOCOL_MIN, &least) == 0;
+    if (good && c->authorities.n)
+        good = ldap_set_option(ld, LDAP_OPT_X_TLS_CACERTFILE, ar_cstr(a, c->authorities)) == 0;
+    if (good) good = ldap_set_option(ld, LDAP_OPT_X_TLS_NEWCTX, &client) == 0;
+    if (good && ldap_get_option(ld, LDAP_OPT_SOCKBUF, &sb) == 0 && sb)
+        good = ber_sockbuf_ctrl(sb, LBER_SB_OPT_SET_MAX_INCOMING, &most) == 1;
+    return good;
+}
+
+static int bind_as(LDAP *ld, struct arena *a, struct slice dn, struct slice password)
+{
+    struct berval secret = {password.n, (char *)password.p};
+    return ldap_sasl_bind_s(ld, ar_cstr(a, dn), LDAP_SASL_SIMPLE, &secret, NULL, NULL, NULL);
+}
+
+/* *ld: connected, in TLS where it must be. */
+static int dial(const struct people_conf *c, struct arena *a, LDAP **ld)
+{
+    int rc = ldap_initialize(ld, ar_cstr(a, c->server));
+    if (rc) return failed(NULL, rc, "reached");
+    if (!set_options(*ld, c, a)) rc = LDAP_LOCAL_ERROR;
+    if (!rc && sl_starts(c->server, SL("ldap://")) && !people_is_near(c->server))
+        rc = ldap_start_tls_s(*ld, NULL, NULL);
+    if (!rc) return 0;
+    int e = failed(*ld, rc, "reached");
+    hang_up(*ld);
+    *ld = NULL;
+    return e;
+}
+
+/* ---- who has it ---- */
+
+static bool has_nul(struct slice s) { return sl_chr(s, 0) != SL_NONE; }
+
+static struct slice value_slice(const struct berval *v) { return sl(v->bv_val, v->bv_len); }
+
+static int strange(const char *what)
+{
+    return err_set(ERR_IO, "the directory of people answers with %s", what);
+}
+
+static int read_addresses(LDAP *ld, LDAPMessage *entry, const char *attribute, struct arena *a,
+                          struct people_entry *out)
+{
+    struct berval **v = ldap_get_values_len(ld, entry, attribute);
+    size_t n = v ? (size_t)ldap_count_values_len(v) : 0;
+    int e = n > PEOPLE_ADDRESSES_MAX ? strange("an entry of too many addresses") : 0;
+    out->address = ar_array(a, struct slice, n);
+    for (size_t i = 0; !e && i < n; i++)
+        if (v[i]->bv_len && !has_nul(value_slice(v[i])))
+            out->address[out->n++] = ar_dup(a, value_slice(v[i]));
+    ldap_value_free_len(v);
+    return e;
+}
+
+static int read_id(LDAP *ld, LDAPMessage *entry, const char *attribute, struct arena *a,
+                   struct people_entry *out)
+{
+    struct berval **v = ldap_get_values_len(ld, entry, attribute);
+    struct buf hex = BUF_INIT;
+    int e = 0;
+    if (!v || ldap_count_values_len(v) != 1 || !v[0]->bv_len || v[0]->bv_len > PEOPLE_ID_MAX)
+        e = strange("an entry without its id (ldap_id)");
+    if (!e) hex_encode(&hex, value_slice(v[0]));
+    out->id = ar_dup(a, buf_slice(&hex));
+    buf_free(&hex);
+    ldap_value_free_len(v);
+    return e;
+}
+
+static int read_entry(LDAP *ld, LDAPMessage *entry, const struct people_conf *c, struct arena *a,
+                      struct people_entry *out)
+{
+    char *dn = ldap_get_dn(ld, entry);
+    struct slice name = sl_cstr(dn ? dn : "");
+    int e = !name.n || name.n > PEOPLE_DN_MAX ? strange("an entry without a name, or with a long one") : 0;
+    *out = (struct people_entry){.dn = ar_dup(a, name)};
+    ldap_memfree(dn);
+    if (!e && c->address.n) e = read_addresses(ld, entry, ar_cstr(a, c->address), a, out);
+    if (!e && c->id.n) e = read_id(ld, entry, ar_cstr(a, c->id), a, out);
+    return e;
+}
+
+static int search_on(LDAP *ld, const struct people_conf *c, struct slice filter, struct arena *a, int *rc,
+                     struct people_entry *out)
+{
+    char *attributes[] = {c->address.n ? ar_cstr(a, c->address) : LDAP_NO_ATTRS,
+                          c->id.n ? ar_cstr(a, c->id) : NULL, NULL};
+    struct timeval time = {.tv_sec = SECONDS};
+    LDAPMessage *got = NULL;
+    *rc = ldap_search_ext_s(ld, ar_cstr(a, c->base), LDAP_SCOPE_SUBTREE, ar_cstr(a, filter), attributes, 0,
+                            NULL, NULL, &time, MATCHES_MAX, &got);
+    int n = got ? ldap_count_entries(ld, got) : 0, e = 0;
+    if (*rc == LDAP_SIZELIMIT_EXCEEDED || n > 1)
+        e = strange("several entries: an address must be one person's");
+    else if (*rc) e = failed(ld, *rc, "searched");
+    else e = n == 1 ? read_entry(ld, ldap_first_entry(ld, got), c, a, out) : ERR_NOT_FOUND;
+    ldap_msgfree(got);
+    return e;
+}
+
+static int log_in(LDAP *ld, const struct people_conf *c, struct arena *a)
+{
+    int rc = c->login.n ? bind_as(ld, a, c->login, c->password) : 0;
+    return rc ? failed(ld, rc, "asked as ldap_login says") : 0;
+}
+
+int ldap_ask(void *arg, const struct people_conf *c, struct slice filter, struct arena *a,
+             struct people_entry *out)
+{
+    struct links *l = arg;
+    LDAP *ld = take(l, l->searching);
+    bool old = ld != NULL;
+    int rc = LDAP_SERVER_DOWN, e = old ? search_on(ld, c, filter, a, &rc, out) : 0;
+    if (is_gone(rc)) {
+        hang_up(ld);
+        ld = NULL;
+        e = dial(c, a, &ld);
+        if (!e) e = log_in(ld, c, a);
+        if (!e) e = search_on(ld, c, filter, a, &rc, out);
+    }
+    if (e && e != ERR_NOT_FOUND) hang_up(ld);
+    else put_back(l, l->searching, ld);
+    return e;
+}
+
+/* ---- is that the password? ---- */
+
+/* What a directory says of an entry that has no password, or may not use it, is no other than of a wrong
+ * one. */
+static int judge_bind(LDAP *ld, int rc)
+{
+    switch (rc) {
+    case LDAP_SUCCESS: return 0;
+    case LDAP_INVALID_CREDENTIALS:
+    case LDAP_INAPPROPRIATE_AUTH:
+    case LDAP_NO_SUCH_OBJECT:
+    case LDAP_INVALID_DN_SYNTAX: return ERR_DENIED;
+    default: return failed(ld, rc, "asked about a password");
+    }
+}
+
+int ldap_prove(void *arg, const struct people_conf *c, struct slice dn, struct slice password)
+{
+    struct links *l = arg;
+    struct arena a;
+    ar_init(&a, 0);
+    LDAP *ld = take(l, l->proving);
+    int rc = ld ? bind_as(ld, &a, dn, password) : LDAP_SERVER_DOWN, e = 0;
+    if (is_gone(rc)) {
+        hang_up(ld);
+        ld = NULL;
+        e = dial(c, &a, &ld);
+        if (!e) rc = bind_as(ld, &a, dn, password);
+    }
+    if (!e) e = judge_bind(ld, rc);
+    if (e && e != ERR_DENIED) hang_up(ld);
+    else put_back(l, l->proving, ld);
+    ar_free(&a);
+    return e;
+}

@@ -1,0 +1,110 @@
+/* filter.c - what is asked for, as text (RFC 4515), and whether the settings make sense. */
+#include "base/buf.h"
+#include "base/text.h"
+#include "people_i.h"
+
+/* Letters, digits and what no filter gives a meaning to stay readable. */
+static bool is_plain(char c) { return is_alnum(c) || (c && strchr("@.-_+", c)); }
+
+void people_escape(struct buf *b, struct slice value)
+{
+    for (size_t i = 0; i < value.n; i++)
+        if (is_plain(value.p[i])) buf_char(b, value.p[i]);
+        else buf_printf(b, "\\%02x", (unsigned char)value.p[i]);
+}
+
+static void put_address(struct buf *b, struct slice local, struct slice domain)
+{
+    people_escape(b, local);
+    buf_char(b, '@');
+    people_escape(b, domain);
+}
+
+int people_filter(struct arena *a, struct slice pattern, struct slice local, struct slice domain,
+                  struct slice *out)
+{
+    struct buf b = BUF_INIT;
+    for (size_t i = 0; i < pattern.n; i++) {
+        char what = pattern.p[i] == '%' && i + 1 < pattern.n ? pattern.p[++i] : 0;
+        if (what == 's') put_address(&b, local, domain);
+        else if (what == 'u') people_escape(&b, local);
+        else if (what == 'd') people_escape(&b, domain);
+        else buf_char(&b, pattern.p[i]);
+    }
+    bool fits = b.n <= PEOPLE_FILTER_MAX;
+    *out = ar_dup(a, buf_slice(&b));
+    buf_free(&b);
+    return fits ? 0
+                : err_set(ERR_TOO_LONG, "the filter for an address is longer than %d bytes",
+                          PEOPLE_FILTER_MAX);
+}
+
+/* What is in a parenthesis must be closed again, and the address must be asked for. A literal parenthesis is
+ * \28: so each that is seen is syntax. */
+static bool filter_is_whole(struct slice f)
+{
+    int depth = 0;
+    bool asks = false;
+    for (size_t i = 0; i < f.n; i++) {
+        if (i && depth < 1) return false;
+        if (f.p[i] == '(') depth++;
+        else if (f.p[i] == ')') depth--;
+        else if (!depth || !f.p[i]) return false;
+        else if (f.p[i] == '%') {
+            if (++i == f.n || !strchr("sud", f.p[i]) || !f.p[i]) return false;
+            asks |= f.p[i] != 'd';
+        }
+    }
+    return f.n && !depth && asks;
+}
+
+/* RFC 4512 section 1.4: a short name or an OID. */
+static bool is_attribute(struct slice s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!is_alnum(s.p[i]) && s.p[i] != '-' && s.p[i] != '.') return false;
+    return true;
+}
+
+static struct slice host_of(struct slice server)
+{
+    size_t slash = sl_find(server, SL("://"));
+    return slash == SL_NONE ? SL("") : sl_from(server, slash + 3);
+}
+
+/* Only an address tells: 127.example.org may be anywhere. */
+bool people_is_near(struct slice server)
+{
+    struct ip ip;
+    struct slice host = host_of(server);
+    size_t colon = sl_rchr(host, ':'), bracket = sl_rchr(host, ']');
+    if (bracket != SL_NONE) host = sl_sub(host, 1, bracket);
+    else if (colon != SL_NONE) host = sl_sub(host, 0, colon);
+    return ip_parse(host, &ip) && ip_is_loopback(&ip);
+}
+
+static bool is_server(struct slice s)
+{
+    struct slice host = host_of(s);
+    if (!sl_starts(s, SL("ldap://")) && !sl_starts(s, SL("ldaps://"))) return false;
+    for (size_t i = 0; i < host.n; i++)
+        if (!is_alnum(host.p[i]) && (!host.p[i] || !strchr("-.:[]", host.p[i]))) return false;
+    return host.n > 0;
+}
+
+int people_check(const struct people_conf *c)
+{
+    if (!is_server(c->server))
+        return err_set(ERR_SYNTAX,
+                       "ldap \"%.*s\" must be ldaps:// or ldap:// and a host, perhaps with a port",
+                       SLF(c->server));
+    if (!c->base.n) return err_set(ERR_SYNTAX, "ldap needs ldap_base, below which people are");
+    if (!filter_is_whole(c->filter))
+        return err_set(ERR_SYNTAX,
+                       "ldap_filter \"%.*s\" must be a filter in parentheses that asks for %%s, the address, "
+                       "or %%u, what stands before its @ (%%d: its domain)",
+                       SLF(c->filter));
+    if (!is_attribute(c->address) || !is_attribute(c->id))
+        return err_set(ERR_SYNTAX, "ldap_address and ldap_id must be names of attributes");
+    return 0;
+}

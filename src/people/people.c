@@ -1,0 +1,215 @@
+/* people.c - what the directory elsewhere said lately, and asking it again. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/text.h"
+#include "people_i.h"
+
+static const int64_t there_for = 60 * RT_S, absent_for = 15 * RT_S, silent_for = 5 * RT_S;
+
+/* What was said of an address: NUL between DN, id and the addresses; none of them has one. */
+struct known {
+    int64_t until;
+    bool there;
+    size_t n;
+    char text[];
+};
+
+struct people {
+    struct people_conf conf;
+    struct links *links; /* of libldap */
+    struct lock lock;
+    struct map known;
+    int64_t silent_until; /* nobody asks before */
+};
+
+void people_open(struct people **out, const struct people_conf *c)
+{
+    struct people *p = *out = xcalloc(1, sizeof *p);
+    p->conf = *c;
+    if (!c->search) {
+        p->links = links_new();
+        p->conf.search = ldap_ask;
+        p->conf.bind = ldap_prove;
+        p->conf.arg = p->links;
+    }
+    map_init(&p->known, false);
+}
+
+static void forget(struct people *p)
+{
+    struct map_iter it = {0};
+    while (map_next(&p->known, &it)) free(it.value);
+    map_free(&p->known);
+}
+
+void people_close(struct people **p)
+{
+    if (!*p) return;
+    forget(*p);
+    links_free(&(*p)->links);
+    free(*p);
+    *p = NULL;
+}
+
+/* ---- what is known ---- */
+
+static void unpack(struct arena *a, struct slice text, struct people_entry *out)
+{
+    struct slice rest = ar_dup(a, text);
+    size_t cap = 0;
+    *out = (struct people_entry){0};
+    (void)sl_next(&rest, 0, &out->dn);
+    (void)sl_next(&rest, 0, &out->id);
+    for (struct slice one; rest.n && sl_next(&rest, 0, &one);) {
+        if (out->n == cap) out->address = ar_grow(a, out->address, &cap, sizeof one);
+        out->address[out->n++] = one;
+    }
+}
+
+/* false: it must be asked. *e: 0 or ERR_NOT_FOUND. */
+static bool recall(struct people *p, struct arena *a, struct slice address, struct people_entry *out, int *e)
+{
+    struct slice text = {0};
+    lock_take(&p->lock);
+    struct known *k = map_get(&p->known, address);
+    bool told = k && k->until > rt_now();
+    if (told) *e = k->there ? 0 : ERR_NOT_FOUND;
+    if (told && k->there) text = ar_dup(a, sl(k->text, k->n));
+    lock_release(&p->lock);
+    if (text.n) unpack(a, text, out);
+    return told;
+}
+
+static void keep(struct people *p, struct slice address, const struct people_entry *who, bool there)
+{
+    struct buf b = BUF_INIT;
+    if (there) {
+        buf_put(&b, who->dn);
+        buf_char(&b, 0);
+        buf_put(&b, who->id);
+        for (size_t i = 0; i < who->n; i++) {
+            buf_char(&b, 0);
+            buf_put(&b, who->address[i]);
+        }
+    }
+    struct known *k = xmalloc(sizeof *k + b.n);
+    *k = (struct known){rt_now() + (there ? there_for : absent_for), there, b.n};
+    if (b.n) memcpy(k->text, b.p, b.n);
+    buf_free(&b);
+    lock_take(&p->lock);
+    if (p->known.count >= PEOPLE_KNOWN_MAX) forget(p);
+    free(map_put(&p->known, address, k));
+    lock_release(&p->lock);
+}
+
+/* ---- asking ---- */
+
+struct question {
+    struct people *p;
+    struct slice filter, dn, password; /* one or the others */
+    struct arena *a;
+    struct people_entry *out;
+    int64_t until;
+};
+
+static bool is_silent(struct people *p)
+{
+    lock_take(&p->lock);
+    bool yes = p->silent_until > rt_now();
+    lock_release(&p->lock);
+    return yes;
+}
+
+static void note_silence(struct people *p)
+{
+    lock_take(&p->lock);
+    p->silent_until = rt_now() + silent_for;
+    lock_release(&p->lock);
+}
+
+/* Who had to wait for a thread asks only whom others could ask meanwhile. */
+static int ask_on_thread(void *arg)
+{
+    struct question *q = arg;
+    struct people_conf *c = &q->p->conf;
+    if (is_silent(q->p)) return err_set(ERR_UNREACHABLE, "the directory of people was silent just now");
+    if (rt_now() > q->until) return err_set(ERR_TIMEOUT, "the directory of people is slow");
+    int e = q->out ? c->search(c->arg, c, q->filter, q->a, q->out) : c->bind(c->arg, c, q->dn, q->password);
+    if (!e || e == (q->out ? ERR_NOT_FOUND : ERR_DENIED)) return e;
+    if (e == ERR_UNREACHABLE) note_silence(q->p);
+    log_warn("people", "%s", err_text(e));
+    return e;
+}
+
+static int ask(struct people *p, uint64_t asker, struct question *q)
+{
+    q->p = p;
+    q->until = deadline_get();
+    return offload_for(POOL_PEOPLE, asker, ask_on_thread, q);
+}
+
+bool people_cover(const struct people *p, struct slice domain)
+{
+    const struct people_conf *c = &p->conf;
+    bool yes = !c->ndomains;
+    for (size_t i = 0; !yes && i < c->ndomains; i++) yes = sl_eqi(c->domain[i], domain);
+    return yes;
+}
+
+int people_find(struct people *p, struct arena *a, struct slice local, struct slice domain,
+                struct people_entry *out)
+{
+    struct question q = {.a = a, .out = out};
+    int e;
+    *out = (struct people_entry){0};
+    if (!people_cover(p, domain)) return ERR_NOT_FOUND;
+    struct slice address = ar_printf(a, "%.*s@%.*s", SLF(local), SLF(domain));
+    if (recall(p, a, address, out, &e)) return e;
+    e = people_filter(a, p->conf.filter, local, domain, &q.filter);
+    if (e) return ERR_NOT_FOUND; /* so long an address nobody has */
+    e = ask(p, 0, &q);
+    if (!e && !p->conf.address.n) {
+        out->address = ar_new(a, struct slice);
+        *out->address = address;
+        out->n = 1;
+    }
+    if (!e || e == ERR_NOT_FOUND) keep(p, address, out, !e);
+    return e;
+}
+
+static struct slice filter_of_id(const struct people *p, struct arena *a, struct slice id)
+{
+    struct buf f = BUF_INIT;
+    buf_printf(&f, "(%.*s=", SLF(p->conf.id));
+    people_escape(&f, id);
+    buf_char(&f, ')');
+    struct slice filter = ar_dup(a, buf_slice(&f));
+    buf_free(&f);
+    return filter;
+}
+
+int people_find_id(struct people *p, struct arena *a, struct slice id, struct people_entry *out)
+{
+    struct question q = {.a = a, .out = out};
+    struct buf raw = BUF_INIT;
+    struct slice key = ar_cat(a, SL("="), id); /* no address */
+    *out = (struct people_entry){0};
+    int e = p->conf.id.n && id.n && !hex_decode(&raw, id) ? 0 : ERR_NOT_FOUND;
+    if (!e && !recall(p, a, key, out, &e)) {
+        q.filter = filter_of_id(p, a, buf_slice(&raw));
+        e = ask(p, 0, &q);
+        if (!e || e == ERR_NOT_FOUND) keep(p, key, out, !e);
+    }
+    buf_free(&raw);
+    return e;
+}
+
+int people_prove(struct people *p, struct slice dn, struct slice password, uint64_t asker)
+{
+    if (!dn.n || !password.n) return ERR_DENIED;
+    return ask(p, asker, &(struct question){.dn = dn, .password = password});
+}

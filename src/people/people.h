@@ -1,0 +1,73 @@
+/* people.h - the people of a directory elsewhere (LDAP, RFC 4511): who has an address, and is that their
+ * password?
+ *
+ * libldap asks, on threads of its own (POOL_PEOPLE). What it said is remembered: that somebody is there for a
+ * minute, that nobody is for a quarter of one; after it could not be asked nobody asks again for five
+ * seconds. Only "asked, and there is no such entry" is no: whatever else goes wrong is temporary. */
+#pragma once
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "rt/rt.h"
+
+enum {
+    PEOPLE_KNOWN_MAX = 20000, /* addresses that are remembered; then all are forgotten */
+    PEOPLE_ADDRESSES_MAX = 64,
+    PEOPLE_DN_MAX = 1000, /* bytes */
+    PEOPLE_ID_MAX = 64,
+    PEOPLE_FILTER_MAX = 2000,
+};
+
+/* An entry. */
+struct people_entry {
+    struct slice dn, id; /* id: bytes of the attribute that never changes, in hex; or empty */
+    struct slice *address;
+    size_t n;
+};
+
+struct people_conf;
+/* One question, asked on a thread of the pool: what a test hands in instead of libldap. BLOCKS.
+ * filter: a whole one. ERR_NOT_FOUND: there is no entry; else a temporary error in words. */
+typedef int people_search(void *arg, const struct people_conf *c, struct slice filter, struct arena *a,
+                          struct people_entry *out);
+/* ERR_DENIED: that is not the password of the entry; else a temporary error. Neither dn nor password is
+ * empty. */
+typedef int people_bind(void *arg, const struct people_conf *c, struct slice dn, struct slice password);
+
+struct people_conf {
+    struct slice server;  /* ldaps://HOST[:PORT], or ldap:// with StartTLS; in clear only to this machine */
+    struct slice base;    /* below which people are */
+    struct slice filter;  /* RFC 4515, with %s the address, %u what stands before its @, %d its domain */
+    struct slice address; /* the attribute that holds a person's addresses; empty: the one asked for */
+    struct slice id;      /* the attribute that is the person's for ever; empty: there is none */
+    struct slice login, password; /* as whom it is asked; or empty: anonymously */
+    struct slice authorities;     /* PEM file; empty: as libldap's ldap.conf says */
+    const struct slice *domain;   /* whose people are there; none: of every domain here */
+    size_t ndomains;
+    people_search *search; /* NULL: libldap */
+    people_bind *bind;
+    void *arg;
+};
+
+/* Do these settings make sense? ERR_SYNTAX in words. Pure. */
+MUST_CHECK int people_check(const struct people_conf *c);
+/* A value inside a filter (RFC 4515 section 3): what could be read as its syntax becomes \XX. Pure. */
+void people_escape(struct buf *b, struct slice value);
+/* The filter for an address. Pure. ERR_TOO_LONG. */
+MUST_CHECK int people_filter(struct arena *a, struct slice pattern, struct slice local, struct slice domain,
+                             struct slice *out);
+
+struct people;
+/* What c points to outlives it. */
+void people_open(struct people **out, const struct people_conf *c);
+void people_close(struct people **p);
+bool people_cover(const struct people *p, struct slice domain); /* are people of that domain there? */
+/* Who has this address, given as local_name() and domain_name() have it? The person lies in the arena.
+ * ERR_NOT_FOUND: nobody; temporary errors: it cannot be known. SUSPENDS. */
+MUST_CHECK int people_find(struct people *p, struct arena *a, struct slice local, struct slice domain,
+                           struct people_entry *out);
+/* The same of an id, whatever the addresses are now. SUSPENDS. */
+MUST_CHECK int people_find_id(struct people *p, struct arena *a, struct slice id, struct people_entry *out);
+/* Is that the password of the entry? 0, ERR_DENIED, or a temporary error. An empty password is none, whatever
+ * the server would say (RFC 4513 section 5.1.2). asker: as offload_for() has it. SUSPENDS. */
+MUST_CHECK int people_prove(struct people *p, struct slice dn, struct slice password, uint64_t asker);

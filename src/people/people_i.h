@@ -1,0 +1,13 @@
+/* people_i.h - inside of people: libldap's part. */
+#pragma once
+#include "people.h"
+
+/* client.c. arg: the links. BLOCK. */
+struct links;
+struct links *links_new(void);
+void links_free(struct links **l);
+MUST_CHECK int ldap_ask(void *arg, const struct people_conf *c, struct slice filter, struct arena *a,
+                        struct people_entry *out);
+MUST_CHECK int ldap_prove(void *arg, const struct people_conf *c, struct slice dn, struct slice password);
+/* filter.c: is it on this machine, so that nobody else can listen? */
+bool people_is_near(struct slice server);

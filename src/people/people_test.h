@@ -1,0 +1,75 @@
+/* people_test.h - for tests: a directory elsewhere that is a table. */
+#pragma once
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "base/text.h"
+#include "people.h"
+
+struct table_person {
+    const char *dn, *id, *address[3], *password;
+};
+struct table {
+    struct table_person v[4];
+    size_t n, searches, binds;
+    int fails; /* what every question ends with, or 0 */
+};
+
+static inline bool table_matches(const struct table_person *p, struct slice filter)
+{
+    char f[300];
+    snprintf(f, sizeof f, "(entryUUID=%s)", p->id);
+    if (sl_eq(filter, sl_cstr(f))) return true;
+    for (size_t i = 0; i < 3 && p->address[i]; i++) {
+        snprintf(f, sizeof f, "(mail=%s)", p->address[i]);
+        if (sl_eq(filter, sl_cstr(f))) return true;
+    }
+    return false;
+}
+
+static inline int table_search(void *arg, const struct people_conf *c, struct slice filter, struct arena *a,
+                               struct people_entry *out)
+{
+    struct table *t = arg;
+    struct buf hex = BUF_INIT;
+    (void)c;
+    t->searches++;
+    if (t->fails) return err_set(t->fails, "the table is away");
+    for (size_t i = 0; i < t->n; i++) {
+        const struct table_person *p = &t->v[i];
+        if (!table_matches(p, filter)) continue;
+        hex_encode(&hex, sl_cstr(p->id));
+        *out = (struct people_entry){
+            .dn = sl_cstr(p->dn), .id = ar_dup(a, buf_slice(&hex)), .address = ar_array(a, struct slice, 3)};
+        buf_free(&hex);
+        while (out->n < 3 && p->address[out->n]) {
+            out->address[out->n] = sl_cstr(p->address[out->n]);
+            out->n++;
+        }
+        return 0;
+    }
+    return ERR_NOT_FOUND;
+}
+
+static inline int table_bind(void *arg, const struct people_conf *c, struct slice dn, struct slice password)
+{
+    struct table *t = arg;
+    (void)c;
+    t->binds++;
+    if (t->fails) return err_set(t->fails, "the table is away");
+    for (size_t i = 0; i < t->n; i++)
+        if (sl_eq(dn, sl_cstr(t->v[i].dn)) && sl_eq(password, sl_cstr(t->v[i].password))) return 0;
+    return ERR_DENIED;
+}
+
+static inline struct people_conf table_conf(struct table *t)
+{
+    return (struct people_conf){.server = SL("ldap://127.0.0.1"),
+                                .base = SL("dc=one,dc=test"),
+                                .filter = SL("(mail=%s)"),
+                                .address = SL("mail"),
+                                .id = SL("entryUUID"),
+                                .search = table_search,
+                                .bind = table_bind,
+                                .arg = t};
+}

@@ -1,0 +1,107 @@
+"""People of a real directory (slapd): their letters, their logins, and what happens when they or it are gone. The server
+runs within its fence, over TLS, as an entry that may read what others may not."""
+import imaplib
+import smtplib
+from types import SimpleNamespace
+
+import pytest
+
+from slapd import BASE, Slapd
+from world import World, insecure_tls, letter, until
+
+
+def settings(slapd):
+    return f'''
+ldap = "{slapd.tls_url}"
+ldap_base = "{BASE}"
+ldap_filter = "(&(objectClass=inetOrgPerson)(mail=%s))"
+ldap_login = "cn=tram,{BASE}"
+ldap_password = "{slapd.folder}/password"
+'''
+
+
+@pytest.fixture(scope="module")
+def net(folder):
+    n = SimpleNamespace(world=World(folder), slapd=Slapd(folder / "slapd").start())
+    n.home = n.world.home("home.test", accounts=["alice"],
+                          config=settings(n.slapd) + f'tls_authorities = "{n.slapd.folder}/cert.pem"')
+    n.world.publish(extra='client.test. 300 TXT "v=spf1 +all"\n')
+    n.home.start()
+    yield n
+    n.world.close()
+    n.slapd.stop()
+
+
+def rcpt(net, address):
+    with net.home.mx() as client:
+        client.ehlo()
+        client.mail("x@client.test")
+        return client.rcpt(address)[0]
+
+
+def login(net, user, password):
+    with smtplib.SMTP_SSL(net.home.address, net.home.port(465), context=insecure_tls()) as client:
+        try:
+            return client.login(user, password)[0]
+        except smtplib.SMTPAuthenticationError as no:
+            return no.smtp_code
+
+
+def test_a_person_gets_letters_and_logs_in(net):
+    with net.home.mx() as client:
+        client.sendmail("x@client.test", ["office@home.test"], letter("x@client.test", "office@home.test", subject="hello"))
+    imap = imaplib.IMAP4_SSL(net.home.address, net.home.port(993), ssl_context=insecure_tls())
+    imap.login("carol@home.test", "secret")
+    until(lambda: imap.select("INBOX")[1] == [b"1"], what="the letter")
+    with smtplib.SMTP_SSL(net.home.address, net.home.port(465), context=insecure_tls()) as client:
+        client.login("office@home.test", "secret")
+        for sender in ("carol@home.test", "office@home.test"):
+            client.sendmail(sender, ["alice@home.test"], letter(sender, "alice@home.test"))
+        with pytest.raises(smtplib.SMTPSenderRefused):
+            client.sendmail("alice@home.test", ["alice@home.test"], letter("alice@home.test", "alice@home.test"))
+    assert "of the directory elsewhere" in net.home.tram("account", "show", "carol@home.test").stdout
+
+
+def test_who_is_refused(net):
+    assert login(net, "carol@home.test", "Secret") == 535
+    assert login(net, "nobody@home.test", "secret") == 535
+    assert login(net, "eve@home.test", "x") == 535  # has no password there
+    assert login(net, "*@home.test", "secret") == 535
+    assert rcpt(net, "nobody@home.test") == 550
+    assert rcpt(net, "*@home.test") == 550
+    assert rcpt(net, "shared@home.test") == 451  # two people
+    assert rcpt(net, "eve@home.test") == 250
+
+
+def test_somebody_who_is_removed_there(net):
+    assert login(net, "dave@home.test", "dave's") == 235
+    imap = imaplib.IMAP4_SSL(net.home.address, net.home.port(993), ssl_context=insecure_tls())
+    imap.login("dave@home.test", "dave's")
+    net.slapd.change("dn: uid=dave,{base}\nchangetype: delete\n")
+    until(lambda: rcpt(net, "dave@home.test") == 550, 90, "the end of what was remembered")
+    assert login(net, "dave@home.test", "dave's") == 535
+    with pytest.raises(imaplib.IMAP4.abort):
+        imap.select("INBOX")
+
+
+def test_a_directory_that_dies_and_comes_back(net):
+    assert rcpt(net, "carol@home.test") == 250
+    net.slapd.stop()
+    assert rcpt(net, "fresh@home.test") == 451
+    assert rcpt(net, "carol@home.test") == 250  # the last word counts
+    assert login(net, "nobody2@home.test", "x") == 454
+    assert login(net, "alice@home.test", "secret") == 235
+    net.slapd.start()
+    until(lambda: rcpt(net, "fresh@home.test") == 550, 30, "the directory, back")
+    assert login(net, "carol@home.test", "secret") == 235
+
+
+def test_a_certificate_of_others_is_not_believed(net):
+    other = net.world.home("other.test", config=settings(net.slapd).replace("mail=%s", "uid=%u"))
+    net.world.publish(extra='client.test. 300 TXT "v=spf1 +all"\n')
+    other.start()
+    with other.mx() as client:
+        client.ehlo()
+        client.mail("x@client.test")
+        assert client.rcpt("carol@other.test")[0] == 451
+    other.stop()
