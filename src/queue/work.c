@@ -43,6 +43,8 @@ static int load_pinned(struct shard *s, const struct letter_id *id, uint32_t g, 
         if (e) return e;
         if (out->e.l.made.n) return 0; /* it has none */
         bool pinned = body_pin(b, &out->e.l.body) == 0;
+        out->pinned = pinned && !out->g.local; /* it is only read: an old reference serves, too */
+        if (out->pinned) return 0;
         e = queue_load_envelope(s, id, a, &again);
         if (!e && strcmp(again.l.body.s, out->e.l.body.s) == 0) {
             out->pinned = pinned; /* not: the pack is lost, and reading it will say so */
