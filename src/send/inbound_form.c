@@ -11,7 +11,7 @@
 #include "mail/head.h"
 #include "mail/mime.h"
 
-enum { FILES_MAX = 1000 };
+enum { FILES_MAX = 1000 }; /* the form as it is raw has all */
 
 struct form {
     const struct inbound_letter *in;
@@ -20,7 +20,8 @@ struct form {
     struct mail_head head;
     struct mime_tree *tree;
     struct authres results; /* n 0: we said nothing */
-    struct slice text, html;
+    struct buf text, html;
+    size_t texts, htmls; /* parts that they are made of */
     const struct mime_part *file[FILES_MAX];
     size_t nfiles;
 };
@@ -105,10 +106,10 @@ static bool is_file(struct form *f, const struct mime_part *p)
 
 static void add_text(struct form *f, const struct mime_part *p)
 {
-    struct slice *to = sl_eqi(p->subtype, SL("html")) ? &f->html : &f->text;
+    bool html = sl_eqi(p->subtype, SL("html"));
     struct slice charset = mime_param_get(&f->a, p->param, p->nparam, SL("charset"));
-    struct slice text = charset_to_utf8(&f->a, charset, decoded(f, p));
-    *to = to->p ? ar_cat(&f->a, *to, text) : text;
+    buf_put(html ? &f->html : &f->text, charset_to_utf8(&f->a, charset, decoded(f, p)));
+    ++*(html ? &f->htmls : &f->texts);
 }
 
 /* Leaves in the order in which they stand; a message within is a file. */
@@ -195,8 +196,8 @@ static void put_charsets(struct form *f)
     json_t *v = json_object();
     for (const char *const *name = (const char *const[]){"to", "from", "cc", "subject", NULL}; *name; name++)
         if (mail_head_find(&f->head, sl_cstr(*name), 0)) set_text(v, *name, SL("UTF-8"));
-    if (f->text.p) set_text(v, "text", SL("UTF-8"));
-    if (f->html.p) set_text(v, "html", SL("UTF-8"));
+    if (f->texts) set_text(v, "text", SL("UTF-8"));
+    if (f->htmls) set_text(v, "html", SL("UTF-8"));
     put_json(f, "charsets", v);
 }
 
@@ -262,8 +263,8 @@ static void put_parts(struct form *f)
     put_field(f, "headers", utf8_clean(&f->a, sl_sub(f->in->text, 0, f->head.size)));
     put_results(f);
     put_envelope(f);
-    if (f->text.p) put_field(f, "text", f->text);
-    if (f->html.p) put_field(f, "html", f->html);
+    if (f->texts) put_field(f, "text", buf_slice(&f->text));
+    if (f->htmls) put_field(f, "html", buf_slice(&f->html));
     put_charsets(f);
     put_info(f);
     for (size_t i = 0; i < f->nfiles; i++) put_file(f, i);
@@ -288,6 +289,8 @@ void inbound_form(struct buf *out, const struct inbound_letter *in)
     if (in->raw) put_raw(f);
     else put_parts(f);
     buf_printf(out, "--%.*s--\r\n", SLF(in->boundary));
+    buf_free(&f->text);
+    buf_free(&f->html);
     ar_free(&f->a);
     free(f);
 }

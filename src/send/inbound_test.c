@@ -235,3 +235,19 @@ TEST(inbound_form_of_hostile_letters)
             ar_free(&a);
         }
 }
+
+/* 10,000 texts, each copied once: what stood before is not copied again with each. */
+TEST(inbound_form_of_many_texts)
+{
+    enum { TEXTS = 9000, EACH = 1000 };
+    struct arena a = {0};
+    struct buf letter = BUF_INIT;
+    buf_str(&letter, "Content-Type: multipart/mixed; boundary=b\r\n\r\n");
+    for (int i = 0; i < TEXTS; i++) buf_printf(&letter, "--b\r\n\r\n%0*d\r\n", EACH, i);
+    buf_str(&letter, "--b--\r\n");
+    struct slice f = form_of(&a, ar_cstr(&a, buf_slice(&letter)), false);
+    size_t at = sl_find(f, SL("name=\"text\"\r\n\r\n"));
+    CHECK(at != SL_NONE && sl_find(sl_from(f, at), SL("8999\r\n--B")) == 15 + (size_t)TEXTS * EACH - 4);
+    buf_free(&letter);
+    ar_free(&a);
+}
