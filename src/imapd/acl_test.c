@@ -415,3 +415,57 @@ TEST(imapd_public_mailboxes)
     bye(&p);
     stop();
 }
+
+/* Pieces of messages, replacing, names and annotations, with another's mailbox at either end. */
+TEST(imapd_others_mailboxes_in_every_command)
+{
+    start_two();
+    struct conn *a = login(), *b = login_as("bob"), *c = login_as("carol");
+    TALK(a, "1 CREATE Team/sub", "1 OK ~\n");
+    for (int i = 0; i < 3; i++) append(a, "Team/sub", "", a_letter);
+    TALK(a, "2 SETACL Team bob@x.test lrk", "2 OK ~\n");
+    TALK(a, "3 SETACL Team/sub bob@x.test lrswix", "3 OK ~\n");
+    TALK(b, "4 SELECT #user/alice@x.test/Team/sub", SELECTED "4 OK [READ-WRITE] ~\n");
+    TALK(b, "5 REPLACE 1 INBOX {4+}\r\na: b", "5 NO [NOPERM] ~\n");
+    TALK(a, "6 SETACL Team/sub bob@x.test +te", "6 OK ~\n");
+    TALK(b, "7 REPLACE 1 INBOX {4+}\r\na: b", "* OK [APPENDUID ~ 1] ~\n* 1 EXPUNGE\n7 OK replaced\n");
+    TALK(b, "8 UID REPLACE 2 #user/alice@x.test/Team/sub (\\Seen) {4+}\r\nc: d",
+         "* OK [APPENDUID ~ 4] ~\n* 1 EXPUNGE\n* 2 EXISTS\n* ~ RECENT\n8 OK replaced\n");
+    TALK(b, "9 FETCH 2 (UID FLAGS)", "* 2 FETCH (UID 4 FLAGS (\\Seen))\n9 OK ~\n");
+    TALK(b,
+         "10 APPEND INBOX CATENATE (URL \"/%23user/alice@x.test/Team/sub/;UID=3/;SECTION=HEADER\" TEXT "
+         "{1+}\r\n!)",
+         "10 OK [APPENDUID ~ 2] ~\n");
+    TALK(b,
+         "11 APPEND #user/alice@x.test/Team/sub CATENATE (URL \"/INBOX/;UID=2\" URL "
+         "\"/;UID=3/;SECTION=TEXT\")",
+         "* 3 EXISTS\n* ~ RECENT\n11 OK [APPENDUID ~ 5] ~\n");
+    TALK(c, "12 APPEND INBOX CATENATE (URL \"/%23user/alice@x.test/Team/sub/;UID=3\")", "12 NO [BADURL ~\n");
+    TALK(b, "15 SETMETADATA #user/alice@x.test/Team/sub (/shared/comment \"all\" /private/comment \"bob\")",
+         "15 OK ~\n");
+    TALK(a, "16 GETMETADATA Team/sub (/shared/comment /private/comment)",
+         "* METADATA Team/sub (/shared/comment \"all\" /private/comment NIL)\n16 OK ~\n");
+    TALK(b, "17 SUBSCRIBE #USER/Alice@X.test/Team/sub", "17 OK ~\n");
+    TALK(b, "18 RENAME #user/alice@x.test/Team/sub #user/alice@x.test/top", "18 NO [NOPERM] ~\n");
+    TALK(b, "19 RENAME #user/alice@x.test/Team/sub mine", "19 NO [CANNOT] ~\n");
+    TALK(b, "20 RENAME #user/alice@x.test/Team/sub #user/alice@x.test/Team/other", "20 OK ~\n");
+    TALK(b, "21 ESEARCH RETURN (COUNT) ALL", /* by the name it has now */
+         "* ESEARCH (TAG \"21\" MAILBOX #user/alice@x.test/Team/other UIDVALIDITY ~) UID COUNT 3\n21 OK ~\n");
+    TALK(b, "22 LSUB \"\" #user/*", "* LSUB () \"/\" #user/alice@x.test/Team/sub\n22 OK ~\n");
+    TALK(b, "23 UID SEARCH RETURN (SAVE) SEEN", "23 OK ~\n");
+    TALK(b, "24 UID COPY $ #user/alice@x.test/Team/other",
+         "* 4 EXISTS\n* ~ RECENT\n24 OK [COPYUID ~ 4 6] copied\n");
+    TALK(b, "25 UID MOVE $ INBOX", "* OK [COPYUID ~ 4 3] moved\n* 2 EXPUNGE\n25 OK ~\n");
+    TALK(b, "26 UIDBATCHES 500", "* UIDBATCHES ~\n26 OK ~\n");
+    TALK(b, "27 NOTIFY SET (selected (MessageNew MessageExpunge FlagChange))", "27 OK ~\n");
+    TALK(a, "28 SELECT Team/other", SELECTED "28 OK ~\n");
+    TALK(a, "29 STORE 1 +FLAGS.SILENT (\\Flagged)", "29 OK ~\n");
+    EXPECT(b, "* 1 FETCH (UID 3 FLAGS (\\Flagged))\n");
+    TALK(a, "30 UNSELECT", "30 OK ~\n");
+    TALK(a, "31 DELETEACL Team/other bob@x.test", "31 OK ~\n");
+    EXPECT(b, "* BYE ~\n");
+    conn_close(&b);
+    bye(&a);
+    bye(&c);
+    stop();
+}

@@ -86,7 +86,7 @@ struct imapd_session {
     struct imapd_comparator comparator;
 
     struct view *view; /* selected */
-    char *shown;       /* its name, when it is another account's */
+    char *owner;       /* address of its account, when that is another one */
     unsigned rights;   /* there (enum acl_right) */
     bool read_only;
     struct arena box; /* holds the keywords */

@@ -7,7 +7,7 @@ enum { BOXES_MAX = 10000 }; /* that one ESEARCH looks into */
 /* What the session knows of the selected mailbox. */
 struct selected {
     struct view *view;
-    char *shown;
+    char *owner;
     unsigned rights;
     struct slice *keyword;
     size_t nkeywords;
@@ -20,11 +20,11 @@ struct selected {
 
 static void put_aside(struct imapd_session *s, struct selected *was)
 {
-    *was = (struct selected){s->view,   s->shown, s->rights, s->keyword, s->nkeywords, s->names,
+    *was = (struct selected){s->view,   s->owner, s->rights, s->keyword, s->nkeywords, s->names,
                              s->recent, s->told,  s->reader, s->box,     s->a};
     ar_init(&s->a, IMAPD_MEMORY);
     s->view = NULL;
-    s->shown = NULL;
+    s->owner = NULL;
     s->keyword = NULL;
     s->nkeywords = s->told = 0;
     s->recent.n = 0;
@@ -38,7 +38,7 @@ static void bring_back(struct imapd_session *s, const struct selected *was)
     if (s->view) view_close(&s->view);
     ar_free(&s->box);
     s->view = was->view;
-    s->shown = was->shown;
+    s->owner = was->owner;
     s->rights = was->rights;
     s->keyword = was->keyword;
     s->nkeywords = was->nkeywords;
@@ -138,7 +138,7 @@ static void search_selected(struct imapd_session *s, struct imap_esearch_args *a
     if (e && !s->over) imapd_failed(s, e);
     if (e || !imapd_search(s, &args->search, &found)) return;
     if (mailbox_get(s->server->conf.store, s->view->acc, s->view->box, &s->a, &m) == 0) {
-        if (s->shown) m.name = sl_cstr(s->shown);
+        if (s->owner) m.name = imapd_foreign_name(s, sl_cstr(s->owner), m.name);
         if (args->search.wants & IMAP_RETURN_SAVE) imapd_save_found(s, &args->search, &found);
         tell_results(s, m.name, s->view->uidvalidity, &args->search, &found);
     }

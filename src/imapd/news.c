@@ -72,7 +72,7 @@ static bool unknown_keyword(const struct imapd_session *s)
 
 int imapd_rights_now(struct imapd_session *s)
 {
-    if (!s->shown) return 0;
+    if (!s->owner) return 0;
     int e = imapd_read_rights(s, imapd_box(s), &s->rights);
     if (e || s->rights & ACL_READ) return e;
     imapd_bye(s, NULL, "the mailbox is not shared with you any more");

@@ -17,8 +17,8 @@ void imapd_unselect(struct imapd_session *s)
     if (s->watch) kv_unwatch(&s->watch);
     if (s->view) view_close(&s->view);
     ar_free(&s->box);
-    free(s->shown);
-    s->shown = NULL;
+    free(s->owner);
+    s->owner = NULL;
     free(s->saved);
     s->saved = NULL;
     s->nsaved = 0;
@@ -72,7 +72,7 @@ static int open_mailbox(struct imapd_session *s, struct slice name, bool read_on
     s->state = IMAPD_SELECTED;
     s->rights = place.rights;
     s->read_only = read_only || !(place.rights & (ACL_SEEN | ACL_WRITE | ACL_MARK | ACL_EXPUNGE));
-    if (place.foreign) s->shown = xstrndup(place.shown.p, place.shown.n);
+    if (place.foreign) s->owner = xstrndup(place.owner.p, place.owner.n);
     imapd_reload_keywords(s);
     return 0;
 }

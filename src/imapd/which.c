@@ -50,7 +50,7 @@ static int subscribed_elsewhere(struct imapd_session *s, bool *yes)
 int imapd_boxes_elsewhere(struct imapd_session *s, const struct imap_boxes *b, bool *yes)
 {
     if (*yes) return 0;
-    if (b->kind <= IMAP_BOXES_SELECTED_DELAYED) *yes = s->shown != NULL;
+    if (b->kind <= IMAP_BOXES_SELECTED_DELAYED) *yes = s->owner != NULL;
     if (b->kind == IMAP_BOXES_SUBSCRIBED) return subscribed_elsewhere(s, yes);
     for (size_t i = 0; i < b->n; i++) *yes |= sl_starts(b->name[i], SL("#"));
     return 0;

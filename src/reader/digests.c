@@ -102,22 +102,25 @@ static void write_kept(struct reader_digests *x)
     ar_reset(&x->kept_a);
 }
 
-static int make_part(struct reader_digests *x)
+/* NULL: it could not be made. */
+static const struct digest *make_part(struct reader_digests *x, uint32_t part)
 {
     struct arena a;
     struct message *v;
     size_t n = 0;
     if (x->nkept == READER_KEPT_MAX) write_kept(x);
     struct digest *d = &x->kept[x->nkept];
-    *d = (struct digest){.part = x->now.part};
+    *d = (struct digest){.part = part};
     ar_init(&a, 0);
-    int e = message_list(x->store, x->key.box, d->part * DIGEST_PART, DIGEST_PART, &a, &v, &n);
-    for (size_t i = 0; i < n && !e && v[i].uid / DIGEST_PART == d->part; i++) e = make_one(x, &v[i], d);
+    int e = message_list(x->store, x->key.box, part * DIGEST_PART, DIGEST_PART, &a, &v, &n);
+    for (size_t i = 0; i < n && !e && v[i].uid / DIGEST_PART == part; i++) e = make_one(x, &v[i], d);
     ar_free(&a);
-    if (e) return e;
-    x->now = *d;
+    if (e) {
+        x->failed = part + 1;
+        return NULL;
+    }
     x->nkept++;
-    return 0;
+    return d;
 }
 
 /* ---- asking ---- */
@@ -130,7 +133,8 @@ void reader_digests_begin(struct reader_digests *x, struct store *store, struct 
     x->kind = kind;
     x->uidnext = uidnext;
     x->make = many >= READER_MANY;
-    x->there = false;
+    x->span = x->failed = 0;
+    x->nthere = 0;
     x->nkept = 0;
     ar_init(&x->a, 0);
     ar_init(&x->kept_a, 0);
@@ -148,16 +152,33 @@ static bool is_full(const struct reader_digests *x, uint32_t part)
     return (uint64_t)(part + 1) * DIGEST_PART <= x->uidnext;
 }
 
+static const struct digest *find(const struct digest *v, size_t n, uint32_t part)
+{
+    for (size_t i = 0; i < n; i++)
+        if (v[i].part == part) return &v[i];
+    return NULL;
+}
+
+/* Who asks for many has some parts read at once. */
+static const struct digest *find_part(struct reader_digests *x, uint32_t part)
+{
+    if (!is_full(x, part)) return NULL;
+    if (!x->span || part < x->first || part - x->first >= x->span) {
+        ar_reset(&x->a);
+        x->nthere = 0;
+        x->first = part;
+        x->span = x->make ? READER_AHEAD : 1;
+        if (digest_read(x->store, &x->key, part, &x->span, &x->a, x->there, &x->nthere) != 0) x->span = 1;
+    }
+    const struct digest *d = find(x->there, x->nthere, part);
+    if (!d) d = find(x->kept, x->nkept, part);
+    bool make = !d && x->make && x->failed != part + 1 && !memory_over();
+    return make ? make_part(x, part) : d;
+}
+
 bool reader_digest(struct reader_digests *x, uint32_t uid, struct slice *out)
 {
-    uint32_t part = uid / DIGEST_PART;
-    if (!x->there || x->now.part != part) {
-        ar_reset(&x->a);
-        x->there = true;
-        x->now = (struct digest){.part = part};
-        x->known = is_full(x, part) && digest_read(x->store, &x->key, &x->a, &x->now) == 0;
-        if (!x->known && x->make && is_full(x, part) && !memory_over()) x->known = make_part(x) == 0;
-    }
-    *out = x->now.v[uid % DIGEST_PART];
-    return x->known && out->p;
+    const struct digest *d = find_part(x, uid / DIGEST_PART);
+    if (d) *out = d->v[uid % DIGEST_PART];
+    return d && out->p;
 }

@@ -13,17 +13,18 @@ enum reader_digest_kind {
     READER_PREVIEW,   /* reader_preview() */
     READER_KINDS
 };
-enum { READER_MANY = 64, READER_KEPT_MAX = 8 };
+enum { READER_MANY = 64, READER_KEPT_MAX = 8, READER_AHEAD = 8 };
 struct reader_digests {
     struct store *store;
     struct digest_key key;
     enum reader_digest_kind kind;
     uint32_t uidnext;
-    bool make;  /* parts that are missing */
-    bool there; /* `now` is the part that was asked for last, */
-    bool known; /* and it was there or was made */
-    struct digest now;
-    struct arena a;                      /* of it */
+    bool make;                         /* parts that are missing */
+    uint32_t first, span;              /* parts that were looked for; span 0: none yet */
+    struct digest there[READER_AHEAD]; /* those of them that were there, */
+    size_t nthere;
+    struct arena a;                      /* here */
+    uint32_t failed;                     /* the part that could not be made, + 1 */
     struct digest kept[READER_KEPT_MAX]; /* made, and to be written */
     struct arena kept_a;
     size_t nkept;

@@ -37,16 +37,22 @@ static int parse(const struct digest_key *k, struct slice value, struct digest *
     return e ? e : version == k->version && validity == k->uidvalidity ? 0 : ERR_VERSION;
 }
 
-int digest_read(struct store *s, const struct digest_key *k, struct arena *a, struct digest *out)
+int digest_read(struct store *s, const struct digest_key *k, uint32_t first, uint32_t *span, struct arena *a,
+                struct digest *out, size_t *n)
 {
-    char room[KEY_ROOM], key[KEY_ROOM];
-    struct slice value;
-    *out = (struct digest){.part = out->part};
-    int e = kv_get(s->kv, object_of(k->box.account, room), part_key(k, out->part, key), a, &value);
-    if (e == 0) e = parse(k, value, out);
-    if (e != ERR_CORRUPT && e != ERR_VERSION) return e;
-    *out = (struct digest){.part = out->part};
-    return err_set(ERR_NOT_FOUND, "what was computed of these messages is of no use");
+    char room[KEY_ROOM], from[KEY_ROOM], to[KEY_ROOM];
+    struct kv_page page;
+    uint64_t part = first;
+    *n = 0;
+    int e = kv_scan(s->kv, object_of(k->box.account, room), part_key(k, first, from),
+                    part_key(k, first + *span, to), *span, a, &page);
+    for (size_t i = 0; i < page.n && e == 0; i++) {
+        out[*n] = (struct digest){0};
+        if (row_number(page.row[i].key, &part) != 0 || parse(k, page.row[i].value, &out[*n]) != 0) continue;
+        out[(*n)++].part = (uint32_t)part;
+    }
+    if (e == 0 && page.more) *span = (uint32_t)part - first + 1;
+    return e;
 }
 
 /* ---- writing ---- */

@@ -15,7 +15,9 @@ struct digest {
     uint32_t part;               /* uid / DIGEST_PART */
     struct slice v[DIGEST_PART]; /* by uid % DIGEST_PART; p NULL: there is none */
 };
-/* The part out->part, in the arena. ERR_NOT_FOUND: it is not there, or not of use. SUSPENDS. */
-MUST_CHECK int digest_read(struct store *s, const struct digest_key *k, struct arena *a, struct digest *out);
+/* Of the parts from `first` on, *span of them, those that are there and of use: into out, ascending, in the
+ * arena. *span becomes less when not so many were looked for. SUSPENDS. */
+MUST_CHECK int digest_read(struct store *s, const struct digest_key *k, uint32_t first, uint32_t *span,
+                           struct arena *a, struct digest *out, size_t *n);
 /* Keeps parts, in one transaction: a few. ERR_NOT_FOUND: the mailbox has gone. SUSPENDS. */
 MUST_CHECK int digest_write(struct store *s, const struct digest_key *k, const struct digest *v, size_t n);
