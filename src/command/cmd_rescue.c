@@ -26,6 +26,10 @@ static const char *const may_differ[] = {
      "drop ID` does not."),
     ("Of letters on their way attempts, delays and holds are forgotten; the trace and what was counted for "
      "DMARC reports to others are lost."),
+    ("A campaign that is held stands as its image has it: `tram campaign resume ID` goes on there, and who "
+     "got a "
+     "letter since gets a second one; `tram campaign cancel ID` ends it. Sends taken after the last images, "
+     "sends that were over, events and statistics are lost."),
     "Domains, accounts, aliases, passwords and keys are as in the image of their domain.",
 };
 
@@ -52,10 +56,25 @@ static json_t *letter_json(const struct core_letter *l)
     return o;
 }
 
+static json_t *send_json(struct arena *a, const struct send_back *s)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "id", json_string(s->id.s));
+    reply_text(o, "account", s->account);
+    if (s->campaign.n) reply_text(o, "campaign", s->campaign);
+    reply_text(o, "image", say_time(a, s->when, rt_wall_seconds()));
+    reply_int(o, "letters", (int64_t)s->letters);
+    reply_int(o, "given", (int64_t)s->given);
+    reply_int(o, "lost", (int64_t)s->lost);
+    json_object_set_new(o, "held", json_boolean(s->held));
+    return o;
+}
+
 static json_t *rebuilt_json(struct arena *a, const struct core_rebuilt *b)
 {
     const struct rescue_report *rep = &b->rescue;
-    json_t *o = json_object(), *accounts = json_array(), *letters = json_array(), *differ = json_array();
+    json_t *o = json_object(), *accounts = json_array(), *letters = json_array(), *differ = json_array(),
+           *sends = json_array();
     if (b->aside.n) reply_text(o, "lost_index", b->aside);
     reply_text(o, "directory", say_time(a, rep->directory, rt_wall_seconds()));
     reply_int(o, "domains", (int64_t)rep->domains);
@@ -67,10 +86,12 @@ static json_t *rebuilt_json(struct arena *a, const struct core_rebuilt *b)
     reply_int(o, "damaged_rows", (int64_t)rep->rows_lost);
     for (size_t i = 0; i < rep->n; i++) json_array_append_new(accounts, account_json(a, &rep->account[i]));
     for (size_t i = 0; i < b->n; i++) json_array_append_new(letters, letter_json(&b->letter[i]));
+    for (size_t i = 0; i < b->nsends; i++) json_array_append_new(sends, send_json(a, &b->send[i]));
     for (size_t i = 0; i < sizeof may_differ / sizeof may_differ[0]; i++)
         json_array_append_new(differ, json_string(may_differ[i]));
     json_object_set_new(o, "accounts", accounts);
     json_object_set_new(o, "letters", letters);
+    json_object_set_new(o, "sends", sends);
     json_object_set_new(o, "may_differ", differ);
     return o;
 }
@@ -112,6 +133,18 @@ static void print_account(json_t *o, struct buf *out)
     buf_char(out, '\n');
 }
 
+static void print_back(json_t *o, struct buf *out)
+{
+    buf_printf(out, "  campaign %s of %s stands as of %s: %lld of %lld letters were given to the queue",
+               arg_text(o, "id"), arg_text(o, "account"), arg_text(o, "image"), number(o, "given"),
+               number(o, "letters"));
+    if (number(o, "lost"))
+        buf_printf(out, ", of which up to %lld recipients had not got theirs and will not",
+                   number(o, "lost"));
+    buf_printf(out, "; %s\n",
+               json_is_true(json_object_get(o, "held")) ? "it is held" : "it had not begun, or was stopped");
+}
+
 static void print_losses(json_t *b, struct buf *out)
 {
     static const char *const words[][2] = {
@@ -139,6 +172,7 @@ void print_rebuilt(json_t *reply, struct buf *out)
     json_array_foreach(json_object_get(b, "letters"), i, o) if (number(o, "held"))
         buf_printf(out, "  letter %s from <%s> is held for %s\n", arg_text(o, "id"), arg_text(o, "sender"),
                    arg_text(o, "held_for"));
+    json_array_foreach(json_object_get(b, "sends"), i, o) print_back(o, out);
     print_losses(b, out);
     buf_str(out, "What may differ from what was:\n");
     json_array_foreach(json_object_get(b, "may_differ"), i, o)

@@ -82,6 +82,8 @@ struct core_rebuilt {
     struct rescue_report rescue;
     struct core_letter *letter;
     size_t n;
+    struct send_back *send;
+    size_t nsends;
 };
 /* When store/index is missing, or damaged elsewhere than in its log: makes a new one from images and younger
  * bodies (store/rescue.h), and puts it into its place when it is whole. *out lies in the arena. On a fiber.

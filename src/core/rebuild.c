@@ -15,7 +15,7 @@ struct rebuilding {
     struct core core;
     struct arena *a;
     struct core_rebuilt *out;
-    size_t cap;
+    size_t cap, sends;
 };
 
 static int remove_file(void *dir, const char *name)
@@ -77,6 +77,17 @@ static int take_letter(void *ctx, const struct rescue_letter *from)
     return e;
 }
 
+/* A send without what all its letters share can go on never: it is as if it were not there. */
+static int take_send(void *ctx, struct slice object, int64_t when)
+{
+    struct rebuilding *x = ctx;
+    struct core_rebuilt *out = x->out;
+    if (out->nsends == x->sends) out->send = ar_grow(x->a, out->send, &x->sends, sizeof *out->send);
+    int e = send_take_back(x->core.store, object, when, x->a, &out->send[out->nsends]);
+    if (!e) out->nsends++;
+    return e;
+}
+
 static int open_new(struct rebuilding *x, const struct config *conf)
 {
     struct kv *kv;
@@ -96,6 +107,7 @@ static int fill_new(struct rebuilding *x, const struct config *conf)
     enum { LIFETIME_S = 5 * 86400 };
     struct rescue_conf rc = {.queued_s = conf->queue_lifetime_s ? conf->queue_lifetime_s : LIFETIME_S,
                              .letter = take_letter,
+                             .send = take_send,
                              .ctx = x};
     struct images_report images;
     int e = rescue_index(x->core.store, &rc, x->a, &x->out->rescue);

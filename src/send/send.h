@@ -211,6 +211,22 @@ void send_abandon(struct send_writer **w);
 MUST_CHECK int send_take(struct sends *s, const struct send *what, const struct send_letter *letter, size_t n,
                          struct arena *a, struct send_taken *out);
 
+/* ---- after the loss of the index ---- */
+
+struct send_back {
+    struct letter_id id;
+    struct slice account, campaign; /* account: its address */
+    int64_t when;                   /* it stands as it stood then, unix seconds */
+    uint64_t letters, given,
+        lost;  /* given to the queue by then; recipients of these, at most, whose letters are lost */
+    bool held; /* whom it reached since nobody knows: it is paused, and says why. Else it had not begun, or an
+                * order had stopped it */
+};
+/* A send whose rows came back from an image of that time, before sends_start(). Lies in a. ERR_NOT_FOUND,
+ * ERR_CORRUPT: it can go on never. SUSPENDS. */
+MUST_CHECK int send_take_back(struct store *s, struct slice object, int64_t when, struct arena *a,
+                              struct send_back *out);
+
 /* ---- seeing and steering; all SUSPEND ---- */
 
 enum send_action { SEND_PAUSE, SEND_RESUME, SEND_CANCEL };

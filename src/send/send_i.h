@@ -115,6 +115,9 @@ void send_object(const struct letter_id *send, char out[24]); /* "s:ID" */
 struct slice send_key_page(struct arena *a, uint64_t first, unsigned row);
 struct slice send_key_common(struct arena *a, unsigned row);
 
+/* send_take.c: what all sends together know of it: that it is to be run, and where it stands in its account's
+ * list. */
+void send_tx_list(struct kv_tx *tx, struct arena *a, const struct letter_id *id, const struct send_head *h);
 void sends_fresh(struct sends *s, struct slice account); /* events came; any thread */
 int event_open(struct sends *s);                         /* event.c: reads which ids were given. SUSPENDS */
 

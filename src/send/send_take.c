@@ -110,7 +110,21 @@ static void note(struct kv_tx *tx, struct slice key, const struct buf *record)
     kv_tx_note(tx, SL(SENDS_OBJECT), key, record);
 }
 
-/* What all sends together know of it: that it is to be run, and where it stands in its account's list. */
+void send_tx_list(struct kv_tx *tx, struct arena *a, const struct letter_id *id, const struct send_head *h)
+{
+    struct buf b = BUF_INIT;
+    rec_begin(&b, 1);
+    rec_put(&b, 'a', h->account);
+    rec_put_u64(&b, 'p', h->stream);
+    rec_opt_u64(&b, 'u', (uint64_t)h->send_at);
+    if (!(h->options & SEND_SANDBOX)) note(tx, ar_printf(a, "a/%s", id->s), &b);
+    rec_begin(&b, 1);
+    rec_opt(&b, 'c', h->campaign);
+    rec_opt(&b, 'b', h->batch);
+    if (h->campaign.n || h->batch.n) note(tx, ar_printf(a, "l/%.*s/%s", SLF(h->account), id->s), &b);
+    buf_free(&b);
+}
+
 static void put_last(struct kv_tx *tx, struct arena *a, struct send_writer *w)
 {
     struct buf b = BUF_INIT;
@@ -119,17 +133,8 @@ static void put_last(struct kv_tx *tx, struct arena *a, struct send_writer *w)
     lock_release(&w->s->lock);
     send_head_put(&b, &w->head);
     kv_tx_put_record(tx, SL("h"), &b);
-    rec_begin(&b, 1);
-    rec_put(&b, 'a', w->head.account);
-    rec_put_u64(&b, 'p', w->head.stream);
-    rec_opt_u64(&b, 'u', (uint64_t)w->head.send_at);
-    if (!(w->head.options & SEND_SANDBOX)) note(tx, ar_printf(a, "a/%s", w->id.s), &b);
-    rec_begin(&b, 1);
-    rec_opt(&b, 'c', w->head.campaign);
-    rec_opt(&b, 'b', w->head.batch);
-    if (w->head.campaign.n || w->head.batch.n)
-        note(tx, ar_printf(a, "l/%.*s/%s", SLF(w->head.account), w->id.s), &b);
     buf_free(&b);
+    send_tx_list(tx, a, &w->id, &w->head);
 }
 
 static int flush_tx(struct kv_tx *tx, void *arg)

@@ -137,22 +137,32 @@ static int note_name(void *names, struct slice key, struct slice value)
     return 0;
 }
 
-/* And what else is no account. */
+static int read_list(struct rescue *r, struct slice object, struct head_seen **list, struct map *names)
+{
+    int e = rescue_image(r, object, list);
+    if (e == 0) return image_rows(r->s, &(*list)->head, note_name, names);
+    *list = NULL;
+    return e == ERR_NOT_FOUND ? 0 : e;
+}
+
+/* And what else is no account. A domain, a send: unless the list, which is younger, does not know it any
+ * more.
+ */
 static int restore_directory(struct rescue *r)
 {
     struct map names;
     struct map_iter it = {0};
-    struct head_seen *list = NULL, *h;
+    struct head_seen *domains = NULL, *sends = NULL, *h;
     map_init(&names, false);
-    int e = rescue_image(r, SL("d:"), &list);
-    if (e == 0) e = image_rows(r->s, &list->head, note_name, &names);
-    else list = NULL;
-    e = e == ERR_NOT_FOUND ? 0 : e;
+    int e = read_list(r, SL("d:"), &domains, &names);
+    if (e == 0) e = read_list(r, SL("s:"), &sends, &names);
     while (e == 0 && map_next(&r->heads, &it)) {
-        bool domain = sl_starts(it.key, SL("d:"));
-        if (sl_starts(it.key, SL("u:")) || sl_eq(it.key, SL("d:")) || rescue_image(r, it.key, &h)) continue;
-        if (!domain || !list || map_get(&names, it.key) || h->body > list->body)
-            e = restore_object(r, it.key, h);
+        bool send = sl_starts(it.key, SL("s:"));
+        struct head_seen *list = send ? sends : sl_starts(it.key, SL("d:")) ? domains : NULL;
+        if (sl_starts(it.key, SL("u:")) || image_is_list(it.key) || rescue_image(r, it.key, &h)) continue;
+        if (list && !map_get(&names, it.key) && h->body < list->body) continue;
+        e = restore_object(r, it.key, h);
+        if (e == 0 && send && r->conf->send) e = sooner(r->conf->send(r->conf->ctx, it.key, h->when));
     }
     map_free(&names);
     if (e == 0 && !r->report->domains)

@@ -13,7 +13,8 @@
 
 enum images_of {
     IMAGES_OF_DIRECTORY, /* domains: names, accounts with their login keys, aliases, DKIM keys */
-    IMAGES_OF_ALL /* accounts with all their mailboxes too; who is shut out; DMARC reports that came in */
+    IMAGES_OF_ALL /* accounts with all their mailboxes too; who is shut out; sends that are not over; DMARC
+                     reports that came in */
 };
 struct images_report {
     uint64_t objects, written; /* looked at; of which an image was written, for they had changed */
@@ -59,6 +60,8 @@ void rescue_delivered(const struct rescue_letter *l, const char *acc);
 struct rescue_conf {
     int64_t queued_s; /* so long a letter may wait in the queue */
     int (*letter)(void *ctx, const struct rescue_letter *l);
+    /* The rows of a send (`s:ID`) are there again as they were at that time, unix seconds. */
+    int (*send)(void *ctx, struct slice object, int64_t when);
     void *ctx;
 };
 struct rescue_report {

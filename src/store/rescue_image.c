@@ -32,6 +32,8 @@ struct images {
     struct arena a;    /* of what waits */
     struct done done[TOGETHER];
     size_t ndone;
+    struct slice gone[TOGETHER]; /* names of images that are nobody's, in the arena */
+    size_t ngone;
     struct body_ref *pin; /* bodies that no row names yet */
     size_t npin, pins;
 };
@@ -157,10 +159,19 @@ static struct slice best_of(struct imaging *im, struct slice key, struct slice v
     return image_rows(im->all->s, &im->before.head, find_row, &f) ? value : f.value;
 }
 
+/* Of what sends know of each other: webhooks, whose mail goes to URLs, and the last id of an event. Which
+ * sends there are, they tell themselves. */
+static bool belongs_to_all_sends(struct slice key)
+{
+    return sl_starts(key, SL("w/")) || sl_starts(key, SL("W/")) || sl_starts(key, SL("b/")) ||
+           sl_starts(key, SL("B/")) || sl_eq(key, SL("e"));
+}
+
 /* View images and journal are made anew, names of mailboxes follow from the mailboxes; batches that nobody
  * sees stay unseen. */
 static bool belongs(struct slice object, struct slice key)
 {
+    if (sl_eq(object, SL("_sends"))) return belongs_to_all_sends(key);
     return !sl_starts(object, SL("u:")) ||
            !(sl_starts(key, SL("i/")) || sl_starts(key, SL("j/")) || sl_starts(key, SL("n/")) ||
              sl_starts(key, SL("h/")) || sl_eq(key, SL("e")));
@@ -211,12 +222,33 @@ static int objects_each(struct images *all, struct slice from, struct slice to,
     return e;
 }
 
+/* Sends that are not over (rows `a/ID` of `_sends`); each() gets the name of the object. */
+struct sends_walk {
+    int (*each)(void *arg, struct slice object);
+    void *arg;
+};
+
+static int each_running(void *arg, struct slice key, struct slice value)
+{
+    struct sends_walk *w = arg;
+    char name[KEY_ROOM];
+    (void)value;
+    return w->each(w->arg, sl(name, (size_t)snprintf(name, sizeof name, "s:%.*s", SLF(sl_from(key, 2)))));
+}
+
+static int sends_each(struct images *all, int (*each)(void *arg, struct slice object), void *arg)
+{
+    struct sends_walk w = {each, arg};
+    return object_range(all->s, SL("_sends"), SL("a/"), SL("a0"), each_running, &w);
+}
+
 static int add_name(void *im, struct slice object) { return add_row(im, object, SL("\1")); }
 
 static int add_all(struct imaging *im)
 {
-    /* The names of all domains, so that one that was removed does not come back. */
+    /* The names of all domains, and of sends that are not over, so that none comes back that was removed. */
     if (sl_eq(im->object, SL("d:"))) return objects_each(im->all, SL("d:"), SL("d;"), add_name, im);
+    if (sl_eq(im->object, SL("s:"))) return sends_each(im->all, add_name, im);
     if (sl_starts(im->object, SL("u:"))) return add_account(im);
     return object_rows(im->all->s, im->object, add_row, im);
 }
@@ -401,22 +433,47 @@ static void name_bytes(void *arg, uint64_t pack, uint64_t bytes)
 
 static int forget_tx(struct kv_tx *tx, void *arg)
 {
-    kv_tx_del(tx, *(struct slice *)arg);
+    const struct images *all = arg;
+    for (size_t i = 0; i < all->ngone; i++) kv_tx_del(tx, all->gone[i]);
     return 0;
+}
+
+static int forget_gone(struct images *all)
+{
+    int e = all->ngone ? kv_transact(all->s->kv, SL("_images"), forget_tx, all) : 0;
+    all->ngone = 0;
+    ar_reset(&all->a);
+    return e;
+}
+
+/* Is there what it is of? Of a send: is it not over? */
+static int has_object(struct images *all, struct slice object, bool *yes)
+{
+    struct arena a;
+    struct slice row;
+    struct kv_page page = {.n = 1};
+    int e = 0;
+    ar_init(&a, 0);
+    if (image_is_list(object)) e = 0;
+    else if (sl_starts(object, SL("s:")))
+        e = kv_get(all->s->kv, SL("_sends"), ar_printf(&a, "a/%.*s", SLF(sl_from(object, 2))), &a, &row);
+    else e = kv_scan(all->s->kv, object, SL(""), SL(""), 1, &a, &page);
+    ar_free(&a);
+    *yes = is_unreadable(e) || (e == 0 && page.n);
+    return *yes || e == ERR_NOT_FOUND ? 0 : e;
 }
 
 /* An image whose object is gone is nobody's. */
 static int look_at_row(void *arg, struct slice object, struct slice value)
 {
     struct images *all = arg;
-    struct kv_page page = {.n = 1};
-    struct arena a;
-    ar_init(&a, 0);
-    int e = sl_eq(object, SL("d:")) ? 0 : kv_scan(all->s->kv, object, SL(""), SL(""), 1, &a, &page);
-    ar_free(&a);
-    if (is_unreadable(e)) page.n = 1, e = 0;
+    bool there;
+    int e = has_object(all, object, &there);
     if (e) return e;
-    if (!page.n) return kv_transact(all->s->kv, SL("_images"), forget_tx, &object);
+    if (!there) {
+        all->gone[all->ngone++] = ar_dup(&all->a, object);
+        return all->ngone == TOGETHER ? forget_gone(all) : 0;
+    }
     (void)!image_packs(value, name_bytes, all); /* a damaged row names nothing: its image is made anew */
     return 0;
 }
@@ -427,6 +484,7 @@ static int find_vacated(struct images *all)
     struct body_pack *pack;
     size_t n = 0;
     int e = images_each(all->s, look_at_row, all);
+    if (e == 0) e = forget_gone(all);
     if (e == 0) e = body_packs(all->s->body, &all->a, &pack, &n);
     for (size_t i = 0; e == 0 && i < n; i++) {
         if (pack[i].cls != BODY_IMAGE || pack[i].open) continue;
@@ -439,12 +497,13 @@ static int find_vacated(struct images *all)
 }
 
 /* Objects that are put as they are, from the first name to before the second: the certificate and its keys,
- * who is shut out, keys of the API, the secret of marks, who shares, reports that came in, who gets nothing,
- * templates. */
+ * who is shut out, keys of the API, the secret of marks, webhooks, who shares, reports that came in, who gets
+ * nothing, templates. */
 static const char *const put_as_they_are[][2] = {{"_acme", "_acme "},
                                                  {"_guard", "_guard "},
                                                  {"_keys", "_keys "},
                                                  {"_secret", "_secret "},
+                                                 {"_sends", "_sends "},
                                                  {"_source", "_source "},
                                                  {"_shared", "_shared "},
                                                  {"r:in:", "r:in;"},
@@ -459,6 +518,8 @@ static int write_all(struct images *all, enum images_of which)
     for (size_t i = 0; e == 0 && which == IMAGES_OF_ALL && i < COUNT_OF(put_as_they_are); i++)
         e = objects_each(all, sl_cstr(put_as_they_are[i][0]), sl_cstr(put_as_they_are[i][1]), each_object,
                          all);
+    if (e == 0 && which == IMAGES_OF_ALL) e = image_object(all, SL("s:"));
+    if (e == 0 && which == IMAGES_OF_ALL) e = sends_each(all, each_object, all);
     if (e == 0 && which == IMAGES_OF_ALL) e = accounts_each(all->s, each_account, all);
     int ended = commit(all); /* what is made is made */
     return e ? e : ended;

@@ -308,7 +308,7 @@ static int each_image(void *arg, struct slice object, struct slice value)
         log_error("care", "the image of %.*s is damaged and made anew: %s", SLF(object), err_text(e));
         return kv_transact(x.s->kv, SL("_images"), forget_image, &object);
     }
-    if (e || sl_eq(object, SL("d:"))) return e;
+    if (e || image_is_list(object)) return e;
     ar_init(&x.a, 0);
     map_init(&x.rows, false);
     e = mend_object(&x);

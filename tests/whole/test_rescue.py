@@ -1,10 +1,13 @@
 """The drill: the whole index is lost, and made again from images and from the letters that are younger."""
+import json
 import re
 import shutil
+import subprocess
+import time
 
 import pytest
-
-from world import letter, until
+from sink import Sink, zone
+from world import letter, next_address, until
 
 DATE = '"01-Feb-2020 03:04:05 +0530"'
 
@@ -217,3 +220,56 @@ def test_an_index_that_cannot_be_opened_gives_way(homes):
     assert (one.dir / rebuilt["lost_index"] / "CURRENT").exists()
     one.start()
     assert subjects(state(one, "alice")[2]) == ["letter-1", "to both sides"]
+
+
+def ask(home, path, body=None):
+    done = subprocess.run(["curl", "-sk", "--max-time", "60", *(["--data-binary", "@-"] if body else []), "-H", f"Authorization: Bearer {home.key}",
+                           f"https://{home.address}:{home.port(443)}{path}"], input=body, capture_output=True, check=True)
+    return json.loads(done.stdout)
+
+
+def campaign(home, name, people, **more):
+    head = {"from": "news@one.test", "campaign": name, "subject": "Hello", "text": "Dear {{n}}", **more}
+    return ask(home, "/v1/campaigns", "".join(json.dumps(o) + "\n" for o in [head, *({"to": p, "data": {"n": p}} for p in people)]).encode())["id"]
+
+
+def test_a_campaign_in_the_middle_comes_back_held(world):
+    """Whom it reached after the image nobody knows: so it waits for a word, says how it stood, and leaves out nobody but whom it names."""
+    home = world.home("one.test", accounts=["news"])
+    domains, address = [f"d{i}.test" for i in range(8)], next_address()
+    world.publish(extra=zone(domains, [address]))
+    home.tram("account", "set", "news@one.test", "--daily", "unlimited", "--hourly", "unlimited")
+    home.key = home.tram("key", "add", "news@one.test", "--name", "k", "--scope", "campaigns").stdout.split("\n")[0]
+    sink = Sink([address], home.port(25))
+    people = [f"r{i}@{domains[i % len(domains)]}" for i in range(6000)]
+
+    def reached():
+        return {who for to, _, _ in sink.letters for who in to}
+    home.start()
+    ended = campaign(home, "ended", ["early@d0.test"])
+    until(lambda: ask(home, f"/v1/campaigns/{ended}")["over"], 60, "the end of a small one")
+    later = campaign(home, "later", ["late@d0.test"], send_at=int(time.time()) + 86400)
+    one = campaign(home, "middle", people)
+    until(lambda: len(sink.letters) > 300, 60, "some letters")
+    assert home.json("images")["failed"] == 0
+    known = ask(home, f"/v1/campaigns/{one}")
+    lose_the_index(home)
+    sends = {s["id"]: s for s in home.json("verify", "--repair")["rebuilt"]["sends"]}
+    assert set(sends) == {later, one}
+    assert not sends[later]["held"] and sends[later]["given"] == 0
+    back = sends[one]
+    assert back["held"] and back["letters"] == 6000 and back["account"] == "news@one.test", back
+    assert back["given"] <= known["letters"] and 0 < back["lost"] <= back["given"]
+    home.start()
+    shown = ask(home, f"/v1/campaigns/{one}")
+    assert shown["state"] == "paused" and "the index was lost" in shown["why"] and f"{back['lost']} recipients" in shown["why"], shown
+    assert shown["failed"] == back["lost"] and shown["waiting"] == 0
+    before = len(sink.letters)
+    assert ask(home, f"/v1/campaigns/{later}")["state"] != "paused"
+    home.tram("campaign", "resume", one)
+    until(lambda: ask(home, f"/v1/campaigns/{one}")["over"], 120, "the end of the campaign")
+    assert len(sink.letters) > before
+    missing = set(people) - reached()
+    assert len(missing) <= back["lost"], (len(missing), back)
+    assert "made again" in home.tram("verify", status=1).stdout  # and nothing else
+    sink.close()
