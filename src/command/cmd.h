@@ -14,6 +14,7 @@
     X(account_set) X(account_show)                                                                         \
     X(person_export) X(person_erase)                                                                       \
     X(alias_add) X(alias_remove) X(alias_list)                                                              \
+    X(list_add) X(list_set) X(list_remove) X(list_list) X(list_show) X(list_member_add) X(list_member_remove) \
     X(queue_list) X(queue_show) X(queue_retry) X(queue_hold) X(queue_release) X(queue_drop) X(queue_reroute) X(queue_stats) X(queue_top) X(junk_explain) \
     X(trace) X(watch) X(debug) X(dns_records) X(dns_check) X(dns_publish) X(check_spf) X(check_dkim) X(check_arc) X(check_message) X(send)   \
     X(dkim_list) X(dkim_rotate) X(dkim_publish_check) X(dmarc_report) X(dmarc_send_reports)                 \
@@ -42,6 +43,8 @@ void print_row_debug(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_watch(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_account_list(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_alias_list(json_t *args, json_t *row, size_t i, struct buf *out);
+void print_row_list_list(json_t *args, json_t *row, size_t i, struct buf *out);
+void print_row_list_show(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_source_list(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_key_list(json_t *args, json_t *row, size_t i, struct buf *out);
 void print_row_inbound_list(json_t *args, json_t *row, size_t i, struct buf *out);

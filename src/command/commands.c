@@ -1,5 +1,6 @@
 /* commands.c - the table of subcommands: command line, help, control socket and manual go by it. */
 #include "cmd.h"
+#include "directory/maillist.h"
 #include "report/dmarc_store.h"
 
 /* ---- what commands take ---- */
@@ -41,6 +42,28 @@
 #define WHO WORD("who", "NET|ACCOUNT", "an address, a network (192.0.2.0/24, 2001:db8::/48), or an account")
 #define CAMPAIGN WORD("id", "ID", "the id of the campaign, as `tram campaign list` tells it")
 #define SENDER WORD("account", "ACCOUNT", "the address of the account that sends")
+#define LIST_NAME(flags_) OPTION("name", "NAME", "what it is called, for people", .flags = flags_)
+#define LIST_POST(flags_)                                                                                    \
+    OPTION("post", "WHO", "who may write to it; members when it is absent", .type = ARG_CHOICE,              \
+           .words = "members senders anyone", .flags = flags_)
+#define LIST_SENDER(flags_)                                                                                  \
+    OPTION("sender", "ADDRESS",                                                                              \
+           "may write to it too, or, with --post senders, alone; can stand several "                         \
+           "times; '' for nobody",                                                                           \
+           .flags = (flags_) | ARG_MANY)
+#define LIST_REWRITE(flags_)                                                                                 \
+    OPTION("rewrite", "WHEN",                                                                                \
+           "when From becomes the list's, of authors whose domain is strict; unvouched "                     \
+           "when it is absent",                                                                              \
+           .type = ARG_CHOICE, .words = "unvouched strict never", .flags = flags_)
+#define LIST_HOURLY(fallback_, flags_)                                                                       \
+    OPTION("hourly", "N", "letters an hour that it distributes", .type = ARG_NUMBER, .least = 1,             \
+           .most = MAILLIST_HOURLY_MAX, .fallback = fallback_, .flags = flags_)
+#define LIST_MEMBERS                                                                                         \
+    {                                                                                                        \
+        .name = "members", .value = "MEMBER", .meaning = "an address, here or elsewhere", .from = FROM_WORD, \
+        .flags = ARG_NEEDED | ARG_MANY                                                                       \
+    }
 #define RECIPIENT WORD("address", "ADDRESS", "who is written to")
 #define PERSON WORD("address", "ADDRESS", "their address, here or elsewhere")
 #define LIMIT(name_, meaning_)                                                                               \
@@ -155,7 +178,8 @@ const struct command commands[] = {
                OPTION("mta-sts", "MODE", "what the policy tells other servers of TLS: none, testing, enforce",
                       .type = ARG_CHOICE, .words = "testing enforce none", .flags = ARG_SELECTS))),
     STORE("domain admin add", domain_admin_add,
-          "lets an account manage the domain's accounts and aliases, by keys and as a user of the machine",
+          "lets an account manage the domain's accounts, aliases and lists, by keys and as a user of the "
+          "machine",
           ARGS(DOMAIN, ADDRESS)),
     STORE("domain admin remove", domain_admin_remove, "takes that back, at once", ARGS(DOMAIN, ADDRESS)),
     STORE("domain remove", domain_remove, "removes a domain without accounts", ARGS(DOMAIN)),
@@ -298,6 +322,24 @@ const struct command commands[] = {
          .print_row = print_row_alias_list, ARGS(MAYBE_DOMAIN)),
     STORE("alias remove", alias_remove, "removes an alias, or one of its targets", .of_domain = "address",
           ARGS(ADDRESS, MAYBE("target", "TARGET", "only this target"))),
+
+    STORE("list add", list_add, "makes a distribution list of an address", .of_domain = "address",
+          ARGS(ADDRESS, OPTION("owner", "ADDRESS", "who gets what comes back for it", .flags = ARG_NEEDED),
+               LIST_NAME(0), LIST_POST(0), LIST_SENDER(0), LIST_REWRITE(0), LIST_HOURLY(MAILLIST_HOURLY, 0))),
+    STORE("list set", list_set, "changes what holds for a list", .of_domain = "address",
+          ARGS(ADDRESS, OPTION("owner", "ADDRESS", "who gets what comes back for it", .flags = ARG_SELECTS),
+               LIST_NAME(ARG_SELECTS), LIST_POST(ARG_SELECTS), LIST_SENDER(ARG_SELECTS),
+               LIST_REWRITE(ARG_SELECTS), LIST_HOURLY(0, ARG_SELECTS))),
+    LOOK("list list", list_list, "lists the distribution lists", .of_domain = "domain", .rows = "lists",
+         .print_row = print_row_list_list, ARGS(MAYBE_DOMAIN)),
+    LOOK("list show", list_show, "shows a list and its members", .of_domain = "address", .rows = "members",
+         .print_row = print_row_list_show, ARGS(ADDRESS)),
+    STORE("list member add", list_member_add, "members come to a list", .of_domain = "address",
+          ARGS(ADDRESS, LIST_MEMBERS)),
+    STORE("list member remove", list_member_remove, "members go from a list", .of_domain = "address",
+          ARGS(ADDRESS, LIST_MEMBERS)),
+    STORE("list remove", list_remove, "removes a list and its members", .of_domain = "address",
+          ARGS(ADDRESS)),
 
     LOOK("dns records", dns_records, "prints the master-file lines to publish", ARGS(DOMAIN)),
     LOOK("dns check", dns_check, "asks the DNS and says what is right, wrong, missing, dangerous",

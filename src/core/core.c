@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "deliver/deliver.h"
+#include "directory/maillist.h"
 #include "kv/kv.h"
 #include "login/sasl.h"
 #include "relay/probe.h"
@@ -135,13 +136,14 @@ static void open_preflight(struct core *core)
     core->preflight = preflight_gate_new(&pc);
 }
 
-/* The last hop here: an account, or what reads reports about letters that were sent. */
+/* The last hop here: an account, what reads reports about letters that were sent, or a list. */
 static int deliver(void *ctx, struct last_hop *d)
 {
     struct core *core = ctx;
     if (last_hop_calls(d->account)) return inbound_take(core->sends, d);
     if (sl_eq(sl_cstr(d->account), SL(RETURN_PATH_ACCOUNT))) return return_path_take(core->sends, d);
     if (sl_eq(sl_cstr(d->account), SL(SIMULATOR_ACCOUNT))) return simulator_take(core->sends, d);
+    if (maillist_is(d->account)) return list_take(&core->list_hop, d);
     return deliver_letter(core->store, d);
 }
 
@@ -177,6 +179,8 @@ static void set_intake(struct core *core)
         .no_soliciting = c->no_soliciting,
     };
     login_mark(core->login, SL("letters sent on"), core->intake.secret);
+    core->list_hop = (struct list_hop){
+        .store = core->store, .take = intake_take, .take_ctx = &core->intake, .dns = core->dns};
     core->srs = (struct srs){.directory = core->store->directory};
     login_mark(core->login, SL("return paths"), core->srs.key);
     core->intake.srs = &core->srs;

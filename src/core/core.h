@@ -5,6 +5,7 @@
 #include "allowance/allowance.h"
 #include "audit.h"
 #include "config.h"
+#include "deliver/list.h"
 #include "directory/api_key.h"
 #include "dns/dns.h"
 #include "fetch/fetch.h"
@@ -54,9 +55,10 @@ struct core {
     struct dnslists dnslists;
     struct greylist *greylist; /* NULL: off */
     struct backup_mx backup_mx;
-    struct relay_conf relay; /* what a node that serves sends with; its tls is NULL before */
-    struct intake intake;    /* the way in for every letter */
-    int64_t started;         /* unix seconds; 0 = not serving */
+    struct relay_conf relay;  /* what a node that serves sends with; its tls is NULL before */
+    struct intake intake;     /* the way in for every letter */
+    struct list_hop list_hop; /* and the way out of lists */
+    int64_t started;          /* unix seconds; 0 = not serving */
 };
 
 /* Opens DNS. Enough for `check` and `dns check`. On a fiber. */

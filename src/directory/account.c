@@ -275,6 +275,8 @@ static int announce(struct kv_tx *tx, void *arg)
     struct buf b = BUF_INIT;
     int e = kv_tx_get(tx, m->key, &row);
     if (e != ERR_NOT_FOUND) return e ? e : ERR_EXISTS;
+    e = maillist_tx_free(tx, m->a, m->acc.local);
+    if (e) return e;
     rec_begin(&b, ACCOUNT_VERSION);
     rec_put(&b, 'w', m->mark);
     kv_tx_put_record(tx, m->tombstone, &b);
@@ -288,6 +290,8 @@ static int appear(struct kv_tx *tx, void *arg)
     struct slice row;
     int e = kv_tx_get(tx, m->key, &row);
     if (e != ERR_NOT_FOUND) return e ? e : ERR_EXISTS;
+    e = maillist_tx_free(tx, m->a, m->acc.local);
+    if (e) return e;
     e = kv_tx_get(tx, m->tombstone, &row);
     if (e) return e == ERR_NOT_FOUND ? ERR_STATE : e;
     if (m->acc.elsewhere.n) e = elsewhere_tx_claim(tx, m->a, &m->acc);
@@ -549,6 +553,7 @@ static int rename_account(struct kv_tx *tx, void *arg)
                  : err_set(ERR_EXISTS, "the account %.*s@%.*s exists already", SLF(r->to), SLF(r->domain));
     e = kv_tx_get(tx, key, &row);
     if (!e) e = account_parse(r->a, r->local, r->domain, row, &r->acc);
+    if (!e) e = maillist_tx_free(tx, r->a, r->to);
     if (!e) e = move_alias(tx, r);
     if (!e) e = domain_tx(tx, &d);
     if (e) return e;

@@ -57,7 +57,7 @@ int alias_target(struct directory *dir, struct arena *a, struct slice address, s
 
 struct alias_change {
     struct arena *a;
-    struct slice key;
+    struct slice local, key;
     struct slice *target; /* none to remove: all go */
     size_t n;
     bool add;
@@ -97,7 +97,7 @@ static int change_alias(struct kv_tx *tx, void *arg)
     struct alias was = {0};
     struct slice row;
     int e = kv_tx_get(tx, c->key, &row);
-    if (e == ERR_NOT_FOUND && c->add) e = 0;
+    if (e == ERR_NOT_FOUND && c->add) e = maillist_tx_free(tx, c->a, c->local);
     else if (!e) e = alias_parse(c->a, row, &was);
     if (e) return e;
     if (c->n) return put_targets(tx, c, &was);
@@ -115,6 +115,7 @@ static int alias_change(struct directory *dir, struct slice address, const struc
     int e = address_split_here(dir, &a, address, &local, &domain);
     for (size_t i = 0; i < n && !e; i++) e = alias_target(dir, &a, target[i], &c.target[i]);
     if (!e) {
+        c.local = local;
         c.key = local_key(&a, 'l', local);
         e = directory_transact(dir, domain, change_alias, &c);
         if (e == ERR_NOT_FOUND && !add)

@@ -2,6 +2,7 @@
 #pragma once
 #include "base/map.h"
 #include "directory.h"
+#include "maillist.h"
 #include "rt/rt.h"
 
 /* directory.c */
@@ -80,6 +81,21 @@ bool alias_has(const struct alias *x, struct slice target);
 void alias_record(struct buf *b, const struct slice *target, size_t n);
 /* An address as an alias keeps it. */
 MUST_CHECK int alias_target(struct directory *dir, struct arena *a, struct slice address, struct slice *out);
+/* maillist.c; local and domain as local_name() and domain_name() have them. */
+enum maillist_role { MAILLIST_ITSELF, MAILLIST_OWNER, MAILLIST_LEAVES };
+enum { MAILLIST_NAMES = 4 }; /* that follow from a list's */
+/* maillist_name.c: is it the i-th name that follows from a list's? *base: that one. */
+bool maillist_base(struct slice local, size_t i, struct slice *base, enum maillist_role *role);
+/* The list that has the name, or one that follows from a list's. ERR_NOT_FOUND. */
+MUST_CHECK int maillist_named(struct directory *dir, struct arena *a, struct slice local, struct slice domain,
+                              struct maillist *out, enum maillist_role *role);
+/* Within a transaction: ERR_STATE when such a list has the name. */
+MUST_CHECK int maillist_tx_free(struct kv_tx *tx, struct arena *a, struct slice local);
+/* ERR_EXISTS, ERR_STATE: somebody has one of the names that a new list would have. */
+MUST_CHECK int maillist_tx_new(struct kv_tx *tx, struct arena *a, struct slice local);
+MUST_CHECK int maillist_parse(struct arena *a, struct slice local, struct slice domain, struct slice value,
+                              struct maillist *out);
+MUST_CHECK int maillist_member_parse(struct slice value, struct maillist_member *out);
 /* dkim_keys.c */
 MUST_CHECK int dkim_keys_make(struct arena *a, struct dkim_key pair[2]);
 void dkim_key_put(struct kv_tx *tx, const struct dkim_key *k);

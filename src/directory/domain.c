@@ -286,6 +286,10 @@ int directory_row_check(struct arena *a, struct slice key, struct slice value)
     struct alias alias;
     struct dkim_key k = {0};
     struct slice admin, local;
+    struct maillist list;
+    struct maillist_member member = {0};
+    if (sl_starts(key, SL("L:"))) return maillist_parse(a, sl_from(key, 2), SL(""), value, &list);
+    if (sl_starts(key, SL("M:"))) return maillist_member_parse(value, &member);
     if (sl_starts(key, SL("m:"))) return domain_admin_parse(value, &admin);
     if (sl_eq(key, SL("."))) return domain_parse(value, &d);
     if (sl_starts(key, SL("a:"))) return account_parse(a, sl_from(key, 2), SL(""), value, &acc);

@@ -1,4 +1,5 @@
 /* resolve.c - where a letter for an address goes, and who may send under it. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,8 +78,29 @@ static int expand(struct resolving *r, struct slice who, const struct alias *x, 
     return 0;
 }
 
-/* Exactly this local part: 0 when there was an account or alias (it may have added nothing, when
- * disabled), ERR_NOT_FOUND when neither. An account hides an alias of its name, unless that names
+/* What is written to a list waits for being distributed; to its other names, for the owner or for who leaves.
+ */
+static int resolve_list(struct resolving *r, struct slice local, struct slice domain, const struct step *up)
+{
+    struct maillist l;
+    enum maillist_role role;
+    int e = maillist_named(r->dir, r->a, local, domain, &l, &role);
+    struct slice who = mail_addr_join(r->a, local, domain);
+    if (e) return e;
+    if (role == MAILLIST_OWNER) {
+        if (!on_the_way(up, who)) return expand(r, who, &(struct alias){.target = &l.owner, .n = 1}, up);
+        r->loop_seen = true;
+        return 0;
+    }
+    struct route to = {.local = true, .address = l.address};
+    snprintf(to.account, sizeof to.account, "%s%s", role == MAILLIST_LEAVES ? MAILLIST_LEAVE : MAILLIST_POST,
+             l.id);
+    add_route(r, to);
+    return 0;
+}
+
+/* Exactly this local part: 0 when there was an account, alias or list (it may have added nothing, when
+ * disabled), ERR_NOT_FOUND when none. An account hides an alias of its name, unless that names
  * the account itself: then letters are kept and sent on. */
 static int resolve_exact(struct resolving *r, struct slice local, struct slice detail, struct slice domain,
                          const struct step *up)
@@ -96,7 +118,8 @@ static int resolve_exact(struct resolving *r, struct slice local, struct slice d
     }
     if (e && e != ERR_NOT_FOUND) return e;
     e = alias_get(r->dir, r->a, local, domain, &x);
-    if (e) return e == ERR_NOT_FOUND && account ? 0 : e;
+    if (e == ERR_NOT_FOUND) return account ? 0 : resolve_list(r, local, domain, up);
+    if (e) return e;
     if (account && !alias_has(&x, who)) return 0;
     if (!on_the_way(up, who)) return expand(r, who, &x, up);
     if (!account) r->loop_seen = true;

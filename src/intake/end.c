@@ -170,10 +170,10 @@ static int commit(struct intake_letter *l)
 
 int intake_end(struct intake_letter *l)
 {
-    static intake_step *const steps[] = {check_lines,           verdict,         check_domains,
-                                         intake_repute_urls,    intake_greylist, intake_judge_words,
-                                         intake_filter_content, preflight,       sign,
-                                         intake_limit_take};
+    static intake_step *const steps[] = {
+        check_lines,        verdict,           check_domains,         intake_repute_urls, intake_greylist,
+        intake_judge_words, intake_list_judge, intake_filter_content, preflight,          sign,
+        intake_limit_take,  intake_list_take};
     ASSERT(l->in && l->nrcpt);
     if (l->from.origin != INTAKE_STRANGER && !intake_body_is_binary(l))
         intake_bytes(l, mail_lines_end(&l->lines));
@@ -182,7 +182,10 @@ int intake_end(struct intake_letter *l)
     int e = l->refusal.code ? l->refusal.error : l->discarded ? 0 : commit(l);
     if (!e && l->discarded) intake_note_discarded(l);
     if (!e) return 0;
-    if (e != ERR_UNKNOWN) intake_limit_return(l);
+    if (e != ERR_UNKNOWN) {
+        intake_limit_return(l);
+        intake_list_return(l);
+    }
     if (!l->refusal.code && (e == ERR_TOO_LONG || e == ERR_LIMIT))
         intake_refuse(l, e, 554, "5.3.4", "The letter cannot be taken: %s", err_text(e));
     else if (!l->refusal.code && e != ERR_UNKNOWN) intake_fail(l, e, "The letter cannot be stored");

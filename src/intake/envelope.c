@@ -324,6 +324,7 @@ struct intake_refusal intake_rcpt(struct intake_letter *l, const struct intake_t
     bool kept;
     ASSERT(!l->head_done);
     struct intake_refusal r = judge(l, to, false, address, &routes, &kept, a);
+    if (!r.code) r = intake_list_rcpt(l, address, &routes, a);
     if (!r.code) r = flooded(l, address, &routes, a);
     if (!r.code) r = intake_full_rcpt(l, address, &routes, a);
     if (!r.code) r = intake_limit_rcpt(l, address, a);

@@ -158,6 +158,7 @@ static void check_authors(struct intake_letter *l)
     else if (f && mail_addrs_parse(&scratch, f->body, &from) != 0) from.n = 0;
     if (!l->refusal.code && from.n && intake_ascii_domain(&scratch, from.v[0].domain, &domain) == 0)
         l->from_domain = ar_dup(&l->a, domain);
+    if (l->from.sign_for.n) l->from_domain = l->from.sign_for;
     ar_free(&scratch);
 }
 
@@ -191,7 +192,8 @@ static void check_memory(struct intake_letter *l)
 static void read_fields(struct intake_letter *l)
 {
     int e = letter_fields(&l->a, &l->parsed, &l->message_id, &l->subject);
-    l->stream = l->from.origin == INTAKE_OURS ? STREAM_SYSTEM : letter_stream(&l->a, &l->parsed, &l->wants);
+    bool ours = l->from.origin == INTAKE_OURS && !l->from.to_many;
+    l->stream = ours ? STREAM_SYSTEM : letter_stream(&l->a, &l->parsed, &l->wants);
     if (e) intake_refuse(l, e, 554, "5.6.0", "The letter is not well-formed: %s", err_text(e));
 }
 

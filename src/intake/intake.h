@@ -82,8 +82,10 @@ struct intake_from { /* slices and pointers live until intake_drop() */
     /* A program whose user is neither root nor the node's owner: writes as login@ one of these, and as
      * `account`, which bears that name, may. Empty: as anybody. */
     struct slice login, login_domain;
-    struct slice by;     /* a program, ours: who or what it is, for the trace ("root with `tram send`") */
-    const char *session; /* as the log names it, or NULL */
+    struct slice by;       /* a program, ours: who or what it is, for the trace ("root with `tram send`") */
+    struct slice sign_for; /* ours: the domain whose keys sign it; empty: the author's */
+    bool to_many;          /* ours: it goes to many, as what somebody else sends to them */
+    const char *session;   /* as the log names it, or NULL */
     struct slice session_id;
     /* a session: */
     struct ip peer;
@@ -137,9 +139,10 @@ struct intake_letter {
     struct slice *forward; /* those of them that lead elsewhere */
     struct slice *fresh;   /* those that its sender writes to for the first time, or after a long time */
     size_t nsaid, said_room, nforward, forward_room, nfresh, fresh_room;
-    uint32_t nnew; /* of the fresh ones, for the first time */
-    bool counted;  /* in what its sender sent */
-    size_t rows;   /* bytes that the recipients' rows will take */
+    uint32_t nnew;       /* of the fresh ones, for the first time */
+    bool counted;        /* in what its sender sent */
+    size_t list_letters; /* of its lists, that counted it in what they distribute */
+    size_t rows;         /* bytes that the recipients' rows will take */
     bool any_local;
 
     struct mail_lines lines;

@@ -54,6 +54,14 @@ struct intake_refusal intake_full_rcpt(const struct intake_letter *l, struct sli
 /* A mailbox is full: for now, or for good, as the operator wants it. */
 struct intake_refusal intake_over_quota(const struct intake *in, struct slice text);
 
+/* ---- list.c: distribution lists. SUSPEND ---- */
+/* No list for letters of ours, or without a sender. */
+struct intake_refusal intake_list_rcpt(const struct intake_letter *l, struct slice address,
+                                       const struct routes *routes, struct arena *a);
+void intake_list_judge(struct intake_letter *l);  /* a step: may it be distributed? */
+void intake_list_take(struct intake_letter *l);   /* a step: counts it for its lists */
+void intake_list_return(struct intake_letter *l); /* it was not taken */
+
 /* ---- text.c ---- */
 /* The letter's texts, decoded, in UTF-8: the start of each, at most INTAKE_TEXT_MAX bytes. From the header
  * section on as it is kept. SUSPENDS. */

@@ -194,7 +194,8 @@ static int page_tx(struct kv_tx *tx, void *arg)
     struct arena a = {0};
     struct slice row;
     int e = 0;
-    x->before = x->from == 0 && kv_tx_get(tx, queue_key_envelope(&a, &x->l->id), &row) == 0;
+    x->before = x->from == 0 && (kv_tx_get(tx, queue_key_envelope(&a, &x->l->id), &row) == 0 ||
+                                 (x->l->once && kv_tx_get(tx, queue_key_once(&a, &x->l->id), &row) == 0));
     if (x->from) e = queue_tx_pages_there(tx, &a, &x->l->id);
     else if (!x->before && kv_tx_get(tx, queue_key_accepting(&a, &x->l->id), &row) == 0)
         e = err_set(ERR_BUSY, "the letter %s is being accepted already", x->l->id.s);
@@ -277,12 +278,12 @@ static void offer_one(void *shard, const struct q_due *d) { schedule_offer(shard
 
 static int into_queue(struct queue *q, struct letter *l, struct arena *a)
 {
-    /* what is made when it leaves has few; what is made once, one */
+    /* what is made when it leaves has few */
     struct accepting x = {.q = q,
                           .l = l,
                           .now = rt_wall_seconds(),
                           .to = l->nrcpt,
-                          .paged = l->nrcpt > QUEUE_PAGE && !l->made.n && !l->once};
+                          .paged = l->nrcpt > QUEUE_PAGE && !l->made.n};
     struct shard *s = queue_shard(q, &l->id);
     bool begun = false;
     x.due = queue_release(q, &l->wants, x.now);
@@ -343,7 +344,7 @@ int accept_letter(struct queue *q, struct letter *l)
     int e = l->nrcpt ? letter_fits(l) : err_set(ERR_USAGE, "the letter has no recipients");
     /* a report of success is made by the queue */
     bool direct = !l->made.n && l->nrcpt == 1 && l->rcpt[0].route.local &&
-                  !last_hop_calls(l->rcpt[0].route.account) && !(l->rcpt[0].notify & NOTIFY_SUCCESS) &&
+                  !last_hop_goes_on(l->rcpt[0].route.account) && !(l->rcpt[0].notify & NOTIFY_SUCCESS) &&
                   !l->wants.hold_until && !l->wants.by && !l->hold_all;
     if (!e) e = direct ? into_account(q, l) : into_queue(q, l, &a);
     if (e != ERR_UNKNOWN && !l->made.n)

@@ -1,5 +1,6 @@
 /* last_hop.h - the last hop of a letter that stays here: who stands above files it (core: deliver_letter). */
 #pragma once
+#include "directory/maillist.h"
 #include "letter.h"
 
 struct last_hop {                 /* one letter for one recipient here */
@@ -19,6 +20,11 @@ struct last_hop {                 /* one letter for one recipient here */
  * ERR_TOO_LONG are for the sender too. */
 #define LAST_HOP_CALL '^'
 static inline bool last_hop_calls(const char *account) { return account[0] == LAST_HOP_CALL; }
+/* It goes on from there, by a call or to the members of a list: the queue's to do, however long it takes. */
+static inline bool last_hop_goes_on(const char *account)
+{
+    return last_hop_calls(account) || maillist_is(account);
+}
 /* 0: it is durable there. ERR_NOT_FOUND: the account is gone. ERR_QUOTA. ERR_UNKNOWN: perhaps it is; to be
  * called again under the same name until it is known. Else temporary or not as err_is_temporary() says. From
  * any loop. SUSPENDS. */

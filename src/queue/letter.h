@@ -88,13 +88,25 @@ static inline bool letter_leaves(const struct letter *l)
 
 /* ---- letters of our own: bounces, reports ---- */
 
+struct letter_source;
+struct letter_many { /* to whom a list distributes what somebody wrote */
+    const struct slice *to;
+    size_t n;
+    /* Those that cannot be taken are told of, and left out. */
+    void (*refused)(void *ctx, struct slice to, struct slice why);
+    void *ctx;
+    const struct letter_source *rest; /* the body: what follows `text` */
+    bool binary;                      /* as the letter's */
+    struct slice sign_for;            /* the domain of ours whose keys sign it */
+};
 struct letter_own {
-    struct letter_id id;       /* always the same for the same cause */
-    struct slice sender;       /* return path, or empty */
-    struct slice to;           /* the one recipient, in canonical form */
-    struct slice text;         /* header section, empty line, body */
-    struct slice what;         /* what it is, for the trace: "made here: what" */
-    struct letter_wants wants; /* as the letter that it is about */
+    struct letter_id id;            /* always the same for the same cause */
+    struct slice sender;            /* return path, or empty */
+    struct slice to;                /* the one recipient, in canonical form */
+    const struct letter_many *many; /* or these; NULL: the one */
+    struct slice text;              /* header section, empty line, body */
+    struct slice what;              /* what it is, for the trace: "made here: what" */
+    struct letter_wants wants;      /* as the letter that it is about */
     bool smtputf8; /* what stands in it may go to none but a server with SMTPUTF8 (RFC 6533 section 3) */
 };
 /* The way in for them, filled by who stands above (core: intake_take). 0: it is durable, now or since an

@@ -20,12 +20,12 @@ struct coming_back {
 };
 
 /* Whoever is not here any more is treated as somebody elsewhere: it goes out and is told what becomes of it.
- * A call may have been made, too. */
+ * A call may have been made, too, or a list have written to its members. */
 static void hold(struct coming_back *x, const struct letter_rcpt *r)
 {
     if (!x->from->waited) return;
     x->held[x->nheld] = *r;
-    x->held[x->nheld++].route.local = last_hop_calls(r->route.account);
+    x->held[x->nheld++].route.local = last_hop_goes_on(r->route.account);
     x->out->held =
         ar_printf(x->a, "%.*s%s%.*s", SLF(x->out->held), x->out->held.n ? ", " : "", SLF(r->route.address));
 }
@@ -68,7 +68,7 @@ int queue_take_back(struct queue *q, const struct rescue_letter *from, struct ar
     x.held = ar_array(a, struct letter_rcpt, x.l.nrcpt);
     for (size_t i = 0; !e && i < x.l.nrcpt; i++) {
         const struct route *r = &x.l.rcpt[i].route;
-        if (r->local && !last_hop_calls(r->account)) e = deliver_here(&x, i);
+        if (r->local && !last_hop_goes_on(r->account)) e = deliver_here(&x, i);
         else hold(&x, &x.l.rcpt[i]);
     }
     if (!e && x.nheld) e = queue_held(&x);

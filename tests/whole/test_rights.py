@@ -116,3 +116,35 @@ def test_grants_alias_domains_and_new_names(home):
     assert b"Return-Path: <bob@one.test>" in home.wait_for("chief")[0]
     with home.submission("chief") as client:
         send(client, "boss@one.test", "alice@one.test")
+
+
+def test_a_list_is_written_to_by_its_members_and_left_by_letter(home):
+    home.tram("list", "add", "dev@one.test", "--owner", "alice@one.test", "--name", "Developers")
+    home.tram("list", "add", "dev@one.test", "--owner", "alice@one.test", status=1)
+    home.tram("list", "add", "me@one.test", "--owner", "me-owner@one.test", status=2)
+    said = home.tram("list", "member", "add", "dev@one.test", "bob@one.test", "BOB@one.test", "gone@one.test")
+    assert said.stdout == "2 came to the list. The other 1 were members before.\n"
+    shown = home.json("list", "show", "dev@one.test")
+    assert [m["address"] for m in shown["members"]] == ["bob@one.test", "gone@one.test"]
+    assert (shown["count"], shown["post"], shown["hourly"]) == (2, "members", 60)
+    assert "2 members, written to by members" in home.tram("list", "list", "one.test").stdout
+    before = len(home.messages("bob")), len(home.messages("alice"))
+    with home.submission("bob") as client:
+        send(client, "bob@one.test", "dev@one.test")
+    home.wait_for("bob", before[0] + 1)
+    text = home.messages("bob")[-1]
+    text = text if isinstance(text, bytes) else text.as_bytes()
+    for field in (b"List-Id: Developers <dev.one.test>", b"List-Unsubscribe: <mailto:dev-leave@one.test>",
+                  b"Return-Path: <dev-bounces@one.test>", b"From: bob@one.test"):
+        assert field in text, text
+    home.wait_for("alice", before[1] + 1)  # nobody is gone@one.test: the owner hears
+    assert b"gone@one.test: There is no mailbox" in bytes(home.messages("alice")[-1])
+    home.tram("list", "set", "dev@one.test", "--post", "senders", "--sender", "alice@one.test")
+    with home.submission("bob") as client, pytest.raises(smtplib.SMTPDataError) as no:
+        send(client, "bob@one.test", "dev@one.test")
+    assert no.value.smtp_code == 550 and b"may not write to the list" in no.value.smtp_error
+    with home.submission("bob") as client:
+        send(client, "bob@one.test", "dev-leave@one.test")
+    until(lambda: home.json("list", "show", "dev@one.test")["count"] == 1, 10, "bob to be gone")
+    home.tram("list", "remove", "dev@one.test")
+    home.tram("list", "show", "dev@one.test", status=1)
