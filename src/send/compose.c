@@ -392,7 +392,10 @@ static struct slice plain_name(struct arena *a, struct slice name)
     char *to = ar_alloc(a, name.n + 1);
     size_t n = 0;
     uint32_t cp;
-    while (utf8_next(&name, &cp)) to[n++] = cp < 32 || cp > 126 || strchr("\"\\/%", (int)cp) ? '_' : (char)cp;
+    for (; name.n; n++) {
+        if (!utf8_next(&name, &cp)) name = sl_from(name, 1), cp = '/'; /* no UTF-8 */
+        to[n] = cp < 32 || cp > 126 || strchr("\"\\/%", (int)cp) ? '_' : (char)cp;
+    }
     return sl(to, n);
 }
 
@@ -411,7 +414,7 @@ static void put_extended_name(struct buf *b, struct slice name)
         while (rest.n && one.n + 12 <= (whole ? 4 * PARAM_STEP : PARAM_STEP)) {
             struct slice next = rest;
             uint32_t cp;
-            if (!utf8_next(&next, &cp)) break;
+            if (!utf8_next(&next, &cp)) next = sl_from(rest, 1), cp = '/'; /* no UTF-8 */
             if (cp < 32 || cp == 127 || cp == '/' || cp == '\\') buf_char(&one, '_');
             else percent_encode(&one, sl(rest.p, rest.n - next.n), attr_char);
             rest = next;

@@ -263,6 +263,23 @@ TEST(compose_file_names)
     ar_free(&ar);
 }
 
+/* Whoever calls it may have looked at the name, or not. */
+TEST(compose_file_names_that_are_no_utf8)
+{
+    static const char *const names[] = {"\377", "a\303",
+                                        "\200\200\200\200\200\200\200\200\200\200\200\200\200\200\200"
+                                        "\200\200\200\200\200\200\200\200\200\200\200\200\200\200\200"};
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        struct compose_file f = {.name = sl_cstr(names[i]), .bytes = SL("x"), .size = 1};
+        struct compose c = plain();
+        struct composed out;
+        c.file = &f;
+        c.nfiles = 1;
+        if (compose_message(&ar, &c, &out) == 0) CHECK(sl_find(made(&c), SL("\200")) == SL_NONE);
+    }
+    ar_free(&ar);
+}
+
 TEST(compose_large_file_is_read_in_steps)
 {
     struct buf big = BUF_INIT;
