@@ -223,7 +223,7 @@ static void put_info(struct form *f)
     json_t *info = json_object(), *ids = json_object();
     for (size_t i = 0; i < f->nfiles; i++) {
         const struct mime_part *p = f->file[i];
-        char key[24];
+        char key[40];
         snprintf(key, sizeof key, "attachment%zu", i + 1);
         json_t *one = json_object();
         struct slice name = file_name(f, p), id = utf8_clean(&f->a, content_id(p));
