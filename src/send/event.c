@@ -203,15 +203,18 @@ static int add_tx(struct kv_tx *tx, void *arg)
 {
     struct adding *x = arg;
     struct arena a = {0};
-    uint64_t n = x->key.n ? known_under(tx, x->key) : 0;
-    if (x->key.n && n >= x->most) return 0;
-    int e = x->e.send.s[0] ? count_tx(tx, x) : 0;
-    if (e) return e;
-    if (x->key.n) kv_tx_put(tx, x->key, ar_printf(&a, "%llu", (unsigned long long)n + 1));
-    x->e.first = n == 0;
-    event_tx_add(x->s, tx, x->account, &x->e);
+    struct slice machine = ar_cat(&a, x->key, SL("/m")), key = x->e.machine ? machine : x->key;
+    uint64_t n = x->key.n ? known_under(tx, key) : 0;
+    int e = x->key.n && n >= x->most ? 1 : x->e.send.s[0] ? count_tx(tx, x) : 0;
+    if (!e && x->key.n) {
+        x->e.first = n + known_under(tx, x->e.machine ? x->key : machine) == 0;
+        kv_tx_put(tx, key, ar_printf(&a, "%llu", (unsigned long long)n + 1));
+    } else {
+        x->e.first = true;
+    }
+    if (!e) event_tx_add(x->s, tx, x->account, &x->e);
     ar_free(&a);
-    return 0;
+    return e > 0 ? 0 : e;
 }
 
 int event_add_late(struct sends *s, struct slice account, const struct event *e, struct slice key,

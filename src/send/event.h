@@ -58,8 +58,8 @@ struct slice event_id_text(uint64_t id, struct arena *a); /* 14 hex digits */
 /* From within any transaction. */
 void event_tx_add(struct sends *s, struct kv_tx *tx, struct slice account, const struct event *e);
 /* The same of what comes later than the send's own work: a report, a click. The send counts it in the same
- * transaction. key: of those under one key in the send no more than `most` are kept, and the event says which
- * is the first; empty: it always is. SUSPENDS. */
+ * transaction. key: of those under one key in the send no more than `most` are kept, those of machines apart
+ * from people's, and the event says which is the first of all; empty: it always is. SUSPENDS. */
 MUST_CHECK int event_add_late(struct sends *s, struct slice account, const struct event *e, struct slice key,
                               unsigned most);
 /* Only counts it for its send: event_tx_add() has told it. SUSPENDS. */

@@ -10,16 +10,18 @@
 #include "crypto/crypto.h"
 #include "event.h"
 #include "mail/addr.h"
+#include "mail/encoded.h"
 #include "mail/head.h"
 #include "mail/mime.h"
 #include "send_i.h"
 #include "shape/reply.h"
 #include "simulator.h"
 #include "suppression.h"
+#include "trace/trace.h"
 #include "unsubscribe.h"
 #include "worded.h"
 
-enum { REPORT_MAX = 512 * 1024, RCPTS_MAX = 100, WORD_MAX = 30 };
+enum { REPORT_MAX = 512 * 1024, RCPTS_MAX = 100, WORD_MAX = 30, AUTOMATIC_MAX = 5 };
 
 bool return_path_is_ours(struct sends *s, struct slice local)
 {
@@ -50,9 +52,20 @@ struct report {
     int result;
 };
 
-static struct slice body_of(const struct report *r, const struct mime_part *p)
+/* As it was meant: some servers encode even reports (RFC 3464 and 5965 let nobody, RFC 6533 section 3 may).
+ */
+static struct slice body_of(struct report *r, const struct mime_part *p)
 {
-    return sl_sub(r->text, p->body_at, p->body_at + p->body_size);
+    struct slice body = sl_sub(r->text, p->body_at, p->body_at + p->body_size);
+    struct mime_decoder d;
+    struct buf b = BUF_INIT;
+    if (p->encoding != MIME_BASE64 && p->encoding != MIME_QP) return body;
+    mime_decode_begin(&d, p->encoding);
+    mime_decode(&d, body, &b);
+    mime_decode_end(&d, &b);
+    body = ar_dup(&r->a, buf_slice(&b));
+    buf_free(&b);
+    return body;
 }
 
 static bool is_type(const struct mime_part *p, const char *type, const char *subtype)
@@ -112,6 +125,28 @@ static bool names_reader(struct report *r, const struct event *e, struct suppres
     return about && send_reader(&r->to) && !simulator_is_address(r->s, e->address, &ignored);
 }
 
+static int note_tx(struct kv_tx *tx, void *key)
+{
+    kv_tx_put(tx, *(const struct slice *)key, SL("1"));
+    return 0;
+}
+
+/* Each reason once for a letter and recipient: its account may have taken the entry away meanwhile, and the
+ * same said again brings it not back. A crash in between enters it once more. */
+static int suppress_once(struct report *r, const struct suppression_entry *e, uint64_t number)
+{
+    struct slice row,
+        key = ar_printf(&r->a, "r/%u/%llu/%.*s", (unsigned)e->reason, (unsigned long long)number,
+                        SLF(hash_name(&r->a, ar_lower(&r->a, e->address))));
+    struct kv *kv = r->s->store->kv;
+    char object[24];
+    send_object(&r->letter.send, object);
+    int bad = kv_get(kv, sl_cstr(object), key, &r->a, &row);
+    if (bad != ERR_NOT_FOUND) return bad;
+    bad = suppression_add(r->s, r->head.account, e);
+    return bad ? bad : kv_transact(kv, sl_cstr(object), note_tx, &key);
+}
+
 static void tell(struct report *r, struct event *e)
 {
     struct suppression_entry entry = {.address = e->address, .evidence = e->reply};
@@ -119,7 +154,7 @@ static void tell(struct report *r, struct event *e)
     struct letter_id id;
     send_letter_id(&e->send, e->number, &id);
     entry.letter = sl_cstr(id.s);
-    if (names_reader(r, e, &entry)) r->result = suppression_add(r->s, r->head.account, &entry);
+    if (names_reader(r, e, &entry)) r->result = suppress_once(r, &entry, e->number);
     if (r->result && !err_is_temporary(r->result)) r->result = 0; /* it would be the same again */
     struct slice once =
         ar_printf(&r->a, "r/%c/%llu/%.*s", e->kind == EVENT_COMPLAINT ? 'c' : 'b',
@@ -165,28 +200,34 @@ static void one_recipient(struct report *r, struct slice block)
     judge(r, &e);
 }
 
-static void read_dsn(struct report *r, struct slice status)
+/* The fields up to an empty line, whatever line ends what was decoded has. */
+static struct slice next_block(struct slice *rest)
 {
-    size_t n = 0;
-    for (size_t at; status.n && n < RCPTS_MAX && !r->result; n++) {
-        at = sl_find(status, SL("\r\n\r\n"));
-        struct slice block = sl_sub(status, 0, at == SL_NONE ? status.n : at + 2);
-        status = at == SL_NONE ? SL("") : sl_from(status, at + 4);
-        one_recipient(r, block);
+    struct slice all = *rest, line;
+    while (sl_next(rest, '\n', &line) && rest->n && sl_trim(line).n) {
     }
+    struct slice block = sl_sub(all, 0, all.n - rest->n);
+    return block;
 }
 
-static void read_words(struct report *r, struct slice text)
+static void read_dsn(struct report *r, struct slice status)
+{
+    for (size_t n = 0; status.n && n < RCPTS_MAX && !r->result; n++) one_recipient(r, next_block(&status));
+}
+
+/* False: it is no report. */
+static bool read_words(struct report *r, struct slice text)
 {
     struct slice list;
     struct worded w;
-    if (!worded_begin(text, &list)) return;
+    if (!worded_begin(text, &list)) return false;
     for (size_t n = 0; n < RCPTS_MAX && !r->result && worded_next(&r->a, &list, &w); n++) {
         struct event e = {
             .kind = EVENT_LATE_BOUNCE, .enhanced = w.enhanced, .reply = shown(r, w.why), .code = w.code};
         e.address = recipient(r, w.address, SL(""));
         judge(r, &e);
     }
+    return true;
 }
 
 /* RFC 5965: what its reader said of it. "not-spam" takes nothing back and counts for nothing. reader: whom
@@ -228,6 +269,42 @@ static struct mime_tree *read_letter(struct report *r)
     return mime_parse(&r->a, r->text);
 }
 
+/* ---- automatic letters ---- */
+
+struct automatic {
+    struct report *r;
+    struct slice key, what;
+    struct letter_id id; /* of the letter that is answered */
+};
+
+static int automatic_tx(struct kv_tx *tx, void *arg)
+{
+    const struct automatic *x = arg;
+    struct slice row;
+    uint64_t n = 0;
+    if (kv_tx_get(tx, x->key, &row) == 0 && (!num_u64(row, UINT32_MAX, &n) || n >= AUTOMATIC_MAX)) return 0;
+    kv_tx_put(tx, x->key, ar_printf(&x->r->a, "%llu", (unsigned long long)n + 1));
+    trace_tx_addf(x->r->s->store->trace, tx, &x->id, TRACE_ANSWERED, SL(""),
+                  "an automatic letter came back, which changes nothing: %.*s", SLF(x->what));
+    return 0;
+}
+
+/* Out of office, a challenge: its letter's trace tells of it, of the first ones. */
+static void keep_automatic(struct report *r)
+{
+    struct mail_head h;
+    char object[24];
+    struct automatic x = {.r = r, .key = ar_printf(&r->a, "t/a/%llu", (unsigned long long)r->letter.number)};
+    if (mail_head_parse(&r->a, r->text, &h) != 0) return;
+    struct slice subject = mail_words_decode(&r->a, mail_head_get(&r->a, &h, SL("Subject"), NULL));
+    struct slice kind = mail_head_get(&r->a, &h, SL("Auto-Submitted"), NULL);
+    x.what = ar_printf(&r->a, "\"%.*s\"%s%.*s", SLF(printable(&r->a, subject, 200)), kind.n ? ", " : "",
+                       SLF(printable(&r->a, kind, WORD_MAX)));
+    send_object(&r->letter.send, object);
+    send_letter_id(&r->letter.send, r->letter.number, &x.id);
+    r->result = kv_transact(r->s->store->kv, sl_cstr(object), automatic_tx, &x);
+}
+
 static void read_report(struct report *r)
 {
     struct mime_tree *t = read_letter(r);
@@ -237,13 +314,16 @@ static void read_report(struct report *r)
     if (!dsn) dsn = find(t->root, "message", "global-delivery-status"); /* RFC 6533 */
     if (arf) read_complaint(r, body_of(r, arf), SL(""));
     else if (dsn) read_dsn(r, body_of(r, dsn));
-    else read_words(r, body_of(r, t->root));
+    else {
+        const struct mime_part *text = find(t->root, "text", "plain");
+        if (!read_words(r, body_of(r, text ? text : t->root))) keep_automatic(r);
+    }
 }
 
 /* ---- complaints that come to abuse@ ---- */
 
-/* The first address in the text that one letter of a send has alone: its return path, or where its reader
- * leaves by mail. Whoever cites it has had the letter. */
+/* The first address in the text that one letter of a send has alone: its return path, where its reader leaves
+ * by mail, or its Message-ID. Whoever cites it has had the letter. */
 static bool cites(struct report *r, struct slice text)
 {
     for (size_t at, from; (at = from = sl_chr(text, '@')) != SL_NONE; text = sl_from(text, at + 1)) {
@@ -257,9 +337,11 @@ static bool cites(struct report *r, struct slice text)
 }
 
 /* The header section of the letter that is enclosed, or alone. */
-static struct slice enclosed(const struct report *r, const struct mime_tree *t)
+static struct slice enclosed(struct report *r, const struct mime_tree *t)
 {
     const struct mime_part *p = find(t->root, "message", "rfc822");
+    if (!p) p = find(t->root, "message", "global"); /* RFC 6532 */
+    if (p && p->inside) return sl_sub(body_of(r, p), 0, p->inside->head_size);
     if (p && p->child) return sl_sub(r->text, p->child->head_at, p->child->head_at + p->child->head_size);
     p = find(t->root, "text", "rfc822-headers");
     return p ? body_of(r, p) : SL("");

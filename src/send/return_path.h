@@ -1,6 +1,6 @@
 /* return_path.h - what comes back to the addresses that letters of sends name: late reports of failure (RFC
- * 3464), complaints (RFC 5965), who leaves by mail. Everything else that is sent there is an automatic letter
- * and changes nothing. */
+ * 3464), complaints (RFC 5965), who leaves by mail. Everything else that is sent there is an automatic
+ * letter: the trace of the letter it answers tells of it, and it changes nothing. */
 #pragma once
 #include "queue/last_hop.h"
 #include "send.h"

@@ -5,6 +5,8 @@
 #include "event.h"
 #include "send_test.h"
 #include "suppression.h"
+#include "trace/trace.h"
+#include "track.h"
 #include "unsubscribe.h"
 
 struct tester {
@@ -253,5 +255,140 @@ TEST(return_path_reports_in_words)
     CHECK_INT(v[0].kind, EVENT_LATE_BOUNCE);
     CHECK_SL(v[0].enhanced, "5.1.1");
     CHECK_INT(judge(&t, "only@two.test"), SEND_OUT_INVALID);
+    send_fixture_end(&t.x);
+}
+
+TEST(return_path_an_entry_that_was_taken_away_comes_not_back_by_the_same_complaint)
+{
+    struct tester t;
+    size_t n;
+    if (!begin(&t)) return;
+    complain(&t, 0, SL("abuse"), "only@two.test");
+    CHECK_OK(suppression_remove(t.x.s, sl_cstr(t.x.account.id), SL("only@two.test"), SEND_OUT_NONE, 0, &n));
+    CHECK_INT(n, 1);
+    complain(&t, 0, SL("abuse"), "only@two.test");
+    CHECK_INT(judge(&t, "only@two.test"), SEND_OUT_NONE);
+    fail_late(&t, 0, "only@two.test"); /* that is another thing */
+    CHECK_INT(judge(&t, "only@two.test"), SEND_OUT_INVALID);
+    CHECK_OK(suppression_remove(t.x.s, sl_cstr(t.x.account.id), SL("only@two.test"), SEND_OUT_NONE, 0, &n));
+    fail_late(&t, 0, "only@two.test");
+    CHECK_INT(judge(&t, "only@two.test"), SEND_OUT_NONE);
+    send_fixture_end(&t.x);
+}
+
+TEST(return_path_a_later_report_may_say_more)
+{
+    struct tester t;
+    if (!begin(&t)) return;
+    report(&t, 0, "message/delivery-status",
+           SL("Reporting-MTA: dns; x\r\n\r\nFinal-Recipient: rfc822; only@two.test\r\nAction: "
+              "failed\r\nStatus: 5.7.1\r\n"
+              "Diagnostic-Code: smtp; 550 5.7.1 your address is on a block list\r\n"));
+    CHECK_INT(judge(&t, "only@two.test"), SEND_OUT_NONE); /* it speaks of us */
+    fail_late(&t, 0, "only@two.test");
+    CHECK_INT(judge(&t, "only@two.test"), SEND_OUT_INVALID);
+    send_fixture_end(&t.x);
+}
+
+TEST(return_path_a_message_id_alone_names_its_letter)
+{
+    struct tester t;
+    size_t n;
+    if (!begin(&t)) return;
+    struct arena *a = &t.x.f.a;
+    struct send_ref ref = {.send = t.send, .number = 0};
+    struct slice id = send_message_id(t.x.s, a, &ref, SL("one.test"));
+    const char *reader = "X-HmXmrOriginalRecipient: <only@two.test>\r\n";
+    struct letter_id letter;
+    send_letter_id(&t.send, 0, &letter); /* what another reader of the send can work out is not enough */
+    const char *guessed = ar_printf(a, "Message-ID: <%s@one.test>\r\n%s", letter.s, reader).p;
+    const char *forged =
+        ar_printf(a, "Message-ID: <m-%s-0-0-0123456789abcdef@one.test>\r\n%s", t.send.s, reader).p;
+    come_to(&t, "abuse@one.test", feedback(&t, "", guessed));
+    come_to(&t, "abuse@one.test", feedback(&t, "", forged));
+    (void)events(&t, &n);
+    CHECK_INT(n, 0);
+    CHECK(!return_path_is_ours(t.x.s, sl_sub(id, 1, sl_chr(id, '@'))));
+    come_to(&t, "abuse@one.test",
+            feedback(&t, "", ar_printf(a, "Message-ID: %.*s\r\n%s", SLF(id), reader).p));
+    struct event *v = events(&t, &n);
+    REQUIRE(n == 1);
+    CHECK_SL(v[0].address, "only@two.test");
+    CHECK_INT(judge(&t, "only@two.test"), SEND_OUT_COMPLAINED);
+    send_fixture_end(&t.x);
+}
+
+/* A part of a multipart/report, encoded. */
+static void encoded(struct tester *t, const char *type, enum mime_encoding how, const char *text)
+{
+    struct mime_encoder e;
+    struct buf b = BUF_INIT;
+    struct arena *a = &t->x.f.a;
+    mime_encode_begin(&e, how);
+    mime_encode(&e, sl_cstr(text), &b);
+    mime_encode_end(&e, &b);
+    come_home(t, 'r', 0,
+              ar_printf(a,
+                        "Content-Type: multipart/report; boundary=x\r\n\r\n--x\r\nContent-Type: %s\r\n"
+                        "Content-Transfer-Encoding: %s\r\n\r\n%.*s\r\n--x--\r\n",
+                        type, how == MIME_QP ? "quoted-printable" : "base64", SLF(buf_slice(&b))));
+    buf_free(&b);
+}
+
+TEST(return_path_reads_reports_that_are_encoded)
+{
+    struct tester t;
+    size_t n;
+    if (!begin(&t)) return;
+    encoded(
+        &t, "message/delivery-status", MIME_BASE64,
+        "Reporting-MTA: dns; x\n\nFinal-Recipient: rfc822; only@two.test\nAction: failed\nStatus: 5.1.1\n");
+    encoded(&t, "message/feedback-report", MIME_QP,
+            "Feedback-Type: abuse\r\nOriginal-Rcpt-To: only@two.test\r\n");
+    struct event *v = events(&t, &n);
+    REQUIRE(n == 2);
+    CHECK_INT(v[0].kind, EVENT_LATE_BOUNCE);
+    CHECK_SL(v[0].enhanced, "5.1.1");
+    CHECK_INT(v[1].kind, EVENT_COMPLAINT);
+    send_fixture_end(&t.x);
+}
+
+TEST(return_path_automatic_letters_are_told_of_and_count_for_nothing)
+{
+    struct tester t;
+    struct letter_id id;
+    struct trace_event *v;
+    size_t n;
+    if (!begin(&t)) return;
+    for (int i = 0; i < 9; i++)
+        come_home(&t, 'r', 0,
+                  SL("Subject: =?utf-8?q?Out=1b[2J?= of office\r\nAuto-Submitted: auto-replied\r\n\r\nI am "
+                     "away.\r\n"));
+    (void)events(&t, &n);
+    CHECK_INT(n, 0);
+    send_letter_id(&t.send, 0, &id);
+    CHECK_OK(trace_read(t.x.f.s->trace, &id, &t.x.f.a, &v, &n));
+    REQUIRE(n == 5);
+    CHECK_INT(v[0].kind, TRACE_ANSWERED);
+    CHECK(sl_find(v[0].sentence, SL("of office\", auto-replied")) != SL_NONE);
+    CHECK(sl_chr(v[0].sentence, '\033') == SL_NONE);
+    send_fixture_end(&t.x);
+}
+
+TEST(track_scanners_leave_room_for_people)
+{
+    struct tester t;
+    size_t n, people = 0, first = 0;
+    if (!begin(&t)) return;
+    struct track click = {.send = t.send, .url = SL("https://x.test/")};
+    for (int i = 0; i < 2 * TRACK_EVENTS_MAX; i++)
+        CHECK_OK(track_add(t.x.s, &click, &(struct track_visit){.agent = SL("SafeLinks"), .machine = true}));
+    for (int i = 0; i < 3; i++)
+        CHECK_OK(track_add(t.x.s, &click, &(struct track_visit){.agent = SL("Mozilla/5.0 (X11)")}));
+    struct event *v = events(&t, &n);
+    for (size_t i = 0; i < n; i++) people += !v[i].machine, first += v[i].first;
+    CHECK_INT(n, TRACK_EVENTS_MAX + 3);
+    CHECK_INT(people, 3);
+    CHECK_INT(first, 1);
     send_fixture_end(&t.x);
 }

@@ -148,7 +148,8 @@ static int into_queue(struct giving *g)
     if (g->r->state != SEND_CANCELED && g->l.send_at > l.received &&
         g->l.send_at <= l.received + LETTER_HOLD_MAX_S)
         l.wants.hold_until = g->l.send_at;
-    l.message_id = ar_printf(&g->a, "<%s@%.*s>", l.id.s, SLF(domain));
+    const struct send_ref ref = {.send = g->r->id, .page = g->r->count.page, .number = g->number};
+    l.message_id = send_message_id(g->s, &g->a, &ref, domain);
     came.id = l.id;
     came.sentence = ar_printf(&g->a, "letter %llu of the send %s, taken from %.*s",
                               (unsigned long long)g->number, g->r->id.s, SLF(h->address));

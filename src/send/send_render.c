@@ -83,9 +83,11 @@ static int64_t date_of(const struct send_head *h, const struct send_letter *l)
     return t > h->taken ? t : h->taken;
 }
 
-static struct slice message_id(struct arena *a, const struct letter_id *id, struct slice from)
+static struct slice message_id(struct arena *a, const struct render *r, struct slice from)
 {
-    return ar_printf(a, "<%s@%.*s>", id->s, SLF(domain_of(from)));
+    const struct send_ref ref = {.send = r->name.send, .page = r->name.page, .number = r->name.number};
+    return r->s ? send_message_id(r->s, a, &ref, domain_of(from))
+                : ar_printf(a, "<%s@%.*s>", r->id.s, SLF(domain_of(from)));
 }
 
 static void put_unsubscribe(struct arena *a, const struct render *r, struct compose *c)
@@ -121,7 +123,7 @@ static int message_of(struct arena *a, const struct render *r, struct compose *c
                           .reply_to = addrs_of(a, &s->reply_to),
                           .subject = f.subject,
                           .date = date_of(r->head, l)};
-    c->message_id = message_id(a, &r->id, c->from.email);
+    c->message_id = message_id(a, r, c->from.email);
     put_fields(a, c, &f.own, &f.common);
     put_parts(a, c, s, f.part);
     put_unsubscribe(a, r, c);
@@ -144,7 +146,7 @@ static int raw_of(struct arena *a, const struct render *r, struct slice *out)
     int e = mail_head_parse(a, raw, &head);
     if (e) return e;
     if (!mail_head_find(&head, SL("Message-ID"), 0)) {
-        raw = ar_printf(a, "Message-ID: %.*s\r\n%.*s", SLF(message_id(a, &r->id, from)), SLF(raw));
+        raw = ar_printf(a, "Message-ID: %.*s\r\n%.*s", SLF(message_id(a, r, from)), SLF(raw));
         e = mail_head_parse(a, raw, &head);
         if (e) return e;
     }

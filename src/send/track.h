@@ -5,7 +5,9 @@
 #include "compose.h"
 #include "send.h"
 
-enum { TRACK_EVENTS_MAX = 20 }; /* of one kind, a letter; what comes later is not kept */
+enum {
+    TRACK_EVENTS_MAX = 20
+}; /* of one kind, a letter, by people and by machines; what comes later is not kept */
 
 struct track {
     struct letter_id send;

@@ -38,6 +38,13 @@ struct slice send_ref_text(struct sends *s, struct arena *a, const struct send_r
     return ar_printf(a, "%.*s-%s", SLF(text), mark);
 }
 
+struct slice send_message_id(struct sends *s, struct arena *a, const struct send_ref *r, struct slice domain)
+{
+    struct send_ref own = *r;
+    own.kind = 'm';
+    return ar_printf(a, "<%.*s@%.*s>", SLF(send_ref_text(s, a, &own)), SLF(domain));
+}
+
 bool send_ref_parse(struct sends *s, struct slice text, struct send_ref *out)
 {
     struct arena a = {0};

@@ -6,12 +6,14 @@
 
 /* One letter of a send, in a link or in a local part: kind, send, page, number, signed. */
 struct send_ref {
-    char kind; /* 'r': where its bounces go; 'u': leave by mail */
+    char kind; /* 'r': where its bounces go; 'u': leave by mail; 'm': in its Message-ID */
     struct letter_id send;
     uint64_t page, number;
 };
 enum { SEND_REF_MAX = 64 }; /* a local part (RFC 5321 section 4.5.3.1.1) */
 struct slice send_ref_text(struct sends *s, struct arena *a, const struct send_ref *r);
+/* Its Message-ID: known to who has had the letter, and to nobody else. In a. */
+struct slice send_message_id(struct sends *s, struct arena *a, const struct send_ref *r, struct slice domain);
 /* In lower or upper case. False: it is none of this node's, or older than any send that is remembered. */
 bool send_ref_parse(struct sends *s, struct slice text, struct send_ref *out);
 

@@ -24,6 +24,7 @@
     X(RELEASED, "released")                                                                                  \
     X(DROPPED, "dropped")                                                                                    \
     X(RETRIED, "retried")                                                                                    \
+    X(ANSWERED, "answered")     /* an automatic letter came back about it */                                 \
     X(UNREADABLE, "unreadable") /* never stored: here is an event whose row cannot be read, and why */
 
 enum trace_kind {

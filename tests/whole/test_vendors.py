@@ -314,6 +314,10 @@ def test_sendgrid_webhook_settings(home):
                 {"url": "https://two.test/c", "friendly_name": "x" * 300}, {"url": "https://two.test/c", "friendly_name": []}, {"url": "https://two.test/c", "oauth_client_id": "x"},
                 *({"url": "https://two.test/c", name: value} for name in names for value in ("true", 1, None, {}, []))):
         assert sendgrid(home, where, bad)[0] == 400, bad
+    on = [name for name, value in changed.items() if value is True]
+    nothing = sendgrid(home, one, dict.fromkeys(on, False), "PATCH")[2]  # the last kind switched off leaves none, not all
+    assert not [name for name, value in nothing.items() if value is True], nothing
+    assert sendgrid(home, one, {"enabled": True, "friendly_name": "n"}, "PATCH")[2] == {**nothing, "enabled": True, "friendly_name": "n", "updated_date": sendgrid(home, one, method="GET")[2]["updated_date"]}
     for bad in ({}, {"enabled": 1}, {"enabled": None}):
         assert sendgrid(home, f"{where}/signed/{first['id']}", bad, "PATCH")[0] == 400
     for bad in ("nothing", "%2e%2e", "x" * 41, "a%2Fb"):
