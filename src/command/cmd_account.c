@@ -170,13 +170,32 @@ void print_account_set(json_t *args, json_t *reply, struct buf *out) { print_acc
 
 /* ---- another name; sending as others ---- */
 
+/* The same command was cut off, or said twice: the old name leads to the account of the new one. */
+static bool is_renamed(struct request *r, const struct account *acc)
+{
+    struct directory *dir = r->core->store->directory;
+    struct slice local, domain;
+    struct routes to = {0};
+    return !address_split(r->a, arg_slice(r->args, "address"), &local, &domain) &&
+           sl_eq(domain, acc->domain) && !directory_resolve(dir, r->a, local, domain, &to) && to.rewritten &&
+           to.n == 1 && to.v[0].local && !strcmp(to.v[0].account, acc->id);
+}
+
+/* First the account, then its keys, which find it by the old name until then. */
 int run_account_rename(struct request *r)
 {
     struct directory *dir = r->core->store->directory;
     struct account acc;
-    int e = account_rename(dir, arg_slice(r->args, "address"), arg_slice(r->args, "to"));
-    if (!e) e = account_get(dir, r->a, arg_slice(r->args, "to"), &acc);
-    return e ? e : api_keys_renamed(r->core->keys, acc.id, acc.address);
+    struct slice to = arg_slice(r->args, "to");
+    char why[ERR_TEXT_MAX];
+    int e = account_rename(dir, arg_slice(r->args, "address"), to);
+    snprintf(why, sizeof why, "%s", err_text(e));
+    if (!e || e == ERR_NOT_FOUND || e == ERR_EXISTS) {
+        int found = account_get(dir, r->a, to, &acc);
+        if (found && !e) return found;
+        if (!found && e && is_renamed(r, &acc)) e = 0;
+    }
+    return e ? err_set(e, "%s", why) : api_keys_renamed(r->core->keys, acc.id, acc.address);
 }
 
 void print_account_rename(json_t *args, json_t *reply, struct buf *out)

@@ -201,8 +201,8 @@ int run_account_remove(struct request *r)
 {
     struct account acc;
     int e = account_get(r->core->store->directory, r->a, arg_slice(r->args, "address"), &acc);
-    if (!e) e = account_remove(r->core->store->directory, arg_slice(r->args, "address"));
-    return e ? e : api_keys_forget(r->core->keys, acc.id); /* they count no more already */
+    if (!e) e = api_keys_forget(r->core->keys, acc.id); /* first: afterwards nobody knows whose they were */
+    return e ? e : account_remove(r->core->store->directory, arg_slice(r->args, "address"));
 }
 
 #define SAY(name, sentence)                                                                                  \

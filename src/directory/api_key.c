@@ -458,6 +458,21 @@ static void note_use(struct api_keys *keys, const struct api_key *k, const struc
     buf_free(&b);
 }
 
+/* The account that the key was made for: by the address that it had then, or, when it was renamed and the key
+ * does not know it (a crash came between), by where that address leads. */
+static int account_of(struct api_keys *keys, struct arena *a, const struct api_key *k, struct account *out)
+{
+    struct slice local, domain;
+    struct routes r = {0};
+    int e = account_get(keys->dir, a, k->address, out);
+    if (e ? e != ERR_NOT_FOUND : strcmp(out->id, k->account) == 0) return e;
+    e = address_split(a, k->address, &local, &domain);
+    if (!e) e = directory_resolve(keys->dir, a, local, domain, &r);
+    if (!e && (r.n != 1 || !r.v[0].local || strcmp(r.v[0].account, k->account) != 0)) e = ERR_NOT_FOUND;
+    if (!e) e = account_get(keys->dir, a, r.v[0].address, out);
+    return !e && strcmp(out->id, k->account) != 0 ? ERR_NOT_FOUND : e;
+}
+
 int api_key_admit(struct api_keys *keys, struct arena *a, const struct api_key *k, const struct ip *from,
                   struct account *out)
 {
@@ -465,9 +480,10 @@ int api_key_admit(struct api_keys *keys, struct arena *a, const struct api_key *
     bool note;
     if (!comes_from(k, from))
         return err_set(ERR_DENIED, "the key may not be used from %s", ip_format(from, ip));
-    int e = account_get(keys->dir, a, k->address, out);
-    if (e && e != ERR_NOT_FOUND) return e;
-    if (e || strcmp(out->id, k->account) != 0) return err_set(ERR_DENIED, "the account of the key is gone");
+    int e = account_of(keys, a, k, out);
+    if (e == ERR_NOT_FOUND || e == ERR_SYNTAX) return err_set(ERR_DENIED, "the account of the key is gone");
+    if (e) return e;
+    account_refresh(keys->dir, out); /* of a person elsewhere who is gone no key counts either */
     if (out->disabled) return err_set(ERR_DENIED, "the account of the key is disabled");
     if (!count(keys, k, from, &note))
         return err_set(

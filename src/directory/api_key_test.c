@@ -108,9 +108,28 @@ TEST(api_key_follows_its_account)
     if (!begin(&x)) return;
     CHECK_OK(add(&x, (struct api_key){0}, &key));
     CHECK_OK(account_rename(x.f.dir, SL("alice@one.test"), SL("anna@one.test")));
+    CHECK_OK(use(&x, key, &here)); /* also when the command was cut off here */
     CHECK_OK(account_get(x.f.dir, &x.f.a, SL("anna@one.test"), &acc));
     CHECK_OK(api_keys_renamed(x.keys, acc.id, acc.address));
     CHECK_OK(use(&x, key, &here));
+    CHECK_OK(
+        account_add(x.f.dir, SL("alice@one.test"), SL("secret"))); /* who has the old name now is no heir */
+    CHECK_OK(use(&x, key, &here));
+    CHECK_OK(account_remove(x.f.dir, SL("anna@one.test")));
+    CHECK_ERR(use(&x, key, &here), ERR_DENIED);
+    end(&x);
+}
+
+TEST(api_key_of_an_account_whose_old_name_is_somebody_elses)
+{
+    struct keys_fixture x;
+    struct slice key;
+    if (!begin(&x)) return;
+    CHECK_OK(add(&x, (struct api_key){0}, &key));
+    CHECK_OK(account_rename(x.f.dir, SL("alice@one.test"), SL("anna@one.test")));
+    CHECK_OK(alias_remove(x.f.dir, SL("alice@one.test"), NULL));
+    CHECK_OK(account_add(x.f.dir, SL("alice@one.test"), SL("secret")));
+    CHECK_ERR(use(&x, key, &here), ERR_DENIED);
     end(&x);
 }
 
