@@ -78,6 +78,27 @@ static int try_keys(struct arena *a, const json_t *set, const json_t *head, stru
     return e == ERR_NOT_FOUND ? e : err_set(ERR_DENIED, "the token is not signed by its issuer");
 }
 
+/* RFC 8725 section 3.11, RFC 9068 section 4: a token that says that it is of another kind is none that opens
+ * anything; "JWT" and silence say nothing. "application/" may be left out (RFC 7515 section 4.1.9). */
+static bool is_access_type(struct slice typ)
+{
+    if (sl_startsi(typ, SL("application/"))) typ = sl_from(typ, 12);
+    return sl_eqi(typ, SL("at+jwt")) || sl_eqi(typ, SL("JWT"));
+}
+
+/* What issuers that write "JWT" over all of them put inside: the kind as a claim (Keycloak), and what stands
+ * in ID tokens only (OpenID Connect Core sections 2 and 3.3.2.11). */
+static int check_kind(const json_t *head, const json_t *claims)
+{
+    static const char *const of_ids[] = {"nonce", "at_hash", "c_hash", "events"};
+    const json_t *typ = json_object_get(head, "typ"), *kind = json_object_get(claims, "typ");
+    bool good = !typ || is_access_type(text_of(head, "typ"));
+    if (good && kind)
+        good = sl_eqi(text_of(claims, "typ"), SL("Bearer")) || is_access_type(text_of(claims, "typ"));
+    for (size_t i = 0; i < COUNT_OF(of_ids); i++) good = good && !json_object_get(claims, of_ids[i]);
+    return good ? 0 : err_set(ERR_DENIED, "the token is of another kind than an access token");
+}
+
 /* "crit" names what must be understood (RFC 7515 section 4.1.11): nothing is. */
 static int check_signature(struct arena *a, const json_t *head, struct slice bytes, struct slice sig,
                            struct slice keys)
@@ -102,8 +123,9 @@ int jwt_verify(struct arena *a, struct slice token, struct slice keys, json_t **
     json_t *h = object_of(a, head);
     int e = h ? check_signature(a, h, sl_sub(token, 0, head.n + 1 + body.n), sig, keys)
               : err_set(ERR_SYNTAX, "this is no signed token");
+    if (!e) *claims = object_of(a, body);
+    if (!e && !*claims) e = err_set(ERR_SYNTAX, "the token claims nothing");
+    if (!e) e = check_kind(h, *claims);
     json_decref(h);
-    if (e) return e;
-    *claims = object_of(a, body);
-    return *claims ? 0 : err_set(ERR_SYNTAX, "the token claims nothing");
+    return e;
 }

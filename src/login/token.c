@@ -115,6 +115,9 @@ static int read_claims(const struct login_issuer *issuer, struct arena *a, const
         *until = json_number_value(exp) > 0 ? (int64_t)json_number_value(exp) : 0;
     if (*until <= now || (json_is_number(before) && json_number_value(before) > (double)now))
         return err_set(ERR_DENIED, "the token does not count at this time");
+    if (json_object_get(
+            o, "cnf")) /* RFC 7800: of one who proves a key besides (RFC 8705, 9449), which nobody can here */
+        return err_set(ERR_DENIED, "the token counts only with a key, which cannot be proved here");
     if (issuer->scope.n && !has_word(text_of(o, a, SL("scope")), issuer->scope))
         return err_set(ERR_DENIED, "the token is not for mail: it lacks the scope %.*s", SLF(issuer->scope));
     *user = ar_dup(a, text_of(o, a, issuer->user));

@@ -134,6 +134,12 @@ def test_what_is_not_believed(here):
            "stranger": key.token(email="eve@elsewhere.test"), "nameless": key.token(email=None), "other": key.token(email="bob@one.test"),
            "critical": key.token(head={"crit": ["x"], "x": 1}), "wrong way": key.token(head={"alg": "PS256"}), "wrong key": key.token(head={"kid": "RS384"}),
            "wrong kind": key.token(head={"kid": "ES256"}), "forged": Key(folder, "forger", "RS256").token(head={"kid": "RS256"})}
+    for typ in ("JWT", "application/at+jwt", "AT+JWT", None):
+        assert attempt(home, key.token(head={"typ": typ})) == 235, typ
+    assert attempt(home, key.token(head={"typ": "JWT"}, typ="Bearer")) == 235
+    bad |= {f"head {typ}": key.token(head={"typ": typ}) for typ in ("id+jwt", "logout+jwt", "dpop+jwt", "application/jose", "", 1)}
+    bad |= {f"claim {typ}": key.token(head={"typ": "JWT"}, typ=typ) for typ in ("ID", "Refresh", "Logout", "", None or 7)}
+    bad |= {claim: key.token(head={"typ": "JWT"}, **{claim: "x"}) for claim in ("nonce", "at_hash", "c_hash", "cnf", "events")}
     good = key.token().split(".")
     bad["changed"] = f"{good[0]}.{b64(json.dumps({'email': 'alice@one.test'}).encode())}.{good[2]}"
     bad["unsigned"] = b64(b'{"alg":"none"}') + "." + good[1] + "."
