@@ -323,17 +323,31 @@ void guard_tried(struct guard_visit *v, struct slice user, int result)
 
 /* ---- recipients ---- */
 
-int guard_probe(struct guard_visit *v, int64_t *delay)
+/* How many there are now; *out: the network is shut out. */
+static int64_t add_probes(struct guard_visit *v, int by, bool *out)
 {
     struct key k;
-    *delay = 0;
-    if (!v) return 0;
     struct slice net = net_key(&k, 'p', &v->ip);
     lock_take(&v->g->lock);
-    int64_t n = add(&v->g->wrong, net, 1, GUARD_PROBE_FADES);
+    int64_t n = add(&v->g->wrong, net, by, GUARD_PROBE_FADES);
     if (n > GUARD_PROBES_MAX) shut(v->g, net, GUARD_WHY_PROBES);
-    bool out = is_shut(table_find(&v->g->wrong, net));
+    *out = is_shut(table_find(&v->g->wrong, net));
     lock_release(&v->g->lock);
+    return n;
+}
+
+void guard_hasty(struct guard_visit *v)
+{
+    bool out;
+    if (v && !speaks_for_many(&v->ip)) (void)add_probes(v, GUARD_HASTY, &out);
+}
+
+int guard_probe(struct guard_visit *v, int64_t *delay)
+{
+    bool out;
+    *delay = 0;
+    if (!v) return 0;
+    int64_t n = add_probes(v, 1, &out);
     *delay = slowness(n * 1000, GUARD_PROBES_FREE, RT_S / 10);
     return out ? err_set(ERR_DENIED, "too many recipients that do not exist; try again later") : 0;
 }

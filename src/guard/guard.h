@@ -22,6 +22,7 @@ enum {
     GUARD_EVIDENCE = 100,       /* refusals of a network that are written into the trace, */
     GUARD_EVIDENCE_ALL = 2000,  /* and of all */
     GUARD_PROBES_MAX = 500,     /* before the network is shut out from port 25 */
+    GUARD_HASTY = 25,           /* recipients that do not exist: so much is speaking before the greeting */
     GUARD_FLOOD = 500,          /* letters of the world to one account before others are put off */
     GUARD_SHUT_MINUTES = 15,    /* how long a network or account is shut out */
     GUARD_BLOCKS_MAX = 10000,   /* networks and accounts that are shut out by hand */
@@ -97,6 +98,10 @@ void guard_tried(struct guard_visit *v, struct slice user, int result);
  * sentence when the network is shut out. */
 MUST_CHECK int guard_probe(struct guard_visit *v, int64_t *delay);
 
+/* A client of port 25 spoke before the greeting (RFC 5321 section 4.3.1): senders of junk do. It counts as
+ * GUARD_HASTY recipients that do not exist. */
+void guard_hasty(struct guard_visit *v);
+
 /* Has the account had so many letters from the world lately that one more is put off? The host itself is not
  * counted. */
 bool guard_flooded(struct guard_visit *v, struct slice account);
@@ -110,7 +115,7 @@ bool guard_evidence(struct guard_visit *v);
 
 #define GUARD_WHY_LOGINS "too many failed logins"
 #define GUARD_WHY_ACCOUNT "too many failed logins from networks that it does not know"
-#define GUARD_WHY_PROBES "too many recipients that do not exist"
+#define GUARD_WHY_PROBES "too many recipients that do not exist, or words before the greeting"
 struct guard_block {
     char who[256]; /* an address, a network (2001:db8::/64), or a login as somebody gave it */
     const char *why;

@@ -219,6 +219,36 @@ static int many_networks(void *arg)
 
 TEST(an_account_is_shut_to_networks_that_it_does_not_know) { in_world(many_networks, NULL); }
 
+static int hasty(void *arg)
+{
+    struct guard *g = make(100, 100);
+    struct guard_visit v;
+    struct ip a = at("192.0.2.1"), home = at("127.0.0.1");
+    struct guard_block b[3];
+    int n = 0;
+    (void)arg;
+    while (n < 100 && guard_enter(g, &v, &a, GUARD_WORLD) == 0) {
+        guard_hasty(&v);
+        guard_leave(&v);
+        n++;
+    }
+    CHECK_INT(n, GUARD_PROBES_MAX / GUARD_HASTY + 1);
+    CHECK_ERR(guard_enter(g, &v, &a, GUARD_WORLD), ERR_DENIED);
+    CHECK_OK(guard_enter(g, &v, &a, GUARD_USERS)); /* there it is another program that speaks */
+    guard_leave(&v);
+    CHECK_INT(guard_blocks(g, b, 3), 1);
+    CHECK_SL(sl_cstr(b[0].why), GUARD_WHY_PROBES);
+    for (int i = 0; i < 100; i++) { /* this host speaks for many */
+        CHECK_OK(guard_enter(g, &v, &home, GUARD_WORLD));
+        guard_hasty(&v);
+        guard_leave(&v);
+    }
+    guard_close(&g);
+    return 0;
+}
+
+TEST(a_network_that_speaks_before_the_greeting_is_shut_out) { in_world(hasty, NULL); }
+
 static int probes(void *arg)
 {
     struct guard *g = make(100, 100);

@@ -17,6 +17,7 @@ static bool spoke_first(struct smtpd_session *s)
     (void)!fiber_sleep(s->conf->greeting_delay_s * RT_S);
     if (!conn_overhear(s->c)) return false;
     log_info(s->who, "closed: the client spoke before the greeting");
+    guard_hasty(s->visit);
     smtpd_reply(s, 554, NULL, "Wait for the greeting before you speak (RFC 5321 section 4.3.1)");
     s->over = true;
     return true;
@@ -28,6 +29,7 @@ void smtpd_greet(struct smtpd_session *s)
     if (conn_peek(s->c).n) { /* RFC 5321 section 4.3.1: the client waits for the greeting */
         s->early = true;
         log_info(s->who, "the client spoke before the greeting");
+        if (s->kind == SMTPD_MX) guard_hasty(s->visit);
     }
     if (!smtpd_filters_greet(s)) return;
     smtpd_reply(s, 220, NULL, "%.*s %s Tram", SLF(s->conf->intake->hostname),
