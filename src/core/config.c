@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "dns/dns.h"
 #include "login/sasl.h"
+#include "near.h"
 #include "queue/accept.h"
 #include "rt/file.h"
 #include "wire/smtp.h"
@@ -557,7 +558,7 @@ uint64_t config_memory(const struct config *c)
 /* An issuer is believed for what it says: over TLS, or here. */
 static bool in_clear(struct slice url)
 {
-    return url.n && !sl_startsi(url, SL("https://")) && !sl_startsi(url, SL("http://127."));
+    return url.n && !sl_startsi(url, SL("https://")) && !url_is_near(url);
 }
 
 /* Whose password is kept elsewhere must tell it: SCRAM has no keys of theirs. */

@@ -49,6 +49,27 @@ TEST(lines_about_a_directory_elsewhere_fit_together)
     ar_free(&a);
 }
 
+TEST(an_issuer_in_clear_must_be_on_this_machine)
+{
+    static const char *const far[] = {"http://127.example.org/x",
+                                      "http://127.0.0.1.example.org/x",
+                                      "http://127.0.0.1@example.org/x",
+                                      "http://issuer.test/x",
+                                      "http://192.0.2.1/x",
+                                      "http://127.0.0.1x/"};
+    static const char *const here[] = {"http://127.0.0.1:8080/x", "http://127.9.9.9/x", "http://[::1]:80/x",
+                                       "https://issuer.test/x"};
+    struct arena a;
+    struct config c;
+    ar_init(&a, 0);
+    for (size_t i = 0; i < COUNT_OF(far); i++)
+        CHECK_ERR(read_lines(&a, ar_cstr(&a, ar_printf(&a, "oauth_introspection = \"%s\"\n", far[i])), &c),
+                  ERR_SYNTAX);
+    for (size_t i = 0; i < COUNT_OF(here); i++)
+        CHECK_OK(read_lines(&a, ar_cstr(&a, ar_printf(&a, "oauth_introspection = \"%s\"\n", here[i])), &c));
+    ar_free(&a);
+}
+
 TEST(values_are_taken)
 {
     struct arena a;

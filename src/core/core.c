@@ -3,6 +3,7 @@
 
 #include "certificate.h"
 #include "elsewhere.h"
+#include "near.h"
 #include "upgrade.h"
 
 #include "base/memory.h"
@@ -210,18 +211,17 @@ static void open_backup(struct core *core)
 static void set_issuer(struct core *core)
 {
     const struct config *c = core->conf;
-    login_set_issuer(core->login,
-                     &(struct login_issuer){.fetch = &core->fetch,
-                                            .url = c->oauth_introspection,
-                                            .clear = sl_startsi(c->oauth_introspection, SL("http://127.")),
-                                            .keys = c->oauth_keys,
-                                            .clear_keys = sl_startsi(c->oauth_keys, SL("http://127.")),
-                                            .name = c->oauth_issuer,
-                                            .audience = c->oauth_audience,
-                                            .client = c->oauth_client,
-                                            .secret = c->oauth_secret,
-                                            .user = c->oauth_user,
-                                            .scope = c->oauth_scope});
+    login_set_issuer(core->login, &(struct login_issuer){.fetch = &core->fetch,
+                                                         .url = c->oauth_introspection,
+                                                         .clear = url_is_near(c->oauth_introspection),
+                                                         .keys = c->oauth_keys,
+                                                         .clear_keys = url_is_near(c->oauth_keys),
+                                                         .name = c->oauth_issuer,
+                                                         .audience = c->oauth_audience,
+                                                         .client = c->oauth_client,
+                                                         .secret = c->oauth_secret,
+                                                         .user = c->oauth_user,
+                                                         .scope = c->oauth_scope});
 }
 
 static int open_people(struct core *core)
