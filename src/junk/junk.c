@@ -24,7 +24,9 @@ static struct slice key_of(char kind, uint64_t hash, char room[KV_KEY_MAX])
 
 struct row {
     struct junk_counts counts;
-    uint64_t words; /* of the sums: rows of words */
+    uint64_t age;          /* halvings of the corpus when it was written */
+    uint64_t words, swept; /* of the sums: rows of words; the age for which all rows were looked at */
+    struct slice at;       /* of the sums: the row that is looked at next, or empty */
 };
 
 /* A row that is damaged knows nothing: it is written anew. */
@@ -36,7 +38,10 @@ static void row_read(struct slice value, struct row *out)
     while (rec_next(&r)) switch (r.tag) {
         case 'j': out->counts.junk = rec_u64(&r); break;
         case 'g': out->counts.good = rec_u64(&r); break;
+        case 'e': out->age = rec_u64(&r); break;
         case 'w': out->words = rec_u64(&r); break;
+        case 's': out->swept = rec_u64(&r); break;
+        case 'c': out->at = r.field; break;
         }
     if (rec_error(&r)) *out = (struct row){0};
 }
@@ -47,9 +52,21 @@ static void row_put(struct kv_tx *tx, struct slice key, const struct row *row)
     rec_begin(&b, VERSION);
     rec_opt_u64(&b, 'j', row->counts.junk);
     rec_opt_u64(&b, 'g', row->counts.good);
+    rec_opt_u64(&b, 'e', row->age);
     rec_opt_u64(&b, 'w', row->words);
+    rec_opt_u64(&b, 's', row->swept);
+    rec_opt(&b, 'c', row->at);
     kv_tx_put_record(tx, key, &b);
     buf_free(&b);
+}
+
+/* What is left of it in a corpus of that age. */
+static void fade(struct row *row, uint64_t age)
+{
+    uint64_t times = age > row->age ? age - row->age : 0;
+    row->counts.junk = times < 64 ? row->counts.junk >> times : 0;
+    row->counts.good = times < 64 ? row->counts.good >> times : 0;
+    row->age = age;
 }
 
 static struct row row_of(struct kv_tx *tx, struct slice key, bool *there)
@@ -67,7 +84,8 @@ struct learning {
     const struct junk_words *words;
     uint64_t letter;
     bool junk;
-    uint64_t most; /* letters: a corpus that has more learns no new one */
+    uint64_t most; /* letters: a corpus that has so many is halved */
+    bool closed;   /* it learns no new one */
     uint64_t has;  /* out */
 };
 
@@ -85,12 +103,59 @@ static void change(struct kv_tx *tx, const struct learning *x, struct row *sums,
     for (size_t i = 0; i < x->words->n; i++) {
         struct slice key = key_of('w', x->words->v[i].hash, room);
         struct row row = row_of(tx, key, &there);
+        fade(&row, sums->age);
         if (!there && (by < 0 || sums->words >= JUNK_ROWS_MAX)) continue;
         count(&row.counts, junk, by);
         sums->words += !there;
         row_put(tx, key, &row);
     }
 }
+
+/* ---- ageing ---- */
+
+struct sweeping {
+    struct kv_tx *tx;
+    struct row *sums;
+    char next[KV_KEY_MAX];
+    size_t looked;
+};
+
+/* Words of which nothing is left, letters that were learned before the last halving but one. */
+static int look_at_row(void *arg, struct slice key, struct slice value)
+{
+    struct sweeping *s = arg;
+    struct row row;
+    if (s->looked++ == JUNK_SWEPT) {
+        snprintf(s->next, sizeof s->next, "%.*s", SLF(key));
+        return 1;
+    }
+    row_read(value, &row);
+    bool word = sl_starts(key, SL("w/"));
+    bool gone = sl_starts(key, SL("l/")) && row.age + 1 < s->sums->age;
+    fade(&row, s->sums->age);
+    gone |= word && !row.counts.junk && !row.counts.good;
+    if (gone) kv_tx_del(s->tx, key);
+    if (gone && word && s->sums->words) s->sums->words--;
+    return 0;
+}
+
+static int sweep(struct kv_tx *tx, struct sweeping *s)
+{
+    if (s->sums->swept >= s->sums->age) return 0;
+    int e = kv_tx_scan(tx, s->sums->at.n ? s->sums->at : SL("l/"), SL("x"), look_at_row, s);
+    s->sums->at = sl_cstr(s->next);
+    if (e == 0) s->sums->swept = s->sums->age;
+    return e > 0 ? 0 : e;
+}
+
+static void grow_older(struct row *sums)
+{
+    sums->age++;
+    sums->counts.junk /= 2;
+    sums->counts.good /= 2;
+}
+
+/* ---- a letter ---- */
 
 /* The same letter a second time is nothing new; the other way round it is taken back first. */
 static int learn_tx(struct kv_tx *tx, void *arg)
@@ -100,14 +165,20 @@ static int learn_tx(struct kv_tx *tx, void *arg)
     bool there;
     struct row before = row_of(tx, key_of('l', x->letter, room), &there);
     struct row sums = row_of(tx, SL("n"), &(bool){false});
+    struct sweeping s = {.tx = tx, .sums = &sums};
+    char at[KV_KEY_MAX];
     bool was_junk = before.counts.junk != 0;
+    snprintf(at, sizeof at, "%.*s", SLF(sums.at)); /* it lies in a row that is written */
+    sums.at = sl_cstr(at);
     x->has = sums.counts.junk + sums.counts.good;
-    if (there ? was_junk == x->junk : x->has >= x->most) return 0;
-    if (there) change(tx, x, &sums, was_junk, -1);
+    if (there ? was_junk == x->junk : x->closed) return 0;
+    if (x->has >= x->most) grow_older(&sums);
+    if (there && before.age == sums.age) change(tx, x, &sums, was_junk, -1);
     change(tx, x, &sums, x->junk, 1);
+    row_put(tx, key_of('l', x->letter, room), &(struct row){.counts = {x->junk, !x->junk}, .age = sums.age});
+    int e = sweep(tx, &s);
     row_put(tx, SL("n"), &sums);
-    row_put(tx, key_of('l', x->letter, room), &(struct row){.counts = {x->junk, !x->junk}});
-    return 0;
+    return e;
 }
 
 int junk_learn(struct kv *kv, const char *account, const struct junk_letter *l, bool junk)
@@ -119,7 +190,8 @@ int junk_learn(struct kv *kv, const char *account, const struct junk_letter *l, 
     char room[KV_KEY_MAX];
     junk_words(&a, l, words);
     int e = kv_transact(kv, object_of(account, room), learn_tx, &x);
-    x.most = x.has < JUNK_NODE_SHARE ? UINT64_MAX : 0; /* what it knows of is changed in any case */
+    x.most = JUNK_NODE_LETTERS;
+    x.closed = x.has >= JUNK_NODE_SHARE; /* what it knows of is changed in any case */
     if (!e) e = kv_transact(kv, object_of(node, room), learn_tx, &x);
     ar_free(&a);
     return e;
@@ -145,13 +217,35 @@ static void add(struct junk_counts *to, const struct row *row, uint64_t weight)
     to->good += row->counts.good * weight;
 }
 
-static int both(struct kv *kv, const char *account, struct slice key, struct junk_counts *out)
+struct ages {
+    uint64_t node, own;
+};
+
+static int both(struct kv *kv, const char *account, struct slice key, const struct ages *ages,
+                struct junk_counts *out)
 {
     struct row row;
     *out = (struct junk_counts){0};
     int e = read_row(kv, node, key, &row);
+    if (!e) fade(&row, ages->node);
     if (!e) add(out, &row, 1);
     if (!e && account) e = read_row(kv, account, key, &row);
+    if (!e && account) fade(&row, ages->own);
+    if (!e && account) add(out, &row, JUNK_OWN);
+    return e;
+}
+
+/* Letters that both have learned, and how old they are. */
+static int sums(struct kv *kv, const char *account, struct ages *ages, struct junk_counts *out)
+{
+    struct row row;
+    *ages = (struct ages){0};
+    *out = (struct junk_counts){0};
+    int e = read_row(kv, node, SL("n"), &row);
+    if (!e) ages->node = row.age;
+    if (!e) add(out, &row, 1);
+    if (!e && account) e = read_row(kv, account, SL("n"), &row);
+    if (!e && account) ages->own = row.age;
     if (!e && account) add(out, &row, JUNK_OWN);
     return e;
 }
@@ -164,7 +258,8 @@ static bool is_enough(struct junk_counts c)
 bool junk_known(struct kv *kv, const char *account)
 {
     struct junk_counts letters;
-    return !both(kv, account, SL("n"), &letters) && is_enough(letters);
+    struct ages ages;
+    return !sums(kv, account, &ages, &letters) && is_enough(letters);
 }
 
 static struct slice told(struct arena *a, const struct junk_words *w)
@@ -184,13 +279,14 @@ int junk_judge(struct kv *kv, const char *account, const struct junk_letter *l, 
     struct arena scratch = {0};
     struct junk_words *w = ar_new(&scratch, struct junk_words);
     struct junk_counts letters, word;
+    struct ages ages;
     char room[KV_KEY_MAX];
     *out = (struct junk_verdict){0};
-    int e = both(kv, account, SL("n"), &letters);
+    int e = sums(kv, account, &ages, &letters);
     out->known = !e && is_enough(letters);
     if (out->known) junk_words(&scratch, l, w);
     for (size_t i = 0; !e && i < w->n; i++) {
-        e = both(kv, account, key_of('w', w->v[i].hash, room), &word);
+        e = both(kv, account, key_of('w', w->v[i].hash, room), &ages, &word);
         w->v[i].says = junk_says(word, letters);
     }
     if (!e && out->known) {

@@ -4,7 +4,9 @@
  * Journal 107, 2003): what each word says, smoothed, put together by Fisher's method with the chi-square
  * distribution, once for junk and once for good letters. There are two corpora, the account's own and the
  * node's; a letter of the own one counts JUNK_OWN times as much. Words are hashes in the index: nobody reads
- * letters there. Before both kinds are known well enough nothing is said.
+ * letters there. Before both kinds are known well enough nothing is said. What junk looks like changes: a
+ * corpus that has its fill halves what it knows (its age goes up by one; a row is halved when it is read
+ * next), so that what was learned long ago weighs less and less, and goes.
  *
  * Object j:ACCOUNT, and j:node: w/HASH a word, n the sums, l/HASH a letter that was learned (docs/format.md).
  */
@@ -18,9 +20,12 @@ enum {
     JUNK_WORD_MOST = 40,      /* of which longer ones are cut */
     JUNK_TELLING_MAX = 150,   /* words that decide: those that say most */
     JUNK_ROWS_MAX = 200000,   /* words of one corpus; more are not learned */
-    JUNK_LETTERS_MAX = 20000, /* letters that a corpus of an account learns; */
-    JUNK_NODE_SHARE = 500,    /* so many of them the node's learns, too: nobody teaches it for all */
-    JUNK_LETTERS_LEAST = 20,  /* of each kind, before anything is said */
+    JUNK_LETTERS_MAX = 20000, /* letters of an account's corpus; then all counts are halved: old ones fade */
+    JUNK_NODE_LETTERS = 200000, /* and of the node's */
+    JUNK_NODE_SHARE = 500, /* so many of an account's letters the node's learns: nobody teaches it for all */
+    JUNK_SWEPT =
+        200, /* rows that are looked at with each letter, whether halving has left anything of them */
+    JUNK_LETTERS_LEAST = 20, /* of each kind, before anything is said */
     JUNK_OWN = 5,
     JUNK_FROM = 90, /* of 100: from here on a letter is junk */
     JUNK_SHOWN = 5, /* words that are told */
@@ -32,8 +37,8 @@ struct junk_letter {
     struct slice text;    /* of its parts, decoded: UTF-8 */
     struct slice name;    /* of its content, always the same: learned once only */
 };
-/* The letter was moved into Junk, or out of it. What was learned of it before is taken back; of more letters
- * than a corpus takes nothing is learned. account: its id. SUSPENDS. */
+/* The letter was moved into Junk, or out of it. What was learned of it before is taken back, unless it was
+ * halved since. account: its id. SUSPENDS. */
 MUST_CHECK int junk_learn(struct kv *kv, const char *account, const struct junk_letter *l, bool junk);
 
 struct junk_verdict {

@@ -195,12 +195,21 @@ static size_t learned(struct kv *kv, struct slice object)
     return n;
 }
 
+/* As many letters as it takes, by the sums; the rest of them stays. */
 static int full_tx(struct kv_tx *tx, void *arg)
 {
     struct buf b = BUF_INIT;
+    struct slice row;
+    struct rec r;
     (void)arg;
+    int e = kv_tx_get(tx, SL("n"), &row);
+    if (!e) e = rec_open(&r, row, 1);
+    if (e) return e;
     rec_begin(&b, 1);
-    rec_put_u64(&b, 'j', JUNK_LETTERS_MAX);
+    rec_put_u64(&b, 'j', JUNK_LETTERS_MAX / 2);
+    rec_put_u64(&b, 'g', JUNK_LETTERS_MAX / 2);
+    while (rec_next(&r))
+        if (r.tag != 'j' && r.tag != 'g') rec_put(&b, r.tag, r.field);
     kv_tx_put_record(tx, SL("n"), &b);
     buf_free(&b);
     return 0;
@@ -220,9 +229,77 @@ TEST(junk_one_account_teaches_the_node_a_share_only)
     }
     CHECK_INT(learned(kv, SL("j:A")), JUNK_NODE_SHARE + 20);
     CHECK_INT(learned(kv, SL("j:node")), JUNK_NODE_SHARE + 10);
+    kv_close(&kv);
+    ar_free(&a);
+}
+
+/* ---- ageing ---- */
+
+static void teach_one(struct kv *kv, struct arena *a, const char *text, unsigned no, bool junk)
+{
+    struct junk_letter l = {.text = sl_cstr(text), .name = ar_printf(a, "%s%u", text, no)};
+    CHECK_OK(junk_learn(kv, "B", &l, junk));
+}
+
+static unsigned score_of(struct kv *kv, struct arena *a, const char *text)
+{
+    struct junk_verdict v;
+    struct junk_letter l = {.text = sl_cstr(text), .name = SL("?")};
+    CHECK_OK(junk_judge(kv, "B", &l, a, &v));
+    CHECK(v.known);
+    return v.score;
+}
+
+static bool knows(struct kv *kv, struct arena *a, const char *word)
+{
+    static struct junk_words w;
+    struct junk_letter l = {.text = sl_cstr(word)};
+    struct slice row;
+    junk_words(a, &l, &w);
+    return kv_get(kv, SL("j:B"), ar_printf(a, "w/%016llx", (unsigned long long)w.v[0].hash), a, &row) == 0;
+}
+
+/* A corpus that has its fill learns on: what it learned before weighs half, then less, then is forgotten. */
+TEST(junk_that_was_learned_long_ago_fades)
+{
+    struct kv *kv;
+    struct arena a = {0};
+    CHECK_OK(kv_mem_open(&kv, NULL));
+    for (unsigned i = 0; i < 30; i++)
+        teach_one(kv, &a, "orchid", i, true), teach_one(kv, &a, "bank", i, false);
+    teach_one(kv, &a, "rarity", 1, true);
+    CHECK(score_of(kv, &a, "orchid") > 50 && score_of(kv, &a, "bank") < 50);
+    CHECK(knows(kv, &a, "rarity"));
     CHECK_OK(kv_transact(kv, SL("j:B"), full_tx, NULL));
-    CHECK_OK(junk_learn(kv, "B", &(struct junk_letter){.text = SL("bank"), .name = SL("c")}, true));
-    CHECK_INT(learned(kv, SL("j:B")), 10);
+    teach_one(kv, &a, "fresh", 1, true);
+    CHECK(!knows(kv, &a, "rarity") && knows(kv, &a, "orchid")); /* half of one is nothing */
+    CHECK_INT(learned(kv, SL("j:B")), 62);
+    for (unsigned i = 0; i < 40; i++)
+        teach_one(kv, &a, "orchid", 100 + i, false); /* words change their side */
+    CHECK(score_of(kv, &a, "orchid") < 50);
+    CHECK_OK(kv_transact(kv, SL("j:B"), full_tx, NULL));
+    teach_one(kv, &a, "fresh", 2, true);
+    CHECK_INT(learned(kv, SL("j:B")),
+              42); /* letters of two halvings ago are learned anew when they come again */
+    kv_close(&kv);
+    ar_free(&a);
+}
+
+TEST(junk_takes_back_nothing_that_was_halved_since)
+{
+    struct kv *kv;
+    struct arena a = {0};
+    CHECK_OK(kv_mem_open(&kv, NULL));
+    for (unsigned i = 0; i < 40; i++)
+        teach_one(kv, &a, "orchid", i, true), teach_one(kv, &a, "bank", i, false);
+    CHECK_OK(kv_transact(kv, SL("j:B"), full_tx, NULL));
+    teach_one(kv, &a, "fresh", 1, true);
+    for (unsigned i = 0; i < 20; i++) teach_one(kv, &a, "orchid", i, false);
+    unsigned once = score_of(kv, &a, "orchid");
+    for (unsigned i = 0; i < 20; i++) teach_one(kv, &a, "orchid", i, false);
+    CHECK_INT(score_of(kv, &a, "orchid"), once); /* the second time is nothing new */
+    for (unsigned i = 20; i < 40; i++) teach_one(kv, &a, "orchid", i, false);
+    CHECK(score_of(kv, &a, "orchid") < once);
     kv_close(&kv);
     ar_free(&a);
 }
