@@ -183,6 +183,10 @@ static int count_tx(struct kv_tx *tx, void *arg)
     if (kv_tx_get(tx, SL("h"), &row) != 0) return 0; /* the send is forgotten */
     int e = kv_tx_get(tx, SL("c"), &row);
     if (!e) e = send_count_get(row, &c);
+    if (e && e != ERR_NOT_FOUND && run_is_damage(e)) {
+        log_error("send", "a late event of the send %s is not counted: %s", x->e.send.s, err_text(e));
+        return 0; /* it is told all the same */
+    }
     if (e && e != ERR_NOT_FOUND) return e;
     count_late(&c, x->e.kind);
     send_count_put(&b, &c);

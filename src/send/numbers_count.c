@@ -300,7 +300,9 @@ static int count_account(struct sends *s, struct slice account)
     bool more = true;
     int e = 0;
     while (!e && more && !s->stopping) e = numbers_count(s, account, &more);
-    return e;
+    if (!run_is_damage(e)) return e;
+    log_error("send", "the events of the account %.*s cannot be counted: %s", SLF(account), err_text(e));
+    return 0; /* those of others are */
 }
 
 /* Those of which events may have come while nobody counted. */

@@ -134,6 +134,31 @@ TEST(return_path_whoever_complains_again_and_again_has_complained_once)
     send_fixture_end(&t.x);
 }
 
+static int spoil_counts(struct kv_tx *tx, void *arg)
+{
+    (void)arg;
+    kv_tx_put(tx, SL("c"), SL("damage"));
+    return 0;
+}
+
+/* A send's counts that cannot be read keep no complaint: it would come again and again, and never be told. */
+TEST(return_path_a_complaint_is_told_though_its_send_cannot_count_it)
+{
+    struct tester t;
+    size_t n;
+    char object[24];
+    if (!begin(&t)) return;
+    send_object(&t.send, object);
+    CHECK_OK(kv_transact(t.x.f.s->kv, sl_cstr(object), spoil_counts, NULL));
+    complain(&t, 0, SL("abuse"), "only@two.test");
+    complain(&t, 0, SL("abuse"), "only@two.test");
+    struct event *v = events(&t, &n);
+    REQUIRE(n == 1);
+    CHECK_INT(v[0].kind, EVENT_COMPLAINT);
+    CHECK_INT(judge(&t, "only@two.test"), SEND_OUT_COMPLAINED);
+    send_fixture_end(&t.x);
+}
+
 TEST(return_path_a_reader_suppresses_no_other_reader)
 {
     struct tester t;

@@ -92,6 +92,8 @@ static int settle(struct kv_tx *tx, void *arg)
     struct map_iter it = {0};
     struct slice row;
     char key[KEY_ROOM];
+    int e = kv_tx_fence(tx, SL("care"), w->care.fence);
+    if (e) return e; /* another one takes care by now, and may have found something else */
     w->keep_to = 0;
     while (map_next(&w->damaged, &it)) {
         struct damage *d = it.value;
@@ -100,7 +102,7 @@ static int settle(struct kv_tx *tx, void *arg)
         if (!d->pack) d->pack = w->newest;
         if (d->pack > w->keep_to) w->keep_to = d->pack;
     }
-    int e = kv_tx_scan(tx, SL("damage/"), SL("damage0"), forget, tx);
+    e = kv_tx_scan(tx, SL("damage/"), SL("damage0"), forget, tx);
     it = (struct map_iter){0};
     while (map_next(&w->damaged, &it)) put_damage(tx, damage_key(it.key, key), it.value);
     return e;
