@@ -12,7 +12,7 @@ struct image_row {
     uint64_t stamp;       /* bodies with a lower one are told of in the image, or were not there any more */
     int64_t when;         /* unix seconds */
     struct slice digest;  /* of the head */
-    struct slice account; /* row `a` of an account, before its rows were read */
+    struct slice account; /* row `a` of an account, before its rows were read; of a send rows h, c and s */
 };
 MUST_CHECK int image_row_get(struct slice value, struct image_row *out); /* ERR_CORRUPT */
 

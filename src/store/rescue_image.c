@@ -46,7 +46,7 @@ struct imaging {
     bool has_before;
     uint64_t stamp;
     int64_t when;
-    struct slice account; /* row `a` */
+    struct slice account; /* row `a`; of a send its rows h, c and s */
     struct map old;       /* digest of a part of the image before -> its reference, in a */
     struct map packs;     /* 8 bytes of a pack's number -> bytes in it */
     struct buf rows;      /* of the part at hand */
@@ -340,16 +340,31 @@ static int read_row(struct images *all, struct slice object, struct slice key, s
 
 static bool touches_vacated(struct imaging *im, struct slice row);
 
-/* Has it changed since? Of an account its row tells, of others nothing does. */
+/* The rows that change with every change of it: of an account, of a send, whose pages never do. Of others
+ * nothing tells. */
+static int read_state(struct imaging *im)
+{
+    static const char *const of_send[] = {"h", "c", "s"};
+    struct slice row;
+    int e = 0;
+    if (sl_starts(im->object, SL("u:"))) return read_row(im->all, im->object, SL("a"), &im->a, &im->account);
+    if (!sl_starts(im->object, SL("s:")) || image_is_list(im->object)) return 0;
+    for (size_t i = 0; e == 0 && i < COUNT_OF(of_send); i++) {
+        e = read_row(im->all, im->object, sl_cstr(of_send[i]), &im->a, &row);
+        if (e == 0) im->account = ar_cat(&im->a, im->account, row);
+    }
+    return e;
+}
+
+/* Has it changed since? */
 static int prepare(struct imaging *im, bool *needed)
 {
     struct slice row;
     int e = read_row(im->all, SL("_images"), im->object, &im->a, &row);
     im->has_before = e == 0 && row.n && image_row_get(row, &im->before) == 0;
-    bool account = sl_starts(im->object, SL("u:"));
-    if (e == 0 && account) e = read_row(im->all, im->object, SL("a"), &im->a, &im->account);
-    *needed = e == 0 && !(account && im->has_before && im->account.n &&
-                          sl_eq(im->before.account, im->account) && !touches_vacated(im, row));
+    if (e == 0) e = read_state(im);
+    *needed = e == 0 && !(im->has_before && im->account.n && sl_eq(im->before.account, im->account) &&
+                          !touches_vacated(im, row));
     if (e || !*needed || !im->has_before) return e;
     e = image_head(im->all->s, &im->before.head, &(struct image_reader){.part = know_part, .arg = im});
     if (e == ERR_CANCELED) return e;

@@ -79,6 +79,44 @@ TEST(an_image_holds_the_rows_of_an_account)
     fixture_end(&f);
 }
 
+#define SEND "0123456789abcdef"
+
+static int put_send_row(struct kv_tx *tx, void *key)
+{
+    struct buf b = BUF_INIT;
+    rec_begin(&b, 1);
+    rec_put_u64(&b, 't', (uint64_t)rt_now());
+    kv_tx_put_record(tx, sl_cstr(key), &b);
+    buf_free(&b);
+    return 0;
+}
+
+static int end_send(struct kv_tx *tx, void *key)
+{
+    kv_tx_del(tx, sl_cstr(key));
+    return 0;
+}
+
+/* A send that is not over has an image, made again when its own rows change: its pages never do. */
+TEST(a_send_has_an_image_until_it_is_over)
+{
+    struct fixture f;
+    if (!fixture_begin(&f)) return;
+    CHECK_OK(kv_transact(f.s->kv, SL("_sends"), put_send_row, "a/" SEND));
+    CHECK_OK(kv_transact(f.s->kv, SL("s:" SEND), put_send_row, "h"));
+    CHECK_INT(write_images(&f).written, 5); /* the account, the two lists, _sends, the send */
+    CHECK_INT(write_images(&f).written, 0);
+    CHECK_OK(kv_transact(f.s->kv, SL("s:" SEND), put_send_row, "p/0000000000/000"));
+    CHECK_INT(write_images(&f).written, 0);
+    CHECK_OK(kv_transact(f.s->kv, SL("s:" SEND), put_send_row, "c"));
+    CHECK_INT(write_images(&f).written, 1);
+    CHECK_OK(kv_transact(f.s->kv, SL("_sends"), end_send, "a/" SEND));
+    CHECK_INT(write_images(&f).written, 1); /* the list */
+    struct slice row;
+    CHECK_ERR(kv_get(f.s->kv, SL("_images"), SL("s:" SEND), &f.a, &row), ERR_NOT_FOUND);
+    fixture_end(&f);
+}
+
 TEST(of_a_giant_only_what_changed_is_written_again)
 {
     struct fixture f;
