@@ -2,6 +2,7 @@
  * come back when the index is lost. */
 #include "accept.h"
 #include "kv/record.h"
+#include "letter_record.h"
 #include "store/origin.h"
 
 static void put_rcpt(struct buf *b, struct buf *one, const struct letter_rcpt *r)
@@ -21,23 +22,8 @@ int letter_origin(struct buf *b, const struct letter *l)
     struct buf one = BUF_INIT;
     origin_begin(b, ORIGIN_LETTER);
     rec_put(b, 'i', sl_cstr(l->id.s));
-    rec_put(b, 'f', l->sender);
     rec_opt_u64(b, 'K', l->skip);
-    rec_put_u64(b, 'h', l->head_size);
-    rec_put_u64(b, 't', (uint64_t)l->received);
-    rec_opt_u64(b, '8', l->eight_bit);
-    rec_opt_u64(b, 'u', l->smtputf8);
-    rec_opt_u64(b, 'B', l->binary);
-    rec_opt_u64(b, 'j', l->junk);
-    rec_put_u64(b, 'p', l->stream);
-    rec_opt(b, 's', l->submitter);
-    rec_opt(b, 'C', l->campaign);
-    rec_opt(b, 'm', l->message_id);
-    rec_opt(b, 'S', l->subject);
-    rec_opt(b, 'r', l->ret);
-    rec_opt(b, 'v', l->envid);
-    letter_wants_put(b, &l->wants);
-    rec_opt(b, 'Z', l->signed_for);
+    letter_record_put(b, l);
     for (size_t i = 0; i < l->nrcpt && !b->over; i++) {
         put_rcpt(b, &one, &l->rcpt[i]);
         fiber_breathe();
@@ -74,23 +60,8 @@ static int get_field(struct rec *r, struct letter *l)
     case 'i':
         if (letter_id_ok(r->field)) memcpy(l->id.s, r->field.p, LETTER_ID_LEN);
         break;
-    case 'f': l->sender = r->field; break;
     case 'K': l->skip = (uint32_t)rec_u64(r); break;
-    case 'h': l->head_size = (uint32_t)rec_u64(r); break;
-    case 't': l->received = (int64_t)rec_u64(r); break;
-    case '8': l->eight_bit = rec_u64(r) != 0; break;
-    case 'u': l->smtputf8 = rec_u64(r) != 0; break;
-    case 'B': l->binary = rec_u64(r) != 0; break;
-    case 'j': l->junk = rec_u64(r) != 0; break;
-    case 'p': l->stream = (enum stream)rec_u64(r); break;
-    case 's': l->submitter = r->field; break;
-    case 'C': l->campaign = r->field; break;
-    case 'm': l->message_id = r->field; break;
-    case 'S': l->subject = r->field; break;
-    case 'r': l->ret = r->field; break;
-    case 'v': l->envid = r->field; break;
-    case 'Z': l->signed_for = r->field; break;
-    case 'w': return letter_wants_get(r->field, &l->wants);
+    default: return letter_record_take(r, l);
     }
     return 0;
 }

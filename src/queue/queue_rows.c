@@ -1,6 +1,7 @@
 /* queue_rows.c - keys and values of the queue's rows. */
 #include "base/text.h"
 #include "kv/record.h"
+#include "letter_record.h"
 #include "queue_i.h"
 
 enum { ROW_VERSION = 1 };
@@ -125,26 +126,11 @@ void q_envelope_put(struct buf *b, const struct q_envelope *e)
 {
     const struct letter *l = &e->l;
     rec_begin(b, ROW_VERSION);
-    rec_put(b, 'f', l->sender);
+    letter_record_put(b, l);
     if (l->made.n) rec_put(b, 'M', l->made);
     else rec_put(b, 'b', body_ref_slice(&l->body));
     rec_opt_u64(b, 'k', l->skip);
-    rec_put_u64(b, 'h', l->head_size);
-    rec_put_u64(b, 't', (uint64_t)l->received);
     rec_put_u64(b, 'x', (uint64_t)e->expires);
-    rec_opt_u64(b, '8', l->eight_bit);
-    rec_opt_u64(b, 'u', l->smtputf8);
-    rec_opt_u64(b, 'B', l->binary);
-    rec_opt_u64(b, 'j', l->junk);
-    rec_put_u64(b, 'p', l->stream);
-    rec_opt(b, 's', l->submitter);
-    rec_opt(b, 'C', l->campaign);
-    rec_opt(b, 'm', l->message_id);
-    rec_opt(b, 'S', l->subject);
-    rec_opt(b, 'r', l->ret);
-    rec_opt(b, 'v', l->envid);
-    letter_wants_put(b, &l->wants);
-    rec_opt(b, 'Z', l->signed_for);
     rec_opt(b, 'H', utf8_cut(l->hold, QUEUE_REPLY_MAX));
     rec_opt_u64(b, 'd', (uint64_t)e->delay_told);
     rec_put_u64(b, 'A', (uint64_t)e->age);
@@ -164,28 +150,12 @@ int q_envelope_get(struct slice row, const struct letter_id *id, struct q_envelo
     bool damaged = false;
     while (rec_next(&r)) {
         switch (r.tag) {
-        case 'f': l->sender = r.field; break;
         case 'b':
             if (body_ref_parse(r.field, &l->body) != 0) l->body.s[0] = 0;
             break;
         case 'M': l->made = r.field; break;
         case 'k': l->skip = (uint32_t)rec_u64(&r); break;
-        case 'h': l->head_size = (uint32_t)rec_u64(&r); break;
-        case 't': l->received = (int64_t)rec_u64(&r); break;
         case 'x': e->expires = (int64_t)rec_u64(&r); break;
-        case '8': l->eight_bit = rec_u64(&r) != 0; break;
-        case 'u': l->smtputf8 = rec_u64(&r) != 0; break;
-        case 'B': l->binary = rec_u64(&r) != 0; break;
-        case 'j': l->junk = rec_u64(&r) != 0; break;
-        case 'p': l->stream = (enum stream)rec_u64(&r); break;
-        case 's': l->submitter = r.field; break;
-        case 'C': l->campaign = r.field; break;
-        case 'm': l->message_id = r.field; break;
-        case 'S': l->subject = r.field; break;
-        case 'r': l->ret = r.field; break;
-        case 'v': l->envid = r.field; break;
-        case 'Z': l->signed_for = r.field; break;
-        case 'w': damaged |= letter_wants_get(r.field, &l->wants) != 0; break;
         case 'H': l->hold = r.field; break;
         case 'd': e->delay_told = (int64_t)rec_u64(&r); break;
         case 'A': e->age = (int64_t)rec_u64(&r); break;
@@ -193,6 +163,7 @@ int q_envelope_get(struct slice row, const struct letter_id *id, struct q_envelo
         case 'o': e->open = (uint32_t)rec_u64(&r); break;
         case 'n': e->rcpts = (uint32_t)rec_u64(&r); break;
         case 'W': e->unscheduled = (uint32_t)rec_u64(&r); break;
+        default: damaged |= letter_record_take(&r, l) != 0;
         }
     }
     bool whole = !damaged && (unsigned)l->stream < STREAMS && l->skip <= l->head_size &&

@@ -495,6 +495,7 @@ static int try_now(struct shard *s, const struct q_loaded *l, struct q_rcpt *con
 
 /* ---- what failed, what is late ---- */
 
+/* Recipients of a group that are in a state, and what becomes of them. was: as they were loaded. */
 struct marking {
     struct queue *q;
     const struct letter *l;
@@ -502,9 +503,33 @@ struct marking {
     uint32_t g;
     struct q_rcpt *const *rcpt;
     size_t n;
+    enum q_state in;
+    void (*change)(struct kv_tx *tx, const struct marking *x, struct q_rcpt *r, const struct q_rcpt *was);
     const char *told; /* whether the sender is told, in words */
-    int64_t now;
+    int64_t now, until;
 };
+
+static int mark_tx(struct kv_tx *tx, void *arg)
+{
+    const struct marking *x = arg;
+    struct arena a = {0};
+    int e = 0;
+    for (size_t i = 0; !e && i < x->n; i++) {
+        struct q_rcpt r;
+        e = queue_tx_rcpt(tx, &a, x->id, x->g, x->rcpt[i]->n, &r);
+        if (e || r.state != x->in) continue;
+        x->change(tx, x, &r, x->rcpt[i]);
+        queue_tx_put_rcpt(tx, &a, x->id, &r);
+    }
+    if (!e) e = settle_ended(tx, &a, x->id, x->g);
+    ar_free(&a);
+    return e;
+}
+
+static int mark(struct shard *s, struct marking *x)
+{
+    return gone_is_fine(kv_transact(s->q->store->kv, shard_object(s), mark_tx, x));
+}
 
 static void tell_bounced(struct kv_tx *tx, const struct marking *x, const struct q_rcpt *r)
 {
@@ -530,50 +555,17 @@ static void tell_maker_bounced(struct kv_tx *tx, const struct marking *x, const 
                                          .expired = r->expired});
 }
 
-static int bounced_tx(struct kv_tx *tx, void *arg)
+static void to_bounced(struct kv_tx *tx, const struct marking *x, struct q_rcpt *r, const struct q_rcpt *was)
 {
-    struct marking *x = arg;
-    struct arena a = {0};
-    int e = 0;
-    for (size_t i = 0; !e && i < x->n; i++) {
-        struct q_rcpt r;
-        e = queue_tx_rcpt(tx, &a, x->id, x->g, x->rcpt[i]->n, &r);
-        if (e || r.state != Q_FAILED) continue;
-        q_move(&r, Q_BOUNCED);
-        queue_tx_put_rcpt(tx, &a, x->id, &r);
-        tell_bounced(tx, x, x->rcpt[i]);
-        if (x->l->made.n) tell_maker_bounced(tx, x, x->rcpt[i]);
-    }
-    if (!e) e = settle_ended(tx, &a, x->id, x->g);
-    ar_free(&a);
-    return e;
+    q_move(r, Q_BOUNCED);
+    tell_bounced(tx, x, was);
+    if (x->l->made.n) tell_maker_bounced(tx, x, was);
 }
 
-/* What is to be done for recipients in a state is put off. */
-struct holding {
-    const struct letter_id *id;
-    uint32_t g;
-    enum q_state state;
-    struct q_rcpt *const *rcpt;
-    size_t n;
-    int64_t until;
-};
-
-static int hold_on_tx(struct kv_tx *tx, void *arg)
+static void put_off(struct kv_tx *tx, const struct marking *x, struct q_rcpt *r, const struct q_rcpt *was)
 {
-    struct holding *x = arg;
-    struct arena a = {0};
-    int e = 0;
-    for (size_t i = 0; !e && i < x->n; i++) {
-        struct q_rcpt r;
-        e = queue_tx_rcpt(tx, &a, x->id, x->g, x->rcpt[i]->n, &r);
-        if (e || r.state != x->state) continue;
-        r.next_try = x->until;
-        queue_tx_put_rcpt(tx, &a, x->id, &r);
-    }
-    if (!e) e = settle_ended(tx, &a, x->id, x->g);
-    ar_free(&a);
-    return e;
+    (void)tx, (void)was;
+    r->next_try = x->until;
 }
 
 /* It is tried again later, all of the group together; as attempts are, after half of the time that is over.
@@ -581,7 +573,7 @@ static int hold_on_tx(struct kv_tx *tx, void *arg)
 static int tell_later(struct shard *s, const struct q_loaded *l, struct arena *a, struct trip *trip)
 {
     struct q_rcpt **failed = ar_array(a, struct q_rcpt *, l->n);
-    struct holding x = {.id = &l->e.l.id, .g = l->g.n, .state = Q_FAILED, .rcpt = failed};
+    struct marking x = {.id = &l->e.l.id, .g = l->g.n, .in = Q_FAILED, .change = put_off, .rcpt = failed};
     int64_t now = rt_wall_seconds(), since = 0;
     for (size_t i = 0; i < l->n; i++) {
         if (l->rcpt[i].state != Q_FAILED) continue;
@@ -592,7 +584,7 @@ static int tell_later(struct shard *s, const struct q_loaded *l, struct arena *a
     int64_t wait = (now - since) / 2;
     if (wait > s->q->retry_most_s) wait = s->q->retry_most_s;
     x.until = now + (wait < s->q->retry_first_s ? s->q->retry_first_s : wait);
-    int e = gone_is_fine(kv_transact(s->q->store->kv, shard_object(s), hold_on_tx, &x));
+    int e = mark(s, &x);
     if (!e) again(trip, x.until);
     return e;
 }
@@ -625,11 +617,12 @@ static int bounce(struct shard *s, const struct q_loaded *l, struct q_rcpt *cons
                         .g = l->g.n,
                         .rcpt = rcpt,
                         .n = n,
-                        .told = told_in_words(l, told, why, a),
-                        .now = rt_wall_seconds()};
+                        .in = Q_FAILED,
+                        .change = to_bounced,
+                        .told = told_in_words(l, told, why, a)};
     if (why) log_warn("queue", "%s: the sender cannot be told: %s", l->e.l.id.s, err_text(why));
     if (why && !is_never_told(&l->e, why)) return *more = false, tell_later(s, l, a, trip);
-    int e = gone_is_fine(kv_transact(s->q->store->kv, shard_object(s), bounced_tx, &x));
+    int e = mark(s, &x);
     if (e) return e;
     queue_tally(&s->q->bounced, n);
     return 0;
@@ -637,36 +630,26 @@ static int bounce(struct shard *s, const struct q_loaded *l, struct q_rcpt *cons
 
 /* ---- its time is over ---- */
 
-static int expire_tx(struct kv_tx *tx, void *arg)
+static void to_expired(struct kv_tx *tx, const struct marking *x, struct q_rcpt *r, const struct q_rcpt *was)
 {
-    struct marking *x = arg;
-    struct arena a = {0};
-    int e = 0;
-    for (size_t i = 0; !e && i < x->n; i++) {
-        struct q_rcpt r;
-        e = queue_tx_rcpt(tx, &a, x->id, x->g, x->rcpt[i]->n, &r);
-        if (e || r.state != Q_WAITING) continue;
-        q_move(&r, Q_FAILED);
-        r.expired = true;
-        r.next_try = x->now;
-        if (!r.attempts) { /* RFC 3463: delivery time expired */
-            r.enhanced = SL("4.4.7");
-            r.reply = SL("no attempt could be made before its time was over");
-        }
-        queue_tx_put_rcpt(tx, &a, x->id, &r);
+    (void)tx, (void)was;
+    q_move(r, Q_FAILED);
+    r->expired = true;
+    r->next_try = x->now;
+    if (!r->attempts) { /* RFC 3463: delivery time expired */
+        r->enhanced = SL("4.4.7");
+        r->reply = SL("no attempt could be made before its time was over");
     }
-    if (!e) e = settle_ended(tx, &a, x->id, x->g);
-    ar_free(&a);
-    return e;
 }
 
 static int expire(struct shard *s, const struct q_loaded *l, int64_t now)
 {
     struct q_rcpt *some[QUEUE_ATTEMPT_RCPTS];
-    struct marking x = {.q = s->q, .l = &l->e.l, .id = &l->e.l.id, .g = l->g.n, .rcpt = some, .now = now};
+    struct marking x = {
+        .id = &l->e.l.id, .g = l->g.n, .in = Q_WAITING, .change = to_expired, .rcpt = some, .now = now};
     for (size_t i = 0; i < l->n && x.n < QUEUE_ATTEMPT_RCPTS; i++)
         if (l->rcpt[i].state == Q_WAITING) some[x.n++] = &l->rcpt[i];
-    return x.n ? gone_is_fine(kv_transact(s->q->store->kv, shard_object(s), expire_tx, &x)) : 0;
+    return x.n ? mark(s, &x) : 0;
 }
 
 static bool any_waits(const struct q_loaded *l)
@@ -682,8 +665,14 @@ static int hold_on(struct shard *s, const struct q_loaded *l, struct q_rcpt *con
                    int64_t now, struct trip *trip)
 {
     int64_t until = queue_release(s->q, &l->e.l.wants, now);
-    struct holding x = {&l->e.l.id, l->g.n, Q_WAITING, rcpt, n, until > now ? until : now + NOT_NOW_S};
-    int e = gone_is_fine(kv_transact(s->q->store->kv, shard_object(s), hold_on_tx, &x));
+    struct marking x = {.id = &l->e.l.id,
+                        .g = l->g.n,
+                        .in = Q_WAITING,
+                        .change = put_off,
+                        .rcpt = rcpt,
+                        .n = n,
+                        .until = until > now ? until : now + NOT_NOW_S};
+    int e = mark(s, &x);
     if (!e) again(trip, x.until);
     return e;
 }
