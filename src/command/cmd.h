@@ -9,7 +9,7 @@
     X(import) X(export)                                                                                     \
     X(domain_add) X(domain_remove) X(domain_set) X(domain_list) X(domain_show)                              \
     X(account_add) X(account_passwd) X(account_disable) X(account_enable) X(account_remove) X(account_list) \
-    X(account_rename) X(account_grant) X(account_revoke)                                                    \
+    X(account_rename) X(account_pardon) X(account_grant) X(account_revoke)                                                    \
     X(app_password_add) X(app_password_list) X(app_password_remove)                                         \
     X(account_set) X(account_show)                                                                         \
     X(person_export) X(person_erase)                                                                       \

@@ -2,6 +2,7 @@
  * what is sent to many, and who gets nothing of it. */
 #include "base/text.h"
 #include "cmd.h"
+#include "send/standing.h"
 #include "send/suppression.h"
 
 /* ---- campaigns ---- */
@@ -361,4 +362,20 @@ void print_suppression_import(json_t *args, json_t *reply, struct buf *out)
     (void)args;
     buf_printf(out, "%lld entries were taken, %lld lines hold none.\n", (long long)arg_number(reply, "taken"),
                (long long)arg_number(reply, "bad"));
+}
+
+/* ---- account pardon ---- */
+
+int run_account_pardon(struct request *r)
+{
+    struct account acc;
+    int e = account_get(r->core->store->directory, r->a, arg_slice(r->args, "address"), &acc);
+    return e ? e : standing_pardon(r->core->sends, sl_cstr(acc.id));
+}
+
+void print_account_pardon(json_t *args, json_t *reply, struct buf *out)
+{
+    (void)reply;
+    buf_printf(out, "Bulk mail of %s goes on; what bounced or was complained of until now counts no more.\n",
+               arg_text(args, "address"));
 }

@@ -190,6 +190,8 @@ const struct command commands[] = {
          .rows = "accounts", .print_row = print_row_account_list, ARGS(MAYBE_DOMAIN)),
     STORE("account passwd", account_passwd, "changes the password", .of_domain = "address",
           ARGS(ADDRESS, PASSWORD)),
+    STORE("account pardon", account_pardon,
+          "bulk mail of the account goes on, however many bounced or complained until now", ARGS(ADDRESS)),
     STORE("account disable", account_disable, "no login, no new mail; what it holds stays",
           .of_domain = "address", ARGS(ADDRESS)),
     STORE("account enable", account_enable, "undoes disable", .of_domain = "address", ARGS(ADDRESS)),

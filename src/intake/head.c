@@ -3,6 +3,7 @@
 #include "intake_i.h"
 #include "mail/addr.h"
 #include "mail/submit.h"
+#include "send/standing.h"
 
 static void check_hops(struct intake_letter *l)
 {
@@ -197,6 +198,17 @@ static void read_fields(struct intake_letter *l)
     if (e) intake_refuse(l, e, 554, "5.6.0", "The letter is not well-formed: %s", err_text(e));
 }
 
+/* Bulk mail of an account of ours of which too many complain. */
+static void check_standing(struct intake_letter *l)
+{
+    int64_t until;
+    if (l->stream != STREAM_BULK || !l->from.account || !l->in->sends) return;
+    int e = standing_ask(l->in->sends, sl_cstr(l->from.account->id), &until);
+    if (e != ERR_LIMIT) return;
+    struct slice why = ar_dup(&l->a, sl_cstr(err_text(e)));
+    intake_refuse(l, e, 450, "4.7.1", "%.*s", SLF(why));
+}
+
 /* What only we may say: of who may write here (RFC 8601 section 5), and of what lists say. */
 static bool is_forged(const void *ours, struct arena *a, const struct mail_field *f)
 {
@@ -246,9 +258,10 @@ static void begin_body(struct intake_letter *l)
 
 void intake_head_complete(struct intake_letter *l)
 {
-    static intake_step *const steps[] = {read_fields,        check_hops,        check_return,  check_form,
-                                         check_solicitation, read_tls_required, check_authors, edit,
-                                         intake_sign_begin,  begin_judging,     check_memory,  begin_body};
+    static intake_step *const steps[] = {read_fields, check_standing,     check_hops,        check_return,
+                                         check_form,  check_solicitation, read_tls_required, check_authors,
+                                         edit,        intake_sign_begin,  begin_judging,     check_memory,
+                                         begin_body};
     l->head_done = true;
     int e = mail_head_parse(&l->a, buf_slice(&l->head), &l->parsed);
     if (e) {

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "numbers_i.h"
 #include "send_run.h"
+#include "standing.h"
 
 enum { READ = 500, ROWS = 400, ROW_VERSION = 1, SITE_MAX = 120 };
 #define GATHER RT_S /* events that come within it are counted together */
@@ -30,6 +31,8 @@ struct portion {
     struct map sums;  /* by key -> struct sum */
     struct map heads; /* of sends, by id -> struct head_seen */
     uint64_t from, to;
+    const struct event *v; /* that are counted */
+    size_t n;
 };
 
 /* ---- of one event ---- */
@@ -216,6 +219,7 @@ static int count_tx(struct kv_tx *tx, void *arg)
     if (e == ERR_NOT_FOUND) e = 0;
     if (!e && at != p->from) e = err_set(ERR_CONFLICT, "somebody else counts the same events");
     while (!e && map_next(&p->sums, &it)) e = add_sum(tx, it.value, &a);
+    if (!e) e = standing_tx_count(p->s, tx, p->v, p->n);
     rec_begin(&b, ROW_VERSION);
     rec_put_u64(&b, 'e', p->to);
     if (!e) kv_tx_put_record(tx, SL("e"), &b);
@@ -276,6 +280,8 @@ int numbers_count(struct sends *s, struct slice account, bool *more)
     *more = !e && (i < n || n == READ);
     if (!e && n) {
         p.to = v[i - 1].id;
+        p.v = v;
+        p.n = i;
         e = kv_transact(s->store->kv, object, count_tx, &p);
         if (!e) told(s, &p);
         if (e == ERR_CONFLICT) e = 0, *more = true;

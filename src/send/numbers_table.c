@@ -5,6 +5,7 @@
 #include "base/civil.h"
 #include "base/log.h"
 #include "numbers_i.h"
+#include "standing.h"
 
 enum { PAGE = 200, CATCH_UP = 40 };
 
@@ -163,7 +164,10 @@ int numbers_care(struct sends *s)
     int e = 0;
     while (!e && more && n && !s->stopping) {
         e = kv_objects(s->store->kv, from, SL("m;"), 100, &a, &names, &n, &more);
-        for (size_t i = 0; !e && i < n; i++) e = forget(s, names[i], today - NUMBERS_KEEP_DAYS + 1);
+        for (size_t i = 0; !e && i < n; i++) {
+            e = forget(s, names[i], today - NUMBERS_KEEP_DAYS + 1);
+            if (!e) e = standing_care(s, names[i]);
+        }
         if (!e && n) from = ar_cat(&a, names[n - 1], SL(" "));
     }
     ar_free(&a);

@@ -12,6 +12,7 @@
 #include "base/civil.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "standing.h"
 
 #define PAUSE_AFTER_ERROR (2 * RT_S)
 #define LOOK_EVERY (300 * RT_S)
@@ -307,6 +308,9 @@ static bool hold_bad(struct sends *s, struct run *r, int *e)
 {
     struct arena a = {0};
     struct slice why = too_bad(r, &a);
+    int64_t until;
+    if (!why.n && r->stream == STREAM_BULK && standing_ask(s, sl_cstr(r->account), &until) == ERR_LIMIT)
+        why = ar_printf(&a, "%s; resume it then", err_text(ERR_LIMIT));
     if (why.n) {
         log_warn("send", "the send %s is paused: %.*s", r->id.s, SLF(why));
         *e = pause_run(s, r, why);

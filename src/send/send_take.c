@@ -8,6 +8,7 @@
 #include "mail/addr.h"
 #include "mail/head.h"
 #include "send_i.h"
+#include "standing.h"
 #include "suppression.h"
 
 struct waiting { /* a row that is not written yet */
@@ -384,6 +385,13 @@ static void set_head(struct send_writer *w, const struct send *what)
         w->head.category[w->head.ncategories++] = ar_dup(a, what->category[i]);
 }
 
+static int may_go_on(struct sends *s, const struct send *what)
+{
+    int64_t until;
+    if (what->stream != STREAM_BULK || what->options & SEND_SANDBOX) return 0;
+    return standing_ask(s, sl_cstr(what->account->id), &until);
+}
+
 int send_begin(struct sends *s, const struct send *what, struct arena *a, struct send_writer **out,
                struct send_taken *done)
 {
@@ -398,6 +406,7 @@ int send_begin(struct sends *s, const struct send *what, struct arena *a, struct
     int e = 0;
     if (what->idempotency.n && what->idempotency.n <= SEND_WORD_MAX) e = claim(w, what->idempotency, a, done);
     else w->marked = send_hold(s, &w->id);
+    if (!e && !done->before) e = may_go_on(s, what);
     if (!e && !done->before) e = take_common(w, what);
     *out = w;
     if (e || done->before) send_abandon(out);

@@ -370,6 +370,34 @@ def test_the_limits_of_the_account_bind_a_send_as_a_whole(home):
         home.key = before
 
 
+def test_an_account_of_which_too_many_bounce_pauses_its_bulk_mail_everywhere(home):
+    home.account("bad")
+    home.tram("account", "set", "bad@one.test", "--daily", "unlimited", "--hourly", "unlimited", "--first-time", "unlimited")
+    before, home.key = home.key, home.tram("key", "add", "bad@one.test", "--name", "t", "--scope", "campaigns").stdout.split("\n")[0]
+    try:
+        head = {"from": "bad@one.test", "subject": "s", "text": "t", "name": "bad"}
+        status, taken = call(home, "POST", "/v1/campaigns", lines(head, *({"to": f"nobody{i}@one.test"} for i in range(2600))))
+        assert status == 202, taken
+        why = lambda: call(home, "GET", f"/v1/campaigns/{taken['id']}")[1].get("why", "")
+        w.until(lambda: "more than 10 of 100" in why(), what="the campaign to be paused")
+        call(home, "POST", f"/v1/campaigns/{taken['id']}/resume")
+        end = w.until(lambda: "paused until" in why() and why(), what="the account to be paused")
+        assert "recipients of the last 7 days" in end, end
+        status, refused = call(home, "POST", "/v1/campaigns", lines(head, {"to": "ann@one.test"}))
+        assert status == 429 and "bulk mail of this account is paused until" in refused["detail"], refused
+        with home.submission("bad") as s:
+            bulk = "From: bad@one.test\r\nSubject: b\r\nPrecedence: bulk\r\n\r\nx\r\n"
+            with pytest.raises(smtplib.SMTPDataError) as caught:
+                s.sendmail("bad@one.test", ["ann@one.test"], bulk)
+            assert caught.value.smtp_code == 450 and b"paused until" in caught.value.smtp_error
+            s.sendmail("bad@one.test", ["ann@one.test"], bulk.replace("Precedence: bulk\r\n", ""))  # from one to one
+        home.tram("account", "pardon", "bad@one.test")
+        assert call(home, "POST", "/v1/campaigns", lines(head, {"to": "ann@one.test"}))[0] in (200, 202)
+        home.tram("campaign", "cancel", taken["id"])
+    finally:
+        home.key = before
+
+
 def test_numbers_add_up(home):
     key = home.tram("key", "add", "ann@one.test", "--name", "n", "--scope", "campaigns,stats.read").stdout.split("\n")[0]
     old, home.key = home.key, key
