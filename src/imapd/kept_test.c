@@ -51,6 +51,8 @@ static void ask(struct conn *c, struct buf *out, const char *command)
 static void ask_orders(struct conn *c, struct buf *out)
 {
     ask(c, out, "SORT (SUBJECT DATE FROM TO) UTF-8 1:60");
+    ask(c, out, "SORT (REVERSE DISPLAYFROM DISPLAYTO CC) UTF-8 1:60");
+    ask(c, out, "SORT (REVERSE ARRIVAL SIZE SUBJECT) UTF-8 1:60");
     ask(c, out, "THREAD REFERENCES UTF-8 1:60");
     ask(c, out, "SEARCH CHARSET UTF-8 1:60 SUBJECT {6+}\r\ngr\xc3\xbc\xc3\x9f");
     ask(c, out, "SEARCH 1:60 OR FROM a@b HEADER X-Priority 1");
@@ -110,12 +112,15 @@ TEST(imapd_computes_once_what_it_would_compute_again)
         check_same(&now, &truth);
         CHECK_INT(rows(object, &a), 4 * 3); /* the last messages are in a part that is not full */
     }
+    ask(c, &now, "SORT (DATE) UTF-8 ALL");
+    CHECK_INT(rows(object, &a), 5 * 3);
+    buf_free(&now);
     ask_orders(c, &now);
     check_same(&now, &orders);
     CHECK_OK(kv_transact(w.kv, object, spoil, NULL));
     ask(c, &now, "FETCH 1:* " ITEMS);
     check_same(&now, &truth);
-    CHECK_INT(rows(object, &a), 4 * 3);
+    CHECK_INT(rows(object, &a), 5 * 3);
     TALK(c, "4 UNSELECT", "4 OK ~\n");
     TALK(c, "5 DELETE box", "5 OK ~\n");
     CHECK_INT(rows(object, &a), 0);

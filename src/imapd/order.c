@@ -2,14 +2,9 @@
  * 6203). */
 #include "reader/order.h"
 #include "imapd_i.h"
-#include "mail/addr.h"
 #include "mail/charset.h"
-#include "mail/conversation.h"
-#include "mail/date.h"
-#include "mail/encoded.h"
 #include "mail/head.h"
-
-enum { KEY_BYTES_MAX = 1000 }; /* of a text by which messages are put in order */
+#include "reader/keys.h"
 
 struct sort_key {
     int64_t number;
@@ -27,77 +22,120 @@ struct sorting {
     const struct imapd_found *found;
     struct arena scratch;
     struct sorted **v;
+    struct imapd_found left; /* those whose keys have to be computed, */
+    size_t *left_k;          /* and which of the found ones they are */
 };
 
 /* ---- keys ---- */
 
 int64_t imapd_sent_date(struct arena *a, const struct mail_head *h, const struct message *m)
 {
-    struct mail_date d;
-    bool found;
-    struct slice date = mail_head_get(a, h, SL("Date"), &found);
-    return found && mail_date_parse(date, &d) == 0 ? d.seconds : m ? m->internal_date : 0;
+    int64_t sent;
+    return reader_sent(a, h, &sent) ? sent : m ? m->internal_date : 0;
 }
 
-/* The first address of the field as ENVELOPE tells it: its mailbox, or what is shown of it. */
-static struct slice address_text(struct arena *a, const struct mail_head *h, struct slice field, bool display)
+static enum reader_key key_of(enum imap_sort_key by)
 {
-    struct mail_addrs v;
-    mail_addrs_tell(a, mail_head_get(a, h, field, NULL), &v);
-    if (!v.n) return SL("");
-    const struct mail_addr *m = &v.v[0];
-    if (m->group.n) return m->group; /* ENVELOPE begins with the group's name as a mailbox */
-    if (!display) return m->local;
-    struct slice name = mail_words_decode(a, m->name);
-    if (name.n) return name;
-    return m->domain.n ? ar_printf(a, "%.*s@%.*s", SLF(m->local), SLF(m->domain)) : m->local;
-}
-
-static struct slice key_text(struct arena *a, const struct mail_head *h, enum imap_sort_key key)
-{
-    struct mail_subject subject;
-    switch (key) {
-    case IMAP_SORT_CC: return address_text(a, h, SL("Cc"), false);
-    case IMAP_SORT_FROM: return address_text(a, h, SL("From"), false);
-    case IMAP_SORT_TO: return address_text(a, h, SL("To"), false);
-    case IMAP_SORT_DISPLAYFROM: return address_text(a, h, SL("From"), true);
-    case IMAP_SORT_DISPLAYTO: return address_text(a, h, SL("To"), true);
-    case IMAP_SORT_SUBJECT:
-        mail_subject(a, mail_head_get(a, h, SL("Subject"), NULL), &subject);
-        return subject.base;
-    default: return SL("");
+    switch (by) {
+    case IMAP_SORT_FROM: return READER_KEY_FROM;
+    case IMAP_SORT_TO: return READER_KEY_TO;
+    case IMAP_SORT_CC: return READER_KEY_CC;
+    case IMAP_SORT_DISPLAYFROM: return READER_KEY_DISPLAY_FROM;
+    case IMAP_SORT_DISPLAYTO: return READER_KEY_DISPLAY_TO;
+    case IMAP_SORT_SUBJECT: return READER_KEY_SUBJECT;
+    default: return READER_KEYS; /* it has no text */
     }
+}
+
+static struct sorted *begin_one(struct sorting *x, size_t k)
+{
+    struct sorted *one = ar_zalloc(&x->s->a, sizeof *one + x->args->n * sizeof *one->key);
+    one->at = x->found->at[k];
+    one->score = x->found->score ? x->found->score[k] : 100;
+    for (size_t i = 0; i < x->args->n; i++) {
+        if (x->args->by[i].key == IMAP_SORT_RELEVANCY) one->key[i].number = -one->score; /* the best first */
+        if (key_of(x->args->by[i].key) != READER_KEYS) one->key[i].reversed = x->s->comparator.reversed;
+    }
+    return x->v[k] = one;
+}
+
+static int too_many(const struct sorting *x)
+{
+    return ar_over(&x->s->a) ? err_set(ERR_LIMIT, "these are too many messages to be put in order") : 0;
 }
 
 static void make_key(struct sorting *x, const struct mail_head *h, const struct message *m,
                      enum imap_sort_key by, struct sort_key *out)
 {
-    if (by == IMAP_SORT_RELEVANCY) return;
+    enum reader_key key = key_of(by);
     if (by == IMAP_SORT_ARRIVAL) out->number = m ? m->internal_date : 0;
     else if (by == IMAP_SORT_SIZE) out->number = m ? (int64_t)m->size : 0;
     else if (by == IMAP_SORT_DATE) out->number = imapd_sent_date(&x->scratch, h, m);
-    else {
-        struct slice text = collation_key(&x->scratch, x->s->comparator.how, key_text(&x->scratch, h, by));
-        out->reversed = x->s->comparator.reversed;
-        out->text = ar_dup(&x->s->a, sl_sub(text, 0, KEY_BYTES_MAX));
-    }
+    else if (key != READER_KEYS)
+        out->text = ar_dup(&x->s->a, reader_key(&x->scratch, h, key, x->s->comparator.how));
 }
 
+/* Of the k-th of those that are left. */
 static int make_keys(void *arg, size_t k, const struct message *m, struct slice head)
 {
     struct sorting *x = arg;
     struct mail_head h = {0};
     ar_reset(&x->scratch);
     if (mail_head_parse(&x->scratch, head, &h) != 0 && !h.n) h = (struct mail_head){0};
-    struct sorted *one = ar_zalloc(&x->s->a, sizeof *one + x->args->n * sizeof *one->key);
-    one->at = x->found->at[k];
-    one->score = x->found->score ? x->found->score[k] : 100;
+    struct sorted *one = begin_one(x, x->left_k[k]);
+    for (size_t i = 0; i < x->args->n; i++) make_key(x, &h, m, x->args->by[i].key, &one->key[i]);
+    return too_many(x);
+}
+
+/* ---- keys that were computed before ---- */
+
+/* False: not all that is asked for is among them. */
+static bool take_kept(struct sorting *x, struct reader_digests *d, size_t k)
+{
+    struct slice text;
+    struct reader_keys keys;
+    if (!reader_digest(d, view_at(x->s->view, x->found->at[k]).uid, &text) || !reader_keys_get(text, &keys))
+        return false;
+    for (size_t i = 0; i < x->args->n; i++)
+        if (x->args->by[i].key == IMAP_SORT_DATE && !keys.dated) return false; /* the internal date, then */
+    struct sorted *one = begin_one(x, k);
     for (size_t i = 0; i < x->args->n; i++) {
-        make_key(x, &h, m, x->args->by[i].key, &one->key[i]);
-        if (x->args->by[i].key == IMAP_SORT_RELEVANCY) one->key[i].number = -one->score; /* the best first */
+        enum reader_key key = key_of(x->args->by[i].key);
+        if (key != READER_KEYS) one->key[i].text = ar_dup(&x->s->a, keys.text[key]);
+        else if (x->args->by[i].key == IMAP_SORT_DATE) one->key[i].number = keys.sent;
     }
-    x->v[k] = one;
-    return ar_over(&x->s->a) ? err_set(ERR_LIMIT, "these are too many messages to be put in order") : 0;
+    return true;
+}
+
+/* They are those of the default comparator, and say nothing of what stands in records. */
+static bool may_be_kept(const struct sorting *x)
+{
+    bool heads = false;
+    for (size_t i = 0; i < x->args->n; i++) {
+        enum imap_sort_key by = x->args->by[i].key;
+        if (by == IMAP_SORT_ARRIVAL || by == IMAP_SORT_SIZE) return false;
+        heads |= by != IMAP_SORT_RELEVANCY;
+    }
+    return heads && x->s->comparator.how == COLLATION_UNICODE_CASEMAP;
+}
+
+static int take_all_kept(struct sorting *x)
+{
+    struct reader_digests d;
+    bool may = may_be_kept(x);
+    int e = 0;
+    imapd_digests_begin(x->s, &d, READER_ORDER, may ? x->found->n : 0);
+    for (size_t k = 0; k < x->found->n && !e; k++) {
+        if (!may || !take_kept(x, &d, k)) {
+            x->left.at[x->left.n] = x->found->at[k];
+            x->left_k[x->left.n++] = k;
+        }
+        e = too_many(x);
+        if (!e) e = conn_error(x->s->c);
+        fiber_breathe();
+    }
+    reader_digests_end(&d);
+    return e;
 }
 
 /* ---- order ---- */
@@ -125,9 +163,15 @@ static bool needs_heads(const struct imap_sort_args *args)
 
 int imapd_sort_found(struct imapd_session *s, const struct imap_sort_args *args, struct imapd_found *f)
 {
-    struct sorting x = {.s = s, .args = args, .found = f, .v = ar_array(&s->a, struct sorted *, f->n)};
+    struct sorting x = {.s = s,
+                        .args = args,
+                        .found = f,
+                        .v = ar_array(&s->a, struct sorted *, f->n),
+                        .left.at = ar_array(&s->a, size_t, f->n),
+                        .left_k = ar_array(&s->a, size_t, f->n)};
     ar_init(&x.scratch, 0);
-    int e = imapd_each_found(s, f, needs_heads(args), make_keys, &x);
+    int e = take_all_kept(&x);
+    if (!e) e = imapd_each_found(s, &x.left, needs_heads(args), make_keys, &x);
     ar_free(&x.scratch);
     if (e) return e;
     order_sort((void **)x.v, f->n, compare, args);

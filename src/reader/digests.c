@@ -2,12 +2,15 @@
 #include "digests.h"
 
 #include "base/memory.h"
+#include "keys.h"
 #include "mail/head.h"
 #include "mail/mime_imap.h"
 #include "rt/rt.h"
 
-/* To be raised when what they are made with makes something else: mail/head.c, mail/mime*.c, preview.c. */
-static const unsigned versions[] = {1, 1, 1, 1};
+/* To be raised when what they are made with makes something else: mail/head.c, mail/mime*.c, preview.c,
+ * keys.c. */
+static const unsigned versions[READER_KINDS] = {1, 1, 1, 1, 1};
+static const char letters[READER_KINDS] = {'h', 'n', 's', 'p', 'o'};
 
 /* What SORT, THREAD, SEARCH and ENVELOPE look into, and what clients ask for to show a list. */
 static const struct slice kept[] = {
@@ -72,8 +75,19 @@ static int make_preview(struct reader *rd, struct arena *a, struct buf *out)
     return e;
 }
 
-static int (*const makers[])(struct reader *rd, struct arena *a,
-                             struct buf *out) = {make_head, make_envelope, make_structure, make_preview};
+static int make_order(struct reader *rd, struct arena *a, struct buf *out)
+{
+    struct slice head;
+    struct mail_head h;
+    int e = reader_head(rd, a, &head);
+    if (e) return e;
+    if (mail_head_parse(a, head, &h) != 0 && !h.n) h = (struct mail_head){0};
+    reader_keys_put(out, a, &h);
+    return 0;
+}
+
+static int (*const makers[READER_KINDS])(struct reader *rd, struct arena *a, struct buf *out) = {
+    make_head, make_envelope, make_structure, make_preview, make_order};
 
 /* What cannot be made is not there. */
 static int make_one(struct reader_digests *x, const struct message *m, struct digest *d)
@@ -129,7 +143,7 @@ void reader_digests_begin(struct reader_digests *x, struct store *store, struct 
                           uint32_t uidvalidity, uint32_t uidnext, enum reader_digest_kind kind, size_t many)
 {
     x->store = store;
-    x->key = (struct digest_key){box, uidvalidity, "hnsp"[kind], versions[kind]};
+    x->key = (struct digest_key){box, uidvalidity, letters[kind], versions[kind]};
     x->kind = kind;
     x->uidnext = uidnext;
     x->make = many >= READER_MANY;

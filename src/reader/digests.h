@@ -11,6 +11,7 @@ enum reader_digest_kind {
     READER_ENVELOPE,  /* as mime_imap_envelope() writes it */
     READER_STRUCTURE, /* as mime_imap_structure() does, extended */
     READER_PREVIEW,   /* reader_preview() */
+    READER_ORDER,     /* reader_keys_put() */
     READER_KINDS
 };
 enum { READER_MANY = 64, READER_KEPT_MAX = 8, READER_AHEAD = 8 };
