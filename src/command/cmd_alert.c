@@ -125,7 +125,8 @@ int watch_node(struct core *core, bool slow)
                             .fetch = &core->fetch,
                             .webhook = core->conf->alert_webhook,
                             .private_hosts = core->conf->webhook_private,
-                            .hostname = core->conf->hostname};
+                            .hostname = core->conf->hostname,
+                            .telling = &core->alerting};
     struct slice to = domain.n ? ar_cat(&a, SL("postmaster@"), domain) : SL("");
     int e = fiber_canceled() ? ERR_CANCELED : alerts_found(&c, x.v, x.n, slow, to);
     ar_free(&a);

@@ -15,6 +15,7 @@
 #define SLOW SL("DNS ")
 
 enum { VERSION = 1, KEY_TEXT = 100 };
+static const int64_t TELLING_POLL = RT_S / 20;
 
 /* ---- rows ---- */
 
@@ -301,8 +302,8 @@ static void say(const struct book *b)
             log_warn("alert", "%.*s: %.*s", SLF(b->v[i].about), SLF(b->v[i].sentence));
 }
 
-int alerts_found(const struct alerts_conf *x, const struct alert_finding *v, size_t n, bool slow,
-                 struct slice to)
+static int tell(const struct alerts_conf *x, const struct alert_finding *v, size_t n, bool slow,
+                struct slice to)
 {
     struct arena a;
     struct book b;
@@ -321,4 +322,17 @@ int alerts_found(const struct alerts_conf *x, const struct alert_finding *v, siz
     }
     ar_free(&a);
     return e ? e : posted ? posted : mailed;
+}
+
+/* Who is told stands in rows only when he was: two who look at once would tell him twice. */
+int alerts_found(const struct alerts_conf *x, const struct alert_finding *v, size_t n, bool slow,
+                 struct slice to)
+{
+    while (__atomic_exchange_n(x->telling, true, __ATOMIC_ACQUIRE)) {
+        int e = fiber_sleep(TELLING_POLL);
+        if (e) return e;
+    }
+    int e = tell(x, v, n, slow, to);
+    __atomic_store_n(x->telling, false, __ATOMIC_RELEASE);
+    return e;
 }

@@ -38,11 +38,12 @@ struct alerts_conf { /* everything is borrowed */
     struct slice webhook; /* URL, or empty */
     bool private_hosts;   /* the webhook may lie at an address that the world does not route */
     struct slice hostname;
+    bool *telling; /* one at a time tells, over all loops: atomic, of the node */
 };
 
 /* What an examination found; to: postmaster's address, or empty (no letter can be written). slow: what is
- * about DNS was examined too, else those stay as they were. The first error of telling is returned, what
- * could be done is done. SUSPENDS. */
+ * about DNS was examined too, else those stay as they were. Who comes while another one tells waits for him.
+ * The first error of telling is returned, what could be done is done. SUSPENDS. */
 MUST_CHECK int alerts_found(const struct alerts_conf *x, const struct alert_finding *v, size_t n, bool slow,
                             struct slice to);
 /* Those that last, the oldest first; in the arena. SUSPENDS. */

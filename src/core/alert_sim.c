@@ -14,12 +14,14 @@ struct world {
     struct alerts_conf conf;
     size_t letters, posts;
     int take_fails, post_status;
+    bool telling;
     char text[4000], body[4000];
 };
 
 static int take(void *ctx, const struct letter_own *own)
 {
     struct world *w = ctx;
+    CHECK_OK(fiber_sleep(RT_S)); /* a body is made durable */
     if (w->take_fails) return err_set(w->take_fails, "no room");
     w->letters++;
     snprintf(w->text, sizeof w->text, "%.*s", SLF(own->text));
@@ -49,7 +51,8 @@ static void begin(struct world *w)
                                    .take_ctx = w,
                                    .fetch = &w->fetch,
                                    .webhook = SL("https://hook.test/x"),
-                                   .hostname = SL("mail.one.test")};
+                                   .hostname = SL("mail.one.test"),
+                                   .telling = &w->telling};
 }
 
 static void end(struct world *w)
@@ -136,6 +139,27 @@ static int told_at_last(void *arg)
     return 0;
 }
 
+static void look_too(void *arg)
+{
+    struct alert_finding disk = {SL("disk"), SL("7 MB are free"), false};
+    CHECK_OK(look(arg, &disk, 1, true));
+}
+
+/* The server's own look, and operators' at the same moment. */
+static int told_once_by_many(void *arg)
+{
+    struct world w;
+    struct group g;
+    (void)arg;
+    begin(&w);
+    group_init(&g);
+    for (int i = 0; i < 5; i++) CHECK_OK(group_go(&g, "look", look_too, &w));
+    CHECK_OK(group_wait(&g));
+    CHECK(w.letters == 1 && w.posts == 1);
+    end(&w);
+    return 0;
+}
+
 static int put_damage(struct kv_tx *tx, void *arg)
 {
     (void)arg;
@@ -174,5 +198,6 @@ static void run(int (*body)(void *))
 }
 
 TEST(each_condition_is_told_once) { run(told_once); }
+TEST(each_condition_is_told_once_whoever_looks_at_the_same_time) { run(told_once_by_many); }
 TEST(what_could_not_be_told_is_told_at_the_next_look) { run(told_at_last); }
 TEST(very_many_conditions_are_one_letter) { run(very_many); }

@@ -55,6 +55,7 @@ struct core {
     struct dnslists dnslists;
     struct greylist *greylist; /* NULL: off */
     struct backup_mx backup_mx;
+    bool alerting;            /* somebody is being told (alerts_found()); atomic */
     struct relay_conf relay;  /* what a node that serves sends with; its tls is NULL before */
     struct intake intake;     /* the way in for every letter */
     struct list_hop list_hop; /* and the way out of lists */
