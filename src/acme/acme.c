@@ -187,8 +187,10 @@ static int64_t next_look(struct acme *x, struct arena *a)
 {
     struct acme_kept k;
     if (acme_kept(x->conf.kv, a, &k)) return ACME_LOOK_S;
-    int64_t wait = k.renew_at - rt_wall_seconds();
-    return !k.renew_at || wait < 1 ? ACME_WAIT_FIRST_S : wait < ACME_LOOK_S ? wait : ACME_LOOK_S;
+    int64_t now = rt_wall_seconds(), wait = k.renew_at - now;
+    bool young = k.chain_pem.n && !k.failures && now >= k.from && now - k.from < ACME_YOUNG_S;
+    int64_t most = young ? ACME_LOOK_YOUNG_S : ACME_LOOK_S;
+    return !k.renew_at || wait < 1 ? ACME_WAIT_FIRST_S : wait < most ? wait : most;
 }
 
 static int64_t look(struct acme *x, bool advice)
@@ -212,7 +214,11 @@ static int64_t look(struct acme *x, bool advice)
 
 void acme_keep(void *arg)
 {
-    enum { ADVICE_EACH = 6 };
-    int e = 0;
-    for (unsigned i = 1; !e; i++) e = fiber_sleep(look(arg, i % ADVICE_EACH == 0) * RT_S);
+    enum { ADVICE_EACH_S = 5 * ACME_LOOK_S };
+    int64_t waited = 0, wait;
+    do {
+        bool advice = waited >= ADVICE_EACH_S;
+        wait = look(arg, advice);
+        waited = advice ? wait : waited + wait;
+    } while (fiber_sleep(wait * RT_S) == 0);
 }

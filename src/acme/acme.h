@@ -8,7 +8,9 @@
 
 enum {
     ACME_NAMES_MAX = 100,            /* of a certificate: what the authorities of the world take */
-    ACME_LOOK_S = 3600,              /* whether it is time is looked at so often */
+    ACME_LOOK_S = 3600,              /* whether it is time is looked at so often, */
+    ACME_LOOK_YOUNG_S = 60,          /* and so often while the certificate is younger than */
+    ACME_YOUNG_S = 86400,            /* that: names come into the DNS one after the other on the first day */
     ACME_WAIT_FIRST_S = 120,         /* after a failure, twice as long each time */
     ACME_WAIT_MOST_S = 86400,        /* at most */
     ACME_ORDER_S = 300,              /* an order is waited for so long */

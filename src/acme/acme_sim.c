@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "acme.h"
+#include "acme_i.h"
 #include "base/test.h"
 #include "rt/tls.h"
 #include "sim/sim.h"
@@ -62,6 +62,8 @@ struct world {
     struct acme *acme;
     struct buf chain, key; /* of another host */
     int requests, changes;
+    bool two_names; /* the second has come into the DNS */
+    int64_t age;    /* of the certificate that is kept, seconds */
 };
 
 #define URL "https://ca.test/"
@@ -161,10 +163,11 @@ static int transfer(void *arg, const struct fetch_call *c, struct fetch_answer *
 
 static int names(void *ctx, struct arena *a, struct slice **out, size_t *n)
 {
-    (void)ctx;
-    *out = ar_array(a, struct slice, 1);
+    const struct world *w = ctx;
+    *out = ar_array(a, struct slice, 2);
     (*out)[0] = SL("mail.one.test");
-    *n = 1;
+    (*out)[1] = SL("mta-sts.one.test");
+    *n = w->two_names ? 2 : 1;
     return 0;
 }
 
@@ -186,6 +189,7 @@ static void begin(struct world *w)
                                             .fetch = &w->fetch,
                                             .directory = SL(URL "dir"),
                                             .names = names,
+                                            .ctx = w,
                                             .contact = SL("postmaster@one.test")});
     acme_on_change(w->acme, changed, w);
 }
@@ -240,13 +244,43 @@ static int run_days(void *arg)
     return 0;
 }
 
+/* A certificate is kept, and ten minutes later the DNS shows one more name. */
+static int run_name_comes(void *arg)
+{
+    struct world *w = arg;
+    struct group g;
+    int64_t now = rt_wall_seconds();
+    begin(w);
+    struct acme_kept k = {.chain_pem = buf_slice(&w->chain),
+                          .key_pem = buf_slice(&w->key),
+                          .next_key_pem = buf_slice(&w->key),
+                          .from = now - w->age,
+                          .until = now + 90 * 86400,
+                          .renew_at = now + 60 * 86400};
+    CHECK_OK(acme_kept_put(w->kv, &k));
+    group_init(&g);
+    CHECK_OK(group_go(&g, "acme", acme_keep, w->acme));
+    CHECK_OK(fiber_sleep(600 * RT_S));
+    CHECK_INT(w->requests, 0);
+    w->two_names = true;
+    CHECK_OK(fiber_sleep(90 * RT_S));
+    CHECK_INT(w->requests > 0, w->age < ACME_YOUNG_S);
+    CHECK_OK(fiber_sleep(ACME_LOOK_S * RT_S));
+    CHECK(w->requests > 0);
+    group_cancel(&g);
+    (void)group_wait(&g);
+    end(w);
+    return 0;
+}
+
 /* Returns how many requests there were. */
-static int play(enum fault fault, int (*fn)(void *))
+static int play_aged(enum fault fault, int (*fn)(void *), int64_t age)
 {
     struct world *w = xcalloc(1, sizeof *w);
     struct sim *s = sim_new(7);
     struct sim_node *n = sim_node(s, "one.test", "192.0.2.9");
     w->fault = fault;
+    w->age = age;
     test_run_is("fault %d", (int)fault);
     sim_node_start(n, fn, w);
     sim_run(s, 9 * 86400 * RT_S);
@@ -258,6 +292,8 @@ static int play(enum fault fault, int (*fn)(void *))
     return requests;
 }
 
+static int play(enum fault fault, int (*fn)(void *)) { return play_aged(fault, fn, 0); }
+
 TEST(acme_whatever_the_authority_does)
 {
     for (int f = NO_FAULT + 1; f < FAULTS; f++) CHECK(play((enum fault)f, run_fault) < 2000);
@@ -268,4 +304,10 @@ TEST(acme_asks_an_authority_that_is_gone_later_and_later)
 {
     int requests = play(GONE, run_days);
     if (requests < 12 || requests > 40) test_fail(__FILE__, __LINE__, "%d requests in a week", requests);
+}
+
+TEST(acme_hears_soon_of_names_that_come_on_the_first_day)
+{
+    (void)play_aged(OTHER_KEY, run_name_comes, 10);
+    (void)play_aged(OTHER_KEY, run_name_comes, 3 * 86400);
 }
