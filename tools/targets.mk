@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 UNITS ?= $(PREFIX)/lib/systemd/system
 TIME ?= 60
 
-.PHONY: help deps deps-check format format-check test unit sims seeds test-programs whole floors sanitized run demo bench bench-auth bench-core bench-queue bench-relay bench-campaign bench-imap agree peers kill attack fuzz sim scale install deb clean
+.PHONY: help deps deps-check format format-check test unit sims seeds test-programs whole floors sanitized run demo bench bench-auth bench-core bench-queue bench-relay bench-paired bench-campaign bench-imap agree peers kill attack fuzz sim scale install deb clean
 help:
 	@sed -n 's/^#: //p' Makefile
 deps:
@@ -70,6 +70,10 @@ bench: build
 bench-relay: build
 	@tools/deps install bench
 	@/usr/bin/python3 bench/relay.py
+# This build beside another, receiving, in pairs; BASE=path of its tram, PAIRS, LETTERS in the environment.
+bench-paired: build
+	@tools/deps install bench
+	@/usr/bin/python3 bench/paired.py
 # A campaign taken and delivered; RECIPIENTS and SECONDS in the environment.
 bench-campaign: build
 	@/usr/bin/python3 bench/campaign.py
