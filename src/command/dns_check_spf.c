@@ -1,6 +1,7 @@
 /* dns_check_spf.c - is the SPF record right, and what would be, with all that it allows already? */
 #include "base/text.h"
 #include "dns_check_i.h"
+#include "source/source.h"
 #include "spf/spf.h"
 
 /* ---- the proposal ---- */
@@ -88,31 +89,43 @@ int dns_check_spf_line(struct checking *c, const struct dns_line *l)
     return 0;
 }
 
+static int check_passes(struct checking *c, const struct ip *from, struct slice helo, const char *source,
+                        struct slice line)
+{
+    char ip[IP_TEXT_MAX];
+    struct spf_query q = {.ip = *from,
+                          .helo = helo,
+                          .mail_from = ar_cat(c->a, SL("postmaster@"), c->domain),
+                          .receiver = SL("check")};
+    struct spf_result r;
+    int e = spf_check(c->core->dns, c->a, &q, &r);
+    if (e) return e;
+    enum dns_finding f = r.code == SPF_PASS        ? FINDING_RIGHT
+                         : r.code == SPF_TEMPERROR ? FINDING_UNKNOWN
+                                                   : FINDING_WRONG;
+    struct slice why = r.problem.n ? r.problem : r.mechanism;
+    dns_found(c, "SPF of us", c->domain, f,
+              ar_printf(c->a, "a letter from %s%s%s%s gets %s (%.*s)", ip_format(from, ip),
+                        *source ? " (the source " : "", source, *source ? ")" : "", spf_result_name(r.code),
+                        SLF(why)),
+              line);
+    return 0;
+}
+
 int dns_check_spf_passes(struct checking *c, const struct dns_line *l)
 {
     const struct config *conf = c->core->conf;
-    char ip[IP_TEXT_MAX];
     struct ip seen[LISTEN_MAX];
     struct slice line;
     size_t n = config_public(conf, seen);
     int e = propose(c, l, &line);
-    for (size_t i = 0; !e && i < n; i++) {
-        struct spf_query q = {.ip = seen[i],
-                              .helo = conf->hostname,
-                              .mail_from = ar_cat(c->a, SL("postmaster@"), c->domain),
-                              .receiver = SL("check")};
-        struct spf_result r;
-        e = spf_check(c->core->dns, c->a, &q, &r);
-        if (e) break;
-        enum dns_finding f = r.code == SPF_PASS        ? FINDING_RIGHT
-                             : r.code == SPF_TEMPERROR ? FINDING_UNKNOWN
-                                                       : FINDING_WRONG;
-        struct slice why = r.problem.n ? r.problem : r.mechanism;
-        dns_found(c, "SPF of us", c->domain, f,
-                  ar_printf(c->a, "a letter from %s gets %s (%.*s)", ip_format(&seen[i], ip),
-                            spf_result_name(r.code), SLF(why)),
-                  line);
+    struct source_plan *p = source_plan_now(c->core->sources);
+    for (size_t i = 0; !e && i < n; i++) e = check_passes(c, &seen[i], conf->hostname, "", line);
+    for (size_t i = 0; !e && i < p->nsource; i++) {
+        const struct source *s = &p->source[i];
+        e = check_passes(c, &s->ip, s->helo.n ? s->helo : conf->hostname, ar_cstr(c->a, s->name), line);
     }
+    source_plan_drop(&p);
     return e;
 }
 

@@ -6,6 +6,7 @@
 #include "crypto/cert.h"
 #include "crypto/es256.h"
 #include "dkim/dkim_record.h"
+#include "source/source.h"
 
 struct lines {
     struct arena *a;
@@ -38,6 +39,24 @@ static void add_addresses(struct lines *l, const struct config *c, struct slice 
         struct slice text = ar_dup(l->a, sl_cstr(ip_format(&seen[i], ip)));
         add(l, host, seen[i].family == 4 ? DNS_A : DNS_AAAA, text, "address", why);
     }
+}
+
+/* Sources that letters leave from besides the host's own addresses, as SPF has them: " ip4:192.0.2.7". */
+static struct slice spf_sources(struct arena *a, struct core *core)
+{
+    char text[IP_TEXT_MAX];
+    struct ip own[LISTEN_MAX];
+    struct slice out = SL("");
+    size_t n = config_public(core->conf, own);
+    struct source_plan *p = source_plan_now(core->sources);
+    for (size_t i = 0; i < p->nsource; i++) {
+        const struct ip *ip = &p->source[i].ip;
+        bool ours = false;
+        for (size_t k = 0; k < n; k++) ours |= ip_eq(ip, &own[k]);
+        if (!ours) out = ar_printf(a, "%.*s ip%d:%s", SLF(out), ip->family == 6 ? 6 : 4, ip_format(ip, text));
+    }
+    source_plan_drop(&p);
+    return out;
 }
 
 static void add_reverse(struct lines *l, const struct config *c)
@@ -123,9 +142,12 @@ int dns_records_of(struct core *core, struct arena *a, struct slice domain, stru
     add_reverse(&l, c);
     add(&l, d.name, DNS_MX, ar_printf(a, "10 %.*s.", SLF(c->hostname)), "MX",
         "mail for the domain comes to this host");
-    add_txt(&l, d.name, SL("v=spf1 mx -all"), "SPF", "only the domain's mail hosts may send for it");
+    struct slice sources = spf_sources(a, core);
+    add_txt(&l, d.name, ar_printf(a, "v=spf1 mx%.*s -all", SLF(sources)), "SPF",
+            "only the domain's mail hosts may send for it");
     if (!sl_eqi(c->hostname, d.name))
-        add_txt(&l, c->hostname, SL("v=spf1 a -all"), "SPF", "the host's own name, for HELO and bounces");
+        add_txt(&l, c->hostname, ar_printf(a, "v=spf1 a%.*s -all", SLF(sources)), "SPF",
+                "the host's own name, for HELO and bounces");
     e = add_dkim(&l, core, d.name);
     if (e) return e;
     add_txt(&l, ar_cat(a, SL("_dmarc."), d.name),

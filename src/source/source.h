@@ -109,6 +109,7 @@ struct warm_curve {
     unsigned first, growth,
         most;      /* deliveries on the first day; percent more a day; from which on it is warm */
     int64_t begun; /* unix seconds */
+    uint64_t mark; /* of this beginning, given by source_warm(); 0: not known */
 };
 enum warm_why { WARM_BEGAN, WARM_ROSE, WARM_UNUSED, WARM_PUT_OFF, WARM_FELL, WARM_WHYS };
 struct warm_group {

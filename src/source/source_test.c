@@ -155,6 +155,40 @@ static unsigned used(struct sources *s, const char *group)
     return sent;
 }
 
+static int put_row_tx(struct kv_tx *tx, void *value)
+{
+    kv_tx_put(tx, SL("w/one/google"), *(struct slice *)value);
+    return 0;
+}
+
+/* What was noted under the beginning before comes to the disk behind the new one. */
+TEST(source_warm_up_begins_anew_whatever_comes_late)
+{
+    struct kv *kv;
+    struct sources *s;
+    struct arena a = {0};
+    struct slice late = {0};
+    struct warm_curve c = {.first = 10, .growth = 100, .most = 1000};
+    CHECK_OK(kv_mem_open(&kv, NULL));
+    CHECK_OK(sources_open(&s, kv));
+    CHECK_OK(add(s, "one", "main", "192.0.2.1"));
+    CHECK_OK(source_warm(s, SL("one"), &c));
+    for (int i = 0; i < 9; i++) {
+        CHECK(source_warm_take(s, SL("one"), SL("google"), false));
+        source_warm_give(s, SL("one"), SL("google"), WARM_LEFT);
+    }
+    CHECK_OK(add(s, "two", "main", "192.0.2.2")); /* notes go with the next change */
+    CHECK_OK(kv_get(kv, SL("_source"), SL("w/one/google"), &a, &late));
+    CHECK_OK(source_warm(s, SL("one"), &c));
+    CHECK_OK(kv_transact(kv, SL("_source"), put_row_tx, &late));
+    sources_close(&s);
+    CHECK_OK(sources_open(&s, kv));
+    CHECK_INT(used(s, "google"), 0);
+    sources_close(&s);
+    kv_close(&kv);
+    ar_free(&a);
+}
+
 /* Counts outlive a restart; a row that cannot be read neither hides others nor lets everything go. */
 TEST(source_warm_up_is_read_again)
 {

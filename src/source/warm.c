@@ -86,12 +86,15 @@ static struct warm_place *place_of(struct sources *s, const struct warm_curve *c
     return p;
 }
 
-static void note(struct sources *s, const struct warm_place *p)
+/* A note may come to the disk behind a new beginning of the warm-up: the mark tells that it is of the one
+ * before. */
+static void note(struct sources *s, const struct warm_curve *c, const struct warm_place *p)
 {
     struct buf b = BUF_INIT;
     rec_begin(&b, VERSION);
     rec_put_u64(&b, 'd', (uint64_t)p->g.day);
     rec_put_u64(&b, 'a', p->g.allowance);
+    rec_opt_u64(&b, 'i', c->mark);
     rec_opt_u64(&b, 'n', p->g.days);
     rec_opt_u64(&b, 's', p->g.sent);
     rec_opt_u64(&b, 'p', p->g.put_off);
@@ -126,7 +129,7 @@ void source_warm_give(struct sources *s, struct slice source, struct slice group
     if (p && news == WARM_NOTHING && p->g.sent) p->g.sent--;
     if (p && news == WARM_DEFERRED) p->g.put_off++;
     if (p && news == WARM_REFUSED) p->g.refused++;
-    if (p && news != WARM_NOTHING) note(s, p);
+    if (p && news != WARM_NOTHING) note(s, c, p);
     lock_release(&s->lock);
 }
 
@@ -204,6 +207,7 @@ static int read_curve(struct slice value, struct warm_curve *out)
         case 'g': out->growth = (unsigned)rec_u64(&r); break;
         case 'm': out->most = (unsigned)rec_u64(&r); break;
         case 't': out->begun = (int64_t)rec_u64(&r); break;
+        case 'i': out->mark = rec_u64(&r); break;
         }
     if (!e) e = rec_error(&r);
     bool sound = out->first && out->growth && out->most >= out->first && out->most <= SOURCE_WARM_MOST &&
@@ -211,15 +215,17 @@ static int read_curve(struct slice value, struct warm_curve *out)
     return e || sound ? e : err_set(ERR_CORRUPT, "its fields make no sense");
 }
 
-static int read_group(struct slice value, struct warm_group *out)
+static int read_group(struct slice value, struct warm_group *out, uint64_t *mark)
 {
     struct rec r;
     uint64_t why = 0;
     *out = (struct warm_group){0};
+    *mark = 0;
     int e = rec_open(&r, value, VERSION);
     while (!e && rec_next(&r)) switch (r.tag) {
         case 'd': out->day = (int64_t)rec_u64(&r); break;
         case 'a': out->allowance = (unsigned)rec_u64(&r); break;
+        case 'i': *mark = rec_u64(&r); break;
         case 'n': out->days = (unsigned)rec_u64(&r); break;
         case 's': out->sent = (unsigned)rec_u64(&r); break;
         case 'p': out->put_off = (unsigned)rec_u64(&r); break;
@@ -249,9 +255,10 @@ static int take_row(struct sources *s, const struct kv_row *row)
         if (s) set_curve(s, name, &c); /* damage lets no flood go */
         return e;
     }
-    int e = read_group(row->value, &g);
+    uint64_t mark;
+    int e = read_group(row->value, &g, &mark);
     const struct warm_curve *curve = s && !e ? curve_of(s, sl_sub(name, 0, slash)) : NULL;
-    if (!curve) return e;
+    if (!curve || (curve->mark && curve->mark != mark)) return e;
     struct warm_place *p = place_of(s, curve, sl_sub(name, 0, slash), sl_from(name, slash + 1));
     g.group = p->g.group;
     p->g = g;
@@ -307,6 +314,7 @@ static int set_tx(struct kv_tx *tx, void *arg)
         rec_put_u64(&b, 'g', x->c->growth);
         rec_put_u64(&b, 'm', x->c->most);
         rec_put_u64(&b, 't', (uint64_t)x->c->begun);
+        rec_put_u64(&b, 'i', x->c->mark);
         kv_tx_put_record(tx, ar_printf(&a, "w/%.*s", SLF(x->source)), &b);
     }
     buf_free(&b);
@@ -319,6 +327,13 @@ int source_warm(struct sources *s, struct slice source, const struct warm_curve 
     bool sound = !c || (c->first && c->growth && c->growth <= SOURCE_GROWTH_MOST && c->most >= c->first &&
                         c->most <= SOURCE_WARM_MOST);
     if (!sound) return err_set(ERR_SYNTAX, "a curve begins with less than it leads to");
+    struct warm_curve now;
+    if (c) {
+        now = *c;
+        do rt_random(&now.mark, sizeof now.mark);
+        while (!now.mark);
+        c = &now;
+    }
     struct setting x = {source, c};
     int e = source.n <= SOURCE_NAME_MAX ? kv_transact(s->kv, SOURCE_OBJECT, set_tx, &x) : ERR_NOT_FOUND;
     if (e) return e == ERR_NOT_FOUND ? err_set(e, "there is no source %.*s", SLF(source)) : e;
