@@ -72,7 +72,10 @@ static void add_all(struct paths *p, const struct config *conf)
     add(p, ".", FENCE_WRITE);
     add(p, "/dev/null", FENCE_WRITE);
     for (size_t i = 0; i < COUNT_OF(system_files); i++) add(p, system_files[i], FENCE_READ);
-    for (size_t i = 0; i < conf->nroutes; i++) add_file(p, conf->route[i].password_file);
+    for (size_t i = 0; i < conf->nroutes; i++) {
+        add_file(p, conf->route[i].password_file);
+        add_file(p, conf->route[i].certificate_file);
+    }
     add_file(p, conf->zone);
     add_file(p, conf->tls_certificate);
     add_file(p, conf->tls_key);

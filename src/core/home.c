@@ -83,16 +83,29 @@ int home_client_authorities(const struct config *c, struct arena *a, struct slic
     return c->client_authorities.n ? read_pem(a, c->client_authorities, out) : 0;
 }
 
+/* What cannot be shown is told at the start, not letter by letter. */
+static int read_shown(struct arena *a, struct relay_route *r)
+{
+    struct tls_ctx *t;
+    int e = read_pem(a, r->certificate_file, &r->certificate);
+    if (!e) e = tls_server_new(&t, NULL);
+    if (!e) {
+        e = tls_server_add_cert(t, r->certificate, r->certificate);
+        tls_free(&t);
+    }
+    return e ? err_prefix(e, "the certificate of the route to %.*s", SLF(r->host)) : 0;
+}
+
 int home_routes(const struct config *c, struct arena *a, struct relay_conf *out)
 {
     struct relay_route *v = ar_array(a, struct relay_route, c->nroutes);
     int e = 0;
     for (size_t i = 0; !e && i < c->nroutes; i++) {
         v[i] = c->route[i];
-        if (!v[i].password_file.n) continue;
-        e = read_pem(a, v[i].password_file, &v[i].password);
+        if (v[i].password_file.n) e = read_pem(a, v[i].password_file, &v[i].password);
         v[i].password = sl_trim(v[i].password);
         if (e) err_prefix(e, "the password of the route to %.*s", SLF(v[i].host));
+        if (!e && v[i].certificate_file.n) e = read_shown(a, &v[i]);
     }
     out->route = v;
     out->nroutes = c->nroutes;

@@ -111,3 +111,27 @@ MUST_CHECK int scram_final(struct scram_server *s, struct slice client_final, st
 /* Keys (of SCRAM_SHA256) that look real and are always the same for the same user and secret; no
  * password fits them. */
 void scram_decoy(struct slice user, const uint8_t secret[32], struct scram_keys *out);
+
+/* The client's half, of SCRAM-SHA-256. Start with a zeroed struct; where the server offers -PLUS and there is
+ * channel binding data (conn_tls_exporter, RFC 9266) put it into `binding` and set plus; where there is data
+ * and the server does not offer it set could_bind, so that a server which did offer it notices who took the
+ * offer away (RFC 5802 section 6). */
+struct scram_client {
+    bool plus, could_bind;
+    uint8_t binding[32];
+    struct arena *a; /* from here on by the functions */
+    struct slice nonce, gs2, first_bare;
+    bool asked;
+    uint8_t server_signature[32];
+};
+/* client-first; nonce: printable ASCII without comma, at least 18 random characters. ERR_SYNTAX,
+ * ERR_TOO_LONG: the name. */
+MUST_CHECK int scram_client_first(struct scram_client *c, struct arena *a, struct slice user,
+                                  struct slice nonce, struct slice *out);
+/* client-final, for the server's challenge. Costs its rounds: offload it. ERR_SYNTAX, ERR_DENIED: the
+ * challenge; ERR_SYNTAX, ERR_TOO_LONG: the password. */
+MUST_CHECK int scram_client_final(struct scram_client *c, struct slice password, struct slice server_first,
+                                  struct slice *out);
+/* Does the server prove that it knows the password's keys? Until then nothing is believed of it. ERR_DENIED,
+ * ERR_SYNTAX. */
+MUST_CHECK int scram_client_verify(const struct scram_client *c, struct slice server_final);

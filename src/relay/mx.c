@@ -171,8 +171,9 @@ static int by_route(const struct relay_conf *c, struct arena *a, const struct re
     out->n = 1;
     out->route = r;
     out->secure = true; /* whom the operator names needs no proof */
-    out->site = ar_printf(a, "route %s%.*s:%u %.*s", r->lmtp ? "lmtp:" : "",
-                          SLF(r->path.n ? r->path : r->host), r->port, SLF(r->user));
+    out->site =
+        ar_printf(a, "route %s%.*s:%u %.*s%s%.*s", r->lmtp ? "lmtp:" : "", SLF(r->path.n ? r->path : r->host),
+                  r->port, SLF(r->user), r->certificate_file.n ? " " : "", SLF(r->certificate_file));
     *h = (struct mx_host){.name = r->path.n ? r->path : r->host, .path = r->path, .port = r->port};
     if (r->path.n) {
         uint64_t mark = sl_hash(r->path);

@@ -9,10 +9,11 @@ enum { DOWN_AFTER = 3, REACH_MAX = 10000 };
 #define DOWN_FOR (10 * RT_S)
 #define NO_TLS_FOR (600 * RT_S)
 #define FORGET_AFTER (600 * RT_S)
+#define LATE_FOR (600 * RT_S)
 
 struct reach {
-    unsigned failures;                        /* in a row, without a session */
-    int64_t failed, down_until, no_tls_until; /* rt_now() scale */
+    unsigned failures;                                    /* in a row, without a session */
+    int64_t failed, down_until, no_tls_until, late_until; /* rt_now() scale */
     char why[300];
 };
 
@@ -25,7 +26,8 @@ static struct reach *find(struct relay_loop *l, const struct reach_path *p)
 
 static bool idle(const struct reach *r, int64_t now)
 {
-    return r->no_tls_until <= now && (!r->failures || r->failed + FORGET_AFTER <= now);
+    return r->no_tls_until <= now && r->late_until <= now &&
+           (!r->failures || r->failed + FORGET_AFTER <= now);
 }
 
 /* Forgets what no longer matters; all of it when the relay closes. */
@@ -91,4 +93,16 @@ void reach_set_tls(struct relay_loop *l, const struct reach_path *p, bool works)
 {
     struct reach *r = works ? find(l, p) : make(l, p);
     if (r) r->no_tls_until = works ? 0 : rt_now() + NO_TLS_FOR;
+}
+
+void reach_late(struct relay_loop *l, const struct reach_path *p)
+{
+    struct reach *r = make(l, p);
+    if (r) r->late_until = rt_now() + LATE_FOR;
+}
+
+bool reach_was_late(struct relay_loop *l, const struct reach_path *p)
+{
+    const struct reach *r = find(l, p);
+    return r && r->late_until > rt_now();
 }

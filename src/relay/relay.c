@@ -112,16 +112,17 @@ static bool may_open(struct delivery *d)
     return may;
 }
 
-/* A new session. */
+/* A new session, over a connection that is open already, or NULL. */
 static void try_address(struct delivery *d, const struct mx_list *hosts, const struct mx_host *host,
-                        const struct ip *ip)
+                        const struct ip *ip, struct conn *c)
 {
     struct relay_loop *l = d->pool->home;
     struct peer *p = NULL;
     struct verdict why = {0};
     struct reach_path path = path_to(d, ip);
     bool use_tls = host->policy.level != POLICY_ANY || reach_tls(l, &path);
-    int e = peer_open(&d->conf, hosts->route, d->at->a, host, ip, use_tls, &p, &why);
+    struct peer_to to = {host, ip, c};
+    int e = peer_open(&d->conf, hosts->route, d->at->a, &to, use_tls, &p, &why);
     mx_note(&d->conf, hosts, host, p);
     if (e == 1) { /* opportunistic: rather in clear than not at all (RFC 7435) */
         log_info("relay", "%s: TLS failed, trying without: %.*s", p->host, SLF(why.text));
@@ -130,7 +131,8 @@ static void try_address(struct delivery *d, const struct mx_list *hosts, const s
             conn_close(&p->c);
             free(p);
             p = NULL;
-            e = peer_open(&d->conf, hosts->route, d->at->a, host, ip, false, &p, &why);
+            to.c = NULL;
+            e = peer_open(&d->conf, hosts->route, d->at->a, &to, false, &p, &why);
         }
     }
     if (e) {
@@ -241,34 +243,112 @@ static bool fits(const struct delivery *d, const struct ip *ip)
     return !d->conf.source.family || d->conf.source.family == ip->family;
 }
 
+/* ---- a host with its addresses ---- */
+
+/* IPv6 and IPv4 in turns (RFC 8305 section 4); who was silent a moment ago comes last. */
+static void order(struct delivery *d, const struct ip **v, size_t n)
+{
+    unsigned rank[MX_ADDRESSES_MAX], seen[2] = {0};
+    for (size_t i = 0; i < n; i++) {
+        struct reach_path path = path_to(d, v[i]);
+        bool four = v[i]->family != 6;
+        unsigned r = rank[i] = seen[four]++ * 2 + four + (reach_was_late(d->pool->home, &path) ? 1000 : 0);
+        const struct ip *ip = v[i];
+        size_t k = i;
+        for (; k && rank[k - 1] > r; k--) rank[k] = rank[k - 1], v[k] = v[k - 1];
+        rank[k] = r, v[k] = ip;
+    }
+}
+
+/* Those that are left to be tried. */
+static size_t left_of(struct delivery *d, const struct mx_host *h, bool *done, const struct ip **v)
+{
+    size_t n = 0;
+    for (size_t k = 0; k < h->n; k++) {
+        struct reach_path path = path_to(d, &h->ip[k]);
+        if (done[k] || !fits(d, &path.to)) continue;
+        done[k] = reach_down(d->pool->home, &path) != NULL;
+        d->left_out |= done[k];
+        if (!done[k]) v[n++] = &h->ip[k];
+    }
+    order(d, v, n);
+    return n;
+}
+
+/* What is remembered of each; why: of the last that failed. */
+static void note_race(struct delivery *d, const struct race *r, const struct ip **v, struct verdict *why)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        struct reach_path path = path_to(d, v[i]);
+        if (r->late[i]) reach_late(d->pool->home, &path);
+        if (!r->e[i]) continue;
+        verdict_error(why, d->at->a, err_set(r->e[i], "%s", r->why[i]), "");
+        reach_failed(d->pool->home, &path, why);
+    }
+}
+
+/* Whichever of several answers first. */
+static void try_first(struct delivery *d, struct mx_list *l, struct mx_host *h, const struct ip **v, size_t n,
+                      bool *done)
+{
+    struct race r = {.n = n,
+                     .from = d->conf.source.family ? &d->conf.source : NULL,
+                     .until = DEADLINE_IN(PEER_CONNECT_TIME)};
+    struct verdict why = {0};
+    char name[PEER_HOST_MAX];
+    for (size_t i = 0; i < n; i++)
+        r.to[i] = (struct endpoint){.ip = *v[i], .port = h->port ? h->port : d->conf.port};
+    int e = race_run(&r);
+    note_race(d, &r, v, &why);
+    for (size_t i = 0; i < n; i++) done[v[i] - h->ip] = e || r.e[i] || r.late[i] || i == r.winner;
+    if (!e) {
+        try_address(d, l, h, v[r.winner], r.c);
+        return;
+    }
+    if (!why.text.n) verdict_error(&why, d->at->a, e, "");
+    why.elsewhere = true;
+    peer_name(&d->conf, h, v[0], name);
+    give_open(d, &why, name);
+    drop_answered(d);
+    pool_leave(d->pool);
+}
+
+/* *place: there is a place for a connection. False: there is none for any other host. */
+static bool try_host(struct delivery *d, struct mx_list *l, struct mx_host *h, bool *place)
+{
+    bool done[MX_ADDRESSES_MAX] = {false};
+    const struct ip *v[MX_ADDRESSES_MAX];
+    struct peer *kept;
+    while (goes_on(d)) {
+        size_t n = left_of(d, h, done, v);
+        if (!n || is_shut(d, l, h)) return true;
+        if (!*place && enter(d, &kept) != 0) return false;
+        if (!*place && kept) peer_close(&kept, true);
+        *place = false;
+        if (!may_open(d)) { /* of this minute there are none left for the site */
+            d->left_out = true;
+            pool_leave(d->pool);
+            return false;
+        }
+        d->tries++;
+        if (n > 1) {
+            try_first(d, l, h, v, n, done);
+        } else {
+            done[v[0] - h->ip] = true;
+            try_address(d, l, h, v[0], NULL);
+        }
+    }
+    return true;
+}
+
 static void try_hosts(struct delivery *d, struct mx_list *l)
 {
-    struct peer *kept;
     size_t addresses = 0;
     for (size_t i = 0; i < l->n; i++)
         for (size_t k = 0; k < l->v[i].n; k++) addresses += fits(d, &l->v[i].ip[k]);
     if (!try_kept(d, l, addresses)) return;
     bool place = true; /* try_address gives it up */
-    for (size_t i = 0; i < l->n; i++)
-        for (size_t k = 0; k < l->v[i].n && goes_on(d); k++) {
-            struct reach_path path = path_to(d, &l->v[i].ip[k]);
-            if (!fits(d, &path.to)) continue;
-            if (reach_down(d->pool->home, &path)) {
-                d->left_out = true;
-                continue;
-            }
-            if (is_shut(d, l, &l->v[i])) break;
-            if (!place && enter(d, &kept) != 0) return;
-            if (!place && kept) peer_close(&kept, true);
-            if (!may_open(d)) { /* of this minute there are none left for the site */
-                d->left_out = true;
-                pool_leave(d->pool);
-                return;
-            }
-            d->tries++;
-            place = false;
-            try_address(d, l, &l->v[i], &l->v[i].ip[k]);
-        }
+    for (size_t i = 0; i < l->n && try_host(d, l, &l->v[i], &place); i++) continue;
     if (place) pool_leave(d->pool);
 }
 

@@ -143,8 +143,33 @@ bool reach_tls(struct relay_loop *l, const struct reach_path *p);  /* is TLS to 
 void reach_set_tls(struct relay_loop *l, const struct reach_path *p, bool works);
 void reach_free(struct relay_loop *l);
 
+/* It was silent when another address of its host answered: for a while it comes after those. */
+void reach_late(struct relay_loop *l, const struct reach_path *p);
+bool reach_was_late(struct relay_loop *l, const struct reach_path *p);
+
+/* ---- race.c: connecting to one of several addresses ---- */
+
+enum { RACE_NOBODY = MX_ADDRESSES_MAX };
+struct race {
+    struct endpoint to[MX_ADDRESSES_MAX]; /* in the order in which they are tried */
+    size_t n;
+    const struct ip *from; /* or NULL */
+    int64_t until;         /* rt_now() scale */
+    /* out: */
+    struct conn *c; /* to the one that was connected first, */
+    size_t winner;
+    int e[MX_ADDRESSES_MAX];         /* why an address failed, or 0, */
+    char why[MX_ADDRESSES_MAX][160]; /* in words */
+    bool late[MX_ADDRESSES_MAX];     /* it was begun and did not answer in time */
+    struct waitq news;
+};
+/* The next address is begun a quarter of a second after the one before it, or when that has failed. 0, or an
+ * error when all have failed. SUSPENDS. */
+MUST_CHECK int race_run(struct race *r);
+
 /* ---- peer.c: a session with a server ---- */
 
+enum { PEER_HOST_MAX = 320 };
 struct peer {
     struct link link;
     struct conn *c;
@@ -164,15 +189,22 @@ struct peer {
     bool told; /* what follows says something of its TLS: */
     enum policy_result outcome;
     char reason[200];
-    char host[320]; /* "mx.two.test [127.0.0.3]:25" */
-    char tls[300];  /* how it is encrypted, or why not */
+    char host[PEER_HOST_MAX]; /* "mx.two.test [127.0.0.3]:25" */
+    char tls[300];            /* how it is encrypted, or why not */
 };
 /* route: by which the host was found, or NULL. Connects, greets, logs in, and encrypts when the peer offers
  * it and use_tls (which a host with a policy gets always). 0; -1 with the reason; 1: TLS failed, to be tried
  * again without. SUSPENDS. */
+struct peer_to {
+    const struct mx_host *host;
+    const struct ip *ip; /* of its addresses */
+    struct conn *c;      /* connected to it already: taken over; or NULL */
+};
 MUST_CHECK int peer_open(const struct relay_conf *conf, const struct relay_route *route, struct arena *a,
-                         const struct mx_host *host, const struct ip *ip, bool use_tls, struct peer **out,
-                         struct verdict *why);
+                         const struct peer_to *to, bool use_tls, struct peer **out, struct verdict *why);
+void peer_name(const struct relay_conf *conf, const struct mx_host *host, const struct ip *ip,
+               char out[PEER_HOST_MAX]);
+#define PEER_CONNECT_TIME (30 * RT_S)
 /* May a letter for `domain` that asks this of the host go over the session? */
 bool peer_suits(const struct peer *p, const struct policy *ask, struct slice domain);
 /* Says QUIT when the session is in order, and waits for the answer a moment. SUSPENDS. */
@@ -181,6 +213,18 @@ void peer_close(struct peer **p, bool wait);
  * replies of any length keep their code, the text is cut. SUSPENDS. ERR_SYNTAX, ERR_LIMIT: it
  * speaks nonsense. */
 MUST_CHECK int peer_hear(struct peer *p, struct arena *a, int64_t limit, struct smtp_reply *r);
+
+/* ---- hear.c ---- */
+
+/* One reply with this code: 0, else -1 with the reason. SUSPENDS. */
+MUST_CHECK int peer_expect(struct peer *p, struct arena *a, int64_t limit, int want, const char *during,
+                           struct smtp_reply *r, struct verdict *why);
+
+/* ---- login.c ---- */
+
+/* Logs in as the route has it, if it has a login; one that fails is for the operator to mend. 0, or -1 with
+ * the reason. SUSPENDS. */
+MUST_CHECK int peer_log_in(struct peer *p, struct arena *a, const struct relay_route *r, struct verdict *why);
 
 /* ---- convert.c ---- */
 

@@ -88,3 +88,119 @@ TEST(relay_lmtp)
     CHECK(t.rcpt[0].result == ATTEMPT_UNCERTAIN && t.rcpt[1].result == ATTEMPT_UNCERTAIN);
     end(&t);
 }
+
+/* ---- logins ---- */
+
+struct login_world {
+    struct tester t;
+    struct buf chain, key;
+    struct tls_ctx *stranger;
+};
+
+static bool login_begin(struct login_world *w, const char *options)
+{
+    struct slice name = SL("a.two.test");
+    char line[200];
+    const char *lines[] = {line};
+    *w = (struct login_world){0};
+    if (!begin(&w->t)) return false;
+    CHECK_OK(tls_self_signed(&name, 1, 30, &w->chain, &w->key));
+    CHECK_OK(tls_server_new(&w->t.a.tls, NULL));
+    CHECK_OK(tls_server_add_cert(w->t.a.tls, buf_slice(&w->chain), buf_slice(&w->key)));
+    w->stranger = w->t.client;
+    CHECK_OK(tls_client_new(&w->t.client, buf_slice(&w->chain)));
+    w->t.conf.tls = w->t.client;
+    snprintf(line, sizeof line, "* via a.two.test:%%u tls=verified %s", options);
+    set_routes(&w->t, lines, 1);
+    return true;
+}
+
+static void login_end(struct login_world *w)
+{
+    tls_free(&w->stranger);
+    buf_free(&w->chain);
+    buf_free(&w->key);
+    end(&w->t);
+}
+
+static void try_login(struct login_world *w, const char *caps)
+{
+    reopen(&w->t);
+    server_forget(&w->t.a);
+    w->t.a.caps = caps;
+    send(&w->t, "nullmx.test", "ok@nullmx.test");
+}
+
+TEST(relay_proves_that_it_knows_the_password_and_tells_it_nobody)
+{
+    struct login_world w;
+    REQUIRE(login_begin(&w, "user=u password-file=f"));
+    try_login(&w, "STARTTLS\nAUTH PLAIN LOGIN SCRAM-SHA-256");
+    CHECK_INT(w.t.rcpt[0].result, ATTEMPT_DELIVERED);
+    HAS(sl_cstr(w.t.a.log), "|AUTH SCRAM-SHA-256 ");
+    CHECK(!strstr(w.t.a.log, "AHUAc2VjcmV0") && !strstr(w.t.a.log, "c2VjcmV0"));
+    try_login(&w, "STARTTLS\nAUTH PLAIN SCRAM-SHA-256 SCRAM-SHA-256-PLUS");
+    CHECK_INT(w.t.rcpt[0].result, ATTEMPT_DELIVERED);
+    HAS(sl_cstr(w.t.a.log), "|AUTH SCRAM-SHA-256-PLUS ");
+    w.t.a.liar = true; /* a server that does not know it, and says welcome all the same */
+    try_login(&w, "STARTTLS\nAUTH PLAIN SCRAM-SHA-256");
+    CHECK_INT(w.t.rcpt[0].result, ATTEMPT_TEMPORARY);
+    HAS(w.t.rcpt[0].reply, "as u failed: the server does not prove that it knows the password");
+    CHECK(!strstr(w.t.a.log, "MAIL FROM") && !strstr(w.t.a.log, "AUTH PLAIN"));
+    w.t.a.liar = false;
+    w.t.a.rounds = 1; /* it would make the password cheap to guess */
+    try_login(&w, "STARTTLS\nAUTH PLAIN SCRAM-SHA-256");
+    CHECK_INT(w.t.rcpt[0].result, ATTEMPT_TEMPORARY);
+    HAS(w.t.rcpt[0].reply, "too few to keep the password");
+    w.t.a.rounds = 0;
+    reopen(&w.t);
+    server_forget(&w.t.a);
+    w.t.a.say[AUTH] = "235 2.7.0 come in"; /* before anything was asked */
+    send(&w.t, "nullmx.test", "ok@nullmx.test");
+    CHECK_INT(w.t.rcpt[0].result, ATTEMPT_TEMPORARY);
+    CHECK(!strstr(w.t.a.log, "MAIL FROM"));
+    login_end(&w);
+}
+
+TEST(relay_logs_in_as_the_route_says)
+{
+    struct login_world w;
+    REQUIRE(login_begin(&w, "user=u password-file=f login=scram"));
+    try_login(&w, "STARTTLS\nAUTH PLAIN LOGIN");
+    CHECK_INT(w.t.rcpt[0].result, ATTEMPT_TEMPORARY);
+    HAS(w.t.rcpt[0].reply, "does not offer SCRAM-SHA-256");
+    CHECK_INT(w.t.a.times[AUTH], 0);
+    login_end(&w);
+    REQUIRE(login_begin(&w, "user=u password-file=f login=plain"));
+    try_login(&w, "STARTTLS\nAUTH PLAIN SCRAM-SHA-256");
+    CHECK_INT(w.t.rcpt[0].result, ATTEMPT_DELIVERED);
+    HAS(sl_cstr(w.t.a.log), "|AUTH PLAIN AHUAc2VjcmV0|");
+    login_end(&w);
+}
+
+/* A certificate instead of a password: shown to who asks, and named by EXTERNAL where that is offered. */
+TEST(relay_shows_its_certificate)
+{
+    static struct relay_route route;
+    struct login_world w;
+    struct buf chain = BUF_INIT, key = BUF_INIT;
+    struct slice name = SL("mail.one.test");
+    REQUIRE(login_begin(&w, "certificate-file=f"));
+    CHECK_OK(tls_self_signed(&name, 1, 30, &chain, &key));
+    route = w.t.conf.route[0];
+    route.certificate = ar_cat(&w.t.arena, buf_slice(&chain), buf_slice(&key));
+    w.t.conf.route = &route;
+    try_login(&w, "STARTTLS\nAUTH PLAIN EXTERNAL");
+    CHECK_INT(w.t.rcpt[0].result, ATTEMPT_DELIVERED);
+    HAS(sl_cstr(w.t.a.log), "|AUTH EXTERNAL =|MAIL FROM");
+    try_login(&w, "STARTTLS\nAUTH PLAIN");
+    CHECK_INT(w.t.rcpt[0].result, ATTEMPT_DELIVERED);
+    CHECK_INT(w.t.a.times[AUTH], 0);
+    route.certificate = SL("no PEM");
+    try_login(&w, "STARTTLS");
+    CHECK_INT(w.t.rcpt[0].result, ATTEMPT_TEMPORARY);
+    HAS(w.t.rcpt[0].reply, "the certificate to show");
+    buf_free(&chain);
+    buf_free(&key);
+    login_end(&w);
+}

@@ -18,8 +18,9 @@ struct server {
     const char *say[STEPS]; /* instead of the usual; NULL = usual */
     const char *caps;       /* lines of the EHLO answer, LF between */
     struct tls_ctx *tls;
-    bool broken_tls, lmtp;
-    int accepted; /* recipients of the letter at hand */
+    bool broken_tls, lmtp, liar; /* liar: lets in who he cannot prove to know */
+    uint32_t rounds;             /* of SCRAM; 0: as usual */
+    int accepted;                /* recipients of the letter at hand */
     int times[STEPS], sessions, tls_sessions, at_once;
     int under_way, most_under_way; /* letters between MAIL and the answer to their last dot */
     char log[4000];                /* commands as heard */

@@ -50,22 +50,36 @@ static int take_target(struct arena *a, struct slice text, struct slice s, struc
     return ip_parse(s, &ip) || dns_name_ok(s) ? 0 : bad(text, "names no host behind \"via\"");
 }
 
+static int choice(struct slice v, const char *const *words, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (sl_eq(v, sl_cstr(words[i]))) return i;
+    return -1;
+}
+
 static int take_option(struct arena *a, struct slice text, struct slice word, struct relay_route *out)
 {
-    static const char *const levels[] = {"may", "none", "encrypted", "verified"};
+    static const char *const levels[] = {"may", "none", "encrypted", "verified"}, *const ways[] = {"any",
+                                                                                                   "scram",
+                                                                                                   "plain"};
     size_t eq = sl_chr(word, '=');
     struct slice name = sl_sub(word, 0, eq == SL_NONE ? word.n : eq),
                  v = sl_from(word, eq == SL_NONE ? word.n : eq + 1);
     if (sl_eq(name, SL("user")) && v.n) out->user = ar_dup(a, v);
     else if (sl_eq(name, SL("password-file")) && v.n) out->password_file = ar_dup(a, v);
+    else if (sl_eq(name, SL("certificate-file")) && v.n) out->certificate_file = ar_dup(a, v);
     else if (sl_eq(name, SL("tls"))) {
-        for (size_t i = 0; i < COUNT_OF(levels); i++)
-            if (sl_eq(v, sl_cstr(levels[i]))) {
-                out->tls = (enum route_tls)i;
-                return 0;
-            }
-        return bad(text, "has a tls= that is none of may, none, encrypted, verified");
-    } else return bad(text, "has a word that is no option: tls=, user=, password-file=");
+        int i = choice(v, levels, COUNT_OF(levels));
+        if (i < 0) return bad(text, "has a tls= that is none of may, none, encrypted, verified");
+        out->tls = (enum route_tls)i;
+    } else if (sl_eq(name, SL("login"))) {
+        int i = choice(v, ways, COUNT_OF(ways));
+        if (i < 0) return bad(text, "has a login= that is none of any, scram, plain");
+        out->login = (enum route_login)i;
+    } else {
+        return bad(text,
+                   "has a word that is no option: tls=, user=, password-file=, login=, certificate-file=");
+    }
     return 0;
 }
 
@@ -77,6 +91,9 @@ static int check(struct slice text, const struct relay_route *r, bool tls_said)
     if (r->user.n && r->lmtp) return bad(text, "has a login for LMTP");
     if (r->user.n && r->tls != ROUTE_TLS_VERIFIED && r->tls != ROUTE_TLS_ENCRYPTED)
         return bad(text, "would tell the password in clear: tls=verified, or tls=encrypted");
+    if (r->login && !r->user.n) return bad(text, "has a login= and no user=");
+    if (r->certificate_file.n && (r->path.n || r->tls == ROUTE_TLS_NONE))
+        return bad(text, "has a certificate and no TLS to show it in");
     if (r->path.n && tls_said) return bad(text, "asks for TLS with a Unix socket");
     return 0;
 }

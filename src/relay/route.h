@@ -5,6 +5,7 @@
 
 enum { RELAY_ROUTES_MAX = 1000 };
 enum route_tls { ROUTE_TLS_MAY, ROUTE_TLS_NONE, ROUTE_TLS_ENCRYPTED, ROUTE_TLS_VERIFIED };
+enum route_login { ROUTE_LOGIN_ANY, ROUTE_LOGIN_SCRAM, ROUTE_LOGIN_PLAIN };
 struct relay_route {
     struct slice from; /* of senders: an address or a domain; empty: of all */
     struct slice to;   /* a domain in A-labels, ".domain" for those below it, "*" for all */
@@ -14,9 +15,13 @@ struct relay_route {
     uint16_t port;
     enum route_tls tls;
     struct slice user, password_file;
-    struct slice password; /* read from the file by who opens the relay */
+    enum route_login
+        login; /* how: by what is offered, SCRAM-SHA-256 first; by that alone; by PLAIN or LOGIN */
+    struct slice certificate_file;
+    struct slice password, certificate; /* read from the files by who opens the relay; PEM of chain and key */
 };
-/* "[from:SENDER] DOMAIN via [lmtp:]HOST[:PORT] [tls=may|none|encrypted|verified] [user=U password-file=F]",
+/* "[from:SENDER] DOMAIN via [lmtp:]HOST[:PORT] [tls=may|none|encrypted|verified] [user=U password-file=F
+ * [login=scram|plain]] [certificate-file=F]",
  * "DOMAIN via lmtp:/PATH". In the arena. ERR_SYNTAX with a sentence. */
 MUST_CHECK int route_parse(struct arena *a, struct slice text, struct relay_route *out);
 /* The first that fits a sender (empty: the null sender) and a domain in A-labels; or NULL. */

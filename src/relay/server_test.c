@@ -1,6 +1,7 @@
 /* server_test.c - the made-up servers that the relay is tested against: SMTP and LMTP on loopback, with the
  * bad habits that a test gives them. */
 #include "base/text.h"
+#include "crypto/crypto.h"
 #include "relay_test.h"
 
 const char DROP[] = "(closes)", SILENT[] = "(says nothing)", ENDLESS[] = "(a line without end)",
@@ -113,6 +114,39 @@ static bool rcpt(struct server *s, struct conn *c, struct slice line)
     return answer(s, c, RCPT, "250 2.1.5 fine");
 }
 
+static bool challenge(struct conn *c, struct arena *a, struct slice message, struct slice *answer)
+{
+    struct slice line;
+    conn_printf(c, "334 %.*s\r\n", SLF(b64_encode_ar(a, message)));
+    return conn_read_line(c, 4096, &line) == 0 && b64_decode_ar(a, line, true, answer) == 0;
+}
+
+/* Who knows the password "secret" is let in; a liar does not know it himself. */
+static bool scram(struct server *s, struct conn *c, struct slice line)
+{
+    struct arena a = {0};
+    struct scram_server x = {0};
+    struct scram_keys k;
+    struct slice message = {0}, last;
+    bool plus = sl_startsi(line, SL("AUTH SCRAM-SHA-256-PLUS "));
+    uint8_t salt[16] = "0123456789abcde";
+    if (conn_tls_exporter(c, x.cb_data) == 0 && sl_find(sl_cstr(s->caps), SL("-PLUS")) != SL_NONE)
+        x.cb_size = 32;
+    CHECK_OK(scram_derive(SCRAM_SHA256, SL("secret"), salt, s->rounds ? s->rounds : 4096, &k));
+    CHECK_OK(b64_decode_ar(&a, sl_from(line, sl_rchr(line, ' ') + 1), true, &message));
+    int e = scram_first(&x, &a, message, plus);
+    if (!e && challenge(c, &a, scram_challenge(&x, &k, SL("0123456789abcdef01")), &message))
+        e = scram_final(&x, message, &last);
+    bool on = !conn_error(c), proves = !e && !s->liar;
+    if (!e && s->liar) last = SL("v=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+    if (on && !e) on = challenge(c, &a, last, &message);
+    ar_free(&a);
+    return on && answer(s, c, AUTH,
+                        e        ? "535 5.7.8 wrong"
+                        : proves ? "235 2.7.0 welcome"
+                                 : "235 2.7.0 whoever");
+}
+
 static bool command(struct server *s, struct conn *c, struct slice line)
 {
     note(s, line);
@@ -121,6 +155,7 @@ static bool command(struct server *s, struct conn *c, struct slice line)
     if (sl_startsi(line, SL("STARTTLS"))) return start_tls(s, c);
     s->lmtp |= sl_startsi(line, SL("LHLO"));
     if (sl_startsi(line, SL("LHLO"))) return hello(s, c);
+    if (sl_startsi(line, SL("AUTH SCRAM-SHA-256")) && !s->say[AUTH]) return scram(s, c, line);
     if (sl_startsi(line, SL("AUTH"))) return answer(s, c, AUTH, "235 2.7.0 welcome");
     if (sl_startsi(line, SL("MAIL"))) s->accepted = 0;
     if (sl_startsi(line, SL("MAIL"))) return answer(s, c, MAIL, "250 2.1.0 ok");

@@ -57,9 +57,10 @@ static void try_host(const struct relay_conf *conf, struct arena *a, struct mx_l
         struct peer *p = NULL;
         struct verdict why = {0};
         int64_t before = deadline_narrow(DEADLINE_IN(HOST));
-        int e = peer_open(conf, l->route, a, h, &h->ip[i], true, &p, &why);
+        struct peer_to to = {.host = h, .ip = &h->ip[i]};
+        int e = peer_open(conf, l->route, a, &to, true, &p, &why);
         if (e == 1) peer_close(&p, false);
-        if (e == 1) e = peer_open(conf, l->route, a, h, &h->ip[i], false, &p, &why);
+        if (e == 1) e = peer_open(conf, l->route, a, &to, false, &p, &why);
         if (e == 0) ask(p, a, address, out);
         else if (out->word == RELAY_SILENT) say(out, why.code ? RELAY_LATER : RELAY_SILENT, why.text);
         deadline_restore(before);

@@ -98,6 +98,7 @@ static void make_session_key(struct tls_link *l, const struct tls_peer *peer)
         h = h * 31 + sl_hash(r->data) + r->usage * 7u + r->selector * 5u + r->matching * 3u;
     }
     for (size_t i = 0; i < peer->nalso; i++) h = h * 31 + sl_hash(peer->also[i]);
+    if (peer->show.n) h = h * 31 + sl_hash(peer->show); /* nor goes on who was somebody else */
     snprintf(l->session_key, sizeof l->session_key, "%d %016llx %.*s", peer->verify, (unsigned long long)h,
              SLF(sl_sub(peer->name, 0, TLS_NAME_MAX)));
 }
@@ -168,6 +169,18 @@ static int set_alpn(SSL *ssl, const char *const *names)
     return 0;
 }
 
+/* RFC 8446 section 4.4.2: sent when the server asks for one. */
+static int show_own(SSL *ssl, struct slice pem)
+{
+    struct tls_cert *c;
+    if (!pem.n) return 0;
+    int e = tls_cert_read(&c, pem, pem);
+    if (e) return err_set(ERR_TLS, "the certificate to show: %s", err_text(e));
+    if (SSL_use_cert_and_key(ssl, c->leaf, c->key, c->chain, 1) != 1) e = tls_fail("the certificate to show");
+    tls_cert_free(c);
+    return e;
+}
+
 static int prepare_client(struct tls_link *l, const struct tls_peer *peer)
 {
     char name[TLS_NAME_MAX + 1];
@@ -179,6 +192,7 @@ static int prepare_client(struct tls_link *l, const struct tls_peer *peer)
     if (name[0] && !ip_parse(bare, &ip)) SSL_set_tlsext_host_name(l->ssl, name); /* RFC 6066 section 3 */
     int e = peer->verify == TLS_VERIFY_DANE ? use_tlsa(l->ssl, peer, name) : judge_by_name(l->ssl, name);
     if (!e) e = set_alpn(l->ssl, peer->alpn);
+    if (!e) e = show_own(l->ssl, peer->show);
     if (e) return e;
     SSL_set_verify(l->ssl, peer->verify == TLS_VERIFY_NONE ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
     /* Weak encryption to a peer that nobody authenticates still beats none (RFC 7435 section 3). */

@@ -179,6 +179,7 @@ enum {
     SMTP_AUTH_LOGIN = 2,
     SMTP_AUTH_SCRAM_SHA_256 = 4,
     SMTP_AUTH_SCRAM_SHA_256_PLUS = 8,
+    SMTP_AUTH_EXTERNAL = 16,
 };
 struct smtp_ehlo {
     unsigned ext;                /* SMTP_EXT_ bits */

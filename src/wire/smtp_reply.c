@@ -137,6 +137,7 @@ static void take_auth(struct slice s, struct smtp_ehlo *out)
         {"LOGIN", SMTP_AUTH_LOGIN},
         {"SCRAM-SHA-256", SMTP_AUTH_SCRAM_SHA_256},
         {"SCRAM-SHA-256-PLUS", SMTP_AUTH_SCRAM_SHA_256_PLUS},
+        {"EXTERNAL", SMTP_AUTH_EXTERNAL},
     };
     while (s.n) {
         struct slice word = take_word(&s, " ");
