@@ -110,8 +110,9 @@ agree: deps-check
 	+@tests/mailauth/agree
 # Letters both ways between Tram and a real Postfix with opendkim.
 peers: build
-	@tools/deps install peers
+	@tools/deps install peers deb
 	@$(PYTEST) tests/peers
+	@$(PYTEST) tests/world
 
 # ---- trying it out ----
 
