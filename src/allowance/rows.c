@@ -209,21 +209,15 @@ static int care_object(struct kv *kv, struct slice object)
     return e;
 }
 
+static int care_one(void *kv, struct slice object)
+{
+    return kv_passed_over(object, "rid of what is over", care_object(kv, object));
+}
+
 int allowance_care(struct allowance *a)
 {
-    struct arena scratch;
-    struct slice from = SL("n:"), *name;
-    size_t n;
-    bool more = true;
-    int e = 0;
     if (a->cared == today()) return 0;
-    ar_init(&scratch, 0);
-    while (!e && more) {
-        e = kv_objects(a->kv, from, SL("n;"), PAGE, &scratch, &name, &n, &more);
-        for (size_t i = 0; !e && i < n; i++) e = care_object(a->kv, name[i]);
-        if (!e && n) from = kv_after(&scratch, name[n - 1]);
-    }
-    ar_free(&scratch);
+    int e = kv_each_object(a->kv, SL("n:"), SL("n;"), care_one, a->kv);
     if (!e) a->cared = today();
     return e;
 }

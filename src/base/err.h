@@ -43,6 +43,8 @@ enum err {
 
 const char *err_name(int e);  /* "ERR_EOF"; static */
 bool err_is_temporary(int e); /* might it succeed later? */
+/* It lies there and cannot be read: damaged, or of a later version. */
+static inline bool err_is_damage(int e) { return e == ERR_CORRUPT || e == ERR_VERSION; }
 
 /* Keeps the sentence in the current fiber and returns e, so that
  *     return err_set(ERR_SYNTAX, "the domain %.*s has an empty label", SLF(d));

@@ -223,7 +223,7 @@ static int elsewhere_tx_claim(struct kv_tx *tx, struct arena *a, const struct ac
     if (!e && account_parse(a, local, (struct slice){0}, row, &now) == 0 &&
         sl_eq(now.elsewhere, acc->elsewhere))
         return ERR_EXISTS;
-    if (e && e != ERR_NOT_FOUND && !row_is_unreadable(e)) return e;
+    if (e && e != ERR_NOT_FOUND && !err_is_damage(e)) return e;
     elsewhere_tx_put(tx, a, acc->elsewhere, acc->local);
     return 0;
 }
@@ -703,7 +703,7 @@ int accounts_finish(struct directory *dir, struct slice domain)
         e = kv_scan(dir->kv, domain_object(&a, domain), from, SL("x;"), KV_PAGE_MAX, &a, &page);
         for (size_t k = 0; !e && k < page.n; k++) {
             e = erase_buried(dir, domain, page.row[k].key, page.row[k].value);
-            if (!row_is_unreadable(e)) continue;
+            if (!err_is_damage(e)) continue;
             log_error("directory", "object d:%.*s: the row %.*s, a removed account, cannot be carried on: %s",
                       SLF(domain), SLF(page.row[k].key), err_text(e));
             e = 0;
@@ -727,7 +727,7 @@ static int list_account(void *arg, struct arena *a, struct slice domain, const s
     struct account acc;
     struct slice local = local_from_key(a, row->key);
     int e = account_parse(a, local, domain, row->value, &acc);
-    if (row_is_unreadable(e))
+    if (err_is_damage(e))
         acc = (struct account){.local = local,
                                .domain = domain,
                                .address = mail_addr_join(a, local, domain),

@@ -146,7 +146,7 @@ static int list_alias(void *arg, struct arena *a, struct slice domain, const str
     struct listing *l = arg;
     struct alias x = {.address = mail_addr_join(a, local_from_key(a, row->key), domain)};
     int e = alias_parse(a, row->value, &x);
-    if (row_is_unreadable(e)) {
+    if (err_is_damage(e)) {
         x.damage = row_damage(a, e);
         x.n = 0;
     } else if (e) return e;

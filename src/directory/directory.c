@@ -180,8 +180,6 @@ void directory_domains(struct directory *dir, struct arena *a, struct slice **na
     lock_release(&dir->lock);
 }
 
-bool row_is_unreadable(int e) { return e == ERR_CORRUPT || e == ERR_VERSION; }
-
 struct slice row_damage(struct arena *a, int e) { return ar_printf(a, "%s", err_text(e)); }
 
 int domain_is_local(struct directory *dir, struct slice name, bool *yes)

@@ -31,8 +31,6 @@ void directory_remember(struct directory *dir, struct slice domain, bool here, u
 MUST_CHECK int alias_parse(struct arena *a, struct slice value, struct alias *out);
 MUST_CHECK int domain_admin_parse(struct slice row, struct slice *address);
 MUST_CHECK int dkim_key_parse(struct slice value, struct dkim_key *out);
-/* Of one row: the list goes on, and shows it with these words. */
-bool row_is_unreadable(int e);
 struct slice row_damage(struct arena *a, int e);
 
 /* account.c */

@@ -8,12 +8,13 @@
 #include "dns/dns.h"
 
 /* A removed domain may have left accounts whose erasure is not over. */
-
-static int open_domain(struct directory *dir, struct arena *a, struct slice object)
+static int open_domain(void *arg, struct slice object)
 {
+    struct directory *dir = arg;
+    struct arena a;
     struct slice row, name = sl_from(object, 2);
-    int e = kv_get(dir->kv, object, SL("."), a, &row);
-    if (e && e != ERR_NOT_FOUND) return e;
+    ar_init(&a, 0);
+    int e = kv_get(dir->kv, object, SL("."), &a, &row);
     if (!e) {
         struct domain d = {0};
         directory_remember(dir, name, true, directory_next_turn(dir));
@@ -21,6 +22,8 @@ static int open_domain(struct directory *dir, struct arena *a, struct slice obje
             log_error("directory", "the row of the domain %.*s is damaged: what is set for it is not known",
                       SLF(name));
     }
+    ar_free(&a);
+    if (e && e != ERR_NOT_FOUND) return e;
     e = accounts_finish(dir, name);
     if (e) log_warn("directory", "accounts of %.*s are not erased yet: %s", SLF(name), err_text(e));
     return 0;
@@ -33,18 +36,7 @@ int directory_open(struct directory **out, struct kv *kv, const struct account_h
     dir->kv = kv;
     dir->home = *home;
     map_init(&dir->domains, true);
-    struct arena a;
-    ar_init(&a, 0);
-    struct slice from = SL("d:"), *name;
-    size_t n;
-    bool more = true;
-    int e = 0;
-    while (!e && more) {
-        e = kv_objects(kv, from, SL("d;"), 1000, &a, &name, &n, &more);
-        for (size_t i = 0; !e && i < n; i++) e = open_domain(dir, &a, name[i]);
-        if (!e && n) from = kv_after(&a, name[n - 1]);
-    }
-    ar_free(&a);
+    int e = kv_each_object(kv, SL("d:"), SL("d;"), open_domain, dir);
     if (e) directory_close(out);
     return e;
 }
@@ -228,7 +220,7 @@ int domain_list(struct directory *dir, struct arena *a, struct domain **out, siz
     for (size_t i = 0; i < all; i++) {
         int e = domain_get(dir, a, names[i], &(*out)[*n]);
         if (e == ERR_NOT_FOUND) continue;
-        if (row_is_unreadable(e)) (*out)[*n].damage = row_damage(a, e);
+        if (err_is_damage(e)) (*out)[*n].damage = row_damage(a, e);
         else if (e) return e;
         ++*n;
     }

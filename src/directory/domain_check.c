@@ -35,7 +35,7 @@ int domain_check(struct kv_tx *tx, void (*bad)(void *arg, const char *what), voi
     struct domain row;
     char text[ERR_TEXT_MAX];
     int e = domain_tx(tx, &row);
-    if (e) return e == ERR_NOT_FOUND || row_is_unreadable(e) ? 0 : e; /* removed; told of elsewhere */
+    if (e) return e == ERR_NOT_FOUND || err_is_damage(e) ? 0 : e; /* removed; told of elsewhere */
     struct domain_rows d = {.first = row.first};
     ar_init(&d.a, 0);
     e = kv_tx_scan(tx, SL("a:"), SL("a;"), look_at_account, &d);

@@ -29,7 +29,7 @@ static int made_in(struct directory *dir, struct arena *a, struct slice domain, 
     struct slice row, local;
     int e = kv_get(dir->kv, domain_object(a, domain), elsewhere_key(a, id), a, &row);
     if (!e) e = elsewhere_parse(row, &local);
-    if (row_is_unreadable(e)) {
+    if (err_is_damage(e)) {
         log_error("directory", "object d:%.*s: the row of a person elsewhere, e:%.*s, cannot be read: %s",
                   SLF(domain), SLF(id), err_text(e));
         return ERR_NOT_FOUND; /* making the account anew finds it by its name */

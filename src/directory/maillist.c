@@ -481,7 +481,7 @@ static int list_one(void *arg, struct arena *a, struct slice domain, const struc
     struct listing *x = arg;
     struct maillist l;
     int e = maillist_parse(a, local_from_key(a, row->key), domain, row->value, &l);
-    if (row_is_unreadable(e)) l.damage = row_damage(a, e);
+    if (err_is_damage(e)) l.damage = row_damage(a, e);
     else if (e) return e;
     return x->each(x->arg, &l);
 }

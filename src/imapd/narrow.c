@@ -38,7 +38,7 @@ static int index_message(struct indexing *x, const struct message *m)
     x->kind = GRAMS_TEXTS;
     if (!e) e = reader_texts(rd, add_text, x);
     reader_close(&rd);
-    if (e == ERR_CORRUPT || e == ERR_VERSION || e == ERR_IO || e == ERR_NOT_FOUND) {
+    if (err_is_damage(e) || e == ERR_IO || e == ERR_NOT_FOUND) {
         grams_unsure(x->g, x->place);
         e = 0;
     }

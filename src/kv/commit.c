@@ -65,7 +65,7 @@ static int reopen(struct kv *kv)
         int e = reopen_once(kv);
         if (e == 0 || e == ERR_FULL || e == ERR_CANCELED) return e;
         log_error("kv", "the index cannot be opened again: %s", err_text(e));
-        if (++failures == FAILURES_MOST || e == ERR_CORRUPT || e == ERR_VERSION) {
+        if (++failures == FAILURES_MOST || err_is_damage(e)) {
             rt_die("kv", "the index cannot be opened again after a write error; look at the disk, "
                          "then start again: what was acknowledged had been synced before");
             return ERR_CANCELED;

@@ -118,6 +118,13 @@ struct slice kv_prefix_end(struct arena *a, struct slice prefix);
 /* Names of objects in [from, to), ascending, at most limit. SUSPENDS. */
 MUST_CHECK int kv_objects(struct kv *kv, struct slice from, struct slice to, size_t limit, struct arena *a,
                           struct slice **names, size_t *n, bool *more);
+/* Each of them, in order; what is not 0 of visit() ends the walk, and is what it gives. SUSPENDS. */
+typedef int kv_object_visit(void *arg, struct slice object);
+MUST_CHECK int kv_each_object(struct kv *kv, struct slice from, struct slice to, kv_object_visit *visit,
+                              void *arg);
+/* What care came to with one object of many: damage in one keeps nothing from the others. Logs it, and gives
+ * what the walk goes on with. */
+int kv_passed_over(struct slice object, const char *doing, int e);
 
 /* ---- hints ---- */
 

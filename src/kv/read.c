@@ -2,6 +2,7 @@
  * What is in memory is read on the loop; the rest on an offload thread. */
 #include <stdio.h>
 
+#include "base/log.h"
 #include "kv_i.h"
 
 enum { STOP = 1 };
@@ -165,4 +166,33 @@ int kv_objects(struct kv *kv, struct slice from, struct slice to, size_t limit, 
     *n = e ? 0 : r.page.n;
     *more = r.page.more;
     return e;
+}
+
+int kv_each_object(struct kv *kv, struct slice from, struct slice to, kv_object_visit *visit, void *arg)
+{
+    char last[KV_KEY_MAX + 1];
+    struct arena a;
+    struct slice *name;
+    size_t n;
+    bool more = true;
+    int e = 0;
+    ar_init(&a, 0);
+    while (e == 0 && more) {
+        e = kv_objects(kv, from, to, KV_PAGE_MAX, &a, &name, &n, &more);
+        for (size_t i = 0; e == 0 && i < n; i++) e = visit(arg, name[i]);
+        if (e || !n) break;
+        memcpy(last, name[n - 1].p, name[n - 1].n);
+        last[name[n - 1].n] = ' ';
+        from = sl(last, name[n - 1].n + 1);
+        ar_reset(&a);
+    }
+    ar_free(&a);
+    return e;
+}
+
+int kv_passed_over(struct slice object, const char *doing, int e)
+{
+    if (!err_is_damage(e)) return e;
+    log_error("kv", "the object %.*s is damaged and was not %s: %s", SLF(object), doing, err_text(e));
+    return 0;
 }

@@ -23,7 +23,7 @@ int port_problem(struct porting *p, const char *fmt, ...)
 static bool is_of_one(int e)
 {
     return e == ERR_IO || e == ERR_NOT_FOUND || e == ERR_DENIED || e == ERR_SYNTAX || e == ERR_TOO_LONG ||
-           e == ERR_LIMIT || e == ERR_CORRUPT || e == ERR_VERSION || e == ERR_EXISTS;
+           e == ERR_LIMIT || err_is_damage(e) || e == ERR_EXISTS;
 }
 
 int port_failed(struct porting *p, int e, struct slice what)

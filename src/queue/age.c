@@ -201,7 +201,7 @@ static int look_tx(struct kv_tx *tx, void *arg)
     x->more = false;
     if (bad == ERR_NOT_FOUND || (!bad && e.age != x->at)) {
         kv_tx_del(tx, queue_key_age(&a, x->at, x->id));
-    } else if (bad == ERR_CORRUPT || bad == ERR_VERSION) { /* `tram verify` tells of it */
+    } else if (err_is_damage(bad)) { /* `tram verify` tells of it */
         put_age(tx, &a, x->id, x->at, x->now + DAY_S);
     } else if (!bad) {
         bool over = x->now >= e.expires, last = over && e.age <= e.expires;
@@ -214,7 +214,7 @@ static int look_tx(struct kv_tx *tx, void *arg)
         bad = ERR_NOT_FOUND; /* as for the others: what is wrong with a row is no error of this */
     }
     ar_free(&a);
-    return bad == ERR_NOT_FOUND || bad == ERR_CORRUPT || bad == ERR_VERSION ? 0 : bad;
+    return bad == ERR_NOT_FOUND || err_is_damage(bad) ? 0 : bad;
 }
 
 /* Groups page by page; the last page moves the letter's row, so that all is done again when it does not come
@@ -276,7 +276,7 @@ int age_look(struct shard *s, int64_t at, const struct letter_id *id, struct are
         x.untold = true;
         bad = 0;
     }
-    if (!bad || bad == ERR_NOT_FOUND || bad == ERR_CORRUPT || bad == ERR_VERSION) bad = look_in_pages(&x);
+    if (!bad || bad == ERR_NOT_FOUND || err_is_damage(bad)) bad = look_in_pages(&x);
     if (!bad && at > e.expires && x.now > e.expires + LATE_S && e.expires)
         log_warn("queue",
                  "%s: its time was over at %s, and something of it waits still; see `tram queue show %s`",

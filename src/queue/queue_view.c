@@ -197,7 +197,7 @@ static int info_of(struct shard *s, const struct q_envelope *e, int env, struct 
     return 0;
 }
 
-static bool is_unreadable(int e) { return e == ERR_NOT_FOUND || e == ERR_CORRUPT || e == ERR_VERSION; }
+static bool is_unreadable(int e) { return e == ERR_NOT_FOUND || err_is_damage(e); }
 
 int queue_show(struct queue *q, const struct letter_id *id, struct arena *a, struct queue_info *out)
 {

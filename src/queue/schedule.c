@@ -155,7 +155,7 @@ static int quarantine(struct shard *s, const struct item *it, int why)
     return 0;
 }
 
-static bool is_unreadable(int e) { return e == ERR_NOT_FOUND || e == ERR_CORRUPT || e == ERR_VERSION; }
+static bool is_unreadable(int e) { return e == ERR_NOT_FOUND || err_is_damage(e); }
 
 bool attempt_place(struct attempt_letter *at, struct slice mx_set, struct slice host, unsigned families)
 {

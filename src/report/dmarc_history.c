@@ -247,24 +247,26 @@ static int forget_heads(struct dmarc_store *ds, struct slice object, struct slic
     return e;
 }
 
+struct expiring {
+    struct dmarc_store *ds;
+    struct slice heads, words; /* up to these keys */
+};
+
+static int expire_one(void *arg, struct slice object)
+{
+    const struct expiring *x = arg;
+    int e = forget_heads(x->ds, object, x->heads);
+    if (!e) e = kv_erase(x->ds->conf.store->kv, object, SL("w/"), x->words);
+    return kv_passed_over(object, "rid of old reports", e);
+}
+
 int dmarc_store_expire(struct dmarc_store *ds)
 {
     struct arena a;
-    struct slice *name, from = SL("r:in:");
-    size_t n;
-    bool more = true;
-    int e = 0;
     ar_init(&a, 0);
     struct slice day = dmarc_day_text(&a, rt_wall_seconds() - DMARC_KEEP_DAYS * (int64_t)DMARC_DAY_S);
-    while (!e && more) {
-        e = kv_objects(ds->conf.store->kv, from, SL("r:in;"), 100, &a, &name, &n, &more);
-        for (size_t i = 0; !e && i < n; i++) {
-            e = forget_heads(ds, name[i], ar_cat(&a, SL("h/"), day));
-            if (!e) e = kv_erase(ds->conf.store->kv, name[i], SL("w/"), ar_cat(&a, SL("w/"), day));
-        }
-        if (!e && n) from = kv_after(&a, name[n - 1]);
-        else more = false;
-    }
+    struct expiring x = {ds, ar_cat(&a, SL("h/"), day), ar_cat(&a, SL("w/"), day)};
+    int e = kv_each_object(ds->conf.store->kv, SL("r:in:"), SL("r:in;"), expire_one, &x);
     ar_free(&a);
     return e;
 }

@@ -236,29 +236,24 @@ static bool day_of(struct slice object, int64_t *day)
     return civil_to_unix(&c, day);
 }
 
-static int send_all(const struct round *r, struct arena *a)
+static int one_day(void *arg, struct slice object)
+{
+    const struct round *r = arg;
+    struct kv *kv = r->ds->conf.store->kv;
+    int64_t day;
+    if (!day_of(object, &day)) return 0;
+    bool over = day + ERASE_DAYS * (int64_t)DMARC_DAY_S < r->today;
+    bool stray = day > r->today + DMARC_DAY_S; /* no report tells of days to come */
+    int e = stray ? kv_stray_day(kv, object, ERASE_DAYS * (int64_t)DMARC_DAY_S, &over) : 0;
+    if (e || (!over && (stray || (day >= r->today && !r->now)))) return e;
+    return over ? kv_erase(kv, object, SL(""), SL("")) : send_day(r, object, day);
+}
+
+static int send_all(struct round *r)
 {
     struct store *store = r->ds->conf.store;
-    struct slice *name, from = SL("r:0");
-    size_t n;
-    bool more = true;
-    int64_t day;
     int e = dmarc_flush(store);
-    while (!e && more) {
-        e = kv_objects(store->kv, from, SL("r::"), 100, a, &name, &n, &more);
-        for (size_t i = 0; !e && i < n; i++) {
-            if (!day_of(name[i], &day)) continue;
-            bool over = day + ERASE_DAYS * (int64_t)DMARC_DAY_S < r->today;
-            bool stray = day > r->today + DMARC_DAY_S; /* no report tells of days to come */
-            if (stray) e = kv_stray_day(store->kv, name[i], ERASE_DAYS * (int64_t)DMARC_DAY_S, &over);
-            if (e || (!over && (stray || (day >= r->today && !r->now)))) continue;
-            if (over) e = kv_erase(store->kv, name[i], SL(""), SL(""));
-            else e = send_day(r, name[i], day);
-        }
-        if (!e && n) from = kv_after(a, name[n - 1]);
-        else more = false;
-    }
-    return e;
+    return e ? e : kv_each_object(store->kv, SL("r:0"), SL("r::"), one_day, r);
 }
 
 int dmarc_store_send(struct dmarc_store *ds, struct slice from_domain, bool now, struct dmarc_sent *out)
@@ -286,7 +281,7 @@ int dmarc_store_send(struct dmarc_store *ds, struct slice from_domain, bool now,
                       .now = now,
                       .today = day * DMARC_DAY_S,
                       .sent = out};
-    int e = send_all(&r, &a);
+    int e = send_all(&r);
     ar_free(&a);
     lock_take(&ds->lock);
     ds->sending = false;

@@ -310,20 +310,23 @@ static int forget_before(struct tlsrpt *t, struct slice object, struct slice day
     return e;
 }
 
+struct forgetting {
+    struct tlsrpt *t;
+    struct slice before; /* a day */
+};
+
+static int forget_one(void *arg, struct slice object)
+{
+    const struct forgetting *f = arg;
+    return kv_passed_over(object, "rid of old reports", forget_before(f->t, object, f->before));
+}
+
 int tlsrpt_expire(struct tlsrpt *t)
 {
     struct arena a = {0};
-    struct slice *name, from = SL("rt:in:");
-    size_t n;
-    bool more = true;
-    int e = 0;
-    struct slice day = dmarc_day_text(&a, rt_wall_seconds() - TLSRPT_KEEP_DAYS * (int64_t)TLSRPT_DAY_S);
-    while (!e && more) {
-        e = kv_objects(t->conf.store->kv, from, SL("rt:in;"), 100, &a, &name, &n, &more);
-        for (size_t i = 0; !e && i < n; i++) e = forget_before(t, name[i], day);
-        if (!e && n) from = kv_after(&a, name[n - 1]);
-        else more = false;
-    }
+    struct forgetting f = {t,
+                           dmarc_day_text(&a, rt_wall_seconds() - TLSRPT_KEEP_DAYS * (int64_t)TLSRPT_DAY_S)};
+    int e = kv_each_object(t->conf.store->kv, SL("rt:in:"), SL("rt:in;"), forget_one, &f);
     ar_free(&a);
     return e;
 }

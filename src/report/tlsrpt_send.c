@@ -400,8 +400,9 @@ static bool day_of(struct slice object, int64_t *day)
     return civil_to_unix(&c, day);
 }
 
-static int one_day(const struct round *r, struct slice object)
+static int one_day(void *arg, struct slice object)
 {
+    const struct round *r = arg;
     enum { ERASE_DAYS = GIVE_UP_DAYS + 3 };
     struct kv *kv = r->t->conf.store->kv;
     int64_t day;
@@ -412,19 +413,11 @@ static int one_day(const struct round *r, struct slice object)
     return over ? kv_erase(kv, object, SL(""), SL("")) : send_day(r, object, day);
 }
 
-static int send_all(const struct round *r, struct arena *a)
+static int send_all(struct round *r)
 {
-    struct slice *name, from = SL("rt:0");
-    size_t n;
-    bool more = true;
-    int e = dmarc_flush(r->t->conf.store);
-    while (!e && more) {
-        e = kv_objects(r->t->conf.store->kv, from, SL("rt::"), 100, a, &name, &n, &more);
-        for (size_t i = 0; !e && i < n; i++) e = one_day(r, name[i]);
-        if (!e && n) from = kv_after(a, name[n - 1]);
-        else more = false;
-    }
-    return e;
+    struct store *store = r->t->conf.store;
+    int e = dmarc_flush(store);
+    return e ? e : kv_each_object(store->kv, SL("rt:0"), SL("rt::"), one_day, r);
 }
 
 int tlsrpt_send(struct tlsrpt *t, struct slice from_domain, bool now, struct tlsrpt_sent *out)
@@ -448,7 +441,7 @@ int tlsrpt_send(struct tlsrpt *t, struct slice from_domain, bool now, struct tls
                       .now = now,
                       .today = day * TLSRPT_DAY_S,
                       .sent = out};
-    int e = send_all(&r, &a);
+    int e = send_all(&r);
     ar_free(&a);
     lock_take(&t->lock);
     t->sending = false;

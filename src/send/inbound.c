@@ -180,7 +180,7 @@ static int remove_tx(struct kv_tx *tx, void *arg)
 {
     struct change *x = arg;
     int e = own_row(tx, x);
-    bool damaged = e == ERR_CORRUPT || e == ERR_VERSION;
+    bool damaged = err_is_damage(e);
     if (e && !(damaged && !x->account.n)) return e;
     if (!e) kv_tx_del(tx, own_key(x, x->in.account));
     kv_tx_del(tx, x->key);

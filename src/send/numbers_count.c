@@ -312,21 +312,7 @@ static int count_account(struct sends *s, struct slice account)
 }
 
 /* Those of which events may have come while nobody counted. */
-static int count_everybody(struct sends *s)
-{
-    struct arena a = {0};
-    struct slice *names, from = SL("v:");
-    size_t n = 1;
-    bool more = true;
-    int e = 0;
-    while (!e && more && n && !s->stopping) {
-        e = kv_objects(s->store->kv, from, SL("v;"), 100, &a, &names, &n, &more);
-        for (size_t i = 0; !e && i < n; i++) e = count_account(s, sl_from(names[i], 2));
-        if (!e && n) from = ar_cat(&a, names[n - 1], SL(" "));
-    }
-    ar_free(&a);
-    return e;
-}
+static int count_everybody(struct sends *s) { return sends_each_account(s, 'v', "counted", count_account); }
 
 /* One of those that have news; empty: there is none. */
 static struct slice next_fresh(struct sends *s, struct arena *a)

@@ -140,9 +140,11 @@ int numbers_names(struct sends *s, const struct numbers_ask *ask, struct arena *
 
 /* ---- care ---- */
 
-static int forget(struct sends *s, struct slice object, int64_t before)
+static int forget_old(struct sends *s, struct slice account)
 {
     struct arena a = {0};
+    struct slice object = numbers_object(account, &a);
+    int64_t before = rt_wall_seconds() / 86400 - NUMBERS_KEEP_DAYS + 1;
     int e = 0;
     for (int by = 0; !e && by < NUMBERS_BY_COUNT; by++) {
         struct slice to = numbers_prefix((enum numbers_by)by, before, &a);
@@ -154,22 +156,4 @@ static int forget(struct sends *s, struct slice object, int64_t before)
     return e;
 }
 
-int numbers_care(struct sends *s)
-{
-    struct arena a = {0};
-    struct slice *names, from = SL("m:");
-    size_t n = 1;
-    bool more = true;
-    int64_t today = rt_wall_seconds() / 86400;
-    int e = 0;
-    while (!e && more && n && !s->stopping) {
-        e = kv_objects(s->store->kv, from, SL("m;"), 100, &a, &names, &n, &more);
-        for (size_t i = 0; !e && i < n; i++) {
-            e = forget(s, names[i], today - NUMBERS_KEEP_DAYS + 1);
-            if (!e) e = standing_care(s, names[i]);
-        }
-        if (!e && n) from = ar_cat(&a, names[n - 1], SL(" "));
-    }
-    ar_free(&a);
-    return e;
-}
+int numbers_care(struct sends *s) { return sends_each_account(s, 'm', "rid of old numbers", forget_old); }

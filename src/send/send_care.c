@@ -68,8 +68,7 @@ static int look_unfinished(struct caring *x, const struct kv_row *row)
     x->row = row->key;
     int e = send_head_read(x->s, &x->id, &a, &h);
     if (e == ERR_NOT_FOUND) e = forget_send(x);
-    else if (!e || e == ERR_CORRUPT || e == ERR_VERSION)
-        e = kv_transact(x->s->store->kv, SL(SENDS_OBJECT), forget_tx, x);
+    else if (!e || err_is_damage(e)) e = kv_transact(x->s->store->kv, SL(SENDS_OBJECT), forget_tx, x);
     send_let_go(x->s, &x->id);
     ar_free(&a);
     return e;
@@ -117,22 +116,6 @@ static int each_row(struct caring *x, const char *start, const char *to,
     return e;
 }
 
-static int expire_events(struct sends *s)
-{
-    struct arena a = {0};
-    struct slice *names, from = SL("v:");
-    size_t n = 1;
-    bool more = true;
-    int e = 0;
-    while (!e && more && n && !s->stopping) {
-        e = kv_objects(s->store->kv, from, SL("v;"), 100, &a, &names, &n, &more);
-        for (size_t i = 0; !e && i < n; i++) e = event_expire(s, sl_from(names[i], 2));
-        if (!e && n) from = ar_cat(&a, names[n - 1], SL(" "));
-    }
-    ar_free(&a);
-    return e;
-}
-
 int sends_care(struct sends *s)
 {
     struct caring x = {.s = s, .now = rt_wall_seconds()};
@@ -141,6 +124,6 @@ int sends_care(struct sends *s)
     int e = each_row(&x, "u/", "u0", look_unfinished);
     if (!e) e = each_row(&x, "o/", over, look_over);
     if (!e) e = each_row(&x, "i/", "i0", look_key);
-    if (!e) e = expire_events(s);
+    if (!e) e = sends_each_account(s, 'v', "rid of old events", event_expire);
     return e ? e : numbers_care(s);
 }

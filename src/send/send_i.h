@@ -119,7 +119,11 @@ struct slice send_key_common(struct arena *a, unsigned row);
  * list. */
 void send_tx_list(struct kv_tx *tx, struct arena *a, const struct letter_id *id, const struct send_head *h);
 void sends_fresh(struct sends *s, struct slice account); /* events came; any thread */
-int event_open(struct sends *s);                         /* event.c: reads which ids were given. SUSPENDS */
+/* The accounts that have objects "KIND:ACCOUNT", until the service stops. A damaged one is passed over.
+ * SUSPENDS. */
+typedef int sends_account(struct sends *s, struct slice account);
+MUST_CHECK int sends_each_account(struct sends *s, char kind, const char *doing, sends_account *visit);
+int event_open(struct sends *s); /* event.c: reads which ids were given. SUSPENDS */
 
 /* ---- reading (send_read.c); all SUSPEND. ERR_NOT_FOUND, ERR_CORRUPT ---- */
 

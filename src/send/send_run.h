@@ -36,7 +36,7 @@ struct run {
 /* One that was due later than it was taken, of which nothing is given yet. */
 static inline bool run_is_fresh(const struct run *r) { return r->send_at > r->taken && !r->count.begun; }
 /* Rows of one send are not as they were written: no reason to keep others waiting. */
-static inline bool run_is_damage(int e) { return e == ERR_CORRUPT || e == ERR_VERSION || e == ERR_NOT_FOUND; }
+static inline bool run_is_damage(int e) { return err_is_damage(e) || e == ERR_NOT_FOUND; }
 bool send_name_parse(struct slice made, struct send_letter_name *out);
 
 /* send_give.c: gives letters of the page under way to the queue and moves on. What cannot be read of a page

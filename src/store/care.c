@@ -72,24 +72,22 @@ void care_end(struct care *c)
 
 /* ---- walks ---- */
 
+struct visiting {
+    int (*each)(void *arg, const char *acc);
+    void *arg;
+};
+
+static int visit_account(void *arg, struct slice object)
+{
+    const struct visiting *v = arg;
+    char acc[KV_KEY_MAX + 1];
+    snprintf(acc, sizeof acc, "%.*s", SLF(sl_from(object, 2)));
+    return fiber_canceled() ? ERR_CANCELED : v->each(v->arg, acc);
+}
+
 int accounts_each(struct store *s, int (*each)(void *arg, const char *acc), void *arg)
 {
-    char last[KEY_ROOM];
-    struct arena a;
-    struct slice *name, from = SL("u:");
-    size_t n;
-    bool more = true;
-    int e = 0;
-    ar_init(&a, 0);
-    while (e == 0 && more) {
-        e = kv_objects(s->kv, from, SL("u;"), KV_PAGE_MAX, &a, &name, &n, &more);
-        for (size_t i = 0; e == 0 && i < n; i++)
-            e = fiber_canceled() ? ERR_CANCELED : each(arg, ar_cstr(&a, sl_from(name[i], 2)));
-        if (e == 0 && n) from = sl(last, (size_t)snprintf(last, sizeof last, "%.*s ", SLF(name[n - 1])));
-        ar_reset(&a);
-    }
-    ar_free(&a);
-    return e;
+    return kv_each_object(s->kv, SL("u:"), SL("u;"), visit_account, &(struct visiting){each, arg});
 }
 
 bool message_of_row(struct slice key, struct slice value, uint32_t *box, struct message *m)

@@ -16,7 +16,7 @@
  * delivers twice, and no letter waits so long between its body and its mailbox. */
 static const uint64_t letter_back = 6 * 86400ull * 1000000;
 
-static bool is_unreadable(int e) { return e == ERR_CORRUPT || e == ERR_VERSION || e == ERR_NOT_FOUND; }
+static bool is_unreadable(int e) { return err_is_damage(e) || e == ERR_NOT_FOUND; }
 
 static int sooner(int e) { return is_unreadable(e) ? 0 : e; }
 

@@ -202,26 +202,6 @@ static int add_account(struct imaging *im)
     return e ? e : rows_each(s, acc, SL("g/"), SL("g0"), add_row, im);
 }
 
-static int objects_each(struct images *all, struct slice from, struct slice to,
-                        int (*each)(void *arg, struct slice object), void *arg)
-{
-    char last[KEY_ROOM + 1];
-    struct arena a;
-    struct slice *name;
-    size_t n;
-    bool more = true;
-    int e = 0;
-    ar_init(&a, 0);
-    while (e == 0 && more) {
-        e = kv_objects(all->s->kv, from, to, KV_PAGE_MAX, &a, &name, &n, &more);
-        for (size_t i = 0; e == 0 && i < n; i++) e = each(arg, name[i]);
-        if (e == 0 && n) from = sl(last, (size_t)snprintf(last, sizeof last, "%.*s ", SLF(name[n - 1])));
-        ar_reset(&a);
-    }
-    ar_free(&a);
-    return e;
-}
-
 /* Sends that are not over (rows `a/ID` of `_sends`); each() gets the name of the object. */
 struct sends_walk {
     int (*each)(void *arg, struct slice object);
@@ -247,7 +227,7 @@ static int add_name(void *im, struct slice object) { return add_row(im, object, 
 static int add_all(struct imaging *im)
 {
     /* The names of all domains, and of sends that are not over, so that none comes back that was removed. */
-    if (sl_eq(im->object, SL("d:"))) return objects_each(im->all, SL("d:"), SL("d;"), add_name, im);
+    if (sl_eq(im->object, SL("d:"))) return kv_each_object(im->all->s->kv, SL("d:"), SL("d;"), add_name, im);
     if (sl_eq(im->object, SL("s:"))) return sends_each(im->all, add_name, im);
     if (sl_starts(im->object, SL("u:"))) return add_account(im);
     return object_rows(im->all->s, im->object, add_row, im);
@@ -390,8 +370,6 @@ static bool touches_vacated(struct imaging *im, struct slice row)
     return image_packs(row, is_vacated, &v) || v.yes;
 }
 
-static bool is_unreadable(int e) { return e == ERR_CORRUPT || e == ERR_VERSION; }
-
 static int image_object(struct images *all, struct slice object)
 {
     struct imaging im = {.all = all, .object = object, .when = rt_wall_seconds()};
@@ -404,7 +382,7 @@ static int image_object(struct images *all, struct slice object)
     all->report->objects++;
     int e = prepare(&im, &needed);
     if (e == 0 && needed) e = make_image(&im);
-    if (is_unreadable(e)) {
+    if (err_is_damage(e)) {
         log_warn("care", "no image of %.*s can be made: %s; the one before stays", SLF(object), err_text(e));
         all->report->failed++;
         e = 0;
@@ -435,7 +413,7 @@ static int image_directory(struct images *all)
     uint64_t generation = directory_generation(all->s->directory) + 1;
     if (all->gently && all->s->imaged == generation) return 0;
     int e = image_object(all, SL("d:"));
-    if (e == 0) e = objects_each(all, SL("d:"), SL("d;"), each_object, all);
+    if (e == 0) e = kv_each_object(all->s->kv, SL("d:"), SL("d;"), each_object, all);
     if (e == 0 && !all->report->failed) all->s->imaged = generation;
     return e;
 }
@@ -474,7 +452,7 @@ static int has_object(struct images *all, struct slice object, bool *yes)
         e = kv_get(all->s->kv, SL("_sends"), ar_printf(&a, "a/%.*s", SLF(sl_from(object, 2))), &a, &row);
     else e = kv_scan(all->s->kv, object, SL(""), SL(""), 1, &a, &page);
     ar_free(&a);
-    *yes = is_unreadable(e) || (e == 0 && page.n);
+    *yes = err_is_damage(e) || (e == 0 && page.n);
     return *yes || e == ERR_NOT_FOUND ? 0 : e;
 }
 
@@ -531,8 +509,8 @@ static int write_all(struct images *all, enum images_of which)
     int e = which == IMAGES_OF_ALL ? find_vacated(all) : 0;
     if (e == 0) e = image_directory(all);
     for (size_t i = 0; e == 0 && which == IMAGES_OF_ALL && i < COUNT_OF(put_as_they_are); i++)
-        e = objects_each(all, sl_cstr(put_as_they_are[i][0]), sl_cstr(put_as_they_are[i][1]), each_object,
-                         all);
+        e = kv_each_object(all->s->kv, sl_cstr(put_as_they_are[i][0]), sl_cstr(put_as_they_are[i][1]),
+                           each_object, all);
     if (e == 0 && which == IMAGES_OF_ALL) e = image_object(all, SL("s:"));
     if (e == 0 && which == IMAGES_OF_ALL) e = sends_each(all, each_object, all);
     if (e == 0 && which == IMAGES_OF_ALL) e = accounts_each(all->s, each_account, all);

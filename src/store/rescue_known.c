@@ -8,7 +8,7 @@ int rescue_image(struct rescue *r, struct slice object, struct head_seen **out)
     for (struct head_seen *h = map_get(&r->heads, object); h; h = h->next) {
         e = image_rows(r->s, &h->head, NULL, NULL);
         *out = h;
-        if (!(e == ERR_CORRUPT || e == ERR_VERSION || e == ERR_NOT_FOUND)) return e;
+        if (!(err_is_damage(e) || e == ERR_NOT_FOUND)) return e;
         log_error("care", "an image of %.*s cannot be read: %s; an older one is taken", SLF(object),
                   err_text(e));
     }

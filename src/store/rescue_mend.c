@@ -294,7 +294,7 @@ static int forget_image(struct kv_tx *tx, void *arg)
     return 0;
 }
 
-static bool is_unreadable(int e) { return e == ERR_CORRUPT || e == ERR_VERSION || e == ERR_NOT_FOUND; }
+static bool is_unreadable(int e) { return err_is_damage(e) || e == ERR_NOT_FOUND; }
 
 /* An image that is damaged gives way to a new one; an object that cannot be read to its end keeps its image.
  */

@@ -20,8 +20,6 @@
 enum { ALIVE_PART = 3, MOVE_PACKS = 64 };
 static const uint64_t move_bytes = 256 << 20; /* in one round: the next one goes on */
 
-static bool is_unreadable(int e) { return e == ERR_CORRUPT || e == ERR_VERSION; }
-
 /* ---- move ---- */
 
 /* As much as the rate allows. */
@@ -95,7 +93,7 @@ static int move_message(void *arg, uint32_t box, uint32_t uid, const struct mess
     if (e || stays) return e;
     sweep_forget_account(w, w->acc); /* what is remembered of it is not so any more */
     e = kv_transact(w->s->kv, account_object(w->acc, room), relink, &r);
-    return is_unreadable(e) ? 0 : e;
+    return err_is_damage(e) ? 0 : e;
 }
 
 static int move_account(void *arg, const char *acc)
@@ -104,7 +102,7 @@ static int move_account(void *arg, const char *acc)
     w->acc = acc;
     if (!sweep_account_moves(w, acc)) return 0;
     int e = messages_each(w->s, acc, move_message, w);
-    return is_unreadable(e) ? 0 : e;
+    return err_is_damage(e) ? 0 : e;
 }
 
 static int move_letter(void *arg, struct slice letter, struct slice ref)
@@ -116,7 +114,7 @@ static int move_letter(void *arg, struct slice letter, struct slice ref)
     int e = new_place(w, &from, BODY_QUEUE, &to, &stays);
     if (e || stays) return e;
     e = w->queue->relink(w->queue->ctx, w->s, letter, &from, &to);
-    return is_unreadable(e) || e == ERR_NOT_FOUND ? 0 : e;
+    return err_is_damage(e) || e == ERR_NOT_FOUND ? 0 : e;
 }
 
 /* Accounts first: a body that a letter shares with a mailbox goes where mail that stays lies. */
@@ -124,7 +122,7 @@ static int move_all(struct sweep *w)
 {
     int e = accounts_each(w->s, move_account, w);
     if (e == 0 && w->queue) e = w->queue->refs(w->queue->ctx, w->s, move_letter, w);
-    return is_unreadable(e) ? 0 : e;
+    return err_is_damage(e) ? 0 : e;
 }
 
 static void unpin_moved(struct sweep *w)

@@ -214,7 +214,7 @@ static int check_box(struct verify *v)
     for (int i = 0; e == 1 && i < TRIES; i++) e = count_pages(v, &a);
     if (e == 1) e = kv_transact(v->s->kv, account_object(v->acc, room), count_box, v);
     ar_free(&a);
-    return e == ERR_CORRUPT || e == ERR_VERSION ? 0 : e; /* told of already */
+    return err_is_damage(e) ? 0 : e; /* told of already */
 }
 
 struct sum {

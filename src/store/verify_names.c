@@ -45,7 +45,7 @@ static int look_at_name(void *arg, struct slice key, struct slice value)
     (void)value;
     bool good = key.n == 19 && num_hex64(sl_sub(key, 2, 10), &sum) && num_hex64(sl_from(key, 11), &id);
     int e = good ? box_tx(v->tx, (uint32_t)id, &b) : ERR_NOT_FOUND;
-    if (e == ERR_CORRUPT || e == ERR_VERSION) return 0; /* told of elsewhere */
+    if (err_is_damage(e)) return 0; /* told of elsewhere */
     if (e == ERR_NOT_FOUND || (e == 0 && crc32c(0, b.m.name.p, b.m.name.n) != sum))
         say(v, ar_printf(&v->a, "the name %.*s leads to no mailbox that bears it", SLF(shown(v, key))));
     return e == ERR_NOT_FOUND ? 0 : e;

@@ -598,6 +598,7 @@ int trace_expire(struct trace *t, int keep_days)
         bool over = sl_cmp(day[i], first) < 0;
         if (sl_cmp(day[i], tomorrow) > 0) e = kv_stray_day(t->kv, day[i], keep_s, &over);
         if (e == 0 && over) e = kv_erase(t->kv, day[i], SL(""), SL(""));
+        e = kv_passed_over(day[i], "forgotten", e);
     }
     ar_free(&a);
     return e;
