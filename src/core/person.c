@@ -11,7 +11,7 @@
 #include "store/acl.h"
 #include "trace/trace.h"
 
-enum { ROWS_AT_ONCE = 50 /* of 64 KiB each: they fit a transaction */, OBJECTS_AT_ONCE = 100 };
+enum { ROWS_AT_ONCE = 50 }; /* of 64 KiB each: they fit a transaction */
 
 const char *person_word(enum person_place p)
 {
@@ -31,6 +31,7 @@ const char *person_stays(enum person_place p)
     case PERSON_DIRECTORY:
         return "these are settings of this node (aliases, catch-alls, rights): `tram alias remove`, `tram "
                "account revoke`, `tram domain admin remove`";
+    case PERSON_BLOCKS: return "an operator shut it out by hand: `tram block remove`";
     case PERSON_SOURCES: return "a setting of this node: `tram source forget`";
     case PERSON_ALERTS: return "an alert goes six hours after its end";
     case PERSON_REPORTS: return "other servers' reports name whom to ask about them; they go with their age";
@@ -158,6 +159,7 @@ struct settling {
     uint64_t erased;
 };
 
+/* Whether a row names them is looked at again: it may be another by now. */
 static int settle(struct kv_tx *tx, void *arg)
 {
     struct settling *x = arg;
@@ -167,14 +169,14 @@ static int settle(struct kv_tx *tx, void *arg)
     for (size_t i = 0; !e && i < x->n; i++) {
         struct masking m = {.p = x->w->p};
         e = kv_tx_get(tx, x->key[i], &m.base);
-        if (!e && x->w->spec->how == DELETE) kv_tx_del(tx, x->key[i]);
-        if (!e && x->w->spec->how == STARS) {
+        if (!e) {
             m.base = ar_dup(&a, m.base);
             m.copy = ar_cstr(&a, m.base);
             (void)each_text(m.base, x->w->spec->nested, mask, &m);
-            if (m.any) kv_tx_put(tx, x->key[i], sl(m.copy, m.base.n));
         }
-        x->erased += !e;
+        if (m.any && x->w->spec->how == DELETE) kv_tx_del(tx, x->key[i]);
+        if (m.any && x->w->spec->how == STARS) kv_tx_put(tx, x->key[i], sl(m.copy, m.base.n));
+        x->erased += m.any;
         if (e == ERR_NOT_FOUND) e = 0;
     }
     ar_free(&a);
@@ -326,12 +328,12 @@ static const struct spec specs[] = {
     {.place = PERSON_SENDS, .from = "s:", .to = "s;", .whole = look_send},
     {.place = PERSON_WRITTEN_TO, .from = "n:", .to = "n;", .whole = look_written_to},
     ROWS(GUARD, "_guard", "_guard!", "a/", "b", DELETE, NULL),
-    ROWS(GUARD, "_guard", "_guard!", "h/", "i", DELETE, NULL),
+    ROWS(BLOCKS, "_guard", "_guard!", "h/", "i", TELL, NULL),
     ROWS(GUARD, "_guard", "_guard!", "k/", "l", DELETE, NULL),
     ROWS(HINTS, "_shared", "_shared!", "o/", "p", DELETE, NULL),
     ROWS(HINTS, "u:", "u;", "o/", "p", DELETE, NULL),
     ROWS(SHARED, "u:", "u;", "c/", "d", REVOKE, NULL),
-    ROWS(KEYS, "_keys", "_keys!", "k/", "l", DELETE, NULL),
+    ROWS(KEYS, "_keys", "_keys!", "k/", "l", STARS, NULL),
     ROWS(QUEUE, "q:", "q;", "e", "s", TELL, NULL),
     ROWS(DIRECTORY, "d:", "d;", ".", "b", TELL, "p"),
     ROWS(DIRECTORY, "d:", "d;", "l:", "n", TELL, NULL),
@@ -342,25 +344,17 @@ static const struct spec specs[] = {
     ROWS(AUDIT, "_audit", "_audit!", "", "", TELL, NULL),
 };
 
+static int walk_object(void *arg, struct slice object)
+{
+    struct walk *w = arg;
+    ar_reset(&w->a);
+    return w->spec->whole ? w->spec->whole(w, object) : look_rows(w, object);
+}
+
 static int walk_objects(struct walk *w, const struct spec *spec)
 {
-    struct arena mine = {0};
-    struct slice *object, from = sl_cstr(spec->from);
-    bool more = true;
-    size_t n = 1;
-    int e = 0;
     w->spec = spec;
-    while (!e && more && n) {
-        e = kv_objects(w->core->store->kv, from, sl_cstr(spec->to), OBJECTS_AT_ONCE, &mine, &object, &n,
-                       &more);
-        for (size_t i = 0; !e && i < n; i++) {
-            ar_reset(&w->a);
-            e = spec->whole ? spec->whole(w, object[i]) : look_rows(w, object[i]);
-        }
-        if (!e && n) from = ar_cat(&mine, object[n - 1], SL(" "));
-    }
-    ar_free(&mine);
-    return e;
+    return kv_each_object(w->core->store->kv, sl_cstr(spec->from), sl_cstr(spec->to), walk_object, w);
 }
 
 static int nothing(struct kv_tx *tx, void *arg)
@@ -397,8 +391,9 @@ struct ending {
     uint64_t *gone, *left;
 };
 
-static int end_send(struct ending *x, struct slice object)
+static int end_send(void *arg, struct slice object)
 {
+    struct ending *x = arg;
     struct arena a = {0};
     struct letter_id id;
     struct slice account;
@@ -417,17 +412,6 @@ static int end_send(struct ending *x, struct slice object)
 int person_end_sends(struct core *core, const struct person *p, uint64_t *gone, uint64_t *left)
 {
     struct ending x = {core, p, gone, left};
-    struct arena mine = {0};
-    struct slice *object, from = SL("s:");
-    bool more = true;
-    size_t n = 1;
-    int e = 0;
     *gone = *left = 0;
-    while (!e && more && n) {
-        e = kv_objects(core->store->kv, from, SL("s;"), OBJECTS_AT_ONCE, &mine, &object, &n, &more);
-        for (size_t i = 0; !e && i < n; i++) e = end_send(&x, object[i]);
-        if (!e && n) from = ar_cat(&mine, object[n - 1], SL(" "));
-    }
-    ar_free(&mine);
-    return e;
+    return kv_each_object(core->store->kv, SL("s:"), SL("s;"), end_send, &x);
 }

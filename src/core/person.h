@@ -24,8 +24,8 @@ bool person_in(const struct person *p, struct slice text, size_t *at, size_t *n)
 /* clang-format off */
 #define PERSON_PLACES(X)                                                                                     \
     X(TRACE, "trace") X(EVENTS, "events") X(SENDS, "sends") X(SUPPRESSION, "suppression")                     \
-    X(WRITTEN_TO, "written-to") X(GUARD, "guard") X(HINTS, "hints") X(SHARED, "shared") X(QUEUE, "queue")     \
-    X(DIRECTORY, "directory") X(KEYS, "keys") X(SOURCES, "sources") X(ALERTS, "alerts")                       \
+    X(WRITTEN_TO, "written-to") X(GUARD, "guard") X(BLOCKS, "blocks") X(HINTS, "hints") X(SHARED, "shared")   \
+    X(QUEUE, "queue") X(DIRECTORY, "directory") X(KEYS, "keys") X(SOURCES, "sources") X(ALERTS, "alerts")     \
     X(REPORTS, "reports") X(AUDIT, "audit")
 /* clang-format on */
 enum person_place {

@@ -16,6 +16,7 @@ struct world {
     bool sown;
     struct person_report bob, ann;
     enum send_reason judged;
+    size_t keys;
 };
 
 static int open_core(struct core *core, struct world *w)
@@ -69,10 +70,23 @@ static int sow_damage(struct kv_tx *tx, void *arg)
     return 0;
 }
 
+/* Of others, with the name of bob in it. */
+static int sow_key(struct core *core)
+{
+    struct arena a = {0};
+    struct api_key k = {.address = SL("news@one.test"), .name = SL("for bob@two.test"), .scopes = 1};
+    struct slice whole;
+    int e = api_key_add(core->keys, &a, &k, &whole);
+    ar_free(&a);
+    return e;
+}
+
 static int sow(struct core *core)
 {
     struct kv *kv = core->store->kv;
     int e = people(core->store->directory);
+    if (!e) e = sow_key(core);
+    if (!e) e = guard_block(core->guard, bob, RT_NEVER);
     sow_trace(core);
     allowance_wrote(core->allowance, "news", bob);
     if (!e) e = kv_transact(kv, SL("_sends"), sow_events, core);
@@ -99,6 +113,12 @@ static int erase(void *arg)
     return e;
 }
 
+static int count_key(void *n, struct api_key *k)
+{
+    *(size_t *)n += sl_eq(k->name, SL("for ************")) && !k->damage.n;
+    return 0;
+}
+
 static int take_stock(void *arg)
 {
     struct world *w = arg;
@@ -112,6 +132,7 @@ static int take_stock(void *arg)
     if (!e) e = person_each(core, &q, NULL, NULL, &w->ann);
     const struct suppression_ask ask = {.account = SL("news"), .address = bob, .stream = STREAM_BULK};
     if (!e) e = suppression_judge(core->sends, &ask, &w->judged);
+    if (!e) e = api_key_each(core->keys, count_key, &w->keys);
     CHECK_OK(e);
     if (core->store) core_close(core);
     ar_free(&a);
@@ -129,12 +150,13 @@ static void check(void *arg)
 {
     const struct world *w = arg;
     for (int i = 0; i < PERSON_NPLACES; i++) {
-        uint64_t stays = i == PERSON_DIRECTORY; /* the alias */
+        uint64_t stays = i == PERSON_DIRECTORY || i == PERSON_BLOCKS; /* the alias, what an operator did */
         if (w->bob.at[i].found != stays)
             test_fail(__FILE__, __LINE__, "%s: %llu are left", person_word((enum person_place)i),
                       (unsigned long long)w->bob.at[i].found);
     }
     CHECK_INT(w->judged, SEND_OUT_BY_HAND);
+    CHECK(w->keys >= 1); /* as often as it was sown */
     CHECK_INT(w->bob.suppressing, 1);
     CHECK(w->ann.at[PERSON_TRACE].found >= 2 * LETTERS);
     CHECK(w->ann.at[PERSON_EVENTS].found >= 1);
