@@ -261,7 +261,44 @@ TEST(imapd_acl_copies)
     TALK(b, "10 UID FETCH 1 (FLAGS BODY.PEEK[TEXT])",
          "* 1 FETCH (UID 1 FLAGS (\\Flagged word) BODY[TEXT] {14}\nHello, Alice\n)\n10 OK ~\n");
     TALK(b, "11 LIST \"\" #user/*", "11 OK ~\n");
+    TALK(b, "12 NOTIFY SET (subtree #user (MessageNew MessageExpunge))", "12 OK ~\n");
     bye(&b);
+    stop();
+}
+
+/* Whoever shares more with everybody than is shown of it costs nobody else anything. */
+TEST(imapd_shares_of_one_account_are_bounded)
+{
+    start_two();
+    struct arena arena = {0};
+    struct account alice;
+    struct mailbox box;
+    char name[32];
+    size_t lines = 0;
+    struct conn *a = login(), *b = login_as("bob");
+    CHECK_OK(account_get(w.store->directory, &arena, SL("alice@x.test"), &alice));
+    TALK(a, "1 CREATE Team", "1 OK ~\n");
+    TALK(a, "2 SETACL Team anyone lr", "2 OK ~\n");
+    for (int i = 0; i < 2001; i++) { /* with the access list of what they lie in */
+        snprintf(name, sizeof name, "Team/%d", i);
+        CHECK_OK(mailbox_create(w.store, alice.id, sl_cstr(name), 0, &arena, &box));
+    }
+    TALK(b, "3 LIST \"\" INBOX", "* LIST (\\HasNoChildren) \"/\" INBOX\n3 OK ~\n");
+    conn_puts(b, "4 LIST \"\" #user/%/*\r\n");
+    read_until(b, SL("4 OK"));
+    for (size_t i = 0; i < got.n; i++) lines += got.p[i] == '\n';
+    CHECK_INT(lines, 1000 + 1);
+    TALK(b, "5 NOTIFY SET (subtree #user (MessageNew MessageExpunge)) (personal (MessageNew MessageExpunge))",
+         "5 OK ~\n");
+    append(a, "Team", "", a_letter);
+    EXPECT(b, "* STATUS #user/alice@x.test/Team (~)\n");
+    append(a, "Team/2000", "", a_letter);
+    TALK(b, "6 ESEARCH IN (subtree #user) ALL",
+         "* ESEARCH (TAG \"6\" MAILBOX #user/alice@x.test/Team UIDVALIDITY ~) UID ALL 1\n6 OK ~\n");
+    TALK(b, "7 SELECT #user/alice@x.test/Team/2000", "~\n~\n~\n~\n~\n~\n~\n~\n~\n7 OK ~\n");
+    bye(&a);
+    bye(&b);
+    ar_free(&arena);
     stop();
 }
 

@@ -246,20 +246,29 @@ static int by_name(const void *a, const void *b)
     return first != second ? (first ? -1 : 1) : sl_cmp(x, y);
 }
 
-/* Everything that LIST or LSUB may tell. */
-static int gather(struct imapd_session *s, struct entries *es)
+static bool reaches(const void *arg, struct slice root)
+{
+    const struct imap_list *l = arg;
+    for (size_t i = 0; i < l->n; i++)
+        if (imap_list_reaches(l->pattern[i], root)) return true;
+    return false;
+}
+
+/* Everything that LIST or LSUB may tell. What others share is bounded apart. */
+static int gather(struct imapd_session *s, const struct imap_list *l, struct entries *es)
 {
     struct acl_owner *o;
     struct imapd_visible *v;
     struct slice *sub;
-    size_t owners, n = 0, nsub;
-    int e = imapd_others(s, &o, &owners);
+    size_t owners, n = 0, nsub, i = 0;
+    int e = imapd_others(s, reaches, l, &o, &owners);
     if (!e) e = imapd_visible(s, o, owners, IMAPD_NAMES_MAX, &v, &n);
     if (!e) e = mailbox_subscriptions(s->server->conf.store, s->account, es->a, &sub, &nsub);
     if (e) return e;
-    for (size_t i = 0; i < n && es->n < IMAPD_NAMES_MAX; i++) add_box(es, &v[i]);
-    for (size_t i = 0; i < nsub && es->n < IMAPD_NAMES_MAX; i++) add_subscription(es, sub[i]);
+    for (; i < n && v[i].account == s->account && es->n < IMAPD_NAMES_MAX; i++) add_box(es, &v[i]);
+    for (size_t k = 0; k < nsub && es->n < IMAPD_NAMES_MAX; k++) add_subscription(es, sub[k]);
     if (es->n >= IMAPD_NAMES_MAX) return err_set(ERR_LIMIT, "there are more than %d names", IMAPD_NAMES_MAX);
+    for (; i < n; i++) add_box(es, &v[i]);
     if (es->n) qsort(es->v, es->n, sizeof *es->v, by_name);
     return 0;
 }
@@ -333,7 +342,7 @@ void imapd_cmd_list(struct imapd_session *s, struct imap_in *in)
     struct entries es = {.a = &s->a};
     int e = complete_patterns(s, &l);
     map_init(&es.by_name, false);
-    if (!e) e = gather(s, &es);
+    if (!e) e = gather(s, &l, &es);
     map_free(&es.by_name);
     if (e) {
         imapd_failed(s, e);
@@ -362,7 +371,7 @@ void imapd_cmd_lsub(struct imapd_session *s, struct imap_in *in)
     struct entries es = {.a = &s->a};
     int e = complete_patterns(s, &l);
     map_init(&es.by_name, false);
-    if (!e) e = gather(s, &es);
+    if (!e) e = gather(s, &l, &es);
     map_free(&es.by_name);
     if (e) {
         imapd_failed(s, e);

@@ -22,7 +22,9 @@ enum {
     IMAPD_LITERAL_MAX = 64 * 1024, /* one literal (but APPEND's) */
     IMAPD_LITERAL_STRANGER = 4 * 1024,
     IMAPD_MEMORY = 64 << 20,         /* of one command */
-    IMAPD_NAMES_MAX = 100000,        /* that one LIST looks through, those above mailboxes included */
+    IMAPD_NAMES_MAX = 100000,        /* one's own that a LIST looks through, those above mailboxes included */
+    IMAPD_SHARED_MAX = 1000,         /* mailboxes of one other account that a client knows of */
+    IMAPD_SHARED_ALL = 10000,        /* and of all others together */
     IMAPD_SWALLOW_MAX = 1024 * 1024, /* a refused {n+} that is read and dropped; beyond it: BYE */
     IMAPD_JUNK_MAX = 20,             /* bad commands in a row */
     IMAPD_LOGINS_MAX = 5,            /* failed logins */
@@ -89,6 +91,7 @@ struct imapd_session {
     char *owner;       /* address of its account, when that is another one */
     unsigned rights;   /* there (enum acl_right) */
     bool read_only;
+    bool cut;         /* others share more than is shown; it was logged */
     struct arena box; /* holds the keywords */
     struct slice *keyword;
     size_t nkeywords;
@@ -331,6 +334,8 @@ void imapd_save_found(struct imapd_session *s, const struct imap_search_args *ar
 struct imapd_visible;
 bool imapd_boxes_have(const struct imapd_session *s, const struct imap_boxes *b,
                       const struct imapd_visible *x);
+/* May names under that root, or roots under it, be among them? */
+bool imapd_boxes_reach(const struct imap_boxes *b, struct slice root);
 /* *yes is set when one of those can be another account's. SUSPENDS. */
 MUST_CHECK int imapd_boxes_elsewhere(struct imapd_session *s, const struct imap_boxes *b, bool *yes);
 bool imapd_is_selected(const struct imapd_session *s, const char *account, uint32_t box);
@@ -402,10 +407,13 @@ struct imapd_visible {       /* a mailbox that the client may know of, in the co
     unsigned rights;
     bool subscribed;
 };
-/* Accounts that share something with the client, or did once, and the public one. SUSPENDS. */
-MUST_CHECK int imapd_others(struct imapd_session *s, struct acl_owner **out, size_t *n);
-/* The client's own mailboxes, INBOX first, and what the owners let it know of. ERR_LIMIT: more than max.
- * SUSPENDS. */
+/* Accounts that share something with the client, or did once, and the public one, if may() says that names
+ * under the root ("#user/ADDRESS/", "#public/"; "#user/" stands for all) are wanted. SUSPENDS. */
+MUST_CHECK int imapd_others(struct imapd_session *s, bool (*may)(const void *arg, struct slice root),
+                            const void *arg, struct acl_owner **out, size_t *n);
+/* The client's own mailboxes, INBOX first, and what the owners let it know of, the oldest first: of each at
+ * most IMAPD_SHARED_MAX, of all at most IMAPD_SHARED_ALL and max, the others are left out. ERR_LIMIT: more
+ * than max are its own. SUSPENDS. */
 MUST_CHECK int imapd_visible(struct imapd_session *s, const struct acl_owner *o, size_t owners, size_t max,
                              struct imapd_visible **out, size_t *n);
 /* In another account the client's own \Seen counts. 0 when it cannot be read. SUSPENDS. */

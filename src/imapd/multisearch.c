@@ -2,8 +2,6 @@
  * the selected one, which comes back untouched. */
 #include "imapd_i.h"
 
-enum { BOXES_MAX = 10000 }; /* that one ESEARCH looks into */
-
 /* What the session knows of the selected mailbox. */
 struct selected {
     struct view *view;
@@ -98,6 +96,14 @@ static bool wanted(const struct imapd_session *s, const struct imap_esearch_args
     return false;
 }
 
+static bool reaches(const void *arg, struct slice root)
+{
+    const struct imap_esearch_args *args = arg;
+    for (size_t i = 0; i < args->n; i++)
+        if (imapd_boxes_reach(&args->in[i], root)) return true;
+    return false;
+}
+
 /* All that may be meant. */
 static int gather(struct imapd_session *s, const struct imap_esearch_args *args, struct imapd_visible **out,
                   size_t *n)
@@ -107,7 +113,7 @@ static int gather(struct imapd_session *s, const struct imap_esearch_args *args,
     bool elsewhere = false;
     int e = 0;
     for (size_t i = 0; i < args->n && !e; i++) e = imapd_boxes_elsewhere(s, &args->in[i], &elsewhere);
-    if (!e && elsewhere) e = imapd_others(s, &o, &owners);
+    if (!e && elsewhere) e = imapd_others(s, reaches, args, &o, &owners);
     return e ? e : imapd_visible(s, o, owners, IMAPD_NAMES_MAX, out, n);
 }
 
@@ -156,7 +162,7 @@ static bool only_selected(const struct imap_esearch_args *args)
 void imapd_cmd_esearch(struct imapd_session *s, struct imap_in *in)
 {
     struct imapd_visible *box;
-    size_t n = 0, searched = 0;
+    size_t n = 0;
     imap_sp(in);
     struct imap_in again = *in;
     struct imap_esearch_args args = imap_esearch_args(in);
@@ -175,8 +181,7 @@ void imapd_cmd_esearch(struct imapd_session *s, struct imap_in *in)
     int e = gather(s, &args, &box, &n);
     for (size_t i = 0; i < n && !e && !conn_error(s->c); i++) {
         if (!wanted(s, &args, &box[i])) continue;
-        if (searched++ == BOXES_MAX) e = err_set(ERR_LIMIT, "these are more than %d mailboxes", BOXES_MAX);
-        else e = search_box(s, &box[i], again);
+        e = search_box(s, &box[i], again);
         imapd_progress(s, i, n);
     }
     if (e && e != ERR_CANCELED) imapd_failed(s, e);

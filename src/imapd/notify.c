@@ -7,7 +7,7 @@
 #include "store/annotation.h"
 
 enum {
-    NOTIFY_BOXES_MAX = 2000, /* mailboxes that are watched */
+    NOTIFY_BOXES_MAX = 2000, /* mailboxes that are watched: of one's own, and of others */
     NOTIFY_NAMES_MAX = 200   /* entries of METADATA that are told at once */
 };
 enum { OF_MESSAGES = IMAP_EVENT_NEW | IMAP_EVENT_EXPUNGE | IMAP_EVENT_FLAGS };
@@ -139,6 +139,16 @@ static struct known know(struct imapd_session *s, struct arena *a, const struct 
                           .subscribed = x->subscribed};
 }
 
+static bool reaches(const void *arg, struct slice root)
+{
+    const struct imap_notify *args = arg;
+    for (size_t i = 0; i < args->n; i++)
+        if (args->group[i].boxes.kind > IMAP_BOXES_SELECTED_DELAYED &&
+            imapd_boxes_reach(&args->group[i].boxes, root))
+            return true;
+    return false;
+}
+
 /* Whose mailboxes are to be looked at besides the client's own. */
 static int owners(struct imapd_session *s, struct acl_owner **out, size_t *n)
 {
@@ -149,8 +159,11 @@ static int owners(struct imapd_session *s, struct acl_owner **out, size_t *n)
     for (size_t i = 0; i < args->n && !e; i++)
         if (args->group[i].boxes.kind > IMAP_BOXES_SELECTED_DELAYED)
             e = imapd_boxes_elsewhere(s, &args->group[i].boxes, &elsewhere);
-    if (!e && elsewhere) e = imapd_others(s, out, n);
-    for (size_t i = 0; i < *n && !e; i++) e = watch(s, (*out)[i].id);
+    if (!e && elsewhere) e = imapd_others(s, reaches, args, out, n);
+    for (size_t i = 0; i < *n && !e; i++) {
+        e = watch(s, (*out)[i].id);
+        if (e == ERR_NOT_FOUND) e = 0; /* the account is gone */
+    }
     return e;
 }
 
@@ -165,7 +178,10 @@ static int look(struct imapd_session *s, struct known_boxes *out)
     if (!e) e = imapd_visible(s, o, of, NOTIFY_BOXES_MAX, &v, &n);
     if (e) return e;
     out->v = ar_array(&out->a, struct known, n);
-    for (; out->n < n; out->n++) out->v[out->n] = know(s, &out->a, &v[out->n]);
+    for (; out->n < n; out->n++) {
+        out->v[out->n] = know(s, &out->a, &v[out->n]);
+        fiber_breathe();
+    }
     qsort(out->v, n, sizeof *out->v, by_id);
     return 0;
 }

@@ -45,13 +45,19 @@ static void tell_quota(struct imapd_session *s, struct slice root, const struct 
     imapd_flush(s);
 }
 
+static bool is_root(const void *arg, struct slice root)
+{
+    const struct slice *asked = arg;
+    return sl_startsi(*asked, root);
+}
+
 /* The root of another account, which may be told of to whoever may read one of its mailboxes (section 6). */
 static int find_root(struct imapd_session *s, struct slice root, const char **account)
 {
     struct acl_owner *o;
     struct imapd_visible *v;
     size_t owners, n = 0;
-    int e = imapd_others(s, &o, &owners);
+    int e = imapd_others(s, is_root, &root, &o, &owners);
     for (size_t i = 0; i < owners && !e; i++) {
         if (!sl_eqi(root, imapd_foreign_name(s, o[i].address, SL("")))) continue;
         e = imapd_visible(s, &o[i], 1, IMAPD_NAMES_MAX, &v, &n);

@@ -4,24 +4,37 @@
 
 /* ---- whose ---- */
 
-int imapd_others(struct imapd_session *s, struct acl_owner **out, size_t *n)
+static int add_public(struct imapd_session *s, struct acl_owner **v, size_t *n)
 {
-    struct acl_owner *o;
     struct account acc;
-    struct store *store = s->server->conf.store;
-    *n = 0;
-    int e = acl_owners(store, s->account, &s->a, &o, n);
-    if (e) return e;
-    *out = ar_array(&s->a, struct acl_owner, *n + 1);
-    if (*n) memcpy(*out, o, *n * sizeof *o);
-    e = imapd_public(s, &acc);
+    int e = imapd_public(s, &acc);
     if (e || strcmp(acc.id, s->account) == 0) return e == ERR_NOT_FOUND ? 0 : e;
     for (size_t i = 0; i < *n; i++)
-        if (strcmp(o[i].id, acc.id) == 0) return 0;
-    struct acl_owner *last = &(*out)[(*n)++];
+        if (strcmp((*v)[i].id, acc.id) == 0) return 0;
+    struct acl_owner *last = &(*v)[(*n)++];
     memcpy(last->id, acc.id, sizeof last->id);
     last->address = acc.address;
     return 0;
+}
+
+int imapd_others(struct imapd_session *s, bool (*may)(const void *arg, struct slice root), const void *arg,
+                 struct acl_owner **out, size_t *n)
+{
+    struct acl_owner *o;
+    size_t all = 0;
+    *n = 0;
+    *out = NULL;
+    if (!may(arg, SL(IMAPD_OTHERS)) && !may(arg, SL(IMAPD_PUBLIC))) return 0;
+    int e = acl_owners(s->server->conf.store, s->account, &s->a, &o, &all);
+    if (e) return e;
+    *out = ar_array(&s->a, struct acl_owner, all + 1);
+    if (all) memcpy(*out, o, all * sizeof *o);
+    e = add_public(s, out, &all);
+    for (size_t i = 0; i < all && !e; i++) {
+        if (may(arg, imapd_foreign_name(s, (*out)[i].address, SL("")))) (*out)[(*n)++] = (*out)[i];
+        fiber_breathe();
+    }
+    return e;
 }
 
 /* ---- which ---- */
@@ -30,54 +43,66 @@ struct gathering {
     struct imapd_session *s;
     struct map subscribed; /* names of foreign ones */
     struct imapd_visible *v;
-    size_t n, cap, max;
+    size_t n, cap;
+    size_t left; /* so many more of others */
 };
 
-static int add(struct gathering *g, const struct imapd_visible *x)
+static void add(struct gathering *g, const struct imapd_visible *x)
 {
-    if (g->n == g->max) return err_set(ERR_LIMIT, "there are more than %zu mailboxes", g->max);
     if (g->n == g->cap) g->v = ar_grow(&g->s->a, g->v, &g->cap, sizeof *g->v);
     g->v[g->n++] = *x;
-    return 0;
 }
 
-static int add_own(struct gathering *g)
+static int add_own(struct gathering *g, size_t max)
 {
     struct imapd_session *s = g->s;
     struct mailbox *box;
     size_t n;
     int e = mailbox_list(s->server->conf.store, s->account, &s->a, &box, &n);
-    for (size_t i = 0; i < n && !e; i++)
-        e = add(g, &(struct imapd_visible){s->account, &box[i], box[i].name, ACL_ALL, box[i].subscribed});
-    return e;
-}
-
-/* The rights on a mailbox that is listed; none when its access list is damaged, which hides no other. */
-static int listed_rights(struct imapd_session *s, struct mailbox_ref box, unsigned *out)
-{
-    int e = imapd_read_rights(s, box, out);
-    if (e != ERR_CORRUPT) return e;
-    log_error("imap", "account %s, mailbox %u: its access list is damaged, nobody else sees it", box.account,
-              box.box);
+    if (e) return e;
+    if (n > max) return err_set(ERR_LIMIT, "there are more than %zu mailboxes", max);
+    for (size_t i = 0; i < n; i++)
+        add(g, &(struct imapd_visible){s->account, &box[i], box[i].name, ACL_ALL, box[i].subscribed});
     return 0;
 }
 
-/* What one other account lets the client know of. */
+static int add_shared(struct gathering *g, const struct acl_owner *o, const struct acl_shared *shared)
+{
+    struct imapd_session *s = g->s;
+    struct mailbox *m = ar_new(&s->a, struct mailbox);
+    int e = mailbox_get(s->server->conf.store, o->id, shared->box, &s->a, m);
+    if (e == ERR_CORRUPT)
+        log_error("imap", "account %s, mailbox %u: its record is damaged, nobody else sees it", o->id,
+                  shared->box);
+    if (e) return e == ERR_CORRUPT || e == ERR_NOT_FOUND ? 0 : e; /* or it was deleted meanwhile */
+    struct slice shown = imapd_foreign_name(s, o->address, m->name);
+    add(g, &(struct imapd_visible){o->id, m, shown, shared->rights, map_get(&g->subscribed, shown)});
+    return 0;
+}
+
+/* What one other account lets the client know of. Whoever shares more than can be shown hides their own
+ * newest mailboxes with it, and nobody else's as long as there is room for all. */
 static int add_foreign(struct gathering *g, const struct acl_owner *o)
 {
     struct imapd_session *s = g->s;
-    struct mailbox *box;
-    size_t n;
-    int e = mailbox_list(s->server->conf.store, o->id, &s->a, &box, &n);
+    struct acl_shared *v;
+    struct arena a;
+    size_t n, most = g->left < IMAPD_SHARED_MAX ? g->left : IMAPD_SHARED_MAX, before = g->n;
+    ar_init(&a, 0);
+    int e = acl_shared(s->server->conf.store, o->id, s->account, most + 1, &a, &v, &n);
+    if (!e && n > most) {
+        if (!s->cut)
+            log_warn(s->who, "account %s shares more than the %zu mailboxes that are shown of it", o->id,
+                     most);
+        s->cut = true;
+        n = most;
+    }
     for (size_t i = 0; i < n && !e; i++) {
-        struct imapd_visible x = {.account = o->id, .m = &box[i]};
-        e = listed_rights(s, (struct mailbox_ref){.account = o->id, .box = box[i].id}, &x.rights);
-        if (e || !(x.rights & ACL_LOOKUP)) continue;
-        x.shown = imapd_foreign_name(s, o->address, box[i].name);
-        x.subscribed = map_get(&g->subscribed, x.shown);
-        e = add(g, &x);
+        e = add_shared(g, o, &v[i]);
         fiber_breathe();
     }
+    g->left -= g->n - before;
+    ar_free(&a);
     return e == ERR_NOT_FOUND ? 0 : e; /* the account is gone */
 }
 
@@ -94,9 +119,9 @@ static int read_subscribed(struct gathering *g)
 int imapd_visible(struct imapd_session *s, const struct acl_owner *o, size_t owners, size_t max,
                   struct imapd_visible **out, size_t *n)
 {
-    struct gathering g = {.s = s, .max = max};
+    struct gathering g = {.s = s, .left = max < IMAPD_SHARED_ALL ? max : IMAPD_SHARED_ALL};
     map_init(&g.subscribed, false);
-    int e = add_own(&g);
+    int e = add_own(&g, max);
     if (!e && owners) e = read_subscribed(&g);
     for (size_t i = 0; i < owners && !e; i++) e = add_foreign(&g, &o[i]);
     map_free(&g.subscribed);

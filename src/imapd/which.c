@@ -38,6 +38,13 @@ bool imapd_boxes_have(const struct imapd_session *s, const struct imap_boxes *b,
     return false;
 }
 
+bool imapd_boxes_reach(const struct imap_boxes *b, struct slice root)
+{
+    for (size_t i = 0; i < b->n; i++)
+        if (sl_starts(b->name[i], root) || sl_starts(root, b->name[i])) return true;
+    return b->kind <= IMAP_BOXES_SELECTED_DELAYED || b->kind == IMAP_BOXES_SUBSCRIBED;
+}
+
 static int subscribed_elsewhere(struct imapd_session *s, bool *yes)
 {
     struct slice *name;

@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "mailbox_i.h"
 
-enum { ACL_ROW = 1, HINT_ROW = 1 };
+enum { ACL_ROW = 1, HINT_ROW = 1, LISTS_AT_ONCE = 100 };
 #define SHARED SL("_shared")
 
 /* ---- the list ---- */
@@ -65,6 +65,53 @@ int acl_allow(unsigned rights, unsigned need)
         if (need & ~rights & 1u << i)
             return err_set(ERR_DENIED, "the right \"%c\" on the mailbox is missing", letters[i]);
     return 0;
+}
+
+/* ---- what is shared with somebody ---- */
+
+static unsigned rights_in_row(const char *acc, const char *user, const struct kv_row *row, uint64_t *box)
+{
+    struct arena a;
+    struct acl_entry *v;
+    size_t n;
+    ar_init(&a, 0);
+    int e = row_number(row->key, box);
+    if (e == 0) e = parse_list(&a, row->value, &v, &n);
+    unsigned rights = e ? 0 : acl_rights_of(v, n, user);
+    ar_free(&a);
+    if (e)
+        log_error("imap", "account %s, row %.*s: this access list is damaged, nobody else sees the mailbox",
+                  acc, SLF(row->key));
+    fiber_breathe();
+    return rights;
+}
+
+int acl_shared(struct store *s, const char *acc, const char *user, size_t max, struct arena *a,
+               struct acl_shared **out, size_t *n)
+{
+    char room[KEY_ROOM];
+    struct kv_page page = {.more = true};
+    struct arena rows;
+    struct slice from = SL("c/");
+    size_t cap = 16;
+    uint64_t box;
+    int e = 0;
+    *n = 0;
+    *out = ar_array(a, struct acl_shared, cap);
+    ar_init(&rows, 0);
+    while (e == 0 && page.more && *n < max) {
+        e = kv_scan(s->kv, account_object(acc, room), from, SL("c0"), LISTS_AT_ONCE, &rows, &page);
+        for (size_t i = 0; e == 0 && i < page.n && *n < max; i++) {
+            unsigned rights = rights_in_row(acc, user, &page.row[i], &box);
+            if (!(rights & ACL_LOOKUP)) continue;
+            if (*n == cap) *out = ar_grow(a, *out, &cap, sizeof **out);
+            (*out)[(*n)++] = (struct acl_shared){(uint32_t)box, rights};
+        }
+        if (e == 0 && page.n) from = kv_after(a, page.row[page.n - 1].key);
+        ar_reset(&rows);
+    }
+    ar_free(&rows);
+    return e;
 }
 
 /* ---- for a guest ---- */

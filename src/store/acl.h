@@ -42,6 +42,15 @@ enum acl_op { ACL_SET, ACL_ADD, ACL_REMOVE };
 MUST_CHECK int acl_change(struct store *s, struct mailbox_ref box, struct slice owner,
                           const struct acl_entry *e, enum acl_op op);
 
+/* Of the account's mailboxes those that the user may know of (ACL_LOOKUP), the oldest first, at most max: a
+ * row is read for each mailbox that has a list. A damaged one is logged, and hides no other. */
+struct acl_shared {
+    uint32_t box;
+    unsigned rights;
+};
+MUST_CHECK int acl_shared(struct store *s, const char *acc, const char *user, size_t max, struct arena *a,
+                          struct acl_shared **out, size_t *n);
+
 /* Accounts that shared something with the user, or with everybody, once: some may have taken it back. */
 struct acl_owner {
     char id[20];

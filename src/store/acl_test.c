@@ -97,6 +97,33 @@ static void spoil_row(struct fixture *f, struct spoil s)
     CHECK_OK(kv_transact(f->s->kv, sl_cstr(s.object), spoil, &s));
 }
 
+TEST(what_is_shared_is_told_within_a_limit)
+{
+    struct fixture f;
+    struct mailbox box;
+    struct acl_shared *v;
+    size_t n;
+    char name[32], key[32];
+    if (!begin(&f)) return;
+    for (int i = 0; i < 250; i++) {
+        snprintf(name, sizeof name, "shared %d", i);
+        CHECK_OK(mailbox_create(f.s, ACC, sl_cstr(name), 0, &f.a, &box));
+        allow(&f, box.id, i % 5 ? ACL_LOOKUP | ACL_READ : ACL_READ);
+    }
+    CHECK_OK(acl_shared(f.s, ACC, BOB, 1000, &f.a, &v, &n));
+    CHECK_INT(n, 200);
+    CHECK(v[199].box == box.id && v[199].rights == (ACL_LOOKUP | ACL_READ));
+    snprintf(key, sizeof key, "c/%08x", v[1].box);
+    spoil_row(&f, (struct spoil){"u:" ACC, key});
+    spoil_row(&f, (struct spoil){"u:" ACC, "c/none"});
+    uint32_t third = v[2].box;
+    CHECK_OK(acl_shared(f.s, ACC, BOB, 150, &f.a, &v, &n));
+    CHECK(n == 150 && v[1].box == third);
+    CHECK_OK(acl_shared(f.s, ACC, "acc9", 150, &f.a, &v, &n));
+    CHECK_INT(n, 0);
+    fixture_end(&f);
+}
+
 TEST(a_damaged_row_of_a_shared_mailbox_hides_no_other)
 {
     struct fixture f;

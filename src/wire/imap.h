@@ -390,6 +390,8 @@ struct imap_list {
 struct imap_list imap_list_args(struct imap_in *in, bool lsub);
 /* '*' matches anything, '%' anything but '/'; the name INBOX matches in any case. */
 bool imap_list_match(struct slice pattern, struct slice name);
+/* False: it matches neither names that begin with `root` nor names that `root` begins with. */
+bool imap_list_reaches(struct slice pattern, struct slice root);
 
 /* ---- append ---- */
 

@@ -107,3 +107,12 @@ bool imap_list_match(struct slice pattern, struct slice name)
     }
     return may[name.n];
 }
+
+bool imap_list_reaches(struct slice pattern, struct slice root)
+{
+    for (size_t i = 0; i < pattern.n && i < root.n; i++) {
+        if (pattern.p[i] == '*' || pattern.p[i] == '%') return true;
+        if (pattern.p[i] != root.p[i]) return false;
+    }
+    return true;
+}

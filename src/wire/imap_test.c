@@ -430,6 +430,24 @@ TEST(imap_list_arguments)
     ar_free(&ar);
 }
 
+TEST(imap_list_reaching)
+{
+    static const struct {
+        const char *pattern;
+        bool reaches;
+    } t[] = {{"*", true},          {"%", true},
+             {"#*", true},         {"#user/*", true},
+             {"#user", true},      {"#user/b@x", true},
+             {"#user/%/A", true},  {"#user/b@x/A", true},
+             {"", true},           {"INBOX", false},
+             {"inbox*", false},    {"A/%", false},
+             {"#user/c@x", false}, {"#user/b@x.y/%", false},
+             {"#public/*", false}};
+    for (size_t i = 0; i < COUNT_OF(t); i++)
+        if (imap_list_reaches(sl_cstr(t[i].pattern), SL("#user/b@x/")) != t[i].reaches)
+            test_fail(__FILE__, __LINE__, "%s", t[i].pattern);
+}
+
 TEST(imap_list_matching)
 {
     static const struct {
