@@ -1,6 +1,7 @@
 /* kept_test.c - what is computed once of messages says the same as what is computed each time. */
 #include "dialog_test.h"
 #include "kv/kv.h"
+#include "rt/file.h"
 
 enum { FIRST = 60, ALL = 100 }; /* fewer than READER_MANY, and some more than three parts */
 #define ITEMS                                                                                                \
@@ -127,6 +128,97 @@ TEST(imapd_computes_once_what_it_would_compute_again)
     bye(&c);
     buf_free(&truth);
     buf_free(&orders);
+    ar_free(&a);
+    stop();
+}
+
+static int drop_part(struct kv_tx *tx, void *arg)
+{
+    (void)arg;
+    kv_tx_del(tx, SL("00000007/n/00000001"));
+    return 0;
+}
+
+static struct slice open_box(struct conn **c, struct arena *a)
+{
+    struct account alice;
+    start();
+    *c = login();
+    CHECK_OK(account_get(w.store->directory, a, SL("alice@x.test"), &alice));
+    TALK(*c, "1 CREATE box", "1 OK ~\n");
+    return ar_cat(a, SL("f:"), sl_cstr(alice.id));
+}
+
+/* Whatever UIDs somebody thinks of: not many times as much is read as was asked for. */
+TEST(imapd_makes_no_part_for_a_few_of_its_messages)
+{
+    struct buf seven = BUF_INIT, eight = BUF_INIT, now = BUF_INIT;
+    struct arena a = {0};
+    struct conn *c;
+    struct slice object = open_box(&c, &a);
+    for (size_t i = 0; i < 32; i++) append(c, "box", "", letters[0]);
+    TALK(c, "2 SELECT box", "~\n~\n~\n~\n~\n~\n~\n~\n~\n2 OK ~\n");
+    for (size_t i = 0; i < 9; i++) ask(c, &now, "COPY 1:32 box");
+    for (unsigned part = 0; part < 10; part++) {
+        buf_printf(&seven, "%s%u:%u", part ? "," : "UID FETCH ", part * 32 + 1, part * 32 + 7);
+        buf_printf(&eight, "%s%u:%u", part ? "," : "UID FETCH ", part * 32 + 1, part * 32 + 8);
+    }
+    buf_str(&seven, " ENVELOPE");
+    buf_char(&seven, 0);
+    buf_str(&eight, " ENVELOPE");
+    buf_char(&eight, 0);
+    ask(c, &now, seven.p);
+    CHECK_INT(rows(object, &a), 0);
+    ask(c, &now, eight.p);
+    CHECK_INT(rows(object, &a), 10);
+    ask(c, &now, "UID STORE 36:63 +FLAGS.SILENT (\\Deleted)");
+    ask(c, &now, "EXPUNGE");
+    CHECK_OK(kv_transact(w.kv, object, drop_part, NULL));
+    ask(c, &now, "FETCH 1:* ENVELOPE"); /* the few are all that are there */
+    CHECK_INT(rows(object, &a), 10);
+    bye(&c);
+    buf_free(&seven);
+    buf_free(&eight);
+    buf_free(&now);
+    ar_free(&a);
+    stop();
+}
+
+/* In the file of bodies: a byte of the text becomes another one, and the second time what it was. */
+static int spoil_body(void *text, const char *name)
+{
+    static char bytes[65536];
+    char path[400];
+    snprintf(path, sizeof path, "%s/%s", w.dir, name);
+    FILE *f = fopen(path, "r+b");
+    size_t n = f ? fread(bytes, 1, sizeof bytes, f) : 0, at = sl_find(sl(bytes, n), sl_cstr(text));
+    if (at != SL_NONE && fseek(f, (long)at, SEEK_SET) == 0) fputc(bytes[at] ^ 1, f);
+    if (f) fclose(f);
+    return 0;
+}
+
+static int spoil_bodies(void *text) { return path_list(w.dir, spoil_body, text); }
+
+TEST(imapd_keeps_nothing_of_an_error_that_may_pass)
+{
+    struct buf now = BUF_INIT;
+    struct arena a = {0};
+    struct conn *c;
+    struct slice object = open_box(&c, &a);
+    for (size_t i = 0; i < 64; i++)
+        append(c, "box", "", i == 7 ? "Subject: to be damaged\r\n\r\nx\r\n" : letters[0]);
+    TALK(c, "2 SELECT box", "~\n~\n~\n~\n~\n~\n~\n~\n~\n2 OK ~\n");
+    CHECK_OK(offload(spoil_bodies, "to be damaged"));
+    conn_puts(c, "t FETCH 1:* ENVELOPE\r\n");
+    read_until(c, SL("t "));
+    CHECK(sl_find(buf_slice(&got), SL("to be damaged")) == SL_NONE);
+    CHECK_INT(rows(object, &a), 1);
+    CHECK_OK(offload(spoil_bodies, "uo be damaged"));
+    ask(c, &now, "FETCH 1:* ENVELOPE");
+    CHECK(sl_find(buf_slice(&now), SL("to be damaged")) != SL_NONE);
+    CHECK_INT(rows(object, &a), 2);
+    bye(&c);
+    buf_free(&now);
     ar_free(&a);
     stop();
 }

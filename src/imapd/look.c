@@ -13,11 +13,23 @@ int imapd_reader(struct imapd_session *s, uint32_t uid, const struct message *kn
     return e;
 }
 
+static size_t count(void *arg, uint32_t from, uint32_t to)
+{
+    const struct view *v = ((struct imapd_session *)arg)->view;
+    return view_rank(v, to) - view_rank(v, from);
+}
+
+static int go_on(void *arg)
+{
+    const struct imapd_session *s = arg;
+    return fiber_canceled() ? ERR_CANCELED : conn_error(s->c);
+}
+
 void imapd_digests_begin(struct imapd_session *s, struct reader_digests *x, enum reader_digest_kind kind,
                          size_t many)
 {
     reader_digests_begin(x, s->server->conf.store, imapd_box(s), s->view->uidvalidity, s->view->uidnext, kind,
-                         many);
+                         many, &(struct reader_digests_asker){count, go_on, s});
 }
 
 bool imapd_unreadable(struct imapd_session *s, int e, uint32_t uid, size_t *n)

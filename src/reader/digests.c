@@ -9,7 +9,7 @@
 
 /* To be raised when what they are made with makes something else: mail/head.c, mail/mime*.c, preview.c,
  * keys.c. */
-static const unsigned versions[READER_KINDS] = {1, 1, 1, 1, 1};
+static const unsigned versions[READER_KINDS] = {2, 2, 2, 2, 2};
 static const char letters[READER_KINDS] = {'h', 'n', 's', 'p', 'o'};
 
 /* What SORT, THREAD, SEARCH and ENVELOPE look into, and what clients ask for to show a list. */
@@ -89,7 +89,7 @@ static int make_order(struct reader *rd, struct arena *a, struct buf *out)
 static int (*const makers[READER_KINDS])(struct reader *rd, struct arena *a, struct buf *out) = {
     make_head, make_envelope, make_structure, make_preview, make_order};
 
-/* What cannot be made is not there. */
+/* What cannot be made is not there; what could be made another time leaves the part for then. */
 static int make_one(struct reader_digests *x, const struct message *m, struct digest *d)
 {
     struct reader *rd;
@@ -104,7 +104,7 @@ static int make_one(struct reader_digests *x, const struct message *m, struct di
     buf_free(&b);
     ar_free(&a);
     fiber_breathe();
-    return e == ERR_CANCELED || e == ERR_TIMEOUT ? e : 0;
+    return err_is_temporary(e) || err_is_damage(e) || e == ERR_NOT_FOUND ? e : 0;
 }
 
 /* What cannot be written is computed again. */
@@ -126,8 +126,11 @@ static const struct digest *make_part(struct reader_digests *x, uint32_t part)
     struct digest *d = &x->kept[x->nkept];
     *d = (struct digest){.part = part};
     ar_init(&a, 0);
-    int e = message_list(x->store, x->key.box, part * DIGEST_PART, DIGEST_PART, &a, &v, &n);
-    for (size_t i = 0; i < n && !e && v[i].uid / DIGEST_PART == part; i++) e = make_one(x, &v[i], d);
+    int e = message_list(x->store, x->key.box, part ? part * DIGEST_PART : 1, DIGEST_PART, &a, &v, &n);
+    for (size_t i = 0; i < n && !e && v[i].uid / DIGEST_PART == part; i++) {
+        e = x->asker.go_on(x->asker.arg);
+        if (!e) e = make_one(x, &v[i], d);
+    }
     ar_free(&a);
     if (e) {
         x->failed = part + 1;
@@ -140,13 +143,16 @@ static const struct digest *make_part(struct reader_digests *x, uint32_t part)
 /* ---- asking ---- */
 
 void reader_digests_begin(struct reader_digests *x, struct store *store, struct mailbox_ref box,
-                          uint32_t uidvalidity, uint32_t uidnext, enum reader_digest_kind kind, size_t many)
+                          uint32_t uidvalidity, uint32_t uidnext, enum reader_digest_kind kind, size_t many,
+                          const struct reader_digests_asker *asker)
 {
     x->store = store;
     x->key = (struct digest_key){box, uidvalidity, letters[kind], versions[kind]};
     x->kind = kind;
     x->uidnext = uidnext;
+    x->asker = *asker;
     x->make = many >= READER_MANY;
+    x->missed_in = 0;
     x->span = x->failed = 0;
     x->nthere = 0;
     x->nkept = 0;
@@ -173,9 +179,22 @@ static const struct digest *find(const struct digest *v, size_t n, uint32_t part
     return NULL;
 }
 
-/* Who asks for many has some parts read at once. */
-static const struct digest *find_part(struct reader_digests *x, uint32_t part)
+/* One more of the part is asked for that is not there: is the whole worth its making? */
+static bool enough(struct reader_digests *x, uint32_t uid)
 {
+    uint32_t part = uid / DIGEST_PART, first = part * DIGEST_PART;
+    if (x->missed_in != part + 1) x->missed = 0;
+    x->missed_in = part + 1;
+    if (x->missed && x->missed_last == uid) return false; /* another look at the same one */
+    x->missed_last = uid;
+    if (++x->missed >= READER_ENOUGH) return true;
+    return x->missed >= x->asker.count(x->asker.arg, first, first + DIGEST_PART);
+}
+
+/* Who asks for many has some parts read at once. */
+static const struct digest *find_part(struct reader_digests *x, uint32_t uid)
+{
+    uint32_t part = uid / DIGEST_PART;
     if (!is_full(x, part)) return NULL;
     if (!x->span || part < x->first || part - x->first >= x->span) {
         ar_reset(&x->a);
@@ -186,13 +205,13 @@ static const struct digest *find_part(struct reader_digests *x, uint32_t part)
     }
     const struct digest *d = find(x->there, x->nthere, part);
     if (!d) d = find(x->kept, x->nkept, part);
-    bool make = !d && x->make && x->failed != part + 1 && !memory_over();
+    bool make = !d && x->make && x->failed != part + 1 && enough(x, uid) && !memory_over();
     return make ? make_part(x, part) : d;
 }
 
 bool reader_digest(struct reader_digests *x, uint32_t uid, struct slice *out)
 {
-    const struct digest *d = find_part(x, uid / DIGEST_PART);
+    const struct digest *d = find_part(x, uid);
     if (d) *out = d->v[uid % DIGEST_PART];
     return d && out->p;
 }

@@ -1,7 +1,8 @@
 /* digests.h - what is told of messages again and again, computed once (store/digest.h): asked for in
- * ascending order of UIDs. A part that is missing is made when somebody asks for many messages; the newest
- * messages, whose part is not full yet, and what is too long or cannot be read, are computed each time by
- * whoever asks. */
+ * ascending order of UIDs. A part that is missing is made when somebody asks for many messages, and for
+ * READER_ENOUGH of that part or all that are there: no choice of UIDs has more read than a few times as much.
+ * The newest messages, whose part is not full yet, what is too long, and all of a part of which something
+ * cannot be read at this time, are computed each time by whoever asks. */
 #pragma once
 #include "reader.h"
 #include "store/digest.h"
@@ -14,13 +15,23 @@ enum reader_digest_kind {
     READER_ORDER,     /* reader_keys_put() */
     READER_KINDS
 };
-enum { READER_MANY = 64, READER_KEPT_MAX = 8, READER_AHEAD = 8 };
+enum { READER_MANY = 64, READER_ENOUGH = 8, READER_KEPT_MAX = 8, READER_AHEAD = 8 };
+/* Who asks. */
+struct reader_digests_asker {
+    size_t (*count)(void *arg, uint32_t from, uint32_t to); /* messages that have UIDs in [from, to) */
+    int (*go_on)(void *arg);                                /* an error: nobody waits for them any more */
+    void *arg;
+};
 struct reader_digests {
     struct store *store;
     struct digest_key key;
     enum reader_digest_kind kind;
     uint32_t uidnext;
+    struct reader_digests_asker asker;
     bool make;                         /* parts that are missing */
+    uint32_t missed_in;                /* the part, + 1, */
+    unsigned missed;                   /* of which so many were asked for in vain, */
+    uint32_t missed_last;              /* this one last */
     uint32_t first, span;              /* parts that were looked for; span 0: none yet */
     struct digest there[READER_AHEAD]; /* those of them that were there, */
     size_t nthere;
@@ -33,7 +44,8 @@ struct reader_digests {
 /* many: so many messages are asked for (READER_MANY and more: parts are made). The text in `box` outlives
  * it. */
 void reader_digests_begin(struct reader_digests *x, struct store *store, struct mailbox_ref box,
-                          uint32_t uidvalidity, uint32_t uidnext, enum reader_digest_kind kind, size_t many);
+                          uint32_t uidvalidity, uint32_t uidnext, enum reader_digest_kind kind, size_t many,
+                          const struct reader_digests_asker *asker);
 /* False: it is to be computed. *out is valid until the next one is asked for. SUSPENDS. */
 bool reader_digest(struct reader_digests *x, uint32_t uid, struct slice *out);
 void reader_digests_end(struct reader_digests *x); /* SUSPENDS */
