@@ -2,6 +2,7 @@
 #include "base/civil.h"
 #include "base/text.h"
 #include "cmd.h"
+#include "send/standing.h"
 
 /* ---- limits ---- */
 
@@ -78,6 +79,17 @@ static int tell_limits(struct request *r, const struct account *acc)
     return e;
 }
 
+/* What was bad of its bulk mail, and until when that counts. */
+static int tell_standing(struct request *r, const struct account *acc)
+{
+    int64_t until;
+    int e = standing_ask(r->core->sends, sl_cstr(acc->id), &until);
+    if (e != ERR_LIMIT) return e;
+    reply_text(r->reply, "bulk_paused", sl_cstr(err_text(e)));
+    reply_int(r->reply, "bulk_paused_until", until);
+    return 0;
+}
+
 static int tell_account(struct request *r)
 {
     struct account acc;
@@ -101,7 +113,8 @@ static int tell_account(struct request *r)
     for (size_t i = 0; i < acc.ngrants; i++) json_array_append_new(grants, text_value(acc.grant[i]));
     json_object_set_new(r->reply, "send_as", grants);
     reply_int(r->reply, "app_passwords", (int64_t)acc.napps);
-    return tell_limits(r, &acc);
+    e = tell_standing(r, &acc);
+    return e ? e : tell_limits(r, &acc);
 }
 
 int run_account_show(struct request *r) { return tell_account(r); }
@@ -138,6 +151,8 @@ void print_account_show(json_t *args, json_t *reply, struct buf *out)
     json_t *as;
     json_array_foreach(json_object_get(reply, "send_as"), i, as)
         buf_printf(out, "%s%s", i ? ", " : "\nsends as  ", json_string_value(as));
+    if (json_object_get(reply, "bulk_paused"))
+        buf_printf(out, "\npaused    %s", arg_text(reply, "bulk_paused"));
     buf_str(out, "\nmay send\n");
 #define X(name, words) print_limit(limits, SENDER_##name, words, out);
     SENDER_LIMITS_OF(X)

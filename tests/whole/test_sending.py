@@ -391,7 +391,9 @@ def test_an_account_of_which_too_many_bounce_pauses_its_bulk_mail_everywhere(hom
                 s.sendmail("bad@one.test", ["ann@one.test"], bulk)
             assert caught.value.smtp_code == 450 and b"paused until" in caught.value.smtp_error
             s.sendmail("bad@one.test", ["ann@one.test"], bulk.replace("Precedence: bulk\r\n", ""))  # from one to one
+        assert "paused until" in home.tram("account", "show", "bad@one.test").stdout
         home.tram("account", "pardon", "bad@one.test")
+        assert "paused until" not in home.tram("account", "show", "bad@one.test").stdout
         assert call(home, "POST", "/v1/campaigns", lines(head, {"to": "ann@one.test"}))[0] in (200, 202)
         home.tram("campaign", "cancel", taken["id"])
     finally:
